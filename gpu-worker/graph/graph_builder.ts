@@ -1,0 +1,242 @@
+// Builds an ONNX model whose large initializers stay in the checkpoint's safetensors files (external data by offset).
+import onnxProto from "onnx-proto";
+import { relative } from "node:path";
+import { type DType, DTYPE_BYTES, ONNX_DATA_TYPE } from "../runtime/dtype.ts";
+import { attribute, type AttributeValue } from "./attribute.ts";
+import { CheckpointError } from "./weights/checkpoint_error.ts";
+import type { WeightEntry, Weights } from "./weights/weights.ts";
+
+const { onnx } = onnxProto;
+
+const OPSET = 22;
+const IR_VERSION = 10;
+/** Shared by every graph, so that one session can read shards that lie behind symlinks in other folders. */
+const EXTERNAL_DATA_FOLDER = "/";
+
+/** A tensor inside the graph. */
+export interface Value {
+  readonly name: string;
+  readonly dtype: DType;
+}
+
+/** A dimension: a size, or the name of a size that is free until the run. */
+export type Dim = number | string;
+
+/** What `Runtime.createSession` takes. */
+export interface OnnxModel {
+  readonly name: string;
+  /** Serialized ModelProto, without the weights. */
+  readonly bytes: Uint8Array;
+  /** Folder that external data locations are relative to. */
+  readonly externalDataFolder: string;
+}
+
+export interface GraphBuilderOptions {
+  /** Name of the graph, shown in profiles and errors. */
+  name: string;
+  /** Tensors of the component that `weight()` finds. */
+  weights: Weights;
+  /** Type in which the graph computes; weights of another type are cast, which ONNX Runtime folds at load. */
+  dtype: DType;
+}
+
+export interface NodeOptions {
+  /** @default "" (ai.onnx) */
+  domain?: "" | "com.microsoft";
+  attributes?: Record<string, AttributeValue>;
+  /** Element type of the outputs. @default the first input's */
+  dtype?: DType;
+}
+
+export class GraphBuilder {
+  readonly name: string;
+  readonly dtype: DType;
+  /** Names that `weight()` was asked for: what is left in the checkpoint is unknown to the architecture. */
+  readonly usedWeights: Set<string> = new Set();
+  readonly #weights: Weights;
+  readonly #graph = new onnx.GraphProto();
+  readonly #cache = new Map<string, Value>();
+  #scope = "";
+  #count = 0;
+
+  constructor({ name, weights, dtype }: GraphBuilderOptions) {
+    this.name = this.#graph.name = name;
+    this.#weights = weights;
+    this.dtype = dtype;
+  }
+
+  /** Declares a graph input. @param dtype defaults to the compute type */
+  input(name: string, dims: readonly Dim[], dtype: DType = this.dtype): Value {
+    this.#graph.input.push(valueInfo({ name, dtype }, dims));
+    return { name, dtype };
+  }
+
+  /** Declares `value` a graph output called `name`. */
+  output(name: string, value: Value, dims: readonly Dim[]): void {
+    this.#push("Identity", [value.name], [name], {});
+    this.#graph.output.push(valueInfo({ name, dtype: value.dtype }, dims));
+  }
+
+  /** Runs `emit` with `prefix` before the names of its nodes, so that profiles read like the checkpoint. */
+  scope<T>(prefix: string, emit: () => T): T {
+    const outer = this.#scope;
+    this.#scope = `${outer}${prefix}/`;
+    try {
+      return emit();
+    } finally {
+      this.#scope = outer;
+    }
+  }
+
+  /** Emits a node with one output. An `undefined` input is an omitted optional one. */
+  node(op: string, inputs: readonly (Value | undefined)[], options: NodeOptions = {}): Value {
+    return this.nodes(op, inputs, { ...options, outputs: 1 })[0]!;
+  }
+
+  /** Emits a node with several outputs. */
+  nodes(
+    op: string,
+    inputs: readonly (Value | undefined)[],
+    options: NodeOptions & { outputs: number },
+  ): Value[] {
+    const dtype = options.dtype ?? inputs[0]?.dtype ?? this.dtype;
+    const base = `${this.#scope}${op}_${this.#count++}`;
+    const values = Array.from(
+      { length: options.outputs },
+      (_, i) => ({ name: i ? `${base}:${i}` : base, dtype }),
+    );
+    this.#push(op, inputs.map((v) => v?.name ?? ""), values.map((v) => v.name), options);
+    return values;
+  }
+
+  /** Converts `value` to `dtype`; nothing is emitted where it has it already. */
+  cast(value: Value, dtype: DType = this.dtype): Value {
+    if (value.dtype === dtype) return value;
+    return this.node("Cast", [value], { dtype, attributes: { to: ONNX_DATA_TYPE[dtype] } });
+  }
+
+  /** A small constant kept inside the model. */
+  constant(
+    data: readonly number[],
+    dims: readonly number[] = [data.length],
+    dtype: DType = this.dtype,
+  ): Value {
+    if (dtype === "bfloat16" || dtype === "float16") {
+      return this.cast(this.constant(data, dims, "float32"), dtype);
+    }
+    const key = `constant ${dtype} [${dims}] ${data}`;
+    return this.#once(key, () => {
+      const name = `constant_${this.#cache.size}`;
+      const rawData = new Uint8Array(arrayOf(dtype, data).buffer);
+      this.#graph.initializer.push(
+        new onnx.TensorProto({ name, dims: [...dims], dataType: ONNX_DATA_TYPE[dtype], rawData }),
+      );
+      return { name, dtype };
+    });
+  }
+
+  /** An int64 vector, as shapes, axes and indices are given. */
+  ints(...data: number[]): Value {
+    return this.constant(data, [data.length], "int64");
+  }
+
+  /** A rank-0 constant. */
+  scalar(value: number, dtype: DType = this.dtype): Value {
+    return this.constant([value], [], dtype);
+  }
+
+  /** Whether the checkpoint holds a tensor of that name. */
+  has(name: string): boolean {
+    return this.#weights.has(name);
+  }
+
+  /**
+   * The checkpoint's tensor `name`, in the compute type.
+   * @throws {CheckpointError} if it is absent or its shape is not `dims`.
+   */
+  weight(name: string, dims: readonly number[]): Value {
+    this.usedWeights.add(name);
+    const entry = this.#weights.get(name);
+    if (entry === undefined) {
+      throw new CheckpointError(
+        `Cannot build ${this.name} as the checkpoint has no tensor '${name}' ([${dims}] is expected)`,
+      );
+    }
+    if (entry.shape.length !== dims.length || entry.shape.some((n, i) => n !== dims[i])) {
+      throw new CheckpointError(
+        `Cannot build ${this.name} as '${name}' must have the shape [${dims}] by the config: the checkpoint's is [${entry.shape}]`,
+      );
+    }
+    const stored = this.#once(`weight ${name}`, () => this.#external(name, entry));
+    return this.#once(`weight ${name} as ${this.dtype}`, () => this.cast(stored));
+  }
+
+  /** Serializes what was emitted. */
+  build(): OnnxModel {
+    const model = onnx.ModelProto.create({
+      irVersion: IR_VERSION,
+      producerName: "spectrum-edge",
+      opsetImport: [{ domain: "", version: OPSET }, { domain: "com.microsoft", version: 1 }],
+      graph: this.#graph,
+    });
+    const bytes = onnx.ModelProto.encode(model).finish();
+    return { name: this.name, bytes, externalDataFolder: EXTERNAL_DATA_FOLDER };
+  }
+
+  #external(name: string, entry: WeightEntry): Value {
+    const location = relative(EXTERNAL_DATA_FOLDER, entry.path);
+    const fields = { location, offset: entry.offset, length: entry.byteLength };
+    this.#graph.initializer.push(
+      new onnx.TensorProto({
+        name,
+        dims: [...entry.shape],
+        dataType: ONNX_DATA_TYPE[entry.dtype],
+        dataLocation: onnx.TensorProto.DataLocation.EXTERNAL,
+        externalData: Object.entries(fields).map(([key, value]) => ({ key, value: String(value) })),
+      }),
+    );
+    return { name, dtype: entry.dtype };
+  }
+
+  #push(op: string, input: string[], output: string[], { domain = "", attributes = {} }: NodeOptions): void {
+    this.#graph.node.push(
+      new onnx.NodeProto({
+        opType: op,
+        name: output[0]!,
+        domain,
+        input,
+        output,
+        attribute: Object.entries(attributes).map(([name, value]) => attribute(name, value)),
+      }),
+    );
+  }
+
+  #once(key: string, make: () => Value): Value {
+    let value = this.#cache.get(key);
+    if (value === undefined) this.#cache.set(key, value = make());
+    return value;
+  }
+}
+
+function valueInfo({ name, dtype }: Value, dims: readonly Dim[]) {
+  const dim = dims.map((d) => typeof d === "number" ? { dimValue: d } : { dimParam: d });
+  return new onnx.ValueInfoProto({
+    name,
+    type: { tensorType: { elemType: ONNX_DATA_TYPE[dtype], shape: { dim } } },
+  });
+}
+
+function arrayOf(dtype: DType, data: readonly number[]) {
+  switch (dtype) {
+    case "float32":
+      return Float32Array.from(data);
+    case "float64":
+      return Float64Array.from(data);
+    case "int64":
+      return BigInt64Array.from(data, BigInt);
+    case "int32":
+      return Int32Array.from(data);
+    default:
+      throw new TypeError(`Cannot make a constant of ${dtype} (${DTYPE_BYTES[dtype]} bytes) in a graph`);
+  }
+}

@@ -1,0 +1,73 @@
+// The tensors of one component folder (transformer/, vae/, ...): single-file or sharded safetensors, symlinks resolved.
+import { dirname, join } from "node:path";
+import { CheckpointError } from "./checkpoint_error.ts";
+import { readSafetensorsHeader, type SafetensorsEntry } from "./safetensors.ts";
+
+/** A tensor and the real path of the file that holds it. */
+export interface WeightEntry extends SafetensorsEntry {
+  readonly path: string;
+}
+
+/** Name -> entry for every tensor of a component. Only headers are in memory. */
+export type Weights = ReadonlyMap<string, WeightEntry>;
+
+/**
+ * Opens `<folder>/<stem>.safetensors`, or the shards that `<folder>/<stem>.safetensors.index.json` lists.
+ * Stems are those of diffusers ("diffusion_pytorch_model") and transformers ("model").
+ * @throws {CheckpointError} naming the file that is missing, truncated or malformed.
+ */
+export function openWeights(folder: string, stem: string): Weights {
+  const single = join(folder, `${stem}.safetensors`);
+  const index = `${single}.index.json`;
+  if (exists(single)) return new Map(entriesOf(single));
+  if (!exists(index)) {
+    throw new CheckpointError(
+      `Cannot load weights from ${folder} as it holds neither ${stem}.safetensors nor its .index.json`,
+    );
+  }
+  const weightMap = readIndex(index);
+  const weights = new Map<string, WeightEntry>();
+  for (const shard of new Set(weightMap.values())) {
+    for (const [name, entry] of entriesOf(join(dirname(index), shard))) {
+      if (weightMap.get(name) === shard) weights.set(name, entry);
+    }
+  }
+  for (const [name, shard] of weightMap) {
+    if (!weights.has(name)) {
+      throw new CheckpointError(`Cannot load '${name}' as ${join(folder, shard)} does not hold it`);
+    }
+  }
+  return weights;
+}
+
+function* entriesOf(path: string): Iterable<[string, WeightEntry]> {
+  const entries = readSafetensorsHeader(path);
+  const real = Deno.realPathSync(path);
+  for (const [name, entry] of entries) yield [name, { ...entry, path: real }];
+}
+
+function readIndex(path: string): Map<string, string> {
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(Deno.readTextFileSync(path)).weight_map;
+  } catch (cause) {
+    throw new CheckpointError(`Cannot read ${path} as it is not JSON`, { cause });
+  }
+  const pairs = Object.entries((parsed ?? {}) as Record<string, unknown>);
+  const plain = (file: unknown): file is string => typeof file === "string" && !/[/\\]/.test(file);
+  if (pairs.length === 0 || !pairs.every(([, file]) => plain(file))) {
+    throw new CheckpointError(
+      `Cannot read ${path} as its weight_map is not a table of tensor names and file names`,
+    );
+  }
+  return new Map(pairs as [string, string][]);
+}
+
+function exists(path: string): boolean {
+  try {
+    return Deno.statSync(path).isFile;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}

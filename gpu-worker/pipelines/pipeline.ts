@@ -1,0 +1,105 @@
+// The contract between families (pipelines/) and what calls them (http/, cli/): one request makes one picture.
+import type { SamplerOptions, StepKind } from "../../sampler/mod.ts";
+
+/** One picture to make, every field filled in. */
+export interface GenerateRequest {
+  prompt: string;
+  negativePrompt: string;
+  /** Whole number in 0..2^53-1; the same seed gives diffusers' picture for torch.Generator("cpu"). */
+  seed: number;
+  steps: number;
+  /** Pixels. */
+  width: number;
+  /** Pixels. */
+  height: number;
+  /** Distilled guidance (FLUX.1-dev) or classifier-free guidance, by family. */
+  guidanceScale: number;
+  /** FLUX's true classifier-free guidance; 1 switches it off. */
+  trueCfgScale: number;
+  /** Tokens of the T5 prompt. */
+  maxSequenceLength: number;
+  sampler: SamplerOptions;
+}
+
+/** What a request may leave open; `Pipeline.complete` fills it from the checkpoint's defaults. */
+export type PartialRequest =
+  & Pick<GenerateRequest, "prompt" | "seed">
+  & { [K in Exclude<keyof GenerateRequest, "prompt" | "seed" | "sampler">]?: GenerateRequest[K] | undefined }
+  & { sampler?: { [K in keyof SamplerOptions]?: SamplerOptions[K] | undefined } | undefined };
+
+/** A finished sampling step. */
+export interface StepProgress {
+  /** 0-based. */
+  index: number;
+  steps: number;
+  kind: StepKind;
+  sigma: number;
+  /** Milliseconds since denoising began. */
+  elapsedMs: number;
+  /** Relative error that a forecast would have made here; measured at full passes that follow others. */
+  forecastError?: number;
+}
+
+/** A picture as the VAE returns it: [3, height, width], float32 in -1..1 (not clamped). */
+export interface DecodedImage {
+  width: number;
+  height: number;
+  data: Float32Array;
+}
+
+export interface GenerateOptions {
+  /** Aborting rejects with the signal's reason before the next graph node, and frees what the run holds. */
+  signal?: AbortSignal;
+  onStep?: (step: StepProgress) => void | Promise<void>;
+  /** Steps (0-based) after which `onPreview` is called. */
+  previewSteps?: ReadonlySet<number>;
+  /** Gets the estimate of the final picture at that step, at most 256 pixels a side. */
+  onPreview?: (index: number, image: DecodedImage) => void | Promise<void>;
+}
+
+export interface Seconds {
+  encode: number;
+  denoise: number;
+  decode: number;
+  total: number;
+}
+
+export interface LatentTensor {
+  /** Shape that the denoiser works on, without the batch. */
+  dims: readonly number[];
+  data: Float32Array;
+}
+
+export interface GenerateResult {
+  image: DecodedImage;
+  plan: readonly StepKind[];
+  /** Step index -> relative forecast error measured there. */
+  forecastErrors: ReadonlyMap<number, number>;
+  initialLatents: LatentTensor;
+  latents: LatentTensor;
+  seconds: Seconds;
+}
+
+/** What `inspect`, /v1/models and receipts say of a loaded checkpoint. */
+export interface ModelInfo {
+  /** Name the user gave: "models/emoji" or "ORG/NAME". */
+  id: string;
+  /** diffusers' pipeline class, e.g. "FluxPipeline". */
+  pipelineClass: string;
+  /** Identifies the weights and configs, hex. */
+  digest: string;
+  /** Prompts it knows by heart, if the checkpoint ships a names.txt. */
+  names?: readonly string[];
+}
+
+/** A loaded checkpoint. Not re-entrant: one generate() at a time. */
+export interface Pipeline extends Disposable {
+  readonly model: ModelInfo;
+  /**
+   * Fills in defaults (checkpoint's spectrum.json, then the family's preset) and checks every field.
+   * @throws {RangeError | TypeError} naming the field, the rule and the value.
+   */
+  complete(request: PartialRequest): GenerateRequest;
+  /** Makes one picture. */
+  generate(request: GenerateRequest, options?: GenerateOptions): Promise<GenerateResult>;
+}
