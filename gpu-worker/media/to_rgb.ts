@@ -1,0 +1,15 @@
+// From the VAE's range to 8-bit pixels: diffusers' VaeImageProcessor.denormalize and numpy_to_pil.
+import type { DecodedImage } from "../pipelines/pipeline.ts";
+
+/** [3, height, width] in -1..1 to interleaved RGB bytes [height, width, 3]; values outside are clamped. */
+export function toRgb({ width, height, data }: DecodedImage): Uint8Array {
+  const area = width * height;
+  const rgb = new Uint8Array(area * 3);
+  for (let channel = 0; channel < 3; channel++) {
+    for (let i = 0; i < area; i++) {
+      const unit = data[channel * area + i]! / 2 + 0.5;
+      rgb[i * 3 + channel] = Math.round(Math.min(1, Math.max(0, unit)) * 255);
+    }
+  }
+  return rgb;
+}

@@ -1,0 +1,84 @@
+// A diffusers checkpoint directory: model_index.json, its components and their configs.
+import { join } from "node:path";
+import { CheckpointError } from "../graph/weights/checkpoint_error.ts";
+import { openWeights, type Weights } from "../graph/weights/weights.ts";
+
+export class Checkpoint {
+  readonly folder: string;
+  /** diffusers' pipeline class, e.g. "FluxPipeline". */
+  readonly pipelineClass: string;
+  readonly #index: Record<string, unknown>;
+
+  private constructor(folder: string, index: Record<string, unknown>, pipelineClass: string) {
+    this.folder = folder;
+    this.#index = index;
+    this.pipelineClass = pipelineClass;
+  }
+
+  /** @throws {CheckpointError} if `folder` holds no pipeline. */
+  static open(folder: string): Checkpoint {
+    const path = join(folder, "model_index.json");
+    const index = readJson(path);
+    const className = index["_class_name"];
+    if (typeof className !== "string") {
+      throw new CheckpointError(`Cannot use ${path} as '_class_name' is missing`);
+    }
+    return new Checkpoint(folder, index, className);
+  }
+
+  /** The class that model_index.json names for `component`; undefined if the checkpoint goes without it. */
+  componentClass(component: string): string | undefined {
+    const entry = this.#index[component];
+    const name = Array.isArray(entry) ? entry[1] : undefined;
+    return typeof name === "string" ? name : undefined;
+  }
+
+  /**
+   * Requires `component` to be one of `classes` and returns which.
+   * @throws {CheckpointError} naming the class that was found instead.
+   */
+  requireClass(component: string, ...classes: string[]): string {
+    const found = this.componentClass(component);
+    if (found !== undefined && classes.includes(found)) return found;
+    throw new CheckpointError(
+      `Cannot use ${this.pipelineClass} in ${this.folder} as '${component}' must be ${
+        classes.join(" or ")
+      }: ` +
+        `model_index.json says ${found ?? "nothing"}`,
+    );
+  }
+
+  /** Path of a file inside the checkpoint. */
+  path(...parts: string[]): string {
+    return join(this.folder, ...parts);
+  }
+
+  /** Parsed JSON file inside the checkpoint. @throws {CheckpointError} if it is missing or not a JSON object. */
+  json(...parts: string[]): Record<string, unknown> {
+    return readJson(this.path(...parts));
+  }
+
+  /** Tensors of `component`, by the file name that its library saves under. */
+  weights(component: string, stem: "model" | "diffusion_pytorch_model"): Weights {
+    return openWeights(this.path(component), stem);
+  }
+}
+
+function readJson(path: string): Record<string, unknown> {
+  let text: string;
+  try {
+    text = Deno.readTextFileSync(path);
+  } catch (cause) {
+    if (cause instanceof Deno.errors.NotFound) {
+      throw new CheckpointError(`Cannot read ${path} as it does not exist`, { cause });
+    }
+    throw cause;
+  }
+  try {
+    const value = JSON.parse(text);
+    if (typeof value === "object" && value !== null && !Array.isArray(value)) return value;
+  } catch (cause) {
+    throw new CheckpointError(`Cannot read ${path} as it is not JSON`, { cause });
+  }
+  throw new CheckpointError(`Cannot read ${path} as it is not a JSON object`);
+}
