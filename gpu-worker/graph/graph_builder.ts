@@ -151,10 +151,10 @@ export class GraphBuilder {
   }
 
   /**
-   * The checkpoint's tensor `name`, in the compute type.
+   * The checkpoint's tensor `name`, in the compute type unless `dtype` says otherwise.
    * @throws {CheckpointError} if it is absent or its shape is not `dims`.
    */
-  weight(name: string, dims: readonly number[]): Value {
+  weight(name: string, dims: readonly number[], dtype: DType = this.dtype): Value {
     this.usedWeights.add(name);
     const entry = this.#weights.get(name);
     if (entry === undefined) {
@@ -168,7 +168,7 @@ export class GraphBuilder {
       );
     }
     const stored = this.#once(`weight ${name}`, () => this.#external(name, entry));
-    return this.#once(`weight ${name} as ${this.dtype}`, () => this.cast(stored));
+    return this.#once(`weight ${name} as ${dtype}`, () => this.cast(stored, dtype));
   }
 
   /** Serializes what was emitted. */
