@@ -1,0 +1,75 @@
+"""Spectrum (arXiv 2603.01623) in float64 on top of a diffusers pipeline: the reference for the whole TypeScript loop.
+
+Every step runs the full network and a hook swaps the input of the head for the forecast where the plan says so:
+slow, and plainly right. No value is rounded to bfloat16 and time runs over the real number of steps.
+"""
+
+import numpy
+import torch
+
+
+def spectrum_plan(steps, window=2, flex_window=0.75, warmup=5):
+    """True where the step is a full pass."""
+    full, in_a_row = [], 0
+    for step in range(steps):
+        is_full = step < warmup or (in_a_row + 1) % int(window) == 0
+        if is_full and step >= warmup:
+            window = round(window + flex_window, 3)
+        in_a_row = 0 if is_full else in_a_row + 1
+        full.append(is_full)
+    return full
+
+
+assert [i for i, f in enumerate(spectrum_plan(50)) if f] == [0, 1, 2, 3, 4, 6, 8, 11, 15, 20, 25, 31, 38, 46]
+assert [i for i, f in enumerate(spectrum_plan(50, 2, 3.0)) if f] == [0, 1, 2, 3, 4, 6, 11, 19, 30, 44]
+
+
+def spectrum_forecast(anchors, history, step, steps, w, m=4, lam=0.1):
+    """Forecasts the feature of `step` from `history` [K, F] at the step indices `anchors`, all in float64."""
+    chebyshev = lambda t: numpy.polynomial.chebyshev.chebvander(2 * numpy.asarray(t) / steps - 1, m)
+    design = chebyshev(anchors)
+    gram = design.T @ design + lam * numpy.eye(m + 1)
+    ridge = chebyshev([step])[0] @ numpy.linalg.solve(gram, design.T @ history)
+    linear = history[-1]
+    if len(anchors) > 1:
+        slope = (step - anchors[-1]) / (anchors[-1] - anchors[-2])
+        linear = linear + slope * (history[-1] - history[-2])
+    return w * ridge + (1 - w) * linear
+
+
+def run_spectrum(pipe, steps, branches, options, **call):
+    """Runs `pipe` with forecasts; `branches` is 2 with true CFG, whose two network calls keep a history each.
+
+    Returns (final packed latents, plan, errors [full passes - 1, branches]): each error is the relative L2 distance
+    |forecast - feature| / |feature| that a full pass measures before it stores its feature.
+    """
+    plan = spectrum_plan(steps, options["window_size"], options["flex_window"], options["warmup_steps"])
+    fit = {key: options[key] for key in ("w", "m", "lam")}
+    anchors = [[] for _ in range(branches)]
+    history = [[] for _ in range(branches)]
+    errors = [[] for _ in range(branches)]
+    calls = 0
+
+    def before_head(_, args):
+        nonlocal calls
+        step, branch = divmod(calls, branches)
+        calls += 1
+        feature, *conditioning = args
+        past, values = anchors[branch], history[branch]
+        forecast = spectrum_forecast(past, numpy.stack(values), step, steps, **fit) if past else None
+        if not plan[step]:
+            return torch.from_numpy(forecast).to(feature.dtype).reshape(feature.shape), *conditioning
+        truth = feature.double().flatten().numpy()
+        if past:
+            errors[branch].append(numpy.linalg.norm(forecast - truth) / numpy.linalg.norm(truth))
+        past.append(step)
+        values.append(truth)
+        return args
+
+    hook = pipe.transformer.norm_out.register_forward_pre_hook(before_head)
+    try:
+        latents = pipe(num_inference_steps=steps, output_type="latent", **call).images
+    finally:
+        hook.remove()
+    assert calls == steps * branches
+    return latents, torch.tensor(plan), torch.tensor(numpy.array(errors).T)

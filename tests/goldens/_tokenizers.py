@@ -1,0 +1,99 @@
+"""Tiny tokenizers of the two formats that text-to-image checkpoints carry: CLIP's byte-level BPE, T5's SentencePiece."""
+
+import io
+import json
+from collections import Counter
+from pathlib import Path
+
+import sentencepiece
+
+# Also in the vocabulary-building text: what the prompts of the goldens need to be more than unknown tokens.
+CORPUS = """
+a red heart on a white background
+a photo of two cats and three dogs sitting in the garden, blurry, low quality
+the finest coffee cup, crème brûlée & cafe; five stars! it's a full moon, don't stop
+a small blue house with a yellow door (watercolor), 1024px, 50% off: "bold" x + y / 2
+an astronaut riding a horse on the moon, highly detailed, the light of the evening sun
+the quick brown fox jumps over the lazy dog. 0 1 2 3 4 5 6 7 8 9
+""".strip().splitlines()
+
+# A few rules of NMT-NFKC, which T5 uses whole: its compiled table alone would be 240 kB.
+NORMALIZATION = {
+    **{chr(0xFF01 + i): chr(0x21 + i) for i in range(94)},  # full-width ASCII
+    "\u00a0": " ", "\u3000": " ", "\t": " ", "\n": " ",
+    "ﬁ": "fi", "ﬂ": "fl", "№": "No", "½": "1⁄2", "…": "...", "e\u0301": "é", "\u200b": "",
+}
+
+
+def byte_symbols():
+    """CLIP's and GPT-2's printable stand-ins for the 256 bytes, in vocabulary order."""
+    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    others = [b for b in range(256) if b not in printable]
+    return {**{b: chr(b) for b in printable}, **{b: chr(256 + i) for i, b in enumerate(others)}}
+
+
+def clip_vocabulary(merge_count):
+    """Returns (vocab, merges) in the order of openai/clip: bytes, bytes at word ends, merges, start, end."""
+    symbols = byte_symbols()
+    words = Counter(word for line in CORPUS for word in line.lower().split())
+    split = {w: [symbols[b] for b in w.encode()[:-1]] + [symbols[w.encode()[-1]] + "</w>"] for w in words}
+    merges = []
+    while len(merges) < merge_count:
+        pairs = Counter()
+        for word, count in words.items():
+            for pair in zip(split[word], split[word][1:]):
+                pairs[pair] += count
+        best = max(pairs, key=lambda pair: (pairs[pair], pair))
+        merges.append(best)
+        split = {word: _merge(parts, best) for word, parts in split.items()}
+    tokens = [*symbols.values(), *(s + "</w>" for s in symbols.values()), *("".join(m) for m in merges)]
+    tokens += ["<|startoftext|>", "<|endoftext|>"]
+    return {token: i for i, token in enumerate(tokens)}, merges
+
+
+def _merge(parts, pair):
+    merged = []
+    for part in parts:
+        if merged and (merged[-1], part) == pair:
+            merged[-1] += part
+        else:
+            merged.append(part)
+    return merged
+
+
+def write_clip_files(folder, merge_count, **config):
+    """Writes vocab.json, merges.txt and tokenizer_config.json, the layout of published FLUX.1 checkpoints."""
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    vocab, merges = clip_vocabulary(merge_count)
+    (folder / "vocab.json").write_text(json.dumps(vocab, ensure_ascii=False))
+    (folder / "merges.txt").write_text("#version: 0.2\n" + "".join(f"{a} {b}\n" for a, b in merges))
+    about = {
+        "tokenizer_class": "CLIPTokenizer", "bos_token": "<|startoftext|>", "eos_token": "<|endoftext|>",
+        "unk_token": "<|endoftext|>", "pad_token": "<|endoftext|>", **config,
+    }
+    (folder / "tokenizer_config.json").write_text(json.dumps(about, indent=2) + "\n")
+    return vocab
+
+
+def write_t5_files(folder, vocab_size, **config):
+    """Trains a unigram model of `vocab_size` pieces; writes spiece.model and tokenizer_config.json."""
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    rules = folder / "rules.tsv"
+    code_points = lambda text: " ".join(f"{ord(c):X}" for c in text)
+    rules.write_text("".join(f"{code_points(k)}\t{code_points(v)}\n" for k, v in NORMALIZATION.items()))
+    model = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(CORPUS), model_writer=model, model_type="unigram", vocab_size=vocab_size,
+        pad_id=0, eos_id=1, unk_id=2, bos_id=-1, normalization_rule_tsv=str(rules), num_threads=1,
+        hard_vocab_limit=False, minloglevel=2,
+    )
+    rules.unlink()
+    (folder / "spiece.model").write_bytes(model.getvalue())
+    about = {
+        "tokenizer_class": "T5Tokenizer", "eos_token": "</s>", "unk_token": "<unk>", "pad_token": "<pad>",
+        "extra_ids": 100, **config,
+    }
+    (folder / "tokenizer_config.json").write_text(json.dumps(about, indent=2) + "\n")
+    return sentencepiece.SentencePieceProcessor(model_proto=model.getvalue()).vocab_size()
