@@ -51,8 +51,6 @@ class Goldens:
         for name, value in tensors.items():
             value = torch.as_tensor(value)
             kind = torch.float32 if value.is_floating_point() else torch.int32
-            if value.dtype == torch.float64 and name.endswith("_f64"):
-                kind = torch.float64
             assert torch.isfinite(value.double()).all(), f"{case}.{name}"
             self.tensors[f"{case}.{name}"] = value.to(kind).contiguous().clone()
 

@@ -148,7 +148,7 @@ def add_text(goldens, pipe, prompts, max_sequence_length):
         )
 
 
-def add_transformer(goldens, pipe, case, *, seed, batch, height, width, text_tokens, timestep, guidance):
+def add_transformer(goldens, pipe, case, *, seed, batch, height, width, text_tokens, timestep, guidance=None):
     """One call of the transformer on random inputs; `height` and `width` count tokens, `timestep` is a sigma, 0..1."""
     config = pipe.transformer.config
     draw = torch.Generator().manual_seed(seed)
@@ -217,9 +217,12 @@ def golden_tiny_dev(folder):
     length = {"max_sequence_length": 40}
     size = {"height": 16, "width": 24, **length}  # 4 x 6 tokens
     add_text(goldens, pipe, PROMPTS, **length)
-    add_transformer(goldens, pipe, "start", seed=1, batch=1, height=4, width=6, text_tokens=9, timestep=[1.0], guidance=[3.5])
     add_transformer(
-        goldens, pipe, "batch", seed=2, batch=2, height=5, width=3, text_tokens=7, timestep=[0.731, 0.052], guidance=[1.0, 7.25])
+        goldens, pipe, "start", seed=1, batch=1, height=4, width=6, text_tokens=9,
+        timestep=[1.0], guidance=[3.5])
+    add_transformer(
+        goldens, pipe, "batch", seed=2, batch=2, height=5, width=3, text_tokens=7,
+        timestep=[0.731, 0.052], guidance=[1.0, 7.25])
     add_vae(goldens, pipe, "wide", seed=3, height=6, width=10)
     add_vae(goldens, pipe, "tall", seed=4, height=9, width=4)
     for steps, tokens in ((1, 24), (8, 24), (50, 24), (50, 4096), (28, 1024)):
@@ -243,9 +246,9 @@ def golden_tiny_schnell(folder):
     length = {"max_sequence_length": 32}
     size = {"height": 40, "width": 24, **length}  # 5 x 3 tokens
     add_text(goldens, pipe, PROMPTS, **length)
-    add_transformer(goldens, pipe, "start", seed=5, batch=1, height=3, width=7, text_tokens=8, timestep=[1.0], guidance=None)
+    add_transformer(goldens, pipe, "start", seed=5, batch=1, height=3, width=7, text_tokens=8, timestep=[1.0])
     add_transformer(
-        goldens, pipe, "batch", seed=6, batch=2, height=4, width=4, text_tokens=5, timestep=[0.25, 0.875], guidance=None)
+        goldens, pipe, "batch", seed=6, batch=2, height=4, width=4, text_tokens=5, timestep=[0.25, 0.875])
     add_vae(goldens, pipe, "wide", seed=7, height=4, width=7)
     for steps, tokens in ((1, 15), (4, 15), (50, 4096)):
         add_schedule(goldens, pipe, steps, tokens)
