@@ -151,10 +151,11 @@ export class GraphBuilder {
   }
 
   /**
-   * The checkpoint's tensor `name`, in the compute type unless `dtype` says otherwise.
+   * The checkpoint's tensor `name`, in the compute type unless `dtype` says otherwise. "stored" leaves it as it lies in
+   * the file, for a table of which few rows are read: a cast would be folded at load and double its memory.
    * @throws {CheckpointError} if it is absent or its shape is not `dims`.
    */
-  weight(name: string, dims: readonly number[], dtype: DType = this.dtype): Value {
+  weight(name: string, dims: readonly number[], dtype: DType | "stored" = this.dtype): Value {
     this.usedWeights.add(name);
     const entry = this.#weights.get(name);
     if (entry === undefined) {
@@ -168,6 +169,7 @@ export class GraphBuilder {
       );
     }
     const stored = this.#once(`weight ${name}`, () => this.#external(name, entry));
+    if (dtype === "stored") return stored;
     return this.#once(`weight ${name} as ${dtype}`, () => this.cast(stored, dtype));
   }
 
