@@ -53,6 +53,15 @@ export class Checkpoint {
     return join(this.folder, ...parts);
   }
 
+  /** Whether the checkpoint holds that file. */
+  has(...parts: string[]): boolean {
+    try {
+      return Deno.statSync(this.path(...parts)).isFile;
+    } catch {
+      return false;
+    }
+  }
+
   /** Parsed JSON file inside the checkpoint. @throws {CheckpointError} if it is missing or not a JSON object. */
   json(...parts: string[]): Record<string, unknown> {
     return readJson(this.path(...parts));

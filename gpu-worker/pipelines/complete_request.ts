@@ -1,0 +1,92 @@
+// Fills a request from defaults and checks the fields that all families share.
+import { resolveSamplerOptions } from "../../sampler/mod.ts";
+import type { GenerateRequest, PartialRequest } from "./pipeline.ts";
+import type { RequestDefaults } from "./request_defaults.ts";
+
+/** What a family's architecture and checkpoint allow. */
+export interface RequestRules {
+  /** Width and height must be whole multiples of this many pixels. */
+  sizeMultiple: number;
+  /** Longest T5 prompt in tokens. */
+  maxSequenceLength: number;
+  /** Whether guidanceScale has an effect. */
+  guidance: boolean;
+}
+
+const MAX_PROMPT_CHARACTERS = 32_000;
+const MAX_PIXELS_PER_SIDE = 4096;
+const MAX_STEPS = 1000;
+
+/** @throws {RangeError | TypeError} naming the field, the rule and the value. */
+export function completeRequest(
+  partial: PartialRequest,
+  { defaults, rules }: { defaults: RequestDefaults; rules: RequestRules },
+): GenerateRequest {
+  const given = Object.fromEntries(Object.entries(partial).filter(([, value]) => value !== undefined));
+  const { sampler, ...fields } = {
+    ...defaults,
+    negativePrompt: "",
+    ...given,
+    sampler: mergeSampler(partial, defaults),
+  };
+  checkPrompt("prompt", fields.prompt);
+  checkPrompt("negativePrompt", fields.negativePrompt);
+  checkWhole("seed", fields.seed, { min: 0, max: Number.MAX_SAFE_INTEGER });
+  checkWhole("steps", fields.steps, { min: 1, max: MAX_STEPS });
+  for (const side of ["width", "height"] as const) {
+    checkWhole(side, fields[side], { min: rules.sizeMultiple, max: MAX_PIXELS_PER_SIDE });
+    if (fields[side] % rules.sizeMultiple !== 0) {
+      throw new RangeError(
+        `Cannot generate as '${side}' must be divisible by ${rules.sizeMultiple}: current value is ${
+          fields[side]
+        }`,
+      );
+    }
+  }
+  checkWhole("maxSequenceLength", fields.maxSequenceLength, { min: 1, max: rules.maxSequenceLength });
+  checkScale("guidanceScale", fields.guidanceScale);
+  checkScale("trueCfgScale", fields.trueCfgScale);
+  if (!rules.guidance && partial.guidanceScale) {
+    throw new RangeError(
+      `Cannot generate as this checkpoint has no guidance embedding: 'guidanceScale' must be 0 (use 'trueCfgScale'), ` +
+        `current value is ${partial.guidanceScale}`,
+    );
+  }
+  if (fields.negativePrompt !== "" && fields.trueCfgScale <= 1) {
+    throw new RangeError(
+      `Cannot generate as 'negativePrompt' takes 'trueCfgScale' > 1: current value is ${fields.trueCfgScale}`,
+    );
+  }
+  return { ...fields, sampler: resolveSamplerOptions(sampler, fields.steps) };
+}
+
+/** The checkpoint's options hold for its own method only. */
+function mergeSampler({ sampler = {} }: PartialRequest, { sampler: base }: RequestDefaults) {
+  const given = Object.fromEntries(Object.entries(sampler).filter(([, value]) => value !== undefined));
+  return sampler.method === undefined || sampler.method === base.method ? { ...base, ...given } : given;
+}
+
+function checkPrompt(name: string, value: unknown): void {
+  if (typeof value !== "string") {
+    throw new TypeError(`Cannot generate as '${name}' must be text: current value is ${value}`);
+  }
+  if (value.length > MAX_PROMPT_CHARACTERS) {
+    throw new RangeError(
+      `Cannot generate as '${name}' must have at most ${MAX_PROMPT_CHARACTERS} characters: it has ${value.length}`,
+    );
+  }
+}
+
+function checkWhole(name: string, value: unknown, { min, max }: { min: number; max: number }): void {
+  if (!Number.isSafeInteger(value) || (value as number) < min || (value as number) > max) {
+    throw new RangeError(
+      `Cannot generate as '${name}' must be a whole number in ${min}..${max}: current value is ${value}`,
+    );
+  }
+}
+
+function checkScale(name: string, value: unknown): void {
+  if (typeof value !== "number" || !(value >= 0 && value <= 100)) {
+    throw new RangeError(`Cannot generate as '${name}' must be in 0..100: current value is ${value}`);
+  }
+}

@@ -1,0 +1,47 @@
+// Defaults of a checkpoint: its own spectrum.json over the family's published settings.
+import { z } from "zod";
+import type { SamplerOptions } from "../../sampler/mod.ts";
+import { parseConfig } from "../graph/parse_config.ts";
+import type { Checkpoint } from "./checkpoint.ts";
+
+export interface RequestDefaults {
+  steps: number;
+  /** Pixels. */
+  width: number;
+  /** Pixels. */
+  height: number;
+  guidanceScale: number;
+  trueCfgScale: number;
+  maxSequenceLength: number;
+  sampler: Partial<SamplerOptions>;
+}
+
+const SCHEMA = z.strictObject({
+  steps: z.int().positive(),
+  width: z.int().positive(),
+  height: z.int().positive(),
+  guidanceScale: z.number(),
+  trueCfgScale: z.number(),
+  maxSequenceLength: z.int().positive(),
+  sampler: z.strictObject({
+    method: z.enum(["none", "spectrum", "taylorseer", "reuse"]),
+    w: z.number(),
+    m: z.int(),
+    lam: z.number(),
+    windowSize: z.number(),
+    flexWindow: z.number(),
+    warmupSteps: z.int(),
+    order: z.literal([1, 2]),
+  }).partial(),
+}).partial();
+
+/** @throws {CheckpointError} if the checkpoint's spectrum.json has an unknown or malformed field. */
+export function requestDefaults(checkpoint: Checkpoint, preset: RequestDefaults): RequestDefaults {
+  if (!checkpoint.has("spectrum.json")) return preset;
+  const own = parseConfig(SCHEMA, checkpoint.json("spectrum.json"), {
+    className: checkpoint.pipelineClass,
+    path: checkpoint.path("spectrum.json"),
+  });
+  const given = Object.fromEntries(Object.entries(own).filter(([, value]) => value !== undefined));
+  return { ...preset, ...given };
+}
