@@ -173,6 +173,21 @@ export class GraphBuilder {
     return this.#once(`weight ${name} as ${dtype}`, () => this.cast(stored, dtype));
   }
 
+  /**
+   * For a graph that needs the whole checkpoint: a tensor that was never asked for means an architecture we do not know.
+   * @throws {CheckpointError} naming one of them.
+   */
+  refuseUnusedWeights(): void {
+    const unused = [...this.#weights.keys()].filter((name) => !this.usedWeights.has(name));
+    if (unused.length > 0) {
+      throw new CheckpointError(
+        `Cannot build ${this.name} as the checkpoint holds tensors that its config leaves no place for: '${
+          unused[0]
+        }'${unused.length > 1 ? ` and ${unused.length - 1} more` : ""}`,
+      );
+    }
+  }
+
   /** Serializes what was emitted. */
   build(): OnnxModel {
     const model = onnx.ModelProto.create({

@@ -1,0 +1,42 @@
+// A block over text and image tokens alike, attention and MLP side by side (diffusers' FluxSingleTransformerBlock).
+import { FLUX_NORM_EPS, fluxAttention, type FluxContext, fluxProjections } from "./_flux_attention.ts";
+import type { GraphBuilder, Value } from "./graph_builder.ts";
+import { activation } from "./layers/activation.ts";
+import { adaptiveLayerNorm } from "./layers/adaptive_layer_norm.ts";
+import { clampFloat16 } from "./layers/clamp_float16.ts";
+import { gatedResidual } from "./layers/gated_residual.ts";
+import { linear } from "./layers/linear.ts";
+import { modulation } from "./layers/modulation.ts";
+
+/** Emits the block called `name` on [batch, text_tokens + image_tokens, innerDim]. */
+export function fluxSingleBlock(
+  graph: GraphBuilder,
+  x: Value,
+  { name, context }: { name: string; context: FluxContext },
+): Value {
+  const { config, conditioning } = context;
+  const { innerDim: features } = config;
+  const [shift, scale, gate] = modulation(graph, conditioning, {
+    name: `${name}.norm.linear`,
+    features,
+    parts: 3,
+  }) as [Value, Value, Value];
+  const normed = adaptiveLayerNorm(graph, x, { scale, shift, eps: FLUX_NORM_EPS });
+
+  const projections = fluxProjections(graph, normed, { config, name: `${name}.attn`, stream: "image" });
+  const attended = fluxAttention(graph, projections, context);
+  const hidden = linear(graph, normed, {
+    name: `${name}.proj_mlp`,
+    inFeatures: features,
+    outFeatures: 4 * features,
+  });
+  const both = graph.node("Concat", [attended, activation(graph, hidden, "gelu_pytorch_tanh")], {
+    attributes: { axis: -1 },
+  });
+  const branch = linear(graph, both, {
+    name: `${name}.proj_out`,
+    inFeatures: 5 * features,
+    outFeatures: features,
+  });
+  return clampFloat16(graph, gatedResidual(graph, x, { gate, branch }));
+}

@@ -1,0 +1,132 @@
+// FLUX's denoiser (diffusers' FluxTransformer2DModel) as two graphs that share weights: trunk, and head behind a forecast.
+import type { DType } from "../runtime/dtype.ts";
+import { FLUX_NORM_EPS, type FluxContext } from "./_flux_attention.ts";
+import { fluxConditioning } from "./_flux_conditioning.ts";
+import { type FluxTransformerConfig, parseFluxTransformerConfig } from "./_flux_config.ts";
+import { fluxDoubleBlock } from "./_flux_double_block.ts";
+import { fluxSingleBlock } from "./_flux_single_block.ts";
+import { GraphBuilder, type OnnxModel, type Value } from "./graph_builder.ts";
+import { adaptiveLayerNorm } from "./layers/adaptive_layer_norm.ts";
+import { forecast } from "./layers/forecast.ts";
+import { linear } from "./layers/linear.ts";
+import { modulation } from "./layers/modulation.ts";
+import type { Weights } from "./weights/weights.ts";
+
+export interface FluxTransformerOptions {
+  /** transformer/config.json, parsed. */
+  config: unknown;
+  weights: Weights;
+  /** Compute type, also that of token inputs, history and outputs. */
+  dtype: DType;
+}
+
+/**
+ * Inputs of both graphs: timestep [rows] float32, 0..1 as FluxPipeline passes it; pooled_projections [rows, pooled];
+ * guidance [rows] float32, only where the config has guidance_embeds.
+ */
+export interface FluxTransformerGraphs {
+  /**
+   * rows = batch. Further inputs: hidden_states [batch, image_tokens, in_channels], encoder_hidden_states
+   * [batch, text_tokens, joint], rotary_cos and rotary_sin [text_tokens + image_tokens, head_dim / 2] float32
+   * (`fluxRotaryTables`). Outputs: feature [batch, image_tokens, inner], the image tokens after the last block, and
+   * output [batch, image_tokens, out_channels].
+   */
+  trunk: OnnxModel;
+  /**
+   * rows = steps * batch, step-major. Further inputs: forecast_weights [steps, anchors] float32, history
+   * [anchors, batch, image_tokens, inner]. Output: output [rows, image_tokens, out_channels].
+   */
+  head: OnnxModel;
+}
+
+/**
+ * Builds both graphs; sizes come from the config, the numbers of tokens and pictures are free.
+ * @throws {CheckpointError} if the config asks for what is not supported, or the weights do not fit it.
+ */
+export function fluxTransformerGraphs(options: FluxTransformerOptions): FluxTransformerGraphs {
+  const config = parseFluxTransformerConfig(options.config);
+  const { weights, dtype } = options;
+  return {
+    trunk: trunk(new GraphBuilder({ name: "transformer_trunk", weights, dtype }), config),
+    head: head(new GraphBuilder({ name: "transformer_head", weights, dtype }), config),
+  };
+}
+
+function trunk(graph: GraphBuilder, config: FluxTransformerConfig): OnnxModel {
+  const { inChannels, innerDim, jointAttentionDim, attentionHeadDim } = config;
+  const hiddenStates = graph.input("hidden_states", ["batch", "image_tokens", inChannels]);
+  const encoderHiddenStates = graph.input("encoder_hidden_states", [
+    "batch",
+    "text_tokens",
+    jointAttentionDim,
+  ]);
+  const conditioning = fluxConditioning(graph, { config, rows: "batch" });
+  const context: FluxContext = {
+    config,
+    conditioning,
+    rotaryCos: graph.input("rotary_cos", ["tokens", attentionHeadDim / 2], "float32"),
+    rotarySin: graph.input("rotary_sin", ["tokens", attentionHeadDim / 2], "float32"),
+    tokenCounts: graph.node("Concat", [
+      countTokens(graph, encoderHiddenStates),
+      countTokens(graph, hiddenStates),
+    ], {
+      attributes: { axis: 0 },
+    }),
+  };
+  let streams = {
+    image: linear(graph, hiddenStates, { name: "x_embedder", inFeatures: inChannels, outFeatures: innerDim }),
+    text: linear(graph, encoderHiddenStates, {
+      name: "context_embedder",
+      inFeatures: jointAttentionDim,
+      outFeatures: innerDim,
+    }),
+  };
+  for (let i = 0; i < config.numLayers; i++) {
+    const name = `transformer_blocks.${i}`;
+    streams = graph.scope(name, () => fluxDoubleBlock(graph, streams, { name, context }));
+  }
+  let joint = graph.node("Concat", [streams.text, streams.image], { attributes: { axis: 1 } });
+  for (let i = 0; i < config.numSingleLayers; i++) {
+    const name = `single_transformer_blocks.${i}`;
+    joint = graph.scope(name, () => fluxSingleBlock(graph, joint, { name, context }));
+  }
+  const [, feature] = graph.nodes("Split", [joint, context.tokenCounts], {
+    attributes: { axis: 1 },
+    outputs: 2,
+  });
+  graph.output("feature", feature!, ["batch", "image_tokens", innerDim]);
+  const output = outputLayers(graph, feature!, { config, conditioning });
+  graph.output("output", output, ["batch", "image_tokens", config.outChannels]);
+  graph.refuseUnusedWeights();
+  return graph.build();
+}
+
+function head(graph: GraphBuilder, config: FluxTransformerConfig): OnnxModel {
+  const weights = graph.input("forecast_weights", ["steps", "anchors"], "float32");
+  const history = graph.input("history", ["anchors", "batch", "image_tokens", config.innerDim]);
+  const conditioning = fluxConditioning(graph, { config, rows: "rows" });
+  const feature = graph.scope("forecast", () => forecast(graph, { weights, history }));
+  const output = outputLayers(graph, feature, { config, conditioning });
+  graph.output("output", output, ["rows", "image_tokens", config.outChannels]);
+  return graph.build();
+}
+
+/** norm_out and proj_out: feature [rows, image_tokens, innerDim] -> [rows, image_tokens, outChannels]. */
+function outputLayers(
+  graph: GraphBuilder,
+  feature: Value,
+  { config, conditioning }: { config: FluxTransformerConfig; conditioning: Value },
+): Value {
+  const { innerDim: features, outChannels } = config;
+  // Scale before shift, unlike the blocks (AdaLayerNormContinuous).
+  const [scale, shift] = modulation(graph, conditioning, { name: "norm_out.linear", features, parts: 2 }) as [
+    Value,
+    Value,
+  ];
+  const normed = adaptiveLayerNorm(graph, feature, { scale, shift, eps: FLUX_NORM_EPS });
+  return linear(graph, normed, { name: "proj_out", inFeatures: features, outFeatures: outChannels });
+}
+
+function countTokens(graph: GraphBuilder, tokens: Value): Value {
+  return graph.node("Shape", [tokens], { attributes: { start: 1, end: 2 }, dtype: "int64" });
+}

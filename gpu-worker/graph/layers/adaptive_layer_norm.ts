@@ -1,0 +1,22 @@
+// LayerNorm whose scale and shift come from the conditioning instead of the checkpoint (diffusers' AdaLayerNorm*).
+import type { GraphBuilder, Value } from "../graph_builder.ts";
+
+export interface AdaptiveLayerNormOptions {
+  /** Added to 1, [batch, 1, features]. */
+  scale: Value;
+  /** [batch, 1, features] */
+  shift: Value;
+  eps: number;
+}
+
+/** Emits norm(x) * (1 + scale) + shift: [batch, tokens, features] -> the same; moments are computed in float32. */
+export function adaptiveLayerNorm(
+  graph: GraphBuilder,
+  x: Value,
+  { scale, shift, eps }: AdaptiveLayerNormOptions,
+): Value {
+  const factor = graph.node("Add", [scale, graph.scalar(1)]);
+  return graph.node("LayerNormalization", [x, factor, shift], {
+    attributes: { axis: -1, epsilon: { float: eps } },
+  });
+}

@@ -1,0 +1,19 @@
+// Rotary position embedding on neighbouring pairs of channels (diffusers' apply_rotary_emb, use_real_unbind_dim = -1).
+import type { GraphBuilder, Value } from "../graph_builder.ts";
+
+export interface RotaryOptions {
+  /** Cosines and sines of the angles, [tokens, width / 2] float32; token i has row i. */
+  cos: Value;
+  sin: Value;
+  heads: number;
+}
+
+/** Rotates queries or keys [batch, tokens, heads * width]; in float32, as diffusers does, and returned in the type of `x`. */
+export function rotary(graph: GraphBuilder, x: Value, { cos, sin, heads }: RotaryOptions): Value {
+  const firstRow = graph.ints(0);
+  const rotated = graph.node("RotaryEmbedding", [graph.cast(x, "float32"), firstRow, cos, sin], {
+    domain: "com.microsoft",
+    attributes: { interleaved: 1, num_heads: heads },
+  });
+  return graph.cast(rotated, x.dtype);
+}
