@@ -1,0 +1,90 @@
+// `deno task generate`: one prompt to one or more pictures on disk.
+import { extname } from "node:path";
+import { openPipeline } from "../pipelines/open_pipeline.ts";
+import type { GenerateRequest, GenerateResult, ModelInfo, Pipeline } from "../pipelines/pipeline.ts";
+import { encodeImage, type ImageFormat } from "../media/encode_image.ts";
+import { encodeSafetensors } from "../media/encode_safetensors.ts";
+import { GENERATE_HELP, type GenerateArguments, parseGenerateArguments } from "./generate_arguments.ts";
+import { runCommand } from "./run_command.ts";
+import { StepBar } from "./step_bar.ts";
+import { summarize } from "./summarize.ts";
+import { writeAtomically } from "./write_atomically.ts";
+
+/** Generates every picture before the first file is written, so that a failure or Ctrl-C leaves nothing behind. */
+async function generate(args: string[], signal: AbortSignal): Promise<void> {
+  const options = parseGenerateArguments(args);
+  if (options === undefined) return console.log(GENERATE_HELP);
+  const started = performance.now();
+  using pipeline = await openPipeline(options.model, { provider: options.device, dtype: options.dtype });
+  const load = (performance.now() - started) / 1000;
+  const requests = Array.from(
+    { length: options.n },
+    (_, i) => pipeline.complete({ ...options.request, seed: options.request.seed + i }),
+  );
+  const results: GenerateResult[] = [];
+  for (const request of requests) results.push(await generateOne(pipeline, { request, signal }));
+  const paths = outputPaths(options.out, requests);
+  const files = await Promise.all(
+    results.map((result) => encodeImage(result.image, { format: formatOf(options.out) })),
+  );
+  for (const [i, bytes] of files.entries()) await writeAtomically(paths[i]!, bytes);
+  if (options.dump !== undefined) await writeDumps(options.dump, { requests, results });
+  report(options, { model: pipeline.model, requests, results, paths, load });
+}
+
+async function generateOne(
+  pipeline: Pipeline,
+  { request, signal }: { request: GenerateRequest; signal: AbortSignal },
+): Promise<GenerateResult> {
+  using bar = new StepBar(`seed ${request.seed}`);
+  return await pipeline.generate(request, { signal, onStep: (step) => bar.show(step) });
+}
+
+/** FILE for one picture, FILE-<seed> for several. */
+function outputPaths(out: string, requests: readonly GenerateRequest[]): string[] {
+  if (requests.length === 1) return [out];
+  const extension = extname(out);
+  return requests.map(({ seed }) => `${out.slice(0, out.length - extension.length)}-${seed}${extension}`);
+}
+
+function formatOf(path: string): ImageFormat {
+  const extension = extname(path).slice(1).toLowerCase();
+  return extension === "jpg" ? "jpeg" : extension as ImageFormat;
+}
+
+async function writeDumps(
+  dump: string,
+  { requests, results }: { requests: readonly GenerateRequest[]; results: readonly GenerateResult[] },
+): Promise<void> {
+  for (const [i, path] of outputPaths(dump, requests).entries()) {
+    const { initialLatents, latents, image } = results[i]!;
+    await writeAtomically(
+      path,
+      encodeSafetensors([
+        { name: "initial_latents", ...initialLatents },
+        { name: "latents", ...latents },
+        { name: "image", dims: [3, image.height, image.width], data: image.data },
+      ]),
+    );
+  }
+}
+
+interface Report {
+  model: ModelInfo;
+  requests: readonly GenerateRequest[];
+  results: readonly GenerateResult[];
+  paths: readonly string[];
+  load: number;
+}
+
+function report({ json }: GenerateArguments, { model, requests, results, paths, load }: Report): void {
+  const summary = summarize({ model, requests, results, outputs: paths, loadSeconds: load });
+  if (json) return console.log(JSON.stringify(summary, null, 2));
+  const { fullPasses, steps, method, seconds } = summary;
+  for (const path of paths) console.log(path);
+  console.log(
+    `${method}: ${fullPasses} of ${steps} steps in full, ${seconds.denoise.toFixed(2)} s of denoising`,
+  );
+}
+
+if (import.meta.main) await runCommand("generate", generate);

@@ -1,0 +1,146 @@
+// The command line of `deno task generate`.
+import { extname } from "node:path";
+import type { Method, SamplerOptions } from "../../sampler/mod.ts";
+import type { PartialRequest } from "../pipelines/pipeline.ts";
+import type { DType } from "../runtime/dtype.ts";
+import { type FlagKind, readFlags } from "./read_flags.ts";
+import { UsageError } from "./usage_error.ts";
+
+export const GENERATE_HELP = `Usage: deno task generate --prompt TEXT [options]
+
+  --prompt TEXT            what to draw
+  --model DIR | ORG/NAME   diffusers checkpoint or Hugging Face cache snapshot (models/emoji)
+  --negative-prompt TEXT   what not to draw; takes --true-cfg-scale > 1
+  --seed N                 first seed (42)
+  --n N                    pictures, with seeds seed..seed+n-1 (1)
+  --steps N                sampling steps (the checkpoint's)
+  --width N --height N     pixels (the checkpoint's)
+  --guidance-scale X       distilled guidance, for checkpoints with a guidance embedding
+  --true-cfg-scale X       classifier-free guidance; 1 is off (the checkpoint's)
+  --max-sequence-length N  tokens of the T5 prompt (the checkpoint's)
+  --method M               none | spectrum | taylorseer | reuse (spectrum)
+  --w X --m N --lam X      spectrum: share of the Chebyshev fit 0..1, highest degree, ridge penalty
+  --order N                taylorseer: 1 | 2
+  --window-size X --flex-window X --warmup-steps N   when a full pass is due
+  --device D               cpu | cuda | webgpu (cpu)
+  --dtype T                float32 | float16 | bfloat16 (float32 on cpu)
+  --out FILE               .png, .jpg or .webp (out/<prompt>-<seed>.png)
+  --json                   one JSON object on stdout
+  --dump FILE.safetensors  initial_latents, latents and image as float32
+`;
+
+const FLAGS = {
+  "prompt": "text",
+  "model": "text",
+  "negative-prompt": "text",
+  "seed": "number",
+  "n": "number",
+  "steps": "number",
+  "width": "number",
+  "height": "number",
+  "guidance-scale": "number",
+  "true-cfg-scale": "number",
+  "max-sequence-length": "number",
+  "method": "text",
+  "w": "number",
+  "m": "number",
+  "lam": "number",
+  "order": "number",
+  "window-size": "number",
+  "flex-window": "number",
+  "warmup-steps": "number",
+  "device": "text",
+  "dtype": "text",
+  "out": "text",
+  "json": "switch",
+  "dump": "text",
+  "help": "switch",
+} as const satisfies Record<string, FlagKind>;
+
+const DEVICES = ["cpu", "cuda", "webgpu"] as const;
+const DTYPES = ["float32", "float16", "bfloat16"] as const satisfies readonly DType[];
+const EXTENSIONS = [".png", ".jpg", ".jpeg", ".webp"];
+const MAX_PICTURES = 100;
+
+export interface GenerateArguments {
+  model: string;
+  device: (typeof DEVICES)[number];
+  dtype?: (typeof DTYPES)[number];
+  n: number;
+  out: string;
+  json: boolean;
+  dump?: string;
+  request: PartialRequest;
+}
+
+/**
+ * @returns undefined when help is asked for
+ * @throws {UsageError} for unknown flags and values that no model could take
+ */
+export function parseGenerateArguments(args: readonly string[]): GenerateArguments | undefined {
+  const flags = readFlags(args, FLAGS);
+  if (flags.help) return undefined;
+  const { prompt, seed = 42, n = 1 } = flags;
+  if (prompt === undefined) throw new UsageError("--prompt is missing; --help lists what there is");
+  if (!Number.isInteger(n) || n < 1 || n > MAX_PICTURES) {
+    throw new UsageError(`--n must be a whole number in 1..${MAX_PICTURES}: current value is ${n}`);
+  }
+  const out = flags.out ?? `out/${slug(prompt)}-${seed}.png`;
+  if (!EXTENSIONS.includes(extname(out).toLowerCase())) {
+    throw new UsageError(`--out must end in ${EXTENSIONS.join(", ")}: current value is '${out}'`);
+  }
+  const dtype = oneOf("dtype", flags.dtype, DTYPES);
+  return {
+    model: flags.model ?? "models/emoji",
+    device: oneOf("device", flags.device, DEVICES) ?? "cpu",
+    ...(dtype && { dtype }),
+    n,
+    out,
+    json: flags.json,
+    ...(flags.dump !== undefined && { dump: flags.dump }),
+    request: {
+      prompt: nonEmpty(prompt),
+      seed,
+      negativePrompt: flags["negative-prompt"],
+      steps: flags.steps,
+      width: flags.width,
+      height: flags.height,
+      guidanceScale: flags["guidance-scale"],
+      trueCfgScale: flags["true-cfg-scale"],
+      maxSequenceLength: flags["max-sequence-length"],
+      sampler: {
+        // The sampler itself refuses unknown methods and orders, with the list of those it has.
+        method: flags.method as Method | undefined,
+        order: flags.order as SamplerOptions["order"] | undefined,
+        w: flags.w,
+        m: flags.m,
+        lam: flags.lam,
+        windowSize: flags["window-size"],
+        flexWindow: flags["flex-window"],
+        warmupSteps: flags["warmup-steps"],
+      },
+    },
+  };
+}
+
+/** An empty prompt is more often a script's mistake than a wish, and OpenAI's API refuses it as well. */
+function nonEmpty(prompt: string): string {
+  if (prompt !== "") return prompt;
+  throw new RangeError(
+    "Cannot generate as 'prompt' must not be empty (a single space draws an unprompted picture)",
+  );
+}
+
+function oneOf<const T extends string>(
+  flag: string,
+  value: string | undefined,
+  choices: readonly T[],
+): T | undefined {
+  if (value === undefined || (choices as readonly string[]).includes(value)) return value as T | undefined;
+  throw new UsageError(`--${flag} must be one of ${choices.join(", ")}: current value is '${value}'`);
+}
+
+function slug(prompt: string): string {
+  const words = prompt.toLowerCase().replace(/[^\p{L}\p{N}]+/gu, "-").replace(/^-|-$/g, "");
+  return [...words].slice(0, 40).join("") || "picture";
+}

@@ -1,0 +1,120 @@
+// The sampler's Denoiser on ONNX Runtime: trunk and head sessions around one feature history on the device.
+import type { Denoiser, ForecastCall, FullCall, FullResult } from "../../sampler/mod.ts";
+import type { DType } from "../runtime/dtype.ts";
+import type { Runtime, Session, Tensor } from "../runtime/mod.ts";
+
+/** The graphs of a denoiser, loaded. */
+export interface DenoiserSessions {
+  /** Inputs and full pass: -> feature, output. */
+  trunk: Session;
+  /** forecast_weights, history, conditioning -> output. */
+  head: Session;
+  /** forecast_weights, history, feature -> relative_error. */
+  forecastError: Session;
+}
+
+type Feeds = Record<string, Tensor>;
+
+export interface OnnxDenoiserOptions {
+  /** Rows that run together, each with its own part of the history: 2 under classifier-free guidance, else 1. */
+  branches: number;
+  /** Length of one row's latents. */
+  latentLength: number;
+  /** Full passes that a forecast follows: slots of the history. */
+  slots: number;
+  /** Shape of the last-block feature without the batch. */
+  featureDims: readonly number[];
+  /** Element type of the feature. */
+  featureType: DType;
+  /** Inputs of the trunk, `latents` repeated for each branch. They stay the callee's, valid until the next call. */
+  trunkFeeds: (latents: Float32Array, timestep: number) => Feeds;
+  /** Conditioning of the head, timesteps * branches rows, step-major. It stays the callee's, valid until the next call. */
+  headFeeds: (timesteps: readonly number[]) => Feeds;
+  /** Combines the branches' outputs, [branches, latentLength], into a new array [latentLength]. */
+  guide: (output: Float32Array) => Float32Array;
+}
+
+/**
+ * Runs full passes and forecasts for one picture. Its memory is the history: slots x branches x feature.
+ * The feature of a full pass is written by the trunk straight into its slot and never leaves the device.
+ */
+export class OnnxDenoiser implements Denoiser, Disposable {
+  readonly #runtime: Runtime;
+  readonly #sessions: DenoiserSessions;
+  readonly #options: OnnxDenoiserOptions;
+  readonly #history: Tensor | undefined;
+
+  constructor(runtime: Runtime, sessions: DenoiserSessions, options: OnnxDenoiserOptions) {
+    this.#runtime = runtime;
+    this.#sessions = sessions;
+    this.#options = options;
+    const { slots, branches, featureDims, featureType } = options;
+    if (slots > 0) this.#history = runtime.allocate(featureType, [slots, branches, ...featureDims]);
+  }
+
+  async full({ timestep, latents, slot, check, signal }: FullCall): Promise<FullResult> {
+    const { guide, trunkFeeds } = this.#options;
+    const feeds = trunkFeeds(latents, timestep);
+    using feature = slot === undefined ? undefined : this.#slot(slot);
+    const outputs = feature && { feature };
+    const wanted = check || feature ? ["output", "feature"] : ["output"];
+    const results = await this.#sessions.trunk.run(feeds, {
+      fetch: wanted,
+      ...outputs && { outputs },
+      ...signal && { signal },
+    });
+    using output = results["output"]!;
+    using computed = results["feature"] === feature ? undefined : results["feature"];
+    const forecastError = check && await this.#measure(check, (feature ?? computed)!, signal);
+    return {
+      output: guide(output.data() as Float32Array),
+      ...forecastError !== undefined && { forecastError },
+    };
+  }
+
+  async forecast(calls: readonly ForecastCall[], signal?: AbortSignal): Promise<Float32Array[]> {
+    const { branches, latentLength, guide, headFeeds } = this.#options;
+    const anchors = calls[0]!.weights.length;
+    using weights = this.#weights(calls.map((call) => call.weights));
+    using history = this.#slots(anchors);
+    const feeds = { ...headFeeds(calls.map((call) => call.timestep)), forecast_weights: weights, history };
+    const { output } = await this.#sessions.head.run(feeds, signal && { signal });
+    using rows = output!;
+    const data = rows.data() as Float32Array;
+    const length = branches * latentLength;
+    return calls.map((_, i) => guide(data.subarray(i * length, (i + 1) * length)));
+  }
+
+  async #measure(check: Float64Array, feature: Tensor, signal: AbortSignal | undefined): Promise<number> {
+    using weights = this.#weights([check]);
+    using history = this.#slots(check.length);
+    const feeds = { forecast_weights: weights, history, feature };
+    const { relative_error } = await this.#sessions.forecastError.run(feeds, signal && { signal });
+    using error = relative_error!;
+    return (error.data() as Float32Array)[0]!;
+  }
+
+  #weights(rows: readonly Float64Array[]): Tensor {
+    const anchors = rows[0]!.length;
+    const data = new Float32Array(rows.length * anchors);
+    for (const [i, row] of rows.entries()) data.set(row, i * anchors);
+    return this.#runtime.tensor("float32", [rows.length, anchors], data);
+  }
+
+  /** One slot as the trunk's output. */
+  #slot(index: number): Tensor {
+    const { slots, branches, featureDims } = this.#options;
+    const bytes = this.#history!.byteLength / slots;
+    return this.#history!.view(index * bytes, [branches, ...featureDims]);
+  }
+
+  /** The first `count` slots as the head's input. */
+  #slots(count: number): Tensor {
+    const { branches, featureDims } = this.#options;
+    return this.#history!.view(0, [count, branches, ...featureDims]);
+  }
+
+  [Symbol.dispose](): void {
+    this.#history?.dispose();
+  }
+}

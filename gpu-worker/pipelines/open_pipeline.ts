@@ -1,0 +1,83 @@
+// The registry of families and the way from a model's name to a loaded pipeline.
+import { CheckpointError } from "../graph/weights/checkpoint_error.ts";
+import type { DType } from "../runtime/dtype.ts";
+import { type Provider, Runtime } from "../runtime/mod.ts";
+import { Checkpoint } from "./checkpoint.ts";
+import { findCheckpoint } from "./find_checkpoint.ts";
+import { FluxPipeline, type OpenOptions } from "./flux_pipeline.ts";
+import { modelDigest } from "./model_digest.ts";
+import type { ModelInfo, Pipeline } from "./pipeline.ts";
+
+export interface OpenPipelineOptions {
+  /** @default "cpu" */
+  provider?: Provider;
+  /** CUDA device. @default 0 */
+  deviceId?: number;
+  /** Compute type. @default "float32" on cpu and webgpu, "bfloat16" on cuda */
+  dtype?: DType | undefined;
+  /** Threads of the CPU provider. @default one for each physical core */
+  intraOpThreads?: number;
+}
+
+/** diffusers' pipeline class -> ours. A new family is one line here. */
+const FAMILIES: Readonly<
+  Record<string, (checkpoint: Checkpoint, options: OpenOptions) => Promise<Pipeline>>
+> = {
+  FluxPipeline: FluxPipeline.open,
+};
+
+/**
+ * Loads the checkpoint that `model` names: a directory, or ORG/NAME in the Hugging Face cache.
+ * @throws {CheckpointError} if it cannot be found, is damaged or of a family that we do not have.
+ * @throws {ProviderUnavailableError} if the device cannot be had; there is no silent fallback.
+ */
+export async function openPipeline(model: string, options: OpenPipelineOptions = {}): Promise<Pipeline> {
+  const { provider = "cpu", dtype = provider === "cuda" ? "bfloat16" : "float32" } = options;
+  if (provider === "cpu" && dtype !== "float32") {
+    throw new RangeError(`Cannot open ${model} as 'dtype' must be float32 on cpu: current value is ${dtype}`);
+  }
+  const checkpoint = Checkpoint.open(findCheckpoint(model));
+  const open = Object.hasOwn(FAMILIES, checkpoint.pipelineClass)
+    ? FAMILIES[checkpoint.pipelineClass]
+    : undefined;
+  if (open === undefined) {
+    throw new CheckpointError(
+      `Cannot open ${model} as pipeline class ${checkpoint.pipelineClass} is not supported: known are ${
+        Object.keys(FAMILIES).join(", ")
+      }`,
+    );
+  }
+  const { deviceId, intraOpThreads } = options;
+  const runtime = Runtime.open({
+    provider,
+    ...deviceId !== undefined && { deviceId },
+    ...intraOpThreads !== undefined && { intraOpThreads },
+  });
+  try {
+    return owning(await open(checkpoint, { runtime, dtype, model: modelInfo(model, checkpoint) }), runtime);
+  } catch (error) {
+    runtime.dispose();
+    throw error;
+  }
+}
+
+function modelInfo(id: string, checkpoint: Checkpoint): ModelInfo {
+  const { pipelineClass, folder } = checkpoint;
+  const names = checkpoint.has("names.txt")
+    ? Deno.readTextFileSync(checkpoint.path("names.txt")).split("\n").filter((name) => name !== "")
+    : undefined;
+  return { id, pipelineClass, digest: modelDigest(folder), ...names && { names } };
+}
+
+/** The pipeline's disposal takes the runtime with it. */
+function owning(pipeline: Pipeline, runtime: Runtime): Pipeline {
+  return {
+    model: pipeline.model,
+    complete: (request) => pipeline.complete(request),
+    generate: (request, options) => pipeline.generate(request, options),
+    [Symbol.dispose]() {
+      pipeline[Symbol.dispose]();
+      runtime.dispose();
+    },
+  };
+}
