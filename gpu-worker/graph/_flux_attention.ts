@@ -1,5 +1,5 @@
 // Projections of FLUX's attention: queries, keys and values of one token stream (diffusers' FluxAttention).
-import type { FluxTransformerConfig } from "./_flux_config.ts";
+import type { FluxTransformerConfig } from "./flux_config.ts";
 import type { GraphBuilder, Value } from "./graph_builder.ts";
 import { attention, type AttentionInputs } from "./layers/attention.ts";
 import { linear } from "./layers/linear.ts";

@@ -1,5 +1,5 @@
 // What every adaptive norm of FLUX sees: timestep, guidance and pooled text (CombinedTimestep[Guidance]TextProjEmbeddings).
-import type { FluxTransformerConfig } from "./_flux_config.ts";
+import type { FluxTransformerConfig } from "./flux_config.ts";
 import type { GraphBuilder, Value } from "./graph_builder.ts";
 import { activation } from "./layers/activation.ts";
 import { linear } from "./layers/linear.ts";

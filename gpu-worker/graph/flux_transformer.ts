@@ -2,7 +2,7 @@
 import type { DType } from "../runtime/dtype.ts";
 import { FLUX_NORM_EPS, type FluxContext } from "./_flux_attention.ts";
 import { fluxConditioning } from "./_flux_conditioning.ts";
-import { type FluxTransformerConfig, parseFluxTransformerConfig } from "./_flux_config.ts";
+import { type FluxTransformerConfig, parseFluxTransformerConfig } from "./flux_config.ts";
 import { fluxDoubleBlock } from "./_flux_double_block.ts";
 import { fluxSingleBlock } from "./_flux_single_block.ts";
 import { GraphBuilder, type OnnxModel, type Value } from "./graph_builder.ts";
