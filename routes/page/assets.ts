@@ -1,0 +1,77 @@
+// The page's files as text, part of the module graph: the edge has no file access, at home or on Deno Deploy.
+// Text imports are stable since Deno 2.8 and need no --allow-read. tests/routes/page/assets_test.ts misses no file.
+
+import announcerJs from "./browser/announcer.js" with { type: "text" };
+import apiErrorJs from "./browser/api_error.js" with { type: "text" };
+import apiKeyJs from "./browser/api_key.js" with { type: "text" };
+import comparisonViewJs from "./browser/comparison_view.js" with { type: "text" };
+import curlCommandJs from "./browser/curl_command.js" with { type: "text" };
+import decodeImageJs from "./browser/decode_image.js" with { type: "text" };
+import earlyThemeJs from "./browser/early_theme.js" with { type: "text" };
+import fieldErrorsJs from "./browser/field_errors.js" with { type: "text" };
+import formCss from "./browser/form.css" with { type: "text" };
+import generateJs from "./browser/generate.js" with { type: "text" };
+import historyCss from "./browser/history.css" with { type: "text" };
+import historyJs from "./browser/history.js" with { type: "text" };
+import historyViewJs from "./browser/history_view.js" with { type: "text" };
+import iconSvg from "./browser/icon.svg" with { type: "text" };
+import imageDifferenceJs from "./browser/image_difference.js" with { type: "text" };
+import layoutCss from "./browser/layout.css" with { type: "text" };
+import listModelsJs from "./browser/list_models.js" with { type: "text" };
+import mainJs from "./browser/main.js" with { type: "text" };
+import methodFieldsJs from "./browser/method_fields.js" with { type: "text" };
+import methodOptionsJs from "./browser/method_options.js" with { type: "text" };
+import planStepsJs from "./browser/plan_steps.js" with { type: "text" };
+import promptSuggestionsJs from "./browser/prompt_suggestions.js" with { type: "text" };
+import receiptViewJs from "./browser/receipt_view.js" with { type: "text" };
+import requestFormJs from "./browser/request_form.js" with { type: "text" };
+import runCss from "./browser/run.css" with { type: "text" };
+import runRequestJs from "./browser/run_request.js" with { type: "text" };
+import runViewJs from "./browser/run_view.js" with { type: "text" };
+import scalingChoiceJs from "./browser/scaling_choice.js" with { type: "text" };
+import showFactsJs from "./browser/show_facts.js" with { type: "text" };
+import slotsJs from "./browser/slots.js" with { type: "text" };
+import sseEventsJs from "./browser/sse_events.js" with { type: "text" };
+import stepStripJs from "./browser/step_strip.js" with { type: "text" };
+import themeCss from "./browser/theme.css" with { type: "text" };
+import themeButtonJs from "./browser/theme_button.js" with { type: "text" };
+import indexHtml from "./browser/index.html" with { type: "text" };
+
+/** File name in browser/ -> its text. */
+export const ASSETS: Readonly<Record<string, string>> = {
+  "announcer.js": announcerJs,
+  "api_error.js": apiErrorJs,
+  "api_key.js": apiKeyJs,
+  "comparison_view.js": comparisonViewJs,
+  "curl_command.js": curlCommandJs,
+  "decode_image.js": decodeImageJs,
+  "early_theme.js": earlyThemeJs,
+  "field_errors.js": fieldErrorsJs,
+  "form.css": formCss,
+  "generate.js": generateJs,
+  "history.css": historyCss,
+  "history.js": historyJs,
+  "history_view.js": historyViewJs,
+  "icon.svg": iconSvg,
+  "image_difference.js": imageDifferenceJs,
+  "layout.css": layoutCss,
+  "list_models.js": listModelsJs,
+  "main.js": mainJs,
+  "method_fields.js": methodFieldsJs,
+  "method_options.js": methodOptionsJs,
+  "plan_steps.js": planStepsJs,
+  "prompt_suggestions.js": promptSuggestionsJs,
+  "receipt_view.js": receiptViewJs,
+  "request_form.js": requestFormJs,
+  "run.css": runCss,
+  "run_request.js": runRequestJs,
+  "run_view.js": runViewJs,
+  "scaling_choice.js": scalingChoiceJs,
+  "show_facts.js": showFactsJs,
+  "slots.js": slotsJs,
+  "sse_events.js": sseEventsJs,
+  "step_strip.js": stepStripJs,
+  "theme.css": themeCss,
+  "theme_button.js": themeButtonJs,
+  "index.html": indexHtml,
+};

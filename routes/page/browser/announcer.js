@@ -1,0 +1,29 @@
+// Speaks to screen readers without flooding them: progress at most every few seconds, the rest at once.
+
+export class Announcer {
+  #region;
+  #intervalMs;
+  #now;
+  #last = -Infinity;
+
+  /**
+   * @param {HTMLElement} region An aria-live element.
+   * @param {{ intervalMs?: number, now?: () => number }} [options]
+   */
+  constructor(region, { intervalMs = 4000, now = () => performance.now() } = {}) {
+    this.#region = region;
+    this.#intervalMs = intervalMs;
+    this.#now = now;
+  }
+
+  /** @param {string} text Dropped if something was said just before. */
+  progress(text) {
+    if (this.#now() - this.#last >= this.#intervalMs) this.say(text);
+  }
+
+  /** @param {string} text */
+  say(text) {
+    this.#last = this.#now();
+    this.#region.textContent = text;
+  }
+}

@@ -1,0 +1,50 @@
+// The key for a service that asks for one: kept in sessionStorage, so for this tab until it is closed.
+import { ApiError } from "./api_error.js";
+
+const NAME = "api-key";
+
+export const apiKey = {
+  /** @returns {string | undefined} */
+  get value() {
+    return sessionStorage.getItem(NAME) ?? undefined;
+  },
+
+  /**
+   * Runs `action`, asking for a key and running it again for as long as the service answers 401.
+   *
+   * @template T
+   * @param {(key: string | undefined) => Promise<T>} action
+   * @returns {Promise<T>}
+   * @throws {ApiError} The 401, if the user gives no key.
+   */
+  async with(action) {
+    for (;;) {
+      try {
+        return await action(apiKey.value);
+      } catch (error) {
+        if (!(error instanceof ApiError) || error.status !== 401 || !await ask(error.message)) throw error;
+      }
+    }
+  },
+};
+
+/**
+ * @param {string} reason
+ * @returns {Promise<boolean>} false if the user gave no key.
+ */
+function ask(reason) {
+  const dialog = /** @type {HTMLDialogElement} */ (document.getElementById("key-dialog"));
+  const input = /** @type {HTMLInputElement} */ (document.getElementById("key"));
+  const note = document.getElementById("key-reason");
+  if (note) note.textContent = reason;
+  dialog.returnValue = "cancel";
+  input.value = "";
+  dialog.showModal();
+  return new Promise((resolve) => {
+    dialog.addEventListener("close", () => {
+      const given = dialog.returnValue === "use" && input.value !== "";
+      if (given) sessionStorage.setItem(NAME, input.value.trim());
+      resolve(given);
+    }, { once: true });
+  });
+}

@@ -1,0 +1,55 @@
+// Messages next to the fields that they are about. A field is any element with data-param="name of the request field".
+
+/** @typedef {HTMLInputElement | HTMLTextAreaElement | HTMLSelectElement} Control */
+
+const CONTROLS = "input, textarea, select";
+let count = 0;
+
+/**
+ * Shows `message` at the field below `root` and moves the focus there; false if `root` has no visible field of that name.
+ *
+ * @param {HTMLElement} root
+ * @param {{ param: string, message: string }} error
+ */
+export function showFieldError(root, { param, message }) {
+  // Width and height are one field on the wire.
+  const name = param === "width" || param === "height" ? "size" : param;
+  const field = [...root.querySelectorAll("[data-param]")].find((field) =>
+    field instanceof HTMLElement && field.dataset["param"] === name
+  );
+  if (!(field instanceof HTMLElement) || field.closest("[hidden]")) return false;
+  const details = field.closest("details");
+  if (details) details.open = true;
+
+  const note = document.createElement("p");
+  note.className = "field-error";
+  note.id = `field-error-${count++}`;
+  note.textContent = message;
+  field.append(note);
+  const controls = /** @type {NodeListOf<Control>} */ (field.querySelectorAll(CONTROLS));
+  for (const control of controls) {
+    control.setAttribute("aria-invalid", "true");
+    control.setAttribute("aria-describedby", note.id);
+  }
+  controls[0]?.focus();
+  return true;
+}
+
+/** @param {HTMLElement} root */
+export function clearFieldErrors(root) {
+  for (const note of root.querySelectorAll(".field-error")) note.remove();
+  for (const control of root.querySelectorAll("[aria-invalid]")) {
+    control.removeAttribute("aria-invalid");
+    control.removeAttribute("aria-describedby");
+  }
+}
+
+/**
+ * The number in a field; undefined where it is empty.
+ *
+ * @param {HTMLInputElement} input
+ * @returns {number | undefined}
+ */
+export function numberIn(input) {
+  return Number.isNaN(input.valueAsNumber) ? undefined : input.valueAsNumber;
+}

@@ -1,0 +1,28 @@
+// Which steps will be full passes: the browser's copy of sampler/step_plan.ts, to show a plan before it runs.
+// tests/routes/page/plan_steps_test.ts holds the two together.
+
+/** @import { StepKind, SpectrumOptions } from "./wire.d.ts" */
+
+/**
+ * @param {number} steps
+ * @param {Required<Pick<SpectrumOptions, "method" | "window_size" | "flex_window" | "warmup_steps">>} options
+ * @returns {StepKind[]}
+ */
+export function planSteps(steps, options) {
+  /** @type {StepKind[]} */
+  const plan = [];
+  let window = options.window_size;
+  let forecastsInARow = 0;
+  for (let step = 0; step < steps; step++) {
+    const warmingUp = step < options.warmup_steps;
+    if (options.method === "none" || warmingUp || (forecastsInARow + 1) % Math.floor(window) === 0) {
+      plan.push("full");
+      forecastsInARow = 0;
+      if (!warmingUp) window = Number((window + options.flex_window).toFixed(3));
+    } else {
+      plan.push("forecast");
+      forecastsInARow++;
+    }
+  }
+  return plan;
+}

@@ -1,0 +1,108 @@
+// The receipt of a finished picture: what was run, how long it took, how far the forecasts were off.
+import { apiKey } from "./api_key.js";
+import { curlCommand } from "./curl_command.js";
+import { METHOD_OPTIONS } from "./method_options.js";
+import { showFacts } from "./show_facts.js";
+import { slot } from "./slots.js";
+
+/** @import { ImageRequest, Receipt } from "./wire.d.ts" */
+
+const PARTS = /** @type {const} */ (["queue", "encode", "denoise", "decode"]);
+
+/**
+ * Fills the receipt part of a run.
+ *
+ * @param {HTMLElement} root
+ * @param {{ request: ImageRequest, receipt: Receipt, pictureUrl: string }} finished
+ */
+export function showReceipt(root, { request, receipt, pictureUrl }) {
+  const passes = receipt.full_steps.length;
+  showFacts(slot(root, "figures", HTMLElement), {
+    "Full passes": `${passes} of ${receipt.steps}`,
+    "Speed-up limit": `${(receipt.steps / passes).toFixed(2)}×`,
+    Seconds: receipt.seconds.total.toFixed(2),
+  });
+  showTimes(slot(root, "times", HTMLElement), receipt);
+  showFacts(slot(root, "facts", HTMLElement), receiptFacts(receipt));
+
+  const download = slot(root, "download", HTMLAnchorElement);
+  download.href = pictureUrl;
+  download.download = `${fileName(request.prompt)}-${receipt.seed}-${receipt.method}.png`;
+  const label = slot(root, "curl-label", HTMLElement);
+  slot(root, "curl", HTMLButtonElement).onclick = async () => {
+    const command = curlCommand(request, { origin: location.origin, withKey: apiKey.value !== undefined });
+    const copied = await navigator.clipboard.writeText(command).then(() => true, () => false);
+    label.textContent = copied ? "Copied" : "Clipboard refused";
+    setTimeout(() => label.textContent = "Copy as curl", 1600);
+  };
+  root.hidden = false;
+}
+
+/**
+ * @param {Receipt} receipt
+ * @returns {Record<string, string>}
+ */
+function receiptFacts(receipt) {
+  const errors = Object.entries(receipt.forecast_errors);
+  const worst = errors.reduce((a, b) => (b[1] > a[1] ? b : a), ["", 0]);
+  return {
+    Method: [METHOD_OPTIONS[receipt.method]?.label ?? receipt.method, describeOptions(receipt)].filter(
+      Boolean,
+    ).join(", "),
+    ...(errors.length > 0 && { "Forecast error": `at most ${percent(worst[1])}, at step ${worst[0]}` }),
+    "Full passes at": receipt.method === "none" ? "every step" : receipt.full_steps.join(" "),
+    Seed: String(receipt.seed),
+    Size: `${receipt.width} × ${receipt.height}`,
+    Model: `${receipt.model}, ${receipt.model_digest.slice(0, 12)}`,
+    Cache: receipt.cache === "hit" ? "hit; the times are those of the run that made it" : "miss",
+    Worker: receipt.worker,
+  };
+}
+
+/** @param {Receipt} receipt */
+function describeOptions({ method, options }) {
+  if (method === "none") return "";
+  const own = {
+    spectrum: ["w", "m", "lam"],
+    taylorseer: ["order"],
+    reuse: [],
+  }[method];
+  return [...own, "window_size", "flex_window", "warmup_steps"]
+    .filter((name) => options[name] !== undefined)
+    .map((name) => `${name} ${options[name]}`).join(", ");
+}
+
+/**
+ * A bar of where the time went, and the same in words.
+ *
+ * @param {HTMLElement} root
+ * @param {Receipt} receipt
+ */
+function showTimes(root, { seconds }) {
+  const bar = document.createElement("div");
+  bar.className = "times-bar";
+  bar.setAttribute("aria-hidden", "true");
+  const words = document.createElement("p");
+  for (const part of PARTS) {
+    const length = document.createElement("i");
+    length.dataset["part"] = part;
+    length.style.flexGrow = String(Math.max(seconds[part], 0));
+    bar.append(length);
+    const word = document.createElement("span");
+    word.dataset["part"] = part;
+    word.textContent = `${part} ${seconds[part].toFixed(2)} s`;
+    words.append(word, " ");
+  }
+  root.replaceChildren(bar, words);
+}
+
+/** @param {number} fraction */
+function percent(fraction) {
+  return `${(fraction * 100).toPrecision(2)} %`;
+}
+
+/** @param {string} prompt */
+function fileName(prompt) {
+  return prompt.toLowerCase().replaceAll(/[^\p{L}\p{N}]+/gu, "-").replace(/^-|-$/g, "").slice(0, 60) ||
+    "picture";
+}

@@ -1,0 +1,194 @@
+// The form: reads requests from its fields, shows models and their defaults, and errors at the fields that they name.
+import { clearFieldErrors, numberIn, showFieldError } from "./field_errors.js";
+import { MethodFields } from "./method_fields.js";
+
+/** @import { ImageRequest, Model, SpectrumOptions } from "./wire.d.ts" */
+
+const MAX_SEED = 2 ** 32;
+
+export class RequestForm {
+  #form;
+  #first;
+  #second;
+  /** @type {Model[]} */
+  #models = [];
+
+  /**
+   * @param {HTMLFormElement} form
+   * @param {{ onChange: () => void }} options Called when the plan that the form describes has changed.
+   */
+  constructor(form, { onChange }) {
+    this.#form = form;
+    const changed = () => {
+      this.#refresh();
+      onChange();
+    };
+    this.#first = new MethodFields({
+      title: "Method",
+      name: "method-a",
+      method: "spectrum",
+      onChange: changed,
+    });
+    this.#second = new MethodFields({
+      title: "Second method",
+      name: "method-b",
+      method: "none",
+      onChange: changed,
+    });
+    this.#find("#methods", HTMLElement).append(this.#first.element, this.#second.element);
+    this.#find("#dice", HTMLButtonElement).addEventListener(
+      "click",
+      () => this.#input("seed").value = String(drawSeed()),
+    );
+    this.#find("#model", HTMLSelectElement).addEventListener("change", () => {
+      this.#useDefaults();
+      changed();
+    });
+    for (const name of ["steps", "compare"]) this.#input(name).addEventListener("input", changed);
+    this.#refresh();
+  }
+
+  /** @param {Model[]} models */
+  set models(models) {
+    this.#models = models;
+    this.#find("#model", HTMLSelectElement).replaceChildren(...models.map(({ id }) => new Option(id, id)));
+    this.#find("#model-field", HTMLElement).hidden = models.length < 2;
+    this.#useDefaults();
+    this.#refresh();
+  }
+
+  /** The model that is chosen. */
+  get model() {
+    const id = this.#find("#model", HTMLSelectElement).value;
+    return this.#models.find((model) => model.id === id);
+  }
+
+  set prompt(/** @type {string} */ prompt) {
+    this.#find("#prompt", HTMLTextAreaElement).value = prompt;
+  }
+
+  get partialImages() {
+    return Number(this.#find("#partial_images", HTMLSelectElement).value);
+  }
+
+  /** The methods' plans: one, or two to compare. */
+  plans() {
+    return this.#active().map((fields) => ({ method: fields.value.method, plan: fields.plan() }));
+  }
+
+  /**
+   * One request, or two that differ in the method. An empty seed is drawn here, so that both get the same.
+   *
+   * @returns {ImageRequest[]}
+   */
+  requests() {
+    const width = numberIn(this.#input("width"));
+    const height = numberIn(this.#input("height"));
+    const negative = this.#input("negative_prompt").value;
+    const model = this.model?.id;
+    const shared = withoutUndefined({
+      prompt: this.#find("#prompt", HTMLTextAreaElement).value.trim(),
+      model,
+      seed: numberIn(this.#input("seed")) ?? drawSeed(),
+      steps: numberIn(this.#input("steps")),
+      size: width === undefined || height === undefined ? undefined : `${width}x${height}`,
+      negative_prompt: negative === "" ? undefined : negative,
+      guidance_scale: numberIn(this.#input("guidance_scale")),
+      true_cfg_scale: numberIn(this.#input("true_cfg_scale")),
+    });
+    return this.#active().map((fields) => ({ ...shared, output_format: "png", spectrum: fields.value }));
+  }
+
+  /** @param {ImageRequest} request Fills the fields from it. */
+  restore(request) {
+    const [width = "", height = ""] = request.size?.split("x") ?? [];
+    const model = this.#find("#model", HTMLSelectElement);
+    if (this.#models.some(({ id }) => id === request.model)) model.value = request.model ?? "";
+    this.prompt = request.prompt;
+    const values = { ...request, width, height };
+    for (
+      const name of /** @type {const} */ ([
+        "seed",
+        "steps",
+        "width",
+        "height",
+        "negative_prompt",
+        "guidance_scale",
+        "true_cfg_scale",
+      ])
+    ) {
+      this.#input(name).value = String(values[name] ?? "");
+    }
+    this.#input("compare").checked = false;
+    this.#first.value = request.spectrum;
+    this.#refresh();
+  }
+
+  /**
+   * Shows an error at its field, or below all of them.
+   *
+   * @param {{ message: string, param?: string | undefined }} error
+   * @param {{ run?: number }} [options] 1 if the second method's run failed.
+   */
+  showError({ message, param }, { run = 0 } = {}) {
+    const root = param?.startsWith("spectrum") ? this.#active()[run]?.element : this.#form;
+    const shown = param !== undefined && root !== undefined && showFieldError(root, { param, message });
+    if (!shown) this.#find("#form-error", HTMLElement).textContent = message;
+  }
+
+  clearErrors() {
+    clearFieldErrors(this.#form);
+    this.#find("#form-error", HTMLElement).textContent = "";
+  }
+
+  #active() {
+    return this.#input("compare").checked ? [this.#first, this.#second] : [this.#first];
+  }
+
+  #refresh() {
+    const compare = this.#input("compare").checked;
+    this.#first.title = compare ? "First method" : "Method";
+    this.#second.element.hidden = !compare;
+    const steps = numberIn(this.#input("steps")) ?? this.model?.defaults?.steps ?? 50;
+    for (const fields of [this.#first, this.#second]) fields.steps = steps;
+  }
+
+  #useDefaults() {
+    const { steps, width, height, guidance_scale, true_cfg_scale } = this.model?.defaults ?? {};
+    const values = { steps, width, height, guidance_scale, true_cfg_scale };
+    for (const [name, value] of Object.entries(values)) {
+      this.#input(name).value = value === undefined ? "" : String(value);
+    }
+  }
+
+  /** @param {string} name */
+  #input(name) {
+    return this.#find(`#${name}`, HTMLInputElement);
+  }
+
+  /**
+   * @template {Element} T
+   * @param {string} selector
+   * @param {abstract new (...args: never[]) => T} type
+   * @returns {T}
+   */
+  #find(selector, type) {
+    const found = this.#form.querySelector(selector);
+    if (!(found instanceof type)) throw new TypeError(`Cannot use the form as it has no '${selector}'`);
+    return found;
+  }
+}
+
+function drawSeed() {
+  return Math.floor(Math.random() * MAX_SEED);
+}
+
+/**
+ * @template {object} T
+ * @param {T} fields
+ * @returns {{ [K in keyof T]: Exclude<T[K], undefined> }}
+ */
+function withoutUndefined(fields) {
+  const given = Object.entries(fields).filter(([, value]) => value !== undefined);
+  return /** @type {{ [K in keyof T]: Exclude<T[K], undefined> }} */ (Object.fromEntries(given));
+}
