@@ -1,0 +1,44 @@
+// The fields that decide a picture, as clients and workers spell them. Which sizes and options a checkpoint allows is
+// the worker's to say; these schemas hold the types and the bounds that no checkpoint exceeds.
+import { z } from "zod";
+
+/** An optional field in OpenAI's sense: absent and null mean the same. */
+export function optional<T extends z.ZodType>(schema: T) {
+  return schema.nullish().transform((value) => value ?? undefined);
+}
+
+const text = z.string().max(32_000)
+  // The same text can be spelled in several ways; one spelling makes one cache entry.
+  .transform((value) => value.normalize("NFC"));
+
+/** Options of the sampler: the paper's names, and TaylorSeer's `order`. */
+export const spectrumFields = z.strictObject({
+  method: optional(z.enum(["none", "spectrum", "taylorseer", "reuse"])),
+  w: optional(z.number().min(0).max(1)),
+  m: optional(z.int().min(0).max(1000)),
+  lam: optional(z.number().min(0)),
+  window_size: optional(z.number().min(1).max(1000)),
+  flex_window: optional(z.number().min(0).max(1000)),
+  warmup_steps: optional(z.int().min(0).max(1000)),
+  order: optional(z.int().min(1).max(2)),
+});
+
+/** Shared by image requests and runs. */
+export const generationFields = {
+  prompt: text,
+  negative_prompt: optional(text),
+  steps: optional(z.int().min(1).max(1000)),
+  guidance_scale: optional(z.number().min(0).max(100)),
+  true_cfg_scale: optional(z.number().min(0).max(100)),
+  max_sequence_length: optional(z.int().min(1).max(4096)),
+  spectrum: optional(spectrumFields),
+};
+
+/** Whole numbers that JSON carries exactly. */
+export const seedField = z.int().min(0).max(Number.MAX_SAFE_INTEGER);
+
+export const outputFormat = z.enum(["png", "jpeg", "webp"]);
+export type OutputFormat = z.output<typeof outputFormat>;
+
+/** Quality of JPEG and WebP. PNG is lossless whatever it says. */
+export const outputCompression = z.int().min(0).max(100);

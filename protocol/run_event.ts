@@ -1,0 +1,50 @@
+// What a worker tells of a run, in order, as server-sent events: the type is the event's name, the id counts from 1.
+import type { ApiErrorBody } from "./api_error.ts";
+import type { Receipt } from "./receipt.ts";
+
+export type RunEvent =
+  /** `position` runs are before this one. Repeated whenever it moves up. */
+  | { type: "queued"; position: number }
+  | { type: "started" }
+  | StepEvent
+  | { type: "preview"; preview_index: number; step_index: number; b64_json: string }
+  | CompletedEvent
+  | { type: "failed"; status: number; error: ApiErrorBody["error"] }
+  | { type: "cancelled"; reason: CancelReason };
+
+/** A finished sampling step. */
+export interface StepEvent {
+  type: "step";
+  /** 0-based. */
+  step_index: number;
+  steps: number;
+  kind: "full" | "forecast";
+  sigma: number;
+  /** Since denoising began. */
+  elapsed_ms: number;
+  /** Relative error of the forecast that this full step made unnecessary. */
+  forecast_error?: number;
+}
+
+/** The picture. Nothing follows. */
+export interface CompletedEvent {
+  type: "completed";
+  b64_json: string;
+  receipt: Receipt;
+  /** Latent tokens of the picture, for usage figures. */
+  image_tokens: number;
+}
+
+/** "requested": by DELETE. "unwatched": nobody followed it. "draining": the worker was told to stop. */
+export type CancelReason = "requested" | "unwatched" | "draining";
+
+/** An event with its place in the run. */
+export interface NumberedEvent {
+  id: number;
+  event: RunEvent;
+}
+
+/** Whether nothing follows `event`. */
+export function isFinal(event: RunEvent): boolean {
+  return event.type === "completed" || event.type === "failed" || event.type === "cancelled";
+}

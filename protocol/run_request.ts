@@ -1,0 +1,61 @@
+// POST /runs of a worker: one run makes one picture, so that pictures of one request can come from the cache,
+// from runs of others and from several workers.
+import { z } from "zod";
+import {
+  generationFields,
+  optional,
+  outputCompression,
+  outputFormat,
+  seedField,
+} from "./generation_fields.ts";
+
+export const runRequestSchema = z.strictObject({
+  ...generationFields,
+  model: z.string().max(256),
+  seed: seedField,
+  /** Pixels. */
+  width: optional(z.int().min(1).max(99_999)),
+  /** Pixels. */
+  height: optional(z.int().min(1).max(99_999)),
+  /** How many previews to emit on the way. */
+  previews: z.int().min(0).max(3).default(0),
+  output_format: outputFormat.default("png"),
+  output_compression: outputCompression.default(100),
+});
+
+export type RunRequest = z.output<typeof runRequestSchema>;
+
+/** What decides the pixels: a run request with every default of its checkpoint filled in. */
+export interface CompleteSettings {
+  prompt: string;
+  negative_prompt: string;
+  seed: number;
+  steps: number;
+  /** Pixels. */
+  width: number;
+  /** Pixels. */
+  height: number;
+  guidance_scale: number;
+  true_cfg_scale: number;
+  max_sequence_length: number;
+  spectrum: SpectrumOptions;
+}
+
+/** Sampler options in full. */
+export interface SpectrumOptions {
+  method: "none" | "spectrum" | "taylorseer" | "reuse";
+  w: number;
+  m: number;
+  lam: number;
+  window_size: number;
+  flex_window: number;
+  warmup_steps: number;
+  order: number;
+}
+
+/** The answer to an accepted POST /runs. */
+export interface RunAccepted {
+  id: string;
+  /** Runs before this one; 0 starts at once. */
+  position: number;
+}

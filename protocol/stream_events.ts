@@ -1,0 +1,50 @@
+// Server-sent events as both processes write them: headers at once, ids, one retry, comments while nothing happens.
+import type { Context } from "hono";
+import { streamSSE } from "hono/streaming";
+
+/** One event. `event` and `id` hold no line breaks. */
+export interface SseMessage {
+  id?: string;
+  event: string;
+  /** JSON text: one line. */
+  data: string;
+}
+
+export interface StreamEventsOptions {
+  /** Between comments that keep idle connections open. @default 15000 */
+  heartbeatMs?: number;
+  /** How long a browser waits before it reconnects. @default 2000 */
+  retryMs?: number;
+}
+
+/**
+ * Answers with what `messages` yields until it ends. It gets a signal that aborts once the client has gone, and must
+ * not throw: what it has to say of a failure is an event.
+ *
+ * Messages are pulled: a slow reader slows its own stream only.
+ */
+export function streamEvents(
+  c: Context,
+  messages: (signal: AbortSignal) => AsyncIterable<SseMessage>,
+  options: StreamEventsOptions = {},
+): Response {
+  const { heartbeatMs = 15_000, retryMs = 2000 } = options;
+  const response = streamSSE(c, async (stream) => {
+    const gone = new AbortController();
+    stream.onAbort(() => gone.abort());
+    await stream.write(`retry: ${retryMs}\n\n`);
+    const heartbeat = setInterval(() => stream.write(":\n\n"), heartbeatMs);
+    try {
+      for await (const message of messages(gone.signal)) {
+        if (stream.aborted) break;
+        await stream.writeSSE(message);
+      }
+    } finally {
+      clearInterval(heartbeat);
+      gone.abort();
+    }
+  });
+  response.headers.set("cache-control", "no-cache, no-transform");
+  response.headers.set("x-accel-buffering", "no");
+  return response;
+}
