@@ -1,0 +1,98 @@
+// Adds the chosen execution provider to a session's options, or says what this machine lacks for it.
+import { addressOf, cString, type OrtApi, out } from "./ort_api.ts";
+import { ORT_LIBRARY_VARIABLE } from "./ort_library.ts";
+import { type ProviderName, ProviderUnavailableError } from "./provider_unavailable_error.ts";
+
+export interface ExecutionProviderOptions {
+  provider: ProviderName;
+  /** Index of the device. */
+  deviceId: number;
+  /** Options of the provider by ONNX Runtime's names, over our defaults. */
+  providerOptions: Readonly<Record<string, string>>;
+}
+
+/** Buffers recur with the same sizes step after step; cuDNN's exhaustive search would take minutes at the first. */
+const CUDA_DEFAULTS = { arena_extend_strategy: "kSameAsRequested", cudnn_conv_algo_search: "HEURISTIC" };
+
+/**
+ * Appends the provider to the OrtSessionOptions at `options`.
+ * @throws {ProviderUnavailableError} naming the remedy.
+ */
+export function appendExecutionProvider(
+  api: OrtApi,
+  options: bigint,
+  { provider, deviceId, providerOptions }: ExecutionProviderOptions,
+): void {
+  try {
+    switch (provider) {
+      case "cpu":
+        return;
+      case "cuda":
+        return appendCuda(api, options, {
+          ...CUDA_DEFAULTS,
+          device_id: String(deviceId),
+          ...providerOptions,
+        });
+      case "webgpu": {
+        const { keys, values, count } = cStrings(providerOptions);
+        return api.SessionOptionsAppendExecutionProvider(options, cString("WebGPU"), keys, values, count);
+      }
+      default:
+        provider satisfies never;
+    }
+  } catch (cause) {
+    throw providerUnavailable(provider, cause);
+  }
+}
+
+/** Words a failure to start `provider` so that the reader knows what to do. */
+export function providerUnavailable(provider: ProviderName, cause: unknown): ProviderUnavailableError {
+  const reason = withoutSource(cause instanceof Error ? cause.message : String(cause));
+  const remedy = provider === "cuda" ? cudaRemedy(reason) : webgpuRemedy();
+  return new ProviderUnavailableError(reason, { provider, remedy, cause });
+}
+
+function appendCuda(api: OrtApi, options: bigint, settings: Record<string, string>): void {
+  const cuda = out((cell) => api.CreateCUDAProviderOptions(cell));
+  try {
+    const { keys, values, count } = cStrings(settings);
+    api.UpdateCUDAProviderOptions(cuda, keys, values, count);
+    api.SessionOptionsAppendExecutionProvider_CUDA_V2(options, cuda);
+  } finally {
+    api.ReleaseCUDAProviderOptions(cuda);
+  }
+}
+
+function cudaRemedy(reason: string): string {
+  if (Deno.build.os !== "linux" && Deno.build.os !== "windows") {
+    return "CUDA needs Linux or Windows: use --device cpu";
+  }
+  if (/lib(cudnn|cublas|cudart|cufft|curand|nvrtc|cuda)\w*\.so[^:]*: cannot open/.test(reason)) {
+    return "Install CUDA 13 and cuDNN 9 where the loader finds them (LD_LIBRARY_PATH)";
+  }
+  if (/CUDA failure|CUDA error|no CUDA-capable|driver/i.test(reason)) {
+    return "Check that nvidia-smi lists the device and that its driver supports CUDA 13";
+  }
+  return "The CUDA provider library must lie beside libonnxruntime: run " +
+    "'deno install --allow-scripts=npm:onnxruntime-node', or take libonnxruntime_providers_cuda.so and " +
+    `libonnxruntime.so from PyPI's onnxruntime-gpu of the same version and name the latter with ${ORT_LIBRARY_VARIABLE}; ` +
+    "it needs CUDA 13 and cuDNN 9";
+}
+
+function webgpuRemedy(): string {
+  return "WebGPU needs a graphics adapter with a Vulkan, Metal or Direct3D 12 driver: install one, or use --device cpu";
+}
+
+/** Two C arrays of strings; they live as long as the returned arrays do. */
+function cStrings(record: Readonly<Record<string, string>>) {
+  const entries = Object.entries(record).map(([key, value]) => [cString(key), cString(value)] as const);
+  const keys = BigUint64Array.from(entries, ([key]) => addressOf(key));
+  const values = BigUint64Array.from(entries, ([, value]) => addressOf(value));
+  return { keys, values, count: entries.length, entries };
+}
+
+/** Drops the place in ONNX Runtime's sources that its messages begin with, and all but the first line. */
+function withoutSource(message: string): string {
+  const line = message.split("\n", 1)[0]!.trim();
+  return line.replace(/^\S+\.(cc|h):\d+ .*?( was false\. |\[ONNXRuntimeError\] : \d+ : \w+ : )/, "");
+}

@@ -1,0 +1,29 @@
+// ONNX Runtime's C API through Deno's FFI: sessions, tensors and runs with owned lifetimes. Nothing below it.
+//
+//   using runtime = Runtime.open({ provider: "cpu" });
+//   using session = await runtime.createSession(graph.build());          // or bytes, with { externalDataFolder }
+//   using x = runtime.tensor("float32", [1, 4], new Float32Array(4));    // over the array, not copied
+//   using history = runtime.allocate("float32", [10, features]);
+//   using slot = history.view(2 * features * 4, [features]);             // offset in bytes
+//   const { y } = await session.run({ x }, { outputs: { feature: slot }, signal });
+//   using result = y!.as("float32");                                     // allocated outputs belong to the caller
+//   result.data()                                                        // in place on the CPU; toArray() copies
+//
+// A loop that repeats a run binds it once: `using step = session.bind(feeds, { outputs })`, then `await step.run()`.
+// Everything is disposable; disposing during a run is safe, the native object goes when the run has ended.
+//
+// Permissions: --allow-ffi of the library's file (with the folder, for the libraries beside it), --allow-read of
+// node_modules, --allow-env=SPECTRUM_ORT_LIBRARY. ONNX Runtime itself reads weights without asking Deno.
+export { BoundRun, type RunOptions } from "./bound_run.ts";
+export { fromBfloat16, toBfloat16 } from "./bfloat16.ts";
+export { type DType, DTYPE_BYTES, ONNX_DATA_TYPE } from "./dtype.ts";
+export { liveHandles } from "./native_handle.ts";
+export { OrtError, type OrtErrorCode } from "./ort_error.ts";
+export { type ProviderName, ProviderUnavailableError } from "./provider_unavailable_error.ts";
+export { type LogLevel, Runtime, type RuntimeOptions } from "./runtime.ts";
+export type { Location } from "./runtime_context.ts";
+export { type BindOptions, Session, type SessionModel, type SessionRunOptions } from "./session.ts";
+export type { SessionOptions } from "./session_options.ts";
+export { Tensor } from "./tensor.ts";
+export type { TypedArray } from "./typed_array.ts";
+export type { DeclaredDim, ValueInfo } from "./value_info.ts";

@@ -1,0 +1,41 @@
+// The error that stands for a failed call of ONNX Runtime (an OrtStatus other than null).
+
+/** ONNX Runtime's OrtErrorCode, in its order: the code of the C API is the index. */
+export const ORT_ERROR_CODES = [
+  "ok",
+  "fail",
+  "invalid-argument",
+  "no-such-file",
+  "no-model",
+  "engine-error",
+  "runtime-exception",
+  "invalid-protobuf",
+  "model-loaded",
+  "not-implemented",
+  "invalid-graph",
+  "execution-provider-fail",
+  "model-load-canceled",
+  "model-requires-compilation",
+  "not-found",
+] as const;
+
+export type OrtErrorCode = typeof ORT_ERROR_CODES[number];
+
+export interface OrtErrorOptions extends ErrorOptions {
+  code: OrtErrorCode;
+  /** Name of the graph that the call was about. */
+  graph?: string;
+}
+
+/** Thrown when ONNX Runtime refuses a call; the message carries what it says. */
+export class OrtError extends Error {
+  override readonly name = "OrtError";
+  readonly code: OrtErrorCode;
+  readonly graph: string | undefined;
+
+  constructor(message: string, { code, graph, ...options }: OrtErrorOptions) {
+    super(message, options);
+    this.code = code;
+    this.graph = graph;
+  }
+}

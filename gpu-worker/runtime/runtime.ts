@@ -1,0 +1,135 @@
+// ONNX Runtime with one execution provider: where sessions and tensors come from.
+import { DeviceCopier } from "./device_copier.ts";
+import { type DType, DTYPE_BYTES } from "./dtype.ts";
+import type { ExecutionProviderOptions } from "./execution_provider.ts";
+import { NativeHandle } from "./native_handle.ts";
+import { cString, openOrtApi, out } from "./ort_api.ts";
+import type { ProviderName } from "./provider_unavailable_error.ts";
+import type { Location, RuntimeContext } from "./runtime_context.ts";
+import { Session, type SessionModel } from "./session.ts";
+import type { SessionOptions } from "./session_options.ts";
+import { elementCount, type Tensor, tensorOver } from "./tensor.ts";
+import { TYPED_ARRAYS, type TypedArray } from "./typed_array.ts";
+
+export interface RuntimeOptions {
+  /** @default "cpu" */
+  provider?: ProviderName;
+  /** Index of the device. @default 0 */
+  deviceId?: number;
+  /** Options of the provider by ONNX Runtime's names, e.g. { gpu_mem_limit: "17179869184" }. */
+  providerOptions?: Readonly<Record<string, string>>;
+  /** What ONNX Runtime writes to stderr beside the errors it throws. @default "fatal" */
+  logLevel?: LogLevel;
+  /** Threads within a node on the CPU. @default one per physical core */
+  intraOpThreads?: number;
+}
+
+export type LogLevel = "verbose" | "info" | "warning" | "error" | "fatal";
+
+const LOG_LEVELS: readonly LogLevel[] = ["verbose", "info", "warning", "error", "fatal"];
+
+/** Names of memory in ONNX Runtime. */
+const MEMORY_NAMES: Record<Location, string> = { cpu: "Cpu", cuda: "Cuda", webgpu: "WebGPU_Buffer" };
+
+/** OrtAllocatorType and OrtMemType: the device's memory itself, without an arena around it. */
+const DEVICE_ALLOCATOR = 0;
+const DEFAULT_MEMORY = 0;
+
+export class Runtime implements Disposable {
+  readonly provider: ProviderName;
+  readonly #context: RuntimeContext;
+  readonly #execution: ExecutionProviderOptions;
+  readonly #intraOpThreads: number | undefined;
+  readonly #owned: NativeHandle[];
+  readonly #device: DeviceCopier | undefined;
+  #disposed = false;
+
+  /**
+   * Opens ONNX Runtime and makes sure that the provider works on this machine.
+   * @throws {ProviderUnavailableError} naming the remedy; another provider is never taken instead.
+   */
+  static open(options: RuntimeOptions = {}): Runtime {
+    return new Runtime(options);
+  }
+
+  private constructor(options: RuntimeOptions) {
+    const { provider = "cpu", deviceId = 0, providerOptions = {}, logLevel = "fatal", intraOpThreads } =
+      options;
+    const api = openOrtApi();
+    this.provider = provider;
+    this.#intraOpThreads = intraOpThreads;
+    this.#execution = { provider, deviceId, providerOptions };
+    const pointer = out((cell) => api.CreateEnv(LOG_LEVELS.indexOf(logLevel), cString("spectrum"), cell));
+    const env = new NativeHandle("Env", pointer, { release: api.ReleaseEnv });
+    this.#owned = [env];
+    const memoryInfos = new Map<Location, NativeHandle>();
+    for (const location of new Set<Location>(["cpu", provider])) {
+      const id = location === "cpu" ? 0 : deviceId;
+      const name = cString(MEMORY_NAMES[location]);
+      const info = out((cell) => api.CreateMemoryInfo(name, DEVICE_ALLOCATOR, id, DEFAULT_MEMORY, cell));
+      const handle = new NativeHandle("MemoryInfo", info, { release: api.ReleaseMemoryInfo });
+      this.#owned.push(handle);
+      memoryInfos.set(location, handle);
+    }
+    this.#context = {
+      api,
+      env,
+      provider,
+      allocator: out((cell) => api.GetAllocatorWithDefaultOptions(cell)),
+      memoryInfo: (location) => memoryInfos.get(location)!,
+      copy: (source, target) => this.#device!.copy(source, target),
+    };
+    try {
+      if (provider !== "cpu") this.#device = DeviceCopier.open(this.#context, this.#execution);
+    } catch (error) {
+      this[Symbol.dispose]();
+      throw error;
+    }
+  }
+
+  /**
+   * Loads a graph with its weights, without blocking the event loop.
+   * @param model a ModelProto, alone or with its name and folder
+   * @throws {OrtError} naming the graph.
+   */
+  async createSession(model: Uint8Array | SessionModel, options: SessionOptions = {}): Promise<Session> {
+    this.#assertOpen();
+    const { bytes, ...defaults }: SessionModel = model instanceof Uint8Array ? { bytes: model } : model;
+    const intraOpThreads = this.#intraOpThreads;
+    return await Session.load(this.#context, bytes, {
+      ...defaults,
+      ...(intraOpThreads !== undefined && { intraOpThreads }),
+      ...options,
+      execution: this.#execution,
+    });
+  }
+
+  /** A tensor in the provider's memory; zeros on the CPU, undefined contents on a device. */
+  allocate<D extends DType>(dtype: D, dims: readonly number[]): Tensor<D> {
+    this.#assertOpen();
+    if (this.#device !== undefined) return this.#device.allocate(dtype, dims);
+    const buffer = new ArrayBuffer(elementCount(dims) * DTYPE_BYTES[dtype]);
+    return tensorOver(this.#context, dtype, dims, new TYPED_ARRAYS[dtype](buffer));
+  }
+
+  /**
+   * A CPU tensor over `data`, which is not copied and must not be transferred while the tensor lives.
+   * @throws {TypeError | RangeError} if `data` is not the array for `dtype` or not as long as `dims` says.
+   */
+  tensor<D extends DType>(dtype: D, dims: readonly number[], data: TypedArray<D>): Tensor<D> {
+    this.#assertOpen();
+    return tensorOver(this.#context, dtype, dims, data);
+  }
+
+  /** Sessions and tensors that still live keep what they need of it. Again is harmless. */
+  [Symbol.dispose](): void {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    this.#device?.[Symbol.dispose]();
+    for (const handle of this.#owned.reverse()) handle.release();
+  }
+
+  #assertOpen(): void {
+    if (this.#disposed) throw new ReferenceError("Cannot use the runtime as it has been disposed");
+  }
+}

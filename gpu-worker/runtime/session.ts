@@ -1,0 +1,161 @@
+// A graph that is loaded and ready to run.
+import { BoundRun, graphError, type RunOptions } from "./bound_run.ts";
+import { checkNoneMissing, checkValues } from "./check_values.ts";
+import { LoadCall, type LoadOptions } from "./load_call.ts";
+import { NativeHandle } from "./native_handle.ts";
+import { out, readCString } from "./ort_api.ts";
+import type { RuntimeContext } from "./runtime_context.ts";
+import type { Tensor } from "./tensor.ts";
+import { readDeclared, type ValueInfo } from "./value_info.ts";
+
+/** A serialized model, and what to resolve its weights against. */
+export interface SessionModel {
+  /** Name of the graph in errors and logs. */
+  readonly name?: string;
+  /** ModelProto. */
+  readonly bytes: Uint8Array;
+  /** Folder that external data locations are relative to. */
+  readonly externalDataFolder?: string;
+}
+
+export interface BindOptions {
+  /** Tensors that receive outputs, e.g. a slot of a history; the others are allocated. */
+  outputs?: Readonly<Record<string, Tensor>>;
+  /** Names of the outputs to compute. @default all */
+  fetch?: readonly string[];
+}
+
+export interface SessionRunOptions extends BindOptions, RunOptions {}
+
+export interface SessionInit {
+  context: RuntimeContext;
+  name: string;
+  handle: NativeHandle;
+}
+
+export class Session implements Disposable {
+  readonly name: string;
+  readonly inputs: readonly ValueInfo[];
+  readonly outputs: readonly ValueInfo[];
+  readonly #context: RuntimeContext;
+  readonly #handle: NativeHandle;
+  readonly #inputs: ReadonlyMap<string, ValueInfo>;
+  readonly #outputs: ReadonlyMap<string, ValueInfo>;
+  #disposed = false;
+
+  /** For runtime/ only; others get sessions from `Runtime.createSession`. */
+  constructor({ context, name, handle }: SessionInit) {
+    const { api, allocator } = context;
+    this.#context = context;
+    this.name = name;
+    this.#handle = handle;
+    this.inputs = readDeclared(api, handle.pointer, { kind: "Input", allocator });
+    this.outputs = readDeclared(api, handle.pointer, { kind: "Output", allocator });
+    this.#inputs = new Map(this.inputs.map((info) => [info.name, info]));
+    this.#outputs = new Map(this.outputs.map((info) => [info.name, info]));
+  }
+
+  /** For `Runtime.createSession`. */
+  static async load(context: RuntimeContext, model: Uint8Array, options: LoadOptions): Promise<Session> {
+    const { name = "graph" } = options;
+    using call = new LoadCall(context, model, options);
+    try {
+      await context.api.CreateSessionFromArray(...call.args);
+      return adopt(context, name, call.session);
+    } catch (error) {
+      throw graphError(error, "load", name);
+    }
+  }
+
+  /** Like `load`, on the calling thread: for graphs of a few nodes. */
+  static loadBlocking(context: RuntimeContext, model: Uint8Array, options: LoadOptions): Session {
+    const { name = "graph" } = options;
+    using call = new LoadCall(context, model, options);
+    try {
+      context.api.CreateSessionFromArrayBlocking(...call.args);
+      return adopt(context, name, call.session);
+    } catch (error) {
+      throw graphError(error, "load", name);
+    }
+  }
+
+  get inputNames(): string[] {
+    return [...this.#inputs.keys()];
+  }
+
+  get outputNames(): string[] {
+    return [...this.#outputs.keys()];
+  }
+
+  /** The native session, for runtime/ only. @throws {ReferenceError} after disposal. */
+  get handle(): NativeHandle {
+    if (this.#disposed) {
+      throw new ReferenceError(`Cannot use '${this.name}' as its session has been disposed`);
+    }
+    return this.#handle;
+  }
+
+  /**
+   * Runs the graph without blocking the event loop; several runs may be under way at once.
+   * @param feeds every input by name
+   * @returns the wanted outputs by name; those that were not given belong to the caller.
+   * @throws {TypeError | RangeError} naming the input whose name, dtype or shape the graph does not take.
+   * @throws {OrtError} if the graph fails. @throws the signal's reason, once the node under way has ended.
+   */
+  async run(
+    feeds: Readonly<Record<string, Tensor>>,
+    { signal, ...options }: SessionRunOptions = {},
+  ): Promise<Record<string, Tensor>> {
+    signal?.throwIfAborted();
+    using bound = this.bind(feeds, options);
+    return await bound.run({ signal });
+  }
+
+  /**
+   * Prepares a run that is repeated with the same tensors, whose contents may change in between.
+   * @throws {TypeError | RangeError} as `run` does.
+   */
+  bind(feeds: Readonly<Record<string, Tensor>>, options: BindOptions = {}): BoundRun {
+    const { outputs = {}, fetch = this.outputNames } = options;
+    const session = this.handle;
+    const sizes = new Map<string, number>();
+    checkNoneMissing(this.#inputs, feeds, this.name);
+    checkValues(this.#inputs, feeds, { graph: this.name, role: "input", sizes });
+    checkValues(this.#outputs, outputs, { graph: this.name, role: "output", sizes });
+    for (const name of fetch) {
+      if (!this.#outputs.has(name)) {
+        throw new TypeError(
+          `Cannot run '${this.name}' as it has no output '${name}': it has ${this.outputNames}`,
+        );
+      }
+    }
+    return new BoundRun({ context: this.#context, graph: this.name, session, feeds, fetch, outputs });
+  }
+
+  /** Stops profiling and writes what was recorded. @returns path of the JSON file (Chrome trace format). */
+  endProfiling(): string {
+    const { api, allocator } = this.#context;
+    const text = out((cell) => api.SessionEndProfiling(this.handle.pointer, allocator, cell));
+    const path = readCString(text);
+    api.AllocatorFree(allocator, text);
+    return path;
+  }
+
+  /** Unloads the graph, once the runs under way have ended. Again is harmless. */
+  [Symbol.dispose](): void {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    this.#handle.release();
+  }
+}
+
+function adopt(context: RuntimeContext, name: string, pointer: bigint): Session {
+  const { api, env } = context;
+  const handle = new NativeHandle("Session", pointer, { parents: [env], release: api.ReleaseSession });
+  try {
+    return new Session({ context, name, handle });
+  } catch (error) {
+    handle.release();
+    throw error;
+  }
+}

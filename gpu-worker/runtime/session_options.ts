@@ -1,0 +1,71 @@
+// Options of a session and their native form.
+import { appendExecutionProvider, type ExecutionProviderOptions } from "./execution_provider.ts";
+import { NativeHandle } from "./native_handle.ts";
+import { cPath, cString, type OrtApi, out } from "./ort_api.ts";
+
+export interface SessionOptions {
+  /** Name of the graph in errors and logs. @default the model's name, or "graph" */
+  name?: string;
+  /**
+   * Folder that external data locations are relative to. The files must lie below it once symlinks are followed, so a
+   * Hugging Face cache snapshot needs a folder above snapshots/ and blobs/.
+   * @default the model's
+   */
+  externalDataFolder?: string;
+  /** @default "all" */
+  graphOptimization?: "disabled" | "basic" | "extended" | "all";
+  /** Writes the graph as optimized to this path. */
+  optimizedModelPath?: string;
+  /** Records every node's time; `endProfiling()` writes PREFIX_DATE.json. */
+  profilePrefix?: string;
+  /** Plans one block for all intermediate results of a shape. @default true */
+  memPattern?: boolean;
+  /** Keeps freed memory of the CPU for the next run. @default true */
+  cpuArena?: boolean;
+  /** Threads within a node. @default the runtime's */
+  intraOpThreads?: number;
+  /** False makes loading fail if a node would run on the CPU beside another provider. @default true */
+  cpuFallback?: boolean;
+  /** Further session config entries by ONNX Runtime's keys, e.g. "session.intra_op.allow_spinning": "0". */
+  config?: Readonly<Record<string, string>>;
+}
+
+const OPTIMIZATION_LEVELS = { disabled: 0, basic: 1, extended: 2, all: 99 };
+
+/** @throws {ProviderUnavailableError} */
+export function createSessionOptions(
+  api: OrtApi,
+  options: SessionOptions,
+  provider: ExecutionProviderOptions,
+): NativeHandle {
+  const native = out((cell) => api.CreateSessionOptions(cell));
+  const handle = new NativeHandle("SessionOptions", native, { release: api.ReleaseSessionOptions });
+  try {
+    const { graphOptimization, optimizedModelPath, profilePrefix, intraOpThreads } = options;
+    if (options.name !== undefined) api.SetSessionLogId(native, cString(options.name));
+    if (graphOptimization !== undefined) {
+      api.SetSessionGraphOptimizationLevel(native, OPTIMIZATION_LEVELS[graphOptimization]);
+    }
+    if (optimizedModelPath !== undefined) api.SetOptimizedModelFilePath(native, cPath(optimizedModelPath));
+    if (profilePrefix !== undefined) api.EnableProfiling(native, cPath(profilePrefix));
+    if (options.memPattern === false) api.DisableMemPattern(native);
+    if (options.cpuArena === false) api.DisableCpuMemArena(native);
+    if (intraOpThreads !== undefined) api.SetIntraOpNumThreads(native, intraOpThreads);
+    for (const [key, value] of Object.entries(configEntries(options))) {
+      api.AddSessionConfigEntry(native, cString(key), cString(value));
+    }
+    appendExecutionProvider(api, native, provider);
+    return handle;
+  } catch (error) {
+    handle.release();
+    throw error;
+  }
+}
+
+function configEntries({ externalDataFolder, cpuFallback, config }: SessionOptions): Record<string, string> {
+  return {
+    ...(externalDataFolder && { "session.model_external_initializers_file_folder_path": externalDataFolder }),
+    ...(cpuFallback === false && { "session.disable_cpu_ep_fallback": "1" }),
+    ...config,
+  };
+}

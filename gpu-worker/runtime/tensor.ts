@@ -1,0 +1,224 @@
+// A tensor in the memory of the CPU or of a device, owned by whoever made it. Row-major and contiguous.
+import { type DType, DTYPE_BYTES, ONNX_DATA_TYPE } from "./dtype.ts";
+import { NativeHandle } from "./native_handle.ts";
+import { out } from "./ort_api.ts";
+import type { Location, RuntimeContext } from "./runtime_context.ts";
+import { TensorMemory } from "./tensor_memory.ts";
+import { TYPED_ARRAYS, type TypedArray } from "./typed_array.ts";
+
+export interface TensorInit<D extends DType> {
+  context: RuntimeContext;
+  dtype: D;
+  dims: readonly number[];
+  /** The OrtValue; the tensor becomes its owner. */
+  handle: NativeHandle;
+  memory: TensorMemory;
+  /** Where the tensor begins in `memory`. */
+  byteOffset: number;
+}
+
+export class Tensor<D extends DType = DType> implements Disposable {
+  readonly dtype: D;
+  readonly dims: readonly number[];
+  readonly location: Location;
+  readonly byteLength: number;
+  readonly #context: RuntimeContext;
+  readonly #handle: NativeHandle;
+  readonly #memory: TensorMemory;
+  readonly #byteOffset: number;
+  #disposed = false;
+
+  /** For runtime/ only; others get tensors from `Runtime` and `Session.run`. */
+  constructor({ context, dtype, dims, handle, memory, byteOffset }: TensorInit<D>) {
+    this.#context = context;
+    this.dtype = dtype;
+    this.dims = dims;
+    this.location = memory.location;
+    this.byteLength = elementCount(dims) * DTYPE_BYTES[dtype];
+    this.#handle = handle;
+    this.#memory = memory;
+    this.#byteOffset = byteOffset;
+  }
+
+  /** The native value, for runtime/ only. @throws {ReferenceError} after disposal. */
+  get handle(): NativeHandle {
+    if (this.#disposed) throw new ReferenceError(`Cannot use the tensor ${this} as it has been disposed`);
+    return this.#handle;
+  }
+
+  /**
+   * A tensor of the same type over part of this one's memory, which it keeps alive.
+   * @param byteOffset from the beginning of this tensor; a multiple of the element's size
+   * @example Slot 2 of a history [slots, features]
+   * ```ts ignore
+   * using slot = history.view(2 * features * 4, [features]);
+   * await trunk.run(feeds, { outputs: { feature: slot } });
+   * ```
+   * @throws {RangeError} if it would leave this tensor.
+   */
+  view(byteOffset: number, dims: readonly number[]): Tensor<D> {
+    const parent = this.handle;
+    const byteLength = elementCount(dims) * DTYPE_BYTES[this.dtype];
+    if (byteOffset < 0 || byteOffset + byteLength > this.byteLength || byteOffset % DTYPE_BYTES[this.dtype]) {
+      throw new RangeError(
+        `Cannot view [${dims}] at byte ${byteOffset} as it does not lie within ${this} of ${this.byteLength} bytes`,
+      );
+    }
+    const context = this.#context;
+    const memory = this.#memory;
+    if (memory.location === "webgpu" && byteOffset > 0) {
+      throw new RangeError("Cannot view a WebGPU tensor at an offset as its buffers have no addresses");
+    }
+    const offset = this.#byteOffset + byteOffset;
+    const pointer = wrapMemory({ context, dtype: this.dtype, dims, memory, byteOffset: offset });
+    const handle = new NativeHandle("Value", pointer, {
+      parents: [parent],
+      release: context.api.ReleaseValue,
+    });
+    return new Tensor({ context, dtype: this.dtype, dims, handle, memory, byteOffset: offset });
+  }
+
+  /**
+   * The elements themselves, without a copy. The array over memory of ONNX Runtime (outputs it allocated) becomes empty
+   * when the tensor and its views are gone.
+   * @throws {TypeError} if they are not in main memory.
+   */
+  data(): TypedArray<D> {
+    void this.handle;
+    if (this.location !== "cpu") {
+      throw new TypeError(
+        `Cannot read ${this} in place as it is in '${this.location}' memory: use toArray()`,
+      );
+    }
+    const start = this.#memory.bufferOffset + this.#byteOffset;
+    return new TYPED_ARRAYS[this.dtype](this.#memory.buffer, start, elementCount(this.dims));
+  }
+
+  /** Copies the elements into a new array. */
+  async toArray(): Promise<TypedArray<D>> {
+    const array = new TYPED_ARRAYS[this.dtype](new ArrayBuffer(this.byteLength));
+    if (this.location === "cpu") {
+      copyElements(this.data(), array);
+      return array;
+    }
+    using target = tensorOver(this.#context, this.dtype, this.dims, array);
+    await this.#context.copy<D>(this, target);
+    return array;
+  }
+
+  /**
+   * Overwrites the elements.
+   * @throws {TypeError | RangeError} if `source` is not an array of this dtype and size.
+   */
+  async write(source: TypedArray<D>): Promise<void> {
+    using wrapped = tensorOver(this.#context, this.dtype, this.dims, source);
+    if (this.location === "cpu") copyElements(source, this.data());
+    else await this.#context.copy<D>(wrapped, this);
+  }
+
+  /** This tensor, its dtype known to the compiler. @throws {TypeError} if it has another. */
+  as<E extends DType>(dtype: E): Tensor<E> {
+    if ((this.dtype as DType) !== dtype) throw new TypeError(`Cannot use ${this} as ${dtype}`);
+    return this as unknown as Tensor<E>;
+  }
+
+  toString(): string {
+    return `${this.dtype} [${this.dims}]`;
+  }
+
+  /** Gives the memory back, once no view and no run needs it. Again is harmless. */
+  [Symbol.dispose](): void {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    this.#handle.release();
+  }
+}
+
+/**
+ * A CPU tensor over `data`, which is not copied.
+ * @throws {TypeError} if the array is not the one for `dtype`. @throws {RangeError} if its length is not that of `dims`.
+ */
+export function tensorOver<D extends DType>(
+  context: RuntimeContext,
+  dtype: D,
+  dims: readonly number[],
+  data: TypedArray<D>,
+): Tensor<D> {
+  const array = TYPED_ARRAYS[dtype];
+  if (data.constructor !== array) {
+    throw new TypeError(
+      `Cannot make a tensor of ${dtype} as its data must be a ${array.name}: current value is a ${data?.constructor?.name}`,
+    );
+  }
+  const count = elementCount(dims);
+  if (data.length !== count) {
+    throw new RangeError(
+      `Cannot make a tensor [${dims}] as its data must have ${count} elements: current value is ${data.length}`,
+    );
+  }
+  const memory = TensorMemory.ofArray(data);
+  const pointer = wrapMemory({ context, dtype, dims, memory, byteOffset: 0 });
+  const handle = new NativeHandle("Value", pointer, { keepAlive: data, release: context.api.ReleaseValue });
+  return new Tensor({ context, dtype, dims: [...dims], handle, memory, byteOffset: 0 });
+}
+
+/** Takes over an OrtValue that ONNX Runtime allocated. */
+export function tensorOf<D extends DType>(
+  context: RuntimeContext,
+  pointer: bigint,
+  { dtype, dims, location }: { dtype: D; dims: readonly number[]; location: Location },
+): Tensor<D> {
+  const { api } = context;
+  const byteLength = elementCount(dims) * DTYPE_BYTES[dtype];
+  const address = out((cell) => api.GetTensorMutableData(pointer, cell));
+  const memory = TensorMemory.ofAddress(address, byteLength, location);
+  const release = () => {
+    memory.close();
+    api.ReleaseValue(pointer);
+  };
+  const handle = new NativeHandle("Value", pointer, { parents: [context.env], release });
+  return new Tensor({ context, dtype, dims, handle, memory, byteOffset: 0 });
+}
+
+interface Wrapping {
+  context: RuntimeContext;
+  dtype: DType;
+  dims: readonly number[];
+  memory: TensorMemory;
+  byteOffset: number;
+}
+
+function wrapMemory({ context, dtype, dims, memory, byteOffset }: Wrapping): bigint {
+  const shape = BigInt64Array.from(dims, BigInt);
+  const byteLength = elementCount(dims) * DTYPE_BYTES[dtype];
+  const info = context.memoryInfo(memory.location).pointer;
+  const address = memory.address + BigInt(byteOffset);
+  return out((cell) =>
+    context.api.CreateTensorWithDataAsOrtValue(
+      info,
+      address,
+      byteLength,
+      shape,
+      dims.length,
+      ONNX_DATA_TYPE[dtype],
+      cell,
+    )
+  );
+}
+
+/** @throws {RangeError} if a dimension is not a whole number >= 0. */
+export function elementCount(dims: readonly number[]): number {
+  let count = 1;
+  for (const dim of dims) {
+    if (!Number.isSafeInteger(dim) || dim < 0) {
+      throw new RangeError(`Cannot use the shape [${dims}] as every dimension must be a whole number >= 0`);
+    }
+    count *= dim;
+  }
+  return count;
+}
+
+function copyElements<D extends DType>(source: TypedArray<D>, target: TypedArray<D>): void {
+  const bytes = new Uint8Array(source.buffer, source.byteOffset, source.byteLength);
+  new Uint8Array(target.buffer, target.byteOffset, target.byteLength).set(bytes);
+}

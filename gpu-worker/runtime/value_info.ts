@@ -1,0 +1,61 @@
+// What a graph declares of its inputs and outputs.
+import { type DType, ONNX_DATA_TYPE } from "./dtype.ts";
+import { type OrtApi, out, readCString } from "./ort_api.ts";
+
+/** A dimension: its size, the name of a size that each run chooses, or null where the graph leaves it unnamed. */
+export type DeclaredDim = number | string | null;
+
+export interface ValueInfo {
+  readonly name: string;
+  readonly dtype: DType;
+  readonly dims: readonly DeclaredDim[];
+}
+
+const DTYPES = new Map(Object.entries(ONNX_DATA_TYPE).map(([dtype, code]) => [code, dtype as DType]));
+
+/** Reads an OrtTensorTypeAndShapeInfo. @throws {TypeError} if its elements are of a type we do not carry. */
+export function readTensorInfo(api: OrtApi, info: bigint): Omit<ValueInfo, "name"> {
+  const code = Number(out((cell) => api.GetTensorElementType(info, cell)));
+  const dtype = DTYPES.get(code);
+  if (dtype === undefined) throw new TypeError(`Cannot use a tensor of ONNX data type ${code}`);
+  const rank = Number(out((cell) => api.GetDimensionsCount(info, cell)));
+  const sizes = new BigInt64Array(rank);
+  const names = new BigUint64Array(rank);
+  api.GetDimensions(info, sizes, rank);
+  api.GetSymbolicDimensions(info, names, rank);
+  const dims = Array.from(sizes, (size, i) => size >= 0n ? Number(size) : readCString(names[i]!) || null);
+  return { dtype, dims };
+}
+
+/** Shape and type of an OrtValue. */
+export function readValueInfo(api: OrtApi, value: bigint): { dtype: DType; dims: number[] } {
+  const info = out((cell) => api.GetTensorTypeAndShape(value, cell));
+  try {
+    const { dtype, dims } = readTensorInfo(api, info);
+    return { dtype, dims: dims as number[] };
+  } finally {
+    api.ReleaseTensorTypeAndShapeInfo(info);
+  }
+}
+
+/** The inputs, or the outputs, that a session declares, in their order. `allocator` is the default one. */
+export function readDeclared(
+  api: OrtApi,
+  session: bigint,
+  { kind, allocator }: { kind: "Input" | "Output"; allocator: bigint },
+): ValueInfo[] {
+  const count = Number(out((cell) => api[`SessionGet${kind}Count`](session, cell)));
+  return Array.from({ length: count }, (_, i) => {
+    const text = out((cell) => api[`SessionGet${kind}Name`](session, i, allocator, cell));
+    const name = readCString(text);
+    api.AllocatorFree(allocator, text);
+    const type = out((cell) => api[`SessionGet${kind}TypeInfo`](session, i, cell));
+    try {
+      const info = out((cell) => api.CastTypeInfoToTensorInfo(type, cell));
+      if (info === 0n) throw new TypeError(`Cannot use the graph as '${name}' is not a tensor`);
+      return { name, ...readTensorInfo(api, info) };
+    } finally {
+      api.ReleaseTypeInfo(type);
+    }
+  });
+}
