@@ -17,7 +17,7 @@ export interface FluxConditioningOptions {
  */
 export function fluxConditioning(graph: GraphBuilder, { config, rows }: FluxConditioningOptions): Value {
   const { innerDim, pooledProjectionDim, guidanceEmbeds } = config;
-  const pooled = graph.input("pooled_projections", [rows, pooledProjectionDim]);
+  const pooled = graph.cast(graph.input("pooled_projections", [rows, pooledProjectionDim], "float32"));
   const timestep = graph.input("timestep", [rows], "float32");
   const guidance = guidanceEmbeds ? graph.input("guidance", [rows], "float32") : undefined;
   return graph.scope("time_text_embed", () => {

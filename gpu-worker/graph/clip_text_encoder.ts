@@ -30,7 +30,7 @@ export interface ClipTextEncoderOptions {
   /** The component's config.json, parsed. */
   config: unknown;
   weights: Weights;
-  /** Compute type, also that of the outputs. */
+  /** Compute type; outputs are float32. */
   dtype: DType;
   /** Component folder, for names and errors. @default "text_encoder" */
   name?: string;
@@ -66,7 +66,7 @@ export function clipTextEncoderGraph(options: ClipTextEncoderOptions): OnnxModel
   for (let i = 0; i < layers; i++) {
     // hidden_states[-2] is what goes into the last layer.
     if (i === layers - 1 && outputs.delete("penultimate_hidden_state")) {
-      graph.output("penultimate_hidden_state", hidden, sequence);
+      graph.output("penultimate_hidden_state", graph.cast(hidden, "float32"), sequence);
       if (outputs.size === 0) return graph.build();
     }
     hidden = graph.scope(
@@ -75,10 +75,14 @@ export function clipTextEncoderGraph(options: ClipTextEncoderOptions): OnnxModel
     );
   }
   hidden = layerNorm(graph, hidden, { name: `${root}final_layer_norm`, features, eps });
-  if (outputs.delete("last_hidden_state")) graph.output("last_hidden_state", hidden, sequence);
+  if (outputs.delete("last_hidden_state")) {
+    graph.output("last_hidden_state", graph.cast(hidden, "float32"), sequence);
+  }
   if (outputs.size === 0) return graph.build();
   const pooled = graph.scope("pooling", () => pool(graph, hidden, { inputIds, config }));
-  if (outputs.has("pooled_output")) graph.output("pooled_output", pooled, ["batch", features]);
+  if (outputs.has("pooled_output")) {
+    graph.output("pooled_output", graph.cast(pooled, "float32"), ["batch", features]);
+  }
   if (outputs.has("text_embeds")) {
     const { projection_dim: outFeatures } = config;
     const embeds = linear(graph, pooled, {
@@ -87,7 +91,7 @@ export function clipTextEncoderGraph(options: ClipTextEncoderOptions): OnnxModel
       outFeatures,
       bias: false,
     });
-    graph.output("text_embeds", embeds, ["batch", outFeatures]);
+    graph.output("text_embeds", graph.cast(embeds, "float32"), ["batch", outFeatures]);
   }
   return graph.build();
 }

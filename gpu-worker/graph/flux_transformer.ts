@@ -16,13 +16,13 @@ export interface FluxTransformerOptions {
   /** transformer/config.json, parsed. */
   config: unknown;
   weights: Weights;
-  /** Compute type, also that of token inputs, history and outputs. */
+  /** Compute type, also that of feature and history. What the host fills and reads is float32. */
   dtype: DType;
 }
 
 /**
- * Inputs of both graphs: timestep [rows] float32, 0..1 as FluxPipeline passes it; pooled_projections [rows, pooled];
- * guidance [rows] float32, only where the config has guidance_embeds.
+ * Inputs of both graphs: timestep [rows], 0..1 as FluxPipeline passes it; pooled_projections [rows, pooled];
+ * guidance [rows], only where the config has guidance_embeds.
  */
 export interface FluxTransformerGraphs {
   /**
@@ -54,12 +54,12 @@ export function fluxTransformerGraphs(options: FluxTransformerOptions): FluxTran
 
 function trunk(graph: GraphBuilder, config: FluxTransformerConfig): OnnxModel {
   const { inChannels, innerDim, jointAttentionDim, attentionHeadDim } = config;
-  const hiddenStates = graph.input("hidden_states", ["batch", "image_tokens", inChannels]);
-  const encoderHiddenStates = graph.input("encoder_hidden_states", [
-    "batch",
-    "text_tokens",
-    jointAttentionDim,
-  ]);
+  const hiddenStates = graph.cast(
+    graph.input("hidden_states", ["batch", "image_tokens", inChannels], "float32"),
+  );
+  const encoderHiddenStates = graph.cast(
+    graph.input("encoder_hidden_states", ["batch", "text_tokens", jointAttentionDim], "float32"),
+  );
   const conditioning = fluxConditioning(graph, { config, rows: "batch" });
   const context: FluxContext = {
     config,
@@ -96,7 +96,7 @@ function trunk(graph: GraphBuilder, config: FluxTransformerConfig): OnnxModel {
   });
   graph.output("feature", feature!, ["batch", "image_tokens", innerDim]);
   const output = outputLayers(graph, feature!, { config, conditioning });
-  graph.output("output", output, ["batch", "image_tokens", config.outChannels]);
+  graph.output("output", graph.cast(output, "float32"), ["batch", "image_tokens", config.outChannels]);
   graph.refuseUnusedWeights();
   return graph.build();
 }
@@ -107,7 +107,7 @@ function head(graph: GraphBuilder, config: FluxTransformerConfig): OnnxModel {
   const conditioning = fluxConditioning(graph, { config, rows: "rows" });
   const feature = graph.scope("forecast", () => forecast(graph, { weights, history }));
   const output = outputLayers(graph, feature, { config, conditioning });
-  graph.output("output", output, ["rows", "image_tokens", config.outChannels]);
+  graph.output("output", graph.cast(output, "float32"), ["rows", "image_tokens", config.outChannels]);
   return graph.build();
 }
 
@@ -123,7 +123,7 @@ function outputLayers(
     Value,
     Value,
   ];
-  const normed = adaptiveLayerNorm(graph, feature, { scale, shift, eps: FLUX_NORM_EPS });
+  const normed = adaptiveLayerNorm(graph, feature, { scale, shift, features, eps: FLUX_NORM_EPS });
   return linear(graph, normed, { name: "proj_out", inFeatures: features, outFeatures: outChannels });
 }
 

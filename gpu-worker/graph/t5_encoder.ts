@@ -17,7 +17,7 @@ export interface T5EncoderOptions {
   /** The component's config.json, parsed. */
   config: unknown;
   weights: Weights;
-  /** Compute type, also that of the output. In float16 the residual stream and `wo` stay float32, as in transformers. */
+  /** Compute type; the output is float32. In float16 the residual stream and `wo` stay float32, as in transformers. */
   dtype: DType;
   /** Component folder, for names and errors. @default "text_encoder_2" */
   name?: string;
@@ -57,7 +57,7 @@ export function t5EncoderGraph(options: T5EncoderOptions): OnnxModel {
     });
   }
   const normed = rmsNorm(graph, hidden, { name: "encoder.final_layer_norm", features, eps });
-  graph.output("last_hidden_state", graph.cast(normed), ["batch", "tokens", features]);
+  graph.output("last_hidden_state", graph.cast(graph.cast(normed), "float32"), ["batch", "tokens", features]);
   return graph.build();
 }
 

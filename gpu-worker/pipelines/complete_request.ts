@@ -1,5 +1,5 @@
 // Fills a request from defaults and checks the fields that all families share.
-import { resolveSamplerOptions } from "../../sampler/mod.ts";
+import { resolveSamplerOptions, type SamplerOptions } from "../../sampler/mod.ts";
 import type { GenerateRequest, PartialRequest } from "./pipeline.ts";
 import type { RequestDefaults } from "./request_defaults.ts";
 
@@ -22,13 +22,12 @@ export function completeRequest(
   partial: PartialRequest,
   { defaults, rules }: { defaults: RequestDefaults; rules: RequestRules },
 ): GenerateRequest {
-  const given = Object.fromEntries(Object.entries(partial).filter(([, value]) => value !== undefined));
-  const { sampler, ...fields } = {
-    ...defaults,
-    negativePrompt: "",
-    ...given,
-    sampler: mergeSampler(partial, defaults),
-  };
+  const { sampler: _own, ...preset } = defaults;
+  const { sampler: _given, ...given } = partial;
+  const fields = { negativePrompt: "", ...preset, ...withoutUndefined(given) } as Omit<
+    GenerateRequest,
+    "sampler"
+  >;
   checkPrompt("prompt", fields.prompt);
   checkPrompt("negativePrompt", fields.negativePrompt);
   checkWhole("seed", fields.seed, { min: 0, max: Number.MAX_SAFE_INTEGER });
@@ -57,13 +56,20 @@ export function completeRequest(
       `Cannot generate as 'negativePrompt' takes 'trueCfgScale' > 1: current value is ${fields.trueCfgScale}`,
     );
   }
-  return { ...fields, sampler: resolveSamplerOptions(sampler, fields.steps) };
+  return { ...fields, sampler: resolveSamplerOptions(mergeSampler(partial, defaults), fields.steps) };
 }
 
 /** The checkpoint's options hold for its own method only. */
-function mergeSampler({ sampler = {} }: PartialRequest, { sampler: base }: RequestDefaults) {
-  const given = Object.fromEntries(Object.entries(sampler).filter(([, value]) => value !== undefined));
-  return sampler.method === undefined || sampler.method === base.method ? { ...base, ...given } : given;
+function mergeSampler(
+  { sampler = {} }: PartialRequest,
+  { sampler: own }: RequestDefaults,
+): Partial<SamplerOptions> {
+  const given = withoutUndefined(sampler) as Partial<SamplerOptions>;
+  return given.method === undefined || given.method === own.method ? { ...own, ...given } : given;
+}
+
+function withoutUndefined(fields: object): object {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
 }
 
 function checkPrompt(name: string, value: unknown): void {

@@ -19,5 +19,5 @@ export async function decodeLatents(
   const { sample } = await vae.run({ latent }, signal && { signal });
   using pixels = sample!;
   const [, , height, width] = pixels.dims as [number, number, number, number];
-  return { width, height, data: (pixels.data() as Float32Array).slice() };
+  return { width, height, data: await pixels.as("float32").toArray() };
 }

@@ -1,27 +1,24 @@
 // diffusers' FluxPipeline: FLUX.1-dev, FLUX.1-schnell and every checkpoint of that architecture, text to image.
 import {
+  countHistorySlots,
   createForecaster,
   createSolver,
   denoise,
+  linspace,
   planSteps,
   randn,
-  type SchedulerConfig,
   type Solver,
 } from "../../sampler/mod.ts";
-import { parseAutoencoderKLConfig } from "../graph/autoencoder_kl_config.ts";
-import { autoencoderKLDecoderGraph } from "../graph/autoencoder_kl_decoder.ts";
-import { type FluxTransformerConfig, parseFluxTransformerConfig } from "../graph/flux_config.ts";
-import { fluxTransformerGraphs } from "../graph/flux_transformer.ts";
-import { forecastErrorGraph } from "../graph/forecast_error.ts";
+import type { OnnxModel } from "../graph/graph_builder.ts";
 import type { DType } from "../runtime/dtype.ts";
 import type { Runtime, Session } from "../runtime/mod.ts";
 import type { Checkpoint } from "./checkpoint.ts";
-import { completeRequest, type RequestRules } from "./complete_request.ts";
+import { completeRequest } from "./complete_request.ts";
 import { decodeLatents } from "./decode_latents.ts";
+import { type FluxCheckpoint, readFluxCheckpoint } from "./flux_checkpoint.ts";
 import { FluxConditioning } from "./flux_conditioning.ts";
 import { type LatentSize, packLatents, unpackLatents } from "./flux_latents.ts";
 import { type FluxPrompt, FluxPromptEncoder } from "./flux_prompt_encoder.ts";
-import { loadSession } from "./load_session.ts";
 import { type DenoiserSessions, OnnxDenoiser } from "./onnx_denoiser.ts";
 import type {
   DecodedImage,
@@ -33,8 +30,8 @@ import type {
   Pipeline,
 } from "./pipeline.ts";
 import { previewLatents } from "./preview_latents.ts";
-import { type RequestDefaults, requestDefaults } from "./request_defaults.ts";
 import { Stopwatch } from "./stopwatch.ts";
+import { openTokenizer } from "./tokenizer.ts";
 
 export interface OpenOptions {
   runtime: Runtime;
@@ -43,19 +40,11 @@ export interface OpenOptions {
   model: ModelInfo;
 }
 
-/** FLUX.1's published settings; schnell is the distilled one without guidance embedding. */
-const DEV = { steps: 50, guidanceScale: 3.5, maxSequenceLength: 512 };
-const SCHNELL = { steps: 4, guidanceScale: 0, maxSequenceLength: 256 };
-/** diffusers' default_sample_size, in latent pixels. */
-const DEFAULT_SAMPLE_SIZE = 128;
+/** Pixels. */
+const MAX_PREVIEW_SIDE = 256;
 
-interface FluxParts {
-  config: FluxTransformerConfig;
-  vaeScale: number;
-  scheduler: SchedulerConfig;
-  defaults: RequestDefaults;
-  prompts: FluxPromptEncoder;
-  sessions: DenoiserSessions;
+interface FluxSessions {
+  denoiser: DenoiserSessions;
   vae: Session;
 }
 
@@ -63,71 +52,55 @@ export class FluxPipeline implements Pipeline {
   readonly model: ModelInfo;
   readonly #runtime: Runtime;
   readonly #dtype: DType;
-  readonly #parts: FluxParts;
-  readonly #rules: RequestRules;
+  readonly #checkpoint: FluxCheckpoint;
+  readonly #prompts: FluxPromptEncoder;
+  readonly #sessions: FluxSessions;
   readonly #stack: DisposableStack;
 
-  private constructor({ runtime, model, dtype }: OpenOptions, parts: FluxParts, stack: DisposableStack) {
+  private constructor(
+    { runtime, model, dtype }: OpenOptions,
+    checkpoint: FluxCheckpoint,
+    { prompts, sessions, stack }: {
+      prompts: FluxPromptEncoder;
+      sessions: FluxSessions;
+      stack: DisposableStack;
+    },
+  ) {
     this.model = model;
     this.#runtime = runtime;
     this.#dtype = dtype;
-    this.#parts = parts;
+    this.#checkpoint = checkpoint;
+    this.#prompts = prompts;
+    this.#sessions = sessions;
     this.#stack = stack;
-    this.#rules = {
-      sizeMultiple: 2 * parts.vaeScale,
-      maxSequenceLength: 512,
-      guidance: parts.config.guidanceEmbeds,
-    };
   }
 
   /** Loads every component. @throws {CheckpointError} if one is missing, damaged or not supported. */
   static async open(checkpoint: Checkpoint, options: OpenOptions): Promise<FluxPipeline> {
     const { runtime, dtype } = options;
-    checkpoint.requireClass("transformer", "FluxTransformer2DModel");
-    checkpoint.requireClass("vae", "AutoencoderKL");
-    checkpoint.requireClass("scheduler", "FlowMatchEulerDiscreteScheduler");
-    const json = checkpoint.json("transformer", "config.json");
-    const config = parseFluxTransformerConfig(json);
-    const vaeConfig = checkpoint.json("vae", "config.json");
-    const vaeScale = 2 **
-      (parseAutoencoderKLConfig(vaeConfig, "vae/config.json").block_out_channels.length - 1);
-    const scheduler = checkpoint.json("scheduler", "scheduler_config.json");
-    // Refuses unknown options now rather than at the first picture.
-    createSolver(scheduler, { steps: 1, sigmas: [1], imageSeqLen: 1 });
-    const size = DEFAULT_SAMPLE_SIZE * vaeScale;
-    const preset = {
-      ...(config.guidanceEmbeds ? DEV : SCHNELL),
-      width: size,
-      height: size,
-      trueCfgScale: 1,
-      sampler: {},
-    };
-    const defaults = requestDefaults(checkpoint, preset);
-
+    const flux = readFluxCheckpoint(checkpoint, dtype);
+    const { clip, t5, trunk, head, forecastError, vae } = flux.graphs;
     using stack = new DisposableStack();
-    const prompts = stack.use(await FluxPromptEncoder.open(checkpoint, options));
-    const weights = checkpoint.weights("transformer", "diffusion_pytorch_model");
-    const graphs = fluxTransformerGraphs({ config: json, weights, dtype });
-    const vaeWeights = checkpoint.weights("vae", "diffusion_pytorch_model");
-    const sessions = {
-      trunk: stack.use(await loadSession(runtime, graphs.trunk)),
-      head: stack.use(await loadSession(runtime, graphs.head)),
-      forecastError: stack.use(
-        await loadSession(runtime, forecastErrorGraph({ dims: ["image_tokens", config.innerDim], dtype })),
-      ),
+    const load = async (model: OnnxModel) => stack.use(await runtime.createSession(model));
+    const prompts = new FluxPromptEncoder(runtime, {
+      sessions: { clip: await load(clip), t5: await load(t5) },
+      tokenizers: {
+        clip: openTokenizer(checkpoint.path("tokenizer")),
+        t5: openTokenizer(checkpoint.path("tokenizer_2")),
+      },
+    });
+    const denoiser = {
+      trunk: await load(trunk),
+      head: await load(head),
+      forecastError: await load(forecastError),
     };
-    const vae = stack.use(
-      await loadSession(
-        runtime,
-        autoencoderKLDecoderGraph({ config: vaeConfig, weights: vaeWeights, dtype: "float32" }),
-      ),
-    );
-    const parts = { config, vaeScale, scheduler, defaults, prompts, sessions, vae };
-    return new FluxPipeline(options, parts, stack.move());
+    const sessions = { denoiser, vae: await load(vae) };
+    return new FluxPipeline(options, flux, { prompts, sessions, stack: stack.move() });
   }
 
   complete(request: PartialRequest): GenerateRequest {
-    return completeRequest(request, { defaults: this.#parts.defaults, rules: this.#rules });
+    const { defaults, rules } = this.#checkpoint;
+    return completeRequest(request, { defaults, rules });
   }
 
   async generate(request: GenerateRequest, options: GenerateOptions = {}): Promise<GenerateResult> {
@@ -140,27 +113,27 @@ export class FluxPipeline implements Pipeline {
     const size = this.#latentSize(request);
     const tokens = size.height * size.width / 4;
     const initial = packLatents(randn([size.channels, size.height, size.width], request.seed), size);
-    const latents = initial.slice();
+    let latents: Float32Array<ArrayBuffer>;
     const plan = planSteps(request.steps, request.sampler);
     const errors = new Map<number, number>();
     const { trueCfgScale: scale } = request;
     {
       using conditioning = this.#conditioning(request, branches, size);
-      using denoiser = new OnnxDenoiser(this.#runtime, this.#parts.sessions, {
+      using denoiser = new OnnxDenoiser(this.#runtime, this.#sessions.denoiser, {
         branches: branches.length,
-        latentLength: latents.length,
-        slots: anchorCount(plan),
-        featureDims: [tokens, this.#parts.config.innerDim],
+        latentLength: initial.length,
+        slots: countHistorySlots(plan),
+        featureDims: [tokens, this.#checkpoint.config.innerDim],
         featureType: this.#dtype,
         trunkFeeds: (latents, timestep) => conditioning.trunkFeeds(latents, timestep),
         headFeeds: (timesteps) => conditioning.headFeeds(timesteps),
-        guide: (output) => branches.length === 1 ? output.slice() : guide(output, scale),
+        guide: (output) => branches.length === 1 ? output : guide(output, scale),
       });
-      await denoise(denoiser, {
+      ({ latents } = await denoise(denoiser, {
         plan,
         forecaster: createForecaster(request.sampler, request.steps),
         solver: this.#solver(request.steps, tokens),
-        latents,
+        latents: initial,
         ...signal && { signal },
         onStep: async (step) => {
           const { index, steps, kind, sigma, elapsedMs, forecastError } = step;
@@ -177,7 +150,7 @@ export class FluxPipeline implements Pipeline {
             await options.onPreview(index, await this.#preview(step.predictOriginal(), size, signal));
           }
         },
-      });
+      }));
     }
     const denoiseSeconds = watch.lap();
     const image = await this.#decode(latents, size, signal);
@@ -202,7 +175,7 @@ export class FluxPipeline implements Pipeline {
     const texts = trueCfgScale > 1 ? [prompt, negativePrompt] : [prompt];
     const encoded: FluxPrompt[] = [];
     for (const text of texts) {
-      encoded.push(await this.#parts.prompts.encode(text, { maxSequenceLength, ...signal && { signal } }));
+      encoded.push(await this.#prompts.encode(text, { maxSequenceLength, ...signal && { signal } }));
     }
     return encoded;
   }
@@ -212,7 +185,7 @@ export class FluxPipeline implements Pipeline {
     branches: readonly FluxPrompt[],
     size: LatentSize,
   ): FluxConditioning {
-    const { config } = this.#parts;
+    const { config } = this.#checkpoint;
     return new FluxConditioning(this.#runtime, {
       config,
       branches,
@@ -222,16 +195,16 @@ export class FluxPipeline implements Pipeline {
   }
 
   #solver(steps: number, imageSeqLen: number): Solver {
-    // np.linspace(1, 1 / steps, steps), as FluxPipeline passes them.
+    // As FluxPipeline passes them.
     const sigmas = Array.from(
       { length: steps },
       (_, i) => steps === 1 ? 1 : 1 - i * (1 - 1 / steps) / (steps - 1),
     );
-    return createSolver(this.#parts.scheduler, { steps, sigmas, imageSeqLen });
+    return createSolver(this.#checkpoint.scheduler, { steps, sigmas, imageSeqLen });
   }
 
   #latentSize({ width, height }: GenerateRequest): LatentSize {
-    const { vaeScale, config } = this.#parts;
+    const { vaeScale, config } = this.#checkpoint;
     return { channels: config.inChannels / 4, height: height / vaeScale, width: width / vaeScale };
   }
 
@@ -240,8 +213,12 @@ export class FluxPipeline implements Pipeline {
     size: LatentSize,
     signal: AbortSignal | undefined,
   ): Promise<DecodedImage> {
-    const { data, dims } = previewLatents(unpackLatents(packed, size), size, 256 / this.#parts.vaeScale);
-    return await decodeLatents({ runtime: this.#runtime, vae: this.#parts.vae }, {
+    const { data, dims } = previewLatents(
+      unpackLatents(packed, size),
+      size,
+      MAX_PREVIEW_SIDE / this.#checkpoint.vaeScale,
+    );
+    return await decodeLatents({ runtime: this.#runtime, vae: this.#sessions.vae }, {
       data,
       dims,
       ...signal && { signal },
@@ -255,17 +232,12 @@ export class FluxPipeline implements Pipeline {
   ): Promise<DecodedImage> {
     const dims = [size.channels, size.height, size.width];
     const data = unpackLatents(packed, size);
-    return await decodeLatents({ runtime: this.#runtime, vae: this.#parts.vae }, {
+    return await decodeLatents({ runtime: this.#runtime, vae: this.#sessions.vae }, {
       data,
       dims,
       ...signal && { signal },
     });
   }
-}
-
-/** Full passes that a forecast still follows: later ones need not be remembered. */
-function anchorCount(plan: readonly string[]): number {
-  return plan.slice(0, plan.lastIndexOf("forecast") + 1).filter((kind) => kind === "full").length;
 }
 
 /** Rows (prompt, negative prompt) -> negative + scale * (prompt - negative). */

@@ -30,7 +30,7 @@ export interface OnnxDenoiserOptions {
   trunkFeeds: (latents: Float32Array, timestep: number) => Feeds;
   /** Conditioning of the head, timesteps * branches rows, step-major. It stays the callee's, valid until the next call. */
   headFeeds: (timesteps: readonly number[]) => Feeds;
-  /** Combines the branches' outputs, [branches, latentLength], into a new array [latentLength]. */
+  /** Combines the branches' outputs, [branches, latentLength], into one, [latentLength]. */
   guide: (output: Float32Array) => Float32Array;
 }
 
@@ -80,7 +80,7 @@ export class OnnxDenoiser implements Denoiser, Disposable {
     const feeds = { ...headFeeds(calls.map((call) => call.timestep)), forecast_weights: weights, history };
     const { output } = await this.#sessions.head.run(feeds, signal && { signal });
     using rows = output!;
-    const data = rows.data() as Float32Array;
+    const data = await rows.as("float32").toArray();
     const length = branches * latentLength;
     return calls.map((_, i) => guide(data.subarray(i * length, (i + 1) * length)));
   }
@@ -91,7 +91,7 @@ export class OnnxDenoiser implements Denoiser, Disposable {
     const feeds = { forecast_weights: weights, history, feature };
     const { relative_error } = await this.#sessions.forecastError.run(feeds, signal && { signal });
     using error = relative_error!;
-    return (error.data() as Float32Array)[0]!;
+    return (await error.as("float32").toArray())[0]!;
   }
 
   #weights(rows: readonly Float64Array[]): Tensor {
@@ -115,6 +115,6 @@ export class OnnxDenoiser implements Denoiser, Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.#history?.dispose();
+    this.#history?.[Symbol.dispose]();
   }
 }

@@ -1,7 +1,7 @@
 // The registry of families and the way from a model's name to a loaded pipeline.
 import { CheckpointError } from "../graph/weights/checkpoint_error.ts";
 import type { DType } from "../runtime/dtype.ts";
-import { type Provider, Runtime } from "../runtime/mod.ts";
+import { type ProviderName, Runtime } from "../runtime/mod.ts";
 import { Checkpoint } from "./checkpoint.ts";
 import { findCheckpoint } from "./find_checkpoint.ts";
 import { FluxPipeline, type OpenOptions } from "./flux_pipeline.ts";
@@ -10,7 +10,7 @@ import type { ModelInfo, Pipeline } from "./pipeline.ts";
 
 export interface OpenPipelineOptions {
   /** @default "cpu" */
-  provider?: Provider;
+  provider?: ProviderName;
   /** CUDA device. @default 0 */
   deviceId?: number;
   /** Compute type. @default "float32" on cpu and webgpu, "bfloat16" on cuda */
@@ -56,7 +56,7 @@ export async function openPipeline(model: string, options: OpenPipelineOptions =
   try {
     return owning(await open(checkpoint, { runtime, dtype, model: modelInfo(model, checkpoint) }), runtime);
   } catch (error) {
-    runtime.dispose();
+    runtime[Symbol.dispose]();
     throw error;
   }
 }
@@ -77,7 +77,7 @@ function owning(pipeline: Pipeline, runtime: Runtime): Pipeline {
     generate: (request, options) => pipeline.generate(request, options),
     [Symbol.dispose]() {
       pipeline[Symbol.dispose]();
-      runtime.dispose();
+      runtime[Symbol.dispose]();
     },
   };
 }

@@ -1,0 +1,82 @@
+// A FLUX checkpoint, read and checked: its graphs, scheduler, defaults and rules. Nothing is loaded on a device yet.
+import { createSolver, type SchedulerConfig } from "../../sampler/mod.ts";
+import { parseAutoencoderKLConfig } from "../graph/autoencoder_kl_config.ts";
+import { autoencoderKLDecoderGraph } from "../graph/autoencoder_kl_decoder.ts";
+import { clipTextEncoderGraph } from "../graph/clip_text_encoder.ts";
+import { type FluxTransformerConfig, parseFluxTransformerConfig } from "../graph/flux_config.ts";
+import { fluxTransformerGraphs } from "../graph/flux_transformer.ts";
+import { forecastErrorGraph } from "../graph/forecast_error.ts";
+import type { OnnxModel } from "../graph/graph_builder.ts";
+import { t5EncoderGraph } from "../graph/t5_encoder.ts";
+import type { DType } from "../runtime/dtype.ts";
+import type { Checkpoint } from "./checkpoint.ts";
+import type { RequestRules } from "./complete_request.ts";
+import { type RequestDefaults, requestDefaults } from "./request_defaults.ts";
+
+export interface FluxCheckpoint {
+  config: FluxTransformerConfig;
+  /** Pixels of a latent pixel's side. */
+  vaeScale: number;
+  scheduler: SchedulerConfig;
+  defaults: RequestDefaults;
+  rules: RequestRules;
+  graphs: Record<"clip" | "t5" | "trunk" | "head" | "forecastError" | "vae", OnnxModel>;
+}
+
+/** FLUX.1's published settings; schnell is the distilled one without guidance embedding. */
+const DEV = { steps: 50, guidanceScale: 3.5, maxSequenceLength: 512 };
+const SCHNELL = { steps: 4, guidanceScale: 0, maxSequenceLength: 256 };
+/** diffusers' default_sample_size, in latent pixels. */
+const DEFAULT_SAMPLE_SIZE = 128;
+/** FluxPipeline's limit. */
+const MAX_SEQUENCE_LENGTH = 512;
+
+/** @throws {CheckpointError} if a component is missing, damaged, or asks for what is not supported. */
+export function readFluxCheckpoint(checkpoint: Checkpoint, dtype: DType): FluxCheckpoint {
+  checkpoint.requireClass("transformer", "FluxTransformer2DModel");
+  checkpoint.requireClass("vae", "AutoencoderKL");
+  checkpoint.requireClass("scheduler", "FlowMatchEulerDiscreteScheduler");
+  checkpoint.requireClass("text_encoder", "CLIPTextModel");
+  checkpoint.requireClass("text_encoder_2", "T5EncoderModel");
+  const transformer = component(checkpoint, "transformer", "diffusion_pytorch_model");
+  const vae = component(checkpoint, "vae", "diffusion_pytorch_model");
+  const clip = component(checkpoint, "text_encoder", "model");
+  const t5 = component(checkpoint, "text_encoder_2", "model");
+
+  const config = parseFluxTransformerConfig(transformer.config);
+  const vaeScale = 2 **
+    (parseAutoencoderKLConfig(vae.config, "vae/config.json").block_out_channels.length - 1);
+  const scheduler = checkpoint.json("scheduler", "scheduler_config.json");
+  // Refuses what it does not know now rather than at the first picture.
+  createSolver(scheduler, { steps: 1, sigmas: [1], imageSeqLen: 1 });
+  const side = DEFAULT_SAMPLE_SIZE * vaeScale;
+  const preset = {
+    ...(config.guidanceEmbeds ? DEV : SCHNELL),
+    width: side,
+    height: side,
+    trueCfgScale: 1,
+    sampler: {},
+  };
+  return {
+    config,
+    vaeScale,
+    scheduler,
+    defaults: requestDefaults(checkpoint, preset),
+    rules: {
+      sizeMultiple: 2 * vaeScale,
+      maxSequenceLength: MAX_SEQUENCE_LENGTH,
+      guidance: config.guidanceEmbeds,
+    },
+    graphs: {
+      clip: clipTextEncoderGraph({ ...clip, dtype, outputs: ["pooled_output"] }),
+      t5: t5EncoderGraph({ ...t5, dtype }),
+      ...fluxTransformerGraphs({ ...transformer, dtype }),
+      forecastError: forecastErrorGraph({ dims: ["image_tokens", config.innerDim], dtype }),
+      vae: autoencoderKLDecoderGraph({ ...vae, dtype: "float32" }),
+    },
+  };
+}
+
+function component(checkpoint: Checkpoint, name: string, stem: "model" | "diffusion_pytorch_model") {
+  return { config: checkpoint.json(name, "config.json"), weights: checkpoint.weights(name, stem), name };
+}
