@@ -1,0 +1,143 @@
+// Makes one run's picture: pipeline steps become events, previews and the result become image files.
+import { ApiError } from "../../protocol/api_error.ts";
+import type { Receipt } from "../../protocol/receipt.ts";
+import type { CancelReason, CompletedEvent } from "../../protocol/run_event.ts";
+import type { Log } from "../../protocol/structured_log.ts";
+import { encodeImage } from "../media/encode_image.ts";
+import type { DecodedImage, GenerateRequest, GenerateResult, StepProgress } from "../pipelines/pipeline.ts";
+import type { ModelPool } from "./model_pool.ts";
+import { previewSteps } from "./preview_steps.ts";
+import type { Run } from "./run.ts";
+import type { WorkerMetrics } from "./worker_metrics.ts";
+import { completeRun } from "./wire_request.ts";
+
+export interface ExecuteRunOptions {
+  models: ModelPool;
+  metrics: WorkerMetrics;
+  log: Log;
+  /** Name of this worker on receipts. */
+  worker: string;
+}
+
+/** Emits the events of `run` up to its final one. Never rejects. */
+export async function executeRun(run: Run, options: ExecuteRunOptions): Promise<void> {
+  const { models, metrics, log } = options;
+  const { model } = run.request;
+  const startedAt = performance.now();
+  run.emit({ type: "started" });
+  try {
+    using lease = await models.lease(model);
+    run.signal.throwIfAborted();
+    const request = completeRun(lease.pipeline, run.request);
+    const previews: Promise<void>[] = [];
+    const steps = previewSteps(run.request.previews, request.steps);
+    const result = await lease.pipeline.generate(request, {
+      signal: run.signal,
+      onStep: (step) => {
+        metrics.pass(step.kind);
+        emitStep(run, step);
+      },
+      previewSteps: new Set(steps),
+      // Not awaited: libvips encodes on a thread of its own while the device goes on.
+      onPreview: (index, image) => void previews.push(emitPreview(run, { image, index, steps })),
+    });
+    await Promise.all(previews);
+    const image = await encode(run, result.image);
+    const seconds = { ...result.seconds, queue: (startedAt - run.acceptedAt) / 1000, total: elapsed(run) };
+    const receipt = toReceipt({
+      request,
+      result,
+      seconds,
+      model: lease.pipeline.model,
+      worker: options.worker,
+    });
+    run.emit({ type: "completed", b64_json: image, receipt, image_tokens: imageTokens(result) });
+    metrics.finished({ model, outcome: "completed", seconds });
+  } catch (cause) {
+    if (run.signal.aborted) {
+      run.emit({ type: "cancelled", reason: run.signal.reason as CancelReason });
+      metrics.finished({ model, outcome: "cancelled" });
+      return;
+    }
+    const error = ApiError.from(cause);
+    if (error.status >= 500) {
+      log("error", "run failed", { run: run.id, model, error: String(error.cause ?? error) });
+    }
+    run.emit({ type: "failed", status: error.status, ...error.toBody() });
+    metrics.finished({ model, outcome: "failed" });
+  }
+}
+
+function emitStep(run: Run, step: StepProgress): void {
+  run.emit({
+    type: "step",
+    step_index: step.index,
+    steps: step.steps,
+    kind: step.kind,
+    sigma: step.sigma,
+    elapsed_ms: Math.round(step.elapsedMs * 1000) / 1000,
+    ...(step.forecastError !== undefined && { forecast_error: step.forecastError }),
+  });
+}
+
+async function emitPreview(
+  run: Run,
+  { image, index, steps }: { image: DecodedImage; index: number; steps: readonly number[] },
+): Promise<void> {
+  const b64_json = await encode(run, image);
+  run.emit({ type: "preview", preview_index: steps.indexOf(index), step_index: index, b64_json });
+}
+
+async function encode(run: Run, image: DecodedImage): Promise<string> {
+  const { output_format: format, output_compression: compression } = run.request;
+  const bytes = await encodeImage(image, { format, compression });
+  return bytes.toBase64();
+}
+
+function toReceipt(
+  { request, result, seconds, model, worker }: {
+    request: GenerateRequest;
+    result: GenerateResult;
+    seconds: Receipt["seconds"];
+    model: { id: string; digest: string };
+    worker: string;
+  },
+): Receipt {
+  const { sampler } = request;
+  const stepsOf = (kind: string) => result.plan.flatMap((step, index) => step === kind ? [index] : []);
+  return {
+    model: model.id,
+    model_digest: model.digest,
+    seed: request.seed,
+    steps: request.steps,
+    width: request.width,
+    height: request.height,
+    method: sampler.method,
+    options: {
+      w: sampler.w,
+      m: sampler.m,
+      lam: sampler.lam,
+      window_size: sampler.windowSize,
+      flex_window: sampler.flexWindow,
+      warmup_steps: sampler.warmupSteps,
+      order: sampler.order,
+      guidance_scale: request.guidanceScale,
+      true_cfg_scale: request.trueCfgScale,
+    },
+    full_steps: stepsOf("full"),
+    forecast_steps: stepsOf("forecast"),
+    forecast_errors: Object.fromEntries(result.forecastErrors),
+    seconds,
+    cache: "miss",
+    worker,
+  };
+}
+
+/** [tokens, channels] for packed latents, [channels, ..., height, width] otherwise. */
+function imageTokens({ latents: { dims } }: GenerateResult): CompletedEvent["image_tokens"] {
+  return dims.length === 2 ? dims[0]! : dims.slice(1).reduce((product, dim) => product * dim, 1);
+}
+
+function elapsed(run: Run): number {
+  return (performance.now() - run.acceptedAt) / 1000;
+}

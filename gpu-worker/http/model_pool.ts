@@ -1,0 +1,144 @@
+// The checkpoints a worker serves: loaded when first asked for, unloaded when idle or when memory runs short.
+import { ApiError } from "../../protocol/api_error.ts";
+import type { ModelInfo, Pipeline } from "../pipelines/pipeline.ts";
+
+/** A checkpoint that can be loaded. */
+export interface ModelSource {
+  /** What it is, known without loading. */
+  info: ModelInfo;
+  open(): Promise<Pipeline>;
+}
+
+export interface ModelPoolOptions {
+  /** The first is the default. */
+  sources: readonly ModelSource[];
+  /** Models in memory at most. @default 1 */
+  maxLoaded?: number;
+  /** Unload what has not been used for this long; 0 keeps it. @default 0 */
+  idleMs?: number;
+  /** Below this much free memory, in bytes, idle models go before another comes. @default 0 */
+  minFreeBytes?: number;
+  /** Free memory in bytes. @default the host's */
+  freeBytes?: () => number;
+  onChange?: (loaded: readonly string[]) => void;
+}
+
+/** A model in use; it stays loaded until disposed of. */
+export interface ModelLease extends Disposable {
+  pipeline: Pipeline;
+}
+
+interface Loaded {
+  pipeline: Pipeline;
+  users: number;
+  lastUsed: number;
+  idleTimer: ReturnType<typeof setTimeout> | undefined;
+}
+
+export class ModelPool implements Disposable {
+  readonly #options: Required<ModelPoolOptions>;
+  readonly #loaded = new Map<string, Loaded>();
+  /** Kept after unloading: complete() needs configs, not weights. */
+  readonly #known = new Map<string, Pipeline>();
+  /** One load or unload at a time, so that two never compete for memory. */
+  #turn: Promise<unknown> = Promise.resolve();
+
+  constructor(options: ModelPoolOptions) {
+    this.#options = {
+      maxLoaded: 1,
+      idleMs: 0,
+      minFreeBytes: 0,
+      freeBytes: () => Deno.systemMemoryInfo().available,
+      onChange: () => {},
+      ...options,
+    };
+  }
+
+  get models(): readonly ModelInfo[] {
+    return this.#options.sources.map((source) => source.info);
+  }
+
+  isLoaded(id: string): boolean {
+    return this.#loaded.has(id);
+  }
+
+  /** A pipeline to complete requests with if `id` has ever been loaded; generate() takes a lease. */
+  known(id: string): Pipeline | undefined {
+    return this.#known.get(id);
+  }
+
+  /** As known(), but loads the model for it. @throws {ApiError} 404 for a model that is not served. */
+  async describe(id: string): Promise<Pipeline> {
+    const known = this.#known.get(id);
+    if (known !== undefined) return known;
+    using lease = await this.lease(id);
+    return lease.pipeline;
+  }
+
+  /** Loads `id` unless it is loaded. @throws {ApiError} 404 for a model that is not served. */
+  lease(id: string): Promise<ModelLease> {
+    const source = this.#options.sources.find(({ info }) => info.id === id);
+    if (source === undefined) throw modelNotFound(id);
+    const lease = this.#turn.then(async () => {
+      const loaded = this.#loaded.get(id) ?? await this.#load(source);
+      clearTimeout(loaded.idleTimer);
+      loaded.users++;
+      return { pipeline: loaded.pipeline, [Symbol.dispose]: () => this.#release(id, loaded) };
+    });
+    this.#turn = lease.catch(() => {});
+    return lease;
+  }
+
+  [Symbol.dispose](): void {
+    for (const id of [...this.#loaded.keys()]) this.#unload(id);
+  }
+
+  async #load(source: ModelSource): Promise<Loaded> {
+    this.#makeRoom();
+    const pipeline = await source.open();
+    const loaded: Loaded = { pipeline, users: 0, lastUsed: performance.now(), idleTimer: undefined };
+    this.#loaded.set(source.info.id, loaded);
+    this.#known.set(source.info.id, pipeline);
+    this.#options.onChange([...this.#loaded.keys()]);
+    return loaded;
+  }
+
+  /** Least recently used first; what is in use stays, even if that means too little room. */
+  #makeRoom(): void {
+    const { maxLoaded, minFreeBytes, freeBytes } = this.#options;
+    const idle = [...this.#loaded].filter(([, { users }]) => users === 0)
+      .sort(([, a], [, b]) => a.lastUsed - b.lastUsed);
+    for (const [id] of idle) {
+      if (this.#loaded.size < maxLoaded && freeBytes() >= minFreeBytes) return;
+      this.#unload(id);
+    }
+  }
+
+  #release(id: string, loaded: Loaded): void {
+    loaded.users--;
+    loaded.lastUsed = performance.now();
+    const { idleMs } = this.#options;
+    if (loaded.users > 0 || idleMs === 0) return;
+    const timer = setTimeout(() => {
+      if (loaded.users === 0) this.#unload(id);
+    }, idleMs);
+    Deno.unrefTimer(timer);
+    loaded.idleTimer = timer;
+  }
+
+  #unload(id: string): void {
+    const loaded = this.#loaded.get(id);
+    if (loaded === undefined) return;
+    clearTimeout(loaded.idleTimer);
+    this.#loaded.delete(id);
+    loaded.pipeline[Symbol.dispose]();
+    this.#options.onChange([...this.#loaded.keys()]);
+  }
+}
+
+function modelNotFound(id: string): ApiError {
+  return new ApiError(404, `The model '${id.slice(0, 100)}' does not exist`, {
+    param: "model",
+    code: "model_not_found",
+  });
+}

@@ -1,0 +1,119 @@
+// Runs wait here for the device, first come first served, one at a time.
+import { ApiError } from "../../protocol/api_error.ts";
+import type { CancelReason } from "../../protocol/run_event.ts";
+import type { RunRequest } from "../../protocol/run_request.ts";
+import { Run } from "./run.ts";
+
+export interface RunQueueOptions {
+  /** Makes the picture of `run` and emits its events, a final one included; never rejects. */
+  execute: (run: Run) => Promise<void>;
+  /** Runs that may wait. @default 256 */
+  capacity?: number;
+  /** A run that nobody has followed for this long is cancelled. @default 10000 */
+  unwatchedMs?: number;
+  /** How long a finished run's events can be read. @default 60000 */
+  retentionMs?: number;
+  /** Finished runs kept at most. @default 64 */
+  retained?: number;
+}
+
+export class RunQueue {
+  readonly #options: Required<RunQueueOptions>;
+  /** Everything that can be followed, finished runs included. */
+  readonly #runs = new Map<string, Run>();
+  readonly #finished: string[] = [];
+  #waiting: Run[] = [];
+  #current: Run | undefined;
+  #draining = false;
+  #idle = Promise.withResolvers<void>();
+
+  constructor(options: RunQueueOptions) {
+    this.#options = { capacity: 256, unwatchedMs: 10_000, retentionMs: 60_000, retained: 64, ...options };
+    this.#idle.resolve();
+  }
+
+  /** Runs that wait for the device. */
+  get depth(): number {
+    return this.#waiting.length;
+  }
+
+  /** Whether the device works. */
+  get busy(): boolean {
+    return this.#current !== undefined;
+  }
+
+  get draining(): boolean {
+    return this.#draining;
+  }
+
+  /** @throws {ApiError} 429 if the queue is full, 503 if the worker drains. */
+  submit(request: RunRequest): { run: Run; position: number } {
+    this.assertOpen();
+    const run = new Run(request, this.#options);
+    run.signal.addEventListener("abort", () => this.#dropWaiting(run));
+    const position = this.#waiting.length + (this.busy ? 1 : 0);
+    this.#runs.set(run.id, run);
+    this.#waiting.push(run);
+    run.emit({ type: "queued", position });
+    if (!this.busy) this.#next();
+    return { run, position };
+  }
+
+  /** @throws {ApiError} as submit() would. */
+  assertOpen(): void {
+    const { capacity } = this.#options;
+    if (this.#draining) {
+      throw new ApiError(503, "This worker is shutting down", { code: "worker_draining", retryAfter: 5 });
+    }
+    if (this.#waiting.length >= capacity) {
+      throw new ApiError(429, `The queue is full: ${capacity} runs are waiting`, {
+        code: "queue_full",
+        retryAfter: 2,
+      });
+    }
+  }
+
+  /** @throws {ApiError} 404 if the run is unknown or forgotten. */
+  get(id: string): Run {
+    const run = this.#runs.get(id);
+    if (run === undefined) throw new ApiError(404, "There is no such run", { code: "run_not_found" });
+    return run;
+  }
+
+  /** Takes no new runs, refuses those that wait, and resolves once the current one has finished. */
+  drain(): Promise<void> {
+    this.#draining = true;
+    for (const run of [...this.#waiting]) run.cancel("draining");
+    return this.#idle.promise;
+  }
+
+  /** A cancelled run that the device has not begun is over at once; the one it has begun ends by its signal. */
+  #dropWaiting(run: Run): void {
+    if (!this.#waiting.includes(run)) return;
+    this.#waiting = this.#waiting.filter((other) => other !== run);
+    run.emit({ type: "cancelled", reason: run.signal.reason as CancelReason });
+    this.#finish(run);
+    this.#announcePositions();
+  }
+
+  async #next(): Promise<void> {
+    this.#idle = Promise.withResolvers();
+    while ((this.#current = this.#waiting.shift()) !== undefined) {
+      this.#announcePositions();
+      await this.#options.execute(this.#current);
+      this.#finish(this.#current);
+    }
+    this.#idle.resolve();
+  }
+
+  #announcePositions(): void {
+    const before = this.busy ? 1 : 0;
+    this.#waiting.forEach((run, index) => run.emit({ type: "queued", position: index + before }));
+  }
+
+  #finish({ id }: Run): void {
+    this.#finished.push(id);
+    while (this.#finished.length > this.#options.retained) this.#runs.delete(this.#finished.shift()!);
+    Deno.unrefTimer(setTimeout(() => this.#runs.delete(id), this.#options.retentionMs));
+  }
+}

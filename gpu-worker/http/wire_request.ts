@@ -1,0 +1,100 @@
+// Between the wire's names and the pipelines': snake_case there, diffusers' vocabulary in camelCase here.
+import { ApiError } from "../../protocol/api_error.ts";
+import type { CompleteSettings, RunRequest } from "../../protocol/run_request.ts";
+import type { GenerateRequest, PartialRequest, Pipeline } from "../pipelines/pipeline.ts";
+
+/**
+ * The request that `pipeline` makes of `run`.
+ * @throws {ApiError} 400 naming the field as the client spells it.
+ */
+export function completeRun(pipeline: Pick<Pipeline, "complete">, run: RunRequest): GenerateRequest {
+  try {
+    return pipeline.complete(fromWire(run));
+  } catch (cause) {
+    if (cause instanceof RangeError || cause instanceof TypeError) throw refusal(cause);
+    throw cause;
+  }
+}
+
+/** What decides the pixels of `request`, as the edge hashes it. */
+export function toWire(request: GenerateRequest): CompleteSettings {
+  const { sampler } = request;
+  return {
+    prompt: request.prompt,
+    negative_prompt: request.negativePrompt,
+    seed: request.seed,
+    steps: request.steps,
+    width: request.width,
+    height: request.height,
+    guidance_scale: request.guidanceScale,
+    true_cfg_scale: request.trueCfgScale,
+    max_sequence_length: request.maxSequenceLength,
+    spectrum: {
+      method: sampler.method,
+      w: sampler.w,
+      m: sampler.m,
+      lam: sampler.lam,
+      window_size: sampler.windowSize,
+      flex_window: sampler.flexWindow,
+      warmup_steps: sampler.warmupSteps,
+      order: sampler.order,
+    },
+  };
+}
+
+function fromWire(run: RunRequest): PartialRequest {
+  const { spectrum } = run;
+  return {
+    prompt: run.prompt,
+    negativePrompt: run.negative_prompt,
+    seed: run.seed,
+    steps: run.steps,
+    width: run.width,
+    height: run.height,
+    guidanceScale: run.guidance_scale,
+    trueCfgScale: run.true_cfg_scale,
+    maxSequenceLength: run.max_sequence_length,
+    sampler: spectrum && {
+      method: spectrum.method,
+      w: spectrum.w,
+      m: spectrum.m,
+      lam: spectrum.lam,
+      windowSize: spectrum.window_size,
+      flexWindow: spectrum.flex_window,
+      warmupSteps: spectrum.warmup_steps,
+      order: spectrum.order as 1 | 2 | undefined,
+    },
+  };
+}
+
+const WIRE_NAMES: Record<string, string> = {
+  negativePrompt: "negative_prompt",
+  width: "size",
+  height: "size",
+  guidanceScale: "guidance_scale",
+  trueCfgScale: "true_cfg_scale",
+  maxSequenceLength: "max_sequence_length",
+  method: "spectrum.method",
+  w: "spectrum.w",
+  m: "spectrum.m",
+  lam: "spectrum.lam",
+  windowSize: "spectrum.window_size",
+  flexWindow: "spectrum.flex_window",
+  warmupSteps: "spectrum.warmup_steps",
+  order: "spectrum.order",
+};
+
+/** complete() words its errors with the field's name first in quotes: "... as 'steps' must be ...". */
+function refusal(cause: Error): ApiError {
+  const field = /'(\w+)'/.exec(cause.message)?.[1];
+  const message = cause.message.replaceAll(/'(\w+)'/g, (quoted, name) => {
+    // The message keeps 'width' and 'height' apart; both are one parameter.
+    const wire = WIRE_NAMES[name];
+    return wire === undefined || wire === "size" ? quoted : `'${wire}'`;
+  });
+  return new ApiError(400, message, {
+    ...(field !== undefined && { param: WIRE_NAMES[field] ?? field }),
+    code: "invalid_value",
+    cause,
+  });
+}

@@ -1,0 +1,104 @@
+// The worker's HTTP surface, for edges only: submit, follow, cancel, and what operators ask.
+import { Hono } from "hono";
+import { ApiError } from "../../protocol/api_error.ts";
+import type { ModelCard } from "../../protocol/model_card.ts";
+import { parseWire } from "../../protocol/parse_wire.ts";
+import { readJson, type ReadJsonOptions } from "../../protocol/read_json.ts";
+import { runRequestSchema } from "../../protocol/run_request.ts";
+import { streamEvents, type StreamEventsOptions } from "../../protocol/stream_events.ts";
+import type { Log } from "../../protocol/structured_log.ts";
+import type { ModelPool } from "./model_pool.ts";
+import type { Run } from "./run.ts";
+import type { RunQueue } from "./run_queue.ts";
+import type { WorkerMetrics } from "./worker_metrics.ts";
+import { completeRun, toWire } from "./wire_request.ts";
+
+export interface WorkerAppOptions extends ReadJsonOptions, StreamEventsOptions {
+  queue: RunQueue;
+  models: ModelPool;
+  metrics: WorkerMetrics;
+  log: Log;
+  samplerVersion: string;
+}
+
+export function createWorkerApp(options: WorkerAppOptions): Hono {
+  const { queue, models, metrics, log } = options;
+  const app = new Hono();
+
+  /** Answers 202 with the run's id and place; its events tell the rest. */
+  app.post("/runs", async (c) => {
+    const request = parseWire(runRequestSchema, await readJson(c.req.raw, options));
+    queue.assertOpen();
+    completeRun(await models.describe(request.model), request);
+    const { run, position } = queue.submit(request);
+    return c.json({ id: run.id, position }, 202);
+  });
+
+  /** The request with every default filled in, or the refusal that POST /runs would give. */
+  app.post("/complete", async (c) => {
+    const request = parseWire(runRequestSchema, await readJson(c.req.raw, options));
+    return c.json(toWire(completeRun(await models.describe(request.model), request)));
+  });
+
+  app.get("/runs/:id/events", (c) => {
+    const run = queue.get(c.req.param("id"));
+    const after = lastEventId(c.req.header("last-event-id"));
+    return streamEvents(c, (signal) => toMessages(run, { after, signal }), options);
+  });
+
+  app.delete("/runs/:id", (c) => {
+    queue.get(c.req.param("id")).cancel("requested");
+    return c.body(null, 204);
+  });
+
+  app.get("/models", (c) => c.json({ models: cards(options) }));
+  app.get("/metrics", async (c) => c.text(await metrics.text()));
+  app.get("/healthz", (c) => c.json({ status: "ok" }));
+  app.get("/readyz", (c) => {
+    const status = queue.draining ? "draining" : "ready";
+    return c.json({ status, queue_depth: queue.depth, running: queue.busy }, status === "ready" ? 200 : 503);
+  });
+
+  app.notFound(() => new ApiError(404, "There is no such endpoint", { code: "not_found" }).toResponse());
+  app.onError((cause, c) => {
+    const error = ApiError.from(cause);
+    if (error.status >= 500) {
+      log("error", "request failed", { path: c.req.path, error: String(error.cause ?? error) });
+    }
+    return error.toResponse();
+  });
+  return app;
+}
+
+async function* toMessages(run: Run, { after, signal }: { after: number; signal: AbortSignal }) {
+  for await (const { id, event } of run.follow(after, signal)) {
+    yield { id: String(id), event: event.type, data: JSON.stringify(event) };
+  }
+}
+
+/** @throws {ApiError} 400 */
+function lastEventId(header: string | undefined): number {
+  if (header === undefined) return 0;
+  if (/^\d{1,9}$/.test(header)) return Number(header);
+  throw new ApiError(400, "Last-Event-ID must be the id of an event of this run", { code: "invalid_value" });
+}
+
+function cards({ models, samplerVersion }: WorkerAppOptions): ModelCard[] {
+  return models.models.map(({ id, digest, pipelineClass, names }) => {
+    const pipeline = models.known(id);
+    return {
+      id,
+      pipeline_class: pipelineClass,
+      digest,
+      sampler_version: samplerVersion,
+      loaded: models.isLoaded(id),
+      ...(names && { names }),
+      ...(pipeline && { defaults: defaultsOf(pipeline) }),
+    };
+  });
+}
+
+function defaultsOf(pipeline: Parameters<typeof completeRun>[0]): NonNullable<ModelCard["defaults"]> {
+  const { prompt: _prompt, seed: _seed, ...defaults } = toWire(pipeline.complete({ prompt: "", seed: 0 }));
+  return defaults;
+}

@@ -1,0 +1,68 @@
+// What a worker counts, in Prometheus' text format.
+import { Counter, Gauge, Histogram, Registry } from "prom-client";
+import type { Receipt } from "../../protocol/receipt.ts";
+
+export interface FinishedRun {
+  model: string;
+  outcome: "completed" | "failed" | "cancelled";
+  /** Of a completed run. */
+  seconds?: Receipt["seconds"];
+}
+
+/** Buckets in seconds: an emoji takes half a second, a picture of 1024 pixels on a GPU some ten, on a CPU an hour. */
+const BUCKETS = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 60, 150, 600, 3600];
+
+export class WorkerMetrics {
+  readonly #registry = new Registry();
+  readonly #runs = this.#counter("spectrum_runs_total", "Finished runs", ["model", "outcome"]);
+  readonly #passes = this.#counter("spectrum_passes_total", "Denoiser passes", ["kind"]);
+  readonly #seconds = new Histogram({
+    name: "spectrum_run_seconds",
+    help: "Wall time of completed runs by phase",
+    labelNames: ["phase"],
+    buckets: BUCKETS,
+    registers: [this.#registry],
+  });
+  readonly #loaded = this.#gauge("spectrum_models_loaded", "Models in memory");
+
+  /** Reads the queue's state whenever the metrics are asked for. */
+  observeQueue(queue: { depth: number; busy: boolean }): void {
+    this.#gauge("spectrum_queue_depth", "Runs that wait for the device", () => queue.depth);
+    this.#gauge("spectrum_running", "Runs on the device", () => (queue.busy ? 1 : 0));
+  }
+
+  pass(kind: "full" | "forecast"): void {
+    this.#passes.inc({ kind });
+  }
+
+  finished({ model, outcome, seconds = undefined }: FinishedRun): void {
+    this.#runs.inc({ model, outcome });
+    for (const [phase, value] of Object.entries(seconds ?? {})) this.#seconds.observe({ phase }, value);
+  }
+
+  loaded(count: number): void {
+    this.#loaded.set(count);
+  }
+
+  /** The exposition text. */
+  text(): Promise<string> {
+    return this.#registry.metrics();
+  }
+
+  #counter(name: string, help: string, labelNames: string[]): Counter {
+    return new Counter({ name, help, labelNames, registers: [this.#registry] });
+  }
+
+  #gauge(name: string, help: string, read?: () => number): Gauge {
+    return new Gauge({
+      name,
+      help,
+      registers: [this.#registry],
+      ...(read && {
+        collect() {
+          this.set(read());
+        },
+      }),
+    });
+  }
+}
