@@ -1,0 +1,30 @@
+// The one wording of bad numbers in this folder: what cannot be done, the field, the rule, the value.
+
+/** What a number must be. Bounds are inclusive. */
+export interface NumberRule {
+  /** Completes "Cannot ...". */
+  action: string;
+  name: string;
+  integer?: boolean;
+  min?: number;
+  max?: number;
+}
+
+/** @throws {RangeError} If `value` is no finite number within the rule. */
+export function assertNumber(value: unknown, rule: NumberRule): asserts value is number {
+  const { action, name, integer = false, min = -Infinity, max = Infinity } = rule;
+  const fits = Number.isFinite(value) && (!integer || Number.isInteger(value)) &&
+    (value as number) >= min && (value as number) <= max;
+  if (!fits) {
+    const kind = integer ? "an integer" : "a number";
+    throw new RangeError(
+      `Cannot ${action} as '${name}' must be ${kind}${bounds(min, max)}: current value is ${value}`,
+    );
+  }
+}
+
+function bounds(min: number, max: number): string {
+  if (min !== -Infinity && max !== Infinity) return ` in ${min}..${max}`;
+  if (min !== -Infinity) return ` >= ${min}`;
+  return max !== Infinity ? ` <= ${max}` : "";
+}

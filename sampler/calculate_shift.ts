@@ -1,0 +1,16 @@
+// The resolution-dependent shift of FLUX and SD3: `calculate_shift` of diffusers' pipelines.
+
+/** The line through (baseImageSeqLen, baseShift) and (maxImageSeqLen, maxShift). */
+export interface ShiftLine {
+  baseImageSeqLen: number;
+  maxImageSeqLen: number;
+  baseShift: number;
+  maxShift: number;
+}
+
+/** `mu` for an image of `imageSeqLen` tokens: on the line, and beyond its ends as well. */
+export function calculateShift(imageSeqLen: number, line: ShiftLine): number {
+  const slope = (line.maxShift - line.baseShift) / (line.maxImageSeqLen - line.baseImageSeqLen);
+  const intercept = line.baseShift - slope * line.baseImageSeqLen;
+  return imageSeqLen * slope + intercept;
+}

@@ -1,0 +1,31 @@
+// From the name of a method to its forecaster.
+
+import type { Forecaster } from "./forecaster.ts";
+import { ReuseForecaster } from "./reuse_forecaster.ts";
+import type { SamplerOptions } from "./sampler_options.ts";
+import { SpectrumForecaster } from "./spectrum_forecaster.ts";
+import { TaylorSeerForecaster } from "./taylorseer_forecaster.ts";
+
+/**
+ * The forecaster of `options.method` for a run of `steps` steps. That of "none" refuses to forecast.
+ *
+ * Forecasters keep no state, so one serves any number of runs and guidance branches.
+ */
+export function createForecaster(options: SamplerOptions, steps: number): Forecaster {
+  switch (options.method) {
+    case "spectrum":
+      return new SpectrumForecaster(steps, options);
+    case "taylorseer":
+      return new TaylorSeerForecaster(options.order);
+    case "reuse":
+      return new ReuseForecaster();
+    case "none":
+      return {
+        weights(step) {
+          throw new Error(`Cannot forecast step ${step} as 'method' is none`);
+        },
+      };
+    default:
+      throw new TypeError(`Cannot forecast as 'method' is unknown: ${options.method satisfies never}`);
+  }
+}

@@ -1,0 +1,33 @@
+// The registry of solvers: diffusers' class name to ours. A new solver is one file and one line here.
+
+import { FlowMatchEuler } from "./flow_match_euler.ts";
+import type { SchedulerConfig, Solver, SolverOptions } from "./solver.ts";
+
+const SOLVERS: Readonly<Record<string, new (config: SchedulerConfig, options: SolverOptions) => Solver>> = {
+  FlowMatchEulerDiscreteScheduler: FlowMatchEuler,
+};
+
+/**
+ * Makes the solver that a checkpoint's scheduler_config.json describes, for one run.
+ *
+ * @throws {TypeError} If its `_class_name` is missing or unknown, or an option is unknown or has a wrong type.
+ * @throws {RangeError} If an option is outside its range.
+ *
+ * @example
+ * ```ts
+ * import { createSolver } from "./create_solver.ts";
+ * const config = { _class_name: "FlowMatchEulerDiscreteScheduler", shift: 3 };
+ * createSolver(config, { steps: 28 }).timesteps; // 1000, 987.53, ...
+ * ```
+ */
+export function createSolver(config: SchedulerConfig, options: SolverOptions): Solver {
+  const name = config._class_name;
+  if (typeof name !== "string" || !Object.hasOwn(SOLVERS, name)) {
+    throw new TypeError(
+      `Cannot create a solver as scheduler class '${name}' is not supported: known are ${
+        Object.keys(SOLVERS).join(", ")
+      }`,
+    );
+  }
+  return new SOLVERS[name]!(config, options);
+}

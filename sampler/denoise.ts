@@ -1,0 +1,191 @@
+// The denoise loop: walks a plan, with full passes and forecasts on a Denoiser and a Solver that moves the latents.
+// All state of a run lives in one call, so an aborted run leaves nothing behind.
+
+import { assertNumber } from "./_assert_number.ts";
+import type { Denoiser, ForecastCall, FullCall, FullResult } from "./denoiser.ts";
+import type { Forecaster } from "./forecaster.ts";
+import type { Solver } from "./solver.ts";
+import { countHistorySlots, type StepKind } from "./step_plan.ts";
+
+/** A run. */
+export interface DenoiseOptions {
+  /** From `planSteps`; opens with a full pass. */
+  plan: readonly StepKind[];
+  forecaster: Forecaster;
+  /** Made for as many steps as the plan has; reset before the first. */
+  solver: Solver;
+  /** Initial latents, left as they are. */
+  latents: Float32Array;
+  /**
+   * Most forecasts in one call of the denoiser; each takes the memory of one more feature.
+   * @default 8
+   */
+  maxForecastBatch?: number;
+  /**
+   * Whether full passes measure how far a forecast of them would have been off. Costs one pass over the history each.
+   * @default true
+   */
+  measureForecastError?: boolean;
+  /** Ends the run before the next pass or step, and is handed to the denoiser to end it within one. */
+  signal?: AbortSignal;
+  /** Called after each step and awaited. What it throws ends the run. */
+  onStep?: (event: StepEvent) => void | Promise<void>;
+  /**
+   * Clock in milliseconds.
+   * @default performance.now
+   */
+  now?: () => number;
+}
+
+/** A step that has been taken. Its latents are views into the run, valid until `onStep` settles. */
+export interface StepEvent {
+  index: number;
+  /** Length of the run. */
+  steps: number;
+  kind: StepKind;
+  timestep: number;
+  sigma: number;
+  /** Time since the run began. */
+  elapsedMs: number;
+  /** Relative error that a forecast of this full pass would have had. */
+  forecastError?: number;
+  /** Latents after the step. */
+  latents: Float32Array;
+  /** Estimate of the final latents from this step, for previews: a new array. */
+  predictOriginal(): Float32Array;
+}
+
+/** A finished run. */
+export interface DenoiseResult {
+  /** Final latents, owned by the caller. */
+  latents: Float32Array<ArrayBuffer>;
+  /** Indices of the full passes. */
+  fullSteps: number[];
+  /** Measured errors, one for each full pass with a complete history before it. */
+  forecastErrors: ForecastError[];
+  elapsedMs: number;
+}
+
+/** The relative error that a forecast would have had at a full pass. */
+export interface ForecastError {
+  step: number;
+  error: number;
+}
+
+/**
+ * Runs the plan.
+ *
+ * A forecast output does not depend on the latents. So all steps between two full passes are asked of the denoiser at
+ * once, up to `maxForecastBatch`, and the solver then takes them one by one.
+ *
+ * @throws {RangeError} If the plan opens with a forecast or its length is not the solver's, or the denoiser returns outputs
+ * of another number or length.
+ * @throws The signal's reason, once it is aborted.
+ */
+export async function denoise(denoiser: Denoiser, options: DenoiseOptions): Promise<DenoiseResult> {
+  assertOptions(options);
+  const { plan, solver, signal, onStep, now = () => performance.now() } = options;
+  const { maxForecastBatch = 8 } = options;
+  const start = now();
+  const latents = new Float32Array(options.latents);
+  const before = onStep && new Float32Array(latents.length);
+  const history = new History(options);
+  const fullSteps: number[] = [];
+  const forecastErrors: ForecastError[] = [];
+
+  solver.reset();
+  for (let step = 0; step < plan.length;) {
+    signal?.throwIfAborted();
+    if (plan[step] === "full") {
+      const result = await runFull(step);
+      fullSteps.push(step);
+      if (result.forecastError !== undefined) forecastErrors.push({ step, error: result.forecastError });
+      await advance(step++, result);
+    } else {
+      const calls = history.forecastCalls(step, maxForecastBatch);
+      const outputs = await denoiser.forecast(calls, signal);
+      if (outputs.length !== calls.length) {
+        throw new RangeError(`Cannot denoise as ${calls.length} forecasts gave ${outputs.length} outputs`);
+      }
+      for (const output of outputs) await advance(step++, { output });
+    }
+  }
+  return { latents, fullSteps, forecastErrors, elapsedMs: now() - start };
+
+  async function runFull(step: number): Promise<FullResult> {
+    const input = solver.scaleModelInput(step, latents);
+    return await denoiser.full({ ...history.fullCall(step, input), ...signal && { signal } });
+  }
+
+  async function advance(index: number, { output, forecastError }: FullResult): Promise<void> {
+    signal?.throwIfAborted();
+    before?.set(latents);
+    solver.step(index, output, latents);
+    if (onStep === undefined || before === undefined) return;
+    await onStep({
+      index,
+      steps: plan.length,
+      kind: plan[index]!,
+      timestep: solver.timesteps[index]!,
+      sigma: solver.sigmas[index]!,
+      elapsedMs: now() - start,
+      ...forecastError !== undefined && { forecastError },
+      latents,
+      predictOriginal: () => solver.predictOriginal(index, output, before),
+    });
+  }
+}
+
+/** The book of which full pass is in which slot: slot i holds the feature of step anchors[i]. */
+class History {
+  readonly #options: DenoiseOptions;
+  readonly #slots: number;
+  readonly #anchors: number[] = [];
+  #fullPasses = 0;
+
+  constructor(options: DenoiseOptions) {
+    this.#options = options;
+    this.#slots = countHistorySlots(options.plan);
+  }
+
+  fullCall(step: number, latents: Float32Array): FullCall {
+    const { forecaster, measureForecastError = true } = this.#options;
+    // Past the last forecast features are no longer stored; an error over an incomplete history would say nothing.
+    const complete = this.#anchors.length === this.#fullPasses;
+    const check = measureForecastError && complete && this.#fullPasses > 0;
+    const call: FullCall = {
+      ...this.#stepOnGrid(step),
+      latents,
+      slot: this.#fullPasses < this.#slots ? this.#fullPasses : undefined,
+      ...check && { check: forecaster.weights(step, this.#anchors) },
+    };
+    if (call.slot !== undefined) this.#anchors.push(step);
+    this.#fullPasses++;
+    return call;
+  }
+
+  /** The forecasts from `step` to the next full pass, at most `limit`. */
+  forecastCalls(step: number, limit: number): ForecastCall[] {
+    const { plan, forecaster } = this.#options;
+    const calls: ForecastCall[] = [];
+    for (; plan[step] === "forecast" && calls.length < limit; step++) {
+      calls.push({ ...this.#stepOnGrid(step), weights: forecaster.weights(step, this.#anchors) });
+    }
+    return calls;
+  }
+
+  #stepOnGrid(step: number): { step: number; timestep: number; sigma: number } {
+    const { timesteps, sigmas } = this.#options.solver;
+    return { step, timestep: timesteps[step]!, sigma: sigmas[step]! };
+  }
+}
+
+function assertOptions({ plan, solver, maxForecastBatch = 1 }: DenoiseOptions): void {
+  assertNumber(maxForecastBatch, { action: "denoise", name: "maxForecastBatch", integer: true, min: 1 });
+  if (plan.length !== solver.timesteps.length) {
+    throw new RangeError(
+      `Cannot denoise as the plan has ${plan.length} steps and the solver ${solver.timesteps.length}`,
+    );
+  }
+  if (plan[0] !== "full") throw new RangeError("Cannot denoise as the plan must open with a full pass");
+}

@@ -1,0 +1,53 @@
+// What the sampler needs from a network. Pipelines implement it; the features never leave the network's device, the
+// sampler speaks of them by slot.
+
+/**
+ * One network for one run. Its history is a row of slots, one for each full pass that a forecast follows
+ * (`countHistorySlots` of the plan), filled in ascending order.
+ *
+ * A network under classifier-free guidance keeps a history for each branch, combines their outputs itself, and forecasts
+ * all branches with the same weights, as these depend on step indices alone.
+ */
+export interface Denoiser {
+  /** Runs the whole network and stores its last-block feature in `call.slot`. */
+  full(call: FullCall): Promise<FullResult>;
+
+  /**
+   * Forecasts the feature of each step and runs the head on it: one model output per call, in their order.
+   * All calls lie between the same two full passes, so their weights have the same length.
+   */
+  forecast(calls: readonly ForecastCall[], signal?: AbortSignal): Promise<Float32Array[]>;
+}
+
+/** A full pass. */
+export interface FullCall {
+  step: number;
+  /** As in the solver's `timesteps`. */
+  timestep: number;
+  /** As in the solver's `sigmas`. */
+  sigma: number;
+  /** Model input, scaled by the solver. Valid until the returned promise settles; not to be written. */
+  latents: Float32Array;
+  /** Where to store the feature; undefined where no later step needs it, and throughout a run without forecasts. */
+  slot: number | undefined;
+  /** Weights over slots 0..check.length - 1 that forecast this very step; asks for `forecastError`. */
+  check?: Float64Array;
+  signal?: AbortSignal;
+}
+
+/** What a full pass gives. */
+export interface FullResult {
+  /** Model output with guidance already combined, as long as the latents. */
+  output: Float32Array;
+  /** ||forecast - feature|| / ||feature|| over all of the feature, where `check` was given. */
+  forecastError?: number;
+}
+
+/** A forecast step. */
+export interface ForecastCall {
+  step: number;
+  timestep: number;
+  sigma: number;
+  /** Weights over slots 0..weights.length - 1. */
+  weights: Float64Array;
+}

@@ -1,0 +1,29 @@
+// The method as pure mathematics: plans, forecasters, solvers, noise and the loop. No input or output, no Deno APIs, no
+// imports from outside this folder, so it runs in a browser as well.
+
+export { calculateShift, type ShiftLine } from "./calculate_shift.ts";
+export { createForecaster } from "./create_forecaster.ts";
+export { createSolver } from "./create_solver.ts";
+export {
+  denoise,
+  type DenoiseOptions,
+  type DenoiseResult,
+  type ForecastError,
+  type StepEvent,
+} from "./denoise.ts";
+export type { Denoiser, ForecastCall, FullCall, FullResult } from "./denoiser.ts";
+export type { Forecaster } from "./forecaster.ts";
+export { linspace } from "./linspace.ts";
+export { METHOD_OPTIONS } from "./method_options.ts";
+export {
+  type Method,
+  resolveSamplerOptions,
+  SAMPLER_DEFAULTS,
+  type SamplerOptions,
+} from "./sampler_options.ts";
+export type { SchedulerConfig, Solver, SolverOptions } from "./solver.ts";
+export { countHistorySlots, planSteps, type StepKind, type StepPlanOptions } from "./step_plan.ts";
+export { randn, TorchGenerator } from "./torch_noise.ts";
+
+/** Part of every cache key: to be raised whenever the same request would give other latents. */
+export const SAMPLER_VERSION = "1";

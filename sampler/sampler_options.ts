@@ -1,0 +1,89 @@
+// The options of the accelerated sampler, their defaults and their rules. The names are those of the paper and its
+// reference code (w, m, lam, window_size, flex_window, warmup_steps) and of TaylorSeer (order).
+
+import { assertNumber } from "./_assert_number.ts";
+import { planSteps } from "./step_plan.ts";
+
+/** How the steps between two full passes are forecast. "none" runs every step in full. */
+export type Method = "none" | "spectrum" | "taylorseer" | "reuse";
+
+/** Options that are complete and checked. A method ignores those that are not its own. */
+export interface SamplerOptions {
+  method: Method;
+  /** spectrum: share of the Chebyshev fit, 0..1; the rest is linear extrapolation. The paper has 1, its authors now recommend 0.5..1. */
+  w: number;
+  /** spectrum: highest degree of the Chebyshev basis, which then has m + 1 columns. */
+  m: number;
+  /** spectrum: ridge penalty, >= 0. */
+  lam: number;
+  /** Steps from one full pass to the next, right after the warm-up; its integer part counts. */
+  windowSize: number;
+  /** What each full pass after the warm-up adds to the window. */
+  flexWindow: number;
+  /** Full passes at the start of the run. */
+  warmupSteps: number;
+  /** taylorseer: highest order of the finite differences. */
+  order: 1 | 2;
+}
+
+const SPECTRUM: SamplerOptions = {
+  method: "spectrum",
+  w: 0.5,
+  m: 4,
+  lam: 0.1,
+  windowSize: 2,
+  flexWindow: 0.75,
+  warmupSteps: 5,
+  order: 1,
+};
+
+// TaylorSeer's FLUX settings (N = 4, O = 1): three full passes, then one in every four steps.
+const TAYLORSEER: SamplerOptions = {
+  ...SPECTRUM,
+  method: "taylorseer",
+  windowSize: 4,
+  flexWindow: 0,
+  warmupSteps: 3,
+};
+
+/** What each method uses for options that are not given. */
+export const SAMPLER_DEFAULTS: Readonly<Record<Method, Readonly<SamplerOptions>>> = {
+  none: { ...SPECTRUM, method: "none" },
+  spectrum: SPECTRUM,
+  taylorseer: TAYLORSEER,
+  reuse: { ...TAYLORSEER, method: "reuse" },
+};
+
+/**
+ * Fills in the defaults of the method ("spectrum" unless given) and checks every option against a run of `steps` steps.
+ *
+ * The default of `m` is lowered where a short run has fewer than five full passes; a given `m` is never changed.
+ *
+ * @throws {TypeError} If the method is unknown.
+ * @throws {RangeError} If an option is outside its range, or `m` is not below the number of full passes.
+ */
+export function resolveSamplerOptions(partial: Partial<SamplerOptions>, steps: number): SamplerOptions {
+  const method = partial.method ?? "spectrum";
+  if (!Object.hasOwn(SAMPLER_DEFAULTS, method)) {
+    const methods = Object.keys(SAMPLER_DEFAULTS).join(", ");
+    throw new TypeError(`Cannot sample as 'method' must be one of ${methods}: current value is ${method}`);
+  }
+  const given = Object.fromEntries(Object.entries(partial).filter(([, value]) => value !== undefined));
+  const options: SamplerOptions = { ...SAMPLER_DEFAULTS[method], ...given };
+  assertNumber(options.w, { action, name: "w", min: 0, max: 1 });
+  assertNumber(options.m, { action, name: "m", integer: true, min: 0 });
+  assertNumber(options.lam, { action, name: "lam", min: 0 });
+  assertNumber(options.order, { action, name: "order", integer: true, min: 1, max: 2 });
+
+  const fullPasses = planSteps(steps, options).filter((kind) => kind === "full").length;
+  if (partial.m === undefined) {
+    options.m = Math.min(options.m, fullPasses - 1);
+  } else if (method === "spectrum" && options.m >= fullPasses) {
+    throw new RangeError(
+      `Cannot sample as 'm' must be below the number of full passes, ${fullPasses} at ${steps} steps: current value is ${options.m}`,
+    );
+  }
+  return options;
+}
+
+const action = "sample";

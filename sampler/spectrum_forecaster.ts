@@ -1,0 +1,60 @@
+// Spectrum (arXiv 2603.01623): a ridge fit of Chebyshev polynomials over all full passes so far,
+// blended with linear extrapolation of the last two.
+
+import { assertAnchors } from "./_assert_anchors.ts";
+import { chebyshev } from "./chebyshev.ts";
+import { solveCholesky } from "./cholesky.ts";
+import type { Forecaster } from "./forecaster.ts";
+import type { SamplerOptions } from "./sampler_options.ts";
+import { TaylorSeerForecaster } from "./taylorseer_forecaster.ts";
+
+/** The options that decide the fit. */
+export type SpectrumForecasterOptions = Pick<SamplerOptions, "w" | "m" | "lam">;
+
+/**
+ * weights = w phi(t) (X^T X + lam I)^-1 X^T + (1 - w) linear, with the design matrix X [anchors, m + 1] and the basis
+ * phi(t) taken at tau = 2 t / steps - 1.
+ *
+ * The reference fixes `steps` at 50 in tau, and rounds tau, the basis and the coefficients to bfloat16; this is float64.
+ */
+export class SpectrumForecaster implements Forecaster {
+  readonly #steps: number;
+  readonly #options: SpectrumForecasterOptions;
+  readonly #linear = new TaylorSeerForecaster(1);
+
+  constructor(steps: number, options: SpectrumForecasterOptions) {
+    this.#steps = steps;
+    this.#options = options;
+  }
+
+  weights(step: number, anchors: readonly number[]): Float64Array {
+    assertAnchors(anchors);
+    const { w } = this.#options;
+    const fit = this.#fitWeights(step, anchors);
+    return this.#linear.weights(step, anchors).map((linear, i) => w * fit[i]! + (1 - w) * linear);
+  }
+
+  /** Solves (X^T X + lam I) z = phi for one z instead of coefficients for every element: the weights are X z. */
+  #fitWeights(step: number, anchors: readonly number[]): Float64Array {
+    const design = anchors.map((anchor) => this.#basis(anchor));
+    const z = solveCholesky(gram(design, this.#options.lam), this.#basis(step));
+    return Float64Array.from(design, (row) => row.reduce((sum, value, j) => sum + value * z[j]!, 0));
+  }
+
+  #basis(step: number): Float64Array {
+    return chebyshev(2 * step / this.#steps - 1, this.#options.m);
+  }
+}
+
+/** X^T X + lam I [columns, columns], from the rows of X. */
+function gram(rows: readonly Float64Array[], lam: number): Float64Array {
+  const columns = rows[0]!.length;
+  const product = new Float64Array(columns ** 2);
+  for (let i = 0; i < columns; i++) {
+    product[i * columns + i] = lam;
+    for (let j = 0; j < columns; j++) {
+      for (const row of rows) product[i * columns + j]! += row[i]! * row[j]!;
+    }
+  }
+  return product;
+}

@@ -1,0 +1,70 @@
+import { describe, it } from "@std/testing/bdd";
+import assert from "node:assert/strict";
+import { type Method, METHOD_OPTIONS, resolveSamplerOptions, SAMPLER_DEFAULTS } from "../../sampler/mod.ts";
+
+describe("resolveSamplerOptions()", () => {
+  it("fills in the defaults of the method", () => {
+    assert.deepEqual(resolveSamplerOptions({}, 50), SAMPLER_DEFAULTS.spectrum);
+    assert.deepEqual(resolveSamplerOptions({ method: "reuse" }, 50), SAMPLER_DEFAULTS.reuse);
+    const options = resolveSamplerOptions({ method: "taylorseer", order: 2, windowSize: 6 }, 50);
+    assert.deepEqual(options, { ...SAMPLER_DEFAULTS.taylorseer, order: 2, windowSize: 6 });
+  });
+
+  it("leaves its argument and the defaults as they are", () => {
+    const partial = { w: 1 };
+    resolveSamplerOptions(partial, 2).w = 0.25;
+    assert.deepEqual(partial, { w: 1 });
+    assert.equal(SAMPLER_DEFAULTS.spectrum.w, 0.5);
+  });
+
+  it("lowers the default of m on a run with few full passes", () => {
+    assert.equal(resolveSamplerOptions({}, 3).m, 2);
+    assert.equal(resolveSamplerOptions({}, 1).m, 0);
+  });
+
+  it("refuses an m that is not below the number of full passes", () => {
+    assert.equal(resolveSamplerOptions({ m: 13 }, 50).m, 13);
+    assert.throws(() => resolveSamplerOptions({ m: 14 }, 50), {
+      name: "RangeError",
+      message:
+        "Cannot sample as 'm' must be below the number of full passes, 14 at 50 steps: current value is 14",
+    });
+    assert.equal(resolveSamplerOptions({ method: "taylorseer", m: 40 }, 50).m, 40);
+  });
+
+  it("refuses values outside their range, whatever the method", () => {
+    const cases: [Parameters<typeof resolveSamplerOptions>[0], string][] = [
+      [{ w: 1.1 }, "Cannot sample as 'w' must be a number in 0..1: current value is 1.1"],
+      [{ w: -0.1 }, "Cannot sample as 'w' must be a number in 0..1: current value is -0.1"],
+      [{ m: 1.5 }, "Cannot sample as 'm' must be an integer >= 0: current value is 1.5"],
+      [{ lam: -1 }, "Cannot sample as 'lam' must be a number >= 0: current value is -1"],
+      [{ order: 3 as 2 }, "Cannot sample as 'order' must be an integer in 1..2: current value is 3"],
+      [
+        { windowSize: -2 },
+        "Cannot plan the steps as 'windowSize' must be a number >= 1: current value is -2",
+      ],
+    ];
+    for (const [partial, message] of cases) {
+      assert.throws(() => resolveSamplerOptions({ method: "none", ...partial }, 50), {
+        name: "RangeError",
+        message,
+      });
+    }
+  });
+
+  it("refuses an unknown method", () => {
+    assert.throws(() => resolveSamplerOptions({ method: "toString" as Method }, 50), {
+      name: "TypeError",
+      message:
+        "Cannot sample as 'method' must be one of none, spectrum, taylorseer, reuse: current value is toString",
+    });
+  });
+});
+
+describe("METHOD_OPTIONS", () => {
+  it("names options that exist", () => {
+    for (const name of Object.values(METHOD_OPTIONS).flat()) {
+      assert.ok(name in SAMPLER_DEFAULTS.spectrum, name);
+    }
+  });
+});
