@@ -60,7 +60,7 @@ function stream(graph: GraphBuilder, x: Value, { name, context, kind }: StreamOp
     conditioning,
     { name: `${name}.${layers.modulation}`, features, parts: 6 },
   ) as [Value, Value, Value, Value, Value, Value];
-  const normed = adaptiveLayerNorm(graph, x, { scale, shift, eps: FLUX_NORM_EPS });
+  const normed = adaptiveLayerNorm(graph, x, { scale, shift, features, eps: FLUX_NORM_EPS });
 
   const finish = (attended: Value): Value => {
     const out = linear(graph, attended, {
@@ -72,6 +72,7 @@ function stream(graph: GraphBuilder, x: Value, { name, context, kind }: StreamOp
     const normed = adaptiveLayerNorm(graph, middle, {
       scale: feedForwardScale,
       shift: feedForwardShift,
+      features,
       eps: FLUX_NORM_EPS,
     });
     const branch = feedForward(graph, normed, { name: `${name}.${layers.feedForward}`, features });

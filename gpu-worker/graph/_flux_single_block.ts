@@ -21,7 +21,7 @@ export function fluxSingleBlock(
     features,
     parts: 3,
   }) as [Value, Value, Value];
-  const normed = adaptiveLayerNorm(graph, x, { scale, shift, eps: FLUX_NORM_EPS });
+  const normed = adaptiveLayerNorm(graph, x, { scale, shift, features, eps: FLUX_NORM_EPS });
 
   const projections = fluxProjections(graph, normed, { config, name: `${name}.attn`, stream: "image" });
   const attended = fluxAttention(graph, projections, context);
