@@ -170,8 +170,8 @@ export function tensorOf<D extends DType>(
 ): Tensor<D> {
   const { api } = context;
   const byteLength = elementCount(dims) * DTYPE_BYTES[dtype];
-  const address = out((cell) => api.GetTensorMutableData(pointer, cell));
-  const memory = TensorMemory.ofAddress(address, byteLength, location);
+  const locate = () => out((cell) => api.GetTensorMutableData(pointer, cell));
+  const memory = TensorMemory.ofNative(locate, byteLength, location);
   const release = () => {
     memory.close();
     api.ReleaseValue(pointer);

@@ -3,7 +3,7 @@ import { addressOf } from "./ort_api.ts";
 import type { Location } from "./runtime_context.ts";
 
 interface TensorMemoryInit {
-  address: bigint;
+  locate: () => bigint;
   byteLength: number;
   location: Location;
   buffer?: ArrayBuffer;
@@ -11,30 +11,43 @@ interface TensorMemoryInit {
 }
 
 export class TensorMemory {
-  readonly address: bigint;
   readonly location: Location;
   /** Where the memory begins in `buffer`. */
   readonly bufferOffset: number;
   readonly #byteLength: number;
   readonly #isNative: boolean;
+  readonly #locate: () => bigint;
+  #address: bigint | undefined;
   #buffer: ArrayBuffer | undefined;
 
-  private constructor({ address, byteLength, location, buffer, bufferOffset = 0 }: TensorMemoryInit) {
-    this.address = address;
+  private constructor({ locate, byteLength, location, buffer, bufferOffset = 0 }: TensorMemoryInit) {
     this.location = location;
     this.bufferOffset = bufferOffset;
+    this.#locate = locate;
     this.#byteLength = byteLength;
     this.#buffer = buffer;
     this.#isNative = buffer === undefined;
   }
 
-  static ofArray({ buffer, byteOffset, byteLength }: ArrayBufferView<ArrayBuffer>): TensorMemory {
-    const address = addressOf(new Uint8Array(buffer, byteOffset, byteLength));
-    return new TensorMemory({ address, byteLength, location: "cpu", buffer, bufferOffset: byteOffset });
+  /** Memory of JavaScript; who uses the address keeps the array alive. */
+  static ofArray(array: ArrayBufferView<ArrayBuffer>): TensorMemory {
+    const { buffer, byteOffset: bufferOffset, byteLength } = array;
+    return new TensorMemory({
+      locate: () => addressOf(array),
+      byteLength,
+      location: "cpu",
+      buffer,
+      bufferOffset,
+    });
   }
 
-  static ofAddress(address: bigint, byteLength: number, location: Location): TensorMemory {
-    return new TensorMemory({ address, byteLength, location });
+  /** Memory of ONNX Runtime; `locate` is called when the address is first needed. */
+  static ofNative(locate: () => bigint, byteLength: number, location: Location): TensorMemory {
+    return new TensorMemory({ locate, byteLength, location });
+  }
+
+  get address(): bigint {
+    return this.#address ??= this.#locate();
   }
 
   /** Only for memory of the CPU. */

@@ -13,26 +13,12 @@ export interface ValueInfo {
 
 const DTYPES = new Map(Object.entries(ONNX_DATA_TYPE).map(([dtype, code]) => [code, dtype as DType]));
 
-/** Reads an OrtTensorTypeAndShapeInfo. @throws {TypeError} if its elements are of a type we do not carry. */
-export function readTensorInfo(api: OrtApi, info: bigint): Omit<ValueInfo, "name"> {
-  const code = Number(out((cell) => api.GetTensorElementType(info, cell)));
-  const dtype = DTYPES.get(code);
-  if (dtype === undefined) throw new TypeError(`Cannot use a tensor of ONNX data type ${code}`);
-  const rank = Number(out((cell) => api.GetDimensionsCount(info, cell)));
-  const sizes = new BigInt64Array(rank);
-  const names = new BigUint64Array(rank);
-  api.GetDimensions(info, sizes, rank);
-  api.GetSymbolicDimensions(info, names, rank);
-  const dims = Array.from(sizes, (size, i) => size >= 0n ? Number(size) : readCString(names[i]!) || null);
-  return { dtype, dims };
-}
-
-/** Shape and type of an OrtValue. */
+/** Type and shape of an OrtValue. */
 export function readValueInfo(api: OrtApi, value: bigint): { dtype: DType; dims: number[] } {
   const info = out((cell) => api.GetTensorTypeAndShape(value, cell));
   try {
-    const { dtype, dims } = readTensorInfo(api, info);
-    return { dtype, dims: dims as number[] };
+    const { dtype, sizes } = readTensorInfo(api, info);
+    return { dtype, dims: Array.from(sizes, Number) };
   } finally {
     api.ReleaseTensorTypeAndShapeInfo(info);
   }
@@ -53,9 +39,24 @@ export function readDeclared(
     try {
       const info = out((cell) => api.CastTypeInfoToTensorInfo(type, cell));
       if (info === 0n) throw new TypeError(`Cannot use the graph as '${name}' is not a tensor`);
-      return { name, ...readTensorInfo(api, info) };
+      const { dtype, sizes } = readTensorInfo(api, info);
+      const names = new BigUint64Array(sizes.length);
+      api.GetSymbolicDimensions(info, names, sizes.length);
+      const dims = Array.from(sizes, (size, i) => size >= 0n ? Number(size) : readCString(names[i]!) || null);
+      return { name, dtype, dims };
     } finally {
       api.ReleaseTypeInfo(type);
     }
   });
+}
+
+/** Reads an OrtTensorTypeAndShapeInfo, free sizes as -1. @throws {TypeError} for element types we do not carry. */
+function readTensorInfo(api: OrtApi, info: bigint): { dtype: DType; sizes: BigInt64Array } {
+  const code = Number(out((cell) => api.GetTensorElementType(info, cell)));
+  const dtype = DTYPES.get(code);
+  if (dtype === undefined) throw new TypeError(`Cannot use a tensor of ONNX data type ${code}`);
+  const rank = Number(out((cell) => api.GetDimensionsCount(info, cell)));
+  const sizes = new BigInt64Array(rank);
+  api.GetDimensions(info, sizes, rank);
+  return { dtype, sizes };
 }
