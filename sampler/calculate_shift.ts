@@ -2,9 +2,13 @@
 
 /** The line through (baseImageSeqLen, baseShift) and (maxImageSeqLen, maxShift). */
 export interface ShiftLine {
+  /** Image tokens of the smallest training size. */
   baseImageSeqLen: number;
+  /** Image tokens of the largest training size. */
   maxImageSeqLen: number;
+  /** `mu` at the smallest size. */
   baseShift: number;
+  /** `mu` at the largest size. */
   maxShift: number;
 }
 

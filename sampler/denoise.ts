@@ -11,6 +11,7 @@ import { countHistorySlots, type StepKind } from "./step_plan.ts";
 export interface DenoiseOptions {
   /** From `planSteps`; opens with a full pass. */
   plan: readonly StepKind[];
+  /** From `createForecaster`, for as many steps as the plan has. */
   forecaster: Forecaster;
   /** Made for as many steps as the plan has; reset before the first. */
   solver: Solver;
@@ -39,11 +40,15 @@ export interface DenoiseOptions {
 
 /** A step that has been taken. Its latents are views into the run, valid until `onStep` settles. */
 export interface StepEvent {
+  /** 0-based. */
   index: number;
   /** Length of the run. */
   steps: number;
+  /** Whether the whole network ran. */
   kind: StepKind;
+  /** The solver's timestep that the step began at. */
   timestep: number;
+  /** The solver's sigma that the step began at. */
   sigma: number;
   /** Time since the run began. */
   elapsedMs: number;
@@ -63,12 +68,15 @@ export interface DenoiseResult {
   fullSteps: number[];
   /** Measured errors, one for each full pass with a complete history before it. */
   forecastErrors: ForecastError[];
+  /** Time that the run took, `onStep` included. */
   elapsedMs: number;
 }
 
 /** The relative error that a forecast would have had at a full pass. */
 export interface ForecastError {
+  /** Index of the full pass. */
   step: number;
+  /** ||forecast - feature|| / ||feature||. */
   error: number;
 }
 

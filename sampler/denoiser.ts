@@ -21,6 +21,7 @@ export interface Denoiser {
 
 /** A full pass. */
 export interface FullCall {
+  /** Index of the step. */
   step: number;
   /** As in the solver's `timesteps`. */
   timestep: number;
@@ -32,6 +33,7 @@ export interface FullCall {
   slot: number | undefined;
   /** Weights over slots 0..check.length - 1 that forecast this very step; asks for `forecastError`. */
   check?: Float64Array;
+  /** Ends the pass within: the promise then rejects with the signal's reason. */
   signal?: AbortSignal;
 }
 
@@ -45,8 +47,11 @@ export interface FullResult {
 
 /** A forecast step. */
 export interface ForecastCall {
+  /** Index of the step. */
   step: number;
+  /** As in the solver's `timesteps`. */
   timestep: number;
+  /** As in the solver's `sigmas`. */
   sigma: number;
   /** Weights over slots 0..weights.length - 1. */
   weights: Float64Array;

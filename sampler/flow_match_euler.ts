@@ -1,5 +1,5 @@
 // diffusers' FlowMatchEulerDiscreteScheduler (0.42.1): Euler steps along a rectified flow, sample + dt * velocity.
-// Sigmas are rounded where numpy and torch round them there, so the grid is the same to the last bit but one.
+// Sigmas are rounded where numpy and torch round them there, so that grids and steps equal it bit for bit.
 
 import { assertNumber } from "./_assert_number.ts";
 import { assertSolverStep } from "./_assert_solver_step.ts";

@@ -9,6 +9,7 @@ export type Method = "none" | "spectrum" | "taylorseer" | "reuse";
 
 /** Options that are complete and checked. A method ignores those that are not its own. */
 export interface SamplerOptions {
+  /** Which forecaster runs; "none" for none. */
   method: Method;
   /** spectrum: share of the Chebyshev fit, 0..1; the rest is linear extrapolation. The paper has 1, its authors now recommend 0.5..1. */
   w: number;

@@ -15,6 +15,8 @@ export class TorchGenerator {
   #spareNormal: number | undefined;
 
   /**
+   * Starts the stream of a seed.
+   *
    * @param seed -2^63..2^64-1, like `manual_seed`. torch seeds its twister with the low 32 bits alone,
    * so seeds that agree in these give the same noise.
    * @throws {RangeError} If the seed is no integer in that range, or a number beyond 2^53.

@@ -257,6 +257,16 @@ describe("denoise()", () => {
     assert.deepEqual(again.latents, (await run().result).latents);
   });
 
+  it("resets the solver before the first step", async () => {
+    const solver = createSolver({ _class_name: "FlowMatchEulerDiscreteScheduler" }, { steps: STEPS });
+    const calls: string[] = [];
+    solver.reset = () => calls.push("reset");
+    solver.step = (index) => calls.push(`step ${index}`);
+    await run({}, { solver }).result;
+    assert.deepEqual(calls.slice(0, 2), ["reset", "step 0"]);
+    assert.equal(calls.length, 1 + STEPS);
+  });
+
   it("refuses plans that do not fit", async () => {
     const plan = ["forecast", ...Array(STEPS - 1).fill("full")];
     await assert.rejects(run({}, { plan }).result, {
