@@ -11,14 +11,14 @@ import { t5EncoderGraph } from "../graph/t5_encoder.ts";
 import type { DType } from "../runtime/dtype.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 import type { RequestRules } from "./complete_request.ts";
-import { type RequestDefaults, requestDefaults } from "./request_defaults.ts";
+import type { CheckpointReading } from "./pipeline.ts";
+import { requestDefaults } from "./request_defaults.ts";
 
-export interface FluxCheckpoint {
+export interface FluxCheckpoint extends CheckpointReading {
   config: FluxTransformerConfig;
   /** Pixels of a latent pixel's side. */
   vaeScale: number;
   scheduler: SchedulerConfig;
-  defaults: RequestDefaults;
   rules: RequestRules;
   graphs: Record<"clip" | "t5" | "trunk" | "head" | "forecastError" | "vae", OnnxModel>;
 }
@@ -67,6 +67,8 @@ export function readFluxCheckpoint(checkpoint: Checkpoint, dtype: DType): FluxCh
       maxSequenceLength: MAX_SEQUENCE_LENGTH,
       guidance: config.guidanceEmbeds,
     },
+    featureElements: ({ width, height, trueCfgScale }) =>
+      (trueCfgScale > 1 ? 2 : 1) * width * height / (2 * vaeScale) ** 2 * config.innerDim,
     graphs: {
       clip: clipTextEncoderGraph({ ...clip, dtype, outputs: ["pooled_output"] }),
       t5: t5EncoderGraph({ ...t5, dtype }),

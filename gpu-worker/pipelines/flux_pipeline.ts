@@ -26,19 +26,14 @@ import type {
   GenerateRequest,
   GenerateResult,
   ModelInfo,
+  OpenOptions,
   PartialRequest,
   Pipeline,
 } from "./pipeline.ts";
 import { previewLatents } from "./preview_latents.ts";
+import type { RequestDefaults } from "./request_defaults.ts";
 import { Stopwatch } from "./stopwatch.ts";
 import { openTokenizer } from "./tokenizer.ts";
-
-export interface OpenOptions {
-  runtime: Runtime;
-  /** Compute type of encoders and denoiser. The VAE computes in float32. */
-  dtype: DType;
-  model: ModelInfo;
-}
 
 /** Pixels. */
 const MAX_PREVIEW_SIDE = 256;
@@ -96,6 +91,10 @@ export class FluxPipeline implements Pipeline {
     };
     const sessions = { denoiser, vae: await load(vae) };
     return new FluxPipeline(options, flux, { prompts, sessions, stack: stack.move() });
+  }
+
+  get defaults(): RequestDefaults {
+    return this.#checkpoint.defaults;
   }
 
   complete(request: PartialRequest): GenerateRequest {

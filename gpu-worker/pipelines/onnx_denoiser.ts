@@ -67,7 +67,7 @@ export class OnnxDenoiser implements Denoiser, Disposable {
     using computed = results["feature"] === feature ? undefined : results["feature"];
     const forecastError = check && await this.#measure(check, (feature ?? computed)!, signal);
     return {
-      output: guide(output.data() as Float32Array),
+      output: guide(await output.as("float32").toArray()),
       ...forecastError !== undefined && { forecastError },
     };
   }

@@ -1,10 +1,9 @@
-// The registry of families and the way from a model's name to a loaded pipeline.
-import { CheckpointError } from "../graph/weights/checkpoint_error.ts";
+// The way from a model's name to a loaded pipeline.
 import type { DType } from "../runtime/dtype.ts";
 import { type ProviderName, Runtime } from "../runtime/mod.ts";
 import { Checkpoint } from "./checkpoint.ts";
+import { familyOf } from "./families.ts";
 import { findCheckpoint } from "./find_checkpoint.ts";
-import { FluxPipeline, type OpenOptions } from "./flux_pipeline.ts";
 import { modelDigest } from "./model_digest.ts";
 import type { ModelInfo, Pipeline } from "./pipeline.ts";
 
@@ -19,13 +18,6 @@ export interface OpenPipelineOptions {
   intraOpThreads?: number;
 }
 
-/** diffusers' pipeline class -> ours. A new family is one line here. */
-const FAMILIES: Readonly<
-  Record<string, (checkpoint: Checkpoint, options: OpenOptions) => Promise<Pipeline>>
-> = {
-  FluxPipeline: FluxPipeline.open,
-};
-
 /**
  * Loads the checkpoint that `model` names: a directory, or ORG/NAME in the Hugging Face cache.
  * @throws {CheckpointError} if it cannot be found, is damaged or of a family that we do not have.
@@ -37,16 +29,7 @@ export async function openPipeline(model: string, options: OpenPipelineOptions =
     throw new RangeError(`Cannot open ${model} as 'dtype' must be float32 on cpu: current value is ${dtype}`);
   }
   const checkpoint = Checkpoint.open(findCheckpoint(model));
-  const open = Object.hasOwn(FAMILIES, checkpoint.pipelineClass)
-    ? FAMILIES[checkpoint.pipelineClass]
-    : undefined;
-  if (open === undefined) {
-    throw new CheckpointError(
-      `Cannot open ${model} as pipeline class ${checkpoint.pipelineClass} is not supported: known are ${
-        Object.keys(FAMILIES).join(", ")
-      }`,
-    );
-  }
+  const family = familyOf(checkpoint);
   const { deviceId, intraOpThreads } = options;
   const runtime = Runtime.open({
     provider,
@@ -54,7 +37,10 @@ export async function openPipeline(model: string, options: OpenPipelineOptions =
     ...intraOpThreads !== undefined && { intraOpThreads },
   });
   try {
-    return owning(await open(checkpoint, { runtime, dtype, model: modelInfo(model, checkpoint) }), runtime);
+    return owning(
+      await family.open(checkpoint, { runtime, dtype, model: modelInfo(model, checkpoint) }),
+      runtime,
+    );
   } catch (error) {
     runtime[Symbol.dispose]();
     throw error;
@@ -73,6 +59,7 @@ function modelInfo(id: string, checkpoint: Checkpoint): ModelInfo {
 function owning(pipeline: Pipeline, runtime: Runtime): Pipeline {
   return {
     model: pipeline.model,
+    defaults: pipeline.defaults,
     complete: (request) => pipeline.complete(request),
     generate: (request, options) => pipeline.generate(request, options),
     [Symbol.dispose]() {

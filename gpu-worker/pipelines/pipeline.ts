@@ -1,5 +1,9 @@
 // The contract between families (pipelines/) and what calls them (http/, cli/): one request makes one picture.
 import type { SamplerOptions, StepKind } from "../../sampler/mod.ts";
+import type { OnnxModel } from "../graph/graph_builder.ts";
+import type { DType } from "../runtime/dtype.ts";
+import type { Runtime } from "../runtime/mod.ts";
+import type { RequestDefaults } from "./request_defaults.ts";
 
 /** One picture to make, every field filled in. */
 export interface GenerateRequest {
@@ -92,9 +96,27 @@ export interface ModelInfo {
   names?: readonly string[];
 }
 
+/** What a checkpoint asks for, before anything is loaded. */
+export interface CheckpointReading {
+  defaults: RequestDefaults;
+  /** Every graph that a run may use. */
+  graphs: Readonly<Record<string, OnnxModel>>;
+  /** Elements of the last-block feature of one picture at that size, all branches. */
+  featureElements(request: Pick<RequestDefaults, "width" | "height" | "trueCfgScale">): number;
+}
+
+export interface OpenOptions {
+  runtime: Runtime;
+  /** Compute type of encoders and denoiser. The VAE computes in float32. */
+  dtype: DType;
+  model: ModelInfo;
+}
+
 /** A loaded checkpoint. Not re-entrant: one generate() at a time. */
 export interface Pipeline extends Disposable {
   readonly model: ModelInfo;
+  /** What `complete` fills in. */
+  readonly defaults: RequestDefaults;
   /**
    * Fills in defaults (checkpoint's spectrum.json, then the family's preset) and checks every field.
    * @throws {RangeError | TypeError} naming the field, the rule and the value.

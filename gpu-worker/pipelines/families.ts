@@ -1,0 +1,27 @@
+// The registry: diffusers' pipeline class to ours. A new family is one line here.
+import { CheckpointError } from "../graph/weights/checkpoint_error.ts";
+import type { DType } from "../runtime/dtype.ts";
+import type { Checkpoint } from "./checkpoint.ts";
+import { readFluxCheckpoint } from "./flux_checkpoint.ts";
+import { FluxPipeline } from "./flux_pipeline.ts";
+import type { CheckpointReading, OpenOptions, Pipeline } from "./pipeline.ts";
+
+export interface Family {
+  /** Reads and checks a checkpoint without loading it. */
+  read(checkpoint: Checkpoint, dtype: DType): CheckpointReading;
+  /** Loads it. */
+  open(checkpoint: Checkpoint, options: OpenOptions): Promise<Pipeline>;
+}
+
+const FAMILIES: Readonly<Record<string, Family>> = {
+  FluxPipeline: { read: readFluxCheckpoint, open: FluxPipeline.open },
+};
+
+/** @throws {CheckpointError} listing the classes that are supported. */
+export function familyOf({ folder, pipelineClass }: Checkpoint): Family {
+  if (Object.hasOwn(FAMILIES, pipelineClass)) return FAMILIES[pipelineClass]!;
+  const known = Object.keys(FAMILIES).join(", ");
+  throw new CheckpointError(
+    `Cannot open ${folder} as pipeline class ${pipelineClass} is not supported: known are ${known}`,
+  );
+}
