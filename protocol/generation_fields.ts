@@ -7,9 +7,9 @@ export function optional<T extends z.ZodType>(schema: T) {
   return schema.nullish().transform((value) => value ?? undefined);
 }
 
-const text = z.string().max(32_000)
-  // The same text can be spelled in several ways; one spelling makes one cache entry.
-  .transform((value) => value.normalize("NFC"));
+/** The same text can be spelled in several ways; one spelling makes one cache entry. */
+const normalize = (value: string) => value.normalize("NFC");
+const MAX_CHARACTERS = 32_000;
 
 /** Options of the sampler: the paper's names, and TaylorSeer's `order`. */
 export const spectrumFields = z.strictObject({
@@ -25,8 +25,8 @@ export const spectrumFields = z.strictObject({
 
 /** Shared by image requests and runs. */
 export const generationFields = {
-  prompt: text,
-  negative_prompt: optional(text),
+  prompt: z.string().min(1).max(MAX_CHARACTERS).transform(normalize),
+  negative_prompt: optional(z.string().max(MAX_CHARACTERS).transform(normalize)),
   steps: optional(z.int().min(1).max(1000)),
   guidance_scale: optional(z.number().min(0).max(100)),
   true_cfg_scale: optional(z.number().min(0).max(100)),

@@ -17,6 +17,11 @@ export interface RunQueueOptions {
   retained?: number;
 }
 
+export interface DrainOptions {
+  /** Ends the run on the device too, within one step. @default false */
+  cancelCurrent?: boolean;
+}
+
 export class RunQueue {
   readonly #options: Required<RunQueueOptions>;
   /** Everything that can be followed, finished runs included. */
@@ -80,10 +85,11 @@ export class RunQueue {
     return run;
   }
 
-  /** Takes no new runs, refuses those that wait, and resolves once the current one has finished. */
-  drain(): Promise<void> {
+  /** Takes no new runs, cancels those that wait, and resolves once the current one has finished. */
+  drain({ cancelCurrent = false }: DrainOptions = {}): Promise<void> {
     this.#draining = true;
     for (const run of [...this.#waiting]) run.cancel("draining");
+    if (cancelCurrent) this.#current?.cancel("draining");
     return this.#idle.promise;
   }
 

@@ -99,6 +99,6 @@ function cards({ models, samplerVersion }: WorkerAppOptions): ModelCard[] {
 }
 
 function defaultsOf(pipeline: Parameters<typeof completeRun>[0]): NonNullable<ModelCard["defaults"]> {
-  const { prompt: _prompt, seed: _seed, ...defaults } = toWire(pipeline.complete({ prompt: "", seed: 0 }));
+  const { prompt: _prompt, seed: _seed, ...defaults } = toWire(pipeline.complete({ prompt: " ", seed: 0 }));
   return defaults;
 }

@@ -1,0 +1,76 @@
+// The GPU process: serves the HTTP surface of http/ over the checkpoints that the command line names.
+import { hostname } from "node:os";
+import { structuredLog } from "../protocol/structured_log.ts";
+import { SAMPLER_VERSION } from "../sampler/mod.ts";
+import { UsageError } from "./cli/usage_error.ts";
+import { parseWorkerArguments, WORKER_HELP, type WorkerArguments } from "./cli/worker_arguments.ts";
+import { executeRun } from "./http/execute_run.ts";
+import { ModelPool } from "./http/model_pool.ts";
+import { RunQueue } from "./http/run_queue.ts";
+import { createWorkerApp } from "./http/worker_app.ts";
+import { WorkerMetrics } from "./http/worker_metrics.ts";
+import { readModelInfo } from "./pipelines/model_info.ts";
+import { openPipeline } from "./pipelines/open_pipeline.ts";
+
+/** How long followers get, after the last run, to read its end. */
+const SHUTDOWN_MS = 5000;
+
+if (import.meta.main) await main();
+
+async function main(): Promise<void> {
+  try {
+    const args = parseWorkerArguments(Deno.args);
+    if (args === undefined) console.log(WORKER_HELP);
+    else await serve(args);
+  } catch (error) {
+    console.error(`worker: ${error instanceof Error ? error.message : error}`);
+    Deno.exit(error instanceof UsageError ? 2 : 1);
+  }
+}
+
+async function serve(args: WorkerArguments): Promise<void> {
+  const log = structuredLog({ process: "worker" });
+  const metrics = new WorkerMetrics();
+  const models = openPool(args, metrics);
+  const worker = args.name ?? hostname();
+  const queue = new RunQueue({
+    execute: (run) => executeRun(run, { models, metrics, log, worker }),
+    capacity: args.queueCapacity,
+  });
+  metrics.observeQueue(queue);
+  // The default model is loaded before the port opens: a worker that answers can work.
+  const { id } = (await models.describe(args.models[0]!)).model;
+  const app = createWorkerApp({ queue, models, metrics, log, samplerVersion: SAMPLER_VERSION });
+  const server = Deno.serve({
+    hostname: args.host,
+    port: args.port,
+    onListen: ({ hostname, port }) =>
+      log("info", "listening", { url: `http://${hostname}:${port}`, model: id }),
+  }, app.fetch);
+
+  const stop = async (signal: Deno.Signal) => {
+    log("info", "draining", { signal, waiting: queue.depth, running: queue.busy });
+    // SIGTERM comes from an orchestrator that waits for us; whoever presses Ctrl-C does not want to wait.
+    await queue.drain({ cancelCurrent: signal === "SIGINT" || queue.draining });
+    await Promise.race([server.shutdown(), new Promise((resolve) => setTimeout(resolve, SHUTDOWN_MS))]);
+    models[Symbol.dispose]();
+    log("info", "stopped");
+    Deno.exit(0);
+  };
+  for (const signal of ["SIGTERM", "SIGINT"] as const) Deno.addSignalListener(signal, () => stop(signal));
+}
+
+function openPool(args: WorkerArguments, metrics: WorkerMetrics): ModelPool {
+  const { device: provider, dtype, maxLoaded, unloadIdleMs: idleMs, minFreeBytes } = args;
+  const sources = args.models.map((id) => ({
+    info: readModelInfo(id),
+    open: () => openPipeline(id, { provider, dtype }),
+  }));
+  return new ModelPool({
+    sources,
+    maxLoaded,
+    idleMs,
+    minFreeBytes,
+    onChange: (loaded) => metrics.loaded(loaded.length),
+  });
+}

@@ -1,0 +1,52 @@
+// The edge as a Hono app: what it answers, apart from the process that serves it.
+import { Hono } from "hono";
+import { ApiError } from "../protocol/api_error.ts";
+import type { ReadJsonOptions } from "../protocol/read_json.ts";
+import type { StreamEventsOptions } from "../protocol/stream_events.ts";
+import type { Log } from "../protocol/structured_log.ts";
+import type { Environment } from "./environment.ts";
+import { imageRoutes } from "./images/image_routes.ts";
+import { ImagePlanner } from "./images/plan_images.ts";
+import { authenticate } from "./middleware/authenticate.ts";
+import { handleError } from "./middleware/handle_error.ts";
+import { logRequests } from "./middleware/log_requests.ts";
+import { requestId } from "./middleware/request_id.ts";
+import { modelRoutes } from "./model_routes.ts";
+import { pageRoutes } from "./page/mod.ts";
+import type { ResultStore } from "./results/result_store.ts";
+import { ModelCatalog } from "./runs/model_catalog.ts";
+import { PictureSource } from "./runs/picture_source.ts";
+import type { WorkerClient } from "./runs/worker_client.ts";
+
+export interface AppOptions extends ReadJsonOptions, StreamEventsOptions {
+  worker: WorkerClient;
+  results: ResultStore;
+  /** API keys; none admits this machine's own programs only. */
+  keys: readonly string[];
+  log: Log;
+}
+
+export function createApp(options: AppOptions): Hono<Environment> {
+  const { worker, results, keys, log } = options;
+  const catalog = new ModelCatalog({ worker });
+  const planner = new ImagePlanner({ catalog, worker });
+  const source = new PictureSource({ worker, results, log });
+
+  const app = new Hono<Environment>();
+  app.use(requestId(), logRequests(log));
+  app.use("/v1/*", authenticate(keys));
+  app.route("/v1", imageRoutes({ ...options, planner, source }));
+  app.route("/v1", modelRoutes(catalog));
+  app.get("/healthz", (c) => c.json({ status: "ok" }));
+  app.get("/readyz", async (c) => {
+    const ready = await worker.ready().catch(() => false);
+    return c.json({ status: ready ? "ready" : "unavailable" }, ready ? 200 : 503);
+  });
+  app.route("/", pageRoutes());
+  app.notFound((c) =>
+    new ApiError(404, `There is no ${c.req.method} ${c.req.path.slice(0, 200)}`, { code: "not_found" })
+      .toResponse()
+  );
+  app.onError(handleError());
+  return app;
+}

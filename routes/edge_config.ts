@@ -1,0 +1,48 @@
+// The edge's configuration: named environment variables, all optional.
+
+export interface EdgeConfig {
+  /** SPECTRUM_WORKERS: origin of the worker. */
+  workerUrl: string;
+  /** SPECTRUM_API_KEYS: comma-separated. */
+  keys: string[];
+  /** UPSTASH_REDIS_REST_URL and UPSTASH_REDIS_REST_TOKEN: results are shared through this store. */
+  redis: { url: string; token: string } | undefined;
+  /** HOST and PORT, for `deno task edge`; `deno serve` has flags of its own. */
+  host: string;
+  port: number;
+}
+
+/**
+ * Reads the configuration through `env`.
+ * @throws {TypeError} naming the variable that is wrong.
+ */
+export function readEdgeConfig(env: (name: string) => string | undefined): EdgeConfig {
+  const list = (name: string) => (env(name) ?? "").split(",").map((item) => item.trim()).filter(Boolean);
+  const workers = list("SPECTRUM_WORKERS");
+  if (workers.length > 1) {
+    throw new TypeError(
+      `Cannot start as 'SPECTRUM_WORKERS' must name one worker: it names ${workers.length}`,
+    );
+  }
+  const url = env("UPSTASH_REDIS_REST_URL");
+  const token = env("UPSTASH_REDIS_REST_TOKEN");
+  if (url && !token) throw new TypeError("Cannot start as 'UPSTASH_REDIS_REST_TOKEN' is missing");
+  return {
+    workerUrl: readUrl("SPECTRUM_WORKERS", workers[0] ?? "http://127.0.0.1:8001"),
+    keys: list("SPECTRUM_API_KEYS"),
+    redis: url && token ? { url: readUrl("UPSTASH_REDIS_REST_URL", url), token } : undefined,
+    host: env("HOST") || "127.0.0.1",
+    port: readPort(env("PORT") || "8000"),
+  };
+}
+
+function readUrl(name: string, value: string): string {
+  if (URL.canParse(value) && /^https?:$/.test(new URL(value).protocol)) return value;
+  throw new TypeError(`Cannot start as '${name}' must be an http or https URL: current value is ${value}`);
+}
+
+function readPort(value: string): number {
+  const port = Number(value);
+  if (Number.isInteger(port) && port >= 0 && port <= 65_535) return port;
+  throw new TypeError(`Cannot start as 'PORT' must be a whole number in 0..65535: current value is ${value}`);
+}

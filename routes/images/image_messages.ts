@@ -1,0 +1,74 @@
+// A request's events as OpenAI streams them, with this project's own beside them where asked for.
+import { ApiError } from "../../protocol/api_error.ts";
+import type { ImageRequest } from "../../protocol/image_request.ts";
+import type { CompleteSettings } from "../../protocol/run_request.ts";
+import type { SseMessage } from "../../protocol/stream_events.ts";
+import { pictureFacts, unixSeconds, usage } from "./image_response.ts";
+import type { PictureEvent } from "./merge_pictures.ts";
+import { runFailure } from "./run_failure.ts";
+
+export interface ImageMessagesOptions {
+  request: ImageRequest;
+  settings: CompleteSettings;
+  /** Told of what ends the stream early; the client gets no more than an ApiError says. */
+  onError: (error: ApiError) => void;
+}
+
+/** One `image_generation.completed` for each picture, or one `error`. Never throws. */
+export async function* imageMessages(
+  events: AsyncIterable<PictureEvent>,
+  options: ImageMessagesOptions,
+): AsyncGenerator<SseMessage> {
+  try {
+    for await (const event of events) {
+      const data = toImageEvent(event, options);
+      if (data !== undefined) yield { id: event.id, event: data.type, data: JSON.stringify(data) };
+    }
+  } catch (cause) {
+    const error = ApiError.from(cause);
+    options.onError(error);
+    yield { event: "error", data: JSON.stringify(error.toBody()) };
+  }
+}
+
+/** @throws {ApiError} if the run ended without a picture */
+function toImageEvent({ imageIndex: image_index, event }: PictureEvent, options: ImageMessagesOptions) {
+  const { request, settings } = options;
+  const facts = () => ({ ...pictureFacts(request, settings), created_at: unixSeconds(), image_index });
+  switch (event.type) {
+    case "queued":
+      return request.progress
+        ? { type: "image_generation.queued", image_index, position: event.position }
+        : undefined;
+    case "started":
+      return undefined;
+    case "step":
+      return request.progress ? { ...event, type: "image_generation.progress", image_index } : undefined;
+    case "preview":
+      // A run that was joined may show more than this request asked for.
+      return event.preview_index < request.partial_images
+        ? {
+          type: "image_generation.partial_image",
+          b64_json: event.b64_json,
+          partial_image_index: event.preview_index,
+          ...facts(),
+        }
+        : undefined;
+    case "completed":
+      return {
+        type: "image_generation.completed",
+        b64_json: event.b64_json,
+        ...facts(),
+        seed: event.receipt.seed,
+        receipt: event.receipt,
+        usage: usage([event], settings),
+      };
+    case "failed":
+    case "cancelled":
+      throw runFailure(event);
+    default:
+      throw new TypeError(
+        `Cannot stream an event of type ${(event satisfies never as PictureEvent["event"]).type}`,
+      );
+  }
+}

@@ -1,0 +1,50 @@
+// Finished pictures in the shape of OpenAI's images response.
+import type { ImageRequest } from "../../protocol/image_request.ts";
+import type { CompletedEvent } from "../../protocol/run_event.ts";
+import type { CompleteSettings } from "../../protocol/run_request.ts";
+
+/** Fields that the response and every stream event repeat. */
+export function pictureFacts(request: ImageRequest, { width, height }: CompleteSettings) {
+  const { quality } = request;
+  return {
+    background: "opaque" as const,
+    output_format: request.output_format,
+    // A request's wish, for clients that read it back; pictures do not depend on it.
+    quality: quality === "low" || quality === "medium" || quality === "high" ? quality : "auto",
+    size: `${width}x${height}`,
+  };
+}
+
+/** The body of a JSON answer. */
+export function imagesResponse(
+  pictures: readonly CompletedEvent[],
+  { request, settings }: { request: ImageRequest; settings: CompleteSettings },
+) {
+  return {
+    created: unixSeconds(),
+    model: pictures[0]!.receipt.model,
+    ...pictureFacts(request, settings),
+    data: pictures.map(({ b64_json, receipt }) => ({ b64_json, seed: receipt.seed, receipt })),
+    usage: usage(pictures, settings),
+  };
+}
+
+/**
+ * Text tokens are estimated, four UTF-8 bytes each, as the edge has no tokenizer; image tokens are the latent
+ * tokens that the denoiser worked on.
+ */
+export function usage(pictures: readonly CompletedEvent[], settings: CompleteSettings) {
+  const bytes = new TextEncoder().encode(settings.prompt + settings.negative_prompt).length;
+  const text_tokens = Math.ceil(bytes / 4);
+  const output_tokens = pictures.reduce((sum, { image_tokens }) => sum + image_tokens, 0);
+  return {
+    input_tokens: text_tokens,
+    input_tokens_details: { image_tokens: 0, text_tokens },
+    output_tokens,
+    total_tokens: text_tokens + output_tokens,
+  };
+}
+
+export function unixSeconds(): number {
+  return Math.floor(Date.now() / 1000);
+}

@@ -1,0 +1,79 @@
+// POST /images/generations: pictures from a prompt, as JSON or as a stream.
+import { Hono } from "hono";
+import { ApiError } from "../../protocol/api_error.ts";
+import { parseImageRequest } from "../../protocol/image_request.ts";
+import { readJson, type ReadJsonOptions } from "../../protocol/read_json.ts";
+import type { CompletedEvent } from "../../protocol/run_event.ts";
+import { streamEvents, type StreamEventsOptions } from "../../protocol/stream_events.ts";
+import type { Environment } from "../environment.ts";
+import type { Picture, PictureSource } from "../runs/picture_source.ts";
+import { imageMessages } from "./image_messages.ts";
+import { imagesResponse } from "./image_response.ts";
+import { mergePictures } from "./merge_pictures.ts";
+import type { ImagePlan, ImagePlanner } from "./plan_images.ts";
+import { runFailure } from "./run_failure.ts";
+
+export interface ImageRoutesOptions extends ReadJsonOptions, StreamEventsOptions {
+  planner: ImagePlanner;
+  source: PictureSource;
+}
+
+export function imageRoutes(options: ImageRoutesOptions): Hono<Environment> {
+  const app = new Hono<Environment>();
+
+  app.post("/images/generations", async (c) => {
+    const request = parseImageRequest(await readJson(c.req.raw, options));
+    const plan = await options.planner.plan(request);
+    const pictures = await openPictures(plan, options.source);
+    const cache = pictures.every((picture) => picture.cache === "hit") ? "hit" : "miss";
+    c.header("x-spectrum-cache", cache);
+    if (request.stream) {
+      const log = c.get("log");
+      return streamEvents(c, async function* (signal) {
+        try {
+          yield* imageMessages(mergePictures(pictures, signal), {
+            request,
+            settings: plan.settings,
+            onError: (error) => log("error", "stream failed", { error: String(error.cause ?? error) }),
+          });
+        } finally {
+          closeAll(pictures);
+        }
+      }, options);
+    }
+    try {
+      const finished = await collect(pictures, c.req.raw.signal);
+      return c.json(imagesResponse(finished, { request, settings: plan.settings }));
+    } finally {
+      closeAll(pictures);
+    }
+  });
+
+  return app;
+}
+
+/** All or none: where one is refused, those already under way are left. */
+async function openPictures({ pictures }: ImagePlan, source: PictureSource): Promise<Picture[]> {
+  const opened = await Promise.allSettled(pictures.map((wanted) => source.open(wanted)));
+  const open = opened.flatMap((result) => result.status === "fulfilled" ? [result.value] : []);
+  const refused = opened.find((result) => result.status === "rejected");
+  if (refused === undefined) return open;
+  closeAll(open);
+  throw refused.reason;
+}
+
+function closeAll(pictures: readonly Picture[]): void {
+  for (const picture of pictures) picture.close();
+}
+
+/** The finished pictures in the order asked for. @throws {ApiError} what the first to fail throws */
+async function collect(pictures: readonly Picture[], signal: AbortSignal): Promise<CompletedEvent[]> {
+  const finished: CompletedEvent[] = [];
+  for await (const { imageIndex, event } of mergePictures(pictures, signal)) {
+    if (event.type === "failed" || event.type === "cancelled") throw runFailure(event);
+    if (event.type === "completed") finished[imageIndex] = event;
+  }
+  // Nobody reads this answer.
+  if (signal.aborted) throw new ApiError(499, "The client has gone", { code: "client_gone" });
+  return finished;
+}

@@ -1,0 +1,99 @@
+// From an image request to the pictures it wants: seeds, canonical settings, keys.
+import canonicalize from "canonicalize";
+import { LRUCache } from "lru-cache";
+import type { ImageRequest } from "../../protocol/image_request.ts";
+import type { ModelCard } from "../../protocol/model_card.ts";
+import type { CompleteSettings } from "../../protocol/run_request.ts";
+import { resultKey } from "../results/result_key.ts";
+import type { ModelCatalog } from "../runs/model_catalog.ts";
+import type { WantedPicture } from "../runs/picture_source.ts";
+import type { OpenRunRequest, WorkerClient } from "../runs/worker_client.ts";
+
+export interface ImagePlan {
+  model: ModelCard;
+  settings: CompleteSettings;
+  /** One for each of `n`, with seeds seed..seed+n-1. */
+  pictures: WantedPicture[];
+}
+
+export interface ImagePlannerOptions {
+  catalog: ModelCatalog;
+  worker: Pick<WorkerClient, "complete">;
+  /** A seed for requests without one, 0..2^32-1. @default cryptographically random */
+  drawSeed?: () => number;
+}
+
+/** Answers of workers remembered: one for each combination of settings in use. */
+const REMEMBERED = 1000;
+
+export class ImagePlanner {
+  readonly #options: Required<ImagePlannerOptions>;
+  /** What a checkpoint makes of settings that leave something open; the same whatever prompt and seed. */
+  readonly #complete = new LRUCache<string, Promise<CompleteSettings>>({ max: REMEMBERED });
+
+  constructor(options: ImagePlannerOptions) {
+    this.#options = { drawSeed: () => crypto.getRandomValues(new Uint32Array(1))[0]!, ...options };
+  }
+
+  /** @throws {ApiError} 400 or 404 naming the field, 503 without a worker */
+  async plan(request: ImageRequest): Promise<ImagePlan> {
+    const model = await this.#options.catalog.find(request.model);
+    const seed = request.seed ?? this.#options.drawSeed();
+    const run = { ...toRun(request, model.id), seed };
+    const settings = { ...await this.#completed(run, model), prompt: run.prompt, seed };
+    const { output_format, output_compression } = request;
+    const pictures = Array.from({ length: request.n }, async (_, index) => {
+      const ofPicture = { ...settings, seed: seed + index };
+      return {
+        key: request.seed === undefined
+          ? undefined
+          : await resultKey({ model, settings: ofPicture, output_format, output_compression }),
+        run: { ...run, seed: seed + index },
+        modelDigest: model.digest,
+      };
+    });
+    return { model, settings, pictures: await Promise.all(pictures) };
+  }
+
+  #completed(run: OpenRunRequest, { digest, sampler_version }: ModelCard): Promise<CompleteSettings> {
+    const { prompt: _prompt, seed: _seed, previews: _previews, ...open } = run;
+    const name = canonicalize({ ...open, digest, sampler_version })!;
+    const known = this.#complete.get(name);
+    if (known !== undefined) return known;
+    const completed = this.#options.worker.complete(run);
+    this.#complete.set(name, completed);
+    completed.catch(() => this.#complete.delete(name));
+    return completed;
+  }
+}
+
+function toRun(request: ImageRequest, model: string): Omit<OpenRunRequest, "seed"> {
+  const { prompt, negative_prompt, steps, guidance_scale, true_cfg_scale, max_sequence_length } = request;
+  const fields = {
+    model,
+    prompt,
+    negative_prompt,
+    steps,
+    guidance_scale,
+    true_cfg_scale,
+    max_sequence_length,
+    spectrum: request.spectrum && withoutUndefined(request.spectrum),
+    ...sizeOf(request.size),
+    previews: request.stream ? request.partial_images : 0,
+    output_format: request.output_format,
+    output_compression: request.output_compression,
+  };
+  return withoutUndefined(fields);
+}
+
+/** "auto" leaves the size to the checkpoint. */
+function sizeOf(size: string | undefined): { width?: number; height?: number } {
+  if (size === undefined || size === "auto") return {};
+  const [width, height] = size.split("x").map(Number);
+  return { width: width!, height: height! };
+}
+
+/** RFC 8785 has no undefined. */
+function withoutUndefined<T extends object>(fields: T): T {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as T;
+}

@@ -1,0 +1,17 @@
+// What a client is told of a run that ended without a picture.
+import { ApiError } from "../../protocol/api_error.ts";
+import type { RunEvent } from "../../protocol/run_event.ts";
+
+export function runFailure(event: Extract<RunEvent, { type: "failed" | "cancelled" }>): ApiError {
+  if (event.type === "cancelled") {
+    return new ApiError(503, "The worker stopped before this picture was finished", {
+      code: event.reason === "draining" ? "worker_draining" : "run_cancelled",
+      retryAfter: 2,
+    });
+  }
+  const { message, param, code } = event.error;
+  return new ApiError(event.status, message, {
+    ...param !== null && { param },
+    ...code !== null && { code },
+  });
+}

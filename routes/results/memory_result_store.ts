@@ -1,0 +1,35 @@
+// Results in this process: for one instance, without any configuration.
+import { LRUCache } from "lru-cache";
+import type { ResultStore, StoredResult } from "./result_store.ts";
+
+export interface MemoryResultStoreOptions {
+  /** Of pictures, counted as base64 text. @default 128 MiB */
+  maxBytes?: number;
+  /** @default 3600000 */
+  ttlMs?: number;
+}
+
+/** What a receipt and a key weigh, roughly, beside the picture. */
+const OVERHEAD_BYTES = 2048;
+
+/** The least recently used go first. */
+export class MemoryResultStore implements ResultStore {
+  readonly #cache: LRUCache<string, StoredResult>;
+
+  constructor({ maxBytes = 128 * 2 ** 20, ttlMs = 3_600_000 }: MemoryResultStoreOptions = {}) {
+    this.#cache = new LRUCache({
+      maxSize: maxBytes,
+      ttl: ttlMs,
+      sizeCalculation: ({ b64_json }) => b64_json.length + OVERHEAD_BYTES,
+    });
+  }
+
+  get(key: string): Promise<StoredResult | undefined> {
+    return Promise.resolve(this.#cache.get(key));
+  }
+
+  set(key: string, result: StoredResult): Promise<void> {
+    this.#cache.set(key, result);
+    return Promise.resolve();
+  }
+}

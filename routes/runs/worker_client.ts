@@ -1,0 +1,138 @@
+// The edge's view of a worker: models, runs and their events over HTTP.
+import { EventSourceParserStream } from "eventsource-parser/stream";
+import { ApiError, type ApiErrorBody } from "../../protocol/api_error.ts";
+import type { ModelCard } from "../../protocol/model_card.ts";
+import type { NumberedEvent } from "../../protocol/run_event.ts";
+import type { CompleteSettings, RunAccepted, RunRequest } from "../../protocol/run_request.ts";
+
+export interface WorkerClientOptions {
+  /** Origin of the worker, from configuration: never from a request. */
+  url: string;
+  /** @default the global one */
+  fetch?: typeof fetch;
+  /** For answers other than event streams; a cold model loads within it. @default 120000 */
+  timeoutMs?: number;
+}
+
+/** An untyped number of run fields may be open; see runRequestSchema. */
+export type OpenRunRequest = Partial<RunRequest> & Pick<RunRequest, "model" | "prompt" | "seed">;
+
+export class WorkerClient {
+  readonly #options: Required<WorkerClientOptions>;
+
+  constructor(options: WorkerClientOptions) {
+    this.#options = { fetch: globalThis.fetch, timeoutMs: 120_000, ...options };
+  }
+
+  async models(): Promise<ModelCard[]> {
+    const { models } = await this.#json<{ models: ModelCard[] }>("/models", { timeoutMs: 5000 });
+    return models;
+  }
+
+  /** `request` with the checkpoint's defaults filled in. @throws {ApiError} 400, 404 as the worker says */
+  complete(request: OpenRunRequest): Promise<CompleteSettings> {
+    return this.#json("/complete", { method: "POST", body: request });
+  }
+
+  /** @throws {ApiError} 400, 404, 429, 503 as the worker says */
+  submit(request: OpenRunRequest): Promise<RunAccepted> {
+    return this.#json("/runs", { method: "POST", body: request });
+  }
+
+  /** Ends the run within one step; a run that is over or forgotten is left alone. */
+  async cancel(id: string): Promise<void> {
+    const response = await this.#fetch(`/runs/${id}`, { method: "DELETE", timeoutMs: 5000 });
+    await response.body?.cancel();
+  }
+
+  async ready(): Promise<boolean> {
+    const response = await this.#fetch("/readyz", { timeoutMs: 2000 });
+    await response.body?.cancel();
+    return response.ok;
+  }
+
+  /** Events after the one with id `after`, until the run or the connection ends. @throws {ApiError} 404, 503 */
+  async *events(
+    id: string,
+    { after, signal }: { after: number; signal: AbortSignal },
+  ): AsyncGenerator<NumberedEvent> {
+    const headers = { "last-event-id": String(after) };
+    const response = await this.#fetch(`/runs/${id}/events`, { headers, signal });
+    if (!response.ok) throw await toApiError(response);
+    const messages = response.body!
+      .pipeThrough(new TextDecoderStream())
+      .pipeThrough(new EventSourceParserStream());
+    try {
+      for await (const { id, data } of messages) {
+        yield { id: Number(id), event: JSON.parse(data) };
+      }
+    } catch (cause) {
+      throw unavailable(cause);
+    }
+  }
+
+  async #json<T>(path: string, options: FetchOptions = {}): Promise<T> {
+    const response = await this.#fetch(path, options);
+    if (!response.ok) throw await toApiError(response);
+    try {
+      return await response.json();
+    } catch (cause) {
+      throw unavailable(cause);
+    }
+  }
+
+  async #fetch(path: string, options: FetchOptions = {}): Promise<Response> {
+    const { method = "GET", headers = {}, body, signal, timeoutMs = this.#options.timeoutMs } = options;
+    try {
+      return await this.#options.fetch(new URL(path, this.#options.url), {
+        method,
+        headers: { ...headers, ...body !== undefined && { "content-type": "application/json" } },
+        ...body !== undefined && { body: JSON.stringify(body) },
+        signal: signal ?? AbortSignal.timeout(timeoutMs),
+        redirect: "manual",
+      });
+    } catch (cause) {
+      throw unavailable(cause);
+    }
+  }
+}
+
+interface FetchOptions {
+  method?: string;
+  headers?: Record<string, string>;
+  body?: unknown;
+  /** In place of the timeout. */
+  signal?: AbortSignal;
+  timeoutMs?: number;
+}
+
+/** A worker's refusals are meant for clients; its failures are not. */
+async function toApiError(response: Response): Promise<ApiError> {
+  const text = await response.text().catch(() => "");
+  const passes = response.status < 500 || response.status === 503;
+  const error = passes ? parseBody(text)?.error : undefined;
+  if (error === undefined) return unavailable(new Error(`The worker answered ${response.status}`));
+  const retryAfter = Number(response.headers.get("retry-after") ?? NaN);
+  return new ApiError(response.status, error.message, {
+    ...error.param !== null && { param: error.param },
+    ...error.code !== null && { code: error.code },
+    ...Number.isFinite(retryAfter) && { retryAfter },
+  });
+}
+
+function parseBody(text: string): ApiErrorBody | undefined {
+  try {
+    const body = JSON.parse(text);
+    return typeof body?.error?.message === "string" ? body : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function unavailable(cause: unknown): ApiError {
+  return new ApiError(503, "No worker can be reached at the moment", {
+    code: "worker_unavailable",
+    retryAfter: 2,
+    cause,
+  });
+}
