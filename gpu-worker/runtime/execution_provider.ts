@@ -47,7 +47,7 @@ export function appendExecutionProvider(
 
 /** Words a failure to start `provider` so that the reader knows what to do. */
 export function providerUnavailable(provider: ProviderName, cause: unknown): ProviderUnavailableError {
-  const reason = withoutSource(cause instanceof Error ? cause.message : String(cause));
+  const reason = cause instanceof Error ? cause.message : String(cause);
   const remedy = provider === "cuda" ? cudaRemedy(reason) : webgpuRemedy();
   return new ProviderUnavailableError(reason, { provider, remedy, cause });
 }
@@ -89,10 +89,4 @@ function cStrings(record: Readonly<Record<string, string>>) {
   const keys = BigUint64Array.from(entries, ([key]) => addressOf(key));
   const values = BigUint64Array.from(entries, ([, value]) => addressOf(value));
   return { keys, values, count: entries.length, entries };
-}
-
-/** Drops the place in ONNX Runtime's sources that its messages begin with, and all but the first line. */
-function withoutSource(message: string): string {
-  const line = message.split("\n", 1)[0]!.trim();
-  return line.replace(/^\S+\.(cc|h):\d+ .*?( was false\. |\[ONNXRuntimeError\] : \d+ : \w+ : )/, "");
 }

@@ -219,8 +219,16 @@ function bind(table: Deno.UnsafePointerView): OrtApi {
 function takeStatus(api: OrtApi, status: Deno.PointerObject): OrtError {
   try {
     const code = ORT_ERROR_CODES[api.GetErrorCode(status)] ?? "fail";
-    return new OrtError(Deno.UnsafePointerView.getCString(api.GetErrorMessage(status)!).trim(), { code });
+    return new OrtError(plainMessage(Deno.UnsafePointerView.getCString(api.GetErrorMessage(status)!)), {
+      code,
+    });
   } finally {
     api.ReleaseStatus(status);
   }
+}
+
+/** Drops the places in ONNX Runtime's sources, with their C++ signatures, and all but the first line. */
+function plainMessage(text: string): string {
+  const [line = ""] = text.trim().split("\n", 1);
+  return line.replace(/\S+\.(cc|h):\d+ .*?( was false\. |\[ONNXRuntimeError\] : \d+ : \w+ : )/g, "").trim();
 }

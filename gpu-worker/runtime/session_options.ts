@@ -32,7 +32,10 @@ export interface SessionOptions {
 
 const OPTIMIZATION_LEVELS = { disabled: 0, basic: 1, extended: 2, all: 99 };
 
-/** @throws {ProviderUnavailableError} */
+/**
+ * @throws {RangeError} for a thread count below 1, which ONNX Runtime would take for its default.
+ * @throws {ProviderUnavailableError}
+ */
 export function createSessionOptions(
   api: OrtApi,
   options: SessionOptions,
@@ -50,7 +53,7 @@ export function createSessionOptions(
     if (profilePrefix !== undefined) api.EnableProfiling(native, cPath(profilePrefix));
     if (options.memPattern === false) api.DisableMemPattern(native);
     if (options.cpuArena === false) api.DisableCpuMemArena(native);
-    if (intraOpThreads !== undefined) api.SetIntraOpNumThreads(native, intraOpThreads);
+    if (intraOpThreads !== undefined) api.SetIntraOpNumThreads(native, threadCount(intraOpThreads));
     for (const [key, value] of Object.entries(configEntries(options))) {
       api.AddSessionConfigEntry(native, cString(key), cString(value));
     }
@@ -68,4 +71,11 @@ function configEntries({ externalDataFolder, cpuFallback, config }: SessionOptio
     ...(cpuFallback === false && { "session.disable_cpu_ep_fallback": "1" }),
     ...config,
   };
+}
+
+function threadCount(intraOpThreads: number): number {
+  if (Number.isSafeInteger(intraOpThreads) && intraOpThreads >= 1) return intraOpThreads;
+  throw new RangeError(
+    `Cannot load a graph as 'intraOpThreads' must be a whole number >= 1: current value is ${intraOpThreads}`,
+  );
 }
