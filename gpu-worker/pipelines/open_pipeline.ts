@@ -4,8 +4,8 @@ import { type ProviderName, Runtime } from "../runtime/mod.ts";
 import { Checkpoint } from "./checkpoint.ts";
 import { familyOf } from "./families.ts";
 import { findCheckpoint } from "./find_checkpoint.ts";
-import { modelDigest } from "./model_digest.ts";
-import type { ModelInfo, Pipeline } from "./pipeline.ts";
+import { modelInfo } from "./model_info.ts";
+import type { Pipeline } from "./pipeline.ts";
 
 export interface OpenPipelineOptions {
   /** @default "cpu" */
@@ -45,14 +45,6 @@ export async function openPipeline(model: string, options: OpenPipelineOptions =
     runtime[Symbol.dispose]();
     throw error;
   }
-}
-
-function modelInfo(id: string, checkpoint: Checkpoint): ModelInfo {
-  const { pipelineClass, folder } = checkpoint;
-  const names = checkpoint.has("names.txt")
-    ? Deno.readTextFileSync(checkpoint.path("names.txt")).split("\n").filter((name) => name !== "")
-    : undefined;
-  return { id, pipelineClass, digest: modelDigest(folder), ...names && { names } };
 }
 
 /** The pipeline's disposal takes the runtime with it. */
