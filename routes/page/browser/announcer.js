@@ -7,7 +7,7 @@ export class Announcer {
   #last = -Infinity;
 
   /**
-   * @param {HTMLElement} region An aria-live element.
+   * @param {{ textContent: string | null }} region An aria-live element.
    * @param {{ intervalMs?: number, now?: () => number }} [options]
    */
   constructor(region, { intervalMs = 4000, now = () => performance.now() } = {}) {

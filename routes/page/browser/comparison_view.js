@@ -1,4 +1,4 @@
-// Two finished runs on the same seed: the amplified difference of their pictures, PSNR, and what each cost.
+// Two finished runs on the same seed in one frame: the first picture, the second, or their amplified difference.
 import { amplifyDifference, measureDifference } from "./image_difference.js";
 import { METHOD_OPTIONS } from "./method_options.js";
 import { showFacts } from "./show_facts.js";
@@ -17,32 +17,64 @@ export async function comparisonView(a, b) {
   const element = fromTemplate("comparison-template");
   const canvas = slot(element, "canvas", HTMLCanvasElement);
   const slider = slot(element, "slider", HTMLInputElement);
+  const shown = slot(element, "shown", HTMLElement);
   const [first, second] = await Promise.all([pixels(a.picture), pixels(b.picture)]);
-  canvas.width = first.width;
-  canvas.height = first.height;
-
   const { psnr, largest } = measureDifference(first, second);
-  const names = `${METHOD_OPTIONS[a.receipt.method].label} and ${METHOD_OPTIONS[b.receipt.method].label}`;
-  canvas.setAttribute("aria-label", `Where the pictures of ${names} differ`);
+  const names = distinctNames(a.receipt, b.receipt);
+
+  slot(element, "first", HTMLElement).textContent = names.first;
+  slot(element, "second", HTMLElement).textContent = names.second;
+  slot(element, "note", HTMLElement).textContent =
+    `The same seed, ${a.receipt.seed}. The difference is absolute, for each pixel and colour: black is equal.`;
   showFacts(slot(element, "figures", HTMLElement), {
     PSNR: psnr === Infinity ? "equal" : `${psnr.toFixed(1)} dB`,
     "Largest, of 255": String(largest),
     ...speed(a.receipt, b.receipt),
   });
-  slot(element, "note", HTMLElement).textContent =
-    `Absolute difference of each pixel between ${names}, seed ${a.receipt.seed}. Black is equal.`;
-
-  slider.addEventListener("input", draw);
+  canvas.width = first.width;
+  canvas.height = first.height;
+  // At first as bright as it gets without clipping.
+  slider.valueAsNumber = Math.floor(Math.log2(255 / Math.max(largest, 1)));
+  element.addEventListener("input", draw);
   draw();
   return element;
 
   function draw() {
+    const choice = shown.querySelector("input:checked")?.getAttribute("value");
     const gain = 2 ** slider.valueAsNumber;
     slot(element, "gain", HTMLOutputElement).value = `${gain}×`;
-    slider.setAttribute("aria-valuetext", `${gain} times`);
-    const image = new ImageData(amplifyDifference(first, second, { gain }), first.width, first.height);
-    canvas.getContext("2d")?.putImageData(image, 0, 0);
+    slot(element, "amplify", HTMLElement).hidden = choice !== "difference";
+    canvas.getContext("2d")?.putImageData(
+      choice === "first" ? first : choice === "second" ? second : difference(gain),
+      0,
+      0,
+    );
+    canvas.setAttribute(
+      "aria-label",
+      {
+        first: `The picture of ${names.first}`,
+        second: `The picture of ${names.second}`,
+      }[choice ?? ""] ?? `Where the pictures of ${names.first} and ${names.second} differ`,
+    );
   }
+
+  /** @param {number} gain */
+  function difference(gain) {
+    return new ImageData(amplifyDifference(first, second, { gain }), first.width, first.height);
+  }
+}
+
+/**
+ * Methods by name; one method with two settings by its full passes.
+ *
+ * @param {Receipt} a
+ * @param {Receipt} b
+ */
+function distinctNames(a, b) {
+  const [first, second] = [METHOD_OPTIONS[a.method].label, METHOD_OPTIONS[b.method].label];
+  if (first !== second) return { first, second };
+  if (a.full_steps.length === b.full_steps.length) return { first: "First", second: "Second" };
+  return { first: `${a.full_steps.length} passes`, second: `${b.full_steps.length} passes` };
 }
 
 /**
@@ -55,8 +87,10 @@ export async function comparisonView(a, b) {
 function speed(a, b) {
   const [fast, slow] = a.seconds.denoise <= b.seconds.denoise ? [a, b] : [b, a];
   if (!(fast.seconds.denoise > 0)) return {};
-  const ratio = (slow.seconds.denoise / fast.seconds.denoise).toFixed(2);
-  return { [`Denoising, ${METHOD_OPTIONS[fast.method].label}`]: `${ratio}× as fast` };
+  const names = distinctNames(fast, slow);
+  return {
+    [`Denoising, ${names.first}`]: `${(slow.seconds.denoise / fast.seconds.denoise).toFixed(2)}× as fast`,
+  };
 }
 
 /** @param {Blob} picture */
@@ -66,8 +100,9 @@ async function pixels(picture) {
   const canvas = document.createElement("canvas");
   canvas.width = bitmap.width;
   canvas.height = bitmap.height;
-  const context =
-    /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d", { willReadFrequently: true }));
+  const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d", {
+    willReadFrequently: true,
+  }));
   context.drawImage(bitmap, 0, 0);
   bitmap.close();
   return context.getImageData(0, 0, canvas.width, canvas.height);

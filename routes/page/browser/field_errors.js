@@ -25,7 +25,8 @@ export function showFieldError(root, { param, message }) {
   note.className = "field-error";
   note.id = `field-error-${count++}`;
   note.textContent = message;
-  field.append(note);
+  // Fields that share a row are narrow: their message goes below the row.
+  (field.closest(".field-row, .options") ?? field).append(note);
   const controls = /** @type {NodeListOf<Control>} */ (field.querySelectorAll(CONTROLS));
   for (const control of controls) {
     control.setAttribute("aria-invalid", "true");

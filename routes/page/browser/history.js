@@ -41,17 +41,20 @@ export class History {
   }
 
   /**
+   * Adds a picture as the newest; an earlier one of the same request goes, as does what the bounds leave no room for.
+   *
    * @param {Omit<HistoryEntry, "id">} entry
    * @returns {Promise<void>}
    */
   async add(entry) {
-    await settled(this.#store("readwrite").add(entry));
-    const entries = await this.list();
-    let bytes = 0;
-    for (const [age, { id, picture }] of entries.entries()) {
+    const request = JSON.stringify(entry.request);
+    let bytes = entry.picture.size;
+    for (const [index, { id, request: earlier, picture }] of (await this.list()).entries()) {
       bytes += picture.size;
-      if (age > 0 && (age >= this.#maxEntries || bytes > this.#maxBytes)) await this.delete(id);
+      const full = index + 1 >= this.#maxEntries || bytes > this.#maxBytes;
+      if (full || JSON.stringify(earlier) === request) await this.delete(id);
     }
+    await settled(this.#store("readwrite").add(entry));
   }
 
   /**

@@ -48,6 +48,8 @@ async function run() {
 
   setRunning(new AbortController());
   showViews(form.plans(), { asPlans: false });
+  // On a narrow screen the stage is below the form.
+  if (find("runs").getBoundingClientRect().top > innerHeight * 0.6) find("stage").scrollIntoView();
   /** @type {Finished[]} */
   const finished = [];
   for (const [index, request] of requests.entries()) {
@@ -65,6 +67,9 @@ async function run() {
   for (const picture of finished) await shelf?.add(picture);
   const [first, second] = finished;
   if (first && second) find("comparison").replaceChildren(await comparisonView(first, second));
+  planning = finished.length === 0;
+  // A model's defaults are known once it has been loaded.
+  if (!planning && form.model?.defaults === undefined) await readModels().catch(() => {});
   if (finished.length === requests.length) announcer.say(`Done: ${requests[0]?.prompt}`);
 }
 
@@ -87,7 +92,8 @@ function fail(error, { view, run }) {
 /** @param {AbortController | undefined} controller */
 function setRunning(controller) {
   running = controller;
-  find("generate").toggleAttribute("disabled", running !== undefined);
+  // Not disabled: that would drop the focus of who has just pressed it.
+  find("generate").setAttribute("aria-disabled", String(running !== undefined));
   find("cancel").hidden = running === undefined;
   find("stage").setAttribute("aria-busy", String(running !== undefined));
 }
@@ -139,7 +145,7 @@ async function openShelf() {
 
 async function showModels() {
   try {
-    form.models = await apiKey.with((key) => listModels({ apiKey: key }));
+    await readModels();
   } catch (error) {
     form.showError({ message: error instanceof ApiError ? error.message : "The service cannot be reached" });
     return;
@@ -154,6 +160,10 @@ async function showModels() {
     },
   });
   showPlans();
+}
+
+async function readModels() {
+  form.models = await apiKey.with((key) => listModels({ apiKey: key }));
 }
 
 /** @param {KeyboardEvent} event */

@@ -1,15 +1,18 @@
 // The fields of one method and its options. Empty option fields leave the default to the service.
-import { fromTemplate, slot } from "./slots.js";
-import { METHOD_OPTIONS } from "./method_options.js";
 import { numberIn } from "./field_errors.js";
+import { METHOD_OPTIONS } from "./method_options.js";
 import { planSteps } from "./plan_steps.js";
+import { fromTemplate, slot } from "./slots.js";
 
+/** @import { MethodDefaults } from "./method_options.js" */
 /** @import { Method, SpectrumOptions } from "./wire.d.ts" */
 
 export class MethodFields {
   #note;
   #plan;
   #steps = 50;
+  /** @type {SpectrumOptions | undefined} */
+  #modelDefaults;
 
   /**
    * @param {{ title: string, name: string, method: Method, onChange: () => void }} options `name` sets the two copies'
@@ -51,51 +54,59 @@ export class MethodFields {
     this.#refresh();
   }
 
+  /** @param {SpectrumOptions | undefined} options What the model uses for its own method. */
+  set modelDefaults(options) {
+    this.#modelDefaults = options;
+    this.#refresh();
+  }
+
   /** @returns {SpectrumOptions} What goes on the wire: the method and the options that were typed. */
   get value() {
     const method = this.#method();
-    const typed = this.#inputs().filter((input) => !this.#isForeign(input)).map((
-      input,
-    ) => [input.name, numberIn(input)]);
-    return { method, ...Object.fromEntries(typed.filter(([, value]) => value !== undefined)) };
+    const { options } = METHOD_OPTIONS[method];
+    const typed = this.#inputs().map(([name, input]) => /** @type {const} */ ([name, numberIn(input)]));
+    const own = typed.filter(([name, value]) => options.includes(name) && value !== undefined);
+    return { method, ...Object.fromEntries(own) };
   }
 
   /** @param {SpectrumOptions} value */
   set value(value) {
     for (const radio of this.#radios()) radio.checked = radio.value === value.method;
-    for (const input of this.#inputs()) {
-      const option = value[/** @type {keyof SpectrumOptions} */ (input.name)];
-      input.value = option === undefined ? "" : String(option);
-    }
+    for (const [name, input] of this.#inputs()) input.value = String(value[name] ?? "");
     this.#refresh();
   }
 
   /** Which steps will be full, as far as the options are in range. */
   plan() {
-    const { method, defaults } = { ...METHOD_OPTIONS[this.#method()], method: this.#method() };
-    const options = { ...defaults, ...this.value, method };
+    const options = { ...this.#defaults(), ...this.value };
     const steps = Math.min(Math.max(Math.trunc(this.#steps), 0), 1000);
     return planSteps(steps, { ...options, window_size: Math.max(options.window_size, 1) });
   }
 
   #refresh() {
     const method = this.#method();
-    const { note, defaults } = METHOD_OPTIONS[method];
+    const { note, options } = METHOD_OPTIONS[method];
+    const defaults = this.#defaults();
     this.#note.textContent = note;
-    for (const part of this.element.querySelectorAll("[data-methods]")) {
-      if (part instanceof HTMLElement) part.hidden = !part.dataset["methods"]?.split(" ").includes(method);
-    }
-    for (const input of this.#inputs()) {
-      const name = /** @type {keyof typeof defaults} */ (input.name);
+    for (const [name, input] of this.#inputs()) {
       input.placeholder = String(defaults[name]);
+      input.closest(".field")?.toggleAttribute("hidden", !options.includes(name));
     }
-    const details = this.element.querySelector("details");
-    if (details) details.hidden = method === "none";
+    slot(this.element, "presets", HTMLElement).hidden = method !== "spectrum";
+    slot(this.element, "options", HTMLElement).hidden = options.length === 0;
 
     const plan = this.plan();
     const passes = plan.filter((kind) => kind === "full").length;
     const limit = passes > 0 ? (plan.length / passes).toFixed(2) : "1.00";
     this.#plan.textContent = `${passes} full passes in ${plan.length} steps, at most ${limit}× as fast`;
+  }
+
+  #defaults() {
+    const method = this.#method();
+    return {
+      ...METHOD_OPTIONS[method].defaults,
+      ...(this.#modelDefaults?.method === method && this.#modelDefaults),
+    };
   }
 
   /** @returns {Method} */
@@ -110,14 +121,11 @@ export class MethodFields {
     ];
   }
 
+  /** @returns {[keyof MethodDefaults, HTMLInputElement][]} The option fields, by the option's name on the wire. */
   #inputs() {
-    return [
-      .../** @type {NodeListOf<HTMLInputElement>} */ (this.element.querySelectorAll("input[type=number]")),
-    ];
-  }
-
-  /** @param {HTMLElement} input */
-  #isForeign(input) {
-    return this.#method() === "none" || input.closest("[hidden]") !== null;
+    const inputs = /** @type {NodeListOf<HTMLInputElement>} */ (this.element.querySelectorAll(
+      "input[type=number]",
+    ));
+    return [...inputs].map((input) => [/** @type {keyof MethodDefaults} */ (input.name), input]);
   }
 }

@@ -35,7 +35,8 @@ export function showReceipt(root, { request, receipt, pictureUrl }) {
     label.textContent = copied ? "Copied" : "Clipboard refused";
     setTimeout(() => label.textContent = "Copy as curl", 1600);
   };
-  root.hidden = false;
+  for (const part of root.querySelectorAll("[hidden]")) part.removeAttribute("hidden");
+  slot(root, "reading", HTMLElement).hidden = true;
 }
 
 /**
@@ -46,11 +47,11 @@ function receiptFacts(receipt) {
   const errors = Object.entries(receipt.forecast_errors);
   const worst = errors.reduce((a, b) => (b[1] > a[1] ? b : a), ["", 0]);
   return {
-    Method: [METHOD_OPTIONS[receipt.method]?.label ?? receipt.method, describeOptions(receipt)].filter(
-      Boolean,
-    ).join(", "),
+    Method: METHOD_OPTIONS[receipt.method].label,
+    ...(receipt.method !== "none" && { Options: describeOptions(receipt) }),
     ...(errors.length > 0 && { "Forecast error": `at most ${percent(worst[1])}, at step ${worst[0]}` }),
     "Full passes at": receipt.method === "none" ? "every step" : receipt.full_steps.join(" "),
+    Guidance: `${receipt.options.guidance_scale}, true CFG ${receipt.options.true_cfg_scale}`,
     Seed: String(receipt.seed),
     Size: `${receipt.width} × ${receipt.height}`,
     Model: `${receipt.model}, ${receipt.model_digest.slice(0, 12)}`,
@@ -61,15 +62,7 @@ function receiptFacts(receipt) {
 
 /** @param {Receipt} receipt */
 function describeOptions({ method, options }) {
-  if (method === "none") return "";
-  const own = {
-    spectrum: ["w", "m", "lam"],
-    taylorseer: ["order"],
-    reuse: [],
-  }[method];
-  return [...own, "window_size", "flex_window", "warmup_steps"]
-    .filter((name) => options[name] !== undefined)
-    .map((name) => `${name} ${options[name]}`).join(", ");
+  return METHOD_OPTIONS[method].options.map((name) => `${name}\u00a0${options[name]}`).join(", ");
 }
 
 /**

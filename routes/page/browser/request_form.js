@@ -41,19 +41,21 @@ export class RequestForm {
       () => this.#input("seed").value = String(drawSeed()),
     );
     this.#find("#model", HTMLSelectElement).addEventListener("change", () => {
-      this.#useDefaults();
+      this.#useDefaults({ onlyEmpty: false });
       changed();
     });
     for (const name of ["steps", "compare"]) this.#input(name).addEventListener("input", changed);
     this.#refresh();
   }
 
-  /** @param {Model[]} models */
+  /** @param {Model[]} models Their defaults go into the fields that are empty. */
   set models(models) {
+    const chosen = this.model?.id;
     this.#models = models;
-    this.#find("#model", HTMLSelectElement).replaceChildren(...models.map(({ id }) => new Option(id, id)));
+    const options = models.map(({ id }) => new Option(id, id, false, id === chosen));
+    this.#find("#model", HTMLSelectElement).replaceChildren(...options);
     this.#find("#model-field", HTMLElement).hidden = models.length < 2;
-    this.#useDefaults();
+    this.#useDefaults({ onlyEmpty: true });
     this.#refresh();
   }
 
@@ -150,14 +152,19 @@ export class RequestForm {
     this.#first.title = compare ? "First method" : "Method";
     this.#second.element.hidden = !compare;
     const steps = numberIn(this.#input("steps")) ?? this.model?.defaults?.steps ?? 50;
-    for (const fields of [this.#first, this.#second]) fields.steps = steps;
+    for (const fields of [this.#first, this.#second]) {
+      fields.modelDefaults = this.model?.defaults?.spectrum;
+      fields.steps = steps;
+    }
   }
 
-  #useDefaults() {
+  /** @param {{ onlyEmpty: boolean }} options */
+  #useDefaults({ onlyEmpty }) {
     const { steps, width, height, guidance_scale, true_cfg_scale } = this.model?.defaults ?? {};
     const values = { steps, width, height, guidance_scale, true_cfg_scale };
     for (const [name, value] of Object.entries(values)) {
-      this.#input(name).value = value === undefined ? "" : String(value);
+      const input = this.#input(name);
+      if (!onlyEmpty || input.value === "") input.value = value === undefined ? "" : String(value);
     }
   }
 

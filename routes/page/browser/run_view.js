@@ -2,6 +2,7 @@
 import { decodeImage } from "./decode_image.js";
 import { METHOD_OPTIONS } from "./method_options.js";
 import { showReceipt } from "./receipt_view.js";
+import { showFacts } from "./show_facts.js";
 import { fromTemplate, slot } from "./slots.js";
 import { StepStrip } from "./step_strip.js";
 
@@ -15,6 +16,8 @@ export class RunView {
   #note = slot(this.element, "note", HTMLElement);
   #previews = slot(this.element, "previews", HTMLElement);
   #prompt = "";
+  #passes = 0;
+  #steps = 0;
   #step = 0;
   /** @type {HTMLImageElement | undefined} */
   #newest;
@@ -29,7 +32,9 @@ export class RunView {
   constructor({ method, plan }) {
     slot(this.element, "title", HTMLElement).textContent = METHOD_OPTIONS[method].label;
     this.#strip.plan(plan);
-    this.#note.textContent = "The picture will form here";
+    this.#passes = plan.filter((kind) => kind === "full").length;
+    this.#steps = plan.length;
+    this.#figures();
   }
 
   /** What the run is doing, in a few words. */
@@ -40,6 +45,7 @@ export class RunView {
   /** @param {ImageRequest} request */
   start({ prompt }) {
     this.#prompt = prompt;
+    this.#note.textContent = "The first preview will show here";
     this.#state("running", "Waiting for the service");
   }
 
@@ -88,8 +94,17 @@ export class RunView {
   #progress({ step_index, steps, kind, elapsed_ms, forecast_error }) {
     this.#step = step_index;
     this.#strip.done({ index: step_index, steps, kind, error: forecast_error });
-    const seconds = (elapsed_ms / 1000).toFixed(1);
-    this.#state("running", `Step ${step_index + 1} of ${steps}, ${seconds} s`);
+    this.#figures(elapsed_ms / 1000);
+    this.#state("running", `Step ${step_index + 1} of ${steps}`);
+  }
+
+  /** @param {number} [seconds] Since the run began. */
+  #figures(seconds) {
+    showFacts(slot(this.element, "figures", HTMLElement), {
+      "Full passes": `${this.#passes} of ${this.#steps}`,
+      "Speed-up limit": `${(this.#steps / this.#passes).toFixed(2)}×`,
+      ...(seconds !== undefined && { Seconds: seconds.toFixed(1) }),
+    });
   }
 
   /** @param {PartialImageEvent} event */
@@ -116,7 +131,10 @@ export class RunView {
     image.src = url;
     image.alt = alt;
     image.className = "picture-image";
-    if (size) this.#frame.style.setProperty("aspect-ratio", `${size.width} / ${size.height}`);
+    if (size) {
+      this.#frame.style.setProperty("aspect-ratio", `${size.width} / ${size.height}`);
+      this.element.classList.toggle("large", size.width > 448);
+    }
     this.#newest = image;
     // The last picture stays until this one is decoded, so that the frame never flashes empty.
     image.decode().catch(() => {}).then(() => {

@@ -1,20 +1,19 @@
-// What the page reads and writes on the wire (POST /v1/images/generations, GET /v1/models).
+// What the page reads and writes on the wire: protocol/'s types, and the stream of POST /v1/images/generations.
+import type { ModelCard } from "../../../protocol/model_card.ts";
+import type { Receipt } from "../../../protocol/receipt.ts";
+import type { StepEvent } from "../../../protocol/run_event.ts";
 
-export type Method = "none" | "spectrum" | "taylorseer" | "reuse";
-export type StepKind = "full" | "forecast";
+export type { Receipt };
+
+export type Method = Receipt["method"];
+export type StepKind = StepEvent["kind"];
 
 /** Options that are left out take the service's default for the method. */
-export interface SpectrumOptions {
+export interface SpectrumOptions extends Partial<Omit<Receipt["options"], `${string}_scale`>> {
   method: Method;
-  w?: number;
-  m?: number;
-  lam?: number;
-  window_size?: number;
-  flex_window?: number;
-  warmup_steps?: number;
-  order?: number;
 }
 
+/** A request as the page makes it; what is left out takes the model's default. */
 export interface ImageRequest {
   prompt: string;
   model?: string;
@@ -29,68 +28,32 @@ export interface ImageRequest {
   spectrum: SpectrumOptions;
 }
 
-export interface Receipt {
-  model: string;
-  model_digest: string;
-  seed: number;
-  steps: number;
-  width: number;
-  height: number;
-  method: Method;
-  options: Record<string, unknown>;
-  full_steps: number[];
-  forecast_steps: number[];
-  /** Step index -> relative error that a forecast would have made there. */
-  forecast_errors: Record<string, number>;
-  seconds: { queue: number; encode: number; denoise: number; decode: number; total: number };
-  cache: "hit" | "miss";
-  worker: string;
-}
-
 export interface QueuedEvent {
   type: "image_generation.queued";
+  /** Runs before this one. */
   position: number;
 }
 
-export interface ProgressEvent {
+export interface ProgressEvent extends Omit<StepEvent, "type"> {
   type: "image_generation.progress";
-  step_index: number;
-  steps: number;
-  kind: StepKind;
-  sigma: number;
-  elapsed_ms: number;
-  forecast_error?: number;
 }
 
 export interface PartialImageEvent {
   type: "image_generation.partial_image";
   b64_json: string;
-  partial_image_index: number;
   output_format: string;
 }
 
 export interface CompletedEvent {
   type: "image_generation.completed";
   b64_json: string;
-  seed: number;
-  size: string;
   output_format: string;
   receipt: Receipt;
 }
 
 export type ImageEvent = QueuedEvent | ProgressEvent | PartialImageEvent | CompletedEvent;
 
-export interface Model {
-  id: string;
-  pipeline_class?: string;
-  digest?: string;
-  /** Prompts that it knows by heart. */
-  names?: string[];
-  defaults?: Partial<{
-    steps: number;
-    width: number;
-    height: number;
-    guidance_scale: number;
-    true_cfg_scale: number;
-  }>;
-}
+/** An entry of GET /v1/models. */
+export type Model =
+  & Pick<ModelCard, "id">
+  & Partial<Pick<ModelCard, "pipeline_class" | "names" | "defaults">>;

@@ -1,0 +1,25 @@
+import { describe, it } from "@std/testing/bdd";
+import assert from "node:assert/strict";
+import { curlCommand } from "../../../routes/page/browser/curl_command.js";
+
+const REQUEST = {
+  prompt: `it's "5 $HOME" \\ \`id\``,
+  output_format: "png",
+  spectrum: { method: "none" },
+} as const;
+
+describe("curlCommand()", () => {
+  it("curlCommand() survives the shell", async () => {
+    const command = curlCommand(REQUEST, { origin: "http://localhost:8000", withKey: false });
+    // The same words, with a printer in place of curl.
+    const script = `curl() { printf '%s' "\${@: -1}"; }\n${command.slice(0, command.lastIndexOf(" |\n"))}`;
+    const { stdout } = await new Deno.Command("bash", { args: ["-c", script] }).output();
+    assert.deepEqual(JSON.parse(new TextDecoder().decode(stdout)), REQUEST);
+  });
+
+  it("curlCommand() names a key's variable, never the key", () => {
+    const options = { origin: "http://localhost:8000" };
+    assert.match(curlCommand(REQUEST, { ...options, withKey: true }), /Bearer \$SPECTRUM_EDGE_KEY/);
+    assert.doesNotMatch(curlCommand(REQUEST, { ...options, withKey: false }), /Bearer/);
+  });
+});

@@ -1,0 +1,80 @@
+import { describe, it } from "@std/testing/bdd";
+import assert from "node:assert/strict";
+import { ApiError } from "../../../routes/page/browser/api_error.js";
+import { generate } from "../../../routes/page/browser/generate.js";
+import { parseImageRequest } from "../../../protocol/image_request.ts";
+
+type Request = Parameters<typeof generate>[0];
+
+const REQUEST: Request = {
+  prompt: "red heart",
+  seed: 7,
+  size: "64x64",
+  output_format: "png",
+  spectrum: { method: "spectrum", w: 0.5 },
+};
+
+describe("generate()", () => {
+  it("generate() asks for a stream that protocol/ accepts, with the key", async () => {
+    const sent: RequestInit[] = [];
+    const fetch: typeof globalThis.fetch = (_url, init) => {
+      sent.push(init ?? {});
+      return Promise.resolve(new Response(event({ type: "image_generation.completed" })));
+    };
+    await Array.fromAsync(generate(REQUEST, { fetch, apiKey: "se_1", partialImages: 2 }));
+    const parsed = parseImageRequest(JSON.parse(String(sent[0]?.body)));
+    assert.deepEqual([parsed.stream, parsed.progress, parsed.partial_images, parsed.seed], [
+      true,
+      true,
+      2,
+      7,
+    ]);
+    assert.equal(new Headers(sent[0]?.headers).get("authorization"), "Bearer se_1");
+  });
+
+  it("generate() yields the events in order", async () => {
+    const types = ["image_generation.queued", "image_generation.progress", "image_generation.completed"];
+    const body = types.map((type) => event({ type })).join("");
+    const events = await Array.fromAsync(generate(REQUEST, { fetch: answer(body) }));
+    assert.deepEqual(events.map(({ type }) => type), types);
+  });
+
+  it("generate() throws what the service refuses, with status and param", async () => {
+    const body = JSON.stringify({ error: { message: "No such size", param: "size", code: "invalid_value" } });
+    const error = await failure(answer(body, { status: 400 }));
+    assert.ok(error instanceof ApiError);
+    assert.deepEqual([error.message, error.status, error.param], ["No such size", 400, "size"]);
+  });
+
+  it("generate() throws an answer that is no JSON by its status", async () => {
+    const error = await failure(answer("<h1>Bad gateway</h1>", { status: 502 }));
+    assert.match(String(error), /status 502/);
+  });
+
+  it("generate() throws an error event", async () => {
+    const error = await failure(answer(`event: error\ndata: {"error":{"message":"Out of memory"}}\n\n`));
+    assert.equal(error instanceof ApiError && error.message, "Out of memory");
+  });
+
+  it("generate() throws if the stream ends without a picture", async () => {
+    const error = await failure(answer(event({ type: "image_generation.queued" })));
+    assert.match(String(error), /ended before the picture/);
+  });
+});
+
+function event(body: { type: string }): string {
+  return `event: ${body.type}\ndata: ${JSON.stringify(body)}\n\n`;
+}
+
+function answer(body: string, init: ResponseInit = {}): typeof fetch {
+  return () => Promise.resolve(new Response(body, init));
+}
+
+async function failure(fetch: typeof globalThis.fetch): Promise<unknown> {
+  try {
+    await Array.fromAsync(generate(REQUEST, { fetch }));
+  } catch (error) {
+    return error;
+  }
+  assert.fail("generate() did not throw");
+}

@@ -1,0 +1,45 @@
+import { describe, it } from "@std/testing/bdd";
+import assert from "node:assert/strict";
+import { METHOD_OPTIONS } from "../../../routes/page/browser/method_options.js";
+import { planSteps } from "../../../routes/page/browser/plan_steps.js";
+import { planSteps as samplerPlan, SAMPLER_DEFAULTS } from "../../../sampler/mod.ts";
+
+// The page has copies of the sampler's plan and defaults, as browsers do not run TypeScript.
+describe("the page's plan", () => {
+  it("planSteps() equals the sampler's", () => {
+    for (const method of ["none", "spectrum", "taylorseer", "reuse"] as const) {
+      for (
+        const [windowSize, flexWindow, warmupSteps] of [[2, 0.75, 5], [2, 3, 5], [4, 0, 3], [1, 0.05, 1], [
+          2.5,
+          0.1,
+          8,
+        ]] as const
+      ) {
+        for (const steps of [1, 4, 28, 50, 200]) {
+          const page = planSteps(steps, {
+            method,
+            window_size: windowSize,
+            flex_window: flexWindow,
+            warmup_steps: warmupSteps,
+          });
+          assert.deepEqual(page, samplerPlan(steps, { method, windowSize, flexWindow, warmupSteps }));
+        }
+      }
+    }
+  });
+
+  it("METHOD_OPTIONS has the sampler's defaults", () => {
+    for (
+      const [method, { windowSize, flexWindow, warmupSteps, w, m, lam, order }] of Object.entries(
+        SAMPLER_DEFAULTS,
+      )
+    ) {
+      const { defaults } = METHOD_OPTIONS[method as keyof typeof METHOD_OPTIONS];
+      assert.deepEqual(
+        defaults,
+        { w, m, lam, order, window_size: windowSize, flex_window: flexWindow, warmup_steps: warmupSteps },
+        method,
+      );
+    }
+  });
+});
