@@ -49,9 +49,12 @@ async function serve(args: WorkerArguments): Promise<void> {
   }, app.fetch);
 
   const stop = async (signal: Deno.Signal) => {
+    const isFirst = !queue.draining;
     log("info", "draining", { signal, waiting: queue.depth, running: queue.busy });
-    // SIGTERM comes from an orchestrator that waits for us; whoever presses Ctrl-C does not want to wait.
-    await queue.drain({ cancelCurrent: signal === "SIGINT" || queue.draining });
+    // SIGTERM comes from an orchestrator that waits for us; whoever presses Ctrl-C, or asks twice, does not want to.
+    const drained = queue.drain({ cancelCurrent: signal === "SIGINT" || !isFirst });
+    if (!isFirst) return;
+    await drained;
     await Promise.race([server.shutdown(), new Promise((resolve) => setTimeout(resolve, SHUTDOWN_MS))]);
     models[Symbol.dispose]();
     log("info", "stopped");

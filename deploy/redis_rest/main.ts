@@ -1,0 +1,53 @@
+// `deno task redis`: Upstash's REST interface on this machine, before a redis-server of its own or the one named.
+import { parseArgs } from "@std/cli/parse-args";
+import { Redis } from "ioredis";
+import { createRedisRestApp } from "./redis_rest_app.ts";
+import { startRedisServer } from "./redis_server.ts";
+
+const HELP = `Usage: deno task redis [options]
+
+  --host H --port N    where to listen (127.0.0.1, 8079); port 0 takes a free one
+  --redis URL          use this server, redis://HOST:PORT; otherwise redis-server is started, in memory
+  --token TEXT         what clients must send (SPECTRUM_REDIS_TOKEN, or drawn and printed)
+`;
+
+if (import.meta.main) await main();
+
+async function main(): Promise<void> {
+  const flags = parseArgs(Deno.args, { string: ["host", "port", "redis", "token"], boolean: ["help"] });
+  if (flags.help) return console.log(HELP);
+  const own = flags.redis === undefined ? await startOwnServer() : undefined;
+  const redis = new Redis(own?.url ?? flags.redis!);
+  redis.on("error", (error) => console.error(`redis: ${error.message}`));
+  const token = flags.token ?? Deno.env.get("SPECTRUM_REDIS_TOKEN") ??
+    crypto.getRandomValues(new Uint8Array(24)).toHex();
+
+  const server = Deno.serve({
+    hostname: flags.host ?? "127.0.0.1",
+    port: Number(flags.port ?? 8079),
+    onListen: ({ hostname, port }) => {
+      console.log(`UPSTASH_REDIS_REST_URL=http://${hostname}:${port} UPSTASH_REDIS_REST_TOKEN=${token}`);
+    },
+  }, createRedisRestApp({ redis, token }).fetch);
+
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    Deno.addSignalListener(signal, async () => {
+      await server.shutdown();
+      redis.disconnect();
+      await own?.[Symbol.asyncDispose]();
+      Deno.exit(0);
+    });
+  }
+}
+
+async function startOwnServer() {
+  try {
+    return await startRedisServer();
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    console.error(
+      "redis: redis-server is not installed (Debian: apt-get install redis-server); --redis URL uses another",
+    );
+    Deno.exit(1);
+  }
+}

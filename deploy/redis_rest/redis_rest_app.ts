@@ -1,0 +1,100 @@
+// Upstash's REST interface before a plain Redis: https://upstash.com/docs/redis/features/restapi, as far as
+// @upstash/redis uses it without subscriptions: POST / (one command), /pipeline and /multi-exec.
+import { timingSafeEqual } from "node:crypto";
+import { Hono } from "hono";
+import { bodyLimit } from "hono/body-limit";
+import type { Redis } from "ioredis";
+import { encodeReply, type RedisReply, type ReplyEncoding } from "./encode_reply.ts";
+
+export interface RedisRestOptions {
+  redis: Redis;
+  /** What clients send as Bearer token. */
+  token: string;
+  /** Of a request's body; Upstash has the same limit. @default 10485760 */
+  maxBytes?: number;
+}
+
+type Command = [string, ...string[]];
+type Answer = { result: unknown } | { error: string };
+
+export function createRedisRestApp({ redis, token, maxBytes = 10 * 2 ** 20 }: RedisRestOptions): Hono {
+  const app = new Hono();
+  app.use(
+    bodyLimit({ maxSize: maxBytes, onError: (c) => c.json({ error: "ERR max request size exceeded" }, 413) }),
+  );
+  app.use(async (c, next) => {
+    const given = c.req.header("authorization") ?? "";
+    if (!isEqual(given, `Bearer ${token}`)) return c.json({ error: "WRONGPASS invalid token" }, 401);
+    await next();
+  });
+
+  app.post("/", async (c) => {
+    const command = toCommand(await c.req.json());
+    const answer = await run(redis, command, encodingOf(c.req.raw));
+    return c.json(answer, "error" in answer ? 400 : 200);
+  });
+
+  app.post("/pipeline", async (c) => {
+    const commands = toCommands(await c.req.json());
+    const encoding = encodingOf(c.req.raw);
+    // One connection and no waiting in between: ioredis sends them in order, Redis answers in order.
+    return c.json(await Promise.all(commands.map((command) => run(redis, command, encoding))));
+  });
+
+  app.post("/multi-exec", async (c) => {
+    const commands = toCommands(await c.req.json());
+    const encoding = encodingOf(c.req.raw);
+    const transaction = redis.multi();
+    for (const [name, ...args] of commands) transaction.callBuffer(name, ...args);
+    try {
+      const replies = await transaction.exec() ?? [];
+      return c.json(replies.map(([error, reply]) => toAnswer(error ?? (reply as RedisReply), encoding)));
+    } catch (cause) {
+      return c.json({ error: (cause as Error).message }, 400);
+    }
+  });
+
+  app.onError((cause, c) => {
+    const isClients = cause instanceof TypeError || cause instanceof SyntaxError;
+    return c.json(
+      { error: isClients ? `ERR ${cause.message}` : "ERR the server failed" },
+      isClients ? 400 : 500,
+    );
+  });
+  return app;
+}
+
+async function run(redis: Redis, [name, ...args]: Command, encoding: ReplyEncoding): Promise<Answer> {
+  try {
+    return toAnswer(await redis.callBuffer(name, ...args) as RedisReply, encoding);
+  } catch (cause) {
+    return { error: (cause as Error).message };
+  }
+}
+
+function toAnswer(reply: RedisReply | Error, encoding: ReplyEncoding): Answer {
+  return reply instanceof Error ? { error: reply.message } : { result: encodeReply(reply, encoding) };
+}
+
+function encodingOf({ headers }: Request): ReplyEncoding {
+  return headers.get("upstash-encoding") === "base64" ? "base64" : "text";
+}
+
+/** @throws {TypeError} */
+function toCommands(body: unknown): Command[] {
+  if (!Array.isArray(body)) throw new TypeError("the body must be an array of commands");
+  return body.map(toCommand);
+}
+
+/** @throws {TypeError} */
+function toCommand(value: unknown): Command {
+  const isCommand = Array.isArray(value) && value.length > 0 &&
+    value.every((part) => ["string", "number", "boolean"].includes(typeof part));
+  if (!isCommand) throw new TypeError("a command must be an array of its name and arguments");
+  return value.map(String) as Command;
+}
+
+function isEqual(a: string, b: string): boolean {
+  const [left, right] = [new TextEncoder().encode(a), new TextEncoder().encode(b)];
+  return left.length === right.length && timingSafeEqual(left, right);
+}

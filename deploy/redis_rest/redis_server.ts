@@ -1,0 +1,54 @@
+// A redis-server of our own on this machine: in memory, on a free loopback port, ended with us.
+
+export interface RedisServer extends AsyncDisposable {
+  /** redis://127.0.0.1:PORT */
+  url: string;
+}
+
+/** @throws {Deno.errors.NotFound} if redis-server is not installed */
+export async function startRedisServer(): Promise<RedisServer> {
+  const port = freePort();
+  const process = new Deno.Command("redis-server", {
+    args: [
+      "--bind",
+      "127.0.0.1",
+      "--port",
+      String(port),
+      "--save",
+      "",
+      "--appendonly",
+      "no",
+      "--loglevel",
+      "warning",
+    ],
+    stdin: "null",
+    stdout: "null",
+    stderr: "inherit",
+  }).spawn();
+  await accepts(port);
+  return {
+    url: `redis://127.0.0.1:${port}`,
+    async [Symbol.asyncDispose]() {
+      process.kill("SIGTERM");
+      await process.status;
+    },
+  };
+}
+
+function freePort(): number {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  return listener.addr.port;
+}
+
+/** Resolves once something listens on `port`. @throws {Error} after five seconds */
+async function accepts(port: number): Promise<void> {
+  for (let attempt = 0; attempt < 100; attempt++) {
+    try {
+      using _connection = await Deno.connect({ hostname: "127.0.0.1", port });
+      return;
+    } catch {
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  }
+  throw new Error("Cannot start redis-server as it does not accept connections");
+}
