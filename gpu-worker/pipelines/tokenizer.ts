@@ -1,5 +1,5 @@
 // Text to token ids, as transformers' fast tokenizers with padding="max_length" and truncation=True.
-import { Tokenizer as HuggingFaceTokenizer } from "@huggingface/tokenizers";
+import { Tokenizer as HuggingFaceTokenizer, Unigram } from "@huggingface/tokenizers";
 import { CheckpointError } from "../graph/weights/checkpoint_error.ts";
 import { correctNormalizer } from "./_charsmap_normalizer.ts";
 import { correctTokenizerJson } from "./_correct_tokenizer_json.ts";
@@ -40,6 +40,7 @@ export class Tokenizer {
   readonly #padId: number;
   readonly #padLeft: boolean;
   readonly #cutLeft: boolean;
+  readonly #fuseUnknown: boolean;
   /** Special tokens around every text. */
   readonly #specials: number;
 
@@ -48,6 +49,9 @@ export class Tokenizer {
     const unk = config.unk_token?.content ?? json.model["unk_token"];
     this.#inner = new HuggingFaceTokenizer(correctTokenizerJson(json), { unk_token: unk });
     this.#inner.normalizer = correctNormalizer(this.#inner.normalizer);
+    // The library's way to merge unknown characters takes time with the square of their number; encode() does it.
+    this.#fuseUnknown = this.#inner.model instanceof Unigram;
+    if (this.#fuseUnknown) this.#inner.model!.fuse_unk = false;
     this.modelMaxLength = config.model_max_length;
     this.#padLeft = config.padding_side === "left";
     this.#cutLeft = config.truncation_side === "left";
@@ -68,11 +72,19 @@ export class Tokenizer {
         `Cannot encode as 'maxLength' must be a whole number > ${this.#specials}: current value is ${maxLength}`,
       );
     }
-    const { tokens } = this.#inner.encode(text, { add_special_tokens: false });
+    const tokens = this.#tokenize(text);
     const room = maxLength - this.#specials;
     const kept = this.#cutLeft ? tokens.slice(-room) : tokens.slice(0, room);
     const processed = this.#inner.post_processor?.(kept, null, true).tokens ?? kept;
     return this.#pad(processed.map((token) => this.#id(token)), maxLength);
+  }
+
+  /** Tokens without the special ones around them; an unknown one is the text itself. */
+  #tokenize(text: string): string[] {
+    const { tokens } = this.#inner.encode(text, { add_special_tokens: false });
+    if (!this.#fuseUnknown) return tokens;
+    const known = tokens.map((token) => this.#inner.token_to_id(token) !== undefined);
+    return tokens.filter((_, i) => known[i] || i === 0 || known[i - 1]);
   }
 
   #id(token: string): number {
