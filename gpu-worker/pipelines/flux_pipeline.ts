@@ -1,14 +1,5 @@
 // diffusers' FluxPipeline: FLUX.1-dev, FLUX.1-schnell and every checkpoint of that architecture, text to image.
-import {
-  countHistorySlots,
-  createForecaster,
-  createSolver,
-  denoise,
-  linspace,
-  planSteps,
-  randn,
-  type Solver,
-} from "../../sampler/mod.ts";
+import { createSolver, linspace, randn, type Solver } from "../../sampler/mod.ts";
 import type { OnnxModel } from "../graph/graph_builder.ts";
 import type { DType } from "../runtime/dtype.ts";
 import type { Runtime, Session } from "../runtime/mod.ts";
@@ -17,6 +8,7 @@ import { completeRequest } from "./complete_request.ts";
 import { decodeLatents } from "./decode_latents.ts";
 import { type FluxCheckpoint, readFluxCheckpoint } from "./flux_checkpoint.ts";
 import { FluxConditioning } from "./flux_conditioning.ts";
+import { guideBranches } from "./guide_branches.ts";
 import { type LatentSize, packLatents, unpackLatents } from "./flux_latents.ts";
 import { type FluxPrompt, FluxPromptEncoder } from "./flux_prompt_encoder.ts";
 import { type DenoiserSessions, OnnxDenoiser } from "./onnx_denoiser.ts";
@@ -32,6 +24,7 @@ import type {
 } from "./pipeline.ts";
 import { previewLatents } from "./preview_latents.ts";
 import type { RequestDefaults } from "./request_defaults.ts";
+import { runSampling } from "./run_sampling.ts";
 import { Stopwatch } from "./stopwatch.ts";
 import { openTokenizer } from "./tokenizer.ts";
 
@@ -112,52 +105,32 @@ export class FluxPipeline implements Pipeline {
     const size = this.#latentSize(request);
     const tokens = size.height * size.width / 4;
     const initial = packLatents(randn([size.channels, size.height, size.width], request.seed), size);
-    let latents: Float32Array<ArrayBuffer>;
-    const plan = planSteps(request.steps, request.sampler);
-    const errors = new Map<number, number>();
-    const { trueCfgScale: scale } = request;
-    {
-      using conditioning = this.#conditioning(request, branches, size);
-      using denoiser = new OnnxDenoiser(this.#runtime, this.#sessions.denoiser, {
-        branches: branches.length,
-        latentLength: initial.length,
-        slots: countHistorySlots(plan),
-        featureDims: [tokens, this.#checkpoint.config.innerDim],
-        featureType: this.#dtype,
-        trunkFeeds: (latents, timestep) => conditioning.trunkFeeds(latents, timestep),
-        headFeeds: (timesteps) => conditioning.headFeeds(timesteps),
-        guide: (output) => branches.length === 1 ? output : guide(output, scale),
-      });
-      ({ latents } = await denoise(denoiser, {
-        plan,
-        forecaster: createForecaster(request.sampler, request.steps),
-        solver: this.#solver(request.steps, tokens),
-        latents: initial,
-        ...signal && { signal },
-        onStep: async (step) => {
-          const { index, steps, kind, sigma, elapsedMs, forecastError } = step;
-          if (forecastError !== undefined) errors.set(index, forecastError);
-          await options.onStep?.({
-            index,
-            steps,
-            kind,
-            sigma,
-            elapsedMs,
-            ...forecastError !== undefined && { forecastError },
-          });
-          if (options.onPreview && options.previewSteps?.has(index)) {
-            await options.onPreview(index, await this.#preview(step.predictOriginal(), size, signal));
-          }
-        },
-      }));
-    }
+    using conditioning = this.#conditioning(request, branches, size);
+    const { plan, latents, forecastErrors } = await runSampling({
+      request,
+      options,
+      solver: this.#solver(request.steps, tokens),
+      initial,
+      denoiser: (slots) =>
+        new OnnxDenoiser(this.#runtime, this.#sessions.denoiser, {
+          branches: branches.length,
+          latentLength: initial.length,
+          slots,
+          featureDims: [tokens, this.#checkpoint.config.innerDim],
+          featureType: this.#dtype,
+          trunkFeeds: (latents, timestep) => conditioning.trunkFeeds(latents, timestep),
+          headFeeds: (timesteps) => conditioning.headFeeds(timesteps),
+          guide: (output) => branches.length === 1 ? output : guideBranches(output, request.trueCfgScale),
+        }),
+      preview: (packed) => this.#preview(packed, size, signal),
+    });
     const denoiseSeconds = watch.lap();
     const image = await this.#decode(latents, size, signal);
     const dims = [1, tokens, size.channels * 4];
     return {
       image,
       plan,
-      forecastErrors: errors,
+      forecastErrors,
       initialLatents: { dims, data: initial },
       latents: { dims, data: latents },
       seconds: { encode, denoise: denoiseSeconds, decode: watch.lap(), total: watch.total() },
@@ -195,10 +168,7 @@ export class FluxPipeline implements Pipeline {
 
   #solver(steps: number, imageSeqLen: number): Solver {
     // As FluxPipeline passes them.
-    const sigmas = Array.from(
-      { length: steps },
-      (_, i) => steps === 1 ? 1 : 1 - i * (1 - 1 / steps) / (steps - 1),
-    );
+    const sigmas = [...linspace(1, 1 / steps, steps)];
     return createSolver(this.#checkpoint.scheduler, { steps, sigmas, imageSeqLen });
   }
 
@@ -237,15 +207,4 @@ export class FluxPipeline implements Pipeline {
       ...signal && { signal },
     });
   }
-}
-
-/** Rows (prompt, negative prompt) -> negative + scale * (prompt - negative). */
-function guide(output: Float32Array, scale: number): Float32Array {
-  const length = output.length / 2;
-  const guided = new Float32Array(length);
-  for (let i = 0; i < length; i++) {
-    const negative = output[length + i]!;
-    guided[i] = negative + scale * (output[i]! - negative);
-  }
-  return guided;
 }

@@ -1,0 +1,58 @@
+// The part of every family between encoded prompts and final latents: plan, denoiser, solver, events, previews.
+import {
+  countHistorySlots,
+  createForecaster,
+  denoise,
+  type Denoiser,
+  planSteps,
+  type Solver,
+  type StepEvent,
+  type StepKind,
+} from "../../sampler/mod.ts";
+import type { DecodedImage, GenerateOptions, GenerateRequest, StepProgress } from "./pipeline.ts";
+
+export interface SamplingRun {
+  request: GenerateRequest;
+  /** Signal and callbacks of the caller. */
+  options: GenerateOptions;
+  solver: Solver;
+  /** Initial latents, left as they are. */
+  initial: Float32Array;
+  /** Makes the denoiser, with that many history slots; disposed when sampling has ended in whatever way. */
+  denoiser: (slots: number) => Denoiser & Disposable;
+  /** Decodes an estimate of the final latents, small. */
+  preview: (latents: Float32Array) => Promise<DecodedImage>;
+}
+
+export interface SamplingResult {
+  plan: StepKind[];
+  /** Step index -> relative forecast error measured there. */
+  forecastErrors: Map<number, number>;
+  latents: Float32Array<ArrayBuffer>;
+}
+
+/** @throws the signal's reason, once it is aborted; nothing of the run is left in memory then. */
+export async function runSampling(run: SamplingRun): Promise<SamplingResult> {
+  const { request, options, solver, initial, preview } = run;
+  const { signal, onStep, onPreview, previewSteps } = options;
+  const plan = planSteps(request.steps, request.sampler);
+  using denoiser = run.denoiser(countHistorySlots(plan));
+  const { latents, forecastErrors } = await denoise(denoiser, {
+    plan,
+    forecaster: createForecaster(request.sampler, request.steps),
+    solver,
+    latents: initial,
+    ...signal && { signal },
+    onStep: async (event) => {
+      await onStep?.(progressOf(event));
+      if (onPreview && previewSteps?.has(event.index)) {
+        await onPreview(event.index, await preview(event.predictOriginal()));
+      }
+    },
+  });
+  return { plan, latents, forecastErrors: new Map(forecastErrors.map(({ step, error }) => [step, error])) };
+}
+
+function progressOf({ index, steps, kind, sigma, elapsedMs, forecastError }: StepEvent): StepProgress {
+  return { index, steps, kind, sigma, elapsedMs, ...forecastError !== undefined && { forecastError } };
+}
