@@ -6,6 +6,7 @@ import type { RuntimeContext } from "./runtime_context.ts";
 import { type Tensor, tensorOf } from "./tensor.ts";
 import { readValueInfo } from "./value_info.ts";
 
+/** Options of {@linkcode BoundRun.run}. */
 export interface RunOptions {
   /** Aborting ends the run before its next node, with the signal's reason. */
   signal?: AbortSignal | undefined;
@@ -32,6 +33,7 @@ interface Bound {
 /** Fatal errors only: what goes wrong, cancelling included, comes back as a status. */
 const LOG_FATAL = 4;
 
+/** Made by `Session.bind`; it keeps session and tensors alive. */
 export class BoundRun implements Disposable {
   readonly #context: RuntimeContext;
   readonly #graph: string;
@@ -45,7 +47,10 @@ export class BoundRun implements Disposable {
   #isRunning = false;
   #isDisposed = false;
 
-  /** For `Session.bind`, which has checked the tensors. */
+  /**
+   * For `Session.bind`, which has checked the tensors.
+   * @internal
+   */
   constructor({ context, graph, session, feeds, fetch, outputs }: BoundRunInit) {
     const { api } = context;
     const bound = (name: string, tensor: Tensor | undefined) => ({

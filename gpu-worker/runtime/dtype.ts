@@ -1,5 +1,6 @@
 // Element types of tensors, named as PyTorch names them, with their size and their ONNX TensorProto.DataType code.
 
+/** Element type of a tensor. */
 export type DType =
   | "float32"
   | "float16"

@@ -12,18 +12,23 @@
 // A loop that repeats a run binds it once: `using step = session.bind(feeds, { outputs })`, then `await step.run()`.
 // Everything is disposable; disposing during a run is safe, the native object goes when the run has ended.
 //
-// Permissions: --allow-ffi of the library's file (with the folder, for the libraries beside it), --allow-read of
-// node_modules, --allow-env=SPECTRUM_ORT_LIBRARY. ONNX Runtime itself reads weights without asking Deno.
+// Permissions: --allow-ffi (for all: reading what native pointers point to cannot be limited to a library),
+// --allow-read of the project (to find the library in node_modules), --allow-env=SPECTRUM_ORT_LIBRARY.
+// ONNX Runtime itself reads weights and writes profiles without asking Deno.
 export { BoundRun, type RunOptions } from "./bound_run.ts";
 export { fromBfloat16, toBfloat16 } from "./bfloat16.ts";
 export { type DType, DTYPE_BYTES, ONNX_DATA_TYPE } from "./dtype.ts";
-export { liveHandles } from "./native_handle.ts";
-export { OrtError, type OrtErrorCode } from "./ort_error.ts";
-export { type ProviderName, ProviderUnavailableError } from "./provider_unavailable_error.ts";
+export { type HandleKind, liveHandles } from "./native_handle.ts";
+export { ORT_ERROR_CODES, OrtError, type OrtErrorCode, type OrtErrorOptions } from "./ort_error.ts";
+export {
+  type ProviderName,
+  ProviderUnavailableError,
+  type ProviderUnavailableErrorOptions,
+} from "./provider_unavailable_error.ts";
 export { type LogLevel, Runtime, type RuntimeOptions } from "./runtime.ts";
 export type { Location } from "./runtime_context.ts";
 export { type BindOptions, Session, type SessionModel, type SessionRunOptions } from "./session.ts";
 export type { SessionOptions } from "./session_options.ts";
 export { Tensor } from "./tensor.ts";
-export type { TypedArray } from "./typed_array.ts";
+export type { TypedArray, TypedArrays } from "./typed_array.ts";
 export type { DeclaredDim, ValueInfo } from "./value_info.ts";

@@ -19,9 +19,12 @@ export const ORT_ERROR_CODES = [
   "not-found",
 ] as const;
 
+/** What kind of failure ONNX Runtime reports. */
 export type OrtErrorCode = typeof ORT_ERROR_CODES[number];
 
+/** Options of {@linkcode OrtError}. */
 export interface OrtErrorOptions extends ErrorOptions {
+  /** What ONNX Runtime says it is. */
   code: OrtErrorCode;
   /** Name of the graph that the call was about. */
   graph?: string;
@@ -29,10 +32,14 @@ export interface OrtErrorOptions extends ErrorOptions {
 
 /** Thrown when ONNX Runtime refuses a call; the message carries what it says. */
 export class OrtError extends Error {
+  /** "OrtError" */
   override readonly name = "OrtError";
+  /** What ONNX Runtime says it is. */
   readonly code: OrtErrorCode;
+  /** Name of the graph that was loaded or run, if it was one. */
   readonly graph: string | undefined;
 
+  /** Makes an error from what ONNX Runtime says. */
   constructor(message: string, { code, graph, ...options }: OrtErrorOptions) {
     super(message, options);
     this.code = code;

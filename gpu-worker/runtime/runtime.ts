@@ -11,8 +11,9 @@ import type { SessionOptions } from "./session_options.ts";
 import { elementCount, type Tensor, tensorOver } from "./tensor.ts";
 import { TYPED_ARRAYS, type TypedArray } from "./typed_array.ts";
 
+/** Options of {@linkcode Runtime.open}. */
 export interface RuntimeOptions {
-  /** @default "cpu" */
+  /** What computes. @default "cpu" */
   provider?: ProviderName;
   /** Index of the device. @default 0 */
   deviceId?: number;
@@ -24,6 +25,7 @@ export interface RuntimeOptions {
   intraOpThreads?: number;
 }
 
+/** Least severity that is logged. */
 export type LogLevel = "verbose" | "info" | "warning" | "error" | "fatal";
 
 const LOG_LEVELS: readonly LogLevel[] = ["verbose", "info", "warning", "error", "fatal"];
@@ -35,7 +37,9 @@ const MEMORY_NAMES: Record<Location, string> = { cpu: "Cpu", cuda: "Cuda", webgp
 const DEVICE_ALLOCATOR = 0;
 const DEFAULT_MEMORY = 0;
 
+/** The environment of sessions and tensors, with one execution provider. */
 export class Runtime implements Disposable {
+  /** What computes. */
   readonly provider: ProviderName;
   readonly #context: RuntimeContext;
   readonly #execution: ExecutionProviderOptions;

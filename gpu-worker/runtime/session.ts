@@ -18,6 +18,7 @@ export interface SessionModel {
   readonly externalDataFolder?: string;
 }
 
+/** Options of {@linkcode Session.bind}. */
 export interface BindOptions {
   /** Tensors that receive outputs, e.g. a slot of a history; the others are allocated. */
   outputs?: Readonly<Record<string, Tensor>>;
@@ -25,6 +26,7 @@ export interface BindOptions {
   fetch?: readonly string[];
 }
 
+/** Options of {@linkcode Session.run}. */
 export interface SessionRunOptions extends BindOptions, RunOptions {}
 
 export interface SessionInit {
@@ -33,9 +35,13 @@ export interface SessionInit {
   handle: NativeHandle;
 }
 
+/** A loaded graph; it owns the weights as ONNX Runtime laid them out. */
 export class Session implements Disposable {
+  /** Name of the graph in errors and logs. */
   readonly name: string;
+  /** Inputs that the graph declares, in its order. */
   readonly inputs: readonly ValueInfo[];
+  /** Outputs that the graph declares, in its order. */
   readonly outputs: readonly ValueInfo[];
   readonly #context: RuntimeContext;
   readonly #handle: NativeHandle;
@@ -43,7 +49,10 @@ export class Session implements Disposable {
   readonly #outputs: ReadonlyMap<string, ValueInfo>;
   #disposed = false;
 
-  /** For runtime/ only; others get sessions from `Runtime.createSession`. */
+  /**
+   * Others get sessions from `Runtime.createSession`.
+   * @internal
+   */
   constructor({ context, name, handle }: SessionInit) {
     const { api, allocator } = context;
     this.#context = context;
@@ -55,7 +64,10 @@ export class Session implements Disposable {
     this.#outputs = new Map(this.outputs.map((info) => [info.name, info]));
   }
 
-  /** For `Runtime.createSession`. */
+  /**
+   * For `Runtime.createSession`.
+   * @internal
+   */
   static async load(context: RuntimeContext, model: Uint8Array, options: LoadOptions): Promise<Session> {
     const { name = "graph" } = options;
     using call = new LoadCall(context, model, options);
@@ -67,7 +79,10 @@ export class Session implements Disposable {
     }
   }
 
-  /** Like `load`, on the calling thread: for graphs of a few nodes. */
+  /**
+   * Like `load`, on the calling thread: for graphs of a few nodes.
+   * @internal
+   */
   static loadBlocking(context: RuntimeContext, model: Uint8Array, options: LoadOptions): Session {
     const { name = "graph" } = options;
     using call = new LoadCall(context, model, options);
@@ -79,15 +94,21 @@ export class Session implements Disposable {
     }
   }
 
+  /** Names of the inputs, in the graph's order. */
   get inputNames(): string[] {
     return [...this.#inputs.keys()];
   }
 
+  /** Names of the outputs, in the graph's order. */
   get outputNames(): string[] {
     return [...this.#outputs.keys()];
   }
 
-  /** The native session, for runtime/ only. @throws {ReferenceError} after disposal. */
+  /**
+   * The native session.
+   * @throws {ReferenceError} after disposal.
+   * @internal
+   */
   get handle(): NativeHandle {
     if (this.#disposed) {
       throw new ReferenceError(`Cannot use '${this.name}' as its session has been disposed`);

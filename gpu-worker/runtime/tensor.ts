@@ -17,10 +17,15 @@ export interface TensorInit<D extends DType> {
   byteOffset: number;
 }
 
+/** Elements of type `D` in the shape `dims`; whoever made it disposes of it. */
 export class Tensor<D extends DType = DType> implements Disposable {
+  /** Type of the elements. */
   readonly dtype: D;
+  /** Shape; [] is a scalar. */
   readonly dims: readonly number[];
+  /** Memory that the elements lie in. */
   readonly location: Location;
+  /** Bytes of all elements. */
   readonly byteLength: number;
   readonly #context: RuntimeContext;
   readonly #handle: NativeHandle;
@@ -28,7 +33,10 @@ export class Tensor<D extends DType = DType> implements Disposable {
   readonly #byteOffset: number;
   #disposed = false;
 
-  /** For runtime/ only; others get tensors from `Runtime` and `Session.run`. */
+  /**
+   * Others get tensors from `Runtime` and `Session.run`.
+   * @internal
+   */
   constructor({ context, dtype, dims, handle, memory, byteOffset }: TensorInit<D>) {
     this.#context = context;
     this.dtype = dtype;
@@ -40,7 +48,11 @@ export class Tensor<D extends DType = DType> implements Disposable {
     this.#byteOffset = byteOffset;
   }
 
-  /** The native value, for runtime/ only. @throws {ReferenceError} after disposal. */
+  /**
+   * The native value.
+   * @throws {ReferenceError} after disposal.
+   * @internal
+   */
   get handle(): NativeHandle {
     if (this.#disposed) throw new ReferenceError(`Cannot use the tensor ${this} as it has been disposed`);
     return this.#handle;
@@ -122,6 +134,7 @@ export class Tensor<D extends DType = DType> implements Disposable {
     return this as unknown as Tensor<E>;
   }
 
+  /** Type and shape, as errors show them. */
   toString(): string {
     return `${this.dtype} [${this.dims}]`;
   }

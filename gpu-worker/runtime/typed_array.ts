@@ -1,15 +1,25 @@
 // The JavaScript array for each element type. bfloat16 has none: its bits stand in a Uint16Array.
 import type { DType } from "./dtype.ts";
 
+/** Array class by element type. */
 export interface TypedArrays {
+  /** IEEE single */
   float32: Float32Array<ArrayBuffer>;
+  /** IEEE half */
   float16: Float16Array<ArrayBuffer>;
+  /** Upper halves of float32, as bits */
   bfloat16: Uint16Array<ArrayBuffer>;
+  /** IEEE double */
   float64: Float64Array<ArrayBuffer>;
+  /** 64-bit integers */
   int64: BigInt64Array<ArrayBuffer>;
+  /** 32-bit integers */
   int32: Int32Array<ArrayBuffer>;
+  /** Bytes */
   uint8: Uint8Array<ArrayBuffer>;
+  /** Signed bytes */
   int8: Int8Array<ArrayBuffer>;
+  /** 0 or 1 */
   bool: Uint8Array<ArrayBuffer>;
 }
 

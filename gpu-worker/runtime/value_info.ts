@@ -5,9 +5,13 @@ import { type OrtApi, out, readCString } from "./ort_api.ts";
 /** A dimension: its size, the name of a size that each run chooses, or null where the graph leaves it unnamed. */
 export type DeclaredDim = number | string | null;
 
+/** An input or output as its graph declares it. */
 export interface ValueInfo {
+  /** Name in the graph. */
   readonly name: string;
+  /** Type of the elements. */
   readonly dtype: DType;
+  /** Shape. */
   readonly dims: readonly DeclaredDim[];
 }
 
