@@ -8,7 +8,11 @@ import type { WeightEntry, Weights } from "./weights/weights.ts";
 
 const { onnx } = onnxProto;
 
-const OPSET = 22;
+/**
+ * Newer than 21 would move Sin, Cos and InstanceNormalization off the GPU: a CUDA kernel that is registered for "7 and
+ * later" serves only the versions of the operator that existed when it was written.
+ */
+const OPSET = 21;
 const IR_VERSION = 10;
 /** Shared by every graph, so that one session can read shards that lie behind symlinks in other folders. */
 const EXTERNAL_DATA_FOLDER = "/";
@@ -56,6 +60,9 @@ export class GraphBuilder {
   readonly #weights: Weights;
   readonly #graph = new onnx.GraphProto();
   readonly #cache = new Map<string, Value>();
+  /** Name of a value -> the graph output that it is. */
+  readonly #outputs = new Map<string, string>();
+  readonly #nodeOutputs = new Set<string>();
   #scope = "";
   #count = 0;
 
@@ -73,7 +80,9 @@ export class GraphBuilder {
 
   /** Declares `value` a graph output called `name`. */
   output(name: string, value: Value, dims: readonly Dim[]): void {
-    this.#push("Identity", [value.name], [name], {});
+    // Only a node's output can take the name, and only once; the rest goes through a copy.
+    const direct = this.#nodeOutputs.has(value.name) && !this.#outputs.has(value.name);
+    this.#outputs.set(direct ? value.name : this.node("Identity", [value]).name, name);
     this.#graph.output.push(valueInfo({ name, dtype: value.dtype }, dims));
   }
 
@@ -190,6 +199,11 @@ export class GraphBuilder {
 
   /** Serializes what was emitted. */
   build(): OnnxModel {
+    const rename = (name: string) => this.#outputs.get(name) ?? name;
+    for (const node of this.#graph.node) {
+      node.input = node.input!.map(rename);
+      node.output = node.output!.map(rename);
+    }
     const model = onnx.ModelProto.create({
       irVersion: IR_VERSION,
       producerName: "spectrum-edge",
@@ -216,6 +230,7 @@ export class GraphBuilder {
   }
 
   #push(op: string, input: string[], output: string[], { domain = "", attributes = {} }: NodeOptions): void {
+    for (const name of output) this.#nodeOutputs.add(name);
     this.#graph.node.push(
       new onnx.NodeProto({
         opType: op,
