@@ -30,6 +30,12 @@ export class HistoryView {
     clear.addEventListener("blur", () => this.#confirm(false));
   }
 
+  /** @param {Omit<HistoryEntry, "id">} entry */
+  async add(entry) {
+    await this.#history.add(entry);
+    await this.refresh();
+  }
+
   /** Shows what the history holds now. */
   async refresh() {
     const entries = await this.#history.list();

@@ -16,10 +16,14 @@ import { themeButton } from "./theme_button.js";
 /** @import { HistoryEntry } from "./history.js" */
 /** @import { Finished } from "./run_request.js" */
 
+const UNREACHABLE = "The service cannot be reached";
+
 const find = (/** @type {string} */ id) => /** @type {HTMLElement} */ (document.getElementById(id));
+const formElement = /** @type {HTMLFormElement} */ (find("request"));
 
 const announcer = new Announcer(find("live"));
-const form = new RequestForm(/** @type {HTMLFormElement} */ (find("request")), { onChange: showPlans });
+const form = new RequestForm(formElement, { onChange: showPlans, onModel: showModel });
+const shelf = openShelf();
 /** @type {RunView[]} */
 let views = [];
 /** Whether the stage shows plans only, which follow the form. */
@@ -29,9 +33,7 @@ let running;
 
 themeButton(find("theme"));
 scalingChoice(find("scaling"), document.documentElement);
-const shelf = await openShelf();
-
-find("request").addEventListener("submit", (event) => {
+formElement.addEventListener("submit", (event) => {
   event.preventDefault();
   if (!running) void run();
 });
@@ -44,49 +46,72 @@ await showModels();
 async function run() {
   form.clearErrors();
   const requests = form.requests();
-  if (requests[0]?.prompt === "") return form.showError({ param: "prompt", message: "Say what to draw" });
+  const prompt = requests[0]?.prompt;
+  if (!prompt) return form.showError({ param: "prompt", message: "Say what to draw" });
 
   setRunning(new AbortController());
   showViews(form.plans(), { asPlans: false });
+  for (const view of views.slice(1)) view.wait();
   // On a narrow screen the stage is below the form.
   if (find("runs").getBoundingClientRect().top > innerHeight * 0.6) find("stage").scrollIntoView();
+  const finished = await runAll(requests);
+  setRunning(undefined);
+
+  const [first, second] = finished;
+  if (first && second) await showComparison(first, second);
+  for (const picture of finished) await (await shelf)?.add(picture);
+  planning = finished.length === 0;
+  if (finished.length === requests.length) announcer.say(`${views.at(-1)?.status}: ${prompt}`);
+  // A model's defaults are known once it has been loaded.
+  if (first && form.model?.defaults === undefined) await readModels().catch(() => {});
+}
+
+/**
+ * One after the other, up to the first that fails.
+ *
+ * @param {ReturnType<RequestForm["requests"]>} requests
+ */
+async function runAll(requests) {
   /** @type {Finished[]} */
   const finished = [];
   for (const [index, request] of requests.entries()) {
     const view = views[index];
     if (!view || !running) break;
-    const options = { view, announcer, partialImages: form.partialImages, signal: running.signal };
     try {
+      const options = { view, announcer, partialImages: form.partialImages, signal: running.signal };
       finished.push(await runRequest(request, options));
     } catch (error) {
-      fail(error, { view, run: index });
+      showFailure(error, { run: index });
       break;
     }
   }
-  setRunning(undefined);
-  for (const picture of finished) await shelf?.add(picture);
-  const [first, second] = finished;
-  if (first && second) find("comparison").replaceChildren(await comparisonView(first, second));
-  planning = finished.length === 0;
-  // A model's defaults are known once it has been loaded.
-  if (!planning && form.model?.defaults === undefined) await readModels().catch(() => {});
-  if (finished.length === requests.length) announcer.say(`Done: ${requests[0]?.prompt}`);
+  return finished;
+}
+
+/**
+ * @param {Finished} first
+ * @param {Finished} second
+ */
+async function showComparison(first, second) {
+  const totals = [first, second].map(({ receipt }) => receipt.seconds.total);
+  for (const [index, view] of views.entries()) view.timeScale = (totals[index] ?? 0) / Math.max(...totals);
+  const comparison = await comparisonView(first, second);
+  if (!running) find("comparison").replaceChildren(comparison);
 }
 
 /**
  * @param {unknown} error
- * @param {{ view: RunView, run: number }} where
+ * @param {{ run: number }} options Which of two to compare.
  */
-function fail(error, { view, run }) {
+function showFailure(error, { run }) {
+  const rest = views.slice(run);
   if (error instanceof DOMException && error.name === "AbortError") {
-    view.stop("Cancelled");
+    for (const view of rest) view.stop("Cancelled");
     announcer.say("Cancelled");
     return;
   }
-  const known = error instanceof ApiError;
-  view.stop(known ? "Failed" : "No connection");
-  form.showError(known ? error : { message: "The service cannot be reached" }, { run });
-  if (!known) console.warn(error);
+  for (const view of rest) view.stop(error instanceof ApiError ? "Failed" : "No connection");
+  form.showError(error instanceof ApiError ? error : { message: UNREACHABLE }, { run });
 }
 
 /** @param {AbortController | undefined} controller */
@@ -96,11 +121,12 @@ function setRunning(controller) {
   find("generate").setAttribute("aria-disabled", String(running !== undefined));
   find("cancel").hidden = running === undefined;
   find("stage").setAttribute("aria-busy", String(running !== undefined));
+  find("history").inert = running !== undefined;
 }
 
 /** Shows the plans that the form describes, unless a picture is there. */
 function showPlans() {
-  if (planning) showViews(form.plans(), { asPlans: true });
+  if (planning && !running) showViews(form.plans(), { asPlans: true });
 }
 
 /**
@@ -118,7 +144,6 @@ function showViews(plans, { asPlans }) {
 
 /** @param {HistoryEntry} entry */
 function restore(entry) {
-  if (running) return;
   form.clearErrors();
   form.restore(entry.request);
   showViews(form.plans(), { asPlans: false });
@@ -131,14 +156,9 @@ async function openShelf() {
     const history = await History.open();
     const view = new HistoryView(find("history"), { history, onOpen: restore });
     await view.refresh();
-    return {
-      async add(/** @type {Finished} */ finished) {
-        await history.add(finished);
-        await view.refresh();
-      },
-    };
-  } catch (error) {
-    console.warn("No history, as the browser keeps nothing:", error);
+    return view;
+  } catch {
+    // Some private windows keep nothing: the page does without a history.
     return undefined;
   }
 }
@@ -147,9 +167,18 @@ async function showModels() {
   try {
     await readModels();
   } catch (error) {
-    form.showError({ message: error instanceof ApiError ? error.message : "The service cannot be reached" });
+    form.showError({ message: error instanceof ApiError ? error.message : UNREACHABLE });
     return;
   }
+  showModel();
+  showPlans();
+}
+
+async function readModels() {
+  form.models = await apiKey.with((key) => listModels({ apiKey: key }));
+}
+
+function showModel() {
   const { model } = form;
   find("model-line").textContent = model ? [model.id, model.pipeline_class].filter(Boolean).join(", ") : "";
   promptSuggestions(find("suggestions"), {
@@ -159,11 +188,6 @@ async function showModels() {
       find("prompt").focus();
     },
   });
-  showPlans();
-}
-
-async function readModels() {
-  form.models = await apiKey.with((key) => listModels({ apiKey: key }));
 }
 
 /** @param {KeyboardEvent} event */
@@ -173,6 +197,6 @@ function onKey(event) {
   const inPrompt = event.target === find("prompt");
   if (event.key === "Enter" && (event.ctrlKey || event.metaKey || (inPrompt && !event.shiftKey))) {
     event.preventDefault();
-    /** @type {HTMLFormElement} */ (find("request")).requestSubmit();
+    formElement.requestSubmit();
   }
 }

@@ -49,7 +49,7 @@ function receiptFacts(receipt) {
   return {
     Method: METHOD_OPTIONS[receipt.method].label,
     ...(receipt.method !== "none" && { Options: describeOptions(receipt) }),
-    ...(errors.length > 0 && { "Forecast error": `at most ${percent(worst[1])}, at step ${worst[0]}` }),
+    ...(errors.length > 0 && { "Forecast error": `largest ${percent(worst[1])}, at step ${worst[0]}` }),
     "Full passes at": receipt.method === "none" ? "every step" : receipt.full_steps.join(" "),
     Guidance: `${receipt.options.guidance_scale}, true CFG ${receipt.options.true_cfg_scale}`,
     Seed: String(receipt.seed),
@@ -79,7 +79,7 @@ function showTimes(root, { seconds }) {
   for (const part of PARTS) {
     const length = document.createElement("i");
     length.dataset["part"] = part;
-    length.style.flexGrow = String(Math.max(seconds[part], 0));
+    length.style.flexGrow = String(Math.max(seconds[part], 0) / seconds.total);
     bar.append(length);
     const word = document.createElement("span");
     word.dataset["part"] = part;

@@ -15,9 +15,11 @@ export class RequestForm {
 
   /**
    * @param {HTMLFormElement} form
-   * @param {{ onChange: () => void }} options Called when the plan that the form describes has changed.
+   * @param {object} options
+   * @param {() => void} options.onChange The plan that the form describes has changed.
+   * @param {() => void} options.onModel Another model was chosen.
    */
-  constructor(form, { onChange }) {
+  constructor(form, { onChange, onModel }) {
     this.#form = form;
     const changed = () => {
       this.#refresh();
@@ -35,7 +37,8 @@ export class RequestForm {
       method: "none",
       onChange: changed,
     });
-    this.#find("#methods", HTMLElement).append(this.#first.element, this.#second.element);
+    this.#find("#first-method", HTMLElement).append(this.#first.element);
+    this.#find("#second-method", HTMLElement).append(this.#second.element);
     this.#find("#dice", HTMLButtonElement).addEventListener(
       "click",
       () => this.#input("seed").value = String(drawSeed()),
@@ -43,6 +46,7 @@ export class RequestForm {
     this.#find("#model", HTMLSelectElement).addEventListener("change", () => {
       this.#useDefaults({ onlyEmpty: false });
       changed();
+      onModel();
     });
     for (const name of ["steps", "compare"]) this.#input(name).addEventListener("input", changed);
     this.#refresh();
@@ -150,7 +154,7 @@ export class RequestForm {
   #refresh() {
     const compare = this.#input("compare").checked;
     this.#first.title = compare ? "First method" : "Method";
-    this.#second.element.hidden = !compare;
+    this.#find("#second-method", HTMLElement).hidden = !compare;
     const steps = numberIn(this.#input("steps")) ?? this.model?.defaults?.steps ?? 50;
     for (const fields of [this.#first, this.#second]) {
       fields.modelDefaults = this.model?.defaults?.spectrum;

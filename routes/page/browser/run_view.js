@@ -42,6 +42,11 @@ export class RunView {
     return this.#status.textContent;
   }
 
+  /** Another run comes first. */
+  wait() {
+    this.#state("waiting", "Comes next");
+  }
+
   /** @param {ImageRequest} request */
   start({ prompt }) {
     this.#prompt = prompt;
@@ -75,6 +80,11 @@ export class RunView {
       ? "From the cache"
       : `Done in ${receipt.seconds.total.toFixed(2)} s`;
     this.#state("finished", fromCache);
+  }
+
+  /** @param {number} share Of the longer one of two runs: lengths of time can be compared by eye. */
+  set timeScale(share) {
+    slot(this.element, "times", HTMLElement).style.setProperty("--share", String(share));
   }
 
   /** @param {string} reason Cancelled or failed: what is there stays. */
@@ -150,7 +160,7 @@ export class RunView {
   }
 
   /**
-   * @param {"running" | "finished" | "stopped"} state
+   * @param {"waiting" | "running" | "finished" | "stopped"} state
    * @param {string} status
    */
   #state(state, status) {
