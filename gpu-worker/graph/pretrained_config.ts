@@ -42,7 +42,8 @@ const IGNORED = [
 const NEUTRAL_ONLY = {
   add_cross_attention: z.literal(false).optional(),
   is_decoder: z.literal(false).optional(),
-  pruned_heads: z.strictObject({}).nullish(),
+  pruned_heads: z.record(z.string(), z.unknown())
+    .refine((heads) => Object.keys(heads).length === 0, "no heads can be pruned").nullish(),
 };
 
 type General = Record<typeof IGNORED[number], z.ZodOptional<z.ZodUnknown>> & typeof NEUTRAL_ONLY;
