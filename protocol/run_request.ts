@@ -23,7 +23,10 @@ export const runRequestSchema = z.strictObject({
   output_compression: outputCompression.default(100),
 });
 
+/** As a worker reads it. */
 export type RunRequest = z.output<typeof runRequestSchema>;
+/** As an edge sends it: what is open is left out. */
+export type OpenRunRequest = z.input<typeof runRequestSchema>;
 
 /** What decides the pixels: a run request with every default of its checkpoint filled in. */
 export interface CompleteSettings {

@@ -3,11 +3,11 @@ import canonicalize from "canonicalize";
 import { LRUCache } from "lru-cache";
 import type { ImageRequest } from "../../protocol/image_request.ts";
 import type { ModelCard } from "../../protocol/model_card.ts";
-import type { CompleteSettings } from "../../protocol/run_request.ts";
+import type { CompleteSettings, OpenRunRequest } from "../../protocol/run_request.ts";
 import { resultKey } from "../results/result_key.ts";
 import type { ModelCatalog } from "../runs/model_catalog.ts";
 import type { WantedPicture } from "../runs/picture_source.ts";
-import type { OpenRunRequest, WorkerClient } from "../runs/worker_client.ts";
+import type { WorkerClient } from "../runs/worker_client.ts";
 
 export interface ImagePlan {
   model: ModelCard;

@@ -32,6 +32,7 @@ import scalingChoiceJs from "./browser/scaling_choice.js" with { type: "text" };
 import showFactsJs from "./browser/show_facts.js" with { type: "text" };
 import slotsJs from "./browser/slots.js" with { type: "text" };
 import sseEventsJs from "./browser/sse_events.js" with { type: "text" };
+import stageJs from "./browser/stage.js" with { type: "text" };
 import stepStripJs from "./browser/step_strip.js" with { type: "text" };
 import themeCss from "./browser/theme.css" with { type: "text" };
 import themeButtonJs from "./browser/theme_button.js" with { type: "text" };
@@ -70,6 +71,7 @@ export const ASSETS: Readonly<Record<string, string>> = {
   "show_facts.js": showFactsJs,
   "slots.js": slotsJs,
   "sse_events.js": sseEventsJs,
+  "stage.js": stageJs,
   "step_strip.js": stepStripJs,
   "theme.css": themeCss,
   "theme_button.js": themeButtonJs,

@@ -1,9 +1,10 @@
 // Where pictures come from: the result store, a run that somebody else has started for the same picture, or a new run.
 import { ApiError } from "../../protocol/api_error.ts";
 import { type CompletedEvent, isFinal, type NumberedEvent } from "../../protocol/run_event.ts";
+import type { OpenRunRequest } from "../../protocol/run_request.ts";
 import type { Log } from "../../protocol/structured_log.ts";
 import type { ResultStore, StoredResult } from "../results/result_store.ts";
-import type { OpenRunRequest, WorkerClient } from "./worker_client.ts";
+import type { WorkerClient } from "./worker_client.ts";
 
 /** A picture somebody wants. */
 export interface WantedPicture {

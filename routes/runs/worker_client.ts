@@ -3,7 +3,7 @@ import { EventSourceParserStream } from "eventsource-parser/stream";
 import { ApiError, type ApiErrorBody } from "../../protocol/api_error.ts";
 import type { ModelCard } from "../../protocol/model_card.ts";
 import type { NumberedEvent } from "../../protocol/run_event.ts";
-import type { CompleteSettings, RunAccepted, RunRequest } from "../../protocol/run_request.ts";
+import type { CompleteSettings, OpenRunRequest, RunAccepted } from "../../protocol/run_request.ts";
 
 export interface WorkerClientOptions {
   /** Origin of the worker, from configuration: never from a request. */
@@ -13,9 +13,6 @@ export interface WorkerClientOptions {
   /** For answers other than event streams; a cold model loads within it. @default 120000 */
   timeoutMs?: number;
 }
-
-/** An untyped number of run fields may be open; see runRequestSchema. */
-export type OpenRunRequest = Partial<RunRequest> & Pick<RunRequest, "model" | "prompt" | "seed">;
 
 export class WorkerClient {
   readonly #options: Required<WorkerClientOptions>;

@@ -2,19 +2,19 @@
 import { Announcer } from "./announcer.js";
 import { ApiError } from "./api_error.js";
 import { apiKey } from "./api_key.js";
-import { comparisonView } from "./comparison_view.js";
 import { History } from "./history.js";
 import { HistoryView } from "./history_view.js";
 import { listModels } from "./list_models.js";
 import { promptSuggestions } from "./prompt_suggestions.js";
 import { RequestForm } from "./request_form.js";
 import { runRequest } from "./run_request.js";
-import { RunView } from "./run_view.js";
 import { scalingChoice } from "./scaling_choice.js";
+import { Stage } from "./stage.js";
 import { themeButton } from "./theme_button.js";
 
 /** @import { HistoryEntry } from "./history.js" */
 /** @import { Finished } from "./run_request.js" */
+/** @import { RunView } from "./run_view.js" */
 
 const UNREACHABLE = "The service cannot be reached";
 
@@ -22,12 +22,9 @@ const find = (/** @type {string} */ id) => /** @type {HTMLElement} */ (document.
 const formElement = /** @type {HTMLFormElement} */ (find("request"));
 
 const announcer = new Announcer(find("live"));
+const stage = new Stage(find("stage"));
 const form = new RequestForm(formElement, { onChange: showPlans, onModel: showModel });
 const shelf = openShelf();
-/** @type {RunView[]} */
-let views = [];
-/** Whether the stage shows plans only, which follow the form. */
-let planning = true;
 /** @type {AbortController | undefined} */
 let running;
 
@@ -49,39 +46,37 @@ async function run() {
   const prompt = requests[0]?.prompt;
   if (!prompt) return form.showError({ param: "prompt", message: "Say what to draw" });
 
-  setRunning(new AbortController());
-  showViews(form.plans(), { asPlans: false });
-  for (const view of views.slice(1)) view.wait();
-  // On a narrow screen the stage is below the form.
-  if (find("runs").getBoundingClientRect().top > innerHeight * 0.6) find("stage").scrollIntoView();
-  const finished = await runAll(requests);
+  const controller = new AbortController();
+  setRunning(controller);
+  const views = stage.open(form.plans());
+  const finished = await runAll(requests, { views, signal: controller.signal });
   setRunning(undefined);
 
-  const [first, second] = finished;
-  if (first && second) await showComparison(first, second);
-  for (const picture of finished) await (await shelf)?.add(picture);
-  planning = finished.length === 0;
+  await stage.close(finished);
   if (finished.length === requests.length) announcer.say(`${views.at(-1)?.status}: ${prompt}`);
+  for (const picture of finished) await (await shelf)?.add(picture);
   // A model's defaults are known once it has been loaded.
-  if (first && form.model?.defaults === undefined) await readModels().catch(() => {});
+  if (form.model?.defaults === undefined) await readModels().catch(() => {});
 }
 
 /**
  * One after the other, up to the first that fails.
  *
  * @param {ReturnType<RequestForm["requests"]>} requests
+ * @param {{ views: readonly RunView[], signal: AbortSignal }} options A view for each request.
  */
-async function runAll(requests) {
+async function runAll(requests, { views, signal }) {
   /** @type {Finished[]} */
   const finished = [];
-  for (const [index, request] of requests.entries()) {
-    const view = views[index];
-    if (!view || !running) break;
+  for (const [index, view] of views.entries()) {
+    const request = requests[index];
+    if (!request) break;
     try {
-      const options = { view, announcer, partialImages: form.partialImages, signal: running.signal };
+      const options = { view, announcer, partialImages: form.partialImages, signal };
       finished.push(await runRequest(request, options));
     } catch (error) {
-      showFailure(error, { run: index });
+      const reason = showFailure(error, { run: index });
+      for (const rest of views.slice(index)) rest.stop(reason);
       break;
     }
   }
@@ -89,29 +84,18 @@ async function runAll(requests) {
 }
 
 /**
- * @param {Finished} first
- * @param {Finished} second
- */
-async function showComparison(first, second) {
-  const totals = [first, second].map(({ receipt }) => receipt.seconds.total);
-  for (const [index, view] of views.entries()) view.timeScale = (totals[index] ?? 0) / Math.max(...totals);
-  const comparison = await comparisonView(first, second);
-  if (!running) find("comparison").replaceChildren(comparison);
-}
-
-/**
  * @param {unknown} error
  * @param {{ run: number }} options Which of two to compare.
+ * @returns {string} In a word.
  */
 function showFailure(error, { run }) {
-  const rest = views.slice(run);
   if (error instanceof DOMException && error.name === "AbortError") {
-    for (const view of rest) view.stop("Cancelled");
     announcer.say("Cancelled");
-    return;
+    return "Cancelled";
   }
-  for (const view of rest) view.stop(error instanceof ApiError ? "Failed" : "No connection");
-  form.showError(error instanceof ApiError ? error : { message: UNREACHABLE }, { run });
+  const known = error instanceof ApiError;
+  form.showError(known ? error : { message: UNREACHABLE }, { run });
+  return known ? "Failed" : "No connection";
 }
 
 /** @param {AbortController | undefined} controller */
@@ -120,35 +104,11 @@ function setRunning(controller) {
   // Not disabled: that would drop the focus of who has just pressed it.
   find("generate").setAttribute("aria-disabled", String(running !== undefined));
   find("cancel").hidden = running === undefined;
-  find("stage").setAttribute("aria-busy", String(running !== undefined));
   find("history").inert = running !== undefined;
 }
 
-/** Shows the plans that the form describes, unless a picture is there. */
 function showPlans() {
-  if (planning && !running) showViews(form.plans(), { asPlans: true });
-}
-
-/**
- * @param {ReturnType<RequestForm["plans"]>} plans
- * @param {{ asPlans: boolean }} options
- */
-function showViews(plans, { asPlans }) {
-  planning = asPlans;
-  for (const view of views) view.dispose();
-  views = plans.map((plan) => new RunView(plan));
-  find("runs").replaceChildren(...views.map((view) => view.element));
-  find("runs").dataset["count"] = String(views.length);
-  find("comparison").replaceChildren();
-}
-
-/** @param {HistoryEntry} entry */
-function restore(entry) {
-  form.clearErrors();
-  form.restore(entry.request);
-  showViews(form.plans(), { asPlans: false });
-  views[0]?.finish(entry);
-  find("stage").focus();
+  stage.plan(form.plans());
 }
 
 async function openShelf() {
@@ -161,6 +121,14 @@ async function openShelf() {
     // Some private windows keep nothing: the page does without a history.
     return undefined;
   }
+}
+
+/** @param {HistoryEntry} entry */
+function restore(entry) {
+  form.clearErrors();
+  form.restore(entry.request);
+  const [plan] = form.plans();
+  if (plan) stage.restore(plan, entry);
 }
 
 async function showModels() {

@@ -1,0 +1,80 @@
+// A pipeline without a network, for timing and faults that a real one cannot be made to show: steps wait for the test.
+import { completeRequest } from "../../gpu-worker/pipelines/complete_request.ts";
+import type {
+  GenerateOptions,
+  GenerateRequest,
+  GenerateResult,
+  ModelInfo,
+  PartialRequest,
+  Pipeline,
+} from "../../gpu-worker/pipelines/pipeline.ts";
+import type { RequestDefaults } from "../../gpu-worker/pipelines/request_defaults.ts";
+import { planSteps } from "../../sampler/mod.ts";
+
+export interface FakePipelineOptions {
+  id?: string;
+  /** Awaited before each step; an abort does not wait for it. */
+  beforeStep?: (index: number) => void | Promise<void>;
+}
+
+const SECONDS = { encode: 0, denoise: 0, decode: 0, total: 0 };
+
+/** Its picture is one colour, by seed. */
+export class FakePipeline implements Pipeline {
+  readonly model: ModelInfo;
+  readonly defaults: RequestDefaults = {
+    steps: 4,
+    width: 16,
+    height: 16,
+    guidanceScale: 0,
+    trueCfgScale: 1,
+    maxSequenceLength: 16,
+    sampler: {},
+  };
+  disposed = false;
+  /** Steps begun, over all runs. */
+  stepsBegun = 0;
+  readonly #beforeStep: NonNullable<FakePipelineOptions["beforeStep"]>;
+
+  constructor({ id = "fake", beforeStep = () => {} }: FakePipelineOptions = {}) {
+    this.model = { id, pipelineClass: "FakePipeline", digest: `digest of ${id}` };
+    this.#beforeStep = beforeStep;
+  }
+
+  complete(request: PartialRequest): GenerateRequest {
+    const rules = { sizeMultiple: 8, maxSequenceLength: 16, guidance: false };
+    return completeRequest(request, { defaults: this.defaults, rules });
+  }
+
+  async generate(request: GenerateRequest, options: GenerateOptions = {}): Promise<GenerateResult> {
+    if (this.disposed) throw new Error("generate() after disposal");
+    const { steps, width, height, seed, sampler } = request;
+    const plan = planSteps(steps, sampler);
+    const image = { width, height, data: new Float32Array(3 * width * height).fill((seed % 100) / 100) };
+    for (const [index, kind] of plan.entries()) {
+      options.signal?.throwIfAborted();
+      this.stepsBegun++;
+      await orAborted(this.#beforeStep(index), options.signal);
+      await options.onStep?.({ index, steps, kind, sigma: 1 - index / steps, elapsedMs: index });
+      if (options.previewSteps?.has(index)) await options.onPreview?.(index, image);
+    }
+    const latents = { dims: [16, 4], data: new Float32Array(64) };
+    return { image, plan, forecastErrors: new Map(), initialLatents: latents, latents, seconds: SECONDS };
+  }
+
+  [Symbol.dispose](): void {
+    this.disposed = true;
+  }
+}
+
+async function orAborted(work: void | Promise<void>, signal?: AbortSignal): Promise<void> {
+  if (signal === undefined) return await work;
+  const { promise: aborted, reject } = Promise.withResolvers<never>();
+  const abort = () => reject(signal.reason);
+  signal.addEventListener("abort", abort, { once: true });
+  try {
+    await Promise.race([work, aborted]);
+  } finally {
+    signal.removeEventListener("abort", abort);
+  }
+}

@@ -1,0 +1,48 @@
+// A worker's HTTP surface in this process, over any pipeline, on a free port.
+import { executeRun } from "../../gpu-worker/http/execute_run.ts";
+import { ModelPool, type ModelPoolOptions } from "../../gpu-worker/http/model_pool.ts";
+import { RunQueue, type RunQueueOptions } from "../../gpu-worker/http/run_queue.ts";
+import { createWorkerApp, type WorkerAppOptions } from "../../gpu-worker/http/worker_app.ts";
+import { WorkerMetrics } from "../../gpu-worker/http/worker_metrics.ts";
+import type { Pipeline } from "../../gpu-worker/pipelines/pipeline.ts";
+
+export interface TestWorker extends AsyncDisposable {
+  url: string;
+  queue: RunQueue;
+  /** What the worker logged. */
+  logged: { message: string; fields: Record<string, unknown> | undefined }[];
+}
+
+export type TestWorkerOptions =
+  & Partial<Omit<RunQueueOptions, "execute">>
+  & Partial<Pick<WorkerAppOptions, "heartbeatMs" | "deadlineMs" | "maxBytes">>
+  & Partial<Pick<ModelPoolOptions, "maxLoaded" | "idleMs">>;
+
+export function startTestWorker(pipelines: readonly Pipeline[], options: TestWorkerOptions = {}): TestWorker {
+  const metrics = new WorkerMetrics();
+  const models = new ModelPool({
+    sources: pipelines.map((pipeline) => ({ info: pipeline.model, open: () => Promise.resolve(pipeline) })),
+    maxLoaded: pipelines.length,
+    ...options,
+  });
+  const logged: TestWorker["logged"] = [];
+  const log = (_level: string, message: string, fields?: Record<string, unknown>) =>
+    void logged.push({ message, fields });
+  const queue = new RunQueue({
+    execute: (run) => executeRun(run, { models, metrics, log, worker: "test" }),
+    ...options,
+  });
+  metrics.observeQueue(queue);
+  const app = createWorkerApp({ queue, models, metrics, log, samplerVersion: "1", ...options });
+  const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, app.fetch);
+  return {
+    url: `http://127.0.0.1:${server.addr.port}`,
+    queue,
+    logged,
+    async [Symbol.asyncDispose]() {
+      await queue.drain({ cancelCurrent: true });
+      await server.shutdown();
+      models[Symbol.dispose]();
+    },
+  };
+}
