@@ -1,0 +1,66 @@
+import { describe, it } from "@std/testing/bdd";
+import assert from "node:assert/strict";
+import { forecastErrorGraph } from "../../gpu-worker/graph/forecast_error.ts";
+import { maxError } from "../goldens/golden.ts";
+import { Runtime } from "../../gpu-worker/runtime/mod.ts";
+import { runGraph } from "./_run_graph.ts";
+
+/** Sums of some hundred float32 squares. */
+const TOLERANCE = 1e-5;
+
+describe("forecastErrorGraph()", () => {
+  for (
+    const { kind, dims, sizes } of [
+      { kind: "token", dims: ["image_tokens", 6], sizes: [5, 6] },
+      { kind: "image", dims: [4, "height", "width"], sizes: [4, 3, 7] },
+    ]
+  ) {
+    it(`gives the error of the weighted sum relative to the truth, ${kind} features`, async () => {
+      const shape = [2, ...sizes];
+      const length = shape.reduce((product, size) => product * size);
+      const slots = [0, 1, 2].map((slot) =>
+        Float32Array.from({ length }, (_, i) => Math.cos(i * (slot + 1) + slot))
+      );
+      const truth = Float32Array.from({ length }, (_, i) => Math.sin(i * 3 + 1));
+      const weights = [0.7, -1.2, 0.4];
+      const forecast = slots[0]!.map((_, i) =>
+        weights.reduce((sum, weight, slot) => sum + weight * slots[slot]![i]!, 0)
+      );
+      const expected = Math.hypot(...forecast.map((x, i) => x - truth[i]!)) / Math.hypot(...truth);
+
+      const { relative_error: error } = await runGraph(forecastErrorGraph({ dims, dtype: "float32" }), {
+        forecast_weights: { shape: [1, 3], data: Float32Array.from(weights) },
+        history: { shape: [3, ...shape], data: Float32Array.from(slots.flatMap((slot) => [...slot])) },
+        feature: { shape, data: truth },
+      });
+      assert.deepEqual(error!.shape, []);
+      assert(maxError(error!.data, [expected]) <= TOLERANCE);
+    });
+  }
+
+  it("combines a float16 history with float32 weights", async () => {
+    using runtime = Runtime.open();
+    using session = await runtime.createSession(
+      forecastErrorGraph({ dims: ["tokens", 8], dtype: "float16" }),
+    );
+    const length = 1000;
+    const slots = [0, 1].map((slot) =>
+      Float16Array.from({ length }, (_, i) => Math.cos(i) + Math.sin(i) * slot / 4)
+    );
+    // Large weights that nearly cancel: rounded to float16 themselves, they would be off by 2e-3.
+    const weights = Float32Array.of(50.1, -49.11);
+    const exact = Float16Array.from(
+      slots[0]!,
+      (_, i) => weights[0]! * slots[0]![i]! + weights[1]! * slots[1]![i]!,
+    );
+    const shape = [1, length / 8, 8];
+    const { relative_error: error } = await session.run({
+      forecast_weights: runtime.tensor("float32", [1, 2], weights),
+      history: runtime.tensor("float16", [2, ...shape], Float16Array.of(...slots[0]!, ...slots[1]!)),
+      feature: runtime.tensor("float16", shape, exact),
+    });
+    // Forecast and truth are each rounded to 11 bits.
+    assert(error!.as("float32").data()[0]! <= 2 ** -11);
+    error![Symbol.dispose]();
+  });
+});
