@@ -1,34 +1,42 @@
 // `deno task generate`: one prompt to one or more pictures on disk.
 import { extname } from "node:path";
+import { completeRequest } from "../pipelines/complete_request.ts";
 import { openPipeline } from "../pipelines/open_pipeline.ts";
 import type { GenerateRequest, GenerateResult, ModelInfo, Pipeline } from "../pipelines/pipeline.ts";
+import { readModel } from "../pipelines/read_model.ts";
 import { encodeImage, type ImageFormat } from "../media/encode_image.ts";
 import { encodeSafetensors } from "../media/encode_safetensors.ts";
 import { GENERATE_HELP, type GenerateArguments, parseGenerateArguments } from "./generate_arguments.ts";
 import { runCommand } from "./run_command.ts";
 import { StepBar } from "./step_bar.ts";
 import { summarize } from "./summarize.ts";
-import { writeAtomically } from "./write_atomically.ts";
+import { assertWritable, writeAtomically } from "./write_atomically.ts";
 
 /** Generates every picture before the first file is written, so that a failure or Ctrl-C leaves nothing behind. */
 async function generate(args: string[], signal: AbortSignal): Promise<void> {
   const options = parseGenerateArguments(args);
   if (options === undefined) return console.log(GENERATE_HELP);
-  const started = performance.now();
-  using pipeline = await openPipeline(options.model, { provider: options.device, dtype: options.dtype });
-  const load = (performance.now() - started) / 1000;
+  const device = { provider: options.device, dtype: options.dtype };
+  // Everything that can be refused is refused before gigabytes are loaded.
+  const { reading } = readModel(options.model, device);
   const requests = Array.from(
     { length: options.n },
-    (_, i) => pipeline.complete({ ...options.request, seed: options.request.seed + i }),
+    (_, i) => completeRequest({ ...options.request, seed: options.request.seed + i }, reading),
   );
+  const paths = outputPaths(options.out, requests);
+  const dumps = options.dump === undefined ? [] : outputPaths(options.dump, requests);
+  for (const path of [...paths, ...dumps]) await assertWritable(path);
+
+  const started = performance.now();
+  using pipeline = await openPipeline(options.model, device);
+  const load = (performance.now() - started) / 1000;
   const results: GenerateResult[] = [];
   for (const request of requests) results.push(await generateOne(pipeline, { request, signal }));
-  const paths = outputPaths(options.out, requests);
   const files = await Promise.all(
     results.map((result) => encodeImage(result.image, { format: formatOf(options.out) })),
   );
   for (const [i, bytes] of files.entries()) await writeAtomically(paths[i]!, bytes);
-  if (options.dump !== undefined) await writeDumps(options.dump, { requests, results });
+  for (const [i, path] of dumps.entries()) await writeAtomically(path, dumpOf(results[i]!));
   report(options, { model: pipeline.model, requests, results, paths, load });
 }
 
@@ -52,21 +60,12 @@ function formatOf(path: string): ImageFormat {
   return extension === "jpg" ? "jpeg" : extension as ImageFormat;
 }
 
-async function writeDumps(
-  dump: string,
-  { requests, results }: { requests: readonly GenerateRequest[]; results: readonly GenerateResult[] },
-): Promise<void> {
-  for (const [i, path] of outputPaths(dump, requests).entries()) {
-    const { initialLatents, latents, image } = results[i]!;
-    await writeAtomically(
-      path,
-      encodeSafetensors([
-        { name: "initial_latents", ...initialLatents },
-        { name: "latents", ...latents },
-        { name: "image", dims: [3, image.height, image.width], data: image.data },
-      ]),
-    );
-  }
+function dumpOf({ initialLatents, latents, image }: GenerateResult): Uint8Array {
+  return encodeSafetensors([
+    { name: "initial_latents", ...initialLatents },
+    { name: "latents", ...latents },
+    { name: "image", dims: [3, image.height, image.width], data: image.data },
+  ]);
 }
 
 interface Report {

@@ -61,6 +61,7 @@ const DEVICES = ["cpu", "cuda", "webgpu"] as const;
 const DTYPES = ["float32", "float16", "bfloat16"] as const satisfies readonly DType[];
 const EXTENSIONS = [".png", ".jpg", ".jpeg", ".webp"];
 const MAX_PICTURES = 100;
+const MAX_ARGUMENT_CHARACTERS = 8000;
 
 export interface GenerateArguments {
   model: string;
@@ -78,6 +79,7 @@ export interface GenerateArguments {
  * @throws {UsageError} for unknown flags and values that no model could take
  */
 export function parseGenerateArguments(args: readonly string[]): GenerateArguments | undefined {
+  assertLength(args);
   const flags = readFlags(args, FLAGS);
   if (flags.help) return undefined;
   const { prompt, seed = 42, n = 1 } = flags;
@@ -128,6 +130,19 @@ function nonEmpty(prompt: string): string {
   if (prompt !== "") return prompt;
   throw new RangeError(
     "Cannot generate as 'prompt' must not be empty (a single space draws an unprompted picture)",
+  );
+}
+
+/** ONNX Runtime searches the process's command line with a recursive regex, whose stack 25,000 characters overflow. */
+function assertLength(args: readonly string[]): void {
+  const longest = args.reduce((a, b) => b.length > a.length ? b : a, "");
+  if (longest.length <= MAX_ARGUMENT_CHARACTERS) return;
+  const name = args[args.indexOf(longest) - 1];
+  throw new RangeError(
+    `Cannot generate as ${
+      name?.startsWith("--") ? `'${name.slice(2)}'` : "each argument"
+    } must have at most ` +
+      `${MAX_ARGUMENT_CHARACTERS} characters on a command line: it has ${longest.length}`,
   );
 }
 

@@ -6,11 +6,25 @@ import { dirname } from "node:path";
  * @throws {Error} naming the path and the cause (not writable, disk full, ...).
  */
 export async function writeAtomically(path: string, bytes: Uint8Array): Promise<void> {
+  await withTemporary(path, async (temporary) => {
+    await Deno.writeFile(temporary, bytes, { createNew: true });
+    await Deno.rename(temporary, path);
+  });
+}
+
+/** Finds out whether `path` can be written before the work that fills it. @throws {Error} as {@link writeAtomically} does. */
+export async function assertWritable(path: string): Promise<void> {
+  await withTemporary(path, async (temporary) => {
+    await Deno.writeFile(temporary, new Uint8Array(), { createNew: true });
+    await Deno.remove(temporary);
+  });
+}
+
+async function withTemporary(path: string, write: (temporary: string) => Promise<void>): Promise<void> {
   const temporary = `${path}.${crypto.randomUUID().slice(0, 8)}.part`;
   try {
     await Deno.mkdir(dirname(path), { recursive: true });
-    await Deno.writeFile(temporary, bytes, { createNew: true });
-    await Deno.rename(temporary, path);
+    await write(temporary);
   } catch (cause) {
     await Deno.remove(temporary).catch(() => {});
     const reason = cause instanceof Error ? cause.message : String(cause);

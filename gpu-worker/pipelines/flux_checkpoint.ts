@@ -10,7 +10,6 @@ import type { OnnxModel } from "../graph/graph_builder.ts";
 import { t5EncoderGraph } from "../graph/t5_encoder.ts";
 import type { DType } from "../runtime/dtype.ts";
 import type { Checkpoint } from "./checkpoint.ts";
-import type { RequestRules } from "./complete_request.ts";
 import type { CheckpointReading } from "./pipeline.ts";
 import { requestDefaults } from "./request_defaults.ts";
 
@@ -19,7 +18,6 @@ export interface FluxCheckpoint extends CheckpointReading {
   /** Pixels of a latent pixel's side. */
   vaeScale: number;
   scheduler: SchedulerConfig;
-  rules: RequestRules;
   graphs: Record<"clip" | "t5" | "trunk" | "head" | "forecastError" | "vae", OnnxModel>;
 }
 

@@ -1,19 +1,12 @@
 // The way from a model's name to a loaded pipeline.
-import type { DType } from "../runtime/dtype.ts";
-import { type ProviderName, Runtime } from "../runtime/mod.ts";
-import { Checkpoint } from "./checkpoint.ts";
-import { familyOf } from "./families.ts";
-import { findCheckpoint } from "./find_checkpoint.ts";
+import { Runtime } from "../runtime/mod.ts";
 import { modelInfo } from "./model_info.ts";
 import type { Pipeline } from "./pipeline.ts";
+import { type DeviceOptions, readModel } from "./read_model.ts";
 
-export interface OpenPipelineOptions {
-  /** @default "cpu" */
-  provider?: ProviderName;
+export interface OpenPipelineOptions extends DeviceOptions {
   /** CUDA device. @default 0 */
   deviceId?: number;
-  /** Compute type. @default "float32" on cpu and webgpu, "bfloat16" on cuda */
-  dtype?: DType | undefined;
   /** Threads of the CPU provider. @default one for each physical core */
   intraOpThreads?: number;
 }
@@ -24,13 +17,8 @@ export interface OpenPipelineOptions {
  * @throws {ProviderUnavailableError} if the device cannot be had; there is no silent fallback.
  */
 export async function openPipeline(model: string, options: OpenPipelineOptions = {}): Promise<Pipeline> {
-  const { provider = "cpu", dtype = provider === "cuda" ? "bfloat16" : "float32" } = options;
-  if (provider === "cpu" && dtype !== "float32") {
-    throw new RangeError(`Cannot open ${model} as 'dtype' must be float32 on cpu: current value is ${dtype}`);
-  }
-  const checkpoint = Checkpoint.open(findCheckpoint(model));
-  const family = familyOf(checkpoint);
-  const { deviceId, intraOpThreads } = options;
+  const { checkpoint, family, dtype } = readModel(model, options);
+  const { provider = "cpu", deviceId, intraOpThreads } = options;
   const runtime = Runtime.open({
     provider,
     ...deviceId !== undefined && { deviceId },

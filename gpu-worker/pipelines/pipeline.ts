@@ -3,6 +3,7 @@ import type { SamplerOptions, StepKind } from "../../sampler/mod.ts";
 import type { OnnxModel } from "../graph/graph_builder.ts";
 import type { DType } from "../runtime/dtype.ts";
 import type { Runtime } from "../runtime/mod.ts";
+import type { RequestRules } from "./complete_request.ts";
 import type { RequestDefaults } from "./request_defaults.ts";
 
 /** One picture to make, every field filled in. */
@@ -99,6 +100,7 @@ export interface ModelInfo {
 /** What a checkpoint asks for, before anything is loaded. */
 export interface CheckpointReading {
   defaults: RequestDefaults;
+  rules: RequestRules;
   /** Every graph that a run may use. */
   graphs: Readonly<Record<string, OnnxModel>>;
   /** Elements of the last-block feature of one picture at that size, all branches. */

@@ -1,0 +1,36 @@
+// From a model's name to what its checkpoint asks for; nothing is loaded on a device.
+import type { DType } from "../runtime/dtype.ts";
+import type { ProviderName } from "../runtime/provider_unavailable_error.ts";
+import { Checkpoint } from "./checkpoint.ts";
+import { type Family, familyOf } from "./families.ts";
+import { findCheckpoint } from "./find_checkpoint.ts";
+import type { CheckpointReading } from "./pipeline.ts";
+
+export interface DeviceOptions {
+  /** @default "cpu" */
+  provider?: ProviderName | undefined;
+  /** Compute type. @default "float32" on cpu and webgpu, "bfloat16" on cuda */
+  dtype?: DType | undefined;
+}
+
+export interface ReadModel {
+  checkpoint: Checkpoint;
+  family: Family;
+  dtype: DType;
+  reading: CheckpointReading;
+}
+
+/**
+ * Reads and checks the checkpoint that `model` names: a directory, or ORG/NAME in the Hugging Face cache.
+ * @throws {CheckpointError} if it cannot be found, is damaged or of a family that we do not have.
+ * @throws {RangeError} if the device does not compute in that type.
+ */
+export function readModel(model: string, { provider = "cpu", dtype }: DeviceOptions = {}): ReadModel {
+  const computeType = dtype ?? (provider === "cuda" ? "bfloat16" : "float32");
+  if (provider === "cpu" && computeType !== "float32") {
+    throw new RangeError(`Cannot open ${model} as 'dtype' must be float32 on cpu: current value is ${dtype}`);
+  }
+  const checkpoint = Checkpoint.open(findCheckpoint(model));
+  const family = familyOf(checkpoint);
+  return { checkpoint, family, dtype: computeType, reading: family.read(checkpoint, computeType) };
+}
