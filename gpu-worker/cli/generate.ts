@@ -16,9 +16,9 @@ import { assertWritable, writeAtomically } from "./write_atomically.ts";
 async function generate(args: string[], signal: AbortSignal): Promise<void> {
   const options = parseGenerateArguments(args);
   if (options === undefined) return console.log(GENERATE_HELP);
-  const device = { provider: options.device, dtype: options.dtype };
+  const { model, device } = options;
   // Everything that can be refused is refused before gigabytes are loaded.
-  const { reading } = readModel(options.model, device);
+  const { reading } = readModel(model, device);
   const requests = Array.from(
     { length: options.n },
     (_, i) => completeRequest({ ...options.request, seed: options.request.seed + i }, reading),
@@ -28,7 +28,7 @@ async function generate(args: string[], signal: AbortSignal): Promise<void> {
   for (const path of [...paths, ...dumps]) await assertWritable(path);
 
   const started = performance.now();
-  using pipeline = await openPipeline(options.model, device);
+  using pipeline = await openPipeline(model, device);
   const load = (performance.now() - started) / 1000;
   const results: GenerateResult[] = [];
   for (const request of requests) results.push(await generateOne(pipeline, { request, signal }));

@@ -2,7 +2,8 @@
 import { extname } from "node:path";
 import type { Method, SamplerOptions } from "../../sampler/mod.ts";
 import type { PartialRequest } from "../pipelines/pipeline.ts";
-import type { DType } from "../runtime/dtype.ts";
+import type { DeviceOptions } from "../pipelines/read_model.ts";
+import { readDevice } from "./device_flags.ts";
 import { type FlagKind, readFlags } from "./read_flags.ts";
 import { UsageError } from "./usage_error.ts";
 
@@ -57,16 +58,13 @@ const FLAGS = {
   "help": "switch",
 } as const satisfies Record<string, FlagKind>;
 
-const DEVICES = ["cpu", "cuda", "webgpu"] as const;
-const DTYPES = ["float32", "float16", "bfloat16"] as const satisfies readonly DType[];
 const EXTENSIONS = [".png", ".jpg", ".jpeg", ".webp"];
 const MAX_PICTURES = 100;
 const MAX_ARGUMENT_CHARACTERS = 8000;
 
 export interface GenerateArguments {
   model: string;
-  device: (typeof DEVICES)[number];
-  dtype?: (typeof DTYPES)[number];
+  device: DeviceOptions;
   n: number;
   out: string;
   json: boolean;
@@ -91,11 +89,9 @@ export function parseGenerateArguments(args: readonly string[]): GenerateArgumen
   if (!EXTENSIONS.includes(extname(out).toLowerCase())) {
     throw new UsageError(`--out must end in ${EXTENSIONS.join(", ")}: current value is '${out}'`);
   }
-  const dtype = oneOf("dtype", flags.dtype, DTYPES);
   return {
     model: flags.model ?? "models/emoji",
-    device: oneOf("device", flags.device, DEVICES) ?? "cpu",
-    ...(dtype && { dtype }),
+    device: readDevice(flags),
     n,
     out,
     json: flags.json,
@@ -144,15 +140,6 @@ function assertLength(args: readonly string[]): void {
     } must have at most ` +
       `${MAX_ARGUMENT_CHARACTERS} characters on a command line: it has ${longest.length}`,
   );
-}
-
-function oneOf<const T extends string>(
-  flag: string,
-  value: string | undefined,
-  choices: readonly T[],
-): T | undefined {
-  if (value === undefined || (choices as readonly string[]).includes(value)) return value as T | undefined;
-  throw new UsageError(`--${flag} must be one of ${choices.join(", ")}: current value is '${value}'`);
 }
 
 function slug(prompt: string): string {

@@ -3,6 +3,10 @@ import { join } from "node:path";
 import { CheckpointError } from "../graph/weights/checkpoint_error.ts";
 import { openWeights, type Weights } from "../graph/weights/weights.ts";
 
+/** File names that transformers and diffusers save weights under. */
+const STEMS = ["model", "diffusion_pytorch_model"] as const;
+export type WeightsStem = (typeof STEMS)[number];
+
 export class Checkpoint {
   readonly folder: string;
   /** diffusers' pipeline class, e.g. "FluxPipeline". */
@@ -48,6 +52,19 @@ export class Checkpoint {
     );
   }
 
+  /** The components that have weights, in order of name. */
+  components(): { name: string; className: string; weights: Weights }[] {
+    return Object.keys(this.#index).sort().flatMap((name) => {
+      const className = this.componentClass(name);
+      const stem = STEMS.find((stem) =>
+        this.has(name, `${stem}.safetensors`) || this.has(name, `${stem}.safetensors.index.json`)
+      );
+      return className === undefined || stem === undefined
+        ? []
+        : [{ name, className, weights: this.weights(name, stem) }];
+    });
+  }
+
   /** Path of a file inside the checkpoint. */
   path(...parts: string[]): string {
     return join(this.folder, ...parts);
@@ -68,7 +85,7 @@ export class Checkpoint {
   }
 
   /** Tensors of `component`, by the file name that its library saves under. */
-  weights(component: string, stem: "model" | "diffusion_pytorch_model"): Weights {
+  weights(component: string, stem: WeightsStem): Weights {
     return openWeights(this.path(component), stem);
   }
 }
