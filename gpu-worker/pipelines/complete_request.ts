@@ -9,8 +9,10 @@ export interface RequestRules {
   sizeMultiple: number;
   /** Longest T5 prompt in tokens. */
   maxSequenceLength: number;
-  /** Whether guidanceScale has an effect. */
-  guidance: boolean;
+  /** Longest side in pixels. @default 4096 */
+  maxSide?: number;
+  /** What guidanceScale means: an input of the network, classifier-free guidance (above 1), or nothing. */
+  guidance: "distilled" | "cfg" | "none";
 }
 
 const MAX_PROMPT_CHARACTERS = 32_000;
@@ -33,7 +35,7 @@ export function completeRequest(
   checkWhole("seed", fields.seed, { min: 0, max: Number.MAX_SAFE_INTEGER });
   checkWhole("steps", fields.steps, { min: 1, max: MAX_STEPS });
   for (const side of ["width", "height"] as const) {
-    checkWhole(side, fields[side], { min: rules.sizeMultiple, max: MAX_PIXELS_PER_SIDE });
+    checkWhole(side, fields[side], { min: rules.sizeMultiple, max: rules.maxSide ?? MAX_PIXELS_PER_SIDE });
     if (fields[side] % rules.sizeMultiple !== 0) {
       throw new RangeError(
         `Cannot generate as '${side}' must be divisible by ${rules.sizeMultiple}: current value is ${
@@ -45,18 +47,33 @@ export function completeRequest(
   checkWhole("maxSequenceLength", fields.maxSequenceLength, { min: 1, max: rules.maxSequenceLength });
   checkScale("guidanceScale", fields.guidanceScale);
   checkScale("trueCfgScale", fields.trueCfgScale);
-  if (!rules.guidance && partial.guidanceScale) {
+  checkGuidance(fields, { guidance: rules.guidance, given: partial.guidanceScale });
+  return { ...fields, sampler: resolveSamplerOptions(mergeSampler(partial, defaults), fields.steps) };
+}
+
+function checkGuidance(
+  { guidanceScale, trueCfgScale, negativePrompt }: Omit<GenerateRequest, "sampler">,
+  { guidance, given }: Pick<RequestRules, "guidance"> & { given: number | undefined },
+): void {
+  if (guidance === "none" && given) {
     throw new RangeError(
       `Cannot generate as this checkpoint has no guidance embedding: 'guidanceScale' must be 0 (use 'trueCfgScale'), ` +
-        `current value is ${partial.guidanceScale}`,
+        `current value is ${given}`,
     );
   }
-  if (fields.negativePrompt !== "" && fields.trueCfgScale <= 1) {
+  if (guidance === "cfg" && trueCfgScale !== 1) {
     throw new RangeError(
-      `Cannot generate as 'negativePrompt' takes 'trueCfgScale' > 1: current value is ${fields.trueCfgScale}`,
+      `Cannot generate as 'trueCfgScale' must be 1 where 'guidanceScale' is classifier-free: current value is ${trueCfgScale}`,
     );
   }
-  return { ...fields, sampler: resolveSamplerOptions(mergeSampler(partial, defaults), fields.steps) };
+  const [name, scale] = guidance === "cfg"
+    ? ["guidanceScale", guidanceScale]
+    : ["trueCfgScale", trueCfgScale];
+  if (negativePrompt !== "" && scale <= 1) {
+    throw new RangeError(
+      `Cannot generate as 'negativePrompt' takes '${name}' > 1: current value is ${scale}`,
+    );
+  }
 }
 
 /** The checkpoint's options hold for its own method only. */

@@ -63,7 +63,7 @@ export function readFluxCheckpoint(checkpoint: Checkpoint, dtype: DType): FluxCh
     rules: {
       sizeMultiple: 2 * vaeScale,
       maxSequenceLength: MAX_SEQUENCE_LENGTH,
-      guidance: config.guidanceEmbeds,
+      guidance: config.guidanceEmbeds ? "distilled" : "none",
     },
     featureElements: ({ width, height, trueCfgScale }) =>
       (trueCfgScale > 1 ? 2 : 1) * width * height / (2 * vaeScale) ** 2 * config.innerDim,

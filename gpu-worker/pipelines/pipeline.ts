@@ -104,7 +104,7 @@ export interface CheckpointReading {
   /** Every graph that a run may use. */
   graphs: Readonly<Record<string, OnnxModel>>;
   /** Elements of the last-block feature of one picture at that size, all branches. */
-  featureElements(request: Pick<RequestDefaults, "width" | "height" | "trueCfgScale">): number;
+  featureElements(request: Omit<RequestDefaults, "sampler">): number;
 }
 
 export interface OpenOptions {

@@ -42,7 +42,7 @@ export class FakePipeline implements Pipeline {
   }
 
   complete(request: PartialRequest): GenerateRequest {
-    const rules = { sizeMultiple: 8, maxSequenceLength: 16, guidance: false };
+    const rules = { sizeMultiple: 8, maxSequenceLength: 16, guidance: "none" } as const;
     return completeRequest(request, { defaults: this.defaults, rules });
   }
 
