@@ -133,9 +133,9 @@ function toReceipt(
   };
 }
 
-/** [tokens, channels] for packed latents, [channels, ..., height, width] otherwise. */
+/** [1, tokens, channels] for packed latents, [1, channels, ..., height, width] otherwise. */
 function imageTokens({ latents: { dims } }: GenerateResult): CompletedEvent["image_tokens"] {
-  return dims.length === 2 ? dims[0]! : dims.slice(1).reduce((product, dim) => product * dim, 1);
+  return dims.length === 3 ? dims[1]! : dims.slice(2).reduce((product, dim) => product * dim, 1);
 }
 
 function elapsed(run: Run): number {

@@ -70,7 +70,7 @@ export interface Seconds {
 }
 
 export interface LatentTensor {
-  /** Shape that the denoiser works on, without the batch. */
+  /** Shape that the denoiser works on, its batch of 1 included. */
   dims: readonly number[];
   data: Float32Array;
 }

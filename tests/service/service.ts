@@ -1,0 +1,105 @@
+// Real processes for tests: tasks of deno.json, each ended and waited for.
+import { TextLineStream } from "@std/streams/text-line-stream";
+
+export interface StartTaskOptions {
+  args?: string[];
+  env?: Record<string, string>;
+  /** Its first group is what the task is waited for and known by, such as an address. */
+  until: RegExp;
+}
+
+export interface RunningTask extends AsyncDisposable {
+  process: Deno.ChildProcess;
+  /** What `until` caught. */
+  found: string;
+  /** Lines on standard output so far. */
+  lines: string[];
+}
+
+/** Resolves once the task has printed what `until` describes. */
+export async function startTask(
+  name: string,
+  { args = [], env = {}, until }: StartTaskOptions,
+): Promise<RunningTask> {
+  const process = new Deno.Command(Deno.execPath(), {
+    args: ["task", "--quiet", name, ...args],
+    env,
+    stdin: "null",
+    stdout: "piped",
+    stderr: "inherit",
+  }).spawn();
+  const lines: string[] = [];
+  const { promise, resolve, reject } = Promise.withResolvers<string>();
+  const output: ReadableStream<string> = process.stdout
+    .pipeThrough(new TextDecoderStream())
+    .pipeThrough(new TextLineStream());
+  const reading = (async () => {
+    for await (const line of output) {
+      lines.push(line);
+      const caught = until.exec(line);
+      if (caught !== null) resolve(caught[1]!);
+    }
+    reject(new Error(`'deno task ${name}' ended early:\n${lines.join("\n")}`));
+  })();
+  const found = await promise;
+  return {
+    process,
+    found,
+    lines,
+    async [Symbol.asyncDispose]() {
+      try {
+        process.kill("SIGINT");
+      } catch {
+        // It has ended already.
+      }
+      await process.status;
+      await reading;
+    },
+  };
+}
+
+export interface Service extends RunningTask {
+  /** Origin of the edge. */
+  url: string;
+  /** Origin of the worker behind it. */
+  workerUrl: string;
+}
+
+/** `deno task start` on free ports, with models/emoji. */
+export async function startService(env: Record<string, string> = {}): Promise<Service> {
+  const task = await startTask("start", {
+    args: ["--port", "0"],
+    env,
+    until: /^Spectrum Edge is at (\S+)/,
+  });
+  const workerUrl = /"process":"worker","message":"listening","url":"([^"]+)"/.exec(
+    task.lines.join("\n"),
+  )![1]!;
+  return { ...task, url: task.found, workerUrl, [Symbol.asyncDispose]: () => task[Symbol.asyncDispose]() };
+}
+
+/** A worker's metrics by name and labels, as Prometheus prints them: `spectrum_runs_total{...}` -> value. */
+export async function readMetrics(workerUrl: string): Promise<Map<string, number>> {
+  const text = await (await fetch(`${workerUrl}/metrics`)).text();
+  const samples = text.split("\n").filter((line) => line !== "" && !line.startsWith("#"));
+  return new Map(samples.map((line) => {
+    const space = line.lastIndexOf(" ");
+    return [line.slice(0, space), Number(line.slice(space + 1))];
+  }));
+}
+
+/** All samples of `name`, summed over labels. */
+export async function readMetric(workerUrl: string, name: string): Promise<number> {
+  const metrics = await readMetrics(workerUrl);
+  return [...metrics].filter(([key]) => key === name || key.startsWith(`${name}{`))
+    .reduce((sum, [, value]) => sum + value, 0);
+}
+
+/** Resolves when nothing runs or waits on the worker. */
+export async function untilIdle(workerUrl: string): Promise<void> {
+  while (
+    await readMetric(workerUrl, "spectrum_running") + await readMetric(workerUrl, "spectrum_queue_depth") > 0
+  ) {
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
