@@ -22,11 +22,7 @@ async function inspect(args: string[]): Promise<void> {
     help: "switch",
   });
   if (flags.help) return console.log(HELP);
-  const { model = "models/emoji", device = "cpu" } = flags;
-  const report = describe(model, {
-    provider: device as ProviderName,
-    dtype: flags.dtype as DType | undefined,
-  });
+  const report = describe(flags.model ?? "models/emoji", readDevice(flags));
   if (flags.json) return console.log(JSON.stringify(report, null, 2));
   print(report);
 }
