@@ -22,27 +22,25 @@ const THETA = 10000;
 export function fluxRotaryTables(
   { textTokens, height, width, axesDims }: FluxRotaryOptions,
 ): FluxRotaryTables {
-  const [, rowFrequencies, columnFrequencies] = axesDims.map(frequencies);
-  const columns = axesDims.reduce((sum, dim) => sum + dim / 2, 0);
-  const tokens = textTokens + height * width;
-  const cos = new Float32Array(tokens * columns).fill(1);
-  const sin = new Float32Array(tokens * columns);
-  let at = textTokens * columns;
-  for (let row = 0; row < height; row++) {
-    for (let column = 0; column < width; column++) {
+  const [unused, rowDim, columnDim] = axesDims as [number, number, number];
+  const [rows, columns] = [angles(height, rowDim), angles(width, columnDim)];
+  const pairs = (unused + rowDim + columnDim) / 2;
+  const table = (wave: (angle: number) => number) => {
+    const [byRow, byColumn] = [rows, columns].map((axis) => axis.map((at) => Float32Array.from(at, wave)));
+    const values = new Float32Array((textTokens + height * width) * pairs).fill(wave(0));
+    for (let token = 0; token < height * width; token++) {
       // The first axis holds 0 for every token of a text-to-image pipeline.
-      at += axesDims[0]! / 2;
-      for (const [position, axis] of [[row, rowFrequencies!], [column, columnFrequencies!]] as const) {
-        for (const frequency of axis) {
-          cos[at] = Math.cos(position * frequency);
-          sin[at++] = Math.sin(position * frequency);
-        }
-      }
+      const start = (textTokens + token) * pairs + unused / 2;
+      values.set(byRow![Math.floor(token / width)]!, start);
+      values.set(byColumn![token % width]!, start + rowDim / 2);
     }
-  }
-  return { cos, sin };
+    return values;
+  };
+  return { cos: table(Math.cos), sin: table(Math.sin) };
 }
 
-function frequencies(dim: number): number[] {
-  return Array.from({ length: dim / 2 }, (_, i) => 1 / THETA ** (2 * i / dim));
+/** The angles of each position, [count][dim / 2]. */
+function angles(count: number, dim: number): Float64Array[] {
+  const frequencies = Float64Array.from({ length: dim / 2 }, (_, i) => 1 / THETA ** (2 * i / dim));
+  return Array.from({ length: count }, (_, position) => frequencies.map((frequency) => position * frequency));
 }

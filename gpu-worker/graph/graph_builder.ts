@@ -130,10 +130,10 @@ export class GraphBuilder {
     dims: readonly number[] = [data.length],
     dtype: DType = this.dtype,
   ): Value {
-    if (dtype === "bfloat16" || dtype === "float16") {
-      return this.cast(this.constant(data, dims, "float32"), dtype);
-    }
     const key = `constant ${dtype} [${dims}] ${data}`;
+    if (dtype === "bfloat16" || dtype === "float16") {
+      return this.#once(key, () => this.cast(this.constant(data, dims, "float32"), dtype));
+    }
     return this.#once(key, () => {
       const name = `constant_${this.#cache.size}`;
       const rawData = new Uint8Array(arrayOf(dtype, data).buffer);
