@@ -1,14 +1,12 @@
 // config.json of diffusers' AutoencoderKL: every option of the class, honoured or refused.
 import { z } from "zod";
-import type { ActivationName } from "./layers/activation.ts";
+import type { DType } from "../runtime/dtype.ts";
+import { DIFFUSERS_ACTIVATIONS } from "./layers/activation.ts";
 import { parseConfig } from "./parse_config.ts";
 import { CheckpointError } from "./weights/checkpoint_error.ts";
 
 const count = z.int().positive();
 const sizes = z.array(count).nonempty();
-
-/** Names that diffusers' ACT2CLS knows; all of them mean the same in transformers'. */
-const VAE_ACTIVATIONS = ["swish", "silu", "mish", "gelu", "relu"] as const satisfies ActivationName[];
 
 /** Defaults are those of the class: old checkpoints leave out what they did not set. */
 const AUTOENCODER_KL_CONFIG = z.strictObject({
@@ -20,7 +18,7 @@ const AUTOENCODER_KL_CONFIG = z.strictObject({
   up_block_types: z.array(z.enum(["UpDecoderBlock2D", "AttnUpDecoderBlock2D"])).default(["UpDecoderBlock2D"]),
   block_out_channels: sizes.default([64]),
   layers_per_block: count.default(1),
-  act_fn: z.string().toLowerCase().pipe(z.enum(VAE_ACTIVATIONS)).default("silu"),
+  act_fn: z.string().toLowerCase().pipe(z.enum(DIFFUSERS_ACTIVATIONS)).default("silu"),
   latent_channels: count.default(4),
   norm_num_groups: count.default(32),
   /** Size that tiling starts at, which we do not do. */
@@ -76,6 +74,11 @@ export function parseAutoencoderKLConfig(json: unknown, path: string): Autoencod
     );
   }
   return config;
+}
+
+/** The type to compute in where `dtype` is asked for: diffusers' pipelines upcast too, and Conv has no bfloat16. */
+export function vaeComputeType(config: AutoencoderKLConfig, dtype: DType): DType {
+  return dtype === "float16" && !config.force_upcast ? "float16" : "float32";
 }
 
 /** One pair of numbers per latent channel: the autoencoder's latent = the denoiser's * scale + shift. */

@@ -18,7 +18,7 @@ export interface AutoencoderKLOptions {
   /** The component's config.json, parsed. */
   config: unknown;
   weights: Weights;
-  /** Compute type; float16 becomes float32 where the config has `force_upcast`, as in diffusers' pipelines. */
+  /** Compute type: float16 is honoured unless the config has `force_upcast`, all else means float32. */
   dtype: DType;
   /** Component folder, for names and errors. @default "vae" */
   name?: string;
@@ -33,7 +33,7 @@ export interface AutoencoderKLOptions {
 export function autoencoderKLDecoderGraph(options: AutoencoderKLOptions): OnnxModel {
   const { weights, name = "vae" } = options;
   const config = parseAutoencoderKLConfig(options.config, `${name}/config.json`);
-  const dtype = config.force_upcast && options.dtype === "float16" ? "float32" : options.dtype;
+  const dtype = vaeComputeType(config, options.dtype);
   const graph = new GraphBuilder({ name: `${name}_decoder`, weights, dtype });
   const { latent_channels: latentChannels, out_channels: outChannels, act_fn: act } = config;
   const widths = config.block_out_channels.toReversed();

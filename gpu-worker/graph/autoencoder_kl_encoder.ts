@@ -21,7 +21,7 @@ import { resnetStage } from "./layers/resnet_stage.ts";
 export function autoencoderKLEncoderGraph(options: AutoencoderKLOptions): OnnxModel {
   const { weights, name = "vae" } = options;
   const config = parseAutoencoderKLConfig(options.config, `${name}/config.json`);
-  const dtype = config.force_upcast && options.dtype === "float16" ? "float32" : options.dtype;
+  const dtype = vaeComputeType(config, options.dtype);
   const graph = new GraphBuilder({ name: `${name}_encoder`, weights, dtype });
   const { in_channels: inChannels, latent_channels: latentChannels, act_fn: act } = config;
   const widths = config.block_out_channels;

@@ -61,11 +61,12 @@ describe("autoencoderKLDecoderGraph()", () => {
     assert(maxError(data, expected) <= TOLERANCE);
   });
 
-  it("computes in float32 where the config forces it and float16 is asked for", () => {
+  it("computes in float16 only where the config lets it", () => {
     const { config, weights } = component("flux/tiny-dev/vae");
-    const build = (force_upcast: boolean, dtype: "float16" | "float32") =>
+    const build = (force_upcast: boolean, dtype: "float16" | "bfloat16" | "float32") =>
       autoencoderKLDecoderGraph({ config: { ...config, force_upcast }, weights, dtype }).bytes;
     assert.deepEqual(build(true, "float16"), build(true, "float32"));
+    assert.deepEqual(build(false, "bfloat16"), build(false, "float32"));
     assert.notDeepEqual(build(false, "float16"), build(false, "float32"));
   });
 

@@ -12,18 +12,19 @@ export interface GroupNormOptions {
 /**
  * Emits GroupNorm, as the instance norm of [batch, groups, everything else] and a scale and shift per channel: on the
  * CPU half the time of ONNX Runtime's expansion of GroupNormalization, which has no kernel of its own there or on CUDA.
+ * Computed in float32, as PyTorch does inside; CUDA has no bfloat16 kernel either.
  */
 export function groupNorm(graph: GraphBuilder, x: Value, options: GroupNormOptions): Value {
   const { name, channels, groups, eps } = options;
-  const grouped = graph.node("Reshape", [x, graph.ints(0, groups, -1)]);
-  const ones = graph.constant(Array<number>(groups).fill(1));
-  const zeros = graph.constant(Array<number>(groups).fill(0));
-  const normed = graph.node("InstanceNormalization", [grouped, ones, zeros], {
+  const dtype = "float32";
+  const grouped = graph.node("Reshape", [graph.cast(x, dtype), graph.ints(0, groups, -1)]);
+  const fill = (value: number) => graph.constant(Array<number>(groups).fill(value), [groups], dtype);
+  const normed = graph.node("InstanceNormalization", [grouped, fill(1), fill(0)], {
     attributes: { epsilon: { float: eps } },
   });
   const shape = graph.node("Shape", [x], { dtype: "int64" });
   const perChannel = (part: "weight" | "bias") =>
-    graph.node("Reshape", [graph.weight(`${name}.${part}`, [channels]), graph.ints(channels, 1, 1)]);
+    graph.node("Reshape", [graph.weight(`${name}.${part}`, [channels], dtype), graph.ints(channels, 1, 1)]);
   const scaled = graph.node("Mul", [graph.node("Reshape", [normed, shape]), perChannel("weight")]);
-  return graph.node("Add", [scaled, perChannel("bias")]);
+  return graph.cast(graph.node("Add", [scaled, perChannel("bias")]), x.dtype);
 }
