@@ -1,0 +1,24 @@
+// Runs a command of ours as a user would, with the permissions that deno.json gives it.
+
+export interface TaskResult {
+  code: number;
+  stdout: string;
+  stderr: string;
+}
+
+/** Starts `deno task NAME ARGS` from the top of the checkout. */
+export function startTask(name: string, args: readonly string[]): Deno.ChildProcess {
+  const command = new Deno.Command(Deno.execPath(), {
+    args: ["task", "--quiet", name, ...args],
+    stdout: "piped",
+    stderr: "piped",
+    env: { NO_COLOR: "1" },
+  });
+  return command.spawn();
+}
+
+export async function runTask(name: string, args: readonly string[]): Promise<TaskResult> {
+  const { code, stdout, stderr } = await startTask(name, args).output();
+  const decoder = new TextDecoder();
+  return { code, stdout: decoder.decode(stdout), stderr: decoder.decode(stderr) };
+}

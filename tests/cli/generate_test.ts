@@ -1,0 +1,135 @@
+// `deno task generate` from the outside: files, JSON, exit codes, and what is left behind when it fails.
+import { after, before, describe, it } from "@std/testing/bdd";
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import sharp from "sharp";
+import { readSafetensorsHeader } from "../../gpu-worker/graph/weights/safetensors.ts";
+import { runTask, startTask } from "./_run_task.ts";
+
+let folder: string;
+before(() => {
+  folder = Deno.makeTempDirSync();
+});
+after(() => Deno.removeSync(folder, { recursive: true }));
+
+const filesIn = (path: string) => [...Deno.readDirSync(path)].map(({ name }) => name).sort();
+
+describe("deno task generate", () => {
+  it("writes the picture and prints one JSON object", async () => {
+    const out = join(folder, "heart.png");
+    const { code, stdout, stderr } = await runTask("generate", [
+      "--prompt",
+      "red heart",
+      "--out",
+      out,
+      "--json",
+    ]);
+    assert.equal(code, 0, stderr);
+    const report = JSON.parse(stdout);
+    assert.equal(report.fullPasses, 14);
+    assert.deepEqual(report.fullSteps, [0, 1, 2, 3, 4, 6, 8, 11, 15, 20, 25, 31, 38, 46]);
+    assert.equal(report.forecastSteps.length, 36);
+    assert.deepEqual(Object.keys(report.forecastErrors).map(Number), report.fullSteps.slice(1));
+    assert.deepEqual(report.outputs, [out]);
+    assert.deepEqual(report.options, {
+      w: 0.5,
+      m: 4,
+      lam: 0.1,
+      windowSize: 2,
+      flexWindow: 0.75,
+      warmupSteps: 5,
+    });
+    assert.match(report.modelDigest, /^[0-9a-f]{64}$/);
+    const { format, width, height } = await sharp(out).metadata();
+    assert.deepEqual([format, width, height], ["png", 64, 64]);
+  });
+
+  it("makes each of n pictures as its seed alone would, and dumps their tensors", async () => {
+    const several = join(folder, "several.png");
+    const alone = join(folder, "alone.png");
+    const dump = join(folder, "tensors.safetensors");
+    const common = ["--prompt", "a crab", "--steps", "8"];
+    const first = await runTask("generate", [
+      ...common,
+      "--seed",
+      "4",
+      "--n",
+      "3",
+      "--out",
+      several,
+      "--dump",
+      dump,
+    ]);
+    assert.equal(first.code, 0, first.stderr);
+    await runTask("generate", [...common, "--seed", "6", "--out", alone]);
+    assert.deepEqual(Deno.readFileSync(join(folder, "several-6.png")), Deno.readFileSync(alone));
+    assert.notDeepEqual(Deno.readFileSync(join(folder, "several-5.png")), Deno.readFileSync(alone));
+    const header = readSafetensorsHeader(join(folder, "tensors-6.safetensors"));
+    assert.deepEqual([...header].map(([name, { dtype, shape }]) => [name, dtype, shape]), [
+      ["initial_latents", "float32", [1, 64, 64]],
+      ["latents", "float32", [1, 64, 64]],
+      ["image", "float32", [3, 64, 64]],
+    ]);
+  });
+
+  it("ends with code 2 and one line for a command line it does not understand", async () => {
+    for (
+      const args of [[], ["--prompt", "x", "--what"], ["--prompt", "x", "--steps", "many"], [
+        "--prompt",
+        "x",
+        "--out",
+        "x.gif",
+      ]]
+    ) {
+      const { code, stdout, stderr } = await runTask("generate", args);
+      assert.deepEqual([code, stdout, stderr.trim().split("\n").length], [2, "", 1], stderr);
+    }
+  });
+
+  it("ends with code 1, one line and no file for what it cannot do", async () => {
+    const empty = join(folder, "empty");
+    Deno.mkdirSync(empty);
+    const cases: [args: string[], message: RegExp][] = [
+      [["--steps", "0"], /'steps' must be a whole number in 1\.\.1000: current value is 0/],
+      [["--window-size", "-1"], /'windowSize' must be a number >= 1: current value is -1/],
+      [["--width", "65"], /'width' must be divisible by 8: current value is 65/],
+      [["--prompt", "a".repeat(100_000)], /'prompt' must have at most 8000 characters/],
+      [["--out", "/proc/none/x.png"], /Cannot write \/proc\/none\/x.png/],
+      [["--model", join(folder, "nothing")], /neither .*model_index.json nor a snapshot/],
+    ];
+    for (const [args, message] of cases) {
+      const defaults = { "--prompt": "x", "--out": join(empty, "x.png") };
+      const rest = Object.entries(defaults).filter(([flag]) => !args.includes(flag)).flat();
+      const { code, stderr } = await runTask("generate", [...args, ...rest]);
+      assert.equal(code, 1, stderr);
+      assert.match(stderr, message);
+      assert.equal(stderr.trim().split("\n").length, 1, stderr);
+    }
+    assert.deepEqual(filesIn(empty), []);
+  });
+
+  it("leaves no file when it is interrupted", async () => {
+    const target = join(folder, "interrupted");
+    Deno.mkdirSync(target);
+    const args = [
+      "--prompt",
+      "x",
+      "--method",
+      "none",
+      "--steps",
+      "1000",
+      "--n",
+      "100",
+      "--out",
+      join(target, "x.png"),
+    ];
+    const child = startTask("generate", args);
+    // The output is probed just before the model is loaded; the run of 100,000 passes outlasts any machine's patience.
+    const watcher = Deno.watchFs(target);
+    for await (const { kind } of watcher) if (kind === "remove") break;
+    child.kill("SIGINT");
+    const { code, stderr } = await child.output();
+    assert.equal(code, 130, new TextDecoder().decode(stderr));
+    assert.deepEqual(filesIn(target), []);
+  });
+});
