@@ -5,6 +5,7 @@ import {
   latentScaling,
   parseAutoencoderKLConfig,
   VAE_EPS,
+  vaeComputeType,
 } from "./autoencoder_kl_config.ts";
 import { GraphBuilder, type OnnxModel, type Value } from "./graph_builder.ts";
 import { activation } from "./layers/activation.ts";

@@ -4,6 +4,7 @@ import {
   latentScaling,
   parseAutoencoderKLConfig,
   VAE_EPS,
+  vaeComputeType,
 } from "./autoencoder_kl_config.ts";
 import type { AutoencoderKLOptions } from "./autoencoder_kl_decoder.ts";
 import { GraphBuilder, type OnnxModel, type Value } from "./graph_builder.ts";
