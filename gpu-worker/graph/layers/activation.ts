@@ -19,6 +19,15 @@ export const ACTIVATIONS = {
 
 export type ActivationName = keyof typeof ACTIVATIONS;
 
+/** Names that diffusers' ACT2CLS knows, in any case; all of them mean the same in transformers'. */
+export const DIFFUSERS_ACTIVATIONS = [
+  "swish",
+  "silu",
+  "mish",
+  "gelu",
+  "relu",
+] as const satisfies ActivationName[];
+
 /** Emits the activation `name`, elementwise. */
 export function activation(graph: GraphBuilder, x: Value, name: ActivationName): Value {
   const kind = ACTIVATIONS[name];
