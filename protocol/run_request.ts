@@ -13,10 +13,10 @@ export const runRequestSchema = z.strictObject({
   ...generationFields,
   model: z.string().max(256),
   seed: seedField,
+  /** Pixels; which ones a checkpoint takes is its own to say. */
+  width: optional(z.int().min(0).max(99_999)),
   /** Pixels. */
-  width: optional(z.int().min(1).max(99_999)),
-  /** Pixels. */
-  height: optional(z.int().min(1).max(99_999)),
+  height: optional(z.int().min(0).max(99_999)),
   /** How many previews to emit on the way. */
   previews: z.int().min(0).max(3).default(0),
   output_format: outputFormat.default("png"),

@@ -10,6 +10,11 @@ export class EventLog<E> {
     return this.#closed;
   }
 
+  /** Also the id of the newest event. */
+  get length(): number {
+    return this.#events.length;
+  }
+
   append(event: E): void {
     if (this.#closed) return;
     this.#events.push(event);

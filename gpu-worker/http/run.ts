@@ -35,6 +35,11 @@ export class Run {
     return this.#log.closed;
   }
 
+  /** Whether no event follows the one with id `after`, now or later. */
+  endsAt(after: number): boolean {
+    return this.finished && after >= this.#log.length;
+  }
+
   /** A final event ends the run for its followers. */
   emit(event: RunEvent): void {
     this.#log.append(event);

@@ -43,6 +43,8 @@ export function createWorkerApp(options: WorkerAppOptions): Hono {
   app.get("/runs/:id/events", (c) => {
     const run = queue.get(c.req.param("id"));
     const after = lastEventId(c.req.header("last-event-id"));
+    // What stops an EventSource from coming back for more.
+    if (run.endsAt(after)) return c.body(null, 204);
     return streamEvents(c, (signal) => toMessages(run, { after, signal }), options);
   });
 

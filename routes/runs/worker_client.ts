@@ -56,7 +56,8 @@ export class WorkerClient {
     const headers = { "last-event-id": String(after) };
     const response = await this.#fetch(`/runs/${id}/events`, { headers, signal });
     if (!response.ok) throw await toApiError(response);
-    const messages = response.body!
+    if (response.body === null) return;
+    const messages = response.body
       .pipeThrough(new TextDecoderStream())
       .pipeThrough(new EventSourceParserStream());
     try {
