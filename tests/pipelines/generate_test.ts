@@ -1,0 +1,80 @@
+// A pipeline under cancellation, previews and repeated use, on the embedded checkpoint.
+import { after, before, describe, it } from "@std/testing/bdd";
+import assert from "node:assert/strict";
+import { openPipeline } from "../../gpu-worker/pipelines/open_pipeline.ts";
+import type { DecodedImage, Pipeline } from "../../gpu-worker/pipelines/pipeline.ts";
+import { liveHandles } from "../../gpu-worker/runtime/mod.ts";
+import { maxError } from "../goldens/golden.ts";
+
+describe("Pipeline.generate()", () => {
+  let pipeline: Pipeline;
+  before(async () => {
+    pipeline = await openPipeline("models/emoji");
+  });
+  after(() => pipeline[Symbol.dispose]());
+
+  const request = (steps: number) => pipeline.complete({ prompt: "a crab", seed: 1, steps });
+
+  it("aborts with the signal's reason within a step, and frees what the run held", async () => {
+    const idle = liveHandles();
+    const controller = new AbortController();
+    const reason = new Error("the last viewer left");
+    const seen: number[] = [];
+    const run = pipeline.generate(request(20), {
+      signal: controller.signal,
+      onStep: ({ index }) => {
+        seen.push(index);
+        if (index === 6) controller.abort(reason);
+      },
+    });
+    await assert.rejects(run, reason);
+    assert.equal(seen.at(-1), 6);
+    assert.deepEqual(liveHandles(), idle);
+  });
+
+  it("gives the same picture after an aborted run as before", async () => {
+    const first = await pipeline.generate(request(8));
+    await assert.rejects(pipeline.generate(request(8), { signal: AbortSignal.abort() }));
+    const second = await pipeline.generate(request(8));
+    assert.deepEqual(second.image.data, first.image.data);
+  });
+
+  it("reports every step in order with its kind", async () => {
+    const kinds: string[] = [];
+    const { plan } = await pipeline.generate(request(20), {
+      onStep: ({ kind, index }) => void (kinds[index] = kind),
+    });
+    assert.deepEqual(kinds, plan);
+  });
+
+  it("previews the estimate of the final picture, which the last one nearly is", async () => {
+    const previews = new Map<number, DecodedImage>();
+    const { image } = await pipeline.generate(request(20), {
+      previewSteps: new Set([4, 19]),
+      onPreview: (index, preview) => void previews.set(index, preview),
+    });
+    assert.deepEqual([...previews.keys()], [4, 19]);
+    assert.deepEqual([previews.get(4)!.width, previews.get(4)!.height], [64, 64]);
+    // At the last step the estimate is where the step goes: only float32 rounding lies between.
+    assert.ok(maxError(previews.get(19)!.data, image.data) < 1e-4);
+  });
+
+  it("keeps previews of large pictures small", async () => {
+    const large = pipeline.complete({ prompt: "a crab", seed: 1, steps: 1, width: 520, height: 264 });
+    let size: number[] = [];
+    await pipeline.generate(large, {
+      previewSteps: new Set([0]),
+      onPreview: (_, { width, height }) => void (size = [width, height]),
+    });
+    assert.deepEqual(size, [176, 88]);
+  });
+
+  it("draws something for any text", async () => {
+    for (
+      const prompt of ["", " ", "?!", "\u0000\ud800", "ein rotes Herz", "赤いハート", "word ".repeat(200)]
+    ) {
+      const { image } = await pipeline.generate(pipeline.complete({ prompt, seed: 1, steps: 4 }));
+      assert.ok(image.data.every(Number.isFinite), `not finite for ${JSON.stringify(prompt.slice(0, 20))}`);
+    }
+  });
+});
