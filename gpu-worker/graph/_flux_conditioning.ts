@@ -2,7 +2,7 @@
 import type { FluxTransformerConfig } from "./flux_config.ts";
 import type { GraphBuilder, Value } from "./graph_builder.ts";
 import { activation } from "./layers/activation.ts";
-import { linear } from "./layers/linear.ts";
+import { textProjection } from "./layers/text_projection.ts";
 import { timestepEmbedding } from "./layers/timestep_embedding.ts";
 
 export interface FluxConditioningOptions {
@@ -28,7 +28,12 @@ export function fluxConditioning(graph: GraphBuilder, { config, rows }: FluxCond
         embedNumber(graph, guidance, { name: "guidance_embedder", features: innerDim }),
       ]);
     }
-    sum = graph.node("Add", [sum, embedText(graph, pooled, config)]);
+    const text = textProjection(graph, pooled, {
+      name: "time_text_embed.text_embedder",
+      inFeatures: pooledProjectionDim,
+      outFeatures: innerDim,
+    });
+    sum = graph.node("Add", [sum, text]);
     // Each adaptive norm of diffusers applies its own SiLU to the same vector; here it is done once.
     return activation(graph, sum, "silu");
   });
@@ -45,16 +50,5 @@ function embedNumber(
     name: `time_text_embed.${name}`,
     channels: 256,
     features,
-  });
-}
-
-function embedText(graph: GraphBuilder, pooled: Value, config: FluxTransformerConfig): Value {
-  const name = "time_text_embed.text_embedder";
-  const { innerDim: outFeatures, pooledProjectionDim: inFeatures } = config;
-  const hidden = linear(graph, pooled, { name: `${name}.linear_1`, inFeatures, outFeatures });
-  return linear(graph, activation(graph, hidden, "silu"), {
-    name: `${name}.linear_2`,
-    inFeatures: outFeatures,
-    outFeatures,
   });
 }

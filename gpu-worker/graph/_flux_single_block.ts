@@ -1,10 +1,15 @@
 // A block over text and image tokens alike, attention and MLP side by side (diffusers' FluxSingleTransformerBlock).
-import { FLUX_NORM_EPS, fluxAttention, type FluxContext, fluxProjections } from "./_flux_attention.ts";
 import type { GraphBuilder, Value } from "./graph_builder.ts";
 import { activation } from "./layers/activation.ts";
 import { adaptiveLayerNorm } from "./layers/adaptive_layer_norm.ts";
 import { clampFloat16 } from "./layers/clamp_float16.ts";
 import { gatedResidual } from "./layers/gated_residual.ts";
+import {
+  attentionProjections,
+  JOINT_EPS,
+  jointAttention,
+  type JointContext,
+} from "./layers/joint_attention.ts";
 import { linear } from "./layers/linear.ts";
 import { modulation } from "./layers/modulation.ts";
 
@@ -12,19 +17,19 @@ import { modulation } from "./layers/modulation.ts";
 export function fluxSingleBlock(
   graph: GraphBuilder,
   x: Value,
-  { name, context }: { name: string; context: FluxContext },
+  { name, context }: { name: string; context: JointContext },
 ): Value {
-  const { config, conditioning } = context;
-  const { innerDim: features } = config;
+  const { conditioning, heads, headDim } = context;
+  const features = heads * headDim;
   const [shift, scale, gate] = modulation(graph, conditioning, {
     name: `${name}.norm.linear`,
     features,
     parts: 3,
   }) as [Value, Value, Value];
-  const normed = adaptiveLayerNorm(graph, x, { scale, shift, features, eps: FLUX_NORM_EPS });
+  const normed = adaptiveLayerNorm(graph, x, { scale, shift, features, eps: JOINT_EPS });
 
-  const projections = fluxProjections(graph, normed, { config, name: `${name}.attn`, stream: "image" });
-  const attended = fluxAttention(graph, projections, context);
+  const projections = attentionProjections(graph, normed, { name: `${name}.attn`, stream: "image", context });
+  const attended = jointAttention(graph, projections, context);
   const hidden = linear(graph, normed, {
     name: `${name}.proj_mlp`,
     inFeatures: features,

@@ -1,15 +1,16 @@
 // FLUX's denoiser (diffusers' FluxTransformer2DModel) as two graphs that share weights: trunk, and head behind a forecast.
 import type { DType } from "../runtime/dtype.ts";
-import { FLUX_NORM_EPS, type FluxContext } from "./_flux_attention.ts";
 import { fluxConditioning } from "./_flux_conditioning.ts";
 import { type FluxTransformerConfig, parseFluxTransformerConfig } from "./flux_config.ts";
-import { fluxDoubleBlock } from "./_flux_double_block.ts";
 import { fluxSingleBlock } from "./_flux_single_block.ts";
 import { GraphBuilder, type OnnxModel, type Value } from "./graph_builder.ts";
-import { adaptiveLayerNorm } from "./layers/adaptive_layer_norm.ts";
+import { clampFloat16 } from "./layers/clamp_float16.ts";
+import { continuousLayerNorm } from "./layers/continuous_layer_norm.ts";
 import { forecast } from "./layers/forecast.ts";
+import { JOINT_EPS, type JointContext } from "./layers/joint_attention.ts";
+import { jointBlock } from "./layers/joint_block.ts";
 import { linear } from "./layers/linear.ts";
-import { modulation } from "./layers/modulation.ts";
+import { rotary } from "./layers/rotary.ts";
 import type { Weights } from "./weights/weights.ts";
 
 export interface FluxTransformerOptions {
@@ -53,7 +54,7 @@ export function fluxTransformerGraphs(options: FluxTransformerOptions): FluxTran
 }
 
 function trunk(graph: GraphBuilder, config: FluxTransformerConfig): OnnxModel {
-  const { inChannels, innerDim, jointAttentionDim, attentionHeadDim } = config;
+  const { inChannels, innerDim, jointAttentionDim, attentionHeadDim, numAttentionHeads: heads } = config;
   const hiddenStates = graph.cast(
     graph.input("hidden_states", ["batch", "image_tokens", inChannels], "float32"),
   );
@@ -61,11 +62,14 @@ function trunk(graph: GraphBuilder, config: FluxTransformerConfig): OnnxModel {
     graph.input("encoder_hidden_states", ["batch", "text_tokens", jointAttentionDim], "float32"),
   );
   const conditioning = fluxConditioning(graph, { config, rows: "batch" });
-  const context: FluxContext = {
-    config,
+  const cos = graph.input("rotary_cos", ["tokens", attentionHeadDim / 2], "float32");
+  const sin = graph.input("rotary_sin", ["tokens", attentionHeadDim / 2], "float32");
+  const context: JointContext = {
+    heads,
+    headDim: attentionHeadDim,
+    qkNorm: "rms_norm",
     conditioning,
-    rotaryCos: graph.input("rotary_cos", ["tokens", attentionHeadDim / 2], "float32"),
-    rotarySin: graph.input("rotary_sin", ["tokens", attentionHeadDim / 2], "float32"),
+    rotate: (tokens) => rotary(graph, tokens, { cos, sin, heads }),
     tokenCounts: graph.node("Concat", [
       countTokens(graph, encoderHiddenStates),
       countTokens(graph, hiddenStates),
@@ -83,7 +87,8 @@ function trunk(graph: GraphBuilder, config: FluxTransformerConfig): OnnxModel {
   };
   for (let i = 0; i < config.numLayers; i++) {
     const name = `transformer_blocks.${i}`;
-    streams = graph.scope(name, () => fluxDoubleBlock(graph, streams, { name, context }));
+    const { image, text } = graph.scope(name, () => jointBlock(graph, streams, { name, context }));
+    streams = { image, text: clampFloat16(graph, text) };
   }
   let joint = graph.node("Concat", [streams.text, streams.image], { attributes: { axis: 1 } });
   for (let i = 0; i < config.numSingleLayers; i++) {
@@ -118,12 +123,12 @@ function outputLayers(
   { config, conditioning }: { config: FluxTransformerConfig; conditioning: Value },
 ): Value {
   const { innerDim: features, outChannels } = config;
-  // Scale before shift, unlike the blocks (AdaLayerNormContinuous).
-  const [scale, shift] = modulation(graph, conditioning, { name: "norm_out.linear", features, parts: 2 }) as [
-    Value,
-    Value,
-  ];
-  const normed = adaptiveLayerNorm(graph, feature, { scale, shift, features, eps: FLUX_NORM_EPS });
+  const normed = continuousLayerNorm(graph, feature, {
+    name: "norm_out",
+    conditioning,
+    features,
+    eps: JOINT_EPS,
+  });
   return linear(graph, normed, { name: "proj_out", inFeatures: features, outFeatures: outChannels });
 }
 

@@ -1,0 +1,161 @@
+// Stable Diffusion 3's denoiser (diffusers' SD3Transformer2DModel) as two graphs that share weights: trunk, and head
+// behind a forecast.
+import type { DType } from "../runtime/dtype.ts";
+import { sd3Conditioning } from "./_sd3_conditioning.ts";
+import { sd3Positions } from "./_sd3_positions.ts";
+import { GraphBuilder, type OnnxModel, type Value } from "./graph_builder.ts";
+import { continuousLayerNorm } from "./layers/continuous_layer_norm.ts";
+import { forecast } from "./layers/forecast.ts";
+import { JOINT_EPS, type JointContext } from "./layers/joint_attention.ts";
+import { jointBlock } from "./layers/joint_block.ts";
+import { linear } from "./layers/linear.ts";
+import { patchTokens, unpatchify } from "./layers/patch_tokens.ts";
+import { parseSd3TransformerConfig, type Sd3TransformerConfig } from "./sd3_config.ts";
+import type { Weights } from "./weights/weights.ts";
+
+export interface Sd3TransformerOptions {
+  /** transformer/config.json, parsed. */
+  config: unknown;
+  weights: Weights;
+  /** Compute type, also that of feature and history. What the host fills and reads is float32. */
+  dtype: DType;
+}
+
+/** Inputs of both graphs: timestep [rows], 0..1000; pooled_projections [rows, pooled]. */
+export interface Sd3TransformerGraphs {
+  /**
+   * rows = batch. Further inputs: hidden_states [batch, in_channels, height, width], encoder_hidden_states
+   * [batch, text_tokens, joint], layer_mask [batch, num_layers]: 1 runs a block, 0 skips it in that row (skip-layer
+   * guidance). Outputs: feature [batch, grid_rows, grid_columns, inner], the image tokens after the last block, and
+   * output [batch, out_channels, height, width].
+   */
+  trunk: OnnxModel;
+  /**
+   * rows = steps * batch, step-major. Further inputs: forecast_weights [steps, anchors] float32, history
+   * [anchors, batch, grid_rows, grid_columns, inner]. Output: output [rows, out_channels, height, width].
+   */
+  head: OnnxModel;
+}
+
+/**
+ * Builds both graphs; sizes come from the config, the numbers of tokens and pictures are free. Height and width must be
+ * multiples of patch_size, at most patch_size * pos_embed_max_size.
+ * @throws {CheckpointError} if the config asks for what is not supported, or the weights do not fit it.
+ */
+export function sd3TransformerGraphs(options: Sd3TransformerOptions): Sd3TransformerGraphs {
+  const config = parseSd3TransformerConfig(options.config);
+  const { weights, dtype } = options;
+  return {
+    trunk: trunk(new GraphBuilder({ name: "transformer_trunk", weights, dtype }), config),
+    head: head(new GraphBuilder({ name: "transformer_head", weights, dtype }), config),
+  };
+}
+
+function trunk(graph: GraphBuilder, config: Sd3TransformerConfig): OnnxModel {
+  const { inChannels, innerDim, jointAttentionDim, numLayers } = config;
+  const latents = graph.input("hidden_states", ["batch", inChannels, "height", "width"], "float32");
+  const text = graph.cast(
+    graph.input("encoder_hidden_states", ["batch", "text_tokens", jointAttentionDim], "float32"),
+  );
+  const layerMask = graph.cast(graph.input("layer_mask", ["batch", numLayers], "float32"));
+  const conditioning = sd3Conditioning(graph, { config, rows: "batch" });
+
+  const { tokens, grid } = graph.scope("pos_embed", () => embedLatents(graph, latents, config));
+  let streams = {
+    image: tokens,
+    text: linear(graph, text, {
+      name: "context_embedder",
+      inFeatures: jointAttentionDim,
+      outFeatures: innerDim,
+    }),
+  };
+  const context: JointContext = {
+    heads: config.numAttentionHeads,
+    headDim: config.attentionHeadDim,
+    qkNorm: config.qkNorm,
+    conditioning,
+    tokenCounts: graph.node("Concat", [countTokens(graph, text), countTokens(graph, tokens)], {
+      attributes: { axis: 0 },
+    }),
+  };
+  const keep = graph.nodes("Split", [graph.node("Unsqueeze", [layerMask, graph.ints(2)])], {
+    attributes: { axis: 1, num_outputs: numLayers },
+    outputs: numLayers,
+  });
+  for (let i = 0; i < numLayers; i++) {
+    const name = `transformer_blocks.${i}`;
+    const options = {
+      name,
+      context,
+      contextPreOnly: i === numLayers - 1,
+      dualAttention: config.dualAttentionLayers.has(i),
+      keep: keep[i],
+    };
+    streams = graph.scope(name, () => jointBlock(graph, streams, options));
+  }
+
+  const shape = graph.node("Concat", [graph.ints(0), grid, graph.ints(innerDim)], {
+    attributes: { axis: 0 },
+  });
+  const feature = graph.node("Reshape", [streams.image, shape]);
+  graph.output("feature", feature, ["batch", "grid_rows", "grid_columns", innerDim]);
+  emitOutput(graph, feature, { config, conditioning, rows: "batch" });
+  graph.refuseUnusedWeights();
+  return graph.build();
+}
+
+function head(graph: GraphBuilder, config: Sd3TransformerConfig): OnnxModel {
+  const weights = graph.input("forecast_weights", ["steps", "anchors"], "float32");
+  const dims = ["anchors", "batch", "grid_rows", "grid_columns", config.innerDim];
+  const history = graph.input("history", dims);
+  const conditioning = sd3Conditioning(graph, { config, rows: "rows" });
+  const feature = graph.scope("forecast", () => forecast(graph, { weights, history }));
+  emitOutput(graph, feature, { config, conditioning, rows: "rows" });
+  return graph.build();
+}
+
+/** Patches as tokens at their positions. */
+function embedLatents(graph: GraphBuilder, latents: Value, config: Sd3TransformerConfig) {
+  const { tokens, grid } = patchTokens(graph, latents, {
+    name: "pos_embed.proj",
+    channels: config.inChannels,
+    patchSize: config.patchSize,
+    features: config.innerDim,
+  });
+  return { tokens: graph.node("Add", [tokens, sd3Positions(graph, { config, grid })]), grid };
+}
+
+interface OutputOptions {
+  config: Sd3TransformerConfig;
+  conditioning: Value;
+  /** Name of the leading dimension. */
+  rows: string;
+}
+
+/** norm_out, proj_out and unpatchify on a feature [rows, grid_rows, grid_columns, inner]. */
+function emitOutput(
+  graph: GraphBuilder,
+  feature: Value,
+  { config, conditioning, rows }: OutputOptions,
+): void {
+  const { innerDim: features, outChannels: channels, patchSize } = config;
+  const grid = graph.node("Shape", [feature], { attributes: { start: 1, end: 3 }, dtype: "int64" });
+  const tokens = graph.node("Reshape", [feature, graph.ints(0, -1, features)]);
+  const normed = continuousLayerNorm(graph, tokens, {
+    name: "norm_out",
+    conditioning,
+    features,
+    eps: JOINT_EPS,
+  });
+  const projected = linear(graph, normed, {
+    name: "proj_out",
+    inFeatures: features,
+    outFeatures: patchSize ** 2 * channels,
+  });
+  const output = unpatchify(graph, { tokens: projected, grid }, { patchSize, channels });
+  graph.output("output", output, [rows, channels, "height", "width"]);
+}
+
+function countTokens(graph: GraphBuilder, tokens: Value): Value {
+  return graph.node("Shape", [tokens], { attributes: { start: 1, end: 2 }, dtype: "int64" });
+}
