@@ -12,7 +12,7 @@ describe("ASSETS", () => {
       .filter((name) => name !== "deno.json" && !name.endsWith(".d.ts"));
     assert.deepEqual(Object.keys(ASSETS).sort(), files.sort());
     for (const [, name] of ASSETS["index.html"]!.matchAll(/"\/page\/([^"]*)"/g)) {
-      assert.ok(name! in ASSETS, name);
+      assert.ok(name! in ASSETS, `${name} is an asset`);
     }
   });
 

@@ -1,0 +1,280 @@
+// The page in a real Chromium, before the real service with the embedded checkpoint.
+import { after, before, describe, it } from "@std/testing/bdd";
+import assert from "node:assert/strict";
+import axe from "axe-core";
+import type { Browser, Page } from "playwright-core";
+import { findChromium, launchChromium, openPage, type OpenPageOptions } from "./_chromium.ts";
+import { type Service, startService } from "./_service.ts";
+
+const executablePath = findChromium();
+const skip = executablePath === undefined && "no Chromium is installed (CHROMIUM may name one)";
+
+describe("the page in Chromium", { skip }, () => {
+  let service: Service;
+  let chromium: Browser;
+  before(async () => {
+    service = await startService("start", { args: ["--port", "0"] });
+    chromium = await launchChromium(executablePath!);
+  });
+  after(async () => {
+    await chromium.close();
+    await service[Symbol.asyncDispose]();
+  });
+
+  const open = (options: Partial<OpenPageOptions> = {}) =>
+    openPage(chromium, { url: service.url, ...options });
+
+  it("the page draws a picture and shows each step", async () => {
+    await using browser = await open();
+    const { page } = browser;
+    await page.getByLabel("Prompt", { exact: true }).fill("red heart");
+    // At first the plan, all of it still to come.
+    assert.equal(await page.locator('.step[data-kind="full"]').count(), 14);
+    assert.equal(await page.locator('.step[data-state="done"]').count(), 0);
+    await page.keyboard.press("Enter");
+    await page.locator('.step[data-state="done"]').nth(5).waitFor();
+    await finished(page);
+
+    const full = page.locator('.step[data-state="done"][data-kind="full"]');
+    const forecast = page.locator('.step[data-state="done"][data-kind="forecast"]');
+    assert.deepEqual([await full.count(), await forecast.count()], [14, 36]);
+    const [tall, short] = await Promise.all([bar(page, "full"), bar(page, "forecast")]);
+    assert.ok(tall.height > 2 * short.height, "full passes and forecasts differ in height");
+    assert.notEqual(tall.pattern, short.pattern);
+    assert.ok(await page.locator(".step.has-error").count() > 5, "measured errors are drawn");
+    assert.equal(await page.getByRole("progressbar").getAttribute("aria-valuenow"), "50");
+
+    const picture = page.getByRole("img", { name: "red heart", exact: true });
+    assert.equal(await picture.evaluate((image: HTMLImageElement) => image.naturalWidth), 64);
+    assert.equal(await page.locator(".previews li").count(), 3);
+    const receipt = await page.locator(".receipt").innerText();
+    for (const text of ["14 of 50", "3.57×", "models/emoji", "0 1 2 3 4 6 8 11 15 20 25 31 38 46", "miss"]) {
+      assert.ok(receipt.includes(text), `the receipt says ${text}`);
+    }
+    assert.deepEqual(browser.complaints, []);
+  });
+
+  it("the page says where a repeated picture comes from, and hands it out as file and curl", async () => {
+    await using browser = await open();
+    const { page } = browser;
+    for (let time = 0; time < 2; time++) {
+      await page.getByLabel("Prompt", { exact: true }).fill("it's a star");
+      await page.getByRole("button", { name: "Generate" }).click();
+      await finished(page);
+    }
+    assert.match(await page.locator(".run-status").innerText(), /cache/);
+
+    const [download] = await Promise.all([
+      page.waitForEvent("download"),
+      page.getByRole("link", { name: "Download" }).click(),
+    ]);
+    assert.equal(download.suggestedFilename(), "it-s-a-star-42-spectrum.png");
+    const bytes = await Deno.readFile(await download.path());
+    assert.deepEqual([...bytes.slice(1, 4)], [..."PNG"].map((letter) => letter.charCodeAt(0)));
+
+    await page.getByRole("button", { name: "Copy as curl" }).click();
+    await page.getByRole("button", { name: "Copied" }).waitFor();
+    const command = await page.evaluate(() => navigator.clipboard.readText());
+    assert.ok(command.startsWith(`curl -sS ${new URL(service.url).origin}/v1/images/generations`), command);
+    assert.deepEqual(browser.complaints, []);
+  });
+
+  it("the page compares two methods on one seed", async () => {
+    await using browser = await open();
+    const { page } = browser;
+    await page.getByLabel("Prompt", { exact: true }).fill("crab");
+    await page.getByLabel("Compare with a second method").check({ force: true });
+    await page.getByRole("button", { name: "Generate" }).click();
+    const comparison = page.getByRole("region", { name: "Comparison" });
+    await comparison.waitFor();
+
+    assert.deepEqual(await page.locator(".run h2").allInnerTexts(), ["Spectrum", "None"]);
+    const [first, second] = await page.locator(".receipt").allInnerTexts();
+    assert.ok(first?.includes("14 of 50") && second?.includes("50 of 50"));
+    const decibels = Number(/PSNR\s+([\d.]+) dB/.exec(await comparison.innerText())?.[1]);
+    // The pictures are alike, and not the same.
+    assert.ok(decibels > 20 && decibels < 80, `PSNR is ${decibels} dB`);
+
+    const brightness = async () => await comparison.locator("canvas").evaluate(sumOfColours);
+    const slider = comparison.getByRole("slider");
+    await slider.fill("0");
+    const plain = await brightness();
+    await slider.fill("4");
+    const amplified = await brightness();
+    assert.ok(plain > 0 && amplified > 8 * plain, `${plain}, amplified ${amplified}`);
+    await comparison.getByRole("radio", { name: "None" }).check({ force: true });
+    assert.ok(await brightness() > amplified);
+    assert.equal(await slider.isVisible(), false);
+    assert.deepEqual(browser.complaints, []);
+  });
+
+  it("the page remembers pictures: open, delete, clear", async () => {
+    await using browser = await open();
+    const { page } = browser;
+    for (const prompt of ["owl", "fox"]) {
+      await page.getByLabel("Prompt", { exact: true }).fill(prompt);
+      await page.getByRole("spinbutton", { name: "Seed" }).fill("5");
+      await page.keyboard.press("Enter");
+      await page.getByRole("button", { name: `Open ${prompt}` }).waitFor();
+    }
+    await page.reload();
+    await page.getByRole("button", { name: "Open owl, Spectrum, 14 of 50 full passes, seed 5" }).click();
+    assert.equal(await page.getByLabel("Prompt", { exact: true }).inputValue(), "owl");
+    assert.equal(await page.getByRole("spinbutton", { name: "Seed" }).inputValue(), "5");
+    await page.getByRole("img", { name: "owl", exact: true }).waitFor();
+
+    await page.getByRole("button", { name: "Delete owl" }).click({ force: true });
+    await page.getByText("1 picture,").waitFor();
+    await page.getByRole("button", { name: "Clear" }).click();
+    await page.getByRole("button", { name: "Delete all, really?" }).click();
+    await page.locator("#history").waitFor({ state: "hidden" });
+    await page.reload();
+    assert.equal(await page.locator("#history").isHidden(), true);
+    assert.deepEqual(browser.complaints, []);
+  });
+
+  it("the page cancels a run on Escape", async () => {
+    await using browser = await open();
+    const { page } = browser;
+    await page.locator("#steps").fill("1000");
+    await page.locator("label", { hasText: "None" }).first().click();
+    await page.getByLabel("Prompt", { exact: true }).fill("whale");
+    await page.keyboard.press("Enter");
+    await page.locator('.step[data-state="done"]').first().waitFor();
+    await page.keyboard.press("Escape");
+    await page.getByText("Cancelled").first().waitFor();
+    assert.equal(await page.getByRole("button", { name: "Cancel" }).isVisible(), false);
+    assert.deepEqual(browser.complaints, []);
+  });
+
+  it("the page shows an error at the field that it is about", async () => {
+    await using browser = await open();
+    const { page } = browser;
+    await page.getByLabel("Prompt", { exact: true }).fill("owl");
+    await page.getByLabel("Width").fill("63");
+    await page.keyboard.press("Enter");
+    await page.locator(".field-error").waitFor();
+    const width = page.getByLabel("Width");
+    assert.equal(await width.getAttribute("aria-invalid"), "true");
+    assert.equal(await page.evaluate(() => document.activeElement?.id), "width");
+    const note = await page.locator(`#${await width.getAttribute("aria-describedby")}`).innerText();
+    assert.match(note, /63/);
+
+    await width.fill("64");
+    await page.locator("summary", { hasText: "Options" }).first().click();
+    await page.getByLabel("Blend, w").first().fill("3");
+    await page.keyboard.press("Enter");
+    await page.locator('[name="w"][aria-invalid]').waitFor();
+    assert.equal(await width.getAttribute("aria-invalid"), null);
+  });
+
+  it("the page can be used by keyboard alone, with the focus in sight", async () => {
+    await using browser = await open({ reducedMotion: "reduce" });
+    const { page } = browser;
+    const visited: string[] = [];
+    // From the top of the page to the button that generates; typing on the way.
+    for (let presses = 0; presses < 40 && visited.at(-1) !== "generate"; presses++) {
+      await page.keyboard.press("Tab");
+      const focused = await page.evaluate(describeFocus);
+      assert.ok(focused.outline, `the focus shows at ${focused.id}`);
+      visited.push(focused.id);
+      if (focused.id === "prompt") await page.keyboard.type("rocket");
+      if (focused.id === "method-a") await page.keyboard.press("ArrowRight");
+    }
+    assert.equal(visited.at(-1), "generate");
+    await page.keyboard.press("Space");
+    await finished(page);
+    assert.equal(await page.locator(".run h2").innerText(), "TaylorSeer");
+    assert.equal(await page.evaluate(() => document.activeElement?.id), "generate");
+    assert.match(await page.getByRole("status").innerText(), /Done in .*: rocket/);
+    assert.deepEqual(browser.complaints, []);
+  });
+
+  for (const colorScheme of ["light", "dark"] as const) {
+    it(`the page passes axe's rules, ${colorScheme}`, async () => {
+      await using browser = await open({ colorScheme });
+      const { page } = browser;
+      await page.getByRole("button", { name: "others" }).waitFor();
+      await page.locator("summary", { hasText: "Guidance" }).click();
+      assert.deepEqual(await violations(page), [], "at first");
+      await page.getByLabel("Compare with a second method").check({ force: true });
+      await page.locator("#steps").fill("12");
+      await page.getByLabel("Prompt", { exact: true }).fill("panda");
+      await page.keyboard.press("Enter");
+      await page.getByRole("region", { name: "Comparison" }).waitFor();
+      await page.getByRole("button", { name: "Open panda" }).first().waitFor();
+      assert.deepEqual(await violations(page), [], "with a comparison");
+    });
+  }
+
+  it("the page fits a width of 360 pixels", async () => {
+    await using browser = await open({ width: 360 });
+    const { page } = browser;
+    await page.getByLabel("Compare with a second method").check({ force: true });
+    await page.locator("#steps").fill("12");
+    await page.getByLabel("Prompt", { exact: true }).fill("a very long prompt ".repeat(20) + "x".repeat(200));
+    await page.keyboard.press("Enter");
+    await page.getByRole("region", { name: "Comparison" }).waitFor();
+    assert.equal(await page.evaluate(() => document.documentElement.scrollWidth), 360);
+  });
+
+  it("the page asks for a key where the service does", async () => {
+    await using locked = await startService("edge", {
+      env: { PORT: "0", SPECTRUM_API_KEYS: "se_test_key", SPECTRUM_WORKERS: service.workerUrl! },
+    });
+    await using browser = await open({ url: locked.url });
+    const { page } = browser;
+    const dialog = page.getByRole("dialog");
+    for (const key of ["wrong", "se_test_key"]) {
+      await dialog.getByLabel("API key").fill(key);
+      await page.keyboard.press("Enter");
+      if (key === "wrong") await dialog.getByText("not valid").waitFor();
+    }
+    await dialog.waitFor({ state: "hidden" });
+    await page.getByLabel("Prompt", { exact: true }).fill("key");
+    await page.keyboard.press("Enter");
+    await finished(page);
+    assert.equal(await page.evaluate(() => sessionStorage.getItem("api-key")), "se_test_key");
+  });
+});
+
+async function finished(page: Page): Promise<void> {
+  await page.locator('.run[data-state="finished"]').waitFor();
+}
+
+/** How the bar of a done step is drawn. */
+async function bar(page: Page, kind: string): Promise<{ height: number; pattern: string }> {
+  return await page.locator(`.step[data-state="done"][data-kind="${kind}"]`).first().evaluate((step) => {
+    const { height, backgroundImage } = getComputedStyle(step, "::before");
+    return { height: parseFloat(height), pattern: backgroundImage };
+  });
+}
+
+/** What breaks WCAG 2.2 AA or good practice: rule and element. */
+async function violations(page: Page): Promise<string[]> {
+  await page.evaluate(axe.source);
+  return await page.evaluate(async () => {
+    const { violations } = await (globalThis as unknown as { axe: typeof axe }).axe.run(document);
+    return violations.flatMap(({ id, nodes }) => nodes.map(({ html }) => `${id}: ${html}`));
+  });
+}
+
+/** Of a canvas, alpha left out. */
+function sumOfColours(canvas: SVGElement | HTMLElement): number {
+  if (!(canvas instanceof HTMLCanvasElement)) return NaN;
+  const { width, height } = canvas;
+  // Read from a copy: reading makes Chromium advise against the canvas that it reads.
+  const copy = new OffscreenCanvas(width, height).getContext("2d", { willReadFrequently: true });
+  copy?.drawImage(canvas, 0, 0);
+  const data = copy?.getImageData(0, 0, width, height).data ?? [];
+  return [...data].reduce((sum, value, index) => index % 4 === 3 ? sum : sum + value, 0);
+}
+
+/** The focused element by id or the name of its group, and whether it or what stands for it has an outline. */
+function describeFocus(): { id: string; outline: boolean } {
+  const element = document.activeElement ?? document.body;
+  const hidden = element.matches("input[type=radio], input[type=checkbox]");
+  const shown = (hidden ? element.nextElementSibling : element) ?? element;
+  const id = element.id || element.getAttribute("name") || element.textContent || "";
+  return { id, outline: getComputedStyle(shown).outlineStyle !== "none" };
+}
