@@ -84,7 +84,8 @@ def redraw(model, seed):
     for name, parameter in model.named_parameters():
         noise = torch.randn(parameter.shape, generator=generator)
         layer = name.split(".")[-2]
-        if "embedding" in name and "embedder" not in name or layer in ("shared", "embed_tokens"):
+        table = "embedding" in name and "embedder" not in name and not layer.startswith("linear")
+        if table or layer in ("shared", "embed_tokens"):
             parameter.copy_(noise * 0.5)
         elif "relative_attention_bias" in name:
             parameter.copy_(noise)
@@ -107,6 +108,13 @@ def smooth_in_time(linear):
     linear.weight.mul_((1 / (1 + 200 * frequency)).repeat(2))
 
 
+def denoiser_of(pipe):
+    """(the denoiser, the first module behind its last block): what Spectrum runs whole, and where its head begins."""
+    if getattr(pipe, "transformer", None) is not None:
+        return pipe.transformer, pipe.transformer.norm_out
+    return pipe.unet, pipe.unet.conv_norm_out
+
+
 class Capture:
     """Records what flows through the modules of a pipeline while it runs; `with Capture(pipe) as seen: pipe(...)`."""
 
@@ -119,14 +127,14 @@ class Capture:
         self.denoiser_inputs = []
         self.features = []
         self.decoded = None
-        denoiser = self.pipe.transformer
+        denoiser, head = denoiser_of(self.pipe)
         for name in ("text_encoder", "text_encoder_2", "text_encoder_3"):
             encoder = getattr(self.pipe, name, None)
             if encoder is not None:
                 self._listen(encoder, lambda _, args, kwargs, out, name=name: self.text.setdefault(
                     name, []).append((kwargs.get("input_ids", args[0] if args else None), out)))
         self._listen(denoiser, lambda _, args, kwargs, out: self.denoiser_inputs.append(kwargs))
-        self._listen(denoiser.norm_out, lambda _, args, kwargs, out: self.features.append(args[0]))
+        self._listen(head, lambda _, args, kwargs, out: self.features.append(args[0]))
         decode = self.pipe.vae.decode
 
         def keep_decoded(latents, **kwargs):

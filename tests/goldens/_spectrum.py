@@ -7,6 +7,8 @@ slow, and plainly right. No value is rounded to bfloat16 and time runs over the 
 import numpy
 import torch
 
+from _reference import denoiser_of
+
 
 def spectrum_plan(steps, window=2, flex_window=0.75, warmup=5):
     """True where the step is a full pass."""
@@ -38,9 +40,10 @@ def spectrum_forecast(anchors, history, step, steps, w, m=4, lam=0.1):
 
 
 def run_spectrum(pipe, steps, branches, options, **call):
-    """Runs `pipe` with forecasts; `branches` is 2 with true CFG, whose two network calls keep a history each.
+    """Runs `pipe` with forecasts; `branches` is 2 under guidance by two passes, each with a history of its own.
 
-    Returns (final packed latents, plan, errors [full passes - 1, branches]): each error is the relative L2 distance
+    Branches may be calls of the network one after the other (FLUX, Wan) or rows of one call (Stable Diffusion).
+    Returns (final latents, plan, errors [full passes - 1, branches]): each error is the relative L2 distance
     |forecast - feature| / |feature| that a full pass measures before it stores its feature.
     """
     plan = spectrum_plan(steps, options["window_size"], options["flex_window"], options["warmup_steps"])
@@ -48,28 +51,31 @@ def run_spectrum(pipe, steps, branches, options, **call):
     anchors = [[] for _ in range(branches)]
     history = [[] for _ in range(branches)]
     errors = [[] for _ in range(branches)]
-    calls = 0
+    rows_seen = 0
 
-    def before_head(_, args):
-        nonlocal calls
-        step, branch = divmod(calls, branches)
-        calls += 1
-        feature, *conditioning = args
+    def replace_row(row):
+        nonlocal rows_seen
+        step, branch = divmod(rows_seen, branches)
+        rows_seen += 1
         past, values = anchors[branch], history[branch]
         forecast = spectrum_forecast(past, numpy.stack(values), step, steps, **fit) if past else None
         if not plan[step]:
-            return torch.from_numpy(forecast).to(feature.dtype).reshape(feature.shape), *conditioning
-        truth = feature.double().flatten().numpy()
+            return torch.from_numpy(forecast).to(row.dtype).reshape(row.shape)
+        truth = row.double().flatten().numpy()
         if past:
             errors[branch].append(numpy.linalg.norm(forecast - truth) / numpy.linalg.norm(truth))
         past.append(step)
         values.append(truth)
-        return args
+        return row
 
-    hook = pipe.transformer.norm_out.register_forward_pre_hook(before_head)
+    def before_head(_, args):
+        feature, *conditioning = args
+        return torch.stack([replace_row(row) for row in feature]), *conditioning
+
+    hook = denoiser_of(pipe)[1].register_forward_pre_hook(before_head)
     try:
         latents = pipe(num_inference_steps=steps, output_type="latent", **call).images
     finally:
         hook.remove()
-    assert calls == steps * branches
+    assert rows_seen == steps * branches
     return latents, torch.tensor(plan), torch.tensor(numpy.array(errors).T)
