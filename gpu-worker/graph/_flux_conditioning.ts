@@ -2,7 +2,7 @@
 import type { FluxTransformerConfig } from "./flux_config.ts";
 import type { GraphBuilder, Value } from "./graph_builder.ts";
 import { activation } from "./layers/activation.ts";
-import { textProjection } from "./layers/text_projection.ts";
+import { embeddingMlp } from "./layers/embedding_mlp.ts";
 import { timestepEmbedding } from "./layers/timestep_embedding.ts";
 
 export interface FluxConditioningOptions {
@@ -28,10 +28,10 @@ export function fluxConditioning(graph: GraphBuilder, { config, rows }: FluxCond
         embedNumber(graph, guidance, { name: "guidance_embedder", features: innerDim }),
       ]);
     }
-    const text = textProjection(graph, pooled, {
+    const text = embeddingMlp(graph, pooled, {
       name: "time_text_embed.text_embedder",
       inFeatures: pooledProjectionDim,
-      outFeatures: innerDim,
+      features: innerDim,
     });
     sum = graph.node("Add", [sum, text]);
     // Each adaptive norm of diffusers applies its own SiLU to the same vector; here it is done once.

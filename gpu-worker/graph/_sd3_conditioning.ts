@@ -1,7 +1,7 @@
 // What every adaptive norm of Stable Diffusion 3 sees: timestep and pooled text (CombinedTimestepTextProjEmbeddings).
 import type { GraphBuilder, Value } from "./graph_builder.ts";
 import { activation } from "./layers/activation.ts";
-import { textProjection } from "./layers/text_projection.ts";
+import { embeddingMlp } from "./layers/embedding_mlp.ts";
 import { timestepEmbedding } from "./layers/timestep_embedding.ts";
 import type { Sd3TransformerConfig } from "./sd3_config.ts";
 
@@ -25,10 +25,10 @@ export function sd3Conditioning(graph: GraphBuilder, { config, rows }: Sd3Condit
       channels: 256,
       features,
     });
-    const text = textProjection(graph, pooled, {
+    const text = embeddingMlp(graph, pooled, {
       name: "time_text_embed.text_embedder",
       inFeatures: pooledProjectionDim,
-      outFeatures: features,
+      features,
     });
     // Each adaptive norm of diffusers applies its own SiLU to the same vector; here it is done once.
     return activation(graph, graph.node("Add", [time, text]), "silu");
