@@ -48,6 +48,10 @@ async function serve(args: WorkerArguments): Promise<void> {
       log("info", "listening", { url: `http://${hostname}:${port}`, model: id }),
   }, app.fetch);
 
+  if (!/^(localhost|127\.|\[?::1\]?$)/.test(args.host)) {
+    log("warn", "anyone who reaches this port is served: let only edges reach it", { host: args.host });
+  }
+
   const stop = async (signal: Deno.Signal) => {
     const isFirst = !queue.draining;
     log("info", "draining", { signal, waiting: queue.depth, running: queue.busy });

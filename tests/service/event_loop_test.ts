@@ -12,10 +12,13 @@ describe("executeRun()", () => {
     const pipeline = await openPipeline("models/emoji");
     await using worker = startTestWorker([pipeline], { heartbeatMs: HEARTBEAT_MS });
     const client = new WorkerClient({ url: worker.url });
+    // Large enough that a pass is many heartbeats long.
+    const size = { width: 256, height: 256 };
     const fields = {
       model: "models/emoji",
-      prompt: "red heart",
-      steps: 60,
+      prompt: "x",
+      steps: 4,
+      ...size,
       spectrum: { method: "none" as const },
     };
     const { id } = await client.submit({ ...fields, seed: 1 });
@@ -40,11 +43,9 @@ describe("executeRun()", () => {
 
     const comments = (text.match(/^:$/gm) ?? []).length;
     const due = elapsedMs / HEARTBEAT_MS;
-    assert.equal(steps, 60);
-    // All of them on an idle machine; a loop blocked by the device would send one at the end of a run, or one a step.
-    assert.ok(
-      comments > 0.5 * due,
-      `${comments} comments of ${due.toFixed(0)} in ${elapsedMs.toFixed(0)} ms`,
-    );
+    console.log(`${comments} comments of ${due.toFixed(0)} due`);
+    assert.equal(steps, 4);
+    // All of them on an idle machine, half on one ten times overloaded; a loop that the device blocks sends a few, between passes.
+    assert.ok(comments > 0.3 * due, `${comments} comments of ${due} due`);
   });
 });

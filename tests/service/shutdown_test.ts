@@ -13,7 +13,7 @@ describe("shutdown", () => {
   it("SIGTERM: the worker refuses new runs, finishes the current one and ends with 0", async () => {
     await using worker = await startTask("worker", { args: ["--port", "0"], until: LISTENING });
     const client = new WorkerClient({ url: worker.found });
-    const current = await client.submit({ ...RUN, seed: 1, steps: 150 });
+    const current = await client.submit({ ...RUN, seed: 1, steps: 60 });
     const waiting = await client.submit({ ...RUN, seed: 2 });
     const last: Record<string, RunEvent> = {};
     const follow = async (id: string) => {

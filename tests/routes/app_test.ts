@@ -1,0 +1,194 @@
+// The edge in this process before a worker whose steps the test controls: faults and coincidences.
+import { describe, it } from "@std/testing/bdd";
+import assert from "node:assert/strict";
+import { createApp } from "../../routes/app.ts";
+import { MemoryResultStore } from "../../routes/results/memory_result_store.ts";
+import { WorkerClient } from "../../routes/runs/worker_client.ts";
+import { FakePipeline } from "../http/fake_pipeline.ts";
+import { startTestWorker, type TestWorkerOptions } from "../http/test_worker.ts";
+
+const LOCAL = { remoteAddr: { transport: "tcp", hostname: "127.0.0.1", port: 1 } } as const;
+
+function startEdge(workerUrl: string) {
+  const logged: string[] = [];
+  const app = createApp({
+    worker: new WorkerClient({ url: workerUrl }),
+    results: new MemoryResultStore(),
+    keys: [],
+    log: (level, message, fields) => void logged.push(JSON.stringify({ level, message, ...fields })),
+  });
+  const get = (path: string, headers: Record<string, string> = {}) =>
+    app.request(`http://localhost${path}`, { headers }, LOCAL);
+  const post = (body: unknown, signal: AbortSignal | null = null) =>
+    app.request("http://localhost/v1/images/generations", {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify(body),
+      signal,
+    }, LOCAL);
+  return { get, post, logged };
+}
+
+function start(pipeline: FakePipeline, options: TestWorkerOptions = {}) {
+  const worker = startTestWorker([pipeline], options);
+  return { worker, ...startEdge(worker.url) };
+}
+
+/** Fields of each event of a stream. */
+function parseEvents(text: string): Record<string, string>[] {
+  return text.trim().split("\n\n").map((block) =>
+    Object.fromEntries(block.split("\n").map((line) => line.split(/: ?(.*)/s).slice(0, 2) as [string, string]))
+  ).filter((event) => event.event !== undefined);
+}
+
+async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 5));
+}
+
+describe("createApp()", () => {
+  it("identical requests at the same time make one run", async () => {
+    const pipeline = new FakePipeline();
+    const { worker, post } = start(pipeline);
+    await using _worker = worker;
+    const answers = await Promise.all(Array.from({ length: 5 }, () => post({ prompt: "x", seed: 1, steps: 3 })));
+    const bodies = await Promise.all(answers.map((answer) => answer.json()));
+    assert.equal(new Set(bodies.map(({ data }) => data[0].b64_json)).size, 1);
+    assert.equal(pipeline.stepsBegun, 3);
+  });
+
+  it("n pictures of which some are stored make runs for the others only", async () => {
+    const pipeline = new FakePipeline();
+    const { worker, post } = start(pipeline);
+    await using _worker = worker;
+    await post({ prompt: "x", seed: 11, steps: 1 });
+    const answer = await post({ prompt: "x", seed: 10, n: 3, steps: 1 });
+    assert.equal(answer.headers.get("x-spectrum-cache"), "miss");
+    const { data } = await answer.json();
+    assert.deepEqual(data.map(({ receipt }: { receipt: { cache: string } }) => receipt.cache), ["miss", "hit", "miss"]);
+    assert.equal(pipeline.stepsBegun, 3);
+  });
+
+  it("a stream of n pictures names its place in all of them", async () => {
+    const { worker, post } = start(new FakePipeline());
+    await using _worker = worker;
+    const answer = await post({ prompt: "x", seed: 1, n: 2, steps: 2, stream: true, progress: true });
+    const events = parseEvents(await answer.text());
+    assert.match(events[0]!.id!, /^\d+\.\d+$/);
+    // Each id is the one before with one number raised: enough to take the stream up again from there.
+    for (const [index, { id }] of events.entries()) {
+      if (index === 0) continue;
+      const [earlier, later] = [events[index - 1]!.id!, id!].map((id) => id.split(".").map(Number));
+      assert.ok(later!.every((value, picture) => value >= earlier![picture]!), `${events[index - 1]!.id} then ${id}`);
+    }
+    const completed = events.filter(({ event }) => event === "image_generation.completed");
+    assert.deepEqual(completed.map(({ data }) => JSON.parse(data!).image_index).sort(), [0, 1]);
+  });
+
+  it("n pictures that the queue has no room for are refused together", async () => {
+    const pipeline = new FakePipeline({ beforeStep: () => new Promise(() => {}) });
+    const { worker, post } = start(pipeline, { capacity: 1 });
+    await using _worker = worker;
+    const answer = await post({ prompt: "x", seed: 1, n: 5 });
+    assert.equal(answer.status, 429);
+    assert.equal(answer.headers.get("retry-after"), "2");
+    const { error } = await answer.json();
+    assert.deepEqual([error.type, error.code], ["rate_limit_error", "queue_full"]);
+    await until(() => !worker.queue.busy && worker.queue.depth === 0);
+  });
+
+  it("a run that fails is an error event, or a 500, without a word of its cause", async () => {
+    const pipeline = new FakePipeline({
+      beforeStep: (index) => {
+        if (index === 1) throw new Error("secret: CUDA error at 0xdead");
+      },
+    });
+    const { worker, post } = start(pipeline);
+    await using _worker = worker;
+    const stream = await post({ prompt: "x", seed: 1, stream: true, progress: true });
+    assert.equal(stream.status, 200);
+    const last = parseEvents(await stream.text()).at(-1)!;
+    assert.equal(last.event, "error");
+    assert.equal(JSON.parse(last.data!).error.type, "server_error");
+    assert.doesNotMatch(last.data!, /secret|CUDA/);
+
+    const plain = await post({ prompt: "x", seed: 1 });
+    assert.equal(plain.status, 500);
+    assert.doesNotMatch(await plain.text(), /secret|CUDA/);
+  });
+
+  it("one picture of n that fails ends the others", async () => {
+    let steps = 0;
+    const pipeline = new FakePipeline({
+      beforeStep: () => {
+        if (++steps === 3) throw new Error("broken");
+      },
+    });
+    const { worker, post } = start(pipeline);
+    await using _worker = worker;
+    assert.equal((await post({ prompt: "x", seed: 1, n: 10, steps: 2 })).status, 500);
+    await until(() => !worker.queue.busy && worker.queue.depth === 0);
+    assert.ok(steps < 20, `${steps} steps of 20`);
+  });
+
+  it("without a worker the edge says so, and lives", async () => {
+    const { get, post } = startEdge("http://127.0.0.1:9");
+    const answer = await post({ prompt: "x" });
+    assert.equal(answer.status, 503);
+    assert.ok(answer.headers.has("retry-after"));
+    const text = await answer.text();
+    assert.equal(JSON.parse(text).error.code, "worker_unavailable");
+    assert.doesNotMatch(text, /127\.0\.0\.1|refused/);
+    assert.equal((await get("/readyz")).status, 503);
+    assert.equal((await get("/healthz")).status, 200);
+    assert.equal((await get("/")).status, 200);
+  });
+
+  it("a worker that goes away in mid-run is told as such", async () => {
+    const { promise: reached, resolve } = Promise.withResolvers<void>();
+    const pipeline = new FakePipeline({
+      beforeStep: () => {
+        resolve();
+        return new Promise(() => {});
+      },
+    });
+    const { worker, post } = start(pipeline);
+    const answer = post({ prompt: "x", seed: 1 });
+    await reached;
+    await worker[Symbol.asyncDispose]();
+    assert.equal((await answer).status, 503);
+  });
+
+  it("prompts, keys and pictures are not logged", async () => {
+    const { worker, post, logged } = start(new FakePipeline());
+    await using _worker = worker;
+    await (await post({ prompt: "my secret wish", seed: 1 })).text();
+    await (await post({ prompt: "my secret wish", nonsense: 1 })).text();
+    assert.equal(logged.length, 2);
+    assert.doesNotMatch(logged.join("\n"), /secret/);
+  });
+
+  it("a slow reader does not slow the run", async () => {
+    const pipeline = new FakePipeline();
+    const { worker, post } = start(pipeline);
+    await using _worker = worker;
+    const fields = { prompt: "x", seed: 1, steps: 500, spectrum: { method: "none" } };
+    const slow = await post({ ...fields, stream: true, progress: true });
+    const reader = slow.body!.getReader();
+    await reader.read();
+    // The same picture, asked for by somebody who reads: it is made although the first one does not.
+    assert.equal((await post(fields)).status, 200);
+    assert.equal(pipeline.stepsBegun, 500);
+    await reader.cancel();
+  });
+
+  it("x-request-id is the client's if it is one, else drawn", async () => {
+    const { worker, get } = start(new FakePipeline());
+    await using _worker = worker;
+    const answered = async (given: string) =>
+      (await get("/v1/models", { "x-request-id": given })).headers.get("x-request-id")!;
+    assert.equal(await answered("trace-0123456789"), "trace-0123456789");
+    for (const given of ["short", `x${"y".repeat(64)}`, "spaces in the id"]) {
+      assert.match(await answered(given), /^req_[0-9a-f]{32}$/);
+    }
+  });
+});
