@@ -26,7 +26,6 @@ export function openTokenizer(folder: string): Tokenizer {
   try {
     return new Tokenizer(files);
   } catch (cause) {
-    if (cause instanceof CheckpointError) throw cause;
     throw new CheckpointError(`Cannot use the tokenizer in ${folder}: ${(cause as Error).message}`, {
       cause,
     });
@@ -58,8 +57,8 @@ export class Tokenizer {
     this.#specials = this.#inner.encode("").ids.length;
     const padId = this.#inner.token_to_id(config.pad_token?.content ?? "");
     if (padId === undefined) {
-      throw new CheckpointError(
-        `Cannot pad as the vocabulary does not hold the pad_token: current value is ${config.pad_token?.content}`,
+      throw new RangeError(
+        `'pad_token' must be in the vocabulary: current value is ${config.pad_token?.content}`,
       );
     }
     this.#padId = padId;

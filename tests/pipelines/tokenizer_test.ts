@@ -83,7 +83,7 @@ describe("openTokenizer()", () => {
     [
       "a pad_token outside the vocabulary",
       { "vocab.json": '{"a":0}', "merges.txt": "", "tokenizer_config.json": '{"pad_token":"[PAD]"}' },
-      /does not hold the pad_token: current value is \[PAD\]/,
+      /Cannot use the tokenizer in .*: 'pad_token' must be in the vocabulary: current value is \[PAD\]/,
     ],
     [
       "an unknown kind of step",
