@@ -2,23 +2,24 @@ import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { fluxRotaryTables } from "../../gpu-worker/graph/flux_rotary.ts";
 import { fluxTransformerGraphs } from "../../gpu-worker/graph/flux_transformer.ts";
-import type { OnnxModel } from "../../gpu-worker/graph/graph_builder.ts";
 import { CheckpointError } from "../../gpu-worker/graph/weights/checkpoint_error.ts";
 import type { Weights } from "../../gpu-worker/graph/weights/weights.ts";
 import { type DType, Runtime } from "../../gpu-worker/runtime/mod.ts";
 import { type Goldens, loadGoldens, maxError } from "../goldens/golden.ts";
 import { component } from "./_component.ts";
-import { runGraph } from "./_run_graph.ts";
+import {
+  concat,
+  type FloatArray,
+  type FloatArrays,
+  goldenArray,
+  matrix,
+  row,
+  run,
+  stack,
+} from "./_float_array.ts";
 
 /** float32 on both sides; a hundred layers magnify the order of sums to about 5e-7. */
 const TOLERANCE = 1e-5;
-
-interface FloatArray {
-  shape: readonly number[];
-  data: Float32Array<ArrayBuffer>;
-}
-
-type FloatArrays = Record<string, FloatArray>;
 
 for (const name of ["tiny-dev", "tiny-schnell"]) {
   describe(`fluxTransformerGraphs() of ${name}`, () => {
@@ -167,10 +168,7 @@ describe("fluxTransformerGraphs()", () => {
 });
 
 function trunkInputs(goldens: Goldens, call: string, config: Record<string, unknown>): FloatArrays {
-  const golden = (name: string): FloatArray => {
-    const key = `transformer.${call}.${name}`;
-    return { shape: goldens.shape(key), data: goldens.floats(key) };
-  };
+  const golden = (name: string) => goldenArray(goldens, `transformer.${call}.${name}`);
   const names = ["hidden_states", "encoder_hidden_states", "pooled_projections", "timestep", "guidance"];
   const inputs: FloatArrays = Object.fromEntries(
     names.filter((name) => goldens.has(`transformer.${call}.${name}`)).map((name) => [name, golden(name)]),
@@ -200,30 +198,4 @@ function mapBatched(inputs: FloatArrays, change: (array: FloatArray) => FloatArr
   return Object.fromEntries(
     Object.entries(inputs).map(([name, array]) => [name, name.startsWith("rotary") ? array : change(array)]),
   );
-}
-
-function row({ shape: [batch, ...shape], data }: FloatArray, index: number): FloatArray {
-  const length = data.length / batch!;
-  return { shape: [1, ...shape], data: data.slice(index * length, (index + 1) * length) };
-}
-
-/** One row. */
-function matrix(values: number[]): FloatArray {
-  return { shape: [1, values.length], data: Float32Array.from(values) };
-}
-
-/** Joins along the first dimension. */
-function concat(arrays: readonly FloatArray[]): FloatArray {
-  const [, ...shape] = arrays[0]!.shape;
-  const rows = arrays.reduce((sum, array) => sum + array.shape[0]!, 0);
-  return { shape: [rows, ...shape], data: Float32Array.from(arrays.flatMap(({ data }) => [...data])) };
-}
-
-/** Joins along a new first dimension. */
-function stack(arrays: readonly FloatArray[]): FloatArray {
-  return concat(arrays.map(({ shape, data }) => ({ shape: [1, ...shape], data })));
-}
-
-async function run(model: OnnxModel, inputs: FloatArrays): Promise<FloatArrays> {
-  return await runGraph(model, inputs) as FloatArrays;
 }

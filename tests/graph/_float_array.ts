@@ -1,0 +1,43 @@
+// Small float32 arrays with shapes, cut and joined as the tests of trunks and heads need them.
+import type { OnnxModel } from "../../gpu-worker/graph/graph_builder.ts";
+import type { Goldens } from "../goldens/golden.ts";
+import { runGraph } from "./_run_graph.ts";
+
+export interface FloatArray {
+  shape: readonly number[];
+  data: Float32Array<ArrayBuffer>;
+}
+
+export type FloatArrays = Record<string, FloatArray>;
+
+/** A reference tensor. */
+export function goldenArray(goldens: Goldens, name: string): FloatArray {
+  return { shape: goldens.shape(name), data: goldens.floats(name) };
+}
+
+/** One row of the first dimension, which stays. */
+export function row({ shape: [batch, ...shape], data }: FloatArray, index: number): FloatArray {
+  const length = data.length / batch!;
+  return { shape: [1, ...shape], data: data.slice(index * length, (index + 1) * length) };
+}
+
+/** A matrix of one row. */
+export function matrix(values: number[]): FloatArray {
+  return { shape: [1, values.length], data: Float32Array.from(values) };
+}
+
+/** Joins along the first dimension. */
+export function concat(arrays: readonly FloatArray[]): FloatArray {
+  const [, ...shape] = arrays[0]!.shape;
+  const rows = arrays.reduce((sum, array) => sum + array.shape[0]!, 0);
+  return { shape: [rows, ...shape], data: Float32Array.from(arrays.flatMap(({ data }) => [...data])) };
+}
+
+/** Joins along a new first dimension. */
+export function stack(arrays: readonly FloatArray[]): FloatArray {
+  return concat(arrays.map(({ shape, data }) => ({ shape: [1, ...shape], data })));
+}
+
+export async function run(model: OnnxModel, inputs: FloatArrays): Promise<FloatArrays> {
+  return await runGraph(model, inputs) as FloatArrays;
+}
