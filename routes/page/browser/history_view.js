@@ -55,6 +55,9 @@ export class HistoryView {
     const label =
       `${request.prompt}, ${METHOD_OPTIONS[receipt.method].label}, ${receipt.full_steps.length} of ` +
       `${receipt.steps} full passes, seed ${receipt.seed}`;
+    slot(item, "caption", HTMLElement).textContent = `${
+      METHOD_OPTIONS[receipt.method].label
+    }, ${receipt.full_steps.length}`;
     const image = slot(item, "image", HTMLImageElement);
     const url = URL.createObjectURL(picture);
     this.#urls.push(url);

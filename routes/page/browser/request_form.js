@@ -4,7 +4,8 @@ import { MethodFields } from "./method_fields.js";
 
 /** @import { ImageRequest, Model, SpectrumOptions } from "./wire.d.ts" */
 
-const MAX_SEED = 2 ** 32;
+/** Drawn seeds are below: short enough to be read out. */
+const DRAWN_SEEDS = 1_000_000;
 
 export class RequestForm {
   #form;
@@ -191,7 +192,7 @@ export class RequestForm {
 }
 
 function drawSeed() {
-  return Math.floor(Math.random() * MAX_SEED);
+  return Math.floor(Math.random() * DRAWN_SEEDS);
 }
 
 /**

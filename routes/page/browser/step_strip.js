@@ -26,7 +26,7 @@ export class StepStrip {
    */
   plan(plan) {
     this.#cells = plan.map((kind, index) => this.#cell(kind, { at: index / Math.max(plan.length - 1, 1) }));
-    this.#element.classList.toggle("dense", plan.length > 80);
+    this.#element.style.setProperty("--gap", plan.length > 300 ? "0" : plan.length > 80 ? "1px" : "2px");
     this.#element.style.setProperty("--steps", String(plan.length));
     this.#element.replaceChildren(...this.#cells);
     this.#element.setAttribute("aria-valuemax", String(plan.length));
