@@ -27,7 +27,7 @@ async function main(args: readonly string[]): Promise<void> {
   };
   for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(signal, () => stop(signal));
 
-  const worker = startTask(`worker${suffix}`, { args: ["--port", "0", ...workerArgs] });
+  const worker = startTask(`worker${suffix}`, { args: ["--port", String(freePort()), ...workerArgs] });
   services.push(worker);
   const workerUrl = await worker.url.catch(() => undefined);
   if (workerUrl !== undefined && !stopping) {
@@ -49,20 +49,22 @@ function readArguments(args: readonly string[]): { port: number; watch: boolean;
   const workerArgs = args.filter((arg) => arg !== "--watch");
   const at = workerArgs.indexOf("--port");
   const given = at < 0 ? undefined : workerArgs.splice(at, 2)[1];
-  const port = given === undefined ? freePort() : Number(given);
+  const port = given === undefined ? freePort(DEFAULT_PORT) : Number(given);
   if (!Number.isInteger(port) || port < 0 || port > 65_535) {
     console.error(`start: --port must be a whole number in 0..65535: current value is '${given}'`);
     Deno.exit(2);
   }
-  return { port, watch: args.includes("--watch"), workerArgs };
+  return { port: port === 0 ? freePort() : port, watch: args.includes("--watch"), workerArgs };
 }
 
-function freePort(): number {
+/** A port that nothing listens on: `preferred` if it can be. Fixed here, so that a restarted process comes back to it. */
+function freePort(preferred = 0): number {
   try {
-    using _listener = Deno.listen({ hostname: "127.0.0.1", port: DEFAULT_PORT });
-    return DEFAULT_PORT;
-  } catch {
-    return 0;
+    using listener = Deno.listen({ hostname: "127.0.0.1", port: preferred });
+    return listener.addr.port;
+  } catch (error) {
+    if (preferred === 0) throw error;
+    return freePort();
   }
 }
 

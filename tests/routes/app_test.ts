@@ -37,7 +37,9 @@ function start(pipeline: FakePipeline, options: TestWorkerOptions = {}) {
 /** Fields of each event of a stream. */
 function parseEvents(text: string): Record<string, string>[] {
   return text.trim().split("\n\n").map((block) =>
-    Object.fromEntries(block.split("\n").map((line) => line.split(/: ?(.*)/s).slice(0, 2) as [string, string]))
+    Object.fromEntries(
+      block.split("\n").map((line) => line.split(/: ?(.*)/s).slice(0, 2) as [string, string]),
+    )
   ).filter((event) => event.event !== undefined);
 }
 
@@ -50,7 +52,9 @@ describe("createApp()", () => {
     const pipeline = new FakePipeline();
     const { worker, post } = start(pipeline);
     await using _worker = worker;
-    const answers = await Promise.all(Array.from({ length: 5 }, () => post({ prompt: "x", seed: 1, steps: 3 })));
+    const answers = await Promise.all(
+      Array.from({ length: 5 }, () => post({ prompt: "x", seed: 1, steps: 3 })),
+    );
     const bodies = await Promise.all(answers.map((answer) => answer.json()));
     assert.equal(new Set(bodies.map(({ data }) => data[0].b64_json)).size, 1);
     assert.equal(pipeline.stepsBegun, 3);
@@ -64,7 +68,11 @@ describe("createApp()", () => {
     const answer = await post({ prompt: "x", seed: 10, n: 3, steps: 1 });
     assert.equal(answer.headers.get("x-spectrum-cache"), "miss");
     const { data } = await answer.json();
-    assert.deepEqual(data.map(({ receipt }: { receipt: { cache: string } }) => receipt.cache), ["miss", "hit", "miss"]);
+    assert.deepEqual(data.map(({ receipt }: { receipt: { cache: string } }) => receipt.cache), [
+      "miss",
+      "hit",
+      "miss",
+    ]);
     assert.equal(pipeline.stepsBegun, 3);
   });
 
@@ -78,7 +86,10 @@ describe("createApp()", () => {
     for (const [index, { id }] of events.entries()) {
       if (index === 0) continue;
       const [earlier, later] = [events[index - 1]!.id!, id!].map((id) => id.split(".").map(Number));
-      assert.ok(later!.every((value, picture) => value >= earlier![picture]!), `${events[index - 1]!.id} then ${id}`);
+      assert.ok(
+        later!.every((value, picture) => value >= earlier![picture]!),
+        `${events[index - 1]!.id} then ${id}`,
+      );
     }
     const completed = events.filter(({ event }) => event === "image_generation.completed");
     assert.deepEqual(completed.map(({ data }) => JSON.parse(data!).image_index).sort(), [0, 1]);
@@ -131,7 +142,9 @@ describe("createApp()", () => {
   });
 
   it("without a worker the edge says so, and lives", async () => {
-    const { get, post } = startEdge("http://127.0.0.1:9");
+    const closed = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    closed.close();
+    const { get, post } = startEdge(`http://127.0.0.1:${closed.addr.port}`);
     const answer = await post({ prompt: "x" });
     assert.equal(answer.status, 503);
     assert.ok(answer.headers.has("retry-after"));
