@@ -7,6 +7,15 @@ import { openWeights, type Weights } from "../graph/weights/weights.ts";
 const STEMS = ["model", "diffusion_pytorch_model"] as const;
 export type WeightsStem = (typeof STEMS)[number];
 
+/** What a graph is built from. */
+export interface Component {
+  /** Its folder. */
+  name: string;
+  /** config.json, parsed. */
+  config: Record<string, unknown>;
+  weights: Weights;
+}
+
 export class Checkpoint {
   readonly folder: string;
   /** diffusers' pipeline class, e.g. "FluxPipeline". */
@@ -82,6 +91,11 @@ export class Checkpoint {
   /** Parsed JSON file inside the checkpoint. @throws {CheckpointError} if it is missing or not a JSON object. */
   json(...parts: string[]): Record<string, unknown> {
     return readJson(this.path(...parts));
+  }
+
+  /** Config and weights of the component `name`, by the file name that its library saves under. */
+  component(name: string, stem: WeightsStem): Component {
+    return { name, config: this.json(name, "config.json"), weights: this.weights(name, stem) };
   }
 
   /** Tensors of `component`, by the file name that its library saves under. */

@@ -36,10 +36,10 @@ export function readFluxCheckpoint(checkpoint: Checkpoint, dtype: DType): FluxCh
   checkpoint.requireClass("scheduler", "FlowMatchEulerDiscreteScheduler");
   checkpoint.requireClass("text_encoder", "CLIPTextModel");
   checkpoint.requireClass("text_encoder_2", "T5EncoderModel");
-  const transformer = component(checkpoint, "transformer", "diffusion_pytorch_model");
-  const vae = component(checkpoint, "vae", "diffusion_pytorch_model");
-  const clip = component(checkpoint, "text_encoder", "model");
-  const t5 = component(checkpoint, "text_encoder_2", "model");
+  const transformer = checkpoint.component("transformer", "diffusion_pytorch_model");
+  const vae = checkpoint.component("vae", "diffusion_pytorch_model");
+  const clip = checkpoint.component("text_encoder", "model");
+  const t5 = checkpoint.component("text_encoder_2", "model");
 
   const config = parseFluxTransformerConfig(transformer.config);
   const vaeScale = 2 **
@@ -75,8 +75,4 @@ export function readFluxCheckpoint(checkpoint: Checkpoint, dtype: DType): FluxCh
       vae: autoencoderKLDecoderGraph({ ...vae, dtype: "float32" }),
     },
   };
-}
-
-function component(checkpoint: Checkpoint, name: string, stem: "model" | "diffusion_pytorch_model") {
-  return { config: checkpoint.json(name, "config.json"), weights: checkpoint.weights(name, stem), name };
 }

@@ -1,13 +1,7 @@
 // FLUX's 2x2 patches: FluxPipeline._pack_latents and _unpack_latents.
+import type { LatentSize } from "./latent_size.ts";
 
-/** Size of unpacked latents, [channels, height, width]; height and width are even. */
-export interface LatentSize {
-  channels: number;
-  height: number;
-  width: number;
-}
-
-/** [channels, height, width] -> [height/2 * width/2, channels * 4], row-major tokens. */
+/** [channels, height, width], both even -> [height/2 * width/2, channels * 4], row-major tokens. */
 export function packLatents(latents: Float32Array, size: LatentSize): Float32Array<ArrayBuffer> {
   const packed = new Float32Array(latents.length);
   eachPair(size, (plain, token) => packed[token] = latents[plain]!);

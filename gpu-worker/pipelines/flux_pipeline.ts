@@ -6,11 +6,13 @@ import type { Runtime, Session } from "../runtime/mod.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 import { completeRequest } from "./complete_request.ts";
 import { decodeLatents } from "./decode_latents.ts";
+import type { EncodedPrompt } from "./encoded_prompt.ts";
 import { type FluxCheckpoint, readFluxCheckpoint } from "./flux_checkpoint.ts";
-import { FluxConditioning } from "./flux_conditioning.ts";
+import { fluxFeeds } from "./flux_feeds.ts";
 import { guideBranches } from "./guide_branches.ts";
-import { type LatentSize, packLatents, unpackLatents } from "./flux_latents.ts";
-import { type FluxPrompt, FluxPromptEncoder } from "./flux_prompt_encoder.ts";
+import { packLatents, unpackLatents } from "./flux_latents.ts";
+import { FluxPromptEncoder } from "./flux_prompt_encoder.ts";
+import type { LatentSize } from "./latent_size.ts";
 import { type DenoiserSessions, OnnxDenoiser } from "./onnx_denoiser.ts";
 import type {
   DecodedImage,
@@ -70,12 +72,13 @@ export class FluxPipeline implements Pipeline {
     const { clip, t5, trunk, head, forecastError, vae } = flux.graphs;
     using stack = new DisposableStack();
     const load = async (model: OnnxModel) => stack.use(await runtime.createSession(model));
+    const encoder = async (model: OnnxModel, tokenizer: string) => ({
+      session: await load(model),
+      tokenizer: openTokenizer(checkpoint.path(tokenizer)),
+    });
     const prompts = new FluxPromptEncoder(runtime, {
-      sessions: { clip: await load(clip), t5: await load(t5) },
-      tokenizers: {
-        clip: openTokenizer(checkpoint.path("tokenizer")),
-        t5: openTokenizer(checkpoint.path("tokenizer_2")),
-      },
+      clip: await encoder(clip, "tokenizer"),
+      t5: await encoder(t5, "tokenizer_2"),
     });
     const denoiser = {
       trunk: await load(trunk),
@@ -105,7 +108,8 @@ export class FluxPipeline implements Pipeline {
     const size = this.#latentSize(request);
     const tokens = size.height * size.width / 4;
     const initial = packLatents(randn([size.channels, size.height, size.width], request.seed), size);
-    using conditioning = this.#conditioning(request, branches, size);
+    const { config } = this.#checkpoint;
+    using feeds = fluxFeeds(this.#runtime, { config, branches, size, guidanceScale: request.guidanceScale });
     const { plan, latents, forecastErrors } = await runSampling({
       request,
       options,
@@ -116,10 +120,10 @@ export class FluxPipeline implements Pipeline {
           branches: branches.length,
           latentLength: initial.length,
           slots,
-          featureDims: [tokens, this.#checkpoint.config.innerDim],
+          featureDims: [tokens, config.innerDim],
           featureType: this.#dtype,
-          trunkFeeds: (latents, timestep) => conditioning.trunkFeeds(latents, timestep),
-          headFeeds: (timesteps) => conditioning.headFeeds(timesteps),
+          trunkFeeds: (latents, timestep) => feeds.trunk(latents, timestep),
+          headFeeds: (timesteps) => feeds.head(timesteps),
           guide: (output) => branches.length === 1 ? output : guideBranches(output, request.trueCfgScale),
         }),
       preview: (packed) => this.#preview(packed, size, signal),
@@ -142,28 +146,14 @@ export class FluxPipeline implements Pipeline {
   }
 
   /** The prompt, and under true classifier-free guidance the negative prompt as a second branch. */
-  async #encode(request: GenerateRequest, signal: AbortSignal | undefined): Promise<FluxPrompt[]> {
+  async #encode(request: GenerateRequest, signal: AbortSignal | undefined): Promise<EncodedPrompt[]> {
     const { prompt, negativePrompt, trueCfgScale, maxSequenceLength } = request;
     const texts = trueCfgScale > 1 ? [prompt, negativePrompt] : [prompt];
-    const encoded: FluxPrompt[] = [];
+    const encoded: EncodedPrompt[] = [];
     for (const text of texts) {
       encoded.push(await this.#prompts.encode(text, { maxSequenceLength, ...signal && { signal } }));
     }
     return encoded;
-  }
-
-  #conditioning(
-    request: GenerateRequest,
-    branches: readonly FluxPrompt[],
-    size: LatentSize,
-  ): FluxConditioning {
-    const { config } = this.#checkpoint;
-    return new FluxConditioning(this.#runtime, {
-      config,
-      branches,
-      size,
-      guidanceScale: request.guidanceScale,
-    });
   }
 
   #solver(steps: number, imageSeqLen: number): Solver {

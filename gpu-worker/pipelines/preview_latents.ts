@@ -1,5 +1,5 @@
 // Makes previews cheap: latents averaged down to a few thousand pixels before the VAE sees them.
-import type { LatentSize } from "./flux_latents.ts";
+import type { LatentSize } from "./latent_size.ts";
 
 /**
  * Averages blocks of latent pixels until no side is longer than `maxSide`. The decoder's cost falls with the area:

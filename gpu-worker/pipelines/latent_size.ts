@@ -1,0 +1,6 @@
+/** Size of one picture's latents as the autoencoder has them, [channels, height, width]. */
+export interface LatentSize {
+  channels: number;
+  height: number;
+  width: number;
+}
