@@ -1,5 +1,5 @@
 // `deno task contact-sheet`: prompts side by side, one row a method, as the README shows them.
-import sharp from "sharp";
+import sharp, { type OverlayOptions } from "sharp";
 import type { SamplerOptions } from "../../sampler/mod.ts";
 import { toRgb } from "../media/to_rgb.ts";
 import { openPipeline } from "../pipelines/open_pipeline.ts";
@@ -37,7 +37,7 @@ async function contactSheet(args: string[], signal: AbortSignal): Promise<void> 
   const { model = "models/emoji", seed = 42, cell = 96, out = "out/contact-sheet.png" } = flags;
   const prompts = (flags.prompts ?? PROMPTS).split(",").map((prompt) => prompt.trim());
   using pipeline = await openPipeline(model);
-  const cells: sharp.OverlayOptions[] = [];
+  const cells: OverlayOptions[] = [];
   for (const [column, prompt] of prompts.entries()) {
     for (const [row, sampler] of ROWS.entries()) {
       const input = await picture(pipeline, { prompt, seed, sampler, cell, signal });
