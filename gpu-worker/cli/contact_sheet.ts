@@ -1,4 +1,5 @@
 // `deno task contact-sheet`: prompts side by side, one row a method, as the README shows them.
+import type { Buffer } from "node:buffer";
 import sharp, { type OverlayOptions } from "sharp";
 import type { SamplerOptions } from "../../sampler/mod.ts";
 import { toRgb } from "../media/to_rgb.ts";
@@ -64,7 +65,7 @@ interface Cell {
 async function picture(
   pipeline: Pipeline,
   { prompt, seed, sampler, cell, signal }: Cell,
-): Promise<Uint8Array> {
+): Promise<Buffer> {
   const { image } = await pipeline.generate(pipeline.complete({ prompt, seed, sampler }), { signal });
   const { width, height } = image;
   return await sharp(toRgb(image), { raw: { width, height, channels: 3 } }).resize(cell, cell).png()
