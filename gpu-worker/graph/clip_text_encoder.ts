@@ -123,9 +123,10 @@ const CLIP_TEXT_CONFIG = pretrainedConfig({
   dropout: z.unknown().optional(),
 });
 
-type ClipTextConfig = z.infer<typeof CLIP_TEXT_CONFIG>;
+export type ClipTextConfig = z.infer<typeof CLIP_TEXT_CONFIG>;
 
-function parseClipTextConfig(json: unknown, name: string): ClipTextConfig {
+/** @throws {CheckpointError} naming the option, the rule and the value. */
+export function parseClipTextConfig(json: unknown, name: string): ClipTextConfig {
   const path = `${name}/config.json`;
   const config = parseConfig(CLIP_TEXT_CONFIG, json, { className: "CLIPTextModel", path });
   const { hidden_size: features, num_attention_heads: heads } = config;

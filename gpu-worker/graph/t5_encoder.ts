@@ -89,12 +89,13 @@ const T5_CONFIG = pretrainedConfig({
   scale_decoder_outputs: z.unknown().optional(),
 });
 
-interface T5Config extends z.infer<typeof T5_CONFIG> {
+export interface T5Config extends z.infer<typeof T5_CONFIG> {
   gated: boolean;
   activation: ActivationName;
 }
 
-function parseT5Config(json: unknown, name: string): T5Config {
+/** @throws {CheckpointError} naming the option, the rule and the value. */
+export function parseT5Config(json: unknown, name: string): T5Config {
   const path = `${name}/config.json`;
   const config = parseConfig(T5_CONFIG, json, { className: "T5EncoderModel", path });
   const { relative_attention_num_buckets: buckets, relative_attention_max_distance: maxDistance } = config;
