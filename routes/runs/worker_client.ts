@@ -12,13 +12,15 @@ export interface WorkerClientOptions {
   fetch?: typeof fetch;
   /** For answers other than event streams; a cold model loads within it. @default 120000 */
   timeoutMs?: number;
+  /** An event stream that says nothing for so long, not even a comment, is broken. @default 45000 */
+  idleMs?: number;
 }
 
 export class WorkerClient {
   readonly #options: Required<WorkerClientOptions>;
 
   constructor(options: WorkerClientOptions) {
-    this.#options = { fetch: globalThis.fetch, timeoutMs: 120_000, ...options };
+    this.#options = { fetch: globalThis.fetch, timeoutMs: 120_000, idleMs: 45_000, ...options };
   }
 
   async models(): Promise<ModelCard[]> {
@@ -53,19 +55,31 @@ export class WorkerClient {
     id: string,
     { after, signal }: { after: number; signal: AbortSignal },
   ): AsyncGenerator<NumberedEvent> {
-    const headers = { "last-event-id": String(after) };
-    const response = await this.#fetch(`/runs/${id}/events`, { headers, signal });
-    if (!response.ok) throw await toApiError(response);
-    if (response.body === null) return;
-    const messages = response.body
-      .pipeThrough(new TextDecoderStream())
-      .pipeThrough(new EventSourceParserStream());
+    const silence = new AbortController();
+    let timer = setTimeout(() => silence.abort(), this.#options.idleMs);
+    const listen = new TransformStream<string, string>({
+      transform: (text, controller) => {
+        clearTimeout(timer);
+        timer = setTimeout(() => silence.abort(), this.#options.idleMs);
+        controller.enqueue(text);
+      },
+    });
     try {
-      for await (const { id, data } of messages) {
-        yield { id: Number(id), event: JSON.parse(data) };
-      }
+      const response = await this.#fetch(`/runs/${id}/events`, {
+        headers: { "last-event-id": String(after) },
+        signal: AbortSignal.any([signal, silence.signal]),
+      });
+      if (!response.ok) throw await toApiError(response);
+      if (response.body === null) return;
+      const messages = response.body
+        .pipeThrough(new TextDecoderStream())
+        .pipeThrough(listen)
+        .pipeThrough(new EventSourceParserStream());
+      for await (const { id, data } of messages) yield { id: Number(id), event: JSON.parse(data) };
     } catch (cause) {
-      throw unavailable(cause);
+      throw cause instanceof ApiError ? cause : unavailable(cause);
+    } finally {
+      clearTimeout(timer);
     }
   }
 
