@@ -115,7 +115,8 @@ function readJson(path: string): Record<string, unknown> {
     throw cause;
   }
   try {
-    const value = JSON.parse(text);
+    // Python writes infinities as words, which DPMSolverMultistep's config has, and JSON has none; 1e999 is read as one.
+    const value = JSON.parse(text.replaceAll(/(?<=:\s*-?)Infinity(?=\s*[,}])/g, "1e999"));
     if (typeof value === "object" && value !== null && !Array.isArray(value)) return value;
   } catch (cause) {
     throw new CheckpointError(`Cannot read ${path} as it is not JSON`, { cause });

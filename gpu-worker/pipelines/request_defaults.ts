@@ -12,6 +12,8 @@ export interface RequestDefaults {
   height: number;
   guidanceScale: number;
   trueCfgScale: number;
+  /** @default 0 */
+  guidanceRescale?: number | undefined;
   maxSequenceLength: number;
   sampler: Partial<SamplerOptions>;
 }
@@ -22,6 +24,7 @@ const SCHEMA = z.strictObject({
   height: z.int().positive(),
   guidanceScale: z.number(),
   trueCfgScale: z.number(),
+  guidanceRescale: z.number(),
   maxSequenceLength: z.int().positive(),
   sampler: z.strictObject({
     method: z.enum(["none", "spectrum", "taylorseer", "reuse"]),

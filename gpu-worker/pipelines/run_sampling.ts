@@ -35,11 +35,13 @@ export interface SamplingResult {
 export async function runSampling(run: SamplingRun): Promise<SamplingResult> {
   const { request, options, solver, initial, preview } = run;
   const { signal, onStep, onPreview, previewSteps } = options;
-  const plan = planSteps(request.steps, request.sampler);
+  // PNDM calls the network more often than asked for.
+  const steps = solver.timesteps.length;
+  const plan = planSteps(steps, request.sampler);
   using denoiser = run.denoiser(countHistorySlots(plan));
   const { latents, forecastErrors } = await denoise(denoiser, {
     plan,
-    forecaster: createForecaster(request.sampler, request.steps),
+    forecaster: createForecaster(request.sampler, steps),
     solver,
     latents: initial,
     ...signal && { signal },

@@ -1,0 +1,31 @@
+// Guidance rescale: "Common Diffusion Noise Schedules and Sample Steps are Flawed" (arXiv 2305.08891), section 3.4;
+// diffusers' rescale_noise_cfg.
+
+export interface RescaleGuidanceOptions {
+  /** Output for the prompt alone, [n]. */
+  conditional: Float32Array;
+  /** Share of the rescaled output, 0..1. */
+  rescale: number;
+}
+
+/** Brings the spread of `guided` [n], which guidance has widened, towards that of `conditional`: in place. */
+export function rescaleGuidance(
+  guided: Float32Array<ArrayBuffer>,
+  { conditional, rescale }: RescaleGuidanceOptions,
+): Float32Array<ArrayBuffer> {
+  const ratio = standardDeviation(conditional) / standardDeviation(guided);
+  for (let i = 0; i < guided.length; i++) {
+    guided[i] = rescale * guided[i]! * ratio + (1 - rescale) * guided[i]!;
+  }
+  return guided;
+}
+
+/** Of a sample, over n - 1, as torch.std has it. */
+function standardDeviation(values: Float32Array): number {
+  let sum = 0;
+  for (const value of values) sum += value;
+  const mean = sum / values.length;
+  let squares = 0;
+  for (const value of values) squares += (value - mean) ** 2;
+  return Math.sqrt(squares / (values.length - 1));
+}
