@@ -32,6 +32,8 @@ type Feeds = Record<string, Tensor>;
 
 /** Owns the tensors; the feeds it returns are valid until the next call of the same method. */
 export class BranchFeeds implements Disposable {
+  /** Rows that run together. */
+  readonly branches: number;
   readonly #runtime: Runtime;
   readonly #options: BranchFeedsOptions;
   readonly #stack = new DisposableStack();
@@ -44,6 +46,7 @@ export class BranchFeeds implements Disposable {
     this.#runtime = runtime;
     this.#options = options;
     const { branches, latents: { name, dims }, trunk, shared = {} } = options;
+    this.branches = branches;
     this.#latents = new Float32Array(dims.reduce((product, dim) => product * dim, branches));
     this.#trunkRows = this.#rows(1);
     this.#trunk = {

@@ -1,0 +1,111 @@
+// A recorded diffusers call, made again by our pipeline and compared with it, from the prompt to the picture.
+import assert from "node:assert/strict";
+import type { GenerateResult, Pipeline } from "../../gpu-worker/pipelines/pipeline.ts";
+import { goldenPath, type Goldens, maxError } from "../goldens/golden.ts";
+
+/** Arguments in diffusers' spelling, as goldens.json holds them. */
+export interface ReferenceCall {
+  prompt: string;
+  negative_prompt?: string;
+  seed: number;
+  num_inference_steps: number;
+  width: number;
+  height: number;
+  guidance_scale: number;
+  true_cfg_scale?: number;
+  max_sequence_length: number;
+  skip_guidance_layers?: number[];
+  skip_layer_guidance_scale?: number;
+  skip_layer_guidance_start?: number;
+  skip_layer_guidance_stop?: number;
+  /** Options of Spectrum; a call without them has full passes alone. */
+  method?: {
+    w: number;
+    m: number;
+    lam: number;
+    window_size: number;
+    flex_window: number;
+    warmup_steps: number;
+  };
+}
+
+/** Rounding of two float32 implementations, carried through up to 50 steps; the issue allows 1e-3. */
+const LATENTS_TOLERANCE = 1e-4;
+/** One rounding of log, sqrt or cos of values up to about 5. */
+const NOISE_TOLERANCE = 5e-7;
+
+/** The whole pipeline calls of a golden folder, by case. */
+export function referenceCalls(folder: string): [id: string, call: ReferenceCall][] {
+  const { cases } = JSON.parse(Deno.readTextFileSync(goldenPath(`${folder}/goldens.json`)));
+  return Object.entries(cases as Record<string, ReferenceCall>).filter(([id]) =>
+    /^(picture|spectrum)\./.test(id)
+  );
+}
+
+export async function generateReference(pipeline: Pipeline, call: ReferenceCall): Promise<GenerateResult> {
+  const { method, skip_guidance_layers: layers } = call;
+  return await pipeline.generate(pipeline.complete({
+    prompt: call.prompt,
+    negativePrompt: call.negative_prompt,
+    seed: call.seed,
+    steps: call.num_inference_steps,
+    width: call.width,
+    height: call.height,
+    guidanceScale: call.guidance_scale,
+    trueCfgScale: call.true_cfg_scale ?? 1,
+    maxSequenceLength: call.max_sequence_length,
+    skipLayerGuidance: layers && {
+      layers,
+      scale: call.skip_layer_guidance_scale,
+      start: call.skip_layer_guidance_start,
+      stop: call.skip_layer_guidance_stop,
+    },
+    sampler: method
+      ? {
+        method: "spectrum",
+        w: method.w,
+        m: method.m,
+        lam: method.lam,
+        windowSize: method.window_size,
+        flexWindow: method.flex_window,
+        warmupSteps: method.warmup_steps,
+      }
+      : { method: "none" },
+  }));
+}
+
+export function assertReference(
+  result: GenerateResult,
+  { id, goldens }: { id: string; goldens: Goldens },
+): void {
+  const near = (actual: ArrayLike<number>, tensor: string, tolerance: number) => {
+    const error = maxError(actual, goldens.floats(`${id}.${tensor}`));
+    assert.ok(error <= tolerance, `${id}.${tensor}: error ${error} is over ${tolerance}`);
+  };
+  if (goldens.has(`${id}.initial_latents`)) {
+    near(result.initialLatents.data, "initial_latents", NOISE_TOLERANCE);
+  }
+  near(result.latents.data, "latents", LATENTS_TOLERANCE);
+  if (goldens.has(`${id}.plan`)) assertForecasts(result, { id, goldens });
+  if (goldens.has(`${id}.decoded`)) near(result.image.data, "decoded", LATENTS_TOLERANCE);
+}
+
+/** The plan, and each measured error between those of the branches, which the reference measures apart. */
+function assertForecasts(
+  { plan, forecastErrors }: GenerateResult,
+  { id, goldens }: { id: string; goldens: Goldens },
+): void {
+  assert.deepEqual(plan.map((kind) => kind === "full" ? 1 : 0), [...goldens.ints(`${id}.plan`)]);
+  const expected = goldens.floats(`${id}.forecast_errors`);
+  const branches = goldens.shape(`${id}.forecast_errors`)[1]!;
+  const measured = [...forecastErrors.values()].slice(0, expected.length / branches);
+  assert.ok(measured.length > 0);
+  for (const [i, error] of measured.entries()) {
+    const row = expected.subarray(i * branches, (i + 1) * branches);
+    const slack = 1e-4;
+    assert.ok(
+      error > Math.min(...row) - slack && error < Math.max(...row) + slack,
+      `${id}: forecast error ${error} is not among [${row}]`,
+    );
+  }
+}
