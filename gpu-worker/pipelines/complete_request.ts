@@ -2,6 +2,7 @@
 import { resolveSamplerOptions, type SamplerOptions } from "../../sampler/mod.ts";
 import type { GenerateRequest, PartialRequest } from "./pipeline.ts";
 import type { RequestDefaults } from "./request_defaults.ts";
+import { completeSkipLayerGuidance } from "./skip_layer_guidance.ts";
 
 /** What a family's architecture and checkpoint allow. */
 export interface RequestRules {
@@ -11,8 +12,12 @@ export interface RequestRules {
   maxSequenceLength: number;
   /** Longest side in pixels. @default 4096 */
   maxSide?: number;
+  /** Blocks that skip-layer guidance can leave out. @default 0, for families without it */
+  skippableLayers?: number;
   /** What guidanceScale means: an input of the network, classifier-free guidance (above 1), or nothing. */
   guidance: "distilled" | "cfg" | "none";
+  /** Whether guidanceRescale has an effect. @default false */
+  guidanceRescale?: boolean;
 }
 
 const MAX_PROMPT_CHARACTERS = 32_000;
@@ -25,8 +30,8 @@ export function completeRequest(
   { defaults, rules }: { defaults: RequestDefaults; rules: RequestRules },
 ): GenerateRequest {
   const { sampler: _own, ...preset } = defaults;
-  const { sampler: _given, ...given } = partial;
-  const fields = { negativePrompt: "", ...preset, ...withoutUndefined(given) } as Omit<
+  const { sampler: _given, skipLayerGuidance: skip, ...given } = partial;
+  const fields = { negativePrompt: "", guidanceRescale: 0, ...preset, ...withoutUndefined(given) } as Omit<
     GenerateRequest,
     "sampler"
   >;
@@ -47,8 +52,14 @@ export function completeRequest(
   checkWhole("maxSequenceLength", fields.maxSequenceLength, { min: 1, max: rules.maxSequenceLength });
   checkScale("guidanceScale", fields.guidanceScale);
   checkScale("trueCfgScale", fields.trueCfgScale);
+  checkGuidanceRescale(fields.guidanceRescale, rules);
   checkGuidance(fields, { guidance: rules.guidance, given: partial.guidanceScale });
-  return { ...fields, sampler: resolveSamplerOptions(mergeSampler(partial, defaults), fields.steps) };
+  const skipRules = { skippableLayers: rules.skippableLayers ?? 0, guidanceScale: fields.guidanceScale };
+  return {
+    ...fields,
+    ...skip && { skipLayerGuidance: completeSkipLayerGuidance(skip, skipRules) },
+    sampler: resolveSamplerOptions(mergeSampler(partial, defaults), fields.steps),
+  };
 }
 
 function checkGuidance(
@@ -72,6 +83,17 @@ function checkGuidance(
   if (negativePrompt !== "" && scale <= 1) {
     throw new RangeError(
       `Cannot generate as 'negativePrompt' takes '${name}' > 1: current value is ${scale}`,
+    );
+  }
+}
+
+function checkGuidanceRescale(value: unknown, { guidanceRescale = false }: RequestRules): void {
+  const max = guidanceRescale ? 1 : 0;
+  if (typeof value !== "number" || !(value >= 0 && value <= max)) {
+    throw new RangeError(
+      `Cannot generate as 'guidanceRescale' must be ${
+        guidanceRescale ? "in 0..1" : "0 with this model"
+      }: current value is ${value}`,
     );
   }
 }

@@ -5,6 +5,11 @@ import type { Checkpoint } from "./checkpoint.ts";
 import { readFluxCheckpoint } from "./flux_checkpoint.ts";
 import { FluxPipeline } from "./flux_pipeline.ts";
 import type { CheckpointReading, OpenOptions, Pipeline } from "./pipeline.ts";
+import { readSd3Checkpoint } from "./sd3_checkpoint.ts";
+import { Sd3Pipeline } from "./sd3_pipeline.ts";
+import { readSdCheckpoint } from "./sd_checkpoint.ts";
+import { readSdxlCheckpoint } from "./sdxl_checkpoint.ts";
+import { UNetPipeline } from "./unet_pipeline.ts";
 
 export interface Family {
   /** Reads and checks a checkpoint without loading it. */
@@ -15,6 +20,9 @@ export interface Family {
 
 const FAMILIES: Readonly<Record<string, Family>> = {
   FluxPipeline: { read: readFluxCheckpoint, open: FluxPipeline.open },
+  StableDiffusionPipeline: { read: readSdCheckpoint, open: UNetPipeline.openSd },
+  StableDiffusion3Pipeline: { read: readSd3Checkpoint, open: Sd3Pipeline.open },
+  StableDiffusionXLPipeline: { read: readSdxlCheckpoint, open: UNetPipeline.openSdxl },
 };
 
 /** @throws {CheckpointError} listing the classes that are supported. */

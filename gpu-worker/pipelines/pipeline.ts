@@ -5,6 +5,7 @@ import type { DType } from "../runtime/dtype.ts";
 import type { Runtime } from "../runtime/mod.ts";
 import type { RequestRules } from "./complete_request.ts";
 import type { RequestDefaults } from "./request_defaults.ts";
+import type { PartialSkipLayerGuidance, SkipLayerGuidance } from "./skip_layer_guidance.ts";
 
 /** One picture to make, every field filled in. */
 export interface GenerateRequest {
@@ -21,15 +22,22 @@ export interface GenerateRequest {
   guidanceScale: number;
   /** FLUX's true classifier-free guidance; 1 switches it off. */
   trueCfgScale: number;
+  /** How far classifier-free guidance keeps the spread of the prompt's own output, 0..1 (arXiv 2305.08891); 0 is off. */
+  guidanceRescale: number;
   /** Tokens of the T5 prompt. */
   maxSequenceLength: number;
+  /** Stable Diffusion 3.5's guidance away from the network with blocks left out. @default none */
+  skipLayerGuidance?: SkipLayerGuidance;
   sampler: SamplerOptions;
 }
+
+type GivenOrNested = "prompt" | "seed" | "sampler" | "skipLayerGuidance";
 
 /** What a request may leave open; `Pipeline.complete` fills it from the checkpoint's defaults. */
 export type PartialRequest =
   & Pick<GenerateRequest, "prompt" | "seed">
-  & { [K in Exclude<keyof GenerateRequest, "prompt" | "seed" | "sampler">]?: GenerateRequest[K] | undefined }
+  & { [K in Exclude<keyof GenerateRequest, GivenOrNested>]?: GenerateRequest[K] | undefined }
+  & { skipLayerGuidance?: PartialSkipLayerGuidance | undefined }
   & { sampler?: { [K in keyof SamplerOptions]?: SamplerOptions[K] | undefined } | undefined };
 
 /** A finished sampling step. */
