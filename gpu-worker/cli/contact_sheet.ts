@@ -49,7 +49,7 @@ async function contactSheet(args: string[], signal: AbortSignal): Promise<void> 
   const sheet = sharp({
     create: { width: size(prompts.length), height: size(ROWS.length), channels: 3, background: "#ffffff" },
   });
-  await writeAtomically(out, await sheet.composite(cells).png().toBuffer());
+  await writeAtomically(out, await sheet.composite(cells).png({ palette: true }).toBuffer());
   console.log(out);
 }
 

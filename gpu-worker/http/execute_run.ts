@@ -1,4 +1,5 @@
 // Makes one run's picture: pipeline steps become events, previews and the result become image files.
+import { planSteps } from "../../sampler/mod.ts";
 import { ApiError } from "../../protocol/api_error.ts";
 import type { Receipt } from "../../protocol/receipt.ts";
 import type { CancelReason, CompletedEvent } from "../../protocol/run_event.ts";
@@ -30,7 +31,7 @@ export async function executeRun(run: Run, options: ExecuteRunOptions): Promise<
     run.signal.throwIfAborted();
     const request = completeRun(lease.pipeline, run.request);
     const previews: Promise<void>[] = [];
-    const steps = previewSteps(run.request.previews, request.steps);
+    const steps = previewSteps(run.request.previews, planSteps(request.steps, request.sampler));
     const result = await lease.pipeline.generate(request, {
       signal: run.signal,
       onStep: (step) => {
@@ -123,6 +124,7 @@ function toReceipt(
       order: sampler.order,
       guidance_scale: request.guidanceScale,
       true_cfg_scale: request.trueCfgScale,
+      guidance_rescale: request.guidanceRescale,
     },
     full_steps: stepsOf("full"),
     forecast_steps: stepsOf("forecast"),
