@@ -30,6 +30,7 @@ export const generationFields = {
   steps: optional(z.int().min(1).max(1000)),
   guidance_scale: optional(z.number().min(0).max(100)),
   true_cfg_scale: optional(z.number().min(0).max(100)),
+  guidance_rescale: optional(z.number().min(0).max(1)),
   max_sequence_length: optional(z.int().min(1).max(4096)),
   spectrum: optional(spectrumFields),
 };

@@ -11,7 +11,9 @@ export interface Receipt {
   height: number;
   method: SpectrumOptions["method"];
   /** All that decided the picture besides prompt, seed and size. */
-  options: Omit<SpectrumOptions, "method"> & { guidance_scale: number; true_cfg_scale: number };
+  options:
+    & Omit<SpectrumOptions, "method">
+    & { guidance_scale: number; true_cfg_scale: number; guidance_rescale: number };
   /** 0-based indices of the steps that ran the whole network. */
   full_steps: number[];
   /** 0-based indices of the steps that were forecast. */

@@ -40,6 +40,7 @@ export interface CompleteSettings {
   height: number;
   guidance_scale: number;
   true_cfg_scale: number;
+  guidance_rescale: number;
   max_sequence_length: number;
   spectrum: SpectrumOptions;
 }

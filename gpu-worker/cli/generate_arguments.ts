@@ -18,6 +18,7 @@ export const GENERATE_HELP = `Usage: deno task generate --prompt TEXT [options]
   --width N --height N     pixels (the checkpoint's)
   --guidance-scale X       distilled guidance, for checkpoints with a guidance embedding
   --true-cfg-scale X       classifier-free guidance; 1 is off (the checkpoint's)
+  --guidance-rescale X     keeps the spread that classifier-free guidance widens, 0..1 (0)
   --max-sequence-length N  tokens of the T5 prompt (the checkpoint's)
   --method M               none | spectrum | taylorseer | reuse (spectrum)
   --w X --m N --lam X      spectrum: share of the Chebyshev fit 0..1, highest degree, ridge penalty
@@ -41,6 +42,7 @@ const FLAGS = {
   "height": "number",
   "guidance-scale": "number",
   "true-cfg-scale": "number",
+  "guidance-rescale": "number",
   "max-sequence-length": "number",
   "method": "text",
   "w": "number",
@@ -105,6 +107,7 @@ export function parseGenerateArguments(args: readonly string[]): GenerateArgumen
       height: flags.height,
       guidanceScale: flags["guidance-scale"],
       trueCfgScale: flags["true-cfg-scale"],
+      guidanceRescale: flags["guidance-rescale"],
       maxSequenceLength: flags["max-sequence-length"],
       sampler: {
         // The sampler itself refuses unknown methods and orders, with the list of those it has.

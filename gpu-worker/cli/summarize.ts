@@ -18,8 +18,18 @@ export function summarize({ model, requests, results, outputs, loadSeconds }: Su
   const stepsOf = (kind: string) => result.plan.flatMap((k, index) => k === kind ? [index] : []);
   const fullSteps = stepsOf("full");
   const sum = (part: keyof Seconds) => results.reduce((total, { seconds }) => total + seconds[part], 0);
-  const { sampler, prompt, negativePrompt, seed, steps, width, height, guidanceScale, trueCfgScale } =
-    request;
+  const {
+    sampler,
+    prompt,
+    negativePrompt,
+    seed,
+    steps,
+    width,
+    height,
+    guidanceScale,
+    trueCfgScale,
+    guidanceRescale,
+  } = request;
   return {
     model: model.id,
     modelDigest: model.digest,
@@ -31,6 +41,7 @@ export function summarize({ model, requests, results, outputs, loadSeconds }: Su
     height,
     guidanceScale,
     trueCfgScale,
+    guidanceRescale,
     method: sampler.method,
     options: Object.fromEntries(METHOD_OPTIONS[sampler.method].map((name) => [name, sampler[name]])),
     fullSteps,

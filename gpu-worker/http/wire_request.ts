@@ -28,6 +28,7 @@ export function toWire(request: GenerateRequest): CompleteSettings {
     height: request.height,
     guidance_scale: request.guidanceScale,
     true_cfg_scale: request.trueCfgScale,
+    guidance_rescale: request.guidanceRescale,
     max_sequence_length: request.maxSequenceLength,
     spectrum: {
       method: sampler.method,
@@ -53,6 +54,7 @@ function fromWire(run: RunRequest): PartialRequest {
     height: run.height,
     guidanceScale: run.guidance_scale,
     trueCfgScale: run.true_cfg_scale,
+    guidanceRescale: run.guidance_rescale,
     maxSequenceLength: run.max_sequence_length,
     sampler: spectrum && {
       method: spectrum.method,
@@ -73,6 +75,7 @@ const WIRE_NAMES: Record<string, string> = {
   height: "size",
   guidanceScale: "guidance_scale",
   trueCfgScale: "true_cfg_scale",
+  guidanceRescale: "guidance_rescale",
   maxSequenceLength: "max_sequence_length",
   method: "spectrum.method",
   w: "spectrum.w",

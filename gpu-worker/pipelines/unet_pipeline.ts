@@ -142,8 +142,8 @@ export class UNetPipeline implements Pipeline {
       image,
       plan,
       forecastErrors,
-      initialLatents: { dims, data: initial },
-      latents: { dims, data: latents },
+      initialLatents: { dims: [1, ...dims], data: initial },
+      latents: { dims: [1, ...dims], data: latents },
       seconds: { encode, denoise: denoiseSeconds, decode: watch.lap(), total: watch.total() },
     };
   }

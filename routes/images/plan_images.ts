@@ -68,7 +68,15 @@ export class ImagePlanner {
 }
 
 function toRun(request: ImageRequest, model: string): Omit<OpenRunRequest, "seed"> {
-  const { prompt, negative_prompt, steps, guidance_scale, true_cfg_scale, max_sequence_length } = request;
+  const {
+    prompt,
+    negative_prompt,
+    steps,
+    guidance_scale,
+    true_cfg_scale,
+    guidance_rescale,
+    max_sequence_length,
+  } = request;
   const fields = {
     model,
     prompt,
@@ -76,6 +84,7 @@ function toRun(request: ImageRequest, model: string): Omit<OpenRunRequest, "seed
     steps,
     guidance_scale,
     true_cfg_scale,
+    guidance_rescale,
     max_sequence_length,
     spectrum: request.spectrum && withoutUndefined(request.spectrum),
     ...sizeOf(request.size),

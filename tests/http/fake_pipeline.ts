@@ -28,6 +28,7 @@ export class FakePipeline implements Pipeline {
     height: 16,
     guidanceScale: 0,
     trueCfgScale: 1,
+    guidanceRescale: 0,
     maxSequenceLength: 16,
     sampler: {},
   };

@@ -13,6 +13,7 @@ const PARTS: ResultKeyParts = {
     height: 64,
     guidance_scale: 0,
     true_cfg_scale: 2,
+    guidance_rescale: 0,
     max_sequence_length: 12,
     spectrum: {
       method: "spectrum",
