@@ -1,0 +1,135 @@
+import { describe, it } from "@std/testing/bdd";
+import assert from "node:assert/strict";
+import { unet2DConditionGraphs } from "../../gpu-worker/graph/unet2d_condition.ts";
+import { CheckpointError } from "../../gpu-worker/graph/weights/checkpoint_error.ts";
+import type { Weights } from "../../gpu-worker/graph/weights/weights.ts";
+import { type DType, Runtime } from "../../gpu-worker/runtime/mod.ts";
+import { type Goldens, loadGoldens, maxError } from "../goldens/golden.ts";
+import { component } from "./_component.ts";
+import { type FloatArray, type FloatArrays, goldenArray, matrix, row, run, stack } from "./_float_array.ts";
+
+/** float32 on both sides; sums are taken in another order, which thirty layers magnify to about 7e-6. */
+const TOLERANCE = 5e-5;
+
+const INPUTS = ["sample", "timestep", "encoder_hidden_states", "text_embeds", "time_ids"];
+
+for (const name of ["tiny-sdxl", "tiny-sd15", "tiny-sd21"]) {
+  describe(`unet2DConditionGraphs() of ${name}`, () => {
+    const goldens = loadGoldens(`sdxl/${name}`);
+    const { trunk, head } = unet2DConditionGraphs({ ...component(`sdxl/${name}/unet`), dtype: "float32" });
+    const runHead = async (weights: FloatArray, slots: FloatArray[]) =>
+      (await run(head, { forecast_weights: weights, history: stack(slots) }))["output"]!;
+
+    // The sizes of "odd" are no multiples of what the way down divides them by.
+    for (const call of ["start", "odd"]) {
+      it(`trunk gives diffusers' feature and output, '${call}' inputs`, async () => {
+        const { feature, output } = await run(trunk, inputsOf(goldens, call));
+        assert.deepEqual(feature!.shape, goldens.shape(`unet.${call}.feature`));
+        assert.deepEqual(output!.shape, goldens.shape(`unet.${call}.output`));
+        assert(maxError(feature!.data, goldens.floats(`unet.${call}.feature`)) <= TOLERANCE);
+        assert(maxError(output!.data, goldens.floats(`unet.${call}.output`)) <= TOLERANCE);
+      });
+    }
+
+    it("trunk computes each row of a batch as it would alone", async () => {
+      const inputs = inputsOf(goldens, "odd");
+      const { output: together } = await run(trunk, inputs);
+      for (const index of [0, 1]) {
+        const alone = Object.entries(inputs).map(([key, array]) => [key, row(array, index)] as const);
+        const { output } = await run(trunk, Object.fromEntries(alone));
+        assert(maxError(output!.data, row(together!, index).data) <= TOLERANCE);
+      }
+    });
+
+    it("head gives the trunk's output where the weights select one slot", async () => {
+      const feature = goldenArray(goldens, "unet.odd.feature");
+      const other = { ...feature, data: feature.data.map((x) => 3 - x) };
+      const output = await runHead(matrix([0, 1]), [other, feature]);
+      assert.deepEqual(output.shape, goldens.shape("unet.odd.output"));
+      assert(maxError(output.data, goldens.floats("unet.odd.output")) <= TOLERANCE);
+    });
+
+    it("head forecasts several steps in one run, step-major, each branch from its own history", async () => {
+      const feature = goldenArray(goldens, "unet.odd.feature");
+      const slots = [feature, { ...feature, data: feature.data.map((x, i) => Math.sin(i) - x) }];
+      const weights = [[0.25, 0.625], [-0.5, 1.5]];
+      const both = await runHead({ shape: [2, 2], data: Float32Array.from(weights.flat()) }, slots);
+      for (const [step, own] of weights.entries()) {
+        for (const branch of [0, 1]) {
+          const alone = await runHead(matrix(own), slots.map((slot) => row(slot, branch)));
+          assert(maxError(row(both, step * 2 + branch).data, alone.data) <= TOLERANCE);
+        }
+      }
+    });
+
+    it("float16 graphs build, and load", async () => {
+      const graphs = unet2DConditionGraphs({ ...component(`sdxl/${name}/unet`), dtype: "float16" });
+      using runtime = Runtime.open();
+      using session = await runtime.createSession(graphs.trunk);
+      assert.equal(session.outputs.find(({ name }) => name === "feature")?.dtype, "float16");
+    });
+  });
+}
+
+describe("unet2DConditionGraphs()", () => {
+  const { config, weights } = component("sdxl/tiny-sdxl/unet");
+  const build = (changes: { config?: object; weights?: Weights; dtype?: DType }) => () =>
+    unet2DConditionGraphs({
+      config: { ...config, ...changes.config },
+      weights: changes.weights ?? weights,
+      dtype: changes.dtype ?? "float32",
+    });
+  const refuses = (changes: Parameters<typeof build>[0], message: RegExp) =>
+    assert.throws(build(changes), (error) => error instanceof CheckpointError && message.test(error.message));
+
+  const REFUSED: [option: string, value: unknown, message: RegExp][] = [
+    ["qk_norm", "rms_norm", /no option 'qk_norm'/],
+    ["down_block_types", ["DownBlock2D", "AttnDownBlock2D", "DownBlock2D"], /'down_block_types.1'.*Attn/],
+    ["mid_block_type", "UNetMidBlock2DSimpleCrossAttn", /'mid_block_type'/],
+    ["up_block_types", ["UpBlock2D"], /'up_block_types' must have as many entries.*1 and 3/],
+    ["num_attention_heads", 8, /'num_attention_heads'/],
+    ["encoder_hid_dim", 8, /'encoder_hid_dim'/],
+    ["class_embed_type", "timestep", /'class_embed_type'/],
+    ["num_class_embeds", 10, /'num_class_embeds'/],
+    ["time_cond_proj_dim", 256, /'time_cond_proj_dim'/],
+    ["dual_cross_attention", true, /'dual_cross_attention'/],
+    ["class_embeddings_concat", true, /'class_embeddings_concat'/],
+    ["attention_type", "gated", /'attention_type'.*"gated"/],
+    ["addition_embed_type", "image", /'addition_embed_type'.*"image"/],
+    ["addition_time_embed_dim", 8, /must exceed 6 times 'addition_time_embed_dim'.*33 and 8/],
+    ["time_embedding_type", "fourier", /'time_embedding_type'/],
+    ["resnet_time_scale_shift", "spatial", /'resnet_time_scale_shift'/],
+    ["conv_out_kernel", 2, /'conv_out_kernel'.*must be odd/],
+    ["attention_head_dim", [1, 5, 3], /'block_out_channels' must be multiples of 'attention_head_dim' \(5\)/],
+    ["norm_num_groups", 3, /'block_out_channels' must be multiples of 'norm_num_groups' \(3\)/],
+    ["cross_attention_dim", [20, 20, 24], /'cross_attention_dim' must be one size.*20,20,24/],
+    ["transformer_layers_per_block", [1, [1], 2], /takes 'reverse_transformer_layers_per_block'/],
+    ["cross_attention_dim", 24, /'down_blocks.1.*attn2.to_k.weight' must have the shape \[12,24\]/],
+    ["layers_per_block", 2, /no tensor '/],
+    ["use_linear_projection", false, /'down_blocks.1.attentions.0.proj_in.weight' must have the shape/],
+  ];
+  for (const [option, value, message] of REFUSED) {
+    it(`refuses ${option} ${JSON.stringify(value)} by name`, () =>
+      refuses({ config: { [option]: value } }, message));
+  }
+
+  it("refuses a checkpoint with tensors that the config leaves no place for", () => {
+    const lora = "down_blocks.1.attentions.0.proj_in.lora_A.weight";
+    refuses({ weights: new Map([...weights, [lora, weights.get("conv_out.weight")!]]) }, /lora_A/);
+    refuses({ config: { mid_block_type: null } }, /mid_block/);
+    refuses({ config: { addition_embed_type: null } }, /add_embedding/);
+  });
+
+  it("takes what has no part in the blocks that it knows", () => {
+    const { bytes } = build({})().trunk;
+    const changed = build({
+      config: { dropout: 0.5, resnet_skip_time_act: true, cross_attention_norm: "group_norm" },
+    });
+    assert.deepEqual(changed().trunk.bytes, bytes);
+  });
+});
+
+function inputsOf(goldens: Goldens, call: string): FloatArrays {
+  const names = INPUTS.filter((name) => goldens.has(`unet.${call}.${name}`));
+  return Object.fromEntries(names.map((name) => [name, goldenArray(goldens, `unet.${call}.${name}`)]));
+}
