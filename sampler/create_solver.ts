@@ -1,10 +1,22 @@
 // The registry of solvers: diffusers' class name to ours. A new solver is one file and one line here.
 
+import { Ddim } from "./ddim.ts";
+import { DpmSolverMultistep } from "./dpm_solver_multistep.ts";
+import { EulerAncestralDiscrete } from "./euler_ancestral_discrete.ts";
+import { EulerDiscrete } from "./euler_discrete.ts";
 import { FlowMatchEuler } from "./flow_match_euler.ts";
+import { Pndm } from "./pndm.ts";
 import type { SchedulerConfig, Solver, SolverOptions } from "./solver.ts";
+import { UniPCMultistep } from "./unipc_multistep.ts";
 
 const SOLVERS: Readonly<Record<string, new (config: SchedulerConfig, options: SolverOptions) => Solver>> = {
+  DDIMScheduler: Ddim,
+  DPMSolverMultistepScheduler: DpmSolverMultistep,
+  EulerAncestralDiscreteScheduler: EulerAncestralDiscrete,
+  EulerDiscreteScheduler: EulerDiscrete,
   FlowMatchEulerDiscreteScheduler: FlowMatchEuler,
+  PNDMScheduler: Pndm,
+  UniPCMultistepScheduler: UniPCMultistep,
 };
 
 /**

@@ -1,12 +1,14 @@
 // diffusers' FlowMatchEulerDiscreteScheduler (0.42.1): Euler steps along a rectified flow, sample + dt * velocity.
 // Sigmas are rounded where numpy and torch round them there, so that grids and steps equal it bit for bit.
 
+import { assertChoice } from "./_assert_choice.ts";
 import { assertNumber } from "./_assert_number.ts";
 import { assertSolverStep } from "./_assert_solver_step.ts";
+import { chosenSpacing } from "./_chosen_spacing.ts";
 import { readSchedulerConfig } from "./_read_scheduler_config.ts";
 import { calculateShift } from "./calculate_shift.ts";
 import { linspace } from "./linspace.ts";
-import { type SigmaSpacing, spaceSigmas } from "./sigma_spacing.ts";
+import { spaceSigmas } from "./sigma_spacing.ts";
 import type { SchedulerConfig, Solver, SolverOptions } from "./solver.ts";
 
 /** Every option that the class defines; diffusers documents them. */
@@ -110,11 +112,7 @@ function readConfig(config: SchedulerConfig): FlowMatchEulerConfig {
     nullable: ["baseShift", "maxShift"],
   });
   assertNumber(read.numTrainTimesteps, { action, name: "num_train_timesteps", integer: true, min: 1 });
-  if (read.timeShiftType !== "exponential" && read.timeShiftType !== "linear") {
-    throw new TypeError(
-      `Cannot create the solver as 'time_shift_type' must be exponential or linear: current value is ${read.timeShiftType}`,
-    );
-  }
+  assertChoice(read.timeShiftType, { name: "time_shift_type", choices: ["exponential", "linear"] });
   return read;
 }
 
@@ -177,18 +175,7 @@ function resolveMu(config: FlowMatchEulerConfig, { mu, imageSeqLen }: SolverOpti
 }
 
 function respace(sigmas: Float64Array, config: FlowMatchEulerConfig): Float64Array {
-  const chosen: SigmaSpacing[] = [];
-  if (config.useKarrasSigmas) chosen.push("karras");
-  if (config.useExponentialSigmas) chosen.push("exponential");
-  if (config.useBetaSigmas) chosen.push("beta");
-  if (chosen.length > 1) {
-    throw new TypeError(
-      `Cannot create the solver as only one of karras, exponential and beta sigmas can be used: current value is ${
-        chosen.join(", ")
-      }`,
-    );
-  }
-  const [spacing] = chosen;
+  const spacing = chosenSpacing(config);
   if (spacing === undefined) return sigmas;
   return spaceSigmas(spacing, { max: sigmas[0]!, min: sigmas.at(-1)!, count: sigmas.length });
 }

@@ -94,7 +94,8 @@ describe("createSolver()", () => {
   }
 
   it("refuses scheduler classes that it does not know", () => {
-    const known = `known are ${NAME}`;
+    const known = "known are DDIMScheduler, DPMSolverMultistepScheduler, EulerAncestralDiscreteScheduler, " +
+      "EulerDiscreteScheduler, FlowMatchEulerDiscreteScheduler, PNDMScheduler, UniPCMultistepScheduler";
     assertRefused(
       { _class_name: "LCMScheduler" },
       `Cannot create a solver as scheduler class 'LCMScheduler' is not supported: ${known}`,

@@ -1,0 +1,15 @@
+// The one wording of options that a scheduler's class defines and we do not support.
+
+/** An option that is set. */
+export interface RefusedOption {
+  className: string;
+  /** As in scheduler_config.json. */
+  name: string;
+  /** Completes "... is not supported: ". */
+  reason: string;
+}
+
+/** @throws {TypeError} Always. */
+export function refuseOption({ className, name, reason }: RefusedOption): never {
+  throw new TypeError(`Cannot create the solver as '${name}' of ${className} is not supported: ${reason}`);
+}
