@@ -1,29 +1,19 @@
 // The command line of `deno task generate`.
 import { extname } from "node:path";
-import type { Method, SamplerOptions } from "../../sampler/mod.ts";
 import type { PartialRequest } from "../pipelines/pipeline.ts";
 import type { DeviceOptions } from "../pipelines/read_model.ts";
 import { readDevice } from "./device_flags.ts";
 import { type FlagKind, readFlags } from "./read_flags.ts";
+import { SAMPLING_FLAGS, SAMPLING_HELP, samplingRequest } from "./sampling_flags.ts";
 import { UsageError } from "./usage_error.ts";
 
 export const GENERATE_HELP = `Usage: deno task generate --prompt TEXT [options]
 
   --prompt TEXT            what to draw
   --model DIR | ORG/NAME   diffusers checkpoint or Hugging Face cache snapshot (models/emoji)
-  --negative-prompt TEXT   what not to draw; takes --true-cfg-scale > 1
   --seed N                 first seed (42)
   --n N                    pictures, with seeds seed..seed+n-1 (1)
-  --steps N                sampling steps (the checkpoint's)
-  --width N --height N     pixels (the checkpoint's)
-  --guidance-scale X       distilled guidance, for checkpoints with a guidance embedding
-  --true-cfg-scale X       classifier-free guidance; 1 is off (the checkpoint's)
-  --guidance-rescale X     keeps the spread that classifier-free guidance widens, 0..1 (0)
-  --max-sequence-length N  tokens of the T5 prompt (the checkpoint's)
-  --method M               none | spectrum | taylorseer | reuse (spectrum)
-  --w X --m N --lam X      spectrum: share of the Chebyshev fit 0..1, highest degree, ridge penalty
-  --order N                taylorseer: 1 | 2
-  --window-size X --flex-window X --warmup-steps N   when a full pass is due
+${SAMPLING_HELP}
   --device D               cpu | cuda | webgpu (cpu)
   --dtype T                float32 | float16 | bfloat16 (float32 on cpu)
   --out FILE               .png, .jpg or .webp (out/<prompt>-<seed>.png)
@@ -32,26 +22,10 @@ export const GENERATE_HELP = `Usage: deno task generate --prompt TEXT [options]
 `;
 
 const FLAGS = {
+  ...SAMPLING_FLAGS,
   "prompt": "text",
   "model": "text",
-  "negative-prompt": "text",
-  "seed": "number",
   "n": "number",
-  "steps": "number",
-  "width": "number",
-  "height": "number",
-  "guidance-scale": "number",
-  "true-cfg-scale": "number",
-  "guidance-rescale": "number",
-  "max-sequence-length": "number",
-  "method": "text",
-  "w": "number",
-  "m": "number",
-  "lam": "number",
-  "order": "number",
-  "window-size": "number",
-  "flex-window": "number",
-  "warmup-steps": "number",
   "device": "text",
   "dtype": "text",
   "out": "text",
@@ -82,12 +56,13 @@ export function parseGenerateArguments(args: readonly string[]): GenerateArgumen
   assertLength(args);
   const flags = readFlags(args, FLAGS);
   if (flags.help) return undefined;
-  const { prompt, seed = 42, n = 1 } = flags;
+  const { prompt, n = 1 } = flags;
+  const request = samplingRequest(flags);
   if (prompt === undefined) throw new UsageError("--prompt is missing; --help lists what there is");
   if (!Number.isInteger(n) || n < 1 || n > MAX_PICTURES) {
     throw new UsageError(`--n must be a whole number in 1..${MAX_PICTURES}: current value is ${n}`);
   }
-  const out = flags.out ?? `out/${slug(prompt)}-${seed}.png`;
+  const out = flags.out ?? `out/${slug(prompt)}-${request.seed}.png`;
   if (!EXTENSIONS.includes(extname(out).toLowerCase())) {
     throw new UsageError(`--out must end in ${EXTENSIONS.join(", ")}: current value is '${out}'`);
   }
@@ -98,29 +73,7 @@ export function parseGenerateArguments(args: readonly string[]): GenerateArgumen
     out,
     json: flags.json,
     ...(flags.dump !== undefined && { dump: flags.dump }),
-    request: {
-      prompt: nonEmpty(prompt),
-      seed,
-      negativePrompt: flags["negative-prompt"],
-      steps: flags.steps,
-      width: flags.width,
-      height: flags.height,
-      guidanceScale: flags["guidance-scale"],
-      trueCfgScale: flags["true-cfg-scale"],
-      guidanceRescale: flags["guidance-rescale"],
-      maxSequenceLength: flags["max-sequence-length"],
-      sampler: {
-        // The sampler itself refuses unknown methods and orders, with the list of those it has.
-        method: flags.method as Method | undefined,
-        order: flags.order as SamplerOptions["order"] | undefined,
-        w: flags.w,
-        m: flags.m,
-        lam: flags.lam,
-        windowSize: flags["window-size"],
-        flexWindow: flags["flex-window"],
-        warmupSteps: flags["warmup-steps"],
-      },
-    },
+    request: { ...request, prompt: nonEmpty(prompt) },
   };
 }
 

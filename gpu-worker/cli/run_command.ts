@@ -1,10 +1,16 @@
 // What all commands share: Ctrl-C, one-line errors and exit codes (0 done, 1 failed, 2 usage, 130 interrupted).
 import { UsageError } from "./usage_error.ts";
 
+export interface RunCommandOptions {
+  /** What Ctrl-C leaves. @default "nothing was written" */
+  interrupted?: string;
+}
+
 /** Runs `main` with the command line and a signal that Ctrl-C or SIGTERM aborts, then ends the process. */
 export async function runCommand(
   name: string,
   main: (args: string[], signal: AbortSignal) => Promise<void>,
+  { interrupted = "nothing was written" }: RunCommandOptions = {},
 ): Promise<never> {
   const controller = new AbortController();
   const abort = () => controller.abort(new DOMException("Interrupted", "AbortError"));
@@ -13,7 +19,7 @@ export async function runCommand(
     await main(Deno.args, controller.signal);
   } catch (error) {
     if (controller.signal.aborted) {
-      console.error(`${name}: interrupted, nothing was written`);
+      console.error(`${name}: interrupted, ${interrupted}`);
       Deno.exit(130);
     }
     console.error(`${name}: ${oneLine(error)}`);
