@@ -13,11 +13,16 @@ export interface ReferenceCall {
   height: number;
   guidance_scale: number;
   true_cfg_scale?: number;
-  max_sequence_length: number;
+  guidance_rescale?: number;
+  max_sequence_length?: number;
   skip_guidance_layers?: number[];
   skip_layer_guidance_scale?: number;
   skip_layer_guidance_start?: number;
   skip_layer_guidance_stop?: number;
+  /** A scheduler_config.json instead of the checkpoint's own. */
+  scheduler?: Record<string, unknown>;
+  /** Instead of what the checkpoint's model_index.json says. */
+  force_zeros_for_empty_prompt?: boolean;
   /** Options of Spectrum; a call without them has full passes alone. */
   method?: {
     w: number;
@@ -53,6 +58,7 @@ export async function generateReference(pipeline: Pipeline, call: ReferenceCall)
     height: call.height,
     guidanceScale: call.guidance_scale,
     trueCfgScale: call.true_cfg_scale ?? 1,
+    guidanceRescale: call.guidance_rescale,
     maxSequenceLength: call.max_sequence_length,
     skipLayerGuidance: layers && {
       layers,
