@@ -2,10 +2,10 @@
 import { parseArgs } from "@std/cli/parse-args";
 import { UsageError } from "./usage_error.ts";
 
-/** How a flag's value is read. */
-export type FlagKind = "text" | "number" | "switch";
+/** How a flag's value is read. An operand is the argument that belongs to no flag; a command has one at most. */
+export type FlagKind = "text" | "number" | "switch" | "operand";
 
-type FlagValue<K extends FlagKind> = K extends "text" ? string : K extends "number" ? number : boolean;
+type FlagValue<K extends FlagKind> = K extends "switch" ? boolean : K extends "number" ? number : string;
 
 /** A switch is false unless given; other flags are undefined unless given. */
 export type Flags<S extends Record<string, FlagKind>> = {
@@ -21,16 +21,27 @@ export function readFlags<const S extends Record<string, FlagKind>>(
   spec: S,
 ): Flags<S> {
   const names = Object.keys(spec);
+  const operand = names.find((name) => spec[name] === "operand");
+  const operands: string[] = [];
   const parsed: Record<string, unknown> = parseArgs(joinValues(args, spec), {
-    string: names.filter((name) => spec[name] !== "switch"),
+    string: names.filter((name) => takesValue(spec[name])),
     boolean: names.filter((name) => spec[name] === "switch"),
-    collect: names.filter((name) => spec[name] !== "switch"),
+    collect: names.filter((name) => takesValue(spec[name])),
     unknown: (arg: string) => {
-      throw new UsageError(`unknown argument '${arg}'; --help lists what there is`);
+      if (operand === undefined || operands.length > 0 || arg.startsWith("-")) {
+        throw new UsageError(`unknown argument '${arg}'; --help lists what there is`);
+      }
+      operands.push(arg);
     },
   });
-  const flags = names.map((name) => [name, readFlag(name, spec[name]!, parsed[name])]);
+  const flags = names.map((
+    name,
+  ) => [name, readFlag(name, spec[name]!, name === operand ? operands : parsed[name])]);
   return Object.fromEntries(flags) as Flags<S>;
+}
+
+function takesValue(kind: FlagKind | undefined): boolean {
+  return kind === "text" || kind === "number";
 }
 
 /** `--name -1` to `--name=-1`: parseArgs would take the value for a flag. */
@@ -39,7 +50,7 @@ function joinValues(args: readonly string[], spec: Record<string, FlagKind>): st
   for (let i = 0; i < args.length; i++) {
     const arg = args[i]!;
     const kind = arg.startsWith("--") ? spec[arg.slice(2)] : undefined;
-    const takesNext = kind !== undefined && kind !== "switch" && i + 1 < args.length &&
+    const takesNext = takesValue(kind) && i + 1 < args.length &&
       !args[i + 1]!.startsWith("--");
     joined.push(takesNext ? `${arg}=${args[++i]}` : arg);
   }
@@ -51,7 +62,7 @@ function readFlag(name: string, kind: FlagKind, given: unknown): unknown {
   const values = (given ?? []) as string[];
   if (values.length > 1) throw new UsageError(`--${name} is given ${values.length} times`);
   const [text] = values;
-  if (text === undefined || kind === "text") return text;
+  if (text === undefined || kind !== "number") return text;
   const number = Number(text);
   if (text.trim() === "" || !Number.isFinite(number)) {
     throw new UsageError(`--${name} takes a number: current value is '${text}'`);
