@@ -1,6 +1,8 @@
 // What a model's output says about the original and the noise in latents = alpha * original + sigma * noise:
 // `convert_model_output` of diffusers' DPM-Solver and UniPC, and the same formulas in DDIM and PNDM.
 
+import { linearCombination } from "./linear_combination.ts";
+
 /** What a model was trained to predict. */
 export type PredictionType = "epsilon" | "sample" | "v_prediction" | "flow_prediction";
 
@@ -27,21 +29,18 @@ export function convertModelOutput(
   return to === "original" ? toOriginal(prediction) : toEpsilon(prediction);
 }
 
-const f32 = Math.fround;
-
-function toOriginal(prediction: Prediction): Float32Array<ArrayBuffer> {
-  const { predictionType, modelOutput: output, latents } = prediction;
-  const alpha = f32(prediction.alpha);
-  const sigma = f32(prediction.sigma);
+function toOriginal(
+  { predictionType, alpha, sigma, modelOutput, latents }: Prediction,
+): Float32Array<ArrayBuffer> {
   switch (predictionType) {
     case "epsilon":
-      return latents.map((value, i) => f32(value - f32(sigma * output[i]!)) / alpha);
+      return linearCombination([[1, latents], [-sigma, modelOutput]], { divisor: alpha });
     case "sample":
-      return new Float32Array(output);
+      return new Float32Array(modelOutput);
     case "v_prediction":
-      return latents.map((value, i) => f32(alpha * value) - f32(sigma * output[i]!));
+      return linearCombination([[alpha, latents], [-sigma, modelOutput]]);
     case "flow_prediction":
-      return latents.map((value, i) => value - f32(sigma * output[i]!));
+      return linearCombination([[1, latents], [-sigma, modelOutput]]);
     default:
       throw new TypeError(
         `Cannot convert the output as its type is unknown: ${predictionType satisfies never}`,
@@ -49,19 +48,18 @@ function toOriginal(prediction: Prediction): Float32Array<ArrayBuffer> {
   }
 }
 
-function toEpsilon(prediction: Prediction): Float32Array<ArrayBuffer> {
-  const { predictionType, modelOutput: output, latents } = prediction;
-  const alpha = f32(prediction.alpha);
-  const sigma = f32(prediction.sigma);
+function toEpsilon(
+  { predictionType, alpha, sigma, modelOutput, latents }: Prediction,
+): Float32Array<ArrayBuffer> {
   switch (predictionType) {
     case "epsilon":
-      return new Float32Array(output);
+      return new Float32Array(modelOutput);
     case "sample":
-      return latents.map((value, i) => f32(value - f32(alpha * output[i]!)) / sigma);
+      return linearCombination([[1, latents], [-alpha, modelOutput]], { divisor: sigma });
     case "v_prediction":
-      return latents.map((value, i) => f32(alpha * output[i]!) + f32(sigma * value));
+      return linearCombination([[alpha, modelOutput], [sigma, latents]]);
     case "flow_prediction":
-      return latents.map((value, i) => value + f32(alpha * output[i]!));
+      return linearCombination([[1, latents], [alpha, modelOutput]]);
     default:
       throw new TypeError(
         `Cannot convert the output as its type is unknown: ${predictionType satisfies never}`,

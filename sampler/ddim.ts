@@ -96,7 +96,10 @@ export class Ddim implements Solver {
     const predictionType = this.#predictionType;
     const original = convertModelOutput("original", { ...level, predictionType, modelOutput, latents });
     const clip = this.#clip;
-    return clip === Infinity ? original : original.map((value) => Math.min(Math.max(value, -clip), clip));
+    if (clip !== Infinity) {
+      for (let i = 0; i < original.length; i++) original[i] = Math.min(Math.max(original[i]!, -clip), clip);
+    }
+    return original;
   }
 
   reset(): void {}

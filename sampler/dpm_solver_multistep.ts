@@ -240,6 +240,5 @@ function readPredictionType({ predictionType, algorithmType }: DpmSolverMultiste
 
 /** factor * (a - b), in float32. */
 function scaledDifference(factor: number, a: Float32Array, b: Float32Array): Float32Array {
-  const c = Math.fround(factor);
-  return a.map((value, i) => c * Math.fround(value - b[i]!));
+  return linearCombination([[factor, linearCombination([[1, a], [-1, b]])]]);
 }

@@ -10,6 +10,7 @@ import { predictEulerOriginal } from "./_euler_prediction.ts";
 import { inputScale } from "./_input_scale.ts";
 import { readSchedulerConfig } from "./_read_scheduler_config.ts";
 import { SIBLING_OPTIONS } from "./_sibling_options.ts";
+import { linearCombination } from "./linear_combination.ts";
 import { spaceSigmas } from "./sigma_spacing.ts";
 import type { SchedulerConfig, Solver, SolverGrid, SolverOptions } from "./solver.ts";
 import { spaceTimesteps, type TimestepSpacingConfig } from "./timestep_spacing.ts";
@@ -66,8 +67,7 @@ export class EulerDiscrete implements Solver {
   }
 
   scaleModelInput(index: number, latents: Float32Array): Float32Array {
-    const scale = inputScale(this.sigmas[index]!);
-    return latents.map((value) => value / scale);
+    return linearCombination([[1, latents]], { divisor: inputScale(this.sigmas[index]!) });
   }
 
   step(index: number, modelOutput: Float32Array, latents: Float32Array): void {

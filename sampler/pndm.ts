@@ -122,7 +122,7 @@ export class Pndm implements Solver {
     const timestep = this.timesteps[index]!;
     if (this.#count === 1) {
       const [first] = this.#outputs;
-      const output = linearCombination([[1, modelOutput], [1, first!]]).map((value) => value / 2);
+      const output = linearCombination([[1, modelOutput], [1, first!]], { divisor: 2 });
       this.#transfer(latents, { start: this.#start, output, from: timestep + this.#stride, to: timestep });
       return;
     }
@@ -175,19 +175,19 @@ function rungeKuttaTimesteps(grid: readonly number[], stride: number): number[] 
   return [0, 1, 2].flatMap((i) => [grid[i]!, grid[i + 1]! + half, grid[i + 1]! + half, grid[i + 1]!]);
 }
 
-/** Adams-Bashforth weights, by the number of outputs; the quotient is taken last. */
+/** Adams-Bashforth weights, by the number of outputs, and divided as diffusers does. */
 function extrapolate(outputs: readonly Float32Array[]): Float32Array {
   const [e0, e1, e2, e3] = outputs.toReversed() as [Float32Array, ...Float32Array[]];
   switch (outputs.length) {
     case 1:
       return e0;
     case 2:
-      return linearCombination([[3, e0], [-1, e1!]]).map((value) => value / 2);
+      return linearCombination([[3, e0], [-1, e1!]], { divisor: 2 });
     case 3:
-      return linearCombination([[23, e0], [-16, e1!], [5, e2!]]).map((value) => value / 12);
+      return linearCombination([[23, e0], [-16, e1!], [5, e2!]], { divisor: 12 });
     default: {
       const terms: [Term, ...Term[]] = [[55, e0], [-59, e1!], [37, e2!], [-9, e3!]];
-      return linearCombination(terms).map((value) => f32(1 / 24) * value);
+      return linearCombination([[1 / 24, linearCombination(terms)]]);
     }
   }
 }

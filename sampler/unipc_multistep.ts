@@ -135,8 +135,10 @@ export class UniPCMultistep implements Solver {
     };
     const coefficients = unipcCoefficients(step);
     const [latest, ...earlier] = outputs.slice(0, order) as [Float32Array, ...Float32Array[]];
-    const differences = earlier.map((output, i) => difference(output, latest, coefficients.distances[i]!));
-    if (corrected !== undefined) differences.push(difference(corrected, latest, 1));
+    const differences = earlier.map((output, i) =>
+      linearCombination([[1, output], [-1, latest]], { divisor: coefficients.distances[i]! })
+    );
+    if (corrected !== undefined) differences.push(linearCombination([[1, corrected], [-1, latest]]));
     const terms: [Term, ...Term[]] = [[coefficients.latents, latents], [coefficients.output, latest]];
     const [first, ...others] = differences.map((array, i): Term => [coefficients.rhos[i]!, array]);
     if (first !== undefined) terms.push([coefficients.step, linearCombination([first, ...others])]);
@@ -217,10 +219,4 @@ function readPredictionType({ predictionType, predictX0 }: UniPCMultistepConfig)
     choices: ["epsilon", "sample", "v_prediction", ...flow],
   });
   return predictionType;
-}
-
-/** (a - b) / distance, in float32. */
-function difference(a: Float32Array, b: Float32Array, distance: number): Float32Array {
-  const divisor = Math.fround(distance);
-  return a.map((value, i) => Math.fround(value - b[i]!) / divisor);
 }
