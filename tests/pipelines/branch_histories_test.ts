@@ -1,11 +1,15 @@
 // Guidance branches share every run of the network, and no branch may see another's past.
 import { after, before, describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
+import type { OnnxModel } from "../../gpu-worker/graph/graph_builder.ts";
+import type { BranchFeeds } from "../../gpu-worker/pipelines/branch_feeds.ts";
 import { Checkpoint } from "../../gpu-worker/pipelines/checkpoint.ts";
 import type { EncodedPrompt } from "../../gpu-worker/pipelines/encoded_prompt.ts";
 import { type DenoiserSessions, OnnxDenoiser } from "../../gpu-worker/pipelines/onnx_denoiser.ts";
-import { readSd3Checkpoint, type Sd3Checkpoint } from "../../gpu-worker/pipelines/sd3_checkpoint.ts";
+import { readSd3Checkpoint } from "../../gpu-worker/pipelines/sd3_checkpoint.ts";
 import { sd3Feeds } from "../../gpu-worker/pipelines/sd3_feeds.ts";
+import { readSdxlCheckpoint } from "../../gpu-worker/pipelines/sdxl_checkpoint.ts";
+import { unetFeeds } from "../../gpu-worker/pipelines/unet_feeds.ts";
 import { Runtime } from "../../gpu-worker/runtime/mod.ts";
 import { createForecaster, randn, resolveSamplerOptions } from "../../sampler/mod.ts";
 import { goldenPath, maxError } from "../goldens/golden.ts";
@@ -15,70 +19,108 @@ const TOLERANCE = 1e-5;
 const STEPS = 8;
 const ANCHORS = [0, 1, 3];
 const FORECASTS = [4, 5, 6];
-const SIZE = { channels: 16, height: 8, width: 4 };
+const [HEIGHT, WIDTH] = [8, 4];
 
-describe("OnnxDenoiser.forecast()", () => {
-  const stack = new DisposableStack();
-  let checkpoint: Sd3Checkpoint;
-  let runtime: Runtime;
-  let sessions: DenoiserSessions;
-  before(async () => {
-    runtime = stack.use(Runtime.open());
-    checkpoint = readSd3Checkpoint(Checkpoint.open(goldenPath("sd3/tiny-large")), "float32");
-    const { trunk, head } = checkpoint.graphs;
-    sessions = {
-      trunk: stack.use(await runtime.createSession(trunk)),
-      head: stack.use(await runtime.createSession(head)),
-    };
-  });
-  after(() => stack.dispose());
+interface Family {
+  graphs: Record<"trunk" | "head", OnnxModel>;
+  /** Of the latents. */
+  channels: number;
+  /** Features of a token, and of the pooled text. */
+  textDims: [embeds: number, pooled: number];
+  featureDims: number[];
+  feeds(runtime: Runtime, branches: EncodedPrompt[]): BranchFeeds;
+  /** Whether the head is told the timestep. */
+  headKnowsTime: boolean;
+}
 
-  it("forecasts every branch from its own history alone", async () => {
-    const prompts = [prompt(1), prompt(2), prompt(3)];
-    const together = await forecasts(prompts);
-    for (const [branch, prompt] of prompts.entries()) {
-      const alone = await forecasts([prompt]);
-      for (const [i, output] of alone.entries()) {
-        const length = output.length;
-        const rowOf = (at: number) => together[i]!.subarray(at * length, (at + 1) * length);
-        assert.ok(maxError(rowOf(branch), output) <= TOLERANCE, `branch ${branch}, forecast ${i}`);
-        const next = (branch + 1) % prompts.length;
-        assert.ok(maxError(rowOf(next), output) > 0.01, "branches differ, or nothing would be shown");
-      }
-    }
-  });
-
-  /** Three full passes, then three forecasts in one call; all rows of each output. */
-  async function forecasts(prompts: EncodedPrompt[]): Promise<Float32Array[]> {
-    const { config } = checkpoint;
-    using feeds = sd3Feeds(runtime, { config, branches: prompts, size: SIZE });
-    using denoiser = new OnnxDenoiser(runtime, sessions, {
-      branches: prompts.length,
-      latentLength: SIZE.channels * SIZE.height * SIZE.width,
-      slots: ANCHORS.length,
-      featureDims: [SIZE.height / 2, SIZE.width / 2, config.innerDim],
-      featureType: "float32",
-      trunkFeeds: (latents, timestep) => feeds.trunk(latents, timestep),
-      headFeeds: (timesteps) => feeds.head(timesteps),
-      guide: (output) => output,
-    });
-    const at = (step: number) => ({ step, timestep: 1000 - 100 * step, sigma: 1 - step / 10 });
-    for (const [slot, step] of ANCHORS.entries()) {
-      const latents = randn([SIZE.channels, SIZE.height, SIZE.width], 10 + step);
-      await denoiser.full({ ...at(step), latents, slot });
-    }
-    const forecaster = createForecaster(resolveSamplerOptions({ method: "spectrum", m: 1 }, STEPS), STEPS);
-    return await denoiser.forecast(
-      FORECASTS.map((step) => ({ ...at(step), weights: forecaster.weights(step, ANCHORS) })),
-    );
-  }
-
-  function prompt(seed: number): EncodedPrompt {
-    const { jointAttentionDim, pooledProjectionDim } = checkpoint.config;
+const FAMILIES: Record<string, () => Family> = {
+  "Stable Diffusion 3": () => {
+    const { graphs, config } = readSd3Checkpoint(Checkpoint.open(goldenPath("sd3/tiny-large")), "float32");
+    const size = { channels: 16, height: HEIGHT, width: WIDTH };
     return {
-      tokens: 5,
-      embeds: randn([5, jointAttentionDim], seed),
-      pooled: randn([pooledProjectionDim], 100 + seed),
+      graphs,
+      channels: size.channels,
+      textDims: [config.jointAttentionDim, config.pooledProjectionDim],
+      featureDims: [HEIGHT / 2, WIDTH / 2, config.innerDim],
+      feeds: (runtime, branches) => sd3Feeds(runtime, { config, branches, size }),
+      headKnowsTime: true,
     };
-  }
-});
+  },
+  "SDXL": () => {
+    const { graphs, config } = readSdxlCheckpoint(Checkpoint.open(goldenPath("sdxl/tiny-sdxl")), "float32");
+    const size = { channels: 4, height: HEIGHT, width: WIDTH };
+    return {
+      graphs,
+      channels: size.channels,
+      textDims: [config.crossAttentionDim, config.textTime!.pooledDim],
+      featureDims: [config.channels, HEIGHT, WIDTH],
+      feeds: (runtime, branches) => unetFeeds(runtime, { config, branches, size, height: 16, width: 8 }),
+      headKnowsTime: false,
+    };
+  },
+};
+
+for (const [name, read] of Object.entries(FAMILIES)) {
+  describe(`OnnxDenoiser.forecast() of ${name}`, () => {
+    const stack = new DisposableStack();
+    const family = read();
+    const { channels, textDims, featureDims, headKnowsTime } = family;
+    let runtime: Runtime;
+    let sessions: DenoiserSessions;
+    before(async () => {
+      runtime = stack.use(Runtime.open());
+      const { trunk, head } = family.graphs;
+      sessions = {
+        trunk: stack.use(await runtime.createSession(trunk)),
+        head: stack.use(await runtime.createSession(head)),
+      };
+    });
+    after(() => stack.dispose());
+
+    it("forecasts every branch from its own history alone", async () => {
+      const prompts = [1, 2, 3].map((seed) => ({
+        tokens: 5,
+        embeds: randn([5, textDims[0]], seed),
+        pooled: randn([textDims[1]], 100 + seed),
+      }));
+      const together = await forecasts(prompts);
+      for (const [branch, prompt] of prompts.entries()) {
+        const alone = await forecasts([prompt]);
+        for (const [i, output] of alone.entries()) {
+          const length = output.length;
+          const rowOf = (at: number) => together[i]!.subarray(at * length, (at + 1) * length);
+          assert.ok(maxError(rowOf(branch), output) <= TOLERANCE, `branch ${branch}, forecast ${i}`);
+          const next = (branch + 1) % prompts.length;
+          assert.ok(maxError(rowOf(next), output) > 0.01, "branches differ, or nothing would be shown");
+        }
+      }
+    });
+
+    /** Three full passes, then three forecasts in one call; all rows of each output. */
+    async function forecasts(prompts: EncodedPrompt[]): Promise<Float32Array[]> {
+      using feeds = family.feeds(runtime, prompts);
+      using denoiser = new OnnxDenoiser(runtime, sessions, {
+        branches: prompts.length,
+        latentLength: channels * HEIGHT * WIDTH,
+        slots: ANCHORS.length,
+        featureDims,
+        featureType: "float32",
+        trunkFeeds: (latents, timestep) => feeds.trunk(latents, timestep),
+        headFeeds: (timesteps) => headKnowsTime ? feeds.head(timesteps) : {},
+        guide: (output) => output,
+      });
+      const at = (step: number) => ({ step, timestep: 1000 - 100 * step, sigma: 1 - step / 10 });
+      for (const [slot, step] of ANCHORS.entries()) {
+        const latents = randn([channels, HEIGHT, WIDTH], 10 + step);
+        await denoiser.full({ ...at(step), latents, slot });
+      }
+      const forecaster = createForecaster(
+        resolveSamplerOptions({ method: "spectrum", m: 1 }, STEPS),
+        STEPS,
+      );
+      return await denoiser.forecast(
+        FORECASTS.map((step) => ({ ...at(step), weights: forecaster.weights(step, ANCHORS) })),
+      );
+    }
+  });
+}
