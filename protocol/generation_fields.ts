@@ -23,6 +23,14 @@ export const spectrumFields = z.strictObject({
   order: optional(z.int().min(1).max(2)),
 });
 
+/** Skip-layer guidance of Stable Diffusion 3.5, as diffusers' skip_guidance_layers and its companions. */
+export const skipLayerFields = z.strictObject({
+  layers: z.array(z.int().min(0).max(999)).min(1).max(1000),
+  scale: optional(z.number().min(0).max(100)),
+  start: optional(z.number().min(0).max(1)),
+  stop: optional(z.number().min(0).max(1)),
+});
+
 /** Shared by image requests and runs. */
 export const generationFields = {
   prompt: z.string().min(1).max(MAX_CHARACTERS).transform(normalize),
@@ -31,6 +39,7 @@ export const generationFields = {
   guidance_scale: optional(z.number().min(0).max(100)),
   true_cfg_scale: optional(z.number().min(0).max(100)),
   guidance_rescale: optional(z.number().min(0).max(1)),
+  skip_layer_guidance: optional(skipLayerFields),
   max_sequence_length: optional(z.int().min(1).max(4096)),
   spectrum: optional(spectrumFields),
 };

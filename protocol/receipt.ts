@@ -1,5 +1,5 @@
 // What each picture says of its making.
-import type { SpectrumOptions } from "./run_request.ts";
+import type { SkipLayerGuidance, SpectrumOptions } from "./run_request.ts";
 
 export interface Receipt {
   model: string;
@@ -13,7 +13,8 @@ export interface Receipt {
   /** All that decided the picture besides prompt, seed and size. */
   options:
     & Omit<SpectrumOptions, "method">
-    & { guidance_scale: number; true_cfg_scale: number; guidance_rescale: number };
+    & { guidance_scale: number; true_cfg_scale: number; guidance_rescale: number }
+    & { skip_layer_guidance?: SkipLayerGuidance };
   /** 0-based indices of the steps that ran the whole network. */
   full_steps: number[];
   /** 0-based indices of the steps that were forecast. */

@@ -41,8 +41,18 @@ export interface CompleteSettings {
   guidance_scale: number;
   true_cfg_scale: number;
   guidance_rescale: number;
+  /** Absent where there is none. */
+  skip_layer_guidance?: SkipLayerGuidance;
   max_sequence_length: number;
   spectrum: SpectrumOptions;
+}
+
+/** Skip-layer guidance in full. */
+export interface SkipLayerGuidance {
+  layers: readonly number[];
+  scale: number;
+  start: number;
+  stop: number;
 }
 
 /** Sampler options in full. */

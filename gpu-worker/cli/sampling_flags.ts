@@ -2,6 +2,7 @@
 import type { Method, SamplerOptions } from "../../sampler/mod.ts";
 import type { PartialRequest } from "../pipelines/pipeline.ts";
 import type { FlagKind, Flags } from "./read_flags.ts";
+import { UsageError } from "./usage_error.ts";
 
 export const SAMPLING_FLAGS = {
   "negative-prompt": "text",
@@ -12,6 +13,10 @@ export const SAMPLING_FLAGS = {
   "guidance-scale": "number",
   "true-cfg-scale": "number",
   "guidance-rescale": "number",
+  "skip-guidance-layers": "text",
+  "skip-layer-guidance-scale": "number",
+  "skip-layer-guidance-start": "number",
+  "skip-layer-guidance-stop": "number",
   "max-sequence-length": "number",
   "method": "text",
   "w": "number",
@@ -25,12 +30,14 @@ export const SAMPLING_FLAGS = {
 
 /** Lines of a command's help. */
 export const SAMPLING_HELP = `\
-  --negative-prompt TEXT   what not to draw; takes --true-cfg-scale > 1
+  --negative-prompt TEXT   what not to draw; takes classifier-free guidance > 1
   --steps N                sampling steps (the checkpoint's)
   --width N --height N     pixels (the checkpoint's)
-  --guidance-scale X       distilled guidance, for checkpoints with a guidance embedding
-  --true-cfg-scale X       classifier-free guidance; 1 is off (the checkpoint's)
+  --guidance-scale X       distilled (FLUX.1-dev) or classifier-free guidance, by family (the checkpoint's)
+  --true-cfg-scale X       FLUX's classifier-free guidance; 1 is off (the checkpoint's)
   --guidance-rescale X     keeps the spread that classifier-free guidance widens, 0..1 (0)
+  --skip-guidance-layers L  blocks to leave out in skip-layer guidance (SD3.5), e.g. 7,8,9 (none)
+  --skip-layer-guidance-scale X --skip-layer-guidance-start X --skip-layer-guidance-stop X   (2.8, 0.01, 0.2)
   --max-sequence-length N  tokens of the T5 prompt (the checkpoint's)
   --method M               none | spectrum | taylorseer | reuse (spectrum)
   --w X --m N --lam X      spectrum: share of the Chebyshev fit 0..1, highest degree, ridge penalty
@@ -48,6 +55,7 @@ export function samplingRequest(flags: Flags<typeof SAMPLING_FLAGS>): Omit<Parti
     guidanceScale: flags["guidance-scale"],
     trueCfgScale: flags["true-cfg-scale"],
     guidanceRescale: flags["guidance-rescale"],
+    skipLayerGuidance: skipLayers(flags),
     maxSequenceLength: flags["max-sequence-length"],
     sampler: {
       // The sampler itself refuses unknown methods and orders, with the list of those it has.
@@ -61,4 +69,16 @@ export function samplingRequest(flags: Flags<typeof SAMPLING_FLAGS>): Omit<Parti
       warmupSteps: flags["warmup-steps"],
     },
   };
+}
+
+function skipLayers(flags: Flags<typeof SAMPLING_FLAGS>): PartialRequest["skipLayerGuidance"] {
+  const layers = flags["skip-guidance-layers"];
+  const [scale, start, stop] = (["scale", "start", "stop"] as const).map((part) => {
+    const value = flags[`skip-layer-guidance-${part}`];
+    if (value === undefined || layers !== undefined) return value;
+    throw new UsageError(`--skip-layer-guidance-${part} takes --skip-guidance-layers`);
+  });
+  if (layers === undefined) return undefined;
+  const indices = layers.split(",").map((layer) => layer.trim() === "" ? NaN : Number(layer));
+  return { layers: indices, scale, start, stop };
 }

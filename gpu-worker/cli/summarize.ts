@@ -29,6 +29,7 @@ export function summarize({ model, requests, results, outputs, loadSeconds }: Su
     guidanceScale,
     trueCfgScale,
     guidanceRescale,
+    skipLayerGuidance,
   } = request;
   return {
     model: model.id,
@@ -42,6 +43,7 @@ export function summarize({ model, requests, results, outputs, loadSeconds }: Su
     guidanceScale,
     trueCfgScale,
     guidanceRescale,
+    ...skipLayerGuidance && { skipLayerGuidance },
     method: sampler.method,
     options: Object.fromEntries(METHOD_OPTIONS[sampler.method].map((name) => [name, sampler[name]])),
     fullSteps,

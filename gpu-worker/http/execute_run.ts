@@ -104,7 +104,7 @@ function toReceipt(
     worker: string;
   },
 ): Receipt {
-  const { sampler } = request;
+  const { sampler, skipLayerGuidance } = request;
   const stepsOf = (kind: string) => result.plan.flatMap((step, index) => step === kind ? [index] : []);
   return {
     model: model.id,
@@ -125,6 +125,7 @@ function toReceipt(
       guidance_scale: request.guidanceScale,
       true_cfg_scale: request.trueCfgScale,
       guidance_rescale: request.guidanceRescale,
+      ...skipLayerGuidance && { skip_layer_guidance: skipLayerGuidance },
     },
     full_steps: stepsOf("full"),
     forecast_steps: stepsOf("forecast"),

@@ -18,7 +18,7 @@ export function completeRun(pipeline: Pick<Pipeline, "complete">, run: RunReques
 
 /** What decides the pixels of `request`, as the edge hashes it. */
 export function toWire(request: GenerateRequest): CompleteSettings {
-  const { sampler } = request;
+  const { sampler, skipLayerGuidance } = request;
   return {
     prompt: request.prompt,
     negative_prompt: request.negativePrompt,
@@ -29,6 +29,7 @@ export function toWire(request: GenerateRequest): CompleteSettings {
     guidance_scale: request.guidanceScale,
     true_cfg_scale: request.trueCfgScale,
     guidance_rescale: request.guidanceRescale,
+    ...skipLayerGuidance && { skip_layer_guidance: skipLayerGuidance },
     max_sequence_length: request.maxSequenceLength,
     spectrum: {
       method: sampler.method,
@@ -55,6 +56,7 @@ function fromWire(run: RunRequest): PartialRequest {
     guidanceScale: run.guidance_scale,
     trueCfgScale: run.true_cfg_scale,
     guidanceRescale: run.guidance_rescale,
+    skipLayerGuidance: run.skip_layer_guidance,
     maxSequenceLength: run.max_sequence_length,
     sampler: spectrum && {
       method: spectrum.method,
@@ -76,6 +78,7 @@ const WIRE_NAMES: Record<string, string> = {
   guidanceScale: "guidance_scale",
   trueCfgScale: "true_cfg_scale",
   guidanceRescale: "guidance_rescale",
+  skipLayerGuidance: "skip_layer_guidance",
   maxSequenceLength: "max_sequence_length",
   method: "spectrum.method",
   w: "spectrum.w",

@@ -75,6 +75,7 @@ function toRun(request: ImageRequest, model: string): Omit<OpenRunRequest, "seed
     guidance_scale,
     true_cfg_scale,
     guidance_rescale,
+    skip_layer_guidance,
     max_sequence_length,
   } = request;
   const fields = {
@@ -85,6 +86,7 @@ function toRun(request: ImageRequest, model: string): Omit<OpenRunRequest, "seed
     guidance_scale,
     true_cfg_scale,
     guidance_rescale,
+    skip_layer_guidance: skip_layer_guidance && withoutUndefined(skip_layer_guidance),
     max_sequence_length,
     spectrum: request.spectrum && withoutUndefined(request.spectrum),
     ...sizeOf(request.size),
