@@ -6,6 +6,7 @@ import { fluxSingleBlock } from "./_flux_single_block.ts";
 import { GraphBuilder, type OnnxModel, type Value } from "./graph_builder.ts";
 import { clampFloat16 } from "./layers/clamp_float16.ts";
 import { continuousLayerNorm } from "./layers/continuous_layer_norm.ts";
+import { featureOutput } from "./layers/feature_output.ts";
 import { forecast } from "./layers/forecast.ts";
 import { JOINT_EPS, type JointContext } from "./layers/joint_attention.ts";
 import { jointBlock } from "./layers/joint_block.ts";
@@ -99,7 +100,7 @@ function trunk(graph: GraphBuilder, config: FluxTransformerConfig): OnnxModel {
     attributes: { axis: 1 },
     outputs: 2,
   });
-  graph.output("feature", feature!, ["batch", "image_tokens", innerDim]);
+  featureOutput(graph, feature!, ["image_tokens", innerDim]);
   const output = outputLayers(graph, feature!, { config, conditioning });
   graph.output("output", graph.cast(output, "float32"), ["batch", "image_tokens", config.outChannels]);
   graph.refuseUnusedWeights();

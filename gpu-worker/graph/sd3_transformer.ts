@@ -5,6 +5,7 @@ import { sd3Conditioning } from "./_sd3_conditioning.ts";
 import { sd3Positions } from "./_sd3_positions.ts";
 import { GraphBuilder, type OnnxModel, type Value } from "./graph_builder.ts";
 import { continuousLayerNorm } from "./layers/continuous_layer_norm.ts";
+import { featureOutput } from "./layers/feature_output.ts";
 import { forecast } from "./layers/forecast.ts";
 import { JOINT_EPS, type JointContext } from "./layers/joint_attention.ts";
 import { jointBlock } from "./layers/joint_block.ts";
@@ -98,7 +99,7 @@ function trunk(graph: GraphBuilder, config: Sd3TransformerConfig): OnnxModel {
     attributes: { axis: 0 },
   });
   const feature = graph.node("Reshape", [streams.image, shape]);
-  graph.output("feature", feature, ["batch", "grid_rows", "grid_columns", innerDim]);
+  featureOutput(graph, feature, ["grid_rows", "grid_columns", innerDim]);
   emitOutput(graph, feature, { config, conditioning, rows: "batch" });
   graph.refuseUnusedWeights();
   return graph.build();

@@ -4,6 +4,7 @@ import type { DType } from "../runtime/dtype.ts";
 import { type Dim, GraphBuilder, type OnnxModel, type Value } from "./graph_builder.ts";
 import { activation } from "./layers/activation.ts";
 import { conv2d } from "./layers/conv2d.ts";
+import { featureOutput } from "./layers/feature_output.ts";
 import { forecast } from "./layers/forecast.ts";
 import { groupNorm } from "./layers/group_norm.ts";
 import { upsample2d } from "./layers/upsample2d.ts";
@@ -62,7 +63,7 @@ function trunk(graph: GraphBuilder, config: UNet2DConditionConfig): OnnxModel {
   const first = conv2d(graph, sample, { name: "conv_in", inChannels, outChannels: channels, kernelSize });
   const skips = down(graph, { value: first, channels }, context);
   const { value: feature } = up(graph, mid(graph, skips.at(-1)!, context), { skips, context });
-  graph.output("feature", feature, picture("batch", channels));
+  featureOutput(graph, feature, [channels, "height", "width"]);
   const output = outputLayers(graph, feature, config);
   graph.output("output", graph.cast(output, "float32"), picture("batch", config.outChannels));
   graph.refuseUnusedWeights();

@@ -5,7 +5,6 @@ import { autoencoderKLDecoderGraph } from "../graph/autoencoder_kl_decoder.ts";
 import { clipTextEncoderGraph } from "../graph/clip_text_encoder.ts";
 import { type FluxTransformerConfig, parseFluxTransformerConfig } from "../graph/flux_config.ts";
 import { fluxTransformerGraphs } from "../graph/flux_transformer.ts";
-import { forecastErrorGraph } from "../graph/forecast_error.ts";
 import type { OnnxModel } from "../graph/graph_builder.ts";
 import { t5EncoderGraph } from "../graph/t5_encoder.ts";
 import type { DType } from "../runtime/dtype.ts";
@@ -18,7 +17,7 @@ export interface FluxCheckpoint extends CheckpointReading {
   /** Pixels of a latent pixel's side. */
   vaeScale: number;
   scheduler: SchedulerConfig;
-  graphs: Record<"clip" | "t5" | "trunk" | "head" | "forecastError" | "vae", OnnxModel>;
+  graphs: Record<"clip" | "t5" | "trunk" | "head" | "vae", OnnxModel>;
 }
 
 /** FLUX.1's published settings; schnell is the distilled one without guidance embedding. */
@@ -71,7 +70,6 @@ export function readFluxCheckpoint(checkpoint: Checkpoint, dtype: DType): FluxCh
       clip: clipTextEncoderGraph({ ...clip, dtype, outputs: ["pooled_output"] }),
       t5: t5EncoderGraph({ ...t5, dtype }),
       ...fluxTransformerGraphs({ ...transformer, dtype }),
-      forecastError: forecastErrorGraph({ dims: ["image_tokens", config.innerDim], dtype }),
       vae: autoencoderKLDecoderGraph({ ...vae, dtype: "float32" }),
     },
   };

@@ -69,7 +69,7 @@ export class FluxPipeline implements Pipeline {
   static async open(checkpoint: Checkpoint, options: OpenOptions): Promise<FluxPipeline> {
     const { runtime, dtype } = options;
     const flux = readFluxCheckpoint(checkpoint, dtype);
-    const { clip, t5, trunk, head, forecastError, vae } = flux.graphs;
+    const { clip, t5, trunk, head, vae } = flux.graphs;
     using stack = new DisposableStack();
     const load = async (model: OnnxModel) => stack.use(await runtime.createSession(model));
     const encoder = async (model: OnnxModel, tokenizer: string) => ({
@@ -83,7 +83,6 @@ export class FluxPipeline implements Pipeline {
     const denoiser = {
       trunk: await load(trunk),
       head: await load(head),
-      forecastError: await load(forecastError),
     };
     const sessions = { denoiser, vae: await load(vae) };
     return new FluxPipeline(options, flux, { prompts, sessions, stack: stack.move() });

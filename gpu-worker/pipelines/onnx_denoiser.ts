@@ -5,12 +5,10 @@ import type { Runtime, Session, Tensor } from "../runtime/mod.ts";
 
 /** The graphs of a denoiser, loaded. */
 export interface DenoiserSessions {
-  /** Inputs and full pass: -> feature, output. */
+  /** Latents, conditioning, forecast_weights, history -> feature, output, relative_error (`featureOutput`). */
   trunk: Session;
   /** forecast_weights, history, conditioning -> output. */
   head: Session;
-  /** forecast_weights, history, feature -> relative_error. */
-  forecastError: Session;
 }
 
 type Feeds = Record<string, Tensor>;
@@ -43,32 +41,40 @@ export class OnnxDenoiser implements Denoiser, Disposable {
   readonly #sessions: DenoiserSessions;
   readonly #options: OnnxDenoiserOptions;
   readonly #history: Tensor | undefined;
+  /** What a pass feeds that measures nothing. */
+  readonly #noWeight: Tensor;
+  readonly #noHistory: Tensor;
 
   constructor(runtime: Runtime, sessions: DenoiserSessions, options: OnnxDenoiserOptions) {
     this.#runtime = runtime;
     this.#sessions = sessions;
     this.#options = options;
     const { slots, branches, featureDims, featureType } = options;
+    this.#noWeight = runtime.tensor("float32", [1, 1], new Float32Array(1));
+    this.#noHistory = runtime.allocate(featureType, [1, 1, ...featureDims.map(() => 1)]);
     if (slots > 0) this.#history = runtime.allocate(featureType, [slots, branches, ...featureDims]);
   }
 
   async full({ timestep, latents, slot, check, signal }: FullCall): Promise<FullResult> {
     const { guide, trunkFeeds } = this.#options;
-    const feeds = trunkFeeds(latents, timestep);
     using feature = slot === undefined ? undefined : this.#slot(slot);
-    const outputs = feature && { feature };
-    const wanted = check || feature ? ["output", "feature"] : ["output"];
+    using weights = check && this.#weights([check]);
+    using history = check && this.#slots(check.length);
+    const feeds = {
+      ...trunkFeeds(latents, timestep),
+      forecast_weights: weights ?? this.#noWeight,
+      history: history ?? this.#noHistory,
+    };
     const results = await this.#sessions.trunk.run(feeds, {
-      fetch: wanted,
-      ...outputs && { outputs },
-      ...signal && { signal },
+      fetch: ["output", ...feature ? ["feature"] : [], ...check ? ["relative_error"] : []],
+      ...feature && { outputs: { feature } },
+      signal,
     });
     using output = results["output"]!;
-    using computed = results["feature"] === feature ? undefined : results["feature"];
-    const forecastError = check && await this.#measure(check, (feature ?? computed)!, signal);
+    using error = results["relative_error"];
     return {
       output: guide(await output.as("float32").toArray()),
-      ...forecastError !== undefined && { forecastError },
+      ...error && { forecastError: (await error.as("float32").toArray())[0]! },
     };
   }
 
@@ -78,20 +84,11 @@ export class OnnxDenoiser implements Denoiser, Disposable {
     using weights = this.#weights(calls.map((call) => call.weights));
     using history = this.#slots(anchors);
     const feeds = { ...headFeeds(calls.map((call) => call.timestep)), forecast_weights: weights, history };
-    const { output } = await this.#sessions.head.run(feeds, signal && { signal });
+    const { output } = await this.#sessions.head.run(feeds, { signal });
     using rows = output!;
     const data = await rows.as("float32").toArray();
     const length = branches * latentLength;
     return calls.map((_, i) => guide(data.subarray(i * length, (i + 1) * length)));
-  }
-
-  async #measure(check: Float64Array, feature: Tensor, signal: AbortSignal | undefined): Promise<number> {
-    using weights = this.#weights([check]);
-    using history = this.#slots(check.length);
-    const feeds = { forecast_weights: weights, history, feature };
-    const { relative_error } = await this.#sessions.forecastError.run(feeds, signal && { signal });
-    using error = relative_error!;
-    return (await error.as("float32").toArray())[0]!;
   }
 
   #weights(rows: readonly Float64Array[]): Tensor {
@@ -116,5 +113,7 @@ export class OnnxDenoiser implements Denoiser, Disposable {
 
   [Symbol.dispose](): void {
     this.#history?.[Symbol.dispose]();
+    this.#noHistory[Symbol.dispose]();
+    this.#noWeight[Symbol.dispose]();
   }
 }

@@ -4,7 +4,6 @@ import { createSolver, type SchedulerConfig } from "../../sampler/mod.ts";
 import { type AutoencoderKLConfig, parseAutoencoderKLConfig } from "../graph/autoencoder_kl_config.ts";
 import { autoencoderKLDecoderGraph } from "../graph/autoencoder_kl_decoder.ts";
 import { clipTextEncoderGraph, parseClipTextConfig } from "../graph/clip_text_encoder.ts";
-import { forecastErrorGraph } from "../graph/forecast_error.ts";
 import type { OnnxModel } from "../graph/graph_builder.ts";
 import { parseSd3TransformerConfig, type Sd3TransformerConfig } from "../graph/sd3_config.ts";
 import { sd3TransformerGraphs } from "../graph/sd3_transformer.ts";
@@ -24,7 +23,7 @@ export interface Sd3Checkpoint extends CheckpointReading {
 }
 
 type Sd3Graphs =
-  & Record<"clip" | "clip2" | "trunk" | "head" | "forecastError" | "vae", OnnxModel>
+  & Record<"clip" | "clip2" | "trunk" | "head" | "vae", OnnxModel>
   // Published for people whose memory has no room for T5: its tokens are zeros then.
   & { t5?: OnnxModel };
 
@@ -71,7 +70,6 @@ export function readSd3Checkpoint(checkpoint: Checkpoint, dtype: DType): Sd3Chec
       clip2: clipTextEncoderGraph({ ...parts.clip2, ...clip }),
       ...parts.t5 && { t5: t5EncoderGraph({ ...parts.t5, dtype }) },
       ...sd3TransformerGraphs({ ...parts.transformer, dtype }),
-      forecastError: forecastErrorGraph({ dims: ["grid_rows", "grid_columns", config.innerDim], dtype }),
       vae: autoencoderKLDecoderGraph({ ...parts.vae, dtype: "float32" }),
     },
   };

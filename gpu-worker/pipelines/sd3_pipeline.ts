@@ -60,7 +60,7 @@ export class Sd3Pipeline implements Pipeline {
   static async open(checkpoint: Checkpoint, options: OpenOptions): Promise<Sd3Pipeline> {
     const { runtime, dtype } = options;
     const sd3 = readSd3Checkpoint(checkpoint, dtype);
-    const { clip, clip2, t5, trunk, head, forecastError, vae } = sd3.graphs;
+    const { clip, clip2, t5, trunk, head, vae } = sd3.graphs;
     using stack = new DisposableStack();
     const load = async (model: OnnxModel) => stack.use(await runtime.createSession(model));
     const encoder = async (model: OnnxModel, tokenizer: string) => ({
@@ -75,7 +75,6 @@ export class Sd3Pipeline implements Pipeline {
     const denoiser = {
       trunk: await load(trunk),
       head: await load(head),
-      forecastError: await load(forecastError),
     };
     return new Sd3Pipeline(options, sd3, {
       prompts: new Sd3PromptEncoder(runtime, { encoders, width: sd3.config.jointAttentionDim }),

@@ -4,7 +4,6 @@ import { createSolver, type SchedulerConfig } from "../../sampler/mod.ts";
 import { parseAutoencoderKLConfig } from "../graph/autoencoder_kl_config.ts";
 import { autoencoderKLDecoderGraph } from "../graph/autoencoder_kl_decoder.ts";
 import { type ClipTextClass, clipTextEncoderGraph, parseClipTextConfig } from "../graph/clip_text_encoder.ts";
-import { forecastErrorGraph } from "../graph/forecast_error.ts";
 import type { OnnxModel } from "../graph/graph_builder.ts";
 import { unet2DConditionGraphs } from "../graph/unet2d_condition.ts";
 import { parseUNet2DConditionConfig, type UNet2DConditionConfig } from "../graph/unet2d_condition_config.ts";
@@ -16,6 +15,7 @@ import type { RequestRules } from "./complete_request.ts";
 import type { CheckpointReading } from "./pipeline.ts";
 import { requestDefaults } from "./request_defaults.ts";
 
+/** A checkpoint whose denoiser is a UNet. */
 export interface UNetCheckpoint extends CheckpointReading {
   config: UNet2DConditionConfig;
   /** Pixels of a latent pixel's side. */
@@ -28,9 +28,10 @@ export interface UNetCheckpoint extends CheckpointReading {
   zeroNegative: boolean;
   /** Compute type of the UNet, its feature and history. */
   unetType: DType;
-  graphs: Readonly<Record<"trunk" | "head" | "forecastError" | "vae", OnnxModel>>;
+  graphs: Readonly<Record<"trunk" | "head" | "vae", OnnxModel>>;
 }
 
+/** A CLIP encoder of the checkpoint. */
 export interface TextEncoder extends Pick<ClipEncoder, "states"> {
   graph: OnnxModel;
   /** Of a token's state. */
@@ -39,6 +40,7 @@ export interface TextEncoder extends Pick<ClipEncoder, "states"> {
   tokenizer: string;
 }
 
+/** Which encoder the pipeline class wants, and what of it. */
 export interface TextEncoderOptions {
   /** Component of the encoder; that of the tokenizer has the same suffix. */
   name: "text_encoder" | "text_encoder_2";
@@ -46,12 +48,14 @@ export interface TextEncoderOptions {
   states: ClipEncoder["states"];
 }
 
+/** Where the pipeline classes differ. */
 export interface UNetCheckpointOptions {
   /** Compute type. */
   dtype: DType;
   textEncoders: readonly TextEncoderOptions[];
   /** The pipeline's default. */
   guidanceScale: number;
+  /** @default false */
   zeroNegative?: boolean;
   scheduler: SchedulerConfig;
 }
@@ -109,7 +113,6 @@ export function readUNetCheckpoint(checkpoint: Checkpoint, options: UNetCheckpoi
     graphs: {
       ...Object.fromEntries(textEncoders.map(({ graph }) => [graph.name, graph])),
       ...unet2DConditionGraphs({ ...unet, dtype: unetType }),
-      forecastError: forecastErrorGraph({ dims: [channels, "height", "width"], dtype: unetType }),
       vae: autoencoderKLDecoderGraph({ ...vae, dtype: "float32" }),
     },
   };

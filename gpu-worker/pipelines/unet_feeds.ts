@@ -15,6 +15,7 @@ export interface UNetFeedsOptions {
   width: number;
 }
 
+/** Makes the tensors of a run, which the returned feeds own. */
 export function unetFeeds(
   runtime: Runtime,
   { config, branches, size, height, width }: UNetFeedsOptions,

@@ -40,6 +40,7 @@ interface Loaded {
   stack: DisposableStack;
 }
 
+/** A loaded checkpoint of either class; they differ in what their readers find. */
 export class UNetPipeline implements Pipeline {
   readonly model: ModelInfo;
   readonly #runtime: Runtime;
@@ -70,11 +71,10 @@ export class UNetPipeline implements Pipeline {
     for (const { graph, tokenizer, states } of read.textEncoders) {
       encoders.push({ session: await load(graph), tokenizer: openTokenizer(tokenizer), states });
     }
-    const { trunk, head, forecastError, vae } = read.graphs;
+    const { trunk, head, vae } = read.graphs;
     const denoiser = {
       trunk: await load(trunk),
       head: await load(head),
-      forecastError: await load(forecastError),
     };
     return new UNetPipeline(options, read, {
       prompts: new ClipPromptEncoder(options.runtime, encoders),

@@ -1,6 +1,8 @@
 import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
-import { forecastErrorGraph } from "../../gpu-worker/graph/forecast_error.ts";
+import { type Dim, GraphBuilder, type OnnxModel } from "../../gpu-worker/graph/graph_builder.ts";
+import { featureOutput } from "../../gpu-worker/graph/layers/feature_output.ts";
+import type { DType } from "../../gpu-worker/runtime/dtype.ts";
 import { maxError } from "../goldens/golden.ts";
 import { Runtime } from "../../gpu-worker/runtime/mod.ts";
 import { runGraph } from "./_run_graph.ts";
@@ -8,7 +10,14 @@ import { runGraph } from "./_run_graph.ts";
 /** Sums of some hundred float32 squares. */
 const TOLERANCE = 1e-5;
 
-describe("forecastErrorGraph()", () => {
+/** A trunk that does nothing: its input "given" is its feature. */
+function idleTrunk({ dims, dtype }: { dims: readonly Dim[]; dtype: DType }): OnnxModel {
+  const graph = new GraphBuilder({ name: "idle_trunk", weights: new Map(), dtype });
+  featureOutput(graph, graph.node("Identity", [graph.input("given", ["batch", ...dims])]), dims);
+  return graph.build();
+}
+
+describe("featureOutput()", () => {
   for (
     const { kind, dims, sizes } of [
       { kind: "token", dims: ["image_tokens", 6], sizes: [5, 6] },
@@ -28,10 +37,10 @@ describe("forecastErrorGraph()", () => {
       );
       const expected = Math.hypot(...forecast.map((x, i) => x - truth[i]!)) / Math.hypot(...truth);
 
-      const { relative_error: error } = await runGraph(forecastErrorGraph({ dims, dtype: "float32" }), {
+      const { relative_error: error } = await runGraph(idleTrunk({ dims, dtype: "float32" }), {
         forecast_weights: { shape: [1, 3], data: Float32Array.from(weights) },
         history: { shape: [3, ...shape], data: Float32Array.from(slots.flatMap((slot) => [...slot])) },
-        feature: { shape, data: truth },
+        given: { shape, data: truth },
       });
       assert.deepEqual(error!.shape, []);
       assert(maxError(error!.data, [expected]) <= TOLERANCE);
@@ -41,7 +50,7 @@ describe("forecastErrorGraph()", () => {
   it("combines a float16 history with float32 weights", async () => {
     using runtime = Runtime.open();
     using session = await runtime.createSession(
-      forecastErrorGraph({ dims: ["tokens", 8], dtype: "float16" }),
+      idleTrunk({ dims: ["tokens", 8], dtype: "float16" }),
     );
     const length = 1000;
     const slots = [0, 1].map((slot) =>
@@ -54,13 +63,27 @@ describe("forecastErrorGraph()", () => {
       (_, i) => weights[0]! * slots[0]![i]! + weights[1]! * slots[1]![i]!,
     );
     const shape = [1, length / 8, 8];
-    const { relative_error: error } = await session.run({
+    const { relative_error: error, feature } = await session.run({
       forecast_weights: runtime.tensor("float32", [1, 2], weights),
       history: runtime.tensor("float16", [2, ...shape], Float16Array.of(...slots[0]!, ...slots[1]!)),
-      feature: runtime.tensor("float16", shape, exact),
+      given: runtime.tensor("float16", shape, exact),
     });
     // Forecast and truth are each rounded to 11 bits.
     assert(error!.as("float32").data()[0]! <= 2 ** -11);
     error![Symbol.dispose]();
+    feature![Symbol.dispose]();
+  });
+
+  it("lets a pass without history pass", async () => {
+    const data = Float32Array.of(1, 2, 3, 4);
+    const { feature, relative_error: error } = await runGraph(
+      idleTrunk({ dims: ["tokens", 2], dtype: "float32" }),
+      {
+        given: { shape: [1, 2, 2], data },
+      },
+    );
+    assert.deepEqual(feature!.data, data);
+    // The forecast of nothing is zero.
+    assert.deepEqual([...error!.data], [1]);
   });
 });
