@@ -2,6 +2,7 @@
 import type { ModelCard } from "../../../protocol/model_card.ts";
 import type { Receipt } from "../../../protocol/receipt.ts";
 import type { StepEvent } from "../../../protocol/run_event.ts";
+import type { SpectrumOptions as CompleteOptions } from "../../../protocol/run_request.ts";
 
 export type { Receipt };
 
@@ -9,7 +10,7 @@ export type Method = Receipt["method"];
 export type StepKind = StepEvent["kind"];
 
 /** Options that are left out take the service's default for the method. */
-export interface SpectrumOptions extends Partial<Omit<Receipt["options"], `${string}_scale`>> {
+export interface SpectrumOptions extends Partial<Omit<CompleteOptions, "method">> {
   method: Method;
 }
 
