@@ -1,7 +1,7 @@
 // A diffusers checkpoint directory: model_index.json, its components and their configs.
 import { join } from "node:path";
 import { CheckpointError } from "../graph/weights/checkpoint_error.ts";
-import { openWeights, type Weights } from "../graph/weights/weights.ts";
+import { findWeights, openWeights, type Weights } from "../graph/weights/weights.ts";
 
 /** File names that transformers and diffusers save weights under. */
 const STEMS = ["model", "diffusion_pytorch_model"] as const;
@@ -65,9 +65,7 @@ export class Checkpoint {
   components(): { name: string; className: string; weights: Weights }[] {
     return Object.keys(this.#index).sort().flatMap((name) => {
       const className = this.componentClass(name);
-      const stem = STEMS.find((stem) =>
-        this.has(name, `${stem}.safetensors`) || this.has(name, `${stem}.safetensors.index.json`)
-      );
+      const stem = STEMS.find((stem) => findWeights(this.path(name), stem) !== undefined);
       return className === undefined || stem === undefined
         ? []
         : [{ name, className, weights: this.weights(name, stem) }];

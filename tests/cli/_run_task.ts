@@ -7,18 +7,26 @@ export interface TaskResult {
 }
 
 /** Starts `deno task NAME ARGS` from the top of the checkout. */
-export function startTask(name: string, args: readonly string[]): Deno.ChildProcess {
+export function startTask(
+  name: string,
+  args: readonly string[],
+  env: Record<string, string> = {},
+): Deno.ChildProcess {
   const command = new Deno.Command(Deno.execPath(), {
     args: ["task", "--quiet", name, ...args],
     stdout: "piped",
     stderr: "piped",
-    env: { NO_COLOR: "1" },
+    env: { NO_COLOR: "1", ...env },
   });
   return command.spawn();
 }
 
-export async function runTask(name: string, args: readonly string[]): Promise<TaskResult> {
-  const { code, stdout, stderr } = await startTask(name, args).output();
+export async function runTask(
+  name: string,
+  args: readonly string[],
+  env: Record<string, string> = {},
+): Promise<TaskResult> {
+  const { code, stdout, stderr } = await startTask(name, args, env).output();
   const decoder = new TextDecoder();
   return { code, stdout: decoder.decode(stdout), stderr: decoder.decode(stderr) };
 }

@@ -12,19 +12,20 @@ export interface WeightEntry extends SafetensorsEntry {
 export type Weights = ReadonlyMap<string, WeightEntry>;
 
 /**
- * Opens `<folder>/<stem>.safetensors`, or the shards that `<folder>/<stem>.safetensors.index.json` lists.
+ * Opens `<folder>/<stem>.safetensors`, or the shards that `<folder>/<stem>.safetensors.index.json` lists; where there are
+ * neither, those of another precision: `<stem>.fp16.safetensors`, `<stem>.safetensors.index.fp16.json`.
  * Stems are those of diffusers ("diffusion_pytorch_model") and transformers ("model").
  * @throws {CheckpointError} naming the file that is missing, truncated or malformed.
  */
 export function openWeights(folder: string, stem: string): Weights {
-  const single = join(folder, `${stem}.safetensors`);
-  const index = `${single}.index.json`;
-  if (exists(single)) return new Map(entriesOf(single));
-  if (!exists(index)) {
+  const file = findWeights(folder, stem);
+  if (file === undefined) {
     throw new CheckpointError(
       `Cannot load weights from ${folder} as it holds neither ${stem}.safetensors nor its .index.json`,
     );
   }
+  const index = join(folder, file);
+  if (file.endsWith(".safetensors")) return new Map(entriesOf(index));
   const weightMap = readIndex(index);
   const weights = new Map<string, WeightEntry>();
   for (const shard of new Set(weightMap.values())) {
@@ -38,6 +39,16 @@ export function openWeights(folder: string, stem: string): Weights {
     }
   }
   return weights;
+}
+
+/** Name of the file, or of the index of shards, that `openWeights` would open; undefined if there is none. */
+export function findWeights(folder: string, stem: string): string | undefined {
+  const plain = [`${stem}.safetensors`, `${stem}.safetensors.index.json`].find((name) =>
+    exists(join(folder, name))
+  );
+  if (plain !== undefined) return plain;
+  const variant = /^(?:\.[a-z0-9]+\.safetensors|\.safetensors\.index\.[a-z0-9]+\.json)$/;
+  return namesIn(folder).find((name) => name.startsWith(stem) && variant.test(name.slice(stem.length)));
 }
 
 function* entriesOf(path: string): Iterable<[string, WeightEntry]> {
@@ -61,6 +72,15 @@ function readIndex(path: string): Map<string, string> {
     );
   }
   return new Map(pairs as [string, string][]);
+}
+
+function namesIn(folder: string): string[] {
+  try {
+    return [...Deno.readDirSync(folder)].map(({ name }) => name).sort();
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return [];
+    throw error;
+  }
 }
 
 function exists(path: string): boolean {

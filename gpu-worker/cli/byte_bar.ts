@@ -1,0 +1,37 @@
+// The bar of a download on a terminal. Nothing is drawn into pipes.
+import cliProgress from "cli-progress";
+import process from "node:process";
+
+/** Shows bytes of a known total on stderr. */
+export class ByteBar implements Disposable {
+  readonly #bar: cliProgress.SingleBar | undefined;
+  #bytes = 0;
+
+  constructor(label: string) {
+    if (!Deno.stderr.isTerminal()) return;
+    this.#bar = new cliProgress.SingleBar({
+      stream: process.stderr,
+      hideCursor: true,
+      format: `${label} {bar} {percentage} %  {value} of {total}  {eta_formatted} left`,
+      formatValue: (value: number, _options: unknown, type: string) =>
+        type === "value" || type === "total" ? megabytes(value) : String(value),
+    }, cliProgress.Presets.shades_classic);
+  }
+
+  start(total: number): void {
+    this.#bar?.start(total, 0);
+  }
+
+  add(count: number): void {
+    this.#bytes += count;
+    this.#bar?.update(this.#bytes);
+  }
+
+  [Symbol.dispose](): void {
+    this.#bar?.stop();
+  }
+}
+
+function megabytes(bytes: number): string {
+  return `${(bytes / 2 ** 20).toFixed(1)} MiB`;
+}

@@ -1,0 +1,78 @@
+// Which files of a model repository a pipeline needs. The same weights often lie there several times: in other
+// precisions, as pickles, for other runtimes, and once more as a single file at the top.
+import type { HubFile } from "./hub_repository.ts";
+
+export interface SelectOptions {
+  /** Parsed model_index.json. */
+  index: Record<string, unknown>;
+  /** Precision to prefer where a component has it, as diffusers names it: "fp16". @default the plain files */
+  variant?: string | undefined;
+}
+
+/** Read by no pipeline of ours. */
+const UNUSED_COMPONENTS = ["safety_checker", "feature_extractor", "image_encoder"];
+/** Beside model_index.json: defaults, and the prompts that a model knows by heart. */
+const TOP_LEVEL = ["model_index.json", "spectrum.json", "names.txt"];
+const CONFIGS = ["config.json", "scheduler_config.json"];
+const TOKENIZER = [
+  "tokenizer.json",
+  "tokenizer_config.json",
+  "special_tokens_map.json",
+  "added_tokens.json",
+  "vocab.json",
+  "merges.txt",
+  "spiece.model",
+];
+const STEMS = ["model", "diffusion_pytorch_model"];
+
+/** @throws {RangeError} if a component has weights, but not as safetensors or not in that precision. */
+export function selectPipelineFiles(
+  files: readonly HubFile[],
+  { index, variant }: SelectOptions,
+): HubFile[] {
+  const components = Object.entries(index).flatMap(([name, entry]) =>
+    Array.isArray(entry) && typeof entry[1] === "string" && !UNUSED_COMPONENTS.includes(name) ? [name] : []
+  );
+  return [
+    ...files.filter(({ path }) => TOP_LEVEL.includes(path)),
+    ...components.flatMap((component) => selectComponent(component, { files, variant })),
+  ];
+}
+
+function selectComponent(
+  component: string,
+  { files, variant }: { files: readonly HubFile[]; variant: string | undefined },
+): HubFile[] {
+  const own = new Map(files.flatMap((file) => {
+    const [folder, name, ...deeper] = file.path.split("/");
+    return folder === component && name !== undefined && deeper.length === 0 ? [[name, file] as const] : [];
+  }));
+  const pick = (names: Iterable<string>) => [...names].flatMap((name) => own.get(name) ?? []);
+  const small = pick([...CONFIGS, ...TOKENIZER]);
+  if (!own.has("config.json")) return small;
+  const precisions = variant === undefined ? [undefined] : [variant, undefined];
+  for (const precision of precisions) {
+    const weights = pick(weightNames([...own.keys()], precision));
+    if (weights.length > 0) return [...small, ...weights];
+  }
+  const others = [...own.keys()].filter((name) => STEMS.some((stem) => name.startsWith(`${stem}.`)));
+  throw new RangeError(
+    `Cannot pull '${component}' as it holds no ${variant ?? "full-precision"} safetensors` +
+      (others.length === 0 ? "" : `: there is ${others.join(", ")} (--variant fp16 takes fp16)`),
+  );
+}
+
+/** One file, or an index and its shards: model.fp16.safetensors, model.safetensors.index.fp16.json, model.fp16-00001-of-00002.safetensors. */
+function weightNames(names: readonly string[], variant: string | undefined): string[] {
+  const infix = variant === undefined ? "" : `.${variant}`;
+  for (const stem of STEMS) {
+    const single = `${stem}${infix}.safetensors`;
+    if (names.includes(single)) return [single];
+    const index = `${stem}.safetensors.index${infix}.json`;
+    const shard = (name: string) =>
+      name.startsWith(`${stem}${infix}-`) &&
+      /^-\d{5}-of-\d{5}\.safetensors$/.test(name.slice(stem.length + infix.length));
+    if (names.includes(index)) return [index, ...names.filter(shard)];
+  }
+  return [];
+}
