@@ -1,8 +1,8 @@
 """Trains the embedded text-to-image checkpoint and writes it in diffusers layout (FluxPipeline).
 
-    nice -n 19 python train.py --data data --run run --from ../emoji --until 06:05
+    nice -n 19 python train.py --data data --run run --minutes 110
 
-Flow matching on the latents of a frozen VAE, which are computed once; one caption in ten is empty, for true CFG. The learning
+Flow matching on the latents of the VAE in RUN/vae.pt (vae.py), which are computed once; one caption in ten is empty, for true CFG. The learning
 rate falls to zero at --until (UTC) or after --minutes. The state is kept in RUN/state.pt and taken up again by --resume; the
 averaged weights are exported to RUN/export every ten minutes. While the file PAUSE exists, no step is made.
 Needs torch, numpy and safetensors.
@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 import checkpoint
 from data import COLORS, PATCHES, Vocabulary, caption, latents, load, pack
+from model import AutoencoderKL
 from muon import Muon
 
 WHITE_SHARE = 0.3
@@ -21,7 +22,7 @@ WHITE_SHARE = 0.3
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--data", default="data"); p.add_argument("--run", default="run"); p.add_argument("--resume", action="store_true", help="go on from RUN/state.pt, if it is there")
-    p.add_argument("--from", dest="source", help="checkpoint to start from; its VAE is kept"); p.add_argument("--decoder", help="file of decoder.py")
+    p.add_argument("--from", dest="source", help="checkpoint to start from, of the same VAE encoder")
     p.add_argument("--until", help="HH:MM UTC at which the learning rate reaches zero"); p.add_argument("--minutes", type=float, default=120)
     p.add_argument("--names", type=int, default=1000, help="how many of the captions to learn")
     p.add_argument("--optimizer", choices=["muon", "adamw"], default="muon")
@@ -32,10 +33,14 @@ def main():
     torch.set_num_threads(1)
     torch.manual_seed(a.seed); random.seed(a.seed)
     pixels, captions = load(a.data)
-    vae, old, old_vocabulary, (shift, scale) = checkpoint.load(a.source)
+    kept = torch.load(f"{a.run}/vae.pt")
+    vae, shift, scale = AutoencoderKL(), kept["shift"], kept["scale"]
+    vae.load_state_dict(kept["vae"])
     vocabulary = Vocabulary(captions)
     nets = checkpoint.networks(len(vocabulary.tokens))
-    checkpoint.warm_start(nets, vocabulary, old, old_vocabulary)
+    if a.source:
+        _, old, old_vocabulary, _ = checkpoint.load(a.source)
+        checkpoint.warm_start(nets, vocabulary, old, old_vocabulary)
     # The vocabulary is that of all captions, so that --names may grow when training is resumed.
     pixels, captions = pixels[:a.names], captions[:a.names]
     z = (latents(vae, pixels) - shift) * scale
@@ -43,12 +48,11 @@ def main():
     training = Training(nets, vocabulary, captions, z, a)
     if a.resume and os.path.exists(f"{a.run}/state.pt"):
         training.load(f"{a.run}/state.pt")
-    os.makedirs(a.run, exist_ok=True)
 
     def export(averaged):
-        if a.decoder and os.path.exists(a.decoder):
-            vae.decoder.load_state_dict(torch.load(a.decoder))
         checkpoint.export(f"{a.run}/export", vae, averaged, vocabulary, shift, scale)
+        with open(f"{a.run}/export/names.txt", "w") as f:
+            f.writelines(f"{c['name']}\n" for c in captions)
 
     training.run(export)
 
