@@ -128,7 +128,8 @@ export interface Pipeline extends Disposable {
   /** What `complete` fills in. */
   readonly defaults: RequestDefaults;
   /**
-   * Fills in defaults (checkpoint's spectrum.json, then the family's preset) and checks every field.
+   * Fills in defaults (checkpoint's spectrum.json, then the family's preset) and checks every field. Works after
+   * disposal as well: a server checks requests for models that it has unloaded.
    * @throws {RangeError | TypeError} naming the field, the rule and the value.
    */
   complete(request: PartialRequest): GenerateRequest;
