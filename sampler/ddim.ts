@@ -1,6 +1,7 @@
 // diffusers' DDIMScheduler (0.42.1): Song et al. 2021 (arXiv 2010.02502), formula 12 with eta 0, as diffusers' pipelines call
 // it unless asked.
 
+import { addNoise } from "./_add_noise.ts";
 import { NOISE_SCHEDULE_DEFAULTS } from "./alphas_cumprod.ts";
 import { assertChoice } from "./_assert_choice.ts";
 import { assertSolverOptions } from "./_assert_solver_options.ts";
@@ -76,6 +77,10 @@ export class Ddim implements Solver {
     this.timesteps = spaceTimesteps(read, { steps: options.steps });
     this.sigmas = this.#alphas.sigmas(this.timesteps);
     this.#stride = Math.floor(numTrainTimesteps / options.steps);
+  }
+
+  addNoise(index: number, original: Float32Array, noise: Float32Array): Float32Array<ArrayBuffer> {
+    return addNoise(this, { index, original, noise, ...this.#levelAt(this.timesteps[index]!) });
   }
 
   scaleModelInput(_index: number, latents: Float32Array): Float32Array {

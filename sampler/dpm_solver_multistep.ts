@@ -1,5 +1,6 @@
 // diffusers' DPMSolverMultistepScheduler (0.42.1): DPM-Solver++ 2M and its relatives, of orders 1 to 3.
 
+import { addNoise } from "./_add_noise.ts";
 import { NOISE_SCHEDULE_DEFAULTS } from "./alphas_cumprod.ts";
 import { assertChoice } from "./_assert_choice.ts";
 import { assertNumber } from "./_assert_number.ts";
@@ -91,6 +92,10 @@ export class DpmSolverMultistep implements Solver {
     const { timesteps, sigmas } = dpmSolverGrid(read, options);
     this.timesteps = timesteps;
     this.sigmas = sigmas;
+  }
+
+  addNoise(index: number, original: Float32Array, noise: Float32Array): Float32Array<ArrayBuffer> {
+    return addNoise(this, { index, original, noise, ...this.#levelAt(index) });
   }
 
   scaleModelInput(_index: number, latents: Float32Array): Float32Array {

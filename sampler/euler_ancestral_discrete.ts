@@ -1,5 +1,6 @@
 // diffusers' EulerAncestralDiscreteScheduler (0.42.1): an Euler step down past the next sigma, then noise up to it.
 
+import { addNoise } from "./_add_noise.ts";
 import { NOISE_SCHEDULE_DEFAULTS, type NoiseScheduleConfig } from "./alphas_cumprod.ts";
 import { assertChoice } from "./_assert_choice.ts";
 import { assertSolverOptions } from "./_assert_solver_options.ts";
@@ -57,6 +58,10 @@ export class EulerAncestralDiscrete implements Solver {
     this.sigmas = Float64Array.of(...this.timesteps.map((timestep) => f32(training.at(timestep))), 0);
     const max = this.sigmas[0]!;
     this.initNoiseSigma = read.timestepSpacing === "leading" ? inputScale(max) : max;
+  }
+
+  addNoise(index: number, original: Float32Array, noise: Float32Array): Float32Array<ArrayBuffer> {
+    return addNoise(this, { index, original, noise, alpha: 1, sigma: this.sigmas[index]! });
   }
 
   scaleModelInput(index: number, latents: Float32Array): Float32Array {

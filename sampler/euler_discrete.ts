@@ -1,6 +1,7 @@
 // diffusers' EulerDiscreteScheduler (0.42.1), algorithm 2 of Karras et al. 2022 (arXiv 2206.00364) without churn, which
 // diffusers' pipelines do not ask for.
 
+import { addNoise } from "./_add_noise.ts";
 import { NOISE_SCHEDULE_DEFAULTS, type NoiseScheduleConfig } from "./alphas_cumprod.ts";
 import { assertChoice } from "./_assert_choice.ts";
 import { assertSolverOptions } from "./_assert_solver_options.ts";
@@ -64,6 +65,10 @@ export class EulerDiscrete implements Solver {
     this.sigmas = sigmas;
     const max = sigmas.reduce((a, b) => Math.max(a, b));
     this.initNoiseSigma = read.timestepSpacing === "leading" ? inputScale(max) : max;
+  }
+
+  addNoise(index: number, original: Float32Array, noise: Float32Array): Float32Array<ArrayBuffer> {
+    return addNoise(this, { index, original, noise, alpha: 1, sigma: this.sigmas[index]! });
   }
 
   scaleModelInput(index: number, latents: Float32Array): Float32Array {

@@ -1,6 +1,7 @@
 // diffusers' FlowMatchEulerDiscreteScheduler (0.42.1): Euler steps along a rectified flow, sample + dt * velocity.
 // Sigmas are rounded where numpy and torch round them there, so that grids and steps equal it bit for bit.
 
+import { addNoise } from "./_add_noise.ts";
 import { assertChoice } from "./_assert_choice.ts";
 import { assertNumber } from "./_assert_number.ts";
 import { assertSolverStep } from "./_assert_solver_step.ts";
@@ -70,6 +71,11 @@ export class FlowMatchEuler implements Solver {
     const sigmas = read.invertSigmas ? grid.map((sigma) => f32(1 - sigma)) : grid;
     this.timesteps = sigmas.map((sigma) => f32(sigma * read.numTrainTimesteps));
     this.sigmas = Float64Array.of(...sigmas, read.invertSigmas ? 1 : 0);
+  }
+
+  addNoise(index: number, original: Float32Array, noise: Float32Array): Float32Array<ArrayBuffer> {
+    const sigma = this.sigmas[index]!;
+    return addNoise(this, { index, original, noise, alpha: f32(1 - sigma), sigma });
   }
 
   scaleModelInput(_index: number, latents: Float32Array): Float32Array {

@@ -13,6 +13,7 @@ export {
 } from "./denoise.ts";
 export type { Denoiser, ForecastCall, FullCall, FullResult } from "./denoiser.ts";
 export type { Forecaster } from "./forecaster.ts";
+export { laterSteps } from "./later_steps.ts";
 export { linspace } from "./linspace.ts";
 export { METHOD_OPTIONS } from "./method_options.ts";
 export {

@@ -1,6 +1,7 @@
 // diffusers' PNDMScheduler (0.42.1): Liu et al. 2022 (arXiv 2202.09778), algorithm 2. Its steps are calls of the model: one more
 // than asked for with `skip_prk_steps`, as Stable Diffusion has it, and nine more without.
 
+import { addNoise } from "./_add_noise.ts";
 import { NOISE_SCHEDULE_DEFAULTS } from "./alphas_cumprod.ts";
 import { assertChoice } from "./_assert_choice.ts";
 import { assertNumber } from "./_assert_number.ts";
@@ -73,6 +74,10 @@ export class Pndm implements Solver {
     this.#stages = stages.length;
     this.timesteps = Float64Array.of(...stages, ...others);
     this.sigmas = this.#alphas.sigmas(this.timesteps);
+  }
+
+  addNoise(index: number, original: Float32Array, noise: Float32Array): Float32Array<ArrayBuffer> {
+    return addNoise(this, { index, original, noise, ...this.#levelAt(this.timesteps[index]!) });
   }
 
   scaleModelInput(_index: number, latents: Float32Array): Float32Array {

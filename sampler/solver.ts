@@ -24,6 +24,14 @@ export interface Solver {
   /** Factor from standard normal noise to initial latents. */
   readonly initNoiseSigma: number;
 
+  /**
+   * Latents of the noise level at which step `index` begins, made of an original in the denoiser's scale and standard normal
+   * noise: a new array, where img2img begins.
+   *
+   * @throws {RangeError} If there is no such step, or the lengths differ.
+   */
+  addNoise(index: number, original: Float32Array, noise: Float32Array): Float32Array<ArrayBuffer>;
+
   /** The latents as the network wants them at step `index`: the same array where no scaling is due, else a new one. */
   scaleModelInput(index: number, latents: Float32Array): Float32Array;
 

@@ -21,6 +21,8 @@ export class SpectrumForecaster implements Forecaster {
   readonly #steps: number;
   readonly #options: SpectrumForecasterOptions;
   readonly #linear = new TaylorSeerForecaster(1);
+  /** Basis values by step: every gap asks for those of all anchors again. */
+  readonly #rows: Float64Array[] = [];
 
   constructor(steps: number, options: SpectrumForecasterOptions) {
     this.#steps = steps;
@@ -38,22 +40,26 @@ export class SpectrumForecaster implements Forecaster {
   #fitWeights(step: number, anchors: readonly number[]): Float64Array {
     const design = anchors.map((anchor) => this.#basis(anchor));
     const z = solveCholesky(gram(design, this.#options.lam), this.#basis(step));
-    return Float64Array.from(design, (row) => row.reduce((sum, value, j) => sum + value * z[j]!, 0));
+    const weights = new Float64Array(design.length);
+    for (const [i, row] of design.entries()) {
+      for (let j = 0; j < z.length; j++) weights[i]! += row[j]! * z[j]!;
+    }
+    return weights;
   }
 
   #basis(step: number): Float64Array {
-    return chebyshev(2 * step / this.#steps - 1, this.#options.m);
+    return this.#rows[step] ??= chebyshev(2 * step / this.#steps - 1, this.#options.m);
   }
 }
 
-/** X^T X + lam I [columns, columns], from the rows of X. */
+/** The lower triangle of X^T X + lam I, [columns, columns], from the rows of X. */
 function gram(rows: readonly Float64Array[], lam: number): Float64Array {
   const columns = rows[0]!.length;
   const product = new Float64Array(columns ** 2);
-  for (let i = 0; i < columns; i++) {
-    product[i * columns + i] = lam;
-    for (let j = 0; j < columns; j++) {
-      for (const row of rows) product[i * columns + j]! += row[i]! * row[j]!;
+  for (let i = 0; i < columns; i++) product[i * columns + i] = lam;
+  for (const row of rows) {
+    for (let i = 0; i < columns; i++) {
+      for (let j = 0; j <= i; j++) product[i * columns + j]! += row[i]! * row[j]!;
     }
   }
   return product;

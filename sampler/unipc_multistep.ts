@@ -1,5 +1,6 @@
 // diffusers' UniPCMultistepScheduler (0.42.1): Zhao et al. 2023 (arXiv 2302.04867), of any order. Wan's solver, on a flow.
 
+import { addNoise } from "./_add_noise.ts";
 import { NOISE_SCHEDULE_DEFAULTS } from "./alphas_cumprod.ts";
 import { assertChoice } from "./_assert_choice.ts";
 import { assertNumber } from "./_assert_number.ts";
@@ -94,6 +95,10 @@ export class UniPCMultistep implements Solver {
     const { timesteps, sigmas } = unipcGrid(read, options);
     this.timesteps = timesteps;
     this.sigmas = sigmas;
+  }
+
+  addNoise(index: number, original: Float32Array, noise: Float32Array): Float32Array<ArrayBuffer> {
+    return addNoise(this, { index, original, noise, ...this.#levelAt(index) });
   }
 
   scaleModelInput(_index: number, latents: Float32Array): Float32Array {

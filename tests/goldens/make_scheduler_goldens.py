@@ -128,6 +128,8 @@ VARIED = [
 # From a later step on, as img2img runs: multistep solvers know nothing of the steps before it.
 LATER = [
     ("from step 3", "EulerDiscrete", SDXL, 7, {}, 3),
+    ("from step 3", "EulerAncestralDiscrete", SDXL, 7, {}, 3),
+    ("from step 3", "DDIM", EARLY, 7, {}, 3),
     ("from step 3", "PNDM", EARLY, 7, {}, 3),
     ("from step 3", "DPMSolverMultistep", dict(DPM, solver_order=3), 9, {}, 3),
     ("from step 3", "UniPCMultistep", dict(WAN, solver_order=3), 9, {}, 3),
@@ -153,6 +155,7 @@ def run(name, cls, config, steps, options, begin=0):
         "begin": begin,
         "initNoiseSigma": float(scheduler.init_noise_sigma),
         "timestepsF32": pack(scheduler.timesteps.to(torch.float32)),
+        "noisyF32": pack(add_noise(cls, config, steps, options, begin)),
         "finalF32": pack(final),
         "exactFinalF32": pack(exact),
     }
@@ -178,13 +181,29 @@ def exact_roots():
         torch.Tensor.__pow__, torch.Tensor.sqrt, torch.sqrt = own
 
 
-def denoise(cls, config, steps, options, begin, exact=False):
-    """The scheduler and the final latents."""
+def add_noise(cls, config, steps, options, begin):
+    """Where img2img begins: an original, the generator's first numbers, with noise, the next ones."""
+    scheduler = make_scheduler(cls, config, steps, options)
+    if hasattr(scheduler, "set_begin_index"):
+        scheduler.set_begin_index(begin)
+    generator = torch.Generator().manual_seed(3)
+    original = torch.randn(SHAPE, generator=generator)
+    noise = torch.randn(SHAPE, generator=generator)
+    return scheduler.add_noise(original, noise, scheduler.timesteps[begin : begin + 1])
+
+
+def make_scheduler(cls, config, steps, options):
     scheduler = getattr(diffusers, f"{cls}Scheduler").from_config(config)
     if "sigmas" in options:
         scheduler.set_timesteps(sigmas=np.array(options["sigmas"]))
     else:
         scheduler.set_timesteps(steps, **options)
+    return scheduler
+
+
+def denoise(cls, config, steps, options, begin, exact=False):
+    """The scheduler and the final latents."""
+    scheduler = make_scheduler(cls, config, steps, options)
     if exact and cls in ("DPMSolverMultistep", "UniPCMultistep"):
         scheduler.sigmas = scheduler.sigmas.double()
 

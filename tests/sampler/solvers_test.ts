@@ -2,7 +2,13 @@
 
 import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
-import { createSolver, type SchedulerConfig, type Solver, TorchGenerator } from "../../sampler/mod.ts";
+import {
+  createSolver,
+  laterSteps,
+  type SchedulerConfig,
+  type Solver,
+  TorchGenerator,
+} from "../../sampler/mod.ts";
 import goldens from "../goldens/sampler/schedulers.json" with { type: "json" };
 import { float32s } from "./_golden_array.ts";
 
@@ -81,6 +87,60 @@ function assertRelativelyClose(actual: ArrayLike<number>, expected: ArrayLike<nu
     assert.ok(Math.abs(actual[i]! - expected[i]!) <= 5e-7 * expected[i]!, `value ${i}`);
   }
 }
+
+describe("Solver.addNoise()", () => {
+  for (const { name, config, options, begin, noisyF32 } of goldens) {
+    it(`equals diffusers' add_noise: ${config._class_name}, ${options.steps} steps, ${name}`, () => {
+      const solver = createSolver(config, { ...options, noise: (count) => new Float32Array(count) });
+      const generator = new TorchGenerator(3);
+      const original = generator.randn(COUNT);
+      const noise = generator.randn(COUNT);
+      const expected = float32s(noisyF32);
+      // Three roundings on our side, of which MKL's root may be off by one more.
+      assertClose(solver.addNoise(begin, original, noise), expected, 3e-7 * largest(expected));
+    });
+  }
+
+  it("mixes an original and noise along FlowMatchEuler's line", () => {
+    const solver = createSolver({ _class_name: "FlowMatchEulerDiscreteScheduler", shift: 3 }, { steps: 4 });
+    const [original, noise] = [Float32Array.of(8, -2), Float32Array.of(1, 0.5)];
+    const sigma = solver.sigmas[2]!;
+    const expected = original.map((value, i) => (1 - sigma) * value + sigma * noise[i]!);
+    assertClose(solver.addNoise(2, original, noise), expected, 1e-6);
+  });
+
+  it("refuses steps and noise that do not fit", () => {
+    const solver = createSolver({ _class_name: "DDIMScheduler" }, { steps: 4 });
+    const noise = new Float32Array(4);
+    assert.throws(() => solver.addNoise(4, noise, noise), { name: "RangeError", message: /'index'/ });
+    assert.throws(() => solver.addNoise(0, new Float32Array(3), noise), {
+      name: "RangeError",
+      message: /original \[3\] and the noise \[4\] differ/,
+    });
+  });
+});
+
+describe("laterSteps()", () => {
+  for (const { name, config, options } of goldens.filter(({ options }) => options.steps === 4)) {
+    it(`takes the same steps under other numbers: ${config._class_name}, ${name}`, () => {
+      const run = (later: boolean) => {
+        const generator = new TorchGenerator(1);
+        const whole = createSolver(config, { ...options, noise: (count) => generator.randn(count) });
+        const solver = later ? laterSteps(whole, 2) : whole;
+        const begin = later ? 0 : 2;
+        const latents = solver.addNoise(begin, generator.randn(COUNT), generator.randn(COUNT));
+        const original = solver.predictOriginal(begin, latents, latents);
+        return [runModel(solver, { latents, noise: generator, begin }), original, solver.sigmas.at(-1)];
+      };
+      assert.deepEqual(run(true), run(false));
+    });
+  }
+
+  it("refuses to leave out every step", () => {
+    const solver = createSolver({ _class_name: "DDIMScheduler" }, { steps: 4 });
+    assert.throws(() => laterSteps(solver, 4), { name: "RangeError", message: /'begin'/ });
+  });
+});
 
 /** How a solver's sigmas say what latents are made of: alpha * original + sigma * noise. */
 type Space = (sigma: number) => [alpha: number, sigma: number];
