@@ -1,0 +1,112 @@
+// What of a prompt file is still to be drawn, and where it goes.
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { isDeepStrictEqual } from "node:util";
+import type { GenerateRequest } from "../pipelines/pipeline.ts";
+import type { BatchTask } from "./batch_messages.ts";
+
+/** A prompt and the first line of the file that holds it, counted from 1. */
+export interface BatchPrompt {
+  line: number;
+  prompt: string;
+}
+
+export interface BatchItem extends BatchPrompt, BatchTask {}
+
+export interface BatchFailure extends BatchPrompt {
+  reason: string;
+}
+
+export interface BatchPlan {
+  todo: BatchItem[];
+  /** Prompts whose picture is there. */
+  finished: number;
+  /** Prompts that cannot be drawn. */
+  refused: BatchFailure[];
+}
+
+export interface PlanOptions {
+  /** Folder of the experiment. */
+  output: string;
+  /** Fills in a request or throws. */
+  complete: (prompt: string) => GenerateRequest;
+  settingsOf: (request: GenerateRequest) => Record<string, unknown>;
+}
+
+/** Lines to prompts: without empty lines and repetitions, which would draw the same picture. */
+export function readPrompts(text: string, total: number): BatchPrompt[] {
+  const lines = text.replace(/^\uFEFF/, "").split(/\r?\n/);
+  const prompts = lines.map((prompt, i) => ({ line: i + 1, prompt })).filter(({ prompt }) =>
+    prompt.trim() !== ""
+  );
+  const byPrompt = Map.groupBy(prompts.slice(0, total), ({ prompt }) => prompt);
+  return [...byPrompt.values()].map(([first]) => first!);
+}
+
+/** @throws {Error} if a folder holds a picture of another prompt or of other settings, which is not to be overwritten. */
+export function planBatch(
+  prompts: readonly BatchPrompt[],
+  { output, complete, settingsOf }: PlanOptions,
+): BatchPlan {
+  const plan: BatchPlan = { todo: [], finished: 0, refused: [] };
+  const taken = new Set<string>();
+  for (const { line, prompt } of prompts) {
+    const folder = join(output, uniqueName(prompt, taken));
+    let request: GenerateRequest;
+    try {
+      request = complete(prompt);
+    } catch (error) {
+      plan.refused.push({ line, prompt, reason: error instanceof Error ? error.message : String(error) });
+      continue;
+    }
+    const settings = settingsOf(request);
+    if (isFinished(folder, { prompt, settings })) plan.finished++;
+    else plan.todo.push({ line, prompt, folder, request, settings });
+  }
+  return plan;
+}
+
+/** The reference's name, 50 characters with "_" for " " and "."; unlike there, equal beginnings do not overwrite each other. */
+function uniqueName(prompt: string, taken: Set<string>): string {
+  // deno-lint-ignore no-control-regex -- such characters are what is looked for
+  const name = [...prompt.replace(/[ ./\\\x00-\x1f]/g, "_")].slice(0, 50).join("");
+  for (let count = 1;; count++) {
+    const candidate = count === 1 ? name : `${name}_${count}`;
+    if (taken.has(candidate)) continue;
+    taken.add(candidate);
+    return candidate;
+  }
+}
+
+/** stats.json is written last: without it the picture does not count. */
+function isFinished(
+  folder: string,
+  { prompt, settings }: { prompt: string; settings: Record<string, unknown> },
+): boolean {
+  const stats = readStats(join(folder, "stats.json"));
+  if (stats === undefined || !existsSync(join(folder, "image.png"))) return false;
+  const other = stats["prompt"] !== prompt
+    ? "another prompt"
+    : firstDifference(stats["settings"], JSON.parse(JSON.stringify(settings)));
+  if (other === undefined) return true;
+  throw new Error(
+    `Cannot draw '${prompt}' as ${folder} holds a picture of ${other}: choose another --exp-name`,
+  );
+}
+
+function readStats(path: string): Record<string, unknown> | undefined {
+  try {
+    const stats = JSON.parse(Deno.readTextFileSync(path));
+    return typeof stats === "object" && stats !== null ? stats : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function firstDifference(found: unknown, settings: Record<string, unknown>): string | undefined {
+  const there = (typeof found === "object" && found !== null ? found : {}) as Record<string, unknown>;
+  const name = Object.keys({ ...there, ...settings })
+    .find((name) => !isDeepStrictEqual(there[name], settings[name]));
+  return name &&
+    `other settings (${name} ${JSON.stringify(there[name])}, now ${JSON.stringify(settings[name])})`;
+}

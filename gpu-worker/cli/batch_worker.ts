@@ -1,0 +1,66 @@
+// A process of `deno task batch`: loads the model on one device, then draws what stdin names until it ends.
+import { join } from "node:path";
+import { TextLineStream } from "@std/streams/text-line-stream";
+import { encodeImage } from "../media/encode_image.ts";
+import { openPipeline } from "../pipelines/open_pipeline.ts";
+import type { Pipeline } from "../pipelines/pipeline.ts";
+import type { BatchEvent, BatchTask } from "./batch_messages.ts";
+import { batchStats } from "./batch_stats.ts";
+import { readDevice } from "./device_flags.ts";
+import { readFlags } from "./read_flags.ts";
+import { runCommand } from "./run_command.ts";
+import { writeAtomically } from "./write_atomically.ts";
+
+const encoder = new TextEncoder();
+
+async function batchWorker(args: string[], signal: AbortSignal): Promise<void> {
+  const { model = "", "device-id": deviceId, threads, ...device } = readFlags(args, {
+    model: "text",
+    device: "text",
+    "device-id": "number",
+    dtype: "text",
+    threads: "number",
+  });
+  using pipeline = await openPipeline(model, {
+    ...readDevice(device),
+    ...deviceId !== undefined && { deviceId },
+    ...threads !== undefined && { intraOpThreads: threads },
+  });
+  const name = deviceId === undefined ? device.device ?? "cpu" : `${device.device}:${deviceId}`;
+  tell({ type: "ready" });
+  const lines: ReadableStream<string> = Deno.stdin.readable
+    .pipeThrough(new TextDecoderStream())
+    .pipeThrough(new TextLineStream());
+  for await (const line of lines) {
+    const task: BatchTask = JSON.parse(line);
+    try {
+      tell(await draw(pipeline, { task, device: name, signal }));
+    } catch (error) {
+      signal.throwIfAborted();
+      tell({ type: "failed", reason: error instanceof Error ? error.message : String(error) });
+    }
+  }
+}
+
+/** Interrupted before the picture is drawn it leaves nothing, after that both files. */
+async function draw(
+  pipeline: Pipeline,
+  { task: { folder, request, settings }, device, signal }: {
+    task: BatchTask;
+    device: string;
+    signal: AbortSignal;
+  },
+): Promise<BatchEvent> {
+  const result = await pipeline.generate(request, { signal, onStep: () => tell({ type: "step" }) });
+  const stats = batchStats({ request, result }, { settings, model: pipeline.model.id, device });
+  await writeAtomically(join(folder, "image.png"), await encodeImage(result.image));
+  await writeAtomically(join(folder, "stats.json"), encoder.encode(JSON.stringify(stats, null, 2) + "\n"));
+  const fullPasses = result.plan.filter((kind) => kind === "full").length;
+  return { type: "drawn", seconds: result.seconds.total, fullPasses };
+}
+
+function tell(event: BatchEvent): void {
+  Deno.stdout.writeSync(encoder.encode(JSON.stringify(event) + "\n"));
+}
+
+if (import.meta.main) await runCommand("batch", batchWorker);
