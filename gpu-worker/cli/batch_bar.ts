@@ -14,6 +14,8 @@ export class BatchBar implements Disposable {
     this.#bar = new cliProgress.SingleBar({
       stream: process.stderr,
       hideCursor: true,
+      // Forecasts take a fraction of a full pass: the estimate needs several pictures to be steady.
+      etaBuffer: 8 * steps,
       format: "{bar} {pictures}  {failures}{eta_formatted} left",
     }, cliProgress.Presets.shades_classic);
     this.#bar.start(pictures * steps, 0, this.#payload());

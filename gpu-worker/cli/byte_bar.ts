@@ -12,6 +12,8 @@ export class ByteBar implements Disposable {
     this.#bar = new cliProgress.SingleBar({
       stream: process.stderr,
       hideCursor: true,
+      // Chunks come in bursts.
+      etaBuffer: 1000,
       format: `${label} {bar} {percentage} %  {value} of {total}  {eta_formatted} left`,
       formatValue: (value: number, _options: unknown, type: string) =>
         type === "value" || type === "total" ? megabytes(value) : String(value),

@@ -10,7 +10,7 @@ import { UsageError } from "./usage_error.ts";
 const HELP = `Usage: deno task pull ORG/NAME [options]
 
   --revision R   branch, tag or commit (main); found by --model ORG/NAME@R
-  --variant V    precision to prefer where there are several: fp16 (the plain files)
+  --variant V    precision to prefer where there are several: fp16 (the plain files, which are run where both are there)
   --token T      access token for private and gated models (HF_TOKEN, or what the hub's own tools have stored)
 
 Only what a pipeline needs is fetched: configs, tokenizers and safetensors. An interrupted pull is continued by the next.

@@ -7,9 +7,10 @@ export function hubCacheFolder(): string {
   return Deno.env.get("HF_HUB_CACHE") ?? join(hubHome(), "hub");
 }
 
-/** $HF_HOME or ~/.cache/huggingface. */
+/** $HF_HOME, $XDG_CACHE_HOME/huggingface or ~/.cache/huggingface. */
 export function hubHome(): string {
-  return Deno.env.get("HF_HOME") ?? join(homedir(), ".cache", "huggingface");
+  const caches = Deno.env.get("XDG_CACHE_HOME") ?? join(homedir(), ".cache");
+  return Deno.env.get("HF_HOME") ?? join(caches, "huggingface");
 }
 
 /** Folder of ORG/NAME inside the cache; it holds blobs/, refs/ and snapshots/. */
