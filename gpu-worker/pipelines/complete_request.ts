@@ -3,6 +3,7 @@ import { resolveSamplerOptions, type SamplerOptions } from "../../sampler/mod.ts
 import type { GenerateRequest, PartialRequest } from "./pipeline.ts";
 import type { RequestDefaults } from "./request_defaults.ts";
 import { completeSkipLayerGuidance } from "./skip_layer_guidance.ts";
+import { completeStartImage, type StartImageRules } from "./start_image.ts";
 
 /** What a family's architecture and checkpoint allow. */
 export interface RequestRules {
@@ -18,6 +19,8 @@ export interface RequestRules {
   guidance: "distilled" | "cfg" | "none";
   /** Whether guidanceRescale has an effect. @default false */
   guidanceRescale?: boolean;
+  /** How a run starts from an image. @default not at all */
+  startImage?: StartImageRules;
 }
 
 const MAX_PROMPT_CHARACTERS = 32_000;
@@ -30,11 +33,14 @@ export function completeRequest(
   { defaults, rules }: { defaults: RequestDefaults; rules: RequestRules },
 ): GenerateRequest {
   const { sampler: _own, ...preset } = defaults;
-  const { sampler: _given, skipLayerGuidance: skip, ...given } = partial;
-  const fields = { negativePrompt: "", guidanceRescale: 0, ...preset, ...withoutUndefined(given) } as Omit<
-    GenerateRequest,
-    "sampler"
-  >;
+  const { sampler: _given, skipLayerGuidance: skip, image, strength, ...given } = partial;
+  const fields = {
+    negativePrompt: "",
+    guidanceRescale: 0,
+    ...preset,
+    ...image && { width: image.width, height: image.height },
+    ...withoutUndefined(given),
+  } as Omit<GenerateRequest, "sampler">;
   checkPrompt("prompt", fields.prompt);
   checkPrompt("negativePrompt", fields.negativePrompt);
   checkWhole("seed", fields.seed, { min: 0, max: Number.MAX_SAFE_INTEGER });
@@ -54,11 +60,22 @@ export function completeRequest(
   checkScale("trueCfgScale", fields.trueCfgScale);
   checkGuidanceRescale(fields.guidanceRescale, rules);
   checkGuidance(fields, { guidance: rules.guidance, given: partial.guidanceScale });
+  const { width, height, steps } = fields;
+  const startImage = completeStartImage({ image, strength }, {
+    width,
+    height,
+    steps,
+    rules: rules.startImage,
+  });
+  if (startImage && skip) {
+    throw new RangeError("Cannot generate as 'skipLayerGuidance' does not go together with an image");
+  }
   const skipRules = { skippableLayers: rules.skippableLayers ?? 0, guidanceScale: fields.guidanceScale };
   return {
     ...fields,
     ...skip && { skipLayerGuidance: completeSkipLayerGuidance(skip, skipRules) },
-    sampler: resolveSamplerOptions(mergeSampler(partial, defaults), fields.steps),
+    ...startImage && { startImage },
+    sampler: resolveSamplerOptions(mergeSampler(partial, defaults), steps - (startImage?.firstStep ?? 0)),
   };
 }
 

@@ -2,6 +2,7 @@
 import { createSolver, type SchedulerConfig } from "../../sampler/mod.ts";
 import { parseAutoencoderKLConfig } from "../graph/autoencoder_kl_config.ts";
 import { autoencoderKLDecoderGraph } from "../graph/autoencoder_kl_decoder.ts";
+import { autoencoderKLEncoderGraph } from "../graph/autoencoder_kl_encoder.ts";
 import { clipTextEncoderGraph } from "../graph/clip_text_encoder.ts";
 import { type FluxTransformerConfig, parseFluxTransformerConfig } from "../graph/flux_config.ts";
 import { fluxTransformerGraphs } from "../graph/flux_transformer.ts";
@@ -17,7 +18,7 @@ export interface FluxCheckpoint extends CheckpointReading {
   /** Pixels of a latent pixel's side. */
   vaeScale: number;
   scheduler: SchedulerConfig;
-  graphs: Record<"clip" | "t5" | "trunk" | "head" | "vae", OnnxModel>;
+  graphs: Record<"clip" | "t5" | "trunk" | "head" | "vae" | "vaeEncoder", OnnxModel>;
 }
 
 /** FLUX.1's published settings; schnell is the distilled one without guidance embedding. */
@@ -63,6 +64,8 @@ export function readFluxCheckpoint(checkpoint: Checkpoint, dtype: DType): FluxCh
       sizeMultiple: 2 * vaeScale,
       maxSequenceLength: MAX_SEQUENCE_LENGTH,
       guidance: config.guidanceEmbeds ? "distilled" : "none",
+      // FluxImg2ImgPipeline's.
+      startImage: { strength: 0.6, partialStep: "run" },
     },
     featureElements: ({ width, height, trueCfgScale }) =>
       (trueCfgScale > 1 ? 2 : 1) * width * height / (2 * vaeScale) ** 2 * config.innerDim,
@@ -71,6 +74,7 @@ export function readFluxCheckpoint(checkpoint: Checkpoint, dtype: DType): FluxCh
       t5: t5EncoderGraph({ ...t5, dtype }),
       ...fluxTransformerGraphs({ ...transformer, dtype }),
       vae: autoencoderKLDecoderGraph({ ...vae, dtype: "float32" }),
+      vaeEncoder: autoencoderKLEncoderGraph({ ...vae, dtype: "float32" }),
     },
   };
 }

@@ -1,8 +1,9 @@
-// diffusers' FluxPipeline: FLUX.1-dev, FLUX.1-schnell and every checkpoint of that architecture, text to image.
-import { createSolver, linspace, randn, type Solver } from "../../sampler/mod.ts";
+// diffusers' FluxPipeline: FLUX.1-dev, FLUX.1-schnell and every checkpoint of that architecture, from text or from an image.
+import { createSolver, linspace, type Solver, TorchGenerator } from "../../sampler/mod.ts";
 import type { OnnxModel } from "../graph/graph_builder.ts";
 import type { DType } from "../runtime/dtype.ts";
 import type { Runtime, Session } from "../runtime/mod.ts";
+import { beginRun } from "./begin_run.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 import { completeRequest } from "./complete_request.ts";
 import { decodeLatents } from "./decode_latents.ts";
@@ -10,6 +11,7 @@ import type { EncodedPrompt } from "./encoded_prompt.ts";
 import { type FluxCheckpoint, readFluxCheckpoint } from "./flux_checkpoint.ts";
 import { fluxFeeds } from "./flux_feeds.ts";
 import { guideBranches } from "./guide_branches.ts";
+import { ImageEncoder } from "./image_encoder.ts";
 import { packLatents, unpackLatents } from "./flux_latents.ts";
 import { FluxPromptEncoder } from "./flux_prompt_encoder.ts";
 import type { LatentSize } from "./latent_size.ts";
@@ -36,6 +38,7 @@ const MAX_PREVIEW_SIDE = 256;
 interface FluxSessions {
   denoiser: DenoiserSessions;
   vae: Session;
+  images: ImageEncoder;
 }
 
 export class FluxPipeline implements Pipeline {
@@ -69,7 +72,7 @@ export class FluxPipeline implements Pipeline {
   static async open(checkpoint: Checkpoint, options: OpenOptions): Promise<FluxPipeline> {
     const { runtime, dtype } = options;
     const flux = readFluxCheckpoint(checkpoint, dtype);
-    const { clip, t5, trunk, head, vae } = flux.graphs;
+    const { clip, t5, trunk, head, vae, vaeEncoder } = flux.graphs;
     using stack = new DisposableStack();
     const load = async (model: OnnxModel) => stack.use(await runtime.createSession(model));
     const encoder = async (model: OnnxModel, tokenizer: string) => ({
@@ -84,7 +87,8 @@ export class FluxPipeline implements Pipeline {
       trunk: await load(trunk),
       head: await load(head),
     };
-    const sessions = { denoiser, vae: await load(vae) };
+    const images = stack.use(new ImageEncoder(runtime, vaeEncoder));
+    const sessions = { denoiser, vae: await load(vae), images };
     return new FluxPipeline(options, flux, { prompts, sessions, stack: stack.move() });
   }
 
@@ -102,17 +106,25 @@ export class FluxPipeline implements Pipeline {
     const { signal } = options;
     signal?.throwIfAborted();
     const branches = await this.#encode(request, signal);
-    const encode = watch.lap();
-
     const size = this.#latentSize(request);
     const tokens = size.height * size.width / 4;
-    const initial = packLatents(randn([size.channels, size.height, size.width], request.seed), size);
+    const beginning = await beginRun({
+      request,
+      solver: this.#solver(request.steps, tokens),
+      size,
+      generator: new TorchGenerator(request.seed),
+      encoder: this.#sessions.images,
+      signal,
+    });
+    const initial = packLatents(beginning.latents, size);
+    const encode = watch.lap();
+
     const { config } = this.#checkpoint;
     using feeds = fluxFeeds(this.#runtime, { config, branches, size, guidanceScale: request.guidanceScale });
     const { plan, latents, forecastErrors } = await runSampling({
       request,
       options,
-      solver: this.#solver(request.steps, tokens),
+      solver: beginning.solver,
       initial,
       denoiser: (slots) =>
         new OnnxDenoiser(this.#runtime, this.#sessions.denoiser, {

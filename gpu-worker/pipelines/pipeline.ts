@@ -5,6 +5,7 @@ import type { DType } from "../runtime/dtype.ts";
 import type { Runtime } from "../runtime/mod.ts";
 import type { RequestRules } from "./complete_request.ts";
 import type { RequestDefaults } from "./request_defaults.ts";
+import type { PartialStartImage, StartImage } from "./start_image.ts";
 import type { PartialSkipLayerGuidance, SkipLayerGuidance } from "./skip_layer_guidance.ts";
 
 /** One picture to make, every field filled in. */
@@ -28,16 +29,19 @@ export interface GenerateRequest {
   maxSequenceLength: number;
   /** Stable Diffusion 3.5's guidance away from the network with blocks left out. @default none */
   skipLayerGuidance?: SkipLayerGuidance;
+  /** Image to image. @default noise alone, text to image */
+  startImage?: StartImage;
   sampler: SamplerOptions;
 }
 
-type GivenOrNested = "prompt" | "seed" | "sampler" | "skipLayerGuidance";
+type GivenOrNested = "prompt" | "seed" | "sampler" | "skipLayerGuidance" | "startImage";
 
 /** What a request may leave open; `Pipeline.complete` fills it from the checkpoint's defaults. */
 export type PartialRequest =
   & Pick<GenerateRequest, "prompt" | "seed">
   & { [K in Exclude<keyof GenerateRequest, GivenOrNested>]?: GenerateRequest[K] | undefined }
   & { skipLayerGuidance?: PartialSkipLayerGuidance | undefined }
+  & PartialStartImage
   & { sampler?: { [K in keyof SamplerOptions]?: SamplerOptions[K] | undefined } | undefined };
 
 /** A finished sampling step. */

@@ -1,6 +1,6 @@
 // A recorded diffusers call, made again by our pipeline and compared with it, from the prompt to the picture.
 import assert from "node:assert/strict";
-import type { GenerateResult, Pipeline } from "../../gpu-worker/pipelines/pipeline.ts";
+import type { DecodedImage, GenerateResult, Pipeline } from "../../gpu-worker/pipelines/pipeline.ts";
 import { goldenPath, type Goldens, maxError } from "../goldens/golden.ts";
 
 /** Arguments in diffusers' spelling, as goldens.json holds them. */
@@ -14,6 +14,7 @@ export interface ReferenceCall {
   guidance_scale: number;
   true_cfg_scale?: number;
   guidance_rescale?: number;
+  strength?: number;
   max_sequence_length?: number;
   skip_guidance_layers?: number[];
   skip_layer_guidance_scale?: number;
@@ -47,7 +48,12 @@ export function referenceCalls(folder: string): [id: string, call: ReferenceCall
   );
 }
 
-export async function generateReference(pipeline: Pipeline, call: ReferenceCall): Promise<GenerateResult> {
+/** @param image what a call of image to image starts from */
+export async function generateReference(
+  pipeline: Pipeline,
+  call: ReferenceCall,
+  image?: DecodedImage,
+): Promise<GenerateResult> {
   const { method, skip_guidance_layers: layers } = call;
   return await pipeline.generate(pipeline.complete({
     prompt: call.prompt,
@@ -60,6 +66,8 @@ export async function generateReference(pipeline: Pipeline, call: ReferenceCall)
     trueCfgScale: call.true_cfg_scale ?? 1,
     guidanceRescale: call.guidance_rescale,
     maxSequenceLength: call.max_sequence_length,
+    image,
+    strength: call.strength,
     skipLayerGuidance: layers && {
       layers,
       scale: call.skip_layer_guidance_scale,

@@ -1,0 +1,45 @@
+// The VAE encoder of a checkpoint, which only image to image needs: loaded with the first image.
+import type { OnnxModel } from "../graph/graph_builder.ts";
+import type { Runtime, Session } from "../runtime/mod.ts";
+import type { DecodedImage } from "./pipeline.ts";
+
+export interface EncodeImageOptions {
+  /** Standard normal values of the latents' size. */
+  noise: (count: number) => Float32Array;
+  signal?: AbortSignal | undefined;
+}
+
+export class ImageEncoder implements Disposable {
+  readonly #runtime: Runtime;
+  readonly #graph: OnnxModel;
+  #session: Session | undefined;
+
+  constructor(runtime: Runtime, graph: OnnxModel) {
+    this.#runtime = runtime;
+    this.#graph = graph;
+  }
+
+  /**
+   * Draws latents from the posterior that the VAE sees in `image`, as diffusers' pipelines do.
+   * @returns the latents in the denoiser's scale, [channels, height / f, width / f], in memory of their own
+   */
+  async encode(
+    { width, height, data }: DecodedImage,
+    { noise, signal }: EncodeImageOptions,
+  ): Promise<Float32Array<ArrayBuffer>> {
+    const session = this.#session ??= await this.#runtime.createSession(this.#graph);
+    using sample = this.#runtime.tensor("float32", [1, 3, height, width], new Float32Array(data));
+    const outputs = await session.run({ sample }, signal && { signal });
+    using mean = outputs["mean"]!;
+    using std = outputs["std"]!;
+    const latents = await mean.as("float32").toArray();
+    const deviations = await std.as("float32").toArray();
+    const draws = noise(latents.length);
+    for (let i = 0; i < latents.length; i++) latents[i]! += Math.fround(deviations[i]! * draws[i]!);
+    return latents;
+  }
+
+  [Symbol.dispose](): void {
+    this.#session?.[Symbol.dispose]();
+  }
+}
