@@ -1,4 +1,5 @@
 // A process of `deno task batch`: loads the model on one device, then draws what stdin names until it ends.
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { TextLineStream } from "@std/streams/text-line-stream";
 import { encodeImage } from "../media/encode_image.ts";
@@ -52,11 +53,20 @@ async function draw(
   },
 ): Promise<BatchEvent> {
   const result = await pipeline.generate(request, { signal, onStep: () => tell({ type: "step" }) });
+  removeParts(folder);
   const stats = batchStats({ request, result }, { settings, model: pipeline.model.id, device });
   await writeAtomically(join(folder, "image.png"), await encodeImage(result.image));
   await writeAtomically(join(folder, "stats.json"), encoder.encode(JSON.stringify(stats, null, 2) + "\n"));
   const fullPasses = result.plan.filter((kind) => kind === "full").length;
   return { type: "drawn", seconds: result.seconds.total, fullPasses };
+}
+
+/** What a process that was killed while it wrote has left. */
+function removeParts(folder: string): void {
+  if (!existsSync(folder)) return;
+  for (const { name } of Deno.readDirSync(folder)) {
+    if (name.endsWith(".part")) Deno.removeSync(join(folder, name));
+  }
 }
 
 function tell(event: BatchEvent): void {

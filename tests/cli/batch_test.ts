@@ -82,11 +82,16 @@ describe("deno task batch", () => {
     assert.deepEqual(Deno.readFileSync(join(folderOf("red_heart"), "image.png")), Deno.readFileSync(alone));
 
     // A picture without its stats is one that was interrupted.
-    Deno.removeSync(join(folderOf("dog_face"), "stats.json"));
+    Deno.renameSync(
+      join(folderOf("dog_face"), "stats.json"),
+      join(folderOf("dog_face"), "stats.json.0.part"),
+    );
     const again = await runTask("batch", [...two, "--json"]);
     assert.equal(again.code, 0, again.stderr);
     const { drawn, finished, failed } = JSON.parse(again.stdout);
     assert.deepEqual([drawn, finished, failed], [1, 1, []]);
+    const files = [...Deno.readDirSync(folderOf("dog_face"))].map(({ name }) => name).sort();
+    assert.deepEqual(files, ["image.png", "stats.json"]);
 
     const other = await runTask("batch", [...two, "--seed", "7"]);
     assert.equal(other.code, 1);
