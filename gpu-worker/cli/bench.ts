@@ -37,14 +37,14 @@ async function bench(args: string[], signal: AbortSignal): Promise<void> {
   const timings = await measure(pipeline, rounds, signal);
   const none = timings[0]!;
   console.log(`${model}, ${none.steps} steps, ${rounds} rounds in turn, medians; ratios of one run`);
-  console.table(timings.map(({ name, steps, passes, denoise, forecast }) => ({
+  console.table(timings.map(({ name, steps, passes, denoise, fullShare }) => ({
     row: name,
     passes: `${passes}/${steps}`,
     "denoise s": round(median(denoise), 4),
     speedup: round(median(none.denoise) / median(denoise), 3),
     limit: round(steps / passes, 3),
     reached: round(median(none.denoise) / median(denoise) / (steps / passes), 3),
-    "forecast/full": passes === steps ? "" : round(median(forecast) / (median(none.denoise) / steps), 4),
+    "in full passes": round(median(fullShare), 3),
   })));
   if (python !== undefined) await comparePeer({ python, model, rounds, ours: none, signal });
 }
@@ -55,8 +55,8 @@ interface Timing {
   passes: number;
   /** Seconds, one a round. */
   denoise: number[];
-  /** Seconds that a forecast step took on average, one a round. */
-  forecast: number[];
+  /** Share of it that full passes took, one a round: what the limit would be without anything else. */
+  fullShare: number[];
 }
 
 /** Rows take turns, so that a drift of the machine's speed meets them all. */
@@ -71,16 +71,20 @@ async function measure(pipeline: Pipeline, rounds: number, signal: AbortSignal):
   for (let round = -1; round < rounds; round++) {
     for (const [i, { sampler }] of ROWS.entries()) {
       const request = pipeline.complete({ prompt: "red heart", seed: 42, sampler });
-      const { plan, seconds } = await pipeline.generate(request, { signal });
+      let [last, full] = [0, 0];
+      const { plan, seconds } = await pipeline.generate(request, {
+        signal,
+        onStep: ({ kind, elapsedMs }) => {
+          if (kind === "full") full += elapsedMs - last;
+          last = elapsedMs;
+        },
+      });
       const timing = timings[i]!;
       timing.steps = plan.length;
       timing.passes = plan.filter((kind) => kind === "full").length;
       if (round < 0) continue; // the first round warms up
       timing.denoise.push(seconds.denoise);
-      const pass = timings[0]!.denoise.at(-1)! / plan.length;
-      timing.forecast.push(
-        (seconds.denoise - timing.passes * pass) / Math.max(1, plan.length - timing.passes),
-      );
+      timing.fullShare.push(full / 1000 / seconds.denoise);
     }
   }
   return timings;
