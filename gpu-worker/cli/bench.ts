@@ -66,7 +66,7 @@ async function measure(pipeline: Pipeline, rounds: number, signal: AbortSignal):
     steps: 0,
     passes: 0,
     denoise: [],
-    forecast: [],
+    fullShare: [],
   }));
   for (let round = -1; round < rounds; round++) {
     for (const [i, { sampler }] of ROWS.entries()) {
