@@ -3,6 +3,7 @@
 import { createSolver, type SchedulerConfig } from "../../sampler/mod.ts";
 import { type AutoencoderKLConfig, parseAutoencoderKLConfig } from "../graph/autoencoder_kl_config.ts";
 import { autoencoderKLDecoderGraph } from "../graph/autoencoder_kl_decoder.ts";
+import { autoencoderKLEncoderGraph } from "../graph/autoencoder_kl_encoder.ts";
 import { clipTextEncoderGraph, parseClipTextConfig } from "../graph/clip_text_encoder.ts";
 import type { OnnxModel } from "../graph/graph_builder.ts";
 import { parseSd3TransformerConfig, type Sd3TransformerConfig } from "../graph/sd3_config.ts";
@@ -23,7 +24,7 @@ export interface Sd3Checkpoint extends CheckpointReading {
 }
 
 type Sd3Graphs =
-  & Record<"clip" | "clip2" | "trunk" | "head" | "vae", OnnxModel>
+  & Record<"clip" | "clip2" | "trunk" | "head" | "vae" | "vaeEncoder", OnnxModel>
   // Published for people whose memory has no room for T5: its tokens are zeros then.
   & { t5?: OnnxModel };
 
@@ -62,6 +63,8 @@ export function readSd3Checkpoint(checkpoint: Checkpoint, dtype: DType): Sd3Chec
       maxSequenceLength: MAX_SEQUENCE_LENGTH,
       skippableLayers: config.numLayers,
       guidance: "cfg",
+      // StableDiffusion3Img2ImgPipeline's.
+      startImage: { strength: 0.6, partialStep: "run" },
     },
     featureElements: ({ width, height, guidanceScale }) =>
       (guidanceScale > 1 ? 2 : 1) * width * height / patch ** 2 * config.innerDim,
@@ -71,6 +74,7 @@ export function readSd3Checkpoint(checkpoint: Checkpoint, dtype: DType): Sd3Chec
       ...parts.t5 && { t5: t5EncoderGraph({ ...parts.t5, dtype }) },
       ...sd3TransformerGraphs({ ...parts.transformer, dtype }),
       vae: autoencoderKLDecoderGraph({ ...parts.vae, dtype: "float32" }),
+      vaeEncoder: autoencoderKLEncoderGraph({ ...parts.vae, dtype: "float32" }),
     },
   };
 }

@@ -1,14 +1,16 @@
-// diffusers' StableDiffusion3Pipeline: Stable Diffusion 3, 3.5-Medium, 3.5-Large and its turbo, text to image.
-import { createSolver, type Denoiser, planSteps, randn } from "../../sampler/mod.ts";
+// diffusers' StableDiffusion3Pipeline: Stable Diffusion 3, 3.5-Medium, 3.5-Large and its turbo, from text or from an image.
+import { createSolver, type Denoiser, planSteps, TorchGenerator } from "../../sampler/mod.ts";
 import type { OnnxModel } from "../graph/graph_builder.ts";
 import type { DType } from "../runtime/dtype.ts";
 import type { Runtime, Session } from "../runtime/mod.ts";
+import { beginRun } from "./begin_run.ts";
 import type { BranchFeeds } from "./branch_feeds.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 import { completeRequest } from "./complete_request.ts";
 import { decodeLatents } from "./decode_latents.ts";
 import type { EncodedPrompt } from "./encoded_prompt.ts";
 import { guideBranches } from "./guide_branches.ts";
+import { ImageEncoder } from "./image_encoder.ts";
 import type { LatentSize } from "./latent_size.ts";
 import { type DenoiserSessions, OnnxDenoiser } from "./onnx_denoiser.ts";
 import type {
@@ -38,6 +40,7 @@ interface Loaded {
   prompts: Sd3PromptEncoder;
   denoiser: DenoiserSessions;
   vae: Session;
+  images: ImageEncoder;
   stack: DisposableStack;
 }
 
@@ -60,7 +63,7 @@ export class Sd3Pipeline implements Pipeline {
   static async open(checkpoint: Checkpoint, options: OpenOptions): Promise<Sd3Pipeline> {
     const { runtime, dtype } = options;
     const sd3 = readSd3Checkpoint(checkpoint, dtype);
-    const { clip, clip2, t5, trunk, head, vae } = sd3.graphs;
+    const { clip, clip2, t5, trunk, head, vae, vaeEncoder } = sd3.graphs;
     using stack = new DisposableStack();
     const load = async (model: OnnxModel) => stack.use(await runtime.createSession(model));
     const encoder = async (model: OnnxModel, tokenizer: string) => ({
@@ -80,6 +83,7 @@ export class Sd3Pipeline implements Pipeline {
       prompts: new Sd3PromptEncoder(runtime, { encoders, width: sd3.config.jointAttentionDim }),
       denoiser,
       vae: await load(vae),
+      images: stack.use(new ImageEncoder(runtime, vaeEncoder)),
       stack: stack.move(),
     });
   }
@@ -98,13 +102,20 @@ export class Sd3Pipeline implements Pipeline {
     const { signal } = options;
     signal?.throwIfAborted();
     const branches = await this.#encode(request, signal);
-    const encode = watch.lap();
-
     const size = this.#latentSize(request);
     const dims = [size.channels, size.height, size.width];
-    const initial = randn(dims, request.seed);
     const { config, scheduler } = this.#checkpoint;
     const imageSeqLen = size.height * size.width / config.patchSize ** 2;
+    const { solver, latents: initial } = await beginRun({
+      request,
+      solver: createSolver(scheduler, { steps: request.steps, imageSeqLen }),
+      size,
+      generator: new TorchGenerator(request.seed),
+      encoder: this.#loaded.images,
+      signal,
+    });
+    const encode = watch.lap();
+
     const { skipLayerGuidance: skip } = request;
     using feeds = sd3Feeds(this.#runtime, { config, branches, size });
     using skipping = skip && sd3Feeds(this.#runtime, {
@@ -116,7 +127,7 @@ export class Sd3Pipeline implements Pipeline {
     const { plan, latents, forecastErrors } = await runSampling({
       request,
       options,
-      solver: createSolver(scheduler, { steps: request.steps, imageSeqLen }),
+      solver,
       initial,
       denoiser: (slots) => this.#denoiser(request, { feeds, skipping, size, slots }),
       preview: (latents) => this.#preview(latents, size, signal),

@@ -12,6 +12,7 @@ export function readSdCheckpoint(checkpoint: Checkpoint, dtype: DType): UNetChec
     dtype,
     textEncoders: [{ name: "text_encoder", className: "CLIPTextModel", states: "last_hidden_state" }],
     guidanceScale: 7.5,
+    strength: 0.8,
     scheduler: correctScheduler(checkpoint.json("scheduler", "scheduler_config.json")),
   });
   if (read.config.textTime) {

@@ -20,6 +20,7 @@ export function readSdxlCheckpoint(checkpoint: Checkpoint, dtype: DType): UNetCh
     // The first encoder is optional in diffusers, too.
     textEncoders: checkpoint.componentClass("text_encoder") === undefined ? [SECOND] : [FIRST, SECOND],
     guidanceScale: 5,
+    strength: 0.3,
     zeroNegative: zeroNegative === true,
     scheduler: checkpoint.json("scheduler", "scheduler_config.json"),
   });

@@ -3,6 +3,7 @@
 import { createSolver, type SchedulerConfig } from "../../sampler/mod.ts";
 import { parseAutoencoderKLConfig } from "../graph/autoencoder_kl_config.ts";
 import { autoencoderKLDecoderGraph } from "../graph/autoencoder_kl_decoder.ts";
+import { autoencoderKLEncoderGraph } from "../graph/autoencoder_kl_encoder.ts";
 import { type ClipTextClass, clipTextEncoderGraph, parseClipTextConfig } from "../graph/clip_text_encoder.ts";
 import type { OnnxModel } from "../graph/graph_builder.ts";
 import { unet2DConditionGraphs } from "../graph/unet2d_condition.ts";
@@ -28,7 +29,7 @@ export interface UNetCheckpoint extends CheckpointReading {
   zeroNegative: boolean;
   /** Compute type of the UNet, its feature and history. */
   unetType: DType;
-  graphs: Readonly<Record<"trunk" | "head" | "vae", OnnxModel>>;
+  graphs: Readonly<Record<"trunk" | "head" | "vae" | "vaeEncoder", OnnxModel>>;
 }
 
 /** A CLIP encoder of the checkpoint. */
@@ -55,6 +56,8 @@ export interface UNetCheckpointOptions {
   textEncoders: readonly TextEncoderOptions[];
   /** The pipeline's default. */
   guidanceScale: number;
+  /** That of the class's image to image. */
+  strength: number;
   /** @default false */
   zeroNegative?: boolean;
   scheduler: SchedulerConfig;
@@ -107,6 +110,7 @@ export function readUNetCheckpoint(checkpoint: Checkpoint, options: UNetCheckpoi
       maxSequenceLength: NO_T5,
       guidance: "cfg",
       guidanceRescale: true,
+      startImage: { strength: options.strength, partialStep: "skip" },
     },
     featureElements: ({ width, height, guidanceScale }) =>
       (guidanceScale > 1 ? 2 : 1) * channels * (height / vaeScale) * (width / vaeScale),
@@ -114,6 +118,7 @@ export function readUNetCheckpoint(checkpoint: Checkpoint, options: UNetCheckpoi
       ...Object.fromEntries(textEncoders.map(({ graph }) => [graph.name, graph])),
       ...unet2DConditionGraphs({ ...unet, dtype: unetType }),
       vae: autoencoderKLDecoderGraph({ ...vae, dtype: "float32" }),
+      vaeEncoder: autoencoderKLEncoderGraph({ ...vae, dtype: "float32" }),
     },
   };
 }

@@ -1,13 +1,15 @@
-// diffusers' StableDiffusionPipeline and StableDiffusionXLPipeline, text to image: Stable Diffusion 1.x, 2.x and SDXL.
+// diffusers' StableDiffusionPipeline and StableDiffusionXLPipeline, from text or from an image: Stable Diffusion 1.x, 2.x and SDXL.
 import { createSolver, TorchGenerator } from "../../sampler/mod.ts";
 import type { OnnxModel } from "../graph/graph_builder.ts";
 import type { Runtime, Session } from "../runtime/mod.ts";
+import { beginRun } from "./begin_run.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 import { ClipPromptEncoder, zeroPrompt } from "./clip_prompt_encoder.ts";
 import { completeRequest } from "./complete_request.ts";
 import { decodeLatents } from "./decode_latents.ts";
 import type { EncodedPrompt } from "./encoded_prompt.ts";
 import { guideBranches } from "./guide_branches.ts";
+import { ImageEncoder } from "./image_encoder.ts";
 import type { LatentSize } from "./latent_size.ts";
 import { type DenoiserSessions, OnnxDenoiser } from "./onnx_denoiser.ts";
 import type {
@@ -37,6 +39,7 @@ interface Loaded {
   prompts: ClipPromptEncoder;
   denoiser: DenoiserSessions;
   vae: Session;
+  images: ImageEncoder;
   stack: DisposableStack;
 }
 
@@ -71,7 +74,7 @@ export class UNetPipeline implements Pipeline {
     for (const { graph, tokenizer, states } of read.textEncoders) {
       encoders.push({ session: await load(graph), tokenizer: openTokenizer(tokenizer), states });
     }
-    const { trunk, head, vae } = read.graphs;
+    const { trunk, head, vae, vaeEncoder } = read.graphs;
     const denoiser = {
       trunk: await load(trunk),
       head: await load(head),
@@ -80,6 +83,7 @@ export class UNetPipeline implements Pipeline {
       prompts: new ClipPromptEncoder(options.runtime, encoders),
       denoiser,
       vae: await load(vae),
+      images: stack.use(new ImageEncoder(options.runtime, vaeEncoder)),
       stack: stack.move(),
     });
   }
@@ -98,19 +102,22 @@ export class UNetPipeline implements Pipeline {
     const { signal } = options;
     signal?.throwIfAborted();
     const branches = await this.#encode(request, signal);
-    const encode = watch.lap();
-
     const size = this.#latentSize(request);
     const dims = [size.channels, size.height, size.width];
-    const length = dims.reduce((product, dim) => product * dim, 1);
-    // Solvers that add noise go on where the initial latents end, as diffusers' generator does.
     const generator = new TorchGenerator(request.seed);
-    const noise = generator.randn(length);
-    const solver = createSolver(this.#checkpoint.scheduler, {
-      steps: request.steps,
-      noise: (count) => generator.randn(count),
+    const { solver, latents: initial } = await beginRun({
+      request,
+      solver: createSolver(this.#checkpoint.scheduler, {
+        steps: request.steps,
+        noise: (count) => generator.randn(count),
+      }),
+      size,
+      generator,
+      encoder: this.#loaded.images,
+      signal,
     });
-    const initial = noise.map((value) => value * solver.initNoiseSigma);
+    const encode = watch.lap();
+
     const { config, unetType } = this.#checkpoint;
     const { height, width } = request;
     using feeds = unetFeeds(this.#runtime, { config, branches, size, height, width });
@@ -122,7 +129,7 @@ export class UNetPipeline implements Pipeline {
       denoiser: (slots) =>
         new OnnxDenoiser(this.#runtime, this.#loaded.denoiser, {
           branches: branches.length,
-          latentLength: length,
+          latentLength: initial.length,
           slots,
           featureDims: [config.channels, size.height, size.width],
           featureType: unetType,

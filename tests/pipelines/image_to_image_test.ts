@@ -15,6 +15,9 @@ const IMAGE: DecodedImage = {
 
 const CHECKPOINTS = {
   "img2img/tiny-dev": "flux/tiny-dev",
+  "img2img/tiny-large": "sd3/tiny-large",
+  "img2img/tiny-sd15": "sdxl/tiny-sd15",
+  "img2img/tiny-sdxl": "sdxl/tiny-sdxl",
 };
 
 for (const [name, checkpoint] of Object.entries(CHECKPOINTS)) {
