@@ -1,0 +1,59 @@
+// --image and --strength: a picture to start from instead of noise alone.
+import { decodeImage, type DecodeImageOptions } from "../media/decode_image.ts";
+import type { PartialRequest } from "../pipelines/pipeline.ts";
+import type { FlagKind, Flags } from "./read_flags.ts";
+import { UsageError } from "./usage_error.ts";
+
+export const IMAGE_FLAGS = {
+  "image": "text",
+  "strength": "number",
+} as const satisfies Record<string, FlagKind>;
+
+/** Lines of a command's help. */
+export const IMAGE_HELP = `\
+  --image FILE             picture to start from, resized to --width and --height where they are given
+  --strength X             how much of it to draw anew, 0..1 (FLUX and SD3 0.6, SDXL 0.3, SD 0.8)`;
+
+export interface ImageArguments {
+  /** Path of a file. */
+  image: string;
+  strength: number | undefined;
+}
+
+const MAX_BYTES = 64 * 2 ** 20;
+
+/** @throws {UsageError} for a strength of nothing. */
+export function readImageFlags({ image, strength }: Flags<typeof IMAGE_FLAGS>): ImageArguments | undefined {
+  if (image !== undefined) return { image, strength };
+  if (strength === undefined) return undefined;
+  throw new UsageError("--strength takes --image");
+}
+
+/**
+ * The fields of a request that the flags ask for.
+ * @throws {TypeError | RangeError} if the file cannot be read, is no image, or is too large.
+ */
+export async function openImage(
+  { image: path, strength }: ImageArguments,
+  options: DecodeImageOptions,
+): Promise<Pick<PartialRequest, "image" | "strength">> {
+  return { image: await decodeImage(await readBytes(path), options), strength };
+}
+
+async function readBytes(path: string): Promise<Uint8Array> {
+  try {
+    const { size } = await Deno.stat(path);
+    if (size > MAX_BYTES) {
+      throw new RangeError(`Cannot read 'image' as it must have at most ${MAX_BYTES} bytes: it has ${size}`);
+    }
+    return await Deno.readFile(path);
+  } catch (cause) {
+    if (cause instanceof Deno.errors.NotFound) {
+      throw new TypeError(`Cannot read 'image' as ${path} does not exist`, { cause });
+    }
+    if (cause instanceof Deno.errors.IsADirectory) {
+      throw new TypeError(`Cannot read 'image' as ${path} is a folder`, { cause });
+    }
+    throw cause;
+  }
+}

@@ -1,0 +1,96 @@
+// Decodes image files for image to image with libvips (npm:sharp), off the JavaScript thread: diffusers' load_image and
+// VaeImageProcessor.preprocess.
+import sharp, { type Metadata } from "sharp";
+import type { DecodedImage } from "../pipelines/pipeline.ts";
+
+export interface DecodeImageOptions {
+  /** Pixels to resize to. @default the image's own, cut down to a multiple of `multiple` */
+  width?: number | undefined;
+  /** Pixels to resize to. @default as `width` */
+  height?: number | undefined;
+  /** What the model's sizes are multiples of. */
+  multiple: number;
+}
+
+/** What libvips decodes without leaving its own code: SVG and PDF could name other files. */
+const FORMATS = ["jpeg", "png", "webp", "gif", "tiff", "heif"];
+/** 64 megapixels: a bomb of a few kilobytes can claim more than any camera takes. */
+const MAX_PIXELS = 2 ** 26;
+const MAX_SIDE = 8192;
+
+/**
+ * Turned as its EXIF says, without its alpha channel, and resized (Lanczos).
+ * @returns [3, height, width], float32 in -1..1
+ * @throws {TypeError} if the bytes are no image, or one of another format.
+ * @throws {RangeError} if it has more than 64 megapixels, or is to be resized to a size that no model makes.
+ */
+export async function decodeImage(
+  bytes: Uint8Array,
+  { multiple, ...wanted }: DecodeImageOptions,
+): Promise<DecodedImage> {
+  if (bytes.length === 0) refuse();
+  const { autoOrient: own } = await readMetadata(bytes);
+  const width = wanted.width ?? floorTo(own.width, multiple);
+  const height = wanted.height ?? floorTo(own.height, multiple);
+  assertSide("width", width);
+  assertSide("height", height);
+  const pixels = await decode(bytes, { width, height });
+  return { width, height, data: toPlanes(pixels) };
+}
+
+function assertSide(name: string, value: number): void {
+  if (Number.isInteger(value) && value >= 1 && value <= MAX_SIDE) return;
+  throw new RangeError(
+    `Cannot resize the image as '${name}' must be a whole number in 1..${MAX_SIDE}: current value is ${value}`,
+  );
+}
+
+async function readMetadata(bytes: Uint8Array): Promise<Metadata> {
+  const metadata = await sharp(bytes, { limitInputPixels: false }).metadata().catch(refuse);
+  if (!FORMATS.includes(metadata.format)) {
+    throw new TypeError(`Cannot read 'image' as ${metadata.format} is not one of ${FORMATS.join(", ")}`);
+  }
+  const { width, height } = metadata;
+  if (width * height > MAX_PIXELS) {
+    throw new RangeError(
+      `Cannot read 'image' as it must have at most ${MAX_PIXELS} pixels: it is ${width}x${height}`,
+    );
+  }
+  return metadata;
+}
+
+/** Interleaved RGB bytes. */
+async function decode(
+  bytes: Uint8Array,
+  size: { width: number; height: number },
+): Promise<Uint8Array> {
+  const picture = sharp(bytes, { limitInputPixels: MAX_PIXELS }).autoOrient();
+  return await picture
+    .resize({ ...size, fit: "fill" })
+    .toColourspace("srgb")
+    .removeAlpha()
+    .raw({ depth: "uchar" })
+    .toBuffer()
+    .catch(refuse);
+}
+
+function refuse(cause?: unknown): never {
+  throw new TypeError("Cannot read 'image' as it is no image, or a damaged one", { cause });
+}
+
+/** Images smaller than the multiple are enlarged to it. */
+function floorTo(size: number, multiple: number): number {
+  return Math.max(multiple, Math.floor(size / multiple) * multiple);
+}
+
+/** diffusers' normalize, rounded where torch rounds. */
+function toPlanes(rgb: Uint8Array): Float32Array<ArrayBuffer> {
+  const area = rgb.length / 3;
+  const planes = new Float32Array(rgb.length);
+  for (let channel = 0; channel < 3; channel++) {
+    for (let i = 0; i < area; i++) {
+      planes[channel * area + i] = 2 * Math.fround(rgb[i * 3 + channel]! / 255) - 1;
+    }
+  }
+  return planes;
+}
