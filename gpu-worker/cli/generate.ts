@@ -16,9 +16,9 @@ import { assertWritable, writeAtomically } from "./write_atomically.ts";
 async function generate(args: string[], signal: AbortSignal): Promise<void> {
   const options = parseGenerateArguments(args);
   if (options === undefined) return console.log(GENERATE_HELP);
-  const { model, device } = options;
+  const { model } = options;
   // Everything that can be refused is refused before gigabytes are loaded.
-  const { reading } = readModel(model, device);
+  const { reading } = readModel(model, options.load);
   const requests = Array.from(
     { length: options.n },
     (_, i) => completeRequest({ ...options.request, seed: options.request.seed + i }, reading),
@@ -28,7 +28,7 @@ async function generate(args: string[], signal: AbortSignal): Promise<void> {
   for (const path of [...paths, ...dumps]) await assertWritable(path);
 
   const started = performance.now();
-  using pipeline = await openPipeline(model, device);
+  using pipeline = await openPipeline(model, options.load);
   const load = (performance.now() - started) / 1000;
   const results: GenerateResult[] = [];
   for (const request of requests) results.push(await generateOne(pipeline, { request, signal }));

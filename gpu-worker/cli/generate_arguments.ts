@@ -1,8 +1,9 @@
 // The command line of `deno task generate`.
 import { extname } from "node:path";
 import type { PartialRequest } from "../pipelines/pipeline.ts";
-import type { DeviceOptions } from "../pipelines/read_model.ts";
+import type { ReadModelOptions } from "../pipelines/read_model.ts";
 import { readDevice } from "./device_flags.ts";
+import { LORA_FLAGS, LORA_HELP, readLoras } from "./lora_flags.ts";
 import { type FlagKind, readFlags } from "./read_flags.ts";
 import { SAMPLING_FLAGS, SAMPLING_HELP, samplingRequest } from "./sampling_flags.ts";
 import { UsageError } from "./usage_error.ts";
@@ -13,6 +14,7 @@ export const GENERATE_HELP = `Usage: deno task generate --prompt TEXT [options]
   --model DIR | ORG/NAME   diffusers checkpoint or Hugging Face cache snapshot (models/emoji)
   --seed N                 first seed (42)
   --n N                    pictures, with seeds seed..seed+n-1 (1)
+${LORA_HELP}
 ${SAMPLING_HELP}
   --device D               cpu | cuda | webgpu (cpu)
   --dtype T                float32 | float16 | bfloat16 (float32 on cpu)
@@ -23,6 +25,7 @@ ${SAMPLING_HELP}
 
 const FLAGS = {
   ...SAMPLING_FLAGS,
+  ...LORA_FLAGS,
   "prompt": "text",
   "model": "text",
   "n": "number",
@@ -40,7 +43,8 @@ const MAX_ARGUMENT_CHARACTERS = 8000;
 
 export interface GenerateArguments {
   model: string;
-  device: DeviceOptions;
+  /** Its LoRAs, and where it runs. */
+  load: ReadModelOptions;
   n: number;
   out: string;
   json: boolean;
@@ -68,7 +72,7 @@ export function parseGenerateArguments(args: readonly string[]): GenerateArgumen
   }
   return {
     model: flags.model ?? "models/emoji",
-    device: readDevice(flags),
+    load: { ...readDevice(flags), loras: readLoras(flags) },
     n,
     out,
     json: flags.json,

@@ -50,7 +50,7 @@ function describe(model: string, options: DeviceOptions) {
     model,
     folder: checkpoint.folder,
     pipelineClass: checkpoint.pipelineClass,
-    digest: modelDigest(checkpoint.folder),
+    digest: modelDigest(checkpoint.folder, checkpoint.loras),
     components,
     defaults,
     device: { provider, dtype, problem: problemOf(provider) },

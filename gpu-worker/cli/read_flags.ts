@@ -2,14 +2,19 @@
 import { parseArgs } from "@std/cli/parse-args";
 import { UsageError } from "./usage_error.ts";
 
-/** How a flag's value is read. An operand is the argument that belongs to no flag; a command has one at most. */
-export type FlagKind = "text" | "number" | "switch" | "operand";
+/**
+ * How a flag's value is read. "texts" may be given several times. An operand is the argument that belongs to no flag; a
+ * command has one at most.
+ */
+export type FlagKind = "text" | "texts" | "number" | "switch" | "operand";
 
 type FlagValue<K extends FlagKind> = K extends "switch" ? boolean : K extends "number" ? number : string;
 
-/** A switch is false unless given; other flags are undefined unless given. */
+/** A switch is false unless given, texts are a list; other flags are undefined unless given. */
 export type Flags<S extends Record<string, FlagKind>> = {
-  [F in keyof S]: S[F] extends "switch" ? boolean : FlagValue<S[F]> | undefined;
+  [F in keyof S]: S[F] extends "switch" ? boolean
+    : S[F] extends "texts" ? string[]
+    : FlagValue<S[F]> | undefined;
 };
 
 /**
@@ -41,7 +46,7 @@ export function readFlags<const S extends Record<string, FlagKind>>(
 }
 
 function takesValue(kind: FlagKind | undefined): boolean {
-  return kind === "text" || kind === "number";
+  return kind === "text" || kind === "texts" || kind === "number";
 }
 
 /** `--name -1` to `--name=-1`: parseArgs would take the value for a flag. */
@@ -60,6 +65,7 @@ function joinValues(args: readonly string[], spec: Record<string, FlagKind>): st
 function readFlag(name: string, kind: FlagKind, given: unknown): unknown {
   if (kind === "switch") return given === true;
   const values = (given ?? []) as string[];
+  if (kind === "texts") return values;
   if (values.length > 1) throw new UsageError(`--${name} is given ${values.length} times`);
   const [text] = values;
   if (text === undefined || kind !== "number") return text;

@@ -160,8 +160,9 @@ export class GraphBuilder {
   }
 
   /**
-   * The checkpoint's tensor `name`, in the compute type unless `dtype` says otherwise. "stored" leaves it as it lies in
-   * the file, for a table of which few rows are read: a cast would be folded at load and double its memory.
+   * The checkpoint's tensor `name` and what is added to it, in the compute type unless `dtype` says otherwise. "stored"
+   * leaves it as it lies in the file, for a table of which few rows are read: a cast would be folded at load and double
+   * its memory.
    * @throws {CheckpointError} if it is absent or its shape is not `dims`.
    */
   weight(name: string, dims: readonly number[], dtype: DType | "stored" = this.dtype): Value {
@@ -177,7 +178,7 @@ export class GraphBuilder {
         `Cannot build ${this.name} as '${name}' must have the shape [${dims}] by the config: the checkpoint's is [${entry.shape}]`,
       );
     }
-    const stored = this.#once(`weight ${name}`, () => this.#external(name, entry));
+    const stored = this.#once(`weight ${name}`, () => this.#added(name, entry));
     if (dtype === "stored") return stored;
     return this.#once(`weight ${name} as ${dtype}`, () => this.cast(stored, dtype));
   }
@@ -212,6 +213,21 @@ export class GraphBuilder {
     });
     const bytes = onnx.ModelProto.encode(model).finish();
     return { name: this.name, bytes, externalDataFolder: EXTERNAL_DATA_FOLDER };
+  }
+
+  /** W + sum of scale * B A in float32, whatever types they have: constants all, which ONNX Runtime folds at load. */
+  #added(name: string, { additions = [], ...entry }: WeightEntry): Value {
+    const weight = this.#external(name, entry);
+    if (additions.length === 0) return weight;
+    const matrix = (value: Value, rows: number) =>
+      this.node("Reshape", [this.cast(value, "float32"), this.ints(rows, -1)]);
+    const rows = entry.shape[0]!;
+    const sum = additions.reduce((sum, { down, up, scale }, i) => {
+      const a = matrix(this.#external(`${name} + lora_A ${i}`, down), down.shape[0]!);
+      const b = matrix(this.#external(`${name} + lora_B ${i}`, up), rows);
+      return this.node("Gemm", [b, a, sum], { attributes: { alpha: { float: scale } } });
+    }, matrix(weight, rows));
+    return this.node("Reshape", [sum, this.ints(...entry.shape)]);
   }
 
   #external(name: string, entry: WeightEntry): Value {

@@ -1,7 +1,8 @@
 // A diffusers checkpoint directory: model_index.json, its components and their configs.
 import { join } from "node:path";
 import { CheckpointError } from "../graph/weights/checkpoint_error.ts";
-import { findWeights, openWeights, type Weights } from "../graph/weights/weights.ts";
+import { findWeights, type LowRankAddition, openWeights, type Weights } from "../graph/weights/weights.ts";
+import type { Lora } from "./lora/lora.ts";
 
 /** File names that transformers and diffusers save weights under. */
 const STEMS = ["model", "diffusion_pytorch_model"] as const;
@@ -16,16 +17,24 @@ export interface Component {
   weights: Weights;
 }
 
+/** Component -> tensor -> what is added to it. */
+export type Additions = Map<string, Map<string, LowRankAddition[]>>;
+
 export class Checkpoint {
   readonly folder: string;
   /** diffusers' pipeline class, e.g. "FluxPipeline". */
   readonly pipelineClass: string;
+  /** Those that its tensors carry. */
+  readonly loras: readonly Lora[];
   readonly #index: Record<string, unknown>;
+  readonly #additions: Additions;
 
-  private constructor(folder: string, index: Record<string, unknown>, pipelineClass: string) {
+  private constructor({ folder, index, pipelineClass, loras = [], additions = new Map() }: CheckpointParts) {
     this.folder = folder;
     this.#index = index;
     this.pipelineClass = pipelineClass;
+    this.loras = loras;
+    this.#additions = additions;
   }
 
   /** @throws {CheckpointError} if `folder` holds no pipeline. */
@@ -36,7 +45,13 @@ export class Checkpoint {
     if (typeof className !== "string") {
       throw new CheckpointError(`Cannot use ${path} as '_class_name' is missing`);
     }
-    return new Checkpoint(folder, index, className);
+    return new Checkpoint({ folder, index, pipelineClass: className });
+  }
+
+  /** The same checkpoint with `additions` on its tensors; `applyLoras` makes them of files. */
+  withLoras(loras: readonly Lora[], additions: Additions): Checkpoint {
+    const { folder, pipelineClass } = this;
+    return new Checkpoint({ folder, pipelineClass, index: this.#index, loras, additions });
   }
 
   /** The class that model_index.json names for `component`; undefined if the checkpoint goes without it. */
@@ -98,8 +113,24 @@ export class Checkpoint {
 
   /** Tensors of `component`, by the file name that its library saves under. */
   weights(component: string, stem: WeightsStem): Weights {
-    return openWeights(this.path(component), stem);
+    const weights = openWeights(this.path(component), stem);
+    const additions = this.#additions.get(component);
+    if (additions === undefined) return weights;
+    return new Map(
+      [...weights].map(([name, entry]) => {
+        const added = additions.get(name);
+        return [name, added === undefined ? entry : { ...entry, additions: added }];
+      }),
+    );
   }
+}
+
+interface CheckpointParts {
+  folder: string;
+  index: Record<string, unknown>;
+  pipelineClass: string;
+  loras?: readonly Lora[];
+  additions?: Additions;
 }
 
 function readJson(path: string): Record<string, unknown> {

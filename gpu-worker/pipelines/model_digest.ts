@@ -1,6 +1,7 @@
 // Identifies a checkpoint's content, so that cached results never outlive a change of its weights or configs.
 import { createHash, type Hash } from "node:crypto";
 import { join } from "node:path";
+import type { Lora } from "./lora/lora.ts";
 
 /** Files up to this size are hashed whole, in bytes. */
 const WHOLE = 64 * 2 ** 20;
@@ -8,15 +9,20 @@ const SAMPLES = 256;
 const SAMPLE_BYTES = 4096;
 
 /**
- * SHA-256 (hex) over every .json, .safetensors and tokenizer file of `folder`, in order of path.
+ * SHA-256 (hex) over every .json, .safetensors and tokenizer file of `folder`, in order of path, then over each LoRA's
+ * weight and file.
  * Of larger files it reads the size and 256 evenly spread pieces of 4 KiB: a fine-tune changes all of a tensor,
  * and hashing 24 GB would delay each start by a minute.
  */
-export function modelDigest(folder: string): string {
+export function modelDigest(folder: string, loras: readonly Lora[] = []): string {
   const hash = createHash("sha256");
   for (const path of files(folder)) {
     hash.update(`${path}\0`);
     update(hash, join(folder, path));
+  }
+  for (const { path, weight } of loras) {
+    hash.update(`lora ${weight}\0`);
+    update(hash, path);
   }
   return hash.digest("hex");
 }

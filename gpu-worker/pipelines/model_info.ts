@@ -1,19 +1,22 @@
 // Who a checkpoint is, read without loading it.
 import { Checkpoint } from "./checkpoint.ts";
 import { findCheckpoint } from "./find_checkpoint.ts";
+import { applyLoras } from "./lora/apply_loras.ts";
+import { parseModelName } from "./lora/parse_model_name.ts";
 import { modelDigest } from "./model_digest.ts";
 import type { ModelInfo } from "./pipeline.ts";
 
-/** @throws {CheckpointError} if `model` cannot be found or is no pipeline. */
+/** @throws {CheckpointError} if `model` cannot be found or is no pipeline, or a LoRA in its name does not fit it. */
 export function readModelInfo(model: string): ModelInfo {
-  return modelInfo(model, Checkpoint.open(findCheckpoint(model)));
+  const { name, loras } = parseModelName(model);
+  return modelInfo(model, applyLoras(Checkpoint.open(findCheckpoint(name)), loras));
 }
 
 /** `id` is the name that the user gave. */
 export function modelInfo(id: string, checkpoint: Checkpoint): ModelInfo {
-  const { pipelineClass, folder } = checkpoint;
+  const { pipelineClass, folder, loras } = checkpoint;
   const names = checkpoint.has("names.txt")
     ? Deno.readTextFileSync(checkpoint.path("names.txt")).split("\n").filter((name) => name !== "")
     : undefined;
-  return { id, pipelineClass, digest: modelDigest(folder), ...names && { names } };
+  return { id, pipelineClass, digest: modelDigest(folder, loras), ...names && { names } };
 }

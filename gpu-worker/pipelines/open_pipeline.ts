@@ -1,10 +1,11 @@
 // The way from a model's name to a loaded pipeline.
 import { Runtime } from "../runtime/mod.ts";
+import { formatLora } from "./lora/lora.ts";
 import { modelInfo } from "./model_info.ts";
 import type { Pipeline } from "./pipeline.ts";
-import { type DeviceOptions, readModel } from "./read_model.ts";
+import { readModel, type ReadModelOptions } from "./read_model.ts";
 
-export interface OpenPipelineOptions extends DeviceOptions {
+export interface OpenPipelineOptions extends ReadModelOptions {
   /** CUDA device. @default 0 */
   deviceId?: number;
   /** Threads of the CPU provider. @default one for each physical core */
@@ -12,13 +13,15 @@ export interface OpenPipelineOptions extends DeviceOptions {
 }
 
 /**
- * Loads the checkpoint that `model` names: a directory, or ORG/NAME in the Hugging Face cache.
- * @throws {CheckpointError} if it cannot be found, is damaged or of a family that we do not have.
+ * Loads the checkpoint that `model` names: a directory, or ORG/NAME in the Hugging Face cache, with
+ * +FILE.safetensors[:WEIGHT] behind it for each LoRA.
+ * @throws {CheckpointError} if it cannot be found, is damaged or of a family that we do not have, or if a LoRA does not fit.
  * @throws {ProviderUnavailableError} if the device cannot be had; there is no silent fallback.
  */
 export async function openPipeline(model: string, options: OpenPipelineOptions = {}): Promise<Pipeline> {
   const { checkpoint, family, dtype } = readModel(model, options);
-  const { provider = "cpu", deviceId, intraOpThreads } = options;
+  const { provider = "cpu", deviceId, intraOpThreads, loras = [] } = options;
+  const id = [model, ...loras.map(formatLora)].join("+");
   const runtime = Runtime.open({
     provider,
     ...deviceId !== undefined && { deviceId },
@@ -26,7 +29,7 @@ export async function openPipeline(model: string, options: OpenPipelineOptions =
   });
   try {
     return owning(
-      await family.open(checkpoint, { runtime, dtype, model: modelInfo(model, checkpoint) }),
+      await family.open(checkpoint, { runtime, dtype, model: modelInfo(id, checkpoint) }),
       runtime,
     );
   } catch (error) {

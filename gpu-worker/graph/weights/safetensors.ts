@@ -22,6 +22,7 @@ const DTYPES: Record<string, DType> = {
   U8: "uint8",
   BOOL: "bool",
 };
+const METADATA = "__metadata__";
 const MAX_HEADER_BYTES = 100_000_000;
 
 /**
@@ -29,6 +30,24 @@ const MAX_HEADER_BYTES = 100_000_000;
  * @throws {CheckpointError} if the file is missing, truncated or its header breaks the format.
  */
 export function readSafetensorsHeader(path: string): Map<string, SafetensorsEntry> {
+  const { header, ...extent } = readHeader(path);
+  const entries = new Map<string, SafetensorsEntry>();
+  for (const [name, value] of Object.entries(header)) {
+    if (name !== METADATA) entries.set(name, entry(name, value, { path, ...extent }));
+  }
+  return entries;
+}
+
+/**
+ * The texts that the file at `path` carries beside its tensors, by name.
+ * @throws {CheckpointError} as `readSafetensorsHeader`.
+ */
+export function readSafetensorsMetadata(path: string): Record<string, string> {
+  const texts = Object.entries(readHeader(path).header[METADATA] ?? {});
+  return Object.fromEntries(texts.filter((text): text is [string, string] => typeof text[1] === "string"));
+}
+
+function readHeader(path: string): Omit<FileExtent, "path"> & { header: Record<string, unknown> } {
   using file = open(path);
   const size = file.statSync().size;
   const prefix = readExactly(file, 8, path);
@@ -38,14 +57,7 @@ export function readSafetensorsHeader(path: string): Map<string, SafetensorsEntr
       `Cannot read ${path} as its header claims ${headerBytes} bytes in a file of ${size}: truncated, or not safetensors`,
     );
   }
-  const header = parseHeader(readExactly(file, headerBytes, path), path);
-  const entries = new Map<string, SafetensorsEntry>();
-  for (const [name, value] of Object.entries(header)) {
-    if (name !== "__metadata__") {
-      entries.set(name, entry(name, value, { path, start: 8 + headerBytes, size }));
-    }
-  }
-  return entries;
+  return { header: parseHeader(readExactly(file, headerBytes, path), path), start: 8 + headerBytes, size };
 }
 
 function open(path: string): Deno.FsFile {

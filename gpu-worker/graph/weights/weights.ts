@@ -6,6 +6,17 @@ import { readSafetensorsHeader, type SafetensorsEntry } from "./safetensors.ts";
 /** A tensor and the real path of the file that holds it. */
 export interface WeightEntry extends SafetensorsEntry {
   readonly path: string;
+  /** What graphs add to the tensor. @default nothing */
+  readonly additions?: readonly LowRankAddition[];
+}
+
+/** scale * up down: a LoRA's change of one weight (arXiv 2106.09685, section 4.1). */
+export interface LowRankAddition {
+  /** A: [rank, ...all dimensions of the weight but the first]. */
+  readonly down: WeightEntry;
+  /** B: [first dimension of the weight, rank], ones behind it for a convolution. */
+  readonly up: WeightEntry;
+  readonly scale: number;
 }
 
 /** Name -> entry for every tensor of a component. Only headers are in memory. */

@@ -1,0 +1,100 @@
+// How the networks' own repositories call the layers that diffusers renamed; kohya's LoRAs name them so.
+// Source: diffusers' lora_conversion_utils.py and single_file_utils.py, read backwards.
+
+/** Original name -> diffusers' modules that lie in it, in the order of their rows (q, k, v). */
+export type OriginalNames = ReadonlyMap<string, readonly string[]>;
+
+/** A pattern of diffusers' names and what the original calls them. Rules of one original stand in the order of its rows. */
+type Rule = readonly [diffusers: RegExp, original: string];
+
+const FLUX: readonly Rule[] = [
+  ...fused("transformer_blocks", ["attn.to_q", "attn.to_k", "attn.to_v"], "double_blocks.$1.img_attn.qkv"),
+  ...fused(
+    "transformer_blocks",
+    ["attn.add_q_proj", "attn.add_k_proj", "attn.add_v_proj"],
+    "double_blocks.$1.txt_attn.qkv",
+  ),
+  ...fused("transformer_blocks", ["attn.to_out.0"], "double_blocks.$1.img_attn.proj"),
+  ...fused("transformer_blocks", ["attn.to_add_out"], "double_blocks.$1.txt_attn.proj"),
+  ...fused("transformer_blocks", ["ff.net.0.proj"], "double_blocks.$1.img_mlp.0"),
+  ...fused("transformer_blocks", ["ff.net.2"], "double_blocks.$1.img_mlp.2"),
+  ...fused("transformer_blocks", ["ff_context.net.0.proj"], "double_blocks.$1.txt_mlp.0"),
+  ...fused("transformer_blocks", ["ff_context.net.2"], "double_blocks.$1.txt_mlp.2"),
+  ...fused("transformer_blocks", ["norm1.linear"], "double_blocks.$1.img_mod.lin"),
+  ...fused("transformer_blocks", ["norm1_context.linear"], "double_blocks.$1.txt_mod.lin"),
+  ...fused(
+    "single_transformer_blocks",
+    ["attn.to_q", "attn.to_k", "attn.to_v", "proj_mlp"],
+    "single_blocks.$1.linear1",
+  ),
+  ...fused("single_transformer_blocks", ["proj_out"], "single_blocks.$1.linear2"),
+  ...fused("single_transformer_blocks", ["norm.linear"], "single_blocks.$1.modulation.lin"),
+  [/^x_embedder$/, "img_in"],
+  [/^context_embedder$/, "txt_in"],
+  [/^time_text_embed\.timestep_embedder\.linear_1$/, "time_in.in_layer"],
+  [/^time_text_embed\.timestep_embedder\.linear_2$/, "time_in.out_layer"],
+  [/^time_text_embed\.text_embedder\.linear_1$/, "vector_in.in_layer"],
+  [/^time_text_embed\.text_embedder\.linear_2$/, "vector_in.out_layer"],
+  [/^time_text_embed\.guidance_embedder\.linear_1$/, "guidance_in.in_layer"],
+  [/^time_text_embed\.guidance_embedder\.linear_2$/, "guidance_in.out_layer"],
+  // Not final_layer.adaLN_modulation: its halves stand the other way round in diffusers.
+  [/^proj_out$/, "final_layer.linear"],
+];
+
+// Not context_block.adaLN_modulation and final_layer's: that of the last block and the latter have their halves turned, too.
+const SD3: readonly Rule[] = [
+  ...fused("transformer_blocks", ["attn.to_q", "attn.to_k", "attn.to_v"], "joint_blocks.$1.x_block.attn.qkv"),
+  ...fused(
+    "transformer_blocks",
+    ["attn2.to_q", "attn2.to_k", "attn2.to_v"],
+    "joint_blocks.$1.x_block.attn2.qkv",
+  ),
+  ...fused(
+    "transformer_blocks",
+    ["attn.add_q_proj", "attn.add_k_proj", "attn.add_v_proj"],
+    "joint_blocks.$1.context_block.attn.qkv",
+  ),
+  ...fused("transformer_blocks", ["attn.to_out.0"], "joint_blocks.$1.x_block.attn.proj"),
+  ...fused("transformer_blocks", ["attn2.to_out.0"], "joint_blocks.$1.x_block.attn2.proj"),
+  ...fused("transformer_blocks", ["attn.to_add_out"], "joint_blocks.$1.context_block.attn.proj"),
+  ...fused("transformer_blocks", ["ff.net.0.proj"], "joint_blocks.$1.x_block.mlp.fc1"),
+  ...fused("transformer_blocks", ["ff.net.2"], "joint_blocks.$1.x_block.mlp.fc2"),
+  ...fused("transformer_blocks", ["ff_context.net.0.proj"], "joint_blocks.$1.context_block.mlp.fc1"),
+  ...fused("transformer_blocks", ["ff_context.net.2"], "joint_blocks.$1.context_block.mlp.fc2"),
+  ...fused("transformer_blocks", ["norm1.linear"], "joint_blocks.$1.x_block.adaLN_modulation.1"),
+  [/^pos_embed\.proj$/, "x_embedder.proj"],
+  [/^time_text_embed\.timestep_embedder\.linear_1$/, "t_embedder.mlp.0"],
+  [/^time_text_embed\.timestep_embedder\.linear_2$/, "t_embedder.mlp.2"],
+  [/^time_text_embed\.text_embedder\.linear_1$/, "y_embedder.mlp.0"],
+  [/^time_text_embed\.text_embedder\.linear_2$/, "y_embedder.mlp.2"],
+  [/^proj_out$/, "final_layer.linear"],
+];
+
+/** Original names of FLUX (black-forest-labs/flux) for the modules of a FluxTransformer2DModel. */
+export function fluxOriginalNames(modules: readonly string[]): OriginalNames {
+  return rename(modules, FLUX);
+}
+
+/** Original names of Stable Diffusion 3 (Stability-AI/sd3.5) for the modules of an SD3Transformer2DModel. */
+export function sd3OriginalNames(modules: readonly string[]): OriginalNames {
+  return rename(modules, SD3);
+}
+
+function fused(blocks: string, modules: readonly string[], original: string): Rule[] {
+  return modules.map((module) => [
+    new RegExp(`^${blocks}\\.(\\d+)\\.${module.replaceAll(".", "\\.")}$`),
+    original,
+  ]);
+}
+
+function rename(modules: readonly string[], rules: readonly Rule[]): OriginalNames {
+  const names = new Map<string, string[]>();
+  for (const [pattern, original] of rules) {
+    for (const module of modules) {
+      if (!pattern.test(module)) continue;
+      const name = module.replace(pattern, original);
+      names.set(name, [...names.get(name) ?? [], module]);
+    }
+  }
+  return names;
+}
