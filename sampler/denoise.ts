@@ -18,8 +18,8 @@ export interface DenoiseOptions {
   /** Initial latents, left as they are. */
   latents: Float32Array;
   /**
-   * Most forecasts in one call of the denoiser; each takes the memory of one more feature.
-   * @default 8
+   * Most forecasts in one call of the denoiser, which may split it further to save memory.
+   * @default 64
    */
   maxForecastBatch?: number;
   /**
@@ -93,7 +93,7 @@ export interface ForecastError {
 export async function denoise(denoiser: Denoiser, options: DenoiseOptions): Promise<DenoiseResult> {
   assertOptions(options);
   const { plan, solver, signal, onStep, now = () => performance.now() } = options;
-  const { maxForecastBatch = 8 } = options;
+  const { maxForecastBatch = 64 } = options;
   const start = now();
   const latents = new Float32Array(options.latents);
   const before = onStep && new Float32Array(latents.length);

@@ -1,6 +1,6 @@
 // The sampler's Denoiser on ONNX Runtime: trunk and head sessions around one feature history on the device.
 import type { Denoiser, ForecastCall, FullCall, FullResult } from "../../sampler/mod.ts";
-import type { DType } from "../runtime/dtype.ts";
+import { type DType, DTYPE_BYTES } from "../runtime/dtype.ts";
 import type { Runtime, Session, Tensor } from "../runtime/mod.ts";
 
 /** The graphs of a denoiser, loaded. */
@@ -12,6 +12,9 @@ export interface DenoiserSessions {
 }
 
 type Feeds = Record<string, Tensor>;
+
+/** What the forecast features of one run of the head may take together. */
+const FORECAST_BYTES = 256 * 2 ** 20;
 
 export interface OnnxDenoiserOptions {
   /** Rows that run together, each with its own part of the history: 2 under classifier-free guidance, else 1. */
@@ -41,6 +44,8 @@ export class OnnxDenoiser implements Denoiser, Disposable {
   readonly #sessions: DenoiserSessions;
   readonly #options: OnnxDenoiserOptions;
   readonly #history: Tensor | undefined;
+  /** Forecasts in one run of the head. */
+  readonly #batch: number;
   /** What a pass feeds that measures nothing. */
   readonly #noWeight: Tensor;
   readonly #noHistory: Tensor;
@@ -50,6 +55,11 @@ export class OnnxDenoiser implements Denoiser, Disposable {
     this.#sessions = sessions;
     this.#options = options;
     const { slots, branches, featureDims, featureType } = options;
+    const featureBytes = featureDims.reduce(
+      (product, dim) => product * dim,
+      branches * DTYPE_BYTES[featureType],
+    );
+    this.#batch = Math.max(1, Math.floor(FORECAST_BYTES / featureBytes));
     this.#noWeight = runtime.tensor("float32", [1, 1], new Float32Array(1));
     this.#noHistory = runtime.allocate(featureType, [1, 1, ...featureDims.map(() => 1)]);
     if (slots > 0) this.#history = runtime.allocate(featureType, [slots, branches, ...featureDims]);
@@ -79,10 +89,20 @@ export class OnnxDenoiser implements Denoiser, Disposable {
   }
 
   async forecast(calls: readonly ForecastCall[], signal?: AbortSignal): Promise<Float32Array[]> {
+    const outputs: Float32Array[] = [];
+    for (let at = 0; at < calls.length; at += this.#batch) {
+      outputs.push(...await this.#forecastBatch(calls.slice(at, at + this.#batch), signal));
+    }
+    return outputs;
+  }
+
+  async #forecastBatch(
+    calls: readonly ForecastCall[],
+    signal: AbortSignal | undefined,
+  ): Promise<Float32Array[]> {
     const { branches, latentLength, guide, headFeeds } = this.#options;
-    const anchors = calls[0]!.weights.length;
     using weights = this.#weights(calls.map((call) => call.weights));
-    using history = this.#slots(anchors);
+    using history = this.#slots(calls[0]!.weights.length);
     const feeds = { ...headFeeds(calls.map((call) => call.timestep)), forecast_weights: weights, history };
     const { output } = await this.#sessions.head.run(feeds, { signal });
     using rows = output!;
