@@ -7,6 +7,8 @@ import { readModel } from "../pipelines/read_model.ts";
 import { encodeImage, type ImageFormat } from "../media/encode_image.ts";
 import { encodeSafetensors } from "../media/encode_safetensors.ts";
 import { GENERATE_HELP, type GenerateArguments, parseGenerateArguments } from "./generate_arguments.ts";
+import { openImage } from "./image_flags.ts";
+import { peakMemoryBytes } from "./peak_memory.ts";
 import { runCommand } from "./run_command.ts";
 import { StepBar } from "./step_bar.ts";
 import { summarize } from "./summarize.ts";
@@ -16,19 +18,22 @@ import { assertWritable, writeAtomically } from "./write_atomically.ts";
 async function generate(args: string[], signal: AbortSignal): Promise<void> {
   const options = parseGenerateArguments(args);
   if (options === undefined) return console.log(GENERATE_HELP);
-  const { model } = options;
+  const { model, device } = options;
   // Everything that can be refused is refused before gigabytes are loaded.
-  const { reading } = readModel(model, options.load);
+  const { reading } = readModel(model, device);
+  const { width, height, seed } = options.request;
+  const size = { width, height, multiple: reading.rules.sizeMultiple };
+  const request = { ...options.request, ...options.image && await openImage(options.image, size) };
   const requests = Array.from(
     { length: options.n },
-    (_, i) => completeRequest({ ...options.request, seed: options.request.seed + i }, reading),
+    (_, i) => completeRequest({ ...request, seed: seed + i }, reading),
   );
   const paths = outputPaths(options.out, requests);
   const dumps = options.dump === undefined ? [] : outputPaths(options.dump, requests);
   for (const path of [...paths, ...dumps]) await assertWritable(path);
 
   const started = performance.now();
-  using pipeline = await openPipeline(model, options.load);
+  using pipeline = await openPipeline(model, device);
   const load = (performance.now() - started) / 1000;
   const results: GenerateResult[] = [];
   for (const request of requests) results.push(await generateOne(pipeline, { request, signal }));
@@ -77,9 +82,17 @@ interface Report {
 }
 
 function report({ json }: GenerateArguments, { model, requests, results, paths, load }: Report): void {
-  const summary = summarize({ model, requests, results, outputs: paths, loadSeconds: load });
+  const summary = summarize({
+    model,
+    requests,
+    results,
+    outputs: paths,
+    loadSeconds: load,
+    peakMemoryBytes: peakMemoryBytes(),
+  });
   if (json) return console.log(JSON.stringify(summary, null, 2));
-  const { fullPasses, steps, method, seconds } = summary;
+  const { fullPasses, method, seconds } = summary;
+  const steps = results[0]!.plan.length;
   for (const path of paths) console.log(path);
   console.log(
     `${method}: ${fullPasses} of ${steps} steps in full, ${seconds.denoise.toFixed(2)} s of denoising`,

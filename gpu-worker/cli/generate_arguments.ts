@@ -1,9 +1,10 @@
 // The command line of `deno task generate`.
 import { extname } from "node:path";
 import type { PartialRequest } from "../pipelines/pipeline.ts";
-import type { ReadModelOptions } from "../pipelines/read_model.ts";
+import type { DeviceOptions } from "../pipelines/read_model.ts";
 import { readDevice } from "./device_flags.ts";
-import { LORA_FLAGS, LORA_HELP, readLoras } from "./lora_flags.ts";
+import { MODEL_FLAGS, MODEL_HELP, readModelName } from "./model_flags.ts";
+import { IMAGE_FLAGS, IMAGE_HELP, type ImageArguments, readImageFlags } from "./image_flags.ts";
 import { type FlagKind, readFlags } from "./read_flags.ts";
 import { SAMPLING_FLAGS, SAMPLING_HELP, samplingRequest } from "./sampling_flags.ts";
 import { UsageError } from "./usage_error.ts";
@@ -11,10 +12,10 @@ import { UsageError } from "./usage_error.ts";
 export const GENERATE_HELP = `Usage: deno task generate --prompt TEXT [options]
 
   --prompt TEXT            what to draw
-  --model DIR | ORG/NAME   diffusers checkpoint or Hugging Face cache snapshot (models/emoji)
+${MODEL_HELP}
   --seed N                 first seed (42)
   --n N                    pictures, with seeds seed..seed+n-1 (1)
-${LORA_HELP}
+${IMAGE_HELP}
 ${SAMPLING_HELP}
   --device D               cpu | cuda | webgpu (cpu)
   --dtype T                float32 | float16 | bfloat16 (float32 on cpu)
@@ -25,9 +26,9 @@ ${SAMPLING_HELP}
 
 const FLAGS = {
   ...SAMPLING_FLAGS,
-  ...LORA_FLAGS,
+  ...IMAGE_FLAGS,
+  ...MODEL_FLAGS,
   "prompt": "text",
-  "model": "text",
   "n": "number",
   "device": "text",
   "dtype": "text",
@@ -43,12 +44,13 @@ const MAX_ARGUMENT_CHARACTERS = 8000;
 
 export interface GenerateArguments {
   model: string;
-  /** Its LoRAs, and where it runs. */
-  load: ReadModelOptions;
+  device: DeviceOptions;
   n: number;
   out: string;
   json: boolean;
   dump?: string;
+  /** What to start from. */
+  image: ImageArguments | undefined;
   request: PartialRequest;
 }
 
@@ -71,12 +73,13 @@ export function parseGenerateArguments(args: readonly string[]): GenerateArgumen
     throw new UsageError(`--out must end in ${EXTENSIONS.join(", ")}: current value is '${out}'`);
   }
   return {
-    model: flags.model ?? "models/emoji",
-    load: { ...readDevice(flags), loras: readLoras(flags) },
+    model: readModelName(flags),
+    device: readDevice(flags),
     n,
     out,
     json: flags.json,
     ...(flags.dump !== undefined && { dump: flags.dump }),
+    image: readImageFlags(flags),
     request: { ...request, prompt: nonEmpty(prompt) },
   };
 }

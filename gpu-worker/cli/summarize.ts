@@ -9,10 +9,14 @@ export interface SummaryInput {
   /** Paths of the pictures, in order of seed. */
   outputs: readonly string[];
   loadSeconds: number;
+  /** Of the process, host memory only. */
+  peakMemoryBytes: number;
 }
 
 /** Settings and plan are common to all pictures; errors are the first picture's, seconds the sum over all. */
-export function summarize({ model, requests, results, outputs, loadSeconds }: SummaryInput) {
+export function summarize(
+  { model, requests, results, outputs, loadSeconds, peakMemoryBytes }: SummaryInput,
+) {
   const [request] = requests as [GenerateRequest];
   const [result] = results as [GenerateResult];
   const stepsOf = (kind: string) => result.plan.flatMap((k, index) => k === kind ? [index] : []);
@@ -30,6 +34,7 @@ export function summarize({ model, requests, results, outputs, loadSeconds }: Su
     trueCfgScale,
     guidanceRescale,
     skipLayerGuidance,
+    startImage,
   } = request;
   return {
     model: model.id,
@@ -44,6 +49,7 @@ export function summarize({ model, requests, results, outputs, loadSeconds }: Su
     trueCfgScale,
     guidanceRescale,
     ...skipLayerGuidance && { skipLayerGuidance },
+    ...startImage && { strength: startImage.strength },
     method: sampler.method,
     options: Object.fromEntries(METHOD_OPTIONS[sampler.method].map((name) => [name, sampler[name]])),
     fullSteps,
@@ -57,6 +63,7 @@ export function summarize({ model, requests, results, outputs, loadSeconds }: Su
       decode: sum("decode"),
       total: loadSeconds + sum("total"),
     },
+    peakMemoryBytes,
     outputs,
   };
 }
