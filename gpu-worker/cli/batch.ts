@@ -49,7 +49,7 @@ async function preparePlan(
   const complete = (prompt: string) => completeRequest({ ...request, prompt }, reading);
   // What is wrong with the settings is wrong with every prompt, and said once.
   const { sampler } = complete(" ");
-  const digest = modelDigest(checkpoint.folder);
+  const digest = modelDigest(checkpoint.folder, checkpoint.loras);
   const output = join(outputBasePath, expName ?? defaultExpName(model, sampler.method));
   await assertWritable(join(output, "stats.json"));
   const plan = planBatch(prompts, {

@@ -1,9 +1,12 @@
 // The command line of `deno task batch`.
 import { basename } from "node:path";
+import { formatLora } from "../pipelines/lora/lora.ts";
+import { parseModelName } from "../pipelines/lora/parse_model_name.ts";
 import type { PartialRequest } from "../pipelines/pipeline.ts";
 import type { ProviderName } from "../runtime/mod.ts";
 import type { DType } from "../runtime/dtype.ts";
 import { readDevice } from "./device_flags.ts";
+import { MODEL_FLAGS, MODEL_HELP, readModelName } from "./model_flags.ts";
 import { type FlagKind, readFlags } from "./read_flags.ts";
 import { SAMPLING_FLAGS, SAMPLING_HELP, samplingRequest } from "./sampling_flags.ts";
 import { UsageError } from "./usage_error.ts";
@@ -12,7 +15,7 @@ export const BATCH_HELP = `Usage: deno task batch --prompt-file FILE [options]
 
   --prompt-file FILE       prompts, one a line; empty lines are skipped
   --total-prompt-num N     the first N prompts only (all)
-  --model DIR | ORG/NAME   diffusers checkpoint or Hugging Face cache snapshot (models/emoji)
+${MODEL_HELP}
   --devices A,B            one process each, all of a kind: cpu | cuda:N or just N | webgpu (cpu)
   --dtype T                float32 | float16 | bfloat16 (float32 on cpu, bfloat16 on cuda)
   --output-base-path DIR   (out)
@@ -26,9 +29,9 @@ Prompts whose picture is there with the same settings are skipped, so that the s
 
 const FLAGS = {
   ...SAMPLING_FLAGS,
+  ...MODEL_FLAGS,
   "prompt-file": "text",
   "total-prompt-num": "number",
-  "model": "text",
   "devices": "text",
   "dtype": "text",
   "output-base-path": "text",
@@ -81,7 +84,7 @@ export function parseBatchArguments(args: readonly string[]): BatchArguments | u
   return {
     promptFile,
     totalPromptNum,
-    model: flags.model ?? "models/emoji",
+    model: readModelName(flags),
     devices,
     dtype: readDevice({ device: undefined, dtype: flags.dtype }).dtype,
     outputBasePath: flags["output-base-path"] ?? "out",
@@ -98,7 +101,9 @@ function parseDevice(device: string): BatchDevice {
   throw new UsageError(`--devices takes cpu, webgpu, cuda:N or N: current value is '${device}'`);
 }
 
-/** "black-forest-labs/FLUX.1-dev" and "spectrum" to "FLUX.1-dev/spectrum". */
+/** "black-forest-labs/FLUX.1-dev+loras/ink.safetensors:0.7" and "spectrum" to "FLUX.1-dev+ink:0.7/spectrum". */
 export function defaultExpName(model: string, method: string): string {
-  return `${basename(model)}/${method}`;
+  const { name, loras } = parseModelName(model);
+  const parts = loras.map(({ path, weight }) => formatLora({ path: basename(path, ".safetensors"), weight }));
+  return `${[basename(name), ...parts].join("+")}/${method}`;
 }

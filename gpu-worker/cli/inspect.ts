@@ -1,38 +1,59 @@
 // `deno task inspect`: what a checkpoint is, whether it can run here, and what memory it takes.
 import { countHistorySlots, planSteps, resolveSamplerOptions } from "../../sampler/mod.ts";
-import { type DeviceOptions, readModel } from "../pipelines/read_model.ts";
-import { DTYPE_BYTES } from "../runtime/dtype.ts";
-import { type ProviderName, Runtime } from "../runtime/mod.ts";
+import { parseAutoencoderKLConfig } from "../graph/autoencoder_kl_config.ts";
+import type { Checkpoint } from "../pipelines/checkpoint.ts";
+import { completeRequest } from "../pipelines/complete_request.ts";
 import { modelDigest } from "../pipelines/model_digest.ts";
+import { type DeviceOptions, readModel } from "../pipelines/read_model.ts";
+import { type ProviderName, Runtime } from "../runtime/mod.ts";
 import { readDevice } from "./device_flags.ts";
+import { peakMemoryBytes } from "./peak_memory.ts";
+import { predictMemory } from "./predict_memory.ts";
+import { MODEL_FLAGS, readModelName } from "./model_flags.ts";
 import { readFlags } from "./read_flags.ts";
 import { runCommand } from "./run_command.ts";
 
 const HELP =
-  `Usage: deno task inspect [--model DIR | ORG/NAME] [--device cpu|cuda|webgpu] [--dtype T] [--json]
+  `Usage: deno task inspect [--model DIR | ORG/NAME] [--lora FILE[:WEIGHT]] [--device cpu|cuda|webgpu] [--dtype T] [--json]
+                         [--steps N] [--width N] [--height N]
+
+Memory is predicted for one picture with the checkpoint's settings, or with the steps and size given.
 `;
+
+/** What a run adds to this process, beside its model: image codecs, tokenizers, kernels, the heap's growth. */
+const RUN_BYTES = 45 * 2 ** 20;
+
+interface RunSize {
+  steps: number | undefined;
+  width: number | undefined;
+  height: number | undefined;
+}
 
 // deno-lint-ignore require-await -- runCommand awaits every command
 async function inspect(args: string[]): Promise<void> {
   const flags = readFlags(args, {
-    model: "text",
+    ...MODEL_FLAGS,
     device: "text",
     dtype: "text",
+    steps: "number",
+    width: "number",
+    height: "number",
     json: "switch",
     help: "switch",
   });
   if (flags.help) return console.log(HELP);
-  const report = describe(flags.model ?? "models/emoji", readDevice(flags));
+  const report = describe(readModelName(flags), readDevice(flags), flags);
   if (flags.json) return console.log(JSON.stringify(report, null, 2));
   print(report);
 }
 
-function describe(model: string, options: DeviceOptions) {
+function describe(model: string, options: DeviceOptions, { steps, width, height }: RunSize) {
   const { provider = "cpu" } = options;
   const { checkpoint, dtype, reading } = readModel(model, options);
   const { defaults } = reading;
-  const slots = countHistorySlots(
-    planSteps(defaults.steps, resolveSamplerOptions(defaults.sampler, defaults.steps)),
+  const request = completeRequest({ prompt: "", seed: 0, steps, width, height }, reading);
+  const historySlots = countHistorySlots(
+    planSteps(request.steps, resolveSamplerOptions(request.sampler, request.steps)),
   );
   const components = checkpoint.components().map(({ name, className, weights }) => {
     const entries = [...weights.values()];
@@ -44,8 +65,17 @@ function describe(model: string, options: DeviceOptions) {
       bytes: entries.reduce((sum, { byteLength }) => sum + byteLength, 0),
     };
   });
-  const weightBytes = components.reduce((sum, { parameters }) => sum + parameters, 0) * DTYPE_BYTES[dtype];
-  const historyBytes = slots * reading.featureElements(defaults) * DTYPE_BYTES[dtype];
+  const parts = predictMemory({
+    weights: checkpoint.components().flatMap(({ weights }) => [...weights.values()]),
+    dtype,
+    historySlots,
+    featureElements: reading.featureElements(request),
+    pixels: request.width * request.height,
+    decoderChannels: decoderChannels(checkpoint),
+  });
+  const problem = problemOf(provider);
+  const processBytes = peakMemoryBytes() + RUN_BYTES;
+  const modelBytes = parts.weightBytes + parts.historyBytes + parts.activationBytes;
   return {
     model,
     folder: checkpoint.folder,
@@ -53,9 +83,26 @@ function describe(model: string, options: DeviceOptions) {
     digest: modelDigest(checkpoint.folder, checkpoint.loras),
     components,
     defaults,
-    device: { provider, dtype, problem: problemOf(provider) },
-    memory: { weightBytes, historySlots: slots, historyBytes, freeBytes: Deno.systemMemoryInfo().available },
+    device: { provider, dtype, problem },
+    run: { steps: request.steps, width: request.width, height: request.height },
+    memory: {
+      ...parts,
+      historySlots,
+      processBytes,
+      // On a GPU, what the model takes is the device's memory and not the process's.
+      peakBytes: provider === "cpu" ? processBytes + modelBytes : modelBytes,
+      freeBytes: Deno.systemMemoryInfo().available,
+    },
   };
+}
+
+/** At full size the decoder's last block begins with what the one before it upsampled. */
+function decoderChannels(checkpoint: Checkpoint): number {
+  const { block_out_channels: channels } = parseAutoencoderKLConfig(
+    checkpoint.json("vae", "config.json"),
+    "vae/config.json",
+  );
+  return channels[1] ?? channels[0]!;
 }
 
 /** Why the provider cannot be had here. */
@@ -69,22 +116,24 @@ function problemOf(provider: ProviderName): string | undefined {
 }
 
 function print(
-  { model, folder, pipelineClass, digest, components, defaults, device, memory }: ReturnType<typeof describe>,
+  { model, folder, pipelineClass, digest, components, run, device, memory }: ReturnType<typeof describe>,
 ): void {
-  const needed = memory.weightBytes + memory.historyBytes;
   console.log(`${model}: ${pipelineClass} in ${folder}`);
   console.log(`digest ${digest}`);
   console.table(Object.fromEntries(components.map(({ name, className, parameters, dtypes, bytes }) => [
     name,
     { class: className, parameters, stored: dtypes.join(" "), size: megabytes(bytes) },
   ])));
-  const { steps, width, height } = defaults;
-  console.log(`defaults: ${steps} steps, ${width}x${height}`);
-  console.log(`weights as ${device.dtype}: ${megabytes(memory.weightBytes)}`);
-  console.log(`history of ${memory.historySlots} features: ${megabytes(memory.historyBytes)}`);
+  console.log(`${run.steps} steps, ${run.width}x${run.height}:`);
+  console.log(`  weights as ${device.dtype}: ${megabytes(memory.weightBytes)}`);
+  console.log(`  history of ${memory.historySlots} features: ${megabytes(memory.historyBytes)}`);
+  console.log(`  intermediate results: ${megabytes(memory.activationBytes)}`);
+  console.log(`  the process itself: ${megabytes(memory.processBytes)}`);
+  const where = device.provider === "cpu" ? "in all" : "on the device";
+  console.log(`  at its peak ${where}: ${megabytes(memory.peakBytes)}`);
   const verdict = device.problem ??
-    (needed > memory.freeBytes && device.provider === "cpu"
-      ? `needs ${megabytes(needed)}, but ${megabytes(memory.freeBytes)} of memory are free`
+    (memory.peakBytes > memory.freeBytes && device.provider === "cpu"
+      ? `needs ${megabytes(memory.peakBytes)}, but ${megabytes(memory.freeBytes)} of memory are free`
       : undefined);
   console.log(
     verdict === undefined
