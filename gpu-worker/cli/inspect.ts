@@ -1,7 +1,6 @@
 // `deno task inspect`: what a checkpoint is, whether it can run here, and what memory it takes.
 import { countHistorySlots, planSteps, resolveSamplerOptions } from "../../sampler/mod.ts";
 import { parseAutoencoderKLConfig } from "../graph/autoencoder_kl_config.ts";
-import type { Checkpoint } from "../pipelines/checkpoint.ts";
 import { completeRequest } from "../pipelines/complete_request.ts";
 import { modelDigest } from "../pipelines/model_digest.ts";
 import { type DeviceOptions, readModel } from "../pipelines/read_model.ts";
@@ -52,9 +51,7 @@ function describe(model: string, options: DeviceOptions, { steps, width, height 
   const { checkpoint, dtype, reading } = readModel(model, options);
   const { defaults } = reading;
   const request = completeRequest({ prompt: "", seed: 0, steps, width, height }, reading);
-  const historySlots = countHistorySlots(
-    planSteps(request.steps, resolveSamplerOptions(request.sampler, request.steps)),
-  );
+  const plan = planSteps(request.steps, resolveSamplerOptions(request.sampler, request.steps));
   const components = checkpoint.components().map(({ name, className, weights }) => {
     const entries = [...weights.values()];
     return {
@@ -68,10 +65,10 @@ function describe(model: string, options: DeviceOptions, { steps, width, height 
   const parts = predictMemory({
     weights: checkpoint.components().flatMap(({ weights }) => [...weights.values()]),
     dtype,
-    historySlots,
+    plan,
     featureElements: reading.featureElements(request),
     pixels: request.width * request.height,
-    decoderChannels: decoderChannels(checkpoint),
+    vae: parseAutoencoderKLConfig(checkpoint.json("vae", "config.json"), "vae/config.json"),
   });
   const problem = problemOf(provider);
   const processBytes = peakMemoryBytes() + RUN_BYTES;
@@ -87,22 +84,13 @@ function describe(model: string, options: DeviceOptions, { steps, width, height 
     run: { steps: request.steps, width: request.width, height: request.height },
     memory: {
       ...parts,
-      historySlots,
+      historySlots: countHistorySlots(plan),
       processBytes,
       // On a GPU, what the model takes is the device's memory and not the process's.
       peakBytes: provider === "cpu" ? processBytes + modelBytes : modelBytes,
       freeBytes: Deno.systemMemoryInfo().available,
     },
   };
-}
-
-/** At full size the decoder's last block begins with what the one before it upsampled. */
-function decoderChannels(checkpoint: Checkpoint): number {
-  const { block_out_channels: channels } = parseAutoencoderKLConfig(
-    checkpoint.json("vae", "config.json"),
-    "vae/config.json",
-  );
-  return channels[1] ?? channels[0]!;
 }
 
 /** Why the provider cannot be had here. */

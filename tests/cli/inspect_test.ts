@@ -1,0 +1,53 @@
+// `deno task inspect` against `deno task generate`: the memory that is predicted is the memory that is taken.
+import { after, before, describe, it } from "@std/testing/bdd";
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { goldenPath } from "../goldens/golden.ts";
+import { runTask } from "./_run_task.ts";
+
+const CHECKPOINTS = [
+  "models/emoji",
+  ...["flux/tiny-dev", "sd3/tiny-large", "sdxl/tiny-sdxl", "sdxl/tiny-sd15"].map(goldenPath),
+];
+/** A tenth, as the command promises: the JavaScript heap alone differs by some MiB from run to run. */
+const TOLERANCE = 0.1;
+
+let folder: string;
+before(() => {
+  folder = Deno.makeTempDirSync();
+});
+after(() => Deno.removeSync(folder, { recursive: true }));
+
+async function json(task: string, args: string[]) {
+  const { code, stdout, stderr } = await runTask(task, [...args, "--json"]);
+  assert.equal(code, 0, stderr);
+  return JSON.parse(stdout);
+}
+
+async function assertPredicted(args: string[]): Promise<void> {
+  const { memory } = await json("inspect", args);
+  const out = join(folder, "x.png");
+  const { peakMemoryBytes } = await json("generate", [...args, "--prompt", "red heart", "--out", out]);
+  const error = Math.abs(memory.peakBytes - peakMemoryBytes) / peakMemoryBytes;
+  assert.ok(error <= TOLERANCE, `predicted ${memory.peakBytes}, measured ${peakMemoryBytes}`);
+}
+
+describe("deno task inspect", () => {
+  for (const model of CHECKPOINTS) {
+    it(`predicts the peak memory of a run with ${model.split("/").slice(-2).join("/")}`, async () => {
+      await assertPredicted(["--model", model]);
+    });
+  }
+
+  it("predicts it for the size and the steps of the command line, too", async () => {
+    await assertPredicted(["--width", "256", "--height", "256", "--steps", "10"]);
+  });
+
+  it("counts the history's slots by the plan", async () => {
+    const { memory } = await json("inspect", ["--steps", "50"]);
+    const { memory: fewer } = await json("inspect", ["--steps", "10"]);
+    // Each slot: two branches, 64 tokens of 128 features, float32. All 14 full passes of 50 steps come before forecasts.
+    assert.deepEqual([memory.historySlots, memory.historyBytes], [14, 14 * 2 * 64 * 128 * 4]);
+    assert.ok(fewer.historySlots < 14, `${fewer.historySlots} slots`);
+  });
+});
