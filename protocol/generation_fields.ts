@@ -44,6 +44,9 @@ export const generationFields = {
   spectrum: optional(spectrumFields),
 };
 
+/** How much of an image is drawn anew. */
+export const strengthField = optional(z.number().min(0).max(1));
+
 /** Whole numbers that JSON carries exactly. */
 export const seedField = z.int().min(0).max(Number.MAX_SAFE_INTEGER);
 

@@ -14,7 +14,7 @@ export interface Receipt {
   options:
     & Omit<SpectrumOptions, "method">
     & { guidance_scale: number; true_cfg_scale: number; guidance_rescale: number }
-    & { skip_layer_guidance?: SkipLayerGuidance };
+    & { skip_layer_guidance?: SkipLayerGuidance; strength?: number };
   /** 0-based indices of the steps that ran the whole network. */
   full_steps: number[];
   /** 0-based indices of the steps that were forecast. */

@@ -7,12 +7,22 @@ import {
   outputCompression,
   outputFormat,
   seedField,
+  strengthField,
 } from "./generation_fields.ts";
+
+/** Largest image file to start from. */
+export const MAX_IMAGE_BYTES = 8 * 2 ** 20;
+const MAX_IMAGE_CHARACTERS = Math.ceil(MAX_IMAGE_BYTES / 3) * 4;
+/** Room for a run request with the largest image. */
+export const MAX_RUN_BYTES = MAX_IMAGE_CHARACTERS + 256 * 1024;
 
 export const runRequestSchema = z.strictObject({
   ...generationFields,
   model: z.string().max(256),
   seed: seedField,
+  /** Image file to start from, in base64. */
+  image: optional(z.string().max(MAX_IMAGE_CHARACTERS)),
+  strength: strengthField,
   /** Pixels; which ones a checkpoint takes is its own to say. */
   width: optional(z.int().min(0).max(99_999)),
   /** Pixels. */
@@ -43,6 +53,10 @@ export interface CompleteSettings {
   guidance_rescale: number;
   /** Absent where there is none. */
   skip_layer_guidance?: SkipLayerGuidance;
+  /** With an image alone. */
+  strength?: number;
+  /** SHA-256 (hex) of the image file, for the edge to add: the worker has seen it. */
+  image_sha256?: string;
   max_sequence_length: number;
   spectrum: SpectrumOptions;
 }

@@ -29,9 +29,10 @@ export async function executeRun(run: Run, options: ExecuteRunOptions): Promise<
   try {
     using lease = await models.lease(model);
     run.signal.throwIfAborted();
-    const request = completeRun(lease.pipeline, run.request);
+    const request = await completeRun(lease.pipeline, run.request);
     const previews: Promise<void>[] = [];
-    const steps = previewSteps(run.request.previews, planSteps(request.steps, request.sampler));
+    const runSteps = request.steps - (request.startImage?.firstStep ?? 0);
+    const steps = previewSteps(run.request.previews, planSteps(runSteps, request.sampler));
     const result = await lease.pipeline.generate(request, {
       signal: run.signal,
       onStep: (step) => {
@@ -104,7 +105,7 @@ function toReceipt(
     worker: string;
   },
 ): Receipt {
-  const { sampler, skipLayerGuidance } = request;
+  const { sampler, skipLayerGuidance, startImage } = request;
   const stepsOf = (kind: string) => result.plan.flatMap((step, index) => step === kind ? [index] : []);
   return {
     model: model.id,
@@ -126,6 +127,7 @@ function toReceipt(
       true_cfg_scale: request.trueCfgScale,
       guidance_rescale: request.guidanceRescale,
       ...skipLayerGuidance && { skip_layer_guidance: skipLayerGuidance },
+      ...startImage && { strength: startImage.strength },
     },
     full_steps: stepsOf("full"),
     forecast_steps: stepsOf("forecast"),

@@ -1,24 +1,41 @@
 // Between the wire's names and the pipelines': snake_case there, diffusers' vocabulary in camelCase here.
 import { ApiError } from "../../protocol/api_error.ts";
 import type { CompleteSettings, RunRequest } from "../../protocol/run_request.ts";
+import { decodeImage } from "../media/decode_image.ts";
 import type { GenerateRequest, PartialRequest, Pipeline } from "../pipelines/pipeline.ts";
 
 /**
  * The request that `pipeline` makes of `run`.
  * @throws {ApiError} 400 naming the field as the client spells it.
  */
-export function completeRun(pipeline: Pick<Pipeline, "complete">, run: RunRequest): GenerateRequest {
+export async function completeRun(
+  pipeline: Pick<Pipeline, "complete" | "rules">,
+  run: RunRequest,
+): Promise<GenerateRequest> {
   try {
-    return pipeline.complete(fromWire(run));
+    const { image, width, height } = run;
+    const size = { width, height, multiple: pipeline.rules.sizeMultiple };
+    return pipeline.complete({
+      ...fromWire(run),
+      image: image === undefined ? undefined : await decodeImage(bytesOf(image), size),
+    });
   } catch (cause) {
     if (cause instanceof RangeError || cause instanceof TypeError) throw refusal(cause);
     throw cause;
   }
 }
 
+function bytesOf(base64: string): Uint8Array {
+  try {
+    return Uint8Array.fromBase64(base64);
+  } catch (cause) {
+    throw new TypeError("Cannot read 'image' as it is not in base64", { cause });
+  }
+}
+
 /** What decides the pixels of `request`, as the edge hashes it. */
 export function toWire(request: GenerateRequest): CompleteSettings {
-  const { sampler, skipLayerGuidance } = request;
+  const { sampler, skipLayerGuidance, startImage } = request;
   return {
     prompt: request.prompt,
     negative_prompt: request.negativePrompt,
@@ -30,6 +47,7 @@ export function toWire(request: GenerateRequest): CompleteSettings {
     true_cfg_scale: request.trueCfgScale,
     guidance_rescale: request.guidanceRescale,
     ...skipLayerGuidance && { skip_layer_guidance: skipLayerGuidance },
+    ...startImage && { strength: startImage.strength },
     max_sequence_length: request.maxSequenceLength,
     spectrum: {
       method: sampler.method,
@@ -57,6 +75,7 @@ function fromWire(run: RunRequest): PartialRequest {
     trueCfgScale: run.true_cfg_scale,
     guidanceRescale: run.guidance_rescale,
     skipLayerGuidance: run.skip_layer_guidance,
+    strength: run.strength,
     maxSequenceLength: run.max_sequence_length,
     sampler: spectrum && {
       method: spectrum.method,

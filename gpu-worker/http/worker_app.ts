@@ -4,7 +4,7 @@ import { ApiError } from "../../protocol/api_error.ts";
 import type { ModelCard } from "../../protocol/model_card.ts";
 import { parseWire } from "../../protocol/parse_wire.ts";
 import { readJson, type ReadJsonOptions } from "../../protocol/read_json.ts";
-import { runRequestSchema } from "../../protocol/run_request.ts";
+import { MAX_RUN_BYTES, runRequestSchema } from "../../protocol/run_request.ts";
 import { streamEvents, type StreamEventsOptions } from "../../protocol/stream_events.ts";
 import type { Log } from "../../protocol/structured_log.ts";
 import type { ModelPool } from "./model_pool.ts";
@@ -23,21 +23,22 @@ export interface WorkerAppOptions extends ReadJsonOptions, StreamEventsOptions {
 
 export function createWorkerApp(options: WorkerAppOptions): Hono {
   const { queue, models, metrics, log } = options;
+  const body = { maxBytes: MAX_RUN_BYTES, ...options };
   const app = new Hono();
 
   /** Answers 202 with the run's id and place; its events tell the rest. */
   app.post("/runs", async (c) => {
-    const request = parseWire(runRequestSchema, await readJson(c.req.raw, options));
+    const request = parseWire(runRequestSchema, await readJson(c.req.raw, body));
     queue.assertOpen();
-    completeRun(await models.describe(request.model), request);
+    await completeRun(await models.describe(request.model), request);
     const { run, position } = queue.submit(request);
     return c.json({ id: run.id, position }, 202);
   });
 
   /** The request with every default filled in, or the refusal that POST /runs would give. */
   app.post("/complete", async (c) => {
-    const request = parseWire(runRequestSchema, await readJson(c.req.raw, options));
-    return c.json(toWire(completeRun(await models.describe(request.model), request)));
+    const request = parseWire(runRequestSchema, await readJson(c.req.raw, body));
+    return c.json(toWire(await completeRun(await models.describe(request.model), request)));
   });
 
   app.get("/runs/:id/events", (c) => {

@@ -5,7 +5,7 @@ import type { DType } from "../runtime/dtype.ts";
 import type { Runtime, Session } from "../runtime/mod.ts";
 import { beginRun } from "./begin_run.ts";
 import type { Checkpoint } from "./checkpoint.ts";
-import { completeRequest } from "./complete_request.ts";
+import { completeRequest, type RequestRules } from "./complete_request.ts";
 import { decodeLatents } from "./decode_latents.ts";
 import type { EncodedPrompt } from "./encoded_prompt.ts";
 import { type FluxCheckpoint, readFluxCheckpoint } from "./flux_checkpoint.ts";
@@ -96,9 +96,12 @@ export class FluxPipeline implements Pipeline {
     return this.#checkpoint.defaults;
   }
 
+  get rules(): RequestRules {
+    return this.#checkpoint.rules;
+  }
+
   complete(request: PartialRequest): GenerateRequest {
-    const { defaults, rules } = this.#checkpoint;
-    return completeRequest(request, { defaults, rules });
+    return completeRequest(request, this);
   }
 
   async generate(request: GenerateRequest, options: GenerateOptions = {}): Promise<GenerateResult> {

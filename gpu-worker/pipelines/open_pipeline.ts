@@ -43,6 +43,7 @@ function owning(pipeline: Pipeline, runtime: Runtime): Pipeline {
   return {
     model: pipeline.model,
     defaults: pipeline.defaults,
+    rules: pipeline.rules,
     complete: (request) => pipeline.complete(request),
     generate: (request, options) => pipeline.generate(request, options),
     [Symbol.dispose]() {

@@ -131,6 +131,8 @@ export interface Pipeline extends Disposable {
   readonly model: ModelInfo;
   /** What `complete` fills in. */
   readonly defaults: RequestDefaults;
+  /** What it allows. */
+  readonly rules: RequestRules;
   /**
    * Fills in defaults (checkpoint's spectrum.json, then the family's preset) and checks every field. Works after
    * disposal as well: a server checks requests for models that it has unloaded.

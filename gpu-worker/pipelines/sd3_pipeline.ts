@@ -6,7 +6,7 @@ import type { Runtime, Session } from "../runtime/mod.ts";
 import { beginRun } from "./begin_run.ts";
 import type { BranchFeeds } from "./branch_feeds.ts";
 import type { Checkpoint } from "./checkpoint.ts";
-import { completeRequest } from "./complete_request.ts";
+import { completeRequest, type RequestRules } from "./complete_request.ts";
 import { decodeLatents } from "./decode_latents.ts";
 import type { EncodedPrompt } from "./encoded_prompt.ts";
 import { guideBranches } from "./guide_branches.ts";
@@ -92,9 +92,12 @@ export class Sd3Pipeline implements Pipeline {
     return this.#checkpoint.defaults;
   }
 
+  get rules(): RequestRules {
+    return this.#checkpoint.rules;
+  }
+
   complete(request: PartialRequest): GenerateRequest {
-    const { defaults, rules } = this.#checkpoint;
-    return completeRequest(request, { defaults, rules });
+    return completeRequest(request, this);
   }
 
   async generate(request: GenerateRequest, options: GenerateOptions = {}): Promise<GenerateResult> {

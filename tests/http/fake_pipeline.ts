@@ -1,5 +1,5 @@
 // A pipeline without a network, for timing and faults that a real one cannot be made to show: steps wait for the test.
-import { completeRequest } from "../../gpu-worker/pipelines/complete_request.ts";
+import { completeRequest, type RequestRules } from "../../gpu-worker/pipelines/complete_request.ts";
 import type {
   GenerateOptions,
   GenerateRequest,
@@ -32,7 +32,15 @@ export class FakePipeline implements Pipeline {
     maxSequenceLength: 16,
     sampler: {},
   };
+  readonly rules: RequestRules = {
+    sizeMultiple: 8,
+    maxSequenceLength: 16,
+    guidance: "none",
+    startImage: { strength: 0.5, partialStep: "run" },
+  };
   disposed = false;
+  /** The last one. */
+  request: GenerateRequest | undefined;
   /** Steps begun, over all runs. */
   stepsBegun = 0;
   readonly #beforeStep: NonNullable<FakePipelineOptions["beforeStep"]>;
@@ -43,13 +51,14 @@ export class FakePipeline implements Pipeline {
   }
 
   complete(request: PartialRequest): GenerateRequest {
-    const rules = { sizeMultiple: 8, maxSequenceLength: 16, guidance: "none" } as const;
-    return completeRequest(request, { defaults: this.defaults, rules });
+    return completeRequest(request, this);
   }
 
   async generate(request: GenerateRequest, options: GenerateOptions = {}): Promise<GenerateResult> {
     if (this.disposed) throw new Error("generate() after disposal");
-    const { steps, width, height, seed, sampler } = request;
+    this.request = request;
+    const { width, height, seed, sampler, startImage } = request;
+    const steps = request.steps - (startImage?.firstStep ?? 0);
     const plan = planSteps(steps, sampler);
     const image = { width, height, data: new Float32Array(3 * width * height).fill((seed % 100) / 100) };
     for (const [index, kind] of plan.entries()) {
