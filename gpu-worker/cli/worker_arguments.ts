@@ -6,7 +6,8 @@ import { UsageError } from "./usage_error.ts";
 
 export const WORKER_HELP = `Usage: deno task worker [options]
 
-  --models A,B          checkpoints to serve: directories or ORG/NAME; the first is the default (models/emoji)
+  --models A,B          checkpoints to serve: directories or ORG/NAME; the first is the default (models/emoji).
+                        A+FILE.safetensors[:WEIGHT]+... is A with LoRAs, a model of its own under that name
   --host H --port N     where to listen; port 0 takes a free one (127.0.0.1, 8001)
   --device D            cpu | cuda | webgpu (cpu)
   --dtype T             float32 | float16 | bfloat16 (float32 on cpu, bfloat16 on cuda)
@@ -31,6 +32,9 @@ const FLAGS = {
   "help": "switch",
 } as const satisfies Record<string, FlagKind>;
 
+/** A longer one could not be asked for: protocol/run_request.ts. */
+const MAX_MODEL_CHARACTERS = 256;
+
 export interface WorkerArguments {
   models: string[];
   host: string;
@@ -53,6 +57,12 @@ export function parseWorkerArguments(args: readonly string[]): WorkerArguments |
   if (flags.help) return undefined;
   const models = (flags.models ?? "models/emoji").split(",").map((id) => id.trim()).filter((id) => id !== "");
   if (models.length === 0) throw new UsageError("--models names no model");
+  const long = models.find((id) => id.length > MAX_MODEL_CHARACTERS);
+  if (long !== undefined) {
+    throw new UsageError(
+      `--models takes names of at most ${MAX_MODEL_CHARACTERS} characters, as requests do: '${long}' has ${long.length}`,
+    );
+  }
   return {
     models: [...new Set(models)],
     host: flags.host ?? "127.0.0.1",

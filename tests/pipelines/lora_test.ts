@@ -38,33 +38,36 @@ for (const [family, checkpoint] of Object.entries(CHECKPOINTS)) {
   });
 }
 
+/** A file of tensors full of threes, gone after `use`. */
+function withLoraFile(shapes: Record<string, number[]>, use: (path: string) => void): void {
+  const folder = Deno.makeTempDirSync();
+  const path = join(folder, "x.safetensors");
+  const tensors = Object.entries(shapes).map(([name, dims]) => ({
+    name,
+    dims,
+    data: new Float32Array(dims.reduce((a, b) => a * b, 1)).fill(3),
+  }));
+  try {
+    Deno.writeFileSync(path, encodeSafetensors(tensors));
+    use(path);
+  } finally {
+    Deno.removeSync(folder, { recursive: true });
+  }
+}
+
 describe("readModel() with loras", () => {
   const model = goldenPath("flux/tiny-dev");
 
-  /** A LoRA file of zeros that is gone after `use`. */
-  const refusal = (shapes: Record<string, number[]>, message: RegExp) => {
-    const folder = Deno.makeTempDirSync();
-    const path = join(folder, "x.safetensors");
-    try {
-      Deno.writeFileSync(
-        path,
-        encodeSafetensors(
-          Object.entries(shapes).map(([name, dims]) => ({
-            name,
-            dims,
-            data: new Float32Array(dims.reduce((a, b) => a * b, 1)),
-          })),
-        ),
-      );
-      assert.throws(() => readModel(model, { loras: [{ path, weight: 1 }] }), (error) => {
-        assert.ok(error instanceof CheckpointError);
-        assert.match(error.message, message);
-        return true;
-      });
-    } finally {
-      Deno.removeSync(folder, { recursive: true });
-    }
-  };
+  const refusal = (shapes: Record<string, number[]>, message: RegExp) =>
+    withLoraFile(
+      shapes,
+      (path) =>
+        assert.throws(() => readModel(model, { loras: [{ path, weight: 1 }] }), (error) => {
+          assert.ok(error instanceof CheckpointError);
+          assert.match(error.message, message);
+          return true;
+        }),
+    );
   const pair = (module: string, down: number[], up: number[]) => ({
     [`${module}.lora_A.weight`]: down,
     [`${module}.lora_B.weight`]: up,
@@ -86,6 +89,11 @@ describe("readModel() with loras", () => {
     refusal({ "lora_unet_img_in.hada_w1_a": [2, 2] }, /'lora_unet_img_in\.hada_w1_a' is none of/);
     refusal({ "transformer.x_embedder.lora_magnitude_vector": [20] }, /lora_magnitude_vector' is none of/);
     refusal({ "transformer.x_embedder.lora_B.bias": [20] }, /lora_B\.bias' is none of/);
+  });
+
+  it("names a file that is not there", () => {
+    const loras = [{ path: "nowhere/x.safetensors", weight: 1 }];
+    assert.throws(() => readModel(model, { loras }), /Cannot read nowhere\/x\.safetensors/);
   });
 
   it("refuses half a pair", () => {
@@ -117,6 +125,19 @@ describe("readLora()", () => {
     assert.deepEqual([...scales("style")], [1.5]);
     assert.deepEqual([...scales("kohya")], [1.5]);
     assert.deepEqual([...scales("detail")], [1]);
+  });
+
+  it("reads the names that diffusers wrote before peft", () => {
+    const module = "transformer.x_embedder";
+    const shapes = {
+      [`${module}.lora.up.weight`]: [20, 6],
+      [`${module}.lora.down.weight`]: [6, 64],
+      [`${module}.alpha`]: [],
+    };
+    withLoraFile(shapes, (path) => {
+      const [{ name, down, up, scale }] = readLora(path) as [ReturnType<typeof readLora>[0]];
+      assert.deepEqual([name, down.shape, up.shape, scale], [module, [6, 64], [20, 6], 0.5]);
+    });
   });
 
   it("pairs every tensor of the file", () => {

@@ -31,8 +31,9 @@ interface Parts {
 export function readLora(path: string): LoraModule[] {
   const modules = new Map<string, Parts>();
   const change = (name: string, part: Parts) => modules.set(name, { ...modules.get(name), ...part });
+  const entries = readSafetensorsHeader(path);
   const file = Deno.realPathSync(path);
-  for (const [key, entry] of readSafetensorsHeader(path)) {
+  for (const [key, entry] of entries) {
     const [, module, isDown] = MATRIX.exec(key) ?? [];
     const [, scaled] = ALPHA.exec(key) ?? [];
     if (module !== undefined) change(module, isDown === undefined ? { up: entry } : { down: entry });
