@@ -1,7 +1,9 @@
 // The GPU process: serves the HTTP surface of http/ over the checkpoints that the command line names.
 import { hostname } from "node:os";
 import { structuredLog } from "../protocol/structured_log.ts";
+import { readWorkerSecret } from "../protocol/worker_secret.ts";
 import { SAMPLER_VERSION } from "../sampler/mod.ts";
+import { assertGuarded } from "./cli/assert_guarded.ts";
 import { UsageError } from "./cli/usage_error.ts";
 import { parseWorkerArguments, WORKER_HELP, type WorkerArguments } from "./cli/worker_arguments.ts";
 import { executeRun } from "./http/execute_run.ts";
@@ -29,6 +31,8 @@ async function main(): Promise<void> {
 }
 
 async function serve(args: WorkerArguments): Promise<void> {
+  const secret = readWorkerSecret((name) => Deno.env.get(name));
+  assertGuarded(args.host, secret);
   const log = structuredLog({ process: "worker" });
   const metrics = new WorkerMetrics();
   const models = openPool(args, metrics);
@@ -40,17 +44,17 @@ async function serve(args: WorkerArguments): Promise<void> {
   metrics.observeQueue(queue);
   // The default model is loaded before the port opens: a worker that answers can work.
   const { id } = (await models.describe(args.models[0]!)).model;
-  const app = createWorkerApp({ queue, models, metrics, log, samplerVersion: SAMPLER_VERSION });
+  const app = createWorkerApp({ queue, models, metrics, log, samplerVersion: SAMPLER_VERSION, secret });
   const server = Deno.serve({
     hostname: args.host,
     port: args.port,
     onListen: ({ hostname, port }) =>
-      log("info", "listening", { url: `http://${hostname}:${port}`, model: id }),
+      log("info", "listening", {
+        url: `http://${hostname}:${port}`,
+        model: id,
+        calls: secret === undefined ? "any on this machine" : "signed",
+      }),
   }, app.fetch);
-
-  if (!/^(localhost|127\.|\[?::1\]?$)/.test(args.host)) {
-    log("warn", "anyone who reaches this port is served: let only edges reach it", { host: args.host });
-  }
 
   const stop = async (signal: Deno.Signal) => {
     const isFirst = !queue.draining;

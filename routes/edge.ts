@@ -10,7 +10,7 @@ export const log: Log = structuredLog({ process: "edge" });
 export const config: EdgeConfig = readEdgeConfig((name) => Deno.env.get(name));
 
 const app = createApp({
-  worker: new WorkerClient({ url: config.workerUrl }),
+  worker: new WorkerClient({ url: config.workerUrl, secret: config.workerSecret }),
   results: config.redis ? new RedisResultStore({ ...config.redis, log }) : new MemoryResultStore(),
   keys: config.keys,
   log,

@@ -1,8 +1,11 @@
 // The edge's configuration: named environment variables, all optional.
+import { readWorkerSecret } from "../protocol/worker_secret.ts";
 
 export interface EdgeConfig {
   /** SPECTRUM_WORKERS: origin of the worker. */
   workerUrl: string;
+  /** SPECTRUM_WORKER_SECRET: signs calls of the worker. */
+  workerSecret: string | undefined;
   /** SPECTRUM_API_KEYS: comma-separated. */
   keys: string[];
   /** UPSTASH_REDIS_REST_URL and UPSTASH_REDIS_REST_TOKEN: results are shared through this store. */
@@ -29,6 +32,7 @@ export function readEdgeConfig(env: (name: string) => string | undefined): EdgeC
   if (url && !token) throw new TypeError("Cannot start as 'UPSTASH_REDIS_REST_TOKEN' is missing");
   return {
     workerUrl: readUrl("SPECTRUM_WORKERS", workers[0] ?? "http://127.0.0.1:8001"),
+    workerSecret: readWorkerSecret(env),
     keys: list("SPECTRUM_API_KEYS"),
     redis: url && token ? { url: readUrl("UPSTASH_REDIS_REST_URL", url), token } : undefined,
     host: env("HOST") || "127.0.0.1",

@@ -8,6 +8,7 @@ import { MAX_RUN_BYTES, runRequestSchema } from "../../protocol/run_request.ts";
 import { streamEvents, type StreamEventsOptions } from "../../protocol/stream_events.ts";
 import type { Log } from "../../protocol/structured_log.ts";
 import type { ModelPool } from "./model_pool.ts";
+import { requireSignature } from "./require_signature.ts";
 import type { Run } from "./run.ts";
 import type { RunQueue } from "./run_queue.ts";
 import type { WorkerMetrics } from "./worker_metrics.ts";
@@ -19,12 +20,15 @@ export interface WorkerAppOptions extends ReadJsonOptions, StreamEventsOptions {
   metrics: WorkerMetrics;
   log: Log;
   samplerVersion: string;
+  /** Calls must be signed with it. @default every call is served */
+  secret?: string | undefined;
 }
 
 export function createWorkerApp(options: WorkerAppOptions): Hono {
   const { queue, models, metrics, log } = options;
   const body = { maxBytes: MAX_RUN_BYTES, ...options };
   const app = new Hono();
+  if (options.secret !== undefined) app.use(requireSignature(options.secret, body));
 
   /** Answers 202 with the run's id and place; its events tell the rest. */
   app.post("/runs", async (c) => {

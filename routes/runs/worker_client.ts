@@ -4,10 +4,13 @@ import { ApiError, type ApiErrorBody } from "../../protocol/api_error.ts";
 import type { ModelCard } from "../../protocol/model_card.ts";
 import type { NumberedEvent } from "../../protocol/run_event.ts";
 import type { CompleteSettings, OpenRunRequest, RunAccepted } from "../../protocol/run_request.ts";
+import { signRequest } from "../../protocol/sign_request.ts";
 
 export interface WorkerClientOptions {
   /** Origin of the worker, from configuration: never from a request. */
   url: string;
+  /** What the worker knows us by. @default calls are not signed */
+  secret?: string | undefined;
   /** @default the global one */
   fetch?: typeof fetch;
   /** For answers other than event streams; a cold model loads within it. @default 120000 */
@@ -17,7 +20,7 @@ export interface WorkerClientOptions {
 }
 
 export class WorkerClient {
-  readonly #options: Required<WorkerClientOptions>;
+  readonly #options: Required<Omit<WorkerClientOptions, "secret">> & Pick<WorkerClientOptions, "secret">;
 
   constructor(options: WorkerClientOptions) {
     this.#options = { fetch: globalThis.fetch, timeoutMs: 120_000, idleMs: 45_000, ...options };
@@ -94,12 +97,19 @@ export class WorkerClient {
   }
 
   async #fetch(path: string, options: FetchOptions = {}): Promise<Response> {
-    const { method = "GET", headers = {}, body, signal, timeoutMs = this.#options.timeoutMs } = options;
+    const { method = "GET", headers = {}, signal, timeoutMs = this.#options.timeoutMs } = options;
+    const { secret } = this.#options;
+    const url = new URL(path, this.#options.url);
+    const body = options.body === undefined ? undefined : JSON.stringify(options.body);
     try {
-      return await this.#options.fetch(new URL(path, this.#options.url), {
+      return await this.#options.fetch(url, {
         method,
-        headers: { ...headers, ...body !== undefined && { "content-type": "application/json" } },
-        ...body !== undefined && { body: JSON.stringify(body) },
+        headers: {
+          ...headers,
+          ...body !== undefined && { "content-type": "application/json" },
+          ...secret !== undefined && await signRequest(secret, { method, url, body }),
+        },
+        ...body !== undefined && { body },
         signal: signal ?? AbortSignal.timeout(timeoutMs),
         redirect: "manual",
       });
@@ -121,8 +131,12 @@ interface FetchOptions {
 /** A worker's refusals are meant for clients; its failures are not. */
 async function toApiError(response: Response): Promise<ApiError> {
   const text = await response.text().catch(() => "");
-  const passes = response.status < 500 || response.status === 503;
-  const error = passes ? parseBody(text)?.error : undefined;
+  const told = parseBody(text)?.error;
+  // Secrets or clocks of edge and worker differ: not the client's doing, for the log to say.
+  if (response.status === 401) {
+    return unavailable(new Error(`The worker refused this edge: ${told?.message}`));
+  }
+  const error = response.status < 500 || response.status === 503 ? told : undefined;
   if (error === undefined) return unavailable(new Error(`The worker answered ${response.status}`));
   const retryAfter = Number(response.headers.get("retry-after") ?? NaN);
   return new ApiError(response.status, error.message, {

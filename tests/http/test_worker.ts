@@ -15,7 +15,7 @@ export interface TestWorker extends AsyncDisposable {
 
 export type TestWorkerOptions =
   & Partial<Omit<RunQueueOptions, "execute">>
-  & Partial<Pick<WorkerAppOptions, "heartbeatMs" | "deadlineMs" | "maxBytes">>
+  & Partial<Pick<WorkerAppOptions, "heartbeatMs" | "deadlineMs" | "maxBytes" | "secret">>
   & Partial<Pick<ModelPoolOptions, "maxLoaded" | "idleMs">>;
 
 export function startTestWorker(pipelines: readonly Pipeline[], options: TestWorkerOptions = {}): TestWorker {

@@ -1,0 +1,12 @@
+// Who can reach a worker can use it: without a secret that is this machine.
+import { UsageError } from "./usage_error.ts";
+
+/** @throws {UsageError} if `host` is more than a loopback address and there is no secret to tell edges by. */
+export function assertGuarded(host: string, secret: string | undefined): void {
+  const isLoopback = /^(localhost|127(\.\d{1,3}){3}|\[?::1\]?)$/i.test(host);
+  if (isLoopback || secret !== undefined) return;
+  throw new UsageError(
+    `Cannot listen on ${host} as 'SPECTRUM_WORKER_SECRET' is not set: give worker and edges the same one ` +
+      "('openssl rand -hex 32' makes one), or listen on 127.0.0.1",
+  );
+}

@@ -1,0 +1,36 @@
+// Nonces of calls already served, for as long as their timestamps would be accepted. Per process: so are a worker's runs.
+
+export interface NonceStoreOptions {
+  /** Nonces kept at most; none is forgotten early, as it could be used again. @default 100000 */
+  capacity?: number;
+  /** Milliseconds since 1970. @default Date.now */
+  now?: () => number;
+}
+
+export class NonceStore {
+  readonly #options: Required<NonceStoreOptions>;
+  /** Nonce -> when its call goes stale, roughly in that order. */
+  readonly #expiries = new Map<string, number>();
+
+  constructor(options: NonceStoreOptions = {}) {
+    this.#options = { capacity: 100_000, now: Date.now, ...options };
+  }
+
+  /** Notes `nonce` until `expiresAt`: "replayed" if it is known, "full" if there is no room for it. */
+  add(nonce: string, expiresAt: number): "new" | "replayed" | "full" {
+    if (this.#expiries.has(nonce)) return "replayed";
+    this.#forgetExpired();
+    if (this.#expiries.size >= this.#options.capacity) return "full";
+    this.#expiries.set(nonce, expiresAt);
+    return "new";
+  }
+
+  /** From the oldest on, up to the first that is still needed: what clocks put out of order stays a little longer. */
+  #forgetExpired(): void {
+    const now = this.#options.now();
+    for (const [nonce, expiresAt] of this.#expiries) {
+      if (expiresAt >= now) return;
+      this.#expiries.delete(nonce);
+    }
+  }
+}
