@@ -33,7 +33,7 @@ async function generate(args: string[], signal: AbortSignal): Promise<void> {
   for (const path of [...paths, ...dumps]) await assertWritable(path);
 
   const started = performance.now();
-  using pipeline = await openPipeline(model, device);
+  using pipeline = await openPipeline(model, { ...device, offload: options.offload });
   const load = (performance.now() - started) / 1000;
   const results: GenerateResult[] = [];
   for (const request of requests) results.push(await generateOne(pipeline, { request, signal }));

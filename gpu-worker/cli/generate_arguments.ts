@@ -19,6 +19,7 @@ ${IMAGE_HELP}
 ${SAMPLING_HELP}
   --device D               cpu | cuda | webgpu (cpu)
   --dtype T                float32 | float16 | bfloat16 (float32 on cpu)
+  --offload                hold text encoders, denoiser and VAE in memory in turn: less memory, more loading
   --out FILE               .png, .jpg or .webp (out/<prompt>-<seed>.png)
   --json                   one JSON object on stdout
   --dump FILE.safetensors  initial_latents, latents and image as float32
@@ -32,6 +33,7 @@ const FLAGS = {
   "n": "number",
   "device": "text",
   "dtype": "text",
+  "offload": "switch",
   "out": "text",
   "json": "switch",
   "dump": "text",
@@ -45,6 +47,7 @@ const MAX_ARGUMENT_CHARACTERS = 8000;
 export interface GenerateArguments {
   model: string;
   device: DeviceOptions;
+  offload: boolean;
   n: number;
   out: string;
   json: boolean;
@@ -75,6 +78,7 @@ export function parseGenerateArguments(args: readonly string[]): GenerateArgumen
   return {
     model: readModelName(flags),
     device: readDevice(flags),
+    offload: flags.offload,
     n,
     out,
     json: flags.json,

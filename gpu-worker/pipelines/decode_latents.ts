@@ -1,6 +1,7 @@
 // One run of the VAE decoder.
-import type { Runtime, Session } from "../runtime/mod.ts";
+import type { Runtime } from "../runtime/mod.ts";
 import type { DecodedImage } from "./pipeline.ts";
+import type { GraphSession } from "./session_loader.ts";
 
 export interface LatentsToDecode {
   /** [channels, height, width] */
@@ -12,7 +13,7 @@ export interface LatentsToDecode {
 
 /** @returns the picture, [3, f * height, f * width] in -1..1, not clamped, in memory of its own */
 export async function decodeLatents(
-  { runtime, vae }: { runtime: Runtime; vae: Session },
+  { runtime, vae }: { runtime: Runtime; vae: GraphSession },
   { dims, data, signal }: LatentsToDecode,
 ): Promise<DecodedImage> {
   using latent = runtime.tensor("float32", [1, ...dims], data);

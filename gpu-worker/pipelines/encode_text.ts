@@ -1,10 +1,11 @@
 // One run of a text encoder, from text to what its graph returns.
-import type { Runtime, Session } from "../runtime/mod.ts";
+import type { Runtime } from "../runtime/mod.ts";
+import type { GraphSession } from "./session_loader.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 
 /** A text encoder on the device, and the tokenizer that its checkpoint pairs it with. */
 export interface LoadedEncoder {
-  session: Session;
+  session: GraphSession;
   tokenizer: Tokenizer;
 }
 

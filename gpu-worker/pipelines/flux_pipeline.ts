@@ -2,7 +2,7 @@
 import { createSolver, linspace, type Solver, TorchGenerator } from "../../sampler/mod.ts";
 import type { OnnxModel } from "../graph/graph_builder.ts";
 import type { DType } from "../runtime/dtype.ts";
-import type { Runtime, Session } from "../runtime/mod.ts";
+import type { Runtime } from "../runtime/mod.ts";
 import { beginRun } from "./begin_run.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 import { completeRequest, type RequestRules } from "./complete_request.ts";
@@ -29,6 +29,7 @@ import type {
 import { previewLatents } from "./preview_latents.ts";
 import type { RequestDefaults } from "./request_defaults.ts";
 import { runSampling } from "./run_sampling.ts";
+import { type GraphSession, SessionLoader } from "./session_loader.ts";
 import { Stopwatch } from "./stopwatch.ts";
 import { openTokenizer } from "./tokenizer.ts";
 
@@ -37,7 +38,7 @@ const MAX_PREVIEW_SIDE = 256;
 
 interface FluxSessions {
   denoiser: DenoiserSessions;
-  vae: Session;
+  vae: GraphSession;
   images: ImageEncoder;
 }
 
@@ -74,22 +75,22 @@ export class FluxPipeline implements Pipeline {
     const flux = readFluxCheckpoint(checkpoint, dtype);
     const { clip, t5, trunk, head, vae, vaeEncoder } = flux.graphs;
     using stack = new DisposableStack();
-    const load = async (model: OnnxModel) => stack.use(await runtime.createSession(model));
+    const sessions = stack.use(new SessionLoader(runtime, options));
     const encoder = async (model: OnnxModel, tokenizer: string) => ({
-      session: await load(model),
+      session: await sessions.load(model),
       tokenizer: openTokenizer(checkpoint.path(tokenizer)),
     });
     const prompts = new FluxPromptEncoder(runtime, {
       clip: await encoder(clip, "tokenizer"),
       t5: await encoder(t5, "tokenizer_2"),
     });
-    const denoiser = {
-      trunk: await load(trunk),
-      head: await load(head),
-    };
+    const denoiser = await sessions.loadTogether({ trunk, head });
     const images = stack.use(new ImageEncoder(runtime, vaeEncoder));
-    const sessions = { denoiser, vae: await load(vae), images };
-    return new FluxPipeline(options, flux, { prompts, sessions, stack: stack.move() });
+    return new FluxPipeline(options, flux, {
+      prompts,
+      sessions: { denoiser, vae: await sessions.load(vae), images },
+      stack: stack.move(),
+    });
   }
 
   get defaults(): RequestDefaults {

@@ -1,14 +1,15 @@
 // The sampler's Denoiser on ONNX Runtime: trunk and head sessions around one feature history on the device.
 import type { Denoiser, ForecastCall, FullCall, FullResult } from "../../sampler/mod.ts";
 import { type DType, DTYPE_BYTES } from "../runtime/dtype.ts";
-import type { Runtime, Session, Tensor } from "../runtime/mod.ts";
+import type { Runtime, Tensor } from "../runtime/mod.ts";
+import type { GraphSession } from "./session_loader.ts";
 
-/** The graphs of a denoiser, loaded. */
+/** The graphs of a denoiser. */
 export interface DenoiserSessions {
   /** Latents, conditioning, forecast_weights, history -> feature, output, relative_error (`featureOutput`). */
-  trunk: Session;
+  trunk: GraphSession;
   /** forecast_weights, history, conditioning -> output. */
-  head: Session;
+  head: GraphSession;
 }
 
 type Feeds = Record<string, Tensor>;

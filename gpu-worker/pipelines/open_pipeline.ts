@@ -10,6 +10,11 @@ export interface OpenPipelineOptions extends ReadModelOptions {
   deviceId?: number;
   /** Threads of the CPU provider. @default one for each physical core */
   intraOpThreads?: number;
+  /**
+   * Holds text encoders, denoiser and VAE in memory in turn, each loaded when it is needed: the peak is the largest's,
+   * and every picture waits for the loading. @default false
+   */
+  offload?: boolean;
 }
 
 /**
@@ -20,7 +25,7 @@ export interface OpenPipelineOptions extends ReadModelOptions {
  */
 export async function openPipeline(model: string, options: OpenPipelineOptions = {}): Promise<Pipeline> {
   const { checkpoint, family, dtype } = readModel(model, options);
-  const { provider = "cpu", deviceId, intraOpThreads, loras = [] } = options;
+  const { provider = "cpu", deviceId, intraOpThreads, loras = [], offload = false } = options;
   const id = [model, ...loras.map(formatLora)].join("+");
   const runtime = Runtime.open({
     provider,
@@ -29,7 +34,7 @@ export async function openPipeline(model: string, options: OpenPipelineOptions =
   });
   try {
     return owning(
-      await family.open(checkpoint, { runtime, dtype, model: modelInfo(id, checkpoint) }),
+      await family.open(checkpoint, { runtime, dtype, model: modelInfo(id, checkpoint), offload }),
       runtime,
     );
   } catch (error) {

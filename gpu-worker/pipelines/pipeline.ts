@@ -124,6 +124,8 @@ export interface OpenOptions {
   /** Compute type of encoders and denoiser. The VAE computes in float32. */
   dtype: DType;
   model: ModelInfo;
+  /** Whether text encoders, denoiser and VAE are in memory in turn instead of together. @default false */
+  offload?: boolean;
 }
 
 /** A loaded checkpoint. Not re-entrant: one generate() at a time. */

@@ -2,7 +2,7 @@
 import { createSolver, type Denoiser, planSteps, TorchGenerator } from "../../sampler/mod.ts";
 import type { OnnxModel } from "../graph/graph_builder.ts";
 import type { DType } from "../runtime/dtype.ts";
-import type { Runtime, Session } from "../runtime/mod.ts";
+import type { Runtime } from "../runtime/mod.ts";
 import { beginRun } from "./begin_run.ts";
 import type { BranchFeeds } from "./branch_feeds.ts";
 import type { Checkpoint } from "./checkpoint.ts";
@@ -30,6 +30,7 @@ import { readSd3Checkpoint, type Sd3Checkpoint } from "./sd3_checkpoint.ts";
 import { sd3Feeds } from "./sd3_feeds.ts";
 import { Sd3PromptEncoder } from "./sd3_prompt_encoder.ts";
 import { countSkippingSlots, SkipLayerDenoiser } from "./skip_layer_denoiser.ts";
+import { type GraphSession, SessionLoader } from "./session_loader.ts";
 import { Stopwatch } from "./stopwatch.ts";
 import { openTokenizer } from "./tokenizer.ts";
 
@@ -39,7 +40,7 @@ const MAX_PREVIEW_SIDE = 256;
 interface Loaded {
   prompts: Sd3PromptEncoder;
   denoiser: DenoiserSessions;
-  vae: Session;
+  vae: GraphSession;
   images: ImageEncoder;
   stack: DisposableStack;
 }
@@ -65,9 +66,9 @@ export class Sd3Pipeline implements Pipeline {
     const sd3 = readSd3Checkpoint(checkpoint, dtype);
     const { clip, clip2, t5, trunk, head, vae, vaeEncoder } = sd3.graphs;
     using stack = new DisposableStack();
-    const load = async (model: OnnxModel) => stack.use(await runtime.createSession(model));
+    const sessions = stack.use(new SessionLoader(runtime, options));
     const encoder = async (model: OnnxModel, tokenizer: string) => ({
-      session: await load(model),
+      session: await sessions.load(model),
       tokenizer: openTokenizer(checkpoint.path(tokenizer)),
     });
     const encoders = {
@@ -75,14 +76,11 @@ export class Sd3Pipeline implements Pipeline {
       clip2: await encoder(clip2, "tokenizer_2"),
       t5: t5 && await encoder(t5, "tokenizer_3"),
     };
-    const denoiser = {
-      trunk: await load(trunk),
-      head: await load(head),
-    };
+    const denoiser = await sessions.loadTogether({ trunk, head });
     return new Sd3Pipeline(options, sd3, {
       prompts: new Sd3PromptEncoder(runtime, { encoders, width: sd3.config.jointAttentionDim }),
       denoiser,
-      vae: await load(vae),
+      vae: await sessions.load(vae),
       images: stack.use(new ImageEncoder(runtime, vaeEncoder)),
       stack: stack.move(),
     });

@@ -1,7 +1,6 @@
 // diffusers' StableDiffusionPipeline and StableDiffusionXLPipeline, from text or from an image: Stable Diffusion 1.x, 2.x and SDXL.
 import { createSolver, TorchGenerator } from "../../sampler/mod.ts";
-import type { OnnxModel } from "../graph/graph_builder.ts";
-import type { Runtime, Session } from "../runtime/mod.ts";
+import type { Runtime } from "../runtime/mod.ts";
 import { beginRun } from "./begin_run.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 import { ClipPromptEncoder, zeroPrompt } from "./clip_prompt_encoder.ts";
@@ -27,6 +26,7 @@ import { rescaleGuidance } from "./rescale_guidance.ts";
 import { runSampling } from "./run_sampling.ts";
 import { readSdCheckpoint } from "./sd_checkpoint.ts";
 import { readSdxlCheckpoint } from "./sdxl_checkpoint.ts";
+import { type GraphSession, SessionLoader } from "./session_loader.ts";
 import { Stopwatch } from "./stopwatch.ts";
 import { openTokenizer } from "./tokenizer.ts";
 import type { UNetCheckpoint } from "./unet_checkpoint.ts";
@@ -38,7 +38,7 @@ const MAX_PREVIEW_SIDE = 256;
 interface Loaded {
   prompts: ClipPromptEncoder;
   denoiser: DenoiserSessions;
-  vae: Session;
+  vae: GraphSession;
   images: ImageEncoder;
   stack: DisposableStack;
 }
@@ -69,20 +69,17 @@ export class UNetPipeline implements Pipeline {
 
   static async #open(read: UNetCheckpoint, options: OpenOptions): Promise<UNetPipeline> {
     using stack = new DisposableStack();
-    const load = async (model: OnnxModel) => stack.use(await options.runtime.createSession(model));
+    const sessions = stack.use(new SessionLoader(options.runtime, options));
     const encoders = [];
     for (const { graph, tokenizer, states } of read.textEncoders) {
-      encoders.push({ session: await load(graph), tokenizer: openTokenizer(tokenizer), states });
+      encoders.push({ session: await sessions.load(graph), tokenizer: openTokenizer(tokenizer), states });
     }
     const { trunk, head, vae, vaeEncoder } = read.graphs;
-    const denoiser = {
-      trunk: await load(trunk),
-      head: await load(head),
-    };
+    const denoiser = await sessions.loadTogether({ trunk, head });
     return new UNetPipeline(options, read, {
       prompts: new ClipPromptEncoder(options.runtime, encoders),
       denoiser,
-      vae: await load(vae),
+      vae: await sessions.load(vae),
       images: stack.use(new ImageEncoder(options.runtime, vaeEncoder)),
       stack: stack.move(),
     });

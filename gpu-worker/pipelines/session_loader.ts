@@ -1,0 +1,65 @@
+// Where a pipeline's graphs are loaded: all of them at once, or in turn where memory has no room for them together.
+import type { OnnxModel } from "../graph/graph_builder.ts";
+import type { Runtime, Session } from "../runtime/mod.ts";
+
+/** A graph to run, whether or not it is loaded at the moment. */
+export type GraphSession = Pick<Session, "run">;
+
+export interface SessionLoaderOptions {
+  /**
+   * Graphs are loaded when they are run, and freed before one of another group is. What a file lacks or a device
+   * refuses is then found at the first run rather than at once. @default false
+   */
+  offload?: boolean;
+}
+
+/** Owns the sessions it loads. Offloaded graphs must not run at the same time. */
+export class SessionLoader implements Disposable {
+  readonly #runtime: Runtime;
+  readonly #offload: boolean;
+  #loaded = new Map<OnnxModel, Session>();
+  /** The group that `#loaded` belongs to under offloading. */
+  #group: object | undefined;
+
+  constructor(runtime: Runtime, { offload = false }: SessionLoaderOptions) {
+    this.#runtime = runtime;
+    this.#offload = offload;
+  }
+
+  /** A graph that is a group of its own. @throws {OrtError} naming the graph. */
+  async load(model: OnnxModel): Promise<GraphSession> {
+    return (await this.loadTogether({ model })).model;
+  }
+
+  /** A group: graphs that alternate, and so stay in memory together. @throws {OrtError} naming the graph. */
+  async loadTogether<K extends string>(models: Record<K, OnnxModel>): Promise<Record<K, GraphSession>> {
+    const sessions: Partial<Record<K, GraphSession>> = {};
+    for (const name in models) {
+      const model = models[name];
+      sessions[name] = this.#offload ? this.#offloaded(model, models) : await this.#load(model);
+    }
+    return sessions as Record<K, GraphSession>;
+  }
+
+  [Symbol.dispose](): void {
+    for (const session of this.#loaded.values()) session[Symbol.dispose]();
+    this.#loaded.clear();
+  }
+
+  #offloaded(model: OnnxModel, group: object): GraphSession {
+    return {
+      run: async (feeds, options) => {
+        if (this.#group !== group) this[Symbol.dispose]();
+        this.#group = group;
+        const session = this.#loaded.get(model) ?? await this.#load(model);
+        return await session.run(feeds, options);
+      },
+    };
+  }
+
+  async #load(model: OnnxModel): Promise<Session> {
+    const session = await this.#runtime.createSession(model);
+    this.#loaded.set(model, session);
+    return session;
+  }
+}
