@@ -7,6 +7,9 @@ import type { Log } from "../protocol/structured_log.ts";
 import type { Environment } from "./environment.ts";
 import { imageRoutes } from "./images/image_routes.ts";
 import { ImagePlanner } from "./images/plan_images.ts";
+import { KeyDirectory } from "./keys/key_directory.ts";
+import { KeyLimits } from "./keys/key_limits.ts";
+import type { KeyStore } from "./keys/key_store.ts";
 import { authenticate } from "./middleware/authenticate.ts";
 import { handleError } from "./middleware/handle_error.ts";
 import { logRequests } from "./middleware/log_requests.ts";
@@ -21,21 +24,24 @@ import type { WorkerClient } from "./runs/worker_client.ts";
 export interface AppOptions extends ReadJsonOptions, StreamEventsOptions {
   worker: WorkerClient;
   results: ResultStore;
-  /** API keys; none admits this machine's own programs only. */
+  /** Plain API keys, and those of a store; none at all admits this machine's own programs only. */
   keys: readonly string[];
+  keyStore: KeyStore;
   log: Log;
 }
 
 export function createApp(options: AppOptions): Hono<Environment> {
-  const { worker, results, keys, log } = options;
+  const { worker, results, keys, keyStore, log } = options;
   const catalog = new ModelCatalog({ worker });
   const planner = new ImagePlanner({ catalog, worker });
   const source = new PictureSource({ worker, results, log });
+  const directory = new KeyDirectory({ store: keyStore, log });
+  const limits = new KeyLimits({ store: keyStore, log });
 
   const app = new Hono<Environment>();
   app.use(requestId(), logRequests(log));
-  app.use("/v1/*", authenticate(keys));
-  app.route("/v1", imageRoutes({ ...options, planner, source }));
+  app.use("/v1/*", authenticate({ keys, directory, limits }));
+  app.route("/v1", imageRoutes({ ...options, planner, source, limits }));
   app.route("/v1", modelRoutes(catalog));
   app.get("/healthz", (c) => c.json({ status: "ok" }));
   app.get("/readyz", async (c) => {

@@ -1,5 +1,6 @@
 // What the edge's routes know of a request and of the process that serves them.
 import type { Log } from "../protocol/structured_log.ts";
+import type { KeyRecord } from "./keys/key_store.ts";
 
 /** Hono's generic: `c.env` is what Deno.serve hands its handler, `c.var` what the middlewares found out. */
 export interface Environment {
@@ -7,5 +8,7 @@ export interface Environment {
   Variables: {
     requestId: string;
     log: Log;
+    /** Undefined for plain keys of the environment and for this machine's own programs: all scopes, no limits. */
+    apiKey: KeyRecord | undefined;
   };
 }

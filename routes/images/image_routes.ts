@@ -6,6 +6,7 @@ import { readJson, type ReadJsonOptions } from "../../protocol/read_json.ts";
 import type { CompletedEvent } from "../../protocol/run_event.ts";
 import { streamEvents, type StreamEventsOptions } from "../../protocol/stream_events.ts";
 import type { Environment } from "../environment.ts";
+import type { KeyLimits } from "../keys/key_limits.ts";
 import type { Picture, PictureSource } from "../runs/picture_source.ts";
 import { imageMessages } from "./image_messages.ts";
 import { imagesResponse } from "./image_response.ts";
@@ -16,6 +17,7 @@ import { runFailure } from "./run_failure.ts";
 export interface ImageRoutesOptions extends ReadJsonOptions, StreamEventsOptions {
   planner: ImagePlanner;
   source: PictureSource;
+  limits: KeyLimits;
 }
 
 export function imageRoutes(options: ImageRoutesOptions): Hono<Environment> {
@@ -24,7 +26,11 @@ export function imageRoutes(options: ImageRoutesOptions): Hono<Environment> {
   app.post("/images/generations", async (c) => {
     const request = parseImageRequest(await readJson(c.req.raw, options));
     const plan = await options.planner.plan(request);
-    const pictures = await openPictures(plan, options.source);
+    const giveBack = await options.limits.takePictures(c.get("apiKey"), plan.pictures.length);
+    const pictures = await openPictures(plan, options.source).catch((cause) => {
+      giveBack();
+      throw cause;
+    });
     const cache = pictures.every((picture) => picture.cache === "hit") ? "hit" : "miss";
     c.header("x-spectrum-cache", cache);
     if (request.stream) {
@@ -34,7 +40,10 @@ export function imageRoutes(options: ImageRoutesOptions): Hono<Environment> {
           yield* imageMessages(mergePictures(pictures, signal), {
             request,
             settings: plan.settings,
-            onError: (error) => log("error", "stream failed", { error: String(error.cause ?? error) }),
+            onError: (error) => {
+              giveBack();
+              log("error", "stream failed", { error: String(error.cause ?? error) });
+            },
           });
         } finally {
           closeAll(pictures);
@@ -44,6 +53,10 @@ export function imageRoutes(options: ImageRoutesOptions): Hono<Environment> {
     try {
       const finished = await collect(pictures, c.req.raw.signal);
       return c.json(imagesResponse(finished, { request, settings: plan.settings }));
+    } catch (cause) {
+      // Who does not wait for pictures has had them made all the same.
+      if (!c.req.raw.signal.aborted) giveBack();
+      throw cause;
     } finally {
       closeAll(pictures);
     }

@@ -1,38 +1,80 @@
-// Bearer keys; without any, this machine's own programs and nobody else.
+// Bearer keys with scopes and limits; without any, this machine's own programs and nobody else.
 import type { MiddlewareHandler } from "hono";
 import { ApiError } from "../../protocol/api_error.ts";
 import type { Environment } from "../environment.ts";
+import { holdsSecret, isEqualBytes, parseApiKey, sha256 } from "../keys/api_key.ts";
+import type { KeyDirectory } from "../keys/key_directory.ts";
+import type { KeyLimits } from "../keys/key_limits.ts";
+import type { KeyRecord, Scope } from "../keys/key_store.ts";
+
+export interface AuthenticateOptions {
+  /** Plain keys of the environment: all scopes, no limits. */
+  keys: readonly string[];
+  directory: KeyDirectory;
+  limits: KeyLimits;
+}
 
 /**
- * With `keys`, a request must carry one of them. Without, it must come from a loopback address, straight (a proxy on this
- * machine would make the whole world local) and to a loopback name (a web page whose host name was rebound to
- * 127.0.0.1 names its own).
+ * With keys, in the environment or in the store, a request must carry one of them. Without, it must come from a loopback
+ * address, straight (a proxy on this machine would make the whole world local) and to a loopback name (a web page whose
+ * host name was rebound to 127.0.0.1 names its own).
  */
-export function authenticate(keys: readonly string[]): MiddlewareHandler<Environment> {
+export function authenticate(
+  { keys, directory, limits }: AuthenticateOptions,
+): MiddlewareHandler<Environment> {
   const digests = Promise.all(keys.map(sha256));
   return async (c, next) => {
-    const header = c.req.header("authorization");
-    if (keys.length > 0) {
-      await checkKey(header, await digests);
-    } else {
+    const given = /^Bearer (\S{1,512})$/i.exec(c.req.header("authorization") ?? "")?.[1];
+    const isPlain = given !== undefined && await isOneOf(given, await digests);
+    const record = given === undefined || isPlain ? undefined : await findRecord(given, directory);
+    if (record !== undefined) {
+      await limits.takeRequest(record);
+      c.set("apiKey", record);
+      checkScope(record, /^(GET|HEAD)$/.test(c.req.method) ? "read" : "generate");
+    } else if (!isPlain) {
+      if (keys.length > 0 || !await directory.isEmpty()) throw refusal(given);
       checkLocal(c.env?.remoteAddr, c.req.raw);
     }
     await next();
   };
 }
 
-/** @throws {ApiError} 401 */
-async function checkKey(header: string | undefined, digests: readonly Uint8Array[]): Promise<void> {
-  const key = /^Bearer (\S{1,512})$/i.exec(header ?? "")?.[1];
-  if (key === undefined) {
-    throw new ApiError(401, "You must send an API key as 'Authorization: Bearer KEY'", {
+/** For what more than a method's scope is needed. Who has no key has no limits either. */
+export function requireScope(scope: Scope): MiddlewareHandler<Environment> {
+  return async (c, next) => {
+    const record = c.get("apiKey");
+    if (record !== undefined) checkScope(record, scope);
+    await next();
+  };
+}
+
+/** Every comparison runs to its end, so that time tells nothing of how much of a key was right. */
+async function isOneOf(given: string, digests: readonly Uint8Array[]): Promise<boolean> {
+  const digest = await sha256(given);
+  return digests.filter((other) => isEqualBytes(other, digest)).length > 0;
+}
+
+/** undefined: not a key of the store. @throws {ApiError} 401 if it was revoked, 503 if the store is away */
+async function findRecord(given: string, directory: KeyDirectory): Promise<KeyRecord | undefined> {
+  const key = parseApiKey(given);
+  const record = key && await directory.find(key.id);
+  if (key === undefined || record === undefined || !await holdsSecret(record, key.secret)) return undefined;
+  if (record.revoked_at === null) return record;
+  throw new ApiError(401, "This API key was revoked", { code: "revoked_api_key" });
+}
+
+/** @throws {ApiError} 403 */
+function checkScope({ scopes }: KeyRecord, scope: Scope): void {
+  if (scopes.includes(scope) || scopes.includes("admin")) return;
+  throw new ApiError(403, `This API key lacks the scope '${scope}'`, { code: "insufficient_scope" });
+}
+
+function refusal(given: string | undefined): ApiError {
+  return given === undefined
+    ? new ApiError(401, "You must send an API key as 'Authorization: Bearer KEY'", {
       code: "missing_api_key",
-    });
-  }
-  const digest = await sha256(key);
-  // Every comparison runs to its end, so that time tells nothing of how much of a key was right.
-  const known = digests.filter((other) => isEqual(other, digest)).length > 0;
-  if (!known) throw new ApiError(401, "This API key is not valid", { code: "invalid_api_key" });
+    })
+    : new ApiError(401, "This API key is not valid", { code: "invalid_api_key" });
 }
 
 /** @throws {ApiError} 403 */
@@ -49,14 +91,4 @@ function checkLocal(address: Deno.Addr | undefined, { headers, url }: Request): 
       code: "loopback_only",
     },
   );
-}
-
-async function sha256(text: string): Promise<Uint8Array> {
-  return new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text)));
-}
-
-function isEqual(a: Uint8Array, b: Uint8Array): boolean {
-  let difference = a.length ^ b.length;
-  for (let i = 0; i < a.length; i++) difference |= a[i]! ^ b[i]!;
-  return difference === 0;
 }

@@ -1,18 +1,15 @@
 // Results in Redis over REST (Upstash, or the adapter in deploy/): shared by all instances.
-import { Redis } from "@upstash/redis/cloudflare";
+import type { Redis } from "@upstash/redis/cloudflare";
 import type { Log } from "../../protocol/structured_log.ts";
+import { redisClient, type RedisClientOptions } from "../redis_client.ts";
 import type { ResultStore, StoredResult } from "./result_store.ts";
 
-export interface RedisResultStoreOptions {
-  url: string;
-  token: string;
+export interface RedisResultStoreOptions extends RedisClientOptions {
   log: Log;
   /** @default 86400 */
   ttlSeconds?: number;
   /** Larger results are not stored: base64 of about 2 MB of picture; more belongs in object storage. @default 2800000 */
   maxBytes?: number;
-  /** For one command; a store that is slower than that is away. @default 2000 */
-  timeoutMs?: number;
 }
 
 const PREFIX = "spectrum:result:";
@@ -20,21 +17,11 @@ const PREFIX = "spectrum:result:";
 /** A store that is away is a miss: generation goes on uncached. */
 export class RedisResultStore implements ResultStore {
   readonly #redis: Redis;
-  readonly #options: Required<RedisResultStoreOptions>;
+  readonly #options: Required<Omit<RedisResultStoreOptions, keyof RedisClientOptions>>;
 
   constructor(options: RedisResultStoreOptions) {
-    this.#options = { ttlSeconds: 86_400, maxBytes: 2_800_000, timeoutMs: 2000, ...options };
-    const { url, token, timeoutMs } = this.#options;
-    this.#redis = new Redis({
-      url,
-      token,
-      // The /cloudflare entry with this off reads no environment variable.
-      enableTelemetry: false,
-      // Values are our own JSON: parsed here, once.
-      automaticDeserialization: false,
-      retry: { retries: 0 },
-      signal: () => AbortSignal.timeout(timeoutMs),
-    });
+    this.#options = { ttlSeconds: 86_400, maxBytes: 2_800_000, ...options };
+    this.#redis = redisClient(options);
   }
 
   async get(key: string): Promise<StoredResult | undefined> {

@@ -2,6 +2,7 @@
 import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { createApp } from "../../routes/app.ts";
+import { MemoryKeyStore } from "../../routes/keys/memory_key_store.ts";
 import { MemoryResultStore } from "../../routes/results/memory_result_store.ts";
 import { WorkerClient } from "../../routes/runs/worker_client.ts";
 import { FakePipeline } from "../http/fake_pipeline.ts";
@@ -15,6 +16,7 @@ function startEdge(workerUrl: string) {
     worker: new WorkerClient({ url: workerUrl }),
     results: new MemoryResultStore(),
     keys: [],
+    keyStore: new MemoryKeyStore(),
     log: (level, message, fields) => void logged.push(JSON.stringify({ level, message, ...fields })),
   });
   const get = (path: string, headers: Record<string, string> = {}) =>

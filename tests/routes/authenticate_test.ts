@@ -2,6 +2,9 @@ import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { Hono } from "hono";
 import type { Environment } from "../../routes/environment.ts";
+import { KeyDirectory } from "../../routes/keys/key_directory.ts";
+import { KeyLimits } from "../../routes/keys/key_limits.ts";
+import { MemoryKeyStore } from "../../routes/keys/memory_key_store.ts";
 import { authenticate } from "../../routes/middleware/authenticate.ts";
 import { handleError } from "../../routes/middleware/handle_error.ts";
 
@@ -12,7 +15,12 @@ interface Ask {
 }
 
 async function ask(keys: string[], { from = "127.0.0.1", url = "http://localhost/", headers = {} }: Ask) {
-  const app = new Hono<Environment>().use(authenticate(keys)).get("/", (c) => c.text("in"));
+  const options = { store: new MemoryKeyStore(), log: () => {} };
+  const [directory, limits] = [new KeyDirectory(options), new KeyLimits(options)];
+  const app = new Hono<Environment>().use(authenticate({ keys, directory, limits })).get(
+    "/",
+    (c) => c.text("in"),
+  );
   app.onError(handleError());
   const remoteAddr: Deno.NetAddr = { transport: "tcp", hostname: from, port: 1 };
   const response = await app.request(url, { headers }, { remoteAddr });

@@ -1,0 +1,48 @@
+// API keys as clients hold them: se_ID_SECRET. The id finds the record, the secret proves the holder.
+import type { KeyRecord } from "./key_store.ts";
+
+export interface ApiKey {
+  /** 12 hexadecimal digits. */
+  id: string;
+  /** 64 hexadecimal digits: 256 random bits. */
+  secret: string;
+}
+
+const KEY = /^se_([0-9a-f]{12})_([0-9a-f]{64})$/;
+
+/** undefined: `text` is no key of this kind. */
+export function parseApiKey(text: string): ApiKey | undefined {
+  const [, id, secret] = KEY.exec(text) ?? [];
+  return id === undefined || secret === undefined ? undefined : { id, secret };
+}
+
+export function formatApiKey({ id, secret }: ApiKey): string {
+  return `se_${id}_${secret}`;
+}
+
+/** A new key and what is to be stored of it. */
+export async function drawApiKey(
+  fields: Omit<KeyRecord, "id" | "secret_sha256" | "revoked_at">,
+): Promise<{ key: string; record: KeyRecord }> {
+  const random = (bytes: number) => crypto.getRandomValues(new Uint8Array(bytes)).toHex();
+  const id = random(6);
+  const secret = random(32);
+  const secret_sha256 = (await sha256(secret)).toHex();
+  return { key: formatApiKey({ id, secret }), record: { id, secret_sha256, ...fields, revoked_at: null } };
+}
+
+/** Whether `secret` is the one of `record`; the time this takes tells nothing of how much of it was right. */
+export async function holdsSecret(record: KeyRecord, secret: string): Promise<boolean> {
+  return isEqualBytes(await sha256(secret), Uint8Array.fromHex(record.secret_sha256));
+}
+
+export async function sha256(text: string): Promise<Uint8Array> {
+  return new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text)));
+}
+
+/** Runs to the end in any case. */
+export function isEqualBytes(a: Uint8Array, b: Uint8Array): boolean {
+  let difference = a.length ^ b.length;
+  for (let i = 0; i < a.length; i++) difference |= a[i]! ^ b[i]!;
+  return difference === 0;
+}

@@ -1,0 +1,90 @@
+// Which keys are valid, as one instance knows it: remembered for so long only that a revocation is felt in time.
+import { LRUCache } from "lru-cache";
+import { ApiError } from "../../protocol/api_error.ts";
+import type { Log } from "../../protocol/structured_log.ts";
+import type { KeyRecord, KeyStore } from "./key_store.ts";
+
+export interface KeyDirectoryOptions {
+  store: KeyStore;
+  log: Log;
+  /** How long a key is believed; a revocation takes effect within this. @default 30000 */
+  knownMs?: number;
+  /** How long an id that was not found is taken for unknown: guesses spare the store. @default 5000 */
+  unknownMs?: number;
+  /**
+   * How long after it was last read a key is believed while the store is away, as nothing can be learnt of it then.
+   * @default 600000
+   */
+  awayMs?: number;
+  /** Milliseconds from any origin. @default performance.now */
+  now?: () => number;
+}
+
+const REMEMBERED = 10_000;
+
+interface Entry {
+  record: KeyRecord | undefined;
+  /** When it was asked for, not when the answer came. */
+  at: number;
+}
+
+export class KeyDirectory {
+  readonly #options: Required<KeyDirectoryOptions>;
+  readonly #entries = new LRUCache<string, Entry>({ max: REMEMBERED });
+  #emptiness: { isEmpty: boolean; at: number } | undefined;
+
+  constructor(options: KeyDirectoryOptions) {
+    this.#options = {
+      knownMs: 30_000,
+      unknownMs: 5000,
+      awayMs: 600_000,
+      now: () => performance.now(),
+      ...options,
+    };
+  }
+
+  /** The record of a key, revoked or not. @throws {ApiError} 503 if the store is away and did not tell in time */
+  async find(id: string): Promise<KeyRecord | undefined> {
+    const { store, knownMs, unknownMs, awayMs, now } = this.#options;
+    const entry = this.#entries.get(id);
+    const at = now();
+    if (entry !== undefined && at - entry.at < (entry.record ? knownMs : unknownMs)) return entry.record;
+    try {
+      const record = await store.find(id);
+      this.#entries.set(id, { record, at });
+      return record;
+    } catch (cause) {
+      if (entry?.record !== undefined && at - entry.at < awayMs) return entry.record;
+      throw this.#away(cause);
+    }
+  }
+
+  /**
+   * Whether there was never any key. While the store is away, what it said last.
+   * @throws {ApiError} 503 if it never said anything
+   */
+  async isEmpty(): Promise<boolean> {
+    const { store, knownMs, now } = this.#options;
+    const known = this.#emptiness;
+    const at = now();
+    // Keys are never deleted.
+    if (known !== undefined && (!known.isEmpty || at - known.at < knownMs)) return known.isEmpty;
+    try {
+      const isEmpty = await store.isEmpty();
+      this.#emptiness = { isEmpty, at };
+      return isEmpty;
+    } catch (cause) {
+      if (known !== undefined) return known.isEmpty;
+      throw this.#away(cause);
+    }
+  }
+
+  #away(cause: unknown): ApiError {
+    this.#options.log("warn", "key store is away", { error: String(cause) });
+    return new ApiError(503, "API keys cannot be checked at present", {
+      code: "key_store_unavailable",
+      retryAfter: 2,
+      cause,
+    });
+  }
+}

@@ -1,0 +1,99 @@
+// What a key may use: requests in any minute, pictures in a calendar month (UTC).
+import { ApiError } from "../../protocol/api_error.ts";
+import type { Log } from "../../protocol/structured_log.ts";
+import type { CounterStore, KeyRecord, Take, Taken } from "./key_store.ts";
+import { MemoryCounters } from "./memory_counters.ts";
+
+export interface KeyLimitsOptions {
+  store: CounterStore;
+  log: Log;
+  /** Milliseconds since 1970. @default Date.now */
+  now?: () => number;
+}
+
+const MINUTE_MS = 60_000;
+/** The longest month, and a day for clocks that differ. */
+const MONTH_TTL_MS = 32 * 86_400_000;
+
+/**
+ * Counts here first, then in the store: this instance's share alone is enough to refuse a flood, and holds the limit by
+ * itself while the store is away.
+ */
+export class KeyLimits {
+  readonly #store: CounterStore;
+  readonly #own = new MemoryCounters();
+  readonly #log: Log;
+  readonly #now: () => number;
+
+  constructor({ store, log, now = () => Date.now() }: KeyLimitsOptions) {
+    this.#store = store;
+    this.#log = log;
+    this.#now = now;
+  }
+
+  /** @throws {ApiError} 429 rate_limit_exceeded */
+  async takeRequest({ id, requests_per_minute: limit }: KeyRecord): Promise<void> {
+    if (limit === null) return;
+    const now = this.#now();
+    const minute = Math.floor(now / MINUTE_MS);
+    const passed = (now % MINUTE_MS) / MINUTE_MS;
+    const taken = await this.#take({
+      counter: `requests:${id}:${minute}`,
+      // What of the last sixty seconds lies in the minute before, as if its requests had come evenly.
+      previous: { counter: `requests:${id}:${minute - 1}`, weight: 1 - passed },
+      amount: 1,
+      limit,
+      ttlMs: 2 * MINUTE_MS,
+    });
+    if (taken.ok) return;
+    throw new ApiError(429, `This API key may send ${limit} requests a minute`, {
+      code: "rate_limit_exceeded",
+      // A millisecond later, for what is lost in rounding.
+      retryAfter: Math.ceil(waitMinutes(taken, { limit, passed }) * 60 + 0.001),
+    });
+  }
+
+  /**
+   * Counts `count` pictures, all or none. Without a key there is no limit.
+   * @returns gives them back, for requests that get none
+   * @throws {ApiError} 429 insufficient_quota
+   */
+  async takePictures(key: KeyRecord | undefined, count: number): Promise<() => void> {
+    const limit = key?.pictures_per_month ?? null;
+    if (key === undefined || limit === null) return () => {};
+    const now = new Date(this.#now());
+    const take = { counter: monthCounter(key.id, now), amount: count, limit, ttlMs: MONTH_TTL_MS };
+    if ((await this.#take(take)).ok) return () => void this.#take({ ...take, amount: -count });
+    const nextMonth = Date.UTC(now.getUTCFullYear(), now.getUTCMonth() + 1);
+    throw new ApiError(429, `This API key may have ${limit} pictures a month: too few of them are left`, {
+      code: "insufficient_quota",
+      retryAfter: Math.ceil((nextMonth - now.getTime()) / 1000),
+    });
+  }
+
+  /** Never rejects. */
+  async #take(take: Take): Promise<Taken> {
+    const own = await this.#own.take(take);
+    if (!own.ok) return own;
+    try {
+      const shared = await this.#store.take(take);
+      if (!shared.ok) await this.#own.take({ ...take, amount: -take.amount });
+      return shared;
+    } catch (cause) {
+      this.#log("warn", "limits are per instance: key store is away", { error: String(cause) });
+      return own;
+    }
+  }
+}
+
+/** The counter of the pictures that a key was given in the month of `at`. */
+export function monthCounter(id: string, at: Date): string {
+  return `pictures:${id}:${at.toISOString().slice(0, 7)}`;
+}
+
+/** Minutes until one more request fits, if none comes in between. */
+function waitMinutes({ used, before }: Taken, { limit, passed }: { limit: number; passed: number }): number {
+  // The weight of the window before must fall to `free / before`: still in this minute, or in the next.
+  const free = limit - used - 1;
+  return free >= 0 ? 1 - free / before - passed : 1 - passed + 1 - (limit - 1) / used;
+}

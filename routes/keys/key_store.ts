@@ -1,0 +1,70 @@
+// What is kept of API keys, and what they have used. Two implementations: in this process, and in Redis.
+import { z } from "zod";
+
+/** read: GET; generate: everything that starts or ends work; admin: all of it, and what asks for admin by name. */
+export const SCOPES = ["generate", "read", "admin"] as const;
+export type Scope = typeof SCOPES[number];
+
+/** One key, as it is stored and listed. */
+export const keyRecordSchema = z.object({
+  /** Public: the middle part of the key. */
+  id: z.string(),
+  /** Whose it is, for people. */
+  name: z.string(),
+  /** Hex. The secret itself is nowhere. */
+  secret_sha256: z.string().regex(/^[0-9a-f]{64}$/),
+  scopes: z.array(z.enum(SCOPES)),
+  /** null: no limit. */
+  requests_per_minute: z.int().positive().nullable(),
+  /** Calendar months, UTC; null: no limit. */
+  pictures_per_month: z.int().nonnegative().nullable(),
+  created_at: z.iso.datetime(),
+  revoked_at: z.iso.datetime().nullable(),
+});
+export type KeyRecord = z.infer<typeof keyRecordSchema>;
+
+/** Something to be counted against a limit. */
+export interface Take {
+  /** Names what is counted and in which window of time. */
+  counter: string;
+  /** The window before, of which `weight`, 0..1, still counts. */
+  previous?: { counter: string; weight: number };
+  /** Negative: gives back, whatever the limit. */
+  amount: number;
+  limit: number;
+  /** After which the counter may be forgotten. */
+  ttlMs: number;
+}
+
+export interface Taken {
+  /** False: nothing was counted. */
+  ok: boolean;
+  /** In this window and the one before, this one included. */
+  used: number;
+  before: number;
+}
+
+export interface CounterStore {
+  /** Adds `amount` if the limit allows it, in one step for all instances. */
+  take(take: Take): Promise<Taken>;
+  /** What a counter has come to. */
+  used(counter: string): Promise<number>;
+}
+
+/** Everything rejects while the store is away. */
+export interface KeyStore extends CounterStore {
+  find(id: string): Promise<KeyRecord | undefined>;
+  /** The oldest first; revoked ones too. */
+  list(): Promise<KeyRecord[]>;
+  /** Whether there was never any key, a revoked one included. */
+  isEmpty(): Promise<boolean>;
+  /** @returns false if there is a key with this id */
+  add(record: KeyRecord): Promise<boolean>;
+  /** @returns what is stored from now on; undefined if there is no such key */
+  revoke(id: string, at: Date): Promise<KeyRecord | undefined>;
+}
+
+/** `record` revoked; the first revocation stays. */
+export function revoked(record: KeyRecord, at: Date): KeyRecord {
+  return { ...record, revoked_at: record.revoked_at ?? at.toISOString() };
+}

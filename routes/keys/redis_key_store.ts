@@ -1,0 +1,100 @@
+// Keys and counters in Redis over REST: shared by all instances, written by `deno task keys`.
+// Counters by a script of our own: docs/decisions/0014-limits-by-a-script.md.
+import type { Redis } from "@upstash/redis/cloudflare";
+import { redisClient, type RedisClientOptions } from "../redis_client.ts";
+import {
+  type KeyRecord,
+  keyRecordSchema,
+  type KeyStore,
+  revoked,
+  type Take,
+  type Taken,
+} from "./key_store.ts";
+
+export interface RedisKeyStoreOptions extends RedisClientOptions {
+  /** After a failure, calls are refused at once for so long: nobody waits for a store that is away. @default 2000 */
+  pauseMs?: number;
+  /** Milliseconds from any origin. @default performance.now */
+  now?: () => number;
+}
+
+/** A hash of records by id. */
+const KEYS = "spectrum:keys";
+const COUNTER = "spectrum:count:";
+
+/** Check and addition in one step. KEYS: counter, previous. ARGV: amount, limit, weight, ttl in ms. */
+const TAKE = `
+local used = tonumber(redis.call('GET', KEYS[1]) or '0')
+local before = tonumber(redis.call('GET', KEYS[2]) or '0')
+local amount = tonumber(ARGV[1])
+if amount > 0 and used + before * tonumber(ARGV[3]) + amount > tonumber(ARGV[2]) then
+  return {0, used, before}
+end
+used = redis.call('INCRBY', KEYS[1], amount)
+redis.call('PEXPIRE', KEYS[1], ARGV[4])
+return {1, used, before}`;
+
+export class RedisKeyStore implements KeyStore {
+  readonly #redis: Redis;
+  readonly #pauseMs: number;
+  readonly #now: () => number;
+  #awayUntil = -Infinity;
+
+  constructor(options: RedisKeyStoreOptions) {
+    this.#redis = redisClient(options);
+    this.#pauseMs = options.pauseMs ?? 2000;
+    this.#now = options.now ?? (() => performance.now());
+  }
+
+  async find(id: string): Promise<KeyRecord | undefined> {
+    const text = await this.#ask((redis) => redis.hget<string>(KEYS, id));
+    return text === null ? undefined : parseRecord(text);
+  }
+
+  async list(): Promise<KeyRecord[]> {
+    const texts = await this.#ask((redis) => redis.hvals(KEYS)) as string[];
+    return texts.map(parseRecord).sort((a, b) => a.created_at < b.created_at ? -1 : 1);
+  }
+
+  async isEmpty(): Promise<boolean> {
+    return await this.#ask((redis) => redis.hlen(KEYS)) === 0;
+  }
+
+  async add(record: KeyRecord): Promise<boolean> {
+    return await this.#ask((redis) => redis.hsetnx(KEYS, record.id, JSON.stringify(record))) === 1;
+  }
+
+  async revoke(id: string, at: Date): Promise<KeyRecord | undefined> {
+    const found = await this.find(id);
+    if (found === undefined) return undefined;
+    // Nothing else in a record ever changes, so that there is nothing to overwrite.
+    const record = revoked(found, at);
+    await this.#ask((redis) => redis.hset(KEYS, { [id]: JSON.stringify(record) }));
+    return record;
+  }
+
+  async take({ counter, previous, amount, limit, ttlMs }: Take): Promise<Taken> {
+    const keys = [COUNTER + counter, COUNTER + (previous?.counter ?? "none")];
+    const values = [amount, limit, previous?.weight ?? 0, ttlMs].map(String);
+    const [ok, used, before] = await this.#ask((redis) => redis.eval(TAKE, keys, values)) as number[];
+    return { ok: ok === 1, used: used!, before: before! };
+  }
+
+  async used(counter: string): Promise<number> {
+    return Number(await this.#ask((redis) => redis.get<string>(COUNTER + counter)));
+  }
+
+  async #ask<T>(command: (redis: Redis) => Promise<T>): Promise<T> {
+    if (this.#now() < this.#awayUntil) throw new Error("The key store was away a moment ago");
+    try {
+      return await command(this.#redis);
+    } catch (cause) {
+      this.#awayUntil = this.#now() + this.#pauseMs;
+      throw cause;
+    }
+  }
+}
+
+function parseRecord(text: string): KeyRecord {
+  return keyRecordSchema.parse(JSON.parse(text));
+}

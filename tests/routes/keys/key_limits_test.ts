@@ -1,0 +1,117 @@
+import { describe, it } from "@std/testing/bdd";
+import assert from "node:assert/strict";
+import type { ApiError } from "../../../protocol/api_error.ts";
+import { KeyLimits, monthCounter } from "../../../routes/keys/key_limits.ts";
+import { MemoryKeyStore } from "../../../routes/keys/memory_key_store.ts";
+import { drawTestKey, interruptible } from "./_key.ts";
+
+function start(at: string) {
+  const state = { now: Date.parse(at), away: false };
+  const { store, asked } = interruptible(new MemoryKeyStore(), () => state.away);
+  const instance = () => new KeyLimits({ store, log: () => {}, now: () => state.now });
+  return { state, store, asked, instance };
+}
+
+async function refused(taking: Promise<unknown>): Promise<ApiError> {
+  try {
+    await taking;
+  } catch (error) {
+    return error as ApiError;
+  }
+  throw new assert.AssertionError({ message: "it was not refused" });
+}
+
+describe("KeyLimits", () => {
+  it("takeRequest() holds the limit over all instances, and retry-after is when one more fits", async () => {
+    for (const limit of [1, 2, 7, 60]) {
+      for (const second of [0, 13, 59]) {
+        const { state, instance } = start(`2026-03-01T10:00:${String(second).padStart(2, "0")}Z`);
+        const { record } = await drawTestKey({ requests_per_minute: limit });
+        const [first, second_] = [instance(), instance()];
+        for (let i = 0; i < limit; i++) await (i % 2 ? first : second_).takeRequest(record);
+        const { status, code, retryAfter } = await refused(first.takeRequest(record));
+        assert.deepEqual([status, code], [429, "rate_limit_exceeded"]);
+        state.now += retryAfter! * 1000;
+        await second_.takeRequest(record);
+      }
+    }
+  });
+
+  it("takeRequest() lets no burst through where one minute ends and the next begins", async () => {
+    const { state, instance } = start("2026-03-01T10:00:59Z");
+    const limits = instance();
+    const { record } = await drawTestKey({ requests_per_minute: 10 });
+    for (let i = 0; i < 10; i++) await limits.takeRequest(record);
+    state.now += 2000;
+    assert.equal((await refused(limits.takeRequest(record))).status, 429);
+    // Half a minute later half of them still count.
+    state.now = Date.parse("2026-03-01T10:01:30Z");
+    for (let i = 0; i < 5; i++) await limits.takeRequest(record);
+    assert.equal((await refused(limits.takeRequest(record))).status, 429);
+  });
+
+  it("takeRequest() refuses a flood without asking the store", async () => {
+    const { asked, instance } = start("2026-03-01T10:00:00Z");
+    const limits = instance();
+    const { record } = await drawTestKey({ requests_per_minute: 3 });
+    for (let i = 0; i < 3; i++) await limits.takeRequest(record);
+    const before = asked();
+    for (let i = 0; i < 100; i++) await refused(limits.takeRequest(record));
+    assert.equal(asked(), before);
+  });
+
+  it("takePictures() gives all or none of a month's pictures, and anew in the next", async () => {
+    const { state, store, instance } = start("2026-12-31T23:00:00Z");
+    const { record } = await drawTestKey({ pictures_per_month: 10 });
+    const [first, second] = [instance(), instance()];
+    await first.takePictures(record, 4);
+    await second.takePictures(record, 4);
+    const { status, code, retryAfter } = await refused(first.takePictures(record, 3));
+    assert.deepEqual([status, code, retryAfter], [429, "insufficient_quota", 3600]);
+    await first.takePictures(record, 2);
+    assert.equal(await store.used(monthCounter(record.id, new Date(state.now))), 10);
+    state.now += retryAfter! * 1000;
+    await second.takePictures(record, 10);
+    assert.equal(await store.used(`pictures:${record.id}:2027-01`), 10);
+  });
+
+  it("takePictures() takes back what came to nothing", async () => {
+    const { state, store, instance } = start("2026-03-01T10:00:00Z");
+    const { record } = await drawTestKey({ pictures_per_month: 5 });
+    const limits = instance();
+    const giveBack = await limits.takePictures(record, 5);
+    // A request that ends in the next month gives back to its own.
+    state.now = Date.parse("2026-04-01T00:00:00Z");
+    giveBack();
+    await new Promise((resolve) => setTimeout(resolve, 0));
+    assert.equal(await store.used(`pictures:${record.id}:2026-03`), 0);
+    assert.equal(await store.used(`pictures:${record.id}:2026-04`), 0);
+    await limits.takePictures(record, 5);
+  });
+
+  it("limits are each instance's own while the store is away", async () => {
+    const { state, instance } = start("2026-03-01T10:00:00Z");
+    const [first, second] = [instance(), instance()];
+    const { record } = await drawTestKey({ requests_per_minute: 2, pictures_per_month: 3 });
+    state.away = true;
+    for (const limits of [first, second]) {
+      await limits.takeRequest(record);
+      await limits.takeRequest(record);
+      assert.equal((await refused(limits.takeRequest(record))).status, 429);
+      await limits.takePictures(record, 3);
+      assert.equal((await refused(limits.takePictures(record, 1))).code, "insufficient_quota");
+    }
+  });
+
+  it("null is no limit, and 0 pictures are none", async () => {
+    const { instance, asked } = start("2026-03-01T10:00:00Z");
+    const limits = instance();
+    const free = (await drawTestKey()).record;
+    for (let i = 0; i < 1000; i++) await limits.takeRequest(free);
+    await limits.takePictures(free, 1e6);
+    await limits.takePictures(undefined, 1e6);
+    assert.equal(asked(), 0);
+    const none = (await drawTestKey({ pictures_per_month: 0 })).record;
+    assert.equal((await refused(limits.takePictures(none, 1))).code, "insufficient_quota");
+  });
+});
