@@ -8,6 +8,8 @@ export interface EdgeConfig {
   workerSecret: string | undefined;
   /** SPECTRUM_API_KEYS: comma-separated. */
   keys: string[];
+  /** SPECTRUM_CORS_ORIGINS: comma-separated origins whose pages may call the API, or "*". */
+  corsOrigins: string[];
   /** UPSTASH_REDIS_REST_URL and UPSTASH_REDIS_REST_TOKEN: results are shared through this store. */
   redis: { url: string; token: string } | undefined;
   /** HOST and PORT, for `deno task edge`; `deno serve` has flags of its own. */
@@ -34,6 +36,7 @@ export function readEdgeConfig(env: (name: string) => string | undefined): EdgeC
     workerUrl: readUrl("SPECTRUM_WORKERS", workers[0] ?? "http://127.0.0.1:8001"),
     workerSecret: readWorkerSecret(env),
     keys: list("SPECTRUM_API_KEYS"),
+    corsOrigins: list("SPECTRUM_CORS_ORIGINS").map(readOrigin),
     redis: url && token ? { url: readUrl("UPSTASH_REDIS_REST_URL", url), token } : undefined,
     host: env("HOST") || "127.0.0.1",
     port: readPort(env("PORT") || "8000"),
@@ -43,6 +46,13 @@ export function readEdgeConfig(env: (name: string) => string | undefined): EdgeC
 function readUrl(name: string, value: string): string {
   if (URL.canParse(value) && /^https?:$/.test(new URL(value).protocol)) return value;
   throw new TypeError(`Cannot start as '${name}' must be an http or https URL: current value is ${value}`);
+}
+
+function readOrigin(value: string): string {
+  if (value === "*" || URL.canParse(value) && new URL(value).origin === value) return value;
+  throw new TypeError(
+    `Cannot start as 'SPECTRUM_CORS_ORIGINS' must name origins such as https://app.example: current value is ${value}`,
+  );
 }
 
 function readPort(value: string): number {
