@@ -12,7 +12,7 @@ import { peakMemoryBytes } from "./peak_memory.ts";
 import { runCommand } from "./run_command.ts";
 import { StepBar } from "./step_bar.ts";
 import { summarize } from "./summarize.ts";
-import { assertWritable, writeAtomically } from "./write_atomically.ts";
+import { assertWritable, writeAll } from "./write_atomically.ts";
 
 /** Generates every picture before the first file is written, so that a failure or Ctrl-C leaves nothing behind. */
 async function generate(args: string[], signal: AbortSignal): Promise<void> {
@@ -33,15 +33,18 @@ async function generate(args: string[], signal: AbortSignal): Promise<void> {
   for (const path of [...paths, ...dumps]) await assertWritable(path);
 
   const started = performance.now();
-  using pipeline = await openPipeline(model, { ...device, offload: options.offload });
+  const { offload, vaeTiling } = options;
+  using pipeline = await openPipeline(model, { ...device, offload, vaeTiling });
   const load = (performance.now() - started) / 1000;
   const results: GenerateResult[] = [];
   for (const request of requests) results.push(await generateOne(pipeline, { request, signal }));
   const files = await Promise.all(
     results.map((result) => encodeImage(result.image, { format: formatOf(options.out) })),
   );
-  for (const [i, bytes] of files.entries()) await writeAtomically(paths[i]!, bytes);
-  for (const [i, path] of dumps.entries()) await writeAtomically(path, dumpOf(results[i]!));
+  await writeAll([
+    ...files.map((bytes, i) => ({ path: paths[i]!, bytes })),
+    ...dumps.map((path, i) => ({ path, bytes: dumpOf(results[i]!) })),
+  ]);
   report(options, { model: pipeline.model, requests, results, paths, load });
 }
 

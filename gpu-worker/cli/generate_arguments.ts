@@ -20,6 +20,7 @@ ${SAMPLING_HELP}
   --device D               cpu | cuda | webgpu (cpu)
   --dtype T                float32 | float16 | bfloat16 (float32 on cpu)
   --offload                hold text encoders, denoiser and VAE in memory in turn: less memory, more loading
+  --vae-tiling             decode in tiles of the size that the VAE was trained for (above 2048 pixels a side: always)
   --out FILE               .png, .jpg or .webp (out/<prompt>-<seed>.png)
   --json                   one JSON object on stdout
   --dump FILE.safetensors  initial_latents, latents and image as float32
@@ -34,6 +35,7 @@ const FLAGS = {
   "device": "text",
   "dtype": "text",
   "offload": "switch",
+  "vae-tiling": "switch",
   "out": "text",
   "json": "switch",
   "dump": "text",
@@ -48,6 +50,7 @@ export interface GenerateArguments {
   model: string;
   device: DeviceOptions;
   offload: boolean;
+  vaeTiling: boolean;
   n: number;
   out: string;
   json: boolean;
@@ -79,6 +82,7 @@ export function parseGenerateArguments(args: readonly string[]): GenerateArgumen
     model: readModelName(flags),
     device: readDevice(flags),
     offload: flags.offload,
+    vaeTiling: flags["vae-tiling"],
     n,
     out,
     json: flags.json,

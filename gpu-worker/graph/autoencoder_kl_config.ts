@@ -21,7 +21,7 @@ const AUTOENCODER_KL_CONFIG = z.strictObject({
   act_fn: z.string().toLowerCase().pipe(z.enum(DIFFUSERS_ACTIVATIONS)).default("silu"),
   latent_channels: count.default(4),
   norm_num_groups: count.default(32),
-  /** Size that tiling starts at, which we do not do. */
+  /** Pixels of a side that it was trained with: the size of a tile. */
   sample_size: z.union([count, sizes]).default(32),
   scaling_factor: z.number().positive().default(0.18215),
   shift_factor: z.number().nullish(),

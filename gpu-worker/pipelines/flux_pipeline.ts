@@ -31,6 +31,7 @@ import type { RequestDefaults } from "./request_defaults.ts";
 import { runSampling } from "./run_sampling.ts";
 import { type GraphSession, SessionLoader } from "./session_loader.ts";
 import { Stopwatch } from "./stopwatch.ts";
+import { tiledDecoder } from "./tiled_decoder.ts";
 import { openTokenizer } from "./tokenizer.ts";
 
 /** Pixels. */
@@ -88,7 +89,7 @@ export class FluxPipeline implements Pipeline {
     const images = stack.use(new ImageEncoder(runtime, vaeEncoder));
     return new FluxPipeline(options, flux, {
       prompts,
-      sessions: { denoiser, vae: await sessions.load(vae), images },
+      sessions: { denoiser, vae: tiledDecoder(await sessions.load(vae), options.tiling), images },
       stack: stack.move(),
     });
   }

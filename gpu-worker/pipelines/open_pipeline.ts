@@ -1,4 +1,5 @@
 // The way from a model's name to a loaded pipeline.
+import { parseAutoencoderKLConfig } from "../graph/autoencoder_kl_config.ts";
 import { Runtime } from "../runtime/mod.ts";
 import { formatLora } from "./lora/lora.ts";
 import { modelInfo } from "./model_info.ts";
@@ -15,6 +16,11 @@ export interface OpenPipelineOptions extends ReadModelOptions {
    * and every picture waits for the loading. @default false
    */
   offload?: boolean;
+  /**
+   * Decodes pictures that are larger than the VAE was trained for in tiles of that size, which bounds memory and alters
+   * the picture a little; without it, only those with a side above 2048 pixels. @default false
+   */
+  vaeTiling?: boolean;
 }
 
 /**
@@ -25,7 +31,8 @@ export interface OpenPipelineOptions extends ReadModelOptions {
  */
 export async function openPipeline(model: string, options: OpenPipelineOptions = {}): Promise<Pipeline> {
   const { checkpoint, family, dtype } = readModel(model, options);
-  const { provider = "cpu", deviceId, intraOpThreads, loras = [], offload = false } = options;
+  const { provider = "cpu", deviceId, intraOpThreads, loras = [], offload = false, vaeTiling = false } =
+    options;
   const id = [model, ...loras.map(formatLora)].join("+");
   const runtime = Runtime.open({
     provider,
@@ -33,8 +40,10 @@ export async function openPipeline(model: string, options: OpenPipelineOptions =
     ...intraOpThreads !== undefined && { intraOpThreads },
   });
   try {
+    const config = parseAutoencoderKLConfig(checkpoint.json("vae", "config.json"), "vae/config.json");
+    const tiling = { runtime, config, always: vaeTiling };
     return owning(
-      await family.open(checkpoint, { runtime, dtype, model: modelInfo(id, checkpoint), offload }),
+      await family.open(checkpoint, { runtime, dtype, model: modelInfo(id, checkpoint), offload, tiling }),
       runtime,
     );
   } catch (error) {

@@ -7,6 +7,7 @@ import type { RequestRules } from "./complete_request.ts";
 import type { RequestDefaults } from "./request_defaults.ts";
 import type { PartialStartImage, StartImage } from "./start_image.ts";
 import type { PartialSkipLayerGuidance, SkipLayerGuidance } from "./skip_layer_guidance.ts";
+import type { TilingOptions } from "./tiled_decoder.ts";
 
 /** One picture to make, every field filled in. */
 export interface GenerateRequest {
@@ -126,6 +127,8 @@ export interface OpenOptions {
   model: ModelInfo;
   /** Whether text encoders, denoiser and VAE are in memory in turn instead of together. @default false */
   offload?: boolean;
+  /** How large pictures are decoded. */
+  tiling: TilingOptions;
 }
 
 /** A loaded checkpoint. Not re-entrant: one generate() at a time. */

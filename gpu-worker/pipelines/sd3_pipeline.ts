@@ -32,6 +32,7 @@ import { Sd3PromptEncoder } from "./sd3_prompt_encoder.ts";
 import { countSkippingSlots, SkipLayerDenoiser } from "./skip_layer_denoiser.ts";
 import { type GraphSession, SessionLoader } from "./session_loader.ts";
 import { Stopwatch } from "./stopwatch.ts";
+import { tiledDecoder } from "./tiled_decoder.ts";
 import { openTokenizer } from "./tokenizer.ts";
 
 /** Pixels. */
@@ -80,7 +81,7 @@ export class Sd3Pipeline implements Pipeline {
     return new Sd3Pipeline(options, sd3, {
       prompts: new Sd3PromptEncoder(runtime, { encoders, width: sd3.config.jointAttentionDim }),
       denoiser,
-      vae: await sessions.load(vae),
+      vae: tiledDecoder(await sessions.load(vae), options.tiling),
       images: stack.use(new ImageEncoder(runtime, vaeEncoder)),
       stack: stack.move(),
     });

@@ -28,6 +28,7 @@ import { readSdCheckpoint } from "./sd_checkpoint.ts";
 import { readSdxlCheckpoint } from "./sdxl_checkpoint.ts";
 import { type GraphSession, SessionLoader } from "./session_loader.ts";
 import { Stopwatch } from "./stopwatch.ts";
+import { tiledDecoder } from "./tiled_decoder.ts";
 import { openTokenizer } from "./tokenizer.ts";
 import type { UNetCheckpoint } from "./unet_checkpoint.ts";
 import { unetFeeds } from "./unet_feeds.ts";
@@ -79,7 +80,7 @@ export class UNetPipeline implements Pipeline {
     return new UNetPipeline(options, read, {
       prompts: new ClipPromptEncoder(options.runtime, encoders),
       denoiser,
-      vae: await sessions.load(vae),
+      vae: tiledDecoder(await sessions.load(vae), options.tiling),
       images: stack.use(new ImageEncoder(options.runtime, vaeEncoder)),
       stack: stack.move(),
     });
