@@ -7,11 +7,14 @@ import type { Log } from "../protocol/structured_log.ts";
 import type { Environment } from "./environment.ts";
 import { imageRoutes } from "./images/image_routes.ts";
 import { ImagePlanner } from "./images/plan_images.ts";
+import { KeyDirectory } from "./keys/key_directory.ts";
+import { KeyLimits } from "./keys/key_limits.ts";
+import type { KeyStore } from "./keys/key_store.ts";
 import { EdgeMetrics } from "./metrics/edge_metrics.ts";
 import { measureRequests } from "./metrics/measure_requests.ts";
 import { MeasuredPictureSource } from "./metrics/measured_picture_source.ts";
 import { apiHeaders } from "./middleware/api_headers.ts";
-import { authenticate } from "./middleware/authenticate.ts";
+import { authenticate, requireScope } from "./middleware/authenticate.ts";
 import { handleError } from "./middleware/handle_error.ts";
 import { logRequests } from "./middleware/log_requests.ts";
 import { requestId } from "./middleware/request_id.ts";
@@ -24,27 +27,35 @@ import type { WorkerClient } from "./runs/worker_client.ts";
 export interface AppOptions extends ReadJsonOptions, StreamEventsOptions {
   worker: WorkerClient;
   results: ResultStore;
-  /** API keys; none admits this machine's own programs only. */
+  /** Plain API keys, and those of a store; none at all admits this machine's own programs only. */
   keys: readonly string[];
+  keyStore: KeyStore;
   log: Log;
   /** Whose pages may call the API: "https://app.example", or "*". @default this origin's alone */
   corsOrigins?: readonly string[];
 }
 
 export function createApp(options: AppOptions): Hono<Environment> {
-  const { worker, results, keys, log } = options;
+  const { worker, results, keys, keyStore, log } = options;
   const catalog = new ModelCatalog({ worker });
   const planner = new ImagePlanner({ catalog, worker });
   const metrics = new EdgeMetrics();
   const source = new MeasuredPictureSource({ worker, results, log, metrics });
+  const directory = new KeyDirectory({ store: keyStore, log });
+  const limits = new KeyLimits({ store: keyStore, log });
 
   const app = new Hono<Environment>();
   app.use(requestId(), logRequests(log), measureRequests(metrics));
   app.use("/v1/*", apiHeaders(options.corsOrigins));
-  app.use("/v1/*", authenticate(keys));
-  app.route("/v1", imageRoutes({ ...options, planner, source }));
+  app.use("/v1/*", authenticate({ keys, directory, limits }));
+  app.route("/v1", imageRoutes({ ...options, planner, source, limits }));
   app.route("/v1", modelRoutes(catalog));
-  app.get("/metrics", authenticate(keys), async (c) => c.text(await metrics.text()));
+  app.get(
+    "/metrics",
+    authenticate({ keys, directory, limits }),
+    requireScope("admin"),
+    async (c) => c.text(await metrics.text()),
+  );
   app.get("/healthz", (c) => c.json({ status: "ok" }));
   app.get("/readyz", async (c) => {
     const ready = await worker.ready().catch(() => false);
