@@ -1,17 +1,22 @@
 // The edge process: serves routes/ and, told to stop, finishes the answers it has begun.
 import edge, { config, log } from "./routes/edge.ts";
 
-/** Answers in progress get this long after SIGTERM or Ctrl-C. */
-const SHUTDOWN_MS = 10_000;
+/** Answers in progress get this long after SIGTERM or Ctrl-C: longer than a worker takes for the pictures behind them. */
+const SHUTDOWN_MS = 120_000;
 
 const server = Deno.serve({
   hostname: config.host,
   port: config.port,
-  onListen: ({ hostname, port }) => log("info", "listening", { url: `http://${hostname}:${port}` }),
+  onListen: ({ hostname, port }) =>
+    log("info", "listening", { url: `http://${hostname}:${port}`, pid: Deno.pid }),
 }, edge.fetch);
 
 for (const signal of ["SIGTERM", "SIGINT"] as const) {
+  let stopping = false;
   Deno.addSignalListener(signal, async () => {
+    // Asked twice, it goes at once.
+    if (stopping) Deno.exit(1);
+    stopping = true;
     log("info", "stopping", { signal });
     await Promise.race([server.shutdown(), new Promise((resolve) => setTimeout(resolve, SHUTDOWN_MS))]);
     Deno.exit(0);

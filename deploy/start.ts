@@ -4,13 +4,15 @@ import { TextLineStream } from "@std/streams/text-line-stream";
 
 /** Tried first unless --port is given; another free one is taken where it is in use. */
 const DEFAULT_PORT = 8000;
-/** Children that have not ended by then, after the first signal, are killed. */
-const STOP_MS = 20_000;
+/** Children that have not ended by then, after the first signal, are killed. SIGTERM lets the picture at work finish. */
+const STOP_MS: Partial<Record<Deno.Signal, number>> = { SIGINT: 20_000, SIGTERM: 150_000 };
 
 interface Service {
   process: Deno.ChildProcess;
   /** Where it listens. */
   url: Promise<string>;
+  /** The server itself; `process` is the task around it, which does not take it along when it is killed. */
+  pid?: number;
 }
 
 if (import.meta.main) await main(Deno.args);
@@ -23,7 +25,7 @@ async function main(args: readonly string[]): Promise<void> {
   const stop = (signal: Deno.Signal) => {
     stopping = true;
     for (const { process } of services) kill(process, signal);
-    Deno.unrefTimer(setTimeout(() => services.forEach(({ process }) => kill(process, "SIGKILL")), STOP_MS));
+    Deno.unrefTimer(setTimeout(() => services.forEach(killHard), STOP_MS[signal]));
   };
   for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(signal, () => stop(signal));
 
@@ -47,8 +49,9 @@ async function main(args: readonly string[]): Promise<void> {
 
 function readArguments(args: readonly string[]): { port: number; watch: boolean; workerArgs: string[] } {
   const workerArgs = args.filter((arg) => arg !== "--watch");
-  const at = workerArgs.indexOf("--port");
-  const given = at < 0 ? undefined : workerArgs.splice(at, 2)[1];
+  const at = workerArgs.findIndex((arg) => arg === "--port" || arg.startsWith("--port="));
+  const isPair = workerArgs[at] === "--port";
+  const given = at < 0 ? undefined : workerArgs.splice(at, isPair ? 2 : 1).at(-1)!.replace(/^--port=/, "");
   const port = given === undefined ? freePort(DEFAULT_PORT) : Number(given);
   if (!Number.isInteger(port) || port < 0 || port > 65_535) {
     console.error(`start: --port must be a whole number in 0..65535: current value is '${given}'`);
@@ -82,18 +85,30 @@ function startTask(
   }).spawn();
   const { promise: url, resolve, reject } = Promise.withResolvers<string>();
   url.catch(() => {});
+  const service: Service = { process, url };
   const lines: ReadableStream<string> = process.stdout
     .pipeThrough(new TextDecoderStream())
     .pipeThrough(new TextLineStream());
   (async () => {
     for await (const line of lines) {
       console.log(line);
-      const listening = /"message":"listening","url":"([^"]+)"/.exec(line);
-      if (listening !== null) resolve(listening[1]!);
+      const listening = /"message":"listening","url":"([^"]+)","pid":(\d+)/.exec(line);
+      if (listening === null) continue;
+      service.pid = Number(listening[2]);
+      resolve(listening[1]!);
     }
     reject(new Error(`${name} has ended`));
   })();
-  return { process, url };
+  return service;
+}
+
+function killHard({ process, pid }: Service): void {
+  kill(process, "SIGKILL");
+  try {
+    if (pid !== undefined) Deno.kill(pid, "SIGKILL");
+  } catch {
+    // It has ended already.
+  }
 }
 
 function kill(process: Deno.ChildProcess, signal: Deno.Signal): void {

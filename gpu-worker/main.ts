@@ -51,6 +51,7 @@ async function serve(args: WorkerArguments): Promise<void> {
     onListen: ({ hostname, port }) =>
       log("info", "listening", {
         url: `http://${hostname}:${port}`,
+        pid: Deno.pid,
         model: id,
         calls: secret === undefined ? "any on this machine" : "signed",
       }),

@@ -12,6 +12,20 @@ export async function writeAtomically(path: string, bytes: Uint8Array): Promise<
   });
 }
 
+/** Writes all of `files` or, where one fails, none. @throws {Error} as {@link writeAtomically} does. */
+export async function writeAll(files: readonly { path: string; bytes: Uint8Array }[]): Promise<void> {
+  const written: string[] = [];
+  try {
+    for (const { path, bytes } of files) {
+      await writeAtomically(path, bytes);
+      written.push(path);
+    }
+  } catch (error) {
+    for (const path of written) await Deno.remove(path).catch(() => {});
+    throw error;
+  }
+}
+
 /** Finds out whether `path` can be written before the work that fills it. @throws {Error} as {@link writeAtomically} does. */
 export async function assertWritable(path: string): Promise<void> {
   await withTemporary(path, async (temporary) => {
@@ -27,7 +41,9 @@ async function withTemporary(path: string, write: (temporary: string) => Promise
     await write(temporary);
   } catch (cause) {
     await Deno.remove(temporary).catch(() => {});
-    const reason = cause instanceof Error ? cause.message : String(cause);
+    // Deno's own message would advise to run with more permissions.
+    const refused = cause instanceof Deno.errors.NotCapable;
+    const reason = refused ? "not writable" : cause instanceof Error ? cause.message : String(cause);
     throw new Error(`Cannot write ${path}: ${reason}`, { cause });
   }
 }

@@ -32,7 +32,7 @@ export function completeRequest(
   partial: PartialRequest,
   { defaults, rules }: { defaults: RequestDefaults; rules: RequestRules },
 ): GenerateRequest {
-  const { sampler: _own, ...preset } = defaults;
+  const { sampler: _own, maxPixels = 4 * defaults.width * defaults.height, ...preset } = defaults;
   const { sampler: _given, skipLayerGuidance: skip, image, strength, ...given } = partial;
   const fields = {
     negativePrompt: "",
@@ -54,6 +54,12 @@ export function completeRequest(
         }`,
       );
     }
+  }
+  if (fields.width * fields.height > maxPixels) {
+    throw new RangeError(
+      `Cannot generate as 'size' must have at most ${maxPixels} pixels with this checkpoint: ` +
+        `${fields.width}x${fields.height} has ${fields.width * fields.height}`,
+    );
   }
   checkWhole("maxSequenceLength", fields.maxSequenceLength, { min: 1, max: rules.maxSequenceLength });
   checkScale("guidanceScale", fields.guidanceScale);

@@ -15,6 +15,8 @@ export interface RequestDefaults {
   /** @default 0 */
   guidanceRescale?: number | undefined;
   maxSequenceLength: number;
+  /** Largest width * height. One pass over more may hold the device for minutes. @default 4 * width * height */
+  maxPixels?: number | undefined;
   sampler: Partial<SamplerOptions>;
 }
 
@@ -26,6 +28,7 @@ const SCHEMA = z.strictObject({
   trueCfgScale: z.number(),
   guidanceRescale: z.number(),
   maxSequenceLength: z.int().positive(),
+  maxPixels: z.int().positive(),
   sampler: z.strictObject({
     method: z.enum(["none", "spectrum", "taylorseer", "reuse"]),
     w: z.number(),
