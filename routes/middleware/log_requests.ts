@@ -8,10 +8,12 @@ export function logRequests(log: Log): MiddlewareHandler<Environment> {
   return async (c, next) => {
     const startedAt = performance.now();
     const request_id = c.get("requestId");
-    c.set("log", (level, message, fields) => log(level, message, { request_id, ...fields }));
+    // Who asked is known once `authenticate` has run. The id is the public part of a key.
+    const who = () => ({ request_id, key_id: c.get("apiKey")?.id });
+    c.set("log", (level, message, fields) => log(level, message, { ...who(), ...fields }));
     await next();
     log("info", "request", {
-      request_id,
+      ...who(),
       method: c.req.method,
       path: c.req.path,
       status: c.res.status,

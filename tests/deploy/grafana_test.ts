@@ -1,0 +1,37 @@
+import { describe, it } from "@std/testing/bdd";
+import assert from "node:assert/strict";
+import { WorkerMetrics } from "../../gpu-worker/http/worker_metrics.ts";
+import { EdgeMetrics } from "../../routes/metrics/edge_metrics.ts";
+import dashboard from "../../deploy/grafana/spectrum.json" with { type: "json" };
+
+/** Name -> Prometheus type of all that the two processes export. */
+async function exported(): Promise<Map<string, string>> {
+  const worker = new WorkerMetrics();
+  worker.observeQueue({ depth: 0, busy: false });
+  const text = await new EdgeMetrics().text() + await worker.text();
+  return new Map([...text.matchAll(/^# TYPE (\S+) (\S+)$/gm)].map(([, name, type]) => [name!, type!]));
+}
+
+describe("deploy/grafana/spectrum.json", () => {
+  const queries = dashboard.panels.flatMap(({ targets }) => targets.map(({ expr }) => expr));
+  const queried = new Set(queries.flatMap((expr) => expr.match(/spectrum_\w+/g) ?? []));
+
+  it("every metric it queries is exported, histograms by their buckets", async () => {
+    const types = await exported();
+    for (const name of queried) {
+      const base = name.replace(/_bucket$/, "");
+      assert.equal(types.get(base) === "histogram", name !== base, name);
+      assert.ok(types.has(base), name);
+    }
+  });
+
+  it("every metric exported is shown", async () => {
+    const shown = new Set([...queried].map((name) => name.replace(/_bucket$/, "")));
+    assert.deepEqual([...(await exported()).keys()].filter((name) => !shown.has(name)), []);
+  });
+
+  it("panels have ids of their own", () => {
+    const ids = dashboard.panels.map(({ id }) => id);
+    assert.equal(new Set(ids).size, ids.length);
+  });
+});
