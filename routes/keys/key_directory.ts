@@ -52,6 +52,7 @@ export class KeyDirectory {
     try {
       const record = await store.find(id);
       this.#entries.set(id, { record, at });
+      if (record !== undefined) this.#emptiness = { isEmpty: false, at };
       return record;
     } catch (cause) {
       if (entry?.record !== undefined && at - entry.at < awayMs) return entry.record;

@@ -81,4 +81,14 @@ describe("KeyDirectory", () => {
     state.now = 1_000_000;
     assert.equal(await directory.isEmpty(), false);
   });
+
+  it("isEmpty() knows of a key that find() has found", async () => {
+    const { store, directory } = start();
+    assert.equal(await directory.isEmpty(), true);
+    const { record } = await drawTestKey();
+    await store.add(record);
+    assert.equal(await directory.isEmpty(), true);
+    await directory.find(record.id);
+    assert.equal(await directory.isEmpty(), false);
+  });
 });
