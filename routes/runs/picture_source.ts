@@ -40,6 +40,8 @@ interface SharedRun {
   id: Promise<string>;
   viewers: number;
   finished: boolean;
+  /** How many it shows on its way. */
+  previews: number;
 }
 
 export class PictureSource {
@@ -57,7 +59,9 @@ export class PictureSource {
     if (stored !== undefined) return storedPicture(stored);
 
     const key = wanted.key ?? crypto.randomUUID();
-    const started = this.#runs.get(key);
+    const known = this.#runs.get(key);
+    // One that shows fewer previews than asked for cannot serve this viewer.
+    const started = known && known.previews >= (wanted.run.previews ?? 0) ? known : undefined;
     const run = started ?? this.#start(key, wanted);
     run.viewers++;
     let closed = false;
@@ -81,7 +85,7 @@ export class PictureSource {
 
   #start(key: string, { run: request }: WantedPicture): SharedRun {
     const id = this.#options.worker.submit(request).then(({ id }) => id);
-    const run = { id, viewers: 0, finished: false };
+    const run = { id, viewers: 0, finished: false, previews: request.previews ?? 0 };
     this.#runs.set(key, run);
     id.catch(() => this.#finish(key, run));
     return run;

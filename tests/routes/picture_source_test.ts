@@ -53,6 +53,19 @@ async function read(picture: Picture): Promise<RunEvent[]> {
 }
 
 describe("PictureSource", () => {
+  it("open() joins a run under way only if it shows as many previews as asked for", async () => {
+    const worker = new ScriptedWorker();
+    const source = sourceOver(worker);
+    const withPreviews = (previews: number) => ({ ...WANTED, run: { ...RUN, previews } });
+    const pictures: Picture[] = [];
+    for (const previews of [0, 3, 2]) pictures.push(await source.open(withPreviews(previews)));
+    assert.deepEqual(pictures.map(({ cache }) => cache), ["miss", "miss", "joined"]);
+    assert.equal(worker.submitted, 2);
+    for (const picture of pictures) picture.close();
+    await Promise.resolve();
+    assert.deepEqual(new Set(worker.cancelled), new Set(["run 1", "run 2"]));
+  });
+
   it("open() makes a picture once and finds it the next time", async () => {
     const worker = new ScriptedWorker();
     const source = sourceOver(worker);
