@@ -10,11 +10,13 @@ import { runFailure } from "./run_failure.ts";
 export interface ImageMessagesOptions {
   request: ImageRequest;
   settings: CompleteSettings;
+  /** What OpenAI's names of events begin with. */
+  kind: "image_generation" | "image_edit";
   /** Told of what ends the stream early; the client gets no more than an ApiError says. */
   onError: (error: ApiError) => void;
 }
 
-/** One `image_generation.completed` for each picture, or one `error`. Never throws. */
+/** One `completed` for each picture, or one `error`. Never throws. */
 export async function* imageMessages(
   events: AsyncIterable<PictureEvent>,
   options: ImageMessagesOptions,
@@ -33,22 +35,20 @@ export async function* imageMessages(
 
 /** @throws {ApiError} if the run ended without a picture */
 function toImageEvent({ imageIndex: image_index, event }: PictureEvent, options: ImageMessagesOptions) {
-  const { request, settings } = options;
+  const { request, settings, kind } = options;
   const facts = () => ({ ...pictureFacts(request, settings), created_at: unixSeconds(), image_index });
   switch (event.type) {
     case "queued":
-      return request.progress
-        ? { type: "image_generation.queued", image_index, position: event.position }
-        : undefined;
+      return request.progress ? { type: `${kind}.queued`, image_index, position: event.position } : undefined;
     case "started":
       return undefined;
     case "step":
-      return request.progress ? { ...event, type: "image_generation.progress", image_index } : undefined;
+      return request.progress ? { ...event, type: `${kind}.progress`, image_index } : undefined;
     case "preview":
       // A run that was joined may show more than this request asked for.
       return event.preview_index < request.partial_images
         ? {
-          type: "image_generation.partial_image",
+          type: `${kind}.partial_image`,
           b64_json: event.b64_json,
           partial_image_index: event.preview_index,
           ...facts(),
@@ -56,7 +56,7 @@ function toImageEvent({ imageIndex: image_index, event }: PictureEvent, options:
         : undefined;
     case "completed":
       return {
-        type: "image_generation.completed",
+        type: `${kind}.completed`,
         b64_json: event.b64_json,
         ...facts(),
         seed: event.receipt.seed,

@@ -1,14 +1,15 @@
-// POST /images/generations: pictures from a prompt, as JSON or as a stream.
-import { Hono } from "hono";
+// POST /images/generations and /images/edits: pictures from a prompt, or from a prompt and an image, as JSON or as a stream.
+import { type Context, Hono } from "hono";
 import { ApiError } from "../../protocol/api_error.ts";
-import { parseImageRequest } from "../../protocol/image_request.ts";
+import { type EditRequest, readEditRequest } from "../../protocol/edit_request.ts";
+import { type ImageRequest, parseImageRequest } from "../../protocol/image_request.ts";
 import { readJson, type ReadJsonOptions } from "../../protocol/read_json.ts";
 import type { CompletedEvent } from "../../protocol/run_event.ts";
 import { streamEvents, type StreamEventsOptions } from "../../protocol/stream_events.ts";
 import type { Environment } from "../environment.ts";
 import type { KeyLimits } from "../keys/key_limits.ts";
 import type { Picture, PictureSource } from "../runs/picture_source.ts";
-import { imageMessages } from "./image_messages.ts";
+import { imageMessages, type ImageMessagesOptions } from "./image_messages.ts";
 import { imagesResponse } from "./image_response.ts";
 import { mergePictures } from "./merge_pictures.ts";
 import type { ImagePlan, ImagePlanner } from "./plan_images.ts";
@@ -25,44 +26,59 @@ export function imageRoutes(options: ImageRoutesOptions): Hono<Environment> {
 
   app.post("/images/generations", async (c) => {
     const request = parseImageRequest(await readJson(c.req.raw, options));
-    const plan = await options.planner.plan(request);
-    const giveBack = await options.limits.takePictures(c.get("apiKey"), plan.pictures.length);
-    const pictures = await openPictures(plan, options.source).catch((cause) => {
-      giveBack();
-      throw cause;
-    });
-    const cache = pictures.every((picture) => picture.cache === "hit") ? "hit" : "miss";
-    c.header("x-spectrum-cache", cache);
-    if (request.stream) {
-      const log = c.get("log");
-      return streamEvents(c, async function* (signal) {
-        try {
-          yield* imageMessages(mergePictures(pictures, signal), {
-            request,
-            settings: plan.settings,
-            onError: (error) => {
-              giveBack();
-              log("error", "stream failed", { error: String(error.cause ?? error) });
-            },
-          });
-        } finally {
-          closeAll(pictures);
-        }
-      }, options);
-    }
-    try {
-      const finished = await collect(pictures, c.req.raw.signal);
-      return c.json(imagesResponse(finished, { request, settings: plan.settings }));
-    } catch (cause) {
-      // Who does not wait for pictures has had them made all the same.
-      if (!c.req.raw.signal.aborted) giveBack();
-      throw cause;
-    } finally {
-      closeAll(pictures);
-    }
+    return await answer(c, { request, kind: "image_generation", options });
+  });
+
+  app.post("/images/edits", async (c) => {
+    const request = await readEditRequest(c.req.raw, options);
+    return await answer(c, { request, kind: "image_edit", options });
   });
 
   return app;
+}
+
+interface Answer extends Pick<ImageMessagesOptions, "kind"> {
+  request: ImageRequest | EditRequest;
+  options: ImageRoutesOptions;
+}
+
+async function answer(c: Context<Environment>, { request, kind, options }: Answer): Promise<Response> {
+  const plan = await options.planner.plan(request);
+  const giveBack = await options.limits.takePictures(c.get("apiKey"), plan.pictures.length);
+  const pictures = await openPictures(plan, options.source).catch((cause) => {
+    giveBack();
+    throw cause;
+  });
+  const cache = pictures.every((picture) => picture.cache === "hit") ? "hit" : "miss";
+  c.header("x-spectrum-cache", cache);
+  if (request.stream) {
+    const log = c.get("log");
+    return streamEvents(c, async function* (signal) {
+      try {
+        yield* imageMessages(mergePictures(pictures, signal), {
+          request,
+          settings: plan.settings,
+          kind,
+          onError: (error) => {
+            giveBack();
+            log("error", "stream failed", { error: String(error.cause ?? error) });
+          },
+        });
+      } finally {
+        closeAll(pictures);
+      }
+    }, options);
+  }
+  try {
+    const finished = await collect(pictures, c.req.raw.signal);
+    return c.json(imagesResponse(finished, { request, settings: plan.settings }));
+  } catch (cause) {
+    // Who does not wait for pictures has had them made all the same.
+    if (!c.req.raw.signal.aborted) giveBack();
+    throw cause;
+  } finally {
+    closeAll(pictures);
+  }
 }
 
 /** All or none: where one is refused, those already under way are left. */

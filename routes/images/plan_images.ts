@@ -1,6 +1,7 @@
 // From an image request to the pictures it wants: seeds, canonical settings, keys.
 import canonicalize from "canonicalize";
 import { LRUCache } from "lru-cache";
+import type { EditRequest, SourceImage } from "../../protocol/edit_request.ts";
 import type { ImageRequest } from "../../protocol/image_request.ts";
 import type { ModelCard } from "../../protocol/model_card.ts";
 import type { CompleteSettings, OpenRunRequest } from "../../protocol/run_request.ts";
@@ -36,11 +37,13 @@ export class ImagePlanner {
   }
 
   /** @throws {ApiError} 400 or 404 naming the field, 503 without a worker */
-  async plan(request: ImageRequest): Promise<ImagePlan> {
+  async plan(request: ImageRequest | EditRequest): Promise<ImagePlan> {
     const model = await this.#options.catalog.find(request.model);
     const seed = request.seed ?? this.#options.drawSeed();
     const run = { ...toRun(request, model.id), seed };
-    const settings = { ...await this.#completed(run, model), prompt: run.prompt, seed };
+    const image_sha256 = imageOf(request)?.sha256;
+    const completed = await this.#completed(run, { ...model, image_sha256 });
+    const settings = { ...completed, prompt: run.prompt, seed, ...image_sha256 && { image_sha256 } };
     const { output_format, output_compression } = request;
     const pictures = Array.from({ length: request.n }, async (_, index) => {
       const ofPicture = { ...settings, seed: seed + index };
@@ -55,9 +58,12 @@ export class ImagePlanner {
     return { model, settings, pictures: await Promise.all(pictures) };
   }
 
-  #completed(run: OpenRunRequest, { digest, sampler_version }: ModelCard): Promise<CompleteSettings> {
-    const { prompt: _prompt, seed: _seed, previews: _previews, ...open } = run;
-    const name = canonicalize({ ...open, digest, sampler_version })!;
+  #completed(
+    run: OpenRunRequest,
+    { digest, sampler_version, image_sha256 }: ModelCard & { image_sha256: string | undefined },
+  ): Promise<CompleteSettings> {
+    const { prompt: _prompt, seed: _seed, previews: _previews, image: _image, ...open } = run;
+    const name = canonicalize({ ...open, digest, sampler_version, ...image_sha256 && { image_sha256 } })!;
     const known = this.#complete.get(name);
     if (known !== undefined) return known;
     const completed = this.#options.worker.complete(run);
@@ -67,7 +73,11 @@ export class ImagePlanner {
   }
 }
 
-function toRun(request: ImageRequest, model: string): Omit<OpenRunRequest, "seed"> {
+function imageOf(request: ImageRequest | EditRequest): SourceImage | undefined {
+  return "image" in request ? request.image : undefined;
+}
+
+function toRun(request: ImageRequest | EditRequest, model: string): Omit<OpenRunRequest, "seed"> {
   const {
     prompt,
     negative_prompt,
@@ -88,6 +98,8 @@ function toRun(request: ImageRequest, model: string): Omit<OpenRunRequest, "seed
     guidance_rescale,
     skip_layer_guidance: skip_layer_guidance && withoutUndefined(skip_layer_guidance),
     max_sequence_length,
+    image: imageOf(request)?.base64,
+    strength: "strength" in request ? request.strength : undefined,
     spectrum: request.spectrum && withoutUndefined(request.spectrum),
     ...sizeOf(request.size),
     previews: request.stream ? request.partial_images : 0,

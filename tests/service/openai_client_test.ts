@@ -43,6 +43,24 @@ describe("openai client", () => {
       { prompt: "red heart", stream: true, ...fields } as OpenAI.ImageGenerateParamsStreaming,
     );
 
+  it("images.edit() draws an image anew, from the step on that its strength says", async () => {
+    const [start] = picturesOf(await generate({ seed: 880_401, ...QUICK }));
+    const fields = { seed: 2, steps: 8, strength: 0.5, spectrum: '{"method": "none"}' };
+    const image = await OpenAI.toFile(bytesOf(start!), "heart.png", { type: "image/png" });
+    const edit = (change: object) =>
+      client.images.edit(
+        { image, prompt: "blue heart", ...fields, ...change } as OpenAI.ImageEditParamsNonStreaming,
+      );
+    const response = await edit({});
+    const [picture] = picturesOf(response);
+    const { width, height, format } = await sharp(bytesOf(picture!)).metadata();
+    assert.deepEqual([width, height, format], [64, 64, "png"]);
+    assert.deepEqual([picture!.receipt.full_steps.length, picture!.receipt.options.strength], [4, 0.5]);
+    const [again] = picturesOf(await edit({}));
+    assert.deepEqual([again!.receipt.cache, again!.b64_json], ["hit", picture!.b64_json]);
+    await assert.rejects(edit({ mask: image }), (error) => error instanceof OpenAI.BadRequestError);
+  });
+
   it("images.generate() makes a picture with a receipt", async () => {
     const response = await generate({ seed: 1, ...QUICK });
     const [picture] = picturesOf(response);

@@ -1,0 +1,105 @@
+// POST /v1/images/edits as OpenAI's clients send it, a form: the fields of an image request beside an image file.
+import { z } from "zod";
+import { ApiError } from "./api_error.ts";
+import { strengthField } from "./generation_fields.ts";
+import { type ImageRequest, imageRequestSchema } from "./image_request.ts";
+import { parseWire } from "./parse_wire.ts";
+import { readBody, type ReadBodyOptions } from "./read_body.ts";
+import { MAX_IMAGE_BYTES } from "./run_request.ts";
+
+const schema = imageRequestSchema.extend({
+  strength: strengthField,
+  image: z.instanceof(File, { error: "a file" }),
+});
+
+/** An image request that starts from an image. */
+export interface EditRequest extends ImageRequest {
+  strength: number | undefined;
+  image: SourceImage;
+}
+
+export interface SourceImage {
+  /** The file in base64. */
+  base64: string;
+  /** SHA-256 of the file, hex. */
+  sha256: string;
+}
+
+/** A form has text alone; what OpenAI's clients send of each kind is read as JSON would have it. */
+const NUMBERS = [
+  ...["n", "seed", "steps", "strength", "guidance_scale", "true_cfg_scale", "guidance_rescale"],
+  ...["max_sequence_length", "output_compression", "partial_images"],
+];
+const JSONS = ["stream", "progress", "spectrum", "skip_layer_guidance"];
+/** Longest text of a field that is read as JSON: none that is valid comes near. */
+const MAX_JSON_CHARACTERS = 10_000;
+/** For an image to arrive over a slow line. */
+const DEADLINE_MS = 60_000;
+/** Room for the other fields. */
+const MAX_BYTES = MAX_IMAGE_BYTES + 256 * 1024;
+
+/**
+ * Reads the form in the body of `request`.
+ * @throws {ApiError} 400 naming the field, 408 past the deadline, 413 past the limit, 415 for another content type.
+ */
+export async function readEditRequest(request: Request, options: ReadBodyOptions = {}): Promise<EditRequest> {
+  const form = await readForm(request, { maxBytes: MAX_BYTES, deadlineMs: DEADLINE_MS, ...options });
+  const { image, ...fields } = parseWire(schema, fieldsOf(form));
+  if (image.size > MAX_IMAGE_BYTES) {
+    throw new ApiError(413, `'image' must have at most ${MAX_IMAGE_BYTES} bytes: it has ${image.size}`, {
+      param: "image",
+      code: "request_too_large",
+    });
+  }
+  const bytes = await image.bytes();
+  const sha256 = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
+  return { ...fields, image: { base64: bytes.toBase64(), sha256 } };
+}
+
+async function readForm(request: Request, options: ReadBodyOptions): Promise<FormData> {
+  const type = request.headers.get("content-type") ?? "none";
+  if (!/^multipart\/form-data\s*;/i.test(type)) {
+    throw new ApiError(
+      415,
+      `The content type must be multipart/form-data: current value is ${type.slice(0, 60)}`,
+      { code: "unsupported_media_type" },
+    );
+  }
+  const body = await readBody(request, options);
+  try {
+    return await new Response(body, { headers: { "content-type": type } }).formData();
+  } catch (cause) {
+    throw new ApiError(400, "The request body must be a multipart form", { code: "invalid_form", cause });
+  }
+}
+
+function fieldsOf(form: FormData): Record<string, unknown> {
+  const fields: Record<string, unknown> = {};
+  for (const [key, value] of form) {
+    // Clients that can send several images spell it as a list.
+    const name = key === "image[]" ? "image" : key;
+    if (name === "mask") throw refusal(name, "'mask' is not supported: images are drawn anew as a whole");
+    if (Object.hasOwn(fields, name)) throw refusal(name, `'${name}' must be given once`);
+    fields[name] = typeof value === "string" ? readText(name, value) : value;
+  }
+  return fields;
+}
+
+/** What is not of its kind is left as it is, for the schema to refuse by name. */
+function readText(name: string, text: string): unknown {
+  if (NUMBERS.includes(name)) {
+    const number = Number(text);
+    return text.trim() === "" || Number.isNaN(number) ? text : number;
+  }
+  if (!JSONS.includes(name) || text.length > MAX_JSON_CHARACTERS) return text;
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}
+
+function refusal(name: string, message: string): ApiError {
+  const param = name.slice(0, 60);
+  return new ApiError(400, message.replace(name, param), { param, code: "invalid_value" });
+}
