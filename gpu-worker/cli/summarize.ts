@@ -65,5 +65,12 @@ export function summarize(
     },
     peakMemoryBytes,
     outputs,
+    ...requests.length > 1 &&
+      { pictures: requests.map(({ seed }, i) => pictureOf(seed, results[i]!, outputs[i]!)) },
   };
+}
+
+/** What differs from one picture to the next. */
+function pictureOf(seed: number, { forecastErrors, seconds }: GenerateResult, output: string) {
+  return { seed, output, forecastErrors: Object.fromEntries(forecastErrors), seconds };
 }

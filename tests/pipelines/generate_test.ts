@@ -69,6 +69,17 @@ describe("Pipeline.generate()", () => {
     assert.deepEqual(size, [176, 88]);
   });
 
+  it("draws a red heart for README's first command", async () => {
+    const { image: { data, width, height } } = await pipeline.generate(
+      pipeline.complete({ prompt: "red heart", seed: 42 }),
+    );
+    const area = width * height;
+    const centre = (channel: number) => data[channel * area + (height / 2) * width + width / 2]!;
+    assert.ok(centre(0) > 0.5 && centre(1) < 0 && centre(2) < 0, `${[0, 1, 2].map(centre)}`);
+    const corner = (channel: number) => data[channel * area]!;
+    assert.ok([0, 1, 2].every((channel) => corner(channel) > 0.7), `${[0, 1, 2].map(corner)}`);
+  });
+
   it("draws something for any text", async () => {
     for (
       const prompt of ["", " ", "?!", "\u0000\ud800", "ein rotes Herz", "赤いハート", "word ".repeat(200)]

@@ -1,4 +1,4 @@
-// A model's name with LoRAs behind it: MODEL+FILE.safetensors[:WEIGHT]+... (docs/decisions/0011-loras-belong-to-a-model.md)
+// A model's name with LoRAs behind it: MODEL+FILE.safetensors[:WEIGHT]+... (docs/decisions/0010-loras-belong-to-a-model.md)
 import { type Lora, parseLora } from "./lora.ts";
 
 export interface ModelName {
