@@ -1,6 +1,7 @@
 // Bad input at both HTTP surfaces of real processes: the right refusal, nothing left running, everybody else served.
 import { after, before, describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
+import { MAX_RUN_BYTES } from "../../protocol/run_request.ts";
 import { readMetric, type Service, startService, untilIdle } from "./service.ts";
 
 const JSON_TYPE = { "content-type": "application/json" };
@@ -130,7 +131,8 @@ describe("bad input", () => {
   });
 
   it("both surfaces refuse huge bodies, announced or not", async () => {
-    const huge = `{"prompt":"${"x".repeat(2 ** 20)}"}`;
+    // Runs may carry a start image, so the worker reads more than the edge's JSON route does.
+    const huge = `{"prompt":"${"x".repeat(MAX_RUN_BYTES)}"}`;
     await bothRefuse(() => ({ headers: JSON_TYPE, body: huge }), { status: 413, code: "request_too_large" });
     const unannounced = () => new Blob([huge]).stream();
     await bothRefuse(() => ({ headers: JSON_TYPE, body: unannounced() }), { status: 413 });
