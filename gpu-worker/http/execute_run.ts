@@ -1,11 +1,12 @@
 // Makes one run's picture: pipeline steps become events, previews and the result become image files.
+import type { DecodedImage } from "../media/decoded_image.ts";
 import { planSteps } from "../../sampler/mod.ts";
 import { ApiError } from "../../protocol/api_error.ts";
 import type { Receipt } from "../../protocol/receipt.ts";
 import type { CancelReason, CompletedEvent } from "../../protocol/run_event.ts";
 import type { Log } from "../../protocol/structured_log.ts";
 import { encodeImage } from "../media/encode_image.ts";
-import type { DecodedImage, GenerateRequest, GenerateResult, StepProgress } from "../pipelines/pipeline.ts";
+import type { GenerateRequest, GenerateResult, StepProgress } from "../pipelines/pipeline.ts";
 import type { ModelPool } from "./model_pool.ts";
 import { previewSteps } from "./preview_steps.ts";
 import type { Run } from "./run.ts";

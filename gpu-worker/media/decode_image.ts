@@ -1,7 +1,7 @@
 // Decodes image files for image to image with libvips (npm:sharp), off the JavaScript thread: diffusers' load_image and
 // VaeImageProcessor.preprocess.
+import type { DecodedImage } from "./decoded_image.ts";
 import sharp, { type Metadata } from "sharp";
-import type { DecodedImage } from "../pipelines/pipeline.ts";
 
 export interface DecodeImageOptions {
   /** Pixels to resize to. @default the image's own, cut down to a multiple of `multiple` */

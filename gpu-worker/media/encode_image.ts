@@ -1,6 +1,6 @@
 // Encodes a decoded picture as PNG, JPEG or WebP with libvips (npm:sharp), off the JavaScript thread.
+import type { DecodedImage } from "./decoded_image.ts";
 import sharp from "sharp";
-import type { DecodedImage } from "../pipelines/pipeline.ts";
 import { toRgb } from "./to_rgb.ts";
 
 export type ImageFormat = "png" | "jpeg" | "webp";

@@ -1,5 +1,5 @@
 // From the VAE's range to 8-bit pixels: diffusers' VaeImageProcessor.denormalize and numpy_to_pil.
-import type { DecodedImage } from "../pipelines/pipeline.ts";
+import type { DecodedImage } from "./decoded_image.ts";
 
 /** [3, height, width] in -1..1 to interleaved RGB bytes [height, width, 3]; values outside are clamped. */
 export function toRgb({ width, height, data }: DecodedImage): Uint8Array {

@@ -1,6 +1,6 @@
 // One run of the VAE decoder.
+import type { DecodedImage } from "../media/decoded_image.ts";
 import type { Runtime } from "../runtime/mod.ts";
-import type { DecodedImage } from "./pipeline.ts";
 import type { GraphSession } from "./session_loader.ts";
 
 export interface LatentsToDecode {

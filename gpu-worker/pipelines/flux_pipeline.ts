@@ -1,4 +1,5 @@
 // diffusers' FluxPipeline: FLUX.1-dev, FLUX.1-schnell and every checkpoint of that architecture, from text or from an image.
+import type { DecodedImage } from "../media/decoded_image.ts";
 import { createSolver, linspace, type Solver, TorchGenerator } from "../../sampler/mod.ts";
 import type { OnnxModel } from "../graph/graph_builder.ts";
 import type { DType } from "../runtime/dtype.ts";
@@ -17,7 +18,6 @@ import { FluxPromptEncoder } from "./flux_prompt_encoder.ts";
 import type { LatentSize } from "./latent_size.ts";
 import { type DenoiserSessions, OnnxDenoiser } from "./onnx_denoiser.ts";
 import type {
-  DecodedImage,
   GenerateOptions,
   GenerateRequest,
   GenerateResult,

@@ -1,7 +1,7 @@
 // The VAE encoder of a checkpoint, which only image to image needs: loaded with the first image.
+import type { DecodedImage } from "../media/decoded_image.ts";
 import type { OnnxModel } from "../graph/graph_builder.ts";
 import type { Runtime, Session } from "../runtime/mod.ts";
-import type { DecodedImage } from "./pipeline.ts";
 
 export interface EncodeImageOptions {
   /** Standard normal values of the latents' size. */

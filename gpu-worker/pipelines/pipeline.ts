@@ -1,4 +1,5 @@
 // The contract between families (pipelines/) and what calls them (http/, cli/): one request makes one picture.
+import type { DecodedImage } from "../media/decoded_image.ts";
 import type { SamplerOptions, StepKind } from "../../sampler/mod.ts";
 import type { OnnxModel } from "../graph/graph_builder.ts";
 import type { DType } from "../runtime/dtype.ts";
@@ -56,13 +57,6 @@ export interface StepProgress {
   elapsedMs: number;
   /** Relative error that a forecast would have made here; measured at full passes that follow others. */
   forecastError?: number;
-}
-
-/** A picture as the VAE returns it: [3, height, width], float32 in -1..1 (not clamped). */
-export interface DecodedImage {
-  width: number;
-  height: number;
-  data: Float32Array;
 }
 
 export interface GenerateOptions {

@@ -1,4 +1,5 @@
 // The part of every family between encoded prompts and final latents: plan, denoiser, solver, events, previews.
+import type { DecodedImage } from "../media/decoded_image.ts";
 import {
   countHistorySlots,
   createForecaster,
@@ -9,7 +10,7 @@ import {
   type StepEvent,
   type StepKind,
 } from "../../sampler/mod.ts";
-import type { DecodedImage, GenerateOptions, GenerateRequest, StepProgress } from "./pipeline.ts";
+import type { GenerateOptions, GenerateRequest, StepProgress } from "./pipeline.ts";
 
 export interface SamplingRun {
   request: GenerateRequest;

@@ -1,4 +1,5 @@
 // diffusers' StableDiffusion3Pipeline: Stable Diffusion 3, 3.5-Medium, 3.5-Large and its turbo, from text or from an image.
+import type { DecodedImage } from "../media/decoded_image.ts";
 import { createSolver, type Denoiser, planSteps, TorchGenerator } from "../../sampler/mod.ts";
 import type { OnnxModel } from "../graph/graph_builder.ts";
 import type { DType } from "../runtime/dtype.ts";
@@ -14,7 +15,6 @@ import { ImageEncoder } from "./image_encoder.ts";
 import type { LatentSize } from "./latent_size.ts";
 import { type DenoiserSessions, OnnxDenoiser } from "./onnx_denoiser.ts";
 import type {
-  DecodedImage,
   GenerateOptions,
   GenerateRequest,
   GenerateResult,

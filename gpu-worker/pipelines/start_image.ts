@@ -1,6 +1,6 @@
 // Image to image: a run that begins in the middle of the noise schedule, with the latents of a picture under noise.
+import type { DecodedImage } from "../media/decoded_image.ts";
 // diffusers' get_timesteps in FluxImg2ImgPipeline, StableDiffusion3Img2ImgPipeline and Stable Diffusion's two.
-import type { DecodedImage } from "./pipeline.ts";
 
 /** What a run starts from instead of noise alone. */
 export interface StartImage {

@@ -1,6 +1,7 @@
 // A recorded diffusers call, made again by our pipeline and compared with it, from the prompt to the picture.
+import type { DecodedImage } from "../../gpu-worker/media/decoded_image.ts";
 import assert from "node:assert/strict";
-import type { DecodedImage, GenerateResult, Pipeline } from "../../gpu-worker/pipelines/pipeline.ts";
+import type { GenerateResult, Pipeline } from "../../gpu-worker/pipelines/pipeline.ts";
 import { goldenPath, type Goldens, maxError } from "../goldens/golden.ts";
 
 /** Arguments in diffusers' spelling, as goldens.json holds them. */

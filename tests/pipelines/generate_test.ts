@@ -1,8 +1,9 @@
 // A pipeline under cancellation, previews and repeated use, on the embedded checkpoint.
+import type { DecodedImage } from "../../gpu-worker/media/decoded_image.ts";
 import { after, before, describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { openPipeline } from "../../gpu-worker/pipelines/open_pipeline.ts";
-import type { DecodedImage, Pipeline } from "../../gpu-worker/pipelines/pipeline.ts";
+import type { Pipeline } from "../../gpu-worker/pipelines/pipeline.ts";
 import { liveHandles } from "../../gpu-worker/runtime/mod.ts";
 import { maxError } from "../goldens/golden.ts";
 

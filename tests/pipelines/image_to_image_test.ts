@@ -1,8 +1,9 @@
 // Image to image against diffusers' img2img pipelines: every recorded call, and the rules of `image` and `strength`.
+import type { DecodedImage } from "../../gpu-worker/media/decoded_image.ts";
 import { after, before, describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { openPipeline } from "../../gpu-worker/pipelines/open_pipeline.ts";
-import type { DecodedImage, Pipeline } from "../../gpu-worker/pipelines/pipeline.ts";
+import type { Pipeline } from "../../gpu-worker/pipelines/pipeline.ts";
 import { goldenPath, loadGoldens } from "../goldens/golden.ts";
 import { ChangedCheckpoint } from "./_changed_checkpoint.ts";
 import { assertReference, generateReference, type ReferenceCall, referenceCalls } from "./_reference_call.ts";
