@@ -10,6 +10,8 @@ export const SAMPLING_FLAGS = {
   "steps": "number",
   "width": "number",
   "height": "number",
+  "num-frames": "number",
+  "fps": "number",
   "guidance-scale": "number",
   "true-cfg-scale": "number",
   "guidance-rescale": "number",
@@ -33,6 +35,7 @@ export const SAMPLING_HELP = `\
   --negative-prompt TEXT   what not to draw; takes classifier-free guidance > 1
   --steps N                sampling steps (the checkpoint's)
   --width N --height N     pixels (the checkpoint's)
+  --num-frames N --fps X   of a clip, with models that make clips: length, frames a second (the checkpoint's)
   --guidance-scale X       distilled (FLUX.1-dev) or classifier-free guidance, by family (the checkpoint's)
   --true-cfg-scale X       FLUX's classifier-free guidance; 1 is off (the checkpoint's)
   --guidance-rescale X     keeps the spread that classifier-free guidance widens, 0..1 (0)
@@ -52,6 +55,8 @@ export function samplingRequest(flags: Flags<typeof SAMPLING_FLAGS>): Omit<Parti
     steps: flags.steps,
     width: flags.width,
     height: flags.height,
+    numFrames: flags["num-frames"],
+    fps: flags.fps,
     guidanceScale: flags["guidance-scale"],
     trueCfgScale: flags["true-cfg-scale"],
     guidanceRescale: flags["guidance-rescale"],

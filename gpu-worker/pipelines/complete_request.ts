@@ -13,6 +13,8 @@ export interface RequestRules {
   maxSequenceLength: number;
   /** Longest side in pixels. @default 4096 */
   maxSide?: number;
+  /** How many frames a clip may have. @default 1 alone, for families that draw pictures */
+  video?: VideoRules;
   /** Blocks that skip-layer guidance can leave out. @default 0, for families without it */
   skippableLayers?: number;
   /** What guidanceScale means: an input of the network, classifier-free guidance (above 1), or nothing. */
@@ -23,9 +25,16 @@ export interface RequestRules {
   startImage?: StartImageRules;
 }
 
+export interface VideoRules {
+  /** numFrames must be a multiple of this, plus 1. */
+  frameStep: number;
+  maxFrames: number;
+}
+
 const MAX_PROMPT_CHARACTERS = 32_000;
 const MAX_PIXELS_PER_SIDE = 4096;
 const MAX_STEPS = 1000;
+const MAX_FPS = 120;
 
 /** @throws {RangeError | TypeError} naming the field, the rule and the value. */
 export function completeRequest(
@@ -37,6 +46,8 @@ export function completeRequest(
   const fields = {
     negativePrompt: "",
     guidanceRescale: 0,
+    numFrames: 1,
+    fps: 0,
     ...preset,
     ...image && { width: image.width, height: image.height },
     ...withoutUndefined(given),
@@ -61,6 +72,7 @@ export function completeRequest(
         `${fields.width}x${fields.height} has ${fields.width * fields.height}`,
     );
   }
+  checkFrames(fields, rules);
   checkWhole("maxSequenceLength", fields.maxSequenceLength, { min: 1, max: rules.maxSequenceLength });
   checkScale("guidanceScale", fields.guidanceScale);
   checkScale("trueCfgScale", fields.trueCfgScale);
@@ -83,6 +95,32 @@ export function completeRequest(
     ...startImage && { startImage },
     sampler: resolveSamplerOptions(mergeSampler(partial, defaults), steps - (startImage?.firstStep ?? 0)),
   };
+}
+
+function checkFrames(
+  { numFrames, fps }: Omit<GenerateRequest, "sampler">,
+  { video }: Pick<RequestRules, "video">,
+): void {
+  for (const [name, value, only] of [["numFrames", numFrames, 1], ["fps", fps, 0]] as const) {
+    if (video === undefined && value !== only) {
+      throw new RangeError(
+        `Cannot generate as '${name}' must be ${only} with this model, which draws pictures: current value is ${value}`,
+      );
+    }
+  }
+  if (video === undefined) return;
+  const { frameStep, maxFrames } = video;
+  checkWhole("numFrames", numFrames, { min: 1, max: maxFrames });
+  if ((numFrames - 1) % frameStep !== 0) {
+    throw new RangeError(
+      `Cannot generate as 'numFrames' must be a multiple of ${frameStep} plus 1: current value is ${numFrames}`,
+    );
+  }
+  if (typeof fps !== "number" || !(fps > 0 && fps <= MAX_FPS)) {
+    throw new RangeError(
+      `Cannot generate as 'fps' must be over 0 and at most ${MAX_FPS}: current value is ${fps}`,
+    );
+  }
 }
 
 function checkGuidance(

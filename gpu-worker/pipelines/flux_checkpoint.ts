@@ -1,6 +1,6 @@
 // A FLUX checkpoint, read and checked: its graphs, scheduler, defaults and rules. Nothing is loaded on a device yet.
 import { createSolver, type SchedulerConfig } from "../../sampler/mod.ts";
-import { parseAutoencoderKLConfig } from "../graph/autoencoder_kl_config.ts";
+import { type AutoencoderKLConfig, parseAutoencoderKLConfig } from "../graph/autoencoder_kl_config.ts";
 import { autoencoderKLDecoderGraph } from "../graph/autoencoder_kl_decoder.ts";
 import { autoencoderKLEncoderGraph } from "../graph/autoencoder_kl_encoder.ts";
 import { clipTextEncoderGraph } from "../graph/clip_text_encoder.ts";
@@ -15,6 +15,7 @@ import { requestDefaults } from "./request_defaults.ts";
 
 export interface FluxCheckpoint extends CheckpointReading {
   config: FluxTransformerConfig;
+  vaeConfig: AutoencoderKLConfig;
   /** Pixels of a latent pixel's side. */
   vaeScale: number;
   scheduler: SchedulerConfig;
@@ -42,8 +43,8 @@ export function readFluxCheckpoint(checkpoint: Checkpoint, dtype: DType): FluxCh
   const t5 = checkpoint.component("text_encoder_2", "model");
 
   const config = parseFluxTransformerConfig(transformer.config);
-  const vaeScale = 2 **
-    (parseAutoencoderKLConfig(vae.config, "vae/config.json").block_out_channels.length - 1);
+  const vaeConfig = parseAutoencoderKLConfig(vae.config, "vae/config.json");
+  const vaeScale = 2 ** (vaeConfig.block_out_channels.length - 1);
   const scheduler = checkpoint.json("scheduler", "scheduler_config.json");
   // Refuses what it does not know now rather than at the first picture.
   createSolver(scheduler, { steps: 1, sigmas: [1], imageSeqLen: 1 });
@@ -57,6 +58,7 @@ export function readFluxCheckpoint(checkpoint: Checkpoint, dtype: DType): FluxCh
   };
   return {
     config,
+    vaeConfig,
     vaeScale,
     scheduler,
     defaults: requestDefaults(checkpoint, preset),

@@ -89,7 +89,11 @@ export class FluxPipeline implements Pipeline {
     const images = stack.use(new ImageEncoder(runtime, vaeEncoder));
     return new FluxPipeline(options, flux, {
       prompts,
-      sessions: { denoiser, vae: tiledDecoder(await sessions.load(vae), options.tiling), images },
+      sessions: {
+        denoiser,
+        vae: tiledDecoder(await sessions.load(vae), { ...options, config: flux.vaeConfig }),
+        images,
+      },
       stack: stack.move(),
     });
   }

@@ -1,5 +1,4 @@
 // The way from a model's name to a loaded pipeline.
-import { parseAutoencoderKLConfig } from "../graph/autoencoder_kl_config.ts";
 import { Runtime } from "../runtime/mod.ts";
 import { formatLora } from "./lora/lora.ts";
 import { modelInfo } from "./model_info.ts";
@@ -40,10 +39,8 @@ export async function openPipeline(model: string, options: OpenPipelineOptions =
     ...intraOpThreads !== undefined && { intraOpThreads },
   });
   try {
-    const config = parseAutoencoderKLConfig(checkpoint.json("vae", "config.json"), "vae/config.json");
-    const tiling = { runtime, config, always: vaeTiling };
     return owning(
-      await family.open(checkpoint, { runtime, dtype, model: modelInfo(id, checkpoint), offload, tiling }),
+      await family.open(checkpoint, { runtime, dtype, model: modelInfo(id, checkpoint), offload, vaeTiling }),
       runtime,
     );
   } catch (error) {

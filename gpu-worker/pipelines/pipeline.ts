@@ -1,5 +1,7 @@
-// The contract between families (pipelines/) and what calls them (http/, cli/): one request makes one picture.
+// The contract between families (pipelines/) and what calls them (http/, cli/): one request makes one picture
+// or one clip.
 import type { DecodedImage } from "../media/decoded_image.ts";
+import type { DecodedVideo } from "../media/decoded_video.ts";
 import type { SamplerOptions, StepKind } from "../../sampler/mod.ts";
 import type { OnnxModel } from "../graph/graph_builder.ts";
 import type { DType } from "../runtime/dtype.ts";
@@ -8,9 +10,8 @@ import type { RequestRules } from "./complete_request.ts";
 import type { RequestDefaults } from "./request_defaults.ts";
 import type { PartialStartImage, StartImage } from "./start_image.ts";
 import type { PartialSkipLayerGuidance, SkipLayerGuidance } from "./skip_layer_guidance.ts";
-import type { TilingOptions } from "./tiled_decoder.ts";
 
-/** One picture to make, every field filled in. */
+/** One picture or clip to make, every field filled in. */
 export interface GenerateRequest {
   prompt: string;
   negativePrompt: string;
@@ -21,6 +22,10 @@ export interface GenerateRequest {
   width: number;
   /** Pixels. */
   height: number;
+  /** Frames of a clip; 1 for pictures. */
+  numFrames: number;
+  /** Frames a second that the clip is played at, which decides no pixel; 0 for pictures. */
+  fps: number;
   /** Distilled guidance (FLUX.1-dev) or classifier-free guidance, by family. */
   guidanceScale: number;
   /** FLUX's true classifier-free guidance; 1 switches it off. */
@@ -65,7 +70,7 @@ export interface GenerateOptions {
   onStep?: (step: StepProgress) => void | Promise<void>;
   /** Steps (0-based) after which `onPreview` is called. */
   previewSteps?: ReadonlySet<number>;
-  /** Gets the estimate of the final picture at that step, at most 256 pixels a side. */
+  /** Gets the estimate of the final picture (a clip's middle frame) at that step, at most 256 pixels a side. */
   onPreview?: (index: number, image: DecodedImage) => void | Promise<void>;
 }
 
@@ -83,7 +88,10 @@ export interface LatentTensor {
 }
 
 export interface GenerateResult {
+  /** Of a clip, the middle frame. */
   image: DecodedImage;
+  /** Of video families alone. */
+  video?: DecodedVideo;
   plan: readonly StepKind[];
   /** Step index -> relative forecast error measured there. */
   forecastErrors: ReadonlyMap<number, number>;
@@ -121,8 +129,8 @@ export interface OpenOptions {
   model: ModelInfo;
   /** Whether text encoders, denoiser and VAE are in memory in turn instead of together. @default false */
   offload?: boolean;
-  /** How large pictures are decoded. */
-  tiling: TilingOptions;
+  /** Whether whatever is larger than the VAE was trained for is decoded in tiles. @default false */
+  vaeTiling?: boolean;
 }
 
 /** A loaded checkpoint. Not re-entrant: one generate() at a time. */
@@ -138,6 +146,6 @@ export interface Pipeline extends Disposable {
    * @throws {RangeError | TypeError} naming the field, the rule and the value.
    */
   complete(request: PartialRequest): GenerateRequest;
-  /** Makes one picture. */
+  /** Makes one picture or clip. */
   generate(request: GenerateRequest, options?: GenerateOptions): Promise<GenerateResult>;
 }

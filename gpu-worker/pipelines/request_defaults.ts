@@ -10,6 +10,10 @@ export interface RequestDefaults {
   width: number;
   /** Pixels. */
   height: number;
+  /** @default 1 */
+  numFrames?: number | undefined;
+  /** Frames a second. @default 0, for pictures */
+  fps?: number | undefined;
   guidanceScale: number;
   trueCfgScale: number;
   /** @default 0 */
@@ -24,6 +28,8 @@ const SCHEMA = z.strictObject({
   steps: z.int().positive(),
   width: z.int().positive(),
   height: z.int().positive(),
+  numFrames: z.int().positive(),
+  fps: z.number().positive(),
   guidanceScale: z.number(),
   trueCfgScale: z.number(),
   guidanceRescale: z.number(),

@@ -17,6 +17,7 @@ import { requestDefaults } from "./request_defaults.ts";
 
 export interface Sd3Checkpoint extends CheckpointReading {
   config: Sd3TransformerConfig;
+  vaeConfig: AutoencoderKLConfig;
   /** Pixels of a latent pixel's side. */
   vaeScale: number;
   scheduler: SchedulerConfig;
@@ -54,6 +55,7 @@ export function readSd3Checkpoint(checkpoint: Checkpoint, dtype: DType): Sd3Chec
   const clip = { className: CLIP, outputs: ["penultimate_hidden_state", "text_embeds"], dtype } as const;
   return {
     config,
+    vaeConfig: vae,
     vaeScale,
     scheduler,
     defaults: requestDefaults(checkpoint, { ...PRESET, width: side, height: side }),

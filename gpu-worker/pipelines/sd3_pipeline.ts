@@ -81,7 +81,7 @@ export class Sd3Pipeline implements Pipeline {
     return new Sd3Pipeline(options, sd3, {
       prompts: new Sd3PromptEncoder(runtime, { encoders, width: sd3.config.jointAttentionDim }),
       denoiser,
-      vae: tiledDecoder(await sessions.load(vae), options.tiling),
+      vae: tiledDecoder(await sessions.load(vae), { ...options, config: sd3.vaeConfig }),
       images: stack.use(new ImageEncoder(runtime, vaeEncoder)),
       stack: stack.move(),
     });

@@ -6,8 +6,8 @@ import type { GraphSession } from "./session_loader.ts";
 export interface TilingOptions {
   runtime: Runtime;
   config: AutoencoderKLConfig;
-  /** Tiles whatever is larger than one tile; otherwise only pictures with a side above 2048 pixels. */
-  always: boolean;
+  /** Tiles whatever is larger than one tile; otherwise only pictures with a side above 2048 pixels. @default false */
+  vaeTiling?: boolean;
 }
 
 /** Pixels of a side, up to which a decoder without tiling is given the whole picture. */
@@ -30,12 +30,12 @@ interface Planes {
  */
 export function tiledDecoder(
   vae: GraphSession,
-  { runtime, config: { sample_size, block_out_channels }, always }: TilingOptions,
+  { runtime, config: { sample_size, block_out_channels }, vaeTiling = false }: TilingOptions,
 ): GraphSession {
   const scale = 2 ** (block_out_channels.length - 1);
   const sampleSide = typeof sample_size === "number" ? sample_size : sample_size[0]!;
   const latentSide = Math.floor(sampleSide / scale);
-  const untiled = always ? latentSide : Math.max(latentSide, MAX_UNTILED_SIDE / scale);
+  const untiled = vaeTiling ? latentSide : Math.max(latentSide, MAX_UNTILED_SIDE / scale);
   const stride = Math.floor(latentSide * (1 - OVERLAP));
   const blend = Math.floor(sampleSide * OVERLAP);
   const keep = sampleSide - blend;

@@ -1,7 +1,7 @@
 // What checkpoints of Stable Diffusion and SDXL have in common, read and checked: graphs, scheduler, defaults and rules.
 // Nothing is loaded on a device yet.
 import { createSolver, type SchedulerConfig } from "../../sampler/mod.ts";
-import { parseAutoencoderKLConfig } from "../graph/autoencoder_kl_config.ts";
+import { type AutoencoderKLConfig, parseAutoencoderKLConfig } from "../graph/autoencoder_kl_config.ts";
 import { autoencoderKLDecoderGraph } from "../graph/autoencoder_kl_decoder.ts";
 import { autoencoderKLEncoderGraph } from "../graph/autoencoder_kl_encoder.ts";
 import { type ClipTextClass, clipTextEncoderGraph, parseClipTextConfig } from "../graph/clip_text_encoder.ts";
@@ -19,6 +19,7 @@ import { requestDefaults } from "./request_defaults.ts";
 /** A checkpoint whose denoiser is a UNet. */
 export interface UNetCheckpoint extends CheckpointReading {
   config: UNet2DConditionConfig;
+  vaeConfig: AutoencoderKLConfig;
   /** Pixels of a latent pixel's side. */
   vaeScale: number;
   scheduler: SchedulerConfig;
@@ -91,6 +92,7 @@ export function readUNetCheckpoint(checkpoint: Checkpoint, options: UNetCheckpoi
   const [height, width] = config.sampleSize ?? [DEFAULT_SAMPLE_SIZE, DEFAULT_SAMPLE_SIZE];
   return {
     config,
+    vaeConfig,
     vaeScale,
     scheduler,
     textEncoders,

@@ -80,7 +80,7 @@ export class UNetPipeline implements Pipeline {
     return new UNetPipeline(options, read, {
       prompts: new ClipPromptEncoder(options.runtime, encoders),
       denoiser,
-      vae: tiledDecoder(await sessions.load(vae), options.tiling),
+      vae: tiledDecoder(await sessions.load(vae), { ...options, config: read.vaeConfig }),
       images: stack.use(new ImageEncoder(options.runtime, vaeEncoder)),
       stack: stack.move(),
     });

@@ -13,7 +13,7 @@ import { goldenPath, loadGoldens, maxError } from "../goldens/golden.ts";
 /** float32 through two dozen convolutions and norms, in another order of summation. */
 const TOLERANCE = 1e-4;
 
-async function decode(always: boolean) {
+async function decode(vaeTiling: boolean) {
   const goldens = loadGoldens("tiling");
   const checkpoint = Checkpoint.open(goldenPath("flux/tiny-dev"));
   const component = checkpoint.component("vae", "diffusion_pytorch_model");
@@ -29,7 +29,7 @@ async function decode(always: boolean) {
     },
   };
   const config = parseAutoencoderKLConfig(component.config, "vae/config.json");
-  const vae = tiledDecoder(recorded, { runtime, config, always });
+  const vae = tiledDecoder(recorded, { runtime, config, vaeTiling });
   const data = goldens.floats("tiled.latents");
   const image = await decodeLatents({ runtime, vae }, { dims: [16, 21, 30], data });
   return { image, sizes, expected: goldens.floats("tiled.decoded") };
