@@ -1,6 +1,6 @@
 // A FLUX checkpoint, read and checked: its graphs, scheduler, defaults and rules. Nothing is loaded on a device yet.
 import { createSolver, type SchedulerConfig } from "../../sampler/mod.ts";
-import { type AutoencoderKLConfig, parseAutoencoderKLConfig } from "../graph/autoencoder_kl_config.ts";
+import { parseAutoencoderKLConfig } from "../graph/autoencoder_kl_config.ts";
 import { autoencoderKLDecoderGraph } from "../graph/autoencoder_kl_decoder.ts";
 import { autoencoderKLEncoderGraph } from "../graph/autoencoder_kl_encoder.ts";
 import { clipTextEncoderGraph } from "../graph/clip_text_encoder.ts";
@@ -10,14 +10,11 @@ import type { OnnxModel } from "../graph/graph_builder.ts";
 import { t5EncoderGraph } from "../graph/t5_encoder.ts";
 import type { DType } from "../runtime/dtype.ts";
 import type { Checkpoint } from "./checkpoint.ts";
-import type { CheckpointReading } from "./pipeline.ts";
+import type { ImageReading } from "./image_pipeline.ts";
 import { requestDefaults } from "./request_defaults.ts";
 
-export interface FluxCheckpoint extends CheckpointReading {
+export interface FluxCheckpoint extends ImageReading {
   config: FluxTransformerConfig;
-  vaeConfig: AutoencoderKLConfig;
-  /** Pixels of a latent pixel's side. */
-  vaeScale: number;
   scheduler: SchedulerConfig;
   graphs: Record<"clip" | "t5" | "trunk" | "head" | "vae" | "vaeEncoder", OnnxModel>;
 }

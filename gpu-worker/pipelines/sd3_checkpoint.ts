@@ -12,14 +12,11 @@ import { parseT5Config, t5EncoderGraph } from "../graph/t5_encoder.ts";
 import { CheckpointError } from "../graph/weights/checkpoint_error.ts";
 import type { DType } from "../runtime/dtype.ts";
 import type { Checkpoint, Component } from "./checkpoint.ts";
-import type { CheckpointReading } from "./pipeline.ts";
+import type { ImageReading } from "./image_pipeline.ts";
 import { requestDefaults } from "./request_defaults.ts";
 
-export interface Sd3Checkpoint extends CheckpointReading {
+export interface Sd3Checkpoint extends ImageReading {
   config: Sd3TransformerConfig;
-  vaeConfig: AutoencoderKLConfig;
-  /** Pixels of a latent pixel's side. */
-  vaeScale: number;
   scheduler: SchedulerConfig;
   graphs: Sd3Graphs;
 }

@@ -1,7 +1,7 @@
 // What checkpoints of Stable Diffusion and SDXL have in common, read and checked: graphs, scheduler, defaults and rules.
 // Nothing is loaded on a device yet.
 import { createSolver, type SchedulerConfig } from "../../sampler/mod.ts";
-import { type AutoencoderKLConfig, parseAutoencoderKLConfig } from "../graph/autoencoder_kl_config.ts";
+import { parseAutoencoderKLConfig } from "../graph/autoencoder_kl_config.ts";
 import { autoencoderKLDecoderGraph } from "../graph/autoencoder_kl_decoder.ts";
 import { autoencoderKLEncoderGraph } from "../graph/autoencoder_kl_encoder.ts";
 import { type ClipTextClass, clipTextEncoderGraph, parseClipTextConfig } from "../graph/clip_text_encoder.ts";
@@ -13,15 +13,12 @@ import type { DType } from "../runtime/dtype.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 import type { ClipEncoder } from "./clip_prompt_encoder.ts";
 import type { RequestRules } from "./complete_request.ts";
-import type { CheckpointReading } from "./pipeline.ts";
+import type { ImageReading } from "./image_pipeline.ts";
 import { requestDefaults } from "./request_defaults.ts";
 
 /** A checkpoint whose denoiser is a UNet. */
-export interface UNetCheckpoint extends CheckpointReading {
+export interface UNetCheckpoint extends ImageReading {
   config: UNet2DConditionConfig;
-  vaeConfig: AutoencoderKLConfig;
-  /** Pixels of a latent pixel's side. */
-  vaeScale: number;
   scheduler: SchedulerConfig;
   rules: RequestRules;
   /** In the order in which their states stand beside each other. */
