@@ -4,6 +4,7 @@ import { structuredLog } from "../protocol/structured_log.ts";
 import { readWorkerSecret } from "../protocol/worker_secret.ts";
 import { SAMPLER_VERSION } from "../sampler/mod.ts";
 import { assertGuarded } from "./cli/assert_guarded.ts";
+import { GRAPH_CACHE_FOLDER } from "./cli/graph_cache_folder.ts";
 import { UsageError } from "./cli/usage_error.ts";
 import { parseWorkerArguments, WORKER_HELP, type WorkerArguments } from "./cli/worker_arguments.ts";
 import { executeRun } from "./http/execute_run.ts";
@@ -76,7 +77,7 @@ function openPool(args: WorkerArguments, metrics: WorkerMetrics): ModelPool {
   const { device: provider, dtype, maxLoaded, unloadIdleMs: idleMs, minFreeBytes } = args;
   const sources = args.models.map((id) => ({
     info: readModelInfo(id),
-    open: () => openPipeline(id, { provider, dtype }),
+    open: () => openPipeline(id, { provider, dtype, graphCache: GRAPH_CACHE_FOLDER }),
   }));
   return new ModelPool({
     sources,

@@ -8,6 +8,7 @@ import type { Pipeline } from "../pipelines/pipeline.ts";
 import type { BatchEvent, BatchTask } from "./batch_messages.ts";
 import { batchStats } from "./batch_stats.ts";
 import { readDevice } from "./device_flags.ts";
+import { GRAPH_CACHE_FOLDER } from "./graph_cache_folder.ts";
 import { readFlags } from "./read_flags.ts";
 import { runCommand } from "./run_command.ts";
 import { writeAtomically } from "./write_atomically.ts";
@@ -26,6 +27,7 @@ async function batchWorker(args: string[], signal: AbortSignal): Promise<void> {
     ...readDevice(device),
     ...deviceId !== undefined && { deviceId },
     ...threads !== undefined && { intraOpThreads: threads },
+    graphCache: GRAPH_CACHE_FOLDER,
   });
   const name = deviceId === undefined ? device.device ?? "cpu" : `${device.device}:${deviceId}`;
   tell({ type: "ready" });

@@ -7,6 +7,7 @@ import { readModel } from "../pipelines/read_model.ts";
 import { encodeImage, type ImageFormat } from "../media/encode_image.ts";
 import { encodeSafetensors } from "../media/encode_safetensors.ts";
 import { GENERATE_HELP, type GenerateArguments, parseGenerateArguments } from "./generate_arguments.ts";
+import { GRAPH_CACHE_FOLDER } from "./graph_cache_folder.ts";
 import { openImage } from "./image_flags.ts";
 import { peakMemoryBytes } from "./peak_memory.ts";
 import { runCommand } from "./run_command.ts";
@@ -34,7 +35,12 @@ async function generate(args: string[], signal: AbortSignal): Promise<void> {
 
   const started = performance.now();
   const { offload, vaeTiling } = options;
-  using pipeline = await openPipeline(model, { ...device, offload, vaeTiling });
+  using pipeline = await openPipeline(model, {
+    ...device,
+    offload,
+    vaeTiling,
+    graphCache: GRAPH_CACHE_FOLDER,
+  });
   const load = (performance.now() - started) / 1000;
   const results: GenerateResult[] = [];
   for (const request of requests) results.push(await generateOne(pipeline, { request, signal }));

@@ -33,6 +33,8 @@ export interface OnnxModel {
   readonly bytes: Uint8Array;
   /** Folder that external data locations are relative to. */
   readonly externalDataFolder: string;
+  /** What its weights take in their files. */
+  readonly weightBytes: number;
 }
 
 export interface GraphBuilderOptions {
@@ -65,6 +67,7 @@ export class GraphBuilder {
   readonly #nodeOutputs = new Set<string>();
   #scope = "";
   #count = 0;
+  #weightBytes = 0;
 
   constructor({ name, weights, dtype }: GraphBuilderOptions) {
     this.name = this.#graph.name = name;
@@ -212,7 +215,12 @@ export class GraphBuilder {
       graph: this.#graph,
     });
     const bytes = onnx.ModelProto.encode(model).finish();
-    return { name: this.name, bytes, externalDataFolder: EXTERNAL_DATA_FOLDER };
+    return {
+      name: this.name,
+      bytes,
+      externalDataFolder: EXTERNAL_DATA_FOLDER,
+      weightBytes: this.#weightBytes,
+    };
   }
 
   /** W + sum of scale * B A in float32, whatever types they have: constants all, which ONNX Runtime folds at load. */
@@ -231,6 +239,7 @@ export class GraphBuilder {
   }
 
   #external(name: string, entry: WeightEntry): Value {
+    this.#weightBytes += entry.byteLength;
     const location = relative(EXTERNAL_DATA_FOLDER, entry.path);
     const fields = { location, offset: entry.offset, length: entry.byteLength };
     this.#graph.initializer.push(

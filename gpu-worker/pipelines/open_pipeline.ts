@@ -1,5 +1,6 @@
 // The way from a model's name to a loaded pipeline.
 import { Runtime } from "../runtime/mod.ts";
+import { GraphCache } from "./graph_cache.ts";
 import { formatLora } from "./lora/lora.ts";
 import { modelInfo } from "./model_info.ts";
 import type { Pipeline } from "./pipeline.ts";
@@ -20,6 +21,11 @@ export interface OpenPipelineOptions extends ReadModelOptions {
    * the picture a little; without it, only those with a side above 2048 pixels. @default false
    */
   vaeTiling?: boolean;
+  /**
+   * Folder for graphs as ONNX Runtime has optimized them, which the next start then takes. Nothing is stored where it
+   * cannot be written. @default none
+   */
+  graphCache?: string;
 }
 
 /**
@@ -39,8 +45,19 @@ export async function openPipeline(model: string, options: OpenPipelineOptions =
     ...intraOpThreads !== undefined && { intraOpThreads },
   });
   try {
+    const info = modelInfo(id, checkpoint);
+    const graphCache = options.graphCache === undefined
+      ? undefined
+      : new GraphCache({ folder: options.graphCache, runtime, modelDigest: info.digest });
     return owning(
-      await family.open(checkpoint, { runtime, dtype, model: modelInfo(id, checkpoint), offload, vaeTiling }),
+      await family.open(checkpoint, {
+        runtime,
+        dtype,
+        model: info,
+        offload,
+        vaeTiling,
+        ...graphCache && { graphCache },
+      }),
       runtime,
     );
   } catch (error) {

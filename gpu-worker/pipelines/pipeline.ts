@@ -6,6 +6,7 @@ import type { SamplerOptions, StepKind } from "../../sampler/mod.ts";
 import type { OnnxModel } from "../graph/graph_builder.ts";
 import type { DType } from "../runtime/dtype.ts";
 import type { Runtime } from "../runtime/mod.ts";
+import type { GraphCache } from "./graph_cache.ts";
 import type { RequestRules } from "./complete_request.ts";
 import type { RequestDefaults } from "./request_defaults.ts";
 import type { PartialStartImage, StartImage } from "./start_image.ts";
@@ -129,6 +130,8 @@ export interface OpenOptions {
   model: ModelInfo;
   /** Whether text encoders, denoiser and VAE are in memory in turn instead of together. @default false */
   offload?: boolean;
+  /** Where optimized graphs are kept. @default none */
+  graphCache?: GraphCache;
   /** Whether whatever is larger than the VAE was trained for is decoded in tiles. @default false */
   vaeTiling?: boolean;
 }

@@ -1,6 +1,7 @@
 // Where a pipeline's graphs are loaded: all of them at once, or in turn where memory has no room for them together.
 import type { OnnxModel } from "../graph/graph_builder.ts";
 import type { Runtime, Session } from "../runtime/mod.ts";
+import type { GraphCache } from "./graph_cache.ts";
 
 /** A graph to run, whether or not it is loaded at the moment. */
 export type GraphSession = Pick<Session, "run">;
@@ -11,19 +12,23 @@ export interface SessionLoaderOptions {
    * refuses is then found at the first run rather than at once. @default false
    */
   offload?: boolean;
+  /** Where optimized graphs are kept. @default none */
+  graphCache?: GraphCache;
 }
 
 /** Owns the sessions it loads. Offloaded graphs must not run at the same time. */
 export class SessionLoader implements Disposable {
   readonly #runtime: Runtime;
   readonly #offload: boolean;
+  readonly #cache: GraphCache | undefined;
   #loaded = new Map<OnnxModel, Session>();
   /** The group that `#loaded` belongs to under offloading. */
   #group: object | undefined;
 
-  constructor(runtime: Runtime, { offload = false }: SessionLoaderOptions) {
+  constructor(runtime: Runtime, { offload = false, graphCache }: SessionLoaderOptions) {
     this.#runtime = runtime;
     this.#offload = offload;
+    this.#cache = graphCache;
   }
 
   /** A graph that is a group of its own. @throws {OrtError} naming the graph. */
@@ -58,7 +63,7 @@ export class SessionLoader implements Disposable {
   }
 
   async #load(model: OnnxModel): Promise<Session> {
-    const session = await this.#runtime.createSession(model);
+    const session = await (this.#cache?.load(model) ?? this.#runtime.createSession(model));
     this.#loaded.set(model, session);
     return session;
   }

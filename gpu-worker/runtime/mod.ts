@@ -29,6 +29,7 @@ export { type LogLevel, Runtime, type RuntimeOptions } from "./runtime.ts";
 export type { Location } from "./runtime_context.ts";
 export { type BindOptions, Session, type SessionModel, type SessionRunOptions } from "./session.ts";
 export type { SessionOptions } from "./session_options.ts";
+export { ortVersion } from "./ort_api.ts";
 export { Tensor } from "./tensor.ts";
 export type { TypedArray, TypedArrays } from "./typed_array.ts";
 export type { DeclaredDim, ValueInfo } from "./value_info.ts";

@@ -118,16 +118,24 @@ export type OrtApi = {
   ) => Result<Signatures[K]>;
 };
 
-const opened = new Map<string, OrtApi>();
+interface OpenLibrary {
+  api: OrtApi;
+  version: string;
+}
+
+const opened = new Map<string, OpenLibrary>();
 
 /**
  * Opens the library, once per process: its threads forbid unloading it.
  * @throws {Error} if it is absent, cannot be loaded or is older than 1.30.
  */
 export function openOrtApi(path: string = ortLibraryPath()): OrtApi {
-  let api = opened.get(path);
-  if (api === undefined) opened.set(path, api = bind(openTable(path)));
-  return api;
+  return openLibrary(path).api;
+}
+
+/** The library's version, e.g. "1.30.0". @throws {Error} as {@linkcode openOrtApi} does. */
+export function ortVersion(path: string = ortLibraryPath()): string {
+  return openLibrary(path).version;
 }
 
 /** Calls `call` with a cell that a C function fills, and returns what it put there. */
@@ -160,7 +168,16 @@ export function readCString(address: bigint): string {
   return Deno.UnsafePointerView.getCString(Deno.UnsafePointer.create(address)!);
 }
 
-function openTable(path: string): Deno.UnsafePointerView {
+function openLibrary(path: string): OpenLibrary {
+  let library = opened.get(path);
+  if (library === undefined) {
+    const { table, version } = openTable(path);
+    opened.set(path, library = { api: bind(table), version });
+  }
+  return library;
+}
+
+function openTable(path: string): { table: Deno.UnsafePointerView; version: string } {
   let library;
   try {
     library = Deno.dlopen(path, { OrtGetApiBase: { parameters: [], result: "pointer" } });
@@ -174,15 +191,15 @@ function openTable(path: string): Deno.UnsafePointerView {
   // struct OrtApiBase { GetApi, GetVersionString }
   const base = new Deno.UnsafePointerView(library.symbols.OrtGetApiBase()!);
   const getApi = new Deno.UnsafeFnPointer(base.getPointer(0)!, { parameters: ["u32"], result: "pointer" });
+  const getVersion = new Deno.UnsafeFnPointer(base.getPointer(8)!, { parameters: [], result: "pointer" });
+  const version = Deno.UnsafePointerView.getCString(getVersion.call()!);
   const table = getApi.call(API_VERSION);
   if (table === null) {
-    const getVersion = new Deno.UnsafeFnPointer(base.getPointer(8)!, { parameters: [], result: "pointer" });
-    const version = Deno.UnsafePointerView.getCString(getVersion.call()!);
     throw new Error(
       `Cannot use ONNX Runtime ${version} from '${path}' as 1.${API_VERSION} or later is needed`,
     );
   }
-  return new Deno.UnsafePointerView(table);
+  return { table: new Deno.UnsafePointerView(table), version };
 }
 
 function bind(table: Deno.UnsafePointerView): OrtApi {
