@@ -7,9 +7,9 @@ import { parseWire } from "./parse_wire.ts";
 import { readBody, type ReadBodyOptions } from "./read_body.ts";
 import { MAX_IMAGE_BYTES } from "./run_request.ts";
 
-const schema = imageRequestSchema.extend({
+export const editRequestSchema = imageRequestSchema.extend({
   strength: strengthField,
-  image: z.instanceof(File, { error: "a file" }),
+  image: z.file({ error: "a file" }),
 });
 
 /** An image request that starts from an image. */
@@ -44,7 +44,7 @@ const MAX_BYTES = MAX_IMAGE_BYTES + 256 * 1024;
  */
 export async function readEditRequest(request: Request, options: ReadBodyOptions = {}): Promise<EditRequest> {
   const form = await readForm(request, { maxBytes: MAX_BYTES, deadlineMs: DEADLINE_MS, ...options });
-  const { image, ...fields } = parseWire(schema, fieldsOf(form));
+  const { image, ...fields } = parseWire(editRequestSchema, fieldsOf(form));
   if (image.size > MAX_IMAGE_BYTES) {
     throw new ApiError(413, `'image' must have at most ${MAX_IMAGE_BYTES} bytes: it has ${image.size}`, {
       param: "image",

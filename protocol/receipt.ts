@@ -1,30 +1,40 @@
 // What each picture says of its making.
-import type { SkipLayerGuidance, SpectrumOptions } from "./run_request.ts";
+import { z } from "zod";
+import { skipLayerSettingsSchema, spectrumSettingsSchema } from "./run_request.ts";
 
-export interface Receipt {
-  model: string;
-  /** Identifies the weights and configs, hex. */
-  model_digest: string;
-  seed: number;
-  steps: number;
-  width: number;
-  height: number;
-  method: SpectrumOptions["method"];
-  /** All that decided the picture besides prompt, seed and size. */
-  options:
-    & Omit<SpectrumOptions, "method">
-    & { guidance_scale: number; true_cfg_scale: number; guidance_rescale: number }
-    & { skip_layer_guidance?: SkipLayerGuidance; strength?: number };
-  /** 0-based indices of the steps that ran the whole network. */
-  full_steps: number[];
-  /** 0-based indices of the steps that were forecast. */
-  forecast_steps: number[];
-  /** Step index -> relative error that a forecast would have made there; measured at full steps. */
-  forecast_errors: Record<string, number>;
-  /** Wall time of the run that made the picture; `total` is from acceptance to the encoded picture. */
-  seconds: { queue: number; encode: number; denoise: number; decode: number; total: number };
-  /** Whether this answer came from the result store. */
-  cache: "hit" | "miss";
-  /** Name of the worker that made it. */
-  worker: string;
-}
+const indices = z.array(z.int().min(0)).readonly();
+
+export const receiptSchema = z.object({
+  model: z.string(),
+  model_digest: z.string().describe("Identifies the weights and configs, hex."),
+  seed: z.int(),
+  steps: z.int(),
+  width: z.int(),
+  height: z.int(),
+  method: spectrumSettingsSchema.shape.method,
+  options: spectrumSettingsSchema.omit({ method: true }).extend({
+    guidance_scale: z.number(),
+    true_cfg_scale: z.number(),
+    guidance_rescale: z.number(),
+    skip_layer_guidance: skipLayerSettingsSchema.exactOptional(),
+    strength: z.number().exactOptional(),
+  }).describe("All that decided the picture besides prompt, seed and size."),
+  full_steps: indices.describe("0-based indices of the steps that ran the whole network."),
+  forecast_steps: indices.describe("0-based indices of the steps that were forecast."),
+  forecast_errors: z.record(z.string(), z.number()).describe(
+    "Step index -> relative error that a forecast would have made there; measured at full steps.",
+  ),
+  seconds: z.object({
+    queue: z.number(),
+    encode: z.number(),
+    denoise: z.number(),
+    decode: z.number(),
+    total: z.number(),
+  }).describe(
+    "Wall time of the run that made the picture; `total` is from acceptance to the encoded picture.",
+  ),
+  cache: z.enum(["hit", "miss"]).describe("Whether this answer came from the result store."),
+  worker: z.string().describe("Name of the worker that made it."),
+});
+
+export type Receipt = z.output<typeof receiptSchema>;

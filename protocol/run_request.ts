@@ -38,48 +38,51 @@ export type RunRequest = z.output<typeof runRequestSchema>;
 /** As an edge sends it: what is open is left out. */
 export type OpenRunRequest = z.input<typeof runRequestSchema>;
 
-/** What decides the pixels: a run request with every default of its checkpoint filled in. */
-export interface CompleteSettings {
-  prompt: string;
-  negative_prompt: string;
-  seed: number;
-  steps: number;
-  /** Pixels. */
-  width: number;
-  /** Pixels. */
-  height: number;
-  guidance_scale: number;
-  true_cfg_scale: number;
-  guidance_rescale: number;
-  /** Absent where there is none. */
-  skip_layer_guidance?: SkipLayerGuidance;
-  /** With an image alone. */
-  strength?: number;
-  /** SHA-256 (hex) of the image file, for the edge to add: the worker has seen it. */
-  image_sha256?: string;
-  max_sequence_length: number;
-  spectrum: SpectrumOptions;
-}
-
 /** Skip-layer guidance in full. */
-export interface SkipLayerGuidance {
-  layers: readonly number[];
-  scale: number;
-  start: number;
-  stop: number;
-}
+export const skipLayerSettingsSchema = z.object({
+  layers: z.array(z.int()).readonly(),
+  scale: z.number(),
+  start: z.number(),
+  stop: z.number(),
+});
+export type SkipLayerGuidance = z.output<typeof skipLayerSettingsSchema>;
 
 /** Sampler options in full. */
-export interface SpectrumOptions {
-  method: "none" | "spectrum" | "taylorseer" | "reuse";
-  w: number;
-  m: number;
-  lam: number;
-  window_size: number;
-  flex_window: number;
-  warmup_steps: number;
-  order: number;
-}
+export const spectrumSettingsSchema = z.object({
+  method: z.enum(["none", "spectrum", "taylorseer", "reuse"]),
+  w: z.number(),
+  m: z.int(),
+  lam: z.number(),
+  window_size: z.number(),
+  flex_window: z.number(),
+  warmup_steps: z.int(),
+  order: z.int(),
+});
+export type SpectrumOptions = z.output<typeof spectrumSettingsSchema>;
+
+/** What decides the pixels: a run request with every default of its checkpoint filled in. */
+export const completeSettingsSchema = z.object({
+  prompt: z.string(),
+  negative_prompt: z.string(),
+  seed: z.int(),
+  steps: z.int(),
+  /** Pixels. */
+  width: z.int(),
+  /** Pixels. */
+  height: z.int(),
+  guidance_scale: z.number(),
+  true_cfg_scale: z.number(),
+  guidance_rescale: z.number(),
+  /** Absent where there is none. */
+  skip_layer_guidance: skipLayerSettingsSchema.exactOptional(),
+  /** With an image alone. */
+  strength: z.number().exactOptional(),
+  /** SHA-256 (hex) of the image file, for the edge to add: the worker has seen it. */
+  image_sha256: z.string().exactOptional(),
+  max_sequence_length: z.int(),
+  spectrum: spectrumSettingsSchema,
+});
+export type CompleteSettings = z.output<typeof completeSettingsSchema>;
 
 /** The answer to an accepted POST /runs. */
 export interface RunAccepted {

@@ -1,6 +1,5 @@
 // The edge as a Hono app: what it answers, apart from the process that serves it.
 import { Hono } from "hono";
-import { ApiError } from "../protocol/api_error.ts";
 import type { ReadJsonOptions } from "../protocol/read_json.ts";
 import type { StreamEventsOptions } from "../protocol/stream_events.ts";
 import type { Log } from "../protocol/structured_log.ts";
@@ -17,8 +16,10 @@ import { apiHeaders } from "./middleware/api_headers.ts";
 import { authenticate, requireScope } from "./middleware/authenticate.ts";
 import { handleError } from "./middleware/handle_error.ts";
 import { logRequests } from "./middleware/log_requests.ts";
+import { notFound } from "./middleware/not_found.ts";
 import { requestId } from "./middleware/request_id.ts";
 import { modelRoutes } from "./model_routes.ts";
+import { openApiRoutes } from "./openapi/openapi_routes.ts";
 import { pageRoutes } from "./page/mod.ts";
 import type { ResultStore } from "./results/result_store.ts";
 import { ModelCatalog } from "./runs/model_catalog.ts";
@@ -61,11 +62,9 @@ export function createApp(options: AppOptions): Hono<Environment> {
     const ready = await worker.ready().catch(() => false);
     return c.json({ status: ready ? "ready" : "unavailable" }, ready ? 200 : 503);
   });
+  app.route("/", openApiRoutes());
   app.route("/", pageRoutes());
-  app.notFound((c) =>
-    new ApiError(404, `There is no ${c.req.method} ${c.req.path.slice(0, 200)}`, { code: "not_found" })
-      .toResponse()
-  );
+  app.notFound(notFound(app));
   app.onError(handleError());
   return app;
 }

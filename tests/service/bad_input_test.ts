@@ -153,7 +153,7 @@ describe("bad input", () => {
         await assertRefused(await fetch(url + path), { status: 404 });
       }
     }
-    await assertRefused(await fetch(`${service.url}/v1/images/generations`), { status: 404 });
+    await assertRefused(await fetch(`${service.url}/v1/images/generations`), { status: 405 });
     await assertRefused(await fetch(`${service.workerUrl}/runs/nope`, { method: "DELETE" }), { status: 404 });
   });
 

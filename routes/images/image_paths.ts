@@ -1,0 +1,68 @@
+// The image routes, described.
+import { z } from "zod";
+import type { ZodOpenApiOperationObject, ZodOpenApiPathsObject } from "zod-openapi";
+import { editRequestSchema } from "../../protocol/edit_request.ts";
+import { outputFormat } from "../../protocol/generation_fields.ts";
+import { imageRequestSchema } from "../../protocol/image_request.ts";
+import { receiptSchema } from "../../protocol/receipt.ts";
+import { body, errors, eventStream } from "../openapi/responses.ts";
+
+const receipt = receiptSchema.meta({
+  id: "Receipt",
+  description: "How a picture was made, and what the forecasts in it would have missed",
+});
+
+const imagesSchema = z.object({
+  created: z.int().describe("Seconds since 1970."),
+  model: z.string(),
+  background: z.literal("opaque"),
+  output_format: outputFormat,
+  quality: z.enum(["auto", "low", "medium", "high"]),
+  size: z.string().describe("WIDTHxHEIGHT"),
+  data: z.array(z.object({
+    b64_json: z.string().exactOptional(),
+    seed: z.int(),
+    receipt,
+  })),
+  usage: z.object({
+    input_tokens: z.int(),
+    input_tokens_details: z.object({ image_tokens: z.int(), text_tokens: z.int() }),
+    output_tokens: z.int(),
+    total_tokens: z.int(),
+  }),
+}).meta({ id: "Images" });
+
+const responses: ZodOpenApiOperationObject["responses"] = {
+  200: body("The pictures, or with `stream` their events", {
+    "application/json": imagesSchema,
+    "text/event-stream": eventStream,
+  }),
+  ...errors(400, 404, 408, 413, 415),
+};
+
+export const imagePaths: ZodOpenApiPathsObject = {
+  "/v1/images/generations": {
+    post: {
+      operationId: "generateImages",
+      tags: ["Images"],
+      summary: "Pictures from a prompt",
+      requestBody: {
+        required: true,
+        content: { "application/json": { schema: imageRequestSchema.meta({ id: "ImageRequest" }) } },
+      },
+      responses,
+    },
+  },
+  "/v1/images/edits": {
+    post: {
+      operationId: "editImage",
+      tags: ["Images"],
+      summary: "Pictures from a prompt and an image",
+      requestBody: {
+        required: true,
+        content: { "multipart/form-data": { schema: editRequestSchema.meta({ id: "EditRequest" }) } },
+      },
+      responses,
+    },
+  },
+};

@@ -1,0 +1,31 @@
+// What no route answers: 405 with Allow where the path is known by other methods, else 404.
+import type { Hono, NotFoundHandler } from "hono";
+import { TrieRouter } from "hono/router/trie-router";
+import { ApiError } from "../../protocol/api_error.ts";
+import type { Environment } from "../environment.ts";
+
+/** @param app with all its routes: those that come later are not known */
+export function notFound(app: Hono<Environment>): NotFoundHandler<Environment> {
+  // The app's own router closes once it has answered; this one holds the routes whatever their method.
+  const router = new TrieRouter<string>();
+  for (const { method, path } of app.routes) {
+    if (method !== "ALL" && !path.endsWith("*")) router.add("ALL", path, method);
+  }
+  return (c) => {
+    const { method, path } = c.req;
+    const known = router.match("ALL", path)[0].map(([method]) => method);
+    const allowed = new Set(
+      known.flatMap((known) => known === "GET" ? ["GET", "HEAD"] : [known]),
+    );
+    if (allowed.size === 0 || allowed.has(method)) {
+      return new ApiError(404, `There is no ${method} ${path.slice(0, 200)}`, { code: "not_found" })
+        .toResponse();
+    }
+    const allow = [...allowed].join(", ");
+    const refusal = new ApiError(405, `${path.slice(0, 200)} takes ${allow}: current method is ${method}`, {
+      code: "method_not_allowed",
+    }).toResponse();
+    refusal.headers.set("allow", allow);
+    return refusal;
+  };
+}

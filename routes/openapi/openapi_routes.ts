@@ -1,0 +1,69 @@
+// GET /openapi.json, and /docs to browse it: Swagger UI from npm, served from here, so that no other host is asked.
+import { Hono } from "hono";
+import { etag } from "hono/etag";
+import { secureHeaders } from "hono/secure-headers";
+import swaggerCss from "swagger-ui-dist/swagger-ui.css" with { type: "text" };
+import swaggerJs from "swagger-ui-dist/swagger-ui-bundle.js" with { type: "text" };
+import { openApiDocument } from "./document.ts";
+
+const HTML = `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Spectrum Edge: API</title>
+<link rel="icon" href="/page/icon.svg">
+<link rel="stylesheet" href="/docs/swagger-ui.css">
+</head>
+<body>
+<div id="api"></div>
+<script src="/docs/swagger-ui-bundle.js"></script>
+<script src="/docs/start.js"></script>
+</body>
+</html>
+`;
+
+/** Without a link to a validator elsewhere. */
+const START =
+  `SwaggerUIBundle({ url: "/openapi.json", dom_id: "#api", validatorUrl: null, deepLinking: true });\n`;
+
+const FILES: Record<string, { text: string; type: string }> = {
+  "swagger-ui.css": { text: swaggerCss, type: "text/css; charset=utf-8" },
+  "swagger-ui-bundle.js": { text: swaggerJs, type: "text/javascript; charset=utf-8" },
+  "start.js": { text: START, type: "text/javascript; charset=utf-8" },
+};
+
+const headers = secureHeaders({
+  contentSecurityPolicy: {
+    defaultSrc: ["'none'"],
+    scriptSrc: ["'self'"],
+    styleSrc: ["'self'"],
+    // Swagger UI's symbols are in its style sheet.
+    imgSrc: ["'self'", "data:"],
+    connectSrc: ["'self'"],
+    baseUri: ["'none'"],
+    frameAncestors: ["'none'"],
+  },
+  xFrameOptions: "DENY",
+  // Whether this origin has TLS is for the proxy in front to say.
+  strictTransportSecurity: false,
+});
+
+export function openApiRoutes(): Hono {
+  const app = new Hono();
+  let json: string | undefined;
+  app.get("/openapi.json", headers, etag(), () => {
+    json ??= JSON.stringify(openApiDocument());
+    return respond({ text: json, type: "application/json" });
+  });
+  app.get("/docs", headers, etag(), () => respond({ text: HTML, type: "text/html; charset=utf-8" }));
+  app.get("/docs/:name", headers, etag(), (c) => {
+    const name = c.req.param("name");
+    return Object.hasOwn(FILES, name) ? respond(FILES[name]!) : c.notFound();
+  });
+  return app;
+}
+
+function respond({ text, type }: { text: string; type: string }): Response {
+  return new Response(text, { headers: { "content-type": type, "cache-control": "no-cache" } });
+}

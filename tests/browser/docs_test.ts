@@ -1,0 +1,26 @@
+// The API's documentation in a real Chromium, under its own policy, with nothing fetched from elsewhere.
+import { describe, it } from "@std/testing/bdd";
+import assert from "node:assert/strict";
+import { findChromium, launchChromium, openPage } from "./_chromium.ts";
+import { startService } from "./_service.ts";
+
+const executablePath = findChromium();
+const skip = executablePath === undefined && "no Chromium is installed (CHROMIUM may name one)";
+
+describe("/docs in Chromium", { skip }, () => {
+  it("openApiRoutes() lists the operations and lets one be opened, without a complaint", async () => {
+    await using service = await startService("edge", { env: { PORT: "0" } });
+    const chromium = await launchChromium(executablePath!);
+    try {
+      await using browser = await openPage(chromium, { url: `${service.url}/docs` });
+      const operation = browser.page.locator("#operations-Images-generateImages");
+      await operation.waitFor();
+      assert.match(await operation.innerText(), /Pictures from a prompt/);
+      await operation.locator(".opblock-summary-control").first().click();
+      await operation.locator(".opblock-body").getByText("Request body").waitFor();
+      assert.deepEqual(browser.complaints.filter((text) => !text.startsWith("request to data:")), []);
+    } finally {
+      await chromium.close();
+    }
+  });
+});
