@@ -1,4 +1,5 @@
-// T5's encoder as transformers computes it (T5EncoderModel; v1.0 with relu, v1.1 gated).
+// T5's encoder as transformers computes it (T5EncoderModel; v1.0 with relu, v1.1 gated), and UMT5's, whose blocks each
+// have a position bias of their own (UMT5EncoderModel).
 import { z } from "zod";
 import type { DType } from "../runtime/dtype.ts";
 import { GraphBuilder, type OnnxModel, type Value } from "./graph_builder.ts";
@@ -13,7 +14,12 @@ import { pretrainedConfig } from "./pretrained_config.ts";
 import { CheckpointError } from "./weights/checkpoint_error.ts";
 import type { Weights } from "./weights/weights.ts";
 
+/** transformers' class. */
+export type T5Class = "T5EncoderModel" | "UMT5EncoderModel";
+
 export interface T5EncoderOptions {
+  /** @default "T5EncoderModel" */
+  className?: T5Class;
   /** The component's config.json, parsed. */
   config: unknown;
   weights: Weights;
@@ -30,8 +36,8 @@ export interface T5EncoderOptions {
  * @throws {CheckpointError} if the config asks for what is not supported, or contradicts the weights.
  */
 export function t5EncoderGraph(options: T5EncoderOptions): OnnxModel {
-  const { weights, dtype, name = "text_encoder_2", attentionMask = false } = options;
-  const config = parseT5Config(options.config, name);
+  const { weights, dtype, name = "text_encoder_2", attentionMask = false, className } = options;
+  const config = parseT5Config(options.config, { name, className });
   const { d_model: features, num_layers, num_heads: heads, layer_norm_epsilon: eps } = config;
   const graph = new GraphBuilder({ name, weights, dtype });
 
@@ -40,18 +46,22 @@ export function t5EncoderGraph(options: T5EncoderOptions): OnnxModel {
   let hidden = embedding(graph, inputIds, { name: table, count: config.vocab_size, features });
   // Sums over the blocks leave float16's range.
   hidden = graph.cast(hidden, dtype === "float16" ? "float32" : dtype);
-  let bias = graph.scope("position_bias", () =>
-    relativePositionBias(graph, inputIds, {
-      name: "encoder.block.0.layer.0.SelfAttention.relative_attention_bias",
+  const mask = attentionMask ? graph.scope("attention_mask", () => maskScores(graph)) : undefined;
+  const biasOf = (block: number) => {
+    const bias = relativePositionBias(graph, inputIds, {
+      name: `encoder.block.${block}.layer.0.SelfAttention.relative_attention_bias`,
       heads,
       buckets: config.relative_attention_num_buckets,
       maxDistance: config.relative_attention_max_distance,
-    }));
-  if (attentionMask) bias = graph.scope("attention_mask", () => addMask(graph, bias));
+    });
+    return mask === undefined ? bias : graph.node("Add", [bias, mask]);
+  };
+  const shared = className === "UMT5EncoderModel" ? undefined : graph.scope("position_bias", () => biasOf(0));
 
   for (let i = 0; i < num_layers; i++) {
     const block = `encoder.block.${i}`;
     hidden = graph.scope(`block_${i}`, () => {
+      const bias = shared ?? graph.scope("position_bias", () => biasOf(i));
       const attended = selfAttention(graph, hidden, { name: `${block}.layer.0`, config, bias });
       return feedForward(graph, attended, { name: `${block}.layer.1`, config });
     });
@@ -64,20 +74,12 @@ export function t5EncoderGraph(options: T5EncoderOptions): OnnxModel {
 const count = z.int().positive();
 const activationName = z.enum(Object.keys(ACTIVATIONS) as ActivationName[]);
 
-/** transformers' T5Config. Defaults are those of the class: old checkpoints leave out what equals them. */
-const T5_CONFIG = pretrainedConfig({
-  architectures: z.array(z.enum(["T5EncoderModel", "T5ForConditionalGeneration", "T5Model"])).nullish(),
-  model_type: z.literal("t5").optional(),
-  vocab_size: count.default(32128),
+const T5_OPTIONS = {
   d_model: count.default(512),
   d_kv: count.default(64),
-  d_ff: count.default(2048),
-  num_layers: count.default(6),
-  num_heads: count.default(8),
   relative_attention_num_buckets: z.int().min(4).default(32),
   relative_attention_max_distance: count.default(128),
   layer_norm_epsilon: z.number().positive().default(1e-6),
-  feed_forward_proj: z.templateLiteral([z.enum(["", "gated-"]), activationName]).default("relu"),
   // Derived from feed_forward_proj by transformers; where a config holds them, they win.
   dense_act_fn: activationName.optional(),
   is_gated_act: z.boolean().optional(),
@@ -87,17 +89,54 @@ const T5_CONFIG = pretrainedConfig({
   n_positions: z.unknown().optional(),
   num_decoder_layers: z.unknown().optional(),
   scale_decoder_outputs: z.unknown().optional(),
+};
+const projection = z.templateLiteral([z.enum(["", "gated-"]), activationName]);
+
+/** transformers' T5Config. Defaults are those of the class: old checkpoints leave out what equals them. */
+const T5_CONFIG = pretrainedConfig({
+  ...T5_OPTIONS,
+  architectures: z.array(z.enum(["T5EncoderModel", "T5ForConditionalGeneration", "T5Model"])).nullish(),
+  model_type: z.literal("t5").optional(),
+  vocab_size: count.default(32128),
+  d_ff: count.default(2048),
+  num_layers: count.default(6),
+  num_heads: count.default(8),
+  feed_forward_proj: projection.default("relu"),
 });
 
-export interface T5Config extends z.infer<typeof T5_CONFIG> {
+/** transformers' UMT5Config. */
+const UMT5_CONFIG = pretrainedConfig({
+  ...T5_OPTIONS,
+  architectures: z.array(z.enum(["UMT5EncoderModel", "UMT5ForConditionalGeneration", "UMT5Model"])).nullish(),
+  model_type: z.literal("umt5").optional(),
+  vocab_size: count.default(250112),
+  d_ff: count.default(1024),
+  num_layers: count.default(8),
+  num_heads: count.default(6),
+  feed_forward_proj: projection.default("gated-gelu"),
+  // Published configs hold it, and no version of the class reads it.
+  scalable_attention: z.unknown().optional(),
+});
+
+type T5Options = Pick<
+  z.infer<typeof T5_CONFIG>,
+  keyof typeof T5_OPTIONS | "vocab_size" | "d_ff" | "num_layers" | "num_heads" | "feed_forward_proj"
+>;
+
+export interface T5Config extends T5Options {
   gated: boolean;
   activation: ActivationName;
 }
 
 /** @throws {CheckpointError} naming the option, the rule and the value. */
-export function parseT5Config(json: unknown, name: string): T5Config {
+export function parseT5Config(
+  json: unknown,
+  { name, className = "T5EncoderModel" }: { name: string; className?: T5Class | undefined },
+): T5Config {
   const path = `${name}/config.json`;
-  const config = parseConfig(T5_CONFIG, json, { className: "T5EncoderModel", path });
+  const config = className === "UMT5EncoderModel"
+    ? parseConfig(UMT5_CONFIG, json, { className, path })
+    : parseConfig(T5_CONFIG, json, { className, path });
   const { relative_attention_num_buckets: buckets, relative_attention_max_distance: maxDistance } = config;
   if (maxDistance <= Math.floor(Math.floor(buckets / 2) / 2)) {
     throw new CheckpointError(
@@ -118,12 +157,11 @@ export function parseT5Config(json: unknown, name: string): T5Config {
 /** The score added at padding: its exponential is 0 in every type, and float16 holds it. */
 const MASKED = -6e4;
 
-/** Adds MASKED to the columns of `bias` [1, heads, tokens, tokens] that are padding: [batch, heads, tokens, tokens]. */
-function addMask(graph: GraphBuilder, bias: Value): Value {
+/** What the scores of padding get: [batch, 1, 1, tokens]. */
+function maskScores(graph: GraphBuilder): Value {
   const mask = graph.input("attention_mask", ["batch", "tokens"], "int64");
   const isToken = graph.cast(graph.node("Unsqueeze", [mask, graph.ints(1, 2)]), "bool");
-  const score = graph.node("Where", [isToken, graph.scalar(0), graph.scalar(MASKED)], { dtype: graph.dtype });
-  return graph.node("Add", [bias, score]);
+  return graph.node("Where", [isToken, graph.scalar(0), graph.scalar(MASKED)], { dtype: graph.dtype });
 }
 
 interface LayerOptions {

@@ -131,7 +131,7 @@ function checkWidths(
       jointAttentionDim,
     );
   }
-  const t5States = t5 && parseT5Config(t5.config, t5.name).d_model;
+  const t5States = t5 && parseT5Config(t5.config, t5).d_model;
   if (t5States !== undefined && jointAttentionDim !== t5States) {
     refuse(`'joint_attention_dim' must be the T5 encoder's 'd_model' (${t5States})`, jointAttentionDim);
   }

@@ -83,12 +83,14 @@ def redraw(model, seed):
     generator = torch.Generator().manual_seed(seed)
     for name, parameter in model.named_parameters():
         noise = torch.randn(parameter.shape, generator=generator)
-        layer = name.split(".")[-2]
-        table = "embedding" in name and "embedder" not in name and not layer.startswith("linear")
+        layer = (name.split(".")[-2:-1] or [""])[0]
+        table = "embedding" in name and "embedder" not in name and not layer.startswith(("linear", "patch"))
         if table or layer in ("shared", "embed_tokens"):
             parameter.copy_(noise * 0.5)
         elif "relative_attention_bias" in name:
             parameter.copy_(noise)
+        elif name.endswith("gamma"):
+            parameter.copy_(1 + 0.2 * noise)
         elif parameter.dim() > 1:
             parameter.copy_(noise / math.sqrt(parameter[0].numel()))
         elif name.endswith("weight"):

@@ -74,7 +74,7 @@ def run_spectrum(pipe, steps, branches, options, **call):
 
     hook = denoiser_of(pipe)[1].register_forward_pre_hook(before_head)
     try:
-        latents = pipe(num_inference_steps=steps, output_type="latent", **call).images
+        latents = pipe(num_inference_steps=steps, output_type="latent", **call)[0]
     finally:
         hook.remove()
     assert rows_seen == steps * branches

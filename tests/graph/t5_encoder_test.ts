@@ -46,6 +46,24 @@ describe("t5EncoderGraph()", () => {
     assert(maxError(outputs["last_hidden_state"]!.data, expected) <= TOLERANCE);
   });
 
+  for (const name of ["wan/tiny-unipc", "wan/tiny-euler"]) {
+    for (const prompt of ["plain", "empty", "unicode"]) {
+      it(`gives UMT5's states of ${name}, '${prompt}' prompt, of its own tokens alone`, async () => {
+        const goldens = loadGoldens(name);
+        const { shape: [, length], data } = goldens.get(`text.${prompt}.input_ids`)!;
+        const tokens = data.indexOf(1) + 1; // </s> ends every prompt
+        const className = "UMT5EncoderModel";
+        const model = t5EncoderGraph({ ...component(`${name}/text_encoder`), dtype, className });
+        const inputs = { input_ids: { shape: [1, tokens], data: data.slice(0, tokens) } };
+        const { last_hidden_state: states } = await runGraph(model, inputs);
+        // WanPipeline encodes with the padding masked, then puts zeros in its place.
+        const padded = new Float32Array(length! * states!.shape[2]!);
+        padded.set(states!.data);
+        assert(maxError(padded, goldens.floats(`text.${prompt}.prompt_embeds`)) <= TOLERANCE);
+      });
+    }
+  }
+
   it("finds the embedding under either name", () => {
     const { config, weights } = component("flux/tiny-dev/text_encoder_2");
     const renamed = new Map(
@@ -76,6 +94,7 @@ describe("t5EncoderGraph()", () => {
       /'relative_attention_max_distance' must exceed a quarter.*8 and 32/,
     ],
     ["relative_attention_num_buckets", 2, /option 'relative_attention_num_buckets'/],
+    ["scalable_attention", true, /no option 'scalable_attention'/],
     ["num_experts", 8, /no option 'num_experts'/],
     ["d_model", 24, /'shared.weight' must have the shape \[208,24\].*\[208,20\]/],
   ];
