@@ -23,7 +23,8 @@ export const imageRequestSchema = z.strictObject({
   seed: optional(seedField.max(Number.MAX_SAFE_INTEGER - MAX_IMAGES)),
   output_format: outputFormat.nullish().transform((value) => value ?? "png"),
   output_compression: outputCompression.nullish().transform((value) => value ?? 100),
-  response_format: optional(z.literal("b64_json")),
+  /** "url": an address that expires, in place of the picture in base64. */
+  response_format: z.enum(["b64_json", "url"]).nullish().transform((value) => value ?? "b64_json"),
   stream: z.boolean().nullish().transform((value) => value ?? false),
   /** Previews in a stream. */
   partial_images: z.int().min(0).max(3).nullish().transform((value) => value ?? 0),

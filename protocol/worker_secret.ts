@@ -1,19 +1,24 @@
-// SPECTRUM_WORKER_SECRET: what edges and workers share, so that a worker knows whose calls it serves.
+// Secrets of the environment. SPECTRUM_WORKER_SECRET is what edges and workers share, so that a worker knows whose calls
+// it serves.
 
-const NAME = "SPECTRUM_WORKER_SECRET";
 /** 128 bits in hex. */
 const MIN_CHARACTERS = 32;
+
+/** As readSecret(), of SPECTRUM_WORKER_SECRET. */
+export function readWorkerSecret(env: (name: string) => string | undefined): string | undefined {
+  return readSecret("SPECTRUM_WORKER_SECRET", env);
+}
 
 /**
  * The secret, or undefined where none is set.
  * @throws {TypeError} if it is short enough to be guessed.
  */
-export function readWorkerSecret(env: (name: string) => string | undefined): string | undefined {
-  const secret = env(NAME);
+export function readSecret(name: string, env: (name: string) => string | undefined): string | undefined {
+  const secret = env(name);
   if (!secret) return undefined;
   if (secret.length >= MIN_CHARACTERS) return secret;
   throw new TypeError(
-    `Cannot start as '${NAME}' must have at least ${MIN_CHARACTERS} characters, ` +
+    `Cannot start as '${name}' must have at least ${MIN_CHARACTERS} characters, ` +
       `as 'openssl rand -hex 32' makes them: current value has ${secret.length}`,
   );
 }

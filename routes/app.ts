@@ -4,6 +4,8 @@ import type { ReadJsonOptions } from "../protocol/read_json.ts";
 import type { StreamEventsOptions } from "../protocol/stream_events.ts";
 import type { Log } from "../protocol/structured_log.ts";
 import type { Environment } from "./environment.ts";
+import { fileRoutes } from "./files/file_routes.ts";
+import { SignedUrls } from "./files/signed_urls.ts";
 import { imageRoutes } from "./images/image_routes.ts";
 import { ImagePlanner } from "./images/plan_images.ts";
 import { KeyDirectory } from "./keys/key_directory.ts";
@@ -34,6 +36,10 @@ export interface AppOptions extends ReadJsonOptions, StreamEventsOptions {
   log: Log;
   /** Whose pages may call the API: "https://app.example", or "*". @default this origin's alone */
   corsOrigins?: readonly string[];
+  /** Signs addresses of pictures, at all edges alike. @default random */
+  urlSecret?: string | undefined;
+  /** Where clients reach this edge, for such addresses. @default as each request names it */
+  publicUrl?: string | undefined;
 }
 
 export function createApp(options: AppOptions): Hono<Environment> {
@@ -42,6 +48,7 @@ export function createApp(options: AppOptions): Hono<Environment> {
   const planner = new ImagePlanner({ catalog, worker });
   const metrics = new EdgeMetrics();
   const source = new MeasuredPictureSource({ worker, results, log, metrics });
+  const urls = new SignedUrls({ secret: options.urlSecret });
   const directory = new KeyDirectory({ store: keyStore, log });
   const limits = new KeyLimits({ store: keyStore, log });
 
@@ -49,7 +56,7 @@ export function createApp(options: AppOptions): Hono<Environment> {
   app.use(requestId(), logRequests(log), measureRequests(metrics));
   app.use("/v1/*", apiHeaders(options.corsOrigins));
   app.use("/v1/*", authenticate({ keys, directory, limits }));
-  app.route("/v1", imageRoutes({ ...options, planner, source, limits }));
+  app.route("/v1", imageRoutes({ ...options, planner, source, limits, urls }));
   app.route("/v1", modelRoutes(catalog));
   app.get(
     "/metrics",
@@ -62,6 +69,7 @@ export function createApp(options: AppOptions): Hono<Environment> {
     const ready = await worker.ready().catch(() => false);
     return c.json({ status: ready ? "ready" : "unavailable" }, ready ? 200 : 503);
   });
+  app.route("/", fileRoutes({ urls, results }));
   app.route("/", openApiRoutes());
   app.route("/", pageRoutes());
   app.notFound(notFound(app));

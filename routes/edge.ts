@@ -18,6 +18,8 @@ const app = createApp({
   keyStore: config.redis ? new RedisKeyStore(config.redis) : new MemoryKeyStore(),
   log,
   corsOrigins: config.corsOrigins,
+  urlSecret: config.urlSecret,
+  publicUrl: config.publicUrl,
 });
 
 log("info", "configured", {

@@ -1,5 +1,5 @@
 // The edge's configuration: named environment variables, all optional.
-import { readWorkerSecret } from "../protocol/worker_secret.ts";
+import { readSecret, readWorkerSecret } from "../protocol/worker_secret.ts";
 
 export interface EdgeConfig {
   /** SPECTRUM_WORKERS: origin of the worker. */
@@ -10,6 +10,10 @@ export interface EdgeConfig {
   keys: string[];
   /** SPECTRUM_CORS_ORIGINS: comma-separated origins whose pages may call the API, or "*". */
   corsOrigins: string[];
+  /** SPECTRUM_URL_SECRET: signs addresses of pictures, at all edges alike. */
+  urlSecret: string | undefined;
+  /** SPECTRUM_PUBLIC_URL: where clients reach the edge, for such addresses. */
+  publicUrl: string | undefined;
   /** UPSTASH_REDIS_REST_URL and UPSTASH_REDIS_REST_TOKEN: results are shared through this store. */
   redis: { url: string; token: string } | undefined;
   /** HOST and PORT, for `deno task edge`; `deno serve` has flags of its own. */
@@ -37,6 +41,10 @@ export function readEdgeConfig(env: (name: string) => string | undefined): EdgeC
     workerSecret: readWorkerSecret(env),
     keys: list("SPECTRUM_API_KEYS"),
     corsOrigins: list("SPECTRUM_CORS_ORIGINS").map(readOrigin),
+    urlSecret: readSecret("SPECTRUM_URL_SECRET", env),
+    publicUrl: env("SPECTRUM_PUBLIC_URL")
+      ? readUrl("SPECTRUM_PUBLIC_URL", env("SPECTRUM_PUBLIC_URL")!)
+      : undefined,
     redis: url && token ? { url: readUrl("UPSTASH_REDIS_REST_URL", url), token } : undefined,
     host: env("HOST") || "127.0.0.1",
     port: readPort(env("PORT") || "8000"),

@@ -3,7 +3,8 @@ import { ApiError } from "../../protocol/api_error.ts";
 import type { ImageRequest } from "../../protocol/image_request.ts";
 import type { CompleteSettings } from "../../protocol/run_request.ts";
 import type { SseMessage } from "../../protocol/stream_events.ts";
-import { pictureFacts, unixSeconds, usage } from "./image_response.ts";
+import type { CompletedEvent } from "../../protocol/run_event.ts";
+import { type Delivered, pictureFacts, unixSeconds, usage } from "./image_response.ts";
 import type { PictureEvent } from "./merge_pictures.ts";
 import { runFailure } from "./run_failure.ts";
 
@@ -12,6 +13,8 @@ export interface ImageMessagesOptions {
   settings: CompleteSettings;
   /** What OpenAI's names of events begin with. */
   kind: "image_generation" | "image_edit";
+  /** The picture with this place in the request, as the client wants it. */
+  deliver: (event: CompletedEvent, imageIndex: number) => Promise<Delivered>;
   /** Told of what ends the stream early; the client gets no more than an ApiError says. */
   onError: (error: ApiError) => void;
 }
@@ -23,7 +26,7 @@ export async function* imageMessages(
 ): AsyncGenerator<SseMessage> {
   try {
     for await (const event of events) {
-      const data = toImageEvent(event, options);
+      const data = await toImageEvent(event, options);
       if (data !== undefined) yield { id: event.id, event: data.type, data: JSON.stringify(data) };
     }
   } catch (cause) {
@@ -34,7 +37,7 @@ export async function* imageMessages(
 }
 
 /** @throws {ApiError} if the run ended without a picture */
-function toImageEvent({ imageIndex: image_index, event }: PictureEvent, options: ImageMessagesOptions) {
+async function toImageEvent({ imageIndex: image_index, event }: PictureEvent, options: ImageMessagesOptions) {
   const { request, settings, kind } = options;
   const facts = () => ({ ...pictureFacts(request, settings), created_at: unixSeconds(), image_index });
   switch (event.type) {
@@ -57,7 +60,7 @@ function toImageEvent({ imageIndex: image_index, event }: PictureEvent, options:
     case "completed":
       return {
         type: `${kind}.completed`,
-        b64_json: event.b64_json,
+        ...await options.deliver(event, image_index),
         ...facts(),
         seed: event.receipt.seed,
         receipt: event.receipt,

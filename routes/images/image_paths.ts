@@ -21,6 +21,7 @@ const imagesSchema = z.object({
   size: z.string().describe("WIDTHxHEIGHT"),
   data: z.array(z.object({
     b64_json: z.string().exactOptional(),
+    url: z.string().exactOptional().describe("With response_format 'url', in place of b64_json."),
     seed: z.int(),
     receipt,
   })),

@@ -15,16 +15,23 @@ export function pictureFacts(request: ImageRequest, { width, height }: CompleteS
   };
 }
 
+/** How a picture is handed over: itself, or an address. */
+export type Delivered = { b64_json: string } | { url: string };
+
 /** The body of a JSON answer. */
 export function imagesResponse(
   pictures: readonly CompletedEvent[],
-  { request, settings }: { request: ImageRequest; settings: CompleteSettings },
+  { request, settings, delivered }: {
+    request: ImageRequest;
+    settings: CompleteSettings;
+    delivered: readonly Delivered[];
+  },
 ) {
   return {
     created: unixSeconds(),
     model: pictures[0]!.receipt.model,
     ...pictureFacts(request, settings),
-    data: pictures.map(({ b64_json, receipt }) => ({ b64_json, seed: receipt.seed, receipt })),
+    data: pictures.map(({ receipt }, index) => ({ ...delivered[index]!, seed: receipt.seed, receipt })),
     usage: usage(pictures, settings),
   };
 }

@@ -7,10 +7,13 @@ import { readJson, type ReadJsonOptions } from "../../protocol/read_json.ts";
 import type { CompletedEvent } from "../../protocol/run_event.ts";
 import { streamEvents, type StreamEventsOptions } from "../../protocol/stream_events.ts";
 import type { Environment } from "../environment.ts";
+import { pictureUrl } from "../files/deliver_picture.ts";
+import type { SignedUrls } from "../files/signed_urls.ts";
 import type { KeyLimits } from "../keys/key_limits.ts";
+import type { ResultStore } from "../results/result_store.ts";
 import type { Picture, PictureSource } from "../runs/picture_source.ts";
 import { imageMessages, type ImageMessagesOptions } from "./image_messages.ts";
-import { imagesResponse } from "./image_response.ts";
+import { type Delivered, imagesResponse } from "./image_response.ts";
 import { mergePictures } from "./merge_pictures.ts";
 import type { ImagePlan, ImagePlanner } from "./plan_images.ts";
 import { runFailure } from "./run_failure.ts";
@@ -19,6 +22,10 @@ export interface ImageRoutesOptions extends ReadJsonOptions, StreamEventsOptions
   planner: ImagePlanner;
   source: PictureSource;
   limits: KeyLimits;
+  results: ResultStore;
+  urls: SignedUrls;
+  /** Where clients reach this edge. @default as each request names it */
+  publicUrl?: string | undefined;
 }
 
 export function imageRoutes(options: ImageRoutesOptions): Hono<Environment> {
@@ -49,6 +56,13 @@ async function answer(c: Context<Environment>, { request, kind, options }: Answe
     giveBack();
     throw cause;
   });
+  const deliver = async (event: CompletedEvent, index: number): Promise<Delivered> => {
+    if (request.response_format === "b64_json") return { b64_json: event.b64_json };
+    const { results, urls, publicUrl } = options;
+    const origin = new URL(publicUrl ?? c.req.url).origin;
+    const key = plan.pictures[index]!.key!;
+    return { url: await pictureUrl(event, { results, urls, origin, key, ...request }) };
+  };
   const cache = pictures.every((picture) => picture.cache === "hit") ? "hit" : "miss";
   c.header("x-spectrum-cache", cache);
   if (request.stream) {
@@ -59,6 +73,7 @@ async function answer(c: Context<Environment>, { request, kind, options }: Answe
           request,
           settings: plan.settings,
           kind,
+          deliver,
           onError: (error) => {
             giveBack();
             log("error", "stream failed", { error: String(error.cause ?? error) });
@@ -71,7 +86,8 @@ async function answer(c: Context<Environment>, { request, kind, options }: Answe
   }
   try {
     const finished = await collect(pictures, c.req.raw.signal);
-    return c.json(imagesResponse(finished, { request, settings: plan.settings }));
+    const delivered = await Promise.all(finished.map(deliver));
+    return c.json(imagesResponse(finished, { request, settings: plan.settings, delivered }));
   } catch (cause) {
     // Who does not wait for pictures has had them made all the same.
     if (!c.req.raw.signal.aborted) giveBack();

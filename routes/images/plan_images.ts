@@ -48,7 +48,8 @@ export class ImagePlanner {
     const pictures = Array.from({ length: request.n }, async (_, index) => {
       const ofPicture = { ...settings, seed: seed + index };
       return {
-        key: request.seed === undefined
+        // A drawn seed comes once: only a picture with an address is worth storing.
+        key: request.seed === undefined && request.response_format !== "url"
           ? undefined
           : await resultKey({ model, settings: ofPicture, output_format, output_compression }),
         run: { ...run, seed: seed + index },

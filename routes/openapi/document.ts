@@ -5,11 +5,12 @@
 // for a route of the app without a description, and for a description without a route; tests/service/fuzz_test.ts sends
 // what the document allows and checks what comes back against it.
 import { createDocument, type ZodOpenApiPathsObject } from "zod-openapi";
+import { filePaths } from "../files/file_paths.ts";
 import { imagePaths } from "../images/image_paths.ts";
 import { modelPaths } from "../model_paths.ts";
 import { operatorPaths } from "./operator_paths.ts";
 
-const PATHS: readonly ZodOpenApiPathsObject[] = [imagePaths, modelPaths, operatorPaths];
+const PATHS: readonly ZodOpenApiPathsObject[] = [imagePaths, filePaths, modelPaths, operatorPaths];
 
 export type OpenApiDocument = ReturnType<typeof createDocument>;
 

@@ -79,10 +79,10 @@ describe("parseImageRequest()", () => {
     }],
     ["n = 1.5", { prompt: "x", n: 1.5 }, { param: "n", code: "invalid_type", message: /whole number/ }],
     ["size", { prompt: "x", size: "big" }, { param: "size", code: "invalid_value", message: /WIDTHxHEIGHT/ }],
-    ["url", { prompt: "x", response_format: "url" }, {
+    ["response format", { prompt: "x", response_format: "file" }, {
       param: "response_format",
       code: "invalid_value",
-      message: /b64_json/,
+      message: /one of b64_json, url/,
     }],
     ["transparency", { prompt: "x", background: "transparent" }, {
       param: "background",

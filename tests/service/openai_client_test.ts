@@ -213,6 +213,23 @@ describe("openai client", () => {
     }
   });
 
+  it("images.generate() gives addresses that need no key and hold the same bytes", async () => {
+    const [known] = picturesOf(await generate({ seed: 7, ...QUICK }));
+    const pictures = picturesOf(await generate({ seed: 7, n: 2, response_format: "url", ...QUICK }));
+    assert.ok(pictures.every(({ url, b64_json }) => url!.startsWith(service.url) && b64_json === undefined));
+    const response = await fetch(pictures[0]!.url!);
+    assert.deepEqual([response.status, response.headers.get("content-type")], [200, "image/png"]);
+    assert.deepEqual(await response.bytes(), bytesOf(known!));
+    // Without a seed, too: the picture is stored as its address says where it is.
+    const [drawn] = picturesOf(await generate({ response_format: "url", ...QUICK }));
+    assert.equal((await sharp(await (await fetch(drawn!.url!)).bytes()).metadata()).width, 64);
+    const streamed: (string | undefined)[] = [];
+    for await (const event of await stream({ seed: 7, response_format: "url", ...QUICK })) {
+      streamed.push((event as { url?: string }).url);
+    }
+    assert.deepEqual(await (await fetch(streamed.at(-1)!)).bytes(), bytesOf(known!));
+  });
+
   it("a client that leaves in mid-run frees the device at once", async () => {
     const passes = await readMetric(service.workerUrl, "spectrum_passes_total");
     let steps = 0;

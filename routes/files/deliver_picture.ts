@@ -1,0 +1,33 @@
+// How a finished picture reaches its client: in base64, or as an address to fetch it from.
+import type { OutputFormat } from "../../protocol/generation_fields.ts";
+import type { CompletedEvent } from "../../protocol/run_event.ts";
+import type { ResultStore } from "../results/result_store.ts";
+import { CONTENT_TYPES } from "./file_routes.ts";
+import type { SignedUrls } from "./signed_urls.ts";
+
+export interface DeliverPictureOptions {
+  results: ResultStore;
+  urls: SignedUrls;
+  /** Where clients reach this edge: "https://pictures.example". */
+  origin: string;
+  output_format: OutputFormat;
+  /** The picture's name in the result store. */
+  key: string;
+}
+
+/**
+ * The picture's address. One that the store does not keep, as it is too large or the store is away, is an address in
+ * itself: a data: URL.
+ */
+export async function pictureUrl(event: CompletedEvent, options: DeliverPictureOptions): Promise<string> {
+  const { results, urls, origin, key, output_format } = options;
+  const { b64_json, receipt, image_tokens } = event;
+  if (await results.get(key) === undefined) {
+    // Not yet there, or made without being stored, as its seed was drawn.
+    await results.set(key, { b64_json, receipt: { ...receipt, cache: "miss" }, image_tokens });
+    if (await results.get(key) === undefined) {
+      return `data:${CONTENT_TYPES[output_format]};base64,${b64_json}`;
+    }
+  }
+  return origin + await urls.sign(`${key}.${output_format}`);
+}

@@ -1,0 +1,50 @@
+// Addresses of stored pictures that need no key and expire: an HMAC over name and expiry, in the query.
+import { importSecret } from "../../protocol/sign_request.ts";
+
+export interface SignedUrlsOptions {
+  /** Shared by all edges that serve each other's addresses. @default random: they are this process's own */
+  secret?: string | undefined;
+  /** @default 3600 */
+  lifetimeSeconds?: number;
+  /** Milliseconds since 1970. @default Date.now */
+  now?: () => number;
+}
+
+/** A file of /files/. */
+export interface SignedFile {
+  /** KEY.EXTENSION */
+  name: string;
+  /** Seconds since 1970. */
+  expires: number;
+}
+
+export class SignedUrls {
+  readonly #options: Required<Omit<SignedUrlsOptions, "secret">>;
+  readonly #key: Promise<CryptoKey>;
+
+  constructor({ secret, ...options }: SignedUrlsOptions = {}) {
+    this.#options = { lifetimeSeconds: 3600, now: Date.now, ...options };
+    this.#key = importSecret(secret ?? crypto.getRandomValues(new Uint8Array(32)).toHex());
+  }
+
+  /** Path with query. */
+  async sign(name: string): Promise<string> {
+    const { now, lifetimeSeconds } = this.#options;
+    const expires = Math.floor(now() / 1000) + lifetimeSeconds;
+    const signature = await crypto.subtle.sign("HMAC", await this.#key, signedText({ name, expires }));
+    return `/files/${name}?expires=${expires}&signature=${new Uint8Array(signature).toHex()}`;
+  }
+
+  /** How long `file` may still be had, in seconds; undefined if `signature` is not ours, 0 if it has expired. */
+  async secondsLeft(file: SignedFile, signature: string): Promise<number | undefined> {
+    if (!/^[0-9a-f]{64}$/.test(signature)) return undefined;
+    const bytes = Uint8Array.fromHex(signature);
+    if (!await crypto.subtle.verify("HMAC", await this.#key, bytes, signedText(file))) return undefined;
+    return Math.max(0, file.expires - Math.floor(this.#options.now() / 1000));
+  }
+}
+
+/** Told apart by its first line from everything else that is signed. */
+function signedText({ name, expires }: SignedFile): Uint8Array<ArrayBuffer> {
+  return new TextEncoder().encode(`spectrum-file-1\n${name}\n${expires}`);
+}
