@@ -25,7 +25,7 @@ interface Pod {
 
 /** Permissions of `command`, in order of their names. */
 function permissions(command: string): string[] {
-  return (command.match(/--allow-[\w-]+(=[\w,]+)?/g) ?? []).filter((flag) =>
+  return (command.match(/--allow-[\w-]+(=[\w,.]+)?/g) ?? []).filter((flag) =>
     !flag.startsWith("--allow-scripts")
   )
     .sort();

@@ -13,7 +13,9 @@ export interface TestWorker extends AsyncDisposable {
   logged: { message: string; fields: Record<string, unknown> | undefined }[];
 }
 
+/** Over the defaults of the real ones. */
 export type TestWorkerOptions =
+  & { /** @default a free one */ port?: number }
   & Partial<Omit<RunQueueOptions, "execute">>
   & Partial<Pick<WorkerAppOptions, "heartbeatMs" | "deadlineMs" | "maxBytes" | "secret">>
   & Partial<Pick<ModelPoolOptions, "maxLoaded" | "idleMs">>;
@@ -34,7 +36,7 @@ export function startTestWorker(pipelines: readonly Pipeline[], options: TestWor
   });
   metrics.observeQueue(queue);
   const app = createWorkerApp({ queue, models, metrics, log, samplerVersion: "1", ...options });
-  const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, app.fetch);
+  const server = Deno.serve({ hostname: "127.0.0.1", port: options.port ?? 0, onListen() {} }, app.fetch);
   return {
     url: `http://127.0.0.1:${server.addr.port}`,
     queue,
