@@ -1,4 +1,5 @@
-// A block over text and image tokens alike, attention and MLP side by side (diffusers' FluxSingleTransformerBlock).
+// A block over text and image tokens alike, attention and MLP side by side: diffusers' FluxSingleTransformerBlock, and
+// HunyuanVideoSingleTransformerBlock, which is the same.
 import type { GraphBuilder, Value } from "./graph_builder.ts";
 import { activation } from "./layers/activation.ts";
 import { adaptiveLayerNorm } from "./layers/adaptive_layer_norm.ts";
@@ -21,6 +22,7 @@ export function fluxSingleBlock(
 ): Value {
   const { conditioning, heads, headDim } = context;
   const features = heads * headDim;
+  const { mlpFeatures = 4 * features } = context;
   const [shift, scale, gate] = modulation(graph, conditioning, {
     name: `${name}.norm.linear`,
     features,
@@ -33,14 +35,14 @@ export function fluxSingleBlock(
   const hidden = linear(graph, normed, {
     name: `${name}.proj_mlp`,
     inFeatures: features,
-    outFeatures: 4 * features,
+    outFeatures: mlpFeatures,
   });
   const both = graph.node("Concat", [attended, activation(graph, hidden, "gelu_pytorch_tanh")], {
     attributes: { axis: -1 },
   });
   const branch = linear(graph, both, {
     name: `${name}.proj_out`,
-    inFeatures: 5 * features,
+    inFeatures: features + mlpFeatures,
     outFeatures: features,
   });
   return clampFloat16(graph, gatedResidual(graph, x, { gate, branch }));

@@ -1,4 +1,4 @@
-"""Tiny tokenizers of the two formats that text-to-image checkpoints carry: CLIP's byte-level BPE, T5's SentencePiece."""
+"""Tiny tokenizers of the formats that checkpoints carry: CLIP's byte-level BPE, T5's SentencePiece, LLaMA's tokenizer.json."""
 
 import io
 import json
@@ -6,6 +6,8 @@ from collections import Counter
 from pathlib import Path
 
 import sentencepiece
+from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+from transformers import PreTrainedTokenizerFast
 
 # Also in the vocabulary-building text: what the prompts of the goldens need to be more than unknown tokens.
 CORPUS = """
@@ -97,3 +99,50 @@ def write_t5_files(folder, vocab_size, **config):
     }
     (folder / "tokenizer_config.json").write_text(json.dumps(about, indent=2) + "\n")
     return sentencepiece.SentencePieceProcessor(model_proto=model.getvalue()).vocab_size()
+
+
+# How LLaMA 3 cuts a text into words.
+LLAMA3_WORDS = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
+LLAMA3_SPECIALS = ["<|begin_of_text|>", "<|end_of_text|>", "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>", "<pad>"]
+
+
+def llama_tokenizer(texts, *, llama3, merge_count):
+    """A byte-level BPE that writes the words of `texts` with few tokens, right-padded as HunyuanVideo needs it.
+
+    `llama3` does it as LLaMA 3: its words, whole words of the vocabulary taken without merging, a token that begins
+    the text. Otherwise GPT-2's words, merges alone, and nothing around the text.
+    """
+    if llama3:
+        words = pre_tokenizers.Sequence([
+            pre_tokenizers.Split(Regex(LLAMA3_WORDS), behavior="isolated", invert=False),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, trim_offsets=True, use_regex=False),
+        ])
+    else:
+        words = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
+    trained = Tokenizer(models.BPE())
+    trained.pre_tokenizer = words
+    trained.train_from_iterator(texts, trainers.BpeTrainer(
+        vocab_size=256 + merge_count, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False))
+    model = json.loads(trained.to_str())["model"]
+    vocab, merges = model["vocab"], [tuple(pair) for pair in model["merges"]]
+    if llama3:
+        for text in texts:
+            for word, _ in words.pre_tokenize_str(text):
+                vocab.setdefault(word, len(vocab))
+    tokenizer = Tokenizer(models.BPE(vocab=vocab, merges=merges, ignore_merges=llama3))
+    tokenizer.pre_tokenizer = words
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.add_special_tokens(LLAMA3_SPECIALS)
+    if llama3:
+        begin = LLAMA3_SPECIALS[0]
+        tokenizer.post_processor = processors.Sequence([
+            processors.ByteLevel(trim_offsets=False),
+            processors.TemplateProcessing(
+                single=f"{begin} $A", pair=f"{begin} $A {begin}:1 $B:1",
+                special_tokens=[(begin, tokenizer.token_to_id(begin))]),
+        ])
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, bos_token=LLAMA3_SPECIALS[0], eos_token="<|end_of_text|>",
+        pad_token="<pad>" if llama3 else "<|end_of_text|>", padding_side="right", model_max_length=8192)

@@ -1,4 +1,4 @@
-// torch.nn.GroupNorm on [batch, channels, height, width].
+// torch.nn.GroupNorm on [batch, channels, height, width], or with time before them.
 import type { GraphBuilder, Value } from "../graph_builder.ts";
 
 export interface GroupNormOptions {
@@ -7,6 +7,8 @@ export interface GroupNormOptions {
   channels: number;
   groups: number;
   eps: number;
+  /** Axes behind the channels. @default 2 */
+  axes?: 2 | 3;
 }
 
 /**
@@ -15,7 +17,8 @@ export interface GroupNormOptions {
  * Computed in float32, as PyTorch does inside; CUDA has no bfloat16 kernel either.
  */
 export function groupNorm(graph: GraphBuilder, x: Value, options: GroupNormOptions): Value {
-  const { name, channels, groups, eps } = options;
+  const { name, channels, groups, eps, axes = 2 } = options;
+  const ones = Array<number>(axes).fill(1);
   const dtype = "float32";
   const grouped = graph.node("Reshape", [graph.cast(x, dtype), graph.ints(0, groups, -1)]);
   const fill = (value: number) => graph.constant(Array<number>(groups).fill(value), [groups], dtype);
@@ -24,7 +27,10 @@ export function groupNorm(graph: GraphBuilder, x: Value, options: GroupNormOptio
   });
   const shape = graph.node("Shape", [x], { dtype: "int64" });
   const perChannel = (part: "weight" | "bias") =>
-    graph.node("Reshape", [graph.weight(`${name}.${part}`, [channels], dtype), graph.ints(channels, 1, 1)]);
+    graph.node("Reshape", [
+      graph.weight(`${name}.${part}`, [channels], dtype),
+      graph.ints(channels, ...ones),
+    ]);
   const scaled = graph.node("Mul", [graph.node("Reshape", [normed, shape]), perChannel("weight")]);
   return graph.cast(graph.node("Add", [scaled, perChannel("bias")]), x.dtype);
 }

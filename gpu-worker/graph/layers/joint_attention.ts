@@ -13,6 +13,8 @@ export interface JointContext {
   /** Channels of a head. A token has heads * headDim features. */
   headDim: number;
   qkNorm: QueryKeyNorm;
+  /** Width of the blocks' MLPs. @default 4 * features */
+  mlpFeatures?: number;
   /** Activated conditioning, [batch, features]. */
   conditioning: Value;
   /** The two numbers of tokens, text first, [2] int64: how to split what was concatenated. */

@@ -96,6 +96,7 @@ function fullStream(
     const branch = feedForward(graph, norm(tokens, { scale: mlpScale, shift: mlpShift }), {
       name: `${name}.${layers.feedForward}`,
       features,
+      hiddenFeatures: context.mlpFeatures,
     });
     return add(tokens, { gate: mlpGate, branch });
   };
