@@ -134,7 +134,13 @@ function trunkInputs(goldens: Goldens, { name, call, config: json }: TrunkCall):
   const { cases } = JSON.parse(Deno.readTextFileSync(goldenPath(`hunyuan_video/${name}/goldens.json`)));
   const valid: number = cases[`transformer.${call}`].valid_text_tokens;
   const config = parseHunyuanVideoTransformerConfig(json);
-  const [, , frames, height, width] = inputs["hidden_states"]!.shape as [number, number, number, number, number];
+  const [, , frames, height, width] = inputs["hidden_states"]!.shape as [
+    number,
+    number,
+    number,
+    number,
+    number,
+  ];
   const { cos, sin } = hunyuanVideoRotaryTables({
     textTokens: valid,
     grid: [frames / config.patchSizeT, height / config.patchSize, width / config.patchSize],
