@@ -13,6 +13,12 @@ export const modelCardSchema = z.object({
     .describe("Prompts it knows by heart, if the checkpoint lists them."),
   defaults: completeSettingsSchema.omit({ prompt: true, seed: true }).exactOptional()
     .describe("What a request that leaves everything open gets; known once the model has been loaded."),
+  start_image: z.object({
+    strength: z.number().describe("What a request that leaves it open gets."),
+    partial_step: z.enum(["run", "skip"])
+      .describe("Whether a step of which 'strength' asks for a part is run."),
+  }).exactOptional()
+    .describe("How a run starts from an image; known once it has been loaded, absent where it cannot."),
 });
 
 export type ModelCard = z.output<typeof modelCardSchema>;

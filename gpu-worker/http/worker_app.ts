@@ -100,7 +100,7 @@ function cards({ models, samplerVersion }: WorkerAppOptions): ModelCard[] {
       sampler_version: samplerVersion,
       loaded: models.isLoaded(id),
       ...(names && { names }),
-      ...(pipeline && { defaults: defaultsOf(pipeline) }),
+      ...(pipeline && { defaults: defaultsOf(pipeline), ...startImageOf(pipeline) }),
     };
   });
 }
@@ -108,4 +108,9 @@ function cards({ models, samplerVersion }: WorkerAppOptions): ModelCard[] {
 function defaultsOf(pipeline: Parameters<typeof completeRun>[0]): NonNullable<ModelCard["defaults"]> {
   const { prompt: _prompt, seed: _seed, ...defaults } = toWire(pipeline.complete({ prompt: " ", seed: 0 }));
   return defaults;
+}
+
+function startImageOf({ rules: { startImage } }: Parameters<typeof completeRun>[0]) {
+  return startImage &&
+    { start_image: { strength: startImage.strength, partial_step: startImage.partialStep } };
 }

@@ -16,11 +16,15 @@ import historyJs from "./browser/history.js" with { type: "text" };
 import historyViewJs from "./browser/history_view.js" with { type: "text" };
 import iconSvg from "./browser/icon.svg" with { type: "text" };
 import imageDifferenceJs from "./browser/image_difference.js" with { type: "text" };
+import imageFieldJs from "./browser/image_field.js" with { type: "text" };
+import laterStepsJs from "./browser/later_steps.js" with { type: "text" };
 import layoutCss from "./browser/layout.css" with { type: "text" };
 import listModelsJs from "./browser/list_models.js" with { type: "text" };
 import mainJs from "./browser/main.js" with { type: "text" };
 import methodFieldsJs from "./browser/method_fields.js" with { type: "text" };
 import methodOptionsJs from "./browser/method_options.js" with { type: "text" };
+import modelFieldsJs from "./browser/model_fields.js" with { type: "text" };
+import modelNamesJs from "./browser/model_names.js" with { type: "text" };
 import planStepsJs from "./browser/plan_steps.js" with { type: "text" };
 import promptSuggestionsJs from "./browser/prompt_suggestions.js" with { type: "text" };
 import receiptViewJs from "./browser/receipt_view.js" with { type: "text" };
@@ -55,11 +59,15 @@ export const ASSETS: Readonly<Record<string, string>> = {
   "history_view.js": historyViewJs,
   "icon.svg": iconSvg,
   "image_difference.js": imageDifferenceJs,
+  "image_field.js": imageFieldJs,
+  "later_steps.js": laterStepsJs,
   "layout.css": layoutCss,
   "list_models.js": listModelsJs,
   "main.js": mainJs,
   "method_fields.js": methodFieldsJs,
   "method_options.js": methodOptionsJs,
+  "model_fields.js": modelFieldsJs,
+  "model_names.js": modelNamesJs,
   "plan_steps.js": planStepsJs,
   "prompt_suggestions.js": promptSuggestionsJs,
   "receipt_view.js": receiptViewJs,

@@ -1,8 +1,11 @@
 // The page in a real Chromium, before the real service with the embedded checkpoint.
 import { after, before, describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
 import axe from "axe-core";
 import type { Browser, Page } from "playwright-core";
+import { encodeImage } from "../../gpu-worker/media/encode_image.ts";
+import { randomLora } from "./_lora.ts";
 import { findChromium, launchChromium, openPage, type OpenPageOptions } from "./_chromium.ts";
 import { type Service, startService } from "./_service.ts";
 
@@ -12,13 +15,18 @@ const skip = executablePath === undefined && "no Chromium is installed (CHROMIUM
 describe("the page in Chromium", { skip }, () => {
   let service: Service;
   let chromium: Browser;
+  let folder: string;
   before(async () => {
-    service = await startService("start", { args: ["--port", "0"] });
+    folder = await Deno.makeTempDir();
+    await Deno.writeFile(`${folder}/style.safetensors`, randomLora());
+    const models = `models/emoji,models/emoji+${folder}/style.safetensors:0.5`;
+    service = await startService("start", { args: ["--port", "0", "--models", models] });
     chromium = await launchChromium(executablePath!);
   });
   after(async () => {
     await chromium.close();
     await service[Symbol.asyncDispose]();
+    await Deno.remove(folder, { recursive: true });
   });
 
   const open = (options: Partial<OpenPageOptions> = {}) =>
@@ -133,6 +141,81 @@ describe("the page in Chromium", { skip }, () => {
     assert.deepEqual(browser.complaints, []);
   });
 
+  it("the page starts from an image that is chosen, pasted or dropped", async () => {
+    await using browser = await open();
+    const { page } = browser;
+    const mimeType = "image/png";
+    const red = Buffer.from(await encodeImage(plain([1, -1, -1])));
+    await page.getByLabel("Start from an image").setInputFiles({ name: "red.png", mimeType, buffer: red });
+    await page.getByText("0.60, 30 of 50 steps").waitFor();
+    // The plan is that of the steps that are left.
+    assert.equal(await page.locator(".step").count(), 30);
+    await page.getByLabel("Drawn anew").fill("0.2");
+    assert.equal(await page.locator(".step").count(), 10);
+    await page.getByLabel("Prompt", { exact: true }).fill("red heart");
+    await page.keyboard.press("Enter");
+    await finished(page);
+    const colour = await page.getByRole("img", { name: "red heart", exact: true }).evaluate(middlePixel);
+    assert.ok(colour[0]! > 180 && colour[1]! < 90 && colour[2]! < 90, `${colour}`);
+    assert.equal(await page.locator(".step").count(), 10);
+    const receipt = await page.locator(".receipt").innerText();
+    assert.ok(
+      receipt.includes("of 10") && receipt.includes("red.png, strength 0.2: 10 of 50 steps"),
+      receipt,
+    );
+    await page.getByRole("button", { name: "Copy as curl" }).click();
+    const command = await page.evaluate(() => navigator.clipboard.readText());
+    assert.match(command, /\/v1\/images\/edits.*image=@"red\.png"/s);
+
+    await page.getByRole("button", { name: "Remove the image" }).click();
+    assert.equal(await page.locator(".thumbnail").isVisible(), false);
+    for (const type of ["paste", "drop"]) {
+      await page.evaluate(sendFile, { type, name: `${type}.png`, bytes: [...red] });
+      await page.getByText(`${type}.png`).waitFor();
+      assert.equal(await page.locator(".thumbnail").isVisible(), true);
+    }
+    // A picture of the history comes back with what it was begun from.
+    await page.getByRole("button", { name: "Open red heart" }).click();
+    await page.getByText("red.png", { exact: true }).waitFor();
+    await page.getByText("0.20, 10 of 50 steps").waitFor();
+
+    await page.getByLabel("Another image").setInputFiles({
+      name: "bad.png",
+      mimeType,
+      buffer: Buffer.from("x"),
+    });
+    await page.keyboard.press("Escape");
+    await page.getByRole("button", { name: "Generate" }).click();
+    await page.locator(".image-field .field-error", { hasText: "no image" }).waitFor();
+    assert.deepEqual(browser.complaints.filter((text) => !text.includes("400")), []);
+  });
+
+  it("the page offers the LoRAs that a checkpoint is served with", async () => {
+    await using browser = await open();
+    const { page } = browser;
+    const lora = page.getByLabel("LoRA");
+    await lora.waitFor();
+    assert.deepEqual(await lora.locator("option").allInnerTexts(), ["None", "style 0.5"]);
+    assert.equal(await page.getByLabel("Model", { exact: true }).isVisible(), false);
+    await page.getByLabel("Prompt", { exact: true }).fill("fox");
+    const pictures: string[] = [];
+    for (const label of ["None", "style 0.5"]) {
+      await lora.selectOption({ label });
+      await page.locator("#steps").fill("8");
+      await page.getByRole("button", { name: "Generate" }).click();
+      await finished(page);
+      pictures.push(await page.getByRole("img", { name: "fox", exact: true }).evaluate(sumOfPixels));
+    }
+    assert.notEqual(pictures[0], pictures[1]);
+    assert.ok((await page.locator(".receipt").innerText()).includes("style.safetensors:0.5"));
+    await page.getByRole("button", { name: "Open fox" }).last().click();
+    assert.equal(
+      await lora.evaluate((select: HTMLSelectElement) => select.selectedOptions[0]?.label),
+      "None",
+    );
+    assert.deepEqual(browser.complaints, []);
+  });
+
   it("the page cancels a run on Escape", async () => {
     await using browser = await open();
     const { page } = browser;
@@ -196,6 +279,9 @@ describe("the page in Chromium", { skip }, () => {
       const { page } = browser;
       await page.getByRole("button", { name: "others" }).waitFor();
       await page.locator("summary", { hasText: "Guidance" }).click();
+      const buffer = Buffer.from(await encodeImage(plain([0, 0, 1])));
+      await page.locator("#image").setInputFiles({ name: "blue.png", mimeType: "image/png", buffer });
+      await page.locator(".thumbnail").waitFor();
       assert.deepEqual(await violations(page), [], "at first");
       await page.getByLabel("Compare with a second method").check({ force: true });
       await page.locator("#steps").fill("12");
@@ -273,8 +359,49 @@ function sumOfColours(canvas: SVGElement | HTMLElement): number {
 /** The focused element by id or the name of its group, and whether it or what stands for it has an outline. */
 function describeFocus(): { id: string; outline: boolean } {
   const element = document.activeElement ?? document.body;
-  const hidden = element.matches("input[type=radio], input[type=checkbox]");
+  const hidden = element.matches("input[type=radio], input[type=checkbox], input[type=file]");
   const shown = (hidden ? element.nextElementSibling : element) ?? element;
   const id = element.id || element.getAttribute("name") || element.textContent || "";
   return { id, outline: getComputedStyle(shown).outlineStyle !== "none" };
+}
+
+/** A picture of one colour, -1..1 a channel. */
+function plain(colour: readonly number[]) {
+  const [width, height] = [80, 48];
+  const data = Float32Array.from(
+    { length: 3 * width * height },
+    (_, i) => colour[Math.floor(i / width / height)]!,
+  );
+  return { width, height, data };
+}
+
+/** Red, green and blue, 0..255. */
+function middlePixel(image: SVGElement | HTMLElement): number[] {
+  if (!(image instanceof HTMLImageElement)) return [];
+  const { naturalWidth: width, naturalHeight: height } = image;
+  const context = new OffscreenCanvas(width, height).getContext("2d");
+  context?.drawImage(image, 0, 0);
+  return [...context?.getImageData(width >> 1, height >> 1, 1, 1).data ?? []].slice(0, 3);
+}
+
+/** Tells pictures apart. */
+function sumOfPixels(image: SVGElement | HTMLElement): string {
+  if (!(image instanceof HTMLImageElement)) return "";
+  const { naturalWidth: width, naturalHeight: height } = image;
+  const context = new OffscreenCanvas(width, height).getContext("2d");
+  context?.drawImage(image, 0, 0);
+  const data = context?.getImageData(0, 0, width, height).data ?? [];
+  return String([...data].reduce((sum, value, index) => (sum * 31 + value * (index + 1)) % 1e9, 0));
+}
+
+/** What the browser sends when somebody pastes a file or drops one. */
+function sendFile({ type, name, bytes }: { type: string; name: string; bytes: number[] }): void {
+  const files = new DataTransfer();
+  files.items.add(new File([new Uint8Array(bytes)], name, { type: "image/png" }));
+  const init = { bubbles: true, cancelable: true };
+  document.body.dispatchEvent(
+    type === "paste"
+      ? new ClipboardEvent(type, { ...init, clipboardData: files })
+      : new DragEvent(type, { ...init, dataTransfer: files }),
+  );
 }

@@ -9,11 +9,27 @@
  */
 export function curlCommand(request, { origin, withKey }) {
   return [
-    `curl -sS ${origin}/v1/images/generations`,
-    `-H 'content-type: application/json'`,
+    `curl -sS ${origin}/v1/images/${request.image ? "edits" : "generations"}`,
     ...(withKey ? [`-H "authorization: Bearer $SPECTRUM_EDGE_KEY"`] : []),
-    `-d ${quote(JSON.stringify(request))} |`,
-  ].join(" \\\n  ") + "\n  jq -r '.data[0].b64_json' | base64 -d > picture.png";
+    ...(request.image ? formArguments(request) : [
+      `-H 'content-type: application/json'`,
+      `-d ${quote(JSON.stringify(request))}`,
+    ]),
+  ].join(" \\\n  ") + " |\n  jq -r '.data[0].b64_json' | base64 -d > picture.png";
+}
+
+/**
+ * The image is a file in the folder that curl runs in.
+ *
+ * @param {ImageRequest} request
+ */
+function formArguments({ image, ...fields }) {
+  const texts = Object.entries(fields).map(([name, value]) => {
+    const text = typeof value === "string" ? value : JSON.stringify(value);
+    return `--form-string ${quote(`${name}=${text}`)}`;
+  });
+  const file = (image?.name ?? "").replaceAll(/["\\]/g, "\\$&");
+  return [`-F ${quote(`image=@"${file}"`)}`, ...texts];
 }
 
 /** @param {string} text */

@@ -47,12 +47,12 @@ export class History {
    * @returns {Promise<void>}
    */
   async add(entry) {
-    const request = JSON.stringify(entry.request);
-    let bytes = entry.picture.size;
-    for (const [index, { id, request: earlier, picture }] of (await this.list()).entries()) {
-      bytes += picture.size;
+    const name = nameOf(entry.request);
+    let bytes = entrySize(entry);
+    for (const [index, earlier] of (await this.list()).entries()) {
+      bytes += entrySize(earlier);
       const full = index + 1 >= this.#maxEntries || bytes > this.#maxBytes;
-      if (full || JSON.stringify(earlier) === request) await this.delete(id);
+      if (full || nameOf(earlier.request) === name) await this.delete(earlier.id);
     }
     await settled(this.#store("readwrite").add(entry));
   }
@@ -79,6 +79,24 @@ export class History {
   #store(mode) {
     return this.#database.transaction(STORE, mode).objectStore(STORE);
   }
+}
+
+/**
+ * What an entry takes, in bytes.
+ *
+ * @param {Omit<HistoryEntry, "id">} entry
+ */
+export function entrySize({ picture, request: { image } }) {
+  return picture.size + (image?.size ?? 0);
+}
+
+/**
+ * Equal requests have equal names.
+ *
+ * @param {ImageRequest} request
+ */
+function nameOf({ image, ...fields }) {
+  return JSON.stringify({ ...fields, image: image && [image.name, image.size, image.lastModified] });
 }
 
 /**

@@ -1,4 +1,5 @@
 // The history as a shelf of thumbnails: open, delete, clear.
+import { entrySize } from "./history.js";
 import { METHOD_OPTIONS } from "./method_options.js";
 import { fromTemplate, slot } from "./slots.js";
 
@@ -41,7 +42,7 @@ export class HistoryView {
     const entries = await this.#history.list();
     for (const url of this.#urls.splice(0)) URL.revokeObjectURL(url);
     this.#section.hidden = entries.length === 0;
-    const bytes = entries.reduce((sum, { picture }) => sum + picture.size, 0);
+    const bytes = entries.reduce((sum, entry) => sum + entrySize(entry), 0);
     this.#find("#history-size").textContent = `${entries.length} ${
       entries.length === 1 ? "picture" : "pictures"
     }, ${size(bytes)}`;
@@ -54,7 +55,7 @@ export class HistoryView {
     const item = fromTemplate("history-template");
     const label =
       `${request.prompt}, ${METHOD_OPTIONS[receipt.method].label}, ${receipt.full_steps.length} of ` +
-      `${receipt.steps} full passes, seed ${receipt.seed}`;
+      `${receipt.full_steps.length + receipt.forecast_steps.length} full passes, seed ${receipt.seed}`;
     slot(item, "caption", HTMLElement).textContent = `${
       METHOD_OPTIONS[receipt.method].label
     }, ${receipt.full_steps.length}`;

@@ -17,13 +17,15 @@ const PARTS = /** @type {const} */ (["queue", "encode", "denoise", "decode"]);
  */
 export function showReceipt(root, { request, receipt, pictureUrl }) {
   const passes = receipt.full_steps.length;
+  // Fewer than the request's where it started from an image.
+  const steps = passes + receipt.forecast_steps.length;
   showFacts(slot(root, "figures", HTMLElement), {
-    "Full passes": `${passes} of ${receipt.steps}`,
-    "Speed-up limit": `${(receipt.steps / passes).toFixed(2)}×`,
+    "Full passes": `${passes} of ${steps}`,
+    "Speed-up limit": `${(steps / passes).toFixed(2)}×`,
     Seconds: receipt.seconds.total.toFixed(2),
   });
   showTimes(slot(root, "times", HTMLElement), receipt);
-  showFacts(slot(root, "facts", HTMLElement), receiptFacts(receipt));
+  showFacts(slot(root, "facts", HTMLElement), receiptFacts(receipt, { request, steps }));
 
   const download = slot(root, "download", HTMLAnchorElement);
   download.href = pictureUrl;
@@ -41,9 +43,10 @@ export function showReceipt(root, { request, receipt, pictureUrl }) {
 
 /**
  * @param {Receipt} receipt
+ * @param {{ request: ImageRequest, steps: number }} options
  * @returns {Record<string, string>}
  */
-function receiptFacts(receipt) {
+function receiptFacts(receipt, { request: { image }, steps }) {
   const errors = Object.entries(receipt.forecast_errors);
   const worst = errors.reduce((a, b) => (b[1] > a[1] ? b : a), ["", 0]);
   return {
@@ -52,6 +55,9 @@ function receiptFacts(receipt) {
     ...(errors.length > 0 && { "Forecast error": `largest ${percent(worst[1])}, at step ${worst[0]}` }),
     "Full passes at": receipt.method === "none" ? "every step" : receipt.full_steps.join(" "),
     Guidance: `${receipt.options.guidance_scale}, true CFG ${receipt.options.true_cfg_scale}`,
+    ...(image && {
+      "Begun from": `${image.name}, strength ${receipt.options.strength}: ${steps} of ${receipt.steps} steps`,
+    }),
     Seed: String(receipt.seed),
     Size: `${receipt.width} × ${receipt.height}`,
     Model: `${receipt.model}, ${receipt.model_digest.slice(0, 12)}`,

@@ -1,6 +1,8 @@
 // The form: reads requests from its fields, shows models and their defaults, and errors at the fields that they name.
 import { clearFieldErrors, numberIn, showFieldError } from "./field_errors.js";
+import { ImageField } from "./image_field.js";
 import { MethodFields } from "./method_fields.js";
+import { ModelFields } from "./model_fields.js";
 
 /** @import { ImageRequest, Model, SpectrumOptions } from "./wire.d.ts" */
 
@@ -11,8 +13,8 @@ export class RequestForm {
   #form;
   #first;
   #second;
-  /** @type {Model[]} */
-  #models = [];
+  #model;
+  #image;
 
   /**
    * @param {HTMLFormElement} form
@@ -44,30 +46,28 @@ export class RequestForm {
       "click",
       () => this.#input("seed").value = String(drawSeed()),
     );
-    this.#find("#model", HTMLSelectElement).addEventListener("change", () => {
-      this.#useDefaults({ onlyEmpty: false });
-      changed();
-      onModel();
+    this.#model = new ModelFields(this.#find("#models", HTMLElement), {
+      onChange: () => {
+        this.#useDefaults({ onlyEmpty: false });
+        changed();
+        onModel();
+      },
     });
+    this.#image = new ImageField(this.#find("#image-field", HTMLElement), { onChange: changed });
     for (const name of ["steps", "compare"]) this.#input(name).addEventListener("input", changed);
     this.#refresh();
   }
 
   /** @param {Model[]} models Their defaults go into the fields that are empty. */
   set models(models) {
-    const chosen = this.model?.id;
-    this.#models = models;
-    const options = models.map(({ id }) => new Option(id, id, false, id === chosen));
-    this.#find("#model", HTMLSelectElement).replaceChildren(...options);
-    this.#find("#model-field", HTMLElement).hidden = models.length < 2;
+    this.#model.models = models;
     this.#useDefaults({ onlyEmpty: true });
     this.#refresh();
   }
 
   /** The model that is chosen. */
   get model() {
-    const id = this.#find("#model", HTMLSelectElement).value;
-    return this.#models.find((model) => model.id === id);
+    return this.#model.model;
   }
 
   set prompt(/** @type {string} */ prompt) {
@@ -102,6 +102,7 @@ export class RequestForm {
       negative_prompt: negative === "" ? undefined : negative,
       guidance_scale: numberIn(this.#input("guidance_scale")),
       true_cfg_scale: numberIn(this.#input("true_cfg_scale")),
+      ...this.#image.value,
     });
     return this.#active().map((fields) => ({ ...shared, output_format: "png", spectrum: fields.value }));
   }
@@ -109,8 +110,8 @@ export class RequestForm {
   /** @param {ImageRequest} request Fills the fields from it. */
   restore(request) {
     const [width = "", height = ""] = request.size?.split("x") ?? [];
-    const model = this.#find("#model", HTMLSelectElement);
-    if (this.#models.some(({ id }) => id === request.model)) model.value = request.model ?? "";
+    this.#model.choose(request.model ?? "");
+    this.#image.value = request;
     this.prompt = request.prompt;
     const values = { ...request, width, height };
     for (
@@ -157,9 +158,11 @@ export class RequestForm {
     this.#first.title = compare ? "First method" : "Method";
     this.#find("#second-method", HTMLElement).hidden = !compare;
     const steps = numberIn(this.#input("steps")) ?? this.model?.defaults?.steps ?? 50;
+    this.#image.model = this.model;
+    this.#image.steps = steps;
     for (const fields of [this.#first, this.#second]) {
       fields.modelDefaults = this.model?.defaults?.spectrum;
-      fields.steps = steps;
+      fields.steps = this.#image.laterSteps;
     }
   }
 

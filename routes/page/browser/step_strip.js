@@ -60,12 +60,14 @@ export class StepStrip {
   /** @param {Receipt} receipt Shows a finished run. */
   finish(receipt) {
     const full = new Set(receipt.full_steps);
-    for (let index = 0; index < receipt.steps; index++) {
+    // Fewer than the request's where it started from an image.
+    const steps = receipt.full_steps.length + receipt.forecast_steps.length;
+    for (let index = 0; index < steps; index++) {
       const kind = full.has(index) ? "full" : "forecast";
-      this.done({ index, steps: receipt.steps, kind, error: receipt.forecast_errors[index] });
+      this.done({ index, steps, kind, error: receipt.forecast_errors[index] });
     }
     this.stop();
-    this.#say(receipt.steps, `${full.size} full passes and ${receipt.forecast_steps.length} forecasts`);
+    this.#say(steps, `${full.size} full passes and ${receipt.forecast_steps.length} forecasts`);
   }
 
   /** The run is over, finished or not. */

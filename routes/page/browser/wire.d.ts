@@ -25,6 +25,9 @@ export interface ImageRequest {
   negative_prompt?: string;
   guidance_scale?: number;
   true_cfg_scale?: number;
+  /** What to start from; the request is one of POST /v1/images/edits then. */
+  image?: File;
+  strength?: number;
   output_format: "png";
   spectrum: SpectrumOptions;
 }
@@ -57,4 +60,4 @@ export type ImageEvent = QueuedEvent | ProgressEvent | PartialImageEvent | Compl
 /** An entry of GET /v1/models. */
 export type Model =
   & Pick<ModelCard, "id">
-  & Partial<Pick<ModelCard, "pipeline_class" | "names" | "defaults">>;
+  & Partial<Pick<ModelCard, "pipeline_class" | "names" | "defaults" | "start_image">>;

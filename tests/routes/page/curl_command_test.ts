@@ -17,6 +17,20 @@ describe("curlCommand()", () => {
     assert.deepEqual(JSON.parse(new TextDecoder().decode(stdout)), REQUEST);
   });
 
+  it("curlCommand() hands an image over as a file beside the other fields", async () => {
+    const image = new File([], `it's "a", b.png`);
+    const request = { ...REQUEST, image, strength: 0.5 };
+    const command = curlCommand(request, { origin: "http://localhost:8000", withKey: false });
+    assert.match(command, /^curl -sS http:\/\/localhost:8000\/v1\/images\/edits/);
+    const script = `curl() { printf '%s\\n' "$@"; }\n${command.slice(0, command.lastIndexOf(" |\n"))}`;
+    const { stdout } = await new Deno.Command("bash", { args: ["-c", script] }).output();
+    assert.deepEqual(new TextDecoder().decode(stdout).trim().split("\n").slice(2), [
+      ...["-F", String.raw`image=@"it's \"a\", b.png"`],
+      ...["--form-string", `prompt=${REQUEST.prompt}`, "--form-string", "output_format=png"],
+      ...["--form-string", `spectrum={"method":"none"}`, "--form-string", "strength=0.5"],
+    ]);
+  });
+
   it("curlCommand() names a key's variable, never the key", () => {
     const options = { origin: "http://localhost:8000" };
     assert.match(curlCommand(REQUEST, { ...options, withKey: true }), /Bearer \$SPECTRUM_EDGE_KEY/);

@@ -2,11 +2,10 @@ import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { ApiError } from "../../../routes/page/browser/api_error.js";
 import { generate } from "../../../routes/page/browser/generate.js";
+import { readEditRequest } from "../../../protocol/edit_request.ts";
 import { parseImageRequest } from "../../../protocol/image_request.ts";
 
-type Request = Parameters<typeof generate>[0];
-
-const REQUEST: Request = {
+const REQUEST: Parameters<typeof generate>[0] = {
   prompt: "red heart",
   seed: 7,
   size: "64x64",
@@ -30,6 +29,27 @@ describe("generate()", () => {
       7,
     ]);
     assert.equal(new Headers(sent[0]?.headers).get("authorization"), "Bearer se_1");
+  });
+
+  it("generate() sends an image in a form that protocol/ accepts, and names the events as without one", async () => {
+    const sent: Request[] = [];
+    const fetch: typeof globalThis.fetch = (url, init) => {
+      sent.push(new Request(new URL(String(url), "http://localhost"), init));
+      return Promise.resolve(
+        new Response(event({ type: "image_edit.progress" }) + event({ type: "image_edit.completed" })),
+      );
+    };
+    const image = new File([new Uint8Array([1, 2, 3])], "start.png", { type: "image/png" });
+    const request = { ...REQUEST, image, strength: 0.5 };
+    const events = await Array.fromAsync(generate(request, { fetch, apiKey: "se_1", partialImages: 2 }));
+    assert.deepEqual(events.map(({ type }) => type), [
+      "image_generation.progress",
+      "image_generation.completed",
+    ]);
+    assert.equal(new URL(sent[0]!.url).pathname, "/v1/images/edits");
+    assert.equal(sent[0]!.headers.get("authorization"), "Bearer se_1");
+    const { image: { base64 }, strength, spectrum, seed, stream } = await readEditRequest(sent[0]!);
+    assert.deepEqual([base64, strength, spectrum?.w, seed, stream], ["AQID", 0.5, 0.5, 7, true]);
   });
 
   it("generate() yields the events in order", async () => {

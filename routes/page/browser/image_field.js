@@ -1,0 +1,143 @@
+// The image to start from, if there is one: chosen, dropped anywhere on the page, or pasted; and how much of it is drawn anew.
+import { numberIn } from "./field_errors.js";
+import { countLaterSteps } from "./later_steps.js";
+import { slot } from "./slots.js";
+
+/** @import { Model } from "./wire.d.ts" */
+
+/** Until a model has said what is its own. */
+const STRENGTH = 0.6;
+
+export class ImageField {
+  #root;
+  #onChange;
+  #input;
+  #thumbnail;
+  #strength;
+  /** @type {File | undefined} */
+  #file;
+  /** @type {Model["start_image"]} */
+  #rules;
+  /** Of the whole schedule. */
+  #steps = 0;
+  /** Whether the strength is the user's own: another model's default leaves it alone then. */
+  #touched = false;
+
+  /**
+   * @param {HTMLElement} root
+   * @param {{ onChange: () => void }} options The image, or how many steps it leaves, has changed.
+   */
+  constructor(root, { onChange }) {
+    this.#root = root;
+    this.#onChange = onChange;
+    this.#input = slot(root, "file", HTMLInputElement);
+    this.#thumbnail = slot(root, "thumbnail", HTMLImageElement);
+    this.#strength = slot(root, "strength", HTMLInputElement);
+    this.#input.addEventListener("change", () => this.#take(this.#input.files));
+    slot(root, "remove", HTMLButtonElement).addEventListener("click", () => {
+      this.#show(undefined);
+      this.#input.focus();
+    });
+    this.#strength.addEventListener("input", () => {
+      this.#touched = true;
+      this.#refresh();
+      onChange();
+    });
+    // Formats that the browser cannot show, the service may well read.
+    this.#thumbnail.addEventListener("error", () => this.#thumbnail.hidden = true);
+    document.addEventListener("paste", (event) => this.#take(event.clipboardData?.files, event));
+    document.addEventListener("dragover", (event) => this.#hover(event));
+    document.addEventListener("dragleave", (event) => {
+      if (event.relatedTarget === null) delete root.dataset["over"];
+    });
+    document.addEventListener("drop", (event) => {
+      delete root.dataset["over"];
+      this.#take(event.dataTransfer?.files, event);
+    });
+    this.#refresh();
+  }
+
+  /**
+   * What to send: nothing without an image.
+   *
+   * @returns {{ image?: File, strength?: number }}
+   */
+  get value() {
+    const image = this.#root.hidden ? undefined : this.#file;
+    if (image === undefined) return {};
+    const strength = numberIn(this.#strength);
+    return strength === undefined ? { image } : { image, strength };
+  }
+
+  /** @param {{ image?: File, strength?: number }} value */
+  set value({ image, strength }) {
+    this.#touched = image !== undefined;
+    if (strength !== undefined) this.#strength.value = String(strength);
+    this.#show(image);
+  }
+
+  /**
+   * @param {Model | undefined} model What is not loaded yet has not said whether it takes images: the service knows.
+   */
+  set model(model) {
+    this.#rules = model?.start_image;
+    this.#root.hidden = model?.defaults !== undefined && this.#rules === undefined;
+    if (!this.#touched) this.#strength.value = String(this.#rules?.strength ?? STRENGTH);
+    this.#refresh();
+  }
+
+  /** @param {number} steps */
+  set steps(steps) {
+    this.#steps = steps;
+    this.#refresh();
+  }
+
+  /** The steps that will be run: fewer than the schedule has where it starts from an image. */
+  get laterSteps() {
+    const { image, strength = STRENGTH } = this.value;
+    if (image === undefined) return this.#steps;
+    return countLaterSteps(this.#steps, { strength, partialStep: this.#rules?.partial_step ?? "run" });
+  }
+
+  /**
+   * @param {FileList | null | undefined} files
+   * @param {Event} [event] Handled here if it brings a file.
+   */
+  #take(files, event) {
+    const file = [...files ?? []].find(({ type }) => type.startsWith("image/"));
+    if (file === undefined || this.#root.hidden) return;
+    event?.preventDefault();
+    this.#show(file);
+  }
+
+  /** @param {DragEvent} event */
+  #hover(event) {
+    if (this.#root.hidden || !event.dataTransfer?.types.includes("Files")) return;
+    event.preventDefault();
+    this.#root.dataset["over"] = "";
+  }
+
+  /** @param {File | undefined} file */
+  #show(file) {
+    this.#file = file;
+    URL.revokeObjectURL(this.#thumbnail.src);
+    this.#thumbnail.hidden = file === undefined;
+    if (file === undefined) this.#thumbnail.removeAttribute("src");
+    else this.#thumbnail.src = URL.createObjectURL(file);
+    // The same file can be chosen again.
+    this.#input.value = "";
+    this.#refresh();
+    this.#onChange();
+  }
+
+  #refresh() {
+    const file = this.#file;
+    slot(this.#root, "chosen", HTMLElement).hidden = file === undefined;
+    slot(this.#root, "ways", HTMLElement).hidden = file !== undefined;
+    slot(this.#root, "choose", HTMLElement).textContent = file ? "Another image" : "Start from an image";
+    slot(this.#root, "name", HTMLElement).textContent = file?.name ?? "";
+    slot(this.#root, "share", HTMLElement).textContent = `${
+      Number(this.#strength.value).toFixed(2)
+    }, ${this.laterSteps} of ${this.#steps} steps`;
+  }
+}

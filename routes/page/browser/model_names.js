@@ -1,0 +1,47 @@
+// Models by checkpoint: a worker serves one with LoRAs under a name of its own, CHECKPOINT+FILE.safetensors[:WEIGHT]+...
+// (docs/decisions/0010-loras-belong-to-a-model.md). The browser's copy of pipelines/lora/parse_model_name.ts;
+// tests/routes/page/model_names_test.ts holds the two together.
+
+/** @import { Model } from "./wire.d.ts" */
+
+const LAST_LORA = /^(.+)\+([^+]+\.safetensors)(?::([^+:/\\]*))?$/s;
+
+/** @typedef {{ checkpoint: string, loras: { file: string, weight: string }[] }} ModelName */
+
+/**
+ * @param {string} id
+ * @returns {ModelName}
+ */
+export function splitModelName(id) {
+  /** @type {ModelName} */
+  const name = { checkpoint: id, loras: [] };
+  for (let match; (match = LAST_LORA.exec(name.checkpoint)) !== null;) {
+    const [, checkpoint = "", file = "", weight = "1"] = match;
+    name.checkpoint = checkpoint;
+    name.loras.unshift({ file, weight });
+  }
+  return name;
+}
+
+/**
+ * "style" of loras/style.safetensors:1, "style 0.7 + detail" of two; "None" without any.
+ *
+ * @param {string} id
+ */
+export function describeLoras(id) {
+  const names = splitModelName(id).loras.map(({ file, weight }) => {
+    const stem = file.replace(/^.*[/\\]/, "").replace(/\.safetensors$/, "");
+    return weight === "1" ? stem : `${stem} ${weight}`;
+  });
+  return names.join(" + ") || "None";
+}
+
+/**
+ * Checkpoint -> the models that are made of it, in the service's order.
+ *
+ * @param {readonly Model[]} models
+ * @returns {Map<string, Model[]>}
+ */
+export function byCheckpoint(models) {
+  return Map.groupBy(models, ({ id }) => splitModelName(id).checkpoint);
+}

@@ -1,0 +1,36 @@
+import { describe, it } from "@std/testing/bdd";
+import assert from "node:assert/strict";
+import { parseModelName } from "../../../gpu-worker/pipelines/lora/parse_model_name.ts";
+import { byCheckpoint, describeLoras, splitModelName } from "../../../routes/page/browser/model_names.js";
+
+const NAMES = [
+  "models/emoji",
+  "org/a+b",
+  "models/emoji+style.safetensors",
+  "models/emoji+loras/style.safetensors:0.7+detail.safetensors",
+  "a+b+c.safetensors:-1",
+];
+
+describe("the page's model names", () => {
+  it("splitModelName() finds what the worker's parseModelName() finds", () => {
+    for (const id of NAMES) {
+      const { name, loras } = parseModelName(id);
+      const { checkpoint, loras: found } = splitModelName(id);
+      assert.equal(checkpoint, name);
+      assert.deepEqual(found.map(({ file, weight }) => ({ path: file, weight: Number(weight) })), loras);
+    }
+  });
+
+  it("describeLoras() leaves out folders, endings and the weight 1", () => {
+    assert.deepEqual(NAMES.map(describeLoras), ["None", "None", "style", "style 0.7 + detail", "c -1"]);
+  });
+
+  it("byCheckpoint() keeps the service's order", () => {
+    const ids = ["b+x.safetensors", "a", "b", "a+y.safetensors"];
+    const groups = [...byCheckpoint(ids.map((id) => ({ id })))];
+    assert.deepEqual(groups.map(([name, models]) => [name, models.map(({ id }) => id)]), [
+      ["b", ["b+x.safetensors", "b"]],
+      ["a", ["a", "a+y.safetensors"]],
+    ]);
+  });
+});
