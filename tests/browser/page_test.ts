@@ -325,7 +325,10 @@ describe("the page in Chromium", { skip }, () => {
 });
 
 async function finished(page: Page): Promise<void> {
-  await page.locator('.run[data-state="finished"]').waitFor();
+  await page.locator('.run:is([data-state="finished"], [data-state="stopped"])').first().waitFor();
+  const [status, error] = [page.locator(".run-status").first(), page.locator("#form-error")];
+  const state = await page.locator(".run").first().getAttribute("data-state");
+  assert.equal(state, "finished", `${await status.innerText()}: ${await error.innerText()}`);
 }
 
 /** How the bar of a done step is drawn. */

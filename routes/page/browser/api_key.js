@@ -41,10 +41,14 @@ function ask(reason) {
   input.value = "";
   dialog.showModal();
   return new Promise((resolve) => {
+    // Kept before the dialog is gone: "close" comes a moment later, and a request in between would still have the old key.
+    const keep = (/** @type {SubmitEvent} */ { submitter }) => {
+      if (submitter?.getAttribute("value") === "use") sessionStorage.setItem(NAME, input.value.trim());
+    };
+    dialog.addEventListener("submit", keep);
     dialog.addEventListener("close", () => {
-      const given = dialog.returnValue === "use" && input.value !== "";
-      if (given) sessionStorage.setItem(NAME, input.value.trim());
-      resolve(given);
+      dialog.removeEventListener("submit", keep);
+      resolve(dialog.returnValue === "use");
     }, { once: true });
   });
 }
