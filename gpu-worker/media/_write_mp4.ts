@@ -1,0 +1,37 @@
+// The MP4 around frames of H.264 (npm:mediabunny), in memory: its index first, so that players start at once.
+import { BufferTarget, EncodedPacket, EncodedVideoPacketSource, Mp4OutputFormat, Output } from "mediabunny";
+import type { DecodedVideo } from "./decoded_video.ts";
+
+/** One frame, as the decoder wants it. */
+export interface EncodedFrame {
+  bytes: Uint8Array;
+  /** Whether decoding can start here. */
+  key: boolean;
+}
+
+export interface WriteMp4Options {
+  /** What was encoded: its size and rate. */
+  video: DecodedVideo;
+  /** "avc1.PPCCLL", and avcC's bytes unless the frames carry their parameters between start codes. */
+  config: { codec: string; description?: AllowSharedBufferSource };
+}
+
+/** Frames in the order in which they are shown. @throws {Error} if the encoder lost some */
+export async function writeMp4(
+  frames: readonly EncodedFrame[],
+  { video: { width, height, fps, frames: { length } }, config }: WriteMp4Options,
+): Promise<Uint8Array<ArrayBuffer>> {
+  if (frames.length !== length) throw new Error(`The encoder made ${frames.length} frames of ${length}`);
+  const target = new BufferTarget();
+  const output = new Output({ format: new Mp4OutputFormat({ fastStart: "in-memory" }), target });
+  const source = new EncodedVideoPacketSource("avc");
+  output.addVideoTrack(source, { frameRate: fps });
+  await output.start();
+  const decoderConfig = { ...config, codedWidth: width, codedHeight: height };
+  for (const [index, { bytes, key }] of frames.entries()) {
+    const packet = new EncodedPacket(bytes, key ? "key" : "delta", index / fps, 1 / fps);
+    await source.add(packet, { decoderConfig });
+  }
+  await output.finalize();
+  return new Uint8Array(target.buffer!);
+}

@@ -1,0 +1,38 @@
+// Encodes a clip as animated WebP or GIF with libvips (npm:sharp), off the JavaScript thread. Both play without end.
+import sharp from "sharp";
+import type { DecodedVideo } from "./decoded_video.ts";
+
+export interface EncodeAnimationOptions {
+  format: "webp" | "gif";
+  /** Quality of WebP, 0..100. @default 100 */
+  compression?: number;
+}
+
+/** Milliseconds in which a GIF counts; WebP counts in single ones. */
+const GIF_TICK_MS = 10;
+/** Browsers show frames of a GIF that claims to be faster for a tenth of a second instead. */
+const GIF_MIN_MS = 2 * GIF_TICK_MS;
+
+/** A WebP shows a frame that is like the one before it by showing that one for longer. */
+export async function encodeAnimation(
+  { width, height, fps, frames }: DecodedVideo,
+  { format, compression = 100 }: EncodeAnimationOptions,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const strip = new Uint8Array(frames.length * height * width * 3);
+  frames.forEach((frame, index) => strip.set(frame, index * frame.length));
+  const raw = { width, height: height * frames.length, channels: 3, pageHeight: height } as const;
+  const pages = sharp(strip, { raw, limitInputPixels: false });
+  const timing = { loop: 0, delay: delaysMs(frames.length, { fps, format }) };
+  const encoded = format === "gif"
+    ? pages.gif({ ...timing, keepDuplicateFrames: true })
+    : pages.webp({ ...timing, quality: Math.max(1, compression) });
+  return Uint8Array.from(await encoded.toBuffer());
+}
+
+/** Each frame ends at the tick nearest to its time, so that rounding does not add up over the clip. */
+function delaysMs(count: number, { fps, format }: { fps: number; format: "webp" | "gif" }): number[] {
+  const tick = format === "gif" ? GIF_TICK_MS : 1;
+  const end = (index: number) => Math.round(index * 1000 / fps / tick) * tick;
+  const least = format === "gif" ? GIF_MIN_MS : 1;
+  return Array.from({ length: count }, (_, index) => Math.max(least, end(index + 1) - end(index)));
+}

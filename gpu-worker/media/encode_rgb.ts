@@ -1,0 +1,37 @@
+// Encodes interleaved RGB bytes as PNG, JPEG or WebP with libvips (npm:sharp), off the JavaScript thread.
+import sharp from "sharp";
+
+export type ImageFormat = "png" | "jpeg" | "webp";
+
+export interface EncodeImageOptions {
+  /** @default "png" */
+  format?: ImageFormat;
+  /** OpenAI's output_compression for JPEG and WebP: their quality, 0..100. PNG is lossless whatever it says. @default 100 */
+  compression?: number;
+}
+
+/** An 8-bit picture: RGB, [height, width, 3]. */
+export interface RgbImage {
+  /** Pixels. */
+  width: number;
+  /** Pixels. */
+  height: number;
+  rgb: Uint8Array;
+}
+
+/** @returns the bytes of an image file, sRGB, 8 bits a channel. The same pixels and options give the same bytes. */
+export async function encodeRgb(
+  { width, height, rgb }: RgbImage,
+  options: EncodeImageOptions = {},
+): Promise<Uint8Array<ArrayBuffer>> {
+  const { format = "png", compression = 100 } = options;
+  const picture = sharp(rgb, { raw: { width, height, channels: 3 } });
+  // libvips accepts qualities from 1.
+  const quality = Math.max(1, compression);
+  const encoded = format === "png"
+    ? picture.png({ compressionLevel: 6 })
+    : format === "jpeg"
+    ? picture.jpeg({ quality, chromaSubsampling: "4:4:4" })
+    : picture.webp({ quality });
+  return Uint8Array.from(await encoded.toBuffer());
+}

@@ -1,0 +1,58 @@
+// Pictures of a clip: any frame, a thumbnail, and a spritesheet, as OpenAI's videos have them.
+import type { DecodedVideo } from "./decoded_video.ts";
+import { type EncodeImageOptions, encodeRgb } from "./encode_rgb.ts";
+import sharp from "sharp";
+
+/** Frames on a spritesheet, at most. */
+const SHEET_FRAMES = 25;
+/** Longest side of a frame on it, in pixels. */
+const SHEET_SIDE = 160;
+const QUALITY = 85;
+
+/** One frame as an image file. */
+export function encodeFrame(
+  { width, height, frames }: DecodedVideo,
+  { index, ...options }: EncodeImageOptions & { index: number },
+): Promise<Uint8Array<ArrayBuffer>> {
+  const rgb = frames[index];
+  if (rgb === undefined) {
+    throw new RangeError(
+      `Cannot encode a frame as 'index' must be in 0..${frames.length - 1}: current value is ${index}`,
+    );
+  }
+  return encodeRgb({ width, height, rgb }, options);
+}
+
+/** The middle frame, as WebP. */
+export function encodeThumbnail(video: DecodedVideo): Promise<Uint8Array<ArrayBuffer>> {
+  const index = Math.floor(video.frames.length / 2);
+  return encodeFrame(video, { index, format: "webp", compression: QUALITY });
+}
+
+/** Up to 25 frames, evenly spaced from the first to the last, row by row on a near square, as JPEG. */
+export async function encodeSpritesheet(video: DecodedVideo): Promise<Uint8Array<ArrayBuffer>> {
+  const { width, height, frames } = video;
+  const count = Math.min(SHEET_FRAMES, frames.length);
+  const scale = Math.min(1, SHEET_SIDE / Math.max(width, height));
+  const [tileWidth, tileHeight] = [width, height].map((side) => Math.max(1, Math.round(side * scale))) as [
+    number,
+    number,
+  ];
+  const columns = Math.ceil(Math.sqrt(count));
+  const rows = Math.ceil(count / columns);
+  const tiles = await Promise.all(Array.from({ length: count }, async (_, i) => {
+    const frame = frames[count === 1 ? 0 : Math.round(i * (frames.length - 1) / (count - 1))]!;
+    const input = await sharp(frame, { raw: { width, height, channels: 3 } })
+      .resize(tileWidth, tileHeight, { fit: "fill" }).raw().toBuffer();
+    return {
+      input,
+      raw: { width: tileWidth, height: tileHeight, channels: 3 as const },
+      left: i % columns * tileWidth,
+      top: Math.floor(i / columns) * tileHeight,
+    };
+  }));
+  const sheet = sharp({
+    create: { width: columns * tileWidth, height: rows * tileHeight, channels: 3, background: "black" },
+  });
+  return Uint8Array.from(await sheet.composite(tiles).jpeg({ quality: QUALITY }).toBuffer());
+}
