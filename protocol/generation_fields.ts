@@ -17,9 +17,15 @@ export const spectrumFields = z.strictObject({
   w: optional(z.number().min(0).max(1)),
   m: optional(z.int().min(0).max(1000)),
   lam: optional(z.number().min(0)),
+  constant_penalty: optional(z.number().min(0).max(1)),
+  lam_growth: optional(z.number().min(-2).max(2)),
   window_size: optional(z.number().min(1).max(1000)),
   flex_window: optional(z.number().min(0).max(1000)),
   warmup_steps: optional(z.int().min(0).max(1000)),
+  tail_steps: optional(z.int().min(0).max(1000)),
+  error_budget: optional(z.number().min(0)),
+  passes: optional(z.int().min(0).max(1000)),
+  full_steps: optional(z.array(z.int().min(0).max(999)).min(1).max(1000)),
   order: optional(z.int().min(1).max(2)),
 });
 

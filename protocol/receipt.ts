@@ -12,7 +12,7 @@ export const receiptSchema = z.object({
   width: z.int(),
   height: z.int(),
   method: spectrumSettingsSchema.shape.method,
-  options: spectrumSettingsSchema.omit({ method: true }).extend({
+  options: spectrumSettingsSchema.omit({ method: true, full_steps: true }).extend({
     guidance_scale: z.number(),
     true_cfg_scale: z.number(),
     guidance_rescale: z.number(),

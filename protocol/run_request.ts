@@ -53,9 +53,16 @@ export const spectrumSettingsSchema = z.object({
   w: z.number(),
   m: z.int(),
   lam: z.number(),
+  constant_penalty: z.number(),
+  lam_growth: z.number(),
   window_size: z.number(),
   flex_window: z.number(),
   warmup_steps: z.int(),
+  tail_steps: z.int(),
+  error_budget: z.number(),
+  passes: z.int(),
+  full_steps: z.array(z.int()).readonly().exactOptional()
+    .describe("Given, or the checkpoint's plan for `passes`; absent where a window decides."),
   order: z.int(),
 });
 export type SpectrumOptions = z.output<typeof spectrumSettingsSchema>;

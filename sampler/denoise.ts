@@ -3,14 +3,22 @@
 
 import { assertNumber } from "./_assert_number.ts";
 import type { Denoiser, ForecastCall, FullCall, FullResult } from "./denoiser.ts";
+import type { ErrorWindow } from "./error_window.ts";
 import type { Forecaster } from "./forecaster.ts";
 import type { Solver } from "./solver.ts";
 import { countHistorySlots, type StepKind } from "./step_plan.ts";
 
 /** A run. */
 export interface DenoiseOptions {
-  /** From `planSteps`; opens with a full pass. */
+  /** From `planSteps`; opens with a full pass. Under `errorWindow` only its length counts. */
   plan: readonly StepKind[];
+  /** Where the run itself decides which steps are full: a new one for each run. Full passes then always measure their errors. */
+  errorWindow?: ErrorWindow;
+  /**
+   * Features that the denoiser keeps. Under `errorWindow` the oldest make room for new ones.
+   * @default countHistorySlots(plan)
+   */
+  historySlots?: number;
   /** From `createForecaster`, for as many steps as the plan has. */
   forecaster: Forecaster;
   /** Made for as many steps as the plan has; reset before the first. */
@@ -64,6 +72,8 @@ export interface StepEvent {
 export interface DenoiseResult {
   /** Final latents, owned by the caller. */
   latents: Float32Array<ArrayBuffer>;
+  /** What was done at each step. */
+  plan: StepKind[];
   /** Indices of the full passes. */
   fullSteps: number[];
   /** Measured errors, one for each full pass with a complete history before it. */
@@ -92,48 +102,59 @@ export interface ForecastError {
  */
 export async function denoise(denoiser: Denoiser, options: DenoiseOptions): Promise<DenoiseResult> {
   assertOptions(options);
-  const { plan, solver, signal, onStep, now = () => performance.now() } = options;
+  const { plan: planned, errorWindow, solver, signal, onStep, now = () => performance.now() } = options;
   const { maxForecastBatch = 64 } = options;
   const start = now();
   const latents = new Float32Array(options.latents);
   const before = onStep && new Float32Array(latents.length);
   const history = new History(options);
+  const steps = planned.length;
+  const plan: StepKind[] = [];
   const fullSteps: number[] = [];
   const forecastErrors: ForecastError[] = [];
 
   solver.reset();
-  for (let step = 0; step < plan.length;) {
+  for (let step = 0, nextFull = 0; step < steps;) {
     signal?.throwIfAborted();
-    if (plan[step] === "full") {
+    if (step === nextFull) {
       const result = await runFull(step);
       fullSteps.push(step);
       if (result.forecastError !== undefined) forecastErrors.push({ step, error: result.forecastError });
-      await advance(step++, result);
+      nextFull = Math.min(
+        steps,
+        errorWindow?.next(step, result.forecastError) ?? nextFullStep(planned, step),
+      );
+      await advance(step++, "full", result);
     } else {
-      const calls = history.forecastCalls(step, maxForecastBatch);
+      const calls = history.forecastCalls(step, Math.min(nextFull, step + maxForecastBatch));
       const outputs = await denoiser.forecast(calls, signal);
       if (outputs.length !== calls.length) {
         throw new RangeError(`Cannot denoise as ${calls.length} forecasts gave ${outputs.length} outputs`);
       }
-      for (const output of outputs) await advance(step++, { output });
+      for (const output of outputs) await advance(step++, "forecast", { output });
     }
   }
-  return { latents, fullSteps, forecastErrors, elapsedMs: now() - start };
+  return { latents, plan, fullSteps, forecastErrors, elapsedMs: now() - start };
 
   async function runFull(step: number): Promise<FullResult> {
     const input = solver.scaleModelInput(step, latents);
     return await denoiser.full({ ...history.fullCall(step, input), ...signal && { signal } });
   }
 
-  async function advance(index: number, { output, forecastError }: FullResult): Promise<void> {
+  async function advance(
+    index: number,
+    kind: StepKind,
+    { output, forecastError }: FullResult,
+  ): Promise<void> {
     signal?.throwIfAborted();
+    plan.push(kind);
     before?.set(latents);
     solver.step(index, output, latents);
     if (onStep === undefined || before === undefined) return;
     await onStep({
       index,
-      steps: plan.length,
-      kind: plan[index]!,
+      steps,
+      kind,
       timestep: solver.timesteps[index]!,
       sigma: solver.sigmas[index]!,
       elapsedMs: now() - start,
@@ -144,42 +165,64 @@ export async function denoise(denoiser: Denoiser, options: DenoiseOptions): Prom
   }
 }
 
-/** The book of which full pass is in which slot: slot i holds the feature of step anchors[i]. */
+function nextFullStep(plan: readonly StepKind[], step: number): number {
+  const next = plan.indexOf("full", step + 1);
+  return next === -1 ? plan.length : next;
+}
+
+/** The book of which full pass is in which slot: they fill in ascending order, then the oldest is overwritten. */
 class History {
   readonly #options: DenoiseOptions;
   readonly #slots: number;
+  /** Indices of the steps whose features are kept, ascending, of which the first is in slot #first. */
   readonly #anchors: number[] = [];
+  #first = 0;
   #fullPasses = 0;
 
   constructor(options: DenoiseOptions) {
     this.#options = options;
-    this.#slots = countHistorySlots(options.plan);
+    this.#slots = options.historySlots ?? countHistorySlots(options.plan);
   }
 
   fullCall(step: number, latents: Float32Array): FullCall {
-    const { forecaster, measureForecastError = true } = this.#options;
-    // Past the last forecast features are no longer stored; an error over an incomplete history would say nothing.
-    const complete = this.#anchors.length === this.#fullPasses;
-    const check = measureForecastError && complete && this.#fullPasses > 0;
+    const { errorWindow, measureForecastError = true } = this.#options;
+    // Past the last forecast of a plan features are no longer stored; an error over an incomplete history would say nothing.
+    const stored = errorWindow !== undefined || this.#fullPasses < this.#slots;
+    const complete = errorWindow !== undefined || this.#anchors.length === this.#fullPasses;
+    const filled = this.#anchors.length;
+    if (stored && filled === this.#slots) {
+      // The pass writes where the oldest was, maybe before it measures: it may not read there.
+      this.#anchors.shift();
+      this.#first = (this.#first + 1) % this.#slots;
+    }
+    const check = (measureForecastError || errorWindow !== undefined) && complete && this.#anchors.length > 0;
     const call: FullCall = {
       ...this.#stepOnGrid(step),
       latents,
-      slot: this.#fullPasses < this.#slots ? this.#fullPasses : undefined,
-      ...check && { check: forecaster.weights(step, this.#anchors) },
+      slot: stored ? (this.#first + this.#anchors.length) % this.#slots : undefined,
+      ...check && { check: this.#weights(step, filled) },
     };
-    if (call.slot !== undefined) this.#anchors.push(step);
+    if (stored) this.#anchors.push(step);
     this.#fullPasses++;
     return call;
   }
 
-  /** The forecasts from `step` to the next full pass, at most `limit`. */
-  forecastCalls(step: number, limit: number): ForecastCall[] {
-    const { plan, forecaster } = this.#options;
+  /** The forecasts from `step` to before `end`. */
+  forecastCalls(step: number, end: number): ForecastCall[] {
     const calls: ForecastCall[] = [];
-    for (; plan[step] === "forecast" && calls.length < limit; step++) {
-      calls.push({ ...this.#stepOnGrid(step), weights: forecaster.weights(step, this.#anchors) });
+    for (; step < end; step++) {
+      calls.push({ ...this.#stepOnGrid(step), weights: this.#weights(step, this.#anchors.length) });
     }
     return calls;
+  }
+
+  /** The forecaster's weights in the order of slots, zero for one of the `filled` that no anchor has. */
+  #weights(step: number, filled: number): Float64Array {
+    const weights = this.#options.forecaster.weights(step, this.#anchors);
+    if (this.#first === 0 && filled === weights.length) return weights;
+    const bySlot = new Float64Array(filled);
+    for (const [i, weight] of weights.entries()) bySlot[(this.#first + i) % this.#slots] = weight;
+    return bySlot;
   }
 
   #stepOnGrid(step: number): { step: number; timestep: number; sigma: number } {
@@ -188,12 +231,20 @@ class History {
   }
 }
 
-function assertOptions({ plan, solver, maxForecastBatch = 1 }: DenoiseOptions): void {
+function assertOptions(
+  { plan, solver, maxForecastBatch = 1, errorWindow, historySlots }: DenoiseOptions,
+): void {
   assertNumber(maxForecastBatch, { action: "denoise", name: "maxForecastBatch", integer: true, min: 1 });
   if (plan.length !== solver.timesteps.length) {
     throw new RangeError(
       `Cannot denoise as the plan has ${plan.length} steps and the solver ${solver.timesteps.length}`,
     );
+  }
+  // The pass that overwrites the oldest feature still forecasts itself from the others.
+  const min = errorWindow === undefined ? 0 : 2;
+  assertNumber(historySlots ?? min, { action: "denoise", name: "historySlots", integer: true, min });
+  if (errorWindow && historySlots === undefined) {
+    throw new RangeError("Cannot denoise as 'errorWindow' takes 'historySlots'");
   }
   if (plan[0] !== "full") throw new RangeError("Cannot denoise as the plan must open with a full pass");
 }

@@ -12,7 +12,9 @@ export {
   type StepEvent,
 } from "./denoise.ts";
 export type { Denoiser, ForecastCall, FullCall, FullResult } from "./denoiser.ts";
+export { ErrorWindow, type ErrorWindowOptions, MAX_BUDGET_SLOTS } from "./error_window.ts";
 export type { Forecaster } from "./forecaster.ts";
+export { historySlots, isAdaptive } from "./history_slots.ts";
 export { laterSteps } from "./later_steps.ts";
 export { linspace } from "./linspace.ts";
 export { METHOD_OPTIONS } from "./method_options.ts";

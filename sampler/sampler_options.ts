@@ -17,12 +17,27 @@ export interface SamplerOptions {
   m: number;
   /** spectrum: ridge penalty, >= 0. */
   lam: number;
+  /** spectrum: the share of the penalty that the constant term T_0 bears, 0..1. The paper has 1; at 0 forecasts keep their mean. */
+  constantPenalty: number;
+  /** spectrum: the penalty is lam * K^lamGrowth after K full passes. The paper has 0; at 1 it keeps its weight as passes add up. */
+  lamGrowth: number;
   /** Steps from one full pass to the next, right after the warm-up; its integer part counts. */
   windowSize: number;
   /** What each full pass after the warm-up adds to the window. */
   flexWindow: number;
   /** Full passes at the start of the run. */
   warmupSteps: number;
+  /** Full passes at the end of the run. */
+  tailSteps: number;
+  /**
+   * Relative forecast error to aim at: what full passes measure widens or narrows the window, and the plan comes of the
+   * run. 0 for a plan that is known before.
+   */
+  errorBudget: number;
+  /** Full passes in all, at the steps of the checkpoint's own plan for so many. 0 for those of the window. */
+  passes: number;
+  /** The steps of that plan, ascending from 0. @default the window's */
+  fullSteps?: readonly number[];
   /** taylorseer: highest order of the finite differences. */
   order: 1 | 2;
 }
@@ -32,9 +47,14 @@ const SPECTRUM: SamplerOptions = {
   w: 0.5,
   m: 4,
   lam: 0.1,
+  constantPenalty: 1,
+  lamGrowth: 0,
   windowSize: 2,
   flexWindow: 0.75,
   warmupSteps: 5,
+  tailSteps: 0,
+  errorBudget: 0,
+  passes: 0,
   order: 1,
 };
 
@@ -61,7 +81,7 @@ export const SAMPLER_DEFAULTS: Readonly<Record<Method, Readonly<SamplerOptions>>
  * The default of `m` is lowered where a short run has fewer than five full passes; a given `m` is never changed.
  *
  * @throws {TypeError} If the method is unknown.
- * @throws {RangeError} If an option is outside its range, or `m` is not below the number of full passes.
+ * @throws {RangeError} If an option is outside its range, two of them contradict each other, or `m` is not below the number of full passes.
  */
 export function resolveSamplerOptions(partial: Partial<SamplerOptions>, steps: number): SamplerOptions {
   const method = partial.method ?? "spectrum";
@@ -74,6 +94,15 @@ export function resolveSamplerOptions(partial: Partial<SamplerOptions>, steps: n
   assertNumber(options.w, { action, name: "w", min: 0, max: 1 });
   assertNumber(options.m, { action, name: "m", integer: true, min: 0 });
   assertNumber(options.lam, { action, name: "lam", min: 0 });
+  assertNumber(options.constantPenalty, { action, name: "constantPenalty", min: 0, max: 1 });
+  assertNumber(options.lamGrowth, { action, name: "lamGrowth", min: -2, max: 2 });
+  assertNumber(options.errorBudget, { action, name: "errorBudget", min: 0 });
+  assertNumber(options.passes, { action, name: "passes", integer: true, min: 0 });
+  if (options.errorBudget > 0 && options.passes > 0) {
+    throw new RangeError(
+      "Cannot sample as 'errorBudget' and 'passes' exclude each other: one of them must be 0",
+    );
+  }
   assertNumber(options.order, { action, name: "order", integer: true, min: 1, max: 2 });
 
   const fullPasses = planSteps(steps, options).filter((kind) => kind === "full").length;

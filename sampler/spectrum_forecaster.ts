@@ -9,11 +9,16 @@ import type { SamplerOptions } from "./sampler_options.ts";
 import { TaylorSeerForecaster } from "./taylorseer_forecaster.ts";
 
 /** The options that decide the fit. */
-export type SpectrumForecasterOptions = Pick<SamplerOptions, "w" | "m" | "lam">;
+export type SpectrumForecasterOptions =
+  & Pick<SamplerOptions, "w" | "m" | "lam">
+  & Partial<Pick<SamplerOptions, "constantPenalty" | "lamGrowth">>;
 
 /**
  * weights = w phi(t) (X^T X + lam I)^-1 X^T + (1 - w) linear, with the design matrix X [anchors, m + 1] and the basis
  * phi(t) taken at tau = 2 t / steps - 1.
+ *
+ * The penalty lam I is the paper's. `constantPenalty` scales its first entry, T_0's; `lamGrowth` lets lam grow with the number
+ * of anchors.
  *
  * The reference fixes `steps` at 50 in tau, and rounds tau, the basis and the coefficients to bfloat16; this is float64.
  */
@@ -39,7 +44,7 @@ export class SpectrumForecaster implements Forecaster {
   /** Solves (X^T X + lam I) z = phi for one z instead of coefficients for every element: the weights are X z. */
   #fitWeights(step: number, anchors: readonly number[]): Float64Array {
     const design = anchors.map((anchor) => this.#basis(anchor));
-    const z = solveCholesky(gram(design, this.#options.lam), this.#basis(step));
+    const z = solveCholesky(gram(design, this.#penalty(anchors.length)), this.#basis(step));
     const weights = new Float64Array(design.length);
     for (const [i, row] of design.entries()) {
       for (let j = 0; j < z.length; j++) weights[i]! += row[j]! * z[j]!;
@@ -47,16 +52,24 @@ export class SpectrumForecaster implements Forecaster {
     return weights;
   }
 
+  /** The diagonal that is added to X^T X, [m + 1]. */
+  #penalty(anchors: number): Float64Array {
+    const { m, lam, constantPenalty = 1, lamGrowth = 0 } = this.#options;
+    const penalty = new Float64Array(m + 1).fill(lam * anchors ** lamGrowth);
+    penalty[0]! *= constantPenalty;
+    return penalty;
+  }
+
   #basis(step: number): Float64Array {
     return this.#rows[step] ??= chebyshev(2 * step / this.#steps - 1, this.#options.m);
   }
 }
 
-/** The lower triangle of X^T X + lam I, [columns, columns], from the rows of X. */
-function gram(rows: readonly Float64Array[], lam: number): Float64Array {
+/** The lower triangle of X^T X + diag(penalty), [columns, columns], from the rows of X. */
+function gram(rows: readonly Float64Array[], penalty: Float64Array): Float64Array {
   const columns = rows[0]!.length;
   const product = new Float64Array(columns ** 2);
-  for (let i = 0; i < columns; i++) product[i * columns + i] = lam;
+  for (let i = 0; i < columns; i++) product[i * columns + i] = penalty[i]!;
   for (const row of rows) {
     for (let i = 0; i < columns; i++) {
       for (let j = 0; j <= i; j++) product[i * columns + j]! += row[i]! * row[j]!;

@@ -1,5 +1,5 @@
 // `deno task inspect`: what a checkpoint is, whether it can run here, and what memory it takes.
-import { countHistorySlots, planSteps, resolveSamplerOptions } from "../../sampler/mod.ts";
+import { historySlots, planSteps } from "../../sampler/mod.ts";
 import { parseAutoencoderKLConfig } from "../graph/autoencoder_kl_config.ts";
 import { completeRequest } from "../pipelines/complete_request.ts";
 import { modelDigest } from "../pipelines/model_digest.ts";
@@ -51,7 +51,8 @@ function describe(model: string, options: DeviceOptions, { steps, width, height 
   const { checkpoint, dtype, reading } = readModel(model, options);
   const { defaults } = reading;
   const request = completeRequest({ prompt: "", seed: 0, steps, width, height }, reading);
-  const plan = planSteps(request.steps, resolveSamplerOptions(request.sampler, request.steps));
+  const plan = planSteps(request.steps, request.sampler);
+  const slots = historySlots(plan, request.sampler);
   const components = checkpoint.components().map(({ name, className, weights }) => {
     const entries = [...weights.values()];
     return {
@@ -66,6 +67,7 @@ function describe(model: string, options: DeviceOptions, { steps, width, height 
     weights: checkpoint.components().flatMap(({ weights }) => [...weights.values()]),
     dtype,
     plan,
+    slots,
     featureElements: reading.featureElements(request),
     pixels: request.width * request.height,
     vae: parseAutoencoderKLConfig(checkpoint.json("vae", "config.json"), "vae/config.json"),
@@ -84,7 +86,7 @@ function describe(model: string, options: DeviceOptions, { steps, width, height 
     run: { steps: request.steps, width: request.width, height: request.height },
     memory: {
       ...parts,
-      historySlots: countHistorySlots(plan),
+      historySlots: slots,
       processBytes,
       // On a GPU, what the model takes is the device's memory and not the process's.
       peakBytes: provider === "cpu" ? processBytes + modelBytes : modelBytes,

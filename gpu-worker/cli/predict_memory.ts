@@ -1,6 +1,6 @@
 // How much memory a run will hold at its peak, from a checkpoint's headers. The factors are measurements of ONNX
 // Runtime 1.30 on the CPU, over FLUX, SD 3 and SDXL configs of 1 to 450 MiB and pictures of 16 to 512 pixels a side.
-import { countHistorySlots, type StepKind } from "../../sampler/mod.ts";
+import type { StepKind } from "../../sampler/mod.ts";
 import type { AutoencoderKLConfig } from "../graph/autoencoder_kl_config.ts";
 import type { WeightEntry } from "../graph/weights/weights.ts";
 import { DTYPE_BYTES } from "../runtime/dtype.ts";
@@ -12,6 +12,8 @@ export interface MemoryQuery {
   /** Compute type of the denoiser. */
   dtype: DType;
   plan: readonly StepKind[];
+  /** Features that a run with that plan keeps. */
+  slots: number;
   /** Elements of the last-block feature of one picture, all branches. */
   featureElements: number;
   /** Pixels of the picture. */
@@ -43,7 +45,7 @@ const CAST_OVERHEAD = 1.2;
  * stays: their size counts once. Those of another type are cast at load, and count in the compute type.
  */
 export function predictMemory(query: MemoryQuery): MemoryPrediction {
-  const { dtype, plan, featureElements } = query;
+  const { dtype, plan, slots, featureElements } = query;
   const size = DTYPE_BYTES[dtype];
   let weightBytes = 0;
   for (const { shape, dtype: stored } of query.weights) {
@@ -54,7 +56,7 @@ export function predictMemory(query: MemoryQuery): MemoryPrediction {
   const { latentBytes, decoderBytes } = decoding(query);
   return {
     weightBytes: Math.round(weightBytes),
-    historyBytes: countHistorySlots(plan) * featureBytes,
+    historyBytes: slots * featureBytes,
     activationBytes: FEATURES_AT_PEAK * featureBytes +
       longestBatch(plan) * (FEATURES_A_FORECAST * featureBytes + LATENTS_A_FORECAST * latentBytes) +
       DECODER_ACTIVATIONS_AT_PEAK * decoderBytes,

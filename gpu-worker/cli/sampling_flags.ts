@@ -24,10 +24,15 @@ export const SAMPLING_FLAGS = {
   "w": "number",
   "m": "number",
   "lam": "number",
+  "constant-penalty": "number",
+  "lam-growth": "number",
   "order": "number",
   "window-size": "number",
   "flex-window": "number",
   "warmup-steps": "number",
+  "tail-steps": "number",
+  "error-budget": "number",
+  "passes": "number",
 } as const satisfies Record<string, FlagKind>;
 
 /** Lines of a command's help. */
@@ -44,8 +49,11 @@ export const SAMPLING_HELP = `\
   --max-sequence-length N  tokens of the T5 prompt (the checkpoint's)
   --method M               none | spectrum | taylorseer | reuse (spectrum)
   --w X --m N --lam X      spectrum: share of the Chebyshev fit 0..1, highest degree, ridge penalty
+  --constant-penalty X --lam-growth X   spectrum: share of lam on T_0 (1); lam * passes^X (0)
   --order N                taylorseer: 1 | 2
-  --window-size X --flex-window X --warmup-steps N   when a full pass is due`;
+  --passes N               full passes in all, at the steps of the checkpoint's own plan
+  --window-size X --flex-window X --warmup-steps N --tail-steps N   when a full pass is due without one
+  --error-budget X         relative forecast error to aim at: what full passes measure sets the window (0: off)`;
 
 /** Everything of a request but its prompt; `completeRequest` checks the values. */
 export function samplingRequest(flags: Flags<typeof SAMPLING_FLAGS>): Omit<PartialRequest, "prompt"> {
@@ -69,9 +77,14 @@ export function samplingRequest(flags: Flags<typeof SAMPLING_FLAGS>): Omit<Parti
       w: flags.w,
       m: flags.m,
       lam: flags.lam,
+      constantPenalty: flags["constant-penalty"],
+      lamGrowth: flags["lam-growth"],
       windowSize: flags["window-size"],
       flexWindow: flags["flex-window"],
       warmupSteps: flags["warmup-steps"],
+      tailSteps: flags["tail-steps"],
+      errorBudget: flags["error-budget"],
+      passes: flags.passes,
     },
   };
 }

@@ -11,7 +11,7 @@ import type { ModelPool } from "./model_pool.ts";
 import { previewSteps } from "./preview_steps.ts";
 import type { Run } from "./run.ts";
 import type { WorkerMetrics } from "./worker_metrics.ts";
-import { completeRun } from "./wire_request.ts";
+import { completeRun, samplerToWire } from "./wire_request.ts";
 
 export interface ExecuteRunOptions {
   models: ModelPool;
@@ -117,13 +117,7 @@ function toReceipt(
     height: request.height,
     method: sampler.method,
     options: {
-      w: sampler.w,
-      m: sampler.m,
-      lam: sampler.lam,
-      window_size: sampler.windowSize,
-      flex_window: sampler.flexWindow,
-      warmup_steps: sampler.warmupSteps,
-      order: sampler.order,
+      ...samplerToWire(sampler),
       guidance_scale: request.guidanceScale,
       true_cfg_scale: request.trueCfgScale,
       guidance_rescale: request.guidanceRescale,

@@ -1,6 +1,7 @@
 // Between the wire's names and the pipelines': snake_case there, diffusers' vocabulary in camelCase here.
 import { ApiError } from "../../protocol/api_error.ts";
-import type { CompleteSettings, RunRequest } from "../../protocol/run_request.ts";
+import type { CompleteSettings, RunRequest, SpectrumOptions } from "../../protocol/run_request.ts";
+import type { SamplerOptions } from "../../sampler/mod.ts";
 import { decodeImage } from "../media/decode_image.ts";
 import type { GenerateRequest, PartialRequest, Pipeline } from "../pipelines/pipeline.ts";
 
@@ -51,14 +52,27 @@ export function toWire(request: GenerateRequest): CompleteSettings {
     max_sequence_length: request.maxSequenceLength,
     spectrum: {
       method: sampler.method,
-      w: sampler.w,
-      m: sampler.m,
-      lam: sampler.lam,
-      window_size: sampler.windowSize,
-      flex_window: sampler.flexWindow,
-      warmup_steps: sampler.warmupSteps,
-      order: sampler.order,
+      ...samplerToWire(sampler),
+      ...sampler.fullSteps && { full_steps: sampler.fullSteps },
     },
+  };
+}
+
+/** All but the method and the plan. */
+export function samplerToWire(sampler: SamplerOptions): Omit<SpectrumOptions, "method" | "full_steps"> {
+  return {
+    w: sampler.w,
+    m: sampler.m,
+    lam: sampler.lam,
+    constant_penalty: sampler.constantPenalty,
+    lam_growth: sampler.lamGrowth,
+    window_size: sampler.windowSize,
+    flex_window: sampler.flexWindow,
+    warmup_steps: sampler.warmupSteps,
+    tail_steps: sampler.tailSteps,
+    error_budget: sampler.errorBudget,
+    passes: sampler.passes,
+    order: sampler.order,
   };
 }
 
@@ -82,9 +96,15 @@ function fromWire(run: RunRequest): PartialRequest {
       w: spectrum.w,
       m: spectrum.m,
       lam: spectrum.lam,
+      constantPenalty: spectrum.constant_penalty,
+      lamGrowth: spectrum.lam_growth,
       windowSize: spectrum.window_size,
       flexWindow: spectrum.flex_window,
       warmupSteps: spectrum.warmup_steps,
+      tailSteps: spectrum.tail_steps,
+      errorBudget: spectrum.error_budget,
+      passes: spectrum.passes,
+      fullSteps: spectrum.full_steps,
       order: spectrum.order as 1 | 2 | undefined,
     },
   };
@@ -103,9 +123,15 @@ const WIRE_NAMES: Record<string, string> = {
   w: "spectrum.w",
   m: "spectrum.m",
   lam: "spectrum.lam",
+  constantPenalty: "spectrum.constant_penalty",
+  lamGrowth: "spectrum.lam_growth",
   windowSize: "spectrum.window_size",
   flexWindow: "spectrum.flex_window",
   warmupSteps: "spectrum.warmup_steps",
+  tailSteps: "spectrum.tail_steps",
+  errorBudget: "spectrum.error_budget",
+  passes: "spectrum.passes",
+  fullSteps: "spectrum.full_steps",
   order: "spectrum.order",
 };
 

@@ -1,5 +1,5 @@
 // Fills a request from defaults and checks the fields that all families share.
-import { resolveSamplerOptions, type SamplerOptions } from "../../sampler/mod.ts";
+import { completeSampler } from "./complete_sampler.ts";
 import type { GenerateRequest, PartialRequest } from "./pipeline.ts";
 import type { RequestDefaults } from "./request_defaults.ts";
 import { completeSkipLayerGuidance } from "./skip_layer_guidance.ts";
@@ -41,8 +41,8 @@ export function completeRequest(
   partial: PartialRequest,
   { defaults, rules }: { defaults: RequestDefaults; rules: RequestRules },
 ): GenerateRequest {
-  const { sampler: _own, maxPixels = 4 * defaults.width * defaults.height, ...preset } = defaults;
-  const { sampler: _given, skipLayerGuidance: skip, image, strength, ...given } = partial;
+  const { sampler: own, plans, maxPixels = 4 * defaults.width * defaults.height, ...preset } = defaults;
+  const { sampler = {}, skipLayerGuidance: skip, image, strength, ...given } = partial;
   const fields = {
     negativePrompt: "",
     guidanceRescale: 0,
@@ -88,12 +88,23 @@ export function completeRequest(
   if (startImage && skip) {
     throw new RangeError("Cannot generate as 'skipLayerGuidance' does not go together with an image");
   }
+  const complete = completeSampler(withoutUndefined(sampler), {
+    own,
+    plans,
+    steps: steps - (startImage?.firstStep ?? 0),
+  });
+  // The pass with blocks skipped has a shorter history, which is planned.
+  if (skip && complete.errorBudget > 0) {
+    throw new RangeError(
+      `Cannot generate as 'errorBudget' must be 0 under 'skipLayerGuidance': current value is ${complete.errorBudget}`,
+    );
+  }
   const skipRules = { skippableLayers: rules.skippableLayers ?? 0, guidanceScale: fields.guidanceScale };
   return {
     ...fields,
     ...skip && { skipLayerGuidance: completeSkipLayerGuidance(skip, skipRules) },
     ...startImage && { startImage },
-    sampler: resolveSamplerOptions(mergeSampler(partial, defaults), steps - (startImage?.firstStep ?? 0)),
+    sampler: complete,
   };
 }
 
@@ -157,15 +168,6 @@ function checkGuidanceRescale(value: unknown, { guidanceRescale = false }: Reque
       }: current value is ${value}`,
     );
   }
-}
-
-/** The checkpoint's options hold for its own method only. */
-function mergeSampler(
-  { sampler = {} }: PartialRequest,
-  { sampler: own }: RequestDefaults,
-): Partial<SamplerOptions> {
-  const given = withoutUndefined(sampler) as Partial<SamplerOptions>;
-  return given.method === undefined || given.method === own.method ? { ...own, ...given } : given;
 }
 
 function withoutUndefined(fields: object): object {

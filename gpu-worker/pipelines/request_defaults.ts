@@ -22,7 +22,11 @@ export interface RequestDefaults {
   /** Largest width * height. One pass over more may hold the device for minutes. @default 4 * width * height */
   maxPixels?: number | undefined;
   sampler: Partial<SamplerOptions>;
+  /** Which steps are full, found by `deno task plan`: by number of steps, then by number of full passes. */
+  plans?: StoredPlans | undefined;
 }
+
+export type StoredPlans = Readonly<Record<number, Readonly<Record<number, readonly number[]>>>>;
 
 const SCHEMA = z.strictObject({
   steps: z.int().positive(),
@@ -40,11 +44,17 @@ const SCHEMA = z.strictObject({
     w: z.number(),
     m: z.int(),
     lam: z.number(),
+    constantPenalty: z.number(),
+    lamGrowth: z.number(),
     windowSize: z.number(),
     flexWindow: z.number(),
     warmupSteps: z.int(),
+    tailSteps: z.int(),
+    errorBudget: z.number(),
+    passes: z.int(),
     order: z.literal([1, 2]),
   }).partial(),
+  plans: z.record(z.string(), z.record(z.string(), z.array(z.int()))),
 }).partial();
 
 /** @throws {CheckpointError} if the checkpoint's spectrum.json has an unknown or malformed field. */

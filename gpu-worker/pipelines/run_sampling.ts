@@ -1,10 +1,12 @@
 // The part of every family between encoded prompts and final latents: plan, denoiser, solver, events, previews.
 import type { DecodedImage } from "../media/decoded_image.ts";
 import {
-  countHistorySlots,
   createForecaster,
   denoise,
   type Denoiser,
+  ErrorWindow,
+  historySlots,
+  isAdaptive,
   planSteps,
   type Solver,
   type StepEvent,
@@ -26,6 +28,7 @@ export interface SamplingRun {
 }
 
 export interface SamplingResult {
+  /** As it was walked. */
   plan: StepKind[];
   /** Step index -> relative forecast error measured there. */
   forecastErrors: Map<number, number>;
@@ -38,10 +41,13 @@ export async function runSampling(run: SamplingRun): Promise<SamplingResult> {
   const { signal, onStep, onPreview, previewSteps } = options;
   // PNDM calls the network more often than asked for.
   const steps = solver.timesteps.length;
-  const plan = planSteps(steps, request.sampler);
-  using denoiser = run.denoiser(countHistorySlots(plan));
-  const { latents, forecastErrors } = await denoise(denoiser, {
-    plan,
+  const planned = planSteps(steps, request.sampler);
+  const slots = historySlots(planned, request.sampler);
+  using denoiser = run.denoiser(slots);
+  const { latents, plan, forecastErrors } = await denoise(denoiser, {
+    plan: planned,
+    historySlots: slots,
+    ...isAdaptive(request.sampler) && { errorWindow: new ErrorWindow(steps, request.sampler) },
     forecaster: createForecaster(request.sampler, steps),
     solver,
     latents: initial,

@@ -20,9 +20,14 @@ const PARTS: ResultKeyParts = {
       w: 0.5,
       m: 4,
       lam: 0.1,
+      constant_penalty: 1,
+      lam_growth: 0,
       window_size: 2,
       flex_window: 0.75,
       warmup_steps: 5,
+      tail_steps: 0,
+      error_budget: 0,
+      passes: 0,
       order: 1,
     },
   },
@@ -46,6 +51,8 @@ describe("resultKey()", () => {
       { settings: { ...settings, prompt: "Red heart" } },
       { settings: { ...settings, seed: 2 } },
       { settings: { ...settings, spectrum: { ...settings.spectrum, w: 0.6 } } },
+      { settings: { ...settings, spectrum: { ...settings.spectrum, error_budget: 0.1 } } },
+      { settings: { ...settings, spectrum: { ...settings.spectrum, full_steps: [0, 9] } } },
       { output_format: "webp" },
     ];
     const keys = await Promise.all([{}, ...changes].map((change) => resultKey({ ...PARTS, ...change })));

@@ -92,10 +92,62 @@ describe("SpectrumForecaster.weights()", () => {
     assertClose(spectrum.weights(1, [0, 1]), [0, 1], 1e-3);
   });
 
+  it("equals a direct solve where the penalty spares T_0 or grows with the passes", () => {
+    const anchors = [0, 1, 2, 3, 4, 6, 8, 11, 15];
+    for (const [constantPenalty, lamGrowth] of [[0, 0], [1, 1], [0.25, -1], [0, 0.5]] as const) {
+      const [m, lam] = [4, 0.3];
+      const spectrum = forecaster("spectrum", { w: 1, m, lam, constantPenalty, lamGrowth });
+      const penalty = lam * anchors.length ** lamGrowth;
+      const expected = directWeights(18, anchors, {
+        m,
+        penalties: [constantPenalty * penalty, penalty, penalty, penalty, penalty],
+      });
+      // Both are float64 solves of a system whose condition number stays below 1e4.
+      assertClose(spectrum.weights(18, anchors), expected, 1e-9);
+    }
+  });
+
+  it("keeps the mean where T_0 bears no penalty, and shrinks it where it does", () => {
+    const sum = (constantPenalty: number) =>
+      forecaster("spectrum", { w: 1, lam: 1, constantPenalty }).weights(18, [0, 1, 2, 3, 4, 9, 13])
+        .reduce((total, weight) => total + weight, 0);
+    assert.ok(Math.abs(sum(0) - 1) < 1e-9, `sum ${sum(0)}`);
+    assert.ok(sum(1) < 0.98, `sum ${sum(1)}`);
+  });
+
   it("extrapolates the last two full passes at w = 0", () => {
     assertClose(forecaster("spectrum", { w: 0 }).weights(13, [0, 4, 10]), [0, -0.5, 1.5], 1e-15);
   });
 });
+
+/** phi(t) (X^T X + diag(penalties))^-1 X^T by Gauss-Jordan elimination with pivoting, T_j as cos(j arccos tau). */
+function directWeights(
+  step: number,
+  anchors: readonly number[],
+  { m, penalties }: { m: number; penalties: readonly number[] },
+): number[] {
+  const basis = (t: number) =>
+    Array.from({ length: m + 1 }, (_, j) => Math.cos(j * Math.acos(2 * t / STEPS - 1)));
+  const rows = anchors.map(basis);
+  const system = penalties.map((penalty, i) => [
+    ...penalties.map((_, j) => rows.reduce((sum, row) => sum + row[i]! * row[j]!, i === j ? penalty : 0)),
+    basis(step)[i]!,
+  ]);
+  for (let col = 0; col <= m; col++) {
+    let pivot = col;
+    for (let row = col; row <= m; row++) {
+      if (Math.abs(system[row]![col]!) > Math.abs(system[pivot]![col]!)) pivot = row;
+    }
+    [system[col], system[pivot]] = [system[pivot]!, system[col]!];
+    for (let row = 0; row <= m; row++) {
+      if (row === col) continue;
+      const factor = system[row]![col]! / system[col]![col]!;
+      for (let k = col; k <= m + 1; k++) system[row]![k]! -= factor * system[col]![k]!;
+    }
+  }
+  const z = system.map((row, i) => row[m + 1]! / row[i]!);
+  return rows.map((row) => row.reduce((sum, value, j) => sum + value * z[j]!, 0));
+}
 
 describe("TaylorSeerForecaster.weights()", () => {
   it("extrapolates linearly at order 1", () => {

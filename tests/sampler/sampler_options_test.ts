@@ -52,6 +52,29 @@ describe("resolveSamplerOptions()", () => {
     }
   });
 
+  it("refuses what it cannot do beyond the paper", () => {
+    const cases: [Parameters<typeof resolveSamplerOptions>[0], string][] = [
+      [
+        { constantPenalty: 2 },
+        "Cannot sample as 'constantPenalty' must be a number in 0..1: current value is 2",
+      ],
+      [{ lamGrowth: 3 }, "Cannot sample as 'lamGrowth' must be a number in -2..2: current value is 3"],
+      [{ errorBudget: -1 }, "Cannot sample as 'errorBudget' must be a number >= 0: current value is -1"],
+      [{ passes: -1 }, "Cannot sample as 'passes' must be an integer >= 0: current value is -1"],
+      [
+        { tailSteps: -1 },
+        "Cannot plan the steps as 'tailSteps' must be an integer >= 0: current value is -1",
+      ],
+      [
+        { errorBudget: 0.1, passes: 14 },
+        "Cannot sample as 'errorBudget' and 'passes' exclude each other: one of them must be 0",
+      ],
+    ];
+    for (const [partial, message] of cases) {
+      assert.throws(() => resolveSamplerOptions(partial, 50), { name: "RangeError", message });
+    }
+  });
+
   it("refuses an unknown method", () => {
     assert.throws(() => resolveSamplerOptions({ method: "toString" as Method }, 50), {
       name: "TypeError",

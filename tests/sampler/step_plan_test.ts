@@ -66,6 +66,30 @@ describe("planSteps()", () => {
   });
 });
 
+describe("planSteps() beyond the paper", () => {
+  it("forces a tail of full passes", () => {
+    assert.deepEqual(fullSteps(planSteps(20, { ...SPECTRUM, flexWindow: 3 })), [0, 1, 2, 3, 4, 6, 11, 19]);
+    const plan = planSteps(20, { ...SPECTRUM, flexWindow: 3, tailSteps: 3 });
+    assert.deepEqual(fullSteps(plan), [0, 1, 2, 3, 4, 6, 11, 17, 18, 19]);
+    assert.equal(fullSteps(planSteps(4, { ...SPECTRUM, warmupSteps: 1, tailSteps: 9 })).length, 4);
+  });
+
+  it("takes the steps that are given, whatever the window", () => {
+    assert.deepEqual(fullSteps(planSteps(20, { ...SPECTRUM, fullSteps: [0, 7, 19] })), [0, 7, 19]);
+    assert.equal(fullSteps(planSteps(4, { ...SPECTRUM, method: "none", fullSteps: [0] })).length, 4);
+  });
+
+  it("refuses steps that do not ascend from 0 within the run", () => {
+    for (const given of [[], [1, 2], [0, 3, 3], [0, 20], [0, 1.5]]) {
+      assert.throws(() => planSteps(20, { ...SPECTRUM, fullSteps: given }), {
+        name: "RangeError",
+        message:
+          `Cannot plan the steps as 'fullSteps' must ascend from 0 to less than 20: current value is ${given}`,
+      });
+    }
+  });
+});
+
 describe("countHistorySlots()", () => {
   it("counts the full passes that a forecast follows", () => {
     assert.equal(countHistorySlots(planSteps(50, SPECTRUM)), 14);

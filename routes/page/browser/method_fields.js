@@ -5,7 +5,10 @@ import { planSteps } from "./plan_steps.js";
 import { fromTemplate, slot } from "./slots.js";
 
 /** @import { MethodDefaults } from "./method_options.js" */
-/** @import { Method, SpectrumOptions } from "./wire.d.ts" */
+/** @import { Method, SpectrumOptions, StepKind } from "./wire.d.ts" */
+
+const WINDOW =
+  /** @type {const} */ (["window_size", "flex_window", "warmup_steps", "tail_steps", "error_budget"]);
 
 export class MethodFields {
   #note;
@@ -76,10 +79,15 @@ export class MethodFields {
     this.#refresh();
   }
 
-  /** Which steps will be full, as far as the options are in range. */
+  /** Which steps will be full, as far as the options are in range and no error budget decides. @returns {StepKind[]} */
   plan() {
-    const options = { ...this.#defaults(), ...this.value };
+    const typed = this.value;
+    const options = { ...this.#defaults(), ...typed };
     const steps = Math.min(Math.max(Math.trunc(this.#steps), 0), 1000);
+    const fullSteps = this.#ownPlan(typed);
+    if (fullSteps) {
+      return Array.from({ length: steps }, (_, i) => fullSteps.includes(i) ? "full" : "forecast");
+    }
     return planSteps(steps, { ...options, window_size: Math.max(options.window_size, 1) });
   }
 
@@ -98,7 +106,18 @@ export class MethodFields {
     const plan = this.plan();
     const passes = plan.filter((kind) => kind === "full").length;
     const limit = passes > 0 ? (plan.length / passes).toFixed(2) : "1.00";
+    if ({ ...defaults, ...this.value }.error_budget > 0 && method !== "none") {
+      this.#plan.textContent = "Full passes as often as their measured errors ask for";
+      return;
+    }
     this.#plan.textContent = `${passes} full passes in ${plan.length} steps, at most ${limit}× as fast`;
+  }
+
+  /** The model's own plan, unless a window is typed. @param {SpectrumOptions} typed */
+  #ownPlan(typed) {
+    const own = this.#modelDefaults;
+    const window = WINDOW.some((name) => typed[name] !== undefined);
+    return own?.method === typed.method && !window ? own.full_steps : undefined;
   }
 
   #defaults() {

@@ -5,7 +5,7 @@
 
 /**
  * @param {number} steps
- * @param {Required<Pick<SpectrumOptions, "method" | "window_size" | "flex_window" | "warmup_steps">>} options
+ * @param {Required<Pick<SpectrumOptions, "method" | "window_size" | "flex_window" | "warmup_steps" | "tail_steps">>} options
  * @returns {StepKind[]}
  */
 export function planSteps(steps, options) {
@@ -15,7 +15,8 @@ export function planSteps(steps, options) {
   let forecastsInARow = 0;
   for (let step = 0; step < steps; step++) {
     const warmingUp = step < options.warmup_steps;
-    if (options.method === "none" || warmingUp || (forecastsInARow + 1) % Math.floor(window) === 0) {
+    const tail = step >= steps - options.tail_steps;
+    if (options.method === "none" || warmingUp || tail || (forecastsInARow + 1) % Math.floor(window) === 0) {
       plan.push("full");
       forecastsInARow = 0;
       if (!warmingUp) window = Number((window + options.flex_window).toFixed(3));

@@ -160,9 +160,13 @@ export class RequestForm {
     const steps = numberIn(this.#input("steps")) ?? this.model?.defaults?.steps ?? 50;
     this.#image.model = this.model;
     this.#image.steps = steps;
+    // A plan by index holds for the model's own number of steps.
+    const own = this.model?.defaults?.spectrum;
+    const { full_steps: _, ...withoutPlan } = own ?? { method: "spectrum" };
+    const { laterSteps } = this.#image;
     for (const fields of [this.#first, this.#second]) {
-      fields.modelDefaults = this.model?.defaults?.spectrum;
-      fields.steps = this.#image.laterSteps;
+      fields.modelDefaults = laterSteps === this.model?.defaults?.steps ? own : withoutPlan;
+      fields.steps = laterSteps;
     }
   }
 

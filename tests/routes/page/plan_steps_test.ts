@@ -9,11 +9,13 @@ describe("the page's plan", () => {
   it("planSteps() equals the sampler's", () => {
     for (const method of ["none", "spectrum", "taylorseer", "reuse"] as const) {
       for (
-        const [windowSize, flexWindow, warmupSteps] of [[2, 0.75, 5], [2, 3, 5], [4, 0, 3], [1, 0.05, 1], [
-          2.5,
-          0.1,
-          8,
-        ]] as const
+        const [windowSize, flexWindow, warmupSteps, tailSteps] of [
+          [2, 0.75, 5, 0],
+          [2, 3, 5, 2],
+          [4, 0, 3, 0],
+          [1, 0.05, 1, 1],
+          [2.5, 0.1, 8, 60],
+        ] as const
       ) {
         for (const steps of [1, 4, 28, 50, 200]) {
           const page = planSteps(steps, {
@@ -21,25 +23,26 @@ describe("the page's plan", () => {
             window_size: windowSize,
             flex_window: flexWindow,
             warmup_steps: warmupSteps,
+            tail_steps: tailSteps,
           });
-          assert.deepEqual(page, samplerPlan(steps, { method, windowSize, flexWindow, warmupSteps }));
+          assert.deepEqual(
+            page,
+            samplerPlan(steps, { method, windowSize, flexWindow, warmupSteps, tailSteps }),
+          );
         }
       }
     }
   });
 
   it("METHOD_OPTIONS has the sampler's defaults", () => {
-    for (
-      const [method, { windowSize, flexWindow, warmupSteps, w, m, lam, order }] of Object.entries(
-        SAMPLER_DEFAULTS,
-      )
-    ) {
+    for (const [method, { method: _, ...options }] of Object.entries(SAMPLER_DEFAULTS)) {
       const { defaults } = METHOD_OPTIONS[method as keyof typeof METHOD_OPTIONS];
-      assert.deepEqual(
-        defaults,
-        { w, m, lam, order, window_size: windowSize, flex_window: flexWindow, warmup_steps: warmupSteps },
-        method,
-      );
+      const renamed = Object.entries(options).map(([name, value]) => [snakeCase(name), value]);
+      assert.deepEqual(defaults, Object.fromEntries(renamed), method);
     }
   });
 });
+
+function snakeCase(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+}

@@ -1,0 +1,25 @@
+// The VAE encoder of a FLUX checkpoint by itself.
+import { Runtime } from "../../../gpu-worker/runtime/mod.ts";
+import { ImageEncoder } from "../../../gpu-worker/pipelines/image_encoder.ts";
+import { readModel } from "../../../gpu-worker/pipelines/read_model.ts";
+import type { EncodePicture } from "./recognizer.ts";
+
+export interface PictureEncoder extends Disposable {
+  encode: EncodePicture;
+}
+
+/** @throws {TypeError} if the checkpoint has no encoder. */
+export function openPictureEncoder(model: string, threads: number): PictureEncoder {
+  const { vaeEncoder } = readModel(model).reading.graphs;
+  if (vaeEncoder === undefined) throw new TypeError(`Cannot encode pictures as ${model} has no VAE encoder`);
+  const runtime = Runtime.open({ provider: "cpu", intraOpThreads: threads });
+  const encoder = new ImageEncoder(runtime, vaeEncoder);
+  return {
+    // Without noise these are the posterior's means.
+    encode: (image) => encoder.encode(image, { noise: (count) => new Float32Array(count) }),
+    [Symbol.dispose]() {
+      encoder[Symbol.dispose]();
+      runtime[Symbol.dispose]();
+    },
+  };
+}
