@@ -2,7 +2,7 @@
 import type { DecodedImage } from "./decoded_image.ts";
 
 /** [3, height, width] in -1..1 to interleaved RGB bytes [height, width, 3]; values outside are clamped. */
-export function toRgb({ width, height, data }: DecodedImage): Uint8Array {
+export function toRgb({ width, height, data }: DecodedImage): Uint8Array<ArrayBuffer> {
   const area = width * height;
   const rgb = new Uint8Array(area * 3);
   for (let channel = 0; channel < 3; channel++) {

@@ -14,15 +14,18 @@ export interface EncodeTextOptions {
   text: string;
   /** Tokens that the text is padded or cut to. */
   maxLength: number;
+  /** Leaves padding out, as if the text were the only one: for encoders in which no token sees it. @default false */
+  withoutPadding?: boolean;
   signal?: AbortSignal | undefined;
 }
 
 /** @returns every output of the encoder's graph, the batch of one left out, in memory of its own */
 export async function encodeText(
   { session, tokenizer }: LoadedEncoder,
-  { runtime, text, maxLength, signal }: EncodeTextOptions,
+  { runtime, text, maxLength, withoutPadding = false, signal }: EncodeTextOptions,
 ): Promise<Record<string, Float32Array>> {
-  const { ids } = tokenizer.encode(text, { maxLength });
+  const { ids: padded, attentionMask } = tokenizer.encode(text, { maxLength });
+  const ids = withoutPadding ? padded.filter((_, i) => attentionMask[i] === 1) : padded;
   using stack = new DisposableStack();
   const input = stack.use(runtime.tensor("int64", [1, ids.length], BigInt64Array.from(ids, BigInt)));
   const results = Object.entries(await session.run({ input_ids: input }, signal && { signal }));

@@ -4,6 +4,8 @@ import type { DType } from "../runtime/dtype.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 import { readFluxCheckpoint } from "./flux_checkpoint.ts";
 import { FluxPipeline } from "./flux_pipeline.ts";
+import { readHunyuanVideoCheckpoint } from "./hunyuan_video_checkpoint.ts";
+import { HunyuanVideoPipeline } from "./hunyuan_video_pipeline.ts";
 import type { CheckpointReading, OpenOptions, Pipeline } from "./pipeline.ts";
 import { readSd3Checkpoint } from "./sd3_checkpoint.ts";
 import { Sd3Pipeline } from "./sd3_pipeline.ts";
@@ -20,6 +22,7 @@ export interface Family {
 
 const FAMILIES: Readonly<Record<string, Family>> = {
   FluxPipeline: { read: readFluxCheckpoint, open: FluxPipeline.open },
+  HunyuanVideoPipeline: { read: readHunyuanVideoCheckpoint, open: HunyuanVideoPipeline.open },
   StableDiffusionPipeline: { read: readSdCheckpoint, open: UNetPipeline.openSd },
   StableDiffusion3Pipeline: { read: readSd3Checkpoint, open: Sd3Pipeline.open },
   StableDiffusionXLPipeline: { read: readSdxlCheckpoint, open: UNetPipeline.openSdxl },

@@ -1,6 +1,7 @@
 // A recorded diffusers call, made again by our pipeline and compared with it, from the prompt to the picture.
 import type { DecodedImage } from "../../gpu-worker/media/decoded_image.ts";
 import assert from "node:assert/strict";
+import { toRgb } from "../../gpu-worker/media/to_rgb.ts";
 import type { GenerateResult, Pipeline } from "../../gpu-worker/pipelines/pipeline.ts";
 import { goldenPath, type Goldens, maxError } from "../goldens/golden.ts";
 
@@ -12,6 +13,8 @@ export interface ReferenceCall {
   num_inference_steps: number;
   width: number;
   height: number;
+  /** Of a clip. */
+  num_frames?: number;
   guidance_scale: number;
   true_cfg_scale?: number;
   guidance_rescale?: number;
@@ -45,7 +48,7 @@ const NOISE_TOLERANCE = 5e-7;
 export function referenceCalls(folder: string): [id: string, call: ReferenceCall][] {
   const { cases } = JSON.parse(Deno.readTextFileSync(goldenPath(`${folder}/goldens.json`)));
   return Object.entries(cases as Record<string, ReferenceCall>).filter(([id]) =>
-    /^(picture|spectrum)\./.test(id)
+    /^(picture|clip|spectrum)\./.test(id)
   );
 }
 
@@ -63,6 +66,7 @@ export async function generateReference(
     steps: call.num_inference_steps,
     width: call.width,
     height: call.height,
+    numFrames: call.num_frames,
     guidanceScale: call.guidance_scale,
     trueCfgScale: call.true_cfg_scale ?? 1,
     guidanceRescale: call.guidance_rescale,
@@ -102,7 +106,34 @@ export function assertReference(
   }
   near(result.latents.data, "latents", LATENTS_TOLERANCE);
   if (goldens.has(`${id}.plan`)) assertForecasts(result, { id, goldens });
-  if (goldens.has(`${id}.decoded`)) near(result.image.data, "decoded", LATENTS_TOLERANCE);
+  if (!goldens.has(`${id}.decoded`)) return;
+  if (result.video) assertFrames(result, { id, goldens });
+  else near(result.image.data, "decoded", LATENTS_TOLERANCE);
+}
+
+/** The middle frame as it was decoded, and all frames to the rounding of their eight bits. */
+function assertFrames(
+  { image, video }: GenerateResult,
+  { id, goldens }: { id: string; goldens: Goldens },
+): void {
+  const [, count, height, width] = goldens.shape(`${id}.decoded`) as [number, number, number, number];
+  const { frames, ...size } = video!;
+  assert.deepEqual([frames.length, size.height, size.width], [count, height, width]);
+  const decoded = goldens.floats(`${id}.decoded`);
+  const area = height * width;
+  for (const [i, frame] of frames.entries()) {
+    const expected = new Float32Array(3 * area);
+    for (let c = 0; c < 3; c++) {
+      expected.set(decoded.subarray((c * count + i) * area, (c * count + i + 1) * area), c * area);
+    }
+    if (i === count >> 1) {
+      const error = maxError(image.data, expected);
+      assert.ok(error <= LATENTS_TOLERANCE, `${id}: the middle frame's error is ${error}`);
+    }
+    const rounded = toRgb({ width, height, data: expected });
+    const off = frame.findIndex((value, at) => Math.abs(value - rounded[at]!) > 1);
+    assert.equal(off, -1, `${id}: frame ${i} differs at byte ${off}`);
+  }
 }
 
 /** The plan, and each measured error between those of the branches, which the reference measures apart. */

@@ -1,0 +1,107 @@
+// Pictures put together from overlapping tiles that fade into each other (tiled_decode of diffusers' autoencoders).
+
+/** Planes of one size, channel after channel. */
+export interface Planes {
+  channels: number;
+  height: number;
+  width: number;
+  data: Float32Array<ArrayBuffer>;
+}
+
+export interface TileLayout {
+  /** Of the latents. */
+  height: number;
+  width: number;
+  /** Pixels of a latent pixel's side. */
+  scale: number;
+  /** Latent pixels from one tile to the next. */
+  stride: number;
+  /** Pixels over which neighbours fade into each other. */
+  blend: number;
+  /** Pixels of a tile that stay, from its upper left corner. */
+  keep: number;
+}
+
+/**
+ * Decodes tiles from left to right and from top to bottom and blends each with those before it, which may be smaller than
+ * a tile is. Only a row of tiles and the one above it are in memory beside the picture.
+ * @param decode gives the pixels of the tile at those latents, in memory that is written to
+ */
+export async function blendTiles(
+  decode: (y: number, x: number) => Promise<Planes>,
+  { height, width, scale, stride, blend, keep }: TileLayout,
+): Promise<Planes> {
+  let picture: Planes | undefined;
+  let above: Planes[] = [];
+  for (let y = 0, top = 0; y < height; y += stride, top += keep) {
+    const row: Planes[] = [];
+    for (let x = 0, left = 0; x < width; x += stride, left += keep) {
+      const tile = await decode(y, x);
+      // In diffusers' order, on tiles that are already blended with their own neighbours.
+      const upper = above[row.length];
+      if (upper !== undefined) blendRows(upper, tile, blend);
+      const previous = row.at(-1);
+      if (previous !== undefined) blendColumns(previous, tile, blend);
+      row.push(tile);
+      picture ??= blank(tile.channels, height * scale, width * scale);
+      paste(tile, picture, { top, left, keep });
+    }
+    above = row;
+  }
+  return picture!;
+}
+
+function blendRows(above: Planes, tile: Planes, extent: number): void {
+  const rows = Math.min(above.height, tile.height, extent);
+  for (let c = 0; c < tile.channels; c++) {
+    for (let y = 0; y < rows; y++) {
+      const from = (c * above.height + above.height - rows + y) * above.width;
+      const to = (c * tile.height + y) * tile.width;
+      for (let x = 0; x < tile.width; x++) fade(tile, to + x, above.data[from + x]!, y / rows);
+    }
+  }
+}
+
+function blendColumns(left: Planes, tile: Planes, extent: number): void {
+  const columns = Math.min(left.width, tile.width, extent);
+  for (let line = 0; line < tile.channels * tile.height; line++) {
+    const from = (line + 1) * left.width - columns;
+    for (let x = 0; x < columns; x++) fade(tile, line * tile.width + x, left.data[from + x]!, x / columns);
+  }
+}
+
+function fade({ data }: Planes, index: number, neighbour: number, share: number): void {
+  data[index] = neighbour * (1 - share) + data[index]! * share;
+}
+
+function paste(
+  tile: Planes,
+  picture: Planes,
+  { top, left, keep }: { top: number; left: number; keep: number },
+): void {
+  const height = Math.min(keep, tile.height, picture.height - top);
+  const width = Math.min(keep, tile.width, picture.width - left);
+  for (let c = 0; c < tile.channels; c++) {
+    for (let y = 0; y < height; y++) {
+      const from = (c * tile.height + y) * tile.width;
+      const to = (c * picture.height + top + y) * picture.width + left;
+      picture.data.set(tile.data.subarray(from, from + width), to);
+    }
+  }
+}
+
+/** The part of `latent` from (y, x) on, at most `side` latents a side. */
+export function crop(latent: Planes, { y, x, side }: { y: number; x: number; side: number }): Planes {
+  const tile = blank(latent.channels, Math.min(side, latent.height - y), Math.min(side, latent.width - x));
+  for (let c = 0; c < latent.channels; c++) {
+    for (let row = 0; row < tile.height; row++) {
+      const from = (c * latent.height + y + row) * latent.width + x;
+      tile.data.set(latent.data.subarray(from, from + tile.width), (c * tile.height + row) * tile.width);
+    }
+  }
+  return tile;
+}
+
+function blank(channels: number, height: number, width: number): Planes {
+  return { channels, height, width, data: new Float32Array(channels * height * width) };
+}
