@@ -3,10 +3,11 @@ import type { DecodedImage } from "../media/decoded_image.ts";
 import { planSteps } from "../../sampler/mod.ts";
 import { ApiError } from "../../protocol/api_error.ts";
 import type { Receipt } from "../../protocol/receipt.ts";
-import type { CancelReason, CompletedEvent } from "../../protocol/run_event.ts";
+import type { CancelReason } from "../../protocol/run_event.ts";
 import type { Log } from "../../protocol/structured_log.ts";
 import { encodeImage } from "../media/encode_image.ts";
 import type { GenerateRequest, GenerateResult, StepProgress } from "../pipelines/pipeline.ts";
+import { imageTokens } from "./image_tokens.ts";
 import type { ModelPool } from "./model_pool.ts";
 import { previewSteps } from "./preview_steps.ts";
 import type { Run } from "./run.ts";
@@ -54,7 +55,12 @@ export async function executeRun(run: Run, options: ExecuteRunOptions): Promise<
       model: lease.pipeline.model,
       worker: options.worker,
     });
-    run.emit({ type: "completed", b64_json: image, receipt, image_tokens: imageTokens(result) });
+    run.emit({
+      type: "completed",
+      b64_json: image,
+      receipt,
+      image_tokens: imageTokens(result, { request, rules: lease.pipeline.rules }),
+    });
     metrics.finished({ model, outcome: "completed", seconds });
   } catch (cause) {
     if (run.signal.aborted) {
@@ -131,11 +137,6 @@ function toReceipt(
     cache: "miss",
     worker,
   };
-}
-
-/** [1, tokens, channels] for packed latents, [1, channels, ..., height, width] otherwise. */
-function imageTokens({ latents: { dims } }: GenerateResult): CompletedEvent["image_tokens"] {
-  return dims.length === 3 ? dims[1]! : dims.slice(2).reduce((product, dim) => product * dim, 1);
 }
 
 function elapsed(run: Run): number {

@@ -1,8 +1,9 @@
-// Defaults of a checkpoint: its own spectrum.json over the family's published settings.
+// Defaults of a checkpoint: its own spectrum.json over what was published for it by name, over the family's preset.
 import { z } from "zod";
 import type { SamplerOptions } from "../../sampler/mod.ts";
 import { parseConfig } from "../graph/parse_config.ts";
 import type { Checkpoint } from "./checkpoint.ts";
+import { publishedSettings } from "./published_settings.ts";
 
 export interface RequestDefaults {
   steps: number;
@@ -59,11 +60,12 @@ const SCHEMA = z.strictObject({
 
 /** @throws {CheckpointError} if the checkpoint's spectrum.json has an unknown or malformed field. */
 export function requestDefaults(checkpoint: Checkpoint, preset: RequestDefaults): RequestDefaults {
-  if (!checkpoint.has("spectrum.json")) return preset;
+  const published = { ...preset, ...publishedSettings(checkpoint) };
+  if (!checkpoint.has("spectrum.json")) return published;
   const own = parseConfig(SCHEMA, checkpoint.json("spectrum.json"), {
     className: checkpoint.pipelineClass,
     path: checkpoint.path("spectrum.json"),
   });
   const given = Object.fromEntries(Object.entries(own).filter(([, value]) => value !== undefined));
-  return { ...preset, ...given };
+  return { ...published, ...given };
 }

@@ -68,7 +68,7 @@ export class FakePipeline implements Pipeline {
       await options.onStep?.({ index, steps, kind, sigma: 1 - index / steps, elapsedMs: index });
       if (options.previewSteps?.has(index)) await options.onPreview?.(index, image);
     }
-    const latents = { dims: [1, 16, 4], data: new Float32Array(64) };
+    const latents = { dims: [1, 4, 16], data: new Float32Array(64) };
     return { image, plan, forecastErrors: new Map(), initialLatents: latents, latents, seconds: SECONDS };
   }
 

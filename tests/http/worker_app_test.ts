@@ -57,7 +57,7 @@ describe("createWorkerApp()", () => {
     assert.ok(completed.type === "completed");
     assert.equal(completed.receipt.seed, 7);
     assert.deepEqual(completed.receipt.full_steps, [0, 1, 2, 3]);
-    assert.equal(completed.image_tokens, 16);
+    assert.equal(completed.image_tokens, 4);
     assert.deepEqual([...Uint8Array.fromBase64(completed.b64_json).subarray(1, 4)], [
       ...new TextEncoder().encode("PNG"),
     ]);
