@@ -19,7 +19,7 @@ ${MODEL_HELP}
   --devices A,B            one process each, all of a kind: cpu | cuda:N or just N | webgpu (cpu)
   --dtype T                float32 | float16 | bfloat16 (float32 on cpu, bfloat16 on cuda)
   --output-base-path DIR   (out)
-  --exp-name NAME          folder in there; each prompt has its own with image.png and stats.json (<model>/<method>)
+  --exp-name NAME          folder in there; each prompt has its own with image.png (and video.mp4) and stats.json (<model>/<method>)
   --json                   the summary as one JSON object on stdout
   --seed N                 seed of every prompt (42)
 ${SAMPLING_HELP}

@@ -30,6 +30,7 @@ export class BatchProcess implements AsyncDisposable {
     this.#child = new Deno.Command(Deno.execPath(), {
       args: [
         ...["run", "--quiet", "--allow-ffi", "--allow-read", "--allow-write", "--allow-env", "--allow-sys"],
+        "--allow-run=ffmpeg",
         ...[WORKER.href, "--model", model, "--device", provider, "--dtype", dtype],
         ...deviceId === undefined ? [] : ["--device-id", String(deviceId)],
         ...threads === undefined ? [] : ["--threads", String(threads)],

@@ -3,6 +3,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { TextLineStream } from "@std/streams/text-line-stream";
 import { encodeImage } from "../media/encode_image.ts";
+import { encodeVideo } from "../media/encode_video.ts";
 import { openPipeline } from "../pipelines/open_pipeline.ts";
 import type { Pipeline } from "../pipelines/pipeline.ts";
 import type { BatchEvent, BatchTask } from "./batch_messages.ts";
@@ -45,7 +46,7 @@ async function batchWorker(args: string[], signal: AbortSignal): Promise<void> {
   }
 }
 
-/** Interrupted before the picture is drawn it leaves nothing, after that both files. */
+/** Interrupted before the picture is drawn it leaves nothing, after that all files. Of a clip, image.png is a frame. */
 async function draw(
   pipeline: Pipeline,
   { task: { folder, request, settings }, device, signal }: {
@@ -57,6 +58,7 @@ async function draw(
   const result = await pipeline.generate(request, { signal, onStep: () => tell({ type: "step" }) });
   removeParts(folder);
   const stats = batchStats({ request, result }, { settings, model: pipeline.model.id, device });
+  if (result.video) await writeAtomically(join(folder, "video.mp4"), await encodeVideo(result.video));
   await writeAtomically(join(folder, "image.png"), await encodeImage(result.image));
   await writeAtomically(join(folder, "stats.json"), encoder.encode(JSON.stringify(stats, null, 2) + "\n"));
   const fullPasses = result.plan.filter((kind) => kind === "full").length;

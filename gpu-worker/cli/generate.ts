@@ -1,14 +1,18 @@
-// `deno task generate`: one prompt to one or more pictures on disk.
-import { extname } from "node:path";
+// `deno task generate`: one prompt to one or more pictures, or clips, on disk.
 import { completeRequest } from "../pipelines/complete_request.ts";
 import { openPipeline } from "../pipelines/open_pipeline.ts";
 import type { GenerateRequest, GenerateResult, ModelInfo, Pipeline } from "../pipelines/pipeline.ts";
 import { readModel } from "../pipelines/read_model.ts";
-import { encodeImage, type ImageFormat } from "../media/encode_image.ts";
 import { encodeSafetensors } from "../media/encode_safetensors.ts";
-import { GENERATE_HELP, type GenerateArguments, parseGenerateArguments } from "./generate_arguments.ts";
+import {
+  defaultOutput,
+  GENERATE_HELP,
+  type GenerateArguments,
+  parseGenerateArguments,
+} from "./generate_arguments.ts";
 import { GRAPH_CACHE_FOLDER } from "./graph_cache_folder.ts";
 import { openImage } from "./image_flags.ts";
+import { assertOutput, defaultExtension, encodeOutput, firstFile, ofSeed } from "./output_files.ts";
 import { peakMemoryBytes } from "./peak_memory.ts";
 import { runCommand } from "./run_command.ts";
 import { StepBar } from "./step_bar.ts";
@@ -29,9 +33,12 @@ async function generate(args: string[], signal: AbortSignal): Promise<void> {
     { length: options.n },
     (_, i) => completeRequest({ ...request, seed: seed + i }, reading),
   );
-  const paths = outputPaths(options.out, requests);
+  const kind = { video: reading.rules.video !== undefined };
+  const out = options.out ?? defaultOutput(request, defaultExtension(kind));
+  assertOutput(out, kind);
+  const paths = outputPaths(out, requests);
   const dumps = options.dump === undefined ? [] : outputPaths(options.dump, requests);
-  for (const path of [...paths, ...dumps]) await assertWritable(path);
+  for (const path of [...paths.map(firstFile), ...dumps]) await assertWritable(path);
 
   const started = performance.now();
   const { offload, vaeTiling } = options;
@@ -45,10 +52,10 @@ async function generate(args: string[], signal: AbortSignal): Promise<void> {
   const results: GenerateResult[] = [];
   for (const request of requests) results.push(await generateOne(pipeline, { request, signal }));
   const files = await Promise.all(
-    results.map((result) => encodeImage(result.image, { format: formatOf(options.out) })),
+    results.map((result, i) => encodeOutput(paths[i]!, { result, signal })),
   );
   await writeAll([
-    ...files.map((bytes, i) => ({ path: paths[i]!, bytes })),
+    ...files.flat(),
     ...dumps.map((path, i) => ({ path, bytes: dumpOf(results[i]!) })),
   ]);
   report(options, { model: pipeline.model, requests, results, paths, load });
@@ -64,14 +71,7 @@ async function generateOne(
 
 /** FILE for one picture, FILE-<seed> for several. */
 function outputPaths(out: string, requests: readonly GenerateRequest[]): string[] {
-  if (requests.length === 1) return [out];
-  const extension = extname(out);
-  return requests.map(({ seed }) => `${out.slice(0, out.length - extension.length)}-${seed}${extension}`);
-}
-
-function formatOf(path: string): ImageFormat {
-  const extension = extname(path).slice(1).toLowerCase();
-  return extension === "jpg" ? "jpeg" : extension as ImageFormat;
+  return requests.length === 1 ? [out] : requests.map(({ seed }) => ofSeed(out, seed));
 }
 
 function dumpOf({ initialLatents, latents, image }: GenerateResult): Uint8Array {

@@ -1,5 +1,4 @@
 // The command line of `deno task generate`.
-import { extname } from "node:path";
 import type { PartialRequest } from "../pipelines/pipeline.ts";
 import type { DeviceOptions } from "../pipelines/read_model.ts";
 import { readDevice } from "./device_flags.ts";
@@ -21,7 +20,8 @@ ${SAMPLING_HELP}
   --dtype T                float32 | float16 | bfloat16 (float32 on cpu)
   --offload                hold text encoders, denoiser and VAE in memory in turn: less memory, more loading
   --vae-tiling             decode in tiles of the size that the VAE was trained for (above 2048 pixels a side: always)
-  --out FILE               .png, .jpg or .webp (out/<prompt>-<seed>.png)
+  --out FILE               .png, .jpg or .webp (out/<prompt>-<seed>.png); clips: .mp4, .webp, .gif, or frames one by
+                           one with frames/ or frames/%04d.png (out/<prompt>-<seed>.mp4)
   --json                   one JSON object on stdout
   --dump FILE.safetensors  initial_latents, latents and image as float32
 `;
@@ -42,7 +42,6 @@ const FLAGS = {
   "help": "switch",
 } as const satisfies Record<string, FlagKind>;
 
-const EXTENSIONS = [".png", ".jpg", ".jpeg", ".webp"];
 const MAX_PICTURES = 100;
 const MAX_ARGUMENT_CHARACTERS = 8000;
 
@@ -52,7 +51,8 @@ export interface GenerateArguments {
   offload: boolean;
   vaeTiling: boolean;
   n: number;
-  out: string;
+  /** undefined: {@link defaultOutput} with an extension of what the model makes. */
+  out: string | undefined;
   json: boolean;
   dump?: string;
   /** What to start from. */
@@ -74,17 +74,13 @@ export function parseGenerateArguments(args: readonly string[]): GenerateArgumen
   if (!Number.isInteger(n) || n < 1 || n > MAX_PICTURES) {
     throw new UsageError(`--n must be a whole number in 1..${MAX_PICTURES}: current value is ${n}`);
   }
-  const out = flags.out ?? `out/${slug(prompt)}-${request.seed}.png`;
-  if (!EXTENSIONS.includes(extname(out).toLowerCase())) {
-    throw new UsageError(`--out must end in ${EXTENSIONS.join(", ")}: current value is '${out}'`);
-  }
   return {
     model: readModelName(flags),
     device: readDevice(flags),
     offload: flags.offload,
     vaeTiling: flags["vae-tiling"],
     n,
-    out,
+    out: flags.out,
     json: flags.json,
     ...(flags.dump !== undefined && { dump: flags.dump }),
     image: readImageFlags(flags),
@@ -111,6 +107,14 @@ function assertLength(args: readonly string[]): void {
     } must have at most ` +
       `${MAX_ARGUMENT_CHARACTERS} characters on a command line: it has ${longest.length}`,
   );
+}
+
+/** Where a picture goes that is not told where. */
+export function defaultOutput(
+  { prompt, seed }: Pick<PartialRequest, "prompt" | "seed">,
+  extension: string,
+): string {
+  return `out/${slug(prompt)}-${seed}${extension}`;
 }
 
 function slug(prompt: string): string {
