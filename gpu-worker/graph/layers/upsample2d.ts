@@ -6,15 +6,17 @@ export interface Upsample2dOptions {
   /** Name of the convolution. */
   name: string;
   channels: number;
+  /** @default channels */
+  outChannels?: number;
   /** A feature map [batch, any, h', w'] whose height and width to take, as `output_size` does. @default doubled */
   sizeOf?: Value;
 }
 
-/** Emits the upsampling: [batch, channels, h, w] -> [batch, channels, 2 h, 2 w] or [batch, channels, h', w']. */
+/** Emits the upsampling: [batch, channels, h, w] -> [batch, outChannels, 2 h, 2 w] or [batch, outChannels, h', w']. */
 export function upsample2d(
   graph: GraphBuilder,
   x: Value,
-  { name, channels, sizeOf }: Upsample2dOptions,
+  { name, channels, outChannels = channels, sizeOf }: Upsample2dOptions,
 ): Value {
   const target = sizeOf === undefined
     ? [undefined, graph.constant([1, 1, 2, 2], [4], "float32")]
@@ -22,7 +24,7 @@ export function upsample2d(
   const larger = graph.node("Resize", [x, ...target], {
     attributes: { mode: "nearest", coordinate_transformation_mode: "asymmetric", nearest_mode: "floor" },
   });
-  return conv2d(graph, larger, { name, inChannels: channels, outChannels: channels, kernelSize: 3 });
+  return conv2d(graph, larger, { name, inChannels: channels, outChannels, kernelSize: 3 });
 }
 
 /** The shape of `x` with the height and width of `sizeOf`. */
