@@ -17,12 +17,25 @@ export interface RunningTask extends AsyncDisposable {
 }
 
 /** Resolves once the task has printed what `until` describes. */
-export async function startTask(
-  name: string,
-  { args = [], env = {}, until }: StartTaskOptions,
+export function startTask(name: string, { args = [], ...options }: StartTaskOptions): Promise<RunningTask> {
+  return startDeno(["task", "--quiet", name, ...args], options);
+}
+
+/** A worker's own HTTP surface over a fake pipeline: a process of its own, which can be killed. */
+export function startFakeWorker(args: string[] = [], env: Record<string, string> = {}): Promise<RunningTask> {
+  return startDeno(["run", "-A", "tests/http/serve_fake_worker.ts", ...args], {
+    env,
+    until: /"message":"listening","url":"([^"]+)"/,
+  });
+}
+
+/** As startTask(), of any command of deno's. `process` is the program itself: killing it leaves nothing behind. */
+export async function startDeno(
+  args: string[],
+  { env = {}, until }: Omit<StartTaskOptions, "args">,
 ): Promise<RunningTask> {
   const process = new Deno.Command(Deno.execPath(), {
-    args: ["task", "--quiet", name, ...args],
+    args,
     env,
     stdin: "null",
     stdout: "piped",
@@ -39,7 +52,7 @@ export async function startTask(
       const caught = until.exec(line);
       if (caught !== null) resolve(caught[1]!);
     }
-    reject(new Error(`'deno task ${name}' ended early:\n${lines.join("\n")}`));
+    reject(new Error(`'deno ${args.join(" ")}' ended early:\n${lines.join("\n")}`));
   })();
   const found = await promise;
   return {

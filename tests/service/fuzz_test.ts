@@ -1,0 +1,64 @@
+// Property-based fuzzing: schemathesis (PyPI) reads /openapi.json of a running edge, sends what the document allows and
+// what it does not, and checks every answer against it. The worker is real but for its pipeline, which draws at once.
+import { describe, it } from "@std/testing/bdd";
+import assert from "node:assert/strict";
+import { readMetrics, startFakeWorker, startTask } from "./service.ts";
+
+/** SCHEMATHESIS, or what PATH finds. */
+const program = Deno.env.get("SCHEMATHESIS") ?? "schemathesis";
+const CHECKS = [
+  "not_a_server_error",
+  "status_code_conformance",
+  "content_type_conformance",
+  "response_headers_conformance",
+  "response_schema_conformance",
+  "negative_data_rejection",
+  "unsupported_method",
+  "allow_header_conformance",
+];
+// Not positive_data_acceptance: which sizes and options a model takes is no part of the document.
+
+function isInstalled(): boolean {
+  try {
+    return new Deno.Command(program, { args: ["--version"], stdout: "null", stderr: "null" })
+      .outputSync().success;
+  } catch {
+    return false;
+  }
+}
+
+const skip = !isInstalled() &&
+  "schemathesis is not installed (pip install schemathesis; SCHEMATHESIS may name it)";
+
+describe("the edge's API, fuzzed", { skip }, () => {
+  it("schemathesis finds no server error, no undocumented answer, nothing accepted that the document forbids", async () => {
+    await using worker = await startFakeWorker();
+    await using edge = await startTask("edge", {
+      env: { PORT: "0", SPECTRUM_WORKERS: worker.found },
+      until: /"message":"listening","url":"([^"]+)"/,
+    });
+    const folder = await Deno.makeTempDir();
+    try {
+      const { code, stdout, stderr } = await new Deno.Command(program, {
+        args: [
+          ...["run", `${edge.found}/openapi.json`, "--checks", CHECKS.join(",")],
+          // The same cases each time: what is found can be found again. More of them: SCHEMATHESIS_EXAMPLES.
+          ...["--seed", "1", "--max-examples", Deno.env.get("SCHEMATHESIS_EXAMPLES") ?? "8"],
+          ...["--phases", "coverage,fuzzing", "--request-timeout", "20", "--continue-on-failure"],
+        ],
+        // It keeps what it found beside itself.
+        cwd: folder,
+        env: { NO_COLOR: "1" },
+      }).output();
+      const report = new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr);
+      assert.equal(code, 0, report.slice(-8000));
+      // It got through to pictures, rather than being refused all the time.
+      const drawn = (await readMetrics(edge.found)).get(
+        'spectrum_edge_requests_total{method="POST",route="/v1/images/generations",status="200"}',
+      );
+      assert.ok(drawn! > 10, `${drawn} requests for pictures were answered with some`);
+    } finally {
+      await Deno.remove(folder, { recursive: true });
+    }
+  });
+});
