@@ -4,6 +4,7 @@
 import { assertNumber } from "./_assert_number.ts";
 import type { Denoiser, ForecastCall, FullCall, FullResult } from "./denoiser.ts";
 import type { ErrorWindow } from "./error_window.ts";
+import { type ForecastMove, planForecastMoves } from "./forecast_moves.ts";
 import type { Forecaster } from "./forecaster.ts";
 import type { Solver } from "./solver.ts";
 import { countHistorySlots, type StepKind } from "./step_plan.ts";
@@ -40,6 +41,12 @@ export interface DenoiseOptions {
   /** Called after each step and awaited. What it throws ends the run. */
   onStep?: (event: StepEvent) => void | Promise<void>;
   /**
+   * Whether the event of forecast step `index` carries latents. Where it need not, forecasts in a row are taken as one weighted
+   * sum of their outputs if the solver permits (`Solver.outputFactor`): the same latents but for rounding.
+   * @default at every step
+   */
+  latentsAt?: (index: number) => boolean;
+  /**
    * Clock in milliseconds.
    * @default performance.now
    */
@@ -62,9 +69,12 @@ export interface StepEvent {
   elapsedMs: number;
   /** Relative error that a forecast of this full pass would have had. */
   forecastError?: number;
-  /** Latents after the step. */
-  latents: Float32Array;
-  /** Estimate of the final latents from this step, for previews: a new array. */
+  /** Latents after the step. @throws {RangeError} At forecasts that `latentsAt` leaves out. */
+  readonly latents: Float32Array;
+  /**
+   * Estimate of the final latents from this step, for previews: a new array.
+   * @throws {RangeError} At forecasts that `latentsAt` leaves out.
+   */
   predictOriginal(): Float32Array;
 }
 
@@ -94,7 +104,7 @@ export interface ForecastError {
  * Runs the plan.
  *
  * A forecast output does not depend on the latents. So all steps between two full passes are asked of the denoiser at
- * once, up to `maxForecastBatch`, and the solver then takes them one by one.
+ * once, up to `maxForecastBatch`, and the solver then takes them one by one, or several at once (`latentsAt`).
  *
  * @throws {RangeError} If the plan opens with a forecast or its length is not the solver's, or the denoiser returns outputs
  * of another number or length.
@@ -103,7 +113,7 @@ export interface ForecastError {
 export async function denoise(denoiser: Denoiser, options: DenoiseOptions): Promise<DenoiseResult> {
   assertOptions(options);
   const { plan: planned, errorWindow, solver, signal, onStep, now = () => performance.now() } = options;
-  const { maxForecastBatch = 64 } = options;
+  const { maxForecastBatch = 64, latentsAt = () => true } = options;
   const start = now();
   const latents = new Float32Array(options.latents);
   const before = onStep && new Float32Array(latents.length);
@@ -127,11 +137,12 @@ export async function denoise(denoiser: Denoiser, options: DenoiseOptions): Prom
       await advance(step++, "full", result);
     } else {
       const calls = history.forecastCalls(step, Math.min(nextFull, step + maxForecastBatch));
-      const outputs = await denoiser.forecast(calls, signal);
-      if (outputs.length !== calls.length) {
-        throw new RangeError(`Cannot denoise as ${calls.length} forecasts gave ${outputs.length} outputs`);
+      const moves = planForecastMoves(calls, { solver, latentsAt });
+      for (const [i, output] of (await runForecasts(calls, moves)).entries()) {
+        const move = moves[i]!;
+        if (move.steps === 1) await advance(step++, "forecast", { output });
+        else step = await jump(step, move, output);
       }
-      for (const output of outputs) await advance(step++, "forecast", { output });
     }
   }
   return { latents, plan, fullSteps, forecastErrors, elapsedMs: now() - start };
@@ -141,26 +152,58 @@ export async function denoise(denoiser: Denoiser, options: DenoiseOptions): Prom
     return await denoiser.full({ ...history.fullCall(step, input), ...signal && { signal } });
   }
 
-  async function advance(
-    index: number,
-    kind: StepKind,
-    { output, forecastError }: FullResult,
-  ): Promise<void> {
+  async function runForecasts(calls: ForecastCall[], moves: ForecastMove[]): Promise<Float32Array[]> {
+    const sums = moves.map(({ weights }) => weights);
+    const outputs = await denoiser.forecast(calls, {
+      ...moves.length < calls.length && { sums },
+      ...signal && { signal },
+    });
+    if (outputs.length !== moves.length) {
+      throw new RangeError(`Cannot denoise as ${moves.length} forecasts gave ${outputs.length} outputs`);
+    }
+    return outputs;
+  }
+
+  /** Takes several forecasts at once. @returns the step behind them */
+  async function jump(step: number, move: ForecastMove, output: Float32Array): Promise<number> {
+    signal?.throwIfAborted();
+    for (let i = 0; i < latents.length; i++) latents[i]! += output[i]!;
+    for (const end = step + move.steps; step < end; step++) {
+      plan.push("forecast");
+      await report(step);
+    }
+    return step;
+  }
+
+  async function advance(index: number, kind: StepKind, result: FullResult): Promise<void> {
     signal?.throwIfAborted();
     plan.push(kind);
     before?.set(latents);
-    solver.step(index, output, latents);
+    solver.step(index, result.output, latents);
+    await report(index, result);
+  }
+
+  /** @param taken absent where the step was one of several taken at once */
+  async function report(index: number, taken?: FullResult): Promise<void> {
+    signal?.throwIfAborted();
     if (onStep === undefined || before === undefined) return;
+    const forecastError = taken?.forecastError;
+    const stateOf = <T>(read: (result: FullResult) => T): T => {
+      if (taken !== undefined) return read(taken);
+      throw new RangeError(`Cannot tell the latents of step ${index} as 'latentsAt' leaves it out`);
+    };
     await onStep({
       index,
       steps,
-      kind,
+      kind: plan[index]!,
       timestep: solver.timesteps[index]!,
       sigma: solver.sigmas[index]!,
       elapsedMs: now() - start,
       ...forecastError !== undefined && { forecastError },
-      latents,
-      predictOriginal: () => solver.predictOriginal(index, output, before),
+      get latents() {
+        return stateOf(() => latents);
+      },
+      predictOriginal: () => stateOf(({ output }) => solver.predictOriginal(index, output, before)),
     });
   }
 }

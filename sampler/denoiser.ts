@@ -13,10 +13,11 @@ export interface Denoiser {
   full(call: FullCall): Promise<FullResult>;
 
   /**
-   * Forecasts the feature of each step and runs the head on it: one model output per call, in their order.
+   * Forecasts the feature of each step and runs the head on it: one model output per call, in their order, or the sums of
+   * them that `options.sums` asks for.
    * All calls lie between the same two full passes, so their weights have the same length.
    */
-  forecast(calls: readonly ForecastCall[], signal?: AbortSignal): Promise<Float32Array[]>;
+  forecast(calls: readonly ForecastCall[], options?: ForecastOptions): Promise<Float32Array[]>;
 }
 
 /** A full pass. */
@@ -55,4 +56,16 @@ export interface ForecastCall {
   sigma: number;
   /** Weights over slots 0..weights.length - 1. */
   weights: Float64Array;
+}
+
+/** What is wanted of several forecasts. */
+export interface ForecastOptions {
+  /**
+   * Weights over the calls, [calls], one array for each wanted output: the weighted sum of the calls' outputs. A network that
+   * ends in linear layers runs them on sums instead of on each step.
+   * @default one output per call
+   */
+  sums?: readonly Float64Array[];
+  /** Ends the run within: the promise then rejects with the signal's reason. */
+  signal?: AbortSignal;
 }

@@ -86,17 +86,21 @@ export class FlowMatchEuler implements Solver {
     assertSolverStep(this, { index, modelOutput, latents });
     const sigma = this.sigmas[index]!;
     const next = this.sigmas[index + 1]!;
-    if (this.#noise === undefined) {
-      const dt = f32(next - sigma);
+    const dt = this.outputFactor(index);
+    if (dt !== undefined) {
       for (let i = 0; i < latents.length; i++) latents[i]! += f32(dt * modelOutput[i]!);
       return;
     }
-    const noise = this.#noise(latents.length);
+    const noise = this.#noise!(latents.length);
     const keep = f32(1 - next);
     for (let i = 0; i < latents.length; i++) {
       const original = f32(latents[i]! - f32(sigma * modelOutput[i]!));
       latents[i] = f32(keep * original) + f32(next * noise[i]!);
     }
+  }
+
+  outputFactor(index: number): number | undefined {
+    return this.#noise === undefined ? f32(this.sigmas[index + 1]! - this.sigmas[index]!) : undefined;
   }
 
   predictOriginal(index: number, modelOutput: Float32Array, latents: Float32Array): Float32Array {

@@ -21,6 +21,7 @@ export function laterSteps(solver: Solver, begin: number): Solver {
     addNoise: (index, original, noise) => solver.addNoise(begin + index, original, noise),
     scaleModelInput: (index, latents) => solver.scaleModelInput(begin + index, latents),
     step: (index, modelOutput, latents) => solver.step(begin + index, modelOutput, latents),
+    outputFactor: (index) => solver.outputFactor?.(begin + index),
     predictOriginal: (index, modelOutput, latents) =>
       solver.predictOriginal(begin + index, modelOutput, latents),
     reset: () => solver.reset(),

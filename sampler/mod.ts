@@ -11,7 +11,7 @@ export {
   type ForecastError,
   type StepEvent,
 } from "./denoise.ts";
-export type { Denoiser, ForecastCall, FullCall, FullResult } from "./denoiser.ts";
+export type { Denoiser, ForecastCall, ForecastOptions, FullCall, FullResult } from "./denoiser.ts";
 export { ErrorWindow, type ErrorWindowOptions, MAX_BUDGET_SLOTS } from "./error_window.ts";
 export type { Forecaster } from "./forecaster.ts";
 export { historySlots, isAdaptive } from "./history_slots.ts";
@@ -29,4 +29,4 @@ export { countHistorySlots, planSteps, type StepKind, type StepPlanOptions } fro
 export { randn, TorchGenerator } from "./torch_noise.ts";
 
 /** Part of every cache key: to be raised whenever the same request would give other latents. */
-export const SAMPLER_VERSION = "1";
+export const SAMPLER_VERSION = "2";

@@ -44,6 +44,13 @@ export interface Solver {
   step(index: number, modelOutput: Float32Array, latents: Float32Array): void;
 
   /**
+   * The factor with which step `index` adds its model output to the latents, where that is all it does: then the step keeps no
+   * state, reads none and draws no noise, and several such steps may be taken as one weighted sum of their outputs.
+   * Undefined for every other step; a solver without such steps may leave it out.
+   */
+  outputFactor?(index: number): number | undefined;
+
+  /**
    * The final latents as estimated at step `index` from the latents before that step: a new array, for previews.
    * Keeps no state and reads none, so that asking changes nothing.
    *

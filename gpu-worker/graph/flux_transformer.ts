@@ -1,4 +1,5 @@
-// FLUX's denoiser (diffusers' FluxTransformer2DModel) as two graphs that share weights: trunk, and head behind a forecast.
+// FLUX's denoiser (diffusers' FluxTransformer2DModel) as graphs that share weights: trunk, head behind
+// a forecast, and the modulation of its norm.
 import type { DType } from "../runtime/dtype.ts";
 import { fluxConditioning } from "./_flux_conditioning.ts";
 import { type FluxTransformerConfig, parseFluxTransformerConfig } from "./flux_config.ts";
@@ -8,9 +9,11 @@ import { clampFloat16 } from "./layers/clamp_float16.ts";
 import { continuousLayerNorm } from "./layers/continuous_layer_norm.ts";
 import { featureOutput } from "./layers/feature_output.ts";
 import { forecast } from "./layers/forecast.ts";
+import { forecastOutput } from "./layers/forecast_output.ts";
 import { JOINT_EPS, type JointContext } from "./layers/joint_attention.ts";
 import { jointBlock } from "./layers/joint_block.ts";
-import { linear } from "./layers/linear.ts";
+import { linear, type LinearOptions } from "./layers/linear.ts";
+import { modulationOutputs } from "./layers/modulation_outputs.ts";
 import { rotary } from "./layers/rotary.ts";
 import type { Weights } from "./weights/weights.ts";
 
@@ -23,7 +26,7 @@ export interface FluxTransformerOptions {
 }
 
 /**
- * Inputs of both graphs: timestep [rows], 0..1 as FluxPipeline passes it; pooled_projections [rows, pooled];
+ * Inputs of trunk and modulation: timestep [rows], 0..1 as FluxPipeline passes it; pooled_projections [rows, pooled];
  * guidance [rows], only where the config has guidance_embeds.
  */
 export interface FluxTransformerGraphs {
@@ -35,14 +38,17 @@ export interface FluxTransformerGraphs {
    */
   trunk: OnnxModel;
   /**
-   * rows = steps * batch, step-major. Further inputs: forecast_weights [steps, anchors] float32, history
-   * [anchors, batch, image_tokens, inner]. Output: output [rows, image_tokens, out_channels].
+   * rows = steps * batch, step-major. Inputs: forecast_weights [steps, anchors] float32, history
+   * [anchors, batch, image_tokens, inner], scale and shift from modulation, output_weights [outputs, rows] float32. Output:
+   * output [outputs, image_tokens, out_channels], sums over the rows.
    */
   head: OnnxModel;
+  /** Outputs: scale [rows, 1, inner] and shift [rows, inner] of the last norm. */
+  modulation: OnnxModel;
 }
 
 /**
- * Builds both graphs; sizes come from the config, the numbers of tokens and pictures are free.
+ * Builds the graphs; sizes come from the config, the numbers of tokens and pictures are free.
  * @throws {CheckpointError} if the config asks for what is not supported, or the weights do not fit it.
  */
 export function fluxTransformerGraphs(options: FluxTransformerOptions): FluxTransformerGraphs {
@@ -51,6 +57,7 @@ export function fluxTransformerGraphs(options: FluxTransformerOptions): FluxTran
   return {
     trunk: trunk(new GraphBuilder({ name: "transformer_trunk", weights, dtype }), config),
     head: head(new GraphBuilder({ name: "transformer_head", weights, dtype }), config),
+    modulation: modulation(new GraphBuilder({ name: "transformer_modulation", weights, dtype }), config),
   };
 }
 
@@ -110,10 +117,15 @@ function trunk(graph: GraphBuilder, config: FluxTransformerConfig): OnnxModel {
 function head(graph: GraphBuilder, config: FluxTransformerConfig): OnnxModel {
   const weights = graph.input("forecast_weights", ["steps", "anchors"], "float32");
   const history = graph.input("history", ["anchors", "batch", "image_tokens", config.innerDim]);
-  const conditioning = fluxConditioning(graph, { config, rows: "rows" });
   const feature = graph.scope("forecast", () => forecast(graph, { weights, history }));
-  const output = outputLayers(graph, feature, { config, conditioning });
-  graph.output("output", graph.cast(output, "float32"), ["rows", "image_tokens", config.outChannels]);
+  const output = forecastOutput(graph, feature, { projection: projection(config), eps: JOINT_EPS });
+  graph.output("output", graph.cast(output, "float32"), ["outputs", "image_tokens", config.outChannels]);
+  return graph.build();
+}
+
+function modulation(graph: GraphBuilder, config: FluxTransformerConfig): OnnxModel {
+  const conditioning = fluxConditioning(graph, { config, rows: "rows" });
+  modulationOutputs(graph, conditioning, { name: "norm_out", features: config.innerDim });
   return graph.build();
 }
 
@@ -123,14 +135,17 @@ function outputLayers(
   feature: Value,
   { config, conditioning }: { config: FluxTransformerConfig; conditioning: Value },
 ): Value {
-  const { innerDim: features, outChannels } = config;
   const normed = continuousLayerNorm(graph, feature, {
     name: "norm_out",
     conditioning,
-    features,
+    features: config.innerDim,
     eps: JOINT_EPS,
   });
-  return linear(graph, normed, { name: "proj_out", inFeatures: features, outFeatures: outChannels });
+  return linear(graph, normed, projection(config));
+}
+
+function projection({ innerDim, outChannels }: FluxTransformerConfig): LinearOptions {
+  return { name: "proj_out", inFeatures: innerDim, outFeatures: outChannels };
 }
 
 function countTokens(graph: GraphBuilder, tokens: Value): Value {

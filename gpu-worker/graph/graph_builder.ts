@@ -35,6 +35,8 @@ export interface OnnxModel {
   readonly externalDataFolder: string;
   /** What its weights take in their files. */
   readonly weightBytes: number;
+  /** Names of the graph's inputs. */
+  readonly inputNames: readonly string[];
 }
 
 export interface GraphBuilderOptions {
@@ -220,6 +222,7 @@ export class GraphBuilder {
       bytes,
       externalDataFolder: EXTERNAL_DATA_FOLDER,
       weightBytes: this.#weightBytes,
+      inputNames: this.#graph.input.map(({ name }) => name!),
     };
   }
 

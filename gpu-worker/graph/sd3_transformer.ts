@@ -1,5 +1,5 @@
-// Stable Diffusion 3's denoiser (diffusers' SD3Transformer2DModel) as two graphs that share weights: trunk, and head
-// behind a forecast.
+// Stable Diffusion 3's denoiser (diffusers' SD3Transformer2DModel) as graphs that share weights: trunk, head
+// behind a forecast, and the modulation of its norm.
 import type { DType } from "../runtime/dtype.ts";
 import { sd3Conditioning } from "./_sd3_conditioning.ts";
 import { sd3Positions } from "./_sd3_positions.ts";
@@ -7,10 +7,12 @@ import { GraphBuilder, type OnnxModel, type Value } from "./graph_builder.ts";
 import { continuousLayerNorm } from "./layers/continuous_layer_norm.ts";
 import { featureOutput } from "./layers/feature_output.ts";
 import { forecast } from "./layers/forecast.ts";
+import { forecastOutput } from "./layers/forecast_output.ts";
 import { JOINT_EPS, type JointContext } from "./layers/joint_attention.ts";
 import { jointBlock } from "./layers/joint_block.ts";
-import { linear } from "./layers/linear.ts";
-import { patchTokens, unpatchify } from "./layers/patch_tokens.ts";
+import { linear, type LinearOptions } from "./layers/linear.ts";
+import { modulationOutputs } from "./layers/modulation_outputs.ts";
+import { type PatchTokens, patchTokens, unpatchify } from "./layers/patch_tokens.ts";
 import { parseSd3TransformerConfig, type Sd3TransformerConfig } from "./sd3_config.ts";
 import type { Weights } from "./weights/weights.ts";
 
@@ -22,7 +24,7 @@ export interface Sd3TransformerOptions {
   dtype: DType;
 }
 
-/** Inputs of both graphs: timestep [rows], 0..1000; pooled_projections [rows, pooled]. */
+/** Inputs of trunk and modulation: timestep [rows], 0..1000; pooled_projections [rows, pooled]. */
 export interface Sd3TransformerGraphs {
   /**
    * rows = batch. Further inputs: hidden_states [batch, in_channels, height, width], encoder_hidden_states
@@ -32,14 +34,17 @@ export interface Sd3TransformerGraphs {
    */
   trunk: OnnxModel;
   /**
-   * rows = steps * batch, step-major. Further inputs: forecast_weights [steps, anchors] float32, history
-   * [anchors, batch, grid_rows, grid_columns, inner]. Output: output [rows, out_channels, height, width].
+   * rows = steps * batch, step-major. Inputs: forecast_weights [steps, anchors] float32, history
+   * [anchors, batch, grid_rows, grid_columns, inner], scale and shift from modulation, output_weights [outputs, rows] float32.
+   * Output: output [outputs, out_channels, height, width], sums over the rows.
    */
   head: OnnxModel;
+  /** Outputs: scale [rows, 1, inner] and shift [rows, inner] of the last norm. */
+  modulation: OnnxModel;
 }
 
 /**
- * Builds both graphs; sizes come from the config, the numbers of tokens and pictures are free. Height and width must be
+ * Builds the graphs; sizes come from the config, the numbers of tokens and pictures are free. Height and width must be
  * multiples of patch_size, at most patch_size * pos_embed_max_size.
  * @throws {CheckpointError} if the config asks for what is not supported, or the weights do not fit it.
  */
@@ -49,6 +54,7 @@ export function sd3TransformerGraphs(options: Sd3TransformerOptions): Sd3Transfo
   return {
     trunk: trunk(new GraphBuilder({ name: "transformer_trunk", weights, dtype }), config),
     head: head(new GraphBuilder({ name: "transformer_head", weights, dtype }), config),
+    modulation: modulation(new GraphBuilder({ name: "transformer_modulation", weights, dtype }), config),
   };
 }
 
@@ -100,7 +106,13 @@ function trunk(graph: GraphBuilder, config: Sd3TransformerConfig): OnnxModel {
   });
   const feature = graph.node("Reshape", [streams.image, shape]);
   featureOutput(graph, feature, ["grid_rows", "grid_columns", innerDim]);
-  emitOutput(graph, feature, { config, conditioning, rows: "batch" });
+  const normed = continuousLayerNorm(graph, streams.image, {
+    name: "norm_out",
+    conditioning,
+    features: innerDim,
+    eps: JOINT_EPS,
+  });
+  emitLatents(graph, { tokens: linear(graph, normed, projection(config)), grid }, { config, rows: "batch" });
   graph.refuseUnusedWeights();
   return graph.build();
 }
@@ -109,9 +121,19 @@ function head(graph: GraphBuilder, config: Sd3TransformerConfig): OnnxModel {
   const weights = graph.input("forecast_weights", ["steps", "anchors"], "float32");
   const dims = ["anchors", "batch", "grid_rows", "grid_columns", config.innerDim];
   const history = graph.input("history", dims);
-  const conditioning = sd3Conditioning(graph, { config, rows: "rows" });
   const feature = graph.scope("forecast", () => forecast(graph, { weights, history }));
-  emitOutput(graph, feature, { config, conditioning, rows: "rows" });
+  const grid = graph.node("Shape", [history], { attributes: { start: 2, end: 4 }, dtype: "int64" });
+  const tokens = forecastOutput(graph, graph.node("Reshape", [feature, graph.ints(0, -1, config.innerDim)]), {
+    projection: projection(config),
+    eps: JOINT_EPS,
+  });
+  emitLatents(graph, { tokens, grid }, { config, rows: "outputs" });
+  return graph.build();
+}
+
+function modulation(graph: GraphBuilder, config: Sd3TransformerConfig): OnnxModel {
+  const conditioning = sd3Conditioning(graph, { config, rows: "rows" });
+  modulationOutputs(graph, conditioning, { name: "norm_out", features: config.innerDim });
   return graph.build();
 }
 
@@ -126,34 +148,18 @@ function embedLatents(graph: GraphBuilder, latents: Value, config: Sd3Transforme
   return { tokens: graph.node("Add", [tokens, sd3Positions(graph, { config, grid })]), grid };
 }
 
-interface OutputOptions {
-  config: Sd3TransformerConfig;
-  conditioning: Value;
-  /** Name of the leading dimension. */
-  rows: string;
+function projection({ innerDim, outChannels, patchSize }: Sd3TransformerConfig): LinearOptions {
+  return { name: "proj_out", inFeatures: innerDim, outFeatures: patchSize ** 2 * outChannels };
 }
 
-/** norm_out, proj_out and unpatchify on a feature [rows, grid_rows, grid_columns, inner]. */
-function emitOutput(
+/** Declares the output: projected tokens, put together from patches. @param rows name of the leading dimension */
+function emitLatents(
   graph: GraphBuilder,
-  feature: Value,
-  { config, conditioning, rows }: OutputOptions,
+  tokens: PatchTokens,
+  { config, rows }: { config: Sd3TransformerConfig; rows: string },
 ): void {
-  const { innerDim: features, outChannels: channels, patchSize } = config;
-  const grid = graph.node("Shape", [feature], { attributes: { start: 1, end: 3 }, dtype: "int64" });
-  const tokens = graph.node("Reshape", [feature, graph.ints(0, -1, features)]);
-  const normed = continuousLayerNorm(graph, tokens, {
-    name: "norm_out",
-    conditioning,
-    features,
-    eps: JOINT_EPS,
-  });
-  const projected = linear(graph, normed, {
-    name: "proj_out",
-    inFeatures: features,
-    outFeatures: patchSize ** 2 * channels,
-  });
-  const output = unpatchify(graph, { tokens: projected, grid }, { patchSize, channels });
+  const { outChannels: channels, patchSize } = config;
+  const output = unpatchify(graph, tokens, { patchSize, channels });
   graph.output("output", output, [rows, channels, "height", "width"]);
 }
 

@@ -3,11 +3,13 @@
 import type { DType } from "../runtime/dtype.ts";
 import { type Dim, GraphBuilder, type OnnxModel, type Value } from "./graph_builder.ts";
 import { activation } from "./layers/activation.ts";
-import { conv2d } from "./layers/conv2d.ts";
+import { conv2d, type Conv2dOptions } from "./layers/conv2d.ts";
 import { featureOutput } from "./layers/feature_output.ts";
 import { forecast } from "./layers/forecast.ts";
 import { groupNorm } from "./layers/group_norm.ts";
+import { summedBias } from "./layers/summed_linear.ts";
 import { upsample2d } from "./layers/upsample2d.ts";
+import { weightedSum } from "./layers/weighted_sum.ts";
 import { unetBlock } from "./_unet_block.ts";
 import type { FeatureMap, UNetContext } from "./_unet_context.ts";
 import { unetTime } from "./_unet_time.ts";
@@ -31,8 +33,9 @@ export interface UNet2DConditionGraphs {
    */
   trunk: OnnxModel;
   /**
-   * Inputs: forecast_weights [steps, anchors] float32, history [anchors, batch, channels, height, width]. Output: output
-   * [steps * batch, out_channels, height, width], step-major. Nothing after the last up block depends on the timestep.
+   * rows = steps * batch, step-major. Inputs: forecast_weights [steps, anchors] float32, history
+   * [anchors, batch, channels, height, width], output_weights [outputs, rows] float32. Output: output
+   * [outputs, out_channels, height, width], sums over the rows. Nothing after the last up block depends on the timestep.
    */
   head: OnnxModel;
 }
@@ -64,7 +67,7 @@ function trunk(graph: GraphBuilder, config: UNet2DConditionConfig): OnnxModel {
   const skips = down(graph, { value: first, channels }, context);
   const { value: feature } = up(graph, mid(graph, skips.at(-1)!, context), { skips, context });
   featureOutput(graph, feature, [channels, "height", "width"]);
-  const output = outputLayers(graph, feature, config);
+  const output = conv2d(graph, activatedOutput(graph, feature, config), lastConvolution(config));
   graph.output("output", graph.cast(output, "float32"), picture("batch", config.outChannels));
   graph.refuseUnusedWeights();
   return graph.build();
@@ -74,8 +77,17 @@ function head(graph: GraphBuilder, config: UNet2DConditionConfig): OnnxModel {
   const weights = graph.input("forecast_weights", ["steps", "anchors"], "float32");
   const history = graph.input("history", ["anchors", ...picture("batch", config.channels)]);
   const feature = graph.scope("forecast", () => forecast(graph, { weights, history }));
-  const output = outputLayers(graph, feature, config);
-  graph.output("output", graph.cast(output, "float32"), picture("rows", config.outChannels));
+  const rows = activatedOutput(graph, feature, config);
+  // The convolution commutes with the sums, of which there are fewer than rows.
+  const sumWeights = graph.input("output_weights", ["outputs", "rows"], "float32");
+  const convolution = lastConvolution(config);
+  const sums = conv2d(graph, weightedSum(graph, { weights: sumWeights, rows }), {
+    ...convolution,
+    bias: false,
+  });
+  const bias = summedBias(graph, sumWeights, { name: convolution.name, outFeatures: config.outChannels });
+  const output = graph.node("Add", [sums, graph.node("Unsqueeze", [bias, graph.ints(2, 3)])]);
+  graph.output("output", graph.cast(output, "float32"), picture("outputs", config.outChannels));
   return graph.build();
 }
 
@@ -144,16 +156,20 @@ function downsample(
   return { value: halved, channels };
 }
 
-/** conv_norm_out, activation and conv_out: [rows, channels, h, w] -> [rows, out_channels, h, w]. */
-function outputLayers(graph: GraphBuilder, feature: Value, config: UNet2DConditionConfig): Value {
-  const { channels, normNumGroups: groups, normEps: eps, outChannels, convOutKernel: kernelSize } = config;
-  const normed = groupNorm(graph, feature, { name: "conv_norm_out", channels, groups, eps });
-  return conv2d(graph, activation(graph, normed, config.act), {
-    name: "conv_out",
-    inChannels: channels,
-    outChannels,
-    kernelSize,
-  });
+/** conv_norm_out and its activation: [rows, channels, h, w] -> the same. */
+function activatedOutput(graph: GraphBuilder, feature: Value, config: UNet2DConditionConfig): Value {
+  const { channels, normNumGroups: groups, normEps: eps } = config;
+  return activation(
+    graph,
+    groupNorm(graph, feature, { name: "conv_norm_out", channels, groups, eps }),
+    config.act,
+  );
+}
+
+function lastConvolution(
+  { channels, outChannels, convOutKernel: kernelSize }: UNet2DConditionConfig,
+): Conv2dOptions {
+  return { name: "conv_out", inChannels: channels, outChannels, kernelSize };
 }
 
 function picture(batch: string, channels: number): Dim[] {

@@ -16,7 +16,7 @@ import { requestDefaults } from "./request_defaults.ts";
 export interface FluxCheckpoint extends ImageReading {
   config: FluxTransformerConfig;
   scheduler: SchedulerConfig;
-  graphs: Record<"clip" | "t5" | "trunk" | "head" | "vae" | "vaeEncoder", OnnxModel>;
+  graphs: Record<"clip" | "t5" | "trunk" | "head" | "modulation" | "vae" | "vaeEncoder", OnnxModel>;
 }
 
 /** FLUX.1's published settings; schnell is the distilled one without guidance embedding. */

@@ -1,5 +1,5 @@
 // diffusers' FluxPipeline: FLUX.1-dev, FLUX.1-schnell and every checkpoint of that architecture, from text or from an image.
-import { createSolver, type Denoiser, linspace, type Solver } from "../../sampler/mod.ts";
+import { createSolver, linspace, type Solver } from "../../sampler/mod.ts";
 import type { OnnxModel } from "../graph/graph_builder.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 import type { EncodedPrompt, EncodePromptOptions } from "./encoded_prompt.ts";
@@ -7,12 +7,13 @@ import { type FluxCheckpoint, readFluxCheckpoint } from "./flux_checkpoint.ts";
 import { fluxFeeds } from "./flux_feeds.ts";
 import { packLatents, unpackLatents } from "./flux_latents.ts";
 import { FluxPromptEncoder } from "./flux_prompt_encoder.ts";
-import { guideBranches } from "./guide_branches.ts";
+import { guidanceFactors } from "./guide_branches.ts";
 import { ImageEncoder } from "./image_encoder.ts";
 import { ImagePipeline, type ImageRun, type ImageSessions } from "./image_pipeline.ts";
 import type { LatentSize } from "./latent_size.ts";
 import { type DenoiserSessions, OnnxDenoiser } from "./onnx_denoiser.ts";
 import type { GenerateRequest, OpenOptions } from "./pipeline.ts";
+import type { MakeDenoiser } from "./run_sampling.ts";
 import { SessionLoader } from "./session_loader.ts";
 import { tiledDecoder } from "./tiled_decoder.ts";
 import { openTokenizer } from "./tokenizer.ts";
@@ -39,7 +40,7 @@ export class FluxPipeline extends ImagePipeline<FluxCheckpoint> {
   static async open(checkpoint: Checkpoint, options: OpenOptions): Promise<FluxPipeline> {
     const { runtime, dtype } = options;
     const flux = readFluxCheckpoint(checkpoint, dtype);
-    const { clip, t5, trunk, head, vae, vaeEncoder } = flux.graphs;
+    const { clip, t5, trunk, head, modulation, vae, vaeEncoder } = flux.graphs;
     using stack = new DisposableStack();
     const sessions = stack.use(new SessionLoader(runtime, options));
     const encoder = async (model: OnnxModel, tokenizer: string) => ({
@@ -52,7 +53,7 @@ export class FluxPipeline extends ImagePipeline<FluxCheckpoint> {
     });
     return new FluxPipeline(options, flux, {
       prompts,
-      denoiser: await sessions.loadTogether({ trunk, head }),
+      denoiser: await sessions.loadTogether({ trunk, head, modulation }),
       vae: tiledDecoder(await sessions.load(vae), { ...options, config: flux.vaeConfig }),
       images: stack.use(new ImageEncoder(runtime, vaeEncoder)),
       stack: stack.move(),
@@ -76,20 +77,21 @@ export class FluxPipeline extends ImagePipeline<FluxCheckpoint> {
   protected prepare(
     { request, branches, size }: ImageRun,
     owned: DisposableStack,
-  ): (slots: number) => Denoiser & Disposable {
+  ): MakeDenoiser {
     const { config } = this.reading;
     const { guidanceScale, trueCfgScale } = request;
     const feeds = owned.use(fluxFeeds(this.runtime, { config, branches, size, guidanceScale }));
-    return (slots) =>
+    return (slots, timesteps) =>
       new OnnxDenoiser(this.runtime, this.#sessions, {
         branches: branches.length,
         latentLength: size.channels * size.height * size.width,
         slots,
+        timesteps,
         featureDims: [countTokens(size), config.innerDim],
         featureType: this.dtype,
         trunkFeeds: (latents, timestep) => feeds.trunk(latents, timestep),
         headFeeds: (timesteps) => feeds.head(timesteps),
-        guide: (output) => branches.length === 1 ? output : guideBranches(output, trueCfgScale),
+        guide: guidanceFactors(branches.length, trueCfgScale),
       });
   }
 

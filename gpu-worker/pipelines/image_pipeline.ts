@@ -1,6 +1,6 @@
 // The part that all families of pictures share: a run from prompt to picture, in the order in which diffusers' pipelines
 // draw their random numbers. A family says how it encodes a prompt, which solver it takes and what its denoiser is fed.
-import { type Denoiser, type Solver, TorchGenerator } from "../../sampler/mod.ts";
+import { type Solver, TorchGenerator } from "../../sampler/mod.ts";
 import type { AutoencoderKLConfig } from "../graph/autoencoder_kl_config.ts";
 import type { DecodedImage } from "../media/decoded_image.ts";
 import { beginRun } from "./begin_run.ts";
@@ -17,7 +17,7 @@ import type {
   OpenOptions,
 } from "./pipeline.ts";
 import { previewLatents } from "./preview_latents.ts";
-import { runSampling } from "./run_sampling.ts";
+import { type MakeDenoiser, runSampling } from "./run_sampling.ts";
 import type { GraphSession } from "./session_loader.ts";
 import { Stopwatch } from "./stopwatch.ts";
 
@@ -69,12 +69,12 @@ export abstract class ImagePipeline<Reading extends ImageReading> extends Loaded
 
   /**
    * Makes what the denoiser is fed during `run` and leaves it to `owned`.
-   * @returns what makes the denoiser, with that many history slots
+   * @returns what makes the denoiser
    */
   protected abstract prepare(
     run: ImageRun,
     owned: DisposableStack,
-  ): (slots: number) => Denoiser & Disposable;
+  ): MakeDenoiser;
 
   async generate(request: GenerateRequest, options: GenerateOptions = {}): Promise<GenerateResult> {
     const watch = new Stopwatch();

@@ -1,21 +1,35 @@
 // The sampler's Denoiser on ONNX Runtime: trunk and head sessions around one feature history on the device.
-import type { Denoiser, ForecastCall, FullCall, FullResult } from "../../sampler/mod.ts";
+import type { Denoiser, ForecastCall, ForecastOptions, FullCall, FullResult } from "../../sampler/mod.ts";
 import { type DType, DTYPE_BYTES } from "../runtime/dtype.ts";
 import type { Runtime, Tensor } from "../runtime/mod.ts";
+import { combineRows } from "./combine_rows.ts";
 import type { GraphSession } from "./session_loader.ts";
 
 /** The graphs of a denoiser. */
 export interface DenoiserSessions {
   /** Latents, conditioning, forecast_weights, history -> feature, output, relative_error (`featureOutput`). */
   trunk: GraphSession;
-  /** forecast_weights, history, conditioning -> output. */
+  /**
+   * forecast_weights, history, conditioning -> output. With the input output_weights [outputs, rows] it returns weighted sums
+   * over its rows (steps * branches, step-major), without it the rows.
+   */
   head: GraphSession;
+  /** Conditioning of the head from what `headFeeds` gives, row by row; its outputs are inputs of the head. @default none */
+  modulation?: GraphSession;
 }
 
 type Feeds = Record<string, Tensor>;
 
 /** What the forecast features of one run of the head may take together. */
 const FORECAST_BYTES = 256 * 2 ** 20;
+/**
+ * Forecast features on the CPU up to this size together take a fraction of a millisecond, and are computed on the calling
+ * thread: another one would be reached later than that.
+ */
+const BLOCKING_BYTES = 2 ** 20;
+
+/** Combines the branches' outputs, [branches, latentLength], into one, [latentLength]. */
+export type GuideRows = (output: Float32Array) => Float32Array;
 
 export interface OnnxDenoiserOptions {
   /** Rows that run together, each with its own part of the history: 2 under classifier-free guidance, else 1. */
@@ -24,16 +38,21 @@ export interface OnnxDenoiserOptions {
   latentLength: number;
   /** Full passes that a forecast follows: slots of the history. */
   slots: number;
+  /** The solver's, by step: where given, the modulation of all steps is computed at the first forecast. */
+  timesteps?: ArrayLike<number>;
   /** Shape of the last-block feature without the batch. */
   featureDims: readonly number[];
   /** Element type of the feature. */
   featureType: DType;
   /** Inputs of the trunk, `latents` repeated for each branch. They stay the callee's, valid until the next call. */
   trunkFeeds: (latents: Float32Array, timestep: number) => Feeds;
-  /** Conditioning of the head, timesteps * branches rows, step-major. It stays the callee's, valid until the next call. */
+  /**
+   * Conditioning of the head, or what its modulation is computed from: timesteps * branches rows, step-major. It stays the
+   * callee's, valid until the next call.
+   */
   headFeeds: (timesteps: readonly number[]) => Feeds;
-  /** Combines the branches' outputs, [branches, latentLength], into one, [latentLength]. */
-  guide: (output: Float32Array) => Float32Array;
+  /** Guidance as factors of the branches' outputs, [branches], whose sum it is; or as a function where it is more than that. */
+  guide: readonly number[] | GuideRows;
 }
 
 /**
@@ -44,30 +63,39 @@ export class OnnxDenoiser implements Denoiser, Disposable {
   readonly #runtime: Runtime;
   readonly #sessions: DenoiserSessions;
   readonly #options: OnnxDenoiserOptions;
+  readonly #stack = new DisposableStack();
   readonly #history: Tensor | undefined;
-  /** Forecasts in one run of the head. */
-  readonly #batch: number;
+  /** Of one step: all branches. */
+  readonly #featureBytes: number;
   /** What a pass feeds that measures nothing. */
   readonly #noWeight: Tensor;
   readonly #noHistory: Tensor;
+  /** Where the trunk puts what the host reads; the shape of its output shows in the first pass. */
+  #output: Tensor<"float32"> | undefined;
+  readonly #error: Tensor<"float32">;
+  /** Of all steps, rows in their order. */
+  #modulation: Promise<Feeds> | undefined;
 
   constructor(runtime: Runtime, sessions: DenoiserSessions, options: OnnxDenoiserOptions) {
     this.#runtime = runtime;
     this.#sessions = sessions;
     this.#options = options;
     const { slots, branches, featureDims, featureType } = options;
-    const featureBytes = featureDims.reduce(
+    this.#featureBytes = featureDims.reduce(
       (product, dim) => product * dim,
       branches * DTYPE_BYTES[featureType],
     );
-    this.#batch = Math.max(1, Math.floor(FORECAST_BYTES / featureBytes));
-    this.#noWeight = runtime.tensor("float32", [1, 1], new Float32Array(1));
-    this.#noHistory = runtime.allocate(featureType, [1, 1, ...featureDims.map(() => 1)]);
-    if (slots > 0) this.#history = runtime.allocate(featureType, [slots, branches, ...featureDims]);
+    this.#noWeight = this.#host([1, 1]);
+    this.#error = this.#host([]);
+    this.#noHistory = this.#stack.use(
+      runtime.allocate(featureType, [1, 1, ...featureDims.map(() => 1)]),
+    );
+    if (slots === 0) return;
+    this.#history = this.#stack.use(runtime.allocate(featureType, [slots, branches, ...featureDims]));
   }
 
   async full({ timestep, latents, slot, check, signal }: FullCall): Promise<FullResult> {
-    const { guide, trunkFeeds } = this.#options;
+    const { trunkFeeds } = this.#options;
     using feature = slot === undefined ? undefined : this.#slot(slot);
     using weights = check && this.#weights([check]);
     using history = check && this.#slots(check.length);
@@ -76,54 +104,150 @@ export class OnnxDenoiser implements Denoiser, Disposable {
       forecast_weights: weights ?? this.#noWeight,
       history: history ?? this.#noHistory,
     };
+    const output = this.#output;
     const results = await this.#sessions.trunk.run(feeds, {
       fetch: ["output", ...feature ? ["feature"] : [], ...check ? ["relative_error"] : []],
-      ...feature && { outputs: { feature } },
+      outputs: {
+        ...output && { output },
+        ...feature && { feature },
+        ...check && { relative_error: this.#error },
+      },
       signal,
     });
-    using output = results["output"]!;
-    using error = results["relative_error"];
+    if (output === undefined) await this.#keepOutput(results["output"]!);
     return {
-      output: guide(await output.as("float32").toArray()),
-      ...error && { forecastError: (await error.as("float32").toArray())[0]! },
+      output: this.#guide(this.#output!.data()),
+      ...check && { forecastError: this.#error.data()[0]! },
     };
   }
 
-  async forecast(calls: readonly ForecastCall[], signal?: AbortSignal): Promise<Float32Array[]> {
+  async forecast(
+    calls: readonly ForecastCall[],
+    { sums, signal }: ForecastOptions = {},
+  ): Promise<Float32Array[]> {
+    const batch = Math.max(1, Math.floor(FORECAST_BYTES / this.#featureBytes));
+    if (calls.length <= batch) return await this.#forecastBatch(calls, { sums, signal });
     const outputs: Float32Array[] = [];
-    for (let at = 0; at < calls.length; at += this.#batch) {
-      outputs.push(...await this.#forecastBatch(calls.slice(at, at + this.#batch), signal));
+    for (let at = 0; at < calls.length; at += batch) {
+      const part = calls.slice(at, at + batch);
+      if (sums === undefined) {
+        outputs.push(...await this.#forecastBatch(part, { signal }));
+        continue;
+      }
+      // The parts of each sum that these calls have.
+      const parts = sums.map((weights) => weights.subarray(at, at + batch));
+      const asked = parts.flatMap((weights, i) => weights.some((weight) => weight !== 0) ? [i] : []);
+      const results = await this.#forecastBatch(part, { sums: asked.map((i) => parts[i]!), signal });
+      for (const [j, i] of asked.entries()) outputs[i] = addTo(outputs[i], results[j]!);
     }
     return outputs;
   }
 
   async #forecastBatch(
     calls: readonly ForecastCall[],
-    signal: AbortSignal | undefined,
+    { sums, signal }: { sums?: readonly Float64Array[] | undefined; signal: AbortSignal | undefined },
   ): Promise<Float32Array[]> {
-    const { branches, latentLength, guide, headFeeds } = this.#options;
-    using weights = this.#weights(calls.map((call) => call.weights));
-    using history = this.#slots(calls[0]!.weights.length);
-    const feeds = { ...headFeeds(calls.map((call) => call.timestep)), forecast_weights: weights, history };
-    const { output } = await this.#sessions.head.run(feeds, { signal });
-    using rows = output!;
-    const data = await rows.as("float32").toArray();
-    const length = branches * latentLength;
-    return calls.map((_, i) => guide(data.subarray(i * length, (i + 1) * length)));
+    const { branches, latentLength, guide } = this.#options;
+    const rows = calls.length * branches;
+    if (typeof guide !== "function" && this.#sessions.head.inputNames.includes("output_weights")) {
+      const wanted = sums ?? calls.map((_, i) => oneHot(calls.length, i));
+      const guided = wanted.map((weights) =>
+        Float64Array.from(
+          { length: rows },
+          (_, row) => weights[Math.floor(row / branches)]! * guide[row % branches]!,
+        )
+      );
+      return split(await this.#runHead(calls, { outputs: guided, signal }), latentLength);
+    }
+    const all = Array.from({ length: rows }, (_, i) => oneHot(rows, i));
+    const data = await this.#runHead(calls, { outputs: all, signal });
+    const outputs = split(data, branches * latentLength).map((output) => this.#guide(output));
+    return sums?.map((weights) => combineRows(outputs, weights)) ?? outputs;
+  }
+
+  /** @param outputs weights over the rows, as far as the head takes them: else all rows come @returns the outputs in a row */
+  async #runHead(
+    calls: readonly ForecastCall[],
+    { outputs, signal }: { outputs: readonly Float64Array[]; signal: AbortSignal | undefined },
+  ): Promise<Float32Array> {
+    const { head } = this.#sessions;
+    using stack = new DisposableStack();
+    const feeds: Feeds = {
+      ...await this.#conditioning(calls, { stack, signal }),
+      forecast_weights: stack.use(this.#weights(calls.map((call) => call.weights))),
+      history: stack.use(this.#slots(calls[0]!.weights.length)),
+    };
+    if (head.inputNames.includes("output_weights")) {
+      feeds["output_weights"] = stack.use(this.#weights(outputs));
+    }
+    const [, ...dims] = this.#output!.dims;
+    const data = new Float32Array(outputs.length * dims.reduce((product, dim) => product * dim, 1));
+    const output = stack.use(this.#runtime.tensor("float32", [outputs.length, ...dims], data));
+    const blocking = this.#runtime.provider === "cpu" &&
+      calls.length * this.#featureBytes <= BLOCKING_BYTES;
+    await head.run(feeds, { fetch: ["output"], outputs: { output }, signal, blocking });
+    return data;
+  }
+
+  async #conditioning(
+    calls: readonly ForecastCall[],
+    { stack, signal }: { stack: DisposableStack; signal: AbortSignal | undefined },
+  ): Promise<Feeds> {
+    const { branches, headFeeds, timesteps } = this.#options;
+    const { modulation } = this.#sessions;
+    if (modulation === undefined) return headFeeds(calls.map((call) => call.timestep));
+    if (timesteps === undefined) {
+      const feeds = await modulation.run(headFeeds(calls.map((call) => call.timestep)), { signal });
+      for (const tensor of Object.values(feeds)) stack.use(tensor);
+      return feeds;
+    }
+    const table = await (this.#modulation ??= this.#modulateAll(Array.from(timesteps), signal));
+    const rows = calls.length * branches;
+    return Object.fromEntries(
+      Object.entries(table).map(([name, tensor]) => {
+        const [all, ...dims] = tensor.dims;
+        const rowBytes = tensor.byteLength / all!;
+        return [name, stack.use(tensor.view(calls[0]!.step * branches * rowBytes, [rows, ...dims]))];
+      }),
+    );
+  }
+
+  async #modulateAll(timesteps: readonly number[], signal: AbortSignal | undefined): Promise<Feeds> {
+    const table = await this.#sessions.modulation!.run(this.#options.headFeeds(timesteps), { signal });
+    for (const tensor of Object.values(table)) this.#stack.use(tensor);
+    return table;
+  }
+
+  #guide(output: Float32Array): Float32Array {
+    const { guide, latentLength } = this.#options;
+    if (typeof guide !== "function") return combineRows(split(output, latentLength), guide);
+    // What is returned may be what was given, whose memory the next pass takes.
+    return guide(output.slice());
+  }
+
+  async #keepOutput(output: Tensor): Promise<void> {
+    using first = output.as("float32");
+    this.#output = this.#host(first.dims);
+    this.#output.data().set(first.location === "cpu" ? first.data() : await first.toArray());
+  }
+
+  /** float32 in main memory, zeros. */
+  #host(dims: readonly number[]): Tensor<"float32"> {
+    const length = dims.reduce((product, dim) => product * dim, 1);
+    return this.#stack.use(this.#runtime.tensor("float32", dims, new Float32Array(length)));
   }
 
   #weights(rows: readonly Float64Array[]): Tensor {
-    const anchors = rows[0]!.length;
-    const data = new Float32Array(rows.length * anchors);
-    for (const [i, row] of rows.entries()) data.set(row, i * anchors);
-    return this.#runtime.tensor("float32", [rows.length, anchors], data);
+    const length = rows[0]!.length;
+    const data = new Float32Array(rows.length * length);
+    for (const [i, row] of rows.entries()) data.set(row, i * length);
+    return this.#runtime.tensor("float32", [rows.length, length], data);
   }
 
   /** One slot as the trunk's output. */
   #slot(index: number): Tensor {
-    const { slots, branches, featureDims } = this.#options;
-    const bytes = this.#history!.byteLength / slots;
-    return this.#history!.view(index * bytes, [branches, ...featureDims]);
+    const { branches, featureDims } = this.#options;
+    return this.#history!.view(index * this.#featureBytes, [branches, ...featureDims]);
   }
 
   /** The first `count` slots as the head's input. */
@@ -133,8 +257,22 @@ export class OnnxDenoiser implements Denoiser, Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.#history?.[Symbol.dispose]();
-    this.#noHistory[Symbol.dispose]();
-    this.#noWeight[Symbol.dispose]();
+    this.#stack.dispose();
   }
+}
+
+function split(data: Float32Array, length: number): Float32Array[] {
+  return Array.from({ length: data.length / length }, (_, i) => data.subarray(i * length, (i + 1) * length));
+}
+
+function oneHot(length: number, index: number): Float64Array {
+  const weights = new Float64Array(length);
+  weights[index] = 1;
+  return weights;
+}
+
+function addTo(sum: Float32Array | undefined, values: Float32Array): Float32Array {
+  if (sum === undefined) return values;
+  for (let i = 0; i < sum.length; i++) sum[i]! += values[i]!;
+  return sum;
 }

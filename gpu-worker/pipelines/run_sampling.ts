@@ -21,11 +21,14 @@ export interface SamplingRun {
   solver: Solver;
   /** Initial latents, left as they are. */
   initial: Float32Array;
-  /** Makes the denoiser, with that many history slots; disposed when sampling has ended in whatever way. */
-  denoiser: (slots: number) => Denoiser & Disposable;
+  /** Makes the denoiser; disposed when sampling has ended in whatever way. */
+  denoiser: MakeDenoiser;
   /** Decodes an estimate of the final latents, small. */
   preview: (latents: Float32Array) => Promise<DecodedImage>;
 }
+
+/** @param slots of the history @param timesteps the solver's, by step */
+export type MakeDenoiser = (slots: number, timesteps: Float64Array) => Denoiser & Disposable;
 
 export interface SamplingResult {
   /** As it was walked. */
@@ -43,7 +46,7 @@ export async function runSampling(run: SamplingRun): Promise<SamplingResult> {
   const steps = solver.timesteps.length;
   const planned = planSteps(steps, request.sampler);
   const slots = historySlots(planned, request.sampler);
-  using denoiser = run.denoiser(slots);
+  using denoiser = run.denoiser(slots, solver.timesteps);
   const { latents, plan, forecastErrors } = await denoise(denoiser, {
     plan: planned,
     historySlots: slots,
@@ -52,6 +55,7 @@ export async function runSampling(run: SamplingRun): Promise<SamplingResult> {
     solver,
     latents: initial,
     ...signal && { signal },
+    latentsAt: (index) => onPreview !== undefined && (previewSteps?.has(index) ?? false),
     onStep: async (event) => {
       await onStep?.(progressOf(event));
       if (onPreview && previewSteps?.has(event.index)) {

@@ -22,7 +22,7 @@ export interface Sd3Checkpoint extends ImageReading {
 }
 
 type Sd3Graphs =
-  & Record<"clip" | "clip2" | "trunk" | "head" | "vae" | "vaeEncoder", OnnxModel>
+  & Record<"clip" | "clip2" | "trunk" | "head" | "modulation" | "vae" | "vaeEncoder", OnnxModel>
   // Published for people whose memory has no room for T5: its tokens are zeros then.
   & { t5?: OnnxModel };
 

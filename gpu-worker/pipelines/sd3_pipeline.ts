@@ -1,18 +1,19 @@
 // diffusers' StableDiffusion3Pipeline: Stable Diffusion 3, 3.5-Medium, 3.5-Large and its turbo, from text or from an image.
-import { createSolver, type Denoiser, planSteps, type Solver } from "../../sampler/mod.ts";
+import { createSolver, planSteps, type Solver } from "../../sampler/mod.ts";
 import type { OnnxModel } from "../graph/graph_builder.ts";
 import type { BranchFeeds } from "./branch_feeds.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 import type { EncodedPrompt, EncodePromptOptions } from "./encoded_prompt.ts";
-import { guideBranches } from "./guide_branches.ts";
+import { guidanceFactors } from "./guide_branches.ts";
 import { ImageEncoder } from "./image_encoder.ts";
 import { ImagePipeline, type ImageRun, type ImageSessions } from "./image_pipeline.ts";
 import type { LatentSize } from "./latent_size.ts";
-import { type DenoiserSessions, OnnxDenoiser } from "./onnx_denoiser.ts";
+import { type DenoiserSessions, OnnxDenoiser, type OnnxDenoiserOptions } from "./onnx_denoiser.ts";
 import type { GenerateRequest, OpenOptions } from "./pipeline.ts";
 import { readSd3Checkpoint, type Sd3Checkpoint } from "./sd3_checkpoint.ts";
 import { sd3Feeds } from "./sd3_feeds.ts";
 import { Sd3PromptEncoder } from "./sd3_prompt_encoder.ts";
+import type { MakeDenoiser } from "./run_sampling.ts";
 import { SessionLoader } from "./session_loader.ts";
 import { countSkippingSlots, SkipLayerDenoiser } from "./skip_layer_denoiser.ts";
 import { tiledDecoder } from "./tiled_decoder.ts";
@@ -37,7 +38,7 @@ export class Sd3Pipeline extends ImagePipeline<Sd3Checkpoint> {
   static async open(checkpoint: Checkpoint, options: OpenOptions): Promise<Sd3Pipeline> {
     const { runtime, dtype } = options;
     const sd3 = readSd3Checkpoint(checkpoint, dtype);
-    const { clip, clip2, t5, trunk, head, vae, vaeEncoder } = sd3.graphs;
+    const { clip, clip2, t5, trunk, head, modulation, vae, vaeEncoder } = sd3.graphs;
     using stack = new DisposableStack();
     const sessions = stack.use(new SessionLoader(runtime, options));
     const encoder = async (model: OnnxModel, tokenizer: string) => ({
@@ -51,7 +52,7 @@ export class Sd3Pipeline extends ImagePipeline<Sd3Checkpoint> {
     };
     return new Sd3Pipeline(options, sd3, {
       prompts: new Sd3PromptEncoder(runtime, { encoders, width: sd3.config.jointAttentionDim }),
-      denoiser: await sessions.loadTogether({ trunk, head }),
+      denoiser: await sessions.loadTogether({ trunk, head, modulation }),
       vae: tiledDecoder(await sessions.load(vae), { ...options, config: sd3.vaeConfig }),
       images: stack.use(new ImageEncoder(runtime, vaeEncoder)),
       stack: stack.move(),
@@ -75,14 +76,13 @@ export class Sd3Pipeline extends ImagePipeline<Sd3Checkpoint> {
   protected prepare(
     { request, branches, size }: ImageRun,
     owned: DisposableStack,
-  ): (slots: number) => Denoiser & Disposable {
+  ): MakeDenoiser {
     const { config } = this.reading;
     const { guidanceScale, skipLayerGuidance: skip, steps, sampler } = request;
     const feeds = owned.use(sd3Feeds(this.runtime, { config, branches, size }));
     if (skip === undefined) {
-      const guide = (output: Float32Array) =>
-        branches.length === 1 ? output : guideBranches(output, guidanceScale);
-      return (slots) => this.#rows(feeds, { size, slots, guide });
+      const guide = guidanceFactors(branches.length, guidanceScale);
+      return (slots, timesteps) => this.#rows(feeds, { size, slots, timesteps, guide });
     }
     const prompt = branches.slice(0, 1);
     const skipping = owned.use(
@@ -90,11 +90,11 @@ export class Sd3Pipeline extends ImagePipeline<Sd3Checkpoint> {
     );
     const skippingSlots = countSkippingSlots(planSteps(steps, sampler), skip);
     const asItIs = (output: Float32Array) => output;
-    return (slots) => {
+    return (slots, timesteps) => {
       using stack = new DisposableStack();
       const denoiser = new SkipLayerDenoiser({
-        branches: stack.use(this.#rows(feeds, { size, slots, guide: asItIs })),
-        skipping: stack.use(this.#rows(skipping, { size, slots: skippingSlots, guide: asItIs })),
+        branches: stack.use(this.#rows(feeds, { size, slots, timesteps, guide: asItIs })),
+        skipping: stack.use(this.#rows(skipping, { size, slots: skippingSlots, timesteps, guide: asItIs })),
         slots: skippingSlots,
         steps,
         guidanceScale,
@@ -107,22 +107,17 @@ export class Sd3Pipeline extends ImagePipeline<Sd3Checkpoint> {
 
   #rows(
     feeds: BranchFeeds,
-    { size, slots, guide }: {
-      size: LatentSize;
-      slots: number;
-      guide: (output: Float32Array) => Float32Array;
-    },
+    { size, ...options }: Pick<OnnxDenoiserOptions, "slots" | "timesteps" | "guide"> & { size: LatentSize },
   ): OnnxDenoiser {
     const { patchSize, innerDim } = this.reading.config;
     return new OnnxDenoiser(this.runtime, this.#sessions, {
       branches: feeds.branches,
       latentLength: size.channels * size.height * size.width,
-      slots,
       featureDims: [size.height / patchSize, size.width / patchSize, innerDim],
       featureType: this.dtype,
       trunkFeeds: (latents, timestep) => feeds.trunk(latents, timestep),
       headFeeds: (timesteps) => feeds.head(timesteps),
-      guide,
+      ...options,
     });
   }
 }

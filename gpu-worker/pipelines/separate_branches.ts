@@ -1,12 +1,12 @@
 // Guidance whose branches cannot be rows of one run, as their inputs differ in length: each runs by itself.
-import type { Denoiser, ForecastCall, FullCall, FullResult } from "../../sampler/mod.ts";
+import type { Denoiser, ForecastCall, ForecastOptions, FullCall, FullResult } from "../../sampler/mod.ts";
 
 /** Owns the denoisers of its branches, each with a history of its own; `guide` combines their outputs. */
 export class SeparateBranches implements Denoiser, Disposable {
   readonly #branches: readonly (Denoiser & Disposable)[];
   readonly #guide: (outputs: Float32Array) => Float32Array;
 
-  /** @param guide gets the outputs one after the other, [branches, n] */
+  /** @param guide gets the outputs one after the other, [branches, n]; linear in them, as it may get sums of steps */
   constructor(
     branches: readonly (Denoiser & Disposable)[],
     guide: (outputs: Float32Array) => Float32Array,
@@ -26,10 +26,10 @@ export class SeparateBranches implements Denoiser, Disposable {
     };
   }
 
-  async forecast(calls: readonly ForecastCall[], signal?: AbortSignal): Promise<Float32Array[]> {
+  async forecast(calls: readonly ForecastCall[], options?: ForecastOptions): Promise<Float32Array[]> {
     const outputs: Float32Array[][] = [];
-    for (const branch of this.#branches) outputs.push(await branch.forecast(calls, signal));
-    return calls.map((_, i) => this.#combine(outputs.map((ofBranch) => ofBranch[i]!)));
+    for (const branch of this.#branches) outputs.push(await branch.forecast(calls, options));
+    return outputs[0]!.map((_, i) => this.#combine(outputs.map((ofBranch) => ofBranch[i]!)));
   }
 
   [Symbol.dispose](): void {

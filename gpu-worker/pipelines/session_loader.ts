@@ -4,7 +4,7 @@ import type { Runtime, Session } from "../runtime/mod.ts";
 import type { GraphCache } from "./graph_cache.ts";
 
 /** A graph to run, whether or not it is loaded at the moment. */
-export type GraphSession = Pick<Session, "run">;
+export type GraphSession = Pick<Session, "run" | "inputNames">;
 
 export interface SessionLoaderOptions {
   /**
@@ -53,6 +53,7 @@ export class SessionLoader implements Disposable {
 
   #offloaded(model: OnnxModel, group: object): GraphSession {
     return {
+      inputNames: [...model.inputNames],
       run: async (feeds, options) => {
         if (this.#group !== group) this[Symbol.dispose]();
         this.#group = group;

@@ -3,10 +3,12 @@ import {
   countHistorySlots,
   type Denoiser,
   type ForecastCall,
+  type ForecastOptions,
   type FullCall,
   type FullResult,
   type StepKind,
 } from "../../sampler/mod.ts";
+import { combineRows } from "./combine_rows.ts";
 import { guideBranches } from "./guide_branches.ts";
 import { guidesStep, type SkipLayerGuidance } from "./skip_layer_guidance.ts";
 
@@ -42,12 +44,16 @@ export class SkipLayerDenoiser implements Denoiser, Disposable {
     return { ...measured, output: this.#combine(output, guides ? skipped.output : undefined) };
   }
 
-  async forecast(calls: readonly ForecastCall[], signal?: AbortSignal): Promise<Float32Array[]> {
+  async forecast(
+    calls: readonly ForecastCall[],
+    { sums, ...options }: ForecastOptions = {},
+  ): Promise<Float32Array[]> {
     const { branches, skipping } = this.#options;
-    const outputs = await branches.forecast(calls, signal);
+    const rows = await branches.forecast(calls, options);
     const guided = calls.filter((call) => this.#guides(call));
-    const skipped = guided.length > 0 ? await skipping.forecast(guided, signal) : [];
-    return outputs.map((output, i) => this.#combine(output, skipped[guided.indexOf(calls[i]!)]));
+    const skipped = guided.length > 0 ? await skipping.forecast(guided, options) : [];
+    const outputs = rows.map((output, i) => this.#combine(output, skipped[guided.indexOf(calls[i]!)]));
+    return sums?.map((weights) => combineRows(outputs, weights)) ?? outputs;
   }
 
   [Symbol.dispose](): void {

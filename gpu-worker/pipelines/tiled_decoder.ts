@@ -36,6 +36,7 @@ export function tiledDecoder(
   if (stride * scale !== keep) return vae;
 
   return {
+    inputNames: vae.inputNames,
     async run(feeds, options) {
       const [, channels, height, width] = feeds["latent"]!.dims as [number, number, number, number];
       if (Math.max(height, width) <= untiled) return await vae.run(feeds, options);

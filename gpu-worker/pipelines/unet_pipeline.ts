@@ -1,16 +1,17 @@
 // diffusers' StableDiffusionPipeline and StableDiffusionXLPipeline, from text or from an image: Stable Diffusion 1.x, 2.x and SDXL.
-import { createSolver, type Denoiser, type Solver, type TorchGenerator } from "../../sampler/mod.ts";
+import { createSolver, type Solver, type TorchGenerator } from "../../sampler/mod.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 import { ClipPromptEncoder, zeroPrompt } from "./clip_prompt_encoder.ts";
 import type { EncodedPrompt, EncodePromptOptions } from "./encoded_prompt.ts";
-import { guideBranches } from "./guide_branches.ts";
+import { guidanceFactors, guideBranches } from "./guide_branches.ts";
 import { ImageEncoder } from "./image_encoder.ts";
 import { ImagePipeline, type ImageRun, type ImageSessions } from "./image_pipeline.ts";
-import { type DenoiserSessions, OnnxDenoiser } from "./onnx_denoiser.ts";
+import { type DenoiserSessions, type GuideRows, OnnxDenoiser } from "./onnx_denoiser.ts";
 import type { GenerateRequest, OpenOptions } from "./pipeline.ts";
 import { rescaleGuidance } from "./rescale_guidance.ts";
 import { readSdCheckpoint } from "./sd_checkpoint.ts";
 import { readSdxlCheckpoint } from "./sdxl_checkpoint.ts";
+import type { MakeDenoiser } from "./run_sampling.ts";
 import { SessionLoader } from "./session_loader.ts";
 import { tiledDecoder } from "./tiled_decoder.ts";
 import { openTokenizer } from "./tokenizer.ts";
@@ -85,7 +86,7 @@ export class UNetPipeline extends ImagePipeline<UNetCheckpoint> {
   protected prepare(
     { request, branches, size }: ImageRun,
     owned: DisposableStack,
-  ): (slots: number) => Denoiser & Disposable {
+  ): MakeDenoiser {
     const { config, unetType } = this.reading;
     const { height, width } = request;
     const feeds = owned.use(unetFeeds(this.runtime, { config, branches, size, height, width }));
@@ -98,16 +99,19 @@ export class UNetPipeline extends ImagePipeline<UNetCheckpoint> {
         featureType: unetType,
         trunkFeeds: (latents, timestep) => feeds.trunk(latents, timestep),
         headFeeds: () => ({}),
-        guide: (output) => guide(output, request),
+        guide: guidance(branches.length, request),
       });
   }
 }
 
-/** One row of output as it is, or two combined by classifier-free guidance. */
-function guide(output: Float32Array, { guidanceScale, guidanceRescale }: GenerateRequest): Float32Array {
-  if (guidanceScale <= 1) return output;
-  const guided = guideBranches(output, guidanceScale);
-  if (guidanceRescale === 0) return guided;
-  const conditional = output.subarray(0, guided.length);
-  return rescaleGuidance(guided, { conditional, rescale: guidanceRescale });
+/** As factors of the branches' outputs, or under guidance rescale as more than that. */
+function guidance(
+  branches: number,
+  { guidanceScale, guidanceRescale: rescale }: GenerateRequest,
+): readonly number[] | GuideRows {
+  if (branches === 1 || rescale === 0) return guidanceFactors(branches, guidanceScale);
+  return (output) => {
+    const guided = guideBranches(output, guidanceScale);
+    return rescaleGuidance(guided, { conditional: output.subarray(0, guided.length), rescale });
+  };
 }

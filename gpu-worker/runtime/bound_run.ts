@@ -5,6 +5,7 @@ import { cString, out } from "./ort_api.ts";
 import type { RuntimeContext } from "./runtime_context.ts";
 import { type Tensor, tensorOf } from "./tensor.ts";
 import { readValueInfo } from "./value_info.ts";
+import { withRunOptions } from "./with_run_options.ts";
 
 /** Options of {@linkcode BoundRun.run}. */
 export interface RunOptions {
@@ -29,9 +30,6 @@ interface Bound {
   readonly tensor: Tensor | undefined;
   readonly pointer: bigint;
 }
-
-/** Fatal errors only: what goes wrong, cancelling included, comes back as a status. */
-const LOG_FATAL = 4;
 
 /** Made by `Session.bind`; it keeps session and tensors alive. */
 export class BoundRun implements Disposable {
@@ -89,7 +87,12 @@ export class BoundRun implements Disposable {
     this.#isRunning = true;
     try {
       this.#bind(binding.pointer);
-      await this.#execute(binding.pointer, signal);
+      const { api } = this.#context;
+      await withRunOptions(
+        api,
+        signal,
+        (options) => api.RunWithBinding(this.#session, options, binding.pointer),
+      );
       signal?.throwIfAborted();
       return this.#takeOutputs(binding.pointer);
     } catch (error) {
@@ -119,21 +122,6 @@ export class BoundRun implements Disposable {
       else if (!this.#isBound) api.BindOutput(binding, name, pointer);
     }
     this.#isBound = true;
-  }
-
-  async #execute(binding: bigint, signal: AbortSignal | undefined): Promise<void> {
-    const { api } = this.#context;
-    if (signal === undefined) return await api.RunWithBinding(this.#session, 0n, binding);
-    const pointer = out((cell) => api.CreateRunOptions(cell));
-    using options = new NativeHandle("RunOptions", pointer, { release: api.ReleaseRunOptions });
-    api.RunOptionsSetRunLogSeverityLevel(options.pointer, LOG_FATAL);
-    const terminate = () => api.RunOptionsSetTerminate(options.pointer);
-    signal.addEventListener("abort", terminate);
-    try {
-      await api.RunWithBinding(this.#session, options.pointer, binding);
-    } finally {
-      signal.removeEventListener("abort", terminate);
-    }
   }
 
   #takeOutputs(binding: bigint): Record<string, Tensor> {

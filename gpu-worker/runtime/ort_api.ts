@@ -97,6 +97,13 @@ const SIGNATURES = {
   GetBoundOutputValues: { index: 140, parameters: ["u64", "u64", "buffer", "buffer"] },
   ClearBoundInputs: { index: 141, parameters: ["u64"], result: "void" },
   ClearBoundOutputs: { index: 142, parameters: ["u64"], result: "void" },
+  Run: {
+    index: 9,
+    parameters: ["u64", "u64", "u64", "u64", "usize", "u64", "usize", "u64"],
+    nonblocking: true,
+  },
+  // The same function on the calling thread, for runs that are shorter than the way to another one.
+  RunBlocking: { index: 9, parameters: ["u64", "u64", "u64", "u64", "usize", "u64", "usize", "u64"] },
   RunWithBinding: { index: 133, parameters: ["u64", "u64", "u64"], nonblocking: true },
   ReleaseIoBinding: { index: 135, parameters: ["u64"], result: "void" },
 } as const satisfies Record<string, Signature>;

@@ -1,6 +1,7 @@
 // A graph that is loaded and ready to run.
 import { BoundRun, graphError, type RunOptions } from "./bound_run.ts";
 import { checkNoneMissing, checkValues } from "./check_values.ts";
+import { NativeNames, runDirectly } from "./direct_run.ts";
 import { LoadCall, type LoadOptions } from "./load_call.ts";
 import { NativeHandle } from "./native_handle.ts";
 import { out, readCString } from "./ort_api.ts";
@@ -27,7 +28,14 @@ export interface BindOptions {
 }
 
 /** Options of {@linkcode Session.run}. */
-export interface SessionRunOptions extends BindOptions, RunOptions {}
+export interface SessionRunOptions extends BindOptions, RunOptions {
+  /**
+   * Runs on the calling thread, which it holds up and where no signal reaches it: for runs shorter than the 30 microseconds
+   * or more that the way to another thread and back takes. Only where every output has its tensor.
+   * @default false
+   */
+  blocking?: boolean;
+}
 
 export interface SessionInit {
   context: RuntimeContext;
@@ -47,6 +55,9 @@ export class Session implements Disposable {
   readonly #handle: NativeHandle;
   readonly #inputs: ReadonlyMap<string, ValueInfo>;
   readonly #outputs: ReadonlyMap<string, ValueInfo>;
+  readonly #inputNames: NativeNames;
+  /** By the wanted outputs' names, joined. */
+  readonly #outputNames = new Map<string, NativeNames>();
   #disposed = false;
 
   /**
@@ -62,6 +73,7 @@ export class Session implements Disposable {
     this.outputs = readDeclared(api, handle.pointer, { kind: "Output", allocator });
     this.#inputs = new Map(this.inputs.map((info) => [info.name, info]));
     this.#outputs = new Map(this.outputs.map((info) => [info.name, info]));
+    this.#inputNames = new NativeNames(this.inputNames);
   }
 
   /**
@@ -117,7 +129,8 @@ export class Session implements Disposable {
   }
 
   /**
-   * Runs the graph without blocking the event loop; several runs may be under way at once.
+   * Runs the graph without blocking the event loop; several runs may be under way at once. Quickest where `outputs` holds
+   * every wanted output.
    * @param feeds every input by name
    * @returns the wanted outputs by name; those that were not given belong to the caller.
    * @throws {TypeError | RangeError} naming the input whose name, dtype or shape the graph does not take.
@@ -125,11 +138,31 @@ export class Session implements Disposable {
    */
   async run(
     feeds: Readonly<Record<string, Tensor>>,
-    { signal, ...options }: SessionRunOptions = {},
+    { signal, blocking = false, ...options }: SessionRunOptions = {},
   ): Promise<Record<string, Tensor>> {
     signal?.throwIfAborted();
-    using bound = this.bind(feeds, options);
-    return await bound.run({ signal });
+    const { outputs = {}, fetch = this.outputNames } = options;
+    if (fetch.some((name) => outputs[name] === undefined)) {
+      using bound = this.bind(feeds, options);
+      return await bound.run({ signal });
+    }
+    this.#check(feeds, { outputs, fetch });
+    try {
+      await runDirectly({
+        context: this.#context,
+        session: this.handle,
+        inputs: this.#inputNames,
+        outputs: this.#nativeNames(fetch),
+        tensors: { inputs: feeds, outputs },
+        signal,
+        blocking,
+      });
+      signal?.throwIfAborted();
+    } catch (error) {
+      signal?.throwIfAborted();
+      throw graphError(error, "run", this.name);
+    }
+    return Object.fromEntries(fetch.map((name) => [name, outputs[name]!]));
   }
 
   /**
@@ -139,6 +172,23 @@ export class Session implements Disposable {
   bind(feeds: Readonly<Record<string, Tensor>>, options: BindOptions = {}): BoundRun {
     const { outputs = {}, fetch = this.outputNames } = options;
     const session = this.handle;
+    this.#check(feeds, { outputs, fetch });
+    return new BoundRun({ context: this.#context, graph: this.name, session, feeds, fetch, outputs });
+  }
+
+  /** Stops profiling and writes what was recorded. @returns path of the JSON file (Chrome trace format). */
+  endProfiling(): string {
+    const { api, allocator } = this.#context;
+    const text = out((cell) => api.SessionEndProfiling(this.handle.pointer, allocator, cell));
+    const path = readCString(text);
+    api.AllocatorFree(allocator, text);
+    return path;
+  }
+
+  #check(
+    feeds: Readonly<Record<string, Tensor>>,
+    { outputs, fetch }: Required<BindOptions>,
+  ): void {
     const sizes = new Map<string, number>();
     checkNoneMissing(this.#inputs, feeds, this.name);
     checkValues(this.#inputs, feeds, { graph: this.name, role: "input", sizes });
@@ -150,16 +200,13 @@ export class Session implements Disposable {
         );
       }
     }
-    return new BoundRun({ context: this.#context, graph: this.name, session, feeds, fetch, outputs });
   }
 
-  /** Stops profiling and writes what was recorded. @returns path of the JSON file (Chrome trace format). */
-  endProfiling(): string {
-    const { api, allocator } = this.#context;
-    const text = out((cell) => api.SessionEndProfiling(this.handle.pointer, allocator, cell));
-    const path = readCString(text);
-    api.AllocatorFree(allocator, text);
-    return path;
+  #nativeNames(outputs: readonly string[]): NativeNames {
+    const key = outputs.join("\0");
+    let names = this.#outputNames.get(key);
+    if (names === undefined) this.#outputNames.set(key, names = new NativeNames(outputs));
+    return names;
   }
 
   /** Unloads the graph, once the runs under way have ended. Again is harmless. */

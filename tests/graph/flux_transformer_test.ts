@@ -17,6 +17,7 @@ import {
   run,
   stack,
 } from "./_float_array.ts";
+import { identity, runHead } from "./_run_head.ts";
 
 /** float32 on both sides; a hundred layers magnify the order of sums to about 5e-7. */
 const TOLERANCE = 1e-5;
@@ -27,7 +28,7 @@ for (const name of ["tiny-dev", "tiny-schnell"]) {
     const parts = component(`flux/${name}/transformer`);
     const graphs = fluxTransformerGraphs({ ...parts, dtype: "float32" });
     const trunk = (inputs: FloatArrays) => run(graphs.trunk, inputs);
-    const head = async (inputs: FloatArrays) => (await run(graphs.head, inputs))["output"]!;
+    const head = (inputs: FloatArrays) => runHead(graphs, inputs);
     const inputsOf = (call: string) => trunkInputs(goldens, call, parts.config);
 
     for (const call of ["start", "batch"]) {
@@ -91,11 +92,31 @@ for (const name of ["tiny-dev", "tiny-schnell"]) {
       assert(maxError(actual.data, concat(expected).data) <= TOLERANCE);
     });
 
+    it("head gives the sums of its rows that it is asked for", async () => {
+      const inputs = inputsOf("batch");
+      const { feature } = await trunk(inputs);
+      const other = { ...feature!, data: feature!.data.map((x, i) => Math.sin(i) - x) };
+      const all = {
+        ...conditioning(inputs),
+        forecast_weights: matrix([0.25, 0.625]),
+        history: stack([feature!, other]),
+      };
+      const rows = await head(all);
+      // Guidance by 3, and half a row alone.
+      const weights = { shape: [2, 2], data: Float32Array.of(3, -2, 0, 0.5) };
+      const sums = await head({ ...all, output_weights: weights });
+      const [a, b] = [row(rows, 0).data, row(rows, 1).data];
+      const expected = [...a.map((x, i) => 3 * x - 2 * b[i]!), ...b.map((x) => x / 2)];
+      assert.deepEqual(sums.shape, rows.shape);
+      assert(maxError(sums.data, expected) <= TOLERANCE);
+    });
+
     it("float16 graphs stay near float32, and their head near their trunk", async () => {
       const half = fluxTransformerGraphs({ ...parts, dtype: "float16" });
       using runtime = Runtime.open();
       using trunk = await runtime.createSession(half.trunk);
       using head = await runtime.createSession(half.head);
+      using modulation = await runtime.createSession(half.modulation);
       const feed = (arrays: FloatArrays) =>
         Object.fromEntries(
           Object.entries(arrays).map((
@@ -114,8 +135,11 @@ for (const name of ["tiny-dev", "tiny-schnell"]) {
 
       assert.equal(feature!.dtype, "float16");
       const history = feature!.view(0, [1, ...feature!.dims]);
-      const same = feed({ ...conditioning(inputs), forecast_weights: matrix([1]) });
-      const forecast = await head.run({ ...same, history });
+      const forecast = await head.run({
+        ...await modulation.run(feed(conditioning(inputs))),
+        ...feed({ forecast_weights: matrix([1]), output_weights: identity(2) }),
+        history,
+      });
       // The same few float16 operations on the same feature.
       assert(maxError(forecast["output"]!.as("float32").data(), values) <= 2e-3);
     });

@@ -16,6 +16,7 @@ import {
   run,
   stack,
 } from "./_float_array.ts";
+import { identity, runHead } from "./_run_head.ts";
 
 /** float32 on both sides; the order of sums differs, which a few layers magnify to about 1e-6. */
 const TOLERANCE = 1e-5;
@@ -24,10 +25,11 @@ for (const name of ["tiny-large", "tiny-medium"]) {
   describe(`sd3TransformerGraphs() of ${name}`, () => {
     const goldens = loadGoldens(`sd3/${name}`);
     const parts = component(`sd3/${name}/transformer`);
-    const { trunk, head } = sd3TransformerGraphs({ ...parts, dtype: "float32" });
+    const graphs = sd3TransformerGraphs({ ...parts, dtype: "float32" });
+    const { trunk } = graphs;
     const layers = parts.config["num_layers"] as number;
     const inputsOf = (call: string) => trunkInputs(goldens, call, { layers });
-    const runHead = async (inputs: FloatArrays) => (await run(head, inputs))["output"]!;
+    const head = (inputs: FloatArrays) => runHead(graphs, inputs);
 
     for (const call of ["start", "batch", "skip"]) {
       it(`trunk gives diffusers' feature and output, '${call}' inputs`, async () => {
@@ -69,7 +71,7 @@ for (const name of ["tiny-large", "tiny-medium"]) {
       const { feature, output } = await run(trunk, inputs);
       const other = { ...feature!, data: feature!.data.map((x) => 3 - x) };
       const history = stack([other, feature!]);
-      const actual = await runHead({ ...conditioning(inputs), forecast_weights: matrix([0, 1]), history });
+      const actual = await head({ ...conditioning(inputs), forecast_weights: matrix([0, 1]), history });
       assert.deepEqual(actual.shape, output!.shape);
       assert(maxError(actual.data, output!.data) <= TOLERANCE);
     });
@@ -83,11 +85,30 @@ for (const name of ["tiny-large", "tiny-medium"]) {
       ];
       const history = stack([(await run(trunk, first))["feature"]!, (await run(trunk, second))["feature"]!]);
       const expected = [];
-      for (const step of steps) expected.push(await runHead({ ...step, history }));
+      for (const step of steps) expected.push(await head({ ...step, history }));
       const joined = Object.keys(steps[0]!).map((key) => [key, concat(steps.map((step) => step[key]!))]);
-      const actual = await runHead({ ...Object.fromEntries(joined), history });
+      const actual = await head({ ...Object.fromEntries(joined), history });
       assert.deepEqual(actual.shape, concat(expected).shape);
       assert(maxError(actual.data, concat(expected).data) <= TOLERANCE);
+    });
+
+    it("head gives the sums of its rows that it is asked for", async () => {
+      const inputs = inputsOf("batch");
+      const { feature } = await run(trunk, inputs);
+      const other = { ...feature!, data: feature!.data.map((x, i) => Math.sin(i) - x) };
+      const all = {
+        ...conditioning(inputs),
+        forecast_weights: matrix([0.25, 0.625]),
+        history: stack([feature!, other]),
+      };
+      const rows = await head(all);
+      // Guidance by 3, and half a row alone.
+      const weights = { shape: [2, 2], data: Float32Array.of(3, -2, 0, 0.5) };
+      const sums = await head({ ...all, output_weights: weights });
+      const [a, b] = [row(rows, 0).data, row(rows, 1).data];
+      const expected = [...a.map((x, i) => 3 * x - 2 * b[i]!), ...b.map((x) => x / 2)];
+      assert.deepEqual(sums.shape, rows.shape);
+      assert(maxError(sums.data, expected) <= TOLERANCE);
     });
 
     it("float16 graphs stay near float32, and their head near their trunk", async () => {
@@ -95,6 +116,7 @@ for (const name of ["tiny-large", "tiny-medium"]) {
       using runtime = Runtime.open();
       using trunk = await runtime.createSession(half.trunk);
       using head = await runtime.createSession(half.head);
+      using modulation = await runtime.createSession(half.modulation);
       const feed = (arrays: FloatArrays) =>
         Object.fromEntries(
           Object.entries(arrays).map((
@@ -113,8 +135,11 @@ for (const name of ["tiny-large", "tiny-medium"]) {
 
       assert.equal(feature!.dtype, "float16");
       const history = feature!.view(0, [1, ...feature!.dims]);
-      const same = feed({ ...conditioning(inputs), forecast_weights: matrix([1]) });
-      const forecast = await head.run({ ...same, history });
+      const forecast = await head.run({
+        ...await modulation.run(feed(conditioning(inputs))),
+        ...feed({ forecast_weights: matrix([1]), output_weights: identity(2) }),
+        history,
+      });
       // The same few float16 operations on the same feature.
       assert(maxError(forecast["output"]!.as("float32").data(), values) <= 2e-3);
     });

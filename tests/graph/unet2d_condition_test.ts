@@ -7,6 +7,7 @@ import { type DType, Runtime, type Tensor } from "../../gpu-worker/runtime/mod.t
 import { type Goldens, loadGoldens, maxError } from "../goldens/golden.ts";
 import { component } from "./_component.ts";
 import { type FloatArray, type FloatArrays, goldenArray, matrix, row, run, stack } from "./_float_array.ts";
+import { runHead } from "./_run_head.ts";
 
 /** float32 on both sides; sums are taken in another order, which thirty layers magnify to about 7e-6. */
 const TOLERANCE = 5e-5;
@@ -17,8 +18,12 @@ for (const name of ["tiny-sdxl", "tiny-sd15", "tiny-sd21"]) {
   describe(`unet2DConditionGraphs() of ${name}`, () => {
     const goldens = loadGoldens(`sdxl/${name}`);
     const { trunk, head } = unet2DConditionGraphs({ ...component(`sdxl/${name}/unet`), dtype: "float32" });
-    const runHead = async (weights: FloatArray, slots: FloatArray[]) =>
-      (await run(head, { forecast_weights: weights, history: stack(slots) }))["output"]!;
+    const headOf = (weights: FloatArray, slots: FloatArray[], sums?: FloatArray) =>
+      runHead({ head }, {
+        forecast_weights: weights,
+        history: stack(slots),
+        ...sums && { output_weights: sums },
+      });
 
     // The sizes of "odd" are no multiples of what the way down divides them by.
     for (const call of ["start", "odd"]) {
@@ -44,7 +49,7 @@ for (const name of ["tiny-sdxl", "tiny-sd15", "tiny-sd21"]) {
     it("head gives the trunk's output where the weights select one slot", async () => {
       const feature = goldenArray(goldens, "unet.odd.feature");
       const other = { ...feature, data: feature.data.map((x) => 3 - x) };
-      const output = await runHead(matrix([0, 1]), [other, feature]);
+      const output = await headOf(matrix([0, 1]), [other, feature]);
       assert.deepEqual(output.shape, goldens.shape("unet.odd.output"));
       assert(maxError(output.data, goldens.floats("unet.odd.output")) <= TOLERANCE);
     });
@@ -53,13 +58,22 @@ for (const name of ["tiny-sdxl", "tiny-sd15", "tiny-sd21"]) {
       const feature = goldenArray(goldens, "unet.odd.feature");
       const slots = [feature, { ...feature, data: feature.data.map((x, i) => Math.sin(i) - x) }];
       const weights = [[0.25, 0.625], [-0.5, 1.5]];
-      const both = await runHead({ shape: [2, 2], data: Float32Array.from(weights.flat()) }, slots);
+      const both = await headOf({ shape: [2, 2], data: Float32Array.from(weights.flat()) }, slots);
       for (const [step, own] of weights.entries()) {
         for (const branch of [0, 1]) {
-          const alone = await runHead(matrix(own), slots.map((slot) => row(slot, branch)));
+          const alone = await headOf(matrix(own), slots.map((slot) => row(slot, branch)));
           assert(maxError(row(both, step * 2 + branch).data, alone.data) <= TOLERANCE);
         }
       }
+    });
+
+    it("head gives the sums of its rows that it is asked for", async () => {
+      const feature = goldenArray(goldens, "unet.odd.feature");
+      const rows = await headOf(matrix([1]), [feature]);
+      const sums = await headOf(matrix([1]), [feature], matrix([3, -2.5]));
+      const [a, b] = [row(rows, 0).data, row(rows, 1).data];
+      assert.deepEqual(sums.shape, [1, ...rows.shape.slice(1)]);
+      assert(maxError(sums.data, a.map((x, i) => 3 * x - 2.5 * b[i]!)) <= TOLERANCE);
     });
 
     it("float16 graphs stay near float32", async () => {

@@ -22,7 +22,7 @@ const FORECASTS = [4, 5, 6];
 const [HEIGHT, WIDTH] = [8, 4];
 
 interface Family {
-  graphs: Record<"trunk" | "head", OnnxModel>;
+  graphs: Record<"trunk" | "head", OnnxModel> & { modulation?: OnnxModel };
   /** Of the latents. */
   channels: number;
   /** Features of a token, and of the pooled text. */
@@ -69,10 +69,11 @@ for (const [name, read] of Object.entries(FAMILIES)) {
     let sessions: DenoiserSessions;
     before(async () => {
       runtime = stack.use(Runtime.open());
-      const { trunk, head } = family.graphs;
+      const { trunk, head, modulation } = family.graphs;
       sessions = {
         trunk: stack.use(await runtime.createSession(trunk)),
         head: stack.use(await runtime.createSession(head)),
+        ...modulation && { modulation: stack.use(await runtime.createSession(modulation)) },
       };
     });
     after(() => stack.dispose());

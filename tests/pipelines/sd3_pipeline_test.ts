@@ -40,7 +40,8 @@ for (const name of ["sd3/tiny-large", "sd3/tiny-medium"]) {
       };
       const [without, zero, two] = [await draw(), await draw(0), await draw(2)];
       assert.ok(zero.plan.slice(3, 9).includes("forecast"));
-      assert.deepEqual(zero.latents.data, without.latents.data);
+      // Rounded differently: without it, guidance and the sums of steps are taken before the projection.
+      assert.ok(maxError(zero.latents.data, without.latents.data) <= 2e-6);
       assert.ok(maxError(two.latents.data, without.latents.data) > 0.01, "scale 2 changes the picture");
     });
 

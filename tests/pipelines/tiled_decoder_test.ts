@@ -23,6 +23,7 @@ async function decode(vaeTiling: boolean) {
   );
   const sizes: string[] = [];
   const recorded: GraphSession = {
+    inputNames: session.inputNames,
     run: (feeds, options) => {
       sizes.push(feeds["latent"]!.dims.slice(2).join("x"));
       return session.run(feeds, options);

@@ -198,6 +198,54 @@ describe("Session", () => {
     await assert.rejects(runtime.createSession(countingLoop()), /the runtime as it has been disposed/);
   });
 
+  it("run() where every output has its tensor gives, refuses and ends as any other", async () => {
+    using runtime = Runtime.open();
+    using session = await runtime.createSession({ name: "sums", bytes: sumAndProduct() });
+    using a = floats(runtime, 1, 2);
+    using b = floats(runtime, 3, 4);
+    using sum = floats(runtime, 0, 0);
+    using product = floats(runtime, 0, 0);
+    for (const blocking of [false, true]) {
+      const results = await session.run({ a, b }, { outputs: { sum, product }, blocking });
+      assert.deepEqual(results, { sum, product });
+      assert.deepEqual([values(sum), values(product)], [[4, 6], [3, 8]]);
+      for (const tensor of [sum, product]) tensor.data().fill(0);
+      await session.run({ b, a }, { outputs: { sum, product }, fetch: ["product"], blocking });
+      assert.deepEqual([values(sum), values(product)], [[0, 0], [3, 8]]);
+    }
+    await assert.rejects(session.run({ a }, { outputs: { sum, product } }), /lacks the input 'b'/);
+    using short = floats(runtime, 0);
+    await assert.rejects(
+      session.run({ a, b }, { outputs: { sum: short, product } }),
+      /output 'sum' must have the shape \[n\] with n = 2: current value is \[1\]/,
+    );
+
+    using endless = await runtime.createSession(countingLoop());
+    using x = floats(runtime, 0);
+    using y = floats(runtime, 0);
+    using count = trips(runtime, ENDLESS);
+    const controller = new AbortController();
+    setTimeout(() => controller.abort(), 20);
+    await assert.rejects(
+      endless.run({ x, trips: count }, { outputs: { y }, signal: controller.signal }),
+      { name: "AbortError" },
+    );
+  });
+
+  it("run() into given tensors outlives their disposal", async () => {
+    const before = liveHandles();
+    const runtime = Runtime.open();
+    const session = await runtime.createSession(countingLoop());
+    const [x, y] = [floats(runtime, 5), floats(runtime, 0)];
+    const count = trips(runtime, LONG);
+    const seen = y.data();
+    const running = session.run({ x, trips: count }, { outputs: { y } });
+    for (const object of [x, y, count, session, runtime]) object[Symbol.dispose]();
+    await running;
+    assert.deepEqual([...seen], [5 + LONG]);
+    assert.deepEqual(liveHandles(), before);
+  });
+
   it("bind() repeats a run, sees changed contents and returns fresh outputs", async () => {
     using runtime = Runtime.open();
     using session = await runtime.createSession(sumAndProduct());

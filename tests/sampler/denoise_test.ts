@@ -7,6 +7,7 @@ import {
   type DenoiseOptions,
   type Denoiser,
   type ForecastCall,
+  type ForecastOptions,
   type FullCall,
   type FullResult,
   planSteps,
@@ -27,6 +28,7 @@ class LinearDenoiser implements Denoiser {
   readonly history: Float32Array[] = [];
   readonly fullCalls: FullCall[] = [];
   readonly forecastCalls: ForecastCall[][] = [];
+  readonly sums: Float64Array[] = [];
   readonly signals = new Set<AbortSignal | undefined>();
   readonly #target = new TorchGenerator(1).randn(SIZE);
 
@@ -43,10 +45,16 @@ class LinearDenoiser implements Denoiser {
     return Promise.resolve(result);
   }
 
-  forecast(calls: readonly ForecastCall[], signal?: AbortSignal): Promise<Float32Array[]> {
+  forecast(calls: readonly ForecastCall[], { sums, signal }: ForecastOptions = {}): Promise<Float32Array[]> {
     this.forecastCalls.push([...calls]);
     this.signals.add(signal);
-    return Promise.resolve(calls.map((call) => this.#head(this.#forecast(call.weights), call.sigma)));
+    const outputs = calls.map((call) => this.#head(this.#forecast(call.weights), call.sigma));
+    const sumOf = (weights: Float64Array) =>
+      new Float32Array(SIZE).map((_, f) =>
+        outputs.reduce((sum, output, i) => sum + weights[i]! * output[f]!, 0)
+      );
+    if (sums) this.sums.push(...sums);
+    return Promise.resolve(sums ? sums.map(sumOf) : outputs);
   }
 
   #forecast(weights: Float64Array): Float32Array {
@@ -123,6 +131,55 @@ describe("denoise()", () => {
       denoiser.forecastCalls.map((calls) => calls.map(({ step }) => step));
     assert.deepEqual(steps(batched), [[5], [7, 8, 9, 10], [12, 13, 14, 15, 16, 17, 18]]);
     assert.deepEqual(steps(capped), [[5], [7, 8, 9], [10], [12, 13, 14], [15, 16, 17], [18]]);
+  });
+
+  it("takes forecasts whose latents nobody wants as one sum, and every other step exactly", async () => {
+    const seen = new Map<number, [Float32Array, Float32Array]>();
+    const look = ({ index, latents, predictOriginal }: StepEvent) =>
+      void seen.set(index, [latents.slice(), predictOriginal()]);
+    const single = run({ flexWindow: 3 }, { onStep: look });
+    const expected = await single.result;
+    const exact = new Map(seen);
+
+    const indices: number[] = [];
+    const { denoiser, result } = run({ flexWindow: 3 }, {
+      latentsAt: (index) => index === 14,
+      onStep: (event) => {
+        indices.push(event.index);
+        if (event.kind === "full" || event.index === 14) look(event);
+        else if (event.index === 8) assert.throws(() => event.latents, /latents of step 8 as 'latentsAt'/);
+      },
+    });
+    const { latents } = await result;
+    assert.deepEqual(indices, [...Array(STEPS).keys()]);
+    assert.ok(distance(latents, expected.latents) < 1e-6);
+    for (const [index, arrays] of seen) {
+      for (const [i, array] of arrays.entries()) assert.ok(distance(array, exact.get(index)![i]!) < 1e-6);
+    }
+    // Gaps 5, 7..10 and 12..18; a forecast alone in its gap is no sum.
+    const { sigmas } = createSolver({ _class_name: "FlowMatchEulerDiscreteScheduler", shift: 3 }, {
+      steps: STEPS,
+    });
+    const moves = (from: number, to: number) =>
+      Array.from({ length: to - from + 1 }, (_, i) => Math.fround(sigmas[from + i + 1]! - sigmas[from + i]!));
+    const zeros = (count: number) => Array<number>(count).fill(0);
+    assert.deepEqual(denoiser.sums.map((weights) => [...weights]), [
+      moves(7, 10),
+      [...moves(12, 13), ...zeros(5)],
+      [0, 0, 1, ...zeros(4)],
+      [...zeros(3), ...moves(15, 18)],
+    ]);
+  });
+
+  it("takes every step by itself where the solver adds more than outputs", async () => {
+    const solver = createSolver({
+      _class_name: "UniPCMultistepScheduler",
+      prediction_type: "flow_prediction",
+      use_flow_sigmas: true,
+    }, { steps: STEPS });
+    const { denoiser, result } = run({ flexWindow: 3 }, { solver, latentsAt: () => false });
+    await result;
+    assert.deepEqual(denoiser.sums, []);
   });
 
   it("fills one slot for each full pass that a forecast follows", async () => {

@@ -11,15 +11,18 @@ export interface Conv2dOptions {
   stride?: number;
   /** Zeros added at top, left, bottom and right. @default what keeps height and width at stride 1 */
   padding?: readonly [number, number, number, number];
+  /** @default true */
+  bias?: boolean;
 }
 
-/** Emits the convolution with bias: [batch, inChannels, h, w] -> [batch, outChannels, h', w']. */
+/** Emits the convolution: [batch, inChannels, h, w] -> [batch, outChannels, h', w']. */
 export function conv2d(graph: GraphBuilder, x: Value, options: Conv2dOptions): Value {
   const { name, inChannels, outChannels, kernelSize, stride = 1 } = options;
   const same = (kernelSize - 1) / 2;
   const pads = options.padding ?? [same, same, same, same];
   const weight = graph.weight(`${name}.weight`, [outChannels, inChannels, kernelSize, kernelSize]);
-  return graph.node("Conv", [x, weight, graph.weight(`${name}.bias`, [outChannels])], {
+  const bias = options.bias === false ? [] : [graph.weight(`${name}.bias`, [outChannels])];
+  return graph.node("Conv", [x, weight, ...bias], {
     attributes: { kernel_shape: [kernelSize, kernelSize], strides: [stride, stride], pads },
   });
 }

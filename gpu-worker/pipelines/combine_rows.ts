@@ -1,0 +1,24 @@
+// Weighted sums of outputs on the host.
+
+/** The sum of weights[i] * rows[i], in float64 and rounded once: a new array. */
+export function combineRows(
+  rows: readonly Float32Array[],
+  weights: ArrayLike<number>,
+): Float32Array<ArrayBuffer> {
+  const first = rows[0]!;
+  if (rows.length === 1 && weights[0] === 1) return new Float32Array(first);
+  const sum = new Float32Array(first.length);
+  if (rows.length === 2) {
+    // Guidance, at every full pass.
+    const [a, b] = [weights[0]!, weights[1]!];
+    const second = rows[1]!;
+    for (let i = 0; i < sum.length; i++) sum[i] = a * first[i]! + b * second[i]!;
+    return sum;
+  }
+  for (let i = 0; i < sum.length; i++) {
+    let value = 0;
+    for (let row = 0; row < rows.length; row++) value += weights[row]! * rows[row]![i]!;
+    sum[i] = value;
+  }
+  return sum;
+}
