@@ -58,6 +58,18 @@ export const seedField = z.int().min(0).max(Number.MAX_SAFE_INTEGER);
 
 export const outputFormat = z.enum(["png", "jpeg", "webp"]);
 export type OutputFormat = z.output<typeof outputFormat>;
+/** A WebP of a clip is animated. */
+export const videoFormat = z.enum(["mp4", "webp", "gif"]);
+export type VideoFormat = z.output<typeof videoFormat>;
+
+/** What makes a clip of a picture; which lengths a checkpoint makes is its own to say. */
+export const clipFields = {
+  num_frames: optional(z.int().min(1).max(9999)),
+  /** Frames a second. */
+  fps: optional(z.number().min(1).max(120)),
+  /** In place of num_frames: the nearest length that the checkpoint makes. */
+  seconds: optional(z.number().min(0).max(600)),
+};
 
 /** Quality of JPEG and WebP. PNG is lossless whatever it says. */
 export const outputCompression = z.int().min(0).max(100);

@@ -13,6 +13,11 @@ export const modelCardSchema = z.object({
     .describe("Prompts it knows by heart, if the checkpoint lists them."),
   defaults: completeSettingsSchema.omit({ prompt: true, seed: true }).exactOptional()
     .describe("What a request that leaves everything open gets; known once the model has been loaded."),
+  video: z.object({
+    frame_step: z.int().describe("Clips have a multiple of so many frames, plus 1."),
+    max_frames: z.int(),
+  }).exactOptional()
+    .describe("What clips it makes; known once it has been loaded, absent where it makes pictures."),
   start_image: z.object({
     strength: z.number().describe("What a request that leaves it open gets."),
     partial_step: z.enum(["run", "skip"])

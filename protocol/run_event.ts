@@ -26,13 +26,23 @@ export interface StepEvent {
   forecast_error?: number;
 }
 
-/** The picture. Nothing follows. */
+/** The picture or the clip. Nothing follows. */
 export interface CompletedEvent {
   type: "completed";
   b64_json: string;
+  /** Of clips alone. */
+  stills?: ClipStills;
   receipt: Receipt;
   /** Latent tokens of the picture, for usage figures. */
   image_tokens: number;
+}
+
+/** Pictures of a clip, in base64. */
+export interface ClipStills {
+  /** Its middle frame, as WebP. */
+  thumbnail: string;
+  /** Up to 25 of its frames, side by side, as JPEG. */
+  spritesheet: string;
 }
 
 /** "requested": by DELETE. "unwatched": nobody followed it. "draining": the worker was told to stop. */

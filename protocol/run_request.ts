@@ -1,13 +1,15 @@
-// POST /runs of a worker: one run makes one picture, so that pictures of one request can come from the cache,
+// POST /runs of a worker: one run makes one picture or one clip, so that pictures of one request can come from the cache,
 // from runs of others and from several workers.
 import { z } from "zod";
 import {
+  clipFields,
   generationFields,
   optional,
   outputCompression,
   outputFormat,
   seedField,
   strengthField,
+  videoFormat,
 } from "./generation_fields.ts";
 
 /** Largest image file to start from. */
@@ -18,6 +20,7 @@ export const MAX_RUN_BYTES = MAX_IMAGE_CHARACTERS + 256 * 1024;
 
 export const runRequestSchema = z.strictObject({
   ...generationFields,
+  ...clipFields,
   model: z.string().max(256),
   seed: seedField,
   /** Image file to start from, in base64. */
@@ -29,7 +32,7 @@ export const runRequestSchema = z.strictObject({
   height: optional(z.int().min(0).max(99_999)),
   /** How many previews to emit on the way. */
   previews: z.int().min(0).max(3).default(0),
-  output_format: outputFormat.default("png"),
+  output_format: z.enum([...outputFormat.options, ...videoFormat.options]).default("png"),
   output_compression: outputCompression.default(100),
 });
 
@@ -77,6 +80,10 @@ export const completeSettingsSchema = z.object({
   width: z.int(),
   /** Pixels. */
   height: z.int(),
+  /** Of clips alone. */
+  num_frames: z.int().exactOptional(),
+  /** Frames a second; of clips alone. */
+  fps: z.number().exactOptional(),
   guidance_scale: z.number(),
   true_cfg_scale: z.number(),
   guidance_rescale: z.number(),

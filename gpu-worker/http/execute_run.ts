@@ -3,8 +3,12 @@ import type { DecodedImage } from "../media/decoded_image.ts";
 import { planSteps } from "../../sampler/mod.ts";
 import { ApiError } from "../../protocol/api_error.ts";
 import type { Receipt } from "../../protocol/receipt.ts";
-import type { CancelReason } from "../../protocol/run_event.ts";
+import type { CancelReason, CompletedEvent } from "../../protocol/run_event.ts";
 import type { Log } from "../../protocol/structured_log.ts";
+import { outputFormat, videoFormat } from "../../protocol/generation_fields.ts";
+import type { DecodedVideo } from "../media/decoded_video.ts";
+import { encodeVideo } from "../media/encode_video.ts";
+import { encodeSpritesheet, encodeThumbnail } from "../media/video_stills.ts";
 import { encodeImage } from "../media/encode_image.ts";
 import type { GenerateRequest, GenerateResult, StepProgress } from "../pipelines/pipeline.ts";
 import { imageTokens } from "./image_tokens.ts";
@@ -46,7 +50,9 @@ export async function executeRun(run: Run, options: ExecuteRunOptions): Promise<
       onPreview: (index, image) => void previews.push(emitPreview(run, { image, index, steps })),
     });
     await Promise.all(previews);
-    const image = await encode(run, result.image);
+    const file = result.video
+      ? await encodeClip(run, result.video)
+      : { b64_json: await encode(run, result.image) };
     const seconds = { ...result.seconds, queue: (startedAt - run.acceptedAt) / 1000, total: elapsed(run) };
     const receipt = toReceipt({
       request,
@@ -57,7 +63,7 @@ export async function executeRun(run: Run, options: ExecuteRunOptions): Promise<
     });
     run.emit({
       type: "completed",
-      b64_json: image,
+      ...file,
       receipt,
       image_tokens: imageTokens(result, { request, rules: lease.pipeline.rules }),
     });
@@ -98,9 +104,28 @@ async function emitPreview(
 }
 
 async function encode(run: Run, image: DecodedImage): Promise<string> {
-  const { output_format: format, output_compression: compression } = run.request;
+  const { output_format, output_compression: compression } = run.request;
+  // Previews of a clip are stills.
+  const { data: format = "webp" } = outputFormat.safeParse(output_format);
   const bytes = await encodeImage(image, { format, compression });
   return bytes.toBase64();
+}
+
+async function encodeClip(
+  run: Run,
+  video: DecodedVideo,
+): Promise<Pick<CompletedEvent, "b64_json" | "stills">> {
+  const { output_format, output_compression: compression } = run.request;
+  const format = videoFormat.parse(output_format);
+  const [clip, thumbnail, spritesheet] = await Promise.all([
+    encodeVideo(video, { format, compression, signal: run.signal }),
+    encodeThumbnail(video),
+    encodeSpritesheet(video),
+  ]);
+  return {
+    b64_json: clip.toBase64(),
+    stills: { thumbnail: thumbnail.toBase64(), spritesheet: spritesheet.toBase64() },
+  };
 }
 
 function toReceipt(
@@ -121,6 +146,7 @@ function toReceipt(
     steps: request.steps,
     width: request.width,
     height: request.height,
+    ...result.video && { num_frames: request.numFrames, fps: request.fps },
     method: sampler.method,
     options: {
       ...samplerToWire(sampler),

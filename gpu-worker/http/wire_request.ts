@@ -2,7 +2,9 @@
 import { ApiError } from "../../protocol/api_error.ts";
 import type { CompleteSettings, RunRequest, SpectrumOptions } from "../../protocol/run_request.ts";
 import type { SamplerOptions } from "../../sampler/mod.ts";
+import { outputFormat, videoFormat } from "../../protocol/generation_fields.ts";
 import { decodeImage } from "../media/decode_image.ts";
+import { framesOf } from "./clip_length.ts";
 import type { GenerateRequest, PartialRequest, Pipeline } from "../pipelines/pipeline.ts";
 
 /**
@@ -10,20 +12,33 @@ import type { GenerateRequest, PartialRequest, Pipeline } from "../pipelines/pip
  * @throws {ApiError} 400 naming the field as the client spells it.
  */
 export async function completeRun(
-  pipeline: Pick<Pipeline, "complete" | "rules">,
+  pipeline: Pick<Pipeline, "complete" | "rules" | "defaults">,
   run: RunRequest,
 ): Promise<GenerateRequest> {
   try {
     const { image, width, height } = run;
+    assertFormat(run, pipeline);
     const size = { width, height, multiple: pipeline.rules.sizeMultiple };
     return pipeline.complete({
-      ...fromWire(run),
+      ...fromWire(run, pipeline),
       image: image === undefined ? undefined : await decodeImage(bytesOf(image), size),
     });
   } catch (cause) {
     if (cause instanceof RangeError || cause instanceof TypeError) throw refusal(cause);
     throw cause;
   }
+}
+
+/** What is made has to fit into the file that is asked for. */
+function assertFormat({ output_format: format }: RunRequest, { rules }: Pick<Pipeline, "rules">): void {
+  const { options } = rules.video ? videoFormat : outputFormat;
+  if ((options as string[]).includes(format)) return;
+  throw new RangeError(
+    `Cannot generate as 'output_format' must be ${options.slice(0, -1).join(", ")} or ${
+      options.at(-1)
+    } with a model ` +
+      `that makes ${rules.video ? "clips, as POST /v1/videos does" : "pictures"}: current value is ${format}`,
+  );
 }
 
 function bytesOf(base64: string): Uint8Array {
@@ -44,6 +59,7 @@ export function toWire(request: GenerateRequest): CompleteSettings {
     steps: request.steps,
     width: request.width,
     height: request.height,
+    ...request.fps > 0 && { num_frames: request.numFrames, fps: request.fps },
     guidance_scale: request.guidanceScale,
     true_cfg_scale: request.trueCfgScale,
     guidance_rescale: request.guidanceRescale,
@@ -76,8 +92,11 @@ export function samplerToWire(sampler: SamplerOptions): Omit<SpectrumOptions, "m
   };
 }
 
-function fromWire(run: RunRequest): PartialRequest {
-  const { spectrum } = run;
+function fromWire(
+  run: RunRequest,
+  { rules, defaults }: Pick<Pipeline, "rules" | "defaults">,
+): PartialRequest {
+  const { spectrum, seconds, fps = defaults.fps ?? 0 } = run;
   return {
     prompt: run.prompt,
     negativePrompt: run.negative_prompt,
@@ -85,6 +104,8 @@ function fromWire(run: RunRequest): PartialRequest {
     steps: run.steps,
     width: run.width,
     height: run.height,
+    numFrames: run.num_frames ?? (seconds === undefined ? undefined : framesOf(seconds, { fps, rules })),
+    fps: run.fps,
     guidanceScale: run.guidance_scale,
     trueCfgScale: run.true_cfg_scale,
     guidanceRescale: run.guidance_rescale,
@@ -114,6 +135,7 @@ const WIRE_NAMES: Record<string, string> = {
   negativePrompt: "negative_prompt",
   width: "size",
   height: "size",
+  numFrames: "num_frames",
   guidanceScale: "guidance_scale",
   trueCfgScale: "true_cfg_scale",
   guidanceRescale: "guidance_rescale",

@@ -100,7 +100,7 @@ function cards({ models, samplerVersion }: WorkerAppOptions): ModelCard[] {
       sampler_version: samplerVersion,
       loaded: models.isLoaded(id),
       ...(names && { names }),
-      ...(pipeline && { defaults: defaultsOf(pipeline), ...startImageOf(pipeline) }),
+      ...(pipeline && { defaults: defaultsOf(pipeline), ...startImageOf(pipeline), ...videoOf(pipeline) }),
     };
   });
 }
@@ -108,6 +108,10 @@ function cards({ models, samplerVersion }: WorkerAppOptions): ModelCard[] {
 function defaultsOf(pipeline: Parameters<typeof completeRun>[0]): NonNullable<ModelCard["defaults"]> {
   const { prompt: _prompt, seed: _seed, ...defaults } = toWire(pipeline.complete({ prompt: " ", seed: 0 }));
   return defaults;
+}
+
+function videoOf({ rules: { video } }: Parameters<typeof completeRun>[0]) {
+  return video && { video: { frame_step: video.frameStep, max_frames: video.maxFrames } };
 }
 
 function startImageOf({ rules: { startImage } }: Parameters<typeof completeRun>[0]) {

@@ -1,4 +1,5 @@
 // A pipeline without a network, for timing and faults that a real one cannot be made to show: steps wait for the test.
+import type { DecodedVideo } from "../../gpu-worker/media/decoded_video.ts";
 import { completeRequest, type RequestRules } from "../../gpu-worker/pipelines/complete_request.ts";
 import type {
   GenerateOptions,
@@ -13,13 +14,15 @@ import { planSteps } from "../../sampler/mod.ts";
 
 export interface FakePipelineOptions {
   id?: string;
+  /** Whether it makes clips, 5 frames at 8 a second unless asked for others. */
+  video?: boolean;
   /** Awaited before each step; an abort does not wait for it. */
   beforeStep?: (index: number) => void | Promise<void>;
 }
 
 const SECONDS = { encode: 0, denoise: 0, decode: 0, total: 0 };
 
-/** Its picture is one colour, by seed. */
+/** Its picture is one colour, by seed; so is the first frame of its clips, and each later one a little darker. */
 export class FakePipeline implements Pipeline {
   readonly model: ModelInfo;
   readonly defaults: RequestDefaults = {
@@ -45,7 +48,12 @@ export class FakePipeline implements Pipeline {
   stepsBegun = 0;
   readonly #beforeStep: NonNullable<FakePipelineOptions["beforeStep"]>;
 
-  constructor({ id = "fake", beforeStep = () => {} }: FakePipelineOptions = {}) {
+  constructor({ id = "fake", video = false, beforeStep = () => {} }: FakePipelineOptions = {}) {
+    if (video) {
+      Object.assign(this.defaults, { numFrames: 5, fps: 8 });
+      this.rules.video = { frameStep: 4, maxFrames: 65 };
+      delete this.rules.startImage;
+    }
     this.model = { id, pipelineClass: "FakePipeline", digest: `digest of ${id}` };
     this.#beforeStep = beforeStep;
   }
@@ -68,13 +76,30 @@ export class FakePipeline implements Pipeline {
       await options.onStep?.({ index, steps, kind, sigma: 1 - index / steps, elapsedMs: index });
       if (options.previewSteps?.has(index)) await options.onPreview?.(index, image);
     }
+    const video = this.rules.video && clipOf(request);
     const latents = { dims: [1, 4, 16], data: new Float32Array(64) };
-    return { image, plan, forecastErrors: new Map(), initialLatents: latents, latents, seconds: SECONDS };
+    return {
+      image,
+      ...video && { video },
+      plan,
+      forecastErrors: new Map(),
+      initialLatents: latents,
+      latents,
+      seconds: SECONDS,
+    };
   }
 
   [Symbol.dispose](): void {
     this.disposed = true;
   }
+}
+
+function clipOf({ width, height, numFrames, fps, seed }: GenerateRequest): DecodedVideo {
+  const frames = Array.from(
+    { length: numFrames },
+    (_, index) => new Uint8Array(width * height * 3).fill(Math.max(0, 128 + seed % 100 - index)),
+  );
+  return { width, height, fps, frames };
 }
 
 async function orAborted(work: void | Promise<void>, signal?: AbortSignal): Promise<void> {

@@ -1,5 +1,6 @@
 import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
+import { framesOf } from "../../gpu-worker/http/clip_length.ts";
 import { completeRun, toWire } from "../../gpu-worker/http/wire_request.ts";
 import { encodeImage } from "../../gpu-worker/media/encode_image.ts";
 import { completeRequest, type RequestRules } from "../../gpu-worker/pipelines/complete_request.ts";
@@ -27,6 +28,7 @@ const complete = (fields: object) => {
   const run = runRequestSchema.parse({ model: "m", prompt: "p", seed: 1, ...fields });
   const pipeline = {
     rules: RULES,
+    defaults: DEFAULTS,
     complete: (request: Parameters<typeof completeRequest>[0]) =>
       completeRequest(request, { defaults: DEFAULTS, rules: RULES }),
   };
@@ -64,5 +66,20 @@ describe("completeRun()", () => {
     assert.equal(toWire(own).strength, 0.5);
     const given = await complete({ image, width: 32, height: 8, strength: 0.75 });
     assert.deepEqual([given.width, given.height, given.startImage?.firstStep], [32, 8, 1]);
+  });
+});
+
+describe("framesOf()", () => {
+  const rules = { video: { frameStep: 4, maxFrames: 81 } };
+
+  it("is the nearest number of frames that the model makes", () => {
+    const lengths = [[4, 8, 33], [5, 16, 81], [0, 8, 1], [2.2, 8, 17], [4.9, 12.5, 61]] as const;
+    for (const [seconds, fps, frames] of lengths) assert.equal(framesOf(seconds, { fps, rules }), frames);
+  });
+
+  it("refuses what is too long, and pictures", () => {
+    const long = /'seconds' must be at most 5 at 16 frames a second with this model: current value is 8/;
+    assert.throws(() => framesOf(8, { fps: 16, rules }), long);
+    assert.throws(() => framesOf(4, { fps: 8, rules: {} }), /'seconds' takes a model that makes clips/);
   });
 });

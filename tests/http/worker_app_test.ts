@@ -63,6 +63,48 @@ describe("createWorkerApp()", () => {
     ]);
   });
 
+  it("POST /runs makes a clip, its stills and a receipt that tells its length", async () => {
+    await using worker = startTestWorker([new FakePipeline({ id: "clips", video: true })]);
+    const client = new WorkerClient({ url: worker.url });
+    const run = { model: "clips", prompt: "x", seed: 7, output_format: "mp4", fps: 12, seconds: 1 } as const;
+    const { id } = await client.submit({ ...run, previews: 1 });
+    const events = await eventsOf(client, id);
+    const completed = events.at(-1)!;
+    assert.ok(completed.type === "completed");
+    assert.deepEqual([completed.receipt.num_frames, completed.receipt.fps], [13, 12]);
+    const starts = [completed.b64_json, completed.stills!.thumbnail, completed.stills!.spritesheet]
+      .map((base64) => new TextDecoder("latin1").decode(Uint8Array.fromBase64(base64).subarray(0, 12)));
+    assert.match(starts[0]!, /ftyp/);
+    assert.match(starts[1]!, /^RIFF.*WEBP/s);
+    assert.match(starts[2]!, /^\xff\xd8\xff/);
+    const preview = events.find(({ type }) => type === "preview");
+    assert.ok(preview?.type === "preview" && atob(preview.b64_json).startsWith("RIFF"));
+    assert.deepEqual((await client.models())[0]!.video, { frame_step: 4, max_frames: 65 });
+  });
+
+  it("refuses files that cannot hold what the model makes", async () => {
+    await using worker = startTestWorker([
+      new FakePipeline(),
+      new FakePipeline({ id: "clips", video: true }),
+    ]);
+    const client = new WorkerClient({ url: worker.url });
+    const refused = (run: object, message: RegExp) =>
+      assert.rejects(
+        client.submit({ ...RUN, ...run }),
+        (error) => error instanceof ApiError && error.status === 400 && message.test(error.message),
+      );
+    await refused({ output_format: "mp4" }, /'output_format' must be png, jpeg or webp/);
+    await refused(
+      { model: "clips", output_format: "png" },
+      /'output_format' must be mp4, webp or gif .*\/v1\/videos/,
+    );
+    await refused({ num_frames: 5 }, /'num_frames' must be 1/);
+    await refused(
+      { model: "clips", output_format: "gif", num_frames: 6 },
+      /'num_frames' must be a multiple of 4 plus 1/,
+    );
+  });
+
   it("GET /runs/{id}/events replays from Last-Event-ID, for any number of followers", async () => {
     await using worker = startTestWorker([new FakePipeline()]);
     const client = new WorkerClient({ url: worker.url });
