@@ -12,6 +12,8 @@ import { Sd3Pipeline } from "./sd3_pipeline.ts";
 import { readSdCheckpoint } from "./sd_checkpoint.ts";
 import { readSdxlCheckpoint } from "./sdxl_checkpoint.ts";
 import { UNetPipeline } from "./unet_pipeline.ts";
+import { readWanCheckpoint } from "./wan_checkpoint.ts";
+import { WanPipeline } from "./wan_pipeline.ts";
 
 export interface Family {
   /** Reads and checks a checkpoint without loading it. */
@@ -26,6 +28,7 @@ const FAMILIES: Readonly<Record<string, Family>> = {
   StableDiffusionPipeline: { read: readSdCheckpoint, open: UNetPipeline.openSd },
   StableDiffusion3Pipeline: { read: readSd3Checkpoint, open: Sd3Pipeline.open },
   StableDiffusionXLPipeline: { read: readSdxlCheckpoint, open: UNetPipeline.openSdxl },
+  WanPipeline: { read: readWanCheckpoint, open: WanPipeline.open },
 };
 
 /** @throws {CheckpointError} listing the classes that are supported. */

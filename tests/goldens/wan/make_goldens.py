@@ -182,7 +182,7 @@ def decode(pipe, latents):
 
 
 def add_picture(goldens, pipe, case, *, seed, decoded=True, **call):
-    """A whole pipeline call. `decoded` is the VAE's output [3, F, H, W], clamped to -1..1."""
+    """A whole pipeline call. `decoded` is the VAE's output [3, F, H, W] before it is clamped to -1..1."""
     with Capture(pipe) as seen:
         generator = torch.Generator("cpu").manual_seed(seed)
         final = []
@@ -190,7 +190,7 @@ def add_picture(goldens, pipe, case, *, seed, decoded=True, **call):
         pipe(generator=generator, output_type="pt", callback_on_step_end=keep, **call)
     tensors = {"initial_latents": seen.denoiser_inputs[0]["hidden_states"], "latents": final[-1]}
     if decoded:
-        tensors["decoded"] = seen.decoded[0]
+        tensors["decoded"] = decode(pipe, final[-1])[0]
     goldens.add(f"picture.{case}", {"seed": seed, **call}, **tensors)
 
 
