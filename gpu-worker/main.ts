@@ -74,10 +74,10 @@ async function serve(args: WorkerArguments): Promise<void> {
 }
 
 function openPool(args: WorkerArguments, metrics: WorkerMetrics): ModelPool {
-  const { device: provider, dtype, maxLoaded, unloadIdleMs: idleMs, minFreeBytes } = args;
+  const { device: provider, dtype, memory, maxLoaded, unloadIdleMs: idleMs, minFreeBytes } = args;
   const sources = args.models.map((id) => ({
     info: readModelInfo(id),
-    open: () => openPipeline(id, { provider, dtype, graphCache: GRAPH_CACHE_FOLDER }),
+    open: () => openPipeline(id, { provider, dtype, ...memory, graphCache: GRAPH_CACHE_FOLDER }),
   }));
   return new ModelPool({
     sources,

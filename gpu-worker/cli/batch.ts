@@ -1,27 +1,31 @@
 // `deno task batch`: a file of prompts to a folder of pictures, on one or more devices.
 import { join } from "node:path";
 import { completeRequest } from "../pipelines/complete_request.ts";
+import type { CheckpointReading } from "../pipelines/pipeline.ts";
 import { modelDigest } from "../pipelines/model_digest.ts";
 import { readModel } from "../pipelines/read_model.ts";
 import { BATCH_HELP, type BatchArguments, defaultExpName, parseBatchArguments } from "./batch_arguments.ts";
 import { BatchBar } from "./batch_bar.ts";
 import { type BatchFailure, type BatchPlan, planBatch, readPrompts } from "./batch_plan.ts";
+import { type BatchRequest, stepsToRun } from "./batch_messages.ts";
 import { batchSettings } from "./batch_stats.ts";
 import { dealPrompts, type Dealt } from "./deal_prompts.ts";
+import { openImage } from "./image_flags.ts";
 import { runCommand } from "./run_command.ts";
 import { assertWritable } from "./write_atomically.ts";
 
 async function batch(args: string[], signal: AbortSignal): Promise<void> {
   const options = parseBatchArguments(args);
   if (options === undefined) return console.log(BATCH_HELP);
-  const { model, devices, json } = options;
+  const { model, devices, memory, json } = options;
   const { plan, output, dtype } = await preparePlan(options);
   const started = performance.now();
   const { todo } = plan;
-  using bar = new BatchBar({ pictures: todo.length, steps: todo[0]?.request.steps ?? 0 });
+  using bar = new BatchBar({ pictures: todo.length, steps: todo[0] ? stepsToRun(todo[0].request) : 0 });
   const dealt = await dealPrompts(todo, {
     model,
     dtype,
+    memory,
     devices,
     threads: threadsOfEach(options),
     signal,
@@ -38,7 +42,8 @@ async function batch(args: string[], signal: AbortSignal): Promise<void> {
 
 /** Everything that can be refused is refused before gigabytes are loaded. */
 async function preparePlan(
-  { promptFile, totalPromptNum, model, devices, dtype, outputBasePath, expName, request }: BatchArguments,
+  { promptFile, totalPromptNum, model, devices, dtype, image, outputBasePath, expName, request }:
+    BatchArguments,
 ): Promise<{ plan: BatchPlan; output: string; dtype: string }> {
   const prompts = readPrompts(readText(promptFile), totalPromptNum);
   if (prompts.length === 0) throw new RangeError(`Cannot draw as ${promptFile} holds no prompt`);
@@ -46,7 +51,7 @@ async function preparePlan(
     provider: devices[0]!.provider,
     dtype,
   });
-  const complete = (prompt: string) => completeRequest({ ...request, prompt }, reading);
+  const complete = await completion(request, { image, reading });
   // What is wrong with the settings is wrong with every prompt, and said once.
   const { sampler } = complete(" ");
   const digest = modelDigest(checkpoint.folder, checkpoint.loras);
@@ -58,6 +63,22 @@ async function preparePlan(
     settingsOf: (request) => batchSettings(request, { modelDigest: digest, dtype: computeType }),
   });
   return { plan, output, dtype: computeType };
+}
+
+/** Fills in a prompt's request; the image to start from is read once, and named in it. */
+async function completion(
+  request: BatchArguments["request"],
+  { image: file, reading }: Pick<BatchArguments, "image"> & { reading: CheckpointReading },
+): Promise<(prompt: string) => BatchRequest> {
+  const { width, height } = request;
+  const opened = file && await openImage(file, { width, height, multiple: reading.rules.sizeMultiple });
+  return (prompt) => {
+    const start = { image: opened?.image, strength: file?.strength };
+    const { startImage, ...complete } = completeRequest({ ...request, ...start, prompt }, reading);
+    if (startImage === undefined || file === undefined || opened === undefined) return complete;
+    const { strength, firstStep } = startImage;
+    return { ...complete, startImage: { path: file.image, sha256: opened.sha256, strength, firstStep } };
+  };
 }
 
 /** Processes on the CPU share its cores. */

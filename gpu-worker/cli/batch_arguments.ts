@@ -6,6 +6,8 @@ import type { PartialRequest } from "../pipelines/pipeline.ts";
 import type { ProviderName } from "../runtime/mod.ts";
 import type { DType } from "../runtime/dtype.ts";
 import { readDevice } from "./device_flags.ts";
+import { IMAGE_FLAGS, IMAGE_HELP, type ImageArguments, readImageFlags } from "./image_flags.ts";
+import { MEMORY_FLAGS, MEMORY_HELP, type MemoryOptions, readMemoryFlags } from "./memory_flags.ts";
 import { MODEL_FLAGS, MODEL_HELP, readModelName } from "./model_flags.ts";
 import { type FlagKind, readFlags } from "./read_flags.ts";
 import { SAMPLING_FLAGS, SAMPLING_HELP, samplingRequest } from "./sampling_flags.ts";
@@ -18,10 +20,12 @@ export const BATCH_HELP = `Usage: deno task batch --prompt-file FILE [options]
 ${MODEL_HELP}
   --devices A,B            one process each, all of a kind: cpu | cuda:N or just N | webgpu (cpu)
   --dtype T                float32 | float16 | bfloat16 (float32 on cpu, bfloat16 on cuda)
+${MEMORY_HELP}
   --output-base-path DIR   (out)
   --exp-name NAME          folder in there; each prompt has its own with image.png (and video.mp4) and stats.json (<model>/<method>)
   --json                   the summary as one JSON object on stdout
   --seed N                 seed of every prompt (42)
+${IMAGE_HELP}
 ${SAMPLING_HELP}
 
 Prompts whose picture is there with the same settings are skipped, so that the same command continues an interrupted one.
@@ -30,6 +34,8 @@ Prompts whose picture is there with the same settings are skipped, so that the s
 const FLAGS = {
   ...SAMPLING_FLAGS,
   ...MODEL_FLAGS,
+  ...IMAGE_FLAGS,
+  ...MEMORY_FLAGS,
   "prompt-file": "text",
   "total-prompt-num": "number",
   "devices": "text",
@@ -54,6 +60,9 @@ export interface BatchArguments {
   model: string;
   devices: BatchDevice[];
   dtype: DType | undefined;
+  memory: MemoryOptions;
+  /** What every prompt starts from. */
+  image: ImageArguments | undefined;
   outputBasePath: string;
   /** undefined: named after model and method. */
   expName: string | undefined;
@@ -87,6 +96,8 @@ export function parseBatchArguments(args: readonly string[]): BatchArguments | u
     model: readModelName(flags),
     devices,
     dtype: readDevice({ device: undefined, dtype: flags.dtype }).dtype,
+    memory: readMemoryFlags(flags),
+    image: readImageFlags(flags),
     outputBasePath: flags["output-base-path"] ?? "out",
     expName: flags["exp-name"],
     json: flags.json,

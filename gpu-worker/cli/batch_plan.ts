@@ -2,8 +2,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { isDeepStrictEqual } from "node:util";
-import type { GenerateRequest } from "../pipelines/pipeline.ts";
-import type { BatchTask } from "./batch_messages.ts";
+import type { BatchRequest, BatchTask } from "./batch_messages.ts";
 
 /** A prompt and the first line of the file that holds it, counted from 1. */
 export interface BatchPrompt {
@@ -29,8 +28,8 @@ export interface PlanOptions {
   /** Folder of the experiment. */
   output: string;
   /** Fills in a request or throws. */
-  complete: (prompt: string) => GenerateRequest;
-  settingsOf: (request: GenerateRequest) => Record<string, unknown>;
+  complete: (prompt: string) => BatchRequest;
+  settingsOf: (request: BatchRequest) => Record<string, unknown>;
 }
 
 /** Lines to prompts: without empty lines and repetitions, which would draw the same picture. */
@@ -52,7 +51,7 @@ export function planBatch(
   const taken = new Set<string>();
   for (const { line, prompt } of prompts) {
     const folder = join(output, uniqueName(prompt, taken));
-    let request: GenerateRequest;
+    let request: BatchRequest;
     try {
       request = complete(prompt);
     } catch (error) {

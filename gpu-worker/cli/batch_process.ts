@@ -2,11 +2,13 @@
 import { TextLineStream } from "@std/streams/text-line-stream";
 import type { BatchDevice } from "./batch_arguments.ts";
 import type { BatchEvent, BatchTask } from "./batch_messages.ts";
+import { memoryArguments, type MemoryOptions } from "./memory_flags.ts";
 
 export interface BatchProcessOptions {
   model: string;
   device: BatchDevice;
   dtype: string;
+  memory: MemoryOptions;
   /** Threads of the CPU provider. @default one for each physical core */
   threads?: number | undefined;
   /** Aborting ends the process, within a step if it is drawing. */
@@ -25,13 +27,14 @@ export class BatchProcess implements AsyncDisposable {
   readonly #stop: () => void;
   readonly #signal: AbortSignal;
 
-  private constructor({ model, device, dtype, threads, signal }: BatchProcessOptions) {
+  private constructor({ model, device, dtype, memory, threads, signal }: BatchProcessOptions) {
     const { provider, deviceId } = device;
     this.#child = new Deno.Command(Deno.execPath(), {
       args: [
         ...["run", "--quiet", "--allow-ffi", "--allow-read", "--allow-write", "--allow-env", "--allow-sys"],
         "--allow-run=ffmpeg",
         ...[WORKER.href, "--model", model, "--device", provider, "--dtype", dtype],
+        ...memoryArguments(memory),
         ...deviceId === undefined ? [] : ["--device-id", String(deviceId)],
         ...threads === undefined ? [] : ["--threads", String(threads)],
       ],

@@ -1,17 +1,19 @@
 // stats.json beside each picture of `batch`: the fields of the reference (hanjq17/Spectrum, src/text_to_image.py), so
 // that what reads its outputs reads ours, and what else a measurement needs.
 import { METHOD_OPTIONS } from "../../sampler/mod.ts";
-import type { GenerateRequest, GenerateResult } from "../pipelines/pipeline.ts";
+import type { GenerateResult } from "../pipelines/pipeline.ts";
+import type { BatchRequest } from "./batch_messages.ts";
 
 /** Everything but the prompt that decides what the picture looks like. */
 export function batchSettings(
-  { prompt: _, sampler, ...fields }: GenerateRequest,
+  { prompt: _, sampler, startImage, ...fields }: BatchRequest,
   { modelDigest, dtype }: { modelDigest: string; dtype: string },
 ): Record<string, unknown> {
   return snakeCase({
     modelDigest,
     dtype,
     ...fields,
+    ...startImage && { imageSha256: startImage.sha256, strength: startImage.strength },
     method: sampler.method,
     ...Object.fromEntries(METHOD_OPTIONS[sampler.method].map((name) => [name, sampler[name]])),
   });
@@ -26,7 +28,7 @@ export interface BatchStatsOptions {
 
 /** `time` is the reference's: seconds from prompt to picture, the encoding of the file not included. */
 export function batchStats(
-  { request, result }: { request: GenerateRequest; result: GenerateResult },
+  { request, result }: { request: BatchRequest; result: GenerateResult },
   { settings, model, device }: BatchStatsOptions,
 ): Record<string, unknown> {
   const { seconds, plan, forecastErrors } = result;

@@ -5,11 +5,13 @@ import { TextLineStream } from "@std/streams/text-line-stream";
 import { encodeImage } from "../media/encode_image.ts";
 import { encodeVideo } from "../media/encode_video.ts";
 import { openPipeline } from "../pipelines/open_pipeline.ts";
-import type { Pipeline } from "../pipelines/pipeline.ts";
-import type { BatchEvent, BatchTask } from "./batch_messages.ts";
+import type { GenerateRequest, Pipeline } from "../pipelines/pipeline.ts";
+import type { BatchEvent, BatchRequest, BatchTask } from "./batch_messages.ts";
 import { batchStats } from "./batch_stats.ts";
 import { readDevice } from "./device_flags.ts";
 import { GRAPH_CACHE_FOLDER } from "./graph_cache_folder.ts";
+import { openImage } from "./image_flags.ts";
+import { MEMORY_FLAGS, readMemoryFlags } from "./memory_flags.ts";
 import { readFlags } from "./read_flags.ts";
 import { runCommand } from "./run_command.ts";
 import { writeAtomically } from "./write_atomically.ts";
@@ -17,20 +19,22 @@ import { writeAtomically } from "./write_atomically.ts";
 const encoder = new TextEncoder();
 
 async function batchWorker(args: string[], signal: AbortSignal): Promise<void> {
-  const { model = "", "device-id": deviceId, threads, ...device } = readFlags(args, {
+  const { model = "", "device-id": deviceId, threads, ...flags } = readFlags(args, {
     model: "text",
     device: "text",
     "device-id": "number",
     dtype: "text",
     threads: "number",
+    ...MEMORY_FLAGS,
   });
   using pipeline = await openPipeline(model, {
-    ...readDevice(device),
+    ...readDevice(flags),
+    ...readMemoryFlags(flags),
     ...deviceId !== undefined && { deviceId },
     ...threads !== undefined && { intraOpThreads: threads },
     graphCache: GRAPH_CACHE_FOLDER,
   });
-  const name = deviceId === undefined ? device.device ?? "cpu" : `${device.device}:${deviceId}`;
+  const name = deviceId === undefined ? flags.device ?? "cpu" : `${flags.device}:${deviceId}`;
   tell({ type: "ready" });
   const lines: ReadableStream<string> = Deno.stdin.readable
     .pipeThrough(new TextDecoderStream())
@@ -55,7 +59,10 @@ async function draw(
     signal: AbortSignal;
   },
 ): Promise<BatchEvent> {
-  const result = await pipeline.generate(request, { signal, onStep: () => tell({ type: "step" }) });
+  const result = await pipeline.generate(await withImage(request), {
+    signal,
+    onStep: () => tell({ type: "step" }),
+  });
   removeParts(folder);
   const stats = batchStats({ request, result }, { settings, model: pipeline.model.id, device });
   if (result.video) await writeAtomically(join(folder, "video.mp4"), await encodeVideo(result.video));
@@ -63,6 +70,15 @@ async function draw(
   await writeAtomically(join(folder, "stats.json"), encoder.encode(JSON.stringify(stats, null, 2) + "\n"));
   const fullPasses = result.plan.filter((kind) => kind === "full").length;
   return { type: "drawn", seconds: result.seconds.total, fullPasses };
+}
+
+/** Decodes the image that `request` names, to what the batch's plan has seen. */
+async function withImage({ startImage, ...request }: BatchRequest): Promise<GenerateRequest> {
+  if (startImage === undefined) return request;
+  const { path, sha256, ...rest } = startImage;
+  const { image, sha256: found } = await openImage({ image: path }, { ...request, multiple: 1 });
+  if (found !== sha256) throw new Error(`Cannot start from ${path} as it has changed`);
+  return { ...request, startImage: { ...rest, image } };
 }
 
 /** What a process that was killed while it wrote has left. */

@@ -1,5 +1,6 @@
 // Deals prompts to processes, one a device: each takes the next when it has finished one, so that none waits for another.
 import type { BatchDevice } from "./batch_arguments.ts";
+import { stepsToRun } from "./batch_messages.ts";
 import type { BatchFailure, BatchItem } from "./batch_plan.ts";
 import { BatchProcess, type BatchProcessOptions } from "./batch_process.ts";
 
@@ -38,7 +39,7 @@ export async function dealPrompts(
   /** Draws until the queue is empty or the process has died. */
   async function drawAll(process: BatchProcess): Promise<void> {
     for (let item; (item = queue.shift()) !== undefined;) {
-      let missing = item.request.steps;
+      let missing = stepsToRun(item.request);
       try {
         const end = await process.draw(item, () => {
           missing--;
@@ -73,7 +74,7 @@ export async function dealPrompts(
   const ends = await Promise.allSettled(devices.slice(0, items.length).map(serve));
   for (const end of ends) if (end.status === "rejected") throw end.reason;
   if (dealt.lost.length > 0 && queue.length === items.length) throw new Error(dealt.lost[0]!.reason);
-  for (const item of queue) fail(item, { reason: "no device is left", missing: item.request.steps });
+  for (const item of queue) fail(item, { reason: "no device is left", missing: stepsToRun(item.request) });
   dealt.failed.sort((a, b) => a.line - b.line);
   return dealt;
 }

@@ -28,7 +28,9 @@ async function generate(args: string[], signal: AbortSignal): Promise<void> {
   const { reading } = readModel(model, device);
   const { width, height, seed } = options.request;
   const size = { width, height, multiple: reading.rules.sizeMultiple };
-  const request = { ...options.request, ...options.image && await openImage(options.image, size) };
+  const start = options.image &&
+    { image: (await openImage(options.image, size)).image, strength: options.image.strength };
+  const request = { ...options.request, ...start };
   const requests = Array.from(
     { length: options.n },
     (_, i) => completeRequest({ ...request, seed: seed + i }, reading),
@@ -41,11 +43,9 @@ async function generate(args: string[], signal: AbortSignal): Promise<void> {
   for (const path of [...paths.map(firstFile), ...dumps]) await assertWritable(path);
 
   const started = performance.now();
-  const { offload, vaeTiling } = options;
   using pipeline = await openPipeline(model, {
     ...device,
-    offload,
-    vaeTiling,
+    ...options.memory,
     graphCache: GRAPH_CACHE_FOLDER,
   });
   const load = (performance.now() - started) / 1000;

@@ -2,6 +2,7 @@
 import type { PartialRequest } from "../pipelines/pipeline.ts";
 import type { DeviceOptions } from "../pipelines/read_model.ts";
 import { readDevice } from "./device_flags.ts";
+import { MEMORY_FLAGS, MEMORY_HELP, type MemoryOptions, readMemoryFlags } from "./memory_flags.ts";
 import { MODEL_FLAGS, MODEL_HELP, readModelName } from "./model_flags.ts";
 import { IMAGE_FLAGS, IMAGE_HELP, type ImageArguments, readImageFlags } from "./image_flags.ts";
 import { type FlagKind, readFlags } from "./read_flags.ts";
@@ -18,8 +19,7 @@ ${IMAGE_HELP}
 ${SAMPLING_HELP}
   --device D               cpu | cuda | webgpu (cpu)
   --dtype T                float32 | float16 | bfloat16 (float32 on cpu)
-  --offload                hold text encoders, denoiser and VAE in memory in turn: less memory, more loading
-  --vae-tiling             decode in tiles of the size that the VAE was trained for (above 2048 pixels a side: always)
+${MEMORY_HELP}
   --out FILE               .png, .jpg or .webp (out/<prompt>-<seed>.png); clips: .mp4, .webp, .gif, or frames one by
                            one with frames/ or frames/%04d.png (out/<prompt>-<seed>.mp4)
   --json                   one JSON object on stdout
@@ -30,12 +30,11 @@ const FLAGS = {
   ...SAMPLING_FLAGS,
   ...IMAGE_FLAGS,
   ...MODEL_FLAGS,
+  ...MEMORY_FLAGS,
   "prompt": "text",
   "n": "number",
   "device": "text",
   "dtype": "text",
-  "offload": "switch",
-  "vae-tiling": "switch",
   "out": "text",
   "json": "switch",
   "dump": "text",
@@ -48,8 +47,7 @@ const MAX_ARGUMENT_CHARACTERS = 8000;
 export interface GenerateArguments {
   model: string;
   device: DeviceOptions;
-  offload: boolean;
-  vaeTiling: boolean;
+  memory: MemoryOptions;
   n: number;
   /** undefined: {@link defaultOutput} with an extension of what the model makes. */
   out: string | undefined;
@@ -77,8 +75,7 @@ export function parseGenerateArguments(args: readonly string[]): GenerateArgumen
   return {
     model: readModelName(flags),
     device: readDevice(flags),
-    offload: flags.offload,
-    vaeTiling: flags["vae-tiling"],
+    memory: readMemoryFlags(flags),
     n,
     out: flags.out,
     json: flags.json,

@@ -1,6 +1,7 @@
 // --image and --strength: a picture to start from instead of noise alone.
+import { createHash } from "node:crypto";
 import { decodeImage, type DecodeImageOptions } from "../media/decode_image.ts";
-import type { PartialRequest } from "../pipelines/pipeline.ts";
+import type { DecodedImage } from "../media/decoded_image.ts";
 import type { FlagKind, Flags } from "./read_flags.ts";
 import { UsageError } from "./usage_error.ts";
 
@@ -29,15 +30,20 @@ export function readImageFlags({ image, strength }: Flags<typeof IMAGE_FLAGS>): 
   throw new UsageError("--strength takes --image");
 }
 
-/**
- * The fields of a request that the flags ask for.
- * @throws {TypeError | RangeError} if the file cannot be read, is no image, or is too large.
- */
+export interface OpenedImage {
+  image: DecodedImage;
+  /** Of the file's bytes, hex. */
+  sha256: string;
+}
+
+/** @throws {TypeError | RangeError} if the file cannot be read, is no image, or is too large. */
 export async function openImage(
-  { image: path, strength }: ImageArguments,
+  { image: path }: Pick<ImageArguments, "image">,
   options: DecodeImageOptions,
-): Promise<Pick<PartialRequest, "image" | "strength">> {
-  return { image: await decodeImage(await readBytes(path), options), strength };
+): Promise<OpenedImage> {
+  const bytes = await readBytes(path);
+  const sha256 = createHash("sha256").update(bytes).digest("hex");
+  return { image: await decodeImage(bytes, options), sha256 };
 }
 
 async function readBytes(path: string): Promise<Uint8Array> {

@@ -1,6 +1,7 @@
 // The command line of `deno task worker`.
 import type { DType } from "../runtime/dtype.ts";
 import type { ProviderName } from "../runtime/mod.ts";
+import { MEMORY_FLAGS, type MemoryOptions, readMemoryFlags } from "./memory_flags.ts";
 import { type FlagKind, readFlags } from "./read_flags.ts";
 import { UsageError } from "./usage_error.ts";
 
@@ -11,6 +12,8 @@ export const WORKER_HELP = `Usage: deno task worker [options]
   --host H --port N     where to listen; port 0 takes a free one (127.0.0.1, 8001)
   --device D            cpu | cuda | webgpu (cpu)
   --dtype T             float32 | float16 | bfloat16 (float32 on cpu, bfloat16 on cuda)
+  --offload             hold text encoders, denoiser and VAE in memory in turn: less memory, more loading
+  --vae-tiling          decode in tiles of the size that the VAE was trained for (above 2048 pixels a side: always)
   --queue N             runs that may wait (256)
   --max-loaded N        models in memory at most (1)
   --unload-idle S       unload a model that was not used for S seconds; 0 keeps it (0)
@@ -19,6 +22,7 @@ export const WORKER_HELP = `Usage: deno task worker [options]
 `;
 
 const FLAGS = {
+  ...MEMORY_FLAGS,
   "models": "text",
   "host": "text",
   "port": "number",
@@ -41,6 +45,7 @@ export interface WorkerArguments {
   port: number;
   device: ProviderName;
   dtype?: DType;
+  memory: MemoryOptions;
   queueCapacity: number;
   maxLoaded: number;
   unloadIdleMs: number;
@@ -69,6 +74,7 @@ export function parseWorkerArguments(args: readonly string[]): WorkerArguments |
     port: whole("port", flags.port ?? 8001, { min: 0, max: 65_535 }),
     device: oneOf("device", flags.device ?? "cpu", ["cpu", "cuda", "webgpu"]),
     ...(flags.dtype && { dtype: oneOf("dtype", flags.dtype, ["float32", "float16", "bfloat16"]) }),
+    memory: readMemoryFlags(flags),
     queueCapacity: whole("queue", flags.queue ?? 256, { min: 0, max: 100_000 }),
     maxLoaded: whole("max-loaded", flags["max-loaded"] ?? 1, { min: 1, max: 1000 }),
     unloadIdleMs: 1000 * positive("unload-idle", flags["unload-idle"] ?? 0),

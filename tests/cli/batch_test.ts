@@ -3,6 +3,7 @@ import { after, before, beforeEach, describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { join, resolve } from "node:path";
 import { TextLineStream } from "@std/streams/text-line-stream";
+import { encodeImage } from "../../gpu-worker/media/encode_image.ts";
 import { parseBatchArguments } from "../../gpu-worker/cli/batch_arguments.ts";
 import { planBatch, readPrompts } from "../../gpu-worker/cli/batch_plan.ts";
 import { runTask, startTask } from "./_run_task.ts";
@@ -143,6 +144,31 @@ describe("deno task batch", () => {
       assert.deepEqual(files, ["image.png", "stats.json"]);
     }
     await child.stdout.cancel();
+  });
+
+  it("starts every prompt from an image, in little memory", async () => {
+    const image = `${base}.png`;
+    const start = { width: 80, height: 64, data: new Float32Array(3 * 80 * 64).fill(0.5) };
+    Deno.writeFileSync(image, await encodeImage(start));
+    const args = [...writePrompts(["red heart", "dog face"]).slice(0, -1), "10", "--image", image];
+    const from = ["--strength", "0.5", "--width", "64", "--height", "64"];
+    const { code, stderr } = await runTask("batch", [...args, ...from, "--offload", "--vae-tiling"]);
+    assert.equal(code, 0, stderr);
+    const { settings, actual_forward_count, forecast_count } = readStats("red heart".replace(" ", "_"));
+    assert.equal(actual_forward_count + forecast_count, 5);
+    assert.deepEqual([settings.strength, settings.image_sha256.length], [0.5, 64]);
+
+    const alone = join(base, "alone.png");
+    const one = ["--prompt", "red heart", "--out", alone, "--model", model, "--steps", "10"];
+    await runTask("generate", [...one, "--image", image, ...from]);
+    assert.deepEqual(Deno.readFileSync(join(folderOf("red_heart"), "image.png")), Deno.readFileSync(alone));
+
+    Deno.writeFileSync(image, await encodeImage({ ...start, data: start.data.fill(0) }));
+    const other = await runTask("batch", [...args, ...from]);
+    assert.match(other.stderr, /red_heart holds a picture of other settings \(image_sha256/);
+    const alike = await runTask("batch", [...args.slice(0, -1), `${base}.txt`]);
+    assert.equal(alike.code, 1);
+    assert.match(alike.stderr, /^batch: Cannot read 'image' as it is no image/);
   });
 
   it("refuses in one line what no prompt could be drawn with", async () => {

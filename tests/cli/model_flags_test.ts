@@ -46,3 +46,11 @@ describe("parseWorkerArguments()", () => {
     assert.throws(() => parseWorkerArguments(["--models", model]), /at most 256 characters/);
   });
 });
+
+describe("parseWorkerArguments() and memory", () => {
+  it("takes --offload and --vae-tiling as the other commands do", () => {
+    assert.deepEqual(parseWorkerArguments([])!.memory, { offload: false, vaeTiling: false });
+    const { memory } = parseWorkerArguments(["--offload", "--vae-tiling"])!;
+    assert.deepEqual(memory, { offload: true, vaeTiling: true });
+  });
+});
