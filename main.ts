@@ -1,5 +1,5 @@
 // The edge process: serves routes/ and, told to stop, finishes the answers it has begun.
-import edge, { config, log } from "./routes/edge.ts";
+import edge, { config, log, stopping } from "./routes/edge.ts";
 
 /** Answers in progress get this long after SIGTERM or Ctrl-C: longer than a worker takes for the pictures behind them. */
 const SHUTDOWN_MS = 120_000;
@@ -12,11 +12,10 @@ const server = Deno.serve({
 }, edge.fetch);
 
 for (const signal of ["SIGTERM", "SIGINT"] as const) {
-  let stopping = false;
   Deno.addSignalListener(signal, async () => {
     // Asked twice, it goes at once.
-    if (stopping) Deno.exit(1);
-    stopping = true;
+    if (stopping.signal.aborted) Deno.exit(1);
+    stopping.abort();
     log("info", "stopping", { signal });
     await Promise.race([server.shutdown(), new Promise((resolve) => setTimeout(resolve, SHUTDOWN_MS))]);
     Deno.exit(0);

@@ -10,6 +10,7 @@ import { parseWorkerArguments, WORKER_HELP, type WorkerArguments } from "./cli/w
 import { executeRun } from "./http/execute_run.ts";
 import { ModelPool } from "./http/model_pool.ts";
 import { RunQueue } from "./http/run_queue.ts";
+import { openSharedRuns } from "./http/shared_runs.ts";
 import { createWorkerApp } from "./http/worker_app.ts";
 import { WorkerMetrics } from "./http/worker_metrics.ts";
 import { readModelInfo } from "./pipelines/model_info.ts";
@@ -45,7 +46,16 @@ async function serve(args: WorkerArguments): Promise<void> {
   metrics.observeQueue(queue);
   // The default model is loaded before the port opens: a worker that answers can work.
   const { id } = (await models.describe(args.models[0]!)).model;
-  const app = createWorkerApp({ queue, models, metrics, log, samplerVersion: SAMPLER_VERSION, secret });
+  const sharedRuns = openSharedRuns({ env: (name) => Deno.env.get(name), log });
+  const app = createWorkerApp({
+    queue,
+    models,
+    metrics,
+    log,
+    samplerVersion: SAMPLER_VERSION,
+    secret,
+    sharedRuns,
+  });
   const server = Deno.serve({
     hostname: args.host,
     port: args.port,
@@ -55,6 +65,7 @@ async function serve(args: WorkerArguments): Promise<void> {
         pid: Deno.pid,
         model: id,
         calls: secret === undefined ? "any on this machine" : "signed",
+        runs: sharedRuns === undefined ? "own" : "shared",
       }),
   }, app.fetch);
 
@@ -65,6 +76,7 @@ async function serve(args: WorkerArguments): Promise<void> {
     const drained = queue.drain({ cancelCurrent: signal === "SIGINT" || !isFirst });
     if (!isFirst) return;
     await drained;
+    await sharedRuns?.settled(SHUTDOWN_MS);
     await Promise.race([server.shutdown(), new Promise((resolve) => setTimeout(resolve, SHUTDOWN_MS))]);
     models[Symbol.dispose]();
     log("info", "stopped");

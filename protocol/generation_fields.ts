@@ -62,6 +62,15 @@ export type OutputFormat = z.output<typeof outputFormat>;
 export const videoFormat = z.enum(["mp4", "webp", "gif"]);
 export type VideoFormat = z.output<typeof videoFormat>;
 
+/** Media types of results. */
+export const CONTENT_TYPES: Readonly<Record<OutputFormat | VideoFormat, string>> = {
+  png: "image/png",
+  jpeg: "image/jpeg",
+  webp: "image/webp",
+  gif: "image/gif",
+  mp4: "video/mp4",
+};
+
 /** What makes a clip of a picture; which lengths a checkpoint makes is its own to say. */
 export const clipFields = {
   num_frames: optional(z.int().min(1).max(9999)),

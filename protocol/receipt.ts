@@ -35,7 +35,9 @@ export const receiptSchema = z.object({
   }).describe(
     "Wall time of the run that made the picture; `total` is from acceptance to the encoded picture.",
   ),
-  cache: z.enum(["hit", "miss"]).describe("Whether this answer came from the result store."),
+  cache: z.enum(["hit", "joined", "miss"]).describe(
+    "Whether this answer came from the result store, or from a run that somebody else had begun.",
+  ),
   worker: z.string().describe("Name of the worker that made it."),
 });
 

@@ -6,6 +6,8 @@ export type RunEvent =
   /** `position` runs are before this one. Repeated whenever it moves up. */
   | { type: "queued"; position: number }
   | { type: "started" }
+  /** Its worker was lost after it had delivered steps: they are made anew, elsewhere. */
+  | { type: "restarted"; attempt: number }
   | StepEvent
   | { type: "preview"; preview_index: number; step_index: number; b64_json: string }
   | CompletedEvent
@@ -26,10 +28,12 @@ export interface StepEvent {
   forecast_error?: number;
 }
 
-/** The picture or the clip. Nothing follows. */
+/** The result: its bytes, what they are, how they were made. Nothing follows. */
 export interface CompletedEvent {
   type: "completed";
   b64_json: string;
+  /** "image/png", "video/mp4". */
+  content_type: string;
   /** Of clips alone. */
   stills?: ClipStills;
   receipt: Receipt;
@@ -45,8 +49,11 @@ export interface ClipStills {
   spritesheet: string;
 }
 
-/** "requested": by DELETE. "unwatched": nobody followed it. "draining": the worker was told to stop. */
-export type CancelReason = "requested" | "unwatched" | "draining";
+/**
+ * "requested": by DELETE. "unwatched": nobody followed it. "draining": the worker was told to stop. "superseded":
+ * somebody else makes it, as this worker was not heard of for too long.
+ */
+export type CancelReason = "requested" | "unwatched" | "draining" | "superseded";
 
 /** An event with its place in the run. */
 export interface NumberedEvent {

@@ -18,6 +18,19 @@ const MAX_IMAGE_CHARACTERS = Math.ceil(MAX_IMAGE_BYTES / 3) * 4;
 /** Room for a run request with the largest image. */
 export const MAX_RUN_BYTES = MAX_IMAGE_CHARACTERS + 256 * 1024;
 
+/** Where a run stands among others that many edges know: protocol/run_log/. */
+export const sharedRunSchema = z.strictObject({
+  /** The run's id, for the worker to use as its own. */
+  id: z.string().regex(/^[\w-]{8,64}$/),
+  /** Events of attempts before this one go up to this id. */
+  attempt: z.int().min(1),
+  after: z.int().min(0).default(0),
+  /** Whether the worker is to write the shared log, if it has one. */
+  log: z.boolean().default(false),
+  /** Where the result is to be stored, unless other weights than these have made it. */
+  store: optional(z.strictObject({ key: z.string().max(200), model_digest: z.string().max(200) })),
+});
+
 export const runRequestSchema = z.strictObject({
   ...generationFields,
   ...clipFields,
@@ -34,6 +47,8 @@ export const runRequestSchema = z.strictObject({
   previews: z.int().min(0).max(3).default(0),
   output_format: z.enum([...outputFormat.options, ...videoFormat.options]).default("png"),
   output_compression: outputCompression.default(100),
+  /** Left out by those that follow the run themselves. */
+  shared: optional(sharedRunSchema),
 });
 
 /** As a worker reads it. */
@@ -103,4 +118,6 @@ export interface RunAccepted {
   id: string;
   /** Runs before this one; 0 starts at once. */
   position: number;
+  /** Whether the worker writes the shared log. Whoever submits a run that it does not write has to follow it. */
+  shared: boolean;
 }

@@ -1,6 +1,8 @@
 // The edge as a Hono app: what it answers, apart from the process that serves it.
 import { Hono } from "hono";
 import type { ReadJsonOptions } from "../protocol/read_json.ts";
+import type { ResultStore } from "../protocol/results/result_store.ts";
+import type { RunLog } from "../protocol/run_log/run_log.ts";
 import type { StreamEventsOptions } from "../protocol/stream_events.ts";
 import type { Log } from "../protocol/structured_log.ts";
 import type { Environment } from "./environment.ts";
@@ -13,7 +15,7 @@ import { KeyLimits } from "./keys/key_limits.ts";
 import type { KeyStore } from "./keys/key_store.ts";
 import { EdgeMetrics } from "./metrics/edge_metrics.ts";
 import { measureRequests } from "./metrics/measure_requests.ts";
-import { MeasuredPictureSource } from "./metrics/measured_picture_source.ts";
+import { MeasuredRunSource } from "./metrics/measured_run_source.ts";
 import { apiHeaders } from "./middleware/api_headers.ts";
 import { authenticate, requireScope } from "./middleware/authenticate.ts";
 import { handleError } from "./middleware/handle_error.ts";
@@ -23,13 +25,21 @@ import { requestId } from "./middleware/request_id.ts";
 import { modelRoutes } from "./model_routes.ts";
 import { openApiRoutes } from "./openapi/openapi_routes.ts";
 import { pageRoutes } from "./page/mod.ts";
-import type { ResultStore } from "./results/result_store.ts";
 import { ModelCatalog } from "./runs/model_catalog.ts";
-import type { WorkerClient } from "./runs/worker_client.ts";
+import type { RunSourceOptions } from "./runs/run_source.ts";
+import type { WorkerPool } from "./runs/worker_pool.ts";
 
-export interface AppOptions extends ReadJsonOptions, StreamEventsOptions {
-  worker: WorkerClient;
+export interface AppOptions
+  extends
+    ReadJsonOptions,
+    StreamEventsOptions,
+    Pick<RunSourceOptions, "reconnectDelaysMs" | "maxAttempts" | "stopping"> {
+  workers: WorkerPool;
   results: ResultStore;
+  /** Runs that all edges share. @default this process's own */
+  runs?: RunLog;
+  /** What results, runs and keys are shared through, to say whether it is there. @default nothing is shared */
+  store?: { ping(): Promise<boolean> } | undefined;
   /** Plain API keys, and those of a store; none at all admits this machine's own programs only. */
   keys: readonly string[];
   keyStore: KeyStore;
@@ -43,11 +53,11 @@ export interface AppOptions extends ReadJsonOptions, StreamEventsOptions {
 }
 
 export function createApp(options: AppOptions): Hono<Environment> {
-  const { worker, results, keys, keyStore, log } = options;
-  const catalog = new ModelCatalog({ worker });
-  const planner = new ImagePlanner({ catalog, worker });
+  const { workers, results, keys, keyStore, log } = options;
+  const catalog = new ModelCatalog({ worker: workers });
+  const planner = new ImagePlanner({ catalog, worker: workers });
   const metrics = new EdgeMetrics();
-  const source = new MeasuredPictureSource({ worker, results, log, metrics });
+  const source = new MeasuredRunSource({ ...options, pool: workers, metrics });
   const urls = new SignedUrls({ secret: options.urlSecret });
   const directory = new KeyDirectory({ store: keyStore, log });
   const limits = new KeyLimits({ store: keyStore, log });
@@ -66,8 +76,9 @@ export function createApp(options: AppOptions): Hono<Environment> {
   );
   app.get("/healthz", (c) => c.json({ status: "ok" }));
   app.get("/readyz", async (c) => {
-    const ready = await worker.ready().catch(() => false);
-    return c.json({ status: ready ? "ready" : "unavailable" }, ready ? 200 : 503);
+    const [ready, shared] = await Promise.all([workers.ready(), options.store?.ping() ?? true]);
+    // Without the store pictures are made all the same: an edge that is taken out of service makes none.
+    return c.json({ status: !ready ? "unavailable" : shared ? "ready" : "degraded" }, ready ? 200 : 503);
   });
   app.route("/", fileRoutes({ urls, results }));
   app.route("/", openApiRoutes());

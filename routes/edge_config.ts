@@ -1,9 +1,10 @@
 // The edge's configuration: named environment variables, all optional.
+import { readRedisAddress, type RedisAddress } from "../protocol/redis_address.ts";
 import { readSecret, readWorkerSecret } from "../protocol/worker_secret.ts";
 
 export interface EdgeConfig {
-  /** SPECTRUM_WORKERS: origin of the worker. */
-  workerUrl: string;
+  /** SPECTRUM_WORKERS: comma-separated origins of the workers. */
+  workerUrls: string[];
   /** SPECTRUM_WORKER_SECRET: signs calls of the worker. */
   workerSecret: string | undefined;
   /** SPECTRUM_API_KEYS: comma-separated. */
@@ -14,12 +15,14 @@ export interface EdgeConfig {
   urlSecret: string | undefined;
   /** SPECTRUM_PUBLIC_URL: where clients reach the edge, for such addresses. */
   publicUrl: string | undefined;
-  /** UPSTASH_REDIS_REST_URL and UPSTASH_REDIS_REST_TOKEN: results are shared through this store. */
-  redis: { url: string; token: string } | undefined;
+  /** UPSTASH_REDIS_REST_URL and UPSTASH_REDIS_REST_TOKEN: results, runs, keys and limits are shared through this store. */
+  redis: RedisAddress | undefined;
   /** HOST and PORT, for `deno task edge`; `deno serve` has flags of its own. */
   host: string;
   port: number;
 }
+
+const DEFAULT_WORKER = "http://127.0.0.1:8001";
 
 /**
  * Reads the configuration through `env`.
@@ -28,16 +31,8 @@ export interface EdgeConfig {
 export function readEdgeConfig(env: (name: string) => string | undefined): EdgeConfig {
   const list = (name: string) => (env(name) ?? "").split(",").map((item) => item.trim()).filter(Boolean);
   const workers = list("SPECTRUM_WORKERS");
-  if (workers.length > 1) {
-    throw new TypeError(
-      `Cannot start as 'SPECTRUM_WORKERS' must name one worker: it names ${workers.length}`,
-    );
-  }
-  const url = env("UPSTASH_REDIS_REST_URL");
-  const token = env("UPSTASH_REDIS_REST_TOKEN");
-  if (url && !token) throw new TypeError("Cannot start as 'UPSTASH_REDIS_REST_TOKEN' is missing");
   return {
-    workerUrl: readUrl("SPECTRUM_WORKERS", workers[0] ?? "http://127.0.0.1:8001"),
+    workerUrls: [...new Set((workers.length > 0 ? workers : [DEFAULT_WORKER]).map(readWorker))],
     workerSecret: readWorkerSecret(env),
     keys: list("SPECTRUM_API_KEYS"),
     corsOrigins: list("SPECTRUM_CORS_ORIGINS").map(readOrigin),
@@ -45,7 +40,7 @@ export function readEdgeConfig(env: (name: string) => string | undefined): EdgeC
     publicUrl: env("SPECTRUM_PUBLIC_URL")
       ? readUrl("SPECTRUM_PUBLIC_URL", env("SPECTRUM_PUBLIC_URL")!)
       : undefined,
-    redis: url && token ? { url: readUrl("UPSTASH_REDIS_REST_URL", url), token } : undefined,
+    redis: readRedisAddress(env),
     host: env("HOST") || "127.0.0.1",
     port: readPort(env("PORT") || "8000"),
   };
@@ -54,6 +49,10 @@ export function readEdgeConfig(env: (name: string) => string | undefined): EdgeC
 function readUrl(name: string, value: string): string {
   if (URL.canParse(value) && /^https?:$/.test(new URL(value).protocol)) return value;
   throw new TypeError(`Cannot start as '${name}' must be an http or https URL: current value is ${value}`);
+}
+
+function readWorker(value: string): string {
+  return new URL(readUrl("SPECTRUM_WORKERS", value)).origin;
 }
 
 function readOrigin(value: string): string {

@@ -1,13 +1,16 @@
 // Upstash's REST interface before a plain Redis: https://upstash.com/docs/redis/features/restapi, as far as
-// @upstash/redis uses it without subscriptions: POST / (one command), /pipeline and /multi-exec.
+// this project uses it: POST / (one command), /pipeline, /multi-exec and /subscribe/{channel}, server-sent events.
 import { timingSafeEqual } from "node:crypto";
 import { Hono } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import type { Redis } from "ioredis";
+import { streamSSE } from "hono/streaming";
+import type { ChannelHub } from "./channel_hub.ts";
 import { encodeReply, type RedisReply, type ReplyEncoding } from "./encode_reply.ts";
 
 export interface RedisRestOptions {
   redis: Redis;
+  channels: ChannelHub;
   /** What clients send as Bearer token. */
   token: string;
   /** Of a request's body; Upstash has the same limit. @default 10485760 */
@@ -17,7 +20,9 @@ export interface RedisRestOptions {
 type Command = [string, ...string[]];
 type Answer = { result: unknown } | { error: string };
 
-export function createRedisRestApp({ redis, token, maxBytes = 10 * 2 ** 20 }: RedisRestOptions): Hono {
+export function createRedisRestApp(
+  { redis, channels, token, maxBytes = 10 * 2 ** 20 }: RedisRestOptions,
+): Hono {
   const app = new Hono();
   app.use(
     bodyLimit({ maxSize: maxBytes, onError: (c) => c.json({ error: "ERR max request size exceeded" }, 413) }),
@@ -52,6 +57,24 @@ export function createRedisRestApp({ redis, token, maxBytes = 10 * 2 ** 20 }: Re
     } catch (cause) {
       return c.json({ error: (cause as Error).message }, 400);
     }
+  });
+
+  app.post("/subscribe/:channel", (c) => {
+    const channel = c.req.param("channel");
+    return streamSSE(c, async (stream) => {
+      const { promise: gone, resolve } = Promise.withResolvers<void>();
+      stream.onAbort(resolve);
+      // Written one after the other: a stream keeps the order.
+      using _subscription = await channels.subscribe(
+        channel,
+        (message) => void stream.writeSSE({ data: `message,${channel},${message}` }),
+      );
+      await stream.writeSSE({ data: `subscribe,${channel},1` });
+      // Finds out when the other side has gone without a word.
+      const heartbeat = setInterval(() => stream.write(":\n\n"), 15_000);
+      await gone;
+      clearInterval(heartbeat);
+    });
   });
 
   app.onError((cause, c) => {

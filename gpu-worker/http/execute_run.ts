@@ -5,7 +5,7 @@ import { ApiError } from "../../protocol/api_error.ts";
 import type { Receipt } from "../../protocol/receipt.ts";
 import type { CancelReason, CompletedEvent } from "../../protocol/run_event.ts";
 import type { Log } from "../../protocol/structured_log.ts";
-import { outputFormat, videoFormat } from "../../protocol/generation_fields.ts";
+import { CONTENT_TYPES, outputFormat, videoFormat } from "../../protocol/generation_fields.ts";
 import type { DecodedVideo } from "../media/decoded_video.ts";
 import { encodeVideo } from "../media/encode_video.ts";
 import { encodeSpritesheet, encodeThumbnail } from "../media/video_stills.ts";
@@ -64,6 +64,7 @@ export async function executeRun(run: Run, options: ExecuteRunOptions): Promise<
     run.emit({
       type: "completed",
       ...file,
+      content_type: CONTENT_TYPES[run.request.output_format],
       receipt,
       image_tokens: imageTokens(result, { request, rules: lease.pipeline.rules }),
     });

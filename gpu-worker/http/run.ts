@@ -1,7 +1,7 @@
-// One picture being made: its request, its events, who watches, and how to stop it.
+// One result being made: its request, its events, who watches, and how to stop it.
+import { EventLog } from "../../protocol/event_log.ts";
 import { type CancelReason, isFinal, type NumberedEvent, type RunEvent } from "../../protocol/run_event.ts";
 import type { RunRequest } from "../../protocol/run_request.ts";
-import { EventLog } from "./event_log.ts";
 
 export interface RunOptions {
   /** How long a run goes on with nobody following it. */
@@ -10,20 +10,32 @@ export interface RunOptions {
 
 /** Lives from its acceptance until its events are forgotten. */
 export class Run {
-  readonly id: string = crypto.randomUUID();
+  readonly id: string;
+  /** Which attempt to make it this is. */
+  readonly attempt: number;
   readonly request: RunRequest;
   /** performance.now() of its acceptance. */
   readonly acceptedAt: number = performance.now();
-  readonly #log = new EventLog<RunEvent>();
+  readonly #log: EventLog<RunEvent>;
   readonly #stop = new AbortController();
+  readonly #begun = Promise.withResolvers<void>();
   readonly #options: RunOptions;
   #watchers = 0;
   #unwatched: ReturnType<typeof setTimeout> | undefined;
 
   constructor(request: RunRequest, options: RunOptions) {
+    const { id = crypto.randomUUID(), attempt = 1, after = 0 } = request.shared ?? {};
+    this.id = id;
+    this.attempt = attempt;
     this.request = request;
+    this.#log = new EventLog(after);
     this.#options = options;
     this.#startUnwatchedTimer();
+  }
+
+  /** Resolves when it waits no more: it is on the device, or over. */
+  get begun(): Promise<void> {
+    return this.#begun.promise;
   }
 
   /** Aborts with a CancelReason. */
@@ -37,12 +49,13 @@ export class Run {
 
   /** Whether no event follows the one with id `after`, now or later. */
   endsAt(after: number): boolean {
-    return this.finished && after >= this.#log.length;
+    return this.finished && after >= this.#log.lastId;
   }
 
   /** A final event ends the run for its followers. */
   emit(event: RunEvent): void {
     this.#log.append(event);
+    if (event.type !== "queued") this.#begun.resolve();
     if (!isFinal(event)) return;
     this.#log.close();
     clearTimeout(this.#unwatched);
@@ -55,13 +68,27 @@ export class Run {
 
   /** Events after id `after`, then those to come. While somebody reads, the run is watched. */
   async *follow(after: number, signal: AbortSignal): AsyncGenerator<NumberedEvent> {
+    using _watch = this.watch();
+    yield* this.#log.read(after, signal);
+  }
+
+  /** Events after id `after` once there are some; none after the end. Does not count as watching. */
+  next(after: number): Promise<NumberedEvent[]> {
+    return this.#log.next(after);
+  }
+
+  /** Until disposed of, the run goes on although nobody follows it here. */
+  watch(): Disposable {
+    let ended = false;
     this.#watchers++;
     clearTimeout(this.#unwatched);
-    try {
-      yield* this.#log.read(after, signal);
-    } finally {
-      if (--this.#watchers === 0 && !this.finished) this.#startUnwatchedTimer();
-    }
+    return {
+      [Symbol.dispose]: () => {
+        if (ended) return;
+        ended = true;
+        if (--this.#watchers === 0 && !this.finished) this.#startUnwatchedTimer();
+      },
+    };
   }
 
   #startUnwatchedTimer(): void {

@@ -26,7 +26,7 @@ export class RunQueue {
   readonly #options: Required<RunQueueOptions>;
   /** Everything that can be followed, finished runs included. */
   readonly #runs = new Map<string, Run>();
-  readonly #finished: string[] = [];
+  readonly #finished: Run[] = [];
   #waiting: Run[] = [];
   #current: Run | undefined;
   #draining = false;
@@ -51,9 +51,18 @@ export class RunQueue {
     return this.#draining;
   }
 
-  /** @throws {ApiError} 429 if the queue is full, 503 if the worker drains. */
+  /**
+   * A run that is known already, by its id and attempt, is not begun twice.
+   * @throws {ApiError} 429 if the queue is full, 503 if the worker drains.
+   */
   submit(request: RunRequest): { run: Run; position: number } {
+    const known = request.shared && this.#runs.get(request.shared.id);
+    if (known !== undefined && known.attempt >= request.shared!.attempt) {
+      return { run: known, position: Math.max(0, this.#waiting.indexOf(known) + 1) };
+    }
     this.assertOpen();
+    // An attempt that was given up elsewhere.
+    known?.cancel("superseded");
     const run = new Run(request, this.#options);
     run.signal.addEventListener("abort", () => this.#dropWaiting(run));
     const position = this.#waiting.length + (this.busy ? 1 : 0);
@@ -117,9 +126,13 @@ export class RunQueue {
     this.#waiting.forEach((run, index) => run.emit({ type: "queued", position: index + before }));
   }
 
-  #finish({ id }: Run): void {
-    this.#finished.push(id);
-    while (this.#finished.length > this.#options.retained) this.#runs.delete(this.#finished.shift()!);
-    Deno.unrefTimer(setTimeout(() => this.#runs.delete(id), this.#options.retentionMs));
+  #finish(run: Run): void {
+    this.#finished.push(run);
+    while (this.#finished.length > this.#options.retained) this.#forget(this.#finished.shift()!);
+    Deno.unrefTimer(setTimeout(() => this.#forget(run), this.#options.retentionMs));
+  }
+
+  #forget(run: Run): void {
+    if (this.#runs.get(run.id) === run) this.#runs.delete(run.id);
   }
 }

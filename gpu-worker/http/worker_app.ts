@@ -11,6 +11,7 @@ import type { ModelPool } from "./model_pool.ts";
 import { requireSignature } from "./require_signature.ts";
 import type { Run } from "./run.ts";
 import type { RunQueue } from "./run_queue.ts";
+import type { SharedRuns } from "./shared_runs.ts";
 import type { WorkerMetrics } from "./worker_metrics.ts";
 import { completeRun, toWire } from "./wire_request.ts";
 
@@ -20,6 +21,8 @@ export interface WorkerAppOptions extends ReadJsonOptions, StreamEventsOptions {
   metrics: WorkerMetrics;
   log: Log;
   samplerVersion: string;
+  /** Writes the log that edges share. @default edges follow the worker's own */
+  sharedRuns?: SharedRuns | undefined;
   /** Calls must be signed with it. @default every call is served */
   secret?: string | undefined;
 }
@@ -36,7 +39,9 @@ export function createWorkerApp(options: WorkerAppOptions): Hono {
     queue.assertOpen();
     await completeRun(await models.describe(request.model), request);
     const { run, position } = queue.submit(request);
-    return c.json({ id: run.id, position }, 202);
+    const shared = request.shared?.log === true && options.sharedRuns !== undefined;
+    if (shared) options.sharedRuns!.share(run);
+    return c.json({ id: run.id, position, shared }, 202);
   });
 
   /** The request with every default filled in, or the refusal that POST /runs would give. */
@@ -63,7 +68,8 @@ export function createWorkerApp(options: WorkerAppOptions): Hono {
   app.get("/healthz", (c) => c.json({ status: "ok" }));
   app.get("/readyz", (c) => {
     const status = queue.draining ? "draining" : "ready";
-    return c.json({ status, queue_depth: queue.depth, running: queue.busy }, status === "ready" ? 200 : 503);
+    const load = { queue_depth: queue.depth, running: queue.busy };
+    return c.json({ status, ...load }, status === "ready" ? 200 : 503);
   });
 
   app.notFound(() => new ApiError(404, "There is no such endpoint", { code: "not_found" }).toResponse());

@@ -1,8 +1,7 @@
 // How a finished picture reaches its client: in base64, or as an address to fetch it from.
-import type { OutputFormat } from "../../protocol/generation_fields.ts";
+import { CONTENT_TYPES, type OutputFormat } from "../../protocol/generation_fields.ts";
 import type { CompletedEvent } from "../../protocol/run_event.ts";
-import type { ResultStore } from "../results/result_store.ts";
-import { CONTENT_TYPES } from "./file_routes.ts";
+import type { ResultStore } from "../../protocol/results/result_store.ts";
 import type { SignedUrls } from "./signed_urls.ts";
 
 export interface DeliverPictureOptions {
@@ -21,12 +20,16 @@ export interface DeliverPictureOptions {
  */
 export async function pictureUrl(event: CompletedEvent, options: DeliverPictureOptions): Promise<string> {
   const { results, urls, origin, key, output_format } = options;
-  const { b64_json, receipt, image_tokens } = event;
+  const { type: _type, ...result } = event;
   if (await results.get(key) === undefined) {
     // Not yet there, or made without being stored, as its seed was drawn.
-    await results.set(key, { b64_json, receipt: { ...receipt, cache: "miss" }, image_tokens });
+    await results.set(key, {
+      ...result,
+      receipt: { ...event.receipt, cache: "miss" },
+      stored_at: Date.now(),
+    });
     if (await results.get(key) === undefined) {
-      return `data:${CONTENT_TYPES[output_format]};base64,${b64_json}`;
+      return `data:${CONTENT_TYPES[output_format]};base64,${event.b64_json}`;
     }
   }
   return origin + await urls.sign(`${key}.${output_format}`);

@@ -2,8 +2,9 @@
 import { type Context, Hono } from "hono";
 import { secureHeaders } from "hono/secure-headers";
 import { ApiError } from "../../protocol/api_error.ts";
+import { CONTENT_TYPES } from "../../protocol/generation_fields.ts";
 import type { Environment } from "../environment.ts";
-import type { ResultStore } from "../results/result_store.ts";
+import type { ResultStore } from "../../protocol/results/result_store.ts";
 import { byteRange } from "./byte_range.ts";
 import type { SignedUrls } from "./signed_urls.ts";
 
@@ -11,14 +12,6 @@ export interface FileRoutesOptions {
   urls: SignedUrls;
   results: ResultStore;
 }
-
-export const CONTENT_TYPES: Readonly<Record<string, string>> = {
-  png: "image/png",
-  jpeg: "image/jpeg",
-  webp: "image/webp",
-  gif: "image/gif",
-  mp4: "video/mp4",
-};
 
 /** Who has the address may show the picture anywhere; scripts in it, were there any, run nowhere. */
 const headers = secureHeaders({
@@ -34,7 +27,9 @@ export function fileRoutes({ urls, results }: FileRoutesOptions): Hono<Environme
     const name = c.req.param("name");
     const [key, extension] = name.split(".", 2) as [string, string | undefined];
     const maxAge = await checkSignature(c, { urls, name });
-    const type = CONTENT_TYPES[extension ?? ""];
+    const type = Object.hasOwn(CONTENT_TYPES, extension ?? "")
+      ? CONTENT_TYPES[extension as keyof typeof CONTENT_TYPES]
+      : undefined;
     const stored = type === undefined ? undefined : await results.get(key);
     if (stored === undefined) {
       throw new ApiError(404, "This picture is no longer stored", { code: "file_not_found" });

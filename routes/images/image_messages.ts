@@ -45,6 +45,10 @@ async function toImageEvent({ imageIndex: image_index, event }: PictureEvent, op
       return request.progress ? { type: `${kind}.queued`, image_index, position: event.position } : undefined;
     case "started":
       return undefined;
+    case "restarted":
+      return request.progress
+        ? { type: `${kind}.restarted`, image_index, attempt: event.attempt }
+        : undefined;
     case "step":
       return request.progress ? { ...event, type: `${kind}.progress`, image_index } : undefined;
     case "preview":

@@ -38,7 +38,7 @@ const responses: ZodOpenApiOperationObject["responses"] = {
     "application/json": imagesSchema,
     "text/event-stream": eventStream,
   }),
-  ...errors(400, 404, 408, 413, 415),
+  ...errors(400, 404, 408, 413, 415, 504),
 };
 
 export const imagePaths: ZodOpenApiPathsObject = {

@@ -10,17 +10,18 @@ import type { Environment } from "../environment.ts";
 import { pictureUrl } from "../files/deliver_picture.ts";
 import type { SignedUrls } from "../files/signed_urls.ts";
 import type { KeyLimits } from "../keys/key_limits.ts";
-import type { ResultStore } from "../results/result_store.ts";
-import type { Picture, PictureSource } from "../runs/picture_source.ts";
+import type { ResultStore } from "../../protocol/results/result_store.ts";
+import type { RunSource, RunView, WantedRun } from "../runs/run_source.ts";
 import { imageMessages, type ImageMessagesOptions } from "./image_messages.ts";
 import { type Delivered, imagesResponse } from "./image_response.ts";
 import { mergePictures } from "./merge_pictures.ts";
 import type { ImagePlan, ImagePlanner } from "./plan_images.ts";
+import { type RequestCaching, requestCaching } from "./request_caching.ts";
 import { runFailure } from "./run_failure.ts";
 
 export interface ImageRoutesOptions extends ReadJsonOptions, StreamEventsOptions {
   planner: ImagePlanner;
-  source: PictureSource;
+  source: RunSource;
   limits: KeyLimits;
   results: ResultStore;
   urls: SignedUrls;
@@ -50,9 +51,10 @@ interface Answer extends Pick<ImageMessagesOptions, "kind"> {
 }
 
 async function answer(c: Context<Environment>, { request, kind, options }: Answer): Promise<Response> {
-  const plan = await options.planner.plan(request);
+  const caching = requestCaching(c.req.header("cache-control"));
+  const plan = await options.planner.plan(request, caching.store ? undefined : "none");
   const giveBack = await options.limits.takePictures(c.get("apiKey"), plan.pictures.length);
-  const pictures = await openPictures(plan, options.source).catch((cause) => {
+  const pictures = await openPictures(plan, { source: options.source, caching }).catch((cause) => {
     giveBack();
     throw cause;
   });
@@ -63,8 +65,9 @@ async function answer(c: Context<Environment>, { request, kind, options }: Answe
     const key = plan.pictures[index]!.key!;
     return { url: await pictureUrl(event, { results, urls, origin, key, ...request }) };
   };
-  const cache = pictures.every((picture) => picture.cache === "hit") ? "hit" : "miss";
-  c.header("x-spectrum-cache", cache);
+  c.header("x-spectrum-cache", cacheOf(pictures));
+  const keys = plan.pictures.flatMap(({ name }) => name ?? []);
+  if (keys.length > 0) c.header("x-spectrum-key", keys.join(", "));
   if (request.stream) {
     const log = c.get("log");
     return streamEvents(c, async function* (signal) {
@@ -98,8 +101,16 @@ async function answer(c: Context<Environment>, { request, kind, options }: Answe
 }
 
 /** All or none: where one is refused, those already under way are left. */
-async function openPictures({ pictures }: ImagePlan, source: PictureSource): Promise<Picture[]> {
-  const opened = await Promise.allSettled(pictures.map((wanted) => source.open(wanted)));
+async function openPictures(
+  { pictures }: ImagePlan,
+  { source, caching }: { source: RunSource; caching: RequestCaching },
+): Promise<RunView[]> {
+  const { maxAgeMs, onlyIfCached } = caching;
+  const opened = await Promise.allSettled(
+    pictures.map((wanted) =>
+      onlyIfCached ? stored(wanted, { source, maxAgeMs }) : source.open(wanted, { maxAgeMs })
+    ),
+  );
   const open = opened.flatMap((result) => result.status === "fulfilled" ? [result.value] : []);
   const refused = opened.find((result) => result.status === "rejected");
   if (refused === undefined) return open;
@@ -107,12 +118,29 @@ async function openPictures({ pictures }: ImagePlan, source: PictureSource): Pro
   throw refused.reason;
 }
 
-function closeAll(pictures: readonly Picture[]): void {
+async function stored(
+  { key }: WantedRun,
+  { source, maxAgeMs }: { source: RunSource; maxAgeMs: number },
+): Promise<RunView> {
+  const view = await source.stored(key, maxAgeMs);
+  if (view !== undefined) return view;
+  throw new ApiError(504, "This picture is not in the store, and 'only-if-cached' forbids to make it", {
+    code: "not_cached",
+  });
+}
+
+/** As the header says it: "joined" if nothing had to be begun for this request. */
+function cacheOf(pictures: readonly RunView[]): RunView["cache"] {
+  if (pictures.every(({ cache }) => cache === "hit")) return "hit";
+  return pictures.some(({ cache }) => cache === "miss") ? "miss" : "joined";
+}
+
+function closeAll(pictures: readonly RunView[]): void {
   for (const picture of pictures) picture.close();
 }
 
 /** The finished pictures in the order asked for. @throws {ApiError} what the first to fail throws */
-async function collect(pictures: readonly Picture[], signal: AbortSignal): Promise<CompletedEvent[]> {
+async function collect(pictures: readonly RunView[], signal: AbortSignal): Promise<CompletedEvent[]> {
   const finished: CompletedEvent[] = [];
   for await (const { imageIndex, event } of mergePictures(pictures, signal)) {
     if (event.type === "failed" || event.type === "cancelled") throw runFailure(event);

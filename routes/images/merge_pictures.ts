@@ -1,6 +1,6 @@
 // The events of several pictures as one stream, in the order in which they happen.
 import type { RunEvent } from "../../protocol/run_event.ts";
-import type { Picture } from "../runs/picture_source.ts";
+import type { RunView } from "../runs/run_source.ts";
 
 export interface PictureEvent {
   /** 0-based place of the picture in the request. */
@@ -10,13 +10,18 @@ export interface PictureEvent {
   event: RunEvent;
 }
 
-/** Ends when all pictures have ended. @throws {ApiError} what the first picture to fail throws */
+/**
+ * Ends when all pictures have ended.
+ * @param after how far each picture was read before. @default not at all
+ * @throws {ApiError} what the first picture to fail throws
+ */
 export async function* mergePictures(
-  pictures: readonly Picture[],
+  pictures: readonly Pick<RunView, "events">[],
   signal: AbortSignal,
+  after: readonly number[] = [],
 ): AsyncGenerator<PictureEvent> {
-  const streams = pictures.map((picture) => picture.events(signal));
-  const reached = pictures.map(() => 0);
+  const reached = pictures.map((_, index) => after[index] ?? 0);
+  const streams = pictures.map((picture, index) => picture.events(signal, reached[index]));
   const next = async (imageIndex: number) => ({ imageIndex, result: await streams[imageIndex]!.next() });
   const pending = new Map(streams.map((_, index) => [index, next(index)]));
   try {

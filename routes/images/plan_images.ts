@@ -7,19 +7,22 @@ import type { ModelCard } from "../../protocol/model_card.ts";
 import type { CompleteSettings, OpenRunRequest } from "../../protocol/run_request.ts";
 import { resultKey } from "../results/result_key.ts";
 import type { ModelCatalog } from "../runs/model_catalog.ts";
-import type { WantedPicture } from "../runs/picture_source.ts";
-import type { WorkerClient } from "../runs/worker_client.ts";
+import type { WantedRun } from "../runs/run_source.ts";
+import type { WorkerPool } from "../runs/worker_pool.ts";
 
 export interface ImagePlan {
   model: ModelCard;
   settings: CompleteSettings;
   /** One for each of `n`, with seeds seed..seed+n-1. */
-  pictures: WantedPicture[];
+  pictures: WantedRun[];
 }
+
+/** What of a request others may have: nothing, its run while it lasts, its result as well. */
+export type Sharing = "none" | "runs" | "results";
 
 export interface ImagePlannerOptions {
   catalog: ModelCatalog;
-  worker: Pick<WorkerClient, "complete">;
+  worker: Pick<WorkerPool, "complete">;
   /** A seed for requests without one, 0..2^32-1. @default cryptographically random */
   drawSeed?: () => number;
 }
@@ -36,8 +39,19 @@ export class ImagePlanner {
     this.#options = { drawSeed: () => crypto.getRandomValues(new Uint32Array(1))[0]!, ...options };
   }
 
-  /** @throws {ApiError} 400 or 404 naming the field, 503 without a worker */
-  async plan(request: ImageRequest | EditRequest): Promise<ImagePlan> {
+  drawSeed(): number {
+    return this.#options.drawSeed();
+  }
+
+  /**
+   * @param sharing "none": equal requests have nothing to do with each other. "runs": they share a run, as retries of
+   * one request do. @default results are stored, where the request names its seed
+   * @throws {ApiError} 400 or 404 naming the field, 503 without a worker
+   */
+  async plan(
+    request: ImageRequest | EditRequest,
+    sharing: Sharing = request.seed === undefined ? "none" : "results",
+  ): Promise<ImagePlan> {
     const model = await this.#options.catalog.find(request.model);
     const seed = request.seed ?? this.#options.drawSeed();
     const run = { ...toRun(request, model.id), seed };
@@ -47,11 +61,11 @@ export class ImagePlanner {
     const { output_format, output_compression } = request;
     const pictures = Array.from({ length: request.n }, async (_, index) => {
       const ofPicture = { ...settings, seed: seed + index };
+      const key = await resultKey({ model, settings: ofPicture, output_format, output_compression });
       return {
+        name: sharing === "none" ? undefined : key,
         // A drawn seed comes once: only a picture with an address is worth storing.
-        key: request.seed === undefined && request.response_format !== "url"
-          ? undefined
-          : await resultKey({ model, settings: ofPicture, output_format, output_compression }),
+        key: sharing === "results" || request.response_format === "url" ? key : undefined,
         run: { ...run, seed: seed + index },
         modelDigest: model.digest,
       };

@@ -1,7 +1,7 @@
 // Keys and counters in Redis over REST: shared by all instances, written by `deno task keys`.
 // Counters by a script of our own: docs/decisions/0011-limits-by-a-script.md.
 import type { Redis } from "@upstash/redis/cloudflare";
-import { redisClient, type RedisClientOptions } from "../redis_client.ts";
+import { redisClient, type RedisClientOptions } from "../../protocol/redis_client.ts";
 import {
   type KeyRecord,
   keyRecordSchema,

@@ -1,6 +1,6 @@
 // What an edge instance counts, in Prometheus' text format.
 import { Counter, Histogram, Registry } from "prom-client";
-import type { Picture } from "../runs/picture_source.ts";
+import type { RunView } from "../runs/run_source.ts";
 
 export interface AnsweredRequest {
   method: string;
@@ -47,7 +47,7 @@ export class EdgeMetrics {
     this.#seconds.observe({ route }, seconds);
   }
 
-  opened(cache: Picture["cache"]): void {
+  opened(cache: RunView["cache"]): void {
     this.#pictures.inc({ cache });
   }
 
@@ -55,7 +55,7 @@ export class EdgeMetrics {
     this.#firstPreview.observe(seconds);
   }
 
-  completed(cache: Picture["cache"], seconds: number): void {
+  completed(cache: RunView["cache"], seconds: number): void {
     this.#picture.observe({ cache }, seconds);
   }
 

@@ -27,6 +27,7 @@ const MEANINGS: Record<number, string> = {
   429: "The queue is full, or a limit of the key is reached; see retry-after",
   500: "The server failed",
   503: "No worker, or no store, can be reached at the moment; see retry-after",
+  504: "Cache-Control has only-if-cached, and the result is not stored",
 };
 
 /** Headers of every answer. */

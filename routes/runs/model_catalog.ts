@@ -1,10 +1,10 @@
-// Which models there are, as the worker tells it, asked for at most once in a few seconds.
+// Which models there are, as the workers tell it, asked for at most once in a few seconds.
 import { ApiError } from "../../protocol/api_error.ts";
 import type { ModelCard } from "../../protocol/model_card.ts";
-import type { WorkerClient } from "./worker_client.ts";
+import type { WorkerPool } from "./worker_pool.ts";
 
 export interface ModelCatalogOptions {
-  worker: Pick<WorkerClient, "models">;
+  worker: Pick<WorkerPool, "models">;
   /** How old an answer may be. @default 5000 */
   ttlMs?: number;
   /** Milliseconds. @default performance.now */

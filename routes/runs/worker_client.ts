@@ -19,11 +19,24 @@ export interface WorkerClientOptions {
   idleMs?: number;
 }
 
+export interface WorkerStatus {
+  /** Whether it takes runs. */
+  ready: boolean;
+  /** Runs that wait for its device. */
+  queue_depth: number;
+  running: boolean;
+}
+
 export class WorkerClient {
   readonly #options: Required<Omit<WorkerClientOptions, "secret">> & Pick<WorkerClientOptions, "secret">;
 
   constructor(options: WorkerClientOptions) {
     this.#options = { fetch: globalThis.fetch, timeoutMs: 120_000, idleMs: 45_000, ...options };
+  }
+
+  /** Origin of the worker. */
+  get url(): string {
+    return new URL(this.#options.url).origin;
   }
 
   async models(): Promise<ModelCard[]> {
@@ -47,10 +60,19 @@ export class WorkerClient {
     await response.body?.cancel();
   }
 
-  async ready(): Promise<boolean> {
+  /** @throws {ApiError} 503 if it does not tell in time */
+  async status(): Promise<WorkerStatus> {
     const response = await this.#fetch("/readyz", { timeoutMs: 2000 });
-    await response.body?.cancel();
-    return response.ok;
+    try {
+      const { queue_depth = 0, running = false } = await response.json();
+      return { ready: response.ok, queue_depth: Number(queue_depth), running: running === true };
+    } catch (cause) {
+      throw unavailable(cause);
+    }
+  }
+
+  async ready(): Promise<boolean> {
+    return (await this.status()).ready;
   }
 
   /** Events after the one with id `after`, until the run or the connection ends. @throws {ApiError} 404, 503 */

@@ -15,9 +15,14 @@ export interface TestWorker extends AsyncDisposable {
 
 /** Over the defaults of the real ones. */
 export type TestWorkerOptions =
-  & { /** @default a free one */ port?: number }
+  & {
+    /** @default a free one */
+    port?: number;
+    /** On receipts. @default "test" */
+    name?: string;
+  }
   & Partial<Omit<RunQueueOptions, "execute">>
-  & Partial<Pick<WorkerAppOptions, "heartbeatMs" | "deadlineMs" | "maxBytes" | "secret">>
+  & Partial<Pick<WorkerAppOptions, "heartbeatMs" | "deadlineMs" | "maxBytes" | "secret" | "sharedRuns">>
   & Partial<Pick<ModelPoolOptions, "maxLoaded" | "idleMs">>;
 
 export function startTestWorker(pipelines: readonly Pipeline[], options: TestWorkerOptions = {}): TestWorker {
@@ -31,7 +36,7 @@ export function startTestWorker(pipelines: readonly Pipeline[], options: TestWor
   const log = (_level: string, message: string, fields?: Record<string, unknown>) =>
     void logged.push({ message, fields });
   const queue = new RunQueue({
-    execute: (run) => executeRun(run, { models, metrics, log, worker: "test" }),
+    execute: (run) => executeRun(run, { models, metrics, log, worker: options.name ?? "test" }),
     ...options,
   });
   metrics.observeQueue(queue);

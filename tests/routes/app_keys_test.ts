@@ -3,9 +3,9 @@ import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { createApp } from "../../routes/app.ts";
 import { MemoryKeyStore } from "../../routes/keys/memory_key_store.ts";
-import { MemoryResultStore } from "../../routes/results/memory_result_store.ts";
-import { WorkerClient } from "../../routes/runs/worker_client.ts";
+import { MemoryResultStore } from "../../protocol/results/memory_result_store.ts";
 import { FakePipeline } from "../http/fake_pipeline.ts";
+import { testPool } from "./_pool.ts";
 import { startTestWorker } from "../http/test_worker.ts";
 import { drawTestKey } from "./keys/_key.ts";
 
@@ -13,7 +13,7 @@ function start(pipeline = new FakePipeline(), keys: string[] = []) {
   const worker = startTestWorker([pipeline]);
   const keyStore = new MemoryKeyStore();
   const app = createApp({
-    worker: new WorkerClient({ url: worker.url }),
+    workers: testPool(worker.url),
     results: new MemoryResultStore(),
     keys,
     keyStore,

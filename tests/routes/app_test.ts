@@ -3,9 +3,9 @@ import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { createApp } from "../../routes/app.ts";
 import { MemoryKeyStore } from "../../routes/keys/memory_key_store.ts";
-import { MemoryResultStore } from "../../routes/results/memory_result_store.ts";
-import { WorkerClient } from "../../routes/runs/worker_client.ts";
+import { MemoryResultStore } from "../../protocol/results/memory_result_store.ts";
 import { FakePipeline } from "../http/fake_pipeline.ts";
+import { testPool } from "./_pool.ts";
 import { startTestWorker, type TestWorkerOptions } from "../http/test_worker.ts";
 
 const LOCAL = { remoteAddr: { transport: "tcp", hostname: "127.0.0.1", port: 1 } } as const;
@@ -13,10 +13,11 @@ const LOCAL = { remoteAddr: { transport: "tcp", hostname: "127.0.0.1", port: 1 }
 function startEdge(workerUrl: string) {
   const logged: string[] = [];
   const app = createApp({
-    worker: new WorkerClient({ url: workerUrl }),
+    workers: testPool(workerUrl),
     results: new MemoryResultStore(),
     keys: [],
     keyStore: new MemoryKeyStore(),
+    maxAttempts: 1,
     log: (level, message, fields) => void logged.push(JSON.stringify({ level, message, ...fields })),
   });
   const get = (path: string, headers: Record<string, string> = {}) =>

@@ -4,9 +4,9 @@ import assert from "node:assert/strict";
 import { encodeImage } from "../../gpu-worker/media/encode_image.ts";
 import { createApp } from "../../routes/app.ts";
 import { MemoryKeyStore } from "../../routes/keys/memory_key_store.ts";
-import { MemoryResultStore } from "../../routes/results/memory_result_store.ts";
-import { WorkerClient } from "../../routes/runs/worker_client.ts";
+import { MemoryResultStore } from "../../protocol/results/memory_result_store.ts";
 import { FakePipeline } from "../http/fake_pipeline.ts";
+import { testPool } from "./_pool.ts";
 import { startTestWorker } from "../http/test_worker.ts";
 
 const LOCAL = { remoteAddr: { transport: "tcp", hostname: "127.0.0.1", port: 1 } } as const;
@@ -18,7 +18,7 @@ function start() {
   const pipeline = new FakePipeline();
   const worker = startTestWorker([pipeline]);
   const app = createApp({
-    worker: new WorkerClient({ url: worker.url }),
+    workers: testPool(worker.url),
     results: new MemoryResultStore(),
     keys: [],
     keyStore: new MemoryKeyStore(),

@@ -2,6 +2,7 @@
 import { describe, it } from "@std/testing/bdd";
 import { Redis } from "ioredis";
 import assert from "node:assert/strict";
+import { ChannelHub } from "../../deploy/redis_rest/channel_hub.ts";
 import { createRedisRestApp } from "../../deploy/redis_rest/redis_rest_app.ts";
 import { startRedisServer } from "../../deploy/redis_rest/redis_server.ts";
 import { parseApiKey } from "../../routes/keys/api_key.ts";
@@ -27,7 +28,7 @@ async function startRedis() {
   const token = "test-token";
   const rest = Deno.serve(
     { hostname: "127.0.0.1", port: 0, onListen: () => {} },
-    createRedisRestApp({ redis, token }).fetch,
+    createRedisRestApp({ redis, channels: new ChannelHub(redis), token }).fetch,
   );
   const url = `http://127.0.0.1:${rest.addr.port}`;
   return {

@@ -1,17 +1,10 @@
 // Two edge processes before one worker, sharing a real redis-server through the adapter in deploy/.
 import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
+import { WITHOUT_REDIS } from "./redis.ts";
 import { readMetric, startTask } from "./service.ts";
 
 const LISTENING = /"message":"listening","url":"([^"]+)"/;
-
-function hasRedis(): boolean {
-  try {
-    return new Deno.Command("redis-server", { args: ["--version"], stdout: "null" }).outputSync().success;
-  } catch {
-    return false;
-  }
-}
 
 async function generate(url: string, fields: Record<string, unknown> = {}) {
   const response = await fetch(`${url}/v1/images/generations`, {
@@ -33,7 +26,7 @@ async function generate(url: string, fields: Record<string, unknown> = {}) {
   };
 }
 
-describe("RedisResultStore", { skip: hasRedis() ? false : "redis-server is not installed" }, () => {
+describe("RedisResultStore", { skip: WITHOUT_REDIS }, () => {
   it("a picture made through one edge is found by another, and Redis may go away", async () => {
     await using redis = await startTask("redis", {
       args: ["--port", "0"],
@@ -71,10 +64,10 @@ describe("RedisResultStore", { skip: hasRedis() ? false : "redis-server is not i
     // Generation goes on uncached, and says so in the log rather than to the client.
     redis.process.kill("SIGTERM");
     await redis.process.status;
-    assert.deepEqual([(await generate(second.found)).status, (await generate(second.found)).cache], [
-      200,
-      "miss",
-    ]);
+    const uncached = await generate(second.found);
+    assert.deepEqual([uncached.status, uncached.cache], [200, "miss"]);
+    const readiness = await fetch(`${second.found}/readyz`);
+    assert.deepEqual([readiness.status, (await readiness.json()).status], [200, "degraded"]);
     assert.ok(second.lines.some((line) => line.includes("result store is away")));
   });
 });

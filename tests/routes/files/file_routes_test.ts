@@ -7,7 +7,7 @@ import { pictureUrl } from "../../../routes/files/deliver_picture.ts";
 import { fileRoutes } from "../../../routes/files/file_routes.ts";
 import { SignedUrls } from "../../../routes/files/signed_urls.ts";
 import { handleError } from "../../../routes/middleware/handle_error.ts";
-import { MemoryResultStore } from "../../../routes/results/memory_result_store.ts";
+import { MemoryResultStore } from "../../../protocol/results/memory_result_store.ts";
 
 const BYTES = Uint8Array.from({ length: 100 }, (_, index) => index);
 const KEY = "ab".repeat(32);

@@ -4,10 +4,10 @@ import { Hono } from "hono";
 import type { Environment } from "../../../routes/environment.ts";
 import { EdgeMetrics } from "../../../routes/metrics/edge_metrics.ts";
 import { measureRequests } from "../../../routes/metrics/measure_requests.ts";
-import { MeasuredPictureSource } from "../../../routes/metrics/measured_picture_source.ts";
-import { MemoryResultStore } from "../../../routes/results/memory_result_store.ts";
-import { WorkerClient } from "../../../routes/runs/worker_client.ts";
+import { MeasuredRunSource } from "../../../routes/metrics/measured_run_source.ts";
+import { MemoryResultStore } from "../../../protocol/results/memory_result_store.ts";
 import { FakePipeline } from "../../http/fake_pipeline.ts";
+import { testPool } from "../_pool.ts";
 import { startTestWorker } from "../../http/test_worker.ts";
 
 /** Lines of the exposition that start with `name`. */
@@ -41,19 +41,20 @@ describe("measureRequests()", () => {
   });
 });
 
-describe("MeasuredPictureSource", () => {
+describe("MeasuredRunSource", () => {
   it("open() tells misses, joins and hits apart, and times the first preview once", async () => {
     await using worker = startTestWorker([new FakePipeline()]);
     const metrics = new EdgeMetrics();
-    const client = new WorkerClient({ url: worker.url });
-    const [card] = await client.models();
-    const source = new MeasuredPictureSource({
-      worker: client,
+    const pool = testPool(worker.url);
+    const [card] = await pool.models();
+    using source = new MeasuredRunSource({
+      pool,
       results: new MemoryResultStore(),
       log: () => {},
       metrics,
     });
     const wanted = {
+      name: "k",
       key: "k",
       run: { model: "fake", prompt: "x", seed: 1, previews: 2 },
       modelDigest: card!.digest,

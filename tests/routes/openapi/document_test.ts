@@ -1,17 +1,17 @@
 import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
+import { testPool } from "../_pool.ts";
 import { createApp } from "../../../routes/app.ts";
 import { MemoryKeyStore } from "../../../routes/keys/memory_key_store.ts";
 import { openApiDocument } from "../../../routes/openapi/document.ts";
-import { MemoryResultStore } from "../../../routes/results/memory_result_store.ts";
-import { WorkerClient } from "../../../routes/runs/worker_client.ts";
+import { MemoryResultStore } from "../../../protocol/results/memory_result_store.ts";
 
 /** What people open in browsers, and the document itself. */
 const UNDOCUMENTED = ["GET /", "GET /page/:name", "GET /docs", "GET /docs/:name", "GET /openapi.json"];
 
 function startApp() {
   return createApp({
-    worker: new WorkerClient({ url: "http://127.0.0.1:1" }),
+    workers: testPool("http://127.0.0.1:1"),
     results: new MemoryResultStore(),
     keys: ["secret"],
     keyStore: new MemoryKeyStore(),

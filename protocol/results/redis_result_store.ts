@@ -1,10 +1,10 @@
-// Results in Redis over REST (Upstash, or the adapter in deploy/): shared by all instances.
-import type { Redis } from "@upstash/redis/cloudflare";
-import type { Log } from "../../protocol/structured_log.ts";
-import { redisClient, type RedisClientOptions } from "../redis_client.ts";
+// Results in Redis over REST (Upstash, or the adapter in deploy/): shared by all edges, written by workers too.
+import type { RedisLink } from "../redis_link.ts";
+import type { Log } from "../structured_log.ts";
 import type { ResultStore, StoredResult } from "./result_store.ts";
 
-export interface RedisResultStoreOptions extends RedisClientOptions {
+export interface RedisResultStoreOptions {
+  link: RedisLink;
   log: Log;
   /** @default 86400 */
   ttlSeconds?: number;
@@ -16,30 +16,29 @@ const PREFIX = "spectrum:result:";
 
 /** A store that is away is a miss: generation goes on uncached. */
 export class RedisResultStore implements ResultStore {
-  readonly #redis: Redis;
-  readonly #options: Required<Omit<RedisResultStoreOptions, keyof RedisClientOptions>>;
+  readonly #options: Required<RedisResultStoreOptions>;
 
   constructor(options: RedisResultStoreOptions) {
     this.#options = { ttlSeconds: 86_400, maxBytes: 2_800_000, ...options };
-    this.#redis = redisClient(options);
   }
 
   async get(key: string): Promise<StoredResult | undefined> {
+    const { link, log } = this.#options;
     try {
-      const text = await this.#redis.get<string>(PREFIX + key);
+      const text = await link.ask((redis) => redis.get<string>(PREFIX + key));
       return text === null ? undefined : JSON.parse(text);
     } catch (cause) {
-      this.#options.log("warn", "result store is away", { error: String(cause) });
+      log("warn", "result store is away", { error: String(cause) });
       return undefined;
     }
   }
 
   async set(key: string, result: StoredResult): Promise<void> {
-    const { maxBytes, ttlSeconds, log } = this.#options;
+    const { link, maxBytes, ttlSeconds, log } = this.#options;
     const text = JSON.stringify(result);
     if (text.length > maxBytes) return;
     try {
-      await this.#redis.set(PREFIX + key, text, { ex: ttlSeconds });
+      await link.ask((redis) => redis.set(PREFIX + key, text, { ex: ttlSeconds }));
     } catch (cause) {
       log("warn", "result store is away", { error: String(cause) });
     }

@@ -1,0 +1,165 @@
+// Tells the shared log what becomes of runs, and learns from it whether anybody still waits: so an edge that dies takes
+// nothing with it.
+import { readRedisAddress } from "../../protocol/redis_address.ts";
+import { RedisLink } from "../../protocol/redis_link.ts";
+import { RedisResultStore } from "../../protocol/results/redis_result_store.ts";
+import type { ResultStore } from "../../protocol/results/result_store.ts";
+import type { NumberedEvent } from "../../protocol/run_event.ts";
+import { RedisRunLog } from "../../protocol/run_log/redis_run_log.ts";
+import { type HeldRun, RENEW_MS, type RunLog, type Standing } from "../../protocol/run_log/run_log.ts";
+import type { Log } from "../../protocol/structured_log.ts";
+import type { Run } from "./run.ts";
+
+export interface SharedRunsOptions {
+  runs: RunLog;
+  results: ResultStore;
+  log: Log;
+  /** How long after the end of a run it is tried to say so, while the store is away. @default 60000 */
+  patienceMs?: number;
+}
+
+interface Shared {
+  run: Run;
+  held: HeldRun;
+  /** Somebody waits for it, or nobody knows. */
+  watch: Disposable | undefined;
+}
+
+/** Between two places in the queue that are told. */
+const QUEUE_NEWS_MS = 500;
+/** Between attempts to write while the store is away. */
+const RETRY_MS = 500;
+
+/** undefined: no store is configured, edges follow this worker's own log. @throws {TypeError} naming the variable at fault */
+export function openSharedRuns(
+  { env, log }: { env: (name: string) => string | undefined; log: Log },
+): SharedRuns | undefined {
+  const address = readRedisAddress(env);
+  if (address === undefined) return undefined;
+  const link = new RedisLink(address);
+  return new SharedRuns({ runs: new RedisRunLog(link), results: new RedisResultStore({ link, log }), log });
+}
+
+export class SharedRuns {
+  readonly #options: Required<SharedRunsOptions>;
+  readonly #shared = new Set<Shared>();
+  readonly #writing = new Set<Promise<void>>();
+  #timer: ReturnType<typeof setInterval> | undefined;
+
+  constructor(options: SharedRunsOptions) {
+    this.#options = { patienceMs: 60_000, ...options };
+  }
+
+  /** Has every event of `run` written to the log. A run that is being written already is left at that. */
+  share(run: Run): void {
+    if ([...this.#shared].some((shared) => shared.run === run)) return;
+    const shared = { run, held: { id: run.id, attempt: run.attempt }, watch: run.watch() };
+    this.#shared.add(shared);
+    const writing = this.#write(shared).finally(() => {
+      shared.watch?.[Symbol.dispose]();
+      this.#shared.delete(shared);
+      this.#writing.delete(writing);
+      if (this.#shared.size === 0) {
+        clearInterval(this.#timer);
+        this.#timer = undefined;
+      }
+    });
+    this.#writing.add(writing);
+    this.#timer ??= setInterval(() => this.#renew(), RENEW_MS);
+    Deno.unrefTimer(this.#timer as unknown as number);
+  }
+
+  /** Resolves when all that has happened is written, or after `timeoutMs`. */
+  async settled(timeoutMs: number): Promise<void> {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const late = new Promise<void>((resolve) => timer = setTimeout(resolve, timeoutMs));
+    await Promise.race([Promise.all(this.#writing), late]);
+    clearTimeout(timer);
+  }
+
+  async #write(shared: Shared): Promise<void> {
+    const { run, held } = shared;
+    let after = run.request.shared?.after ?? 0;
+    for (let events = await run.next(after); events.length > 0; events = await run.next(after)) {
+      const standing = await this.#append(shared, withoutOutdated(events));
+      if (standing === "unknown") return;
+      if (standing === "lost") return run.cancel("superseded");
+      if (standing === "cancelled") run.cancel("requested");
+      after = events.at(-1)!.id;
+      if (isDrained(events)) return await this.#options.runs.release(held).catch(() => {});
+      // Places in the queue change for all who wait whenever one moves on: the last one in a while is enough.
+      if (isWaiting(events)) await Promise.race([run.begun, delay(QUEUE_NEWS_MS)]);
+    }
+  }
+
+  async #append({ run, held }: Shared, events: NumberedEvent[]): Promise<Standing["state"]> {
+    const { runs, log, patienceMs } = this.#options;
+    // A worker that stops leaves the run to others: that is not its end.
+    const told = isDrained(events) ? events.slice(0, -1) : events;
+    for (let finishedAt = Infinity;;) {
+      try {
+        await this.#store(run, told);
+        return await runs.append(held, told);
+      } catch (cause) {
+        finishedAt = Math.min(finishedAt, run.finished ? performance.now() : Infinity);
+        log("warn", "run log is away", { run: run.id, error: String(cause) });
+        if (performance.now() - finishedAt > patienceMs) return "unknown";
+        await delay(RETRY_MS);
+      }
+    }
+  }
+
+  /** The result is found under its key before anybody is told of it: no gap in which it would be made again. */
+  async #store({ request }: Run, events: readonly NumberedEvent[]): Promise<void> {
+    const event = events.at(-1)?.event;
+    const store = request.shared?.store;
+    if (event?.type !== "completed" || store === undefined) return;
+    if (event.receipt.model_digest !== store.model_digest) return;
+    const { type: _type, ...result } = event;
+    await this.#options.results.set(store.key, { ...result, stored_at: Date.now() });
+  }
+
+  async #renew(): Promise<void> {
+    const all = [...this.#shared];
+    try {
+      const standings = await this.#options.runs.renew(all.map(({ held }) => held));
+      all.forEach((shared, index) => this.#heed(shared, standings[index]!));
+    } catch {
+      // Whether somebody waits cannot be known now.
+      for (const shared of all) shared.watch ??= shared.run.watch();
+    }
+  }
+
+  #heed(shared: Shared, { state, viewers }: Standing): void {
+    const { run } = shared;
+    if (run.finished) return;
+    if (state === "cancelled") return run.cancel("requested");
+    if (state === "lost") return run.cancel("superseded");
+    if (state === "held" && viewers > 0) {
+      shared.watch ??= run.watch();
+    } else {
+      shared.watch?.[Symbol.dispose]();
+      shared.watch = undefined;
+    }
+  }
+}
+
+function isWaiting(events: readonly NumberedEvent[]): boolean {
+  return events.at(-1)?.event.type === "queued";
+}
+
+/** Of places in the queue the newest alone. */
+function withoutOutdated(events: readonly NumberedEvent[]): NumberedEvent[] {
+  return events.filter(({ event }, index) =>
+    event.type !== "queued" || events[index + 1]?.event.type !== "queued"
+  );
+}
+
+function delay(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+function isDrained(events: readonly NumberedEvent[]): boolean {
+  const event = events.at(-1)?.event;
+  return event?.type === "cancelled" && event.reason === "draining";
+}

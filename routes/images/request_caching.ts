@@ -1,0 +1,28 @@
+// What a client's Cache-Control asks of us: https://www.rfc-editor.org/rfc/rfc9111#section-5.2.1
+
+export interface RequestCaching {
+  /** How old a stored result may be; 0: it must be made, or be in the making, now. */
+  maxAgeMs: number;
+  /** Whether the result may be stored, and the run be shared. */
+  store: boolean;
+  /** Nothing is to be made: a stored result or none. */
+  onlyIfCached: boolean;
+}
+
+/** Directives that have no meaning for results that never change are left out. */
+export function requestCaching(header: string | undefined): RequestCaching {
+  const directives = new Map(
+    (header ?? "").toLowerCase().split(",").map((directive) => {
+      const [name = "", value] = directive.split("=", 2).map((part) => part.trim());
+      return [name, value];
+    }),
+  );
+  const maxAge = /^\d{1,10}$/.exec(directives.get("max-age") ?? "")?.[0];
+  const store = !directives.has("no-store");
+  const isFresh = directives.has("no-cache") || !store;
+  return {
+    maxAgeMs: isFresh ? 0 : maxAge === undefined ? Infinity : Number(maxAge) * 1000,
+    store,
+    onlyIfCached: directives.has("only-if-cached"),
+  };
+}

@@ -1,0 +1,56 @@
+// Stops calls of something that keeps failing, and lets one through now and then to see whether it still does.
+
+export interface CircuitBreakerOptions {
+  /** Failures in a row that open it. @default 3 */
+  threshold?: number;
+  /** How long it stays open at first; twice as long after each trial that fails. @default 1000 */
+  openMs?: number;
+  /** @default 30000 */
+  maxOpenMs?: number;
+  /** Milliseconds from any origin. @default performance.now */
+  now?: () => number;
+}
+
+export class CircuitBreaker {
+  readonly #options: Required<CircuitBreakerOptions>;
+  #failures = 0;
+  #openUntil = -Infinity;
+
+  constructor(options: CircuitBreakerOptions = {}) {
+    this.#options = {
+      threshold: 3,
+      openMs: 1000,
+      maxOpenMs: 30_000,
+      now: () => performance.now(),
+      ...options,
+    };
+  }
+
+  get state(): "closed" | "open" | "half-open" {
+    if (this.#failures < this.#options.threshold) return "closed";
+    return this.#options.now() < this.#openUntil ? "open" : "half-open";
+  }
+
+  /** Whether a call may be made; of those that come while it is half open, one. */
+  allows(): boolean {
+    const { state } = this;
+    if (state === "half-open") this.#openUntil = this.#options.now() + this.#options.openMs;
+    return state !== "open";
+  }
+
+  succeeded(): void {
+    this.#failures = 0;
+    this.#openUntil = -Infinity;
+  }
+
+  /** The other side was heard of by other means: the next call is a trial. */
+  reached(): void {
+    this.#openUntil = -Infinity;
+  }
+
+  failed(): void {
+    const { threshold, openMs, maxOpenMs, now } = this.#options;
+    const trials = ++this.#failures - threshold;
+    if (trials >= 0) this.#openUntil = now() + Math.min(maxOpenMs, openMs * 2 ** trials);
+  }
+}

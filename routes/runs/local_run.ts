@@ -1,0 +1,130 @@
+// One run as this edge sees it: a copy of its events, fed from the run log, for any number of viewers here.
+import { ApiError } from "../../protocol/api_error.ts";
+import { EventLog } from "../../protocol/event_log.ts";
+import { isFinal, type NumberedEvent, type RunEvent } from "../../protocol/run_event.ts";
+import type { RunLog, RunPage } from "../../protocol/run_log/run_log.ts";
+import type { PooledWorker, WorkerPool } from "./worker_pool.ts";
+
+export interface LocalRunOptions {
+  pool: Pick<WorkerPool, "client">;
+  /** Between attempts to reach log or worker; their number is their length. @default [100, 500, 2000, 4000] */
+  reconnectDelaysMs?: readonly number[];
+}
+
+export interface Feed {
+  id: string;
+  log: RunLog;
+}
+
+export class LocalRun {
+  readonly #options: Required<LocalRunOptions>;
+  readonly #events = new EventLog<RunEvent>();
+  readonly #stop = new AbortController();
+  #changed = Promise.withResolvers<void>();
+  #error: ApiError | undefined;
+  /** Origin of the worker that makes it, once known. */
+  worker: string | undefined;
+
+  constructor(options: LocalRunOptions) {
+    this.#options = { reconnectDelaysMs: [100, 500, 2000, 4000], ...options };
+  }
+
+  get finished(): boolean {
+    return this.#events.closed;
+  }
+
+  /** Reads what there is and what comes, until the end or `stop()`. Never rejects. */
+  async feed({ id, log }: Feed): Promise<void> {
+    const { signal } = this.#stop;
+    let failures = 0;
+    while (!signal.aborted && !this.finished) {
+      // From before the look on, so that no news falls in between.
+      const news = this.#changed.promise;
+      const page = await log.read(id, this.#events.lastId).catch(() => undefined);
+      if (signal.aborted) return;
+      if (page !== undefined) {
+        failures = 0;
+        this.#take(page);
+        if (page.events.length === 0 && !this.finished) await within(news, log.pollMs);
+        continue;
+      }
+      // The log is away, or was lost: the worker has one of its own.
+      const worker = this.worker === undefined ? undefined : this.#options.pool.client(this.worker);
+      const heard = worker !== undefined && await this.#follow(worker, id);
+      if (heard) failures = 0;
+      if (this.finished || signal.aborted) return;
+      if (failures >= this.#options.reconnectDelaysMs.length) return this.fail(lost());
+      await new Promise((resolve) => setTimeout(resolve, this.#options.reconnectDelaysMs[failures++]));
+    }
+  }
+
+  /** The log has changed. */
+  notify(): void {
+    this.#changed.resolve();
+    this.#changed = Promise.withResolvers();
+  }
+
+  /** Ends it for its viewers, whatever may become of it. */
+  fail(error: ApiError): void {
+    this.#error = error;
+    this.#events.close();
+  }
+
+  /** Nobody here reads it any more. */
+  stop(): void {
+    this.#stop.abort();
+    this.notify();
+  }
+
+  /** Ends after the final event, or early and quietly on `signal`. @throws {ApiError} if the run is lost */
+  async *events(signal: AbortSignal, after = 0): AsyncGenerator<NumberedEvent> {
+    yield* this.#events.read(after, signal);
+    if (this.#error !== undefined && !signal.aborted) throw this.#error;
+  }
+
+  #take({ state, worker, events }: RunPage): void {
+    this.worker = worker ?? this.worker;
+    for (const { id, event } of events) this.#append(id, event);
+    // Ended without a word: nobody was left to make it.
+    if (state !== "open" && events.length === 0 && !this.finished) {
+      this.#append(this.#events.lastId + 1, { type: "cancelled", reason: "unwatched" });
+    }
+  }
+
+  #append(id: number, event: RunEvent): void {
+    this.#events.append(event, id);
+    if (isFinal(event)) this.#events.close();
+  }
+
+  /** @returns whether there was any news */
+  async #follow(worker: PooledWorker, id: string): Promise<boolean> {
+    let heard = false;
+    try {
+      for await (
+        const numbered of worker.events(id, { after: this.#events.lastId, signal: this.#stop.signal })
+      ) {
+        heard = true;
+        // Not the end: it goes on elsewhere.
+        if (numbered.event.type === "cancelled" && numbered.event.reason === "draining") break;
+        this.#append(numbered.id, numbered.event);
+      }
+    } catch {
+      // The caller comes back, or gives up.
+    }
+    return heard;
+  }
+}
+
+async function within(promise: Promise<void>, timeoutMs: number): Promise<void> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<void>((resolve) => timer = setTimeout(resolve, timeoutMs));
+  await Promise.race([promise, late]);
+  clearTimeout(timer);
+}
+
+function lost(): ApiError {
+  return new ApiError(503, "The worker that made this picture can no longer be reached", {
+    code: "worker_lost",
+    retryAfter: 2,
+  });
+}

@@ -1,0 +1,175 @@
+// Has runs made: hands them to workers, writes for workers that do not, and takes over what has been left behind.
+import { ApiError } from "../../protocol/api_error.ts";
+import { isFinal, type NumberedEvent } from "../../protocol/run_event.ts";
+import type { HeldRun, RunLog, TakenRun } from "../../protocol/run_log/run_log.ts";
+import type { OpenRunRequest } from "../../protocol/run_request.ts";
+import type { Log } from "../../protocol/structured_log.ts";
+import type { WorkerPool } from "./worker_pool.ts";
+
+/** All that is needed to make a run, again too. */
+export interface RunOrder {
+  run: OpenRunRequest;
+  /** Under which the result is stored; null: it is not. */
+  key: string | null;
+  /** Weights that it is to be made with. */
+  modelDigest: string;
+}
+
+export interface RunDispatcherOptions {
+  pool: Pick<WorkerPool, "submit" | "cancel" | "client">;
+  log: Log;
+  /** Stores results of workers that write no log of their own. */
+  store: (order: RunOrder, event: NumberedEvent["event"]) => Promise<void>;
+  /** Between attempts to pick up a worker's broken event stream. @default [100, 500, 1500] */
+  reconnectDelaysMs?: readonly number[];
+  /** Once it aborts, nothing is begun anew: this process is to end. @default never */
+  stopping?: AbortSignal;
+  /** Attempts to have a run made, refusals included, before it fails. @default 8 */
+  maxAttempts?: number;
+}
+
+export interface Dispatch {
+  log: RunLog;
+  held: HeldRun;
+  order: RunOrder;
+  /** Id of the newest event. @default 0 */
+  after?: number;
+  /** A worker that is better left alone. */
+  avoid?: string | undefined;
+}
+
+/** A run that had delivered steps when its worker was lost is begun anew so many times. */
+const MAX_RESTARTS = 1;
+
+export class RunDispatcher {
+  readonly #options: Required<RunDispatcherOptions>;
+  /** Leases that are ours: of runs on their way to a worker, and of those that we write. */
+  readonly #held = new Map<HeldRun, RunLog>();
+
+  constructor(options: RunDispatcherOptions) {
+    this.#options = {
+      reconnectDelaysMs: [100, 500, 1500],
+      maxAttempts: 8,
+      stopping: new AbortController().signal,
+      ...options,
+    };
+  }
+
+  /**
+   * Hands a run to a worker. It lives on by itself from then on.
+   * @returns the worker's origin
+   * @throws {ApiError} as workers refuse it; the run is still open then
+   */
+  async dispatch({ log, held, order, after = 0, avoid }: Dispatch): Promise<string> {
+    this.#held.set(held, log);
+    let pumped = false;
+    try {
+      const { key, modelDigest, run } = order;
+      const store = key === null ? undefined : { key, model_digest: modelDigest };
+      const shared = { ...held, after, log: log.shared, ...store && { store } };
+      const { worker, accepted } = await this.#options.pool.submit({ ...run, shared }, {
+        modelDigest,
+        avoid,
+      });
+      // While the store is away nobody can be asked; the worker's own log serves who is here.
+      const standing = await log.assign(held, worker).catch(() => "held" as const);
+      if (standing === "cancelled" || standing === "lost") {
+        await this.#options.pool.cancel(worker, held.id).catch(() => {});
+      }
+      if (!accepted.shared) {
+        pumped = true;
+        this.#pump({ log, held, order, after }, worker).catch((cause) =>
+          this.#options.log("error", "run was not written", { run: held.id, error: String(cause) })
+        ).finally(() => this.#held.delete(held));
+      }
+      return worker;
+    } finally {
+      if (!pumped) this.#held.delete(held);
+    }
+  }
+
+  /** Says to all who wait that a run has failed. */
+  async fail({ log, held, after = 0 }: Omit<Dispatch, "order">, error: ApiError): Promise<void> {
+    const event = { type: "failed" as const, status: error.status, ...error.toBody() };
+    await log.append(held, [{ id: after + 1, event }]);
+  }
+
+  /** Keeps our leases. Never rejects. */
+  async renew(): Promise<void> {
+    const byLog = Map.groupBy(this.#held, ([, log]) => log);
+    await Promise.all(
+      [...byLog].map(([log, held]) => log.renew(held.map(([run]) => run)).catch(() => {})),
+    );
+  }
+
+  /** Has runs made whose makers are gone. Never rejects. */
+  async sweep(log: RunLog): Promise<void> {
+    try {
+      await Promise.all((await log.orphans()).map(async (id) => {
+        const taken = await log.takeOver(id);
+        if (taken !== undefined) await this.#resume(log, taken);
+      }));
+    } catch (cause) {
+      this.#options.log("warn", "runs were not looked after", { error: String(cause) });
+    }
+  }
+
+  async #resume(log: RunLog, taken: TakenRun): Promise<void> {
+    const { id, attempt, stepped, restarts, worker: avoid, request } = taken;
+    const held = { id, attempt };
+    let after = taken.lastId;
+    // Those who share the log go on with it; who does not have any does it now.
+    if (this.#options.stopping.aborted) {
+      return log.shared ? await log.release(held) : await this.fail({ log, held, after }, workerLost());
+    }
+    const order: RunOrder | undefined = request === "" ? undefined : JSON.parse(request);
+    if (order === undefined || stepped && restarts >= MAX_RESTARTS || attempt > this.#options.maxAttempts) {
+      return await this.fail({ log, held, after }, workerLost());
+    }
+    if (stepped) await log.append(held, [{ id: ++after, event: { type: "restarted", attempt } }]);
+    this.#options.log("warn", "run goes on elsewhere", { run: id, attempt, stepped, lost: avoid });
+    try {
+      await this.dispatch({ log, held, order, after, avoid });
+    } catch (cause) {
+      const error = ApiError.from(cause);
+      // A worker may be back, or have room, in a moment.
+      if (error.status >= 500 || error.status === 429) await log.release(held);
+      else await this.fail({ log, held, after }, error);
+    }
+  }
+
+  /** Copies what a worker tells of a run, until its end or the worker's. */
+  async #pump({ log, held, order, after = 0 }: Dispatch, origin: string): Promise<void> {
+    const { pool, reconnectDelaysMs, store } = this.#options;
+    const { signal } = new AbortController();
+    let last = after;
+    pumping: for (let failures = 0;;) {
+      try {
+        for await (const numbered of pool.client(origin)!.events(held.id, { after: last, signal })) {
+          const { event } = numbered;
+          if (event.type === "cancelled" && event.reason === "draining") break pumping;
+          if (event.type === "completed") await store(order, event);
+          const standing = await log.append(held, [numbered]);
+          if (standing === "lost" || standing === "unknown") return;
+          if (isFinal(event)) return;
+          last = numbered.id;
+          failures = 0;
+        }
+      } catch (cause) {
+        // It has started anew, and knows nothing of the run.
+        if (cause instanceof ApiError && cause.status === 404) break;
+      }
+      if (failures === reconnectDelaysMs.length) break;
+      await new Promise((resolve) => setTimeout(resolve, reconnectDelaysMs[failures++]));
+    }
+    await log.release(held);
+    await this.sweep(log);
+  }
+}
+
+function workerLost(): ApiError {
+  return new ApiError(503, "The worker that made this picture can no longer be reached", {
+    code: "worker_lost",
+    retryAfter: 2,
+  });
+}

@@ -1,0 +1,330 @@
+// Where results come from: the result store, a run that somebody has begun for the same thing, at any edge, or a new run.
+import { ApiError } from "../../protocol/api_error.ts";
+import type { ResultStore, StoredResult } from "../../protocol/results/result_store.ts";
+import type { NumberedEvent, RunEvent } from "../../protocol/run_event.ts";
+import { MemoryRunLog } from "../../protocol/run_log/memory_run_log.ts";
+import { RENEW_MS, type RunLog } from "../../protocol/run_log/run_log.ts";
+import type { OpenRunRequest } from "../../protocol/run_request.ts";
+import type { Log } from "../../protocol/structured_log.ts";
+import { LocalRun } from "./local_run.ts";
+import { RunDispatcher, type RunDispatcherOptions, type RunOrder } from "./run_dispatcher.ts";
+import type { WorkerPool } from "./worker_pool.ts";
+
+/** A result somebody wants. */
+export interface WantedRun {
+  /** Equal wishes share a run under this name; undefined: nobody else can want this one. */
+  name: string | undefined;
+  /** Where the result is looked for and stored; undefined: it is not. */
+  key: string | undefined;
+  run: OpenRunRequest;
+  /** A result made with other weights, as after a deployment in between, is not stored. */
+  modelDigest: string;
+}
+
+export interface OpenOptions {
+  /** A stored result must not be older; 0: none will do. @default any age */
+  maxAgeMs?: number;
+  /** Waits beside the caller, and when the caller has left: the run goes on without a connection. */
+  detached?: { viewer: string; viewerMs: number };
+  /** How long the events can be read after the end. @default 60000 */
+  keepMs?: number;
+}
+
+/** A result on its way to one viewer. */
+export interface RunView {
+  /** Of the run; undefined for a stored result. */
+  id: string | undefined;
+  cache: "hit" | "joined" | "miss";
+  /**
+   * Events after the one with id `after`. Ends after the final one, or early and quietly on `signal`.
+   * @throws {ApiError} if the run is lost.
+   */
+  events(signal: AbortSignal, after?: number): AsyncGenerator<NumberedEvent>;
+  /** The viewer leaves; the last one to leave an unfinished run cancels it, unless one comes within `graceMs`. */
+  close(graceMs?: number): void;
+}
+
+export interface RunSourceOptions
+  extends Pick<RunDispatcherOptions, "reconnectDelaysMs" | "maxAttempts" | "stopping"> {
+  pool: Pick<WorkerPool, "submit" | "cancel" | "client">;
+  results: ResultStore;
+  /** Shared by all edges. @default this process's own */
+  runs?: RunLog;
+  log: Log;
+}
+
+interface Shared {
+  local: LocalRun;
+  /** As the log knows us. */
+  viewer: string;
+  viewers: number;
+  previews: number;
+  name: string | undefined;
+  opening: Promise<{ id: string; log: RunLog; cache: RunView["cache"] }>;
+}
+
+/** An edge that is silent for so long does not wait any more. */
+const VIEWER_MS = 15_000;
+const KEEP_MS = 60_000;
+/** How often runs without a maker are looked for while none of ours is under way. */
+const IDLE_SWEEP_MS = 5000;
+/** Requests that carry larger images are not kept for others to make anew. */
+const MAX_ORDER_CHARACTERS = 6_000_000;
+
+export class RunSource implements Disposable {
+  readonly #options: RunSourceOptions;
+  readonly #dispatcher: RunDispatcher;
+  /** Of this process: all there is without a store, and what serves while it is away. */
+  readonly #own = new MemoryRunLog();
+  readonly #runs: RunLog;
+  readonly #open = new Set<Shared>();
+  readonly #byName = new Map<string, Shared>();
+  readonly #byId = new Map<string, Set<Shared>>();
+  readonly #subscriptions: Disposable[];
+  readonly #timer: ReturnType<typeof setInterval>;
+  #sweptAt = 0;
+
+  constructor(options: RunSourceOptions) {
+    this.#options = options;
+    this.#runs = options.runs ?? this.#own;
+    this.#dispatcher = new RunDispatcher({ ...options, store: (order, event) => this.#store(order, event) });
+    const logs = new Set([this.#own, this.#runs]);
+    this.#subscriptions = [...logs].map((log) => log.changes((id) => this.#changed(id)));
+    this.#timer = setInterval(() => this.#tick(), RENEW_MS);
+    Deno.unrefTimer(this.#timer as unknown as number);
+  }
+
+  /** @throws {ApiError} as workers refuse the run. The caller closes what it gets. */
+  async open(wanted: WantedRun, options: OpenOptions = {}): Promise<RunView> {
+    const stored = await this.stored(wanted.key, options.maxAgeMs);
+    if (stored !== undefined) return stored;
+    const joined = options.detached === undefined && this.#joinable(wanted, options);
+    const shared = joined || this.#begin(wanted, options);
+    shared.viewers++;
+    const close = this.#closer(shared);
+    try {
+      const { id, cache } = await shared.opening;
+      return {
+        id,
+        cache: joined && cache === "miss" ? "joined" : cache,
+        events: (signal, after) => shared.local.events(signal, after),
+        close,
+      };
+    } catch (cause) {
+      close();
+      throw cause;
+    }
+  }
+
+  /** A stored result that is young enough. */
+  async stored(key: string | undefined, maxAgeMs: number = Infinity): Promise<RunView | undefined> {
+    if (key === undefined || maxAgeMs <= 0) return undefined;
+    const stored = await this.#options.results.get(key);
+    const isFound = stored !== undefined && Date.now() - stored.stored_at <= maxAgeMs;
+    return isFound ? storedRun(stored) : undefined;
+  }
+
+  /** A run known by its id, begun here or elsewhere. @returns undefined if it is unknown or forgotten */
+  async attach(id: string): Promise<RunView | undefined> {
+    for (const log of new Set([this.#runs, this.#own])) {
+      const viewer = crypto.randomUUID();
+      const state = await log.attach(id, { viewer, viewerMs: VIEWER_MS }).catch(() => undefined);
+      if (state === undefined) continue;
+      const shared = this.#share({ viewer, name: undefined, previews: 0 });
+      shared.viewers++;
+      shared.opening = Promise.resolve({ id, log, cache: "joined" });
+      this.#follow(shared, { id, log });
+      return {
+        id,
+        cache: "joined",
+        events: (signal, after) => shared.local.events(signal, after),
+        close: this.#closer(shared),
+      };
+    }
+    return undefined;
+  }
+
+  /** The newest event of a run known by its id. @returns undefined if it is unknown or forgotten */
+  async last(id: string): Promise<RunEvent | undefined> {
+    for (const log of new Set([this.#runs, this.#own])) {
+      const page = await log.last(id).catch(() => undefined);
+      if (page === undefined) continue;
+      if (page.state === "cancelled") return { type: "cancelled", reason: "requested" };
+      return page.events.at(-1)?.event ?? { type: "queued", position: 0 };
+    }
+    return undefined;
+  }
+
+  /** A viewer of its own leaves, as a job does that is cancelled. */
+  async leave(id: string, viewer: string): Promise<void> {
+    for (const log of new Set([this.#runs, this.#own])) await this.#leave({ id, log, viewer });
+  }
+
+  [Symbol.dispose](): void {
+    clearInterval(this.#timer);
+    for (const subscription of this.#subscriptions) subscription[Symbol.dispose]();
+    for (const { local } of this.#open) local.stop();
+  }
+
+  /** One that is under way here and shows at least as many previews. */
+  #joinable({ name, run }: WantedRun, { maxAgeMs }: OpenOptions): Shared | undefined {
+    const shared = name === undefined ? undefined : this.#byName.get(name);
+    if (shared === undefined || shared.previews < (run.previews ?? 0)) return undefined;
+    return maxAgeMs === 0 && shared.local.finished ? undefined : shared;
+  }
+
+  #begin(wanted: WantedRun, options: OpenOptions): Shared {
+    const { name, run } = wanted;
+    const shared = this.#share({ viewer: crypto.randomUUID(), name, previews: run.previews ?? 0 });
+    if (name !== undefined) this.#byName.set(name, shared);
+    shared.opening = this.#openShared(shared, { wanted, options });
+    return shared;
+  }
+
+  async #openShared(
+    shared: Shared,
+    { wanted, options }: { wanted: WantedRun; options: OpenOptions },
+  ): Shared["opening"] {
+    try {
+      return await this.#openIn(this.#runs, { shared, wanted, options });
+    } catch (cause) {
+      if (cause instanceof ApiError || this.#runs === this.#own) throw cause;
+      this.#options.log("warn", "runs are not shared: store is away", { error: String(cause) });
+      return await this.#openIn(this.#own, { shared, wanted, options });
+    }
+  }
+
+  async #openIn(
+    log: RunLog,
+    { shared, wanted, options }: { shared: Shared; wanted: WantedRun; options: OpenOptions },
+  ): Shared["opening"] {
+    const { name, key = null, run, modelDigest } = wanted;
+    const { maxAgeMs, detached, keepMs = KEEP_MS } = options;
+    const order = { run, key, modelDigest };
+    const text = JSON.stringify(order);
+    const { id, started, state } = await log.open({
+      name,
+      id: crypto.randomUUID(),
+      viewer: shared.viewer,
+      viewerMs: VIEWER_MS,
+      previews: run.previews ?? 0,
+      finishedToo: maxAgeMs !== 0,
+      keepMs,
+      request: text.length > MAX_ORDER_CHARACTERS ? "" : text,
+    });
+    if (detached !== undefined) await log.attach(id, detached);
+    if (started) {
+      const held = { id, attempt: 1 };
+      try {
+        shared.local.worker = await this.#dispatcher.dispatch({ log, held, order });
+      } catch (cause) {
+        // Those who joined elsewhere learn it as an event.
+        await this.#dispatcher.fail({ log, held }, ApiError.from(cause)).catch(() => {});
+        throw cause;
+      }
+    }
+    this.#follow(shared, { id, log });
+    return { id, log, cache: started ? "miss" : state === "completed" ? "hit" : "joined" };
+  }
+
+  #share(fields: Pick<Shared, "viewer" | "name" | "previews">): Shared {
+    const local = new LocalRun(this.#options);
+    const shared: Shared = { ...fields, local, viewers: 0, opening: Promise.reject() };
+    shared.opening.catch(() => {});
+    this.#open.add(shared);
+    return shared;
+  }
+
+  #follow(shared: Shared, { id, log }: { id: string; log: RunLog }): void {
+    const group = this.#byId.get(id) ?? new Set();
+    this.#byId.set(id, group.add(shared));
+    shared.local.feed({ id, log });
+  }
+
+  #closer(shared: Shared): RunView["close"] {
+    let closed = false;
+    return (graceMs = 0) => {
+      if (closed) return;
+      closed = true;
+      const leave = () => {
+        if (--shared.viewers === 0) this.#end(shared);
+      };
+      if (graceMs === 0 || shared.local.finished) leave();
+      else Deno.unrefTimer(setTimeout(leave, graceMs));
+    };
+  }
+
+  /** Nobody here waits any more. */
+  async #end(shared: Shared): Promise<void> {
+    this.#open.delete(shared);
+    if (shared.name !== undefined && this.#byName.get(shared.name) === shared) {
+      this.#byName.delete(shared.name);
+    }
+    const { finished } = shared.local;
+    shared.local.stop();
+    const opened = await shared.opening.catch(() => undefined);
+    if (opened === undefined) return;
+    const group = this.#byId.get(opened.id);
+    group?.delete(shared);
+    if (group?.size === 0) this.#byId.delete(opened.id);
+    if (finished) return;
+    await this.#leave({ ...opened, viewer: shared.viewer, worker: shared.local.worker });
+  }
+
+  async #leave(
+    { id, log, viewer, worker }: { id: string; log: RunLog; viewer: string; worker?: string | undefined },
+  ): Promise<void> {
+    try {
+      if (!await log.leave(id, viewer)) return;
+      const origin = worker ?? (await log.last(id))?.worker;
+      if (origin !== undefined) await this.#options.pool.cancel(origin, id);
+    } catch {
+      // The worker learns of it when it renews its lease, or as nobody follows the run.
+    }
+  }
+
+  #changed(id: string): void {
+    for (const { local } of this.#byId.get(id) ?? []) local.notify();
+  }
+
+  /** Tells the log that we are here, and looks after runs whose makers are gone. */
+  #tick(): void {
+    this.#dispatcher.renew();
+    const waiting = [...this.#byId].flatMap(([id, group]) =>
+      [...group].filter(({ local }) => !local.finished).map(({ viewer }) => ({ id, viewer }))
+    );
+    // Each log knows its own runs and leaves the others.
+    const logs = new Set([this.#own, this.#runs]);
+    for (const log of logs) log.watch(waiting, VIEWER_MS).catch(() => {});
+    const now = performance.now();
+    if (waiting.length === 0 && now - this.#sweptAt < IDLE_SWEEP_MS) return;
+    this.#sweptAt = now;
+    for (const log of logs) if (!log.shared || !this.#options.stopping?.aborted) this.#dispatcher.sweep(log);
+  }
+
+  async #store({ key, modelDigest }: RunOrder, event: RunEvent): Promise<void> {
+    if (event.type !== "completed" || key === null || event.receipt.model_digest !== modelDigest) return;
+    const { type: _type, ...result } = event;
+    try {
+      await this.#options.results.set(key, { ...result, stored_at: Date.now() });
+    } catch (cause) {
+      this.#options.log("warn", "result was not stored", { error: String(cause) });
+    }
+  }
+}
+
+function storedRun({ stored_at: _at, ...result }: StoredResult): RunView {
+  const event = {
+    type: "completed" as const,
+    ...result,
+    receipt: { ...result.receipt, cache: "hit" as const },
+  };
+  return {
+    id: undefined,
+    cache: "hit",
+    async *events(_signal, after = 0) {
+      yield await Promise.resolve({ id: after + 1, event });
+    },
+    close() {},
+  };
+}

@@ -1,0 +1,219 @@
+// The workers of the configuration as one: models of all, runs to the least busy, calls around those that fail.
+import { ApiError } from "../../protocol/api_error.ts";
+import type { ModelCard } from "../../protocol/model_card.ts";
+import type { CompleteSettings, OpenRunRequest, RunAccepted } from "../../protocol/run_request.ts";
+import type { Log } from "../../protocol/structured_log.ts";
+import { CircuitBreaker } from "./circuit_breaker.ts";
+import type { WorkerClient, WorkerStatus } from "./worker_client.ts";
+
+/** What of a worker's client the pool needs. */
+export type PooledWorker = Pick<
+  WorkerClient,
+  "url" | "models" | "complete" | "submit" | "events" | "cancel" | "status"
+>;
+
+export interface WorkerPoolOptions {
+  workers: readonly PooledWorker[];
+  log: Log;
+  /** How old what is known of a worker's load may be. @default 2000 */
+  freshMs?: number;
+  /** When what is known is older, a run waits for news. @default 10000 */
+  staleMs?: number;
+  /** Milliseconds from any origin. @default performance.now */
+  now?: () => number;
+}
+
+export interface SubmitOptions {
+  /** Only workers with these weights. */
+  modelDigest: string;
+  /** Tried last: where an attempt was lost. */
+  avoid?: string | undefined;
+}
+
+interface Member {
+  client: PooledWorker;
+  breaker: CircuitBreaker;
+  status: WorkerStatus | undefined;
+  /** Runs it has, as far as is known: what it told, and what it was given since. */
+  load: number;
+  cards: ModelCard[] | undefined;
+  checkedAt: number;
+  checking: Promise<void> | undefined;
+}
+
+/** What loading a model costs, in runs that wait: up to so many, a worker that has it is the better choice. */
+const COLD_COST = 4;
+
+export class WorkerPool {
+  readonly #members: Member[];
+  readonly #options: Required<Omit<WorkerPoolOptions, "workers">>;
+  /** Equal choices take turns. */
+  #turn = 0;
+
+  constructor({ workers, ...options }: WorkerPoolOptions) {
+    this.#options = { freshMs: 2000, staleMs: 10_000, now: () => performance.now(), ...options };
+    const { now } = this.#options;
+    this.#members = workers.map((client) => ({
+      client,
+      breaker: new CircuitBreaker({ now }),
+      status: undefined,
+      load: 0,
+      cards: undefined,
+      checkedAt: -Infinity,
+      checking: undefined,
+    }));
+  }
+
+  /** By its origin; undefined for one that is not configured. */
+  client(origin: string): PooledWorker | undefined {
+    return this.#members.find(({ client }) => client.url === origin)?.client;
+  }
+
+  /** Of all workers, each once. @throws {ApiError} 503 if none answers */
+  async models(): Promise<ModelCard[]> {
+    const answers = await Promise.allSettled(this.#members.map((member) => this.#askModels(member)));
+    const cards = new Map<string, ModelCard>();
+    for (const card of answers.flatMap((answer) => answer.status === "fulfilled" ? answer.value : [])) {
+      const known = cards.get(card.id);
+      // Where a deployment is under way, the weights that are named first; loaded if they are anywhere.
+      if (known === undefined || !known.loaded && card.loaded && known.digest === card.digest) {
+        cards.set(card.id, card);
+      }
+    }
+    const failed = answers.find((answer) => answer.status === "rejected");
+    if (cards.size === 0 && failed !== undefined) throw failed.reason;
+    return [...cards.values()];
+  }
+
+  /** `request` with the checkpoint's defaults filled in. @throws {ApiError} 400, 404 as a worker says, 503 */
+  async complete(request: OpenRunRequest): Promise<CompleteSettings> {
+    return (await this.#try(request, {}, (client) => client.complete(request))).answer;
+  }
+
+  /** Hands a run to one worker. @throws {ApiError} 400, 404, 429, 503 as the last worker asked says */
+  async submit(
+    request: OpenRunRequest,
+    options: SubmitOptions,
+  ): Promise<{ worker: string; accepted: RunAccepted }> {
+    const { member, answer } = await this.#try(request, options, (client) => client.submit(request));
+    member.load = answer.position + 1;
+    return { worker: member.client.url, accepted: answer };
+  }
+
+  /** Ends a run within one step; one that is over or forgotten is left alone. */
+  async cancel(origin: string, id: string): Promise<void> {
+    await this.client(origin)?.cancel(id);
+  }
+
+  /** Whether any worker takes runs. */
+  async ready(): Promise<boolean> {
+    await Promise.all(this.#members.map((member) => this.#check(member, this.#options.freshMs)));
+    return this.#members.some(({ status }) => status?.ready === true);
+  }
+
+  /** For operators: each worker by its origin. */
+  get states(): { worker: string; ready: boolean; load: number; breaker: CircuitBreaker["state"] }[] {
+    return this.#members.map(({ client, status, load, breaker }) => ({
+      worker: client.url,
+      ready: status?.ready === true,
+      load,
+      breaker: breaker.state,
+    }));
+  }
+
+  /** Asks one worker after the other, until one does not refuse for reasons of its own. */
+  async #try<T>(
+    { model }: OpenRunRequest,
+    options: Partial<SubmitOptions>,
+    call: (client: PooledWorker) => Promise<T>,
+  ): Promise<{ member: Member; answer: T }> {
+    let refusal: ApiError | undefined;
+    for (const member of await this.#candidates(model, options)) {
+      if (!member.breaker.allows()) continue;
+      member.load++;
+      try {
+        const answer = await call(member.client);
+        member.breaker.succeeded();
+        return { member, answer };
+      } catch (cause) {
+        member.load = Math.max(0, member.load - 1);
+        const error = ApiError.from(cause);
+        if (isUnreachable(error)) member.breaker.failed();
+        else member.breaker.succeeded();
+        if (!isOwnReason(error)) throw error;
+        // A full queue is worth more to know than a worker that is away.
+        if (refusal === undefined || error.status === 429) refusal = error;
+        this.#options.log("warn", "worker passed over", { worker: member.client.url, code: error.code });
+      }
+    }
+    throw refusal ?? unavailable();
+  }
+
+  /** Best first: less to do, and the model in memory. */
+  async #candidates(model: string, { modelDigest, avoid }: Partial<SubmitOptions>): Promise<Member[]> {
+    // A choice of one needs no news.
+    if (this.#members.length === 1) return this.#members;
+    const { freshMs, staleMs } = this.#options;
+    await Promise.all(this.#members.map(async (member) => {
+      const check = this.#check(member, freshMs);
+      if (this.#options.now() - member.checkedAt > staleMs) await check;
+    }));
+    const turn = this.#turn++;
+    const cost = (member: Member, index: number) =>
+      member.load + (cardOf(member, model)?.loaded === false ? COLD_COST : 0) +
+      (member.client.url === avoid ? 1000 : 0) + (member.status?.ready === false ? 2000 : 0) +
+      ((index + turn) % this.#members.length) / this.#members.length;
+    return this.#members
+      .filter((member) => {
+        const card = cardOf(member, model);
+        if (member.cards === undefined) return true;
+        return card !== undefined && (modelDigest === undefined || card.digest === modelDigest);
+      })
+      .map((member, index) => ({ member, cost: cost(member, index) }))
+      .sort((a, b) => a.cost - b.cost)
+      .map(({ member }) => member);
+  }
+
+  /** Asks a worker how it is unless that is known. Never rejects. */
+  async #check(member: Member, maxAgeMs: number): Promise<void> {
+    if (this.#options.now() - member.checkedAt < maxAgeMs) return;
+    member.checking ??= (async () => {
+      try {
+        const [status] = await Promise.all([member.client.status(), this.#askModels(member)]);
+        member.status = status;
+        member.load = status.queue_depth + (status.running ? 1 : 0);
+        member.breaker.reached();
+      } catch {
+        member.status = { ready: false, queue_depth: 0, running: false };
+      } finally {
+        member.checkedAt = this.#options.now();
+        member.checking = undefined;
+      }
+    })();
+    await member.checking;
+  }
+
+  async #askModels(member: Member): Promise<ModelCard[]> {
+    return member.cards = await member.client.models();
+  }
+}
+
+function cardOf({ cards }: Member, model: string): ModelCard | undefined {
+  return cards?.find(({ id }) => id === model);
+}
+
+function isUnreachable({ code }: ApiError): boolean {
+  return code === "worker_unavailable";
+}
+
+/** Another worker may well take what this one refuses. */
+function isOwnReason({ status, code }: ApiError): boolean {
+  return status >= 500 || code === "queue_full" || code === "model_not_found";
+}
+
+function unavailable(): ApiError {
+  return new ApiError(503, "No worker can be reached at the moment", {
+    code: "worker_unavailable",
+    retryAfter: 2,
+  });
+}
