@@ -18,6 +18,12 @@ export interface Denoiser {
    * All calls lie between the same two full passes, so their weights have the same length.
    */
   forecast(calls: readonly ForecastCall[], options?: ForecastOptions): Promise<Float32Array[]>;
+
+  /**
+   * Copies the whole history to the host, slot after slot, to make plans from it. A network that has no such way leaves
+   * it out.
+   */
+  features?(): Promise<Float32Array>;
 }
 
 /** A full pass. */

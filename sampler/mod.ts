@@ -13,6 +13,7 @@ export {
 } from "./denoise.ts";
 export type { Denoiser, ForecastCall, ForecastOptions, FullCall, FullResult } from "./denoiser.ts";
 export { ErrorWindow, type ErrorWindowOptions, MAX_BUDGET_SLOTS } from "./error_window.ts";
+export { findPlans, type FindPlansOptions, type FoundPlan, planMemory } from "./find_plans.ts";
 export type { Forecaster } from "./forecaster.ts";
 export { historySlots, isAdaptive } from "./history_slots.ts";
 export { laterSteps } from "./later_steps.ts";

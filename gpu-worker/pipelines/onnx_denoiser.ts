@@ -1,5 +1,6 @@
 // The sampler's Denoiser on ONNX Runtime: trunk and head sessions around one feature history on the device.
 import type { Denoiser, ForecastCall, ForecastOptions, FullCall, FullResult } from "../../sampler/mod.ts";
+import { fromBfloat16 } from "../runtime/bfloat16.ts";
 import { type DType, DTYPE_BYTES } from "../runtime/dtype.ts";
 import type { Runtime, Tensor } from "../runtime/mod.ts";
 import { combineRows } from "./combine_rows.ts";
@@ -235,6 +236,15 @@ export class OnnxDenoiser implements Denoiser, Disposable {
   #host(dims: readonly number[]): Tensor<"float32"> {
     const length = dims.reduce((product, dim) => product * dim, 1);
     return this.#stack.use(this.#runtime.tensor("float32", dims, new Float32Array(length)));
+  }
+
+  async features(): Promise<Float32Array> {
+    const history = this.#history;
+    if (history === undefined) return new Float32Array();
+    const values = await history.toArray();
+    return history.dtype === "bfloat16"
+      ? fromBfloat16(values as Uint16Array)
+      : Float32Array.from(values as Float32Array);
   }
 
   #weights(rows: readonly Float64Array[]): Tensor {

@@ -73,6 +73,11 @@ export interface GenerateOptions {
   previewSteps?: ReadonlySet<number>;
   /** Gets the estimate of the final picture (a clip's middle frame) at that step, at most 256 pixels a side. */
   onPreview?: (index: number, image: DecodedImage) => void | Promise<void>;
+  /**
+   * Gets the last-block features of all steps, [steps, features], and the solver's sigmas, where every step is full. The
+   * run then keeps them all in memory.
+   */
+  onFeatures?: (features: Float32Array, sigmas: ArrayLike<number>) => void;
 }
 
 export interface Seconds {

@@ -41,16 +41,18 @@ export interface SamplingResult {
 /** @throws the signal's reason, once it is aborted; nothing of the run is left in memory then. */
 export async function runSampling(run: SamplingRun): Promise<SamplingResult> {
   const { request, options, solver, initial, preview } = run;
-  const { signal, onStep, onPreview, previewSteps } = options;
+  const { signal, onStep, onPreview, previewSteps, onFeatures } = options;
   // PNDM calls the network more often than asked for.
   const steps = solver.timesteps.length;
   const planned = planSteps(steps, request.sampler);
-  const slots = historySlots(planned, request.sampler);
+  const slots = onFeatures ? steps : historySlots(planned, request.sampler);
   using denoiser = run.denoiser(slots, solver.timesteps);
   const { latents, plan, forecastErrors } = await denoise(denoiser, {
     plan: planned,
     historySlots: slots,
     ...isAdaptive(request.sampler) && { errorWindow: new ErrorWindow(steps, request.sampler) },
+    // Method none, which alone is recorded, has no forecast to measure.
+    measureForecastError: onFeatures === undefined,
     forecaster: createForecaster(request.sampler, steps),
     solver,
     latents: initial,
@@ -63,7 +65,13 @@ export async function runSampling(run: SamplingRun): Promise<SamplingResult> {
       }
     },
   });
+  if (onFeatures) onFeatures(await recorded(denoiser), solver.sigmas);
   return { plan, latents, forecastErrors: new Map(forecastErrors.map(({ step, error }) => [step, error])) };
+}
+
+async function recorded(denoiser: Denoiser): Promise<Float32Array> {
+  if (denoiser.features) return await denoiser.features();
+  throw new TypeError("Cannot record features as skip-layer guidance keeps two histories");
 }
 
 function progressOf({ index, steps, kind, sigma, elapsedMs, forecastError }: StepEvent): StepProgress {

@@ -1,9 +1,14 @@
 // `deno task bench:quality`: what the accelerated methods cost in quality, drawn by this project's own pipeline.
 import { join } from "node:path";
 import { openPipeline } from "../../../gpu-worker/pipelines/open_pipeline.ts";
+import type { Pipeline } from "../../../gpu-worker/pipelines/pipeline.ts";
 import { readFlags } from "../../../gpu-worker/cli/read_flags.ts";
 import { runCommand } from "../../../gpu-worker/cli/run_command.ts";
 import { UsageError } from "../../../gpu-worker/cli/usage_error.ts";
+import { fidelityMethods } from "./fidelity_methods.ts";
+import { findFamilyPlans } from "./find_family_plans.ts";
+import { Flip } from "./flip.ts";
+import { type FidelityRecord, measureFidelity } from "./measure_fidelity.ts";
 import { BACKGROUNDS, measureRecognition, type RecognitionRecord } from "./measure_recognition.ts";
 import { RECOGNITION_METHODS } from "./methods.ts";
 import { openPictureEncoder } from "./open_picture_encoder.ts";
@@ -11,27 +16,65 @@ import { Recognizer } from "./recognizer.ts";
 import { ResultLog } from "./result_log.ts";
 import { TrainingPictures } from "./training_pictures.ts";
 
-const HELP = `Usage: deno task bench:quality --data DIR [options]
+const HELP = `Usage: deno task bench:quality [options]
+
+Measures how near each method comes to method none, and with --data whether its pictures show what they should; goes on
+where it was stopped.
 
   --data DIR        what models/emoji-training/prepare.mjs wrote: the pictures that names stand for
-  --log DIR         what has been measured, and where to go on (out/quality)
+  --python FILE     a Python with flip-evaluator: adds FLIP to the distances
+  --log DIR         what has been measured (out/quality)
   --threads N       of ONNX Runtime (1)
+  --only PART       fidelity | recognition
 `;
 
 const MODEL = "models/emoji";
 
 async function qualityBench(args: string[], signal: AbortSignal): Promise<void> {
-  const flags = readFlags(args, { data: "text", log: "text", threads: "number", help: "switch" });
+  const flags = readFlags(args, {
+    data: "text",
+    python: "text",
+    log: "text",
+    threads: "number",
+    only: "text",
+    help: "switch",
+  });
   if (flags.help) return console.log(HELP);
-  const { data, log: folder = "out/quality", threads = 1 } = flags;
-  if (data === undefined) throw new UsageError("--data is missing; --help lists what there is");
-  await Deno.mkdir(folder, { recursive: true });
+  const { data, python, log = "out/quality", threads = 1, only } = flags;
+  if (only !== undefined && !["fidelity", "recognition"].includes(only)) {
+    throw new UsageError(`--only must be fidelity or recognition: current value is '${only}'`);
+  }
+  await Deno.mkdir(log, { recursive: true });
+  using pipeline = await openPipeline(MODEL, { intraOpThreads: threads });
+  if (only !== "recognition") await fidelity(pipeline, { python, log, signal });
+  if (only !== "fidelity" && data !== undefined) await recognition(pipeline, { data, log, threads, signal });
+}
+
+async function fidelity(
+  pipeline: Pipeline,
+  { python, log: folder, signal }: { python: string | undefined; log: string; signal: AbortSignal },
+): Promise<void> {
+  const names = pipeline.model.names ?? [];
+  const plans = await findFamilyPlans(pipeline, { names, path: join(folder, "plans.json"), signal });
+  using log = ResultLog.open<FidelityRecord>(join(folder, "fidelity.jsonl"));
+  await using flip = python === undefined ? undefined : new Flip(python);
+  const onPrompt = progress("fidelity");
+  await measureFidelity({ pipeline, names, methods: fidelityMethods(plans), flip, log, signal, onPrompt });
+}
+
+async function recognition(
+  pipeline: Pipeline,
+  { data, log: folder, threads, signal }: {
+    data: string;
+    log: string;
+    threads: number;
+    signal: AbortSignal;
+  },
+): Promise<void> {
   const pictures = TrainingPictures.read(data);
   using encoder = openPictureEncoder(MODEL, threads);
   const recognizer = await Recognizer.create(encoder.encode, { pictures, colors: BACKGROUNDS });
-  using pipeline = await openPipeline(MODEL, { intraOpThreads: threads });
   using log = ResultLog.open<RecognitionRecord>(join(folder, "recognition.jsonl"));
-  const started = performance.now();
   await measureRecognition({
     pipeline,
     recognizer,
@@ -39,12 +82,22 @@ async function qualityBench(args: string[], signal: AbortSignal): Promise<void> 
     methods: RECOGNITION_METHODS,
     log,
     signal,
-    onItem: (done, of) => {
-      if (done % 20 === 0) {
-        console.log(`${done}/${of} ${((performance.now() - started) / 1000).toFixed(0)} s`);
-      }
-    },
+    onItem: progress("recognition"),
   });
 }
 
-if (import.meta.main) await runCommand("bench:quality", qualityBench);
+/** A line each half minute. */
+function progress(part: string): (done: number, of: number) => void {
+  const started = performance.now();
+  let shown = started;
+  return (done, of) => {
+    const now = performance.now();
+    if (now - shown < 30_000 && done < of) return;
+    shown = now;
+    console.log(`${part}: ${done} of ${of} after ${((now - started) / 1000).toFixed(0)} s`);
+  };
+}
+
+if (import.meta.main) {
+  await runCommand("bench:quality", qualityBench, { interrupted: "what was measured is kept" });
+}
