@@ -165,6 +165,7 @@ def flow_match_euler():
         ("FLUX.1-dev at 1 step", flux, dict(sigmas=flux_sigmas(1), imageSeqLen=1024)),
         ("FLUX.1-schnell", dict(shift=1.0), dict(sigmas=flux_sigmas(4), imageSeqLen=4096)),
         ("SD3.5", dict(shift=3.0), dict(steps=28)),
+        *((f"Wan at {steps} steps", dict(shift=5.0), dict(steps=steps)) for steps in (4, 20, 50)),
         ("dynamic, own sigmas", dict(use_dynamic_shifting=True), dict(steps=8, imageSeqLen=300)),
         ("linear shift type", dict(flux, time_shift_type="linear"), dict(sigmas=flux_sigmas(8), mu=1.7)),
         ("other training grid", dict(shift=2.5, num_train_timesteps=500), dict(steps=8)),

@@ -43,6 +43,7 @@ PUBLISHED = [
     ("DPM++ 2M SDE Karras", "DPMSolverMultistep", dict(SDXL, algorithm_type="sde-dpmsolver++", use_karras_sigmas=True)),
     ("UniPC", "UniPCMultistep", SDXL),
     ("Wan", "UniPCMultistep", WAN),
+    ("Wan at 720p", "UniPCMultistep", dict(WAN, flow_shift=5.0)),
 ]
 
 # Each option that changes a run, at one number of steps.

@@ -10,6 +10,8 @@ import { readSd3Checkpoint } from "../../gpu-worker/pipelines/sd3_checkpoint.ts"
 import { sd3Feeds } from "../../gpu-worker/pipelines/sd3_feeds.ts";
 import { readSdxlCheckpoint } from "../../gpu-worker/pipelines/sdxl_checkpoint.ts";
 import { unetFeeds } from "../../gpu-worker/pipelines/unet_feeds.ts";
+import { readWanCheckpoint } from "../../gpu-worker/pipelines/wan_checkpoint.ts";
+import { wanFeeds, wanGrid } from "../../gpu-worker/pipelines/wan_feeds.ts";
 import { Runtime } from "../../gpu-worker/runtime/mod.ts";
 import { createForecaster, randn, resolveSamplerOptions } from "../../sampler/mod.ts";
 import { goldenPath, maxError } from "../goldens/golden.ts";
@@ -23,8 +25,7 @@ const [HEIGHT, WIDTH] = [8, 4];
 
 interface Family {
   graphs: Record<"trunk" | "head", OnnxModel> & { modulation?: OnnxModel };
-  /** Of the latents. */
-  channels: number;
+  latentDims: number[];
   /** Features of a token, and of the pooled text. */
   textDims: [embeds: number, pooled: number];
   featureDims: number[];
@@ -39,7 +40,7 @@ const FAMILIES: Record<string, () => Family> = {
     const size = { channels: 16, height: HEIGHT, width: WIDTH };
     return {
       graphs,
-      channels: size.channels,
+      latentDims: [size.channels, HEIGHT, WIDTH],
       textDims: [config.jointAttentionDim, config.pooledProjectionDim],
       featureDims: [HEIGHT / 2, WIDTH / 2, config.innerDim],
       feeds: (runtime, branches) => sd3Feeds(runtime, { config, branches, size }),
@@ -51,11 +52,23 @@ const FAMILIES: Record<string, () => Family> = {
     const size = { channels: 4, height: HEIGHT, width: WIDTH };
     return {
       graphs,
-      channels: size.channels,
+      latentDims: [size.channels, HEIGHT, WIDTH],
       textDims: [config.crossAttentionDim, config.textTime!.pooledDim],
       featureDims: [config.channels, HEIGHT, WIDTH],
       feeds: (runtime, branches) => unetFeeds(runtime, { config, branches, size, height: 16, width: 8 }),
       headKnowsTime: false,
+    };
+  },
+  "Wan": () => {
+    const { graphs, config } = readWanCheckpoint(Checkpoint.open(goldenPath("wan/tiny-unipc")), "float32");
+    const size = { channels: 16, frames: 3, height: HEIGHT, width: WIDTH };
+    return {
+      graphs,
+      latentDims: [size.channels, size.frames, HEIGHT, WIDTH],
+      textDims: [config.textDim, 1],
+      featureDims: [...wanGrid(config, size), config.innerDim],
+      feeds: (runtime, branches) => wanFeeds(runtime, { config, branches, size }),
+      headKnowsTime: true,
     };
   },
 };
@@ -64,7 +77,7 @@ for (const [name, read] of Object.entries(FAMILIES)) {
   describe(`OnnxDenoiser.forecast() of ${name}`, () => {
     const stack = new DisposableStack();
     const family = read();
-    const { channels, textDims, featureDims, headKnowsTime } = family;
+    const { latentDims, textDims, featureDims, headKnowsTime } = family;
     let runtime: Runtime;
     let sessions: DenoiserSessions;
     before(async () => {
@@ -102,7 +115,7 @@ for (const [name, read] of Object.entries(FAMILIES)) {
       using feeds = family.feeds(runtime, prompts);
       using denoiser = new OnnxDenoiser(runtime, sessions, {
         branches: prompts.length,
-        latentLength: channels * HEIGHT * WIDTH,
+        latentLength: latentDims.reduce((product, dim) => product * dim),
         slots: ANCHORS.length,
         featureDims,
         featureType: "float32",
@@ -112,7 +125,7 @@ for (const [name, read] of Object.entries(FAMILIES)) {
       });
       const at = (step: number) => ({ step, timestep: 1000 - 100 * step, sigma: 1 - step / 10 });
       for (const [slot, step] of ANCHORS.entries()) {
-        const latents = randn([channels, HEIGHT, WIDTH], 10 + step);
+        const latents = randn(latentDims, 10 + step);
         await denoiser.full({ ...at(step), latents, slot });
       }
       const forecaster = createForecaster(
