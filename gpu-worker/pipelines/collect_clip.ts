@@ -10,7 +10,10 @@ export interface CollectClipOptions {
   fps: number;
 }
 
-/** Holds one float32 frame beside the bytes. */
+/**
+ * Holds one float32 frame beside the bytes.
+ * @param decoded its frames need be valid only until the next one
+ */
 export async function collectClip(
   decoded: AsyncIterable<DecodedImage>,
   { numFrames, fps }: CollectClipOptions,
@@ -18,7 +21,7 @@ export async function collectClip(
   const frames: Uint8Array<ArrayBuffer>[] = [];
   let middle: DecodedImage | undefined;
   for await (const frame of decoded) {
-    if (frames.length === numFrames >> 1) middle = frame;
+    if (frames.length === numFrames >> 1) middle = { ...frame, data: frame.data.slice() };
     frames.push(toRgb(frame));
   }
   const { width, height } = middle!;

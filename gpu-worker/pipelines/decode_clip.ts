@@ -21,7 +21,11 @@ export interface ClipLatents {
   signal?: AbortSignal | undefined;
 }
 
-/** Yields a clip's frames in order, not clamped. */
+/**
+ * Yields a clip's frames in order, not clamped. The data of a frame is valid until the next one is asked for: copies would
+ * be garbage of the size of the clip.
+ * @throws the signal's reason, once it is aborted.
+ */
 export async function* decodeClip(
   { runtime, vae, caches }: ClipDecoder,
   { size, data, signal }: ClipLatents,
@@ -44,7 +48,8 @@ export async function* decodeClip(
     release(held.past);
     held.past = Object.fromEntries(caches.map(({ name }) => [name, results[`${NEXT}${name}`]!]));
     const [, , rows, columns] = sample.dims as [number, number, number, number];
-    const pixels = await sample.as("float32").toArray();
+    const values = sample.as("float32");
+    const pixels = sample.location === "cpu" ? values.data() : await values.toArray();
     const length = 3 * rows * columns;
     for (let start = 0; start < pixels.length; start += length) {
       yield { width: columns, height: rows, data: pixels.subarray(start, start + length) };

@@ -150,7 +150,9 @@ export class WanPipeline extends LoadedPipeline<WanCheckpoint> {
     const [, height, width] = small.dims as [number, number, number];
     const clip = { size: { channels: size.channels, frames, height, width }, data: small.data, signal };
     let last: DecodedImage | undefined;
-    for await (const frame of decodeClip(this.#decoder, clip)) last = frame;
+    for await (const frame of decodeClip(this.#decoder, clip)) {
+      last = { ...frame, data: frame.data.slice() };
+    }
     return last!;
   }
 }

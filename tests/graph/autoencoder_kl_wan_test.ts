@@ -41,7 +41,7 @@ for (const name of ["tiny-unipc", "tiny-euler"]) {
         for await (const frame of decodeClip({ runtime, vae, caches }, clip)) {
           assert.deepEqual([frame.height, frame.width], [height, width].map((n) => n * config.spatialScale));
           const area = frame.height * frame.width;
-          for (const i of [0, 1, 2]) planes.push(frame.data.subarray(i * area, (i + 1) * area));
+          for (const i of [0, 1, 2]) planes.push(frame.data.slice(i * area, (i + 1) * area));
         }
         const expected = goldens.floats("vae.clip.decoded");
         const [, all, rows, columns] = goldens.shape("vae.clip.decoded") as [number, number, number, number];

@@ -1,0 +1,52 @@
+// Long clips take the memory of short ones.
+import { describe, it } from "@std/testing/bdd";
+import assert from "node:assert/strict";
+import { autoencoderKLWanDecoder } from "../../gpu-worker/graph/autoencoder_kl_wan_decoder.ts";
+import { decodeClip } from "../../gpu-worker/pipelines/decode_clip.ts";
+import { liveHandles, Runtime } from "../../gpu-worker/runtime/mod.ts";
+import { component } from "../graph/_component.ts";
+
+const SIDE = 320;
+const MIB = 2 ** 20;
+/** Pages that the allocators keep, from run to run; the floats of 48 frames alone would be 56 MiB. */
+const SLACK = 24 * MIB;
+
+describe("decodeClip()", () => {
+  it("takes no more memory for 65 frames than for 17, beside the clip's bytes", async () => {
+    const short = await decodeInProcess(17);
+    const long = await decodeInProcess(65);
+    const grown = long.after - short.after;
+    const output = long.bytes - short.bytes;
+    assert.equal(output, 48 * SIDE * SIDE * 3);
+    assert.ok(grown <= output + SLACK, `grew by ${grown / MIB} MiB, ${output / MIB} of them output`);
+  });
+
+  it("holds nothing once its signal is aborted or nobody asks any more", async () => {
+    const { graph, caches } = autoencoderKLWanDecoder(component("wan/tiny-euler/vae"));
+    using runtime = Runtime.open();
+    using vae = await runtime.createSession(graph);
+    const before = liveHandles();
+    const size = { channels: 4, frames: 4, height: 4, width: 4 };
+    const data = new Float32Array(4 * 4 * 4 * 4);
+    const controller = new AbortController();
+    const frames = decodeClip({ runtime, vae, caches }, { size, data, signal: controller.signal });
+    const abort = async () => {
+      for await (const _frame of frames) controller.abort(new Error("enough"));
+    };
+    await assert.rejects(abort(), /enough/);
+    assert.deepEqual(liveHandles(), before);
+    for await (const _frame of decodeClip({ runtime, vae, caches }, { size, data })) break;
+    assert.deepEqual(liveHandles(), before);
+  });
+});
+
+async function decodeInProcess(numFrames: number): Promise<{ after: number; bytes: number }> {
+  const script = decodeURIComponent(new URL("_decode_clip_process.ts", import.meta.url).pathname);
+  const command = new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", script, String(numFrames), String(SIDE)],
+    stdout: "piped",
+  });
+  const { stdout, success } = await command.output();
+  assert.ok(success);
+  return JSON.parse(new TextDecoder().decode(stdout));
+}
