@@ -1,0 +1,103 @@
+// Clips in parts and tiles against diffusers' AutoencoderKLHunyuanVideo, and that no run sees more than a part of the clip.
+import { after, before, describe, it } from "@std/testing/bdd";
+import assert from "node:assert/strict";
+import { parseAutoencoderKLHunyuanVideoConfig } from "../../gpu-worker/graph/autoencoder_kl_hunyuan_video_config.ts";
+import { autoencoderKLHunyuanVideoDecoderGraph } from "../../gpu-worker/graph/autoencoder_kl_hunyuan_video_decoder.ts";
+import type { DecodedImage } from "../../gpu-worker/media/decoded_image.ts";
+import type { ClipSize } from "../../gpu-worker/pipelines/clip_size.ts";
+import { decodeHunyuanVideo, type SpatialTiling } from "../../gpu-worker/pipelines/hunyuan_video_decoder.ts";
+import type { GraphSession } from "../../gpu-worker/pipelines/session_loader.ts";
+import { Runtime, type Session } from "../../gpu-worker/runtime/mod.ts";
+import { randn } from "../../sampler/mod.ts";
+import { goldenPath, loadGoldens, maxError } from "../goldens/golden.ts";
+import { component } from "../graph/_component.ts";
+
+/** float32 through two dozen convolutions and norms, in another order of summation. */
+const TOLERANCE = 2e-5;
+
+interface VaeCase {
+  frames: number;
+  tiling?: Record<string, number>;
+}
+
+for (const name of ["tiny-distilled", "tiny-plain"]) {
+  const folder = `hunyuan_video/${name}`;
+  describe(`decodeHunyuanVideo() with ${name}`, () => {
+    const goldens = loadGoldens(folder);
+    const source = component(`${folder}/vae`);
+    const config = parseAutoencoderKLHunyuanVideoConfig(source.config, "vae/config.json");
+    const scale = config.spatial_compression_ratio;
+    const stack = new DisposableStack();
+    let runtime: Runtime;
+    let session: Session;
+    before(async () => {
+      runtime = stack.use(Runtime.open());
+      session = stack.use(await runtime.createSession(autoencoderKLHunyuanVideoDecoderGraph(source)));
+    });
+    after(() => stack.dispose());
+
+    /** Frames, and the sizes of the graph's runs. */
+    async function decode(clip: { size: ClipSize; data: Float32Array }, tiling?: SpatialTiling) {
+      const runs: string[] = [];
+      const vae: GraphSession = {
+        run: (feeds, options) => {
+          runs.push(feeds["latent"]!.dims.slice(2).join("x"));
+          return session.run(feeds, options);
+        },
+      };
+      const frames: DecodedImage[] = [];
+      for await (const frame of decodeHunyuanVideo(clip, { runtime, vae, scale, tiling })) frames.push(frame);
+      return { frames, runs };
+    }
+
+    const { cases } = JSON.parse(Deno.readTextFileSync(goldenPath(`${folder}/goldens.json`)));
+    const vaeCases = Object.entries(cases as Record<string, VaeCase>).filter(([id]) => id.startsWith("vae."));
+    for (const [id, { frames: count, tiling }] of vaeCases) {
+      it(`gives diffusers' frames of ${id}`, async () => {
+        const [, channels, frames, height, width] = goldens.shape(`${id}.latents`) as [
+          number,
+          number,
+          number,
+          number,
+          number,
+        ];
+        const data = goldens.floats(`${id}.latents`).map((value) => value * config.scaling_factor);
+        const clip = { size: { channels, frames, height, width }, data };
+        const { frames: decoded } = await decode(
+          clip,
+          tiling &&
+            { side: tiling["tile_sample_min_height"]!, stride: tiling["tile_sample_stride_height"]! },
+        );
+        assert.equal(decoded.length, count);
+        assert.deepEqual([decoded[0]!.height, decoded[0]!.width], [height * scale, width * scale]);
+        const expected = goldens.floats(`${id}.decoded`);
+        assert.ok(maxError(planar(decoded), expected) <= TOLERANCE);
+      });
+    }
+
+    it("runs the graph on at most five latent frames and one tile, however long the clip", async () => {
+      const size = { channels: config.latent_channels, frames: 10, height: 2, width: 3 };
+      const data = randn([size.channels, size.frames, size.height, size.width], 1);
+      const { frames, runs } = await decode({ size, data });
+      // The last part would give a single frame, which is another part's.
+      assert.deepEqual([frames.length, runs], [37, ["5x2x3", "5x2x3", "4x2x3"]]);
+      const tiles = await decode({ size: { ...size, frames: 1 }, data: data.subarray(0, data.length / 10) }, {
+        side: 2 * scale,
+        stride: scale,
+      });
+      assert.deepEqual(tiles.runs, ["1x2x2", "1x2x2", "1x2x1", "1x1x2", "1x1x2", "1x1x1"]);
+    });
+  });
+}
+
+/** [3, frames, height, width] */
+function planar(frames: readonly DecodedImage[]): Float32Array {
+  const area = frames[0]!.width * frames[0]!.height;
+  const data = new Float32Array(3 * frames.length * area);
+  for (const [i, frame] of frames.entries()) {
+    for (let c = 0; c < 3; c++) {
+      data.set(frame.data.subarray(c * area, (c + 1) * area), (c * frames.length + i) * area);
+    }
+  }
+  return data;
+}
