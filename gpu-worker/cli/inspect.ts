@@ -1,6 +1,5 @@
 // `deno task inspect`: what a checkpoint is, whether it can run here, and what memory it takes.
 import { historySlots, planSteps } from "../../sampler/mod.ts";
-import { parseAutoencoderKLConfig } from "../graph/autoencoder_kl_config.ts";
 import { completeRequest } from "../pipelines/complete_request.ts";
 import { modelDigest } from "../pipelines/model_digest.ts";
 import { type DeviceOptions, readModel } from "../pipelines/read_model.ts";
@@ -14,9 +13,9 @@ import { runCommand } from "./run_command.ts";
 
 const HELP =
   `Usage: deno task inspect [--model DIR | ORG/NAME] [--lora FILE[:WEIGHT]] [--device cpu|cuda|webgpu] [--dtype T] [--json]
-                         [--steps N] [--width N] [--height N]
+                         [--steps N] [--width N] [--height N] [--num-frames N]
 
-Memory is predicted for one picture with the checkpoint's settings, or with the steps and size given.
+Memory is predicted for one picture or clip with the checkpoint's settings, or with the steps and size given.
 `;
 
 /** What a run adds to this process, beside its model: image codecs, tokenizers, kernels, the heap's growth. */
@@ -26,6 +25,8 @@ interface RunSize {
   steps: number | undefined;
   width: number | undefined;
   height: number | undefined;
+  /** Of a clip. */
+  numFrames: number | undefined;
 }
 
 // deno-lint-ignore require-await -- runCommand awaits every command
@@ -37,20 +38,22 @@ async function inspect(args: string[]): Promise<void> {
     steps: "number",
     width: "number",
     height: "number",
+    "num-frames": "number",
     json: "switch",
     help: "switch",
   });
   if (flags.help) return console.log(HELP);
-  const report = describe(readModelName(flags), readDevice(flags), flags);
+  const size = { ...flags, numFrames: flags["num-frames"] };
+  const report = describe(readModelName(flags), readDevice(flags), size);
   if (flags.json) return console.log(JSON.stringify(report, null, 2));
   print(report);
 }
 
-function describe(model: string, options: DeviceOptions, { steps, width, height }: RunSize) {
+function describe(model: string, options: DeviceOptions, { steps, width, height, numFrames }: RunSize) {
   const { provider = "cpu" } = options;
   const { checkpoint, dtype, reading } = readModel(model, options);
   const { defaults } = reading;
-  const request = completeRequest({ prompt: "", seed: 0, steps, width, height }, reading);
+  const request = completeRequest({ prompt: "", seed: 0, steps, width, height, numFrames }, reading);
   const plan = planSteps(request.steps, request.sampler);
   const slots = historySlots(plan, request.sampler);
   const components = checkpoint.components().map(({ name, className, weights }) => {
@@ -69,8 +72,7 @@ function describe(model: string, options: DeviceOptions, { steps, width, height 
     plan,
     slots,
     featureElements: reading.featureElements(request),
-    pixels: request.width * request.height,
-    vae: parseAutoencoderKLConfig(checkpoint.json("vae", "config.json"), "vae/config.json"),
+    decoding: reading.decoding(request),
   });
   const problem = problemOf(provider);
   const processBytes = peakMemoryBytes() + RUN_BYTES;
@@ -83,7 +85,12 @@ function describe(model: string, options: DeviceOptions, { steps, width, height 
     components,
     defaults,
     device: { provider, dtype, problem },
-    run: { steps: request.steps, width: request.width, height: request.height },
+    run: {
+      steps: request.steps,
+      width: request.width,
+      height: request.height,
+      ...reading.rules.video && { numFrames: request.numFrames, fps: request.fps },
+    },
     memory: {
       ...parts,
       historySlots: slots,
@@ -114,7 +121,8 @@ function print(
     name,
     { class: className, parameters, stored: dtypes.join(" "), size: megabytes(bytes) },
   ])));
-  console.log(`${run.steps} steps, ${run.width}x${run.height}:`);
+  const clip = run.numFrames === undefined ? "" : `, ${run.numFrames} frames at ${run.fps} a second`;
+  console.log(`${run.steps} steps, ${run.width}x${run.height}${clip}:`);
   console.log(`  weights as ${device.dtype}: ${megabytes(memory.weightBytes)}`);
   console.log(`  history of ${memory.historySlots} features: ${megabytes(memory.historyBytes)}`);
   console.log(`  intermediate results: ${megabytes(memory.activationBytes)}`);

@@ -1,8 +1,8 @@
 // How much memory a run will hold at its peak, from a checkpoint's headers. The factors are measurements of ONNX
 // Runtime 1.30 on the CPU, over FLUX, SD 3 and SDXL configs of 1 to 450 MiB and pictures of 16 to 512 pixels a side.
 import type { StepKind } from "../../sampler/mod.ts";
-import type { AutoencoderKLConfig } from "../graph/autoencoder_kl_config.ts";
 import type { WeightEntry } from "../graph/weights/weights.ts";
+import type { DecodingSize } from "../pipelines/pipeline.ts";
 import { DTYPE_BYTES } from "../runtime/dtype.ts";
 import type { DType } from "../runtime/mod.ts";
 
@@ -16,9 +16,7 @@ export interface MemoryQuery {
   slots: number;
   /** Elements of the last-block feature of one picture, all branches. */
   featureElements: number;
-  /** Pixels of the picture. */
-  pixels: number;
-  vae: AutoencoderKLConfig;
+  decoding: DecodingSize;
 }
 
 /** All in bytes. */
@@ -53,7 +51,8 @@ export function predictMemory(query: MemoryQuery): MemoryPrediction {
     weightBytes += stored === dtype ? bytes : bytes * CAST_OVERHEAD;
   }
   const featureBytes = featureElements * size;
-  const { latentBytes, decoderBytes } = decoding(query);
+  const latentBytes = query.decoding.latents * DTYPE_BYTES.float32;
+  const decoderBytes = query.decoding.activation * DTYPE_BYTES.float32;
   return {
     weightBytes: Math.round(weightBytes),
     historyBytes: slots * featureBytes,
@@ -72,14 +71,4 @@ function longestBatch(plan: readonly StepKind[]): number {
     longest = Math.max(longest, length);
   }
   return longest;
-}
-
-/** Sizes of the latents and of the decoder's largest activation: at full size its last block begins with what the one before upsampled. */
-function decoding({ pixels, vae }: MemoryQuery): { latentBytes: number; decoderBytes: number } {
-  const { block_out_channels: channels, latent_channels: latentChannels } = vae;
-  const vaeScale = 2 ** (channels.length - 1);
-  return {
-    latentBytes: pixels / vaeScale ** 2 * latentChannels * DTYPE_BYTES.float32,
-    decoderBytes: pixels * (channels[1] ?? channels[0]!) * DTYPE_BYTES.float32,
-  };
 }

@@ -10,6 +10,7 @@ import type { OnnxModel } from "../graph/graph_builder.ts";
 import { t5EncoderGraph } from "../graph/t5_encoder.ts";
 import type { DType } from "../runtime/dtype.ts";
 import type { Checkpoint } from "./checkpoint.ts";
+import { decodingSize } from "./decoding_size.ts";
 import type { ImageReading } from "./image_pipeline.ts";
 import { requestDefaults } from "./request_defaults.ts";
 
@@ -66,6 +67,7 @@ export function readFluxCheckpoint(checkpoint: Checkpoint, dtype: DType): FluxCh
       // FluxImg2ImgPipeline's.
       startImage: { strength: 0.6, partialStep: "run" },
     },
+    decoding: decodingSize(vaeConfig),
     featureElements: ({ width, height, trueCfgScale }) =>
       (trueCfgScale > 1 ? 2 : 1) * width * height / (2 * vaeScale) ** 2 * config.innerDim,
     graphs: {

@@ -4,7 +4,10 @@ import {
   type AutoencoderKLHunyuanVideoConfig,
   parseAutoencoderKLHunyuanVideoConfig,
 } from "../graph/autoencoder_kl_hunyuan_video_config.ts";
-import { autoencoderKLHunyuanVideoDecoderGraph } from "../graph/autoencoder_kl_hunyuan_video_decoder.ts";
+import {
+  autoencoderKLHunyuanVideoDecoderGraph,
+  MAX_LATENT_FRAMES,
+} from "../graph/autoencoder_kl_hunyuan_video_decoder.ts";
 import { clipTextEncoderGraph, parseClipTextConfig } from "../graph/clip_text_encoder.ts";
 import type { OnnxModel } from "../graph/graph_builder.ts";
 import {
@@ -42,6 +45,8 @@ const PRESET = {
 const GUIDANCE_SCALE = 6;
 /** A little over ten seconds, the double of what the network was trained on. */
 const MAX_FRAMES = 257;
+/** Convolutions hold their input with its border beside it: measured, over those of pictures. */
+const PADDED = 1.5;
 /** HunyuanVideoPipeline's rule, which a larger patch or compression ratio adds to. */
 const SIZE_MULTIPLE = 16;
 
@@ -89,6 +94,12 @@ export function readHunyuanVideoCheckpoint(checkpoint: Checkpoint, dtype: DType)
       guidance: config.guidanceEmbeds ? "distilled" : "none",
       video: { frameStep: timeScale, maxFrames: MAX_FRAMES },
     },
+    decoding: ({ width, height, numFrames = 1 }) => ({
+      latents: ((numFrames - 1) / timeScale + 1) * (width / scale) * (height / scale) * config.inChannels,
+      // At full size the last block begins with what the one before upsampled, of all frames of a part.
+      activation: PADDED * Math.min(numFrames, (MAX_LATENT_FRAMES - 1) * timeScale + 1) * width * height *
+        vaeConfig.block_out_channels[1]!,
+    }),
     featureElements: ({ width, height, numFrames = 1, trueCfgScale }) => {
       const patches = ((numFrames - 1) / timeScale + 1) / config.patchSizeT * (width / scale) *
         (height / scale) /

@@ -118,6 +118,14 @@ export interface ModelInfo {
   names?: readonly string[];
 }
 
+/** In elements, float32 all. */
+export interface DecodingSize {
+  /** Of one picture's or clip's latents. */
+  latents: number;
+  /** The largest activation of a run of the decoder. */
+  activation: number;
+}
+
 /** What a checkpoint asks for, before anything is loaded. */
 export interface CheckpointReading {
   defaults: RequestDefaults;
@@ -126,6 +134,8 @@ export interface CheckpointReading {
   graphs: Readonly<Record<string, OnnxModel>>;
   /** Elements of the last-block feature of one picture at that size, all branches. */
   featureElements(request: Omit<RequestDefaults, "sampler">): number;
+  /** What decoding takes at that size. */
+  decoding(request: Omit<RequestDefaults, "sampler">): DecodingSize;
 }
 
 export interface OpenOptions {

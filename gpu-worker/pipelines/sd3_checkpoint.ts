@@ -12,6 +12,7 @@ import { parseT5Config, t5EncoderGraph } from "../graph/t5_encoder.ts";
 import { CheckpointError } from "../graph/weights/checkpoint_error.ts";
 import type { DType } from "../runtime/dtype.ts";
 import type { Checkpoint, Component } from "./checkpoint.ts";
+import { decodingSize } from "./decoding_size.ts";
 import type { ImageReading } from "./image_pipeline.ts";
 import { requestDefaults } from "./request_defaults.ts";
 
@@ -65,6 +66,7 @@ export function readSd3Checkpoint(checkpoint: Checkpoint, dtype: DType): Sd3Chec
       // StableDiffusion3Img2ImgPipeline's.
       startImage: { strength: 0.6, partialStep: "run" },
     },
+    decoding: decodingSize(vae),
     featureElements: ({ width, height, guidanceScale }) =>
       (guidanceScale > 1 ? 2 : 1) * width * height / patch ** 2 * config.innerDim,
     graphs: {

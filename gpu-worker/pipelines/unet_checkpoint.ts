@@ -11,6 +11,7 @@ import { parseUNet2DConditionConfig, type UNet2DConditionConfig } from "../graph
 import { CheckpointError } from "../graph/weights/checkpoint_error.ts";
 import type { DType } from "../runtime/dtype.ts";
 import type { Checkpoint } from "./checkpoint.ts";
+import { decodingSize } from "./decoding_size.ts";
 import type { ClipEncoder } from "./clip_prompt_encoder.ts";
 import type { RequestRules } from "./complete_request.ts";
 import type { ImageReading } from "./image_pipeline.ts";
@@ -111,6 +112,7 @@ export function readUNetCheckpoint(checkpoint: Checkpoint, options: UNetCheckpoi
       guidanceRescale: true,
       startImage: { strength: options.strength, partialStep: "skip" },
     },
+    decoding: decodingSize(vaeConfig),
     featureElements: ({ width, height, guidanceScale }) =>
       (guidanceScale > 1 ? 2 : 1) * channels * (height / vaeScale) * (width / vaeScale),
     graphs: {

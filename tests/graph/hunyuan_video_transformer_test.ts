@@ -5,7 +5,7 @@ import { hunyuanVideoRotaryTables } from "../../gpu-worker/graph/hunyuan_video_r
 import { hunyuanVideoTransformerGraphs } from "../../gpu-worker/graph/hunyuan_video_transformer.ts";
 import { CheckpointError } from "../../gpu-worker/graph/weights/checkpoint_error.ts";
 import type { Weights } from "../../gpu-worker/graph/weights/weights.ts";
-import type { DType } from "../../gpu-worker/runtime/mod.ts";
+import { type DType, Runtime } from "../../gpu-worker/runtime/mod.ts";
 import { goldenPath, type Goldens, loadGoldens, maxError } from "../goldens/golden.ts";
 import { component } from "./_component.ts";
 import {
@@ -76,6 +76,24 @@ for (const [name, calls] of Object.entries(CALLS)) {
       const actual = await head({ ...Object.fromEntries(joined), history });
       assert.deepEqual(actual.shape, concat(expected).shape);
       assert(maxError(actual.data, concat(expected).data) <= TOLERANCE);
+    });
+
+    it("float16 graphs stay near float32", async () => {
+      const half = hunyuanVideoTransformerGraphs({ ...parts, dtype: "float16" });
+      using runtime = Runtime.open();
+      using trunk = await runtime.createSession(half.trunk);
+      const feeds = Object.fromEntries(
+        Object.entries(inputsOf("batch")).map((
+          [key, { shape, data }],
+        ) => [key, runtime.tensor("float32", shape, data)]),
+      );
+      const idle = {
+        forecast_weights: runtime.tensor("float32", [1, 1], new Float32Array(1)),
+        history: runtime.allocate("float16", [1, 1, 1, 1, 1, 1]),
+      };
+      const { output } = await trunk.run({ ...feeds, ...idle });
+      // 11 bits of mantissa through a dozen layers.
+      assert(maxError(output!.as("float32").data(), goldens.floats("transformer.batch.output")) <= 1e-2);
     });
   });
 }
