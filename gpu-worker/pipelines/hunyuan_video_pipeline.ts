@@ -188,18 +188,23 @@ export class HunyuanVideoPipeline extends LoadedPipeline<HunyuanVideoCheckpoint>
     };
   }
 
-  /** One frame in the middle of the clip, decoded as if it were a clip of its own. */
+  /** A frame in the middle of the clip. */
   async #preview(
     latents: Float32Array,
     size: ClipSize,
     signal: AbortSignal | undefined,
   ): Promise<DecodedImage> {
+    // Latents of a later frame stand for several and for how they follow on what came before: they need one in front.
     const middle = size.frames >> 1;
-    const frame = clipLatents(latents, { size, from: middle, to: middle + 1 });
-    const { data, dims } = previewLatents(frame, size, MAX_PREVIEW_SIDE / this.#decoder.scale);
-    const [channels, height, width] = dims as [number, number, number];
-    const clip = { size: { channels, frames: 1, height, width }, data, signal };
-    const { value } = await decodeHunyuanVideo(clip, this.#decoder).next();
-    return value as DecodedImage;
+    const from = Math.max(0, middle - 1);
+    const frames = middle + 1 - from;
+    const part = clipLatents(latents, { size, from, to: middle + 1 });
+    const planes = { channels: size.channels * frames, height: size.height, width: size.width };
+    const small = previewLatents(part, planes, MAX_PREVIEW_SIDE / this.#decoder.scale);
+    const [, height, width] = small.dims as [number, number, number];
+    const clip = { size: { channels: size.channels, frames, height, width }, data: small.data, signal };
+    let last: DecodedImage | undefined;
+    for await (const frame of decodeHunyuanVideo(clip, this.#decoder)) last = frame;
+    return last!;
   }
 }

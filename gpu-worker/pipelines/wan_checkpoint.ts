@@ -96,6 +96,13 @@ export function readWanCheckpoint(checkpoint: Checkpoint, dtype: DType): WanChec
         maxFrames: Math.min(MAX_FRAMES, (ropeMaxSeqLen - 1) * temporalScale + 1),
       },
     },
+    decoding: ({ width, height, numFrames = 1 }) => ({
+      latents: ((numFrames - 1) / temporalScale + 1) * (width / spatialScale) * (height / spatialScale) *
+        inChannels,
+      // One frame of latents at a time; at full size it has the channels of the resolution before.
+      activation: Math.min(numFrames, temporalScale) * width * height *
+        (vaeConfig.channels.at(-2) ?? vaeConfig.channels[0]!),
+    }),
     featureElements: ({ width, height, numFrames = 1, guidanceScale }) => {
       const tokens = ((numFrames - 1) / temporalScale + 1) * (height / patches[0]) * (width / patches[1]);
       return (guidanceScale > 1 ? 2 : 1) * tokens * innerDim;

@@ -40,6 +40,7 @@ for (const name of ["tiny-distilled", "tiny-plain"]) {
     async function decode(clip: { size: ClipSize; data: Float32Array }, tiling?: SpatialTiling) {
       const runs: string[] = [];
       const vae: GraphSession = {
+        inputNames: session.inputNames,
         run: (feeds, options) => {
           runs.push(feeds["latent"]!.dims.slice(2).join("x"));
           return session.run(feeds, options);

@@ -56,6 +56,7 @@ for (const name of ["tiny-distilled", "tiny-plain"]) {
 
 function recorded(session: Session, keep: (ids: number[]) => void): GraphSession {
   return {
+    inputNames: session.inputNames,
     run: async (feeds, options) => {
       keep(Array.from(await feeds["input_ids"]!.as("int64").toArray(), Number));
       return await session.run(feeds, options);
