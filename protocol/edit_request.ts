@@ -4,7 +4,8 @@ import { ApiError } from "./api_error.ts";
 import { strengthField } from "./generation_fields.ts";
 import { type ImageRequest, imageRequestSchema } from "./image_request.ts";
 import { parseWire } from "./parse_wire.ts";
-import { readBody, type ReadBodyOptions } from "./read_body.ts";
+import type { ReadBodyOptions } from "./read_body.ts";
+import { readForm } from "./read_form.ts";
 import { MAX_IMAGE_BYTES } from "./run_request.ts";
 
 export const editRequestSchema = imageRequestSchema.extend({
@@ -54,23 +55,6 @@ export async function readEditRequest(request: Request, options: ReadBodyOptions
   const bytes = await image.bytes();
   const sha256 = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
   return { ...fields, image: { base64: bytes.toBase64(), sha256 } };
-}
-
-async function readForm(request: Request, options: ReadBodyOptions): Promise<FormData> {
-  const type = request.headers.get("content-type") ?? "none";
-  if (!/^multipart\/form-data\s*;/i.test(type)) {
-    throw new ApiError(
-      415,
-      `The content type must be multipart/form-data: current value is ${type.slice(0, 60)}`,
-      { code: "unsupported_media_type" },
-    );
-  }
-  const body = await readBody(request, options);
-  try {
-    return await new Response(body, { headers: { "content-type": type } }).formData();
-  } catch (cause) {
-    throw new ApiError(400, "The request body must be a multipart form", { code: "invalid_form", cause });
-  }
 }
 
 function fieldsOf(form: FormData): Record<string, unknown> {

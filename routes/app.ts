@@ -6,6 +6,8 @@ import type { RunLog } from "../protocol/run_log/run_log.ts";
 import type { StreamEventsOptions } from "../protocol/stream_events.ts";
 import type { Log } from "../protocol/structured_log.ts";
 import type { Environment } from "./environment.ts";
+import type { BatchClient } from "./batches/batch_client.ts";
+import { batchRoutes } from "./batches/batch_routes.ts";
 import { fileRoutes } from "./files/file_routes.ts";
 import { SignedUrls } from "./files/signed_urls.ts";
 import { imageRoutes } from "./images/image_routes.ts";
@@ -46,6 +48,8 @@ export interface AppOptions
   log: Log;
   /** Whose pages may call the API: "https://app.example", or "*". @default this origin's alone */
   corsOrigins?: readonly string[];
+  /** Keeps batches. @default there are none */
+  batches?: BatchClient | undefined;
   /** Signs addresses of pictures, at all edges alike. @default random */
   urlSecret?: string | undefined;
   /** Where clients reach this edge, for such addresses. @default as each request names it */
@@ -68,6 +72,7 @@ export function createApp(options: AppOptions): Hono<Environment> {
   app.use("/v1/*", authenticate({ keys, directory, limits }));
   app.route("/v1", imageRoutes({ ...options, planner, source, limits, urls }));
   app.route("/v1", modelRoutes(catalog));
+  app.route("/v1", batchRoutes({ ...options, batches: options.batches, limits }));
   app.get(
     "/metrics",
     authenticate({ keys, directory, limits }),

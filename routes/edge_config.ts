@@ -11,6 +11,8 @@ export interface EdgeConfig {
   keys: string[];
   /** SPECTRUM_CORS_ORIGINS: comma-separated origins whose pages may call the API, or "*". */
   corsOrigins: string[];
+  /** SPECTRUM_BATCHES: origin of the batch service, which has the worker's secret. */
+  batchesUrl: string | undefined;
   /** SPECTRUM_URL_SECRET: signs addresses of pictures, at all edges alike. */
   urlSecret: string | undefined;
   /** SPECTRUM_PUBLIC_URL: where clients reach the edge, for such addresses. */
@@ -30,16 +32,16 @@ const DEFAULT_WORKER = "http://127.0.0.1:8001";
  */
 export function readEdgeConfig(env: (name: string) => string | undefined): EdgeConfig {
   const list = (name: string) => (env(name) ?? "").split(",").map((item) => item.trim()).filter(Boolean);
+  const optionalUrl = (name: string) => env(name) ? readUrl(name, env(name)!) : undefined;
   const workers = list("SPECTRUM_WORKERS");
   return {
     workerUrls: [...new Set((workers.length > 0 ? workers : [DEFAULT_WORKER]).map(readWorker))],
     workerSecret: readWorkerSecret(env),
     keys: list("SPECTRUM_API_KEYS"),
     corsOrigins: list("SPECTRUM_CORS_ORIGINS").map(readOrigin),
+    batchesUrl: optionalUrl("SPECTRUM_BATCHES"),
     urlSecret: readSecret("SPECTRUM_URL_SECRET", env),
-    publicUrl: env("SPECTRUM_PUBLIC_URL")
-      ? readUrl("SPECTRUM_PUBLIC_URL", env("SPECTRUM_PUBLIC_URL")!)
-      : undefined,
+    publicUrl: optionalUrl("SPECTRUM_PUBLIC_URL"),
     redis: readRedisAddress(env),
     host: env("HOST") || "127.0.0.1",
     port: readPort(env("PORT") || "8000"),

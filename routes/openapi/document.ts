@@ -5,12 +5,19 @@
 // for a route of the app without a description, and for a description without a route; tests/service/fuzz_test.ts sends
 // what the document allows and checks what comes back against it.
 import { createDocument, type ZodOpenApiPathsObject } from "zod-openapi";
+import { batchPaths } from "../batches/batch_paths.ts";
 import { filePaths } from "../files/file_paths.ts";
 import { imagePaths } from "../images/image_paths.ts";
 import { modelPaths } from "../model_paths.ts";
 import { operatorPaths } from "./operator_paths.ts";
 
-const PATHS: readonly ZodOpenApiPathsObject[] = [imagePaths, filePaths, modelPaths, operatorPaths];
+const PATHS: readonly ZodOpenApiPathsObject[] = [
+  imagePaths,
+  filePaths,
+  batchPaths,
+  modelPaths,
+  operatorPaths,
+];
 
 export type OpenApiDocument = ReturnType<typeof createDocument>;
 

@@ -1,0 +1,90 @@
+// The batch service's HTTP surface, for edges only: what routes/batches/ forwards, with the tenant it speaks for.
+import { type Context, Hono } from "hono";
+import { ApiError } from "../../protocol/api_error.ts";
+import { createBatchSchema, MAX_BATCH_FILE_BYTES, pageQuerySchema } from "../../protocol/batch.ts";
+import { parseWire } from "../../protocol/parse_wire.ts";
+import { readBody } from "../../protocol/read_body.ts";
+import { readJson } from "../../protocol/read_json.ts";
+import type { Log } from "../../protocol/structured_log.ts";
+import { requireSignature } from "../../gpu-worker/http/require_signature.ts";
+import type { BatchMetrics } from "./batch_metrics.ts";
+import type { BatchQueue } from "./batch_queue.ts";
+import type { BatchStore } from "./batch_store.ts";
+
+export interface BatchAppOptions {
+  store: BatchStore;
+  queue: BatchQueue;
+  metrics: BatchMetrics;
+  log: Log;
+  /** Calls must be signed with it. @default every call is served */
+  secret?: string | undefined;
+}
+
+/** For a file to arrive from an edge. */
+const DEADLINE_MS = 60_000;
+
+export function createBatchApp({ store, queue, metrics, log, secret }: BatchAppOptions): Hono {
+  const app = new Hono();
+  const limits = { maxBytes: MAX_BATCH_FILE_BYTES, deadlineMs: DEADLINE_MS };
+  if (secret !== undefined) app.use(requireSignature(secret, limits));
+
+  app.post("/files", async (c) => {
+    const text = new TextDecoder().decode(await readBody(c.req.raw, limits));
+    return c.json(await store.addFile(tenant(c), { name: c.req.query("name") ?? "requests.jsonl", text }));
+  });
+  app.get(
+    "/files",
+    async (c) => c.json(await store.files(tenant(c), parseWire(pageQuerySchema, c.req.query()))),
+  );
+  app.get("/files/:id", async (c) => c.json(await store.file(tenant(c), c.req.param("id"))));
+  app.get("/files/:id/content", async (c) => {
+    const lines = await store.content(tenant(c), c.req.param("id"));
+    return c.body(ReadableStream.from(lines).pipeThrough(new TextEncoderStream()), 200, {
+      "content-type": "application/jsonl",
+    });
+  });
+  app.delete("/files/:id", async (c) => {
+    await store.deleteFile(tenant(c), c.req.param("id"));
+    return c.body(null, 204);
+  });
+  app.post("/batches", async (c) => {
+    const batch = await store.addBatch(tenant(c), parseWire(createBatchSchema, await readJson(c.req.raw)));
+    await queue.begin(batch.id);
+    return c.json(batch);
+  });
+  app.get(
+    "/batches",
+    async (c) => c.json(await store.batches(tenant(c), parseWire(pageQuerySchema, c.req.query()))),
+  );
+  app.get("/batches/:id", async (c) => {
+    const batch = await store.batch(tenant(c), c.req.param("id"));
+    // Whoever took it in may have died before it came into the queue; twice there is once.
+    if (batch.status === "validating") await queue.begin(batch.id);
+    return c.json(batch);
+  });
+  app.post("/batches/:id/cancel", async (c) => c.json(await store.cancel(tenant(c), c.req.param("id"))));
+
+  app.get("/metrics", async (c) => c.text(await metrics.text()));
+  app.get("/healthz", (c) => c.json({ status: "ok" }));
+  app.get("/readyz", async (c) => {
+    const counts = await queue.counts().catch(() => undefined);
+    return c.json({ status: counts ? "ready" : "unavailable", ...counts }, counts ? 200 : 503);
+  });
+  app.notFound(() => new ApiError(404, "There is no such endpoint", { code: "not_found" }).toResponse());
+  app.onError((cause, c) => {
+    const error = ApiError.from(cause);
+    if (error.status >= 500) {
+      const request_id = c.req.header("x-request-id");
+      log("error", "request failed", { request_id, path: c.req.path, error: String(error.cause ?? error) });
+    }
+    return error.toResponse();
+  });
+  return app;
+}
+
+/** Whose files and batches a call is about: the edge's word, signed as part of the address. @throws {ApiError} 400 */
+function tenant(c: Context): string {
+  const name = c.req.query("tenant") ?? "";
+  if (/^[\w-]{1,64}$/.test(name)) return name;
+  throw new ApiError(400, "'tenant' is missing", { param: "tenant" });
+}

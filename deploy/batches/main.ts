@@ -1,0 +1,85 @@
+// `deno task batches`: keeps batches in a Redis of their own, and makes their pictures as workers are free. Any number of
+// these processes share the work; one beside each worker is the usual arrangement.
+import { parseArgs } from "@std/cli/parse-args";
+import { Redis } from "ioredis";
+import { assertGuarded } from "../../gpu-worker/cli/assert_guarded.ts";
+import { structuredLog } from "../../protocol/structured_log.ts";
+import { readWorkerSecret } from "../../protocol/worker_secret.ts";
+import { BatchMetrics } from "./batch_metrics.ts";
+import { BatchPuller } from "./batch_puller.ts";
+import { BatchQueue } from "./batch_queue.ts";
+import { createBatchApp } from "./batch_app.ts";
+import { BatchStore } from "./batch_store.ts";
+import { openEdge } from "./open_edge.ts";
+
+const HELP = `Usage: deno task batches [options]
+
+  --host H --port N    where edges reach it (127.0.0.1, 8002); port 0 takes a free one
+  --redis URL          the queue's Redis, with maxmemory-policy noeviction (SPECTRUM_QUEUE_REDIS_URL, or
+                       redis://127.0.0.1:6379)
+  --concurrency N      requests under way at once in this process (2); 0: it keeps batches and makes no pictures
+  --lock-ms N          a process not heard of for so long is dead, and others take its requests (30000)
+
+Workers and stores are the edge's: SPECTRUM_WORKERS, SPECTRUM_WORKER_SECRET, UPSTASH_REDIS_REST_URL and _TOKEN.
+`;
+
+if (import.meta.main) await main();
+
+async function main(): Promise<void> {
+  const flags = parseArgs(Deno.args, {
+    string: ["host", "port", "redis", "concurrency", "lock-ms"],
+    boolean: ["help"],
+  });
+  if (flags.help) return console.log(HELP);
+  const host = flags.host ?? "127.0.0.1";
+  const env = (name: string) => Deno.env.get(name);
+  const secret = readWorkerSecret(env);
+  assertGuarded(host, secret);
+  const log = structuredLog({ process: "batches" });
+  const redis = new Redis(flags.redis ?? env("SPECTRUM_QUEUE_REDIS_URL") ?? "redis://127.0.0.1:6379", {
+    // BullMQ waits for a Redis that is away rather than failing its jobs.
+    maxRetriesPerRequest: null,
+  });
+  redis.on("error", (error) => log("warn", "queue is away", { error: String(error) }));
+  const store = new BatchStore({ redis });
+  const queue = new BatchQueue(redis);
+  const metrics = new BatchMetrics(() => queue.counts());
+  const concurrency = readNumber("concurrency", flags.concurrency ?? "2");
+  const puller = concurrency === 0 ? undefined : new BatchPuller({
+    redis,
+    store,
+    queue,
+    fetch: openEdge({ env, log }),
+    log,
+    concurrency,
+    lockMs: readNumber("lock-ms", flags["lock-ms"] ?? "30000"),
+    onSettled: (outcome) => metrics.settled(outcome),
+  });
+  const server = Deno.serve({
+    hostname: host,
+    port: readNumber("port", flags.port ?? "8002"),
+    onListen: ({ hostname, port }) =>
+      log("info", "listening", { url: `http://${hostname}:${port}`, pid: Deno.pid, pulls: concurrency }),
+  }, createBatchApp({ store, queue, metrics, log, secret }).fetch);
+
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    let stopping = false;
+    Deno.addSignalListener(signal, async () => {
+      // Asked twice, it goes at once: others take over what it leaves.
+      if (stopping) Deno.exit(1);
+      stopping = true;
+      log("info", "stopping", { signal });
+      await Promise.all([server.shutdown(), puller?.[Symbol.asyncDispose]()]);
+      await queue[Symbol.asyncDispose]();
+      redis.disconnect();
+      Deno.exit(0);
+    });
+  }
+}
+
+function readNumber(flag: string, text: string): number {
+  const number = Number(text);
+  if (text.trim() !== "" && Number.isSafeInteger(number) && number >= 0) return number;
+  console.error(`batches: --${flag} takes a whole number >= 0: current value is '${text}'`);
+  Deno.exit(2);
+}

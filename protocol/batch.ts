@@ -1,0 +1,119 @@
+// The batches API in OpenAI's shape: files of requests, batches of them, and what the edge and the batch service share.
+import { z } from "zod";
+import { optional } from "./generation_fields.ts";
+
+/** Largest file of requests. */
+export const MAX_BATCH_FILE_BYTES = 32 * 2 ** 20;
+/** Most requests in one. */
+export const MAX_BATCH_REQUESTS = 50_000;
+/** What a batch may ask for. */
+export const BATCH_ENDPOINTS = ["/v1/images/generations"] as const;
+
+const seconds = z.int().min(0);
+
+export const fileSchema = z.object({
+  id: z.string(),
+  object: z.literal("file"),
+  bytes: z.int().min(0),
+  created_at: seconds,
+  expires_at: seconds.nullable(),
+  filename: z.string(),
+  purpose: z.enum(["batch", "batch_output"]),
+  status: z.literal("processed"),
+});
+export type FileObject = z.output<typeof fileSchema>;
+
+/** As the batch service tells the edge of an uploaded file. */
+export interface StoredFile extends FileObject {
+  /** Pictures that its requests ask for, to be counted against quotas. */
+  pictures: number;
+}
+
+export const BATCH_STATUSES = [
+  "validating",
+  "failed",
+  "in_progress",
+  "finalizing",
+  "completed",
+  "expired",
+  "cancelling",
+  "cancelled",
+] as const;
+
+const moment = seconds.nullable();
+
+export const batchSchema = z.object({
+  id: z.string(),
+  object: z.literal("batch"),
+  endpoint: z.enum(BATCH_ENDPOINTS),
+  errors: z.object({
+    object: z.literal("list"),
+    data: z.array(z.object({
+      code: z.string(),
+      message: z.string(),
+      param: z.string().nullable(),
+      line: z.int().nullable(),
+    })),
+  }).nullable().describe("Why the file could not be taken, for a batch that has failed."),
+  input_file_id: z.string(),
+  completion_window: z.literal("24h"),
+  status: z.enum(BATCH_STATUSES),
+  output_file_id: z.string().nullable().describe(
+    "Answers by custom_id, as JSON lines in the order of the input.",
+  ),
+  error_file_id: z.string().nullable().describe("Requests that were refused or failed for good."),
+  created_at: seconds,
+  in_progress_at: moment,
+  expires_at: seconds,
+  finalizing_at: moment,
+  completed_at: moment,
+  failed_at: moment,
+  expired_at: moment,
+  cancelling_at: moment,
+  cancelled_at: moment,
+  request_counts: z.object({ total: z.int(), completed: z.int(), failed: z.int() }),
+  metadata: z.record(z.string(), z.string()).nullable(),
+});
+export type Batch = z.output<typeof batchSchema>;
+
+export const createBatchSchema = z.strictObject({
+  input_file_id: z.string().min(1).max(100),
+  endpoint: z.enum(BATCH_ENDPOINTS),
+  completion_window: z.literal("24h"),
+  metadata: optional(
+    z.record(z.string().max(64), z.string().max(512))
+      .refine((pairs) => Object.keys(pairs).length <= 16, "at most 16 pairs"),
+  ),
+});
+export type CreateBatch = z.output<typeof createBatchSchema>;
+
+/** One line of an input file. */
+export const batchLineSchema = z.object({
+  custom_id: z.string().min(1).max(256),
+  method: z.literal("POST"),
+  url: z.enum(BATCH_ENDPOINTS),
+  body: z.looseObject({}),
+});
+export type BatchLine = z.output<typeof batchLineSchema>;
+
+/** One line of an output or error file. */
+export interface BatchResult {
+  id: string;
+  custom_id: string;
+  response: { status_code: number; request_id: string; body: unknown } | null;
+  error: { code: string; message: string } | null;
+}
+
+export interface Page<T> {
+  object: "list";
+  data: T[];
+  first_id: string | null;
+  last_id: string | null;
+  has_more: boolean;
+}
+
+export const pageQuerySchema = z.object({
+  after: z.string().max(100).optional().describe("The last id of the page before."),
+  limit: z.coerce.number().int().min(1).max(100).default(20),
+});
+export type PageQuery = z.output<typeof pageQuerySchema>;

@@ -1,0 +1,103 @@
+// /files and /batches in OpenAI's shape. The batch service keeps them; here callers are told apart and counted.
+import { type Context, Hono } from "hono";
+import { ApiError } from "../../protocol/api_error.ts";
+import {
+  createBatchSchema,
+  type FileObject,
+  MAX_BATCH_FILE_BYTES,
+  pageQuerySchema,
+  type StoredFile,
+} from "../../protocol/batch.ts";
+import { parseWire } from "../../protocol/parse_wire.ts";
+import { readForm } from "../../protocol/read_form.ts";
+import { readJson, type ReadJsonOptions } from "../../protocol/read_json.ts";
+import type { Environment } from "../environment.ts";
+import type { KeyLimits } from "../keys/key_limits.ts";
+import type { BatchCaller, BatchClient } from "./batch_client.ts";
+
+export interface BatchRoutesOptions extends ReadJsonOptions {
+  /** Undefined: this edge has no batch service. */
+  batches: BatchClient | undefined;
+  limits: KeyLimits;
+}
+
+/** For a file to arrive over a slow line. */
+const DEADLINE_MS = 60_000;
+/** Of a key of the environment, and of this machine's own programs: they are one. */
+const OPERATOR = "operator";
+
+export function batchRoutes(options: BatchRoutesOptions): Hono<Environment> {
+  const { limits } = options;
+  const app = new Hono<Environment>();
+  const service = (): BatchClient => {
+    if (options.batches !== undefined) return options.batches;
+    throw new ApiError(503, "This server has no batch service", { code: "batches_unavailable" });
+  };
+
+  app.post("/files", async (c) => {
+    const { name, text } = await readUpload(c.req.raw);
+    return c.json(shown(await service().addFile(caller(c), { name, text })));
+  });
+  app.get("/files", async (c) => {
+    const page = await service().files(caller(c), pageQuery(c));
+    return c.json({ ...page, data: page.data.map(shown) });
+  });
+  app.get("/files/:id", async (c) => c.json(shown(await service().file(caller(c), c.req.param("id")))));
+  app.get("/files/:id/content", async (c) => {
+    const content = await service().content(caller(c), c.req.param("id"));
+    return c.body(content, 200, { "content-type": "application/jsonl" });
+  });
+  app.delete("/files/:id", async (c) => {
+    const id = c.req.param("id");
+    await service().deleteFile(caller(c), id);
+    return c.json({ id, object: "file", deleted: true });
+  });
+
+  app.post("/batches", async (c) => {
+    const request = parseWire(createBatchSchema, await readJson(c.req.raw, options));
+    const { pictures } = await service().file(caller(c), request.input_file_id);
+    const giveBack = await limits.takePictures(c.get("apiKey"), pictures);
+    try {
+      return c.json(await service().create(caller(c), request));
+    } catch (cause) {
+      giveBack();
+      throw cause;
+    }
+  });
+  app.get("/batches", async (c) => c.json(await service().batches(caller(c), pageQuery(c))));
+  app.get("/batches/:id", async (c) => c.json(await service().batch(caller(c), c.req.param("id"))));
+  app.post("/batches/:id/cancel", async (c) => c.json(await service().cancel(caller(c), c.req.param("id"))));
+  return app;
+}
+
+function caller(c: Context<Environment>): BatchCaller {
+  return { tenant: c.get("apiKey")?.id ?? OPERATOR, requestId: c.get("requestId") };
+}
+
+/** @throws {ApiError} 400 */
+function pageQuery(c: Context): Record<string, string> {
+  const { after, limit } = parseWire(pageQuerySchema, c.req.query());
+  return { limit: String(limit), ...after !== undefined && { after } };
+}
+
+function shown({ pictures: _, ...file }: StoredFile): FileObject {
+  return file;
+}
+
+/** @throws {ApiError} */
+async function readUpload(request: Request): Promise<{ name: string; text: string }> {
+  const form = await readForm(request, { maxBytes: MAX_BATCH_FILE_BYTES, deadlineMs: DEADLINE_MS });
+  const [purpose, file] = [form.get("purpose"), form.get("file")];
+  if (purpose !== "batch") throw refusal("purpose", "'purpose' must be batch: files are for batches only");
+  if (!(file instanceof File)) throw refusal("file", "'file' must be a file");
+  try {
+    const text = new TextDecoder("utf-8", { fatal: true }).decode(await file.bytes());
+    return { name: file.name.slice(0, 200) || "requests.jsonl", text };
+  } catch {
+    throw refusal("file", "'file' must be text in UTF-8, one request in JSON a line");
+  }
+}
+
+function refusal(param: string, message: string): ApiError {
+  return new ApiError(400, message, { param, code: "invalid_value" });
+}

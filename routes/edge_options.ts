@@ -1,0 +1,32 @@
+// What an edge is made of, from its configuration.
+import { RedisLink } from "../protocol/redis_link.ts";
+import { MemoryResultStore } from "../protocol/results/memory_result_store.ts";
+import { RedisResultStore } from "../protocol/results/redis_result_store.ts";
+import { RedisRunLog } from "../protocol/run_log/redis_run_log.ts";
+import type { Log } from "../protocol/structured_log.ts";
+import type { AppOptions } from "./app.ts";
+import { BatchClient } from "./batches/batch_client.ts";
+import type { EdgeConfig } from "./edge_config.ts";
+import { MemoryKeyStore } from "./keys/memory_key_store.ts";
+import { RedisKeyStore } from "./keys/redis_key_store.ts";
+import { WorkerClient } from "./runs/worker_client.ts";
+import { WorkerPool } from "./runs/worker_pool.ts";
+
+export function edgeOptions(config: EdgeConfig, log: Log): AppOptions {
+  const { workerSecret: secret, redis, batchesUrl } = config;
+  const workers = config.workerUrls.map((url) => new WorkerClient({ url, secret }));
+  const link = redis && new RedisLink(redis);
+  return {
+    workers: new WorkerPool({ workers, log }),
+    store: link,
+    results: link ? new RedisResultStore({ link, log }) : new MemoryResultStore(),
+    ...link && { runs: new RedisRunLog(link) },
+    keys: config.keys,
+    keyStore: redis ? new RedisKeyStore(redis) : new MemoryKeyStore(),
+    log,
+    corsOrigins: config.corsOrigins,
+    batches: batchesUrl === undefined ? undefined : new BatchClient({ url: batchesUrl, secret }),
+    urlSecret: config.urlSecret,
+    publicUrl: config.publicUrl,
+  };
+}
