@@ -23,9 +23,9 @@ const HELP = `Usage: deno task batches [options]
 Workers and stores are the edge's: SPECTRUM_WORKERS, SPECTRUM_WORKER_SECRET, UPSTASH_REDIS_REST_URL and _TOKEN.
 `;
 
-if (import.meta.main) await main();
+if (import.meta.main) main();
 
-async function main(): Promise<void> {
+function main(): void {
   const flags = parseArgs(Deno.args, {
     string: ["host", "port", "redis", "concurrency", "lock-ms"],
     boolean: ["help"],

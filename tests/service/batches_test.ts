@@ -8,6 +8,8 @@ import { readMetrics, type RunningTask, startDeno, startFakeWorker, startTask } 
 
 const LISTENING = /"message":"listening","url":"([^"]+)"/;
 const SECRET = "the secret that all of them share: 0123456789";
+/** Processes that are killed during one batch. */
+const KILLS = 8;
 const ENDPOINT = "/v1/images/generations";
 
 function hasRedis(): boolean {
@@ -40,16 +42,19 @@ describe("batches", { skip: hasRedis() ? false : "redis-server is not installed"
   const services: RunningTask[] = [];
   const startWorker = (port = "0") =>
     startFakeWorker(["--port", port, "--step-ms", "3"], { SPECTRUM_WORKER_SECRET: SECRET });
-  const startBatches = (worker: RunningTask, port = "0") =>
+  const startBatches = (port = "0") =>
     startDeno([
       ...["run", "-A", "deploy/batches/main.ts", "--redis", redis.url, "--port", port],
       ...["--concurrency", "4", "--lock-ms", "2000"],
-    ], { env: { SPECTRUM_WORKERS: worker.found, SPECTRUM_WORKER_SECRET: SECRET }, until: LISTENING });
+    ], {
+      env: { SPECTRUM_WORKERS: workers.map(({ found }) => found).join(), SPECTRUM_WORKER_SECRET: SECRET },
+      until: LISTENING,
+    });
 
   before(async () => {
     redis = await startRedisServer();
     workers.push(...await Promise.all([startWorker(), startWorker()]));
-    services.push(...await Promise.all([0, 1, 1].map((worker) => startBatches(workers[worker]!))));
+    services.push(...await Promise.all([1, 2, 3].map(() => startBatches())));
     edge = await startTask("edge", {
       env: {
         PORT: "0",
@@ -166,7 +171,7 @@ describe("batches", { skip: hasRedis() ? false : "redis-server is not installed"
     let kills = 0;
     const random = randomFrom(5);
     const killing = (async () => {
-      while (!done) {
+      while (!done && kills < KILLS) {
         const before = (await client.batches.retrieve(id)).request_counts!.completed;
         const list = random() < 0.5 ? workers : services;
         const at = Math.floor(random() * list.length);
@@ -175,21 +180,17 @@ describe("batches", { skip: hasRedis() ? false : "redis-server is not installed"
         await victim[Symbol.asyncDispose]();
         kills++;
         // Back in its place, as an orchestrator would have it.
-        list[at] = await (list === workers
-          ? startWorker(portOf(victim))
-          : startBatches(workers[at === 0 ? 0 : 1]!, portOf(victim)));
+        list[at] = await (list === workers ? startWorker : startBatches)(portOf(victim));
         // Whoever is left goes on: the next one dies in the midst of work.
         while (!done && (await client.batches.retrieve(id)).request_counts!.completed === before) {
-          await new Promise((resolve) =>
-            setTimeout(resolve, 20)
-          );
+          await new Promise((resolve) => setTimeout(resolve, 20));
         }
       }
     })();
     const batch = await ended(id);
     done = true;
     await killing;
-    assert.ok(kills >= 3, `${kills} processes were killed`);
+    assert.ok(kills >= 4, `${kills} processes were killed`);
     assert.deepEqual([batch.status, batch.request_counts], ["completed", {
       total: 500,
       completed: 500,
