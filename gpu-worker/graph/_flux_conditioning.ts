@@ -1,41 +1,41 @@
 // What every adaptive norm of FLUX sees: timestep, guidance and pooled text (CombinedTimestep[Guidance]TextProjEmbeddings).
 import type { FluxTransformerConfig } from "./flux_config.ts";
 import type { GraphBuilder, Value } from "./graph_builder.ts";
-import { activation } from "./layers/activation.ts";
 import { embeddingMlp } from "./layers/embedding_mlp.ts";
+import { timeAndPrompt } from "./layers/time_and_prompt.ts";
 import { timestepEmbedding } from "./layers/timestep_embedding.ts";
 
 export interface FluxConditioningOptions {
   config: FluxTransformerConfig;
-  /** Name of the leading dimension of the inputs. */
-  rows: string;
+  /** Pairs every timestep with every row of the other inputs. @default row with row */
+  everyStep?: boolean;
 }
 
 /**
- * Declares the inputs timestep [rows] float32 (0..1), pooled_projections [rows, pooled_projection_dim] and, where the
- * config asks for it, guidance [rows] float32; emits SiLU of their embedding, [rows, innerDim].
+ * Declares the inputs timestep [batch] float32 (0..1), [steps] with `everyStep`, pooled_projections
+ * [batch, pooled_projection_dim] and, where the config asks for it, guidance [batch] float32; emits SiLU of their embedding,
+ * [batch, innerDim] or [steps * batch, innerDim], step-major.
  */
-export function fluxConditioning(graph: GraphBuilder, { config, rows }: FluxConditioningOptions): Value {
-  const { innerDim, pooledProjectionDim, guidanceEmbeds } = config;
-  const pooled = graph.cast(graph.input("pooled_projections", [rows, pooledProjectionDim], "float32"));
-  const timestep = graph.input("timestep", [rows], "float32");
-  const guidance = guidanceEmbeds ? graph.input("guidance", [rows], "float32") : undefined;
+export function fluxConditioning(
+  graph: GraphBuilder,
+  { config, everyStep = false }: FluxConditioningOptions,
+): Value {
+  const { innerDim: features, pooledProjectionDim, guidanceEmbeds } = config;
+  const pooled = graph.cast(graph.input("pooled_projections", ["batch", pooledProjectionDim], "float32"));
+  const timestep = graph.input("timestep", [everyStep ? "steps" : "batch"], "float32");
+  const guidance = guidanceEmbeds ? graph.input("guidance", ["batch"], "float32") : undefined;
   return graph.scope("time_text_embed", () => {
-    let sum = embedNumber(graph, timestep, { name: "timestep_embedder", features: innerDim });
-    if (guidance) {
-      sum = graph.node("Add", [
-        sum,
-        embedNumber(graph, guidance, { name: "guidance_embedder", features: innerDim }),
-      ]);
-    }
-    const text = embeddingMlp(graph, pooled, {
+    const time = embedNumber(graph, timestep, { name: "timestep_embedder", features });
+    let prompt = embeddingMlp(graph, pooled, {
       name: "time_text_embed.text_embedder",
       inFeatures: pooledProjectionDim,
-      features: innerDim,
+      features,
     });
-    sum = graph.node("Add", [sum, text]);
-    // Each adaptive norm of diffusers applies its own SiLU to the same vector; here it is done once.
-    return activation(graph, sum, "silu");
+    if (guidance) {
+      const strength = embedNumber(graph, guidance, { name: "guidance_embedder", features });
+      prompt = graph.node("Add", [strength, prompt]);
+    }
+    return timeAndPrompt(graph, { time, prompt }, { features, everyStep });
   });
 }
 

@@ -26,12 +26,12 @@ export interface FluxTransformerOptions {
 }
 
 /**
- * Inputs of trunk and modulation: timestep [rows], 0..1 as FluxPipeline passes it; pooled_projections [rows, pooled];
- * guidance [rows], only where the config has guidance_embeds.
+ * Inputs of trunk and modulation: timestep [batch], 0..1 as FluxPipeline passes it; pooled_projections [batch, pooled];
+ * guidance [batch], only where the config has guidance_embeds.
  */
 export interface FluxTransformerGraphs {
   /**
-   * rows = batch. Further inputs: hidden_states [batch, image_tokens, in_channels], encoder_hidden_states
+   * Further inputs: hidden_states [batch, image_tokens, in_channels], encoder_hidden_states
    * [batch, text_tokens, joint], rotary_cos and rotary_sin [text_tokens + image_tokens, head_dim / 2] float32
    * (`fluxRotaryTables`). Outputs: feature [batch, image_tokens, inner], the image tokens after the last block, and
    * output [batch, image_tokens, out_channels].
@@ -43,7 +43,7 @@ export interface FluxTransformerGraphs {
    * output [outputs, image_tokens, out_channels], sums over the rows.
    */
   head: OnnxModel;
-  /** Outputs: scale [rows, 1, inner] and shift [rows, inner] of the last norm. */
+  /** Here timestep is [steps]. Outputs: scale [rows, 1, inner] and shift [rows, inner] of the last norm. */
   modulation: OnnxModel;
 }
 
@@ -69,7 +69,7 @@ function trunk(graph: GraphBuilder, config: FluxTransformerConfig): OnnxModel {
   const encoderHiddenStates = graph.cast(
     graph.input("encoder_hidden_states", ["batch", "text_tokens", jointAttentionDim], "float32"),
   );
-  const conditioning = fluxConditioning(graph, { config, rows: "batch" });
+  const conditioning = fluxConditioning(graph, { config });
   const cos = graph.input("rotary_cos", ["tokens", attentionHeadDim / 2], "float32");
   const sin = graph.input("rotary_sin", ["tokens", attentionHeadDim / 2], "float32");
   const context: JointContext = {
@@ -124,7 +124,7 @@ function head(graph: GraphBuilder, config: FluxTransformerConfig): OnnxModel {
 }
 
 function modulation(graph: GraphBuilder, config: FluxTransformerConfig): OnnxModel {
-  const conditioning = fluxConditioning(graph, { config, rows: "rows" });
+  const conditioning = fluxConditioning(graph, { config, everyStep: true });
   modulationOutputs(graph, conditioning, { name: "norm_out", features: config.innerDim });
   return graph.build();
 }

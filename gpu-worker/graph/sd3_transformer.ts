@@ -24,10 +24,10 @@ export interface Sd3TransformerOptions {
   dtype: DType;
 }
 
-/** Inputs of trunk and modulation: timestep [rows], 0..1000; pooled_projections [rows, pooled]. */
+/** Inputs of trunk and modulation: timestep [batch], 0..1000; pooled_projections [batch, pooled]. */
 export interface Sd3TransformerGraphs {
   /**
-   * rows = batch. Further inputs: hidden_states [batch, in_channels, height, width], encoder_hidden_states
+   * Further inputs: hidden_states [batch, in_channels, height, width], encoder_hidden_states
    * [batch, text_tokens, joint], layer_mask [batch, num_layers]: 1 runs a block, 0 skips it in that row (skip-layer
    * guidance). Outputs: feature [batch, grid_rows, grid_columns, inner], the image tokens after the last block, and
    * output [batch, out_channels, height, width].
@@ -39,7 +39,7 @@ export interface Sd3TransformerGraphs {
    * Output: output [outputs, out_channels, height, width], sums over the rows.
    */
   head: OnnxModel;
-  /** Outputs: scale [rows, 1, inner] and shift [rows, inner] of the last norm. */
+  /** Here timestep is [steps]. Outputs: scale [rows, 1, inner] and shift [rows, inner] of the last norm. */
   modulation: OnnxModel;
 }
 
@@ -65,7 +65,7 @@ function trunk(graph: GraphBuilder, config: Sd3TransformerConfig): OnnxModel {
     graph.input("encoder_hidden_states", ["batch", "text_tokens", jointAttentionDim], "float32"),
   );
   const layerMask = graph.cast(graph.input("layer_mask", ["batch", numLayers], "float32"));
-  const conditioning = sd3Conditioning(graph, { config, rows: "batch" });
+  const conditioning = sd3Conditioning(graph, { config });
 
   const { tokens, grid } = graph.scope("pos_embed", () => embedLatents(graph, latents, config));
   let streams = {
@@ -132,7 +132,7 @@ function head(graph: GraphBuilder, config: Sd3TransformerConfig): OnnxModel {
 }
 
 function modulation(graph: GraphBuilder, config: Sd3TransformerConfig): OnnxModel {
-  const conditioning = sd3Conditioning(graph, { config, rows: "rows" });
+  const conditioning = sd3Conditioning(graph, { config, everyStep: true });
   modulationOutputs(graph, conditioning, { name: "norm_out", features: config.innerDim });
   return graph.build();
 }

@@ -41,6 +41,7 @@ export class BranchFeeds implements Disposable {
   readonly #trunk: Feeds;
   readonly #trunkRows: Rows;
   readonly #headRows = new Map<number, Rows>();
+  readonly #conditioning: Feeds;
 
   constructor(runtime: Runtime, options: BranchFeedsOptions) {
     this.#runtime = runtime;
@@ -48,7 +49,8 @@ export class BranchFeeds implements Disposable {
     const { branches, latents: { name, dims }, trunk, shared = {} } = options;
     this.branches = branches;
     this.#latents = new Float32Array(dims.reduce((product, dim) => product * dim, branches));
-    this.#trunkRows = this.#rows(1);
+    this.#conditioning = mapValues(options.conditioning, (input) => this.#repeat(input, 1));
+    this.#trunkRows = this.#timestepRows(1, this.#conditioning);
     this.#trunk = {
       ...this.#trunkRows.feeds,
       [name]: this.#tensor([branches, ...dims], this.#latents),
@@ -68,25 +70,28 @@ export class BranchFeeds implements Disposable {
   head(timesteps: readonly number[]): Feeds {
     const steps = timesteps.length;
     let rows = this.#headRows.get(steps);
-    if (rows === undefined) this.#headRows.set(steps, rows = this.#rows(steps));
+    if (rows === undefined) {
+      const repeated = mapValues(this.#options.conditioning, (input) => this.#repeat(input, steps));
+      this.#headRows.set(steps, rows = this.#timestepRows(steps, repeated));
+    }
     this.#write(rows, timesteps);
     return rows.feeds;
+  }
+
+  /** @param timesteps the solver's, one a step @returns a timestep for each of them, the rest once for each branch */
+  modulation(timesteps: ArrayLike<number>): Feeds {
+    const { timestep: scale = (timestep) => timestep } = this.#options;
+    const scaled = Float32Array.from(timesteps, (timestep) => scale(timestep));
+    return { ...this.#conditioning, timestep: this.#tensor([scaled.length], scaled) };
   }
 
   [Symbol.dispose](): void {
     this.#stack.dispose();
   }
 
-  #rows(steps: number): Rows {
-    const { branches, conditioning } = this.#options;
-    const timesteps = new Float32Array(steps * branches);
-    return {
-      timesteps,
-      feeds: {
-        timestep: this.#tensor([timesteps.length], timesteps),
-        ...mapValues(conditioning, (input) => this.#repeat(input, steps)),
-      },
-    };
+  #timestepRows(steps: number, conditioning: Feeds): Rows {
+    const timesteps = new Float32Array(steps * this.branches);
+    return { timesteps, feeds: { ...conditioning, timestep: this.#tensor([timesteps.length], timesteps) } };
   }
 
   #write(rows: Rows, timesteps: readonly number[]): void {

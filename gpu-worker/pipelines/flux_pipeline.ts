@@ -86,11 +86,11 @@ export class FluxPipeline extends ImagePipeline<FluxCheckpoint> {
         branches: branches.length,
         latentLength: size.channels * size.height * size.width,
         slots,
-        timesteps,
+        outputDims: this.packedDims(size),
         featureDims: [countTokens(size), config.innerDim],
         featureType: this.dtype,
         trunkFeeds: (latents, timestep) => feeds.trunk(latents, timestep),
-        headFeeds: (timesteps) => feeds.head(timesteps),
+        modulationFeeds: () => feeds.modulation(timesteps),
         guide: guidanceFactors(branches.length, trueCfgScale),
       });
   }

@@ -15,7 +15,7 @@ export interface DenoiserSessions {
    * over its rows (steps * branches, step-major), without it the rows.
    */
   head: GraphSession;
-  /** Conditioning of the head from what `headFeeds` gives, row by row; its outputs are inputs of the head. @default none */
+  /** From `modulationFeeds` to the conditioning of the head, rows of all steps, step-major. @default none */
   modulation?: GraphSession;
 }
 
@@ -39,8 +39,8 @@ export interface OnnxDenoiserOptions {
   latentLength: number;
   /** Full passes that a forecast follows: slots of the history. */
   slots: number;
-  /** The solver's, by step: where given, the modulation of all steps is computed at the first forecast. */
-  timesteps?: ArrayLike<number>;
+  /** Shape of one row of the trunk's output. @default found out in the first pass */
+  outputDims?: readonly number[];
   /** Shape of the last-block feature without the batch. */
   featureDims: readonly number[];
   /** Element type of the feature. */
@@ -48,10 +48,12 @@ export interface OnnxDenoiserOptions {
   /** Inputs of the trunk, `latents` repeated for each branch. They stay the callee's, valid until the next call. */
   trunkFeeds: (latents: Float32Array, timestep: number) => Feeds;
   /**
-   * Conditioning of the head, or what its modulation is computed from: timesteps * branches rows, step-major. It stays the
-   * callee's, valid until the next call.
+   * Conditioning of the head, timesteps * branches rows, step-major. It stays the callee's, valid until the next call.
+   * @default none, or that of `modulationFeeds`
    */
-  headFeeds: (timesteps: readonly number[]) => Feeds;
+  headFeeds?: (timesteps: readonly number[]) => Feeds;
+  /** Inputs of the modulation for every step of the run, computed at the first forecast. They stay the callee's. */
+  modulationFeeds?: () => Feeds;
   /** Guidance as factors of the branches' outputs, [branches], whose sum it is; or as a function where it is more than that. */
   guide: readonly number[] | GuideRows;
 }
@@ -91,6 +93,7 @@ export class OnnxDenoiser implements Denoiser, Disposable {
     this.#noHistory = this.#stack.use(
       runtime.allocate(featureType, [1, 1, ...featureDims.map(() => 1)]),
     );
+    if (options.outputDims) this.#output = this.#host([branches, ...options.outputDims]);
     if (slots === 0) return;
     this.#history = this.#stack.use(runtime.allocate(featureType, [slots, branches, ...featureDims]));
   }
@@ -194,27 +197,22 @@ export class OnnxDenoiser implements Denoiser, Disposable {
     calls: readonly ForecastCall[],
     { stack, signal }: { stack: DisposableStack; signal: AbortSignal | undefined },
   ): Promise<Feeds> {
-    const { branches, headFeeds, timesteps } = this.#options;
-    const { modulation } = this.#sessions;
-    if (modulation === undefined) return headFeeds(calls.map((call) => call.timestep));
-    if (timesteps === undefined) {
-      const feeds = await modulation.run(headFeeds(calls.map((call) => call.timestep)), { signal });
-      for (const tensor of Object.values(feeds)) stack.use(tensor);
-      return feeds;
+    const { branches, headFeeds } = this.#options;
+    if (this.#sessions.modulation === undefined) {
+      return headFeeds?.(calls.map((call) => call.timestep)) ?? {};
     }
-    const table = await (this.#modulation ??= this.#modulateAll(Array.from(timesteps), signal));
     const rows = calls.length * branches;
-    return Object.fromEntries(
-      Object.entries(table).map(([name, tensor]) => {
-        const [all, ...dims] = tensor.dims;
-        const rowBytes = tensor.byteLength / all!;
-        return [name, stack.use(tensor.view(calls[0]!.step * branches * rowBytes, [rows, ...dims]))];
-      }),
-    );
+    const feeds: Feeds = {};
+    for (const [name, tensor] of Object.entries(await (this.#modulation ??= this.#modulate(signal)))) {
+      const [all, ...dims] = tensor.dims;
+      const start = calls[0]!.step * branches * tensor.byteLength / all!;
+      feeds[name] = stack.use(tensor.view(start, [rows, ...dims]));
+    }
+    return feeds;
   }
 
-  async #modulateAll(timesteps: readonly number[], signal: AbortSignal | undefined): Promise<Feeds> {
-    const table = await this.#sessions.modulation!.run(this.#options.headFeeds(timesteps), { signal });
+  async #modulate(signal: AbortSignal | undefined): Promise<Feeds> {
+    const table = await this.#sessions.modulation!.run(this.#options.modulationFeeds!(), { signal });
     for (const tensor of Object.values(table)) this.#stack.use(tensor);
     return table;
   }

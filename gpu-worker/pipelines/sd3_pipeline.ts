@@ -107,7 +107,10 @@ export class Sd3Pipeline extends ImagePipeline<Sd3Checkpoint> {
 
   #rows(
     feeds: BranchFeeds,
-    { size, ...options }: Pick<OnnxDenoiserOptions, "slots" | "timesteps" | "guide"> & { size: LatentSize },
+    { size, timesteps, ...options }: Pick<OnnxDenoiserOptions, "slots" | "guide"> & {
+      size: LatentSize;
+      timesteps: Float64Array;
+    },
   ): OnnxDenoiser {
     const { patchSize, innerDim } = this.reading.config;
     return new OnnxDenoiser(this.runtime, this.#sessions, {
@@ -116,7 +119,8 @@ export class Sd3Pipeline extends ImagePipeline<Sd3Checkpoint> {
       featureDims: [size.height / patchSize, size.width / patchSize, innerDim],
       featureType: this.dtype,
       trunkFeeds: (latents, timestep) => feeds.trunk(latents, timestep),
-      headFeeds: (timesteps) => feeds.head(timesteps),
+      modulationFeeds: () => feeds.modulation(timesteps),
+      outputDims: this.packedDims(size),
       ...options,
     });
   }

@@ -98,7 +98,7 @@ export class UNetPipeline extends ImagePipeline<UNetCheckpoint> {
         featureDims: [config.channels, size.height, size.width],
         featureType: unetType,
         trunkFeeds: (latents, timestep) => feeds.trunk(latents, timestep),
-        headFeeds: () => ({}),
+        outputDims: this.packedDims(size),
         guide: guidance(branches.length, request),
       });
   }

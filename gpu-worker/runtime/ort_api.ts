@@ -22,7 +22,9 @@ const SIGNATURES = {
   GetErrorMessage: { index: 2, parameters: ["pointer"], result: "pointer" },
   ReleaseStatus: { index: 93, parameters: ["pointer"], result: "void" },
 
-  CreateEnv: { index: 3, parameters: ["i32", "buffer", "buffer"] },
+  CreateEnvWithGlobalThreadPools: { index: 119, parameters: ["i32", "buffer", "u64", "buffer"] },
+  CreateThreadingOptions: { index: 121, parameters: ["buffer"] },
+  ReleaseThreadingOptions: { index: 122, parameters: ["u64"], result: "void" },
   ReleaseEnv: { index: 92, parameters: ["u64"], result: "void" },
 
   CreateSessionOptions: { index: 10, parameters: ["buffer"] },
@@ -31,6 +33,7 @@ const SIGNATURES = {
   DisableMemPattern: { index: 17, parameters: ["u64"] },
   DisableCpuMemArena: { index: 19, parameters: ["u64"] },
   SetSessionLogId: { index: 20, parameters: ["u64", "buffer"] },
+  DisablePerSessionThreads: { index: 120, parameters: ["u64"] },
   SetSessionGraphOptimizationLevel: { index: 23, parameters: ["u64", "i32"] },
   SetIntraOpNumThreads: { index: 24, parameters: ["u64", "i32"] },
   AddSessionConfigEntry: { index: 130, parameters: ["u64", "buffer", "buffer"] },

@@ -3,7 +3,7 @@ import { DeviceCopier } from "./device_copier.ts";
 import { type DType, DTYPE_BYTES } from "./dtype.ts";
 import type { ExecutionProviderOptions } from "./execution_provider.ts";
 import { NativeHandle } from "./native_handle.ts";
-import { cString, openOrtApi, out } from "./ort_api.ts";
+import { cString, openOrtApi, type OrtApi, out } from "./ort_api.ts";
 import type { ProviderName } from "./provider_unavailable_error.ts";
 import type { Location, RuntimeContext } from "./runtime_context.ts";
 import { Session, type SessionModel } from "./session.ts";
@@ -21,7 +21,7 @@ export interface RuntimeOptions {
   providerOptions?: Readonly<Record<string, string>>;
   /** What ONNX Runtime writes to stderr beside the errors it throws. @default "fatal" */
   logLevel?: LogLevel;
-  /** Threads within a node on the CPU. @default one per physical core */
+  /** Threads within a node on the CPU, for each graph its own. @default graphs share one per physical core */
   intraOpThreads?: number;
 }
 
@@ -63,8 +63,7 @@ export class Runtime implements Disposable {
     this.provider = provider;
     this.#intraOpThreads = intraOpThreads;
     this.#execution = { provider, deviceId, providerOptions };
-    const pointer = out((cell) => api.CreateEnv(LOG_LEVELS.indexOf(logLevel), cString("spectrum"), cell));
-    const env = new NativeHandle("Env", pointer, { release: api.ReleaseEnv });
+    const env = createEnv(api, LOG_LEVELS.indexOf(logLevel));
     this.#owned = [env];
     const memoryInfos = new Map<Location, NativeHandle>();
     for (const location of new Set<Location>(["cpu", provider])) {
@@ -135,5 +134,21 @@ export class Runtime implements Disposable {
 
   #assertOpen(): void {
     if (this.#disposed) throw new ReferenceError("Cannot use the runtime as it has been disposed");
+  }
+}
+
+/**
+ * The environment, with one pool of threads for all sessions: they take turns, and the threads of one would be in the way of the
+ * others'. Of a process with several runtimes the first makes the pool.
+ */
+function createEnv(api: OrtApi, logLevel: number): NativeHandle {
+  const options = out((cell) => api.CreateThreadingOptions(cell));
+  try {
+    const pointer = out((cell) =>
+      api.CreateEnvWithGlobalThreadPools(logLevel, cString("spectrum"), options, cell)
+    );
+    return new NativeHandle("Env", pointer, { release: api.ReleaseEnv });
+  } finally {
+    api.ReleaseThreadingOptions(options);
   }
 }

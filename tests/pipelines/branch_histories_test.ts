@@ -12,7 +12,7 @@ import { readSdxlCheckpoint } from "../../gpu-worker/pipelines/sdxl_checkpoint.t
 import { unetFeeds } from "../../gpu-worker/pipelines/unet_feeds.ts";
 import { readWanCheckpoint } from "../../gpu-worker/pipelines/wan_checkpoint.ts";
 import { wanFeeds, wanGrid } from "../../gpu-worker/pipelines/wan_feeds.ts";
-import { Runtime } from "../../gpu-worker/runtime/mod.ts";
+import { Runtime, type Tensor } from "../../gpu-worker/runtime/mod.ts";
 import { createForecaster, randn, resolveSamplerOptions } from "../../sampler/mod.ts";
 import { goldenPath, maxError } from "../goldens/golden.ts";
 
@@ -30,8 +30,8 @@ interface Family {
   textDims: [embeds: number, pooled: number];
   featureDims: number[];
   feeds(runtime: Runtime, branches: EncodedPrompt[]): BranchFeeds;
-  /** Whether the head is told the timestep. */
-  headKnowsTime: boolean;
+  /** Where the head computes its conditioning itself. */
+  headFeeds?: (feeds: BranchFeeds, timesteps: readonly number[]) => Record<string, Tensor>;
 }
 
 const FAMILIES: Record<string, () => Family> = {
@@ -44,7 +44,6 @@ const FAMILIES: Record<string, () => Family> = {
       textDims: [config.jointAttentionDim, config.pooledProjectionDim],
       featureDims: [HEIGHT / 2, WIDTH / 2, config.innerDim],
       feeds: (runtime, branches) => sd3Feeds(runtime, { config, branches, size }),
-      headKnowsTime: true,
     };
   },
   "SDXL": () => {
@@ -56,7 +55,6 @@ const FAMILIES: Record<string, () => Family> = {
       textDims: [config.crossAttentionDim, config.textTime!.pooledDim],
       featureDims: [config.channels, HEIGHT, WIDTH],
       feeds: (runtime, branches) => unetFeeds(runtime, { config, branches, size, height: 16, width: 8 }),
-      headKnowsTime: false,
     };
   },
   "Wan": () => {
@@ -68,7 +66,7 @@ const FAMILIES: Record<string, () => Family> = {
       textDims: [config.textDim, 1],
       featureDims: [...wanGrid(config, size), config.innerDim],
       feeds: (runtime, branches) => wanFeeds(runtime, { config, branches, size }),
-      headKnowsTime: true,
+      headFeeds: (feeds, timesteps) => feeds.head(timesteps),
     };
   },
 };
@@ -77,7 +75,7 @@ for (const [name, read] of Object.entries(FAMILIES)) {
   describe(`OnnxDenoiser.forecast() of ${name}`, () => {
     const stack = new DisposableStack();
     const family = read();
-    const { latentDims, textDims, featureDims, headKnowsTime } = family;
+    const { latentDims, textDims, featureDims } = family;
     let runtime: Runtime;
     let sessions: DenoiserSessions;
     before(async () => {
@@ -112,6 +110,7 @@ for (const [name, read] of Object.entries(FAMILIES)) {
 
     /** Three full passes, then three forecasts in one call; all rows of each output. */
     async function forecasts(prompts: EncodedPrompt[]): Promise<Float32Array[]> {
+      const at = (step: number) => ({ step, timestep: 1000 - 100 * step, sigma: 1 - step / 10 });
       using feeds = family.feeds(runtime, prompts);
       using denoiser = new OnnxDenoiser(runtime, sessions, {
         branches: prompts.length,
@@ -120,10 +119,11 @@ for (const [name, read] of Object.entries(FAMILIES)) {
         featureDims,
         featureType: "float32",
         trunkFeeds: (latents, timestep) => feeds.trunk(latents, timestep),
-        headFeeds: (timesteps) => headKnowsTime ? feeds.head(timesteps) : {},
+        modulationFeeds: () =>
+          feeds.modulation(Array.from({ length: STEPS }, (_, step) => at(step).timestep)),
+        headFeeds: (timesteps) => family.headFeeds?.(feeds, timesteps) ?? {},
         guide: (output) => output,
       });
-      const at = (step: number) => ({ step, timestep: 1000 - 100 * step, sigma: 1 - step / 10 });
       for (const [slot, step] of ANCHORS.entries()) {
         const latents = randn(latentDims, 10 + step);
         await denoiser.full({ ...at(step), latents, slot });
