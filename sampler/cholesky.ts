@@ -1,17 +1,16 @@
 // Solves small symmetric positive definite systems, in float64.
 
 /**
- * x with A x = b, for a symmetric positive definite A.
+ * Prepares to solve A x = b for many b, with a symmetric positive definite A.
  *
  * A singular A, such as a fit of more columns than rows without a penalty, gets a jitter of 1e-6 times its mean diagonal.
  *
  * @param a [n, n] in row-major order; only the lower triangle is read.
- * @param b [n].
- * @returns [n], owned by the caller.
+ * @returns From b [n] to x [n], owned by the caller.
  * @throws {RangeError} If A is not positive definite even then.
  */
-export function solveCholesky(a: Float64Array, b: Float64Array): Float64Array {
-  const n = b.length;
+export function choleskySolver(a: Float64Array): (b: Float64Array) => Float64Array {
+  const n = Math.sqrt(a.length);
   let mean = 0;
   for (let i = 0; i < n; i++) mean += a[i * n + i]! / n;
   const factor = factorize(a, n, { jitter: 0, smallestPivot: mean * 1e-14 }) ??
@@ -19,7 +18,7 @@ export function solveCholesky(a: Float64Array, b: Float64Array): Float64Array {
   if (factor === undefined) {
     throw new RangeError("Cannot solve the system as its matrix is not positive definite");
   }
-  return substitute(factor, b);
+  return (b) => substitute(factor, b);
 }
 
 interface FactorizeOptions {

@@ -3,7 +3,7 @@
 
 import { assertAnchors } from "./_assert_anchors.ts";
 import { chebyshev } from "./chebyshev.ts";
-import { solveCholesky } from "./cholesky.ts";
+import { choleskySolver } from "./cholesky.ts";
 import type { Forecaster } from "./forecaster.ts";
 import type { SamplerOptions } from "./sampler_options.ts";
 import { TaylorSeerForecaster } from "./taylorseer_forecaster.ts";
@@ -12,6 +12,15 @@ import { TaylorSeerForecaster } from "./taylorseer_forecaster.ts";
 export type SpectrumForecasterOptions =
   & Pick<SamplerOptions, "w" | "m" | "lam">
   & Partial<Pick<SamplerOptions, "constantPenalty" | "lamGrowth">>;
+
+/** What the weights over the same anchors have in common. */
+interface Fit {
+  anchors: readonly number[];
+  /** Rows of X. */
+  design: readonly Float64Array[];
+  /** From phi to z. */
+  solve: (basis: Float64Array) => Float64Array;
+}
 
 /**
  * weights = w phi(t) (X^T X + lam I)^-1 X^T + (1 - w) linear, with the design matrix X [anchors, m + 1] and the basis
@@ -28,6 +37,8 @@ export class SpectrumForecaster implements Forecaster {
   readonly #linear = new TaylorSeerForecaster(1);
   /** Basis values by step: every gap asks for those of all anchors again. */
   readonly #rows: Float64Array[] = [];
+  /** The last one: the steps of a gap share it. */
+  #fit: Fit | undefined;
 
   constructor(steps: number, options: SpectrumForecasterOptions) {
     this.#steps = steps;
@@ -37,19 +48,29 @@ export class SpectrumForecaster implements Forecaster {
   weights(step: number, anchors: readonly number[]): Float64Array {
     assertAnchors(anchors);
     const { w } = this.#options;
-    const fit = this.#fitWeights(step, anchors);
-    return this.#linear.weights(step, anchors).map((linear, i) => w * fit[i]! + (1 - w) * linear);
-  }
-
-  /** Solves (X^T X + lam I) z = phi for one z instead of coefficients for every element: the weights are X z. */
-  #fitWeights(step: number, anchors: readonly number[]): Float64Array {
-    const design = anchors.map((anchor) => this.#basis(anchor));
-    const z = solveCholesky(gram(design, this.#penalty(anchors.length)), this.#basis(step));
-    const weights = new Float64Array(design.length);
-    for (const [i, row] of design.entries()) {
-      for (let j = 0; j < z.length; j++) weights[i]! += row[j]! * z[j]!;
+    const { design, solve } = this.#fitOf(anchors);
+    // Solves (X^T X + lam I) z = phi for one z instead of coefficients for every element: the weights are X z.
+    const z = solve(this.#basis(step));
+    const weights = this.#linear.weights(step, anchors);
+    for (let i = 0; i < weights.length; i++) {
+      const row = design[i]!;
+      let fit = 0;
+      for (let j = 0; j < z.length; j++) fit += row[j]! * z[j]!;
+      weights[i] = w * fit + (1 - w) * weights[i]!;
     }
     return weights;
+  }
+
+  #fitOf(anchors: readonly number[]): Fit {
+    const last = this.#fit;
+    if (
+      last && last.anchors.length === anchors.length && anchors.every((step, i) => step === last.anchors[i])
+    ) {
+      return last;
+    }
+    const design = anchors.map((anchor) => this.#basis(anchor));
+    const solve = choleskySolver(gram(design, this.#penalty(anchors.length)));
+    return this.#fit = { anchors: [...anchors], design, solve };
   }
 
   /** The diagonal that is added to X^T X, [m + 1]. */

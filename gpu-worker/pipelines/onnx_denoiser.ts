@@ -15,7 +15,10 @@ export interface DenoiserSessions {
    * over its rows (steps * branches, step-major), without it the rows.
    */
   head: GraphSession;
-  /** From `modulationFeeds` to the conditioning of the head, rows of all steps, step-major. @default none */
+  /**
+   * From `modulationFeeds` to the head's inputs scale [rows, 1, features] and shift [rows, features] (`modulationOutputs`), for
+   * the rows of all steps, step-major. @default none
+   */
   modulation?: GraphSession;
 }
 
@@ -77,7 +80,9 @@ export class OnnxDenoiser implements Denoiser, Disposable {
   #output: Tensor<"float32"> | undefined;
   readonly #error: Tensor<"float32">;
   /** Of all steps, rows in their order. */
-  #modulation: Promise<Feeds> | undefined;
+  #modulation: Feeds | undefined;
+  /** The slots that the last forecasts came from: the next full pass measures against the same. */
+  #filled: Tensor | undefined;
 
   constructor(runtime: Runtime, sessions: DenoiserSessions, options: OnnxDenoiserOptions) {
     this.#runtime = runtime;
@@ -102,7 +107,7 @@ export class OnnxDenoiser implements Denoiser, Disposable {
     const { trunkFeeds } = this.#options;
     using feature = slot === undefined ? undefined : this.#slot(slot);
     using weights = check && this.#weights([check]);
-    using history = check && this.#slots(check.length);
+    const history = check && this.#slots(check.length);
     const feeds = {
       ...trunkFeeds(latents, timestep),
       forecast_weights: weights ?? this.#noWeight,
@@ -153,14 +158,15 @@ export class OnnxDenoiser implements Denoiser, Disposable {
   ): Promise<Float32Array[]> {
     const { branches, latentLength, guide } = this.#options;
     const rows = calls.length * branches;
-    if (typeof guide !== "function" && this.#sessions.head.inputNames.includes("output_weights")) {
+    if (typeof guide !== "function" && this.#takesSums()) {
       const wanted = sums ?? calls.map((_, i) => oneHot(calls.length, i));
-      const guided = wanted.map((weights) =>
-        Float64Array.from(
-          { length: rows },
-          (_, row) => weights[Math.floor(row / branches)]! * guide[row % branches]!,
-        )
-      );
+      const guided = wanted.map((weights) => {
+        const byRow = new Float64Array(rows);
+        for (let row = 0; row < rows; row++) {
+          byRow[row] = weights[Math.floor(row / branches)]! * guide[row % branches]!;
+        }
+        return byRow;
+      });
       return split(await this.#runHead(calls, { outputs: guided, signal }), latentLength);
     }
     const all = Array.from({ length: rows }, (_, i) => oneHot(rows, i));
@@ -175,22 +181,25 @@ export class OnnxDenoiser implements Denoiser, Disposable {
     { outputs, signal }: { outputs: readonly Float64Array[]; signal: AbortSignal | undefined },
   ): Promise<Float32Array> {
     const { head } = this.#sessions;
+    const blocking = this.#isShort(calls.length * this.#featureBytes);
     using stack = new DisposableStack();
-    const feeds: Feeds = {
-      ...await this.#conditioning(calls, { stack, signal }),
-      forecast_weights: stack.use(this.#weights(calls.map((call) => call.weights))),
-      history: stack.use(this.#slots(calls[0]!.weights.length)),
-    };
-    if (head.inputNames.includes("output_weights")) {
-      feeds["output_weights"] = stack.use(this.#weights(outputs));
-    }
-    const [, ...dims] = this.#output!.dims;
-    const data = new Float32Array(outputs.length * dims.reduce((product, dim) => product * dim, 1));
-    const output = stack.use(this.#runtime.tensor("float32", [outputs.length, ...dims], data));
-    const blocking = this.#runtime.provider === "cpu" &&
-      calls.length * this.#featureBytes <= BLOCKING_BYTES;
+    const feeds = await this.#conditioning(calls, { stack, signal });
+    feeds["forecast_weights"] = stack.use(this.#weights(calls.map((call) => call.weights)));
+    feeds["history"] = this.#slots(calls[0]!.weights.length);
+    if (this.#takesSums()) feeds["output_weights"] = stack.use(this.#weights(outputs));
+    const dims = [outputs.length, ...this.#output!.dims.slice(1)];
+    const data = new Float32Array(dims.reduce((product, dim) => product * dim, 1));
+    const output = stack.use(this.#runtime.tensor("float32", dims, data));
     await head.run(feeds, { fetch: ["output"], outputs: { output }, signal, blocking });
     return data;
+  }
+
+  #takesSums(): boolean {
+    return this.#sessions.head.inputNames.includes("output_weights");
+  }
+
+  #isShort(bytes: number): boolean {
+    return this.#runtime.provider === "cpu" && bytes <= BLOCKING_BYTES;
   }
 
   async #conditioning(
@@ -199,11 +208,13 @@ export class OnnxDenoiser implements Denoiser, Disposable {
   ): Promise<Feeds> {
     const { branches, headFeeds } = this.#options;
     if (this.#sessions.modulation === undefined) {
-      return headFeeds?.(calls.map((call) => call.timestep)) ?? {};
+      return { ...headFeeds?.(calls.map((call) => call.timestep)) };
     }
+    this.#modulation ??= await this.#modulate(signal);
     const rows = calls.length * branches;
     const feeds: Feeds = {};
-    for (const [name, tensor] of Object.entries(await (this.#modulation ??= this.#modulate(signal)))) {
+    for (const name in this.#modulation) {
+      const tensor = this.#modulation[name]!;
       const [all, ...dims] = tensor.dims;
       const start = calls[0]!.step * branches * tensor.byteLength / all!;
       feeds[name] = stack.use(tensor.view(start, [rows, ...dims]));
@@ -212,9 +223,14 @@ export class OnnxDenoiser implements Denoiser, Disposable {
   }
 
   async #modulate(signal: AbortSignal | undefined): Promise<Feeds> {
-    const table = await this.#sessions.modulation!.run(this.#options.modulationFeeds!(), { signal });
-    for (const tensor of Object.values(table)) this.#stack.use(tensor);
-    return table;
+    const { branches, featureDims, featureType, modulationFeeds } = this.#options;
+    const feeds = modulationFeeds!();
+    const rows = feeds["timestep"]!.dims[0]! * branches;
+    const features = featureDims.at(-1)!;
+    const allocate = (dims: number[]) => this.#stack.use(this.#runtime.allocate(featureType, dims));
+    const outputs = { scale: allocate([rows, 1, features]), shift: allocate([rows, features]) };
+    const blocking = this.#isShort(outputs.scale.byteLength);
+    return await this.#sessions.modulation!.run(feeds, { outputs, signal, blocking });
   }
 
   #guide(output: Float32Array): Float32Array {
@@ -258,13 +274,16 @@ export class OnnxDenoiser implements Denoiser, Disposable {
     return this.#history!.view(index * this.#featureBytes, [branches, ...featureDims]);
   }
 
-  /** The first `count` slots as the head's input. */
+  /** The first `count` slots as an input; the denoiser's, until another number is asked for. */
   #slots(count: number): Tensor {
     const { branches, featureDims } = this.#options;
-    return this.#history!.view(0, [count, branches, ...featureDims]);
+    if (this.#filled?.dims[0] === count) return this.#filled;
+    this.#filled?.[Symbol.dispose]();
+    return this.#filled = this.#history!.view(0, [count, branches, ...featureDims]);
   }
 
   [Symbol.dispose](): void {
+    this.#filled?.[Symbol.dispose]();
     this.#stack.dispose();
   }
 }
