@@ -3,7 +3,8 @@ import { completeRequest } from "../pipelines/complete_request.ts";
 import { openPipeline } from "../pipelines/open_pipeline.ts";
 import type { GenerateRequest, GenerateResult, ModelInfo, Pipeline } from "../pipelines/pipeline.ts";
 import { readModel } from "../pipelines/read_model.ts";
-import { encodeSafetensors } from "../media/encode_safetensors.ts";
+import type { DecodedVideo } from "../media/decoded_video.ts";
+import { encodeSafetensors, type NamedTensor } from "../media/encode_safetensors.ts";
 import {
   defaultOutput,
   GENERATE_HELP,
@@ -74,12 +75,20 @@ function outputPaths(out: string, requests: readonly GenerateRequest[]): string[
   return requests.length === 1 ? [out] : requests.map(({ seed }) => ofSeed(out, seed));
 }
 
-function dumpOf({ initialLatents, latents, image }: GenerateResult): Uint8Array {
+function dumpOf({ initialLatents, latents, image, video }: GenerateResult): Uint8Array {
   return encodeSafetensors([
     { name: "initial_latents", ...initialLatents },
     { name: "latents", ...latents },
     { name: "image", dims: [3, image.height, image.width], data: image.data },
+    ...video ? [framesOf(video)] : [],
   ]);
+}
+
+function framesOf({ frames, height, width }: DecodedVideo): NamedTensor {
+  const length = height * width * 3;
+  const data = new Uint8Array(frames.length * length);
+  for (const [i, frame] of frames.entries()) data.set(frame, i * length);
+  return { name: "frames", dims: [frames.length, height, width, 3], data };
 }
 
 interface Report {

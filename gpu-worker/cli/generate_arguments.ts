@@ -23,7 +23,7 @@ ${MEMORY_HELP}
   --out FILE               .png, .jpg or .webp (out/<prompt>-<seed>.png); clips: .mp4, .webp, .gif, or frames one by
                            one with frames/ or frames/%04d.png (out/<prompt>-<seed>.mp4)
   --json                   one JSON object on stdout
-  --dump FILE.safetensors  initial_latents, latents and image as float32
+  --dump FILE.safetensors  initial_latents, latents and image (a clip's middle frame) as float32; a clip's frames as uint8
 `;
 
 const FLAGS = {

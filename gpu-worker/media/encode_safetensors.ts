@@ -1,9 +1,9 @@
-// Serializes float32 tensors in the safetensors format, for `--dump` and for comparing with diffusers.
+// Serializes float32 and uint8 tensors in the safetensors format, for `--dump` and for comparing with diffusers.
 
 export interface NamedTensor {
   name: string;
   dims: readonly number[];
-  data: Float32Array;
+  data: Float32Array | Uint8Array;
 }
 
 /** @returns the bytes of a .safetensors file; the header is padded so that data begins at a multiple of 8. */
@@ -11,7 +11,11 @@ export function encodeSafetensors(tensors: readonly NamedTensor[]): Uint8Array<A
   const header: Record<string, unknown> = {};
   let length = 0;
   for (const { name, dims, data } of tensors) {
-    header[name] = { dtype: "F32", shape: dims, data_offsets: [length, length += data.byteLength] };
+    header[name] = {
+      dtype: data instanceof Float32Array ? "F32" : "U8",
+      shape: dims,
+      data_offsets: [length, length += data.byteLength],
+    };
   }
   const json = JSON.stringify(header);
   const text = new TextEncoder().encode(

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import sharp from "sharp";
 import { readSafetensorsHeader } from "../../gpu-worker/graph/weights/safetensors.ts";
+import { goldenPath } from "../goldens/golden.ts";
 import { runTask, startTask } from "./_run_task.ts";
 
 let folder: string;
@@ -74,6 +75,36 @@ describe("deno task generate", () => {
       ["initial_latents", "float32", [1, 64, 64]],
       ["latents", "float32", [1, 64, 64]],
       ["image", "float32", [3, 64, 64]],
+    ]);
+  });
+
+  it("dumps the frames of a clip beside its latents", async () => {
+    const dump = join(folder, "clip.safetensors");
+    const { code, stdout, stderr } = await runTask("generate", [
+      ...["--model", goldenPath("wan/tiny-unipc"), "--prompt", "a crab", "--steps", "2", "--json"],
+      ...[
+        "--width",
+        "32",
+        "--height",
+        "16",
+        "--num-frames",
+        "5",
+        "--fps",
+        "8",
+        "--max-sequence-length",
+        "16",
+      ],
+      ...["--out", join(folder, "clip.gif"), "--dump", dump],
+    ]);
+    assert.equal(code, 0, stderr);
+    const { numFrames, fps } = JSON.parse(stdout);
+    assert.deepEqual([numFrames, fps], [5, 8]);
+    const header = readSafetensorsHeader(dump);
+    assert.deepEqual([...header].map(([name, { dtype, shape }]) => [name, dtype, shape]), [
+      ["initial_latents", "float32", [1, 16, 2, 2, 4]],
+      ["latents", "float32", [1, 16, 2, 2, 4]],
+      ["image", "float32", [3, 16, 32]],
+      ["frames", "uint8", [5, 16, 32, 3]],
     ]);
   });
 
