@@ -1,8 +1,9 @@
 // A causal video VAE run piece by piece: memory holds one piece and what the next one needs of the past, however long the
-// clip is.
+// clip is (AutoencoderKLWan._decode and tiled_decode of diffusers).
 import { CACHED_FRAMES, type FrameCacheSlot, NEXT } from "../graph/layers/frame_cache.ts";
 import type { DecodedImage } from "../media/decoded_image.ts";
 import type { Runtime, Tensor } from "../runtime/mod.ts";
+import { blendTiles, crop, type Planes } from "./blend_tiles.ts";
 import { clipLatents } from "./clip_latents.ts";
 import type { ClipSize } from "./clip_size.ts";
 import type { GraphSession } from "./session_loader.ts";
@@ -12,7 +13,22 @@ export interface ClipDecoder {
   /** A graph as `autoencoderKLWanDecoder` builds it. */
   vae: GraphSession;
   caches: readonly FrameCacheSlot[];
+  /** Pixels of a latent pixel's side. */
+  scale: number;
+  /** Tiles in which larger frames are decoded. @default none: frames whole */
+  tiling?: Tiling | undefined;
 }
+
+/** In pixels. */
+export interface Tiling {
+  /** Of a tile. */
+  side: number;
+  /** From one tile to the next. */
+  stride: number;
+}
+
+/** diffusers' tile_sample_min_height and tile_sample_stride_height, and those of the width. */
+export const WAN_TILING: Tiling = { side: 256, stride: 192 };
 
 export interface ClipLatents {
   size: ClipSize;
@@ -26,37 +42,100 @@ export interface ClipLatents {
  * be garbage of the size of the clip.
  * @throws the signal's reason, once it is aborted.
  */
-export async function* decodeClip(
-  { runtime, vae, caches }: ClipDecoder,
-  { size, data, signal }: ClipLatents,
-): AsyncGenerator<DecodedImage> {
-  const { channels, frames, height, width } = size;
-  using stack = new DisposableStack();
-  const held: { past: Record<string, Tensor> } = { past: {} };
-  stack.defer(() => release(held.past));
-  for (const { name, channels, scale } of caches) {
-    const dims = [CACHED_FRAMES, channels, height * scale, width * scale];
-    const zeros = new Float32Array(dims.reduce((product, dim) => product * dim, 1));
-    held.past[name] = runtime.tensor("float32", dims, zeros);
-  }
+export async function* decodeClip(decoder: ClipDecoder, clip: ClipLatents): AsyncGenerator<DecodedImage> {
+  const { scale, tiling } = decoder;
+  const { frames, height, width } = clip.size;
+  const side = tiling && Math.floor(tiling.side / scale);
+  const isTiled = side !== undefined && Math.max(height, width) > side;
+  if (isTiled) return yield* decodeTiled(decoder, clip, tiling!);
+  using place = new Place(decoder, clip.size);
   for (let frame = 0; frame < frames; frame++) {
-    const planes = clipLatents(data, { size, from: frame, to: frame + 1 });
-    using latent = runtime.tensor("float32", [1, channels, height, width], planes);
-    using first = runtime.tensor("int64", [1], BigInt64Array.of(frame === 0 ? 1n : 0n));
-    const results = await vae.run({ latent, first, ...held.past }, signal && { signal });
-    using sample = results["sample"]!;
-    release(held.past);
-    held.past = Object.fromEntries(caches.map(({ name }) => [name, results[`${NEXT}${name}`]!]));
-    const [, , rows, columns] = sample.dims as [number, number, number, number];
+    using sample = await place.run(latentsAt(clip, frame), clip.signal);
     const values = sample.as("float32");
-    const pixels = sample.location === "cpu" ? values.data() : await values.toArray();
-    const length = 3 * rows * columns;
-    for (let start = 0; start < pixels.length; start += length) {
-      yield { width: columns, height: rows, data: pixels.subarray(start, start + length) };
-    }
+    const data = sample.location === "cpu" ? values.data() : await values.toArray();
+    const [, , rows, columns] = sample.dims as [number, number, number, number];
+    yield* picturesOf({ height: rows, width: columns, data });
   }
 }
 
-function release(tensors: Record<string, Tensor>): void {
-  for (const tensor of Object.values(tensors)) tensor[Symbol.dispose]();
+/** Every tile has a past of its own; neighbours are blended frame by frame. */
+async function* decodeTiled(
+  decoder: ClipDecoder,
+  clip: ClipLatents,
+  tiling: Tiling,
+): AsyncGenerator<DecodedImage> {
+  const { scale } = decoder;
+  const { frames, height, width } = clip.size;
+  const side = Math.floor(tiling.side / scale);
+  using owned = new DisposableStack();
+  const places = new Map<string, Place>();
+  const decode = async (latents: Planes, y: number, x: number): Promise<Planes> => {
+    const tile = crop(latents, { y, x, side });
+    const place = places.get(`${y} ${x}`) ?? owned.use(new Place(decoder, tile));
+    places.set(`${y} ${x}`, place);
+    using sample = await place.run(tile, clip.signal);
+    const [count, colours, height, width] = sample.dims as [number, number, number, number];
+    return { channels: count * colours, height, width, data: await sample.as("float32").toArray() };
+  };
+  for (let frame = 0; frame < frames; frame++) {
+    const latents = latentsAt(clip, frame);
+    yield* picturesOf(
+      await blendTiles((y, x) => decode(latents, y, x), {
+        height,
+        width,
+        scale,
+        stride: Math.floor(tiling.stride / scale),
+        blend: tiling.side - tiling.stride,
+        keep: tiling.stride,
+      }),
+    );
+  }
+}
+
+/** One part of the picture, with what the graph remembers of its past. */
+class Place implements Disposable {
+  readonly #decoder: ClipDecoder;
+  #past: Record<string, Tensor> = {};
+  #isFirst = true;
+
+  constructor(decoder: ClipDecoder, { height, width }: { height: number; width: number }) {
+    this.#decoder = decoder;
+    for (const { name, channels, scale } of decoder.caches) {
+      const dims = [CACHED_FRAMES, channels, height * scale, width * scale];
+      const zeros = new Float32Array(dims.reduce((product, dim) => product * dim, 1));
+      this.#past[name] = decoder.runtime.tensor("float32", dims, zeros);
+    }
+  }
+
+  /** @returns the frames that the next frame of latents gives, [frames, 3, h, w] */
+  async run({ channels, height, width, data }: Planes, signal: AbortSignal | undefined): Promise<Tensor> {
+    const { runtime, vae, caches } = this.#decoder;
+    using latent = runtime.tensor("float32", [1, channels, height, width], data);
+    using first = runtime.tensor("int64", [1], BigInt64Array.of(this.#isFirst ? 1n : 0n));
+    const results = await vae.run({ latent, first, ...this.#past }, signal && { signal });
+    this[Symbol.dispose]();
+    this.#past = Object.fromEntries(caches.map(({ name }) => [name, results[`${NEXT}${name}`]!]));
+    this.#isFirst = false;
+    return results["sample"]!;
+  }
+
+  [Symbol.dispose](): void {
+    for (const tensor of Object.values(this.#past)) tensor[Symbol.dispose]();
+    this.#past = {};
+  }
+}
+
+function latentsAt({ size, data }: ClipLatents, frame: number): Planes {
+  const { channels, height, width } = size;
+  return { channels, height, width, data: clipLatents(data, { size, from: frame, to: frame + 1 }) };
+}
+
+/** Cuts [frames, 3, height, width] into pictures, which share its memory. */
+function* picturesOf(
+  { height, width, data }: { height: number; width: number; data: Float32Array },
+): Generator<DecodedImage> {
+  const length = 3 * height * width;
+  for (let start = 0; start < data.length; start += length) {
+    yield { width, height, data: data.subarray(start, start + length) };
+  }
 }

@@ -6,7 +6,7 @@ import type { Checkpoint } from "./checkpoint.ts";
 import { clipLatents } from "./clip_latents.ts";
 import type { ClipSize } from "./clip_size.ts";
 import { collectClip } from "./collect_clip.ts";
-import { type ClipDecoder, decodeClip } from "./decode_clip.ts";
+import { type ClipDecoder, decodeClip, WAN_TILING } from "./decode_clip.ts";
 import type { EncodedPrompt } from "./encoded_prompt.ts";
 import { guideBranches } from "./guide_branches.ts";
 import { LoadedPipeline } from "./loaded_pipeline.ts";
@@ -58,7 +58,13 @@ export class WanPipeline extends LoadedPipeline<WanCheckpoint> {
         width: reading.config.textDim,
       }),
       denoiser: await sessions.loadTogether({ trunk, head }),
-      decoder: { runtime, vae: await sessions.load(vae), caches: reading.vaeCaches },
+      decoder: {
+        runtime,
+        vae: await sessions.load(vae),
+        caches: reading.vaeCaches,
+        scale: reading.vaeConfig.spatialScale,
+        tiling: options.vaeTiling ? WAN_TILING : undefined,
+      },
       stack: stack.move(),
     });
   }

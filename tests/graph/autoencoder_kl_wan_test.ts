@@ -38,7 +38,7 @@ for (const name of ["tiny-unipc", "tiny-euler"]) {
         using vae = await runtime.createSession(graph);
         const planes: Float32Array[] = [];
         const clip = { size: { channels, frames: steps, height, width }, data };
-        for await (const frame of decodeClip({ runtime, vae, caches }, clip)) {
+        for await (const frame of decodeClip({ runtime, vae, caches, scale: config.spatialScale }, clip)) {
           assert.deepEqual([frame.height, frame.width], [height, width].map((n) => n * config.spatialScale));
           const area = frame.height * frame.width;
           for (const i of [0, 1, 2]) planes.push(frame.data.slice(i * area, (i + 1) * area));

@@ -15,7 +15,7 @@ using runtime = Runtime.open({ intraOpThreads: 1 });
 using vae = await runtime.createSession(graph);
 const data = new Float32Array(size.channels * size.frames * size.height * size.width).fill(0.5);
 const before = peakMemoryBytes();
-const { video } = await collectClip(decodeClip({ runtime, vae, caches }, { size, data }), {
+const { video } = await collectClip(decodeClip({ runtime, vae, caches, scale: 8 }, { size, data }), {
   numFrames,
   fps: 16,
 });

@@ -170,6 +170,19 @@ def add_vae(goldens, pipe, case, *, seed, frames, height, width):
     goldens.add(f"vae.{case}", {"frames": frames, "height": height, "width": width}, latents=latents[0], decoded=decoded[0])
 
 
+def add_tiled(goldens, pipe, case, *, seed, frames, height, width, side, stride):
+    """As add_vae, after enable_tiling() with tiles of `side` pixels, `stride` apart."""
+    size = {f"tile_sample_{part}_{axis}": value for part, value in (("min", side), ("stride", stride)) for axis in ("height", "width")}
+    steps = (frames - 1) // pipe.vae_scale_factor_temporal + 1
+    channels = pipe.vae.config.z_dim
+    latents = torch.randn(1, channels, steps, height, width, generator=torch.Generator().manual_seed(seed))
+    pipe.vae.enable_tiling(**size)
+    decoded = decode(pipe, latents)
+    pipe.vae.disable_tiling()
+    call = {"frames": frames, "height": height, "width": width, "side": side, "stride": stride}
+    goldens.add(f"vae.{case}", call, latents=latents[0], decoded=decoded[0])
+
+
 def decode(pipe, latents):
     config = pipe.vae.config
     column = lambda values: torch.tensor(values).view(1, -1, 1, 1, 1)
@@ -240,6 +253,7 @@ def golden_tiny_euler(folder):
     add_transformer(
         goldens, pipe.transformer, "batch", seed=5, frames=4, height=2, width=6, text_tokens=5, timestep=[250.0, 875.5])
     add_vae(goldens, pipe, "clip", seed=6, frames=17, height=3, width=5)
+    add_tiled(goldens, pipe, "tiled", seed=7, frames=5, height=6, width=7, side=16, stride=8)
     plain = {"prompt": PROMPTS["plain"], "guidance_scale": 3.5, "negative_prompt": "blurry, low quality", **size}
     add_picture(goldens, pipe, "8_steps", seed=0, num_inference_steps=8, **plain)
     add_picture(goldens, pipe, "50_steps", seed=42, num_inference_steps=50, decoded=False, **plain)
