@@ -2,7 +2,7 @@
 // tiled_decode of diffusers' AutoencoderKLHunyuanVideo.
 import { MAX_LATENT_FRAMES } from "../graph/autoencoder_kl_hunyuan_video_decoder.ts";
 import type { DecodedImage } from "../media/decoded_image.ts";
-import type { Runtime } from "../runtime/mod.ts";
+import type { Runtime, Tensor } from "../runtime/mod.ts";
 import { blendTiles, crop, type Planes } from "./blend_tiles.ts";
 import { clipLatents } from "./clip_latents.ts";
 import type { ClipSize } from "./clip_size.ts";
@@ -28,10 +28,12 @@ export interface SpatialTiling {
 
 /** enable_tiling() without arguments. */
 export const SPATIAL_TILING: SpatialTiling = { side: 256, stride: 192 };
-/** tile_sample_min_num_frames and tile_sample_stride_num_frames over the temporal compression ratio, and their difference. */
-const [PART, PART_STRIDE, BLENDED_FRAMES] = [MAX_LATENT_FRAMES - 1, 3, 4];
 /** Frames of pixels for each latent frame but the first. */
 const GROWTH = 4;
+/** Latent frames from one part to the next: tile_sample_stride_num_frames over GROWTH. */
+const PART_STRIDE = 3;
+/** Frames in which parts fade into each other: tile_sample_min_num_frames less its stride. */
+const BLENDED_FRAMES = 4;
 
 export interface ClipToDecode {
   size: ClipSize;
@@ -41,8 +43,8 @@ export interface ClipToDecode {
 }
 
 /**
- * Yields the frames in order, [3, height, width] in -1..1, not clamped, in memory of their own. What is held besides is
- * bounded by a part of MAX_LATENT_FRAMES latent frames, however long the clip.
+ * Yields the frames in order, [3, height, width] in -1..1, not clamped. The data of a frame is valid until the next one is
+ * asked for. What is held is bounded by a part of MAX_LATENT_FRAMES latent frames, however long the clip.
  * @throws the signal's reason, once it is aborted.
  */
 export async function* decodeHunyuanVideo(
@@ -50,51 +52,77 @@ export async function* decodeHunyuanVideo(
   options: HunyuanVideoDecoderOptions,
 ): AsyncGenerator<DecodedImage> {
   const { frames } = clip.size;
-  if (frames <= PART) return yield* await decodePart(clip, options, { from: 0, to: frames });
-  let previous: DecodedImage[] = [];
+  let previous: Float32Array[] = [];
   for (let from = 0; from < frames; from += PART_STRIDE) {
     const to = Math.min(frames, from + MAX_LATENT_FRAMES);
     // Its only frame would be the one that is dropped.
     if (from > 0 && to === from + 1) break;
-    const decoded = await decodePart(clip, options, { from, to });
+    using owned = new DisposableStack();
+    const part = await decodePart(clip, { ...options, from, to }, owned);
+    const { width, height } = part;
+    const picture = { width, height, data: new Float32Array(3 * height * width) };
+    const count = part.channels / 3;
     // A part begins with a frame that stands for one, as a clip does; all later ones stand for four.
-    const part = from === 0 ? decoded : decoded.slice(1);
-    blendFrames(previous, part);
-    yield* part.slice(0, PART_STRIDE * GROWTH + (from === 0 ? 1 : 0));
-    previous = part.slice(-BLENDED_FRAMES);
+    const first = from === 0 ? 0 : 1;
+    const end = PART_STRIDE * GROWTH + 1;
+    const last: Float32Array[] = [];
+    for (let i = first; i < count; i++) {
+      copyFrame(part, { index: i, to: picture.data });
+      fadeIn(picture.data, { index: i - first, length: count - first, previous });
+      if (i >= count - BLENDED_FRAMES) last.push(picture.data.slice());
+      if (i < end) yield picture;
+    }
+    previous = last;
   }
 }
 
-/** Fades the last frames of one part into the first of the next. */
-function blendFrames(previous: readonly DecodedImage[], part: readonly DecodedImage[]): void {
-  const count = Math.min(previous.length, part.length, BLENDED_FRAMES);
-  for (let i = 0; i < count; i++) {
-    const before = previous[previous.length - count + i]!.data;
-    const { data } = part[i]!;
-    const share = i / count;
-    for (let j = 0; j < data.length; j++) data[j] = before[j]! * (1 - share) + data[j]! * share;
+/** Frame `index` of the planes, those of one colour after the other. */
+function copyFrame(
+  { channels, height, width, data }: Planes,
+  { index, to }: { index: number; to: Float32Array },
+): void {
+  const area = height * width;
+  for (let colour = 0; colour < 3; colour++) {
+    const start = (colour * channels / 3 + index) * area;
+    to.set(data.subarray(start, start + area), colour * area);
   }
 }
 
-/** The frames that latent frames `from` to `to` give by themselves. */
+/** Blends the first frames of a part of `length` with the last ones of the part before. */
+function fadeIn(
+  data: Float32Array,
+  { index, length, previous }: { index: number; length: number; previous: readonly Float32Array[] },
+): void {
+  const count = Math.min(previous.length, length);
+  if (index >= count) return;
+  const before = previous[previous.length - count + index]!;
+  const share = index / count;
+  for (let i = 0; i < data.length; i++) data[i] = before[i]! * (1 - share) + data[i]! * share;
+}
+
+/** The frames that latent frames `from` to `to` give by themselves, as planes [3 * frames, height, width] that `owned` may own. */
 async function decodePart(
   { size, data, signal }: ClipToDecode,
-  { runtime, vae, scale, tiling }: HunyuanVideoDecoderOptions,
-  { from, to }: { from: number; to: number },
-): Promise<DecodedImage[]> {
+  { runtime, vae, scale, tiling, from, to }: HunyuanVideoDecoderOptions & { from: number; to: number },
+  owned: DisposableStack,
+): Promise<Planes> {
   const { channels, height, width } = size;
   const count = to - from;
   const latents = { channels: channels * count, height, width, data: clipLatents(data, { size, from, to }) };
-  const run = async (tile: Planes): Promise<Planes> => {
-    const dims = [1, channels, count, tile.height, tile.width];
-    using latent = runtime.tensor("float32", dims, tile.data);
-    using sample = (await vae.run({ latent }, { signal }))["sample"]!;
-    const [, colours, frames, height, width] = sample.dims as [number, number, number, number, number];
-    return { channels: colours * frames, height, width, data: await sample.as("float32").toArray() };
+  const run = async (part: Planes): Promise<Tensor<"float32">> => {
+    using latent = runtime.tensor("float32", [1, channels, count, part.height, part.width], part.data);
+    return (await vae.run({ latent }, { signal }))["sample"]!.as("float32");
   };
   const side = tiling && Math.floor(tiling.side / scale);
-  if (side === undefined || Math.max(height, width) <= side) return framesOf(await run(latents));
-  const planes = await blendTiles((y, x) => run(crop(latents, { y, x, side })), {
+  if (side === undefined || Math.max(height, width) <= side) {
+    const sample = owned.use(await run(latents));
+    return planesOf(sample, sample.location === "cpu" ? sample.data() : await sample.toArray());
+  }
+  const tile = async (y: number, x: number): Promise<Planes> => {
+    using sample = await run(crop(latents, { y, x, side }));
+    return planesOf(sample, await sample.toArray());
+  };
+  return await blendTiles(tile, {
     height,
     width,
     scale,
@@ -102,19 +130,9 @@ async function decodePart(
     blend: tiling!.side - tiling!.stride,
     keep: tiling!.stride,
   });
-  return framesOf(planes);
 }
 
-/** Cuts [3 * frames, height, width], frames of one colour after the other, into pictures. */
-function framesOf({ channels, height, width, data }: Planes): DecodedImage[] {
-  const frames = channels / 3;
-  const area = height * width;
-  return Array.from({ length: frames }, (_, frame) => {
-    const picture = new Float32Array(3 * area);
-    for (let colour = 0; colour < 3; colour++) {
-      const start = (colour * frames + frame) * area;
-      picture.set(data.subarray(start, start + area), colour * area);
-    }
-    return { width, height, data: picture };
-  });
+function planesOf({ dims }: Tensor, data: Float32Array<ArrayBuffer>): Planes {
+  const [, colours, frames, height, width] = dims as [number, number, number, number, number];
+  return { channels: colours * frames, height, width, data };
 }

@@ -6,6 +6,8 @@ export interface CheckpointChanges {
   scheduler?: Record<string, unknown> | undefined;
   /** Put over transformer/config.json. */
   transformer?: Record<string, unknown> | undefined;
+  /** Put over tokenizer/tokenizer_config.json. */
+  tokenizer?: Record<string, unknown> | undefined;
   /** Put over model_index.json. */
   index?: Record<string, unknown>;
 }
@@ -14,11 +16,12 @@ export interface CheckpointChanges {
 export class ChangedCheckpoint implements Disposable {
   readonly folder: string = Deno.makeTempDirSync();
 
-  constructor(original: string, { scheduler, transformer, index = {} }: CheckpointChanges) {
+  constructor(original: string, { scheduler, transformer, tokenizer, index = {} }: CheckpointChanges) {
     linkFiles(original, this.folder);
     const named = scheduler && { scheduler: ["diffusers", scheduler["_class_name"]] };
     this.#change("model_index.json", (own) => ({ ...own, ...named, ...index }));
     if (scheduler) this.#change("scheduler/scheduler_config.json", () => scheduler);
+    if (tokenizer) this.#change("tokenizer/tokenizer_config.json", (own) => ({ ...own, ...tokenizer }));
     if (transformer) this.#change("transformer/config.json", (own) => ({ ...own, ...transformer }));
   }
 

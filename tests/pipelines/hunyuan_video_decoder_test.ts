@@ -7,7 +7,7 @@ import type { DecodedImage } from "../../gpu-worker/media/decoded_image.ts";
 import type { ClipSize } from "../../gpu-worker/pipelines/clip_size.ts";
 import { decodeHunyuanVideo, type SpatialTiling } from "../../gpu-worker/pipelines/hunyuan_video_decoder.ts";
 import type { GraphSession } from "../../gpu-worker/pipelines/session_loader.ts";
-import { Runtime, type Session } from "../../gpu-worker/runtime/mod.ts";
+import { liveHandles, Runtime, type Session } from "../../gpu-worker/runtime/mod.ts";
 import { randn } from "../../sampler/mod.ts";
 import { goldenPath, loadGoldens, maxError } from "../goldens/golden.ts";
 import { component } from "../graph/_component.ts";
@@ -47,7 +47,9 @@ for (const name of ["tiny-distilled", "tiny-plain"]) {
         },
       };
       const frames: DecodedImage[] = [];
-      for await (const frame of decodeHunyuanVideo(clip, { runtime, vae, scale, tiling })) frames.push(frame);
+      for await (const frame of decodeHunyuanVideo(clip, { runtime, vae, scale, tiling })) {
+        frames.push({ ...frame, data: frame.data.slice() });
+      }
       return { frames, runs };
     }
 
@@ -89,6 +91,53 @@ for (const name of ["tiny-distilled", "tiny-plain"]) {
       assert.deepEqual(tiles.runs, ["1x2x2", "1x2x2", "1x2x1", "1x1x2", "1x1x2", "1x1x1"]);
     });
   });
+}
+
+const SIDE = 256;
+const MIB = 2 ** 20;
+/** Pages that the allocators keep, from run to run; the floats of 48 frames alone would be 36 MiB. */
+const SLACK = 20 * MIB;
+
+describe("decodeHunyuanVideo()", () => {
+  it("takes no more memory for 81 frames than for 33, beside the clip's bytes", async () => {
+    const short = await decodeInProcess(33);
+    const long = await decodeInProcess(81);
+    const output = long.bytes - short.bytes;
+    assert.equal(output, 48 * SIDE * SIDE * 3);
+    const grown = long.peak - short.peak;
+    assert.ok(grown <= output + SLACK, `grew by ${grown / MIB} MiB, ${output / MIB} of them output`);
+  });
+
+  it("holds nothing once its signal is aborted or nobody asks any more", async () => {
+    using runtime = Runtime.open();
+    using vae = await runtime.createSession(
+      autoencoderKLHunyuanVideoDecoderGraph(component("hunyuan_video/tiny-plain/vae")),
+    );
+    const before = liveHandles();
+    const size = { channels: 8, frames: 6, height: 2, width: 2 };
+    const data = randn([8, 6, 2, 2], 1);
+    const options = { runtime, vae, scale: 4 };
+    const controller = new AbortController();
+    const frames = decodeHunyuanVideo({ size, data, signal: controller.signal }, options);
+    const abort = async () => {
+      for await (const _frame of frames) controller.abort(new Error("enough"));
+    };
+    await assert.rejects(abort(), /enough/);
+    assert.deepEqual(liveHandles(), before);
+    for await (const _frame of decodeHunyuanVideo({ size, data }, options)) break;
+    assert.deepEqual(liveHandles(), before);
+  });
+});
+
+async function decodeInProcess(numFrames: number): Promise<{ peak: number; bytes: number }> {
+  const script = decodeURIComponent(new URL("_decode_hunyuan_video_process.ts", import.meta.url).pathname);
+  const command = new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", script, String(numFrames), String(SIDE)],
+    stdout: "piped",
+  });
+  const { stdout, success } = await command.output();
+  assert.ok(success);
+  return JSON.parse(new TextDecoder().decode(stdout));
 }
 
 /** [3, frames, height, width] */

@@ -110,6 +110,11 @@ describe("readHunyuanVideoCheckpoint()", () => {
       /transformer's in_channels must equal the vae's latent_channels: current values are 8 and 16/,
     ],
     [
+      "padding on the left",
+      { tokenizer: { padding_side: "left" } },
+      /tokenizer_config.json as 'padding_side' must be "right": current value is "left"/,
+    ],
+    [
       "states that LLaMA does not give",
       { transformer: { text_embed_dim: 20 } },
       /text_embed_dim must equal the text_encoder's hidden_size: current values are 20 and 24/,
