@@ -8,6 +8,7 @@ import { GRAPH_CACHE_FOLDER } from "./cli/graph_cache_folder.ts";
 import { UsageError } from "./cli/usage_error.ts";
 import { parseWorkerArguments, WORKER_HELP, type WorkerArguments } from "./cli/worker_arguments.ts";
 import { executeRun } from "./http/execute_run.ts";
+import { observeRun } from "./http/observe_run.ts";
 import { ModelPool } from "./http/model_pool.ts";
 import { RunQueue } from "./http/run_queue.ts";
 import { openSharedRuns } from "./http/shared_runs.ts";
@@ -40,7 +41,12 @@ async function serve(args: WorkerArguments): Promise<void> {
   const models = openPool(args, metrics);
   const worker = args.name ?? hostname();
   const queue = new RunQueue({
-    execute: (run) => executeRun(run, { models, metrics, log, worker }),
+    execute: (run) =>
+      observeRun(run, {
+        execute: (run) => executeRun(run, { models, metrics, log, worker }),
+        log,
+        logPrompts: Deno.env.get("SPECTRUM_LOG_PROMPTS") === "1",
+      }),
     capacity: args.queueCapacity,
   });
   metrics.observeQueue(queue);

@@ -61,7 +61,10 @@ export interface NumberedEvent {
   event: RunEvent;
 }
 
+/** What a run ends with. */
+export type FinalEvent = Extract<RunEvent, { type: "completed" | "failed" | "cancelled" }>;
+
 /** Whether nothing follows `event`. */
-export function isFinal(event: RunEvent): boolean {
+export function isFinal(event: RunEvent): event is FinalEvent {
   return event.type === "completed" || event.type === "failed" || event.type === "cancelled";
 }

@@ -9,12 +9,15 @@ import { BatchClient } from "./batches/batch_client.ts";
 import type { EdgeConfig } from "./edge_config.ts";
 import { MemoryKeyStore } from "./keys/memory_key_store.ts";
 import { RedisKeyStore } from "./keys/redis_key_store.ts";
+import { currentRequestId } from "./request_context.ts";
 import { WorkerClient } from "./runs/worker_client.ts";
 import { WorkerPool } from "./runs/worker_pool.ts";
 
 export function edgeOptions(config: EdgeConfig, log: Log): AppOptions {
   const { workerSecret: secret, redis, batchesUrl } = config;
-  const workers = config.workerUrls.map((url) => new WorkerClient({ url, secret }));
+  const workers = config.workerUrls.map((url) =>
+    new WorkerClient({ url, secret, requestId: currentRequestId })
+  );
   const link = redis && new RedisLink(redis);
   return {
     workers: new WorkerPool({ workers, log }),

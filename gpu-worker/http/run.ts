@@ -1,11 +1,28 @@
 // One result being made: its request, its events, who watches, and how to stop it.
+import type { Context } from "@opentelemetry/api";
 import { EventLog } from "../../protocol/event_log.ts";
-import { type CancelReason, isFinal, type NumberedEvent, type RunEvent } from "../../protocol/run_event.ts";
+import {
+  type CancelReason,
+  type FinalEvent,
+  isFinal,
+  type NumberedEvent,
+  type RunEvent,
+} from "../../protocol/run_event.ts";
 import type { RunRequest } from "../../protocol/run_request.ts";
 
 export interface RunOptions {
   /** How long a run goes on with nobody following it. */
   unwatchedMs: number;
+  /** @default none is known */
+  origin?: RunOrigin | undefined;
+}
+
+/** Whose doing a run is, for logs and traces. */
+export interface RunOrigin {
+  /** As the edge names the request that began it. */
+  requestId: string | undefined;
+  /** Its place in that request's trace. */
+  context: Context;
 }
 
 /** Lives from its acceptance until its events are forgotten. */
@@ -14,12 +31,14 @@ export class Run {
   /** Which attempt to make it this is. */
   readonly attempt: number;
   readonly request: RunRequest;
+  readonly origin: RunOrigin | undefined;
   /** performance.now() of its acceptance. */
   readonly acceptedAt: number = performance.now();
   readonly #log: EventLog<RunEvent>;
   readonly #stop = new AbortController();
   readonly #begun = Promise.withResolvers<void>();
   readonly #options: RunOptions;
+  #outcome: FinalEvent | undefined;
   #watchers = 0;
   #unwatched: ReturnType<typeof setTimeout> | undefined;
 
@@ -30,6 +49,7 @@ export class Run {
     this.request = request;
     this.#log = new EventLog(after);
     this.#options = options;
+    this.origin = options.origin;
     this.#startUnwatchedTimer();
   }
 
@@ -41,6 +61,11 @@ export class Run {
   /** Aborts with a CancelReason. */
   get signal(): AbortSignal {
     return this.#stop.signal;
+  }
+
+  /** What it ended with. */
+  get outcome(): FinalEvent | undefined {
+    return this.#outcome;
   }
 
   get finished(): boolean {
@@ -57,6 +82,7 @@ export class Run {
     this.#log.append(event);
     if (event.type !== "queued") this.#begun.resolve();
     if (!isFinal(event)) return;
+    this.#outcome ??= event;
     this.#log.close();
     clearTimeout(this.#unwatched);
   }

@@ -2,7 +2,7 @@
 import { ApiError } from "../../protocol/api_error.ts";
 import type { CancelReason } from "../../protocol/run_event.ts";
 import type { RunRequest } from "../../protocol/run_request.ts";
-import { Run } from "./run.ts";
+import { Run, type RunOrigin } from "./run.ts";
 
 export interface RunQueueOptions {
   /** Makes the picture of `run` and emits its events, a final one included; never rejects. */
@@ -55,7 +55,7 @@ export class RunQueue {
    * A run that is known already, by its id and attempt, is not begun twice.
    * @throws {ApiError} 429 if the queue is full, 503 if the worker drains.
    */
-  submit(request: RunRequest): { run: Run; position: number } {
+  submit(request: RunRequest, origin?: RunOrigin): { run: Run; position: number } {
     const known = request.shared && this.#runs.get(request.shared.id);
     if (known !== undefined && known.attempt >= request.shared!.attempt) {
       return { run: known, position: Math.max(0, this.#waiting.indexOf(known) + 1) };
@@ -63,7 +63,7 @@ export class RunQueue {
     this.assertOpen();
     // An attempt that was given up elsewhere.
     known?.cancel("superseded");
-    const run = new Run(request, this.#options);
+    const run = new Run(request, { ...this.#options, origin });
     run.signal.addEventListener("abort", () => this.#dropWaiting(run));
     const position = this.#waiting.length + (this.busy ? 1 : 0);
     this.#runs.set(run.id, run);

@@ -1,4 +1,5 @@
 // The worker's HTTP surface, for edges only: submit, follow, cancel, and what operators ask.
+import { context } from "@opentelemetry/api";
 import { Hono } from "hono";
 import { ApiError } from "../../protocol/api_error.ts";
 import type { ModelCard } from "../../protocol/model_card.ts";
@@ -38,7 +39,10 @@ export function createWorkerApp(options: WorkerAppOptions): Hono {
     const request = parseWire(runRequestSchema, await readJson(c.req.raw, body));
     queue.assertOpen();
     await completeRun(await models.describe(request.model), request);
-    const { run, position } = queue.submit(request);
+    const { run, position } = queue.submit(request, {
+      requestId: c.req.header("x-request-id"),
+      context: context.active(),
+    });
     const shared = request.shared?.log === true && options.sharedRuns !== undefined;
     if (shared) options.sharedRuns!.share(run);
     return c.json({ id: run.id, position, shared }, 202);

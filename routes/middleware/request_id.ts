@@ -1,6 +1,7 @@
 // Gives every request an id that joins its log lines, its answer and what a client reports.
 import type { MiddlewareHandler } from "hono";
 import type { Environment } from "../environment.ts";
+import { forRequest } from "../request_context.ts";
 
 /** A client's own X-Request-Id is kept where it is short and plain, else replaced. */
 export function requestId(): MiddlewareHandler<Environment> {
@@ -8,7 +9,7 @@ export function requestId(): MiddlewareHandler<Environment> {
     const given = c.req.header("x-request-id") ?? "";
     const id = /^[\w.:-]{8,64}$/.test(given) ? given : `req_${crypto.randomUUID().replaceAll("-", "")}`;
     c.set("requestId", id);
-    await next();
+    await forRequest(id, next);
     c.header("x-request-id", id);
   };
 }

@@ -17,6 +17,8 @@ export interface WorkerClientOptions {
   timeoutMs?: number;
   /** An event stream that says nothing for so long, not even a comment, is broken. @default 45000 */
   idleMs?: number;
+  /** The request that a call is made for, for the worker's log. @default none is named */
+  requestId?: () => string | undefined;
 }
 
 export interface WorkerStatus {
@@ -31,7 +33,10 @@ export class WorkerClient {
   readonly #options: Required<Omit<WorkerClientOptions, "secret">> & Pick<WorkerClientOptions, "secret">;
 
   constructor(options: WorkerClientOptions) {
-    this.#options = { fetch: globalThis.fetch, timeoutMs: 120_000, idleMs: 45_000, ...options };
+    this.#options = {
+      ...{ fetch: globalThis.fetch, timeoutMs: 120_000, idleMs: 45_000, requestId: () => undefined },
+      ...options,
+    };
   }
 
   /** Origin of the worker. */
@@ -123,11 +128,13 @@ export class WorkerClient {
     const { secret } = this.#options;
     const url = new URL(path, this.#options.url);
     const body = options.body === undefined ? undefined : JSON.stringify(options.body);
+    const requestId = this.#options.requestId();
     try {
       return await this.#options.fetch(url, {
         method,
         headers: {
           ...headers,
+          ...requestId !== undefined && { "x-request-id": requestId },
           ...body !== undefined && { "content-type": "application/json" },
           ...secret !== undefined && await signRequest(secret, { method, url, body }),
         },

@@ -22,6 +22,8 @@ const worker = startTestWorker([pipeline], {
   port: Number(flags.port ?? 0),
   secret: readWorkerSecret(env),
   sharedRuns: openSharedRuns({ env, log }),
+  onLog: log,
+  logPrompts: env("SPECTRUM_LOG_PROMPTS") === "1",
   ...flags.name !== undefined && { name: flags.name },
 });
 log("info", "listening", { url: worker.url, pid: Deno.pid });

@@ -1,9 +1,11 @@
 // A worker's HTTP surface in this process, over any pipeline, on a free port.
 import { executeRun } from "../../gpu-worker/http/execute_run.ts";
 import { ModelPool, type ModelPoolOptions } from "../../gpu-worker/http/model_pool.ts";
+import { observeRun } from "../../gpu-worker/http/observe_run.ts";
 import { RunQueue, type RunQueueOptions } from "../../gpu-worker/http/run_queue.ts";
 import { createWorkerApp, type WorkerAppOptions } from "../../gpu-worker/http/worker_app.ts";
 import { WorkerMetrics } from "../../gpu-worker/http/worker_metrics.ts";
+import type { Log } from "../../protocol/structured_log.ts";
 import type { Pipeline } from "../../gpu-worker/pipelines/pipeline.ts";
 
 export interface TestWorker extends AsyncDisposable {
@@ -20,6 +22,9 @@ export type TestWorkerOptions =
     port?: number;
     /** On receipts. @default "test" */
     name?: string;
+    /** Told of what is logged. */
+    onLog?: Log;
+    logPrompts?: boolean;
   }
   & Partial<Omit<RunQueueOptions, "execute">>
   & Partial<Pick<WorkerAppOptions, "heartbeatMs" | "deadlineMs" | "maxBytes" | "secret" | "sharedRuns">>
@@ -33,10 +38,17 @@ export function startTestWorker(pipelines: readonly Pipeline[], options: TestWor
     ...options,
   });
   const logged: TestWorker["logged"] = [];
-  const log = (_level: string, message: string, fields?: Record<string, unknown>) =>
-    void logged.push({ message, fields });
+  const log: Log = (level, message, fields) => {
+    logged.push({ message, fields });
+    options.onLog?.(level, message, fields);
+  };
   const queue = new RunQueue({
-    execute: (run) => executeRun(run, { models, metrics, log, worker: options.name ?? "test" }),
+    execute: (run) =>
+      observeRun(run, {
+        execute: (run) => executeRun(run, { models, metrics, log, worker: options.name ?? "test" }),
+        log,
+        logPrompts: options.logPrompts ?? false,
+      }),
     ...options,
   });
   metrics.observeQueue(queue);
