@@ -1,7 +1,7 @@
 // What is held against method none at equal numbers of full passes.
 import type { SamplerOptions } from "../../../sampler/mod.ts";
 import { type Method, STEPS } from "./methods.ts";
-import { windowFor } from "./window_for.ts";
+import { EVEN_WINDOWS, GROWING_WINDOWS, windowFor } from "./window_for.ts";
 
 export const PASSES = [8, 10, 12, 14, 16] as const;
 /** Relative forecast errors to aim at. */
@@ -18,6 +18,9 @@ export interface Family {
 
 const SPECTRUM = { method: "spectrum", m: 4, lam: 0.1, warmupSteps: 5 } as const;
 const TAYLORSEER = { method: "taylorseer", warmupSteps: 3 } as const;
+
+const SPECTRUM_WINDOWS = [{ windowSize: 2, flexWindow: 0.75 }, { windowSize: 2, flexWindow: 3 }];
+const TAYLORSEER_WINDOWS = [{ windowSize: 4, flexWindow: 0 }, { windowSize: 6, flexWindow: 0 }];
 
 export const FAMILIES: readonly Family[] = [
   { name: "reuse", sampler: { ...TAYLORSEER, method: "reuse" } },
@@ -72,6 +75,10 @@ function schedule(
 ) {
   if (planned) return { fullSteps: plans[name]![passes]! };
   const { method, warmupSteps = 5, tailSteps = 0 } = sampler;
-  const base = { method, windowSize: 2, flexWindow: 0, warmupSteps, tailSteps };
-  return windowFor(passes, { steps: STEPS, base, keepWindow: grows });
+  return windowFor(passes, {
+    steps: STEPS,
+    base: { method, warmupSteps, tailSteps },
+    published: grows ? SPECTRUM_WINDOWS : TAYLORSEER_WINDOWS,
+    others: grows ? GROWING_WINDOWS : EVEN_WINDOWS,
+  });
 }

@@ -44,6 +44,23 @@ export const RECOGNITION_METHODS: readonly Method[] = [
     passes: 14,
     sampler: { ...TAYLORSEER, method: "reuse", windowSize: 4 },
   },
+  // The plans that the checkpoint stores and that docs/quality.md shows for TaylorSeer.
+  {
+    name: "spectrum planned, 10 passes",
+    steps: STEPS,
+    passes: 10,
+    sampler: { method: "spectrum", w: 0.5, m: 4, lam: 0.1, fullSteps: [0, 3, 8, 15, 22, 30, 36, 41, 45, 48] },
+  },
+  {
+    name: "taylorseer order 2 planned, 14 passes",
+    steps: STEPS,
+    passes: 14,
+    sampler: {
+      method: "taylorseer",
+      order: 2,
+      fullSteps: [0, 2, 5, 8, 12, 16, 21, 26, 32, 36, 40, 44, 47, 49],
+    },
+  },
   { name: "14 steps", steps: 14, passes: 14, sampler: { method: "none" } },
   { name: "10 steps", steps: 10, passes: 10, sampler: { method: "none" } },
 ];

@@ -1,25 +1,52 @@
-// The window that gives a number of full passes: the smallest growth, then the smallest window, that does.
+// The window that gives a number of full passes: as published where that gives so many, else the one with the shortest
+// longest gap.
 import { planSteps, type StepPlanOptions } from "../../../sampler/mod.ts";
 
-const MAX_WINDOW = 12;
-const MAX_GROWTH = 45;
-const GROWTH_STEP = 0.05;
+export type Window = Pick<StepPlanOptions, "windowSize" | "flexWindow">;
 
-/**
- * @param base the method's own window and warm-up; its window is kept where `keepWindow`, as Spectrum's is in the paper
- * @throws {RangeError} if no window gives that many
- */
-export function windowFor(
-  passes: number,
-  { steps, base, keepWindow }: { steps: number; base: StepPlanOptions; keepWindow: boolean },
-): Pick<StepPlanOptions, "windowSize" | "flexWindow"> {
-  const windows = keepWindow ? [base.windowSize] : Array.from({ length: MAX_WINDOW }, (_, i) => i + 1);
-  for (let growth = 0; growth <= MAX_GROWTH; growth += GROWTH_STEP) {
-    const flexWindow = Number(growth.toFixed(2));
-    for (const windowSize of windows) {
-      const plan = planSteps(steps, { ...base, windowSize, flexWindow });
-      if (plan.filter((kind) => kind === "full").length === passes) return { windowSize, flexWindow };
-    }
-  }
+export interface WindowForOptions {
+  steps: number;
+  /** The method, its warm-up and its tail. */
+  base: Pick<StepPlanOptions, "method" | "warmupSteps" | "tailSteps">;
+  /** In order of preference. */
+  published: readonly Window[];
+  /** Tried where none of these gives the passes. */
+  others: readonly Window[];
+}
+
+/** @throws {RangeError} if no window gives that many. */
+export function windowFor(passes: number, { steps, base, published, others }: WindowForOptions): Window {
+  const fullSteps = (window: Window) => {
+    const plan = planSteps(steps, { ...base, ...window });
+    return [...plan.keys()].filter((step) => plan[step] === "full");
+  };
+  const fits = (window: Window) => fullSteps(window).length === passes;
+  const best = published.find(fits) ?? others.filter(fits).reduce<Window | undefined>(
+    (a, b) => a === undefined || longestGap(b) < longestGap(a) ? b : a,
+    undefined,
+  );
+  if (best !== undefined) return best;
   throw new RangeError(`Cannot plan ${passes} of ${steps} passes as no window gives so many`);
+
+  function longestGap(window: Window): number {
+    const ends = [...fullSteps(window), steps];
+    return Math.max(...ends.slice(1).map((step, i) => step - ends[i]!));
+  }
+}
+
+/** Windows that stay as they are, then such as grow slowly: TaylorSeer's and reuse's. */
+export const EVEN_WINDOWS: readonly Window[] = windows({
+  sizes: range(1, 12, 1),
+  growths: range(0, 0.5, 0.05),
+});
+/** Windows that grow from 2: Spectrum's. */
+export const GROWING_WINDOWS: readonly Window[] = windows({ sizes: [2], growths: range(0, 45, 0.05) });
+
+function windows({ sizes, growths }: { sizes: number[]; growths: number[] }): Window[] {
+  return growths.flatMap((flexWindow) => sizes.map((windowSize) => ({ windowSize, flexWindow })));
+}
+
+function range(from: number, to: number, by: number): number[] {
+  const count = Math.round((to - from) / by) + 1;
+  return Array.from({ length: count }, (_, i) => Number((from + i * by).toFixed(2)));
 }
