@@ -37,7 +37,7 @@ describe("the page in Chromium", { skip }, () => {
     const { page } = browser;
     await page.getByLabel("Prompt", { exact: true }).fill("red heart");
     // At first the plan, all of it still to come.
-    assert.equal(await page.locator('.step[data-kind="full"]').count(), 14);
+    assert.equal(await page.locator('.step[data-kind="full"]').count(), 10);
     assert.equal(await page.locator('.step[data-state="done"]').count(), 0);
     await page.keyboard.press("Enter");
     await page.locator('.step[data-state="done"]').nth(5).waitFor();
@@ -45,7 +45,7 @@ describe("the page in Chromium", { skip }, () => {
 
     const full = page.locator('.step[data-state="done"][data-kind="full"]');
     const forecast = page.locator('.step[data-state="done"][data-kind="forecast"]');
-    assert.deepEqual([await full.count(), await forecast.count()], [14, 36]);
+    assert.deepEqual([await full.count(), await forecast.count()], [10, 40]);
     const [tall, short] = await Promise.all([bar(page, "full"), bar(page, "forecast")]);
     assert.ok(tall.height > 2 * short.height, "full passes and forecasts differ in height");
     assert.notEqual(tall.pattern, short.pattern);
@@ -56,7 +56,7 @@ describe("the page in Chromium", { skip }, () => {
     assert.equal(await picture.evaluate((image: HTMLImageElement) => image.naturalWidth), 64);
     assert.equal(await page.locator(".previews li").count(), 3);
     const receipt = await page.locator(".receipt").innerText();
-    for (const text of ["14 of 50", "3.57×", "models/emoji", "0 1 2 3 4 6 8 11 15 20 25 31 38 46", "miss"]) {
+    for (const text of ["10 of 50", "5.00×", "models/emoji", "0 3 8 15 22 30 36 41 45 48", "miss"]) {
       assert.ok(receipt.includes(text), `the receipt says ${text}`);
     }
     assert.deepEqual(browser.complaints, []);
@@ -98,7 +98,7 @@ describe("the page in Chromium", { skip }, () => {
 
     assert.deepEqual(await page.locator(".run h2").allInnerTexts(), ["Spectrum", "None"]);
     const [first, second] = await page.locator(".receipt").allInnerTexts();
-    assert.ok(first?.includes("14 of 50") && second?.includes("50 of 50"));
+    assert.ok(first?.includes("10 of 50") && second?.includes("50 of 50"));
     const decibels = Number(/PSNR\s+([\d.]+) dB/.exec(await comparison.innerText())?.[1]);
     // The pictures are alike, and not the same.
     assert.ok(decibels > 20 && decibels < 80, `PSNR is ${decibels} dB`);
@@ -126,7 +126,7 @@ describe("the page in Chromium", { skip }, () => {
       await page.getByRole("button", { name: `Open ${prompt}` }).waitFor();
     }
     await page.reload();
-    await page.getByRole("button", { name: "Open owl, Spectrum, 14 of 50 full passes, seed 5" }).click();
+    await page.getByRole("button", { name: "Open owl, Spectrum, 10 of 50 full passes, seed 5" }).click();
     assert.equal(await page.getByLabel("Prompt", { exact: true }).inputValue(), "owl");
     assert.equal(await page.getByRole("spinbutton", { name: "Seed" }).inputValue(), "5");
     await page.getByRole("img", { name: "owl", exact: true }).waitFor();

@@ -27,9 +27,9 @@ describe("deno task generate", () => {
     ]);
     assert.equal(code, 0, stderr);
     const report = JSON.parse(stdout);
-    assert.equal(report.fullPasses, 14);
-    assert.deepEqual(report.fullSteps, [0, 1, 2, 3, 4, 6, 8, 11, 15, 20, 25, 31, 38, 46]);
-    assert.equal(report.forecastSteps.length, 36);
+    assert.equal(report.fullPasses, 10);
+    assert.deepEqual(report.fullSteps, [0, 3, 8, 15, 22, 30, 36, 41, 45, 48]);
+    assert.equal(report.forecastSteps.length, 40);
     assert.deepEqual(Object.keys(report.forecastErrors).map(Number), report.fullSteps.slice(1));
     assert.deepEqual(report.outputs, [out]);
     assert.deepEqual(report.options, {
@@ -40,7 +40,7 @@ describe("deno task generate", () => {
       lamGrowth: 0,
       tailSteps: 0,
       errorBudget: 0,
-      passes: 0,
+      passes: 10,
       windowSize: 2,
       flexWindow: 0.75,
       warmupSteps: 5,
