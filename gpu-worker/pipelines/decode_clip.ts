@@ -5,8 +5,8 @@ import type { DecodedImage } from "../media/decoded_image.ts";
 import type { Runtime, Tensor } from "../runtime/mod.ts";
 import { blendTiles, crop, type Planes } from "./blend_tiles.ts";
 import { clipLatents } from "./clip_latents.ts";
-import type { ClipSize } from "./clip_size.ts";
 import type { GraphSession } from "./session_loader.ts";
+import type { ClipToDecode } from "./video_pipeline.ts";
 
 export interface ClipDecoder {
   runtime: Runtime;
@@ -30,19 +30,12 @@ export interface Tiling {
 /** diffusers' tile_sample_min_height and tile_sample_stride_height, and those of the width. */
 export const WAN_TILING: Tiling = { side: 256, stride: 192 };
 
-export interface ClipLatents {
-  size: ClipSize;
-  /** [channels, frames, height, width] in the denoiser's scale. */
-  data: Float32Array;
-  signal?: AbortSignal | undefined;
-}
-
 /**
  * Yields a clip's frames in order, not clamped. The data of a frame is valid until the next one is asked for: copies would
  * be garbage of the size of the clip.
  * @throws the signal's reason, once it is aborted.
  */
-export async function* decodeClip(decoder: ClipDecoder, clip: ClipLatents): AsyncGenerator<DecodedImage> {
+export async function* decodeClip(decoder: ClipDecoder, clip: ClipToDecode): AsyncGenerator<DecodedImage> {
   const { scale, tiling } = decoder;
   const { frames, height, width } = clip.size;
   const side = tiling && Math.floor(tiling.side / scale);
@@ -61,7 +54,7 @@ export async function* decodeClip(decoder: ClipDecoder, clip: ClipLatents): Asyn
 /** Every tile has a past of its own; neighbours are blended frame by frame. */
 async function* decodeTiled(
   decoder: ClipDecoder,
-  clip: ClipLatents,
+  clip: ClipToDecode,
   tiling: Tiling,
 ): AsyncGenerator<DecodedImage> {
   const { scale } = decoder;
@@ -125,7 +118,7 @@ class Place implements Disposable {
   }
 }
 
-function latentsAt({ size, data }: ClipLatents, frame: number): Planes {
+function latentsAt({ size, data }: ClipToDecode, frame: number): Planes {
   const { channels, height, width } = size;
   return { channels, height, width, data: clipLatents(data, { size, from: frame, to: frame + 1 }) };
 }

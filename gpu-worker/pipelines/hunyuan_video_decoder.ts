@@ -5,8 +5,8 @@ import type { DecodedImage } from "../media/decoded_image.ts";
 import type { Runtime, Tensor } from "../runtime/mod.ts";
 import { blendTiles, crop, type Planes } from "./blend_tiles.ts";
 import { clipLatents } from "./clip_latents.ts";
-import type { ClipSize } from "./clip_size.ts";
 import type { GraphSession } from "./session_loader.ts";
+import type { ClipToDecode } from "./video_pipeline.ts";
 
 export interface HunyuanVideoDecoderOptions {
   runtime: Runtime;
@@ -34,13 +34,6 @@ const GROWTH = 4;
 const PART_STRIDE = 3;
 /** Frames in which parts fade into each other: tile_sample_min_num_frames less its stride. */
 const BLENDED_FRAMES = 4;
-
-export interface ClipToDecode {
-  size: ClipSize;
-  /** [channels, frames, height, width] in the denoiser's scale. */
-  data: Float32Array;
-  signal?: AbortSignal | undefined;
-}
 
 /**
  * Yields the frames in order, [3, height, width] in -1..1, not clamped. The data of a frame is valid until the next one is

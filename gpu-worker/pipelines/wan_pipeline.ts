@@ -1,22 +1,16 @@
 // diffusers' WanPipeline: Wan2.1 from text, and every checkpoint of that architecture, to a clip.
-import { createSolver, TorchGenerator } from "../../sampler/mod.ts";
+import { createSolver, type Solver } from "../../sampler/mod.ts";
 import type { DecodedImage } from "../media/decoded_image.ts";
-import type { BranchFeeds } from "./branch_feeds.ts";
 import type { Checkpoint } from "./checkpoint.ts";
-import { clipLatents } from "./clip_latents.ts";
-import type { ClipSize } from "./clip_size.ts";
-import { collectClip } from "./collect_clip.ts";
 import { type ClipDecoder, decodeClip, WAN_TILING } from "./decode_clip.ts";
-import type { EncodedPrompt } from "./encoded_prompt.ts";
-import { guideBranches } from "./guide_branches.ts";
-import { LoadedPipeline } from "./loaded_pipeline.ts";
+import type { EncodedPrompt, EncodePromptOptions } from "./encoded_prompt.ts";
+import { guidanceFactors } from "./guide_branches.ts";
 import { type DenoiserSessions, OnnxDenoiser } from "./onnx_denoiser.ts";
-import type { GenerateOptions, GenerateRequest, GenerateResult, OpenOptions } from "./pipeline.ts";
-import { previewLatents } from "./preview_latents.ts";
-import { runSampling } from "./run_sampling.ts";
+import type { GenerateRequest, OpenOptions } from "./pipeline.ts";
+import type { MakeDenoiser } from "./run_sampling.ts";
 import { SessionLoader } from "./session_loader.ts";
-import { Stopwatch } from "./stopwatch.ts";
 import { openTokenizer } from "./tokenizer.ts";
+import { type ClipRun, type ClipToDecode, type LatentScale, VideoPipeline } from "./video_pipeline.ts";
 import { readWanCheckpoint, type WanCheckpoint } from "./wan_checkpoint.ts";
 import { wanFeeds, wanGrid } from "./wan_feeds.ts";
 import { WanPromptEncoder } from "./wan_prompt_encoder.ts";
@@ -29,10 +23,7 @@ interface Loaded {
   stack: DisposableStack;
 }
 
-/** Pixels. */
-const MAX_PREVIEW_SIDE = 256;
-
-export class WanPipeline extends LoadedPipeline<WanCheckpoint> {
+export class WanPipeline extends VideoPipeline<WanCheckpoint> {
   readonly #prompts: WanPromptEncoder;
   readonly #sessions: DenoiserSessions;
   readonly #decoder: ClipDecoder;
@@ -69,96 +60,39 @@ export class WanPipeline extends LoadedPipeline<WanCheckpoint> {
     });
   }
 
-  async generate(request: GenerateRequest, options: GenerateOptions = {}): Promise<GenerateResult> {
-    const watch = new Stopwatch();
-    const { signal } = options;
-    signal?.throwIfAborted();
-    const branches = await this.#encode(request, signal);
-    const size = this.#size(request);
-    const dims = [size.channels, size.frames, size.height, size.width];
-    const initial = new TorchGenerator(request.seed).randn(dims.reduce((product, dim) => product * dim, 1));
-    const encode = watch.lap();
-
-    const { config, scheduler } = this.reading;
-    using feeds = wanFeeds(this.runtime, { config, branches, size });
-    const { plan, latents, forecastErrors } = await runSampling({
-      request,
-      options,
-      solver: createSolver(scheduler, { steps: request.steps }),
-      initial,
-      denoiser: (slots) => this.#denoiser(feeds, { size, slots, request }),
-      preview: (latents) => this.#preview(latents, size, signal),
-    });
-    const denoise = watch.lap();
-    const frames = decodeClip(this.#decoder, { size, data: latents, signal });
-    const clip = await collectClip(frames, request);
-    return {
-      ...clip,
-      plan,
-      forecastErrors,
-      initialLatents: { dims: [1, ...dims], data: initial },
-      latents: { dims: [1, ...dims], data: latents },
-      seconds: { encode, denoise, decode: watch.lap(), total: watch.total() },
-    };
+  protected get latentScale(): LatentScale {
+    const { config: { inChannels }, vaeConfig: { spatialScale, temporalScale } } = this.reading;
+    return { channels: inChannels, spatial: spatialScale, temporal: temporalScale };
   }
 
-  /** The prompt, and under classifier-free guidance the negative prompt as a second branch. */
-  async #encode(request: GenerateRequest, signal: AbortSignal | undefined): Promise<EncodedPrompt[]> {
-    const { prompt, negativePrompt, guidanceScale, maxSequenceLength } = request;
-    const encoded: EncodedPrompt[] = [];
-    for (const text of guidanceScale > 1 ? [prompt, negativePrompt] : [prompt]) {
-      encoded.push(await this.#prompts.encode(text, { maxSequenceLength, ...signal && { signal } }));
-    }
-    return encoded;
+  protected encodePrompt(text: string, options: EncodePromptOptions): Promise<EncodedPrompt> {
+    return this.#prompts.encode(text, options);
   }
 
-  #size({ width, height, numFrames }: GenerateRequest): ClipSize {
-    const { config, vaeConfig: { temporalScale, spatialScale } } = this.reading;
-    return {
-      channels: config.inChannels,
-      frames: (numFrames - 1) / temporalScale + 1,
-      height: height / spatialScale,
-      width: width / spatialScale,
-    };
+  protected solver({ steps }: GenerateRequest): Solver {
+    return createSolver(this.reading.scheduler, { steps });
   }
 
   /** diffusers runs the network once for each branch; here the branches are rows of one run, each with its own history. */
-  #denoiser(
-    feeds: BranchFeeds,
-    { size, slots, request }: { size: ClipSize; slots: number; request: GenerateRequest },
-  ): OnnxDenoiser {
+  protected prepare({ request, branches, size }: ClipRun, owned: DisposableStack): MakeDenoiser {
     const { config } = this.reading;
-    return new OnnxDenoiser(this.runtime, this.#sessions, {
-      branches: feeds.branches,
-      latentLength: size.channels * size.frames * size.height * size.width,
-      slots,
-      featureDims: [...wanGrid(config, size), config.innerDim],
-      featureType: this.dtype,
-      trunkFeeds: (latents, timestep) => feeds.trunk(latents, timestep),
-      headFeeds: (timesteps) => feeds.head(timesteps),
-      guide: (output) => feeds.branches === 1 ? output : guideBranches(output, request.guidanceScale),
-    });
+    const feeds = owned.use(wanFeeds(this.runtime, { config, branches, size }));
+    const outputDims = [size.channels, size.frames, size.height, size.width];
+    return (slots) =>
+      new OnnxDenoiser(this.runtime, this.#sessions, {
+        branches: branches.length,
+        latentLength: outputDims.reduce((product, dim) => product * dim, 1),
+        outputDims,
+        slots,
+        featureDims: [...wanGrid(config, size), config.innerDim],
+        featureType: this.dtype,
+        trunkFeeds: (latents, timestep) => feeds.trunk(latents, timestep),
+        headFeeds: (timesteps) => feeds.head(timesteps),
+        guide: guidanceFactors(branches.length, request.guidanceScale),
+      });
   }
 
-  /** A frame in the middle of the clip. */
-  async #preview(
-    latents: Float32Array,
-    size: ClipSize,
-    signal: AbortSignal | undefined,
-  ): Promise<DecodedImage> {
-    // Latents of a later frame stand for several and for how they follow on what came before: they need one in front.
-    const middle = size.frames >> 1;
-    const from = Math.max(0, middle - 1);
-    const frames = middle + 1 - from;
-    const part = clipLatents(latents, { size, from, to: middle + 1 });
-    const planes = { channels: size.channels * frames, height: size.height, width: size.width };
-    const small = previewLatents(part, planes, MAX_PREVIEW_SIDE / this.reading.vaeConfig.spatialScale);
-    const [, height, width] = small.dims as [number, number, number];
-    const clip = { size: { channels: size.channels, frames, height, width }, data: small.data, signal };
-    let last: DecodedImage | undefined;
-    for await (const frame of decodeClip(this.#decoder, clip)) {
-      last = { ...frame, data: frame.data.slice() };
-    }
-    return last!;
+  protected decode(clip: ClipToDecode): AsyncGenerator<DecodedImage> {
+    return decodeClip(this.#decoder, clip);
   }
 }
