@@ -31,7 +31,7 @@ const NUMBERS = [
   ...["n", "seed", "steps", "strength", "guidance_scale", "true_cfg_scale", "guidance_rescale"],
   ...["max_sequence_length", "output_compression", "partial_images"],
 ];
-const JSONS = ["stream", "progress", "spectrum", "skip_layer_guidance"];
+const JSONS = ["background", "stream", "progress", "spectrum", "skip_layer_guidance"];
 /** Longest text of a field that is read as JSON: none that is valid comes near. */
 const MAX_JSON_CHARACTERS = 10_000;
 /** For an image to arrive over a slow line. */

@@ -30,8 +30,15 @@ export const imageRequestSchema = z.strictObject({
   partial_images: z.int().min(0).max(3).nullish().transform((value) => value ?? 0),
   /** Adds queue positions and steps to a stream: opt-in, as clients hand unknown events to their callers. */
   progress: z.boolean().nullish().transform((value) => value ?? false),
-  // Pictures are opaque: "transparent" would promise what is not delivered.
-  background: optional(z.enum(["auto", "opaque"])),
+  /**
+   * true: answered at once with a job. OpenAI's meaning is another: pictures are opaque, "transparent" would promise what
+   * is not delivered.
+   */
+  background: optional(z.union([z.boolean(), z.enum(["auto", "opaque"])], {
+    error: "true, false, auto or opaque",
+  })),
+  /** Told when the job has ended. */
+  webhook: optional(z.url({ protocol: /^https?$/, error: "an http or https URL" }).max(2000)),
   // OpenAI's own, without a meaning here: read, and left at that.
   quality: optional(z.enum(["auto", "low", "medium", "high", "standard", "hd"])),
   moderation: optional(z.enum(["auto", "low"])),

@@ -10,8 +10,16 @@ import type { BatchClient } from "./batches/batch_client.ts";
 import { batchRoutes } from "./batches/batch_routes.ts";
 import { fileRoutes } from "./files/file_routes.ts";
 import { SignedUrls } from "./files/signed_urls.ts";
+import { imagePresenter } from "./images/image_presenter.ts";
 import { imageRoutes } from "./images/image_routes.ts";
 import { ImagePlanner } from "./images/plan_images.ts";
+import { Repetitions } from "./images/repetitions.ts";
+import { JobKeeper, type JobKeeperOptions } from "./jobs/job_keeper.ts";
+import type { JobPresenters } from "./jobs/job_presenter.ts";
+import { jobRoutes } from "./jobs/job_routes.ts";
+import { Jobs } from "./jobs/jobs.ts";
+import { admitTicket, Tickets } from "./jobs/tickets.ts";
+import { Webhooks, type WebhooksOptions } from "./jobs/webhooks.ts";
 import { KeyDirectory } from "./keys/key_directory.ts";
 import { KeyLimits } from "./keys/key_limits.ts";
 import type { KeyStore } from "./keys/key_store.ts";
@@ -29,6 +37,8 @@ import { openApiRoutes } from "./openapi/openapi_routes.ts";
 import { pageRoutes } from "./page/mod.ts";
 import { ModelCatalog } from "./runs/model_catalog.ts";
 import type { RunSourceOptions } from "./runs/run_source.ts";
+import { MemoryStateStore } from "./state/memory_state_store.ts";
+import type { StateStore } from "./state/state_store.ts";
 import type { WorkerPool } from "./runs/worker_pool.ts";
 
 export interface AppOptions
@@ -40,6 +50,12 @@ export interface AppOptions
   results: ResultStore;
   /** Runs that all edges share. @default this process's own */
   runs?: RunLog;
+  /** What all edges must agree on. @default this process's own */
+  state?: StateStore;
+  /** @default no job may name one */
+  webhooks?: Pick<WebhooksOptions, "secret" | "origins" | "fetch"> | undefined;
+  /** How often jobs are looked after. */
+  keeper?: Pick<JobKeeperOptions, "intervalMs" | "retryDelaysMs">;
   /** What results, runs and keys are shared through, to say whether it is there. @default nothing is shared */
   store?: { ping(): Promise<boolean> } | undefined;
   /** Plain API keys, and those of a store; none at all admits this machine's own programs only. */
@@ -66,11 +82,22 @@ export function createApp(options: AppOptions): Hono<Environment> {
   const directory = new KeyDirectory({ store: keyStore, log });
   const limits = new KeyLimits({ store: keyStore, log });
 
+  const state = options.state ?? new MemoryStateStore();
+  const jobs = new Jobs({ source, state });
+  const tickets = new Tickets({ state });
+  const repetitions = new Repetitions({ state, drawSeed: () => planner.drawSeed() });
+  const webhooks = options.webhooks && new Webhooks({ ...options.webhooks, log });
+  new JobKeeper({ ...options.keeper, jobs, state, limits, webhooks, log });
+  const image = imagePresenter({ results, urls });
+  const presenters: JobPresenters = { image_generation: image, image_edit: image };
+
   const app = new Hono<Environment>();
   app.use(requestId(), logRequests(log), measureRequests(metrics));
   app.use("/v1/*", apiHeaders(options.corsOrigins));
+  app.use("/v1/jobs/:id/events", admitTicket(tickets));
   app.use("/v1/*", authenticate({ keys, directory, limits }));
-  app.route("/v1", imageRoutes({ ...options, planner, source, limits, urls }));
+  app.route("/v1", imageRoutes({ ...options, planner, source, limits, urls, jobs, repetitions, webhooks }));
+  app.route("/v1", jobRoutes({ ...options, jobs, tickets, presenters }));
   app.route("/v1", modelRoutes(catalog));
   app.route("/v1", batchRoutes({ ...options, batches: options.batches, limits }));
   app.get(

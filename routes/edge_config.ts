@@ -19,6 +19,8 @@ export interface EdgeConfig {
   publicUrl: string | undefined;
   /** UPSTASH_REDIS_REST_URL and UPSTASH_REDIS_REST_TOKEN: results, runs, keys and limits are shared through this store. */
   redis: RedisAddress | undefined;
+  /** SPECTRUM_WEBHOOK_SECRET signs calls of webhooks at SPECTRUM_WEBHOOK_ORIGINS, comma-separated, or "*". */
+  webhooks: { secret: string; origins: string[] } | undefined;
   /** HOST and PORT, for `deno task edge`; `deno serve` has flags of its own. */
   host: string;
   port: number;
@@ -38,14 +40,27 @@ export function readEdgeConfig(env: (name: string) => string | undefined): EdgeC
     workerUrls: [...new Set((workers.length > 0 ? workers : [DEFAULT_WORKER]).map(readWorker))],
     workerSecret: readWorkerSecret(env),
     keys: list("SPECTRUM_API_KEYS"),
-    corsOrigins: list("SPECTRUM_CORS_ORIGINS").map(readOrigin),
+    corsOrigins: list("SPECTRUM_CORS_ORIGINS").map((origin) => readOrigin(origin, "SPECTRUM_CORS_ORIGINS")),
     batchesUrl: optionalUrl("SPECTRUM_BATCHES"),
     urlSecret: readSecret("SPECTRUM_URL_SECRET", env),
     publicUrl: optionalUrl("SPECTRUM_PUBLIC_URL"),
     redis: readRedisAddress(env),
+    webhooks: readWebhooks(env("SPECTRUM_WEBHOOK_SECRET"), list("SPECTRUM_WEBHOOK_ORIGINS")),
     host: env("HOST") || "127.0.0.1",
     port: readPort(env("PORT") || "8000"),
   };
+}
+
+function readWebhooks(secret: string | undefined, origins: string[]): EdgeConfig["webhooks"] {
+  if (!secret) return undefined;
+  // As Standard Webhooks has it: 24 bytes at least.
+  if (/^whsec_[A-Za-z0-9+/]{32,}={0,2}$/.test(secret)) {
+    return { secret, origins: origins.map((origin) => readOrigin(origin, "SPECTRUM_WEBHOOK_ORIGINS")) };
+  }
+  throw new TypeError(
+    "Cannot start as 'SPECTRUM_WEBHOOK_SECRET' must be whsec_ and at least 24 bytes in base64, " +
+      "as 'echo whsec_$(openssl rand -base64 32)' makes them",
+  );
 }
 
 function readUrl(name: string, value: string): string {
@@ -57,10 +72,10 @@ function readWorker(value: string): string {
   return new URL(readUrl("SPECTRUM_WORKERS", value)).origin;
 }
 
-function readOrigin(value: string): string {
+function readOrigin(value: string, name: string): string {
   if (value === "*" || URL.canParse(value) && new URL(value).origin === value) return value;
   throw new TypeError(
-    `Cannot start as 'SPECTRUM_CORS_ORIGINS' must name origins such as https://app.example: current value is ${value}`,
+    `Cannot start as '${name}' must name origins such as https://app.example: current value is ${value}`,
   );
 }
 

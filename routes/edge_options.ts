@@ -10,6 +10,8 @@ import type { EdgeConfig } from "./edge_config.ts";
 import { MemoryKeyStore } from "./keys/memory_key_store.ts";
 import { RedisKeyStore } from "./keys/redis_key_store.ts";
 import { currentRequestId } from "./request_context.ts";
+import { FallbackStateStore } from "./state/fallback_state_store.ts";
+import { RedisStateStore } from "./state/redis_state_store.ts";
 import { WorkerClient } from "./runs/worker_client.ts";
 import { WorkerPool } from "./runs/worker_pool.ts";
 
@@ -23,7 +25,11 @@ export function edgeOptions(config: EdgeConfig, log: Log): AppOptions {
     workers: new WorkerPool({ workers, log }),
     store: link,
     results: link ? new RedisResultStore({ link, log }) : new MemoryResultStore(),
-    ...link && { runs: new RedisRunLog(link) },
+    ...link && {
+      runs: new RedisRunLog(link),
+      state: new FallbackStateStore({ shared: new RedisStateStore(link), log }),
+    },
+    webhooks: config.webhooks,
     keys: config.keys,
     keyStore: redis ? new RedisKeyStore(redis) : new MemoryKeyStore(),
     log,

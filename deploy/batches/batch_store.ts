@@ -354,6 +354,8 @@ function readLines(text: string, endpoint: string): { lines: BatchLine[]; errors
       errors.push(lineError("duplicate_custom_id", "Each custom_id must be used once", number));
     } else if (parsed.data.body.stream) {
       errors.push(lineError("invalid_request", "body.stream: a batch has nobody to stream to", number));
+    } else if (parsed.data.body.background === true) {
+      errors.push(lineError("invalid_request", "body.background: a batch waits for its pictures", number));
     } else {
       ids.add(parsed.data.custom_id);
       lines.push(parsed.data);

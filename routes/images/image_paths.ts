@@ -5,6 +5,7 @@ import { editRequestSchema } from "../../protocol/edit_request.ts";
 import { outputFormat } from "../../protocol/generation_fields.ts";
 import { imageRequestSchema } from "../../protocol/image_request.ts";
 import { receiptSchema } from "../../protocol/receipt.ts";
+import { jobSchema } from "../jobs/job_object.ts";
 import { body, errors, eventStream } from "../openapi/responses.ts";
 
 const receipt = receiptSchema.meta({
@@ -12,7 +13,7 @@ const receipt = receiptSchema.meta({
   description: "How a picture was made, and what the forecasts in it would have missed",
 });
 
-const imagesSchema = z.object({
+export const imagesSchema = z.object({
   created: z.int().describe("Seconds since 1970."),
   model: z.string(),
   background: z.literal("opaque"),
@@ -38,7 +39,17 @@ const responses: ZodOpenApiOperationObject["responses"] = {
     "application/json": imagesSchema,
     "text/event-stream": eventStream,
   }),
-  ...errors(400, 404, 408, 413, 415, 504),
+  202: body("With `background` or `Prefer: respond-async`: a job", jobSchema),
+  ...errors(400, 404, 408, 413, 415, 422, 504),
+};
+
+const requestParams = {
+  header: z.object({
+    "idempotency-key": z.string().min(1).max(255).regex(/^[!-~]+$/).optional()
+      .describe("A repetition of the request finds what the first one began, for a day."),
+    prefer: z.string().optional().describe("respond-async: answered at once with a job."),
+    "cache-control": z.string().optional().describe("no-cache, max-age, no-store, only-if-cached."),
+  }),
 };
 
 export const imagePaths: ZodOpenApiPathsObject = {
@@ -47,6 +58,7 @@ export const imagePaths: ZodOpenApiPathsObject = {
       operationId: "generateImages",
       tags: ["Images"],
       summary: "Pictures from a prompt",
+      requestParams,
       requestBody: {
         required: true,
         content: { "application/json": { schema: imageRequestSchema.meta({ id: "ImageRequest" }) } },
@@ -59,6 +71,7 @@ export const imagePaths: ZodOpenApiPathsObject = {
       operationId: "editImage",
       tags: ["Images"],
       summary: "Pictures from a prompt and an image",
+      requestParams,
       requestBody: {
         required: true,
         content: { "multipart/form-data": { schema: editRequestSchema.meta({ id: "EditRequest" }) } },

@@ -1,22 +1,28 @@
-// POST /images/generations and /images/edits: pictures from a prompt, or from a prompt and an image, as JSON or as a stream.
+// POST /images/generations and /images/edits: pictures from a prompt, or from a prompt and an image, as JSON, as a stream
+// or as a job.
 import { type Context, Hono } from "hono";
 import { ApiError } from "../../protocol/api_error.ts";
 import { type EditRequest, readEditRequest } from "../../protocol/edit_request.ts";
 import { type ImageRequest, parseImageRequest } from "../../protocol/image_request.ts";
 import { readJson, type ReadJsonOptions } from "../../protocol/read_json.ts";
+import type { ResultStore } from "../../protocol/results/result_store.ts";
 import type { CompletedEvent } from "../../protocol/run_event.ts";
 import { streamEvents, type StreamEventsOptions } from "../../protocol/stream_events.ts";
 import type { Environment } from "../environment.ts";
-import { pictureUrl } from "../files/deliver_picture.ts";
 import type { SignedUrls } from "../files/signed_urls.ts";
-import type { KeyLimits } from "../keys/key_limits.ts";
-import type { ResultStore } from "../../protocol/results/result_store.ts";
-import type { RunSource, RunView, WantedRun } from "../runs/run_source.ts";
-import { imageMessages, type ImageMessagesOptions } from "./image_messages.ts";
-import { type Delivered, imagesResponse } from "./image_response.ts";
+import { jobObject } from "../jobs/job_object.ts";
+import type { JobRecord } from "../jobs/job_record.ts";
+import type { Jobs } from "../jobs/jobs.ts";
+import type { Webhooks } from "../jobs/webhooks.ts";
+import { type KeyLimits, monthCounter } from "../keys/key_limits.ts";
+import type { RunSource, RunView } from "../runs/run_source.ts";
+import { deliverer, type ImageFacts, imagePresenter } from "./image_presenter.ts";
+import { imagesResponse } from "./image_response.ts";
 import { mergePictures } from "./merge_pictures.ts";
+import { cacheOf, closeAll, openPictures } from "./open_pictures.ts";
 import type { ImagePlan, ImagePlanner } from "./plan_images.ts";
-import { type RequestCaching, requestCaching } from "./request_caching.ts";
+import type { Recognized, Repetitions } from "./repetitions.ts";
+import { requestCaching } from "./request_caching.ts";
 import { runFailure } from "./run_failure.ts";
 
 export interface ImageRoutesOptions extends ReadJsonOptions, StreamEventsOptions {
@@ -25,6 +31,10 @@ export interface ImageRoutesOptions extends ReadJsonOptions, StreamEventsOptions
   limits: KeyLimits;
   results: ResultStore;
   urls: SignedUrls;
+  jobs: Jobs;
+  repetitions: Repetitions;
+  /** undefined: no job may name one. */
+  webhooks: Webhooks | undefined;
   /** Where clients reach this edge. @default as each request names it */
   publicUrl?: string | undefined;
 }
@@ -45,98 +55,130 @@ export function imageRoutes(options: ImageRoutesOptions): Hono<Environment> {
   return app;
 }
 
-interface Answer extends Pick<ImageMessagesOptions, "kind"> {
+interface Answer {
   request: ImageRequest | EditRequest;
+  kind: "image_generation" | "image_edit";
   options: ImageRoutesOptions;
 }
 
-async function answer(c: Context<Environment>, { request, kind, options }: Answer): Promise<Response> {
+/** Everything that is known once the runs are open. */
+interface Opened extends Answer {
+  plan: ImagePlan;
+  pictures: RunView[];
+  repetition: Recognized;
+  detached: boolean;
+  giveBack: () => void;
+}
+
+async function answer(c: Context<Environment>, asked: Answer): Promise<Response> {
+  const { request, options } = asked;
+  const { source, jobs, limits, planner, repetitions } = options;
+  const detached = request.background === true || prefersAsync(c.req.header("prefer"));
+  checkWebhook(request.webhook, { detached, webhooks: options.webhooks });
   const caching = requestCaching(c.req.header("cache-control"));
-  const plan = await options.planner.plan(request, caching.store ? undefined : "none");
-  const giveBack = await options.limits.takePictures(c.get("apiKey"), plan.pictures.length);
-  const pictures = await openPictures(plan, { source: options.source, caching }).catch((cause) => {
+  const repetition = await repetitions.recognize({
+    header: (name) => c.req.header(name),
+    tenant: c.get("tenant")!,
+    request: withoutImage(request),
+  });
+  const known = detached && repetition.repeated ? await jobs.read(repetition.job) : undefined;
+  if (known !== undefined) return await accepted(c, { job: known, options });
+  const sharing = !caching.store ? "none" : detached ? "results" : repetition.sharing;
+  const plan = await planner.plan({ ...request, seed: repetition.seed, background: detached }, sharing);
+  const count = repetition.repeated ? 0 : plan.pictures.length;
+  const giveBack = await limits.takePictures(c.get("apiKey"), count);
+  const opening = detached ? jobs.opening(repetition.job) : {};
+  const pictures = await openPictures(plan.pictures, { source, caching, opening }).catch((cause) => {
     giveBack();
     throw cause;
   });
-  const deliver = async (event: CompletedEvent, index: number): Promise<Delivered> => {
-    if (request.response_format === "b64_json") return { b64_json: event.b64_json };
-    const { results, urls, publicUrl } = options;
-    const origin = new URL(publicUrl ?? c.req.url).origin;
-    const key = plan.pictures[index]!.key!;
-    return { url: await pictureUrl(event, { results, urls, origin, key, ...request }) };
-  };
+  const opened = { ...asked, plan, pictures, repetition, detached, giveBack };
   c.header("x-spectrum-cache", cacheOf(pictures));
   const keys = plan.pictures.flatMap(({ name }) => name ?? []);
   if (keys.length > 0) c.header("x-spectrum-key", keys.join(", "));
-  if (request.stream) {
-    const log = c.get("log");
-    return streamEvents(c, async function* (signal) {
-      try {
-        yield* imageMessages(mergePictures(pictures, signal), {
-          request,
-          settings: plan.settings,
-          kind,
-          deliver,
-          onError: (error) => {
-            giveBack();
-            log("error", "stream failed", { error: String(error.cause ?? error) });
-          },
-        });
-      } finally {
-        closeAll(pictures);
+  if (request.stream) return stream(c, { ...opened, job: await addJob(c, opened) });
+  if (!detached) return await wait(c, opened);
+  const job = await addJob(c, opened);
+  closeAll(pictures);
+  return await accepted(c, { job, options });
+}
+
+/** From here on others can take the request up: GET /jobs/{id}/events. */
+async function addJob(c: Context<Environment>, opened: Opened): Promise<JobRecord> {
+  const { kind, plan, pictures, repetition, detached, options } = opened;
+  const key = c.get("apiKey");
+  const job = await options.jobs.add({
+    id: repetition.job,
+    kind,
+    tenant: c.get("tenant")!,
+    facts: factsOf(opened),
+    detached,
+    webhook: opened.request.webhook ?? null,
+    quota: key === undefined || repetition.repeated || !detached
+      ? null
+      : { counter: monthCounter(key.id, new Date()), count: pictures.length },
+  }, { views: pictures, wanted: plan.pictures });
+  c.header("x-spectrum-job", job.id);
+  return job;
+}
+
+async function accepted(
+  c: Context<Environment>,
+  { job, options }: { job: JobRecord; options: ImageRoutesOptions },
+): Promise<Response> {
+  const { results: _, ...state } = await options.jobs.stateOf(job);
+  c.header("location", `/v1/jobs/${job.id}`);
+  c.header("x-spectrum-job", job.id);
+  if (prefersAsync(c.req.header("prefer"))) c.header("preference-applied", "respond-async");
+  return c.json(jobObject(job, state), 202);
+}
+
+function stream(c: Context<Environment>, opened: Opened & { job: JobRecord }): Response {
+  const { job, pictures, giveBack, repetition, options } = opened;
+  const log = c.get("log");
+  const origin = originOf(c, options);
+  return streamEvents(c, async function* (signal) {
+    let begun = false;
+    try {
+      const messages = imagePresenter(options).messages(job, mergePictures(pictures, signal), {
+        origin,
+        onError: (error) => {
+          giveBack();
+          log("error", "stream failed", { error: String(error.cause ?? error) });
+        },
+      });
+      for await (const message of messages) {
+        begun = true;
+        yield message;
       }
-    }, options);
-  }
+    } finally {
+      // Who has had the beginning does not retry.
+      if (signal.aborted && !begun) repetition.lost();
+      closeAll(pictures);
+    }
+  }, options);
+}
+
+async function wait(c: Context<Environment>, opened: Opened): Promise<Response> {
+  const { request, plan, pictures, repetition, giveBack, options } = opened;
+  const { signal } = c.req.raw;
   try {
-    const finished = await collect(pictures, c.req.raw.signal);
+    const finished = await collect(pictures, signal);
+    const parts = plan.pictures.map(({ key = null }) => ({ run: null, key }));
+    const deliver = deliverer({ facts: factsOf(opened), parts }, {
+      ...options,
+      origin: originOf(c, options),
+    });
     const delivered = await Promise.all(finished.map(deliver));
     return c.json(imagesResponse(finished, { request, settings: plan.settings, delivered }));
   } catch (cause) {
     // Who does not wait for pictures has had them made all the same.
-    if (!c.req.raw.signal.aborted) giveBack();
+    if (!signal.aborted) giveBack();
     throw cause;
   } finally {
-    closeAll(pictures);
+    if (signal.aborted) repetition.lost();
+    closeAll(pictures, signal.aborted ? repetition.graceMs : 0);
   }
-}
-
-/** All or none: where one is refused, those already under way are left. */
-async function openPictures(
-  { pictures }: ImagePlan,
-  { source, caching }: { source: RunSource; caching: RequestCaching },
-): Promise<RunView[]> {
-  const { maxAgeMs, onlyIfCached } = caching;
-  const opened = await Promise.allSettled(
-    pictures.map((wanted) =>
-      onlyIfCached ? stored(wanted, { source, maxAgeMs }) : source.open(wanted, { maxAgeMs })
-    ),
-  );
-  const open = opened.flatMap((result) => result.status === "fulfilled" ? [result.value] : []);
-  const refused = opened.find((result) => result.status === "rejected");
-  if (refused === undefined) return open;
-  closeAll(open);
-  throw refused.reason;
-}
-
-async function stored(
-  { key }: WantedRun,
-  { source, maxAgeMs }: { source: RunSource; maxAgeMs: number },
-): Promise<RunView> {
-  const view = await source.stored(key, maxAgeMs);
-  if (view !== undefined) return view;
-  throw new ApiError(504, "This picture is not in the store, and 'only-if-cached' forbids to make it", {
-    code: "not_cached",
-  });
-}
-
-/** As the header says it: "joined" if nothing had to be begun for this request. */
-function cacheOf(pictures: readonly RunView[]): RunView["cache"] {
-  if (pictures.every(({ cache }) => cache === "hit")) return "hit";
-  return pictures.some(({ cache }) => cache === "miss") ? "miss" : "joined";
-}
-
-function closeAll(pictures: readonly RunView[]): void {
-  for (const picture of pictures) picture.close();
 }
 
 /** The finished pictures in the order asked for. @throws {ApiError} what the first to fail throws */
@@ -149,4 +191,39 @@ async function collect(pictures: readonly RunView[], signal: AbortSignal): Promi
   // Nobody reads this answer.
   if (signal.aborted) throw new ApiError(499, "The client has gone", { code: "client_gone" });
   return finished;
+}
+
+function factsOf({ request, plan, detached }: Opened): ImageFacts {
+  const { image: _image, ...kept } = { image: undefined, ...request };
+  // Who reads a job's events wants to see it move.
+  return { request: { ...kept, progress: kept.progress || detached }, settings: plan.settings };
+}
+
+/** What tells requests apart, without megabytes. */
+function withoutImage(request: ImageRequest | EditRequest) {
+  const { image = undefined, ...rest } = { image: undefined, ...request };
+  return { ...rest, image: image === undefined ? undefined : (image as EditRequest["image"]).sha256 };
+}
+
+/** @throws {ApiError} 400 */
+function checkWebhook(
+  webhook: string | undefined,
+  { detached, webhooks }: { detached: boolean; webhooks: Webhooks | undefined },
+): void {
+  if (webhook === undefined) return;
+  const refuse = (message: string) =>
+    new ApiError(400, message, { param: "webhook", code: "webhook_not_allowed" });
+  if (!detached) throw refuse("'webhook' needs 'background': true, as the end of an answer tells itself");
+  if (webhooks === undefined) {
+    throw refuse("'webhook' cannot be called: this server has no secret to sign with");
+  }
+  webhooks.check(webhook);
+}
+
+function prefersAsync(header: string | undefined): boolean {
+  return /(^|,)\s*respond-async\s*(,|;|$)/i.test(header ?? "");
+}
+
+function originOf(c: Context<Environment>, { publicUrl }: ImageRoutesOptions): string {
+  return new URL(publicUrl ?? c.req.url).origin;
 }

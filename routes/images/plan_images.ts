@@ -117,7 +117,7 @@ function toRun(request: ImageRequest | EditRequest, model: string): Omit<OpenRun
     strength: "strength" in request ? request.strength : undefined,
     spectrum: request.spectrum && withoutUndefined(request.spectrum),
     ...sizeOf(request.size),
-    previews: request.stream ? request.partial_images : 0,
+    previews: request.stream || request.background === true ? request.partial_images : 0,
     output_format: request.output_format,
     output_compression: request.output_compression,
   };

@@ -71,6 +71,11 @@ export class KeyLimits {
     });
   }
 
+  /** Gives back what `takePictures` has counted, where whoever took it is gone. `counter` as `monthCounter` names it. */
+  async returnPictures(counter: string, count: number): Promise<void> {
+    await this.#take({ counter, amount: -count, limit: 0, ttlMs: MONTH_TTL_MS });
+  }
+
   /** Never rejects. */
   async #take(take: Take): Promise<Taken> {
     const own = await this.#own.take(take);

@@ -145,12 +145,16 @@ export class RunSource implements Disposable {
   }
 
   /** The newest event of a run known by its id. @returns undefined if it is unknown or forgotten */
-  async last(id: string): Promise<RunEvent | undefined> {
+  async last(id: string): Promise<NumberedEvent | undefined> {
     for (const log of new Set([this.#runs, this.#own])) {
       const page = await log.last(id).catch(() => undefined);
       if (page === undefined) continue;
-      if (page.state === "cancelled") return { type: "cancelled", reason: "requested" };
-      return page.events.at(-1)?.event ?? { type: "queued", position: 0 };
+      const last = page.events.at(-1) ?? { id: 0, event: { type: "queued", position: 0 } };
+      // Ended without a word: nobody was left to make it.
+      if (page.state === "cancelled" && last.event.type !== "cancelled") {
+        return { id: last.id + 1, event: { type: "cancelled", reason: "unwatched" } };
+      }
+      return last;
     }
     return undefined;
   }

@@ -1,0 +1,54 @@
+// The runs of an image request: all or none.
+import { ApiError } from "../../protocol/api_error.ts";
+import type { OpenOptions, RunSource, RunView, WantedRun } from "../runs/run_source.ts";
+import type { RequestCaching } from "./request_caching.ts";
+
+export interface OpenPicturesOptions {
+  source: RunSource;
+  caching: RequestCaching;
+  /** For runs that go on without connections. */
+  opening?: Pick<OpenOptions, "detached" | "keepMs">;
+}
+
+/** Where one is refused, those already under way are left. @throws {ApiError} as workers refuse; 504 for what is not stored, if it has to be */
+export async function openPictures(
+  pictures: readonly WantedRun[],
+  { source, caching, opening = {} }: OpenPicturesOptions,
+): Promise<RunView[]> {
+  const { maxAgeMs, onlyIfCached } = caching;
+  const opened = await Promise.allSettled(
+    pictures.map((wanted) =>
+      onlyIfCached ? stored(wanted, { source, maxAgeMs }) : source.open(wanted, { maxAgeMs, ...opening })
+    ),
+  );
+  const open = opened.flatMap((result) => result.status === "fulfilled" ? [result.value] : []);
+  const refused = opened.find((result) => result.status === "rejected");
+  if (refused === undefined) return open;
+  closeAll(open);
+  const { detached } = opening;
+  if (detached !== undefined) {
+    for (const { id } of open) if (id !== undefined) await source.leave(id, detached.viewer);
+  }
+  throw refused.reason;
+}
+
+/** As the header says it: "joined" if nothing had to be begun for this request. */
+export function cacheOf(pictures: readonly RunView[]): RunView["cache"] {
+  if (pictures.every(({ cache }) => cache === "hit")) return "hit";
+  return pictures.some(({ cache }) => cache === "miss") ? "miss" : "joined";
+}
+
+export function closeAll(pictures: readonly RunView[], graceMs = 0): void {
+  for (const picture of pictures) picture.close(graceMs);
+}
+
+async function stored(
+  { key }: WantedRun,
+  { source, maxAgeMs }: { source: RunSource; maxAgeMs: number },
+): Promise<RunView> {
+  const view = await source.stored(key, maxAgeMs);
+  if (view !== undefined) return view;
+  throw new ApiError(504, "This picture is not in the store, and 'only-if-cached' forbids to make it", {
+    code: "not_cached",
+  });
+}

@@ -1,0 +1,99 @@
+// Sees jobs to their end, whichever edge began them: notes how they ended, gives back what was counted for nothing,
+// and tells webhooks.
+import type { Log } from "../../protocol/structured_log.ts";
+import type { KeyLimits } from "../keys/key_limits.ts";
+import type { StateStore } from "../state/state_store.ts";
+import type { JobEnd, JobRecord } from "./job_record.ts";
+import { AGENDA, type Jobs } from "./jobs.ts";
+import type { Webhooks } from "./webhooks.ts";
+
+export interface JobKeeperOptions {
+  jobs: Jobs;
+  state: StateStore;
+  limits: Pick<KeyLimits, "returnPictures">;
+  /** undefined: there are none. */
+  webhooks: Webhooks | undefined;
+  log: Log;
+  /** How often jobs are looked after. @default 1000 */
+  intervalMs?: number;
+  /** Between attempts to tell a webhook; their number is its length. @default 5 s, 30 s, 2 min, 10 min, 1 h */
+  retryDelaysMs?: readonly number[];
+  /** Milliseconds since 1970. @default Date.now */
+  now?: () => number;
+}
+
+/** Another edge takes over what one has been at for so long. */
+const LEASE_MS = 30_000;
+const AT_ONCE = 20;
+/** Without any job, every so many looks are enough. */
+const IDLE_LOOKS = 5;
+
+export class JobKeeper implements Disposable {
+  readonly #options: Required<JobKeeperOptions>;
+  readonly #timer: ReturnType<typeof setInterval>;
+  #looks = 0;
+  #busy = false;
+  #found = true;
+
+  constructor(options: JobKeeperOptions) {
+    this.#options = {
+      intervalMs: 1000,
+      retryDelaysMs: [5000, 30_000, 120_000, 600_000, 3_600_000],
+      now: Date.now,
+      ...options,
+    };
+    this.#timer = setInterval(() => this.#look(), this.#options.intervalMs);
+    Deno.unrefTimer(this.#timer as unknown as number);
+  }
+
+  [Symbol.dispose](): void {
+    clearInterval(this.#timer);
+  }
+
+  async #look(): Promise<void> {
+    const isTurn = this.#found || this.#looks++ % IDLE_LOOKS === 0;
+    if (this.#busy || !isTurn) return;
+    this.#busy = true;
+    try {
+      const ids = await this.#options.state.claimDue(AGENDA, { leaseMs: LEASE_MS, limit: AT_ONCE });
+      this.#found = ids.length > 0;
+      await Promise.all(ids.map((id) => this.#keep(id)));
+    } catch (cause) {
+      this.#options.log("warn", "jobs were not looked after", { error: String(cause) });
+    } finally {
+      this.#busy = false;
+    }
+  }
+
+  async #keep(id: string): Promise<void> {
+    const { jobs, state, limits, now, intervalMs } = this.#options;
+    const job = await jobs.read(id);
+    if (job === undefined) return await state.unschedule(AGENDA, id);
+    const end = job.end ?? (await jobs.stateOf(job)).end;
+    // The longer it takes, the less a moment matters.
+    const age = now() - job.created_at;
+    if (end === null) {
+      return await state.schedule(AGENDA, id, now() + Math.min(10_000, intervalMs + age / 20));
+    }
+    if (job.quota !== null && end.status === "failed") {
+      await limits.returnPictures(job.quota.counter, job.quota.count);
+    }
+    const ended = { ...job, end, quota: null };
+    await jobs.save(ended);
+    await this.#tell(ended, end);
+  }
+
+  async #tell(job: JobRecord, end: JobEnd): Promise<void> {
+    const { state, webhooks, retryDelaysMs, log, now } = this.#options;
+    if (job.webhook === null || webhooks === undefined) return await state.unschedule(AGENDA, job.id);
+    const attempts = Number(await state.get(`webhook:${job.id}`) ?? 0);
+    const isTold = await webhooks.tell(job, end);
+    const delay = retryDelaysMs[attempts];
+    if (isTold || delay === undefined) {
+      if (!isTold) log("error", "webhook was not told", { job: job.id, attempts: attempts + 1 });
+      return await state.unschedule(AGENDA, job.id);
+    }
+    await state.set(`webhook:${job.id}`, String(attempts + 1), { ttlMs: 2 * 3_600_000 });
+    await state.schedule(AGENDA, job.id, now() + delay);
+  }
+}

@@ -1,0 +1,45 @@
+// A job as GET /v1/jobs/{id} shows it.
+import { z } from "zod";
+import { errorSchema } from "../openapi/responses.ts";
+import type { JobRecord } from "./job_record.ts";
+import { JOB_MS, type JobState } from "./jobs.ts";
+
+export const jobSchema = z.object({
+  id: z.string(),
+  object: z.literal("job"),
+  kind: z.string().describe("What it makes: image_generation, image_edit."),
+  status: z.enum(["queued", "in_progress", "completed", "failed", "cancelled"]),
+  progress: z.int().min(0).max(100).describe("Of its steps, in percent."),
+  created_at: z.int().describe("Seconds since 1970."),
+  completed_at: z.int().nullable(),
+  expires_at: z.int(),
+  error: errorSchema.shape.error.nullable(),
+  result: z.unknown().describe(
+    "Of a completed job: what the same request without `background` is answered with.",
+  ),
+  urls: z.object({ self: z.string(), events: z.string(), cancel: z.string(), tickets: z.string() }),
+}).meta({ id: "Job" });
+
+export function jobObject(
+  { id, kind, created_at }: JobRecord,
+  { status, progress, end, result = null }: Omit<JobState, "results"> & { result?: unknown },
+): z.output<typeof jobSchema> {
+  const path = `/v1/jobs/${id}`;
+  return {
+    id,
+    object: "job",
+    kind,
+    status,
+    progress,
+    created_at: toSeconds(created_at),
+    completed_at: end === null ? null : toSeconds(end.at),
+    expires_at: toSeconds(created_at + JOB_MS),
+    error: end?.error ?? null,
+    result,
+    urls: { self: path, events: `${path}/events`, cancel: `${path}/cancel`, tickets: `${path}/tickets` },
+  };
+}
+
+function toSeconds(ms: number): number {
+  return Math.floor(ms / 1000);
+}

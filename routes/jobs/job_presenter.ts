@@ -1,0 +1,27 @@
+// What one kind of job looks like to clients: images here, videos beside them. Everything else about jobs is the same for all.
+import type { ApiError } from "../../protocol/api_error.ts";
+import type { CompletedEvent } from "../../protocol/run_event.ts";
+import type { SseMessage } from "../../protocol/stream_events.ts";
+import type { PictureEvent } from "../images/merge_pictures.ts";
+import type { JobRecord } from "./job_record.ts";
+
+export interface PresentOptions {
+  /** Where clients reach this edge. */
+  origin: string;
+  /** Told of what ends a stream early. */
+  onError?: (error: ApiError) => void;
+}
+
+export interface JobPresenter {
+  /** `result` of a completed job. */
+  result(job: JobRecord, results: readonly CompletedEvent[], options: PresentOptions): Promise<unknown>;
+  /** Its events as clients read them. Never throws. */
+  messages(
+    job: JobRecord,
+    events: AsyncIterable<PictureEvent>,
+    options: PresentOptions,
+  ): AsyncIterable<SseMessage>;
+}
+
+/** By `kind`. */
+export type JobPresenters = Readonly<Record<string, JobPresenter>>;

@@ -1,0 +1,49 @@
+// What is kept of a job: who asked for what, and which runs make it. Results are the runs' own, whatever their media type.
+
+/** One result of a job. */
+export interface JobPart {
+  /** The run that makes it; null for one that was stored already. */
+  run: string | null;
+  /** Its name in the result store; null: it is not stored. */
+  key: string | null;
+}
+
+export type JobStatus = "queued" | "in_progress" | "completed" | "failed" | "cancelled";
+
+export interface JobRecord {
+  /** job_ and 32 hexadecimal digits. */
+  id: string;
+  /** Who presents it: "image_generation". */
+  kind: string;
+  /** Whose it is; others do not find it. */
+  tenant: string;
+  /** Milliseconds since 1970. */
+  created_at: number;
+  parts: JobPart[];
+  /** What its presenter needs to know, as JSON. */
+  facts: unknown;
+  /** It goes on without connections. */
+  detached: boolean;
+  /** Where its end is told. */
+  webhook: string | null;
+  /** Counted against a key: given back if it fails. */
+  quota: { counter: string; count: number } | null;
+  /** Once it has ended. */
+  end: JobEnd | null;
+}
+
+export interface JobEnd {
+  status: Exclude<JobStatus, "queued" | "in_progress">;
+  /** Milliseconds since 1970. */
+  at: number;
+  error: { message: string; type: string; param: string | null; code: string | null } | null;
+}
+
+/** How a job's viewer is called in the run log. */
+export function jobViewer({ id }: Pick<JobRecord, "id">): string {
+  return `job:${id}`;
+}
+
+export function drawJobId(): string {
+  return `job_${crypto.randomUUID().replaceAll("-", "")}`;
+}

@@ -1,0 +1,104 @@
+// /jobs/{id}: how a job is, its events from any place on, tickets to read them with, its cancellation.
+import { type Context, Hono } from "hono";
+import { ApiError } from "../../protocol/api_error.ts";
+import { streamEvents, type StreamEventsOptions } from "../../protocol/stream_events.ts";
+import type { Environment } from "../environment.ts";
+import { mergePictures } from "../images/merge_pictures.ts";
+import { jobObject } from "./job_object.ts";
+import type { JobPresenters } from "./job_presenter.ts";
+import type { JobRecord } from "./job_record.ts";
+import type { Jobs } from "./jobs.ts";
+import type { Tickets } from "./tickets.ts";
+
+export interface JobRoutesOptions extends StreamEventsOptions {
+  jobs: Jobs;
+  tickets: Tickets;
+  presenters: JobPresenters;
+  /** Where clients reach this edge. @default as each request names it */
+  publicUrl?: string | undefined;
+}
+
+/** How often a reader's ticket is renewed. */
+const RENEW_MS = 20_000;
+
+export function jobRoutes(options: JobRoutesOptions): Hono<Environment> {
+  const { jobs, tickets } = options;
+  const app = new Hono<Environment>();
+  const find = (c: Context<Environment>) => jobs.find(c.req.param("id") ?? "", c.get("tenant")!);
+
+  app.get("/jobs/:id", async (c) => c.json(await present(c, { job: await find(c), options })));
+
+  app.get("/jobs/:id/events", async (c) => {
+    const job = await find(c);
+    const after = readPosition(c.req.header("last-event-id"), job.parts.length);
+    // What stops an EventSource from coming back for more.
+    if (after.length > 0 && await jobs.endsAt(job, after)) return c.body(null, 204);
+    return streamEvents(c, (signal) => follow(c, { job, after, signal, options }), options);
+  });
+
+  app.post("/jobs/:id/tickets", async (c) => {
+    const job = await find(c);
+    const ticket = await tickets.issue(job);
+    const expires_at = Math.floor((Date.now() + tickets.lifetimeMs) / 1000);
+    return c.json({ ticket, url: `/v1/jobs/${job.id}/events?ticket=${ticket}`, expires_at });
+  });
+
+  app.post(
+    "/jobs/:id/cancel",
+    async (c) => c.json(await present(c, { job: await jobs.cancel(await find(c)), options })),
+  );
+
+  return app;
+}
+
+async function present(
+  c: Context<Environment>,
+  { job, options }: { job: JobRecord; options: JobRoutesOptions },
+) {
+  const { results, ...state } = await options.jobs.stateOf(job);
+  const presenter = options.presenters[job.kind];
+  const result = state.status === "completed" && presenter !== undefined
+    ? await presenter.result(job, results, { origin: originOf(c, options) })
+    : null;
+  return jobObject(job, { ...state, result });
+}
+
+async function* follow(
+  c: Context<Environment>,
+  { job, after, signal, options }: {
+    job: JobRecord;
+    after: readonly number[];
+    signal: AbortSignal;
+    options: JobRoutesOptions;
+  },
+) {
+  const ticket = c.req.query("ticket");
+  const renewal = ticket !== undefined &&
+    setInterval(() => options.tickets.renew(ticket).catch(() => {}), RENEW_MS);
+  const views = await options.jobs.views(job);
+  try {
+    const log = c.get("log");
+    yield* options.presenters[job.kind]!.messages(job, mergePictures(views, signal, after), {
+      origin: originOf(c, options),
+      onError: (error) => log("error", "stream failed", { error: String(error.cause ?? error) }),
+    });
+  } finally {
+    for (const view of views) view.close();
+    if (renewal !== false) clearInterval(renewal);
+    if (ticket !== undefined) options.tickets.renew(ticket).catch(() => {});
+  }
+}
+
+/** The id of an event: how far each part was. @throws {ApiError} 400 */
+function readPosition(header: string | undefined, parts: number): number[] {
+  if (header === undefined || header === "") return [];
+  const position = header.split(".");
+  if (position.length === parts && position.every((part) => /^\d{1,9}$/.test(part))) {
+    return position.map(Number);
+  }
+  throw new ApiError(400, "Last-Event-ID must be the id of an event of this job", { code: "invalid_value" });
+}
+
+function originOf(c: Context<Environment>, { publicUrl }: JobRoutesOptions): string {
+  return new URL(publicUrl ?? c.req.url).origin;
+}

@@ -1,0 +1,185 @@
+// Jobs: runs that are asked after, rather than waited for. Any kind of result; presenters make them images or videos.
+import { ApiError } from "../../protocol/api_error.ts";
+import { type CompletedEvent, isFinal, type NumberedEvent } from "../../protocol/run_event.ts";
+import { runFailure } from "../images/run_failure.ts";
+import type { OpenOptions, RunSource, RunView, WantedRun } from "../runs/run_source.ts";
+import type { StateStore } from "../state/state_store.ts";
+import { type JobEnd, type JobRecord, type JobStatus, jobViewer } from "./job_record.ts";
+
+export interface JobsOptions {
+  source: RunSource;
+  state: StateStore;
+  /** Milliseconds since 1970. @default Date.now */
+  now?: () => number;
+}
+
+/** How far a job is. */
+export interface JobState {
+  status: JobStatus;
+  /** Of the steps of all its parts, 0..100. */
+  progress: number;
+  /** Of a completed one, in order. */
+  results: CompletedEvent[];
+  end: JobEnd | null;
+}
+
+/** A job, its record and its results that the store keeps, last so long. */
+export const JOB_MS = 86_400_000;
+/** Results that the store does not keep can be had for so long after the end. */
+export const RESULT_MS = 3_600_000;
+/** What a stream can be taken up again for. */
+const STREAM_MS = 600_000;
+/** Records that the agenda names, to be looked after until their end. */
+export const AGENDA = "jobs";
+
+export class Jobs {
+  readonly #source: RunSource;
+  readonly #state: StateStore;
+  readonly #now: () => number;
+
+  constructor({ source, state, now = Date.now }: JobsOptions) {
+    this.#source = source;
+    this.#state = state;
+    this.#now = now;
+  }
+
+  /** How `RunSource.open` is to be asked for the runs of a detached job. */
+  opening(id: string): Pick<OpenOptions, "detached" | "keepMs"> {
+    return { detached: { viewer: jobViewer({ id }), viewerMs: JOB_MS }, keepMs: RESULT_MS };
+  }
+
+  /** Records a job whose runs have been opened. From now on it can be found at any edge. */
+  async add(
+    fields: Omit<JobRecord, "created_at" | "parts" | "end">,
+    { views, wanted }: { views: readonly RunView[]; wanted: readonly WantedRun[] },
+  ): Promise<JobRecord> {
+    const parts = views.map(({ id = null }, index) => ({ run: id, key: wanted[index]!.key ?? null }));
+    const record: JobRecord = { ...fields, created_at: this.#now(), parts, end: null };
+    await this.save(record);
+    if (record.detached) {
+      await this.#state.schedule(AGENDA, record.id, this.#now());
+      await this.#state.schedule(listOf(record), record.id, record.created_at);
+    }
+    return record;
+  }
+
+  async save(record: JobRecord): Promise<void> {
+    const ttlMs = record.detached ? JOB_MS : STREAM_MS;
+    await this.#state.set(`job:${record.id}`, JSON.stringify(record), { ttlMs });
+  }
+
+  /** undefined: unknown, or past its time. */
+  async read(id: string): Promise<JobRecord | undefined> {
+    const text = await this.#state.get(`job:${id}`);
+    return text === undefined ? undefined : JSON.parse(text);
+  }
+
+  /** @throws {ApiError} 404 for what `tenant` does not have */
+  async find(id: string, tenant: string): Promise<JobRecord> {
+    const record = /^job_[0-9a-f]{32}$/.test(id) ? await this.read(id) : undefined;
+    if (record?.tenant === tenant) return record;
+    throw new ApiError(404, "There is no such job", { code: "job_not_found" });
+  }
+
+  /** Detached jobs of one kind, the latest first. Those past their time are forgotten on the way. */
+  async list({ tenant, kind }: Pick<JobRecord, "tenant" | "kind">, limit: number): Promise<JobRecord[]> {
+    const ids = await this.#state.latest(listOf({ tenant, kind }), limit);
+    const records = await Promise.all(ids.map((id) => this.read(id)));
+    for (const [index, record] of records.entries()) {
+      if (record === undefined) await this.#state.unschedule(listOf({ tenant, kind }), ids[index]!);
+    }
+    return records.filter((record) => record !== undefined);
+  }
+
+  async forget(record: JobRecord): Promise<void> {
+    await this.#state.delete(`job:${record.id}`);
+    await this.#state.unschedule(AGENDA, record.id);
+    await this.#state.unschedule(listOf(record), record.id);
+  }
+
+  async stateOf(record: JobRecord): Promise<JobState> {
+    if (record.end !== null && record.end.status !== "completed") {
+      return { status: record.end.status, progress: 0, results: [], end: record.end };
+    }
+    const last = await Promise.all(record.parts.map((part) => this.#last(part)));
+    const failed = last.find(({ event }) => event.type === "failed" || event.type === "cancelled")?.event;
+    const results = last.flatMap(({ event }) => event.type === "completed" ? [event] : []);
+    const progress = Math.floor(last.reduce((sum, { event }) => sum + progressOf(event), 0) / last.length);
+    if (failed?.type === "failed" || failed?.type === "cancelled") {
+      const { error } = runFailure(failed).toBody();
+      return { status: "failed", progress, results: [], end: { status: "failed", at: this.#now(), error } };
+    }
+    if (results.length === last.length) {
+      const end = record.end ?? { status: "completed" as const, at: this.#now(), error: null };
+      return { status: "completed", progress: 100, results, end };
+    }
+    const waiting = last.every(({ event }) => event.type === "queued");
+    return { status: waiting ? "queued" : "in_progress", progress, results: [], end: null };
+  }
+
+  /** Whether nothing follows what a client that was at `after` has seen. */
+  async endsAt({ parts, end }: JobRecord, after: readonly number[]): Promise<boolean> {
+    const last = await Promise.all(parts.map((part) => this.#last(part)));
+    const isOver = last.every(({ event }) => isFinal(event)) || end !== null;
+    return isOver && last.every(({ id }, index) => (after[index] ?? 0) >= id && id > 0);
+  }
+
+  /** Its runs, to be followed. The caller closes them. */
+  async views(record: JobRecord): Promise<Pick<RunView, "events" | "close">[]> {
+    return await Promise.all(record.parts.map(async ({ run, key }) => {
+      const view = run === null ? undefined : await this.#source.attach(run);
+      return view ?? await this.#source.stored(key ?? undefined) ?? gone(record);
+    }));
+  }
+
+  /** Runs that nobody else waits for end within a step. @throws {ApiError} 409 for a stream, which ends with its connection */
+  async cancel(record: JobRecord): Promise<JobRecord> {
+    if (!record.detached) {
+      throw new ApiError(409, "This job is a stream: it ends with its connection", {
+        code: "job_not_detached",
+      });
+    }
+    const state = await this.stateOf(record);
+    if (state.end !== null) return record;
+    const ended: JobRecord = { ...record, end: { status: "cancelled", at: this.#now(), error: null } };
+    await this.save(ended);
+    for (const { run } of record.parts) {
+      if (run !== null) await this.#source.leave(run, jobViewer(record));
+    }
+    return ended;
+  }
+
+  async #last({ run, key }: JobRecord["parts"][number]): Promise<NumberedEvent> {
+    const last = run === null ? undefined : await this.#source.last(run);
+    if (last !== undefined) return last;
+    const stored = await this.#source.stored(key ?? undefined);
+    if (stored !== undefined) {
+      for await (const numbered of stored.events(new AbortController().signal)) return numbered;
+    }
+    return { id: 0, event: { type: "failed", status: 410, error: expired().toBody().error } };
+  }
+}
+
+function listOf({ tenant, kind }: Pick<JobRecord, "tenant" | "kind">): string {
+  return `jobs:${tenant}:${kind}`;
+}
+
+function progressOf(event: NumberedEvent["event"]): number {
+  if (event.type === "completed") return 100;
+  return event.type === "step" ? 100 * (event.step_index + 1) / event.steps : 0;
+}
+
+function gone({ end }: JobRecord): Pick<RunView, "events" | "close"> {
+  return {
+    // deno-lint-ignore require-yield
+    async *events() {
+      await Promise.resolve();
+      throw end?.status === "cancelled" ? runFailure({ type: "cancelled", reason: "requested" }) : expired();
+    },
+    close() {},
+  };
+}
+
+function expired(): ApiError {
+  return new ApiError(410, "The results of this job are no longer kept", { code: "results_expired" });
+}

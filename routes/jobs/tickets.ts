@@ -1,0 +1,63 @@
+// Tickets for EventSource, which sends no headers: whoever holds one may read one job's events, for a minute at a time.
+import type { MiddlewareHandler } from "hono";
+import { ApiError } from "../../protocol/api_error.ts";
+import type { Environment } from "../environment.ts";
+import { sha256 } from "../keys/api_key.ts";
+import type { StateStore } from "../state/state_store.ts";
+import type { JobRecord } from "./job_record.ts";
+
+export interface TicketsOptions {
+  state: StateStore;
+  /** To begin reading, or to come back. @default 60000 */
+  lifetimeMs?: number;
+}
+
+export class Tickets {
+  readonly #state: StateStore;
+  readonly lifetimeMs: number;
+
+  constructor({ state, lifetimeMs = 60_000 }: TicketsOptions) {
+    this.#state = state;
+    this.lifetimeMs = lifetimeMs;
+  }
+
+  /** 256 random bits, of which the store has the SHA-256. */
+  async issue({ id, tenant }: Pick<JobRecord, "id" | "tenant">): Promise<string> {
+    const ticket = crypto.getRandomValues(new Uint8Array(32)).toHex();
+    await this.#keep(ticket, JSON.stringify({ id, tenant }));
+    return ticket;
+  }
+
+  /** Whose job `id` is, by a ticket for it. @throws {ApiError} 401 */
+  async tenantOf(ticket: string, id: string): Promise<string> {
+    const text = await this.#state.get(await nameOf(ticket));
+    const known = text === undefined ? undefined : JSON.parse(text);
+    if (known?.id === id) return known.tenant;
+    throw new ApiError(401, "This ticket is not valid, or has expired", { code: "invalid_ticket" });
+  }
+
+  /** A reader that is connected, or was a moment ago, may come back with the same ticket. */
+  async renew(ticket: string): Promise<void> {
+    const text = await this.#state.get(await nameOf(ticket));
+    if (text !== undefined) await this.#keep(ticket, text);
+  }
+
+  async #keep(ticket: string, text: string): Promise<void> {
+    await this.#state.set(await nameOf(ticket), text, { ttlMs: this.lifetimeMs });
+  }
+}
+
+/** Before `authenticate`, which lets pass whom this has. */
+export function admitTicket(tickets: Tickets): MiddlewareHandler<Environment> {
+  return async (c, next) => {
+    const ticket = c.req.query("ticket");
+    if (ticket !== undefined && c.req.method === "GET") {
+      c.set("tenant", await tickets.tenantOf(ticket, c.req.param("id") ?? ""));
+    }
+    await next();
+  };
+}
+
+async function nameOf(ticket: string): Promise<string> {
+  return `ticket:${(await sha256(ticket.slice(0, 200))).toHex()}`;
+}

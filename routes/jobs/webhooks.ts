@@ -1,0 +1,80 @@
+// Tells a client's server that a job has ended, signed as Standard Webhooks has it (https://www.standardwebhooks.com),
+// which OpenAI's clients check with webhooks.unwrap().
+import { ApiError } from "../../protocol/api_error.ts";
+import type { Log } from "../../protocol/structured_log.ts";
+import type { JobEnd, JobRecord } from "./job_record.ts";
+
+export interface WebhooksOptions {
+  /** whsec_ and base64, which receivers have too. */
+  secret: string;
+  /** Origins that may be called, or "*": those are the operator's to name, as the edge stands within their network. */
+  origins: readonly string[];
+  log: Log;
+  /** @default the global one */
+  fetch?: typeof fetch;
+  /** For an answer. @default 10000 */
+  timeoutMs?: number;
+  /** Milliseconds since 1970. @default Date.now */
+  now?: () => number;
+}
+
+export class Webhooks {
+  readonly #options: Required<WebhooksOptions>;
+  readonly #key: Promise<CryptoKey>;
+
+  /** @throws {TypeError} if the secret is none */
+  constructor(options: WebhooksOptions) {
+    this.#options = { fetch: globalThis.fetch, timeoutMs: 10_000, now: Date.now, ...options };
+    const bytes = Uint8Array.fromBase64(options.secret.replace(/^whsec_/, ""));
+    this.#key = crypto.subtle.importKey("raw", bytes, { name: "HMAC", hash: "SHA-256" }, false, ["sign"]);
+  }
+
+  /** @throws {ApiError} 400 for an address that must not be called */
+  check(url: string): void {
+    const { origins } = this.#options;
+    const { origin, protocol } = new URL(url);
+    if (origins.includes(origin) || origins.includes("*") && protocol === "https:") return;
+    throw new ApiError(400, `'webhook' must be an address that this server may call: ${origin} is not`, {
+      param: "webhook",
+      code: "webhook_not_allowed",
+    });
+  }
+
+  /** @returns whether it was taken, with a status of 2xx. Never rejects. */
+  async tell({ id, kind, webhook }: JobRecord, { status, at }: JobEnd): Promise<boolean> {
+    const { fetch, timeoutMs, now, log } = this.#options;
+    // The same in every attempt: receivers tell repetitions by it.
+    const event = `evt_${id.slice("job_".length)}`;
+    const created_at = Math.floor(at / 1000);
+    const body = JSON.stringify({
+      id: event,
+      object: "event",
+      type: `job.${status}`,
+      created_at,
+      data: { id, kind },
+    });
+    const timestamp = String(Math.floor(now() / 1000));
+    const text = new TextEncoder().encode(`${event}.${timestamp}.${body}`);
+    const signature = new Uint8Array(await crypto.subtle.sign("HMAC", await this.#key, text)).toBase64();
+    try {
+      const response = await fetch(webhook!, {
+        method: "POST",
+        headers: {
+          "content-type": "application/json",
+          "webhook-id": event,
+          "webhook-timestamp": timestamp,
+          "webhook-signature": `v1,${signature}`,
+        },
+        body,
+        redirect: "manual",
+        signal: AbortSignal.timeout(timeoutMs),
+      });
+      await response.body?.cancel();
+      if (!response.ok) log("warn", "webhook refused", { job: id, status: response.status });
+      return response.ok;
+    } catch (cause) {
+      log("warn", "webhook cannot be reached", { job: id, error: String(cause) });
+      return false;
+    }
+  }
+}

@@ -1,0 +1,27 @@
+// Small things that all edges must agree on: jobs, tickets, what has been asked before. Two implementations: in this
+// process, and in Redis.
+
+export interface SetOptions {
+  ttlMs: number;
+  /** @default false */
+  onlyIfAbsent?: boolean;
+}
+
+/** Everything rejects while the store is away. */
+export interface StateStore {
+  get(key: string): Promise<string | undefined>;
+  /** @returns false if there was a value, and it was to be set only if there was none */
+  set(key: string, value: string, options: SetOptions): Promise<boolean>;
+  delete(key: string): Promise<void>;
+  /** Puts `value` at the front of a list, or at its end; if it is there already, it moves. */
+  push(list: string, value: string, options: { ttlMs: number; front?: boolean }): Promise<void>;
+  /** The first value of a list, which goes to its end. */
+  rotate(list: string): Promise<string | undefined>;
+  /** Notes that something is due, or is to be found, at a time: milliseconds since 1970. */
+  schedule(agenda: string, member: string, at: number): Promise<void>;
+  unschedule(agenda: string, member: string): Promise<void>;
+  /** What is due. Nobody else gets it for `leaseMs`, when it is due again unless it was scheduled anew or unscheduled. */
+  claimDue(agenda: string, options: { leaseMs: number; limit: number }): Promise<string[]>;
+  /** The latest first. */
+  latest(agenda: string, limit: number): Promise<string[]>;
+}

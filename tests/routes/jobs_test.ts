@@ -1,0 +1,253 @@
+// Jobs at an edge in this process, before a worker whose steps the test controls.
+import { describe, it } from "@std/testing/bdd";
+import assert from "node:assert/strict";
+import OpenAI from "openai";
+import { MemoryResultStore } from "../../protocol/results/memory_result_store.ts";
+import { type AppOptions, createApp } from "../../routes/app.ts";
+import { MemoryKeyStore } from "../../routes/keys/memory_key_store.ts";
+import { FakePipeline } from "../http/fake_pipeline.ts";
+import { startTestWorker } from "../http/test_worker.ts";
+import { testPool } from "./_pool.ts";
+import { drawTestKey } from "./keys/_key.ts";
+
+const LOCAL = { remoteAddr: { transport: "tcp", hostname: "127.0.0.1", port: 1 } } as const;
+
+interface AskOptions {
+  body?: unknown;
+  headers?: Record<string, string>;
+  signal?: AbortSignal;
+}
+
+function start(pipeline: FakePipeline, options: Partial<AppOptions> = {}) {
+  const worker = startTestWorker([pipeline]);
+  const keyStore = new MemoryKeyStore();
+  const app = createApp({
+    workers: testPool(worker.url),
+    results: new MemoryResultStore(),
+    keys: [],
+    keyStore,
+    keeper: { intervalMs: 10, retryDelaysMs: [10, 10] },
+    log: () => {},
+    ...options,
+  });
+  const ask = (method: string, path: string, { body, headers = {}, signal }: AskOptions = {}) =>
+    app.request(`http://localhost/v1${path}`, {
+      method,
+      headers: { ...body !== undefined && { "content-type": "application/json" }, ...headers },
+      ...body !== undefined && { body: JSON.stringify(body) },
+      ...signal && { signal },
+    }, LOCAL);
+  const generate = (fields: object, options: AskOptions = {}) =>
+    ask("POST", "/images/generations", { body: { prompt: "x", ...fields }, ...options });
+  const until = async (id: string, status: string) => {
+    for (;;) {
+      const job = await (await ask("GET", `/jobs/${id}`)).json();
+      if (job.status === status) return job;
+      assert.ok(["queued", "in_progress"].includes(job.status), `${job.status}, not ${status}`);
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+  };
+  return { worker, keyStore, ask, generate, until };
+}
+
+/** A pipeline whose steps wait until the test lets them all go. */
+function held(): { pipeline: FakePipeline; go: () => void } {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  return { pipeline: new FakePipeline({ beforeStep: () => promise }), go: resolve };
+}
+
+function eventsOf(text: string): { id: string; event: string; data: string }[] {
+  return text.trim().split("\n\n").map((block) =>
+    Object.fromEntries(block.split("\n").map((line) => line.split(/: ?(.*)/s).slice(0, 2)))
+  ).filter(({ event }) => event !== undefined);
+}
+
+async function whileWorking<T>(condition: () => T | undefined | false): Promise<T> {
+  for (;;) {
+    const value = condition();
+    if (value) return value;
+    await new Promise((resolve) => setTimeout(resolve, 2));
+  }
+}
+
+describe("jobs", () => {
+  it("background: true answers 202 at once, and the result is that of a plain request", async () => {
+    const { pipeline, go } = held();
+    const { worker, ask, generate, until } = start(pipeline);
+    await using _worker = worker;
+    const answer = await generate({ seed: 1, n: 2, background: true });
+    const job = await answer.json();
+    assert.equal(answer.status, 202);
+    assert.equal(answer.headers.get("location"), `/v1/jobs/${job.id}`);
+    assert.deepEqual([job.object, job.kind, job.result, job.error], ["job", "image_generation", null, null]);
+    assert.ok(["queued", "in_progress"].includes(job.status));
+    go();
+    const { result, progress, completed_at } = await until(job.id, "completed");
+    assert.ok(progress === 100 && completed_at >= job.created_at);
+    const plain = await (await generate({ seed: 1, n: 2 })).json();
+    const pictures = (images: { data: { b64_json: string; seed: number }[] }) =>
+      images.data.map(({ b64_json, seed }) => ({ b64_json, seed }));
+    assert.deepEqual(pictures(result), pictures(plain));
+    assert.equal((await ask("GET", "/jobs/job_00000000000000000000000000000000")).status, 404);
+  });
+
+  it("Prefer: respond-async says that it was obeyed", async () => {
+    const { worker, generate, until } = start(new FakePipeline());
+    await using _worker = worker;
+    const answer = await generate({}, { headers: { prefer: "wait=5, respond-async" } });
+    assert.deepEqual([answer.status, answer.headers.get("preference-applied")], [202, "respond-async"]);
+    assert.equal((await until((await answer.json()).id, "completed")).result.data.length, 1);
+  });
+
+  it("events can be read from any place on, with a ticket in place of a key, until 204", async () => {
+    const { worker, ask, generate, keyStore } = start(new FakePipeline());
+    await using _worker = worker;
+    const { key, record } = await drawTestKey();
+    await keyStore.add(record);
+    const headers = { authorization: `Bearer ${key}` };
+    const job =
+      await (await generate({ seed: 1, n: 2, steps: 3, partial_images: 1, background: true }, { headers }))
+        .json();
+    const whole = eventsOf(await (await ask("GET", `/jobs/${job.id}/events`, { headers })).text());
+    assert.equal(whole.filter(({ event }) => event === "image_generation.completed").length, 2);
+    assert.equal(whole.filter(({ event }) => event === "image_generation.progress").length, 6);
+    assert.equal(whole.filter(({ event }) => event === "image_generation.partial_image").length, 2);
+    const { url } = await (await ask("POST", `/jobs/${job.id}/tickets`, { headers })).json();
+    const path = url.slice("/v1".length);
+    const from = async (id: string) => await ask("GET", path, { headers: { "last-event-id": id } });
+    const rest = eventsOf(await (await from(whole[4]!.id)).text());
+    // Pictures come side by side: what is left of each is the same, in its own order.
+    const datas = (events: typeof whole) => events.map(({ event, data }) => event + data.slice(0, 60)).sort();
+    assert.deepEqual(datas(rest), datas(whole.slice(5)));
+    assert.equal((await from(whole.at(-1)!.id)).status, 204);
+    assert.equal((await from("1")).status, 400);
+    assert.equal((await ask("GET", `/jobs/${job.id}/events?ticket=${"0".repeat(64)}`)).status, 401);
+    assert.equal((await ask("GET", `${path.replace("/events", "")}`)).status, 401);
+    assert.equal((await ask("GET", `/jobs/${job.id}`)).status, 401);
+    const other = await drawTestKey();
+    await keyStore.add(other.record);
+    const foreign = { headers: { authorization: `Bearer ${other.key}` } };
+    assert.equal((await ask("GET", `/jobs/${job.id}`, foreign)).status, 404);
+  });
+
+  it("POST /jobs/{id}/cancel ends the run, unless somebody else waits for it", async () => {
+    const { pipeline, go } = held();
+    const { worker, ask, generate } = start(pipeline);
+    await using _worker = worker;
+    const submit = async (seed: number) => await (await generate({ seed, background: true })).json();
+    const cancel = async (id: string) => await (await ask("POST", `/jobs/${id}/cancel`)).json();
+    const alone = await submit(1);
+    const shared = await submit(2);
+    const waiting = generate({ seed: 2 });
+    await whileWorking(() => pipeline.stepsBegun === 1);
+    assert.equal((await cancel(alone.id)).status, "cancelled");
+    assert.equal((await cancel(alone.id)).status, "cancelled");
+    await whileWorking(() => pipeline.request?.seed === 2);
+    assert.equal((await cancel(shared.id)).status, "cancelled");
+    go();
+    assert.equal((await waiting).status, 200);
+    const events = eventsOf(await (await ask("GET", `/jobs/${alone.id}/events`)).text());
+    assert.equal(events.at(-1)!.event, "error");
+    // A connection's own run is not another's to end.
+    const stream = await generate({ seed: 3, stream: true });
+    const id = stream.headers.get("x-spectrum-job");
+    await stream.text();
+    assert.equal((await ask("POST", `/jobs/${id}/cancel`)).status, 409);
+  });
+
+  it("a job that fails says why, and gives its pictures back", async () => {
+    const pipeline = new FakePipeline({
+      beforeStep: () => {
+        throw new Error("secret");
+      },
+    });
+    const { worker, ask, generate, keyStore } = start(pipeline);
+    await using _worker = worker;
+    const { key, record } = await drawTestKey({ pictures_per_month: 1 });
+    await keyStore.add(record);
+    const headers = { authorization: `Bearer ${key}` };
+    const { id } = await (await generate({ seed: 1, background: true }, { headers })).json();
+    let job;
+    do job = await (await ask("GET", `/jobs/${id}`, { headers })).json(); while (job.status !== "failed");
+    assert.equal(job.error.type, "server_error");
+    assert.doesNotMatch(JSON.stringify(job), /secret/);
+    const counter = `pictures:${record.id}:${new Date().toISOString().slice(0, 7)}`;
+    while (await keyStore.used(counter) > 0) await new Promise((resolve) => setTimeout(resolve, 5));
+  });
+
+  it("a webhook is told the end, again until it takes it, with a signature that OpenAI's client accepts", async () => {
+    const secret = `whsec_${crypto.getRandomValues(new Uint8Array(24)).toBase64()}`;
+    const told: { body: string; headers: Headers }[] = [];
+    const receiver = async (_url: URL | RequestInfo, init?: RequestInit) => {
+      told.push({ body: await new Response(init!.body!).text(), headers: new Headers(init!.headers!) });
+      return new Response(null, { status: told.length < 3 ? 500 : 200 });
+    };
+    const webhooks = { secret, origins: ["https://client.example"], fetch: receiver };
+    const { worker, generate } = start(new FakePipeline(), { webhooks });
+    await using _worker = worker;
+    const fields = { background: true, webhook: "https://client.example/hook" };
+    const { id } = await (await generate(fields)).json();
+    await whileWorking(() => told.length === 3);
+    const client = new OpenAI({ apiKey: "x", webhookSecret: secret });
+    for (const { body, headers } of told) {
+      const event = await client.webhooks.unwrap(body, headers) as unknown as { type: string; data: object };
+      assert.deepEqual([event.type, event.data], ["job.completed", { id, kind: "image_generation" }]);
+    }
+    assert.equal(new Set(told.map(({ headers }) => headers.get("webhook-id"))).size, 1);
+    await assert.rejects(async () => await client.webhooks.unwrap(`${told[0]!.body} `, told[0]!.headers));
+    for (const refused of [{ ...fields, webhook: "http://169.254.169.254/" }, { webhook: fields.webhook }]) {
+      const answer = await generate(refused);
+      assert.deepEqual([answer.status, (await answer.json()).error.param], [400, "webhook"]);
+    }
+  });
+});
+
+describe("repetitions", () => {
+  it("Idempotency-Key: the same request is made once, another one is refused", async () => {
+    const pipeline = new FakePipeline();
+    const { worker, generate } = start(pipeline);
+    await using _worker = worker;
+    const headers = { "idempotency-key": "abc" };
+    const answers = await Promise.all(Array.from({ length: 3 }, () => generate({ steps: 2 }, { headers })));
+    const later = await generate({ steps: 2 }, { headers });
+    const pictures = await Promise.all(
+      [...answers, later].map(async (answer) => (await answer.json()).data[0]),
+    );
+    assert.equal(new Set(pictures.map(({ b64_json, seed }) => b64_json + seed)).size, 1);
+    assert.equal(pipeline.stepsBegun, 2);
+    const other = await generate({ steps: 3 }, { headers });
+    assert.deepEqual([other.status, (await other.json()).error.code], [422, "idempotency_key_reused"]);
+    const jobs = await Promise.all(
+      [1, 2].map(() => generate({ background: true }, { headers: { "idempotency-key": "job" } })),
+    );
+    const ids = await Promise.all(jobs.map(async (answer) => (await answer.json()).id));
+    assert.equal(ids[0], ids[1]);
+    assert.equal((await generate({}, { headers: { "idempotency-key": "a b" } })).status, 400);
+  });
+
+  it("a retry of OpenAI's client joins the run of its first attempt; new requests draw seeds of their own", async () => {
+    const { pipeline, go } = held();
+    const { worker, generate } = start(pipeline);
+    await using _worker = worker;
+    const attempt = (count: number, signal?: AbortSignal) =>
+      generate({ steps: 1 }, {
+        headers: { "x-stainless-retry-count": String(count) },
+        ...signal && { signal },
+      });
+    const gone = new AbortController();
+    const first = attempt(0, gone.signal);
+    const second = attempt(0);
+    await whileWorking(() => worker.queue.depth === 1);
+    // Not the one that its client still waits for, but the one that was left.
+    gone.abort();
+    await first;
+    const retried = attempt(1);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    go();
+    const seeds = await Promise.all(
+      [second, retried].map(async (answer) => (await (await answer).json()).data[0].seed),
+    );
+    assert.notEqual(seeds[0], seeds[1]);
+    assert.equal(pipeline.stepsBegun, 2);
+  });
+});

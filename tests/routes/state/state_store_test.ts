@@ -1,0 +1,76 @@
+// One contract, two implementations.
+import { after, before, describe, it } from "@std/testing/bdd";
+import assert from "node:assert/strict";
+import { RedisLink } from "../../../protocol/redis_link.ts";
+import { FallbackStateStore } from "../../../routes/state/fallback_state_store.ts";
+import { MemoryStateStore } from "../../../routes/state/memory_state_store.ts";
+import { RedisStateStore } from "../../../routes/state/redis_state_store.ts";
+import type { StateStore } from "../../../routes/state/state_store.ts";
+import { type RestRedis, startRestRedis, WITHOUT_REDIS } from "../../service/redis.ts";
+
+function contract(open: () => StateStore): void {
+  const name = () => crypto.randomUUID();
+
+  it("set() may be the first's alone, and values expire", async () => {
+    const [state, key] = [open(), name()];
+    const set = (value: string) => state.set(key, value, { ttlMs: 200, onlyIfAbsent: true });
+    assert.deepEqual((await Promise.all([set("a"), set("b"), set("c")])).filter(Boolean), [true]);
+    assert.equal(await state.get(key), "a");
+    while (await state.get(key) !== undefined) await new Promise((resolve) => setTimeout(resolve, 20));
+    await state.set(key, '{"like":"json"}', { ttlMs: 1000 });
+    assert.equal(await state.get(key), '{"like":"json"}');
+    await state.delete(key);
+    assert.equal(await state.get(key), undefined);
+  });
+
+  it("rotate() takes turns; push() moves what is there to either end", async () => {
+    const [state, list] = [open(), name()];
+    for (const value of ["a", "b", "c"]) await state.push(list, value, { ttlMs: 1000 });
+    assert.deepEqual([await state.rotate(list), await state.rotate(list)], ["a", "b"]);
+    await state.push(list, "b", { ttlMs: 1000, front: true });
+    assert.deepEqual([await state.rotate(list), await state.rotate(list), await state.rotate(list)], [
+      "b",
+      "c",
+      "a",
+    ]);
+    assert.equal(await state.rotate(name()), undefined);
+  });
+
+  it("claimDue() gives what is due to one at a time", async () => {
+    const [state, agenda] = [open(), name()];
+    const now = Date.now();
+    await state.schedule(agenda, "old", now - 2000);
+    await state.schedule(agenda, "older", now - 3000);
+    await state.schedule(agenda, "later", now + 60_000);
+    const claims = await Promise.all([1, 2].map(() => state.claimDue(agenda, { leaseMs: 60_000, limit: 5 })));
+    assert.deepEqual(claims.flat(), ["older", "old"]);
+    await state.schedule(agenda, "old", now - 1);
+    assert.deepEqual(await state.claimDue(agenda, { leaseMs: 1, limit: 5 }), ["old"]);
+    await state.unschedule(agenda, "old");
+    assert.deepEqual(await state.latest(agenda, 1), ["older"]);
+    assert.deepEqual((await state.latest(agenda, 9)).sort(), ["later", "older"]);
+  });
+}
+
+describe("MemoryStateStore", () => contract(() => new MemoryStateStore()));
+
+describe("RedisStateStore", { skip: WITHOUT_REDIS }, () => {
+  let redis: RestRedis;
+  before(async () => {
+    redis = await startRestRedis();
+  });
+  after(() => redis[Symbol.asyncDispose]());
+  contract(() => new RedisStateStore(new RedisLink(redis)));
+});
+
+describe("FallbackStateStore", () => {
+  it("goes on by itself while the store is away", async () => {
+    const shared = new RedisStateStore(new RedisLink({ url: "http://127.0.0.1:1", token: "x" }));
+    const state = new FallbackStateStore({ shared, log: () => {} });
+    assert.equal(await state.set("a", "1", { ttlMs: 1000, onlyIfAbsent: true }), true);
+    assert.equal(await state.set("a", "2", { ttlMs: 1000, onlyIfAbsent: true }), false);
+    assert.equal(await state.get("a"), "1");
+    await state.schedule("jobs", "j", 0);
+    assert.deepEqual(await state.claimDue("jobs", { leaseMs: 1000, limit: 1 }), ["j"]);
+  });
+});
