@@ -18,8 +18,8 @@ const HELP =
 Memory is predicted for one picture or clip with the checkpoint's settings, or with the steps and size given.
 `;
 
-/** What a run adds to this process, beside its model: image codecs, tokenizers, kernels, the heap's growth. */
-const RUN_BYTES = 45 * 2 ** 20;
+/** What a run adds to this process, beside its model: codecs, tokenizers, kernels, the heap's growth. */
+const RUN_BYTES = 73 * 2 ** 20;
 
 interface RunSize {
   steps: number | undefined;

@@ -42,6 +42,8 @@ const SIZE_MULTIPLE = 16;
 const MAX_PIXELS_PER_SIDE = 4096;
 /** Sixteen seconds, three times what the networks were trained on. */
 const MAX_FRAMES = 257;
+/** What convolutions keep of the past and hand on, beside what they work on: measured, over decoders of pictures. */
+const WITH_PASTS = 4;
 const TEXT_CLASS = "UMT5EncoderModel";
 
 /** @throws {CheckpointError} if a component is missing, damaged, or asks for what is not supported. */
@@ -100,7 +102,7 @@ export function readWanCheckpoint(checkpoint: Checkpoint, dtype: DType): WanChec
       latents: ((numFrames - 1) / temporalScale + 1) * (width / spatialScale) * (height / spatialScale) *
         inChannels,
       // One frame of latents at a time; at full size it has the channels of the resolution before.
-      activation: Math.min(numFrames, temporalScale) * width * height *
+      activation: WITH_PASTS * Math.min(numFrames, temporalScale) * width * height *
         (vaeConfig.channels.at(-2) ?? vaeConfig.channels[0]!),
     }),
     featureElements: ({ width, height, numFrames = 1, guidanceScale }) => {

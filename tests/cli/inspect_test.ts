@@ -24,9 +24,9 @@ async function json(task: string, args: string[]) {
   return JSON.parse(stdout);
 }
 
-async function assertPredicted(args: string[]): Promise<void> {
+async function assertPredicted(args: string[], extension = "png"): Promise<void> {
   const { memory } = await json("inspect", args);
-  const out = join(folder, "x.png");
+  const out = join(folder, `x.${extension}`);
   const { peakMemoryBytes } = await json("generate", [...args, "--prompt", "red heart", "--out", out]);
   const error = Math.abs(memory.peakBytes - peakMemoryBytes) / peakMemoryBytes;
   assert.ok(error <= TOLERANCE, `predicted ${memory.peakBytes}, measured ${peakMemoryBytes}`);
@@ -36,6 +36,13 @@ describe("deno task inspect", () => {
   for (const model of CHECKPOINTS) {
     it(`predicts the peak memory of a run with ${model.split("/").slice(-2).join("/")}`, async () => {
       await assertPredicted(["--model", model]);
+    });
+  }
+
+  for (const [model, side] of [["hunyuan_video/tiny-distilled", 256], ["wan/tiny-unipc", 256]] as const) {
+    it(`predicts it for a clip of ${model}`, async () => {
+      const size = ["--width", String(side), "--height", String(side), "--num-frames", "17"];
+      await assertPredicted(["--model", goldenPath(model), "--steps", "8", ...size], "mp4");
     });
   }
 
