@@ -5,7 +5,7 @@ import { strengthField } from "./generation_fields.ts";
 import { type ImageRequest, imageRequestSchema } from "./image_request.ts";
 import { parseWire } from "./parse_wire.ts";
 import type { ReadBodyOptions } from "./read_body.ts";
-import { readForm } from "./read_form.ts";
+import { readFormFields } from "./read_form_fields.ts";
 import { MAX_IMAGE_BYTES } from "./run_request.ts";
 
 export const editRequestSchema = imageRequestSchema.extend({
@@ -26,14 +26,11 @@ export interface SourceImage {
   sha256: string;
 }
 
-/** A form has text alone; what OpenAI's clients send of each kind is read as JSON would have it. */
 const NUMBERS = [
   ...["n", "seed", "steps", "strength", "guidance_scale", "true_cfg_scale", "guidance_rescale"],
   ...["max_sequence_length", "output_compression", "partial_images"],
 ];
 const JSONS = ["background", "stream", "progress", "spectrum", "skip_layer_guidance"];
-/** Longest text of a field that is read as JSON: none that is valid comes near. */
-const MAX_JSON_CHARACTERS = 10_000;
 /** For an image to arrive over a slow line. */
 const DEADLINE_MS = 60_000;
 /** Room for the other fields. */
@@ -44,8 +41,17 @@ const MAX_BYTES = MAX_IMAGE_BYTES + 256 * 1024;
  * @throws {ApiError} 400 naming the field, 408 past the deadline, 413 past the limit, 415 for another content type.
  */
 export async function readEditRequest(request: Request, options: ReadBodyOptions = {}): Promise<EditRequest> {
-  const form = await readForm(request, { maxBytes: MAX_BYTES, deadlineMs: DEADLINE_MS, ...options });
-  const { image, ...fields } = parseWire(editRequestSchema, fieldsOf(form));
+  const form = await readFormFields(request, {
+    numbers: NUMBERS,
+    jsons: JSONS,
+    // Clients that can send several images spell it as a list.
+    spellings: { "image[]": "image" },
+    refused: { mask: "'mask' is not supported: images are drawn anew as a whole" },
+    maxBytes: MAX_BYTES,
+    deadlineMs: DEADLINE_MS,
+    ...options,
+  });
+  const { image, ...fields } = parseWire(editRequestSchema, form);
   if (image.size > MAX_IMAGE_BYTES) {
     throw new ApiError(413, `'image' must have at most ${MAX_IMAGE_BYTES} bytes: it has ${image.size}`, {
       param: "image",
@@ -55,35 +61,4 @@ export async function readEditRequest(request: Request, options: ReadBodyOptions
   const bytes = await image.bytes();
   const sha256 = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
   return { ...fields, image: { base64: bytes.toBase64(), sha256 } };
-}
-
-function fieldsOf(form: FormData): Record<string, unknown> {
-  const fields: Record<string, unknown> = {};
-  for (const [key, value] of form) {
-    // Clients that can send several images spell it as a list.
-    const name = key === "image[]" ? "image" : key;
-    if (name === "mask") throw refusal(name, "'mask' is not supported: images are drawn anew as a whole");
-    if (Object.hasOwn(fields, name)) throw refusal(name, `'${name}' must be given once`);
-    fields[name] = typeof value === "string" ? readText(name, value) : value;
-  }
-  return fields;
-}
-
-/** What is not of its kind is left as it is, for the schema to refuse by name. */
-function readText(name: string, text: string): unknown {
-  if (NUMBERS.includes(name)) {
-    const number = Number(text);
-    return text.trim() === "" || Number.isNaN(number) ? text : number;
-  }
-  if (!JSONS.includes(name) || text.length > MAX_JSON_CHARACTERS) return text;
-  try {
-    return JSON.parse(text);
-  } catch {
-    return text;
-  }
-}
-
-function refusal(name: string, message: string): ApiError {
-  const param = name.slice(0, 60);
-  return new ApiError(400, message.replace(name, param), { param, code: "invalid_value" });
 }

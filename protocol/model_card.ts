@@ -9,6 +9,7 @@ export const modelCardSchema = z.object({
   sampler_version: z.string().describe("Changes whenever the same request would give other pixels."),
   /** Whether its weights are in memory now. */
   loaded: z.boolean(),
+  clips: z.boolean().describe("Whether it makes clips, by POST /v1/videos, rather than pictures."),
   names: z.array(z.string()).readonly().exactOptional()
     .describe("Prompts it knows by heart, if the checkpoint lists them."),
   defaults: completeSettingsSchema.omit({ prompt: true, seed: true }).exactOptional()

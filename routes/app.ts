@@ -40,6 +40,8 @@ import type { RunSourceOptions } from "./runs/run_source.ts";
 import { MemoryStateStore } from "./state/memory_state_store.ts";
 import type { StateStore } from "./state/state_store.ts";
 import type { WorkerPool } from "./runs/worker_pool.ts";
+import { videoPresenter } from "./videos/video_presenter.ts";
+import { videoRoutes } from "./videos/video_routes.ts";
 
 export interface AppOptions
   extends
@@ -89,7 +91,11 @@ export function createApp(options: AppOptions): Hono<Environment> {
   const webhooks = options.webhooks && new Webhooks({ ...options.webhooks, log });
   new JobKeeper({ ...options.keeper, jobs, state, limits, webhooks, log });
   const image = imagePresenter({ results, urls });
-  const presenters: JobPresenters = { image_generation: image, image_edit: image };
+  const presenters: JobPresenters = {
+    image_generation: image,
+    image_edit: image,
+    video: videoPresenter({ jobs }),
+  };
 
   const app = new Hono<Environment>();
   app.use(requestId(), logRequests(log), measureRequests(metrics));
@@ -97,6 +103,7 @@ export function createApp(options: AppOptions): Hono<Environment> {
   app.use("/v1/jobs/:id/events", admitTicket(tickets));
   app.use("/v1/*", authenticate({ keys, directory, limits }));
   app.route("/v1", imageRoutes({ ...options, planner, source, limits, urls, jobs, repetitions, webhooks }));
+  app.route("/v1", videoRoutes({ ...options, planner, catalog, source, limits, jobs, repetitions }));
   app.route("/v1", jobRoutes({ ...options, jobs, tickets, presenters }));
   app.route("/v1", modelRoutes(catalog));
   app.route("/v1", batchRoutes({ ...options, batches: options.batches, limits }));

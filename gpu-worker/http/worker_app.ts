@@ -101,7 +101,7 @@ function lastEventId(header: string | undefined): number {
 }
 
 function cards({ models, samplerVersion }: WorkerAppOptions): ModelCard[] {
-  return models.models.map(({ id, digest, pipelineClass, names }) => {
+  return models.models.map(({ id, digest, pipelineClass, clips = false, names }) => {
     const pipeline = models.known(id);
     return {
       id,
@@ -109,6 +109,7 @@ function cards({ models, samplerVersion }: WorkerAppOptions): ModelCard[] {
       digest,
       sampler_version: samplerVersion,
       loaded: models.isLoaded(id),
+      clips,
       ...(names && { names }),
       ...(pipeline && { defaults: defaultsOf(pipeline), ...startImageOf(pipeline), ...videoOf(pipeline) }),
     };

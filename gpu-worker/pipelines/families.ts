@@ -16,6 +16,8 @@ import { readWanCheckpoint } from "./wan_checkpoint.ts";
 import { WanPipeline } from "./wan_pipeline.ts";
 
 export interface Family {
+  /** Whether it makes clips rather than pictures. @default false */
+  clips?: true;
   /** Reads and checks a checkpoint without loading it. */
   read(checkpoint: Checkpoint, dtype: DType): CheckpointReading;
   /** Loads it. */
@@ -24,12 +26,17 @@ export interface Family {
 
 const FAMILIES: Readonly<Record<string, Family>> = {
   FluxPipeline: { read: readFluxCheckpoint, open: FluxPipeline.open },
-  HunyuanVideoPipeline: { read: readHunyuanVideoCheckpoint, open: HunyuanVideoPipeline.open },
+  HunyuanVideoPipeline: { clips: true, read: readHunyuanVideoCheckpoint, open: HunyuanVideoPipeline.open },
   StableDiffusionPipeline: { read: readSdCheckpoint, open: UNetPipeline.openSd },
   StableDiffusion3Pipeline: { read: readSd3Checkpoint, open: Sd3Pipeline.open },
   StableDiffusionXLPipeline: { read: readSdxlCheckpoint, open: UNetPipeline.openSdxl },
-  WanPipeline: { read: readWanCheckpoint, open: WanPipeline.open },
+  WanPipeline: { clips: true, read: readWanCheckpoint, open: WanPipeline.open },
 };
+
+/** Whether checkpoints of that class make clips; known without reading one. */
+export function makesClips(pipelineClass: string): boolean {
+  return Object.hasOwn(FAMILIES, pipelineClass) && FAMILIES[pipelineClass]!.clips === true;
+}
 
 /** @throws {CheckpointError} listing the classes that are supported. */
 export function familyOf({ folder, pipelineClass }: Checkpoint): Family {

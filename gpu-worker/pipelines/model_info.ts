@@ -1,5 +1,6 @@
 // Who a checkpoint is, read without loading it.
 import { Checkpoint } from "./checkpoint.ts";
+import { makesClips } from "./families.ts";
 import { findCheckpoint } from "./find_checkpoint.ts";
 import { applyLoras } from "./lora/apply_loras.ts";
 import { parseModelName } from "./lora/parse_model_name.ts";
@@ -18,5 +19,11 @@ export function modelInfo(id: string, checkpoint: Checkpoint): ModelInfo {
   const names = checkpoint.has("names.txt")
     ? Deno.readTextFileSync(checkpoint.path("names.txt")).split("\n").filter((name) => name !== "")
     : undefined;
-  return { id, pipelineClass, digest: modelDigest(folder, loras), ...names && { names } };
+  return {
+    id,
+    pipelineClass,
+    digest: modelDigest(folder, loras),
+    ...makesClips(pipelineClass) && { clips: true },
+    ...names && { names },
+  };
 }

@@ -114,6 +114,8 @@ export interface ModelInfo {
   pipelineClass: string;
   /** Identifies the weights and configs, hex. */
   digest: string;
+  /** Whether it makes clips rather than pictures. @default false */
+  clips?: boolean;
   /** Prompts it knows by heart, if the checkpoint ships a names.txt. */
   names?: readonly string[];
 }

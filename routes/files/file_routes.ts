@@ -5,7 +5,7 @@ import { ApiError } from "../../protocol/api_error.ts";
 import { CONTENT_TYPES } from "../../protocol/generation_fields.ts";
 import type { Environment } from "../environment.ts";
 import type { ResultStore } from "../../protocol/results/result_store.ts";
-import { byteRange } from "./byte_range.ts";
+import { serveBytes } from "./serve_bytes.ts";
 import type { SignedUrls } from "./signed_urls.ts";
 
 export interface FileRoutesOptions {
@@ -35,8 +35,8 @@ export function fileRoutes({ urls, results }: FileRoutesOptions): Hono<Environme
       throw new ApiError(404, "This picture is no longer stored", { code: "file_not_found" });
     }
     const bytes = Uint8Array.fromBase64(stored.b64_json);
-    const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
-    return respond(c, { bytes, etag: `"${hash.toHex()}"`, type: type!, maxAge });
+    // The address is a secret of whom it was given to.
+    return serveBytes(c, { bytes, type: type!, cacheControl: `private, max-age=${maxAge}, immutable` });
   });
   return app;
 }
@@ -55,40 +55,4 @@ async function checkSignature(
   }
   if (left === 0) throw new ApiError(403, "This address has expired", { code: "expired_url" });
   return left;
-}
-
-interface Served {
-  bytes: Uint8Array<ArrayBuffer>;
-  etag: string;
-  type: string;
-  maxAge: number;
-}
-
-function respond(c: Context, { bytes, etag, type, maxAge }: Served): Response {
-  c.header("etag", etag);
-  c.header("accept-ranges", "bytes");
-  // The address is a secret of whom it was given to.
-  c.header("cache-control", `private, max-age=${maxAge}, immutable`);
-  if (matches(c.req.header("if-none-match"), etag)) return c.body(null, 304);
-  c.header("content-type", type);
-  const ifRange = c.req.header("if-range");
-  // Another version than the client has a part of: it gets the whole.
-  const range = ifRange === undefined || ifRange === etag
-    ? byteRange(c.req.header("range"), bytes.length)
-    : undefined;
-  if (range === undefined) return c.body(bytes);
-  if (range === "unsatisfiable") {
-    const refusal = new ApiError(416, `This file has ${bytes.length} bytes`, { code: "invalid_range" })
-      .toResponse();
-    refusal.headers.set("content-range", `bytes */${bytes.length}`);
-    return refusal;
-  }
-  const { start, end } = range;
-  c.header("content-range", `bytes ${start}-${end - 1}/${bytes.length}`);
-  return c.body(bytes.subarray(start, end), 206);
-}
-
-function matches(header: string | undefined, etag: string): boolean {
-  const tags = (header ?? "").split(",").map((tag) => tag.trim().replace(/^W\//, ""));
-  return tags.includes(etag) || tags.includes("*");
 }

@@ -1,8 +1,9 @@
-// From an image request to the pictures it wants: seeds, canonical settings, keys.
+// From an image or video request to the runs it wants: seeds, canonical settings, keys.
 import canonicalize from "canonicalize";
 import { LRUCache } from "lru-cache";
 import type { EditRequest, SourceImage } from "../../protocol/edit_request.ts";
 import type { ImageRequest } from "../../protocol/image_request.ts";
+import type { VideoRequest } from "../../protocol/video_request.ts";
 import type { ModelCard } from "../../protocol/model_card.ts";
 import type { CompleteSettings, OpenRunRequest } from "../../protocol/run_request.ts";
 import { resultKey } from "../results/result_key.ts";
@@ -19,6 +20,14 @@ export interface ImagePlan {
 
 /** What of a request others may have: nothing, its run while it lasts, its result as well. */
 export type Sharing = "none" | "runs" | "results";
+
+/** What of a request decides its runs. */
+export type PlannedRequest = ImageRequest | EditRequest | PlannedVideo;
+
+/** A video request as one for a single picture that moves. */
+export type PlannedVideo =
+  & VideoRequest
+  & Pick<ImageRequest, "n" | "stream" | "background" | "response_format">;
 
 export interface ImagePlannerOptions {
   catalog: ModelCatalog;
@@ -49,7 +58,7 @@ export class ImagePlanner {
    * @throws {ApiError} 400 or 404 naming the field, 503 without a worker
    */
   async plan(
-    request: ImageRequest | EditRequest,
+    request: PlannedRequest,
     sharing: Sharing = request.seed === undefined ? "none" : "results",
   ): Promise<ImagePlan> {
     const model = await this.#options.catalog.find(request.model);
@@ -88,11 +97,11 @@ export class ImagePlanner {
   }
 }
 
-function imageOf(request: ImageRequest | EditRequest): SourceImage | undefined {
+function imageOf(request: PlannedRequest): SourceImage | undefined {
   return "image" in request ? request.image : undefined;
 }
 
-function toRun(request: ImageRequest | EditRequest, model: string): Omit<OpenRunRequest, "seed"> {
+function toRun(request: PlannedRequest, model: string): Omit<OpenRunRequest, "seed"> {
   const {
     prompt,
     negative_prompt,
@@ -117,11 +126,17 @@ function toRun(request: ImageRequest | EditRequest, model: string): Omit<OpenRun
     strength: "strength" in request ? request.strength : undefined,
     spectrum: request.spectrum && withoutUndefined(request.spectrum),
     ...sizeOf(request.size),
+    ...clipOf(request),
     previews: request.stream || request.background === true ? request.partial_images : 0,
     output_format: request.output_format,
     output_compression: request.output_compression,
   };
   return withoutUndefined(fields);
+}
+
+function clipOf(request: PlannedRequest): Pick<OpenRunRequest, "num_frames" | "fps" | "seconds"> {
+  const { num_frames, fps, seconds } = request as Partial<VideoRequest>;
+  return { num_frames, fps, seconds };
 }
 
 /** "auto" leaves the size to the checkpoint. */

@@ -4,6 +4,7 @@
 import announcerJs from "./browser/announcer.js" with { type: "text" };
 import apiErrorJs from "./browser/api_error.js" with { type: "text" };
 import apiKeyJs from "./browser/api_key.js" with { type: "text" };
+import clipFieldsJs from "./browser/clip_fields.js" with { type: "text" };
 import comparisonViewJs from "./browser/comparison_view.js" with { type: "text" };
 import curlCommandJs from "./browser/curl_command.js" with { type: "text" };
 import decodeImageJs from "./browser/decode_image.js" with { type: "text" };
@@ -11,6 +12,7 @@ import earlyThemeJs from "./browser/early_theme.js" with { type: "text" };
 import fieldErrorsJs from "./browser/field_errors.js" with { type: "text" };
 import formCss from "./browser/form.css" with { type: "text" };
 import generateJs from "./browser/generate.js" with { type: "text" };
+import generateClipJs from "./browser/generate_clip.js" with { type: "text" };
 import historyCss from "./browser/history.css" with { type: "text" };
 import historyJs from "./browser/history.js" with { type: "text" };
 import historyViewJs from "./browser/history_view.js" with { type: "text" };
@@ -25,6 +27,7 @@ import methodFieldsJs from "./browser/method_fields.js" with { type: "text" };
 import methodOptionsJs from "./browser/method_options.js" with { type: "text" };
 import modelFieldsJs from "./browser/model_fields.js" with { type: "text" };
 import modelNamesJs from "./browser/model_names.js" with { type: "text" };
+import movingPictureJs from "./browser/moving_picture.js" with { type: "text" };
 import planStepsJs from "./browser/plan_steps.js" with { type: "text" };
 import promptSuggestionsJs from "./browser/prompt_suggestions.js" with { type: "text" };
 import receiptViewJs from "./browser/receipt_view.js" with { type: "text" };
@@ -47,6 +50,7 @@ export const ASSETS: Readonly<Record<string, string>> = {
   "announcer.js": announcerJs,
   "api_error.js": apiErrorJs,
   "api_key.js": apiKeyJs,
+  "clip_fields.js": clipFieldsJs,
   "comparison_view.js": comparisonViewJs,
   "curl_command.js": curlCommandJs,
   "decode_image.js": decodeImageJs,
@@ -54,6 +58,7 @@ export const ASSETS: Readonly<Record<string, string>> = {
   "field_errors.js": fieldErrorsJs,
   "form.css": formCss,
   "generate.js": generateJs,
+  "generate_clip.js": generateClipJs,
   "history.css": historyCss,
   "history.js": historyJs,
   "history_view.js": historyViewJs,
@@ -68,6 +73,7 @@ export const ASSETS: Readonly<Record<string, string>> = {
   "method_options.js": methodOptionsJs,
   "model_fields.js": modelFieldsJs,
   "model_names.js": modelNamesJs,
+  "moving_picture.js": movingPictureJs,
   "plan_steps.js": planStepsJs,
   "prompt_suggestions.js": promptSuggestionsJs,
   "receipt_view.js": receiptViewJs,

@@ -54,7 +54,7 @@ export class FakePipeline implements Pipeline {
       this.rules.video = { frameStep: 4, maxFrames: 65 };
       delete this.rules.startImage;
     }
-    this.model = { id, pipelineClass: "FakePipeline", digest: `digest of ${id}` };
+    this.model = { id, pipelineClass: "FakePipeline", digest: `digest of ${id}`, clips: video };
     this.#beforeStep = beforeStep;
   }
 

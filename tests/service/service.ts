@@ -79,9 +79,12 @@ export interface Service extends RunningTask {
 }
 
 /** `deno task start` on free ports, with models/emoji. */
-export async function startService(env: Record<string, string> = {}): Promise<Service> {
+export async function startService(
+  env: Record<string, string> = {},
+  ...workerArgs: string[]
+): Promise<Service> {
   const task = await startTask("start", {
-    args: ["--port", "0"],
+    args: ["--port", "0", ...workerArgs],
     env,
     until: /^Spectrum Edge is at (\S+)/,
   });

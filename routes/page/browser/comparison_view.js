@@ -24,8 +24,9 @@ export async function comparisonView(a, b) {
 
   slot(element, "first", HTMLElement).textContent = names.first;
   slot(element, "second", HTMLElement).textContent = names.second;
-  slot(element, "note", HTMLElement).textContent =
-    `The same seed, ${a.receipt.seed}. The difference is absolute, for each pixel and colour: black is equal.`;
+  slot(element, "note", HTMLElement).textContent = `The same seed, ${a.receipt.seed}${
+    a.receipt.num_frames ? ", the middle frame" : ""
+  }. The difference is absolute, for each pixel and colour: black is equal.`;
   showFacts(slot(element, "figures", HTMLElement), {
     PSNR: psnr === Infinity ? "equal" : `${psnr.toFixed(1)} dB`,
     "Largest, of 255": String(largest),
@@ -95,8 +96,9 @@ function speed(a, b) {
 
 /** @param {Blob} picture */
 async function pixels(picture) {
+  const source = picture.type.startsWith("video/") ? await middleFrame(picture) : picture;
   // Untouched by colour management and alpha: the file's own numbers are compared.
-  const bitmap = await createImageBitmap(picture, { colorSpaceConversion: "none", premultiplyAlpha: "none" });
+  const bitmap = await createImageBitmap(source, { colorSpaceConversion: "none", premultiplyAlpha: "none" });
   const canvas = document.createElement("canvas");
   canvas.width = bitmap.width;
   canvas.height = bitmap.height;
@@ -106,4 +108,24 @@ async function pixels(picture) {
   context.drawImage(bitmap, 0, 0);
   bitmap.close();
   return context.getImageData(0, 0, canvas.width, canvas.height);
+}
+
+/**
+ * As the file has it, which is not quite what the model drew.
+ *
+ * @param {Blob} clip
+ * @returns {Promise<HTMLVideoElement>}
+ */
+async function middleFrame(clip) {
+  const video = document.createElement("video");
+  const url = URL.createObjectURL(clip);
+  video.muted = true;
+  video.src = url;
+  const event = (/** @type {string} */ name) =>
+    new Promise((resolve) => video.addEventListener(name, resolve, { once: true }));
+  await event("loadeddata");
+  video.currentTime = video.duration / 2;
+  await event("seeked");
+  URL.revokeObjectURL(url);
+  return video;
 }

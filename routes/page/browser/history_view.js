@@ -1,5 +1,6 @@
 // The history as a shelf of thumbnails: open, delete, clear.
 import { entrySize } from "./history.js";
+import { movingPicture } from "./moving_picture.js";
 import { METHOD_OPTIONS } from "./method_options.js";
 import { fromTemplate, slot } from "./slots.js";
 
@@ -62,8 +63,10 @@ export class HistoryView {
     const image = slot(item, "image", HTMLImageElement);
     const url = URL.createObjectURL(picture);
     this.#urls.push(url);
-    image.src = url;
     image.loading = "lazy";
+    if (picture.type.startsWith("video/")) {
+      image.replaceWith(movingPicture(url, { type: picture.type, alt: "" }));
+    } else image.src = url;
     const open = slot(item, "open", HTMLButtonElement);
     open.title = label;
     open.setAttribute("aria-label", `Open ${label}`);

@@ -29,7 +29,9 @@ export function showReceipt(root, { request, receipt, pictureUrl }) {
 
   const download = slot(root, "download", HTMLAnchorElement);
   download.href = pictureUrl;
-  download.download = `${fileName(request.prompt)}-${receipt.seed}-${receipt.method}.png`;
+  download.download = `${
+    fileName(request.prompt)
+  }-${receipt.seed}-${receipt.method}.${request.output_format}`;
   const label = slot(root, "curl-label", HTMLElement);
   slot(root, "curl", HTMLButtonElement).onclick = async () => {
     const command = curlCommand(request, { origin: location.origin, withKey: apiKey.value !== undefined });
@@ -57,6 +59,9 @@ function receiptFacts(receipt, { request: { image }, steps }) {
     Guidance: `${receipt.options.guidance_scale}, true CFG ${receipt.options.true_cfg_scale}`,
     ...(image && {
       "Begun from": `${image.name}, strength ${receipt.options.strength}: ${steps} of ${receipt.steps} steps`,
+    }),
+    ...(receipt.num_frames !== undefined && {
+      Length: `${receipt.num_frames} frames, ${receipt.fps} a second`,
     }),
     Seed: String(receipt.seed),
     Size: `${receipt.width} × ${receipt.height}`,

@@ -1,4 +1,5 @@
 // The form: reads requests from its fields, shows models and their defaults, and errors at the fields that they name.
+import { ClipFields } from "./clip_fields.js";
 import { clearFieldErrors, numberIn, showFieldError } from "./field_errors.js";
 import { ImageField } from "./image_field.js";
 import { MethodFields } from "./method_fields.js";
@@ -15,6 +16,7 @@ export class RequestForm {
   #second;
   #model;
   #image;
+  #clip;
 
   /**
    * @param {HTMLFormElement} form
@@ -53,6 +55,7 @@ export class RequestForm {
         onModel();
       },
     });
+    this.#clip = new ClipFields(this.#find("#clip-fields", HTMLElement));
     this.#image = new ImageField(this.#find("#image-field", HTMLElement), { onChange: changed });
     for (const name of ["steps", "compare"]) this.#input(name).addEventListener("input", changed);
     this.#refresh();
@@ -103,8 +106,9 @@ export class RequestForm {
       guidance_scale: numberIn(this.#input("guidance_scale")),
       true_cfg_scale: numberIn(this.#input("true_cfg_scale")),
       ...this.#image.value,
+      ...this.#clip.value,
     });
-    return this.#active().map((fields) => ({ ...shared, output_format: "png", spectrum: fields.value }));
+    return this.#active().map((fields) => ({ ...shared, spectrum: fields.value }));
   }
 
   /** @param {ImageRequest} request Fills the fields from it. */
@@ -112,6 +116,7 @@ export class RequestForm {
     const [width = "", height = ""] = request.size?.split("x") ?? [];
     this.#model.choose(request.model ?? "");
     this.#image.value = request;
+    this.#clip.value = request;
     this.prompt = request.prompt;
     const values = { ...request, width, height };
     for (
@@ -159,6 +164,7 @@ export class RequestForm {
     this.#find("#second-method", HTMLElement).hidden = !compare;
     const steps = numberIn(this.#input("steps")) ?? this.model?.defaults?.steps ?? 50;
     this.#image.model = this.model;
+    this.#clip.model = this.model;
     this.#image.steps = steps;
     // A plan by index holds for the model's own number of steps.
     const own = this.model?.defaults?.spectrum;
@@ -174,6 +180,8 @@ export class RequestForm {
   #useDefaults({ onlyEmpty }) {
     const { steps, width, height, guidance_scale, true_cfg_scale } = this.model?.defaults ?? {};
     const values = { steps, width, height, guidance_scale, true_cfg_scale };
+    // Lengths of one model mean nothing to another; open, they are each one's own.
+    if (!onlyEmpty) this.#clip.value = {};
     for (const [name, value] of Object.entries(values)) {
       const input = this.#input(name);
       if (!onlyEmpty || input.value === "") input.value = value === undefined ? "" : String(value);

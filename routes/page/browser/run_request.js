@@ -1,7 +1,8 @@
-// Runs one request to its picture, shown in a view as it forms.
+// Runs one request to its picture or clip, shown in a view as it forms.
 import { apiKey } from "./api_key.js";
 import { decodeImage } from "./decode_image.js";
 import { generate } from "./generate.js";
+import { generateClip } from "./generate_clip.js";
 
 /** @import { Announcer } from "./announcer.js" */
 /** @import { RunView } from "./run_view.js" */
@@ -22,10 +23,12 @@ export function runRequest(request, { view, announcer, partialImages, signal }) 
   return apiKey.with(async (key) => {
     /** @type {Finished | undefined} */
     let finished;
-    for await (const event of generate(request, { apiKey: key, partialImages, signal })) {
+    const make = request.output_format === "mp4" ? generateClip : generate;
+    for await (const event of make(request, { apiKey: key, partialImages, signal })) {
       if (event.type === "image_generation.completed") {
-        const { b64_json, output_format, receipt } = event;
-        finished = { request, receipt, picture: decodeImage(b64_json, output_format) };
+        const { b64_json = "", output_format, receipt } = event;
+        const picture = event.picture ?? decodeImage(b64_json, output_format);
+        finished = { request, receipt, picture };
         view.finish(finished);
       } else {
         view.show(event);

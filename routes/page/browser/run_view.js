@@ -1,5 +1,6 @@
 // One run on the page: its strip of steps, the picture as it forms, and the receipt.
 import { decodeImage } from "./decode_image.js";
+import { movingPicture, shown } from "./moving_picture.js";
 import { METHOD_OPTIONS } from "./method_options.js";
 import { showReceipt } from "./receipt_view.js";
 import { showFacts } from "./show_facts.js";
@@ -19,7 +20,7 @@ export class RunView {
   #passes = 0;
   #steps = 0;
   #step = 0;
-  /** @type {HTMLImageElement | undefined} */
+  /** @type {HTMLElement | undefined} */
   #newest;
   /** @type {string[]} */
   #urls = [];
@@ -74,7 +75,7 @@ export class RunView {
     this.#prompt = request.prompt;
     this.#strip.finish(receipt);
     const pictureUrl = this.#url(picture);
-    this.#showPicture(pictureUrl, { alt: request.prompt, size: receipt });
+    this.#showPicture(pictureUrl, { type: picture.type, alt: request.prompt, size: receipt });
     showReceipt(slot(this.element, "receipt", HTMLElement), { request, receipt, pictureUrl });
     const fromCache = receipt.cache === "hit"
       ? "From the cache"
@@ -121,7 +122,7 @@ export class RunView {
   #preview({ b64_json, output_format }) {
     const url = this.#url(decodeImage(b64_json, output_format));
     const caption = `after step ${this.#step}`;
-    this.#showPicture(url, { alt: `Preview ${caption}: ${this.#prompt}` });
+    this.#showPicture(url, { type: `image/${output_format}`, alt: `Preview ${caption}: ${this.#prompt}` });
     const item = document.createElement("li");
     const image = new Image();
     image.src = url;
@@ -134,12 +135,10 @@ export class RunView {
 
   /**
    * @param {string} url
-   * @param {{ alt: string, size?: { width: number, height: number } }} options
+   * @param {{ type: string, alt: string, size?: { width: number, height: number } }} options
    */
-  #showPicture(url, { alt, size }) {
-    const image = new Image();
-    image.src = url;
-    image.alt = alt;
+  #showPicture(url, { type, alt, size }) {
+    const image = movingPicture(url, { type, alt, controls: true });
     image.className = "picture-image";
     if (size) {
       this.#frame.style.setProperty("aspect-ratio", `${size.width} / ${size.height}`);
@@ -147,7 +146,7 @@ export class RunView {
     }
     this.#newest = image;
     // The last picture stays until this one is decoded, so that the frame never flashes empty.
-    image.decode().catch(() => {}).then(() => {
+    shown(image).then(() => {
       if (this.#newest === image) this.#frame.replaceChildren(image);
     });
   }

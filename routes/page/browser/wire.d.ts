@@ -28,7 +28,11 @@ export interface ImageRequest {
   /** What to start from; the request is one of POST /v1/images/edits then. */
   image?: File;
   strength?: number;
-  output_format: "png";
+  output_format: "png" | "mp4";
+  /** Of clips. */
+  num_frames?: number;
+  /** Of clips, frames a second. */
+  fps?: number;
   spectrum: SpectrumOptions;
 }
 
@@ -50,7 +54,10 @@ export interface PartialImageEvent {
 
 export interface CompletedEvent {
   type: "image_generation.completed";
-  b64_json: string;
+  /** Of pictures. */
+  b64_json?: string;
+  /** Of clips: the file. */
+  picture?: Blob;
   output_format: string;
   receipt: Receipt;
 }
@@ -60,4 +67,4 @@ export type ImageEvent = QueuedEvent | ProgressEvent | PartialImageEvent | Compl
 /** An entry of GET /v1/models. */
 export type Model =
   & Pick<ModelCard, "id">
-  & Partial<Pick<ModelCard, "pipeline_class" | "names" | "defaults" | "start_image">>;
+  & Partial<Pick<ModelCard, "pipeline_class" | "names" | "defaults" | "start_image" | "clips" | "video">>;

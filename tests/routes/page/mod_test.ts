@@ -36,7 +36,7 @@ describe("pageRoutes()", () => {
       assert.match(type, types[name.split(".")[1] as keyof typeof types], name);
       assert.equal(
         response.headers.get("content-security-policy"),
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; " +
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; media-src blob:; connect-src 'self'; " +
           "form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
       );
       assert.ok((await response.text()).length > 0, name);

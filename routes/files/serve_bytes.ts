@@ -1,0 +1,45 @@
+// A file that is held in memory, as HTTP wants it: ETag, conditions and ranges (RFC 9110, sections 13 and 14).
+import type { Context } from "hono";
+import { ApiError } from "../../protocol/api_error.ts";
+import { byteRange } from "./byte_range.ts";
+
+export interface ServedBytes {
+  bytes: Uint8Array<ArrayBuffer>;
+  /** Content type. */
+  type: string;
+  cacheControl: string;
+}
+
+/** The whole file or a range of it; 304 if the client has it, 416 if nothing of the range is there. */
+export async function serveBytes(
+  c: Context,
+  { bytes, type, cacheControl }: ServedBytes,
+): Promise<Response> {
+  const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
+  const etag = `"${hash.toHex()}"`;
+  c.header("etag", etag);
+  c.header("accept-ranges", "bytes");
+  c.header("cache-control", cacheControl);
+  if (matches(c.req.header("if-none-match"), etag)) return c.body(null, 304);
+  c.header("content-type", type);
+  const ifRange = c.req.header("if-range");
+  // Another version than the client has a part of: it gets the whole.
+  const range = ifRange === undefined || ifRange === etag
+    ? byteRange(c.req.header("range"), bytes.length)
+    : undefined;
+  if (range === undefined) return c.body(bytes);
+  if (range === "unsatisfiable") {
+    const refusal = new ApiError(416, `This file has ${bytes.length} bytes`, { code: "invalid_range" })
+      .toResponse();
+    refusal.headers.set("content-range", `bytes */${bytes.length}`);
+    return refusal;
+  }
+  const { start, end } = range;
+  c.header("content-range", `bytes ${start}-${end - 1}/${bytes.length}`);
+  return c.body(bytes.subarray(start, end), 206);
+}
+
+function matches(header: string | undefined, etag: string): boolean {
+  const tags = (header ?? "").split(",").map((tag) => tag.trim().replace(/^W\//, ""));
+  return tags.includes(etag) || tags.includes("*");
+}

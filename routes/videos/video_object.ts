@@ -1,0 +1,100 @@
+// A job as OpenAI's clients read a video, with this project's own fields beside theirs.
+import type { CompletedEvent } from "../../protocol/run_event.ts";
+import type { CompleteSettings } from "../../protocol/run_request.ts";
+import { type JobState, RESULT_MS } from "../jobs/jobs.ts";
+import type { JobRecord } from "../jobs/job_record.ts";
+
+/** What a video's job keeps to present it. */
+export interface VideoFacts {
+  model: string;
+  prompt: string;
+  seed: number;
+  /** As asked for, or as long as it becomes. */
+  seconds: string;
+  /** "WIDTHxHEIGHT" */
+  size: string;
+  num_frames: number;
+  fps: number;
+  output_format: string;
+}
+
+/** The kind of such jobs. */
+export const VIDEO = "video";
+
+export function videoFacts(
+  settings: CompleteSettings,
+  { model, seconds, output_format }: { model: string; seconds: number | undefined; output_format: string },
+): VideoFacts {
+  const { num_frames = 1, fps = 1, width, height, prompt, seed } = settings;
+  const length = seconds ?? Math.round(num_frames / fps * 1000) / 1000;
+  return {
+    model,
+    prompt,
+    seed,
+    seconds: `${length}`,
+    size: `${width}x${height}`,
+    num_frames,
+    fps,
+    output_format,
+  };
+}
+
+export function videoObject(record: JobRecord, state: JobState) {
+  const { model, prompt, seed, seconds, size, num_frames, fps, output_format } = record.facts as VideoFacts;
+  const { status, progress, end, results: [result] } = state;
+  const completed = end?.status === "completed" ? end.at : null;
+  return {
+    id: videoId(record.id),
+    object: "video" as const,
+    created_at: toSeconds(record.created_at),
+    completed_at: completed === null ? null : toSeconds(completed),
+    expires_at: completed === null ? null : toSeconds(completed + RESULT_MS),
+    // OpenAI's videos have no state of their own for what was cancelled.
+    status: status === "cancelled" ? "failed" as const : status,
+    progress,
+    error: end?.error ? { code: end.error.code ?? end.error.type, message: end.error.message } : null,
+    model,
+    prompt,
+    seconds,
+    size,
+    remixed_from_video_id: null,
+    seed,
+    num_frames,
+    fps,
+    output_format,
+    ...result && { receipt: result.receipt },
+  };
+}
+
+export function videoId(jobId: string): string {
+  return jobId.replace(/^job_/, "video_");
+}
+
+/** What is no video's id names no job either. */
+export function jobId(videoId: string): string {
+  return /^video_[0-9a-f]{32}$/.test(videoId) ? videoId.replace(/^video_/, "job_") : "";
+}
+
+/** OpenAI's variants of a video's content. */
+export const VARIANTS = ["video", "thumbnail", "spritesheet"] as const;
+export type Variant = typeof VARIANTS[number];
+
+export function contentOf(
+  { b64_json, content_type, stills }: CompletedEvent,
+  variant: Variant,
+): { bytes: Uint8Array<ArrayBuffer>; type: string } | undefined {
+  switch (variant) {
+    case "video":
+      return { bytes: Uint8Array.fromBase64(b64_json), type: content_type };
+    case "thumbnail":
+      return stills && { bytes: Uint8Array.fromBase64(stills.thumbnail), type: "image/webp" };
+    case "spritesheet":
+      return stills && { bytes: Uint8Array.fromBase64(stills.spritesheet), type: "image/jpeg" };
+    default:
+      throw new TypeError(`Cannot deliver variant ${variant satisfies never}`);
+  }
+}
+
+function toSeconds(milliseconds: number): number {
+  return Math.floor(milliseconds / 1000);
+}

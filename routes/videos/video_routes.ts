@@ -1,0 +1,181 @@
+// POST /videos and what comes after it, as OpenAI's clients use them: poll, list, download, delete; and the events on the way.
+import { type Context, Hono } from "hono";
+import { z } from "zod";
+import { ApiError } from "../../protocol/api_error.ts";
+import { parseWire } from "../../protocol/parse_wire.ts";
+import type { ReadJsonOptions } from "../../protocol/read_json.ts";
+import { streamEvents, type StreamEventsOptions } from "../../protocol/stream_events.ts";
+import { readVideoRequest, type VideoRequest } from "../../protocol/video_request.ts";
+import type { Environment } from "../environment.ts";
+import { serveBytes } from "../files/serve_bytes.ts";
+import type { ImagePlanner, PlannedVideo } from "../images/plan_images.ts";
+import type { Repetitions } from "../images/repetitions.ts";
+import type { JobRecord } from "../jobs/job_record.ts";
+import type { Jobs } from "../jobs/jobs.ts";
+import { type KeyLimits, monthCounter } from "../keys/key_limits.ts";
+import type { ModelCatalog } from "../runs/model_catalog.ts";
+import type { RunSource } from "../runs/run_source.ts";
+import { videoMessages } from "./video_messages.ts";
+import { contentOf, jobId, VARIANTS, VIDEO, videoFacts, videoId, videoObject } from "./video_object.ts";
+
+export interface VideoRoutesOptions extends ReadJsonOptions, StreamEventsOptions {
+  planner: ImagePlanner;
+  catalog: ModelCatalog;
+  source: RunSource;
+  jobs: Jobs;
+  limits: KeyLimits;
+  repetitions: Repetitions;
+}
+
+export const listQuerySchema = z.object({
+  limit: z.coerce.number().int().min(1).max(100).default(20),
+  /** The last one of the page before. */
+  after: z.string().max(100).optional(),
+  order: z.enum(["asc", "desc"]).default("desc"),
+});
+
+export const contentQuerySchema = z.object({ variant: z.enum(VARIANTS).default("video") });
+
+/** Older ones are not listed. */
+const MAX_LISTED = 1000;
+/** Content never changes, and is its owner's alone. */
+const CACHE_CONTROL = "private, max-age=3600";
+
+export function videoRoutes(options: VideoRoutesOptions): Hono<Environment> {
+  const { jobs } = options;
+  const app = new Hono<Environment>();
+  const find = (c: Context<Environment>) => findVideo(c, jobs);
+
+  app.post("/videos", async (c) => {
+    const record = await create(c, { request: await readVideoRequest(c.req.raw, options), options });
+    return c.json(videoObject(record, await jobs.stateOf(record)));
+  });
+
+  app.get("/videos", async (c) => {
+    const { limit, after, order } = parseWire(listQuerySchema, c.req.query());
+    const records = await jobs.list({ tenant: c.get("tenant")!, kind: VIDEO }, MAX_LISTED);
+    if (order === "asc") records.reverse();
+    const start = after === undefined ? 0 : records.findIndex(({ id }) => id === jobId(after)) + 1;
+    // An `after` that is no longer known begins nowhere: no page repeats what was read.
+    const rest = after !== undefined && start === 0 ? [] : records.slice(start);
+    const page = rest.slice(0, limit);
+    const data = await Promise.all(
+      page.map(async (record) => videoObject(record, await jobs.stateOf(record))),
+    );
+    return c.json({
+      object: "list",
+      data,
+      first_id: data.at(0)?.id ?? null,
+      last_id: data.at(-1)?.id ?? null,
+      has_more: rest.length > page.length,
+    });
+  });
+
+  app.get("/videos/:id", async (c) => {
+    const record = await find(c);
+    return c.json(videoObject(record, await jobs.stateOf(record)));
+  });
+
+  app.get("/videos/:id/content", async (c) => {
+    const { variant } = parseWire(contentQuerySchema, c.req.query());
+    const { status, results: [result] } = await jobs.stateOf(await find(c));
+    const content = result && contentOf(result, variant);
+    if (content !== undefined) return await serveBytes(c, { ...content, cacheControl: CACHE_CONTROL });
+    throw new ApiError(400, `This video is not there to be downloaded: its status is ${status}`, {
+      code: "video_not_ready",
+    });
+  });
+
+  app.get("/videos/:id/events", async (c) => {
+    const record = await find(c);
+    const after = lastEventId(c.req.header("last-event-id"));
+    // What stops an EventSource from coming back for more.
+    if (await jobs.endsAt(record, [after])) return c.body(null, 204);
+    const [view] = await jobs.views(record);
+    const log = c.get("log");
+    return streamEvents(c, async function* (signal) {
+      try {
+        yield* videoMessages(view!.events(signal, after), {
+          id: videoId(record.id),
+          object: async () => videoObject(record, await jobs.stateOf(record)),
+          onError: (error) => log("error", "stream failed", { error: String(error.cause ?? error) }),
+        });
+      } finally {
+        view!.close();
+      }
+    }, options);
+  });
+
+  app.delete("/videos/:id", async (c) => {
+    const record = await find(c);
+    await jobs.forget(await jobs.cancel(record));
+    return c.json({ id: videoId(record.id), object: "video.deleted", deleted: true });
+  });
+
+  return app;
+}
+
+/** A client's repetition of a request gets the video that the first one has begun. */
+async function create(
+  c: Context<Environment>,
+  { request, options }: { request: VideoRequest; options: VideoRoutesOptions },
+): Promise<JobRecord> {
+  const { planner, source, jobs, limits, repetitions } = options;
+  const tenant = c.get("tenant")!;
+  const repetition = await repetitions.recognize({ header: (name) => c.req.header(name), tenant, request });
+  const known = repetition.repeated ? await jobs.read(repetition.job) : undefined;
+  if (known !== undefined) return known;
+  const model = request.model ?? (await options.catalog.list()).find(({ clips }) => clips)?.id;
+  const settled = {
+    model,
+    seed: repetition.seed,
+    n: 1,
+    stream: true,
+    background: true,
+    response_format: "b64_json",
+  };
+  // Videos are downloaded later: their results are always worth storing.
+  const plan = await planner.plan({ ...request, ...settled } as PlannedVideo, "results");
+  const giveBack = await limits.takePictures(c.get("apiKey"), repetition.repeated ? 0 : 1);
+  try {
+    const view = await source.open(plan.pictures[0]!, jobs.opening(repetition.job));
+    try {
+      const key = c.get("apiKey");
+      const counted = key !== undefined && !repetition.repeated;
+      return await jobs.add({
+        id: repetition.job,
+        kind: VIDEO,
+        tenant,
+        facts: videoFacts(plan.settings, { ...request, model: plan.model.id }),
+        detached: true,
+        webhook: null,
+        quota: counted ? { counter: monthCounter(key.id, new Date()), count: 1 } : null,
+      }, { views: [view], wanted: plan.pictures });
+    } finally {
+      view.close();
+    }
+  } catch (cause) {
+    giveBack();
+    throw cause;
+  }
+}
+
+/** @throws {ApiError} 404 for what is not there, or somebody else's */
+async function findVideo(c: Context<Environment>, jobs: Jobs): Promise<JobRecord> {
+  try {
+    const record = await jobs.find(jobId(c.req.param("id") ?? ""), c.get("tenant")!);
+    if (record.kind === VIDEO) return record;
+  } catch (cause) {
+    if (!(cause instanceof ApiError && cause.status === 404)) throw cause;
+  }
+  throw new ApiError(404, "There is no such video", { code: "video_not_found" });
+}
+
+/** @throws {ApiError} 400 */
+function lastEventId(header: string | undefined): number {
+  if (header === undefined) return 0;
+  if (/^\d{1,9}$/.test(header)) return Number(header);
+  throw new ApiError(400, "Last-Event-ID must be the id of an event of this video", {
+    code: "invalid_value",
+  });
+}
