@@ -1,120 +1,86 @@
-// `deno task bench`: how much of the plan's limit a run reaches, and how our full pass compares with diffusers'.
+// `deno task bench:sampler`: how much of the plan's limit a run reaches, on the embedded checkpoint and on a larger one that the
+// bench makes itself; memory; what tokens and steps cost; and how our full pass compares with diffusers'. A table a file in bench/.
 import { openPipeline } from "../pipelines/open_pipeline.ts";
-import type { PartialRequest, Pipeline } from "../pipelines/pipeline.ts";
+import { costTable } from "./bench/cost_table.ts";
+import { plotCosts } from "./bench/plot_costs.ts";
+import { speedTable } from "./bench/speed_table.ts";
+import { round } from "./bench/statistics.ts";
+import { writeRandomFlux } from "./bench/write_random_flux.ts";
 import { readFlags } from "./read_flags.ts";
 import { runCommand } from "./run_command.ts";
 import { runPeer } from "./run_peer.ts";
 
-const HELP = `Usage: deno task bench [options]
+const HELP = `Usage: deno task bench:sampler [options]
 
   --model DIR       checkpoint (models/emoji)
-  --rounds N        runs of each row, taken in turn (7)
-  --python FILE     a Python with torch and diffusers: adds their full pass on the same CPU, measured in turn with ours
+  --rounds N        runs of each row, taken in turn (21)
+  --large-rounds N  the same on the random FLUX of width 1024 with 1,024 image tokens; 0 leaves it out (2)
+  --python FILE     a Python with torch and diffusers: adds their full pass on the same CPU
+  --plot FILE       where to draw costs by tokens as SVG
 `;
 
-interface Row {
-  name: string;
-  sampler: PartialRequest["sampler"];
-}
-
-/** The published plans: 14 and 10 full passes of 50 steps. */
-const ROWS: readonly Row[] = [
-  { name: "none", sampler: { method: "none" } },
-  { name: "spectrum, flex 0.75", sampler: { method: "spectrum", flexWindow: 0.75 } },
-  { name: "spectrum, flex 3", sampler: { method: "spectrum", flexWindow: 3 } },
-  { name: "taylorseer N4 O1", sampler: { method: "taylorseer" } },
-];
+/** A full pass takes some 600 ms on two cores. */
+const LARGE = { width: 1024, doubleBlocks: 2, singleBlocks: 6, side: 256 };
+/** 64 to 4,096 tokens of models/emoji. */
+const SIDES = [64, 128, 256, 512];
+const TOKEN_SIDE = 8;
+const STEPS = [10, 20, 28, 50, 100];
 
 async function bench(args: string[], signal: AbortSignal): Promise<void> {
-  const { help, model = "models/emoji", rounds = 7, python } = readFlags(args, {
+  const flags = readFlags(args, {
     model: "text",
     rounds: "number",
+    "large-rounds": "number",
     python: "text",
+    plot: "text",
     help: "switch",
   });
-  if (help) return console.log(HELP);
+  if (flags.help) return console.log(HELP);
+  const { model = "models/emoji", rounds = 21, "large-rounds": largeRounds = 2, python, plot } = flags;
+  await benchModel({ model, rounds, python, signal });
+  if (largeRounds > 0) await benchLarge({ rounds: largeRounds, python, signal });
+  if (model !== "models/emoji") return;
   using pipeline = await openPipeline(model);
-  const timings = await measure(pipeline, rounds, signal);
-  const none = timings[0]!;
-  console.log(`${model}, ${none.steps} steps, ${rounds} rounds in turn, medians; ratios of one run`);
-  console.table(timings.map(({ name, steps, passes, denoise, fullShare }) => ({
-    row: name,
-    passes: `${passes}/${steps}`,
-    "denoise s": round(median(denoise), 4),
-    speedup: round(median(none.denoise) / median(denoise), 3),
-    limit: round(steps / passes, 3),
-    reached: round(median(none.denoise) / median(denoise) / (steps / passes), 3),
-    "in full passes": round(median(fullShare), 3),
-  })));
-  if (python !== undefined) await comparePeer({ python, model, rounds, ours: none, signal });
+  const costs = await costTable(pipeline, {
+    sides: SIDES,
+    tokensOf: (side) => (side / TOKEN_SIDE) ** 2,
+    steps: STEPS,
+    rounds: Math.min(rounds, 5),
+    signal,
+  });
+  if (plot !== undefined) await Deno.writeTextFile(plot, plotCosts(costs, model));
 }
 
-interface Timing {
-  name: string;
-  steps: number;
-  passes: number;
-  /** Seconds, one a round. */
-  denoise: number[];
-  /** Share of it that full passes took, one a round: what the limit would be without anything else. */
-  fullShare: number[];
+interface ModelBench {
+  model: string;
+  rounds: number;
+  python: string | undefined;
+  /** Steps that diffusers takes to time one. @default those of the checkpoint */
+  peerSteps?: number;
+  signal: AbortSignal;
 }
 
-/** Rows take turns, so that a drift of the machine's speed meets them all. */
-async function measure(pipeline: Pipeline, rounds: number, signal: AbortSignal): Promise<Timing[]> {
-  const timings: Timing[] = ROWS.map(({ name }) => ({
-    name,
-    steps: 0,
-    passes: 0,
-    denoise: [],
-    fullShare: [],
-  }));
-  for (let round = -1; round < rounds; round++) {
-    for (const [i, { sampler }] of ROWS.entries()) {
-      const request = pipeline.complete({ prompt: "red heart", seed: 42, sampler });
-      let [last, full] = [0, 0];
-      const { plan, seconds } = await pipeline.generate(request, {
-        signal,
-        onStep: ({ kind, elapsedMs }) => {
-          if (kind === "full") full += elapsedMs - last;
-          last = elapsedMs;
-        },
-      });
-      const timing = timings[i]!;
-      timing.steps = plan.length;
-      timing.passes = plan.filter((kind) => kind === "full").length;
-      if (round < 0) continue; // the first round warms up
-      timing.denoise.push(seconds.denoise);
-      timing.fullShare.push(full / 1000 / seconds.denoise);
-    }
-  }
-  return timings;
-}
-
-async function comparePeer(
-  { python, model, rounds, ours, signal }: {
-    python: string;
-    model: string;
-    rounds: number;
-    ours: Timing;
-    signal: AbortSignal;
-  },
-): Promise<void> {
-  const peer = await runPeer({ python, model, rounds, signal });
-  const pass = median(ours.denoise) / ours.steps;
+async function benchModel({ model, rounds, python, peerSteps, signal }: ModelBench): Promise<void> {
+  using pipeline = await openPipeline(model);
+  const { full } = await speedTable(pipeline, { model, rounds, signal });
+  if (python === undefined) return;
+  const peer = await runPeer({ python, model, rounds, steps: peerSteps, signal });
+  const theirs = peer.stepSeconds * 1000;
   console.log(
-    `a full step: ours ${round(pass * 1000, 2)} ms, ${peer.name} ${round(peer.stepSeconds * 1000, 2)} ms, ` +
-      `ours / theirs ${round(pass / peer.stepSeconds, 3)}`,
+    `a full pass: ours ${round(full, 2)} ms, ${peer.name} ${round(theirs, 2)} ms, ours / theirs ${
+      round(full / theirs, 3)
+    }`,
   );
 }
 
-function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
+async function benchLarge(options: Omit<ModelBench, "model">): Promise<void> {
+  const model = await Deno.makeTempDir({ prefix: "random-flux-" });
+  try {
+    await writeRandomFlux(model, LARGE);
+    await benchModel({ ...options, model, peerSteps: 6 });
+  } finally {
+    await Deno.remove(model, { recursive: true });
+  }
 }
 
-function round(value: number, digits: number): number {
-  return Number(value.toFixed(digits));
-}
-
-if (import.meta.main) await runCommand("bench", bench);
+if (import.meta.main) await runCommand("bench:sampler", bench);

@@ -2,6 +2,7 @@
 // Runtime 1.30 on the CPU, over FLUX, SD 3 and SDXL configs of 1 to 450 MiB and pictures of 16 to 512 pixels a side.
 import type { StepKind } from "../../sampler/mod.ts";
 import type { WeightEntry } from "../graph/weights/weights.ts";
+import { FORECAST_BYTES } from "../pipelines/onnx_denoiser.ts";
 import type { DecodingSize } from "../pipelines/pipeline.ts";
 import { DTYPE_BYTES } from "../runtime/dtype.ts";
 import type { DType } from "../runtime/mod.ts";
@@ -57,18 +58,19 @@ export function predictMemory(query: MemoryQuery): MemoryPrediction {
     weightBytes: Math.round(weightBytes),
     historyBytes: slots * featureBytes,
     activationBytes: FEATURES_AT_PEAK * featureBytes +
-      longestBatch(plan) * (FEATURES_A_FORECAST * featureBytes + LATENTS_A_FORECAST * latentBytes) +
+      forecastsAtOnce(plan, featureBytes) *
+        (FEATURES_A_FORECAST * featureBytes + LATENTS_A_FORECAST * latentBytes) +
       DECODER_ACTIVATIONS_AT_PEAK * decoderBytes,
   };
 }
 
-/** Forecasts between two full passes run as one batch. */
-function longestBatch(plan: readonly StepKind[]): number {
+/** Forecasts between two full passes run as one batch, as far as the denoiser lets them. */
+function forecastsAtOnce(plan: readonly StepKind[], featureBytes: number): number {
   let longest = 0;
   let length = 0;
   for (const kind of plan) {
     length = kind === "forecast" ? length + 1 : 0;
     longest = Math.max(longest, length);
   }
-  return longest;
+  return Math.min(longest, Math.max(1, Math.floor(FORECAST_BYTES / featureBytes)));
 }

@@ -5,6 +5,8 @@ export interface PeerOptions {
   python: string;
   model: string;
   rounds: number;
+  /** Of each run. @default the checkpoint's */
+  steps?: number | undefined;
   signal: AbortSignal;
 }
 
@@ -18,9 +20,12 @@ export interface PeerTiming {
 const SCRIPT = new URL("../../tests/goldens/time_diffusers.py", import.meta.url);
 
 /** @throws {Error} with the last line that Python printed. */
-export async function runPeer({ python, model, rounds, signal }: PeerOptions): Promise<PeerTiming> {
+export async function runPeer({ python, model, rounds, steps, signal }: PeerOptions): Promise<PeerTiming> {
   const command = new Deno.Command(python, {
-    args: [SCRIPT.pathname, "--model", model, "--rounds", String(rounds)],
+    args: [
+      ...[SCRIPT.pathname, "--model", model, "--rounds", String(rounds)],
+      ...steps === undefined ? [] : ["--steps", String(steps)],
+    ],
     stdout: "piped",
     stderr: "piped",
     signal,

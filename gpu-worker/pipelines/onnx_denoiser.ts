@@ -24,8 +24,11 @@ export interface DenoiserSessions {
 
 type Feeds = Record<string, Tensor>;
 
-/** What the forecast features of one run of the head may take together. */
-const FORECAST_BYTES = 256 * 2 ** 20;
+/**
+ * What the forecast features of one run of the head may take together, unless one takes more: larger runs are little faster, and
+ * their intermediate results are three times as large.
+ */
+export const FORECAST_BYTES = 32 * 2 ** 20;
 /**
  * Forecast features on the CPU up to this size together take a fraction of a millisecond, and are computed on the calling
  * thread: another one would be reached later than that.

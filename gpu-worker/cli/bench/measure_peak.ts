@@ -1,0 +1,44 @@
+// The most memory that one picture takes, in a process of its own.
+import { join } from "node:path";
+import type { PartialRequest } from "../../pipelines/pipeline.ts";
+
+export interface MeasurePeakOptions {
+  sampler: PartialRequest["sampler"];
+  signal: AbortSignal;
+}
+
+const GENERATE = new URL("../generate.ts", import.meta.url).pathname;
+
+/** @returns bytes, as `deno task generate --json` reports them @throws {Error} with what it printed last. */
+export async function measurePeak(model: string, { sampler, signal }: MeasurePeakOptions): Promise<number> {
+  const folder = await Deno.makeTempDir({ prefix: "spectrum-bench-" });
+  try {
+    const { method = "spectrum", windowSize, warmupSteps, flexWindow } = sampler ?? {};
+    const flag = (name: string, value: number | undefined) =>
+      value === undefined ? [] : [name, String(value)];
+    const flags = [
+      ...["--method", method],
+      ...flag("--window-size", windowSize),
+      ...flag("--warmup-steps", warmupSteps),
+      ...flag("--flex-window", flexWindow),
+    ];
+    const command = new Deno.Command(Deno.execPath(), {
+      args: [
+        ...["run", "--allow-ffi", "--allow-read", "--allow-write", "--allow-env", "--allow-sys", GENERATE],
+        ...["--model", model, "--prompt", "red heart", "--seed", "42", ...flags],
+        ...["--json", "--out", join(folder, "picture.png")],
+      ],
+      stdout: "piped",
+      stderr: "piped",
+      signal,
+    });
+    const { success, stdout, stderr } = await command.output();
+    const text = new TextDecoder();
+    if (!success) {
+      throw new Error(`Cannot measure ${model}: ${text.decode(stderr).trim().split("\n").at(-1)}`);
+    }
+    return JSON.parse(text.decode(stdout)).peakMemoryBytes;
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}

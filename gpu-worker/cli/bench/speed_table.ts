@@ -1,0 +1,59 @@
+// How much of its plan's limit a run reaches, what a forecast costs beside a full pass, and what the history takes.
+import type { Pipeline } from "../../pipelines/pipeline.ts";
+import { readModel, type ReadModelOptions } from "../../pipelines/read_model.ts";
+import { DTYPE_BYTES } from "../../runtime/dtype.ts";
+import { countHistorySlots, planSteps } from "../../../sampler/mod.ts";
+import { measurePeak } from "./measure_peak.ts";
+import { round } from "./statistics.ts";
+import { PUBLISHED_ROWS, type RunTiming, timeRuns } from "./time_runs.ts";
+
+export interface SpeedTableOptions extends ReadModelOptions {
+  model: string;
+  rounds: number;
+  signal: AbortSignal;
+}
+
+const MIB = 2 ** 20;
+
+/** Prints the table. @returns its first row: method none. */
+export async function speedTable(pipeline: Pipeline, options: SpeedTableOptions): Promise<RunTiming> {
+  const { model, rounds, signal, provider = "cpu" } = options;
+  const timings = await timeRuns(pipeline, { rows: PUBLISHED_ROWS, rounds, signal });
+  const { reading, dtype } = readModel(model, options);
+  const features = reading.featureElements(pipeline.complete({ prompt: "red heart", seed: 42 }));
+  const none = timings[0]!;
+  const peaks: (number | undefined)[] = [];
+  for (const { sampler } of PUBLISHED_ROWS) {
+    // GPU memory is not in it.
+    peaks.push(provider === "cpu" ? await measurePeak(model, { sampler, signal }) : undefined);
+  }
+  console.log(
+    `${model}: a full pass takes ${
+      round(none.full, 2)
+    } ms; ${rounds} rounds in turn, medians; F = ${features}, ${dtype}`,
+  );
+  console.table(timings.map(({ name, steps, passes, denoise, full, forecast }, i) => {
+    const { sampler } = pipeline.complete({
+      prompt: "red heart",
+      seed: 42,
+      sampler: PUBLISHED_ROWS[i]!.sampler,
+    });
+    const slots = countHistorySlots(planSteps(steps, sampler));
+    const peak = peaks[i];
+    return {
+      row: name,
+      passes: `${passes}/${steps}`,
+      "denoise ms": round(denoise, 2),
+      speedup: round(none.denoise / denoise, 3),
+      limit: round(steps / passes, 3),
+      reached: round(none.denoise / denoise / (steps / passes), 3),
+      "forecast / full": round(forecast / full, 5),
+      "K x F MiB": round(slots * features * DTYPE_BYTES[dtype] / MIB, 2),
+      ...peak !== undefined && {
+        "peak MiB": round(peak / MIB, 0),
+        "over none": round((peak - peaks[0]!) / MIB, 1),
+      },
+    };
+  }));
+  return none;
+}
