@@ -1,53 +1,50 @@
 // What every adaptive norm of HunyuanVideo sees: timestep, guidance and pooled text (HunyuanVideoConditionEmbedding).
 import type { GraphBuilder, Value } from "./graph_builder.ts";
 import type { HunyuanVideoTransformerConfig } from "./hunyuan_video_config.ts";
-import { activation } from "./layers/activation.ts";
 import { embeddingMlp } from "./layers/embedding_mlp.ts";
+import { timeAndPrompt } from "./layers/time_and_prompt.ts";
 import { timestepEmbedding } from "./layers/timestep_embedding.ts";
 
 export interface HunyuanVideoConditioningOptions {
   config: HunyuanVideoTransformerConfig;
-  /** Name of the leading dimension of the inputs. */
-  rows: string;
+  /** Pairs every timestep with every row of the other inputs. @default row with row */
+  everyStep?: boolean;
 }
 
 export interface HunyuanVideoConditioning {
-  /** SiLU of the embedding, [rows, innerDim]. */
+  /** SiLU of the embedding, [batch, innerDim] or [steps * batch, innerDim], step-major. */
   conditioning: Value;
-  /** The input, [rows] float32. */
+  /** The input, [batch] or [steps] float32. */
   timestep: Value;
 }
 
+const NAME = "time_text_embed";
+
 /**
- * Declares the inputs timestep [rows] float32 (0..1000), pooled_projections [rows, pooled_projection_dim] and, where the
- * config asks for it, guidance [rows] float32; emits their embedding.
+ * Declares the inputs timestep [batch] float32 (0..1000), [steps] with `everyStep`, pooled_projections
+ * [batch, pooled_projection_dim] and, where the config asks for it, guidance [batch] float32; emits their embedding.
  */
 export function hunyuanVideoConditioning(
   graph: GraphBuilder,
-  { config, rows }: HunyuanVideoConditioningOptions,
+  { config, everyStep = false }: HunyuanVideoConditioningOptions,
 ): HunyuanVideoConditioning {
-  const { innerDim, pooledProjectionDim, guidanceEmbeds } = config;
-  const pooled = graph.cast(graph.input("pooled_projections", [rows, pooledProjectionDim], "float32"));
-  const timestep = graph.input("timestep", [rows], "float32");
-  const guidance = guidanceEmbeds ? graph.input("guidance", [rows], "float32") : undefined;
-  const conditioning = graph.scope("time_text_embed", () => {
-    let sum = timeAndText(graph, { timestep, pooled }, {
-      name: "time_text_embed",
-      pooledDim: pooledProjectionDim,
-      features: innerDim,
-    });
+  const { innerDim: features, pooledProjectionDim, guidanceEmbeds } = config;
+  const pooled = graph.cast(graph.input("pooled_projections", ["batch", pooledProjectionDim], "float32"));
+  const timestep = graph.input("timestep", [everyStep ? "steps" : "batch"], "float32");
+  const guidance = guidanceEmbeds ? graph.input("guidance", ["batch"], "float32") : undefined;
+  const conditioning = graph.scope(NAME, () => {
+    const time = embedNumber(graph, timestep, { name: `${NAME}.timestep_embedder`, features });
+    let prompt = embedText(graph, pooled, { name: NAME, pooledDim: pooledProjectionDim, features });
     if (guidance) {
       // The pipeline multiplies in the compute type; its rounding there is part of what a seed gives.
       const thousandths = graph.node("Mul", [graph.cast(guidance), graph.scalar(1000)]);
-      const embedded = timestepEmbedding(graph, graph.cast(thousandths, "float32"), {
-        name: "time_text_embed.guidance_embedder",
-        channels: 256,
-        features: innerDim,
+      const strength = embedNumber(graph, graph.cast(thousandths, "float32"), {
+        name: `${NAME}.guidance_embedder`,
+        features,
       });
-      sum = graph.node("Add", [sum, embedded]);
+      prompt = graph.node("Add", [strength, prompt]);
     }
-    // Each adaptive norm of diffusers applies its own SiLU to the same vector; here it is done once.
-    return activation(graph, sum, "silu");
+    return timeAndPrompt(graph, { time, prompt }, { features, everyStep });
   });
   return { conditioning, timestep };
 }
@@ -60,21 +57,29 @@ export interface TimeAndTextOptions {
   features: number;
 }
 
-/** Emits the sum of both embeddings, [rows, features] (diffusers' CombinedTimestepTextProjEmbeddings). */
+/** Emits SiLU of the sum of both embeddings, [batch, features] (diffusers' CombinedTimestepTextProjEmbeddings). */
 export function timeAndText(
   graph: GraphBuilder,
   { timestep, pooled }: { timestep: Value; pooled: Value },
-  { name, pooledDim, features }: TimeAndTextOptions,
+  options: TimeAndTextOptions,
 ): Value {
-  const time = timestepEmbedding(graph, timestep, {
-    name: `${name}.timestep_embedder`,
-    channels: 256,
-    features,
-  });
-  const text = embeddingMlp(graph, pooled, {
-    name: `${name}.text_embedder`,
-    inFeatures: pooledDim,
-    features,
-  });
-  return graph.node("Add", [time, text]);
+  const { name, features } = options;
+  const time = embedNumber(graph, timestep, { name: `${name}.timestep_embedder`, features });
+  return timeAndPrompt(graph, { time, prompt: embedText(graph, pooled, options) }, { features });
+}
+
+function embedNumber(
+  graph: GraphBuilder,
+  x: Value,
+  { name, features }: { name: string; features: number },
+): Value {
+  return timestepEmbedding(graph, x, { name, channels: 256, features });
+}
+
+function embedText(
+  graph: GraphBuilder,
+  pooled: Value,
+  { name, pooledDim: inFeatures, features }: TimeAndTextOptions,
+): Value {
+  return embeddingMlp(graph, pooled, { name: `${name}.text_embedder`, inFeatures, features });
 }

@@ -2,7 +2,6 @@
 import type { GraphBuilder, Value } from "./graph_builder.ts";
 import { timeAndText } from "./_hunyuan_video_conditioning.ts";
 import type { HunyuanVideoTransformerConfig } from "./hunyuan_video_config.ts";
-import { activation } from "./layers/activation.ts";
 import { attention } from "./layers/attention.ts";
 import { feedForward } from "./layers/feed_forward.ts";
 import { gatedResidual } from "./layers/gated_residual.ts";
@@ -33,15 +32,11 @@ export function hunyuanVideoRefiner(
   const mean = graph.node("ReduceMean", [graph.cast(text, "float32"), graph.ints(1)], {
     attributes: { keepdims: 0 },
   });
-  const conditioning = activation(
-    graph,
-    timeAndText(graph, { timestep, pooled: graph.cast(mean) }, {
-      name: `${NAME}.time_text_embed`,
-      pooledDim: textEmbedDim,
-      features,
-    }),
-    "silu",
-  );
+  const conditioning = timeAndText(graph, { timestep, pooled: graph.cast(mean) }, {
+    name: `${NAME}.time_text_embed`,
+    pooledDim: textEmbedDim,
+    features,
+  });
   let tokens = linear(graph, text, {
     name: `${NAME}.proj_in`,
     inFeatures: textEmbedDim,

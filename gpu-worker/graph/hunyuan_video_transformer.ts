@@ -1,5 +1,5 @@
-// HunyuanVideo's denoiser (diffusers' HunyuanVideoTransformer3DModel) as two graphs that share weights: trunk, and head
-// behind a forecast.
+// HunyuanVideo's denoiser (diffusers' HunyuanVideoTransformer3DModel) as graphs that share weights: trunk, head behind a
+// forecast, and the modulation of its norm.
 import type { DType } from "../runtime/dtype.ts";
 import { fluxSingleBlock } from "./_flux_single_block.ts";
 import { GraphBuilder, type OnnxModel, type Value } from "./graph_builder.ts";
@@ -12,11 +12,13 @@ import { hunyuanVideoRefiner } from "./_hunyuan_video_refiner.ts";
 import { continuousLayerNorm } from "./layers/continuous_layer_norm.ts";
 import { featureOutput } from "./layers/feature_output.ts";
 import { forecast } from "./layers/forecast.ts";
+import { forecastOutput } from "./layers/forecast_output.ts";
 import { JOINT_EPS, type JointContext } from "./layers/joint_attention.ts";
 import { jointBlock } from "./layers/joint_block.ts";
-import { linear } from "./layers/linear.ts";
+import { linear, type LinearOptions } from "./layers/linear.ts";
+import { modulationOutputs } from "./layers/modulation_outputs.ts";
 import { rotary } from "./layers/rotary.ts";
-import { joinVideoPatches, videoPatches } from "./layers/video_patches.ts";
+import { joinVideoPatches, type VideoPatches, videoPatches } from "./layers/video_patches.ts";
 import type { Weights } from "./weights/weights.ts";
 
 export interface HunyuanVideoTransformerOptions {
@@ -28,26 +30,30 @@ export interface HunyuanVideoTransformerOptions {
 }
 
 /**
- * Inputs of both graphs: timestep [rows], 0..1000; pooled_projections [rows, pooled]; guidance [rows] as the pipeline is
- * given it, only where the config has guidance_embeds. Grid: patches in time, down and across.
+ * Inputs of trunk and modulation: timestep, 0..1000, [batch] in the trunk and [steps] in the modulation; pooled_projections
+ * [batch, pooled]; guidance [batch] as the pipeline is given it, only where the config has guidance_embeds. Grid: patches in
+ * time, down and across.
  */
 export interface HunyuanVideoTransformerGraphs {
   /**
-   * rows = batch. Further inputs: hidden_states [batch, in_channels, frames, height, width]; encoder_hidden_states
+   * Further inputs: hidden_states [batch, in_channels, frames, height, width]; encoder_hidden_states
    * [batch, text_tokens, text_embed_dim] without padding, so of equal length; rotary_cos and rotary_sin [text_tokens +
    * patches, head_dim / 2] float32 (`hunyuanVideoRotaryTables`). Outputs: feature [batch, ...grid, inner], the video
    * tokens after the last block, and output, shaped as the latents.
    */
   trunk: OnnxModel;
   /**
-   * rows = steps * batch, step-major. Further inputs: forecast_weights [steps, anchors] float32, history
-   * [anchors, batch, ...grid, inner]. Output: output [rows, out_channels, frames, height, width].
+   * rows = steps * batch, step-major. Inputs: forecast_weights [steps, anchors] float32, history
+   * [anchors, batch, ...grid, inner], scale and shift from modulation, output_weights [outputs, rows] float32. Output:
+   * output [outputs, out_channels, frames, height, width], sums over the rows.
    */
   head: OnnxModel;
+  /** Outputs: scale [rows, 1, inner] and shift [rows, inner] of the last norm. */
+  modulation: OnnxModel;
 }
 
 /**
- * Builds both graphs; channels come from the config, all other sizes are free.
+ * Builds the graphs; channels come from the config, all other sizes are free.
  * @throws {CheckpointError} if the config asks for what is not supported, or the weights do not fit it.
  */
 export function hunyuanVideoTransformerGraphs(
@@ -58,6 +64,7 @@ export function hunyuanVideoTransformerGraphs(
   return {
     trunk: trunk(new GraphBuilder({ name: "transformer_trunk", weights, dtype }), config),
     head: head(new GraphBuilder({ name: "transformer_head", weights, dtype }), config),
+    modulation: modulation(new GraphBuilder({ name: "transformer_modulation", weights, dtype }), config),
   };
 }
 
@@ -73,7 +80,7 @@ function trunk(graph: GraphBuilder, config: HunyuanVideoTransformerConfig): Onnx
   const states = graph.cast(
     graph.input("encoder_hidden_states", ["batch", "text_tokens", textEmbedDim], "float32"),
   );
-  const { conditioning, timestep } = hunyuanVideoConditioning(graph, { config, rows: "batch" });
+  const { conditioning, timestep } = hunyuanVideoConditioning(graph, { config });
   const cos = graph.input("rotary_cos", ["tokens", attentionHeadDim / 2], "float32");
   const sin = graph.input("rotary_sin", ["tokens", attentionHeadDim / 2], "float32");
 
@@ -119,7 +126,13 @@ function trunk(graph: GraphBuilder, config: HunyuanVideoTransformerConfig): Onnx
   });
   const feature = graph.node("Reshape", [video, shape]);
   featureOutput(graph, feature, [...GRID, innerDim]);
-  emitOutput(graph, feature, { config, conditioning, rows: "batch" });
+  const normed = continuousLayerNorm(graph, video!, {
+    name: "norm_out",
+    conditioning,
+    features: innerDim,
+    eps: JOINT_EPS,
+  });
+  emitLatents(graph, { tokens: linear(graph, normed, projection(config)), grid }, { config, rows: "batch" });
   graph.refuseUnusedWeights();
   return graph.build();
 }
@@ -127,40 +140,36 @@ function trunk(graph: GraphBuilder, config: HunyuanVideoTransformerConfig): Onnx
 function head(graph: GraphBuilder, config: HunyuanVideoTransformerConfig): OnnxModel {
   const weights = graph.input("forecast_weights", ["steps", "anchors"], "float32");
   const history = graph.input("history", ["anchors", "batch", ...GRID, config.innerDim]);
-  const { conditioning } = hunyuanVideoConditioning(graph, { config, rows: "rows" });
   const feature = graph.scope("forecast", () => forecast(graph, { weights, history }));
-  emitOutput(graph, feature, { config, conditioning, rows: "rows" });
+  const grid = graph.node("Shape", [history], { attributes: { start: 2, end: 5 }, dtype: "int64" });
+  const tokens = forecastOutput(graph, graph.node("Reshape", [feature, graph.ints(0, -1, config.innerDim)]), {
+    projection: projection(config),
+    eps: JOINT_EPS,
+  });
+  emitLatents(graph, { tokens, grid }, { config, rows: "outputs" });
   return graph.build();
 }
 
-interface OutputOptions {
-  config: HunyuanVideoTransformerConfig;
-  conditioning: Value;
-  /** Name of the leading dimension. */
-  rows: string;
+function modulation(graph: GraphBuilder, config: HunyuanVideoTransformerConfig): OnnxModel {
+  const { conditioning } = hunyuanVideoConditioning(graph, { config, everyStep: true });
+  modulationOutputs(graph, conditioning, { name: "norm_out", features: config.innerDim });
+  return graph.build();
 }
 
-/** norm_out, proj_out and the patches' places on a feature [rows, ...grid, inner]. */
-function emitOutput(
+function projection(
+  { innerDim, outChannels, patchSize, patchSizeT }: HunyuanVideoTransformerConfig,
+): LinearOptions {
+  return { name: "proj_out", inFeatures: innerDim, outFeatures: patchSizeT * patchSize ** 2 * outChannels };
+}
+
+/** Declares the output: projected tokens, put together from patches. @param rows name of the leading dimension */
+function emitLatents(
   graph: GraphBuilder,
-  feature: Value,
-  { config, conditioning, rows }: OutputOptions,
+  tokens: VideoPatches,
+  { config, rows }: { config: HunyuanVideoTransformerConfig; rows: string },
 ): void {
-  const { innerDim: features, outChannels: channels, patchSize, patchSizeT } = config;
-  const grid = graph.node("Shape", [feature], { attributes: { start: 1, end: 4 }, dtype: "int64" });
-  const tokens = graph.node("Reshape", [feature, graph.ints(0, -1, features)]);
-  const normed = continuousLayerNorm(graph, tokens, {
-    name: "norm_out",
-    conditioning,
-    features,
-    eps: JOINT_EPS,
-  });
-  const projected = linear(graph, normed, {
-    name: "proj_out",
-    inFeatures: features,
-    outFeatures: patchSizeT * patchSize ** 2 * channels,
-  });
-  const output = joinVideoPatches(graph, { tokens: projected, grid }, { channels, patch: patchOf(config) });
+  const { outChannels: channels } = config;
+  const output = joinVideoPatches(graph, tokens, { channels, patch: patchOf(config) });
   graph.output("output", output, [rows, channels, "frames", "height", "width"]);
 }
 

@@ -28,7 +28,7 @@ export interface HunyuanVideoCheckpoint extends CheckpointReading {
   config: HunyuanVideoTransformerConfig;
   vaeConfig: AutoencoderKLHunyuanVideoConfig;
   scheduler: SchedulerConfig;
-  graphs: Record<"llama" | "clip" | "trunk" | "head" | "vae", OnnxModel>;
+  graphs: Record<"llama" | "clip" | "trunk" | "head" | "modulation" | "vae", OnnxModel>;
 }
 
 /** What the published results were measured with. */

@@ -45,7 +45,7 @@ export class HunyuanVideoPipeline extends VideoPipeline<HunyuanVideoCheckpoint> 
   static async open(checkpoint: Checkpoint, options: OpenOptions): Promise<HunyuanVideoPipeline> {
     const { runtime, dtype, vaeTiling } = options;
     const reading = readHunyuanVideoCheckpoint(checkpoint, dtype);
-    const { llama, clip, trunk, head, vae } = reading.graphs;
+    const { llama, clip, trunk, head, modulation, vae } = reading.graphs;
     using stack = new DisposableStack();
     const sessions = stack.use(new SessionLoader(runtime, options));
     const encoder = async (model: OnnxModel, tokenizer: string) => ({
@@ -59,7 +59,7 @@ export class HunyuanVideoPipeline extends VideoPipeline<HunyuanVideoCheckpoint> 
     });
     return new HunyuanVideoPipeline(options, reading, {
       prompts,
-      denoiser: await sessions.loadTogether({ trunk, head }),
+      denoiser: await sessions.loadTogether({ trunk, head, modulation }),
       decoder: {
         runtime,
         vae: await sessions.load(vae),
@@ -109,24 +109,29 @@ export class HunyuanVideoPipeline extends VideoPipeline<HunyuanVideoCheckpoint> 
     const feeds = branches.map((prompt) =>
       owned.use(hunyuanVideoFeeds(this.runtime, { config, prompt, size, guidanceScale }))
     );
-    return (slots) => {
+    const outputDims = [size.channels, size.frames, size.height, size.width];
+    return (slots, timesteps) => {
       using stack = new DisposableStack();
       const denoisers = feeds.map((branch) =>
         stack.use(
           new OnnxDenoiser(this.runtime, this.#sessions, {
             branches: 1,
-            latentLength: size.channels * size.frames * size.height * size.width,
+            latentLength: outputDims.reduce((product, dim) => product * dim, 1),
+            outputDims,
             slots,
             featureDims: [...patchGrid(config, size), config.innerDim],
             featureType: this.dtype,
             trunkFeeds: (latents, timestep) => branch.trunk(latents, timestep),
-            headFeeds: (timesteps) => branch.head(timesteps),
-            guide: (output) => output,
+            modulationFeeds: () => branch.modulation(timesteps),
+            guide: [1],
           }),
         )
       );
       stack.move();
-      return new SeparateBranches(denoisers, (outputs) => guideBranches(outputs, trueCfgScale));
+      return new SeparateBranches(denoisers, {
+        slots,
+        guide: (outputs) => guideBranches(outputs, trueCfgScale),
+      });
     };
   }
 

@@ -1,18 +1,21 @@
 // Guidance whose branches cannot be rows of one run, as their inputs differ in length: each runs by itself.
 import type { Denoiser, ForecastCall, ForecastOptions, FullCall, FullResult } from "../../sampler/mod.ts";
 
-/** Owns the denoisers of its branches, each with a history of its own; `guide` combines their outputs. */
+export interface SeparateBranchesOptions {
+  /** Of each branch's history. */
+  slots: number;
+  /** Gets the outputs one after the other, [branches, n]; linear in them, as it may get sums of steps. */
+  guide: (outputs: Float32Array) => Float32Array;
+}
+
+/** Owns the denoisers of its branches, each with a history of its own. */
 export class SeparateBranches implements Denoiser, Disposable {
   readonly #branches: readonly (Denoiser & Disposable)[];
-  readonly #guide: (outputs: Float32Array) => Float32Array;
+  readonly #options: SeparateBranchesOptions;
 
-  /** @param guide gets the outputs one after the other, [branches, n]; linear in them, as it may get sums of steps */
-  constructor(
-    branches: readonly (Denoiser & Disposable)[],
-    guide: (outputs: Float32Array) => Float32Array,
-  ) {
+  constructor(branches: readonly (Denoiser & Disposable)[], options: SeparateBranchesOptions) {
     this.#branches = branches;
-    this.#guide = guide;
+    this.#options = options;
   }
 
   /** The error is the largest of all branches. */
@@ -32,15 +35,34 @@ export class SeparateBranches implements Denoiser, Disposable {
     return outputs[0]!.map((_, i) => this.#combine(outputs.map((ofBranch) => ofBranch[i]!)));
   }
 
+  /** Slot after slot, the branches of each one after the other. */
+  async features(): Promise<Float32Array> {
+    const histories: Float32Array[] = [];
+    for (const branch of this.#branches) histories.push(await branch.features!());
+    if (histories.length === 1) return histories[0]!;
+    const length = histories[0]!.length / this.#options.slots;
+    const all = new Float32Array(histories.length * histories[0]!.length);
+    for (const [branch, history] of histories.entries()) {
+      for (let slot = 0; slot < this.#options.slots; slot++) {
+        const feature = history.subarray(slot * length, (slot + 1) * length);
+        all.set(feature, (slot * histories.length + branch) * length);
+      }
+    }
+    return all;
+  }
+
   [Symbol.dispose](): void {
     for (const branch of this.#branches) branch[Symbol.dispose]();
   }
 
   #combine(outputs: readonly Float32Array[]): Float32Array {
-    if (outputs.length === 1) return outputs[0]!;
-    const length = outputs[0]!.length;
-    const rows = new Float32Array(outputs.length * length);
-    for (const [i, output] of outputs.entries()) rows.set(output, i * length);
-    return this.#guide(rows);
+    return outputs.length === 1 ? outputs[0]! : this.#options.guide(join(outputs));
   }
+}
+
+function join(rows: readonly Float32Array[]): Float32Array {
+  const length = rows[0]!.length;
+  const joined = new Float32Array(rows.length * length);
+  for (const [i, row] of rows.entries()) joined.set(row, i * length);
+  return joined;
 }

@@ -18,6 +18,7 @@ import {
   run,
   stack,
 } from "./_float_array.ts";
+import { runHead } from "./_run_head.ts";
 
 /** float32 on both sides; sums are taken in another order, as the text stands before the video here. */
 const TOLERANCE = 1e-5;
@@ -29,7 +30,7 @@ for (const [name, calls] of Object.entries(CALLS)) {
     const parts = component(`hunyuan_video/${name}/transformer`);
     const graphs = hunyuanVideoTransformerGraphs({ ...parts, dtype: "float32" });
     const trunk = (inputs: FloatArrays) => run(graphs.trunk, inputs);
-    const head = async (inputs: FloatArrays) => (await run(graphs.head, inputs))["output"]!;
+    const head = (inputs: FloatArrays) => runHead(graphs, inputs);
     const inputsOf = (call: string) => trunkInputs(goldens, { name, call, config: parts.config });
 
     for (const call of calls) {
@@ -51,7 +52,7 @@ for (const [name, calls] of Object.entries(CALLS)) {
     });
 
     it("head gives the trunk's output where the weights select one slot", async () => {
-      const inputs = inputsOf("batch");
+      const inputs = atOneTime(inputsOf("batch"));
       const { feature, output } = await trunk(inputs);
       const other = { ...feature!, data: feature!.data.map((x) => 3 - x) };
       const history = stack([other, feature!]);
@@ -61,19 +62,26 @@ for (const [name, calls] of Object.entries(CALLS)) {
     });
 
     it("head forecasts several steps in one run as it would one by one, step-major", async () => {
-      const first = inputsOf("batch");
-      const second = mapBatched(first, ({ shape, data }) => ({ shape, data: data.map((x) => x * 0.9) }));
-      const steps = [
+      const first = atOneTime(inputsOf("batch"));
+      // Other latents at another time, the same prompts.
+      const second = {
+        ...mapBatched(first, ({ shape, data }) => ({ shape, data: data.map((x) => x * 0.9) })),
+        ...prompts(first),
+      };
+      const steps: FloatArrays[] = [
         { ...conditioning(first), forecast_weights: matrix([0.25, 0.625]) },
         { ...conditioning(second), forecast_weights: matrix([-0.5, 1.5]) },
       ];
       const history = stack([(await trunk(first))["feature"]!, (await trunk(second))["feature"]!]);
       const expected = [];
       for (const step of steps) expected.push(await head({ ...step, history }));
-      const joined = Object.keys(steps[0]!).map((key) =>
-        [key, concat(steps.map((step) => (step as FloatArrays)[key]!))] as const
-      );
-      const actual = await head({ ...Object.fromEntries(joined), history });
+      const joined = (name: string) => concat(steps.map((step) => step[name]!));
+      const actual = await head({
+        ...prompts(first),
+        timestep: joined("timestep"),
+        forecast_weights: joined("forecast_weights"),
+        history,
+      });
       assert.deepEqual(actual.shape, concat(expected).shape);
       assert(maxError(actual.data, concat(expected).data) <= TOLERANCE);
     });
@@ -183,10 +191,20 @@ function firstTokens({ shape, data }: FloatArray, count: number): FloatArray {
   return { shape: [batch, count, features], data: Float32Array.from(rows.flat()) };
 }
 
-/** The inputs that trunk and head share. */
+/** The same inputs, all rows at the first one's timestep: a head forecasts all branches of a step. */
+function atOneTime(inputs: FloatArrays): FloatArrays {
+  const { shape, data } = inputs["timestep"]!;
+  return { ...inputs, timestep: { shape, data: new Float32Array(data.length).fill(data[0]!) } };
+}
+
+/** What the modulation takes: one timestep, and what does not depend on it. */
 function conditioning(inputs: FloatArrays): FloatArrays {
-  const shared = ["pooled_projections", "timestep", "guidance"];
-  return Object.fromEntries(Object.entries(inputs).filter(([name]) => shared.includes(name)));
+  return { ...prompts(inputs), timestep: row(inputs["timestep"]!, 0) };
+}
+
+function prompts(inputs: FloatArrays): FloatArrays {
+  const names = ["pooled_projections", "guidance"];
+  return Object.fromEntries(Object.entries(inputs).filter(([name]) => names.includes(name)));
 }
 
 /** Changes the inputs that have a row for each clip. */

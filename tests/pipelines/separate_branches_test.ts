@@ -21,6 +21,8 @@ const STEPS = 8;
 const ANCHORS = [0, 1, 3];
 const FORECASTS = [4, 5, 6];
 
+const timestepOf = (step: number) => 1000 - 100 * step;
+
 describe("SeparateBranches with HunyuanVideo", () => {
   const stack = new DisposableStack();
   const { graphs, config } = readHunyuanVideoCheckpoint(
@@ -37,6 +39,7 @@ describe("SeparateBranches with HunyuanVideo", () => {
     sessions = {
       trunk: stack.use(await runtime.createSession(graphs.trunk)),
       head: stack.use(await runtime.createSession(graphs.head)),
+      modulation: stack.use(await runtime.createSession(graphs.modulation)),
     };
   });
   after(() => stack.dispose());
@@ -71,12 +74,14 @@ describe("SeparateBranches with HunyuanVideo", () => {
         featureDims: [...patchGrid(config, size), config.innerDim],
         featureType: "float32",
         trunkFeeds: (latents, timestep) => feeds.trunk(latents, timestep),
-        headFeeds: (timesteps) => feeds.head(timesteps),
-        guide: (output) => output,
+        modulationFeeds: () => feeds.modulation(Array.from({ length: STEPS }, (_, step) => timestepOf(step))),
+        outputDims: dims,
+        guide: [1],
       });
     });
-    const denoiser = owned.use(new SeparateBranches(branches, (outputs) => outputs));
-    const at = (step: number) => ({ step, timestep: 1000 - 100 * step, sigma: 1 - step / 10 });
+    const slots = ANCHORS.length;
+    const denoiser = owned.use(new SeparateBranches(branches, { slots, guide: (outputs) => outputs }));
+    const at = (step: number) => ({ step, timestep: timestepOf(step), sigma: 1 - step / 10 });
     for (const [slot, step] of ANCHORS.entries()) {
       await denoiser.full({ ...at(step), latents: randn(dims, 10 + step), slot });
     }
@@ -104,12 +109,13 @@ describe("SeparateBranches", () => {
         ...forecastError !== undefined && { forecastError },
       }),
     forecast: (calls) => Promise.resolve(calls.map(({ step }) => Float32Array.of(value, step))),
+    features: () => Promise.resolve(Float32Array.of(value, value, 10 * value, 10 * value)),
     [Symbol.dispose]: () => void disposed++,
   });
   const pair = (errors: [number?, number?]) =>
     new SeparateBranches(
       [branch(1, errors[0]), branch(5, errors[1])],
-      ([a, b, c, d]) => Float32Array.of(a! - c!, b! - d!),
+      { slots: 2, guide: ([a, b, c, d]) => Float32Array.of(a! - c!, b! - d!) },
     );
 
   it("full() guides the outputs and reports the branch that a forecast would miss most", async () => {
@@ -129,10 +135,17 @@ describe("SeparateBranches", () => {
     assert.deepEqual(await denoiser.forecast(calls), [Float32Array.of(-4, 0), Float32Array.of(-4, 0)]);
   });
 
+  it("features() are those of all branches, slot after slot", async () => {
+    using denoiser = pair([]);
+    assert.deepEqual(await denoiser.features(), Float32Array.of(1, 1, 5, 5, 10, 10, 50, 50));
+    using single = new SeparateBranches([branch(7)], { slots: 2, guide: () => assert.fail() });
+    assert.deepEqual(await single.features(), Float32Array.of(7, 7, 70, 70));
+  });
+
   it("leaves the output of a single branch as it is, and disposes what it was given", async () => {
     disposed = 0;
     {
-      using denoiser = new SeparateBranches([branch(7)], () => assert.fail());
+      using denoiser = new SeparateBranches([branch(7)], { slots: 2, guide: () => assert.fail() });
       assert.deepEqual((await denoiser.full(call)).output, Float32Array.of(7, 7));
     }
     assert.equal(disposed, 1);
