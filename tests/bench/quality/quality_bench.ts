@@ -12,6 +12,7 @@ import { type FidelityRecord, measureFidelity } from "./measure_fidelity.ts";
 import { BACKGROUNDS, measureRecognition, type RecognitionRecord } from "./measure_recognition.ts";
 import { RECOGNITION_METHODS } from "./methods.ts";
 import { openPictureEncoder } from "./open_picture_encoder.ts";
+import { type Measured, publish } from "./publish.ts";
 import { Recognizer } from "./recognizer.ts";
 import { ResultLog } from "./result_log.ts";
 import { TrainingPictures } from "./training_pictures.ts";
@@ -25,10 +26,12 @@ where it was stopped.
   --python FILE     a Python with flip-evaluator: adds FLIP to the distances
   --log DIR         what has been measured (out/quality)
   --threads N       of ONNX Runtime (1)
-  --only PART       fidelity | recognition
+  --only PART       fidelity | recognition | publish: nothing is measured
+  --publish         write tables and plots into docs/quality.md from what has been measured so far
 `;
 
 const MODEL = "models/emoji";
+const DOCS = "docs";
 
 async function qualityBench(args: string[], signal: AbortSignal): Promise<void> {
   const flags = readFlags(args, {
@@ -37,17 +40,33 @@ async function qualityBench(args: string[], signal: AbortSignal): Promise<void> 
     log: "text",
     threads: "number",
     only: "text",
+    publish: "switch",
     help: "switch",
   });
   if (flags.help) return console.log(HELP);
   const { data, python, log = "out/quality", threads = 1, only } = flags;
-  if (only !== undefined && !["fidelity", "recognition"].includes(only)) {
-    throw new UsageError(`--only must be fidelity or recognition: current value is '${only}'`);
+  if (only !== undefined && !["fidelity", "recognition", "publish"].includes(only)) {
+    throw new UsageError(`--only must be fidelity, recognition or publish: current value is '${only}'`);
   }
   await Deno.mkdir(log, { recursive: true });
-  using pipeline = await openPipeline(MODEL, { intraOpThreads: threads });
-  if (only !== "recognition") await fidelity(pipeline, { python, log, signal });
-  if (only !== "fidelity" && data !== undefined) await recognition(pipeline, { data, log, threads, signal });
+  if (only !== "publish") {
+    using pipeline = await openPipeline(MODEL, { intraOpThreads: threads });
+    if (only !== "recognition") await fidelity(pipeline, { python, log, signal });
+    if (only !== "fidelity" && data !== undefined) {
+      await recognition(pipeline, { data, log, threads, signal });
+    }
+  }
+  if (flags.publish || only === "publish") await publish(measured(log), DOCS);
+}
+
+function measured(folder: string): Measured {
+  using fidelity = ResultLog.open<FidelityRecord>(join(folder, "fidelity.jsonl"));
+  using recognition = ResultLog.open<RecognitionRecord>(join(folder, "recognition.jsonl"));
+  return {
+    plans: JSON.parse(Deno.readTextFileSync(join(folder, "plans.json"))),
+    fidelity: [...fidelity.records],
+    recognition: [...recognition.records],
+  };
 }
 
 async function fidelity(

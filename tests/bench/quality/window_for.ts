@@ -1,5 +1,5 @@
-// The window that gives a number of full passes: as published where that gives so many, else the one with the shortest
-// longest gap.
+// The window that gives a number of full passes: as published where that gives so many; else the one whose last pass is
+// latest, since forecasts at the end cost most, among those whose longest gap is at most twice the shortest possible.
 import { planSteps, type StepPlanOptions } from "../../../sampler/mod.ts";
 
 export type Window = Pick<StepPlanOptions, "windowSize" | "flexWindow">;
@@ -21,17 +21,16 @@ export function windowFor(passes: number, { steps, base, published, others }: Wi
     return [...plan.keys()].filter((step) => plan[step] === "full");
   };
   const fits = (window: Window) => fullSteps(window).length === passes;
-  const best = published.find(fits) ?? others.filter(fits).reduce<Window | undefined>(
-    (a, b) => a === undefined || longestGap(b) < longestGap(a) ? b : a,
-    undefined,
-  );
-  if (best !== undefined) return best;
-  throw new RangeError(`Cannot plan ${passes} of ${steps} passes as no window gives so many`);
-
-  function longestGap(window: Window): number {
+  const preferred = published.find(fits);
+  if (preferred !== undefined) return preferred;
+  const fitting = others.filter(fits).map((window) => {
     const ends = [...fullSteps(window), steps];
-    return Math.max(...ends.slice(1).map((step, i) => step - ends[i]!));
-  }
+    return { window, last: ends.at(-2)!, gap: Math.max(...ends.slice(1).map((step, i) => step - ends[i]!)) };
+  });
+  const limit = 2 * Math.min(...fitting.map(({ gap }) => gap));
+  const [best] = fitting.filter(({ gap }) => gap <= limit).sort((a, b) => b.last - a.last || a.gap - b.gap);
+  if (best !== undefined) return best.window;
+  throw new RangeError(`Cannot plan ${passes} of ${steps} passes as no window gives so many`);
 }
 
 /** Windows that stay as they are, then such as grow slowly: TaylorSeer's and reuse's. */
