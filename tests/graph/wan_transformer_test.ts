@@ -104,6 +104,40 @@ describe("wanTransformerGraphs()", () => {
   const refuses = (changes: Parameters<typeof build>[0], message: RegExp) =>
     assert.throws(build(changes), (error) => error instanceof CheckpointError && message.test(error.message));
 
+  it("takes the options of both published models", () => {
+    const common = {
+      _class_name: "WanTransformer3DModel",
+      _diffusers_version: "0.33.0.dev0",
+      added_kv_proj_dim: null,
+      attention_head_dim: 128,
+      cross_attn_norm: true,
+      eps: 1e-6,
+      freq_dim: 256,
+      image_dim: null,
+      in_channels: 16,
+      out_channels: 16,
+      patch_size: [1, 2, 2],
+      qk_norm: "rms_norm_across_heads",
+      rope_max_seq_len: 1024,
+      text_dim: 4096,
+    };
+    const small = parseWanTransformerConfig({
+      ...common,
+      ffn_dim: 8960,
+      num_attention_heads: 12,
+      num_layers: 30,
+    });
+    const large = parseWanTransformerConfig({
+      ...common,
+      ffn_dim: 13824,
+      num_attention_heads: 40,
+      num_layers: 40,
+    });
+    assert.deepEqual([small.innerDim, large.innerDim], [1536, 5120]);
+    // The class's defaults are the larger one.
+    assert.deepEqual(parseWanTransformerConfig({}), large);
+  });
+
   it("builds in every compute type", () => {
     for (const dtype of ["float32", "float16", "bfloat16"] as const) assert.doesNotThrow(build({ dtype }));
   });
