@@ -7,21 +7,25 @@ import { type ProviderName, Runtime } from "../runtime/mod.ts";
 import { readDevice } from "./device_flags.ts";
 import { peakMemoryBytes } from "./peak_memory.ts";
 import { predictMemory } from "./predict_memory.ts";
+import { MEMORY_FLAGS, type MemoryOptions, readMemoryFlags } from "./memory_flags.ts";
 import { MODEL_FLAGS, readModelName } from "./model_flags.ts";
 import { readFlags } from "./read_flags.ts";
 import { runCommand } from "./run_command.ts";
 
 const HELP =
   `Usage: deno task inspect [--model DIR | ORG/NAME] [--lora FILE[:WEIGHT]] [--device cpu|cuda|webgpu] [--dtype T] [--json]
-                         [--steps N] [--width N] [--height N] [--num-frames N]
+                         [--steps N] [--width N] [--height N] [--num-frames N] [--offload] [--vae-tiling]
 
-Memory is predicted for one picture or clip with the checkpoint's settings, or with the steps and size given.
+Memory is predicted for one picture or clip with the checkpoint's settings, or with the steps, size and savings given.
 `;
 
 /** What a run adds to this process, beside its model: codecs, tokenizers, kernels, the heap's growth. */
 const RUN_BYTES = 73 * 2 ** 20;
 
-interface RunSize {
+/** What some checkpoints hold and no run loads. */
+const UNLOADED = ["safety_checker", "image_encoder"];
+
+interface RunSize extends MemoryOptions {
   steps: number | undefined;
   width: number | undefined;
   height: number | undefined;
@@ -33,6 +37,7 @@ interface RunSize {
 async function inspect(args: string[]): Promise<void> {
   const flags = readFlags(args, {
     ...MODEL_FLAGS,
+    ...MEMORY_FLAGS,
     device: "text",
     dtype: "text",
     steps: "number",
@@ -43,13 +48,17 @@ async function inspect(args: string[]): Promise<void> {
     help: "switch",
   });
   if (flags.help) return console.log(HELP);
-  const size = { ...flags, numFrames: flags["num-frames"] };
+  const size = { ...flags, ...readMemoryFlags(flags), numFrames: flags["num-frames"] };
   const report = describe(readModelName(flags), readDevice(flags), size);
   if (flags.json) return console.log(JSON.stringify(report, null, 2));
   print(report);
 }
 
-function describe(model: string, options: DeviceOptions, { steps, width, height, numFrames }: RunSize) {
+function describe(
+  model: string,
+  options: DeviceOptions,
+  { steps, width, height, numFrames, ...saving }: RunSize,
+) {
   const { provider = "cpu" } = options;
   const { checkpoint, dtype, reading } = readModel(model, options);
   const { defaults } = reading;
@@ -67,16 +76,18 @@ function describe(model: string, options: DeviceOptions, { steps, width, height,
     };
   });
   const parts = predictMemory({
-    weights: checkpoint.components().flatMap(({ weights }) => [...weights.values()]),
+    components: checkpoint.components().filter(({ name }) => !UNLOADED.includes(name)),
     dtype,
     plan,
     slots,
     featureElements: reading.featureElements(request),
-    decoding: reading.decoding(request),
+    conditioningElements: reading.conditioningElements?.(request) ?? 0,
+    maxSequenceLength: request.maxSequenceLength,
+    decoding: reading.decoding(request, saving),
+    offload: saving.offload,
   });
   const problem = problemOf(provider);
   const processBytes = peakMemoryBytes() + RUN_BYTES;
-  const modelBytes = parts.weightBytes + parts.historyBytes + parts.activationBytes;
   return {
     model,
     folder: checkpoint.folder,
@@ -96,7 +107,7 @@ function describe(model: string, options: DeviceOptions, { steps, width, height,
       historySlots: slots,
       processBytes,
       // On a GPU, what the model takes is the device's memory and not the process's.
-      peakBytes: provider === "cpu" ? processBytes + modelBytes : modelBytes,
+      peakBytes: provider === "cpu" ? processBytes + parts.modelBytes : parts.modelBytes,
       freeBytes: Deno.systemMemoryInfo().available,
     },
   };
@@ -124,6 +135,7 @@ function print(
   const clip = run.numFrames === undefined ? "" : `, ${run.numFrames} frames at ${run.fps} a second`;
   console.log(`${run.steps} steps, ${run.width}x${run.height}${clip}:`);
   console.log(`  weights as ${device.dtype}: ${megabytes(memory.weightBytes)}`);
+  if (memory.loraBytes > 0) console.log(`  to fold the LoRAs in: ${megabytes(memory.loraBytes)}`);
   console.log(`  history of ${memory.historySlots} features: ${megabytes(memory.historyBytes)}`);
   console.log(`  intermediate results: ${megabytes(memory.activationBytes)}`);
   console.log(`  the process itself: ${megabytes(memory.processBytes)}`);

@@ -70,6 +70,8 @@ export function readFluxCheckpoint(checkpoint: Checkpoint, dtype: DType): FluxCh
     decoding: decodingSize(vaeConfig),
     featureElements: ({ width, height, trueCfgScale }) =>
       (trueCfgScale > 1 ? 2 : 1) * width * height / (2 * vaeScale) ** 2 * config.innerDim,
+    conditioningElements: ({ maxSequenceLength, trueCfgScale }) =>
+      (trueCfgScale > 1 ? 2 : 1) * maxSequenceLength * config.innerDim,
     graphs: {
       clip: clipTextEncoderGraph({ ...clip, dtype, outputs: ["pooled_output"] }),
       t5: t5EncoderGraph({ ...t5, dtype }),

@@ -136,8 +136,10 @@ export interface CheckpointReading {
   graphs: Readonly<Record<string, OnnxModel>>;
   /** Elements of the last-block feature of one picture at that size, all branches. */
   featureElements(request: Omit<RequestDefaults, "sampler">): number;
+  /** The same of the text's tokens, where a transformer's blocks work on both. @default 0 */
+  conditioningElements?(request: Omit<RequestDefaults, "sampler">): number;
   /** What decoding takes at that size. */
-  decoding(request: Omit<RequestDefaults, "sampler">): DecodingSize;
+  decoding(request: Omit<RequestDefaults, "sampler">, options?: { vaeTiling: boolean }): DecodingSize;
 }
 
 export interface OpenOptions {

@@ -35,6 +35,8 @@ const PRESET = { steps: 50, guidanceScale: 7, trueCfgScale: 1, maxSequenceLength
 /** StableDiffusion3Pipeline's limit. */
 const MAX_SEQUENCE_LENGTH = 512;
 const MAX_PIXELS_PER_SIDE = 4096;
+/** Of both CLIP encoders, side by side in front of T5's. */
+const CLIP_TOKENS = 77;
 const CLIP = "CLIPTextModelWithProjection";
 
 /** @throws {CheckpointError} if a component is missing, damaged, or asks for what is not supported. */
@@ -69,6 +71,8 @@ export function readSd3Checkpoint(checkpoint: Checkpoint, dtype: DType): Sd3Chec
     decoding: decodingSize(vae),
     featureElements: ({ width, height, guidanceScale }) =>
       (guidanceScale > 1 ? 2 : 1) * width * height / patch ** 2 * config.innerDim,
+    conditioningElements: ({ maxSequenceLength, guidanceScale }) =>
+      (guidanceScale > 1 ? 2 : 1) * (CLIP_TOKENS + maxSequenceLength) * config.innerDim,
     graphs: {
       clip: clipTextEncoderGraph({ ...parts.clip, ...clip }),
       clip2: clipTextEncoderGraph({ ...parts.clip2, ...clip }),

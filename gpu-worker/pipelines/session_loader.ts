@@ -1,6 +1,7 @@
 // Where a pipeline's graphs are loaded: all of them at once, or in turn where memory has no room for them together.
 import type { OnnxModel } from "../graph/graph_builder.ts";
 import type { Runtime, Session } from "../runtime/mod.ts";
+import { trimHeap } from "../runtime/trim_heap.ts";
 import type { GraphCache } from "./graph_cache.ts";
 
 /** A graph to run, whether or not it is loaded at the moment. */
@@ -55,7 +56,10 @@ export class SessionLoader implements Disposable {
     return {
       inputNames: [...model.inputNames],
       run: async (feeds, options) => {
-        if (this.#group !== group) this[Symbol.dispose]();
+        if (this.#group !== group && this.#group !== undefined) {
+          this[Symbol.dispose]();
+          trimHeap();
+        }
         this.#group = group;
         const session = this.#loaded.get(model) ?? await this.#load(model);
         return await session.run(feeds, options);

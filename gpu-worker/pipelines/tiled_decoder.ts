@@ -23,17 +23,10 @@ const OVERLAP = 0.25;
  */
 export function tiledDecoder(
   vae: GraphSession,
-  { runtime, config: { sample_size, block_out_channels }, vaeTiling = false }: TilingOptions,
+  { runtime, ...options }: TilingOptions,
 ): GraphSession {
-  const scale = 2 ** (block_out_channels.length - 1);
-  const sampleSide = typeof sample_size === "number" ? sample_size : sample_size[0]!;
-  const latentSide = Math.floor(sampleSide / scale);
-  const untiled = vaeTiling ? latentSide : Math.max(latentSide, MAX_UNTILED_SIDE / scale);
-  const stride = Math.floor(latentSide * (1 - OVERLAP));
-  const blend = Math.floor(sampleSide * OVERLAP);
-  const keep = sampleSide - blend;
-  // Sizes that four does not divide would leave gaps between tiles; no published autoencoder has one.
-  if (stride * scale !== keep) return vae;
+  const { scale, latentSide, untiled, stride, blend, keep } = tileSizes(options);
+  if (untiled === Infinity) return vae;
 
   return {
     inputNames: vae.inputNames,
@@ -53,6 +46,36 @@ export function tiledDecoder(
       };
     },
   };
+}
+
+interface TileSizes {
+  /** Pixels of a latent pixel's side. */
+  scale: number;
+  /** Of a tile, in latent pixels. */
+  latentSide: number;
+  /** Latent pixels of the longest side that is decoded as a whole. */
+  untiled: number;
+  /** Latent pixels from one tile to the next. */
+  stride: number;
+  /** Pixels over which neighbours fade into each other. */
+  blend: number;
+  /** Pixels of a tile that stay. */
+  keep: number;
+}
+
+export function tileSizes(
+  { config: { sample_size, block_out_channels }, vaeTiling = false }: Omit<TilingOptions, "runtime">,
+): TileSizes {
+  const scale = 2 ** (block_out_channels.length - 1);
+  const sampleSide = typeof sample_size === "number" ? sample_size : sample_size[0]!;
+  const latentSide = Math.floor(sampleSide / scale);
+  const stride = Math.floor(latentSide * (1 - OVERLAP));
+  const blend = Math.floor(sampleSide * OVERLAP);
+  const keep = sampleSide - blend;
+  const longest = vaeTiling ? latentSide : Math.max(latentSide, MAX_UNTILED_SIDE / scale);
+  // Sizes that four does not divide would leave gaps between tiles; no published autoencoder has one.
+  const untiled = stride * scale === keep ? longest : Infinity;
+  return { scale, latentSide, untiled, stride, blend, keep };
 }
 
 function planesOf({ dims }: Tensor, data: Float32Array<ArrayBuffer>): Planes {

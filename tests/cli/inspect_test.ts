@@ -50,6 +50,13 @@ describe("deno task inspect", () => {
     await assertPredicted(["--width", "256", "--height", "256", "--steps", "10"]);
   });
 
+  it("predicts what --offload, --vae-tiling and a LoRA make of it", async () => {
+    await assertPredicted(["--offload"]);
+    await assertPredicted(["--width", "256", "--height", "256", "--steps", "10", "--vae-tiling"]);
+    const lora = goldenPath("lora/flux/style.safetensors");
+    await assertPredicted(["--model", goldenPath("flux/tiny-dev"), "--lora", lora, "--offload"]);
+  });
+
   it("counts the history's slots by the plan", async () => {
     const { memory } = await json("inspect", ["--steps", "50"]);
     const { memory: fewer } = await json("inspect", ["--steps", "10"]);
