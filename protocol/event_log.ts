@@ -61,7 +61,9 @@ export class EventLog<E> {
           await Promise.race([this.#changed.promise, aborted]);
           if (signal.aborted) return;
         }
-        yield this.#entries[index]!;
+        const entry = this.#entries[index]!;
+        // Some that were read elsewhere may not have been here when reading began.
+        if (entry.id > after) yield entry;
       }
     } finally {
       signal.removeEventListener("abort", abort);

@@ -3,11 +3,16 @@
 export interface RedisServer extends AsyncDisposable {
   /** redis://127.0.0.1:PORT */
   url: string;
+  port: number;
+  /** As a machine that loses its power. */
+  kill(): Promise<void>;
 }
 
-/** @throws {Deno.errors.NotFound} if redis-server is not installed */
-export async function startRedisServer(): Promise<RedisServer> {
-  const port = freePort();
+/**
+ * @param port a free one unless given
+ * @throws {Deno.errors.NotFound} if redis-server is not installed
+ */
+export async function startRedisServer(port: number = freePort()): Promise<RedisServer> {
   const process = new Deno.Command("redis-server", {
     args: [
       "--bind",
@@ -28,6 +33,11 @@ export async function startRedisServer(): Promise<RedisServer> {
   await accepts(port);
   return {
     url: `redis://127.0.0.1:${port}`,
+    port,
+    async kill() {
+      process.kill("SIGKILL");
+      await process.status;
+    },
     async [Symbol.asyncDispose]() {
       try {
         process.kill("SIGTERM");

@@ -59,6 +59,7 @@ export class Jobs {
     if (record.detached) {
       await this.#state.schedule(AGENDA, record.id, this.#now());
       await this.#state.schedule(listOf(record), record.id, record.created_at);
+      await this.#state.forgetBefore(listOf(record), record.created_at - JOB_MS);
     }
     return record;
   }

@@ -44,6 +44,11 @@ export class FallbackStateStore implements StateStore {
     await this.#ask((store) => store.unschedule(agenda, member));
   }
 
+  async forgetBefore(agenda: string, at: number): Promise<void> {
+    await this.#own.forgetBefore(agenda, at);
+    await this.#ask((store) => store.forgetBefore(agenda, at));
+  }
+
   async claimDue(agenda: string, options: { leaseMs: number; limit: number }): Promise<string[]> {
     const own = await this.#own.claimDue(agenda, options);
     return [...own, ...await this.#shared.claimDue(agenda, options).catch(() => [])];

@@ -64,6 +64,12 @@ export class MemoryStateStore implements StateStore {
     return Promise.resolve();
   }
 
+  forgetBefore(agenda: string, at: number): Promise<void> {
+    const entries = this.#agendas.get(agenda);
+    for (const [member, due] of entries ?? []) if (due < at) entries!.delete(member);
+    return Promise.resolve();
+  }
+
   claimDue(agenda: string, { leaseMs, limit }: { leaseMs: number; limit: number }): Promise<string[]> {
     const now = this.#now();
     const entries = this.#agendas.get(agenda) ?? new Map<string, number>();

@@ -3,6 +3,8 @@ import type { RedisLink } from "../../protocol/redis_link.ts";
 import type { SetOptions, StateStore } from "./state_store.ts";
 
 const PREFIX = "spectrum:state:";
+/** Agendas that nobody adds to. */
+const AGENDA_MS = 2 * 86_400_000;
 
 /** KEYS: list. ARGV: value, ttl in ms, front. */
 const PUSH = `
@@ -54,7 +56,14 @@ export class RedisStateStore implements StateStore {
   }
 
   async schedule(agenda: string, member: string, at: number): Promise<void> {
-    await this.#link.ask((redis) => redis.zadd(PREFIX + agenda, { score: at, member }));
+    const key = PREFIX + agenda;
+    await this.#link.ask((redis) =>
+      Promise.all([redis.zadd(key, { score: at, member }), redis.pexpire(key, AGENDA_MS)])
+    );
+  }
+
+  async forgetBefore(agenda: string, at: number): Promise<void> {
+    await this.#link.ask((redis) => redis.zremrangebyscore(PREFIX + agenda, "-inf", `(${at}`));
   }
 
   async unschedule(agenda: string, member: string): Promise<void> {

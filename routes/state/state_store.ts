@@ -17,8 +17,10 @@ export interface StateStore {
   push(list: string, value: string, options: { ttlMs: number; front?: boolean }): Promise<void>;
   /** The first value of a list, which goes to its end. */
   rotate(list: string): Promise<string | undefined>;
-  /** Notes that something is due, or is to be found, at a time: milliseconds since 1970. */
+  /** Notes that something is due, or is to be found, at a time: milliseconds since 1970. An agenda that nobody adds to for two days is forgotten. */
   schedule(agenda: string, member: string, at: number): Promise<void>;
+  /** Drops what was noted for times before `at`. */
+  forgetBefore(agenda: string, at: number): Promise<void>;
   unschedule(agenda: string, member: string): Promise<void>;
   /** What is due. Nobody else gets it for `leaseMs`, when it is due again unless it was scheduled anew or unscheduled. */
   claimDue(agenda: string, options: { leaseMs: number; limit: number }): Promise<string[]>;

@@ -12,12 +12,18 @@ export interface RestRedis extends AsyncDisposable {
   token: string;
   /** The same Redis over TCP. */
   redis: Redis;
+  /** redis-server dies with all it knows; the adapter stays. */
+  kill(): Promise<void>;
+  /** A new redis-server in the place of the old one. */
+  restart(): Promise<void>;
 }
 
 export async function startRestRedis(): Promise<RestRedis> {
-  const server = await startRedisServer();
-  const redis = new Redis(server.url);
-  const subscriber = redis.duplicate();
+  let server = await startRedisServer();
+  // As `deno task redis` has it.
+  const redis = new Redis(server.url, { enableOfflineQueue: false, maxRetriesPerRequest: 0 });
+  const subscriber = redis.duplicate({ enableOfflineQueue: true, maxRetriesPerRequest: null });
+  await new Promise((resolve) => redis.once("ready", resolve));
   for (const connection of [redis, subscriber]) connection.on("error", () => {});
   const token = crypto.randomUUID();
   const app = createRedisRestApp({ redis, channels: new ChannelHub(subscriber), token });
@@ -27,6 +33,10 @@ export async function startRestRedis(): Promise<RestRedis> {
     url: `http://127.0.0.1:${http.addr.port}`,
     token,
     redis,
+    kill: () => server.kill(),
+    async restart() {
+      server = await startRedisServer(server.port);
+    },
     async [Symbol.asyncDispose]() {
       stop.abort();
       redis.disconnect();

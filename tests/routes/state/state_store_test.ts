@@ -49,6 +49,9 @@ function contract(open: () => StateStore): void {
     await state.unschedule(agenda, "old");
     assert.deepEqual(await state.latest(agenda, 1), ["older"]);
     assert.deepEqual((await state.latest(agenda, 9)).sort(), ["later", "older"]);
+    await state.forgetBefore(agenda, now + 60_000);
+    await state.forgetBefore(agenda, now + 60_001 + 60_000);
+    assert.deepEqual(await state.latest(agenda, 9), []);
   });
 }
 

@@ -1,0 +1,117 @@
+// Clients that read slowly, send nothing, or leave; and what is left of 2,000 requests.
+import { after, before, describe, it } from "@std/testing/bdd";
+import assert from "node:assert/strict";
+import { WITHOUT_REDIS } from "../service/redis.ts";
+import { readMetric, untilIdle } from "../service/service.ts";
+import { type Cluster, type Node, startCluster } from "./_cluster.ts";
+import { generate, post } from "./_requests.ts";
+
+const MIB = 2 ** 20;
+/** Requests at once. */
+const LANES = 16;
+
+function footprint({ process: { pid } }: Node): { descriptors: number; memory: number } {
+  const status = Deno.readTextFileSync(`/proc/${pid}/status`);
+  const memory = Number(/^VmRSS:\s+(\d+) kB/m.exec(status)![1]) * 1024;
+  return { descriptors: [...Deno.readDirSync(`/proc/${pid}/fd`)].length, memory };
+}
+
+describe("connections", { skip: WITHOUT_REDIS }, () => {
+  let cluster: Cluster;
+  before(async () => {
+    cluster = await startCluster();
+  });
+  after(() => cluster[Symbol.asyncDispose]());
+  const edge = (index = 0) => cluster.edges[index % 2]!.url;
+  const worker = () => cluster.workers[0]!.url;
+
+  it("a reader that does not read slows nobody: the run ends, others at its edge are served", async () => {
+    const fields = { seed: 1, steps: 1000, stream: true, progress: true, spectrum: { method: "none" } };
+    const slow = await post(edge(), fields);
+    const reader = slow.body!.getReader();
+    await reader.read();
+    const quick = await (await post(edge(), fields)).text();
+    assert.match(quick, /image_generation\.completed/);
+    assert.equal(await readMetric(worker(), "spectrum_passes_total"), 1000);
+    assert.equal((await generate(edge(), { seed: 2, steps: 1 })).status, 200);
+    // All of it is still there for who was slow.
+    let text = "";
+    const decoder = new TextDecoder();
+    for (let chunk = await reader.read(); !chunk.done; chunk = await reader.read()) {
+      text += decoder.decode(chunk.value, { stream: true });
+    }
+    assert.match(text, /image_generation\.completed/);
+  });
+
+  it("500 connections that send nothing, or half a request, block nobody", async () => {
+    const { hostname, port } = new URL(edge());
+    const half = new TextEncoder().encode("POST /v1/images/generations HTTP/1.1\r\nHost: x\r\nContent-Le");
+    const connections = await Promise.all(Array.from({ length: 500 }, async (_, index) => {
+      const connection = await Deno.connect({ hostname, port: Number(port) });
+      if (index % 2 === 1) await connection.write(half);
+      return connection;
+    }));
+    try {
+      for (let seed = 10; seed < 20; seed++) {
+        assert.equal((await generate(edge(), { seed, steps: 1 })).status, 200);
+      }
+    } finally {
+      for (const connection of connections) connection.close();
+    }
+  });
+
+  it(
+    "2,000 requests of all kinds leave no memory, no descriptors, no leases",
+    { timeout: 120_000 },
+    async () => {
+      const request = async (index: number) => {
+        const url = edge(index);
+        if (index % 10 === 0) {
+          const response = await post(url, { seed: index, steps: 1000, stream: true });
+          await response.body!.cancel();
+        } else if (index % 10 === 1) {
+          await generate(url, { steps: 2 }, { headers: { "idempotency-key": `key-${index}` } });
+        } else if (index % 10 === 2) {
+          await generate(url, { steps: -1 });
+        } else if (index % 10 === 3) {
+          const job = await (await post(url, { seed: index, steps: 1, background: true })).json();
+          await (await fetch(`${edge(index + 1)}/v1/jobs/${job.id}/events`)).text();
+        } else {
+          // Some of it made, some joined, most of it found.
+          await (await post(url, { seed: index % 97, steps: 2, stream: index % 2 === 0 })).text();
+        }
+      };
+      const requests = async (from: number, to: number) => {
+        let next = from;
+        const lane = async () => {
+          while (next < to) await request(next++);
+        };
+        await Promise.all(Array.from({ length: LANES }, lane));
+        await untilIdle(worker());
+      };
+      const nodes = [...cluster.edges, ...cluster.workers];
+      await requests(0, 1000);
+      const before = nodes.map(footprint);
+      await requests(1000, 2000);
+      const after = nodes.map(footprint);
+      for (const [index, { descriptors, memory }] of after.entries()) {
+        const growth = (memory - before[index]!.memory) / MIB;
+        console.log(
+          `${before[index]!.descriptors} -> ${descriptors} descriptors, ${growth.toFixed(1)} MiB more`,
+        );
+        // Idle keep-alive connections come and go.
+        assert.ok(descriptors <= before[index]!.descriptors + 2 * LANES, `${descriptors} descriptors`);
+        // V8 lets its heap grow before it collects.
+        assert.ok(growth < 64, `${growth} MiB more`);
+      }
+      // Runs that are over hold no lease; those whose clients left are told apart by nothing.
+      const { redis } = cluster.redis!;
+      assert.equal(await redis.zcard("spectrum:runs"), 0);
+      for (const key of await redis.keys("spectrum:run:*:viewers")) assert.fail(`${key} is left`);
+      for (const key of await redis.keys("spectrum:*")) {
+        const lasting = key === "spectrum:runs" || /^spectrum:state:jobs/.test(key);
+        assert.ok(lasting || await redis.pttl(key) > 0, `${key} does not expire`);
+      }
+    },
+  );
+});

@@ -1,0 +1,128 @@
+// Two edges, two workers, a real Redis, and one of them killed with -9 in mid-run.
+import { after, before, describe, it } from "@std/testing/bdd";
+import assert from "node:assert/strict";
+import { WITHOUT_REDIS } from "../service/redis.ts";
+import { readMetric, untilIdle } from "../service/service.ts";
+import { type Cluster, type Node, seedsOf, startCluster } from "./_cluster.ts";
+import { generate, post, streamed, type StreamedEvent } from "./_requests.ts";
+
+const STEPS = 40;
+const LONG = { steps: STEPS, stream: true, progress: true, partial_images: 2, spectrum: { method: "none" } };
+
+/** Events of `events` until `enough` of them, and whether the stream broke off. */
+async function read(
+  events: AsyncGenerator<StreamedEvent>,
+  enough: (seen: StreamedEvent[]) => boolean = () => false,
+): Promise<StreamedEvent[]> {
+  const seen: StreamedEvent[] = [];
+  try {
+    // Not for-await: the stream is to stay open.
+    while (!enough(seen)) {
+      const { done, value } = await events.next();
+      if (done) break;
+      seen.push(value);
+    }
+  } catch {
+    // The edge behind it has died.
+  }
+  return seen;
+}
+
+const stepsOf = (events: StreamedEvent[]) =>
+  events.filter(({ type }) => type.endsWith("progress")).map(({ data }) => data.step_index);
+const typesOf = (events: StreamedEvent[]) => events.map(({ type }) => type.replace("image_generation.", ""));
+
+describe("failover", { skip: WITHOUT_REDIS }, () => {
+  let cluster: Cluster;
+  before(async () => {
+    cluster = await startCluster({ workers: 2, edges: 3, stepMs: 40 });
+  });
+  after(() => cluster[Symbol.asyncDispose]());
+  const passes = async () => {
+    let sum = 0;
+    for (const { url } of cluster.workers) {
+      sum += await readMetric(url, "spectrum_passes_total").catch(() => 0);
+    }
+    return sum;
+  };
+
+  it("an edge killed in mid-stream: another one takes the stream up without gap or duplicate", async () => {
+    const [dying, other] = cluster.edges as [Node, Node];
+    const before = await passes();
+    // Without a seed: nothing but the job's id finds it again.
+    const response = await post(dying.url, LONG);
+    const job = response.headers.get("x-spectrum-job")!;
+    const events = streamed(response);
+    const first = await read(events, (seen) => stepsOf(seen).length === 10);
+    await dying.kill();
+    first.push(...await read(events));
+    const last = first.at(-1)!.id!;
+    const resumed = await fetch(`${other.url}/v1/jobs/${job}/events`, { headers: { "last-event-id": last } });
+    const rest = await read(streamed(resumed));
+    assert.deepEqual(stepsOf([...first, ...rest]), Array.from({ length: STEPS }, (_, i) => i));
+    const ids = [...first, ...rest].map(({ id }) => Number(id));
+    assert.deepEqual(ids, ids.toSorted((a, b) => a - b));
+    assert.equal(new Set(ids).size, ids.length);
+    assert.equal(rest.at(-1)!.type, "image_generation.completed");
+    assert.equal(await passes() - before, STEPS);
+    const again = { headers: { "last-event-id": rest.at(-1)!.id! } };
+    assert.equal((await fetch(`${other.url}/v1/jobs/${job}/events`, again)).status, 204);
+  });
+
+  it("a worker killed in mid-run: the run goes on elsewhere once, and the stream says so", async () => {
+    const edge = cluster.edges[1]!;
+    const events = streamed(await post(edge.url, { ...LONG, seed: 77 }));
+    const first = await read(events, (seen) => stepsOf(seen).length === 10);
+    const index = cluster.workers.findIndex((worker) => seedsOf(worker).includes(77));
+    // Another viewer, elsewhere, for whom the same holds.
+    const viewer = streamed(await post(cluster.edges[2]!.url, { ...LONG, seed: 77 }));
+    await cluster.workers[index]!.kill();
+    const startedAt = performance.now();
+    const [mine, theirs] = await Promise.all([read(events), read(viewer)]);
+    console.log(`made elsewhere ${Math.round(performance.now() - startedAt)} ms after the death`);
+    for (const seen of [[...first, ...mine], theirs]) {
+      const types = typesOf(seen);
+      assert.equal(types.filter((type) => type === "restarted").length, 1);
+      assert.equal(types.at(-1), "completed");
+      const restart = types.indexOf("restarted");
+      assert.deepEqual(stepsOf(seen.slice(restart)), Array.from({ length: STEPS }, (_, i) => i));
+      assert.equal(seen.at(-1)!.data.receipt.worker, `worker-${2 - index}`);
+    }
+    assert.equal(mine.at(-1)!.data.b64_json, theirs.at(-1)!.data.b64_json);
+    // And whoever comes then is served by who is left.
+    assert.equal((await generate(edge.url, { seed: 78, steps: 1 })).status, 200);
+  });
+
+  it("Redis killed: the run under way ends well, others go on uncached; Redis back: shared again", async () => {
+    const [, edge, other] = cluster.edges as [Node, Node, Node];
+    const events = streamed(await post(edge.url, { ...LONG, seed: 5 }));
+    const first = await read(events, (seen) => stepsOf(seen).length === 5);
+    await cluster.redis!.kill();
+    const startedAt = performance.now();
+    const uncached = await generate(edge.url, { seed: 6, steps: 1 });
+    const took = performance.now() - startedAt;
+    assert.equal(uncached.status, 200);
+    const rest = await read(events);
+    assert.deepEqual(stepsOf([...first, ...rest]), Array.from({ length: STEPS }, (_, i) => i));
+    assert.equal(rest.at(-1)!.type, "image_generation.completed");
+    console.log(`first answer without Redis after ${Math.round(took)} ms`);
+    const readiness = async () => {
+      const response = await fetch(`${edge.url}/readyz`);
+      return [response.status, (await response.json()).status];
+    };
+    assert.deepEqual(await readiness(), [200, "degraded"]);
+    await cluster.redis!.restart();
+    while ((await readiness())[1] !== "ready") await new Promise((resolve) => setTimeout(resolve, 50));
+    const made = await generate(edge.url, { seed: 8, steps: 1 });
+    assert.equal(made.headers.get("x-spectrum-cache"), "miss");
+    // Each edge finds out by itself, a second after its last failure.
+    let found = await generate(other.url, { seed: 8, steps: 1 });
+    while (found.headers.get("x-spectrum-cache") !== "hit") {
+      found = await generate(other.url, { seed: 8, steps: 1 }, {
+        headers: { "cache-control": "only-if-cached" },
+      });
+    }
+    assert.equal(found.picture!.b64_json, made.picture!.b64_json);
+    for (const worker of cluster.workers) await untilIdle(worker.url).catch(() => {});
+  });
+});
