@@ -1,4 +1,5 @@
 // Runs in this process: for one edge without a store, and for its time without one.
+import { LRUCache } from "lru-cache";
 import { EventLog } from "../event_log.ts";
 import type { NumberedEvent, RunEvent } from "../run_event.ts";
 import {
@@ -35,7 +36,13 @@ interface Entry {
 export interface MemoryRunLogOptions {
   /** Milliseconds from any origin. @default performance.now */
   now?: () => number;
+  /** Of results of finished runs, counted as base64 text: the oldest are forgotten before their time. @default 256 MiB */
+  maxBytes?: number;
 }
+
+/** What the other events of a run weigh, roughly, beside its result. */
+const OVERHEAD_BYTES = 64 * 1024;
+const TOO_LARGE_MS = 60_000;
 
 export class MemoryRunLog implements RunLog {
   readonly shared = false;
@@ -45,9 +52,16 @@ export class MemoryRunLog implements RunLog {
   readonly #runs = new Map<string, Entry>();
   readonly #names = new Map<string, string>();
   readonly #listeners = new Set<(id: string) => void>();
+  /** Finished runs by size; clips may be large. */
+  readonly #finished: LRUCache<string, number>;
 
-  constructor({ now = () => performance.now() }: MemoryRunLogOptions = {}) {
+  constructor({ now = () => performance.now(), maxBytes = 256 * 2 ** 20 }: MemoryRunLogOptions = {}) {
     this.#now = now;
+    this.#finished = new LRUCache({
+      maxSize: maxBytes,
+      sizeCalculation: (bytes) => bytes,
+      dispose: (_, id) => this.#forget(id),
+    });
   }
 
   /** Runs that can be read. */
@@ -205,11 +219,17 @@ export class MemoryRunLog implements RunLog {
     entry.viewers.clear();
     entry.request = "";
     if (state !== "completed") this.#forgetName(id, entry);
-    const forget = () => {
-      this.#forgetName(id, entry);
-      this.#runs.delete(id);
-    };
-    Deno.unrefTimer(setTimeout(forget, entry.keepMs));
+    this.#finished.set(id, sizeOf(entry));
+    const isKept = this.#finished.has(id);
+    // One that is larger than all may be together: those who wait for it get it.
+    const forget = () => isKept ? this.#finished.delete(id) : this.#forget(id);
+    Deno.unrefTimer(setTimeout(forget, isKept ? entry.keepMs : Math.min(entry.keepMs, TOO_LARGE_MS)));
+  }
+
+  #forget(id: string): void {
+    const entry = this.#runs.get(id);
+    if (entry !== undefined) this.#forgetName(id, entry);
+    this.#runs.delete(id);
   }
 
   #forgetName(id: string, { name }: Entry): void {
@@ -229,6 +249,13 @@ export class MemoryRunLog implements RunLog {
   #announce(id: string): void {
     for (const listener of this.#listeners) listener(id);
   }
+}
+
+function sizeOf({ log }: Entry): number {
+  const last = log.since(log.lastId - 1).at(-1)?.event;
+  const result = last?.type === "completed" ? last : undefined;
+  const { thumbnail = "", spritesheet = "" } = result?.stills ?? {};
+  return OVERHEAD_BYTES + (result?.b64_json.length ?? 0) + thumbnail.length + spritesheet.length;
 }
 
 function toPage({ state, worker }: Entry, events: NumberedEvent[]): RunPage {

@@ -159,7 +159,22 @@ function contract(open: () => RunLog): void {
   });
 }
 
-describe("MemoryRunLog", () => contract(() => new MemoryRunLog()));
+describe("MemoryRunLog", () => {
+  contract(() => new MemoryRunLog());
+
+  it("forgets the oldest results where they are more than it may hold, however long they were to be kept", async () => {
+    const large = { ...DONE, b64_json: "A".repeat(400_000) } as RunEvent;
+    const log = new MemoryRunLog({ maxBytes: 1_000_000 });
+    const ids: string[] = [];
+    for (let i = 0; i < 4; i++) {
+      const { id } = await log.open(wish());
+      await log.append({ id, attempt: 1 }, numbered(large));
+      ids.push(id);
+    }
+    const kept = await Promise.all(ids.map((id) => log.last(id)));
+    assert.deepEqual(kept.map((page) => page?.state), [undefined, undefined, "completed", "completed"]);
+  });
+});
 
 describe("RedisRunLog", { skip: WITHOUT_REDIS }, () => {
   let redis: RestRedis;
