@@ -14,7 +14,12 @@ import { readModel } from "../../gpu-worker/pipelines/read_model.ts";
 import { goldenPath, loadGoldens } from "../goldens/golden.ts";
 import { assertReference, generateReference, referenceCalls } from "./_reference_call.ts";
 
-const CHECKPOINTS = { flux: "flux/tiny-dev", sd3: "sd3/tiny-large", sdxl: "sdxl/tiny-sdxl" };
+const CHECKPOINTS = {
+  flux: "flux/tiny-dev",
+  hunyuan_video: "hunyuan_video/tiny-plain",
+  sd3: "sd3/tiny-large",
+  sdxl: "sdxl/tiny-sdxl",
+};
 
 for (const [family, checkpoint] of Object.entries(CHECKPOINTS)) {
   const file = (name: string) => goldenPath(`lora/${family}/${name}.safetensors`);

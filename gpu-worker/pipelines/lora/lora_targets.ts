@@ -3,7 +3,12 @@
 import { CheckpointError } from "../../graph/weights/checkpoint_error.ts";
 import type { WeightEntry } from "../../graph/weights/weights.ts";
 import type { Checkpoint } from "../checkpoint.ts";
-import { fluxOriginalNames, type OriginalNames, sd3OriginalNames } from "./original_names.ts";
+import {
+  fluxOriginalNames,
+  hunyuanVideoOriginalNames,
+  type OriginalNames,
+  sd3OriginalNames,
+} from "./original_names.ts";
 import { unetOriginalNames } from "./unet_original_names.ts";
 
 /** A tensor of the checkpoint. */
@@ -18,6 +23,7 @@ export type FindLoraTargets = (module: string) => readonly LoraTarget[] | undefi
 
 const ORIGINAL_NAMES: Readonly<Record<string, (modules: readonly string[]) => OriginalNames>> = {
   FluxTransformer2DModel: fluxOriginalNames,
+  HunyuanVideoTransformer3DModel: hunyuanVideoOriginalNames,
   SD3Transformer2DModel: sd3OriginalNames,
   UNet2DConditionModel: unetOriginalNames,
 };

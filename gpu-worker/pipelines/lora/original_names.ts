@@ -41,6 +41,48 @@ const FLUX: readonly Rule[] = [
   [/^proj_out$/, "final_layer.linear"],
 ];
 
+const HUNYUAN_VIDEO: readonly Rule[] = [
+  ...fused("transformer_blocks", ["attn.to_q", "attn.to_k", "attn.to_v"], "double_blocks.$1.img_attn_qkv"),
+  ...fused(
+    "transformer_blocks",
+    ["attn.add_q_proj", "attn.add_k_proj", "attn.add_v_proj"],
+    "double_blocks.$1.txt_attn_qkv",
+  ),
+  ...fused("transformer_blocks", ["attn.to_out.0"], "double_blocks.$1.img_attn_proj"),
+  ...fused("transformer_blocks", ["attn.to_add_out"], "double_blocks.$1.txt_attn_proj"),
+  ...fused("transformer_blocks", ["ff.net.0.proj"], "double_blocks.$1.img_mlp.fc1"),
+  ...fused("transformer_blocks", ["ff.net.2"], "double_blocks.$1.img_mlp.fc2"),
+  ...fused("transformer_blocks", ["ff_context.net.0.proj"], "double_blocks.$1.txt_mlp.fc1"),
+  ...fused("transformer_blocks", ["ff_context.net.2"], "double_blocks.$1.txt_mlp.fc2"),
+  ...fused("transformer_blocks", ["norm1.linear"], "double_blocks.$1.img_mod.linear"),
+  ...fused("transformer_blocks", ["norm1_context.linear"], "double_blocks.$1.txt_mod.linear"),
+  ...fused(
+    "single_transformer_blocks",
+    ["attn.to_q", "attn.to_k", "attn.to_v", "proj_mlp"],
+    "single_blocks.$1.linear1",
+  ),
+  ...fused("single_transformer_blocks", ["proj_out"], "single_blocks.$1.linear2"),
+  ...fused("single_transformer_blocks", ["norm.linear"], "single_blocks.$1.modulation.linear"),
+  ...refiner(["attn.to_q", "attn.to_k", "attn.to_v"], "self_attn_qkv"),
+  ...refiner(["attn.to_out.0"], "self_attn_proj"),
+  ...refiner(["ff.net.0.proj"], "mlp.fc1"),
+  ...refiner(["ff.net.2"], "mlp.fc2"),
+  ...refiner(["norm_out.linear"], "adaLN_modulation.1"),
+  [/^x_embedder\.proj$/, "img_in.proj"],
+  [/^context_embedder\.proj_in$/, "txt_in.input_embedder"],
+  [/^context_embedder\.time_text_embed\.timestep_embedder\.linear_1$/, "txt_in.t_embedder.mlp.0"],
+  [/^context_embedder\.time_text_embed\.timestep_embedder\.linear_2$/, "txt_in.t_embedder.mlp.2"],
+  [/^context_embedder\.time_text_embed\.text_embedder\.linear_(\d)$/, "txt_in.c_embedder.linear_$1"],
+  [/^time_text_embed\.timestep_embedder\.linear_1$/, "time_in.mlp.0"],
+  [/^time_text_embed\.timestep_embedder\.linear_2$/, "time_in.mlp.2"],
+  [/^time_text_embed\.text_embedder\.linear_1$/, "vector_in.in_layer"],
+  [/^time_text_embed\.text_embedder\.linear_2$/, "vector_in.out_layer"],
+  [/^time_text_embed\.guidance_embedder\.linear_1$/, "guidance_in.mlp.0"],
+  [/^time_text_embed\.guidance_embedder\.linear_2$/, "guidance_in.mlp.2"],
+  // Not final_layer.adaLN_modulation: its halves stand the other way round in diffusers.
+  [/^proj_out$/, "final_layer.linear"],
+];
+
 // Not context_block.adaLN_modulation and final_layer's: that of the last block and the latter have their halves turned, too.
 const SD3: readonly Rule[] = [
   ...fused("transformer_blocks", ["attn.to_q", "attn.to_k", "attn.to_v"], "joint_blocks.$1.x_block.attn.qkv"),
@@ -75,6 +117,11 @@ export function fluxOriginalNames(modules: readonly string[]): OriginalNames {
   return rename(modules, FLUX);
 }
 
+/** Original names of HunyuanVideo (Tencent/HunyuanVideo) for the modules of a HunyuanVideoTransformer3DModel. */
+export function hunyuanVideoOriginalNames(modules: readonly string[]): OriginalNames {
+  return rename(modules, HUNYUAN_VIDEO);
+}
+
 /** Original names of Stable Diffusion 3 (Stability-AI/sd3.5) for the modules of an SD3Transformer2DModel. */
 export function sd3OriginalNames(modules: readonly string[]): OriginalNames {
   return rename(modules, SD3);
@@ -85,6 +132,14 @@ function fused(blocks: string, modules: readonly string[], original: string): Ru
     new RegExp(`^${blocks}\\.(\\d+)\\.${module.replaceAll(".", "\\.")}$`),
     original,
   ]);
+}
+
+function refiner(modules: readonly string[], original: string): Rule[] {
+  return fused(
+    "context_embedder\\.token_refiner\\.refiner_blocks",
+    modules,
+    `txt_in.individual_token_refiner.blocks.$1.${original}`,
+  );
 }
 
 function rename(modules: readonly string[], rules: readonly Rule[]): OriginalNames {

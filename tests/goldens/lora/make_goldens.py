@@ -23,6 +23,7 @@ RANK = 2
 DOUBLE = "transformer_blocks.0"
 SINGLE = "single_transformer_blocks.1"
 JOINT = "transformer_blocks.0"
+REFINER = "context_embedder.token_refiner.refiner_blocks.0"
 DEEP = "down_blocks.2.attentions.0"
 # diffusers tells the format of a text encoder's keys by these two.
 TEXT = ("encoder.layers.0.self_attn.q_proj", "encoder.layers.1.self_attn.out_proj")
@@ -77,6 +78,34 @@ FAMILIES = {
             "lora_unet_context_embedder": ["transformer.context_embedder"],
             "lora_unet_x_embedder_proj": ["transformer.pos_embed.proj"],
             **{f"lora_te2_text_model_{name.replace('.', '_')}": [f"text_encoder_2.text_model.{name}"] for name in TEXT},
+        },
+    },
+    "hunyuan_video": {
+        "checkpoint": "hunyuan_video/tiny-plain",
+        "call": {"height": 16, "width": 16, "num_frames": 5, "max_sequence_length": 16, "guidance_scale": 0.0},
+        "modules": {
+            "transformer": {
+                "style": [
+                    *(f"{DOUBLE}.attn.{m}" for m in ("add_q_proj", "add_k_proj", "add_v_proj", "to_out.0")),
+                    f"{DOUBLE}.ff_context.net.2", f"{DOUBLE}.norm1.linear", "x_embedder.proj", f"{REFINER}.ff.net.0.proj",
+                    *(f"{REFINER}.attn.{m}" for m in ("to_q", "to_k", "to_v")),
+                    *(f"{SINGLE}.{m}" for m in ("attn.to_q", "attn.to_k", "attn.to_v", "proj_mlp", "proj_out")),
+                ],
+                "detail": [f"{DOUBLE}.attn.to_q", f"{REFINER}.norm_out.linear", "context_embedder.proj_in", "proj_out"],
+            },
+        },
+        "kohya": {
+            "lora_unet_double_blocks_0_txt_attn_qkv": [f"transformer.{DOUBLE}.attn.add_{m}_proj" for m in "qkv"],
+            "lora_unet_double_blocks_0_img_attn_proj": [f"transformer.{DOUBLE}.attn.to_out.0"],
+            "lora_unet_double_blocks_0_txt_mlp_fc2": [f"transformer.{DOUBLE}.ff_context.net.2"],
+            "lora_unet_double_blocks_0_img_mod_linear": [f"transformer.{DOUBLE}.norm1.linear"],
+            "lora_unet_img_in_proj": ["transformer.x_embedder.proj"],
+            "lora_unet_txt_in_individual_token_refiner_blocks_0_mlp_fc1": [f"transformer.{REFINER}.ff.net.0.proj"],
+            "lora_unet_txt_in_individual_token_refiner_blocks_0_self_attn_qkv": [
+                f"transformer.{REFINER}.attn.to_{m}" for m in "qkv"],
+            "lora_unet_single_blocks_1_linear1": [
+                *(f"transformer.{SINGLE}.attn.to_{m}" for m in "qkv"), f"transformer.{SINGLE}.proj_mlp"],
+            "lora_unet_single_blocks_1_linear2": [f"transformer.{SINGLE}.proj_out"],
         },
     },
     "sdxl": {
@@ -177,7 +206,7 @@ def main():
         peft = {adapter: folder / f"{adapter}.safetensors" for adapter in WEIGHTS}
         call, latents = draw(load(family), family, peft)
         goldens.add("picture.both", call, latents=latents)
-        # diffusers reads kohya's names of the UNets; it has FLUX's sizes built in, and none of SD3's names.
+        # diffusers reads kohya's names of the UNets; it has the others' sizes built in, and none of SD3's names.
         if name == "sdxl":
             _, same = draw(load(family), family, {**peft, "style": folder / "kohya.safetensors"})
             assert (same - latents).abs().max() < 1e-5 * latents.abs().max()
