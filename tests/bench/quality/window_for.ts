@@ -1,5 +1,5 @@
 // The window that gives a number of full passes: as published where that gives so many; else the one whose last pass is
-// latest, since forecasts at the end cost most, among those whose longest gap is at most twice the shortest possible.
+// latest, since forecasts at the end cost most, among those whose longest gap is at most a fifth above the shortest possible.
 import { planSteps, type StepPlanOptions } from "../../../sampler/mod.ts";
 
 export type Window = Pick<StepPlanOptions, "windowSize" | "flexWindow">;
@@ -27,7 +27,7 @@ export function windowFor(passes: number, { steps, base, published, others }: Wi
     const ends = [...fullSteps(window), steps];
     return { window, last: ends.at(-2)!, gap: Math.max(...ends.slice(1).map((step, i) => step - ends[i]!)) };
   });
-  const limit = 2 * Math.min(...fitting.map(({ gap }) => gap));
+  const limit = 1.2 * Math.min(...fitting.map(({ gap }) => gap));
   const [best] = fitting.filter(({ gap }) => gap <= limit).sort((a, b) => b.last - a.last || a.gap - b.gap);
   if (best !== undefined) return best.window;
   throw new RangeError(`Cannot plan ${passes} of ${steps} passes as no window gives so many`);
