@@ -10,9 +10,10 @@ import { findFamilyPlans } from "./find_family_plans.ts";
 import { Flip } from "./flip.ts";
 import { type FidelityRecord, measureFidelity } from "./measure_fidelity.ts";
 import { BACKGROUNDS, measureRecognition, type RecognitionRecord } from "./measure_recognition.ts";
-import { RECOGNITION_METHODS } from "./methods.ts";
+import { NONE, RECOGNITION_METHODS } from "./methods.ts";
 import { openPictureEncoder } from "./open_picture_encoder.ts";
 import { type Measured, publish } from "./publish.ts";
+import { qualitySheet } from "./quality_sheet.ts";
 import { Recognizer } from "./recognizer.ts";
 import { ResultLog } from "./result_log.ts";
 import { TrainingPictures } from "./training_pictures.ts";
@@ -32,6 +33,7 @@ where it was stopped.
 
 const MODEL = "models/emoji";
 const DOCS = "docs";
+const SHOWN_PASSES = 10;
 
 async function qualityBench(args: string[], signal: AbortSignal): Promise<void> {
   const flags = readFlags(args, {
@@ -49,14 +51,26 @@ async function qualityBench(args: string[], signal: AbortSignal): Promise<void> 
     throw new UsageError(`--only must be fidelity, recognition or publish: current value is '${only}'`);
   }
   await Deno.mkdir(log, { recursive: true });
+  using pipeline = await openPipeline(MODEL, { intraOpThreads: threads });
   if (only !== "publish") {
-    using pipeline = await openPipeline(MODEL, { intraOpThreads: threads });
     if (only !== "recognition") await fidelity(pipeline, { python, log, signal });
     if (only !== "fidelity" && data !== undefined) {
       await recognition(pipeline, { data, log, threads, signal });
     }
   }
-  if (flags.publish || only === "publish") await publish(measured(log), DOCS);
+  if (!flags.publish && only !== "publish") return;
+  const results = measured(log);
+  await publish(results, DOCS);
+  const shown = [
+    "Spectrum, w 0.5",
+    "TaylorSeer, order 2",
+    "fewer steps",
+    "planned TaylorSeer, order 2",
+    "planned Spectrum, w 0.5",
+  ];
+  const methods = fidelityMethods(results.plans).filter(({ passes }) => passes === SHOWN_PASSES);
+  const rows = [NONE, ...shown.map((name) => methods.find((method) => method.name === name)!)];
+  await Deno.writeFile(join(DOCS, "quality-sheet.png"), await qualitySheet(pipeline, rows));
 }
 
 function measured(folder: string): Measured {
