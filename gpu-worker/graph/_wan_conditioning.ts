@@ -7,13 +7,19 @@ import type { WanTransformerConfig } from "./wan_config.ts";
 
 export interface WanConditioningOptions {
   config: WanTransformerConfig;
-  /** Name of the leading dimension of the input. */
-  rows: string;
+  /** Declares the input branches [branches] too, of which the length counts: every timestep that often. @default false */
+  everyStep?: boolean;
 }
 
-/** Declares the input timestep [rows] float32 (0..1000); emits its embedding, [rows, innerDim] in the compute type. */
-export function wanConditioning(graph: GraphBuilder, { config, rows }: WanConditioningOptions): Value {
-  const timestep = graph.input("timestep", [rows], "float32");
+/**
+ * Declares the input timestep [batch] float32 (0..1000), [steps] with `everyStep`; emits its embedding, [batch, innerDim] or
+ * [steps * branches, innerDim], step-major, in the compute type.
+ */
+export function wanConditioning(
+  graph: GraphBuilder,
+  { config, everyStep = false }: WanConditioningOptions,
+): Value {
+  const timestep = graph.input("timestep", [everyStep ? "steps" : "batch"], "float32");
   // diffusers keeps these two layers in float32 whatever the rest is in.
   const embedding = graph.scope("time_embedder", () =>
     timestepEmbedding(graph, timestep, {
@@ -22,7 +28,12 @@ export function wanConditioning(graph: GraphBuilder, { config, rows }: WanCondit
       features: config.innerDim,
       dtype: "float32",
     }));
-  return graph.cast(embedding);
+  if (!everyStep) return graph.cast(embedding);
+  const branches = graph.input("branches", ["branches"], "float32");
+  const count = graph.node("Shape", [branches], { dtype: "int64" });
+  const shape = graph.node("Concat", [graph.ints(1), count, graph.ints(1)], { attributes: { axis: 0 } });
+  const repeated = graph.node("Expand", [graph.node("Unsqueeze", [embedding, graph.ints(1)]), shape]);
+  return graph.cast(graph.node("Reshape", [repeated, graph.ints(-1, config.innerDim)]));
 }
 
 /** Emits what blocks add to their tables, [rows, 6, innerDim] float32. */

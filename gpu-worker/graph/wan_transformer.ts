@@ -1,14 +1,16 @@
-// Wan's denoiser (diffusers' WanTransformer3DModel) as two graphs that share weights: trunk, and head behind a forecast.
+// Wan's denoiser (diffusers' WanTransformer3DModel) as graphs that share weights: trunk, head behind a forecast,
+// and the modulation of its norm.
 import type { DType } from "../runtime/dtype.ts";
 import { wanBlock } from "./_wan_block.ts";
 import { tableModulation, wanConditioning, wanTimeProjection } from "./_wan_conditioning.ts";
 import { GraphBuilder, type OnnxModel, type Value } from "./graph_builder.ts";
-import { clipFromPatches, clipPatches } from "./layers/clip_patches.ts";
+import { clipFromPatches, type ClipPatches, clipPatches } from "./layers/clip_patches.ts";
 import { embeddingMlp } from "./layers/embedding_mlp.ts";
 import { featureOutput } from "./layers/feature_output.ts";
 import { modulatedLayerNorm } from "./layers/float32_layer_norm.ts";
 import { forecast } from "./layers/forecast.ts";
-import { linear } from "./layers/linear.ts";
+import { forecastOutput } from "./layers/forecast_output.ts";
+import { linear, type LinearOptions } from "./layers/linear.ts";
 import { rotary } from "./layers/rotary.ts";
 import { parseWanTransformerConfig, type WanTransformerConfig } from "./wan_config.ts";
 import type { Weights } from "./weights/weights.ts";
@@ -21,24 +23,29 @@ export interface WanTransformerOptions {
   dtype: DType;
 }
 
-/** Input of both graphs: timestep [rows], 0..1000. */
 export interface WanTransformerGraphs {
   /**
-   * rows = batch. Further inputs: hidden_states [batch, in_channels, frames, height, width], encoder_hidden_states
+   * Inputs: timestep [batch], 0..1000; hidden_states [batch, in_channels, frames, height, width], encoder_hidden_states
    * [batch, text_tokens, text_dim], rotary_cos and rotary_sin [tokens, head_dim / 2] (`wanRotaryTables`). Outputs: feature
    * [batch, frames, grid_rows, grid_columns, inner], the tokens after the last block, and output
    * [batch, out_channels, frames, height, width].
    */
   trunk: OnnxModel;
   /**
-   * rows = steps * batch, step-major. Further inputs: forecast_weights [steps, anchors] float32, history
-   * [anchors, batch, frames, grid_rows, grid_columns, inner]. Output: output [rows, out_channels, frames, height, width].
+   * rows = steps * batch, step-major. Inputs: forecast_weights [steps, anchors] float32, history
+   * [anchors, batch, frames, grid_rows, grid_columns, inner], scale and shift from modulation, output_weights [outputs, rows]
+   * float32. Output: output [outputs, out_channels, frames, height, width], sums over the rows.
    */
   head: OnnxModel;
+  /**
+   * Inputs: timestep [steps]; branches [batch], whatever its values. Outputs: scale [rows, 1, inner] (1 added) and shift
+   * [rows, inner] of the last norm.
+   */
+  modulation: OnnxModel;
 }
 
 /**
- * Builds both graphs; sizes come from the config, the numbers of tokens and clips are free. Height and width must be
+ * Builds the graphs; sizes come from the config, the numbers of tokens and clips are free. Height and width must be
  * multiples of the patch.
  * @throws {CheckpointError} if the config asks for what is not supported, or the weights do not fit it.
  */
@@ -48,6 +55,7 @@ export function wanTransformerGraphs(options: WanTransformerOptions): WanTransfo
   return {
     trunk: trunk(new GraphBuilder({ name: "transformer_trunk", weights, dtype }), config),
     head: head(new GraphBuilder({ name: "transformer_head", weights, dtype }), config),
+    modulation: modulation(new GraphBuilder({ name: "transformer_modulation", weights, dtype }), config),
   };
 }
 
@@ -59,7 +67,7 @@ function trunk(graph: GraphBuilder, config: WanTransformerConfig): OnnxModel {
   );
   const cos = graph.input("rotary_cos", ["tokens", attentionHeadDim / 2], "float32");
   const sin = graph.input("rotary_sin", ["tokens", attentionHeadDim / 2], "float32");
-  const conditioning = wanConditioning(graph, { config, rows: "batch" });
+  const conditioning = wanConditioning(graph, { config });
   const time = graph.scope("time_proj", () => wanTimeProjection(graph, conditioning, config));
   const textStates = graph.scope("text_embedder", () =>
     embeddingMlp(graph, text, {
@@ -91,7 +99,10 @@ function trunk(graph: GraphBuilder, config: WanTransformerConfig): OnnxModel {
   });
   const feature = graph.node("Reshape", [stream, shape]);
   featureOutput(graph, feature, ["frames", "grid_rows", "grid_columns", innerDim]);
-  emitOutput(graph, feature, { config, conditioning, rows: "batch" });
+  const [shift, scale] = lastModulation(graph, conditioning, config);
+  const { eps } = config;
+  const normed = modulatedLayerNorm(graph, stream, { scale, shift, features: innerDim, eps });
+  emitLatents(graph, { tokens: linear(graph, normed, projection(config)), grid }, { config, rows: "batch" });
   graph.refuseUnusedWeights();
   return graph.build();
 }
@@ -106,38 +117,50 @@ function head(graph: GraphBuilder, config: WanTransformerConfig): OnnxModel {
     "grid_columns",
     config.innerDim,
   ]);
-  const conditioning = wanConditioning(graph, { config, rows: "rows" });
   const feature = graph.scope("forecast", () => forecast(graph, { weights, history }));
-  emitOutput(graph, feature, { config, conditioning, rows: "rows" });
+  const grid = graph.node("Shape", [history], { attributes: { start: 2, end: 5 }, dtype: "int64" });
+  const tokens = forecastOutput(graph, graph.node("Reshape", [feature, graph.ints(0, -1, config.innerDim)]), {
+    projection: projection(config),
+    eps: config.eps,
+  });
+  emitLatents(graph, { tokens, grid }, { config, rows: "outputs" });
   return graph.build();
 }
 
-interface OutputOptions {
-  config: WanTransformerConfig;
-  conditioning: Value;
-  /** Name of the leading dimension. */
-  rows: string;
+function modulation(graph: GraphBuilder, config: WanTransformerConfig): OnnxModel {
+  const { innerDim } = config;
+  const [shift, scale] = lastModulation(graph, wanConditioning(graph, { config, everyStep: true }), config);
+  const factor = graph.node("Add", [scale, graph.scalar(1, "float32")]);
+  graph.output("scale", graph.cast(factor), ["rows", 1, innerDim]);
+  graph.output("shift", graph.cast(graph.node("Reshape", [shift, graph.ints(0, innerDim)])), [
+    "rows",
+    innerDim,
+  ]);
+  return graph.build();
 }
 
-/** norm_out, proj_out and unpatchify on a feature [rows, frames, grid_rows, grid_columns, inner]. */
-function emitOutput(
+/** Shift and scale of norm_out, [rows, 1, inner] float32. */
+function lastModulation(
   graph: GraphBuilder,
-  feature: Value,
-  { config, conditioning, rows }: OutputOptions,
-): void {
-  const { innerDim: features, outChannels: channels, patchHeight, patchWidth, eps } = config;
-  const grid = graph.node("Shape", [feature], { attributes: { start: 1, end: 4 }, dtype: "int64" });
-  const tokens = graph.node("Reshape", [feature, graph.ints(0, -1, features)]);
+  conditioning: Value,
+  { innerDim: features }: WanTransformerConfig,
+): [shift: Value, scale: Value] {
   const time = graph.node("Unsqueeze", [graph.cast(conditioning, "float32"), graph.ints(1)]);
-  const [shift, scale] = tableModulation(graph, time, { name: "scale_shift_table", parts: 2, features }) as [
-    Value,
-    Value,
-  ];
-  const projected = linear(graph, modulatedLayerNorm(graph, tokens, { scale, shift, features, eps }), {
-    name: "proj_out",
-    inFeatures: features,
-    outFeatures: patchHeight * patchWidth * channels,
-  });
-  const output = clipFromPatches(graph, { tokens: projected, grid }, { channels, patchHeight, patchWidth });
+  const table = { name: "scale_shift_table", parts: 2, features };
+  return tableModulation(graph, time, table) as [Value, Value];
+}
+
+function projection({ innerDim, outChannels, patchHeight, patchWidth }: WanTransformerConfig): LinearOptions {
+  return { name: "proj_out", inFeatures: innerDim, outFeatures: patchHeight * patchWidth * outChannels };
+}
+
+/** Declares the output: projected tokens, put together from patches. @param rows name of the leading dimension */
+function emitLatents(
+  graph: GraphBuilder,
+  patches: ClipPatches,
+  { config, rows }: { config: WanTransformerConfig; rows: string },
+): void {
+  const { outChannels: channels, patchHeight, patchWidth } = config;
+  const output = clipFromPatches(graph, patches, { channels, patchHeight, patchWidth });
   graph.output("output", output, [rows, channels, "frames", "height", "width"]);
 }

@@ -14,6 +14,8 @@ export interface BranchFeedsOptions {
   shared?: Record<string, HostTensor>;
   /** Inputs of trunk and head besides the timestep, by name. */
   conditioning: Record<string, BranchRows>;
+  /** Inputs of the modulation alone, by name. @default none */
+  modulation?: Record<string, BranchRows>;
 }
 
 /** An input with a row for each branch. */
@@ -80,9 +82,10 @@ export class BranchFeeds implements Disposable {
 
   /** @param timesteps the solver's, one a step @returns a timestep for each of them, the rest once for each branch */
   modulation(timesteps: ArrayLike<number>): Feeds {
-    const { timestep: scale = (timestep) => timestep } = this.#options;
+    const { timestep: scale = (timestep) => timestep, modulation = {} } = this.#options;
     const scaled = Float32Array.from(timesteps, (timestep) => scale(timestep));
-    return { ...this.#conditioning, timestep: this.#tensor([scaled.length], scaled) };
+    const own = mapValues(modulation, (input) => this.#repeat(input, 1));
+    return { ...this.#conditioning, ...own, timestep: this.#tensor([scaled.length], scaled) };
   }
 
   [Symbol.dispose](): void {

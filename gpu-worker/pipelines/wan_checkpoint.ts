@@ -20,7 +20,7 @@ export interface WanCheckpoint extends CheckpointReading {
   config: WanTransformerConfig;
   vaeConfig: AutoencoderKLWanConfig;
   scheduler: SchedulerConfig;
-  graphs: Record<"t5" | "trunk" | "head" | "vae", OnnxModel>;
+  graphs: Record<"t5" | "trunk" | "head" | "modulation" | "vae", OnnxModel>;
   /** What the VAE's graph remembers from run to run. */
   vaeCaches: readonly FrameCacheSlot[];
 }

@@ -33,6 +33,8 @@ export function wanFeeds(runtime: Runtime, { config, branches, size }: WanFeedsO
       rotary_sin: { dims: rotaryDims, data: sin },
     },
     conditioning: {},
+    // Their number is what counts: nothing but the timestep and the text tells branches apart.
+    modulation: { branches: { dims: [], rows: branches.map(() => new Float32Array(1)) } },
   });
 }
 

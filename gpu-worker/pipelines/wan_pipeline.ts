@@ -39,7 +39,7 @@ export class WanPipeline extends VideoPipeline<WanCheckpoint> {
   static async open(checkpoint: Checkpoint, options: OpenOptions): Promise<WanPipeline> {
     const { runtime, dtype } = options;
     const reading = readWanCheckpoint(checkpoint, dtype);
-    const { t5, trunk, head, vae } = reading.graphs;
+    const { t5, trunk, head, modulation, vae } = reading.graphs;
     using stack = new DisposableStack();
     const sessions = stack.use(new SessionLoader(runtime, options));
     return new WanPipeline(options, reading, {
@@ -48,7 +48,7 @@ export class WanPipeline extends VideoPipeline<WanCheckpoint> {
         tokenizer: openTokenizer(checkpoint.path("tokenizer")),
         width: reading.config.textDim,
       }),
-      denoiser: await sessions.loadTogether({ trunk, head }),
+      denoiser: await sessions.loadTogether({ trunk, head, modulation }),
       decoder: {
         runtime,
         vae: await sessions.load(vae),
@@ -78,7 +78,7 @@ export class WanPipeline extends VideoPipeline<WanCheckpoint> {
     const { config } = this.reading;
     const feeds = owned.use(wanFeeds(this.runtime, { config, branches, size }));
     const outputDims = [size.channels, size.frames, size.height, size.width];
-    return (slots) =>
+    return (slots, timesteps) =>
       new OnnxDenoiser(this.runtime, this.#sessions, {
         branches: branches.length,
         latentLength: outputDims.reduce((product, dim) => product * dim, 1),
@@ -87,7 +87,7 @@ export class WanPipeline extends VideoPipeline<WanCheckpoint> {
         featureDims: [...wanGrid(config, size), config.innerDim],
         featureType: this.dtype,
         trunkFeeds: (latents, timestep) => feeds.trunk(latents, timestep),
-        headFeeds: (timesteps) => feeds.head(timesteps),
+        modulationFeeds: () => feeds.modulation(timesteps),
         guide: guidanceFactors(branches.length, request.guidanceScale),
       });
   }

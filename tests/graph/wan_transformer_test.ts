@@ -8,26 +8,31 @@ import type { Weights } from "../../gpu-worker/graph/weights/weights.ts";
 import { type DType, Runtime } from "../../gpu-worker/runtime/mod.ts";
 import { type Goldens, loadGoldens, maxError } from "../goldens/golden.ts";
 import { component } from "./_component.ts";
+import { runHead } from "./_run_head.ts";
 import {
   concat,
   type FloatArray,
   type FloatArrays,
   goldenArray,
   matrix,
+  row,
   run,
   stack,
 } from "./_float_array.ts";
 
 /** float32 on both sides; the order of sums differs, which a few layers magnify to about 1e-6. */
 const TOLERANCE = 1e-5;
+/** As many as the inputs "batch" have. */
+const BRANCHES = { shape: [2], data: new Float32Array(2) };
 
 for (const name of ["tiny-unipc", "tiny-euler"]) {
   describe(`wanTransformerGraphs() of ${name}`, () => {
     const goldens = loadGoldens(`wan/${name}`);
     const parts = component(`wan/${name}/transformer`);
-    const { trunk, head } = wanTransformerGraphs({ ...parts, dtype: "float32" });
+    const graphs = wanTransformerGraphs({ ...parts, dtype: "float32" });
+    const { trunk } = graphs;
     const inputsOf = (call: string) => trunkInputs(goldens, call, parts.config);
-    const runHead = async (inputs: FloatArrays) => (await run(head, inputs))["output"]!;
+    const head = (inputs: FloatArrays) => runHead(graphs, { branches: BRANCHES, ...inputs });
 
     for (const call of ["start", "batch"]) {
       it(`trunk gives diffusers' feature and output, '${call}' inputs`, async () => {
@@ -46,12 +51,12 @@ for (const name of ["tiny-unipc", "tiny-euler"]) {
     });
 
     it("head gives the trunk's output where the weights select one slot", async () => {
-      const inputs = inputsOf("batch");
+      const inputs = atOneTime(inputsOf("batch"));
       const { feature, output } = await run(trunk, inputs);
       const other = { ...feature!, data: feature!.data.map((x) => 3 - x) };
       const history = stack([other, feature!]);
-      const timestep = inputs["timestep"]!;
-      const actual = await runHead({ timestep, forecast_weights: matrix([0, 1]), history });
+      const timestep = row(inputs["timestep"]!, 0);
+      const actual = await head({ timestep, forecast_weights: matrix([0, 1]), history });
       assert.deepEqual(actual.shape, output!.shape);
       assert(maxError(actual.data, output!.data) <= TOLERANCE);
     });
@@ -60,16 +65,35 @@ for (const name of ["tiny-unipc", "tiny-euler"]) {
       const first = inputsOf("batch");
       const later = { ...first, timestep: scaled(first["timestep"]!, 0.9) };
       const steps: FloatArrays[] = [
-        { timestep: first["timestep"]!, forecast_weights: matrix([0.25, 0.625]) },
-        { timestep: later.timestep, forecast_weights: matrix([-0.5, 1.5]) },
+        { timestep: row(first["timestep"]!, 0), forecast_weights: matrix([0.25, 0.625]) },
+        { timestep: row(first["timestep"]!, 1), forecast_weights: matrix([-0.5, 1.5]) },
       ];
       const history = stack([(await run(trunk, first))["feature"]!, (await run(trunk, later))["feature"]!]);
       const expected = [];
-      for (const step of steps) expected.push(await runHead({ ...step, history }));
+      for (const step of steps) expected.push(await head({ ...step, history }));
       const joined = Object.keys(steps[0]!).map((key) => [key, concat(steps.map((step) => step[key]!))]);
-      const actual = await runHead({ ...Object.fromEntries(joined), history });
+      const actual = await head({ ...Object.fromEntries(joined), history });
       assert.deepEqual(actual.shape, concat(expected).shape);
       assert(maxError(actual.data, concat(expected).data) <= TOLERANCE);
+    });
+
+    it("head gives the sums of its rows that it is asked for", async () => {
+      const inputs = atOneTime(inputsOf("batch"));
+      const { feature } = await run(trunk, inputs);
+      const other = { ...feature!, data: feature!.data.map((x, i) => Math.sin(i) - x) };
+      const all = {
+        timestep: row(inputs["timestep"]!, 0),
+        forecast_weights: matrix([0.25, 0.625]),
+        history: stack([feature!, other]),
+      };
+      const rows = await head(all);
+      // Guidance by 3, and half a row alone.
+      const weights = { shape: [2, 2], data: Float32Array.of(3, -2, 0, 0.5) };
+      const sums = await head({ ...all, output_weights: weights });
+      const [a, b] = [row(rows, 0).data, row(rows, 1).data];
+      const expected = [...a.map((x, i) => 3 * x - 2 * b[i]!), ...b.map((x) => x / 2)];
+      assert.deepEqual(sums.shape, rows.shape);
+      assert(maxError(sums.data, expected) <= TOLERANCE);
     });
 
     it("float16 graphs stay near float32", async () => {
@@ -200,6 +224,12 @@ function trunkInputs(goldens: Goldens, call: string, json: unknown): FloatArrays
   const { cos, sin } = wanRotaryTables({ frames, rows, columns, headDim });
   const shape = [frames * rows * columns, headDim / 2];
   return { ...inputs, rotary_cos: { shape, data: cos }, rotary_sin: { shape, data: sin } };
+}
+
+/** The same inputs, all rows at the first one's timestep: a head forecasts all branches of a step. */
+function atOneTime(inputs: FloatArrays): FloatArrays {
+  const { shape, data } = inputs["timestep"]!;
+  return { ...inputs, timestep: { shape, data: new Float32Array(data.length).fill(data[0]!) } };
 }
 
 function scaled({ shape, data }: FloatArray, factor: number): FloatArray {
