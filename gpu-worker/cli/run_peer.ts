@@ -7,6 +7,9 @@ export interface PeerOptions {
   rounds: number;
   /** Of each run. @default the checkpoint's */
   steps?: number | undefined;
+  /** In torch's names. @default cpu and float32 */
+  device?: string;
+  dtype?: string;
   signal: AbortSignal;
 }
 
@@ -20,10 +23,12 @@ export interface PeerTiming {
 const SCRIPT = new URL("../../tests/goldens/time_diffusers.py", import.meta.url);
 
 /** @throws {Error} with the last line that Python printed. */
-export async function runPeer({ python, model, rounds, steps, signal }: PeerOptions): Promise<PeerTiming> {
+export async function runPeer(options: PeerOptions): Promise<PeerTiming> {
+  const { python, model, rounds, steps, device = "cpu", dtype = "float32", signal } = options;
   const command = new Deno.Command(python, {
     args: [
       ...[SCRIPT.pathname, "--model", model, "--rounds", String(rounds)],
+      ...["--device", device, "--dtype", dtype],
       ...steps === undefined ? [] : ["--steps", String(steps)],
     ],
     stdout: "piped",

@@ -25,10 +25,14 @@ export function forecastOutput(
   const { inFeatures: features } = projection;
   const weights = graph.input("output_weights", ["outputs", "rows"], "float32");
   const { scale, shift } = modulationInputs(graph, features);
-  const normed = graph.node(
-    "LayerNormalization",
-    [feature, graph.constant(new Array(features).fill(1))],
-    { attributes: { axis: -1, epsilon: { float: eps } } },
-  );
+  const attributes = { axis: -1, epsilon: { float: eps } };
+  if (graph.dtype !== "float32") {
+    // One kernel on a GPU, with moments in float32 (adaptiveLayerNorm).
+    const bias = graph.node("Unsqueeze", [shift, graph.ints(1)]);
+    const rows = graph.node("LayerNormalization", [feature, scale, bias], { attributes });
+    return summedLinear(graph, { weights, rows }, projection);
+  }
+  const ones = graph.constant(new Array(features).fill(1));
+  const normed = graph.node("LayerNormalization", [feature, ones], { attributes });
   return summedLinear(graph, { weights, rows: graph.node("Mul", [normed, scale]), shift }, projection);
 }

@@ -8,8 +8,8 @@ export interface SummedLinearInputs {
   weights: Value;
   /** [rows, tokens, inFeatures] */
   rows: Value;
-  /** Added to every token of its row, [rows, inFeatures]. */
-  shift: Value;
+  /** Added to every token of its row, [rows, inFeatures]. @default nothing */
+  shift?: Value;
 }
 
 /** Emits the sums of linear(rows + shift): [sums, tokens, outFeatures]. */
@@ -20,8 +20,11 @@ export function summedLinear(
 ): Value {
   const product = linear(graph, weightedSum(graph, { weights, rows }), { ...options, bias: false });
   // What is the same for all tokens: a row of its own for each sum.
-  const shifted = linear(graph, weightedSum(graph, { weights, rows: shift }), { ...options, bias: false });
-  const constant = graph.node("Add", [shifted, summedBias(graph, weights, options)]);
+  let constant = summedBias(graph, weights, options);
+  if (shift) {
+    const shifts = linear(graph, weightedSum(graph, { weights, rows: shift }), { ...options, bias: false });
+    constant = graph.node("Add", [shifts, constant]);
+  }
   return graph.node("Add", [product, graph.node("Unsqueeze", [constant, graph.ints(1)])]);
 }
 

@@ -1,0 +1,70 @@
+// `deno task bench:cuda`: everything that only a CUDA machine can show, in one command. Parity of all families in each type
+// with the CPU, what crosses to the host during a pass, and the speed of a FLUX of full size beside diffusers' on the same card.
+// It has not run on CUDA yet; with --device cpu --small it runs anywhere, in float32.
+import { readFlags } from "../../gpu-worker/cli/read_flags.ts";
+import { runCommand } from "../../gpu-worker/cli/run_command.ts";
+import { runPeer } from "../../gpu-worker/cli/run_peer.ts";
+import { speedTable } from "../../gpu-worker/cli/bench/speed_table.ts";
+import { round } from "../../gpu-worker/cli/bench/statistics.ts";
+import { type RandomFluxOptions, writeRandomFlux } from "../../gpu-worker/cli/bench/write_random_flux.ts";
+import { openPipeline } from "../../gpu-worker/pipelines/open_pipeline.ts";
+import { type DType, Runtime } from "../../gpu-worker/runtime/mod.ts";
+import { hostTraffic } from "./cuda/host_traffic.ts";
+import { parityTable } from "./cuda/parity_table.ts";
+
+const HELP = `Usage: deno task bench:cuda [options]
+
+  --python FILE   a Python with torch, diffusers and CUDA: adds their full pass in bfloat16 on the same card
+  --rounds N      runs of each row, taken in turn (3)
+  --small         a FLUX of width 1024 instead of FLUX.1's 3072, 19 and 38 blocks, for which 24 GB of disk and as much GPU memory are needed
+  --device D      cuda or cpu (cuda)
+`;
+
+/** FLUX.1's transformer at 1024x1024: 4,096 image tokens. The lender's autoencoder has half the scale of FLUX.1's. */
+const FULL_SIZE: RandomFluxOptions = {
+  width: 3072,
+  doubleBlocks: 19,
+  singleBlocks: 38,
+  side: 512,
+  dtype: "BF16",
+};
+const SMALL: RandomFluxOptions = { width: 1024, doubleBlocks: 1, singleBlocks: 1, side: 128 };
+
+async function bench(args: string[], signal: AbortSignal): Promise<void> {
+  const { help, python, rounds = 3, small, device = "cuda" } = readFlags(args, {
+    python: "text",
+    rounds: "number",
+    small: "switch",
+    device: "text",
+    help: "switch",
+  });
+  if (help) return console.log(HELP);
+  const provider = device === "cpu" ? "cpu" : "cuda";
+  // Says what is missing before anything else is done.
+  Runtime.open({ provider })[Symbol.dispose]();
+  const dtypes: DType[] = provider === "cpu" ? ["float32"] : ["float32", "float16", "bfloat16"];
+  const problems = await parityTable({ provider, dtypes, signal });
+
+  const model = await Deno.makeTempDir({ prefix: "random-flux-" });
+  try {
+    await writeRandomFlux(model, small ? SMALL : FULL_SIZE);
+    const dtype = provider === "cpu" ? "float32" : "bfloat16";
+    problems.push(...await hostTraffic({ model, provider, dtype }));
+    using pipeline = await openPipeline(model, { provider, dtype });
+    const { full } = await speedTable(pipeline, { model, rounds, signal, provider, dtype });
+    if (python !== undefined) {
+      const peer = await runPeer({ python, model, rounds, steps: 10, device: provider, dtype, signal });
+      const theirs = peer.stepSeconds * 1000;
+      console.log(
+        `a full pass: ours ${round(full, 2)} ms, ${peer.name} ${round(theirs, 2)} ms: ${
+          round(full / theirs, 3)
+        }`,
+      );
+    }
+  } finally {
+    await Deno.remove(model, { recursive: true });
+  }
+  if (problems.length > 0) throw new Error(problems.join("; "));
+}
+
+if (import.meta.main) await runCommand("bench:cuda", bench);
