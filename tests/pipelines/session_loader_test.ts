@@ -14,9 +14,10 @@ const MIB = 2 ** 20;
 const sessions = () => liveHandles().Session ?? 0;
 
 describe("openPipeline() with offload", () => {
-  for (const name of ["flux/tiny-dev", "sd3/tiny-large", "sdxl/tiny-sdxl"]) {
+  for (const name of ["flux/tiny-dev", "sd3/tiny-large", "sdxl/tiny-sdxl", "wan/tiny-unipc"]) {
     it(`holds one stage of ${name} at a time and draws the same picture, twice`, async () => {
-      const request = { prompt: "red heart", seed: 3, steps: 4, width: 16, height: 16 };
+      const frames = name.startsWith("wan/") && { numFrames: 5 };
+      const request = { prompt: "red heart", seed: 3, steps: 4, width: 16, height: 16, ...frames };
       const draw = async (offload: boolean) => {
         using pipeline = await openPipeline(goldenPath(name), { offload });
         const before = sessions();
