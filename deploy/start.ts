@@ -1,6 +1,5 @@
 // `deno task start`: worker and edge together on this machine, stopped together. --port N is the edge's; all other
 // flags go to the worker. With --watch both restart when their sources change.
-import { TextLineStream } from "@std/streams/text-line-stream";
 
 /** Tried first unless --port is given; another free one is taken where it is in use. */
 const DEFAULT_PORT = 8000;
@@ -86,13 +85,15 @@ function startTask(
   const { promise: url, resolve, reject } = Promise.withResolvers<string>();
   url.catch(() => {});
   const service: Service = { process, url };
-  const lines: ReadableStream<string> = process.stdout
-    .pipeThrough(new TextDecoderStream())
-    .pipeThrough(new TextLineStream());
   (async () => {
-    for await (const line of lines) {
-      console.log(line);
-      const listening = /"message":"listening","url":"([^"]+)","pid":(\d+)/.exec(line);
+    let unfinished = "";
+    const decoder = new TextDecoder();
+    // As it comes: a busy edge logs thousands of lines a second.
+    for await (const chunk of process.stdout) {
+      for (let bytes = chunk; bytes.length > 0;) bytes = bytes.subarray(await Deno.stdout.write(bytes));
+      const text = unfinished + decoder.decode(chunk, { stream: true });
+      unfinished = text.slice(text.lastIndexOf("\n") + 1);
+      const listening = /"message":"listening","url":"([^"]+)","pid":(\d+)/.exec(text);
       if (listening === null) continue;
       service.pid = Number(listening[2]);
       resolve(listening[1]!);

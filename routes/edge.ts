@@ -1,10 +1,11 @@
 // The edge, built from its environment: what `deno serve` and Deno Deploy serve, and main.ts as well.
 import { type Log, structuredLog } from "../protocol/structured_log.ts";
+import { bufferedLines } from "./buffered_lines.ts";
 import { createApp } from "./app.ts";
 import { type EdgeConfig, readEdgeConfig } from "./edge_config.ts";
 import { edgeOptions } from "./edge_options.ts";
 
-export const log: Log = structuredLog({ process: "edge" });
+export const log: Log = structuredLog({ process: "edge", write: bufferedLines() });
 export const config: EdgeConfig = readEdgeConfig((name) => Deno.env.get(name));
 
 /** Aborted by the process that serves this once it is told to stop. */

@@ -10,6 +10,7 @@ export function requestId(): MiddlewareHandler<Environment> {
     const id = /^[\w.:-]{8,64}$/.test(given) ? given : `req_${crypto.randomUUID().replaceAll("-", "")}`;
     c.set("requestId", id);
     await forRequest(id, next);
-    c.header("x-request-id", id);
+    // Not c.header(): once there is an answer, that copies it.
+    c.res.headers.set("x-request-id", id);
   };
 }
