@@ -29,6 +29,7 @@ import { MeasuredRunSource } from "./metrics/measured_run_source.ts";
 import { apiHeaders } from "./middleware/api_headers.ts";
 import { authenticate, requireScope } from "./middleware/authenticate.ts";
 import { handleError } from "./middleware/handle_error.ts";
+import { limitConnections } from "./middleware/limit_connections.ts";
 import { logRequests } from "./middleware/log_requests.ts";
 import { notFound } from "./middleware/not_found.ts";
 import { requestId } from "./middleware/request_id.ts";
@@ -66,6 +67,8 @@ export interface AppOptions
   log: Log;
   /** Whose pages may call the API: "https://app.example", or "*". @default this origin's alone */
   corsOrigins?: readonly string[];
+  /** Requests of one key that are answered at a time. @default 64 */
+  connectionsPerKey?: number;
   /** Keeps batches. @default there are none */
   batches?: BatchClient | undefined;
   /** Signs addresses of pictures, at all edges alike. @default random */
@@ -102,6 +105,7 @@ export function createApp(options: AppOptions): Hono<Environment> {
   app.use("/v1/*", apiHeaders(options.corsOrigins));
   app.use("/v1/jobs/:id/events", admitTicket(tickets));
   app.use("/v1/*", authenticate({ keys, directory, limits }));
+  app.use("/v1/*", limitConnections(options.connectionsPerKey ?? 64));
   app.route("/v1", imageRoutes({ ...options, planner, source, limits, urls, jobs, repetitions, webhooks }));
   app.route("/v1", videoRoutes({ ...options, planner, catalog, source, limits, jobs, repetitions }));
   app.route("/v1", jobRoutes({ ...options, jobs, tickets, presenters }));

@@ -4,7 +4,7 @@ import type { KeyRecord } from "./keys/key_store.ts";
 
 /** Hono's generic: `c.env` is what Deno.serve hands its handler, `c.var` what the middlewares found out. */
 export interface Environment {
-  Bindings: { remoteAddr?: Deno.Addr };
+  Bindings: { remoteAddr?: Deno.Addr; completed?: Promise<void> };
   Variables: {
     requestId: string;
     log: Log;
