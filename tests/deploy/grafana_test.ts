@@ -1,14 +1,16 @@
 import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
+import { BatchMetrics } from "../../deploy/batches/batch_metrics.ts";
 import { WorkerMetrics } from "../../gpu-worker/http/worker_metrics.ts";
 import { EdgeMetrics } from "../../routes/metrics/edge_metrics.ts";
 import dashboard from "../../deploy/grafana/spectrum.json" with { type: "json" };
 
-/** Name -> Prometheus type of all that the two processes export. */
+/** Name -> Prometheus type of all that the processes export. */
 async function exported(): Promise<Map<string, string>> {
   const worker = new WorkerMetrics();
   worker.observeQueue({ depth: 0, busy: false });
-  const text = await new EdgeMetrics().text() + await worker.text();
+  const batches = new BatchMetrics(() => Promise.resolve({}));
+  const text = await new EdgeMetrics().text() + await worker.text() + await batches.text();
   return new Map([...text.matchAll(/^# TYPE (\S+) (\S+)$/gm)].map(([, name, type]) => [name!, type!]));
 }
 

@@ -1,27 +1,45 @@
-// What deploy/ says of the two processes is what they are. Schemas: deploy/README.md tells how they were checked.
+// What deploy/ says of the processes is what they are, and its manifests are valid where a validator is installed.
 import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { parse } from "@std/yaml/parse";
+import { REQUESTS } from "../../deploy/batches/batch_queue.ts";
 import { WorkerMetrics } from "../../gpu-worker/http/worker_metrics.ts";
 
 const read = (path: string) => Deno.readTextFileSync(new URL(`../../${path}`, import.meta.url));
 
 interface Compose {
-  services: Record<string, { environment?: Record<string, string>; build?: { dockerfile: string } }>;
+  services: Record<
+    string,
+    {
+      environment?: Record<string, string>;
+      build?: { dockerfile: string };
+      volumes?: string[];
+      command?: string[];
+    }
+  >;
 }
 interface Probe {
   httpGet: { path: string; port: string };
 }
-interface Pod {
-  terminationGracePeriodSeconds: number;
-  containers: {
-    name: string;
-    ports: { name: string }[];
-    readinessProbe: Probe;
-    livenessProbe: Probe;
-    lifecycle: { preStop: { sleep: { seconds: number } } };
-  }[];
+interface Container {
+  name: string;
+  ports: { name: string }[];
+  env?: { name: string; value?: string }[];
+  readinessProbe: Probe;
+  livenessProbe: Probe;
+  lifecycle: { preStop: { sleep: { seconds: number } } };
 }
+interface Workload {
+  metadata: { name: string };
+  spec: { template: { spec: { terminationGracePeriodSeconds: number; containers: Container[] } } };
+}
+
+/** Process -> what names its task, its image and its routes. */
+const PROCESSES: Record<string, { image: string; app: string }> = {
+  edge: { image: "edge", app: "routes/app.ts" },
+  worker: { image: "worker", app: "gpu-worker/http/worker_app.ts" },
+  batches: { image: "batches", app: "deploy/batches/batch_app.ts" },
+};
 
 /** Permissions of `command`, in order of their names. */
 function permissions(command: string): string[] {
@@ -35,18 +53,26 @@ function taskCommand(name: string): string {
   return new RegExp(`"${name}": \\{\\s*"description": .*\\s*"command": "(.*)"`).exec(read("deno.json"))![1]!;
 }
 
-/** The first document of `kind` in spectrum.yaml. */
-function manifest<T>(kind: string): T {
-  const text = read("deploy/kubernetes/spectrum.yaml").split(/^---$/m).find((part) =>
-    part.includes(`\nkind: ${kind}\n`)
-  );
-  return parse(text!) as T;
+/** Variables that the task of that name may read; undefined: any. */
+function readable(name: string): string[] | undefined {
+  return /--allow-env=([\w,]+)/.exec(taskCommand(name))?.[1]!.split(",");
 }
+
+const documents = read("deploy/kubernetes/spectrum.yaml").split(/^---$/m)
+  .map((text) => parse(text) as { kind: string } & Workload);
+const workloads = documents.filter(({ kind }) => kind === "Deployment" || kind === "StatefulSet");
+const scaled = parse(read("deploy/kubernetes/scaled_object.yaml")) as {
+  spec: {
+    scaleTargetRef: { kind: string; name: string };
+    maxReplicaCount: number;
+    triggers: { type: string; metadata: Record<string, string> }[];
+  };
+};
 
 describe("deploy/", () => {
   it("containers have the permissions of the tasks", () => {
-    for (const name of ["edge", "worker"]) {
-      const allowed = permissions(read(`deploy/Containerfile.${name}`));
+    for (const [name, { image }] of Object.entries(PROCESSES)) {
+      const allowed = permissions(read(`deploy/Containerfile.${image}`));
       assert.ok(allowed.length > 0);
       assert.deepEqual(allowed, permissions(taskCommand(name)), name);
     }
@@ -54,37 +80,88 @@ describe("deploy/", () => {
 
   it("compose builds files that exist and sets variables that the edge may read", () => {
     const { services } = parse(read("deploy/compose.yaml")) as Compose;
-    assert.deepEqual(Object.keys(services).sort(), ["edge", "redis", "redis-rest", "worker"]);
+    assert.deepEqual(
+      Object.keys(services).sort(),
+      ["batches", "edge", "front", "redis", "redis-queue", "redis-rest", "worker"],
+    );
     for (const { build } of Object.values(services)) if (build) read(build.dockerfile);
-    const readable = /--allow-env=([\w,]+)/.exec(taskCommand("edge"))![1]!.split(",");
-    for (const name of Object.keys(services.edge!.environment!)) assert.ok(readable.includes(name), name);
+    for (const name of Object.keys(services.edge!.environment!)) {
+      assert.ok(readable("edge")!.includes(name), name);
+    }
+    read(`deploy/${services.front!.volumes![0]!.split(":")[0]}`);
+    assert.ok(services["redis-queue"]!.command!.includes("noeviction"));
   });
 
-  it("pods are probed where the processes answer, and outlive their preStop", () => {
-    const pod = manifest<{ spec: { template: { spec: Pod } } }>("Deployment").spec.template.spec;
-    const sources: Record<string, string> = {
-      edge: read("routes/app.ts"),
-      worker: read("gpu-worker/http/worker_app.ts"),
-    };
-    assert.deepEqual(pod.containers.map(({ name }) => name).sort(), Object.keys(sources).sort());
-    for (const { name, ports, readinessProbe, livenessProbe, lifecycle } of pod.containers) {
+  it("pods are probed where the processes answer, set variables they read, and outlive their preStop", () => {
+    const containers = workloads.flatMap(({ spec }) =>
+      spec.template.spec.containers.map((container) => ({ container, pod: spec.template.spec }))
+    );
+    assert.deepEqual(containers.map(({ container }) => container.name).sort(), Object.keys(PROCESSES).sort());
+    for (const { container, pod } of containers) {
+      const { name, ports, env = [], readinessProbe, livenessProbe, lifecycle } = container;
       for (const { httpGet } of [readinessProbe, livenessProbe]) {
-        assert.ok(sources[name]!.includes(`app.get("${httpGet.path}"`), httpGet.path);
+        assert.ok(read(PROCESSES[name]!.app).includes(`app.get("${httpGet.path}"`), httpGet.path);
         assert.ok(ports.some((port) => port.name === httpGet.port), httpGet.port);
       }
+      for (const variable of env) assert.ok(readable(name)?.includes(variable.name) ?? true, variable.name);
       assert.ok(lifecycle.preStop.sleep.seconds + 60 <= pod.terminationGracePeriodSeconds, name);
     }
   });
 
-  it("KEDA scales the deployment by a metric that workers export", async () => {
-    const { spec } = parse(read("deploy/kubernetes/scaled_object.yaml")) as {
-      spec: { scaleTargetRef: { name: string }; triggers: { metadata: { query: string } }[] };
-    };
-    const { metadata } = manifest<{ metadata: { name: string } }>("Deployment");
-    assert.equal(spec.scaleTargetRef.name, metadata.name);
+  it("edges are told of as many workers as there may be", () => {
+    const edge = workloads.find(({ metadata }) => metadata.name === "spectrum-edge")!;
+    const { value } = edge.spec.template.spec.containers[0]!.env!.find(({ name }) =>
+      name === "SPECTRUM_WORKERS"
+    )!;
+    const expected = Array.from(
+      { length: scaled.spec.maxReplicaCount },
+      (_, index) => `http://spectrum-worker-${index}.spectrum-worker:8001`,
+    );
+    assert.deepEqual(value!.split(","), expected);
+  });
+
+  it("KEDA scales the workers by a metric that they export, and by the queue of batches", async () => {
+    const { scaleTargetRef: { kind, name }, triggers } = scaled.spec;
+    assert.ok(workloads.some((workload) => workload.kind === kind && workload.metadata.name === name));
     const metrics = new WorkerMetrics();
     metrics.observeQueue({ depth: 0, busy: false });
-    const name = /spectrum_\w+/.exec(spec.triggers[0]!.metadata.query)![0];
-    assert.match(await metrics.text(), new RegExp(`^# TYPE ${name} gauge$`, "m"));
+    const metric = /spectrum_\w+/.exec(triggers[0]!.metadata.query!)![0];
+    assert.match(await metrics.text(), new RegExp(`^# TYPE ${metric} gauge$`, "m"));
+    assert.equal(triggers[1]!.metadata.listName, `bull:${REQUESTS}:wait`);
+  });
+
+  it("Deno Deploy serves a module that exists", () => {
+    const [, entrypoint] = /"entrypoint": "([^"]+)"/.exec(read("deno.json"))!;
+    assert.match(read(entrypoint!), /export default/);
   });
 });
+
+const CONTAINERFILES = ["edge", "worker", "batches", "redis_rest"].map((name) =>
+  `deploy/Containerfile.${name}`
+);
+
+/** From PyPI and Debian; each is skipped where it is not installed. */
+const VALIDATORS: [name: string, args: string[]][] = [
+  ["kubernetes-validate", ["--strict", "deploy/kubernetes/spectrum.yaml"]],
+  ["check-jsonschema", ["--builtin-schema", "vendor.compose-spec", "deploy/compose.yaml"]],
+  // DL3008: the version of ca-certificates is Debian's to say.
+  ["hadolint", ["--failure-threshold", "warning", "--ignore", "DL3008", ...CONTAINERFILES]],
+  ["haproxy", ["-c", "-q", "-f", "deploy/haproxy.cfg"]],
+];
+
+for (const [name, args] of VALIDATORS) {
+  const run = (args: string[]) => new Deno.Command(name, { args }).outputSync();
+  const isInstalled = () => {
+    try {
+      run(["--help"]);
+      return true;
+    } catch {
+      return false;
+    }
+  };
+  const skip = !isInstalled() && `${name} is not installed`;
+  it(`${name} finds nothing wrong`, { skip }, () => {
+    const { success, stdout, stderr } = run(args);
+    assert.ok(success, new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr));
+  });
+}
