@@ -55,7 +55,7 @@ function taskCommand(name: string): string {
 
 /** Variables that the task of that name may read; undefined: any. */
 function readable(name: string): string[] | undefined {
-  return /--allow-env=([\w,]+)/.exec(taskCommand(name))?.[1]!.split(",");
+  return /--allow-env=([\w,]+)/.exec(taskCommand(name))?.[1]?.split(",");
 }
 
 const documents = read("deploy/kubernetes/spectrum.yaml").split(/^---$/m)
