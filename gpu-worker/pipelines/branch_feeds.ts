@@ -12,7 +12,7 @@ export interface BranchFeedsOptions {
   trunk: Record<string, BranchRows>;
   /** Inputs of the trunk that all rows share, by name. @default none */
   shared?: Record<string, HostTensor>;
-  /** Inputs of trunk and head besides the timestep, by name. */
+  /** Inputs of trunk and modulation besides the timestep, by name. */
   conditioning: Record<string, BranchRows>;
   /** Inputs of the modulation alone, by name. @default none */
   modulation?: Record<string, BranchRows>;
@@ -41,8 +41,8 @@ export class BranchFeeds implements Disposable {
   readonly #stack = new DisposableStack();
   readonly #latents: Float32Array<ArrayBuffer>;
   readonly #trunk: Feeds;
-  readonly #trunkRows: Rows;
-  readonly #headRows = new Map<number, Rows>();
+  /** The memory of the trunk's timesteps. */
+  readonly #timesteps: Float32Array<ArrayBuffer>;
   readonly #conditioning: Feeds;
 
   constructor(runtime: Runtime, options: BranchFeedsOptions) {
@@ -51,12 +51,13 @@ export class BranchFeeds implements Disposable {
     const { branches, latents: { name, dims }, trunk, shared = {} } = options;
     this.branches = branches;
     this.#latents = new Float32Array(dims.reduce((product, dim) => product * dim, branches));
-    this.#conditioning = mapValues(options.conditioning, (input) => this.#repeat(input, 1));
-    this.#trunkRows = this.#timestepRows(1, this.#conditioning);
+    this.#timesteps = new Float32Array(branches);
+    this.#conditioning = mapValues(options.conditioning, (input) => this.#rows(input));
     this.#trunk = {
-      ...this.#trunkRows.feeds,
+      ...this.#conditioning,
+      timestep: this.#tensor([branches], this.#timesteps),
       [name]: this.#tensor([branches, ...dims], this.#latents),
-      ...mapValues(trunk, (input) => this.#repeat(input, 1)),
+      ...mapValues(trunk, (input) => this.#rows(input)),
       ...mapValues(shared, ({ dims, data }) => this.#tensor(dims, data)),
     };
   }
@@ -64,27 +65,14 @@ export class BranchFeeds implements Disposable {
   /** @param latents one row, repeated for each branch @param timestep the solver's */
   trunk(latents: Float32Array, timestep: number): Feeds {
     for (let at = 0; at < this.#latents.length; at += latents.length) this.#latents.set(latents, at);
-    this.#write(this.#trunkRows, [timestep]);
+    this.#timesteps.fill(this.#scale(timestep));
     return this.#trunk;
-  }
-
-  /** @param timesteps the solver's, one a step @returns timesteps * branches rows, step-major */
-  head(timesteps: readonly number[]): Feeds {
-    const steps = timesteps.length;
-    let rows = this.#headRows.get(steps);
-    if (rows === undefined) {
-      const repeated = mapValues(this.#options.conditioning, (input) => this.#repeat(input, steps));
-      this.#headRows.set(steps, rows = this.#timestepRows(steps, repeated));
-    }
-    this.#write(rows, timesteps);
-    return rows.feeds;
   }
 
   /** @param timesteps the solver's, one a step @returns a timestep for each of them, the rest once for each branch */
   modulation(timesteps: ArrayLike<number>): Feeds {
-    const { timestep: scale = (timestep) => timestep, modulation = {} } = this.#options;
-    const scaled = Float32Array.from(timesteps, (timestep) => scale(timestep));
-    const own = mapValues(modulation, (input) => this.#repeat(input, 1));
+    const scaled = Float32Array.from(timesteps, (timestep) => this.#scale(timestep));
+    const own = mapValues(this.#options.modulation ?? {}, (input) => this.#rows(input));
     return { ...this.#conditioning, ...own, timestep: this.#tensor([scaled.length], scaled) };
   }
 
@@ -92,35 +80,21 @@ export class BranchFeeds implements Disposable {
     this.#stack.dispose();
   }
 
-  #timestepRows(steps: number, conditioning: Feeds): Rows {
-    const timesteps = new Float32Array(steps * this.branches);
-    return { timesteps, feeds: { ...conditioning, timestep: this.#tensor([timesteps.length], timesteps) } };
+  #scale(timestep: number): number {
+    return this.#options.timestep?.(timestep) ?? timestep;
   }
 
-  #write(rows: Rows, timesteps: readonly number[]): void {
-    const { branches, timestep: scale = (timestep) => timestep } = this.#options;
-    for (const [i, timestep] of timesteps.entries()) {
-      rows.timesteps.fill(scale(timestep), i * branches, (i + 1) * branches);
-    }
-  }
-
-  /** The rows of all branches, once for each of so many steps. */
-  #repeat({ dims, rows }: BranchRows, steps: number): Tensor {
+  /** The rows of all branches. */
+  #rows({ dims, rows }: BranchRows): Tensor {
     const length = dims.reduce((product, dim) => product * dim, 1);
-    const data = new Float32Array(steps * rows.length * length);
-    for (let i = 0; i < steps * rows.length; i++) data.set(rows[i % rows.length]!, i * length);
-    return this.#tensor([steps * rows.length, ...dims], data);
+    const data = new Float32Array(rows.length * length);
+    for (const [i, row] of rows.entries()) data.set(row, i * length);
+    return this.#tensor([rows.length, ...dims], data);
   }
 
   #tensor(dims: readonly number[], data: Float32Array<ArrayBuffer>): Tensor {
     return this.#stack.use(this.#runtime.tensor("float32", dims, data));
   }
-}
-
-interface Rows {
-  /** The memory of the feed "timestep". */
-  timesteps: Float32Array<ArrayBuffer>;
-  feeds: Feeds;
 }
 
 function mapValues<T, U>(record: Record<string, T>, map: (value: T) => U): Record<string, U> {

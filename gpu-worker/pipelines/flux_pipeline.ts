@@ -84,7 +84,6 @@ export class FluxPipeline extends ImagePipeline<FluxCheckpoint> {
     return (slots, timesteps) =>
       new OnnxDenoiser(this.runtime, this.#sessions, {
         branches: branches.length,
-        latentLength: size.channels * size.height * size.width,
         slots,
         outputDims: this.packedDims(size),
         featureDims: [countTokens(size), config.innerDim],

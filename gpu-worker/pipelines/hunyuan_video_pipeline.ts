@@ -116,7 +116,6 @@ export class HunyuanVideoPipeline extends VideoPipeline<HunyuanVideoCheckpoint> 
         stack.use(
           new OnnxDenoiser(this.runtime, this.#sessions, {
             branches: 1,
-            latentLength: outputDims.reduce((product, dim) => product * dim, 1),
             outputDims,
             slots,
             featureDims: [...patchGrid(config, size), config.innerDim],

@@ -1,9 +1,9 @@
 // The sampler's Denoiser on ONNX Runtime: trunk and head sessions around one feature history on the device.
 import type { Denoiser, ForecastCall, ForecastOptions, FullCall, FullResult } from "../../sampler/mod.ts";
-import { fromBfloat16 } from "../runtime/bfloat16.ts";
-import { type DType, DTYPE_BYTES } from "../runtime/dtype.ts";
+import type { DType } from "../runtime/dtype.ts";
 import type { Runtime, Tensor } from "../runtime/mod.ts";
 import { combineRows } from "./combine_rows.ts";
+import { FeatureHistory } from "./feature_history.ts";
 import type { GraphSession } from "./session_loader.ts";
 
 /** The graphs of a denoiser. */
@@ -11,8 +11,8 @@ export interface DenoiserSessions {
   /** Latents, conditioning, forecast_weights, history -> feature, output, relative_error (`featureOutput`). */
   trunk: GraphSession;
   /**
-   * forecast_weights, history, conditioning -> output. With the input output_weights [outputs, rows] it returns weighted sums
-   * over its rows (steps * branches, step-major), without it the rows.
+   * forecast_weights, history, output_weights [outputs, rows] and what the modulation gives -> output: weighted sums over the
+   * rows, steps * branches, step-major.
    */
   head: GraphSession;
   /**
@@ -35,29 +35,22 @@ export const FORECAST_BYTES = 32 * 2 ** 20;
  */
 const BLOCKING_BYTES = 2 ** 20;
 
-/** Combines the branches' outputs, [branches, latentLength], into one, [latentLength]. */
+/** Combines the branches' outputs, [branches, length], into one, [length]. */
 export type GuideRows = (output: Float32Array) => Float32Array;
 
 export interface OnnxDenoiserOptions {
   /** Rows that run together, each with its own part of the history: 2 under classifier-free guidance, else 1. */
   branches: number;
-  /** Length of one row's latents. */
-  latentLength: number;
   /** Full passes that a forecast follows: slots of the history. */
   slots: number;
-  /** Shape of one row of the trunk's output. @default found out in the first pass */
-  outputDims?: readonly number[];
+  /** Shape of one row of latents, as the graphs return it. */
+  outputDims: readonly number[];
   /** Shape of the last-block feature without the batch. */
   featureDims: readonly number[];
   /** Element type of the feature. */
   featureType: DType;
   /** Inputs of the trunk, `latents` repeated for each branch. They stay the callee's, valid until the next call. */
   trunkFeeds: (latents: Float32Array, timestep: number) => Feeds;
-  /**
-   * Conditioning of the head, timesteps * branches rows, step-major. It stays the callee's, valid until the next call.
-   * @default none, or that of `modulationFeeds`
-   */
-  headFeeds?: (timesteps: readonly number[]) => Feeds;
   /** Inputs of the modulation for every step of the run, computed at the first forecast. They stay the callee's. */
   modulationFeeds?: () => Feeds;
   /** Guidance as factors of the branches' outputs, [branches], whose sum it is; or as a function where it is more than that. */
@@ -72,63 +65,59 @@ export class OnnxDenoiser implements Denoiser, Disposable {
   readonly #runtime: Runtime;
   readonly #sessions: DenoiserSessions;
   readonly #options: OnnxDenoiserOptions;
-  readonly #stack = new DisposableStack();
-  readonly #history: Tensor | undefined;
-  /** Of one step: all branches. */
-  readonly #featureBytes: number;
+  readonly #stack: DisposableStack;
+  readonly #history: FeatureHistory;
+  /** Elements of one row of latents. */
+  readonly #length: number;
   /** What a pass feeds that measures nothing. */
   readonly #noWeight: Tensor;
   readonly #noHistory: Tensor;
-  /** Where the trunk puts what the host reads; the shape of its output shows in the first pass. */
-  #output: Tensor<"float32"> | undefined;
+  /** Where the trunk puts what the host reads. */
+  readonly #output: Tensor<"float32">;
   readonly #error: Tensor<"float32">;
   /** Of all steps, rows in their order. */
   #modulation: Feeds | undefined;
-  /** The slots that the last forecasts came from: the next full pass measures against the same. */
-  #filled: Tensor | undefined;
 
   constructor(runtime: Runtime, sessions: DenoiserSessions, options: OnnxDenoiserOptions) {
     this.#runtime = runtime;
     this.#sessions = sessions;
     this.#options = options;
-    const { slots, branches, featureDims, featureType } = options;
-    this.#featureBytes = featureDims.reduce(
-      (product, dim) => product * dim,
-      branches * DTYPE_BYTES[featureType],
+    const { slots, branches, featureDims, featureType: dtype, outputDims } = options;
+    using stack = new DisposableStack();
+    const host = (dims: readonly number[]) =>
+      stack.use(runtime.tensor("float32", dims, new Float32Array(lengthOf(dims))));
+    this.#length = lengthOf(outputDims);
+    this.#noWeight = host([1, 1]);
+    this.#noHistory = stack.use(runtime.allocate(dtype, [1, 1, ...featureDims.map(() => 1)]));
+    this.#output = host([branches, ...outputDims]);
+    this.#error = host([]);
+    this.#history = stack.use(
+      new FeatureHistory(runtime, { slots, dims: [branches, ...featureDims], dtype }),
     );
-    this.#noWeight = this.#host([1, 1]);
-    this.#error = this.#host([]);
-    this.#noHistory = this.#stack.use(
-      runtime.allocate(featureType, [1, 1, ...featureDims.map(() => 1)]),
-    );
-    if (options.outputDims) this.#output = this.#host([branches, ...options.outputDims]);
-    if (slots === 0) return;
-    this.#history = this.#stack.use(runtime.allocate(featureType, [slots, branches, ...featureDims]));
+    this.#stack = stack.move();
   }
 
   async full({ timestep, latents, slot, check, signal }: FullCall): Promise<FullResult> {
     const { trunkFeeds } = this.#options;
-    using feature = slot === undefined ? undefined : this.#slot(slot);
+    using feature = slot === undefined ? undefined : this.#history.slot(slot);
     using weights = check && this.#weights([check]);
-    const history = check && this.#slots(check.length);
+    const history = check && this.#history.filled(check.length);
     const feeds = {
       ...trunkFeeds(latents, timestep),
       forecast_weights: weights ?? this.#noWeight,
       history: history ?? this.#noHistory,
     };
-    const output = this.#output;
-    const results = await this.#sessions.trunk.run(feeds, {
+    await this.#sessions.trunk.run(feeds, {
       fetch: ["output", ...feature ? ["feature"] : [], ...check ? ["relative_error"] : []],
       outputs: {
-        ...output && { output },
+        output: this.#output,
         ...feature && { feature },
         ...check && { relative_error: this.#error },
       },
       signal,
     });
-    if (output === undefined) await this.#keepOutput(results["output"]!);
     return {
-      output: this.#guide(this.#output!.data()),
+      output: this.#guide(this.#output.data()),
       ...check && { forecastError: this.#error.data()[0]! },
     };
   }
@@ -137,7 +126,7 @@ export class OnnxDenoiser implements Denoiser, Disposable {
     calls: readonly ForecastCall[],
     { sums, signal }: ForecastOptions = {},
   ): Promise<Float32Array[]> {
-    const batch = Math.max(1, Math.floor(FORECAST_BYTES / this.#featureBytes));
+    const batch = Math.max(1, Math.floor(FORECAST_BYTES / this.#history.slotBytes));
     if (calls.length <= batch) return await this.#forecastBatch(calls, { sums, signal });
     const outputs: Float32Array[] = [];
     for (let at = 0; at < calls.length; at += batch) {
@@ -159,9 +148,9 @@ export class OnnxDenoiser implements Denoiser, Disposable {
     calls: readonly ForecastCall[],
     { sums, signal }: { sums?: readonly Float64Array[] | undefined; signal: AbortSignal | undefined },
   ): Promise<Float32Array[]> {
-    const { branches, latentLength, guide } = this.#options;
+    const { branches, guide } = this.#options;
     const rows = calls.length * branches;
-    if (typeof guide !== "function" && this.#takesSums()) {
+    if (typeof guide !== "function") {
       const wanted = sums ?? calls.map((_, i) => oneHot(calls.length, i));
       const guided = wanted.map((weights) => {
         const byRow = new Float64Array(rows);
@@ -170,35 +159,31 @@ export class OnnxDenoiser implements Denoiser, Disposable {
         }
         return byRow;
       });
-      return split(await this.#runHead(calls, { outputs: guided, signal }), latentLength);
+      return split(await this.#runHead(calls, { outputs: guided, signal }), this.#length);
     }
     const all = Array.from({ length: rows }, (_, i) => oneHot(rows, i));
     const data = await this.#runHead(calls, { outputs: all, signal });
-    const outputs = split(data, branches * latentLength).map((output) => this.#guide(output));
+    const outputs = split(data, branches * this.#length).map((output) => this.#guide(output));
     return sums?.map((weights) => combineRows(outputs, weights)) ?? outputs;
   }
 
-  /** @param outputs weights over the rows, as far as the head takes them: else all rows come @returns the outputs in a row */
+  /** @param outputs weights over the rows @returns the outputs in a row */
   async #runHead(
     calls: readonly ForecastCall[],
     { outputs, signal }: { outputs: readonly Float64Array[]; signal: AbortSignal | undefined },
   ): Promise<Float32Array> {
     const { head } = this.#sessions;
-    const blocking = this.#isShort(calls.length * this.#featureBytes);
+    const blocking = this.#isShort(calls.length * this.#history.slotBytes);
     using stack = new DisposableStack();
     const feeds = await this.#conditioning(calls, { stack, signal });
     feeds["forecast_weights"] = stack.use(this.#weights(calls.map((call) => call.weights)));
-    feeds["history"] = this.#slots(calls[0]!.weights.length);
-    if (this.#takesSums()) feeds["output_weights"] = stack.use(this.#weights(outputs));
-    const dims = [outputs.length, ...this.#output!.dims.slice(1)];
-    const data = new Float32Array(dims.reduce((product, dim) => product * dim, 1));
+    feeds["history"] = this.#history.filled(calls[0]!.weights.length);
+    feeds["output_weights"] = stack.use(this.#weights(outputs));
+    const dims = [outputs.length, ...this.#options.outputDims];
+    const data = new Float32Array(outputs.length * this.#length);
     const output = stack.use(this.#runtime.tensor("float32", dims, data));
     await head.run(feeds, { fetch: ["output"], outputs: { output }, signal, blocking });
     return data;
-  }
-
-  #takesSums(): boolean {
-    return this.#sessions.head.inputNames.includes("output_weights");
   }
 
   #isShort(bytes: number): boolean {
@@ -209,10 +194,8 @@ export class OnnxDenoiser implements Denoiser, Disposable {
     calls: readonly ForecastCall[],
     { stack, signal }: { stack: DisposableStack; signal: AbortSignal | undefined },
   ): Promise<Feeds> {
-    const { branches, headFeeds } = this.#options;
-    if (this.#sessions.modulation === undefined) {
-      return { ...headFeeds?.(calls.map((call) => call.timestep)) };
-    }
+    const { branches } = this.#options;
+    if (this.#sessions.modulation === undefined) return {};
     this.#modulation ??= await this.#modulate(signal);
     const rows = calls.length * branches;
     const feeds: Feeds = {};
@@ -237,31 +220,15 @@ export class OnnxDenoiser implements Denoiser, Disposable {
   }
 
   #guide(output: Float32Array): Float32Array {
-    const { guide, latentLength } = this.#options;
-    if (typeof guide !== "function") return combineRows(split(output, latentLength), guide);
+    const { guide } = this.#options;
+    if (typeof guide !== "function") return combineRows(split(output, this.#length), guide);
     // What is returned may be what was given, whose memory the next pass takes.
     return guide(output.slice());
   }
 
-  async #keepOutput(output: Tensor): Promise<void> {
-    using first = output.as("float32");
-    this.#output = this.#host(first.dims);
-    this.#output.data().set(first.location === "cpu" ? first.data() : await first.toArray());
-  }
-
-  /** float32 in main memory, zeros. */
-  #host(dims: readonly number[]): Tensor<"float32"> {
-    const length = dims.reduce((product, dim) => product * dim, 1);
-    return this.#stack.use(this.#runtime.tensor("float32", dims, new Float32Array(length)));
-  }
-
-  async features(): Promise<Float32Array> {
-    const history = this.#history;
-    if (history === undefined) return new Float32Array();
-    const values = await history.toArray();
-    return history.dtype === "bfloat16"
-      ? fromBfloat16(values as Uint16Array)
-      : Float32Array.from(values as Float32Array);
+  /** All features so far, [slots, branches, ...feature], on the host: to record them. */
+  features(): Promise<Float32Array> {
+    return this.#history.toArray();
   }
 
   #weights(rows: readonly Float64Array[]): Tensor {
@@ -271,24 +238,13 @@ export class OnnxDenoiser implements Denoiser, Disposable {
     return this.#runtime.tensor("float32", [rows.length, length], data);
   }
 
-  /** One slot as the trunk's output. */
-  #slot(index: number): Tensor {
-    const { branches, featureDims } = this.#options;
-    return this.#history!.view(index * this.#featureBytes, [branches, ...featureDims]);
-  }
-
-  /** The first `count` slots as an input; the denoiser's, until another number is asked for. */
-  #slots(count: number): Tensor {
-    const { branches, featureDims } = this.#options;
-    if (this.#filled?.dims[0] === count) return this.#filled;
-    this.#filled?.[Symbol.dispose]();
-    return this.#filled = this.#history!.view(0, [count, branches, ...featureDims]);
-  }
-
   [Symbol.dispose](): void {
-    this.#filled?.[Symbol.dispose]();
     this.#stack.dispose();
   }
+}
+
+function lengthOf(dims: readonly number[]): number {
+  return dims.reduce((product, dim) => product * dim, 1);
 }
 
 function split(data: Float32Array, length: number): Float32Array[] {

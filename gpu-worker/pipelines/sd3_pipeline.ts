@@ -115,7 +115,6 @@ export class Sd3Pipeline extends ImagePipeline<Sd3Checkpoint> {
     const { patchSize, innerDim } = this.reading.config;
     return new OnnxDenoiser(this.runtime, this.#sessions, {
       branches: feeds.branches,
-      latentLength: size.channels * size.height * size.width,
       featureDims: [size.height / patchSize, size.width / patchSize, innerDim],
       featureType: this.dtype,
       trunkFeeds: (latents, timestep) => feeds.trunk(latents, timestep),

@@ -93,7 +93,6 @@ export class UNetPipeline extends ImagePipeline<UNetCheckpoint> {
     return (slots) =>
       new OnnxDenoiser(this.runtime, this.#sessions, {
         branches: branches.length,
-        latentLength: size.channels * size.height * size.width,
         slots,
         featureDims: [config.channels, size.height, size.width],
         featureType: unetType,

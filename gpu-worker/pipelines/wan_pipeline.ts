@@ -81,7 +81,6 @@ export class WanPipeline extends VideoPipeline<WanCheckpoint> {
     return (slots, timesteps) =>
       new OnnxDenoiser(this.runtime, this.#sessions, {
         branches: branches.length,
-        latentLength: outputDims.reduce((product, dim) => product * dim, 1),
         outputDims,
         slots,
         featureDims: [...wanGrid(config, size), config.innerDim],

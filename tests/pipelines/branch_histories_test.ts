@@ -12,7 +12,7 @@ import { readSdxlCheckpoint } from "../../gpu-worker/pipelines/sdxl_checkpoint.t
 import { unetFeeds } from "../../gpu-worker/pipelines/unet_feeds.ts";
 import { readWanCheckpoint } from "../../gpu-worker/pipelines/wan_checkpoint.ts";
 import { wanFeeds, wanGrid } from "../../gpu-worker/pipelines/wan_feeds.ts";
-import { Runtime, type Tensor } from "../../gpu-worker/runtime/mod.ts";
+import { Runtime } from "../../gpu-worker/runtime/mod.ts";
 import { createForecaster, randn, resolveSamplerOptions } from "../../sampler/mod.ts";
 import { goldenPath, maxError } from "../goldens/golden.ts";
 
@@ -30,8 +30,6 @@ interface Family {
   textDims: [embeds: number, pooled: number];
   featureDims: number[];
   feeds(runtime: Runtime, branches: EncodedPrompt[]): BranchFeeds;
-  /** Where the head computes its conditioning itself. */
-  headFeeds?: (feeds: BranchFeeds, timesteps: readonly number[]) => Record<string, Tensor>;
 }
 
 const FAMILIES: Record<string, () => Family> = {
@@ -66,7 +64,6 @@ const FAMILIES: Record<string, () => Family> = {
       textDims: [config.textDim, 1],
       featureDims: [...wanGrid(config, size), config.innerDim],
       feeds: (runtime, branches) => wanFeeds(runtime, { config, branches, size }),
-      headFeeds: (feeds, timesteps) => feeds.head(timesteps),
     };
   },
 };
@@ -114,14 +111,13 @@ for (const [name, read] of Object.entries(FAMILIES)) {
       using feeds = family.feeds(runtime, prompts);
       using denoiser = new OnnxDenoiser(runtime, sessions, {
         branches: prompts.length,
-        latentLength: latentDims.reduce((product, dim) => product * dim),
+        outputDims: latentDims,
         slots: ANCHORS.length,
         featureDims,
         featureType: "float32",
         trunkFeeds: (latents, timestep) => feeds.trunk(latents, timestep),
         modulationFeeds: () =>
           feeds.modulation(Array.from({ length: STEPS }, (_, step) => at(step).timestep)),
-        headFeeds: (timesteps) => family.headFeeds?.(feeds, timesteps) ?? {},
         guide: (output) => output,
       });
       for (const [slot, step] of ANCHORS.entries()) {

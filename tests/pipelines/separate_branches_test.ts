@@ -69,7 +69,6 @@ describe("SeparateBranches with HunyuanVideo", () => {
       const feeds = owned.use(hunyuanVideoFeeds(runtime, { config, prompt, size, guidanceScale: 6 }));
       return new OnnxDenoiser(runtime, sessions, {
         branches: 1,
-        latentLength: length,
         slots: ANCHORS.length,
         featureDims: [...patchGrid(config, size), config.innerDim],
         featureType: "float32",

@@ -51,7 +51,6 @@ export async function hostTraffic({ model, provider, dtype }: HostTrafficOptions
     const denoiser = stack.use(
       new OnnxDenoiser(runtime, sessions, {
         branches: 1,
-        latentLength: tokens * config.inChannels,
         slots: 2,
         featureDims: [tokens, config.innerDim],
         featureType: dtype,
