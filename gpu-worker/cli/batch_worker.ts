@@ -14,7 +14,7 @@ import { openImage } from "./image_flags.ts";
 import { MEMORY_FLAGS, readMemoryFlags } from "./memory_flags.ts";
 import { readFlags } from "./read_flags.ts";
 import { runCommand } from "./run_command.ts";
-import { writeAtomically } from "./write_atomically.ts";
+import { writeAll } from "./write_atomically.ts";
 
 const encoder = new TextEncoder();
 
@@ -65,9 +65,11 @@ async function draw(
   });
   removeParts(folder);
   const stats = batchStats({ request, result }, { settings, model: pipeline.model.id, device });
-  if (result.video) await writeAtomically(join(folder, "video.mp4"), await encodeVideo(result.video));
-  await writeAtomically(join(folder, "image.png"), await encodeImage(result.image));
-  await writeAtomically(join(folder, "stats.json"), encoder.encode(JSON.stringify(stats, null, 2) + "\n"));
+  await writeAll([
+    ...result.video ? [{ path: join(folder, "video.mp4"), bytes: await encodeVideo(result.video) }] : [],
+    { path: join(folder, "image.png"), bytes: await encodeImage(result.image) },
+    { path: join(folder, "stats.json"), bytes: encoder.encode(JSON.stringify(stats, null, 2) + "\n") },
+  ]);
   const fullPasses = result.plan.filter((kind) => kind === "full").length;
   return { type: "drawn", seconds: result.seconds.total, fullPasses };
 }

@@ -17,6 +17,7 @@ const HELP =
                          [--steps N] [--width N] [--height N] [--num-frames N] [--offload] [--vae-tiling]
 
 Memory is predicted for one picture or clip with the checkpoint's settings, or with the steps, size and savings given.
+The first run of a checkpoint, which optimizes its graphs, takes some more.
 `;
 
 /** What a run adds to this process, beside its model: codecs, tokenizers, kernels, the heap's growth. */

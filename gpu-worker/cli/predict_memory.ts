@@ -49,7 +49,7 @@ const CLIP_TOKENS = 77;
 const FEATURES_A_FORECAST = 3;
 const LATENTS_A_FORECAST = 6;
 /** Intermediate results of the decoder at their peak, in its largest activations. */
-const DECODER_ACTIVATIONS_AT_PEAK = 4;
+const DECODER_ACTIVATIONS_AT_PEAK = 4.5;
 /** The allocator grows by doubling, which leaves room where weights are cast instead of mapped. */
 const CAST_OVERHEAD = 1.2;
 /** A weight with a LoRA is read, added to and packed: copies beside the one that stays. */

@@ -1,4 +1,5 @@
 // Files appear whole or not at all: written beside their place, then renamed.
+import { existsSync } from "node:fs";
 import { dirname } from "node:path";
 
 /**
@@ -14,33 +15,55 @@ export async function writeAtomically(path: string, bytes: Uint8Array): Promise<
 
 /** Writes all of `files` or, where one fails, none. @throws {Error} as {@link writeAtomically} does. */
 export async function writeAll(files: readonly { path: string; bytes: Uint8Array }[]): Promise<void> {
-  const written: string[] = [];
+  const undo: (() => Promise<void>)[] = [];
   try {
     for (const { path, bytes } of files) {
+      undo.push(await makeFolder(path));
       await writeAtomically(path, bytes);
-      written.push(path);
+      undo.push(() => Deno.remove(path));
     }
   } catch (error) {
-    for (const path of written) await Deno.remove(path).catch(() => {});
+    for (const step of undo.reverse()) await step().catch(() => {});
     throw error;
   }
 }
 
-/** Finds out whether `path` can be written before the work that fills it. @throws {Error} as {@link writeAtomically} does. */
+/**
+ * Finds out whether `path` can be written before the work that fills it, and leaves no folder either.
+ * @throws {Error} as {@link writeAtomically} does.
+ */
 export async function assertWritable(path: string): Promise<void> {
-  await withTemporary(path, async (temporary) => {
-    await Deno.writeFile(temporary, new Uint8Array(), { createNew: true });
-    await Deno.remove(temporary);
-  });
+  const removeFolder = await makeFolder(path);
+  try {
+    await withTemporary(path, async (temporary) => {
+      await Deno.writeFile(temporary, new Uint8Array(), { createNew: true });
+      await Deno.remove(temporary);
+    });
+  } finally {
+    await removeFolder();
+  }
+}
+
+/** Makes the folder of `path`. @returns what removes the folders that were made, as far as they are empty */
+async function makeFolder(path: string): Promise<() => Promise<void>> {
+  const made: string[] = [];
+  for (let folder = dirname(path); !existsSync(folder); folder = dirname(folder)) made.push(folder);
+  // What stands in the way is for the writing to say.
+  await Deno.mkdir(dirname(path), { recursive: true }).catch(() => {});
+  return async () => {
+    for (const folder of made) await Deno.remove(folder).catch(() => {});
+  };
 }
 
 async function withTemporary(path: string, write: (temporary: string) => Promise<void>): Promise<void> {
   const temporary = `${path}.${crypto.randomUUID().slice(0, 8)}.part`;
+  const removeFolder = await makeFolder(path);
   try {
     await Deno.mkdir(dirname(path), { recursive: true });
     await write(temporary);
   } catch (cause) {
     await Deno.remove(temporary).catch(() => {});
+    await removeFolder();
     // Deno's own message would advise to run with more permissions.
     const refused = cause instanceof Deno.errors.NotCapable;
     const reason = refused ? "not writable" : cause instanceof Error ? cause.message : String(cause);

@@ -27,7 +27,10 @@ async function json(task: string, args: string[]) {
 async function assertPredicted(args: string[], extension = "png"): Promise<void> {
   const { memory } = await json("inspect", args);
   const out = join(folder, `x.${extension}`);
-  const { peakMemoryBytes } = await json("generate", [...args, "--prompt", "red heart", "--out", out]);
+  const draw = () => json("generate", [...args, "--prompt", "red heart", "--out", out]);
+  // The first run optimizes the graphs besides, and keeps them.
+  await draw();
+  const { peakMemoryBytes } = await draw();
   const error = Math.abs(memory.peakBytes - peakMemoryBytes) / peakMemoryBytes;
   assert.ok(error <= TOLERANCE, `predicted ${memory.peakBytes}, measured ${peakMemoryBytes}`);
 }

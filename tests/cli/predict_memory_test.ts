@@ -35,13 +35,13 @@ const modelMiB = (changes: Partial<MemoryQuery> = {}) =>
 
 describe("predictMemory()", () => {
   it("predictMemory() adds up what is loaded together, without the VAE's encoder", () => {
-    assert.equal(modelMiB(), 200 + 300 + 50 + 4 * 5 * 4);
+    assert.equal(modelMiB(), 200 + 300 + 50 + 4.5 * 5 * 4);
   });
 
   it("predictMemory() takes the largest part under offloading", () => {
     assert.equal(modelMiB({ offload: true }), 300);
     // The decoder's intermediate results may be more than any weights.
-    assert.equal(modelMiB({ offload: true, decoding: { latents: 0, activation: 50 * MIB } }), 50 + 800);
+    assert.equal(modelMiB({ offload: true, decoding: { latents: 0, activation: 50 * MIB } }), 50 + 900);
   });
 
   it("predictMemory() counts a LoRA's weights thrice while it is folded in", () => {
