@@ -1,6 +1,13 @@
 import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
-import { calculateShift, createSolver, linspace, type Solver, TorchGenerator } from "../../sampler/mod.ts";
+import {
+  calculateShift,
+  createSolver,
+  laterSteps,
+  linspace,
+  type Solver,
+  TorchGenerator,
+} from "../../sampler/mod.ts";
 import goldens from "../goldens/sampler/flow_match_euler.json" with { type: "json" };
 import { float32s } from "./_golden_array.ts";
 
@@ -65,6 +72,29 @@ describe("FlowMatchEuler.predictOriginal()", () => {
     const estimate = solver.predictOriginal(1, Float32Array.of(1, 1), latents);
     assert.deepEqual([...latents], [1, 2]);
     assert.notDeepEqual(estimate, latents);
+  });
+});
+
+describe("FlowMatchEuler.outputFactor()", () => {
+  const config = { _class_name: "FlowMatchEulerDiscreteScheduler", shift: 3 };
+
+  it("is what a step multiplies its output by, also in later steps", () => {
+    const solver = createSolver(config, { steps: 8 });
+    for (const [steps, begin] of [[solver, 0], [laterSteps(solver, 3), 3]] as const) {
+      for (const index of [0, 4]) {
+        const latents = new Float32Array(1);
+        steps.step(index, Float32Array.of(1), latents);
+        assert.equal(steps.outputFactor?.(index), latents[0], `step ${begin + index}`);
+      }
+    }
+  });
+
+  it("is undefined where steps draw noise, and absent from solvers with memory", () => {
+    const stochastic = { ...config, stochastic_sampling: true };
+    const solver = createSolver(stochastic, { steps: 8, noise: (count) => new Float32Array(count) });
+    assert.equal(solver.outputFactor?.(2), undefined);
+    const unipc = createSolver({ _class_name: "UniPCMultistepScheduler" }, { steps: 8 });
+    assert.equal(unipc.outputFactor?.(2), undefined);
   });
 });
 
