@@ -52,6 +52,21 @@ const requestParams = {
   }),
 };
 
+/** For readers, and for the fuzzing test to begin with: what a model's own rules refuse is no part of the schema. */
+const EXAMPLES = {
+  plain: { summary: "A picture", value: { prompt: "red heart" } },
+  seeded: { summary: "The same one each time, two of them", value: { prompt: "red heart", seed: 42, n: 2 } },
+  address: { summary: "An address", value: { prompt: "red heart", seed: 42, response_format: "url" } },
+  stream: {
+    summary: "Previews and progress as events",
+    value: { prompt: "red heart", stream: true, partial_images: 2, progress: true },
+  },
+  fewer: {
+    summary: "Every step in full",
+    value: { prompt: "red heart", seed: 42, steps: 20, spectrum: { method: "none" } },
+  },
+};
+
 export const imagePaths: ZodOpenApiPathsObject = {
   "/v1/images/generations": {
     post: {
@@ -61,7 +76,9 @@ export const imagePaths: ZodOpenApiPathsObject = {
       requestParams,
       requestBody: {
         required: true,
-        content: { "application/json": { schema: imageRequestSchema.meta({ id: "ImageRequest" }) } },
+        content: {
+          "application/json": { schema: imageRequestSchema.meta({ id: "ImageRequest" }), examples: EXAMPLES },
+        },
       },
       responses,
     },

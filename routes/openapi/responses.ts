@@ -67,5 +67,9 @@ export function body(
 
 /** Bytes of any kind. */
 export const binary = z.unknown().meta({ override: { type: "string", format: "binary" } });
-/** Server-sent events. */
-export const eventStream = z.string().describe("Server-sent events; docs/api.md lists them");
+/** One server-sent event of a stream. */
+export const eventStream = z.object({
+  event: z.string().describe("docs/api.md lists them; `error` ends a stream."),
+  data: z.string().describe("JSON."),
+  id: z.string().exactOptional().describe("Where to resume, as Last-Event-ID."),
+}).meta({ id: "Event" });
