@@ -1,5 +1,5 @@
 // What a clip of models/shapes shows, by measures that know nothing of the model: what stands out from the border, its
-// median color, how much of its bounding box it fills, which way its centroid goes.
+// median color, which ideal figure of the same area covers it best, which way its centroid goes.
 import type { DecodedVideo } from "../../gpu-worker/media/decoded_video.ts";
 import { COLORS, DIRECTIONS, GROUNDS } from "./_shape_prompts.ts";
 
@@ -12,8 +12,15 @@ export interface Seen {
 
 type Rgb = [number, number, number];
 
-/** Share of its bounding box that each fills: pi/4, all, and a triangle's half and what pixels add. */
-const FILLS: Record<string, number> = { ball: 0.785, square: 1, triangle: 0.53 };
+/** Signed distance of a point from each figure, upright, with an area of 1, about its centroid. */
+const FIGURES: Record<string, (x: number, y: number) => number> = {
+  ball: (x, y) => Math.hypot(x, y) - Math.sqrt(1 / Math.PI),
+  square: (x, y) => Math.max(Math.abs(x), Math.abs(y)) - 0.5,
+  // Equilateral: its centroid is an inradius above its base.
+  triangle: (x, y) => Math.max(y, Math.abs(x) * Math.sqrt(3) / 2 - y / 2) - INRADIUS,
+};
+/** Of the equilateral triangle with an area of 1. */
+const INRADIUS = Math.sqrt(1 / (3 * Math.sqrt(3)));
 /** Distance in RGB that a pixel stands out by. */
 const OUTSTANDING = 60;
 /** Pixels that a shape has at least. */
@@ -51,10 +58,11 @@ export function measureClip({ width, height, frames }: DecodedVideo): Seen {
   if (shapes.some(({ xs }) => xs.length < LEAST)) {
     return { shape: "nothing", color: "nothing", direction: "nothing", ground: named };
   }
-  const fills = shapes.map(({ xs, ys }) => xs.length / (span(xs) * span(ys)));
+  const votes = shapes.map((points) => nearestFigure(points));
+  const count = (name: string) => votes.filter((vote) => vote === name).length;
   const hue = hueOf(medianColor(inside));
   return {
-    shape: nearest(FILLS, (fill) => Math.abs(fill - median(fills))),
+    shape: nearest(FIGURES, (_, name) => -count(name)),
     color: nearest(COLORS, (color) => circularDistance(hue, hueOf(color))),
     direction: directionOf(shapes[0]!, shapes.at(-1)!),
     ground: named,
@@ -73,8 +81,19 @@ function directionOf(first: Points, last: Points): string {
   return DIRECTIONS[(Math.round(Math.atan2(dy, dx) / (Math.PI / 4)) + 8) % 8]!;
 }
 
-function nearest<T>(named: Record<string, T>, far: (value: T) => number): string {
-  return Object.entries(named).reduce((a, b) => far(b[1]) < far(a[1]) ? b : a)[0];
+/** By the overlap with each figure of the same area at the same centroid: most of the intersection over the union. */
+function nearestFigure({ xs, ys }: Points): string {
+  const [cx, cy] = [mean(xs), mean(ys)];
+  const scale = Math.sqrt(xs.length);
+  return nearest(FIGURES, (figure) => {
+    const inside = xs.filter((x, i) => figure((x - cx) / scale, (ys[i]! - cy) / scale) < 0).length;
+    // Both have the same area: less intersection is more union.
+    return -inside;
+  });
+}
+
+function nearest<T>(named: Record<string, T>, far: (value: T, name: string) => number): string {
+  return Object.entries(named).reduce((a, b) => far(b[1], b[0]) < far(a[1], a[0]) ? b : a)[0];
 }
 
 /** 0..1 around the circle. */
@@ -104,8 +123,4 @@ function median(values: readonly number[]): number {
 
 function mean(values: readonly number[]): number {
   return values.reduce((sum, value) => sum + value, 0) / values.length;
-}
-
-function span(values: readonly number[]): number {
-  return Math.max(...values) - Math.min(...values) + 1;
 }
