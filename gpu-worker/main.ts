@@ -48,6 +48,7 @@ async function serve(args: WorkerArguments): Promise<void> {
         logPrompts: Deno.env.get("SPECTRUM_LOG_PROMPTS") === "1",
       }),
     capacity: args.queueCapacity,
+    concurrency: args.concurrency,
   });
   metrics.observeQueue(queue);
   // The default model is loaded before the port opens: a worker that answers can work.
@@ -77,7 +78,7 @@ async function serve(args: WorkerArguments): Promise<void> {
 
   const stop = async (signal: Deno.Signal) => {
     const isFirst = !queue.draining;
-    log("info", "draining", { signal, waiting: queue.depth, running: queue.busy });
+    log("info", "draining", { signal, waiting: queue.depth, running: queue.running });
     // SIGTERM comes from an orchestrator that waits for us; whoever presses Ctrl-C, or asks twice, does not want to.
     const drained = queue.drain({ cancelCurrent: signal === "SIGINT" || !isFirst });
     if (!isFirst) return;
@@ -92,10 +93,19 @@ async function serve(args: WorkerArguments): Promise<void> {
 }
 
 function openPool(args: WorkerArguments, metrics: WorkerMetrics): ModelPool {
-  const { device: provider, dtype, memory, maxLoaded, unloadIdleMs: idleMs, minFreeBytes } = args;
+  const { device: provider, dtype, memory, maxLoaded, unloadIdleMs: idleMs, minFreeBytes, concurrency } =
+    args;
   const sources = args.models.map((id) => ({
     info: readModelInfo(id),
-    open: () => openPipeline(id, { provider, dtype, ...memory, graphCache: GRAPH_CACHE_FOLDER }),
+    open: () =>
+      openPipeline(id, {
+        provider,
+        dtype,
+        ...memory,
+        graphCache: GRAPH_CACHE_FOLDER,
+        // Two threads that meet at every node do less than one each (docs/decisions/0030-runs-side-by-side.md).
+        ...concurrency > 1 && { intraOpThreads: 1 },
+      }),
   }));
   return new ModelPool({
     sources,

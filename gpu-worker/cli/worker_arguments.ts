@@ -15,6 +15,8 @@ export const WORKER_HELP = `Usage: deno task worker [options]
   --offload             hold text encoders, denoiser and VAE in memory in turn: less memory, more loading
   --vae-tiling          decode in tiles of the size that the VAE was trained for (above 2048 pixels a side: always)
   --queue N             runs that may wait (256)
+  --concurrency N       runs of one model at once, each on a thread of its own instead of all on one run: more
+                        pictures a second, a single one later, and memory for N runs; cpu only (1)
   --max-loaded N        models in memory at most (1)
   --unload-idle S       unload a model that was not used for S seconds; 0 keeps it (0)
   --min-free-memory GB  unload idle models before loading another into less than this (0)
@@ -29,6 +31,7 @@ const FLAGS = {
   "device": "text",
   "dtype": "text",
   "queue": "number",
+  "concurrency": "number",
   "max-loaded": "number",
   "unload-idle": "number",
   "min-free-memory": "number",
@@ -47,6 +50,8 @@ export interface WorkerArguments {
   dtype?: DType;
   memory: MemoryOptions;
   queueCapacity: number;
+  /** Runs at once. */
+  concurrency: number;
   maxLoaded: number;
   unloadIdleMs: number;
   minFreeBytes: number;
@@ -68,13 +73,23 @@ export function parseWorkerArguments(args: readonly string[]): WorkerArguments |
       `--models takes names of at most ${MAX_MODEL_CHARACTERS} characters, as requests do: '${long}' has ${long.length}`,
     );
   }
+  const device = oneOf("device", flags.device ?? "cpu", ["cpu", "cuda", "webgpu"]);
+  const memory = readMemoryFlags(flags);
+  const concurrency = whole("concurrency", flags.concurrency ?? 1, { min: 1, max: 64 });
+  if (concurrency > 1 && device !== "cpu") {
+    throw new UsageError(`--concurrency takes --device cpu: current value is '${device}'`);
+  }
+  if (concurrency > 1 && memory.offload) {
+    throw new UsageError("--concurrency cannot go with --offload, which has one graph in memory at a time");
+  }
   return {
     models: [...new Set(models)],
     host: flags.host ?? "127.0.0.1",
     port: whole("port", flags.port ?? 8001, { min: 0, max: 65_535 }),
-    device: oneOf("device", flags.device ?? "cpu", ["cpu", "cuda", "webgpu"]),
+    device,
     ...(flags.dtype && { dtype: oneOf("dtype", flags.dtype, ["float32", "float16", "bfloat16"]) }),
-    memory: readMemoryFlags(flags),
+    memory,
+    concurrency,
     queueCapacity: whole("queue", flags.queue ?? 256, { min: 0, max: 100_000 }),
     maxLoaded: whole("max-loaded", flags["max-loaded"] ?? 1, { min: 1, max: 1000 }),
     unloadIdleMs: 1000 * positive("unload-idle", flags["unload-idle"] ?? 0),

@@ -1,4 +1,4 @@
-// Runs wait here for the device, first come first served, one at a time.
+// Runs wait here for the device, first come first served, one at a time unless more are allowed.
 import { ApiError } from "../../protocol/api_error.ts";
 import type { CancelReason } from "../../protocol/run_event.ts";
 import type { RunRequest } from "../../protocol/run_request.ts";
@@ -9,6 +9,8 @@ export interface RunQueueOptions {
   execute: (run: Run) => Promise<void>;
   /** Runs that may wait. @default 256 */
   capacity?: number;
+  /** Runs on the device at once, of one model: another's wait until the device is free of the first. @default 1 */
+  concurrency?: number;
   /** A run that nobody has followed for this long is cancelled. @default 10000 */
   unwatchedMs?: number;
   /** How long a finished run's events can be read. @default 60000 */
@@ -18,7 +20,7 @@ export interface RunQueueOptions {
 }
 
 export interface DrainOptions {
-  /** Ends the run on the device too, within one step. @default false */
+  /** Ends the runs on the device too, within one step. @default false */
   cancelCurrent?: boolean;
 }
 
@@ -28,12 +30,19 @@ export class RunQueue {
   readonly #runs = new Map<string, Run>();
   readonly #finished: Run[] = [];
   #waiting: Run[] = [];
-  #current: Run | undefined;
+  readonly #current = new Set<Run>();
   #draining = false;
   #idle = Promise.withResolvers<void>();
 
   constructor(options: RunQueueOptions) {
-    this.#options = { capacity: 256, unwatchedMs: 10_000, retentionMs: 60_000, retained: 64, ...options };
+    this.#options = {
+      capacity: 256,
+      concurrency: 1,
+      unwatchedMs: 10_000,
+      retentionMs: 60_000,
+      retained: 64,
+      ...options,
+    };
     this.#idle.resolve();
   }
 
@@ -44,7 +53,12 @@ export class RunQueue {
 
   /** Whether the device works. */
   get busy(): boolean {
-    return this.#current !== undefined;
+    return this.#current.size > 0;
+  }
+
+  /** Runs that the device works at. */
+  get running(): number {
+    return this.#current.size;
   }
 
   get draining(): boolean {
@@ -58,18 +72,18 @@ export class RunQueue {
   submit(request: RunRequest, origin?: RunOrigin): { run: Run; position: number } {
     const known = request.shared && this.#runs.get(request.shared.id);
     if (known !== undefined && known.attempt >= request.shared!.attempt) {
-      return { run: known, position: Math.max(0, this.#waiting.indexOf(known) + 1) };
+      return { run: known, position: this.#positionOf(known) };
     }
     this.assertOpen();
     // An attempt that was given up elsewhere.
     known?.cancel("superseded");
     const run = new Run(request, { ...this.#options, origin });
     run.signal.addEventListener("abort", () => this.#dropWaiting(run));
-    const position = this.#waiting.length + (this.busy ? 1 : 0);
     this.#runs.set(run.id, run);
     this.#waiting.push(run);
+    const position = this.#mayBegin(run) ? 0 : this.#positionOf(run);
     run.emit({ type: "queued", position });
-    if (!this.busy) this.#next();
+    this.#fill();
     return { run, position };
   }
 
@@ -94,11 +108,11 @@ export class RunQueue {
     return run;
   }
 
-  /** Takes no new runs, cancels those that wait, and resolves once the current one has finished. */
+  /** Takes no new runs, cancels those that wait, and resolves once the current ones have finished. */
   drain({ cancelCurrent = false }: DrainOptions = {}): Promise<void> {
     this.#draining = true;
     for (const run of [...this.#waiting]) run.cancel("draining");
-    if (cancelCurrent) this.#current?.cancel("draining");
+    if (cancelCurrent) { for (const run of this.#current) run.cancel("draining"); }
     return this.#idle.promise;
   }
 
@@ -111,19 +125,39 @@ export class RunQueue {
     this.#announcePositions();
   }
 
-  async #next(): Promise<void> {
-    this.#idle = Promise.withResolvers();
-    while ((this.#current = this.#waiting.shift()) !== undefined) {
-      this.#announcePositions();
-      await this.#options.execute(this.#current);
-      this.#finish(this.#current);
+  /** Puts on the device what may begin. */
+  #fill(): void {
+    for (let run = this.#waiting[0]; run !== undefined && this.#mayBegin(run); run = this.#waiting[0]) {
+      this.#waiting.shift();
+      this.#execute(run);
     }
-    this.#idle.resolve();
+  }
+
+  /** Whether `run` is the next and the device has room for it. */
+  #mayBegin(run: Run): boolean {
+    if (run !== this.#waiting[0] || this.#current.size >= this.#options.concurrency) return false;
+    return [...this.#current].every(({ request }) => request.model === run.request.model);
+  }
+
+  async #execute(run: Run): Promise<void> {
+    if (!this.busy) this.#idle = Promise.withResolvers();
+    this.#current.add(run);
+    this.#announcePositions();
+    await this.#options.execute(run);
+    this.#current.delete(run);
+    this.#finish(run);
+    this.#fill();
+    if (!this.busy) this.#idle.resolve();
   }
 
   #announcePositions(): void {
-    const before = this.busy ? 1 : 0;
-    this.#waiting.forEach((run, index) => run.emit({ type: "queued", position: index + before }));
+    for (const run of this.#waiting) run.emit({ type: "queued", position: this.#positionOf(run) });
+  }
+
+  /** Runs that go before it, those on the device included; 0 for one that waits no more. */
+  #positionOf(run: Run): number {
+    const index = this.#waiting.indexOf(run);
+    return index === -1 ? 0 : index + this.#current.size;
   }
 
   #finish(run: Run): void {

@@ -26,9 +26,9 @@ export class WorkerMetrics {
   readonly #loaded = this.#gauge("spectrum_models_loaded", "Models in memory");
 
   /** Reads the queue's state whenever the metrics are asked for. */
-  observeQueue(queue: { depth: number; busy: boolean }): void {
+  observeQueue(queue: { depth: number; running: number }): void {
     this.#gauge("spectrum_queue_depth", "Runs that wait for the device", () => queue.depth);
-    this.#gauge("spectrum_running", "Runs on the device", () => (queue.busy ? 1 : 0));
+    this.#gauge("spectrum_running", "Runs on the device", () => queue.running);
   }
 
   pass(kind: "full" | "forecast"): void {

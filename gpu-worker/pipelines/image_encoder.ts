@@ -12,6 +12,8 @@ export interface EncodeImageOptions {
 export class ImageEncoder implements Disposable {
   readonly #runtime: Runtime;
   readonly #graph: OnnxModel;
+  /** Of the first image; others that come meanwhile wait for it. */
+  #loading: Promise<Session> | undefined;
   #session: Session | undefined;
 
   constructor(runtime: Runtime, graph: OnnxModel) {
@@ -27,7 +29,7 @@ export class ImageEncoder implements Disposable {
     { width, height, data }: DecodedImage,
     { noise, signal }: EncodeImageOptions,
   ): Promise<Float32Array<ArrayBuffer>> {
-    const session = this.#session ??= await this.#runtime.createSession(this.#graph);
+    const session = this.#session ??= await this.#load();
     using sample = this.#runtime.tensor("float32", [1, 3, height, width], new Float32Array(data));
     const outputs = await session.run({ sample }, signal && { signal });
     using mean = outputs["mean"]!;
@@ -37,6 +39,15 @@ export class ImageEncoder implements Disposable {
     const draws = noise(latents.length);
     for (let i = 0; i < latents.length; i++) latents[i]! += Math.fround(deviations[i]! * draws[i]!);
     return latents;
+  }
+
+  async #load(): Promise<Session> {
+    this.#loading ??= this.#runtime.createSession(this.#graph);
+    try {
+      return await this.#loading;
+    } finally {
+      this.#loading = undefined;
+    }
   }
 
   [Symbol.dispose](): void {

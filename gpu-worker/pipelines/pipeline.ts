@@ -155,7 +155,7 @@ export interface OpenOptions {
   vaeTiling?: boolean;
 }
 
-/** A loaded checkpoint. Not re-entrant: one generate() at a time. */
+/** A loaded checkpoint. Several generate() may be under way at once, each with a history of its own, unless it is opened with `offload`. */
 export interface Pipeline extends Disposable {
   readonly model: ModelInfo;
   /** What `complete` fills in. */

@@ -54,3 +54,25 @@ describe("parseWorkerArguments() and memory", () => {
     assert.deepEqual(memory, { offload: true, vaeTiling: true });
   });
 });
+
+describe("parseWorkerArguments() and --concurrency", () => {
+  it("takes runs at once on the CPU", () => {
+    assert.equal(parseWorkerArguments([])!.concurrency, 1);
+    assert.equal(parseWorkerArguments(["--concurrency", "2"])!.concurrency, 2);
+  });
+
+  for (
+    const [args, message] of [
+      [["--concurrency", "0"], /--concurrency must be a whole number in 1..64: current value is 0/],
+      [
+        ["--concurrency", "2", "--device", "cuda"],
+        /--concurrency takes --device cpu: current value is 'cuda'/,
+      ],
+      [["--concurrency", "2", "--offload"], /--concurrency cannot go with --offload/],
+    ] as const
+  ) {
+    it(`refuses ${args.join(" ")}`, () => {
+      assert.throws(() => parseWorkerArguments(args), message);
+    });
+  }
+});
