@@ -4,6 +4,8 @@ import { TextLineStream } from "@std/streams/text-line-stream";
 export interface StartTaskOptions {
   args?: string[];
   env?: Record<string, string>;
+  /** Working folder. @default this one */
+  cwd?: string;
   /** Its first group is what the task is waited for and known by, such as an address. */
   until: RegExp;
 }
@@ -32,11 +34,12 @@ export function startFakeWorker(args: string[] = [], env: Record<string, string>
 /** As startTask(), of any command of deno's. `process` is the program itself: killing it leaves nothing behind. */
 export async function startDeno(
   args: string[],
-  { env = {}, until }: Omit<StartTaskOptions, "args">,
+  { env = {}, cwd, until }: Omit<StartTaskOptions, "args">,
 ): Promise<RunningTask> {
   const process = new Deno.Command(Deno.execPath(), {
     args,
     env,
+    ...cwd !== undefined && { cwd },
     stdin: "null",
     stdout: "piped",
     stderr: "inherit",
