@@ -252,7 +252,14 @@ describe("openai client", () => {
     const passes = await readMetric(service.workerUrl, "spectrum_passes_total");
     const abort = new AbortController();
     const call = client.images.generate(
-      { prompt: "red heart", seed: 401, steps: 1000, n: 2 } as OpenAI.ImageGenerateParamsNonStreaming,
+      // All in full: 1,000 steps of which few are take less than the news.
+      {
+        prompt: "red heart",
+        seed: 401,
+        steps: 1000,
+        n: 2,
+        spectrum: { method: "none" },
+      } as OpenAI.ImageGenerateParamsNonStreaming,
       { signal: abort.signal },
     );
     while (await readMetric(service.workerUrl, "spectrum_passes_total") === passes) {
