@@ -8,7 +8,7 @@ import dashboard from "../../deploy/grafana/spectrum.json" with { type: "json" }
 /** Name -> Prometheus type of all that the processes export. */
 async function exported(): Promise<Map<string, string>> {
   const worker = new WorkerMetrics();
-  worker.observeQueue({ depth: 0, busy: false });
+  worker.observeQueue({ depth: 0, running: 0 });
   const batches = new BatchMetrics(() => Promise.resolve({}));
   const text = await new EdgeMetrics().text() + await worker.text() + await batches.text();
   return new Map([...text.matchAll(/^# TYPE (\S+) (\S+)$/gm)].map(([, name, type]) => [name!, type!]));

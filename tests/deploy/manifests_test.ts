@@ -124,7 +124,7 @@ describe("deploy/", () => {
     const { scaleTargetRef: { kind, name }, triggers } = scaled.spec;
     assert.ok(workloads.some((workload) => workload.kind === kind && workload.metadata.name === name));
     const metrics = new WorkerMetrics();
-    metrics.observeQueue({ depth: 0, busy: false });
+    metrics.observeQueue({ depth: 0, running: 0 });
     const metric = /spectrum_\w+/.exec(triggers[0]!.metadata.query!)![0];
     assert.match(await metrics.text(), new RegExp(`^# TYPE ${metric} gauge$`, "m"));
     assert.equal(triggers[1]!.metadata.listName, `bull:${REQUESTS}:wait`);
