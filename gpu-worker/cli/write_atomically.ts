@@ -47,12 +47,21 @@ export async function assertWritable(path: string): Promise<void> {
 /** Makes the folder of `path`. @returns what removes the folders that were made, as far as they are empty */
 async function makeFolder(path: string): Promise<() => Promise<void>> {
   const made: string[] = [];
-  for (let folder = dirname(path); !existsSync(folder); folder = dirname(folder)) made.push(folder);
+  for (let folder = dirname(path); isMissing(folder); folder = dirname(folder)) made.push(folder);
   // What stands in the way is for the writing to say.
   await Deno.mkdir(dirname(path), { recursive: true }).catch(() => {});
   return async () => {
     for (const folder of made) await Deno.remove(folder).catch(() => {});
   };
+}
+
+/** Deno refuses even a look at some folders (/proc) under narrow permissions: those are there. */
+function isMissing(folder: string): boolean {
+  try {
+    return !existsSync(folder);
+  } catch {
+    return false;
+  }
 }
 
 async function withTemporary(path: string, write: (temporary: string) => Promise<void>): Promise<void> {

@@ -29,6 +29,8 @@ export interface VideoRules {
   /** numFrames must be a multiple of this, plus 1. */
   frameStep: number;
   maxFrames: number;
+  /** Latent frames, numFrames / frameStep rounded up, must be whole multiples of this. @default 1 */
+  framePatch?: number;
 }
 
 const MAX_PROMPT_CHARACTERS = 32_000;
@@ -120,11 +122,18 @@ function checkFrames(
     }
   }
   if (video === undefined) return;
-  const { frameStep, maxFrames } = video;
+  const { frameStep, maxFrames, framePatch = 1 } = video;
   checkWhole("numFrames", numFrames, { min: 1, max: maxFrames });
   if ((numFrames - 1) % frameStep !== 0) {
     throw new RangeError(
       `Cannot generate as 'numFrames' must be a multiple of ${frameStep} plus 1: current value is ${numFrames}`,
+    );
+  }
+  const latentFrames = (numFrames - 1) / frameStep + 1;
+  if (latentFrames % framePatch !== 0) {
+    throw new RangeError(
+      `Cannot generate as 'numFrames' must give a multiple of ${framePatch} latent frames with this checkpoint: ` +
+        `${numFrames} give ${latentFrames}`,
     );
   }
   if (typeof fps !== "number" || !(fps > 0 && fps <= MAX_FPS)) {

@@ -92,7 +92,7 @@ export function readHunyuanVideoCheckpoint(checkpoint: Checkpoint, dtype: DType)
       sizeMultiple: leastCommonMultiple(SIZE_MULTIPLE, scale * config.patchSize),
       maxSequenceLength: PRESET.maxSequenceLength,
       guidance: config.guidanceEmbeds ? "distilled" : "none",
-      video: { frameStep: timeScale, maxFrames: MAX_FRAMES },
+      video: { frameStep: timeScale, maxFrames: MAX_FRAMES, framePatch: config.patchSizeT },
     },
     decoding: ({ width, height, numFrames = 1 }) => ({
       latents: ((numFrames - 1) / timeScale + 1) * (width / scale) * (height / scale) * config.inChannels,

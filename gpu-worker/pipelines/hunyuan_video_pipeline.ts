@@ -14,7 +14,7 @@ import {
 import { hunyuanVideoFeeds, patchGrid } from "./hunyuan_video_feeds.ts";
 import { HunyuanVideoPromptEncoder } from "./hunyuan_video_prompt_encoder.ts";
 import { type DenoiserSessions, OnnxDenoiser } from "./onnx_denoiser.ts";
-import type { GenerateRequest, OpenOptions, PartialRequest } from "./pipeline.ts";
+import type { GenerateRequest, OpenOptions } from "./pipeline.ts";
 import type { MakeDenoiser } from "./run_sampling.ts";
 import { SeparateBranches } from "./separate_branches.ts";
 import { SessionLoader } from "./session_loader.ts";
@@ -68,19 +68,6 @@ export class HunyuanVideoPipeline extends VideoPipeline<HunyuanVideoCheckpoint> 
       },
       stack: stack.move(),
     });
-  }
-
-  override complete(partial: PartialRequest): GenerateRequest {
-    const request = super.complete(partial);
-    const { patchSizeT } = this.reading.config;
-    const { frames } = this.clipSize(request);
-    if (frames % patchSizeT !== 0) {
-      throw new RangeError(
-        `Cannot generate as 'numFrames' must give a multiple of ${patchSizeT} latent frames with this checkpoint: ` +
-          `${request.numFrames} give ${frames}`,
-      );
-    }
-    return request;
   }
 
   protected get latentScale(): LatentScale {

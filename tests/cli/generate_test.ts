@@ -132,6 +132,17 @@ describe("deno task generate", () => {
       [["--prompt", "a".repeat(100_000)], /'prompt' must have at most 8000 characters/],
       [["--out", "/proc/none/x.png"], /Cannot write \/proc\/none\/x.png/],
       [["--model", join(folder, "nothing")], /neither .*model_index.json nor a snapshot/],
+      [
+        [
+          "--model",
+          goldenPath("hunyuan_video/tiny-plain"),
+          "--num-frames",
+          "33",
+          "--out",
+          join(empty, "x.mp4"),
+        ],
+        /'numFrames' must give a multiple of 2 latent frames with this checkpoint: 33 give 9/,
+      ],
     ];
     for (const [args, message] of cases) {
       const defaults = { "--prompt": "x", "--out": join(empty, "x.png") };
@@ -168,4 +179,64 @@ describe("deno task generate", () => {
     assert.equal(code, 130, new TextDecoder().decode(stderr));
     assert.deepEqual(filesIn(target), []);
   });
+
+  // script gives a terminal, which sends Ctrl-C to every process of the command, and on which the bar tells a step from loading.
+  const terminal = Deno.build.os === "linux" && findCommand("script")
+    ? {}
+    : { ignore: "needs script of util-linux" };
+  const wan = [
+    "--model",
+    goldenPath("wan/tiny-unipc"),
+    "--num-frames",
+    "33",
+    "--width",
+    "256",
+    "--height",
+    "256",
+  ];
+  for (const [what, model, out] of [["a picture", [], "x.png"], ["a clip", wan, "frames/"]] as const) {
+    it(`stops ${what} within a step of Ctrl-C on a terminal, and leaves no folder`, terminal, async () => {
+      const target = join(folder, `terminal ${what}`);
+      Deno.mkdirSync(target);
+      const args = [...model, "--prompt", "x", "--method", "none", "--steps", "1000", "--json"];
+      const words = [
+        Deno.execPath(),
+        "task",
+        "--quiet",
+        "generate",
+        ...args,
+        "--out",
+        join(target, "new", out),
+      ];
+      const child = new Deno.Command("script", {
+        args: ["-qec", words.map((word) => `'${word}'`).join(" "), "/dev/null"],
+        stdin: "piped",
+        stdout: "piped",
+        env: { NO_COLOR: "1" },
+      }).spawn();
+      const keyboard = child.stdin.getWriter();
+      let screen = "";
+      for await (const text of child.stdout.pipeThrough(new TextDecoderStream())) {
+        // Once; the run of a thousand steps is then seconds from its end.
+        if (/ [1-9]\d* full/.test(text) && !/ [1-9]\d* full/.test(screen)) {
+          await keyboard.write(Uint8Array.of(3));
+        }
+        screen += text;
+      }
+      await keyboard.close();
+      assert.equal((await child.status).code, 130, screen);
+      assert.match(screen, /\ngenerate: interrupted, nothing was written\r\n$/);
+      assert.deepEqual(filesIn(target), []);
+    });
+  }
 });
+
+function findCommand(name: string): boolean {
+  return (Deno.env.get("PATH") ?? "").split(":").some((path) => {
+    try {
+      return Deno.statSync(join(path, name)).isFile;
+    } catch {
+      return false;
+    }
+  });
+}
