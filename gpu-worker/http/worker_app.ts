@@ -62,6 +62,11 @@ export function createWorkerApp(options: WorkerAppOptions): Hono {
     return streamEvents(c, (signal) => toMessages(run, { after, signal }), options);
   });
 
+  app.get("/runs/:id", (c) => {
+    const { id, attempt, finished } = queue.get(c.req.param("id"));
+    return c.json({ id, attempt, finished });
+  });
+
   app.delete("/runs/:id", (c) => {
     queue.get(c.req.param("id")).cancel("requested");
     return c.body(null, 204);

@@ -100,7 +100,7 @@ export interface RunLog {
 }
 
 /** A holder that is silent for so long has died. */
-export const LEASE_MS = 6000;
+export const LEASE_MS = 4500;
 /** How often holders renew. */
 export const RENEW_MS = 1500;
 /** An unfinished run that nobody has touched for so long is forgotten. */

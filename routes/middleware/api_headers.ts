@@ -16,7 +16,14 @@ export function apiHeaders(corsOrigins: readonly string[] = []): MiddlewareHandl
   const shared = cors({
     origin: corsOrigins.includes("*") ? "*" : [...corsOrigins],
     allowMethods: ["GET", "POST", "DELETE"],
-    exposeHeaders: ["x-request-id", "x-spectrum-cache", "retry-after"],
+    exposeHeaders: [
+      "x-request-id",
+      "x-spectrum-cache",
+      "x-spectrum-key",
+      "x-spectrum-job",
+      "location",
+      "retry-after",
+    ],
     maxAge: 600,
   });
   return every(secure, shared);

@@ -106,12 +106,19 @@ export class RunDispatcher {
   async sweep(log: RunLog): Promise<void> {
     try {
       await Promise.all((await log.orphans()).map(async (id) => {
+        if (await this.#isMade(log, id)) return;
         const taken = await log.takeOver(id);
         if (taken !== undefined) await this.#resume(log, taken);
       }));
     } catch (cause) {
       this.#options.log("warn", "runs were not looked after", { error: String(cause) });
     }
+  }
+
+  /** A lease also ends while the store is away: its holder, if it lives, renews it in a moment. */
+  async #isMade(log: RunLog, id: string): Promise<boolean> {
+    const worker = log.shared ? (await log.last(id))?.worker : undefined;
+    return worker !== undefined && await this.#options.pool.client(worker)?.isMaking(id) === true;
   }
 
   async #resume(log: RunLog, taken: TakenRun): Promise<void> {

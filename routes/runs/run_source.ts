@@ -96,20 +96,21 @@ export class RunSource implements Disposable {
 
   /** @throws {ApiError} as workers refuse the run. The caller closes what it gets. */
   async open(wanted: WantedRun, options: OpenOptions = {}): Promise<RunView> {
-    const stored = await this.stored(wanted.key, options.maxAgeMs);
-    if (stored !== undefined) return stored;
-    const joined = options.detached === undefined && this.#joinable(wanted, options);
-    const shared = joined || this.#begin(wanted, options);
+    // What is in the making here needs no look elsewhere.
+    const isAlone = options.detached === undefined;
+    let joined = isAlone ? this.#joinable(wanted, options) : undefined;
+    if (joined === undefined || joined.local.finished) {
+      const stored = await this.stored(wanted.key, options.maxAgeMs);
+      if (stored !== undefined) return stored;
+      joined = isAlone ? this.#joinable(wanted, options) : undefined;
+    }
+    const shared = joined ?? this.#begin(wanted, options);
     shared.viewers++;
     const close = this.#closer(shared);
     try {
-      const { id, cache } = await shared.opening;
-      return {
-        id,
-        cache: joined && cache === "miss" ? "joined" : cache,
-        events: (signal, after) => shared.local.events(signal, after),
-        close,
-      };
+      const { id, cache: opened } = await shared.opening;
+      const cache = joined && opened === "miss" ? "joined" : opened;
+      return { id, cache, events: eventsOf(shared.local, cache), close };
     } catch (cause) {
       close();
       throw cause;
@@ -134,12 +135,7 @@ export class RunSource implements Disposable {
       shared.viewers++;
       shared.opening = Promise.resolve({ id, log, cache: "joined" });
       this.#follow(shared, { id, log });
-      return {
-        id,
-        cache: "joined",
-        events: (signal, after) => shared.local.events(signal, after),
-        close: this.#closer(shared),
-      };
+      return { id, cache: "joined", events: eventsOf(shared.local, "miss"), close: this.#closer(shared) };
     }
     return undefined;
   }
@@ -315,6 +311,17 @@ export class RunSource implements Disposable {
       this.#options.log("warn", "result was not stored", { error: String(cause) });
     }
   }
+}
+
+/** Receipts say how this viewer came by the result. */
+function eventsOf(local: LocalRun, cache: RunView["cache"]): RunView["events"] {
+  return async function* (signal, after) {
+    for await (const { id, event } of local.events(signal, after)) {
+      yield event.type === "completed" && cache !== "miss"
+        ? { id, event: { ...event, receipt: { ...event.receipt, cache } } }
+        : { id, event };
+    }
+  };
 }
 
 function storedRun({ stored_at: _at, ...result }: StoredResult): RunView {

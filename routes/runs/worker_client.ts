@@ -65,6 +65,16 @@ export class WorkerClient {
     await response.body?.cancel();
   }
 
+  /** Whether the worker is at this run. What cannot be reached is not. */
+  async isMaking(id: string): Promise<boolean> {
+    try {
+      const { finished } = await this.#json<{ finished: boolean }>(`/runs/${id}`, { timeoutMs: 2000 });
+      return !finished;
+    } catch {
+      return false;
+    }
+  }
+
   /** @throws {ApiError} 503 if it does not tell in time */
   async status(): Promise<WorkerStatus> {
     const response = await this.#fetch("/readyz", { timeoutMs: 2000 });

@@ -9,7 +9,7 @@ import type { WorkerClient, WorkerStatus } from "./worker_client.ts";
 /** What of a worker's client the pool needs. */
 export type PooledWorker = Pick<
   WorkerClient,
-  "url" | "models" | "complete" | "submit" | "events" | "cancel" | "status"
+  "url" | "models" | "complete" | "submit" | "events" | "cancel" | "status" | "isMaking"
 >;
 
 export interface WorkerPoolOptions {

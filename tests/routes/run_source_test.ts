@@ -114,7 +114,11 @@ describe("RunSource", () => {
     using source = sourceOver(pool);
     const [first, second] = await Promise.all([source.open(WANTED), source.open(WANTED)]);
     assert.deepEqual([first.cache, second.cache], ["miss", "joined"]);
-    assert.deepEqual(await Promise.all([read(first), read(second)]), [EVENTS, EVENTS]);
+    const [mine, theirs] = await Promise.all([read(first), read(second)]);
+    assert.deepEqual(mine, EVENTS);
+    // Its receipt says how this viewer came by it.
+    const receipt = { ...COMPLETED.receipt, cache: "joined" };
+    assert.deepEqual(theirs, [...EVENTS.slice(0, -1), { ...COMPLETED, receipt }]);
     assert.equal(pool.submitted.length, 1);
   });
 

@@ -66,7 +66,9 @@ function receiptFacts(receipt, { request: { image }, steps }) {
     Seed: String(receipt.seed),
     Size: `${receipt.width} × ${receipt.height}`,
     Model: `${receipt.model}, ${receipt.model_digest.slice(0, 12)}`,
-    Cache: receipt.cache === "hit" ? "hit; the times are those of the run that made it" : "miss",
+    Cache: receipt.cache === "miss"
+      ? "miss"
+      : `${receipt.cache}; the times are those of the run that made it`,
     Worker: receipt.worker,
   };
 }
