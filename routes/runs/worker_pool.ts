@@ -34,8 +34,12 @@ interface Member {
   client: PooledWorker;
   breaker: CircuitBreaker;
   status: WorkerStatus | undefined;
-  /** Runs it has, as far as is known: what it told, and what it was given since. */
+  /** Runs it has, as far as is known. */
   load: number;
+  /** Calls under way. */
+  pending: number;
+  /** Runs it was given: what it told of itself before the last one is out of date. */
+  given: number;
   cards: ModelCard[] | undefined;
   checkedAt: number;
   checking: Promise<void> | undefined;
@@ -58,6 +62,8 @@ export class WorkerPool {
       breaker: new CircuitBreaker({ now }),
       status: undefined,
       load: 0,
+      pending: 0,
+      given: 0,
       cards: undefined,
       checkedAt: -Infinity,
       checking: undefined,
@@ -97,6 +103,7 @@ export class WorkerPool {
   ): Promise<{ worker: string; accepted: RunAccepted }> {
     const { member, answer } = await this.#try(request, options, (client) => client.submit(request));
     member.load = answer.position + 1;
+    member.given++;
     return { worker: member.client.url, accepted: answer };
   }
 
@@ -130,13 +137,12 @@ export class WorkerPool {
     let refusal: ApiError | undefined;
     for (const member of await this.#candidates(model, options)) {
       if (!member.breaker.allows()) continue;
-      member.load++;
+      member.pending++;
       try {
         const answer = await call(member.client);
         member.breaker.succeeded();
         return { member, answer };
       } catch (cause) {
-        member.load = Math.max(0, member.load - 1);
         const error = ApiError.from(cause);
         if (isUnreachable(error)) member.breaker.failed();
         else member.breaker.succeeded();
@@ -144,6 +150,8 @@ export class WorkerPool {
         // A full queue is worth more to know than a worker that is away.
         if (refusal === undefined || error.status === 429) refusal = error;
         this.#options.log("warn", "worker passed over", { worker: member.client.url, code: error.code });
+      } finally {
+        member.pending--;
       }
     }
     throw refusal ?? unavailable();
@@ -160,7 +168,7 @@ export class WorkerPool {
     }));
     const turn = this.#turn++;
     const cost = (member: Member, index: number) =>
-      member.load + (cardOf(member, model)?.loaded === false ? COLD_COST : 0) +
+      member.load + member.pending + (cardOf(member, model)?.loaded === false ? COLD_COST : 0) +
       (member.client.url === avoid ? 1000 : 0) + (member.status?.ready === false ? 2000 : 0) +
       ((index + turn) % this.#members.length) / this.#members.length;
     return this.#members
@@ -178,10 +186,12 @@ export class WorkerPool {
   async #check(member: Member, maxAgeMs: number): Promise<void> {
     if (this.#options.now() - member.checkedAt < maxAgeMs) return;
     member.checking ??= (async () => {
+      const { given } = member;
       try {
         const [status] = await Promise.all([member.client.status(), this.#askModels(member)]);
         member.status = status;
-        member.load = status.queue_depth + (status.running ? 1 : 0);
+        const told = status.queue_depth + (status.running ? 1 : 0);
+        member.load = member.given === given ? told : Math.max(told, member.load);
         member.breaker.reached();
       } catch {
         member.status = { ready: false, queue_depth: 0, running: false };

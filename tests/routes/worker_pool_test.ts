@@ -128,15 +128,14 @@ describe("WorkerPool", () => {
       log: () => {},
     });
     const headers = { "content-type": "application/json", authorization: "Bearer key" };
-    const answers = [1, 2, 3, 4].map((seed) =>
-      app.request("http://localhost/v1/images/generations", {
-        method: "POST",
-        headers,
-        body: JSON.stringify({ prompt: "x", seed, steps: 1, stream: true, progress: true }),
-      })
-    );
-    const responses = await Promise.all(answers);
-    assert.equal(first!.queue.depth + second!.queue.depth, 2);
+    const responses: Response[] = [];
+    for (const seed of [1, 2, 3, 4]) {
+      const body = JSON.stringify({ prompt: "x", seed, steps: 1, stream: true, progress: true });
+      responses.push(
+        await app.request("http://localhost/v1/images/generations", { method: "POST", headers, body }),
+      );
+    }
+    assert.deepEqual([first!.queue.depth, second!.queue.depth], [1, 1]);
     const drained = first!.queue.drain();
     while (second!.queue.depth < 2) await new Promise((resolve) => setTimeout(resolve, 5));
     open();
