@@ -87,7 +87,7 @@ describe("parseImageRequest()", () => {
     ["transparency", { prompt: "x", background: "transparent" }, {
       param: "background",
       code: "invalid_value",
-      message: /one of auto, opaque: current value is "transparent"/,
+      message: /auto or opaque: current value is "transparent"/,
     }],
     ["unknown field", { prompt: "x", stepz: 3 }, {
       param: "stepz",
