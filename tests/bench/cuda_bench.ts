@@ -1,5 +1,5 @@
 // `deno task bench:cuda`: everything that only a CUDA machine can show, in one command. Parity of all families in each type
-// with the CPU, what crosses to the host during a pass, and the speed of a FLUX of full size beside diffusers' on the same card.
+// with the CPU, what crosses to the host during a pass, what a batch would gain, and the speed of a FLUX of full size beside diffusers' on the same card.
 // It has not run on CUDA yet; with --device cpu --small it runs anywhere, in float32.
 import { readFlags } from "../../gpu-worker/cli/read_flags.ts";
 import { runCommand } from "../../gpu-worker/cli/run_command.ts";
@@ -11,6 +11,7 @@ import { openPipeline } from "../../gpu-worker/pipelines/open_pipeline.ts";
 import { type DType, Runtime } from "../../gpu-worker/runtime/mod.ts";
 import { hostTraffic } from "./cuda/host_traffic.ts";
 import { parityTable } from "./cuda/parity_table.ts";
+import { rowsTable } from "./rows_table.ts";
 
 const HELP = `Usage: deno task bench:cuda [options]
 
@@ -50,6 +51,7 @@ async function bench(args: string[], signal: AbortSignal): Promise<void> {
     await writeRandomFlux(model, small ? SMALL : FULL_SIZE);
     const dtype = provider === "cpu" ? "float32" : "bfloat16";
     problems.push(...await hostTraffic({ model, provider, dtype }));
+    await rowsTable({ model, branches: 1, provider, dtype, rounds: 5 * rounds });
     using pipeline = await openPipeline(model, { provider, dtype });
     const { full } = await speedTable(pipeline, { model, rounds, signal, provider, dtype });
     if (python !== undefined) {
