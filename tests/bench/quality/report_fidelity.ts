@@ -15,9 +15,12 @@ export interface FidelityCell {
   flip: Mean | undefined;
 }
 
-/** One cell for each method and number of passes, over all prompts. */
-export function fidelityCells(records: Iterable<FidelityRecord>): FidelityCell[] {
-  const groups = Map.groupBy(records, ({ key }) => key.split("|").slice(0, 2).join("|"));
+/** One cell for each method and number of passes, over the prompts that all of them have drawn. */
+export function fidelityCells(records: readonly FidelityRecord[]): FidelityCell[] {
+  const prompts = Map.groupBy(records, ({ key }) => key.split("|")[2]!);
+  const most = Math.max(...[...prompts.values()].map(({ length }) => length));
+  const complete = [...prompts.values()].filter(({ length }) => length === most).flat();
+  const groups = Map.groupBy(complete, ({ key }) => key.split("|").slice(0, 2).join("|"));
   return [...groups.values()].map((group) => {
     const planned = Number(group[0]!.key.split("|")[1]);
     const column = (name: "passes" | "psnr" | "ssim") => meanOf(group.map((record) => record[name]));
