@@ -57,8 +57,8 @@ export interface AppOptions
   state?: StateStore;
   /** @default no job may name one */
   webhooks?: Pick<WebhooksOptions, "secret" | "origins" | "fetch"> | undefined;
-  /** How often jobs are looked after. */
-  keeper?: Pick<JobKeeperOptions, "intervalMs" | "retryDelaysMs">;
+  /** How often jobs are looked after; false: other edges do, which have the keys and webhooks for it. */
+  keeper?: Pick<JobKeeperOptions, "intervalMs" | "retryDelaysMs"> | false;
   /** What results, runs and keys are shared through, to say whether it is there. @default nothing is shared */
   store?: { ping(): Promise<boolean> } | undefined;
   /** Plain API keys, and those of a store; none at all admits this machine's own programs only. */
@@ -92,7 +92,7 @@ export function createApp(options: AppOptions): Hono<Environment> {
   const tickets = new Tickets({ state });
   const repetitions = new Repetitions({ state, drawSeed: () => planner.drawSeed() });
   const webhooks = options.webhooks && new Webhooks({ ...options.webhooks, log });
-  new JobKeeper({ ...options.keeper, jobs, state, limits, webhooks, log });
+  if (options.keeper !== false) new JobKeeper({ ...options.keeper, jobs, state, limits, webhooks, log });
   const image = imagePresenter({ results, urls });
   const presenters: JobPresenters = {
     image_generation: image,

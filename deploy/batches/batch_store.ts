@@ -169,14 +169,17 @@ export class BatchStore {
     await this.file(tenant, request.input_file_id);
     const created_at = this.#seconds();
     const id = `batch_${randomId()}`;
+    const { windowSeconds, keepSeconds } = this.#options;
     await this.#redis.multi()
       .hset(key("batch", id), {
         tenant,
         request: JSON.stringify(request),
         status: "validating",
         created_at,
-        expires_at: created_at + this.#options.windowSeconds,
+        expires_at: created_at + windowSeconds,
       })
+      // For one that fails, or that nobody ever makes; the end of its requests sets it anew.
+      .expire(key("batch", id), windowSeconds + keepSeconds)
       .zadd(key("batches", tenant), this.#options.now(), id)
       .exec();
     return await this.batch(tenant, id);

@@ -62,8 +62,8 @@ function main(): void {
       log("info", "listening", { url: `http://${hostname}:${port}`, pid: Deno.pid, pulls: concurrency }),
   }, createBatchApp({ store, queue, metrics, log, secret }).fetch);
 
+  let stopping = false;
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
-    let stopping = false;
     Deno.addSignalListener(signal, async () => {
       // Asked twice, it goes at once: others take over what it leaves.
       if (stopping) Deno.exit(1);

@@ -19,6 +19,8 @@ export function openEdge({ env, log }: OpenEdgeOptions): (request: Request) => R
     keys: [key],
     keyStore: new MemoryKeyStore(),
     batches: undefined,
+    // A job's quota and webhook are its clients' edges' to know.
+    keeper: false,
     // Each request is a line of the batch's own.
     log: (level, message, fields) => message === "request" ? undefined : log(level, message, fields),
   });

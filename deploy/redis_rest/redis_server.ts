@@ -30,7 +30,10 @@ export async function startRedisServer(port: number = freePort()): Promise<Redis
     stdout: "null",
     stderr: "inherit",
   }).spawn();
-  await accepts(port);
+  await accepts(port).catch((cause) => {
+    process.kill("SIGKILL");
+    throw cause;
+  });
   return {
     url: `redis://127.0.0.1:${port}`,
     port,

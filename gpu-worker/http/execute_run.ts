@@ -46,8 +46,13 @@ export async function executeRun(run: Run, options: ExecuteRunOptions): Promise<
         emitStep(run, step);
       },
       previewSteps: new Set(steps),
-      // Not awaited: libvips encodes on a thread of its own while the device goes on.
-      onPreview: (index, image) => void previews.push(emitPreview(run, { image, index, steps })),
+      // Not awaited here: libvips encodes on a thread of its own while the device goes on.
+      onPreview: (index, image) => {
+        const preview = emitPreview(run, { image, index, steps });
+        // Awaited below, unless generate() rejects first: a rejection that nobody hears ends the process.
+        preview.catch(() => {});
+        previews.push(preview);
+      },
     });
     await Promise.all(previews);
     const file = result.video

@@ -68,6 +68,8 @@ async function toH264(
     return output.stdout;
   } finally {
     signal?.removeEventListener("abort", kill);
+    // One that was not fed to the end would wait for ever.
+    kill();
   }
 }
 

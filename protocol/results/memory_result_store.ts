@@ -3,7 +3,7 @@ import { LRUCache } from "lru-cache";
 import type { ResultStore, StoredResult } from "./result_store.ts";
 
 export interface MemoryResultStoreOptions {
-  /** Of pictures, counted as base64 text. @default 128 MiB */
+  /** Of pictures and clips with their stills, counted as base64 text. @default 128 MiB */
   maxBytes?: number;
   /** @default 3600000 */
   ttlMs?: number;
@@ -20,7 +20,8 @@ export class MemoryResultStore implements ResultStore {
     this.#cache = new LRUCache({
       maxSize: maxBytes,
       ttl: ttlMs,
-      sizeCalculation: ({ b64_json }) => b64_json.length + OVERHEAD_BYTES,
+      sizeCalculation: ({ b64_json, stills }) =>
+        b64_json.length + (stills ? stills.thumbnail.length + stills.spritesheet.length : 0) + OVERHEAD_BYTES,
     });
   }
 

@@ -14,8 +14,9 @@ import { jobObject } from "../jobs/job_object.ts";
 import type { JobRecord } from "../jobs/job_record.ts";
 import type { Jobs } from "../jobs/jobs.ts";
 import type { Webhooks } from "../jobs/webhooks.ts";
-import { type KeyLimits, monthCounter } from "../keys/key_limits.ts";
+import type { KeyLimits } from "../keys/key_limits.ts";
 import type { RunSource, RunView } from "../runs/run_source.ts";
+import { type Counted, countPictures } from "./count_pictures.ts";
 import { deliverer, type ImageFacts, imagePresenter } from "./image_presenter.ts";
 import { imagesResponse } from "./image_response.ts";
 import { mergePictures } from "./merge_pictures.ts";
@@ -62,12 +63,11 @@ interface Answer {
 }
 
 /** Everything that is known once the runs are open. */
-interface Opened extends Answer {
+interface Opened extends Answer, Counted {
   plan: ImagePlan;
   pictures: RunView[];
   repetition: Recognized;
   detached: boolean;
-  giveBack: () => void;
 }
 
 async function answer(c: Context<Environment>, asked: Answer): Promise<Response> {
@@ -85,14 +85,13 @@ async function answer(c: Context<Environment>, asked: Answer): Promise<Response>
   if (known !== undefined) return await accepted(c, { job: known, options });
   const sharing = !caching.store ? "none" : detached ? "results" : repetition.sharing;
   const plan = await planner.plan({ ...request, seed: repetition.seed, background: detached }, sharing);
-  const count = repetition.repeated ? 0 : plan.pictures.length;
-  const giveBack = await limits.takePictures(c.get("apiKey"), count);
+  const counted = await countPictures(plan.pictures.length, { limits, key: c.get("apiKey"), repetition });
   const opening = detached ? jobs.opening(repetition.job) : {};
   const pictures = await openPictures(plan.pictures, { source, caching, opening }).catch((cause) => {
-    giveBack();
+    counted.giveBack();
     throw cause;
   });
-  const opened = { ...asked, plan, pictures, repetition, detached, giveBack };
+  const opened = { ...asked, ...counted, plan, pictures, repetition, detached };
   c.header("x-spectrum-cache", cacheOf(pictures));
   const keys = plan.pictures.flatMap(({ name }) => name ?? []);
   if (keys.length > 0) c.header("x-spectrum-key", keys.join(", "));
@@ -105,8 +104,7 @@ async function answer(c: Context<Environment>, asked: Answer): Promise<Response>
 
 /** From here on others can take the request up: GET /jobs/{id}/events. */
 async function addJob(c: Context<Environment>, opened: Opened): Promise<JobRecord> {
-  const { kind, plan, pictures, repetition, detached, options } = opened;
-  const key = c.get("apiKey");
+  const { kind, plan, pictures, repetition, detached, quota, giveBack, options } = opened;
   const job = await options.jobs.add({
     id: repetition.job,
     kind,
@@ -114,10 +112,12 @@ async function addJob(c: Context<Environment>, opened: Opened): Promise<JobRecor
     facts: factsOf(opened),
     detached,
     webhook: opened.request.webhook ?? null,
-    quota: key === undefined || repetition.repeated || !detached
-      ? null
-      : { counter: monthCounter(key.id, new Date()), count: pictures.length },
-  }, { views: pictures, wanted: plan.pictures });
+    quota: detached ? quota : null,
+  }, { views: pictures, wanted: plan.pictures }).catch((cause) => {
+    giveBack();
+    closeAll(pictures);
+    throw cause;
+  });
   c.header("x-spectrum-job", job.id);
   return job;
 }
@@ -143,7 +143,8 @@ function stream(c: Context<Environment>, opened: Opened & { job: JobRecord }): R
       const messages = imagePresenter(options).messages(job, mergePictures(pictures, signal), {
         origin,
         onError: (error) => {
-          giveBack();
+          // What a job has counted goes back at its end, whoever reads it.
+          if (!job.detached) giveBack();
           log("error", "stream failed", { error: String(error.cause ?? error) });
         },
       });

@@ -24,8 +24,12 @@ export interface Recognized {
   seed: number;
   /** What the job of this request is called, and of what it repeats. */
   job: string;
-  /** By an Idempotency-Key: counted already. */
+  /** By an Idempotency-Key. */
   repeated: boolean;
+  /** The pictures of what it repeats are counted. */
+  counted: boolean;
+  /** Whether those of this request are, for its repetitions to know. */
+  noteCounted(isCounted: boolean): Promise<void>;
   /** Whether others, namely repetitions, may find its run, and whether its result is worth storing. */
   sharing: "none" | "runs" | "results";
   /** How long a run is kept for a client that has gone without its answer, and may come back. */
@@ -42,6 +46,8 @@ const RETRY_MS = 120_000;
 const GRACE_MS = 1500;
 /** Sent by OpenAI's clients: "0" with a new request. */
 const RETRY_HEADER = "x-stainless-retry-count";
+/** Without a key nothing is known of what was counted. */
+const FIRST = { repeated: false, counted: false, noteCounted: () => Promise.resolve() };
 
 export class Repetitions {
   readonly #state: StateStore;
@@ -61,12 +67,12 @@ export class Repetitions {
     const graceMs = retry === undefined ? 0 : GRACE_MS;
     const job = drawJobId();
     if (request.seed !== undefined) {
-      return { seed: request.seed, job, repeated: false, sharing: "results", graceMs, lost() {} };
+      return { seed: request.seed, job, ...FIRST, sharing: "results", graceMs, lost() {} };
     }
     if (retry === undefined) {
-      return { seed: this.#drawSeed(), job, repeated: false, sharing: "none", graceMs, lost() {} };
+      return { seed: this.#drawSeed(), job, ...FIRST, sharing: "none", graceMs, lost() {} };
     }
-    return { ...await this.#byRetry(asked, Number(retry) > 0), job, repeated: false, graceMs };
+    return { ...await this.#byRetry(asked, Number(retry) > 0), job, ...FIRST, graceMs };
   }
 
   async #byKey({ tenant, request }: Asked, key: string): Promise<Recognized> {
@@ -87,7 +93,20 @@ export class Repetitions {
       });
     }
     const { seed, job } = known;
-    return { seed, job, repeated: !isNew, sharing: "results", graceMs: GRACE_MS, lost() {} };
+    const mark = `${name}:counted`;
+    return {
+      seed,
+      job,
+      repeated: !isNew,
+      counted: !isNew && await this.#state.get(mark) !== undefined,
+      noteCounted: async (isCounted) => {
+        if (isCounted) await this.#state.set(mark, "1", { ttlMs: KEY_MS });
+        else await this.#state.delete(mark);
+      },
+      sharing: "results",
+      graceMs: GRACE_MS,
+      lost() {},
+    };
   }
 
   /** Seeds drawn for equal requests of one client wait in a list, those whose clients have gone at its front. */

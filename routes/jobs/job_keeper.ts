@@ -85,7 +85,11 @@ export class JobKeeper implements Disposable {
 
   async #tell(job: JobRecord, end: JobEnd): Promise<void> {
     const { state, webhooks, retryDelaysMs, log, now } = this.#options;
-    if (job.webhook === null || webhooks === undefined) return await state.unschedule(AGENDA, job.id);
+    if (job.webhook === null) return await state.unschedule(AGENDA, job.id);
+    if (webhooks === undefined) {
+      log("error", "webhook was not told: this edge has no SPECTRUM_WEBHOOK_SECRET", { job: job.id });
+      return await state.unschedule(AGENDA, job.id);
+    }
     const attempts = Number(await state.get(`webhook:${job.id}`) ?? 0);
     const isTold = await webhooks.tell(job, end);
     const delay = retryDelaysMs[attempts];

@@ -73,9 +73,9 @@ async function* follow(
   },
 ) {
   const ticket = c.req.query("ticket");
+  const views = await options.jobs.views(job);
   const renewal = ticket !== undefined &&
     setInterval(() => options.tickets.renew(ticket).catch(() => {}), RENEW_MS);
-  const views = await options.jobs.views(job);
   try {
     const log = c.get("log");
     yield* options.presenters[job.kind]!.messages(job, mergePictures(views, signal, after), {

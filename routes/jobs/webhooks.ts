@@ -7,7 +7,7 @@ import type { JobEnd, JobRecord } from "./job_record.ts";
 export interface WebhooksOptions {
   /** whsec_ and base64, which receivers have too. */
   secret: string;
-  /** Origins that may be called, or "*": those are the operator's to name, as the edge stands within their network. */
+  /** Origins that may be called, or "*", every public one: they are the operator's to name, as the edge stands within their network. */
   origins: readonly string[];
   log: Log;
   /** @default the global one */
@@ -32,8 +32,9 @@ export class Webhooks {
   /** @throws {ApiError} 400 for an address that must not be called */
   check(url: string): void {
     const { origins } = this.#options;
-    const { origin, protocol } = new URL(url);
-    if (origins.includes(origin) || origins.includes("*") && protocol === "https:") return;
+    const { origin, protocol, hostname } = new URL(url);
+    if (origins.includes(origin)) return;
+    if (origins.includes("*") && protocol === "https:" && isPublicName(hostname)) return;
     throw new ApiError(400, `'webhook' must be an address that this server may call: ${origin} is not`, {
       param: "webhook",
       code: "webhook_not_allowed",
@@ -77,4 +78,14 @@ export class Webhooks {
       return false;
     }
   }
+}
+
+/**
+ * Neither an address nor a name of a private network. A public name that leads to a private address gets no further than
+ * the handshake: what listens there has no certificate for it.
+ */
+function isPublicName(hostname: string): boolean {
+  const name = hostname.replace(/\.$/, "");
+  const isAddress = name.startsWith("[") || /^[\d.]+$/.test(name);
+  return !isAddress && name.includes(".") && !/\.(localhost|local|internal|lan|home\.arpa)$/.test(name);
 }

@@ -1,6 +1,6 @@
 // State in this process: for one edge without a store, and for its time without one.
 import { LRUCache } from "lru-cache";
-import type { SetOptions, StateStore } from "./state_store.ts";
+import { MAX_LIST, type SetOptions, type StateStore } from "./state_store.ts";
 
 const MAX_ENTRIES = 100_000;
 
@@ -40,7 +40,8 @@ export class MemoryStateStore implements StateStore {
     { ttlMs, front = false }: { ttlMs: number; front?: boolean },
   ): Promise<void> {
     const others = (this.#lists.get(list) ?? []).filter((other) => other !== value);
-    this.#lists.set(list, front ? [value, ...others] : [...others, value], { ttl: ttlMs });
+    const values = front ? [value, ...others].slice(0, MAX_LIST) : [...others, value].slice(-MAX_LIST);
+    this.#lists.set(list, values, { ttl: ttlMs });
     return Promise.resolve();
   }
 

@@ -1,6 +1,6 @@
 // State in Redis over REST, shared by all edges.
 import type { RedisLink } from "../../protocol/redis_link.ts";
-import type { SetOptions, StateStore } from "./state_store.ts";
+import { MAX_LIST, type SetOptions, type StateStore } from "./state_store.ts";
 
 const PREFIX = "spectrum:state:";
 /** Agendas that nobody adds to. */
@@ -10,6 +10,8 @@ const AGENDA_MS = 2 * 86_400_000;
 const PUSH = `
 redis.call('LREM', KEYS[1], 0, ARGV[1])
 redis.call(ARGV[3] == '1' and 'LPUSH' or 'RPUSH', KEYS[1], ARGV[1])
+if ARGV[3] == '1' then redis.call('LTRIM', KEYS[1], 0, ${MAX_LIST - 1})
+else redis.call('LTRIM', KEYS[1], -${MAX_LIST}, -1) end
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
 return 'OK'`;
 

@@ -7,13 +7,16 @@ export interface SetOptions {
   onlyIfAbsent?: boolean;
 }
 
+/** Longest list: a client's equal requests would make one without an end. */
+export const MAX_LIST = 1000;
+
 /** Everything rejects while the store is away. */
 export interface StateStore {
   get(key: string): Promise<string | undefined>;
   /** @returns false if there was a value, and it was to be set only if there was none */
   set(key: string, value: string, options: SetOptions): Promise<boolean>;
   delete(key: string): Promise<void>;
-  /** Puts `value` at the front of a list, or at its end; if it is there already, it moves. */
+  /** Puts `value` at the front of a list, or at its end; if it is there already, it moves. Of MAX_LIST others, that at the other end goes. */
   push(list: string, value: string, options: { ttlMs: number; front?: boolean }): Promise<void>;
   /** The first value of a list, which goes to its end. */
   rotate(list: string): Promise<string | undefined>;

@@ -8,11 +8,12 @@ import { streamEvents, type StreamEventsOptions } from "../../protocol/stream_ev
 import { readVideoRequest, type VideoRequest } from "../../protocol/video_request.ts";
 import type { Environment } from "../environment.ts";
 import { serveBytes } from "../files/serve_bytes.ts";
+import { countPictures } from "../images/count_pictures.ts";
 import type { ImagePlanner, PlannedVideo } from "../images/plan_images.ts";
 import type { Repetitions } from "../images/repetitions.ts";
 import type { JobRecord } from "../jobs/job_record.ts";
 import type { Jobs } from "../jobs/jobs.ts";
-import { type KeyLimits, monthCounter } from "../keys/key_limits.ts";
+import type { KeyLimits } from "../keys/key_limits.ts";
 import type { ModelCatalog } from "../runs/model_catalog.ts";
 import type { RunSource } from "../runs/run_source.ts";
 import { videoMessages } from "./video_messages.ts";
@@ -136,12 +137,10 @@ async function create(
   };
   // Videos are downloaded later: their results are always worth storing.
   const plan = await planner.plan({ ...request, ...settled } as PlannedVideo, "results");
-  const giveBack = await limits.takePictures(c.get("apiKey"), repetition.repeated ? 0 : 1);
+  const { giveBack, quota } = await countPictures(1, { limits, key: c.get("apiKey"), repetition });
   try {
     const view = await source.open(plan.pictures[0]!, jobs.opening(repetition.job));
     try {
-      const key = c.get("apiKey");
-      const counted = key !== undefined && !repetition.repeated;
       return await jobs.add({
         id: repetition.job,
         kind: VIDEO,
@@ -149,7 +148,7 @@ async function create(
         facts: videoFacts(plan.settings, { ...request, model: plan.model.id }),
         detached: true,
         webhook: null,
-        quota: counted ? { counter: monthCounter(key.id, new Date()), count: 1 } : null,
+        quota,
       }, { views: [view], wanted: plan.pictures });
     } finally {
       view.close();

@@ -4,7 +4,11 @@ import assert from "node:assert/strict";
 import OpenAI from "openai";
 import { MemoryResultStore } from "../../protocol/results/memory_result_store.ts";
 import { type AppOptions, createApp } from "../../routes/app.ts";
+import { AGENDA } from "../../routes/jobs/jobs.ts";
+import { Webhooks } from "../../routes/jobs/webhooks.ts";
+import { monthCounter } from "../../routes/keys/key_limits.ts";
 import { MemoryKeyStore } from "../../routes/keys/memory_key_store.ts";
+import { MemoryStateStore } from "../../routes/state/memory_state_store.ts";
 import { FakePipeline } from "../http/fake_pipeline.ts";
 import { startTestWorker } from "../http/test_worker.ts";
 import { testPool } from "./_pool.ts";
@@ -39,11 +43,12 @@ function start(pipeline: FakePipeline, options: Partial<AppOptions> = {}) {
     }, LOCAL);
   const generate = (fields: object, options: AskOptions = {}) =>
     ask("POST", "/images/generations", { body: { prompt: "x", ...fields }, ...options });
-  const until = async (id: string, status: string) => {
+  const until = async (id: string, status: string, headers: Record<string, string> = {}) => {
     for (;;) {
-      const job = await (await ask("GET", `/jobs/${id}`)).json();
+      const job = await (await ask("GET", `/jobs/${id}`, { headers })).json();
       if (job.status === status) return job;
       assert.ok(["queued", "in_progress"].includes(job.status), `${job.status}, not ${status}`);
+      // The app answers within microtasks: the worker's turn comes with a timer.
       await new Promise((resolve) => setTimeout(resolve, 5));
     }
   };
@@ -60,6 +65,10 @@ function eventsOf(text: string): { id: string; event: string; data: string }[] {
   return text.trim().split("\n\n").map((block) =>
     Object.fromEntries(block.split("\n").map((line) => line.split(/: ?(.*)/s).slice(0, 2)))
   ).filter(({ event }) => event !== undefined);
+}
+
+function counterOf({ id }: { id: string }): string {
+  return monthCounter(id, new Date());
 }
 
 async function whileWorking<T>(condition: () => T | undefined | false): Promise<T> {
@@ -161,23 +170,45 @@ describe("jobs", () => {
         throw new Error("secret");
       },
     });
-    const { worker, ask, generate, keyStore } = start(pipeline);
+    const { worker, generate, until, keyStore } = start(pipeline);
     await using _worker = worker;
     const { key, record } = await drawTestKey({ pictures_per_month: 1 });
     await keyStore.add(record);
     const headers = { authorization: `Bearer ${key}` };
     const { id } = await (await generate({ seed: 1, background: true }, { headers })).json();
-    let job;
-    for (;;) {
-      job = await (await ask("GET", `/jobs/${id}`, { headers })).json();
-      if (job.status === "failed") break;
-      // The app answers within microtasks: the worker's turn comes with a timer.
-      await new Promise((resolve) => setTimeout(resolve, 2));
-    }
+    const job = await until(id, "failed", headers);
     assert.equal(job.error.type, "server_error");
     assert.doesNotMatch(JSON.stringify(job), /secret/);
-    const counter = `pictures:${record.id}:${new Date().toISOString().slice(0, 7)}`;
-    while (await keyStore.used(counter) > 0) await new Promise((resolve) => setTimeout(resolve, 5));
+    while (await keyStore.used(counterOf(record)) > 0) await new Promise((resolve) => setTimeout(resolve, 5));
+  });
+
+  it("a job that fails while its stream is read gives its pictures back once", async () => {
+    const pipeline = new FakePipeline({
+      beforeStep: () => {
+        throw new Error("secret");
+      },
+    });
+    const state = new MemoryStateStore();
+    const { worker, generate, keyStore } = start(pipeline, { state });
+    await using _worker = worker;
+    const { key, record } = await drawTestKey({ pictures_per_month: 9 });
+    await keyStore.add(record);
+    const headers = { authorization: `Bearer ${key}` };
+    await keyStore.take({ counter: counterOf(record), amount: 3, limit: 9, ttlMs: 60_000 });
+    const stream = await generate({ seed: 1, background: true, stream: true }, { headers });
+    assert.equal(eventsOf(await stream.text()).at(-1)!.event, "error");
+    while ((await state.latest(AGENDA, 1)).length > 0) await new Promise((resolve) => setTimeout(resolve, 5));
+    assert.equal(await keyStore.used(counterOf(record)), 3);
+  });
+
+  it("an edge without a keeper leaves jobs to those that have what their end takes", async () => {
+    const state = new MemoryStateStore();
+    const { worker, generate, until } = start(new FakePipeline(), { state, keeper: false });
+    await using _worker = worker;
+    const { id } = await (await generate({ seed: 1, background: true })).json();
+    await until(id, "completed");
+    await new Promise((resolve) => setTimeout(resolve, 30));
+    assert.deepEqual(await state.claimDue(AGENDA, { leaseMs: 1, limit: 1 }), [id]);
   });
 
   it("a webhook is told the end, again until it takes it, with a signature that OpenAI's client accepts", async () => {
@@ -207,7 +238,43 @@ describe("jobs", () => {
   });
 });
 
+describe("Webhooks", () => {
+  it("check() takes '*' for public names by https, not for what lies within the operator's network", () => {
+    const secret = new Uint8Array(24).toBase64();
+    const all = new Webhooks({ secret, origins: ["*", "http://10.0.0.7:8080"], log: () => {} });
+    for (
+      const url of ["https://client.example/hook", "https://client.example.:8443", "http://10.0.0.7:8080/x"]
+    ) {
+      all.check(url);
+    }
+    for (
+      const url of [
+        ...["http://client.example", "https://10.0.0.7:8080", "https://127.1", "https://0x7f000001"],
+        ...["https://[::1]", "https://[::ffff:10.0.0.7]", "https://localhost", "https://a.localhost."],
+        ...["https://redis", "https://metadata.google.internal", "https://printer.local"],
+      ]
+    ) assert.throws(() => all.check(url), { code: "webhook_not_allowed" }, url);
+  });
+});
+
 describe("repetitions", () => {
+  it("Idempotency-Key: a repetition of what was refused for its quota is refused as well", async () => {
+    const { worker, generate, keyStore } = start(new FakePipeline());
+    await using _worker = worker;
+    const { key, record } = await drawTestKey({ pictures_per_month: 2 });
+    await keyStore.add(record);
+    const ask = async (n: number, name: string) => {
+      const headers = { authorization: `Bearer ${key}`, "idempotency-key": name };
+      const answer = await generate({ n }, { headers });
+      await answer.text();
+      return answer.status;
+    };
+    assert.deepEqual([await ask(3, "a"), await ask(3, "a")], [429, 429]);
+    assert.deepEqual([await ask(2, "b"), await ask(2, "b")], [200, 200]);
+    assert.equal(await keyStore.used(counterOf(record)), 2);
+    assert.equal(await ask(1, "c"), 429);
+  });
+
   it("Idempotency-Key: the same request is made once, another one is refused", async () => {
     const pipeline = new FakePipeline();
     const { worker, generate } = start(pipeline);

@@ -1,6 +1,7 @@
 // Batches with the official client: edge, batch services, workers (fake pipelines) and redis-server as processes of their own.
 import { after, before, describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
+import { Redis } from "ioredis";
 import OpenAI from "openai";
 import { type RedisServer, startRedisServer } from "../../deploy/redis_rest/redis_server.ts";
 import type { BatchResult } from "../../protocol/batch.ts";
@@ -132,6 +133,9 @@ describe("batches", { skip: hasRedis() ? false : "redis-server is not installed"
       [3, "invalid_request"],
       [4, "invalid_request"],
     ]);
+    const queue = new Redis(redis.url);
+    assert.ok(await queue.ttl(`spectrum:batches:batch:${batch.id}`) > 0);
+    queue.disconnect();
   });
 
   it("batches.cancel() ends a batch with what it has; lists and deletions are OpenAI's", async () => {

@@ -5,7 +5,7 @@ import { RedisLink } from "../../../protocol/redis_link.ts";
 import { FallbackStateStore } from "../../../routes/state/fallback_state_store.ts";
 import { MemoryStateStore } from "../../../routes/state/memory_state_store.ts";
 import { RedisStateStore } from "../../../routes/state/redis_state_store.ts";
-import type { StateStore } from "../../../routes/state/state_store.ts";
+import { MAX_LIST, type StateStore } from "../../../routes/state/state_store.ts";
 import { type RestRedis, startRestRedis, WITHOUT_REDIS } from "../../service/redis.ts";
 
 function contract(open: () => StateStore): void {
@@ -34,6 +34,12 @@ function contract(open: () => StateStore): void {
       "a",
     ]);
     assert.equal(await state.rotate(name()), undefined);
+  });
+
+  it("push() keeps a list from growing without an end", async () => {
+    const [state, list] = [open(), name()];
+    for (let value = 0; value <= MAX_LIST; value++) await state.push(list, `${value}`, { ttlMs: 60_000 });
+    assert.equal(await state.rotate(list), "1");
   });
 
   it("claimDue() gives what is due to one at a time", async () => {
