@@ -79,7 +79,7 @@ export class JobKeeper implements Disposable {
       await limits.returnPictures(job.quota.counter, job.quota.count);
     }
     const ended = { ...job, end, quota: null };
-    await jobs.save(ended);
+    await jobs.end(ended);
     await this.#tell(ended, end);
   }
 

@@ -55,7 +55,8 @@ export class Jobs {
   ): Promise<JobRecord> {
     const parts = views.map(({ id = null }, index) => ({ run: id, key: wanted[index]!.key ?? null }));
     const record: JobRecord = { ...fields, created_at: this.#now(), parts, end: null };
-    await this.save(record);
+    const ttlMs = record.detached ? JOB_MS : STREAM_MS;
+    await this.#state.set(`job:${record.id}`, JSON.stringify(record), { ttlMs });
     if (record.detached) {
       await this.#state.schedule(AGENDA, record.id, this.#now());
       await this.#state.schedule(listOf(record), record.id, record.created_at);
@@ -64,9 +65,10 @@ export class Jobs {
     return record;
   }
 
-  async save(record: JobRecord): Promise<void> {
-    const ttlMs = record.detached ? JOB_MS : STREAM_MS;
-    await this.#state.set(`job:${record.id}`, JSON.stringify(record), { ttlMs });
+  /** Notes the end of a detached job; one that was forgotten meanwhile stays forgotten. */
+  async end(record: JobRecord): Promise<void> {
+    const ttlMs = Math.max(1000, record.created_at + JOB_MS - this.#now());
+    await this.#state.set(`job:${record.id}`, JSON.stringify(record), { ttlMs, onlyIfPresent: true });
   }
 
   /** undefined: unknown, or past its time. */
@@ -143,7 +145,7 @@ export class Jobs {
     const state = await this.stateOf(record);
     if (state.end !== null) return record;
     const ended: JobRecord = { ...record, end: { status: "cancelled", at: this.#now(), error: null } };
-    await this.save(ended);
+    await this.end(ended);
     for (const { run } of record.parts) {
       if (run !== null) await this.#source.leave(run, jobViewer(record));
     }

@@ -18,8 +18,9 @@ export class FallbackStateStore implements StateStore {
     return await this.#ask((store) => store.get(key)) ?? await this.#own.get(key);
   }
 
-  set(key: string, value: string, options: SetOptions): Promise<boolean> {
-    return this.#ask((store) => store.set(key, value, options));
+  async set(key: string, value: string, options: SetOptions): Promise<boolean> {
+    const isSet = await this.#ask((store) => store.set(key, value, options));
+    return isSet || options.onlyIfPresent === true && await this.#own.set(key, value, options);
   }
 
   async delete(key: string): Promise<void> {

@@ -23,8 +23,12 @@ export class MemoryStateStore implements StateStore {
     return Promise.resolve(this.#values.get(key));
   }
 
-  set(key: string, value: string, { ttlMs, onlyIfAbsent = false }: SetOptions): Promise<boolean> {
-    if (onlyIfAbsent && this.#values.get(key) !== undefined) return Promise.resolve(false);
+  set(
+    key: string,
+    value: string,
+    { ttlMs, onlyIfAbsent = false, onlyIfPresent = false }: SetOptions,
+  ): Promise<boolean> {
+    if (this.#values.get(key) === undefined ? onlyIfPresent : onlyIfAbsent) return Promise.resolve(false);
     this.#values.set(key, value, { ttl: ttlMs });
     return Promise.resolve(true);
   }

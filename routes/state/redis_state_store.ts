@@ -34,8 +34,16 @@ export class RedisStateStore implements StateStore {
     return await this.#link.ask((redis) => redis.get<string>(PREFIX + key)) ?? undefined;
   }
 
-  async set(key: string, value: string, { ttlMs, onlyIfAbsent = false }: SetOptions): Promise<boolean> {
-    const options = onlyIfAbsent ? { px: ttlMs, nx: true as const } : { px: ttlMs };
+  async set(
+    key: string,
+    value: string,
+    { ttlMs: px, onlyIfAbsent = false, onlyIfPresent = false }: SetOptions,
+  ): Promise<boolean> {
+    const options = onlyIfAbsent
+      ? { px, nx: true as const }
+      : onlyIfPresent
+      ? { px, xx: true as const }
+      : { px };
     return await this.#link.ask((redis) => redis.set(PREFIX + key, value, options)) !== null;
   }
 

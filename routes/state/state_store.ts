@@ -5,6 +5,8 @@ export interface SetOptions {
   ttlMs: number;
   /** @default false */
   onlyIfAbsent?: boolean;
+  /** @default false */
+  onlyIfPresent?: boolean;
 }
 
 /** Longest list: a client's equal requests would make one without an end. */
@@ -13,7 +15,7 @@ export const MAX_LIST = 1000;
 /** Everything rejects while the store is away. */
 export interface StateStore {
   get(key: string): Promise<string | undefined>;
-  /** @returns false if there was a value, and it was to be set only if there was none */
+  /** @returns false if it was not set, as there was a value, or none */
   set(key: string, value: string, options: SetOptions): Promise<boolean>;
   delete(key: string): Promise<void>;
   /** Puts `value` at the front of a list, or at its end; if it is there already, it moves. Of MAX_LIST others, that at the other end goes. */

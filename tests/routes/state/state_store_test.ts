@@ -19,8 +19,10 @@ function contract(open: () => StateStore): void {
     while (await state.get(key) !== undefined) await new Promise((resolve) => setTimeout(resolve, 20));
     await state.set(key, '{"like":"json"}', { ttlMs: 1000 });
     assert.equal(await state.get(key), '{"like":"json"}');
+    const change = () => state.set(key, "changed", { ttlMs: 1000, onlyIfPresent: true });
+    assert.deepEqual([await change(), await state.get(key)], [true, "changed"]);
     await state.delete(key);
-    assert.equal(await state.get(key), undefined);
+    assert.deepEqual([await change(), await state.get(key)], [false, undefined]);
   });
 
   it("rotate() takes turns; push() moves what is there to either end", async () => {
