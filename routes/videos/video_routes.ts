@@ -60,9 +60,9 @@ export function videoRoutes(options: VideoRoutesOptions): Hono<Environment> {
     // An `after` that is no longer known begins nowhere: no page repeats what was read.
     const rest = after !== undefined && start === 0 ? [] : records.slice(start);
     const page = rest.slice(0, limit);
-    const data = await Promise.all(
-      page.map(async (record) => videoObject(record, await jobs.stateOf(record))),
-    );
+    const data: ReturnType<typeof videoObject>[] = [];
+    // One after the other: a state comes with its clip, and a hundred of them at once are too much to hold.
+    for (const record of page) data.push(videoObject(record, await jobs.stateOf(record)));
     return c.json({
       object: "list",
       data,
