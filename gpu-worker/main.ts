@@ -103,7 +103,7 @@ function openPool(args: WorkerArguments, metrics: WorkerMetrics): ModelPool {
         dtype,
         ...memory,
         graphCache: GRAPH_CACHE_FOLDER,
-        // Two threads that meet at every node do less than one each (docs/decisions/0030-runs-side-by-side.md).
+        // Two threads that meet at every node do less than one each (docs/decisions/0022-runs-side-by-side.md).
         ...concurrency > 1 && { intraOpThreads: 1 },
       }),
   }));

@@ -1,4 +1,4 @@
-// Takes requests off the queue and has them answered, each to its end: docs/decisions/0023-batches-on-bullmq.md.
+// Takes requests off the queue and has them answered, each to its end: docs/decisions/0017-batches-on-bullmq.md.
 import { DelayedError, type Job, Worker } from "bullmq";
 import type { Redis } from "ioredis";
 import type { Log } from "../../protocol/structured_log.ts";

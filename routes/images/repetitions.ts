@@ -1,4 +1,4 @@
-// Tells a client's retry from a new request, so that it never starts a second run: docs/decisions/0024-retries.md.
+// Tells a client's retry from a new request, so that it never starts a second run: docs/decisions/0018-retries.md.
 import canonicalize from "canonicalize";
 import { ApiError } from "../../protocol/api_error.ts";
 import { sha256 } from "../keys/api_key.ts";

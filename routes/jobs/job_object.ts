@@ -7,7 +7,7 @@ import { JOB_MS, type JobState } from "./jobs.ts";
 export const jobSchema = z.object({
   id: z.string(),
   object: z.literal("job"),
-  kind: z.string().describe("What it makes: image_generation, image_edit."),
+  kind: z.string().describe("What it makes: image_generation, image_edit, video."),
   status: z.enum(["queued", "in_progress", "completed", "failed", "cancelled"]),
   progress: z.int().min(0).max(100).describe("Of its steps, in percent."),
   created_at: z.int().describe("Seconds since 1970."),
