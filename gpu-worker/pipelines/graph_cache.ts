@@ -63,7 +63,8 @@ export class GraphCache {
     try {
       const session = await runtime.createSession(model, { optimizedModelPath: part });
       await Deno.rename(part, path).catch(() => {});
-      await discardOldest(folder);
+      // Another process may be discarding the same files: theirs to have gone, not this checkpoint's to fail.
+      await discardOldest(folder).catch(() => {});
       return session;
     } catch (error) {
       if (!(error instanceof OrtError)) throw error;
