@@ -7,7 +7,7 @@ export const MAX_BATCH_FILE_BYTES = 32 * 2 ** 20;
 /** Most requests in one. */
 export const MAX_BATCH_REQUESTS = 50_000;
 /** What a batch may ask for. */
-export const BATCH_ENDPOINTS = ["/v1/images/generations"] as const;
+const BATCH_ENDPOINTS = ["/v1/images/generations"] as const;
 
 const seconds = z.int().min(0);
 
@@ -29,7 +29,7 @@ export interface StoredFile extends FileObject {
   pictures: number;
 }
 
-export const BATCH_STATUSES = [
+const BATCH_STATUSES = [
   "validating",
   "failed",
   "in_progress",

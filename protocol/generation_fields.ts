@@ -12,7 +12,7 @@ const normalize = (value: string) => value.normalize("NFC");
 const MAX_CHARACTERS = 32_000;
 
 /** Options of the sampler: the paper's names, and TaylorSeer's `order`. */
-export const spectrumFields = z.strictObject({
+const spectrumFields = z.strictObject({
   method: optional(z.enum(["none", "spectrum", "taylorseer", "reuse"])),
   w: optional(z.number().min(0).max(1)),
   m: optional(z.int().min(0).max(1000)),
@@ -30,7 +30,7 @@ export const spectrumFields = z.strictObject({
 });
 
 /** Skip-layer guidance of Stable Diffusion 3.5, as diffusers' skip_guidance_layers and its companions. */
-export const skipLayerFields = z.strictObject({
+const skipLayerFields = z.strictObject({
   layers: z.array(z.int().min(0).max(999)).min(1).max(1000),
   scale: optional(z.number().min(0).max(100)),
   start: optional(z.number().min(0).max(1)),

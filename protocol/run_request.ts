@@ -19,7 +19,7 @@ const MAX_IMAGE_CHARACTERS = Math.ceil(MAX_IMAGE_BYTES / 3) * 4;
 export const MAX_RUN_BYTES = MAX_IMAGE_CHARACTERS + 256 * 1024;
 
 /** Where a run stands among others that many edges know: protocol/run_log/. */
-export const sharedRunSchema = z.strictObject({
+const sharedRunSchema = z.strictObject({
   /** The run's id, for the worker to use as its own. */
   id: z.string().regex(/^[\w-]{8,64}$/),
   /** Events of attempts before this one go up to this id. */

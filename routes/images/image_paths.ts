@@ -13,7 +13,7 @@ const receipt = receiptSchema.meta({
   description: "How a picture was made, and what the forecasts in it would have missed",
 });
 
-export const imagesSchema = z.object({
+const imagesSchema = z.object({
   created: z.int().describe("Seconds since 1970."),
   model: z.string(),
   background: z.literal("opaque"),

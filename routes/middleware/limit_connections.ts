@@ -1,4 +1,4 @@
-// How many requests of one key this instance answers at a time: streams stay open for minutes, and each holds a connection.
+// How many requests of one key, or of one ticket, this instance answers at a time: streams stay open for minutes, and each holds a connection.
 import type { MiddlewareHandler } from "hono";
 import { ApiError } from "../../protocol/api_error.ts";
 import type { Environment } from "../environment.ts";
@@ -12,11 +12,11 @@ export function limitConnections(limit: number): MiddlewareHandler<Environment> 
     else open.delete(id);
   };
   return async (c, next) => {
-    const id = c.get("apiKey")?.id;
+    const id = c.get("apiKey")?.id ?? c.req.query("ticket");
     if (id === undefined) return await next();
     const count = open.get(id) ?? 0;
     if (count >= limit) {
-      throw new ApiError(429, `This API key may have ${limit} requests under way at a time`, {
+      throw new ApiError(429, `This API key or ticket may have ${limit} requests under way at a time`, {
         code: "too_many_connections",
         retryAfter: 1,
       });

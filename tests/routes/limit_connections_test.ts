@@ -39,4 +39,14 @@ describe("limitConnections()", () => {
       429,
     ]);
   });
+
+  it("a ticket, which admits whoever holds it, has no more", async () => {
+    const app = new Hono<Environment>();
+    app.use(limitConnections(2));
+    app.get("/", (c) => c.text("ok"));
+    app.onError(handleError());
+    const get = async (ticket: string) =>
+      (await app.request(`/?ticket=${ticket}`, {}, { completed: new Promise<void>(() => {}) })).status;
+    assert.deepEqual([await get("a"), await get("a"), await get("a"), await get("b")], [200, 200, 429, 200]);
+  });
 });
