@@ -19,7 +19,7 @@ export const BATCH_HELP = `Usage: deno task batch --prompt-file FILE [options]
   --total-prompt-num N     the first N prompts only (all)
 ${MODEL_HELP}
   --devices A,B            one process each, all of a kind: cpu | cuda:N or just N | webgpu (cpu)
-  --dtype T                float32 | float16 | bfloat16 (float32 on cpu, bfloat16 on cuda)
+  --dtype T                float32 | float16 | bfloat16 (float32; bfloat16 on cuda)
 ${MEMORY_HELP}
   --output-base-path DIR   (out)
   --exp-name NAME          folder in there; each prompt has its own with image.png (and video.mp4) and stats.json (<model>/<method>)

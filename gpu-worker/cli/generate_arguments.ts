@@ -18,7 +18,7 @@ ${MODEL_HELP}
 ${IMAGE_HELP}
 ${SAMPLING_HELP}
   --device D               cpu | cuda | webgpu (cpu)
-  --dtype T                float32 | float16 | bfloat16 (float32 on cpu)
+  --dtype T                float32 | float16 | bfloat16 (float32; bfloat16 on cuda)
 ${MEMORY_HELP}
   --out FILE               .png, .jpg or .webp (out/<prompt>-<seed>.png); clips: .mp4, .webp, .gif, or frames one by
                            one with frames/ or frames/%04d.png (out/<prompt>-<seed>.mp4)

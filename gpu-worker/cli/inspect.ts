@@ -12,9 +12,15 @@ import { MODEL_FLAGS, readModelName } from "./model_flags.ts";
 import { readFlags } from "./read_flags.ts";
 import { runCommand } from "./run_command.ts";
 
-const HELP =
-  `Usage: deno task inspect [--model DIR | ORG/NAME] [--lora FILE[:WEIGHT]] [--device cpu|cuda|webgpu] [--dtype T] [--json]
-                         [--steps N] [--width N] [--height N] [--num-frames N] [--offload] [--vae-tiling]
+const HELP = `Usage: deno task inspect [options]
+
+  --model DIR | ORG/NAME   diffusers checkpoint or Hugging Face cache snapshot (models/emoji)
+  --lora FILE[:WEIGHT]     LoRA to load with it, as for generate
+  --device D               cpu | cuda | webgpu (cpu)
+  --dtype T                float32 | float16 | bfloat16 (float32; bfloat16 on cuda)
+  --steps N --width N --height N --num-frames N   of the run (the checkpoint's)
+  --offload --vae-tiling   as for generate
+  --json                   one JSON object on stdout
 
 Memory is predicted for one picture or clip with the checkpoint's settings, or with the steps, size and savings given.
 The first run of a checkpoint, which optimizes its graphs, takes some more.

@@ -11,7 +11,8 @@ const HELP = `Usage: deno task pull ORG/NAME [options]
 
   --revision R   branch, tag or commit (main); found by --model ORG/NAME@R
   --variant V    precision to prefer where there are several: fp16 (the plain files, which are run where both are there)
-  --token T      access token for private and gated models (HF_TOKEN, or what the hub's own tools have stored)
+  --token T      access token for private and gated models (HF_TOKEN, which no list of processes shows, or what the
+                 hub's own tools have stored)
 
 Only what a pipeline needs is fetched: configs, tokenizers and safetensors. An interrupted pull is continued by the next.
 The cache is HF_HUB_CACHE, HF_HOME/hub or ~/.cache/huggingface/hub; HF_ENDPOINT names a mirror of the hub.

@@ -47,11 +47,11 @@ export const SAMPLING_HELP = `\
   --skip-guidance-layers L  blocks to leave out in skip-layer guidance (SD3.5), e.g. 7,8,9 (none)
   --skip-layer-guidance-scale X --skip-layer-guidance-start X --skip-layer-guidance-stop X   (2.8, 0.01, 0.2)
   --max-sequence-length N  tokens of the T5 prompt (the checkpoint's)
-  --method M               none | spectrum | taylorseer | reuse (spectrum)
+  --method M               none | spectrum | taylorseer | reuse (the checkpoint's, else spectrum)
   --w X --m N --lam X      spectrum: share of the Chebyshev fit 0..1, highest degree, ridge penalty
   --constant-penalty X --lam-growth X   spectrum: share of lam on T_0 (1); lam * passes^X (0)
   --order N                taylorseer: 1 | 2
-  --passes N               full passes in all, at the steps of the checkpoint's own plan
+  --passes N               full passes in all, at the steps of the checkpoint's own plan (the checkpoint's: models/emoji 10 of 50)
   --window-size X --flex-window X --warmup-steps N --tail-steps N   when a full pass is due without one
   --error-budget X         relative forecast error to aim at: what full passes measure sets the window (0: off)`;
 

@@ -11,7 +11,7 @@ export const WORKER_HELP = `Usage: deno task worker [options]
                         A+FILE.safetensors[:WEIGHT]+... is A with LoRAs, a model of its own under that name
   --host H --port N     where to listen; port 0 takes a free one (127.0.0.1, 8001)
   --device D            cpu | cuda | webgpu (cpu)
-  --dtype T             float32 | float16 | bfloat16 (float32 on cpu, bfloat16 on cuda)
+  --dtype T             float32 | float16 | bfloat16 (float32; bfloat16 on cuda)
   --offload             hold text encoders, denoiser and VAE in memory in turn: less memory, more loading
   --vae-tiling          decode in tiles of the size that the VAE was trained for (above 2048 pixels a side: always)
   --queue N             runs that may wait (256)

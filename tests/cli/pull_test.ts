@@ -110,6 +110,27 @@ describe("deno task pull", () => {
     assert.deepEqual(blobs().filter((name) => name.endsWith(".incomplete")), []);
   });
 
+  it("goes on from the same byte where it was killed, without a chance to end in order", async () => {
+    await using server = serve();
+    server.stall.set(WEIGHTS, 100_000);
+    // The process itself: a task's would live on.
+    const child = new Deno.Command(Deno.execPath(), {
+      args: ["run", "-A", "gpu-worker/cli/pull.ts", REPOSITORY],
+      stdout: "null",
+      stderr: "null",
+      env: environment(server),
+    }).spawn();
+    await partOf(100_000);
+    child.kill("SIGKILL");
+    await child.status;
+    server.stall.clear();
+    const asked = server.requests.length;
+    const { code, stderr } = await pull(server);
+    assert.equal(code, 0, stderr);
+    assert.ok(server.requests.slice(asked).includes(`GET ${WEIGHTS} from 100000`));
+    assert.deepEqual(blobs().filter((name) => name.endsWith(".incomplete")), []);
+  });
+
   it("goes on by itself when the connection breaks", async () => {
     await using server = serve();
     server.breakOnce.set(WEIGHTS, 50_000);

@@ -6,6 +6,9 @@ import type { BranchFeeds } from "../../gpu-worker/pipelines/branch_feeds.ts";
 import { Checkpoint } from "../../gpu-worker/pipelines/checkpoint.ts";
 import type { EncodedPrompt } from "../../gpu-worker/pipelines/encoded_prompt.ts";
 import { type DenoiserSessions, OnnxDenoiser } from "../../gpu-worker/pipelines/onnx_denoiser.ts";
+import { readFluxCheckpoint } from "../../gpu-worker/pipelines/flux_checkpoint.ts";
+import { fluxFeeds } from "../../gpu-worker/pipelines/flux_feeds.ts";
+import { readSdCheckpoint } from "../../gpu-worker/pipelines/sd_checkpoint.ts";
 import { readSd3Checkpoint } from "../../gpu-worker/pipelines/sd3_checkpoint.ts";
 import { sd3Feeds } from "../../gpu-worker/pipelines/sd3_feeds.ts";
 import { readSdxlCheckpoint } from "../../gpu-worker/pipelines/sdxl_checkpoint.ts";
@@ -33,6 +36,18 @@ interface Family {
 }
 
 const FAMILIES: Record<string, () => Family> = {
+  "FLUX": () => {
+    const { graphs, config } = readFluxCheckpoint(Checkpoint.open(goldenPath("flux/tiny-dev")), "float32");
+    const size = { channels: config.inChannels / 4, height: HEIGHT, width: WIDTH };
+    const tokens = HEIGHT / 2 * WIDTH / 2;
+    return {
+      graphs,
+      latentDims: [tokens, config.inChannels],
+      textDims: [config.jointAttentionDim, config.pooledProjectionDim],
+      featureDims: [tokens, config.innerDim],
+      feeds: (runtime, branches) => fluxFeeds(runtime, { config, branches, size, guidanceScale: 3.5 }),
+    };
+  },
   "Stable Diffusion 3": () => {
     const { graphs, config } = readSd3Checkpoint(Checkpoint.open(goldenPath("sd3/tiny-large")), "float32");
     const size = { channels: 16, height: HEIGHT, width: WIDTH };
@@ -51,6 +66,17 @@ const FAMILIES: Record<string, () => Family> = {
       graphs,
       latentDims: [size.channels, HEIGHT, WIDTH],
       textDims: [config.crossAttentionDim, config.textTime!.pooledDim],
+      featureDims: [config.channels, HEIGHT, WIDTH],
+      feeds: (runtime, branches) => unetFeeds(runtime, { config, branches, size, height: 16, width: 8 }),
+    };
+  },
+  "Stable Diffusion 1.5": () => {
+    const { graphs, config } = readSdCheckpoint(Checkpoint.open(goldenPath("sdxl/tiny-sd15")), "float32");
+    const size = { channels: 4, height: HEIGHT, width: WIDTH };
+    return {
+      graphs,
+      latentDims: [size.channels, HEIGHT, WIDTH],
+      textDims: [config.crossAttentionDim, 1],
       featureDims: [config.channels, HEIGHT, WIDTH],
       feeds: (runtime, branches) => unetFeeds(runtime, { config, branches, size, height: 16, width: 8 }),
     };
