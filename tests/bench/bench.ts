@@ -1,0 +1,24 @@
+// `deno task bench`: the benches that need nothing but this machine, one after the other, each with its own permissions.
+const TASKS = ["bench:sampler", "bench:worker", "bench:edge"];
+const HELP = `Usage: deno task bench
+
+Runs ${TASKS.join(", ")}, one after the other. Options are theirs: deno task bench:sampler --help
+`;
+
+if (Deno.args.length > 0) {
+  const help = Deno.args.includes("--help");
+  if (help) console.log(HELP);
+  else console.error(`bench: it takes no options: current value is '${Deno.args[0]}'`);
+  Deno.exit(help ? 0 : 2);
+}
+let running: Deno.ChildProcess | undefined;
+// The bench under way says what an interruption means, and its code ends the others.
+for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  Deno.addSignalListener(signal, () => running?.kill(signal));
+}
+for (const task of TASKS) {
+  running = new Deno.Command(Deno.execPath(), { args: ["task", task] }).spawn();
+  const { code } = await running.status;
+  if (code !== 0) Deno.exit(code);
+}
+Deno.exit(0);
