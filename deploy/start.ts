@@ -1,8 +1,11 @@
 // `deno task start`: worker and edge together on this machine, stopped together. --port N is the edge's; all other
-// flags go to the worker. With --watch both restart when their sources change.
+// flags go to the worker, which serves both embedded checkpoints unless --models names others. With --watch both restart
+// when their sources change.
 
 /** Tried first unless --port is given; another free one is taken where it is in use. */
 const DEFAULT_PORT = 8000;
+/** What the worker serves where it is not told: the embedded checkpoints, small enough to be in memory together. */
+const EMBEDDED = ["--models", "models/emoji,models/shapes", "--max-loaded", "2"];
 /** Children that have not ended by then, after the first signal, are killed. SIGTERM lets the picture at work finish. */
 const STOP_MS: Partial<Record<Deno.Signal, number>> = { SIGINT: 20_000, SIGTERM: 150_000 };
 
@@ -28,7 +31,10 @@ async function main(args: readonly string[]): Promise<void> {
   };
   for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(signal, () => stop(signal));
 
-  const worker = startTask(`worker${suffix}`, { args: ["--port", String(freePort()), ...workerArgs] });
+  const models = workerArgs.some((arg) => /^--models(=|$)/.test(arg)) ? [] : EMBEDDED;
+  const worker = startTask(`worker${suffix}`, {
+    args: ["--port", String(freePort()), ...models, ...workerArgs],
+  });
   services.push(worker);
   const workerUrl = await worker.url.catch(() => undefined);
   if (workerUrl !== undefined && !stopping) {

@@ -163,7 +163,13 @@ export class RunQueue {
   #finish(run: Run): void {
     this.#finished.push(run);
     while (this.#finished.length > this.#options.retained) this.#forget(this.#finished.shift()!);
-    Deno.unrefTimer(setTimeout(() => this.#forget(run), this.#options.retentionMs));
+    // The timer does not keep what `retained` has let go: under load that would be a minute's runs with all their events.
+    const kept = new WeakRef(run);
+    const forget = () => {
+      const run = kept.deref();
+      if (run !== undefined) this.#forget(run);
+    };
+    Deno.unrefTimer(setTimeout(forget, this.#options.retentionMs));
   }
 
   #forget(run: Run): void {

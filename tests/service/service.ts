@@ -87,7 +87,12 @@ export async function startService(
   ...workerArgs: string[]
 ): Promise<Service> {
   const task = await startTask("start", {
-    args: ["--port", "0", ...workerArgs],
+    args: [
+      "--port",
+      "0",
+      ...workerArgs.includes("--models") ? [] : ["--models", "models/emoji"],
+      ...workerArgs,
+    ],
     env,
     until: /^Spectrum Edge is at (\S+)/,
   });
