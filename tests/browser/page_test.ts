@@ -1,4 +1,5 @@
-// The page in a real Chromium, before the real service with the embedded checkpoint.
+// The page in a real Chromium, before the real service with the embedded checkpoint. Past 400 lines, as all cases share one
+// service and one browser, whose start takes longer than most of them.
 import { after, before, describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
