@@ -4,9 +4,9 @@ import type { ImageRequest } from "../../protocol/image_request.ts";
 import type { CompleteSettings } from "../../protocol/run_request.ts";
 import type { SseMessage } from "../../protocol/stream_events.ts";
 import type { CompletedEvent } from "../../protocol/run_event.ts";
+import type { PictureEvent } from "../runs/merge_pictures.ts";
+import { runFailure } from "../runs/run_failure.ts";
 import { type Delivered, pictureFacts, unixSeconds, usage } from "./image_response.ts";
-import type { PictureEvent } from "./merge_pictures.ts";
-import { runFailure } from "./run_failure.ts";
 
 export interface ImageMessagesOptions {
   request: ImageRequest;

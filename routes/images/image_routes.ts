@@ -15,16 +15,16 @@ import type { JobRecord } from "../jobs/job_record.ts";
 import type { Jobs } from "../jobs/jobs.ts";
 import type { Webhooks } from "../jobs/webhooks.ts";
 import type { KeyLimits } from "../keys/key_limits.ts";
+import { type Counted, countPictures } from "../runs/count_pictures.ts";
+import { mergePictures } from "../runs/merge_pictures.ts";
+import type { Recognized, Repetitions } from "../runs/repetitions.ts";
+import { runFailure } from "../runs/run_failure.ts";
 import type { RunSource, RunView } from "../runs/run_source.ts";
-import { type Counted, countPictures } from "./count_pictures.ts";
 import { deliverer, type ImageFacts, imagePresenter } from "./image_presenter.ts";
 import { imagesResponse } from "./image_response.ts";
-import { mergePictures } from "./merge_pictures.ts";
 import { cacheOf, closeAll, openPictures } from "./open_pictures.ts";
 import type { ImagePlan, ImagePlanner } from "./plan_images.ts";
-import type { Recognized, Repetitions } from "./repetitions.ts";
 import { requestCaching } from "./request_caching.ts";
-import { runFailure } from "./run_failure.ts";
 
 export interface ImageRoutesOptions extends ReadJsonOptions, StreamEventsOptions {
   planner: ImagePlanner;

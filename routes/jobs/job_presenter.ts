@@ -2,7 +2,7 @@
 import type { ApiError } from "../../protocol/api_error.ts";
 import type { CompletedEvent } from "../../protocol/run_event.ts";
 import type { SseMessage } from "../../protocol/stream_events.ts";
-import type { PictureEvent } from "../images/merge_pictures.ts";
+import type { PictureEvent } from "../runs/merge_pictures.ts";
 import type { JobRecord } from "./job_record.ts";
 
 export interface PresentOptions {

@@ -3,7 +3,7 @@ import { type Context, Hono } from "hono";
 import { ApiError } from "../../protocol/api_error.ts";
 import { streamEvents, type StreamEventsOptions } from "../../protocol/stream_events.ts";
 import type { Environment } from "../environment.ts";
-import { mergePictures } from "../images/merge_pictures.ts";
+import { mergePictures } from "../runs/merge_pictures.ts";
 import { jobObject } from "./job_object.ts";
 import type { JobPresenters } from "./job_presenter.ts";
 import type { JobRecord } from "./job_record.ts";

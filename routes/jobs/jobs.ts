@@ -1,7 +1,7 @@
 // Jobs: runs that are asked after, rather than waited for. Any kind of result; presenters make them images or videos.
 import { ApiError } from "../../protocol/api_error.ts";
 import { type CompletedEvent, isFinal, type NumberedEvent } from "../../protocol/run_event.ts";
-import { runFailure } from "../images/run_failure.ts";
+import { runFailure } from "../runs/run_failure.ts";
 import type { OpenOptions, RunSource, RunView, WantedRun } from "../runs/run_source.ts";
 import type { StateStore } from "../state/state_store.ts";
 import { type JobEnd, type JobRecord, type JobStatus, jobViewer } from "./job_record.ts";

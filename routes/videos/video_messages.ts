@@ -2,7 +2,7 @@
 import { ApiError } from "../../protocol/api_error.ts";
 import type { RunEvent } from "../../protocol/run_event.ts";
 import type { SseMessage } from "../../protocol/stream_events.ts";
-import { runFailure } from "../images/run_failure.ts";
+import { runFailure } from "../runs/run_failure.ts";
 
 export interface VideoMessagesOptions {
   id: string;
