@@ -5,8 +5,8 @@ import { createBatchSchema, MAX_BATCH_FILE_BYTES, pageQuerySchema } from "../../
 import { parseWire } from "../../protocol/parse_wire.ts";
 import { readBody } from "../../protocol/read_body.ts";
 import { readJson } from "../../protocol/read_json.ts";
+import { requireSignature } from "../../protocol/require_signature.ts";
 import type { Log } from "../../protocol/structured_log.ts";
-import { requireSignature } from "../../gpu-worker/http/require_signature.ts";
 import type { BatchMetrics } from "./batch_metrics.ts";
 import type { BatchQueue } from "./batch_queue.ts";
 import type { BatchStore } from "./batch_store.ts";

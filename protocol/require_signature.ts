@@ -1,7 +1,7 @@
 // Admits calls that an edge has signed, once each: protocol/sign_request.ts read from the other side.
 import type { MiddlewareHandler } from "hono";
-import { ApiError } from "../../protocol/api_error.ts";
-import { readBody, type ReadBodyOptions } from "../../protocol/read_body.ts";
+import { ApiError } from "./api_error.ts";
+import { readBody, type ReadBodyOptions } from "./read_body.ts";
 import {
   hashBody,
   importSecret,
@@ -9,7 +9,7 @@ import {
   SIGNATURE_HEADERS,
   type SignedCall,
   signedText,
-} from "../../protocol/sign_request.ts";
+} from "./sign_request.ts";
 import { NonceStore } from "./nonce_store.ts";
 
 export interface RequireSignatureOptions extends ReadBodyOptions {

@@ -1,13 +1,13 @@
 import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { Hono } from "hono";
-import { NonceStore } from "../../gpu-worker/http/nonce_store.ts";
-import { requireSignature, type RequireSignatureOptions } from "../../gpu-worker/http/require_signature.ts";
+import { NonceStore } from "../../protocol/nonce_store.ts";
+import { requireSignature, type RequireSignatureOptions } from "../../protocol/require_signature.ts";
 import { ApiError } from "../../protocol/api_error.ts";
 import { SIGNATURE_HEADERS, signRequest } from "../../protocol/sign_request.ts";
 import { WorkerClient } from "../../routes/runs/worker_client.ts";
-import { FakePipeline } from "./fake_pipeline.ts";
-import { startTestWorker } from "./test_worker.ts";
+import { FakePipeline } from "../http/fake_pipeline.ts";
+import { startTestWorker } from "../http/test_worker.ts";
 
 const SECRET = "a".repeat(32);
 const NOW = 1_750_000_000_000;
