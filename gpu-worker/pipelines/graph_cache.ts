@@ -14,6 +14,7 @@ const MAX_WEIGHT_BYTES = 512 * 2 ** 20;
 /** Of all files together; the oldest go first. */
 const MAX_CACHE_BYTES = 2 ** 30;
 const SUFFIX = ".onnx";
+const PART = `${SUFFIX}.part`;
 
 export interface GraphCacheOptions {
   /** Made when the first graph is stored; a folder that cannot be written is no error, and nothing is stored. */
@@ -52,7 +53,7 @@ export class GraphCache {
 
   async #loadAndStore(model: OnnxModel, path: string): Promise<Session> {
     const { runtime, folder } = this.#options;
-    const part = `${path}.${crypto.randomUUID().slice(0, 8)}.part`;
+    const part = `${path.slice(0, -SUFFIX.length)}.${crypto.randomUUID().slice(0, 8)}${PART}`;
     try {
       await Deno.mkdir(folder, { recursive: true });
       // Asks for the right that native code would not.
@@ -101,7 +102,8 @@ async function readOrNothing(path: string): Promise<Uint8Array<ArrayBuffer> | un
 async function discardOldest(folder: string): Promise<void> {
   const files: { path: string; size: number; modified: number }[] = [];
   for await (const { name } of Deno.readDir(folder)) {
-    if (!name.endsWith(SUFFIX)) continue;
+    // What a killed process left half written counts, and goes, like the rest.
+    if (!name.endsWith(SUFFIX) && !name.endsWith(PART)) continue;
     const path = join(folder, name);
     const { size, mtime } = await Deno.stat(path);
     files.push({ path, size, modified: mtime?.getTime() ?? 0 });
