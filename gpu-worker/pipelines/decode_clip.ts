@@ -5,6 +5,7 @@ import type { DecodedImage } from "../media/decoded_image.ts";
 import type { Runtime, Tensor } from "../runtime/mod.ts";
 import { blendTiles, crop, type Planes } from "./blend_tiles.ts";
 import { clipLatents } from "./clip_latents.ts";
+import type { ClipTiling } from "./clip_tiling.ts";
 import type { GraphSession } from "./session_loader.ts";
 import type { ClipToDecode } from "./video_pipeline.ts";
 
@@ -16,19 +17,8 @@ export interface ClipDecoder {
   /** Pixels of a latent pixel's side. */
   scale: number;
   /** Tiles in which larger frames are decoded. @default none: frames whole */
-  tiling?: Tiling | undefined;
+  tiling?: ClipTiling | undefined;
 }
-
-/** In pixels. */
-export interface Tiling {
-  /** Of a tile. */
-  side: number;
-  /** From one tile to the next. */
-  stride: number;
-}
-
-/** diffusers' tile_sample_min_height and tile_sample_stride_height, and those of the width. */
-export const WAN_TILING: Tiling = { side: 256, stride: 192 };
 
 /**
  * Yields a clip's frames in order, not clamped. The data of a frame is valid until the next one is asked for: copies would
@@ -55,7 +45,7 @@ export async function* decodeClip(decoder: ClipDecoder, clip: ClipToDecode): Asy
 async function* decodeTiled(
   decoder: ClipDecoder,
   clip: ClipToDecode,
-  tiling: Tiling,
+  tiling: ClipTiling,
 ): AsyncGenerator<DecodedImage> {
   const { scale } = decoder;
   const { frames, height, width } = clip.size;

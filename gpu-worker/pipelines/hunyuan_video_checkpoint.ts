@@ -21,6 +21,7 @@ import { CheckpointError } from "../graph/weights/checkpoint_error.ts";
 import type { DType } from "../runtime/dtype.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 import { SKIPPED_LAYERS } from "./hunyuan_video_prompt_encoder.ts";
+import { leastCommonMultiple } from "./least_common_multiple.ts";
 import type { CheckpointReading } from "./pipeline.ts";
 import { requestDefaults } from "./request_defaults.ts";
 
@@ -131,10 +132,4 @@ function refuseLeftPadding(checkpoint: Checkpoint): void {
   throw new CheckpointError(
     `Cannot use ${checkpoint.path(...path)} as 'padding_side' must be "right": current value is "left"`,
   );
-}
-
-function leastCommonMultiple(a: number, b: number): number {
-  let multiple = a;
-  while (multiple % b !== 0) multiple += a;
-  return multiple;
 }

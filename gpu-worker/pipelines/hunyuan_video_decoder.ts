@@ -5,6 +5,7 @@ import type { DecodedImage } from "../media/decoded_image.ts";
 import type { Runtime, Tensor } from "../runtime/mod.ts";
 import { blendTiles, crop, type Planes } from "./blend_tiles.ts";
 import { clipLatents } from "./clip_latents.ts";
+import type { ClipTiling } from "./clip_tiling.ts";
 import type { GraphSession } from "./session_loader.ts";
 import type { ClipToDecode } from "./video_pipeline.ts";
 
@@ -15,19 +16,9 @@ export interface HunyuanVideoDecoderOptions {
   /** f, pixels of a latent pixel's side. */
   scale: number;
   /** Decodes what is larger than one tile in tiles. @default whole frames, as diffusers does unless told otherwise */
-  tiling?: SpatialTiling | undefined;
+  tiling?: ClipTiling | undefined;
 }
 
-/** In pixels. */
-export interface SpatialTiling {
-  /** Of a tile's side. */
-  side: number;
-  /** From one tile to the next. */
-  stride: number;
-}
-
-/** enable_tiling() without arguments. */
-export const SPATIAL_TILING: SpatialTiling = { side: 256, stride: 192 };
 /** Frames of pixels for each latent frame but the first. */
 const GROWTH = 4;
 /** Latent frames from one part to the next: tile_sample_stride_num_frames over GROWTH. */

@@ -3,14 +3,11 @@ import { createSolver, linspace, type Solver } from "../../sampler/mod.ts";
 import type { OnnxModel } from "../graph/graph_builder.ts";
 import type { DecodedImage } from "../media/decoded_image.ts";
 import type { Checkpoint } from "./checkpoint.ts";
+import { CLIP_TILING } from "./clip_tiling.ts";
 import type { EncodedPrompt, EncodePromptOptions } from "./encoded_prompt.ts";
 import { guideBranches } from "./guide_branches.ts";
 import { type HunyuanVideoCheckpoint, readHunyuanVideoCheckpoint } from "./hunyuan_video_checkpoint.ts";
-import {
-  decodeHunyuanVideo,
-  type HunyuanVideoDecoderOptions,
-  SPATIAL_TILING,
-} from "./hunyuan_video_decoder.ts";
+import { decodeHunyuanVideo, type HunyuanVideoDecoderOptions } from "./hunyuan_video_decoder.ts";
 import { hunyuanVideoFeeds, patchGrid } from "./hunyuan_video_feeds.ts";
 import { HunyuanVideoPromptEncoder } from "./hunyuan_video_prompt_encoder.ts";
 import { type DenoiserSessions, OnnxDenoiser } from "./onnx_denoiser.ts";
@@ -64,7 +61,7 @@ export class HunyuanVideoPipeline extends VideoPipeline<HunyuanVideoCheckpoint> 
         runtime,
         vae: await sessions.load(vae),
         scale: reading.vaeConfig.spatial_compression_ratio,
-        tiling: vaeTiling ? SPATIAL_TILING : undefined,
+        tiling: vaeTiling ? CLIP_TILING : undefined,
       },
       stack: stack.move(),
     });

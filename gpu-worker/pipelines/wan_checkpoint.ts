@@ -13,6 +13,7 @@ import { wanTransformerGraphs } from "../graph/wan_transformer.ts";
 import { CheckpointError } from "../graph/weights/checkpoint_error.ts";
 import type { DType } from "../runtime/dtype.ts";
 import type { Checkpoint } from "./checkpoint.ts";
+import { leastCommonMultiple } from "./least_common_multiple.ts";
 import type { CheckpointReading } from "./pipeline.ts";
 import { requestDefaults } from "./request_defaults.ts";
 
@@ -130,10 +131,4 @@ function refuseWan22(checkpoint: Checkpoint): void {
     : undefined;
   if (asked === undefined) return;
   throw new CheckpointError(`Cannot use ${checkpoint.folder} as Wan2.2 is not supported: ${asked}`);
-}
-
-function leastCommonMultiple(a: number, b: number): number {
-  let multiple = a;
-  while (multiple % b !== 0) multiple += a;
-  return multiple;
 }

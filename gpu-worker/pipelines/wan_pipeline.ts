@@ -2,7 +2,8 @@
 import { createSolver, type Solver } from "../../sampler/mod.ts";
 import type { DecodedImage } from "../media/decoded_image.ts";
 import type { Checkpoint } from "./checkpoint.ts";
-import { type ClipDecoder, decodeClip, WAN_TILING } from "./decode_clip.ts";
+import { CLIP_TILING } from "./clip_tiling.ts";
+import { type ClipDecoder, decodeClip } from "./decode_clip.ts";
 import type { EncodedPrompt, EncodePromptOptions } from "./encoded_prompt.ts";
 import { guidanceFactors } from "./guide_branches.ts";
 import { type DenoiserSessions, OnnxDenoiser } from "./onnx_denoiser.ts";
@@ -54,7 +55,7 @@ export class WanPipeline extends VideoPipeline<WanCheckpoint> {
         vae: await sessions.load(vae),
         caches: reading.vaeCaches,
         scale: reading.vaeConfig.spatialScale,
-        tiling: options.vaeTiling ? WAN_TILING : undefined,
+        tiling: options.vaeTiling ? CLIP_TILING : undefined,
       },
       stack: stack.move(),
     });

@@ -90,7 +90,6 @@ const SIGNATURES = {
   CreateRunOptions: { index: 39, parameters: ["buffer"] },
   RunOptionsSetRunLogSeverityLevel: { index: 41, parameters: ["u64", "i32"] },
   RunOptionsSetTerminate: { index: 46, parameters: ["u64"] },
-  RunOptionsUnsetTerminate: { index: 47, parameters: ["u64"] },
   ReleaseRunOptions: { index: 97, parameters: ["u64"], result: "void" },
 
   CreateIoBinding: { index: 134, parameters: ["u64", "buffer"] },
@@ -98,8 +97,6 @@ const SIGNATURES = {
   BindOutput: { index: 137, parameters: ["u64", "buffer", "u64"] },
   BindOutputToDevice: { index: 138, parameters: ["u64", "buffer", "u64"] },
   GetBoundOutputValues: { index: 140, parameters: ["u64", "u64", "buffer", "buffer"] },
-  ClearBoundInputs: { index: 141, parameters: ["u64"], result: "void" },
-  ClearBoundOutputs: { index: 142, parameters: ["u64"], result: "void" },
   Run: {
     index: 9,
     parameters: ["u64", "u64", "u64", "u64", "usize", "u64", "usize", "u64"],

@@ -2,7 +2,8 @@
 import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { autoencoderKLWanDecoder } from "../../gpu-worker/graph/autoencoder_kl_wan_decoder.ts";
-import { decodeClip, type Tiling } from "../../gpu-worker/pipelines/decode_clip.ts";
+import type { ClipTiling } from "../../gpu-worker/pipelines/clip_tiling.ts";
+import { decodeClip } from "../../gpu-worker/pipelines/decode_clip.ts";
 import { liveHandles, Runtime } from "../../gpu-worker/runtime/mod.ts";
 import { loadGoldens, maxError } from "../goldens/golden.ts";
 import { component } from "../graph/_component.ts";
@@ -29,7 +30,7 @@ describe("decodeClip()", () => {
     const { graph, caches } = autoencoderKLWanDecoder(component("wan/tiny-euler/vae"));
     using runtime = Runtime.open();
     using vae = await runtime.createSession(graph);
-    const decode = async (name: string, tiling: Tiling | undefined) => {
+    const decode = async (name: string, tiling: ClipTiling | undefined) => {
       const [channels, frames, height, width] = goldens.shape(`vae.${name}.latents`) as Four;
       const clip = { size: { channels, frames, height, width }, data: goldens.floats(`vae.${name}.latents`) };
       const pictures: Float32Array[] = [];

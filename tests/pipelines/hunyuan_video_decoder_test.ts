@@ -5,7 +5,8 @@ import { parseAutoencoderKLHunyuanVideoConfig } from "../../gpu-worker/graph/aut
 import { autoencoderKLHunyuanVideoDecoderGraph } from "../../gpu-worker/graph/autoencoder_kl_hunyuan_video_decoder.ts";
 import type { DecodedImage } from "../../gpu-worker/media/decoded_image.ts";
 import type { ClipSize } from "../../gpu-worker/pipelines/clip_size.ts";
-import { decodeHunyuanVideo, type SpatialTiling } from "../../gpu-worker/pipelines/hunyuan_video_decoder.ts";
+import type { ClipTiling } from "../../gpu-worker/pipelines/clip_tiling.ts";
+import { decodeHunyuanVideo } from "../../gpu-worker/pipelines/hunyuan_video_decoder.ts";
 import type { GraphSession } from "../../gpu-worker/pipelines/session_loader.ts";
 import { liveHandles, Runtime, type Session } from "../../gpu-worker/runtime/mod.ts";
 import { randn } from "../../sampler/mod.ts";
@@ -37,7 +38,7 @@ for (const name of ["tiny-distilled", "tiny-plain"]) {
     after(() => stack.dispose());
 
     /** Frames, and the sizes of the graph's runs. */
-    async function decode(clip: { size: ClipSize; data: Float32Array }, tiling?: SpatialTiling) {
+    async function decode(clip: { size: ClipSize; data: Float32Array }, tiling?: ClipTiling) {
       const runs: string[] = [];
       const vae: GraphSession = {
         inputNames: session.inputNames,
