@@ -38,6 +38,12 @@ export function stack(arrays: readonly FloatArray[]): FloatArray {
   return concat(arrays.map(({ shape, data }) => ({ shape: [1, ...shape], data })));
 }
 
+/** The same inputs, all rows at the first one's timestep: a head forecasts all branches of a step. */
+export function atOneTime(inputs: FloatArrays): FloatArrays {
+  const { shape, data } = inputs["timestep"]!;
+  return { ...inputs, timestep: { shape, data: new Float32Array(data.length).fill(data[0]!) } };
+}
+
 export async function run(model: OnnxModel, inputs: FloatArrays): Promise<FloatArrays> {
   return await runGraph(model, inputs) as FloatArrays;
 }

@@ -4,10 +4,11 @@ import { fluxRotaryTables } from "../../gpu-worker/graph/flux_rotary.ts";
 import { fluxTransformerGraphs } from "../../gpu-worker/graph/flux_transformer.ts";
 import { CheckpointError } from "../../gpu-worker/graph/weights/checkpoint_error.ts";
 import type { Weights } from "../../gpu-worker/graph/weights/weights.ts";
-import { type DType, Runtime } from "../../gpu-worker/runtime/mod.ts";
+import type { DType } from "../../gpu-worker/runtime/mod.ts";
 import { type Goldens, loadGoldens, maxError } from "../goldens/golden.ts";
 import { component } from "./_component.ts";
 import {
+  atOneTime,
   concat,
   type FloatArray,
   type FloatArrays,
@@ -17,7 +18,8 @@ import {
   run,
   stack,
 } from "./_float_array.ts";
-import { identity, runHead } from "./_run_head.ts";
+import { HalfGraphs } from "./_half_graphs.ts";
+import { runHead } from "./_run_head.ts";
 
 /** float32 on both sides; a hundred layers magnify the order of sums to about 5e-7. */
 const TOLERANCE = 1e-5;
@@ -119,38 +121,18 @@ for (const name of ["tiny-dev", "tiny-schnell"]) {
     });
 
     it("float16 graphs stay near float32, and their head near their trunk", async () => {
-      const half = fluxTransformerGraphs({ ...parts, dtype: "float16" });
-      using runtime = Runtime.open();
-      using trunk = await runtime.createSession(half.trunk);
-      using head = await runtime.createSession(half.head);
-      using modulation = await runtime.createSession(half.modulation);
-      const feed = (arrays: FloatArrays) =>
-        Object.fromEntries(
-          Object.entries(arrays).map((
-            [key, { shape, data }],
-          ) => [key, runtime.tensor("float32", shape, data)]),
-        );
+      using half = await HalfGraphs.open(fluxTransformerGraphs({ ...parts, dtype: "float16" }));
       const inputs = inputsOf("batch");
-      const idle = {
-        forecast_weights: runtime.tensor("float32", [1, 1], new Float32Array(1)),
-        history: runtime.allocate("float16", [1, 1, 1, 1]),
-      };
-      const { output: reference } = await trunk.run({ ...feed(inputs), ...idle });
+      const { output: reference } = await half.trunk(inputs);
       // 11 bits of mantissa through a dozen layers; diffusers' own float16 is off by 1e-3 to 4e-3.
-      assert(maxError(reference!.as("float32").data(), goldens.floats("transformer.batch.output")) <= 1e-2);
+      assert(maxError(reference, goldens.floats("transformer.batch.output")) <= 1e-2);
 
       const same = atOneTime(inputs);
-      const { feature, output } = await trunk.run({ ...feed(same), ...idle });
-      const values = output!.as("float32").data().slice();
-      assert.equal(feature!.dtype, "float16");
-      const history = feature!.view(0, [1, ...feature!.dims]);
-      const forecast = await head.run({
-        ...await modulation.run(feed(conditioning(same))),
-        ...feed({ forecast_weights: matrix([1]), output_weights: identity(2) }),
-        history,
-      });
+      const { feature, output } = await half.trunk(same);
+      assert.equal(feature.dtype, "float16");
+      const forecast = await half.head(feature, conditioning(same));
       // The same few float16 operations on the same feature.
-      assert(maxError(forecast["output"]!.as("float32").data(), values) <= 2e-3);
+      assert(maxError(forecast, output) <= 2e-3);
     });
   });
 }
@@ -222,12 +204,6 @@ function trunkInputs(goldens: Goldens, call: string, config: Record<string, unkn
   const tokens = textTokens + inputs["hidden_states"]!.shape[1]!;
   const shape = [tokens, cos.length / tokens];
   return { ...inputs, rotary_cos: { shape, data: cos }, rotary_sin: { shape, data: sin } };
-}
-
-/** The same inputs, all rows at the first one's timestep: a head forecasts all branches of a step. */
-function atOneTime(inputs: FloatArrays): FloatArrays {
-  const { shape, data } = inputs["timestep"]!;
-  return { ...inputs, timestep: { shape, data: new Float32Array(data.length).fill(data[0]!) } };
 }
 
 /** What the modulation takes: one timestep, and what does not depend on it. */

@@ -5,10 +5,11 @@ import { hunyuanVideoRotaryTables } from "../../gpu-worker/graph/hunyuan_video_r
 import { hunyuanVideoTransformerGraphs } from "../../gpu-worker/graph/hunyuan_video_transformer.ts";
 import { CheckpointError } from "../../gpu-worker/graph/weights/checkpoint_error.ts";
 import type { Weights } from "../../gpu-worker/graph/weights/weights.ts";
-import { type DType, Runtime } from "../../gpu-worker/runtime/mod.ts";
+import type { DType } from "../../gpu-worker/runtime/mod.ts";
 import { goldenPath, type Goldens, loadGoldens, maxError } from "../goldens/golden.ts";
 import { component } from "./_component.ts";
 import {
+  atOneTime,
   concat,
   type FloatArray,
   type FloatArrays,
@@ -18,6 +19,7 @@ import {
   run,
   stack,
 } from "./_float_array.ts";
+import { HalfGraphs } from "./_half_graphs.ts";
 import { runHead } from "./_run_head.ts";
 
 /** float32 on both sides; sums are taken in another order, as the text stands before the video here. */
@@ -87,21 +89,10 @@ for (const [name, calls] of Object.entries(CALLS)) {
     });
 
     it("float16 graphs stay near float32", async () => {
-      const half = hunyuanVideoTransformerGraphs({ ...parts, dtype: "float16" });
-      using runtime = Runtime.open();
-      using trunk = await runtime.createSession(half.trunk);
-      const feeds = Object.fromEntries(
-        Object.entries(inputsOf("batch")).map((
-          [key, { shape, data }],
-        ) => [key, runtime.tensor("float32", shape, data)]),
-      );
-      const idle = {
-        forecast_weights: runtime.tensor("float32", [1, 1], new Float32Array(1)),
-        history: runtime.allocate("float16", [1, 1, 1, 1, 1, 1]),
-      };
-      const { output } = await trunk.run({ ...feeds, ...idle });
+      using half = await HalfGraphs.open(hunyuanVideoTransformerGraphs({ ...parts, dtype: "float16" }));
+      const { output } = await half.trunk(inputsOf("batch"));
       // 11 bits of mantissa through a dozen layers.
-      assert(maxError(output!.as("float32").data(), goldens.floats("transformer.batch.output")) <= 1e-2);
+      assert(maxError(output, goldens.floats("transformer.batch.output")) <= 1e-2);
     });
   });
 }
@@ -189,12 +180,6 @@ function firstTokens({ shape, data }: FloatArray, count: number): FloatArray {
     (_, i) => [...data.subarray(i * tokens * features, (i * tokens + count) * features)],
   );
   return { shape: [batch, count, features], data: Float32Array.from(rows.flat()) };
-}
-
-/** The same inputs, all rows at the first one's timestep: a head forecasts all branches of a step. */
-function atOneTime(inputs: FloatArrays): FloatArrays {
-  const { shape, data } = inputs["timestep"]!;
-  return { ...inputs, timestep: { shape, data: new Float32Array(data.length).fill(data[0]!) } };
 }
 
 /** What the modulation takes: one timestep, and what does not depend on it. */

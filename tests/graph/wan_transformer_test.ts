@@ -5,11 +5,13 @@ import { parseWanTransformerConfig } from "../../gpu-worker/graph/wan_config.ts"
 import { wanTransformerGraphs } from "../../gpu-worker/graph/wan_transformer.ts";
 import { CheckpointError } from "../../gpu-worker/graph/weights/checkpoint_error.ts";
 import type { Weights } from "../../gpu-worker/graph/weights/weights.ts";
-import { type DType, Runtime } from "../../gpu-worker/runtime/mod.ts";
+import type { DType } from "../../gpu-worker/runtime/mod.ts";
 import { type Goldens, loadGoldens, maxError } from "../goldens/golden.ts";
 import { component } from "./_component.ts";
+import { HalfGraphs } from "./_half_graphs.ts";
 import { runHead } from "./_run_head.ts";
 import {
+  atOneTime,
   concat,
   type FloatArray,
   type FloatArrays,
@@ -97,22 +99,10 @@ for (const name of ["tiny-unipc", "tiny-euler"]) {
     });
 
     it("float16 graphs stay near float32", async () => {
-      const half = wanTransformerGraphs({ ...parts, dtype: "float16" });
-      using runtime = Runtime.open();
-      using trunk = await runtime.createSession(half.trunk);
-      const feeds = Object.fromEntries(
-        Object.entries(inputsOf("batch")).map((
-          [key, { shape, data }],
-        ) => [key, runtime.tensor("float32", shape, data)]),
-      );
-      const { output } = await trunk.run({
-        ...feeds,
-        forecast_weights: runtime.tensor("float32", [1, 1], new Float32Array(1)),
-        history: runtime.allocate("float16", [1, 1, 1, 1, 1, 1]),
-      });
+      using half = await HalfGraphs.open(wanTransformerGraphs({ ...parts, dtype: "float16" }));
+      const { output } = await half.trunk(inputsOf("batch"));
       // 11 bits of mantissa through a dozen layers.
-      const values = output!.as("float32").data().slice();
-      assert(maxError(values, goldens.floats("transformer.batch.output")) <= 1e-2);
+      assert(maxError(output, goldens.floats("transformer.batch.output")) <= 1e-2);
     });
   });
 }
@@ -224,12 +214,6 @@ function trunkInputs(goldens: Goldens, call: string, json: unknown): FloatArrays
   const { cos, sin } = wanRotaryTables({ frames, rows, columns, headDim });
   const shape = [frames * rows * columns, headDim / 2];
   return { ...inputs, rotary_cos: { shape, data: cos }, rotary_sin: { shape, data: sin } };
-}
-
-/** The same inputs, all rows at the first one's timestep: a head forecasts all branches of a step. */
-function atOneTime(inputs: FloatArrays): FloatArrays {
-  const { shape, data } = inputs["timestep"]!;
-  return { ...inputs, timestep: { shape, data: new Float32Array(data.length).fill(data[0]!) } };
 }
 
 function scaled({ shape, data }: FloatArray, factor: number): FloatArray {
