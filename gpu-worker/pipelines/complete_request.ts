@@ -34,7 +34,8 @@ export interface VideoRules {
 }
 
 const MAX_PROMPT_CHARACTERS = 32_000;
-const MAX_PIXELS_PER_SIDE = 4096;
+/** Of every family; `maxSide` lowers it. */
+export const MAX_PIXELS_PER_SIDE = 4096;
 const MAX_STEPS = 1000;
 const MAX_FPS = 120;
 
