@@ -25,8 +25,8 @@ export interface DenoiserSessions {
 type Feeds = Record<string, Tensor>;
 
 /**
- * What the forecast features of one run of the head may take together, unless one takes more: larger runs are little faster, and
- * their intermediate results are three times as large.
+ * What the forecast features of one run of the head may take together, unless one takes more: larger runs gain less in time
+ * than they take in memory (docs/benchmarks.md).
  */
 export const FORECAST_BYTES = 32 * 2 ** 20;
 /**

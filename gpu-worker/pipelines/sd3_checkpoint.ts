@@ -12,6 +12,7 @@ import { parseT5Config, t5EncoderGraph } from "../graph/t5_encoder.ts";
 import { CheckpointError } from "../graph/weights/checkpoint_error.ts";
 import type { DType } from "../runtime/dtype.ts";
 import type { Checkpoint, Component } from "./checkpoint.ts";
+import { MAX_PIXELS_PER_SIDE } from "./complete_request.ts";
 import { decodingSize } from "./decoding_size.ts";
 import type { ImageReading } from "./image_pipeline.ts";
 import { requestDefaults } from "./request_defaults.ts";
@@ -34,7 +35,6 @@ type Sd3Graphs =
 const PRESET = { steps: 50, guidanceScale: 7, trueCfgScale: 1, maxSequenceLength: 256, sampler: {} };
 /** StableDiffusion3Pipeline's limit. */
 const MAX_SEQUENCE_LENGTH = 512;
-const MAX_PIXELS_PER_SIDE = 4096;
 /** Of both CLIP encoders, side by side in front of T5's. */
 const CLIP_TOKENS = 77;
 const CLIP = "CLIPTextModelWithProjection";

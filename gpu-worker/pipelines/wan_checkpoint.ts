@@ -13,6 +13,7 @@ import { wanTransformerGraphs } from "../graph/wan_transformer.ts";
 import { CheckpointError } from "../graph/weights/checkpoint_error.ts";
 import type { DType } from "../runtime/dtype.ts";
 import type { Checkpoint } from "./checkpoint.ts";
+import { MAX_PIXELS_PER_SIDE } from "./complete_request.ts";
 import { leastCommonMultiple } from "./least_common_multiple.ts";
 import type { CheckpointReading } from "./pipeline.ts";
 import { requestDefaults } from "./request_defaults.ts";
@@ -40,7 +41,6 @@ const PRESET = {
 };
 /** WanPipeline's rule, whatever patch and autoencoder ask for besides. */
 const SIZE_MULTIPLE = 16;
-const MAX_PIXELS_PER_SIDE = 4096;
 /** Sixteen seconds, three times what the networks were trained on. */
 const MAX_FRAMES = 257;
 /** What convolutions keep of the past and hand on, beside what they work on: measured, over decoders of pictures. */
