@@ -54,6 +54,8 @@ async function toH264(
   ];
   const color = ["-vf", "scale=out_color_matrix=bt709:out_range=tv", "-color_range", "tv"];
   const tags = ["-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709"];
+  // A listener that is added later would not hear of it.
+  signal?.throwIfAborted();
   const child = spawn(["-loglevel", "error", ...input, ...h264, ...color, ...tags, "-f", "h264", "-"]);
   if (child === undefined) return undefined;
   const kill = () => killQuietly(child);
