@@ -1,9 +1,9 @@
 // Prompts for Stable Diffusion and SDXL: CLIP states of one encoder or two (encode_prompt of their pipelines).
-import { LRUCache } from "lru-cache";
 import type { Runtime } from "../runtime/mod.ts";
 import { encodeText, type LoadedEncoder } from "./encode_text.ts";
-import { type EncodedPrompt, REMEMBERED_PROMPTS } from "./encoded_prompt.ts";
+import type { EncodedPrompt } from "./encoded_prompt.ts";
 import { joinFeatures } from "./join_features.ts";
+import { RememberedPrompts } from "./remembered_prompts.ts";
 
 /** A text encoder of a UNet, loaded. */
 export interface ClipEncoder extends LoadedEncoder {
@@ -15,7 +15,7 @@ export interface ClipEncoder extends LoadedEncoder {
 export class ClipPromptEncoder {
   readonly #runtime: Runtime;
   readonly #encoders: readonly ClipEncoder[];
-  readonly #remembered = new LRUCache<string, EncodedPrompt>({ max: REMEMBERED_PROMPTS });
+  readonly #remembered = new RememberedPrompts();
 
   /** @param encoders in the order in which their states stand beside each other */
   constructor(runtime: Runtime, encoders: readonly ClipEncoder[]) {
@@ -24,9 +24,11 @@ export class ClipPromptEncoder {
   }
 
   /** Encodes one prompt; too long ones are cut as diffusers does. The pooled vector is empty where no encoder projects. */
-  async encode(text: string, signal?: AbortSignal): Promise<EncodedPrompt> {
-    const known = this.#remembered.get(text);
-    if (known !== undefined) return known;
+  encode(text: string, signal?: AbortSignal): Promise<EncodedPrompt> {
+    return this.#remembered.encodeOnce(text, { signal, encode: (signal) => this.#encode(text, signal) });
+  }
+
+  async #encode(text: string, signal: AbortSignal): Promise<EncodedPrompt> {
     // Both encoders' states stand side by side, so the first one's length holds for all.
     const tokens = this.#encoders[0]!.tokenizer.modelMaxLength;
     const states: Float32Array[] = [];
@@ -36,9 +38,7 @@ export class ClipPromptEncoder {
       states.push(outputs[encoder.states]!);
       pooled = outputs["text_embeds"] ?? pooled;
     }
-    const encoded = { tokens, embeds: joinFeatures(states, { tokens }), pooled };
-    this.#remembered.set(text, encoded);
-    return encoded;
+    return { tokens, embeds: joinFeatures(states, { tokens }), pooled };
   }
 }
 

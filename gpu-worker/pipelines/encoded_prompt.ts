@@ -13,6 +13,3 @@ export interface EncodePromptOptions {
   maxSequenceLength: number;
   signal?: AbortSignal;
 }
-
-/** Prompts that an encoder remembers, so that pictures of one prompt (and the empty negative prompt) are encoded once. */
-export const REMEMBERED_PROMPTS = 32;

@@ -1,9 +1,9 @@
 // Prompts for HunyuanVideo: LLaMA's states inside a template, CLIP's pooled output (HunyuanVideoPipeline.encode_prompt).
-import { LRUCache } from "lru-cache";
 import { CheckpointError } from "../graph/weights/checkpoint_error.ts";
 import type { Runtime } from "../runtime/mod.ts";
 import { encodeText, type LoadedEncoder } from "./encode_text.ts";
-import { type EncodedPrompt, type EncodePromptOptions, REMEMBERED_PROMPTS } from "./encoded_prompt.ts";
+import type { EncodedPrompt, EncodePromptOptions } from "./encoded_prompt.ts";
+import { RememberedPrompts } from "./remembered_prompts.ts";
 
 export interface HunyuanVideoTextEncoders {
   llama: LoadedEncoder;
@@ -33,7 +33,7 @@ const CLIP_TOKENS = 77;
 export class HunyuanVideoPromptEncoder {
   readonly #runtime: Runtime;
   readonly #encoders: HunyuanVideoTextEncoders;
-  readonly #remembered = new LRUCache<string, EncodedPrompt>({ max: REMEMBERED_PROMPTS });
+  readonly #remembered = new RememberedPrompts();
 
   constructor(runtime: Runtime, encoders: HunyuanVideoTextEncoders) {
     this.#runtime = runtime;
@@ -45,10 +45,14 @@ export class HunyuanVideoPromptEncoder {
    * pads it to is masked there wherever it could be seen.
    * @throws {CheckpointError} if the tokenizer is not LLaMA 3's, and the crop leaves nothing.
    */
-  async encode(text: string, { maxSequenceLength, signal }: EncodePromptOptions): Promise<EncodedPrompt> {
-    const key = `${maxSequenceLength} ${text}`;
-    const known = this.#remembered.get(key);
-    if (known !== undefined) return known;
+  encode(text: string, { maxSequenceLength, signal }: EncodePromptOptions): Promise<EncodedPrompt> {
+    return this.#remembered.encodeOnce(`${maxSequenceLength} ${text}`, {
+      signal,
+      encode: (signal) => this.#encode(text, { maxSequenceLength, signal }),
+    });
+  }
+
+  async #encode(text: string, { maxSequenceLength, signal }: EncodePromptOptions): Promise<EncodedPrompt> {
     const { llama, clip, features } = this.#encoders;
     const run = { runtime: this.#runtime, signal };
     const { hidden_state } = await encodeText(llama, {
@@ -66,8 +70,6 @@ export class HunyuanVideoPromptEncoder {
         }`,
       );
     }
-    const encoded = { tokens: embeds.length / features, embeds, pooled: pooled_output! };
-    this.#remembered.set(key, encoded);
-    return encoded;
+    return { tokens: embeds.length / features, embeds, pooled: pooled_output! };
   }
 }

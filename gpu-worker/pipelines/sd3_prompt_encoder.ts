@@ -1,10 +1,10 @@
 // Prompts for Stable Diffusion 3: the states of both CLIP encoders side by side, then T5's
 // (StableDiffusion3Pipeline.encode_prompt).
-import { LRUCache } from "lru-cache";
 import type { Runtime } from "../runtime/mod.ts";
 import { encodeText, type EncodeTextOptions, type LoadedEncoder } from "./encode_text.ts";
-import { type EncodedPrompt, type EncodePromptOptions, REMEMBERED_PROMPTS } from "./encoded_prompt.ts";
+import type { EncodedPrompt, EncodePromptOptions } from "./encoded_prompt.ts";
 import { joinFeatures } from "./join_features.ts";
+import { RememberedPrompts } from "./remembered_prompts.ts";
 
 export interface Sd3TextEncoders {
   clip: LoadedEncoder;
@@ -23,7 +23,7 @@ export interface Sd3PromptEncoderOptions {
 export class Sd3PromptEncoder {
   readonly #runtime: Runtime;
   readonly #options: Sd3PromptEncoderOptions;
-  readonly #remembered = new LRUCache<string, EncodedPrompt>({ max: REMEMBERED_PROMPTS });
+  readonly #remembered = new RememberedPrompts();
 
   constructor(runtime: Runtime, options: Sd3PromptEncoderOptions) {
     this.#runtime = runtime;
@@ -31,10 +31,14 @@ export class Sd3PromptEncoder {
   }
 
   /** Encodes one prompt; too long ones are cut as diffusers does. */
-  async encode(text: string, { maxSequenceLength, signal }: EncodePromptOptions): Promise<EncodedPrompt> {
-    const key = `${maxSequenceLength} ${text}`;
-    const known = this.#remembered.get(key);
-    if (known !== undefined) return known;
+  encode(text: string, { maxSequenceLength, signal }: EncodePromptOptions): Promise<EncodedPrompt> {
+    return this.#remembered.encodeOnce(`${maxSequenceLength} ${text}`, {
+      signal,
+      encode: (signal) => this.#encode(text, { maxSequenceLength, signal }),
+    });
+  }
+
+  async #encode(text: string, { maxSequenceLength, signal }: EncodePromptOptions): Promise<EncodedPrompt> {
     const { encoders: { clip, clip2, t5 }, width } = this.#options;
     // Both CLIP encoders' states stand side by side, so the first one's length holds for both.
     const clipTokens = clip.tokenizer.modelMaxLength;
@@ -48,12 +52,10 @@ export class Sd3PromptEncoder {
     const embeds = new Float32Array((clipTokens + maxSequenceLength) * width);
     embeds.set(joinFeatures(states, { tokens: clipTokens, width }));
     if (t5Outputs) embeds.set(t5Outputs["last_hidden_state"]!, clipTokens * width);
-    const encoded = {
+    return {
       tokens: clipTokens + maxSequenceLength,
       embeds,
       pooled: joinFeatures(pooled, { tokens: 1 }),
     };
-    this.#remembered.set(key, encoded);
-    return encoded;
   }
 }

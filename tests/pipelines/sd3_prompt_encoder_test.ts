@@ -43,5 +43,14 @@ for (const name of ["sd3/tiny-large", "sd3/tiny-medium"]) {
         assert(maxError(pooled, goldens.floats(`${id}.pooled_prompt_embeds`)) <= TOLERANCE);
       });
     }
+
+    it("encodes a prompt once for two runs that begin together", async () => {
+      const options = { maxSequenceLength: cases["text.plain"].max_sequence_length };
+      const [first, second] = await Promise.all([
+        prompts.encode("twice", options),
+        prompts.encode("twice", options),
+      ]);
+      assert.equal(first, second);
+    });
   });
 }

@@ -1,0 +1,69 @@
+// What a prompt is encoded to, once for all runs that have it: those that start together wait for one encoding.
+import { LRUCache } from "lru-cache";
+import type { EncodedPrompt } from "./encoded_prompt.ts";
+
+/** Pictures of one prompt, and the empty negative prompt of all of them, are found as long as this many others are newer. */
+export const REMEMBERED_PROMPTS = 32;
+
+export interface EncodeOnceOptions {
+  /** Ends the encoding, unless others wait for it too: then only this caller leaves. */
+  signal: AbortSignal | undefined;
+  /** Called where the prompt is neither known nor being encoded. Its signal aborts when the last caller has left. */
+  encode: (signal: AbortSignal) => Promise<EncodedPrompt>;
+}
+
+interface Encoding {
+  result: Promise<EncodedPrompt>;
+  waiting: number;
+  controller: AbortController;
+}
+
+export class RememberedPrompts {
+  readonly #encoded = new LRUCache<string, EncodedPrompt>({ max: REMEMBERED_PROMPTS });
+  readonly #underWay = new Map<string, Encoding>();
+
+  /**
+   * @param key names all that decides the result
+   * @returns what all callers with this key share, and must not write to
+   * @throws what `encode` throws, which is tried again by the next caller. @throws the signal's reason: if nobody else waits,
+   * once the encoding has ended.
+   */
+  async encodeOnce(key: string, { signal, encode }: EncodeOnceOptions): Promise<EncodedPrompt> {
+    const known = this.#encoded.get(key);
+    if (known !== undefined) return known;
+    signal?.throwIfAborted();
+    const encoding = this.#underWay.get(key) ?? this.#start(key, encode);
+
+    encoding.waiting++;
+    const { promise: left, reject } = Promise.withResolvers<never>();
+    const leave = () => {
+      if (--encoding.waiting > 0) return reject(signal!.reason);
+      // From here on it fails, so whoever comes next begins another one.
+      this.#forget(key, encoding);
+      encoding.controller.abort(signal!.reason);
+    };
+    signal?.addEventListener("abort", leave);
+    try {
+      return await Promise.race([encoding.result, left]);
+    } finally {
+      signal?.removeEventListener("abort", leave);
+    }
+  }
+
+  #start(key: string, encode: EncodeOnceOptions["encode"]): Encoding {
+    const controller = new AbortController();
+    const result = encode(controller.signal)
+      .then((encoded) => {
+        this.#encoded.set(key, encoded);
+        return encoded;
+      })
+      .finally(() => this.#forget(key, encoding));
+    const encoding: Encoding = { result, waiting: 0, controller };
+    this.#underWay.set(key, encoding);
+    return encoding;
+  }
+
+  #forget(key: string, encoding: Encoding): void {
+    if (this.#underWay.get(key) === encoding) this.#underWay.delete(key);
+  }
+}
