@@ -9,11 +9,10 @@ export interface Planes {
 }
 
 export interface TileLayout {
-  /** Of the latents. */
-  height: number;
-  width: number;
   /** Pixels of a latent pixel's side. */
   scale: number;
+  /** Of a tile, in latent pixels. */
+  side: number;
   /** Latent pixels from one tile to the next. */
   stride: number;
   /** Pixels over which neighbours fade into each other. */
@@ -22,21 +21,26 @@ export interface TileLayout {
   keep: number;
 }
 
+export interface BlendTilesOptions {
+  layout: TileLayout;
+  /** Gives the pixels of a tile, in memory that is written to. Tiles are counted from 0, and the same for latents of one size. */
+  decode: (tile: Planes, index: number) => Promise<Planes>;
+}
+
 /**
- * Decodes tiles from left to right and from top to bottom and blends each with those before it, which may be smaller than
- * a tile is. Only a row of tiles and the one above it are in memory beside the picture.
- * @param decode gives the pixels of the tile at those latents, in memory that is written to
+ * Decodes tiles from left to right and from top to bottom and blends each with those before it. The last of a row or column
+ * may be smaller. Only a row of tiles and the one above it are in memory beside the picture.
  */
-export async function blendTiles(
-  decode: (y: number, x: number) => Promise<Planes>,
-  { height, width, scale, stride, blend, keep }: TileLayout,
-): Promise<Planes> {
+export async function blendTiles(latents: Planes, { layout, decode }: BlendTilesOptions): Promise<Planes> {
+  const { height, width } = latents;
+  const { scale, side, stride, blend, keep } = layout;
   let picture: Planes | undefined;
   let above: Planes[] = [];
+  let index = 0;
   for (let y = 0, top = 0; y < height; y += stride, top += keep) {
     const row: Planes[] = [];
     for (let x = 0, left = 0; x < width; x += stride, left += keep) {
-      const tile = await decode(y, x);
+      const tile = await decode(crop(latents, { y, x, side }), index++);
       // In diffusers' order, on tiles that are already blended with their own neighbours.
       const upper = above[row.length];
       if (upper !== undefined) blendRows(upper, tile, blend);
@@ -90,13 +94,13 @@ function paste(
   }
 }
 
-/** The part of `latent` from (y, x) on, at most `side` latents a side. */
-export function crop(latent: Planes, { y, x, side }: { y: number; x: number; side: number }): Planes {
-  const tile = blank(latent.channels, Math.min(side, latent.height - y), Math.min(side, latent.width - x));
-  for (let c = 0; c < latent.channels; c++) {
+/** The part of `latents` from (y, x) on, at most `side` latents a side. */
+function crop(latents: Planes, { y, x, side }: { y: number; x: number; side: number }): Planes {
+  const tile = blank(latents.channels, Math.min(side, latents.height - y), Math.min(side, latents.width - x));
+  for (let c = 0; c < latents.channels; c++) {
     for (let row = 0; row < tile.height; row++) {
-      const from = (c * latent.height + y + row) * latent.width + x;
-      tile.data.set(latent.data.subarray(from, from + tile.width), (c * tile.height + row) * tile.width);
+      const from = (c * latents.height + y + row) * latents.width + x;
+      tile.data.set(latents.data.subarray(from, from + tile.width), (c * tile.height + row) * tile.width);
     }
   }
   return tile;

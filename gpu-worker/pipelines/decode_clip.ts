@@ -3,9 +3,9 @@
 import { CACHED_FRAMES, type FrameCacheSlot, NEXT } from "../graph/layers/frame_cache.ts";
 import type { DecodedImage } from "../media/decoded_image.ts";
 import type { Runtime, Tensor } from "../runtime/mod.ts";
-import { blendTiles, crop, type Planes } from "./blend_tiles.ts";
+import { blendTiles, type Planes, type TileLayout } from "./blend_tiles.ts";
 import { clipLatents } from "./clip_latents.ts";
-import type { ClipTiling } from "./clip_tiling.ts";
+import { type ClipTiling, tileFrames } from "./clip_tiling.ts";
 import type { GraphSession } from "./session_loader.ts";
 import type { ClipToDecode } from "./video_pipeline.ts";
 
@@ -26,13 +26,10 @@ export interface ClipDecoder {
  * @throws the signal's reason, once it is aborted.
  */
 export async function* decodeClip(decoder: ClipDecoder, clip: ClipToDecode): AsyncGenerator<DecodedImage> {
-  const { scale, tiling } = decoder;
-  const { frames, height, width } = clip.size;
-  const side = tiling && Math.floor(tiling.side / scale);
-  const isTiled = side !== undefined && Math.max(height, width) > side;
-  if (isTiled) return yield* decodeTiled(decoder, clip, tiling!);
+  const layout = tileFrames(decoder.tiling, { ...clip.size, scale: decoder.scale });
+  if (layout !== undefined) return yield* decodeTiled(decoder, clip, layout);
   using place = new Place(decoder, clip.size);
-  for (let frame = 0; frame < frames; frame++) {
+  for (let frame = 0; frame < clip.size.frames; frame++) {
     using sample = await place.run(latentsAt(clip, frame), clip.signal);
     const values = sample.as("float32");
     const data = sample.location === "cpu" ? values.data() : await values.toArray();
@@ -45,33 +42,18 @@ export async function* decodeClip(decoder: ClipDecoder, clip: ClipToDecode): Asy
 async function* decodeTiled(
   decoder: ClipDecoder,
   clip: ClipToDecode,
-  tiling: ClipTiling,
+  layout: TileLayout,
 ): AsyncGenerator<DecodedImage> {
-  const { scale } = decoder;
-  const { frames, height, width } = clip.size;
-  const side = Math.floor(tiling.side / scale);
   using owned = new DisposableStack();
-  const places = new Map<string, Place>();
-  const decode = async (latents: Planes, y: number, x: number): Promise<Planes> => {
-    const tile = crop(latents, { y, x, side });
-    const place = places.get(`${y} ${x}`) ?? owned.use(new Place(decoder, tile));
-    places.set(`${y} ${x}`, place);
+  const places: Place[] = [];
+  const decode = async (tile: Planes, index: number): Promise<Planes> => {
+    const place = places[index] ??= owned.use(new Place(decoder, tile));
     using sample = await place.run(tile, clip.signal);
     const [count, colours, height, width] = sample.dims as [number, number, number, number];
     return { channels: count * colours, height, width, data: await sample.as("float32").toArray() };
   };
-  for (let frame = 0; frame < frames; frame++) {
-    const latents = latentsAt(clip, frame);
-    yield* picturesOf(
-      await blendTiles((y, x) => decode(latents, y, x), {
-        height,
-        width,
-        scale,
-        stride: Math.floor(tiling.stride / scale),
-        blend: tiling.side - tiling.stride,
-        keep: tiling.stride,
-      }),
-    );
+  for (let frame = 0; frame < clip.size.frames; frame++) {
+    yield* picturesOf(await blendTiles(latentsAt(clip, frame), { layout, decode }));
   }
 }
 

@@ -8,8 +8,8 @@ export function decodingSize(vae: AutoencoderKLConfig): CheckpointReading["decod
   const { block_out_channels: channels, latent_channels: latentChannels } = vae;
   const scale = 2 ** (channels.length - 1);
   return ({ width, height }, { vaeTiling } = { vaeTiling: false }) => {
-    const { latentSide, untiled } = tileSizes({ config: vae, vaeTiling });
-    const tile = latentSide * scale;
+    const { side, untiled } = tileSizes({ config: vae, vaeTiling });
+    const tile = side * scale;
     const pixels = Math.max(width, height) > untiled * scale
       ? Math.min(width, tile) * Math.min(height, tile)
       : width * height;

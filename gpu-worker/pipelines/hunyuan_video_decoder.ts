@@ -3,9 +3,9 @@
 import { MAX_LATENT_FRAMES } from "../graph/autoencoder_kl_hunyuan_video_decoder.ts";
 import type { DecodedImage } from "../media/decoded_image.ts";
 import type { Runtime, Tensor } from "../runtime/mod.ts";
-import { blendTiles, crop, type Planes } from "./blend_tiles.ts";
+import { blendTiles, type Planes } from "./blend_tiles.ts";
 import { clipLatents } from "./clip_latents.ts";
-import type { ClipTiling } from "./clip_tiling.ts";
+import { type ClipTiling, tileFrames } from "./clip_tiling.ts";
 import type { GraphSession } from "./session_loader.ts";
 import type { ClipToDecode } from "./video_pipeline.ts";
 
@@ -97,23 +97,16 @@ async function decodePart(
     using latent = runtime.tensor("float32", [1, channels, count, part.height, part.width], part.data);
     return (await vae.run({ latent }, { signal }))["sample"]!.as("float32");
   };
-  const side = tiling && Math.floor(tiling.side / scale);
-  if (side === undefined || Math.max(height, width) <= side) {
+  const layout = tileFrames(tiling, { height, width, scale });
+  if (layout === undefined) {
     const sample = owned.use(await run(latents));
     return planesOf(sample, sample.location === "cpu" ? sample.data() : await sample.toArray());
   }
-  const tile = async (y: number, x: number): Promise<Planes> => {
-    using sample = await run(crop(latents, { y, x, side }));
+  const decode = async (tile: Planes): Promise<Planes> => {
+    using sample = await run(tile);
     return planesOf(sample, await sample.toArray());
   };
-  return await blendTiles(tile, {
-    height,
-    width,
-    scale,
-    stride: Math.floor(tiling!.stride / scale),
-    blend: tiling!.side - tiling!.stride,
-    keep: tiling!.stride,
-  });
+  return await blendTiles(latents, { layout, decode });
 }
 
 function planesOf({ dims }: Tensor, data: Float32Array<ArrayBuffer>): Planes {

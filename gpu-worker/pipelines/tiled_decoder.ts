@@ -1,7 +1,7 @@
 // A VAE decoder that takes large latents in overlapping tiles and blends them (diffusers' AutoencoderKL.tiled_decode).
 import type { AutoencoderKLConfig } from "../graph/autoencoder_kl_config.ts";
 import type { Runtime, Tensor } from "../runtime/mod.ts";
-import { blendTiles, crop, type Planes } from "./blend_tiles.ts";
+import { blendTiles, type Planes, type TileLayout } from "./blend_tiles.ts";
 import type { GraphSession } from "./session_loader.ts";
 
 export interface TilingOptions {
@@ -25,7 +25,7 @@ export function tiledDecoder(
   vae: GraphSession,
   { runtime, ...options }: TilingOptions,
 ): GraphSession {
-  const { scale, latentSide, untiled, stride, blend, keep } = tileSizes(options);
+  const { untiled, ...layout } = tileSizes(options);
   if (untiled === Infinity) return vae;
 
   return {
@@ -33,14 +33,13 @@ export function tiledDecoder(
     async run(feeds, options) {
       const [, channels, height, width] = feeds["latent"]!.dims as [number, number, number, number];
       if (Math.max(height, width) <= untiled) return await vae.run(feeds, options);
-      const latent = { channels, height, width, data: await feeds["latent"]!.as("float32").toArray() };
-      const decode = async (y: number, x: number): Promise<Planes> => {
-        const { data, ...size } = crop(latent, { y, x, side: latentSide });
-        using tile = runtime.tensor("float32", [1, channels, size.height, size.width], data);
-        using sample = (await vae.run({ latent: tile }, options))["sample"]!;
+      const latents = { channels, height, width, data: await feeds["latent"]!.as("float32").toArray() };
+      const decode = async ({ height, width, data }: Planes): Promise<Planes> => {
+        using latent = runtime.tensor("float32", [1, channels, height, width], data);
+        using sample = (await vae.run({ latent }, options))["sample"]!;
         return planesOf(sample, await sample.as("float32").toArray());
       };
-      const sample = await blendTiles(decode, { height, width, scale, stride, blend, keep });
+      const sample = await blendTiles(latents, { layout, decode });
       return {
         sample: runtime.tensor("float32", [1, sample.channels, sample.height, sample.width], sample.data),
       };
@@ -48,19 +47,9 @@ export function tiledDecoder(
   };
 }
 
-interface TileSizes {
-  /** Pixels of a latent pixel's side. */
-  scale: number;
-  /** Of a tile, in latent pixels. */
-  latentSide: number;
+interface TileSizes extends TileLayout {
   /** Latent pixels of the longest side that is decoded as a whole. */
   untiled: number;
-  /** Latent pixels from one tile to the next. */
-  stride: number;
-  /** Pixels over which neighbours fade into each other. */
-  blend: number;
-  /** Pixels of a tile that stay. */
-  keep: number;
 }
 
 export function tileSizes(
@@ -68,14 +57,14 @@ export function tileSizes(
 ): TileSizes {
   const scale = 2 ** (block_out_channels.length - 1);
   const sampleSide = typeof sample_size === "number" ? sample_size : sample_size[0]!;
-  const latentSide = Math.floor(sampleSide / scale);
-  const stride = Math.floor(latentSide * (1 - OVERLAP));
+  const side = Math.floor(sampleSide / scale);
+  const stride = Math.floor(side * (1 - OVERLAP));
   const blend = Math.floor(sampleSide * OVERLAP);
   const keep = sampleSide - blend;
-  const longest = vaeTiling ? latentSide : Math.max(latentSide, MAX_UNTILED_SIDE / scale);
+  const longest = vaeTiling ? side : Math.max(side, MAX_UNTILED_SIDE / scale);
   // Sizes that four does not divide would leave gaps between tiles; no published autoencoder has one.
   const untiled = stride * scale === keep ? longest : Infinity;
-  return { scale, latentSide, untiled, stride, blend, keep };
+  return { scale, side, untiled, stride, blend, keep };
 }
 
 function planesOf({ dims }: Tensor, data: Float32Array<ArrayBuffer>): Planes {
