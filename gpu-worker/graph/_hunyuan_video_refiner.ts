@@ -1,8 +1,8 @@
 // HunyuanVideo's text tokens, refined at each timestep before they meet the video (HunyuanVideoTokenRefiner).
 import type { GraphBuilder, Value } from "./graph_builder.ts";
-import { timeAndText } from "./_hunyuan_video_conditioning.ts";
 import type { HunyuanVideoTransformerConfig } from "./hunyuan_video_config.ts";
 import { attention } from "./layers/attention.ts";
+import { combinedEmbedding } from "./layers/combined_embedding.ts";
 import { feedForward } from "./layers/feed_forward.ts";
 import { gatedResidual } from "./layers/gated_residual.ts";
 import { JOINT_EPS } from "./layers/joint_attention.ts";
@@ -32,7 +32,7 @@ export function hunyuanVideoRefiner(
   const mean = graph.node("ReduceMean", [graph.cast(text, "float32"), graph.ints(1)], {
     attributes: { keepdims: 0 },
   });
-  const conditioning = timeAndText(graph, { timestep, pooled: graph.cast(mean) }, {
+  const conditioning = combinedEmbedding(graph, { timestep, pooled: graph.cast(mean) }, {
     name: `${NAME}.time_text_embed`,
     pooledDim: textEmbedDim,
     features,

@@ -1,8 +1,6 @@
 // What every adaptive norm of Stable Diffusion 3 sees: timestep and pooled text (CombinedTimestepTextProjEmbeddings).
 import type { GraphBuilder, Value } from "./graph_builder.ts";
-import { embeddingMlp } from "./layers/embedding_mlp.ts";
-import { timeAndPrompt } from "./layers/time_and_prompt.ts";
-import { timestepEmbedding } from "./layers/timestep_embedding.ts";
+import { combinedEmbedding } from "./layers/combined_embedding.ts";
 import type { Sd3TransformerConfig } from "./sd3_config.ts";
 
 export interface Sd3ConditioningOptions {
@@ -10,6 +8,8 @@ export interface Sd3ConditioningOptions {
   /** Pairs every timestep with every row of the other input. @default row with row */
   everyStep?: boolean;
 }
+
+const NAME = "time_text_embed";
 
 /**
  * Declares the inputs timestep [batch] float32 (0..1000), [steps] with `everyStep`, and pooled_projections
@@ -20,20 +20,9 @@ export function sd3Conditioning(
   graph: GraphBuilder,
   { config, everyStep = false }: Sd3ConditioningOptions,
 ): Value {
-  const { innerDim: features, pooledProjectionDim } = config;
+  const { innerDim: features, pooledProjectionDim: pooledDim } = config;
   const timestep = graph.input("timestep", [everyStep ? "steps" : "batch"], "float32");
-  const pooled = graph.cast(graph.input("pooled_projections", ["batch", pooledProjectionDim], "float32"));
-  return graph.scope("time_text_embed", () => {
-    const time = timestepEmbedding(graph, timestep, {
-      name: "time_text_embed.timestep_embedder",
-      channels: 256,
-      features,
-    });
-    const prompt = embeddingMlp(graph, pooled, {
-      name: "time_text_embed.text_embedder",
-      inFeatures: pooledProjectionDim,
-      features,
-    });
-    return timeAndPrompt(graph, { time, prompt }, { features, everyStep });
-  });
+  const pooled = graph.cast(graph.input("pooled_projections", ["batch", pooledDim], "float32"));
+  const options = { name: NAME, pooledDim, features, everyStep };
+  return graph.scope(NAME, () => combinedEmbedding(graph, { timestep, pooled }, options));
 }
