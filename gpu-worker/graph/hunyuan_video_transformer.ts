@@ -18,7 +18,12 @@ import { jointBlock } from "./layers/joint_block.ts";
 import { linear, type LinearOptions } from "./layers/linear.ts";
 import { modulationOutputs } from "./layers/modulation_outputs.ts";
 import { rotary } from "./layers/rotary.ts";
-import { joinVideoPatches, type VideoPatches, videoPatches } from "./layers/video_patches.ts";
+import {
+  joinVideoPatches,
+  type PatchShape,
+  type VideoPatches,
+  videoPatches,
+} from "./layers/video_patches.ts";
 import type { Weights } from "./weights/weights.ts";
 
 export interface HunyuanVideoTransformerOptions {
@@ -169,12 +174,12 @@ function emitLatents(
   { config, rows }: { config: HunyuanVideoTransformerConfig; rows: string },
 ): void {
   const { outChannels: channels } = config;
-  const output = joinVideoPatches(graph, tokens, { channels, patch: patchOf(config) });
+  const output = joinVideoPatches(graph, tokens, { channels, patch: patchOf(config), channel: "first" });
   graph.output("output", output, [rows, channels, "frames", "height", "width"]);
 }
 
-function patchOf({ patchSize, patchSizeT }: HunyuanVideoTransformerConfig) {
-  return { time: patchSizeT, side: patchSize };
+function patchOf({ patchSize, patchSizeT }: HunyuanVideoTransformerConfig): PatchShape {
+  return { time: patchSizeT, height: patchSize, width: patchSize };
 }
 
 function countTokens(graph: GraphBuilder, tokens: Value): Value {

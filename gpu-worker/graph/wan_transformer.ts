@@ -4,7 +4,6 @@ import type { DType } from "../runtime/dtype.ts";
 import { wanBlock } from "./_wan_block.ts";
 import { tableModulation, wanConditioning, wanTimeProjection } from "./_wan_conditioning.ts";
 import { GraphBuilder, type OnnxModel, type Value } from "./graph_builder.ts";
-import { clipFromPatches, type ClipPatches, clipPatches } from "./layers/clip_patches.ts";
 import { embeddingMlp } from "./layers/embedding_mlp.ts";
 import { featureOutput } from "./layers/feature_output.ts";
 import { modulatedLayerNorm } from "./layers/float32_layer_norm.ts";
@@ -12,6 +11,12 @@ import { forecast } from "./layers/forecast.ts";
 import { forecastOutput } from "./layers/forecast_output.ts";
 import { linear, type LinearOptions } from "./layers/linear.ts";
 import { rotary } from "./layers/rotary.ts";
+import {
+  joinVideoPatches,
+  type PatchShape,
+  type VideoPatches,
+  videoPatches,
+} from "./layers/video_patches.ts";
 import { parseWanTransformerConfig, type WanTransformerConfig } from "./wan_config.ts";
 import type { Weights } from "./weights/weights.ts";
 
@@ -78,11 +83,11 @@ function trunk(graph: GraphBuilder, config: WanTransformerConfig): OnnxModel {
     }));
 
   const { tokens, grid } = graph.scope("patch_embedding", () =>
-    clipPatches(graph, latents, {
+    videoPatches(graph, latents, {
       name: "patch_embedding",
       channels: inChannels,
+      patch: patchOf(config),
       features: innerDim,
-      ...config,
     }));
   let stream = tokens;
   for (let i = 0; i < config.numLayers; i++) {
@@ -157,10 +162,15 @@ function projection({ innerDim, outChannels, patchHeight, patchWidth }: WanTrans
 /** Declares the output: projected tokens, put together from patches. @param rows name of the leading dimension */
 function emitLatents(
   graph: GraphBuilder,
-  patches: ClipPatches,
+  tokens: VideoPatches,
   { config, rows }: { config: WanTransformerConfig; rows: string },
 ): void {
-  const { outChannels: channels, patchHeight, patchWidth } = config;
-  const output = clipFromPatches(graph, patches, { channels, patchHeight, patchWidth });
+  const { outChannels: channels } = config;
+  const output = joinVideoPatches(graph, tokens, { channels, patch: patchOf(config), channel: "last" });
   graph.output("output", output, [rows, channels, "frames", "height", "width"]);
+}
+
+/** Every frame of latents has patches of its own. */
+function patchOf({ patchHeight: height, patchWidth: width }: WanTransformerConfig): PatchShape {
+  return { time: 1, height, width };
 }

@@ -1,17 +1,16 @@
-// Latents of a clip to tokens and back in boxes of time, rows and columns: the strided convolution of diffusers'
-// HunyuanVideoPatchEmbed, and the order in which its transformer writes patches.
+// Latents of a clip to tokens and back in boxes of time, rows and columns: the strided Conv3d of diffusers' video
+// transformers, and the orders in which they write patches.
 import type { GraphBuilder, Value } from "../graph_builder.ts";
 
-/** Sizes of a patch in latents. */
+/** Sizes of a patch in latents: frames, rows and columns. */
 export interface PatchShape {
-  /** Frames. */
   time: number;
-  /** Pixels of a side. */
-  side: number;
+  height: number;
+  width: number;
 }
 
 export interface VideoPatchesOptions {
-  /** Name of the convolution: `<name>.weight` [features, channels, time, side, side] and `<name>.bias`. */
+  /** Name of the convolution: `<name>.weight` [features, channels, time, height, width] and `<name>.bias`. */
   name: string;
   channels: number;
   patch: PatchShape;
@@ -34,28 +33,28 @@ export function videoPatches(
   latents: Value,
   options: VideoPatchesOptions,
 ): VideoPatches {
-  const { name, channels, patch: { time, side }, features } = options;
-  const inFeatures = channels * time * side ** 2;
+  const { name, channels, patch: { time, height, width }, features } = options;
+  const inFeatures = channels * time * height * width;
   const sizes = graph.node("Shape", [latents], { attributes: { start: 2 }, dtype: "int64" });
-  const grid = graph.node("Div", [sizes, graph.ints(time, side, side)]);
+  const grid = graph.node("Div", [sizes, graph.ints(time, height, width)]);
   const [frames, rows, columns] = graph.nodes("Split", [grid], {
     attributes: { axis: 0, num_outputs: 3 },
     outputs: 3,
   });
-  const boxes = concat(
-    graph,
-    [graph.ints(0, channels), frames!, graph.ints(time)],
-    [rows!, graph.ints(side)],
-    [
-      columns!,
-      graph.ints(side),
-    ],
-  );
+  const boxes = concat(graph, [
+    graph.ints(0, channels),
+    frames!,
+    graph.ints(time),
+    rows!,
+    graph.ints(height),
+    columns!,
+    graph.ints(width),
+  ]);
   const patches = graph.node("Transpose", [graph.node("Reshape", [latents, boxes])], {
     attributes: { perm: [0, 2, 4, 6, 1, 3, 5, 7] },
   });
   const flat = graph.node("Reshape", [patches, graph.ints(0, -1, inFeatures)]);
-  const kernel = graph.weight(`${name}.weight`, [features, channels, time, side, side]);
+  const kernel = graph.weight(`${name}.weight`, [features, channels, time, height, width]);
   const product = graph.node("FusedMatMul", [
     graph.cast(flat),
     graph.node("Reshape", [kernel, graph.ints(features, inFeatures)]),
@@ -63,22 +62,30 @@ export function videoPatches(
   return { tokens: graph.node("Add", [product, graph.weight(`${name}.bias`, [features])]), grid };
 }
 
+export interface JoinVideoPatchesOptions extends Pick<VideoPatchesOptions, "channels" | "patch"> {
+  /** Where the channel stands among a patch's values. */
+  channel: "first" | "last";
+}
+
 /**
- * Emits the inverse order: tokens [rows, frames * rows * columns, channels * time * side^2] with the channel first ->
+ * Emits the way back: tokens [rows, frames * rows * columns, channels * time * height * width] ->
  * [rows, channels, frames, height, width] float32.
  */
 export function joinVideoPatches(
   graph: GraphBuilder,
   { tokens, grid }: VideoPatches,
-  { channels, patch: { time, side } }: Pick<VideoPatchesOptions, "channels" | "patch">,
+  { channels, patch: { time, height, width }, channel }: JoinVideoPatchesOptions,
 ): Value {
-  const boxes = concat(graph, [graph.ints(0), grid, graph.ints(channels, time, side, side)]);
+  const { values, perm } = channel === "first"
+    ? { values: [channels, time, height, width], perm: [0, 4, 1, 5, 2, 6, 3, 7] }
+    : { values: [time, height, width, channels], perm: [0, 7, 1, 4, 2, 5, 3, 6] };
+  const boxes = concat(graph, [graph.ints(0), grid, graph.ints(...values)]);
   const split = graph.node("Reshape", [graph.cast(tokens, "float32"), boxes]);
-  const ordered = graph.node("Transpose", [split], { attributes: { perm: [0, 4, 1, 5, 2, 6, 3, 7] } });
-  const sizes = graph.node("Mul", [grid, graph.ints(time, side, side)]);
+  const ordered = graph.node("Transpose", [split], { attributes: { perm } });
+  const sizes = graph.node("Mul", [grid, graph.ints(time, height, width)]);
   return graph.node("Reshape", [ordered, concat(graph, [graph.ints(0, channels), sizes])]);
 }
 
-function concat(graph: GraphBuilder, ...parts: Value[][]): Value {
-  return graph.node("Concat", parts.flat(), { attributes: { axis: 0 } });
+function concat(graph: GraphBuilder, parts: readonly Value[]): Value {
+  return graph.node("Concat", parts, { attributes: { axis: 0 } });
 }
