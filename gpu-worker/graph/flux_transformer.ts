@@ -8,7 +8,7 @@ import { GraphBuilder, type OnnxModel, type Value } from "./graph_builder.ts";
 import { clampFloat16 } from "./layers/clamp_float16.ts";
 import { continuousLayerNorm } from "./layers/continuous_layer_norm.ts";
 import { featureOutput } from "./layers/feature_output.ts";
-import { forecast } from "./layers/forecast.ts";
+import { forecastInputs } from "./layers/forecast.ts";
 import { forecastOutput } from "./layers/forecast_output.ts";
 import { JOINT_EPS, type JointContext } from "./layers/joint_attention.ts";
 import { jointBlock } from "./layers/joint_block.ts";
@@ -115,9 +115,7 @@ function trunk(graph: GraphBuilder, config: FluxTransformerConfig): OnnxModel {
 }
 
 function head(graph: GraphBuilder, config: FluxTransformerConfig): OnnxModel {
-  const weights = graph.input("forecast_weights", ["steps", "anchors"], "float32");
-  const history = graph.input("history", ["anchors", "batch", "image_tokens", config.innerDim]);
-  const feature = graph.scope("forecast", () => forecast(graph, { weights, history }));
+  const { feature } = forecastInputs(graph, ["image_tokens", config.innerDim]);
   const output = forecastOutput(graph, feature, { projection: projection(config), eps: JOINT_EPS });
   graph.output("output", graph.cast(output, "float32"), ["outputs", "image_tokens", config.outChannels]);
   return graph.build();

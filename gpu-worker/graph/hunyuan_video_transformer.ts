@@ -10,20 +10,14 @@ import {
 } from "./hunyuan_video_config.ts";
 import { hunyuanVideoRefiner } from "./_hunyuan_video_refiner.ts";
 import { continuousLayerNorm } from "./layers/continuous_layer_norm.ts";
-import { featureOutput } from "./layers/feature_output.ts";
-import { forecast } from "./layers/forecast.ts";
 import { forecastOutput } from "./layers/forecast_output.ts";
+import { gridFeatureOutput, gridForecast, type GridTokens } from "./layers/grid_tokens.ts";
 import { JOINT_EPS, type JointContext } from "./layers/joint_attention.ts";
 import { jointBlock } from "./layers/joint_block.ts";
 import { linear, type LinearOptions } from "./layers/linear.ts";
 import { modulationOutputs } from "./layers/modulation_outputs.ts";
 import { rotary } from "./layers/rotary.ts";
-import {
-  joinVideoPatches,
-  type PatchShape,
-  type VideoPatches,
-  videoPatches,
-} from "./layers/video_patches.ts";
+import { joinVideoPatches, type PatchShape, videoPatches } from "./layers/video_patches.ts";
 import type { Weights } from "./weights/weights.ts";
 
 export interface HunyuanVideoTransformerOptions {
@@ -126,11 +120,7 @@ function trunk(graph: GraphBuilder, config: HunyuanVideoTransformerConfig): Onnx
     attributes: { axis: 1 },
     outputs: 2,
   });
-  const shape = graph.node("Concat", [graph.ints(0), grid, graph.ints(innerDim)], {
-    attributes: { axis: 0 },
-  });
-  const feature = graph.node("Reshape", [video, shape]);
-  featureOutput(graph, feature, [...GRID, innerDim]);
+  gridFeatureOutput(graph, { tokens: video!, grid }, { axes: GRID, features: innerDim });
   const normed = continuousLayerNorm(graph, video!, {
     name: "norm_out",
     conditioning,
@@ -143,14 +133,8 @@ function trunk(graph: GraphBuilder, config: HunyuanVideoTransformerConfig): Onnx
 }
 
 function head(graph: GraphBuilder, config: HunyuanVideoTransformerConfig): OnnxModel {
-  const weights = graph.input("forecast_weights", ["steps", "anchors"], "float32");
-  const history = graph.input("history", ["anchors", "batch", ...GRID, config.innerDim]);
-  const feature = graph.scope("forecast", () => forecast(graph, { weights, history }));
-  const grid = graph.node("Shape", [history], { attributes: { start: 2, end: 5 }, dtype: "int64" });
-  const tokens = forecastOutput(graph, graph.node("Reshape", [feature, graph.ints(0, -1, config.innerDim)]), {
-    projection: projection(config),
-    eps: JOINT_EPS,
-  });
+  const { tokens: feature, grid } = gridForecast(graph, { axes: GRID, features: config.innerDim });
+  const tokens = forecastOutput(graph, feature, { projection: projection(config), eps: JOINT_EPS });
   emitLatents(graph, { tokens, grid }, { config, rows: "outputs" });
   return graph.build();
 }
@@ -170,7 +154,7 @@ function projection(
 /** Declares the output: projected tokens, put together from patches. @param rows name of the leading dimension */
 function emitLatents(
   graph: GraphBuilder,
-  tokens: VideoPatches,
+  tokens: GridTokens,
   { config, rows }: { config: HunyuanVideoTransformerConfig; rows: string },
 ): void {
   const { outChannels: channels } = config;

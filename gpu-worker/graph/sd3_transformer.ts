@@ -5,14 +5,13 @@ import { sd3Conditioning } from "./_sd3_conditioning.ts";
 import { sd3Positions } from "./_sd3_positions.ts";
 import { GraphBuilder, type OnnxModel, type Value } from "./graph_builder.ts";
 import { continuousLayerNorm } from "./layers/continuous_layer_norm.ts";
-import { featureOutput } from "./layers/feature_output.ts";
-import { forecast } from "./layers/forecast.ts";
 import { forecastOutput } from "./layers/forecast_output.ts";
+import { gridFeatureOutput, gridForecast, type GridTokens } from "./layers/grid_tokens.ts";
 import { JOINT_EPS, type JointContext } from "./layers/joint_attention.ts";
 import { jointBlock } from "./layers/joint_block.ts";
 import { linear, type LinearOptions } from "./layers/linear.ts";
 import { modulationOutputs } from "./layers/modulation_outputs.ts";
-import { type PatchTokens, patchTokens, unpatchify } from "./layers/patch_tokens.ts";
+import { patchTokens, unpatchify } from "./layers/patch_tokens.ts";
 import { parseSd3TransformerConfig, type Sd3TransformerConfig } from "./sd3_config.ts";
 import type { Weights } from "./weights/weights.ts";
 
@@ -58,6 +57,8 @@ export function sd3TransformerGraphs(options: Sd3TransformerOptions): Sd3Transfo
   };
 }
 
+const GRID = ["grid_rows", "grid_columns"];
+
 function trunk(graph: GraphBuilder, config: Sd3TransformerConfig): OnnxModel {
   const { inChannels, innerDim, jointAttentionDim, numLayers } = config;
   const latents = graph.input("hidden_states", ["batch", inChannels, "height", "width"], "float32");
@@ -101,11 +102,7 @@ function trunk(graph: GraphBuilder, config: Sd3TransformerConfig): OnnxModel {
     streams = graph.scope(name, () => jointBlock(graph, streams, options));
   }
 
-  const shape = graph.node("Concat", [graph.ints(0), grid, graph.ints(innerDim)], {
-    attributes: { axis: 0 },
-  });
-  const feature = graph.node("Reshape", [streams.image, shape]);
-  featureOutput(graph, feature, ["grid_rows", "grid_columns", innerDim]);
+  gridFeatureOutput(graph, { tokens: streams.image, grid }, { axes: GRID, features: innerDim });
   const normed = continuousLayerNorm(graph, streams.image, {
     name: "norm_out",
     conditioning,
@@ -118,15 +115,8 @@ function trunk(graph: GraphBuilder, config: Sd3TransformerConfig): OnnxModel {
 }
 
 function head(graph: GraphBuilder, config: Sd3TransformerConfig): OnnxModel {
-  const weights = graph.input("forecast_weights", ["steps", "anchors"], "float32");
-  const dims = ["anchors", "batch", "grid_rows", "grid_columns", config.innerDim];
-  const history = graph.input("history", dims);
-  const feature = graph.scope("forecast", () => forecast(graph, { weights, history }));
-  const grid = graph.node("Shape", [history], { attributes: { start: 2, end: 4 }, dtype: "int64" });
-  const tokens = forecastOutput(graph, graph.node("Reshape", [feature, graph.ints(0, -1, config.innerDim)]), {
-    projection: projection(config),
-    eps: JOINT_EPS,
-  });
+  const { tokens: feature, grid } = gridForecast(graph, { axes: GRID, features: config.innerDim });
+  const tokens = forecastOutput(graph, feature, { projection: projection(config), eps: JOINT_EPS });
   emitLatents(graph, { tokens, grid }, { config, rows: "outputs" });
   return graph.build();
 }
@@ -155,7 +145,7 @@ function projection({ innerDim, outChannels, patchSize }: Sd3TransformerConfig):
 /** Declares the output: projected tokens, put together from patches. @param rows name of the leading dimension */
 function emitLatents(
   graph: GraphBuilder,
-  tokens: PatchTokens,
+  tokens: GridTokens,
   { config, rows }: { config: Sd3TransformerConfig; rows: string },
 ): void {
   const { outChannels: channels, patchSize } = config;

@@ -5,7 +5,7 @@ import { type Dim, GraphBuilder, type OnnxModel, type Value } from "./graph_buil
 import { activation } from "./layers/activation.ts";
 import { conv2d, type Conv2dOptions } from "./layers/conv2d.ts";
 import { featureOutput } from "./layers/feature_output.ts";
-import { forecast } from "./layers/forecast.ts";
+import { forecastInputs } from "./layers/forecast.ts";
 import { groupNorm } from "./layers/group_norm.ts";
 import { summedBias } from "./layers/summed_linear.ts";
 import { upsample2d } from "./layers/upsample2d.ts";
@@ -74,9 +74,7 @@ function trunk(graph: GraphBuilder, config: UNet2DConditionConfig): OnnxModel {
 }
 
 function head(graph: GraphBuilder, config: UNet2DConditionConfig): OnnxModel {
-  const weights = graph.input("forecast_weights", ["steps", "anchors"], "float32");
-  const history = graph.input("history", ["anchors", ...picture("batch", config.channels)]);
-  const feature = graph.scope("forecast", () => forecast(graph, { weights, history }));
+  const { feature } = forecastInputs(graph, [config.channels, "height", "width"]);
   const rows = activatedOutput(graph, feature, config);
   // The convolution commutes with the sums, of which there are fewer than rows.
   const sumWeights = graph.input("output_weights", ["outputs", "rows"], "float32");

@@ -5,18 +5,12 @@ import { wanBlock } from "./_wan_block.ts";
 import { tableModulation, wanConditioning, wanTimeProjection } from "./_wan_conditioning.ts";
 import { GraphBuilder, type OnnxModel, type Value } from "./graph_builder.ts";
 import { embeddingMlp } from "./layers/embedding_mlp.ts";
-import { featureOutput } from "./layers/feature_output.ts";
 import { modulatedLayerNorm } from "./layers/float32_layer_norm.ts";
-import { forecast } from "./layers/forecast.ts";
 import { forecastOutput } from "./layers/forecast_output.ts";
+import { gridFeatureOutput, gridForecast, type GridTokens } from "./layers/grid_tokens.ts";
 import { linear, type LinearOptions } from "./layers/linear.ts";
 import { rotary } from "./layers/rotary.ts";
-import {
-  joinVideoPatches,
-  type PatchShape,
-  type VideoPatches,
-  videoPatches,
-} from "./layers/video_patches.ts";
+import { joinVideoPatches, type PatchShape, videoPatches } from "./layers/video_patches.ts";
 import { parseWanTransformerConfig, type WanTransformerConfig } from "./wan_config.ts";
 import type { Weights } from "./weights/weights.ts";
 
@@ -64,6 +58,8 @@ export function wanTransformerGraphs(options: WanTransformerOptions): WanTransfo
   };
 }
 
+const GRID = ["frames", "grid_rows", "grid_columns"];
+
 function trunk(graph: GraphBuilder, config: WanTransformerConfig): OnnxModel {
   const { inChannels, innerDim, textDim, attentionHeadDim, numAttentionHeads: heads } = config;
   const latents = graph.input("hidden_states", ["batch", inChannels, "frames", "height", "width"], "float32");
@@ -99,11 +95,7 @@ function trunk(graph: GraphBuilder, config: WanTransformerConfig): OnnxModel {
     );
   }
 
-  const shape = graph.node("Concat", [graph.ints(0), grid, graph.ints(innerDim)], {
-    attributes: { axis: 0 },
-  });
-  const feature = graph.node("Reshape", [stream, shape]);
-  featureOutput(graph, feature, ["frames", "grid_rows", "grid_columns", innerDim]);
+  gridFeatureOutput(graph, { tokens: stream, grid }, { axes: GRID, features: innerDim });
   const [shift, scale] = lastModulation(graph, conditioning, config);
   const { eps } = config;
   const normed = modulatedLayerNorm(graph, stream, { scale, shift, features: innerDim, eps });
@@ -113,21 +105,8 @@ function trunk(graph: GraphBuilder, config: WanTransformerConfig): OnnxModel {
 }
 
 function head(graph: GraphBuilder, config: WanTransformerConfig): OnnxModel {
-  const weights = graph.input("forecast_weights", ["steps", "anchors"], "float32");
-  const history = graph.input("history", [
-    "anchors",
-    "batch",
-    "frames",
-    "grid_rows",
-    "grid_columns",
-    config.innerDim,
-  ]);
-  const feature = graph.scope("forecast", () => forecast(graph, { weights, history }));
-  const grid = graph.node("Shape", [history], { attributes: { start: 2, end: 5 }, dtype: "int64" });
-  const tokens = forecastOutput(graph, graph.node("Reshape", [feature, graph.ints(0, -1, config.innerDim)]), {
-    projection: projection(config),
-    eps: config.eps,
-  });
+  const { tokens: feature, grid } = gridForecast(graph, { axes: GRID, features: config.innerDim });
+  const tokens = forecastOutput(graph, feature, { projection: projection(config), eps: config.eps });
   emitLatents(graph, { tokens, grid }, { config, rows: "outputs" });
   return graph.build();
 }
@@ -162,7 +141,7 @@ function projection({ innerDim, outChannels, patchHeight, patchWidth }: WanTrans
 /** Declares the output: projected tokens, put together from patches. @param rows name of the leading dimension */
 function emitLatents(
   graph: GraphBuilder,
-  tokens: VideoPatches,
+  tokens: GridTokens,
   { config, rows }: { config: WanTransformerConfig; rows: string },
 ): void {
   const { outChannels: channels } = config;

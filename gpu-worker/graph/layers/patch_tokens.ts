@@ -1,5 +1,6 @@
 // Latents to tokens and back in square patches: the strided convolution of diffusers' PatchEmbed, and unpatchify.
 import type { GraphBuilder, Value } from "../graph_builder.ts";
+import type { GridTokens } from "./grid_tokens.ts";
 
 export interface PatchTokensOptions {
   /** Name of the convolution: `<name>.weight` [features, channels, patchSize, patchSize] and `<name>.bias`. */
@@ -9,18 +10,11 @@ export interface PatchTokensOptions {
   features: number;
 }
 
-export interface PatchTokens {
-  /** [batch, rows * columns, features], in the compute type. */
-  tokens: Value;
-  /** Rows and columns of patches, [2] int64. */
-  grid: Value;
-}
-
 /**
- * Emits the convolution on `latents` [batch, channels, height, width] float32. Its patches do not overlap, so it is a
- * matrix product, which every device computes in every type.
+ * Emits the convolution on `latents` [batch, channels, height, width] float32, in the compute type, on a grid of rows and
+ * columns. Its patches do not overlap, so it is a matrix product, which every device computes in every type.
  */
-export function patchTokens(graph: GraphBuilder, latents: Value, options: PatchTokensOptions): PatchTokens {
+export function patchTokens(graph: GraphBuilder, latents: Value, options: PatchTokensOptions): GridTokens {
   const { name, channels, patchSize, features } = options;
   const inFeatures = channels * patchSize ** 2;
   const patches = graph.node("SpaceToDepth", [latents], { attributes: { blocksize: patchSize } });
@@ -45,7 +39,7 @@ export function patchTokens(graph: GraphBuilder, latents: Value, options: PatchT
  */
 export function unpatchify(
   graph: GraphBuilder,
-  { tokens, grid }: PatchTokens,
+  { tokens, grid }: GridTokens,
   { patchSize, channels }: Pick<PatchTokensOptions, "patchSize" | "channels">,
 ): Value {
   const depth = patchSize ** 2 * channels;

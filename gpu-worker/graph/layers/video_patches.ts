@@ -1,6 +1,7 @@
 // Latents of a clip to tokens and back in boxes of time, rows and columns: the strided Conv3d of diffusers' video
 // transformers, and the orders in which they write patches.
 import type { GraphBuilder, Value } from "../graph_builder.ts";
+import type { GridTokens } from "./grid_tokens.ts";
 
 /** Sizes of a patch in latents: frames, rows and columns. */
 export interface PatchShape {
@@ -17,22 +18,15 @@ export interface VideoPatchesOptions {
   features: number;
 }
 
-export interface VideoPatches {
-  /** [batch, frames * rows * columns, features], in the compute type. */
-  tokens: Value;
-  /** Patches in time, down and across, [3] int64. */
-  grid: Value;
-}
-
 /**
- * Emits the convolution on `latents` [batch, channels, frames, height, width] float32. Its patches do not overlap, so it
- * is a matrix product, which every device computes in every type.
+ * Emits the convolution on `latents` [batch, channels, frames, height, width] float32, in the compute type, on a grid of
+ * frames, rows and columns. Its patches do not overlap, so it is a matrix product, which every device computes in every type.
  */
 export function videoPatches(
   graph: GraphBuilder,
   latents: Value,
   options: VideoPatchesOptions,
-): VideoPatches {
+): GridTokens {
   const { name, channels, patch: { time, height, width }, features } = options;
   const inFeatures = channels * time * height * width;
   const sizes = graph.node("Shape", [latents], { attributes: { start: 2 }, dtype: "int64" });
@@ -73,7 +67,7 @@ export interface JoinVideoPatchesOptions extends Pick<VideoPatchesOptions, "chan
  */
 export function joinVideoPatches(
   graph: GraphBuilder,
-  { tokens, grid }: VideoPatches,
+  { tokens, grid }: GridTokens,
   { channels, patch: { time, height, width }, channel }: JoinVideoPatchesOptions,
 ): Value {
   const { values, perm } = channel === "first"
