@@ -3,7 +3,7 @@
 import type { DType } from "../runtime/dtype.ts";
 import { fluxConditioning } from "./_flux_conditioning.ts";
 import { type FluxTransformerConfig, parseFluxTransformerConfig } from "./flux_config.ts";
-import { fluxSingleBlock } from "./_flux_single_block.ts";
+import { fluxSingleBlocks } from "./_flux_single_blocks.ts";
 import { GraphBuilder, type OnnxModel, type Value } from "./graph_builder.ts";
 import { clampFloat16 } from "./layers/clamp_float16.ts";
 import { continuousLayerNorm } from "./layers/continuous_layer_norm.ts";
@@ -11,7 +11,7 @@ import { featureOutput } from "./layers/feature_output.ts";
 import { forecastInputs } from "./layers/forecast.ts";
 import { forecastOutput } from "./layers/forecast_output.ts";
 import { JOINT_EPS, type JointContext } from "./layers/joint_attention.ts";
-import { jointBlock } from "./layers/joint_block.ts";
+import { countTokens, jointBlock } from "./layers/joint_block.ts";
 import { linear, type LinearOptions } from "./layers/linear.ts";
 import { modulationOutputs } from "./layers/modulation_outputs.ts";
 import { rotary } from "./layers/rotary.ts";
@@ -72,19 +72,6 @@ function trunk(graph: GraphBuilder, config: FluxTransformerConfig): OnnxModel {
   const conditioning = fluxConditioning(graph, { config });
   const cos = graph.input("rotary_cos", ["tokens", attentionHeadDim / 2], "float32");
   const sin = graph.input("rotary_sin", ["tokens", attentionHeadDim / 2], "float32");
-  const context: JointContext = {
-    heads,
-    headDim: attentionHeadDim,
-    qkNorm: "rms_norm",
-    conditioning,
-    rotate: (tokens) => rotary(graph, tokens, { cos, sin, heads }),
-    tokenCounts: graph.node("Concat", [
-      countTokens(graph, encoderHiddenStates),
-      countTokens(graph, hiddenStates),
-    ], {
-      attributes: { axis: 0 },
-    }),
-  };
   let streams = {
     image: linear(graph, hiddenStates, { name: "x_embedder", inFeatures: inChannels, outFeatures: innerDim }),
     text: linear(graph, encoderHiddenStates, {
@@ -93,22 +80,22 @@ function trunk(graph: GraphBuilder, config: FluxTransformerConfig): OnnxModel {
       outFeatures: innerDim,
     }),
   };
+  const context: JointContext = {
+    heads,
+    headDim: attentionHeadDim,
+    qkNorm: "rms_norm",
+    conditioning,
+    rotate: (tokens) => rotary(graph, tokens, { cos, sin, heads }),
+    tokenCounts: countTokens(graph, streams),
+  };
   for (let i = 0; i < config.numLayers; i++) {
     const name = `transformer_blocks.${i}`;
     const { image, text } = graph.scope(name, () => jointBlock(graph, streams, { name, context }));
     streams = { image, text: clampFloat16(graph, text) };
   }
-  let joint = graph.node("Concat", [streams.text, streams.image], { attributes: { axis: 1 } });
-  for (let i = 0; i < config.numSingleLayers; i++) {
-    const name = `single_transformer_blocks.${i}`;
-    joint = graph.scope(name, () => fluxSingleBlock(graph, joint, { name, context }));
-  }
-  const [, feature] = graph.nodes("Split", [joint, context.tokenCounts], {
-    attributes: { axis: 1 },
-    outputs: 2,
-  });
-  featureOutput(graph, feature!, ["image_tokens", innerDim]);
-  const output = outputLayers(graph, feature!, { config, conditioning });
+  const feature = fluxSingleBlocks(graph, streams, { count: config.numSingleLayers, context });
+  featureOutput(graph, feature, ["image_tokens", innerDim]);
+  const output = outputLayers(graph, feature, { config, conditioning });
   graph.output("output", graph.cast(output, "float32"), ["batch", "image_tokens", config.outChannels]);
   graph.refuseUnusedWeights();
   return graph.build();
@@ -144,8 +131,4 @@ function outputLayers(
 
 function projection({ innerDim, outChannels }: FluxTransformerConfig): LinearOptions {
   return { name: "proj_out", inFeatures: innerDim, outFeatures: outChannels };
-}
-
-function countTokens(graph: GraphBuilder, tokens: Value): Value {
-  return graph.node("Shape", [tokens], { attributes: { start: 1, end: 2 }, dtype: "int64" });
 }

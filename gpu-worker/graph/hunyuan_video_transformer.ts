@@ -1,8 +1,8 @@
 // HunyuanVideo's denoiser (diffusers' HunyuanVideoTransformer3DModel) as graphs that share weights: trunk, head behind a
 // forecast, and the modulation of its norm.
 import type { DType } from "../runtime/dtype.ts";
-import { fluxSingleBlock } from "./_flux_single_block.ts";
-import { GraphBuilder, type OnnxModel, type Value } from "./graph_builder.ts";
+import { fluxSingleBlocks } from "./_flux_single_blocks.ts";
+import { GraphBuilder, type OnnxModel } from "./graph_builder.ts";
 import { hunyuanVideoConditioning } from "./_hunyuan_video_conditioning.ts";
 import {
   type HunyuanVideoTransformerConfig,
@@ -13,7 +13,7 @@ import { continuousLayerNorm } from "./layers/continuous_layer_norm.ts";
 import { forecastOutput } from "./layers/forecast_output.ts";
 import { gridFeatureOutput, gridForecast, type GridTokens } from "./layers/grid_tokens.ts";
 import { JOINT_EPS, type JointContext } from "./layers/joint_attention.ts";
-import { jointBlock } from "./layers/joint_block.ts";
+import { countTokens, jointBlock } from "./layers/joint_block.ts";
 import { linear, type LinearOptions } from "./layers/linear.ts";
 import { modulationOutputs } from "./layers/modulation_outputs.ts";
 import { rotary } from "./layers/rotary.ts";
@@ -94,6 +94,7 @@ function trunk(graph: GraphBuilder, config: HunyuanVideoTransformerConfig): Onnx
     "context_embedder",
     () => hunyuanVideoRefiner(graph, states, { config, timestep }),
   );
+  let streams = { image: tokens, text };
   const context: JointContext = {
     heads,
     headDim: attentionHeadDim,
@@ -101,27 +102,15 @@ function trunk(graph: GraphBuilder, config: HunyuanVideoTransformerConfig): Onnx
     mlpFeatures: config.mlpFeatures,
     conditioning,
     rotate: (tokens) => rotary(graph, tokens, { cos, sin, heads }),
-    tokenCounts: graph.node("Concat", [countTokens(graph, text), countTokens(graph, tokens)], {
-      attributes: { axis: 0 },
-    }),
+    tokenCounts: countTokens(graph, streams),
   };
-  let streams = { image: tokens, text };
   for (let i = 0; i < config.numLayers; i++) {
     const name = `transformer_blocks.${i}`;
     streams = graph.scope(name, () => jointBlock(graph, streams, { name, context }));
   }
-  // diffusers has the text behind the video: attention does not see the difference.
-  let joint = graph.node("Concat", [streams.text, streams.image], { attributes: { axis: 1 } });
-  for (let i = 0; i < config.numSingleLayers; i++) {
-    const name = `single_transformer_blocks.${i}`;
-    joint = graph.scope(name, () => fluxSingleBlock(graph, joint, { name, context }));
-  }
-  const [, video] = graph.nodes("Split", [joint, context.tokenCounts], {
-    attributes: { axis: 1 },
-    outputs: 2,
-  });
-  gridFeatureOutput(graph, { tokens: video!, grid }, { axes: GRID, features: innerDim });
-  const normed = continuousLayerNorm(graph, video!, {
+  const video = fluxSingleBlocks(graph, streams, { count: config.numSingleLayers, context });
+  gridFeatureOutput(graph, { tokens: video, grid }, { axes: GRID, features: innerDim });
+  const normed = continuousLayerNorm(graph, video, {
     name: "norm_out",
     conditioning,
     features: innerDim,
@@ -164,8 +153,4 @@ function emitLatents(
 
 function patchOf({ patchSize, patchSizeT }: HunyuanVideoTransformerConfig): PatchShape {
   return { time: patchSizeT, height: patchSize, width: patchSize };
-}
-
-function countTokens(graph: GraphBuilder, tokens: Value): Value {
-  return graph.node("Shape", [tokens], { attributes: { start: 1, end: 2 }, dtype: "int64" });
 }

@@ -8,7 +8,7 @@ import { continuousLayerNorm } from "./layers/continuous_layer_norm.ts";
 import { forecastOutput } from "./layers/forecast_output.ts";
 import { gridFeatureOutput, gridForecast, type GridTokens } from "./layers/grid_tokens.ts";
 import { JOINT_EPS, type JointContext } from "./layers/joint_attention.ts";
-import { jointBlock } from "./layers/joint_block.ts";
+import { countTokens, jointBlock } from "./layers/joint_block.ts";
 import { linear, type LinearOptions } from "./layers/linear.ts";
 import { modulationOutputs } from "./layers/modulation_outputs.ts";
 import { patchTokens, unpatchify } from "./layers/patch_tokens.ts";
@@ -82,9 +82,7 @@ function trunk(graph: GraphBuilder, config: Sd3TransformerConfig): OnnxModel {
     headDim: config.attentionHeadDim,
     qkNorm: config.qkNorm,
     conditioning,
-    tokenCounts: graph.node("Concat", [countTokens(graph, text), countTokens(graph, tokens)], {
-      attributes: { axis: 0 },
-    }),
+    tokenCounts: countTokens(graph, streams),
   };
   const keep = graph.nodes("Split", [graph.node("Unsqueeze", [layerMask, graph.ints(2)])], {
     attributes: { axis: 1, num_outputs: numLayers },
@@ -151,8 +149,4 @@ function emitLatents(
   const { outChannels: channels, patchSize } = config;
   const output = unpatchify(graph, tokens, { patchSize, channels });
   graph.output("output", output, [rows, channels, "height", "width"]);
-}
-
-function countTokens(graph: GraphBuilder, tokens: Value): Value {
-  return graph.node("Shape", [tokens], { attributes: { start: 1, end: 2 }, dtype: "int64" });
 }

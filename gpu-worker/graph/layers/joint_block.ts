@@ -50,6 +50,14 @@ export function jointBlock(
   return { image: imageStream.finish(attendedImage!), text: textStream.finish(attendedText!) };
 }
 
+/** Emits the `tokenCounts` of a {@link JointContext}. */
+export function countTokens(graph: GraphBuilder, { image, text }: JointStreams): Value {
+  const counts = [text, image].map((tokens) =>
+    graph.node("Shape", [tokens], { attributes: { start: 1, end: 2 }, dtype: "int64" })
+  );
+  return graph.node("Concat", counts, { attributes: { axis: 0 } });
+}
+
 interface Stream {
   projections: AttentionInputs;
   /** Emits what is left to do with the attention's result. */

@@ -1,4 +1,4 @@
-// A block over text and image tokens alike, attention and MLP side by side: diffusers' FluxSingleTransformerBlock, and
+// Blocks over text and image tokens alike, attention and MLP side by side: diffusers' FluxSingleTransformerBlock, and
 // HunyuanVideoSingleTransformerBlock, which is the same.
 import type { GraphBuilder, Value } from "./graph_builder.ts";
 import { activation } from "./layers/activation.ts";
@@ -11,11 +11,31 @@ import {
   jointAttention,
   type JointContext,
 } from "./layers/joint_attention.ts";
+import type { JointStreams } from "./layers/joint_block.ts";
 import { linear } from "./layers/linear.ts";
 import { modulation } from "./layers/modulation.ts";
 
+/** Emits `count` blocks behind those that keep the streams apart. Of what the last one returns only the image is read. */
+export function fluxSingleBlocks(
+  graph: GraphBuilder,
+  { image, text }: JointStreams,
+  { count, context }: { count: number; context: JointContext },
+): Value {
+  // HunyuanVideo has the text behind the video: attention does not see the difference.
+  let joint = graph.node("Concat", [text, image], { attributes: { axis: 1 } });
+  for (let i = 0; i < count; i++) {
+    const name = `single_transformer_blocks.${i}`;
+    joint = graph.scope(name, () => singleBlock(graph, joint, { name, context }));
+  }
+  const [, last] = graph.nodes("Split", [joint, context.tokenCounts], {
+    attributes: { axis: 1 },
+    outputs: 2,
+  });
+  return last!;
+}
+
 /** Emits the block called `name` on [batch, text_tokens + image_tokens, innerDim]. */
-export function fluxSingleBlock(
+function singleBlock(
   graph: GraphBuilder,
   x: Value,
   { name, context }: { name: string; context: JointContext },
