@@ -1,9 +1,9 @@
 // FLUX's denoiser (diffusers' FluxTransformer2DModel) as graphs that share weights: trunk, head behind
 // a forecast, and the modulation of its norm.
-import type { DType } from "../runtime/dtype.ts";
 import { fluxConditioning } from "./_flux_conditioning.ts";
 import { type FluxTransformerConfig, parseFluxTransformerConfig } from "./flux_config.ts";
 import { fluxSingleBlocks } from "./_flux_single_blocks.ts";
+import type { DenoiserOptions } from "./denoiser_options.ts";
 import { GraphBuilder, type OnnxModel, type Value } from "./graph_builder.ts";
 import { clampFloat16 } from "./layers/clamp_float16.ts";
 import { continuousLayerNorm } from "./layers/continuous_layer_norm.ts";
@@ -15,15 +15,6 @@ import { countTokens, jointBlock } from "./layers/joint_block.ts";
 import { linear, type LinearOptions } from "./layers/linear.ts";
 import { modulationOutputs } from "./layers/modulation_outputs.ts";
 import { rotary } from "./layers/rotary.ts";
-import type { Weights } from "./weights/weights.ts";
-
-export interface FluxTransformerOptions {
-  /** transformer/config.json, parsed. */
-  config: unknown;
-  weights: Weights;
-  /** Compute type, also that of feature and history. What the host fills and reads is float32. */
-  dtype: DType;
-}
 
 /**
  * Inputs of trunk and modulation: timestep [batch], 0..1 as FluxPipeline passes it; pooled_projections [batch, pooled];
@@ -51,7 +42,7 @@ export interface FluxTransformerGraphs {
  * Builds the graphs; sizes come from the config, the numbers of tokens and pictures are free.
  * @throws {CheckpointError} if the config asks for what is not supported, or the weights do not fit it.
  */
-export function fluxTransformerGraphs(options: FluxTransformerOptions): FluxTransformerGraphs {
+export function fluxTransformerGraphs(options: DenoiserOptions): FluxTransformerGraphs {
   const config = parseFluxTransformerConfig(options.config);
   const { weights, dtype } = options;
   return {

@@ -1,7 +1,7 @@
 // HunyuanVideo's denoiser (diffusers' HunyuanVideoTransformer3DModel) as graphs that share weights: trunk, head behind a
 // forecast, and the modulation of its norm.
-import type { DType } from "../runtime/dtype.ts";
 import { fluxSingleBlocks } from "./_flux_single_blocks.ts";
+import type { DenoiserOptions } from "./denoiser_options.ts";
 import { GraphBuilder, type OnnxModel } from "./graph_builder.ts";
 import { hunyuanVideoConditioning } from "./_hunyuan_video_conditioning.ts";
 import {
@@ -18,15 +18,6 @@ import { linear, type LinearOptions } from "./layers/linear.ts";
 import { modulationOutputs } from "./layers/modulation_outputs.ts";
 import { rotary } from "./layers/rotary.ts";
 import { joinVideoPatches, type PatchShape, videoPatches } from "./layers/video_patches.ts";
-import type { Weights } from "./weights/weights.ts";
-
-export interface HunyuanVideoTransformerOptions {
-  /** transformer/config.json, parsed. */
-  config: unknown;
-  weights: Weights;
-  /** Compute type, also that of feature and history. What the host fills and reads is float32. */
-  dtype: DType;
-}
 
 /**
  * Inputs of trunk and modulation: timestep, 0..1000, [batch] in the trunk and [steps] in the modulation; pooled_projections
@@ -56,7 +47,7 @@ export interface HunyuanVideoTransformerGraphs {
  * @throws {CheckpointError} if the config asks for what is not supported, or the weights do not fit it.
  */
 export function hunyuanVideoTransformerGraphs(
-  options: HunyuanVideoTransformerOptions,
+  options: DenoiserOptions,
 ): HunyuanVideoTransformerGraphs {
   const config = parseHunyuanVideoTransformerConfig(options.config);
   const { weights, dtype } = options;

@@ -1,8 +1,8 @@
 // Stable Diffusion 3's denoiser (diffusers' SD3Transformer2DModel) as graphs that share weights: trunk, head
 // behind a forecast, and the modulation of its norm.
-import type { DType } from "../runtime/dtype.ts";
 import { sd3Conditioning } from "./_sd3_conditioning.ts";
 import { sd3Positions } from "./_sd3_positions.ts";
+import type { DenoiserOptions } from "./denoiser_options.ts";
 import { GraphBuilder, type OnnxModel, type Value } from "./graph_builder.ts";
 import { continuousLayerNorm } from "./layers/continuous_layer_norm.ts";
 import { forecastOutput } from "./layers/forecast_output.ts";
@@ -13,15 +13,6 @@ import { linear, type LinearOptions } from "./layers/linear.ts";
 import { modulationOutputs } from "./layers/modulation_outputs.ts";
 import { patchTokens, unpatchify } from "./layers/patch_tokens.ts";
 import { parseSd3TransformerConfig, type Sd3TransformerConfig } from "./sd3_config.ts";
-import type { Weights } from "./weights/weights.ts";
-
-export interface Sd3TransformerOptions {
-  /** transformer/config.json, parsed. */
-  config: unknown;
-  weights: Weights;
-  /** Compute type, also that of feature and history. What the host fills and reads is float32. */
-  dtype: DType;
-}
 
 /** Inputs of trunk and modulation: timestep [batch], 0..1000; pooled_projections [batch, pooled]. */
 export interface Sd3TransformerGraphs {
@@ -47,7 +38,7 @@ export interface Sd3TransformerGraphs {
  * multiples of patch_size, at most patch_size * pos_embed_max_size.
  * @throws {CheckpointError} if the config asks for what is not supported, or the weights do not fit it.
  */
-export function sd3TransformerGraphs(options: Sd3TransformerOptions): Sd3TransformerGraphs {
+export function sd3TransformerGraphs(options: DenoiserOptions): Sd3TransformerGraphs {
   const config = parseSd3TransformerConfig(options.config);
   const { weights, dtype } = options;
   return {

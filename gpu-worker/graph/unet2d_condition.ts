@@ -1,6 +1,6 @@
 // The denoiser of Stable Diffusion and SDXL (diffusers' UNet2DConditionModel) as two graphs that share weights: trunk, and
 // head behind a forecast.
-import type { DType } from "../runtime/dtype.ts";
+import type { DenoiserOptions } from "./denoiser_options.ts";
 import { type Dim, GraphBuilder, type OnnxModel, type Value } from "./graph_builder.ts";
 import { activation } from "./layers/activation.ts";
 import { conv2d, type Conv2dOptions } from "./layers/conv2d.ts";
@@ -14,15 +14,6 @@ import { unetBlock } from "./_unet_block.ts";
 import type { FeatureMap, UNetContext } from "./_unet_context.ts";
 import { unetTime } from "./_unet_time.ts";
 import { parseUNet2DConditionConfig, type UNet2DConditionConfig } from "./unet2d_condition_config.ts";
-import type { Weights } from "./weights/weights.ts";
-
-export interface UNet2DConditionOptions {
-  /** unet/config.json, parsed. */
-  config: unknown;
-  weights: Weights;
-  /** Compute type, also that of feature and history. What the host fills and reads is float32. */
-  dtype: DType;
-}
 
 export interface UNet2DConditionGraphs {
   /**
@@ -44,7 +35,7 @@ export interface UNet2DConditionGraphs {
  * Builds both graphs; sizes come from the config, those of pictures and texts are free.
  * @throws {CheckpointError} if the config asks for what is not supported, or the weights do not fit it.
  */
-export function unet2DConditionGraphs(options: UNet2DConditionOptions): UNet2DConditionGraphs {
+export function unet2DConditionGraphs(options: DenoiserOptions): UNet2DConditionGraphs {
   const config = parseUNet2DConditionConfig(options.config);
   const { weights, dtype } = options;
   return {

@@ -1,8 +1,8 @@
 // Wan's denoiser (diffusers' WanTransformer3DModel) as graphs that share weights: trunk, head behind a forecast,
 // and the modulation of its norm.
-import type { DType } from "../runtime/dtype.ts";
 import { wanBlock } from "./_wan_block.ts";
 import { tableModulation, wanConditioning, wanTimeProjection } from "./_wan_conditioning.ts";
+import type { DenoiserOptions } from "./denoiser_options.ts";
 import { GraphBuilder, type OnnxModel, type Value } from "./graph_builder.ts";
 import { embeddingMlp } from "./layers/embedding_mlp.ts";
 import { modulatedLayerNorm } from "./layers/float32_layer_norm.ts";
@@ -12,15 +12,6 @@ import { linear, type LinearOptions } from "./layers/linear.ts";
 import { rotary } from "./layers/rotary.ts";
 import { joinVideoPatches, type PatchShape, videoPatches } from "./layers/video_patches.ts";
 import { parseWanTransformerConfig, type WanTransformerConfig } from "./wan_config.ts";
-import type { Weights } from "./weights/weights.ts";
-
-export interface WanTransformerOptions {
-  /** transformer/config.json, parsed. */
-  config: unknown;
-  weights: Weights;
-  /** Compute type, also that of feature and history. What the host fills and reads is float32. */
-  dtype: DType;
-}
 
 export interface WanTransformerGraphs {
   /**
@@ -48,7 +39,7 @@ export interface WanTransformerGraphs {
  * multiples of the patch.
  * @throws {CheckpointError} if the config asks for what is not supported, or the weights do not fit it.
  */
-export function wanTransformerGraphs(options: WanTransformerOptions): WanTransformerGraphs {
+export function wanTransformerGraphs(options: DenoiserOptions): WanTransformerGraphs {
   const config = parseWanTransformerConfig(options.config);
   const { weights, dtype } = options;
   return {
