@@ -1,20 +1,17 @@
 // diffusers' DPMSolverMultistepScheduler (0.42.1): DPM-Solver++ 2M and its relatives, of orders 1 to 3.
 
-import { addNoise } from "./_add_noise.ts";
 import { NOISE_SCHEDULE_DEFAULTS } from "./alphas_cumprod.ts";
 import { assertChoice } from "./_assert_choice.ts";
 import { assertNumber } from "./_assert_number.ts";
 import { assertSolverOptions } from "./_assert_solver_options.ts";
-import { assertSolverStep } from "./_assert_solver_step.ts";
 import { type DpmSolverAlgorithm, dpmSolverCoefficients } from "./_dpm_solver_coefficients.ts";
 import { dpmSolverGrid, type DpmSolverGridConfig } from "./_dpm_solver_grid.ts";
+import { LambdaSolver, readPredictionType } from "./_lambda_solver.ts";
 import { readSchedulerConfig } from "./_read_scheduler_config.ts";
 import { refuseOption } from "./_refuse_option.ts";
 import { SIBLING_OPTIONS } from "./_sibling_options.ts";
-import { convertModelOutput, type PredictionType } from "./convert_model_output.ts";
-import { type LambdaLevel, lambdaLevel } from "./lambda_level.ts";
 import { linearCombination, type Term } from "./linear_combination.ts";
-import type { SchedulerConfig, Solver, SolverOptions } from "./solver.ts";
+import type { SchedulerConfig, SolverOptions } from "./solver.ts";
 
 /** Every option that the class defines; diffusers documents them. It heeds `sigma_min` and `sigma_max` as well, if they are there. */
 export interface DpmSolverMultistepConfig extends DpmSolverGridConfig {
@@ -62,14 +59,10 @@ const DEFAULTS: DpmSolverMultistepConfig = {
 };
 
 /** A multistep solver: each step depends on the model outputs of up to two steps before it. */
-export class DpmSolverMultistep implements Solver {
-  readonly timesteps: Float64Array;
-  readonly sigmas: Float64Array;
-  readonly initNoiseSigma = 1;
+export class DpmSolverMultistep extends LambdaSolver {
   readonly #config: DpmSolverMultistepConfig;
   readonly #algorithm: DpmSolverAlgorithm;
   readonly #solverType: "midpoint" | "heun";
-  readonly #predictionType: PredictionType;
   readonly #noise: ((count: number) => Float32Array) | undefined;
 
   /** Converted model outputs since the last reset, the latest first. */
@@ -82,37 +75,29 @@ export class DpmSolverMultistep implements Solver {
    */
   constructor(config: SchedulerConfig, options: SolverOptions) {
     const read = readConfig(config);
-    this.#config = read;
-    this.#algorithm = readAlgorithm(read);
-    this.#solverType = readSolverType(read);
-    this.#predictionType = readPredictionType(read);
-    const needsNoise = this.#algorithm.startsWith("sde");
+    const algorithm = readAlgorithm(read);
+    const solverType = readSolverType(read);
+    const ofNoise = ["dpmsolver", "sde-dpmsolver"].includes(read.algorithmType);
+    const predictionType = readPredictionType(read.predictionType, { flow: !ofNoise });
+    const needsNoise = algorithm.startsWith("sde");
     assertSolverOptions(options, { className: CLASS_NAME, needsNoise });
+    super({ ...dpmSolverGrid(read, options), useFlowSigmas: read.useFlowSigmas, predictionType });
+    this.#config = read;
+    this.#algorithm = algorithm;
+    this.#solverType = solverType;
     this.#noise = needsNoise ? options.noise : undefined;
-    const { timesteps, sigmas } = dpmSolverGrid(read, options);
-    this.timesteps = timesteps;
-    this.sigmas = sigmas;
   }
 
-  addNoise(index: number, original: Float32Array, noise: Float32Array): Float32Array<ArrayBuffer> {
-    return addNoise(this, { index, original, noise, ...this.#levelAt(index) });
-  }
-
-  scaleModelInput(_index: number, latents: Float32Array): Float32Array {
-    return latents;
-  }
-
-  step(index: number, modelOutput: Float32Array, latents: Float32Array): void {
-    assertSolverStep(this, { index, modelOutput, latents });
+  override step(index: number, modelOutput: Float32Array, latents: Float32Array): void {
     const to = this.#algorithm.endsWith("++") ? "original" : "epsilon";
-    const output = this.#convert(to, { index, modelOutput, latents });
+    const output = this.convert(to, { index, modelOutput, latents });
     this.#outputs = [output, ...this.#outputs.slice(0, this.#config.solverOrder - 1)];
     const order = this.#orderAt(index);
     const coefficients = dpmSolverCoefficients({
       algorithm: this.#algorithm,
       derivative: order === 3 ? "heun" : this.#solverType,
-      from: this.#levelAt(index),
-      to: this.#levelAt(index + 1),
+      from: this.levelAt(index),
+      to: this.levelAt(index + 1),
     });
     const values = [output, ...this.#derivatives(index, order)];
     const terms = values.map((array, i): Term => [coefficients.outputs[i]!, array]);
@@ -120,12 +105,7 @@ export class DpmSolverMultistep implements Solver {
     latents.set(linearCombination([[coefficients.latents, latents], ...terms]));
   }
 
-  predictOriginal(index: number, modelOutput: Float32Array, latents: Float32Array): Float32Array {
-    assertSolverStep(this, { index, modelOutput, latents });
-    return this.#convert("original", { index, modelOutput, latents });
-  }
-
-  reset(): void {
+  override reset(): void {
     this.#outputs = [];
   }
 
@@ -142,7 +122,7 @@ export class DpmSolverMultistep implements Solver {
   #derivatives(index: number, order: number): Float32Array[] {
     if (order === 1) return [];
     const [m0, m1, m2] = this.#outputs as [Float32Array, Float32Array, Float32Array];
-    const levels = [1, 0, -1, -2].map((offset) => this.#levelAt(Math.max(index + offset, 0)).lambda);
+    const levels = [1, 0, -1, -2].map((offset) => this.levelAt(Math.max(index + offset, 0)).lambda);
     const [next, current, previous, oldest] = levels as [number, number, number, number];
     const h = next - current;
     const r0 = (current - previous) / h;
@@ -157,24 +137,6 @@ export class DpmSolverMultistep implements Solver {
       scaledDifference(1 / (r0 + r1), first, earlier),
     ];
   }
-
-  #convert(to: "original" | "epsilon", { index, ...run }: ConvertedStep): Float32Array {
-    const predictionType = this.#predictionType;
-    const { alpha, sigma } = this.#levelAt(index);
-    // A flow's output is taken by the solver's sigma even where the grid is not a flow's.
-    const own = predictionType === "flow_prediction" ? this.sigmas[index]! : sigma;
-    return convertModelOutput(to, { predictionType, alpha, sigma: own, ...run });
-  }
-
-  #levelAt(index: number): LambdaLevel {
-    return lambdaLevel(this.sigmas[index]!, { flow: this.#config.useFlowSigmas === true });
-  }
-}
-
-interface ConvertedStep {
-  index: number;
-  modelOutput: Float32Array;
-  latents: Float32Array;
 }
 
 const CLASS_NAME = "DPMSolverMultistepScheduler";
@@ -231,16 +193,6 @@ function readSolverType({ solverType }: DpmSolverMultistepConfig) {
   const type = ["logrho", "bh1", "bh2"].includes(solverType) ? "midpoint" : solverType;
   assertChoice(type, { name: "solver_type", choices: ["midpoint", "heun"] });
   return type;
-}
-
-function readPredictionType({ predictionType, algorithmType }: DpmSolverMultistepConfig): PredictionType {
-  const ofNoise = algorithmType === "dpmsolver" || algorithmType === "sde-dpmsolver";
-  const flow = ofNoise ? [] : ["flow_prediction" as const];
-  assertChoice(predictionType, {
-    name: "prediction_type",
-    choices: ["epsilon", "sample", "v_prediction", ...flow],
-  });
-  return predictionType;
 }
 
 /** factor * (a - b), in float32. */

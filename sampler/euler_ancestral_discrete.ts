@@ -1,16 +1,12 @@
 // diffusers' EulerAncestralDiscreteScheduler (0.42.1): an Euler step down past the next sigma, then noise up to it.
 
-import { addNoise } from "./_add_noise.ts";
 import { NOISE_SCHEDULE_DEFAULTS, type NoiseScheduleConfig } from "./alphas_cumprod.ts";
 import { assertChoice } from "./_assert_choice.ts";
 import { assertSolverOptions } from "./_assert_solver_options.ts";
-import { assertSolverStep } from "./_assert_solver_step.ts";
-import { predictEulerOriginal } from "./_euler_prediction.ts";
-import { inputScale } from "./_input_scale.ts";
+import { EulerSolver } from "./_euler_solver.ts";
 import { readSchedulerConfig } from "./_read_scheduler_config.ts";
 import { SIBLING_OPTIONS } from "./_sibling_options.ts";
-import { linearCombination } from "./linear_combination.ts";
-import type { SchedulerConfig, Solver, SolverOptions } from "./solver.ts";
+import type { SchedulerConfig, SolverOptions } from "./solver.ts";
 import { spaceTimesteps, type TimestepSpacingConfig } from "./timestep_spacing.ts";
 import { TrainingSigmas } from "./training_sigmas.ts";
 
@@ -29,11 +25,7 @@ const DEFAULTS: EulerAncestralDiscreteConfig = {
 };
 
 /** A solver without memory that draws noise at each step, the last one included. */
-export class EulerAncestralDiscrete implements Solver {
-  readonly timesteps: Float64Array;
-  readonly sigmas: Float64Array;
-  readonly initNoiseSigma: number;
-  readonly #predictionType: "epsilon" | "v_prediction";
+export class EulerAncestralDiscrete extends EulerSolver {
   readonly #noise: (count: number) => Float32Array;
 
   /**
@@ -48,27 +40,16 @@ export class EulerAncestralDiscrete implements Solver {
       ignored: SIBLING_OPTIONS,
     });
     assertSolverOptions(options, { className: CLASS_NAME, needsNoise: true });
-    const { predictionType } = read;
+    const { predictionType, timestepSpacing } = read;
     assertChoice(predictionType, { name: "prediction_type", choices: ["epsilon", "v_prediction"] });
-    this.#predictionType = predictionType;
-    this.#noise = options.noise!;
-
     const training = new TrainingSigmas(read);
-    this.timesteps = spaceTimesteps(read, { steps: options.steps, rounded: false }).map(f32);
-    this.sigmas = Float64Array.of(...this.timesteps.map((timestep) => f32(training.at(timestep))), 0);
-    const max = this.sigmas[0]!;
-    this.initNoiseSigma = read.timestepSpacing === "leading" ? inputScale(max) : max;
+    const timesteps = spaceTimesteps(read, { steps: options.steps, rounded: false }).map(f32);
+    const sigmas = Float64Array.of(...timesteps.map((timestep) => f32(training.at(timestep))), 0);
+    super({ timesteps, sigmas, timestepSpacing, predictionType });
+    this.#noise = options.noise!;
   }
 
-  addNoise(index: number, original: Float32Array, noise: Float32Array): Float32Array<ArrayBuffer> {
-    return addNoise(this, { index, original, noise, alpha: 1, sigma: this.sigmas[index]! });
-  }
-
-  scaleModelInput(index: number, latents: Float32Array): Float32Array {
-    return linearCombination([[1, latents]], { divisor: inputScale(this.sigmas[index]!) });
-  }
-
-  step(index: number, modelOutput: Float32Array, latents: Float32Array): void {
+  override step(index: number, modelOutput: Float32Array, latents: Float32Array): void {
     const original = this.predictOriginal(index, modelOutput, latents);
     const sigma = this.sigmas[index]!;
     const next = this.sigmas[index + 1]!;
@@ -82,14 +63,6 @@ export class EulerAncestralDiscrete implements Solver {
       latents[i] = f32(latents[i]! + f32(derivative * dt)) + f32(noise[i]! * up);
     }
   }
-
-  predictOriginal(index: number, modelOutput: Float32Array, latents: Float32Array): Float32Array {
-    assertSolverStep(this, { index, modelOutput, latents });
-    const sigma = this.sigmas[index]!;
-    return predictEulerOriginal({ predictionType: this.#predictionType, sigma, modelOutput, latents });
-  }
-
-  reset(): void {}
 }
 
 const CLASS_NAME = "EulerAncestralDiscreteScheduler";

@@ -1,19 +1,15 @@
 // diffusers' EulerDiscreteScheduler (0.42.1), algorithm 2 of Karras et al. 2022 (arXiv 2206.00364) without churn, which
 // diffusers' pipelines do not ask for.
 
-import { addNoise } from "./_add_noise.ts";
 import { NOISE_SCHEDULE_DEFAULTS, type NoiseScheduleConfig } from "./alphas_cumprod.ts";
 import { assertChoice } from "./_assert_choice.ts";
 import { assertSolverOptions } from "./_assert_solver_options.ts";
-import { assertSolverStep } from "./_assert_solver_step.ts";
 import { chosenSpacing, type SpacingFlags } from "./_chosen_spacing.ts";
-import { predictEulerOriginal } from "./_euler_prediction.ts";
-import { inputScale } from "./_input_scale.ts";
+import { EulerSolver } from "./_euler_solver.ts";
 import { readSchedulerConfig } from "./_read_scheduler_config.ts";
 import { SIBLING_OPTIONS } from "./_sibling_options.ts";
-import { linearCombination } from "./linear_combination.ts";
 import { spaceSigmas } from "./sigma_spacing.ts";
-import type { SchedulerConfig, Solver, SolverGrid, SolverOptions } from "./solver.ts";
+import type { SchedulerConfig, SolverGrid, SolverOptions } from "./solver.ts";
 import { spaceTimesteps, type TimestepSpacingConfig } from "./timestep_spacing.ts";
 import { torchLinspace } from "./torch_linspace.ts";
 import { TrainingSigmas } from "./training_sigmas.ts";
@@ -46,12 +42,7 @@ const DEFAULTS: EulerDiscreteConfig = {
 };
 
 /** A solver without memory: each step depends on its own model output alone. */
-export class EulerDiscrete implements Solver {
-  readonly timesteps: Float64Array;
-  readonly sigmas: Float64Array;
-  readonly initNoiseSigma: number;
-  readonly #predictionType: "epsilon" | "v_prediction" | "sample";
-
+export class EulerDiscrete extends EulerSolver {
   /**
    * @throws {TypeError} If an option is unknown or has a wrong type or value, or two spacings are chosen at once.
    * @throws {RangeError} If a number is outside its range.
@@ -59,23 +50,11 @@ export class EulerDiscrete implements Solver {
   constructor(config: SchedulerConfig, options: SolverOptions) {
     const read = readConfig(config);
     assertSolverOptions(options, { className: CLASS_NAME });
-    this.#predictionType = readPredictionType(read.predictionType);
-    const { timesteps, sigmas } = makeGrid(read, options.steps);
-    this.timesteps = timesteps;
-    this.sigmas = sigmas;
-    const max = sigmas.reduce((a, b) => Math.max(a, b));
-    this.initNoiseSigma = read.timestepSpacing === "leading" ? inputScale(max) : max;
+    const predictionType = readPredictionType(read.predictionType);
+    super({ ...makeGrid(read, options.steps), timestepSpacing: read.timestepSpacing, predictionType });
   }
 
-  addNoise(index: number, original: Float32Array, noise: Float32Array): Float32Array<ArrayBuffer> {
-    return addNoise(this, { index, original, noise, alpha: 1, sigma: this.sigmas[index]! });
-  }
-
-  scaleModelInput(index: number, latents: Float32Array): Float32Array {
-    return linearCombination([[1, latents]], { divisor: inputScale(this.sigmas[index]!) });
-  }
-
-  step(index: number, modelOutput: Float32Array, latents: Float32Array): void {
+  override step(index: number, modelOutput: Float32Array, latents: Float32Array): void {
     const original = this.predictOriginal(index, modelOutput, latents);
     const sigma = this.sigmas[index]!;
     const dt = f32(this.sigmas[index + 1]! - sigma);
@@ -84,14 +63,6 @@ export class EulerDiscrete implements Solver {
       latents[i]! += f32(derivative * dt);
     }
   }
-
-  predictOriginal(index: number, modelOutput: Float32Array, latents: Float32Array): Float32Array {
-    assertSolverStep(this, { index, modelOutput, latents });
-    const sigma = this.sigmas[index]!;
-    return predictEulerOriginal({ predictionType: this.#predictionType, sigma, modelOutput, latents });
-  }
-
-  reset(): void {}
 }
 
 const CLASS_NAME = "EulerDiscreteScheduler";

@@ -1,21 +1,18 @@
 // diffusers' UniPCMultistepScheduler (0.42.1): Zhao et al. 2023 (arXiv 2302.04867), of any order. Wan's solver, on a flow.
 
-import { addNoise } from "./_add_noise.ts";
 import { NOISE_SCHEDULE_DEFAULTS } from "./alphas_cumprod.ts";
 import { assertChoice } from "./_assert_choice.ts";
 import { assertNumber } from "./_assert_number.ts";
 import { assertSolverOptions } from "./_assert_solver_options.ts";
-import { assertSolverStep } from "./_assert_solver_step.ts";
 import { chosenSpacing } from "./_chosen_spacing.ts";
+import { LambdaSolver, readPredictionType } from "./_lambda_solver.ts";
 import { readSchedulerConfig } from "./_read_scheduler_config.ts";
 import { refuseOption } from "./_refuse_option.ts";
 import { SIBLING_OPTIONS } from "./_sibling_options.ts";
 import { unipcCoefficients, type UniPCStep } from "./_unipc_coefficients.ts";
 import { unipcGrid, type UniPCGridConfig } from "./_unipc_grid.ts";
-import { convertModelOutput, type PredictionType } from "./convert_model_output.ts";
-import { type LambdaLevel, lambdaLevel } from "./lambda_level.ts";
 import { linearCombination, type Term } from "./linear_combination.ts";
-import type { SchedulerConfig, Solver, SolverOptions } from "./solver.ts";
+import type { SchedulerConfig, SolverOptions } from "./solver.ts";
 
 /** Every option that the class defines; diffusers documents them. */
 export interface UniPCMultistepConfig extends UniPCGridConfig {
@@ -64,13 +61,9 @@ const DEFAULTS: UniPCMultistepConfig = {
  * A multistep solver: each step first corrects the latents with the output at them, then goes on from there with the outputs of
  * as many steps as its order.
  */
-export class UniPCMultistep implements Solver {
-  readonly timesteps: Float64Array;
-  readonly sigmas: Float64Array;
-  readonly initNoiseSigma = 1;
+export class UniPCMultistep extends LambdaSolver {
   readonly #config: UniPCMultistepConfig;
   readonly #solverType: "bh1" | "bh2";
-  readonly #predictionType: PredictionType;
 
   /** Converted model outputs since the last reset, the latest first. */
   #outputs: Float32Array[] = [];
@@ -84,31 +77,21 @@ export class UniPCMultistep implements Solver {
    */
   constructor(config: SchedulerConfig, options: SolverOptions) {
     const read = readConfig(config);
-    this.#config = read;
-    this.#solverType = readSolverType(read);
-    this.#predictionType = readPredictionType(read);
+    const solverType = readSolverType(read);
+    const predictionType = readPredictionType(read.predictionType, { flow: read.predictX0 });
     const takesSigmas = read.useFlowSigmas === true && chosenSpacing(read) === undefined;
     assertSolverOptions(options, { className: CLASS_NAME, takesSigmas });
     if (read.useDynamicShifting && options.mu === undefined) {
       throw new TypeError("Cannot create the solver as 'use_dynamic_shifting' needs the option 'mu'");
     }
-    const { timesteps, sigmas } = unipcGrid(read, options);
-    this.timesteps = timesteps;
-    this.sigmas = sigmas;
+    super({ ...unipcGrid(read, options), useFlowSigmas: read.useFlowSigmas, predictionType });
+    this.#config = read;
+    this.#solverType = solverType;
   }
 
-  addNoise(index: number, original: Float32Array, noise: Float32Array): Float32Array<ArrayBuffer> {
-    return addNoise(this, { index, original, noise, ...this.#levelAt(index) });
-  }
-
-  scaleModelInput(_index: number, latents: Float32Array): Float32Array {
-    return latents;
-  }
-
-  step(index: number, modelOutput: Float32Array, latents: Float32Array): void {
-    assertSolverStep(this, { index, modelOutput, latents });
+  override step(index: number, modelOutput: Float32Array, latents: Float32Array): void {
     const { solverOrder, predictX0, lowerOrderFinal, disableCorrector } = this.#config;
-    const output = this.#convert(predictX0 ? "original" : "epsilon", { index, modelOutput, latents });
+    const output = this.convert(predictX0 ? "original" : "epsilon", { index, modelOutput, latents });
     if (this.#last !== undefined && !disableCorrector.includes(index - 1)) {
       latents.set(this.#advance(index, { ...this.#last, outputs: this.#outputs, corrected: output }));
     }
@@ -119,12 +102,7 @@ export class UniPCMultistep implements Solver {
     latents.set(this.#advance(index + 1, { latents, order, outputs: this.#outputs }));
   }
 
-  predictOriginal(index: number, modelOutput: Float32Array, latents: Float32Array): Float32Array {
-    assertSolverStep(this, { index, modelOutput, latents });
-    return this.#convert("original", { index, modelOutput, latents });
-  }
-
-  reset(): void {
+  override reset(): void {
     this.#outputs = [];
     this.#last = undefined;
   }
@@ -133,8 +111,8 @@ export class UniPCMultistep implements Solver {
   #advance(index: number, { latents, order, outputs, corrected }: Advance): Float32Array {
     const step: UniPCStep = {
       part: corrected === undefined ? "predictor" : "corrector",
-      to: this.#levelAt(index),
-      from: outputs.slice(0, order).map((_, i) => this.#levelAt(index - 1 - i)),
+      to: this.levelAt(index),
+      from: outputs.slice(0, order).map((_, i) => this.levelAt(index - 1 - i)),
       predictX0: this.#config.predictX0,
       solverType: this.#solverType,
     };
@@ -149,18 +127,6 @@ export class UniPCMultistep implements Solver {
     if (first !== undefined) terms.push([coefficients.step, linearCombination([first, ...others])]);
     return linearCombination(terms);
   }
-
-  #convert(to: "original" | "epsilon", { index, ...run }: ConvertedStep): Float32Array {
-    const predictionType = this.#predictionType;
-    const { alpha, sigma } = this.#levelAt(index);
-    // A flow's output is taken by the solver's sigma even where the grid is not a flow's.
-    const own = predictionType === "flow_prediction" ? this.sigmas[index]! : sigma;
-    return convertModelOutput(to, { predictionType, alpha, sigma: own, ...run });
-  }
-
-  #levelAt(index: number): LambdaLevel {
-    return lambdaLevel(this.sigmas[index]!, { flow: this.#config.useFlowSigmas === true });
-  }
 }
 
 interface Advance {
@@ -170,12 +136,6 @@ interface Advance {
   outputs: readonly Float32Array[];
   /** The output at the end of the step, which makes it a correction. */
   corrected?: Float32Array;
-}
-
-interface ConvertedStep {
-  index: number;
-  modelOutput: Float32Array;
-  latents: Float32Array;
 }
 
 const CLASS_NAME = "UniPCMultistepScheduler";
@@ -215,13 +175,4 @@ function readSolverType({ solverType }: UniPCMultistepConfig): "bh1" | "bh2" {
   const type = ["midpoint", "heun", "logrho"].includes(solverType) ? "bh2" : solverType;
   assertChoice(type, { name: "solver_type", choices: ["bh1", "bh2"] });
   return type;
-}
-
-function readPredictionType({ predictionType, predictX0 }: UniPCMultistepConfig): PredictionType {
-  const flow = predictX0 ? ["flow_prediction" as const] : [];
-  assertChoice(predictionType, {
-    name: "prediction_type",
-    choices: ["epsilon", "sample", "v_prediction", ...flow],
-  });
-  return predictionType;
 }
