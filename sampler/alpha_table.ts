@@ -1,6 +1,7 @@
 // `alphas_cumprod` as DDIM and PNDM look it up: at integer timesteps, and before the first one.
 
 import { alphasCumprod, type NoiseScheduleConfig } from "./alphas_cumprod.ts";
+import type { NoiseLevel } from "./convert_model_output.ts";
 
 /** The options that say what comes before the first timestep. */
 export interface AlphaTableConfig extends NoiseScheduleConfig {
@@ -21,6 +22,12 @@ export class AlphaTable {
   /** A float32 value; below 0 that of the final latents. */
   at(timestep: number): number {
     return timestep < 0 ? this.#final : this.#alphas[timestep]!;
+  }
+
+  /** Where in the forward process the latents of a timestep are. */
+  levelAt(timestep: number): NoiseLevel {
+    const share = this.at(timestep);
+    return { alpha: Math.sqrt(share), sigma: Math.sqrt(Math.fround(1 - share)) };
   }
 
   /**

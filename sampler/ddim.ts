@@ -80,7 +80,7 @@ export class Ddim implements Solver {
   }
 
   addNoise(index: number, original: Float32Array, noise: Float32Array): Float32Array<ArrayBuffer> {
-    return addNoise(this, { index, original, noise, ...this.#levelAt(this.timesteps[index]!) });
+    return addNoise(this, { index, original, noise, ...this.#alphas.levelAt(this.timesteps[index]!) });
   }
 
   scaleModelInput(_index: number, latents: Float32Array): Float32Array {
@@ -89,15 +89,15 @@ export class Ddim implements Solver {
 
   step(index: number, modelOutput: Float32Array, latents: Float32Array): void {
     const original = this.predictOriginal(index, modelOutput, latents);
-    const prediction = { ...this.#levelAt(this.timesteps[index]!), modelOutput, latents };
+    const prediction = { ...this.#alphas.levelAt(this.timesteps[index]!), modelOutput, latents };
     const epsilon = convertModelOutput("epsilon", { ...prediction, predictionType: this.#predictionType });
-    const next = this.#levelAt(this.timesteps[index]! - this.#stride);
+    const next = this.#alphas.levelAt(this.timesteps[index]! - this.#stride);
     latents.set(linearCombination([[next.alpha, original], [next.sigma, epsilon]]));
   }
 
   predictOriginal(index: number, modelOutput: Float32Array, latents: Float32Array): Float32Array {
     assertSolverStep(this, { index, modelOutput, latents });
-    const level = this.#levelAt(this.timesteps[index]!);
+    const level = this.#alphas.levelAt(this.timesteps[index]!);
     const predictionType = this.#predictionType;
     const original = convertModelOutput("original", { ...level, predictionType, modelOutput, latents });
     const clip = this.#clip;
@@ -108,11 +108,6 @@ export class Ddim implements Solver {
   }
 
   reset(): void {}
-
-  #levelAt(timestep: number): { alpha: number; sigma: number } {
-    const share = this.#alphas.at(timestep);
-    return { alpha: Math.sqrt(share), sigma: Math.sqrt(Math.fround(1 - share)) };
-  }
 }
 
 const CLASS_NAME = "DDIMScheduler";

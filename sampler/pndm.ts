@@ -77,7 +77,7 @@ export class Pndm implements Solver {
   }
 
   addNoise(index: number, original: Float32Array, noise: Float32Array): Float32Array<ArrayBuffer> {
-    return addNoise(this, { index, original, noise, ...this.#levelAt(this.timesteps[index]!) });
+    return addNoise(this, { index, original, noise, ...this.#alphas.levelAt(this.timesteps[index]!) });
   }
 
   scaleModelInput(_index: number, latents: Float32Array): Float32Array {
@@ -93,7 +93,7 @@ export class Pndm implements Solver {
 
   predictOriginal(index: number, modelOutput: Float32Array, latents: Float32Array): Float32Array {
     assertSolverStep(this, { index, modelOutput, latents });
-    const level = this.#levelAt(this.timesteps[index]!);
+    const level = this.#alphas.levelAt(this.timesteps[index]!);
     const predictionType = this.#predictionType;
     return convertModelOutput("original", { ...level, predictionType, modelOutput, latents });
   }
@@ -143,7 +143,7 @@ export class Pndm implements Solver {
     const [beta, nextBeta] = [f32(1 - alpha), f32(1 - next)];
     const predictionType = this.#predictionType;
     const epsilon = convertModelOutput("epsilon", {
-      ...this.#levelAt(from),
+      ...this.#alphas.levelAt(from),
       predictionType,
       modelOutput: output,
       latents: start,
@@ -155,11 +155,6 @@ export class Pndm implements Solver {
     for (let i = 0; i < latents.length; i++) {
       latents[i] = f32(keep * start[i]!) - f32(f32(gain * epsilon[i]!) / divisor);
     }
-  }
-
-  #levelAt(timestep: number): { alpha: number; sigma: number } {
-    const share = this.#alphas.at(timestep);
-    return { alpha: Math.sqrt(share), sigma: Math.sqrt(f32(1 - share)) };
   }
 }
 
