@@ -12,7 +12,6 @@ import { fileRoutes } from "./files/file_routes.ts";
 import { SignedUrls } from "./files/signed_urls.ts";
 import { imagePresenter } from "./images/image_presenter.ts";
 import { imageRoutes } from "./images/image_routes.ts";
-import { ImagePlanner } from "./images/plan_images.ts";
 import { JobKeeper, type JobKeeperOptions } from "./jobs/job_keeper.ts";
 import type { JobPresenters } from "./jobs/job_presenter.ts";
 import { jobRoutes } from "./jobs/job_routes.ts";
@@ -37,6 +36,7 @@ import { openApiRoutes } from "./openapi/openapi_routes.ts";
 import { pageRoutes } from "./page/mod.ts";
 import { ModelCatalog } from "./runs/model_catalog.ts";
 import { Repetitions } from "./runs/repetitions.ts";
+import { RunPlanner } from "./runs/run_planner.ts";
 import type { RunSourceOptions } from "./runs/run_source.ts";
 import { MemoryStateStore } from "./state/memory_state_store.ts";
 import type { StateStore } from "./state/state_store.ts";
@@ -80,7 +80,7 @@ export interface AppOptions
 export function createApp(options: AppOptions): Hono<Environment> {
   const { workers, results, keys, keyStore, log } = options;
   const catalog = new ModelCatalog({ worker: workers });
-  const planner = new ImagePlanner({ catalog, worker: workers });
+  const planner = new RunPlanner({ catalog, worker: workers });
   const metrics = new EdgeMetrics();
   const source = new MeasuredRunSource({ ...options, pool: workers, metrics });
   const urls = new SignedUrls({ secret: options.urlSecret });

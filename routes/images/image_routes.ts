@@ -19,15 +19,15 @@ import { type Counted, countPictures } from "../runs/count_pictures.ts";
 import { mergePictures } from "../runs/merge_pictures.ts";
 import type { Recognized, Repetitions } from "../runs/repetitions.ts";
 import { runFailure } from "../runs/run_failure.ts";
+import type { RunPlan, RunPlanner } from "../runs/run_planner.ts";
 import type { RunSource, RunView } from "../runs/run_source.ts";
 import { deliverer, type ImageFacts, imagePresenter } from "./image_presenter.ts";
 import { imagesResponse } from "./image_response.ts";
 import { cacheOf, closeAll, openPictures } from "./open_pictures.ts";
-import type { ImagePlan, ImagePlanner } from "./plan_images.ts";
 import { requestCaching } from "./request_caching.ts";
 
 export interface ImageRoutesOptions extends ReadJsonOptions, StreamEventsOptions {
-  planner: ImagePlanner;
+  planner: RunPlanner;
   source: RunSource;
   limits: KeyLimits;
   results: ResultStore;
@@ -64,7 +64,7 @@ interface Answer {
 
 /** Everything that is known once the runs are open. */
 interface Opened extends Answer, Counted {
-  plan: ImagePlan;
+  plan: RunPlan;
   pictures: RunView[];
   repetition: Recognized;
   detached: boolean;

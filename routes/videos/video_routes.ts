@@ -8,19 +8,19 @@ import { streamEvents, type StreamEventsOptions } from "../../protocol/stream_ev
 import { readVideoRequest, type VideoRequest } from "../../protocol/video_request.ts";
 import type { Environment } from "../environment.ts";
 import { serveBytes } from "../files/serve_bytes.ts";
-import type { ImagePlanner, PlannedVideo } from "../images/plan_images.ts";
 import type { JobRecord } from "../jobs/job_record.ts";
 import type { Jobs } from "../jobs/jobs.ts";
 import type { KeyLimits } from "../keys/key_limits.ts";
 import { countPictures } from "../runs/count_pictures.ts";
 import type { ModelCatalog } from "../runs/model_catalog.ts";
 import type { Repetitions } from "../runs/repetitions.ts";
+import type { PlannedVideo, RunPlanner } from "../runs/run_planner.ts";
 import type { RunSource } from "../runs/run_source.ts";
 import { videoMessages } from "./video_messages.ts";
 import { contentOf, jobId, VARIANTS, VIDEO, videoFacts, videoId, videoObject } from "./video_object.ts";
 
 export interface VideoRoutesOptions extends ReadJsonOptions, StreamEventsOptions {
-  planner: ImagePlanner;
+  planner: RunPlanner;
   catalog: ModelCatalog;
   source: RunSource;
   jobs: Jobs;

@@ -7,11 +7,11 @@ import type { VideoRequest } from "../../protocol/video_request.ts";
 import type { ModelCard } from "../../protocol/model_card.ts";
 import type { CompleteSettings, OpenRunRequest } from "../../protocol/run_request.ts";
 import { resultKey } from "../results/result_key.ts";
-import type { ModelCatalog } from "../runs/model_catalog.ts";
-import type { WantedRun } from "../runs/run_source.ts";
-import type { WorkerPool } from "../runs/worker_pool.ts";
+import type { ModelCatalog } from "./model_catalog.ts";
+import type { WantedRun } from "./run_source.ts";
+import type { WorkerPool } from "./worker_pool.ts";
 
-export interface ImagePlan {
+export interface RunPlan {
   model: ModelCard;
   settings: CompleteSettings;
   /** One for each of `n`, with seeds seed..seed+n-1. */
@@ -29,7 +29,7 @@ export type PlannedVideo =
   & VideoRequest
   & Pick<ImageRequest, "n" | "stream" | "background" | "response_format">;
 
-export interface ImagePlannerOptions {
+export interface RunPlannerOptions {
   catalog: ModelCatalog;
   worker: Pick<WorkerPool, "complete">;
   /** A seed for requests without one, 0..2^32-1. @default cryptographically random */
@@ -39,12 +39,12 @@ export interface ImagePlannerOptions {
 /** Answers of workers remembered: one for each combination of settings in use. */
 const REMEMBERED = 1000;
 
-export class ImagePlanner {
-  readonly #options: Required<ImagePlannerOptions>;
+export class RunPlanner {
+  readonly #options: Required<RunPlannerOptions>;
   /** What a checkpoint makes of settings that leave something open; the same whatever prompt and seed. */
   readonly #complete = new LRUCache<string, Promise<CompleteSettings>>({ max: REMEMBERED });
 
-  constructor(options: ImagePlannerOptions) {
+  constructor(options: RunPlannerOptions) {
     this.#options = { drawSeed: () => crypto.getRandomValues(new Uint32Array(1))[0]!, ...options };
   }
 
@@ -60,7 +60,7 @@ export class ImagePlanner {
   async plan(
     request: PlannedRequest,
     sharing: Sharing = request.seed === undefined ? "none" : "results",
-  ): Promise<ImagePlan> {
+  ): Promise<RunPlan> {
     const model = await this.#options.catalog.find(request.model);
     const seed = request.seed ?? this.#options.drawSeed();
     const run = { ...toRun(request, model.id), seed };
