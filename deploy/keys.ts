@@ -1,5 +1,6 @@
 // `deno task keys`: API keys in the store that the edge is configured with.
 import { parseArgs } from "@std/cli/parse-args";
+import { UsageError } from "../protocol/usage_error.ts";
 import { drawApiKey } from "../routes/keys/api_key.ts";
 import { monthCounter } from "../routes/keys/key_limits.ts";
 import { type KeyRecord, type KeyStore, type Scope, SCOPES } from "../routes/keys/key_store.ts";
@@ -18,10 +19,6 @@ const HELP = `Usage: deno task keys create|list|revoke [options]
 
 The store is the edge's: UPSTASH_REDIS_REST_URL and UPSTASH_REDIS_REST_TOKEN.
 `;
-
-class UsageError extends Error {
-  override readonly name = "UsageError";
-}
 
 if (import.meta.main) await main(Deno.args);
 

@@ -1,11 +1,11 @@
 // The GPU process: serves the HTTP surface of http/ over the checkpoints that the command line names.
 import { hostname } from "node:os";
+import { assertGuarded } from "../protocol/assert_guarded.ts";
 import { structuredLog } from "../protocol/structured_log.ts";
+import { UsageError } from "../protocol/usage_error.ts";
 import { readWorkerSecret } from "../protocol/worker_secret.ts";
 import { SAMPLER_VERSION } from "../sampler/mod.ts";
-import { assertGuarded } from "./cli/assert_guarded.ts";
 import { GRAPH_CACHE_FOLDER } from "./cli/graph_cache_folder.ts";
-import { UsageError } from "./cli/usage_error.ts";
 import { parseWorkerArguments, WORKER_HELP, type WorkerArguments } from "./cli/worker_arguments.ts";
 import { executeRun } from "./http/execute_run.ts";
 import { observeRun } from "./http/observe_run.ts";

@@ -2,7 +2,7 @@
 // these processes share the work; one beside each worker is the usual arrangement.
 import { parseArgs } from "@std/cli/parse-args";
 import { Redis } from "ioredis";
-import { assertGuarded } from "../../gpu-worker/cli/assert_guarded.ts";
+import { assertGuarded } from "../../protocol/assert_guarded.ts";
 import { structuredLog } from "../../protocol/structured_log.ts";
 import { readWorkerSecret } from "../../protocol/worker_secret.ts";
 import { BatchMetrics } from "./batch_metrics.ts";

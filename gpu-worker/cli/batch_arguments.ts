@@ -1,5 +1,6 @@
 // The command line of `deno task batch`.
 import { basename } from "node:path";
+import { UsageError } from "../../protocol/usage_error.ts";
 import { formatLora } from "../pipelines/lora/lora.ts";
 import { parseModelName } from "../pipelines/lora/parse_model_name.ts";
 import type { PartialRequest } from "../pipelines/pipeline.ts";
@@ -11,7 +12,6 @@ import { MEMORY_FLAGS, MEMORY_HELP, type MemoryOptions, readMemoryFlags } from "
 import { MODEL_FLAGS, MODEL_HELP, readModelName } from "./model_flags.ts";
 import { type FlagKind, readFlags } from "./read_flags.ts";
 import { SAMPLING_FLAGS, SAMPLING_HELP, samplingRequest } from "./sampling_flags.ts";
-import { UsageError } from "./usage_error.ts";
 
 export const BATCH_HELP = `Usage: deno task batch --prompt-file FILE [options]
 

@@ -1,6 +1,6 @@
 // --device and --dtype, which several commands take.
+import { UsageError } from "../../protocol/usage_error.ts";
 import type { DeviceOptions } from "../pipelines/read_model.ts";
-import { UsageError } from "./usage_error.ts";
 
 const DEVICES = ["cpu", "cuda", "webgpu"] as const;
 const DTYPES = ["float32", "float16", "bfloat16"] as const;

@@ -1,4 +1,5 @@
 // The command line of `deno task generate`.
+import { UsageError } from "../../protocol/usage_error.ts";
 import type { PartialRequest } from "../pipelines/pipeline.ts";
 import type { DeviceOptions } from "../pipelines/read_model.ts";
 import { readDevice } from "./device_flags.ts";
@@ -7,7 +8,6 @@ import { MODEL_FLAGS, MODEL_HELP, readModelName } from "./model_flags.ts";
 import { IMAGE_FLAGS, IMAGE_HELP, type ImageArguments, readImageFlags } from "./image_flags.ts";
 import { type FlagKind, readFlags } from "./read_flags.ts";
 import { SAMPLING_FLAGS, SAMPLING_HELP, samplingRequest } from "./sampling_flags.ts";
-import { UsageError } from "./usage_error.ts";
 
 export const GENERATE_HELP = `Usage: deno task generate --prompt TEXT [options]
 

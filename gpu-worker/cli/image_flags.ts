@@ -1,9 +1,9 @@
 // --image and --strength: a picture to start from instead of noise alone.
 import { createHash } from "node:crypto";
+import { UsageError } from "../../protocol/usage_error.ts";
 import { decodeImage, type DecodeImageOptions } from "../media/decode_image.ts";
 import type { DecodedImage } from "../media/decoded_image.ts";
 import type { FlagKind, Flags } from "./read_flags.ts";
-import { UsageError } from "./usage_error.ts";
 
 export const IMAGE_FLAGS = {
   "image": "text",

@@ -1,7 +1,7 @@
 // --model and --lora, which several commands take: together they are a model's name.
+import { UsageError } from "../../protocol/usage_error.ts";
 import { formatLora, type Lora, parseLora } from "../pipelines/lora/lora.ts";
 import type { FlagKind, Flags } from "./read_flags.ts";
-import { UsageError } from "./usage_error.ts";
 
 export const MODEL_FLAGS = { "model": "text", "lora": "texts" } as const satisfies Record<string, FlagKind>;
 

@@ -1,11 +1,11 @@
 // What --out asks for: a picture's file, a clip's file, or a clip's frames one by one; and the bytes of each.
 import { basename, dirname, extname, join } from "node:path";
+import { UsageError } from "../../protocol/usage_error.ts";
 import type { DecodedVideo } from "../media/decoded_video.ts";
 import { encodeImage, type ImageFormat } from "../media/encode_image.ts";
 import { encodeVideo, type VideoFormat } from "../media/encode_video.ts";
 import { encodeFrame } from "../media/video_stills.ts";
 import type { GenerateResult } from "../pipelines/pipeline.ts";
-import { UsageError } from "./usage_error.ts";
 
 export interface OutputFile {
   path: string;

@@ -1,5 +1,6 @@
 // `deno task plan`: which steps to run in full, found from a checkpoint's own features and stored beside its weights.
 import { join } from "node:path";
+import { UsageError } from "../../protocol/usage_error.ts";
 import { createForecaster, findPlans, planMemory } from "../../sampler/mod.ts";
 import { completeRequest } from "../pipelines/complete_request.ts";
 import { openPipeline } from "../pipelines/open_pipeline.ts";
@@ -12,7 +13,6 @@ import { planningPrompts, recordGram } from "./record_gram.ts";
 import { readFlags } from "./read_flags.ts";
 import { runCommand } from "./run_command.ts";
 import { SAMPLING_FLAGS, SAMPLING_HELP, samplingRequest } from "./sampling_flags.ts";
-import { UsageError } from "./usage_error.ts";
 import { assertWritable, writeAtomically } from "./write_atomically.ts";
 
 const HELP = `Usage: deno task plan [--write] [options]

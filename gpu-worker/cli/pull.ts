@@ -1,11 +1,11 @@
 // `deno task pull`: a checkpoint from the Hugging Face hub into the cache, where `--model ORG/NAME` finds it.
 import { join } from "node:path";
+import { UsageError } from "../../protocol/usage_error.ts";
 import { hubCacheFolder, hubHome, parseHubName } from "../pipelines/hub_cache.ts";
 import { ByteBar } from "./byte_bar.ts";
 import { pullSnapshot } from "./pull_snapshot.ts";
 import { readFlags } from "./read_flags.ts";
 import { runCommand } from "./run_command.ts";
-import { UsageError } from "./usage_error.ts";
 
 const HELP = `Usage: deno task pull ORG/NAME [options]
 

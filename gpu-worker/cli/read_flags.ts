@@ -1,6 +1,6 @@
 // Typed flags on @std/cli: unknown flags, missing values and malformed numbers are usage errors that name the flag.
 import { parseArgs } from "@std/cli/parse-args";
-import { UsageError } from "./usage_error.ts";
+import { UsageError } from "../../protocol/usage_error.ts";
 
 /**
  * How a flag's value is read. "texts" may be given several times. An operand is the argument that belongs to no flag; a

@@ -1,5 +1,5 @@
 // What all commands share: Ctrl-C, one-line errors and exit codes (0 done, 1 failed, 2 usage, 130 interrupted).
-import { UsageError } from "./usage_error.ts";
+import { UsageError } from "../../protocol/usage_error.ts";
 
 export interface RunCommandOptions {
   /** What Ctrl-C leaves. @default "nothing was written" */

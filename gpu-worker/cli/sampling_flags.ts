@@ -1,8 +1,8 @@
 // The flags that say how a picture is sampled: those of `generate` and `batch` alike.
+import { UsageError } from "../../protocol/usage_error.ts";
 import type { Method, SamplerOptions } from "../../sampler/mod.ts";
 import type { PartialRequest } from "../pipelines/pipeline.ts";
 import type { FlagKind, Flags } from "./read_flags.ts";
-import { UsageError } from "./usage_error.ts";
 
 export const SAMPLING_FLAGS = {
   "negative-prompt": "text",

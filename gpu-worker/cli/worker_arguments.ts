@@ -1,9 +1,9 @@
 // The command line of `deno task worker`.
+import { UsageError } from "../../protocol/usage_error.ts";
 import type { DType } from "../runtime/dtype.ts";
 import type { ProviderName } from "../runtime/mod.ts";
 import { MEMORY_FLAGS, type MemoryOptions, readMemoryFlags } from "./memory_flags.ts";
 import { type FlagKind, readFlags } from "./read_flags.ts";
-import { UsageError } from "./usage_error.ts";
 
 export const WORKER_HELP = `Usage: deno task worker [options]
 

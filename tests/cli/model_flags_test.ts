@@ -4,8 +4,8 @@ import assert from "node:assert/strict";
 import { defaultExpName } from "../../gpu-worker/cli/batch_arguments.ts";
 import { MODEL_FLAGS, readModelName } from "../../gpu-worker/cli/model_flags.ts";
 import { readFlags } from "../../gpu-worker/cli/read_flags.ts";
-import { UsageError } from "../../gpu-worker/cli/usage_error.ts";
 import { parseWorkerArguments } from "../../gpu-worker/cli/worker_arguments.ts";
+import { UsageError } from "../../protocol/usage_error.ts";
 
 const read = (...args: string[]) => readModelName(readFlags(args, MODEL_FLAGS));
 

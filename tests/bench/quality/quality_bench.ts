@@ -4,7 +4,7 @@ import { openPipeline } from "../../../gpu-worker/pipelines/open_pipeline.ts";
 import type { Pipeline } from "../../../gpu-worker/pipelines/pipeline.ts";
 import { readFlags } from "../../../gpu-worker/cli/read_flags.ts";
 import { runCommand } from "../../../gpu-worker/cli/run_command.ts";
-import { UsageError } from "../../../gpu-worker/cli/usage_error.ts";
+import { UsageError } from "../../../protocol/usage_error.ts";
 import { fidelityMethods } from "./fidelity_methods.ts";
 import { findFamilyPlans } from "./find_family_plans.ts";
 import { Flip } from "./flip.ts";

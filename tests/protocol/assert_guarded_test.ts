@@ -1,7 +1,7 @@
 import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
-import { UsageError } from "../../gpu-worker/cli/usage_error.ts";
-import { assertGuarded } from "../../gpu-worker/cli/assert_guarded.ts";
+import { assertGuarded } from "../../protocol/assert_guarded.ts";
+import { UsageError } from "../../protocol/usage_error.ts";
 import { readWorkerSecret } from "../../protocol/worker_secret.ts";
 
 describe("assertGuarded()", () => {
