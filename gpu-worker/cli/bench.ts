@@ -13,7 +13,7 @@ import { runPeer } from "./run_peer.ts";
 const HELP = `Usage: deno task bench:sampler [options]
 
   --model DIR       checkpoint (models/emoji)
-  --rounds N        runs of each row, taken in turn (21)
+  --rounds N        rounds of each table (51)
   --large-rounds N  the same on the random FLUX of width 1024 with 1,024 image tokens; 0 leaves it out (2)
   --python FILE     a Python with torch and diffusers: adds their full pass on the same CPU
   --plot FILE       where to draw costs by tokens as SVG
@@ -36,7 +36,7 @@ async function bench(args: string[], signal: AbortSignal): Promise<void> {
     help: "switch",
   });
   if (flags.help) return console.log(HELP);
-  const { model = "models/emoji", rounds = 21, "large-rounds": largeRounds = 2, python, plot } = flags;
+  const { model = "models/emoji", rounds = 51, "large-rounds": largeRounds = 2, python, plot } = flags;
   await benchModel({ model, rounds, python, signal });
   if (largeRounds > 0) await benchLarge({ rounds: largeRounds, python, signal });
   if (model !== "models/emoji") return;

@@ -1,6 +1,6 @@
 // How the cost of full passes and forecasts grows with the size of the picture, and what is reached at other numbers of steps.
 import type { Pipeline } from "../../pipelines/pipeline.ts";
-import { round } from "./statistics.ts";
+import { median, round } from "./statistics.ts";
 import { PUBLISHED_ROWS, timeRuns } from "./time_runs.ts";
 
 export interface CostTableOptions {
@@ -41,7 +41,7 @@ export async function costTable(pipeline: Pipeline, options: CostTableOptions): 
     "forecast / full": round(forecast / full, 5),
   })));
 
-  console.log(`by steps, at the default size, ${rounds} rounds in turn, medians`);
+  console.log(`by steps, at the default size, ${rounds} rounds, medians`);
   const bySteps: Record<string, unknown>[] = [];
   for (const count of steps) {
     const timings = await timeRuns(pipeline, {
@@ -50,9 +50,9 @@ export async function costTable(pipeline: Pipeline, options: CostTableOptions): 
       request: { steps: count },
       signal,
     });
-    const [none, ...others] = timings;
-    for (const { name, passes, denoise } of others) {
-      const speedup = none!.denoise / denoise;
+    const [, ...others] = timings;
+    for (const { name, passes, denoise, speedups } of others) {
+      const speedup = median(speedups);
       bySteps.push({
         steps: count,
         row: name,

@@ -4,7 +4,7 @@ import { readModel, type ReadModelOptions } from "../../pipelines/read_model.ts"
 import { DTYPE_BYTES } from "../../runtime/dtype.ts";
 import { countHistorySlots, planSteps } from "../../../sampler/mod.ts";
 import { measurePeak } from "./measure_peak.ts";
-import { round } from "./statistics.ts";
+import { median, quantile, round } from "./statistics.ts";
 import { PUBLISHED_ROWS, type RunTiming, timeRuns } from "./time_runs.ts";
 
 export interface SpeedTableOptions extends ReadModelOptions {
@@ -28,11 +28,10 @@ export async function speedTable(pipeline: Pipeline, options: SpeedTableOptions)
     peaks.push(provider === "cpu" ? await measurePeak(model, { sampler, signal }) : undefined);
   }
   console.log(
-    `${model}: a full pass takes ${
-      round(none.full, 2)
-    } ms; ${rounds} rounds in turn, medians; F = ${features}, ${dtype}`,
+    `${model}: a full pass takes ${round(none.full, 2)} ms; F = ${features}, ${dtype}\n` +
+      `${rounds} rounds, medians; a round's speedup is the time of none, just before and after, over that of as many pictures as have its full passes`,
   );
-  console.table(timings.map(({ name, steps, passes, denoise, full, forecast }, i) => {
+  console.table(timings.map(({ name, steps, passes, denoise, full, forecast, speedups }, i) => {
     const { sampler } = pipeline.complete({
       prompt: "red heart",
       seed: 42,
@@ -40,13 +39,17 @@ export async function speedTable(pipeline: Pipeline, options: SpeedTableOptions)
     });
     const slots = countHistorySlots(planSteps(steps, sampler));
     const peak = peaks[i];
+    const reached = speedups.map((speedup) => speedup * passes / steps);
     return {
       row: name,
       passes: `${passes}/${steps}`,
       "denoise ms": round(denoise, 2),
-      speedup: round(none.denoise / denoise, 3),
-      limit: round(steps / passes, 3),
-      reached: round(none.denoise / denoise / (steps / passes), 3),
+      ...speedups.length > 0 && {
+        speedup: round(median(speedups), 3),
+        limit: round(steps / passes, 3),
+        reached: round(median(reached), 3),
+        quartiles: [0.25, 0.75].map((share) => quantile(reached, share).toFixed(3)).join(" to "),
+      },
       "forecast / full": round(forecast / full, 5),
       "K x F MiB": round(slots * features * DTYPE_BYTES[dtype] / MIB, 2),
       ...peak !== undefined && {

@@ -1,9 +1,19 @@
 // What the tables of the bench share.
 
+export function mean(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
+}
+
 export function median(values: readonly number[]): number {
+  return quantile(values, 0.5);
+}
+
+/** Between two values in proportion. @param share 0 is the smallest, 1 the largest */
+export function quantile(values: readonly number[], share: number): number {
   const sorted = values.toSorted((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
+  const position = share * (sorted.length - 1);
+  const below = sorted[Math.floor(position)]!;
+  return below + (sorted[Math.ceil(position)]! - below) * (position % 1);
 }
 
 export function round(value: number, digits: number): number {

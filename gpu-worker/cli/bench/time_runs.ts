@@ -1,6 +1,6 @@
-// Times denoising, full passes and forecasts apart, with the rows of a table taking turns.
+// Times denoising, full passes and forecasts apart, and each row of a table against the first.
 import type { PartialRequest, Pipeline } from "../../pipelines/pipeline.ts";
-import { median } from "./statistics.ts";
+import { mean, median } from "./statistics.ts";
 
 export interface BenchRow {
   name: string;
@@ -28,7 +28,7 @@ export interface TimeRunsOptions {
   signal: AbortSignal;
 }
 
-/** Milliseconds: medians over the rounds. */
+/** Medians, times in milliseconds. */
 export interface RunTiming {
   name: string;
   steps: number;
@@ -38,30 +38,55 @@ export interface RunTiming {
   full: number;
   /** One forecast step; 0 where there is none. */
   forecast: number;
+  /** Denoise time of the first row over that of this one, one a round; of the first row itself none. */
+  speedups: number[];
 }
 
-/** Rows take turns, so that a drift of the machine's speed meets them all; a first round warms up. */
+/**
+ * Times the rows in short turns, the first row between any two others. In each round another row draws as many pictures as
+ * have the full passes of one picture of the first, and their mean is held against the mean of the first row's pictures just
+ * before and after them. So a drift of the machine's speed cancels, and disturbances meet both sides for as long: a short run
+ * escapes them more often than a long one, and medians of single runs would flatter it.
+ */
 export async function timeRuns(pipeline: Pipeline, options: TimeRunsOptions): Promise<RunTiming[]> {
   const { rows, rounds, signal, request } = options;
-  const samples = rows.map((): Sample[] => []);
-  for (let turn = -1; turn < rounds; turn++) {
-    for (const [i, { sampler }] of rows.entries()) {
-      const sample = await timeRun(pipeline, { ...request, sampler }, signal);
-      if (turn >= 0) samples[i]!.push(sample);
+  const time = ({ sampler }: BenchRow) => timeRun(pipeline, { ...request, sampler }, signal);
+  const [reference, ...others] = rows as [BenchRow, ...BenchRow[]];
+  const turns = others.map((row) => ({ row, samples: [] as Sample[], speedups: [] as number[] }));
+  // Of every row the first run warms up.
+  for (const row of rows) await time(row);
+
+  const references = [await time(reference)];
+  for (let round = 0; round < rounds; round++) {
+    if (others.length === 0) references.push(await time(reference));
+    for (const { row, samples, speedups } of turns) {
+      const before = references.at(-1)!;
+      const drawn = [await time(row)];
+      while (drawn.length < Math.round(before.passes / drawn[0]!.passes)) drawn.push(await time(row));
+      const after = await time(reference);
+      speedups.push(mean([before.denoise, after.denoise]) / mean(drawn.map(({ denoise }) => denoise)));
+      references.push(after);
+      samples.push(...drawn);
     }
   }
-  return rows.map(({ name }, i) => {
-    const of = (read: (sample: Sample) => number) => median(samples[i]!.map(read));
-    const { steps, passes } = samples[i]![0]!;
-    return {
-      name,
-      steps,
-      passes,
-      denoise: of(({ denoise }) => denoise),
-      full: of(({ full }) => full / passes),
-      forecast: steps === passes ? 0 : of(({ forecast }) => forecast / (steps - passes)),
-    };
-  });
+  return [
+    summarize(reference, references, []),
+    ...turns.map(({ row, samples, speedups }) => summarize(row, samples, speedups)),
+  ];
+}
+
+function summarize({ name }: BenchRow, samples: readonly Sample[], speedups: number[]): RunTiming {
+  const of = (read: (sample: Sample) => number) => median(samples.map(read));
+  const { steps, passes } = samples[0]!;
+  return {
+    name,
+    steps,
+    passes,
+    denoise: of(({ denoise }) => denoise),
+    full: of(({ full }) => full / passes),
+    forecast: steps === passes ? 0 : of(({ forecast }) => forecast / (steps - passes)),
+    speedups,
+  };
 }
 
 interface Sample {
