@@ -1,23 +1,67 @@
-// Decodes a clip of so many frames with a tiny Wan autoencoder, keeps its bytes as a pipeline does, and prints the
-// process's peak memory before and after. It is a process of its own because a peak is never taken back.
-import { autoencoderKLWanDecoder } from "../../gpu-worker/graph/autoencoder_kl_wan_decoder.ts";
+// Decodes a clip of so many frames with a video autoencoder, keeps its bytes as a pipeline does, and prints the process's
+// peak memory. It is a process of its own because a peak is never taken back.
+//     deno run -A tests/pipelines/_decode_clip_process.ts VAE_FOLDER NUM_FRAMES SIDE
 import { peakMemoryBytes } from "../../gpu-worker/cli/peak_memory.ts";
+import { parseAutoencoderKLHunyuanVideoConfig } from "../../gpu-worker/graph/autoencoder_kl_hunyuan_video_config.ts";
+import { autoencoderKLHunyuanVideoDecoderGraph } from "../../gpu-worker/graph/autoencoder_kl_hunyuan_video_decoder.ts";
+import { parseAutoencoderKLWanConfig } from "../../gpu-worker/graph/autoencoder_kl_wan_config.ts";
+import { autoencoderKLWanDecoder } from "../../gpu-worker/graph/autoencoder_kl_wan_decoder.ts";
+import type { OnnxModel } from "../../gpu-worker/graph/graph_builder.ts";
 import { collectClip } from "../../gpu-worker/pipelines/collect_clip.ts";
 import { decodeClip } from "../../gpu-worker/pipelines/decode_clip.ts";
-import { Runtime } from "../../gpu-worker/runtime/mod.ts";
+import { decodeHunyuanVideo } from "../../gpu-worker/pipelines/hunyuan_video_decoder.ts";
+import type { ClipToDecode } from "../../gpu-worker/pipelines/video_pipeline.ts";
+import { Runtime, type Session } from "../../gpu-worker/runtime/mod.ts";
 import { component } from "../graph/_component.ts";
 
-const [numFrames, side] = Deno.args.map(Number) as [number, number];
-// Four channels; each latent pixel is eight of a side, each latent frame four.
-const { graph, caches } = autoencoderKLWanDecoder(component("wan/tiny-unipc/vae"));
-const size = { channels: 16, frames: (numFrames - 1) / 4 + 1, height: side / 8, width: side / 8 };
+const [folder, ...numbers] = Deno.args;
+const [numFrames, side] = numbers.map(Number) as [number, number];
+const source = component(folder!);
 using runtime = Runtime.open({ intraOpThreads: 1 });
-using vae = await runtime.createSession(graph);
+const { graph, channels, spatialScale, temporalScale, decode } = source.config["_class_name"] ===
+    "AutoencoderKLWan"
+  ? wanDecoder()
+  : hunyuanVideoDecoder();
+using vae: Session = await runtime.createSession(graph);
+const size = {
+  channels,
+  frames: (numFrames - 1) / temporalScale + 1,
+  height: side / spatialScale,
+  width: side / spatialScale,
+};
 const data = new Float32Array(size.channels * size.frames * size.height * size.width).fill(0.5);
-const before = peakMemoryBytes();
-const { video } = await collectClip(decodeClip({ runtime, vae, caches, scale: 8 }, { size, data }), {
-  numFrames,
-  fps: 16,
-});
+const { video } = await collectClip(decode(vae, { size, data }), { numFrames, fps: 16 });
 const bytes = video.frames.reduce((sum, { byteLength }) => sum + byteLength, 0);
-console.log(JSON.stringify({ before, after: peakMemoryBytes(), bytes }));
+console.log(JSON.stringify({ peak: peakMemoryBytes(), bytes }));
+
+interface Decoder {
+  graph: OnnxModel;
+  channels: number;
+  spatialScale: number;
+  temporalScale: number;
+  decode(vae: Session, clip: ClipToDecode): ReturnType<typeof decodeClip>;
+}
+
+function wanDecoder(): Decoder {
+  const { latentChannels: channels, ...config } = parseAutoencoderKLWanConfig(source.config, folder!);
+  const { graph, caches } = autoencoderKLWanDecoder(source);
+  const scale = config.spatialScale;
+  return {
+    ...config,
+    channels,
+    graph,
+    decode: (vae, clip) => decodeClip({ runtime, vae, caches, scale }, clip),
+  };
+}
+
+function hunyuanVideoDecoder(): Decoder {
+  const config = parseAutoencoderKLHunyuanVideoConfig(source.config, folder!);
+  const scale = config.spatial_compression_ratio;
+  return {
+    channels: config.latent_channels,
+    spatialScale: scale,
+    temporalScale: config.temporal_compression_ratio,
+    graph: autoencoderKLHunyuanVideoDecoderGraph(source),
+    decode: (vae, clip) => decodeHunyuanVideo(clip, { runtime, vae, scale }),
+  };
+}

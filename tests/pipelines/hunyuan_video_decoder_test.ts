@@ -12,6 +12,7 @@ import { liveHandles, Runtime, type Session } from "../../gpu-worker/runtime/mod
 import { randn } from "../../sampler/mod.ts";
 import { goldenPath, loadGoldens, maxError } from "../goldens/golden.ts";
 import { component } from "../graph/_component.ts";
+import { decodeInProcess } from "./_decode_in_process.ts";
 
 /** float32 through two dozen convolutions and norms, in another order of summation. */
 const TOLERANCE = 2e-5;
@@ -101,8 +102,8 @@ const SLACK = 20 * MIB;
 
 describe("decodeHunyuanVideo()", () => {
   it("takes no more memory for 81 frames than for 33, beside the clip's bytes", async () => {
-    const short = await decodeInProcess(33);
-    const long = await decodeInProcess(81);
+    const short = await decodeInProcess("hunyuan_video/tiny-distilled/vae", { numFrames: 33, side: SIDE });
+    const long = await decodeInProcess("hunyuan_video/tiny-distilled/vae", { numFrames: 81, side: SIDE });
     const output = long.bytes - short.bytes;
     assert.equal(output, 48 * SIDE * SIDE * 3);
     const grown = long.peak - short.peak;
@@ -129,17 +130,6 @@ describe("decodeHunyuanVideo()", () => {
     assert.deepEqual(liveHandles(), before);
   });
 });
-
-async function decodeInProcess(numFrames: number): Promise<{ peak: number; bytes: number }> {
-  const script = decodeURIComponent(new URL("_decode_hunyuan_video_process.ts", import.meta.url).pathname);
-  const command = new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", script, String(numFrames), String(SIDE)],
-    stdout: "piped",
-  });
-  const { stdout, success } = await command.output();
-  assert.ok(success);
-  return JSON.parse(new TextDecoder().decode(stdout));
-}
 
 /** [3, frames, height, width] */
 function planar(frames: readonly DecodedImage[]): Float32Array {
