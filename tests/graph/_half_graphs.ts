@@ -2,7 +2,7 @@
 import type { OnnxModel } from "../../gpu-worker/graph/graph_builder.ts";
 import { Runtime, type Session, type Tensor } from "../../gpu-worker/runtime/mod.ts";
 import { type FloatArrays, matrix } from "./_float_array.ts";
-import { type HeadGraphs, identity } from "./_run_head.ts";
+import { type HeadGraphs, identity, inputsFor } from "./_run_head.ts";
 
 export class HalfGraphs implements Disposable {
   readonly #graphs: HeadGraphs;
@@ -43,7 +43,7 @@ export class HalfGraphs implements Disposable {
     using head = await this.#runtime.createSession(this.#graphs.head);
     using modulation = await this.#runtime.createSession(this.#graphs.modulation!);
     const { output } = await head.run({
-      ...await modulation.run(this.#feed(conditioning)),
+      ...await modulation.run(this.#feed(inputsFor(this.#graphs.modulation!, conditioning))),
       ...this.#feed({ forecast_weights: matrix([1]), output_weights: identity(feature.dims[0]!) }),
       history: feature.view(0, [1, ...feature.dims]),
     });

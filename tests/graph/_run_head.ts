@@ -14,15 +14,18 @@ export interface HeadGraphs {
 export async function runHead({ head, modulation }: HeadGraphs, inputs: FloatArrays): Promise<FloatArray> {
   const [steps] = inputs["forecast_weights"]!.shape;
   const [, batch] = inputs["history"]!.shape;
-  const of = ({ inputNames }: OnnxModel) =>
-    Object.fromEntries(Object.entries(inputs).filter(([name]) => inputNames.includes(name)));
-  const modulated = modulation ? await run(modulation, of(modulation)) : {};
+  const modulated = modulation ? await run(modulation, inputsFor(modulation, inputs)) : {};
   const { output } = await run(head, {
     output_weights: identity(steps! * batch!),
-    ...of(head),
+    ...inputsFor(head, inputs),
     ...modulated,
   });
   return output!;
+}
+
+/** Those that the graph takes. */
+export function inputsFor({ inputNames }: OnnxModel, inputs: FloatArrays): FloatArrays {
+  return Object.fromEntries(Object.entries(inputs).filter(([name]) => inputNames.includes(name)));
 }
 
 /** [size, size] */

@@ -3,27 +3,13 @@ import assert from "node:assert/strict";
 import { wanRotaryTables } from "../../gpu-worker/graph/wan_rotary.ts";
 import { parseWanTransformerConfig } from "../../gpu-worker/graph/wan_config.ts";
 import { wanTransformerGraphs } from "../../gpu-worker/graph/wan_transformer.ts";
-import { CheckpointError } from "../../gpu-worker/graph/weights/checkpoint_error.ts";
-import type { Weights } from "../../gpu-worker/graph/weights/weights.ts";
 import type { DType } from "../../gpu-worker/runtime/mod.ts";
-import { type Goldens, loadGoldens, maxError } from "../goldens/golden.ts";
+import { type Goldens, loadGoldens } from "../goldens/golden.ts";
 import { component } from "./_component.ts";
-import { HalfGraphs } from "./_half_graphs.ts";
-import { runHead } from "./_run_head.ts";
-import {
-  atOneTime,
-  concat,
-  type FloatArray,
-  type FloatArrays,
-  goldenArray,
-  matrix,
-  row,
-  run,
-  stack,
-} from "./_float_array.ts";
+import { type FloatArrays, goldenArray, run } from "./_float_array.ts";
+import { assertRefused, refusalCases, type RefusedOption } from "./_refusal.ts";
+import { transformerCases } from "./_transformer_cases.ts";
 
-/** float32 on both sides; the order of sums differs, which a few layers magnify to about 1e-6. */
-const TOLERANCE = 1e-5;
 /** As many as the inputs "batch" have. */
 const BRANCHES = { shape: [2], data: new Float32Array(2) };
 
@@ -31,19 +17,10 @@ for (const name of ["tiny-unipc", "tiny-euler"]) {
   describe(`wanTransformerGraphs() of ${name}`, () => {
     const goldens = loadGoldens(`wan/${name}`);
     const parts = component(`wan/${name}/transformer`);
-    const graphs = wanTransformerGraphs({ ...parts, dtype: "float32" });
-    const { trunk } = graphs;
+    const build = (dtype: DType) => wanTransformerGraphs({ ...parts, dtype });
+    const { trunk } = build("float32");
     const inputsOf = (call: string) => trunkInputs(goldens, call, parts.config);
-    const head = (inputs: FloatArrays) => runHead(graphs, { branches: BRANCHES, ...inputs });
-
-    for (const call of ["start", "batch"]) {
-      it(`trunk gives diffusers' feature and output, '${call}' inputs`, async () => {
-        const { feature, output } = await run(trunk, inputsOf(call));
-        assert.deepEqual(output!.shape, goldens.shape(`transformer.${call}.output`));
-        assert(maxError(feature!.data, goldens.floats(`transformer.${call}.feature`)) <= TOLERANCE);
-        assert(maxError(output!.data, goldens.floats(`transformer.${call}.output`)) <= TOLERANCE);
-      });
-    }
+    transformerCases({ build, goldens, inputsOf, further: { branches: BRANCHES } });
 
     it("trunk gives its feature frames, rows and columns of patches", async () => {
       const { feature } = await run(trunk, inputsOf("batch"));
@@ -51,72 +28,12 @@ for (const name of ["tiny-unipc", "tiny-euler"]) {
       const { patchHeight, patchWidth, innerDim } = parseWanTransformerConfig(parts.config);
       assert.deepEqual(feature!.shape, [2, frames, height! / patchHeight, width! / patchWidth, innerDim]);
     });
-
-    it("head gives the trunk's output where the weights select one slot", async () => {
-      const inputs = atOneTime(inputsOf("batch"));
-      const { feature, output } = await run(trunk, inputs);
-      const other = { ...feature!, data: feature!.data.map((x) => 3 - x) };
-      const history = stack([other, feature!]);
-      const timestep = row(inputs["timestep"]!, 0);
-      const actual = await head({ timestep, forecast_weights: matrix([0, 1]), history });
-      assert.deepEqual(actual.shape, output!.shape);
-      assert(maxError(actual.data, output!.data) <= TOLERANCE);
-    });
-
-    it("head forecasts several steps in one run as it would one by one, step-major", async () => {
-      const first = inputsOf("batch");
-      const later = { ...first, timestep: scaled(first["timestep"]!, 0.9) };
-      const steps: FloatArrays[] = [
-        { timestep: row(first["timestep"]!, 0), forecast_weights: matrix([0.25, 0.625]) },
-        { timestep: row(first["timestep"]!, 1), forecast_weights: matrix([-0.5, 1.5]) },
-      ];
-      const history = stack([(await run(trunk, first))["feature"]!, (await run(trunk, later))["feature"]!]);
-      const expected = [];
-      for (const step of steps) expected.push(await head({ ...step, history }));
-      const joined = Object.keys(steps[0]!).map((key) => [key, concat(steps.map((step) => step[key]!))]);
-      const actual = await head({ ...Object.fromEntries(joined), history });
-      assert.deepEqual(actual.shape, concat(expected).shape);
-      assert(maxError(actual.data, concat(expected).data) <= TOLERANCE);
-    });
-
-    it("head gives the sums of its rows that it is asked for", async () => {
-      const inputs = atOneTime(inputsOf("batch"));
-      const { feature } = await run(trunk, inputs);
-      const other = { ...feature!, data: feature!.data.map((x, i) => Math.sin(i) - x) };
-      const all = {
-        timestep: row(inputs["timestep"]!, 0),
-        forecast_weights: matrix([0.25, 0.625]),
-        history: stack([feature!, other]),
-      };
-      const rows = await head(all);
-      // Guidance by 3, and half a row alone.
-      const weights = { shape: [2, 2], data: Float32Array.of(3, -2, 0, 0.5) };
-      const sums = await head({ ...all, output_weights: weights });
-      const [a, b] = [row(rows, 0).data, row(rows, 1).data];
-      const expected = [...a.map((x, i) => 3 * x - 2 * b[i]!), ...b.map((x) => x / 2)];
-      assert.deepEqual(sums.shape, rows.shape);
-      assert(maxError(sums.data, expected) <= TOLERANCE);
-    });
-
-    it("float16 graphs stay near float32", async () => {
-      using half = await HalfGraphs.open(wanTransformerGraphs({ ...parts, dtype: "float16" }));
-      const { output } = await half.trunk(inputsOf("batch"));
-      // 11 bits of mantissa through a dozen layers.
-      assert(maxError(output, goldens.floats("transformer.batch.output")) <= 1e-2);
-    });
   });
 }
 
 describe("wanTransformerGraphs()", () => {
-  const { config, weights } = component("wan/tiny-unipc/transformer");
-  const build = (changes: { config?: object; weights?: Weights; dtype?: DType }) => () =>
-    wanTransformerGraphs({
-      config: { ...config, ...changes.config },
-      weights: changes.weights ?? weights,
-      dtype: changes.dtype ?? "float32",
-    });
-  const refuses = (changes: Parameters<typeof build>[0], message: RegExp) =>
-    assert.throws(build(changes), (error) => error instanceof CheckpointError && message.test(error.message));
+  const folder = "wan/tiny-unipc/transformer";
+  const { config, weights } = component(folder);
 
   it("takes the options of both published models", () => {
     const common = {
@@ -153,35 +70,38 @@ describe("wanTransformerGraphs()", () => {
   });
 
   it("builds in every compute type", () => {
-    for (const dtype of ["float32", "float16", "bfloat16"] as const) assert.doesNotThrow(build({ dtype }));
+    for (const dtype of ["float32", "float16", "bfloat16"] as const) {
+      assert.doesNotThrow(() => wanTransformerGraphs({ config, weights, dtype }));
+    }
   });
 
-  it("refuses models that start from an image, by the option that says so", () => {
-    refuses({ config: { image_dim: 1280 } }, /'image_dim'.*start from an image.*1280/);
-    refuses({ config: { added_kv_proj_dim: 24 } }, /'added_kv_proj_dim'.*start from an image.*24/);
-    refuses({ config: { pos_embed_seq_len: 514 } }, /'pos_embed_seq_len'.*start from an image.*514/);
+  const REFUSED: RefusedOption[] = [
+    ["image_dim", 1280, /'image_dim'.*start from an image.*1280/],
+    ["added_kv_proj_dim", 24, /'added_kv_proj_dim'.*start from an image.*24/],
+    ["pos_embed_seq_len", 514, /'pos_embed_seq_len'.*start from an image.*514/],
+    ["patch_size", [2, 2, 2], /'patch_size.0'.*2/],
+    ["patch_size", [1, 2], /'patch_size'/],
+    ["qk_norm", "layer_norm", /'qk_norm'.*"layer_norm"/],
+    ["attention_head_dim", 4, /'attention_head_dim' must have room.* 4$/],
+    ["num_layers", 0, /'num_layers'.*0/],
+    ["guidance_embeds", true, /'guidance_embeds'/],
+    // What contradicts the tensors' shapes.
+    ["out_channels", 8, /'proj_out.weight'.*\[32,24\].*\[64,24\]/],
+    ["patch_size", [1, 1, 2], /'patch_embedding.weight'.*\[24,16,1,1,2\]/],
+    ["ffn_dim", 41, /'blocks\.0\.ffn\.net\.0\.proj\.weight'/],
+    // Tensors that are not there, and those left over.
+    ["num_layers", 3, /'blocks\.2\./],
+    ["cross_attn_norm", false, /'blocks\.\d\.norm2\.\w+'/],
+  ];
+  refusalCases(REFUSED, {
+    folder,
+    build: (parts) => wanTransformerGraphs({ ...parts, dtype: "float32" }),
   });
 
-  it("refuses values that it could not honour", () => {
-    refuses({ config: { patch_size: [2, 2, 2] } }, /'patch_size.0'.*2/);
-    refuses({ config: { patch_size: [1, 2] } }, /'patch_size'/);
-    refuses({ config: { qk_norm: "layer_norm" } }, /'qk_norm'.*"layer_norm"/);
-    refuses({ config: { attention_head_dim: 4 } }, /'attention_head_dim' must have room.* 4$/);
-    refuses({ config: { num_layers: 0 } }, /'num_layers'.*0/);
-    refuses({ config: { guidance_embeds: true } }, /'guidance_embeds'/);
-  });
-
-  it("refuses tensors whose shape contradicts the config", () => {
-    refuses({ config: { out_channels: 8 } }, /'proj_out.weight'.*\[32,24\].*\[64,24\]/);
-    refuses({ config: { patch_size: [1, 1, 2] } }, /'patch_embedding.weight'.*\[24,16,1,1,2\]/);
-    refuses({ config: { ffn_dim: 41 } }, /'blocks\.0\.ffn\.net\.0\.proj\.weight'/);
-  });
-
-  it("refuses a checkpoint that lacks a tensor, or has one too many", () => {
-    refuses({ config: { num_layers: 3 } }, /'blocks\.2\./);
-    refuses({ config: { cross_attn_norm: false } }, /'blocks\.\d\.norm2\.\w+'/);
+  it("refuses a checkpoint with tensors that the config leaves no place for", () => {
     const lora = "blocks.0.attn1.to_q.lora_A.weight";
-    refuses({ weights: new Map([...weights, [lora, weights.get("proj_out.weight")!]]) }, /to_q\.lora_A/);
+    const more = new Map([...weights, [lora, weights.get("proj_out.weight")!]]);
+    assertRefused(() => wanTransformerGraphs({ config, weights: more, dtype: "float32" }), /to_q\.lora_A/);
   });
 });
 
@@ -214,8 +134,4 @@ function trunkInputs(goldens: Goldens, call: string, json: unknown): FloatArrays
   const { cos, sin } = wanRotaryTables({ frames, rows, columns, headDim });
   const shape = [frames * rows * columns, headDim / 2];
   return { ...inputs, rotary_cos: { shape, data: cos }, rotary_sin: { shape, data: sin } };
-}
-
-function scaled({ shape, data }: FloatArray, factor: number): FloatArray {
-  return { shape, data: data.map((x) => x * factor) };
 }
