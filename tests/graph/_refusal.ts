@@ -2,25 +2,20 @@
 import { it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { CheckpointError } from "../../gpu-worker/graph/weights/checkpoint_error.ts";
-import { type Component, component } from "./_component.ts";
 
 export type RefusedOption = [option: string, value: unknown, message: RegExp];
 
-export interface RefusalCasesOptions {
-  /** Of the component that is taken as it is. */
-  folder: string;
-  build: (changed: Component) => unknown;
-}
-
-/** A case for each option: the component with that value alone changed. */
+/**
+ * A case for each of the options.
+ * @param build with a config that is good but for the options it is given
+ */
 export function refusalCases(
   refused: readonly RefusedOption[],
-  { folder, build }: RefusalCasesOptions,
+  build: (changes: Record<string, unknown>) => unknown,
 ): void {
   for (const [option, value, message] of refused) {
     it(`refuses ${option} ${JSON.stringify(value)} by name`, () => {
-      const { config, weights } = component(folder);
-      assertRefused(() => build({ config: { ...config, [option]: value }, weights }), message);
+      assertRefused(() => build({ [option]: value }), message);
     });
   }
 }

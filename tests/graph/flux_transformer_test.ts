@@ -22,8 +22,7 @@ for (const name of ["tiny-dev", "tiny-schnell"]) {
 }
 
 describe("fluxTransformerGraphs()", () => {
-  const folder = "flux/tiny-dev/transformer";
-  const { config, weights } = component(folder);
+  const { config, weights } = component("flux/tiny-dev/transformer");
 
   it("builds in every compute type", () => {
     for (const dtype of ["float32", "float16", "bfloat16"] as const) {
@@ -47,10 +46,10 @@ describe("fluxTransformerGraphs()", () => {
     ["num_single_layers", 1, /'single_transformer_blocks\.1\./],
     ["guidance_embeds", false, /guidance_embedder/],
   ];
-  refusalCases(REFUSED, {
-    folder,
-    build: (parts) => fluxTransformerGraphs({ ...parts, dtype: "float32" }),
-  });
+  refusalCases(
+    REFUSED,
+    (changes) => fluxTransformerGraphs({ config: { ...config, ...changes }, weights, dtype: "float32" }),
+  );
 
   it("refuses a checkpoint that lacks a tensor, or has one too many", () => {
     const build = (weights: Weights) => () => fluxTransformerGraphs({ config, weights, dtype: "float32" });

@@ -26,11 +26,11 @@ for (const [name, calls] of Object.entries(CALLS)) {
 }
 
 describe("hunyuanVideoTransformerGraphs()", () => {
-  const folder = "hunyuan_video/tiny-distilled/transformer";
+  const { config, weights } = component("hunyuan_video/tiny-distilled/transformer");
 
   it("builds in every compute type", () => {
     for (const dtype of ["float32", "float16", "bfloat16"] as const) {
-      assert.doesNotThrow(() => hunyuanVideoTransformerGraphs({ ...component(folder), dtype }));
+      assert.doesNotThrow(() => hunyuanVideoTransformerGraphs({ config, weights, dtype }));
     }
   });
 
@@ -48,10 +48,11 @@ describe("hunyuanVideoTransformerGraphs()", () => {
     ["guidance_embeds", false, /no place for: 'time_text_embed.guidance_embedder/],
     ["num_layers", 3, /no tensor 'transformer_blocks.2./],
   ];
-  refusalCases(REFUSED, {
-    folder,
-    build: (parts) => hunyuanVideoTransformerGraphs({ ...parts, dtype: "float32" }),
-  });
+  refusalCases(
+    REFUSED,
+    (changes) =>
+      hunyuanVideoTransformerGraphs({ config: { ...config, ...changes }, weights, dtype: "float32" }),
+  );
 });
 
 interface TrunkCall {

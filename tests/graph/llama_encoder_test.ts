@@ -2,10 +2,10 @@ import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { parseLlamaConfig } from "../../gpu-worker/graph/llama_config.ts";
 import { llamaEncoderGraph } from "../../gpu-worker/graph/llama_encoder.ts";
-import { CheckpointError } from "../../gpu-worker/graph/weights/checkpoint_error.ts";
 import { loadGoldens, maxError } from "../goldens/golden.ts";
 import { component } from "./_component.ts";
 import { runGraph } from "./_run_graph.ts";
+import { refusalCases, type RefusedOption } from "./_refusal.ts";
 
 /** float32 on both sides; a few layers magnify the order of sums. */
 const TOLERANCE = 1e-5;
@@ -72,7 +72,7 @@ describe("parseLlamaConfig()", () => {
     assert.deepEqual(parse({ ...past, rope_scaling: null }), parse({}));
   });
 
-  const REFUSED: [option: string, value: unknown, message: RegExp][] = [
+  const REFUSED: RefusedOption[] = [
     ["rope_parameters", { rope_type: "yarn", factor: 4 }, /'rope_parameters.rope_type' of LlamaModel/],
     ["rope_parameters", { rope_type: "linear" }, /'rope_parameters.factor'/],
     ["rope_parameters", { rope_type: "default", partial_rotary_factor: 0.5 }, /partial_rotary_factor/],
@@ -84,12 +84,5 @@ describe("parseLlamaConfig()", () => {
     ["num_hidden_layers", 1, /'num_hidden_layers' must be at least 2/],
     ["sliding_window", 4, /no option 'sliding_window'/],
   ];
-  for (const [option, value, message] of REFUSED) {
-    it(`refuses ${option} ${JSON.stringify(value)} by name`, () => {
-      assert.throws(
-        () => parse({ [option]: value }),
-        (error) => error instanceof CheckpointError && message.test(error.message),
-      );
-    });
-  }
+  refusalCases(REFUSED, parse);
 });

@@ -49,8 +49,7 @@ for (const name of ["tiny-large", "tiny-medium"]) {
 }
 
 describe("sd3TransformerGraphs()", () => {
-  const folder = "sd3/tiny-medium/transformer";
-  const { config, weights } = component(folder);
+  const { config, weights } = component("sd3/tiny-medium/transformer");
 
   for (const norm of ["layer_norm", "fp32_layer_norm"]) {
     it(`norms queries and keys by ${norm}`, async () => {
@@ -85,10 +84,10 @@ describe("sd3TransformerGraphs()", () => {
     ["qk_norm", "rms_norm", /'transformer_blocks\.0\.attn\.norm_q\.weight'/],
     ["num_layers", 5, /'transformer_blocks\.3\./],
   ];
-  refusalCases(REFUSED, {
-    folder,
-    build: (parts) => sd3TransformerGraphs({ ...parts, dtype: "float32" }),
-  });
+  refusalCases(
+    REFUSED,
+    (changes) => sd3TransformerGraphs({ config: { ...config, ...changes }, weights, dtype: "float32" }),
+  );
 
   it("refuses a checkpoint with tensors that the config leaves no place for", () => {
     const lora = "transformer_blocks.0.attn.to_q.lora_A.weight";

@@ -1,13 +1,13 @@
 import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { unet2DConditionGraphs } from "../../gpu-worker/graph/unet2d_condition.ts";
-import { CheckpointError } from "../../gpu-worker/graph/weights/checkpoint_error.ts";
 import type { Weights } from "../../gpu-worker/graph/weights/weights.ts";
 import { type DType, Runtime, type Tensor } from "../../gpu-worker/runtime/mod.ts";
 import { type Goldens, loadGoldens, maxError } from "../goldens/golden.ts";
 import { component } from "./_component.ts";
 import { type FloatArray, type FloatArrays, goldenArray, matrix, row, run, stack } from "./_float_array.ts";
 import { runHead } from "./_run_head.ts";
+import { assertRefused, refusalCases, type RefusedOption } from "./_refusal.ts";
 
 /** float32 on both sides; sums are taken in another order, which thirty layers magnify to about 7e-6. */
 const TOLERANCE = 5e-5;
@@ -104,10 +104,8 @@ describe("unet2DConditionGraphs()", () => {
       weights: changes.weights ?? weights,
       dtype: changes.dtype ?? "float32",
     });
-  const refuses = (changes: Parameters<typeof build>[0], message: RegExp) =>
-    assert.throws(build(changes), (error) => error instanceof CheckpointError && message.test(error.message));
 
-  const REFUSED: [option: string, value: unknown, message: RegExp][] = [
+  const REFUSED: RefusedOption[] = [
     ["qk_norm", "rms_norm", /no option 'qk_norm'/],
     ["down_block_types", ["DownBlock2D", "AttnDownBlock2D", "DownBlock2D"], /'down_block_types.1'.*Attn/],
     ["mid_block_type", "UNetMidBlock2DSimpleCrossAttn", /'mid_block_type'/],
@@ -133,16 +131,16 @@ describe("unet2DConditionGraphs()", () => {
     ["layers_per_block", 2, /no tensor '/],
     ["use_linear_projection", false, /'down_blocks.1.attentions.0.proj_in.weight' must have the shape/],
   ];
-  for (const [option, value, message] of REFUSED) {
-    it(`refuses ${option} ${JSON.stringify(value)} by name`, () =>
-      refuses({ config: { [option]: value } }, message));
-  }
+  refusalCases(REFUSED, (config) => build({ config })());
 
   it("refuses a checkpoint with tensors that the config leaves no place for", () => {
     const lora = "down_blocks.1.attentions.0.proj_in.lora_A.weight";
-    refuses({ weights: new Map([...weights, [lora, weights.get("conv_out.weight")!]]) }, /lora_A/);
-    refuses({ config: { mid_block_type: null } }, /mid_block/);
-    refuses({ config: { addition_embed_type: null } }, /add_embedding/);
+    assertRefused(
+      build({ weights: new Map([...weights, [lora, weights.get("conv_out.weight")!]]) }),
+      /lora_A/,
+    );
+    assertRefused(build({ config: { mid_block_type: null } }), /mid_block/);
+    assertRefused(build({ config: { addition_embed_type: null } }), /add_embedding/);
   });
 
   it("takes what has no part in the blocks that it knows", () => {

@@ -32,8 +32,7 @@ for (const name of ["tiny-unipc", "tiny-euler"]) {
 }
 
 describe("wanTransformerGraphs()", () => {
-  const folder = "wan/tiny-unipc/transformer";
-  const { config, weights } = component(folder);
+  const { config, weights } = component("wan/tiny-unipc/transformer");
 
   it("takes the options of both published models", () => {
     const common = {
@@ -93,10 +92,10 @@ describe("wanTransformerGraphs()", () => {
     ["num_layers", 3, /'blocks\.2\./],
     ["cross_attn_norm", false, /'blocks\.\d\.norm2\.\w+'/],
   ];
-  refusalCases(REFUSED, {
-    folder,
-    build: (parts) => wanTransformerGraphs({ ...parts, dtype: "float32" }),
-  });
+  refusalCases(
+    REFUSED,
+    (changes) => wanTransformerGraphs({ config: { ...config, ...changes }, weights, dtype: "float32" }),
+  );
 
   it("refuses a checkpoint with tensors that the config leaves no place for", () => {
     const lora = "blocks.0.attn1.to_q.lora_A.weight";
