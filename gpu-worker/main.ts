@@ -7,6 +7,7 @@ import { readWorkerSecret } from "../protocol/worker_secret.ts";
 import { SAMPLER_VERSION } from "../sampler/mod.ts";
 import { GRAPH_CACHE_FOLDER } from "./cli/graph_cache_folder.ts";
 import { parseWorkerArguments, WORKER_HELP, type WorkerArguments } from "./cli/worker_arguments.ts";
+import { executeBatch } from "./http/execute_batch.ts";
 import { executeRun } from "./http/execute_run.ts";
 import { observeRun } from "./http/observe_run.ts";
 import { ModelPool } from "./http/model_pool.ts";
@@ -41,14 +42,19 @@ async function serve(args: WorkerArguments): Promise<void> {
   const models = openPool(args, metrics);
   const worker = args.name ?? hostname();
   const queue = new RunQueue({
-    execute: (run) =>
-      observeRun(run, {
-        execute: (run) => executeRun(run, { models, metrics, log, worker }),
-        log,
-        logPrompts: Deno.env.get("SPECTRUM_LOG_PROMPTS") === "1",
+    execute: (runs, leaveDevice) =>
+      executeBatch(runs, {
+        execute: (run, turn) =>
+          observeRun(run, {
+            execute: (run) => executeRun(run, turn, { models, metrics, log, worker }),
+            log,
+            logPrompts: Deno.env.get("SPECTRUM_LOG_PROMPTS") === "1",
+          }),
+        leaveDevice,
       }),
     capacity: args.queueCapacity,
     concurrency: args.concurrency,
+    maxBatch: args.maxBatch,
   });
   metrics.observeQueue(queue);
   // The default model is loaded before the port opens: a worker that answers can work.

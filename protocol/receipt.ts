@@ -26,6 +26,7 @@ export const receiptSchema = z.object({
   forecast_errors: z.record(z.string(), z.number()).describe(
     "Step index -> relative error that a forecast would have made there; measured at full steps.",
   ),
+  batch: z.int().exactOptional().describe("Pictures that were made together, if more than this one."),
   seconds: z.object({
     queue: z.number(),
     encode: z.number(),

@@ -17,6 +17,7 @@ export const WORKER_HELP = `Usage: deno task worker [options]
   --queue N             runs that may wait (256)
   --concurrency N       runs of one model at once, each on a thread of its own instead of all on one run: more
                         pictures a second, a single one later, and memory for N runs; cpu only (1)
+  --max-batch N         pictures of one size, plan and guidance that are made together when they wait together (8)
   --max-loaded N        models in memory at most (1)
   --unload-idle S       unload a model that was not used for S seconds; 0 keeps it (0)
   --min-free-memory GB  unload idle models before loading another into less than this (0)
@@ -32,6 +33,7 @@ const FLAGS = {
   "dtype": "text",
   "queue": "number",
   "concurrency": "number",
+  "max-batch": "number",
   "max-loaded": "number",
   "unload-idle": "number",
   "min-free-memory": "number",
@@ -52,6 +54,8 @@ export interface WorkerArguments {
   queueCapacity: number;
   /** Runs at once. */
   concurrency: number;
+  /** Runs made together at most. */
+  maxBatch: number;
   maxLoaded: number;
   unloadIdleMs: number;
   minFreeBytes: number;
@@ -91,6 +95,7 @@ export function parseWorkerArguments(args: readonly string[]): WorkerArguments |
     memory,
     concurrency,
     queueCapacity: whole("queue", flags.queue ?? 256, { min: 0, max: 100_000 }),
+    maxBatch: whole("max-batch", flags["max-batch"] ?? 8, { min: 1, max: 64 }),
     maxLoaded: whole("max-loaded", flags["max-loaded"] ?? 1, { min: 1, max: 1000 }),
     unloadIdleMs: 1000 * positive("unload-idle", flags["unload-idle"] ?? 0),
     minFreeBytes: 2 ** 30 * positive("min-free-memory", flags["min-free-memory"] ?? 0),

@@ -10,7 +10,8 @@ import type { DecodedVideo } from "../media/decoded_video.ts";
 import { encodeVideo } from "../media/encode_video.ts";
 import { encodeSpritesheet, encodeThumbnail } from "../media/video_stills.ts";
 import { encodeImage } from "../media/encode_image.ts";
-import type { GenerateRequest, GenerateResult, StepProgress } from "../pipelines/pipeline.ts";
+import type { BatchPlace } from "../pipelines/picture_batch.ts";
+import type { GenerateRequest, GenerateResult, Pipeline, StepProgress } from "../pipelines/pipeline.ts";
 import { imageTokens } from "./image_tokens.ts";
 import type { ModelPool } from "./model_pool.ts";
 import { previewSteps } from "./preview_steps.ts";
@@ -26,54 +27,36 @@ export interface ExecuteRunOptions {
   worker: string;
 }
 
+/** A run's time on the device. */
+export interface DeviceTurn {
+  /** Its place among those that are made with it. @default made by itself */
+  batch?: BatchPlace | undefined;
+  /** Called once the run needs the device no more. */
+  leave: () => void;
+}
+
 /** Emits the events of `run` up to its final one. Never rejects. */
-export async function executeRun(run: Run, options: ExecuteRunOptions): Promise<void> {
-  const { models, metrics, log } = options;
+export async function executeRun(run: Run, turn: DeviceTurn, options: ExecuteRunOptions): Promise<void> {
+  const { metrics, log } = options;
   const { model } = run.request;
   const startedAt = performance.now();
   run.emit({ type: "started" });
   try {
-    using lease = await models.lease(model);
-    run.signal.throwIfAborted();
-    const request = await completeRun(lease.pipeline, run.request);
-    const previews: Promise<void>[] = [];
-    const runSteps = request.steps - (request.startImage?.firstStep ?? 0);
-    const steps = previewSteps(run.request.previews, planSteps(runSteps, request.sampler));
-    const result = await lease.pipeline.generate(request, {
-      signal: run.signal,
-      onStep: (step) => {
-        metrics.pass(step.kind);
-        emitStep(run, step);
-      },
-      previewSteps: new Set(steps),
-      // Not awaited here: libvips encodes on a thread of its own while the device goes on.
-      onPreview: (index, image) => {
-        const preview = emitPreview(run, { image, index, steps });
-        // Awaited below, unless generate() rejects first: a rejection that nobody hears ends the process.
-        preview.catch(() => {});
-        previews.push(preview);
-      },
-    });
-    await Promise.all(previews);
+    const generated = await generate(run, turn, options);
+    const { request, result, rules } = generated;
+    await Promise.all(generated.previews);
     const file = result.video
       ? await encodeClip(run, result.video)
       : { b64_json: await encode(run, result.image) };
     const seconds = { ...result.seconds, queue: (startedAt - run.acceptedAt) / 1000, total: elapsed(run) };
-    const receipt = toReceipt({
-      request,
-      result,
-      seconds,
-      model: lease.pipeline.model,
-      worker: options.worker,
-    });
     run.emit({
       type: "completed",
       ...file,
       content_type: CONTENT_TYPES[run.request.output_format],
-      receipt,
-      image_tokens: imageTokens(result, { request, rules: lease.pipeline.rules }),
+      receipt: toReceipt(generated, { seconds, worker: options.worker }),
+      image_tokens: imageTokens(result, { request, rules }),
     });
-    metrics.finished({ model, outcome: "completed", seconds });
+    metrics.finished({ model, outcome: "completed", seconds, pictures: generated.pictures });
   } catch (cause) {
     if (run.signal.aborted) {
       run.emit({ type: "cancelled", reason: run.signal.reason as CancelReason });
@@ -87,6 +70,52 @@ export async function executeRun(run: Run, options: ExecuteRunOptions): Promise<
     run.emit({ type: "failed", status: error.status, ...error.toBody() });
     metrics.finished({ model, outcome: "failed" });
   }
+}
+
+/** What the device has made. */
+interface Generated {
+  request: GenerateRequest;
+  result: GenerateResult;
+  /** Being encoded. */
+  previews: Promise<void>[];
+  /** Made together with it, itself included. */
+  pictures: number;
+  model: Pipeline["model"];
+  rules: Pipeline["rules"];
+}
+
+async function generate(
+  run: Run,
+  { batch, leave }: DeviceTurn,
+  { models, metrics }: ExecuteRunOptions,
+): Promise<Generated> {
+  using stack = new DisposableStack();
+  stack.defer(leave);
+  if (batch) stack.use(batch);
+  const { pipeline } = stack.use(await models.lease(run.request.model));
+  run.signal.throwIfAborted();
+  const request = await completeRun(pipeline, run.request);
+  const previews: Promise<void>[] = [];
+  const runSteps = request.steps - (request.startImage?.firstStep ?? 0);
+  const steps = previewSteps(run.request.previews, planSteps(runSteps, request.sampler));
+  const result = await pipeline.generate(request, {
+    signal: run.signal,
+    ...batch && { batch },
+    onStep: (step) => {
+      metrics.pass(step.kind);
+      emitStep(run, step);
+    },
+    previewSteps: new Set(steps),
+    // Not awaited here: libvips encodes on a thread of its own while the device goes on.
+    onPreview: (index, image) => {
+      const preview = emitPreview(run, { image, index, steps });
+      // Awaited by executeRun(), unless generate() rejects first: a rejection that nobody hears ends the process.
+      preview.catch(() => {});
+      previews.push(preview);
+    },
+  });
+  const { model, rules } = pipeline;
+  return { request, result, previews, pictures: batch?.pictures ?? 1, model, rules };
 }
 
 function emitStep(run: Run, step: StepProgress): void {
@@ -135,13 +164,8 @@ async function encodeClip(
 }
 
 function toReceipt(
-  { request, result, seconds, model, worker }: {
-    request: GenerateRequest;
-    result: GenerateResult;
-    seconds: Receipt["seconds"];
-    model: { id: string; digest: string };
-    worker: string;
-  },
+  { request, result, pictures, model }: Generated,
+  { seconds, worker }: Pick<Receipt, "seconds" | "worker">,
 ): Receipt {
   const { sampler, skipLayerGuidance, startImage } = request;
   const stepsOf = (kind: string) => result.plan.flatMap((step, index) => step === kind ? [index] : []);
@@ -165,6 +189,7 @@ function toReceipt(
     full_steps: stepsOf("full"),
     forecast_steps: stepsOf("forecast"),
     forecast_errors: Object.fromEntries(result.forecastErrors),
+    ...pictures > 1 && { batch: pictures },
     seconds,
     cache: "miss",
     worker,

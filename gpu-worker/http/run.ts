@@ -15,6 +15,16 @@ export interface RunOptions {
   unwatchedMs: number;
   /** @default none is known */
   origin?: RunOrigin | undefined;
+  /** @default made by itself */
+  batch?: BatchTerms | undefined;
+}
+
+/** With whom a run may be made together. */
+export interface BatchTerms {
+  /** Runs with the same one differ in prompts, seed and what becomes of the picture alone. */
+  key: string;
+  /** Runs that are worth making together. */
+  limit: number;
 }
 
 /** Whose doing a run is, for logs and traces. */
@@ -32,6 +42,7 @@ export class Run {
   readonly attempt: number;
   readonly request: RunRequest;
   readonly origin: RunOrigin | undefined;
+  readonly batch: BatchTerms | undefined;
   /** performance.now() of its acceptance. */
   readonly acceptedAt: number = performance.now();
   readonly #log: EventLog<RunEvent>;
@@ -50,6 +61,7 @@ export class Run {
     this.#log = new EventLog(after);
     this.#options = options;
     this.origin = options.origin;
+    this.batch = options.batch;
     this.#startUnwatchedTimer();
   }
 

@@ -1,16 +1,26 @@
-// Runs wait here for the device, first come first served, one at a time unless more are allowed.
+// Runs wait here for the device, first come first served, one at a time unless more are allowed; those that can be made together
+// come with the first of them.
 import { ApiError } from "../../protocol/api_error.ts";
 import type { CancelReason } from "../../protocol/run_event.ts";
 import type { RunRequest } from "../../protocol/run_request.ts";
-import { Run, type RunOrigin } from "./run.ts";
+import { Run, type RunOptions } from "./run.ts";
 
 export interface RunQueueOptions {
-  /** Makes the picture of `run` and emits its events, a final one included; never rejects. */
-  execute: (run: Run) => Promise<void>;
+  /**
+   * Makes the results of `runs` together and emits their events, final ones included; never rejects.
+   * @param leaveDevice says that what remains needs the device no more
+   */
+  execute: (runs: readonly Run[], leaveDevice: () => void) => Promise<void>;
   /** Runs that may wait. @default 256 */
   capacity?: number;
-  /** Runs on the device at once, of one model: another's wait until the device is free of the first. @default 1 */
+  /**
+   * What the device is at at once, each a run or a batch of them, all of one model: another's wait until the device is free of
+   * the first.
+   * @default 1
+   */
   concurrency?: number;
+  /** Runs that are made together at most. @default 1 */
+  maxBatch?: number;
   /** A run that nobody has followed for this long is cancelled. @default 10000 */
   unwatchedMs?: number;
   /** How long a finished run's events can be read. @default 60000 */
@@ -18,6 +28,12 @@ export interface RunQueueOptions {
   /** Finished runs kept at most. @default 64 */
   retained?: number;
 }
+
+/** What has left the device and is being encoded does not pile up: the device waits beyond so many. */
+const MAX_ENCODING = 2;
+
+/** What is known of a run besides its request. */
+export type SubmitOptions = Pick<RunOptions, "origin" | "batch">;
 
 export interface DrainOptions {
   /** Ends the runs on the device too, within one step. @default false */
@@ -30,7 +46,10 @@ export class RunQueue {
   readonly #runs = new Map<string, Run>();
   readonly #finished: Run[] = [];
   #waiting: Run[] = [];
-  readonly #current = new Set<Run>();
+  /** What the device is at. */
+  readonly #current = new Set<readonly Run[]>();
+  /** What has begun and not ended: on the device, or being encoded. */
+  readonly #begun = new Set<readonly Run[]>();
   #draining = false;
   #idle = Promise.withResolvers<void>();
 
@@ -38,6 +57,7 @@ export class RunQueue {
     this.#options = {
       capacity: 256,
       concurrency: 1,
+      maxBatch: 1,
       unwatchedMs: 10_000,
       retentionMs: 60_000,
       retained: 64,
@@ -58,7 +78,7 @@ export class RunQueue {
 
   /** Runs that the device works at. */
   get running(): number {
-    return this.#current.size;
+    return this.#current.values().reduce((sum, { length }) => sum + length, 0);
   }
 
   get draining(): boolean {
@@ -69,7 +89,7 @@ export class RunQueue {
    * A run that is known already, by its id and attempt, is not begun twice.
    * @throws {ApiError} 429 if the queue is full, 503 if the worker drains.
    */
-  submit(request: RunRequest, origin?: RunOrigin): { run: Run; position: number } {
+  submit(request: RunRequest, options: SubmitOptions = {}): { run: Run; position: number } {
     const known = request.shared && this.#runs.get(request.shared.id);
     if (known !== undefined && known.attempt >= request.shared!.attempt) {
       return { run: known, position: this.#positionOf(known) };
@@ -77,7 +97,7 @@ export class RunQueue {
     this.assertOpen();
     // An attempt that was given up elsewhere.
     known?.cancel("superseded");
-    const run = new Run(request, { ...this.#options, origin });
+    const run = new Run(request, { ...this.#options, ...options });
     run.signal.addEventListener("abort", () => this.#dropWaiting(run));
     this.#runs.set(run.id, run);
     this.#waiting.push(run);
@@ -108,11 +128,11 @@ export class RunQueue {
     return run;
   }
 
-  /** Takes no new runs, cancels those that wait, and resolves once the current ones have finished. */
+  /** Takes no new runs, cancels those that wait, and resolves once those that have begun have ended. */
   drain({ cancelCurrent = false }: DrainOptions = {}): Promise<void> {
     this.#draining = true;
     for (const run of [...this.#waiting]) run.cancel("draining");
-    if (cancelCurrent) { for (const run of this.#current) run.cancel("draining"); }
+    if (cancelCurrent) { for (const run of [...this.#begun].flat()) run.cancel("draining"); }
     return this.#idle.promise;
   }
 
@@ -128,26 +148,38 @@ export class RunQueue {
   /** Puts on the device what may begin. */
   #fill(): void {
     for (let run = this.#waiting[0]; run !== undefined && this.#mayBegin(run); run = this.#waiting[0]) {
-      this.#waiting.shift();
-      this.#execute(run);
+      const { key, limit = 1 } = run.batch ?? {};
+      const batch = this.#waiting.filter((other) =>
+        other === run || key !== undefined && other.batch?.key === key
+      )
+        .slice(0, Math.min(limit, this.#options.maxBatch));
+      this.#waiting = this.#waiting.filter((other) => !batch.includes(other));
+      this.#execute(batch);
     }
   }
 
   /** Whether `run` is the next and the device has room for it. */
   #mayBegin(run: Run): boolean {
-    if (run !== this.#waiting[0] || this.#current.size >= this.#options.concurrency) return false;
-    return [...this.#current].every(({ request }) => request.model === run.request.model);
+    const { concurrency } = this.#options;
+    if (run !== this.#waiting[0] || this.#current.size >= concurrency) return false;
+    if (this.#begun.size >= concurrency + MAX_ENCODING) return false;
+    return [...this.#current].every(([other]) => other!.request.model === run.request.model);
   }
 
-  async #execute(run: Run): Promise<void> {
-    if (!this.busy) this.#idle = Promise.withResolvers();
-    this.#current.add(run);
+  async #execute(batch: readonly Run[]): Promise<void> {
+    if (this.#begun.size === 0) this.#idle = Promise.withResolvers();
+    this.#begun.add(batch);
+    this.#current.add(batch);
     this.#announcePositions();
-    await this.#options.execute(run);
-    this.#current.delete(run);
-    this.#finish(run);
+    const leaveDevice = () => {
+      if (this.#current.delete(batch)) this.#fill();
+    };
+    await this.#options.execute(batch, leaveDevice);
+    for (const run of batch) this.#finish(run);
+    this.#begun.delete(batch);
+    this.#current.delete(batch);
     this.#fill();
-    if (!this.busy) this.#idle.resolve();
+    if (this.#begun.size === 0) this.#idle.resolve();
   }
 
   #announcePositions(): void {
@@ -157,7 +189,7 @@ export class RunQueue {
   /** Runs that go before it, those on the device included; 0 for one that waits no more. */
   #positionOf(run: Run): number {
     const index = this.#waiting.indexOf(run);
-    return index === -1 ? 0 : index + this.#current.size;
+    return index === -1 ? 0 : index + this.running;
   }
 
   #finish(run: Run): void {

@@ -9,6 +9,7 @@ import { requireSignature } from "../../protocol/require_signature.ts";
 import { MAX_RUN_BYTES, runRequestSchema } from "../../protocol/run_request.ts";
 import { streamEvents, type StreamEventsOptions } from "../../protocol/stream_events.ts";
 import type { Log } from "../../protocol/structured_log.ts";
+import { batchTerms } from "./batch_terms.ts";
 import type { ModelPool } from "./model_pool.ts";
 import type { Run } from "./run.ts";
 import type { RunQueue } from "./run_queue.ts";
@@ -38,10 +39,10 @@ export function createWorkerApp(options: WorkerAppOptions): Hono {
   app.post("/runs", async (c) => {
     const request = parseWire(runRequestSchema, await readJson(c.req.raw, body));
     queue.assertOpen();
-    await completeRun(await models.describe(request.model), request);
+    const pipeline = await models.describe(request.model);
     const { run, position } = queue.submit(request, {
-      requestId: c.req.header("x-request-id"),
-      context: context.active(),
+      origin: { requestId: c.req.header("x-request-id"), context: context.active() },
+      batch: batchTerms(pipeline, { request: await completeRun(pipeline, request), model: request.model }),
     });
     const shared = request.shared?.log === true && options.sharedRuns !== undefined;
     if (shared) options.sharedRuns!.share(run);

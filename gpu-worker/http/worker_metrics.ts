@@ -7,6 +7,8 @@ export interface FinishedRun {
   outcome: "completed" | "failed" | "cancelled";
   /** Of a completed run. */
   seconds?: Receipt["seconds"];
+  /** Of a completed run: made together, itself included. */
+  pictures?: number;
 }
 
 /** Buckets in seconds: an emoji takes half a second, a picture of 1024 pixels on a GPU some ten, on a CPU an hour. */
@@ -23,6 +25,12 @@ export class WorkerMetrics {
     buckets: BUCKETS,
     registers: [this.#registry],
   });
+  readonly #pictures = new Histogram({
+    name: "spectrum_batch_pictures",
+    help: "Pictures that a completed one was made together with, itself included",
+    buckets: [1, 2, 4, 8, 16],
+    registers: [this.#registry],
+  });
   readonly #loaded = this.#gauge("spectrum_models_loaded", "Models in memory");
 
   /** Reads the queue's state whenever the metrics are asked for. */
@@ -35,8 +43,9 @@ export class WorkerMetrics {
     this.#passes.inc({ kind });
   }
 
-  finished({ model, outcome, seconds = undefined }: FinishedRun): void {
+  finished({ model, outcome, seconds = undefined, pictures = undefined }: FinishedRun): void {
     this.#runs.inc({ model, outcome });
+    if (pictures !== undefined) this.#pictures.observe(pictures);
     for (const [phase, value] of Object.entries(seconds ?? {})) this.#seconds.observe({ phase }, value);
   }
 

@@ -1,9 +1,10 @@
 // What a run feeds to trunk and head besides the history: made once, latents and timesteps overwritten at each step.
 import type { Runtime, Tensor } from "../runtime/mod.ts";
+import { joinRows } from "./join_rows.ts";
 
 export interface BranchFeedsOptions {
-  /** Rows that run together: 2 under classifier-free guidance, else 1. */
-  branches: number;
+  /** Rows that run together: the branches of each picture, 2 under classifier-free guidance, else 1. */
+  rows: number;
   /** The trunk's input that takes the latents, and the shape of one row of it. */
   latents: { name: string; dims: readonly number[] };
   /** From the solver's timestep to the network's. @default as it is */
@@ -18,7 +19,7 @@ export interface BranchFeedsOptions {
   modulation?: Record<string, BranchRows>;
 }
 
-/** An input with a row for each branch. */
+/** An input with a row for each branch of each picture. */
 export interface BranchRows {
   /** Shape of one row. */
   dims: readonly number[];
@@ -34,8 +35,7 @@ type Feeds = Record<string, Tensor>;
 
 /** Owns the tensors; the feeds it returns are valid until the next call of the same method. */
 export class BranchFeeds implements Disposable {
-  /** Rows that run together. */
-  readonly branches: number;
+  readonly #rowCount: number;
   readonly #runtime: Runtime;
   readonly #options: BranchFeedsOptions;
   readonly #stack = new DisposableStack();
@@ -48,28 +48,33 @@ export class BranchFeeds implements Disposable {
   constructor(runtime: Runtime, options: BranchFeedsOptions) {
     this.#runtime = runtime;
     this.#options = options;
-    const { branches, latents: { name, dims }, trunk, shared = {} } = options;
-    this.branches = branches;
-    this.#latents = new Float32Array(dims.reduce((product, dim) => product * dim, branches));
-    this.#timesteps = new Float32Array(branches);
+    const { rows, latents: { name, dims }, trunk, shared = {} } = options;
+    this.#rowCount = rows;
+    this.#latents = new Float32Array(dims.reduce((product, dim) => product * dim, rows));
+    this.#timesteps = new Float32Array(rows);
     this.#conditioning = mapValues(options.conditioning, (input) => this.#rows(input));
     this.#trunk = {
       ...this.#conditioning,
-      timestep: this.#tensor([branches], this.#timesteps),
-      [name]: this.#tensor([branches, ...dims], this.#latents),
+      timestep: this.#tensor([rows], this.#timesteps),
+      [name]: this.#tensor([rows, ...dims], this.#latents),
       ...mapValues(trunk, (input) => this.#rows(input)),
       ...mapValues(shared, ({ dims, data }) => this.#tensor(dims, data)),
     };
   }
 
-  /** @param latents one row, repeated for each branch @param timestep the solver's */
+  /** @param latents of each picture, repeated for each of its branches @param timestep the solver's */
   trunk(latents: Float32Array, timestep: number): Feeds {
-    for (let at = 0; at < this.#latents.length; at += latents.length) this.#latents.set(latents, at);
+    const length = this.#latents.length / this.#rowCount;
+    const branches = this.#latents.length / latents.length;
+    for (let row = 0; row < this.#rowCount; row++) {
+      const start = Math.floor(row / branches) * length;
+      this.#latents.set(latents.subarray(start, start + length), row * length);
+    }
     this.#timesteps.fill(this.#scale(timestep));
     return this.#trunk;
   }
 
-  /** @param timesteps the solver's, one a step @returns a timestep for each of them, the rest once for each branch */
+  /** @param timesteps the solver's, one a step @returns a timestep for each of them, the rest once for each row */
   modulation(timesteps: ArrayLike<number>): Feeds {
     const scaled = Float32Array.from(timesteps, (timestep) => this.#scale(timestep));
     const own = mapValues(this.#options.modulation ?? {}, (input) => this.#rows(input));
@@ -84,12 +89,8 @@ export class BranchFeeds implements Disposable {
     return this.#options.timestep?.(timestep) ?? timestep;
   }
 
-  /** The rows of all branches. */
   #rows({ dims, rows }: BranchRows): Tensor {
-    const length = dims.reduce((product, dim) => product * dim, 1);
-    const data = new Float32Array(rows.length * length);
-    for (const [i, row] of rows.entries()) data.set(row, i * length);
-    return this.#tensor([rows.length, ...dims], data);
+    return this.#tensor([rows.length, ...dims], joinRows(rows));
   }
 
   #tensor(dims: readonly number[], data: Float32Array<ArrayBuffer>): Tensor {

@@ -8,7 +8,7 @@ import type { LatentSize } from "./latent_size.ts";
 
 export interface FluxFeedsOptions {
   config: FluxTransformerConfig;
-  /** The prompt, then under true classifier-free guidance the negative prompt; of equal length. */
+  /** Of each picture the prompt, then under true classifier-free guidance the negative prompt; all of equal length. */
   branches: readonly EncodedPrompt[];
   size: LatentSize;
   guidanceScale: number;
@@ -25,7 +25,7 @@ export function fluxFeeds(runtime: Runtime, options: FluxFeedsOptions): BranchFe
   const pooled = { dims: [config.pooledProjectionDim], rows: branches.map((branch) => branch.pooled) };
   const guidance = { dims: [], rows: branches.map(() => Float32Array.of(guidanceScale)) };
   return new BranchFeeds(runtime, {
-    branches: branches.length,
+    rows: branches.length,
     latents: { name: "hidden_states", dims: [height * width, config.inChannels] },
     timestep: (timestep) => timestep / TRAIN_TIMESTEPS,
     trunk: {

@@ -64,6 +64,10 @@ export class FluxPipeline extends ImagePipeline<FluxCheckpoint> {
     return this.reading.config.inChannels / PATCH ** 2;
   }
 
+  protected tokens({ height, width }: LatentSize): number {
+    return height * width / PATCH ** 2;
+  }
+
   protected encodePrompt(text: string, options: EncodePromptOptions): Promise<EncodedPrompt> {
     return this.#prompts.encode(text, options);
   }
@@ -71,26 +75,25 @@ export class FluxPipeline extends ImagePipeline<FluxCheckpoint> {
   protected solver({ steps }: GenerateRequest, { size }: { size: LatentSize }): Solver {
     // As FluxPipeline passes them.
     const sigmas = [...linspace(1, 1 / steps, steps)];
-    return createSolver(this.reading.scheduler, { steps, sigmas, imageSeqLen: countTokens(size) });
+    return createSolver(this.reading.scheduler, { steps, sigmas, imageSeqLen: this.tokens(size) });
   }
 
-  protected prepare(
-    { request, branches, size }: ImageRun,
-    owned: DisposableStack,
-  ): MakeDenoiser {
+  protected prepare(runs: readonly ImageRun[], owned: DisposableStack): MakeDenoiser {
     const { config } = this.reading;
-    const { guidanceScale, trueCfgScale } = request;
-    const feeds = owned.use(fluxFeeds(this.runtime, { config, branches, size, guidanceScale }));
+    const { request: { guidanceScale, trueCfgScale }, size, branches: { length: branches } } = runs[0]!;
+    const prompts = runs.flatMap(({ branches }) => branches);
+    const feeds = owned.use(fluxFeeds(this.runtime, { config, branches: prompts, size, guidanceScale }));
     return (slots, timesteps) =>
       new OnnxDenoiser(this.runtime, this.#sessions, {
-        branches: branches.length,
+        pictures: runs.length,
+        branches,
         slots,
         outputDims: this.packedDims(size),
-        featureDims: [countTokens(size), config.innerDim],
+        featureDims: [this.tokens(size), config.innerDim],
         featureType: this.dtype,
         trunkFeeds: (latents, timestep) => feeds.trunk(latents, timestep),
         modulationFeeds: () => feeds.modulation(timesteps),
-        guide: guidanceFactors(branches.length, trueCfgScale),
+        guide: guidanceFactors(branches, trueCfgScale),
       });
   }
 
@@ -103,10 +106,6 @@ export class FluxPipeline extends ImagePipeline<FluxCheckpoint> {
   }
 
   protected override packedDims(size: LatentSize): number[] {
-    return [countTokens(size), size.channels * PATCH ** 2];
+    return [this.tokens(size), size.channels * PATCH ** 2];
   }
-}
-
-function countTokens({ height, width }: LatentSize): number {
-  return height * width / PATCH ** 2;
 }

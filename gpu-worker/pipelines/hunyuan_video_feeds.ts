@@ -27,7 +27,7 @@ export function hunyuanVideoFeeds(runtime: Runtime, options: HunyuanVideoFeedsOp
   const pooled = { dims: [config.pooledProjectionDim], rows: [prompt.pooled] };
   const guidance = { dims: [], rows: [Float32Array.of(guidanceScale)] };
   return new BranchFeeds(runtime, {
-    branches: 1,
+    rows: 1,
     latents: { name: "hidden_states", dims: [size.channels, size.frames, size.height, size.width] },
     trunk: {
       encoder_hidden_states: { dims: [prompt.tokens, config.textEmbedDim], rows: [prompt.embeds] },

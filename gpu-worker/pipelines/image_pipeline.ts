@@ -1,6 +1,6 @@
 // The part that all families of pictures share: a run from prompt to picture, in the order in which diffusers' pipelines
 // draw their random numbers. A family says how it encodes a prompt, which solver it takes and what its denoiser is fed.
-import { type Solver, TorchGenerator } from "../../sampler/mod.ts";
+import { isAdaptive, type Solver, TorchGenerator } from "../../sampler/mod.ts";
 import type { AutoencoderKLConfig } from "../graph/autoencoder_kl_config.ts";
 import type { DecodedImage } from "../media/decoded_image.ts";
 import { beginRun } from "./begin_run.ts";
@@ -43,6 +43,11 @@ export interface ImageRun {
   size: LatentSize;
 }
 
+/**
+ * Image tokens, those of all branches, that a pass may have and still gain by more pictures beside it
+ * (docs/decisions/0025-batches-of-pictures.md).
+ */
+const BATCH_TOKENS = 1024;
 /** Pixels. */
 const MAX_PREVIEW_SIDE = 256;
 
@@ -67,14 +72,21 @@ export abstract class ImagePipeline<Reading extends ImageReading> extends Loaded
     run: { size: LatentSize; generator: TorchGenerator },
   ): Solver;
 
+  /** Elements of the last-block feature that each have their place in the picture. */
+  protected abstract tokens(size: LatentSize): number;
+
   /**
-   * Makes what the denoiser is fed during `run` and leaves it to `owned`.
+   * Makes what the denoiser is fed during `runs` and leaves it to `owned`. Several differ in prompts and seed alone.
    * @returns what makes the denoiser
    */
-  protected abstract prepare(
-    run: ImageRun,
-    owned: DisposableStack,
-  ): MakeDenoiser;
+  protected abstract prepare(runs: readonly ImageRun[], owned: DisposableStack): MakeDenoiser;
+
+  override batchLimit(request: GenerateRequest): number {
+    // Under an error budget each run goes its own way; skip-layer guidance has a second network for a part of the rows.
+    if (isAdaptive(request.sampler) || request.skipLayerGuidance !== undefined) return 1;
+    const rows = this.tokens(this.#latentSize(request)) * this.#branches(request);
+    return Math.max(1, Math.floor(BATCH_TOKENS / rows));
+  }
 
   async generate(request: GenerateRequest, options: GenerateOptions = {}): Promise<GenerateResult> {
     const watch = new Stopwatch();
@@ -94,13 +106,16 @@ export abstract class ImagePipeline<Reading extends ImageReading> extends Loaded
     const initial = this.pack(beginning, size);
     const encode = watch.lap();
 
+    const run = { request, branches, size };
     using owned = new DisposableStack();
+    const prepare = (runs: readonly ImageRun[], owned: DisposableStack) => this.prepare(runs, owned);
+    const denoiser = await options.batch?.join(run, { prepare, signal }) ?? prepare([run], owned);
     const { plan, latents, forecastErrors } = await runSampling({
       request,
       options,
       solver,
       initial,
-      denoiser: this.prepare({ request, branches, size }, owned),
+      denoiser,
       preview: (latents) => this.#preview(latents, size, signal),
     });
     const denoise = watch.lap();
@@ -140,12 +155,17 @@ export abstract class ImagePipeline<Reading extends ImageReading> extends Loaded
   }
 
   async #encode(request: GenerateRequest, signal: AbortSignal | undefined): Promise<EncodedPrompt[]> {
-    const { prompt, guidanceScale, trueCfgScale, maxSequenceLength } = request;
+    const { prompt, maxSequenceLength } = request;
     const options = { maxSequenceLength, ...signal && { signal } };
     const positive = await this.encodePrompt(prompt, options);
-    const scale = this.rules.guidance === "cfg" ? guidanceScale : trueCfgScale;
-    if (scale <= 1) return [positive];
+    if (this.#branches(request) === 1) return [positive];
     return [positive, await this.encodeNegative(request, positive, options)];
+  }
+
+  /** 2 under classifier-free guidance. */
+  #branches({ guidanceScale, trueCfgScale }: GenerateRequest): 1 | 2 {
+    const scale = this.rules.guidance === "cfg" ? guidanceScale : trueCfgScale;
+    return scale <= 1 ? 1 : 2;
   }
 
   #latentSize({ width, height }: GenerateRequest): LatentSize {

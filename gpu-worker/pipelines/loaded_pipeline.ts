@@ -42,6 +42,10 @@ export abstract class LoadedPipeline<Reading extends CheckpointReading> implemen
     return this.reading.rules;
   }
 
+  batchLimit(_request: GenerateRequest): number {
+    return 1;
+  }
+
   complete(request: PartialRequest): GenerateRequest {
     return completeRequest(request, this);
   }

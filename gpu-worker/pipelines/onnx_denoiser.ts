@@ -4,15 +4,16 @@ import type { DType } from "../runtime/dtype.ts";
 import type { Runtime, Tensor } from "../runtime/mod.ts";
 import { combineRows } from "./combine_rows.ts";
 import { FeatureHistory } from "./feature_history.ts";
+import { joinRows } from "./join_rows.ts";
 import type { GraphSession } from "./session_loader.ts";
 
 /** The graphs of a denoiser. */
 export interface DenoiserSessions {
-  /** Latents, conditioning, forecast_weights, history -> feature, output, relative_error (`featureOutput`). */
+  /** Latents, conditioning, forecast_weights, history -> output and what `featureOutput` declares. */
   trunk: GraphSession;
   /**
    * forecast_weights, history, output_weights [outputs, rows] and what the modulation gives -> output: weighted sums over the
-   * rows, steps * branches, step-major.
+   * rows of all steps, step-major.
    */
   head: GraphSession;
   /**
@@ -39,17 +40,19 @@ const BLOCKING_BYTES = 2 ** 20;
 export type GuideRows = (output: Float32Array) => Float32Array;
 
 export interface OnnxDenoiserOptions {
-  /** Rows that run together, each with its own part of the history: 2 under classifier-free guidance, else 1. */
+  /** Pictures that run together. @default 1 */
+  pictures?: number;
+  /** Rows of each picture, each with its own part of the history: 2 under classifier-free guidance, else 1. */
   branches: number;
   /** Full passes that a forecast follows: slots of the history. */
   slots: number;
-  /** Shape of one row of latents, as the graphs return it. */
+  /** Shape of the latents of one picture, as the graphs return them. */
   outputDims: readonly number[];
   /** Shape of the last-block feature without the batch. */
   featureDims: readonly number[];
   /** Element type of the feature. */
   featureType: DType;
-  /** Inputs of the trunk, `latents` repeated for each branch. They stay the callee's, valid until the next call. */
+  /** Inputs of the trunk, the latents of each picture repeated for each of its branches. They stay the callee's, valid until the next call. */
   trunkFeeds: (latents: Float32Array, timestep: number) => Feeds;
   /** Inputs of the modulation for every step of the run, computed at the first forecast. They stay the callee's. */
   modulationFeeds?: () => Feeds;
@@ -57,8 +60,15 @@ export interface OnnxDenoiserOptions {
   guide: readonly number[] | GuideRows;
 }
 
+/** Where several pictures run together, each has its own error. */
+export interface PassResult extends FullResult {
+  /** By picture, where `check` was given. */
+  forecastErrors?: readonly number[];
+}
+
 /**
- * Runs full passes and forecasts for one picture. Its memory is the history: slots x branches x feature.
+ * Runs full passes and forecasts for one picture, or for several as one batch: their latents, outputs and sums then lie one
+ * after the other. Its memory is the history: slots x pictures x branches x feature.
  * The feature of a full pass is written by the trunk straight into its slot and never leaves the device.
  */
 export class OnnxDenoiser implements Denoiser, Disposable {
@@ -67,14 +77,18 @@ export class OnnxDenoiser implements Denoiser, Disposable {
   readonly #options: OnnxDenoiserOptions;
   readonly #stack: DisposableStack;
   readonly #history: FeatureHistory;
-  /** Elements of one row of latents. */
+  readonly #pictures: number;
+  /** Branches of all pictures. */
+  readonly #rows: number;
+  /** Elements of one picture's latents. */
   readonly #length: number;
   /** What a pass feeds that measures nothing. */
   readonly #noWeight: Tensor;
   readonly #noHistory: Tensor;
   /** Where the trunk puts what the host reads. */
   readonly #output: Tensor<"float32">;
-  readonly #error: Tensor<"float32">;
+  readonly #distance: Tensor<"float32">;
+  readonly #norm: Tensor<"float32">;
   /** Of all steps, rows in their order. */
   #modulation: Feeds | undefined;
 
@@ -82,22 +96,25 @@ export class OnnxDenoiser implements Denoiser, Disposable {
     this.#runtime = runtime;
     this.#sessions = sessions;
     this.#options = options;
-    const { slots, branches, featureDims, featureType: dtype, outputDims } = options;
+    const { slots, pictures = 1, branches, featureDims, featureType: dtype, outputDims } = options;
     using stack = new DisposableStack();
     const host = (dims: readonly number[]) =>
       stack.use(runtime.tensor("float32", dims, new Float32Array(lengthOf(dims))));
+    this.#pictures = pictures;
+    this.#rows = pictures * branches;
     this.#length = lengthOf(outputDims);
     this.#noWeight = host([1, 1]);
     this.#noHistory = stack.use(runtime.allocate(dtype, [1, 1, ...featureDims.map(() => 1)]));
-    this.#output = host([branches, ...outputDims]);
-    this.#error = host([]);
+    this.#output = host([this.#rows, ...outputDims]);
+    this.#distance = host([this.#rows]);
+    this.#norm = host([this.#rows]);
     this.#history = stack.use(
-      new FeatureHistory(runtime, { slots, dims: [branches, ...featureDims], dtype }),
+      new FeatureHistory(runtime, { slots, dims: [this.#rows, ...featureDims], dtype }),
     );
     this.#stack = stack.move();
   }
 
-  async full({ timestep, latents, slot, check, signal }: FullCall): Promise<FullResult> {
+  async full({ timestep, latents, slot, check, signal }: FullCall): Promise<PassResult> {
     const { trunkFeeds } = this.#options;
     using feature = slot === undefined ? undefined : this.#history.slot(slot);
     using weights = check && this.#weights([check]);
@@ -108,17 +125,32 @@ export class OnnxDenoiser implements Denoiser, Disposable {
       history: history ?? this.#noHistory,
     };
     await this.#sessions.trunk.run(feeds, {
-      fetch: ["output", ...feature ? ["feature"] : [], ...check ? ["relative_error"] : []],
+      fetch: ["output", ...feature ? ["feature"] : [], ...check ? ["forecast_distance", "feature_norm"] : []],
       outputs: {
         output: this.#output,
         ...feature && { feature },
-        ...check && { relative_error: this.#error },
+        ...check && { forecast_distance: this.#distance, feature_norm: this.#norm },
       },
       signal,
     });
     return {
       output: this.#guide(this.#output.data()),
-      ...check && { forecastError: this.#error.data()[0]! },
+      ...check && this.#errors(),
+    };
+  }
+
+  /** Of all rows and by picture. */
+  #errors(): Required<Pick<PassResult, "forecastError" | "forecastErrors">> {
+    const [distances, norms] = [this.#distance.data(), this.#norm.data()];
+    const errorOf = (from: number, to: number) =>
+      Math.hypot(...distances.subarray(from, to)) / Math.hypot(...norms.subarray(from, to));
+    const { branches } = this.#options;
+    return {
+      forecastError: errorOf(0, this.#rows),
+      forecastErrors: Array.from(
+        { length: this.#pictures },
+        (_, picture) => errorOf(picture * branches, (picture + 1) * branches),
+      ),
     };
   }
 
@@ -148,23 +180,30 @@ export class OnnxDenoiser implements Denoiser, Disposable {
     calls: readonly ForecastCall[],
     { sums, signal }: { sums?: readonly Float64Array[] | undefined; signal: AbortSignal | undefined },
   ): Promise<Float32Array[]> {
-    const { branches, guide } = this.#options;
-    const rows = calls.length * branches;
+    const { guide } = this.#options;
+    const length = this.#pictures * this.#length;
     if (typeof guide !== "function") {
       const wanted = sums ?? calls.map((_, i) => oneHot(calls.length, i));
-      const guided = wanted.map((weights) => {
-        const byRow = new Float64Array(rows);
-        for (let row = 0; row < rows; row++) {
-          byRow[row] = weights[Math.floor(row / branches)]! * guide[row % branches]!;
-        }
-        return byRow;
-      });
-      return split(await this.#runHead(calls, { outputs: guided, signal }), this.#length);
+      const outputs = wanted.flatMap((weights) => this.#outputWeights(weights, guide));
+      return split(await this.#runHead(calls, { outputs, signal }), length);
     }
+    const rows = calls.length * this.#rows;
     const all = Array.from({ length: rows }, (_, i) => oneHot(rows, i));
     const data = await this.#runHead(calls, { outputs: all, signal });
-    const outputs = split(data, branches * this.#length).map((output) => this.#guide(output));
+    const outputs = split(data, this.#rows * this.#length).map((output) => this.#guide(output));
     return sums?.map((weights) => combineRows(outputs, weights)) ?? outputs;
+  }
+
+  /** @param weights over the calls @returns for each picture the weights over the rows of all calls, guidance included */
+  #outputWeights(weights: Float64Array, guide: readonly number[]): Float64Array[] {
+    return Array.from({ length: this.#pictures }, (_, picture) => {
+      const byRow = new Float64Array(weights.length * this.#rows);
+      for (const [call, weight] of weights.entries()) {
+        const first = call * this.#rows + picture * guide.length;
+        for (const [branch, factor] of guide.entries()) byRow[first + branch] = weight * factor;
+      }
+      return byRow;
+    });
   }
 
   /** @param outputs weights over the rows @returns the outputs in a row */
@@ -194,24 +233,23 @@ export class OnnxDenoiser implements Denoiser, Disposable {
     calls: readonly ForecastCall[],
     { stack, signal }: { stack: DisposableStack; signal: AbortSignal | undefined },
   ): Promise<Feeds> {
-    const { branches } = this.#options;
     if (this.#sessions.modulation === undefined) return {};
     this.#modulation ??= await this.#modulate(signal);
-    const rows = calls.length * branches;
+    const rows = calls.length * this.#rows;
     const feeds: Feeds = {};
     for (const name in this.#modulation) {
       const tensor = this.#modulation[name]!;
       const [all, ...dims] = tensor.dims;
-      const start = calls[0]!.step * branches * tensor.byteLength / all!;
+      const start = calls[0]!.step * this.#rows * tensor.byteLength / all!;
       feeds[name] = stack.use(tensor.view(start, [rows, ...dims]));
     }
     return feeds;
   }
 
   async #modulate(signal: AbortSignal | undefined): Promise<Feeds> {
-    const { branches, featureDims, featureType, modulationFeeds } = this.#options;
+    const { featureDims, featureType, modulationFeeds } = this.#options;
     const feeds = modulationFeeds!();
-    const rows = feeds["timestep"]!.dims[0]! * branches;
+    const rows = feeds["timestep"]!.dims[0]! * this.#rows;
     const features = featureDims.at(-1)!;
     const allocate = (dims: number[]) => this.#stack.use(this.#runtime.allocate(featureType, dims));
     const outputs = { scale: allocate([rows, 1, features]), shift: allocate([rows, features]) };
@@ -219,14 +257,17 @@ export class OnnxDenoiser implements Denoiser, Disposable {
     return await this.#sessions.modulation!.run(feeds, { outputs, signal, blocking });
   }
 
+  /** @param output of all rows @returns of all pictures, a new array */
   #guide(output: Float32Array): Float32Array {
-    const { guide } = this.#options;
-    if (typeof guide !== "function") return combineRows(split(output, this.#length), guide);
-    // What is returned may be what was given, whose memory the next pass takes.
-    return guide(output.slice());
+    const { guide, branches } = this.#options;
+    const guided = split(output, branches * this.#length).map((rows) =>
+      // What a function returns may be what it was given, whose memory the next pass takes.
+      typeof guide === "function" ? guide(rows.slice()) : combineRows(split(rows, this.#length), guide)
+    );
+    return guided.length === 1 ? guided[0]! : joinRows(guided);
   }
 
-  /** All features so far, [slots, branches, ...feature], on the host: to record them. */
+  /** All features so far, [slots, rows, ...feature], on the host: to record them. */
   features(): Promise<Float32Array> {
     return this.#history.toArray();
   }

@@ -49,17 +49,15 @@ export async function openPipeline(model: string, options: OpenPipelineOptions =
     const graphCache = options.graphCache === undefined
       ? undefined
       : new GraphCache({ folder: options.graphCache, runtime, modelDigest: info.digest });
-    return owning(
-      await family.open(checkpoint, {
-        runtime,
-        dtype,
-        model: info,
-        offload,
-        vaeTiling,
-        ...graphCache && { graphCache },
-      }),
+    const pipeline = await family.open(checkpoint, {
       runtime,
-    );
+      dtype,
+      model: info,
+      offload,
+      vaeTiling,
+      ...graphCache && { graphCache },
+    });
+    return owning(pipeline, { runtime, offload });
   } catch (error) {
     runtime[Symbol.dispose]();
     throw error;
@@ -67,12 +65,14 @@ export async function openPipeline(model: string, options: OpenPipelineOptions =
 }
 
 /** The pipeline's disposal takes the runtime with it. */
-function owning(pipeline: Pipeline, runtime: Runtime): Pipeline {
+function owning(pipeline: Pipeline, { runtime, offload }: { runtime: Runtime; offload: boolean }): Pipeline {
   return {
     model: pipeline.model,
     defaults: pipeline.defaults,
     rules: pipeline.rules,
     complete: (request) => pipeline.complete(request),
+    // Runs that meet encode side by side, and offloading has one graph in memory at a time.
+    batchLimit: (request) => offload ? 1 : pipeline.batchLimit(request),
     generate: (request, options) => pipeline.generate(request, options),
     [Symbol.dispose]() {
       pipeline[Symbol.dispose]();

@@ -8,6 +8,7 @@ import type { DType } from "../runtime/dtype.ts";
 import type { Runtime } from "../runtime/mod.ts";
 import type { GraphCache } from "./graph_cache.ts";
 import type { RequestRules } from "./complete_request.ts";
+import type { BatchPlace } from "./picture_batch.ts";
 import type { RequestDefaults } from "./request_defaults.ts";
 import type { PartialStartImage, StartImage } from "./start_image.ts";
 import type { PartialSkipLayerGuidance, SkipLayerGuidance } from "./skip_layer_guidance.ts";
@@ -78,6 +79,8 @@ export interface GenerateOptions {
    * run then keeps them all in memory.
    */
   onFeatures?: (features: Float32Array, sigmas: ArrayLike<number>) => void;
+  /** Its place among pictures that are made together: those that differ in prompts, seed and previews alone. The caller's. */
+  batch?: BatchPlace;
 }
 
 export interface Seconds {
@@ -168,6 +171,8 @@ export interface Pipeline extends Disposable {
    * @throws {RangeError | TypeError} naming the field, the rule and the value.
    */
   complete(request: PartialRequest): GenerateRequest;
+  /** How many requests like this one are worth running as one batch; 1 for those that cannot. */
+  batchLimit(request: GenerateRequest): number;
   /** Makes one picture or clip. */
   generate(request: GenerateRequest, options?: GenerateOptions): Promise<GenerateResult>;
 }

@@ -19,7 +19,7 @@ export function sd3Feeds(runtime: Runtime, options: Sd3FeedsOptions): BranchFeed
   const mask = new Float32Array(config.numLayers).fill(1);
   for (const layer of skippedLayers) mask[layer] = 0;
   return new BranchFeeds(runtime, {
-    branches: branches.length,
+    rows: branches.length,
     latents: { name: "hidden_states", dims: [size.channels, size.height, size.width] },
     trunk: {
       encoder_hidden_states: {

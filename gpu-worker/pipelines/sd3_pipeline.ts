@@ -63,26 +63,29 @@ export class Sd3Pipeline extends ImagePipeline<Sd3Checkpoint> {
     return this.reading.config.inChannels;
   }
 
+  protected tokens({ height, width }: LatentSize): number {
+    return height * width / this.reading.config.patchSize ** 2;
+  }
+
   protected encodePrompt(text: string, options: EncodePromptOptions): Promise<EncodedPrompt> {
     return this.#prompts.encode(text, options);
   }
 
   protected solver({ steps }: GenerateRequest, { size }: { size: LatentSize }): Solver {
-    const { scheduler, config } = this.reading;
-    return createSolver(scheduler, { steps, imageSeqLen: size.height * size.width / config.patchSize ** 2 });
+    return createSolver(this.reading.scheduler, { steps, imageSeqLen: this.tokens(size) });
   }
 
   /** One network call a step for both branches; under skip-layer guidance a second one for the prompt. */
-  protected prepare(
-    { request, branches, size }: ImageRun,
-    owned: DisposableStack,
-  ): MakeDenoiser {
+  protected prepare(runs: readonly ImageRun[], owned: DisposableStack): MakeDenoiser {
     const { config } = this.reading;
+    const { request, branches, size } = runs[0]!;
     const { guidanceScale, skipLayerGuidance: skip, steps, sampler } = request;
-    const feeds = owned.use(sd3Feeds(this.runtime, { config, branches, size }));
+    const prompts = runs.flatMap(({ branches }) => branches);
+    const feeds = owned.use(sd3Feeds(this.runtime, { config, branches: prompts, size }));
+    const shape = { pictures: runs.length, branches: branches.length, size };
     if (skip === undefined) {
       const guide = guidanceFactors(branches.length, guidanceScale);
-      return (slots, timesteps) => this.#rows(feeds, { size, slots, timesteps, guide });
+      return (slots, timesteps) => this.#rows(feeds, { ...shape, slots, timesteps, guide });
     }
     const prompt = branches.slice(0, 1);
     const skipping = owned.use(
@@ -93,8 +96,10 @@ export class Sd3Pipeline extends ImagePipeline<Sd3Checkpoint> {
     return (slots, timesteps) => {
       using stack = new DisposableStack();
       const denoiser = new SkipLayerDenoiser({
-        branches: stack.use(this.#rows(feeds, { size, slots, timesteps, guide: asItIs })),
-        skipping: stack.use(this.#rows(skipping, { size, slots: skippingSlots, timesteps, guide: asItIs })),
+        branches: stack.use(this.#rows(feeds, { ...shape, slots, timesteps, guide: asItIs })),
+        skipping: stack.use(
+          this.#rows(skipping, { ...shape, branches: 1, slots: skippingSlots, timesteps, guide: asItIs }),
+        ),
         slots: skippingSlots,
         steps,
         guidanceScale,
@@ -107,14 +112,15 @@ export class Sd3Pipeline extends ImagePipeline<Sd3Checkpoint> {
 
   #rows(
     feeds: BranchFeeds,
-    { size, timesteps, ...options }: Pick<OnnxDenoiserOptions, "slots" | "guide"> & {
-      size: LatentSize;
-      timesteps: Float64Array;
-    },
+    { size, timesteps, ...options }:
+      & Pick<OnnxDenoiserOptions, "pictures" | "branches" | "slots" | "guide">
+      & {
+        size: LatentSize;
+        timesteps: Float64Array;
+      },
   ): OnnxDenoiser {
     const { patchSize, innerDim } = this.reading.config;
     return new OnnxDenoiser(this.runtime, this.#sessions, {
-      branches: feeds.branches,
       featureDims: [size.height / patchSize, size.width / patchSize, innerDim],
       featureType: this.dtype,
       trunkFeeds: (latents, timestep) => feeds.trunk(latents, timestep),

@@ -1,5 +1,6 @@
 // Guidance whose branches cannot be rows of one run, as their inputs differ in length: each runs by itself.
 import type { Denoiser, ForecastCall, ForecastOptions, FullCall, FullResult } from "../../sampler/mod.ts";
+import { joinRows } from "./join_rows.ts";
 
 export interface SeparateBranchesOptions {
   /** Of each branch's history. */
@@ -56,13 +57,6 @@ export class SeparateBranches implements Denoiser, Disposable {
   }
 
   #combine(outputs: readonly Float32Array[]): Float32Array {
-    return outputs.length === 1 ? outputs[0]! : this.#options.guide(join(outputs));
+    return outputs.length === 1 ? outputs[0]! : this.#options.guide(joinRows(outputs));
   }
-}
-
-function join(rows: readonly Float32Array[]): Float32Array {
-  const length = rows[0]!.length;
-  const joined = new Float32Array(rows.length * length);
-  for (const [i, row] of rows.entries()) joined.set(row, i * length);
-  return joined;
 }

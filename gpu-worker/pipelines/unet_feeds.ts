@@ -33,7 +33,7 @@ export function unetFeeds(
     trunk["time_ids"] = { dims: [timeIds.length], rows: branches.map(() => timeIds) };
   }
   return new BranchFeeds(runtime, {
-    branches: branches.length,
+    rows: branches.length,
     latents: { name: "sample", dims: [size.channels, size.height, size.width] },
     trunk,
     conditioning: {},

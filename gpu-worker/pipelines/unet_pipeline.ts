@@ -6,6 +6,7 @@ import type { EncodedPrompt, EncodePromptOptions } from "./encoded_prompt.ts";
 import { guidanceFactors, guideBranches } from "./guide_branches.ts";
 import { ImageEncoder } from "./image_encoder.ts";
 import { ImagePipeline, type ImageRun, type ImageSessions } from "./image_pipeline.ts";
+import type { LatentSize } from "./latent_size.ts";
 import { type DenoiserSessions, type GuideRows, OnnxDenoiser } from "./onnx_denoiser.ts";
 import type { GenerateRequest, OpenOptions } from "./pipeline.ts";
 import { rescaleGuidance } from "./rescale_guidance.ts";
@@ -65,6 +66,10 @@ export class UNetPipeline extends ImagePipeline<UNetCheckpoint> {
     return this.reading.config.inChannels;
   }
 
+  protected tokens({ height, width }: LatentSize): number {
+    return height * width;
+  }
+
   protected encodePrompt(text: string, { signal }: EncodePromptOptions): Promise<EncodedPrompt> {
     return this.#prompts.encode(text, signal);
   }
@@ -83,22 +88,22 @@ export class UNetPipeline extends ImagePipeline<UNetCheckpoint> {
     return createSolver(this.reading.scheduler, { steps, noise: (count) => generator.randn(count) });
   }
 
-  protected prepare(
-    { request, branches, size }: ImageRun,
-    owned: DisposableStack,
-  ): MakeDenoiser {
+  protected prepare(runs: readonly ImageRun[], owned: DisposableStack): MakeDenoiser {
     const { config, unetType } = this.reading;
+    const { request, branches: { length: branches }, size } = runs[0]!;
     const { height, width } = request;
-    const feeds = owned.use(unetFeeds(this.runtime, { config, branches, size, height, width }));
+    const prompts = runs.flatMap(({ branches }) => branches);
+    const feeds = owned.use(unetFeeds(this.runtime, { config, branches: prompts, size, height, width }));
     return (slots) =>
       new OnnxDenoiser(this.runtime, this.#sessions, {
-        branches: branches.length,
+        pictures: runs.length,
+        branches,
         slots,
         featureDims: [config.channels, size.height, size.width],
         featureType: unetType,
         trunkFeeds: (latents, timestep) => feeds.trunk(latents, timestep),
         outputDims: this.packedDims(size),
-        guide: guidance(branches.length, request),
+        guide: guidance(branches, request),
       });
   }
 }

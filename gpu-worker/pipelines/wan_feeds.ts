@@ -20,7 +20,7 @@ export function wanFeeds(runtime: Runtime, { config, branches, size }: WanFeedsO
   const { cos, sin } = wanRotaryTables({ frames, rows, columns, headDim });
   const rotaryDims = [frames * rows * columns, headDim / 2];
   return new BranchFeeds(runtime, {
-    branches: branches.length,
+    rows: branches.length,
     latents: { name: "hidden_states", dims: [size.channels, size.frames, size.height, size.width] },
     trunk: {
       encoder_hidden_states: {

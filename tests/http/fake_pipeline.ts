@@ -16,6 +16,8 @@ export interface FakePipelineOptions {
   id?: string;
   /** Whether it makes clips, 5 frames at 8 a second unless asked for others. */
   video?: boolean;
+  /** What batchLimit() says. @default 1 */
+  batchLimit?: number;
   /** Awaited before each step; an abort does not wait for it. */
   beforeStep?: (index: number) => void | Promise<void>;
 }
@@ -46,20 +48,28 @@ export class FakePipeline implements Pipeline {
   request: GenerateRequest | undefined;
   /** Steps begun, over all runs. */
   stepsBegun = 0;
+  readonly #batchLimit: number;
   readonly #beforeStep: NonNullable<FakePipelineOptions["beforeStep"]>;
 
-  constructor({ id = "fake", video = false, beforeStep = () => {} }: FakePipelineOptions = {}) {
+  constructor(
+    { id = "fake", video = false, batchLimit = 1, beforeStep = () => {} }: FakePipelineOptions = {},
+  ) {
     if (video) {
       Object.assign(this.defaults, { numFrames: 5, fps: 8 });
       this.rules.video = { frameStep: 4, maxFrames: 65 };
       delete this.rules.startImage;
     }
     this.model = { id, pipelineClass: "FakePipeline", digest: `digest of ${id}`, clips: video };
+    this.#batchLimit = batchLimit;
     this.#beforeStep = beforeStep;
   }
 
   complete(request: PartialRequest): GenerateRequest {
     return completeRequest(request, this);
+  }
+
+  batchLimit(): number {
+    return this.#batchLimit;
   }
 
   async generate(request: GenerateRequest, options: GenerateOptions = {}): Promise<GenerateResult> {

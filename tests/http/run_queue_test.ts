@@ -2,7 +2,7 @@
 import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import type { Run } from "../../gpu-worker/http/run.ts";
-import { RunQueue } from "../../gpu-worker/http/run_queue.ts";
+import { RunQueue, type RunQueueOptions } from "../../gpu-worker/http/run_queue.ts";
 import { runRequestSchema } from "../../protocol/run_request.ts";
 
 const request = (model = "fake") => runRequestSchema.parse({ model, prompt: "x", seed: 7 });
@@ -13,7 +13,8 @@ function openQueue(concurrency?: number) {
   const ends = new Map<Run, () => void>();
   const queue = new RunQueue({
     ...concurrency !== undefined && { concurrency },
-    execute: async (run) => {
+    execute: async ([run]) => {
+      assert(run);
       run.emit({ type: "started" });
       begun.push(run);
       await new Promise<void>((resolve) => {
@@ -84,5 +85,75 @@ describe("RunQueue", () => {
     await drained;
     assert.ok(runs.every(({ run }) => run.finished));
     assert.equal(queue.busy, false);
+  });
+
+  describe("with maxBatch", () => {
+    /** What was begun together, until the test ends it. */
+    function openBatches(options: Partial<RunQueueOptions> = {}) {
+      const batches: { runs: readonly Run[]; leaveDevice: () => void; end: () => void }[] = [];
+      const queue = new RunQueue({
+        maxBatch: 4,
+        execute: async (runs, leaveDevice) => {
+          const ended = Promise.withResolvers<void>();
+          for (const run of runs) run.emit({ type: "started" });
+          batches.push({ runs, leaveDevice, end: ended.resolve });
+          await ended.promise;
+          for (const run of runs) run.emit({ type: "cancelled", reason: "requested" });
+        },
+        ...options,
+      });
+      const submit = (key: string | undefined, limit = 8) =>
+        queue.submit(request(), key === undefined ? {} : { batch: { key, limit } }).run;
+      return { queue, batches, submit };
+    }
+    const settled = () => new Promise<void>((resolve) => setTimeout(resolve));
+
+    it("begins those with one key together, and the others in their order", async () => {
+      const { queue, batches, submit } = openBatches();
+      const first = submit("a");
+      const waiting = [submit("b"), submit("a"), submit("b"), submit(undefined), submit("b")];
+      assert.deepEqual(batches.map(({ runs }) => runs), [[first]]);
+      batches[0]!.end();
+      await settled();
+      assert.deepEqual(batches[1]!.runs, [waiting[0], waiting[2], waiting[4]]);
+      assert.equal(queue.running, 3);
+      assert.deepEqual(await places(waiting[3]!), [4, 4]);
+      batches[1]!.end();
+      await settled();
+      assert.deepEqual(batches[2]!.runs, [waiting[1]]);
+      batches[2]!.end();
+      await settled();
+      assert.deepEqual(batches[3]!.runs, [waiting[3]]);
+      batches[3]!.end();
+      await queue.drain();
+    });
+
+    it("keeps to the smaller of its own limit and theirs", async () => {
+      const { queue, batches, submit } = openBatches();
+      submit(undefined);
+      for (let i = 0; i < 6; i++) submit("a");
+      for (let i = 0; i < 3; i++) submit("b", 2);
+      for (let i = 0; i < batches.length; i++) {
+        batches[i]!.end();
+        await settled();
+      }
+      assert.deepEqual(batches.map(({ runs }) => runs.length), [1, 4, 2, 2, 1]);
+      await queue.drain();
+    });
+
+    it("goes on when a batch leaves the device, but does not let results pile up", async () => {
+      const { queue, batches, submit } = openBatches({ maxBatch: 1 });
+      for (let i = 0; i < 5; i++) submit(undefined);
+      for (let i = 0; i < batches.length; i++) batches[i]!.leaveDevice();
+      assert.equal(batches.length, 3);
+      assert.equal(queue.running, 0);
+      batches[0]!.end();
+      await settled();
+      assert.equal(batches.length, 4);
+      const drained = queue.drain();
+      for (const { end } of batches) end();
+      await drained;
+      assert.ok(batches.every(({ runs: [run] }) => run!.finished));
+    });
   });
 });

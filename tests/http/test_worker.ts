@@ -1,4 +1,5 @@
 // A worker's HTTP surface in this process, over any pipeline, on a free port.
+import { executeBatch } from "../../gpu-worker/http/execute_batch.ts";
 import { executeRun } from "../../gpu-worker/http/execute_run.ts";
 import { ModelPool, type ModelPoolOptions } from "../../gpu-worker/http/model_pool.ts";
 import { observeRun } from "../../gpu-worker/http/observe_run.ts";
@@ -43,11 +44,15 @@ export function startTestWorker(pipelines: readonly Pipeline[], options: TestWor
     options.onLog?.(level, message, fields);
   };
   const queue = new RunQueue({
-    execute: (run) =>
-      observeRun(run, {
-        execute: (run) => executeRun(run, { models, metrics, log, worker: options.name ?? "test" }),
-        log,
-        logPrompts: options.logPrompts ?? false,
+    execute: (runs, leaveDevice) =>
+      executeBatch(runs, {
+        execute: (run, turn) =>
+          observeRun(run, {
+            execute: (run) => executeRun(run, turn, { models, metrics, log, worker: options.name ?? "test" }),
+            log,
+            logPrompts: options.logPrompts ?? false,
+          }),
+        leaveDevice,
       }),
     ...options,
   });

@@ -4,9 +4,9 @@ import { forecast } from "./forecast.ts";
 
 /**
  * Declares the output feature [batch, ...dims] in the compute type, and what measures a forecast of it in the same run:
- * inputs forecast_weights [1, anchors] float32 and history [anchors, batch, ...dims]; output relative_error, a float32
- * scalar, ||forecast - feature|| / ||feature||. A pass that measures nothing feeds one anchor of weight 0; its history
- * may be [1, 1, ...1], which broadcasts.
+ * inputs forecast_weights [1, anchors] float32 and history [anchors, batch, ...dims]; outputs forecast_distance and
+ * feature_norm, float32 [batch] each, ||forecast - feature|| and ||feature|| of every row. A pass that measures nothing
+ * feeds one anchor of weight 0; its history may be [1, 1, ...1], which broadcasts.
  */
 export function featureOutput(graph: GraphBuilder, feature: Value, dims: readonly Dim[]): void {
   graph.output("feature", feature, ["batch", ...dims]);
@@ -20,7 +20,9 @@ export function featureOutput(graph: GraphBuilder, feature: Value, dims: readonl
       graph.cast(forecast(graph, { weights, history }), "float32"),
       truth,
     ]);
-    const norm = (x: Value) => graph.node("ReduceL2", [x], { attributes: { keepdims: 0 } });
-    graph.output("relative_error", graph.node("Div", [norm(difference), norm(truth)]), []);
+    const axes = graph.ints(...dims.map((_, axis) => axis + 1));
+    const norm = (x: Value) => graph.node("ReduceL2", [x, axes], { attributes: { keepdims: 0 } });
+    graph.output("forecast_distance", norm(difference), ["batch"]);
+    graph.output("feature_norm", norm(truth), ["batch"]);
   });
 }

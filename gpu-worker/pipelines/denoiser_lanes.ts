@@ -1,0 +1,208 @@
+// Several pictures on one network: each has a lane that looks like a network of its own, and what all lanes ask for at the same
+// step is one run.
+import type { Denoiser, ForecastCall, ForecastOptions, FullCall, FullResult } from "../../sampler/mod.ts";
+
+/** A network for several pictures, whose latents and outputs lie one after the other. */
+export interface PicturesDenoiser extends Disposable {
+  full(call: FullCall): Promise<Pick<FullResult, "output"> & { forecastErrors?: readonly number[] }>;
+  forecast(calls: readonly ForecastCall[], options?: ForecastOptions): Promise<Float32Array[]>;
+}
+
+/** A picture's part of a network. Disposed of, it leaves: the others wait for it no more. */
+export type DenoiserLane = Denoiser & Disposable;
+
+/**
+ * The lanes of `pictures`, which must ask for the same steps, as runs with one plan do. A lane whose signal aborts is
+ * told at once; the run that it is part of goes on for the others and ends if all have aborted. The rows of a lane that has
+ * left are computed on with the rest and nobody gets them. `shared` is disposed of with the last lane.
+ */
+export function denoiserLanes(shared: PicturesDenoiser, pictures: number): DenoiserLane[] {
+  const meeting = new Meeting(shared, pictures);
+  return Array.from({ length: pictures }, (_, picture): DenoiserLane => ({
+    full: (call) => meeting.ask(picture, { kind: "full", call, signal: call.signal }),
+    forecast: (calls, { sums, signal } = {}) =>
+      meeting.ask(picture, { kind: "forecast", calls, sums, signal }),
+    [Symbol.dispose]: () => meeting.leave(picture),
+  }));
+}
+
+interface FullAsked {
+  kind: "full";
+  call: FullCall;
+  signal: AbortSignal | undefined;
+}
+
+interface ForecastAsked {
+  kind: "forecast";
+  calls: readonly ForecastCall[];
+  sums: readonly Float64Array[] | undefined;
+  signal: AbortSignal | undefined;
+}
+
+interface Waiting<Asked extends FullAsked | ForecastAsked> {
+  asked: Asked;
+  settle: PromiseWithResolvers<unknown>;
+}
+
+type AnyWaiting = Waiting<FullAsked> | Waiting<ForecastAsked>;
+
+/** Where lanes wait for each other. */
+class Meeting {
+  readonly #shared: PicturesDenoiser;
+  readonly #pictures: number;
+  readonly #open: Set<number>;
+  #waiting = new Map<number, AnyWaiting>();
+  #running = false;
+  /** Of all pictures. */
+  #latents: Float32Array | undefined;
+
+  constructor(shared: PicturesDenoiser, pictures: number) {
+    this.#shared = shared;
+    this.#pictures = pictures;
+    this.#open = new Set(Array.from({ length: pictures }, (_, picture) => picture));
+  }
+
+  ask(picture: number, asked: FullAsked): Promise<FullResult>;
+  ask(picture: number, asked: ForecastAsked): Promise<Float32Array[]>;
+  async ask(picture: number, asked: FullAsked | ForecastAsked): Promise<unknown> {
+    const { signal } = asked;
+    signal?.throwIfAborted();
+    const settle = Promise.withResolvers<unknown>();
+    const abort = () => {
+      settle.reject(signal!.reason);
+      this.#waiting.delete(picture);
+    };
+    signal?.addEventListener("abort", abort);
+    try {
+      this.#waiting.set(picture, { asked, settle } as AnyWaiting);
+      this.#runOnceAllWait();
+      return await settle.promise;
+    } finally {
+      signal?.removeEventListener("abort", abort);
+    }
+  }
+
+  leave(picture: number): void {
+    if (!this.#open.delete(picture)) return;
+    this.#waiting.delete(picture);
+    if (this.#running) return;
+    if (this.#open.size === 0) this.#shared[Symbol.dispose]();
+    else this.#runOnceAllWait();
+  }
+
+  async #runOnceAllWait(): Promise<void> {
+    if (this.#running || this.#waiting.size < this.#open.size || this.#open.size === 0) return;
+    const asked = this.#waiting;
+    this.#waiting = new Map();
+    this.#running = true;
+    try {
+      using together = new TogetherSignal([...asked.values()].map(({ asked: { signal } }) => signal));
+      if (areAll("full", asked)) await this.#full(asked as Map<number, Waiting<FullAsked>>, together.signal);
+      else if (areAll("forecast", asked)) {
+        await this.#forecast(asked as Map<number, Waiting<ForecastAsked>>, together.signal);
+      } else throw new TypeError("Cannot run lanes together that ask for different steps");
+    } catch (cause) {
+      for (const { settle } of asked.values()) settle.reject(cause);
+    } finally {
+      this.#running = false;
+      if (this.#open.size === 0) this.#shared[Symbol.dispose]();
+      else this.#runOnceAllWait();
+    }
+  }
+
+  async #full(
+    asked: ReadonlyMap<number, Waiting<FullAsked>>,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    const { signal: _, ...call } = first(asked).call;
+    const length = call.latents.length;
+    const latents = this.#latents ??= new Float32Array(this.#pictures * length);
+    for (const [picture, { asked: { call } }] of asked) latents.set(call.latents, picture * length);
+    const { output, forecastErrors } = await this.#shared.full({ ...call, latents, ...signal && { signal } });
+    for (const [picture, { settle }] of asked) {
+      settle.resolve({
+        output: partOf(output, { picture, length }),
+        ...forecastErrors && { forecastError: forecastErrors[picture]! },
+      });
+    }
+  }
+
+  async #forecast(
+    asked: ReadonlyMap<number, Waiting<ForecastAsked>>,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    const { calls } = first(asked);
+    const sums = new DistinctSums(calls.length);
+    // Lanes with previews want other sums than those without; every sum is taken of all pictures, and once.
+    const wanted = new Map(
+      [...asked].map(([picture, { asked: { sums: own } }]) => [picture, sums.indicesOf(own)]),
+    );
+    const outputs = await this.#shared.forecast(calls, { sums: sums.all, ...signal && { signal } });
+    const length = outputs[0]!.length / this.#pictures;
+    for (const [picture, { settle }] of asked) {
+      settle.resolve(wanted.get(picture)!.map((index) => partOf(outputs[index]!, { picture, length })));
+    }
+  }
+}
+
+function areAll(kind: AnyWaiting["asked"]["kind"], asked: ReadonlyMap<number, AnyWaiting>): boolean {
+  return [...asked.values()].every((waiting) => waiting.asked.kind === kind);
+}
+
+function first<Asked extends FullAsked | ForecastAsked>(asked: ReadonlyMap<number, Waiting<Asked>>): Asked {
+  return asked.values().next().value!.asked;
+}
+
+function partOf(all: Float32Array, { picture, length }: { picture: number; length: number }): Float32Array {
+  return all.subarray(picture * length, (picture + 1) * length);
+}
+
+/** Sums over the same calls, without those that are there already. */
+class DistinctSums {
+  readonly all: Float64Array[] = [];
+  readonly #calls: number;
+
+  constructor(calls: number) {
+    this.#calls = calls;
+  }
+
+  /** @param sums undefined for every call by itself @returns where in `all` they are */
+  indicesOf(sums: readonly Float64Array[] | undefined): number[] {
+    return (sums ?? this.#eachCall()).map((weights) => {
+      const known = this.all.findIndex((other) => other.every((weight, call) => weight === weights[call]));
+      return known === -1 ? this.all.push(weights) - 1 : known;
+    });
+  }
+
+  #eachCall(): Float64Array[] {
+    return Array.from(
+      { length: this.#calls },
+      (_, call) => new Float64Array(this.#calls).fill(1, call, call + 1),
+    );
+  }
+}
+
+/** Aborts once all of `signals` have; never if one is missing. */
+class TogetherSignal implements Disposable {
+  readonly signal: AbortSignal | undefined;
+  readonly #stack = new DisposableStack();
+
+  constructor(signals: readonly (AbortSignal | undefined)[]) {
+    if (signals.some((signal) => signal === undefined)) return;
+    const controller = new AbortController();
+    this.signal = controller.signal;
+    const check = () => {
+      const [first] = signals;
+      if (signals.every((signal) => signal!.aborted)) controller.abort(first!.reason);
+    };
+    for (const signal of signals) {
+      signal!.addEventListener("abort", check);
+      this.#stack.defer(() => signal!.removeEventListener("abort", check));
+    }
+    check();
+  }
+
+  [Symbol.dispose](): void {
+    this.#stack.dispose();
+  }
+}
