@@ -1,4 +1,5 @@
-// Pictures per second through a worker by how many clients ask at once, with one run at a time and with one on each core.
+// Pictures per second through a worker by how many clients ask at once: one picture at a time, those that wait as one batch, one on
+// each core, and a batch on each core.
 import { startTask } from "../service/service.ts";
 import { median, round } from "../../gpu-worker/cli/bench/statistics.ts";
 import { timePicture } from "./worker_client.ts";
@@ -11,16 +12,23 @@ export interface ThroughputOptions {
   rounds: number;
 }
 
+const CORES = navigator.hardwareConcurrency;
+/** Options of workers, each beside the first. */
+const WORKERS = [
+  ["--max-batch", "1"],
+  [],
+  ["--concurrency", String(CORES), "--max-batch", "1"],
+  ["--concurrency", String(CORES)],
+];
+
 /** Prints the table. */
 export async function throughputTable({ clients, pictures, rounds }: ThroughputOptions): Promise<void> {
-  const cores = navigator.hardwareConcurrency;
-  const concurrencies = [...new Set([1, cores])];
   await using stack = new AsyncDisposableStack();
   const rows: Row[] = [];
-  for (const concurrency of concurrencies) {
-    const worker = stack.use(await startWorker(concurrency));
+  for (const options of WORKERS) {
+    const worker = stack.use(await startWorker(options));
     for (const count of clients) {
-      rows.push({ concurrency, clients: count, url: worker.found, perSecond: [], ms: [] });
+      rows.push({ options: options.join(" "), clients: count, url: worker.found, perSecond: [], ms: [] });
     }
   }
   // Rows take turns, so that a drift of the machine's speed meets them all; a first round warms up.
@@ -34,16 +42,16 @@ export async function throughputTable({ clients, pictures, rounds }: ThroughputO
     }
   }
   console.log(
-    `through a worker, models/emoji, ${cores} cores, ${pictures} pictures a row and round, ${rounds} rounds in turn`,
+    `through a worker, models/emoji, ${CORES} cores, ${pictures} pictures a row and round, ${rounds} rounds in turn`,
   );
-  console.table(rows.map(({ concurrency, clients, perSecond, ms }) => {
-    const single = rows.find((row) => row.concurrency === 1 && row.clients === clients)!;
+  console.table(rows.map(({ options, clients, perSecond, ms }) => {
+    const single = rows.find((row) => row.clients === clients)!;
     return {
-      "--concurrency": concurrency,
+      options,
       clients,
       "pictures / s, median": round(median(perSecond), 2),
       best: round(Math.max(...perSecond), 2),
-      "over --concurrency 1": round(median(perSecond) / median(single.perSecond), 3),
+      "over the first": round(median(perSecond) / median(single.perSecond), 3),
       "best over best": round(Math.max(...perSecond) / Math.max(...single.perSecond), 3),
       "ms a picture, median": round(median(ms), 1),
     };
@@ -51,7 +59,8 @@ export async function throughputTable({ clients, pictures, rounds }: ThroughputO
 }
 
 interface Row {
-  concurrency: number;
+  /** Of the worker. */
+  options: string;
   clients: number;
   url: string;
   perSecond: number[];
@@ -59,9 +68,9 @@ interface Row {
   ms: number[];
 }
 
-function startWorker(concurrency: number) {
+function startWorker(options: readonly string[]) {
   return startTask("worker", {
-    args: ["--port", "0", "--concurrency", String(concurrency)],
+    args: ["--port", "0", ...options],
     until: /"message":"listening","url":"([^"]+)"/,
   });
 }

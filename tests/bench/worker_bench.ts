@@ -1,4 +1,4 @@
-// `deno task bench:worker`: pictures per second through a worker, its cold start, and why it makes no batches. A table a file.
+// `deno task bench:worker`: pictures per second through a worker, its cold start, and what a batch is worth. A table a file.
 import { parseArgs } from "@std/cli/parse-args";
 import { coldStartTable } from "./cold_start_table.ts";
 import { rowsTable } from "./rows_table.ts";

@@ -135,9 +135,30 @@ describe("RunQueue", () => {
       for (let i = 0; i < 3; i++) submit("b", 2);
       for (let i = 0; i < batches.length; i++) {
         batches[i]!.end();
-        await settled();
+        do await settled(); while (queue.depth > 0 && batches.length === i + 1);
       }
       assert.deepEqual(batches.map(({ runs }) => runs.length), [1, 4, 2, 2, 1]);
+      await queue.drain();
+    });
+
+    it("holds back what waits until the clients of the last batch have come back, if they do", async () => {
+      const { queue, batches, submit } = openBatches();
+      submit("a");
+      const waiting = [submit("a"), submit("a")];
+      // A tenth of it is waited for.
+      await new Promise((resolve) => setTimeout(resolve, 300));
+      batches[0]!.leaveDevice();
+      assert.equal(batches.length, 1);
+      const returned = submit("a");
+      assert.deepEqual(batches[1]!.runs, [...waiting, returned]);
+
+      const left = submit("a");
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      batches[1]!.leaveDevice();
+      assert.equal(batches.length, 2);
+      await left.begun;
+      assert.deepEqual(batches[2]!.runs, [left]);
+      for (const { end } of batches) end();
       await queue.drain();
     });
 
