@@ -1,5 +1,6 @@
 // Draws every known name on three backgrounds from four seeds by every method, and asks what the pictures show.
 import type { DecodedImage } from "../../../gpu-worker/media/decoded_image.ts";
+import { createBatch } from "../../../gpu-worker/pipelines/picture_batch.ts";
 import type { Pipeline } from "../../../gpu-worker/pipelines/pipeline.ts";
 import { Mt19937 } from "../../../sampler/mt19937.ts";
 import { comparePictures, totalVariation } from "./compare_pictures.ts";
@@ -35,47 +36,69 @@ export interface MeasureRecognitionOptions {
   methods: readonly Method[];
   log: ResultLog<RecognitionRecord>;
   signal: AbortSignal;
-  /** Called after each name, colour and seed. */
+  /** Called after each batch. */
   onItem: (done: number, of: number) => void;
 }
 
+interface Item {
+  name: string;
+  color: ColorName;
+  seed: number;
+}
+
+/** Pictures drawn together. */
+const BATCH = 8;
+
 /** The items come in a shuffled order, always the same: stopped early, what has been measured is a balanced sample. */
 export async function measureRecognition(options: MeasureRecognitionOptions): Promise<void> {
-  const { pipeline, recognizer, names, methods, log, signal, onItem } = options;
+  const { names, onItem } = options;
   const items = shuffle(
     names.flatMap((name, index) =>
       BACKGROUNDS.flatMap((color) =>
-        Array.from({ length: SEEDS }, (_, s) => ({ name, color, seed: 1000 * s + index }))
+        Array.from({ length: SEEDS }, (_, s): Item => ({ name, color, seed: 1000 * s + index }))
       )
     ),
   );
-  for (const [done, { name, color, seed }] of items.entries()) {
-    const prompt = color === "white" ? name : `${name} on a ${color} background`;
-    const draw = async ({ steps, sampler }: Method) => {
+  for (let start = 0; start < items.length; start += BATCH) {
+    const batch = items.slice(start, start + BATCH);
+    await measureItems(batch, options);
+    onItem(start + batch.length, items.length);
+  }
+}
+
+async function measureItems(
+  items: readonly Item[],
+  { pipeline, recognizer, names, methods, log, signal }: MeasureRecognitionOptions,
+): Promise<void> {
+  const references = new Map<Item, DecodedImage>();
+  const draw = (items: readonly Item[], { steps, sampler }: Method) =>
+    Promise.all(createBatch(items.length).map(async (place, i) => {
+      using batch = place;
+      const { name, color, seed } = items[i]!;
+      const prompt = color === "white" ? name : `${name} on a ${color} background`;
       const request = pipeline.complete({ prompt, seed, steps, sampler });
-      return (await pipeline.generate(request, { signal })).image;
-    };
-    let reference: DecodedImage | undefined;
-    for (const method of methods) {
-      const key = `${method.name}|${name}|${color}|${seed}`;
-      if (log.get(key)) continue;
-      const image = await draw(method);
-      if (method.name === NONE.name) reference = image;
-      else reference ??= await draw(NONE);
+      return (await pipeline.generate(request, { signal, batch })).image;
+    }));
+  for (const method of methods) {
+    const keyOf = ({ name, color, seed }: Item) => `${method.name}|${name}|${color}|${seed}`;
+    const missing = items.filter((item) => !log.get(keyOf(item)));
+    const images = await draw(missing, method);
+    const unreferenced = missing.filter((item) => method.name !== NONE.name && !references.has(item));
+    for (const [i, image] of (await draw(unreferenced, NONE)).entries()) references.set(unreferenced[i]!, image);
+    for (const [i, item] of missing.entries()) {
+      const image = images[i]!;
+      if (method.name === NONE.name) references.set(item, image);
       const { nearest, background } = await recognizer.recognize(image);
       log.add({
-        key,
+        key: keyOf(item),
         method: method.name,
-        name,
-        color,
-        seed,
+        ...item,
         nearest: names[nearest]!,
         background,
         variation: round(totalVariation(image)),
-        ...method.name !== NONE.name && rounded(comparePictures(image, reference)),
+        ...method.name !== NONE.name && rounded(comparePictures(image, references.get(item)!)),
       });
     }
-    onItem(done + 1, items.length);
   }
 }
 
