@@ -2,7 +2,7 @@
 import type { DecodedImage } from "../../gpu-worker/media/decoded_image.ts";
 import assert from "node:assert/strict";
 import { toRgb } from "../../gpu-worker/media/to_rgb.ts";
-import type { GenerateResult, Pipeline } from "../../gpu-worker/pipelines/pipeline.ts";
+import type { GenerateRequest, GenerateResult, Pipeline } from "../../gpu-worker/pipelines/pipeline.ts";
 import { goldenPath, type Goldens, maxError } from "../goldens/golden.ts";
 
 /** Arguments in diffusers' spelling, as goldens.json holds them. */
@@ -58,8 +58,17 @@ export async function generateReference(
   call: ReferenceCall,
   image?: DecodedImage,
 ): Promise<GenerateResult> {
+  return await pipeline.generate(completeReference(pipeline, call, image));
+}
+
+/** @param image what a call of image to image starts from */
+export function completeReference(
+  pipeline: Pick<Pipeline, "complete">,
+  call: ReferenceCall,
+  image?: DecodedImage,
+): GenerateRequest {
   const { method, skip_guidance_layers: layers } = call;
-  return await pipeline.generate(pipeline.complete({
+  return pipeline.complete({
     prompt: call.prompt,
     negativePrompt: call.negative_prompt,
     seed: call.seed,
@@ -90,7 +99,7 @@ export async function generateReference(
         warmupSteps: method.warmup_steps,
       }
       : { method: "none" },
-  }));
+  });
 }
 
 export function assertReference(

@@ -5,7 +5,8 @@ import { openPipeline } from "../../gpu-worker/pipelines/open_pipeline.ts";
 import { createBatch } from "../../gpu-worker/pipelines/picture_batch.ts";
 import type { GenerateOptions, GenerateRequest, Pipeline } from "../../gpu-worker/pipelines/pipeline.ts";
 import { liveHandles } from "../../gpu-worker/runtime/mod.ts";
-import { maxError } from "../goldens/golden.ts";
+import { goldenPath, loadGoldens, maxError } from "../goldens/golden.ts";
+import { assertReference, completeReference, type ReferenceCall, referenceCalls } from "./_reference_call.ts";
 
 /** Matrix products of more rows may sum in another order. */
 const TOLERANCE = 1e-4;
@@ -150,6 +151,32 @@ describe("createBatch()", () => {
     assert.deepEqual(beside.latents, expected!.latents);
   });
 });
+
+// Each family once beside a picture of another prompt and seed, whose rows must not leak into its own.
+for (const name of ["flux/tiny-dev", "flux/tiny-schnell", "sd3/tiny-large", "sdxl/tiny-sdxl", "sdxl/tiny-sd15"]) {
+  describe(`createBatch() on ${name}`, () => {
+    const goldens = loadGoldens(name);
+    let pipeline: Pipeline;
+    before(async () => {
+      pipeline = await openPipeline(goldenPath(name));
+    });
+    after(() => pipeline[Symbol.dispose]());
+
+    const batchable = (call: ReferenceCall) => !call.skip_guidance_layers && !call.scheduler && call.force_zeros_for_empty_prompt === undefined;
+    for (const [id, call] of referenceCalls(name).filter(([, call]) => batchable(call))) {
+      it(`gives diffusers' latents for ${id}`, async () => {
+        const request = completeReference(pipeline, call);
+        assert.ok(pipeline.batchLimit(request) > 1);
+        const others = [{ ...request, prompt: "something else", seed: request.seed + 1 }, request];
+        const [, result] = await Promise.all(createBatch(2).map(async (place, i) => {
+          using batch = place;
+          return await pipeline.generate(others[i]!, { batch });
+        }));
+        assertReference(result!, { id, goldens });
+      });
+    }
+  });
+}
 
 describe("Pipeline.batchLimit()", () => {
   it("is what fills a pass, and 1 where runs go their own ways", async () => {
