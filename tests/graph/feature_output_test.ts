@@ -38,11 +38,14 @@ describe("featureOutput()", () => {
       const rows = [0, 1].map((row) => [row * length / 2, (row + 1) * length / 2] as const);
       const normsOf = (values: Float32Array) => rows.map((row) => Math.hypot(...values.subarray(...row)));
 
-      const { forecast_distance: distance, feature_norm: norm } = await runGraph(idleTrunk({ dims, dtype: "float32" }), {
-        forecast_weights: { shape: [1, 3], data: Float32Array.from(weights) },
-        history: { shape: [3, ...shape], data: Float32Array.from(slots.flatMap((slot) => [...slot])) },
-        given: { shape, data: truth },
-      });
+      const { forecast_distance: distance, feature_norm: norm } = await runGraph(
+        idleTrunk({ dims, dtype: "float32" }),
+        {
+          forecast_weights: { shape: [1, 3], data: Float32Array.from(weights) },
+          history: { shape: [3, ...shape], data: Float32Array.from(slots.flatMap((slot) => [...slot])) },
+          given: { shape, data: truth },
+        },
+      );
       assert.deepEqual([distance!.shape, norm!.shape], [[2], [2]]);
       const expected = normsOf(forecast.map((x, i) => x - truth[i]!));
       assert(maxError(distance!.data, expected) <= TOLERANCE);

@@ -153,7 +153,9 @@ describe("createBatch()", () => {
 });
 
 // Each family once beside a picture of another prompt and seed, whose rows must not leak into its own.
-for (const name of ["flux/tiny-dev", "flux/tiny-schnell", "sd3/tiny-large", "sdxl/tiny-sdxl", "sdxl/tiny-sd15"]) {
+for (
+  const name of ["flux/tiny-dev", "flux/tiny-schnell", "sd3/tiny-large", "sdxl/tiny-sdxl", "sdxl/tiny-sd15"]
+) {
   describe(`createBatch() on ${name}`, () => {
     const goldens = loadGoldens(name);
     let pipeline: Pipeline;
@@ -162,16 +164,19 @@ for (const name of ["flux/tiny-dev", "flux/tiny-schnell", "sd3/tiny-large", "sdx
     });
     after(() => pipeline[Symbol.dispose]());
 
-    const batchable = (call: ReferenceCall) => !call.skip_guidance_layers && !call.scheduler && call.force_zeros_for_empty_prompt === undefined;
+    const batchable = (call: ReferenceCall) =>
+      !call.skip_guidance_layers && !call.scheduler && call.force_zeros_for_empty_prompt === undefined;
     for (const [id, call] of referenceCalls(name).filter(([, call]) => batchable(call))) {
       it(`gives diffusers' latents for ${id}`, async () => {
         const request = completeReference(pipeline, call);
         assert.ok(pipeline.batchLimit(request) > 1);
         const others = [{ ...request, prompt: "something else", seed: request.seed + 1 }, request];
-        const [, result] = await Promise.all(createBatch(2).map(async (place, i) => {
-          using batch = place;
-          return await pipeline.generate(others[i]!, { batch });
-        }));
+        const [, result] = await Promise.all(
+          createBatch(2).map(async (place, i) => {
+            using batch = place;
+            return await pipeline.generate(others[i]!, { batch });
+          }),
+        );
         assertReference(result!, { id, goldens });
       });
     }

@@ -72,19 +72,23 @@ async function measureItems(
 ): Promise<void> {
   const references = new Map<Item, DecodedImage>();
   const draw = (items: readonly Item[], { steps, sampler }: Method) =>
-    Promise.all(createBatch(items.length).map(async (place, i) => {
-      using batch = place;
-      const { name, color, seed } = items[i]!;
-      const prompt = color === "white" ? name : `${name} on a ${color} background`;
-      const request = pipeline.complete({ prompt, seed, steps, sampler });
-      return (await pipeline.generate(request, { signal, batch })).image;
-    }));
+    Promise.all(
+      createBatch(items.length).map(async (place, i) => {
+        using batch = place;
+        const { name, color, seed } = items[i]!;
+        const prompt = color === "white" ? name : `${name} on a ${color} background`;
+        const request = pipeline.complete({ prompt, seed, steps, sampler });
+        return (await pipeline.generate(request, { signal, batch })).image;
+      }),
+    );
   for (const method of methods) {
     const keyOf = ({ name, color, seed }: Item) => `${method.name}|${name}|${color}|${seed}`;
     const missing = items.filter((item) => !log.get(keyOf(item)));
     const images = await draw(missing, method);
     const unreferenced = missing.filter((item) => method.name !== NONE.name && !references.has(item));
-    for (const [i, image] of (await draw(unreferenced, NONE)).entries()) references.set(unreferenced[i]!, image);
+    for (const [i, image] of (await draw(unreferenced, NONE)).entries()) {
+      references.set(unreferenced[i]!, image);
+    }
     for (const [i, item] of missing.entries()) {
       const image = images[i]!;
       if (method.name === NONE.name) references.set(item, image);
