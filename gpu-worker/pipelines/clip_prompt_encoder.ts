@@ -1,7 +1,7 @@
 // Prompts for Stable Diffusion and SDXL: CLIP states of one encoder or two (encode_prompt of their pipelines).
 import type { Runtime } from "../runtime/mod.ts";
 import { encodeText, type LoadedEncoder } from "./encode_text.ts";
-import type { EncodedPrompt } from "./encoded_prompt.ts";
+import type { EncodedPrompt, EncodePromptOptions } from "./encoded_prompt.ts";
 import { joinFeatures } from "./join_features.ts";
 import { RememberedPrompts } from "./remembered_prompts.ts";
 
@@ -15,7 +15,7 @@ export interface ClipEncoder extends LoadedEncoder {
 export class ClipPromptEncoder {
   readonly #runtime: Runtime;
   readonly #encoders: readonly ClipEncoder[];
-  readonly #remembered = new RememberedPrompts();
+  readonly #remembered = new RememberedPrompts((text, options) => this.#encode(text, options));
 
   /** @param encoders in the order in which their states stand beside each other */
   constructor(runtime: Runtime, encoders: readonly ClipEncoder[]) {
@@ -25,12 +25,15 @@ export class ClipPromptEncoder {
 
   /** Encodes one prompt; too long ones are cut as diffusers does. The pooled vector is empty where no encoder projects. */
   encode(text: string, signal?: AbortSignal): Promise<EncodedPrompt> {
-    return this.#remembered.encodeOnce(text, { signal, encode: (signal) => this.#encode(text, signal) });
+    // Both encoders' states stand side by side, so the first one's length holds for all.
+    const maxSequenceLength = this.#encoders[0]!.tokenizer.modelMaxLength;
+    return this.#remembered.encode(text, { maxSequenceLength, ...signal && { signal } });
   }
 
-  async #encode(text: string, signal: AbortSignal): Promise<EncodedPrompt> {
-    // Both encoders' states stand side by side, so the first one's length holds for all.
-    const tokens = this.#encoders[0]!.tokenizer.modelMaxLength;
+  async #encode(
+    text: string,
+    { maxSequenceLength: tokens, signal }: EncodePromptOptions,
+  ): Promise<EncodedPrompt> {
     const states: Float32Array[] = [];
     let pooled: Float32Array = new Float32Array(0);
     for (const encoder of this.#encoders) {

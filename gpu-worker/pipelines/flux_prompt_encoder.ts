@@ -13,7 +13,7 @@ export interface FluxTextEncoders {
 export class FluxPromptEncoder {
   readonly #runtime: Runtime;
   readonly #encoders: FluxTextEncoders;
-  readonly #remembered = new RememberedPrompts();
+  readonly #remembered = new RememberedPrompts((text, options) => this.#encode(text, options));
 
   constructor(runtime: Runtime, encoders: FluxTextEncoders) {
     this.#runtime = runtime;
@@ -21,11 +21,8 @@ export class FluxPromptEncoder {
   }
 
   /** Encodes one prompt; too long ones are cut as diffusers does. */
-  encode(text: string, { maxSequenceLength, signal }: EncodePromptOptions): Promise<EncodedPrompt> {
-    return this.#remembered.encodeOnce(`${maxSequenceLength} ${text}`, {
-      signal,
-      encode: (signal) => this.#encode(text, { maxSequenceLength, signal }),
-    });
+  encode(text: string, options: EncodePromptOptions): Promise<EncodedPrompt> {
+    return this.#remembered.encode(text, options);
   }
 
   async #encode(text: string, { maxSequenceLength, signal }: EncodePromptOptions): Promise<EncodedPrompt> {

@@ -33,7 +33,7 @@ const CLIP_TOKENS = 77;
 export class HunyuanVideoPromptEncoder {
   readonly #runtime: Runtime;
   readonly #encoders: HunyuanVideoTextEncoders;
-  readonly #remembered = new RememberedPrompts();
+  readonly #remembered = new RememberedPrompts((text, options) => this.#encode(text, options));
 
   constructor(runtime: Runtime, encoders: HunyuanVideoTextEncoders) {
     this.#runtime = runtime;
@@ -45,11 +45,8 @@ export class HunyuanVideoPromptEncoder {
    * pads it to is masked there wherever it could be seen.
    * @throws {CheckpointError} if the tokenizer is not LLaMA 3's, and the crop leaves nothing.
    */
-  encode(text: string, { maxSequenceLength, signal }: EncodePromptOptions): Promise<EncodedPrompt> {
-    return this.#remembered.encodeOnce(`${maxSequenceLength} ${text}`, {
-      signal,
-      encode: (signal) => this.#encode(text, { maxSequenceLength, signal }),
-    });
+  encode(text: string, options: EncodePromptOptions): Promise<EncodedPrompt> {
+    return this.#remembered.encode(text, options);
   }
 
   async #encode(text: string, { maxSequenceLength, signal }: EncodePromptOptions): Promise<EncodedPrompt> {

@@ -1,15 +1,13 @@
 // What a prompt is encoded to, once for all runs that have it: those that start together wait for one encoding.
 import { LRUCache } from "lru-cache";
-import type { EncodedPrompt } from "./encoded_prompt.ts";
+import type { EncodedPrompt, EncodePromptOptions } from "./encoded_prompt.ts";
 
 /** Pictures of one prompt, and the empty negative prompt of all of them, are found as long as this many others are newer. */
 export const REMEMBERED_PROMPTS = 32;
 
-export interface EncodeOnceOptions {
-  /** Ends the encoding, unless others wait for it too: then only this caller leaves. */
-  signal: AbortSignal | undefined;
-  /** Called where the prompt is neither known nor being encoded. Its signal aborts when the last caller has left. */
-  encode: (signal: AbortSignal) => Promise<EncodedPrompt>;
+export interface EncodeSharedOptions extends EncodePromptOptions {
+  /** Aborts when the last of those who wait has left. */
+  signal: AbortSignal;
 }
 
 interface Encoding {
@@ -19,20 +17,30 @@ interface Encoding {
 }
 
 export class RememberedPrompts {
+  readonly #encode: (text: string, options: EncodeSharedOptions) => Promise<EncodedPrompt>;
   readonly #encoded = new LRUCache<string, EncodedPrompt>({ max: REMEMBERED_PROMPTS });
   readonly #underWay = new Map<string, Encoding>();
 
+  /** @param encode called where a prompt is neither known nor being encoded */
+  constructor(encode: (text: string, options: EncodeSharedOptions) => Promise<EncodedPrompt>) {
+    this.#encode = encode;
+  }
+
   /**
-   * @param key names all that decides the result
-   * @returns what all callers with this key share, and must not write to
+   * @param options a signal that aborts ends the encoding, unless others wait for it too: then only this caller leaves
+   * @returns what all who ask for this prompt share, and must not write to
    * @throws what `encode` throws, which is tried again by the next caller. @throws the signal's reason: if nobody else waits,
    * once the encoding has ended.
    */
-  async encodeOnce(key: string, { signal, encode }: EncodeOnceOptions): Promise<EncodedPrompt> {
+  async encode(
+    text: string,
+    { maxSequenceLength, signal }: EncodePromptOptions,
+  ): Promise<EncodedPrompt> {
+    const key = `${maxSequenceLength} ${text}`;
     const known = this.#encoded.get(key);
     if (known !== undefined) return known;
     signal?.throwIfAborted();
-    const encoding = this.#underWay.get(key) ?? this.#start(key, encode);
+    const encoding = this.#underWay.get(key) ?? this.#start(key, { text, maxSequenceLength });
 
     encoding.waiting++;
     const { promise: left, reject } = Promise.withResolvers<never>();
@@ -50,9 +58,9 @@ export class RememberedPrompts {
     }
   }
 
-  #start(key: string, encode: EncodeOnceOptions["encode"]): Encoding {
+  #start(key: string, { text, maxSequenceLength }: { text: string; maxSequenceLength: number }): Encoding {
     const controller = new AbortController();
-    const result = encode(controller.signal)
+    const result = this.#encode(text, { maxSequenceLength, signal: controller.signal })
       .then((encoded) => {
         this.#encoded.set(key, encoded);
         return encoded;

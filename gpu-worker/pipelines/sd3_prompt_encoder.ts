@@ -23,7 +23,7 @@ export interface Sd3PromptEncoderOptions {
 export class Sd3PromptEncoder {
   readonly #runtime: Runtime;
   readonly #options: Sd3PromptEncoderOptions;
-  readonly #remembered = new RememberedPrompts();
+  readonly #remembered = new RememberedPrompts((text, options) => this.#encode(text, options));
 
   constructor(runtime: Runtime, options: Sd3PromptEncoderOptions) {
     this.#runtime = runtime;
@@ -31,11 +31,8 @@ export class Sd3PromptEncoder {
   }
 
   /** Encodes one prompt; too long ones are cut as diffusers does. */
-  encode(text: string, { maxSequenceLength, signal }: EncodePromptOptions): Promise<EncodedPrompt> {
-    return this.#remembered.encodeOnce(`${maxSequenceLength} ${text}`, {
-      signal,
-      encode: (signal) => this.#encode(text, { maxSequenceLength, signal }),
-    });
+  encode(text: string, options: EncodePromptOptions): Promise<EncodedPrompt> {
+    return this.#remembered.encode(text, options);
   }
 
   async #encode(text: string, { maxSequenceLength, signal }: EncodePromptOptions): Promise<EncodedPrompt> {

@@ -14,7 +14,7 @@ export interface WanTextEncoder extends LoadedEncoder {
 export class WanPromptEncoder {
   readonly #runtime: Runtime;
   readonly #encoder: WanTextEncoder;
-  readonly #remembered = new RememberedPrompts();
+  readonly #remembered = new RememberedPrompts((text, options) => this.#encode(text, options));
 
   constructor(runtime: Runtime, encoder: WanTextEncoder) {
     this.#runtime = runtime;
@@ -22,12 +22,8 @@ export class WanPromptEncoder {
   }
 
   /** Encodes one prompt; too long ones are cut as diffusers does. */
-  encode(text: string, { maxSequenceLength, signal }: EncodePromptOptions): Promise<EncodedPrompt> {
-    const cleaned = cleanPrompt(text);
-    return this.#remembered.encodeOnce(`${maxSequenceLength} ${cleaned}`, {
-      signal,
-      encode: (signal) => this.#encode(cleaned, { maxSequenceLength, signal }),
-    });
+  encode(text: string, options: EncodePromptOptions): Promise<EncodedPrompt> {
+    return this.#remembered.encode(cleanPrompt(text), options);
   }
 
   async #encode(text: string, { maxSequenceLength, signal }: EncodePromptOptions): Promise<EncodedPrompt> {

@@ -3,17 +3,24 @@ import assert from "node:assert/strict";
 import type { EncodedPrompt } from "../../gpu-worker/pipelines/encoded_prompt.ts";
 import { REMEMBERED_PROMPTS, RememberedPrompts } from "../../gpu-worker/pipelines/remembered_prompts.ts";
 
-describe("RememberedPrompts.encodeOnce()", () => {
+describe("RememberedPrompts.encode()", () => {
   it("encodes a prompt once, for callers at the same time and for later ones", async () => {
     const { ask, encodings } = encoder();
     const together = [ask("a fox"), ask("a fox"), ask("an owl")];
-    assert.deepEqual(encodings.map(({ key }) => key), ["a fox", "an owl"]);
+    assert.deepEqual(encodings.map(({ text }) => text), ["a fox", "an owl"]);
     for (const { finish } of encodings) finish();
     const [first, second, other] = await Promise.all(together);
     assert.equal(first, second);
     assert.notEqual(first, other);
     assert.equal(await ask("a fox"), first);
     assert.equal(encodings.length, 2);
+  });
+
+  it("encodes a prompt anew for another length", async () => {
+    const { ask, encodings } = encoder();
+    const both = [ask("a fox"), ask("a fox", undefined, 2)];
+    for (const { finish } of encodings) finish();
+    assert.deepEqual((await Promise.all(both)).map(({ tokens }) => tokens), [1, 2]);
   });
 
   it("lets a caller leave while others wait", async () => {
@@ -90,7 +97,7 @@ describe("RememberedPrompts.encodeOnce()", () => {
 });
 
 interface Encoding {
-  key: string;
+  text: string;
   signal: AbortSignal;
   finish(): void;
   fail(error: Error): void;
@@ -98,18 +105,15 @@ interface Encoding {
 
 /** Encodings that end when they are told to. */
 function encoder() {
-  const prompts = new RememberedPrompts();
   const encodings: Encoding[] = [];
-  const ask = (key: string, signal?: AbortSignal) =>
-    prompts.encodeOnce(key, {
-      signal,
-      encode: (signal) => {
-        const { promise, resolve, reject } = Promise.withResolvers<EncodedPrompt>();
-        const encoded = { tokens: 1, embeds: new Float32Array(1), pooled: new Float32Array(1) };
-        encodings.push({ key, signal, finish: () => resolve(encoded), fail: reject });
-        return promise;
-      },
-    });
+  const prompts = new RememberedPrompts((text, { maxSequenceLength: tokens, signal }) => {
+    const { promise, resolve, reject } = Promise.withResolvers<EncodedPrompt>();
+    const encoded = { tokens, embeds: new Float32Array(tokens), pooled: new Float32Array(1) };
+    encodings.push({ text, signal, finish: () => resolve(encoded), fail: reject });
+    return promise;
+  });
+  const ask = (text: string, signal?: AbortSignal, maxSequenceLength = 1) =>
+    prompts.encode(text, { maxSequenceLength, ...signal && { signal } });
   return { ask, encodings };
 }
 
