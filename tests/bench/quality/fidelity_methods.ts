@@ -3,7 +3,7 @@ import type { SamplerOptions } from "../../../sampler/mod.ts";
 import { type Method, STEPS } from "./methods.ts";
 import { EVEN_WINDOWS, GROWING_WINDOWS, windowFor } from "./window_for.ts";
 
-export const PASSES = [8, 10, 12, 14, 16] as const;
+export const PASSES = [8, 9, 10, 11, 12, 13, 14, 15, 16] as const;
 /** Relative forecast errors to aim at. */
 export const BUDGETS = [0.02, 0.05, 0.1, 0.2, 0.4] as const;
 
