@@ -13,7 +13,8 @@ export type DenoiserLane = Denoiser & Disposable;
 
 /**
  * The lanes of `pictures`, which must ask for the same steps, as runs with one plan do. A lane whose signal aborts is
- * told at once; the run that it is part of goes on for the others and ends if all have aborted. The rows of a lane that has
+ * told at once while the run that it is part of goes on for others; once all have aborted, the run ends and they are told
+ * then, so that nothing they use is freed under it. The rows of a lane that has
  * left are computed on with the rest and nobody gets them. `shared` is disposed of with the last lane.
  */
 export function denoiserLanes(shared: PicturesDenoiser, pictures: number): DenoiserLane[] {
@@ -52,7 +53,8 @@ class Meeting {
   readonly #pictures: number;
   readonly #open: Set<number>;
   #waiting = new Map<number, AnyWaiting>();
-  #running = false;
+  /** Those whose run is under way. */
+  #running: ReadonlyMap<number, AnyWaiting> | undefined;
   /** Of all pictures. */
   #latents: Float32Array | undefined;
 
@@ -69,8 +71,8 @@ class Meeting {
     signal?.throwIfAborted();
     const settle = Promise.withResolvers<unknown>();
     const abort = () => {
-      settle.reject(signal!.reason);
-      this.#waiting.delete(picture);
+      const othersGoOn = this.#running?.values().some(({ asked }) => !asked.signal?.aborted);
+      if (this.#waiting.delete(picture) || othersGoOn) settle.reject(signal!.reason);
     };
     signal?.addEventListener("abort", abort);
     try {
@@ -94,7 +96,7 @@ class Meeting {
     if (this.#running || this.#waiting.size < this.#open.size || this.#open.size === 0) return;
     const asked = this.#waiting;
     this.#waiting = new Map();
-    this.#running = true;
+    this.#running = asked;
     try {
       using together = new TogetherSignal([...asked.values()].map(({ asked: { signal } }) => signal));
       if (areAll("full", asked)) await this.#full(asked as Map<number, Waiting<FullAsked>>, together.signal);
@@ -102,9 +104,11 @@ class Meeting {
         await this.#forecast(asked as Map<number, Waiting<ForecastAsked>>, together.signal);
       } else throw new TypeError("Cannot run lanes together that ask for different steps");
     } catch (cause) {
-      for (const { settle } of asked.values()) settle.reject(cause);
+      for (const { asked: { signal }, settle } of asked.values()) {
+        settle.reject(signal?.aborted ? signal.reason : cause);
+      }
     } finally {
-      this.#running = false;
+      this.#running = undefined;
       if (this.#open.size === 0) this.#shared[Symbol.dispose]();
       else this.#runOnceAllWait();
     }
