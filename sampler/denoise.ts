@@ -117,29 +117,26 @@ export async function denoise(denoiser: Denoiser, options: DenoiseOptions): Prom
   const start = now();
   const latents = new Float32Array(options.latents);
   const before = onStep && new Float32Array(latents.length);
-  const history = new History(options);
   const steps = planned.length;
   const plan: StepKind[] = [];
   const fullSteps: number[] = [];
   const forecastErrors: ForecastError[] = [];
+  let lastError: number | undefined;
 
   solver.reset();
-  for (let step = 0, nextFull = 0; step < steps;) {
+  // A fixed plan is known as a whole: its weights are computed at once, rather than between two passes.
+  for (const call of errorWindow ? walk() : [...walk()]) {
     signal?.throwIfAborted();
-    if (step === nextFull) {
-      const result = await runFull(step);
-      fullSteps.push(step);
-      if (result.forecastError !== undefined) forecastErrors.push({ step, error: result.forecastError });
-      nextFull = Math.min(
-        steps,
-        errorWindow?.next(step, result.forecastError) ?? nextFullStep(planned, step),
-      );
-      await advance(step++, "full", result);
+    if (call.kind === "full") {
+      const result = await runFull(call.pass);
+      lastError = result.forecastError;
+      fullSteps.push(call.pass.step);
+      if (lastError !== undefined) forecastErrors.push({ step: call.pass.step, error: lastError });
+      await advance(call.pass.step, "full", result);
     } else {
-      const calls = history.forecastCalls(step, Math.min(nextFull, step + maxForecastBatch));
-      const moves = planForecastMoves(calls, { solver, latentsAt });
-      for (const [i, output] of (await runForecasts(calls, moves)).entries()) {
-        const move = moves[i]!;
+      let { step } = call.calls[0]!;
+      for (const [i, output] of (await runForecasts(call)).entries()) {
+        const move = call.moves[i]!;
         if (move.steps === 1) await advance(step++, "forecast", { output });
         else step = await jump(step, move, output);
       }
@@ -147,12 +144,27 @@ export async function denoise(denoiser: Denoiser, options: DenoiseOptions): Prom
   }
   return { latents, plan, fullSteps, forecastErrors, elapsedMs: now() - start };
 
-  async function runFull(step: number): Promise<FullResult> {
-    const input = solver.scaleModelInput(step, latents);
-    return await denoiser.full({ ...history.fullCall(step, input), ...signal && { signal } });
+  /** What is asked of the denoiser, call by call. Under an error window the next call depends on the pass before. */
+  function* walk(): Generator<DenoiserCall> {
+    const history = new History(options);
+    for (let step = 0; step < steps;) {
+      yield { kind: "full", pass: history.pass(step) };
+      const nextFull = Math.min(steps, errorWindow?.next(step, lastError) ?? nextFullStep(planned, step));
+      step++;
+      while (step < nextFull) {
+        const calls = history.forecastCalls(step, Math.min(nextFull, step + maxForecastBatch));
+        yield { kind: "forecast", calls, moves: planForecastMoves(calls, { solver, latentsAt }) };
+        step += calls.length;
+      }
+    }
   }
 
-  async function runForecasts(calls: ForecastCall[], moves: ForecastMove[]): Promise<Float32Array[]> {
+  async function runFull(pass: Pass): Promise<FullResult> {
+    const input = solver.scaleModelInput(pass.step, latents);
+    return await denoiser.full({ ...pass, latents: input, ...signal && { signal } });
+  }
+
+  async function runForecasts({ calls, moves }: Gap): Promise<Float32Array[]> {
     const sums = moves.map(({ weights }) => weights);
     const outputs = await denoiser.forecast(calls, {
       ...moves.length < calls.length && { sums },
@@ -208,6 +220,17 @@ export async function denoise(denoiser: Denoiser, options: DenoiseOptions): Prom
   }
 }
 
+/** A full pass, before its latents are known. */
+type Pass = Omit<FullCall, "latents" | "signal">;
+
+/** Forecasts between the same two full passes, and how the solver takes them. */
+interface Gap {
+  calls: ForecastCall[];
+  moves: ForecastMove[];
+}
+
+type DenoiserCall = { kind: "full"; pass: Pass } | { kind: "forecast" } & Gap;
+
 function nextFullStep(plan: readonly StepKind[], step: number): number {
   const next = plan.indexOf("full", step + 1);
   return next === -1 ? plan.length : next;
@@ -227,7 +250,7 @@ class History {
     this.#slots = options.historySlots ?? countHistorySlots(options.plan);
   }
 
-  fullCall(step: number, latents: Float32Array): FullCall {
+  pass(step: number): Pass {
     const { errorWindow, measureForecastError = true } = this.#options;
     // Past the last forecast of a plan features are no longer stored; an error over an incomplete history would say nothing.
     const stored = errorWindow !== undefined || this.#fullPasses < this.#slots;
@@ -239,15 +262,14 @@ class History {
       this.#first = (this.#first + 1) % this.#slots;
     }
     const check = (measureForecastError || errorWindow !== undefined) && complete && this.#anchors.length > 0;
-    const call: FullCall = {
+    const pass: Pass = {
       ...this.#stepOnGrid(step),
-      latents,
       slot: stored ? (this.#first + this.#anchors.length) % this.#slots : undefined,
       ...check && { check: this.#weights(step, filled) },
     };
     if (stored) this.#anchors.push(step);
     this.#fullPasses++;
-    return call;
+    return pass;
   }
 
   /** The forecasts from `step` to before `end`. */
