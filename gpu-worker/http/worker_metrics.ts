@@ -26,7 +26,7 @@ export class WorkerMetrics {
     registers: [this.#registry],
   });
   readonly #pictures = new Histogram({
-    name: "spectrum_batch_pictures",
+    name: "spectrum_run_batch_size",
     help: "Pictures that a completed one was made together with, itself included",
     buckets: [1, 2, 4, 8, 16],
     registers: [this.#registry],

@@ -18,17 +18,20 @@ describe("deploy/grafana/spectrum.json", () => {
   const queries = dashboard.panels.flatMap(({ targets }) => targets.map(({ expr }) => expr));
   const queried = new Set(queries.flatMap((expr) => expr.match(/spectrum_\w+/g) ?? []));
 
-  it("every metric it queries is exported, histograms by their buckets", async () => {
+  /** Of which series a histogram has several. */
+  const metricOf = (series: string) => series.replace(/_(bucket|sum|count)$/, "");
+
+  it("every metric it queries is exported, histograms by their buckets or means", async () => {
     const types = await exported();
     for (const name of queried) {
-      const base = name.replace(/_bucket$/, "");
+      const base = metricOf(name);
       assert.equal(types.get(base) === "histogram", name !== base, name);
       assert.ok(types.has(base), name);
     }
   });
 
   it("every metric exported is shown", async () => {
-    const shown = new Set([...queried].map((name) => name.replace(/_bucket$/, "")));
+    const shown = new Set([...queried].map(metricOf));
     assert.deepEqual([...(await exported()).keys()].filter((name) => !shown.has(name)), []);
   });
 

@@ -46,7 +46,7 @@ describe("worker --max-batch", () => {
     assert.ok(ends[0]!.type === "completed" && ends[0]!.b64_json === alone.b64_json);
     assert.equal(second!.filter(({ type }) => type === "preview").length, 2);
     assert.equal((await cancelled).type, "cancelled");
-    assert.equal(await readMetric(worker.found, "spectrum_batch_pictures_count"), 4);
-    assert.equal(await readMetric(worker.found, "spectrum_batch_pictures_sum"), 8);
+    assert.equal(await readMetric(worker.found, "spectrum_run_batch_size_count"), 4);
+    assert.equal(await readMetric(worker.found, "spectrum_run_batch_size_sum"), 8);
   });
 });
