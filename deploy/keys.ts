@@ -1,6 +1,7 @@
 // `deno task keys`: API keys in the store that the edge is configured with.
 import { parseArgs } from "@std/cli/parse-args";
 import { UsageError } from "../protocol/usage_error.ts";
+import { RedisLink } from "../protocol/redis_link.ts";
 import { drawApiKey } from "../routes/keys/api_key.ts";
 import { monthCounter } from "../routes/keys/key_limits.ts";
 import { type KeyRecord, type KeyStore, type Scope, SCOPES } from "../routes/keys/key_store.ts";
@@ -80,7 +81,7 @@ function openStore(): RedisKeyStore {
   if (!url || !token) {
     throw new UsageError("UPSTASH_REDIS_REST_URL and UPSTASH_REDIS_REST_TOKEN must name the edge's store");
   }
-  return new RedisKeyStore({ url, token });
+  return new RedisKeyStore(new RedisLink({ url, token }));
 }
 
 type Row = Omit<KeyRecord, "secret_sha256"> & { pictures_this_month: number };

@@ -15,18 +15,22 @@ export class ChannelHub {
     });
   }
 
-  /** Resolves once messages arrive. */
+  /** Resolves once messages arrive. @throws {Error} while Redis is away */
   async subscribe(channel: string, listener: Listener): Promise<Disposable> {
     const listeners = this.#listeners.get(channel) ?? new Set();
     this.#listeners.set(channel, listeners.add(listener));
-    await this.#redis.subscribe(channel);
-    return {
-      [Symbol.dispose]: () => {
-        listeners.delete(listener);
-        if (listeners.size > 0 || this.#listeners.get(channel) !== listeners) return;
-        this.#listeners.delete(channel);
-        this.#redis.unsubscribe(channel).catch(() => {});
-      },
+    const leave = () => {
+      listeners.delete(listener);
+      if (listeners.size > 0 || this.#listeners.get(channel) !== listeners) return;
+      this.#listeners.delete(channel);
+      this.#redis.unsubscribe(channel).catch(() => {});
     };
+    try {
+      await this.#redis.subscribe(channel);
+    } catch (cause) {
+      leave();
+      throw cause;
+    }
+    return { [Symbol.dispose]: leave };
   }
 }

@@ -1,7 +1,7 @@
 // `deno task redis`: Upstash's REST interface on this machine, before a redis-server of its own or the one named.
 import { parseArgs } from "@std/cli/parse-args";
-import { Redis } from "ioredis";
 import { ChannelHub } from "./channel_hub.ts";
+import { openRedis } from "./open_redis.ts";
 import { createRedisRestApp } from "./redis_rest_app.ts";
 import { startRedisServer } from "./redis_server.ts";
 
@@ -18,17 +18,12 @@ async function main(): Promise<void> {
   const flags = parseArgs(Deno.args, { string: ["host", "port", "redis", "token"], boolean: ["help"] });
   if (flags.help) return console.log(HELP);
   const own = flags.redis === undefined ? await startOwnServer() : undefined;
-  // A command that waits for Redis to come back would be carried out long after its caller has given up.
-  const redis = new Redis(own?.url ?? flags.redis!, { enableOfflineQueue: false, maxRetriesPerRequest: 0 });
-  const connected = new Promise((resolve) => redis.once("ready", resolve));
-  const subscriber = redis.duplicate({ enableOfflineQueue: true, maxRetriesPerRequest: null });
-  redis.on("error", (error) => console.error(`redis: ${error.message}`));
-  // The other connection has said the same.
-  subscriber.on("error", () => {});
+  const connections = openRedis(own?.url ?? flags.redis!);
+  const { redis, subscriber, ready } = connections;
   const token = flags.token ?? Deno.env.get("SPECTRUM_REDIS_TOKEN") ??
     crypto.getRandomValues(new Uint8Array(24)).toHex();
 
-  await Promise.race([connected, new Promise((resolve) => setTimeout(resolve, 2000))]);
+  await Promise.race([ready, new Promise((resolve) => setTimeout(resolve, 2000))]);
   const server = Deno.serve({
     hostname: flags.host ?? "127.0.0.1",
     port: Number(flags.port ?? 8079),
@@ -41,8 +36,7 @@ async function main(): Promise<void> {
     Deno.addSignalListener(signal, async () => {
       // Subscriptions do not end by themselves.
       await Promise.race([server.shutdown(), new Promise((resolve) => setTimeout(resolve, 1000))]);
-      redis.disconnect();
-      subscriber.disconnect();
+      connections[Symbol.dispose]();
       await own?.[Symbol.asyncDispose]();
       Deno.exit(0);
     });

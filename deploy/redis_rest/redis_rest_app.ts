@@ -65,10 +65,12 @@ export function createRedisRestApp(
       const { promise: gone, resolve } = Promise.withResolvers<void>();
       stream.onAbort(resolve);
       // Written one after the other: a stream keeps the order.
-      using _subscription = await channels.subscribe(
+      using subscription = await channels.subscribe(
         channel,
         (message) => void stream.writeSSE({ data: `message,${channel},${message}` }),
-      );
+      ).catch(() => undefined);
+      // Redis is away: the stream ends, and its reader comes back.
+      if (subscription === undefined) return;
       await stream.writeSSE({ data: `subscribe,${channel},1` });
       // Finds out when the other side has gone without a word.
       const heartbeat = setInterval(() => stream.write(":\n\n"), 15_000);
