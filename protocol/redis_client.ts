@@ -1,14 +1,17 @@
 // Redis over REST, as the edge uses it: Upstash, or the adapter in deploy/.
 import { Redis } from "@upstash/redis/cloudflare";
 
+/** For one call of the store, its way there and back included: one that takes longer has failed, and the store is away. */
+export const STORE_DEADLINE_MS = 2000;
+
 export interface RedisClientOptions {
   url: string;
   token: string;
-  /** For one command; a store that is slower than that is away. @default 2000 */
+  /** For one command. @default STORE_DEADLINE_MS */
   timeoutMs?: number;
 }
 
-export function redisClient({ url, token, timeoutMs = 2000 }: RedisClientOptions): Redis {
+export function redisClient({ url, token, timeoutMs = STORE_DEADLINE_MS }: RedisClientOptions): Redis {
   return new Redis({
     url,
     token,

@@ -1,50 +1,47 @@
-// One process's way to Redis over REST: every call has a deadline, and a store that is away is not waited for twice.
+// One process's way to Redis over REST: every call has a deadline, and nobody waits for a store that is known to be away.
 import type { Redis } from "@upstash/redis/cloudflare";
 import { redisClient, type RedisClientOptions } from "./redis_client.ts";
+import { StoreAwayError } from "./store_away_error.ts";
 
 export interface RedisLinkOptions extends RedisClientOptions {
-  /** After a failure, calls are refused at once for so long. @default 1000 */
+  /** Between looks whether a store that was away is back. @default 1000 */
   pauseMs?: number;
-  /** Milliseconds from any origin. @default performance.now */
-  now?: () => number;
 }
 
+/**
+ * A call that fails finds the store away. From then on calls are refused at once: those that were under way wait to the
+ * end of their deadline, and no request waits twice. A look of our own, not a caller's, finds out when the store is back.
+ */
 export class RedisLink {
   readonly url: string;
   readonly token: string;
   readonly #redis: Redis;
   readonly #pauseMs: number;
-  readonly #now: () => number;
-  #awayUntil = -Infinity;
-  #failed = false;
+  readonly #listeners = new Set<() => void>();
+  #away = false;
+  /** Whether anybody was refused since the last look. */
+  #wanted = false;
 
-  constructor({ pauseMs = 1000, now = () => performance.now(), ...options }: RedisLinkOptions) {
+  constructor({ pauseMs = 1000, ...options }: RedisLinkOptions) {
     this.url = options.url;
     this.token = options.token;
     this.#redis = redisClient(options);
     this.#pauseMs = pauseMs;
-    this.#now = now;
   }
 
-  /** Whether the last call failed. */
-  get away(): boolean {
-    return this.#failed;
-  }
-
-  /** @throws what the store or the way to it throws; at once while the store was away a moment ago */
+  /** @throws {StoreAwayError} at once while the store is known to be away; else what Redis says of the command */
   async ask<T>(command: (redis: Redis) => Promise<T>): Promise<T> {
-    if (this.#now() < this.#awayUntil) throw new Error("The store was away a moment ago");
+    if (this.#away) {
+      this.#wanted = true;
+      throw new StoreAwayError();
+    }
     try {
-      const answer = await command(this.#redis);
-      this.#failed = false;
-      return answer;
+      return await command(this.#redis);
     } catch (cause) {
-      // What Redis itself says of a command is an answer.
-      if (!isReply(cause)) {
-        this.#failed = true;
-        this.#awayUntil = this.#now() + this.#pauseMs;
-      }
-      throw cause;
+      const error = withoutCommand(cause);
+      if (isReply(error)) throw error;
+      this.#leave();
+      throw new StoreAwayError(error);
     }
   }
 
@@ -52,10 +49,38 @@ export class RedisLink {
   async ping(): Promise<boolean> {
     return await this.ask((redis) => redis.ping()).then(() => true, () => false);
   }
+
+  /** Calls `listener` whenever a store that was away is back: what it knew of connections may be lost. */
+  returns(listener: () => void): Disposable {
+    this.#listeners.add(listener);
+    return { [Symbol.dispose]: () => void this.#listeners.delete(listener) };
+  }
+
+  #leave(): void {
+    if (this.#away) return;
+    this.#away = true;
+    this.#lookLater();
+  }
+
+  #lookLater(): void {
+    this.#wanted = false;
+    Deno.unrefTimer(setTimeout(async () => {
+      // Where nobody has asked meanwhile, nothing goes on here: whoever asks next finds out.
+      const isBack = !this.#wanted || await this.#redis.ping().then(() => true, isReply);
+      if (!isBack) return this.#lookLater();
+      this.#away = false;
+      for (const listener of this.#listeners) listener();
+    }, this.#pauseMs));
+  }
 }
 
 /** Redis' own words begin with a code; those of what lies before it do not. */
 function isReply(cause: unknown): boolean {
-  return cause instanceof Error && cause.name === "UpstashError" &&
-    /^(ERR|WRONGTYPE|NOSCRIPT)\b/.test(cause.message);
+  return cause instanceof Error && /^(Command failed: )?(ERR|WRONGTYPE|NOSCRIPT)\b/.test(cause.message);
+}
+
+/** The client repeats in its errors what it was to send: prompts and pictures, which no log is to have. */
+function withoutCommand(cause: unknown): Error {
+  const { message } = cause instanceof Error ? cause : new Error(String(cause));
+  return new Error(message.replace(/, command was: .*$/s, ""));
 }

@@ -31,7 +31,7 @@ export function edgeOptions(config: EdgeConfig, log: Log): AppOptions {
     },
     webhooks: config.webhooks,
     keys: config.keys,
-    keyStore: redis ? new RedisKeyStore(redis) : new MemoryKeyStore(),
+    keyStore: link ? new RedisKeyStore(link) : new MemoryKeyStore(),
     log,
     corsOrigins: config.corsOrigins,
     batches: batchesUrl === undefined ? undefined : new BatchClient({ url: batchesUrl, secret }),

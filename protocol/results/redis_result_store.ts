@@ -14,7 +14,6 @@ export interface RedisResultStoreOptions {
 
 const PREFIX = "spectrum:result:";
 
-/** A store that is away is a miss: generation goes on uncached. */
 export class RedisResultStore implements ResultStore {
   readonly #options: Required<RedisResultStoreOptions>;
 
@@ -23,14 +22,8 @@ export class RedisResultStore implements ResultStore {
   }
 
   async get(key: string): Promise<StoredResult | undefined> {
-    const { link, log } = this.#options;
-    try {
-      const text = await link.ask((redis) => redis.get<string>(PREFIX + key));
-      return text === null ? undefined : JSON.parse(text);
-    } catch (cause) {
-      log("warn", "result store is away", { error: String(cause) });
-      return undefined;
-    }
+    const text = await this.#options.link.ask((redis) => redis.get<string>(PREFIX + key));
+    return text === null ? undefined : JSON.parse(text);
   }
 
   async set(key: string, result: StoredResult): Promise<void> {

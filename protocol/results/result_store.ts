@@ -8,7 +8,7 @@ export interface StoredResult extends Omit<CompletedEvent, "type"> {
 }
 
 export interface ResultStore {
-  /** undefined, too, while the store is away. */
+  /** @throws {StoreAwayError} while the store is away: whether there is one cannot be known then */
   get(key: string): Promise<StoredResult | undefined>;
   /** May decline, by size or because the store is away; never a reason to fail a request. */
   set(key: string, result: StoredResult): Promise<void>;

@@ -31,6 +31,7 @@ export class RedisRunLog implements RunLog {
   readonly #link: RedisLink;
   readonly #listeners = new Set<(id: string) => void>();
   #channel: RedisChannel | undefined;
+  #returns: Disposable | undefined;
 
   constructor(link: RedisLink) {
     this.#link = link;
@@ -133,12 +134,14 @@ export class RedisRunLog implements RunLog {
       channel: "spectrum:runs",
       onMessage: (id) => this.#listeners.forEach((listener) => listener(id)),
     });
+    this.#returns ??= this.#link.returns(() => this.#channel?.renew());
     return {
       [Symbol.dispose]: () => {
         this.#listeners.delete(listener);
         if (this.#listeners.size > 0) return;
         this.#channel?.[Symbol.dispose]();
-        this.#channel = undefined;
+        this.#returns?.[Symbol.dispose]();
+        this.#channel = this.#returns = undefined;
       },
     };
   }

@@ -21,14 +21,15 @@ export interface DeliverPictureOptions {
 export async function pictureUrl(event: CompletedEvent, options: DeliverPictureOptions): Promise<string> {
   const { results, urls, origin, key, output_format } = options;
   const { type: _type, ...result } = event;
-  if (await results.get(key) === undefined) {
+  const isStored = async () => await results.get(key).catch(() => undefined) !== undefined;
+  if (!await isStored()) {
     // Not yet there, or made without being stored, as its seed was drawn.
     await results.set(key, {
       ...result,
       receipt: { ...event.receipt, cache: "miss" },
       stored_at: Date.now(),
     });
-    if (await results.get(key) === undefined) {
+    if (!await isStored()) {
       return `data:${CONTENT_TYPES[output_format]};base64,${event.b64_json}`;
     }
   }

@@ -46,7 +46,7 @@ async function stored(
   { key }: WantedRun,
   { source, maxAgeMs }: { source: RunSource; maxAgeMs: number },
 ): Promise<RunView> {
-  const view = await source.stored(key, maxAgeMs);
+  const view = await source.stored(key, maxAgeMs).catch(() => undefined);
   if (view !== undefined) return view;
   throw new ApiError(504, "This picture is not in the store, and 'only-if-cached' forbids to make it", {
     code: "not_cached",

@@ -33,7 +33,8 @@ export function jobRoutes(options: JobRoutesOptions): Hono<Environment> {
     const after = readPosition(c.req.header("last-event-id"), job.parts.length);
     // What stops an EventSource from coming back for more.
     if (after.length > 0 && await jobs.endsAt(job, after)) return c.body(null, 204);
-    return streamEvents(c, (signal) => follow(c, { job, after, signal, options }), options);
+    const views = await jobs.views(job);
+    return streamEvents(c, (signal) => follow(c, { job, views, after, signal, options }), options);
   });
 
   app.post("/jobs/:id/tickets", async (c) => {
@@ -65,15 +66,15 @@ async function present(
 
 async function* follow(
   c: Context<Environment>,
-  { job, after, signal, options }: {
+  { job, views, after, signal, options }: {
     job: JobRecord;
+    views: Awaited<ReturnType<Jobs["views"]>>;
     after: readonly number[];
     signal: AbortSignal;
     options: JobRoutesOptions;
   },
 ) {
   const ticket = c.req.query("ticket");
-  const views = await options.jobs.views(job);
   const renewal = ticket !== undefined &&
     setInterval(() => options.tickets.renew(ticket).catch(() => {}), RENEW_MS);
   try {

@@ -48,7 +48,11 @@ export class Jobs {
     return { detached: { viewer: jobViewer({ id }), viewerMs: JOB_MS }, keepMs: RESULT_MS };
   }
 
-  /** Records a job whose runs have been opened. From now on it can be found at any edge. */
+  /**
+   * Records a job whose runs have been opened. From now on it can be found at any edge; a stream, while the store is
+   * away, at this one.
+   * @throws {StoreAwayError} for a detached job, whose runs nobody waits for then
+   */
   async add(
     fields: Omit<JobRecord, "created_at" | "parts" | "end">,
     { views, wanted }: { views: readonly RunView[]; wanted: readonly WantedRun[] },
@@ -56,7 +60,15 @@ export class Jobs {
     const parts = views.map(({ id = null }, index) => ({ run: id, key: wanted[index]!.key ?? null }));
     const record: JobRecord = { ...fields, created_at: this.#now(), parts, end: null };
     const ttlMs = record.detached ? JOB_MS : STREAM_MS;
-    await this.#state.set(`job:${record.id}`, JSON.stringify(record), { ttlMs });
+    try {
+      await this.#state.set(`job:${record.id}`, JSON.stringify(record), {
+        ttlMs,
+        forOthers: record.detached,
+      });
+    } catch (cause) {
+      if (record.detached) await this.#abandon(record);
+      throw cause;
+    }
     if (record.detached) {
       await this.#state.schedule(AGENDA, record.id, this.#now());
       await this.#state.schedule(listOf(record), record.id, record.created_at);
@@ -71,13 +83,13 @@ export class Jobs {
     await this.#state.set(`job:${record.id}`, JSON.stringify(record), { ttlMs, onlyIfPresent: true });
   }
 
-  /** undefined: unknown, or past its time. */
+  /** undefined: unknown, or past its time. @throws {StoreAwayError} if that cannot be known */
   async read(id: string): Promise<JobRecord | undefined> {
     const text = await this.#state.get(`job:${id}`);
     return text === undefined ? undefined : JSON.parse(text);
   }
 
-  /** @throws {ApiError} 404 for what `tenant` does not have */
+  /** @throws {ApiError} 404 for what `tenant` does not have, 503 while the store is away */
   async find(id: string, tenant: string): Promise<JobRecord> {
     const record = /^job_[0-9a-f]{32}$/.test(id) ? await this.read(id) : undefined;
     if (record?.tenant === tenant) return record;
@@ -146,10 +158,15 @@ export class Jobs {
     if (state.end !== null) return record;
     const ended: JobRecord = { ...record, end: { status: "cancelled", at: this.#now(), error: null } };
     await this.end(ended);
+    await this.#abandon(ended);
+    return ended;
+  }
+
+  /** Runs that nobody else waits for end. */
+  async #abandon(record: JobRecord): Promise<void> {
     for (const { run } of record.parts) {
       if (run !== null) await this.#source.leave(run, jobViewer(record));
     }
-    return ended;
   }
 
   async #last({ run, key }: JobRecord["parts"][number]): Promise<NumberedEvent> {

@@ -1,7 +1,6 @@
 // Keys and counters in Redis over REST: shared by all instances, written by `deno task keys`.
 // Counters by a script of our own: docs/decisions/0011-limits-by-a-script.md.
-import type { Redis } from "@upstash/redis/cloudflare";
-import { redisClient, type RedisClientOptions } from "../../protocol/redis_client.ts";
+import type { RedisLink } from "../../protocol/redis_link.ts";
 import {
   type KeyRecord,
   keyRecordSchema,
@@ -10,13 +9,6 @@ import {
   type Take,
   type Taken,
 } from "./key_store.ts";
-
-export interface RedisKeyStoreOptions extends RedisClientOptions {
-  /** After a failure, calls are refused at once for so long: nobody waits for a store that is away. @default 2000 */
-  pauseMs?: number;
-  /** Milliseconds from any origin. @default performance.now */
-  now?: () => number;
-}
 
 /** A hash of records by id. */
 const KEYS = "spectrum:keys";
@@ -35,33 +27,28 @@ redis.call('PEXPIRE', KEYS[1], ARGV[4])
 return {1, used, before}`;
 
 export class RedisKeyStore implements KeyStore {
-  readonly #redis: Redis;
-  readonly #pauseMs: number;
-  readonly #now: () => number;
-  #awayUntil = -Infinity;
+  readonly #link: RedisLink;
 
-  constructor(options: RedisKeyStoreOptions) {
-    this.#redis = redisClient(options);
-    this.#pauseMs = options.pauseMs ?? 2000;
-    this.#now = options.now ?? (() => performance.now());
+  constructor(link: RedisLink) {
+    this.#link = link;
   }
 
   async find(id: string): Promise<KeyRecord | undefined> {
-    const text = await this.#ask((redis) => redis.hget<string>(KEYS, id));
+    const text = await this.#link.ask((redis) => redis.hget<string>(KEYS, id));
     return text === null ? undefined : parseRecord(text);
   }
 
   async list(): Promise<KeyRecord[]> {
-    const texts = await this.#ask((redis) => redis.hvals(KEYS)) as string[];
+    const texts = await this.#link.ask((redis) => redis.hvals(KEYS)) as string[];
     return texts.map(parseRecord).sort((a, b) => a.created_at < b.created_at ? -1 : 1);
   }
 
   async isEmpty(): Promise<boolean> {
-    return await this.#ask((redis) => redis.hlen(KEYS)) === 0;
+    return await this.#link.ask((redis) => redis.hlen(KEYS)) === 0;
   }
 
   async add(record: KeyRecord): Promise<boolean> {
-    return await this.#ask((redis) => redis.hsetnx(KEYS, record.id, JSON.stringify(record))) === 1;
+    return await this.#link.ask((redis) => redis.hsetnx(KEYS, record.id, JSON.stringify(record))) === 1;
   }
 
   async revoke(id: string, at: Date): Promise<KeyRecord | undefined> {
@@ -69,29 +56,19 @@ export class RedisKeyStore implements KeyStore {
     if (found === undefined) return undefined;
     // Nothing else in a record ever changes, so that there is nothing to overwrite.
     const record = revoked(found, at);
-    await this.#ask((redis) => redis.hset(KEYS, { [id]: JSON.stringify(record) }));
+    await this.#link.ask((redis) => redis.hset(KEYS, { [id]: JSON.stringify(record) }));
     return record;
   }
 
   async take({ counter, previous, amount, limit, ttlMs }: Take): Promise<Taken> {
     const keys = [COUNTER + counter, COUNTER + (previous?.counter ?? "none")];
     const values = [amount, limit, previous?.weight ?? 0, ttlMs].map(String);
-    const [ok, used, before] = await this.#ask((redis) => redis.eval(TAKE, keys, values)) as number[];
+    const [ok, used, before] = await this.#link.ask((redis) => redis.eval(TAKE, keys, values)) as number[];
     return { ok: ok === 1, used: used!, before: before! };
   }
 
   async used(counter: string): Promise<number> {
-    return Number(await this.#ask((redis) => redis.get<string>(COUNTER + counter)));
-  }
-
-  async #ask<T>(command: (redis: Redis) => Promise<T>): Promise<T> {
-    if (this.#now() < this.#awayUntil) throw new Error("The key store was away a moment ago");
-    try {
-      return await command(this.#redis);
-    } catch (cause) {
-      this.#awayUntil = this.#now() + this.#pauseMs;
-      throw cause;
-    }
+    return Number(await this.#link.ask((redis) => redis.get<string>(COUNTER + counter)));
   }
 }
 

@@ -85,7 +85,7 @@ export class Repetitions {
     const fingerprint = await fingerprintOf(request);
     const ours = { fingerprint, seed: request.seed ?? this.#drawSeed(), job: drawJobId() };
     const isNew = await this.#state.set(name, JSON.stringify(ours), { ttlMs: KEY_MS, onlyIfAbsent: true });
-    const text = isNew ? undefined : await this.#state.get(name);
+    const text = isNew ? undefined : await this.#known(name);
     const known: typeof ours = text === undefined ? ours : JSON.parse(text);
     if (known.fingerprint !== fingerprint) {
       throw new ApiError(422, "This Idempotency-Key came with another request before", {
@@ -98,7 +98,7 @@ export class Repetitions {
       seed,
       job,
       repeated: !isNew,
-      counted: !isNew && await this.#state.get(mark) !== undefined,
+      counted: !isNew && await this.#known(mark) !== undefined,
       noteCounted: async (isCounted) => {
         if (isCounted) await this.#state.set(mark, "1", { ttlMs: KEY_MS });
         else await this.#state.delete(mark);
@@ -107,6 +107,11 @@ export class Repetitions {
       graceMs: GRACE_MS,
       lost() {},
     };
+  }
+
+  /** What others have noted, as far as can be known now: no picture is refused for a store that is away. */
+  async #known(name: string): Promise<string | undefined> {
+    return await this.#state.get(name).catch(() => undefined);
   }
 
   /** Seeds drawn for equal requests of one client wait in a list, those whose clients have gone at its front. */

@@ -5,6 +5,7 @@ import type { NumberedEvent, RunEvent } from "../../protocol/run_event.ts";
 import { MemoryRunLog } from "../../protocol/run_log/memory_run_log.ts";
 import { RENEW_MS, type RunLog } from "../../protocol/run_log/run_log.ts";
 import type { OpenRunRequest } from "../../protocol/run_request.ts";
+import { StoreAwayError } from "../../protocol/store_away_error.ts";
 import type { Log } from "../../protocol/structured_log.ts";
 import { LocalRun } from "./local_run.ts";
 import { RunDispatcher, type RunDispatcherOptions, type RunOrder } from "./run_dispatcher.ts";
@@ -94,14 +95,20 @@ export class RunSource implements Disposable {
     Deno.unrefTimer(this.#timer as unknown as number);
   }
 
-  /** @throws {ApiError} as workers refuse the run. The caller closes what it gets. */
+  /**
+   * While the store is away a result is made here, stored nowhere; what is to go on without a connection is refused, as
+   * nobody else would find it.
+   * @throws {ApiError} as workers refuse the run. The caller closes what it gets.
+   */
   async open(wanted: WantedRun, options: OpenOptions = {}): Promise<RunView> {
     // What is in the making here needs no look elsewhere.
     const isAlone = options.detached === undefined;
     let joined = isAlone ? this.#joinable(wanted, options) : undefined;
     if (joined === undefined || joined.local.finished) {
-      const stored = await this.stored(wanted.key, options.maxAgeMs);
-      if (stored !== undefined) return stored;
+      const stored = await this.stored(wanted.key, options.maxAgeMs).catch((cause) =>
+        this.#options.log("warn", "result store is away", { error: String(cause) })
+      );
+      if (stored) return stored;
       joined = isAlone ? this.#joinable(wanted, options) : undefined;
     }
     const shared = joined ?? this.#begin(wanted, options);
@@ -117,7 +124,7 @@ export class RunSource implements Disposable {
     }
   }
 
-  /** A stored result that is young enough. */
+  /** A stored result that is young enough. @throws {StoreAwayError} */
   async stored(key: string | undefined, maxAgeMs: number = Infinity): Promise<RunView | undefined> {
     if (key === undefined || maxAgeMs <= 0) return undefined;
     const stored = await this.#options.results.get(key);
@@ -125,34 +132,36 @@ export class RunSource implements Disposable {
     return isFound ? storedRun(stored) : undefined;
   }
 
-  /** A run known by its id, begun here or elsewhere. @returns undefined if it is unknown or forgotten */
+  /**
+   * A run known by its id, begun here or elsewhere.
+   * @returns undefined if it is unknown or forgotten
+   * @throws {StoreAwayError} if that cannot be known
+   */
   async attach(id: string): Promise<RunView | undefined> {
-    for (const log of new Set([this.#runs, this.#own])) {
-      const viewer = crypto.randomUUID();
-      const state = await log.attach(id, { viewer, viewerMs: VIEWER_MS }).catch(() => undefined);
-      if (state === undefined) continue;
+    const viewer = crypto.randomUUID();
+    return await this.#inLogs(async (log) => {
+      const state = await log.attach(id, { viewer, viewerMs: VIEWER_MS });
+      if (state === undefined) return undefined;
       const shared = this.#share({ viewer, name: undefined, previews: 0 });
       shared.viewers++;
       shared.opening = Promise.resolve({ id, log, cache: "joined" });
       this.#follow(shared, { id, log });
       return { id, cache: "joined", events: eventsOf(shared.local, "miss"), close: this.#closer(shared) };
-    }
-    return undefined;
+    });
   }
 
-  /** The newest event of a run known by its id. @returns undefined if it is unknown or forgotten */
+  /** The newest event of a run known by its id, found as by `attach`. */
   async last(id: string): Promise<NumberedEvent | undefined> {
-    for (const log of new Set([this.#runs, this.#own])) {
-      const page = await log.last(id).catch(() => undefined);
-      if (page === undefined) continue;
-      const last = page.events.at(-1) ?? { id: 0, event: { type: "queued", position: 0 } };
+    return await this.#inLogs(async (log) => {
+      const page = await log.last(id);
+      if (page === undefined) return undefined;
+      const last: NumberedEvent = page.events.at(-1) ?? { id: 0, event: { type: "queued", position: 0 } };
       // Ended without a word: nobody was left to make it.
       if (page.state === "cancelled" && last.event.type !== "cancelled") {
         return { id: last.id + 1, event: { type: "cancelled", reason: "unwatched" } };
       }
       return last;
-    }
-    return undefined;
+    });
   }
 
   /** A viewer of its own leaves, as a job does that is cancelled. */
@@ -164,6 +173,17 @@ export class RunSource implements Disposable {
     clearInterval(this.#timer);
     for (const subscription of this.#subscriptions) subscription[Symbol.dispose]();
     for (const { local } of this.#open) local.stop();
+  }
+
+  /** What `ask` finds in the shared log, or in our own, which has what was begun while the store was away. */
+  async #inLogs<T extends object>(ask: (log: RunLog) => Promise<T | undefined>): Promise<T | undefined> {
+    let away: unknown;
+    for (const log of new Set([this.#runs, this.#own])) {
+      const found = await ask(log).catch((cause) => void (away = cause));
+      if (found) return found;
+    }
+    if (away !== undefined) throw away;
+    return undefined;
   }
 
   /** One that is under way here and shows at least as many previews. */
@@ -188,7 +208,8 @@ export class RunSource implements Disposable {
     try {
       return await this.#openIn(this.#runs, { shared, wanted, options });
     } catch (cause) {
-      if (cause instanceof ApiError || this.#runs === this.#own) throw cause;
+      const isRefusal = cause instanceof ApiError && !(cause instanceof StoreAwayError);
+      if (isRefusal || this.#runs === this.#own || options.detached !== undefined) throw cause;
       this.#options.log("warn", "runs are not shared: store is away", { error: String(cause) });
       return await this.#openIn(this.#own, { shared, wanted, options });
     }

@@ -5,6 +5,7 @@ import type { ModelCard } from "../../protocol/model_card.ts";
 import type { NumberedEvent } from "../../protocol/run_event.ts";
 import type { CompleteSettings, OpenRunRequest, RunAccepted } from "../../protocol/run_request.ts";
 import { signRequest } from "../../protocol/sign_request.ts";
+import { SilenceWatch } from "../../protocol/silence_watch.ts";
 
 export interface WorkerClientOptions {
   /** Origin of the worker, from configuration: never from a request. */
@@ -95,31 +96,22 @@ export class WorkerClient {
     id: string,
     { after, signal }: { after: number; signal: AbortSignal },
   ): AsyncGenerator<NumberedEvent> {
-    const silence = new AbortController();
-    let timer = setTimeout(() => silence.abort(), this.#options.idleMs);
-    const listen = new TransformStream<string, string>({
-      transform: (text, controller) => {
-        clearTimeout(timer);
-        timer = setTimeout(() => silence.abort(), this.#options.idleMs);
-        controller.enqueue(text);
-      },
-    });
+    const { idleMs } = this.#options;
+    using watch = new SilenceWatch({ firstMs: idleMs, idleMs, signal });
     try {
       const response = await this.#fetch(`/runs/${id}/events`, {
         headers: { "last-event-id": String(after) },
-        signal: AbortSignal.any([signal, silence.signal]),
+        signal: watch.signal,
       });
       if (!response.ok) throw await toApiError(response);
       if (response.body === null) return;
       const messages = response.body
         .pipeThrough(new TextDecoderStream())
-        .pipeThrough(listen)
+        .pipeThrough(watch.listen())
         .pipeThrough(new EventSourceParserStream());
       for await (const { id, data } of messages) yield { id: Number(id), event: JSON.parse(data) };
     } catch (cause) {
       throw cause instanceof ApiError ? cause : unavailable(cause);
-    } finally {
-      clearTimeout(timer);
     }
   }
 

@@ -1,4 +1,6 @@
-// State that is shared while the store answers, and this process's own while it does not: nothing is refused for it.
+// State that is shared while the store answers, and this process's own where it does not and that will do. What the store
+// alone can know is refused then: "there is none" would be a lie.
+import { StoreAwayError } from "../../protocol/store_away_error.ts";
 import type { Log } from "../../protocol/structured_log.ts";
 import { MemoryStateStore } from "./memory_state_store.ts";
 import type { SetOptions, StateStore } from "./state_store.ts";
@@ -13,19 +15,35 @@ export class FallbackStateStore implements StateStore {
     this.#log = log;
   }
 
-  /** What was set while the store was away is looked for here. */
+  /** What was set while the store was away is found here. @throws {StoreAwayError} for what is not, while it is away */
   async get(key: string): Promise<string | undefined> {
-    return await this.#ask((store) => store.get(key)) ?? await this.#own.get(key);
+    const own = await this.#own.get(key);
+    try {
+      return await this.#shared.get(key) ?? own;
+    } catch (cause) {
+      if (own === undefined) throw cause;
+      return own;
+    }
   }
 
   async set(key: string, value: string, options: SetOptions): Promise<boolean> {
-    const isSet = await this.#ask((store) => store.set(key, value, options));
-    return isSet || options.onlyIfPresent === true && await this.#own.set(key, value, options);
+    const { forOthers = false, onlyIfPresent = false } = options;
+    try {
+      return await this.#shared.set(key, value, options) ||
+        onlyIfPresent && await this.#own.set(key, value, options);
+    } catch (cause) {
+      if (forOthers || !(cause instanceof StoreAwayError)) throw cause;
+      this.#tell(cause);
+      const isSet = await this.#own.set(key, value, options);
+      // There may well be one in the store.
+      if (!isSet && onlyIfPresent) throw cause;
+      return isSet;
+    }
   }
 
   async delete(key: string): Promise<void> {
     await this.#own.delete(key);
-    await this.#ask((store) => store.delete(key));
+    await this.#shared.delete(key);
   }
 
   push(list: string, value: string, options: { ttlMs: number; front?: boolean }): Promise<void> {
@@ -42,7 +60,7 @@ export class FallbackStateStore implements StateStore {
 
   async unschedule(agenda: string, member: string): Promise<void> {
     await this.#own.unschedule(agenda, member);
-    await this.#ask((store) => store.unschedule(agenda, member));
+    await this.#shared.unschedule(agenda, member);
   }
 
   async forgetBefore(agenda: string, at: number): Promise<void> {
@@ -56,19 +74,20 @@ export class FallbackStateStore implements StateStore {
   }
 
   async latest(agenda: string, limit: number): Promise<string[]> {
-    return [
-      ...await this.#own.latest(agenda, limit),
-      ...await this.#ask((store) => store.latest(agenda, limit)),
-    ]
-      .slice(0, limit);
+    const own = await this.#own.latest(agenda, limit);
+    return [...own, ...await this.#shared.latest(agenda, limit)].slice(0, limit);
   }
 
   async #ask<T>(command: (store: StateStore) => Promise<T>): Promise<T> {
     try {
       return await command(this.#shared);
     } catch (cause) {
-      this.#log("warn", "state is per instance: store is away", { error: String(cause) });
+      this.#tell(cause);
       return await command(this.#own);
     }
+  }
+
+  #tell(cause: unknown): void {
+    this.#log("warn", "state is per instance: store is away", { error: String(cause) });
   }
 }

@@ -7,12 +7,14 @@ export interface SetOptions {
   onlyIfAbsent?: boolean;
   /** @default false */
   onlyIfPresent?: boolean;
+  /** Other edges have to find it: rejects while the store is away, rather than be kept by this process alone. @default false */
+  forOthers?: boolean;
 }
 
 /** Longest list: a client's equal requests would make one without an end. */
 export const MAX_LIST = 1000;
 
-/** Everything rejects while the store is away. */
+/** Everything rejects with a StoreAwayError while the store is away. */
 export interface StateStore {
   get(key: string): Promise<string | undefined>;
   /** @returns false if it was not set, as there was a value, or none */

@@ -1,5 +1,6 @@
 // Edges, workers and Redis as processes of their own, to be killed by tests.
 import { type RestRedis, startRestRedis } from "../service/redis.ts";
+import { startTcpProxy, type TcpProxy } from "./_tcp_proxy.ts";
 import { type RunningTask, startDeno, startFakeWorker } from "../service/service.ts";
 
 export interface Node extends AsyncDisposable {
@@ -13,6 +14,8 @@ export interface Node extends AsyncDisposable {
 
 export interface Cluster extends AsyncDisposable {
   redis: RestRedis | undefined;
+  /** Where there are any: before the store, as edges and workers reach it, and between its adapter and redis-server. */
+  lines: { store: TcpProxy; redis: TcpProxy } | undefined;
   edges: Node[];
   workers: Node[];
   /** One more, or one again in its place. */
@@ -29,6 +32,8 @@ export interface ClusterOptions {
   stepMs?: number;
   /** @default true */
   redis?: boolean;
+  /** Puts proxies on the ways to Redis. @default false */
+  lines?: boolean;
   /** More of an edge's environment. */
   env?: Record<string, string>;
 }
@@ -43,9 +48,12 @@ const EDGE = ["run", "--allow-net", "--allow-env", "main.ts"];
 
 export async function startCluster(options: ClusterOptions = {}): Promise<Cluster> {
   const { edges = 2, workers = 1, stepMs = 0, redis: withRedis = true, env = {} } = options;
-  const redis = withRedis ? await startRestRedis() : undefined;
+  let behind: TcpProxy | undefined;
+  const through = async (port: number) => (behind = await startTcpProxy(port)).port;
+  const redis = withRedis ? await startRestRedis(options.lines ? { through } : {}) : undefined;
+  const before = behind && await startTcpProxy(Number(new URL(redis!.url).port));
   const store: Record<string, string> = redis === undefined ? {} : {
-    UPSTASH_REDIS_REST_URL: redis.url,
+    UPSTASH_REDIS_REST_URL: before === undefined ? redis.url : `http://127.0.0.1:${before.port}`,
     UPSTASH_REDIS_REST_TOKEN: redis.token,
   };
   const started: Node[] = [];
@@ -56,6 +64,7 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
   };
   const cluster: Cluster = {
     redis,
+    lines: before && { store: before, redis: behind! },
     edges: [],
     workers: [],
     async startWorker({ port = 0 } = {}) {
@@ -79,6 +88,8 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
     async [Symbol.asyncDispose]() {
       await Promise.all(started.map((node) => node[Symbol.asyncDispose]()));
       await redis?.[Symbol.asyncDispose]();
+      await before?.[Symbol.asyncDispose]();
+      await behind?.[Symbol.asyncDispose]();
     },
   };
   for (let i = 0; i < workers; i++) await cluster.startWorker();

@@ -1,6 +1,7 @@
 // A real redis-server behind the adapter of deploy/, in this process, for tests.
-import { Redis } from "ioredis";
+import type { Redis } from "ioredis";
 import { ChannelHub } from "../../deploy/redis_rest/channel_hub.ts";
+import { openRedis } from "../../deploy/redis_rest/open_redis.ts";
 import { createRedisRestApp } from "../../deploy/redis_rest/redis_rest_app.ts";
 import { startRedisServer } from "../../deploy/redis_rest/redis_server.ts";
 
@@ -18,13 +19,17 @@ export interface RestRedis extends AsyncDisposable {
   restart(): Promise<void>;
 }
 
-export async function startRestRedis(): Promise<RestRedis> {
+export interface RestRedisOptions {
+  /** The port by which the adapter reaches redis-server. @default its own */
+  through?: (port: number) => Promise<number>;
+}
+
+export async function startRestRedis({ through }: RestRedisOptions = {}): Promise<RestRedis> {
   let server = await startRedisServer();
-  // As `deno task redis` has it.
-  const redis = new Redis(server.url, { enableOfflineQueue: false, maxRetriesPerRequest: 0 });
-  const subscriber = redis.duplicate({ enableOfflineQueue: true, maxRetriesPerRequest: null });
-  await new Promise((resolve) => redis.once("ready", resolve));
-  for (const connection of [redis, subscriber]) connection.on("error", () => {});
+  const port = await through?.(server.port) ?? server.port;
+  const connections = openRedis(`redis://127.0.0.1:${port}`);
+  const { redis, subscriber, ready } = connections;
+  await ready;
   const token = crypto.randomUUID();
   const app = createRedisRestApp({ redis, channels: new ChannelHub(subscriber), token });
   const stop = new AbortController();
@@ -39,8 +44,7 @@ export async function startRestRedis(): Promise<RestRedis> {
     },
     async [Symbol.asyncDispose]() {
       stop.abort();
-      redis.disconnect();
-      subscriber.disconnect();
+      connections[Symbol.dispose]();
       await server[Symbol.asyncDispose]();
     },
   };

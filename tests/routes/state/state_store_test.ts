@@ -2,6 +2,7 @@
 import { after, before, describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { RedisLink } from "../../../protocol/redis_link.ts";
+import { StoreAwayError } from "../../../protocol/store_away_error.ts";
 import { FallbackStateStore } from "../../../routes/state/fallback_state_store.ts";
 import { MemoryStateStore } from "../../../routes/state/memory_state_store.ts";
 import { RedisStateStore } from "../../../routes/state/redis_state_store.ts";
@@ -75,13 +76,30 @@ describe("RedisStateStore", { skip: WITHOUT_REDIS }, () => {
 });
 
 describe("FallbackStateStore", () => {
-  it("goes on by itself while the store is away", async () => {
+  const open = () => {
     const shared = new RedisStateStore(new RedisLink({ url: "http://127.0.0.1:1", token: "x" }));
-    const state = new FallbackStateStore({ shared, log: () => {} });
+    return new FallbackStateStore({ shared, log: () => {} });
+  };
+
+  it("goes on by itself while the store is away", async () => {
+    const state = open();
     assert.equal(await state.set("a", "1", { ttlMs: 1000, onlyIfAbsent: true }), true);
     assert.equal(await state.set("a", "2", { ttlMs: 1000, onlyIfAbsent: true }), false);
-    assert.equal(await state.get("a"), "1");
+    assert.equal(await state.set("a", "3", { ttlMs: 1000, onlyIfPresent: true }), true);
+    assert.equal(await state.get("a"), "3");
     await state.schedule("jobs", "j", 0);
     assert.deepEqual(await state.claimDue("jobs", { leaseMs: 1000, limit: 1 }), ["j"]);
+  });
+
+  it("does not speak for a store that is away", async () => {
+    const state = open();
+    const answers: Record<string, () => Promise<unknown>> = {
+      "there is no such value": () => state.get("b"),
+      "others will find it": () => state.set("b", "1", { ttlMs: 1000, forOthers: true }),
+      "there is none to change": () => state.set("b", "1", { ttlMs: 1000, onlyIfPresent: true }),
+      "it is gone": () => state.delete("b"),
+      "that is all there is": () => state.latest("jobs", 9),
+    };
+    for (const [answer, ask] of Object.entries(answers)) await assert.rejects(ask(), StoreAwayError, answer);
   });
 });
