@@ -35,7 +35,8 @@ async function startRedis() {
   return {
     redis,
     stop: () => server[Symbol.asyncDispose](),
-    open: () => new RedisKeyStore(new RedisLink({ url, token })),
+    // A busy machine is not to pass for a store that is away.
+    open: () => new RedisKeyStore(new RedisLink({ url, token, timeoutMs: 30_000 })),
     async keys(...args: string[]) {
       const output = await new Deno.Command(Deno.execPath(), {
         args: ["task", "--quiet", "keys", ...args],
