@@ -7,10 +7,9 @@ import {
   VAE_EPS,
   vaeComputeType,
 } from "./autoencoder_kl_config.ts";
+import { midBlock, outputConvolution } from "./_autoencoder_kl_blocks.ts";
 import { GraphBuilder, type OnnxModel, type Value } from "./graph_builder.ts";
-import { activation } from "./layers/activation.ts";
 import { conv2d } from "./layers/conv2d.ts";
-import { groupNorm } from "./layers/group_norm.ts";
 import { resnetStage } from "./layers/resnet_stage.ts";
 import { upsample2d } from "./layers/upsample2d.ts";
 import type { Weights } from "./weights/weights.ts";
@@ -54,16 +53,7 @@ export function autoencoderKLDecoderGraph(options: AutoencoderKLOptions): OnnxMo
     outChannels: wide,
     kernelSize: 3,
   });
-  x = graph.scope("mid_block", () =>
-    resnetStage(graph, x, {
-      name: "decoder.mid_block",
-      inChannels: wide,
-      outChannels: wide,
-      resnets: 2,
-      attentions: config.mid_block_add_attention ? 1 : 0,
-      act,
-      ...norm,
-    }));
+  x = midBlock(graph, x, { part: "decoder", config });
   widths.forEach((width, i) => {
     const block = `decoder.up_blocks.${i}`;
     const resnets = config.layers_per_block + 1;
@@ -81,14 +71,7 @@ export function autoencoderKLDecoderGraph(options: AutoencoderKLOptions): OnnxMo
       return last ? y : upsample2d(graph, y, { name: `${block}.upsamplers.0.conv`, channels: width });
     });
   });
-  // diffusers fixes this activation to SiLU, whatever act_fn says.
-  x = groupNorm(graph, x, { name: "decoder.conv_norm_out", channels: narrow, ...norm });
-  x = conv2d(graph, activation(graph, x, "silu"), {
-    name: "decoder.conv_out",
-    inChannels: narrow,
-    outChannels,
-    kernelSize: 3,
-  });
+  x = outputConvolution(graph, x, { part: "decoder", config, inChannels: narrow, outChannels });
   const pixels = graph.cast(x, "float32");
   graph.output("sample", pixels, ["batch", outChannels, "sample_height", "sample_width"]);
   return graph.build();

@@ -6,11 +6,10 @@ import {
   VAE_EPS,
   vaeComputeType,
 } from "./autoencoder_kl_config.ts";
+import { midBlock, outputConvolution } from "./_autoencoder_kl_blocks.ts";
 import type { AutoencoderKLOptions } from "./autoencoder_kl_decoder.ts";
 import { GraphBuilder, type OnnxModel, type Value } from "./graph_builder.ts";
-import { activation } from "./layers/activation.ts";
 import { conv2d } from "./layers/conv2d.ts";
-import { groupNorm } from "./layers/group_norm.ts";
 import { resnetStage } from "./layers/resnet_stage.ts";
 
 /**
@@ -60,27 +59,11 @@ export function autoencoderKLEncoderGraph(options: AutoencoderKLOptions): OnnxMo
       });
     });
   });
-  x = graph.scope("mid_block", () =>
-    resnetStage(graph, x, {
-      name: "encoder.mid_block",
-      inChannels: wide,
-      outChannels: wide,
-      resnets: 2,
-      attentions: config.mid_block_add_attention ? 1 : 0,
-      act,
-      ...norm,
-    }));
-  // diffusers fixes this activation to SiLU, whatever act_fn says.
-  x = groupNorm(graph, x, { name: "encoder.conv_norm_out", channels: wide, ...norm });
-  const moments = { outChannels: 2 * latentChannels };
-  x = conv2d(graph, activation(graph, x, "silu"), {
-    name: "encoder.conv_out",
-    inChannels: wide,
-    ...moments,
-    kernelSize: 3,
-  });
+  x = midBlock(graph, x, { part: "encoder", config });
+  const moments = 2 * latentChannels;
+  x = outputConvolution(graph, x, { part: "encoder", config, inChannels: wide, outChannels: moments });
   if (config.use_quant_conv) {
-    x = conv2d(graph, x, { name: "quant_conv", inChannels: 2 * latentChannels, ...moments, kernelSize: 1 });
+    x = conv2d(graph, x, { name: "quant_conv", inChannels: moments, outChannels: moments, kernelSize: 1 });
   }
   const dims = ["batch", latentChannels, "height", "width"];
   const { mean, std } = graph.scope("scale", () => toLatents(graph, graph.cast(x, "float32"), config));

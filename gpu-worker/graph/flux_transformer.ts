@@ -4,9 +4,8 @@ import { fluxConditioning } from "./_flux_conditioning.ts";
 import { type FluxTransformerConfig, parseFluxTransformerConfig } from "./flux_config.ts";
 import { fluxSingleBlocks } from "./_flux_single_blocks.ts";
 import type { DenoiserOptions } from "./denoiser_options.ts";
-import { GraphBuilder, type OnnxModel, type Value } from "./graph_builder.ts";
+import { GraphBuilder, type OnnxModel } from "./graph_builder.ts";
 import { clampFloat16 } from "./layers/clamp_float16.ts";
-import { continuousLayerNorm } from "./layers/continuous_layer_norm.ts";
 import { featureOutput } from "./layers/feature_output.ts";
 import { forecastInputs } from "./layers/forecast.ts";
 import { forecastOutput } from "./layers/forecast_output.ts";
@@ -14,6 +13,7 @@ import { JOINT_EPS, type JointContext } from "./layers/joint_attention.ts";
 import { countTokens, jointBlock } from "./layers/joint_block.ts";
 import { linear, type LinearOptions } from "./layers/linear.ts";
 import { modulationOutputs } from "./layers/modulation_outputs.ts";
+import { outputLayers } from "./layers/output_layers.ts";
 import { rotary } from "./layers/rotary.ts";
 
 /**
@@ -86,7 +86,11 @@ function trunk(graph: GraphBuilder, config: FluxTransformerConfig): OnnxModel {
   }
   const feature = fluxSingleBlocks(graph, streams, { count: config.numSingleLayers, context });
   featureOutput(graph, feature, ["image_tokens", innerDim]);
-  const output = outputLayers(graph, feature, { config, conditioning });
+  const output = outputLayers(graph, feature, {
+    conditioning,
+    projection: projection(config),
+    eps: JOINT_EPS,
+  });
   graph.output("output", graph.cast(output, "float32"), ["batch", "image_tokens", config.outChannels]);
   graph.refuseUnusedWeights();
   return graph.build();
@@ -103,21 +107,6 @@ function modulation(graph: GraphBuilder, config: FluxTransformerConfig): OnnxMod
   const conditioning = fluxConditioning(graph, { config, everyStep: true });
   modulationOutputs(graph, conditioning, { name: "norm_out", features: config.innerDim });
   return graph.build();
-}
-
-/** norm_out and proj_out: feature [rows, image_tokens, innerDim] -> [rows, image_tokens, outChannels]. */
-function outputLayers(
-  graph: GraphBuilder,
-  feature: Value,
-  { config, conditioning }: { config: FluxTransformerConfig; conditioning: Value },
-): Value {
-  const normed = continuousLayerNorm(graph, feature, {
-    name: "norm_out",
-    conditioning,
-    features: config.innerDim,
-    eps: JOINT_EPS,
-  });
-  return linear(graph, normed, projection(config));
 }
 
 function projection({ innerDim, outChannels }: FluxTransformerConfig): LinearOptions {

@@ -9,13 +9,13 @@ import {
   parseHunyuanVideoTransformerConfig,
 } from "./hunyuan_video_config.ts";
 import { hunyuanVideoRefiner } from "./_hunyuan_video_refiner.ts";
-import { continuousLayerNorm } from "./layers/continuous_layer_norm.ts";
 import { forecastOutput } from "./layers/forecast_output.ts";
 import { gridFeatureOutput, gridForecast, type GridTokens } from "./layers/grid_tokens.ts";
 import { JOINT_EPS, type JointContext } from "./layers/joint_attention.ts";
 import { countTokens, jointBlock } from "./layers/joint_block.ts";
-import { linear, type LinearOptions } from "./layers/linear.ts";
+import type { LinearOptions } from "./layers/linear.ts";
 import { modulationOutputs } from "./layers/modulation_outputs.ts";
+import { outputLayers } from "./layers/output_layers.ts";
 import { rotary } from "./layers/rotary.ts";
 import { joinVideoPatches, type PatchShape, videoPatches } from "./layers/video_patches.ts";
 
@@ -101,13 +101,12 @@ function trunk(graph: GraphBuilder, config: HunyuanVideoTransformerConfig): Onnx
   }
   const video = fluxSingleBlocks(graph, streams, { count: config.numSingleLayers, context });
   gridFeatureOutput(graph, { tokens: video, grid }, { axes: GRID, features: innerDim });
-  const normed = continuousLayerNorm(graph, video, {
-    name: "norm_out",
+  const output = outputLayers(graph, video, {
     conditioning,
-    features: innerDim,
+    projection: projection(config),
     eps: JOINT_EPS,
   });
-  emitLatents(graph, { tokens: linear(graph, normed, projection(config)), grid }, { config, rows: "batch" });
+  emitLatents(graph, { tokens: output, grid }, { config, rows: "batch" });
   graph.refuseUnusedWeights();
   return graph.build();
 }

@@ -4,13 +4,13 @@ import { sd3Conditioning } from "./_sd3_conditioning.ts";
 import { sd3Positions } from "./_sd3_positions.ts";
 import type { DenoiserOptions } from "./denoiser_options.ts";
 import { GraphBuilder, type OnnxModel, type Value } from "./graph_builder.ts";
-import { continuousLayerNorm } from "./layers/continuous_layer_norm.ts";
 import { forecastOutput } from "./layers/forecast_output.ts";
 import { gridFeatureOutput, gridForecast, type GridTokens } from "./layers/grid_tokens.ts";
 import { JOINT_EPS, type JointContext } from "./layers/joint_attention.ts";
 import { countTokens, jointBlock } from "./layers/joint_block.ts";
 import { linear, type LinearOptions } from "./layers/linear.ts";
 import { modulationOutputs } from "./layers/modulation_outputs.ts";
+import { outputLayers } from "./layers/output_layers.ts";
 import { patchTokens, unpatchify } from "./layers/patch_tokens.ts";
 import { parseSd3TransformerConfig, type Sd3TransformerConfig } from "./sd3_config.ts";
 
@@ -92,13 +92,12 @@ function trunk(graph: GraphBuilder, config: Sd3TransformerConfig): OnnxModel {
   }
 
   gridFeatureOutput(graph, { tokens: streams.image, grid }, { axes: GRID, features: innerDim });
-  const normed = continuousLayerNorm(graph, streams.image, {
-    name: "norm_out",
+  const output = outputLayers(graph, streams.image, {
     conditioning,
-    features: innerDim,
+    projection: projection(config),
     eps: JOINT_EPS,
   });
-  emitLatents(graph, { tokens: linear(graph, normed, projection(config)), grid }, { config, rows: "batch" });
+  emitLatents(graph, { tokens: output, grid }, { config, rows: "batch" });
   graph.refuseUnusedWeights();
   return graph.build();
 }
