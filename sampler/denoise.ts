@@ -2,7 +2,7 @@
 // All state of a run lives in one call, so an aborted run leaves nothing behind.
 
 import { assertNumber } from "./_assert_number.ts";
-import type { Denoiser, ForecastCall, FullCall, FullResult } from "./denoiser.ts";
+import type { Denoiser, ForecastCall, FullCall, FullResult, PlannedForecasts } from "./denoiser.ts";
 import type { ErrorWindow } from "./error_window.ts";
 import { type ForecastMove, planForecastMoves } from "./forecast_moves.ts";
 import type { Forecaster } from "./forecaster.ts";
@@ -124,38 +124,38 @@ export async function denoise(denoiser: Denoiser, options: DenoiseOptions): Prom
   let lastError: number | undefined;
 
   solver.reset();
-  // A fixed plan is known as a whole: its weights are computed at once, rather than between two passes.
-  for (const call of errorWindow ? walk() : [...walk()]) {
+  signal?.throwIfAborted();
+  const history = new History(options);
+  const [first, calls] = await Promise.all([runFull(history.pass(0)), planAhead()]);
+  await takeFull(0, first);
+  for (const call of calls) {
     signal?.throwIfAborted();
-    if (call.kind === "full") {
-      const result = await runFull(call.pass);
-      lastError = result.forecastError;
-      fullSteps.push(call.pass.step);
-      if (lastError !== undefined) forecastErrors.push({ step: call.pass.step, error: lastError });
-      await advance(call.pass.step, "full", result);
-    } else {
-      let { step } = call.calls[0]!;
-      for (const [i, output] of (await runForecasts(call)).entries()) {
-        const move = call.moves[i]!;
-        if (move.steps === 1) await advance(step++, "forecast", { output });
-        else step = await jump(step, move, output);
-      }
-    }
+    if (call.kind === "full") await takeFull(call.pass.step, await runFull(call.pass));
+    else await takeForecasts(call);
   }
   return { latents, plan, fullSteps, forecastErrors, elapsedMs: now() - start };
 
-  /** What is asked of the denoiser, call by call. Under an error window the next call depends on the pass before. */
+  /** A fixed plan is known as a whole: what its forecasts take is made while the first pass runs, not between two passes. */
+  async function planAhead(): Promise<Iterable<DenoiserCall>> {
+    if (errorWindow) return walk();
+    const calls = [...walk()];
+    await denoiser.prepare?.(calls.filter((call) => call.kind === "forecast"), signal);
+    return calls;
+  }
+
+  /** What follows the first pass. Under an error window each call depends on the pass before. */
   function* walk(): Generator<DenoiserCall> {
-    const history = new History(options);
     for (let step = 0; step < steps;) {
-      yield { kind: "full", pass: history.pass(step) };
       const nextFull = Math.min(steps, errorWindow?.next(step, lastError) ?? nextFullStep(planned, step));
       step++;
       while (step < nextFull) {
         const calls = history.forecastCalls(step, Math.min(nextFull, step + maxForecastBatch));
-        yield { kind: "forecast", calls, moves: planForecastMoves(calls, { solver, latentsAt }) };
+        const moves = planForecastMoves(calls, { solver, latentsAt });
+        const sums = moves.length < calls.length ? moves.map(({ weights }) => weights) : undefined;
+        yield { kind: "forecast", calls, moves, ...sums && { sums } };
         step += calls.length;
       }
+      if (step < steps) yield { kind: "full", pass: history.pass(step) };
     }
   }
 
@@ -164,12 +164,24 @@ export async function denoise(denoiser: Denoiser, options: DenoiseOptions): Prom
     return await denoiser.full({ ...pass, latents: input, ...signal && { signal } });
   }
 
-  async function runForecasts({ calls, moves }: Gap): Promise<Float32Array[]> {
-    const sums = moves.map(({ weights }) => weights);
-    const outputs = await denoiser.forecast(calls, {
-      ...moves.length < calls.length && { sums },
-      ...signal && { signal },
-    });
+  async function takeFull(step: number, result: FullResult): Promise<void> {
+    lastError = result.forecastError;
+    fullSteps.push(step);
+    if (lastError !== undefined) forecastErrors.push({ step, error: lastError });
+    await advance(step, "full", result);
+  }
+
+  async function takeForecasts(gap: Gap): Promise<void> {
+    let { step } = gap.calls[0]!;
+    for (const [i, output] of (await runForecasts(gap)).entries()) {
+      const move = gap.moves[i]!;
+      if (move.steps === 1) await advance(step++, "forecast", { output });
+      else step = await jump(step, move, output);
+    }
+  }
+
+  async function runForecasts({ calls, moves, sums }: Gap): Promise<Float32Array[]> {
+    const outputs = await denoiser.forecast(calls, { ...sums && { sums }, ...signal && { signal } });
     if (outputs.length !== moves.length) {
       throw new RangeError(`Cannot denoise as ${moves.length} forecasts gave ${outputs.length} outputs`);
     }
@@ -224,9 +236,8 @@ export async function denoise(denoiser: Denoiser, options: DenoiseOptions): Prom
 type Pass = Omit<FullCall, "latents" | "signal">;
 
 /** Forecasts between the same two full passes, and how the solver takes them. */
-interface Gap {
-  calls: ForecastCall[];
-  moves: ForecastMove[];
+interface Gap extends PlannedForecasts {
+  moves: readonly ForecastMove[];
 }
 
 type DenoiserCall = { kind: "full"; pass: Pass } | { kind: "forecast" } & Gap;

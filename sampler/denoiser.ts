@@ -9,6 +9,12 @@
  * all branches with the same weights, as these depend on step indices alone.
  */
 export interface Denoiser {
+  /**
+   * Announces all forecasts of a run whose plan is fixed, while its first pass runs: `forecast` then gets these very arrays.
+   * What they take besides features can be made before it is needed.
+   */
+  prepare?(forecasts: readonly PlannedForecasts[], signal?: AbortSignal): Promise<void>;
+
   /** Runs the whole network and stores its last-block feature in `call.slot`. */
   full(call: FullCall): Promise<FullResult>;
 
@@ -64,6 +70,14 @@ export interface ForecastCall {
   weights: Float64Array;
 }
 
+/** Forecasts between the same two full passes, and what is wanted of them. */
+export interface PlannedForecasts {
+  /** As `forecast` takes them. */
+  calls: readonly ForecastCall[];
+  /** As in {@linkcode ForecastOptions}. */
+  sums?: readonly Float64Array[];
+}
+
 /** What is wanted of several forecasts. */
 export interface ForecastOptions {
   /**
@@ -71,7 +85,7 @@ export interface ForecastOptions {
    * ends in linear layers runs them on sums instead of on each step.
    * @default one output per call
    */
-  sums?: readonly Float64Array[];
+  sums?: readonly Float64Array[] | undefined;
   /** Ends the run within: the promise then rejects with the signal's reason. */
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
 }

@@ -11,7 +11,14 @@ export {
   type ForecastError,
   type StepEvent,
 } from "./denoise.ts";
-export type { Denoiser, ForecastCall, ForecastOptions, FullCall, FullResult } from "./denoiser.ts";
+export type {
+  Denoiser,
+  ForecastCall,
+  ForecastOptions,
+  FullCall,
+  FullResult,
+  PlannedForecasts,
+} from "./denoiser.ts";
 export { ErrorWindow, type ErrorWindowOptions, MAX_BUDGET_SLOTS } from "./error_window.ts";
 export { findPlans, type FindPlansOptions, type FoundPlan, planMemory } from "./find_plans.ts";
 export type { Forecaster } from "./forecaster.ts";

@@ -1,5 +1,5 @@
 // The features of full passes on the device: one block of memory, a slot a pass, written by the trunk and read by the head in
-// place. Whatever the provider, nothing of a feature's size crosses to the host.
+// place. Whatever the provider, nothing of a feature's size crosses to the host. The tensors it gives are its own.
 import { fromBfloat16 } from "../runtime/bfloat16.ts";
 import { type DType, DTYPE_BYTES } from "../runtime/dtype.ts";
 import type { Runtime, Tensor } from "../runtime/mod.ts";
@@ -17,8 +17,11 @@ export class FeatureHistory implements Disposable {
   readonly slotBytes: number;
   readonly #dims: readonly number[];
   readonly #block: Tensor | undefined;
-  /** What `filled` returned last. */
-  #filled: Tensor | undefined;
+  /** By slot. */
+  readonly #slots: Tensor[] = [];
+  /** By their number. */
+  readonly #filled: Tensor[] = [];
+  readonly #stack = new DisposableStack();
 
   /** @throws {RangeError} if the provider cannot write into the middle of a block. */
   constructor(runtime: Runtime, { slots, dims, dtype }: FeatureHistoryOptions) {
@@ -29,20 +32,21 @@ export class FeatureHistory implements Disposable {
         `Cannot keep ${slots} features on webgpu as its buffers have no addresses within: 'method' must be none`,
       );
     }
-    if (slots > 0) this.#block = runtime.allocate(dtype, [slots, ...dims]);
+    if (slots > 0) this.#block = this.#stack.use(runtime.allocate(dtype, [slots, ...dims]));
   }
 
-  /** One slot, [...dims], for the trunk to write into; the caller's to dispose of. */
+  /** One slot, [...dims], for the trunk to write into. */
   slot(index: number): Tensor {
-    return this.#block!.view(index * this.slotBytes, this.#dims);
+    return this.#slots[index] ??= this.#view(index * this.slotBytes, this.#dims);
   }
 
-  /** The first `count` slots, [count, ...dims]; the history's own, until another number is asked for. */
+  /** The first `count` slots, [count, ...dims]. */
   filled(count: number): Tensor {
-    // A gap and the full pass behind it ask for the same.
-    if (this.#filled?.dims[0] === count) return this.#filled;
-    this.#filled?.[Symbol.dispose]();
-    return this.#filled = this.#block!.view(0, [count, ...this.#dims]);
+    return this.#filled[count] ??= this.#view(0, [count, ...this.#dims]);
+  }
+
+  #view(byteOffset: number, dims: readonly number[]): Tensor {
+    return this.#stack.use(this.#block!.view(byteOffset, dims));
   }
 
   /** All slots on the host, in float32: to record them, not to sample. */
@@ -56,7 +60,6 @@ export class FeatureHistory implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.#filled?.[Symbol.dispose]();
-    this.#block?.[Symbol.dispose]();
+    this.#stack.dispose();
   }
 }

@@ -1,5 +1,12 @@
 // The sampler's Denoiser on ONNX Runtime: trunk and head sessions around one feature history on the device.
-import type { Denoiser, ForecastCall, ForecastOptions, FullCall, FullResult } from "../../sampler/mod.ts";
+import type {
+  Denoiser,
+  ForecastCall,
+  ForecastOptions,
+  FullCall,
+  FullResult,
+  PlannedForecasts,
+} from "../../sampler/mod.ts";
 import type { DType } from "../runtime/dtype.ts";
 import type { Runtime, Tensor } from "../runtime/mod.ts";
 import { combineRows } from "./combine_rows.ts";
@@ -54,7 +61,7 @@ export interface OnnxDenoiserOptions {
   featureType: DType;
   /** Inputs of the trunk, the latents of each picture repeated for each of its branches. They stay the callee's, valid until the next call. */
   trunkFeeds: (latents: Float32Array, timestep: number) => Feeds;
-  /** Inputs of the modulation for every step of the run, computed at the first forecast. They stay the callee's. */
+  /** Inputs of the modulation for every step of the run, computed once. They stay the callee's. */
   modulationFeeds?: () => Feeds;
   /** Guidance as factors of the branches' outputs, [branches], whose sum it is; or as a function where it is more than that. */
   guide: readonly number[] | GuideRows;
@@ -83,12 +90,16 @@ export class OnnxDenoiser implements Denoiser, Disposable {
   /** Elements of one picture's latents. */
   readonly #length: number;
   /** What a pass feeds that measures nothing. */
-  readonly #noWeight: Tensor;
+  readonly #noWeight: Tensor<"float32">;
   readonly #noHistory: Tensor;
+  /** The weights of a pass that measures, by their number. */
+  readonly #weightsByCount: Tensor<"float32">[] = [];
   /** Where the trunk puts what the host reads. */
   readonly #output: Tensor<"float32">;
   readonly #distance: Tensor<"float32">;
   readonly #norm: Tensor<"float32">;
+  /** The head's inputs for forecasts that were announced. */
+  readonly #prepared = new Map<readonly ForecastCall[], Feeds>();
   /** Of all steps, rows in their order. */
   #modulation: Feeds | undefined;
 
@@ -116,13 +127,13 @@ export class OnnxDenoiser implements Denoiser, Disposable {
 
   async full({ timestep, latents, slot, check, signal }: FullCall): Promise<PassResult> {
     const { trunkFeeds } = this.#options;
-    using feature = slot === undefined ? undefined : this.#history.slot(slot);
-    using weights = check && this.#weights([check]);
-    const history = check && this.#history.filled(check.length);
+    const feature = slot === undefined ? undefined : this.#history.slot(slot);
+    const weights = check ? this.#checkWeights(check.length) : this.#noWeight;
+    if (check) weights.data().set(check);
     const feeds = {
       ...trunkFeeds(latents, timestep),
-      forecast_weights: weights ?? this.#noWeight,
-      history: history ?? this.#noHistory,
+      forecast_weights: weights,
+      history: check ? this.#history.filled(check.length) : this.#noHistory,
     };
     await this.#sessions.trunk.run(feeds, {
       fetch: ["output", ...feature ? ["feature"] : [], ...check ? ["forecast_distance", "feature_norm"] : []],
@@ -137,6 +148,12 @@ export class OnnxDenoiser implements Denoiser, Disposable {
       output: this.#guide(this.#output.data()),
       ...check && this.#errors(),
     };
+  }
+
+  #checkWeights(count: number): Tensor<"float32"> {
+    return this.#weightsByCount[count] ??= this.#stack.use(
+      this.#runtime.tensor("float32", [1, count], new Float32Array(count)),
+    );
   }
 
   /** Of all rows and by picture. */
@@ -154,11 +171,25 @@ export class OnnxDenoiser implements Denoiser, Disposable {
     };
   }
 
+  /** Makes all tensors of the run: between two passes, which leave nothing of this code in the caches, each takes several times as long. */
+  async prepare(forecasts: readonly PlannedForecasts[], signal?: AbortSignal): Promise<void> {
+    const stack = this.#stack;
+    for (let slot = 0; slot < this.#options.slots; slot++) {
+      this.#history.slot(slot);
+      this.#history.filled(slot + 1);
+      this.#checkWeights(slot + 1);
+    }
+    for (const { calls, sums } of forecasts) {
+      if (calls.length > this.#batchSize) continue;
+      this.#prepared.set(calls, await this.#headFeeds(calls, { sums, signal, stack }));
+    }
+  }
+
   async forecast(
     calls: readonly ForecastCall[],
     { sums, signal }: ForecastOptions = {},
   ): Promise<Float32Array[]> {
-    const batch = Math.max(1, Math.floor(FORECAST_BYTES / this.#history.slotBytes));
+    const batch = this.#batchSize;
     if (calls.length <= batch) return await this.#forecastBatch(calls, { sums, signal });
     const outputs: Float32Array[] = [];
     for (let at = 0; at < calls.length; at += batch) {
@@ -178,24 +209,41 @@ export class OnnxDenoiser implements Denoiser, Disposable {
 
   async #forecastBatch(
     calls: readonly ForecastCall[],
-    { sums, signal }: { sums?: readonly Float64Array[] | undefined; signal: AbortSignal | undefined },
+    { sums, signal }: ForecastOptions,
   ): Promise<Float32Array[]> {
     const { guide } = this.#options;
-    const length = this.#pictures * this.#length;
-    if (typeof guide !== "function") {
-      const wanted = sums ?? calls.map((_, i) => oneHot(calls.length, i));
-      const outputs = wanted.flatMap((weights) => this.#outputWeights(weights, guide));
-      return split(await this.#runHead(calls, { outputs, signal }), length);
-    }
-    const rows = calls.length * this.#rows;
-    const all = Array.from({ length: rows }, (_, i) => oneHot(rows, i));
-    const data = await this.#runHead(calls, { outputs: all, signal });
+    using stack = new DisposableStack();
+    const feeds = this.#prepared.get(calls) ?? await this.#headFeeds(calls, { sums, signal, stack });
+    const data = await this.#runHead(feeds, signal);
+    if (typeof guide !== "function") return split(data, this.#pictures * this.#length);
     const outputs = split(data, this.#rows * this.#length).map((output) => this.#guide(output));
     return sums?.map((weights) => combineRows(outputs, weights)) ?? outputs;
   }
 
+  /** @param stack owns what is made for these calls alone */
+  async #headFeeds(
+    calls: readonly ForecastCall[],
+    { sums, signal, stack }: ForecastOptions & { stack: DisposableStack },
+  ): Promise<Feeds> {
+    return {
+      ...await this.#conditioning(calls, { stack, signal }),
+      forecast_weights: stack.use(this.#weights(calls.map(({ weights }) => weights))),
+      history: this.#history.filled(calls[0]!.weights.length),
+      output_weights: stack.use(this.#weights(this.#outputWeights(calls.length, sums))),
+    };
+  }
+
+  /** @returns for each output of the head its weights over the rows of all calls */
+  #outputWeights(calls: number, sums: readonly Float64Array[] | undefined): Float64Array[] {
+    const { guide } = this.#options;
+    const oneByOne = (count: number) => Array.from({ length: count }, (_, i) => oneHot(count, i));
+    // Where guidance is more than a sum the host takes it, and the sums after it.
+    if (typeof guide === "function") return oneByOne(calls * this.#rows);
+    return (sums ?? oneByOne(calls)).flatMap((weights) => this.#guidedWeights(weights, guide));
+  }
+
   /** @param weights over the calls @returns for each picture the weights over the rows of all calls, guidance included */
-  #outputWeights(weights: Float64Array, guide: readonly number[]): Float64Array[] {
+  #guidedWeights(weights: Float64Array, guide: readonly number[]): Float64Array[] {
     return Array.from({ length: this.#pictures }, (_, picture) => {
       const byRow = new Float64Array(weights.length * this.#rows);
       for (const [call, weight] of weights.entries()) {
@@ -206,23 +254,20 @@ export class OnnxDenoiser implements Denoiser, Disposable {
     });
   }
 
-  /** @param outputs weights over the rows @returns the outputs in a row */
-  async #runHead(
-    calls: readonly ForecastCall[],
-    { outputs, signal }: { outputs: readonly Float64Array[]; signal: AbortSignal | undefined },
-  ): Promise<Float32Array> {
-    const { head } = this.#sessions;
-    const blocking = this.#isShort(calls.length * this.#history.slotBytes);
-    using stack = new DisposableStack();
-    const feeds = await this.#conditioning(calls, { stack, signal });
-    feeds["forecast_weights"] = stack.use(this.#weights(calls.map((call) => call.weights)));
-    feeds["history"] = this.#history.filled(calls[0]!.weights.length);
-    feeds["output_weights"] = stack.use(this.#weights(outputs));
-    const dims = [outputs.length, ...this.#options.outputDims];
-    const data = new Float32Array(outputs.length * this.#length);
-    const output = stack.use(this.#runtime.tensor("float32", dims, data));
-    await head.run(feeds, { fetch: ["output"], outputs: { output }, signal, blocking });
+  /** @returns the outputs in a row */
+  async #runHead(feeds: Feeds, signal: AbortSignal | undefined): Promise<Float32Array> {
+    const [steps] = feeds["forecast_weights"]!.dims;
+    const [outputs] = feeds["output_weights"]!.dims;
+    const data = new Float32Array(outputs! * this.#length);
+    using output = this.#runtime.tensor("float32", [outputs!, ...this.#options.outputDims], data);
+    const blocking = this.#isShort(steps! * this.#history.slotBytes);
+    await this.#sessions.head.run(feeds, { fetch: ["output"], outputs: { output }, signal, blocking });
     return data;
+  }
+
+  /** Forecasts that one run of the head takes. */
+  get #batchSize(): number {
+    return Math.max(1, Math.floor(FORECAST_BYTES / this.#history.slotBytes));
   }
 
   #isShort(bytes: number): boolean {

@@ -10,6 +10,7 @@ import {
   type ForecastOptions,
   type FullCall,
   type FullResult,
+  type PlannedForecasts,
   planSteps,
   resolveSamplerOptions,
   type SamplerOptions,
@@ -75,9 +76,12 @@ function distance(forecast: Float32Array, feature: Float32Array): number {
   return norm(forecast.map((value, i) => value - feature[i]!)) / norm(feature);
 }
 
-function run(partial: Partial<SamplerOptions> = {}, extra: Partial<DenoiseOptions> = {}) {
+function run(
+  partial: Partial<SamplerOptions> = {},
+  extra: Partial<DenoiseOptions> = {},
+  denoiser = new LinearDenoiser(),
+) {
   const options = resolveSamplerOptions(partial, STEPS);
-  const denoiser = new LinearDenoiser();
   const result = denoise(denoiser, {
     plan: planSteps(STEPS, options),
     forecaster: createForecaster(options, STEPS),
@@ -180,6 +184,25 @@ describe("denoise()", () => {
     const { denoiser, result } = run({ flexWindow: 3 }, { solver, latentsAt: () => false });
     await result;
     assert.deepEqual(denoiser.sums, []);
+  });
+
+  it("announces the forecasts of a fixed plan while its first pass runs", async () => {
+    const announced: (readonly ForecastCall[])[] = [];
+    class Prepared extends LinearDenoiser {
+      prepare(forecasts: readonly PlannedForecasts[]): Promise<void> {
+        assert.equal(this.fullCalls.length, 1);
+        announced.push(...forecasts.map(({ calls }) => calls));
+        return Promise.resolve();
+      }
+
+      override forecast(calls: readonly ForecastCall[], options?: ForecastOptions): Promise<Float32Array[]> {
+        assert.equal(calls, announced.shift());
+        return super.forecast(calls, options);
+      }
+    }
+    const { latents } = await run({ flexWindow: 3 }, {}, new Prepared()).result;
+    assert.deepEqual(announced, []);
+    assert.deepEqual(latents, (await run({ flexWindow: 3 }).result).latents);
   });
 
   it("fills one slot for each full pass that a forecast follows", async () => {
