@@ -61,10 +61,26 @@ export interface NumberedEvent {
   event: RunEvent;
 }
 
+/** An event as it tells how far a run is: without the bytes, which are most of it. */
+export type BriefEvent =
+  | Exclude<RunEvent, { b64_json: string }>
+  | Omit<Extract<RunEvent, { type: "preview" }>, "b64_json">
+  | Omit<CompletedEvent, "b64_json" | "stills">;
+
+export function toBrief(event: RunEvent): BriefEvent {
+  if (event.type !== "preview" && event.type !== "completed") return event;
+  const { b64_json: _bytes, ...rest } = event;
+  if (rest.type === "preview") return rest;
+  const { stills: _stills, ...brief } = rest;
+  return brief;
+}
+
 /** What a run ends with. */
 export type FinalEvent = Extract<RunEvent, { type: "completed" | "failed" | "cancelled" }>;
 
 /** Whether nothing follows `event`. */
-export function isFinal(event: RunEvent): event is FinalEvent {
+export function isFinal(event: RunEvent): event is FinalEvent;
+export function isFinal(event: Pick<RunEvent, "type">): boolean;
+export function isFinal(event: Pick<RunEvent, "type">): boolean {
   return event.type === "completed" || event.type === "failed" || event.type === "cancelled";
 }

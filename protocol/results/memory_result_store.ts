@@ -29,6 +29,10 @@ export class MemoryResultStore implements ResultStore {
     return Promise.resolve(this.#cache.get(key));
   }
 
+  has(key: string): Promise<boolean> {
+    return Promise.resolve(this.#cache.has(key));
+  }
+
   set(key: string, result: StoredResult): Promise<void> {
     this.#cache.set(key, result);
     return Promise.resolve();

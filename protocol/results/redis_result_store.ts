@@ -26,6 +26,10 @@ export class RedisResultStore implements ResultStore {
     return text === null ? undefined : JSON.parse(text);
   }
 
+  async has(key: string): Promise<boolean> {
+    return await this.#options.link.ask((redis) => redis.exists(PREFIX + key)) === 1;
+  }
+
   async set(key: string, result: StoredResult): Promise<void> {
     const { link, maxBytes, ttlSeconds, log } = this.#options;
     const text = JSON.stringify(result);

@@ -1,7 +1,7 @@
 // Runs in this process: for one edge without a store, and for its time without one.
 import { LRUCache } from "lru-cache";
 import { EventLog } from "../event_log.ts";
-import type { NumberedEvent, RunEvent } from "../run_event.ts";
+import { type NumberedEvent, type RunEvent, toBrief } from "../run_event.ts";
 import {
   finalState,
   type HeldRun,
@@ -9,6 +9,7 @@ import {
   LEASE_MS,
   type OpenedRun,
   type OpenRun,
+  type RunBrief,
   type RunLog,
   type RunPage,
   type RunState,
@@ -114,6 +115,18 @@ export class MemoryRunLog implements RunLog {
   read(id: string, after: number): Promise<RunPage | undefined> {
     const entry = this.#runs.get(id);
     return Promise.resolve(entry && toPage(entry, entry.log.since(after)));
+  }
+
+  brief(id: string): Promise<RunBrief | undefined> {
+    const entry = this.#runs.get(id);
+    if (entry === undefined) return Promise.resolve(undefined);
+    const { state, worker, log } = entry;
+    const newest = log.since(log.lastId - 1).at(-1);
+    return Promise.resolve({
+      state,
+      worker,
+      last: newest && { id: newest.id, event: toBrief(newest.event) },
+    });
   }
 
   last(id: string): Promise<RunPage | undefined> {

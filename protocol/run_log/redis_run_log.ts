@@ -1,7 +1,7 @@
 // Runs in Redis over REST (Upstash, or the adapter in deploy/): shared by all edges, and written by workers.
 import { RedisChannel } from "../redis_channel.ts";
 import type { RedisLink } from "../redis_link.ts";
-import type { NumberedEvent } from "../run_event.ts";
+import { type NumberedEvent, toBrief } from "../run_event.ts";
 import * as scripts from "./redis_run_scripts.ts";
 import {
   finalState,
@@ -11,6 +11,7 @@ import {
   LEASE_MS,
   type OpenedRun,
   type OpenRun,
+  type RunBrief,
   type RunLog,
   type RunPage,
   type RunState,
@@ -64,6 +65,24 @@ export class RedisRunLog implements RunLog {
     return await this.#read(id, `${after + 1}-0`);
   }
 
+  async brief(id: string): Promise<RunBrief | undefined> {
+    const reply = await this.#run(scripts.BRIEF, [id]) as string[];
+    if (reply.length === 0) return undefined;
+    const [state, worker, brief] = reply as [RunState, string, string];
+    if (brief === "" && state !== "open") {
+      // Ended without an event, or written by a worker that writes no briefs yet.
+      const newest = (await this.last(id))?.events.at(-1);
+      const last = newest && { id: newest.id, event: toBrief(newest.event) };
+      return { state, worker: worker || undefined, last };
+    }
+    const space = brief.indexOf(" ");
+    const last = brief === "" ? undefined : {
+      id: Number(brief.slice(0, space)),
+      event: JSON.parse(brief.slice(space + 1)),
+    };
+    return { state, worker: worker || undefined, last };
+  }
+
   async last(id: string): Promise<RunPage | undefined> {
     const newest = await this.#run(scripts.LAST, [id]) as string;
     return await this.#read(id, `${newest.split("-")[0]}-0`);
@@ -72,8 +91,8 @@ export class RedisRunLog implements RunLog {
   async append(run: HeldRun, events: readonly NumberedEvent[]): Promise<Standing["state"]> {
     let standing: Standing["state"] = "held";
     for (const batch of toBatches(events)) {
-      const { final = "", stepped, entries } = batch;
-      const head = [run.id, run.attempt, final, stepped ? 1 : 0, FORGET_MS];
+      const { final = "", stepped, brief, entries } = batch;
+      const head = [run.id, run.attempt, final, stepped ? 1 : 0, FORGET_MS, brief];
       standing = await this.#run(scripts.APPEND, [...head, ...entries.flat()]) as Standing["state"];
       if (standing === "lost" || standing === "unknown") break;
     }
@@ -177,11 +196,17 @@ interface Batch {
   entries: [id: string, text: string, more: "0" | "1"][];
   stepped: boolean;
   final: RunState | undefined;
+  /** Id and text of its newest whole event, without the bytes. */
+  brief: string;
+}
+
+function emptyBatch(): Batch {
+  return { entries: [], stepped: false, final: undefined, brief: "" };
 }
 
 /** Events in pieces, a request's worth at a time. */
 function* toBatches(events: readonly NumberedEvent[]): Generator<Batch> {
-  let batch: Batch = { entries: [], stepped: false, final: undefined };
+  let batch = emptyBatch();
   let size = 0;
   for (const { id, event } of events) {
     const text = JSON.stringify(event);
@@ -190,7 +215,7 @@ function* toBatches(events: readonly NumberedEvent[]): Generator<Batch> {
       const piece = text.slice(part * PIECE, (part + 1) * PIECE);
       if (size > 0 && size + piece.length > PAGE) {
         yield batch;
-        batch = { entries: [], stepped: false, final: undefined };
+        batch = emptyBatch();
         size = 0;
       }
       batch.entries.push([`${id}-${part}`, piece, part + 1 < count ? "1" : "0"]);
@@ -198,6 +223,7 @@ function* toBatches(events: readonly NumberedEvent[]): Generator<Batch> {
     }
     batch.stepped ||= isStep(event);
     batch.final ??= finalState(event);
+    batch.brief = `${id} ${JSON.stringify(toBrief(event))}`;
   }
   if (batch.entries.length > 0) yield batch;
 }

@@ -3,7 +3,8 @@
 //
 // spectrum:runs            sorted set: unfinished run -> when its lease ends
 // spectrum:name:NAME       the run that makes what NAME stands for
-// spectrum:run:ID          hash: state, attempt, worker, previews, keep, name, stepped, restarts, cancel, request
+// spectrum:run:ID          hash: state, attempt, worker, previews, keep, name, stepped, restarts, cancel, request,
+//                          brief = ID TEXT, the newest event without its bytes
 // spectrum:run:ID:log      stream: ID-PART -> a piece of an event's JSON, m = "1" if more follow
 // spectrum:run:ID:viewers  sorted set: viewer -> until when it counts
 
@@ -87,7 +88,13 @@ for _, entry in ipairs(redis.call('XREVRANGE', P .. ARGV[1] .. ':log', '+', '-',
 end
 return '0-0'`;
 
-/** ARGV: id, attempt, final state or '', stepped, forgetMs, then entry id, text, more for each entry. */
+/** ARGV: id. */
+export const BRIEF = `${HEAD}
+local f = get(ARGV[1], 'state', 'worker', 'brief')
+if not f[1] then return {} end
+return { f[1], f[2] or '', f[3] or '' }`;
+
+/** ARGV: id, attempt, final state or '', stepped, forgetMs, brief, then entry id, text, more for each entry. */
 export const APPEND = `${HEAD}
 local id = ARGV[1]
 local f = get(id, 'state', 'attempt', 'cancel', 'name', 'keep')
@@ -96,7 +103,9 @@ if f[1] ~= 'open' or f[2] ~= ARGV[2] then return 'lost' end
 local newest = redis.call('XREVRANGE', P .. id .. ':log', '+', '-', 'COUNT', 1)[1]
 local a, b = string.match(newest and newest[1] or '0-0', '(%d+)-(%d+)')
 a, b = tonumber(a), tonumber(b)
-for i = 6, #ARGV, 3 do
+local newer = tonumber(string.match(ARGV[6], '^%d+') or '0')
+if newer > 0 and newer >= a then redis.call('HSET', P .. id, 'brief', ARGV[6]) end
+for i = 7, #ARGV, 3 do
   local c, d = string.match(ARGV[i], '(%d+)-(%d+)')
   c, d = tonumber(c), tonumber(d)
   if c > a or c == a and d > b then

@@ -1,6 +1,6 @@
 // What all instances know of runs under way: who makes them, who waits for them, what has happened so far.
 // Two implementations: in this process, and in Redis, where workers write and edges read.
-import type { NumberedEvent, RunEvent } from "../run_event.ts";
+import type { BriefEvent, NumberedEvent, RunEvent } from "../run_event.ts";
 
 /** A run somebody wants, under a name that equal wishes share. */
 export interface OpenRun {
@@ -36,6 +36,12 @@ export interface RunPage {
   /** Origin of the worker that makes it; undefined before one has accepted. */
   worker: string | undefined;
   events: NumberedEvent[];
+}
+
+/** How far a run is. */
+export interface RunBrief extends Omit<RunPage, "events"> {
+  /** undefined: nothing has happened yet. */
+  last: { id: number; event: BriefEvent } | undefined;
 }
 
 /** A run and which attempt to make it the holder of the lease is at. */
@@ -75,6 +81,8 @@ export interface RunLog {
   attach(id: string, viewer: { viewer: string; viewerMs: number }): Promise<RunState | undefined>;
   /** Some events after id `after`, in order; none if there are none yet. @returns undefined if the run is unknown */
   read(id: string, after: number): Promise<RunPage | undefined>;
+  /** How far a run is, at the same price whatever its result weighs. @returns undefined if the run is unknown */
+  brief(id: string): Promise<RunBrief | undefined>;
   /** The newest event alone. */
   last(id: string): Promise<RunPage | undefined>;
   /** Known ids are left out, so that an append may be repeated. A final event ends the run. */

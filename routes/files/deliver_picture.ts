@@ -21,7 +21,7 @@ export interface DeliverPictureOptions {
 export async function pictureUrl(event: CompletedEvent, options: DeliverPictureOptions): Promise<string> {
   const { results, urls, origin, key, output_format } = options;
   const { type: _type, ...result } = event;
-  const isStored = async () => await results.get(key).catch(() => undefined) !== undefined;
+  const isStored = async () => await results.has(key).catch(() => false);
   if (!await isStored()) {
     // Not yet there, or made without being stored, as its seed was drawn.
     await results.set(key, {

@@ -39,7 +39,8 @@ export async function serveBytes(
   return c.body(bytes.subarray(start, end), 206);
 }
 
-function matches(header: string | undefined, etag: string): boolean {
+/** Whether an If-None-Match names `etag`, weakly compared. */
+export function matches(header: string | undefined, etag: string): boolean {
   const tags = (header ?? "").split(",").map((tag) => tag.trim().replace(/^W\//, ""));
   return tags.includes(etag) || tags.includes("*");
 }

@@ -23,12 +23,15 @@ export interface ImagePresenterOptions {
 
 export function imagePresenter(options: ImagePresenterOptions): JobPresenter {
   return {
-    async result(job, results, { origin }) {
+    async result(job, read, { origin }) {
+      const results = await read();
       const { request, settings } = factsOf(job);
       const deliver = deliverer(job, { origin, ...options });
       const delivered = await Promise.all(results.map(deliver));
       return imagesResponse(results, { request, settings, delivered });
     },
+    // Addresses are signed anew, and expire.
+    isLasting: (job) => factsOf(job).request.response_format === "b64_json",
     messages(job, events, { origin, onError = () => {} }) {
       const kind = job.kind as ImageMessagesOptions["kind"];
       const deliver = deliverer(job, { origin, ...options });

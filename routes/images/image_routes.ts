@@ -126,7 +126,7 @@ async function accepted(
   c: Context<Environment>,
   { job, options }: { job: JobRecord; options: ImageRoutesOptions },
 ): Promise<Response> {
-  const { results: _, ...state } = await options.jobs.stateOf(job);
+  const state = await options.jobs.stateOf(job);
   c.header("location", `/v1/jobs/${job.id}`);
   c.header("x-spectrum-job", job.id);
   if (prefersAsync(c.req.header("prefer"))) c.header("preference-applied", "respond-async");

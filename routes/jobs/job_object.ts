@@ -22,7 +22,7 @@ export const jobSchema = z.object({
 
 export function jobObject(
   { id, kind, created_at }: JobRecord,
-  { status, progress, end, result = null }: Omit<JobState, "results"> & { result?: unknown },
+  { status, progress, end, result = null }: Omit<JobState, "receipts"> & { result?: unknown },
 ): z.output<typeof jobSchema> {
   const path = `/v1/jobs/${id}`;
   return {

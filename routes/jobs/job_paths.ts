@@ -14,8 +14,12 @@ export const jobPaths: ZodOpenApiPathsObject = {
       operationId: "getJob",
       tags: ["Jobs"],
       summary: "How a job is, with its result once it is completed",
-      requestParams: { path },
-      responses: { 200: body("The job", jobSchema), ...errors(404) },
+      requestParams: { path, header: z.object({ "if-none-match": z.string().optional() }) },
+      responses: {
+        200: body("The job; completed, mostly with an ETag", jobSchema),
+        304: { description: "It is completed, as the client that names its ETag knows" },
+        ...errors(404),
+      },
     },
   },
   "/v1/jobs/{id}/events": {

@@ -13,8 +13,14 @@ export interface PresentOptions {
 }
 
 export interface JobPresenter {
-  /** `result` of a completed job. */
-  result(job: JobRecord, results: readonly CompletedEvent[], options: PresentOptions): Promise<unknown>;
+  /** `result` of a completed job. Who does not need its bytes does not have them read. */
+  result(
+    job: JobRecord,
+    results: () => Promise<readonly CompletedEvent[]>,
+    options: PresentOptions,
+  ): Promise<unknown>;
+  /** Whether `result` says the same whenever it is asked for. */
+  isLasting(job: JobRecord): boolean;
   /** Its events as clients read them. Never throws. */
   messages(
     job: JobRecord,

@@ -1,5 +1,7 @@
 // What is kept of a job: who asked for what, and which runs make it. Results are the runs' own, whatever their media type.
 
+import type { Receipt } from "../../protocol/receipt.ts";
+
 /** One result of a job. */
 export interface JobPart {
   /** The run that makes it; null for one that was stored already. */
@@ -36,6 +38,8 @@ export interface JobEnd {
   status: Exclude<JobStatus, "queued" | "in_progress">;
   /** Milliseconds since 1970. */
   at: number;
+  /** Of a completed one: how its results were made, in order. Records of an earlier version lack it. */
+  receipts?: Receipt[];
   error: { message: string; type: string; param: string | null; code: string | null } | null;
 }
 

@@ -3,11 +3,12 @@ import { type Context, Hono } from "hono";
 import { ApiError } from "../../protocol/api_error.ts";
 import { streamEvents, type StreamEventsOptions } from "../../protocol/stream_events.ts";
 import type { Environment } from "../environment.ts";
+import { matches } from "../files/serve_bytes.ts";
 import { mergePictures } from "../runs/merge_pictures.ts";
 import { jobObject } from "./job_object.ts";
 import type { JobPresenters } from "./job_presenter.ts";
 import type { JobRecord } from "./job_record.ts";
-import type { Jobs } from "./jobs.ts";
+import type { Jobs, JobState } from "./jobs.ts";
 import type { Tickets } from "./tickets.ts";
 
 export interface JobRoutesOptions extends StreamEventsOptions {
@@ -26,7 +27,18 @@ export function jobRoutes(options: JobRoutesOptions): Hono<Environment> {
   const app = new Hono<Environment>();
   const find = (c: Context<Environment>) => jobs.find(c.req.param("id") ?? "", c.get("tenant")!);
 
-  app.get("/jobs/:id", async (c) => c.json(await present(c, { job: await find(c), options })));
+  app.get("/jobs/:id", async (c) => {
+    const job = await find(c);
+    const state = await jobs.stateOf(job);
+    if (state.status === "completed" && options.presenters[job.kind]?.isLasting(job)) {
+      // Who polls on, or comes back, is spared the result that it has; so is the store.
+      const etag = `"${job.id}-completed"`;
+      c.header("etag", `W/${etag}`);
+      c.header("cache-control", "private, no-cache");
+      if (matches(c.req.header("if-none-match"), etag)) return c.body(null, 304);
+    }
+    return c.json(await present(c, { job, state, options }));
+  });
 
   app.get("/jobs/:id/events", async (c) => {
     const job = await find(c);
@@ -46,7 +58,10 @@ export function jobRoutes(options: JobRoutesOptions): Hono<Environment> {
 
   app.post(
     "/jobs/:id/cancel",
-    async (c) => c.json(await present(c, { job: await jobs.cancel(await find(c)), options })),
+    async (c) => {
+      const job = await jobs.cancel(await find(c));
+      return c.json(await present(c, { job, state: await jobs.stateOf(job), options }));
+    },
   );
 
   return app;
@@ -54,13 +69,12 @@ export function jobRoutes(options: JobRoutesOptions): Hono<Environment> {
 
 async function present(
   c: Context<Environment>,
-  { job, options }: { job: JobRecord; options: JobRoutesOptions },
+  { job, state, options }: { job: JobRecord; state: JobState; options: JobRoutesOptions },
 ) {
-  const { results, ...state } = await options.jobs.stateOf(job);
-  const presenter = options.presenters[job.kind];
-  const result = state.status === "completed" && presenter !== undefined
-    ? await presenter.result(job, results, { origin: originOf(c, options) })
-    : null;
+  const { jobs, presenters } = options;
+  const presenter = presenters[job.kind];
+  if (state.status !== "completed" || presenter === undefined) return jobObject(job, state);
+  const result = await presenter.result(job, () => jobs.resultsOf(job), { origin: originOf(c, options) });
   return jobObject(job, { ...state, result });
 }
 

@@ -1,6 +1,7 @@
 // Jobs: runs that are asked after, rather than waited for. Any kind of result; presenters make them images or videos.
 import { ApiError } from "../../protocol/api_error.ts";
-import { type CompletedEvent, isFinal, type NumberedEvent } from "../../protocol/run_event.ts";
+import type { Receipt } from "../../protocol/receipt.ts";
+import { type BriefEvent, type CompletedEvent, isFinal, toBrief } from "../../protocol/run_event.ts";
 import { runFailure } from "../runs/run_failure.ts";
 import type { OpenOptions, RunSource, RunView, WantedRun } from "../runs/run_source.ts";
 import type { StateStore } from "../state/state_store.ts";
@@ -13,13 +14,13 @@ export interface JobsOptions {
   now?: () => number;
 }
 
-/** How far a job is. */
+/** How far a job is; its results are apart, as they may weigh megabytes. */
 export interface JobState {
   status: JobStatus;
   /** Of the steps of all its parts, 0..100. */
   progress: number;
   /** Of a completed one, in order. */
-  results: CompletedEvent[];
+  receipts: Receipt[];
   end: JobEnd | null;
 }
 
@@ -112,30 +113,42 @@ export class Jobs {
     await this.#state.unschedule(listOf(record), record.id);
   }
 
+  /** At the same price whatever the results weigh. @throws {StoreAwayError} */
   async stateOf(record: JobRecord): Promise<JobState> {
     if (record.end !== null && record.end.status !== "completed") {
-      return { status: record.end.status, progress: 0, results: [], end: record.end };
+      return { status: record.end.status, progress: 0, receipts: [], end: record.end };
     }
-    const last = await Promise.all(record.parts.map((part) => this.#last(part)));
+    const last = await this.#briefs(record);
     const failed = last.find(({ event }) => event.type === "failed" || event.type === "cancelled")?.event;
-    const results = last.flatMap(({ event }) => event.type === "completed" ? [event] : []);
+    const receipts = last.flatMap(({ event }) => event.type === "completed" ? [event.receipt] : []);
     const progress = Math.floor(last.reduce((sum, { event }) => sum + progressOf(event), 0) / last.length);
     if (failed?.type === "failed" || failed?.type === "cancelled") {
-      const { error } = runFailure(failed).toBody();
-      return { status: "failed", progress, results: [], end: { status: "failed", at: this.#now(), error } };
+      return this.#failed(runFailure(failed), progress);
     }
-    if (results.length === last.length) {
-      const end = record.end ?? { status: "completed" as const, at: this.#now(), error: null };
-      return { status: "completed", progress: 100, results, end };
+    if (receipts.length === last.length) {
+      const end = record.end ?? { status: "completed" as const, at: this.#now(), receipts, error: null };
+      return { status: "completed", progress: 100, receipts, end };
     }
     const waiting = last.every(({ event }) => event.type === "queued");
-    return { status: waiting ? "queued" : "in_progress", progress, results: [], end: null };
+    return { status: waiting ? "queued" : "in_progress", progress, receipts: [], end: null };
+  }
+
+  /**
+   * The results of a completed job, in order.
+   * @throws {ApiError} 410 for those that are no longer kept, 503 while the store is away
+   */
+  async resultsOf({ parts }: JobRecord): Promise<CompletedEvent[]> {
+    return await Promise.all(parts.map(async ({ run, key }) => {
+      const result = (run === null ? undefined : await this.#source.result(run)) ?? await this.#stored(key);
+      if (result === undefined) throw expired();
+      return result;
+    }));
   }
 
   /** Whether nothing follows what a client that was at `after` has seen. */
-  async endsAt({ parts, end }: JobRecord, after: readonly number[]): Promise<boolean> {
-    const last = await Promise.all(parts.map((part) => this.#last(part)));
-    const isOver = last.every(({ event }) => isFinal(event)) || end !== null;
+  async endsAt(record: JobRecord, after: readonly number[]): Promise<boolean> {
+    const last = await this.#briefs(record);
+    const isOver = last.every(({ event }) => isFinal(event)) || record.end !== null;
     return isOver && last.every(({ id }, index) => (after[index] ?? 0) >= id && id > 0);
   }
 
@@ -169,22 +182,47 @@ export class Jobs {
     }
   }
 
-  async #last({ run, key }: JobRecord["parts"][number]): Promise<NumberedEvent> {
-    const last = run === null ? undefined : await this.#source.last(run);
-    if (last !== undefined) return last;
-    const stored = await this.#source.stored(key ?? undefined);
-    if (stored !== undefined) {
-      for await (const numbered of stored.events(new AbortController().signal)) return numbered;
-    }
-    return { id: 0, event: { type: "failed", status: 410, error: expired().toBody().error } };
+  /** How far each part is. */
+  async #briefs({ parts, end }: JobRecord): Promise<Numbered[]> {
+    return await Promise.all(parts.map(async ({ run, key }, index) => {
+      const last = run === null ? undefined : await this.#source.brief(run);
+      if (last !== undefined) return last;
+      const receipt = end?.receipts?.[index];
+      if (receipt === undefined) {
+        const stored = await this.#stored(key);
+        if (stored !== undefined) return { id: 1, event: toBrief(stored) };
+      } else if (key !== null && await this.#source.isStored(key)) {
+        return { id: 1, event: { type: "completed", receipt } };
+      }
+      return { id: 0, event: { type: "failed", status: 410, error: expired().toBody().error } };
+    }));
   }
+
+  async #stored(key: string | null): Promise<CompletedEvent | undefined> {
+    const stored = await this.#source.stored(key ?? undefined);
+    if (stored === undefined) return undefined;
+    for await (const { event } of stored.events(new AbortController().signal)) {
+      if (event.type === "completed") return event;
+    }
+  }
+
+  #failed(error: ApiError, progress: number): JobState {
+    const end = { status: "failed" as const, at: this.#now(), error: error.toBody().error };
+    return { status: "failed", progress, receipts: [], end };
+  }
+}
+
+/** The newest event of a part; of a result, what jobs want to know. */
+interface Numbered {
+  id: number;
+  event: Exclude<BriefEvent, { type: "completed" }> | { type: "completed"; receipt: Receipt };
 }
 
 function listOf({ tenant, kind }: Pick<JobRecord, "tenant" | "kind">): string {
   return `jobs:${tenant}:${kind}`;
 }
 
-function progressOf(event: NumberedEvent["event"]): number {
+function progressOf(event: Numbered["event"]): number {
   if (event.type === "completed") return 100;
   return event.type === "step" ? 100 * (event.step_index + 1) / event.steps : 0;
 }

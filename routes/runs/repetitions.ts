@@ -42,7 +42,10 @@ export interface Recognized {
 const KEY_MS = 86_400_000;
 /** Clients give up retrying long before. */
 const RETRY_MS = 120_000;
-/** OpenAI's clients come back within half a second, then within one more. */
+/**
+ * OpenAI's clients come back within half a second, then within one more. That none of them will cannot be known before: a
+ * user who stops and a line that breaks close the connection alike, and how often a client retries is its own to set.
+ */
 const GRACE_MS = 1500;
 /** Sent by OpenAI's clients: "0" with a new request. */
 const RETRY_HEADER = "x-stainless-retry-count";

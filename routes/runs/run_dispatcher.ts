@@ -117,7 +117,7 @@ export class RunDispatcher {
 
   /** A lease also ends while the store is away: its holder, if it lives, renews it in a moment. */
   async #isMade(log: RunLog, id: string): Promise<boolean> {
-    const worker = log.shared ? (await log.last(id))?.worker : undefined;
+    const worker = log.shared ? (await log.brief(id))?.worker : undefined;
     return worker !== undefined && await this.#options.pool.client(worker)?.isMaking(id) === true;
   }
 

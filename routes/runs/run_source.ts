@@ -1,9 +1,9 @@
 // Where results come from: the result store, a run that somebody has begun for the same thing, at any edge, or a new run.
 import { ApiError } from "../../protocol/api_error.ts";
 import type { ResultStore, StoredResult } from "../../protocol/results/result_store.ts";
-import type { NumberedEvent, RunEvent } from "../../protocol/run_event.ts";
+import type { CompletedEvent, NumberedEvent, RunEvent } from "../../protocol/run_event.ts";
 import { MemoryRunLog } from "../../protocol/run_log/memory_run_log.ts";
-import { RENEW_MS, type RunLog } from "../../protocol/run_log/run_log.ts";
+import { RENEW_MS, type RunBrief, type RunLog } from "../../protocol/run_log/run_log.ts";
 import type { OpenRunRequest } from "../../protocol/run_request.ts";
 import { StoreAwayError } from "../../protocol/store_away_error.ts";
 import type { Log } from "../../protocol/structured_log.ts";
@@ -150,17 +150,29 @@ export class RunSource implements Disposable {
     });
   }
 
-  /** The newest event of a run known by its id, found as by `attach`. */
-  async last(id: string): Promise<NumberedEvent | undefined> {
+  /** How far a run known by its id is, found as by `attach`; its result is not read. */
+  async brief(id: string): Promise<RunBrief["last"]> {
     return await this.#inLogs(async (log) => {
-      const page = await log.last(id);
-      if (page === undefined) return undefined;
-      const last: NumberedEvent = page.events.at(-1) ?? { id: 0, event: { type: "queued", position: 0 } };
+      const brief = await log.brief(id);
+      if (brief === undefined) return undefined;
+      const { state, last = { id: 0, event: { type: "queued" as const, position: 0 } } } = brief;
       // Ended without a word: nobody was left to make it.
-      if (page.state === "cancelled" && last.event.type !== "cancelled") {
-        return { id: last.id + 1, event: { type: "cancelled", reason: "unwatched" } };
-      }
-      return last;
+      return state === "cancelled" && last.event.type !== "cancelled"
+        ? { id: last.id + 1, event: { type: "cancelled" as const, reason: "unwatched" as const } }
+        : last;
+    });
+  }
+
+  /** Whether a result is stored. @throws {StoreAwayError} */
+  async isStored(key: string): Promise<boolean> {
+    return await this.#options.results.has(key);
+  }
+
+  /** The result of a run known by its id, found as by `attach`. @returns undefined if it has none */
+  async result(id: string): Promise<CompletedEvent | undefined> {
+    return await this.#inLogs(async (log) => {
+      const event = (await log.last(id))?.events.at(-1)?.event;
+      return event?.type === "completed" ? event : undefined;
     });
   }
 
@@ -297,7 +309,7 @@ export class RunSource implements Disposable {
   ): Promise<void> {
     try {
       if (!await log.leave(id, viewer)) return;
-      const origin = worker ?? (await log.last(id))?.worker;
+      const origin = worker ?? (await log.brief(id))?.worker;
       if (origin !== undefined) await this.#options.pool.cancel(origin, id);
     } catch {
       // The worker learns of it when it renews its lease, or as nobody follows the run.

@@ -41,7 +41,7 @@ export function videoFacts(
 
 export function videoObject(record: JobRecord, state: JobState) {
   const { model, prompt, seed, seconds, size, num_frames, fps, output_format } = record.facts as VideoFacts;
-  const { status, progress, end, results: [result] } = state;
+  const { status, progress, end, receipts: [receipt] } = state;
   const completed = end?.status === "completed" ? end.at : null;
   return {
     id: videoId(record.id),
@@ -62,7 +62,7 @@ export function videoObject(record: JobRecord, state: JobState) {
     num_frames,
     fps,
     output_format,
-    ...result && { receipt: result.receipt },
+    ...receipt && { receipt },
   };
 }
 

@@ -9,6 +9,7 @@ export function videoPresenter({ jobs }: { jobs: Jobs }): JobPresenter {
   const present = async (job: JobRecord) => videoObject(job, await jobs.stateOf(job));
   return {
     result: (job) => present(job),
+    isLasting: () => true,
     messages: (job, events, { onError = () => {} }) =>
       videoMessages(events, { id: videoId(job.id), object: () => present(job), onError }),
   };

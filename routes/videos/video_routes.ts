@@ -60,9 +60,9 @@ export function videoRoutes(options: VideoRoutesOptions): Hono<Environment> {
     // An `after` that is no longer known begins nowhere: no page repeats what was read.
     const rest = after !== undefined && start === 0 ? [] : records.slice(start);
     const page = rest.slice(0, limit);
-    const data: ReturnType<typeof videoObject>[] = [];
-    // One after the other: a state comes with its clip, and a hundred of them at once are too much to hold.
-    for (const record of page) data.push(videoObject(record, await jobs.stateOf(record)));
+    const data = await Promise.all(
+      page.map(async (record) => videoObject(record, await jobs.stateOf(record))),
+    );
     return c.json({
       object: "list",
       data,
@@ -79,7 +79,9 @@ export function videoRoutes(options: VideoRoutesOptions): Hono<Environment> {
 
   app.get("/videos/:id/content", async (c) => {
     const { variant } = parseWire(contentQuerySchema, c.req.query());
-    const { status, results: [result] } = await jobs.stateOf(await find(c));
+    const record = await find(c);
+    const { status } = await jobs.stateOf(record);
+    const [result] = status === "completed" ? await jobs.resultsOf(record) : [];
     const content = result && contentOf(result, variant);
     if (content !== undefined) return await serveBytes(c, { ...content, cacheControl: CACHE_CONTROL });
     throw new ApiError(400, `This video is not there to be downloaded: its status is ${status}`, {

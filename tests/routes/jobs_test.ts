@@ -241,6 +241,38 @@ describe("jobs", () => {
   });
 });
 
+describe("polling", () => {
+  it("a job's result is read for who asks for it anew, not to say how it is", async () => {
+    let reads = 0;
+    class Runs extends MemoryRunLog {
+      override last = (id: string) => (reads++, super.last(id));
+    }
+    const { pipeline, go } = held();
+    const { worker, ask, generate, until } = start(pipeline, { runs: new Runs(), keeper: false });
+    await using _worker = worker;
+    const { id } = await (await generate({ seed: 1, background: true, partial_images: 1 })).json();
+    assert.equal((await ask("GET", `/jobs/${id}`)).headers.get("etag"), null);
+    go();
+    const job = await until(id, "completed");
+    assert.ok(job.result.data[0].b64_json);
+    assert.equal(reads, 1);
+    const etag = (await ask("GET", `/jobs/${id}`)).headers.get("etag")!;
+    assert.equal(reads, 2);
+    for (let poll = 0; poll < 3; poll++) {
+      const answer = await ask("GET", `/jobs/${id}`, { headers: { "if-none-match": etag } });
+      assert.deepEqual([answer.status, await answer.text()], [304, ""]);
+    }
+    const last = { headers: { "last-event-id": "999" } };
+    assert.equal((await ask("GET", `/jobs/${id}/events`, last)).status, 204);
+    assert.equal((await ask("POST", `/jobs/${id}/cancel`)).status, 200);
+    assert.equal(reads, 3);
+    // What is answered with an address has a new one each time.
+    const url = await (await generate({ seed: 1, background: true, response_format: "url" })).json();
+    await until(url.id, "completed");
+    assert.equal((await ask("GET", `/jobs/${url.id}`)).headers.get("etag"), null);
+  });
+});
+
 describe("jobs while the store is away", () => {
   /** Runs and results that cannot be asked after while `isAway` says so. */
   function startAway(isAway: () => boolean, options: Partial<AppOptions> = {}) {
@@ -248,12 +280,17 @@ describe("jobs while the store is away", () => {
     class Runs extends MemoryRunLog {
       override open = (run: OpenRun) => ask(() => super.open(run));
       override attach = (...args: Parameters<MemoryRunLog["attach"]>) => ask(() => super.attach(...args));
+      override brief = (id: string) => ask(() => super.brief(id));
       override last = (id: string) => ask(() => super.last(id));
     }
     const results = new MemoryResultStore();
     return start(new FakePipeline(), {
       runs: new Runs(),
-      results: { get: (key) => ask(() => results.get(key)), set: (key, result) => results.set(key, result) },
+      results: {
+        get: (key) => ask(() => results.get(key)),
+        has: (key) => ask(() => results.has(key)),
+        set: (key, result) => results.set(key, result),
+      },
       ...options,
     });
   }

@@ -85,6 +85,30 @@ function contract(open: () => RunLog): void {
     assert.equal(await log.read("no such run", 0), undefined);
   });
 
+  it("brief() tells how far a run is, without bytes, whatever is appended again", async () => {
+    const log = open();
+    const { id } = await log.open(wish());
+    const held = { id, attempt: 1 };
+    assert.deepEqual(await log.brief(id), { state: "open", worker: undefined, last: undefined });
+    await log.assign(held, "http://w");
+    const preview = { type: "preview", preview_index: 0, step_index: 0, b64_json: "AAAA" } as RunEvent;
+    const done = { ...DONE, stills: { thumbnail: "A", spritesheet: "B" }, image_tokens: 7 } as RunEvent;
+    const events = numbered(STEP, preview, done);
+    await log.append(held, events.slice(0, 2));
+    const shown = { type: "preview", preview_index: 0, step_index: 0 };
+    const expected = { state: "open", worker: "http://w", last: { id: 2, event: shown } };
+    assert.deepEqual(await log.brief(id), expected);
+    await log.append(held, events.slice(0, 1));
+    assert.deepEqual(await log.brief(id), expected);
+    await log.append(held, events.slice(2));
+    assert.deepEqual(await log.brief(id), {
+      state: "completed",
+      worker: "http://w",
+      last: { id: 3, event: { type: "completed", image_tokens: 7 } },
+    });
+    assert.equal(await log.brief("no such run"), undefined);
+  });
+
   it("append() takes events of many megabytes", async () => {
     const log = open();
     const { id } = await log.open(wish());
