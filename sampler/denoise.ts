@@ -126,7 +126,7 @@ export async function denoise(denoiser: Denoiser, options: DenoiseOptions): Prom
   solver.reset();
   signal?.throwIfAborted();
   const history = new History(options);
-  const [first, calls] = await Promise.all([runFull(history.pass(0)), planAhead()]);
+  const [first, calls] = await allSettled([runFull(history.pass(0)), planAhead()]);
   await takeFull(0, first);
   for (const call of calls) {
     signal?.throwIfAborted();
@@ -241,6 +241,12 @@ interface Gap extends PlannedForecasts {
 }
 
 type DenoiserCall = { kind: "full"; pass: Pass } | { kind: "forecast" } & Gap;
+
+/** As Promise.all(), but nothing is under way any more when it rejects: the caller frees what both use. */
+async function allSettled<A, B>(promises: [Promise<A>, Promise<B>]): Promise<[A, B]> {
+  await Promise.allSettled(promises);
+  return await Promise.all(promises);
+}
 
 function nextFullStep(plan: readonly StepKind[], step: number): number {
   const next = plan.indexOf("full", step + 1);

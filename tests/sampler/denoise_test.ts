@@ -205,6 +205,24 @@ describe("denoise()", () => {
     assert.deepEqual(latents, (await run({ flexWindow: 3 }).result).latents);
   });
 
+  it("ends with no pass under way when the announcement fails", async () => {
+    const events: string[] = [];
+    class Failing extends LinearDenoiser {
+      prepare(): Promise<void> {
+        return Promise.reject(new Error("no memory"));
+      }
+
+      override async full(call: FullCall): Promise<FullResult> {
+        const result = await super.full(call);
+        await new Promise((resolve) => setTimeout(resolve));
+        events.push("pass");
+        return result;
+      }
+    }
+    await assert.rejects(run({}, {}, new Failing()).result, /no memory/);
+    assert.deepEqual(events, ["pass"]);
+  });
+
   it("fills one slot for each full pass that a forecast follows", async () => {
     const { denoiser, result } = run({ flexWindow: 3 });
     assert.deepEqual((await result).fullSteps, [0, 1, 2, 3, 4, 6, 11, 19]);
