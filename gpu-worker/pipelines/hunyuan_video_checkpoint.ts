@@ -46,8 +46,11 @@ const PRESET = {
 const GUIDANCE_SCALE = 6;
 /** A little over ten seconds, the double of what the network was trained on. */
 const MAX_FRAMES = 257;
-/** Convolutions hold their input with its border beside it: measured, over those of pictures. */
-const PADDED = 1.5;
+/**
+ * Over decoders of pictures: ONNX Runtime plans a block for the second part of a shape, beside what the first one left
+ * (docs/decisions/0027-memory-of-clip-decoders.md).
+ */
+const WITH_SECOND_PART = 1.5;
 /** HunyuanVideoPipeline's rule, which a larger patch or compression ratio adds to. */
 const SIZE_MULTIPLE = 16;
 
@@ -98,7 +101,8 @@ export function readHunyuanVideoCheckpoint(checkpoint: Checkpoint, dtype: DType)
     decoding: ({ width, height, numFrames = 1 }) => ({
       latents: ((numFrames - 1) / timeScale + 1) * (width / scale) * (height / scale) * config.inChannels,
       // At full size the last block begins with what the one before upsampled, of all frames of a part.
-      activation: PADDED * Math.min(numFrames, (MAX_LATENT_FRAMES - 1) * timeScale + 1) * width * height *
+      activation: WITH_SECOND_PART * Math.min(numFrames, (MAX_LATENT_FRAMES - 1) * timeScale + 1) * width *
+        height *
         vaeConfig.block_out_channels[1]!,
     }),
     featureElements: ({ width, height, numFrames = 1, trueCfgScale }) => {

@@ -43,7 +43,10 @@ const PRESET = {
 const SIZE_MULTIPLE = 16;
 /** Sixteen seconds, three times what the networks were trained on. */
 const MAX_FRAMES = 257;
-/** What convolutions keep of the past and hand on, beside what they work on: measured, over decoders of pictures. */
+/**
+ * Over decoders of pictures: what convolutions keep of the past and hand on, beside what they work on
+ * (docs/decisions/0027-memory-of-clip-decoders.md).
+ */
 const WITH_PASTS = 4;
 const TEXT_CLASS = "UMT5EncoderModel";
 
