@@ -7,6 +7,7 @@ import hashlib
 import json
 import math
 import platform
+import shutil
 from pathlib import Path
 
 import diffusers
@@ -154,6 +155,25 @@ class Capture:
         for hook in self.hooks:
             hook.remove()
         del self.pipe.vae.decode
+
+
+def run_whole(pipe, seed, **call):
+    """Runs `pipe` to decoded pixels. Returns what flowed through it and the final latents."""
+    final = []
+    keep = lambda pipe, step, timestep, kwargs: (final.append(kwargs["latents"]), {})[1]
+    with Capture(pipe) as seen:
+        generator = torch.Generator("cpu").manual_seed(seed)
+        pipe(generator=generator, output_type="pt", callback_on_step_end=keep, **call)
+    return seen, final[-1]
+
+
+def remake(here, **checkpoints):
+    """Makes each checkpoint anew, NAME=(make, golden) with NAME's underscores as dashes, then its goldens."""
+    for name, (make, golden) in checkpoints.items():
+        folder = here / name.replace("_", "-")
+        shutil.rmtree(folder, ignore_errors=True)
+        make(folder)
+        golden(folder)
 
 
 def digest(checkpoint):

@@ -79,3 +79,13 @@ def run_spectrum(pipe, steps, branches, options, **call):
         hook.remove()
     assert rows_seen == steps * branches
     return latents, torch.tensor(plan), torch.tensor(numpy.array(errors).T)
+
+
+def add_spectrum(goldens, pipe, case, *, branches, seed, steps, options, **call):
+    """Adds a whole run with forecasts to `goldens`; `branches` as for run_spectrum."""
+    generator = torch.Generator("cpu").manual_seed(seed)
+    latents, plan, errors = run_spectrum(pipe, steps, branches, options, generator=generator, **call)
+    goldens.add(
+        f"spectrum.{case}", {"seed": seed, "num_inference_steps": steps, **call, "method": options},
+        plan=plan.int(), forecast_errors=errors, latents=latents,
+    )

@@ -8,7 +8,6 @@ saved. goldens.json beside each goldens.safetensors says for every case which ca
 """
 
 import argparse
-import shutil
 import sys
 from pathlib import Path
 
@@ -21,8 +20,8 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer, T5Config,
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
-from _reference import PROMPTS, Capture, Goldens, digest, redraw, smooth_in_time  # noqa: E402
-from _spectrum import run_spectrum  # noqa: E402
+from _reference import PROMPTS, Capture, Goldens, digest, redraw, remake, run_whole, smooth_in_time  # noqa: E402
+from _spectrum import add_spectrum  # noqa: E402
 from _tokenizers import write_clip_files, write_t5_files  # noqa: E402
 
 SPECTRUM = {"m": 4, "lam": 0.1, "window_size": 2, "flex_window": 0.75, "warmup_steps": 5}
@@ -190,26 +189,16 @@ def add_schedule(goldens, pipe, steps, image_tokens):
 
 def add_picture(goldens, pipe, case, *, seed, decoded=True, **call):
     """A whole FluxPipeline call. `decoded` is the VAE's output [3, H, W] before it is clamped to -1..1."""
-    with Capture(pipe) as seen:
-        generator = torch.Generator("cpu").manual_seed(seed)
-        final = []
-        keep = lambda pipe, step, timestep, kwargs: (final.append(kwargs["latents"]), {})[1]
-        pipe(generator=generator, output_type="pt", callback_on_step_end=keep, **call)
-    tensors = {"initial_latents": seen.denoiser_inputs[0]["hidden_states"], "latents": final[-1]}
+    seen, latents = run_whole(pipe, seed, **call)
+    tensors = {"initial_latents": seen.denoiser_inputs[0]["hidden_states"], "latents": latents}
     if decoded:
         tensors["decoded"] = seen.decoded[0]
     goldens.add(f"picture.{case}", {"seed": seed, **call}, **tensors)
 
 
-def add_spectrum(goldens, pipe, case, *, seed, steps, w, **call):
-    options = {"w": w, **SPECTRUM}
+def add_forecast_run(goldens, pipe, case, *, w, **call):
     branches = 2 if call.get("true_cfg_scale", 1) > 1 else 1
-    generator = torch.Generator("cpu").manual_seed(seed)
-    latents, plan, errors = run_spectrum(pipe, steps, branches, options, generator=generator, **call)
-    goldens.add(
-        f"spectrum.{case}", {"seed": seed, "num_inference_steps": steps, **call, "method": options},
-        plan=plan.int(), forecast_errors=errors, latents=latents,
-    )
+    add_spectrum(goldens, pipe, case, branches=branches, options={"w": w, **SPECTRUM}, **call)
 
 
 def golden_tiny_dev(folder):
@@ -236,8 +225,8 @@ def golden_tiny_dev(folder):
     add_picture(
         goldens, pipe, "true_cfg", seed=7, num_inference_steps=8, true_cfg_scale=2.0,
         negative_prompt="blurry, low quality", **plain)
-    add_spectrum(goldens, pipe, "w_half", seed=42, steps=20, w=0.5, **plain)
-    add_spectrum(goldens, pipe, "w_one", seed=42, steps=20, w=1.0, **plain)
+    add_forecast_run(goldens, pipe, "w_half", seed=42, steps=20, w=0.5, **plain)
+    add_forecast_run(goldens, pipe, "w_one", seed=42, steps=20, w=1.0, **plain)
     goldens.save(folder)
 
 
@@ -259,7 +248,7 @@ def golden_tiny_schnell(folder):
     add_picture(
         goldens, pipe, "true_cfg", seed=43, num_inference_steps=8, true_cfg_scale=2.0,
         negative_prompt="", **{**plain, "prompt": PROMPTS["unicode"]})
-    add_spectrum(
+    add_forecast_run(
         goldens, pipe, "true_cfg", seed=42, steps=20, w=0.5, true_cfg_scale=2.0,
         negative_prompt="blurry, low quality", **plain)
     goldens.save(folder)
@@ -278,8 +267,8 @@ def golden_emoji(checkpoint, folder):
     add_schedule(goldens, pipe, 50, 64)
     add_picture(goldens, pipe, "8_steps", seed=42, num_inference_steps=8, decoded=False, **call)
     add_picture(goldens, pipe, "50_steps", seed=42, num_inference_steps=50, **call)
-    add_spectrum(goldens, pipe, "w_half", seed=42, steps=20, w=0.5, **call)
-    add_spectrum(goldens, pipe, "w_one", seed=42, steps=20, w=1.0, **call)
+    add_forecast_run(goldens, pipe, "w_half", seed=42, steps=20, w=0.5, **call)
+    add_forecast_run(goldens, pipe, "w_one", seed=42, steps=20, w=1.0, **call)
     goldens.save(folder)
 
 
@@ -290,13 +279,11 @@ def main():
     if emoji:
         golden_emoji(emoji, HERE.parent / "emoji")
         return
-    for name, make, golden in (
-        ("tiny-dev", make_tiny_dev, golden_tiny_dev),
-        ("tiny-schnell", make_tiny_schnell, golden_tiny_schnell),
-    ):
-        shutil.rmtree(HERE / name, ignore_errors=True)
-        make(HERE / name)
-        golden(HERE / name)
+    remake(
+        HERE,
+        tiny_dev=(make_tiny_dev, golden_tiny_dev),
+        tiny_schnell=(make_tiny_schnell, golden_tiny_schnell),
+    )
 
 
 if __name__ == "__main__":

@@ -19,8 +19,8 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer, LlamaConf
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
-from _reference import PROMPTS, Capture, Goldens, redraw, smooth_in_time  # noqa: E402
-from _spectrum import run_spectrum  # noqa: E402
+from _reference import PROMPTS, Capture, Goldens, redraw, remake, run_whole, smooth_in_time  # noqa: E402
+from _spectrum import add_spectrum  # noqa: E402
 from _tokenizers import CORPUS, llama_tokenizer, write_clip_files  # noqa: E402
 
 SPECTRUM = {"m": 4, "lam": 0.1, "window_size": 2, "flex_window": 0.75, "warmup_steps": 5}
@@ -178,26 +178,16 @@ def add_vae(goldens, pipe, case, *, seed, frames, height, width, tiling=None):
 
 def add_clip(goldens, pipe, case, *, seed, decoded=True, **call):
     """A whole HunyuanVideoPipeline call. `decoded` is the VAE's output [3, F, H, W] before it is clamped to -1..1."""
-    with Capture(pipe) as seen:
-        generator = torch.Generator("cpu").manual_seed(seed)
-        final = []
-        keep = lambda pipe, step, timestep, kwargs: (final.append(kwargs["latents"]), {})[1]
-        pipe(generator=generator, output_type="pt", callback_on_step_end=keep, **call)
-    tensors = {"initial_latents": seen.denoiser_inputs[0]["hidden_states"], "latents": final[-1]}
+    seen, latents = run_whole(pipe, seed, **call)
+    tensors = {"initial_latents": seen.denoiser_inputs[0]["hidden_states"], "latents": latents}
     if decoded:
         tensors["decoded"] = seen.decoded[0]
     goldens.add(f"clip.{case}", {"seed": seed, **call}, **tensors)
 
 
-def add_spectrum(goldens, pipe, case, *, seed, steps, w, **call):
-    options = {"w": w, **SPECTRUM}
+def add_forecast_run(goldens, pipe, case, *, w, **call):
     branches = 2 if call.get("true_cfg_scale", 1) > 1 else 1
-    generator = torch.Generator("cpu").manual_seed(seed)
-    latents, plan, errors = run_spectrum(pipe, steps, branches, options, generator=generator, **call)
-    goldens.add(
-        f"spectrum.{case}", {"seed": seed, "num_inference_steps": steps, **call, "method": options},
-        plan=plan.int(), forecast_errors=errors, latents=latents,
-    )
+    add_spectrum(goldens, pipe, case, branches=branches, options={"w": w, **SPECTRUM}, **call)
 
 
 def golden_tiny_distilled(folder):
@@ -228,8 +218,8 @@ def golden_tiny_distilled(folder):
         goldens, pipe, "true_cfg", seed=7, num_inference_steps=8, decoded=False, **negative, **plain)
     add_clip(
         goldens, pipe, "long", seed=8, num_inference_steps=4, **{**plain, "width": 16, "num_frames": 17})
-    add_spectrum(goldens, pipe, "w_half", seed=42, steps=20, w=0.5, **plain)
-    add_spectrum(goldens, pipe, "true_cfg", seed=42, steps=20, w=1.0, **negative, **plain)
+    add_forecast_run(goldens, pipe, "w_half", seed=42, steps=20, w=0.5, **plain)
+    add_forecast_run(goldens, pipe, "true_cfg", seed=42, steps=20, w=1.0, **negative, **plain)
     goldens.save(folder)
 
 
@@ -256,20 +246,18 @@ def golden_tiny_plain(folder):
     add_clip(
         goldens, pipe, "true_cfg", seed=43, num_inference_steps=8, decoded=False, true_cfg_scale=3.0,
         negative_prompt="", **{**plain, "prompt": PROMPTS["unicode"]})
-    add_spectrum(
+    add_forecast_run(
         goldens, pipe, "true_cfg", seed=42, steps=20, w=0.5, true_cfg_scale=2.0,
         negative_prompt="blurry, low quality", **plain)
     goldens.save(folder)
 
 
 def main():
-    for name, make, golden in (
-        ("tiny-distilled", make_tiny_distilled, golden_tiny_distilled),
-        ("tiny-plain", make_tiny_plain, golden_tiny_plain),
-    ):
-        shutil.rmtree(HERE / name, ignore_errors=True)
-        make(HERE / name)
-        golden(HERE / name)
+    remake(
+        HERE,
+        tiny_distilled=(make_tiny_distilled, golden_tiny_distilled),
+        tiny_plain=(make_tiny_plain, golden_tiny_plain),
+    )
 
 
 if __name__ == "__main__":

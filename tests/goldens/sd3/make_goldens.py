@@ -6,7 +6,6 @@ The checkpoints differ in everything that a config.json may decide; goldens are 
 saved. goldens.json beside each goldens.safetensors says for every case which call gave it.
 """
 
-import shutil
 import sys
 from pathlib import Path
 
@@ -19,8 +18,8 @@ from transformers import (
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
-from _reference import PROMPTS, Capture, Goldens, redraw, smooth_in_time  # noqa: E402
-from _spectrum import run_spectrum  # noqa: E402
+from _reference import PROMPTS, Capture, Goldens, redraw, remake, run_whole, smooth_in_time  # noqa: E402
+from _spectrum import add_spectrum  # noqa: E402
 from _tokenizers import write_clip_files, write_t5_files  # noqa: E402
 
 SPECTRUM = {"m": 4, "lam": 0.1, "window_size": 2, "flex_window": 0.75, "warmup_steps": 5}
@@ -184,26 +183,16 @@ def add_transformer(goldens, model, case, *, seed, height, width, text_tokens, t
 
 def add_picture(goldens, pipe, case, *, seed, decoded=True, **call):
     """A whole pipeline call. `decoded` is the VAE's output [3, H, W] before it is clamped to -1..1."""
-    with Capture(pipe) as seen:
-        generator = torch.Generator("cpu").manual_seed(seed)
-        final = []
-        keep = lambda pipe, step, timestep, kwargs: (final.append(kwargs["latents"]), {})[1]
-        pipe(generator=generator, output_type="pt", callback_on_step_end=keep, **call)
-    tensors = {"initial_latents": seen.denoiser_inputs[0]["hidden_states"][:1], "latents": final[-1]}
+    seen, latents = run_whole(pipe, seed, **call)
+    tensors = {"initial_latents": seen.denoiser_inputs[0]["hidden_states"][:1], "latents": latents}
     if decoded:
         tensors["decoded"] = seen.decoded[0]
     goldens.add(f"picture.{case}", {"seed": seed, **call}, **tensors)
 
 
-def add_spectrum(goldens, pipe, case, *, seed, steps, w, **call):
+def add_forecast_run(goldens, pipe, case, *, w, **call):
     """With guidance: rows of one network call, the negative prompt's first."""
-    options = {"w": w, **SPECTRUM}
-    generator = torch.Generator("cpu").manual_seed(seed)
-    latents, plan, errors = run_spectrum(pipe, steps, 2, options, generator=generator, **call)
-    goldens.add(
-        f"spectrum.{case}", {"seed": seed, "num_inference_steps": steps, **call, "method": options},
-        plan=plan.int(), forecast_errors=errors, latents=latents,
-    )
+    add_spectrum(goldens, pipe, case, branches=2, options={"w": w, **SPECTRUM}, **call)
 
 
 def golden_tiny_large(folder):
@@ -221,7 +210,7 @@ def golden_tiny_large(folder):
     add_picture(
         goldens, pipe, "no_guidance", seed=2**40 + 5, num_inference_steps=8, decoded=False,
         **{**plain, "prompt": PROMPTS["unicode"], "guidance_scale": 1.0})
-    add_spectrum(
+    add_forecast_run(
         goldens, pipe, "w_half", seed=42, steps=20, w=0.5, negative_prompt="blurry, low quality", **plain)
     goldens.save(folder)
 
@@ -243,7 +232,7 @@ def golden_tiny_medium(folder):
         goldens, pipe, "skip_layers", seed=43, num_inference_steps=20, decoded=False, skip_guidance_layers=[1, 2],
         skip_layer_guidance_scale=1.7, skip_layer_guidance_start=0.1, skip_layer_guidance_stop=0.5,
         **{**plain, "prompt": PROMPTS["unicode"], "negative_prompt": ""})
-    add_spectrum(goldens, pipe, "w_one", seed=42, steps=20, w=1.0, **plain)
+    add_forecast_run(goldens, pipe, "w_one", seed=42, steps=20, w=1.0, **plain)
     goldens.save(folder)
 
 
@@ -256,14 +245,12 @@ def golden_qk_norms(folder):
 
 
 def main():
-    for name, make, golden in (
-        ("tiny-large", make_tiny_large, golden_tiny_large),
-        ("tiny-medium", make_tiny_medium, golden_tiny_medium),
-        ("qk-norms", make_qk_norms, golden_qk_norms),
-    ):
-        shutil.rmtree(HERE / name, ignore_errors=True)
-        make(HERE / name)
-        golden(HERE / name)
+    remake(
+        HERE,
+        tiny_large=(make_tiny_large, golden_tiny_large),
+        tiny_medium=(make_tiny_medium, golden_tiny_medium),
+        qk_norms=(make_qk_norms, golden_qk_norms),
+    )
 
 
 if __name__ == "__main__":

@@ -24,8 +24,8 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProject
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
-from _reference import PROMPTS, Capture, Goldens, redraw, smooth_in_time  # noqa: E402
-from _spectrum import run_spectrum  # noqa: E402
+from _reference import PROMPTS, Capture, Goldens, redraw, remake, run_whole, smooth_in_time  # noqa: E402
+from _spectrum import add_spectrum  # noqa: E402
 from _tokenizers import clip_vocabulary, write_clip_files  # noqa: E402
 
 # StableDiffusionPipeline says that it corrects old scheduler configs; some goldens are about that.
@@ -197,31 +197,22 @@ def add_picture(goldens, pipe, case, *, seed, decoded=True, scheduler=None, forc
     if force_zeros is not None:
         about["force_zeros_for_empty_prompt"] = force_zeros
         pipe.register_to_config(force_zeros_for_empty_prompt=force_zeros)
-    initial, final = [], []
+    initial = []
     prepare = pipe.prepare_latents
     pipe.prepare_latents = lambda *args, **kwargs: (initial.append(prepare(*args, **kwargs)), initial[0])[1]
-    keep = lambda pipe, step, timestep, kwargs: (final.append(kwargs["latents"]), {})[1]
-    with Capture(pipe) as seen:
-        generator = torch.Generator("cpu").manual_seed(seed)
-        pipe(generator=generator, output_type="pt", callback_on_step_end=keep, **SIZE, **call)
+    seen, latents = run_whole(pipe, seed, **SIZE, **call)
     del pipe.prepare_latents
     if force_zeros is not None:
         pipe.register_to_config(force_zeros_for_empty_prompt=not force_zeros)
-    tensors = {"initial_latents": initial[0], "latents": final[-1]}
+    tensors = {"initial_latents": initial[0], "latents": latents}
     if decoded:
         tensors["decoded"] = seen.decoded[0]
     goldens.add(f"picture.{case}", {**SIZE, **about}, **tensors)
 
 
-def add_spectrum(goldens, pipe, case, *, seed, steps, w, **call):
-    options = {"w": w, **SPECTRUM}
-    generator = torch.Generator("cpu").manual_seed(seed)
+def add_forecast_run(goldens, pipe, case, *, w, **call):
     branches = 2 if call["guidance_scale"] > 1 else 1
-    latents, plan, errors = run_spectrum(pipe, steps, branches, options, generator=generator, **SIZE, **call)
-    goldens.add(
-        f"spectrum.{case}", {"seed": seed, "num_inference_steps": steps, **SIZE, **call, "method": options},
-        plan=plan.int(), forecast_errors=errors, latents=latents,
-    )
+    add_spectrum(goldens, pipe, case, branches=branches, options={"w": w, **SPECTRUM}, **SIZE, **call)
 
 
 # Its timesteps are fractions.
@@ -250,8 +241,8 @@ def golden_tiny_sdxl(folder):
             goldens, pipe, name, seed=3, num_inference_steps=8, decoded=False, scheduler=scheduler, **PLAIN)
     add_picture(
         goldens, pipe, "karras", seed=3, num_inference_steps=7, decoded=False, scheduler=KARRAS, **PLAIN)
-    add_spectrum(goldens, pipe, "w_half", seed=42, steps=20, w=0.5, **NEGATIVE)
-    add_spectrum(goldens, pipe, "w_one", seed=42, steps=20, w=1.0, guidance_rescale=0.7, **NEGATIVE)
+    add_forecast_run(goldens, pipe, "w_half", seed=42, steps=20, w=0.5, **NEGATIVE)
+    add_forecast_run(goldens, pipe, "w_one", seed=42, steps=20, w=1.0, guidance_rescale=0.7, **NEGATIVE)
     goldens.save(folder)
 
 
@@ -277,19 +268,17 @@ def golden_tiny_sd21(folder):
     rescaled = {**NEGATIVE, "guidance_scale": 7.5, "guidance_rescale": 0.7}
     add_picture(goldens, pipe, "8_steps", seed=42, num_inference_steps=8, **PLAIN)
     add_picture(goldens, pipe, "50_steps", seed=42, num_inference_steps=50, decoded=False, **rescaled)
-    add_spectrum(goldens, pipe, "rescaled", seed=42, steps=20, w=0.5, **rescaled)
+    add_forecast_run(goldens, pipe, "rescaled", seed=42, steps=20, w=0.5, **rescaled)
     goldens.save(folder)
 
 
 def main():
-    for name, make, golden in (
-        ("tiny-sdxl", make_tiny_sdxl, golden_tiny_sdxl),
-        ("tiny-sd15", make_tiny_sd15, golden_tiny_sd15),
-        ("tiny-sd21", make_tiny_sd21, golden_tiny_sd21),
-    ):
-        shutil.rmtree(HERE / name, ignore_errors=True)
-        make(HERE / name)
-        golden(HERE / name)
+    remake(
+        HERE,
+        tiny_sdxl=(make_tiny_sdxl, golden_tiny_sdxl),
+        tiny_sd15=(make_tiny_sd15, golden_tiny_sd15),
+        tiny_sd21=(make_tiny_sd21, golden_tiny_sd21),
+    )
 
 
 if __name__ == "__main__":

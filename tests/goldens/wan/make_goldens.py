@@ -7,7 +7,6 @@ saved. goldens.json beside each goldens.safetensors says for every case which ca
 """
 
 import json
-import shutil
 import sys
 from pathlib import Path
 
@@ -20,8 +19,8 @@ from transformers import T5TokenizerFast, UMT5Config, UMT5EncoderModel
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
-from _reference import PROMPTS, Capture, Goldens, redraw, smooth_in_time  # noqa: E402
-from _spectrum import run_spectrum  # noqa: E402
+from _reference import PROMPTS, Capture, Goldens, redraw, remake, run_whole, smooth_in_time  # noqa: E402
+from _spectrum import add_spectrum  # noqa: E402
 from _tokenizers import write_t5_files  # noqa: E402
 
 SPECTRUM = {"m": 4, "lam": 0.1, "window_size": 2, "flex_window": 0.75, "warmup_steps": 5}
@@ -196,27 +195,17 @@ def decode(pipe, latents):
 
 def add_picture(goldens, pipe, case, *, seed, decoded=True, **call):
     """A whole pipeline call. `decoded` is the VAE's output [3, F, H, W] before it is clamped to -1..1."""
-    with Capture(pipe) as seen:
-        generator = torch.Generator("cpu").manual_seed(seed)
-        final = []
-        keep = lambda pipe, step, timestep, kwargs: (final.append(kwargs["latents"]), {})[1]
-        pipe(generator=generator, output_type="pt", callback_on_step_end=keep, **call)
-    tensors = {"initial_latents": seen.denoiser_inputs[0]["hidden_states"], "latents": final[-1]}
+    seen, latents = run_whole(pipe, seed, **call)
+    tensors = {"initial_latents": seen.denoiser_inputs[0]["hidden_states"], "latents": latents}
     if decoded:
-        tensors["decoded"] = decode(pipe, final[-1])[0]
+        tensors["decoded"] = decode(pipe, latents)[0]
     goldens.add(f"picture.{case}", {"seed": seed, **call}, **tensors)
 
 
-def add_spectrum(goldens, pipe, case, *, seed, steps, w, **call):
+def add_forecast_run(goldens, pipe, case, *, w, **call):
     """With guidance: two calls of the network a step, the prompt's first, each with a history of its own."""
-    options = {"w": w, **SPECTRUM}
     branches = 2 if call["guidance_scale"] > 1 else 1
-    generator = torch.Generator("cpu").manual_seed(seed)
-    latents, plan, errors = run_spectrum(pipe, steps, branches, options, generator=generator, **call)
-    goldens.add(
-        f"spectrum.{case}", {"seed": seed, "num_inference_steps": steps, **call, "method": options},
-        plan=plan.int(), forecast_errors=errors, latents=latents,
-    )
+    add_spectrum(goldens, pipe, case, branches=branches, options={"w": w, **SPECTRUM}, **call)
 
 
 def golden_tiny_unipc(folder):
@@ -238,7 +227,7 @@ def golden_tiny_unipc(folder):
     add_picture(
         goldens, pipe, "no_guidance_50", seed=7, num_inference_steps=50, decoded=False,
         **{**plain, "guidance_scale": 1.0, "num_frames": 5})
-    add_spectrum(
+    add_forecast_run(
         goldens, pipe, "w_half", seed=42, steps=20, w=0.5, negative_prompt="blurry, low quality", **plain)
     goldens.save(folder)
 
@@ -260,21 +249,19 @@ def golden_tiny_euler(folder):
     add_picture(
         goldens, pipe, "no_guidance", seed=3, num_inference_steps=8, decoded=False,
         **{**plain, "prompt": PROMPTS["unicode"], "negative_prompt": "", "guidance_scale": 1.0, "num_frames": 3})
-    add_spectrum(goldens, pipe, "w_one", seed=42, steps=20, w=1.0, **plain)
-    add_spectrum(goldens, pipe, "no_guidance", seed=5, steps=16, w=0.7, **{**plain, "negative_prompt": "", "guidance_scale": 1.0})
+    add_forecast_run(goldens, pipe, "w_one", seed=42, steps=20, w=1.0, **plain)
+    add_forecast_run(goldens, pipe, "no_guidance", seed=5, steps=16, w=0.7, **{**plain, "negative_prompt": "", "guidance_scale": 1.0})
     goldens.save(folder)
 
 
 def main():
     cleaned = [[prompt, prompt_clean(prompt)] for prompt in PROMPTS_TO_CLEAN]
     (HERE / "prompt_clean.json").write_text(json.dumps(cleaned, ensure_ascii=False, indent=1) + "\n")
-    for name, make, golden in (
-        ("tiny-unipc", make_tiny_unipc, golden_tiny_unipc),
-        ("tiny-euler", make_tiny_euler, golden_tiny_euler),
-    ):
-        shutil.rmtree(HERE / name, ignore_errors=True)
-        make(HERE / name)
-        golden(HERE / name)
+    remake(
+        HERE,
+        tiny_unipc=(make_tiny_unipc, golden_tiny_unipc),
+        tiny_euler=(make_tiny_euler, golden_tiny_euler),
+    )
 
 
 if __name__ == "__main__":
