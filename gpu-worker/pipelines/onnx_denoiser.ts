@@ -171,7 +171,7 @@ export class OnnxDenoiser implements Denoiser, Disposable {
     };
   }
 
-  /** Makes all tensors of the run: between two passes, which leave nothing of this code in the caches, each takes several times as long. */
+  /** Makes all tensors of the run. */
   async prepare(forecasts: readonly PlannedForecasts[], signal?: AbortSignal): Promise<void> {
     const stack = this.#stack;
     for (let slot = 0; slot < this.#options.slots; slot++) {
