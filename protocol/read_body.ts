@@ -15,22 +15,23 @@ export async function readBody(
 ): Promise<Uint8Array<ArrayBuffer>> {
   const tooLarge = () =>
     new ApiError(413, `The request body must have at most ${maxBytes} bytes`, { code: "request_too_large" });
-  if (Number(request.headers.get("content-length") ?? 0) > maxBytes) throw tooLarge();
+  const length = request.headers.get("content-length");
+  if (length !== null && Number(length) > maxBytes) throw tooLarge();
   if (request.body === null) return new Uint8Array();
 
-  const reader = request.body.getReader();
   const { promise: late, reject } = Promise.withResolvers<never>();
   const timer = setTimeout(() => {
     reject(
       new ApiError(408, `The request body must arrive within ${deadlineMs} ms`, { code: "request_timeout" }),
     );
   }, deadlineMs);
-  const chunks: Uint8Array[] = [];
+  const reader = request.body.getReader();
+  const chunks: Uint8Array<ArrayBuffer>[] = [];
   let filled = 0;
   try {
     while (true) {
       const { done, value } = await Promise.race([reader.read(), late]);
-      if (done) return concat(chunks, filled);
+      if (done) return chunks.length === 1 ? chunks[0]! : concat(chunks, filled);
       filled += value.length;
       if (filled > maxBytes) throw tooLarge();
       chunks.push(value);
@@ -44,7 +45,7 @@ export async function readBody(
   }
 }
 
-function concat(chunks: Uint8Array[], length: number): Uint8Array<ArrayBuffer> {
+function concat(chunks: readonly Uint8Array[], length: number): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(length);
   let offset = 0;
   for (const chunk of chunks) {

@@ -184,6 +184,8 @@ async function wait(c: Context<Environment>, opened: Opened): Promise<Response> 
 
 /** The finished pictures in the order asked for. @throws {ApiError} what the first to fail throws */
 async function collect(pictures: readonly RunView[], signal: AbortSignal): Promise<CompletedEvent[]> {
+  const stored = pictures.flatMap(({ result }) => result ?? []);
+  if (stored.length === pictures.length) return stored;
   const finished: CompletedEvent[] = [];
   for await (const { imageIndex, event } of mergePictures(pictures, signal)) {
     if (event.type === "failed" || event.type === "cancelled") throw runFailure(event);

@@ -24,6 +24,10 @@ export class MeasuredRunSource extends RunSource {
     const startedAt = performance.now();
     const view = await super.open(wanted, options);
     this.#metrics.opened(view.cache);
+    if (view.result !== undefined) {
+      this.#metrics.completed(view.cache, (performance.now() - startedAt) / 1000);
+      return view;
+    }
     return { ...view, events: (signal, after) => this.#measured(view, { signal, after, startedAt }) };
   }
 

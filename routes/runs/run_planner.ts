@@ -38,11 +38,23 @@ export interface RunPlannerOptions {
 
 /** Answers of workers remembered: one for each combination of settings in use. */
 const REMEMBERED = 1000;
+/** Of plans remembered, by the text of their requests. */
+const PLAN_BYTES = 16 * 2 ** 20;
+/** What a plan weighs, roughly, beside the texts that it shares with its request. */
+const PLAN_OVERHEAD = 4096;
 
 export class RunPlanner {
   readonly #options: Required<RunPlannerOptions>;
   /** What a checkpoint makes of settings that leave something open; the same whatever prompt and seed. */
   readonly #complete = new LRUCache<string, Promise<CompleteSettings>>({ max: REMEMBERED });
+  /**
+   * Plans of requests whose results are stored. Who asks again for what is in the store mostly does so in the same words, and
+   * the plan costs more than the look into the store.
+   */
+  readonly #plans = new LRUCache<string, RunPlan>({
+    maxSize: PLAN_BYTES,
+    sizeCalculation: (_, text) => 2 * text.length + PLAN_OVERHEAD,
+  });
 
   constructor(options: RunPlannerOptions) {
     this.#options = { drawSeed: () => crypto.getRandomValues(new Uint32Array(1))[0]!, ...options };
@@ -62,6 +74,19 @@ export class RunPlanner {
     sharing: Sharing = request.seed === undefined ? "none" : "results",
   ): Promise<RunPlan> {
     const model = await this.#options.catalog.find(request.model);
+    // An image would make the text megabytes long.
+    if (sharing !== "results" || imageOf(request) !== undefined) {
+      return await this.#make(request, model, sharing);
+    }
+    const text = JSON.stringify([model.id, model.digest, model.sampler_version, request]);
+    const known = this.#plans.get(text);
+    if (known !== undefined) return known;
+    const plan = await this.#make(request, model, sharing);
+    this.#plans.set(text, plan);
+    return plan;
+  }
+
+  async #make(request: PlannedRequest, model: ModelCard, sharing: Sharing): Promise<RunPlan> {
     const seed = request.seed ?? this.#options.drawSeed();
     const run = { ...toRun(request, model.id), seed };
     const image_sha256 = imageOf(request)?.sha256;

@@ -36,6 +36,8 @@ export interface RunView {
   /** Of the run; undefined for a stored result. */
   id: string | undefined;
   cache: "hit" | "joined" | "miss";
+  /** Of one that was stored: all there is to tell, for whom it is enough. */
+  result?: CompletedEvent;
   /**
    * Events after the one with id `after`. Ends after the final one, or early and quietly on `signal`.
    * @throws {ApiError} if the run is lost.
@@ -366,6 +368,7 @@ function storedRun({ stored_at: _at, ...result }: StoredResult): RunView {
   return {
     id: undefined,
     cache: "hit",
+    result: event,
     async *events(_signal, after = 0) {
       yield await Promise.resolve({ id: after + 1, event });
     },
