@@ -74,7 +74,7 @@ export function autoencoderKLDecoderGraph(options: AutoencoderKLOptions): OnnxMo
   x = outputConvolution(graph, x, { part: "decoder", config, inChannels: narrow, outChannels });
   const pixels = graph.cast(x, "float32");
   graph.output("sample", pixels, ["batch", outChannels, "sample_height", "sample_width"]);
-  return graph.build();
+  return { ...graph.build(), memPattern: false };
 }
 
 /** From the denoiser's normalised latents to the autoencoder's own. */

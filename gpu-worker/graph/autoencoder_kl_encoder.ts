@@ -69,7 +69,7 @@ export function autoencoderKLEncoderGraph(options: AutoencoderKLOptions): OnnxMo
   const { mean, std } = graph.scope("scale", () => toLatents(graph, graph.cast(x, "float32"), config));
   graph.output("mean", mean, dims);
   graph.output("std", std, dims);
-  return graph.build();
+  return { ...graph.build(), memPattern: false };
 }
 
 /** Splits the moments (mean, log variance) and normalises them as the denoiser wants its latents. */

@@ -37,6 +37,12 @@ export interface OnnxModel {
   readonly weightBytes: number;
   /** Names of the graph's inputs. */
   readonly inputNames: readonly string[];
+  /**
+   * Whether ONNX Runtime plans one block of memory for a run whose shapes it has seen. Autoencoders of pictures switch it off:
+   * the block comes beside what the first run has left in the arena.
+   * @default true
+   */
+  readonly memPattern?: boolean;
 }
 
 export interface GraphBuilderOptions {

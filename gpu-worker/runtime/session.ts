@@ -6,11 +6,12 @@ import { LoadCall, type LoadOptions } from "./load_call.ts";
 import { NativeHandle } from "./native_handle.ts";
 import { out, readCString } from "./ort_api.ts";
 import type { RuntimeContext } from "./runtime_context.ts";
+import type { SessionOptions } from "./session_options.ts";
 import type { Tensor } from "./tensor.ts";
 import { readDeclared, type ValueInfo } from "./value_info.ts";
 
 /** A serialized model, and what to resolve its weights against. */
-export interface SessionModel {
+export interface SessionModel extends Pick<SessionOptions, "memPattern"> {
   /** Name of the graph in errors and logs. */
   readonly name?: string;
   /** ModelProto. */
