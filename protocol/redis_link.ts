@@ -10,7 +10,8 @@ export interface RedisLinkOptions extends RedisClientOptions {
 
 /**
  * A call that fails finds the store away. From then on calls are refused at once: those that were under way wait to the
- * end of their deadline, and no request waits twice. A look of our own, not a caller's, finds out when the store is back.
+ * end of their deadline, and no request waits twice. As long as anybody asks, a look of our own, not a caller's, finds out
+ * when the store is back; after a pause in which nobody has, whoever asks next does.
  */
 export class RedisLink {
   readonly url: string;
@@ -50,7 +51,7 @@ export class RedisLink {
     return await this.ask((redis) => redis.ping()).then(() => true, () => false);
   }
 
-  /** Calls `listener` whenever a store that was away is back: what it knew of connections may be lost. */
+  /** Calls `listener` whenever a store that was away is asked again: what it knew of connections may be lost. */
   returns(listener: () => void): Disposable {
     this.#listeners.add(listener);
     return { [Symbol.dispose]: () => void this.#listeners.delete(listener) };

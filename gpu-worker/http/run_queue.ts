@@ -152,6 +152,8 @@ export class RunQueue {
     run.emit({ type: "cancelled", reason: run.signal.reason as CancelReason });
     this.#finish(run);
     this.#announcePositions();
+    // It may have been the one that held up those behind it. Under drain() they are about to be cancelled themselves.
+    if (!this.#draining) this.#fill();
   }
 
   /** Puts on the device what may begin. */

@@ -13,9 +13,9 @@ export type DenoiserLane = Denoiser & Disposable;
 
 /**
  * The lanes of `pictures`, which must ask for the same steps, as runs with one plan do. A lane whose signal aborts is
- * told at once while the run that it is part of goes on for others; once all have aborted, the run ends and they are told
- * then, so that nothing they use is freed under it. The rows of a lane that has
- * left are computed on with the rest and nobody gets them. `shared` is disposed of with the last lane.
+ * told at once while the run that it is part of goes on for others; once all have aborted, the run ends and the last is told
+ * then, so that nothing it uses is freed under it. The rows of a lane that has left are computed on with the rest and nobody
+ * gets them. `shared` is disposed of with the last lane.
  */
 export function denoiserLanes(shared: PicturesDenoiser, pictures: number): DenoiserLane[] {
   const meeting = new Meeting(shared, pictures);

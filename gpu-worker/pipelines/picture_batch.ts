@@ -108,6 +108,7 @@ class Batch {
       this.#make = first.prepare([...this.#members.values()].map(({ run }) => run), this.#owned);
       this.#met.resolve();
     } catch (cause) {
+      this.#owned.dispose();
       this.#met.reject(cause);
     }
   }

@@ -74,6 +74,25 @@ describe("RunQueue", () => {
     await queue.drain({ cancelCurrent: true });
   });
 
+  it("begins what a cancelled run has held up", async () => {
+    const { queue, begun, submit } = openQueue(2);
+    const first = submit("a");
+    const other = submit("b");
+    const third = submit("a");
+    other.run.cancel("requested");
+    assert.deepEqual(begun, [first.run, third.run]);
+    await queue.drain({ cancelCurrent: true });
+  });
+
+  it("drain() begins nothing of what it cancels", async () => {
+    const { queue, begun, submit } = openQueue(2);
+    const first = submit("a");
+    const waiting = [submit("b"), submit("a"), submit("a")];
+    await queue.drain({ cancelCurrent: true });
+    assert.deepEqual(begun, [first.run]);
+    assert.ok(waiting.every(({ run }) => run.finished));
+  });
+
   it("drain() ends all and waits for all", async () => {
     const { queue, submit } = openQueue(2);
     const runs = [submit(), submit(), submit()];

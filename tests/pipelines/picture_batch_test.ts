@@ -123,6 +123,23 @@ describe("createBatch()", () => {
     assert.deepEqual(liveHandles(), idle);
   });
 
+  it("tells all why nothing could be prepared, and frees what was", async () => {
+    const failure = new Error("no memory is left");
+    let freed = 0;
+    const runs = createBatch(2).map(async (place) => {
+      using batch = place;
+      await batch.join({}, {
+        prepare: (_, owned) => {
+          owned.defer(() => freed++);
+          throw failure;
+        },
+        signal: undefined,
+      });
+    });
+    for (const run of runs) await assert.rejects(run, failure);
+    assert.equal(freed, 1);
+  });
+
   it("shows exact previews of one while the others jump", async () => {
     const previewed = async (options: Pick<GenerateOptions, "batch">) => {
       const previews: number[][] = [];
