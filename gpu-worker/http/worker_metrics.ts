@@ -17,7 +17,11 @@ const BUCKETS = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 60, 150, 600, 3600];
 export class WorkerMetrics {
   readonly #registry = new Registry();
   readonly #runs = this.#counter("spectrum_runs_total", "Finished runs", ["model", "outcome"]);
-  readonly #passes = this.#counter("spectrum_passes_total", "Denoiser passes", ["kind"]);
+  readonly #passes = this.#counter(
+    "spectrum_passes_total",
+    "Denoiser passes, a batch counted for each picture",
+    ["kind"],
+  );
   readonly #seconds = new Histogram({
     name: "spectrum_run_seconds",
     help: "Wall time of completed runs by phase",
