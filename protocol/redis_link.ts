@@ -20,6 +20,8 @@ export class RedisLink {
   readonly #pauseMs: number;
   readonly #listeners = new Set<() => void>();
   #away = false;
+  /** How often the store has been found away. */
+  #outages = 0;
   /** Whether anybody was refused since the last look. */
   #wanted = false;
 
@@ -36,12 +38,14 @@ export class RedisLink {
       this.#wanted = true;
       throw new StoreAwayError();
     }
+    const outages = this.#outages;
     try {
       return await command(this.#redis);
     } catch (cause) {
       const error = withoutCommand(cause);
       if (isReply(error)) throw error;
-      this.#leave();
+      // A call from before an outage may fail when that is over: it tells nothing new.
+      if (outages === this.#outages) this.#leave();
       throw new StoreAwayError(error);
     }
   }
@@ -58,8 +62,8 @@ export class RedisLink {
   }
 
   #leave(): void {
-    if (this.#away) return;
     this.#away = true;
+    this.#outages++;
     this.#lookLater();
   }
 

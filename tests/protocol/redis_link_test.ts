@@ -62,6 +62,18 @@ describe("RedisLink", () => {
     assert.equal(rest.commands.length, 2);
   });
 
+  it("a call from before an outage that fails when it is over does not begin another", async () => {
+    await using rest = startRest(([name]) => name === "get" ? undefined : PONG());
+    const link = new RedisLink({ url: rest.url, token: "x", timeoutMs: 200, pauseMs: 20 });
+    const first = link.ask((redis) => redis.get("a"));
+    await moment(100);
+    const late = assert.rejects(link.ask((redis) => redis.get("b")), StoreAwayError);
+    await assert.rejects(first, StoreAwayError);
+    while (!await link.ping()) await moment();
+    await late;
+    assert.equal(await link.ping(), true);
+  });
+
   it("errors tell nothing of the command; what Redis says of it is an answer", async () => {
     let error = "Stream isn't writeable";
     await using rest = startRest(() => Response.json({ error }, { status: 400 }));
