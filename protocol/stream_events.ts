@@ -29,21 +29,24 @@ export function streamEvents(
   options: StreamEventsOptions = {},
 ): Response {
   const { heartbeatMs = 15_000, retryMs = 2000 } = options;
-  const response = streamSSE(c, async (stream) => {
-    const gone = new AbortController();
-    stream.onAbort(() => gone.abort());
-    await stream.write(`retry: ${retryMs}\n\n`);
-    const heartbeat = setInterval(() => stream.write(":\n\n"), heartbeatMs);
-    try {
-      for await (const message of messages(gone.signal)) {
-        if (stream.aborted) break;
-        await stream.writeSSE(message);
+  // Hono answers HEAD through the route of GET and leaves the body unread: nobody follows.
+  const response = c.req.method === "HEAD"
+    ? c.body(null, 200, { "content-type": "text/event-stream" })
+    : streamSSE(c, async (stream) => {
+      const gone = new AbortController();
+      stream.onAbort(() => gone.abort());
+      await stream.write(`retry: ${retryMs}\n\n`);
+      const heartbeat = setInterval(() => stream.write(":\n\n"), heartbeatMs);
+      try {
+        for await (const message of messages(gone.signal)) {
+          if (stream.aborted) break;
+          await stream.writeSSE(message);
+        }
+      } finally {
+        clearInterval(heartbeat);
+        gone.abort();
       }
-    } finally {
-      clearInterval(heartbeat);
-      gone.abort();
-    }
-  });
+    });
   response.headers.set("cache-control", "no-cache, no-transform");
   response.headers.set("x-accel-buffering", "no");
   return response;

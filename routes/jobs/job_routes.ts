@@ -45,7 +45,7 @@ export function jobRoutes(options: JobRoutesOptions): Hono<Environment> {
     const after = readPosition(c.req.header("last-event-id"), job.parts.length);
     // What stops an EventSource from coming back for more.
     if (after.length > 0 && await jobs.endsAt(job, after)) return c.body(null, 204);
-    const views = await jobs.views(job);
+    const views = c.req.method === "HEAD" ? [] : await jobs.views(job);
     return streamEvents(c, (signal) => follow(c, { job, views, after, signal, options }), options);
   });
 

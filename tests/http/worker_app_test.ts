@@ -206,6 +206,17 @@ describe("createWorkerApp()", () => {
     assert.match(JSON.stringify(worker.logged), /secret/);
   });
 
+  it("HEAD of events tells what they are and follows nothing", async () => {
+    await using worker = startTestWorker([new FakePipeline({ beforeStep: forever })], { unwatchedMs: 50 });
+    const client = new WorkerClient({ url: worker.url });
+    const { id } = await client.submit(RUN);
+    const head = await fetch(`${worker.url}/runs/${id}/events`, { method: "HEAD" });
+    assert.deepEqual([head.status, head.headers.get("content-type")], [200, "text/event-stream"]);
+    while (worker.queue.busy) await new Promise((resolve) => setTimeout(resolve, 10));
+    const events = await eventsOf(client, id);
+    assert.deepEqual(events.at(-1), { type: "cancelled", reason: "unwatched" });
+  });
+
   it("complete() refusals come before the queue, with the client's names", async () => {
     await using worker = startTestWorker([new FakePipeline()]);
     const client = new WorkerClient({ url: worker.url });
