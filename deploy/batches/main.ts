@@ -3,6 +3,7 @@
 import { parseArgs } from "@std/cli/parse-args";
 import { Redis } from "ioredis";
 import { assertGuarded } from "../../protocol/assert_guarded.ts";
+import { UsageError } from "../../protocol/usage_error.ts";
 import { structuredLog } from "../../protocol/structured_log.ts";
 import { readWorkerSecret } from "../../protocol/worker_secret.ts";
 import { BatchMetrics } from "./batch_metrics.ts";
@@ -26,9 +27,21 @@ Workers and stores are the edge's: SPECTRUM_WORKERS, SPECTRUM_WORKER_SECRET, UPS
 if (import.meta.main) main();
 
 function main(): void {
+  try {
+    serve();
+  } catch (error) {
+    console.error(`batches: ${error instanceof Error ? error.message : error}`);
+    Deno.exit(error instanceof UsageError ? 2 : 1);
+  }
+}
+
+function serve(): void {
   const flags = parseArgs(Deno.args, {
     string: ["host", "port", "redis", "concurrency", "lock-ms"],
     boolean: ["help"],
+    unknown: (arg: string) => {
+      throw new UsageError(`unknown argument '${arg}'; --help lists what there is`);
+    },
   });
   if (flags.help) return console.log(HELP);
   const host = flags.host ?? "127.0.0.1";
@@ -80,6 +93,5 @@ function main(): void {
 function readNumber(flag: string, text: string): number {
   const number = Number(text);
   if (text.trim() !== "" && Number.isSafeInteger(number) && number >= 0) return number;
-  console.error(`batches: --${flag} takes a whole number >= 0: current value is '${text}'`);
-  Deno.exit(2);
+  throw new UsageError(`--${flag} takes a whole number >= 0: current value is '${text}'`);
 }
