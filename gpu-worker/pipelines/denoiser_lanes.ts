@@ -1,6 +1,7 @@
 // Several pictures on one network: each has a lane that looks like a network of its own, and what all lanes ask for at the same
 // step is one run.
 import type { Denoiser, ForecastCall, ForecastOptions, FullCall, FullResult } from "../../sampler/mod.ts";
+import { oneByOne } from "./one_by_one.ts";
 
 /** A network for several pictures, whose latents and outputs lie one after the other. */
 export interface PicturesDenoiser extends Disposable {
@@ -172,17 +173,10 @@ class DistinctSums {
 
   /** @param sums undefined for every call by itself @returns where in `all` they are */
   indicesOf(sums: readonly Float64Array[] | undefined): number[] {
-    return (sums ?? this.#eachCall()).map((weights) => {
+    return (sums ?? oneByOne(this.#calls)).map((weights) => {
       const known = this.all.findIndex((other) => other.every((weight, call) => weight === weights[call]));
       return known === -1 ? this.all.push(weights) - 1 : known;
     });
-  }
-
-  #eachCall(): Float64Array[] {
-    return Array.from(
-      { length: this.#calls },
-      (_, call) => new Float64Array(this.#calls).fill(1, call, call + 1),
-    );
   }
 }
 

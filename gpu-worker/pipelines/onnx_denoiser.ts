@@ -12,6 +12,7 @@ import type { Runtime, Tensor } from "../runtime/mod.ts";
 import { combineRows } from "./combine_rows.ts";
 import { FeatureHistory } from "./feature_history.ts";
 import { joinRows } from "./join_rows.ts";
+import { oneByOne } from "./one_by_one.ts";
 import type { GraphSession } from "./session_loader.ts";
 
 /** The graphs of a denoiser. */
@@ -236,7 +237,6 @@ export class OnnxDenoiser implements Denoiser, Disposable {
   /** @returns for each output of the head its weights over the rows of all calls */
   #outputWeights(calls: number, sums: readonly Float64Array[] | undefined): Float64Array[] {
     const { guide } = this.#options;
-    const oneByOne = (count: number) => Array.from({ length: count }, (_, i) => oneHot(count, i));
     // Where guidance is more than a sum the host takes it, and the sums after it.
     if (typeof guide === "function") return oneByOne(calls * this.#rows);
     return (sums ?? oneByOne(calls)).flatMap((weights) => this.#guidedWeights(weights, guide));
@@ -318,10 +318,7 @@ export class OnnxDenoiser implements Denoiser, Disposable {
   }
 
   #weights(rows: readonly Float64Array[]): Tensor {
-    const length = rows[0]!.length;
-    const data = new Float32Array(rows.length * length);
-    for (const [i, row] of rows.entries()) data.set(row, i * length);
-    return this.#runtime.tensor("float32", [rows.length, length], data);
+    return this.#runtime.tensor("float32", [rows.length, rows[0]!.length], joinRows(rows));
   }
 
   [Symbol.dispose](): void {
@@ -335,12 +332,6 @@ function lengthOf(dims: readonly number[]): number {
 
 function split(data: Float32Array, length: number): Float32Array[] {
   return Array.from({ length: data.length / length }, (_, i) => data.subarray(i * length, (i + 1) * length));
-}
-
-function oneHot(length: number, index: number): Float64Array {
-  const weights = new Float64Array(length);
-  weights[index] = 1;
-  return weights;
 }
 
 function addTo(sum: Float32Array | undefined, values: Float32Array): Float32Array {

@@ -1,5 +1,6 @@
 // Pictures that are made together: each goes its own way from prompt to noise, all meet before the first pass, and each goes on
 // alone from its final latents.
+import { abortable } from "@std/async/abortable";
 import { type DenoiserLane, denoiserLanes, type PicturesDenoiser } from "./denoiser_lanes.ts";
 
 /** Makes the network that all pictures of a batch share. */
@@ -49,7 +50,7 @@ class Place implements BatchPlace {
   ): Promise<(slots: number, timesteps: Float64Array) => DenoiserLane> {
     this.#joined = true;
     this.#batch.come(this, { run, prepare: prepare as PreparePictures<unknown> });
-    await orAborted(this.#batch.met, signal);
+    await (signal ? abortable(this.#batch.met, signal) : this.#batch.met);
     return (slots, timesteps) => this.#batch.lane(this, { slots, timesteps });
   }
 
@@ -57,7 +58,7 @@ class Place implements BatchPlace {
     if (this.#left) return;
     this.#left = true;
     if (this.#joined) this.#batch.leave(this);
-    else this.#batch.giveUp();
+    else this.#batch.missOneLess();
   }
 }
 
@@ -93,15 +94,11 @@ class Batch {
 
   come(place: Place, comer: Comer): void {
     this.#members.set(place, comer);
-    this.#meetOnceNoneIsMissing();
+    this.missOneLess();
   }
 
-  /** Of a place that has not come. */
-  giveUp(): void {
-    this.#meetOnceNoneIsMissing();
-  }
-
-  #meetOnceNoneIsMissing(): void {
+  /** Of a place that has come or was given up. All meet once none is missing. */
+  missOneLess(): void {
     const [first] = this.#members.values();
     if (--this.#missing > 0 || first === undefined) return;
     try {
@@ -135,18 +132,5 @@ class Batch {
     this.#left.add(place);
     if (this.#lanes) this.#lanes.get(place)?.[Symbol.dispose]();
     else if (this.#left.size === this.#members.size) this.#owned.dispose();
-  }
-}
-
-async function orAborted(promise: Promise<void>, signal: AbortSignal | undefined): Promise<void> {
-  if (signal === undefined) return await promise;
-  signal.throwIfAborted();
-  const aborted = Promise.withResolvers<never>();
-  const abort = () => aborted.reject(signal.reason);
-  signal.addEventListener("abort", abort);
-  try {
-    await Promise.race([promise, aborted.promise]);
-  } finally {
-    signal.removeEventListener("abort", abort);
   }
 }

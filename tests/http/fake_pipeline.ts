@@ -1,4 +1,5 @@
 // A pipeline without a network, for timing and faults that a real one cannot be made to show: steps wait for the test.
+import { abortable } from "@std/async/abortable";
 import type { DecodedVideo } from "../../gpu-worker/media/decoded_video.ts";
 import { completeRequest, type RequestRules } from "../../gpu-worker/pipelines/complete_request.ts";
 import type {
@@ -82,7 +83,8 @@ export class FakePipeline implements Pipeline {
     for (const [index, kind] of plan.entries()) {
       options.signal?.throwIfAborted();
       this.stepsBegun++;
-      await orAborted(this.#beforeStep(index), options.signal);
+      const ready = Promise.resolve(this.#beforeStep(index));
+      await (options.signal ? abortable(ready, options.signal) : ready);
       await options.onStep?.({ index, steps, kind, sigma: 1 - index / steps, elapsedMs: index });
       if (options.previewSteps?.has(index)) await options.onPreview?.(index, image);
     }
@@ -110,16 +112,4 @@ function clipOf({ width, height, numFrames, fps, seed }: GenerateRequest): Decod
     (_, index) => new Uint8Array(width * height * 3).fill(Math.max(0, 128 + seed % 100 - index)),
   );
   return { width, height, fps, frames };
-}
-
-async function orAborted(work: void | Promise<void>, signal?: AbortSignal): Promise<void> {
-  if (signal === undefined) return await work;
-  const { promise: aborted, reject } = Promise.withResolvers<never>();
-  const abort = () => reject(signal.reason);
-  signal.addEventListener("abort", abort, { once: true });
-  try {
-    await Promise.race([work, aborted]);
-  } finally {
-    signal.removeEventListener("abort", abort);
-  }
 }
