@@ -34,7 +34,7 @@ const MAX_ENCODING = 2;
 
 /**
  * Clients that have their pictures often ask for the next: what waits for the device meanwhile is held back this part of the last
- * batch's time, so that all are made together. Without it four clients get batches of 1 and 3 in turn.
+ * batch's time, so that all are made together (docs/decisions/0025-batches-of-pictures.md).
  */
 const RETURN_SHARE = 0.1;
 const MAX_RETURN_MS = 50;
