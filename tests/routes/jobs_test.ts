@@ -2,90 +2,18 @@
 import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import OpenAI from "openai";
-import { MemoryResultStore } from "../../protocol/results/memory_result_store.ts";
 import { MemoryRunLog } from "../../protocol/run_log/memory_run_log.ts";
-import type { OpenRun } from "../../protocol/run_log/run_log.ts";
-import { StoreAwayError } from "../../protocol/store_away_error.ts";
-import { type AppOptions, createApp } from "../../routes/app.ts";
 import { AGENDA } from "../../routes/jobs/jobs.ts";
 import { Webhooks } from "../../routes/jobs/webhooks.ts";
-import { monthCounter } from "../../routes/keys/key_limits.ts";
-import { MemoryKeyStore } from "../../routes/keys/memory_key_store.ts";
 import { MemoryStateStore } from "../../routes/state/memory_state_store.ts";
 import { FakePipeline } from "../http/fake_pipeline.ts";
-import { startTestWorker } from "../http/test_worker.ts";
-import { testPool } from "./_pool.ts";
 import { drawTestKey } from "./keys/_key.ts";
-
-const LOCAL = { remoteAddr: { transport: "tcp", hostname: "127.0.0.1", port: 1 } } as const;
-
-interface AskOptions {
-  body?: unknown;
-  headers?: Record<string, string>;
-  signal?: AbortSignal;
-}
-
-function start(pipeline: FakePipeline, options: Partial<AppOptions> = {}) {
-  const worker = startTestWorker([pipeline]);
-  const keyStore = new MemoryKeyStore();
-  const app = createApp({
-    workers: testPool(worker.url),
-    results: new MemoryResultStore(),
-    keys: [],
-    keyStore,
-    keeper: { intervalMs: 10, retryDelaysMs: [10, 10] },
-    log: () => {},
-    ...options,
-  });
-  const ask = (method: string, path: string, { body, headers = {}, signal }: AskOptions = {}) =>
-    app.request(`http://localhost/v1${path}`, {
-      method,
-      headers: { ...body !== undefined && { "content-type": "application/json" }, ...headers },
-      ...body !== undefined && { body: JSON.stringify(body) },
-      ...signal && { signal },
-    }, LOCAL);
-  const generate = (fields: object, options: AskOptions = {}) =>
-    ask("POST", "/images/generations", { body: { prompt: "x", ...fields }, ...options });
-  const until = async (id: string, status: string, headers: Record<string, string> = {}) => {
-    for (;;) {
-      const job = await (await ask("GET", `/jobs/${id}`, { headers })).json();
-      if (job.status === status) return job;
-      assert.ok(["queued", "in_progress"].includes(job.status), `${job.status}, not ${status}`);
-      // The app answers within microtasks: the worker's turn comes with a timer.
-      await new Promise((resolve) => setTimeout(resolve, 5));
-    }
-  };
-  return { worker, keyStore, ask, generate, until };
-}
-
-/** A pipeline whose steps wait until the test lets them all go. */
-function held(): { pipeline: FakePipeline; go: () => void } {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  return { pipeline: new FakePipeline({ beforeStep: () => promise }), go: resolve };
-}
-
-function eventsOf(text: string): { id: string; event: string; data: string }[] {
-  return text.trim().split("\n\n").map((block) =>
-    Object.fromEntries(block.split("\n").map((line) => line.split(/: ?(.*)/s).slice(0, 2)))
-  ).filter(({ event }) => event !== undefined);
-}
-
-function counterOf({ id }: { id: string }): string {
-  return monthCounter(id, new Date());
-}
-
-async function whileWorking<T>(condition: () => T | undefined | false): Promise<T> {
-  for (;;) {
-    const value = condition();
-    if (value) return value;
-    await new Promise((resolve) => setTimeout(resolve, 2));
-  }
-}
+import { counterOf, eventsOf, held, startJobs, whileWorking } from "./_jobs.ts";
 
 describe("jobs", () => {
   it("background: true answers 202 at once, and the result is that of a plain request", async () => {
     const { pipeline, go } = held();
-    const { worker, ask, generate, until } = start(pipeline);
+    const { worker, ask, generate, until } = startJobs(pipeline);
     await using _worker = worker;
     const answer = await generate({ seed: 1, n: 2, background: true });
     const job = await answer.json();
@@ -104,7 +32,7 @@ describe("jobs", () => {
   });
 
   it("Prefer: respond-async says that it was obeyed", async () => {
-    const { worker, generate, until } = start(new FakePipeline());
+    const { worker, generate, until } = startJobs(new FakePipeline());
     await using _worker = worker;
     const answer = await generate({}, { headers: { prefer: "wait=5, respond-async" } });
     assert.deepEqual([answer.status, answer.headers.get("preference-applied")], [202, "respond-async"]);
@@ -112,7 +40,7 @@ describe("jobs", () => {
   });
 
   it("events can be read from any place on, with a ticket in place of a key, until 204", async () => {
-    const { worker, ask, generate, keyStore } = start(new FakePipeline());
+    const { worker, ask, generate, keyStore } = startJobs(new FakePipeline());
     await using _worker = worker;
     const { key, record } = await drawTestKey();
     await keyStore.add(record);
@@ -144,7 +72,7 @@ describe("jobs", () => {
 
   it("POST /jobs/{id}/cancel ends the run, unless somebody else waits for it", async () => {
     const { pipeline, go } = held();
-    const { worker, ask, generate } = start(pipeline);
+    const { worker, ask, generate } = startJobs(pipeline);
     await using _worker = worker;
     const submit = async (seed: number) => await (await generate({ seed, background: true })).json();
     const cancel = async (id: string) => await (await ask("POST", `/jobs/${id}/cancel`)).json();
@@ -173,7 +101,7 @@ describe("jobs", () => {
         throw new Error("secret");
       },
     });
-    const { worker, generate, until, keyStore } = start(pipeline);
+    const { worker, generate, until, keyStore } = startJobs(pipeline);
     await using _worker = worker;
     const { key, record } = await drawTestKey({ pictures_per_month: 1 });
     await keyStore.add(record);
@@ -192,7 +120,7 @@ describe("jobs", () => {
       },
     });
     const state = new MemoryStateStore();
-    const { worker, generate, keyStore } = start(pipeline, { state });
+    const { worker, generate, keyStore } = startJobs(pipeline, { state });
     await using _worker = worker;
     const { key, record } = await drawTestKey({ pictures_per_month: 9 });
     await keyStore.add(record);
@@ -206,7 +134,7 @@ describe("jobs", () => {
 
   it("an edge without a keeper leaves jobs to those that have what their end takes", async () => {
     const state = new MemoryStateStore();
-    const { worker, generate, until } = start(new FakePipeline(), { state, keeper: false });
+    const { worker, generate, until } = startJobs(new FakePipeline(), { state, keeper: false });
     await using _worker = worker;
     const { id } = await (await generate({ seed: 1, background: true })).json();
     await until(id, "completed");
@@ -222,7 +150,7 @@ describe("jobs", () => {
       return new Response(null, { status: told.length < 3 ? 500 : 200 });
     };
     const webhooks = { secret, origins: ["https://client.example"], fetch: receiver };
-    const { worker, generate } = start(new FakePipeline(), { webhooks });
+    const { worker, generate } = startJobs(new FakePipeline(), { webhooks });
     await using _worker = worker;
     const fields = { background: true, webhook: "https://client.example/hook" };
     const { id } = await (await generate(fields)).json();
@@ -248,7 +176,7 @@ describe("polling", () => {
       override last = (id: string) => (reads++, super.last(id));
     }
     const { pipeline, go } = held();
-    const { worker, ask, generate, until } = start(pipeline, { runs: new Runs(), keeper: false });
+    const { worker, ask, generate, until } = startJobs(pipeline, { runs: new Runs(), keeper: false });
     await using _worker = worker;
     const { id } = await (await generate({ seed: 1, background: true, partial_images: 1 })).json();
     assert.equal((await ask("GET", `/jobs/${id}`)).headers.get("etag"), null);
@@ -273,69 +201,6 @@ describe("polling", () => {
   });
 });
 
-describe("jobs while the store is away", () => {
-  /** Runs and results that cannot be asked after while `isAway` says so. */
-  function startAway(isAway: () => boolean, options: Partial<AppOptions> = {}) {
-    const ask = <T>(answer: () => Promise<T>) => isAway() ? Promise.reject(new StoreAwayError()) : answer();
-    class Runs extends MemoryRunLog {
-      override open = (run: OpenRun) => ask(() => super.open(run));
-      override attach = (...args: Parameters<MemoryRunLog["attach"]>) => ask(() => super.attach(...args));
-      override brief = (id: string) => ask(() => super.brief(id));
-      override last = (id: string) => ask(() => super.last(id));
-    }
-    const results = new MemoryResultStore();
-    return start(new FakePipeline(), {
-      runs: new Runs(),
-      results: {
-        get: (key) => ask(() => results.get(key)),
-        has: (key) => ask(() => results.has(key)),
-        set: (key, result) => results.set(key, result),
-      },
-      ...options,
-    });
-  }
-
-  it("how a job is, is not guessed: 503, and its keeper tells nobody that it has failed", async () => {
-    let isAway = false;
-    const told: string[] = [];
-    const receiver = (_url: unknown, { body }: RequestInit = {}) => {
-      told.push(JSON.parse(body as string).type);
-      return Promise.resolve(new Response());
-    };
-    const secret = `whsec_${new Uint8Array(24).toBase64()}`;
-    const webhooks = { secret, origins: ["https://client.example"], fetch: receiver as typeof fetch };
-    const { worker, ask, generate } = startAway(() => isAway, { webhooks });
-    await using _worker = worker;
-    const webhook = "https://client.example/hook";
-    const { id } = await (await generate({ background: true, seed: 1, webhook })).json();
-    isAway = true;
-    for (const path of [`/jobs/${id}`, `/jobs/${id}/events`]) {
-      const answer = await ask("GET", path);
-      const { error } = await answer.json();
-      assert.deepEqual([answer.status, error.code, answer.headers.get("retry-after")], [
-        503,
-        "store_unavailable",
-        "2",
-      ]);
-    }
-    await new Promise((resolve) => setTimeout(resolve, 50));
-    isAway = false;
-    await whileWorking(() => told.length > 0);
-    assert.deepEqual(told, ["job.completed"]);
-  });
-
-  it("a job is refused before anything is begun; pictures for who waits are made", async () => {
-    const { worker, generate } = startAway(() => true);
-    await using _worker = worker;
-    const refused = await generate({ background: true, seed: 1 });
-    assert.deepEqual([refused.status, (await refused.json()).error.code], [503, "store_unavailable"]);
-    assert.equal((await generate({ seed: 1 })).status, 200);
-    const stream = await (await generate({ seed: 2, stream: true })).text();
-    assert.equal(eventsOf(stream).at(-1)!.event, "image_generation.completed");
-    assert.equal(worker.queue.depth, 0);
-  });
-});
-
 describe("Webhooks", () => {
   it("check() takes '*' for public names by https, not for what lies within the operator's network", () => {
     const secret = new Uint8Array(24).toBase64();
@@ -352,72 +217,5 @@ describe("Webhooks", () => {
         ...["https://redis", "https://metadata.google.internal", "https://printer.local"],
       ]
     ) assert.throws(() => all.check(url), { code: "webhook_not_allowed" }, url);
-  });
-});
-
-describe("repetitions", () => {
-  it("Idempotency-Key: a repetition of what was refused for its quota is refused as well", async () => {
-    const { worker, generate, keyStore } = start(new FakePipeline());
-    await using _worker = worker;
-    const { key, record } = await drawTestKey({ pictures_per_month: 2 });
-    await keyStore.add(record);
-    const ask = async (n: number, name: string) => {
-      const headers = { authorization: `Bearer ${key}`, "idempotency-key": name };
-      const answer = await generate({ n }, { headers });
-      await answer.text();
-      return answer.status;
-    };
-    assert.deepEqual([await ask(3, "a"), await ask(3, "a")], [429, 429]);
-    assert.deepEqual([await ask(2, "b"), await ask(2, "b")], [200, 200]);
-    assert.equal(await keyStore.used(counterOf(record)), 2);
-    assert.equal(await ask(1, "c"), 429);
-  });
-
-  it("Idempotency-Key: the same request is made once, another one is refused", async () => {
-    const pipeline = new FakePipeline();
-    const { worker, generate } = start(pipeline);
-    await using _worker = worker;
-    const headers = { "idempotency-key": "abc" };
-    const answers = await Promise.all(Array.from({ length: 3 }, () => generate({ steps: 2 }, { headers })));
-    const later = await generate({ steps: 2 }, { headers });
-    const pictures = await Promise.all(
-      [...answers, later].map(async (answer) => (await answer.json()).data[0]),
-    );
-    assert.equal(new Set(pictures.map(({ b64_json, seed }) => b64_json + seed)).size, 1);
-    assert.equal(pipeline.stepsBegun, 2);
-    const other = await generate({ steps: 3 }, { headers });
-    assert.deepEqual([other.status, (await other.json()).error.code], [422, "idempotency_key_reused"]);
-    const jobs = await Promise.all(
-      [1, 2].map(() => generate({ background: true }, { headers: { "idempotency-key": "job" } })),
-    );
-    const ids = await Promise.all(jobs.map(async (answer) => (await answer.json()).id));
-    assert.equal(ids[0], ids[1]);
-    assert.equal((await generate({}, { headers: { "idempotency-key": "a b" } })).status, 400);
-  });
-
-  it("a retry of OpenAI's client joins the run of its first attempt; new requests draw seeds of their own", async () => {
-    const { pipeline, go } = held();
-    const { worker, generate } = start(pipeline);
-    await using _worker = worker;
-    const attempt = (count: number, signal?: AbortSignal) =>
-      generate({ steps: 1 }, {
-        headers: { "x-stainless-retry-count": String(count) },
-        ...signal && { signal },
-      });
-    const gone = new AbortController();
-    const first = attempt(0, gone.signal);
-    const second = attempt(0);
-    await whileWorking(() => worker.queue.depth === 1);
-    // Not the one that its client still waits for, but the one that was left.
-    gone.abort();
-    await first;
-    const retried = attempt(1);
-    await new Promise((resolve) => setTimeout(resolve, 20));
-    go();
-    const seeds = await Promise.all(
-      [second, retried].map(async (answer) => (await (await answer).json()).data[0].seed),
-    );
-    assert.notEqual(seeds[0], seeds[1]);
-    assert.equal(pipeline.stepsBegun, 2);
   });
 });
