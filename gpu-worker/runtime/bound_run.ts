@@ -1,6 +1,6 @@
 // A run of a session whose tensors are bound once: repeating it costs little more than the graph itself.
+import { graphError } from "./graph_error.ts";
 import { NativeHandle } from "./native_handle.ts";
-import { OrtError } from "./ort_error.ts";
 import { cString, out } from "./ort_api.ts";
 import type { RuntimeContext } from "./runtime_context.ts";
 import { type Tensor, tensorOf } from "./tensor.ts";
@@ -136,16 +136,6 @@ export class BoundRun implements Disposable {
       });
     return Object.fromEntries(this.#fetch.map((name, i) => [name, results[i]!]));
   }
-}
-
-/** Puts the name of the graph in front of what ONNX Runtime says. */
-export function graphError(error: unknown, verb: "load" | "run", graph: string): unknown {
-  if (!(error instanceof OrtError)) return error;
-  return new OrtError(`Cannot ${verb} '${graph}': ${error.message}`, {
-    code: error.code,
-    graph,
-    cause: error,
-  });
 }
 
 /** The OrtValues of the outputs in the order of their binding; each must be released. */

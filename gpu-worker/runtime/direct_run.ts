@@ -1,4 +1,5 @@
 // A run whose outputs have their places already: one call of the C API, with nothing to bind, allocate or take over.
+import { graphError } from "./graph_error.ts";
 import type { NativeHandle } from "./native_handle.ts";
 import { addressOf, cString } from "./ort_api.ts";
 import type { RuntimeContext } from "./runtime_context.ts";
@@ -7,14 +8,13 @@ import { withRunOptions } from "./with_run_options.ts";
 
 export interface DirectRunInit {
   context: RuntimeContext;
+  /** Name of the graph. */
+  graph: string;
   session: NativeHandle;
   inputs: NativeNames;
   outputs: NativeNames;
   /** By name; more than `inputs` and `outputs` name are left alone. */
   tensors: { inputs: Readonly<Record<string, Tensor>>; outputs: Readonly<Record<string, Tensor>> };
-  signal: AbortSignal | undefined;
-  /** Whether to run on the calling thread, where a signal cannot reach it. */
-  blocking: boolean;
 }
 
 /** Names as C wants them, for as long as this object lives. */
@@ -33,38 +33,109 @@ export class NativeNames {
   }
 }
 
-/** Calls under way: native code looks at their memory, so it must not be collected. */
-const underWay = new Set<object>();
+/** Runs under way: native code looks at their memory, so it must not be collected. */
+const underWay = new Set<DirectRun>();
 
-/** @throws {OrtError} if the graph fails, or is ended by the signal. */
-export async function runDirectly(init: DirectRunInit): Promise<void> {
-  const { context: { api }, session, inputs, outputs, tensors, signal, blocking } = init;
-  const feeds = inputs.names.map((name) => tensors.inputs[name]!.handle);
-  const results = outputs.names.map((name) => tensors.outputs[name]!.handle);
-  const feedPointers = BigUint64Array.from(feeds, ({ pointer }) => pointer);
-  const resultPointers = BigUint64Array.from(results, ({ pointer }) => pointer);
-  const argumentsFor = (options: bigint) =>
-    [
-      session.pointer,
+/** Made by `Session.prepare`; it keeps session and tensors alive. Changed contents of the tensors count. */
+export class DirectRun implements Disposable {
+  readonly #context: RuntimeContext;
+  readonly #graph: string;
+  readonly #session: bigint;
+  readonly #inputs: NativeNames;
+  readonly #outputs: NativeNames;
+  readonly #feedPointers: BigUint64Array<ArrayBuffer>;
+  readonly #resultPointers: BigUint64Array<ArrayBuffer>;
+  readonly #addresses: { feeds: bigint; results: bigint };
+  readonly #used: readonly NativeHandle[];
+  /** Runs under way. */
+  #runs = 0;
+  #isDisposed = false;
+
+  /**
+   * For `Session`, which has checked the tensors.
+   * @internal
+   */
+  constructor({ context, graph, session, inputs, outputs, tensors }: DirectRunInit) {
+    const feeds = inputs.names.map((name) => tensors.inputs[name]!.handle);
+    const results = outputs.names.map((name) => tensors.outputs[name]!.handle);
+    this.#context = context;
+    this.#graph = graph;
+    this.#session = session.pointer;
+    this.#inputs = inputs;
+    this.#outputs = outputs;
+    this.#feedPointers = BigUint64Array.from(feeds, ({ pointer }) => pointer);
+    this.#resultPointers = BigUint64Array.from(results, ({ pointer }) => pointer);
+    this.#addresses = { feeds: addressOf(this.#feedPointers), results: addressOf(this.#resultPointers) };
+    this.#used = [session, ...feeds, ...results];
+    for (const handle of this.#used) handle.retain();
+  }
+
+  /**
+   * Runs without blocking the event loop.
+   * @throws {OrtError} if the graph fails. @throws the signal's reason, after which the contents of outputs are unknown.
+   */
+  async run(signal?: AbortSignal): Promise<void> {
+    this.#assertUsable();
+    signal?.throwIfAborted();
+    this.#runs++;
+    underWay.add(this);
+    try {
+      const { api } = this.#context;
+      await withRunOptions(api, signal, (options) => api.Run(...this.#arguments(options)));
+      signal?.throwIfAborted();
+    } catch (error) {
+      signal?.throwIfAborted();
+      throw graphError(error, "run", this.#graph);
+    } finally {
+      if (--this.#runs === 0) {
+        underWay.delete(this);
+        if (this.#isDisposed) this.#release();
+      }
+    }
+  }
+
+  /**
+   * Runs on the calling thread, which it holds up: for runs shorter than the 30 microseconds or more that the way to another
+   * thread and back takes.
+   * @throws {OrtError} if the graph fails.
+   */
+  runBlocking(): void {
+    this.#assertUsable();
+    try {
+      this.#context.api.RunBlocking(...this.#arguments(0n));
+    } catch (error) {
+      throw graphError(error, "run", this.#graph);
+    }
+  }
+
+  /** Lets go of the tensors and the session; during a run, once that has ended. Again is harmless. */
+  [Symbol.dispose](): void {
+    if (this.#isDisposed) return;
+    this.#isDisposed = true;
+    if (this.#runs === 0) this.#release();
+  }
+
+  #release(): void {
+    for (const handle of this.#used) handle.release();
+  }
+
+  #assertUsable(): void {
+    if (this.#isDisposed) {
+      throw new ReferenceError(`Cannot run '${this.#graph}' as the prepared run has been disposed`);
+    }
+  }
+
+  #arguments(options: bigint): [bigint, bigint, bigint, bigint, number, bigint, number, bigint] {
+    const { feeds, results } = this.#addresses;
+    return [
+      this.#session,
       options,
-      inputs.address,
-      addressOf(feedPointers),
-      feeds.length,
-      outputs.address,
-      results.length,
-      addressOf(resultPointers),
-    ] as [bigint, bigint, bigint, bigint, number, bigint, number, bigint];
-  if (blocking) return api.RunBlocking(...argumentsFor(0n));
-
-  // Whoever disposes of them in the meantime does so in effect after the run.
-  const used = [session, ...feeds, ...results];
-  for (const handle of used) handle.retain();
-  const call = { inputs, outputs, feedPointers, resultPointers };
-  underWay.add(call);
-  try {
-    await withRunOptions(api, signal, (options) => api.Run(...argumentsFor(options)));
-  } finally {
-    underWay.delete(call);
-    for (const handle of used) handle.release();
+      this.#inputs.address,
+      feeds,
+      this.#feedPointers.length,
+      this.#outputs.address,
+      this.#resultPointers.length,
+      results,
+    ];
   }
 }

@@ -17,6 +17,7 @@
 // ONNX Runtime itself reads weights and writes profiles without asking Deno.
 export { BoundRun, type RunOptions } from "./bound_run.ts";
 export { fromBfloat16, toBfloat16 } from "./bfloat16.ts";
+export type { DirectRun } from "./direct_run.ts";
 export { type DType, DTYPE_BYTES, ONNX_DATA_TYPE } from "./dtype.ts";
 export { type HandleKind, liveHandles } from "./native_handle.ts";
 export { ORT_ERROR_CODES, OrtError, type OrtErrorCode, type OrtErrorOptions } from "./ort_error.ts";

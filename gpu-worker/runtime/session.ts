@@ -1,7 +1,8 @@
 // A graph that is loaded and ready to run.
-import { BoundRun, graphError, type RunOptions } from "./bound_run.ts";
+import { BoundRun, type RunOptions } from "./bound_run.ts";
 import { checkNoneMissing, checkValues } from "./check_values.ts";
-import { NativeNames, runDirectly } from "./direct_run.ts";
+import { DirectRun, NativeNames } from "./direct_run.ts";
+import { graphError } from "./graph_error.ts";
 import { LoadCall, type LoadOptions } from "./load_call.ts";
 import { NativeHandle } from "./native_handle.ts";
 import { out, readCString } from "./ort_api.ts";
@@ -147,27 +148,38 @@ export class Session implements Disposable {
       using bound = this.bind(feeds, options);
       return await bound.run({ signal });
     }
-    this.#check(feeds, { outputs, fetch });
-    try {
-      await runDirectly({
-        context: this.#context,
-        session: this.handle,
-        inputs: this.#inputNames,
-        outputs: this.#nativeNames(fetch),
-        tensors: { inputs: feeds, outputs },
-        signal,
-        blocking,
-      });
-      signal?.throwIfAborted();
-    } catch (error) {
-      signal?.throwIfAborted();
-      throw graphError(error, "run", this.name);
-    }
+    using direct = this.prepare(feeds, { outputs, fetch });
+    if (blocking) direct.runBlocking();
+    else await direct.run(signal);
     return Object.fromEntries(fetch.map((name) => [name, outputs[name]!]));
   }
 
   /**
-   * Prepares a run that is repeated with the same tensors, whose contents may change in between.
+   * Prepares a run whose wanted outputs all have their tensors, to be repeated with the same ones.
+   * @throws {TypeError | RangeError} as `run` does. @throws {TypeError} naming an output without a tensor.
+   */
+  prepare(
+    feeds: Readonly<Record<string, Tensor>>,
+    { outputs, fetch = this.outputNames }: BindOptions & { outputs: Readonly<Record<string, Tensor>> },
+  ): DirectRun {
+    this.#check(feeds, { outputs, fetch });
+    const missing = fetch.find((name) => outputs[name] === undefined);
+    if (missing !== undefined) {
+      throw new TypeError(`Cannot prepare '${this.name}' as its output '${missing}' has no tensor`);
+    }
+    return new DirectRun({
+      context: this.#context,
+      graph: this.name,
+      session: this.handle,
+      inputs: this.#inputNames,
+      outputs: this.#nativeNames(fetch),
+      tensors: { inputs: feeds, outputs },
+    });
+  }
+
+  /**
+   * Prepares a run that is repeated with the same tensors, whose contents may change in between. Outputs without a tensor are
+   * allocated in each run.
    * @throws {TypeError | RangeError} as `run` does.
    */
   bind(feeds: Readonly<Record<string, Tensor>>, options: BindOptions = {}): BoundRun {

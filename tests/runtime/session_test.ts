@@ -246,6 +246,47 @@ describe("Session", () => {
     assert.deepEqual(liveHandles(), before);
   });
 
+  it("prepare() repeats a run into the same tensors and sees changed contents", async () => {
+    using runtime = Runtime.open();
+    using session = await runtime.createSession({ name: "sums", bytes: sumAndProduct() });
+    using a = floats(runtime, 1, 2);
+    using b = floats(runtime, 3, 4);
+    using sum = floats(runtime, 0, 0);
+    const before = liveHandles();
+    const prepared = session.prepare({ a, b }, { fetch: ["sum"], outputs: { sum } });
+    prepared.runBlocking();
+    assert.deepEqual(values(sum), [4, 6]);
+    a.data().set([10, 20]);
+    await prepared.run(new AbortController().signal);
+    assert.deepEqual(values(sum), [13, 24]);
+    await assert.rejects(prepared.run(AbortSignal.abort()), { name: "AbortError" });
+    assert.throws(
+      () => session.prepare({ a, b }, { outputs: { sum } }),
+      { name: "TypeError", message: "Cannot prepare 'sums' as its output 'product' has no tensor" },
+    );
+    assert.throws(() => session.prepare({ a }, { fetch: ["sum"], outputs: { sum } }), /lacks the input 'b'/);
+    prepared[Symbol.dispose]();
+    prepared[Symbol.dispose]();
+    assert.throws(() => prepared.runBlocking(), /'sums' as the prepared run has been disposed/);
+    assert.deepEqual(liveHandles(), before);
+  });
+
+  it("prepare() keeps session and tensors, and a disposal during a run takes effect after it", async () => {
+    const before = liveHandles();
+    const runtime = Runtime.open();
+    const session = await runtime.createSession(countingLoop());
+    const [x, y] = [floats(runtime, 5), floats(runtime, 0)];
+    const count = trips(runtime, LONG);
+    const seen = y.data();
+    const prepared = session.prepare({ x, trips: count }, { outputs: { y } });
+    for (const object of [x, y, count, session, runtime]) object[Symbol.dispose]();
+    const running = prepared.run();
+    prepared[Symbol.dispose]();
+    await running;
+    assert.deepEqual([...seen], [5 + LONG]);
+    assert.deepEqual(liveHandles(), before);
+  });
+
   it("bind() repeats a run, sees changed contents and returns fresh outputs", async () => {
     using runtime = Runtime.open();
     using session = await runtime.createSession(sumAndProduct());
