@@ -2,50 +2,38 @@
 // All state of a run lives in one call, so an aborted run leaves nothing behind.
 
 import { assertNumber } from "./_assert_number.ts";
-import type { Denoiser, ForecastCall, FullCall, FullResult, PlannedForecasts } from "./denoiser.ts";
+import type { Denoiser, FullResult } from "./denoiser.ts";
 import type { ErrorWindow } from "./error_window.ts";
-import { type ForecastMove, planForecastMoves } from "./forecast_moves.ts";
-import type { Forecaster } from "./forecaster.ts";
+import type { ForecastMove } from "./forecast_moves.ts";
 import type { Solver } from "./solver.ts";
-import { countHistorySlots, type StepKind } from "./step_plan.ts";
+import type { StepKind } from "./step_plan.ts";
+import {
+  type DenoiserCall,
+  type Gap,
+  type Pass,
+  planWalk,
+  type Walk,
+  walk,
+  type WalkOptions,
+} from "./walk.ts";
 
 /** A run. */
-export interface DenoiseOptions {
-  /** From `planSteps`; opens with a full pass. Under `errorWindow` only its length counts. */
-  plan: readonly StepKind[];
+export interface DenoiseOptions extends WalkOptions {
+  /** Made for as many steps as the plan has; reset before the first. */
+  solver: Solver;
   /** Where the run itself decides which steps are full: a new one for each run. Full passes then always measure their errors. */
   errorWindow?: ErrorWindow;
   /**
-   * Features that the denoiser keeps. Under `errorWindow` the oldest make room for new ones.
-   * @default countHistorySlots(plan)
+   * From an earlier run with the same options, as far as they decide it. Without effect under `errorWindow`.
+   * @default planWalk(options)
    */
-  historySlots?: number;
-  /** From `createForecaster`, for as many steps as the plan has. */
-  forecaster: Forecaster;
-  /** Made for as many steps as the plan has; reset before the first. */
-  solver: Solver;
+  walk?: Walk;
   /** Initial latents, left as they are. */
   latents: Float32Array;
-  /**
-   * Most forecasts in one call of the denoiser, which may split it further to save memory.
-   * @default 64
-   */
-  maxForecastBatch?: number;
-  /**
-   * Whether full passes measure how far a forecast of them would have been off. Costs one pass over the history each.
-   * @default true
-   */
-  measureForecastError?: boolean;
   /** Ends the run before the next pass or step, and is handed to the denoiser to end it within one. */
   signal?: AbortSignal;
   /** Called after each step and awaited. What it throws ends the run. */
   onStep?: (event: StepEvent) => void | Promise<void>;
-  /**
-   * Whether the event of forecast step `index` carries latents. Where it need not, forecasts in a row are taken as one weighted
-   * sum of their outputs if the solver permits (`Solver.outputFactor`): the same latents but for rounding.
-   * @default at every step
-   */
-  latentsAt?: (index: number) => boolean;
   /**
    * Clock in milliseconds.
    * @default performance.now
@@ -113,7 +101,6 @@ export interface ForecastError {
 export async function denoise(denoiser: Denoiser, options: DenoiseOptions): Promise<DenoiseResult> {
   assertOptions(options);
   const { plan: planned, errorWindow, solver, signal, onStep, now = () => performance.now() } = options;
-  const { maxForecastBatch = 64, latentsAt = () => true } = options;
   const start = now();
   const latents = new Float32Array(options.latents);
   const before = onStep && new Float32Array(latents.length);
@@ -125,8 +112,14 @@ export async function denoise(denoiser: Denoiser, options: DenoiseOptions): Prom
 
   solver.reset();
   signal?.throwIfAborted();
-  const history = new History(options);
-  const [first, calls] = await allSettled([runFull(history.pass(0)), planAhead()]);
+  const fixed = errorWindow ? undefined : options.walk ?? planWalk(options);
+  const calls = fixed?.values() ?? walk(options, { window: errorWindow!, lastError: () => lastError });
+  const { pass: opening } = calls.next().value as DenoiserCall & { kind: "full" };
+  // What the forecasts take is made while the first pass runs, not between two passes.
+  const [first] = await allSettled([
+    runFull(opening),
+    fixed && denoiser.prepare?.(fixed.filter((call) => call.kind === "forecast"), signal),
+  ]);
   await takeFull(0, first);
   for (const call of calls) {
     signal?.throwIfAborted();
@@ -134,30 +127,6 @@ export async function denoise(denoiser: Denoiser, options: DenoiseOptions): Prom
     else await takeForecasts(call);
   }
   return { latents, plan, fullSteps, forecastErrors, elapsedMs: now() - start };
-
-  /** A fixed plan is known as a whole: what its forecasts take is made while the first pass runs, not between two passes. */
-  async function planAhead(): Promise<Iterable<DenoiserCall>> {
-    if (errorWindow) return walk();
-    const calls = [...walk()];
-    await denoiser.prepare?.(calls.filter((call) => call.kind === "forecast"), signal);
-    return calls;
-  }
-
-  /** What follows the first pass. Under an error window each call depends on the pass before. */
-  function* walk(): Generator<DenoiserCall> {
-    for (let step = 0; step < steps;) {
-      const nextFull = Math.min(steps, errorWindow?.next(step, lastError) ?? nextFullStep(planned, step));
-      step++;
-      while (step < nextFull) {
-        const calls = history.forecastCalls(step, Math.min(nextFull, step + maxForecastBatch));
-        const moves = planForecastMoves(calls, { solver, latentsAt });
-        const sums = moves.length < calls.length ? moves.map(({ weights }) => weights) : undefined;
-        yield { kind: "forecast", calls, moves, ...sums && { sums } };
-        step += calls.length;
-      }
-      if (step < steps) yield { kind: "full", pass: history.pass(step) };
-    }
-  }
 
   async function runFull(pass: Pass): Promise<FullResult> {
     const input = solver.scaleModelInput(pass.step, latents);
@@ -194,7 +163,9 @@ export async function denoise(denoiser: Denoiser, options: DenoiseOptions): Prom
     for (let i = 0; i < latents.length; i++) latents[i]! += output[i]!;
     for (const end = step + move.steps; step < end; step++) {
       plan.push("forecast");
-      await report(step);
+      const told = report(step);
+      // Steps of a gap follow each other within microseconds: a turn of the event loop only where somebody asks for it.
+      if (told) await told;
     }
     return step;
   }
@@ -208,7 +179,7 @@ export async function denoise(denoiser: Denoiser, options: DenoiseOptions): Prom
   }
 
   /** @param taken absent where the step was one of several taken at once */
-  async function report(index: number, taken?: FullResult): Promise<void> {
+  function report(index: number, taken?: FullResult): void | Promise<void> {
     signal?.throwIfAborted();
     if (onStep === undefined || before === undefined) return;
     const forecastError = taken?.forecastError;
@@ -216,7 +187,7 @@ export async function denoise(denoiser: Denoiser, options: DenoiseOptions): Prom
       if (taken !== undefined) return read(taken);
       throw new RangeError(`Cannot tell the latents of step ${index} as 'latentsAt' leaves it out`);
     };
-    await onStep({
+    return onStep({
       index,
       steps,
       kind: plan[index]!,
@@ -232,95 +203,24 @@ export async function denoise(denoiser: Denoiser, options: DenoiseOptions): Prom
   }
 }
 
-/** A full pass, before its latents are known. */
-type Pass = Omit<FullCall, "latents" | "signal">;
-
-/** Forecasts between the same two full passes, and how the solver takes them. */
-interface Gap extends PlannedForecasts {
-  moves: readonly ForecastMove[];
-}
-
-type DenoiserCall = { kind: "full"; pass: Pass } | { kind: "forecast" } & Gap;
-
 /** As Promise.all(), but nothing is under way any more when it rejects: the caller frees what both use. */
-async function allSettled<A, B>(promises: [Promise<A>, Promise<B>]): Promise<[A, B]> {
+async function allSettled<A, B>(promises: [Promise<A>, Promise<B> | undefined]): Promise<[A, B | undefined]> {
   await Promise.allSettled(promises);
   return await Promise.all(promises);
 }
 
-function nextFullStep(plan: readonly StepKind[], step: number): number {
-  const next = plan.indexOf("full", step + 1);
-  return next === -1 ? plan.length : next;
-}
-
-/** The book of which full pass is in which slot: they fill in ascending order, then the oldest is overwritten. */
-class History {
-  readonly #options: DenoiseOptions;
-  readonly #slots: number;
-  /** Indices of the steps whose features are kept, ascending, of which the first is in slot #first. */
-  readonly #anchors: number[] = [];
-  #first = 0;
-  #fullPasses = 0;
-
-  constructor(options: DenoiseOptions) {
-    this.#options = options;
-    this.#slots = options.historySlots ?? countHistorySlots(options.plan);
-  }
-
-  pass(step: number): Pass {
-    const { errorWindow, measureForecastError = true } = this.#options;
-    // Past the last forecast of a plan features are no longer stored; an error over an incomplete history would say nothing.
-    const stored = errorWindow !== undefined || this.#fullPasses < this.#slots;
-    const complete = errorWindow !== undefined || this.#anchors.length === this.#fullPasses;
-    const filled = this.#anchors.length;
-    if (stored && filled === this.#slots) {
-      // The pass writes where the oldest was, maybe before it measures: it may not read there.
-      this.#anchors.shift();
-      this.#first = (this.#first + 1) % this.#slots;
-    }
-    const check = (measureForecastError || errorWindow !== undefined) && complete && this.#anchors.length > 0;
-    const pass: Pass = {
-      ...this.#stepOnGrid(step),
-      slot: stored ? (this.#first + this.#anchors.length) % this.#slots : undefined,
-      ...check && { check: this.#weights(step, filled) },
-    };
-    if (stored) this.#anchors.push(step);
-    this.#fullPasses++;
-    return pass;
-  }
-
-  /** The forecasts from `step` to before `end`. */
-  forecastCalls(step: number, end: number): ForecastCall[] {
-    const calls: ForecastCall[] = [];
-    for (; step < end; step++) {
-      calls.push({ ...this.#stepOnGrid(step), weights: this.#weights(step, this.#anchors.length) });
-    }
-    return calls;
-  }
-
-  /** The forecaster's weights in the order of slots, zero for one of the `filled` that no anchor has. */
-  #weights(step: number, filled: number): Float64Array {
-    const weights = this.#options.forecaster.weights(step, this.#anchors);
-    if (this.#first === 0 && filled === weights.length) return weights;
-    const bySlot = new Float64Array(filled);
-    for (const [i, weight] of weights.entries()) bySlot[(this.#first + i) % this.#slots] = weight;
-    return bySlot;
-  }
-
-  #stepOnGrid(step: number): { step: number; timestep: number; sigma: number } {
-    const { timesteps, sigmas } = this.#options.solver;
-    return { step, timestep: timesteps[step]!, sigma: sigmas[step]! };
-  }
-}
-
 function assertOptions(
-  { plan, solver, maxForecastBatch = 1, errorWindow, historySlots }: DenoiseOptions,
+  { plan, solver, maxForecastBatch = 1, errorWindow, historySlots, walk }: DenoiseOptions,
 ): void {
   assertNumber(maxForecastBatch, { action: "denoise", name: "maxForecastBatch", integer: true, min: 1 });
   if (plan.length !== solver.timesteps.length) {
     throw new RangeError(
       `Cannot denoise as the plan has ${plan.length} steps and the solver ${solver.timesteps.length}`,
     );
+  }
+  const walked = walk?.reduce((steps, call) => steps + (call.kind === "full" ? 1 : call.calls.length), 0);
+  if (walked !== undefined && walked !== plan.length) {
+    throw new RangeError(`Cannot denoise as the plan has ${plan.length} steps and 'walk' ${walked}`);
   }
   // The pass that overwrites the oldest feature still forecasts itself from the others.
   const min = errorWindow === undefined ? 0 : 2;

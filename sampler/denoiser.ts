@@ -10,8 +10,8 @@
  */
 export interface Denoiser {
   /**
-   * Announces all forecasts of a run whose plan is fixed, while its first pass runs: `forecast` then gets these very arrays.
-   * What they take besides features can be made before it is needed.
+   * Announces all forecasts of a run whose plan is fixed, while its first pass runs: `forecast` then gets these very arrays, and
+   * so may another run that shares the walk. What they take besides features can be made before it is needed.
    */
   prepare?(forecasts: readonly PlannedForecasts[], signal?: AbortSignal): Promise<void>;
 

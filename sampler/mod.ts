@@ -35,6 +35,7 @@ export {
 export type { SchedulerConfig, Solver, SolverOptions } from "./solver.ts";
 export { countHistorySlots, planSteps, type StepKind, type StepPlanOptions } from "./step_plan.ts";
 export { randn, TorchGenerator } from "./torch_noise.ts";
+export { planWalk, type Walk, type WalkOptions } from "./walk.ts";
 
 /** Part of every cache key: to be raised whenever the same request would give other latents. */
 export const SAMPLER_VERSION = "2";

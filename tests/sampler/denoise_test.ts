@@ -12,6 +12,7 @@ import {
   type FullResult,
   type PlannedForecasts,
   planSteps,
+  planWalk,
   resolveSamplerOptions,
   type SamplerOptions,
   type StepEvent,
@@ -76,20 +77,22 @@ function distance(forecast: Float32Array, feature: Float32Array): number {
   return norm(forecast.map((value, i) => value - feature[i]!)) / norm(feature);
 }
 
+function optionsOf(partial: Partial<SamplerOptions> = {}): DenoiseOptions {
+  const options = resolveSamplerOptions(partial, STEPS);
+  return {
+    plan: planSteps(STEPS, options),
+    forecaster: createForecaster(options, STEPS),
+    solver: createSolver({ _class_name: "FlowMatchEulerDiscreteScheduler", shift: 3 }, { steps: STEPS }),
+    latents: new TorchGenerator(42).randn(SIZE),
+  };
+}
+
 function run(
   partial: Partial<SamplerOptions> = {},
   extra: Partial<DenoiseOptions> = {},
   denoiser = new LinearDenoiser(),
 ) {
-  const options = resolveSamplerOptions(partial, STEPS);
-  const result = denoise(denoiser, {
-    plan: planSteps(STEPS, options),
-    forecaster: createForecaster(options, STEPS),
-    solver: createSolver({ _class_name: "FlowMatchEulerDiscreteScheduler", shift: 3 }, { steps: STEPS }),
-    latents: new TorchGenerator(42).randn(SIZE),
-    ...extra,
-  });
-  return { denoiser, result };
+  return { denoiser, result: denoise(denoiser, { ...optionsOf(partial), ...extra }) };
 }
 
 describe("denoise()", () => {
@@ -203,6 +206,25 @@ describe("denoise()", () => {
     const { latents } = await run({ flexWindow: 3 }, {}, new Prepared()).result;
     assert.deepEqual(announced, []);
     assert.deepEqual(latents, (await run({ flexWindow: 3 }).result).latents);
+  });
+
+  it("takes the walk of an earlier run with the same options", async () => {
+    const walk = planWalk(optionsOf({ flexWindow: 3 }));
+    const asked: (readonly ForecastCall[])[] = [];
+    class Shared extends LinearDenoiser {
+      override forecast(calls: readonly ForecastCall[], options?: ForecastOptions): Promise<Float32Array[]> {
+        asked.push(calls);
+        return super.forecast(calls, options);
+      }
+    }
+    const expected = await run({ flexWindow: 3 }).result;
+    for (let i = 0; i < 2; i++) {
+      const { latents, forecastErrors } = await run({ flexWindow: 3 }, { walk }, new Shared()).result;
+      assert.deepEqual([latents, forecastErrors], [expected.latents, expected.forecastErrors]);
+    }
+    const planned = walk.flatMap((call) => call.kind === "forecast" ? [call.calls] : []);
+    await assert.rejects(run({}, { walk: walk.slice(1) }).result, /the plan has 20 steps and 'walk' 19/);
+    assert.ok([...planned, ...planned].every((calls, i) => calls === asked[i]));
   });
 
   it("ends with no pass under way when the announcement fails", async () => {
