@@ -1,16 +1,25 @@
 // Several pictures on one network: each has a lane that looks like a network of its own, and what all lanes ask for at the same
 // step is one run.
-import type { Denoiser, ForecastCall, ForecastOptions, FullCall, FullResult } from "../../sampler/mod.ts";
+import type {
+  ForecastCall,
+  ForecastOptions,
+  FullCall,
+  FullResult,
+  PlannedForecasts,
+} from "../../sampler/mod.ts";
 import { oneByOne } from "./one_by_one.ts";
+import type { RunDenoiser } from "./run_sampling.ts";
 
 /** A network for several pictures, whose latents and outputs lie one after the other. */
 export interface PicturesDenoiser extends Disposable {
   full(call: FullCall): Promise<Pick<FullResult, "output"> & { forecastErrors?: readonly number[] }>;
   forecast(calls: readonly ForecastCall[], options?: ForecastOptions): Promise<Float32Array[]>;
+  prepare?(forecasts: readonly PlannedForecasts[]): Promise<void>;
+  keep?(): void;
 }
 
 /** A picture's part of a network. Disposed of, it leaves: the others wait for it no more. */
-export type DenoiserLane = Denoiser & Disposable;
+export type DenoiserLane = RunDenoiser;
 
 /**
  * The lanes of `pictures`, which must ask for the same steps, as runs with one plan do. A lane whose signal aborts is
@@ -24,6 +33,8 @@ export function denoiserLanes(shared: PicturesDenoiser, pictures: number): Denoi
     full: (call) => meeting.ask(picture, { kind: "full", call, signal: call.signal }),
     forecast: (calls, { sums, signal } = {}) =>
       meeting.ask(picture, { kind: "forecast", calls, sums, signal }),
+    prepare: (forecasts) => meeting.prepare(forecasts),
+    keep: () => shared.keep?.(),
     [Symbol.dispose]: () => meeting.leave(picture),
   }));
 }
@@ -56,6 +67,7 @@ class Meeting {
   #waiting = new Map<number, AnyWaiting>();
   /** Those whose run is under way. */
   #running: ReadonlyMap<number, AnyWaiting> | undefined;
+  #prepared: Promise<void> | undefined;
   /** Of all pictures. */
   #latents: Float32Array | undefined;
 
@@ -63,6 +75,11 @@ class Meeting {
     this.#shared = shared;
     this.#pictures = pictures;
     this.#open = new Set(Array.from({ length: pictures }, (_, picture) => picture));
+  }
+
+  /** For all lanes once, as the first has it; what others ask for besides is made when they do. */
+  prepare(forecasts: readonly PlannedForecasts[]): Promise<void> {
+    return this.#prepared ??= this.#shared.prepare?.(forecasts) ?? Promise.resolve();
   }
 
   ask(picture: number, asked: FullAsked): Promise<FullResult>;
@@ -136,13 +153,18 @@ class Meeting {
     asked: ReadonlyMap<number, Waiting<ForecastAsked>>,
     signal: AbortSignal | undefined,
   ): Promise<void> {
-    const { calls } = first(asked);
+    const { calls, sums: common } = first(asked);
+    // Lanes with previews want other sums than those without; every sum is taken of all pictures, and once. Most have none, and
+    // want the very sums that were prepared.
     const sums = new DistinctSums(calls.length);
-    // Lanes with previews want other sums than those without; every sum is taken of all pictures, and once.
     const wanted = new Map(
       [...asked].map(([picture, { asked: { sums: own } }]) => [picture, sums.indicesOf(own)]),
     );
-    const outputs = await this.#shared.forecast(calls, { sums: sums.all, ...signal && { signal } });
+    const isCommon = asked.values().every(({ asked: { sums: own } }) => own === common);
+    const outputs = await this.#shared.forecast(calls, {
+      sums: isCommon && common?.length === sums.all.length ? common : sums.all,
+      ...signal && { signal },
+    });
     const length = outputs[0]!.length / this.#pictures;
     for (const [picture, { settle }] of asked) {
       settle.resolve(wanted.get(picture)!.map((index) => partOf(outputs[index]!, { picture, length })));

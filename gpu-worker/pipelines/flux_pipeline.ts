@@ -11,7 +11,7 @@ import { guidanceFactors } from "./guide_branches.ts";
 import { ImageEncoder } from "./image_encoder.ts";
 import { ImagePipeline, type ImageRun, type ImageSessions } from "./image_pipeline.ts";
 import type { LatentSize } from "./latent_size.ts";
-import { type DenoiserSessions, OnnxDenoiser } from "./onnx_denoiser.ts";
+import type { DenoiserSessions } from "./denoiser_shape.ts";
 import type { GenerateRequest, OpenOptions } from "./pipeline.ts";
 import type { MakeDenoiser } from "./run_sampling.ts";
 import { SessionLoader } from "./session_loader.ts";
@@ -84,10 +84,11 @@ export class FluxPipeline extends ImagePipeline<FluxCheckpoint> {
     const prompts = runs.flatMap(({ branches }) => branches);
     const feeds = owned.use(fluxFeeds(this.runtime, { config, branches: prompts, size, guidanceScale }));
     return (slots, timesteps) =>
-      new OnnxDenoiser(this.runtime, this.#sessions, {
+      this.denoisers.take(this.#sessions, {
         pictures: runs.length,
         branches,
         slots,
+        steps: timesteps.length,
         outputDims: this.packedDims(size),
         featureDims: [this.tokens(size), config.innerDim],
         featureType: this.dtype,

@@ -10,7 +10,7 @@ import { type HunyuanVideoCheckpoint, readHunyuanVideoCheckpoint } from "./hunyu
 import { decodeHunyuanVideo, type HunyuanVideoDecoderOptions } from "./hunyuan_video_decoder.ts";
 import { hunyuanVideoFeeds, patchGrid } from "./hunyuan_video_feeds.ts";
 import { HunyuanVideoPromptEncoder } from "./hunyuan_video_prompt_encoder.ts";
-import { type DenoiserSessions, OnnxDenoiser } from "./onnx_denoiser.ts";
+import type { DenoiserSessions } from "./denoiser_shape.ts";
 import type { GenerateRequest, OpenOptions } from "./pipeline.ts";
 import type { MakeDenoiser } from "./run_sampling.ts";
 import { SeparateBranches } from "./separate_branches.ts";
@@ -98,10 +98,11 @@ export class HunyuanVideoPipeline extends VideoPipeline<HunyuanVideoCheckpoint> 
       using stack = new DisposableStack();
       const denoisers = feeds.map((branch) =>
         stack.use(
-          new OnnxDenoiser(this.runtime, this.#sessions, {
+          this.denoisers.take(this.#sessions, {
             branches: 1,
             outputDims,
             slots,
+            steps: timesteps.length,
             featureDims: [...patchGrid(config, size), config.innerDim],
             featureType: this.dtype,
             trunkFeeds: (latents, timestep) => branch.trunk(latents, timestep),

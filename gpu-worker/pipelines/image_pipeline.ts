@@ -113,6 +113,7 @@ export abstract class ImagePipeline<Reading extends ImageReading> extends Loaded
     const { plan, latents, forecastErrors } = await runSampling({
       request,
       options,
+      walks: this.walks,
       solver,
       initial,
       denoiser,

@@ -2,6 +2,7 @@
 import type { DType } from "../runtime/dtype.ts";
 import type { Runtime } from "../runtime/mod.ts";
 import { completeRequest, type RequestRules } from "./complete_request.ts";
+import { IdleDenoisers } from "./idle_denoisers.ts";
 import type {
   CheckpointReading,
   GenerateOptions,
@@ -12,6 +13,7 @@ import type {
   PartialRequest,
   Pipeline,
 } from "./pipeline.ts";
+import { RememberedWalks } from "./remembered_walks.ts";
 import type { RequestDefaults } from "./request_defaults.ts";
 
 /** A family adds `generate`. */
@@ -21,6 +23,9 @@ export abstract class LoadedPipeline<Reading extends CheckpointReading> implemen
   /** Compute type of encoders and denoiser. */
   protected readonly dtype: DType;
   protected readonly reading: Reading;
+  /** From one run to the next. */
+  protected readonly denoisers: IdleDenoisers;
+  protected readonly walks: RememberedWalks = new RememberedWalks();
   readonly #stack: DisposableStack;
 
   /** @param stack what the checkpoint has loaded; the pipeline owns it from here on */
@@ -29,6 +34,7 @@ export abstract class LoadedPipeline<Reading extends CheckpointReading> implemen
     this.runtime = runtime;
     this.dtype = dtype;
     this.reading = reading;
+    this.denoisers = stack.use(new IdleDenoisers(runtime));
     this.#stack = stack;
   }
 

@@ -7,31 +7,13 @@ import type {
   FullResult,
   PlannedForecasts,
 } from "../../sampler/mod.ts";
-import type { DType } from "../runtime/dtype.ts";
+import { DTYPE_BYTES } from "../runtime/dtype.ts";
 import type { Runtime, Tensor } from "../runtime/mod.ts";
 import { combineRows } from "./combine_rows.ts";
 import { FeatureHistory } from "./feature_history.ts";
+import { type DenoiserFeeds, type DenoiserSessions, type DenoiserShape, rowsOf } from "./denoiser_shape.ts";
+import { type HeadRun, HeadRuns } from "./head_runs.ts";
 import { joinRows } from "./join_rows.ts";
-import { oneByOne } from "./one_by_one.ts";
-import type { GraphSession } from "./session_loader.ts";
-
-/** The graphs of a denoiser. */
-export interface DenoiserSessions {
-  /** Latents, conditioning, forecast_weights, history -> output and what `featureOutput` declares. */
-  trunk: GraphSession;
-  /**
-   * forecast_weights, history, output_weights [outputs, rows] and what the modulation gives -> output: weighted sums over the
-   * rows of all steps, step-major.
-   */
-  head: GraphSession;
-  /**
-   * From `modulationFeeds` to the head's inputs scale [rows, 1, features] and shift [rows, features] (`modulationOutputs`), for
-   * the rows of all steps, step-major. @default none
-   */
-  modulation?: GraphSession;
-}
-
-type Feeds = Record<string, Tensor>;
 
 /**
  * What the forecast features of one run of the head may take together, unless one takes more: larger runs gain less in time
@@ -44,30 +26,6 @@ export const FORECAST_BYTES = 32 * 2 ** 20;
  */
 const BLOCKING_BYTES = 2 ** 20;
 
-/** Combines the branches' outputs, [branches, length], into one, [length]. */
-export type GuideRows = (output: Float32Array) => Float32Array;
-
-export interface OnnxDenoiserOptions {
-  /** Pictures that run together. @default 1 */
-  pictures?: number;
-  /** Rows of each picture, each with its own part of the history: 2 under classifier-free guidance, else 1. */
-  branches: number;
-  /** Full passes that a forecast follows: slots of the history. */
-  slots: number;
-  /** Shape of the latents of one picture, as the graphs return them. */
-  outputDims: readonly number[];
-  /** Shape of the last-block feature without the batch. */
-  featureDims: readonly number[];
-  /** Element type of the feature. */
-  featureType: DType;
-  /** Inputs of the trunk, the latents of each picture repeated for each of its branches. They stay the callee's, valid until the next call. */
-  trunkFeeds: (latents: Float32Array, timestep: number) => Feeds;
-  /** Inputs of the modulation for every step of the run, computed once. They stay the callee's. */
-  modulationFeeds?: () => Feeds;
-  /** Guidance as factors of the branches' outputs, [branches], whose sum it is; or as a function where it is more than that. */
-  guide: readonly number[] | GuideRows;
-}
-
 /** Where several pictures run together, each has its own error. */
 export interface PassResult extends FullResult {
   /** By picture, where `check` was given. */
@@ -78,11 +36,12 @@ export interface PassResult extends FullResult {
  * Runs full passes and forecasts for one picture, or for several as one batch: their latents, outputs and sums then lie one
  * after the other. Its memory is the history: slots x pictures x branches x feature.
  * The feature of a full pass is written by the trunk straight into its slot and never leaves the device.
+ * After a run it may begin another of the same shape, and finds its tensors made.
  */
 export class OnnxDenoiser implements Denoiser, Disposable {
   readonly #runtime: Runtime;
   readonly #sessions: DenoiserSessions;
-  readonly #options: OnnxDenoiserOptions;
+  readonly #shape: DenoiserShape;
   readonly #stack: DisposableStack;
   readonly #history: FeatureHistory;
   readonly #pictures: number;
@@ -99,21 +58,20 @@ export class OnnxDenoiser implements Denoiser, Disposable {
   readonly #output: Tensor<"float32">;
   readonly #distance: Tensor<"float32">;
   readonly #norm: Tensor<"float32">;
-  /** The head's inputs for forecasts that were announced. */
-  readonly #prepared = new Map<readonly ForecastCall[], Feeds>();
-  /** Of all steps, rows in their order. */
-  #modulation: Feeds | undefined;
+  readonly #headRuns: HeadRuns;
+  #feeds: DenoiserFeeds;
 
-  constructor(runtime: Runtime, sessions: DenoiserSessions, options: OnnxDenoiserOptions) {
+  constructor(runtime: Runtime, sessions: DenoiserSessions, options: DenoiserShape & DenoiserFeeds) {
     this.#runtime = runtime;
     this.#sessions = sessions;
-    this.#options = options;
-    const { slots, pictures = 1, branches, featureDims, featureType: dtype, outputDims } = options;
+    this.#shape = options;
+    this.#feeds = options;
+    const { slots, pictures = 1, featureDims, featureType: dtype, outputDims } = options;
     using stack = new DisposableStack();
     const host = (dims: readonly number[]) =>
       stack.use(runtime.tensor("float32", dims, new Float32Array(lengthOf(dims))));
     this.#pictures = pictures;
-    this.#rows = pictures * branches;
+    this.#rows = rowsOf(options);
     this.#length = lengthOf(outputDims);
     this.#noWeight = host([1, 1]);
     this.#noHistory = stack.use(runtime.allocate(dtype, [1, 1, ...featureDims.map(() => 1)]));
@@ -123,11 +81,38 @@ export class OnnxDenoiser implements Denoiser, Disposable {
     this.#history = stack.use(
       new FeatureHistory(runtime, { slots, dims: [this.#rows, ...featureDims], dtype }),
     );
+    this.#headRuns = stack.use(
+      new HeadRuns(runtime, {
+        sessions,
+        shape: options,
+        history: this.#history,
+        feeds: options,
+        isShort: (bytes) => this.#isShort(bytes),
+      }),
+    );
     this.#stack = stack.move();
   }
 
+  /** That it holds between two runs: history, modulation and output. */
+  get byteLength(): number {
+    const { slots, steps, featureDims, featureType } = this.#shape;
+    const modulation = 2 * steps * this.#rows * featureDims.at(-1)! * DTYPE_BYTES[featureType];
+    return slots * this.#history.slotBytes + modulation + this.#output.byteLength;
+  }
+
+  /** Begins a run with other prompts, once the one before has ended. */
+  begin(feeds: DenoiserFeeds): void {
+    this.#feeds = feeds;
+    this.#headRuns.begin(feeds);
+  }
+
+  /** Ends a run that others may follow: lets go of what it fed. */
+  end(): void {
+    this.begin({ trunkFeeds: () => ({}) });
+  }
+
   async full({ timestep, latents, slot, check, signal }: FullCall): Promise<PassResult> {
-    const { trunkFeeds } = this.#options;
+    const { trunkFeeds } = this.#feeds;
     const feature = slot === undefined ? undefined : this.#history.slot(slot);
     const weights = check ? this.#checkWeights(check.length) : this.#noWeight;
     if (check) weights.data().set(check);
@@ -162,7 +147,7 @@ export class OnnxDenoiser implements Denoiser, Disposable {
     const [distances, norms] = [this.#distance.data(), this.#norm.data()];
     const errorOf = (from: number, to: number) =>
       Math.hypot(...distances.subarray(from, to)) / Math.hypot(...norms.subarray(from, to));
-    const { branches } = this.#options;
+    const { branches } = this.#shape;
     return {
       forecastError: errorOf(0, this.#rows),
       forecastErrors: Array.from(
@@ -172,18 +157,14 @@ export class OnnxDenoiser implements Denoiser, Disposable {
     };
   }
 
-  /** Makes all tensors of the run. */
+  /** Makes all tensors of the run, but for those that an earlier one with the same forecasts has made. */
   async prepare(forecasts: readonly PlannedForecasts[], signal?: AbortSignal): Promise<void> {
-    const stack = this.#stack;
-    for (let slot = 0; slot < this.#options.slots; slot++) {
+    for (let slot = 0; slot < this.#shape.slots; slot++) {
       this.#history.slot(slot);
       this.#history.filled(slot + 1);
       this.#checkWeights(slot + 1);
     }
-    for (const { calls, sums } of forecasts) {
-      if (calls.length > this.#batchSize) continue;
-      this.#prepared.set(calls, await this.#headFeeds(calls, { sums, signal, stack }));
-    }
+    await this.#headRuns.prepare(forecasts.filter(({ calls }) => calls.length <= this.#batchSize), signal);
   }
 
   async forecast(
@@ -212,57 +193,31 @@ export class OnnxDenoiser implements Denoiser, Disposable {
     calls: readonly ForecastCall[],
     { sums, signal }: ForecastOptions,
   ): Promise<Float32Array[]> {
-    const { guide } = this.#options;
+    const ready = this.#headRuns.ready(calls, sums);
+    if (ready) {
+      signal?.throwIfAborted();
+      ready.direct.runBlocking();
+      return this.#outputsOf(ready, sums);
+    }
     using stack = new DisposableStack();
-    const feeds = this.#prepared.get(calls) ?? await this.#headFeeds(calls, { sums, signal, stack });
-    const data = await this.#runHead(feeds, signal);
-    if (typeof guide !== "function") return split(data, this.#pictures * this.#length);
-    const outputs = split(data, this.#rows * this.#length).map((output) => this.#guide(output));
-    return sums?.map((weights) => combineRows(outputs, weights)) ?? outputs;
-  }
-
-  /** @param stack owns what is made for these calls alone */
-  async #headFeeds(
-    calls: readonly ForecastCall[],
-    { sums, signal, stack }: ForecastOptions & { stack: DisposableStack },
-  ): Promise<Feeds> {
-    return {
-      ...await this.#conditioning(calls, { stack, signal }),
-      forecast_weights: stack.use(this.#weights(calls.map(({ weights }) => weights))),
-      history: this.#history.filled(calls[0]!.weights.length),
-      output_weights: stack.use(this.#weights(this.#outputWeights(calls.length, sums))),
-    };
-  }
-
-  /** @returns for each output of the head its weights over the rows of all calls */
-  #outputWeights(calls: number, sums: readonly Float64Array[] | undefined): Float64Array[] {
-    const { guide } = this.#options;
-    // Where guidance is more than a sum the host takes it, and the sums after it.
-    if (typeof guide === "function") return oneByOne(calls * this.#rows);
-    return (sums ?? oneByOne(calls)).flatMap((weights) => this.#guidedWeights(weights, guide));
-  }
-
-  /** @param weights over the calls @returns for each picture the weights over the rows of all calls, guidance included */
-  #guidedWeights(weights: Float64Array, guide: readonly number[]): Float64Array[] {
-    return Array.from({ length: this.#pictures }, (_, picture) => {
-      const byRow = new Float64Array(weights.length * this.#rows);
-      for (const [call, weight] of weights.entries()) {
-        const first = call * this.#rows + picture * guide.length;
-        for (const [branch, factor] of guide.entries()) byRow[first + branch] = weight * factor;
-      }
-      return byRow;
+    const run = await this.#headRuns.of(calls, { sums, signal, stack });
+    const blocking = this.#isShort(calls.length * this.#history.slotBytes);
+    await this.#sessions.head.run(run.feeds, {
+      fetch: ["output"],
+      outputs: { output: run.output },
+      signal,
+      blocking,
     });
+    return this.#outputsOf(run, sums);
   }
 
-  /** @returns the outputs in a row */
-  async #runHead(feeds: Feeds, signal: AbortSignal | undefined): Promise<Float32Array> {
-    const [steps] = feeds["forecast_weights"]!.dims;
-    const [outputs] = feeds["output_weights"]!.dims;
-    const data = new Float32Array(outputs! * this.#length);
-    using output = this.#runtime.tensor("float32", [outputs!, ...this.#options.outputDims], data);
-    const blocking = this.#isShort(steps! * this.#history.slotBytes);
-    await this.#sessions.head.run(feeds, { fetch: ["output"], outputs: { output }, signal, blocking });
-    return data;
+  #outputsOf({ output }: HeadRun, sums: ForecastOptions["sums"]): Float32Array[] {
+    const { guide } = this.#shape;
+    // The next run writes there again.
+    const data = output.data().slice();
+    if (typeof guide !== "function") return split(data, this.#pictures * this.#length);
+    const outputs = split(data, this.#rows * this.#length).map((rows) => this.#guide(rows));
+    return sums?.map((weights) => combineRows(outputs, weights)) ?? outputs;
   }
 
   /** Forecasts that one run of the head takes. */
@@ -274,37 +229,9 @@ export class OnnxDenoiser implements Denoiser, Disposable {
     return this.#runtime.provider === "cpu" && bytes <= BLOCKING_BYTES;
   }
 
-  async #conditioning(
-    calls: readonly ForecastCall[],
-    { stack, signal }: { stack: DisposableStack; signal: AbortSignal | undefined },
-  ): Promise<Feeds> {
-    if (this.#sessions.modulation === undefined) return {};
-    this.#modulation ??= await this.#modulate(signal);
-    const rows = calls.length * this.#rows;
-    const feeds: Feeds = {};
-    for (const name in this.#modulation) {
-      const tensor = this.#modulation[name]!;
-      const [all, ...dims] = tensor.dims;
-      const start = calls[0]!.step * this.#rows * tensor.byteLength / all!;
-      feeds[name] = stack.use(tensor.view(start, [rows, ...dims]));
-    }
-    return feeds;
-  }
-
-  async #modulate(signal: AbortSignal | undefined): Promise<Feeds> {
-    const { featureDims, featureType, modulationFeeds } = this.#options;
-    const feeds = modulationFeeds!();
-    const rows = feeds["timestep"]!.dims[0]! * this.#rows;
-    const features = featureDims.at(-1)!;
-    const allocate = (dims: number[]) => this.#stack.use(this.#runtime.allocate(featureType, dims));
-    const outputs = { scale: allocate([rows, 1, features]), shift: allocate([rows, features]) };
-    const blocking = this.#isShort(outputs.scale.byteLength);
-    return await this.#sessions.modulation!.run(feeds, { outputs, signal, blocking });
-  }
-
   /** @param output of all rows @returns of all pictures, a new array */
   #guide(output: Float32Array): Float32Array {
-    const { guide, branches } = this.#options;
+    const { guide, branches } = this.#shape;
     const guided = split(output, branches * this.#length).map((rows) =>
       // What a function returns may be what it was given, whose memory the next pass takes.
       typeof guide === "function" ? guide(rows.slice()) : combineRows(split(rows, this.#length), guide)
@@ -315,10 +242,6 @@ export class OnnxDenoiser implements Denoiser, Disposable {
   /** All features so far, [slots, rows, ...feature], on the host: to record them. */
   features(): Promise<Float32Array> {
     return this.#history.toArray();
-  }
-
-  #weights(rows: readonly Float64Array[]): Tensor {
-    return this.#runtime.tensor("float32", [rows.length, rows[0]!.length], joinRows(rows));
   }
 
   [Symbol.dispose](): void {

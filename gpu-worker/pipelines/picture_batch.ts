@@ -116,6 +116,8 @@ class Batch {
       const lanes = denoiserLanes({
         full: (call) => denoiser.full(call),
         forecast: (calls, options) => denoiser.forecast(calls, options),
+        prepare: (forecasts) => denoiser.prepare?.(forecasts) ?? Promise.resolve(),
+        keep: () => denoiser.keep?.(),
         [Symbol.dispose]: () => this.#owned.dispose(),
       }, this.#members.size);
       this.#lanes = new Map([...this.#members.keys()].map((member, i) => [member, lanes[i]!]));

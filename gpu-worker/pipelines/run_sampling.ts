@@ -13,11 +13,14 @@ import {
   type StepKind,
 } from "../../sampler/mod.ts";
 import type { GenerateOptions, GenerateRequest, StepProgress } from "./pipeline.ts";
+import type { RememberedWalks } from "./remembered_walks.ts";
 
 export interface SamplingRun {
   request: GenerateRequest;
   /** Signal and callbacks of the caller. */
   options: GenerateOptions;
+  /** Of earlier runs on the same checkpoint. */
+  walks: RememberedWalks;
   solver: Solver;
   /** Initial latents, left as they are. */
   initial: Float32Array;
@@ -28,7 +31,13 @@ export interface SamplingRun {
 }
 
 /** @param slots of the history @param timesteps the solver's, by step */
-export type MakeDenoiser = (slots: number, timesteps: Float64Array) => Denoiser & Disposable;
+export type MakeDenoiser = (slots: number, timesteps: Float64Array) => RunDenoiser;
+
+/** Of one run. */
+export interface RunDenoiser extends Denoiser, Disposable {
+  /** Says that the run has come to its end: when disposed of, what later runs can use may stay. After any other nothing does. */
+  keep?(): void;
+}
 
 export interface SamplingResult {
   /** As it was walked. */
@@ -40,33 +49,43 @@ export interface SamplingResult {
 
 /** @throws the signal's reason, once it is aborted; nothing of the run is left in memory then. */
 export async function runSampling(run: SamplingRun): Promise<SamplingResult> {
-  const { request, options, solver, initial, preview } = run;
+  const { request, options, walks, solver, initial, preview } = run;
   const { signal, onStep, onPreview, previewSteps, onFeatures } = options;
   // PNDM calls the network more often than asked for.
   const steps = solver.timesteps.length;
   const planned = planSteps(steps, request.sampler);
   const slots = onFeatures ? steps : historySlots(planned, request.sampler);
   using denoiser = run.denoiser(slots, solver.timesteps);
-  const { latents, plan, forecastErrors } = await denoise(denoiser, {
+  const looks = onPreview && previewSteps || new Set<number>();
+  const decided = {
     plan: planned,
     historySlots: slots,
-    ...isAdaptive(request.sampler) && { errorWindow: new ErrorWindow(steps, request.sampler) },
     // Method none, which alone is recorded, has no forecast to measure.
     measureForecastError: onFeatures === undefined,
     forecaster: createForecaster(request.sampler, steps),
     solver,
+    latentsAt: (index: number) => looks.has(index),
+  };
+  const { latents, plan, forecastErrors } = await denoise(denoiser, {
+    ...decided,
+    ...isAdaptive(request.sampler)
+      ? { errorWindow: new ErrorWindow(steps, request.sampler) }
+      : { walk: walks.of(request, decided, looks) },
     latents: initial,
     ...signal && { signal },
-    latentsAt: (index) => onPreview !== undefined && (previewSteps?.has(index) ?? false),
-    onStep: async (event) => {
-      await onStep?.(progressOf(event));
-      if (onPreview && previewSteps?.has(event.index)) {
-        await onPreview(event.index, await preview(event.predictOriginal()));
-      }
+    onStep: (event) => {
+      const told = onStep?.(progressOf(event));
+      return looks.has(event.index) ? show(event, told) : told;
     },
   });
+  denoiser.keep?.();
   if (onFeatures) onFeatures(await recorded(denoiser), solver.sigmas);
   return { plan, latents, forecastErrors: new Map(forecastErrors.map(({ step, error }) => [step, error])) };
+
+  async function show(event: StepEvent, told: void | Promise<void>): Promise<void> {
+    await told;
+    await onPreview!(event.index, await preview(event.predictOriginal()));
+  }
 }
 
 async function recorded(denoiser: Denoiser): Promise<Float32Array> {

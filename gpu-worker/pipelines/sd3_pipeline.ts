@@ -8,7 +8,8 @@ import { guidanceFactors } from "./guide_branches.ts";
 import { ImageEncoder } from "./image_encoder.ts";
 import { ImagePipeline, type ImageRun, type ImageSessions } from "./image_pipeline.ts";
 import type { LatentSize } from "./latent_size.ts";
-import { type DenoiserSessions, OnnxDenoiser, type OnnxDenoiserOptions } from "./onnx_denoiser.ts";
+import type { DenoiserSessions, DenoiserShape } from "./denoiser_shape.ts";
+import type { LentDenoiser } from "./idle_denoisers.ts";
 import type { GenerateRequest, OpenOptions } from "./pipeline.ts";
 import { readSd3Checkpoint, type Sd3Checkpoint } from "./sd3_checkpoint.ts";
 import { sd3Feeds } from "./sd3_feeds.ts";
@@ -113,19 +114,20 @@ export class Sd3Pipeline extends ImagePipeline<Sd3Checkpoint> {
   #rows(
     feeds: BranchFeeds,
     { size, timesteps, ...options }:
-      & Pick<OnnxDenoiserOptions, "pictures" | "branches" | "slots" | "guide">
+      & Pick<DenoiserShape, "pictures" | "branches" | "slots" | "guide">
       & {
         size: LatentSize;
         timesteps: Float64Array;
       },
-  ): OnnxDenoiser {
+  ): LentDenoiser {
     const { patchSize, innerDim } = this.reading.config;
-    return new OnnxDenoiser(this.runtime, this.#sessions, {
+    return this.denoisers.take(this.#sessions, {
       featureDims: [size.height / patchSize, size.width / patchSize, innerDim],
       featureType: this.dtype,
       trunkFeeds: (latents, timestep) => feeds.trunk(latents, timestep),
       modulationFeeds: () => feeds.modulation(timesteps),
       outputDims: this.packedDims(size),
+      steps: timesteps.length,
       ...options,
     });
   }

@@ -1,6 +1,7 @@
 // Guidance whose branches cannot be rows of one run, as their inputs differ in length: each runs by itself.
-import type { Denoiser, ForecastCall, ForecastOptions, FullCall, FullResult } from "../../sampler/mod.ts";
+import type { ForecastCall, ForecastOptions, FullCall, FullResult } from "../../sampler/mod.ts";
 import { joinRows } from "./join_rows.ts";
+import type { RunDenoiser } from "./run_sampling.ts";
 
 export interface SeparateBranchesOptions {
   /** Of each branch's history. */
@@ -10,11 +11,11 @@ export interface SeparateBranchesOptions {
 }
 
 /** Owns the denoisers of its branches, each with a history of its own. */
-export class SeparateBranches implements Denoiser, Disposable {
-  readonly #branches: readonly (Denoiser & Disposable)[];
+export class SeparateBranches implements RunDenoiser {
+  readonly #branches: readonly RunDenoiser[];
   readonly #options: SeparateBranchesOptions;
 
-  constructor(branches: readonly (Denoiser & Disposable)[], options: SeparateBranchesOptions) {
+  constructor(branches: readonly RunDenoiser[], options: SeparateBranchesOptions) {
     this.#branches = branches;
     this.#options = options;
   }
@@ -50,6 +51,10 @@ export class SeparateBranches implements Denoiser, Disposable {
       }
     }
     return all;
+  }
+
+  keep(): void {
+    for (const branch of this.#branches) branch.keep?.();
   }
 
   [Symbol.dispose](): void {

@@ -4,8 +4,8 @@ import type { Runtime, Session } from "../runtime/mod.ts";
 import { trimHeap } from "../runtime/trim_heap.ts";
 import type { GraphCache } from "./graph_cache.ts";
 
-/** A graph to run, whether or not it is loaded at the moment. */
-export type GraphSession = Pick<Session, "run" | "inputNames">;
+/** A graph to run, whether or not it is loaded at the moment. Runs can be prepared only where it stays loaded. */
+export type GraphSession = Pick<Session, "run" | "inputNames"> & Partial<Pick<Session, "prepare">>;
 
 export interface SessionLoaderOptions {
   /**

@@ -1,7 +1,6 @@
 // Classifier-free and skip-layer guidance together: a second, smaller history for the pass that skips blocks.
 import {
   countHistorySlots,
-  type Denoiser,
   type ForecastCall,
   type ForecastOptions,
   type FullCall,
@@ -10,13 +9,14 @@ import {
 } from "../../sampler/mod.ts";
 import { combineRows } from "./combine_rows.ts";
 import { guideBranches } from "./guide_branches.ts";
+import type { RunDenoiser } from "./run_sampling.ts";
 import { guidesStep, type SkipLayerGuidance } from "./skip_layer_guidance.ts";
 
 export interface SkipLayerDenoiserOptions {
   /** Gives rows (prompt, negative prompt) as they are, [2, n]. */
-  branches: Denoiser & Disposable;
+  branches: RunDenoiser;
   /** Gives the prompt's output with blocks skipped, [n]. */
-  skipping: Denoiser & Disposable;
+  skipping: RunDenoiser;
   /** History slots of `skipping`, from {@link countSkippingSlots}. */
   slots: number;
   steps: number;
@@ -25,7 +25,7 @@ export interface SkipLayerDenoiserOptions {
 }
 
 /** Owns both denoisers. Blocks are skipped up to the last guided step only; later steps cost what they cost without. */
-export class SkipLayerDenoiser implements Denoiser, Disposable {
+export class SkipLayerDenoiser implements RunDenoiser {
   readonly #options: SkipLayerDenoiserOptions;
 
   constructor(options: SkipLayerDenoiserOptions) {
@@ -54,6 +54,11 @@ export class SkipLayerDenoiser implements Denoiser, Disposable {
     const skipped = guided.length > 0 ? await skipping.forecast(guided, options) : [];
     const outputs = rows.map((output, i) => this.#combine(output, skipped[guided.indexOf(calls[i]!)]));
     return sums?.map((weights) => combineRows(outputs, weights)) ?? outputs;
+  }
+
+  keep(): void {
+    this.#options.branches.keep?.();
+    this.#options.skipping.keep?.();
   }
 
   [Symbol.dispose](): void {

@@ -7,7 +7,7 @@ import { guidanceFactors, guideBranches } from "./guide_branches.ts";
 import { ImageEncoder } from "./image_encoder.ts";
 import { ImagePipeline, type ImageRun, type ImageSessions } from "./image_pipeline.ts";
 import type { LatentSize } from "./latent_size.ts";
-import { type DenoiserSessions, type GuideRows, OnnxDenoiser } from "./onnx_denoiser.ts";
+import type { DenoiserSessions, GuideRows } from "./denoiser_shape.ts";
 import type { GenerateRequest, OpenOptions } from "./pipeline.ts";
 import { rescaleGuidance } from "./rescale_guidance.ts";
 import { readSdCheckpoint } from "./sd_checkpoint.ts";
@@ -94,11 +94,12 @@ export class UNetPipeline extends ImagePipeline<UNetCheckpoint> {
     const { height, width } = request;
     const prompts = runs.flatMap(({ branches }) => branches);
     const feeds = owned.use(unetFeeds(this.runtime, { config, branches: prompts, size, height, width }));
-    return (slots) =>
-      new OnnxDenoiser(this.runtime, this.#sessions, {
+    return (slots, timesteps) =>
+      this.denoisers.take(this.#sessions, {
         pictures: runs.length,
         branches,
         slots,
+        steps: timesteps.length,
         featureDims: [config.channels, size.height, size.width],
         featureType: unetType,
         trunkFeeds: (latents, timestep) => feeds.trunk(latents, timestep),

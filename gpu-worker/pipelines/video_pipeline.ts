@@ -69,6 +69,7 @@ export abstract class VideoPipeline<Reading extends CheckpointReading> extends L
     const { plan, latents, forecastErrors } = await runSampling({
       request,
       options,
+      walks: this.walks,
       solver: this.solver(request),
       initial,
       denoiser: this.prepare({ request, branches, size }, owned),

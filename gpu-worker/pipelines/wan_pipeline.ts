@@ -6,7 +6,7 @@ import { CLIP_TILING } from "./clip_tiling.ts";
 import { type ClipDecoder, decodeClip } from "./decode_clip.ts";
 import type { EncodedPrompt, EncodePromptOptions } from "./encoded_prompt.ts";
 import { guidanceFactors } from "./guide_branches.ts";
-import { type DenoiserSessions, OnnxDenoiser } from "./onnx_denoiser.ts";
+import type { DenoiserSessions } from "./denoiser_shape.ts";
 import type { GenerateRequest, OpenOptions } from "./pipeline.ts";
 import type { MakeDenoiser } from "./run_sampling.ts";
 import { SessionLoader } from "./session_loader.ts";
@@ -80,10 +80,11 @@ export class WanPipeline extends VideoPipeline<WanCheckpoint> {
     const feeds = owned.use(wanFeeds(this.runtime, { config, branches, size }));
     const outputDims = [size.channels, size.frames, size.height, size.width];
     return (slots, timesteps) =>
-      new OnnxDenoiser(this.runtime, this.#sessions, {
+      this.denoisers.take(this.#sessions, {
         branches: branches.length,
         outputDims,
         slots,
+        steps: timesteps.length,
         featureDims: [...wanGrid(config, size), config.innerDim],
         featureType: this.dtype,
         trunkFeeds: (latents, timestep) => feeds.trunk(latents, timestep),

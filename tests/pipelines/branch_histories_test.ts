@@ -5,7 +5,8 @@ import type { OnnxModel } from "../../gpu-worker/graph/graph_builder.ts";
 import type { BranchFeeds } from "../../gpu-worker/pipelines/branch_feeds.ts";
 import { Checkpoint } from "../../gpu-worker/pipelines/checkpoint.ts";
 import type { EncodedPrompt } from "../../gpu-worker/pipelines/encoded_prompt.ts";
-import { type DenoiserSessions, OnnxDenoiser } from "../../gpu-worker/pipelines/onnx_denoiser.ts";
+import type { DenoiserSessions } from "../../gpu-worker/pipelines/denoiser_shape.ts";
+import { OnnxDenoiser } from "../../gpu-worker/pipelines/onnx_denoiser.ts";
 import { readFluxCheckpoint } from "../../gpu-worker/pipelines/flux_checkpoint.ts";
 import { fluxFeeds } from "../../gpu-worker/pipelines/flux_feeds.ts";
 import { readSdCheckpoint } from "../../gpu-worker/pipelines/sd_checkpoint.ts";
@@ -139,6 +140,7 @@ for (const [name, read] of Object.entries(FAMILIES)) {
         branches: prompts.length,
         outputDims: latentDims,
         slots: ANCHORS.length,
+        steps: STEPS,
         featureDims,
         featureType: "float32",
         trunkFeeds: (latents, timestep) => feeds.trunk(latents, timestep),

@@ -1,12 +1,14 @@
 import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { type DenoiserLane, denoiserLanes } from "../../gpu-worker/pipelines/denoiser_lanes.ts";
-import type { ForecastCall, ForecastOptions, FullCall } from "../../sampler/mod.ts";
+import type { ForecastCall, ForecastOptions, FullCall, PlannedForecasts } from "../../sampler/mod.ts";
 
 const LENGTH = 2;
 
 /** A network of three pictures that waits for the test: outputs are ten times the latents; forecasts name their sums. */
 function openNetwork() {
+  const prepared: (readonly PlannedForecasts[])[] = [];
+  let kept = 0;
   const asked: { latents?: number[]; options?: ForecastOptions; signal: AbortSignal | undefined }[] = [];
   let go = Promise.withResolvers<void>();
   let disposed = 0;
@@ -24,11 +26,18 @@ function openNetwork() {
         Float32Array.from({ length: 3 * LENGTH }, (_, i) => 100 * sum + i)
       );
     },
+    prepare: async (forecasts) => {
+      prepared.push(forecasts);
+      await go.promise;
+    },
+    keep: () => void kept++,
     [Symbol.dispose]: () => void disposed++,
   }, 3);
   return {
     lanes,
     asked,
+    prepared,
+    kept: () => kept,
     disposed: () => disposed,
     finish(error?: Error) {
       if (error) go.reject(error);
@@ -81,6 +90,27 @@ describe("denoiserLanes()", () => {
       [[102, 103], [202, 203]],
       [[4, 5]],
     ]);
+  });
+
+  it("prepares once for all, and asks for the very sums that were prepared", async () => {
+    const { lanes, asked, prepared, finish } = openNetwork();
+    const sums = [Float64Array.of(0.5, 0.5)];
+    const planned = [{ calls: CALLS, sums }];
+    const ready = lanes.map((lane) => lane.prepare!(planned));
+    assert.deepEqual(prepared, [planned]);
+    finish();
+    await Promise.all(ready);
+    const results = lanes.map((lane) => lane.forecast(CALLS, { sums }));
+    assert.equal(asked[0]!.options!.sums, sums);
+    finish();
+    await Promise.all(results);
+  });
+
+  it("keeps the network for later where a run has come to its end", () => {
+    const { lanes, kept, disposed } = openNetwork();
+    lanes[1]!.keep!();
+    for (const lane of lanes) lane[Symbol.dispose]();
+    assert.deepEqual([kept(), disposed()], [1, 1]);
   });
 
   it("does not wait for a lane that has left, whose rows go on", async () => {

@@ -6,6 +6,7 @@ import { createBatch } from "../../gpu-worker/pipelines/picture_batch.ts";
 import type { GenerateOptions, GenerateRequest, Pipeline } from "../../gpu-worker/pipelines/pipeline.ts";
 import { liveHandles } from "../../gpu-worker/runtime/mod.ts";
 import { goldenPath, loadGoldens, maxError } from "../goldens/golden.ts";
+import { onPipeline } from "./_on_pipeline.ts";
 import { assertReference, completeReference, type ReferenceCall, referenceCalls } from "./_reference_call.ts";
 
 /** Matrix products of more rows may sum in another order. */
@@ -15,10 +16,11 @@ const WINDOW = { method: "spectrum", windowSize: 2, flexWindow: 0.75, passes: 0 
 
 describe("createBatch()", () => {
   let pipeline: Pipeline;
-  before(async () => {
-    pipeline = await openPipeline("models/emoji");
-  });
-  after(() => pipeline[Symbol.dispose]());
+  const onEmoji = (test: () => Promise<void>) =>
+    onPipeline("models/emoji", (opened) => {
+      pipeline = opened;
+      return test();
+    });
 
   const request = (prompt: string, seed: number) =>
     pipeline.complete({ prompt, seed, steps: 20, sampler: WINDOW });
@@ -43,8 +45,7 @@ describe("createBatch()", () => {
     return results;
   };
 
-  it("makes of each request what it makes alone, its forecast errors included", async () => {
-    const idle = liveHandles();
+  it("makes of each request what it makes alone, its forecast errors included", onEmoji(async () => {
     const expected = await alone();
     for (const [i, result] of (await Promise.all(together(requests()))).entries()) {
       assert.equal(result.pictures, 3);
@@ -56,11 +57,9 @@ describe("createBatch()", () => {
       const errors = (of: typeof result.forecastErrors) => Float32Array.from(of.values());
       assert.ok(maxError(errors(result.forecastErrors), errors(expected[i]!.forecastErrors)) <= TOLERANCE);
     }
-    assert.deepEqual(liveHandles(), idle);
-  });
+  }));
 
-  it("goes on without one that is cancelled, whose run ends within its step", async () => {
-    const idle = liveHandles();
+  it("goes on without one that is cancelled, whose run ends within its step", onEmoji(async () => {
     const expected = await alone();
     const controller = new AbortController();
     const seen: number[] = [];
@@ -77,12 +76,10 @@ describe("createBatch()", () => {
     for (const [i, result] of [[0, await first!], [2, await third!]] as const) {
       assert.ok(maxError(result.latents.data, expected[i]!.latents.data) <= TOLERANCE);
     }
-    assert.deepEqual(liveHandles(), idle);
-  });
+  }));
 
-  it("goes on without one that fails", async () => {
+  it("goes on without one that fails", onEmoji(async () => {
     const failure = new Error("the disk is full");
-    const idle = liveHandles();
     const [failed, ...others] = together(requests(), (i) =>
       i !== 0 ? {} : {
         onStep: () => {
@@ -91,10 +88,9 @@ describe("createBatch()", () => {
       });
     await assert.rejects(failed!, failure);
     assert.equal((await Promise.all(others)).length, 2);
-    assert.deepEqual(liveHandles(), idle);
-  });
+  }));
 
-  it("frees everything when all are cancelled", async () => {
+  it("frees everything when all are cancelled", onEmoji(async () => {
     const idle = liveHandles();
     const controller = new AbortController();
     const runs = together(requests(), () => ({
@@ -106,10 +102,9 @@ describe("createBatch()", () => {
     const outcomes = await Promise.allSettled(runs);
     assert.deepEqual(outcomes.map(({ status }) => status), ["rejected", "rejected", "rejected"]);
     assert.deepEqual(liveHandles(), idle);
-  });
+  }));
 
-  it("does not wait for a place that is given up, or for a run that is cancelled before it joins", async () => {
-    const idle = liveHandles();
+  it("does not wait for a place that is given up, or for a run that is cancelled before it joins", onEmoji(async () => {
     const [given, cancelled, ...places] = createBatch(4);
     given![Symbol.dispose]();
     const runs = [cancelled!, ...places].map(async (place, i) => {
@@ -120,10 +115,9 @@ describe("createBatch()", () => {
     });
     await assert.rejects(runs[0]!, (reason) => reason === "too late");
     assert.deepEqual(await Promise.all(runs.slice(1)), [2, 2]);
-    assert.deepEqual(liveHandles(), idle);
-  });
+  }));
 
-  it("tells all why nothing could be prepared, and frees what was", async () => {
+  it("tells all why nothing could be prepared, and frees what was", onEmoji(async () => {
     const failure = new Error("no memory is left");
     let freed = 0;
     const runs = createBatch(2).map(async (place) => {
@@ -138,9 +132,9 @@ describe("createBatch()", () => {
     });
     for (const run of runs) await assert.rejects(run, failure);
     assert.equal(freed, 1);
-  });
+  }));
 
-  it("shows exact previews of one while the others jump", async () => {
+  it("shows exact previews of one while the others jump", onEmoji(async () => {
     const previewed = async (options: Pick<GenerateOptions, "batch">) => {
       const previews: number[][] = [];
       await pipeline.generate(requests()[0]!, {
@@ -160,13 +154,13 @@ describe("createBatch()", () => {
     for (const [i, preview] of previews.entries()) {
       assert.ok(maxError(Float32Array.from(preview), Float32Array.from(expected[i]!)) <= TOLERANCE);
     }
-  });
+  }));
 
-  it("lets other requests be made beside it", async () => {
+  it("lets other requests be made beside it", onEmoji(async () => {
     const [expected] = await alone();
     const [beside] = await Promise.all([pipeline.generate(requests()[0]!), ...together(requests())]);
     assert.deepEqual(beside.latents, expected!.latents);
-  });
+  }));
 });
 
 // Each family once beside a picture of another prompt and seed, whose rows must not leak into its own.

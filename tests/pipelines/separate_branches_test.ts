@@ -5,7 +5,8 @@ import { Checkpoint } from "../../gpu-worker/pipelines/checkpoint.ts";
 import type { EncodedPrompt } from "../../gpu-worker/pipelines/encoded_prompt.ts";
 import { readHunyuanVideoCheckpoint } from "../../gpu-worker/pipelines/hunyuan_video_checkpoint.ts";
 import { hunyuanVideoFeeds, patchGrid } from "../../gpu-worker/pipelines/hunyuan_video_feeds.ts";
-import { type DenoiserSessions, OnnxDenoiser } from "../../gpu-worker/pipelines/onnx_denoiser.ts";
+import type { DenoiserSessions } from "../../gpu-worker/pipelines/denoiser_shape.ts";
+import { OnnxDenoiser } from "../../gpu-worker/pipelines/onnx_denoiser.ts";
 import { SeparateBranches } from "../../gpu-worker/pipelines/separate_branches.ts";
 import { Runtime } from "../../gpu-worker/runtime/mod.ts";
 import {
@@ -70,6 +71,7 @@ describe("SeparateBranches with HunyuanVideo", () => {
       return new OnnxDenoiser(runtime, sessions, {
         branches: 1,
         slots: ANCHORS.length,
+        steps: STEPS,
         featureDims: [...patchGrid(config, size), config.innerDim],
         featureType: "float32",
         trunkFeeds: (latents, timestep) => feeds.trunk(latents, timestep),

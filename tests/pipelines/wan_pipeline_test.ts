@@ -53,6 +53,7 @@ for (const name of ["wan/tiny-unipc", "wan/tiny-euler"]) {
     });
 
     it("ends with the signal's reason and holds no tensor of the run", async () => {
+      using pipeline = await openPipeline(goldenPath(name));
       const before = liveHandles();
       const controller = new AbortController();
       const running = pipeline.generate(pipeline.complete(request), {

@@ -31,7 +31,7 @@ export async function speedTable(pipeline: Pipeline, options: SpeedTableOptions)
     `${model}: a full pass takes ${round(none.full, 2)} ms; F = ${features}, ${dtype}\n` +
       `${rounds} rounds, medians; a round's speedup is the time of none, just before and after, over that of as many pictures as have its full passes`,
   );
-  console.table(timings.map(({ name, steps, passes, denoise, full, forecast, speedups }, i) => {
+  console.table(timings.map(({ name, steps, passes, denoise, full, forecast, share, speedups }, i) => {
     const { sampler } = pipeline.complete({
       prompt: "red heart",
       seed: 42,
@@ -51,6 +51,7 @@ export async function speedTable(pipeline: Pipeline, options: SpeedTableOptions)
         quartiles: [0.25, 0.75].map((share) => quantile(reached, share).toFixed(3)).join(" to "),
       },
       "forecast / full": round(forecast / full, 5),
+      "in full passes": round(share, 4),
       "K x F MiB": round(slots * features * DTYPE_BYTES[dtype] / MIB, 2),
       ...peak !== undefined && {
         "peak MiB": round(peak / MIB, 0),

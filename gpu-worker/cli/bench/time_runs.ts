@@ -38,6 +38,8 @@ export interface RunTiming {
   full: number;
   /** One forecast step; 0 where there is none. */
   forecast: number;
+  /** Of the denoise time in full passes. */
+  share: number;
   /** Denoise time of the first row over that of this one, one a round; of the first row itself none. */
   speedups: number[];
 }
@@ -85,6 +87,7 @@ function summarize({ name }: BenchRow, samples: readonly Sample[], speedups: num
     denoise: of(({ denoise }) => denoise),
     full: of(({ full }) => full / passes),
     forecast: steps === passes ? 0 : of(({ forecast }) => forecast / (steps - passes)),
+    share: of(({ full, denoise }) => full / denoise),
     speedups,
   };
 }

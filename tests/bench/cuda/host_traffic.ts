@@ -52,6 +52,7 @@ export async function hostTraffic({ model, provider, dtype }: HostTrafficOptions
       new OnnxDenoiser(runtime, sessions, {
         branches: 1,
         slots: 2,
+        steps: 4,
         featureDims: [tokens, config.innerDim],
         featureType: dtype,
         outputDims,

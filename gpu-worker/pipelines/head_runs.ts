@@ -1,0 +1,197 @@
+// Runs of the head, made ahead where forecasts were announced: weights over anchors and outputs, the modulation of the last norm,
+// and where the outputs go.
+import type { ForecastCall, ForecastOptions, PlannedForecasts } from "../../sampler/mod.ts";
+import type { DirectRun, Runtime, Tensor } from "../runtime/mod.ts";
+import {
+  type DenoiserFeeds,
+  type DenoiserSessions,
+  type DenoiserShape,
+  type Feeds,
+  rowsOf,
+} from "./denoiser_shape.ts";
+import type { FeatureHistory } from "./feature_history.ts";
+import { joinRows } from "./join_rows.ts";
+import { oneByOne } from "./one_by_one.ts";
+
+/** Inputs and output of a run of the head, made ahead. */
+export interface HeadRun {
+  /** By identity those that were announced. */
+  sums: readonly Float64Array[] | undefined;
+  feeds: Feeds;
+  output: Tensor<"float32">;
+  /** Where it was announced, short, and the graph stays loaded. */
+  direct?: DirectRun | undefined;
+}
+
+export type ReadyHeadRun = HeadRun & { direct: DirectRun };
+
+export interface HeadRunsInit {
+  sessions: DenoiserSessions;
+  shape: DenoiserShape;
+  history: FeatureHistory;
+  feeds: DenoiserFeeds;
+  /** Whether outputs of so many bytes are best computed on the calling thread. */
+  isShort: (bytes: number) => boolean;
+}
+
+/** Those that were announced stay for later runs, until others are. */
+export class HeadRuns implements Disposable {
+  readonly #runtime: Runtime;
+  readonly #init: HeadRunsInit;
+  /** Branches of all pictures. */
+  readonly #rows: number;
+  readonly #stack = new DisposableStack();
+  /** By the calls that were announced. */
+  readonly #prepared = new Map<readonly ForecastCall[], HeadRun>();
+  /** Owns what those have. */
+  #preparedStack = new DisposableStack();
+  /** Of all steps, rows in their order. */
+  #modulation: Feeds | undefined;
+  #feeds: DenoiserFeeds;
+  /** Whether `#modulation` is that of `#feeds`. */
+  #isModulated = false;
+
+  constructor(runtime: Runtime, init: HeadRunsInit) {
+    this.#runtime = runtime;
+    this.#init = init;
+    this.#rows = rowsOf(init.shape);
+    this.#feeds = init.feeds;
+  }
+
+  /** For a run with other prompts. */
+  begin(feeds: DenoiserFeeds): void {
+    this.#feeds = feeds;
+    this.#isModulated = false;
+  }
+
+  /** Makes the runs of all these forecasts, unless it has them from an earlier run. */
+  async prepare(forecasts: readonly PlannedForecasts[], signal?: AbortSignal): Promise<void> {
+    if (forecasts.length === 0) return;
+    await this.#modulate(signal);
+    if (forecasts.every(({ calls, sums }) => this.#prepared.get(calls)?.sums === sums)) return;
+    this.#forget();
+    const stack = this.#preparedStack;
+    for (const { calls, sums } of forecasts) {
+      const run = await this.#make(calls, { sums, signal, stack });
+      this.#prepared.set(calls, { ...run, direct: this.#direct(run, stack) });
+    }
+  }
+
+  /** A run that was announced and can be made at once, without waiting for anything. */
+  ready(calls: readonly ForecastCall[], sums: ForecastOptions["sums"]): ReadyHeadRun | undefined {
+    const prepared = this.#prepared.get(calls);
+    return prepared?.direct && prepared.sums === sums && this.#isModulated
+      ? prepared as ReadyHeadRun
+      : undefined;
+  }
+
+  /** @param options.stack owns what is made for these calls alone */
+  async of(
+    calls: readonly ForecastCall[],
+    options: ForecastOptions & { stack: DisposableStack },
+  ): Promise<HeadRun> {
+    const prepared = this.#prepared.get(calls);
+    if (prepared === undefined || prepared.sums !== options.sums) return await this.#make(calls, options);
+    await this.#modulate(options.signal);
+    return prepared;
+  }
+
+  #direct({ feeds, output }: HeadRun, stack: DisposableStack): DirectRun | undefined {
+    const { sessions: { head }, history, isShort } = this.#init;
+    const [steps] = feeds["forecast_weights"]!.dims;
+    if (!head.prepare || !isShort(steps! * history.slotBytes)) return undefined;
+    return stack.use(head.prepare(feeds, { fetch: ["output"], outputs: { output } }));
+  }
+
+  async #make(
+    calls: readonly ForecastCall[],
+    { sums, signal, stack }: ForecastOptions & { stack: DisposableStack },
+  ): Promise<HeadRun> {
+    const { shape, history } = this.#init;
+    const outputWeights = this.#outputWeights(calls.length, sums);
+    const outputDims = [outputWeights.length, ...shape.outputDims];
+    const output = new Float32Array(outputDims.reduce((product, dim) => product * dim, 1));
+    return {
+      sums,
+      feeds: {
+        ...await this.#modulationOf(calls, { stack, signal }),
+        forecast_weights: stack.use(this.#weights(calls.map(({ weights }) => weights))),
+        history: history.filled(calls[0]!.weights.length),
+        output_weights: stack.use(this.#weights(outputWeights)),
+      },
+      output: stack.use(this.#runtime.tensor("float32", outputDims, output)),
+    };
+  }
+
+  /** @returns for each output of the head its weights over the rows of all calls */
+  #outputWeights(calls: number, sums: readonly Float64Array[] | undefined): Float64Array[] {
+    const { guide } = this.#init.shape;
+    // Where guidance is more than a sum the host takes it, and the sums after it.
+    if (typeof guide === "function") return oneByOne(calls * this.#rows);
+    return (sums ?? oneByOne(calls)).flatMap((weights) => this.#guidedWeights(weights, guide));
+  }
+
+  /** @param weights over the calls @returns for each picture the weights over the rows of all calls, guidance included */
+  #guidedWeights(weights: Float64Array, guide: readonly number[]): Float64Array[] {
+    return Array.from({ length: this.#rows / guide.length }, (_, picture) => {
+      const byRow = new Float64Array(weights.length * this.#rows);
+      for (const [call, weight] of weights.entries()) {
+        const first = call * this.#rows + picture * guide.length;
+        for (const [branch, factor] of guide.entries()) byRow[first + branch] = weight * factor;
+      }
+      return byRow;
+    });
+  }
+
+  async #modulationOf(
+    calls: readonly ForecastCall[],
+    { stack, signal }: { stack: DisposableStack; signal: AbortSignal | undefined },
+  ): Promise<Feeds> {
+    const modulation = await this.#modulate(signal);
+    const rows = calls.length * this.#rows;
+    const feeds: Feeds = {};
+    for (const name in modulation) {
+      const tensor = modulation[name]!;
+      const [all, ...dims] = tensor.dims;
+      const start = calls[0]!.step * this.#rows * tensor.byteLength / all!;
+      feeds[name] = stack.use(tensor.view(start, [rows, ...dims]));
+    }
+    return feeds;
+  }
+
+  /** @returns the same tensors in every run */
+  async #modulate(signal: AbortSignal | undefined): Promise<Feeds> {
+    const { isShort, sessions: { modulation } } = this.#init;
+    if (modulation === undefined) return {};
+    const outputs = this.#modulation ??= this.#modulationOutputs();
+    if (!this.#isModulated) {
+      const blocking = isShort(outputs["scale"]!.byteLength);
+      await modulation.run(this.#feeds.modulationFeeds!(), { outputs, signal, blocking });
+      this.#isModulated = true;
+    }
+    return outputs;
+  }
+
+  #modulationOutputs(): Feeds {
+    const { featureDims, featureType, steps } = this.#init.shape;
+    const rows = steps * this.#rows;
+    const features = featureDims.at(-1)!;
+    const allocate = (dims: number[]) => this.#stack.use(this.#runtime.allocate(featureType, dims));
+    return { scale: allocate([rows, 1, features]), shift: allocate([rows, features]) };
+  }
+
+  #weights(rows: readonly Float64Array[]): Tensor {
+    return this.#runtime.tensor("float32", [rows.length, rows[0]!.length], joinRows(rows));
+  }
+
+  #forget(): void {
+    this.#prepared.clear();
+    this.#preparedStack.dispose();
+    this.#preparedStack = new DisposableStack();
+  }
+
+  [Symbol.dispose](): void {
+    this.#forget();
+    this.#stack.dispose();
+  }
+}
