@@ -37,8 +37,8 @@ describe("the page in Chromium", { skip }, () => {
     await using browser = await open();
     const { page } = browser;
     await page.getByLabel("Prompt", { exact: true }).fill("red heart");
-    // At first the plan, all of it still to come.
-    assert.equal(await page.locator('.step[data-kind="full"]').count(), 10);
+    // At first the plan, all of it still to come; the checkpoint's own, once the page has heard of it.
+    await page.waitForFunction(() => document.querySelectorAll('.step[data-kind="full"]').length === 10);
     assert.equal(await page.locator('.step[data-state="done"]').count(), 0);
     await page.keyboard.press("Enter");
     await page.locator('.step[data-state="done"]').nth(5).waitFor();
