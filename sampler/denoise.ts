@@ -9,8 +9,8 @@ import type { Solver } from "./solver.ts";
 import type { StepKind } from "./step_plan.ts";
 import {
   type DenoiserCall,
-  type Gap,
-  type Pass,
+  type PlannedGap,
+  type PlannedPass,
   planWalk,
   type Walk,
   walk,
@@ -128,7 +128,7 @@ export async function denoise(denoiser: Denoiser, options: DenoiseOptions): Prom
   }
   return { latents, plan, fullSteps, forecastErrors, elapsedMs: now() - start };
 
-  async function runFull(pass: Pass): Promise<FullResult> {
+  async function runFull(pass: PlannedPass): Promise<FullResult> {
     const input = solver.scaleModelInput(pass.step, latents);
     return await denoiser.full({ ...pass, latents: input, ...signal && { signal } });
   }
@@ -140,7 +140,7 @@ export async function denoise(denoiser: Denoiser, options: DenoiseOptions): Prom
     await advance(step, "full", result);
   }
 
-  async function takeForecasts(gap: Gap): Promise<void> {
+  async function takeForecasts(gap: PlannedGap): Promise<void> {
     let { step } = gap.calls[0]!;
     for (const [i, output] of (await runForecasts(gap)).entries()) {
       const move = gap.moves[i]!;
@@ -149,7 +149,7 @@ export async function denoise(denoiser: Denoiser, options: DenoiseOptions): Prom
     }
   }
 
-  async function runForecasts({ calls, moves, sums }: Gap): Promise<Float32Array[]> {
+  async function runForecasts({ calls, moves, sums }: PlannedGap): Promise<Float32Array[]> {
     const outputs = await denoiser.forecast(calls, { ...sums && { sums }, ...signal && { signal } });
     if (outputs.length !== moves.length) {
       throw new RangeError(`Cannot denoise as ${moves.length} forecasts gave ${outputs.length} outputs`);

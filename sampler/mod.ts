@@ -22,6 +22,7 @@ export type {
 export { ErrorWindow, type ErrorWindowOptions, MAX_BUDGET_SLOTS } from "./error_window.ts";
 export { findPlans, type FindPlansOptions, type FoundPlan, planMemory } from "./find_plans.ts";
 export type { Forecaster } from "./forecaster.ts";
+export type { ForecastMove } from "./forecast_moves.ts";
 export { historySlots, isAdaptive } from "./history_slots.ts";
 export { laterSteps } from "./later_steps.ts";
 export { linspace } from "./linspace.ts";
@@ -35,7 +36,14 @@ export {
 export type { SchedulerConfig, Solver, SolverOptions } from "./solver.ts";
 export { countHistorySlots, planSteps, type StepKind, type StepPlanOptions } from "./step_plan.ts";
 export { randn, TorchGenerator } from "./torch_noise.ts";
-export { planWalk, type Walk, type WalkOptions } from "./walk.ts";
+export {
+  type DenoiserCall,
+  type PlannedGap,
+  type PlannedPass,
+  planWalk,
+  type Walk,
+  type WalkOptions,
+} from "./walk.ts";
 
 /** Part of every cache key: to be raised whenever the same request would give other latents. */
 export const SAMPLER_VERSION = "2";

@@ -7,14 +7,16 @@ import type { Solver } from "./solver.ts";
 import { countHistorySlots, type StepKind } from "./step_plan.ts";
 
 /** A full pass, before its latents are known. */
-export type Pass = Omit<FullCall, "latents" | "signal">;
+export type PlannedPass = Omit<FullCall, "latents" | "signal">;
 
 /** Forecasts between the same two full passes, and how the solver takes them. */
-export interface Gap extends PlannedForecasts {
+export interface PlannedGap extends PlannedForecasts {
+  /** One for each output, in order; together they are the calls. */
   moves: readonly ForecastMove[];
 }
 
-export type DenoiserCall = { kind: "full"; pass: Pass } | { kind: "forecast" } & Gap;
+/** What the denoiser is called for. */
+export type DenoiserCall = { kind: "full"; pass: PlannedPass } | { kind: "forecast" } & PlannedGap;
 
 /** All of a run with a fixed plan. It depends on no latents: runs with the same options may share it. */
 export type Walk = readonly DenoiserCall[];
@@ -103,7 +105,7 @@ class History {
     this.#slots = options.historySlots ?? countHistorySlots(options.plan);
   }
 
-  pass(step: number): Pass {
+  pass(step: number): PlannedPass {
     const { measureForecastError = true } = this.#options;
     const adaptive = this.#adaptive;
     // Past the last forecast of a plan features are no longer stored; an error over an incomplete history would say nothing.
@@ -116,7 +118,7 @@ class History {
       this.#first = (this.#first + 1) % this.#slots;
     }
     const check = (measureForecastError || adaptive) && complete && this.#anchors.length > 0;
-    const pass: Pass = {
+    const pass: PlannedPass = {
       ...this.#stepOnGrid(step),
       slot: stored ? (this.#first + this.#anchors.length) % this.#slots : undefined,
       ...check && { check: this.#weights(step, filled) },

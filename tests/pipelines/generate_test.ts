@@ -42,24 +42,27 @@ describe("Pipeline.generate()", () => {
     assert.deepEqual(second.image.data, first.image.data);
   });
 
-  it("of several at once gives each the picture that it gives alone, whatever becomes of another", onPipeline("models/emoji", async (pipeline) => {
-    const seeded = (seed: number) => pipeline.complete({ prompt: "a crab", seed, steps: 12 });
-    const controller = new AbortController();
-    const alone = [await pipeline.generate(seeded(1)), await pipeline.generate(seeded(2))];
-    const cancelled = pipeline.generate(seeded(3), {
-      signal: controller.signal,
-      onStep: ({ index }) => {
-        if (index === 4) controller.abort("cancelled");
-      },
-    });
-    const together = [pipeline.generate(seeded(1)), pipeline.generate(seeded(2))];
-    await assert.rejects(cancelled, (reason) => reason === "cancelled");
-    for (const [i, { latents, forecastErrors, image }] of (await Promise.all(together)).entries()) {
-      assert.deepEqual(latents.data, alone[i]!.latents.data);
-      assert.deepEqual(forecastErrors, alone[i]!.forecastErrors);
-      assert.deepEqual(image.data, alone[i]!.image.data);
-    }
-  }));
+  it(
+    "of several at once gives each the picture that it gives alone, whatever becomes of another",
+    onPipeline("models/emoji", async (pipeline) => {
+      const seeded = (seed: number) => pipeline.complete({ prompt: "a crab", seed, steps: 12 });
+      const controller = new AbortController();
+      const alone = [await pipeline.generate(seeded(1)), await pipeline.generate(seeded(2))];
+      const cancelled = pipeline.generate(seeded(3), {
+        signal: controller.signal,
+        onStep: ({ index }) => {
+          if (index === 4) controller.abort("cancelled");
+        },
+      });
+      const together = [pipeline.generate(seeded(1)), pipeline.generate(seeded(2))];
+      await assert.rejects(cancelled, (reason) => reason === "cancelled");
+      for (const [i, { latents, forecastErrors, image }] of (await Promise.all(together)).entries()) {
+        assert.deepEqual(latents.data, alone[i]!.latents.data);
+        assert.deepEqual(forecastErrors, alone[i]!.forecastErrors);
+        assert.deepEqual(image.data, alone[i]!.image.data);
+      }
+    }),
+  );
 
   it("reports every step in order with its kind", async () => {
     const kinds: string[] = [];

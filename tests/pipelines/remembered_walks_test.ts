@@ -34,9 +34,14 @@ describe("RememberedWalks", () => {
   });
 
   it("gives another where anything differs that decides it", () => {
-    const cases = [{}, { w: 0.9 }, { steps: 21 }, { shift: 2 }, { looks: [9] }, { method: "taylorseer" as const }];
+    const cases = [{}, { w: 0.9 }, { steps: 21 }, { shift: 2 }, { looks: [9] }, {
+      method: "taylorseer" as const,
+    }];
     const all = cases.map((options) => walkOf({ flexWindow: 3, ...options }));
     assert.equal(new Set(all).size, all.length);
-    assert.equal(all[4]!.find((call) => call.kind === "forecast" && call.calls.at(-1)!.step >= 9)!.kind, "forecast");
+    assert.equal(
+      all[4]!.find((call) => call.kind === "forecast" && call.calls.at(-1)!.step >= 9)!.kind,
+      "forecast",
+    );
   });
 });
