@@ -1,7 +1,7 @@
 // `deno task keys`: API keys in the store that the edge is configured with.
 import { parseArgs } from "@std/cli/parse-args";
-import { UsageError } from "../protocol/usage_error.ts";
-import { RedisLink } from "../protocol/redis_link.ts";
+import { UsageError } from "../protocol/process/usage_error.ts";
+import { RedisLink } from "../protocol/store/redis_link.ts";
 import { drawApiKey } from "../routes/keys/api_key.ts";
 import { monthCounter } from "../routes/keys/key_limits.ts";
 import { type KeyRecord, type KeyStore, type Scope, SCOPES } from "../routes/keys/key_store.ts";

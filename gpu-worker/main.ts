@@ -1,12 +1,12 @@
 // The GPU process: serves the HTTP surface of http/ over the checkpoints that the command line names.
 import { hostname } from "node:os";
-import { assertGuarded } from "../protocol/assert_guarded.ts";
-import { structuredLog } from "../protocol/structured_log.ts";
-import { UsageError } from "../protocol/usage_error.ts";
-import { readWorkerSecret } from "../protocol/worker_secret.ts";
+import { assertGuarded } from "../protocol/process/assert_guarded.ts";
+import { structuredLog } from "../protocol/process/structured_log.ts";
+import { UsageError } from "../protocol/process/usage_error.ts";
+import { readWorkerSecret } from "../protocol/process/worker_secret.ts";
 import { SAMPLER_VERSION } from "../sampler/mod.ts";
-import { GRAPH_CACHE_FOLDER } from "./cli/graph_cache_folder.ts";
-import { parseWorkerArguments, WORKER_HELP, type WorkerArguments } from "./cli/worker_arguments.ts";
+import { GRAPH_CACHE_FOLDER } from "./session/graph_cache_folder.ts";
+import { parseWorkerArguments, WORKER_HELP, type WorkerArguments } from "./http/worker_arguments.ts";
 import { executeBatch } from "./http/execute_batch.ts";
 import { executeRun } from "./http/execute_run.ts";
 import { observeRun } from "./http/observe_run.ts";
@@ -15,8 +15,8 @@ import { RunQueue } from "./http/run_queue.ts";
 import { openSharedRuns } from "./http/shared_runs.ts";
 import { createWorkerApp } from "./http/worker_app.ts";
 import { WorkerMetrics } from "./http/worker_metrics.ts";
-import { readModelInfo } from "./pipelines/model_info.ts";
-import { openPipeline } from "./pipelines/open_pipeline.ts";
+import { readModelInfo } from "./model/model_info.ts";
+import { openPipeline } from "./model/open_pipeline.ts";
 
 /** How long followers get, after the last run, to read its end. */
 const SHUTDOWN_MS = 5000;

@@ -1,6 +1,6 @@
 // The edge, built from its environment: what `deno serve` and Deno Deploy serve, and main.ts as well.
-import { type Log, structuredLog } from "../protocol/structured_log.ts";
-import { bufferedLines } from "./buffered_lines.ts";
+import { type Log, structuredLog } from "../protocol/process/structured_log.ts";
+import { bufferedLines } from "../protocol/process/buffered_lines.ts";
 import { createApp } from "./app.ts";
 import { type EdgeConfig, readEdgeConfig } from "./edge_config.ts";
 import { edgeOptions } from "./edge_options.ts";

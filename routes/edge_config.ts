@@ -1,6 +1,6 @@
 // The edge's configuration: named environment variables, all optional.
-import { readRedisAddress, type RedisAddress } from "../protocol/redis_address.ts";
-import { readSecret, readWorkerSecret } from "../protocol/worker_secret.ts";
+import { readRedisAddress, type RedisAddress } from "../protocol/store/redis_address.ts";
+import { readSecret, readWorkerSecret } from "../protocol/process/worker_secret.ts";
 
 export interface EdgeConfig {
   /** SPECTRUM_WORKERS: comma-separated origins of the workers. */

@@ -1,15 +1,15 @@
 // What an edge is made of, from its configuration.
-import { RedisLink } from "../protocol/redis_link.ts";
-import { MemoryResultStore } from "../protocol/results/memory_result_store.ts";
-import { RedisResultStore } from "../protocol/results/redis_result_store.ts";
-import { RedisRunLog } from "../protocol/run_log/redis_run_log.ts";
-import type { Log } from "../protocol/structured_log.ts";
+import { RedisLink } from "../protocol/store/redis_link.ts";
+import { MemoryResultStore } from "../protocol/store/results/memory_result_store.ts";
+import { RedisResultStore } from "../protocol/store/results/redis_result_store.ts";
+import { RedisRunLog } from "../protocol/store/run_log/redis_run_log.ts";
+import type { Log } from "../protocol/process/structured_log.ts";
 import type { AppOptions } from "./app.ts";
 import { BatchClient } from "./batches/batch_client.ts";
 import type { EdgeConfig } from "./edge_config.ts";
 import { MemoryKeyStore } from "./keys/memory_key_store.ts";
 import { RedisKeyStore } from "./keys/redis_key_store.ts";
-import { currentRequestId } from "./request_context.ts";
+import { currentRequestId } from "./middleware/request_context.ts";
 import { FallbackStateStore } from "./state/fallback_state_store.ts";
 import { RedisStateStore } from "./state/redis_state_store.ts";
 import { WorkerClient } from "./runs/worker_client.ts";

@@ -1,10 +1,10 @@
 // From the name of a method to its forecaster.
 
-import type { Forecaster } from "./forecaster.ts";
-import { ReuseForecaster } from "./reuse_forecaster.ts";
+import type { Forecaster } from "./forecasters/forecaster.ts";
+import { ReuseForecaster } from "./forecasters/reuse_forecaster.ts";
 import type { SamplerOptions } from "./sampler_options.ts";
-import { SpectrumForecaster } from "./spectrum_forecaster.ts";
-import { TaylorSeerForecaster } from "./taylorseer_forecaster.ts";
+import { SpectrumForecaster } from "./forecasters/spectrum_forecaster.ts";
+import { TaylorSeerForecaster } from "./forecasters/taylorseer_forecaster.ts";
 
 /**
  * The forecaster of `options.method` for a run of `steps` steps. That of "none" refuses to forecast.

@@ -1,12 +1,12 @@
 // The denoise loop: walks a plan, with full passes and forecasts on a Denoiser and a Solver that moves the latents.
 // All state of a run lives in one call, so an aborted run leaves nothing behind.
 
-import { assertNumber } from "./_assert_number.ts";
+import { assertNumber } from "./numerics/assert_number.ts";
 import type { Denoiser, FullResult } from "./denoiser.ts";
-import type { ErrorWindow } from "./error_window.ts";
+import type { ErrorWindow } from "./plans/error_window.ts";
 import type { ForecastMove } from "./forecast_moves.ts";
-import type { Solver } from "./solver.ts";
-import type { StepKind } from "./step_plan.ts";
+import type { Solver } from "./solvers/solver.ts";
+import type { StepKind } from "./plans/step_plan.ts";
 import {
   type DenoiserCall,
   type PlannedGap,

@@ -1,6 +1,6 @@
 // How the solver takes the forecasts between two full passes: one by one, or several as one weighted sum of their outputs.
 import type { ForecastCall } from "./denoiser.ts";
-import type { Solver } from "./solver.ts";
+import type { Solver } from "./solvers/solver.ts";
 
 /** Consecutive forecast steps that are taken at once. */
 export interface ForecastMove {

@@ -1,9 +1,9 @@
 // The method as pure mathematics: plans, forecasters, solvers, noise and the loop. No input or output, no Deno APIs, no
 // imports from outside this folder, so it runs in a browser as well.
 
-export { calculateShift, type ShiftLine } from "./calculate_shift.ts";
+export { calculateShift, type ShiftLine } from "./solvers/schedule/calculate_shift.ts";
 export { createForecaster } from "./create_forecaster.ts";
-export { createSolver } from "./create_solver.ts";
+export { createSolver } from "./solvers/create_solver.ts";
 export {
   denoise,
   type DenoiseOptions,
@@ -19,13 +19,13 @@ export type {
   FullResult,
   PlannedForecasts,
 } from "./denoiser.ts";
-export { ErrorWindow, type ErrorWindowOptions, MAX_BUDGET_SLOTS } from "./error_window.ts";
-export { findPlans, type FindPlansOptions, type FoundPlan, planMemory } from "./find_plans.ts";
-export type { Forecaster } from "./forecaster.ts";
+export { ErrorWindow, type ErrorWindowOptions, MAX_BUDGET_SLOTS } from "./plans/error_window.ts";
+export { findPlans, type FindPlansOptions, type FoundPlan, planMemory } from "./plans/find_plans.ts";
+export type { Forecaster } from "./forecasters/forecaster.ts";
 export type { ForecastMove } from "./forecast_moves.ts";
-export { historySlots, isAdaptive } from "./history_slots.ts";
-export { laterSteps } from "./later_steps.ts";
-export { linspace } from "./linspace.ts";
+export { historySlots, isAdaptive } from "./plans/history_slots.ts";
+export { laterSteps } from "./solvers/later_steps.ts";
+export { linspace } from "./numerics/linspace.ts";
 export { METHOD_OPTIONS } from "./method_options.ts";
 export {
   type Method,
@@ -33,9 +33,9 @@ export {
   SAMPLER_DEFAULTS,
   type SamplerOptions,
 } from "./sampler_options.ts";
-export type { SchedulerConfig, Solver, SolverOptions } from "./solver.ts";
-export { countHistorySlots, planSteps, type StepKind, type StepPlanOptions } from "./step_plan.ts";
-export { randn, TorchGenerator } from "./torch_noise.ts";
+export type { SchedulerConfig, Solver, SolverOptions } from "./solvers/solver.ts";
+export { countHistorySlots, planSteps, type StepKind, type StepPlanOptions } from "./plans/step_plan.ts";
+export { randn, TorchGenerator } from "./numerics/torch_noise.ts";
 export {
   type DenoiserCall,
   type PlannedGap,

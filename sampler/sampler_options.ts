@@ -1,8 +1,8 @@
 // The options of the accelerated sampler, their defaults and their rules. The names are those of the paper and its
 // reference code (w, m, lam, window_size, flex_window, warmup_steps) and of TaylorSeer (order).
 
-import { assertNumber } from "./_assert_number.ts";
-import { planSteps } from "./step_plan.ts";
+import { assertNumber } from "./numerics/assert_number.ts";
+import { planSteps } from "./plans/step_plan.ts";
 
 /** How the steps between two full passes are forecast. "none" runs every step in full. */
 export type Method = "none" | "spectrum" | "taylorseer" | "reuse";

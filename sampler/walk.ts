@@ -1,10 +1,10 @@
 // What a run asks of its denoiser, in order: full passes, and between them the forecasts with their weights and moves.
 import type { ForecastCall, FullCall, PlannedForecasts } from "./denoiser.ts";
-import type { ErrorWindow } from "./error_window.ts";
+import type { ErrorWindow } from "./plans/error_window.ts";
 import { type ForecastMove, planForecastMoves } from "./forecast_moves.ts";
-import type { Forecaster } from "./forecaster.ts";
-import type { Solver } from "./solver.ts";
-import { countHistorySlots, type StepKind } from "./step_plan.ts";
+import type { Forecaster } from "./forecasters/forecaster.ts";
+import type { Solver } from "./solvers/solver.ts";
+import { countHistorySlots, type StepKind } from "./plans/step_plan.ts";
 
 /** A full pass, before its latents are known. */
 export type PlannedPass = Omit<FullCall, "latents" | "signal">;

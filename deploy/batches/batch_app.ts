@@ -1,12 +1,12 @@
 // The batch service's HTTP surface, for edges only: what routes/batches/ forwards, with the tenant it speaks for.
 import { type Context, Hono } from "hono";
-import { ApiError } from "../../protocol/api_error.ts";
-import { createBatchSchema, MAX_BATCH_FILE_BYTES, pageQuerySchema } from "../../protocol/batch.ts";
-import { parseWire } from "../../protocol/parse_wire.ts";
-import { readBody } from "../../protocol/read_body.ts";
-import { readJson } from "../../protocol/read_json.ts";
-import { requireSignature } from "../../protocol/require_signature.ts";
-import type { Log } from "../../protocol/structured_log.ts";
+import { ApiError } from "../../protocol/wire/api_error.ts";
+import { createBatchSchema, MAX_BATCH_FILE_BYTES, pageQuerySchema } from "../../protocol/wire/batch.ts";
+import { parseWire } from "../../protocol/wire/parse_wire.ts";
+import { readBody } from "../../protocol/http/read_body.ts";
+import { readJson } from "../../protocol/http/read_json.ts";
+import { requireSignature } from "../../protocol/http/require_signature.ts";
+import type { Log } from "../../protocol/process/structured_log.ts";
 import type { BatchMetrics } from "./batch_metrics.ts";
 import type { BatchQueue } from "./batch_queue.ts";
 import type { BatchStore } from "./batch_store.ts";

@@ -1,7 +1,7 @@
 // Takes requests off the queue and has them answered, each to its end: docs/decisions/0017-batches-on-bullmq.md.
 import { DelayedError, type Job, Worker } from "bullmq";
 import type { Redis } from "ioredis";
-import type { Log } from "../../protocol/structured_log.ts";
+import type { Log } from "../../protocol/process/structured_log.ts";
 import {
   type BatchQueue,
   INTAKE,

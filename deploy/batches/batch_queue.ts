@@ -2,7 +2,7 @@
 // twice is adding it once.
 import { type ConnectionOptions, Queue } from "bullmq";
 import type { Redis } from "ioredis";
-import type { BatchLine } from "../../protocol/batch.ts";
+import type { BatchLine } from "../../protocol/wire/batch.ts";
 
 /** One request. */
 export interface RequestJob {

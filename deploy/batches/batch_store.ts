@@ -10,8 +10,8 @@ import {
   type Page,
   type PageQuery,
   type StoredFile,
-} from "../../protocol/batch.ts";
-import { ApiError } from "../../protocol/api_error.ts";
+} from "../../protocol/wire/batch.ts";
+import { ApiError } from "../../protocol/wire/api_error.ts";
 
 export interface BatchStoreOptions {
   redis: Redis;

@@ -2,10 +2,10 @@
 // these processes share the work; one beside each worker is the usual arrangement.
 import { parseArgs } from "@std/cli/parse-args";
 import { Redis } from "ioredis";
-import { assertGuarded } from "../../protocol/assert_guarded.ts";
-import { UsageError } from "../../protocol/usage_error.ts";
-import { structuredLog } from "../../protocol/structured_log.ts";
-import { readWorkerSecret } from "../../protocol/worker_secret.ts";
+import { assertGuarded } from "../../protocol/process/assert_guarded.ts";
+import { UsageError } from "../../protocol/process/usage_error.ts";
+import { structuredLog } from "../../protocol/process/structured_log.ts";
+import { readWorkerSecret } from "../../protocol/process/worker_secret.ts";
 import { BatchMetrics } from "./batch_metrics.ts";
 import { BatchPuller } from "./batch_puller.ts";
 import { BatchQueue } from "./batch_queue.ts";

@@ -1,6 +1,6 @@
 // An edge without a port: it answers the requests of batches in this process as edges elsewhere answer clients, with the
 // same checks, stores and workers.
-import type { Log } from "../../protocol/structured_log.ts";
+import type { Log } from "../../protocol/process/structured_log.ts";
 import { createApp } from "../../routes/app.ts";
 import { readEdgeConfig } from "../../routes/edge_config.ts";
 import { edgeOptions } from "../../routes/edge_options.ts";

@@ -1,7 +1,7 @@
 // The adapter's two connections to Redis: one for commands, one for channels. Both notice when the other side has fallen
 // silent, and come back by themselves.
 import { Redis } from "ioredis";
-import { STORE_DEADLINE_MS } from "../../protocol/redis_client.ts";
+import { STORE_DEADLINE_MS } from "../../protocol/store/redis_client.ts";
 
 export interface RedisConnections extends Disposable {
   redis: Redis;

@@ -3,10 +3,10 @@ import type { Buffer } from "node:buffer";
 import sharp, { type OverlayOptions } from "sharp";
 import type { SamplerOptions } from "../../sampler/mod.ts";
 import { toRgb } from "../media/to_rgb.ts";
-import { openPipeline } from "../pipelines/open_pipeline.ts";
-import type { Pipeline } from "../pipelines/pipeline.ts";
-import { readFlags } from "./read_flags.ts";
-import { runCommand } from "./run_command.ts";
+import { openPipeline } from "../model/open_pipeline.ts";
+import type { Pipeline } from "../pipeline/pipeline.ts";
+import { readFlags } from "../flags/read_flags.ts";
+import { runCommand } from "../flags/run_command.ts";
 import { writeAtomically } from "./write_atomically.ts";
 
 const HELP =

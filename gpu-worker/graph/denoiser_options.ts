@@ -1,6 +1,6 @@
 // What the graphs of a denoiser are built from, in every family.
 import type { DType } from "../runtime/dtype.ts";
-import type { Weights } from "./weights/weights.ts";
+import type { Weights } from "../checkpoint/weights.ts";
 
 export interface DenoiserOptions {
   /** config.json of the transformer or UNet, parsed. */

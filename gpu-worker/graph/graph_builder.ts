@@ -3,8 +3,8 @@ import onnxProto from "onnx-proto";
 import { relative } from "node:path";
 import { type DType, DTYPE_BYTES, ONNX_DATA_TYPE } from "../runtime/dtype.ts";
 import { attribute, type AttributeValue } from "./attribute.ts";
-import { CheckpointError } from "./weights/checkpoint_error.ts";
-import type { WeightEntry, Weights } from "./weights/weights.ts";
+import { CheckpointError } from "../checkpoint/checkpoint_error.ts";
+import type { WeightEntry, Weights } from "../checkpoint/weights.ts";
 
 const { onnx } = onnxProto;
 

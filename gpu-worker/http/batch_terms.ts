@@ -1,5 +1,5 @@
 // Which runs may be made together.
-import type { GenerateRequest, Pipeline } from "../pipelines/pipeline.ts";
+import type { GenerateRequest, Pipeline } from "../pipeline/pipeline.ts";
 import type { BatchTerms } from "./run.ts";
 import { toWire } from "./wire_request.ts";
 

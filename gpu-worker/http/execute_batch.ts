@@ -1,5 +1,5 @@
 // Runs that the queue hands over together.
-import { createBatch } from "../pipelines/picture_batch.ts";
+import { createBatch } from "../denoiser/picture_batch.ts";
 import type { DeviceTurn } from "./execute_run.ts";
 import type { Run } from "./run.ts";
 

@@ -1,17 +1,17 @@
 // Makes one run's picture: pipeline steps become events, previews and the result become image files.
 import type { DecodedImage } from "../media/decoded_image.ts";
 import { planSteps } from "../../sampler/mod.ts";
-import { ApiError } from "../../protocol/api_error.ts";
-import type { Receipt } from "../../protocol/receipt.ts";
-import type { CancelReason, CompletedEvent } from "../../protocol/run_event.ts";
-import type { Log } from "../../protocol/structured_log.ts";
-import { CONTENT_TYPES, outputFormat, videoFormat } from "../../protocol/generation_fields.ts";
+import { ApiError } from "../../protocol/wire/api_error.ts";
+import type { Receipt } from "../../protocol/wire/receipt.ts";
+import type { CancelReason, CompletedEvent } from "../../protocol/wire/run_event.ts";
+import type { Log } from "../../protocol/process/structured_log.ts";
+import { CONTENT_TYPES, outputFormat, videoFormat } from "../../protocol/wire/generation_fields.ts";
 import type { DecodedVideo } from "../media/decoded_video.ts";
 import { encodeVideo } from "../media/encode_video.ts";
 import { encodeSpritesheet, encodeThumbnail } from "../media/video_stills.ts";
 import { encodeImage } from "../media/encode_image.ts";
-import type { BatchPlace } from "../pipelines/picture_batch.ts";
-import type { GenerateRequest, GenerateResult, Pipeline, StepProgress } from "../pipelines/pipeline.ts";
+import type { BatchPlace } from "../denoiser/picture_batch.ts";
+import type { GenerateRequest, GenerateResult, Pipeline, StepProgress } from "../pipeline/pipeline.ts";
 import { imageTokens } from "./image_tokens.ts";
 import type { ModelPool } from "./model_pool.ts";
 import { previewSteps } from "./preview_steps.ts";

@@ -1,5 +1,5 @@
 // What `usage` counts: the tokens that a denoiser works on.
-import type { GenerateRequest, GenerateResult, Pipeline } from "../pipelines/pipeline.ts";
+import type { GenerateRequest, GenerateResult, Pipeline } from "../pipeline/pipeline.ts";
 
 /**
  * A size is a whole multiple of a transformer's patches and of a UNet's latent pixels, which have no tokens of another kind.

@@ -1,6 +1,6 @@
 // The checkpoints a worker serves: loaded when first asked for, unloaded when idle or when memory runs short.
-import { ApiError } from "../../protocol/api_error.ts";
-import type { ModelInfo, Pipeline } from "../pipelines/pipeline.ts";
+import { ApiError } from "../../protocol/wire/api_error.ts";
+import type { ModelInfo, Pipeline } from "../pipeline/pipeline.ts";
 
 /** A checkpoint that can be loaded. */
 export interface ModelSource {

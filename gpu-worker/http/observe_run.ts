@@ -1,6 +1,6 @@
 // A run as operators see it: a line in the log with the request it belongs to, and a span in that request's trace.
 import { context, ROOT_CONTEXT, type Span, SpanStatusCode, trace } from "@opentelemetry/api";
-import type { Log } from "../../protocol/structured_log.ts";
+import type { Log } from "../../protocol/process/structured_log.ts";
 import type { Run } from "./run.ts";
 
 export interface ObserveRunOptions {

@@ -1,14 +1,14 @@
 // One result being made: its request, its events, who watches, and how to stop it.
 import type { Context } from "@opentelemetry/api";
-import { EventLog } from "../../protocol/event_log.ts";
+import { EventLog } from "../../protocol/store/event_log.ts";
 import {
   type CancelReason,
   type FinalEvent,
   isFinal,
   type NumberedEvent,
   type RunEvent,
-} from "../../protocol/run_event.ts";
-import type { RunRequest } from "../../protocol/run_request.ts";
+} from "../../protocol/wire/run_event.ts";
+import type { RunRequest } from "../../protocol/wire/run_request.ts";
 
 export interface RunOptions {
   /** How long a run goes on with nobody following it. */

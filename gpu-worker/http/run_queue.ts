@@ -1,8 +1,8 @@
 // Runs wait here for the device, first come first served, one at a time unless more are allowed; those that can be made together
 // come with the first of them.
-import { ApiError } from "../../protocol/api_error.ts";
-import type { CancelReason } from "../../protocol/run_event.ts";
-import type { RunRequest } from "../../protocol/run_request.ts";
+import { ApiError } from "../../protocol/wire/api_error.ts";
+import type { CancelReason } from "../../protocol/wire/run_event.ts";
+import type { RunRequest } from "../../protocol/wire/run_request.ts";
 import { Run, type RunOptions } from "./run.ts";
 
 export interface RunQueueOptions {

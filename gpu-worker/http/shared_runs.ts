@@ -1,13 +1,13 @@
 // Tells the shared log what becomes of runs, and learns from it whether anybody still waits: so an edge that dies takes
 // nothing with it.
-import { readRedisAddress } from "../../protocol/redis_address.ts";
-import { RedisLink } from "../../protocol/redis_link.ts";
-import { RedisResultStore } from "../../protocol/results/redis_result_store.ts";
-import type { ResultStore } from "../../protocol/results/result_store.ts";
-import type { NumberedEvent } from "../../protocol/run_event.ts";
-import { RedisRunLog } from "../../protocol/run_log/redis_run_log.ts";
-import { type HeldRun, RENEW_MS, type RunLog, type Standing } from "../../protocol/run_log/run_log.ts";
-import type { Log } from "../../protocol/structured_log.ts";
+import { readRedisAddress } from "../../protocol/store/redis_address.ts";
+import { RedisLink } from "../../protocol/store/redis_link.ts";
+import { RedisResultStore } from "../../protocol/store/results/redis_result_store.ts";
+import type { ResultStore } from "../../protocol/store/results/result_store.ts";
+import type { NumberedEvent } from "../../protocol/wire/run_event.ts";
+import { RedisRunLog } from "../../protocol/store/run_log/redis_run_log.ts";
+import { type HeldRun, RENEW_MS, type RunLog, type Standing } from "../../protocol/store/run_log/run_log.ts";
+import type { Log } from "../../protocol/process/structured_log.ts";
 import type { Run } from "./run.ts";
 
 export interface SharedRunsOptions {

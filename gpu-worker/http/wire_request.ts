@@ -1,11 +1,11 @@
 // Between the wire's names and the pipelines': snake_case there, diffusers' vocabulary in camelCase here.
-import { ApiError } from "../../protocol/api_error.ts";
-import type { CompleteSettings, RunRequest, SpectrumOptions } from "../../protocol/run_request.ts";
+import { ApiError } from "../../protocol/wire/api_error.ts";
+import type { CompleteSettings, RunRequest, SpectrumOptions } from "../../protocol/wire/run_request.ts";
 import type { SamplerOptions } from "../../sampler/mod.ts";
-import { outputFormat, videoFormat } from "../../protocol/generation_fields.ts";
+import { outputFormat, videoFormat } from "../../protocol/wire/generation_fields.ts";
 import { decodeImage } from "../media/decode_image.ts";
-import { framesOf } from "./clip_length.ts";
-import type { GenerateRequest, PartialRequest, Pipeline } from "../pipelines/pipeline.ts";
+import { framesOf } from "./video_length.ts";
+import type { GenerateRequest, PartialRequest, Pipeline } from "../pipeline/pipeline.ts";
 
 /**
  * The request that `pipeline` makes of `run`.

@@ -1,14 +1,14 @@
 // The worker's HTTP surface, for edges only: submit, follow, cancel, and what operators ask.
 import { context } from "@opentelemetry/api";
 import { Hono } from "hono";
-import { ApiError } from "../../protocol/api_error.ts";
-import type { ModelCard } from "../../protocol/model_card.ts";
-import { parseWire } from "../../protocol/parse_wire.ts";
-import { readJson, type ReadJsonOptions } from "../../protocol/read_json.ts";
-import { requireSignature } from "../../protocol/require_signature.ts";
-import { MAX_RUN_BYTES, runRequestSchema } from "../../protocol/run_request.ts";
-import { streamEvents, type StreamEventsOptions } from "../../protocol/stream_events.ts";
-import type { Log } from "../../protocol/structured_log.ts";
+import { ApiError } from "../../protocol/wire/api_error.ts";
+import type { ModelCard } from "../../protocol/wire/model_card.ts";
+import { parseWire } from "../../protocol/wire/parse_wire.ts";
+import { readJson, type ReadJsonOptions } from "../../protocol/http/read_json.ts";
+import { requireSignature } from "../../protocol/http/require_signature.ts";
+import { MAX_RUN_BYTES, runRequestSchema } from "../../protocol/wire/run_request.ts";
+import { streamEvents, type StreamEventsOptions } from "../../protocol/http/stream_events.ts";
+import type { Log } from "../../protocol/process/structured_log.ts";
 import { batchTerms } from "./batch_terms.ts";
 import type { ModelPool } from "./model_pool.ts";
 import type { Run } from "./run.ts";

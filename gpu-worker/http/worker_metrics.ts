@@ -1,6 +1,6 @@
 // What a worker counts, in Prometheus' text format.
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
-import type { Receipt } from "../../protocol/receipt.ts";
+import type { Receipt } from "../../protocol/wire/receipt.ts";
 
 export interface FinishedRun {
   model: string;

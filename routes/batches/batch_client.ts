@@ -1,7 +1,7 @@
 // The edge's view of the batch service: signed calls that name the tenant they are for.
-import { ApiError, type ApiErrorBody } from "../../protocol/api_error.ts";
-import type { Batch, CreateBatch, Page, StoredFile } from "../../protocol/batch.ts";
-import { signRequest } from "../../protocol/sign_request.ts";
+import { ApiError, type ApiErrorBody } from "../../protocol/wire/api_error.ts";
+import type { Batch, CreateBatch, Page, StoredFile } from "../../protocol/wire/batch.ts";
+import { signRequest } from "../../protocol/http/sign_request.ts";
 
 export interface BatchClientOptions {
   /** Origin of the batch service, from configuration: never from a request. */

@@ -1,8 +1,8 @@
 // Files and batches, described.
 import { z } from "zod";
 import type { ZodOpenApiPathsObject } from "zod-openapi";
-import { batchSchema, createBatchSchema, fileSchema, pageQuerySchema } from "../../protocol/batch.ts";
-import { body, errors } from "../openapi/responses.ts";
+import { batchSchema, createBatchSchema, fileSchema, pageQuerySchema } from "../../protocol/wire/batch.ts";
+import { body, errors } from "../schema/responses.ts";
 
 const file = fileSchema.meta({ id: "File" });
 const batch = batchSchema.meta({ id: "Batch" });

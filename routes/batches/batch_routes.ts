@@ -1,17 +1,17 @@
 // /files and /batches in OpenAI's shape. The batch service keeps them; here callers are told apart and counted.
 import { type Context, Hono } from "hono";
-import { ApiError } from "../../protocol/api_error.ts";
+import { ApiError } from "../../protocol/wire/api_error.ts";
 import {
   createBatchSchema,
   type FileObject,
   MAX_BATCH_FILE_BYTES,
   pageQuerySchema,
   type StoredFile,
-} from "../../protocol/batch.ts";
-import { parseWire } from "../../protocol/parse_wire.ts";
-import { readForm } from "../../protocol/read_form.ts";
-import { readJson, type ReadJsonOptions } from "../../protocol/read_json.ts";
-import type { Environment } from "../environment.ts";
+} from "../../protocol/wire/batch.ts";
+import { parseWire } from "../../protocol/wire/parse_wire.ts";
+import { readForm } from "../../protocol/http/read_form.ts";
+import { readJson, type ReadJsonOptions } from "../../protocol/http/read_json.ts";
+import type { Environment } from "../middleware/environment.ts";
 import type { KeyLimits } from "../keys/key_limits.ts";
 import type { BatchCaller, BatchClient } from "./batch_client.ts";
 

@@ -1,7 +1,7 @@
 // How a finished picture reaches its client: in base64, or as an address to fetch it from.
-import { CONTENT_TYPES, type OutputFormat } from "../../protocol/generation_fields.ts";
-import type { CompletedEvent } from "../../protocol/run_event.ts";
-import type { ResultStore } from "../../protocol/results/result_store.ts";
+import { CONTENT_TYPES, type OutputFormat } from "../../protocol/wire/generation_fields.ts";
+import type { CompletedEvent } from "../../protocol/wire/run_event.ts";
+import type { ResultStore } from "../../protocol/store/results/result_store.ts";
 import type { SignedUrls } from "./signed_urls.ts";
 
 export interface DeliverPictureOptions {

@@ -1,8 +1,8 @@
 // Files by signed address, described.
 import { z } from "zod";
 import type { ZodOpenApiPathsObject, ZodOpenApiResponseObject } from "zod-openapi";
-import { CONTENT_TYPES } from "../../protocol/generation_fields.ts";
-import { binary, body, error } from "../openapi/responses.ts";
+import { CONTENT_TYPES } from "../../protocol/wire/generation_fields.ts";
+import { binary, body, error } from "../schema/responses.ts";
 
 const content = Object.fromEntries(Object.values(CONTENT_TYPES).map((type) => [type, binary]));
 const etag = { etag: { description: "SHA-256 of the file", schema: { type: "string" as const } } };

@@ -1,10 +1,10 @@
 // GET /files/NAME: stored pictures by signed address, without a key; with ETag, ranges and a lifetime for caches.
 import { type Context, Hono } from "hono";
 import { secureHeaders } from "hono/secure-headers";
-import { ApiError } from "../../protocol/api_error.ts";
-import { CONTENT_TYPES } from "../../protocol/generation_fields.ts";
-import type { Environment } from "../environment.ts";
-import type { ResultStore } from "../../protocol/results/result_store.ts";
+import { ApiError } from "../../protocol/wire/api_error.ts";
+import { CONTENT_TYPES } from "../../protocol/wire/generation_fields.ts";
+import type { Environment } from "../middleware/environment.ts";
+import type { ResultStore } from "../../protocol/store/results/result_store.ts";
 import { serveBytes } from "./serve_bytes.ts";
 import type { SignedUrls } from "./signed_urls.ts";
 

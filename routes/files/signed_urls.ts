@@ -1,5 +1,5 @@
 // Addresses of stored pictures that need no key and expire: an HMAC over name and expiry, in the query.
-import { importSecret } from "../../protocol/sign_request.ts";
+import { importSecret } from "../../protocol/http/sign_request.ts";
 
 export interface SignedUrlsOptions {
   /** Shared by all edges that serve each other's addresses. @default random: they are this process's own */

@@ -1,9 +1,9 @@
 // A request's events as OpenAI streams them, with this project's own beside them where asked for.
-import { ApiError } from "../../protocol/api_error.ts";
-import type { ImageRequest } from "../../protocol/image_request.ts";
-import type { CompleteSettings } from "../../protocol/run_request.ts";
-import type { SseMessage } from "../../protocol/stream_events.ts";
-import type { CompletedEvent } from "../../protocol/run_event.ts";
+import { ApiError } from "../../protocol/wire/api_error.ts";
+import type { ImageRequest } from "../requests/image_request.ts";
+import type { CompleteSettings } from "../../protocol/wire/run_request.ts";
+import type { SseMessage } from "../../protocol/http/stream_events.ts";
+import type { CompletedEvent } from "../../protocol/wire/run_event.ts";
 import type { PictureEvent } from "../runs/merge_pictures.ts";
 import { runFailure } from "../runs/run_failure.ts";
 import { type Delivered, pictureFacts, unixSeconds, usage } from "./image_response.ts";

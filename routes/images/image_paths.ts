@@ -1,12 +1,12 @@
 // The image routes, described.
 import { z } from "zod";
 import type { ZodOpenApiOperationObject, ZodOpenApiPathsObject } from "zod-openapi";
-import { editRequestSchema } from "../../protocol/edit_request.ts";
-import { outputFormat } from "../../protocol/generation_fields.ts";
-import { imageRequestSchema } from "../../protocol/image_request.ts";
-import { receiptSchema } from "../../protocol/receipt.ts";
+import { editRequestSchema } from "../requests/edit_request.ts";
+import { outputFormat } from "../../protocol/wire/generation_fields.ts";
+import { imageRequestSchema } from "../requests/image_request.ts";
+import { receiptSchema } from "../../protocol/wire/receipt.ts";
 import { jobSchema } from "../jobs/job_object.ts";
-import { body, errors, eventStream } from "../openapi/responses.ts";
+import { body, errors, eventStream } from "../schema/responses.ts";
 
 const receipt = receiptSchema.meta({
   id: "Receipt",

@@ -1,8 +1,8 @@
 // Jobs of image requests as OpenAI's images look.
-import type { ImageRequest } from "../../protocol/image_request.ts";
-import type { ResultStore } from "../../protocol/results/result_store.ts";
-import type { CompletedEvent } from "../../protocol/run_event.ts";
-import type { CompleteSettings } from "../../protocol/run_request.ts";
+import type { ImageRequest } from "../requests/image_request.ts";
+import type { ResultStore } from "../../protocol/store/results/result_store.ts";
+import type { CompletedEvent } from "../../protocol/wire/run_event.ts";
+import type { CompleteSettings } from "../../protocol/wire/run_request.ts";
 import { pictureUrl } from "../files/deliver_picture.ts";
 import type { SignedUrls } from "../files/signed_urls.ts";
 import type { JobPresenter } from "../jobs/job_presenter.ts";

@@ -1,7 +1,7 @@
 // Finished pictures in the shape of OpenAI's images response.
-import type { ImageRequest } from "../../protocol/image_request.ts";
-import type { CompletedEvent } from "../../protocol/run_event.ts";
-import type { CompleteSettings } from "../../protocol/run_request.ts";
+import type { ImageRequest } from "../requests/image_request.ts";
+import type { CompletedEvent } from "../../protocol/wire/run_event.ts";
+import type { CompleteSettings } from "../../protocol/wire/run_request.ts";
 
 /** Fields that the response and every stream event repeat. */
 export function pictureFacts(request: ImageRequest, { width, height }: CompleteSettings) {

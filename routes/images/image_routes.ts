@@ -1,23 +1,23 @@
 // POST /images/generations and /images/edits: pictures from a prompt, or from a prompt and an image, as JSON, as a stream
 // or as a job.
 import { type Context, Hono } from "hono";
-import { ApiError } from "../../protocol/api_error.ts";
-import { type EditRequest, readEditRequest } from "../../protocol/edit_request.ts";
-import { type ImageRequest, parseImageRequest } from "../../protocol/image_request.ts";
-import { readJson, type ReadJsonOptions } from "../../protocol/read_json.ts";
-import type { ResultStore } from "../../protocol/results/result_store.ts";
-import type { CompletedEvent } from "../../protocol/run_event.ts";
-import { streamEvents, type StreamEventsOptions } from "../../protocol/stream_events.ts";
-import type { Environment } from "../environment.ts";
+import { ApiError } from "../../protocol/wire/api_error.ts";
+import { type EditRequest, readEditRequest } from "../requests/edit_request.ts";
+import { type ImageRequest, parseImageRequest } from "../requests/image_request.ts";
+import { readJson, type ReadJsonOptions } from "../../protocol/http/read_json.ts";
+import type { ResultStore } from "../../protocol/store/results/result_store.ts";
+import type { CompletedEvent } from "../../protocol/wire/run_event.ts";
+import { streamEvents, type StreamEventsOptions } from "../../protocol/http/stream_events.ts";
+import type { Environment } from "../middleware/environment.ts";
 import type { SignedUrls } from "../files/signed_urls.ts";
 import { jobObject } from "../jobs/job_object.ts";
 import type { JobRecord } from "../jobs/job_record.ts";
 import type { Jobs } from "../jobs/jobs.ts";
 import type { Webhooks } from "../jobs/webhooks.ts";
 import type { KeyLimits } from "../keys/key_limits.ts";
-import { type Counted, countPictures } from "../runs/count_pictures.ts";
+import { type Counted, countPictures } from "../jobs/count_pictures.ts";
 import { mergePictures } from "../runs/merge_pictures.ts";
-import type { Recognized, Repetitions } from "../runs/repetitions.ts";
+import type { Recognized, Repetitions } from "../jobs/repetitions.ts";
 import { runFailure } from "../runs/run_failure.ts";
 import type { RunPlan, RunPlanner } from "../runs/run_planner.ts";
 import type { RunSource, RunView } from "../runs/run_source.ts";

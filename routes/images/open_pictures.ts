@@ -1,5 +1,5 @@
 // The runs of an image request: all or none.
-import { ApiError } from "../../protocol/api_error.ts";
+import { ApiError } from "../../protocol/wire/api_error.ts";
 import type { OpenOptions, RunSource, RunView, WantedRun } from "../runs/run_source.ts";
 import type { RequestCaching } from "./request_caching.ts";
 

@@ -1,6 +1,6 @@
 // Sees jobs to their end, whichever edge began them: notes how they ended, gives back what was counted for nothing,
 // and tells webhooks.
-import type { Log } from "../../protocol/structured_log.ts";
+import type { Log } from "../../protocol/process/structured_log.ts";
 import type { KeyLimits } from "../keys/key_limits.ts";
 import type { StateStore } from "../state/state_store.ts";
 import type { JobEnd, JobRecord } from "./job_record.ts";

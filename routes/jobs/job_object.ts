@@ -1,6 +1,6 @@
 // A job as GET /v1/jobs/{id} shows it.
 import { z } from "zod";
-import { errorSchema } from "../openapi/responses.ts";
+import { errorSchema } from "../schema/responses.ts";
 import type { JobRecord } from "./job_record.ts";
 import { JOB_MS, type JobState } from "./jobs.ts";
 

@@ -1,7 +1,7 @@
 // The job routes, described.
 import { z } from "zod";
 import type { ZodOpenApiPathsObject } from "zod-openapi";
-import { body, errors, eventStream } from "../openapi/responses.ts";
+import { body, errors, eventStream } from "../schema/responses.ts";
 import { jobSchema } from "./job_object.ts";
 
 const path = z.object({

@@ -1,7 +1,7 @@
 // What one kind of job looks like to clients: images here, videos beside them. Everything else about jobs is the same for all.
-import type { ApiError } from "../../protocol/api_error.ts";
-import type { CompletedEvent } from "../../protocol/run_event.ts";
-import type { SseMessage } from "../../protocol/stream_events.ts";
+import type { ApiError } from "../../protocol/wire/api_error.ts";
+import type { CompletedEvent } from "../../protocol/wire/run_event.ts";
+import type { SseMessage } from "../../protocol/http/stream_events.ts";
 import type { PictureEvent } from "../runs/merge_pictures.ts";
 import type { JobRecord } from "./job_record.ts";
 

@@ -1,6 +1,6 @@
 // What is kept of a job: who asked for what, and which runs make it. Results are the runs' own, whatever their media type.
 
-import type { Receipt } from "../../protocol/receipt.ts";
+import type { Receipt } from "../../protocol/wire/receipt.ts";
 
 /** One result of a job. */
 export interface JobPart {

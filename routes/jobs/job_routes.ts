@@ -1,8 +1,8 @@
 // /jobs/{id}: how a job is, its events from any place on, tickets to read them with, its cancellation.
 import { type Context, Hono } from "hono";
-import { ApiError } from "../../protocol/api_error.ts";
-import { streamEvents, type StreamEventsOptions } from "../../protocol/stream_events.ts";
-import type { Environment } from "../environment.ts";
+import { ApiError } from "../../protocol/wire/api_error.ts";
+import { streamEvents, type StreamEventsOptions } from "../../protocol/http/stream_events.ts";
+import type { Environment } from "../middleware/environment.ts";
 import { matches } from "../files/serve_bytes.ts";
 import { mergePictures } from "../runs/merge_pictures.ts";
 import { jobObject } from "./job_object.ts";

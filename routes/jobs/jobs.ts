@@ -1,7 +1,7 @@
 // Jobs: runs that are asked after, rather than waited for. Any kind of result; presenters make them images or videos.
-import { ApiError } from "../../protocol/api_error.ts";
-import type { Receipt } from "../../protocol/receipt.ts";
-import { type BriefEvent, type CompletedEvent, isFinal, toBrief } from "../../protocol/run_event.ts";
+import { ApiError } from "../../protocol/wire/api_error.ts";
+import type { Receipt } from "../../protocol/wire/receipt.ts";
+import { type BriefEvent, type CompletedEvent, isFinal, toBrief } from "../../protocol/wire/run_event.ts";
 import { runFailure } from "../runs/run_failure.ts";
 import type { OpenOptions, RunSource, RunView, WantedRun } from "../runs/run_source.ts";
 import type { StateStore } from "../state/state_store.ts";

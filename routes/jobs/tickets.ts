@@ -1,7 +1,7 @@
 // Tickets for EventSource, which sends no headers: whoever holds one may read one job's events, for a minute at a time.
 import type { MiddlewareHandler } from "hono";
-import { ApiError } from "../../protocol/api_error.ts";
-import type { Environment } from "../environment.ts";
+import { ApiError } from "../../protocol/wire/api_error.ts";
+import type { Environment } from "../middleware/environment.ts";
 import { sha256 } from "../keys/api_key.ts";
 import type { StateStore } from "../state/state_store.ts";
 import type { JobRecord } from "./job_record.ts";

@@ -1,7 +1,7 @@
 // Tells a client's server that a job has ended, signed as Standard Webhooks has it (https://www.standardwebhooks.com),
 // which OpenAI's clients check with webhooks.unwrap().
-import { ApiError } from "../../protocol/api_error.ts";
-import type { Log } from "../../protocol/structured_log.ts";
+import { ApiError } from "../../protocol/wire/api_error.ts";
+import type { Log } from "../../protocol/process/structured_log.ts";
 import type { JobEnd, JobRecord } from "./job_record.ts";
 
 export interface WebhooksOptions {

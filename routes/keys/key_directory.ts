@@ -1,7 +1,7 @@
 // Which keys are valid, as one instance knows it: remembered for so long only that a revocation is felt in time.
 import { LRUCache } from "lru-cache";
-import { ApiError } from "../../protocol/api_error.ts";
-import type { Log } from "../../protocol/structured_log.ts";
+import { ApiError } from "../../protocol/wire/api_error.ts";
+import type { Log } from "../../protocol/process/structured_log.ts";
 import type { KeyRecord, KeyStore } from "./key_store.ts";
 
 export interface KeyDirectoryOptions {

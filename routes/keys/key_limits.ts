@@ -1,6 +1,6 @@
 // What a key may use: requests in any minute, pictures in a calendar month (UTC).
-import { ApiError } from "../../protocol/api_error.ts";
-import type { Log } from "../../protocol/structured_log.ts";
+import { ApiError } from "../../protocol/wire/api_error.ts";
+import type { Log } from "../../protocol/process/structured_log.ts";
 import type { CounterStore, KeyRecord, Take, Taken } from "./key_store.ts";
 import { MemoryCounters } from "./memory_counters.ts";
 

@@ -1,6 +1,6 @@
 // Keys and counters in Redis over REST: shared by all instances, written by `deno task keys`.
 // Counters by a script of our own: docs/decisions/0011-limits-by-a-script.md.
-import type { RedisLink } from "../../protocol/redis_link.ts";
+import type { RedisLink } from "../../protocol/store/redis_link.ts";
 import {
   type KeyRecord,
   keyRecordSchema,

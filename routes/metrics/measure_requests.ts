@@ -1,7 +1,7 @@
 // Counts requests by route, and how long their answers took to begin.
 import type { MiddlewareHandler } from "hono";
 import { routePath } from "hono/route";
-import type { Environment } from "../environment.ts";
+import type { Environment } from "../middleware/environment.ts";
 import type { EdgeMetrics } from "./edge_metrics.ts";
 
 export function measureRequests(metrics: EdgeMetrics): MiddlewareHandler<Environment> {

@@ -1,7 +1,7 @@
 // Bearer keys with scopes and limits; without any, this machine's own programs and nobody else.
 import type { MiddlewareHandler } from "hono";
-import { ApiError } from "../../protocol/api_error.ts";
-import type { Environment } from "../environment.ts";
+import { ApiError } from "../../protocol/wire/api_error.ts";
+import type { Environment } from "./environment.ts";
 import { holdsSecret, isEqualBytes, parseApiKey, sha256 } from "../keys/api_key.ts";
 import type { KeyDirectory } from "../keys/key_directory.ts";
 import type { KeyLimits } from "../keys/key_limits.ts";

@@ -1,7 +1,7 @@
 // The one place where a thrown value becomes an answer.
 import type { ErrorHandler } from "hono";
-import { ApiError } from "../../protocol/api_error.ts";
-import type { Environment } from "../environment.ts";
+import { ApiError } from "../../protocol/wire/api_error.ts";
+import type { Environment } from "./environment.ts";
 
 /** What is not an ApiError is logged and answered without a word of its own. */
 export function handleError(): ErrorHandler<Environment> {

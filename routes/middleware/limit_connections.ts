@@ -1,7 +1,7 @@
 // How many requests of one key, or of one ticket, this instance answers at a time: streams stay open for minutes, and each holds a connection.
 import type { MiddlewareHandler } from "hono";
-import { ApiError } from "../../protocol/api_error.ts";
-import type { Environment } from "../environment.ts";
+import { ApiError } from "../../protocol/wire/api_error.ts";
+import type { Environment } from "./environment.ts";
 
 /** After `authenticate`. Keys of the environment and this machine's own programs have no limits. */
 export function limitConnections(limit: number): MiddlewareHandler<Environment> {

@@ -1,7 +1,7 @@
 // One line a request: what was asked, how it was answered, how long that took. Never a prompt or a key.
 import type { MiddlewareHandler } from "hono";
-import type { Log } from "../../protocol/structured_log.ts";
-import type { Environment } from "../environment.ts";
+import type { Log } from "../../protocol/process/structured_log.ts";
+import type { Environment } from "./environment.ts";
 
 /** A stream is logged when its answer begins. */
 export function logRequests(log: Log): MiddlewareHandler<Environment> {

@@ -1,8 +1,8 @@
 // What no route answers: 405 with Allow where the path is known by other methods, else 404.
 import type { Hono, NotFoundHandler } from "hono";
 import { TrieRouter } from "hono/router/trie-router";
-import { ApiError } from "../../protocol/api_error.ts";
-import type { Environment } from "../environment.ts";
+import { ApiError } from "../../protocol/wire/api_error.ts";
+import type { Environment } from "./environment.ts";
 
 /** @param app with all its routes: those that come later are not known */
 export function notFound(app: Hono<Environment>): NotFoundHandler<Environment> {

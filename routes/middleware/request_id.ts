@@ -1,7 +1,7 @@
 // Gives every request an id that joins its log lines, its answer and what a client reports.
 import type { MiddlewareHandler } from "hono";
-import type { Environment } from "../environment.ts";
-import { forRequest } from "../request_context.ts";
+import type { Environment } from "./environment.ts";
+import { forRequest } from "./request_context.ts";
 
 /** A client's own X-Request-Id is kept where it is short and plain, else replaced. */
 export function requestId(): MiddlewareHandler<Environment> {

@@ -10,7 +10,7 @@ import { filePaths } from "../files/file_paths.ts";
 import { imagePaths } from "../images/image_paths.ts";
 import { jobPaths } from "../jobs/job_paths.ts";
 import { videoPaths } from "../videos/video_paths.ts";
-import { modelPaths } from "../model_paths.ts";
+import { modelPaths } from "../models/model_paths.ts";
 import { operatorPaths } from "./operator_paths.ts";
 
 const PATHS: readonly ZodOpenApiPathsObject[] = [

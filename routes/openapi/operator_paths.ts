@@ -1,7 +1,7 @@
 // What operators and orchestrators ask, described.
 import { z } from "zod";
 import type { ZodOpenApiPathsObject } from "zod-openapi";
-import { body, error } from "./responses.ts";
+import { body, error } from "../schema/responses.ts";
 
 const status = (...values: string[]) => z.object({ status: z.enum(values) });
 

@@ -4,7 +4,7 @@
 import announcerJs from "./browser/announcer.js" with { type: "text" };
 import apiErrorJs from "./browser/api_error.js" with { type: "text" };
 import apiKeyJs from "./browser/api_key.js" with { type: "text" };
-import clipFieldsJs from "./browser/clip_fields.js" with { type: "text" };
+import clipFieldsJs from "./browser/video_fields.js" with { type: "text" };
 import comparisonViewJs from "./browser/comparison_view.js" with { type: "text" };
 import curlCommandJs from "./browser/curl_command.js" with { type: "text" };
 import decodeImageJs from "./browser/decode_image.js" with { type: "text" };
@@ -12,7 +12,7 @@ import earlyThemeJs from "./browser/early_theme.js" with { type: "text" };
 import fieldErrorsJs from "./browser/field_errors.js" with { type: "text" };
 import formCss from "./browser/form.css" with { type: "text" };
 import generateJs from "./browser/generate.js" with { type: "text" };
-import generateClipJs from "./browser/generate_clip.js" with { type: "text" };
+import generateClipJs from "./browser/generate_video.js" with { type: "text" };
 import historyCss from "./browser/history.css" with { type: "text" };
 import historyJs from "./browser/history.js" with { type: "text" };
 import historyViewJs from "./browser/history_view.js" with { type: "text" };

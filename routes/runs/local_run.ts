@@ -1,8 +1,8 @@
 // One run as this edge sees it: a copy of its events, fed from the run log, for any number of viewers here.
-import { ApiError } from "../../protocol/api_error.ts";
-import { EventLog } from "../../protocol/event_log.ts";
-import { isFinal, type NumberedEvent, type RunEvent } from "../../protocol/run_event.ts";
-import type { RunLog, RunPage } from "../../protocol/run_log/run_log.ts";
+import { ApiError } from "../../protocol/wire/api_error.ts";
+import { EventLog } from "../../protocol/store/event_log.ts";
+import { isFinal, type NumberedEvent, type RunEvent } from "../../protocol/wire/run_event.ts";
+import type { RunLog, RunPage } from "../../protocol/store/run_log/run_log.ts";
 import type { PooledWorker, WorkerPool } from "./worker_pool.ts";
 
 export interface LocalRunOptions {

@@ -1,5 +1,5 @@
 // The events of several pictures as one stream, in the order in which they happen.
-import type { RunEvent } from "../../protocol/run_event.ts";
+import type { RunEvent } from "../../protocol/wire/run_event.ts";
 import type { RunView } from "./run_source.ts";
 
 export interface PictureEvent {

@@ -1,6 +1,6 @@
 // Which models there are, as the workers tell it, asked for at most once in a few seconds.
-import { ApiError } from "../../protocol/api_error.ts";
-import type { ModelCard } from "../../protocol/model_card.ts";
+import { ApiError } from "../../protocol/wire/api_error.ts";
+import type { ModelCard } from "../../protocol/wire/model_card.ts";
 import type { WorkerPool } from "./worker_pool.ts";
 
 export interface ModelCatalogOptions {

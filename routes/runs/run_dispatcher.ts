@@ -1,9 +1,9 @@
 // Has runs made: hands them to workers, writes for workers that do not, and takes over what has been left behind.
-import { ApiError } from "../../protocol/api_error.ts";
-import { isFinal, type NumberedEvent } from "../../protocol/run_event.ts";
-import type { HeldRun, RunLog, TakenRun } from "../../protocol/run_log/run_log.ts";
-import type { OpenRunRequest } from "../../protocol/run_request.ts";
-import type { Log } from "../../protocol/structured_log.ts";
+import { ApiError } from "../../protocol/wire/api_error.ts";
+import { isFinal, type NumberedEvent } from "../../protocol/wire/run_event.ts";
+import type { HeldRun, RunLog, TakenRun } from "../../protocol/store/run_log/run_log.ts";
+import type { OpenRunRequest } from "../../protocol/wire/run_request.ts";
+import type { Log } from "../../protocol/process/structured_log.ts";
 import type { WorkerPool } from "./worker_pool.ts";
 
 /** All that is needed to make a run, again too. */

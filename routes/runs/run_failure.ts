@@ -1,6 +1,6 @@
 // What a client is told of a run that ended without a picture.
-import { ApiError } from "../../protocol/api_error.ts";
-import type { RunEvent } from "../../protocol/run_event.ts";
+import { ApiError } from "../../protocol/wire/api_error.ts";
+import type { RunEvent } from "../../protocol/wire/run_event.ts";
 
 export function runFailure(event: Extract<RunEvent, { type: "failed" | "cancelled" }>): ApiError {
   if (event.type === "cancelled") {

@@ -1,12 +1,12 @@
 // From an image or video request to the runs it wants: seeds, canonical settings, keys.
 import canonicalize from "canonicalize";
 import { LRUCache } from "lru-cache";
-import type { EditRequest, SourceImage } from "../../protocol/edit_request.ts";
-import type { ImageRequest } from "../../protocol/image_request.ts";
-import type { VideoRequest } from "../../protocol/video_request.ts";
-import type { ModelCard } from "../../protocol/model_card.ts";
-import type { CompleteSettings, OpenRunRequest } from "../../protocol/run_request.ts";
-import { resultKey } from "../results/result_key.ts";
+import type { EditRequest, SourceImage } from "../requests/edit_request.ts";
+import type { ImageRequest } from "../requests/image_request.ts";
+import type { VideoRequest } from "../requests/video_request.ts";
+import type { ModelCard } from "../../protocol/wire/model_card.ts";
+import type { CompleteSettings, OpenRunRequest } from "../../protocol/wire/run_request.ts";
+import { resultKey } from "./result_key.ts";
 import type { ModelCatalog } from "./model_catalog.ts";
 import type { WantedRun } from "./run_source.ts";
 import type { WorkerPool } from "./worker_pool.ts";

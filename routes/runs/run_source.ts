@@ -1,12 +1,12 @@
 // Where results come from: the result store, a run that somebody has begun for the same thing, at any edge, or a new run.
-import { ApiError } from "../../protocol/api_error.ts";
-import type { ResultStore, StoredResult } from "../../protocol/results/result_store.ts";
-import type { CompletedEvent, NumberedEvent, RunEvent } from "../../protocol/run_event.ts";
-import { MemoryRunLog } from "../../protocol/run_log/memory_run_log.ts";
-import { RENEW_MS, type RunBrief, type RunLog } from "../../protocol/run_log/run_log.ts";
-import type { OpenRunRequest } from "../../protocol/run_request.ts";
-import { StoreAwayError } from "../../protocol/store_away_error.ts";
-import type { Log } from "../../protocol/structured_log.ts";
+import { ApiError } from "../../protocol/wire/api_error.ts";
+import type { ResultStore, StoredResult } from "../../protocol/store/results/result_store.ts";
+import type { CompletedEvent, NumberedEvent, RunEvent } from "../../protocol/wire/run_event.ts";
+import { MemoryRunLog } from "../../protocol/store/run_log/memory_run_log.ts";
+import { RENEW_MS, type RunBrief, type RunLog } from "../../protocol/store/run_log/run_log.ts";
+import type { OpenRunRequest } from "../../protocol/wire/run_request.ts";
+import { StoreAwayError } from "../../protocol/store/store_away_error.ts";
+import type { Log } from "../../protocol/process/structured_log.ts";
 import { LocalRun } from "./local_run.ts";
 import { RunDispatcher, type RunDispatcherOptions, type RunOrder } from "./run_dispatcher.ts";
 import type { WorkerPool } from "./worker_pool.ts";

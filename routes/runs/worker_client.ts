@@ -1,11 +1,11 @@
 // The edge's view of a worker: models, runs and their events over HTTP.
 import { EventSourceParserStream } from "eventsource-parser/stream";
-import { ApiError, type ApiErrorBody } from "../../protocol/api_error.ts";
-import type { ModelCard } from "../../protocol/model_card.ts";
-import type { NumberedEvent } from "../../protocol/run_event.ts";
-import type { CompleteSettings, OpenRunRequest, RunAccepted } from "../../protocol/run_request.ts";
-import { signRequest } from "../../protocol/sign_request.ts";
-import { SilenceWatch } from "../../protocol/silence_watch.ts";
+import { ApiError, type ApiErrorBody } from "../../protocol/wire/api_error.ts";
+import type { ModelCard } from "../../protocol/wire/model_card.ts";
+import type { NumberedEvent } from "../../protocol/wire/run_event.ts";
+import type { CompleteSettings, OpenRunRequest, RunAccepted } from "../../protocol/wire/run_request.ts";
+import { signRequest } from "../../protocol/http/sign_request.ts";
+import { SilenceWatch } from "../../protocol/http/silence_watch.ts";
 
 export interface WorkerClientOptions {
   /** Origin of the worker, from configuration: never from a request. */

@@ -1,8 +1,8 @@
 // The workers of the configuration as one: models of all, runs to the least busy, calls around those that fail.
-import { ApiError } from "../../protocol/api_error.ts";
-import type { ModelCard } from "../../protocol/model_card.ts";
-import type { CompleteSettings, OpenRunRequest, RunAccepted } from "../../protocol/run_request.ts";
-import type { Log } from "../../protocol/structured_log.ts";
+import { ApiError } from "../../protocol/wire/api_error.ts";
+import type { ModelCard } from "../../protocol/wire/model_card.ts";
+import type { CompleteSettings, OpenRunRequest, RunAccepted } from "../../protocol/wire/run_request.ts";
+import type { Log } from "../../protocol/process/structured_log.ts";
 import { CircuitBreaker } from "./circuit_breaker.ts";
 import type { WorkerClient, WorkerStatus } from "./worker_client.ts";
 

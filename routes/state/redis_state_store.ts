@@ -1,5 +1,5 @@
 // State in Redis over REST, shared by all edges.
-import type { RedisLink } from "../../protocol/redis_link.ts";
+import type { RedisLink } from "../../protocol/store/redis_link.ts";
 import { MAX_LIST, type SetOptions, type StateStore } from "./state_store.ts";
 
 const PREFIX = "spectrum:state:";

@@ -1,7 +1,7 @@
 // What happens in a video's run, as server-sent events: this project's own, in the manner of its image streams.
-import { ApiError } from "../../protocol/api_error.ts";
-import type { RunEvent } from "../../protocol/run_event.ts";
-import type { SseMessage } from "../../protocol/stream_events.ts";
+import { ApiError } from "../../protocol/wire/api_error.ts";
+import type { RunEvent } from "../../protocol/wire/run_event.ts";
+import type { SseMessage } from "../../protocol/http/stream_events.ts";
 import { runFailure } from "../runs/run_failure.ts";
 
 export interface VideoMessagesOptions {

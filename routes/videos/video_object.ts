@@ -1,6 +1,6 @@
 // A job as OpenAI's clients read a video, with this project's own fields beside theirs.
-import type { CompletedEvent } from "../../protocol/run_event.ts";
-import type { CompleteSettings } from "../../protocol/run_request.ts";
+import type { CompletedEvent } from "../../protocol/wire/run_event.ts";
+import type { CompleteSettings } from "../../protocol/wire/run_request.ts";
 import { type JobState, RESULT_MS } from "../jobs/jobs.ts";
 import type { JobRecord } from "../jobs/job_record.ts";
 

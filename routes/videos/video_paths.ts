@@ -1,10 +1,10 @@
 // The video routes, described.
 import { z } from "zod";
 import type { ZodOpenApiPathsObject } from "zod-openapi";
-import { videoFormat } from "../../protocol/generation_fields.ts";
-import { receiptSchema } from "../../protocol/receipt.ts";
-import { videoRequestSchema } from "../../protocol/video_request.ts";
-import { binary, body, errors, eventStream } from "../openapi/responses.ts";
+import { videoFormat } from "../../protocol/wire/generation_fields.ts";
+import { receiptSchema } from "../../protocol/wire/receipt.ts";
+import { videoRequestSchema } from "../requests/video_request.ts";
+import { binary, body, errors, eventStream } from "../schema/responses.ts";
 import { contentQuerySchema, listQuerySchema } from "./video_routes.ts";
 
 const seconds = z.int().nullable().describe("Seconds since 1970.");

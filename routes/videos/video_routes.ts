@@ -1,19 +1,19 @@
 // POST /videos and what comes after it, as OpenAI's clients use them: poll, list, download, delete; and the events on the way.
 import { type Context, Hono } from "hono";
 import { z } from "zod";
-import { ApiError } from "../../protocol/api_error.ts";
-import { parseWire } from "../../protocol/parse_wire.ts";
-import type { ReadJsonOptions } from "../../protocol/read_json.ts";
-import { streamEvents, type StreamEventsOptions } from "../../protocol/stream_events.ts";
-import { readVideoRequest, type VideoRequest } from "../../protocol/video_request.ts";
-import type { Environment } from "../environment.ts";
+import { ApiError } from "../../protocol/wire/api_error.ts";
+import { parseWire } from "../../protocol/wire/parse_wire.ts";
+import type { ReadJsonOptions } from "../../protocol/http/read_json.ts";
+import { streamEvents, type StreamEventsOptions } from "../../protocol/http/stream_events.ts";
+import { readVideoRequest, type VideoRequest } from "../requests/video_request.ts";
+import type { Environment } from "../middleware/environment.ts";
 import { serveBytes } from "../files/serve_bytes.ts";
 import type { JobRecord } from "../jobs/job_record.ts";
 import type { Jobs } from "../jobs/jobs.ts";
 import type { KeyLimits } from "../keys/key_limits.ts";
-import { countPictures } from "../runs/count_pictures.ts";
+import { countPictures } from "../jobs/count_pictures.ts";
 import type { ModelCatalog } from "../runs/model_catalog.ts";
-import type { Repetitions } from "../runs/repetitions.ts";
+import type { Repetitions } from "../jobs/repetitions.ts";
 import type { PlannedVideo, RunPlanner } from "../runs/run_planner.ts";
 import type { RunSource } from "../runs/run_source.ts";
 import { videoMessages } from "./video_messages.ts";

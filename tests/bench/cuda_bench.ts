@@ -1,13 +1,13 @@
 // `deno task bench:cuda`: everything that only a CUDA machine can show, in one command. Parity of all families in each type
 // with the CPU, what crosses to the host during a pass, what a batch would gain, and the speed of a FLUX of full size beside diffusers' on the same card.
 // It has not run on CUDA yet; with --device cpu --small it runs anywhere, in float32.
-import { readFlags } from "../../gpu-worker/cli/read_flags.ts";
-import { runCommand } from "../../gpu-worker/cli/run_command.ts";
-import { runPeer } from "../../gpu-worker/cli/run_peer.ts";
+import { readFlags } from "../../gpu-worker/flags/read_flags.ts";
+import { runCommand } from "../../gpu-worker/flags/run_command.ts";
+import { runPeer } from "../../gpu-worker/cli/bench/run_peer.ts";
 import { speedTable } from "../../gpu-worker/cli/bench/speed_table.ts";
 import { round } from "../../gpu-worker/cli/bench/statistics.ts";
 import { type RandomFluxOptions, writeRandomFlux } from "../../gpu-worker/cli/bench/write_random_flux.ts";
-import { openPipeline } from "../../gpu-worker/pipelines/open_pipeline.ts";
+import { openPipeline } from "../../gpu-worker/model/open_pipeline.ts";
 import { type DType, Runtime } from "../../gpu-worker/runtime/mod.ts";
 import { hostTraffic } from "./cuda/host_traffic.ts";
 import { parityTable } from "./cuda/parity_table.ts";

@@ -1,8 +1,8 @@
 // Whether a batch pays: a full pass of a FLUX by its number of rows, and on the CPU beside runs on a thread each.
 import { median, round } from "../../gpu-worker/cli/bench/statistics.ts";
-import { Checkpoint } from "../../gpu-worker/pipelines/checkpoint.ts";
-import { type FluxCheckpoint, readFluxCheckpoint } from "../../gpu-worker/pipelines/flux_checkpoint.ts";
-import { fluxFeeds } from "../../gpu-worker/pipelines/flux_feeds.ts";
+import { Checkpoint } from "../../gpu-worker/checkpoint/checkpoint.ts";
+import { type FluxCheckpoint, readFluxCheckpoint } from "../../gpu-worker/families/flux/flux_checkpoint.ts";
+import { fluxFeeds } from "../../gpu-worker/families/flux/flux_feeds.ts";
 import { type DType, type ProviderName, Runtime } from "../../gpu-worker/runtime/mod.ts";
 
 export interface RowsTableOptions {

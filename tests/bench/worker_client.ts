@@ -1,6 +1,6 @@
 // What the benches ask of a worker: one picture, and when its first preview and its end came.
 
-/** As protocol/run_request.ts has it, without model, prompt and seed. */
+/** As protocol/wire/run_request.ts has it, without model, prompt and seed. */
 export interface PictureOptions {
   /** @default "models/emoji" */
   model?: string;

@@ -1,8 +1,8 @@
 // The API's documentation in a real Chromium, under its own policy, with nothing fetched from elsewhere.
 import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
-import { findChromium, launchChromium, openPage } from "./_chromium.ts";
-import { startService } from "./_service.ts";
+import { findChromium, launchChromium, openPage } from "./chromium.ts";
+import { startService } from "./service.ts";
 
 const executablePath = findChromium();
 const skip = executablePath === undefined && "no Chromium is installed (CHROMIUM may name one)";

@@ -6,9 +6,9 @@ import { Buffer } from "node:buffer";
 import axe from "axe-core";
 import type { Browser, Page } from "playwright-core";
 import { encodeImage } from "../../gpu-worker/media/encode_image.ts";
-import { randomLora } from "./_lora.ts";
-import { findChromium, launchChromium, openPage, type OpenPageOptions } from "./_chromium.ts";
-import { type Service, startService } from "./_service.ts";
+import { randomLora } from "./lora.ts";
+import { findChromium, launchChromium, openPage, type OpenPageOptions } from "./chromium.ts";
+import { type Service, startService } from "./service.ts";
 
 const executablePath = findChromium();
 const skip = executablePath === undefined && "no Chromium is installed (CHROMIUM may name one)";

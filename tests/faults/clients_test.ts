@@ -5,7 +5,7 @@ import { createServer } from "node:http";
 import OpenAI from "openai";
 import { WITHOUT_REDIS } from "../service/redis.ts";
 import { untilIdle } from "../service/service.ts";
-import { type Cluster, seedsOf, startCluster } from "./_cluster.ts";
+import { type Cluster, seedsOf, startCluster } from "./cluster.ts";
 
 /** A request on its way to an edge. */
 interface Passing {

@@ -3,8 +3,8 @@ import { after, before, describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { WITHOUT_REDIS } from "../service/redis.ts";
 import { readMetric, untilIdle } from "../service/service.ts";
-import { type Cluster, seedsOf, startCluster } from "./_cluster.ts";
-import { generate, post, streamed } from "./_requests.ts";
+import { type Cluster, seedsOf, startCluster } from "./cluster.ts";
+import { generate, post, streamed } from "./requests.ts";
 
 describe("coalescing", { skip: WITHOUT_REDIS }, () => {
   let cluster: Cluster;

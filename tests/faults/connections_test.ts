@@ -3,8 +3,8 @@ import { after, before, describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { WITHOUT_REDIS } from "../service/redis.ts";
 import { readMetric, untilIdle } from "../service/service.ts";
-import { type Cluster, type Node, startCluster } from "./_cluster.ts";
-import { generate, post } from "./_requests.ts";
+import { type Cluster, type Node, startCluster } from "./cluster.ts";
+import { generate, post } from "./requests.ts";
 
 const MIB = 2 ** 20;
 /** Requests at once. */

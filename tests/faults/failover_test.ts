@@ -3,8 +3,8 @@ import { after, before, describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { WITHOUT_REDIS } from "../service/redis.ts";
 import { readMetric, untilIdle } from "../service/service.ts";
-import { type Cluster, type Node, seedsOf, startCluster } from "./_cluster.ts";
-import { generate, post, streamed, type StreamedEvent } from "./_requests.ts";
+import { type Cluster, type Node, seedsOf, startCluster } from "./cluster.ts";
+import { generate, post, streamed, type StreamedEvent } from "./requests.ts";
 
 const STEPS = 40;
 const LONG = { steps: STEPS, stream: true, progress: true, partial_images: 2, spectrum: { method: "none" } };

@@ -4,9 +4,9 @@ import { after, before, describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { WITHOUT_REDIS } from "../service/redis.ts";
 import { untilIdle } from "../service/service.ts";
-import { drawTestKey } from "../routes/keys/_key.ts";
-import { type Cluster, startCluster } from "./_cluster.ts";
-import { generate, post, streamed, type StreamedEvent } from "./_requests.ts";
+import { drawTestKey } from "../routes/keys/key.ts";
+import { type Cluster, startCluster } from "./cluster.ts";
+import { generate, post, streamed, type StreamedEvent } from "./requests.ts";
 
 const STEPS = 40;
 /** What no log may have. */

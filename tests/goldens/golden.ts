@@ -1,5 +1,5 @@
 // Reads the reference data that the make_goldens.py scripts beside it write, and says how far a result is off.
-import { readSafetensorsHeader } from "../../gpu-worker/graph/weights/safetensors.ts";
+import { readSafetensorsHeader } from "../../gpu-worker/checkpoint/safetensors.ts";
 
 /** One reference tensor; ids and flags are int32, everything else float32. */
 export interface GoldenTensor {

@@ -1,10 +1,10 @@
 // Whether the embedded video checkpoint draws what it is asked for, measured in its clips.
 import { after, before, describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
-import { openPipeline } from "../../gpu-worker/pipelines/open_pipeline.ts";
-import type { Pipeline } from "../../gpu-worker/pipelines/pipeline.ts";
-import { measureClip } from "./_measure_clip.ts";
-import { type ShapePrompt, shapePrompts } from "./_shape_prompts.ts";
+import { openPipeline } from "../../gpu-worker/model/open_pipeline.ts";
+import type { Pipeline } from "../../gpu-worker/pipeline/pipeline.ts";
+import { measureClip } from "./measure_video.ts";
+import { type ShapePrompt, shapePrompts } from "./shape_prompts.ts";
 
 const PROMPTS = 48;
 /** Fewer than its own 30, as 48 clips take a while; method none runs them all. */

@@ -3,11 +3,11 @@ import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { createApp } from "../../routes/app.ts";
 import { MemoryKeyStore } from "../../routes/keys/memory_key_store.ts";
-import { MemoryResultStore } from "../../protocol/results/memory_result_store.ts";
-import { FakePipeline } from "../http/fake_pipeline.ts";
-import { testPool } from "./_pool.ts";
-import { startTestWorker } from "../http/test_worker.ts";
-import { drawTestKey } from "./keys/_key.ts";
+import { MemoryResultStore } from "../../protocol/store/results/memory_result_store.ts";
+import { FakePipeline } from "../gpu-worker/http/fake_pipeline.ts";
+import { testPool } from "./runs/pool.ts";
+import { startTestWorker } from "../gpu-worker/http/test_worker.ts";
+import { drawTestKey } from "./keys/key.ts";
 
 function start(pipeline = new FakePipeline(), keys: string[] = []) {
   const worker = startTestWorker([pipeline]);

@@ -3,10 +3,10 @@ import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { createApp } from "../../routes/app.ts";
 import { MemoryKeyStore } from "../../routes/keys/memory_key_store.ts";
-import { MemoryResultStore } from "../../protocol/results/memory_result_store.ts";
-import { FakePipeline } from "../http/fake_pipeline.ts";
-import { testPool } from "./_pool.ts";
-import { startTestWorker, type TestWorkerOptions } from "../http/test_worker.ts";
+import { MemoryResultStore } from "../../protocol/store/results/memory_result_store.ts";
+import { FakePipeline } from "../gpu-worker/http/fake_pipeline.ts";
+import { testPool } from "./runs/pool.ts";
+import { startTestWorker, type TestWorkerOptions } from "../gpu-worker/http/test_worker.ts";
 
 const LOCAL = { remoteAddr: { transport: "tcp", hostname: "127.0.0.1", port: 1 } } as const;
 

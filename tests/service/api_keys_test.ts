@@ -5,12 +5,12 @@ import assert from "node:assert/strict";
 import { ChannelHub } from "../../deploy/redis_rest/channel_hub.ts";
 import { createRedisRestApp } from "../../deploy/redis_rest/redis_rest_app.ts";
 import { startRedisServer } from "../../deploy/redis_rest/redis_server.ts";
-import { RedisLink } from "../../protocol/redis_link.ts";
+import { RedisLink } from "../../protocol/store/redis_link.ts";
 import { parseApiKey } from "../../routes/keys/api_key.ts";
 import { KeyDirectory } from "../../routes/keys/key_directory.ts";
 import { KeyLimits, monthCounter } from "../../routes/keys/key_limits.ts";
 import { RedisKeyStore } from "../../routes/keys/redis_key_store.ts";
-import { drawTestKey } from "../routes/keys/_key.ts";
+import { drawTestKey } from "../routes/keys/key.ts";
 
 const skip = hasRedis() ? false : "redis-server is not installed";
 

@@ -1,7 +1,7 @@
 // Bad input at both HTTP surfaces of real processes: the right refusal, nothing left running, everybody else served.
 import { after, before, describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
-import { MAX_RUN_BYTES } from "../../protocol/run_request.ts";
+import { MAX_RUN_BYTES } from "../../protocol/wire/run_request.ts";
 import { readMetric, type Service, startService, untilIdle } from "./service.ts";
 
 const JSON_TYPE = { "content-type": "application/json" };

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { Redis } from "ioredis";
 import OpenAI from "openai";
 import { type RedisServer, startRedisServer } from "../../deploy/redis_rest/redis_server.ts";
-import type { BatchResult } from "../../protocol/batch.ts";
+import type { BatchResult } from "../../protocol/wire/batch.ts";
 import { readMetrics, type RunningTask, startDeno, startFakeWorker, startTask } from "./service.ts";
 
 const LISTENING = /"message":"listening","url":"([^"]+)"/;

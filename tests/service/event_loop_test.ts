@@ -1,9 +1,9 @@
 // The worker's event loop stays free while the device works: seen in the rhythm of comments on an idle stream.
 import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
-import { openPipeline } from "../../gpu-worker/pipelines/open_pipeline.ts";
+import { openPipeline } from "../../gpu-worker/model/open_pipeline.ts";
 import { WorkerClient } from "../../routes/runs/worker_client.ts";
-import { startTestWorker } from "../http/test_worker.ts";
+import { startTestWorker } from "../gpu-worker/http/test_worker.ts";
 
 const HEARTBEAT_MS = 20;
 

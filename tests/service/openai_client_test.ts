@@ -3,7 +3,7 @@ import { after, before, describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import OpenAI from "openai";
 import sharp from "sharp";
-import type { Receipt } from "../../protocol/receipt.ts";
+import type { Receipt } from "../../protocol/wire/receipt.ts";
 import { readMetric, type Service, startService, untilIdle } from "./service.ts";
 
 /** What a client of ours finds beside OpenAI's fields. */

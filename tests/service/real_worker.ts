@@ -1,6 +1,6 @@
 // A real worker with the embedded checkpoint, asked as an edge asks it.
-import type { RunEvent } from "../../protocol/run_event.ts";
-import type { OpenRunRequest } from "../../protocol/run_request.ts";
+import type { RunEvent } from "../../protocol/wire/run_event.ts";
+import type { OpenRunRequest } from "../../protocol/wire/run_request.ts";
 import { WorkerClient } from "../../routes/runs/worker_client.ts";
 import { startTask } from "./service.ts";
 

@@ -25,7 +25,7 @@ export function startTask(name: string, { args = [], ...options }: StartTaskOpti
 
 /** A worker's own HTTP surface over a fake pipeline: a process of its own, which can be killed. */
 export function startFakeWorker(args: string[] = [], env: Record<string, string> = {}): Promise<RunningTask> {
-  return startDeno(["run", "-A", "tests/http/serve_fake_worker.ts", ...args], {
+  return startDeno(["run", "-A", "tests/gpu-worker/http/serve_fake_worker.ts", ...args], {
     env,
     until: /"message":"listening","url":"([^"]+)"/,
   });

@@ -1,8 +1,8 @@
 // Told to stop: the worker finishes what it has begun, `deno task start` leaves nothing behind.
 import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
-import type { RunEvent } from "../../protocol/run_event.ts";
-import { ApiError } from "../../protocol/api_error.ts";
+import type { RunEvent } from "../../protocol/wire/run_event.ts";
+import { ApiError } from "../../protocol/wire/api_error.ts";
 import { WorkerClient } from "../../routes/runs/worker_client.ts";
 import { startService, startTask } from "./service.ts";
 

@@ -3,8 +3,8 @@ import { after, before, describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import OpenAI from "openai";
 import sharp from "sharp";
-import type { Receipt } from "../../protocol/receipt.ts";
-import { FFMPEG_MISSING, probe } from "../media/_ffprobe.ts";
+import type { Receipt } from "../../protocol/wire/receipt.ts";
+import { FFMPEG_MISSING, probe } from "../gpu-worker/media/ffprobe.ts";
 import { type Service, startService } from "./service.ts";
 
 /** What a client of ours finds beside OpenAI's fields. */

@@ -1,5 +1,5 @@
 // How the cost of full passes and forecasts grows with the size of the picture, and what is reached at other numbers of steps.
-import type { Pipeline } from "../../pipelines/pipeline.ts";
+import type { Pipeline } from "../../pipeline/pipeline.ts";
 import { median, round } from "./statistics.ts";
 import { PUBLISHED_ROWS, timeRuns } from "./time_runs.ts";
 

@@ -1,13 +1,13 @@
 // The most memory that one picture takes, in a process of its own.
 import { join } from "node:path";
-import type { PartialRequest } from "../../pipelines/pipeline.ts";
+import type { PartialRequest } from "../../pipeline/pipeline.ts";
 
 export interface MeasurePeakOptions {
   sampler: PartialRequest["sampler"];
   signal: AbortSignal;
 }
 
-const GENERATE = new URL("../generate.ts", import.meta.url).pathname;
+const GENERATE = new URL("../generate/generate.ts", import.meta.url).pathname;
 
 /** @returns bytes, as `deno task generate --json` reports them @throws {Error} with what it printed last. */
 export async function measurePeak(model: string, { sampler, signal }: MeasurePeakOptions): Promise<number> {

@@ -1,6 +1,6 @@
 // How much of its plan's limit a run reaches, what a forecast costs beside a full pass, and what the history takes.
-import type { Pipeline } from "../../pipelines/pipeline.ts";
-import { readModel, type ReadModelOptions } from "../../pipelines/read_model.ts";
+import type { Pipeline } from "../../pipeline/pipeline.ts";
+import { readModel, type ReadModelOptions } from "../../model/read_model.ts";
 import { DTYPE_BYTES } from "../../runtime/dtype.ts";
 import { countHistorySlots, planSteps } from "../../../sampler/mod.ts";
 import { measurePeak } from "./measure_peak.ts";

@@ -1,5 +1,5 @@
 // Times denoising, full passes and forecasts apart, and each row of a table against the first.
-import type { PartialRequest, Pipeline } from "../../pipelines/pipeline.ts";
+import type { PartialRequest, Pipeline } from "../../pipeline/pipeline.ts";
 import { mean, median } from "./statistics.ts";
 
 export interface BenchRow {

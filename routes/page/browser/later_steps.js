@@ -1,4 +1,4 @@
-// How many steps run after an image: the browser's copy of pipelines/start_image.ts, to show a plan before it runs.
+// How many steps run after an image: the browser's copy of request/start_image.ts, to show a plan before it runs.
 // tests/routes/page/later_steps_test.ts holds the two together.
 
 /**

@@ -1,4 +1,4 @@
-// Which steps will be full passes: the browser's copy of sampler/step_plan.ts, to show a plan before it runs.
+// Which steps will be full passes: the browser's copy of sampler/plans/step_plan.ts, to show a plan before it runs.
 // tests/routes/page/plan_steps_test.ts holds the two together.
 
 /** @import { StepKind, SpectrumOptions } from "./wire.d.ts" */

@@ -2,7 +2,7 @@
 import { apiKey } from "./api_key.js";
 import { decodeImage } from "./decode_image.js";
 import { generate } from "./generate.js";
-import { generateClip } from "./generate_clip.js";
+import { generateClip } from "./generate_video.js";
 
 /** @import { Announcer } from "./announcer.js" */
 /** @import { RunView } from "./run_view.js" */

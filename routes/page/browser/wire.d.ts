@@ -1,8 +1,8 @@
 // What the page reads and writes on the wire: protocol/'s types, and the stream of POST /v1/images/generations.
-import type { ModelCard } from "../../../protocol/model_card.ts";
-import type { Receipt } from "../../../protocol/receipt.ts";
-import type { StepEvent } from "../../../protocol/run_event.ts";
-import type { SpectrumOptions as CompleteOptions } from "../../../protocol/run_request.ts";
+import type { ModelCard } from "../../../protocol/wire/model_card.ts";
+import type { Receipt } from "../../../protocol/wire/receipt.ts";
+import type { StepEvent } from "../../../protocol/wire/run_event.ts";
+import type { SpectrumOptions as CompleteOptions } from "../../../protocol/wire/run_request.ts";
 
 export type { Receipt };
 

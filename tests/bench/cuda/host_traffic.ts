@@ -1,8 +1,8 @@
 // What a full pass and a run of forecasts copy between host and device, from ONNX Runtime's own profile.
-import { fluxFeeds } from "../../../gpu-worker/pipelines/flux_feeds.ts";
-import { readFluxCheckpoint } from "../../../gpu-worker/pipelines/flux_checkpoint.ts";
-import { Checkpoint } from "../../../gpu-worker/pipelines/checkpoint.ts";
-import { OnnxDenoiser } from "../../../gpu-worker/pipelines/onnx_denoiser.ts";
+import { fluxFeeds } from "../../../gpu-worker/families/flux/flux_feeds.ts";
+import { readFluxCheckpoint } from "../../../gpu-worker/families/flux/flux_checkpoint.ts";
+import { Checkpoint } from "../../../gpu-worker/checkpoint/checkpoint.ts";
+import { OnnxDenoiser } from "../../../gpu-worker/denoiser/onnx_denoiser.ts";
 import { type DType, type ProviderName, Runtime } from "../../../gpu-worker/runtime/mod.ts";
 
 export interface HostTrafficOptions {

@@ -1,8 +1,8 @@
 // Final latents of every family on a device in each compute type, beside those of the CPU in float32.
-import { openPipeline } from "../../../gpu-worker/pipelines/open_pipeline.ts";
+import { openPipeline } from "../../../gpu-worker/model/open_pipeline.ts";
 import type { DType, ProviderName } from "../../../gpu-worker/runtime/mod.ts";
 import { goldenPath, maxError } from "../../goldens/golden.ts";
-import { generateReference, referenceCalls } from "../../pipelines/_reference_call.ts";
+import { generateReference, referenceCalls } from "../../gpu-worker/pipeline/reference_call.ts";
 
 export interface ParityTableOptions {
   provider: ProviderName;

@@ -1,6 +1,6 @@
 // Plans for the families that have one, from features recorded on prompts that are not measured.
-import { planningPrompts, recordGram } from "../../../gpu-worker/cli/record_gram.ts";
-import type { Pipeline } from "../../../gpu-worker/pipelines/pipeline.ts";
+import { planningPrompts, recordGram } from "../../../gpu-worker/cli/plan/record_gram.ts";
+import type { Pipeline } from "../../../gpu-worker/pipeline/pipeline.ts";
 import { createForecaster, findPlans, planMemory, SAMPLER_DEFAULTS } from "../../../sampler/mod.ts";
 import { FAMILIES, PASSES, type PlansByFamily } from "./fidelity_methods.ts";
 import { STEPS } from "./methods.ts";

@@ -1,5 +1,5 @@
 // How near each method comes to method none, on prompts that no plan was made from.
-import type { Pipeline } from "../../../gpu-worker/pipelines/pipeline.ts";
+import type { Pipeline } from "../../../gpu-worker/pipeline/pipeline.ts";
 import { comparePictures } from "./compare_pictures.ts";
 import type { Flip } from "./flip.ts";
 import { type Method, NONE } from "./methods.ts";

@@ -1,8 +1,8 @@
 // Draws every known name on three backgrounds from four seeds by every method, and asks what the pictures show.
 import type { DecodedImage } from "../../../gpu-worker/media/decoded_image.ts";
-import { createBatch } from "../../../gpu-worker/pipelines/picture_batch.ts";
-import type { Pipeline } from "../../../gpu-worker/pipelines/pipeline.ts";
-import { Mt19937 } from "../../../sampler/mt19937.ts";
+import { createBatch } from "../../../gpu-worker/denoiser/picture_batch.ts";
+import type { Pipeline } from "../../../gpu-worker/pipeline/pipeline.ts";
+import { Mt19937 } from "../../../sampler/numerics/mt19937.ts";
 import { comparePictures, totalVariation } from "./compare_pictures.ts";
 import { type Method, NONE } from "./methods.ts";
 import type { Recognizer } from "./recognizer.ts";

@@ -1,7 +1,7 @@
 // The VAE encoder of a FLUX checkpoint by itself.
 import { Runtime } from "../../../gpu-worker/runtime/mod.ts";
-import { ImageEncoder } from "../../../gpu-worker/pipelines/image_encoder.ts";
-import { readModel } from "../../../gpu-worker/pipelines/read_model.ts";
+import { ImageEncoder } from "../../../gpu-worker/vae/image_encoder.ts";
+import { readModel } from "../../../gpu-worker/model/read_model.ts";
 import type { EncodePicture } from "./recognizer.ts";
 
 export interface PictureEncoder extends Disposable {

@@ -1,10 +1,10 @@
 // `deno task bench:quality`: what the accelerated methods cost in quality, drawn by this project's own pipeline.
 import { join } from "node:path";
-import { openPipeline } from "../../../gpu-worker/pipelines/open_pipeline.ts";
-import type { Pipeline } from "../../../gpu-worker/pipelines/pipeline.ts";
-import { readFlags } from "../../../gpu-worker/cli/read_flags.ts";
-import { runCommand } from "../../../gpu-worker/cli/run_command.ts";
-import { UsageError } from "../../../protocol/usage_error.ts";
+import { openPipeline } from "../../../gpu-worker/model/open_pipeline.ts";
+import type { Pipeline } from "../../../gpu-worker/pipeline/pipeline.ts";
+import { readFlags } from "../../../gpu-worker/flags/read_flags.ts";
+import { runCommand } from "../../../gpu-worker/flags/run_command.ts";
+import { UsageError } from "../../../protocol/process/usage_error.ts";
 import { fidelityMethods } from "./fidelity_methods.ts";
 import { findFamilyPlans } from "./find_family_plans.ts";
 import { Flip } from "./flip.ts";

@@ -2,7 +2,7 @@
 import sharp, { type OverlayOptions } from "sharp";
 import type { DecodedImage } from "../../../gpu-worker/media/decoded_image.ts";
 import { toRgb } from "../../../gpu-worker/media/to_rgb.ts";
-import type { Pipeline } from "../../../gpu-worker/pipelines/pipeline.ts";
+import type { Pipeline } from "../../../gpu-worker/pipeline/pipeline.ts";
 import type { Method } from "./methods.ts";
 
 const PROMPTS = [

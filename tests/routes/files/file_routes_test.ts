@@ -1,13 +1,13 @@
 import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { Hono } from "hono";
-import type { CompletedEvent } from "../../../protocol/run_event.ts";
-import type { Environment } from "../../../routes/environment.ts";
+import type { CompletedEvent } from "../../../protocol/wire/run_event.ts";
+import type { Environment } from "../../../routes/middleware/environment.ts";
 import { pictureUrl } from "../../../routes/files/deliver_picture.ts";
 import { fileRoutes } from "../../../routes/files/file_routes.ts";
 import { SignedUrls } from "../../../routes/files/signed_urls.ts";
 import { handleError } from "../../../routes/middleware/handle_error.ts";
-import { MemoryResultStore } from "../../../protocol/results/memory_result_store.ts";
+import { MemoryResultStore } from "../../../protocol/store/results/memory_result_store.ts";
 
 const BYTES = Uint8Array.from({ length: 100 }, (_, index) => index);
 const KEY = "ab".repeat(32);

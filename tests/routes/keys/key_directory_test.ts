@@ -2,7 +2,7 @@ import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { KeyDirectory } from "../../../routes/keys/key_directory.ts";
 import { MemoryKeyStore } from "../../../routes/keys/memory_key_store.ts";
-import { drawTestKey, interruptible } from "./_key.ts";
+import { drawTestKey, interruptible } from "./key.ts";
 
 function start() {
   const state = { now: 0, away: false };

@@ -1,9 +1,9 @@
 import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
-import type { ApiError } from "../../../protocol/api_error.ts";
+import type { ApiError } from "../../../protocol/wire/api_error.ts";
 import { KeyLimits, monthCounter } from "../../../routes/keys/key_limits.ts";
 import { MemoryKeyStore } from "../../../routes/keys/memory_key_store.ts";
-import { drawTestKey, interruptible } from "./_key.ts";
+import { drawTestKey, interruptible } from "./key.ts";
 
 function start(at: string) {
   const state = { now: Date.parse(at), away: false };

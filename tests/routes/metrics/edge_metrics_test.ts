@@ -1,14 +1,14 @@
 import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { Hono } from "hono";
-import type { Environment } from "../../../routes/environment.ts";
+import type { Environment } from "../../../routes/middleware/environment.ts";
 import { EdgeMetrics } from "../../../routes/metrics/edge_metrics.ts";
 import { measureRequests } from "../../../routes/metrics/measure_requests.ts";
 import { MeasuredRunSource } from "../../../routes/metrics/measured_run_source.ts";
-import { MemoryResultStore } from "../../../protocol/results/memory_result_store.ts";
-import { FakePipeline } from "../../http/fake_pipeline.ts";
-import { testPool } from "../_pool.ts";
-import { startTestWorker } from "../../http/test_worker.ts";
+import { MemoryResultStore } from "../../../protocol/store/results/memory_result_store.ts";
+import { FakePipeline } from "../../gpu-worker/http/fake_pipeline.ts";
+import { testPool } from "../runs/pool.ts";
+import { startTestWorker } from "../../gpu-worker/http/test_worker.ts";
 
 /** Lines of the exposition that start with `name`. */
 async function samples(metrics: EdgeMetrics, name: string): Promise<string[]> {

@@ -1,10 +1,10 @@
 import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
-import { testPool } from "../_pool.ts";
+import { testPool } from "../runs/pool.ts";
 import { createApp } from "../../../routes/app.ts";
 import { MemoryKeyStore } from "../../../routes/keys/memory_key_store.ts";
 import { openApiDocument } from "../../../routes/openapi/document.ts";
-import { MemoryResultStore } from "../../../protocol/results/memory_result_store.ts";
+import { MemoryResultStore } from "../../../protocol/store/results/memory_result_store.ts";
 
 /** What people open in browsers, and the document itself. */
 const UNDOCUMENTED = ["GET /", "GET /page/:name", "GET /docs", "GET /docs/:name", "GET /openapi.json"];

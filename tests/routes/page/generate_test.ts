@@ -2,8 +2,8 @@ import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { ApiError } from "../../../routes/page/browser/api_error.js";
 import { generate } from "../../../routes/page/browser/generate.js";
-import { readEditRequest } from "../../../protocol/edit_request.ts";
-import { parseImageRequest } from "../../../protocol/image_request.ts";
+import { readEditRequest } from "../../../routes/requests/edit_request.ts";
+import { parseImageRequest } from "../../../routes/requests/image_request.ts";
 
 const REQUEST: Parameters<typeof generate>[0] = {
   prompt: "red heart",

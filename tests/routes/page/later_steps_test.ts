@@ -1,6 +1,6 @@
 import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
-import { completeStartImage } from "../../../gpu-worker/pipelines/start_image.ts";
+import { completeStartImage } from "../../../gpu-worker/request/start_image.ts";
 import { countLaterSteps } from "../../../routes/page/browser/later_steps.js";
 
 const image = { width: 8, height: 8, data: new Float32Array(3 * 64) };

@@ -1,8 +1,8 @@
 // One contract, two implementations.
 import { after, before, describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
-import { RedisLink } from "../../../protocol/redis_link.ts";
-import { StoreAwayError } from "../../../protocol/store_away_error.ts";
+import { RedisLink } from "../../../protocol/store/redis_link.ts";
+import { StoreAwayError } from "../../../protocol/store/store_away_error.ts";
 import { FallbackStateStore } from "../../../routes/state/fallback_state_store.ts";
 import { MemoryStateStore } from "../../../routes/state/memory_state_store.ts";
 import { RedisStateStore } from "../../../routes/state/redis_state_store.ts";

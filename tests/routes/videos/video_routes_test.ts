@@ -2,13 +2,13 @@
 import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import OpenAI from "openai";
-import { MemoryResultStore } from "../../../protocol/results/memory_result_store.ts";
+import { MemoryResultStore } from "../../../protocol/store/results/memory_result_store.ts";
 import { createApp } from "../../../routes/app.ts";
 import { MemoryKeyStore } from "../../../routes/keys/memory_key_store.ts";
-import { FakePipeline, type FakePipelineOptions } from "../../http/fake_pipeline.ts";
-import { startTestWorker } from "../../http/test_worker.ts";
-import { FFMPEG_MISSING, probe } from "../../media/_ffprobe.ts";
-import { testPool } from "../_pool.ts";
+import { FakePipeline, type FakePipelineOptions } from "../../gpu-worker/http/fake_pipeline.ts";
+import { startTestWorker } from "../../gpu-worker/http/test_worker.ts";
+import { FFMPEG_MISSING, probe } from "../../gpu-worker/media/ffprobe.ts";
+import { testPool } from "../runs/pool.ts";
 
 const LOCAL = { remoteAddr: { transport: "tcp", hostname: "127.0.0.1", port: 1 } } as const;
 

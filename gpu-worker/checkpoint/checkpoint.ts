@@ -1,0 +1,154 @@
+// A diffusers checkpoint directory: model_index.json, its components and their configs.
+import { join } from "node:path";
+import { CheckpointError } from "./checkpoint_error.ts";
+import { findWeights, type LowRankAddition, openWeights, type Weights } from "./weights.ts";
+import type { Lora } from "./model_name.ts";
+
+/** File names that transformers and diffusers save weights under. */
+const STEMS = ["model", "diffusion_pytorch_model"] as const;
+export type WeightsStem = (typeof STEMS)[number];
+
+/** What a graph is built from. */
+export interface Component {
+  /** Its folder. */
+  name: string;
+  /** config.json, parsed. */
+  config: Record<string, unknown>;
+  weights: Weights;
+}
+
+/** Component -> tensor -> what is added to it. */
+export type Additions = Map<string, Map<string, LowRankAddition[]>>;
+
+export class Checkpoint {
+  readonly folder: string;
+  /** diffusers' pipeline class, e.g. "FluxPipeline". */
+  readonly pipelineClass: string;
+  /** Those that its tensors carry. */
+  readonly loras: readonly Lora[];
+  readonly #index: Record<string, unknown>;
+  readonly #additions: Additions;
+
+  private constructor({ folder, index, pipelineClass, loras = [], additions = new Map() }: CheckpointParts) {
+    this.folder = folder;
+    this.#index = index;
+    this.pipelineClass = pipelineClass;
+    this.loras = loras;
+    this.#additions = additions;
+  }
+
+  /** @throws {CheckpointError} if `folder` holds no pipeline. */
+  static open(folder: string): Checkpoint {
+    const path = join(folder, "model_index.json");
+    const index = readJson(path);
+    const className = index["_class_name"];
+    if (typeof className !== "string") {
+      throw new CheckpointError(`Cannot use ${path} as '_class_name' is missing`);
+    }
+    return new Checkpoint({ folder, index, pipelineClass: className });
+  }
+
+  /** The same checkpoint with `additions` on its tensors; `applyLoras` makes them of files. */
+  withLoras(loras: readonly Lora[], additions: Additions): Checkpoint {
+    const { folder, pipelineClass } = this;
+    return new Checkpoint({ folder, pipelineClass, index: this.#index, loras, additions });
+  }
+
+  /** The class that model_index.json names for `component`; undefined if the checkpoint goes without it. */
+  componentClass(component: string): string | undefined {
+    const entry = this.#index[component];
+    const name = Array.isArray(entry) ? entry[1] : undefined;
+    return typeof name === "string" ? name : undefined;
+  }
+
+  /**
+   * Requires `component` to be one of `classes` and returns which.
+   * @throws {CheckpointError} naming the class that was found instead.
+   */
+  requireClass(component: string, ...classes: string[]): string {
+    const found = this.componentClass(component);
+    if (found !== undefined && classes.includes(found)) return found;
+    throw new CheckpointError(
+      `Cannot use ${this.pipelineClass} in ${this.folder} as '${component}' must be ${
+        classes.join(" or ")
+      }: ` +
+        `model_index.json says ${found ?? "nothing"}`,
+    );
+  }
+
+  /** The components that have weights, in order of name. */
+  components(): { name: string; className: string; weights: Weights }[] {
+    return Object.keys(this.#index).sort().flatMap((name) => {
+      const className = this.componentClass(name);
+      const stem = STEMS.find((stem) => findWeights(this.path(name), stem) !== undefined);
+      return className === undefined || stem === undefined
+        ? []
+        : [{ name, className, weights: this.weights(name, stem) }];
+    });
+  }
+
+  /** Path of a file inside the checkpoint. */
+  path(...parts: string[]): string {
+    return join(this.folder, ...parts);
+  }
+
+  /** Whether the checkpoint holds that file. */
+  has(...parts: string[]): boolean {
+    try {
+      return Deno.statSync(this.path(...parts)).isFile;
+    } catch {
+      return false;
+    }
+  }
+
+  /** Parsed JSON file inside the checkpoint. @throws {CheckpointError} if it is missing or not a JSON object. */
+  json(...parts: string[]): Record<string, unknown> {
+    return readJson(this.path(...parts));
+  }
+
+  /** Config and weights of the component `name`, by the file name that its library saves under. */
+  component(name: string, stem: WeightsStem): Component {
+    return { name, config: this.json(name, "config.json"), weights: this.weights(name, stem) };
+  }
+
+  /** Tensors of `component`, by the file name that its library saves under. */
+  weights(component: string, stem: WeightsStem): Weights {
+    const weights = openWeights(this.path(component), stem);
+    const additions = this.#additions.get(component);
+    if (additions === undefined) return weights;
+    return new Map(
+      [...weights].map(([name, entry]) => {
+        const added = additions.get(name);
+        return [name, added === undefined ? entry : { ...entry, additions: added }];
+      }),
+    );
+  }
+}
+
+interface CheckpointParts {
+  folder: string;
+  index: Record<string, unknown>;
+  pipelineClass: string;
+  loras?: readonly Lora[];
+  additions?: Additions;
+}
+
+function readJson(path: string): Record<string, unknown> {
+  let text: string;
+  try {
+    text = Deno.readTextFileSync(path);
+  } catch (cause) {
+    if (cause instanceof Deno.errors.NotFound) {
+      throw new CheckpointError(`Cannot read ${path} as it does not exist`, { cause });
+    }
+    throw cause;
+  }
+  try {
+    // Python writes infinities as words, which DPMSolverMultistep's config has, and JSON has none; 1e999 is read as one.
+    const value = JSON.parse(text.replaceAll(/(?<=:\s*-?)Infinity(?=\s*[,}])/g, "1e999"));
+    if (typeof value === "object" && value !== null && !Array.isArray(value)) return value;
+  } catch (cause) {
+    throw new CheckpointError(`Cannot read ${path} as it is not JSON`, { cause });
+  }
+  throw new CheckpointError(`Cannot read ${path} as it is not a JSON object`);
+}

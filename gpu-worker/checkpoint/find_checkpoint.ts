@@ -1,0 +1,40 @@
+// From what the user calls a model to its folder: a directory, or ORG/NAME in the Hugging Face cache.
+import { join, resolve } from "node:path";
+import { CheckpointError } from "./checkpoint_error.ts";
+import { hubCacheFolder, parseHubName, repositoryFolder } from "./hub_cache.ts";
+
+/**
+ * Finds the folder that holds `model`'s model_index.json: `model` itself, or the snapshot of ORG/NAME or
+ * ORG/NAME@REVISION that `deno task pull` or huggingface_hub have left.
+ * @throws {CheckpointError} naming the places that were looked at.
+ */
+export function findCheckpoint(model: string): string {
+  const folder = resolve(model);
+  if (isFile(join(folder, "model_index.json"))) return folder;
+  const snapshot = findSnapshot(model);
+  if (snapshot !== undefined) return snapshot;
+  throw new CheckpointError(
+    `Cannot find model '${model}' as neither ${
+      join(folder, "model_index.json")
+    } nor a snapshot in ${hubCacheFolder()} exists`,
+  );
+}
+
+/** A revision is a branch or tag that refs/ remembers, or a commit. */
+function findSnapshot(model: string): string | undefined {
+  const { repository, revision = "main" } = parseHubName(model) ?? {};
+  if (repository === undefined) return undefined;
+  const folder = join(hubCacheFolder(), repositoryFolder(repository));
+  const reference = join(folder, "refs", revision);
+  const commit = isFile(reference) ? Deno.readTextFileSync(reference).trim() : revision;
+  const snapshot = join(folder, "snapshots", commit);
+  return isFile(join(snapshot, "model_index.json")) ? snapshot : undefined;
+}
+
+function isFile(path: string): boolean {
+  try {
+    return Deno.statSync(path).isFile;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,55 @@
+// Identifies a checkpoint's content, so that cached results never outlive a change of its weights or configs.
+import { createHash, type Hash } from "node:crypto";
+import { join } from "node:path";
+import type { Lora } from "./model_name.ts";
+
+/** Files up to this size are hashed whole, in bytes. */
+const WHOLE = 64 * 2 ** 20;
+const SAMPLES = 256;
+const SAMPLE_BYTES = 4096;
+
+/**
+ * SHA-256 (hex) over every .json, .safetensors and tokenizer file of `folder`, in order of path, then over each LoRA's
+ * weight and file.
+ * Of larger files it reads the size and 256 evenly spread pieces of 4 KiB: a fine-tune changes all of a tensor,
+ * and hashing 24 GB would delay each start by a minute.
+ */
+export function modelDigest(folder: string, loras: readonly Lora[] = []): string {
+  const hash = createHash("sha256");
+  for (const path of files(folder)) {
+    hash.update(`${path}\0`);
+    update(hash, join(folder, path));
+  }
+  for (const { path, weight } of loras) {
+    hash.update(`lora ${weight}\0`);
+    update(hash, path);
+  }
+  return hash.digest("hex");
+}
+
+function files(folder: string, prefix = ""): string[] {
+  const found: string[] = [];
+  for (const entry of Deno.readDirSync(join(folder, prefix))) {
+    const path = prefix + entry.name;
+    if (Deno.statSync(join(folder, path)).isDirectory) found.push(...files(folder, `${path}/`));
+    else if (/\.(json|safetensors|model|txt)$/.test(path)) found.push(path);
+  }
+  return found.sort();
+}
+
+function update(hash: Hash, path: string): void {
+  using file = Deno.openSync(path);
+  const { size } = file.statSync();
+  hash.update(`${size}\0`);
+  const pieces = size <= WHOLE ? 1 : SAMPLES;
+  const piece = new Uint8Array(size <= WHOLE ? size : SAMPLE_BYTES);
+  for (let i = 0; i < pieces; i++) {
+    const position = pieces === 1 ? 0 : Math.floor((i / (pieces - 1)) * (size - piece.length));
+    file.seekSync(position, Deno.SeekMode.Start);
+    let filled = 0;
+    for (let read; filled < piece.length && (read = file.readSync(piece.subarray(filled))) !== null;) {
+      filled += read;
+    }
+    hash.update(piece.subarray(0, filled));
+  }
+}

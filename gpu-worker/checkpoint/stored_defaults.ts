@@ -1,0 +1,71 @@
+// Defaults of a checkpoint: its own spectrum.json over what was published for it by name, over the family's preset.
+import { z } from "zod";
+import type { SamplerOptions } from "../../sampler/mod.ts";
+import { parseConfig } from "./parse_config.ts";
+import type { Checkpoint } from "./checkpoint.ts";
+import { publishedSettings } from "./published_settings.ts";
+
+export interface RequestDefaults {
+  steps: number;
+  /** Pixels. */
+  width: number;
+  /** Pixels. */
+  height: number;
+  /** @default 1 */
+  numFrames?: number | undefined;
+  /** Frames a second. @default 0, for pictures */
+  fps?: number | undefined;
+  guidanceScale: number;
+  trueCfgScale: number;
+  /** @default 0 */
+  guidanceRescale?: number | undefined;
+  maxSequenceLength: number;
+  /** Largest width * height. One pass over more may hold the device for minutes. @default 4 * width * height */
+  maxPixels?: number | undefined;
+  sampler: Partial<SamplerOptions>;
+  /** Which steps are full, found by `deno task plan`: by number of steps, then by number of full passes. */
+  plans?: StoredPlans | undefined;
+}
+
+export type StoredPlans = Readonly<Record<number, Readonly<Record<number, readonly number[]>>>>;
+
+const SCHEMA = z.strictObject({
+  steps: z.int().positive(),
+  width: z.int().positive(),
+  height: z.int().positive(),
+  numFrames: z.int().positive(),
+  fps: z.number().positive(),
+  guidanceScale: z.number(),
+  trueCfgScale: z.number(),
+  guidanceRescale: z.number(),
+  maxSequenceLength: z.int().positive(),
+  maxPixels: z.int().positive(),
+  sampler: z.strictObject({
+    method: z.enum(["none", "spectrum", "taylorseer", "reuse"]),
+    w: z.number(),
+    m: z.int(),
+    lam: z.number(),
+    constantPenalty: z.number(),
+    lamGrowth: z.number(),
+    windowSize: z.number(),
+    flexWindow: z.number(),
+    warmupSteps: z.int(),
+    tailSteps: z.int(),
+    errorBudget: z.number(),
+    passes: z.int(),
+    order: z.literal([1, 2]),
+  }).partial(),
+  plans: z.record(z.string(), z.record(z.string(), z.array(z.int()))),
+}).partial();
+
+/** @throws {CheckpointError} if the checkpoint's spectrum.json has an unknown or malformed field. */
+export function requestDefaults(checkpoint: Checkpoint, preset: RequestDefaults): RequestDefaults {
+  const published = { ...preset, ...publishedSettings(checkpoint) };
+  if (!checkpoint.has("spectrum.json")) return published;
+  const own = parseConfig(SCHEMA, checkpoint.json("spectrum.json"), {
+    className: checkpoint.pipelineClass,
+    path: checkpoint.path("spectrum.json"),
+  });
+  const given = Object.fromEntries(Object.entries(own).filter(([, value]) => value !== undefined));
+  return { ...published, ...given };
+}

@@ -1,0 +1,151 @@
+// `deno task batch`: a file of prompts to a folder of pictures, on one or more devices.
+import { join } from "node:path";
+import { completeRequest } from "../../request/complete_request.ts";
+import type { CheckpointReading } from "../../pipeline/pipeline.ts";
+import { modelDigest } from "../../checkpoint/model_digest.ts";
+import { readModel } from "../../model/read_model.ts";
+import { BATCH_HELP, type BatchArguments, defaultExpName, parseBatchArguments } from "./batch_arguments.ts";
+import { BatchBar } from "./batch_bar.ts";
+import { type BatchFailure, type BatchPlan, planBatch, readPrompts } from "./batch_plan.ts";
+import { type BatchRequest, stepsToRun } from "./batch_messages.ts";
+import { batchSettings } from "./batch_stats.ts";
+import { dealPrompts, type Dealt } from "./deal_prompts.ts";
+import { openImage } from "../../flags/image_flags.ts";
+import { runCommand } from "../../flags/run_command.ts";
+import { assertWritable } from "../write_atomically.ts";
+
+async function batch(args: string[], signal: AbortSignal): Promise<void> {
+  const options = parseBatchArguments(args);
+  if (options === undefined) return console.log(BATCH_HELP);
+  const { model, devices, memory, json } = options;
+  const { plan, output, dtype } = await preparePlan(options);
+  const started = performance.now();
+  const { todo } = plan;
+  using bar = new BatchBar({ pictures: todo.length, steps: todo[0] ? stepsToRun(todo[0].request) : 0 });
+  const dealt = await dealPrompts(todo, {
+    model,
+    dtype,
+    memory,
+    devices,
+    threads: threadsOfEach(options),
+    signal,
+    onStep: () => bar.step(),
+    onEnd: ({ folder, line }, { failed, missing }) =>
+      bar.end(failed === undefined ? folder : `line ${line} failed`, {
+        failed: failed !== undefined,
+        missing,
+      }),
+  });
+  bar[Symbol.dispose]();
+  report({ output, plan, dealt, seconds: (performance.now() - started) / 1000 }, json);
+}
+
+/** Everything that can be refused is refused before gigabytes are loaded. */
+async function preparePlan(
+  { promptFile, totalPromptNum, model, devices, dtype, image, outputBasePath, expName, request }:
+    BatchArguments,
+): Promise<{ plan: BatchPlan; output: string; dtype: string }> {
+  const prompts = readPrompts(readText(promptFile), totalPromptNum);
+  if (prompts.length === 0) throw new RangeError(`Cannot draw as ${promptFile} holds no prompt`);
+  const { checkpoint, reading, dtype: computeType } = readModel(model, {
+    provider: devices[0]!.provider,
+    dtype,
+  });
+  const complete = await completion(request, { image, reading });
+  // What is wrong with the settings is wrong with every prompt, and said once.
+  const { sampler } = complete(" ");
+  const digest = modelDigest(checkpoint.folder, checkpoint.loras);
+  const output = join(outputBasePath, expName ?? defaultExpName(model, sampler.method));
+  await assertWritable(join(output, "stats.json"));
+  const plan = planBatch(prompts, {
+    output,
+    complete,
+    settingsOf: (request) => batchSettings(request, { modelDigest: digest, dtype: computeType }),
+  });
+  return { plan, output, dtype: computeType };
+}
+
+/** Fills in a prompt's request; the image to start from is read once, and named in it. */
+async function completion(
+  request: BatchArguments["request"],
+  { image: file, reading }: Pick<BatchArguments, "image"> & { reading: CheckpointReading },
+): Promise<(prompt: string) => BatchRequest> {
+  const { width, height } = request;
+  const opened = file && await openImage(file, { width, height, multiple: reading.rules.sizeMultiple });
+  return (prompt) => {
+    const start = { image: opened?.image, strength: file?.strength };
+    const { startImage, ...complete } = completeRequest({ ...request, ...start, prompt }, reading);
+    if (startImage === undefined || file === undefined || opened === undefined) return complete;
+    const { strength, firstStep } = startImage;
+    return { ...complete, startImage: { path: file.image, sha256: opened.sha256, strength, firstStep } };
+  };
+}
+
+/** Processes on the CPU share its cores. */
+function threadsOfEach({ devices }: BatchArguments): number | undefined {
+  if (devices.length === 1 || devices[0]!.provider !== "cpu") return undefined;
+  return Math.max(1, Math.floor(navigator.hardwareConcurrency / devices.length));
+}
+
+function readText(path: string): string {
+  try {
+    return Deno.readTextFileSync(path);
+  } catch (cause) {
+    throw new Error(`Cannot read ${path}: ${(cause as Error).message}`, { cause });
+  }
+}
+
+interface Report {
+  output: string;
+  plan: BatchPlan;
+  dealt: Dealt;
+  seconds: number;
+}
+
+/** @throws {Error} if anything failed, after having said what. */
+function report({ output, plan, dealt: { drawn, failed, lost }, seconds }: Report, json: boolean): void {
+  const failures: BatchFailure[] = [...plan.refused, ...failed].sort((a, b) => a.line - b.line);
+  const mean = (values: number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
+  const summary = {
+    output,
+    drawn: drawn.length,
+    finished: plan.finished,
+    failed: failures,
+    lost,
+    seconds,
+    ...drawn.length > 0 && {
+      meanTime: mean(drawn.map(({ seconds }) => seconds)),
+      meanForwardCount: mean(drawn.map(({ fullPasses }) => fullPasses)),
+    },
+  };
+  if (json) {
+    console.log(JSON.stringify(summary, null, 2));
+  } else {
+    const { meanTime, meanForwardCount } = summary;
+    const means = meanTime === undefined || meanForwardCount === undefined
+      ? ""
+      : `; a picture took ${meanTime.toFixed(2)} s and ${meanForwardCount.toFixed(1)} full passes`;
+    console.log(
+      `${output}: ${drawn.length} drawn in ${
+        seconds.toFixed(1)
+      } s, ${plan.finished} there before, ${failures.length} failed${means}`,
+    );
+  }
+  for (const { line, prompt, reason } of failures) {
+    console.error(
+      `line ${line}, "${prompt.length > 60 ? `${prompt.slice(0, 59)}\u2026` : prompt}": ${reason}`,
+    );
+  }
+  for (const { device, reason } of lost) console.error(`${device} could not be used: ${reason}`);
+  const total = drawn.length + plan.finished + failures.length;
+  if (failures.length > 0) throw new Error(`${failures.length} of ${total} prompts failed`);
+  if (lost.length > 0) {
+    throw new Error(`${lost.length} devices could not be used; the others drew all prompts`);
+  }
+}
+
+if (import.meta.main) {
+  await runCommand("batch", batch, {
+    interrupted: "finished pictures are kept; the same command draws the rest",
+  });
+}

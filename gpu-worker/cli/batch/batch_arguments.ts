@@ -1,0 +1,120 @@
+// The command line of `deno task batch`.
+import { basename } from "node:path";
+import { UsageError } from "../../../protocol/process/usage_error.ts";
+import { formatLora } from "../../checkpoint/model_name.ts";
+import { parseModelName } from "../../checkpoint/parse_model_name.ts";
+import type { PartialRequest } from "../../pipeline/pipeline.ts";
+import type { ProviderName } from "../../runtime/mod.ts";
+import type { DType } from "../../runtime/dtype.ts";
+import { readDevice } from "../../flags/device_flags.ts";
+import { IMAGE_FLAGS, IMAGE_HELP, type ImageArguments, readImageFlags } from "../../flags/image_flags.ts";
+import { MEMORY_FLAGS, MEMORY_HELP, type MemoryOptions, readMemoryFlags } from "../../flags/memory_flags.ts";
+import { MODEL_FLAGS, MODEL_HELP, readModelName } from "../../flags/model_flags.ts";
+import { type FlagKind, readFlags } from "../../flags/read_flags.ts";
+import { SAMPLING_FLAGS, SAMPLING_HELP, samplingRequest } from "../../flags/sampling_flags.ts";
+
+export const BATCH_HELP = `Usage: deno task batch --prompt-file FILE [options]
+
+  --prompt-file FILE       prompts, one a line; empty lines are skipped
+  --total-prompt-num N     the first N prompts only (all)
+${MODEL_HELP}
+  --devices A,B            one process each, all of a kind: cpu | cuda:N or just N | webgpu (cpu)
+  --dtype T                float32 | float16 | bfloat16 (float32; bfloat16 on cuda)
+${MEMORY_HELP}
+  --output-base-path DIR   (out)
+  --exp-name NAME          folder in there; each prompt has its own with image.png (and video.mp4) and stats.json (<model>/<method>)
+  --json                   the summary as one JSON object on stdout
+  --seed N                 seed of every prompt (42)
+${IMAGE_HELP}
+${SAMPLING_HELP}
+
+Prompts whose picture is there with the same settings are skipped, so that the same command continues an interrupted one.
+`;
+
+const FLAGS = {
+  ...SAMPLING_FLAGS,
+  ...MODEL_FLAGS,
+  ...IMAGE_FLAGS,
+  ...MEMORY_FLAGS,
+  "prompt-file": "text",
+  "total-prompt-num": "number",
+  "devices": "text",
+  "dtype": "text",
+  "output-base-path": "text",
+  "exp-name": "text",
+  "json": "switch",
+  "help": "switch",
+} as const satisfies Record<string, FlagKind>;
+
+export interface BatchDevice {
+  /** As the user may name it: "cpu", "cuda:1". */
+  name: string;
+  provider: ProviderName;
+  /** CUDA device. */
+  deviceId?: number;
+}
+
+export interface BatchArguments {
+  promptFile: string;
+  totalPromptNum: number;
+  model: string;
+  devices: BatchDevice[];
+  dtype: DType | undefined;
+  memory: MemoryOptions;
+  /** What every prompt starts from. */
+  image: ImageArguments | undefined;
+  outputBasePath: string;
+  /** undefined: named after model and method. */
+  expName: string | undefined;
+  json: boolean;
+  request: Omit<PartialRequest, "prompt">;
+}
+
+/**
+ * @returns undefined when help is asked for
+ * @throws {UsageError} naming the flag
+ */
+export function parseBatchArguments(args: readonly string[]): BatchArguments | undefined {
+  const flags = readFlags(args, FLAGS);
+  if (flags.help) return undefined;
+  const { "prompt-file": promptFile, "total-prompt-num": totalPromptNum = Infinity } = flags;
+  if (promptFile === undefined) throw new UsageError("--prompt-file is missing; --help lists what there is");
+  if (totalPromptNum !== Infinity && !(Number.isInteger(totalPromptNum) && totalPromptNum >= 1)) {
+    throw new UsageError(
+      `--total-prompt-num must be a whole number >= 1: current value is ${totalPromptNum}`,
+    );
+  }
+  const devices = (flags.devices ?? "cpu").split(",").map((device) => parseDevice(device.trim()));
+  if (new Set(devices.map(({ provider }) => provider)).size > 1) {
+    throw new UsageError(
+      `--devices must be of one kind, as their pictures differ: current value is '${flags.devices}'`,
+    );
+  }
+  return {
+    promptFile,
+    totalPromptNum,
+    model: readModelName(flags),
+    devices,
+    dtype: readDevice({ device: undefined, dtype: flags.dtype }).dtype,
+    memory: readMemoryFlags(flags),
+    image: readImageFlags(flags),
+    outputBasePath: flags["output-base-path"] ?? "out",
+    expName: flags["exp-name"],
+    json: flags.json,
+    request: samplingRequest(flags),
+  };
+}
+
+function parseDevice(device: string): BatchDevice {
+  const id = /^(?:cuda:)?(\d+)$/.exec(device)?.[1];
+  if (id !== undefined) return { name: `cuda:${id}`, provider: "cuda", deviceId: Number(id) };
+  if (device === "cpu" || device === "cuda" || device === "webgpu") return { name: device, provider: device };
+  throw new UsageError(`--devices takes cpu, webgpu, cuda:N or N: current value is '${device}'`);
+}
+
+/** "black-forest-labs/FLUX.1-dev+loras/ink.safetensors:0.7" and "spectrum" to "FLUX.1-dev+ink:0.7/spectrum". */
+export function defaultExpName(model: string, method: string): string {
+  const { name, loras } = parseModelName(model);
+  const parts = loras.map(({ path, weight }) => formatLora({ path: basename(path, ".safetensors"), weight }));
+  return `${[basename(name), ...parts].join("+")}/${method}`;
+}

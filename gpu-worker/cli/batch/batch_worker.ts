@@ -1,0 +1,98 @@
+// A process of `deno task batch`: loads the model on one device, then draws what stdin names until it ends.
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { TextLineStream } from "@std/streams/text-line-stream";
+import { encodeImage } from "../../media/encode_image.ts";
+import { encodeVideo } from "../../media/encode_video.ts";
+import { openPipeline } from "../../model/open_pipeline.ts";
+import type { GenerateRequest, Pipeline } from "../../pipeline/pipeline.ts";
+import type { BatchEvent, BatchRequest, BatchTask } from "./batch_messages.ts";
+import { batchStats } from "./batch_stats.ts";
+import { readDevice } from "../../flags/device_flags.ts";
+import { GRAPH_CACHE_FOLDER } from "../../session/graph_cache_folder.ts";
+import { openImage } from "../../flags/image_flags.ts";
+import { MEMORY_FLAGS, readMemoryFlags } from "../../flags/memory_flags.ts";
+import { readFlags } from "../../flags/read_flags.ts";
+import { runCommand } from "../../flags/run_command.ts";
+import { writeAll } from "../write_atomically.ts";
+
+const encoder = new TextEncoder();
+
+async function batchWorker(args: string[], signal: AbortSignal): Promise<void> {
+  const { model = "", "device-id": deviceId, threads, ...flags } = readFlags(args, {
+    model: "text",
+    device: "text",
+    "device-id": "number",
+    dtype: "text",
+    threads: "number",
+    ...MEMORY_FLAGS,
+  });
+  using pipeline = await openPipeline(model, {
+    ...readDevice(flags),
+    ...readMemoryFlags(flags),
+    ...deviceId !== undefined && { deviceId },
+    ...threads !== undefined && { intraOpThreads: threads },
+    graphCache: GRAPH_CACHE_FOLDER,
+  });
+  const name = deviceId === undefined ? flags.device ?? "cpu" : `${flags.device}:${deviceId}`;
+  tell({ type: "ready" });
+  const lines: ReadableStream<string> = Deno.stdin.readable
+    .pipeThrough(new TextDecoderStream())
+    .pipeThrough(new TextLineStream());
+  for await (const line of lines) {
+    const task: BatchTask = JSON.parse(line);
+    try {
+      tell(await draw(pipeline, { task, device: name, signal }));
+    } catch (error) {
+      signal.throwIfAborted();
+      tell({ type: "failed", reason: error instanceof Error ? error.message : String(error) });
+    }
+  }
+}
+
+/** Interrupted before the picture is drawn it leaves nothing, after that all files. Of a clip, image.png is a frame. */
+async function draw(
+  pipeline: Pipeline,
+  { task: { folder, request, settings }, device, signal }: {
+    task: BatchTask;
+    device: string;
+    signal: AbortSignal;
+  },
+): Promise<BatchEvent> {
+  const result = await pipeline.generate(await withImage(request), {
+    signal,
+    onStep: () => tell({ type: "step" }),
+  });
+  removeParts(folder);
+  const stats = batchStats({ request, result }, { settings, model: pipeline.model.id, device });
+  await writeAll([
+    ...result.video ? [{ path: join(folder, "video.mp4"), bytes: await encodeVideo(result.video) }] : [],
+    { path: join(folder, "image.png"), bytes: await encodeImage(result.image) },
+    { path: join(folder, "stats.json"), bytes: encoder.encode(JSON.stringify(stats, null, 2) + "\n") },
+  ]);
+  const fullPasses = result.plan.filter((kind) => kind === "full").length;
+  return { type: "drawn", seconds: result.seconds.total, fullPasses };
+}
+
+/** Decodes the image that `request` names, to what the batch's plan has seen. */
+async function withImage({ startImage, ...request }: BatchRequest): Promise<GenerateRequest> {
+  if (startImage === undefined) return request;
+  const { path, sha256, ...rest } = startImage;
+  const { image, sha256: found } = await openImage({ image: path }, { ...request, multiple: 1 });
+  if (found !== sha256) throw new Error(`Cannot start from ${path} as it has changed`);
+  return { ...request, startImage: { ...rest, image } };
+}
+
+/** What a process that was killed while it wrote has left. */
+function removeParts(folder: string): void {
+  if (!existsSync(folder)) return;
+  for (const { name } of Deno.readDirSync(folder)) {
+    if (name.endsWith(".part")) Deno.removeSync(join(folder, name));
+  }
+}
+
+function tell(event: BatchEvent): void {
+  Deno.stdout.writeSync(encoder.encode(JSON.stringify(event) + "\n"));
+}
+
+if (import.meta.main) await runCommand("batch", batchWorker);

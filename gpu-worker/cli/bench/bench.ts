@@ -1,0 +1,86 @@
+// `deno task bench:sampler`: how much of the plan's limit a run reaches, on the embedded checkpoint and on a larger one that the
+// bench makes itself; memory; what tokens and steps cost; and how our full pass compares with diffusers'. A table a file in bench/.
+import { openPipeline } from "../../model/open_pipeline.ts";
+import { costTable } from "./cost_table.ts";
+import { plotCosts } from "./plot_costs.ts";
+import { speedTable } from "./speed_table.ts";
+import { round } from "./statistics.ts";
+import { writeRandomFlux } from "./write_random_flux.ts";
+import { readFlags } from "../../flags/read_flags.ts";
+import { runCommand } from "../../flags/run_command.ts";
+import { runPeer } from "./run_peer.ts";
+
+const HELP = `Usage: deno task bench:sampler [options]
+
+  --model DIR       checkpoint (models/emoji)
+  --rounds N        rounds of each table (51)
+  --large-rounds N  the same on the random FLUX of width 1024 with 1,024 image tokens; 0 leaves it out (2)
+  --python FILE     a Python with torch and diffusers: adds their full pass on the same CPU
+  --plot FILE       where to draw costs by tokens as SVG
+`;
+
+/** A full pass takes some 600 ms on two cores. */
+const LARGE = { width: 1024, doubleBlocks: 2, singleBlocks: 6, side: 256 };
+/** 64 to 4,096 tokens of models/emoji. */
+const SIDES = [64, 128, 256, 512];
+const TOKEN_SIDE = 8;
+const STEPS = [10, 20, 28, 50, 100];
+
+async function bench(args: string[], signal: AbortSignal): Promise<void> {
+  const flags = readFlags(args, {
+    model: "text",
+    rounds: "number",
+    "large-rounds": "number",
+    python: "text",
+    plot: "text",
+    help: "switch",
+  });
+  if (flags.help) return console.log(HELP);
+  const { model = "models/emoji", rounds = 51, "large-rounds": largeRounds = 2, python, plot } = flags;
+  await benchModel({ model, rounds, python, signal });
+  if (largeRounds > 0) await benchLarge({ rounds: largeRounds, python, signal });
+  if (model !== "models/emoji") return;
+  using pipeline = await openPipeline(model);
+  const costs = await costTable(pipeline, {
+    sides: SIDES,
+    tokensOf: (side) => (side / TOKEN_SIDE) ** 2,
+    steps: STEPS,
+    rounds: Math.min(rounds, 5),
+    signal,
+  });
+  if (plot !== undefined) await Deno.writeTextFile(plot, plotCosts(costs, model));
+}
+
+interface ModelBench {
+  model: string;
+  rounds: number;
+  python: string | undefined;
+  /** Steps that diffusers takes to time one. @default those of the checkpoint */
+  peerSteps?: number;
+  signal: AbortSignal;
+}
+
+async function benchModel({ model, rounds, python, peerSteps, signal }: ModelBench): Promise<void> {
+  using pipeline = await openPipeline(model);
+  const { full } = await speedTable(pipeline, { model, rounds, signal });
+  if (python === undefined) return;
+  const peer = await runPeer({ python, model, rounds, steps: peerSteps, signal });
+  const theirs = peer.stepSeconds * 1000;
+  console.log(
+    `a full pass: ours ${round(full, 2)} ms, ${peer.name} ${round(theirs, 2)} ms, ours / theirs ${
+      round(full / theirs, 3)
+    }`,
+  );
+}
+
+async function benchLarge(options: Omit<ModelBench, "model">): Promise<void> {
+  const model = await Deno.makeTempDir({ prefix: "random-flux-" });
+  try {
+    await writeRandomFlux(model, LARGE);
+    await benchModel({ ...options, model, peerSteps: 6 });
+  } finally {
+    await Deno.remove(model, { recursive: true });
+  }
+}
+
+if (import.meta.main) await runCommand("bench:sampler", bench);

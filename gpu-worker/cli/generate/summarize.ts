@@ -1,0 +1,79 @@
+// The object that `generate --json` prints.
+import type { GenerateRequest, GenerateResult, ModelInfo, Seconds } from "../../pipeline/pipeline.ts";
+import { METHOD_OPTIONS } from "../../../sampler/mod.ts";
+
+export interface SummaryInput {
+  model: ModelInfo;
+  requests: readonly GenerateRequest[];
+  results: readonly GenerateResult[];
+  /** Paths of the pictures, in order of seed. */
+  outputs: readonly string[];
+  loadSeconds: number;
+  /** Of the process, host memory only. */
+  peakMemoryBytes: number;
+}
+
+/** Settings and plan are common to all pictures; errors are the first picture's, seconds the sum over all. */
+export function summarize(
+  { model, requests, results, outputs, loadSeconds, peakMemoryBytes }: SummaryInput,
+) {
+  const [request] = requests as [GenerateRequest];
+  const [result] = results as [GenerateResult];
+  const stepsOf = (kind: string) => result.plan.flatMap((k, index) => k === kind ? [index] : []);
+  const fullSteps = stepsOf("full");
+  const sum = (part: keyof Seconds) => results.reduce((total, { seconds }) => total + seconds[part], 0);
+  const {
+    sampler,
+    prompt,
+    negativePrompt,
+    seed,
+    steps,
+    width,
+    height,
+    numFrames,
+    fps,
+    guidanceScale,
+    trueCfgScale,
+    guidanceRescale,
+    skipLayerGuidance,
+    startImage,
+  } = request;
+  return {
+    model: model.id,
+    modelDigest: model.digest,
+    prompt,
+    negativePrompt,
+    seed,
+    steps,
+    width,
+    height,
+    ...result.video && { numFrames, fps },
+    guidanceScale,
+    trueCfgScale,
+    guidanceRescale,
+    ...skipLayerGuidance && { skipLayerGuidance },
+    ...startImage && { strength: startImage.strength },
+    method: sampler.method,
+    options: Object.fromEntries(METHOD_OPTIONS[sampler.method].map((name) => [name, sampler[name]])),
+    fullSteps,
+    fullPasses: fullSteps.length,
+    forecastSteps: stepsOf("forecast"),
+    forecastErrors: Object.fromEntries(result.forecastErrors),
+    seconds: {
+      load: loadSeconds,
+      encode: sum("encode"),
+      denoise: sum("denoise"),
+      decode: sum("decode"),
+      total: loadSeconds + sum("total"),
+    },
+    peakMemoryBytes,
+    outputs,
+    ...requests.length > 1 &&
+      { pictures: requests.map(({ seed }, i) => pictureOf(seed, results[i]!, outputs[i]!)) },
+  };
+}
+
+/** What differs from one picture to the next. */
+function pictureOf(seed: number, { forecastErrors, seconds }: GenerateResult, output: string) {
+  return { seed, output, forecastErrors: Object.fromEntries(forecastErrors), seconds };
+}

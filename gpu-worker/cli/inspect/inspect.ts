@@ -1,0 +1,166 @@
+// `deno task inspect`: what a checkpoint is, whether it can run here, and what memory it takes.
+import { historySlots, planSteps } from "../../../sampler/mod.ts";
+import { completeRequest } from "../../request/complete_request.ts";
+import { modelDigest } from "../../checkpoint/model_digest.ts";
+import { type DeviceOptions, readModel } from "../../model/read_model.ts";
+import { type ProviderName, Runtime } from "../../runtime/mod.ts";
+import { readDevice } from "../../flags/device_flags.ts";
+import { peakMemoryBytes } from "../peak_memory.ts";
+import { predictMemory } from "./predict_memory.ts";
+import { MEMORY_FLAGS, type MemoryOptions, readMemoryFlags } from "../../flags/memory_flags.ts";
+import { MODEL_FLAGS, readModelName } from "../../flags/model_flags.ts";
+import { readFlags } from "../../flags/read_flags.ts";
+import { runCommand } from "../../flags/run_command.ts";
+
+const HELP = `Usage: deno task inspect [options]
+
+  --model DIR | ORG/NAME   diffusers checkpoint or Hugging Face cache snapshot (models/emoji)
+  --lora FILE[:WEIGHT]     LoRA to load with it, as for generate
+  --device D               cpu | cuda | webgpu (cpu)
+  --dtype T                float32 | float16 | bfloat16 (float32; bfloat16 on cuda)
+  --steps N --width N --height N --num-frames N   of the run (the checkpoint's)
+  --offload --vae-tiling   as for generate
+  --json                   one JSON object on stdout
+
+Memory is predicted for one picture or clip with the checkpoint's settings, or with the steps, size and savings given.
+The first run of a checkpoint, which optimizes its graphs, takes some more.
+`;
+
+/** What a run adds to this process, beside its model: codecs, tokenizers, kernels, the heap's growth. */
+const RUN_BYTES = 73 * 2 ** 20;
+
+/** What some checkpoints hold and no run loads. */
+const UNLOADED = ["safety_checker", "image_encoder"];
+
+interface RunSize extends MemoryOptions {
+  steps: number | undefined;
+  width: number | undefined;
+  height: number | undefined;
+  /** Of a clip. */
+  numFrames: number | undefined;
+}
+
+// deno-lint-ignore require-await -- runCommand awaits every command
+async function inspect(args: string[]): Promise<void> {
+  const flags = readFlags(args, {
+    ...MODEL_FLAGS,
+    ...MEMORY_FLAGS,
+    device: "text",
+    dtype: "text",
+    steps: "number",
+    width: "number",
+    height: "number",
+    "num-frames": "number",
+    json: "switch",
+    help: "switch",
+  });
+  if (flags.help) return console.log(HELP);
+  const size = { ...flags, ...readMemoryFlags(flags), numFrames: flags["num-frames"] };
+  const report = describe(readModelName(flags), readDevice(flags), size);
+  if (flags.json) return console.log(JSON.stringify(report, null, 2));
+  print(report);
+}
+
+function describe(
+  model: string,
+  options: DeviceOptions,
+  { steps, width, height, numFrames, ...saving }: RunSize,
+) {
+  const { provider = "cpu" } = options;
+  const { checkpoint, dtype, reading } = readModel(model, options);
+  const { defaults } = reading;
+  const request = completeRequest({ prompt: "", seed: 0, steps, width, height, numFrames }, reading);
+  const plan = planSteps(request.steps, request.sampler);
+  const slots = historySlots(plan, request.sampler);
+  const components = checkpoint.components().map(({ name, className, weights }) => {
+    const entries = [...weights.values()];
+    return {
+      name,
+      className,
+      parameters: entries.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0),
+      dtypes: [...new Set(entries.map((entry) => entry.dtype))],
+      bytes: entries.reduce((sum, { byteLength }) => sum + byteLength, 0),
+    };
+  });
+  const parts = predictMemory({
+    components: checkpoint.components().filter(({ name }) => !UNLOADED.includes(name)),
+    dtype,
+    plan,
+    slots,
+    featureElements: reading.featureElements(request),
+    conditioningElements: reading.conditioningElements?.(request) ?? 0,
+    maxSequenceLength: request.maxSequenceLength,
+    decoding: reading.decoding(request, saving),
+    offload: saving.offload,
+  });
+  const problem = problemOf(provider);
+  const processBytes = peakMemoryBytes() + RUN_BYTES;
+  return {
+    model,
+    folder: checkpoint.folder,
+    pipelineClass: checkpoint.pipelineClass,
+    digest: modelDigest(checkpoint.folder, checkpoint.loras),
+    components,
+    defaults,
+    device: { provider, dtype, problem },
+    run: {
+      steps: request.steps,
+      width: request.width,
+      height: request.height,
+      ...reading.rules.video && { numFrames: request.numFrames, fps: request.fps },
+    },
+    memory: {
+      ...parts,
+      historySlots: slots,
+      processBytes,
+      // On a GPU, what the model takes is the device's memory and not the process's.
+      peakBytes: provider === "cpu" ? processBytes + parts.modelBytes : parts.modelBytes,
+      freeBytes: Deno.systemMemoryInfo().available,
+    },
+  };
+}
+
+/** Why the provider cannot be had here. */
+function problemOf(provider: ProviderName): string | undefined {
+  try {
+    Runtime.open({ provider })[Symbol.dispose]();
+    return undefined;
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+}
+
+function print(
+  { model, folder, pipelineClass, digest, components, run, device, memory }: ReturnType<typeof describe>,
+): void {
+  console.log(`${model}: ${pipelineClass} in ${folder}`);
+  console.log(`digest ${digest}`);
+  console.table(Object.fromEntries(components.map(({ name, className, parameters, dtypes, bytes }) => [
+    name,
+    { class: className, parameters, stored: dtypes.join(" "), size: megabytes(bytes) },
+  ])));
+  const clip = run.numFrames === undefined ? "" : `, ${run.numFrames} frames at ${run.fps} a second`;
+  console.log(`${run.steps} steps, ${run.width}x${run.height}${clip}:`);
+  console.log(`  weights as ${device.dtype}: ${megabytes(memory.weightBytes)}`);
+  if (memory.loraBytes > 0) console.log(`  to fold the LoRAs in: ${megabytes(memory.loraBytes)}`);
+  console.log(`  history of ${memory.historySlots} features: ${megabytes(memory.historyBytes)}`);
+  console.log(`  intermediate results: ${megabytes(memory.activationBytes)}`);
+  console.log(`  the process itself: ${megabytes(memory.processBytes)}`);
+  const where = device.provider === "cpu" ? "in all" : "on the device";
+  console.log(`  at its peak ${where}: ${megabytes(memory.peakBytes)}`);
+  const verdict = device.problem ??
+    (memory.peakBytes > memory.freeBytes && device.provider === "cpu"
+      ? `needs ${megabytes(memory.peakBytes)}, but ${megabytes(memory.freeBytes)} of memory are free`
+      : undefined);
+  console.log(
+    verdict === undefined
+      ? `runs here on ${device.provider}`
+      : `does not run here on ${device.provider}: ${verdict}`,
+  );
+}
+
+function megabytes(bytes: number): string {
+  return `${(bytes / 2 ** 20).toFixed(1)} MiB`;
+}
+
+if (import.meta.main) await runCommand("inspect", inspect);

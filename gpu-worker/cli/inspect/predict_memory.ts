@@ -1,0 +1,140 @@
+// How much memory a run will hold at its peak, from a checkpoint's headers. The factors are measurements of ONNX
+// Runtime 1.30 on the CPU, over FLUX, SD 3 and SDXL configs of 1 to 450 MiB and pictures of 16 to 512 pixels a side: what its
+// arena reuses of a graph's intermediate results follows from no formula.
+import type { StepKind } from "../../../sampler/mod.ts";
+import type { WeightEntry, Weights } from "../../checkpoint/weights.ts";
+import { FORECAST_BYTES } from "../../denoiser/onnx_denoiser.ts";
+import type { DecodingSize } from "../../pipeline/pipeline.ts";
+import { DTYPE_BYTES } from "../../runtime/dtype.ts";
+import type { DType } from "../../runtime/mod.ts";
+
+export interface MemoryQuery {
+  /** Every component that is loaded, by its folder. */
+  components: readonly { name: string; weights: Weights }[];
+  /** Compute type of the denoiser. */
+  dtype: DType;
+  plan: readonly StepKind[];
+  /** Features that a run with that plan keeps. */
+  slots: number;
+  /** Elements of the last-block feature of one picture, all branches. */
+  featureElements: number;
+  /** The same of the tokens that the denoiser works on besides. @default 0 */
+  conditioningElements?: number;
+  /** Tokens of T5's prompt. */
+  maxSequenceLength: number;
+  decoding: DecodingSize;
+  /** Whether text encoders, denoiser and VAE are in memory in turn. */
+  offload: boolean;
+}
+
+/** All in bytes. */
+export interface MemoryPrediction {
+  /** Of everything that is loaded, as ONNX Runtime holds it. */
+  weightBytes: number;
+  /** What LoRAs take besides, while they are folded into the weights. */
+  loraBytes: number;
+  historyBytes: number;
+  /** Intermediate results of text encoders, denoiser and VAE, whose sessions each keep what they once needed. */
+  activationBytes: number;
+  /** All of it together, or under offloading the most that is there at a time. */
+  modelBytes: number;
+}
+
+/** Intermediate results of a full pass at their peak, in features; transformers and UNets are alike in this. */
+const FEATURES_AT_PEAK = 40;
+/** Those of a text encoder, in states of all its tokens. */
+const STATES_AT_PEAK = 36;
+const CLIP_TOKENS = 77;
+/** Of each forecast in a batch, at the peak of the head's run: features, and latents on their way to the solver. */
+const FEATURES_A_FORECAST = 3;
+const LATENTS_A_FORECAST = 6;
+/** Intermediate results of the decoder at their peak, in its largest activations. */
+const DECODER_ACTIVATIONS_AT_PEAK = 4.5;
+/** The allocator grows by doubling, which leaves room where weights are cast instead of mapped. */
+const CAST_OVERHEAD = 1.2;
+/** A weight with a LoRA is read, added to and packed: copies beside the one that stays. */
+const LORA_COPIES = 2;
+
+/**
+ * Weights that are stored in the compute type are mapped, and once packed for multiplication only the packed copy
+ * stays: their size counts once. Those of another type are cast at load, and count in the compute type.
+ */
+export function predictMemory(query: MemoryQuery): MemoryPrediction {
+  const { dtype, plan, slots, featureElements, conditioningElements = 0, decoding, offload } = query;
+  const size = DTYPE_BYTES[dtype];
+  const [featureBytes, tokenBytes] = [
+    featureElements * size,
+    (featureElements + conditioningElements) * size,
+  ];
+  const latentBytes = decoding.latents * DTYPE_BYTES.float32;
+  const decoderBytes = DECODER_ACTIVATIONS_AT_PEAK * decoding.activation * DTYPE_BYTES.float32;
+  const historyBytes = slots * featureBytes;
+  const denoiserBytes = FEATURES_AT_PEAK * tokenBytes +
+    forecastsAtOnce(plan, featureBytes) *
+      (FEATURES_A_FORECAST * featureBytes + LATENTS_A_FORECAST * latentBytes);
+
+  const loaded = query.components.map(({ name, weights }) => ({
+    ...weightBytes(weights, dtype),
+    activationBytes: name === "vae"
+      ? decoderBytes
+      : name.startsWith("text_encoder")
+      ? STATES_AT_PEAK * stateElements(weights, query) * size
+      : denoiserBytes,
+    historyBytes: name === "vae" || name.startsWith("text_encoder") ? 0 : historyBytes,
+  }));
+  const inTurn = loaded.map(({ bytes, loraBytes, activationBytes, historyBytes }) =>
+    bytes + Math.max(loraBytes, activationBytes + historyBytes)
+  );
+  const sum = (key: "bytes" | "loraBytes" | "activationBytes") =>
+    loaded.reduce((total, { [key]: n }) => total + n, 0);
+  const activationBytes = sum("activationBytes");
+  const together = sum("bytes") + sum("loraBytes") + historyBytes + activationBytes;
+  return {
+    weightBytes: Math.round(sum("bytes")),
+    loraBytes: Math.round(sum("loraBytes")),
+    historyBytes,
+    activationBytes,
+    modelBytes: Math.round(offload ? Math.max(...inTurn) : together),
+  };
+}
+
+/** The VAE's encoder is loaded with the first image to start from. */
+const ENCODER = /^(encoder|quant_conv)\./;
+
+function weightBytes(weights: Weights, dtype: DType): { bytes: number; loraBytes: number } {
+  let [bytes, loraBytes] = [0, 0];
+  const isVae = [...weights.keys()].some((name) => name.startsWith("decoder."));
+  for (const [name, entry] of weights) {
+    if (isVae && ENCODER.test(name)) continue;
+    const held = heldBytes(entry, dtype);
+    bytes += held;
+    if (entry.additions) loraBytes += LORA_COPIES * held;
+  }
+  return { bytes, loraBytes };
+}
+
+/** Elements of a text encoder's state: its width is that of the embedding of its tokens. */
+function stateElements(weights: Weights, { maxSequenceLength }: MemoryQuery): number {
+  for (const [name, { shape }] of weights) {
+    const width = shape[1] ?? 0;
+    if (name.endsWith("token_embedding.weight")) return CLIP_TOKENS * width;
+    if (/(^|\.)(shared|embed_tokens)\.weight$/.test(name)) return maxSequenceLength * width;
+  }
+  return 0;
+}
+
+function heldBytes({ shape, dtype: stored }: WeightEntry, dtype: DType): number {
+  const bytes = shape.reduce((product, n) => product * n, DTYPE_BYTES[dtype]);
+  return stored === dtype ? bytes : bytes * CAST_OVERHEAD;
+}
+
+/** Forecasts between two full passes run as one batch, as far as the denoiser lets them. */
+function forecastsAtOnce(plan: readonly StepKind[], featureBytes: number): number {
+  let longest = 0;
+  let length = 0;
+  for (const kind of plan) {
+    length = kind === "forecast" ? length + 1 : 0;
+    longest = Math.max(longest, length);
+  }
+  return Math.min(longest, Math.max(1, Math.floor(FORECAST_BYTES / featureBytes)));
+}

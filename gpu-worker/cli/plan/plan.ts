@@ -1,0 +1,108 @@
+// `deno task plan`: which steps to run in full, found from a checkpoint's own features and stored beside its weights.
+import { join } from "node:path";
+import { UsageError } from "../../../protocol/process/usage_error.ts";
+import { createForecaster, findPlans, planMemory } from "../../../sampler/mod.ts";
+import { completeRequest } from "../../request/complete_request.ts";
+import { openPipeline } from "../../model/open_pipeline.ts";
+import { type ReadModel, readModel } from "../../model/read_model.ts";
+import type { StoredPlans } from "../../checkpoint/stored_defaults.ts";
+import { readPrompts } from "../batch/batch_plan.ts";
+import { readDevice } from "../../flags/device_flags.ts";
+import { MODEL_FLAGS, MODEL_HELP, readModelName } from "../../flags/model_flags.ts";
+import { planningPrompts, recordGram } from "./record_gram.ts";
+import { readFlags } from "../../flags/read_flags.ts";
+import { runCommand } from "../../flags/run_command.ts";
+import { SAMPLING_FLAGS, SAMPLING_HELP, samplingRequest } from "../../flags/sampling_flags.ts";
+import { assertWritable, writeAtomically } from "../write_atomically.ts";
+
+const HELP = `Usage: deno task plan [--write] [options]
+
+Draws prompts with every step in full, and finds the steps from which the method forecasts the others best: one plan for
+each number of full passes. It takes the history of a whole run in memory, and flow-matching checkpoints.
+
+  --write                  add the plans to the checkpoint's spectrum.json; otherwise they are printed
+  --prompt-file FILE       one prompt a line (names that the checkpoint lists, on white and on colours)
+  --count N                prompts to draw (32)
+  --max-passes N           full passes of the largest plan (16)
+  --device D --dtype T     as for generate
+${MODEL_HELP}
+${SAMPLING_HELP}
+`;
+
+const MIN_PASSES = 4;
+async function plan(args: string[], signal: AbortSignal): Promise<void> {
+  const flags = readFlags(args, {
+    ...SAMPLING_FLAGS,
+    ...MODEL_FLAGS,
+    "write": "switch",
+    "prompt-file": "text",
+    "count": "number",
+    "max-passes": "number",
+    "device": "text",
+    "dtype": "text",
+    "help": "switch",
+  });
+  if (flags.help) return console.log(HELP);
+  const { count = 32, "max-passes": maxPasses = 16, "prompt-file": file } = flags;
+  const model = readModelName(flags);
+  const device = readDevice(flags);
+  const { checkpoint, reading } = readModel(model, device);
+  const given = samplingRequest(flags);
+  // The method that the plans are for, checked as any request of it.
+  const { sampler, steps } = completeRequest({ prompt: "", ...given }, reading);
+  const path = join(checkpoint.folder, "spectrum.json");
+  if (flags.write) await assertWritable(path);
+
+  using pipeline = await openPipeline(model, device);
+  const prompts = file === undefined ? namesOf(pipeline.model.names) : readPrompts(
+    await Deno.readTextFile(file),
+    count,
+  ).map(({ prompt }) => prompt);
+  const { gram, strides } = await recordGram(pipeline, {
+    prompts: prompts.slice(0, count),
+    given,
+    steps,
+    signal,
+  });
+  const found = findPlans({
+    gram,
+    weights: strides,
+    forecaster: createForecaster(sampler, steps),
+    memory: planMemory(sampler),
+    maxPasses: Math.min(maxPasses, steps),
+  });
+  const plans: StoredPlans = {
+    [steps]: Object.fromEntries(
+      found.slice(MIN_PASSES - 1).map((plan, i) => [i + MIN_PASSES, plan.fullSteps]),
+    ),
+  };
+  if (!flags.write) return console.log(formatJson({ plans }));
+  await write(path, { checkpoint, plans });
+  console.log(path);
+}
+
+function namesOf(names: readonly string[] | undefined): string[] {
+  if (names === undefined) {
+    throw new UsageError("--prompt-file is missing, and the checkpoint lists no names");
+  }
+  return planningPrompts(names);
+}
+
+async function write(
+  path: string,
+  { checkpoint, plans }: { checkpoint: ReadModel["checkpoint"]; plans: StoredPlans },
+): Promise<void> {
+  const own = checkpoint.has("spectrum.json") ? checkpoint.json("spectrum.json") : {};
+  const merged = { ...own, plans: { ...own["plans"] as StoredPlans | undefined, ...plans } };
+  await writeAtomically(path, new TextEncoder().encode(formatJson(merged) + "\n"));
+}
+
+/** Indented, with each plan on one line. */
+function formatJson(value: unknown): string {
+  return JSON.stringify(value, null, 2).replaceAll(
+    /\[\s+([\d,\s]+?)\s+\]/g,
+    (_, numbers: string) => `[${numbers.replaceAll(/,\s+/g, ", ")}]`,
+  );
+}
+
+if (import.meta.main) await runCommand("plan", plan);

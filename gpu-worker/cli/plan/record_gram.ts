@@ -1,0 +1,52 @@
+// From prompts to what a search for plans needs: every prompt is drawn with all steps in full.
+import type { PartialRequest, Pipeline } from "../../pipeline/pipeline.ts";
+import { FeatureGram } from "./feature_gram.ts";
+
+export interface RecordGramOptions {
+  prompts: readonly string[];
+  /** Everything but prompt and method; the seed goes up by one with each prompt. */
+  given: Omit<PartialRequest, "prompt" | "sampler">;
+  steps: number;
+  signal: AbortSignal;
+}
+
+export interface RecordedGram {
+  /** float64 [steps, steps], averaged over the prompts */
+  gram: Float64Array;
+  /** How far the solver moves at each step, [steps]. */
+  strides: number[];
+}
+
+export async function recordGram(
+  pipeline: Pipeline,
+  { prompts, given, steps, signal }: RecordGramOptions,
+): Promise<RecordedGram> {
+  const gram = new FeatureGram(steps);
+  let strides: number[] = [];
+  for (const [i, prompt] of prompts.entries()) {
+    const request = pipeline.complete({
+      ...given,
+      prompt,
+      seed: given.seed + i,
+      sampler: { method: "none" },
+    });
+    await pipeline.generate(request, {
+      signal,
+      onFeatures: (features, sigmas) => {
+        gram.add(features);
+        strides = Array.from({ length: steps }, (_, t) => Math.abs((sigmas[t + 1] ?? 0) - sigmas[t]!));
+      },
+    });
+  }
+  return { gram: gram.mean(), strides };
+}
+
+/** Every tenth name, offset by three: bench:quality measures others. */
+const [NAME_STRIDE, FIRST_NAME] = [10, 3];
+const BACKGROUNDS = ["", " on a yellow background", " on a blue background", " on a black background"];
+
+/** Prompts of a checkpoint that lists its names, white and coloured backgrounds in turn. */
+export function planningPrompts(names: readonly string[]): string[] {
+  const some = names.filter((_, i) => i % NAME_STRIDE === FIRST_NAME);
+  return some.map((name, i) => name + BACKGROUNDS[i % BACKGROUNDS.length]);
+}

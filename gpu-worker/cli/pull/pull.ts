@@ -1,0 +1,61 @@
+// `deno task pull`: a checkpoint from the Hugging Face hub into the cache, where `--model ORG/NAME` finds it.
+import { join } from "node:path";
+import { UsageError } from "../../../protocol/process/usage_error.ts";
+import { hubCacheFolder, hubHome, parseHubName } from "../../checkpoint/hub_cache.ts";
+import { ByteBar } from "./byte_bar.ts";
+import { pullSnapshot } from "./pull_snapshot.ts";
+import { readFlags } from "../../flags/read_flags.ts";
+import { runCommand } from "../../flags/run_command.ts";
+
+const HELP = `Usage: deno task pull ORG/NAME [options]
+
+  --revision R   branch, tag or commit (main); found by --model ORG/NAME@R
+  --variant V    precision to prefer where there are several: fp16 (the plain files, which are run where both are there)
+  --token T      access token for private and gated models (HF_TOKEN, which no list of processes shows, or what the
+                 hub's own tools have stored)
+
+Only what a pipeline needs is fetched: configs, tokenizers and safetensors. An interrupted pull is continued by the next.
+The cache is HF_HUB_CACHE, HF_HOME/hub or ~/.cache/huggingface/hub; HF_ENDPOINT names a mirror of the hub.
+`;
+
+async function pull(args: string[], signal: AbortSignal): Promise<void> {
+  const flags = readFlags(args, {
+    model: "operand",
+    revision: "text",
+    variant: "text",
+    token: "text",
+    help: "switch",
+  });
+  if (flags.help) return console.log(HELP);
+  if (flags.model === undefined) throw new UsageError("the model is missing: deno task pull ORG/NAME");
+  const name = parseHubName(flags.revision === undefined ? flags.model : `${flags.model}@${flags.revision}`);
+  if (name === undefined) {
+    throw new UsageError(`the model must read ORG/NAME: current value is '${flags.model}'`);
+  }
+  using bar = new ByteBar(name.repository);
+  const { folder, files, bytes } = await pullSnapshot(name.repository, {
+    endpoint: Deno.env.get("HF_ENDPOINT") || undefined,
+    token: flags.token ?? (Deno.env.get("HF_TOKEN") || storedToken()),
+    revision: name.revision,
+    variant: flags.variant,
+    cache: hubCacheFolder(),
+    signal,
+    onStart: (total) => bar.start(total),
+    onBytes: (count) => bar.add(count),
+  });
+  bar[Symbol.dispose]();
+  console.log(folder);
+  const model = name.revision === undefined ? name.repository : `${name.repository}@${name.revision}`;
+  console.log(`${files} files, ${(bytes / 2 ** 20).toFixed(1)} MiB; to be used as --model ${model}`);
+}
+
+/** What `hf auth login` leaves. */
+function storedToken(): string | undefined {
+  try {
+    return Deno.readTextFileSync(join(hubHome(), "token")).trim() || undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+if (import.meta.main) await runCommand("pull", pull, { interrupted: "the next pull goes on from here" });

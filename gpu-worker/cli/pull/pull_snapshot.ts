@@ -1,0 +1,119 @@
+// A repository's snapshot in the cache: content in blobs/, names in snapshots/<commit>/ as links to it, and last of all
+// refs/<revision>, by which `--model` finds it. What is not complete is not found.
+import { existsSync, statSync } from "node:fs";
+import { statfs } from "node:fs/promises";
+import { dirname, join, relative } from "node:path";
+import { repositoryFolder } from "../../checkpoint/hub_cache.ts";
+import { downloadBlob } from "./download_blob.ts";
+import { HubError } from "./hub_error.ts";
+import { type HubFile, HubRepository } from "./hub_repository.ts";
+import { selectPipelineFiles } from "./select_pipeline_files.ts";
+import { writeAtomically } from "../write_atomically.ts";
+
+export interface PullOptions {
+  /** The hub's address. @default "https://huggingface.co" */
+  endpoint?: string | undefined;
+  token?: string | undefined;
+  /** Branch, tag or commit. @default "main" */
+  revision?: string | undefined;
+  /** Precision to prefer: "fp16". @default the plain files */
+  variant?: string | undefined;
+  /** The cache's folder. */
+  cache: string;
+  signal: AbortSignal;
+  onStart: (totalBytes: number) => void;
+  /** Bytes that came or were there already; negative where they had to be dropped. */
+  onBytes: (count: number) => void;
+}
+
+export interface PulledSnapshot {
+  folder: string;
+  commit: string;
+  files: number;
+  bytes: number;
+}
+
+/** Files in flight; one connection seldom fills a fast line. */
+const PARALLEL = 4;
+
+/**
+ * Brings the files that a pipeline needs of ORG/NAME into the cache, all or none of them findable.
+ * @throws {HubError} if the hub refuses or sends something else than it lists.
+ * @throws {RangeError} if the repository holds no pipeline, or no weights in that precision.
+ */
+export async function pullSnapshot(name: string, options: PullOptions): Promise<PulledSnapshot> {
+  const { endpoint, token, revision = "main", variant, cache, onStart, onBytes } = options;
+  const failure = new AbortController();
+  const signal = AbortSignal.any([options.signal, failure.signal]);
+  const repository = new HubRepository(name, { endpoint, token, signal });
+  const folder = join(cache, repositoryFolder(name));
+  const commit = await repository.commit(revision);
+  const listing = await repository.files(commit);
+
+  const blob = ({ oid }: HubFile) => join(folder, "blobs", oid);
+  const download = (file: HubFile, onBytes: (count: number) => void) =>
+    downloadBlob(file, { repository, commit, target: blob(file), signal, onBytes });
+  Deno.mkdirSync(join(folder, "blobs"), { recursive: true });
+  const indexFile = listing.find(({ path }) => path === "model_index.json");
+  if (indexFile === undefined) {
+    throw new RangeError(
+      `Cannot pull ${name} as it holds no model_index.json: only diffusers checkpoints can be run`,
+    );
+  }
+  await download(indexFile, () => {});
+  const files = selectPipelineFiles(listing, { index: readIndex(blob(indexFile), name), variant });
+
+  // Tokenizers that agree share a blob.
+  const distinct = [...new Map(files.map((file) => [file.oid, file])).values()];
+  await assertSpace(folder, distinct.map((file) => ({ path: blob(file), size: file.size })));
+  const bytes = distinct.reduce((sum, { size }) => sum + size, 0);
+  onStart(bytes);
+  const queue = distinct.values();
+  const drain = async () => {
+    for (const file of queue) await download(file, onBytes);
+  };
+  try {
+    await Promise.all(Array.from({ length: PARALLEL }, drain));
+  } catch (error) {
+    failure.abort(error);
+    throw error;
+  }
+  const snapshot = join(folder, "snapshots", commit);
+  for (const file of files) link(join(snapshot, file.path), blob(file));
+  if (revision !== commit) {
+    await writeAtomically(join(folder, "refs", revision), new TextEncoder().encode(commit));
+  }
+  return { folder: snapshot, commit, files: files.length, bytes };
+}
+
+function readIndex(path: string, name: string): Record<string, unknown> {
+  try {
+    return JSON.parse(Deno.readTextFileSync(path));
+  } catch (cause) {
+    throw new HubError(`Cannot pull ${name} as its model_index.json is not JSON`, { cause });
+  }
+}
+
+/** Better said before hours of download than after. */
+async function assertSpace(folder: string, blobs: readonly { path: string; size: number }[]): Promise<void> {
+  const missing = blobs.reduce((sum, { path, size }) => {
+    if (existsSync(path)) return sum;
+    return sum + size - (statSync(`${path}.incomplete`, { throwIfNoEntry: false })?.size ?? 0);
+  }, 0);
+  const { bavail, bsize } = await statfs(folder);
+  const free = bavail * bsize;
+  if (missing <= free) return;
+  throw new Error(
+    `Cannot pull as ${gigabytes(missing)} are missing and ${folder} has space for ${gigabytes(free)}`,
+  );
+}
+
+function gigabytes(bytes: number): string {
+  return `${(bytes / 2 ** 30).toFixed(1)} GiB`;
+}
+
+function link(path: string, target: string): void {
+  if (existsSync(path)) return;
+  Deno.mkdirSync(dirname(path), { recursive: true });
+  Deno.symlinkSync(relative(dirname(path), target), path);
+}

@@ -1,0 +1,67 @@
+// Guidance whose branches cannot be rows of one run, as their inputs differ in length: each runs by itself.
+import type { ForecastCall, ForecastOptions, FullCall, FullResult } from "../../sampler/mod.ts";
+import { joinRows } from "./join_rows.ts";
+import type { RunDenoiser } from "../pipeline/run_sampling.ts";
+
+export interface SeparateBranchesOptions {
+  /** Of each branch's history. */
+  slots: number;
+  /** Gets the outputs one after the other, [branches, n]; linear in them, as it may get sums of steps. */
+  guide: (outputs: Float32Array) => Float32Array;
+}
+
+/** Owns the denoisers of its branches, each with a history of its own. */
+export class SeparateBranches implements RunDenoiser {
+  readonly #branches: readonly RunDenoiser[];
+  readonly #options: SeparateBranchesOptions;
+
+  constructor(branches: readonly RunDenoiser[], options: SeparateBranchesOptions) {
+    this.#branches = branches;
+    this.#options = options;
+  }
+
+  /** The error is the largest of all branches. */
+  async full(call: FullCall): Promise<FullResult> {
+    const results: FullResult[] = [];
+    for (const branch of this.#branches) results.push(await branch.full(call));
+    const errors = results.flatMap(({ forecastError }) => forecastError ?? []);
+    return {
+      output: this.#combine(results.map(({ output }) => output)),
+      ...errors.length > 0 && { forecastError: Math.max(...errors) },
+    };
+  }
+
+  async forecast(calls: readonly ForecastCall[], options?: ForecastOptions): Promise<Float32Array[]> {
+    const outputs: Float32Array[][] = [];
+    for (const branch of this.#branches) outputs.push(await branch.forecast(calls, options));
+    return outputs[0]!.map((_, i) => this.#combine(outputs.map((ofBranch) => ofBranch[i]!)));
+  }
+
+  /** Slot after slot, the branches of each one after the other. */
+  async features(): Promise<Float32Array> {
+    const histories: Float32Array[] = [];
+    for (const branch of this.#branches) histories.push(await branch.features!());
+    if (histories.length === 1) return histories[0]!;
+    const length = histories[0]!.length / this.#options.slots;
+    const all = new Float32Array(histories.length * histories[0]!.length);
+    for (const [branch, history] of histories.entries()) {
+      for (let slot = 0; slot < this.#options.slots; slot++) {
+        const feature = history.subarray(slot * length, (slot + 1) * length);
+        all.set(feature, (slot * histories.length + branch) * length);
+      }
+    }
+    return all;
+  }
+
+  keep(): void {
+    for (const branch of this.#branches) branch.keep?.();
+  }
+
+  [Symbol.dispose](): void {
+    for (const branch of this.#branches) branch[Symbol.dispose]();
+  }
+
+  #combine(outputs: readonly Float32Array[]): Float32Array {
+    return outputs.length === 1 ? outputs[0]! : this.#options.guide(joinRows(outputs));
+  }
+}

@@ -1,0 +1,83 @@
+// A FLUX checkpoint, read and checked: its graphs, scheduler, defaults and rules. Nothing is loaded on a device yet.
+import { createSolver, type SchedulerConfig } from "../../../sampler/mod.ts";
+import { parseAutoencoderKLConfig } from "../../graph/autoencoder_kl/autoencoder_kl_config.ts";
+import { autoencoderKLDecoderGraph } from "../../graph/autoencoder_kl/autoencoder_kl_decoder.ts";
+import { autoencoderKLEncoderGraph } from "../../graph/autoencoder_kl/autoencoder_kl_encoder.ts";
+import { clipTextEncoderGraph } from "../../graph/text_encoders/clip_text_encoder.ts";
+import { type FluxTransformerConfig, parseFluxTransformerConfig } from "./flux_config.ts";
+import { fluxTransformerGraphs } from "./flux_transformer.ts";
+import type { OnnxModel } from "../../graph/graph_builder.ts";
+import { t5EncoderGraph } from "../../graph/text_encoders/t5_encoder.ts";
+import type { DType } from "../../runtime/dtype.ts";
+import type { Checkpoint } from "../../checkpoint/checkpoint.ts";
+import { decodingSize } from "../../vae/decoding_size.ts";
+import type { ImageReading } from "../../pipeline/image_pipeline.ts";
+import { requestDefaults } from "../../checkpoint/stored_defaults.ts";
+
+export interface FluxCheckpoint extends ImageReading {
+  config: FluxTransformerConfig;
+  scheduler: SchedulerConfig;
+  graphs: Record<"clip" | "t5" | "trunk" | "head" | "modulation" | "vae" | "vaeEncoder", OnnxModel>;
+}
+
+/** FLUX.1's published settings; schnell is the distilled one without guidance embedding. */
+const DEV = { steps: 50, guidanceScale: 3.5, maxSequenceLength: 512 };
+const SCHNELL = { steps: 4, guidanceScale: 0, maxSequenceLength: 256 };
+/** diffusers' default_sample_size, in latent pixels. */
+const DEFAULT_SAMPLE_SIZE = 128;
+/** FluxPipeline's limit. */
+const MAX_SEQUENCE_LENGTH = 512;
+
+/** @throws {CheckpointError} if a component is missing, damaged, or asks for what is not supported. */
+export function readFluxCheckpoint(checkpoint: Checkpoint, dtype: DType): FluxCheckpoint {
+  checkpoint.requireClass("transformer", "FluxTransformer2DModel");
+  checkpoint.requireClass("vae", "AutoencoderKL");
+  checkpoint.requireClass("scheduler", "FlowMatchEulerDiscreteScheduler");
+  checkpoint.requireClass("text_encoder", "CLIPTextModel");
+  checkpoint.requireClass("text_encoder_2", "T5EncoderModel");
+  const transformer = checkpoint.component("transformer", "diffusion_pytorch_model");
+  const vae = checkpoint.component("vae", "diffusion_pytorch_model");
+  const clip = checkpoint.component("text_encoder", "model");
+  const t5 = checkpoint.component("text_encoder_2", "model");
+
+  const config = parseFluxTransformerConfig(transformer.config);
+  const vaeConfig = parseAutoencoderKLConfig(vae.config, "vae/config.json");
+  const vaeScale = 2 ** (vaeConfig.block_out_channels.length - 1);
+  const scheduler = checkpoint.json("scheduler", "scheduler_config.json");
+  // Refuses what it does not know now rather than at the first picture.
+  createSolver(scheduler, { steps: 1, sigmas: [1], imageSeqLen: 1 });
+  const side = DEFAULT_SAMPLE_SIZE * vaeScale;
+  const preset = {
+    ...(config.guidanceEmbeds ? DEV : SCHNELL),
+    width: side,
+    height: side,
+    trueCfgScale: 1,
+    sampler: {},
+  };
+  return {
+    config,
+    vaeConfig,
+    vaeScale,
+    scheduler,
+    defaults: requestDefaults(checkpoint, preset),
+    rules: {
+      sizeMultiple: 2 * vaeScale,
+      maxSequenceLength: MAX_SEQUENCE_LENGTH,
+      guidance: config.guidanceEmbeds ? "distilled" : "none",
+      // FluxImg2ImgPipeline's.
+      startImage: { strength: 0.6, partialStep: "run" },
+    },
+    decoding: decodingSize(vaeConfig),
+    featureElements: ({ width, height, trueCfgScale }) =>
+      (trueCfgScale > 1 ? 2 : 1) * width * height / (2 * vaeScale) ** 2 * config.innerDim,
+    conditioningElements: ({ maxSequenceLength, trueCfgScale }) =>
+      (trueCfgScale > 1 ? 2 : 1) * maxSequenceLength * config.innerDim,
+    graphs: {
+      clip: clipTextEncoderGraph({ ...clip, dtype, outputs: ["pooled_output"] }),
+      t5: t5EncoderGraph({ ...t5, dtype }),
+      ...fluxTransformerGraphs({ ...transformer, dtype }),
+      vae: autoencoderKLDecoderGraph({ ...vae, dtype: "float32" }),
+      vaeEncoder: autoencoderKLEncoderGraph({ ...vae, dtype: "float32" }),
+    },
+  };
+}

@@ -1,0 +1,31 @@
+// FLUX's 2x2 patches: FluxPipeline._pack_latents and _unpack_latents.
+import type { LatentSize } from "../../vae/latent_size.ts";
+
+/** [channels, height, width], both even -> [height/2 * width/2, channels * 4], row-major tokens. */
+export function packLatents(latents: Float32Array, size: LatentSize): Float32Array<ArrayBuffer> {
+  const packed = new Float32Array(latents.length);
+  eachPair(size, (plain, token) => packed[token] = latents[plain]!);
+  return packed;
+}
+
+/** The inverse of {@link packLatents}. */
+export function unpackLatents(packed: Float32Array, size: LatentSize): Float32Array<ArrayBuffer> {
+  const latents = new Float32Array(packed.length);
+  eachPair(size, (plain, token) => latents[plain] = packed[token]!);
+  return latents;
+}
+
+function eachPair(
+  { channels, height, width }: LatentSize,
+  visit: (plain: number, token: number) => void,
+): void {
+  let plain = 0;
+  for (let channel = 0; channel < channels; channel++) {
+    for (let y = 0; y < height; y++) {
+      for (let x = 0; x < width; x++) {
+        const token = (y >> 1) * (width >> 1) + (x >> 1);
+        visit(plain++, (token * channels + channel) * 4 + (y & 1) * 2 + (x & 1));
+      }
+    }
+  }
+}

@@ -1,0 +1,115 @@
+// Latents of a clip to frames in parts that overlap in time, and tiles within them: _temporal_tiled_decode and
+// tiled_decode of diffusers' AutoencoderKLHunyuanVideo.
+import { MAX_LATENT_FRAMES } from "./hunyuan_video_vae_decoder.ts";
+import type { DecodedImage } from "../../media/decoded_image.ts";
+import type { Runtime, Tensor } from "../../runtime/mod.ts";
+import { blendTiles, type Planes } from "../../vae/blend_tiles.ts";
+import { clipLatents } from "../../vae/video_latents.ts";
+import { type ClipTiling, tileFrames } from "../../vae/video_tiling.ts";
+import type { GraphSession } from "../../session/session_loader.ts";
+import type { ClipToDecode } from "../../pipeline/video_pipeline.ts";
+
+export interface HunyuanVideoDecoderOptions {
+  runtime: Runtime;
+  /** latent [1, channels, frames, h, w] -> sample [1, 3, 4 (frames - 1) + 1, f h, f w] */
+  vae: GraphSession;
+  /** f, pixels of a latent pixel's side. */
+  scale: number;
+  /** Decodes what is larger than one tile in tiles. @default whole frames, as diffusers does unless told otherwise */
+  tiling?: ClipTiling | undefined;
+}
+
+/** Frames of pixels for each latent frame but the first. */
+const GROWTH = 4;
+/** Latent frames from one part to the next: tile_sample_stride_num_frames over GROWTH. */
+const PART_STRIDE = 3;
+/** Frames in which parts fade into each other: tile_sample_min_num_frames less its stride. */
+const BLENDED_FRAMES = 4;
+
+/**
+ * Yields the frames in order, [3, height, width] in -1..1, not clamped. The data of a frame is valid until the next one is
+ * asked for. What is held is bounded by a part of MAX_LATENT_FRAMES latent frames, however long the clip.
+ * @throws the signal's reason, once it is aborted.
+ */
+export async function* decodeHunyuanVideo(
+  clip: ClipToDecode,
+  options: HunyuanVideoDecoderOptions,
+): AsyncGenerator<DecodedImage> {
+  const { frames } = clip.size;
+  let previous: Float32Array[] = [];
+  for (let from = 0; from < frames; from += PART_STRIDE) {
+    const to = Math.min(frames, from + MAX_LATENT_FRAMES);
+    // Its only frame would be the one that is dropped.
+    if (from > 0 && to === from + 1) break;
+    using owned = new DisposableStack();
+    const part = await decodePart(clip, { ...options, from, to }, owned);
+    const { width, height } = part;
+    const picture = { width, height, data: new Float32Array(3 * height * width) };
+    const count = part.channels / 3;
+    // A part begins with a frame that stands for one, as a clip does; all later ones stand for four.
+    const first = from === 0 ? 0 : 1;
+    const end = PART_STRIDE * GROWTH + 1;
+    const last: Float32Array[] = [];
+    for (let i = first; i < count; i++) {
+      copyFrame(part, { index: i, to: picture.data });
+      fadeIn(picture.data, { index: i - first, length: count - first, previous });
+      if (i >= count - BLENDED_FRAMES) last.push(picture.data.slice());
+      if (i < end) yield picture;
+    }
+    previous = last;
+  }
+}
+
+/** Frame `index` of the planes, those of one colour after the other. */
+function copyFrame(
+  { channels, height, width, data }: Planes,
+  { index, to }: { index: number; to: Float32Array },
+): void {
+  const area = height * width;
+  for (let colour = 0; colour < 3; colour++) {
+    const start = (colour * channels / 3 + index) * area;
+    to.set(data.subarray(start, start + area), colour * area);
+  }
+}
+
+/** Blends the first frames of a part of `length` with the last ones of the part before. */
+function fadeIn(
+  data: Float32Array,
+  { index, length, previous }: { index: number; length: number; previous: readonly Float32Array[] },
+): void {
+  const count = Math.min(previous.length, length);
+  if (index >= count) return;
+  const before = previous[previous.length - count + index]!;
+  const share = index / count;
+  for (let i = 0; i < data.length; i++) data[i] = before[i]! * (1 - share) + data[i]! * share;
+}
+
+/** The frames that latent frames `from` to `to` give by themselves, as planes [3 * frames, height, width] that `owned` may own. */
+async function decodePart(
+  { size, data, signal }: ClipToDecode,
+  { runtime, vae, scale, tiling, from, to }: HunyuanVideoDecoderOptions & { from: number; to: number },
+  owned: DisposableStack,
+): Promise<Planes> {
+  const { channels, height, width } = size;
+  const count = to - from;
+  const latents = { channels: channels * count, height, width, data: clipLatents(data, { size, from, to }) };
+  const run = async (part: Planes): Promise<Tensor<"float32">> => {
+    using latent = runtime.tensor("float32", [1, channels, count, part.height, part.width], part.data);
+    return (await vae.run({ latent }, { signal }))["sample"]!.as("float32");
+  };
+  const layout = tileFrames(tiling, { height, width, scale });
+  if (layout === undefined) {
+    const sample = owned.use(await run(latents));
+    return planesOf(sample, sample.location === "cpu" ? sample.data() : await sample.toArray());
+  }
+  const decode = async (tile: Planes): Promise<Planes> => {
+    using sample = await run(tile);
+    return planesOf(sample, await sample.toArray());
+  };
+  return await blendTiles(latents, { layout, decode });
+}
+
+function planesOf({ dims }: Tensor, data: Float32Array<ArrayBuffer>): Planes {
+  const [, colours, frames, height, width] = dims as [number, number, number, number, number];
+  return { channels: colours * frames, height, width, data };
+}

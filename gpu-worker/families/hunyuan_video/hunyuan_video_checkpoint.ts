@@ -1,0 +1,136 @@
+// A HunyuanVideo checkpoint, read and checked: its graphs, scheduler, defaults and rules. Nothing is loaded on a device yet.
+import { createSolver, type SchedulerConfig } from "../../../sampler/mod.ts";
+import {
+  type AutoencoderKLHunyuanVideoConfig,
+  parseAutoencoderKLHunyuanVideoConfig,
+} from "./hunyuan_video_vae_config.ts";
+import { autoencoderKLHunyuanVideoDecoderGraph, MAX_LATENT_FRAMES } from "./hunyuan_video_vae_decoder.ts";
+import { clipTextEncoderGraph, parseClipTextConfig } from "../../graph/text_encoders/clip_text_encoder.ts";
+import type { OnnxModel } from "../../graph/graph_builder.ts";
+import {
+  type HunyuanVideoTransformerConfig,
+  parseHunyuanVideoTransformerConfig,
+} from "./hunyuan_video_config.ts";
+import { hunyuanVideoTransformerGraphs } from "./hunyuan_video_transformer.ts";
+import { parseLlamaConfig } from "../../graph/text_encoders/llama_config.ts";
+import { llamaEncoderGraph } from "../../graph/text_encoders/llama_encoder.ts";
+import { CheckpointError } from "../../checkpoint/checkpoint_error.ts";
+import type { DType } from "../../runtime/dtype.ts";
+import type { Checkpoint } from "../../checkpoint/checkpoint.ts";
+import { SKIPPED_LAYERS } from "./hunyuan_video_prompt_encoder.ts";
+import { leastCommonMultiple } from "../../pipeline/least_common_multiple.ts";
+import type { CheckpointReading } from "../../pipeline/pipeline.ts";
+import { requestDefaults } from "../../checkpoint/stored_defaults.ts";
+
+export interface HunyuanVideoCheckpoint extends CheckpointReading {
+  config: HunyuanVideoTransformerConfig;
+  vaeConfig: AutoencoderKLHunyuanVideoConfig;
+  scheduler: SchedulerConfig;
+  graphs: Record<"llama" | "clip" | "trunk" | "head" | "modulation" | "vae", OnnxModel>;
+}
+
+/** What the published results were measured with. */
+const PRESET = {
+  width: 960,
+  height: 544,
+  numFrames: 61,
+  fps: 24,
+  steps: 50,
+  trueCfgScale: 1,
+  maxSequenceLength: 256,
+  sampler: {},
+};
+const GUIDANCE_SCALE = 6;
+/** A little over ten seconds, the double of what the network was trained on. */
+const MAX_FRAMES = 257;
+/**
+ * Over decoders of pictures: ONNX Runtime plans a block for the second part of a shape, beside what the first one left
+ * (docs/decisions/0027-memory-of-clip-decoders.md).
+ */
+const WITH_SECOND_PART = 1.5;
+/** HunyuanVideoPipeline's rule, which a larger patch or compression ratio adds to. */
+const SIZE_MULTIPLE = 16;
+
+/** @throws {CheckpointError} if a component is missing, damaged, or asks for what is not supported. */
+export function readHunyuanVideoCheckpoint(checkpoint: Checkpoint, dtype: DType): HunyuanVideoCheckpoint {
+  checkpoint.requireClass("transformer", "HunyuanVideoTransformer3DModel");
+  checkpoint.requireClass("vae", "AutoencoderKLHunyuanVideo");
+  checkpoint.requireClass("scheduler", "FlowMatchEulerDiscreteScheduler");
+  checkpoint.requireClass("text_encoder", "LlamaModel", "LlamaForCausalLM");
+  checkpoint.requireClass("text_encoder_2", "CLIPTextModel");
+  const transformer = checkpoint.component("transformer", "diffusion_pytorch_model");
+  const vae = checkpoint.component("vae", "diffusion_pytorch_model");
+  const llama = checkpoint.component("text_encoder", "model");
+  const clip = checkpoint.component("text_encoder_2", "model");
+
+  const config = parseHunyuanVideoTransformerConfig(transformer.config);
+  const vaeConfig = parseAutoencoderKLHunyuanVideoConfig(vae.config, "vae/config.json");
+  requireFit(checkpoint, {
+    "transformer's in_channels": config.inChannels,
+    "vae's latent_channels": vaeConfig.latent_channels,
+  });
+  requireFit(checkpoint, {
+    "transformer's text_embed_dim": config.textEmbedDim,
+    "text_encoder's hidden_size":
+      parseLlamaConfig(llama.config, { name: "text_encoder", skippedLayers: SKIPPED_LAYERS }).hiddenSize,
+  });
+  requireFit(checkpoint, {
+    "transformer's pooled_projection_dim": config.pooledProjectionDim,
+    "text_encoder_2's hidden_size": parseClipTextConfig(clip.config, "text_encoder_2").hidden_size,
+  });
+  refuseLeftPadding(checkpoint);
+  const scheduler = checkpoint.json("scheduler", "scheduler_config.json");
+  // Refuses what it does not know now rather than at the first clip; the pipeline gives no length for a dynamic shift.
+  createSolver(scheduler, { steps: 1, sigmas: [1] });
+  const { spatial_compression_ratio: scale, temporal_compression_ratio: timeScale } = vaeConfig;
+  const preset = { ...PRESET, guidanceScale: config.guidanceEmbeds ? GUIDANCE_SCALE : 0 };
+  return {
+    config,
+    vaeConfig,
+    scheduler,
+    defaults: requestDefaults(checkpoint, preset),
+    rules: {
+      sizeMultiple: leastCommonMultiple(SIZE_MULTIPLE, scale * config.patchSize),
+      maxSequenceLength: PRESET.maxSequenceLength,
+      guidance: config.guidanceEmbeds ? "distilled" : "none",
+      video: { frameStep: timeScale, maxFrames: MAX_FRAMES, framePatch: config.patchSizeT },
+    },
+    decoding: ({ width, height, numFrames = 1 }) => ({
+      latents: ((numFrames - 1) / timeScale + 1) * (width / scale) * (height / scale) * config.inChannels,
+      // At full size the last block begins with what the one before upsampled, of all frames of a part.
+      activation: WITH_SECOND_PART * Math.min(numFrames, (MAX_LATENT_FRAMES - 1) * timeScale + 1) * width *
+        height *
+        vaeConfig.block_out_channels[1]!,
+    }),
+    featureElements: ({ width, height, numFrames = 1, trueCfgScale }) => {
+      const patches = ((numFrames - 1) / timeScale + 1) / config.patchSizeT * (width / scale) *
+        (height / scale) /
+        config.patchSize ** 2;
+      return (trueCfgScale > 1 ? 2 : 1) * patches * config.innerDim;
+    },
+    graphs: {
+      llama: llamaEncoderGraph({ ...llama, dtype, skippedLayers: SKIPPED_LAYERS }),
+      clip: clipTextEncoderGraph({ ...clip, dtype, outputs: ["pooled_output"] }),
+      ...hunyuanVideoTransformerGraphs({ ...transformer, dtype }),
+      vae: autoencoderKLHunyuanVideoDecoderGraph(vae),
+    },
+  };
+}
+
+function requireFit({ folder }: Checkpoint, sizes: Record<string, number>): void {
+  const [[first, expected], [second, found]] = Object.entries(sizes) as [[string, number], [string, number]];
+  if (expected === found) return;
+  throw new CheckpointError(
+    `Cannot use ${folder} as the ${first} must equal the ${second}: current values are ${expected} and ${found}`,
+  );
+}
+
+/** diffusers takes the first tokens for the prompt's, and would read padding. */
+function refuseLeftPadding(checkpoint: Checkpoint): void {
+  const path = ["tokenizer", "tokenizer_config.json"];
+  const side = checkpoint.has(...path) ? checkpoint.json(...path)["padding_side"] : undefined;
+  if (side !== "left") return;
+  throw new CheckpointError(
+    `Cannot use ${checkpoint.path(...path)} as 'padding_side' must be "right": current value is "left"`,
+  );
+}

@@ -1,0 +1,100 @@
+// The options of diffusers' HunyuanVideoTransformer3DModel (0.42.1), with its defaults.
+import { z } from "zod";
+import type { QueryKeyNorm } from "../../graph/layers/attention/norm_heads.ts";
+import { parseConfig } from "../../checkpoint/parse_config.ts";
+import { CheckpointError } from "../../checkpoint/checkpoint_error.ts";
+
+const size = z.int().positive();
+const layers = z.int().nonnegative();
+/** A head's channels turn in pairs, so each axis has an even number of them. */
+const axis = z.int().nonnegative().multipleOf(2);
+
+const schema = z.strictObject({
+  in_channels: size.default(16),
+  out_channels: size.nullable().default(16),
+  num_attention_heads: size.default(24),
+  attention_head_dim: size.default(128),
+  num_layers: layers.default(20),
+  num_single_layers: layers.default(40),
+  num_refiner_layers: layers.default(2),
+  mlp_ratio: z.number().positive().default(4),
+  patch_size: size.default(2),
+  patch_size_t: size.default(1),
+  qk_norm: z.enum(["rms_norm", "layer_norm", "fp32_layer_norm"]).nullable().default("rms_norm"),
+  guidance_embeds: z.boolean().default(true),
+  text_embed_dim: size.default(4096),
+  pooled_projection_dim: size.default(768),
+  rope_theta: z.number().positive().default(256),
+  rope_axes_dim: z.tuple([axis, axis, axis]).default([16, 56, 56]),
+  // Image to video: HunyuanVideoImageToVideoPipeline's checkpoints.
+  image_condition_type: z.null("only text to video is supported").default(null),
+});
+
+/** HunyuanVideoTransformer3DModel's options in our spelling, and the sizes that follow from them. */
+export interface HunyuanVideoTransformerConfig {
+  /** Of the latents. */
+  inChannels: number;
+  outChannels: number;
+  numLayers: number;
+  numSingleLayers: number;
+  numRefinerLayers: number;
+  numAttentionHeads: number;
+  attentionHeadDim: number;
+  /** Width of the token streams: heads * width of a head. */
+  innerDim: number;
+  /** Width of the blocks' MLPs. */
+  mlpFeatures: number;
+  /** Latent pixels of a patch's side. */
+  patchSize: number;
+  /** Latent frames of a patch. */
+  patchSizeT: number;
+  qkNorm: QueryKeyNorm;
+  guidanceEmbeds: boolean;
+  textEmbedDim: number;
+  pooledProjectionDim: number;
+  ropeTheta: number;
+  /** Channels of a head that turn with time, row and column. */
+  ropeAxesDim: [number, number, number];
+}
+
+/**
+ * Checks a parsed transformer/config.json.
+ * @throws {CheckpointError} naming the option that is unknown, wrong or contradicts another.
+ */
+export function parseHunyuanVideoTransformerConfig(json: unknown): HunyuanVideoTransformerConfig {
+  const path = "transformer/config.json";
+  const config = parseConfig(schema, json, { className: "HunyuanVideoTransformer3DModel", path });
+  const ropeAxesDim = config.rope_axes_dim;
+  const rotated = ropeAxesDim.reduce((sum, dim) => sum + dim, 0);
+  if (rotated !== config.attention_head_dim) {
+    throw new CheckpointError(
+      `Cannot use ${path} as 'rope_axes_dim' must add up to 'attention_head_dim': current values are [${ropeAxesDim}] and ${config.attention_head_dim}`,
+    );
+  }
+  const outChannels = config.out_channels ?? config.in_channels;
+  if (outChannels !== config.in_channels) {
+    throw new CheckpointError(
+      `Cannot use ${path} as 'out_channels' must equal 'in_channels' (${config.in_channels}): current value is ${outChannels}`,
+    );
+  }
+  const innerDim = config.num_attention_heads * config.attention_head_dim;
+  return {
+    inChannels: config.in_channels,
+    outChannels,
+    numLayers: config.num_layers,
+    numSingleLayers: config.num_single_layers,
+    numRefinerLayers: config.num_refiner_layers,
+    numAttentionHeads: config.num_attention_heads,
+    attentionHeadDim: config.attention_head_dim,
+    innerDim,
+    mlpFeatures: Math.trunc(innerDim * config.mlp_ratio),
+    patchSize: config.patch_size,
+    patchSizeT: config.patch_size_t,
+    qkNorm: config.qk_norm,
+    guidanceEmbeds: config.guidance_embeds,
+    textEmbedDim: config.text_embed_dim,
+    pooledProjectionDim: config.pooled_projection_dim,
+    ropeTheta: config.rope_theta,
+    ropeAxesDim,
+  };
+}

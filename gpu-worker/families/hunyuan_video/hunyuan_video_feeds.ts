@@ -1,0 +1,49 @@
+// The inputs of HunyuanVideo's trunk and head for one branch of guidance, in the graphs' names.
+import type { HunyuanVideoTransformerConfig } from "./hunyuan_video_config.ts";
+import { hunyuanVideoRotaryTables } from "./hunyuan_video_rotary.ts";
+import type { Runtime } from "../../runtime/mod.ts";
+import { BranchFeeds } from "../../denoiser/branch_feeds.ts";
+import type { ClipSize } from "../../vae/video_size.ts";
+import type { EncodedPrompt } from "../../text/encoded_prompt.ts";
+
+export interface HunyuanVideoFeedsOptions {
+  config: HunyuanVideoTransformerConfig;
+  prompt: EncodedPrompt;
+  size: ClipSize;
+  guidanceScale: number;
+}
+
+export function hunyuanVideoFeeds(runtime: Runtime, options: HunyuanVideoFeedsOptions): BranchFeeds {
+  const { config, prompt, size, guidanceScale } = options;
+  const grid = patchGrid(config, size);
+  const { cos, sin } = hunyuanVideoRotaryTables({
+    textTokens: prompt.tokens,
+    grid,
+    axesDims: config.ropeAxesDim,
+    theta: config.ropeTheta,
+  });
+  const pairs = config.attentionHeadDim / 2;
+  const rotaryDims = [cos.length / pairs, pairs];
+  const pooled = { dims: [config.pooledProjectionDim], rows: [prompt.pooled] };
+  const guidance = { dims: [], rows: [Float32Array.of(guidanceScale)] };
+  return new BranchFeeds(runtime, {
+    rows: 1,
+    latents: { name: "hidden_states", dims: [size.channels, size.frames, size.height, size.width] },
+    trunk: {
+      encoder_hidden_states: { dims: [prompt.tokens, config.textEmbedDim], rows: [prompt.embeds] },
+    },
+    shared: {
+      rotary_cos: { dims: rotaryDims, data: cos },
+      rotary_sin: { dims: rotaryDims, data: sin },
+    },
+    conditioning: { pooled_projections: pooled, ...config.guidanceEmbeds && { guidance } },
+  });
+}
+
+/** Patches in time, down and across. */
+export function patchGrid(
+  { patchSize, patchSizeT }: HunyuanVideoTransformerConfig,
+  { frames, height, width }: ClipSize,
+): [frames: number, rows: number, columns: number] {
+  return [frames / patchSizeT, height / patchSize, width / patchSize];
+}

@@ -1,0 +1,170 @@
+// The decoder of diffusers' AutoencoderKLHunyuanVideo: from the denoiser's latents to the pixels of a few frames.
+import {
+  type AutoencoderKLHunyuanVideoConfig,
+  parseAutoencoderKLHunyuanVideoConfig,
+} from "./hunyuan_video_vae_config.ts";
+import { VAE_EPS } from "../../graph/autoencoder_kl/autoencoder_kl_config.ts";
+import { GraphBuilder, type OnnxModel, type Value } from "../../graph/graph_builder.ts";
+import { activation } from "../../graph/layers/dense/activation.ts";
+import { frameCausalAttention } from "../../graph/layers/attention/frame_causal_attention.ts";
+import { groupNorm } from "../../graph/layers/norm/group_norm.ts";
+import { replicateConv3d } from "../../graph/layers/convolution/replicate_conv3d.ts";
+import type { Weights } from "../../checkpoint/weights.ts";
+
+export interface AutoencoderKLHunyuanVideoOptions {
+  /** The component's config.json, parsed. */
+  config: unknown;
+  weights: Weights;
+  /** Component folder, for names and errors. @default "vae" */
+  name?: string;
+}
+
+/** Most frames of latents in a run: what diffusers decodes at once, longer clips come in parts that overlap. */
+export const MAX_LATENT_FRAMES = 5;
+
+/**
+ * Builds the graph latent [1, latent_channels, frames, h, w] -> sample [1, 3, 4 (frames - 1) + 1, f h, f w], both and the
+ * arithmetic float32, for 1 to MAX_LATENT_FRAMES frames, f the config's spatial_compression_ratio. The latent is the
+ * denoiser's: the config's scaling is undone inside. A sample lies mostly in -1..1 and is not clamped.
+ * @throws {CheckpointError} if the config asks for what is not supported, or contradicts the weights.
+ */
+export function autoencoderKLHunyuanVideoDecoderGraph(options: AutoencoderKLHunyuanVideoOptions): OnnxModel {
+  const { weights, name = "vae" } = options;
+  const config = parseAutoencoderKLHunyuanVideoConfig(options.config, `${name}/config.json`);
+  const graph = new GraphBuilder({ name: `${name}_decoder`, weights, dtype: "float32" });
+  const { latent_channels: latentChannels, out_channels: outChannels } = config;
+  const widths = config.block_out_channels.toReversed();
+  const [wide, narrow] = [widths[0]!, widths.at(-1)!];
+
+  const latent = graph.input("latent", [1, latentChannels, "frames", "height", "width"]);
+  let x = graph.node("Div", [latent, graph.scalar(config.scaling_factor)]);
+  const kernel = graph.weight("post_quant_conv.weight", [latentChannels, latentChannels, 1, 1, 1]);
+  x = graph.node("Conv", [x, kernel, graph.weight("post_quant_conv.bias", [latentChannels])], {
+    attributes: { kernel_shape: [1, 1, 1] },
+  });
+  x = conv(graph, x, { name: "decoder.conv_in", inChannels: latentChannels, outChannels: wide });
+  x = graph.scope("mid_block", () => midBlock(graph, x, { config, channels: wide }));
+  widths.forEach((width, i) => {
+    x = graph.scope(`up_block_${i}`, () => {
+      let y = x;
+      for (let j = 0; j <= config.layers_per_block; j++) {
+        y = resnet(graph, y, {
+          name: `decoder.up_blocks.${i}.resnets.${j}`,
+          inChannels: j === 0 ? widths[i - 1] ?? wide : width,
+          outChannels: width,
+          config,
+        });
+      }
+      return upsample(graph, y, {
+        name: `decoder.up_blocks.${i}.upsamplers.0`,
+        channels: width,
+        ...growth(config, i),
+      });
+    });
+  });
+  // diffusers fixes this activation to SiLU, whatever act_fn says.
+  const normed = norm(graph, x, { name: "decoder.conv_norm_out", channels: narrow, config });
+  const pixels = conv(graph, activation(graph, normed, "silu"), {
+    name: "decoder.conv_out",
+    inChannels: narrow,
+    outChannels,
+  });
+  graph.output("sample", pixels, [1, outChannels, "sample_frames", "sample_height", "sample_width"]);
+  return graph.build();
+}
+
+/** Which sizes block `i` doubles: pixels in the first blocks, time in the two before the last. */
+function growth(
+  { block_out_channels: { length }, spatial_compression_ratio: ratio }: AutoencoderKLHunyuanVideoConfig,
+  i: number,
+): { time: 1 | 2; side: 1 | 2 } {
+  return { time: i >= length - 3 && i < length - 1 ? 2 : 1, side: i < Math.log2(ratio) ? 2 : 1 };
+}
+
+function conv(
+  graph: GraphBuilder,
+  x: Value,
+  options: { name: string; inChannels: number; outChannels: number },
+): Value {
+  return replicateConv3d(graph, x, { ...options, kernelSize: 3 });
+}
+
+interface BlockOptions {
+  name: string;
+  config: AutoencoderKLHunyuanVideoConfig;
+}
+
+function norm(
+  graph: GraphBuilder,
+  x: Value,
+  { name, channels, config }: BlockOptions & { channels: number },
+): Value {
+  return groupNorm(graph, x, { name, channels, groups: config.norm_num_groups, eps: VAE_EPS, axes: 3 });
+}
+
+/** x + conv(act(norm(conv(act(norm(x)))))) */
+function resnet(
+  graph: GraphBuilder,
+  x: Value,
+  { name, inChannels, outChannels, config }: BlockOptions & { inChannels: number; outChannels: number },
+): Value {
+  const half = (input: Value, part: 1 | 2, channels: number) => {
+    const normed = norm(graph, input, { name: `${name}.norm${part}`, channels, config });
+    return conv(graph, activation(graph, normed, config.act_fn), {
+      name: `${name}.conv${part}`,
+      inChannels: channels,
+      outChannels,
+    });
+  };
+  const residual = half(half(x, 1, inChannels), 2, outChannels);
+  const shortcut = inChannels === outChannels
+    ? x
+    : replicateConv3d(graph, x, { name: `${name}.conv_shortcut`, inChannels, outChannels, kernelSize: 1 });
+  return graph.node("Add", [residual, shortcut]);
+}
+
+function midBlock(
+  graph: GraphBuilder,
+  x: Value,
+  { config, channels }: { config: AutoencoderKLHunyuanVideoConfig; channels: number },
+): Value {
+  const name = "decoder.mid_block";
+  const block = (input: Value, i: number) =>
+    resnet(graph, input, {
+      name: `${name}.resnets.${i}`,
+      inChannels: channels,
+      outChannels: channels,
+      config,
+    });
+  const first = block(x, 0);
+  const middle = config.mid_block_add_attention
+    ? frameCausalAttention(graph, first, {
+      name: `${name}.attentions.0`,
+      channels,
+      groups: config.norm_num_groups,
+      eps: VAE_EPS,
+      maxFrames: MAX_LATENT_FRAMES,
+    })
+    : first;
+  return block(middle, 1);
+}
+
+/** Repeats pixels and all frames but the first, then smoothes (HunyuanVideoUpsampleCausal3D). */
+function upsample(
+  graph: GraphBuilder,
+  x: Value,
+  { name, channels, time, side }: { name: string; channels: number; time: 1 | 2; side: 1 | 2 },
+): Value {
+  if (time * side === 1) return x;
+  const scales = graph.constant([1, 1, time, side, side], [5], "float32");
+  const attributes = {
+    mode: "nearest",
+    coordinate_transformation_mode: "asymmetric",
+    nearest_mode: "floor",
+  };
+  let larger = graph.node("Resize", [x, undefined, scales], { attributes });
+  if (time === 2) {
+    larger = graph.node("Slice", [larger, graph.ints(1), graph.ints(2 ** 31 - 1), graph.ints(2)]);
+  }
+  return conv(graph, larger, { name: `${name}.conv`, inChannels: channels, outChannels: channels });
+}

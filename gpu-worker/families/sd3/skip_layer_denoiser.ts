@@ -1,0 +1,87 @@
+// Classifier-free and skip-layer guidance together: a second, smaller history for the pass that skips blocks.
+import {
+  countHistorySlots,
+  type ForecastCall,
+  type ForecastOptions,
+  type FullCall,
+  type FullResult,
+  type StepKind,
+} from "../../../sampler/mod.ts";
+import { combineRows } from "../../denoiser/combine_rows.ts";
+import { guideBranches } from "../../denoiser/guide_branches.ts";
+import type { RunDenoiser } from "../../pipeline/run_sampling.ts";
+import { guidesStep, type SkipLayerGuidance } from "../../request/skip_layer_guidance.ts";
+
+export interface SkipLayerDenoiserOptions {
+  /** Gives rows (prompt, negative prompt) as they are, [2, n]. */
+  branches: RunDenoiser;
+  /** Gives the prompt's output with blocks skipped, [n]. */
+  skipping: RunDenoiser;
+  /** History slots of `skipping`, from {@link countSkippingSlots}. */
+  slots: number;
+  steps: number;
+  guidanceScale: number;
+  guidance: SkipLayerGuidance;
+}
+
+/** Owns both denoisers. Blocks are skipped up to the last guided step only; later steps cost what they cost without. */
+export class SkipLayerDenoiser implements RunDenoiser {
+  readonly #options: SkipLayerDenoiserOptions;
+
+  constructor(options: SkipLayerDenoiserOptions) {
+    this.#options = options;
+  }
+
+  async full(call: FullCall): Promise<FullResult> {
+    const { branches, skipping, slots } = this.#options;
+    const { output, ...measured } = await branches.full(call);
+    // Passes before the first guided step fill the history that its forecasts come from.
+    const slot = call.slot !== undefined && call.slot < slots ? call.slot : undefined;
+    const guides = this.#guides(call);
+    if (!guides && slot === undefined) return { ...measured, output: this.#combine(output, undefined) };
+    const { check: _, ...unchecked } = call;
+    const skipped = await skipping.full({ ...unchecked, slot });
+    return { ...measured, output: this.#combine(output, guides ? skipped.output : undefined) };
+  }
+
+  async forecast(
+    calls: readonly ForecastCall[],
+    { sums, ...options }: ForecastOptions = {},
+  ): Promise<Float32Array[]> {
+    const { branches, skipping } = this.#options;
+    const rows = await branches.forecast(calls, options);
+    const guided = calls.filter((call) => this.#guides(call));
+    const skipped = guided.length > 0 ? await skipping.forecast(guided, options) : [];
+    const outputs = rows.map((output, i) => this.#combine(output, skipped[guided.indexOf(calls[i]!)]));
+    return sums?.map((weights) => combineRows(outputs, weights)) ?? outputs;
+  }
+
+  keep(): void {
+    this.#options.branches.keep?.();
+    this.#options.skipping.keep?.();
+  }
+
+  [Symbol.dispose](): void {
+    this.#options.branches[Symbol.dispose]();
+    this.#options.skipping[Symbol.dispose]();
+  }
+
+  #guides({ step }: { step: number }): boolean {
+    const { guidance, steps } = this.#options;
+    return guidesStep(guidance, { step, steps });
+  }
+
+  #combine(rows: Float32Array, skipped: Float32Array | undefined): Float32Array {
+    const { guidanceScale, guidance } = this.#options;
+    const guided = guideBranches(rows, guidanceScale);
+    if (skipped === undefined) return guided;
+    return guided.map((value, i) => value + (rows[i]! - skipped[i]!) * guidance.scale);
+  }
+}
+
+/** How many features the pass that skips blocks keeps: those of full passes that a guided forecast follows. */
+export function countSkippingSlots(plan: readonly StepKind[], guidance: SkipLayerGuidance): number {
+  let end = plan.length;
+  while (end > 0 && !guidesStep(guidance, { step: end - 1, steps: plan.length })) end--;
+  return countHistorySlots(plan.slice(0, end));
+}

@@ -1,0 +1,166 @@
+// The denoiser of Stable Diffusion and SDXL (diffusers' UNet2DConditionModel) as two graphs that share weights: trunk, and
+// head behind a forecast.
+import type { DenoiserOptions } from "../../graph/denoiser_options.ts";
+import { type Dim, GraphBuilder, type OnnxModel, type Value } from "../../graph/graph_builder.ts";
+import { activation } from "../../graph/layers/dense/activation.ts";
+import { conv2d, type Conv2dOptions } from "../../graph/layers/convolution/conv2d.ts";
+import { featureOutput } from "../../graph/layers/head/feature_output.ts";
+import { forecastInputs } from "../../graph/layers/head/forecast.ts";
+import { groupNorm } from "../../graph/layers/norm/group_norm.ts";
+import { summedBias } from "../../graph/layers/head/summed_linear.ts";
+import { upsample2d } from "../../graph/layers/convolution/upsample2d.ts";
+import { weightedSum } from "../../graph/layers/head/weighted_sum.ts";
+import { unetBlock } from "./unet_block.ts";
+import type { FeatureMap, UNetContext } from "./unet_context.ts";
+import { unetTime } from "./unet_time.ts";
+import { parseUNet2DConditionConfig, type UNet2DConditionConfig } from "./unet_config.ts";
+
+export interface UNet2DConditionGraphs {
+  /**
+   * Inputs: sample [batch, in_channels, height, width], scaled by the solver; timestep [batch], 0..1000, whole or not;
+   * encoder_hidden_states [batch, text_tokens, cross_attention_dim]; with SDXL's added conditioning text_embeds
+   * [batch, pooled] and time_ids [batch, 6]. Outputs: feature [batch, channels, height, width], what the last up block
+   * returns, and output [batch, out_channels, height, width].
+   */
+  trunk: OnnxModel;
+  /**
+   * rows = steps * batch, step-major. Inputs: forecast_weights [steps, anchors] float32, history
+   * [anchors, batch, channels, height, width], output_weights [outputs, rows] float32. Output: output
+   * [outputs, out_channels, height, width], sums over the rows. Nothing after the last up block depends on the timestep.
+   */
+  head: OnnxModel;
+}
+
+/**
+ * Builds both graphs; sizes come from the config, those of pictures and texts are free.
+ * @throws {CheckpointError} if the config asks for what is not supported, or the weights do not fit it.
+ */
+export function unet2DConditionGraphs(options: DenoiserOptions): UNet2DConditionGraphs {
+  const config = parseUNet2DConditionConfig(options.config);
+  const { weights, dtype } = options;
+  return {
+    trunk: trunk(new GraphBuilder({ name: "unet_trunk", weights, dtype }), config),
+    head: head(new GraphBuilder({ name: "unet_head", weights, dtype }), config),
+  };
+}
+
+function trunk(graph: GraphBuilder, config: UNet2DConditionConfig): OnnxModel {
+  const { inChannels, crossAttentionDim, channels, convInKernel: kernelSize } = config;
+  const input = graph.cast(graph.input("sample", picture("batch", inChannels), "float32"));
+  const text = graph.input("encoder_hidden_states", ["batch", "text_tokens", crossAttentionDim], "float32");
+  const time = graph.scope("time", () => unetTime(graph, config));
+  const context = { config, time, text: graph.cast(text) };
+
+  const sample = config.centerInputSample
+    ? graph.node("Sub", [graph.node("Mul", [input, graph.scalar(2)]), graph.scalar(1)])
+    : input;
+  const first = conv2d(graph, sample, { name: "conv_in", inChannels, outChannels: channels, kernelSize });
+  const skips = down(graph, { value: first, channels }, context);
+  const { value: feature } = up(graph, mid(graph, skips.at(-1)!, context), { skips, context });
+  featureOutput(graph, feature, [channels, "height", "width"]);
+  const output = conv2d(graph, activatedOutput(graph, feature, config), lastConvolution(config));
+  graph.output("output", graph.cast(output, "float32"), picture("batch", config.outChannels));
+  graph.refuseUnusedWeights();
+  return graph.build();
+}
+
+function head(graph: GraphBuilder, config: UNet2DConditionConfig): OnnxModel {
+  const { feature } = forecastInputs(graph, [config.channels, "height", "width"]);
+  const rows = activatedOutput(graph, feature, config);
+  // The convolution commutes with the sums, of which there are fewer than rows.
+  const sumWeights = graph.input("output_weights", ["outputs", "rows"], "float32");
+  const convolution = lastConvolution(config);
+  const sums = conv2d(graph, weightedSum(graph, { weights: sumWeights, rows }), {
+    ...convolution,
+    bias: false,
+  });
+  const bias = summedBias(graph, sumWeights, { name: convolution.name, outFeatures: config.outChannels });
+  const output = graph.node("Add", [sums, graph.node("Unsqueeze", [bias, graph.ints(2, 3)])]);
+  graph.output("output", graph.cast(output, "float32"), picture("outputs", config.outChannels));
+  return graph.build();
+}
+
+/** The maps that the way up joins to its own: `first`, and those behind each resnet and each downsampler. */
+function down(graph: GraphBuilder, first: FeatureMap, context: UNetContext): FeatureMap[] {
+  const { config } = context;
+  const maps = [first];
+  for (const [i, block] of config.down.entries()) {
+    const name = `down_blocks.${i}`;
+    graph.scope(name, () => {
+      maps.push(...unetBlock(graph, maps.at(-1)!, { name, block, context }));
+      if (i < config.down.length - 1) maps.push(downsample(graph, maps.at(-1)!, { name, config }));
+    });
+  }
+  return maps;
+}
+
+function mid(graph: GraphBuilder, input: FeatureMap, context: UNetContext): FeatureMap {
+  const block = context.config.mid;
+  if (!block) return input;
+  const name = "mid_block";
+  return graph.scope(name, () => unetBlock(graph, input, { name, block, context }).at(-1)!);
+}
+
+/** Takes `skips` from their end. */
+function up(
+  graph: GraphBuilder,
+  input: FeatureMap,
+  { skips, context }: { skips: readonly FeatureMap[]; context: UNetContext },
+): FeatureMap {
+  let current = input;
+  let left = skips.length;
+  for (const [i, block] of context.config.up.entries()) {
+    const name = `up_blocks.${i}`;
+    current = graph.scope(name, () => {
+      const joined = skips.slice(left - block.resnets, left).reverse();
+      left -= block.resnets;
+      const map = unetBlock(graph, current, { name, block, context, skips: joined }).at(-1)!;
+      if (left === 0) return map;
+      // Twice the size, but for odd sizes, of which the way down has rounded the half up.
+      const sizeOf = skips[left - 1]!.value;
+      const { value, channels } = map;
+      return {
+        value: upsample2d(graph, value, { name: `${name}.upsamplers.0.conv`, channels, sizeOf }),
+        channels,
+      };
+    });
+  }
+  return current;
+}
+
+function downsample(
+  graph: GraphBuilder,
+  { value, channels }: FeatureMap,
+  { name, config: { downsamplePadding: padding } }: { name: string; config: UNet2DConditionConfig },
+): FeatureMap {
+  const halved = conv2d(graph, value, {
+    name: `${name}.downsamplers.0.conv`,
+    inChannels: channels,
+    outChannels: channels,
+    kernelSize: 3,
+    stride: 2,
+    // diffusers pads to the right and below where the config says 0.
+    padding: padding === 0 ? [0, 0, 1, 1] : [padding, padding, padding, padding],
+  });
+  return { value: halved, channels };
+}
+
+/** conv_norm_out and its activation: [rows, channels, h, w] -> the same. */
+function activatedOutput(graph: GraphBuilder, feature: Value, config: UNet2DConditionConfig): Value {
+  const { channels, normNumGroups: groups, normEps: eps } = config;
+  return activation(
+    graph,
+    groupNorm(graph, feature, { name: "conv_norm_out", channels, groups, eps }),
+    config.act,
+  );
+}
+
+function lastConvolution(
+  { channels, outChannels, convOutKernel: kernelSize }: UNet2DConditionConfig,
+): Conv2dOptions {
+  return { name: "conv_out", inChannels: channels, outChannels, kernelSize };
+}
+
+function picture(batch: string, channels: number): Dim[] {
+  return [batch, channels, "height", "width"];
+}

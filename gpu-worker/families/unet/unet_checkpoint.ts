@@ -1,0 +1,168 @@
+// What checkpoints of Stable Diffusion and SDXL have in common, read and checked: graphs, scheduler, defaults and rules.
+// Nothing is loaded on a device yet.
+import { createSolver, type SchedulerConfig } from "../../../sampler/mod.ts";
+import { parseAutoencoderKLConfig } from "../../graph/autoencoder_kl/autoencoder_kl_config.ts";
+import { autoencoderKLDecoderGraph } from "../../graph/autoencoder_kl/autoencoder_kl_decoder.ts";
+import { autoencoderKLEncoderGraph } from "../../graph/autoencoder_kl/autoencoder_kl_encoder.ts";
+import {
+  type ClipTextClass,
+  clipTextEncoderGraph,
+  parseClipTextConfig,
+} from "../../graph/text_encoders/clip_text_encoder.ts";
+import type { OnnxModel } from "../../graph/graph_builder.ts";
+import { unet2DConditionGraphs } from "./unet.ts";
+import { parseUNet2DConditionConfig, type UNet2DConditionConfig } from "./unet_config.ts";
+import { CheckpointError } from "../../checkpoint/checkpoint_error.ts";
+import type { DType } from "../../runtime/dtype.ts";
+import type { Checkpoint } from "../../checkpoint/checkpoint.ts";
+import { decodingSize } from "../../vae/decoding_size.ts";
+import type { ClipEncoder } from "./unet_prompt_encoder.ts";
+import type { RequestRules } from "../../request/complete_request.ts";
+import type { ImageReading } from "../../pipeline/image_pipeline.ts";
+import { requestDefaults } from "../../checkpoint/stored_defaults.ts";
+
+/** A checkpoint whose denoiser is a UNet. */
+export interface UNetCheckpoint extends ImageReading {
+  config: UNet2DConditionConfig;
+  scheduler: SchedulerConfig;
+  rules: RequestRules;
+  /** In the order in which their states stand beside each other. */
+  textEncoders: readonly TextEncoder[];
+  /** Whether a negative prompt that is not given is zeros instead of an encoded empty text. */
+  zeroNegative: boolean;
+  /** Compute type of the UNet, its feature and history. */
+  unetType: DType;
+  graphs: Readonly<Record<"trunk" | "head" | "vae" | "vaeEncoder", OnnxModel>>;
+}
+
+/** A CLIP encoder of the checkpoint. */
+export interface TextEncoder extends Pick<ClipEncoder, "states"> {
+  graph: OnnxModel;
+  /** Of a token's state. */
+  features: number;
+  /** Folder of the tokenizer. */
+  tokenizer: string;
+}
+
+/** Which encoder the pipeline class wants, and what of it. */
+export interface TextEncoderOptions {
+  /** Component of the encoder; that of the tokenizer has the same suffix. */
+  name: "text_encoder" | "text_encoder_2";
+  className: ClipTextClass;
+  states: ClipEncoder["states"];
+}
+
+/** Where the pipeline classes differ. */
+export interface UNetCheckpointOptions {
+  /** Compute type. */
+  dtype: DType;
+  textEncoders: readonly TextEncoderOptions[];
+  /** The pipeline's default. */
+  guidanceScale: number;
+  /** That of the class's image to image. */
+  strength: number;
+  /** @default false */
+  zeroNegative?: boolean;
+  scheduler: SchedulerConfig;
+}
+
+/** The only value of maxSequenceLength: CLIP's length is fixed. */
+const NO_T5 = 1;
+const STEPS = 50;
+/** diffusers' default_sample_size where the config has none, in latent pixels. */
+const DEFAULT_SAMPLE_SIZE = 128;
+
+/** @throws {CheckpointError} if a component is missing, damaged, or asks for what is not supported. */
+export function readUNetCheckpoint(checkpoint: Checkpoint, options: UNetCheckpointOptions): UNetCheckpoint {
+  checkpoint.requireClass("unet", "UNet2DConditionModel");
+  checkpoint.requireClass("vae", "AutoencoderKL");
+  const { scheduler, dtype, zeroNegative = false } = options;
+  // Refuses what it does not know now rather than at the first picture.
+  createSolver(scheduler, { steps: STEPS, noise: (count) => new Float32Array(count) });
+
+  const unet = checkpoint.component("unet", "diffusion_pytorch_model");
+  const vae = checkpoint.component("vae", "diffusion_pytorch_model");
+  const config = parseUNet2DConditionConfig(unet.config);
+  const vaeConfig = parseAutoencoderKLConfig(vae.config, "vae/config.json");
+  requireLatents(config, vaeConfig.latent_channels);
+  const vaeScale = 2 ** (vaeConfig.block_out_channels.length - 1);
+  // ONNX Runtime has no bfloat16 convolutions on CUDA, and these UNets were published for float16.
+  const unetType = dtype === "bfloat16" ? "float16" : dtype;
+  const textEncoders = options.textEncoders.map((encoder) => textEncoder(checkpoint, encoder, dtype));
+  requireTextWidth(config, textEncoders);
+  const { channels } = config;
+  const [height, width] = config.sampleSize ?? [DEFAULT_SAMPLE_SIZE, DEFAULT_SAMPLE_SIZE];
+  return {
+    config,
+    vaeConfig,
+    vaeScale,
+    scheduler,
+    textEncoders,
+    zeroNegative,
+    unetType,
+    defaults: requestDefaults(checkpoint, {
+      steps: STEPS,
+      width: width * vaeScale,
+      height: height * vaeScale,
+      guidanceScale: options.guidanceScale,
+      trueCfgScale: 1,
+      maxSequenceLength: NO_T5,
+      sampler: {},
+    }),
+    rules: {
+      sizeMultiple: vaeScale,
+      maxSequenceLength: NO_T5,
+      guidance: "cfg",
+      guidanceRescale: true,
+      startImage: { strength: options.strength, partialStep: "skip" },
+    },
+    decoding: decodingSize(vaeConfig),
+    featureElements: ({ width, height, guidanceScale }) =>
+      (guidanceScale > 1 ? 2 : 1) * channels * (height / vaeScale) * (width / vaeScale),
+    graphs: {
+      ...Object.fromEntries(textEncoders.map(({ graph }) => [graph.name, graph])),
+      ...unet2DConditionGraphs({ ...unet, dtype: unetType }),
+      vae: autoencoderKLDecoderGraph({ ...vae, dtype: "float32" }),
+      vaeEncoder: autoencoderKLEncoderGraph({ ...vae, dtype: "float32" }),
+    },
+  };
+}
+
+function textEncoder(
+  checkpoint: Checkpoint,
+  { name, className, states }: TextEncoderOptions,
+  dtype: DType,
+): TextEncoder {
+  checkpoint.requireClass(name, className);
+  const source = checkpoint.component(name, "model");
+  const graph = clipTextEncoderGraph({
+    ...source,
+    dtype,
+    className,
+    outputs: className === "CLIPTextModelWithProjection" ? [states, "text_embeds"] : [states],
+  });
+  const { hidden_size: features } = parseClipTextConfig(source.config, name);
+  return { graph, features, states, tokenizer: checkpoint.path(name.replace("text_encoder", "tokenizer")) };
+}
+
+/** Inpainting and editing UNets take more than latents. */
+function requireLatents({ inChannels, outChannels }: UNet2DConditionConfig, latentChannels: number): void {
+  if (inChannels !== latentChannels || outChannels !== latentChannels) {
+    throw new CheckpointError(
+      `Cannot use unet/config.json for text to image as 'in_channels' and 'out_channels' must be the autoencoder's ${latentChannels}: ` +
+        `current values are ${inChannels} and ${outChannels}`,
+    );
+  }
+}
+
+function requireTextWidth(
+  { crossAttentionDim }: UNet2DConditionConfig,
+  encoders: readonly TextEncoder[],
+): void {
+  const features = encoders.reduce((sum, encoder) => sum + encoder.features, 0);
+  if (features !== crossAttentionDim) {
+    throw new CheckpointError(
+      `Cannot use unet/config.json as 'cross_attention_dim' must be the text encoders' ${features}: current value is ${crossAttentionDim}`,
+    );
+  }
+}

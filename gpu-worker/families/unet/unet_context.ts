@@ -1,0 +1,17 @@
+// What all blocks of a UNet share.
+import type { Value } from "../../graph/graph_builder.ts";
+import type { UNet2DConditionConfig } from "./unet_config.ts";
+
+export interface UNetContext {
+  config: UNet2DConditionConfig;
+  /** Time embedding, activated, [batch, timeEmbedDim]. */
+  time: Value;
+  /** Text states, [batch, text_tokens, crossAttentionDim]. */
+  text: Value;
+}
+
+/** A feature map [batch, channels, h, w]. */
+export interface FeatureMap {
+  value: Value;
+  channels: number;
+}

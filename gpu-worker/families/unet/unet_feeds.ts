@@ -1,0 +1,41 @@
+// The inputs of a UNet's trunk, in the graph's names. Its head takes none besides the history.
+import type { UNet2DConditionConfig } from "./unet_config.ts";
+import type { Runtime } from "../../runtime/mod.ts";
+import { BranchFeeds, type BranchRows } from "../../denoiser/branch_feeds.ts";
+import type { EncodedPrompt } from "../../text/encoded_prompt.ts";
+import type { LatentSize } from "../../vae/latent_size.ts";
+
+export interface UNetFeedsOptions {
+  config: UNet2DConditionConfig;
+  /** The prompt, then under classifier-free guidance the negative prompt; of equal length. */
+  branches: readonly EncodedPrompt[];
+  size: LatentSize;
+  /** Of the picture, in pixels: SDXL is told of it. */
+  height: number;
+  width: number;
+}
+
+/** Makes the tensors of a run, which the returned feeds own. */
+export function unetFeeds(
+  runtime: Runtime,
+  { config, branches, size, height, width }: UNetFeedsOptions,
+): BranchFeeds {
+  const trunk: Record<string, BranchRows> = {
+    encoder_hidden_states: {
+      dims: [branches[0]!.tokens, config.crossAttentionDim],
+      rows: branches.map(({ embeds }) => embeds),
+    },
+  };
+  if (config.textTime) {
+    // Original size, top left corner of the crop, target size: as if trained on a picture of just this size.
+    const timeIds = Float32Array.of(height, width, 0, 0, height, width);
+    trunk["text_embeds"] = { dims: [config.textTime.pooledDim], rows: branches.map(({ pooled }) => pooled) };
+    trunk["time_ids"] = { dims: [timeIds.length], rows: branches.map(() => timeIds) };
+  }
+  return new BranchFeeds(runtime, {
+    rows: branches.length,
+    latents: { name: "sample", dims: [size.channels, size.height, size.width] },
+    trunk,
+    conditioning: {},
+  });
+}

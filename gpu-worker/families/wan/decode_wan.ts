@@ -1,0 +1,106 @@
+// A causal video VAE run piece by piece: memory holds one piece and what the next one needs of the past, however long the
+// clip is (AutoencoderKLWan._decode and tiled_decode of diffusers).
+import { CACHED_FRAMES, type FrameCacheSlot, NEXT } from "./frame_cache.ts";
+import type { DecodedImage } from "../../media/decoded_image.ts";
+import type { Runtime, Tensor } from "../../runtime/mod.ts";
+import { blendTiles, type Planes, type TileLayout } from "../../vae/blend_tiles.ts";
+import { clipLatents } from "../../vae/video_latents.ts";
+import { type ClipTiling, tileFrames } from "../../vae/video_tiling.ts";
+import type { GraphSession } from "../../session/session_loader.ts";
+import type { ClipToDecode } from "../../pipeline/video_pipeline.ts";
+
+export interface ClipDecoder {
+  runtime: Runtime;
+  /** A graph as `autoencoderKLWanDecoder` builds it. */
+  vae: GraphSession;
+  caches: readonly FrameCacheSlot[];
+  /** Pixels of a latent pixel's side. */
+  scale: number;
+  /** Tiles in which larger frames are decoded. @default none: frames whole */
+  tiling?: ClipTiling | undefined;
+}
+
+/**
+ * Yields a clip's frames in order, not clamped. The data of a frame is valid until the next one is asked for: copies would
+ * be garbage of the size of the clip.
+ * @throws the signal's reason, once it is aborted.
+ */
+export async function* decodeClip(decoder: ClipDecoder, clip: ClipToDecode): AsyncGenerator<DecodedImage> {
+  const layout = tileFrames(decoder.tiling, { ...clip.size, scale: decoder.scale });
+  if (layout !== undefined) return yield* decodeTiled(decoder, clip, layout);
+  using place = new Place(decoder, clip.size);
+  for (let frame = 0; frame < clip.size.frames; frame++) {
+    using sample = await place.run(latentsAt(clip, frame), clip.signal);
+    const values = sample.as("float32");
+    const data = sample.location === "cpu" ? values.data() : await values.toArray();
+    const [, , rows, columns] = sample.dims as [number, number, number, number];
+    yield* picturesOf({ height: rows, width: columns, data });
+  }
+}
+
+/** Every tile has a past of its own; neighbours are blended frame by frame. */
+async function* decodeTiled(
+  decoder: ClipDecoder,
+  clip: ClipToDecode,
+  layout: TileLayout,
+): AsyncGenerator<DecodedImage> {
+  using owned = new DisposableStack();
+  const places: Place[] = [];
+  const decode = async (tile: Planes, index: number): Promise<Planes> => {
+    const place = places[index] ??= owned.use(new Place(decoder, tile));
+    using sample = await place.run(tile, clip.signal);
+    const [count, colours, height, width] = sample.dims as [number, number, number, number];
+    return { channels: count * colours, height, width, data: await sample.as("float32").toArray() };
+  };
+  for (let frame = 0; frame < clip.size.frames; frame++) {
+    yield* picturesOf(await blendTiles(latentsAt(clip, frame), { layout, decode }));
+  }
+}
+
+/** One part of the picture, with what the graph remembers of its past. */
+class Place implements Disposable {
+  readonly #decoder: ClipDecoder;
+  #past: Record<string, Tensor> = {};
+  #isFirst = true;
+
+  constructor(decoder: ClipDecoder, { height, width }: { height: number; width: number }) {
+    this.#decoder = decoder;
+    for (const { name, channels, scale } of decoder.caches) {
+      const dims = [CACHED_FRAMES, channels, height * scale, width * scale];
+      const zeros = new Float32Array(dims.reduce((product, dim) => product * dim, 1));
+      this.#past[name] = decoder.runtime.tensor("float32", dims, zeros);
+    }
+  }
+
+  /** @returns the frames that the next frame of latents gives, [frames, 3, h, w] */
+  async run({ channels, height, width, data }: Planes, signal: AbortSignal | undefined): Promise<Tensor> {
+    const { runtime, vae, caches } = this.#decoder;
+    using latent = runtime.tensor("float32", [1, channels, height, width], data);
+    using first = runtime.tensor("int64", [1], BigInt64Array.of(this.#isFirst ? 1n : 0n));
+    const results = await vae.run({ latent, first, ...this.#past }, signal && { signal });
+    this[Symbol.dispose]();
+    this.#past = Object.fromEntries(caches.map(({ name }) => [name, results[`${NEXT}${name}`]!]));
+    this.#isFirst = false;
+    return results["sample"]!;
+  }
+
+  [Symbol.dispose](): void {
+    for (const tensor of Object.values(this.#past)) tensor[Symbol.dispose]();
+    this.#past = {};
+  }
+}
+
+function latentsAt({ size, data }: ClipToDecode, frame: number): Planes {
+  const { channels, height, width } = size;
+  return { channels, height, width, data: clipLatents(data, { size, from: frame, to: frame + 1 }) };
+}
+
+/** Cuts [frames, 3, height, width] into pictures, which share its memory. */
+function* picturesOf(
+  { height, width, data }: { height: number; width: number; data: Float32Array },
+): Generator<DecodedImage> {
+  const length = 3 * height * width;
+  for (let start = 0; start < data.length; start += length) {
+    yield { width, height, data: data.subarray(start, start + length) };
+  }
+}

@@ -1,0 +1,134 @@
+// A Wan checkpoint, read and checked: its graphs, scheduler, defaults and rules. Nothing is loaded on a device yet.
+import { createSolver, type SchedulerConfig } from "../../../sampler/mod.ts";
+import { type AutoencoderKLWanConfig, parseAutoencoderKLWanConfig } from "./wan_vae_config.ts";
+import { autoencoderKLWanDecoder } from "./wan_vae_decoder.ts";
+import type { OnnxModel } from "../../graph/graph_builder.ts";
+import type { FrameCacheSlot } from "./frame_cache.ts";
+import { parseT5Config, t5EncoderGraph } from "../../graph/text_encoders/t5_encoder.ts";
+import { parseWanTransformerConfig, type WanTransformerConfig } from "./wan_config.ts";
+import { wanTransformerGraphs } from "./wan_transformer.ts";
+import { CheckpointError } from "../../checkpoint/checkpoint_error.ts";
+import type { DType } from "../../runtime/dtype.ts";
+import type { Checkpoint } from "../../checkpoint/checkpoint.ts";
+import { MAX_PIXELS_PER_SIDE } from "../../request/complete_request.ts";
+import { leastCommonMultiple } from "../../pipeline/least_common_multiple.ts";
+import type { CheckpointReading } from "../../pipeline/pipeline.ts";
+import { requestDefaults } from "../../checkpoint/stored_defaults.ts";
+
+export interface WanCheckpoint extends CheckpointReading {
+  config: WanTransformerConfig;
+  vaeConfig: AutoencoderKLWanConfig;
+  scheduler: SchedulerConfig;
+  graphs: Record<"t5" | "trunk" | "head" | "modulation" | "vae", OnnxModel>;
+  /** What the VAE's graph remembers from run to run. */
+  vaeCaches: readonly FrameCacheSlot[];
+}
+
+/** What Wan2.1's 1.3B and 14B models were published with, and diffusers' defaults. */
+const PRESET = {
+  width: 832,
+  height: 480,
+  numFrames: 81,
+  fps: 16,
+  steps: 50,
+  guidanceScale: 5,
+  trueCfgScale: 1,
+  maxSequenceLength: 512,
+  sampler: {},
+};
+/** WanPipeline's rule, whatever patch and autoencoder ask for besides. */
+const SIZE_MULTIPLE = 16;
+/** Sixteen seconds, three times what the networks were trained on. */
+const MAX_FRAMES = 257;
+/**
+ * Over decoders of pictures: what convolutions keep of the past and hand on, beside what they work on
+ * (docs/decisions/0027-memory-of-clip-decoders.md).
+ */
+const WITH_PASTS = 4;
+const TEXT_CLASS = "UMT5EncoderModel";
+
+/** @throws {CheckpointError} if a component is missing, damaged, or asks for what is not supported. */
+export function readWanCheckpoint(checkpoint: Checkpoint, dtype: DType): WanCheckpoint {
+  refuseWan22(checkpoint);
+  checkpoint.requireClass("transformer", "WanTransformer3DModel");
+  checkpoint.requireClass("vae", "AutoencoderKLWan");
+  checkpoint.requireClass("scheduler", "UniPCMultistepScheduler", "FlowMatchEulerDiscreteScheduler");
+  checkpoint.requireClass("text_encoder", TEXT_CLASS);
+  const transformer = checkpoint.component("transformer", "diffusion_pytorch_model");
+  const vae = checkpoint.component("vae", "diffusion_pytorch_model");
+  const t5 = checkpoint.component("text_encoder", "model");
+
+  const config = parseWanTransformerConfig(transformer.config);
+  const vaeConfig = parseAutoencoderKLWanConfig(vae.config, "vae/config.json");
+  const { d_model } = parseT5Config(t5.config, { name: t5.name, className: TEXT_CLASS });
+  const fit = (option: string, { value, expected, of }: { value: number; expected: number; of: string }) => {
+    if (value === expected) return;
+    throw new CheckpointError(
+      `Cannot use transformer/config.json as '${option}' must be ${of} (${expected}): current value is ${value}`,
+    );
+  };
+  const { inChannels, outChannels, textDim } = config;
+  fit("text_dim", { value: textDim, expected: d_model, of: "the text encoder's 'd_model'" });
+  fit("in_channels", {
+    value: inChannels,
+    expected: vaeConfig.latentChannels,
+    of: "the autoencoder's 'z_dim'",
+  });
+  fit("out_channels", { value: outChannels, expected: inChannels, of: "'in_channels'" });
+  const scheduler = checkpoint.json("scheduler", "scheduler_config.json");
+  // Refuses what it does not know now rather than at the first clip; the pipeline has no length for a dynamic shift.
+  createSolver(scheduler, { steps: 1 });
+
+  const { graph, caches } = autoencoderKLWanDecoder(vae);
+  const { temporalScale, spatialScale } = vaeConfig;
+  const { patchHeight, patchWidth, ropeMaxSeqLen, innerDim } = config;
+  const patches = [patchHeight, patchWidth].map((patch) => patch * spatialScale) as [number, number];
+  return {
+    config,
+    vaeConfig,
+    scheduler,
+    vaeCaches: caches,
+    defaults: requestDefaults(checkpoint, PRESET),
+    rules: {
+      sizeMultiple: patches.reduce(leastCommonMultiple, SIZE_MULTIPLE),
+      maxSide: Math.min(MAX_PIXELS_PER_SIDE, ropeMaxSeqLen * Math.min(...patches)),
+      maxSequenceLength: PRESET.maxSequenceLength,
+      guidance: "cfg",
+      video: {
+        frameStep: temporalScale,
+        maxFrames: Math.min(MAX_FRAMES, (ropeMaxSeqLen - 1) * temporalScale + 1),
+      },
+    },
+    decoding: ({ width, height, numFrames = 1 }) => ({
+      latents: ((numFrames - 1) / temporalScale + 1) * (width / spatialScale) * (height / spatialScale) *
+        inChannels,
+      // One frame of latents at a time; at full size it has the channels of the resolution before.
+      activation: WITH_PASTS * Math.min(numFrames, temporalScale) * width * height *
+        (vaeConfig.channels.at(-2) ?? vaeConfig.channels[0]!),
+    }),
+    featureElements: ({ width, height, numFrames = 1, guidanceScale }) => {
+      const tokens = ((numFrames - 1) / temporalScale + 1) * (height / patches[0]) * (width / patches[1]);
+      return (guidanceScale > 1 ? 2 : 1) * tokens * innerDim;
+    },
+    graphs: {
+      t5: t5EncoderGraph({ ...t5, dtype, className: TEXT_CLASS }),
+      ...wanTransformerGraphs({ ...transformer, dtype }),
+      vae: graph,
+    },
+  };
+}
+
+/** Options of WanPipeline that no checkpoint of Wan2.1 has. */
+function refuseWan22(checkpoint: Checkpoint): void {
+  const { boundary_ratio: boundary, expand_timesteps: expand } = checkpoint.json("model_index.json");
+  const second = checkpoint.componentClass("transformer_2");
+  const asked = second !== undefined
+    ? `'transformer_2' must be absent: current value is ${second}`
+    : typeof boundary === "number"
+    ? `'boundary_ratio' must be null: current value is ${boundary}`
+    : expand === true
+    ? "'expand_timesteps' must be false: current value is true"
+    : undefined;
+  if (asked === undefined) return;
+  throw new CheckpointError(`Cannot use ${checkpoint.folder} as Wan2.2 is not supported: ${asked}`);
+}

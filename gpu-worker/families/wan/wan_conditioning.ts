@@ -1,0 +1,71 @@
+// What every norm of Wan hears of the timestep (WanTimeTextImageEmbedding's time half).
+import type { GraphBuilder, Value } from "../../graph/graph_builder.ts";
+import { activation } from "../../graph/layers/dense/activation.ts";
+import { linear } from "../../graph/layers/dense/linear.ts";
+import { timestepEmbedding } from "../../graph/layers/dense/timestep_embedding.ts";
+import type { WanTransformerConfig } from "./wan_config.ts";
+
+export interface WanConditioningOptions {
+  config: WanTransformerConfig;
+  /** Declares the input branches [branches] too, of which the length counts: every timestep that often. @default false */
+  everyStep?: boolean;
+}
+
+/**
+ * Declares the input timestep [batch] float32 (0..1000), [steps] with `everyStep`; emits its embedding, [batch, innerDim] or
+ * [steps * branches, innerDim], step-major, in the compute type.
+ */
+export function wanConditioning(
+  graph: GraphBuilder,
+  { config, everyStep = false }: WanConditioningOptions,
+): Value {
+  const timestep = graph.input("timestep", [everyStep ? "steps" : "batch"], "float32");
+  // diffusers keeps these two layers in float32 whatever the rest is in.
+  const embedding = graph.scope("time_embedder", () =>
+    timestepEmbedding(graph, timestep, {
+      name: "condition_embedder.time_embedder",
+      channels: config.freqDim,
+      features: config.innerDim,
+      dtype: "float32",
+    }));
+  if (!everyStep) return graph.cast(embedding);
+  const branches = graph.input("branches", ["branches"], "float32");
+  const count = graph.node("Shape", [branches], { dtype: "int64" });
+  const shape = graph.node("Concat", [graph.ints(1), count, graph.ints(1)], { attributes: { axis: 0 } });
+  const repeated = graph.node("Expand", [graph.node("Unsqueeze", [embedding, graph.ints(1)]), shape]);
+  return graph.cast(graph.node("Reshape", [repeated, graph.ints(-1, config.innerDim)]));
+}
+
+/** Emits what blocks add to their tables, [rows, 6, innerDim] float32. */
+export function wanTimeProjection(
+  graph: GraphBuilder,
+  embedding: Value,
+  { innerDim: features }: WanTransformerConfig,
+): Value {
+  const projected = linear(graph, activation(graph, embedding, "silu"), {
+    name: "condition_embedder.time_proj",
+    inFeatures: features,
+    outFeatures: 6 * features,
+  });
+  return graph.cast(graph.node("Reshape", [projected, graph.ints(0, 6, features)]), "float32");
+}
+
+export interface TableModulationOptions {
+  /** Name of the table, [1, parts, features]. */
+  name: string;
+  parts: number;
+  features: number;
+}
+
+/**
+ * Emits table + time, cut into `parts` vectors [rows, 1, features] float32.
+ * @param time [rows, parts or 1, features] float32
+ */
+export function tableModulation(
+  graph: GraphBuilder,
+  time: Value,
+  { name, parts, features }: TableModulationOptions,
+): Value[] {
+  const sum = graph.node("Add", [graph.weight(name, [1, parts, features], "float32"), time]);
+  return graph.nodes("Split", [sum], { attributes: { axis: 1, num_outputs: parts }, outputs: parts });
+}

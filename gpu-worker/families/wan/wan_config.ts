@@ -1,0 +1,81 @@
+// The options of diffusers' WanTransformer3DModel (0.42.1), with its defaults: Wan2.1 from text.
+import { z } from "zod";
+import { parseConfig } from "../../checkpoint/parse_config.ts";
+import { CheckpointError } from "../../checkpoint/checkpoint_error.ts";
+
+const size = z.int().positive();
+const forImages = z.null("is of models that start from an image").default(null);
+
+const schema = z.strictObject({
+  // A frame of latents is a row of patches by itself in every published model.
+  patch_size: z.tuple([z.literal(1), size, size]).default([1, 2, 2]),
+  num_attention_heads: size.default(40),
+  attention_head_dim: size.multipleOf(2).default(128),
+  in_channels: size.default(16),
+  out_channels: size.nullable().default(16),
+  text_dim: size.default(4096),
+  freq_dim: size.multipleOf(2).default(256),
+  ffn_dim: size.default(13824),
+  num_layers: size.default(40),
+  cross_attn_norm: z.boolean().default(true),
+  // diffusers' class has this norm whatever the option says.
+  qk_norm: z.literal("rms_norm_across_heads").default("rms_norm_across_heads"),
+  eps: z.number().positive().default(1e-6),
+  image_dim: forImages,
+  added_kv_proj_dim: forImages,
+  rope_max_seq_len: size.default(1024),
+  pos_embed_seq_len: forImages,
+});
+
+/** WanTransformer3DModel's options in our spelling, and the sizes that follow from them. */
+export interface WanTransformerConfig {
+  /** Latent pixels of a patch. */
+  patchHeight: number;
+  patchWidth: number;
+  inChannels: number;
+  outChannels: number;
+  numLayers: number;
+  numAttentionHeads: number;
+  attentionHeadDim: number;
+  /** Width of the token stream: heads * width of a head. */
+  innerDim: number;
+  textDim: number;
+  freqDim: number;
+  ffnDim: number;
+  crossAttnNorm: boolean;
+  /** Of every norm. */
+  eps: number;
+  /** Most frames, rows and columns of patches. */
+  ropeMaxSeqLen: number;
+}
+
+/**
+ * Checks a parsed transformer/config.json.
+ * @throws {CheckpointError} naming the option that is unknown, wrong or not supported.
+ */
+export function parseWanTransformerConfig(json: unknown): WanTransformerConfig {
+  const path = "transformer/config.json";
+  const config = parseConfig(schema, json, { className: "WanTransformer3DModel", path });
+  const [, patchHeight, patchWidth] = config.patch_size;
+  if (config.attention_head_dim < 6) {
+    throw new CheckpointError(
+      `Cannot use ${path} as 'attention_head_dim' must have room for time, rows and columns (6): current value is ${config.attention_head_dim}`,
+    );
+  }
+  return {
+    patchHeight,
+    patchWidth,
+    inChannels: config.in_channels,
+    outChannels: config.out_channels || config.in_channels,
+    numLayers: config.num_layers,
+    numAttentionHeads: config.num_attention_heads,
+    attentionHeadDim: config.attention_head_dim,
+    innerDim: config.num_attention_heads * config.attention_head_dim,
+    textDim: config.text_dim,
+    freqDim: config.freq_dim,
+    ffnDim: config.ffn_dim,
+    crossAttnNorm: config.cross_attn_norm,
+    eps: config.eps,
+    ropeMaxSeqLen: config.rope_max_seq_len,
+  };
+}

@@ -1,0 +1,47 @@
+// The inputs of Wan's trunk and head, in the graphs' names.
+import type { WanTransformerConfig } from "./wan_config.ts";
+import { wanRotaryTables } from "./wan_rotary.ts";
+import type { Runtime } from "../../runtime/mod.ts";
+import { BranchFeeds } from "../../denoiser/branch_feeds.ts";
+import type { ClipSize } from "../../vae/video_size.ts";
+import type { EncodedPrompt } from "../../text/encoded_prompt.ts";
+
+export interface WanFeedsOptions {
+  config: WanTransformerConfig;
+  /** The prompt, then under classifier-free guidance the negative prompt; of equal length. */
+  branches: readonly EncodedPrompt[];
+  size: ClipSize;
+}
+
+/** Makes the tensors of a run, which the returned feeds own. */
+export function wanFeeds(runtime: Runtime, { config, branches, size }: WanFeedsOptions): BranchFeeds {
+  const [frames, rows, columns] = wanGrid(config, size);
+  const headDim = config.attentionHeadDim;
+  const { cos, sin } = wanRotaryTables({ frames, rows, columns, headDim });
+  const rotaryDims = [frames * rows * columns, headDim / 2];
+  return new BranchFeeds(runtime, {
+    rows: branches.length,
+    latents: { name: "hidden_states", dims: [size.channels, size.frames, size.height, size.width] },
+    trunk: {
+      encoder_hidden_states: {
+        dims: [branches[0]!.tokens, config.textDim],
+        rows: branches.map(({ embeds }) => embeds),
+      },
+    },
+    shared: {
+      rotary_cos: { dims: rotaryDims, data: cos },
+      rotary_sin: { dims: rotaryDims, data: sin },
+    },
+    conditioning: {},
+    // Their number is what counts: nothing but the timestep and the text tells branches apart.
+    modulation: { branches: { dims: [], rows: branches.map(() => new Float32Array(1)) } },
+  });
+}
+
+/** Frames, rows and columns of patches. */
+export function wanGrid(
+  { patchHeight, patchWidth }: WanTransformerConfig,
+  { frames, height, width }: ClipSize,
+): [frames: number, rows: number, columns: number] {
+  return [frames, height / patchHeight, width / patchWidth];
+}

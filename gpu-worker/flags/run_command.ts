@@ -1,0 +1,35 @@
+// What all commands share: Ctrl-C, one-line errors and exit codes (0 done, 1 failed, 2 usage, 130 interrupted).
+import { UsageError } from "../../protocol/process/usage_error.ts";
+
+export interface RunCommandOptions {
+  /** What Ctrl-C leaves. @default "nothing was written" */
+  interrupted?: string;
+}
+
+/** Runs `main` with the command line and a signal that Ctrl-C or SIGTERM aborts, then ends the process. */
+export async function runCommand(
+  name: string,
+  main: (args: string[], signal: AbortSignal) => Promise<void>,
+  { interrupted = "nothing was written" }: RunCommandOptions = {},
+): Promise<never> {
+  const controller = new AbortController();
+  const abort = () => controller.abort(new DOMException("Interrupted", "AbortError"));
+  for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(signal, abort);
+  try {
+    await main(Deno.args, controller.signal);
+  } catch (error) {
+    if (controller.signal.aborted) {
+      console.error(`${name}: interrupted, ${interrupted}`);
+      Deno.exit(130);
+    }
+    console.error(`${name}: ${oneLine(error)}`);
+    if (Deno.env.get("SPECTRUM_DEBUG")) console.error(error);
+    Deno.exit(error instanceof UsageError ? 2 : 1);
+  }
+  Deno.exit(0);
+}
+
+function oneLine(error: unknown): string {
+  const message = error instanceof Error ? error.message || error.name : String(error);
+  return message.replace(/\s*\n\s*/g, " ");
+}

@@ -1,0 +1,102 @@
+// The flags that say how a picture is sampled: those of `generate` and `batch` alike.
+import { UsageError } from "../../protocol/process/usage_error.ts";
+import type { Method, SamplerOptions } from "../../sampler/mod.ts";
+import type { PartialRequest } from "../pipeline/pipeline.ts";
+import type { FlagKind, Flags } from "./read_flags.ts";
+
+export const SAMPLING_FLAGS = {
+  "negative-prompt": "text",
+  "seed": "number",
+  "steps": "number",
+  "width": "number",
+  "height": "number",
+  "num-frames": "number",
+  "fps": "number",
+  "guidance-scale": "number",
+  "true-cfg-scale": "number",
+  "guidance-rescale": "number",
+  "skip-guidance-layers": "text",
+  "skip-layer-guidance-scale": "number",
+  "skip-layer-guidance-start": "number",
+  "skip-layer-guidance-stop": "number",
+  "max-sequence-length": "number",
+  "method": "text",
+  "w": "number",
+  "m": "number",
+  "lam": "number",
+  "constant-penalty": "number",
+  "lam-growth": "number",
+  "order": "number",
+  "window-size": "number",
+  "flex-window": "number",
+  "warmup-steps": "number",
+  "tail-steps": "number",
+  "error-budget": "number",
+  "passes": "number",
+} as const satisfies Record<string, FlagKind>;
+
+/** Lines of a command's help. */
+export const SAMPLING_HELP = `\
+  --negative-prompt TEXT   what not to draw; takes classifier-free guidance > 1
+  --steps N                sampling steps (the checkpoint's)
+  --width N --height N     pixels (the checkpoint's)
+  --num-frames N --fps X   of a clip, with models that make clips: length, frames a second (the checkpoint's)
+  --guidance-scale X       distilled (FLUX.1-dev) or classifier-free guidance, by family (the checkpoint's)
+  --true-cfg-scale X       FLUX's classifier-free guidance; 1 is off (the checkpoint's)
+  --guidance-rescale X     keeps the spread that classifier-free guidance widens, 0..1 (0)
+  --skip-guidance-layers L  blocks to leave out in skip-layer guidance (SD3.5), e.g. 7,8,9 (none)
+  --skip-layer-guidance-scale X --skip-layer-guidance-start X --skip-layer-guidance-stop X   (2.8, 0.01, 0.2)
+  --max-sequence-length N  tokens of the T5 prompt (the checkpoint's)
+  --method M               none | spectrum | taylorseer | reuse (the checkpoint's, else spectrum)
+  --w X --m N --lam X      spectrum: share of the Chebyshev fit 0..1, highest degree, ridge penalty
+  --constant-penalty X --lam-growth X   spectrum: share of lam on T_0 (1); lam * passes^X (0)
+  --order N                taylorseer: 1 | 2
+  --passes N               full passes in all, at the steps of the checkpoint's own plan (the checkpoint's: models/emoji 10 of 50)
+  --window-size X --flex-window X --warmup-steps N --tail-steps N   when a full pass is due without one
+  --error-budget X         relative forecast error to aim at: what full passes measure sets the window (0: off)`;
+
+/** Everything of a request but its prompt; `completeRequest` checks the values. */
+export function samplingRequest(flags: Flags<typeof SAMPLING_FLAGS>): Omit<PartialRequest, "prompt"> {
+  return {
+    seed: flags.seed ?? 42,
+    negativePrompt: flags["negative-prompt"],
+    steps: flags.steps,
+    width: flags.width,
+    height: flags.height,
+    numFrames: flags["num-frames"],
+    fps: flags.fps,
+    guidanceScale: flags["guidance-scale"],
+    trueCfgScale: flags["true-cfg-scale"],
+    guidanceRescale: flags["guidance-rescale"],
+    skipLayerGuidance: skipLayers(flags),
+    maxSequenceLength: flags["max-sequence-length"],
+    sampler: {
+      // The sampler itself refuses unknown methods and orders, with the list of those it has.
+      method: flags.method as Method | undefined,
+      order: flags.order as SamplerOptions["order"] | undefined,
+      w: flags.w,
+      m: flags.m,
+      lam: flags.lam,
+      constantPenalty: flags["constant-penalty"],
+      lamGrowth: flags["lam-growth"],
+      windowSize: flags["window-size"],
+      flexWindow: flags["flex-window"],
+      warmupSteps: flags["warmup-steps"],
+      tailSteps: flags["tail-steps"],
+      errorBudget: flags["error-budget"],
+      passes: flags.passes,
+    },
+  };
+}
+
+function skipLayers(flags: Flags<typeof SAMPLING_FLAGS>): PartialRequest["skipLayerGuidance"] {
+  const layers = flags["skip-guidance-layers"];
+  const [scale, start, stop] = (["scale", "start", "stop"] as const).map((part) => {
+    const value = flags[`skip-layer-guidance-${part}`];
+    if (value === undefined || layers !== undefined) return value;
+    throw new UsageError(`--skip-layer-guidance-${part} takes --skip-guidance-layers`);
+  });
+  if (layers === undefined) return undefined;
+  const indices = layers.split(",").map((layer) => layer.trim() === "" ? NaN : Number(layer));
+  return { layers: indices, scale, start, stop };
+}

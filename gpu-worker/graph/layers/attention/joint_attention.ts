@@ -1,0 +1,72 @@
+// Attention over text and image tokens together (MMDiT, arXiv 2403.03206): diffusers' Attention with added projections.
+import type { GraphBuilder, Value } from "../../graph_builder.ts";
+import { attention, type AttentionInputs } from "./attention.ts";
+import { linear } from "../dense/linear.ts";
+import { normHeads, type QueryKeyNorm } from "./norm_heads.ts";
+
+/** Epsilon of every norm around this attention. */
+export const JOINT_EPS = 1e-6;
+
+/** What all blocks of a graph share. */
+export interface JointContext {
+  heads: number;
+  /** Channels of a head. A token has heads * headDim features. */
+  headDim: number;
+  qkNorm: QueryKeyNorm;
+  /** Width of the blocks' MLPs. @default 4 * features */
+  mlpFeatures?: number;
+  /** Activated conditioning, [batch, features]. */
+  conditioning: Value;
+  /** The two numbers of tokens, text first, [2] int64: how to split what was concatenated. */
+  tokenCounts: Value;
+  /** Turns queries or keys of all tokens, text first, to their positions. @default leaves them as they are */
+  rotate?: (tokens: Value) => Value;
+}
+
+export interface AttentionProjectionsOptions {
+  /** Name of the attention module. */
+  name: string;
+  /** Which of its two sets of layers: the image's (also that of attention over one stream), or the text's. */
+  stream: "image" | "text";
+  context: JointContext;
+}
+
+const LAYERS = {
+  image: { query: "to_q", key: "to_k", value: "to_v", queryNorm: "norm_q", keyNorm: "norm_k" },
+  text: {
+    query: "add_q_proj",
+    key: "add_k_proj",
+    value: "add_v_proj",
+    queryNorm: "norm_added_q",
+    keyNorm: "norm_added_k",
+  },
+} as const;
+
+/** Emits queries and keys, normed head by head, and values: [batch, tokens, features] each. */
+export function attentionProjections(
+  graph: GraphBuilder,
+  x: Value,
+  { name, stream, context }: AttentionProjectionsOptions,
+): AttentionInputs {
+  const { heads, headDim, qkNorm: kind } = context;
+  const features = heads * headDim;
+  const layers = LAYERS[stream];
+  const project = (layer: string) =>
+    linear(graph, x, { name: `${name}.${layer}`, inFeatures: features, outFeatures: features });
+  const norm = (projected: Value, layer: string) =>
+    normHeads(graph, projected, { name: `${name}.${layer}`, kind, heads, headDim, eps: JOINT_EPS });
+  return {
+    query: norm(project(layers.query), layers.queryNorm),
+    key: norm(project(layers.key), layers.keyNorm),
+    value: project(layers.value),
+  };
+}
+
+/** Emits attention over all tokens, text first, queries and keys at their positions: [batch, tokens, features]. */
+export function jointAttention(
+  graph: GraphBuilder,
+  { query, key, value }: AttentionInputs,
+  { heads, rotate = (tokens) => tokens }: JointContext,
+): Value {
+  return attention(graph, { query: rotate(query), key: rotate(key), value }, { heads });
+}

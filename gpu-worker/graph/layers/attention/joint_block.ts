@@ -1,0 +1,131 @@
+// A block that keeps image and text in two streams, joined in attention only: diffusers' JointTransformerBlock, and
+// FluxTransformerBlock, which is the same under rotated queries and keys.
+import type { GraphBuilder, Value } from "../../graph_builder.ts";
+import { adaptiveLayerNorm } from "../norm/adaptive_layer_norm.ts";
+import { attention, type AttentionInputs } from "./attention.ts";
+import { continuousLayerNorm } from "../norm/continuous_layer_norm.ts";
+import { feedForward } from "../dense/feed_forward.ts";
+import { gatedResidual, type GatedResidualOptions } from "../dense/gated_residual.ts";
+import { attentionProjections, JOINT_EPS, jointAttention, type JointContext } from "./joint_attention.ts";
+import { linear } from "../dense/linear.ts";
+import { modulation } from "../norm/modulation.ts";
+
+/** The two token streams, [batch, image_tokens | text_tokens, features]. */
+export interface JointStreams {
+  image: Value;
+  text: Value;
+}
+
+export interface JointBlockOptions {
+  name: string;
+  context: JointContext;
+  /** Text is attended to and ends there, as in the last block of SD3. @default false */
+  contextPreOnly?: boolean;
+  /** A second attention over the image alone, as in SD3.5-Medium (use_dual_attention). @default false */
+  dualAttention?: boolean;
+  /** Factor on what the block adds, [batch, 1, 1]: 0 skips it for that row, 1 leaves it. @default none */
+  keep?: Value | undefined;
+}
+
+/** Emits the block. Under `contextPreOnly` the text comes back as it went in. */
+export function jointBlock(
+  graph: GraphBuilder,
+  { image, text }: JointStreams,
+  options: JointBlockOptions,
+): JointStreams {
+  const { contextPreOnly = false, context } = options;
+  const imageStream = fullStream(graph, image, { ...options, kind: "image" });
+  const textStream = contextPreOnly
+    ? { projections: lastTextProjections(graph, text, options), finish: () => text }
+    : fullStream(graph, text, { ...options, kind: "text", dualAttention: false });
+  const join = (part: keyof AttentionInputs) =>
+    graph.node("Concat", [textStream.projections[part], imageStream.projections[part]], {
+      attributes: { axis: 1 },
+    });
+  const joint = { query: join("query"), key: join("key"), value: join("value") };
+  const [attendedText, attendedImage] = graph.nodes("Split", [
+    jointAttention(graph, joint, context),
+    context.tokenCounts,
+  ], { attributes: { axis: 1 }, outputs: 2 });
+  return { image: imageStream.finish(attendedImage!), text: textStream.finish(attendedText!) };
+}
+
+/** Emits the `tokenCounts` of a {@link JointContext}. */
+export function countTokens(graph: GraphBuilder, { image, text }: JointStreams): Value {
+  const counts = [text, image].map((tokens) =>
+    graph.node("Shape", [tokens], { attributes: { start: 1, end: 2 }, dtype: "int64" })
+  );
+  return graph.node("Concat", counts, { attributes: { axis: 0 } });
+}
+
+interface Stream {
+  projections: AttentionInputs;
+  /** Emits what is left to do with the attention's result. */
+  finish(attended: Value): Value;
+}
+
+const LAYERS = {
+  image: { modulation: "norm1.linear", attentionOut: "attn.to_out.0", feedForward: "ff" },
+  text: { modulation: "norm1_context.linear", attentionOut: "attn.to_add_out", feedForward: "ff_context" },
+} as const;
+
+function fullStream(
+  graph: GraphBuilder,
+  x: Value,
+  options: JointBlockOptions & { kind: keyof JointStreams },
+): Stream {
+  const { name, context, kind, dualAttention = false, keep } = options;
+  const features = context.heads * context.headDim;
+  const layers = LAYERS[kind];
+  const [shift, scale, gate, mlpShift, mlpScale, mlpGate, ...second] = modulation(
+    graph,
+    context.conditioning,
+    { name: `${name}.${layers.modulation}`, features, parts: dualAttention ? 9 : 6 },
+  ) as [Value, Value, Value, Value, Value, Value, ...Value[]];
+  const norm = (tokens: Value, by: { scale: Value; shift: Value }) =>
+    adaptiveLayerNorm(graph, tokens, { ...by, features, eps: JOINT_EPS });
+  const add = (tokens: Value, { gate, branch }: GatedResidualOptions) =>
+    gatedResidual(graph, tokens, { gate: keep ? graph.node("Mul", [gate, keep]) : gate, branch });
+  const out = (attended: Value, layer: string) =>
+    linear(graph, attended, { name: `${name}.${layer}`, inFeatures: features, outFeatures: features });
+
+  const finish = (attended: Value): Value => {
+    let tokens = add(x, { gate, branch: out(attended, layers.attentionOut) });
+    if (dualAttention) {
+      const [shift, scale, gate] = second as [Value, Value, Value];
+      const inputs = attentionProjections(graph, norm(x, { scale, shift }), {
+        name: `${name}.attn2`,
+        stream: "image",
+        context,
+      });
+      const attended = attention(graph, inputs, { heads: context.heads });
+      tokens = add(tokens, { gate, branch: out(attended, "attn2.to_out.0") });
+    }
+    const branch = feedForward(graph, norm(tokens, { scale: mlpScale, shift: mlpShift }), {
+      name: `${name}.${layers.feedForward}`,
+      features,
+      hiddenFeatures: context.mlpFeatures,
+    });
+    return add(tokens, { gate: mlpGate, branch });
+  };
+  const projections = attentionProjections(graph, norm(x, { scale, shift }), {
+    name: `${name}.attn`,
+    stream: kind,
+    context,
+  });
+  return { projections, finish };
+}
+
+function lastTextProjections(
+  graph: GraphBuilder,
+  text: Value,
+  { name, context }: JointBlockOptions,
+): AttentionInputs {
+  const normed = continuousLayerNorm(graph, text, {
+    name: `${name}.norm1_context`,
+    conditioning: context.conditioning,
+    features: context.heads * context.headDim,
+    eps: JOINT_EPS,
+  });
+  return attentionProjections(graph, normed, { name: `${name}.attn`, stream: "text", context });
+}

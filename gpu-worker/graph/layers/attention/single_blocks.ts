@@ -1,0 +1,64 @@
+// Blocks over text and image tokens alike, attention and MLP side by side: diffusers' FluxSingleTransformerBlock, and
+// HunyuanVideoSingleTransformerBlock, which is the same.
+import type { GraphBuilder, Value } from "../../graph_builder.ts";
+import { activation } from "../dense/activation.ts";
+import { adaptiveLayerNorm } from "../norm/adaptive_layer_norm.ts";
+import { clampFloat16 } from "../dense/clamp_float16.ts";
+import { gatedResidual } from "../dense/gated_residual.ts";
+import { attentionProjections, JOINT_EPS, jointAttention, type JointContext } from "./joint_attention.ts";
+import type { JointStreams } from "./joint_block.ts";
+import { linear } from "../dense/linear.ts";
+import { modulation } from "../norm/modulation.ts";
+
+/** Emits `count` blocks behind those that keep the streams apart. Of what the last one returns only the image is read. */
+export function fluxSingleBlocks(
+  graph: GraphBuilder,
+  { image, text }: JointStreams,
+  { count, context }: { count: number; context: JointContext },
+): Value {
+  // HunyuanVideo has the text behind the video: attention does not see the difference.
+  let joint = graph.node("Concat", [text, image], { attributes: { axis: 1 } });
+  for (let i = 0; i < count; i++) {
+    const name = `single_transformer_blocks.${i}`;
+    joint = graph.scope(name, () => singleBlock(graph, joint, { name, context }));
+  }
+  const [, last] = graph.nodes("Split", [joint, context.tokenCounts], {
+    attributes: { axis: 1 },
+    outputs: 2,
+  });
+  return last!;
+}
+
+/** Emits the block called `name` on [batch, text_tokens + image_tokens, innerDim]. */
+function singleBlock(
+  graph: GraphBuilder,
+  x: Value,
+  { name, context }: { name: string; context: JointContext },
+): Value {
+  const { conditioning, heads, headDim } = context;
+  const features = heads * headDim;
+  const { mlpFeatures = 4 * features } = context;
+  const [shift, scale, gate] = modulation(graph, conditioning, {
+    name: `${name}.norm.linear`,
+    features,
+    parts: 3,
+  }) as [Value, Value, Value];
+  const normed = adaptiveLayerNorm(graph, x, { scale, shift, features, eps: JOINT_EPS });
+
+  const projections = attentionProjections(graph, normed, { name: `${name}.attn`, stream: "image", context });
+  const attended = jointAttention(graph, projections, context);
+  const hidden = linear(graph, normed, {
+    name: `${name}.proj_mlp`,
+    inFeatures: features,
+    outFeatures: mlpFeatures,
+  });
+  const both = graph.node("Concat", [attended, activation(graph, hidden, "gelu_pytorch_tanh")], {
+    attributes: { axis: -1 },
+  });
+  const branch = linear(graph, both, {
+    name: `${name}.proj_out`,
+    inFeatures: features + mlpFeatures,
+    outFeatures: features,
+  });
+  return clampFloat16(graph, gatedResidual(graph, x, { gate, branch }));
+}

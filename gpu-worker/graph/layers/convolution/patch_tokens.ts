@@ -1,0 +1,53 @@
+// Latents to tokens and back in square patches: the strided convolution of diffusers' PatchEmbed, and unpatchify.
+import type { GraphBuilder, Value } from "../../graph_builder.ts";
+import type { GridTokens } from "../head/grid_tokens.ts";
+
+export interface PatchTokensOptions {
+  /** Name of the convolution: `<name>.weight` [features, channels, patchSize, patchSize] and `<name>.bias`. */
+  name: string;
+  channels: number;
+  patchSize: number;
+  features: number;
+}
+
+/**
+ * Emits the convolution on `latents` [batch, channels, height, width] float32, in the compute type, on a grid of rows and
+ * columns. Its patches do not overlap, so it is a matrix product, which every device computes in every type.
+ */
+export function patchTokens(graph: GraphBuilder, latents: Value, options: PatchTokensOptions): GridTokens {
+  const { name, channels, patchSize, features } = options;
+  const inFeatures = channels * patchSize ** 2;
+  const patches = graph.node("SpaceToDepth", [latents], { attributes: { blocksize: patchSize } });
+  const grid = graph.node("Shape", [patches], { attributes: { start: 2 }, dtype: "int64" });
+  const rows = graph.node("Transpose", [graph.node("Reshape", [patches, graph.ints(0, inFeatures, -1)])], {
+    attributes: { perm: [0, 2, 1] },
+  });
+  // SpaceToDepth puts the channel after the place in the patch, the weight before it.
+  const kernel = graph.weight(`${name}.weight`, [features, channels, patchSize, patchSize]);
+  const ordered = graph.node("Transpose", [kernel], { attributes: { perm: [0, 2, 3, 1] } });
+  const product = graph.node("FusedMatMul", [
+    graph.cast(rows),
+    graph.node("Reshape", [ordered, graph.ints(features, inFeatures)]),
+  ], { domain: "com.microsoft", attributes: { transB: 1 } });
+  const tokens = graph.node("Add", [product, graph.weight(`${name}.bias`, [features])]);
+  return { tokens, grid };
+}
+
+/**
+ * Emits the inverse order: tokens [rows, gridRows * gridColumns, patchSize^2 * channels] with the channel last ->
+ * [rows, channels, height, width] float32.
+ */
+export function unpatchify(
+  graph: GraphBuilder,
+  { tokens, grid }: GridTokens,
+  { patchSize, channels }: Pick<PatchTokensOptions, "patchSize" | "channels">,
+): Value {
+  const depth = patchSize ** 2 * channels;
+  const planes = graph.node("Transpose", [graph.cast(tokens, "float32")], {
+    attributes: { perm: [0, 2, 1] },
+  });
+  const shape = graph.node("Concat", [graph.ints(0, depth), grid], { attributes: { axis: 0 } });
+  return graph.node("DepthToSpace", [graph.node("Reshape", [planes, shape])], {
+    attributes: { blocksize: patchSize, mode: "DCR" },
+  });
+}

@@ -1,0 +1,31 @@
+// The two linear layers behind an embedding (diffusers' TimestepEmbedding, PixArtAlphaTextProjection).
+import type { DType } from "../../../runtime/dtype.ts";
+import type { GraphBuilder, Value } from "../../graph_builder.ts";
+import { activation, type ActivationName } from "./activation.ts";
+import { linear } from "./linear.ts";
+
+export interface EmbeddingMlpOptions {
+  /** Name of the module, with layers linear_1 and linear_2. */
+  name: string;
+  inFeatures: number;
+  features: number;
+  /** Between the layers. @default "silu" */
+  act?: ActivationName;
+  /** Type in which it is computed and returned. @default the graph's compute type */
+  dtype?: DType;
+}
+
+/** Emits linear_2(act(linear_1(x))): [rows, inFeatures] -> [rows, features]. */
+export function embeddingMlp(
+  graph: GraphBuilder,
+  x: Value,
+  { name, inFeatures, features, act = "silu", dtype = graph.dtype }: EmbeddingMlpOptions,
+): Value {
+  const hidden = linear(graph, x, { name: `${name}.linear_1`, inFeatures, outFeatures: features, dtype });
+  return linear(graph, activation(graph, hidden, act), {
+    name: `${name}.linear_2`,
+    inFeatures: features,
+    outFeatures: features,
+    dtype,
+  });
+}

@@ -1,0 +1,43 @@
+// Numbers as waves of falling frequency (diffusers' Timesteps, get_timestep_embedding).
+import type { DType } from "../../../runtime/dtype.ts";
+import type { GraphBuilder, Value } from "../../graph_builder.ts";
+
+export interface SinusoidalEmbeddingOptions {
+  /** Width of the embedding; even. */
+  channels: number;
+  /** Cosines before sines. @default true */
+  flipSinToCos?: boolean;
+  /** Taken from the number of frequencies before they are spread. @default 0 */
+  freqShift?: number;
+  /** Type in which it is returned. @default the graph's compute type */
+  dtype?: DType;
+}
+
+const MAX_PERIOD = 10000;
+
+/** Emits the embedding of `x` [n] float32: [n, channels]. */
+export function sinusoidalEmbedding(
+  graph: GraphBuilder,
+  x: Value,
+  { channels, flipSinToCos = true, freqShift = 0, dtype = graph.dtype }: SinusoidalEmbeddingOptions,
+): Value {
+  const count = channels / 2;
+  const column = graph.node("Reshape", [x, graph.ints(-1, 1)]);
+  const angles = graph.node("Mul", [
+    column,
+    graph.constant(frequencies(count, freqShift), [1, count], "float32"),
+  ]);
+  const waves = [graph.node("Cos", [angles]), graph.node("Sin", [angles])];
+  if (!flipSinToCos) waves.reverse();
+  return graph.cast(graph.node("Concat", waves, { attributes: { axis: -1 } }), dtype);
+}
+
+/** MAX_PERIOD^(-i / (count - shift)), rounded after each operation as PyTorch does in float32: at t = 1000 the last bit shows. */
+function frequencies(count: number, shift: number): number[] {
+  const { fround } = Math;
+  const slope = fround(-Math.log(MAX_PERIOD));
+  return Array.from(
+    { length: count },
+    (_, i) => fround(Math.exp(fround(fround(slope * i) / (count - shift)))),
+  );
+}

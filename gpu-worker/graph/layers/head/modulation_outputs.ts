@@ -1,0 +1,34 @@
+// The modulation of a transformer's last norm as a graph's outputs: it depends on the timestep and the prompt alone, so one run
+// has it for all steps of a picture.
+import type { GraphBuilder, Value } from "../../graph_builder.ts";
+import { modulation } from "../norm/modulation.ts";
+
+/** Scale (1 added) and shift of a norm. */
+export interface NormModulation {
+  /** [rows, 1, features] */
+  scale: Value;
+  /** [rows, features] */
+  shift: Value;
+}
+
+/** Declares the outputs scale and shift of the AdaLayerNormContinuous called `name`, from the conditioning [rows, features]. */
+export function modulationOutputs(
+  graph: GraphBuilder,
+  conditioning: Value,
+  { name, features }: { name: string; features: number },
+): void {
+  const [scale, shift] = modulation(graph, conditioning, { name: `${name}.linear`, features, parts: 2 }) as [
+    Value,
+    Value,
+  ];
+  graph.output("scale", graph.node("Add", [scale, graph.scalar(1)]), ["rows", 1, features]);
+  graph.output("shift", graph.node("Reshape", [shift, graph.ints(0, features)]), ["rows", features]);
+}
+
+/** Declares the same two as inputs of the head. */
+export function modulationInputs(graph: GraphBuilder, features: number): NormModulation {
+  return {
+    scale: graph.input("scale", ["rows", 1, features]),
+    shift: graph.input("shift", ["rows", features]),
+  };
+}

@@ -1,0 +1,21 @@
+// The learnt shifts, scales and gates of adaptive norms (adaLN-Zero), one set per picture of the batch.
+import type { GraphBuilder, Value } from "../../graph_builder.ts";
+import { linear } from "../dense/linear.ts";
+
+export interface ModulationOptions {
+  /** Name of the linear layer, [parts * features, features]. */
+  name: string;
+  features: number;
+  parts: number;
+}
+
+/** Emits the layer on the activated conditioning [batch, features], cut into `parts` vectors [batch, 1, features]. */
+export function modulation(
+  graph: GraphBuilder,
+  conditioning: Value,
+  { name, features, parts }: ModulationOptions,
+): Value[] {
+  const all = linear(graph, conditioning, { name, inFeatures: features, outFeatures: parts * features });
+  const stacked = graph.node("Reshape", [all, graph.ints(0, parts, features)]);
+  return graph.nodes("Split", [stacked], { attributes: { axis: 1, num_outputs: parts }, outputs: parts });
+}

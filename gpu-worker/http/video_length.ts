@@ -1,0 +1,26 @@
+// From the seconds that clients ask for to frames that a model makes.
+import type { RequestRules } from "../request/complete_request.ts";
+
+export interface ClipLengthOptions {
+  /** Frames a second. */
+  fps: number;
+  rules: Pick<RequestRules, "video">;
+}
+
+/**
+ * The number of frames that comes nearest to `seconds`; clips are a little longer than that, as they begin with a frame
+ * of their own (4 seconds at 8 a second: 33 frames).
+ * @throws {RangeError} for pictures, and for clips that are too long.
+ */
+export function framesOf(seconds: number, { fps, rules: { video } }: ClipLengthOptions): number {
+  if (video === undefined) {
+    throw new RangeError("Cannot generate as 'seconds' takes a model that makes clips");
+  }
+  const { frameStep, maxFrames } = video;
+  const frames = Math.round(seconds * fps / frameStep) * frameStep + 1;
+  if (frames <= maxFrames) return frames;
+  const most = Math.floor((maxFrames - 1) / fps * 1000) / 1000;
+  throw new RangeError(
+    `Cannot generate as 'seconds' must be at most ${most} at ${fps} frames a second with this model: current value is ${seconds}`,
+  );
+}

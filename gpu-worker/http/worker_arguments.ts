@@ -1,0 +1,120 @@
+// The command line of `deno task worker`.
+import { UsageError } from "../../protocol/process/usage_error.ts";
+import type { DType } from "../runtime/dtype.ts";
+import type { ProviderName } from "../runtime/mod.ts";
+import { MEMORY_FLAGS, type MemoryOptions, readMemoryFlags } from "../flags/memory_flags.ts";
+import { type FlagKind, readFlags } from "../flags/read_flags.ts";
+
+export const WORKER_HELP = `Usage: deno task worker [options]
+
+  --models A,B          checkpoints to serve: directories or ORG/NAME; the first is the default (models/emoji).
+                        A+FILE.safetensors[:WEIGHT]+... is A with LoRAs, a model of its own under that name
+  --host H --port N     where to listen; port 0 takes a free one (127.0.0.1, 8001)
+  --device D            cpu | cuda | webgpu (cpu)
+  --dtype T             float32 | float16 | bfloat16 (float32; bfloat16 on cuda)
+  --offload             hold text encoders, denoiser and VAE in memory in turn: less memory, more loading
+  --vae-tiling          decode in tiles of the size that the VAE was trained for (above 2048 pixels a side: always)
+  --queue N             runs that may wait (256)
+  --concurrency N       runs of one model at once, each on a thread of its own instead of all on one run: more
+                        pictures a second, a single one later, and memory for N runs; cpu only (1)
+  --max-batch N         pictures of one size, plan and guidance that are made together when they wait together (8)
+  --max-loaded N        models in memory at most (1)
+  --unload-idle S       unload a model that was not used for S seconds; 0 keeps it (0)
+  --min-free-memory GB  unload idle models before loading another into less than this (0)
+  --name TEXT           name of this worker on receipts (the host's name)
+`;
+
+const FLAGS = {
+  ...MEMORY_FLAGS,
+  "models": "text",
+  "host": "text",
+  "port": "number",
+  "device": "text",
+  "dtype": "text",
+  "queue": "number",
+  "concurrency": "number",
+  "max-batch": "number",
+  "max-loaded": "number",
+  "unload-idle": "number",
+  "min-free-memory": "number",
+  "name": "text",
+  "help": "switch",
+} as const satisfies Record<string, FlagKind>;
+
+/** A longer one could not be asked for: protocol/wire/run_request.ts. */
+const MAX_MODEL_CHARACTERS = 256;
+
+export interface WorkerArguments {
+  models: string[];
+  host: string;
+  port: number;
+  device: ProviderName;
+  dtype?: DType;
+  memory: MemoryOptions;
+  queueCapacity: number;
+  /** Runs at once. */
+  concurrency: number;
+  /** Runs made together at most. */
+  maxBatch: number;
+  maxLoaded: number;
+  unloadIdleMs: number;
+  minFreeBytes: number;
+  name?: string;
+}
+
+/**
+ * @returns undefined when help is asked for
+ * @throws {UsageError} naming the flag
+ */
+export function parseWorkerArguments(args: readonly string[]): WorkerArguments | undefined {
+  const flags = readFlags(args, FLAGS);
+  if (flags.help) return undefined;
+  const models = (flags.models ?? "models/emoji").split(",").map((id) => id.trim()).filter((id) => id !== "");
+  if (models.length === 0) throw new UsageError("--models names no model");
+  const long = models.find((id) => id.length > MAX_MODEL_CHARACTERS);
+  if (long !== undefined) {
+    throw new UsageError(
+      `--models takes names of at most ${MAX_MODEL_CHARACTERS} characters, as requests do: '${long}' has ${long.length}`,
+    );
+  }
+  const device = oneOf("device", flags.device ?? "cpu", ["cpu", "cuda", "webgpu"]);
+  const memory = readMemoryFlags(flags);
+  const concurrency = whole("concurrency", flags.concurrency ?? 1, { min: 1, max: 64 });
+  if (concurrency > 1 && device !== "cpu") {
+    throw new UsageError(`--concurrency takes --device cpu: current value is '${device}'`);
+  }
+  if (concurrency > 1 && memory.offload) {
+    throw new UsageError("--concurrency cannot go with --offload, which has one graph in memory at a time");
+  }
+  return {
+    models: [...new Set(models)],
+    host: flags.host ?? "127.0.0.1",
+    port: whole("port", flags.port ?? 8001, { min: 0, max: 65_535 }),
+    device,
+    ...(flags.dtype && { dtype: oneOf("dtype", flags.dtype, ["float32", "float16", "bfloat16"]) }),
+    memory,
+    concurrency,
+    queueCapacity: whole("queue", flags.queue ?? 256, { min: 0, max: 100_000 }),
+    maxBatch: whole("max-batch", flags["max-batch"] ?? 8, { min: 1, max: 64 }),
+    maxLoaded: whole("max-loaded", flags["max-loaded"] ?? 1, { min: 1, max: 1000 }),
+    unloadIdleMs: 1000 * positive("unload-idle", flags["unload-idle"] ?? 0),
+    minFreeBytes: 2 ** 30 * positive("min-free-memory", flags["min-free-memory"] ?? 0),
+    ...(flags.name !== undefined && { name: flags.name }),
+  };
+}
+
+function whole(flag: string, value: number, { min, max }: { min: number; max: number }): number {
+  if (Number.isInteger(value) && value >= min && value <= max) return value;
+  throw new UsageError(`--${flag} must be a whole number in ${min}..${max}: current value is ${value}`);
+}
+
+function positive(flag: string, value: number): number {
+  if (value >= 0) return value;
+  throw new UsageError(`--${flag} must not be negative: current value is ${value}`);
+}
+
+function oneOf<const T extends string>(flag: string, value: string, choices: readonly T[]): T {
+  const choice = choices.find((known) => known === value);
+  if (choice !== undefined) return choice;
+  throw new UsageError(`--${flag} must be one of ${choices.join(", ")}: current value is '${value}'`);
+}

@@ -1,0 +1,66 @@
+// MP4 without anything installed: minih264 in WebAssembly (npm:h264-mp4-encoder), baseline profile. Its own file has
+// whole frames a second only, so frames are taken out of it and put into another.
+import { Buffer } from "node:buffer";
+import encoders from "h264-mp4-encoder";
+import { BufferSource, EncodedPacketSink, Input, MP4 } from "mediabunny";
+import { type EncodedFrame, writeMp4 } from "./write_mp4.ts";
+import type { DecodedVideo } from "./decoded_video.ts";
+import type { Mp4Settings } from "./ffmpeg_mp4.ts";
+
+/** minih264's finest. */
+const MIN_QUANTIZER = 10;
+
+/** On the JavaScript thread; between two frames others have their turn. @throws the reason of an aborted signal */
+export async function encodeMp4ByWasm(
+  video: DecodedVideo,
+  settings: Mp4Settings,
+): Promise<Uint8Array<ArrayBuffer>> {
+  using input = new Input({ source: new BufferSource(await encode(video, settings)), formats: [MP4] });
+  const track = (await input.getPrimaryVideoTrack())!;
+  const frames: EncodedFrame[] = [];
+  for await (const { data, type } of new EncodedPacketSink(track).packets()) {
+    frames.push({ bytes: data, key: type === "key" });
+  }
+  const { codec, description } = (await track.getDecoderConfig())!;
+  return await writeMp4(frames, { video, config: { codec, ...description && { description } } });
+}
+
+async function encode(
+  { width, height, fps, frames }: DecodedVideo,
+  { quantizer, signal }: Mp4Settings,
+): Promise<Uint8Array> {
+  const encoder = await encoders.createH264MP4Encoder();
+  try {
+    encoder.width = width;
+    encoder.height = height;
+    encoder.frameRate = Math.ceil(fps);
+    encoder.quantizationParameter = Math.max(MIN_QUANTIZER, quantizer);
+    encoder.speed = 0;
+    // A key frame about every four seconds to seek to.
+    encoder.groupOfPictures = Math.ceil(4 * fps);
+    encoder.initialize();
+    for (const frame of frames) {
+      encoder.addFrameRgba(withAlpha(frame));
+      await new Promise((resolve) => setTimeout(resolve));
+      if (signal?.aborted) break;
+    }
+    encoder.finalize();
+    const file = encoder.FS.readFile(encoder.outputFilename);
+    encoder.FS.unlink(encoder.outputFilename);
+    signal?.throwIfAborted();
+    return file;
+  } finally {
+    encoder.delete();
+  }
+}
+
+function withAlpha(rgb: Uint8Array): Buffer {
+  const pixels = rgb.length / 3;
+  const rgba = Buffer.alloc(pixels * 4, 255);
+  for (let i = 0; i < pixels; i++) {
+    rgba[4 * i] = rgb[3 * i]!;
+    rgba[4 * i + 1] = rgb[3 * i + 1]!;
+    rgba[4 * i + 2] = rgb[3 * i + 2]!;
+  }
+  return rgba;
+}

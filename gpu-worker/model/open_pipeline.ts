@@ -1,0 +1,82 @@
+// The way from a model's name to a loaded pipeline.
+import { Runtime } from "../runtime/mod.ts";
+import { GraphCache } from "../session/graph_cache.ts";
+import { formatLora } from "../checkpoint/model_name.ts";
+import { modelInfo } from "./model_info.ts";
+import type { Pipeline } from "../pipeline/pipeline.ts";
+import { readModel, type ReadModelOptions } from "./read_model.ts";
+
+export interface OpenPipelineOptions extends ReadModelOptions {
+  /** CUDA device. @default 0 */
+  deviceId?: number;
+  /** Threads of the CPU provider. @default one for each physical core */
+  intraOpThreads?: number;
+  /**
+   * Holds text encoders, denoiser and VAE in memory in turn, each loaded when it is needed: the peak is the largest's,
+   * and every picture waits for the loading. @default false
+   */
+  offload?: boolean;
+  /**
+   * Decodes pictures that are larger than the VAE was trained for in tiles of that size, which bounds memory and alters
+   * the picture a little; without it, only those with a side above 2048 pixels. @default false
+   */
+  vaeTiling?: boolean;
+  /**
+   * Folder for graphs as ONNX Runtime has optimized them, which the next start then takes. Nothing is stored where it
+   * cannot be written. @default none
+   */
+  graphCache?: string;
+}
+
+/**
+ * Loads the checkpoint that `model` names: a directory, or ORG/NAME in the Hugging Face cache, with
+ * +FILE.safetensors[:WEIGHT] behind it for each LoRA.
+ * @throws {CheckpointError} if it cannot be found, is damaged or of a family that we do not have, or if a LoRA does not fit.
+ * @throws {ProviderUnavailableError} if the device cannot be had; there is no silent fallback.
+ */
+export async function openPipeline(model: string, options: OpenPipelineOptions = {}): Promise<Pipeline> {
+  const { checkpoint, family, dtype } = readModel(model, options);
+  const { provider = "cpu", deviceId, intraOpThreads, loras = [], offload = false, vaeTiling = false } =
+    options;
+  const id = [model, ...loras.map(formatLora)].join("+");
+  const runtime = Runtime.open({
+    provider,
+    ...deviceId !== undefined && { deviceId },
+    ...intraOpThreads !== undefined && { intraOpThreads },
+  });
+  try {
+    const info = modelInfo(id, checkpoint);
+    const graphCache = options.graphCache === undefined
+      ? undefined
+      : new GraphCache({ folder: options.graphCache, runtime, modelDigest: info.digest });
+    const pipeline = await family.open(checkpoint, {
+      runtime,
+      dtype,
+      model: info,
+      offload,
+      vaeTiling,
+      ...graphCache && { graphCache },
+    });
+    return owning(pipeline, { runtime, offload });
+  } catch (error) {
+    runtime[Symbol.dispose]();
+    throw error;
+  }
+}
+
+/** The pipeline's disposal takes the runtime with it. */
+function owning(pipeline: Pipeline, { runtime, offload }: { runtime: Runtime; offload: boolean }): Pipeline {
+  return {
+    model: pipeline.model,
+    defaults: pipeline.defaults,
+    rules: pipeline.rules,
+    complete: (request) => pipeline.complete(request),
+    // Runs that meet encode side by side, and offloading has one graph in memory at a time.
+    batchLimit: (request) => offload ? 1 : pipeline.batchLimit(request),
+    generate: (request, options) => pipeline.generate(request, options),
+    [Symbol.dispose]() {
+      pipeline[Symbol.dispose]();
+      runtime[Symbol.dispose]();
+    },
+  };
+}

@@ -1,0 +1,39 @@
+// Where sampling begins: in noise, or in an image's latents under noise. Random numbers are drawn in diffusers' order, the
+// posterior's before the noise, and whatever the solver draws goes on from there.
+import { laterSteps, type Solver, type TorchGenerator } from "../../sampler/mod.ts";
+import type { ImageEncoder } from "../vae/image_encoder.ts";
+import type { LatentSize } from "../vae/latent_size.ts";
+import type { GenerateRequest } from "./pipeline.ts";
+
+export interface BeginRunOptions {
+  request: Pick<GenerateRequest, "startImage">;
+  /** Of the whole schedule. */
+  solver: Solver;
+  size: LatentSize;
+  /** Seeded, with nothing drawn from it yet. */
+  generator: TorchGenerator;
+  encoder: ImageEncoder;
+  signal: AbortSignal | undefined;
+}
+
+export interface Beginning {
+  /** The steps to run. */
+  solver: Solver;
+  /** [channels, height, width] */
+  latents: Float32Array<ArrayBuffer>;
+}
+
+export async function beginRun(options: BeginRunOptions): Promise<Beginning> {
+  const { request: { startImage }, solver, size, generator, encoder, signal } = options;
+  const draw = (count: number) => generator.randn(count);
+  const count = size.channels * size.height * size.width;
+  if (startImage === undefined) {
+    const noise = draw(count);
+    const scale = Math.fround(solver.initNoiseSigma);
+    for (let i = 0; i < count; i++) noise[i]! *= scale;
+    return { solver, latents: noise };
+  }
+  const original = await encoder.encode(startImage.image, { noise: draw, signal });
+  const later = laterSteps(solver, startImage.firstStep);
+  return { solver: later, latents: later.addNoise(0, original, draw(count)) };
+}

@@ -1,0 +1,62 @@
+// What every loaded checkpoint has, whatever it draws: its reading, the sessions it owns, the checking of requests.
+import type { DType } from "../runtime/dtype.ts";
+import type { Runtime } from "../runtime/mod.ts";
+import { completeRequest, type RequestRules } from "../request/complete_request.ts";
+import { IdleDenoisers } from "../denoiser/idle_denoisers.ts";
+import type {
+  CheckpointReading,
+  GenerateOptions,
+  GenerateRequest,
+  GenerateResult,
+  ModelInfo,
+  OpenOptions,
+  PartialRequest,
+  Pipeline,
+} from "./pipeline.ts";
+import { RememberedWalks } from "./remembered_walks.ts";
+import type { RequestDefaults } from "../checkpoint/stored_defaults.ts";
+
+/** A family adds `generate`. */
+export abstract class LoadedPipeline<Reading extends CheckpointReading> implements Pipeline {
+  readonly model: ModelInfo;
+  protected readonly runtime: Runtime;
+  /** Compute type of encoders and denoiser. */
+  protected readonly dtype: DType;
+  protected readonly reading: Reading;
+  /** From one run to the next. */
+  protected readonly denoisers: IdleDenoisers;
+  protected readonly walks: RememberedWalks = new RememberedWalks();
+  readonly #stack: DisposableStack;
+
+  /** @param stack what the checkpoint has loaded; the pipeline owns it from here on */
+  protected constructor({ runtime, model, dtype }: OpenOptions, reading: Reading, stack: DisposableStack) {
+    this.model = model;
+    this.runtime = runtime;
+    this.dtype = dtype;
+    this.reading = reading;
+    this.denoisers = stack.use(new IdleDenoisers(runtime));
+    this.#stack = stack;
+  }
+
+  abstract generate(request: GenerateRequest, options?: GenerateOptions): Promise<GenerateResult>;
+
+  get defaults(): RequestDefaults {
+    return this.reading.defaults;
+  }
+
+  get rules(): RequestRules {
+    return this.reading.rules;
+  }
+
+  batchLimit(_request: GenerateRequest): number {
+    return 1;
+  }
+
+  complete(request: PartialRequest): GenerateRequest {
+    return completeRequest(request, this);
+  }
+
+  [Symbol.dispose](): void {
+    this.#stack.dispose();
+  }
+}

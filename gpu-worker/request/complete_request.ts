@@ -1,0 +1,210 @@
+// Fills a request from defaults and checks the fields that all families share.
+import { completeSampler } from "./complete_sampler.ts";
+import type { GenerateRequest, PartialRequest } from "../pipeline/pipeline.ts";
+import type { RequestDefaults } from "../checkpoint/stored_defaults.ts";
+import { completeSkipLayerGuidance } from "./skip_layer_guidance.ts";
+import { completeStartImage, type StartImageRules } from "./start_image.ts";
+
+/** What a family's architecture and checkpoint allow. */
+export interface RequestRules {
+  /** Width and height must be whole multiples of this many pixels. */
+  sizeMultiple: number;
+  /** Longest T5 prompt in tokens. */
+  maxSequenceLength: number;
+  /** Longest side in pixels. @default 4096 */
+  maxSide?: number;
+  /** How many frames a clip may have. @default 1 alone, for families that draw pictures */
+  video?: VideoRules;
+  /** Blocks that skip-layer guidance can leave out. @default 0, for families without it */
+  skippableLayers?: number;
+  /** What guidanceScale means: an input of the network, classifier-free guidance (above 1), or nothing. */
+  guidance: "distilled" | "cfg" | "none";
+  /** Whether guidanceRescale has an effect. @default false */
+  guidanceRescale?: boolean;
+  /** How a run starts from an image. @default not at all */
+  startImage?: StartImageRules;
+}
+
+export interface VideoRules {
+  /** numFrames must be a multiple of this, plus 1. */
+  frameStep: number;
+  maxFrames: number;
+  /** Latent frames, numFrames / frameStep rounded up, must be whole multiples of this. @default 1 */
+  framePatch?: number;
+}
+
+const MAX_PROMPT_CHARACTERS = 32_000;
+/** Of every family; `maxSide` lowers it. */
+export const MAX_PIXELS_PER_SIDE = 4096;
+const MAX_STEPS = 1000;
+const MAX_FPS = 120;
+
+/** @throws {RangeError | TypeError} naming the field, the rule and the value. */
+export function completeRequest(
+  partial: PartialRequest,
+  { defaults, rules }: { defaults: RequestDefaults; rules: RequestRules },
+): GenerateRequest {
+  const { sampler: own, plans, maxPixels = 4 * defaults.width * defaults.height, ...preset } = defaults;
+  const { sampler = {}, skipLayerGuidance: skip, image, strength, ...given } = partial;
+  const fields = {
+    negativePrompt: "",
+    guidanceRescale: 0,
+    numFrames: 1,
+    fps: 0,
+    ...preset,
+    ...image && { width: image.width, height: image.height },
+    ...withoutUndefined(given),
+  } as Omit<GenerateRequest, "sampler">;
+  checkPrompt("prompt", fields.prompt);
+  checkPrompt("negativePrompt", fields.negativePrompt);
+  checkWhole("seed", fields.seed, { min: 0, max: Number.MAX_SAFE_INTEGER });
+  checkWhole("steps", fields.steps, { min: 1, max: MAX_STEPS });
+  for (const side of ["width", "height"] as const) {
+    checkWhole(side, fields[side], { min: rules.sizeMultiple, max: rules.maxSide ?? MAX_PIXELS_PER_SIDE });
+    if (fields[side] % rules.sizeMultiple !== 0) {
+      throw new RangeError(
+        `Cannot generate as '${side}' must be divisible by ${rules.sizeMultiple}: current value is ${
+          fields[side]
+        }`,
+      );
+    }
+  }
+  if (fields.width * fields.height > maxPixels) {
+    throw new RangeError(
+      `Cannot generate as 'size' must have at most ${maxPixels} pixels with this checkpoint: ` +
+        `${fields.width}x${fields.height} has ${fields.width * fields.height}`,
+    );
+  }
+  checkFrames(fields, rules);
+  checkWhole("maxSequenceLength", fields.maxSequenceLength, { min: 1, max: rules.maxSequenceLength });
+  checkScale("guidanceScale", fields.guidanceScale);
+  checkScale("trueCfgScale", fields.trueCfgScale);
+  checkGuidanceRescale(fields.guidanceRescale, rules);
+  checkGuidance(fields, { guidance: rules.guidance, given: partial.guidanceScale });
+  const { width, height, steps } = fields;
+  const startImage = completeStartImage({ image, strength }, {
+    width,
+    height,
+    steps,
+    rules: rules.startImage,
+  });
+  if (startImage && skip) {
+    throw new RangeError("Cannot generate as 'skipLayerGuidance' does not go together with an image");
+  }
+  const complete = completeSampler(withoutUndefined(sampler), {
+    own,
+    plans,
+    steps: steps - (startImage?.firstStep ?? 0),
+  });
+  // The pass with blocks skipped has a shorter history, which is planned.
+  if (skip && complete.errorBudget > 0) {
+    throw new RangeError(
+      `Cannot generate as 'errorBudget' must be 0 under 'skipLayerGuidance': current value is ${complete.errorBudget}`,
+    );
+  }
+  const skipRules = { skippableLayers: rules.skippableLayers ?? 0, guidanceScale: fields.guidanceScale };
+  return {
+    ...fields,
+    ...skip && { skipLayerGuidance: completeSkipLayerGuidance(skip, skipRules) },
+    ...startImage && { startImage },
+    sampler: complete,
+  };
+}
+
+function checkFrames(
+  { numFrames, fps }: Omit<GenerateRequest, "sampler">,
+  { video }: Pick<RequestRules, "video">,
+): void {
+  for (const [name, value, only] of [["numFrames", numFrames, 1], ["fps", fps, 0]] as const) {
+    if (video === undefined && value !== only) {
+      throw new RangeError(
+        `Cannot generate as '${name}' must be ${only} with this model, which draws pictures: current value is ${value}`,
+      );
+    }
+  }
+  if (video === undefined) return;
+  const { frameStep, maxFrames, framePatch = 1 } = video;
+  checkWhole("numFrames", numFrames, { min: 1, max: maxFrames });
+  if ((numFrames - 1) % frameStep !== 0) {
+    throw new RangeError(
+      `Cannot generate as 'numFrames' must be a multiple of ${frameStep} plus 1: current value is ${numFrames}`,
+    );
+  }
+  const latentFrames = (numFrames - 1) / frameStep + 1;
+  if (latentFrames % framePatch !== 0) {
+    throw new RangeError(
+      `Cannot generate as 'numFrames' must give a multiple of ${framePatch} latent frames with this checkpoint: ` +
+        `${numFrames} give ${latentFrames}`,
+    );
+  }
+  if (typeof fps !== "number" || !(fps > 0 && fps <= MAX_FPS)) {
+    throw new RangeError(
+      `Cannot generate as 'fps' must be over 0 and at most ${MAX_FPS}: current value is ${fps}`,
+    );
+  }
+}
+
+function checkGuidance(
+  { guidanceScale, trueCfgScale, negativePrompt }: Omit<GenerateRequest, "sampler">,
+  { guidance, given }: Pick<RequestRules, "guidance"> & { given: number | undefined },
+): void {
+  if (guidance === "none" && given) {
+    throw new RangeError(
+      `Cannot generate as this checkpoint has no guidance embedding: 'guidanceScale' must be 0 (use 'trueCfgScale'), ` +
+        `current value is ${given}`,
+    );
+  }
+  if (guidance === "cfg" && trueCfgScale !== 1) {
+    throw new RangeError(
+      `Cannot generate as 'trueCfgScale' must be 1 where 'guidanceScale' is classifier-free: current value is ${trueCfgScale}`,
+    );
+  }
+  const [name, scale] = guidance === "cfg"
+    ? ["guidanceScale", guidanceScale]
+    : ["trueCfgScale", trueCfgScale];
+  if (negativePrompt !== "" && scale <= 1) {
+    throw new RangeError(
+      `Cannot generate as 'negativePrompt' takes '${name}' > 1: current value is ${scale}`,
+    );
+  }
+}
+
+function checkGuidanceRescale(value: unknown, { guidanceRescale = false }: RequestRules): void {
+  const max = guidanceRescale ? 1 : 0;
+  if (typeof value !== "number" || !(value >= 0 && value <= max)) {
+    throw new RangeError(
+      `Cannot generate as 'guidanceRescale' must be ${
+        guidanceRescale ? "in 0..1" : "0 with this model"
+      }: current value is ${value}`,
+    );
+  }
+}
+
+function withoutUndefined(fields: object): object {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
+}
+
+function checkPrompt(name: string, value: unknown): void {
+  if (typeof value !== "string") {
+    throw new TypeError(`Cannot generate as '${name}' must be text: current value is ${value}`);
+  }
+  if (value.length > MAX_PROMPT_CHARACTERS) {
+    throw new RangeError(
+      `Cannot generate as '${name}' must have at most ${MAX_PROMPT_CHARACTERS} characters: it has ${value.length}`,
+    );
+  }
+}
+
+function checkWhole(name: string, value: unknown, { min, max }: { min: number; max: number }): void {
+  if (!Number.isSafeInteger(value) || (value as number) < min || (value as number) > max) {
+    throw new RangeError(
+      `Cannot generate as '${name}' must be a whole number in ${min}..${max}: current value is ${value}`,
+    );
+  }
+}
+
+function checkScale(name: string, value: unknown): void {
+  if (typeof value !== "number" || !(value >= 0 && value <= 100)) {
+    throw new RangeError(`Cannot generate as '${name}' must be in 0..100: current value is ${value}`);
+  }
+}

@@ -1,0 +1,59 @@
+// The sampler's options of a request: those given over the checkpoint's own, and the checkpoint's plan for so many passes.
+import { resolveSamplerOptions, type SamplerOptions } from "../../sampler/mod.ts";
+import type { StoredPlans } from "../checkpoint/stored_defaults.ts";
+
+export interface CompleteSamplerOptions {
+  /** The checkpoint's, which hold for its own method only. */
+  own: Partial<SamplerOptions>;
+  plans: StoredPlans | undefined;
+  /** Of the run. */
+  steps: number;
+}
+
+/** What decides the full passes in another way than a number of them does. */
+const WINDOW_OPTIONS = ["windowSize", "flexWindow", "warmupSteps", "tailSteps", "errorBudget"] as const;
+
+/** @throws {RangeError | TypeError} naming the field, the rule and the value. */
+export function completeSampler(
+  given: Partial<SamplerOptions>,
+  { own, plans, steps }: CompleteSamplerOptions,
+): SamplerOptions {
+  const usesOwn = given.method === undefined || given.method === own.method;
+  const merged = usesOwn ? { ...own, ...given } : given;
+  const passes = passesOf(given, merged);
+  const plan = passes > 0 ? plans?.[steps]?.[passes] : undefined;
+  if (passes > 0 && plan === undefined && given.passes !== undefined) {
+    throw missingPlan(passes, plans?.[steps], steps);
+  }
+  return resolveSamplerOptions({
+    ...merged,
+    passes: plan === undefined ? 0 : passes,
+    ...plan && { fullSteps: plan },
+  }, steps);
+}
+
+/** Whoever asks for a window or for steps by index does not want the checkpoint's plan. */
+function passesOf(given: Partial<SamplerOptions>, { method, passes = 0 }: Partial<SamplerOptions>): number {
+  if (method === "none") return 0;
+  const other = (["fullSteps", ...WINDOW_OPTIONS] as const).find((name) => given[name] !== undefined);
+  if (other === undefined) return passes;
+  if (given.passes) {
+    throw new RangeError(
+      `Cannot generate as 'passes' and '${other}' exclude each other: current values are ${given.passes} and ${
+        given[other]
+      }`,
+    );
+  }
+  return 0;
+}
+
+function missingPlan(
+  passes: number,
+  plans: Readonly<Record<number, unknown>> | undefined,
+  steps: number,
+): RangeError {
+  const rule = plans === undefined
+    ? `must be 0, as this checkpoint has no plans for ${steps} steps`
+    : `must be one of ${Object.keys(plans).join(", ")}, the checkpoint's plans for ${steps} steps`;
+  return new RangeError(`Cannot generate as 'passes' ${rule}: current value is ${passes}`);
+}

@@ -1,0 +1,16 @@
+// Some frames of a clip's latents.
+import type { ClipSize } from "./video_size.ts";
+
+/** Frames `from` to `to` (excluded) of [channels, frames, height, width], in memory of their own. */
+export function clipLatents(
+  latents: Float32Array,
+  { size: { channels, frames, height, width }, from, to }: { size: ClipSize; from: number; to: number },
+): Float32Array<ArrayBuffer> {
+  const area = height * width;
+  const part = new Float32Array(channels * (to - from) * area);
+  for (let c = 0; c < channels; c++) {
+    const start = (c * frames + from) * area;
+    part.set(latents.subarray(start, start + (to - from) * area), c * (to - from) * area);
+  }
+  return part;
+}

@@ -1,0 +1,56 @@
+// Reads a body with a limit in bytes and a deadline: Deno.serve has neither, and Content-Length may lie.
+import { ApiError } from "../wire/api_error.ts";
+
+export interface ReadBodyOptions {
+  /** @default 262144 */
+  maxBytes?: number;
+  /** For the whole body to arrive. @default 10000 */
+  deadlineMs?: number;
+}
+
+/** @throws {ApiError} 400 for a body that ends early, 408 past the deadline, 413 past the limit. */
+export async function readBody(
+  request: Request,
+  { maxBytes = 256 * 1024, deadlineMs = 10_000 }: ReadBodyOptions = {},
+): Promise<Uint8Array<ArrayBuffer>> {
+  const tooLarge = () =>
+    new ApiError(413, `The request body must have at most ${maxBytes} bytes`, { code: "request_too_large" });
+  const length = request.headers.get("content-length");
+  if (length !== null && Number(length) > maxBytes) throw tooLarge();
+  if (request.body === null) return new Uint8Array();
+
+  const { promise: late, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(() => {
+    reject(
+      new ApiError(408, `The request body must arrive within ${deadlineMs} ms`, { code: "request_timeout" }),
+    );
+  }, deadlineMs);
+  const reader = request.body.getReader();
+  const chunks: Uint8Array<ArrayBuffer>[] = [];
+  let filled = 0;
+  try {
+    while (true) {
+      const { done, value } = await Promise.race([reader.read(), late]);
+      if (done) return chunks.length === 1 ? chunks[0]! : concat(chunks, filled);
+      filled += value.length;
+      if (filled > maxBytes) throw tooLarge();
+      chunks.push(value);
+    }
+  } catch (cause) {
+    reader.cancel().catch(() => {});
+    if (cause instanceof ApiError) throw cause;
+    throw new ApiError(400, "The request body ended early", { code: "incomplete_body", cause });
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function concat(chunks: readonly Uint8Array[], length: number): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(length);
+  let offset = 0;
+  for (const chunk of chunks) {
+    bytes.set(chunk, offset);
+    offset += chunk.length;
+  }
+  return bytes;
+}

@@ -1,0 +1,66 @@
+// Multipart forms as OpenAI's clients send them: each field once, what is no text read as JSON would have it.
+import { ApiError } from "../wire/api_error.ts";
+import type { ReadBodyOptions } from "./read_body.ts";
+import { readForm } from "./read_form.ts";
+
+export interface ReadFormFieldsOptions extends ReadBodyOptions {
+  /** Fields of numbers; a form has text alone. */
+  numbers: readonly string[];
+  /** Fields of JSON: objects and booleans. */
+  jsons: readonly string[];
+  /** Another spelling of a field -> the field. */
+  spellings?: Record<string, string>;
+  /** Fields that are refused -> what is said then. */
+  refused?: Record<string, string>;
+}
+
+/** Longest text of a field that is read as JSON: none that is valid comes near. */
+const MAX_JSON_CHARACTERS = 10_000;
+
+export function isForm(request: Request): boolean {
+  return /^multipart\/form-data\s*;/i.test(request.headers.get("content-type") ?? "");
+}
+
+/**
+ * The fields of the form in the body of `request`, for a schema to check.
+ * @throws {ApiError} 400 naming the field, 408 past the deadline, 413 past the limit, 415 for another content type.
+ */
+export async function readFormFields(
+  request: Request,
+  { numbers, jsons, spellings = {}, refused = {}, ...options }: ReadFormFieldsOptions,
+): Promise<Record<string, unknown>> {
+  const fields: Record<string, unknown> = {};
+  for (const [key, value] of await readForm(request, options)) {
+    const name = Object.hasOwn(spellings, key) ? spellings[key]! : key;
+    if (Object.hasOwn(refused, name)) throw refusal(name, refused[name]!);
+    if (Object.hasOwn(fields, name)) throw refusal(name, `'${name}' must be given once`);
+    fields[name] = typeof value !== "string"
+      ? value
+      : numbers.includes(name)
+      ? readNumber(value)
+      : jsons.includes(name)
+      ? readJson(value)
+      : value;
+  }
+  return fields;
+}
+
+/** What is not of its kind is left as it is, for the schema to refuse by name. */
+function readNumber(text: string): unknown {
+  const number = Number(text);
+  return text.trim() === "" || Number.isNaN(number) ? text : number;
+}
+
+function readJson(text: string): unknown {
+  if (text.length > MAX_JSON_CHARACTERS) return text;
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}
+
+function refusal(name: string, message: string): ApiError {
+  const param = name.slice(0, 60);
+  return new ApiError(400, message.replace(name, param), { param, code: "invalid_value" });
+}

@@ -1,0 +1,45 @@
+// Reads a JSON body.
+import { ApiError } from "../wire/api_error.ts";
+import { readBody, type ReadBodyOptions } from "./read_body.ts";
+
+export type ReadJsonOptions = ReadBodyOptions;
+
+/**
+ * Nesting that no valid request comes near. JSON.parse itself takes any depth; what walks its result recursively does not.
+ */
+const MAX_DEPTH = 32;
+
+/**
+ * The body of `request`.
+ * @throws {ApiError} 400 unless it is JSON in UTF-8, 408 past the deadline, 413 past the limit, 415 for another content type.
+ */
+export async function readJson(request: Request, options: ReadJsonOptions = {}): Promise<unknown> {
+  const type = request.headers.get("content-type") ?? "none";
+  if (!/^application\/json\s*(;|$)/i.test(type)) {
+    throw new ApiError(
+      415,
+      `The content type must be application/json: current value is ${type.slice(0, 60)}`,
+      {
+        code: "unsupported_media_type",
+      },
+    );
+  }
+  const bytes = await readBody(request, options);
+  let value: unknown;
+  try {
+    value = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+  } catch (cause) {
+    throw new ApiError(400, "The request body must be JSON in UTF-8", { code: "invalid_json", cause });
+  }
+  if (isDeeper(value, MAX_DEPTH)) {
+    throw new ApiError(400, `The request body must be nested at most ${MAX_DEPTH} deep`, {
+      code: "invalid_json",
+    });
+  }
+  return value;
+}
+
+function isDeeper(value: unknown, depth: number): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  return depth === 0 || Object.values(value).some((inner) => isDeeper(inner, depth - 1));
+}

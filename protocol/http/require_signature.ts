@@ -1,0 +1,93 @@
+// Admits calls that an edge has signed, once each: protocol/http/sign_request.ts read from the other side.
+import type { MiddlewareHandler } from "hono";
+import { ApiError } from "../wire/api_error.ts";
+import { readBody, type ReadBodyOptions } from "./read_body.ts";
+import {
+  hashBody,
+  importSecret,
+  MAX_CLOCK_SKEW_MS,
+  SIGNATURE_HEADERS,
+  type SignedCall,
+  signedText,
+} from "./sign_request.ts";
+import { NonceStore } from "./nonce_store.ts";
+
+export interface RequireSignatureOptions extends ReadBodyOptions {
+  /** @default a new one */
+  nonces?: NonceStore;
+  /** Milliseconds since 1970. @default Date.now */
+  now?: () => number;
+}
+
+/** What orchestrators and Prometheus ask, neither of which can sign; it shows counts and model names. */
+const OPEN_PATHS = ["/healthz", "/readyz", "/metrics"];
+
+/** Who cannot sign costs a comparison: bodies are read, and nonces noted, for signed calls only. */
+export function requireSignature(secret: string, options: RequireSignatureOptions = {}): MiddlewareHandler {
+  const { now = Date.now, nonces = new NonceStore({ now }) } = options;
+  const key = importSecret(secret);
+  return async (c, next) => {
+    if (OPEN_PATHS.includes(c.req.path)) return await next();
+    const { call, signature } = readCall(c.req.raw);
+    if (!await crypto.subtle.verify("HMAC", await key, signature, signedText(call))) {
+      throw refusal("The signature of this call is wrong", "invalid_signature");
+    }
+    checkFresh(call, { now, nonces });
+
+    if (c.req.raw.body === null) checkBody(call, await hashBody(new Uint8Array()));
+    else {
+      const body = await readBody(c.req.raw, options);
+      checkBody(call, await hashBody(body));
+      c.req.raw = new Request(c.req.raw, { body });
+    }
+    await next();
+  };
+}
+
+/** @throws {ApiError} 401 */
+function readCall(
+  { method, url, headers }: Request,
+): { call: SignedCall; signature: Uint8Array<ArrayBuffer> } {
+  const { pathname, search } = new URL(url);
+  const timestamp = headers.get(SIGNATURE_HEADERS.timestamp) ?? "";
+  const nonce = headers.get(SIGNATURE_HEADERS.nonce) ?? "";
+  const bodyHash = headers.get(SIGNATURE_HEADERS.bodyHash) ?? "";
+  const signature = headers.get(SIGNATURE_HEADERS.signature) ?? "";
+  const isSigned = /^\d{1,15}$/.test(timestamp) && /^[\w-]{16,64}$/.test(nonce) &&
+    [bodyHash, signature].every((digest) => /^[\da-f]{64}$/.test(digest));
+  if (!isSigned) throw refusal("This worker serves signed calls only", "missing_signature");
+  return {
+    call: { method, target: pathname + search, timestamp, nonce, bodyHash },
+    signature: Uint8Array.fromHex(signature),
+  };
+}
+
+/** @throws {ApiError} 401, or 503 where it cannot be told whether the call is new */
+function checkFresh(
+  { timestamp, nonce }: SignedCall,
+  { now, nonces }: { now: () => number; nonces: NonceStore },
+): void {
+  const signedAt = Number(timestamp);
+  if (Math.abs(now() - signedAt) > MAX_CLOCK_SKEW_MS) {
+    throw refusal("The signature of this call is older, or newer, than a minute", "stale_signature");
+  }
+  const seen = nonces.add(nonce, signedAt + MAX_CLOCK_SKEW_MS);
+  if (seen === "replayed") throw refusal("This call has been made before", "replayed_signature");
+  if (seen === "full") {
+    throw new ApiError(503, "This worker gets more calls than it can tell apart", {
+      code: "too_many_calls",
+      retryAfter: 2,
+    });
+  }
+}
+
+/** @throws {ApiError} 401 */
+function checkBody(call: SignedCall, bodyHash: string): void {
+  if (call.bodyHash !== bodyHash) {
+    throw refusal("The body of this call is not the one that was signed", "invalid_signature");
+  }
+}
+
+function refusal(message: string, code: string): ApiError {
+  return new ApiError(401, message, { code });
+}

@@ -1,0 +1,17 @@
+// Finished results by cache key. Two implementations: in this process, and in Redis.
+import type { CompletedEvent } from "../../wire/run_event.ts";
+
+/** What a run was completed with. */
+export interface StoredResult extends Omit<CompletedEvent, "type"> {
+  /** Milliseconds since 1970. */
+  stored_at: number;
+}
+
+export interface ResultStore {
+  /** @throws {StoreAwayError} while the store is away: whether there is one cannot be known then */
+  get(key: string): Promise<StoredResult | undefined>;
+  /** Whether `get` would find one. @throws {StoreAwayError} */
+  has(key: string): Promise<boolean>;
+  /** May decline, by size or because the store is away; never a reason to fail a request. */
+  set(key: string, result: StoredResult): Promise<void>;
+}

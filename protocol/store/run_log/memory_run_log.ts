@@ -1,0 +1,276 @@
+// Runs in this process: for one edge without a store, and for its time without one.
+import { LRUCache } from "lru-cache";
+import { EventLog } from "../event_log.ts";
+import { type NumberedEvent, type RunEvent, toBrief } from "../../wire/run_event.ts";
+import {
+  finalState,
+  type HeldRun,
+  isStep,
+  LEASE_MS,
+  type OpenedRun,
+  type OpenRun,
+  type RunBrief,
+  type RunLog,
+  type RunPage,
+  type RunState,
+  type Standing,
+  type TakenRun,
+} from "./run_log.ts";
+
+interface Entry {
+  name: string | undefined;
+  state: RunState;
+  attempt: number;
+  previews: number;
+  keepMs: number;
+  worker: string | undefined;
+  stepped: boolean;
+  restarts: number;
+  cancelled: boolean;
+  request: string;
+  leaseEnds: number;
+  log: EventLog<RunEvent>;
+  /** Viewer -> until when it counts. */
+  viewers: Map<string, number>;
+}
+
+export interface MemoryRunLogOptions {
+  /** Milliseconds from any origin. @default performance.now */
+  now?: () => number;
+  /** Of results of finished runs, counted as base64 text: the oldest are forgotten before their time. @default 256 MiB */
+  maxBytes?: number;
+}
+
+/** What the other events of a run weigh, roughly, beside its result. */
+const OVERHEAD_BYTES = 64 * 1024;
+const TOO_LARGE_MS = 60_000;
+
+export class MemoryRunLog implements RunLog {
+  readonly shared = false;
+  /** Every change is announced; this is for leases. */
+  readonly pollMs = 1000;
+  readonly #now: () => number;
+  readonly #runs = new Map<string, Entry>();
+  readonly #names = new Map<string, string>();
+  readonly #listeners = new Set<(id: string) => void>();
+  /** Finished runs by size; clips may be large. */
+  readonly #finished: LRUCache<string, number>;
+
+  constructor({ now = () => performance.now(), maxBytes = 256 * 2 ** 20 }: MemoryRunLogOptions = {}) {
+    this.#now = now;
+    this.#finished = new LRUCache({
+      maxSize: maxBytes,
+      sizeCalculation: (bytes) => bytes,
+      dispose: (_, id) => this.#forget(id),
+    });
+  }
+
+  /** Runs that can be read. */
+  get size(): number {
+    return this.#runs.size;
+  }
+
+  open(run: OpenRun): Promise<OpenedRun> {
+    const { id, name, previews, keepMs, request } = run;
+    const known = name === undefined ? undefined : this.#names.get(name);
+    const entry = known === undefined ? undefined : this.#runs.get(known);
+    if (entry !== undefined && entry.previews >= previews) {
+      const wanted = entry.state === "open"
+        ? !entry.cancelled
+        : entry.state === "completed" && run.finishedToo;
+      if (wanted) {
+        this.#see(entry, run);
+        entry.keepMs = Math.max(entry.keepMs, keepMs);
+        return Promise.resolve({ id: known!, started: false, state: entry.state });
+      }
+    }
+    const begun: Entry = {
+      name,
+      state: "open",
+      attempt: 1,
+      previews,
+      keepMs,
+      worker: undefined,
+      stepped: false,
+      restarts: 0,
+      cancelled: false,
+      request,
+      leaseEnds: this.#now() + LEASE_MS,
+      log: new EventLog(),
+      viewers: new Map(),
+    };
+    this.#see(begun, run);
+    this.#runs.set(id, begun);
+    if (name !== undefined) this.#names.set(name, id);
+    return Promise.resolve({ id, started: true, state: "open" });
+  }
+
+  attach(id: string, viewer: { viewer: string; viewerMs: number }): Promise<RunState | undefined> {
+    const entry = this.#runs.get(id);
+    if (entry?.state === "open" && entry.cancelled) return Promise.resolve("cancelled");
+    if (entry?.state === "open") this.#see(entry, viewer);
+    return Promise.resolve(entry?.state);
+  }
+
+  read(id: string, after: number): Promise<RunPage | undefined> {
+    const entry = this.#runs.get(id);
+    return Promise.resolve(entry && toPage(entry, entry.log.since(after)));
+  }
+
+  brief(id: string): Promise<RunBrief | undefined> {
+    const entry = this.#runs.get(id);
+    if (entry === undefined) return Promise.resolve(undefined);
+    const { state, worker, log } = entry;
+    const newest = log.since(log.lastId - 1).at(-1);
+    return Promise.resolve({
+      state,
+      worker,
+      last: newest && { id: newest.id, event: toBrief(newest.event) },
+    });
+  }
+
+  last(id: string): Promise<RunPage | undefined> {
+    const entry = this.#runs.get(id);
+    return Promise.resolve(entry && toPage(entry, entry.log.since(entry.log.lastId - 1)));
+  }
+
+  append(run: HeldRun, events: readonly NumberedEvent[]): Promise<Standing["state"]> {
+    const entry = this.#held(run);
+    if (entry === undefined) return Promise.resolve(this.#absent(run.id));
+    for (const { id, event } of events) {
+      entry.log.append(event, id);
+      entry.stepped ||= isStep(event);
+      const state = finalState(event);
+      if (state !== undefined) this.#finish(run.id, { entry, state });
+    }
+    this.#announce(run.id);
+    return Promise.resolve(entry.cancelled ? "cancelled" : "held");
+  }
+
+  assign(run: HeldRun, worker: string): Promise<Standing["state"]> {
+    const entry = this.#held(run);
+    if (entry !== undefined) entry.worker = worker;
+    if (entry === undefined) return Promise.resolve(this.#absent(run.id));
+    return Promise.resolve(entry.cancelled ? "cancelled" : "held");
+  }
+
+  renew(runs: readonly HeldRun[]): Promise<Standing[]> {
+    return Promise.resolve(runs.map((run) => {
+      const entry = this.#held(run);
+      if (entry === undefined) return { state: this.#absent(run.id), viewers: 0 };
+      entry.leaseEnds = this.#now() + LEASE_MS;
+      return { state: entry.cancelled ? "cancelled" : "held", viewers: this.#viewers(entry) };
+    }));
+  }
+
+  release(run: HeldRun): Promise<void> {
+    const entry = this.#held(run);
+    if (entry !== undefined) entry.leaseEnds = -Infinity;
+    this.#announce(run.id);
+    return Promise.resolve();
+  }
+
+  orphans(): Promise<string[]> {
+    const now = this.#now();
+    return Promise.resolve(
+      [...this.#runs].flatMap(([id, { state, leaseEnds }]) =>
+        state === "open" && leaseEnds < now ? [id] : []
+      ),
+    );
+  }
+
+  takeOver(id: string): Promise<TakenRun | undefined> {
+    const entry = this.#runs.get(id);
+    if (entry?.state !== "open" || entry.leaseEnds >= this.#now()) return Promise.resolve(undefined);
+    if (entry.cancelled || this.#viewers(entry) === 0) {
+      this.#finish(id, { entry, state: "cancelled" });
+      return Promise.resolve(undefined);
+    }
+    const { stepped, restarts, worker, request, log } = entry;
+    entry.attempt++;
+    if (stepped) entry.restarts++;
+    entry.stepped = false;
+    entry.worker = undefined;
+    entry.leaseEnds = this.#now() + LEASE_MS;
+    const { attempt } = entry;
+    return Promise.resolve({ id, attempt, lastId: log.lastId, stepped, restarts, worker, request });
+  }
+
+  watch(viewers: readonly { id: string; viewer: string }[], viewerMs: number): Promise<void> {
+    for (const { id, viewer } of viewers) {
+      const entry = this.#runs.get(id);
+      if (entry?.state === "open") this.#see(entry, { viewer, viewerMs });
+    }
+    return Promise.resolve();
+  }
+
+  leave(id: string, viewer: string): Promise<boolean> {
+    const entry = this.#runs.get(id);
+    entry?.viewers.delete(viewer);
+    if (entry?.state !== "open" || this.#viewers(entry) > 0) return Promise.resolve(false);
+    entry.cancelled = true;
+    this.#forgetName(id, entry);
+    return Promise.resolve(true);
+  }
+
+  changes(listener: (id: string) => void): Disposable {
+    this.#listeners.add(listener);
+    return { [Symbol.dispose]: () => void this.#listeners.delete(listener) };
+  }
+
+  #held({ id, attempt }: HeldRun): Entry | undefined {
+    const entry = this.#runs.get(id);
+    return entry?.state === "open" && entry.attempt === attempt ? entry : undefined;
+  }
+
+  #absent(id: string): "lost" | "unknown" {
+    return this.#runs.has(id) ? "lost" : "unknown";
+  }
+
+  #finish(id: string, { entry, state }: { entry: Entry; state: RunState }): void {
+    entry.state = state;
+    entry.viewers.clear();
+    entry.request = "";
+    if (state !== "completed") this.#forgetName(id, entry);
+    this.#finished.set(id, sizeOf(entry));
+    const isKept = this.#finished.has(id);
+    // One that is larger than all may be together: those who wait for it get it.
+    const forget = () => isKept ? this.#finished.delete(id) : this.#forget(id);
+    Deno.unrefTimer(setTimeout(forget, isKept ? entry.keepMs : Math.min(entry.keepMs, TOO_LARGE_MS)));
+  }
+
+  #forget(id: string): void {
+    const entry = this.#runs.get(id);
+    if (entry !== undefined) this.#forgetName(id, entry);
+    this.#runs.delete(id);
+  }
+
+  #forgetName(id: string, { name }: Entry): void {
+    if (name !== undefined && this.#names.get(name) === id) this.#names.delete(name);
+  }
+
+  #see(entry: Entry, { viewer, viewerMs }: { viewer: string; viewerMs: number }): void {
+    entry.viewers.set(viewer, this.#now() + viewerMs);
+  }
+
+  #viewers(entry: Entry): number {
+    const now = this.#now();
+    for (const [viewer, until] of entry.viewers) if (until < now) entry.viewers.delete(viewer);
+    return entry.viewers.size;
+  }
+
+  #announce(id: string): void {
+    for (const listener of this.#listeners) listener(id);
+  }
+}
+
+function sizeOf({ log }: Entry): number {
+  const last = log.since(log.lastId - 1).at(-1)?.event;
+  const result = last?.type === "completed" ? last : undefined;
+  const { thumbnail = "", spritesheet = "" } = result?.stills ?? {};
+  return OVERHEAD_BYTES + (result?.b64_json.length ?? 0) + thumbnail.length + spritesheet.length;
+}
+
+function toPage({ state, worker }: Entry, events: NumberedEvent[]): RunPage {
+  return { state, worker, events };
+}

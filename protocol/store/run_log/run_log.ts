@@ -1,0 +1,127 @@
+// What all instances know of runs under way: who makes them, who waits for them, what has happened so far.
+// Two implementations: in this process, and in Redis, where workers write and edges read.
+import type { BriefEvent, NumberedEvent, RunEvent } from "../../wire/run_event.ts";
+
+/** A run somebody wants, under a name that equal wishes share. */
+export interface OpenRun {
+  /** undefined: nobody else can want this one. */
+  name: string | undefined;
+  /** What the run is called if it has to be begun. */
+  id: string;
+  /** Who waits for it. A run without viewers is cancelled. */
+  viewer: string;
+  viewerMs: number;
+  /** How many previews it has to show: a run that shows fewer is not joined. */
+  previews: number;
+  /** A finished run of that name will do. */
+  finishedToo: boolean;
+  /** How long its events can be read after the end. */
+  keepMs: number;
+  /** What another instance needs in order to make it anew, as JSON. */
+  request: string;
+}
+
+export interface OpenedRun {
+  id: string;
+  /** Whether it was begun now: the caller holds its lease as attempt 1, and has it made. */
+  started: boolean;
+  state: RunState;
+}
+
+/** "open" until its final event. */
+export type RunState = "open" | "completed" | "failed" | "cancelled";
+
+export interface RunPage {
+  state: RunState;
+  /** Origin of the worker that makes it; undefined before one has accepted. */
+  worker: string | undefined;
+  events: NumberedEvent[];
+}
+
+/** How far a run is. */
+export interface RunBrief extends Omit<RunPage, "events"> {
+  /** undefined: nothing has happened yet. */
+  last: { id: number; event: BriefEvent } | undefined;
+}
+
+/** A run and which attempt to make it the holder of the lease is at. */
+export interface HeldRun {
+  id: string;
+  attempt: number;
+}
+
+/**
+ * "cancelled": nobody wants it any more. "lost": this attempt has been given up. "unknown": the store knows nothing of
+ * the run, as after a restart of Redis without its data.
+ */
+export interface Standing {
+  state: "held" | "cancelled" | "lost" | "unknown";
+  viewers: number;
+}
+
+export interface TakenRun extends HeldRun {
+  /** Id of the last event of the attempts before. */
+  lastId: number;
+  /** Whether the attempt before has delivered steps: viewers are told of the new one. */
+  stepped: boolean;
+  /** Attempts that had delivered steps, this one not included. */
+  restarts: number;
+  /** Where the attempt before was made. */
+  worker: string | undefined;
+  request: string;
+}
+
+/** Everything rejects while the store is away. */
+export interface RunLog {
+  /** Whether it outlives this process: workers may write it themselves. */
+  readonly shared: boolean;
+  /** Joins the run of that name, or begins it, in one step for all instances. */
+  open(run: OpenRun): Promise<OpenedRun>;
+  /** Waits for a run that is known by its id. @returns undefined if it is unknown or forgotten */
+  attach(id: string, viewer: { viewer: string; viewerMs: number }): Promise<RunState | undefined>;
+  /** Some events after id `after`, in order; none if there are none yet. @returns undefined if the run is unknown */
+  read(id: string, after: number): Promise<RunPage | undefined>;
+  /** How far a run is, at the same price whatever its result weighs. @returns undefined if the run is unknown */
+  brief(id: string): Promise<RunBrief | undefined>;
+  /** The newest event alone. */
+  last(id: string): Promise<RunPage | undefined>;
+  /** Known ids are left out, so that an append may be repeated. A final event ends the run. */
+  append(run: HeldRun, events: readonly NumberedEvent[]): Promise<Standing["state"]>;
+  /** Notes which worker makes it. */
+  assign(run: HeldRun, worker: string): Promise<Standing["state"]>;
+  /** Keeps the leases, which end `LEASE_MS` later. In the order of `runs`. */
+  renew(runs: readonly HeldRun[]): Promise<Standing[]>;
+  /** Gives a lease up: somebody else may go on at once. */
+  release(run: HeldRun): Promise<void>;
+  /** Runs whose lease has ended. */
+  orphans(): Promise<string[]>;
+  /** Takes an orphan over, as one caller only can. @returns undefined if it is none any more */
+  takeOver(id: string): Promise<TakenRun | undefined>;
+  /** Viewers that go on waiting. */
+  watch(viewers: readonly { id: string; viewer: string }[], viewerMs: number): Promise<void>;
+  /** @returns whether this was the last viewer of an unfinished run, which is then to be cancelled */
+  leave(id: string, viewer: string): Promise<boolean>;
+  /** Calls `listener` with ids of runs that have changed. Some changes may go by unnoticed. */
+  changes(listener: (id: string) => void): Disposable;
+  /** How long a reader waits for news before it looks by itself. */
+  readonly pollMs: number;
+}
+
+/** A holder that is silent for so long has died. */
+export const LEASE_MS = 4500;
+/** How often holders renew. */
+export const RENEW_MS = 1500;
+/** An unfinished run that nobody has touched for so long is forgotten. */
+export const FORGET_MS = 600_000;
+
+/** Whether `event` shows that the device was at work. */
+export function isStep(event: RunEvent): boolean {
+  return event.type === "step" || event.type === "preview";
+}
+
+/** The state that `event` ends a run in, if it does. */
+export function finalState(event: RunEvent): Exclude<RunState, "open"> | undefined {
+  return event.type === "completed" || event.type === "failed" || event.type === "cancelled"
+    ? event.type
+    : undefined;
+}

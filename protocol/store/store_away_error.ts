@@ -1,0 +1,20 @@
+// The store that edges and workers share does not answer.
+import { ApiError } from "../wire/api_error.ts";
+
+/** Whoever can do without the store catches it; to whom the store is the truth it is the answer: 503, with Retry-After. */
+export class StoreAwayError extends ApiError {
+  constructor(cause?: unknown) {
+    super(503, "The store of this server cannot be reached at the moment", {
+      code: "store_unavailable",
+      retryAfter: 2,
+      cause,
+    });
+  }
+
+  /** For logs, which are to say why. */
+  override toString(): string {
+    return `The store is away: ${
+      this.cause instanceof Error ? this.cause.message : "it failed a moment ago"
+    }`;
+  }
+}

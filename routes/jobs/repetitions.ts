@@ -1,0 +1,139 @@
+// Tells a client's retry from a new request, so that it never starts a second run: docs/decisions/0018-retries.md.
+import canonicalize from "canonicalize";
+import { ApiError } from "../../protocol/wire/api_error.ts";
+import { sha256 } from "../keys/api_key.ts";
+import { drawJobId } from "./job_record.ts";
+import type { StateStore } from "../state/state_store.ts";
+
+export interface RepetitionsOptions {
+  state: StateStore;
+  /** 0..2^32-1. */
+  drawSeed: () => number;
+}
+
+export interface Asked {
+  /** Reads one header. */
+  header: (name: string) => string | undefined;
+  tenant: string;
+  /** As parsed, large parts by their hash. */
+  request: object & { seed?: number | undefined };
+}
+
+export interface Recognized {
+  /** The request's own, that of what it repeats, or a drawn one. */
+  seed: number;
+  /** What the job of this request is called, and of what it repeats. */
+  job: string;
+  /** By an Idempotency-Key. */
+  repeated: boolean;
+  /** The pictures of what it repeats are counted. */
+  counted: boolean;
+  /** Whether those of this request are, for its repetitions to know. */
+  noteCounted(isCounted: boolean): Promise<void>;
+  /** Whether others, namely repetitions, may find its run, and whether its result is worth storing. */
+  sharing: "none" | "runs" | "results";
+  /** How long a run is kept for a client that has gone without its answer, and may come back. */
+  graceMs: number;
+  /** Told if the client has gone without its answer: a repetition is that of this request before others. */
+  lost(): void;
+}
+
+/** For as long as jobs last. */
+const KEY_MS = 86_400_000;
+/** Clients give up retrying long before. */
+const RETRY_MS = 120_000;
+/**
+ * OpenAI's clients come back within half a second, then within one more. That none of them will cannot be known before: a
+ * user who stops and a line that breaks close the connection alike, and how often a client retries is its own to set.
+ */
+const GRACE_MS = 1500;
+/** Sent by OpenAI's clients: "0" with a new request. */
+const RETRY_HEADER = "x-stainless-retry-count";
+/** Without a key nothing is known of what was counted. */
+const FIRST = { repeated: false, counted: false, noteCounted: () => Promise.resolve() };
+
+export class Repetitions {
+  readonly #state: StateStore;
+  readonly #drawSeed: () => number;
+
+  constructor({ state, drawSeed }: RepetitionsOptions) {
+    this.#state = state;
+    this.#drawSeed = drawSeed;
+  }
+
+  /** @throws {ApiError} 400 for a key that is none, 422 for one that came with another request */
+  async recognize(asked: Asked): Promise<Recognized> {
+    const { request, header } = asked;
+    const key = header("idempotency-key");
+    if (key !== undefined) return await this.#byKey(asked, key);
+    const retry = header(RETRY_HEADER);
+    const graceMs = retry === undefined ? 0 : GRACE_MS;
+    const job = drawJobId();
+    if (request.seed !== undefined) {
+      return { seed: request.seed, job, ...FIRST, sharing: "results", graceMs, lost() {} };
+    }
+    if (retry === undefined) {
+      return { seed: this.#drawSeed(), job, ...FIRST, sharing: "none", graceMs, lost() {} };
+    }
+    return { ...await this.#byRetry(asked, Number(retry) > 0), job, ...FIRST, graceMs };
+  }
+
+  async #byKey({ tenant, request }: Asked, key: string): Promise<Recognized> {
+    if (!/^[\x21-\x7e]{1,255}$/.test(key)) {
+      throw new ApiError(400, "Idempotency-Key must have 1..255 printable ASCII characters without spaces", {
+        code: "invalid_idempotency_key",
+      });
+    }
+    const name = `repeat:${tenant}:${(await sha256(key)).toHex()}`;
+    const fingerprint = await fingerprintOf(request);
+    const ours = { fingerprint, seed: request.seed ?? this.#drawSeed(), job: drawJobId() };
+    const isNew = await this.#state.set(name, JSON.stringify(ours), { ttlMs: KEY_MS, onlyIfAbsent: true });
+    const text = isNew ? undefined : await this.#known(name);
+    const known: typeof ours = text === undefined ? ours : JSON.parse(text);
+    if (known.fingerprint !== fingerprint) {
+      throw new ApiError(422, "This Idempotency-Key came with another request before", {
+        code: "idempotency_key_reused",
+      });
+    }
+    const { seed, job } = known;
+    const mark = `${name}:counted`;
+    return {
+      seed,
+      job,
+      repeated: !isNew,
+      counted: !isNew && await this.#known(mark) !== undefined,
+      noteCounted: async (isCounted) => {
+        if (isCounted) await this.#state.set(mark, "1", { ttlMs: KEY_MS });
+        else await this.#state.delete(mark);
+      },
+      sharing: "results",
+      graceMs: GRACE_MS,
+      lost() {},
+    };
+  }
+
+  /** What others have noted, as far as can be known now: no picture is refused for a store that is away. */
+  async #known(name: string): Promise<string | undefined> {
+    return await this.#state.get(name).catch(() => undefined);
+  }
+
+  /** Seeds drawn for equal requests of one client wait in a list, those whose clients have gone at its front. */
+  async #byRetry(
+    { tenant, request }: Asked,
+    isRetry: boolean,
+  ): Promise<Pick<Recognized, "seed" | "sharing" | "lost">> {
+    const list = `retry:${tenant}:${await fingerprintOf(request)}`;
+    const known = isRetry ? await this.#state.rotate(list) : undefined;
+    const seed = known === undefined ? this.#drawSeed() : Number(known);
+    if (known === undefined) await this.#state.push(list, String(seed), { ttlMs: RETRY_MS });
+    const lost = () => {
+      this.#state.push(list, String(seed), { ttlMs: RETRY_MS, front: true }).catch(() => {});
+    };
+    return { seed, sharing: "runs", lost };
+  }
+}
+
+async function fingerprintOf(request: object): Promise<string> {
+  const defined = Object.entries(request).filter(([, value]) => value !== undefined);
+  return (await sha256(canonicalize(JSON.parse(JSON.stringify(Object.fromEntries(defined))))!)).toHex();
+}

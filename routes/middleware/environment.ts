@@ -1,0 +1,16 @@
+// What the edge's routes know of a request and of the process that serves them.
+import type { Log } from "../../protocol/process/structured_log.ts";
+import type { KeyRecord } from "../keys/key_store.ts";
+
+/** Hono's generic: `c.env` is what Deno.serve hands its handler, `c.var` what the middlewares found out. */
+export interface Environment {
+  Bindings: { remoteAddr?: Deno.Addr; completed?: Promise<void> };
+  Variables: {
+    requestId: string;
+    log: Log;
+    /** Undefined for plain keys of the environment and for this machine's own programs: all scopes, no limits. */
+    apiKey: KeyRecord | undefined;
+    /** Whose jobs and repetitions a request may know: the id of its key, or what stands for one. */
+    tenant: string | undefined;
+  };
+}

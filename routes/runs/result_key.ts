@@ -1,0 +1,23 @@
+// The name under which a picture is stored: everything that decides its bytes, and nothing else.
+import { createHash } from "node:crypto";
+import canonicalize from "canonicalize";
+import type { ModelCard } from "../../protocol/wire/model_card.ts";
+import type { CompleteSettings } from "../../protocol/wire/run_request.ts";
+
+export interface ResultKeyParts {
+  model: Pick<ModelCard, "digest" | "sampler_version">;
+  settings: CompleteSettings;
+  output_format: string;
+  output_compression: number;
+}
+
+/** SHA-256 (hex) of the parts as RFC 8785 JSON: the same whatever the order of fields and the spelling of numbers. */
+export function resultKey({ model, settings, ...output }: ResultKeyParts): string {
+  const { digest, sampler_version } = model;
+  const seed = String(settings.seed);
+  // PNG is lossless whatever the compression says.
+  const output_compression = output.output_format === "png" ? 100 : output.output_compression;
+  const text = canonicalize({ digest, sampler_version, ...settings, ...output, seed, output_compression })!;
+  // Not WebCrypto's: for a few hundred bytes its way to another thread and back costs more than the hash.
+  return createHash("sha256").update(text).digest("hex");
+}

@@ -1,0 +1,55 @@
+// The window under an error budget: full passes measure what a forecast of them would have missed, and the next one comes
+// sooner or later for it, as a solver of differential equations chooses its step from its error estimate.
+
+import type { SamplerOptions } from "../sampler_options.ts";
+
+/** The options that decide it. */
+export type ErrorWindowOptions = Pick<
+  SamplerOptions,
+  "errorBudget" | "windowSize" | "warmupSteps" | "tailSteps"
+>;
+
+/** Most features that a run under an error budget keeps; the oldest make room. It bounds memory, as its plan is not known. */
+export const MAX_BUDGET_SLOTS = 16;
+
+/** Most that one measurement changes the window. */
+const MAX_CHANGE = 2;
+
+/**
+ * Decides, full pass by full pass, when the next one is due.
+ *
+ * After the warm-up the window begins at `windowSize`. A full pass that measures the relative error e turns it into
+ * window * sqrt(errorBudget / e), at most doubled or halved: the error of extrapolation grows about with the square of the
+ * distance. The last `tailSteps` steps are full.
+ */
+export class ErrorWindow {
+  readonly #steps: number;
+  readonly #options: ErrorWindowOptions;
+  #window: number;
+
+  /** For one run of `steps` steps. */
+  constructor(steps: number, options: ErrorWindowOptions) {
+    this.#steps = steps;
+    this.#options = options;
+    this.#window = options.windowSize;
+  }
+
+  /**
+   * When the next full pass is due.
+   *
+   * @param step Index of a full pass.
+   * @param error What it measured; undefined where it measured nothing.
+   * @returns The index of the next full pass; the number of steps, or more, where there is none.
+   */
+  next(step: number, error: number | undefined): number {
+    const { errorBudget, warmupSteps, tailSteps } = this.#options;
+    if (step + 1 < warmupSteps) return step + 1;
+    if (step >= warmupSteps && error !== undefined) {
+      const change = Math.sqrt(errorBudget / Math.max(error, Number.MIN_VALUE));
+      this.#window = Math.max(1, this.#window * Math.min(MAX_CHANGE, Math.max(1 / MAX_CHANGE, change)));
+    }
+    const due = step + Math.floor(this.#window);
+    const tail = this.#steps - tailSteps;
+    return due < tail ? due : Math.max(tail, step + 1);
+  }
+}

@@ -1,0 +1,80 @@
+// `deno task inspect` against `deno task generate`: the memory that is predicted is the memory that is taken.
+import { after, before, describe, it } from "@std/testing/bdd";
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { goldenPath } from "../../../goldens/golden.ts";
+import { runTask } from "../run_task.ts";
+
+const CHECKPOINTS = [
+  "models/emoji",
+  ...["flux/tiny-dev", "sd3/tiny-large", "sdxl/tiny-sdxl", "sdxl/tiny-sd15"].map(goldenPath),
+];
+/** A tenth, as the command promises: the JavaScript heap alone differs by some MiB from run to run. */
+const TOLERANCE = 0.1;
+/** Of one case, at most. */
+const RUNS = 4;
+
+let folder: string;
+before(() => {
+  folder = Deno.makeTempDirSync();
+});
+after(() => Deno.removeSync(folder, { recursive: true }));
+
+async function json(task: string, args: string[]) {
+  const { code, stdout, stderr } = await runTask(task, [...args, "--json"]);
+  assert.equal(code, 0, stderr);
+  return JSON.parse(stdout);
+}
+
+async function assertPredicted(args: string[], extension = "png"): Promise<void> {
+  const { memory } = await json("inspect", args);
+  const out = join(folder, `x.${extension}`);
+  const draw = () => json("generate", [...args, "--prompt", "red heart", "--out", out]);
+  // The first run optimizes the graphs besides, and keeps them.
+  await draw();
+  // A busy machine collects garbage late, which only ever adds: the least of a few runs is what a picture takes.
+  const measured: number[] = [];
+  do measured.push((await draw()).peakMemoryBytes); while (
+    errorOf(measured) > TOLERANCE && measured.length < RUNS
+  );
+  assert.ok(errorOf(measured) <= TOLERANCE, `predicted ${memory.peakBytes}, measured ${measured}`);
+
+  function errorOf(peaks: readonly number[]): number {
+    const least = Math.min(...peaks);
+    return Math.abs(memory.peakBytes - least) / least;
+  }
+}
+
+describe("deno task inspect", () => {
+  for (const model of CHECKPOINTS) {
+    it(`predicts the peak memory of a run with ${model.split("/").slice(-2).join("/")}`, async () => {
+      await assertPredicted(["--model", model]);
+    });
+  }
+
+  for (const [model, side] of [["hunyuan_video/tiny-distilled", 256], ["wan/tiny-unipc", 256]] as const) {
+    it(`predicts it for a clip of ${model}`, async () => {
+      const size = ["--width", String(side), "--height", String(side), "--num-frames", "17"];
+      await assertPredicted(["--model", goldenPath(model), "--steps", "8", ...size], "mp4");
+    });
+  }
+
+  it("predicts it for the size and the steps of the command line, too", async () => {
+    await assertPredicted(["--width", "256", "--height", "256", "--steps", "10"]);
+  });
+
+  it("predicts what --offload, --vae-tiling and a LoRA make of it", async () => {
+    await assertPredicted(["--offload"]);
+    await assertPredicted(["--width", "256", "--height", "256", "--steps", "10", "--vae-tiling"]);
+    const lora = goldenPath("lora/flux/style.safetensors");
+    await assertPredicted(["--model", goldenPath("flux/tiny-dev"), "--lora", lora, "--offload"]);
+  });
+
+  it("counts the history's slots by the plan", async () => {
+    const { memory } = await json("inspect", ["--steps", "50"]);
+    const { memory: fewer } = await json("inspect", ["--steps", "10"]);
+    // Each slot: two branches, 64 tokens of 128 features, float32. All 10 full passes of 50 steps come before forecasts.
+    assert.deepEqual([memory.historySlots, memory.historyBytes], [10, 10 * 2 * 64 * 128 * 4]);
+    assert.ok(fewer.historySlots < 10, `${fewer.historySlots} slots`);
+  });
+});

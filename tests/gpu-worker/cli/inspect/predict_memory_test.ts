@@ -1,0 +1,71 @@
+// The parts of the prediction, where tiny checkpoints are lost in the process's own memory.
+import { describe, it } from "@std/testing/bdd";
+import assert from "node:assert/strict";
+import { type MemoryQuery, predictMemory } from "../../../../gpu-worker/cli/inspect/predict_memory.ts";
+import type { WeightEntry } from "../../../../gpu-worker/checkpoint/weights.ts";
+import { readModel } from "../../../../gpu-worker/model/read_model.ts";
+import { goldenPath } from "../../../goldens/golden.ts";
+
+const MIB = 2 ** 20;
+const KIB = 2 ** 10;
+const entry = (mebibytes: number): WeightEntry => ({
+  dtype: "float32",
+  shape: [mebibytes * KIB, KIB / 4],
+  offset: 0,
+  byteLength: mebibytes * MIB,
+  path: "/none",
+});
+const components = (transformer = entry(300)): MemoryQuery["components"] => [
+  { name: "text_encoder_2", weights: new Map([["block.weight", entry(200)]]) },
+  { name: "transformer", weights: new Map([["blocks.weight", transformer]]) },
+  { name: "vae", weights: new Map([["decoder.weight", entry(50)], ["encoder.weight", entry(40)]]) },
+];
+const query: MemoryQuery = {
+  components: components(),
+  dtype: "float32",
+  plan: ["full"],
+  slots: 0,
+  featureElements: 0,
+  maxSequenceLength: 512,
+  decoding: { latents: 0, activation: 5 * MIB },
+  offload: false,
+};
+const modelMiB = (changes: Partial<MemoryQuery> = {}) =>
+  predictMemory({ ...query, ...changes }).modelBytes / MIB;
+
+describe("predictMemory()", () => {
+  it("predictMemory() adds up what is loaded together, without the VAE's encoder", () => {
+    assert.equal(modelMiB(), 200 + 300 + 50 + 4.5 * 5 * 4);
+  });
+
+  it("predictMemory() takes the largest part under offloading", () => {
+    assert.equal(modelMiB({ offload: true }), 300);
+    // The decoder's intermediate results may be more than any weights.
+    assert.equal(modelMiB({ offload: true, decoding: { latents: 0, activation: 50 * MIB } }), 50 + 900);
+  });
+
+  it("predictMemory() counts a LoRA's weights thrice while it is folded in", () => {
+    const down = entry(1);
+    const changed = { ...entry(300), additions: [{ down, up: down, scale: 1 }] };
+    assert.equal(modelMiB({ components: components(changed), offload: true }), 900);
+  });
+
+  it("predictMemory() counts the text beside the feature, in denoiser and encoder", () => {
+    const text = modelMiB({ featureElements: MIB, conditioningElements: 2 * MIB }) - modelMiB();
+    assert.equal(text, 40 * 3 * 4);
+    const shared = { ...entry(200), shape: [200 * KIB / 2, 512] };
+    const encoder = [{ name: "text_encoder", weights: new Map([["shared.weight", shared]]) }];
+    assert.equal(modelMiB({ components: encoder }), 200 + 36 * 512 * 512 * 4 / MIB);
+  });
+
+  it("decoding() is bounded by a tile", () => {
+    const { decoding, defaults } = readModel(goldenPath("flux/tiny-dev")).reading;
+    const of = (side: number, vaeTiling: boolean) =>
+      decoding({ ...defaults, width: side, height: side }, { vaeTiling }).activation;
+    // Its VAE was made for 32 pixels.
+    assert.equal(of(256, false), 64 * of(32, false));
+    assert.equal(of(256, true), of(32, false));
+    // Above 2048 pixels a side, tiles are the rule.
+    assert.equal(of(2052, false), of(32, false));
+  });
+});

@@ -1,0 +1,157 @@
+// Guidance branches that run one after the other, as HunyuanVideo's do: no branch may see another's past.
+import { after, before, describe, it } from "@std/testing/bdd";
+import assert from "node:assert/strict";
+import { Checkpoint } from "../../../gpu-worker/checkpoint/checkpoint.ts";
+import type { EncodedPrompt } from "../../../gpu-worker/text/encoded_prompt.ts";
+import { readHunyuanVideoCheckpoint } from "../../../gpu-worker/families/hunyuan_video/hunyuan_video_checkpoint.ts";
+import {
+  hunyuanVideoFeeds,
+  patchGrid,
+} from "../../../gpu-worker/families/hunyuan_video/hunyuan_video_feeds.ts";
+import type { DenoiserSessions } from "../../../gpu-worker/denoiser/denoiser_shape.ts";
+import { OnnxDenoiser } from "../../../gpu-worker/denoiser/onnx_denoiser.ts";
+import { SeparateBranches } from "../../../gpu-worker/denoiser/separate_branches.ts";
+import { Runtime } from "../../../gpu-worker/runtime/mod.ts";
+import {
+  createForecaster,
+  type Denoiser,
+  type FullCall,
+  randn,
+  resolveSamplerOptions,
+} from "../../../sampler/mod.ts";
+import { goldenPath, maxError } from "../../goldens/golden.ts";
+
+const STEPS = 8;
+const ANCHORS = [0, 1, 3];
+const FORECASTS = [4, 5, 6];
+
+const timestepOf = (step: number) => 1000 - 100 * step;
+
+describe("SeparateBranches with HunyuanVideo", () => {
+  const stack = new DisposableStack();
+  const { graphs, config } = readHunyuanVideoCheckpoint(
+    Checkpoint.open(goldenPath("hunyuan_video/tiny-distilled")),
+    "float32",
+  );
+  const size = { channels: config.inChannels, frames: 2, height: 4, width: 2 };
+  const dims = [size.channels, size.frames, size.height, size.width];
+  const length = dims.reduce((product, dim) => product * dim, 1);
+  let runtime: Runtime;
+  let sessions: DenoiserSessions;
+  before(async () => {
+    runtime = stack.use(Runtime.open());
+    sessions = {
+      trunk: stack.use(await runtime.createSession(graphs.trunk)),
+      head: stack.use(await runtime.createSession(graphs.head)),
+      modulation: stack.use(await runtime.createSession(graphs.modulation)),
+    };
+  });
+  after(() => stack.dispose());
+
+  it("forecast() goes by each branch's own history, whatever the lengths of their prompts", async () => {
+    const prompts = [3, 9, 5].map((tokens, i) => ({
+      tokens,
+      embeds: randn([tokens, config.textEmbedDim], i + 1),
+      pooled: randn([config.pooledProjectionDim], 100 + i),
+    }));
+    const together = await forecasts(prompts);
+    for (const [branch, prompt] of prompts.entries()) {
+      const alone = await forecasts([prompt]);
+      for (const [i, output] of alone.entries()) {
+        const rowOf = (at: number) => together[i]!.subarray(at * length, (at + 1) * length);
+        assert.deepEqual(rowOf(branch), output);
+        const next = (branch + 1) % prompts.length;
+        assert.ok(maxError(rowOf(next), output) > 0.01, "branches differ, or nothing would be shown");
+      }
+    }
+  });
+
+  /** Three full passes, then three forecasts in one call; all rows of each output. */
+  async function forecasts(prompts: EncodedPrompt[]): Promise<Float32Array[]> {
+    using owned = new DisposableStack();
+    const branches = prompts.map((prompt) => {
+      const feeds = owned.use(hunyuanVideoFeeds(runtime, { config, prompt, size, guidanceScale: 6 }));
+      return new OnnxDenoiser(runtime, sessions, {
+        branches: 1,
+        slots: ANCHORS.length,
+        steps: STEPS,
+        featureDims: [...patchGrid(config, size), config.innerDim],
+        featureType: "float32",
+        trunkFeeds: (latents, timestep) => feeds.trunk(latents, timestep),
+        modulationFeeds: () => feeds.modulation(Array.from({ length: STEPS }, (_, step) => timestepOf(step))),
+        outputDims: dims,
+        guide: [1],
+      });
+    });
+    const slots = ANCHORS.length;
+    const denoiser = owned.use(new SeparateBranches(branches, { slots, guide: (outputs) => outputs }));
+    const at = (step: number) => ({ step, timestep: timestepOf(step), sigma: 1 - step / 10 });
+    for (const [slot, step] of ANCHORS.entries()) {
+      await denoiser.full({ ...at(step), latents: randn(dims, 10 + step), slot });
+    }
+    const forecaster = createForecaster(resolveSamplerOptions({ method: "spectrum", m: 1 }, STEPS), STEPS);
+    return await denoiser.forecast(
+      FORECASTS.map((step) => ({ ...at(step), weights: forecaster.weights(step, ANCHORS) })),
+    );
+  }
+});
+
+describe("SeparateBranches", () => {
+  const call: FullCall = {
+    step: 0,
+    timestep: 1000,
+    sigma: 1,
+    latents: new Float32Array(2),
+    slot: 0,
+    check: Float64Array.of(1),
+  };
+  let disposed = 0;
+  const branch = (value: number, forecastError?: number): Denoiser & Disposable => ({
+    full: () =>
+      Promise.resolve({
+        output: Float32Array.of(value, value),
+        ...forecastError !== undefined && { forecastError },
+      }),
+    forecast: (calls) => Promise.resolve(calls.map(({ step }) => Float32Array.of(value, step))),
+    features: () => Promise.resolve(Float32Array.of(value, value, 10 * value, 10 * value)),
+    [Symbol.dispose]: () => void disposed++,
+  });
+  const pair = (errors: [number?, number?]) =>
+    new SeparateBranches(
+      [branch(1, errors[0]), branch(5, errors[1])],
+      { slots: 2, guide: ([a, b, c, d]) => Float32Array.of(a! - c!, b! - d!) },
+    );
+
+  it("full() guides the outputs and reports the branch that a forecast would miss most", async () => {
+    using denoiser = pair([0.25, 0.125]);
+    assert.deepEqual(await denoiser.full(call), {
+      output: Float32Array.of(-4, -4),
+      forecastError: 0.25,
+    });
+    using unchecked = pair([]);
+    assert.deepEqual(await unchecked.full(call), { output: Float32Array.of(-4, -4) });
+  });
+
+  it("forecast() guides each step's outputs", async () => {
+    using denoiser = pair([]);
+    const weights = Float64Array.of(1);
+    const calls = [3, 4].map((step) => ({ step, timestep: 1, sigma: 1, weights }));
+    assert.deepEqual(await denoiser.forecast(calls), [Float32Array.of(-4, 0), Float32Array.of(-4, 0)]);
+  });
+
+  it("features() are those of all branches, slot after slot", async () => {
+    using denoiser = pair([]);
+    assert.deepEqual(await denoiser.features(), Float32Array.of(1, 1, 5, 5, 10, 10, 50, 50));
+    using single = new SeparateBranches([branch(7)], { slots: 2, guide: () => assert.fail() });
+    assert.deepEqual(await single.features(), Float32Array.of(7, 7, 70, 70));
+  });
+
+  it("leaves the output of a single branch as it is, and disposes what it was given", async () => {
+    disposed = 0;
+    {
+      using denoiser = new SeparateBranches([branch(7)], { slots: 2, guide: () => assert.fail() });
+      assert.deepEqual((await denoiser.full(call)).output, Float32Array.of(7, 7));
+    }
+    assert.equal(disposed, 1);
+  });
+});

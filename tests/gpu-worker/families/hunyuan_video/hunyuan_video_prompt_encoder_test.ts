@@ -1,0 +1,65 @@
+// Prompts against HunyuanVideoPipeline.encode_prompt: tokens inside the template, their states, CLIP's pooled output.
+import { after, before, describe, it } from "@std/testing/bdd";
+import assert from "node:assert/strict";
+import { Checkpoint } from "../../../../gpu-worker/checkpoint/checkpoint.ts";
+import { readHunyuanVideoCheckpoint } from "../../../../gpu-worker/families/hunyuan_video/hunyuan_video_checkpoint.ts";
+import { HunyuanVideoPromptEncoder } from "../../../../gpu-worker/families/hunyuan_video/hunyuan_video_prompt_encoder.ts";
+import type { GraphSession } from "../../../../gpu-worker/session/session_loader.ts";
+import { openTokenizer } from "../../../../gpu-worker/text/tokenizer/tokenizer.ts";
+import { Runtime, type Session } from "../../../../gpu-worker/runtime/mod.ts";
+import { goldenPath, loadGoldens, maxError } from "../../../goldens/golden.ts";
+
+/** float32 on both sides, a few layers. */
+const TOLERANCE = 1e-5;
+
+for (const name of ["tiny-distilled", "tiny-plain"]) {
+  const folder = `hunyuan_video/${name}`;
+  describe(`HunyuanVideoPromptEncoder.encode() with ${name}`, () => {
+    const goldens = loadGoldens(folder);
+    const { cases } = JSON.parse(Deno.readTextFileSync(goldenPath(`${folder}/goldens.json`)));
+    const stack = new DisposableStack();
+    /** Ids of each encoder's last run. */
+    const seen: Record<string, number[]> = {};
+    let encoder: HunyuanVideoPromptEncoder;
+    before(async () => {
+      const runtime = stack.use(Runtime.open());
+      const checkpoint = Checkpoint.open(goldenPath(folder));
+      const { graphs, config } = readHunyuanVideoCheckpoint(checkpoint, "float32");
+      const open = async (graph: "llama" | "clip", tokenizer: string) => ({
+        session: recorded(stack.use(await runtime.createSession(graphs[graph])), (ids) => seen[graph] = ids),
+        tokenizer: openTokenizer(checkpoint.path(tokenizer)),
+      });
+      encoder = new HunyuanVideoPromptEncoder(runtime, {
+        llama: await open("llama", "tokenizer"),
+        clip: await open("clip", "tokenizer_2"),
+        features: config.textEmbedDim,
+      });
+    });
+    after(() => stack.dispose());
+
+    for (const text of ["plain", "empty", "unicode"]) {
+      it(`gives diffusers' ids, states and pooled output of the text '${text}'`, async () => {
+        const id = `text.${text}`;
+        const { prompt, max_sequence_length: maxSequenceLength } = cases[id];
+        const { tokens, embeds, pooled } = await encoder.encode(prompt, { maxSequenceLength });
+        assert.deepEqual([1, tokens, embeds.length / tokens], goldens.shape(`${id}.embeds`));
+        const padded = [...goldens.ints(`${id}.llama_input_ids`)];
+        assert.deepEqual(seen["llama"], padded.slice(0, seen["llama"]!.length));
+        assert.ok(new Set(padded.slice(seen["llama"]!.length)).size <= 1, "the rest is padding");
+        assert.deepEqual(seen["clip"], [...goldens.ints(`${id}.clip_input_ids`)]);
+        assert.ok(maxError(embeds, goldens.floats(`${id}.embeds`)) <= TOLERANCE);
+        assert.ok(maxError(pooled, goldens.floats(`${id}.pooled`)) <= TOLERANCE);
+      });
+    }
+  });
+}
+
+function recorded(session: Session, keep: (ids: number[]) => void): GraphSession {
+  return {
+    inputNames: session.inputNames,
+    run: async (feeds, options) => {
+      keep(Array.from(await feeds["input_ids"]!.as("int64").toArray(), Number));
+      return await session.run(feeds, options);
+    },
+  };
+}

@@ -1,0 +1,84 @@
+// Long clips take the memory of short ones.
+import { describe, it } from "@std/testing/bdd";
+import assert from "node:assert/strict";
+import { autoencoderKLWanDecoder } from "../../../../gpu-worker/families/wan/wan_vae_decoder.ts";
+import type { ClipTiling } from "../../../../gpu-worker/vae/video_tiling.ts";
+import { decodeClip } from "../../../../gpu-worker/families/wan/decode_wan.ts";
+import { liveHandles, Runtime } from "../../../../gpu-worker/runtime/mod.ts";
+import { loadGoldens, maxError } from "../../../goldens/golden.ts";
+import { component } from "../../graph/component.ts";
+import { decodeInProcess } from "../../vae/decode_in_process.ts";
+
+type Four = [number, number, number, number];
+
+const SIDE = 320;
+const MIB = 2 ** 20;
+/** Pages that the allocators keep, from run to run; the floats of 48 frames alone would be 56 MiB. */
+const SLACK = 24 * MIB;
+
+describe("decodeClip()", () => {
+  it("takes no more memory for 65 frames than for 17, beside the clip's bytes", async () => {
+    const short = await decodeInProcess("wan/tiny-unipc/vae", { numFrames: 17, side: SIDE });
+    const long = await decodeInProcess("wan/tiny-unipc/vae", { numFrames: 65, side: SIDE });
+    const grown = long.peak - short.peak;
+    const output = long.bytes - short.bytes;
+    assert.equal(output, 48 * SIDE * SIDE * 3);
+    assert.ok(grown <= output + SLACK, `grew by ${grown / MIB} MiB, ${output / MIB} of them output`);
+  });
+
+  it("decodes in tiles as diffusers does, and small clips whole", async () => {
+    const goldens = loadGoldens("wan/tiny-euler");
+    const { graph, caches } = autoencoderKLWanDecoder(component("wan/tiny-euler/vae"));
+    using runtime = Runtime.open();
+    using vae = await runtime.createSession(graph);
+    const decode = async (name: string, tiling: ClipTiling | undefined) => {
+      const [channels, frames, height, width] = goldens.shape(`vae.${name}.latents`) as Four;
+      const clip = { size: { channels, frames, height, width }, data: goldens.floats(`vae.${name}.latents`) };
+      const pictures: Float32Array[] = [];
+      const decoder = { runtime, vae, caches, scale: 4, tiling };
+      for await (const { data } of decodeClip(decoder, clip)) pictures.push(data.slice());
+      return pictures;
+    };
+    const tiling = { side: 16, stride: 8 };
+    const [, count, rows, columns] = goldens.shape("vae.tiled.decoded") as Four;
+    const expected = goldens.floats("vae.tiled.decoded");
+    const tiled = await decode("tiled", tiling);
+    assert.equal(tiled.length, count);
+    for (const [i, picture] of tiled.entries()) {
+      const area = rows * columns;
+      for (const colour of [0, 1, 2]) {
+        const start = (colour * count + i) * area;
+        const plane = picture.subarray(colour * area, (colour + 1) * area);
+        // As that of whole frames: see autoencoder_kl_wan_test.ts.
+        assert.ok(maxError(plane, expected.subarray(start, start + area)) <= 2e-5, `frame ${i}`);
+      }
+    }
+    const whole = await decode("tiled", undefined);
+    assert.ok(
+      maxError(tiled.at(-1)!, whole.at(-1)!) > 1e-4,
+      "tiles alter the picture, or nothing would be shown",
+    );
+    assert.deepEqual(await decode("clip", { side: 20, stride: 8 }), await decode("clip", undefined));
+  });
+
+  it("holds nothing once its signal is aborted or nobody asks any more", async () => {
+    const { graph, caches } = autoencoderKLWanDecoder(component("wan/tiny-euler/vae"));
+    using runtime = Runtime.open();
+    using vae = await runtime.createSession(graph);
+    const before = liveHandles();
+    const size = { channels: 4, frames: 4, height: 4, width: 4 };
+    const data = new Float32Array(4 * 4 * 4 * 4);
+    const controller = new AbortController();
+    const frames = decodeClip({ runtime, vae, caches, scale: 4 }, { size, data, signal: controller.signal });
+    const abort = async () => {
+      for await (const _frame of frames) controller.abort(new Error("enough"));
+    };
+    await assert.rejects(abort(), /enough/);
+    assert.deepEqual(liveHandles(), before);
+    for (const tiling of [undefined, { side: 8, stride: 8 }]) {
+      const decoder = { runtime, vae, caches, scale: 4, tiling };
+      for await (const _frame of decodeClip(decoder, { size, data })) break;
+      assert.deepEqual(liveHandles(), before);
+    }
+  });
+});

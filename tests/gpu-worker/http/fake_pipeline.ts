@@ -1,0 +1,115 @@
+// A pipeline without a network, for timing and faults that a real one cannot be made to show: steps wait for the test.
+import { abortable } from "@std/async/abortable";
+import type { DecodedVideo } from "../../../gpu-worker/media/decoded_video.ts";
+import { completeRequest, type RequestRules } from "../../../gpu-worker/request/complete_request.ts";
+import type {
+  GenerateOptions,
+  GenerateRequest,
+  GenerateResult,
+  ModelInfo,
+  PartialRequest,
+  Pipeline,
+} from "../../../gpu-worker/pipeline/pipeline.ts";
+import type { RequestDefaults } from "../../../gpu-worker/checkpoint/stored_defaults.ts";
+import { planSteps } from "../../../sampler/mod.ts";
+
+export interface FakePipelineOptions {
+  id?: string;
+  /** Whether it makes clips, 5 frames at 8 a second unless asked for others. */
+  video?: boolean;
+  /** What batchLimit() says. @default 1 */
+  batchLimit?: number;
+  /** Awaited before each step; an abort does not wait for it. */
+  beforeStep?: (index: number) => void | Promise<void>;
+}
+
+const SECONDS = { encode: 0, denoise: 0, decode: 0, total: 0 };
+
+/** Its picture is one colour, by seed; so is the first frame of its clips, and each later one a little darker. */
+export class FakePipeline implements Pipeline {
+  readonly model: ModelInfo;
+  readonly defaults: RequestDefaults = {
+    steps: 4,
+    width: 16,
+    height: 16,
+    guidanceScale: 0,
+    trueCfgScale: 1,
+    guidanceRescale: 0,
+    maxSequenceLength: 16,
+    sampler: {},
+  };
+  readonly rules: RequestRules = {
+    sizeMultiple: 8,
+    maxSequenceLength: 16,
+    guidance: "none",
+    startImage: { strength: 0.5, partialStep: "run" },
+  };
+  disposed = false;
+  /** The last one. */
+  request: GenerateRequest | undefined;
+  /** Steps begun, over all runs. */
+  stepsBegun = 0;
+  readonly #batchLimit: number;
+  readonly #beforeStep: NonNullable<FakePipelineOptions["beforeStep"]>;
+
+  constructor(
+    { id = "fake", video = false, batchLimit = 1, beforeStep = () => {} }: FakePipelineOptions = {},
+  ) {
+    if (video) {
+      Object.assign(this.defaults, { numFrames: 5, fps: 8 });
+      this.rules.video = { frameStep: 4, maxFrames: 65 };
+      delete this.rules.startImage;
+    }
+    this.model = { id, pipelineClass: "FakePipeline", digest: `digest of ${id}`, clips: video };
+    this.#batchLimit = batchLimit;
+    this.#beforeStep = beforeStep;
+  }
+
+  complete(request: PartialRequest): GenerateRequest {
+    return completeRequest(request, this);
+  }
+
+  batchLimit(): number {
+    return this.#batchLimit;
+  }
+
+  async generate(request: GenerateRequest, options: GenerateOptions = {}): Promise<GenerateResult> {
+    if (this.disposed) throw new Error("generate() after disposal");
+    this.request = request;
+    const { width, height, seed, sampler, startImage } = request;
+    const steps = request.steps - (startImage?.firstStep ?? 0);
+    const plan = planSteps(steps, sampler);
+    const image = { width, height, data: new Float32Array(3 * width * height).fill((seed % 100) / 100) };
+    for (const [index, kind] of plan.entries()) {
+      options.signal?.throwIfAborted();
+      this.stepsBegun++;
+      const ready = Promise.resolve(this.#beforeStep(index));
+      await (options.signal ? abortable(ready, options.signal) : ready);
+      await options.onStep?.({ index, steps, kind, sigma: 1 - index / steps, elapsedMs: index });
+      if (options.previewSteps?.has(index)) await options.onPreview?.(index, image);
+    }
+    const video = this.rules.video && clipOf(request);
+    const latents = { dims: [1, 4, 16], data: new Float32Array(64) };
+    return {
+      image,
+      ...video && { video },
+      plan,
+      forecastErrors: new Map(),
+      initialLatents: latents,
+      latents,
+      seconds: SECONDS,
+    };
+  }
+
+  [Symbol.dispose](): void {
+    this.disposed = true;
+  }
+}
+
+function clipOf({ width, height, numFrames, fps, seed }: GenerateRequest): DecodedVideo {
+  const frames = Array.from(
+    { length: numFrames },
+    (_, index) => new Uint8Array(width * height * 3).fill(Math.max(0, 128 + seed % 100 - index)),
+  );
+  return { width, height, fps, frames };
+}

@@ -1,0 +1,85 @@
+import { describe, it } from "@std/testing/bdd";
+import assert from "node:assert/strict";
+import { ModelPool, type ModelPoolOptions } from "../../../gpu-worker/http/model_pool.ts";
+import { ApiError } from "../../../protocol/wire/api_error.ts";
+import { FakePipeline } from "./fake_pipeline.ts";
+
+/** A pool over fakes, and every pipeline it has opened. */
+function poolOf(ids: readonly string[], options: Omit<ModelPoolOptions, "sources"> = {}) {
+  const opened: FakePipeline[] = [];
+  const sources = ids.map((id) => ({
+    info: new FakePipeline({ id }).model,
+    open: () => {
+      const pipeline = new FakePipeline({ id });
+      opened.push(pipeline);
+      return Promise.resolve(pipeline);
+    },
+  }));
+  return { pool: new ModelPool({ sources, ...options }), opened };
+}
+
+describe("ModelPool", () => {
+  it("lease() loads a model once, however many ask at once", async () => {
+    const { pool, opened } = poolOf(["a"]);
+    const leases = await Promise.all([pool.lease("a"), pool.lease("a"), pool.describe("a")]);
+    assert.equal(opened.length, 1);
+    assert.equal(leases[0].pipeline, opened[0]);
+  });
+
+  it("lease() unloads the least recently used model for another, never one in use", async () => {
+    const { pool, opened } = poolOf(["a", "b", "c"], { maxLoaded: 2 });
+    using _a = await pool.lease("a");
+    (await pool.lease("b"))[Symbol.dispose]();
+    using _c = await pool.lease("c");
+    assert.deepEqual(opened.map(({ model, disposed }) => [model.id, disposed]), [
+      ["a", false],
+      ["b", true],
+      ["c", false],
+    ]);
+    assert.ok(pool.isLoaded("a") && !pool.isLoaded("b"));
+  });
+
+  it("lease() makes room when memory is short", async () => {
+    const { pool, opened } = poolOf(["a", "b"], { maxLoaded: 5, minFreeBytes: 100, freeBytes: () => 50 });
+    (await pool.lease("a"))[Symbol.dispose]();
+    (await pool.lease("b"))[Symbol.dispose]();
+    assert.ok(opened[0]!.disposed);
+  });
+
+  it("an idle model is unloaded and completes requests all the same", async () => {
+    const { promise: unloaded, resolve } = Promise.withResolvers<void>();
+    const { pool, opened } = poolOf(["a"], {
+      idleMs: 10,
+      onChange: (loaded) => loaded.length === 0 && resolve(),
+    });
+    (await pool.lease("a"))[Symbol.dispose]();
+    // The pool's timers do not keep a process alive; this one does.
+    const alive = setTimeout(() => {}, 10_000);
+    await unloaded;
+    clearTimeout(alive);
+    assert.ok(opened[0]!.disposed);
+    assert.equal((await pool.describe("a")).complete({ prompt: "x", seed: 1 }).steps, 4);
+    using _again = await pool.lease("a");
+    assert.equal(opened.length, 2);
+  });
+
+  it("lease() goes on after a load that failed", async () => {
+    let attempts = 0;
+    const source = {
+      info: new FakePipeline({ id: "a" }).model,
+      open: () =>
+        ++attempts === 1 ? Promise.reject(new Error("disk")) : Promise.resolve(new FakePipeline({ id: "a" })),
+    };
+    const pool = new ModelPool({ sources: [source] });
+    await assert.rejects(pool.lease("a"), /disk/);
+    assert.equal((await pool.lease("a")).pipeline.model.id, "a");
+  });
+
+  it("lease() refuses a model that is not served", async () => {
+    const { pool } = poolOf(["a"]);
+    await assert.rejects(
+      async () => await pool.lease("b"),
+      (error) => error instanceof ApiError && error.status === 404,
+    );
+  });
+});

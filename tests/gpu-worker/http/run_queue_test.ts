@@ -1,0 +1,199 @@
+// Several runs on the device at once.
+import { describe, it } from "@std/testing/bdd";
+import assert from "node:assert/strict";
+import type { Run } from "../../../gpu-worker/http/run.ts";
+import { RunQueue, type RunQueueOptions } from "../../../gpu-worker/http/run_queue.ts";
+import { runRequestSchema } from "../../../protocol/wire/run_request.ts";
+
+const request = (model = "fake") => runRequestSchema.parse({ model, prompt: "x", seed: 7 });
+
+/** A queue whose runs end when the test says so, or when they are cancelled. */
+function openQueue(concurrency?: number) {
+  const begun: Run[] = [];
+  const ends = new Map<Run, () => void>();
+  const queue = new RunQueue({
+    ...concurrency !== undefined && { concurrency },
+    execute: async ([run]) => {
+      assert(run);
+      run.emit({ type: "started" });
+      begun.push(run);
+      await new Promise<void>((resolve) => {
+        ends.set(run, resolve);
+        run.signal.addEventListener("abort", () => resolve());
+      });
+      run.emit({ type: "cancelled", reason: "requested" });
+    },
+  });
+  const submit = (model?: string) => queue.submit(request(model));
+  return { queue, begun, submit, end: (run: Run) => ends.get(run)!() };
+}
+
+/** Places in the queue that a run was told. */
+async function places(run: Run): Promise<number[]> {
+  return (await run.next(0)).flatMap(({ event }) => event.type === "queued" ? [event.position] : []);
+}
+
+describe("RunQueue", () => {
+  it("has one run on the device at a time", async () => {
+    const { queue, begun, submit, end } = openQueue();
+    const [first, second] = [submit(), submit()];
+    assert.deepEqual([first.position, second.position], [0, 1]);
+    assert.deepEqual(begun, [first.run]);
+    end(first.run);
+    await second.run.begun;
+    assert.deepEqual(begun, [first.run, second.run]);
+    await queue.drain({ cancelCurrent: true });
+  });
+
+  it("has as many as concurrency allows, and tells the others how many go before", async () => {
+    const { queue, begun, submit, end } = openQueue(2);
+    const runs = [submit(), submit(), submit(), submit()];
+    assert.deepEqual(runs.map(({ position }) => position), [0, 0, 2, 3]);
+    assert.equal(queue.running, 2);
+    assert.equal(queue.depth, 2);
+    end(runs[1]!.run);
+    await runs[2]!.run.begun;
+    assert.deepEqual(begun, [runs[0], runs[1], runs[2]].map((submitted) => submitted!.run));
+    assert.equal(queue.running, 2);
+    assert.deepEqual(await places(runs[3]!.run), [3, 2]);
+    await queue.drain({ cancelCurrent: true });
+  });
+
+  it("keeps models apart, in the order of the queue", async () => {
+    const { queue, begun, submit, end } = openQueue(2);
+    const first = submit("a");
+    const other = submit("b");
+    const third = submit("a");
+    assert.deepEqual([other.position, third.position], [1, 2]);
+    assert.deepEqual(begun, [first.run]);
+    end(first.run);
+    await other.run.begun;
+    assert.deepEqual(begun, [first.run, other.run]);
+    end(other.run);
+    await third.run.begun;
+    await queue.drain({ cancelCurrent: true });
+  });
+
+  it("begins what a cancelled run has held up", async () => {
+    const { queue, begun, submit } = openQueue(2);
+    const first = submit("a");
+    const other = submit("b");
+    const third = submit("a");
+    other.run.cancel("requested");
+    assert.deepEqual(begun, [first.run, third.run]);
+    await queue.drain({ cancelCurrent: true });
+  });
+
+  it("drain() begins nothing of what it cancels", async () => {
+    const { queue, begun, submit } = openQueue(2);
+    const first = submit("a");
+    const waiting = [submit("b"), submit("a"), submit("a")];
+    await queue.drain({ cancelCurrent: true });
+    assert.deepEqual(begun, [first.run]);
+    assert.ok(waiting.every(({ run }) => run.finished));
+  });
+
+  it("drain() ends all and waits for all", async () => {
+    const { queue, submit } = openQueue(2);
+    const runs = [submit(), submit(), submit()];
+    const drained = queue.drain();
+    assert.ok(runs[2]!.run.finished);
+    assert.equal(queue.running, 2);
+    runs[0]!.run.cancel("requested");
+    runs[1]!.run.cancel("requested");
+    await drained;
+    assert.ok(runs.every(({ run }) => run.finished));
+    assert.equal(queue.busy, false);
+  });
+
+  describe("with maxBatch", () => {
+    /** What was begun together, until the test ends it. */
+    function openBatches(options: Partial<RunQueueOptions> = {}) {
+      const batches: { runs: readonly Run[]; leaveDevice: () => void; end: () => void }[] = [];
+      const queue = new RunQueue({
+        maxBatch: 4,
+        execute: async (runs, leaveDevice) => {
+          const ended = Promise.withResolvers<void>();
+          for (const run of runs) run.emit({ type: "started" });
+          batches.push({ runs, leaveDevice, end: ended.resolve });
+          await ended.promise;
+          for (const run of runs) run.emit({ type: "cancelled", reason: "requested" });
+        },
+        ...options,
+      });
+      const submit = (key: string | undefined, limit = 8) =>
+        queue.submit(request(), key === undefined ? {} : { batch: { key, limit } }).run;
+      return { queue, batches, submit };
+    }
+    const settled = () => new Promise<void>((resolve) => setTimeout(resolve));
+
+    it("begins those with one key together, and the others in their order", async () => {
+      const { queue, batches, submit } = openBatches();
+      const first = submit("a");
+      const waiting = [submit("b"), submit("a"), submit("b"), submit(undefined), submit("b")];
+      assert.deepEqual(batches.map(({ runs }) => runs), [[first]]);
+      batches[0]!.end();
+      await settled();
+      assert.deepEqual(batches[1]!.runs, [waiting[0], waiting[2], waiting[4]]);
+      assert.equal(queue.running, 3);
+      assert.deepEqual(await places(waiting[3]!), [4, 4]);
+      batches[1]!.end();
+      await settled();
+      assert.deepEqual(batches[2]!.runs, [waiting[1]]);
+      batches[2]!.end();
+      await settled();
+      assert.deepEqual(batches[3]!.runs, [waiting[3]]);
+      batches[3]!.end();
+      await queue.drain();
+    });
+
+    it("keeps to the smaller of its own limit and theirs", async () => {
+      const { queue, batches, submit } = openBatches();
+      submit(undefined);
+      for (let i = 0; i < 6; i++) submit("a");
+      for (let i = 0; i < 3; i++) submit("b", 2);
+      for (let i = 0; i < batches.length; i++) {
+        batches[i]!.end();
+        do await settled(); while (queue.depth > 0 && batches.length === i + 1);
+      }
+      assert.deepEqual(batches.map(({ runs }) => runs.length), [1, 4, 2, 2, 1]);
+      await queue.drain();
+    });
+
+    it("holds back what waits until the clients of the last batch have come back, if they do", async () => {
+      const { queue, batches, submit } = openBatches();
+      submit("a");
+      const waiting = [submit("a"), submit("a")];
+      // A tenth of it is waited for.
+      await new Promise((resolve) => setTimeout(resolve, 300));
+      batches[0]!.leaveDevice();
+      assert.equal(batches.length, 1);
+      const returned = submit("a");
+      assert.deepEqual(batches[1]!.runs, [...waiting, returned]);
+
+      const left = submit("a");
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      batches[1]!.leaveDevice();
+      assert.equal(batches.length, 2);
+      await left.begun;
+      assert.deepEqual(batches[2]!.runs, [left]);
+      for (const { end } of batches) end();
+      await queue.drain();
+    });
+
+    it("goes on when a batch leaves the device, but does not let results pile up", async () => {
+      const { queue, batches, submit } = openBatches({ maxBatch: 1 });
+      for (let i = 0; i < 5; i++) submit(undefined);
+      for (let i = 0; i < batches.length; i++) batches[i]!.leaveDevice();
+      assert.equal(batches.length, 3);
+      assert.equal(queue.running, 0);
+      batches[0]!.end();
+      await settled();
+      assert.equal(batches.length, 4);
+      const drained = queue.drain();
+      for (const { end } of batches) end();
+      await drained;
+      assert.ok(batches.every(({ runs: [run] }) => run!.finished));
+    });
+  });
+});

@@ -1,0 +1,85 @@
+import { describe, it } from "@std/testing/bdd";
+import assert from "node:assert/strict";
+import { framesOf } from "../../../gpu-worker/http/video_length.ts";
+import { completeRun, toWire } from "../../../gpu-worker/http/wire_request.ts";
+import { encodeImage } from "../../../gpu-worker/media/encode_image.ts";
+import { completeRequest, type RequestRules } from "../../../gpu-worker/request/complete_request.ts";
+import { ApiError } from "../../../protocol/wire/api_error.ts";
+import { runRequestSchema } from "../../../protocol/wire/run_request.ts";
+
+const RULES: RequestRules = {
+  sizeMultiple: 8,
+  maxSequenceLength: 16,
+  guidance: "cfg",
+  skippableLayers: 4,
+  startImage: { strength: 0.5, partialStep: "run" },
+};
+const DEFAULTS = {
+  steps: 4,
+  width: 16,
+  height: 16,
+  guidanceScale: 7,
+  trueCfgScale: 1,
+  maxSequenceLength: 16,
+  sampler: {},
+};
+
+const complete = (fields: object) => {
+  const run = runRequestSchema.parse({ model: "m", prompt: "p", seed: 1, ...fields });
+  const pipeline = {
+    rules: RULES,
+    defaults: DEFAULTS,
+    complete: (request: Parameters<typeof completeRequest>[0]) =>
+      completeRequest(request, { defaults: DEFAULTS, rules: RULES }),
+  };
+  return completeRun(pipeline, run);
+};
+
+describe("toWire()", () => {
+  it("gives skip-layer guidance back in full, and nothing where there is none", async () => {
+    const settings = toWire(await complete({ skip_layer_guidance: { layers: [1, 3], scale: 2 } }));
+    assert.deepEqual(settings.skip_layer_guidance, { layers: [1, 3], scale: 2, start: 0.01, stop: 0.2 });
+    assert.ok(!("skip_layer_guidance" in toWire(await complete({}))));
+  });
+});
+
+describe("completeRun()", () => {
+  it("names the field that is refused as the client spells it", async () => {
+    const refused = (fields: object, param: string) =>
+      assert.rejects(
+        complete(fields),
+        (error) => error instanceof ApiError && error.status === 400 && error.param === param,
+      );
+    await refused({ skip_layer_guidance: { layers: [4] } }, "skip_layer_guidance");
+    await refused({ true_cfg_scale: 2 }, "true_cfg_scale");
+    await refused({ negative_prompt: "n", guidance_scale: 1 }, "negative_prompt");
+    await refused({ image: "****" }, "image");
+    await refused({ image: btoa("no image") }, "image");
+    await refused({ strength: 0.5 }, "strength");
+  });
+
+  it("takes the size of an image, cut down to what the model makes, or resizes it to the given one", async () => {
+    const data = new Float32Array(3 * 29 * 18);
+    const image = (await encodeImage({ width: 29, height: 18, data })).toBase64();
+    const own = await complete({ image });
+    assert.deepEqual([own.width, own.height, own.startImage?.image.data.length], [24, 16, 3 * 24 * 16]);
+    assert.equal(toWire(own).strength, 0.5);
+    const given = await complete({ image, width: 32, height: 8, strength: 0.75 });
+    assert.deepEqual([given.width, given.height, given.startImage?.firstStep], [32, 8, 1]);
+  });
+});
+
+describe("framesOf()", () => {
+  const rules = { video: { frameStep: 4, maxFrames: 81 } };
+
+  it("is the nearest number of frames that the model makes", () => {
+    const lengths = [[4, 8, 33], [5, 16, 81], [0, 8, 1], [2.2, 8, 17], [4.9, 12.5, 61]] as const;
+    for (const [seconds, fps, frames] of lengths) assert.equal(framesOf(seconds, { fps, rules }), frames);
+  });
+
+  it("refuses what is too long, and pictures", () => {
+    const long = /'seconds' must be at most 5 at 16 frames a second with this model: current value is 8/;
+    assert.throws(() => framesOf(8, { fps: 16, rules }), long);
+    assert.throws(() => framesOf(4, { fps: 8, rules: {} }), /'seconds' takes a model that makes clips/);
+  });
+});

@@ -1,0 +1,69 @@
+// What ffmpeg's own tools make of a file: the reference for everything that this project writes.
+import type { DecodedVideo } from "../../../gpu-worker/media/decoded_video.ts";
+
+export const FFMPEG_MISSING = isMissing("ffmpeg") || isMissing("ffprobe");
+
+function isMissing(program: string): boolean {
+  try {
+    new Deno.Command(program, { args: ["-version"], stdout: "null", stderr: "null" }).outputSync();
+    return false;
+  } catch {
+    return true;
+  }
+}
+
+export interface Probed {
+  codec: string;
+  pixelFormat: string;
+  width: number;
+  height: number;
+  /** Frames a second, as a fraction: "8/1". */
+  rate: string;
+  frames: number;
+  seconds: number;
+}
+
+export async function probe(bytes: Uint8Array): Promise<Probed> {
+  const path = await Deno.makeTempFile();
+  try {
+    await Deno.writeFile(path, bytes);
+    const fields = "stream=codec_name,pix_fmt,width,height,avg_frame_rate,nb_read_frames:format=duration";
+    const args = ["-v", "error", "-count_frames", "-show_entries", fields, "-of", "json", path];
+    const { streams: [stream], format } = JSON.parse(await run("ffprobe", args));
+    return {
+      codec: stream.codec_name,
+      pixelFormat: stream.pix_fmt,
+      width: stream.width,
+      height: stream.height,
+      rate: stream.avg_frame_rate,
+      frames: Number(stream.nb_read_frames),
+      seconds: Number(format.duration),
+    };
+  } finally {
+    await Deno.remove(path);
+  }
+}
+
+/** Mean PSNR in dB of an encoded clip's frames against those it was made of. */
+export async function psnr(bytes: Uint8Array, { width, height, frames }: DecodedVideo): Promise<number> {
+  const path = await Deno.makeTempFile();
+  try {
+    await Deno.writeFile(path, bytes);
+    const args = ["-v", "error", "-i", path, "-f", "rawvideo", "-pix_fmt", "rgb24", "-"];
+    const { stdout } = await new Deno.Command("ffmpeg", { args }).output();
+    const size = width * height * 3;
+    const each = frames.map((frame, index) => {
+      const squares = frame.reduce((sum, value, i) => sum + (value - stdout[index * size + i]!) ** 2, 0);
+      return 10 * Math.log10(255 ** 2 / (squares / size));
+    });
+    return each.reduce((sum, value) => sum + value, 0) / each.length;
+  } finally {
+    await Deno.remove(path);
+  }
+}
+
+async function run(program: string, args: string[]): Promise<string> {
+  const { success, stdout, stderr } = await new Deno.Command(program, { args }).output();
+  if (!success) throw new Error(new TextDecoder().decode(stderr));
+  return new TextDecoder().decode(stdout);
+}

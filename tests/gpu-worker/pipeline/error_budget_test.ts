@@ -1,0 +1,56 @@
+import { after, before, describe, it } from "@std/testing/bdd";
+import assert from "node:assert/strict";
+import { openPipeline } from "../../../gpu-worker/model/open_pipeline.ts";
+import type { GenerateResult, PartialRequest, Pipeline } from "../../../gpu-worker/pipeline/pipeline.ts";
+import { MAX_BUDGET_SLOTS } from "../../../sampler/mod.ts";
+
+const STEPS = 24;
+
+let pipeline: Pipeline;
+before(async () => void (pipeline = await openPipeline("models/emoji")));
+after(() => pipeline[Symbol.dispose]());
+
+async function generate(sampler: PartialRequest["sampler"], steps = STEPS): Promise<GenerateResult> {
+  return await pipeline.generate(pipeline.complete({ prompt: "owl", seed: 5, steps, sampler }));
+}
+
+const fullSteps = ({ plan }: GenerateResult) => [...plan.keys()].filter((step) => plan[step] === "full");
+
+describe("models/emoji under an error budget", () => {
+  it("measures over its ring of features what a run measures that keeps them all", async () => {
+    // No error is small enough: every step is full, and the ring goes round. Linear forecasts read the last two features.
+    const ring = await generate({ method: "taylorseer", order: 1, errorBudget: 1e-9 });
+    assert.ok(fullSteps(ring).length > MAX_BUDGET_SLOTS + 2, `${fullSteps(ring)}`);
+    const whole = await generate({ method: "taylorseer", order: 1, fullSteps: fullSteps(ring) });
+    assert.ok(ring.forecastErrors.size >= whole.forecastErrors.size);
+    for (const [step, error] of whole.forecastErrors) {
+      // The same sums in float32, over as many slots or fewer.
+      assert.ok(Math.abs(ring.forecastErrors.get(step)! - error) < 1e-5 + 1e-3 * error, `step ${step}`);
+    }
+    assert.deepEqual(ring.latents.data, whole.latents.data);
+  });
+
+  it("makes fewer full passes for a larger budget, and says which", async () => {
+    const [small, large] = [
+      await generate({ errorBudget: 0.05 }, 50),
+      await generate({ errorBudget: 0.2 }, 50),
+    ];
+    assert.ok(fullSteps(large).length < fullSteps(small).length && fullSteps(small).length < 50);
+    assert.deepEqual([...large.forecastErrors.keys()], fullSteps(large).slice(1));
+    // The same features on the same machine give the same plan.
+    assert.deepEqual((await generate({ errorBudget: 0.2 }, 50)).plan, large.plan);
+  });
+
+  it("gives the picture that the steps it chose give when they are asked for", async () => {
+    const chosen = await generate({ errorBudget: 0.2 }, 50);
+    const { w, m, lam } =
+      pipeline.complete({ prompt: "owl", seed: 5, steps: 50, sampler: { errorBudget: 0.2 } }).sampler;
+    assert.ok(fullSteps(chosen).length < MAX_BUDGET_SLOTS);
+    const asked = await generate({ w, m, lam, fullSteps: fullSteps(chosen) }, 50);
+    const largest = asked.latents.data.reduce(
+      (max, value, i) => Math.max(max, Math.abs(value - chosen.latents.data[i]!)),
+      0,
+    );
+    assert.ok(largest < 1e-4, `latents differ by ${largest}`);
+  });
+});

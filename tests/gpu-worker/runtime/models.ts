@@ -1,0 +1,103 @@
+// Tiny ONNX models for the tests of the runtime.
+import onnxProto from "onnx-proto";
+import { type DType, ONNX_DATA_TYPE } from "../../../gpu-worker/runtime/dtype.ts";
+
+const { onnx } = onnxProto;
+
+type Dim = number | string;
+
+interface ModelInit {
+  inputs: Record<string, [dtype: DType, dims: readonly Dim[]]>;
+  outputs: Record<string, [dtype: DType, dims: readonly Dim[]]>;
+  nodes: object[];
+  initializers?: object[];
+}
+
+export function node(opType: string, input: string[], output: string[], attribute: object[] = []) {
+  return { opType, name: output[0], input, output, attribute };
+}
+
+/** A tensor whose bytes lie in `location` from `offset` on. */
+export function external(
+  name: string,
+  { dtype, dims, location, offset, length }: {
+    dtype: DType;
+    dims: number[];
+    location: string;
+    offset: number;
+    length: number;
+  },
+) {
+  return {
+    name,
+    dims,
+    dataType: ONNX_DATA_TYPE[dtype],
+    dataLocation: onnx.TensorProto.DataLocation.EXTERNAL,
+    externalData: Object.entries({ location, offset, length }).map(([key, value]) => ({
+      key,
+      value: String(value),
+    })),
+  };
+}
+
+export function model({ inputs, outputs, nodes, initializers = [] }: ModelInit): Uint8Array {
+  const graph = {
+    name: "test",
+    node: nodes,
+    input: valueInfos(inputs),
+    output: valueInfos(outputs),
+    initializer: initializers,
+  };
+  const opsetImport = [{ domain: "", version: 22 }];
+  return onnx.ModelProto.encode(onnx.ModelProto.create({ irVersion: 10, opsetImport, graph })).finish();
+}
+
+/** sum = a + b; product = a * b, both [n]. */
+export function sumAndProduct(): Uint8Array {
+  return model({
+    inputs: { a: ["float32", ["n"]], b: ["float32", ["n"]] },
+    outputs: { sum: ["float32", ["n"]], product: ["float32", ["n"]] },
+    nodes: [node("Add", ["a", "b"], ["sum"]), node("Mul", ["a", "b"], ["product"])],
+  });
+}
+
+/** y = x + trips, one node a trip: as long a run as wanted. x and y are [n], trips is [] of int64. */
+export function countingLoop(): Uint8Array {
+  const body = {
+    name: "body",
+    node: [
+      node("Identity", ["body_condition"], ["body_continue"]),
+      node("Add", ["state", "one"], ["next_state"]),
+    ],
+    input: valueInfos({
+      trip: ["int64", []],
+      body_condition: ["bool", []],
+      state: ["float32", ["n"]],
+    }),
+    output: valueInfos({ body_continue: ["bool", []], next_state: ["float32", ["n"]] }),
+  };
+  const attribute = { name: "body", type: onnx.AttributeProto.AttributeType.GRAPH, g: body };
+  return model({
+    inputs: { x: ["float32", ["n"]], trips: ["int64", []] },
+    outputs: { y: ["float32", ["n"]] },
+    nodes: [node("Loop", ["trips", "", "x"], ["y"], [attribute])],
+    initializers: [{
+      name: "one",
+      dims: [1],
+      dataType: ONNX_DATA_TYPE.float32,
+      rawData: new Uint8Array(new Float32Array([1]).buffer),
+    }],
+  });
+}
+
+function valueInfos(values: ModelInit["inputs"]) {
+  return Object.entries(values).map(([name, [dtype, dims]]) => ({
+    name,
+    type: {
+      tensorType: {
+        elemType: ONNX_DATA_TYPE[dtype],
+        shape: { dim: dims.map((dim) => typeof dim === "number" ? { dimValue: dim } : { dimParam: dim }) },
+      },
+    },
+  }));
+}

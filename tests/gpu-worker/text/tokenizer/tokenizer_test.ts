@@ -1,0 +1,108 @@
+import { describe, it } from "@std/testing/bdd";
+import assert from "node:assert/strict";
+import { CheckpointError } from "../../../../gpu-worker/checkpoint/checkpoint_error.ts";
+import { openTokenizer } from "../../../../gpu-worker/text/tokenizer/tokenizer.ts";
+import { goldenPath } from "../../../goldens/golden.ts";
+
+interface TokenizerGoldens {
+  texts: string[];
+  cases: { folder: string; max_length: number; pad: number; ids: number[][] }[];
+}
+
+const { texts, cases }: TokenizerGoldens = JSON.parse(
+  Deno.readTextFileSync(goldenPath("tokenizers/goldens.json")),
+);
+
+describe("Tokenizer", () => {
+  for (const { folder, max_length: maxLength, pad, ids } of cases) {
+    it(`encode() gives transformers' ids with the tokenizer in ${folder}`, () => {
+      const tokenizer = openTokenizer(goldenPath(folder));
+      texts.forEach((text, i) => {
+        const expected = ids[i]!;
+        const padding = Array<number>(maxLength - expected.length).fill(pad);
+        const { ids: actual, attentionMask } = tokenizer.encode(text, { maxLength });
+        assert.deepEqual(actual, [...expected, ...padding], JSON.stringify(text));
+        assert.deepEqual(attentionMask, [...expected.map(() => 1), ...padding.map(() => 0)]);
+      });
+    });
+  }
+
+  it("encode() cuts 100 kB of any text to maxLength", () => {
+    // Each of them took minutes where time grew with the square of the length.
+    const long = [
+      "the quick brown fox, ".repeat(5000),
+      "x".repeat(100_000),
+      "日本語".repeat(33_333),
+      " ".repeat(1e5),
+    ];
+    for (const folder of ["flux/tiny-dev/tokenizer", "flux/tiny-dev/tokenizer_2"]) {
+      const tokenizer = openTokenizer(goldenPath(folder));
+      const empty = tokenizer.encode("", { maxLength: 32 }).ids;
+      for (const text of long) {
+        const { ids } = tokenizer.encode(text, { maxLength: 32 });
+        assert.equal(ids.length, 32);
+        assert.equal(text.trim() === "", ids.join() === empty.join());
+      }
+    }
+  });
+
+  it("encode() refuses a length without room for the special tokens", () => {
+    const tokenizer = openTokenizer(goldenPath("flux/tiny-dev/tokenizer"));
+    const message = "Cannot encode as 'maxLength' must be a whole number > 2: current value is 2";
+    assert.throws(() => tokenizer.encode("a", { maxLength: 2 }), new RangeError(message));
+    assert.equal(tokenizer.encode("a", { maxLength: 3 }).ids.length, 3);
+  });
+
+  it("modelMaxLength is tokenizer_config.json's", () => {
+    assert.equal(openTokenizer(goldenPath("flux/tiny-schnell/tokenizer")).modelMaxLength, 24);
+    assert.equal(openTokenizer(goldenPath("../../../../models/emoji/tokenizer_2")).modelMaxLength, 12);
+  });
+});
+
+describe("openTokenizer()", () => {
+  const BROKEN: [what: string, files: Record<string, string>, message: RegExp][] = [
+    ["an empty folder", {}, /holds neither tokenizer.json nor vocab.json with merges.txt nor spiece.model/],
+    ["vocab.json without merges.txt", { "vocab.json": "{}" }, /holds neither/],
+    ["a file that is not JSON", { "tokenizer.json": "{" }, /Cannot read .*tokenizer.json as it is not JSON/],
+    [
+      "a tokenizer.json without a model",
+      { "tokenizer.json": "{}" },
+      /tokenizer.json as 'model' is malformed/,
+    ],
+    [
+      "a vocabulary of anything else",
+      { "vocab.json": '{"a":"b"}', "merges.txt": "" },
+      /'model.vocab' is malformed/,
+    ],
+    [
+      "a damaged spiece.model",
+      { "spiece.model": "\u0012\u0012" },
+      /spiece.model as it is not a SentencePiece model/,
+    ],
+    ["an empty spiece.model", { "spiece.model": "" }, /spiece.model as .* with pieces.* 0 pieces/],
+    [
+      "a pad_token outside the vocabulary",
+      { "vocab.json": '{"a":0}', "merges.txt": "", "tokenizer_config.json": '{"pad_token":"[PAD]"}' },
+      /Cannot use the tokenizer in .*: 'pad_token' must be in the vocabulary: current value is \[PAD\]/,
+    ],
+    [
+      "an unknown kind of step",
+      { "tokenizer.json": '{"model":{"type":"BPE","vocab":{},"merges":[]},"normalizer":{"type":"Reverse"}}' },
+      /Cannot use the tokenizer in .*Reverse/,
+    ],
+  ];
+  for (const [what, files, message] of BROKEN) {
+    it(`refuses ${what}`, () => {
+      const folder = Deno.makeTempDirSync();
+      try {
+        for (const [name, text] of Object.entries(files)) Deno.writeTextFileSync(`${folder}/${name}`, text);
+        assert.throws(
+          () => openTokenizer(folder),
+          (error) => error instanceof CheckpointError && message.test(error.message),
+        );
+      } finally {
+        Deno.removeSync(folder, { recursive: true });
+      }
+    });
+  }
+});

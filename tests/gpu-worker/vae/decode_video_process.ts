@@ -1,0 +1,67 @@
+// Decodes a clip of so many frames with a video autoencoder, keeps its bytes as a pipeline does, and prints the process's
+// peak memory. It is a process of its own because a peak is never taken back.
+//     deno run -A tests/gpu-worker/vae/decode_video_process.ts VAE_FOLDER NUM_FRAMES SIDE
+import { peakMemoryBytes } from "../../../gpu-worker/cli/peak_memory.ts";
+import { parseAutoencoderKLHunyuanVideoConfig } from "../../../gpu-worker/families/hunyuan_video/hunyuan_video_vae_config.ts";
+import { autoencoderKLHunyuanVideoDecoderGraph } from "../../../gpu-worker/families/hunyuan_video/hunyuan_video_vae_decoder.ts";
+import { parseAutoencoderKLWanConfig } from "../../../gpu-worker/families/wan/wan_vae_config.ts";
+import { autoencoderKLWanDecoder } from "../../../gpu-worker/families/wan/wan_vae_decoder.ts";
+import type { OnnxModel } from "../../../gpu-worker/graph/graph_builder.ts";
+import { collectClip } from "../../../gpu-worker/vae/collect_video.ts";
+import { decodeClip } from "../../../gpu-worker/families/wan/decode_wan.ts";
+import { decodeHunyuanVideo } from "../../../gpu-worker/families/hunyuan_video/decode_hunyuan_video.ts";
+import type { ClipToDecode } from "../../../gpu-worker/pipeline/video_pipeline.ts";
+import { Runtime, type Session } from "../../../gpu-worker/runtime/mod.ts";
+import { component } from "../graph/component.ts";
+
+const [folder, ...numbers] = Deno.args;
+const [numFrames, side] = numbers.map(Number) as [number, number];
+const source = component(folder!);
+using runtime = Runtime.open({ intraOpThreads: 1 });
+const { graph, channels, spatialScale, temporalScale, decode } = source.config["_class_name"] ===
+    "AutoencoderKLWan"
+  ? wanDecoder()
+  : hunyuanVideoDecoder();
+using vae: Session = await runtime.createSession(graph);
+const size = {
+  channels,
+  frames: (numFrames - 1) / temporalScale + 1,
+  height: side / spatialScale,
+  width: side / spatialScale,
+};
+const data = new Float32Array(size.channels * size.frames * size.height * size.width).fill(0.5);
+const { video } = await collectClip(decode(vae, { size, data }), { numFrames, fps: 16 });
+const bytes = video.frames.reduce((sum, { byteLength }) => sum + byteLength, 0);
+console.log(JSON.stringify({ peak: peakMemoryBytes(), bytes }));
+
+interface Decoder {
+  graph: OnnxModel;
+  channels: number;
+  spatialScale: number;
+  temporalScale: number;
+  decode(vae: Session, clip: ClipToDecode): ReturnType<typeof decodeClip>;
+}
+
+function wanDecoder(): Decoder {
+  const { latentChannels: channels, ...config } = parseAutoencoderKLWanConfig(source.config, folder!);
+  const { graph, caches } = autoencoderKLWanDecoder(source);
+  const scale = config.spatialScale;
+  return {
+    ...config,
+    channels,
+    graph,
+    decode: (vae, clip) => decodeClip({ runtime, vae, caches, scale }, clip),
+  };
+}
+
+function hunyuanVideoDecoder(): Decoder {
+  const config = parseAutoencoderKLHunyuanVideoConfig(source.config, folder!);
+  const scale = config.spatial_compression_ratio;
+  return {
+    channels: config.latent_channels,
+    spatialScale: scale,
+    temporalScale: config.temporal_compression_ratio,
+    graph: autoencoderKLHunyuanVideoDecoderGraph(source),
+    decode: (vae, clip) => decodeHunyuanVideo(clip, { runtime, vae, scale }),
+  };
+}

@@ -1,0 +1,36 @@
+import { describe, it } from "@std/testing/bdd";
+import assert from "node:assert/strict";
+import { assertGuarded } from "../../../protocol/process/assert_guarded.ts";
+import { UsageError } from "../../../protocol/process/usage_error.ts";
+import { readWorkerSecret } from "../../../protocol/process/worker_secret.ts";
+
+describe("assertGuarded()", () => {
+  it("loopback needs no secret", () => {
+    for (const host of ["127.0.0.1", "127.1.2.3", "localhost", "::1", "[::1]"]) {
+      assertGuarded(host, undefined);
+    }
+  });
+
+  it("any other host does, and the refusal names the remedy", () => {
+    for (
+      const host of ["0.0.0.0", "::", "10.0.0.1", "worker.example", "127.0.0.1.example", "localhost.example"]
+    ) {
+      assert.throws(() => assertGuarded(host, undefined), (error: Error) => {
+        assert.ok(error instanceof UsageError);
+        assert.match(error.message, /SPECTRUM_WORKER_SECRET.*openssl rand -hex 32/);
+        return true;
+      });
+      assertGuarded(host, "s".repeat(32));
+    }
+  });
+});
+
+describe("readWorkerSecret()", () => {
+  it("an empty variable is none, a short one is refused", () => {
+    const read = (value: string | undefined) => readWorkerSecret(() => value);
+    assert.equal(read(undefined), undefined);
+    assert.equal(read(""), undefined);
+    assert.equal(read("s".repeat(32)), "s".repeat(32));
+    assert.throws(() => read("s".repeat(31)), /at least 32 characters/);
+  });
+});

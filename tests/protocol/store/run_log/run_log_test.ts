@@ -1,0 +1,217 @@
+// One contract, two implementations: what holds in this process holds in a real Redis behind the adapter.
+import { after, before, describe, it } from "@std/testing/bdd";
+import assert from "node:assert/strict";
+import { RedisLink } from "../../../../protocol/store/redis_link.ts";
+import type { NumberedEvent, RunEvent } from "../../../../protocol/wire/run_event.ts";
+import { MemoryRunLog } from "../../../../protocol/store/run_log/memory_run_log.ts";
+import { RedisRunLog } from "../../../../protocol/store/run_log/redis_run_log.ts";
+import type { OpenRun, RunLog } from "../../../../protocol/store/run_log/run_log.ts";
+import { type RestRedis, startRestRedis, WITHOUT_REDIS } from "../../../service/redis.ts";
+
+const STEP = { type: "step", step_index: 0 } as RunEvent;
+const DONE = { type: "completed", b64_json: "AAAA" } as RunEvent;
+
+function wish(fields: Partial<OpenRun> = {}): OpenRun {
+  return {
+    name: crypto.randomUUID(),
+    id: crypto.randomUUID(),
+    viewer: "a",
+    viewerMs: 60_000,
+    previews: 0,
+    finishedToo: true,
+    keepMs: 60_000,
+    request: "{}",
+    ...fields,
+  };
+}
+
+function numbered(...events: RunEvent[]): NumberedEvent[] {
+  return events.map((event, index) => ({ id: index + 1, event }));
+}
+
+function contract(open: () => RunLog): void {
+  it("open() begins a run once, whoever asks at the same time", async () => {
+    const log = open();
+    const { name } = wish();
+    const opened = await Promise.all(Array.from({ length: 20 }, () => log.open(wish({ name }))));
+    assert.equal(opened.filter(({ started }) => started).length, 1);
+    assert.equal(new Set(opened.map(({ id }) => id)).size, 1);
+  });
+
+  it("open() joins no run that shows too little, is not wanted any more, or has failed", async () => {
+    const log = open();
+    const name = crypto.randomUUID();
+    const first = await log.open(wish({ name, previews: 1 }));
+    assert.equal((await log.open(wish({ name, previews: 1, viewer: "b" }))).started, false);
+    assert.equal((await log.open(wish({ name, previews: 2, viewer: "c" }))).started, true);
+    const other = crypto.randomUUID();
+    const { id } = await log.open(wish({ name: other }));
+    assert.equal(await log.leave(id, "a"), true);
+    const again = await log.open(wish({ name: other }));
+    assert.equal(again.started, true);
+    const failed: RunEvent = { type: "failed", status: 500, error: {} as never };
+    await log.append({ id: again.id, attempt: 1 }, numbered(failed));
+    assert.equal((await log.open(wish({ name: other }))).started, true);
+    assert.equal(await log.leave(first.id, "a"), false);
+  });
+
+  it("open() finds a finished run while it is kept, if that will do", async () => {
+    const log = open();
+    const name = crypto.randomUUID();
+    const { id } = await log.open(wish({ name, keepMs: 300 }));
+    await log.append({ id, attempt: 1 }, numbered(STEP, DONE));
+    assert.deepEqual(await log.open(wish({ name, keepMs: 300 })), { id, started: false, state: "completed" });
+    assert.equal((await log.open(wish({ name, finishedToo: false }))).started, true);
+    while (await log.read(id, 0) !== undefined) await new Promise((resolve) => setTimeout(resolve, 20));
+    assert.equal(await log.attach(id, { viewer: "x", viewerMs: 1000 }), undefined);
+  });
+
+  it("read() tells what was appended, from any place on; repeated appends add nothing", async () => {
+    const log = open();
+    const { id } = await log.open(wish());
+    const held = { id, attempt: 1 };
+    assert.deepEqual(await log.read(id, 0), { state: "open", worker: undefined, events: [] });
+    await log.assign(held, "http://w");
+    const events = numbered({ type: "started" }, STEP, { ...STEP, step_index: 1 } as RunEvent, DONE);
+    await log.append(held, events.slice(0, 2));
+    await log.append(held, events.slice(0, 3));
+    await log.append(held, events.slice(3));
+    assert.deepEqual(await log.read(id, 1), {
+      state: "completed",
+      worker: "http://w",
+      events: events.slice(1),
+    });
+    assert.deepEqual((await log.last(id))?.events, events.slice(3));
+    assert.equal(await log.read("no such run", 0), undefined);
+  });
+
+  it("brief() tells how far a run is, without bytes, whatever is appended again", async () => {
+    const log = open();
+    const { id } = await log.open(wish());
+    const held = { id, attempt: 1 };
+    assert.deepEqual(await log.brief(id), { state: "open", worker: undefined, last: undefined });
+    await log.assign(held, "http://w");
+    const preview = { type: "preview", preview_index: 0, step_index: 0, b64_json: "AAAA" } as RunEvent;
+    const done = { ...DONE, stills: { thumbnail: "A", spritesheet: "B" }, image_tokens: 7 } as RunEvent;
+    const events = numbered(STEP, preview, done);
+    await log.append(held, events.slice(0, 2));
+    const shown = { type: "preview", preview_index: 0, step_index: 0 };
+    const expected = { state: "open", worker: "http://w", last: { id: 2, event: shown } };
+    assert.deepEqual(await log.brief(id), expected);
+    await log.append(held, events.slice(0, 1));
+    assert.deepEqual(await log.brief(id), expected);
+    await log.append(held, events.slice(2));
+    assert.deepEqual(await log.brief(id), {
+      state: "completed",
+      worker: "http://w",
+      last: { id: 3, event: { type: "completed", image_tokens: 7 } },
+    });
+    assert.equal(await log.brief("no such run"), undefined);
+  });
+
+  it("append() takes events of many megabytes", async () => {
+    const log = open();
+    const { id } = await log.open(wish());
+    const b64_json = "abcdefgh".repeat(1_500_000);
+    await log.append({ id, attempt: 1 }, numbered(STEP, { ...DONE, b64_json } as RunEvent));
+    const seen: NumberedEvent[] = [];
+    while (seen.length < 2) seen.push(...(await log.read(id, seen.length))!.events);
+    const completed = seen[1]!.event;
+    assert.ok(completed.type === "completed" && completed.b64_json === b64_json);
+  });
+
+  it("takeOver() gives an orphan to one caller, and silences the attempt before", async () => {
+    const log = open();
+    const { id } = await log.open(wish({ request: "what to make" }));
+    const held = { id, attempt: 1 };
+    await log.assign(held, "http://w");
+    await log.append(held, numbered({ type: "started" }, STEP));
+    assert.equal(await log.takeOver(id), undefined);
+    await log.release(held);
+    assert.ok((await log.orphans()).includes(id));
+    const taken = (await Promise.all(Array.from({ length: 5 }, () => log.takeOver(id)))).filter(Boolean);
+    const expected = { id, attempt: 2, lastId: 2, stepped: true, restarts: 0, worker: "http://w" };
+    assert.deepEqual(taken, [{ ...expected, request: "what to make" }]);
+    assert.equal(await log.append(held, [{ id: 3, event: STEP }]), "lost");
+    assert.deepEqual((await log.renew([held, { id, attempt: 2 }])).map(({ state }) => state), [
+      "lost",
+      "held",
+    ]);
+    assert.equal((await log.orphans()).includes(id), false);
+    assert.equal(await log.append({ id, attempt: 2 }, [{ id: 3, event: DONE }]), "held");
+    assert.deepEqual((await log.read(id, 1))!.events.map(({ id }) => id), [2, 3]);
+  });
+
+  it("leave() cancels with the last viewer; those that are silent do not count", async () => {
+    const log = open();
+    const { id } = await log.open(wish({ viewerMs: 1 }));
+    await log.attach(id, { viewer: "b", viewerMs: 60_000 });
+    await log.attach(id, { viewer: "c", viewerMs: 60_000 });
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    assert.deepEqual(await log.renew([{ id, attempt: 1 }]), [{ state: "held", viewers: 2 }]);
+    assert.equal(await log.leave(id, "b"), false);
+    assert.equal(await log.leave(id, "c"), true);
+    assert.deepEqual(await log.renew([{ id, attempt: 1 }]), [{ state: "cancelled", viewers: 0 }]);
+    assert.equal(await log.attach(id, { viewer: "d", viewerMs: 1000 }), "cancelled");
+  });
+
+  it("watch() keeps a viewer, of unfinished runs only", async () => {
+    const log = open();
+    const { id } = await log.open(wish({ viewerMs: 1 }));
+    await log.watch([{ id, viewer: "a" }, { id: "no such run", viewer: "a" }], 60_000);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    assert.deepEqual(await log.renew([{ id, attempt: 1 }]), [{ state: "held", viewers: 1 }]);
+    assert.equal(await log.attach("no such run", { viewer: "a", viewerMs: 1 }), undefined);
+  });
+
+  it("renew() does not know a run that the store has lost", async () => {
+    assert.deepEqual(await open().renew([{ id: "no such run", attempt: 1 }]), [{
+      state: "unknown",
+      viewers: 0,
+    }]);
+  });
+
+  it("changes() announces appends", async () => {
+    const log = open();
+    const { id } = await log.open(wish());
+    const { promise, resolve } = Promise.withResolvers<void>();
+    using _subscription = log.changes((changed) => changed === id && resolve());
+    // A subscription takes a moment to be heard of.
+    const timer = setInterval(() => log.append({ id, attempt: 1 }, numbered(STEP)), 20);
+    await promise;
+    clearInterval(timer);
+  });
+}
+
+describe("MemoryRunLog", () => {
+  contract(() => new MemoryRunLog());
+
+  it("forgets the oldest results where they are more than it may hold, however long they were to be kept", async () => {
+    const large = { ...DONE, b64_json: "A".repeat(400_000) } as RunEvent;
+    const log = new MemoryRunLog({ maxBytes: 1_000_000 });
+    const ids: string[] = [];
+    for (let i = 0; i < 4; i++) {
+      const { id } = await log.open(wish());
+      await log.append({ id, attempt: 1 }, numbered(large));
+      ids.push(id);
+    }
+    const kept = await Promise.all(ids.map((id) => log.last(id)));
+    assert.deepEqual(kept.map((page) => page?.state), [undefined, undefined, "completed", "completed"]);
+  });
+});
+
+describe("RedisRunLog", { skip: WITHOUT_REDIS }, () => {
+  let redis: RestRedis;
+  before(async () => {
+    redis = await startRestRedis();
+  });
+  after(() => redis[Symbol.asyncDispose]());
+  contract(() => new RedisRunLog(new RedisLink(redis)));
+
+  it("leaves nothing in Redis that does not expire, save what is under way", async () => {
+    const keys = await redis.redis.keys("spectrum:*");
+    for (const key of keys.filter((key) => key !== "spectrum:runs")) {
+      assert.ok(await redis.redis.pttl(key) > 0, key);
+    }
+  });
+});

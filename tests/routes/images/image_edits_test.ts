@@ -1,0 +1,122 @@
+// POST /v1/images/edits of the edge in this process, before a worker with a pipeline that only notes what it is asked for.
+import { describe, it } from "@std/testing/bdd";
+import assert from "node:assert/strict";
+import { encodeImage } from "../../../gpu-worker/media/encode_image.ts";
+import { createApp } from "../../../routes/app.ts";
+import { MemoryKeyStore } from "../../../routes/keys/memory_key_store.ts";
+import { MemoryResultStore } from "../../../protocol/store/results/memory_result_store.ts";
+import { FakePipeline } from "../../gpu-worker/http/fake_pipeline.ts";
+import { testPool } from "../runs/pool.ts";
+import { startTestWorker } from "../../gpu-worker/http/test_worker.ts";
+
+const LOCAL = { remoteAddr: { transport: "tcp", hostname: "127.0.0.1", port: 1 } } as const;
+
+const grey = (level: number, width = 16, height = 16) =>
+  encodeImage({ width, height, data: new Float32Array(3 * width * height).fill(level) });
+
+function start() {
+  const pipeline = new FakePipeline();
+  const worker = startTestWorker([pipeline]);
+  const app = createApp({
+    workers: testPool(worker.url),
+    results: new MemoryResultStore(),
+    keys: [],
+    keyStore: new MemoryKeyStore(),
+    log: () => {},
+  });
+  const send = (body: BodyInit) =>
+    app.request("http://localhost/v1/images/edits", { method: "POST", body }, LOCAL);
+  const edit = (fields: Record<string, string | Uint8Array<ArrayBuffer>>) => {
+    const form = new FormData();
+    for (const [name, value] of Object.entries(fields)) {
+      form.append(name, typeof value === "string" ? value : new File([value], "start.png"));
+    }
+    return send(form);
+  };
+  return { pipeline, worker, edit, send };
+}
+
+describe("POST /v1/images/edits", () => {
+  it("hands the image, its strength and all other fields to the pipeline", async () => {
+    const { pipeline, worker, edit } = start();
+    await using _worker = worker;
+    const answer = await edit({
+      image: await grey(0.5, 33, 20),
+      prompt: "x",
+      strength: "0.5",
+      steps: "6",
+      seed: "9",
+      n: "2",
+      spectrum: '{"method": "none"}',
+    });
+    assert.equal(answer.status, 200, await answer.clone().text());
+    const { data, size } = await answer.json();
+    assert.equal(data.length, 2);
+    assert.equal(size, "32x16");
+    assert.deepEqual([data[0].receipt.options.strength, data[0].receipt.full_steps], [0.5, [0, 1, 2]]);
+    const { startImage, sampler, width, height } = pipeline.request!;
+    assert.deepEqual([startImage!.firstStep, sampler.method, width, height], [3, "none", 32, 16]);
+    assert.ok(Math.abs(startImage!.image.data[0]! - 0.5) < 1 / 255);
+  });
+
+  it("finds a picture in the store again by image and strength", async () => {
+    const { worker, edit } = start();
+    await using _worker = worker;
+    const image = await grey(0.5);
+    const cacheOf = async (change: Record<string, string | Uint8Array<ArrayBuffer>>) => {
+      const answer = await edit({ "image[]": image, prompt: "x", seed: "1", ...change });
+      await answer.body?.cancel();
+      return answer.headers.get("x-spectrum-cache");
+    };
+    assert.equal(await cacheOf({}), "miss");
+    assert.equal(await cacheOf({}), "hit");
+    assert.equal(await cacheOf({ strength: "0.5" }), "hit");
+    assert.equal(await cacheOf({ strength: "0.75" }), "miss");
+    assert.equal(await cacheOf({ "image[]": await grey(0.6) }), "miss");
+  });
+
+  it("streams the events that OpenAI names for edits", async () => {
+    const { worker, edit } = start();
+    await using _worker = worker;
+    const form = { prompt: "x", seed: "1", stream: "true", partial_images: "1", strength: "1" };
+    const answer = await edit({ image: await grey(0), ...form });
+    assert.equal(answer.headers.get("content-type"), "text/event-stream");
+    const names = [...(await answer.text()).matchAll(/^event: (.*)$/gm)].map(([, name]) => name);
+    assert.deepEqual(names, ["image_edit.partial_image", "image_edit.completed"]);
+  });
+
+  it("refuses what it cannot do by name", async () => {
+    const { worker, edit } = start();
+    await using _worker = worker;
+    const image = await grey(0);
+    const REFUSED: [fields: Parameters<typeof edit>[0], status: number, param: string][] = [
+      [{ image, prompt: "x", mask: image }, 400, "mask"],
+      [{ prompt: "x" }, 400, "image"],
+      [{ image: "x", prompt: "x" }, 400, "image"],
+      [{ image: new TextEncoder().encode("no image"), prompt: "x" }, 400, "image"],
+      [{ image, "image[]": image, prompt: "x" }, 400, "image"],
+      [{ image: new Uint8Array(8 * 2 ** 20 + 1), prompt: "x" }, 413, "image"],
+      [{ image }, 400, "prompt"],
+      [{ image, prompt: "x", strength: "2" }, 400, "strength"],
+      [{ image, prompt: "x", strength: "0" }, 400, "strength"],
+      [{ image, prompt: "x", n: "many" }, 400, "n"],
+      [{ image, prompt: "x", spectrum: "none" }, 400, "spectrum"],
+      [{ image, prompt: "x", what: "1" }, 400, "what"],
+    ];
+    for (const [fields, status, param] of REFUSED) {
+      const answer = await edit(fields);
+      const { error } = await answer.json();
+      assert.deepEqual([answer.status, error.param], [status, param], error.message);
+    }
+  });
+
+  it("refuses bodies that are no form, or too large", async () => {
+    const { worker, send } = start();
+    await using _worker = worker;
+    const json = await send(JSON.stringify({ prompt: "x" }));
+    assert.equal(json.status, 415);
+    const form = new FormData();
+    form.append("image", new File([new Uint8Array(9 * 2 ** 20)], "large.png"));
+    assert.equal((await send(form)).status, 413);
+  });
+});

@@ -1,0 +1,221 @@
+// Jobs at an edge in this process, before a worker whose steps the test controls.
+import { describe, it } from "@std/testing/bdd";
+import assert from "node:assert/strict";
+import OpenAI from "openai";
+import { MemoryRunLog } from "../../../protocol/store/run_log/memory_run_log.ts";
+import { AGENDA } from "../../../routes/jobs/jobs.ts";
+import { Webhooks } from "../../../routes/jobs/webhooks.ts";
+import { MemoryStateStore } from "../../../routes/state/memory_state_store.ts";
+import { FakePipeline } from "../../gpu-worker/http/fake_pipeline.ts";
+import { drawTestKey } from "../keys/key.ts";
+import { counterOf, eventsOf, held, startJobs, whileWorking } from "./jobs.ts";
+
+describe("jobs", () => {
+  it("background: true answers 202 at once, and the result is that of a plain request", async () => {
+    const { pipeline, go } = held();
+    const { worker, ask, generate, until } = startJobs(pipeline);
+    await using _worker = worker;
+    const answer = await generate({ seed: 1, n: 2, background: true });
+    const job = await answer.json();
+    assert.equal(answer.status, 202);
+    assert.equal(answer.headers.get("location"), `/v1/jobs/${job.id}`);
+    assert.deepEqual([job.object, job.kind, job.result, job.error], ["job", "image_generation", null, null]);
+    assert.ok(["queued", "in_progress"].includes(job.status));
+    go();
+    const { result, progress, completed_at } = await until(job.id, "completed");
+    assert.ok(progress === 100 && completed_at >= job.created_at);
+    const plain = await (await generate({ seed: 1, n: 2 })).json();
+    const pictures = (images: { data: { b64_json: string; seed: number }[] }) =>
+      images.data.map(({ b64_json, seed }) => ({ b64_json, seed }));
+    assert.deepEqual(pictures(result), pictures(plain));
+    assert.equal((await ask("GET", "/jobs/job_00000000000000000000000000000000")).status, 404);
+  });
+
+  it("Prefer: respond-async says that it was obeyed", async () => {
+    const { worker, generate, until } = startJobs(new FakePipeline());
+    await using _worker = worker;
+    const answer = await generate({}, { headers: { prefer: "wait=5, respond-async" } });
+    assert.deepEqual([answer.status, answer.headers.get("preference-applied")], [202, "respond-async"]);
+    assert.equal((await until((await answer.json()).id, "completed")).result.data.length, 1);
+  });
+
+  it("events can be read from any place on, with a ticket in place of a key, until 204", async () => {
+    const { worker, ask, generate, keyStore } = startJobs(new FakePipeline());
+    await using _worker = worker;
+    const { key, record } = await drawTestKey();
+    await keyStore.add(record);
+    const headers = { authorization: `Bearer ${key}` };
+    const job =
+      await (await generate({ seed: 1, n: 2, steps: 3, partial_images: 1, background: true }, { headers }))
+        .json();
+    const whole = eventsOf(await (await ask("GET", `/jobs/${job.id}/events`, { headers })).text());
+    assert.equal(whole.filter(({ event }) => event === "image_generation.completed").length, 2);
+    assert.equal(whole.filter(({ event }) => event === "image_generation.progress").length, 6);
+    assert.equal(whole.filter(({ event }) => event === "image_generation.partial_image").length, 2);
+    const { url } = await (await ask("POST", `/jobs/${job.id}/tickets`, { headers })).json();
+    const path = url.slice("/v1".length);
+    const from = async (id: string) => await ask("GET", path, { headers: { "last-event-id": id } });
+    const rest = eventsOf(await (await from(whole[4]!.id)).text());
+    // Pictures come side by side: what is left of each is the same, in its own order.
+    const datas = (events: typeof whole) => events.map(({ event, data }) => event + data.slice(0, 60)).sort();
+    assert.deepEqual(datas(rest), datas(whole.slice(5)));
+    assert.equal((await from(whole.at(-1)!.id)).status, 204);
+    assert.equal((await from("1")).status, 400);
+    assert.equal((await ask("GET", `/jobs/${job.id}/events?ticket=${"0".repeat(64)}`)).status, 401);
+    assert.equal((await ask("GET", `${path.replace("/events", "")}`)).status, 401);
+    assert.equal((await ask("GET", `/jobs/${job.id}`)).status, 401);
+    const other = await drawTestKey();
+    await keyStore.add(other.record);
+    const foreign = { headers: { authorization: `Bearer ${other.key}` } };
+    assert.equal((await ask("GET", `/jobs/${job.id}`, foreign)).status, 404);
+  });
+
+  it("POST /jobs/{id}/cancel ends the run, unless somebody else waits for it", async () => {
+    const { pipeline, go } = held();
+    const { worker, ask, generate } = startJobs(pipeline);
+    await using _worker = worker;
+    const submit = async (seed: number) => await (await generate({ seed, background: true })).json();
+    const cancel = async (id: string) => await (await ask("POST", `/jobs/${id}/cancel`)).json();
+    const alone = await submit(1);
+    const shared = await submit(2);
+    const waiting = generate({ seed: 2 });
+    await whileWorking(() => pipeline.stepsBegun === 1);
+    assert.equal((await cancel(alone.id)).status, "cancelled");
+    assert.equal((await cancel(alone.id)).status, "cancelled");
+    await whileWorking(() => pipeline.request?.seed === 2);
+    assert.equal((await cancel(shared.id)).status, "cancelled");
+    go();
+    assert.equal((await waiting).status, 200);
+    const events = eventsOf(await (await ask("GET", `/jobs/${alone.id}/events`)).text());
+    assert.equal(events.at(-1)!.event, "error");
+    // A connection's own run is not another's to end.
+    const stream = await generate({ seed: 3, stream: true });
+    const id = stream.headers.get("x-spectrum-job");
+    await stream.text();
+    assert.equal((await ask("POST", `/jobs/${id}/cancel`)).status, 409);
+  });
+
+  it("a job that fails says why, and gives its pictures back", async () => {
+    const pipeline = new FakePipeline({
+      beforeStep: () => {
+        throw new Error("secret");
+      },
+    });
+    const { worker, generate, until, keyStore } = startJobs(pipeline);
+    await using _worker = worker;
+    const { key, record } = await drawTestKey({ pictures_per_month: 1 });
+    await keyStore.add(record);
+    const headers = { authorization: `Bearer ${key}` };
+    const { id } = await (await generate({ seed: 1, background: true }, { headers })).json();
+    const job = await until(id, "failed", headers);
+    assert.equal(job.error.type, "server_error");
+    assert.doesNotMatch(JSON.stringify(job), /secret/);
+    while (await keyStore.used(counterOf(record)) > 0) await new Promise((resolve) => setTimeout(resolve, 5));
+  });
+
+  it("a job that fails while its stream is read gives its pictures back once", async () => {
+    const pipeline = new FakePipeline({
+      beforeStep: () => {
+        throw new Error("secret");
+      },
+    });
+    const state = new MemoryStateStore();
+    const { worker, generate, keyStore } = startJobs(pipeline, { state });
+    await using _worker = worker;
+    const { key, record } = await drawTestKey({ pictures_per_month: 9 });
+    await keyStore.add(record);
+    const headers = { authorization: `Bearer ${key}` };
+    await keyStore.take({ counter: counterOf(record), amount: 3, limit: 9, ttlMs: 60_000 });
+    const stream = await generate({ seed: 1, background: true, stream: true }, { headers });
+    assert.equal(eventsOf(await stream.text()).at(-1)!.event, "error");
+    while ((await state.latest(AGENDA, 1)).length > 0) await new Promise((resolve) => setTimeout(resolve, 5));
+    assert.equal(await keyStore.used(counterOf(record)), 3);
+  });
+
+  it("an edge without a keeper leaves jobs to those that have what their end takes", async () => {
+    const state = new MemoryStateStore();
+    const { worker, generate, until } = startJobs(new FakePipeline(), { state, keeper: false });
+    await using _worker = worker;
+    const { id } = await (await generate({ seed: 1, background: true })).json();
+    await until(id, "completed");
+    await new Promise((resolve) => setTimeout(resolve, 30));
+    assert.deepEqual(await state.claimDue(AGENDA, { leaseMs: 1, limit: 1 }), [id]);
+  });
+
+  it("a webhook is told the end, again until it takes it, with a signature that OpenAI's client accepts", async () => {
+    const secret = `whsec_${crypto.getRandomValues(new Uint8Array(24)).toBase64()}`;
+    const told: { body: string; headers: Headers }[] = [];
+    const receiver = async (_url: URL | RequestInfo, init?: RequestInit) => {
+      told.push({ body: await new Response(init!.body!).text(), headers: new Headers(init!.headers!) });
+      return new Response(null, { status: told.length < 3 ? 500 : 200 });
+    };
+    const webhooks = { secret, origins: ["https://client.example"], fetch: receiver };
+    const { worker, generate } = startJobs(new FakePipeline(), { webhooks });
+    await using _worker = worker;
+    const fields = { background: true, webhook: "https://client.example/hook" };
+    const { id } = await (await generate(fields)).json();
+    await whileWorking(() => told.length === 3);
+    const client = new OpenAI({ apiKey: "x", webhookSecret: secret });
+    for (const { body, headers } of told) {
+      const event = await client.webhooks.unwrap(body, headers) as unknown as { type: string; data: object };
+      assert.deepEqual([event.type, event.data], ["job.completed", { id, kind: "image_generation" }]);
+    }
+    assert.equal(new Set(told.map(({ headers }) => headers.get("webhook-id"))).size, 1);
+    await assert.rejects(async () => await client.webhooks.unwrap(`${told[0]!.body} `, told[0]!.headers));
+    for (const refused of [{ ...fields, webhook: "http://169.254.169.254/" }, { webhook: fields.webhook }]) {
+      const answer = await generate(refused);
+      assert.deepEqual([answer.status, (await answer.json()).error.param], [400, "webhook"]);
+    }
+  });
+});
+
+describe("polling", () => {
+  it("a job's result is read for who asks for it anew, not to say how it is", async () => {
+    let reads = 0;
+    class Runs extends MemoryRunLog {
+      override last = (id: string) => (reads++, super.last(id));
+    }
+    const { pipeline, go } = held();
+    const { worker, ask, generate, until } = startJobs(pipeline, { runs: new Runs(), keeper: false });
+    await using _worker = worker;
+    const { id } = await (await generate({ seed: 1, background: true, partial_images: 1 })).json();
+    assert.equal((await ask("GET", `/jobs/${id}`)).headers.get("etag"), null);
+    go();
+    const job = await until(id, "completed");
+    assert.ok(job.result.data[0].b64_json);
+    assert.equal(reads, 1);
+    const etag = (await ask("GET", `/jobs/${id}`)).headers.get("etag")!;
+    assert.equal(reads, 2);
+    for (let poll = 0; poll < 3; poll++) {
+      const answer = await ask("GET", `/jobs/${id}`, { headers: { "if-none-match": etag } });
+      assert.deepEqual([answer.status, await answer.text()], [304, ""]);
+    }
+    const last = { headers: { "last-event-id": "999" } };
+    assert.equal((await ask("GET", `/jobs/${id}/events`, last)).status, 204);
+    assert.equal((await ask("POST", `/jobs/${id}/cancel`)).status, 200);
+    assert.equal(reads, 3);
+    // What is answered with an address has a new one each time.
+    const url = await (await generate({ seed: 1, background: true, response_format: "url" })).json();
+    await until(url.id, "completed");
+    assert.equal((await ask("GET", `/jobs/${url.id}`)).headers.get("etag"), null);
+  });
+});
+
+describe("Webhooks", () => {
+  it("check() takes '*' for public names by https, not for what lies within the operator's network", () => {
+    const secret = new Uint8Array(24).toBase64();
+    const all = new Webhooks({ secret, origins: ["*", "http://10.0.0.7:8080"], log: () => {} });
+    for (
+      const url of ["https://client.example/hook", "https://client.example.:8443", "http://10.0.0.7:8080/x"]
+    ) {
+      all.check(url);
+    }
+    for (
+      const url of [
+        ...["http://client.example", "https://10.0.0.7:8080", "https://127.1", "https://0x7f000001"],
+        ...["https://[::1]", "https://[::ffff:10.0.0.7]", "https://localhost", "https://a.localhost."],
+        ...["https://redis", "https://metadata.google.internal", "https://printer.local"],
+      ]
+    ) assert.throws(() => all.check(url), { code: "webhook_not_allowed" }, url);
+  });
+});

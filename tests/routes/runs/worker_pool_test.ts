@@ -1,0 +1,149 @@
+import { describe, it } from "@std/testing/bdd";
+import assert from "node:assert/strict";
+import { ApiError } from "../../../protocol/wire/api_error.ts";
+import type { ModelCard } from "../../../protocol/wire/model_card.ts";
+import { MemoryResultStore } from "../../../protocol/store/results/memory_result_store.ts";
+import type { OpenRunRequest } from "../../../protocol/wire/run_request.ts";
+import { createApp } from "../../../routes/app.ts";
+import { MemoryKeyStore } from "../../../routes/keys/memory_key_store.ts";
+import { type PooledWorker, WorkerPool } from "../../../routes/runs/worker_pool.ts";
+import { FakePipeline } from "../../gpu-worker/http/fake_pipeline.ts";
+import { startTestWorker } from "../../gpu-worker/http/test_worker.ts";
+import { testPool } from "./pool.ts";
+
+const RUN: OpenRunRequest = { model: "m", prompt: "x", seed: 1 };
+const DIGEST = { modelDigest: "d" };
+
+/** A worker as the pool sees it. */
+class FakeWorker {
+  depth = 0;
+  submitted = 0;
+  refusal: ApiError | undefined;
+  cards: ModelCard[];
+
+  constructor(readonly url: string, cards: Partial<ModelCard>[] = [{}]) {
+    this.cards = cards.map((card) => ({
+      id: "m",
+      pipeline_class: "P",
+      digest: "d",
+      sampler_version: "1",
+      loaded: true,
+      clips: false,
+      ...card,
+    }));
+  }
+
+  models() {
+    return Promise.resolve(this.cards);
+  }
+  status() {
+    return Promise.resolve({ ready: true, queue_depth: this.depth, running: this.depth > 0 });
+  }
+  submit() {
+    if (this.refusal !== undefined) return Promise.reject(this.refusal);
+    this.submitted++;
+    return Promise.resolve({ id: "r", position: this.depth++, shared: false });
+  }
+}
+
+function poolOf(...workers: FakeWorker[]): WorkerPool {
+  return new WorkerPool({ workers: workers as unknown as PooledWorker[], log: () => {} });
+}
+
+const unavailable = () => new ApiError(503, "away", { code: "worker_unavailable" });
+
+describe("WorkerPool", () => {
+  it("submit() shares runs evenly, and prefers who has the model in memory up to a point", async () => {
+    const [a, b] = [new FakeWorker("a"), new FakeWorker("b")];
+    const pool = poolOf(a, b);
+    for (let i = 0; i < 10; i++) await pool.submit(RUN, DIGEST);
+    assert.deepEqual([a.submitted, b.submitted], [5, 5]);
+    const [warm, cold] = [new FakeWorker("warm"), new FakeWorker("cold", [{ loaded: false }])];
+    const other = poolOf(warm, cold);
+    for (let i = 0; i < 4; i++) await other.submit(RUN, DIGEST);
+    assert.deepEqual([warm.submitted, cold.submitted], [4, 0]);
+    for (let i = 0; i < 4; i++) await other.submit(RUN, DIGEST);
+    assert.ok(cold.submitted > 0);
+  });
+
+  it("submit() goes on to the next worker where one is away, full or draining, not where the request is wrong", async () => {
+    const reasons = [
+      unavailable(),
+      new ApiError(429, "full", { code: "queue_full" }),
+      new ApiError(503, "draining", { code: "worker_draining" }),
+    ];
+    for (const refusal of reasons) {
+      const [a, b] = [new FakeWorker("a"), new FakeWorker("b")];
+      a.refusal = refusal;
+      const pool = poolOf(a, b);
+      for (let i = 0; i < 3; i++) assert.equal((await pool.submit(RUN, DIGEST)).worker, "b");
+      b.refusal = new ApiError(429, "full", { code: "queue_full" });
+      await assert.rejects(pool.submit(RUN, DIGEST), (error) => error === b.refusal || error === a.refusal);
+    }
+    const [a, b] = [new FakeWorker("a"), new FakeWorker("b")];
+    a.refusal = b.refusal = new ApiError(400, "wrong", { code: "invalid_value" });
+    await assert.rejects(poolOf(a, b).submit(RUN, DIGEST), { status: 400 });
+    assert.equal(a.submitted + b.submitted, 0);
+  });
+
+  it("submit() asks none that has other weights, and avoids whom it is told to while there is another", async () => {
+    const [a, b] = [new FakeWorker("a", [{ digest: "old" }]), new FakeWorker("b")];
+    const pool = poolOf(a, b);
+    for (let i = 0; i < 3; i++) assert.equal((await pool.submit(RUN, DIGEST)).worker, "b");
+    const others = poolOf(new FakeWorker("a"), new FakeWorker("b"));
+    for (let i = 0; i < 3; i++) {
+      assert.equal((await others.submit(RUN, { ...DIGEST, avoid: "a" })).worker, "b");
+    }
+    assert.equal((await poolOf(new FakeWorker("a")).submit(RUN, { ...DIGEST, avoid: "a" })).worker, "a");
+  });
+
+  it("submit() leaves a worker alone that keeps failing", async () => {
+    const worker = new FakeWorker("a");
+    worker.refusal = unavailable();
+    const pool = poolOf(worker);
+    for (let i = 0; i < 3; i++) await assert.rejects(pool.submit(RUN, DIGEST));
+    assert.deepEqual(pool.states.map(({ breaker }) => breaker), ["open"]);
+    worker.refusal = undefined;
+    await assert.rejects(pool.submit(RUN, DIGEST), { code: "worker_unavailable" });
+    assert.equal(worker.submitted, 0);
+  });
+
+  it("models() names each model once, loaded if it is anywhere", async () => {
+    const a = new FakeWorker("a", [{ loaded: false }, { id: "only a" }]);
+    const b = new FakeWorker("b", [{ loaded: true }]);
+    const models = await poolOf(a, b).models();
+    assert.deepEqual(models.map(({ id, loaded }) => [id, loaded]), [["m", true], ["only a", true]]);
+  });
+
+  it("a worker that drains hands what waits to another one, without a word to viewers", async () => {
+    const { promise: gate, resolve: open } = Promise.withResolvers<void>();
+    const [first, second] = [1, 2].map(() => startTestWorker([new FakePipeline({ beforeStep: () => gate })]));
+    await using _first = first!;
+    await using _second = second!;
+    const app = createApp({
+      workers: testPool(first!.url, second!.url),
+      results: new MemoryResultStore(),
+      keys: ["key"],
+      keyStore: new MemoryKeyStore(),
+      log: () => {},
+    });
+    const headers = { "content-type": "application/json", authorization: "Bearer key" };
+    const responses: Response[] = [];
+    for (const seed of [1, 2, 3, 4]) {
+      const body = JSON.stringify({ prompt: "x", seed, steps: 1, stream: true, progress: true });
+      responses.push(
+        await app.request("http://localhost/v1/images/generations", { method: "POST", headers, body }),
+      );
+    }
+    assert.deepEqual([first!.queue.depth, second!.queue.depth], [1, 1]);
+    const drained = first!.queue.drain();
+    while (second!.queue.depth < 2) await new Promise((resolve) => setTimeout(resolve, 5));
+    open();
+    await drained;
+    for (const response of responses) {
+      const text = await response.text();
+      assert.match(text, /image_generation\.completed/);
+      assert.doesNotMatch(text, /event: error|restarted/);
+    }
+  });
+});
