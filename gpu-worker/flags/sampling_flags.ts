@@ -40,7 +40,7 @@ export const SAMPLING_HELP = `\
   --negative-prompt TEXT   what not to draw; takes classifier-free guidance > 1
   --steps N                sampling steps (the checkpoint's)
   --width N --height N     pixels (the checkpoint's)
-  --num-frames N --fps X   of a clip, with models that make clips: length, frames a second (the checkpoint's)
+  --num-frames N --fps X   of a video, with models that make videos: length, frames a second (the checkpoint's)
   --guidance-scale X       distilled (FLUX.1-dev) or classifier-free guidance, by family (the checkpoint's)
   --true-cfg-scale X       FLUX's classifier-free guidance; 1 is off (the checkpoint's)
   --guidance-rescale X     keeps the spread that classifier-free guidance widens, 0..1 (0)

@@ -46,7 +46,7 @@ export async function executeRun(run: Run, turn: DeviceTurn, options: ExecuteRun
     const { request, result, rules } = generated;
     await Promise.all(generated.previews);
     const file = result.video
-      ? await encodeClip(run, result.video)
+      ? await encodeVideoOf(run, result.video)
       : { b64_json: await encode(run, result.image) };
     const seconds = { ...result.seconds, queue: (startedAt - run.acceptedAt) / 1000, total: elapsed(run) };
     run.emit({
@@ -140,25 +140,25 @@ async function emitPreview(
 
 async function encode(run: Run, image: DecodedImage): Promise<string> {
   const { output_format, output_compression: compression } = run.request;
-  // Previews of a clip are stills.
+  // Previews of a video are stills.
   const { data: format = "webp" } = outputFormat.safeParse(output_format);
   const bytes = await encodeImage(image, { format, compression });
   return bytes.toBase64();
 }
 
-async function encodeClip(
+async function encodeVideoOf(
   run: Run,
   video: DecodedVideo,
 ): Promise<Pick<CompletedEvent, "b64_json" | "stills">> {
   const { output_format, output_compression: compression } = run.request;
   const format = videoFormat.parse(output_format);
-  const [clip, thumbnail, spritesheet] = await Promise.all([
+  const [file, thumbnail, spritesheet] = await Promise.all([
     encodeVideo(video, { format, compression, signal: run.signal }),
     encodeThumbnail(video),
     encodeSpritesheet(video),
   ]);
   return {
-    b64_json: clip.toBase64(),
+    b64_json: file.toBase64(),
     stills: { thumbnail: thumbnail.toBase64(), spritesheet: spritesheet.toBase64() },
   };
 }

@@ -3,7 +3,7 @@ import type { GenerateRequest, GenerateResult, Pipeline } from "../pipeline/pipe
 
 /**
  * A size is a whole multiple of a transformer's patches and of a UNet's latent pixels, which have no tokens of another kind.
- * Clips have latents of [1, channels, frames, height, width].
+ * Videos have latents of [1, channels, frames, height, width].
  */
 export function imageTokens(
   { latents: { dims } }: Pick<GenerateResult, "latents">,

@@ -1,20 +1,20 @@
 // From the seconds that clients ask for to frames that a model makes.
 import type { RequestRules } from "../request/complete_request.ts";
 
-export interface ClipLengthOptions {
+export interface VideoLengthOptions {
   /** Frames a second. */
   fps: number;
   rules: Pick<RequestRules, "video">;
 }
 
 /**
- * The number of frames that comes nearest to `seconds`; clips are a little longer than that, as they begin with a frame
+ * The number of frames that comes nearest to `seconds`; videos are a little longer than that, as they begin with a frame
  * of their own (4 seconds at 8 a second: 33 frames).
- * @throws {RangeError} for pictures, and for clips that are too long.
+ * @throws {RangeError} for pictures, and for videos that are too long.
  */
-export function framesOf(seconds: number, { fps, rules: { video } }: ClipLengthOptions): number {
+export function framesOf(seconds: number, { fps, rules: { video } }: VideoLengthOptions): number {
   if (video === undefined) {
-    throw new RangeError("Cannot generate as 'seconds' takes a model that makes clips");
+    throw new RangeError("Cannot generate as 'seconds' takes a model that makes videos");
   }
   const { frameStep, maxFrames } = video;
   const frames = Math.round(seconds * fps / frameStep) * frameStep + 1;

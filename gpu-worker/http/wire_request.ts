@@ -37,7 +37,9 @@ function assertFormat({ output_format: format }: RunRequest, { rules }: Pick<Pip
     `Cannot generate as 'output_format' must be ${options.slice(0, -1).join(", ")} or ${
       options.at(-1)
     } with a model ` +
-      `that makes ${rules.video ? "clips, as POST /v1/videos does" : "pictures"}: current value is ${format}`,
+      `that makes ${
+        rules.video ? "videos, as POST /v1/videos does" : "pictures"
+      }: current value is ${format}`,
   );
 }
 

@@ -107,7 +107,7 @@ function lastEventId(header: string | undefined): number {
 }
 
 function cards({ models, samplerVersion }: WorkerAppOptions): ModelCard[] {
-  return models.models.map(({ id, digest, pipelineClass, clips = false, names }) => {
+  return models.models.map(({ id, digest, pipelineClass, videos = false, names }) => {
     const pipeline = models.known(id);
     return {
       id,
@@ -115,7 +115,7 @@ function cards({ models, samplerVersion }: WorkerAppOptions): ModelCard[] {
       digest,
       sampler_version: samplerVersion,
       loaded: models.isLoaded(id),
-      clips,
+      videos,
       ...(names && { names }),
       ...(pipeline && { defaults: defaultsOf(pipeline), ...startImageOf(pipeline), ...videoOf(pipeline) }),
     };

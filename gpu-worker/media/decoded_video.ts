@@ -1,6 +1,6 @@
-// Frames between a video VAE and clip files.
+// Frames between a video VAE and video files.
 
-/** A clip as video families return it, already in the eight bits that every clip format has. */
+/** A video as video families return it, already in the eight bits that every video format has. */
 export interface DecodedVideo {
   /** Pixels. */
   width: number;

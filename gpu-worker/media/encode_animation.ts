@@ -1,4 +1,4 @@
-// Encodes a clip as animated WebP or GIF with libvips (npm:sharp), off the JavaScript thread. Both play without end.
+// Encodes a video as animated WebP or GIF with libvips (npm:sharp), off the JavaScript thread. Both play without end.
 import sharp from "sharp";
 import type { DecodedVideo } from "./decoded_video.ts";
 
@@ -29,7 +29,7 @@ export async function encodeAnimation(
   return Uint8Array.from(await encoded.toBuffer());
 }
 
-/** Each frame ends at the tick nearest to its time, so that rounding does not add up over the clip. */
+/** Each frame ends at the tick nearest to its time, so that rounding does not add up over the video. */
 function delaysMs(count: number, { fps, format }: { fps: number; format: "webp" | "gif" }): number[] {
   const tick = format === "gif" ? GIF_TICK_MS : 1;
   const end = (index: number) => Math.round(index * 1000 / fps / tick) * tick;

@@ -1,4 +1,4 @@
-// Encodes a clip as MP4: H.264, 4:2:0. By ffmpeg where it is installed and may be run, else by an encoder in WebAssembly.
+// Encodes a video as MP4: H.264, 4:2:0. By ffmpeg where it is installed and may be run, else by an encoder in WebAssembly.
 import type { DecodedVideo } from "./decoded_video.ts";
 import { encodeMp4ByFfmpeg } from "./ffmpeg_mp4.ts";
 import { encodeMp4ByWasm } from "./wasm_mp4.ts";

@@ -1,4 +1,4 @@
-// Encodes a clip as MP4, animated WebP or GIF.
+// Encodes a video as MP4, animated WebP or GIF.
 import type { DecodedVideo } from "./decoded_video.ts";
 import { encodeAnimation } from "./encode_animation.ts";
 import { encodeMp4 } from "./encode_mp4.ts";

@@ -1,4 +1,4 @@
-// Pictures of a clip: any frame, a thumbnail, and a spritesheet, as OpenAI's videos have them.
+// Pictures of a video: any frame, a thumbnail, and a spritesheet, as OpenAI's videos have them.
 import type { DecodedVideo } from "./decoded_video.ts";
 import { type EncodeImageOptions, encodeRgb } from "./encode_rgb.ts";
 import sharp from "sharp";

@@ -16,8 +16,8 @@ import { readWanCheckpoint } from "../families/wan/wan_checkpoint.ts";
 import { WanPipeline } from "../families/wan/wan_pipeline.ts";
 
 export interface Family {
-  /** Whether it makes clips rather than pictures. @default false */
-  clips?: true;
+  /** Whether it makes videos rather than pictures. @default false */
+  videos?: true;
   /** Reads and checks a checkpoint without loading it. */
   read(checkpoint: Checkpoint, dtype: DType): CheckpointReading;
   /** Loads it. */
@@ -26,16 +26,16 @@ export interface Family {
 
 const FAMILIES: Readonly<Record<string, Family>> = {
   FluxPipeline: { read: readFluxCheckpoint, open: FluxPipeline.open },
-  HunyuanVideoPipeline: { clips: true, read: readHunyuanVideoCheckpoint, open: HunyuanVideoPipeline.open },
+  HunyuanVideoPipeline: { videos: true, read: readHunyuanVideoCheckpoint, open: HunyuanVideoPipeline.open },
   StableDiffusionPipeline: { read: readSdCheckpoint, open: UNetPipeline.openSd },
   StableDiffusion3Pipeline: { read: readSd3Checkpoint, open: Sd3Pipeline.open },
   StableDiffusionXLPipeline: { read: readSdxlCheckpoint, open: UNetPipeline.openSdxl },
-  WanPipeline: { clips: true, read: readWanCheckpoint, open: WanPipeline.open },
+  WanPipeline: { videos: true, read: readWanCheckpoint, open: WanPipeline.open },
 };
 
-/** Whether checkpoints of that class make clips; known without reading one. */
-export function makesClips(pipelineClass: string): boolean {
-  return Object.hasOwn(FAMILIES, pipelineClass) && FAMILIES[pipelineClass]!.clips === true;
+/** Whether checkpoints of that class make videos; known without reading one. */
+export function makesVideos(pipelineClass: string): boolean {
+  return Object.hasOwn(FAMILIES, pipelineClass) && FAMILIES[pipelineClass]!.videos === true;
 }
 
 /** @throws {CheckpointError} listing the classes that are supported. */

@@ -1,6 +1,6 @@
 // Who a checkpoint is, read without loading it.
 import { Checkpoint } from "../checkpoint/checkpoint.ts";
-import { makesClips } from "./families.ts";
+import { makesVideos } from "./families.ts";
 import { findCheckpoint } from "../checkpoint/find_checkpoint.ts";
 import { applyLoras } from "../checkpoint/lora/apply_loras.ts";
 import { parseModelName } from "../checkpoint/parse_model_name.ts";
@@ -23,7 +23,7 @@ export function modelInfo(id: string, checkpoint: Checkpoint): ModelInfo {
     id,
     pipelineClass,
     digest: modelDigest(folder, loras),
-    ...makesClips(pipelineClass) && { clips: true },
+    ...makesVideos(pipelineClass) && { videos: true },
     ...names && { names },
   };
 }

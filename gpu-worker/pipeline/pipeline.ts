@@ -1,5 +1,5 @@
 // The contract between families (families/) and what calls them (http/, cli/): one request makes one picture
-// or one clip.
+// or one video.
 import type { DecodedImage } from "../media/decoded_image.ts";
 import type { DecodedVideo } from "../media/decoded_video.ts";
 import type { SamplerOptions, StepKind } from "../../sampler/mod.ts";
@@ -13,7 +13,7 @@ import type { RequestDefaults } from "../checkpoint/stored_defaults.ts";
 import type { PartialStartImage, StartImage } from "../request/start_image.ts";
 import type { PartialSkipLayerGuidance, SkipLayerGuidance } from "../request/skip_layer_guidance.ts";
 
-/** One picture or clip to make, every field filled in. */
+/** One picture or video to make, every field filled in. */
 export interface GenerateRequest {
   prompt: string;
   negativePrompt: string;
@@ -24,9 +24,9 @@ export interface GenerateRequest {
   width: number;
   /** Pixels. */
   height: number;
-  /** Frames of a clip; 1 for pictures. */
+  /** Frames of a video; 1 for pictures. */
   numFrames: number;
-  /** Frames a second that the clip is played at, which decides no pixel; 0 for pictures. */
+  /** Frames a second that the video is played at, which decides no pixel; 0 for pictures. */
   fps: number;
   /** Distilled guidance (FLUX.1-dev) or classifier-free guidance, by family. */
   guidanceScale: number;
@@ -72,7 +72,7 @@ export interface GenerateOptions {
   onStep?: (step: StepProgress) => void | Promise<void>;
   /** Steps (0-based) after which `onPreview` is called. */
   previewSteps?: ReadonlySet<number>;
-  /** Gets the estimate of the final picture (a clip's middle frame) at that step, at most 256 pixels a side. */
+  /** Gets the estimate of the final picture (a video's middle frame) at that step, at most 256 pixels a side. */
   onPreview?: (index: number, image: DecodedImage) => void | Promise<void>;
   /**
    * Gets the last-block features of all steps, [steps, features], and the solver's sigmas, where every step is full. The
@@ -97,7 +97,7 @@ export interface LatentTensor {
 }
 
 export interface GenerateResult {
-  /** Of a clip, the middle frame. */
+  /** Of a video, the middle frame. */
   image: DecodedImage;
   /** Of video families alone. */
   video?: DecodedVideo;
@@ -117,15 +117,15 @@ export interface ModelInfo {
   pipelineClass: string;
   /** Identifies the weights and configs, hex. */
   digest: string;
-  /** Whether it makes clips rather than pictures. @default false */
-  clips?: boolean;
+  /** Whether it makes videos rather than pictures. @default false */
+  videos?: boolean;
   /** Prompts it knows by heart, if the checkpoint ships a names.txt. */
   names?: readonly string[];
 }
 
 /** In elements, float32 all. */
 export interface DecodingSize {
-  /** Of one picture's or clip's latents. */
+  /** Of one picture's or video's latents. */
   latents: number;
   /** The largest activation of a run of the decoder. */
   activation: number;
@@ -173,6 +173,6 @@ export interface Pipeline extends Disposable {
   complete(request: PartialRequest): GenerateRequest;
   /** How many requests like this one are worth running as one batch; 1 for those that cannot. */
   batchLimit(request: GenerateRequest): number;
-  /** Makes one picture or clip. */
+  /** Makes one picture or video. */
   generate(request: GenerateRequest, options?: GenerateOptions): Promise<GenerateResult>;
 }

@@ -1,10 +1,10 @@
-// The part that all families of clips share: a run from prompt to clip. A family says how it encodes a prompt, which solver
+// The part that all families of videos share: a run from prompt to video. A family says how it encodes a prompt, which solver
 // it takes, what its denoiser is fed and how its autoencoder is run.
 import { type Solver, TorchGenerator } from "../../sampler/mod.ts";
 import type { DecodedImage } from "../media/decoded_image.ts";
-import { clipLatents } from "../vae/video_latents.ts";
-import type { ClipSize } from "../vae/video_size.ts";
-import { collectClip } from "../vae/collect_video.ts";
+import { videoLatents } from "../vae/video_latents.ts";
+import type { VideoSize } from "../vae/video_size.ts";
+import { collectVideo } from "../vae/collect_video.ts";
 import type { EncodedPrompt, EncodePromptOptions } from "../text/encoded_prompt.ts";
 import { LoadedPipeline } from "./loaded_pipeline.ts";
 import type { CheckpointReading, GenerateOptions, GenerateRequest, GenerateResult } from "./pipeline.ts";
@@ -21,16 +21,16 @@ export interface LatentScale {
   temporal: number;
 }
 
-/** One clip, its prompts encoded. */
-export interface ClipRun {
+/** One video, its prompts encoded. */
+export interface VideoRun {
   request: GenerateRequest;
   /** The prompt, then under classifier-free guidance the negative prompt. */
   branches: readonly EncodedPrompt[];
-  size: ClipSize;
+  size: VideoSize;
 }
 
-export interface ClipToDecode {
-  size: ClipSize;
+export interface VideoToDecode {
+  size: VideoSize;
   /** [channels, frames, height, width] in the denoiser's scale. */
   data: Float32Array;
   signal?: AbortSignal | undefined;
@@ -50,17 +50,17 @@ export abstract class VideoPipeline<Reading extends CheckpointReading> extends L
    * Makes what the denoiser is fed during `run` and leaves it to `owned`.
    * @returns what makes the denoiser
    */
-  protected abstract prepare(run: ClipRun, owned: DisposableStack): MakeDenoiser;
+  protected abstract prepare(run: VideoRun, owned: DisposableStack): MakeDenoiser;
 
   /** Yields the frames in order, each valid until the next one is asked for. */
-  protected abstract decode(clip: ClipToDecode): AsyncIterable<DecodedImage>;
+  protected abstract decode(video: VideoToDecode): AsyncIterable<DecodedImage>;
 
   async generate(request: GenerateRequest, options: GenerateOptions = {}): Promise<GenerateResult> {
     const watch = new Stopwatch();
     const { signal } = options;
     signal?.throwIfAborted();
     const branches = await this.#encode(request, signal);
-    const size = this.clipSize(request);
+    const size = this.videoSize(request);
     const dims = [size.channels, size.frames, size.height, size.width];
     const initial = new TorchGenerator(request.seed).randn(dims.reduce((product, dim) => product * dim, 1));
     const encode = watch.lap();
@@ -76,9 +76,9 @@ export abstract class VideoPipeline<Reading extends CheckpointReading> extends L
       preview: (latents) => this.#preview(latents, size, signal),
     });
     const denoise = watch.lap();
-    const clip = await collectClip(this.decode({ size, data: latents, signal }), request);
+    const video = await collectVideo(this.decode({ size, data: latents, signal }), request);
     return {
-      ...clip,
+      ...video,
       plan,
       forecastErrors,
       initialLatents: { dims: [1, ...dims], data: initial },
@@ -88,7 +88,7 @@ export abstract class VideoPipeline<Reading extends CheckpointReading> extends L
   }
 
   /** Of the latents. */
-  protected clipSize({ width, height, numFrames }: GenerateRequest): ClipSize {
+  protected videoSize({ width, height, numFrames }: GenerateRequest): VideoSize {
     const { channels, spatial, temporal } = this.latentScale;
     return {
       channels,
@@ -108,23 +108,23 @@ export abstract class VideoPipeline<Reading extends CheckpointReading> extends L
     return encoded;
   }
 
-  /** A frame in the middle of the clip. */
+  /** A frame in the middle of the video. */
   async #preview(
     latents: Float32Array,
-    size: ClipSize,
+    size: VideoSize,
     signal: AbortSignal | undefined,
   ): Promise<DecodedImage> {
     // Latents of a later frame stand for several and for how they follow on what came before: they need one in front.
     const middle = size.frames >> 1;
     const from = Math.max(0, middle - 1);
     const frames = middle + 1 - from;
-    const part = clipLatents(latents, { size, from, to: middle + 1 });
+    const part = videoLatents(latents, { size, from, to: middle + 1 });
     const planes = { channels: size.channels * frames, height: size.height, width: size.width };
     const small = previewLatents(part, planes, MAX_PREVIEW_SIDE / this.latentScale.spatial);
     const [, height, width] = small.dims as [number, number, number];
-    const clip = { size: { channels: size.channels, frames, height, width }, data: small.data, signal };
+    const video = { size: { channels: size.channels, frames, height, width }, data: small.data, signal };
     let last: DecodedImage | undefined;
-    for await (const frame of this.decode(clip)) last = { ...frame, data: frame.data.slice() };
+    for await (const frame of this.decode(video)) last = { ...frame, data: frame.data.slice() };
     return last!;
   }
 }

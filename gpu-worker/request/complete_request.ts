@@ -13,7 +13,7 @@ export interface RequestRules {
   maxSequenceLength: number;
   /** Longest side in pixels. @default 4096 */
   maxSide?: number;
-  /** How many frames a clip may have. @default 1 alone, for families that draw pictures */
+  /** How many frames a video may have. @default 1 alone, for families that draw pictures */
   video?: VideoRules;
   /** Blocks that skip-layer guidance can leave out. @default 0, for families without it */
   skippableLayers?: number;

@@ -3,8 +3,8 @@ import type { DecodedImage } from "../media/decoded_image.ts";
 import type { DecodedVideo } from "../media/decoded_video.ts";
 import { toRgb } from "../media/to_rgb.ts";
 
-export interface CollectClipOptions {
-  /** Frames of the clip, at least one. */
+export interface CollectVideoOptions {
+  /** Frames of the video, at least one. */
   numFrames: number;
   /** Frames a second. */
   fps: number;
@@ -14,9 +14,9 @@ export interface CollectClipOptions {
  * Holds one float32 frame beside the bytes.
  * @param decoded its frames need be valid only until the next one
  */
-export async function collectClip(
+export async function collectVideo(
   decoded: AsyncIterable<DecodedImage>,
-  { numFrames, fps }: CollectClipOptions,
+  { numFrames, fps }: CollectVideoOptions,
 ): Promise<{ image: DecodedImage; video: DecodedVideo }> {
   const frames: Uint8Array<ArrayBuffer>[] = [];
   let middle: DecodedImage | undefined;

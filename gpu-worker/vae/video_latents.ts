@@ -1,10 +1,10 @@
-// Some frames of a clip's latents.
-import type { ClipSize } from "./video_size.ts";
+// Some frames of a video's latents.
+import type { VideoSize } from "./video_size.ts";
 
 /** Frames `from` to `to` (excluded) of [channels, frames, height, width], in memory of their own. */
-export function clipLatents(
+export function videoLatents(
   latents: Float32Array,
-  { size: { channels, frames, height, width }, from, to }: { size: ClipSize; from: number; to: number },
+  { size: { channels, frames, height, width }, from, to }: { size: VideoSize; from: number; to: number },
 ): Float32Array<ArrayBuffer> {
   const area = height * width;
   const part = new Float32Array(channels * (to - from) * area);

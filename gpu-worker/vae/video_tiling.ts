@@ -1,7 +1,7 @@
-// Tiles in which the frames of clips are decoded, in pixels.
+// Tiles in which the frames of videos are decoded, in pixels.
 import type { TileLayout } from "./blend_tiles.ts";
 
-export interface ClipTiling {
+export interface VideoTiling {
   /** Of a tile. */
   side: number;
   /** From one tile to the next. */
@@ -9,14 +9,14 @@ export interface ClipTiling {
 }
 
 /** enable_tiling() without arguments, of diffusers' AutoencoderKLWan and AutoencoderKLHunyuanVideo alike. */
-export const CLIP_TILING: ClipTiling = { side: 256, stride: 192 };
+export const CLIP_TILING: VideoTiling = { side: 256, stride: 192 };
 
 /**
  * @param frame latents' size, and the pixels of a latent pixel's side
  * @returns undefined if frames are decoded whole: without tiling, or where one tile holds them
  */
 export function tileFrames(
-  tiling: ClipTiling | undefined,
+  tiling: VideoTiling | undefined,
   { height, width, scale }: { height: number; width: number; scale: number },
 ): TileLayout | undefined {
   if (tiling === undefined) return undefined;

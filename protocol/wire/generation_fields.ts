@@ -58,7 +58,7 @@ export const seedField = z.int().min(0).max(Number.MAX_SAFE_INTEGER);
 
 export const outputFormat = z.enum(["png", "jpeg", "webp"]);
 export type OutputFormat = z.output<typeof outputFormat>;
-/** A WebP of a clip is animated. */
+/** A WebP of a video is animated. */
 export const videoFormat = z.enum(["mp4", "webp", "gif"]);
 export type VideoFormat = z.output<typeof videoFormat>;
 
@@ -71,8 +71,8 @@ export const CONTENT_TYPES: Readonly<Record<OutputFormat | VideoFormat, string>>
   mp4: "video/mp4",
 };
 
-/** What makes a clip of a picture; which lengths a checkpoint makes is its own to say. */
-export const clipFields = {
+/** What makes a video of a picture; which lengths a checkpoint makes is its own to say. */
+export const videoFields = {
   num_frames: optional(z.int().min(1).max(9999)),
   /** Frames a second. */
   fps: optional(z.number().min(1).max(120)),

@@ -9,16 +9,16 @@ export const modelCardSchema = z.object({
   sampler_version: z.string().describe("Changes whenever the same request would give other pixels."),
   /** Whether its weights are in memory now. */
   loaded: z.boolean(),
-  clips: z.boolean().describe("Whether it makes clips, by POST /v1/videos, rather than pictures."),
+  videos: z.boolean().describe("Whether it makes videos, by POST /v1/videos, rather than pictures."),
   names: z.array(z.string()).readonly().exactOptional()
     .describe("Prompts it knows by heart, if the checkpoint lists them."),
   defaults: completeSettingsSchema.omit({ prompt: true, seed: true }).exactOptional()
     .describe("What a request that leaves everything open gets; known once the model has been loaded."),
   video: z.object({
-    frame_step: z.int().describe("Clips have a multiple of so many frames, plus 1."),
+    frame_step: z.int().describe("Videos have a multiple of so many frames, plus 1."),
     max_frames: z.int(),
   }).exactOptional()
-    .describe("What clips it makes; known once it has been loaded, absent where it makes pictures."),
+    .describe("What videos it makes; known once it has been loaded, absent where it makes pictures."),
   start_image: z.object({
     strength: z.number().describe("What a request that leaves it open gets."),
     partial_step: z.enum(["run", "skip"])

@@ -11,8 +11,8 @@ export const receiptSchema = z.object({
   steps: z.int(),
   width: z.int(),
   height: z.int(),
-  num_frames: z.int().exactOptional().describe("Of clips alone."),
-  fps: z.number().exactOptional().describe("Frames a second; of clips alone."),
+  num_frames: z.int().exactOptional().describe("Of videos alone."),
+  fps: z.number().exactOptional().describe("Frames a second; of videos alone."),
   method: spectrumSettingsSchema.shape.method,
   options: spectrumSettingsSchema.omit({ method: true, full_steps: true }).extend({
     guidance_scale: z.number(),

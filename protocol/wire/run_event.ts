@@ -34,15 +34,15 @@ export interface CompletedEvent {
   b64_json: string;
   /** "image/png", "video/mp4". */
   content_type: string;
-  /** Of clips alone. */
-  stills?: ClipStills;
+  /** Of videos alone. */
+  stills?: VideoStills;
   receipt: Receipt;
   /** Latent tokens of the picture, for usage figures. */
   image_tokens: number;
 }
 
-/** Pictures of a clip, in base64. */
-export interface ClipStills {
+/** Pictures of a video, in base64. */
+export interface VideoStills {
   /** Its middle frame, as WebP. */
   thumbnail: string;
   /** Up to 25 of its frames, side by side, as JPEG. */

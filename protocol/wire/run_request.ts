@@ -1,14 +1,14 @@
-// POST /runs of a worker: one run makes one picture or one clip, so that pictures of one request can come from the cache,
+// POST /runs of a worker: one run makes one picture or one video, so that pictures of one request can come from the cache,
 // from runs of others and from several workers.
 import { z } from "zod";
 import {
-  clipFields,
   generationFields,
   optional,
   outputCompression,
   outputFormat,
   seedField,
   strengthField,
+  videoFields,
   videoFormat,
 } from "./generation_fields.ts";
 
@@ -33,7 +33,7 @@ const sharedRunSchema = z.strictObject({
 
 export const runRequestSchema = z.strictObject({
   ...generationFields,
-  ...clipFields,
+  ...videoFields,
   model: z.string().max(256),
   seed: seedField,
   /** Image file to start from, in base64. */
@@ -95,9 +95,9 @@ export const completeSettingsSchema = z.object({
   width: z.int(),
   /** Pixels. */
   height: z.int(),
-  /** Of clips alone. */
+  /** Of videos alone. */
   num_frames: z.int().exactOptional(),
-  /** Frames a second; of clips alone. */
+  /** Frames a second; of videos alone. */
   fps: z.number().exactOptional(),
   guidance_scale: z.number(),
   true_cfg_scale: z.number(),

@@ -32,7 +32,7 @@ export function openApiDocument(): OpenApiDocument {
       title: "Spectrum Edge",
       version: "1",
       description:
-        "Pictures and clips from diffusion models, in the shape of OpenAI's API. Fields of this project's own stand " +
+        "Pictures and videos from diffusion models, in the shape of OpenAI's API. Fields of this project's own stand " +
         "beside OpenAI's.",
       license: { name: "Apache-2.0", identifier: "Apache-2.0" },
     },

@@ -4,7 +4,7 @@
 import announcerJs from "./browser/announcer.js" with { type: "text" };
 import apiErrorJs from "./browser/api_error.js" with { type: "text" };
 import apiKeyJs from "./browser/api_key.js" with { type: "text" };
-import clipFieldsJs from "./browser/video_fields.js" with { type: "text" };
+import videoFieldsJs from "./browser/video_fields.js" with { type: "text" };
 import comparisonViewJs from "./browser/comparison_view.js" with { type: "text" };
 import curlCommandJs from "./browser/curl_command.js" with { type: "text" };
 import decodeImageJs from "./browser/decode_image.js" with { type: "text" };
@@ -12,7 +12,7 @@ import earlyThemeJs from "./browser/early_theme.js" with { type: "text" };
 import fieldErrorsJs from "./browser/field_errors.js" with { type: "text" };
 import formCss from "./browser/form.css" with { type: "text" };
 import generateJs from "./browser/generate.js" with { type: "text" };
-import generateClipJs from "./browser/generate_video.js" with { type: "text" };
+import generateVideoJs from "./browser/generate_video.js" with { type: "text" };
 import historyCss from "./browser/history.css" with { type: "text" };
 import historyJs from "./browser/history.js" with { type: "text" };
 import historyViewJs from "./browser/history_view.js" with { type: "text" };
@@ -50,7 +50,7 @@ export const ASSETS: Readonly<Record<string, string>> = {
   "announcer.js": announcerJs,
   "api_error.js": apiErrorJs,
   "api_key.js": apiKeyJs,
-  "clip_fields.js": clipFieldsJs,
+  "clip_fields.js": videoFieldsJs,
   "comparison_view.js": comparisonViewJs,
   "curl_command.js": curlCommandJs,
   "decode_image.js": decodeImageJs,
@@ -58,7 +58,7 @@ export const ASSETS: Readonly<Record<string, string>> = {
   "field_errors.js": fieldErrorsJs,
   "form.css": formCss,
   "generate.js": generateJs,
-  "generate_clip.js": generateClipJs,
+  "generate_clip.js": generateVideoJs,
   "history.css": historyCss,
   "history.js": historyJs,
   "history_view.js": historyViewJs,

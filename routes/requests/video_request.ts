@@ -1,11 +1,11 @@
 // POST /v1/videos as OpenAI's clients send it, a form or JSON, with this project's extensions beside its fields.
 import { z } from "zod";
 import {
-  clipFields,
   generationFields,
   optional,
   outputCompression,
   seedField,
+  videoFields,
   videoFormat,
 } from "../../protocol/wire/generation_fields.ts";
 import { parseWire } from "../../protocol/wire/parse_wire.ts";
@@ -21,9 +21,9 @@ const seconds = optional(
 
 export const videoRequestSchema = z.strictObject({
   ...generationFields,
-  ...clipFields,
+  ...videoFields,
   seconds,
-  /** @default the first model served that makes clips */
+  /** @default the first model served that makes videos */
   model: optional(z.string().max(256)),
   /** "WIDTHxHEIGHT" in pixels, or "auto" for the model's own. */
   size: optional(z.string().regex(/^(auto|\d{1,5}x\d{1,5})$/, "auto or WIDTHxHEIGHT in pixels")),
@@ -43,7 +43,7 @@ const NUMBERS = [
   ...["max_sequence_length", "output_compression", "partial_images"],
 ];
 const JSONS = ["spectrum", "skip_layer_guidance"];
-const REFERENCE = "'input_reference' is not supported: clips begin from a prompt alone";
+const REFERENCE = "'input_reference' is not supported: videos begin from a prompt alone";
 
 /**
  * Reads the body of `request`, whichever of the two it is.

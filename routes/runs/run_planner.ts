@@ -151,7 +151,7 @@ function toRun(request: PlannedRequest, model: string): Omit<OpenRunRequest, "se
     strength: "strength" in request ? request.strength : undefined,
     spectrum: request.spectrum && withoutUndefined(request.spectrum),
     ...sizeOf(request.size),
-    ...clipOf(request),
+    ...videoOf(request),
     previews: request.stream || request.background === true ? request.partial_images : 0,
     output_format: request.output_format,
     output_compression: request.output_compression,
@@ -159,7 +159,7 @@ function toRun(request: PlannedRequest, model: string): Omit<OpenRunRequest, "se
   return withoutUndefined(fields);
 }
 
-function clipOf(request: PlannedRequest): Pick<OpenRunRequest, "num_frames" | "fps" | "seconds"> {
+function videoOf(request: PlannedRequest): Pick<OpenRunRequest, "num_frames" | "fps" | "seconds"> {
   const { num_frames, fps, seconds } = request as Partial<VideoRequest>;
   return { num_frames, fps, seconds };
 }

@@ -29,7 +29,7 @@ export async function* videoMessages(
   }
 }
 
-/** @throws {ApiError} if the run ended without a clip */
+/** @throws {ApiError} if the run ended without a video */
 async function toVideoEvent(event: RunEvent, { id, object }: VideoMessagesOptions) {
   switch (event.type) {
     case "queued":
@@ -42,7 +42,7 @@ async function toVideoEvent(event: RunEvent, { id, object }: VideoMessagesOption
       return { ...event, type: "video.progress", id };
     case "preview": {
       const { b64_json, preview_index, step_index } = event;
-      // A frame from the middle of the clip, as WebP.
+      // A frame from the middle of the video, as WebP.
       return {
         type: "video.partial_image",
         id,

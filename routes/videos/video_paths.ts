@@ -41,7 +41,7 @@ export const videoPaths: ZodOpenApiPathsObject = {
     post: {
       operationId: "createVideo",
       tags,
-      summary: "A clip from a prompt; it is made while you ask for it, or follow its events",
+      summary: "A video from a prompt; it is made while you ask for it, or follow its events",
       requestBody: {
         required: true,
         content: {
@@ -97,7 +97,7 @@ export const videoPaths: ZodOpenApiPathsObject = {
     get: {
       operationId: "downloadVideo",
       tags,
-      summary: "The clip, a thumbnail or a spritesheet",
+      summary: "The video, a thumbnail or a spritesheet",
       requestParams: { path, query: contentQuerySchema },
       responses: {
         200: body("The file", content),

@@ -1,5 +1,5 @@
-// Spectrum beside all steps in full, on clips of models/shapes: passes, PSNR frame by frame, and whether the clips still show
-// what was asked for. Prints the table that docs/benchmarks.md holds; --sheet FILE.webp shows the clips side by side, a row a
+// Spectrum beside all steps in full, on videos of models/shapes: passes, PSNR frame by frame, and whether the videos still show
+// what was asked for. Prints the table that docs/benchmarks.md holds; --sheet FILE.webp shows the videos side by side, a row a
 // method.
 import { parseArgs } from "@std/cli/parse-args";
 import { encodeAnimation } from "../../gpu-worker/media/encode_animation.ts";
@@ -7,7 +7,7 @@ import type { DecodedVideo } from "../../gpu-worker/media/decoded_video.ts";
 import { openPipeline } from "../../gpu-worker/model/open_pipeline.ts";
 import type { Pipeline } from "../../gpu-worker/pipeline/pipeline.ts";
 import type { SamplerOptions } from "../../sampler/mod.ts";
-import { measureClip } from "../models/measure_video.ts";
+import { measureVideo } from "../models/measure_video.ts";
 import { type ShapePrompt, shapePrompts } from "../models/shape_prompts.ts";
 
 const STEPS = 50;
@@ -21,7 +21,7 @@ const SETTINGS: { name: string; sampler: Partial<SamplerOptions> }[] = [
 ];
 
 interface Drawn {
-  clip: DecodedVideo;
+  video: DecodedVideo;
   passes: number;
   seconds: number;
   right: boolean;
@@ -37,15 +37,15 @@ async function main(): Promise<void> {
   using pipeline = await openPipeline(String(model));
   const full: Drawn[] = [];
   for (const prompt of asked) full.push(await draw(pipeline, prompt, { method: "none" }));
-  rows.push(full.map(({ clip }) => clip));
+  rows.push(full.map(({ video }) => video));
   console.log("| method | full passes | PSNR, mean | worst frame | right | denoising |");
   console.log("| --- | --- | --- | --- | --- | --- |");
   console.log(`| none | ${STEPS} of ${STEPS} | | | ${share(full)} | 1.00 |`);
   for (const { name, sampler } of SETTINGS) {
     const drawn: Drawn[] = [];
     for (const prompt of asked) drawn.push(await draw(pipeline, prompt, sampler));
-    if (rows.length < SHEET_ROWS) rows.push(drawn.map(({ clip }) => clip));
-    const frames = drawn.flatMap(({ clip }, i) => psnrs(clip, full[i]!.clip));
+    if (rows.length < SHEET_ROWS) rows.push(drawn.map(({ video }) => video));
+    const frames = drawn.flatMap(({ video }, i) => psnrs(video, full[i]!.video));
     const times = total(full) / total(drawn);
     console.log(
       `| ${name} | ${drawn[0]!.passes} of ${STEPS} | ${mean(frames).toFixed(2)} dB | ` +
@@ -66,8 +66,8 @@ async function encodeSheet(rows: readonly (readonly DecodedVideo[])[]): Promise<
   ];
   const frames = columns[0]!.frames.map((_, time) => {
     const sheet = new Uint8Array(fullWidth * fullHeight * 3).fill(255);
-    for (const [row, clips] of rows.entries()) {
-      for (const [column, { frames }] of clips.slice(0, SHEET_COLUMNS).entries()) {
+    for (const [row, videos] of rows.entries()) {
+      for (const [column, { frames }] of videos.slice(0, SHEET_COLUMNS).entries()) {
         for (let y = 0; y < height * SHEET_SCALE; y++) {
           for (let x = 0; x < width * SHEET_SCALE; x++) {
             const from = 3 * (Math.floor(y / SHEET_SCALE) * width + Math.floor(x / SHEET_SCALE));
@@ -92,9 +92,9 @@ async function draw(
 ): Promise<Drawn> {
   const request = pipeline.complete({ prompt, seed: 42, steps: STEPS, sampler });
   const { video, plan, seconds } = await pipeline.generate(request);
-  const seen = measureClip(video!);
+  const seen = measureVideo(video!);
   return {
-    clip: video!,
+    video: video!,
     passes: plan.filter((kind) => kind === "full").length,
     seconds: seconds.denoise,
     right: Object.entries(facts).every(([name, value]) => seen[name as keyof typeof seen] === value),

@@ -1,4 +1,4 @@
-// Clips on the page, in a real Chromium before the real service with both embedded checkpoints.
+// Videos on the page, in a real Chromium before the real service with both embedded checkpoints.
 import { after, before, describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import type { Browser, Page } from "playwright-core";
@@ -8,7 +8,7 @@ import { type Service, startService } from "./service.ts";
 const executablePath = findChromium();
 const skip = executablePath === undefined && "no Chromium is installed (CHROMIUM may name one)";
 
-describe("clips in Chromium", { skip }, () => {
+describe("videos in Chromium", { skip }, () => {
   let service: Service;
   let chromium: Browser;
   before(async () => {
@@ -28,7 +28,7 @@ describe("clips in Chromium", { skip }, () => {
     return browser;
   };
 
-  it("choosing a model that makes clips shows their length, and the page plays what it makes", async () => {
+  it("choosing a model that makes videos shows their length, and the page plays what it makes", async () => {
     await using browser = await open();
     const { page } = browser;
     await page.getByLabel("Frames").fill("17");

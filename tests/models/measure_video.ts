@@ -1,4 +1,4 @@
-// What a clip of models/shapes shows, by measures that know nothing of the model: what stands out from the border, its
+// What a video of models/shapes shows, by measures that know nothing of the model: what stands out from the border, its
 // median color, which ideal figure of the same area covers it best, which way its centroid goes.
 import type { DecodedVideo } from "../../gpu-worker/media/decoded_video.ts";
 import { COLORS, DIRECTIONS, GROUNDS } from "./shape_prompts.ts";
@@ -28,7 +28,7 @@ const LEAST = 12;
 /** Pixels that it moves at least. */
 const LEAST_WAY = 6;
 
-export function measureClip({ width, height, frames }: DecodedVideo): Seen {
+export function measureVideo({ width, height, frames }: DecodedVideo): Seen {
   const pixel = (frame: Uint8Array, x: number, y: number): Rgb => {
     const at = 3 * (y * width + x);
     return [frame[at]!, frame[at + 1]!, frame[at + 2]!];

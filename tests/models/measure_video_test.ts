@@ -1,11 +1,11 @@
 import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
-import { measureClip } from "./measure_video.ts";
+import { measureVideo } from "./measure_video.ts";
 import { COLORS, DIRECTIONS, GROUNDS, shapePrompts } from "./shape_prompts.ts";
 
 const SIZE = 48;
 
-/** A clip drawn by other formulas than those it is measured with: pixels inside, in one color. */
+/** A video drawn by other formulas than those it is measured with: pixels inside, in one color. */
 function draw({ shape, color, direction, ground }: ReturnType<typeof shapePrompts>[number]) {
   const angle = DIRECTIONS.indexOf(direction) * Math.PI / 4;
   const isInside = (x: number, y: number) =>
@@ -27,20 +27,20 @@ function draw({ shape, color, direction, ground }: ReturnType<typeof shapePrompt
   return { width: SIZE, height: SIZE, fps: 8, frames };
 }
 
-describe("measureClip()", () => {
+describe("measureVideo()", () => {
   it("sees what is drawn, for every shape, color, direction and background", () => {
     for (const asked of shapePrompts(48)) {
       const { prompt, ...facts } = asked;
-      assert.deepEqual(measureClip(draw(asked)), facts, prompt);
+      assert.deepEqual(measureVideo(draw(asked)), facts, prompt);
     }
   });
 
-  it("sees nothing in an empty clip, and no direction in a still one", () => {
-    const clip = draw(shapePrompts(1)[0]!);
-    const still = { ...clip, frames: clip.frames.map(() => clip.frames[8]!) };
-    assert.equal(measureClip(still).direction, "nowhere");
-    const empty = { ...clip, frames: [new Uint8Array(SIZE * SIZE * 3).fill(255)] };
-    assert.deepEqual(measureClip(empty), {
+  it("sees nothing in an empty video, and no direction in a still one", () => {
+    const video = draw(shapePrompts(1)[0]!);
+    const still = { ...video, frames: video.frames.map(() => video.frames[8]!) };
+    assert.equal(measureVideo(still).direction, "nowhere");
+    const empty = { ...video, frames: [new Uint8Array(SIZE * SIZE * 3).fill(255)] };
+    assert.deepEqual(measureVideo(empty), {
       shape: "nothing",
       color: "nothing",
       direction: "nothing",

@@ -1,13 +1,13 @@
-// Whether the embedded video checkpoint draws what it is asked for, measured in its clips.
+// Whether the embedded video checkpoint draws what it is asked for, measured in its videos.
 import { after, before, describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { openPipeline } from "../../gpu-worker/model/open_pipeline.ts";
 import type { Pipeline } from "../../gpu-worker/pipeline/pipeline.ts";
-import { measureClip } from "./measure_video.ts";
+import { measureVideo } from "./measure_video.ts";
 import { type ShapePrompt, shapePrompts } from "./shape_prompts.ts";
 
 const PROMPTS = 48;
-/** Fewer than its own 30, as 48 clips take a while; method none runs them all. */
+/** Fewer than its own 30, as 48 videos take a while; method none runs them all. */
 const STEPS = 20;
 
 describe("models/shapes", () => {
@@ -31,7 +31,7 @@ describe("models/shapes", () => {
   it("shows the shape, color, direction and background of at least 90 % of 48 prompts", async () => {
     const missed: string[] = [];
     for (const { prompt, ...wanted } of shapePrompts(PROMPTS)) {
-      const seen = measureClip(await draw(prompt));
+      const seen = measureVideo(await draw(prompt));
       const wrong = (Object.keys(wanted) as (keyof typeof seen)[]).filter((name) =>
         seen[name] !== wanted[name]
       );
@@ -46,8 +46,8 @@ describe("models/shapes", () => {
     const missed: ShapePrompt[] = [];
     for (const wanted of shapePrompts(12)) {
       const { prompt: _, ...facts } = wanted;
-      const clip = await draw(wanted.prompt, { steps: 30, sampler: { method: "spectrum" } });
-      if (JSON.stringify(measureClip(clip)) !== JSON.stringify(facts)) missed.push(wanted);
+      const video = await draw(wanted.prompt, { steps: 30, sampler: { method: "spectrum" } });
+      if (JSON.stringify(measureVideo(video)) !== JSON.stringify(facts)) missed.push(wanted);
     }
     assert.ok(missed.length <= 2, missed.map(({ prompt }) => prompt).join("\n"));
   });

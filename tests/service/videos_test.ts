@@ -33,7 +33,7 @@ describe("openai client, videos", () => {
     return video as OpenAI.Video & Extended;
   };
 
-  it("creates, polls and downloads a clip that ffprobe reads as it was asked for", async () => {
+  it("creates, polls and downloads a video that ffprobe reads as it was asked for", async () => {
     const video = await make({ seconds: "4", size: "48x48", seed: 7 });
     assert.equal(video.status, "completed", JSON.stringify(video.error));
     const content = await client.videos.downloadContent(video.id);

@@ -50,7 +50,7 @@ async function batchWorker(args: string[], signal: AbortSignal): Promise<void> {
   }
 }
 
-/** Interrupted before the picture is drawn it leaves nothing, after that all files. Of a clip, image.png is a frame. */
+/** Interrupted before the picture is drawn it leaves nothing, after that all files. Of a video, image.png is a frame. */
 async function draw(
   pipeline: Pipeline,
   { task: { folder, request, settings }, device, signal }: {

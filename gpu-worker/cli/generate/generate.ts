@@ -1,4 +1,4 @@
-// `deno task generate`: one prompt to one or more pictures, or clips, on disk.
+// `deno task generate`: one prompt to one or more pictures, or videos, on disk.
 import { completeRequest } from "../../request/complete_request.ts";
 import { openPipeline } from "../../model/open_pipeline.ts";
 import type { GenerateRequest, GenerateResult, ModelInfo, Pipeline } from "../../pipeline/pipeline.ts";

@@ -20,10 +20,10 @@ ${SAMPLING_HELP}
   --device D               cpu | cuda | webgpu (cpu)
   --dtype T                float32 | float16 | bfloat16 (float32; bfloat16 on cuda)
 ${MEMORY_HELP}
-  --out FILE               .png, .jpg or .webp (out/<prompt>-<seed>.png); clips: .mp4, .webp, .gif, or frames one by
+  --out FILE               .png, .jpg or .webp (out/<prompt>-<seed>.png); videos: .mp4, .webp, .gif, or frames one by
                            one with frames/ or frames/%04d.png (out/<prompt>-<seed>.mp4)
   --json                   one JSON object on stdout
-  --dump FILE.safetensors  initial_latents, latents and image (a clip's middle frame) as float32; a clip's frames as uint8
+  --dump FILE.safetensors  initial_latents, latents and image (a video's middle frame) as float32; a video's frames as uint8
 `;
 
 const FLAGS = {

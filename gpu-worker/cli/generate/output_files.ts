@@ -1,4 +1,4 @@
-// What --out asks for: a picture's file, a clip's file, or a clip's frames one by one; and the bytes of each.
+// What --out asks for: a picture's file, a video's file, or a video's frames one by one; and the bytes of each.
 import { basename, dirname, extname, join } from "node:path";
 import { UsageError } from "../../../protocol/process/usage_error.ts";
 import type { DecodedVideo } from "../../media/decoded_video.ts";
@@ -13,7 +13,7 @@ export interface OutputFile {
 }
 
 export interface OutputOptions {
-  /** Whether the model makes clips. */
+  /** Whether the model makes videos. */
   video: boolean;
 }
 
@@ -45,7 +45,7 @@ export function assertOutput(out: string, { video }: OutputOptions): void {
     `--out must end in ${
       Object.keys(CLIPS).join(", ")
     }, or, for frames one by one, in / or as frames/%04d.png ` +
-      `does, with a model that makes clips: current value is '${out}'`,
+      `does, with a model that makes videos: current value is '${out}'`,
   );
 }
 

@@ -22,7 +22,7 @@ const HELP = `Usage: deno task inspect [options]
   --offload --vae-tiling   as for generate
   --json                   one JSON object on stdout
 
-Memory is predicted for one picture or clip with the checkpoint's settings, or with the steps, size and savings given.
+Memory is predicted for one picture or video with the checkpoint's settings, or with the steps, size and savings given.
 The first run of a checkpoint, which optimizes its graphs, takes some more.
 `;
 
@@ -36,7 +36,7 @@ interface RunSize extends MemoryOptions {
   steps: number | undefined;
   width: number | undefined;
   height: number | undefined;
-  /** Of a clip. */
+  /** Of a video. */
   numFrames: number | undefined;
 }
 
@@ -139,8 +139,8 @@ function print(
     name,
     { class: className, parameters, stored: dtypes.join(" "), size: megabytes(bytes) },
   ])));
-  const clip = run.numFrames === undefined ? "" : `, ${run.numFrames} frames at ${run.fps} a second`;
-  console.log(`${run.steps} steps, ${run.width}x${run.height}${clip}:`);
+  const video = run.numFrames === undefined ? "" : `, ${run.numFrames} frames at ${run.fps} a second`;
+  console.log(`${run.steps} steps, ${run.width}x${run.height}${video}:`);
   console.log(`  weights as ${device.dtype}: ${megabytes(memory.weightBytes)}`);
   if (memory.loraBytes > 0) console.log(`  to fold the LoRAs in: ${megabytes(memory.loraBytes)}`);
   console.log(`  history of ${memory.historySlots} features: ${megabytes(memory.historyBytes)}`);

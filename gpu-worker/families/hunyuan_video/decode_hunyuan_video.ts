@@ -1,13 +1,13 @@
-// Latents of a clip to frames in parts that overlap in time, and tiles within them: _temporal_tiled_decode and
+// Latents of a video to frames in parts that overlap in time, and tiles within them: _temporal_tiled_decode and
 // tiled_decode of diffusers' AutoencoderKLHunyuanVideo.
 import { MAX_LATENT_FRAMES } from "./hunyuan_video_vae_decoder.ts";
 import type { DecodedImage } from "../../media/decoded_image.ts";
 import type { Runtime, Tensor } from "../../runtime/mod.ts";
 import { blendTiles, type Planes } from "../../vae/blend_tiles.ts";
-import { clipLatents } from "../../vae/video_latents.ts";
-import { type ClipTiling, tileFrames } from "../../vae/video_tiling.ts";
+import { videoLatents } from "../../vae/video_latents.ts";
+import { tileFrames, type VideoTiling } from "../../vae/video_tiling.ts";
 import type { GraphSession } from "../../session/session_loader.ts";
-import type { ClipToDecode } from "../../pipeline/video_pipeline.ts";
+import type { VideoToDecode } from "../../pipeline/video_pipeline.ts";
 
 export interface HunyuanVideoDecoderOptions {
   runtime: Runtime;
@@ -16,7 +16,7 @@ export interface HunyuanVideoDecoderOptions {
   /** f, pixels of a latent pixel's side. */
   scale: number;
   /** Decodes what is larger than one tile in tiles. @default whole frames, as diffusers does unless told otherwise */
-  tiling?: ClipTiling | undefined;
+  tiling?: VideoTiling | undefined;
 }
 
 /** Frames of pixels for each latent frame but the first. */
@@ -28,25 +28,25 @@ const BLENDED_FRAMES = 4;
 
 /**
  * Yields the frames in order, [3, height, width] in -1..1, not clamped. The data of a frame is valid until the next one is
- * asked for. What is held is bounded by a part of MAX_LATENT_FRAMES latent frames, however long the clip.
+ * asked for. What is held is bounded by a part of MAX_LATENT_FRAMES latent frames, however long the video.
  * @throws the signal's reason, once it is aborted.
  */
 export async function* decodeHunyuanVideo(
-  clip: ClipToDecode,
+  video: VideoToDecode,
   options: HunyuanVideoDecoderOptions,
 ): AsyncGenerator<DecodedImage> {
-  const { frames } = clip.size;
+  const { frames } = video.size;
   let previous: Float32Array[] = [];
   for (let from = 0; from < frames; from += PART_STRIDE) {
     const to = Math.min(frames, from + MAX_LATENT_FRAMES);
     // Its only frame would be the one that is dropped.
     if (from > 0 && to === from + 1) break;
     using owned = new DisposableStack();
-    const part = await decodePart(clip, { ...options, from, to }, owned);
+    const part = await decodePart(video, { ...options, from, to }, owned);
     const { width, height } = part;
     const picture = { width, height, data: new Float32Array(3 * height * width) };
     const count = part.channels / 3;
-    // A part begins with a frame that stands for one, as a clip does; all later ones stand for four.
+    // A part begins with a frame that stands for one, as a video does; all later ones stand for four.
     const first = from === 0 ? 0 : 1;
     const end = PART_STRIDE * GROWTH + 1;
     const last: Float32Array[] = [];
@@ -86,13 +86,13 @@ function fadeIn(
 
 /** The frames that latent frames `from` to `to` give by themselves, as planes [3 * frames, height, width] that `owned` may own. */
 async function decodePart(
-  { size, data, signal }: ClipToDecode,
+  { size, data, signal }: VideoToDecode,
   { runtime, vae, scale, tiling, from, to }: HunyuanVideoDecoderOptions & { from: number; to: number },
   owned: DisposableStack,
 ): Promise<Planes> {
   const { channels, height, width } = size;
   const count = to - from;
-  const latents = { channels: channels * count, height, width, data: clipLatents(data, { size, from, to }) };
+  const latents = { channels: channels * count, height, width, data: videoLatents(data, { size, from, to }) };
   const run = async (part: Planes): Promise<Tensor<"float32">> => {
     using latent = runtime.tensor("float32", [1, channels, count, part.height, part.width], part.data);
     return (await vae.run({ latent }, { signal }))["sample"]!.as("float32");

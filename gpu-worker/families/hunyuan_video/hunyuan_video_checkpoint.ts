@@ -45,7 +45,7 @@ const GUIDANCE_SCALE = 6;
 const MAX_FRAMES = 257;
 /**
  * Over decoders of pictures: ONNX Runtime plans a block for the second part of a shape, beside what the first one left
- * (docs/decisions/0027-memory-of-clip-decoders.md).
+ * (docs/decisions/0027-memory-of-video-decoders.md).
  */
 const WITH_SECOND_PART = 1.5;
 /** HunyuanVideoPipeline's rule, which a larger patch or compression ratio adds to. */
@@ -80,7 +80,7 @@ export function readHunyuanVideoCheckpoint(checkpoint: Checkpoint, dtype: DType)
   });
   refuseLeftPadding(checkpoint);
   const scheduler = checkpoint.json("scheduler", "scheduler_config.json");
-  // Refuses what it does not know now rather than at the first clip; the pipeline gives no length for a dynamic shift.
+  // Refuses what it does not know now rather than at the first video; the pipeline gives no length for a dynamic shift.
   createSolver(scheduler, { steps: 1, sigmas: [1] });
   const { spatial_compression_ratio: scale, temporal_compression_ratio: timeScale } = vaeConfig;
   const preset = { ...PRESET, guidanceScale: config.guidanceEmbeds ? GUIDANCE_SCALE : 0 };

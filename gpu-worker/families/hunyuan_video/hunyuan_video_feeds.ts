@@ -3,13 +3,13 @@ import type { HunyuanVideoTransformerConfig } from "./hunyuan_video_config.ts";
 import { hunyuanVideoRotaryTables } from "./hunyuan_video_rotary.ts";
 import type { Runtime } from "../../runtime/mod.ts";
 import { BranchFeeds } from "../../denoiser/branch_feeds.ts";
-import type { ClipSize } from "../../vae/video_size.ts";
+import type { VideoSize } from "../../vae/video_size.ts";
 import type { EncodedPrompt } from "../../text/encoded_prompt.ts";
 
 export interface HunyuanVideoFeedsOptions {
   config: HunyuanVideoTransformerConfig;
   prompt: EncodedPrompt;
-  size: ClipSize;
+  size: VideoSize;
   guidanceScale: number;
 }
 
@@ -43,7 +43,7 @@ export function hunyuanVideoFeeds(runtime: Runtime, options: HunyuanVideoFeedsOp
 /** Patches in time, down and across. */
 export function patchGrid(
   { patchSize, patchSizeT }: HunyuanVideoTransformerConfig,
-  { frames, height, width }: ClipSize,
+  { frames, height, width }: VideoSize,
 ): [frames: number, rows: number, columns: number] {
   return [frames / patchSizeT, height / patchSize, width / patchSize];
 }

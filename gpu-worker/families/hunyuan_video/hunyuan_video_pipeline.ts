@@ -1,4 +1,4 @@
-// diffusers' HunyuanVideoPipeline: HunyuanVideo and every checkpoint of that architecture, from text to a clip.
+// diffusers' HunyuanVideoPipeline: HunyuanVideo and every checkpoint of that architecture, from text to a video.
 import { createSolver, linspace, type Solver } from "../../../sampler/mod.ts";
 import type { OnnxModel } from "../../graph/graph_builder.ts";
 import type { DecodedImage } from "../../media/decoded_image.ts";
@@ -17,10 +17,10 @@ import { SeparateBranches } from "../../denoiser/separate_branches.ts";
 import { SessionLoader } from "../../session/session_loader.ts";
 import { openTokenizer } from "../../text/tokenizer/tokenizer.ts";
 import {
-  type ClipRun,
-  type ClipToDecode,
   type LatentScale,
   VideoPipeline,
+  type VideoRun,
+  type VideoToDecode,
 } from "../../pipeline/video_pipeline.ts";
 
 interface Loaded {
@@ -92,7 +92,7 @@ export class HunyuanVideoPipeline extends VideoPipeline<HunyuanVideoCheckpoint> 
   }
 
   /** Prompts have as many tokens as they need, so each branch is a call of its own, as in diffusers. */
-  protected prepare({ request, branches, size }: ClipRun, owned: DisposableStack): MakeDenoiser {
+  protected prepare({ request, branches, size }: VideoRun, owned: DisposableStack): MakeDenoiser {
     const { config } = this.reading;
     const { guidanceScale, trueCfgScale } = request;
     const feeds = branches.map((prompt) =>
@@ -124,7 +124,7 @@ export class HunyuanVideoPipeline extends VideoPipeline<HunyuanVideoCheckpoint> 
     };
   }
 
-  protected decode(clip: ClipToDecode): AsyncGenerator<DecodedImage> {
-    return decodeHunyuanVideo(clip, this.#decoder);
+  protected decode(video: VideoToDecode): AsyncGenerator<DecodedImage> {
+    return decodeHunyuanVideo(video, this.#decoder);
   }
 }

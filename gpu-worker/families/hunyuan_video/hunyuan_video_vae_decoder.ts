@@ -19,7 +19,7 @@ export interface AutoencoderKLHunyuanVideoOptions {
   name?: string;
 }
 
-/** Most frames of latents in a run: what diffusers decodes at once, longer clips come in parts that overlap. */
+/** Most frames of latents in a run: what diffusers decodes at once, longer videos come in parts that overlap. */
 export const MAX_LATENT_FRAMES = 5;
 
 /**

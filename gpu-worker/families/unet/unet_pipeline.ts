@@ -1,7 +1,7 @@
 // diffusers' StableDiffusionPipeline and StableDiffusionXLPipeline, from text or from an image: Stable Diffusion 1.x, 2.x and SDXL.
 import { createSolver, type Solver, type TorchGenerator } from "../../../sampler/mod.ts";
 import type { Checkpoint } from "../../checkpoint/checkpoint.ts";
-import { ClipPromptEncoder, zeroPrompt } from "./unet_prompt_encoder.ts";
+import { UnetPromptEncoder, zeroPrompt } from "./unet_prompt_encoder.ts";
 import type { EncodedPrompt, EncodePromptOptions } from "../../text/encoded_prompt.ts";
 import { guidanceFactors, guideBranches } from "../../denoiser/guide_branches.ts";
 import { ImageEncoder } from "../../vae/image_encoder.ts";
@@ -20,13 +20,13 @@ import type { UNetCheckpoint } from "./unet_checkpoint.ts";
 import { unetFeeds } from "./unet_feeds.ts";
 
 interface Loaded extends ImageSessions {
-  prompts: ClipPromptEncoder;
+  prompts: UnetPromptEncoder;
   denoiser: DenoiserSessions;
 }
 
 /** A loaded checkpoint of either class; they differ in what their readers find. */
 export class UNetPipeline extends ImagePipeline<UNetCheckpoint> {
-  readonly #prompts: ClipPromptEncoder;
+  readonly #prompts: UnetPromptEncoder;
   readonly #sessions: DenoiserSessions;
 
   private constructor(options: OpenOptions, checkpoint: UNetCheckpoint, loaded: Loaded) {
@@ -54,7 +54,7 @@ export class UNetPipeline extends ImagePipeline<UNetCheckpoint> {
     }
     const { trunk, head, vae, vaeEncoder } = read.graphs;
     return new UNetPipeline(options, read, {
-      prompts: new ClipPromptEncoder(options.runtime, encoders),
+      prompts: new UnetPromptEncoder(options.runtime, encoders),
       denoiser: await sessions.loadTogether({ trunk, head }),
       vae: tiledDecoder(await sessions.load(vae), { ...options, config: read.vaeConfig }),
       images: stack.use(new ImageEncoder(options.runtime, vaeEncoder)),

@@ -12,7 +12,7 @@ export interface ClipEncoder extends LoadedEncoder {
 }
 
 /** The encoders stay the caller's. */
-export class ClipPromptEncoder {
+export class UnetPromptEncoder {
   readonly #runtime: Runtime;
   readonly #encoders: readonly ClipEncoder[];
   readonly #remembered = new RememberedPrompts((text, options) => this.#encode(text, options));

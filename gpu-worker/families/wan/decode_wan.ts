@@ -1,15 +1,15 @@
 // A causal video VAE run piece by piece: memory holds one piece and what the next one needs of the past, however long the
-// clip is (AutoencoderKLWan._decode and tiled_decode of diffusers).
+// video is (AutoencoderKLWan._decode and tiled_decode of diffusers).
 import { CACHED_FRAMES, type FrameCacheSlot, NEXT } from "./frame_cache.ts";
 import type { DecodedImage } from "../../media/decoded_image.ts";
 import type { Runtime, Tensor } from "../../runtime/mod.ts";
 import { blendTiles, type Planes, type TileLayout } from "../../vae/blend_tiles.ts";
-import { clipLatents } from "../../vae/video_latents.ts";
-import { type ClipTiling, tileFrames } from "../../vae/video_tiling.ts";
+import { videoLatents } from "../../vae/video_latents.ts";
+import { tileFrames, type VideoTiling } from "../../vae/video_tiling.ts";
 import type { GraphSession } from "../../session/session_loader.ts";
-import type { ClipToDecode } from "../../pipeline/video_pipeline.ts";
+import type { VideoToDecode } from "../../pipeline/video_pipeline.ts";
 
-export interface ClipDecoder {
+export interface WanDecoder {
   runtime: Runtime;
   /** A graph as `autoencoderKLWanDecoder` builds it. */
   vae: GraphSession;
@@ -17,20 +17,20 @@ export interface ClipDecoder {
   /** Pixels of a latent pixel's side. */
   scale: number;
   /** Tiles in which larger frames are decoded. @default none: frames whole */
-  tiling?: ClipTiling | undefined;
+  tiling?: VideoTiling | undefined;
 }
 
 /**
- * Yields a clip's frames in order, not clamped. The data of a frame is valid until the next one is asked for: copies would
- * be garbage of the size of the clip.
+ * Yields a video's frames in order, not clamped. The data of a frame is valid until the next one is asked for: copies would
+ * be garbage of the size of the video.
  * @throws the signal's reason, once it is aborted.
  */
-export async function* decodeClip(decoder: ClipDecoder, clip: ClipToDecode): AsyncGenerator<DecodedImage> {
-  const layout = tileFrames(decoder.tiling, { ...clip.size, scale: decoder.scale });
-  if (layout !== undefined) return yield* decodeTiled(decoder, clip, layout);
-  using place = new Place(decoder, clip.size);
-  for (let frame = 0; frame < clip.size.frames; frame++) {
-    using sample = await place.run(latentsAt(clip, frame), clip.signal);
+export async function* decodeWan(decoder: WanDecoder, video: VideoToDecode): AsyncGenerator<DecodedImage> {
+  const layout = tileFrames(decoder.tiling, { ...video.size, scale: decoder.scale });
+  if (layout !== undefined) return yield* decodeTiled(decoder, video, layout);
+  using place = new Place(decoder, video.size);
+  for (let frame = 0; frame < video.size.frames; frame++) {
+    using sample = await place.run(latentsAt(video, frame), video.signal);
     const values = sample.as("float32");
     const data = sample.location === "cpu" ? values.data() : await values.toArray();
     const [, , rows, columns] = sample.dims as [number, number, number, number];
@@ -40,30 +40,30 @@ export async function* decodeClip(decoder: ClipDecoder, clip: ClipToDecode): Asy
 
 /** Every tile has a past of its own; neighbours are blended frame by frame. */
 async function* decodeTiled(
-  decoder: ClipDecoder,
-  clip: ClipToDecode,
+  decoder: WanDecoder,
+  video: VideoToDecode,
   layout: TileLayout,
 ): AsyncGenerator<DecodedImage> {
   using owned = new DisposableStack();
   const places: Place[] = [];
   const decode = async (tile: Planes, index: number): Promise<Planes> => {
     const place = places[index] ??= owned.use(new Place(decoder, tile));
-    using sample = await place.run(tile, clip.signal);
+    using sample = await place.run(tile, video.signal);
     const [count, colours, height, width] = sample.dims as [number, number, number, number];
     return { channels: count * colours, height, width, data: await sample.as("float32").toArray() };
   };
-  for (let frame = 0; frame < clip.size.frames; frame++) {
-    yield* picturesOf(await blendTiles(latentsAt(clip, frame), { layout, decode }));
+  for (let frame = 0; frame < video.size.frames; frame++) {
+    yield* picturesOf(await blendTiles(latentsAt(video, frame), { layout, decode }));
   }
 }
 
 /** One part of the picture, with what the graph remembers of its past. */
 class Place implements Disposable {
-  readonly #decoder: ClipDecoder;
+  readonly #decoder: WanDecoder;
   #past: Record<string, Tensor> = {};
   #isFirst = true;
 
-  constructor(decoder: ClipDecoder, { height, width }: { height: number; width: number }) {
+  constructor(decoder: WanDecoder, { height, width }: { height: number; width: number }) {
     this.#decoder = decoder;
     for (const { name, channels, scale } of decoder.caches) {
       const dims = [CACHED_FRAMES, channels, height * scale, width * scale];
@@ -90,9 +90,9 @@ class Place implements Disposable {
   }
 }
 
-function latentsAt({ size, data }: ClipToDecode, frame: number): Planes {
+function latentsAt({ size, data }: VideoToDecode, frame: number): Planes {
   const { channels, height, width } = size;
-  return { channels, height, width, data: clipLatents(data, { size, from: frame, to: frame + 1 }) };
+  return { channels, height, width, data: videoLatents(data, { size, from: frame, to: frame + 1 }) };
 }
 
 /** Cuts [frames, 3, height, width] into pictures, which share its memory. */

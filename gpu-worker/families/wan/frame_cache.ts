@@ -1,4 +1,4 @@
-// What causal convolutions over time remember from one piece of a clip to the next (feat_cache of diffusers' video
+// What causal convolutions over time remember from one piece of a video to the next (feat_cache of diffusers' video
 // autoencoders): their last two frames, as inputs and outputs of the graph.
 import type { GraphBuilder, Value } from "../../graph/graph_builder.ts";
 

@@ -1,4 +1,4 @@
-// One block of Wan (diffusers' WanTransformerBlock): attention among the clip's tokens, attention to the text, MLP.
+// One block of Wan (diffusers' WanTransformerBlock): attention among the video's tokens, attention to the text, MLP.
 import { tableModulation } from "./wan_conditioning.ts";
 import type { GraphBuilder, Value } from "../../graph/graph_builder.ts";
 import { activation } from "../../graph/layers/dense/activation.ts";
@@ -15,7 +15,7 @@ export interface WanBlockOptions {
   text: Value;
   /** [batch, 6, innerDim] float32 */
   time: Value;
-  /** Turns queries and keys of the clip to their positions. */
+  /** Turns queries and keys of the video to their positions. */
   rotate: (tokens: Value) => Value;
 }
 

@@ -42,7 +42,7 @@ const SIZE_MULTIPLE = 16;
 const MAX_FRAMES = 257;
 /**
  * Over decoders of pictures: what convolutions keep of the past and hand on, beside what they work on
- * (docs/decisions/0027-memory-of-clip-decoders.md).
+ * (docs/decisions/0027-memory-of-video-decoders.md).
  */
 const WITH_PASTS = 4;
 const TEXT_CLASS = "UMT5EncoderModel";
@@ -76,7 +76,7 @@ export function readWanCheckpoint(checkpoint: Checkpoint, dtype: DType): WanChec
   });
   fit("out_channels", { value: outChannels, expected: inChannels, of: "'in_channels'" });
   const scheduler = checkpoint.json("scheduler", "scheduler_config.json");
-  // Refuses what it does not know now rather than at the first clip; the pipeline has no length for a dynamic shift.
+  // Refuses what it does not know now rather than at the first video; the pipeline has no length for a dynamic shift.
   createSolver(scheduler, { steps: 1 });
 
   const { graph, caches } = autoencoderKLWanDecoder(vae);

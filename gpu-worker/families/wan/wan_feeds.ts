@@ -3,14 +3,14 @@ import type { WanTransformerConfig } from "./wan_config.ts";
 import { wanRotaryTables } from "./wan_rotary.ts";
 import type { Runtime } from "../../runtime/mod.ts";
 import { BranchFeeds } from "../../denoiser/branch_feeds.ts";
-import type { ClipSize } from "../../vae/video_size.ts";
+import type { VideoSize } from "../../vae/video_size.ts";
 import type { EncodedPrompt } from "../../text/encoded_prompt.ts";
 
 export interface WanFeedsOptions {
   config: WanTransformerConfig;
   /** The prompt, then under classifier-free guidance the negative prompt; of equal length. */
   branches: readonly EncodedPrompt[];
-  size: ClipSize;
+  size: VideoSize;
 }
 
 /** Makes the tensors of a run, which the returned feeds own. */
@@ -41,7 +41,7 @@ export function wanFeeds(runtime: Runtime, { config, branches, size }: WanFeedsO
 /** Frames, rows and columns of patches. */
 export function wanGrid(
   { patchHeight, patchWidth }: WanTransformerConfig,
-  { frames, height, width }: ClipSize,
+  { frames, height, width }: VideoSize,
 ): [frames: number, rows: number, columns: number] {
   return [frames, height / patchHeight, width / patchWidth];
 }

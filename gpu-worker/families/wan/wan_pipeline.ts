@@ -1,9 +1,9 @@
-// diffusers' WanPipeline: Wan2.1 from text, and every checkpoint of that architecture, to a clip.
+// diffusers' WanPipeline: Wan2.1 from text, and every checkpoint of that architecture, to a video.
 import { createSolver, type Solver } from "../../../sampler/mod.ts";
 import type { DecodedImage } from "../../media/decoded_image.ts";
 import type { Checkpoint } from "../../checkpoint/checkpoint.ts";
 import { CLIP_TILING } from "../../vae/video_tiling.ts";
-import { type ClipDecoder, decodeClip } from "./decode_wan.ts";
+import { decodeWan, type WanDecoder } from "./decode_wan.ts";
 import type { EncodedPrompt, EncodePromptOptions } from "../../text/encoded_prompt.ts";
 import { guidanceFactors } from "../../denoiser/guide_branches.ts";
 import type { DenoiserSessions } from "../../denoiser/denoiser_shape.ts";
@@ -12,10 +12,10 @@ import type { MakeDenoiser } from "../../pipeline/run_sampling.ts";
 import { SessionLoader } from "../../session/session_loader.ts";
 import { openTokenizer } from "../../text/tokenizer/tokenizer.ts";
 import {
-  type ClipRun,
-  type ClipToDecode,
   type LatentScale,
   VideoPipeline,
+  type VideoRun,
+  type VideoToDecode,
 } from "../../pipeline/video_pipeline.ts";
 import { readWanCheckpoint, type WanCheckpoint } from "./wan_checkpoint.ts";
 import { wanFeeds, wanGrid } from "./wan_feeds.ts";
@@ -24,7 +24,7 @@ import { WanPromptEncoder } from "./wan_prompt_encoder.ts";
 interface Loaded {
   prompts: WanPromptEncoder;
   denoiser: DenoiserSessions;
-  decoder: ClipDecoder;
+  decoder: WanDecoder;
   /** Owns them. */
   stack: DisposableStack;
 }
@@ -32,7 +32,7 @@ interface Loaded {
 export class WanPipeline extends VideoPipeline<WanCheckpoint> {
   readonly #prompts: WanPromptEncoder;
   readonly #sessions: DenoiserSessions;
-  readonly #decoder: ClipDecoder;
+  readonly #decoder: WanDecoder;
 
   private constructor(options: OpenOptions, checkpoint: WanCheckpoint, loaded: Loaded) {
     super(options, checkpoint, loaded.stack);
@@ -80,7 +80,7 @@ export class WanPipeline extends VideoPipeline<WanCheckpoint> {
   }
 
   /** diffusers runs the network once for each branch; here the branches are rows of one run, each with its own history. */
-  protected prepare({ request, branches, size }: ClipRun, owned: DisposableStack): MakeDenoiser {
+  protected prepare({ request, branches, size }: VideoRun, owned: DisposableStack): MakeDenoiser {
     const { config } = this.reading;
     const feeds = owned.use(wanFeeds(this.runtime, { config, branches, size }));
     const outputDims = [size.channels, size.frames, size.height, size.width];
@@ -98,7 +98,7 @@ export class WanPipeline extends VideoPipeline<WanCheckpoint> {
       });
   }
 
-  protected decode(clip: ClipToDecode): AsyncGenerator<DecodedImage> {
-    return decodeClip(this.#decoder, clip);
+  protected decode(video: VideoToDecode): AsyncGenerator<DecodedImage> {
+    return decodeWan(this.#decoder, video);
   }
 }

@@ -39,7 +39,7 @@ export interface WanTransformerGraphs {
 }
 
 /**
- * Builds the graphs; sizes come from the config, the numbers of tokens and clips are free. Height and width must be
+ * Builds the graphs; sizes come from the config, the numbers of tokens and videos are free. Height and width must be
  * multiples of the patch.
  * @throws {CheckpointError} if the config asks for what is not supported, or the weights do not fit it.
  */

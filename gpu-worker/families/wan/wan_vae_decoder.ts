@@ -21,7 +21,7 @@ export interface AutoencoderKLWanDecoderOptions {
 
 export interface AutoencoderKLWanDecoder {
   /**
-   * latent [frames, z_dim, h, w] as the denoiser leaves it, first [1] int64 (1 in a clip's first run, else 0), and a
+   * latent [frames, z_dim, h, w] as the denoiser leaves it, first [1] int64 (1 in a video's first run, else 0), and a
    * cache_N for each slot -> sample [out_frames, 3, f h, f w] in -1..1, not clamped, and a next_cache_N for each slot. A
    * first run takes one frame and gives one; another gives `temporalScale` for each. All float32.
    */
@@ -148,7 +148,7 @@ function upBlock(decoder: Decoder, x: Value, index: number): Value {
 }
 
 /**
- * WanResample's way through time: a convolution makes two frames of each. The first frame of a clip stays one, and is
+ * WanResample's way through time: a convolution makes two frames of each. The first frame of a video stays one, and is
  * not remembered either.
  */
 function doubleFrames(

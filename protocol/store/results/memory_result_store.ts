@@ -3,7 +3,7 @@ import { LRUCache } from "lru-cache";
 import type { ResultStore, StoredResult } from "./result_store.ts";
 
 export interface MemoryResultStoreOptions {
-  /** Of pictures and clips with their stills, counted as base64 text. @default 128 MiB */
+  /** Of pictures and videos with their stills, counted as base64 text. @default 128 MiB */
   maxBytes?: number;
   /** @default 3600000 */
   ttlMs?: number;

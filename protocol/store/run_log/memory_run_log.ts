@@ -53,7 +53,7 @@ export class MemoryRunLog implements RunLog {
   readonly #runs = new Map<string, Entry>();
   readonly #names = new Map<string, string>();
   readonly #listeners = new Set<(id: string) => void>();
-  /** Finished runs by size; clips may be large. */
+  /** Finished runs by size; videos may be large. */
   readonly #finished: LRUCache<string, number>;
 
   constructor({ now = () => performance.now(), maxBytes = 256 * 2 ** 20 }: MemoryRunLogOptions = {}) {

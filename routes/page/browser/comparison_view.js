@@ -113,12 +113,12 @@ async function pixels(picture) {
 /**
  * As the file has it, which is not quite what the model drew.
  *
- * @param {Blob} clip
+ * @param {Blob} file
  * @returns {Promise<HTMLVideoElement>}
  */
-async function middleFrame(clip) {
+async function middleFrame(file) {
   const video = document.createElement("video");
-  const url = URL.createObjectURL(clip);
+  const url = URL.createObjectURL(file);
   video.muted = true;
   video.src = url;
   const event = (/** @type {string} */ name) =>

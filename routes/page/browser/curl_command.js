@@ -8,7 +8,7 @@
  * @returns {string}
  */
 export function curlCommand(request, { origin, withKey }) {
-  if (request.output_format === "mp4") return clipCommand(request, { origin, withKey });
+  if (request.output_format === "mp4") return videoCommand(request, { origin, withKey });
   return [
     `curl -sS ${origin}/v1/images/${request.image ? "edits" : "generations"}`,
     ...(withKey ? [`-H "authorization: Bearer $SPECTRUM_EDGE_KEY"`] : []),
@@ -20,12 +20,12 @@ export function curlCommand(request, { origin, withKey }) {
 }
 
 /**
- * Creates the clip, asks every second whether it is there, and downloads it.
+ * Creates the video, asks every second whether it is there, and downloads it.
  *
  * @param {ImageRequest} request
  * @param {{ origin: string, withKey: boolean }} options
  */
-function clipCommand(request, { origin, withKey }) {
+function videoCommand(request, { origin, withKey }) {
   const key = withKey ? ` -H "authorization: Bearer $SPECTRUM_EDGE_KEY"` : "";
   const videos = `${origin}/v1/videos`;
   const json = `-H 'content-type: application/json' -d ${quote(JSON.stringify(request))}`;
@@ -33,7 +33,7 @@ function clipCommand(request, { origin, withKey }) {
   return [
     `id=$(curl -sS ${videos}${key} ${json} | jq -r .id)`,
     `until curl -sS "${videos}/$id"${key} | ${done}; do sleep 1; done`,
-    `curl -sS "${videos}/$id/content"${key} -o clip.mp4`,
+    `curl -sS "${videos}/$id/content"${key} -o video.mp4`,
   ].join("\n");
 }
 

@@ -1,4 +1,4 @@
-// One clip by POST /v1/videos, followed by its events, then downloaded: in the shape of a picture's stream.
+// One video by POST /v1/videos, followed by its events, then downloaded: in the shape of a picture's stream.
 import { ApiError } from "./api_error.js";
 import { sseEvents } from "./sse_events.js";
 
@@ -12,9 +12,9 @@ import { sseEvents } from "./sse_events.js";
  * @param {{ apiKey?: string | undefined, partialImages?: number, signal?: AbortSignal,
  *   fetch?: typeof globalThis.fetch }} [options]
  * @returns {AsyncGenerator<ImageEvent, void, void>}
- * @throws {ApiError} If the service refuses or fails, or its stream ends without a clip.
+ * @throws {ApiError} If the service refuses or fails, or its stream ends without a video.
  */
-export async function* generateClip(request, options = {}) {
+export async function* generateVideo(request, options = {}) {
   const { apiKey, partialImages = 0, signal = null, fetch = globalThis.fetch } = options;
   /** @type {Record<string, string>} */
   const authorization = apiKey ? { authorization: `Bearer ${apiKey}` } : {};
@@ -49,6 +49,6 @@ export async function* generateClip(request, options = {}) {
     }
   }
   if (!completed) {
-    throw new ApiError({ error: { message: "The connection ended before the clip was finished" } });
+    throw new ApiError({ error: { message: "The connection ended before the video was finished" } });
   }
 }

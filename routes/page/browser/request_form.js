@@ -1,5 +1,5 @@
 // The form: reads requests from its fields, shows models and their defaults, and errors at the fields that they name.
-import { ClipFields } from "./video_fields.js";
+import { VideoFields } from "./video_fields.js";
 import { clearFieldErrors, numberIn, showFieldError } from "./field_errors.js";
 import { ImageField } from "./image_field.js";
 import { MethodFields } from "./method_fields.js";
@@ -16,7 +16,7 @@ export class RequestForm {
   #second;
   #model;
   #image;
-  #clip;
+  #video;
 
   /**
    * @param {HTMLFormElement} form
@@ -55,7 +55,7 @@ export class RequestForm {
         onModel();
       },
     });
-    this.#clip = new ClipFields(this.#find("#clip-fields", HTMLElement));
+    this.#video = new VideoFields(this.#find("#video-fields", HTMLElement));
     this.#image = new ImageField(this.#find("#image-field", HTMLElement), { onChange: changed });
     for (const name of ["steps", "compare"]) this.#input(name).addEventListener("input", changed);
     this.#refresh();
@@ -106,7 +106,7 @@ export class RequestForm {
       guidance_scale: numberIn(this.#input("guidance_scale")),
       true_cfg_scale: numberIn(this.#input("true_cfg_scale")),
       ...this.#image.value,
-      ...this.#clip.value,
+      ...this.#video.value,
     });
     return this.#active().map((fields) => ({ ...shared, spectrum: fields.value }));
   }
@@ -116,7 +116,7 @@ export class RequestForm {
     const [width = "", height = ""] = request.size?.split("x") ?? [];
     this.#model.choose(request.model ?? "");
     this.#image.value = request;
-    this.#clip.value = request;
+    this.#video.value = request;
     this.prompt = request.prompt;
     const values = { ...request, width, height };
     for (
@@ -164,7 +164,7 @@ export class RequestForm {
     this.#find("#second-method", HTMLElement).hidden = !compare;
     const steps = numberIn(this.#input("steps")) ?? this.model?.defaults?.steps ?? 50;
     this.#image.model = this.model;
-    this.#clip.model = this.model;
+    this.#video.model = this.model;
     this.#image.steps = steps;
     // A plan by index holds for the model's own number of steps.
     const own = this.model?.defaults?.spectrum;
@@ -181,7 +181,7 @@ export class RequestForm {
     const { steps, width, height, guidance_scale, true_cfg_scale } = this.model?.defaults ?? {};
     const values = { steps, width, height, guidance_scale, true_cfg_scale };
     // Lengths of one model mean nothing to another; open, they are each one's own.
-    if (!onlyEmpty) this.#clip.value = {};
+    if (!onlyEmpty) this.#video.value = {};
     for (const [name, value] of Object.entries(values)) {
       const input = this.#input(name);
       if (!onlyEmpty || input.value === "") input.value = value === undefined ? "" : String(value);

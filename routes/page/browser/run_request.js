@@ -1,8 +1,8 @@
-// Runs one request to its picture or clip, shown in a view as it forms.
+// Runs one request to its picture or video, shown in a view as it forms.
 import { apiKey } from "./api_key.js";
 import { decodeImage } from "./decode_image.js";
 import { generate } from "./generate.js";
-import { generateClip } from "./generate_video.js";
+import { generateVideo } from "./generate_video.js";
 
 /** @import { Announcer } from "./announcer.js" */
 /** @import { RunView } from "./run_view.js" */
@@ -23,7 +23,7 @@ export function runRequest(request, { view, announcer, partialImages, signal }) 
   return apiKey.with(async (key) => {
     /** @type {Finished | undefined} */
     let finished;
-    const make = request.output_format === "mp4" ? generateClip : generate;
+    const make = request.output_format === "mp4" ? generateVideo : generate;
     for await (const event of make(request, { apiKey: key, partialImages, signal })) {
       if (event.type === "image_generation.completed") {
         const { b64_json = "", output_format, receipt } = event;

@@ -1,10 +1,10 @@
-// How long a clip is and how fast it plays: shown for models that make clips.
+// How long a video is and how fast it plays: shown for models that make videos.
 import { numberIn } from "./field_errors.js";
 import { slot } from "./slots.js";
 
 /** @import { ImageRequest, Model } from "./wire.d.ts" */
 
-export class ClipFields {
+export class VideoFields {
   #root;
   #frames;
   #fps;
@@ -44,10 +44,10 @@ export class ClipFields {
     this.#refresh();
   }
 
-  /** @param {Model | undefined} model What is not loaded yet has not said how long its clips are. */
+  /** @param {Model | undefined} model What is not loaded yet has not said how long its videos are. */
   set model(model) {
     this.#model = model;
-    this.#root.hidden = !model?.clips;
+    this.#root.hidden = !model?.videos;
     const { frame_step = 1, max_frames } = model?.video ?? {};
     this.#frames.step = String(frame_step);
     this.#frames.max = max_frames === undefined ? "" : String(max_frames);

@@ -29,9 +29,9 @@ export interface ImageRequest {
   image?: File;
   strength?: number;
   output_format: "png" | "mp4";
-  /** Of clips. */
+  /** Of videos. */
   num_frames?: number;
-  /** Of clips, frames a second. */
+  /** Of videos, frames a second. */
   fps?: number;
   spectrum: SpectrumOptions;
 }
@@ -56,7 +56,7 @@ export interface CompletedEvent {
   type: "image_generation.completed";
   /** Of pictures. */
   b64_json?: string;
-  /** Of clips: the file. */
+  /** Of videos: the file. */
   picture?: Blob;
   output_format: string;
   receipt: Receipt;
@@ -67,4 +67,4 @@ export type ImageEvent = QueuedEvent | ProgressEvent | PartialImageEvent | Compl
 /** An entry of GET /v1/models. */
 export type Model =
   & Pick<ModelCard, "id">
-  & Partial<Pick<ModelCard, "pipeline_class" | "names" | "defaults" | "start_image" | "clips" | "video">>;
+  & Partial<Pick<ModelCard, "pipeline_class" | "names" | "defaults" | "start_image" | "videos" | "video">>;

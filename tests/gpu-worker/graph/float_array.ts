@@ -21,7 +21,7 @@ export function row({ shape: [batch, ...shape], data }: FloatArray, index: numbe
   return { shape: [1, ...shape], data: data.slice(index * length, (index + 1) * length) };
 }
 
-/** Changes the inputs that have a row for each picture or clip: all but the tables of positions. */
+/** Changes the inputs that have a row for each picture or video: all but the tables of positions. */
 export function mapRows(inputs: FloatArrays, change: (array: FloatArray) => FloatArray): FloatArrays {
   return Object.fromEntries(
     Object.entries(inputs).map(([name, array]) => [name, name.startsWith("rotary") ? array : change(array)]),

@@ -15,7 +15,7 @@ import { planSteps } from "../../../sampler/mod.ts";
 
 export interface FakePipelineOptions {
   id?: string;
-  /** Whether it makes clips, 5 frames at 8 a second unless asked for others. */
+  /** Whether it makes videos, 5 frames at 8 a second unless asked for others. */
   video?: boolean;
   /** What batchLimit() says. @default 1 */
   batchLimit?: number;
@@ -25,7 +25,7 @@ export interface FakePipelineOptions {
 
 const SECONDS = { encode: 0, denoise: 0, decode: 0, total: 0 };
 
-/** Its picture is one colour, by seed; so is the first frame of its clips, and each later one a little darker. */
+/** Its picture is one colour, by seed; so is the first frame of its videos, and each later one a little darker. */
 export class FakePipeline implements Pipeline {
   readonly model: ModelInfo;
   readonly defaults: RequestDefaults = {
@@ -60,7 +60,7 @@ export class FakePipeline implements Pipeline {
       this.rules.video = { frameStep: 4, maxFrames: 65 };
       delete this.rules.startImage;
     }
-    this.model = { id, pipelineClass: "FakePipeline", digest: `digest of ${id}`, clips: video };
+    this.model = { id, pipelineClass: "FakePipeline", digest: `digest of ${id}`, videos: video };
     this.#batchLimit = batchLimit;
     this.#beforeStep = beforeStep;
   }
@@ -88,7 +88,7 @@ export class FakePipeline implements Pipeline {
       await options.onStep?.({ index, steps, kind, sigma: 1 - index / steps, elapsedMs: index });
       if (options.previewSteps?.has(index)) await options.onPreview?.(index, image);
     }
-    const video = this.rules.video && clipOf(request);
+    const video = this.rules.video && videoOf(request);
     const latents = { dims: [1, 4, 16], data: new Float32Array(64) };
     return {
       image,
@@ -106,7 +106,7 @@ export class FakePipeline implements Pipeline {
   }
 }
 
-function clipOf({ width, height, numFrames, fps, seed }: GenerateRequest): DecodedVideo {
+function videoOf({ width, height, numFrames, fps, seed }: GenerateRequest): DecodedVideo {
   const frames = Array.from(
     { length: numFrames },
     (_, index) => new Uint8Array(width * height * 3).fill(Math.max(0, 128 + seed % 100 - index)),

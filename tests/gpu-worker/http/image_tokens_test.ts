@@ -19,7 +19,7 @@ describe("imageTokens()", () => {
     assert.equal(count(goldenPath("sdxl/tiny-sd15"), { dims: [1, 4, 8, 12], width: 24, height: 16 }), 96);
   });
 
-  it("imageTokens() counts the latent frames of a clip", () => {
+  it("imageTokens() counts the latent frames of a video", () => {
     const rules = { sizeMultiple: 16 };
     const latents = { dims: [1, 16, 21, 60, 104], data: new Float32Array() };
     assert.equal(

@@ -63,10 +63,10 @@ describe("createWorkerApp()", () => {
     ]);
   });
 
-  it("POST /runs makes a clip, its stills and a receipt that tells its length", async () => {
-    await using worker = startTestWorker([new FakePipeline({ id: "clips", video: true })]);
+  it("POST /runs makes a video, its stills and a receipt that tells its length", async () => {
+    await using worker = startTestWorker([new FakePipeline({ id: "videos", video: true })]);
     const client = new WorkerClient({ url: worker.url });
-    const run = { model: "clips", prompt: "x", seed: 7, output_format: "mp4", fps: 12, seconds: 1 } as const;
+    const run = { model: "videos", prompt: "x", seed: 7, output_format: "mp4", fps: 12, seconds: 1 } as const;
     const { id } = await client.submit({ ...run, previews: 1 });
     const events = await eventsOf(client, id);
     const completed = events.at(-1)!;
@@ -85,7 +85,7 @@ describe("createWorkerApp()", () => {
   it("refuses files that cannot hold what the model makes", async () => {
     await using worker = startTestWorker([
       new FakePipeline(),
-      new FakePipeline({ id: "clips", video: true }),
+      new FakePipeline({ id: "videos", video: true }),
     ]);
     const client = new WorkerClient({ url: worker.url });
     const refused = (run: object, message: RegExp) =>
@@ -95,12 +95,12 @@ describe("createWorkerApp()", () => {
       );
     await refused({ output_format: "mp4" }, /'output_format' must be png, jpeg or webp/);
     await refused(
-      { model: "clips", output_format: "png" },
+      { model: "videos", output_format: "png" },
       /'output_format' must be mp4, webp or gif .*\/v1\/videos/,
     );
     await refused({ num_frames: 5 }, /'num_frames' must be 1/);
     await refused(
-      { model: "clips", output_format: "gif", num_frames: 6 },
+      { model: "videos", output_format: "gif", num_frames: 6 },
       /'num_frames' must be a multiple of 4 plus 1/,
     );
   });

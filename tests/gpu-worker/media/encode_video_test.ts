@@ -4,7 +4,7 @@ import sharp from "sharp";
 import { encodeMp4 } from "../../../gpu-worker/media/encode_mp4.ts";
 import { encodeVideo } from "../../../gpu-worker/media/encode_video.ts";
 import { encodeFrame, encodeSpritesheet, encodeThumbnail } from "../../../gpu-worker/media/video_stills.ts";
-import { clip } from "./striped_video.ts";
+import { stripedVideo } from "./striped_video.ts";
 import { FFMPEG_MISSING, probe, psnr } from "./ffprobe.ts";
 
 const skip = FFMPEG_MISSING && "ffmpeg is not installed";
@@ -16,7 +16,7 @@ describe("encodeMp4()", () => {
       { skip },
       async () => {
         for (const options of [{}, { frames: 1 }, { width: 64, height: 48, frames: 33, fps: 12.5 }]) {
-          const video = clip(options);
+          const video = stripedVideo(options);
           const { width, height, fps, frames } = video;
           const probed = await probe(await encodeMp4(video, { encoder }));
           const [over, under] = probed.rate.split("/").map(Number);
@@ -37,7 +37,7 @@ describe("encodeMp4()", () => {
     );
 
     it(`shows the frames in their order, by ${encoder}`, { skip }, async () => {
-      const video = clip();
+      const video = stripedVideo();
       // The edges of the square lose color to 4:2:0; frames out of order are below 17 dB.
       const best = await psnr(await encodeMp4(video, { encoder }), video);
       const coarse = await psnr(await encodeMp4(video, { encoder, compression: 20 }), video);
@@ -47,11 +47,11 @@ describe("encodeMp4()", () => {
 
   it("refuses odd sizes by name", async () => {
     const refused = /Cannot encode an MP4 as 'height' must be even: current value is 31/;
-    await assert.rejects(encodeMp4(clip({ height: 31 })), refused);
+    await assert.rejects(encodeMp4(stripedVideo({ height: 31 })), refused);
   });
 
   it("kills ffmpeg when it is cancelled", { skip }, async () => {
-    const large = clip({ width: 1280, height: 720, frames: 200 });
+    const large = stripedVideo({ width: 1280, height: 720, frames: 200 });
     const cancel = new AbortController();
     const encoded = encodeMp4(large, { signal: cancel.signal, encoder: "ffmpeg" });
     const refused = assert.rejects(encoded, /enough/);
@@ -64,7 +64,7 @@ describe("encodeMp4()", () => {
 
   it("ends the packaged encoder when it is cancelled", async () => {
     const cancel = new AbortController();
-    const encoded = encodeMp4(clip(), { signal: cancel.signal, encoder: "wasm" });
+    const encoded = encodeMp4(stripedVideo(), { signal: cancel.signal, encoder: "wasm" });
     cancel.abort(new Error("enough"));
     await assert.rejects(encoded, /enough/);
   });
@@ -72,9 +72,9 @@ describe("encodeMp4()", () => {
 
 describe("encodeVideo()", () => {
   for (const format of ["gif", "webp"] as const) {
-    it(`animates a ${format} of every frame without an end, at the clip's rate`, async () => {
+    it(`animates a ${format} of every frame without an end, at the video's rate`, async () => {
       for (const fps of [8, 12, 16, 24]) {
-        const video = clip({ fps });
+        const video = stripedVideo({ fps });
         const { pages, loop, delay, width, pageHeight } = await sharp(
           await encodeVideo(video, { format }),
           { animated: true },
@@ -93,7 +93,7 @@ describe("encodeVideo()", () => {
   }
 
   it("shows frames that are like the one before for as long", async () => {
-    const { frames, ...facts } = clip();
+    const { frames, ...facts } = stripedVideo();
     const still = { ...facts, frames: [frames[0]!, frames[0]!, frames[0]!, frames[16]!] };
     const gif = await sharp(await encodeVideo(still, { format: "gif" }), { animated: true }).metadata();
     assert.deepEqual(gif.delay, [130, 120, 130, 120]);
@@ -103,34 +103,42 @@ describe("encodeVideo()", () => {
   });
 
   it("does not start for a signal that has aborted", async () => {
-    await assert.rejects(encodeVideo(clip(), { signal: AbortSignal.abort(new Error("late")) }), /late/);
+    await assert.rejects(
+      encodeVideo(stripedVideo(), { signal: AbortSignal.abort(new Error("late")) }),
+      /late/,
+    );
   });
 });
 
 describe("encodeFrame()", () => {
   it("is the frame, bit for bit, as PNG", async () => {
-    const video = clip();
+    const video = stripedVideo();
     const pixels = await sharp(await encodeFrame(video, { index: 16 })).raw().toBuffer();
     assert.deepEqual(Uint8Array.from(pixels), video.frames[16]);
   });
 
   it("refuses a frame that there is not", () => {
-    assert.throws(() => encodeFrame(clip(), { index: 17 }), /'index' must be in 0..16: current value is 17/);
+    assert.throws(
+      () => encodeFrame(stripedVideo(), { index: 17 }),
+      /'index' must be in 0..16: current value is 17/,
+    );
   });
 });
 
 describe("encodeThumbnail()", () => {
   it("is the middle frame, as WebP", async () => {
-    const { format, width, height } = await sharp(await encodeThumbnail(clip())).metadata();
+    const { format, width, height } = await sharp(await encodeThumbnail(stripedVideo())).metadata();
     assert.deepEqual({ format, width, height }, { format: "webp", width: 48, height: 32 });
   });
 });
 
 describe("encodeSpritesheet()", () => {
-  it("has every frame of a short clip and 25 of a long one, side by side", async () => {
+  it("has every frame of a short video and 25 of a long one, side by side", async () => {
     const sizes = { 1: [48, 32], 17: [240, 128], 100: [240, 160] };
     for (const [frames, size] of Object.entries(sizes)) {
-      const { format, width, height } = await sharp(await encodeSpritesheet(clip({ frames: Number(frames) })))
+      const { format, width, height } = await sharp(
+        await encodeSpritesheet(stripedVideo({ frames: Number(frames) })),
+      )
         .metadata();
       assert.deepEqual([format, width, height], ["jpeg", ...size], frames);
     }
@@ -138,7 +146,7 @@ describe("encodeSpritesheet()", () => {
 
   it("makes large frames small", async () => {
     const { width, height } = await sharp(
-      await encodeSpritesheet(clip({ width: 832, height: 480, frames: 4 })),
+      await encodeSpritesheet(stripedVideo({ width: 832, height: 480, frames: 4 })),
     ).metadata();
     assert.deepEqual([width, height], [320, 184]);
   });

@@ -44,7 +44,7 @@ export async function probe(bytes: Uint8Array): Promise<Probed> {
   }
 }
 
-/** Mean PSNR in dB of an encoded clip's frames against those it was made of. */
+/** Mean PSNR in dB of an encoded video's frames against those it was made of. */
 export async function psnr(bytes: Uint8Array, { width, height, frames }: DecodedVideo): Promise<number> {
   const path = await Deno.makeTempFile();
   try {

@@ -1,14 +1,16 @@
-// A clip to encode: a red square on white that moves right, one pixel a frame.
+// A video to encode: a red square on white that moves right, one pixel a frame.
 import type { DecodedVideo } from "../../../gpu-worker/media/decoded_video.ts";
 
-export interface ClipOptions {
+export interface StripedVideoOptions {
   width?: number;
   height?: number;
   frames?: number;
   fps?: number;
 }
 
-export function clip({ width = 48, height = 32, frames = 17, fps = 8 }: ClipOptions = {}): DecodedVideo {
+export function stripedVideo(
+  { width = 48, height = 32, frames = 17, fps = 8 }: StripedVideoOptions = {},
+): DecodedVideo {
   return {
     width,
     height,

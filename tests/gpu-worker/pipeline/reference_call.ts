@@ -13,7 +13,7 @@ export interface ReferenceCall {
   num_inference_steps: number;
   width: number;
   height: number;
-  /** Of a clip. */
+  /** Of a video. */
   num_frames?: number;
   guidance_scale: number;
   true_cfg_scale?: number;

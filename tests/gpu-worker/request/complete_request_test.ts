@@ -22,11 +22,11 @@ const complete = (fields: Partial<PartialRequest>, rules: RequestRules) =>
   });
 
 describe("completeRequest()", () => {
-  it("gives a picture one frame without a rate, and a clip the checkpoint's", () => {
+  it("gives a picture one frame without a rate, and a video the checkpoint's", () => {
     const picture = complete({}, PICTURES);
     assert.deepEqual([picture.numFrames, picture.fps], [1, 0]);
-    const clip = complete({}, VIDEO);
-    assert.deepEqual([clip.numFrames, clip.fps], [9, 16]);
+    const video = complete({}, VIDEO);
+    assert.deepEqual([video.numFrames, video.fps], [9, 16]);
     const own = complete({ numFrames: 1, fps: 23.976 }, VIDEO);
     assert.deepEqual([own.numFrames, own.fps], [1, 23.976]);
   });

@@ -1,7 +1,7 @@
 // Runs decode_video_process.ts.
 import assert from "node:assert/strict";
 
-/** @param vae its folder, relative to tests/goldens/. @returns the process's peak memory and what the clip's frames take of it */
+/** @param vae its folder, relative to tests/goldens/. @returns the process's peak memory and what the video's frames take of it */
 export async function decodeInProcess(
   vae: string,
   { numFrames, side }: { numFrames: number; side: number },

@@ -1,4 +1,4 @@
-// Decodes a clip of so many frames with a video autoencoder, keeps its bytes as a pipeline does, and prints the process's
+// Decodes a video of so many frames with a video autoencoder, keeps its bytes as a pipeline does, and prints the process's
 // peak memory. It is a process of its own because a peak is never taken back.
 //     deno run -A tests/gpu-worker/vae/decode_video_process.ts VAE_FOLDER NUM_FRAMES SIDE
 import { peakMemoryBytes } from "../../../gpu-worker/cli/peak_memory.ts";
@@ -7,10 +7,10 @@ import { autoencoderKLHunyuanVideoDecoderGraph } from "../../../gpu-worker/famil
 import { parseAutoencoderKLWanConfig } from "../../../gpu-worker/families/wan/wan_vae_config.ts";
 import { autoencoderKLWanDecoder } from "../../../gpu-worker/families/wan/wan_vae_decoder.ts";
 import type { OnnxModel } from "../../../gpu-worker/graph/graph_builder.ts";
-import { collectClip } from "../../../gpu-worker/vae/collect_video.ts";
-import { decodeClip } from "../../../gpu-worker/families/wan/decode_wan.ts";
+import { collectVideo } from "../../../gpu-worker/vae/collect_video.ts";
+import { decodeWan } from "../../../gpu-worker/families/wan/decode_wan.ts";
 import { decodeHunyuanVideo } from "../../../gpu-worker/families/hunyuan_video/decode_hunyuan_video.ts";
-import type { ClipToDecode } from "../../../gpu-worker/pipeline/video_pipeline.ts";
+import type { VideoToDecode } from "../../../gpu-worker/pipeline/video_pipeline.ts";
 import { Runtime, type Session } from "../../../gpu-worker/runtime/mod.ts";
 import { component } from "../graph/component.ts";
 
@@ -30,7 +30,7 @@ const size = {
   width: side / spatialScale,
 };
 const data = new Float32Array(size.channels * size.frames * size.height * size.width).fill(0.5);
-const { video } = await collectClip(decode(vae, { size, data }), { numFrames, fps: 16 });
+const { video } = await collectVideo(decode(vae, { size, data }), { numFrames, fps: 16 });
 const bytes = video.frames.reduce((sum, { byteLength }) => sum + byteLength, 0);
 console.log(JSON.stringify({ peak: peakMemoryBytes(), bytes }));
 
@@ -39,7 +39,7 @@ interface Decoder {
   channels: number;
   spatialScale: number;
   temporalScale: number;
-  decode(vae: Session, clip: ClipToDecode): ReturnType<typeof decodeClip>;
+  decode(vae: Session, video: VideoToDecode): ReturnType<typeof decodeWan>;
 }
 
 function wanDecoder(): Decoder {
@@ -50,7 +50,7 @@ function wanDecoder(): Decoder {
     ...config,
     channels,
     graph,
-    decode: (vae, clip) => decodeClip({ runtime, vae, caches, scale }, clip),
+    decode: (vae, video) => decodeWan({ runtime, vae, caches, scale }, video),
   };
 }
 
@@ -62,6 +62,6 @@ function hunyuanVideoDecoder(): Decoder {
     spatialScale: scale,
     temporalScale: config.temporal_compression_ratio,
     graph: autoencoderKLHunyuanVideoDecoderGraph(source),
-    decode: (vae, clip) => decodeHunyuanVideo(clip, { runtime, vae, scale }),
+    decode: (vae, video) => decodeHunyuanVideo(video, { runtime, vae, scale }),
   };
 }

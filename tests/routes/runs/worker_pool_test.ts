@@ -28,7 +28,7 @@ class FakeWorker {
       digest: "d",
       sampler_version: "1",
       loaded: true,
-      clips: false,
+      videos: false,
       ...card,
     }));
   }

@@ -22,7 +22,7 @@ interface Extended {
 }
 
 function start(options: FakePipelineOptions = {}, keys: string[] = []) {
-  const pipeline = new FakePipeline({ id: "clips", video: true, ...options });
+  const pipeline = new FakePipeline({ id: "videos", video: true, ...options });
   const worker = startTestWorker([new FakePipeline(), pipeline]);
   const app = createApp({
     workers: testPool(worker.url),
@@ -65,11 +65,11 @@ const refused = (status: number, param?: string) => (error: unknown) =>
   (param === undefined || error.param === param);
 
 describe("videoRoutes()", () => {
-  it("create, poll, download: a clip as long as OpenAI's seconds say", async () => {
+  it("create, poll, download: a video as long as OpenAI's seconds say", async () => {
     const { worker, create, poll, client } = start();
     await using _worker = worker;
     const created = await create({ seconds: "4", size: "32x16", seed: 7 });
-    assert.deepEqual([created.object, created.model, created.prompt], ["video", "clips", "x"]);
+    assert.deepEqual([created.object, created.model, created.prompt], ["video", "videos", "x"]);
     assert.deepEqual([created.seconds, created.size, created.error], ["4", "32x16", null]);
     assert.ok(["queued", "in_progress", "completed"].includes(created.status));
 
@@ -110,7 +110,7 @@ describe("videoRoutes()", () => {
     assert.deepEqual([unknown.status, (await unknown.json()).error.param], [400, "variant"]);
   });
 
-  it("the same clip is made once: joined while it is made, from the store afterwards", async () => {
+  it("the same video is made once: joined while it is made, from the store afterwards", async () => {
     const { pipeline, worker, create, poll } = start();
     await using _worker = worker;
     const fields = { seed: 3, num_frames: 9, fps: 4 };

@@ -1,4 +1,4 @@
-// Single-head self-attention over the pixels of a clip in which a frame sees itself and those before it: diffusers'
+// Single-head self-attention over the pixels of a video in which a frame sees itself and those before it: diffusers'
 // Attention under prepare_causal_attention_mask, without the mask, which would be as large as the scores.
 import type { GraphBuilder, Value } from "../../graph_builder.ts";
 import { attention } from "./attention.ts";

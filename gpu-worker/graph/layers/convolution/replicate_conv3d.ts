@@ -23,7 +23,7 @@ export function replicateConv3d(graph: GraphBuilder, x: Value, options: Replicat
   });
 }
 
-/** For windows of 3: two frames before the clip, one pixel on each side. */
+/** For windows of 3: two frames before the video, one pixel on each side. */
 function pad(graph: GraphBuilder, x: Value): Value {
   const [begin, end] = [[0, 0, 2, 1, 1], [0, 0, 0, 1, 1]] as const;
   return graph.node("Pad", [x, graph.ints(...begin, ...end)], { attributes: { mode: "edge" } });

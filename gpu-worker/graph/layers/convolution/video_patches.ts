@@ -1,4 +1,4 @@
-// Latents of a clip to tokens and back in boxes of time, rows and columns: the strided Conv3d of diffusers' video
+// Latents of a video to tokens and back in boxes of time, rows and columns: the strided Conv3d of diffusers' video
 // transformers, and the orders in which they write patches.
 import type { GraphBuilder, Value } from "../../graph_builder.ts";
 import type { GridTokens } from "../head/grid_tokens.ts";

@@ -78,7 +78,7 @@ describe("deno task generate", () => {
     ]);
   });
 
-  it("dumps the frames of a clip beside its latents", async () => {
+  it("dumps the frames of a video beside its latents", async () => {
     const dump = join(folder, "clip.safetensors");
     const { code, stdout, stderr } = await runTask("generate", [
       ...["--model", goldenPath("wan/tiny-unipc"), "--prompt", "a crab", "--steps", "2", "--json"],
@@ -194,7 +194,7 @@ describe("deno task generate", () => {
     "--height",
     "256",
   ];
-  for (const [what, model, out] of [["a picture", [], "x.png"], ["a clip", wan, "frames/"]] as const) {
+  for (const [what, model, out] of [["a picture", [], "x.png"], ["a video", wan, "frames/"]] as const) {
     it(`stops ${what} within a step of Ctrl-C on a terminal, and leaves no folder`, terminal, async () => {
       const target = join(folder, `terminal ${what}`);
       Deno.mkdirSync(target);

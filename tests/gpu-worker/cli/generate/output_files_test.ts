@@ -8,13 +8,13 @@ import {
   ofSeed,
 } from "../../../../gpu-worker/cli/generate/output_files.ts";
 import type { GenerateResult } from "../../../../gpu-worker/pipeline/pipeline.ts";
-import { clip } from "../../media/striped_video.ts";
+import { stripedVideo } from "../../media/striped_video.ts";
 
 const { signal } = new AbortController();
-const result = { video: clip({ frames: 3 }) } as unknown as GenerateResult;
+const result = { video: stripedVideo({ frames: 3 }) } as unknown as GenerateResult;
 
 describe("assertOutput()", () => {
-  it("takes pictures of picture models, clips and frames of clip models", () => {
+  it("takes pictures of picture models, videos and frames of video models", () => {
     for (const out of ["a.png", "a.JPG", "a.jpeg", "a.webp"]) assertOutput(out, { video: false });
     for (const out of ["a.mp4", "a.gif", "a.WEBP", "frames/", "f/%04d.png", "f/%d.jpg", "f/x-%02d.webp"]) {
       assertOutput(out, { video: true });
@@ -49,7 +49,7 @@ describe("ofSeed()", () => {
 });
 
 describe("encodeOutput()", () => {
-  it("numbers the frames of a clip from 1, as ffmpeg reads them", async () => {
+  it("numbers the frames of a video from 1, as ffmpeg reads them", async () => {
     for (const out of ["some/frames/", "some/frames/%04d.png"]) {
       const files = await encodeOutput(out, { result, signal });
       assert.deepEqual(files.map(({ path }) => path), [1, 2, 3].map((i) => `some/frames/000${i}.png`));
@@ -59,7 +59,7 @@ describe("encodeOutput()", () => {
     assert.deepEqual(unpadded.map(({ path }) => basename(path)), ["f-1.webp", "f-2.webp", "f-3.webp"]);
   });
 
-  it("encodes a clip as its extension says", async () => {
+  it("encodes a video as its extension says", async () => {
     const starts = { "a.mp4": "\0\0\0\x20ftyp", "a.gif": "GIF89a", "a.webp": "RIFF" };
     for (const [out, start] of Object.entries(starts)) {
       const [{ path, bytes }] = await encodeOutput(out, { result, signal }) as [

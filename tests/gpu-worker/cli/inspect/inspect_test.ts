@@ -53,7 +53,7 @@ describe("deno task inspect", () => {
   }
 
   for (const [model, side] of [["hunyuan_video/tiny-distilled", 256], ["wan/tiny-unipc", 256]] as const) {
-    it(`predicts it for a clip of ${model}`, async () => {
+    it(`predicts it for a video of ${model}`, async () => {
       const size = ["--width", String(side), "--height", String(side), "--num-frames", "17"];
       await assertPredicted(["--model", goldenPath(model), "--steps", "8", ...size], "mp4");
     });

@@ -1,11 +1,11 @@
-// Clips in parts and tiles against diffusers' AutoencoderKLHunyuanVideo, and that no run sees more than a part of the clip.
+// Videos in parts and tiles against diffusers' AutoencoderKLHunyuanVideo, and that no run sees more than a part of the video.
 import { after, before, describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { parseAutoencoderKLHunyuanVideoConfig } from "../../../../gpu-worker/families/hunyuan_video/hunyuan_video_vae_config.ts";
 import { autoencoderKLHunyuanVideoDecoderGraph } from "../../../../gpu-worker/families/hunyuan_video/hunyuan_video_vae_decoder.ts";
 import type { DecodedImage } from "../../../../gpu-worker/media/decoded_image.ts";
-import type { ClipSize } from "../../../../gpu-worker/vae/video_size.ts";
-import type { ClipTiling } from "../../../../gpu-worker/vae/video_tiling.ts";
+import type { VideoSize } from "../../../../gpu-worker/vae/video_size.ts";
+import type { VideoTiling } from "../../../../gpu-worker/vae/video_tiling.ts";
 import { decodeHunyuanVideo } from "../../../../gpu-worker/families/hunyuan_video/decode_hunyuan_video.ts";
 import type { GraphSession } from "../../../../gpu-worker/session/session_loader.ts";
 import { liveHandles, Runtime, type Session } from "../../../../gpu-worker/runtime/mod.ts";
@@ -39,7 +39,7 @@ for (const name of ["tiny-distilled", "tiny-plain"]) {
     after(() => stack.dispose());
 
     /** Frames, and the sizes of the graph's runs. */
-    async function decode(clip: { size: ClipSize; data: Float32Array }, tiling?: ClipTiling) {
+    async function decode(video: { size: VideoSize; data: Float32Array }, tiling?: VideoTiling) {
       const runs: string[] = [];
       const vae: GraphSession = {
         inputNames: session.inputNames,
@@ -49,7 +49,7 @@ for (const name of ["tiny-distilled", "tiny-plain"]) {
         },
       };
       const frames: DecodedImage[] = [];
-      for await (const frame of decodeHunyuanVideo(clip, { runtime, vae, scale, tiling })) {
+      for await (const frame of decodeHunyuanVideo(video, { runtime, vae, scale, tiling })) {
         frames.push({ ...frame, data: frame.data.slice() });
       }
       return { frames, runs };
@@ -67,9 +67,9 @@ for (const name of ["tiny-distilled", "tiny-plain"]) {
           number,
         ];
         const data = goldens.floats(`${id}.latents`).map((value) => value * config.scaling_factor);
-        const clip = { size: { channels, frames, height, width }, data };
+        const video = { size: { channels, frames, height, width }, data };
         const { frames: decoded } = await decode(
-          clip,
+          video,
           tiling &&
             { side: tiling["tile_sample_min_height"]!, stride: tiling["tile_sample_stride_height"]! },
         );
@@ -80,7 +80,7 @@ for (const name of ["tiny-distilled", "tiny-plain"]) {
       });
     }
 
-    it("runs the graph on at most five latent frames and one tile, however long the clip", async () => {
+    it("runs the graph on at most five latent frames and one tile, however long the video", async () => {
       const size = { channels: config.latent_channels, frames: 10, height: 2, width: 3 };
       const data = randn([size.channels, size.frames, size.height, size.width], 1);
       const { frames, runs } = await decode({ size, data });
@@ -101,7 +101,7 @@ const MIB = 2 ** 20;
 const SLACK = 20 * MIB;
 
 describe("decodeHunyuanVideo()", () => {
-  it("takes no more memory for 81 frames than for 33, beside the clip's bytes", async () => {
+  it("takes no more memory for 81 frames than for 33, beside the video's bytes", async () => {
     const short = await decodeInProcess("hunyuan_video/tiny-distilled/vae", { numFrames: 33, side: SIDE });
     const long = await decodeInProcess("hunyuan_video/tiny-distilled/vae", { numFrames: 81, side: SIDE });
     const output = long.bytes - short.bytes;

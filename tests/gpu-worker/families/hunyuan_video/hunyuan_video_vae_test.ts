@@ -9,7 +9,7 @@ import { refusalCases, type RefusedOption } from "../../graph/refusal.ts";
 
 /** float32 on both sides; sums are taken in another order, which two dozen convolutions magnify. */
 const TOLERANCE = 2e-5;
-/** Clips that diffusers decodes at once. */
+/** Videos that diffusers decodes at once. */
 const CASES = { "tiny-distilled": [1, 5, 9], "tiny-plain": [1, 5, 13] };
 
 describe("autoencoderKLHunyuanVideoDecoderGraph()", () => {

@@ -3,7 +3,7 @@ import { after, before, describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { CheckpointError } from "../../../../gpu-worker/checkpoint/checkpoint_error.ts";
 import { Checkpoint } from "../../../../gpu-worker/checkpoint/checkpoint.ts";
-import { ClipPromptEncoder, zeroPrompt } from "../../../../gpu-worker/families/unet/unet_prompt_encoder.ts";
+import { UnetPromptEncoder, zeroPrompt } from "../../../../gpu-worker/families/unet/unet_prompt_encoder.ts";
 import { familyOf } from "../../../../gpu-worker/model/families.ts";
 import { openPipeline } from "../../../../gpu-worker/model/open_pipeline.ts";
 import type { Pipeline } from "../../../../gpu-worker/pipeline/pipeline.ts";
@@ -49,7 +49,7 @@ for (const [name, read] of Object.entries(CHECKPOINTS)) {
     }
   });
 
-  describe(`ClipPromptEncoder.encode() on ${name}`, () => {
+  describe(`UnetPromptEncoder.encode() on ${name}`, () => {
     for (const prompt of ["plain", "empty", "unicode"]) {
       it(`gives diffusers' states, '${prompt}' prompt`, async () => {
         const { cases } = JSON.parse(Deno.readTextFileSync(`${folder}/goldens.json`));
@@ -61,7 +61,7 @@ for (const [name, read] of Object.entries(CHECKPOINTS)) {
           encoders.push({ session, tokenizer: openTokenizer(tokenizer), states });
         }
         const id = `text.${prompt}`;
-        const encoded = await new ClipPromptEncoder(runtime, encoders).encode(cases[id].prompt);
+        const encoded = await new UnetPromptEncoder(runtime, encoders).encode(cases[id].prompt);
         assert.equal(encoded.tokens, goldens.shape(`${id}.prompt_embeds`)[1]);
         assert(maxError(encoded.embeds, goldens.floats(`${id}.prompt_embeds`)) <= STATES_TOLERANCE);
         const projected = goldens.has(`${id}.text_embeds`);

@@ -1,9 +1,9 @@
-// Long clips take the memory of short ones.
+// Long videos take the memory of short ones.
 import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { autoencoderKLWanDecoder } from "../../../../gpu-worker/families/wan/wan_vae_decoder.ts";
-import type { ClipTiling } from "../../../../gpu-worker/vae/video_tiling.ts";
-import { decodeClip } from "../../../../gpu-worker/families/wan/decode_wan.ts";
+import type { VideoTiling } from "../../../../gpu-worker/vae/video_tiling.ts";
+import { decodeWan } from "../../../../gpu-worker/families/wan/decode_wan.ts";
 import { liveHandles, Runtime } from "../../../../gpu-worker/runtime/mod.ts";
 import { loadGoldens, maxError } from "../../../goldens/golden.ts";
 import { component } from "../../graph/component.ts";
@@ -16,8 +16,8 @@ const MIB = 2 ** 20;
 /** Pages that the allocators keep, from run to run; the floats of 48 frames alone would be 56 MiB. */
 const SLACK = 24 * MIB;
 
-describe("decodeClip()", () => {
-  it("takes no more memory for 65 frames than for 17, beside the clip's bytes", async () => {
+describe("decodeWan()", () => {
+  it("takes no more memory for 65 frames than for 17, beside the video's bytes", async () => {
     const short = await decodeInProcess("wan/tiny-unipc/vae", { numFrames: 17, side: SIDE });
     const long = await decodeInProcess("wan/tiny-unipc/vae", { numFrames: 65, side: SIDE });
     const grown = long.peak - short.peak;
@@ -26,17 +26,20 @@ describe("decodeClip()", () => {
     assert.ok(grown <= output + SLACK, `grew by ${grown / MIB} MiB, ${output / MIB} of them output`);
   });
 
-  it("decodes in tiles as diffusers does, and small clips whole", async () => {
+  it("decodes in tiles as diffusers does, and small videos whole", async () => {
     const goldens = loadGoldens("wan/tiny-euler");
     const { graph, caches } = autoencoderKLWanDecoder(component("wan/tiny-euler/vae"));
     using runtime = Runtime.open();
     using vae = await runtime.createSession(graph);
-    const decode = async (name: string, tiling: ClipTiling | undefined) => {
+    const decode = async (name: string, tiling: VideoTiling | undefined) => {
       const [channels, frames, height, width] = goldens.shape(`vae.${name}.latents`) as Four;
-      const clip = { size: { channels, frames, height, width }, data: goldens.floats(`vae.${name}.latents`) };
+      const video = {
+        size: { channels, frames, height, width },
+        data: goldens.floats(`vae.${name}.latents`),
+      };
       const pictures: Float32Array[] = [];
       const decoder = { runtime, vae, caches, scale: 4, tiling };
-      for await (const { data } of decodeClip(decoder, clip)) pictures.push(data.slice());
+      for await (const { data } of decodeWan(decoder, video)) pictures.push(data.slice());
       return pictures;
     };
     const tiling = { side: 16, stride: 8 };
@@ -69,7 +72,7 @@ describe("decodeClip()", () => {
     const size = { channels: 4, frames: 4, height: 4, width: 4 };
     const data = new Float32Array(4 * 4 * 4 * 4);
     const controller = new AbortController();
-    const frames = decodeClip({ runtime, vae, caches, scale: 4 }, { size, data, signal: controller.signal });
+    const frames = decodeWan({ runtime, vae, caches, scale: 4 }, { size, data, signal: controller.signal });
     const abort = async () => {
       for await (const _frame of frames) controller.abort(new Error("enough"));
     };
@@ -77,7 +80,7 @@ describe("decodeClip()", () => {
     assert.deepEqual(liveHandles(), before);
     for (const tiling of [undefined, { side: 8, stride: 8 }]) {
       const decoder = { runtime, vae, caches, scale: 4, tiling };
-      for await (const _frame of decodeClip(decoder, { size, data })) break;
+      for await (const _frame of decodeWan(decoder, { size, data })) break;
       assert.deepEqual(liveHandles(), before);
     }
   });

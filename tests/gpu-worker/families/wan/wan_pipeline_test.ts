@@ -34,7 +34,7 @@ for (const name of ["wan/tiny-unipc", "wan/tiny-euler"]) {
       sampler: { method: "spectrum", warmupSteps: 3 },
     };
 
-    it("gives a clip of the asked length and rate, and its middle frame as the picture", async () => {
+    it("gives a video of the asked length and rate, and its middle frame as the picture", async () => {
       const { video, image } = await pipeline.generate(pipeline.complete({ ...request, fps: 12.5 }));
       const { frames, ...rest } = video!;
       assert.deepEqual(rest, { width: 32, height: 16, fps: 12.5 });

@@ -2,7 +2,7 @@ import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { parseAutoencoderKLWanConfig } from "../../../../gpu-worker/families/wan/wan_vae_config.ts";
 import { autoencoderKLWanDecoder } from "../../../../gpu-worker/families/wan/wan_vae_decoder.ts";
-import { decodeClip } from "../../../../gpu-worker/families/wan/decode_wan.ts";
+import { decodeWan } from "../../../../gpu-worker/families/wan/decode_wan.ts";
 import { Runtime } from "../../../../gpu-worker/runtime/mod.ts";
 import { loadGoldens, maxError } from "../../../goldens/golden.ts";
 import { component } from "../../graph/component.ts";
@@ -26,8 +26,8 @@ for (const name of ["tiny-unipc", "tiny-euler"]) {
     const area = height * width;
 
     for (const length of [1, 5, 9, 17]) {
-      it(`gives diffusers' frames of a clip of ${length}`, async () => {
-        // make_goldens.py asserts that a shorter clip's frames are the first of a longer one's.
+      it(`gives diffusers' frames of a video of ${length}`, async () => {
+        // make_goldens.py asserts that a shorter video's frames are the first of a longer one's.
         const steps = (length - 1) / config.temporalScale + 1;
         const data = new Float32Array(channels * steps * area);
         for (let c = 0; c < channels; c++) {
@@ -37,8 +37,8 @@ for (const name of ["tiny-unipc", "tiny-euler"]) {
         const { graph, caches } = autoencoderKLWanDecoder(source);
         using vae = await runtime.createSession(graph);
         const planes: Float32Array[] = [];
-        const clip = { size: { channels, frames: steps, height, width }, data };
-        for await (const frame of decodeClip({ runtime, vae, caches, scale: config.spatialScale }, clip)) {
+        const video = { size: { channels, frames: steps, height, width }, data };
+        for await (const frame of decodeWan({ runtime, vae, caches, scale: config.spatialScale }, video)) {
           assert.deepEqual([frame.height, frame.width], [height, width].map((n) => n * config.spatialScale));
           const area = frame.height * frame.width;
           for (const i of [0, 1, 2]) planes.push(frame.data.slice(i * area, (i + 1) * area));
