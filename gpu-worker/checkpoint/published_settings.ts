@@ -1,7 +1,7 @@
 // Settings that were published for a model and that nothing in its files tells: by its name on the hub, so that the
 // name alone gives them (docs/decisions/0013-settings-by-name.md). What it computes never depends on a name.
 import type { Checkpoint } from "./checkpoint.ts";
-import type { RequestDefaults } from "./stored_defaults.ts";
+import type { RequestDefaults } from "../request/request_defaults.ts";
 
 /** Adversarially distilled: guidance is in the weights, one step is enough, 512 pixels is what it was trained for. */
 const TURBO = { steps: 1, guidanceScale: 0, width: 512, height: 512 };

@@ -1,33 +1,9 @@
 // Defaults of a checkpoint: its own spectrum.json over what was published for it by name, over the family's preset.
 import { z } from "zod";
-import type { SamplerOptions } from "../../sampler/mod.ts";
+import type { RequestDefaults } from "../request/request_defaults.ts";
 import { parseConfig } from "./parse_config.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 import { publishedSettings } from "./published_settings.ts";
-
-export interface RequestDefaults {
-  steps: number;
-  /** Pixels. */
-  width: number;
-  /** Pixels. */
-  height: number;
-  /** @default 1 */
-  numFrames?: number | undefined;
-  /** Frames a second. @default 0, for pictures */
-  fps?: number | undefined;
-  guidanceScale: number;
-  trueCfgScale: number;
-  /** @default 0 */
-  guidanceRescale?: number | undefined;
-  maxSequenceLength: number;
-  /** Largest width * height. One pass over more may hold the device for minutes. @default 4 * width * height */
-  maxPixels?: number | undefined;
-  sampler: Partial<SamplerOptions>;
-  /** Which steps are full, found by `deno task plan`: by number of steps, then by number of full passes. */
-  plans?: StoredPlans | undefined;
-}
-
-export type StoredPlans = Readonly<Record<number, Readonly<Record<number, readonly number[]>>>>;
 
 const SCHEMA = z.strictObject({
   steps: z.int().positive(),

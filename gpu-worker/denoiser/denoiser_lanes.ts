@@ -8,7 +8,7 @@ import type {
   PlannedForecasts,
 } from "../../sampler/mod.ts";
 import { oneByOne } from "./one_by_one.ts";
-import type { RunDenoiser } from "../pipeline/run_sampling.ts";
+import type { RunDenoiser } from "./run_denoiser.ts";
 
 /** A network for several pictures, whose latents and outputs lie one after the other. */
 export interface PicturesDenoiser extends Disposable {

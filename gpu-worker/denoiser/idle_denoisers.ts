@@ -5,7 +5,7 @@ import type { ForecastCall, ForecastOptions, FullCall, PlannedForecasts } from "
 import type { Runtime } from "../runtime/mod.ts";
 import type { DenoiserFeeds, DenoiserSessions, DenoiserShape } from "./denoiser_shape.ts";
 import { OnnxDenoiser, type PassResult } from "./onnx_denoiser.ts";
-import type { RunDenoiser } from "../pipeline/run_sampling.ts";
+import type { RunDenoiser } from "./run_denoiser.ts";
 
 /** What all idle denoisers may take together; a larger one is freed when its run ends. */
 const IDLE_BYTES = 8 * 2 ** 20;

@@ -1,7 +1,7 @@
 // Guidance whose branches cannot be rows of one run, as their inputs differ in length: each runs by itself.
 import type { ForecastCall, ForecastOptions, FullCall, FullResult } from "../../sampler/mod.ts";
 import { joinRows } from "./join_rows.ts";
-import type { RunDenoiser } from "../pipeline/run_sampling.ts";
+import type { RunDenoiser } from "./run_denoiser.ts";
 
 export interface SeparateBranchesOptions {
   /** Of each branch's history. */

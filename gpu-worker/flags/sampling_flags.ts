@@ -1,7 +1,7 @@
 // The flags that say how a picture is sampled: those of `generate` and `batch` alike.
 import { UsageError } from "../../protocol/process/usage_error.ts";
 import type { Method, SamplerOptions } from "../../sampler/mod.ts";
-import type { PartialRequest } from "../pipeline/pipeline.ts";
+import type { PartialRequest } from "../request/generate_request.ts";
 import type { FlagKind, Flags } from "./read_flags.ts";
 
 export const SAMPLING_FLAGS = {

@@ -1,5 +1,6 @@
 // Which runs may be made together.
-import type { GenerateRequest, Pipeline } from "../pipeline/pipeline.ts";
+import type { Pipeline } from "../pipeline/pipeline.ts";
+import type { GenerateRequest } from "../request/generate_request.ts";
 import type { BatchTerms } from "./run.ts";
 import { toWire } from "./wire_request.ts";
 

@@ -1,5 +1,6 @@
 // What `usage` counts: the tokens that a denoiser works on.
-import type { GenerateRequest, GenerateResult, Pipeline } from "../pipeline/pipeline.ts";
+import type { GenerateResult, Pipeline } from "../pipeline/pipeline.ts";
+import type { GenerateRequest } from "../request/generate_request.ts";
 
 /**
  * A size is a whole multiple of a transformer's patches and of a UNet's latent pixels, which have no tokens of another kind.

@@ -1,5 +1,5 @@
 // From the seconds that clients ask for to frames that a model makes.
-import type { RequestRules } from "../request/complete_request.ts";
+import type { RequestRules } from "../request/request_rules.ts";
 
 export interface VideoLengthOptions {
   /** Frames a second. */

@@ -5,7 +5,8 @@ import type { SamplerOptions } from "../../sampler/mod.ts";
 import { outputFormat, videoFormat } from "../../protocol/wire/generation_fields.ts";
 import { decodeImage } from "../media/decode_image.ts";
 import { framesOf } from "./video_length.ts";
-import type { GenerateRequest, PartialRequest, Pipeline } from "../pipeline/pipeline.ts";
+import type { Pipeline } from "../pipeline/pipeline.ts";
+import type { GenerateRequest, PartialRequest } from "../request/generate_request.ts";
 
 /**
  * The request that `pipeline` makes of `run`.

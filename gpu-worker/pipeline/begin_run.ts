@@ -3,7 +3,7 @@
 import { laterSteps, type Solver, type TorchGenerator } from "../../sampler/mod.ts";
 import type { ImageEncoder } from "../vae/image_encoder.ts";
 import type { LatentSize } from "../vae/latent_size.ts";
-import type { GenerateRequest } from "./pipeline.ts";
+import type { GenerateRequest } from "../request/generate_request.ts";
 
 export interface BeginRunOptions {
   request: Pick<GenerateRequest, "startImage">;

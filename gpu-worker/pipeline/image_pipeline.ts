@@ -9,15 +9,11 @@ import type { EncodedPrompt, EncodePromptOptions } from "../text/encoded_prompt.
 import type { ImageEncoder } from "../vae/image_encoder.ts";
 import type { LatentSize } from "../vae/latent_size.ts";
 import { LoadedPipeline } from "./loaded_pipeline.ts";
-import type {
-  CheckpointReading,
-  GenerateOptions,
-  GenerateRequest,
-  GenerateResult,
-  OpenOptions,
-} from "./pipeline.ts";
+import type { CheckpointReading, GenerateOptions, GenerateResult, OpenOptions } from "./pipeline.ts";
+import type { GenerateRequest } from "../request/generate_request.ts";
 import { previewLatents } from "../vae/preview_latents.ts";
-import { type MakeDenoiser, runSampling } from "./run_sampling.ts";
+import { runSampling } from "./run_sampling.ts";
+import { type MakeDenoiser } from "../denoiser/run_denoiser.ts";
 import type { GraphSession } from "../session/session_loader.ts";
 import { Stopwatch } from "./stopwatch.ts";
 

@@ -1,20 +1,20 @@
 // What every loaded checkpoint has, whatever it draws: its reading, the sessions it owns, the checking of requests.
 import type { DType } from "../runtime/dtype.ts";
 import type { Runtime } from "../runtime/mod.ts";
-import { completeRequest, type RequestRules } from "../request/complete_request.ts";
+import { completeRequest } from "../request/complete_request.ts";
+import { type RequestRules } from "../request/request_rules.ts";
 import { IdleDenoisers } from "../denoiser/idle_denoisers.ts";
 import type {
   CheckpointReading,
   GenerateOptions,
-  GenerateRequest,
   GenerateResult,
   ModelInfo,
   OpenOptions,
-  PartialRequest,
   Pipeline,
 } from "./pipeline.ts";
+import type { GenerateRequest, PartialRequest } from "../request/generate_request.ts";
 import { RememberedWalks } from "./remembered_walks.ts";
-import type { RequestDefaults } from "../checkpoint/stored_defaults.ts";
+import type { RequestDefaults } from "../request/request_defaults.ts";
 
 /** A family adds `generate`. */
 export abstract class LoadedPipeline<Reading extends CheckpointReading> implements Pipeline {

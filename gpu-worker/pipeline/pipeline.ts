@@ -2,56 +2,16 @@
 // or one video.
 import type { DecodedImage } from "../media/decoded_image.ts";
 import type { DecodedVideo } from "../media/decoded_video.ts";
-import type { SamplerOptions, StepKind } from "../../sampler/mod.ts";
+import type { StepKind } from "../../sampler/mod.ts";
 import type { OnnxModel } from "../graph/graph_builder.ts";
 import type { DType } from "../runtime/dtype.ts";
 import type { Runtime } from "../runtime/mod.ts";
 import type { GraphCache } from "../session/graph_cache.ts";
-import type { RequestRules } from "../request/complete_request.ts";
+import type { RequestRules } from "../request/request_rules.ts";
 import type { BatchPlace } from "../denoiser/picture_batch.ts";
-import type { RequestDefaults } from "../checkpoint/stored_defaults.ts";
-import type { PartialStartImage, StartImage } from "../request/start_image.ts";
-import type { PartialSkipLayerGuidance, SkipLayerGuidance } from "../request/skip_layer_guidance.ts";
-
-/** One picture or video to make, every field filled in. */
-export interface GenerateRequest {
-  prompt: string;
-  negativePrompt: string;
-  /** Whole number in 0..2^53-1; the same seed gives diffusers' picture for torch.Generator("cpu"). */
-  seed: number;
-  steps: number;
-  /** Pixels. */
-  width: number;
-  /** Pixels. */
-  height: number;
-  /** Frames of a video; 1 for pictures. */
-  numFrames: number;
-  /** Frames a second that the video is played at, which decides no pixel; 0 for pictures. */
-  fps: number;
-  /** Distilled guidance (FLUX.1-dev) or classifier-free guidance, by family. */
-  guidanceScale: number;
-  /** FLUX's true classifier-free guidance; 1 switches it off. */
-  trueCfgScale: number;
-  /** How far classifier-free guidance keeps the spread of the prompt's own output, 0..1 (arXiv 2305.08891); 0 is off. */
-  guidanceRescale: number;
-  /** Tokens of the T5 prompt. */
-  maxSequenceLength: number;
-  /** Stable Diffusion 3.5's guidance away from the network with blocks left out. @default none */
-  skipLayerGuidance?: SkipLayerGuidance;
-  /** Image to image. @default noise alone, text to image */
-  startImage?: StartImage;
-  sampler: SamplerOptions;
-}
-
-type GivenOrNested = "prompt" | "seed" | "sampler" | "skipLayerGuidance" | "startImage";
-
-/** What a request may leave open; `Pipeline.complete` fills it from the checkpoint's defaults. */
-export type PartialRequest =
-  & Pick<GenerateRequest, "prompt" | "seed">
-  & { [K in Exclude<keyof GenerateRequest, GivenOrNested>]?: GenerateRequest[K] | undefined }
-  & { skipLayerGuidance?: PartialSkipLayerGuidance | undefined }
-  & PartialStartImage
-  & { sampler?: { [K in keyof SamplerOptions]?: SamplerOptions[K] | undefined } | undefined };
+import type { RequestDefaults } from "../request/request_defaults.ts";
+import type { GenerateRequest, PartialRequest } from "../request/generate_request.ts";
+import type { DecodingOf } from "../vae/decoding_size.ts";
 
 /** A finished sampling step. */
 export interface StepProgress {
@@ -123,14 +83,6 @@ export interface ModelInfo {
   names?: readonly string[];
 }
 
-/** In elements, float32 all. */
-export interface DecodingSize {
-  /** Of one picture's or video's latents. */
-  latents: number;
-  /** The largest activation of a run of the decoder. */
-  activation: number;
-}
-
 /** What a checkpoint asks for, before anything is loaded. */
 export interface CheckpointReading {
   defaults: RequestDefaults;
@@ -142,7 +94,7 @@ export interface CheckpointReading {
   /** The same of the text's tokens, where a transformer's blocks work on both. @default 0 */
   conditioningElements?(request: Omit<RequestDefaults, "sampler">): number;
   /** What decoding takes at that size. */
-  decoding(request: Omit<RequestDefaults, "sampler">, options?: { vaeTiling: boolean }): DecodingSize;
+  decoding: DecodingOf;
 }
 
 export interface OpenOptions {

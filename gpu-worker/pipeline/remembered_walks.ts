@@ -1,7 +1,7 @@
 // Walks of earlier runs: they depend on neither prompt nor seed, and most requests ask for the plan of one before.
 import { LRUCache } from "lru-cache";
 import { planWalk, type Walk, type WalkOptions } from "../../sampler/mod.ts";
-import type { GenerateRequest } from "./pipeline.ts";
+import type { GenerateRequest } from "../request/generate_request.ts";
 
 /** Weights of a hundred kilobytes at most each. */
 const REMEMBERED_WALKS = 8;

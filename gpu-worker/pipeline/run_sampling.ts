@@ -12,7 +12,9 @@ import {
   type StepEvent,
   type StepKind,
 } from "../../sampler/mod.ts";
-import type { GenerateOptions, GenerateRequest, StepProgress } from "./pipeline.ts";
+import type { MakeDenoiser } from "../denoiser/run_denoiser.ts";
+import type { GenerateOptions, StepProgress } from "./pipeline.ts";
+import type { GenerateRequest } from "../request/generate_request.ts";
 import type { RememberedWalks } from "./remembered_walks.ts";
 
 export interface SamplingRun {
@@ -28,15 +30,6 @@ export interface SamplingRun {
   denoiser: MakeDenoiser;
   /** Decodes an estimate of the final latents, small. */
   preview: (latents: Float32Array) => Promise<DecodedImage>;
-}
-
-/** @param slots of the history @param timesteps the solver's, by step */
-export type MakeDenoiser = (slots: number, timesteps: Float64Array) => RunDenoiser;
-
-/** Of one run. */
-export interface RunDenoiser extends Denoiser, Disposable {
-  /** Says that the run has come to its end: when disposed of, what later runs can use may stay. After any other nothing does. */
-  keep?(): void;
 }
 
 export interface SamplingResult {

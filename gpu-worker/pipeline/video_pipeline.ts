@@ -7,9 +7,11 @@ import type { VideoSize } from "../vae/video_size.ts";
 import { collectVideo } from "../vae/collect_video.ts";
 import type { EncodedPrompt, EncodePromptOptions } from "../text/encoded_prompt.ts";
 import { LoadedPipeline } from "./loaded_pipeline.ts";
-import type { CheckpointReading, GenerateOptions, GenerateRequest, GenerateResult } from "./pipeline.ts";
+import type { CheckpointReading, GenerateOptions, GenerateResult } from "./pipeline.ts";
+import type { GenerateRequest } from "../request/generate_request.ts";
 import { previewLatents } from "../vae/preview_latents.ts";
-import { type MakeDenoiser, runSampling } from "./run_sampling.ts";
+import { runSampling } from "./run_sampling.ts";
+import { type MakeDenoiser } from "../denoiser/run_denoiser.ts";
 import { Stopwatch } from "./stopwatch.ts";
 
 /** How many pixels and frames a latent stands for. */

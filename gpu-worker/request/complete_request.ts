@@ -1,37 +1,10 @@
 // Fills a request from defaults and checks the fields that all families share.
+import type { RequestRules } from "./request_rules.ts";
 import { completeSampler } from "./complete_sampler.ts";
-import type { GenerateRequest, PartialRequest } from "../pipeline/pipeline.ts";
-import type { RequestDefaults } from "../checkpoint/stored_defaults.ts";
+import type { GenerateRequest, PartialRequest } from "./generate_request.ts";
+import type { RequestDefaults } from "./request_defaults.ts";
 import { completeSkipLayerGuidance } from "./skip_layer_guidance.ts";
-import { completeStartImage, type StartImageRules } from "./start_image.ts";
-
-/** What a family's architecture and checkpoint allow. */
-export interface RequestRules {
-  /** Width and height must be whole multiples of this many pixels. */
-  sizeMultiple: number;
-  /** Longest T5 prompt in tokens. */
-  maxSequenceLength: number;
-  /** Longest side in pixels. @default 4096 */
-  maxSide?: number;
-  /** How many frames a video may have. @default 1 alone, for families that draw pictures */
-  video?: VideoRules;
-  /** Blocks that skip-layer guidance can leave out. @default 0, for families without it */
-  skippableLayers?: number;
-  /** What guidanceScale means: an input of the network, classifier-free guidance (above 1), or nothing. */
-  guidance: "distilled" | "cfg" | "none";
-  /** Whether guidanceRescale has an effect. @default false */
-  guidanceRescale?: boolean;
-  /** How a run starts from an image. @default not at all */
-  startImage?: StartImageRules;
-}
-
-export interface VideoRules {
-  /** numFrames must be a multiple of this, plus 1. */
-  frameStep: number;
-  maxFrames: number;
-  /** Latent frames, numFrames / frameStep rounded up, must be whole multiples of this. @default 1 */
-  framePatch?: number;
-}
+import { completeStartImage } from "./start_image.ts";
 
 const MAX_PROMPT_CHARACTERS = 32_000;
 /** Of every family; `maxSide` lowers it. */

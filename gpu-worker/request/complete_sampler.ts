@@ -1,6 +1,6 @@
 // The sampler's options of a request: those given over the checkpoint's own, and the checkpoint's plan for so many passes.
 import { resolveSamplerOptions, type SamplerOptions } from "../../sampler/mod.ts";
-import type { StoredPlans } from "../checkpoint/stored_defaults.ts";
+import type { StoredPlans } from "./request_defaults.ts";
 
 export interface CompleteSamplerOptions {
   /** The checkpoint's, which hold for its own method only. */

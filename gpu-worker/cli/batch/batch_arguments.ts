@@ -3,7 +3,7 @@ import { basename } from "node:path";
 import { UsageError } from "../../../protocol/process/usage_error.ts";
 import { formatLora } from "../../checkpoint/model_name.ts";
 import { parseModelName } from "../../checkpoint/parse_model_name.ts";
-import type { PartialRequest } from "../../pipeline/pipeline.ts";
+import type { PartialRequest } from "../../request/generate_request.ts";
 import type { ProviderName } from "../../runtime/mod.ts";
 import type { DType } from "../../runtime/dtype.ts";
 import { readDevice } from "../../flags/device_flags.ts";

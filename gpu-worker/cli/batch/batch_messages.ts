@@ -1,5 +1,5 @@
 // What `batch` and its processes tell each other: one JSON object a line, tasks on stdin, events on stdout.
-import type { GenerateRequest } from "../../pipeline/pipeline.ts";
+import type { GenerateRequest } from "../../request/generate_request.ts";
 import type { StartImage } from "../../request/start_image.ts";
 
 /** A request whose image to start from is named instead of carried along. */

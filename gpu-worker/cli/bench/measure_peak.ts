@@ -1,6 +1,6 @@
 // The most memory that one picture takes, in a process of its own.
 import { join } from "node:path";
-import type { PartialRequest } from "../../pipeline/pipeline.ts";
+import type { PartialRequest } from "../../request/generate_request.ts";
 
 export interface MeasurePeakOptions {
   sampler: PartialRequest["sampler"];

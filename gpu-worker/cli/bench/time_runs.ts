@@ -1,5 +1,6 @@
 // Times denoising, full passes and forecasts apart, and each row of a table against the first.
-import type { PartialRequest, Pipeline } from "../../pipeline/pipeline.ts";
+import type { Pipeline } from "../../pipeline/pipeline.ts";
+import type { PartialRequest } from "../../request/generate_request.ts";
 import { mean, median } from "./statistics.ts";
 
 export interface BenchRow {

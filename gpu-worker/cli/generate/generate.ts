@@ -1,7 +1,8 @@
 // `deno task generate`: one prompt to one or more pictures, or videos, on disk.
 import { completeRequest } from "../../request/complete_request.ts";
 import { openPipeline } from "../../model/open_pipeline.ts";
-import type { GenerateRequest, GenerateResult, ModelInfo, Pipeline } from "../../pipeline/pipeline.ts";
+import type { GenerateResult, ModelInfo, Pipeline } from "../../pipeline/pipeline.ts";
+import type { GenerateRequest } from "../../request/generate_request.ts";
 import { readModel } from "../../model/read_model.ts";
 import type { DecodedVideo } from "../../media/decoded_video.ts";
 import { encodeSafetensors, type NamedTensor } from "../../media/encode_safetensors.ts";

@@ -1,5 +1,6 @@
 // The object that `generate --json` prints.
-import type { GenerateRequest, GenerateResult, ModelInfo, Seconds } from "../../pipeline/pipeline.ts";
+import type { GenerateResult, ModelInfo, Seconds } from "../../pipeline/pipeline.ts";
+import type { GenerateRequest } from "../../request/generate_request.ts";
 import { METHOD_OPTIONS } from "../../../sampler/mod.ts";
 
 export interface SummaryInput {

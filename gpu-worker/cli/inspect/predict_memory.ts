@@ -4,7 +4,7 @@
 import type { StepKind } from "../../../sampler/mod.ts";
 import type { WeightEntry, Weights } from "../../checkpoint/weights.ts";
 import { FORECAST_BYTES } from "../../denoiser/onnx_denoiser.ts";
-import type { DecodingSize } from "../../pipeline/pipeline.ts";
+import type { DecodingSize } from "../../vae/decoding_size.ts";
 import { DTYPE_BYTES } from "../../runtime/dtype.ts";
 import type { DType } from "../../runtime/mod.ts";
 

@@ -5,7 +5,7 @@ import { createForecaster, findPlans, planMemory } from "../../../sampler/mod.ts
 import { completeRequest } from "../../request/complete_request.ts";
 import { openPipeline } from "../../model/open_pipeline.ts";
 import { type ReadModel, readModel } from "../../model/read_model.ts";
-import type { StoredPlans } from "../../checkpoint/stored_defaults.ts";
+import type { StoredPlans } from "../../request/request_defaults.ts";
 import { readPrompts } from "../batch/batch_plan.ts";
 import { readDevice } from "../../flags/device_flags.ts";
 import { MODEL_FLAGS, MODEL_HELP, readModelName } from "../../flags/model_flags.ts";

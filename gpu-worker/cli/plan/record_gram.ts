@@ -1,5 +1,6 @@
 // From prompts to what a search for plans needs: every prompt is drawn with all steps in full.
-import type { PartialRequest, Pipeline } from "../../pipeline/pipeline.ts";
+import type { Pipeline } from "../../pipeline/pipeline.ts";
+import type { PartialRequest } from "../../request/generate_request.ts";
 import { FeatureGram } from "./feature_gram.ts";
 
 export interface RecordGramOptions {

@@ -11,8 +11,9 @@ import { decodeHunyuanVideo, type HunyuanVideoDecoderOptions } from "./decode_hu
 import { hunyuanVideoFeeds, patchGrid } from "./hunyuan_video_feeds.ts";
 import { HunyuanVideoPromptEncoder } from "./hunyuan_video_prompt_encoder.ts";
 import type { DenoiserSessions } from "../../denoiser/denoiser_shape.ts";
-import type { GenerateRequest, OpenOptions } from "../../pipeline/pipeline.ts";
-import type { MakeDenoiser } from "../../pipeline/run_sampling.ts";
+import type { OpenOptions } from "../../pipeline/pipeline.ts";
+import type { GenerateRequest } from "../../request/generate_request.ts";
+import type { MakeDenoiser } from "../../denoiser/run_denoiser.ts";
 import { SeparateBranches } from "../../denoiser/separate_branches.ts";
 import { SessionLoader } from "../../session/session_loader.ts";
 import { openTokenizer } from "../../text/tokenizer/tokenizer.ts";

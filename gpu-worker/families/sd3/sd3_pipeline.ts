@@ -10,11 +10,12 @@ import { ImagePipeline, type ImageRun, type ImageSessions } from "../../pipeline
 import type { LatentSize } from "../../vae/latent_size.ts";
 import type { DenoiserSessions, DenoiserShape } from "../../denoiser/denoiser_shape.ts";
 import type { LentDenoiser } from "../../denoiser/idle_denoisers.ts";
-import type { GenerateRequest, OpenOptions } from "../../pipeline/pipeline.ts";
+import type { OpenOptions } from "../../pipeline/pipeline.ts";
+import type { GenerateRequest } from "../../request/generate_request.ts";
 import { readSd3Checkpoint, type Sd3Checkpoint } from "./sd3_checkpoint.ts";
 import { sd3Feeds } from "./sd3_feeds.ts";
 import { Sd3PromptEncoder } from "./sd3_prompt_encoder.ts";
-import type { MakeDenoiser } from "../../pipeline/run_sampling.ts";
+import type { MakeDenoiser } from "../../denoiser/run_denoiser.ts";
 import { SessionLoader } from "../../session/session_loader.ts";
 import { countSkippingSlots, SkipLayerDenoiser } from "./skip_layer_denoiser.ts";
 import { tiledDecoder } from "../../vae/tiled_decoder.ts";

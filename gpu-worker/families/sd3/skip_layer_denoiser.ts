@@ -9,7 +9,7 @@ import {
 } from "../../../sampler/mod.ts";
 import { combineRows } from "../../denoiser/combine_rows.ts";
 import { guideBranches } from "../../denoiser/guide_branches.ts";
-import type { RunDenoiser } from "../../pipeline/run_sampling.ts";
+import type { RunDenoiser } from "../../denoiser/run_denoiser.ts";
 import { guidesStep, type SkipLayerGuidance } from "../../request/skip_layer_guidance.ts";
 
 export interface SkipLayerDenoiserOptions {

@@ -17,7 +17,7 @@ import type { DType } from "../../runtime/dtype.ts";
 import type { Checkpoint } from "../../checkpoint/checkpoint.ts";
 import { decodingSize } from "../../vae/decoding_size.ts";
 import type { ClipEncoder } from "./unet_prompt_encoder.ts";
-import type { RequestRules } from "../../request/complete_request.ts";
+import type { RequestRules } from "../../request/request_rules.ts";
 import type { ImageReading } from "../../pipeline/image_pipeline.ts";
 import { requestDefaults } from "../../checkpoint/stored_defaults.ts";
 

@@ -7,8 +7,9 @@ import { decodeWan, type WanDecoder } from "./decode_wan.ts";
 import type { EncodedPrompt, EncodePromptOptions } from "../../text/encoded_prompt.ts";
 import { guidanceFactors } from "../../denoiser/guide_branches.ts";
 import type { DenoiserSessions } from "../../denoiser/denoiser_shape.ts";
-import type { GenerateRequest, OpenOptions } from "../../pipeline/pipeline.ts";
-import type { MakeDenoiser } from "../../pipeline/run_sampling.ts";
+import type { OpenOptions } from "../../pipeline/pipeline.ts";
+import type { GenerateRequest } from "../../request/generate_request.ts";
+import type { MakeDenoiser } from "../../denoiser/run_denoiser.ts";
 import { SessionLoader } from "../../session/session_loader.ts";
 import { openTokenizer } from "../../text/tokenizer/tokenizer.ts";
 import {

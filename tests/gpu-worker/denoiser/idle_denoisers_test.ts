@@ -2,7 +2,8 @@
 import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { openPipeline } from "../../../gpu-worker/model/open_pipeline.ts";
-import type { GenerateOptions, PartialRequest, Pipeline } from "../../../gpu-worker/pipeline/pipeline.ts";
+import type { GenerateOptions, Pipeline } from "../../../gpu-worker/pipeline/pipeline.ts";
+import type { PartialRequest } from "../../../gpu-worker/request/generate_request.ts";
 import { liveHandles } from "../../../gpu-worker/runtime/mod.ts";
 import { onPipeline } from "../pipeline/on_pipeline.ts";
 

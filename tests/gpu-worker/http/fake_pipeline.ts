@@ -1,16 +1,16 @@
 // A pipeline without a network, for timing and faults that a real one cannot be made to show: steps wait for the test.
 import { abortable } from "@std/async/abortable";
 import type { DecodedVideo } from "../../../gpu-worker/media/decoded_video.ts";
-import { completeRequest, type RequestRules } from "../../../gpu-worker/request/complete_request.ts";
+import { completeRequest } from "../../../gpu-worker/request/complete_request.ts";
+import { type RequestRules } from "../../../gpu-worker/request/request_rules.ts";
 import type {
   GenerateOptions,
-  GenerateRequest,
   GenerateResult,
   ModelInfo,
-  PartialRequest,
   Pipeline,
 } from "../../../gpu-worker/pipeline/pipeline.ts";
-import type { RequestDefaults } from "../../../gpu-worker/checkpoint/stored_defaults.ts";
+import type { GenerateRequest, PartialRequest } from "../../../gpu-worker/request/generate_request.ts";
+import type { RequestDefaults } from "../../../gpu-worker/request/request_defaults.ts";
 import { planSteps } from "../../../sampler/mod.ts";
 
 export interface FakePipelineOptions {

@@ -3,7 +3,8 @@ import assert from "node:assert/strict";
 import { framesOf } from "../../../gpu-worker/http/video_length.ts";
 import { completeRun, toWire } from "../../../gpu-worker/http/wire_request.ts";
 import { encodeImage } from "../../../gpu-worker/media/encode_image.ts";
-import { completeRequest, type RequestRules } from "../../../gpu-worker/request/complete_request.ts";
+import { completeRequest } from "../../../gpu-worker/request/complete_request.ts";
+import { type RequestRules } from "../../../gpu-worker/request/request_rules.ts";
 import { ApiError } from "../../../protocol/wire/api_error.ts";
 import { runRequestSchema } from "../../../protocol/wire/run_request.ts";
 

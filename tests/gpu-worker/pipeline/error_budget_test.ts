@@ -1,7 +1,8 @@
 import { after, before, describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { openPipeline } from "../../../gpu-worker/model/open_pipeline.ts";
-import type { GenerateResult, PartialRequest, Pipeline } from "../../../gpu-worker/pipeline/pipeline.ts";
+import type { GenerateResult, Pipeline } from "../../../gpu-worker/pipeline/pipeline.ts";
+import type { PartialRequest } from "../../../gpu-worker/request/generate_request.ts";
 import { MAX_BUDGET_SLOTS } from "../../../sampler/mod.ts";
 
 const STEPS = 24;

@@ -2,7 +2,8 @@
 import type { DecodedImage } from "../../../gpu-worker/media/decoded_image.ts";
 import assert from "node:assert/strict";
 import { toRgb } from "../../../gpu-worker/media/to_rgb.ts";
-import type { GenerateRequest, GenerateResult, Pipeline } from "../../../gpu-worker/pipeline/pipeline.ts";
+import type { GenerateResult, Pipeline } from "../../../gpu-worker/pipeline/pipeline.ts";
+import type { GenerateRequest } from "../../../gpu-worker/request/generate_request.ts";
 import { goldenPath, type Goldens, maxError } from "../../goldens/golden.ts";
 
 /** Arguments in diffusers' spelling, as goldens.json holds them. */

@@ -1,6 +1,6 @@
 import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
-import type { GenerateRequest } from "../../../gpu-worker/pipeline/pipeline.ts";
+import type { GenerateRequest } from "../../../gpu-worker/request/generate_request.ts";
 import { RememberedWalks } from "../../../gpu-worker/pipeline/remembered_walks.ts";
 import {
   createForecaster,

@@ -1,7 +1,8 @@
 import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
-import { completeRequest, type RequestRules } from "../../../gpu-worker/request/complete_request.ts";
-import type { PartialRequest } from "../../../gpu-worker/pipeline/pipeline.ts";
+import { completeRequest } from "../../../gpu-worker/request/complete_request.ts";
+import { type RequestRules } from "../../../gpu-worker/request/request_rules.ts";
+import type { PartialRequest } from "../../../gpu-worker/request/generate_request.ts";
 
 const DEFAULTS = {
   steps: 4,

@@ -2,7 +2,8 @@
 import { after, before, describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { openPipeline } from "../../../../gpu-worker/model/open_pipeline.ts";
-import type { PartialRequest, Pipeline } from "../../../../gpu-worker/pipeline/pipeline.ts";
+import type { Pipeline } from "../../../../gpu-worker/pipeline/pipeline.ts";
+import type { PartialRequest } from "../../../../gpu-worker/request/generate_request.ts";
 import { readModel } from "../../../../gpu-worker/model/read_model.ts";
 import { goldenPath, loadGoldens, maxError } from "../../../goldens/golden.ts";
 import { ChangedCheckpoint, type CheckpointChanges } from "../../pipeline/changed_checkpoint.ts";

@@ -2,7 +2,8 @@
 import { after, before, describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { openPipeline } from "../../../../gpu-worker/model/open_pipeline.ts";
-import type { PartialRequest, Pipeline } from "../../../../gpu-worker/pipeline/pipeline.ts";
+import type { Pipeline } from "../../../../gpu-worker/pipeline/pipeline.ts";
+import type { PartialRequest } from "../../../../gpu-worker/request/generate_request.ts";
 import { readModel } from "../../../../gpu-worker/model/read_model.ts";
 import { liveHandles } from "../../../../gpu-worker/runtime/mod.ts";
 import { goldenPath, loadGoldens } from "../../../goldens/golden.ts";

@@ -1,0 +1,30 @@
+// The limits that a checkpoint's architecture sets for a request.
+import type { StartImageRules } from "./start_image.ts";
+
+/** What a family's architecture and checkpoint allow. */
+export interface RequestRules {
+  /** Width and height must be whole multiples of this many pixels. */
+  sizeMultiple: number;
+  /** Longest T5 prompt in tokens. */
+  maxSequenceLength: number;
+  /** Longest side in pixels. @default 4096 */
+  maxSide?: number;
+  /** How many frames a video may have. @default 1 alone, for families that draw pictures */
+  video?: VideoRules;
+  /** Blocks that skip-layer guidance can leave out. @default 0, for families without it */
+  skippableLayers?: number;
+  /** What guidanceScale means: an input of the network, classifier-free guidance (above 1), or nothing. */
+  guidance: "distilled" | "cfg" | "none";
+  /** Whether guidanceRescale has an effect. @default false */
+  guidanceRescale?: boolean;
+  /** How a run starts from an image. @default not at all */
+  startImage?: StartImageRules;
+}
+
+export interface VideoRules {
+  /** numFrames must be a multiple of this, plus 1. */
+  frameStep: number;
+  maxFrames: number;
+  /** Latent frames, numFrames / frameStep rounded up, must be whole multiples of this. @default 1 */
+  framePatch?: number;
+}
