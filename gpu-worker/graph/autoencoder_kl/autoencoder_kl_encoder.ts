@@ -85,7 +85,7 @@ function toLatents(
     attributes: { axis: 1, num_outputs: 2 },
   });
   // diffusers' DiagonalGaussianDistribution clamps here too.
-  const clamped = graph.node("Video", [
+  const clamped = graph.node("Clip", [
     logVariance,
     graph.scalar(-30, "float32"),
     graph.scalar(20, "float32"),

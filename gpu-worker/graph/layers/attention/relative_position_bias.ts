@@ -32,7 +32,7 @@ export function relativePositionBias(
     [graph.scalar(0, "int64"), graph.node("Squeeze", [tokens]), graph.scalar(1, "int64")],
   );
   const keyMinusQuery = graph.node("Sub", [positions, graph.node("Unsqueeze", [positions, graph.ints(1)])]);
-  const clipped = graph.node("Video", [
+  const clipped = graph.node("Clip", [
     keyMinusQuery,
     graph.scalar(-maxDistance, "int64"),
     graph.scalar(maxDistance, "int64"),

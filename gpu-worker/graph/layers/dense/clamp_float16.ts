@@ -6,7 +6,7 @@ const FLOAT16_MAX = 65504;
 /** Clamps `x` to finite float16 values; values of other types pass through and nothing is emitted. */
 export function clampFloat16(graph: GraphBuilder, x: Value): Value {
   if (x.dtype !== "float16") return x;
-  return graph.node("Video", [
+  return graph.node("Clip", [
     x,
     graph.scalar(-FLOAT16_MAX, "float16"),
     graph.scalar(FLOAT16_MAX, "float16"),
