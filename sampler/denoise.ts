@@ -210,9 +210,11 @@ async function allSettled<A, B>(promises: [Promise<A>, Promise<B> | undefined]):
 }
 
 function assertOptions(
-  { plan, solver, maxForecastBatch = 1, errorWindow, historySlots, walk }: DenoiseOptions,
+  { plan, solver, maxForecastBatch, errorWindow, historySlots, walk }: DenoiseOptions,
 ): void {
-  assertNumber(maxForecastBatch, { action: "denoise", name: "maxForecastBatch", integer: true, min: 1 });
+  if (maxForecastBatch !== undefined) {
+    assertNumber(maxForecastBatch, { action: "denoise", name: "maxForecastBatch", integer: true, min: 1 });
+  }
   if (plan.length !== solver.timesteps.length) {
     throw new RangeError(
       `Cannot denoise as the plan has ${plan.length} steps and the solver ${solver.timesteps.length}`,

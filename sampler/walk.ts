@@ -36,7 +36,7 @@ export interface WalkOptions {
   solver: Pick<Solver, "timesteps" | "sigmas" | "outputFactor">;
   /**
    * Most forecasts in one call of the denoiser, which may split it further to save memory.
-   * @default 64
+   * @default the whole gap
    */
   maxForecastBatch?: number;
   /**
@@ -66,7 +66,7 @@ export interface AdaptiveWalk {
 
 /** Yields call after call. @param adaptive where the run itself decides which steps are full */
 export function* walk(options: WalkOptions, adaptive?: AdaptiveWalk): Generator<DenoiserCall> {
-  const { plan, solver, maxForecastBatch = 64, latentsAt = () => true } = options;
+  const { plan, solver, maxForecastBatch = Infinity, latentsAt = () => true } = options;
   const steps = plan.length;
   const history = new History(options, adaptive !== undefined);
   for (let step = 0; step < steps;) {

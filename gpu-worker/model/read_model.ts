@@ -1,6 +1,6 @@
 // From a model's name to what its checkpoint asks for; nothing is loaded on a device.
 import type { DType } from "../runtime/dtype.ts";
-import type { ProviderName } from "../runtime/provider_unavailable_error.ts";
+import type { ProviderName } from "../runtime/provider.ts";
 import { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { type Family, familyOf } from "./families.ts";
 import { findCheckpoint } from "../checkpoint/find_checkpoint.ts";

@@ -5,17 +5,16 @@ import { identityModel } from "./identity_model.ts";
 import { NativeHandle } from "./native_handle.ts";
 import { OrtError } from "./ort_error.ts";
 import { out } from "./ort_api.ts";
-import type { RuntimeContext } from "./runtime_context.ts";
 import { Session } from "./session.ts";
-import { elementCount, type Tensor, tensorOf } from "./tensor.ts";
+import { elementCount, type Tensor, type TensorContext, tensorOf } from "./tensor.ts";
 
 export class DeviceCopier implements Disposable {
-  readonly #context: RuntimeContext;
+  readonly #context: TensorContext;
   readonly #execution: ExecutionProviderOptions;
   readonly #allocator: NativeHandle;
   readonly #sessions = new Map<DType, Session>();
 
-  private constructor(context: RuntimeContext, execution: ExecutionProviderOptions) {
+  private constructor(context: TensorContext, execution: ExecutionProviderOptions) {
     const { api, provider, memoryInfo } = context;
     this.#context = context;
     this.#execution = execution;
@@ -28,7 +27,7 @@ export class DeviceCopier implements Disposable {
   }
 
   /** Starts the provider. @throws {ProviderUnavailableError} if it cannot be had. */
-  static open(context: RuntimeContext, execution: ExecutionProviderOptions): DeviceCopier {
+  static open(context: TensorContext, execution: ExecutionProviderOptions): DeviceCopier {
     try {
       return new DeviceCopier(context, execution);
     } catch (error) {

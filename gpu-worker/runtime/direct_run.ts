@@ -1,7 +1,8 @@
 // A run whose outputs have their places already: one call of the C API, with nothing to bind, allocate or take over.
+import type { CStrings } from "./c_strings.ts";
 import { graphError } from "./graph_error.ts";
 import type { NativeHandle } from "./native_handle.ts";
-import { addressOf, cString } from "./ort_api.ts";
+import { addressOf } from "./ort_api.ts";
 import type { RuntimeContext } from "./runtime_context.ts";
 import type { Tensor } from "./tensor.ts";
 import { withRunOptions } from "./with_run_options.ts";
@@ -11,26 +12,10 @@ export interface DirectRunInit {
   /** Name of the graph. */
   graph: string;
   session: NativeHandle;
-  inputs: NativeNames;
-  outputs: NativeNames;
+  inputs: CStrings;
+  outputs: CStrings;
   /** By name; more than `inputs` and `outputs` name are left alone. */
   tensors: { inputs: Readonly<Record<string, Tensor>>; outputs: Readonly<Record<string, Tensor>> };
-}
-
-/** Names as C wants them, for as long as this object lives. */
-export class NativeNames {
-  readonly names: readonly string[];
-  readonly #strings: Uint8Array<ArrayBuffer>[];
-  readonly #pointers: BigUint64Array<ArrayBuffer>;
-  /** Of the first of the pointers to them. */
-  readonly address: bigint;
-
-  constructor(names: readonly string[]) {
-    this.names = names;
-    this.#strings = names.map(cString);
-    this.#pointers = BigUint64Array.from(this.#strings, addressOf);
-    this.address = addressOf(this.#pointers);
-  }
 }
 
 /** Runs under way: native code looks at their memory, so it must not be collected. */
@@ -41,8 +26,8 @@ export class DirectRun implements Disposable {
   readonly #context: RuntimeContext;
   readonly #graph: string;
   readonly #session: bigint;
-  readonly #inputs: NativeNames;
-  readonly #outputs: NativeNames;
+  readonly #inputs: CStrings;
+  readonly #outputs: CStrings;
   readonly #feedPointers: BigUint64Array<ArrayBuffer>;
   readonly #resultPointers: BigUint64Array<ArrayBuffer>;
   readonly #addresses: { feeds: bigint; results: bigint };
@@ -56,8 +41,8 @@ export class DirectRun implements Disposable {
    * @internal
    */
   constructor({ context, graph, session, inputs, outputs, tensors }: DirectRunInit) {
-    const feeds = inputs.names.map((name) => tensors.inputs[name]!.handle);
-    const results = outputs.names.map((name) => tensors.outputs[name]!.handle);
+    const feeds = inputs.texts.map((name) => tensors.inputs[name]!.handle);
+    const results = outputs.texts.map((name) => tensors.outputs[name]!.handle);
     this.#context = context;
     this.#graph = graph;
     this.#session = session.pointer;

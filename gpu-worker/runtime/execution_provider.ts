@@ -1,18 +1,20 @@
 // Adds the chosen execution provider to a session's options, or says what this machine lacks for it.
-import { addressOf, cString, type OrtApi, out } from "./ort_api.ts";
+import { CStrings } from "./c_strings.ts";
+import { cString, type OrtApi, out } from "./ort_api.ts";
 import { ORT_LIBRARY_VARIABLE } from "./ort_library.ts";
-import { type ProviderName, ProviderUnavailableError } from "./provider_unavailable_error.ts";
+import type { ProviderName } from "./provider.ts";
+import { ProviderUnavailableError } from "./provider_unavailable_error.ts";
 
 export interface ExecutionProviderOptions {
   provider: ProviderName;
   /** Index of the device. */
   deviceId: number;
-  /** Options of the provider by ONNX Runtime's names, over our defaults. */
-  providerOptions: Readonly<Record<string, string>>;
 }
 
 /** Buffers recur with the same sizes step after step; cuDNN's exhaustive search would take minutes at the first. */
-const CUDA_DEFAULTS = { arena_extend_strategy: "kSameAsRequested", cudnn_conv_algo_search: "HEURISTIC" };
+const CUDA_OPTIONS = { arena_extend_strategy: "kSameAsRequested", cudnn_conv_algo_search: "HEURISTIC" };
+
+const NO_STRINGS = new BigUint64Array(1);
 
 /**
  * Appends the provider to the OrtSessionOptions at `options`.
@@ -21,22 +23,22 @@ const CUDA_DEFAULTS = { arena_extend_strategy: "kSameAsRequested", cudnn_conv_al
 export function appendExecutionProvider(
   api: OrtApi,
   options: bigint,
-  { provider, deviceId, providerOptions }: ExecutionProviderOptions,
+  { provider, deviceId }: ExecutionProviderOptions,
 ): void {
   try {
     switch (provider) {
       case "cpu":
         return;
       case "cuda":
-        return appendCuda(api, options, {
-          ...CUDA_DEFAULTS,
-          device_id: String(deviceId),
-          ...providerOptions,
-        });
-      case "webgpu": {
-        const { keys, values, count } = cStrings(providerOptions);
-        return api.SessionOptionsAppendExecutionProvider(options, cString("WebGPU"), keys, values, count);
-      }
+        return appendCuda(api, options, { ...CUDA_OPTIONS, device_id: String(deviceId) });
+      case "webgpu":
+        return api.SessionOptionsAppendExecutionProvider(
+          options,
+          cString("WebGPU"),
+          NO_STRINGS,
+          NO_STRINGS,
+          0,
+        );
       default:
         provider satisfies never;
     }
@@ -55,8 +57,13 @@ export function providerUnavailable(provider: ProviderName, cause: unknown): Pro
 function appendCuda(api: OrtApi, options: bigint, settings: Record<string, string>): void {
   const cuda = out((cell) => api.CreateCUDAProviderOptions(cell));
   try {
-    const { keys, values, count } = cStrings(settings);
-    api.UpdateCUDAProviderOptions(cuda, keys, values, count);
+    const keys = new CStrings(Object.keys(settings));
+    const values = new CStrings(Object.values(settings));
+    const count = keys.texts.length;
+    CStrings.hold(
+      [keys, values],
+      () => api.UpdateCUDAProviderOptions(cuda, keys.pointers, values.pointers, count),
+    );
     api.SessionOptionsAppendExecutionProvider_CUDA_V2(options, cuda);
   } finally {
     api.ReleaseCUDAProviderOptions(cuda);
@@ -81,12 +88,4 @@ function cudaRemedy(reason: string): string {
 
 function webgpuRemedy(): string {
   return "WebGPU needs a graphics adapter with a Vulkan, Metal or Direct3D 12 driver: install one, or use --device cpu";
-}
-
-/** Two C arrays of strings; they live as long as the returned arrays do. */
-function cStrings(record: Readonly<Record<string, string>>) {
-  const entries = Object.entries(record).map(([key, value]) => [cString(key), cString(value)] as const);
-  const keys = BigUint64Array.from(entries, ([key]) => addressOf(key));
-  const values = BigUint64Array.from(entries, ([, value]) => addressOf(value));
-  return { keys, values, count: entries.length, entries };
 }

@@ -9,26 +9,24 @@
 //   using result = y!.as("float32");                                     // allocated outputs belong to the caller
 //   result.data()                                                        // in place on the CPU; toArray() copies
 //
-// A loop that repeats a run binds it once: `using step = session.bind(feeds, { outputs })`, then `await step.run()`.
+// A loop prepares its run once: `using step = session.prepare(feeds, { outputs })`, then `await step.run()`.
 // Everything is disposable; disposing during a run is safe, the native object goes when the run has ended.
 //
 // Permissions: --allow-ffi (for all: reading what native pointers point to cannot be limited to a library),
 // --allow-read of the project (to find the library in node_modules), --allow-env=SPECTRUM_ORT_LIBRARY.
 // ONNX Runtime itself reads weights and writes profiles without asking Deno.
-export { BoundRun, type RunOptions } from "./bound_run.ts";
 export { fromBfloat16, toBfloat16 } from "./bfloat16.ts";
 export type { DirectRun } from "./direct_run.ts";
 export { type DType, DTYPE_BYTES, ONNX_DATA_TYPE } from "./dtype.ts";
 export { type HandleKind, liveHandles } from "./native_handle.ts";
 export { ORT_ERROR_CODES, OrtError, type OrtErrorCode, type OrtErrorOptions } from "./ort_error.ts";
+export type { Location, ProviderName } from "./provider.ts";
 export {
-  type ProviderName,
   ProviderUnavailableError,
   type ProviderUnavailableErrorOptions,
 } from "./provider_unavailable_error.ts";
-export { type LogLevel, Runtime, type RuntimeOptions } from "./runtime.ts";
-export type { Location } from "./runtime_context.ts";
-export { type BindOptions, Session, type SessionModel, type SessionRunOptions } from "./session.ts";
+export { Runtime, type RuntimeOptions } from "./runtime.ts";
+export { type OutputOptions, Session, type SessionModel, type SessionRunOptions } from "./session.ts";
 export type { SessionOptions } from "./session_options.ts";
 export { ortVersion } from "./ort_api.ts";
 export { Tensor } from "./tensor.ts";

@@ -31,7 +31,6 @@ const SIGNATURES = {
   SetOptimizedModelFilePath: { index: 11, parameters: ["u64", "buffer"] },
   EnableProfiling: { index: 14, parameters: ["u64", "buffer"] },
   DisableMemPattern: { index: 17, parameters: ["u64"] },
-  DisableCpuMemArena: { index: 19, parameters: ["u64"] },
   SetSessionLogId: { index: 20, parameters: ["u64", "buffer"] },
   DisablePerSessionThreads: { index: 120, parameters: ["u64"] },
   SetSessionGraphOptimizationLevel: { index: 23, parameters: ["u64", "i32"] },

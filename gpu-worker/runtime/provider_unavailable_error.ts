@@ -1,7 +1,5 @@
 // The error for an execution provider that this machine cannot give; it says what to do about it.
-
-/** What computes the graphs: ONNX Runtime's execution provider. */
-export type ProviderName = "cpu" | "cuda" | "webgpu";
+import type { ProviderName } from "./provider.ts";
 
 /** Options of {@linkcode ProviderUnavailableError}. */
 export interface ProviderUnavailableErrorOptions extends ErrorOptions {

@@ -4,11 +4,10 @@ import { type DType, DTYPE_BYTES } from "./dtype.ts";
 import type { ExecutionProviderOptions } from "./execution_provider.ts";
 import { NativeHandle } from "./native_handle.ts";
 import { cString, openOrtApi, type OrtApi, out } from "./ort_api.ts";
-import type { ProviderName } from "./provider_unavailable_error.ts";
-import type { Location, RuntimeContext } from "./runtime_context.ts";
+import type { Location, ProviderName } from "./provider.ts";
 import { Session, type SessionModel } from "./session.ts";
 import type { SessionOptions } from "./session_options.ts";
-import { elementCount, type Tensor, tensorOver } from "./tensor.ts";
+import { elementCount, type Tensor, type TensorContext, tensorOver } from "./tensor.ts";
 import { TYPED_ARRAYS, type TypedArray } from "./typed_array.ts";
 
 /** Options of {@linkcode Runtime.open}. */
@@ -17,18 +16,12 @@ export interface RuntimeOptions {
   provider?: ProviderName;
   /** Index of the device. @default 0 */
   deviceId?: number;
-  /** Options of the provider by ONNX Runtime's names, e.g. { gpu_mem_limit: "17179869184" }. */
-  providerOptions?: Readonly<Record<string, string>>;
-  /** What ONNX Runtime writes to stderr beside the errors it throws. @default "fatal" */
-  logLevel?: LogLevel;
   /** Threads within a node on the CPU, for each graph its own. @default graphs share one per physical core */
   intraOpThreads?: number;
 }
 
-/** Least severity that is logged. */
-export type LogLevel = "verbose" | "info" | "warning" | "error" | "fatal";
-
-const LOG_LEVELS: readonly LogLevel[] = ["verbose", "info", "warning", "error", "fatal"];
+/** Least severity that ONNX Runtime logs: it throws the others' reasons as errors. */
+const LOG_FATAL = 4;
 
 /** Names of memory in ONNX Runtime. */
 const MEMORY_NAMES: Record<Location, string> = { cpu: "Cpu", cuda: "Cuda", webgpu: "WebGPU_Buffer" };
@@ -41,7 +34,7 @@ const DEFAULT_MEMORY = 0;
 export class Runtime implements Disposable {
   /** What computes. */
   readonly provider: ProviderName;
-  readonly #context: RuntimeContext;
+  readonly #context: TensorContext;
   readonly #execution: ExecutionProviderOptions;
   readonly #intraOpThreads: number | undefined;
   readonly #owned: NativeHandle[];
@@ -57,13 +50,12 @@ export class Runtime implements Disposable {
   }
 
   private constructor(options: RuntimeOptions) {
-    const { provider = "cpu", deviceId = 0, providerOptions = {}, logLevel = "fatal", intraOpThreads } =
-      options;
+    const { provider = "cpu", deviceId = 0, intraOpThreads } = options;
     const api = openOrtApi();
     this.provider = provider;
     this.#intraOpThreads = intraOpThreads;
-    this.#execution = { provider, deviceId, providerOptions };
-    const env = createEnv(api, LOG_LEVELS.indexOf(logLevel));
+    this.#execution = { provider, deviceId };
+    const env = createEnv(api);
     this.#owned = [env];
     const memoryInfos = new Map<Location, NativeHandle>();
     for (const location of new Set<Location>(["cpu", provider])) {
@@ -141,11 +133,11 @@ export class Runtime implements Disposable {
  * The environment, with one pool of threads for all sessions: they take turns, and the threads of one would be in the way of the
  * others'. Of a process with several runtimes the first makes the pool.
  */
-function createEnv(api: OrtApi, logLevel: number): NativeHandle {
+function createEnv(api: OrtApi): NativeHandle {
   const options = out((cell) => api.CreateThreadingOptions(cell));
   try {
     const pointer = out((cell) =>
-      api.CreateEnvWithGlobalThreadPools(logLevel, cString("spectrum"), options, cell)
+      api.CreateEnvWithGlobalThreadPools(LOG_FATAL, cString("spectrum"), options, cell)
     );
     return new NativeHandle("Env", pointer, { release: api.ReleaseEnv });
   } finally {

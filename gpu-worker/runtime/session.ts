@@ -1,14 +1,14 @@
 // A graph that is loaded and ready to run.
-import { BoundRun, type RunOptions } from "./bound_run.ts";
+import { CStrings } from "./c_strings.ts";
 import { checkNoneMissing, checkValues } from "./check_values.ts";
-import { DirectRun, NativeNames } from "./direct_run.ts";
+import { DirectRun } from "./direct_run.ts";
 import { graphError } from "./graph_error.ts";
 import { LoadCall, type LoadOptions } from "./load_call.ts";
 import { NativeHandle } from "./native_handle.ts";
 import { out, readCString } from "./ort_api.ts";
-import type { RuntimeContext } from "./runtime_context.ts";
+import { runBound } from "./run_bound.ts";
 import type { SessionOptions } from "./session_options.ts";
-import type { Tensor } from "./tensor.ts";
+import type { Tensor, TensorContext } from "./tensor.ts";
 import { readDeclared, type ValueInfo } from "./value_info.ts";
 
 /** A serialized model, and what to resolve its weights against. */
@@ -21,8 +21,8 @@ export interface SessionModel extends Pick<SessionOptions, "memPattern"> {
   readonly externalDataFolder?: string;
 }
 
-/** Options of {@linkcode Session.bind}. */
-export interface BindOptions {
+/** Options of {@linkcode Session.prepare}. */
+export interface OutputOptions {
   /** Tensors that receive outputs, e.g. a slot of a history; the others are allocated. */
   outputs?: Readonly<Record<string, Tensor>>;
   /** Names of the outputs to compute. @default all */
@@ -30,7 +30,9 @@ export interface BindOptions {
 }
 
 /** Options of {@linkcode Session.run}. */
-export interface SessionRunOptions extends BindOptions, RunOptions {
+export interface SessionRunOptions extends OutputOptions {
+  /** Aborting ends the run before its next node, with the signal's reason. */
+  signal?: AbortSignal | undefined;
   /**
    * Runs on the calling thread, which it holds up and where no signal reaches it: for runs shorter than the 30 microseconds
    * or more that the way to another thread and back takes. Only where every output has its tensor.
@@ -40,7 +42,7 @@ export interface SessionRunOptions extends BindOptions, RunOptions {
 }
 
 export interface SessionInit {
-  context: RuntimeContext;
+  context: TensorContext;
   name: string;
   handle: NativeHandle;
 }
@@ -53,13 +55,13 @@ export class Session implements Disposable {
   readonly inputs: readonly ValueInfo[];
   /** Outputs that the graph declares, in its order. */
   readonly outputs: readonly ValueInfo[];
-  readonly #context: RuntimeContext;
+  readonly #context: TensorContext;
   readonly #handle: NativeHandle;
   readonly #inputs: ReadonlyMap<string, ValueInfo>;
   readonly #outputs: ReadonlyMap<string, ValueInfo>;
-  readonly #inputNames: NativeNames;
+  readonly #inputNames: CStrings;
   /** By the wanted outputs' names, joined. */
-  readonly #outputNames = new Map<string, NativeNames>();
+  readonly #outputNames = new Map<string, CStrings>();
   #disposed = false;
 
   /**
@@ -75,14 +77,14 @@ export class Session implements Disposable {
     this.outputs = readDeclared(api, handle.pointer, { kind: "Output", allocator });
     this.#inputs = new Map(this.inputs.map((info) => [info.name, info]));
     this.#outputs = new Map(this.outputs.map((info) => [info.name, info]));
-    this.#inputNames = new NativeNames(this.inputNames);
+    this.#inputNames = new CStrings(this.inputNames);
   }
 
   /**
    * For `Runtime.createSession`.
    * @internal
    */
-  static async load(context: RuntimeContext, model: Uint8Array, options: LoadOptions): Promise<Session> {
+  static async load(context: TensorContext, model: Uint8Array, options: LoadOptions): Promise<Session> {
     const { name = "graph" } = options;
     using call = new LoadCall(context, model, options);
     try {
@@ -97,7 +99,7 @@ export class Session implements Disposable {
    * Like `load`, on the calling thread: for graphs of a few nodes.
    * @internal
    */
-  static loadBlocking(context: RuntimeContext, model: Uint8Array, options: LoadOptions): Session {
+  static loadBlocking(context: TensorContext, model: Uint8Array, options: LoadOptions): Session {
     const { name = "graph" } = options;
     using call = new LoadCall(context, model, options);
     try {
@@ -145,8 +147,17 @@ export class Session implements Disposable {
     signal?.throwIfAborted();
     const { outputs = {}, fetch = this.outputNames } = options;
     if (fetch.some((name) => outputs[name] === undefined)) {
-      using bound = this.bind(feeds, options);
-      return await bound.run({ signal });
+      const session = this.handle;
+      this.#check(feeds, { outputs, fetch });
+      return await runBound({
+        context: this.#context,
+        graph: this.name,
+        session,
+        feeds,
+        fetch,
+        outputs,
+        signal,
+      });
     }
     using direct = this.prepare(feeds, { outputs, fetch });
     if (blocking) direct.runBlocking();
@@ -160,7 +171,7 @@ export class Session implements Disposable {
    */
   prepare(
     feeds: Readonly<Record<string, Tensor>>,
-    { outputs, fetch = this.outputNames }: BindOptions & { outputs: Readonly<Record<string, Tensor>> },
+    { outputs, fetch = this.outputNames }: OutputOptions & { outputs: Readonly<Record<string, Tensor>> },
   ): DirectRun {
     this.#check(feeds, { outputs, fetch });
     const missing = fetch.find((name) => outputs[name] === undefined);
@@ -172,21 +183,9 @@ export class Session implements Disposable {
       graph: this.name,
       session: this.handle,
       inputs: this.#inputNames,
-      outputs: this.#nativeNames(fetch),
+      outputs: this.#cStrings(fetch),
       tensors: { inputs: feeds, outputs },
     });
-  }
-
-  /**
-   * Prepares a run that is repeated with the same tensors, whose contents may change in between. Outputs without a tensor are
-   * allocated in each run.
-   * @throws {TypeError | RangeError} as `run` does.
-   */
-  bind(feeds: Readonly<Record<string, Tensor>>, options: BindOptions = {}): BoundRun {
-    const { outputs = {}, fetch = this.outputNames } = options;
-    const session = this.handle;
-    this.#check(feeds, { outputs, fetch });
-    return new BoundRun({ context: this.#context, graph: this.name, session, feeds, fetch, outputs });
   }
 
   /** Stops profiling and writes what was recorded. @returns path of the JSON file (Chrome trace format). */
@@ -200,7 +199,7 @@ export class Session implements Disposable {
 
   #check(
     feeds: Readonly<Record<string, Tensor>>,
-    { outputs, fetch }: Required<BindOptions>,
+    { outputs, fetch }: Required<OutputOptions>,
   ): void {
     const sizes = new Map<string, number>();
     checkNoneMissing(this.#inputs, feeds, this.name);
@@ -215,10 +214,10 @@ export class Session implements Disposable {
     }
   }
 
-  #nativeNames(outputs: readonly string[]): NativeNames {
+  #cStrings(outputs: readonly string[]): CStrings {
     const key = outputs.join("\0");
     let names = this.#outputNames.get(key);
-    if (names === undefined) this.#outputNames.set(key, names = new NativeNames(outputs));
+    if (names === undefined) this.#outputNames.set(key, names = new CStrings(outputs));
     return names;
   }
 
@@ -230,7 +229,7 @@ export class Session implements Disposable {
   }
 }
 
-function adopt(context: RuntimeContext, name: string, pointer: bigint): Session {
+function adopt(context: TensorContext, name: string, pointer: bigint): Session {
   const { api, env } = context;
   const handle = new NativeHandle("Session", pointer, { parents: [env], release: api.ReleaseSession });
   try {

@@ -21,14 +21,8 @@ export interface SessionOptions {
   profilePrefix?: string;
   /** Plans one block for all intermediate results of a shape. @default true */
   memPattern?: boolean;
-  /** Keeps freed memory of the CPU for the next run. @default true */
-  cpuArena?: boolean;
   /** Threads within a node, of this session alone. @default the runtime's, or those that all sessions share */
   intraOpThreads?: number;
-  /** False makes loading fail if a node would run on the CPU beside another provider. @default true */
-  cpuFallback?: boolean;
-  /** Further session config entries by ONNX Runtime's keys, e.g. "session.intra_op.allow_spinning": "0". */
-  config?: Readonly<Record<string, string>>;
 }
 
 const OPTIMIZATION_LEVELS = { disabled: 0, basic: 1, extended: 2, all: 99 };
@@ -53,7 +47,6 @@ export function createSessionOptions(
     if (optimizedModelPath !== undefined) api.SetOptimizedModelFilePath(native, cPath(optimizedModelPath));
     if (profilePrefix !== undefined) api.EnableProfiling(native, cPath(profilePrefix));
     if (options.memPattern === false) api.DisableMemPattern(native);
-    if (options.cpuArena === false) api.DisableCpuMemArena(native);
     if (intraOpThreads === undefined) api.DisablePerSessionThreads(native);
     else api.SetIntraOpNumThreads(native, threadCount(intraOpThreads));
     for (const [key, value] of Object.entries(configEntries(options))) {
@@ -70,12 +63,10 @@ export function createSessionOptions(
 /** Threads spin within a run, for speed between nodes, but not after it: they would take a core from whoever else needs it. */
 const SPINNING = { "session.force_spinning_stop": "1" };
 
-function configEntries({ externalDataFolder, cpuFallback, config }: SessionOptions): Record<string, string> {
+function configEntries({ externalDataFolder }: SessionOptions): Record<string, string> {
   return {
     ...SPINNING,
     ...(externalDataFolder && { "session.model_external_initializers_file_folder_path": externalDataFolder }),
-    ...(cpuFallback === false && { "session.disable_cpu_ep_fallback": "1" }),
-    ...config,
   };
 }
 

@@ -2,12 +2,19 @@
 import { type DType, DTYPE_BYTES, ONNX_DATA_TYPE } from "./dtype.ts";
 import { NativeHandle } from "./native_handle.ts";
 import { out } from "./ort_api.ts";
-import type { Location, RuntimeContext } from "./runtime_context.ts";
+import type { Location } from "./provider.ts";
+import type { RuntimeContext } from "./runtime_context.ts";
 import { TensorMemory } from "./tensor_memory.ts";
 import { TYPED_ARRAYS, type TypedArray } from "./typed_array.ts";
 
+/** A runtime's context, with the copies that its tensors make. */
+export interface TensorContext extends RuntimeContext {
+  /** Copies between locations; both tensors have the same dtype and dims. */
+  readonly copy: <D extends DType>(source: Tensor<D>, target: Tensor<D>) => Promise<void>;
+}
+
 export interface TensorInit<D extends DType> {
-  context: RuntimeContext;
+  context: TensorContext;
   dtype: D;
   dims: readonly number[];
   /** The OrtValue; the tensor becomes its owner. */
@@ -27,7 +34,7 @@ export class Tensor<D extends DType = DType> implements Disposable {
   readonly location: Location;
   /** Bytes of all elements. */
   readonly byteLength: number;
-  readonly #context: RuntimeContext;
+  readonly #context: TensorContext;
   readonly #handle: NativeHandle;
   readonly #memory: TensorMemory;
   readonly #byteOffset: number;
@@ -152,7 +159,7 @@ export class Tensor<D extends DType = DType> implements Disposable {
  * @throws {TypeError} if the array is not the one for `dtype`. @throws {RangeError} if its length is not that of `dims`.
  */
 export function tensorOver<D extends DType>(
-  context: RuntimeContext,
+  context: TensorContext,
   dtype: D,
   dims: readonly number[],
   data: TypedArray<D>,
@@ -177,7 +184,7 @@ export function tensorOver<D extends DType>(
 
 /** Takes over an OrtValue that ONNX Runtime allocated. */
 export function tensorOf<D extends DType>(
-  context: RuntimeContext,
+  context: TensorContext,
   pointer: bigint,
   { dtype, dims, location }: { dtype: D; dims: readonly number[]; location: Location },
 ): Tensor<D> {

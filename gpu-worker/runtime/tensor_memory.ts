@@ -1,6 +1,6 @@
 // The bytes that a tensor and its views share, and JavaScript's window on them.
 import { addressOf } from "./ort_api.ts";
-import type { Location } from "./runtime_context.ts";
+import type { Location } from "./provider.ts";
 
 interface TensorMemoryInit {
   locate: () => bigint;

@@ -128,6 +128,6 @@ describe("Tensor", () => {
     assert.equal(array.length, 0);
     assert.throws(() => target.data(), /Cannot use the tensor float32 \[2\] as it has been disposed/);
     assert.throws(() => target.view(0, [1]), ReferenceError);
-    assert.throws(() => session.bind({ source: target }), ReferenceError);
+    await assert.rejects(session.run({ source: target }), ReferenceError);
   });
 });

@@ -1,0 +1,34 @@
+// Lists of strings as C takes them: an array of pointers to NUL-terminated UTF-8.
+import { addressOf, cString } from "./ort_api.ts";
+
+/** Lists that a call of native code may be reading: reachable from here, they are safe from garbage collection. */
+const held = new Set<CStrings>();
+
+/** A `const char* const*`. Native code may read it while this object is reachable. */
+export class CStrings {
+  /** The strings themselves. */
+  readonly texts: readonly string[];
+  /** Pointers to the strings. */
+  readonly pointers: BigUint64Array<ArrayBuffer>;
+  /** Address of the first pointer. */
+  readonly address: bigint;
+  /** `pointers` holds addresses alone, so this field is what keeps the strings. */
+  readonly #strings: readonly Uint8Array<ArrayBuffer>[];
+
+  constructor(texts: readonly string[]) {
+    this.texts = texts;
+    this.#strings = texts.map(cString);
+    this.pointers = BigUint64Array.from(this.#strings, addressOf);
+    this.address = addressOf(this.pointers);
+  }
+
+  /** Calls `call` with lists that live until it returns, even if nothing else refers to them. */
+  static hold<T>(lists: readonly CStrings[], call: () => T): T {
+    for (const list of lists) held.add(list);
+    try {
+      return call();
+    } finally {
+      for (const list of lists) held.delete(list);
+    }
+  }
+}
