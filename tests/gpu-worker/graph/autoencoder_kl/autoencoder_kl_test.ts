@@ -40,7 +40,7 @@ describe("autoencoderKLDecoderGraph()", () => {
 
   it("gives diffusers' picture of models/emoji", async () => {
     const goldens = loadGoldens("emoji");
-    const source = component("../../../../models/emoji/vae");
+    const source = component("../../models/emoji/vae");
     const latent = unpack(goldens, "picture.50_steps.latents", [16, 16]);
     const { sample } = await runGraph(autoencoderKLDecoderGraph({ ...source, dtype }), { latent });
     assert(maxError(sample!.data, goldens.floats("picture.50_steps.decoded")) <= TOLERANCE);

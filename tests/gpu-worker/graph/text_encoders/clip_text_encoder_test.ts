@@ -14,7 +14,7 @@ const dtype = "float32";
 const CHECKPOINTS = [
   { goldens: "flux/tiny-dev", folder: "flux/tiny-dev/text_encoder" },
   { goldens: "flux/tiny-schnell", folder: "flux/tiny-schnell/text_encoder" },
-  { goldens: "emoji", folder: "../../../../models/emoji/text_encoder" },
+  { goldens: "emoji", folder: "../../models/emoji/text_encoder" },
 ];
 
 const encode = (inputIds: GoldenTensor | undefined, options: Parameters<typeof clipTextEncoderGraph>[0]) =>

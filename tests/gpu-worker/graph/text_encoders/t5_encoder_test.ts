@@ -14,7 +14,7 @@ const dtype = "float32";
 const CHECKPOINTS = [
   { goldens: "flux/tiny-dev", folder: "flux/tiny-dev/text_encoder_2" },
   { goldens: "flux/tiny-schnell", folder: "flux/tiny-schnell/text_encoder_2" },
-  { goldens: "emoji", folder: "../../../../models/emoji/text_encoder_2" },
+  { goldens: "emoji", folder: "../../models/emoji/text_encoder_2" },
 ];
 
 describe("t5EncoderGraph()", () => {
