@@ -15,7 +15,8 @@ import { RunQueue } from "./http/run_queue.ts";
 import { openSharedRuns } from "./http/shared_runs.ts";
 import { createWorkerApp } from "./http/worker_app.ts";
 import { WorkerMetrics } from "./http/worker_metrics.ts";
-import { readModelInfo } from "./model/model_info.ts";
+import { describeModel } from "./model/describe_model.ts";
+import { modelInfo } from "./model/model_info.ts";
 import { openPipeline } from "./model/open_pipeline.ts";
 
 /** How long followers get, after the last run, to read its end. */
@@ -54,11 +55,13 @@ async function serve(args: WorkerArguments): Promise<void> {
       }),
     capacity: args.queueCapacity,
     concurrency: args.concurrency,
-    maxBatch: args.maxBatch,
+    // Runs that meet encode side by side, and offloading has one graph in memory at a time.
+    maxBatch: args.memory.offload ? 1 : args.maxBatch,
   });
   metrics.observeQueue(queue);
   // The default model is loaded before the port opens: a worker that answers can work.
-  const { id } = (await models.describe(args.models[0]!)).model;
+  const [id] = args.models as [string];
+  (await models.lease(id))[Symbol.dispose]();
   const sharedRuns = openSharedRuns({ env: (name) => Deno.env.get(name), log });
   const app = createWorkerApp({
     queue,
@@ -101,18 +104,22 @@ async function serve(args: WorkerArguments): Promise<void> {
 function openPool(args: WorkerArguments, metrics: WorkerMetrics): ModelPool {
   const { device: provider, dtype, memory, maxLoaded, unloadIdleMs: idleMs, minFreeBytes, concurrency } =
     args;
-  const sources = args.models.map((id) => ({
-    info: readModelInfo(id),
-    open: () =>
-      openPipeline(id, {
-        provider,
-        dtype,
-        ...memory,
-        graphCache: GRAPH_CACHE_FOLDER,
-        // Two threads that meet at every node do less than one each (docs/decisions/0022-runs-side-by-side.md).
-        ...concurrency > 1 && { intraOpThreads: 1 },
-      }),
-  }));
+  const sources = args.models.map((id) => {
+    const { checkpoint, reading: description } = describeModel(id, { provider, dtype });
+    return {
+      info: modelInfo(id, checkpoint),
+      description,
+      open: () =>
+        openPipeline(id, {
+          provider,
+          dtype,
+          ...memory,
+          graphCache: GRAPH_CACHE_FOLDER,
+          // Two threads that meet at every node do less than one each (docs/decisions/0022-runs-side-by-side.md).
+          ...concurrency > 1 && { intraOpThreads: 1 },
+        }),
+    };
+  });
   return new ModelPool({
     sources,
     maxLoaded,

@@ -8,6 +8,7 @@ import type { Pipeline } from "../pipeline/pipeline.ts";
 import { readFlags } from "../flags/read_flags.ts";
 import { runCommand } from "../flags/run_command.ts";
 import { writeAtomically } from "./write_atomically.ts";
+import { completeRequest } from "../request/complete_request.ts";
 
 const HELP =
   `Usage: deno task contact-sheet [--model DIR] [--prompts "A, B, ..."] [--seed N] [--cell PIXELS] [--out FILE.png]
@@ -66,7 +67,10 @@ async function picture(
   pipeline: Pipeline,
   { prompt, seed, sampler, cell, signal }: Cell,
 ): Promise<Buffer> {
-  const { image } = await pipeline.generate(pipeline.complete({ prompt, seed, sampler }), { signal });
+  const { image } = await pipeline.generate(
+    completeRequest({ prompt, seed, sampler }, pipeline.description),
+    { signal },
+  );
   const { width, height } = image;
   return await sharp(toRgb(image), { raw: { width, height, channels: 3 } }).resize(cell, cell).png()
     .toBuffer();

@@ -1,6 +1,6 @@
 // --device and --dtype, which several commands take.
 import { UsageError } from "../../protocol/process/usage_error.ts";
-import type { DeviceOptions } from "../model/read_model.ts";
+import type { DeviceOptions } from "../model/describe_model.ts";
 
 const DEVICES = ["cpu", "cuda", "webgpu"] as const;
 const DTYPES = ["float32", "float16", "bfloat16"] as const;

@@ -1,15 +1,16 @@
 // Which runs may be made together.
-import type { Pipeline } from "../pipeline/pipeline.ts";
+import { batchLimit } from "../request/batch_limit.ts";
 import type { GenerateRequest } from "../request/generate_request.ts";
+import type { ModelDescription } from "../request/model_description.ts";
 import type { BatchTerms } from "./run.ts";
 import { toWire } from "./wire_request.ts";
 
 /** @returns undefined for a run that is made by itself */
 export function batchTerms(
-  pipeline: Pick<Pipeline, "batchLimit">,
+  { rules }: Pick<ModelDescription, "rules">,
   { request, model }: { request: GenerateRequest; model: string },
 ): BatchTerms | undefined {
-  const limit = pipeline.batchLimit(request);
+  const limit = batchLimit(request, rules);
   if (limit === 1) return undefined;
   // Every picture has prompts and a seed of its own; all else decides shapes, plan or guidance.
   const { prompt: _, negative_prompt: __, seed: ___, ...shared } = toWire(request);

@@ -13,7 +13,8 @@ import { encodeImage } from "../media/encode_image.ts";
 import type { BatchPlace } from "../denoiser/picture_batch.ts";
 import type { GenerateResult, Pipeline, StepProgress } from "../pipeline/pipeline.ts";
 import type { GenerateRequest } from "../request/generate_request.ts";
-import { imageTokens } from "./image_tokens.ts";
+import { imageTokens } from "../request/image_tokens.ts";
+import type { RequestRules } from "../request/request_rules.ts";
 import type { ModelPool } from "./model_pool.ts";
 import { previewSteps } from "./preview_steps.ts";
 import type { Run } from "./run.ts";
@@ -55,7 +56,7 @@ export async function executeRun(run: Run, turn: DeviceTurn, options: ExecuteRun
       ...file,
       content_type: CONTENT_TYPES[run.request.output_format],
       receipt: toReceipt(generated, { seconds, worker: options.worker }),
-      image_tokens: imageTokens(result, { request, rules }),
+      image_tokens: imageTokens(request, rules),
     });
     metrics.finished({ model, outcome: "completed", seconds, pictures: generated.pictures });
   } catch (cause) {
@@ -82,7 +83,7 @@ interface Generated {
   /** Made together with it, itself included. */
   pictures: number;
   model: Pipeline["model"];
-  rules: Pipeline["rules"];
+  rules: RequestRules;
 }
 
 async function generate(
@@ -95,7 +96,7 @@ async function generate(
   if (batch) stack.use(batch);
   const { pipeline } = stack.use(await models.lease(run.request.model));
   run.signal.throwIfAborted();
-  const request = await completeRun(pipeline, run.request);
+  const request = await completeRun(run.request, pipeline.description);
   const previews: Promise<void>[] = [];
   const runSteps = request.steps - (request.startImage?.firstStep ?? 0);
   const steps = previewSteps(run.request.previews, planSteps(runSteps, request.sampler));
@@ -115,7 +116,7 @@ async function generate(
       previews.push(preview);
     },
   });
-  const { model, rules } = pipeline;
+  const { model, description: { rules } } = pipeline;
   return { request, result, previews, pictures: batch?.pictures ?? 1, model, rules };
 }
 

@@ -1,11 +1,12 @@
 // The checkpoints a worker serves: loaded when first asked for, unloaded when idle or when memory runs short.
 import { ApiError } from "../../protocol/wire/api_error.ts";
 import type { ModelInfo, Pipeline } from "../pipeline/pipeline.ts";
+import type { ModelDescription } from "../request/model_description.ts";
 
-/** A checkpoint that can be loaded. */
+/** A checkpoint that can be loaded, and what is known of it before that. */
 export interface ModelSource {
-  /** What it is, known without loading. */
   info: ModelInfo;
+  description: ModelDescription;
   open(): Promise<Pipeline>;
 }
 
@@ -38,8 +39,6 @@ interface Loaded {
 export class ModelPool implements Disposable {
   readonly #options: Required<ModelPoolOptions>;
   readonly #loaded = new Map<string, Loaded>();
-  /** Kept after unloading: complete() needs configs, not weights. */
-  readonly #known = new Map<string, Pipeline>();
   /** One load or unload at a time, so that two never compete for memory. */
   #turn: Promise<unknown> = Promise.resolve();
 
@@ -54,31 +53,23 @@ export class ModelPool implements Disposable {
     };
   }
 
-  get models(): readonly ModelInfo[] {
-    return this.#options.sources.map((source) => source.info);
+  /** The default one first. */
+  get sources(): readonly ModelSource[] {
+    return this.#options.sources;
   }
 
   isLoaded(id: string): boolean {
     return this.#loaded.has(id);
   }
 
-  /** A pipeline to complete requests with if `id` has ever been loaded; generate() takes a lease. */
-  known(id: string): Pipeline | undefined {
-    return this.#known.get(id);
-  }
-
-  /** As known(), but loads the model for it. @throws {ApiError} 404 for a model that is not served. */
-  async describe(id: string): Promise<Pipeline> {
-    const known = this.#known.get(id);
-    if (known !== undefined) return known;
-    using lease = await this.lease(id);
-    return lease.pipeline;
+  /** Says what requests for `id` may ask, without loading it. @throws {ApiError} 404 for a model that is not served. */
+  describe(id: string): ModelDescription {
+    return this.#source(id).description;
   }
 
   /** Loads `id` unless it is loaded. @throws {ApiError} 404 for a model that is not served. */
   lease(id: string): Promise<ModelLease> {
-    const source = this.#options.sources.find(({ info }) => info.id === id);
-    if (source === undefined) throw modelNotFound(id);
+    const source = this.#source(id);
     const lease = this.#turn.then(async () => {
       const loaded = this.#loaded.get(id) ?? await this.#load(source);
       clearTimeout(loaded.idleTimer);
@@ -93,12 +84,17 @@ export class ModelPool implements Disposable {
     for (const id of [...this.#loaded.keys()]) this.#unload(id);
   }
 
+  #source(id: string): ModelSource {
+    const source = this.#options.sources.find(({ info }) => info.id === id);
+    if (source === undefined) throw modelNotFound(id);
+    return source;
+  }
+
   async #load(source: ModelSource): Promise<Loaded> {
     this.#makeRoom();
     const pipeline = await source.open();
     const loaded: Loaded = { pipeline, users: 0, lastUsed: performance.now(), idleTimer: undefined };
     this.#loaded.set(source.info.id, loaded);
-    this.#known.set(source.info.id, pipeline);
     this.#options.onChange([...this.#loaded.keys()]);
     return loaded;
   }

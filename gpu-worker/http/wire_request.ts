@@ -5,25 +5,26 @@ import type { SamplerOptions } from "../../sampler/mod.ts";
 import { outputFormat, videoFormat } from "../../protocol/wire/generation_fields.ts";
 import { decodeImage } from "../media/decode_image.ts";
 import { framesOf } from "./video_length.ts";
-import type { Pipeline } from "../pipeline/pipeline.ts";
+import { completeRequest } from "../request/complete_request.ts";
 import type { GenerateRequest, PartialRequest } from "../request/generate_request.ts";
+import type { ModelDescription } from "../request/model_description.ts";
 
 /**
- * The request that `pipeline` makes of `run`.
+ * Completes `run` with what `model` says of itself.
  * @throws {ApiError} 400 naming the field as the client spells it.
  */
 export async function completeRun(
-  pipeline: Pick<Pipeline, "complete" | "rules" | "defaults">,
   run: RunRequest,
+  model: ModelDescription,
 ): Promise<GenerateRequest> {
   try {
     const { image, width, height } = run;
-    assertFormat(run, pipeline);
-    const size = { width, height, multiple: pipeline.rules.sizeMultiple };
-    return pipeline.complete({
-      ...fromWire(run, pipeline),
+    assertFormat(run, model);
+    const size = { width, height, multiple: model.rules.sizeMultiple };
+    return completeRequest({
+      ...fromWire(run, model),
       image: image === undefined ? undefined : await decodeImage(bytesOf(image), size),
-    });
+    }, model);
   } catch (cause) {
     if (cause instanceof RangeError || cause instanceof TypeError) throw refusal(cause);
     throw cause;
@@ -31,7 +32,10 @@ export async function completeRun(
 }
 
 /** What is made has to fit into the file that is asked for. */
-function assertFormat({ output_format: format }: RunRequest, { rules }: Pick<Pipeline, "rules">): void {
+function assertFormat(
+  { output_format: format }: RunRequest,
+  { rules }: Pick<ModelDescription, "rules">,
+): void {
   const { options } = rules.video ? videoFormat : outputFormat;
   if ((options as string[]).includes(format)) return;
   throw new RangeError(
@@ -97,7 +101,7 @@ export function samplerToWire(sampler: SamplerOptions): Omit<SpectrumOptions, "m
 
 function fromWire(
   run: RunRequest,
-  { rules, defaults }: Pick<Pipeline, "rules" | "defaults">,
+  { rules, defaults }: ModelDescription,
 ): PartialRequest {
   const { spectrum, seconds, fps = defaults.fps ?? 0 } = run;
   return {
@@ -160,7 +164,7 @@ const WIRE_NAMES: Record<string, string> = {
   order: "spectrum.order",
 };
 
-/** complete() words its errors with the field's name first in quotes: "... as 'steps' must be ...". */
+/** completeRequest() words its errors with the field's name first in quotes: "... as 'steps' must be ...". */
 function refusal(cause: Error): ApiError {
   const field = /'(\w+)'/.exec(cause.message)?.[1];
   const message = cause.message.replaceAll(/'(\w+)'/g, (quoted, name) => {

@@ -2,7 +2,6 @@
 import { context } from "@opentelemetry/api";
 import { Hono } from "hono";
 import { ApiError } from "../../protocol/wire/api_error.ts";
-import type { ModelCard } from "../../protocol/wire/model_card.ts";
 import { parseWire } from "../../protocol/wire/parse_wire.ts";
 import { readJson, type ReadJsonOptions } from "../../protocol/http/read_json.ts";
 import { requireSignature } from "../../protocol/http/require_signature.ts";
@@ -10,6 +9,7 @@ import { MAX_RUN_BYTES, runRequestSchema } from "../../protocol/wire/run_request
 import { streamEvents, type StreamEventsOptions } from "../../protocol/http/stream_events.ts";
 import type { Log } from "../../protocol/process/structured_log.ts";
 import { batchTerms } from "./batch_terms.ts";
+import { modelCard } from "./model_card.ts";
 import type { ModelPool } from "./model_pool.ts";
 import type { Run } from "./run.ts";
 import type { RunQueue } from "./run_queue.ts";
@@ -39,10 +39,11 @@ export function createWorkerApp(options: WorkerAppOptions): Hono {
   app.post("/runs", async (c) => {
     const request = parseWire(runRequestSchema, await readJson(c.req.raw, body));
     queue.assertOpen();
-    const pipeline = await models.describe(request.model);
+    const model = models.describe(request.model);
+    const completed = await completeRun(request, model);
     const { run, position } = queue.submit(request, {
       origin: { requestId: c.req.header("x-request-id"), context: context.active() },
-      batch: batchTerms(pipeline, { request: await completeRun(pipeline, request), model: request.model }),
+      batch: batchTerms(model, { request: completed, model: request.model }),
     });
     const shared = request.shared?.log === true && options.sharedRuns !== undefined;
     if (shared) options.sharedRuns!.share(run);
@@ -52,7 +53,7 @@ export function createWorkerApp(options: WorkerAppOptions): Hono {
   /** The request with every default filled in, or the refusal that POST /runs would give. */
   app.post("/complete", async (c) => {
     const request = parseWire(runRequestSchema, await readJson(c.req.raw, body));
-    return c.json(toWire(await completeRun(await models.describe(request.model), request)));
+    return c.json(toWire(await completeRun(request, models.describe(request.model))));
   });
 
   app.get("/runs/:id/events", (c) => {
@@ -73,7 +74,10 @@ export function createWorkerApp(options: WorkerAppOptions): Hono {
     return c.body(null, 204);
   });
 
-  app.get("/models", (c) => c.json({ models: cards(options) }));
+  const cards = models.sources.map((source) => modelCard(source, options.samplerVersion));
+  app.get("/models", (c) => {
+    return c.json({ models: cards.map((card) => ({ ...card, loaded: models.isLoaded(card.id) })) });
+  });
   app.get("/metrics", async (c) => c.text(await metrics.text()));
   app.get("/healthz", (c) => c.json({ status: "ok" }));
   app.get("/readyz", (c) => {
@@ -104,34 +108,4 @@ function lastEventId(header: string | undefined): number {
   if (header === undefined) return 0;
   if (/^\d{1,9}$/.test(header)) return Number(header);
   throw new ApiError(400, "Last-Event-ID must be the id of an event of this run", { code: "invalid_value" });
-}
-
-function cards({ models, samplerVersion }: WorkerAppOptions): ModelCard[] {
-  return models.models.map(({ id, digest, pipelineClass, videos = false, names }) => {
-    const pipeline = models.known(id);
-    return {
-      id,
-      pipeline_class: pipelineClass,
-      digest,
-      sampler_version: samplerVersion,
-      loaded: models.isLoaded(id),
-      videos,
-      ...(names && { names }),
-      ...(pipeline && { defaults: defaultsOf(pipeline), ...startImageOf(pipeline), ...videoOf(pipeline) }),
-    };
-  });
-}
-
-function defaultsOf(pipeline: Parameters<typeof completeRun>[0]): NonNullable<ModelCard["defaults"]> {
-  const { prompt: _prompt, seed: _seed, ...defaults } = toWire(pipeline.complete({ prompt: " ", seed: 0 }));
-  return defaults;
-}
-
-function videoOf({ rules: { video } }: Parameters<typeof completeRun>[0]) {
-  return video && { video: { frame_step: video.frameStep, max_frames: video.maxFrames } };
-}
-
-function startImageOf({ rules: { startImage } }: Parameters<typeof completeRun>[0]) {
-  return startImage &&
-    { start_image: { strength: startImage.strength, partial_step: startImage.partialStep } };
 }

@@ -16,9 +16,7 @@ import { readWanCheckpoint } from "../families/wan/wan_checkpoint.ts";
 import { WanPipeline } from "../families/wan/wan_pipeline.ts";
 
 export interface Family {
-  /** Whether it makes videos rather than pictures. @default false */
-  videos?: true;
-  /** Reads and checks a checkpoint without loading it. */
+  /** Reads a checkpoint's configs and checks them, without loading it. */
   read(checkpoint: Checkpoint, dtype: DType): CheckpointReading;
   /** Loads it. */
   open(checkpoint: Checkpoint, options: OpenOptions): Promise<Pipeline>;
@@ -26,17 +24,12 @@ export interface Family {
 
 const FAMILIES: Readonly<Record<string, Family>> = {
   FluxPipeline: { read: readFluxCheckpoint, open: FluxPipeline.open },
-  HunyuanVideoPipeline: { videos: true, read: readHunyuanVideoCheckpoint, open: HunyuanVideoPipeline.open },
+  HunyuanVideoPipeline: { read: readHunyuanVideoCheckpoint, open: HunyuanVideoPipeline.open },
   StableDiffusionPipeline: { read: readSdCheckpoint, open: UNetPipeline.openSd },
   StableDiffusion3Pipeline: { read: readSd3Checkpoint, open: Sd3Pipeline.open },
   StableDiffusionXLPipeline: { read: readSdxlCheckpoint, open: UNetPipeline.openSdxl },
-  WanPipeline: { videos: true, read: readWanCheckpoint, open: WanPipeline.open },
+  WanPipeline: { read: readWanCheckpoint, open: WanPipeline.open },
 };
-
-/** Whether checkpoints of that class make videos; known without reading one. */
-export function makesVideos(pipelineClass: string): boolean {
-  return Object.hasOwn(FAMILIES, pipelineClass) && FAMILIES[pipelineClass]!.videos === true;
-}
 
 /** @throws {CheckpointError} listing the classes that are supported. */
 export function familyOf({ folder, pipelineClass }: Checkpoint): Family {

@@ -4,9 +4,9 @@ import { GraphCache } from "../session/graph_cache.ts";
 import { formatLora } from "../checkpoint/model_name.ts";
 import { modelInfo } from "./model_info.ts";
 import type { Pipeline } from "../pipeline/pipeline.ts";
-import { readModel, type ReadModelOptions } from "./read_model.ts";
+import { describeModel, type DescribeModelOptions } from "./describe_model.ts";
 
-export interface OpenPipelineOptions extends ReadModelOptions {
+export interface OpenPipelineOptions extends DescribeModelOptions {
   /** CUDA device. @default 0 */
   deviceId?: number;
   /** Threads of the CPU provider. @default one for each physical core */
@@ -35,7 +35,7 @@ export interface OpenPipelineOptions extends ReadModelOptions {
  * @throws {ProviderUnavailableError} if the device cannot be had; there is no silent fallback.
  */
 export async function openPipeline(model: string, options: OpenPipelineOptions = {}): Promise<Pipeline> {
-  const { checkpoint, family, dtype } = readModel(model, options);
+  const { checkpoint, family, dtype } = describeModel(model, options);
   const { provider = "cpu", deviceId, intraOpThreads, loras = [], offload = false, vaeTiling = false } =
     options;
   const id = [model, ...loras.map(formatLora)].join("+");
@@ -57,7 +57,7 @@ export async function openPipeline(model: string, options: OpenPipelineOptions =
       vaeTiling,
       ...graphCache && { graphCache },
     });
-    return owning(pipeline, { runtime, offload });
+    return owning(pipeline, runtime);
   } catch (error) {
     runtime[Symbol.dispose]();
     throw error;
@@ -65,14 +65,10 @@ export async function openPipeline(model: string, options: OpenPipelineOptions =
 }
 
 /** The pipeline's disposal takes the runtime with it. */
-function owning(pipeline: Pipeline, { runtime, offload }: { runtime: Runtime; offload: boolean }): Pipeline {
+function owning(pipeline: Pipeline, runtime: Runtime): Pipeline {
   return {
     model: pipeline.model,
-    defaults: pipeline.defaults,
-    rules: pipeline.rules,
-    complete: (request) => pipeline.complete(request),
-    // Runs that meet encode side by side, and offloading has one graph in memory at a time.
-    batchLimit: (request) => offload ? 1 : pipeline.batchLimit(request),
+    description: pipeline.description,
     generate: (request, options) => pipeline.generate(request, options),
     [Symbol.dispose]() {
       pipeline[Symbol.dispose]();

@@ -1,47 +1,17 @@
-// From a model's name to what its checkpoint asks for; nothing is loaded on a device.
-import type { DType } from "../runtime/dtype.ts";
-import type { ProviderName } from "../runtime/provider.ts";
-import { Checkpoint } from "../checkpoint/checkpoint.ts";
-import { type Family, familyOf } from "./families.ts";
-import { findCheckpoint } from "../checkpoint/find_checkpoint.ts";
-import { applyLoras } from "../checkpoint/lora/apply_loras.ts";
-import type { Lora } from "../checkpoint/model_name.ts";
-import { parseModelName } from "../checkpoint/parse_model_name.ts";
-import type { CheckpointReading } from "../pipeline/pipeline.ts";
+// A checkpoint read in full: what it says of itself, and its graphs, which check its weights against its configs.
+import type { OnnxModel } from "../graph/graph_builder.ts";
+import { type DescribedModel, describeModel, type DescribeModelOptions } from "./describe_model.ts";
 
-export interface DeviceOptions {
-  /** @default "cpu" */
-  provider?: ProviderName | undefined;
-  /** Compute type. @default "float32" on cpu and webgpu, "bfloat16" on cuda */
-  dtype?: DType | undefined;
-}
-
-export interface ReadModelOptions extends DeviceOptions {
-  /** Added to those that stand in the model's name. @default none */
-  loras?: readonly Lora[] | undefined;
-}
-
-export interface ReadModel {
-  checkpoint: Checkpoint;
-  family: Family;
-  dtype: DType;
-  reading: CheckpointReading;
+export interface ReadModel extends DescribedModel {
+  /** Every graph that a run may use. */
+  graphs: Readonly<Record<string, OnnxModel>>;
 }
 
 /**
- * Reads and checks the checkpoint that `model` names: a directory, or ORG/NAME in the Hugging Face cache, with
- * +FILE.safetensors[:WEIGHT] behind it for each LoRA.
- * @throws {CheckpointError} if it cannot be found, is damaged or of a family that we do not have, or if a LoRA does not fit.
- * @throws {RangeError} if the device does not compute in that type.
+ * Describes `model` and builds its graphs; nothing is loaded on a device.
+ * @throws {CheckpointError | RangeError} as `describeModel`, and if a config contradicts the weights.
  */
-export function readModel(model: string, options: ReadModelOptions = {}): ReadModel {
-  const { provider = "cpu", dtype } = options;
-  const computeType = dtype ?? (provider === "cuda" ? "bfloat16" : "float32");
-  if (provider === "cpu" && computeType !== "float32") {
-    throw new RangeError(`Cannot open ${model} as 'dtype' must be float32 on cpu: current value is ${dtype}`);
-  }
-  const { name, loras } = parseModelName(model);
-  const checkpoint = applyLoras(Checkpoint.open(findCheckpoint(name)), [...loras, ...options.loras ?? []]);
-  const family = familyOf(checkpoint);
-  return { checkpoint, family, dtype: computeType, reading: family.read(checkpoint, computeType) };
+export function readModel(model: string, options: DescribeModelOptions = {}): ReadModel {
+  const described = describeModel(model, options);
+  return { ...described, graphs: described.reading.buildGraphs() };
 }

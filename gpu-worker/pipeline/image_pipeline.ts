@@ -1,6 +1,6 @@
 // The part that all families of pictures share: a run from prompt to picture, in the order in which diffusers' pipelines
 // draw their random numbers. A family says how it encodes a prompt, which solver it takes and what its denoiser is fed.
-import { isAdaptive, type Solver, TorchGenerator } from "../../sampler/mod.ts";
+import { type Solver, TorchGenerator } from "../../sampler/mod.ts";
 import type { AutoencoderKLConfig } from "../graph/autoencoder_kl/autoencoder_kl_config.ts";
 import type { DecodedImage } from "../media/decoded_image.ts";
 import { beginRun } from "./begin_run.ts";
@@ -11,6 +11,7 @@ import type { LatentSize } from "../vae/latent_size.ts";
 import { LoadedPipeline } from "./loaded_pipeline.ts";
 import type { CheckpointReading, GenerateOptions, GenerateResult, OpenOptions } from "./pipeline.ts";
 import type { GenerateRequest } from "../request/generate_request.ts";
+import { guidanceBranches } from "../request/guidance_branches.ts";
 import { previewLatents } from "../vae/preview_latents.ts";
 import { runSampling } from "./run_sampling.ts";
 import { type MakeDenoiser } from "../denoiser/run_denoiser.ts";
@@ -39,11 +40,6 @@ export interface ImageRun {
   size: LatentSize;
 }
 
-/**
- * Image tokens, those of all branches, that a pass may have and still gain by more pictures beside it
- * (docs/decisions/0025-batches-of-pictures.md).
- */
-const BATCH_TOKENS = 1024;
 /** Pixels. */
 const MAX_PREVIEW_SIDE = 256;
 
@@ -68,21 +64,11 @@ export abstract class ImagePipeline<Reading extends ImageReading> extends Loaded
     run: { size: LatentSize; generator: TorchGenerator },
   ): Solver;
 
-  /** Elements of the last-block feature that each have their place in the picture. */
-  protected abstract tokens(size: LatentSize): number;
-
   /**
    * Makes what the denoiser is fed during `runs` and leaves it to `owned`. Several differ in prompts and seed alone.
    * @returns what makes the denoiser
    */
   protected abstract prepare(runs: readonly ImageRun[], owned: DisposableStack): MakeDenoiser;
-
-  override batchLimit(request: GenerateRequest): number {
-    // Under an error budget each run goes its own way; skip-layer guidance has a second network for a part of the rows.
-    if (isAdaptive(request.sampler) || request.skipLayerGuidance !== undefined) return 1;
-    const rows = this.tokens(this.#latentSize(request)) * this.#branches(request);
-    return Math.max(1, Math.floor(BATCH_TOKENS / rows));
-  }
 
   async generate(request: GenerateRequest, options: GenerateOptions = {}): Promise<GenerateResult> {
     const watch = new Stopwatch();
@@ -155,14 +141,8 @@ export abstract class ImagePipeline<Reading extends ImageReading> extends Loaded
     const { prompt, maxSequenceLength } = request;
     const options = { maxSequenceLength, ...signal && { signal } };
     const positive = await this.encodePrompt(prompt, options);
-    if (this.#branches(request) === 1) return [positive];
+    if (guidanceBranches(request, this.reading.rules) === 1) return [positive];
     return [positive, await this.encodeNegative(request, positive, options)];
-  }
-
-  /** 2 under classifier-free guidance. */
-  #branches({ guidanceScale, trueCfgScale }: GenerateRequest): 1 | 2 {
-    const scale = this.rules.guidance === "cfg" ? guidanceScale : trueCfgScale;
-    return scale <= 1 ? 1 : 2;
   }
 
   #latentSize({ width, height }: GenerateRequest): LatentSize {

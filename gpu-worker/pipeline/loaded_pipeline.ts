@@ -1,8 +1,6 @@
-// What every loaded checkpoint has, whatever it draws: its reading, the sessions it owns, the checking of requests.
+// What every loaded checkpoint has, whatever it draws: its reading and the sessions it owns.
 import type { DType } from "../runtime/dtype.ts";
 import type { Runtime } from "../runtime/mod.ts";
-import { completeRequest } from "../request/complete_request.ts";
-import { type RequestRules } from "../request/request_rules.ts";
 import { IdleDenoisers } from "../denoiser/idle_denoisers.ts";
 import type {
   CheckpointReading,
@@ -12,9 +10,9 @@ import type {
   OpenOptions,
   Pipeline,
 } from "./pipeline.ts";
-import type { GenerateRequest, PartialRequest } from "../request/generate_request.ts";
+import type { GenerateRequest } from "../request/generate_request.ts";
 import { RememberedWalks } from "./remembered_walks.ts";
-import type { RequestDefaults } from "../request/request_defaults.ts";
+import type { ModelDescription } from "../request/model_description.ts";
 
 /** A family adds `generate`. */
 export abstract class LoadedPipeline<Reading extends CheckpointReading> implements Pipeline {
@@ -40,20 +38,8 @@ export abstract class LoadedPipeline<Reading extends CheckpointReading> implemen
 
   abstract generate(request: GenerateRequest, options?: GenerateOptions): Promise<GenerateResult>;
 
-  get defaults(): RequestDefaults {
-    return this.reading.defaults;
-  }
-
-  get rules(): RequestRules {
-    return this.reading.rules;
-  }
-
-  batchLimit(_request: GenerateRequest): number {
-    return 1;
-  }
-
-  complete(request: PartialRequest): GenerateRequest {
-    return completeRequest(request, this);
+  get description(): ModelDescription {
+    return this.reading;
   }
 
   [Symbol.dispose](): void {

@@ -7,10 +7,10 @@ import type { OnnxModel } from "../graph/graph_builder.ts";
 import type { DType } from "../runtime/dtype.ts";
 import type { Runtime } from "../runtime/mod.ts";
 import type { GraphCache } from "../session/graph_cache.ts";
-import type { RequestRules } from "../request/request_rules.ts";
 import type { BatchPlace } from "../denoiser/picture_batch.ts";
 import type { RequestDefaults } from "../request/request_defaults.ts";
-import type { GenerateRequest, PartialRequest } from "../request/generate_request.ts";
+import type { GenerateRequest } from "../request/generate_request.ts";
+import type { ModelDescription } from "../request/model_description.ts";
 import type { DecodingOf } from "../vae/decoding_size.ts";
 
 /** A finished sampling step. */
@@ -69,7 +69,7 @@ export interface GenerateResult {
   seconds: Seconds;
 }
 
-/** What `inspect`, /v1/models and receipts say of a loaded checkpoint. */
+/** What `inspect`, /v1/models and receipts call a checkpoint. */
 export interface ModelInfo {
   /** Name the user gave: "models/emoji" or "ORG/NAME". */
   id: string;
@@ -77,18 +77,17 @@ export interface ModelInfo {
   pipelineClass: string;
   /** Identifies the weights and configs, hex. */
   digest: string;
-  /** Whether it makes videos rather than pictures. @default false */
-  videos?: boolean;
   /** Prompts it knows by heart, if the checkpoint ships a names.txt. */
   names?: readonly string[];
 }
 
-/** What a checkpoint asks for, before anything is loaded. */
-export interface CheckpointReading {
-  defaults: RequestDefaults;
-  rules: RequestRules;
-  /** Every graph that a run may use. */
-  graphs: Readonly<Record<string, OnnxModel>>;
+/** What a family reads of a checkpoint's configs and of its weights' headers. Nothing is loaded. */
+export interface CheckpointReading extends ModelDescription {
+  /**
+   * Builds every graph that a run may use, which takes far longer than reading does.
+   * @throws {CheckpointError} if a config contradicts the weights.
+   */
+  buildGraphs(): Readonly<Record<string, OnnxModel>>;
   /** Elements of the last-block feature of one picture at that size, all branches. */
   featureElements(request: Omit<RequestDefaults, "sampler">): number;
   /** The same of the text's tokens, where a transformer's blocks work on both. @default 0 */
@@ -113,18 +112,8 @@ export interface OpenOptions {
 /** A loaded checkpoint. Several generate() may be under way at once, each with a history of its own, unless it is opened with `offload`. */
 export interface Pipeline extends Disposable {
   readonly model: ModelInfo;
-  /** What `complete` fills in. */
-  readonly defaults: RequestDefaults;
-  /** What it allows. */
-  readonly rules: RequestRules;
-  /**
-   * Fills in defaults (checkpoint's spectrum.json, then the family's preset) and checks every field. Works after
-   * disposal as well: a server checks requests for models that it has unloaded.
-   * @throws {RangeError | TypeError} naming the field, the rule and the value.
-   */
-  complete(request: PartialRequest): GenerateRequest;
-  /** How many requests like this one are worth running as one batch; 1 for those that cannot. */
-  batchLimit(request: GenerateRequest): number;
-  /** Makes one picture or video. */
+  /** What `completeRequest` takes. Whoever has loaded nothing gets it from `describeModel`. */
+  readonly description: ModelDescription;
+  /** Makes one picture or video of a request that `completeRequest` has completed. */
   generate(request: GenerateRequest, options?: GenerateOptions): Promise<GenerateResult>;
 }

@@ -9,6 +9,7 @@ import type { EncodedPrompt, EncodePromptOptions } from "../text/encoded_prompt.
 import { LoadedPipeline } from "./loaded_pipeline.ts";
 import type { CheckpointReading, GenerateOptions, GenerateResult } from "./pipeline.ts";
 import type { GenerateRequest } from "../request/generate_request.ts";
+import { guidanceBranches } from "../request/guidance_branches.ts";
 import { previewLatents } from "../vae/preview_latents.ts";
 import { runSampling } from "./run_sampling.ts";
 import { type MakeDenoiser } from "../denoiser/run_denoiser.ts";
@@ -101,10 +102,10 @@ export abstract class VideoPipeline<Reading extends CheckpointReading> extends L
   }
 
   async #encode(request: GenerateRequest, signal: AbortSignal | undefined): Promise<EncodedPrompt[]> {
-    const { prompt, negativePrompt, guidanceScale, trueCfgScale, maxSequenceLength } = request;
-    const scale = this.rules.guidance === "cfg" ? guidanceScale : trueCfgScale;
+    const { prompt, negativePrompt, maxSequenceLength } = request;
+    const branches = guidanceBranches(request, this.reading.rules);
     const encoded: EncodedPrompt[] = [];
-    for (const text of scale > 1 ? [prompt, negativePrompt] : [prompt]) {
+    for (const text of [prompt, negativePrompt].slice(0, branches)) {
       encoded.push(await this.encodePrompt(text, { maxSequenceLength, ...signal && { signal } }));
     }
     return encoded;

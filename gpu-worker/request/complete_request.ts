@@ -1,23 +1,23 @@
 // Fills a request from defaults and checks the fields that all families share.
-import type { RequestRules } from "./request_rules.ts";
 import { completeSampler } from "./complete_sampler.ts";
 import type { GenerateRequest, PartialRequest } from "./generate_request.ts";
-import type { RequestDefaults } from "./request_defaults.ts";
+import type { ModelDescription } from "./model_description.ts";
+import { requestLimits } from "./request_limits.ts";
+import type { RequestRules } from "./request_rules.ts";
 import { completeSkipLayerGuidance } from "./skip_layer_guidance.ts";
 import { completeStartImage } from "./start_image.ts";
 
 const MAX_PROMPT_CHARACTERS = 32_000;
-/** Of every family; `maxSide` lowers it. */
-export const MAX_PIXELS_PER_SIDE = 4096;
 const MAX_STEPS = 1000;
 const MAX_FPS = 120;
 
 /** @throws {RangeError | TypeError} naming the field, the rule and the value. */
 export function completeRequest(
   partial: PartialRequest,
-  { defaults, rules }: { defaults: RequestDefaults; rules: RequestRules },
+  model: ModelDescription,
 ): GenerateRequest {
-  const { sampler: own, plans, maxPixels = 4 * defaults.width * defaults.height, ...preset } = defaults;
+  const { defaults: { sampler: own, plans, maxPixels: _, ...preset }, rules } = model;
+  const { sizeMultiple, maxSide, maxPixels, maxSequenceLength } = requestLimits(model);
   const { sampler = {}, skipLayerGuidance: skip, image, strength, ...given } = partial;
   const fields = {
     negativePrompt: "",
@@ -33,12 +33,10 @@ export function completeRequest(
   checkWhole("seed", fields.seed, { min: 0, max: Number.MAX_SAFE_INTEGER });
   checkWhole("steps", fields.steps, { min: 1, max: MAX_STEPS });
   for (const side of ["width", "height"] as const) {
-    checkWhole(side, fields[side], { min: rules.sizeMultiple, max: rules.maxSide ?? MAX_PIXELS_PER_SIDE });
-    if (fields[side] % rules.sizeMultiple !== 0) {
+    checkWhole(side, fields[side], { min: sizeMultiple, max: maxSide });
+    if (fields[side] % sizeMultiple !== 0) {
       throw new RangeError(
-        `Cannot generate as '${side}' must be divisible by ${rules.sizeMultiple}: current value is ${
-          fields[side]
-        }`,
+        `Cannot generate as '${side}' must be divisible by ${sizeMultiple}: current value is ${fields[side]}`,
       );
     }
   }
@@ -49,7 +47,7 @@ export function completeRequest(
     );
   }
   checkFrames(fields, rules);
-  checkWhole("maxSequenceLength", fields.maxSequenceLength, { min: 1, max: rules.maxSequenceLength });
+  checkWhole("maxSequenceLength", fields.maxSequenceLength, { min: 1, max: maxSequenceLength });
   checkScale("guidanceScale", fields.guidanceScale);
   checkScale("trueCfgScale", fields.trueCfgScale);
   checkGuidanceRescale(fields.guidanceRescale, rules);

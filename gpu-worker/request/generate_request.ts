@@ -35,7 +35,7 @@ export interface GenerateRequest {
 
 type GivenOrNested = "prompt" | "seed" | "sampler" | "skipLayerGuidance" | "startImage";
 
-/** What a request may leave open; `Pipeline.complete` fills it from the checkpoint's defaults. */
+/** What a request may leave open; `completeRequest` fills it from the checkpoint's defaults. */
 export type PartialRequest =
   & Pick<GenerateRequest, "prompt" | "seed">
   & { [K in Exclude<keyof GenerateRequest, GivenOrNested>]?: GenerateRequest[K] | undefined }

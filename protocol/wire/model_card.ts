@@ -9,22 +9,27 @@ export const modelCardSchema = z.object({
   sampler_version: z.string().describe("Changes whenever the same request would give other pixels."),
   /** Whether its weights are in memory now. */
   loaded: z.boolean(),
-  videos: z.boolean().describe("Whether it makes videos, by POST /v1/videos, rather than pictures."),
   names: z.array(z.string()).readonly().exactOptional()
     .describe("Prompts it knows by heart, if the checkpoint lists them."),
-  defaults: completeSettingsSchema.omit({ prompt: true, seed: true }).exactOptional()
-    .describe("What a request that leaves everything open gets; known once the model has been loaded."),
+  defaults: completeSettingsSchema.omit({ prompt: true, seed: true })
+    .describe("What a request that leaves everything open gets."),
+  limits: z.object({
+    size_multiple: z.int().describe("Width and height must be whole multiples of this many pixels."),
+    max_side: z.int().describe("Longest side in pixels."),
+    max_pixels: z.int().describe("Largest width times height."),
+    max_sequence_length: z.int().describe("Longest T5 prompt in tokens."),
+  }).describe("The model refuses a request that exceeds them."),
   video: z.object({
     frame_step: z.int().describe("Videos have a multiple of so many frames, plus 1."),
     max_frames: z.int(),
   }).exactOptional()
-    .describe("What videos it makes; known once it has been loaded, absent where it makes pictures."),
+    .describe("The videos that it makes, by POST /v1/videos. Absent from a model that makes pictures."),
   start_image: z.object({
     strength: z.number().describe("What a request that leaves it open gets."),
     partial_step: z.enum(["run", "skip"])
       .describe("Whether a step of which 'strength' asks for a part is run."),
   }).exactOptional()
-    .describe("How a run starts from an image; known once it has been loaded, absent where it cannot."),
+    .describe("How a run starts from an image. Absent from a model that draws from text alone."),
 });
 
 export type ModelCard = z.output<typeof modelCardSchema>;

@@ -128,7 +128,7 @@ async function create(
   const repetition = await repetitions.recognize({ header: (name) => c.req.header(name), tenant, request });
   const known = repetition.repeated ? await jobs.read(repetition.job) : undefined;
   if (known !== undefined) return known;
-  const model = request.model ?? (await options.catalog.list()).find(({ videos }) => videos)?.id;
+  const model = request.model ?? (await options.catalog.list()).find(({ video }) => video !== undefined)?.id;
   const settled = {
     model,
     seed: repetition.seed,

@@ -80,9 +80,9 @@ async function openPasses(
     intraOpThreads?: number;
   },
 ): Promise<(rows: number) => Pass> {
-  const { config, graphs, defaults, vaeScale } = flux;
+  const { config, defaults, vaeScale } = flux;
   const runtime = stack.use(Runtime.open({ provider, ...threads }));
-  const trunk = stack.use(await runtime.createSession(graphs.trunk));
+  const trunk = stack.use(await runtime.createSession(flux.buildGraphs().trunk));
   const size = {
     channels: config.inChannels / 4,
     height: defaults.height / vaeScale,

@@ -9,6 +9,7 @@ import type { Pipeline } from "../../gpu-worker/pipeline/pipeline.ts";
 import type { SamplerOptions } from "../../sampler/mod.ts";
 import { measureVideo } from "../models/measure_video.ts";
 import { type ShapePrompt, shapePrompts } from "../models/shape_prompts.ts";
+import { completeRequest } from "../../gpu-worker/request/complete_request.ts";
 
 const STEPS = 50;
 const [SHEET_ROWS, SHEET_COLUMNS, SHEET_SCALE, SHEET_GAP] = [3, 8, 2, 6];
@@ -90,7 +91,7 @@ async function draw(
   { prompt, ...facts }: ShapePrompt,
   sampler: Partial<SamplerOptions>,
 ): Promise<Drawn> {
-  const request = pipeline.complete({ prompt, seed: 42, steps: STEPS, sampler });
+  const request = completeRequest({ prompt, seed: 42, steps: STEPS, sampler }, pipeline.description);
   const { video, plan, seconds } = await pipeline.generate(request);
   const seen = measureVideo(video!);
   return {

@@ -5,6 +5,7 @@ import { openPipeline } from "../../gpu-worker/model/open_pipeline.ts";
 import type { Pipeline } from "../../gpu-worker/pipeline/pipeline.ts";
 import { measureVideo } from "./measure_video.ts";
 import { type ShapePrompt, shapePrompts } from "./shape_prompts.ts";
+import { completeRequest } from "../../gpu-worker/request/complete_request.ts";
 
 const PROMPTS = 48;
 /** Fewer than its own 30, as 48 videos take a while; method none runs them all. */
@@ -18,13 +19,13 @@ describe("models/shapes", () => {
   after(() => pipeline[Symbol.dispose]());
 
   const draw = async (prompt: string, fields: object = {}) => {
-    const request = pipeline.complete({
+    const request = completeRequest({
       prompt,
       seed: 7,
       steps: STEPS,
       sampler: { method: "none" },
       ...fields,
-    });
+    }, pipeline.description);
     return (await pipeline.generate(request)).video!;
   };
 

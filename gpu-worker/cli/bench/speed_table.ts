@@ -1,13 +1,14 @@
 // How much of its plan's limit a run reaches, what a forecast costs beside a full pass, and what the history takes.
 import type { Pipeline } from "../../pipeline/pipeline.ts";
-import { readModel, type ReadModelOptions } from "../../model/read_model.ts";
+import { describeModel, type DescribeModelOptions } from "../../model/describe_model.ts";
 import { DTYPE_BYTES } from "../../runtime/dtype.ts";
 import { countHistorySlots, planSteps } from "../../../sampler/mod.ts";
 import { measurePeak } from "./measure_peak.ts";
 import { median, quantile, round } from "./statistics.ts";
 import { PUBLISHED_ROWS, type RunTiming, timeRuns } from "./time_runs.ts";
+import { completeRequest } from "../../request/complete_request.ts";
 
-export interface SpeedTableOptions extends ReadModelOptions {
+export interface SpeedTableOptions extends DescribeModelOptions {
   model: string;
   rounds: number;
   signal: AbortSignal;
@@ -19,8 +20,10 @@ const MIB = 2 ** 20;
 export async function speedTable(pipeline: Pipeline, options: SpeedTableOptions): Promise<RunTiming> {
   const { model, rounds, signal, provider = "cpu" } = options;
   const timings = await timeRuns(pipeline, { rows: PUBLISHED_ROWS, rounds, signal });
-  const { reading, dtype } = readModel(model, options);
-  const features = reading.featureElements(pipeline.complete({ prompt: "red heart", seed: 42 }));
+  const { reading, dtype } = describeModel(model, options);
+  const features = reading.featureElements(
+    completeRequest({ prompt: "red heart", seed: 42 }, pipeline.description),
+  );
   const none = timings[0]!;
   const peaks: (number | undefined)[] = [];
   for (const { sampler } of PUBLISHED_ROWS) {
@@ -32,11 +35,11 @@ export async function speedTable(pipeline: Pipeline, options: SpeedTableOptions)
       `${rounds} rounds, medians; a round's speedup is the time of none, just before and after, over that of as many pictures as have its full passes`,
   );
   console.table(timings.map(({ name, steps, passes, denoise, full, forecast, share, speedups }, i) => {
-    const { sampler } = pipeline.complete({
+    const { sampler } = completeRequest({
       prompt: "red heart",
       seed: 42,
       sampler: PUBLISHED_ROWS[i]!.sampler,
-    });
+    }, pipeline.description);
     const slots = countHistorySlots(planSteps(steps, sampler));
     const peak = peaks[i];
     const reached = speedups.map((speedup) => speedup * passes / steps);

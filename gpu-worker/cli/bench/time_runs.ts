@@ -2,6 +2,7 @@
 import type { Pipeline } from "../../pipeline/pipeline.ts";
 import type { PartialRequest } from "../../request/generate_request.ts";
 import { mean, median } from "./statistics.ts";
+import { completeRequest } from "../../request/complete_request.ts";
 
 export interface BenchRow {
   name: string;
@@ -105,7 +106,7 @@ async function timeRun(pipeline: Pipeline, request: Settings, signal: AbortSigna
   const spent = { full: 0, forecast: 0 };
   let last = 0;
   const { plan, seconds } = await pipeline.generate(
-    pipeline.complete({ prompt: "red heart", seed: 42, ...request }),
+    completeRequest({ prompt: "red heart", seed: 42, ...request }, pipeline.description),
     {
       signal,
       onStep: ({ kind, elapsedMs }) => {

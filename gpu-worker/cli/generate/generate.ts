@@ -3,7 +3,7 @@ import { completeRequest } from "../../request/complete_request.ts";
 import { openPipeline } from "../../model/open_pipeline.ts";
 import type { GenerateResult, ModelInfo, Pipeline } from "../../pipeline/pipeline.ts";
 import type { GenerateRequest } from "../../request/generate_request.ts";
-import { readModel } from "../../model/read_model.ts";
+import { describeModel } from "../../model/describe_model.ts";
 import type { DecodedVideo } from "../../media/decoded_video.ts";
 import { encodeSafetensors, type NamedTensor } from "../../media/encode_safetensors.ts";
 import {
@@ -27,7 +27,7 @@ async function generate(args: string[], signal: AbortSignal): Promise<void> {
   if (options === undefined) return console.log(GENERATE_HELP);
   const { model, device } = options;
   // Everything that can be refused is refused before gigabytes are loaded.
-  const { reading } = readModel(model, device);
+  const { reading } = describeModel(model, device);
   const { width, height, seed } = options.request;
   const size = { width, height, multiple: reading.rules.sizeMultiple };
   const start = options.image &&

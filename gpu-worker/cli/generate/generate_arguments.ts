@@ -1,7 +1,7 @@
 // The command line of `deno task generate`.
 import { UsageError } from "../../../protocol/process/usage_error.ts";
 import type { PartialRequest } from "../../request/generate_request.ts";
-import type { DeviceOptions } from "../../model/read_model.ts";
+import type { DeviceOptions } from "../../model/describe_model.ts";
 import { readDevice } from "../../flags/device_flags.ts";
 import { MEMORY_FLAGS, MEMORY_HELP, type MemoryOptions, readMemoryFlags } from "../../flags/memory_flags.ts";
 import { MODEL_FLAGS, MODEL_HELP, readModelName } from "../../flags/model_flags.ts";

@@ -2,7 +2,8 @@
 import { historySlots, planSteps } from "../../../sampler/mod.ts";
 import { completeRequest } from "../../request/complete_request.ts";
 import { modelDigest } from "../../checkpoint/model_digest.ts";
-import { type DeviceOptions, readModel } from "../../model/read_model.ts";
+import type { DeviceOptions } from "../../model/describe_model.ts";
+import { readModel } from "../../model/read_model.ts";
 import { type ProviderName, Runtime } from "../../runtime/mod.ts";
 import { readDevice } from "../../flags/device_flags.ts";
 import { peakMemoryBytes } from "../peak_memory.ts";
@@ -67,6 +68,7 @@ function describe(
   { steps, width, height, numFrames, ...saving }: RunSize,
 ) {
   const { provider = "cpu" } = options;
+  // Its graphs are built for the check: what contradicts itself does not run here.
   const { checkpoint, dtype, reading } = readModel(model, options);
   const { defaults } = reading;
   const request = completeRequest({ prompt: "", seed: 0, steps, width, height, numFrames }, reading);

@@ -4,7 +4,7 @@ import { UsageError } from "../../../protocol/process/usage_error.ts";
 import { createForecaster, findPlans, planMemory } from "../../../sampler/mod.ts";
 import { completeRequest } from "../../request/complete_request.ts";
 import { openPipeline } from "../../model/open_pipeline.ts";
-import { type ReadModel, readModel } from "../../model/read_model.ts";
+import { type DescribedModel, describeModel } from "../../model/describe_model.ts";
 import type { StoredPlans } from "../../request/request_defaults.ts";
 import { readPrompts } from "../batch/batch_plan.ts";
 import { readDevice } from "../../flags/device_flags.ts";
@@ -46,7 +46,7 @@ async function plan(args: string[], signal: AbortSignal): Promise<void> {
   const { count = 32, "max-passes": maxPasses = 16, "prompt-file": file } = flags;
   const model = readModelName(flags);
   const device = readDevice(flags);
-  const { checkpoint, reading } = readModel(model, device);
+  const { checkpoint, reading } = describeModel(model, device);
   const given = samplingRequest(flags);
   // The method that the plans are for, checked as any request of it.
   const { sampler, steps } = completeRequest({ prompt: "", ...given }, reading);
@@ -90,7 +90,7 @@ function namesOf(names: readonly string[] | undefined): string[] {
 
 async function write(
   path: string,
-  { checkpoint, plans }: { checkpoint: ReadModel["checkpoint"]; plans: StoredPlans },
+  { checkpoint, plans }: { checkpoint: DescribedModel["checkpoint"]; plans: StoredPlans },
 ): Promise<void> {
   const own = checkpoint.has("spectrum.json") ? checkpoint.json("spectrum.json") : {};
   const merged = { ...own, plans: { ...own["plans"] as StoredPlans | undefined, ...plans } };

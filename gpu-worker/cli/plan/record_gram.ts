@@ -2,6 +2,7 @@
 import type { Pipeline } from "../../pipeline/pipeline.ts";
 import type { PartialRequest } from "../../request/generate_request.ts";
 import { FeatureGram } from "./feature_gram.ts";
+import { completeRequest } from "../../request/complete_request.ts";
 
 export interface RecordGramOptions {
   prompts: readonly string[];
@@ -25,12 +26,12 @@ export async function recordGram(
   const gram = new FeatureGram(steps);
   let strides: number[] = [];
   for (const [i, prompt] of prompts.entries()) {
-    const request = pipeline.complete({
+    const request = completeRequest({
       ...given,
       prompt,
       seed: given.seed + i,
       sampler: { method: "none" },
-    });
+    }, pipeline.description);
     await pipeline.generate(request, {
       signal,
       onFeatures: (features, sigmas) => {

@@ -1,4 +1,4 @@
-// A FLUX checkpoint, read and checked: its graphs, scheduler, defaults and rules. Nothing is loaded on a device yet.
+// What a FLUX checkpoint says of itself: scheduler, defaults, rules and the way to its graphs. Nothing is loaded on a device.
 import { createSolver, type SchedulerConfig } from "../../../sampler/mod.ts";
 import { parseAutoencoderKLConfig } from "../../graph/autoencoder_kl/autoencoder_kl_config.ts";
 import { autoencoderKLDecoderGraph } from "../../graph/autoencoder_kl/autoencoder_kl_decoder.ts";
@@ -17,7 +17,7 @@ import { requestDefaults } from "../../checkpoint/stored_defaults.ts";
 export interface FluxCheckpoint extends ImageReading {
   config: FluxTransformerConfig;
   scheduler: SchedulerConfig;
-  graphs: Record<"clip" | "t5" | "trunk" | "head" | "modulation" | "vae" | "vaeEncoder", OnnxModel>;
+  buildGraphs(): Record<"clip" | "t5" | "trunk" | "head" | "modulation" | "vae" | "vaeEncoder", OnnxModel>;
 }
 
 /** FLUX.1's published settings; schnell is the distilled one without guidance embedding. */
@@ -72,12 +72,12 @@ export function readFluxCheckpoint(checkpoint: Checkpoint, dtype: DType): FluxCh
       (trueCfgScale > 1 ? 2 : 1) * width * height / (2 * vaeScale) ** 2 * config.innerDim,
     conditioningElements: ({ maxSequenceLength, trueCfgScale }) =>
       (trueCfgScale > 1 ? 2 : 1) * maxSequenceLength * config.innerDim,
-    graphs: {
+    buildGraphs: () => ({
       clip: clipTextEncoderGraph({ ...clip, dtype, outputs: ["pooled_output"] }),
       t5: t5EncoderGraph({ ...t5, dtype }),
       ...fluxTransformerGraphs({ ...transformer, dtype }),
       vae: autoencoderKLDecoderGraph({ ...vae, dtype: "float32" }),
       vaeEncoder: autoencoderKLEncoderGraph({ ...vae, dtype: "float32" }),
-    },
+    }),
   };
 }

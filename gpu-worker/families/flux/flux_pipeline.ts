@@ -41,7 +41,7 @@ export class FluxPipeline extends ImagePipeline<FluxCheckpoint> {
   static async open(checkpoint: Checkpoint, options: OpenOptions): Promise<FluxPipeline> {
     const { runtime, dtype } = options;
     const flux = readFluxCheckpoint(checkpoint, dtype);
-    const { clip, t5, trunk, head, modulation, vae, vaeEncoder } = flux.graphs;
+    const { clip, t5, trunk, head, modulation, vae, vaeEncoder } = flux.buildGraphs();
     using stack = new DisposableStack();
     const sessions = stack.use(new SessionLoader(runtime, options));
     const encoder = async (model: OnnxModel, tokenizer: string) => ({
@@ -65,7 +65,7 @@ export class FluxPipeline extends ImagePipeline<FluxCheckpoint> {
     return this.reading.config.inChannels / PATCH ** 2;
   }
 
-  protected tokens({ height, width }: LatentSize): number {
+  #tokens({ height, width }: LatentSize): number {
     return height * width / PATCH ** 2;
   }
 
@@ -76,7 +76,7 @@ export class FluxPipeline extends ImagePipeline<FluxCheckpoint> {
   protected solver({ steps }: GenerateRequest, { size }: { size: LatentSize }): Solver {
     // As FluxPipeline passes them.
     const sigmas = [...linspace(1, 1 / steps, steps)];
-    return createSolver(this.reading.scheduler, { steps, sigmas, imageSeqLen: this.tokens(size) });
+    return createSolver(this.reading.scheduler, { steps, sigmas, imageSeqLen: this.#tokens(size) });
   }
 
   protected prepare(runs: readonly ImageRun[], owned: DisposableStack): MakeDenoiser {
@@ -91,7 +91,7 @@ export class FluxPipeline extends ImagePipeline<FluxCheckpoint> {
         slots,
         steps: timesteps.length,
         outputDims: this.packedDims(size),
-        featureDims: [this.tokens(size), config.innerDim],
+        featureDims: [this.#tokens(size), config.innerDim],
         featureType: this.dtype,
         trunkFeeds: (latents, timestep) => feeds.trunk(latents, timestep),
         modulationFeeds: () => feeds.modulation(timesteps),
@@ -108,6 +108,6 @@ export class FluxPipeline extends ImagePipeline<FluxCheckpoint> {
   }
 
   protected override packedDims(size: LatentSize): number[] {
-    return [this.tokens(size), size.channels * PATCH ** 2];
+    return [this.#tokens(size), size.channels * PATCH ** 2];
   }
 }

@@ -1,4 +1,5 @@
-// A HunyuanVideo checkpoint, read and checked: its graphs, scheduler, defaults and rules. Nothing is loaded on a device yet.
+// What a HunyuanVideo checkpoint says of itself: scheduler, defaults, rules and the way to its graphs. Nothing is loaded on a
+// device.
 import { createSolver, type SchedulerConfig } from "../../../sampler/mod.ts";
 import {
   type AutoencoderKLHunyuanVideoConfig,
@@ -26,7 +27,7 @@ export interface HunyuanVideoCheckpoint extends CheckpointReading {
   config: HunyuanVideoTransformerConfig;
   vaeConfig: AutoencoderKLHunyuanVideoConfig;
   scheduler: SchedulerConfig;
-  graphs: Record<"llama" | "clip" | "trunk" | "head" | "modulation" | "vae", OnnxModel>;
+  buildGraphs(): Record<"llama" | "clip" | "trunk" | "head" | "modulation" | "vae", OnnxModel>;
 }
 
 /** What the published results were measured with. */
@@ -108,12 +109,12 @@ export function readHunyuanVideoCheckpoint(checkpoint: Checkpoint, dtype: DType)
         config.patchSize ** 2;
       return (trueCfgScale > 1 ? 2 : 1) * patches * config.innerDim;
     },
-    graphs: {
+    buildGraphs: () => ({
       llama: llamaEncoderGraph({ ...llama, dtype, skippedLayers: SKIPPED_LAYERS }),
       clip: clipTextEncoderGraph({ ...clip, dtype, outputs: ["pooled_output"] }),
       ...hunyuanVideoTransformerGraphs({ ...transformer, dtype }),
       vae: autoencoderKLHunyuanVideoDecoderGraph(vae),
-    },
+    }),
   };
 }
 

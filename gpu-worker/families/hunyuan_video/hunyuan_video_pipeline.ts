@@ -48,7 +48,7 @@ export class HunyuanVideoPipeline extends VideoPipeline<HunyuanVideoCheckpoint> 
   static async open(checkpoint: Checkpoint, options: OpenOptions): Promise<HunyuanVideoPipeline> {
     const { runtime, dtype, vaeTiling } = options;
     const reading = readHunyuanVideoCheckpoint(checkpoint, dtype);
-    const { llama, clip, trunk, head, modulation, vae } = reading.graphs;
+    const { llama, clip, trunk, head, modulation, vae } = reading.buildGraphs();
     using stack = new DisposableStack();
     const sessions = stack.use(new SessionLoader(runtime, options));
     const encoder = async (model: OnnxModel, tokenizer: string) => ({

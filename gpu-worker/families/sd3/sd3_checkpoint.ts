@@ -1,5 +1,5 @@
-// A Stable Diffusion 3 checkpoint, read and checked: its graphs, scheduler, defaults and rules. Nothing is loaded on a
-// device yet.
+// What a Stable Diffusion 3 checkpoint says of itself: scheduler, defaults, rules and the way to its graphs. Nothing is
+// loaded on a device.
 import { createSolver, type SchedulerConfig } from "../../../sampler/mod.ts";
 import {
   type AutoencoderKLConfig,
@@ -15,7 +15,7 @@ import { parseT5Config, t5EncoderGraph } from "../../graph/text_encoders/t5_enco
 import { CheckpointError } from "../../checkpoint/checkpoint_error.ts";
 import type { DType } from "../../runtime/dtype.ts";
 import type { Checkpoint, Component } from "../../checkpoint/checkpoint.ts";
-import { MAX_PIXELS_PER_SIDE } from "../../request/complete_request.ts";
+import { MAX_PIXELS_PER_SIDE } from "../../request/request_limits.ts";
 import { decodingSize } from "../../vae/decoding_size.ts";
 import type { ImageReading } from "../../pipeline/image_pipeline.ts";
 import { requestDefaults } from "../../checkpoint/stored_defaults.ts";
@@ -23,7 +23,7 @@ import { requestDefaults } from "../../checkpoint/stored_defaults.ts";
 export interface Sd3Checkpoint extends ImageReading {
   config: Sd3TransformerConfig;
   scheduler: SchedulerConfig;
-  graphs: Sd3Graphs;
+  buildGraphs(): Sd3Graphs;
 }
 
 type Sd3Graphs =
@@ -76,14 +76,14 @@ export function readSd3Checkpoint(checkpoint: Checkpoint, dtype: DType): Sd3Chec
       (guidanceScale > 1 ? 2 : 1) * width * height / patch ** 2 * config.innerDim,
     conditioningElements: ({ maxSequenceLength, guidanceScale }) =>
       (guidanceScale > 1 ? 2 : 1) * (CLIP_TOKENS + maxSequenceLength) * config.innerDim,
-    graphs: {
+    buildGraphs: () => ({
       clip: clipTextEncoderGraph({ ...parts.clip, ...clip }),
       clip2: clipTextEncoderGraph({ ...parts.clip2, ...clip }),
       ...parts.t5 && { t5: t5EncoderGraph({ ...parts.t5, dtype }) },
       ...sd3TransformerGraphs({ ...parts.transformer, dtype }),
       vae: autoencoderKLDecoderGraph({ ...parts.vae, dtype: "float32" }),
       vaeEncoder: autoencoderKLEncoderGraph({ ...parts.vae, dtype: "float32" }),
-    },
+    }),
   };
 }
 

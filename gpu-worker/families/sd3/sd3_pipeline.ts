@@ -40,7 +40,7 @@ export class Sd3Pipeline extends ImagePipeline<Sd3Checkpoint> {
   static async open(checkpoint: Checkpoint, options: OpenOptions): Promise<Sd3Pipeline> {
     const { runtime, dtype } = options;
     const sd3 = readSd3Checkpoint(checkpoint, dtype);
-    const { clip, clip2, t5, trunk, head, modulation, vae, vaeEncoder } = sd3.graphs;
+    const { clip, clip2, t5, trunk, head, modulation, vae, vaeEncoder } = sd3.buildGraphs();
     using stack = new DisposableStack();
     const sessions = stack.use(new SessionLoader(runtime, options));
     const encoder = async (model: OnnxModel, tokenizer: string) => ({
@@ -65,7 +65,7 @@ export class Sd3Pipeline extends ImagePipeline<Sd3Checkpoint> {
     return this.reading.config.inChannels;
   }
 
-  protected tokens({ height, width }: LatentSize): number {
+  #tokens({ height, width }: LatentSize): number {
     return height * width / this.reading.config.patchSize ** 2;
   }
 
@@ -74,7 +74,7 @@ export class Sd3Pipeline extends ImagePipeline<Sd3Checkpoint> {
   }
 
   protected solver({ steps }: GenerateRequest, { size }: { size: LatentSize }): Solver {
-    return createSolver(this.reading.scheduler, { steps, imageSeqLen: this.tokens(size) });
+    return createSolver(this.reading.scheduler, { steps, imageSeqLen: this.#tokens(size) });
   }
 
   /** One network call a step for both branches; under skip-layer guidance a second one for the prompt. */

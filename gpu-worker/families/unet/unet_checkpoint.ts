@@ -1,5 +1,5 @@
-// What checkpoints of Stable Diffusion and SDXL have in common, read and checked: graphs, scheduler, defaults and rules.
-// Nothing is loaded on a device yet.
+// What checkpoints of Stable Diffusion and SDXL say of themselves: scheduler, defaults, rules and the way to their graphs.
+// Nothing is loaded on a device.
 import { createSolver, type SchedulerConfig } from "../../../sampler/mod.ts";
 import { parseAutoencoderKLConfig } from "../../graph/autoencoder_kl/autoencoder_kl_config.ts";
 import { autoencoderKLDecoderGraph } from "../../graph/autoencoder_kl/autoencoder_kl_decoder.ts";
@@ -14,7 +14,7 @@ import { unet2DConditionGraphs } from "./unet.ts";
 import { parseUNet2DConditionConfig, type UNet2DConditionConfig } from "./unet_config.ts";
 import { CheckpointError } from "../../checkpoint/checkpoint_error.ts";
 import type { DType } from "../../runtime/dtype.ts";
-import type { Checkpoint } from "../../checkpoint/checkpoint.ts";
+import type { Checkpoint, Component } from "../../checkpoint/checkpoint.ts";
 import { decodingSize } from "../../vae/decoding_size.ts";
 import type { ClipEncoder } from "./unet_prompt_encoder.ts";
 import type { RequestRules } from "../../request/request_rules.ts";
@@ -32,12 +32,15 @@ export interface UNetCheckpoint extends ImageReading {
   zeroNegative: boolean;
   /** Compute type of the UNet, its feature and history. */
   unetType: DType;
-  graphs: Readonly<Record<"trunk" | "head" | "vae" | "vaeEncoder", OnnxModel>>;
+  /** A text encoder's graph has the encoder's name. */
+  buildGraphs():
+    & Record<"trunk" | "head" | "vae" | "vaeEncoder", OnnxModel>
+    & Partial<Record<TextEncoder["name"], OnnxModel>>;
 }
 
 /** A CLIP encoder of the checkpoint. */
-export interface TextEncoder extends Pick<ClipEncoder, "states"> {
-  graph: OnnxModel;
+export interface TextEncoder extends TextEncoderOptions {
+  source: Component;
   /** Of a token's state. */
   features: number;
   /** Folder of the tokenizer. */
@@ -88,7 +91,7 @@ export function readUNetCheckpoint(checkpoint: Checkpoint, options: UNetCheckpoi
   const vaeScale = 2 ** (vaeConfig.block_out_channels.length - 1);
   // ONNX Runtime has no bfloat16 convolutions on CUDA, and these UNets were published for float16.
   const unetType = dtype === "bfloat16" ? "float16" : dtype;
-  const textEncoders = options.textEncoders.map((encoder) => textEncoder(checkpoint, encoder, dtype));
+  const textEncoders = options.textEncoders.map((encoder) => textEncoder(checkpoint, encoder));
   requireTextWidth(config, textEncoders);
   const { channels } = config;
   const [height, width] = config.sampleSize ?? [DEFAULT_SAMPLE_SIZE, DEFAULT_SAMPLE_SIZE];
@@ -119,30 +122,31 @@ export function readUNetCheckpoint(checkpoint: Checkpoint, options: UNetCheckpoi
     decoding: decodingSize(vaeConfig),
     featureElements: ({ width, height, guidanceScale }) =>
       (guidanceScale > 1 ? 2 : 1) * channels * (height / vaeScale) * (width / vaeScale),
-    graphs: {
-      ...Object.fromEntries(textEncoders.map(({ graph }) => [graph.name, graph])),
+    buildGraphs: () => ({
+      ...Object.fromEntries(textEncoders.map((encoder) => [encoder.name, textGraph(encoder, dtype)])),
       ...unet2DConditionGraphs({ ...unet, dtype: unetType }),
       vae: autoencoderKLDecoderGraph({ ...vae, dtype: "float32" }),
       vaeEncoder: autoencoderKLEncoderGraph({ ...vae, dtype: "float32" }),
-    },
+    }),
   };
 }
 
-function textEncoder(
-  checkpoint: Checkpoint,
-  { name, className, states }: TextEncoderOptions,
-  dtype: DType,
-): TextEncoder {
+function textEncoder(checkpoint: Checkpoint, options: TextEncoderOptions): TextEncoder {
+  const { name, className } = options;
   checkpoint.requireClass(name, className);
   const source = checkpoint.component(name, "model");
-  const graph = clipTextEncoderGraph({
+  const { hidden_size: features } = parseClipTextConfig(source.config, name);
+  const tokenizer = checkpoint.path(name.replace("text_encoder", "tokenizer"));
+  return { ...options, source, features, tokenizer };
+}
+
+function textGraph({ source, className, states }: TextEncoder, dtype: DType): OnnxModel {
+  return clipTextEncoderGraph({
     ...source,
     dtype,
     className,
     outputs: className === "CLIPTextModelWithProjection" ? [states, "text_embeds"] : [states],
   });
-  const { hidden_size: features } = parseClipTextConfig(source.config, name);
-  return { graph, features, states, tokenizer: checkpoint.path(name.replace("text_encoder", "tokenizer")) };
 }
 
 /** Inpainting and editing UNets take more than latents. */

@@ -6,7 +6,6 @@ import type { EncodedPrompt, EncodePromptOptions } from "../../text/encoded_prom
 import { guidanceFactors, guideBranches } from "../../denoiser/guide_branches.ts";
 import { ImageEncoder } from "../../vae/image_encoder.ts";
 import { ImagePipeline, type ImageRun, type ImageSessions } from "../../pipeline/image_pipeline.ts";
-import type { LatentSize } from "../../vae/latent_size.ts";
 import type { DenoiserSessions, GuideRows } from "../../denoiser/denoiser_shape.ts";
 import type { OpenOptions } from "../../pipeline/pipeline.ts";
 import type { GenerateRequest } from "../../request/generate_request.ts";
@@ -50,10 +49,14 @@ export class UNetPipeline extends ImagePipeline<UNetCheckpoint> {
     using stack = new DisposableStack();
     const sessions = stack.use(new SessionLoader(options.runtime, options));
     const encoders = [];
-    for (const { graph, tokenizer, states } of read.textEncoders) {
-      encoders.push({ session: await sessions.load(graph), tokenizer: openTokenizer(tokenizer), states });
+    const { trunk, head, vae, vaeEncoder, ...text } = read.buildGraphs();
+    for (const { name, tokenizer, states } of read.textEncoders) {
+      encoders.push({
+        session: await sessions.load(text[name]!),
+        tokenizer: openTokenizer(tokenizer),
+        states,
+      });
     }
-    const { trunk, head, vae, vaeEncoder } = read.graphs;
     return new UNetPipeline(options, read, {
       prompts: new UnetPromptEncoder(options.runtime, encoders),
       denoiser: await sessions.loadTogether({ trunk, head }),
@@ -65,10 +68,6 @@ export class UNetPipeline extends ImagePipeline<UNetCheckpoint> {
 
   protected get latentChannels(): number {
     return this.reading.config.inChannels;
-  }
-
-  protected tokens({ height, width }: LatentSize): number {
-    return height * width;
   }
 
   protected encodePrompt(text: string, { signal }: EncodePromptOptions): Promise<EncodedPrompt> {

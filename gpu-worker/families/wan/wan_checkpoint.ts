@@ -1,16 +1,15 @@
-// A Wan checkpoint, read and checked: its graphs, scheduler, defaults and rules. Nothing is loaded on a device yet.
+// What a Wan checkpoint says of itself: scheduler, defaults, rules and the way to its graphs. Nothing is loaded on a device.
 import { createSolver, type SchedulerConfig } from "../../../sampler/mod.ts";
 import { type AutoencoderKLWanConfig, parseAutoencoderKLWanConfig } from "./wan_vae_config.ts";
-import { autoencoderKLWanDecoder } from "./wan_vae_decoder.ts";
+import { type AutoencoderKLWanDecoder, autoencoderKLWanDecoder } from "./wan_vae_decoder.ts";
 import type { OnnxModel } from "../../graph/graph_builder.ts";
-import type { FrameCacheSlot } from "./frame_cache.ts";
 import { parseT5Config, t5EncoderGraph } from "../../graph/text_encoders/t5_encoder.ts";
 import { parseWanTransformerConfig, type WanTransformerConfig } from "./wan_config.ts";
 import { wanTransformerGraphs } from "./wan_transformer.ts";
 import { CheckpointError } from "../../checkpoint/checkpoint_error.ts";
 import type { DType } from "../../runtime/dtype.ts";
-import type { Checkpoint } from "../../checkpoint/checkpoint.ts";
-import { MAX_PIXELS_PER_SIDE } from "../../request/complete_request.ts";
+import type { Checkpoint, Component } from "../../checkpoint/checkpoint.ts";
+import { MAX_PIXELS_PER_SIDE } from "../../request/request_limits.ts";
 import { leastCommonMultiple } from "../../pipeline/least_common_multiple.ts";
 import type { CheckpointReading } from "../../pipeline/pipeline.ts";
 import { requestDefaults } from "../../checkpoint/stored_defaults.ts";
@@ -19,9 +18,10 @@ export interface WanCheckpoint extends CheckpointReading {
   config: WanTransformerConfig;
   vaeConfig: AutoencoderKLWanConfig;
   scheduler: SchedulerConfig;
-  graphs: Record<"t5" | "trunk" | "head" | "modulation" | "vae", OnnxModel>;
-  /** What the VAE's graph remembers from run to run. */
-  vaeCaches: readonly FrameCacheSlot[];
+  /** The VAE's comes with what it remembers from run to run. */
+  buildGraphs():
+    & Record<"t5" | "trunk" | "head" | "modulation" | "vae", OnnxModel>
+    & { vae: Pick<AutoencoderKLWanDecoder, "caches"> };
 }
 
 /** What Wan2.1's 1.3B and 14B models were published with, and diffusers' defaults. */
@@ -79,7 +79,6 @@ export function readWanCheckpoint(checkpoint: Checkpoint, dtype: DType): WanChec
   // Refuses what it does not know now rather than at the first video; the pipeline has no length for a dynamic shift.
   createSolver(scheduler, { steps: 1 });
 
-  const { graph, caches } = autoencoderKLWanDecoder(vae);
   const { temporalScale, spatialScale } = vaeConfig;
   const { patchHeight, patchWidth, ropeMaxSeqLen, innerDim } = config;
   const patches = [patchHeight, patchWidth].map((patch) => patch * spatialScale) as [number, number];
@@ -87,7 +86,6 @@ export function readWanCheckpoint(checkpoint: Checkpoint, dtype: DType): WanChec
     config,
     vaeConfig,
     scheduler,
-    vaeCaches: caches,
     defaults: requestDefaults(checkpoint, PRESET),
     rules: {
       sizeMultiple: patches.reduce(leastCommonMultiple, SIZE_MULTIPLE),
@@ -110,12 +108,17 @@ export function readWanCheckpoint(checkpoint: Checkpoint, dtype: DType): WanChec
       const tokens = ((numFrames - 1) / temporalScale + 1) * (height / patches[0]) * (width / patches[1]);
       return (guidanceScale > 1 ? 2 : 1) * tokens * innerDim;
     },
-    graphs: {
+    buildGraphs: () => ({
       t5: t5EncoderGraph({ ...t5, dtype, className: TEXT_CLASS }),
       ...wanTransformerGraphs({ ...transformer, dtype }),
-      vae: graph,
-    },
+      vae: decoder(vae),
+    }),
   };
+}
+
+function decoder(vae: Component): OnnxModel & Pick<AutoencoderKLWanDecoder, "caches"> {
+  const { graph, caches } = autoencoderKLWanDecoder(vae);
+  return { ...graph, caches };
 }
 
 /** Options of WanPipeline that no checkpoint of Wan2.1 has. */

@@ -46,7 +46,7 @@ export class WanPipeline extends VideoPipeline<WanCheckpoint> {
   static async open(checkpoint: Checkpoint, options: OpenOptions): Promise<WanPipeline> {
     const { runtime, dtype } = options;
     const reading = readWanCheckpoint(checkpoint, dtype);
-    const { t5, trunk, head, modulation, vae } = reading.graphs;
+    const { t5, trunk, head, modulation, vae } = reading.buildGraphs();
     using stack = new DisposableStack();
     const sessions = stack.use(new SessionLoader(runtime, options));
     return new WanPipeline(options, reading, {
@@ -59,7 +59,7 @@ export class WanPipeline extends VideoPipeline<WanCheckpoint> {
       decoder: {
         runtime,
         vae: await sessions.load(vae),
-        caches: reading.vaeCaches,
+        caches: vae.caches,
         scale: reading.vaeConfig.spatialScale,
         tiling: options.vaeTiling ? CLIP_TILING : undefined,
       },

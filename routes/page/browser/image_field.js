@@ -76,12 +76,10 @@ export class ImageField {
     this.#show(image);
   }
 
-  /**
-   * @param {Model | undefined} model What is not loaded yet has not said whether it takes images: the service knows.
-   */
+  /** @param {Model | undefined} model Undefined while the list of models is on its way. */
   set model(model) {
     this.#rules = model?.start_image;
-    this.#root.hidden = model?.defaults !== undefined && this.#rules === undefined;
+    this.#root.hidden = model !== undefined && this.#rules === undefined;
     if (!this.#touched) this.#strength.value = String(this.#rules?.strength ?? STRENGTH);
     this.#refresh();
   }

@@ -55,8 +55,6 @@ async function run() {
   await stage.close(finished);
   if (finished.length === requests.length) announcer.say(`${views.at(-1)?.status}: ${prompt}`);
   for (const picture of finished) await (await shelf)?.add(picture);
-  // A model's defaults are known once it has been loaded.
-  if (form.model?.defaults === undefined) await readModels().catch(() => {});
 }
 
 /**

@@ -44,10 +44,10 @@ export class VideoFields {
     this.#refresh();
   }
 
-  /** @param {Model | undefined} model What is not loaded yet has not said how long its videos are. */
+  /** @param {Model | undefined} model Undefined while the list of models is on its way. */
   set model(model) {
     this.#model = model;
-    this.#root.hidden = !model?.videos;
+    this.#root.hidden = model?.video === undefined;
     const { frame_step = 1, max_frames } = model?.video ?? {};
     this.#frames.step = String(frame_step);
     this.#frames.max = max_frames === undefined ? "" : String(max_frames);

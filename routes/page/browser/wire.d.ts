@@ -67,4 +67,4 @@ export type ImageEvent = QueuedEvent | ProgressEvent | PartialImageEvent | Compl
 /** An entry of GET /v1/models. */
 export type Model =
   & Pick<ModelCard, "id">
-  & Partial<Pick<ModelCard, "pipeline_class" | "names" | "defaults" | "start_image" | "videos" | "video">>;
+  & Partial<Pick<ModelCard, "pipeline_class" | "names" | "defaults" | "start_image" | "video">>;

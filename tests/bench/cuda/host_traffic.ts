@@ -30,7 +30,8 @@ export async function hostTraffic({ model, provider, dtype }: HostTrafficOptions
   try {
     using stack = new DisposableStack();
     const runtime = stack.use(Runtime.open({ provider }));
-    const { graphs, config } = readFluxCheckpoint(Checkpoint.open(model), dtype);
+    const { buildGraphs, config } = readFluxCheckpoint(Checkpoint.open(model), dtype);
+    const graphs = buildGraphs();
     const open = async (name: "trunk" | "head" | "modulation") =>
       stack.use(await runtime.createSession(graphs[name], { profilePrefix: `${folder}/${name}` }));
     const sessions = {

@@ -4,6 +4,7 @@ import { comparePictures } from "./compare_pictures.ts";
 import type { Flip } from "./flip.ts";
 import { type Method, NONE } from "./methods.ts";
 import type { ResultLog } from "./result_log.ts";
+import { completeRequest } from "../../../gpu-worker/request/complete_request.ts";
 
 const PROMPTS = 64;
 const NAME_STRIDE = 5;
@@ -38,7 +39,10 @@ export async function measureFidelity(options: MeasureFidelityOptions): Promise<
   for (let i = 0; i < PROMPTS; i++) {
     const prompt = names[i * NAME_STRIDE]! + BACKGROUNDS[i % BACKGROUNDS.length];
     const draw = async ({ steps, sampler }: Method) =>
-      await pipeline.generate(pipeline.complete({ prompt, seed: SEED + i, steps, sampler }), { signal });
+      await pipeline.generate(
+        completeRequest({ prompt, seed: SEED + i, steps, sampler }, pipeline.description),
+        { signal },
+      );
     const todo = methods.filter((method) => !log.get(keyOf(method, prompt)));
     const reference = todo.length > 0 ? (await draw(NONE)).image : undefined;
     for (const method of todo) {

@@ -8,6 +8,7 @@ import { type Method, NONE } from "./methods.ts";
 import type { Recognizer } from "./recognizer.ts";
 import type { ResultLog } from "./result_log.ts";
 import type { ColorName } from "./training_pictures.ts";
+import { completeRequest } from "../../../gpu-worker/request/complete_request.ts";
 
 export const BACKGROUNDS = ["white", "yellow", "blue"] as const satisfies readonly ColorName[];
 export const SEEDS = 4;
@@ -77,7 +78,7 @@ async function measureItems(
         using batch = place;
         const { name, color, seed } = items[i]!;
         const prompt = color === "white" ? name : `${name} on a ${color} background`;
-        const request = pipeline.complete({ prompt, seed, steps, sampler });
+        const request = completeRequest({ prompt, seed, steps, sampler }, pipeline.description);
         return (await pipeline.generate(request, { signal, batch })).image;
       }),
     );

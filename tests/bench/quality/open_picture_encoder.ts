@@ -10,7 +10,7 @@ export interface PictureEncoder extends Disposable {
 
 /** @throws {TypeError} if the checkpoint has no encoder. */
 export function openPictureEncoder(model: string, threads: number): PictureEncoder {
-  const { vaeEncoder } = readModel(model).reading.graphs;
+  const { vaeEncoder } = readModel(model).graphs;
   if (vaeEncoder === undefined) throw new TypeError(`Cannot encode pictures as ${model} has no VAE encoder`);
   const runtime = Runtime.open({ provider: "cpu", intraOpThreads: threads });
   const encoder = new ImageEncoder(runtime, vaeEncoder);

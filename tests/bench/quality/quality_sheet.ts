@@ -4,6 +4,7 @@ import type { DecodedImage } from "../../../gpu-worker/media/decoded_image.ts";
 import { toRgb } from "../../../gpu-worker/media/to_rgb.ts";
 import type { Pipeline } from "../../../gpu-worker/pipeline/pipeline.ts";
 import type { Method } from "./methods.ts";
+import { completeRequest } from "../../../gpu-worker/request/complete_request.ts";
 
 const PROMPTS = [
   "red heart",
@@ -27,7 +28,9 @@ export async function qualitySheet(pipeline: Pipeline, methods: readonly Method[
   for (const [column, prompt] of PROMPTS.entries()) {
     let reference: DecodedImage | undefined;
     for (const [row, { steps, sampler }] of methods.entries()) {
-      const { image } = await pipeline.generate(pipeline.complete({ prompt, seed: SEED, steps, sampler }));
+      const { image } = await pipeline.generate(
+        completeRequest({ prompt, seed: SEED, steps, sampler }, pipeline.description),
+      );
       reference ??= image;
       cells.push(await cell(toRgb(image), { column: 2 * column, row }));
       cells.push(await cell(difference(image, reference), { column: 2 * column + 1, row }));

@@ -28,7 +28,7 @@ const FORECASTS = [4, 5, 6];
 const [HEIGHT, WIDTH] = [8, 4];
 
 interface Family {
-  graphs: Record<"trunk" | "head", OnnxModel> & { modulation?: OnnxModel };
+  buildGraphs(): Record<"trunk" | "head", OnnxModel> & { modulation?: OnnxModel };
   latentDims: number[];
   /** Features of a token, and of the pooled text. */
   textDims: [embeds: number, pooled: number];
@@ -38,11 +38,14 @@ interface Family {
 
 const FAMILIES: Record<string, () => Family> = {
   "FLUX": () => {
-    const { graphs, config } = readFluxCheckpoint(Checkpoint.open(goldenPath("flux/tiny-dev")), "float32");
+    const { buildGraphs, config } = readFluxCheckpoint(
+      Checkpoint.open(goldenPath("flux/tiny-dev")),
+      "float32",
+    );
     const size = { channels: config.inChannels / 4, height: HEIGHT, width: WIDTH };
     const tokens = HEIGHT / 2 * WIDTH / 2;
     return {
-      graphs,
+      buildGraphs,
       latentDims: [tokens, config.inChannels],
       textDims: [config.jointAttentionDim, config.pooledProjectionDim],
       featureDims: [tokens, config.innerDim],
@@ -50,10 +53,13 @@ const FAMILIES: Record<string, () => Family> = {
     };
   },
   "Stable Diffusion 3": () => {
-    const { graphs, config } = readSd3Checkpoint(Checkpoint.open(goldenPath("sd3/tiny-large")), "float32");
+    const { buildGraphs, config } = readSd3Checkpoint(
+      Checkpoint.open(goldenPath("sd3/tiny-large")),
+      "float32",
+    );
     const size = { channels: 16, height: HEIGHT, width: WIDTH };
     return {
-      graphs,
+      buildGraphs,
       latentDims: [size.channels, HEIGHT, WIDTH],
       textDims: [config.jointAttentionDim, config.pooledProjectionDim],
       featureDims: [HEIGHT / 2, WIDTH / 2, config.innerDim],
@@ -61,10 +67,13 @@ const FAMILIES: Record<string, () => Family> = {
     };
   },
   "SDXL": () => {
-    const { graphs, config } = readSdxlCheckpoint(Checkpoint.open(goldenPath("sdxl/tiny-sdxl")), "float32");
+    const { buildGraphs, config } = readSdxlCheckpoint(
+      Checkpoint.open(goldenPath("sdxl/tiny-sdxl")),
+      "float32",
+    );
     const size = { channels: 4, height: HEIGHT, width: WIDTH };
     return {
-      graphs,
+      buildGraphs,
       latentDims: [size.channels, HEIGHT, WIDTH],
       textDims: [config.crossAttentionDim, config.textTime!.pooledDim],
       featureDims: [config.channels, HEIGHT, WIDTH],
@@ -72,10 +81,13 @@ const FAMILIES: Record<string, () => Family> = {
     };
   },
   "Stable Diffusion 1.5": () => {
-    const { graphs, config } = readSdCheckpoint(Checkpoint.open(goldenPath("sdxl/tiny-sd15")), "float32");
+    const { buildGraphs, config } = readSdCheckpoint(
+      Checkpoint.open(goldenPath("sdxl/tiny-sd15")),
+      "float32",
+    );
     const size = { channels: 4, height: HEIGHT, width: WIDTH };
     return {
-      graphs,
+      buildGraphs,
       latentDims: [size.channels, HEIGHT, WIDTH],
       textDims: [config.crossAttentionDim, 1],
       featureDims: [config.channels, HEIGHT, WIDTH],
@@ -83,10 +95,13 @@ const FAMILIES: Record<string, () => Family> = {
     };
   },
   "Wan": () => {
-    const { graphs, config } = readWanCheckpoint(Checkpoint.open(goldenPath("wan/tiny-unipc")), "float32");
+    const { buildGraphs, config } = readWanCheckpoint(
+      Checkpoint.open(goldenPath("wan/tiny-unipc")),
+      "float32",
+    );
     const size = { channels: 16, frames: 3, height: HEIGHT, width: WIDTH };
     return {
-      graphs,
+      buildGraphs,
       latentDims: [size.channels, size.frames, HEIGHT, WIDTH],
       textDims: [config.textDim, 1],
       featureDims: [...wanGrid(config, size), config.innerDim],
@@ -104,7 +119,7 @@ for (const [name, read] of Object.entries(FAMILIES)) {
     let sessions: DenoiserSessions;
     before(async () => {
       runtime = stack.use(Runtime.open());
-      const { trunk, head, modulation } = family.graphs;
+      const { trunk, head, modulation } = family.buildGraphs();
       sessions = {
         trunk: stack.use(await runtime.createSession(trunk)),
         head: stack.use(await runtime.createSession(head)),

@@ -6,6 +6,7 @@ import type { GenerateOptions, Pipeline } from "../../../gpu-worker/pipeline/pip
 import type { PartialRequest } from "../../../gpu-worker/request/generate_request.ts";
 import { liveHandles } from "../../../gpu-worker/runtime/mod.ts";
 import { onPipeline } from "../pipeline/on_pipeline.ts";
+import { completeRequest } from "../../../gpu-worker/request/complete_request.ts";
 
 const WINDOW = { method: "spectrum", windowSize: 2, warmupSteps: 5, passes: 0 } as const;
 
@@ -18,13 +19,13 @@ describe("IdleDenoisers", () => {
 
   const drawOn = (pipeline: Pipeline, partial: Partial<PartialRequest>, options?: GenerateOptions) =>
     pipeline.generate(
-      pipeline.complete({
+      completeRequest({
         prompt: "a crab",
         seed: 1,
         steps: 20,
         sampler: { ...WINDOW, flexWindow: 3 },
         ...partial,
-      }),
+      }, pipeline.description),
       options,
     );
 

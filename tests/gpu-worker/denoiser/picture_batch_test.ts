@@ -1,6 +1,7 @@
 // Pictures made together, on the embedded checkpoint.
 import { after, before, describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
+import { batchLimit } from "../../../gpu-worker/request/batch_limit.ts";
 import { openPipeline } from "../../../gpu-worker/model/open_pipeline.ts";
 import { createBatch } from "../../../gpu-worker/denoiser/picture_batch.ts";
 import type { GenerateOptions, Pipeline } from "../../../gpu-worker/pipeline/pipeline.ts";
@@ -14,6 +15,7 @@ import {
   type ReferenceCall,
   referenceCalls,
 } from "../pipeline/reference_call.ts";
+import { completeRequest } from "../../../gpu-worker/request/complete_request.ts";
 
 /** Matrix products of more rows may sum in another order. */
 const TOLERANCE = 1e-4;
@@ -29,7 +31,7 @@ describe("createBatch()", () => {
     });
 
   const request = (prompt: string, seed: number) =>
-    pipeline.complete({ prompt, seed, steps: 20, sampler: WINDOW });
+    completeRequest({ prompt, seed, steps: 20, sampler: WINDOW }, pipeline.description);
   const REQUESTS = [["a crab", 1], ["a red heart on a blue background", 2], ["a cat", 3]] as const;
   const requests = () => REQUESTS.map(([prompt, seed]) => request(prompt, seed));
 
@@ -210,7 +212,7 @@ for (
     for (const [id, call] of referenceCalls(name).filter(([, call]) => batchable(call))) {
       it(`gives diffusers' latents for ${id}`, async () => {
         const request = completeReference(pipeline, call);
-        assert.ok(pipeline.batchLimit(request) > 1);
+        assert.ok(batchLimit(request, pipeline.description.rules) > 1);
         const others = [{ ...request, prompt: "something else", seed: request.seed + 1 }, request];
         const [, result] = await Promise.all(
           createBatch(2).map(async (place, i) => {
@@ -223,16 +225,3 @@ for (
     }
   });
 }
-
-describe("Pipeline.batchLimit()", () => {
-  it("is what fills a pass, and 1 where runs go their own ways", async () => {
-    using pipeline = await openPipeline("models/emoji");
-    const limit = (fields: Partial<Parameters<Pipeline["complete"]>[0]>) =>
-      pipeline.batchLimit(pipeline.complete({ prompt: "a crab", seed: 1, ...fields }));
-    assert.equal(limit({}), 8);
-    assert.equal(limit({ trueCfgScale: 1 }), 16);
-    assert.equal(limit({ width: 128, height: 128 }), 2);
-    assert.equal(limit({ width: 512, height: 512 }), 1);
-    assert.equal(limit({ sampler: { ...WINDOW, errorBudget: 0.1 } }), 1);
-  });
-});

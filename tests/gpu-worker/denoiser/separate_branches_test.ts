@@ -29,7 +29,7 @@ const timestepOf = (step: number) => 1000 - 100 * step;
 
 describe("SeparateBranches with HunyuanVideo", () => {
   const stack = new DisposableStack();
-  const { graphs, config } = readHunyuanVideoCheckpoint(
+  const { buildGraphs, config } = readHunyuanVideoCheckpoint(
     Checkpoint.open(goldenPath("hunyuan_video/tiny-distilled")),
     "float32",
   );
@@ -40,6 +40,7 @@ describe("SeparateBranches with HunyuanVideo", () => {
   let sessions: DenoiserSessions;
   before(async () => {
     runtime = stack.use(Runtime.open());
+    const graphs = buildGraphs();
     sessions = {
       trunk: stack.use(await runtime.createSession(graphs.trunk)),
       head: stack.use(await runtime.createSession(graphs.head)),

@@ -1,76 +1,58 @@
 // A pipeline without a network, for timing and faults that a real one cannot be made to show: steps wait for the test.
 import { abortable } from "@std/async/abortable";
 import type { DecodedVideo } from "../../../gpu-worker/media/decoded_video.ts";
-import { completeRequest } from "../../../gpu-worker/request/complete_request.ts";
-import { type RequestRules } from "../../../gpu-worker/request/request_rules.ts";
 import type {
   GenerateOptions,
   GenerateResult,
   ModelInfo,
   Pipeline,
 } from "../../../gpu-worker/pipeline/pipeline.ts";
-import type { GenerateRequest, PartialRequest } from "../../../gpu-worker/request/generate_request.ts";
-import type { RequestDefaults } from "../../../gpu-worker/request/request_defaults.ts";
+import type { GenerateRequest } from "../../../gpu-worker/request/generate_request.ts";
+import type { ModelDescription } from "../../../gpu-worker/request/model_description.ts";
 import { planSteps } from "../../../sampler/mod.ts";
 
 export interface FakePipelineOptions {
   id?: string;
   /** Whether it makes videos, 5 frames at 8 a second unless asked for others. */
   video?: boolean;
-  /** What batchLimit() says. @default 1 */
-  batchLimit?: number;
   /** Awaited before each step; an abort does not wait for it. */
   beforeStep?: (index: number) => void | Promise<void>;
 }
 
 const SECONDS = { encode: 0, denoise: 0, decode: 0, total: 0 };
 
+const DEFAULTS = {
+  steps: 4,
+  width: 16,
+  height: 16,
+  guidanceScale: 0,
+  trueCfgScale: 1,
+  guidanceRescale: 0,
+  maxSequenceLength: 16,
+  sampler: {},
+};
+const RULES = { sizeMultiple: 8, maxSequenceLength: 16, guidance: "none" } as const;
+
 /** Its picture is one colour, by seed; so is the first frame of its videos, and each later one a little darker. */
 export class FakePipeline implements Pipeline {
   readonly model: ModelInfo;
-  readonly defaults: RequestDefaults = {
-    steps: 4,
-    width: 16,
-    height: 16,
-    guidanceScale: 0,
-    trueCfgScale: 1,
-    guidanceRescale: 0,
-    maxSequenceLength: 16,
-    sampler: {},
-  };
-  readonly rules: RequestRules = {
-    sizeMultiple: 8,
-    maxSequenceLength: 16,
-    guidance: "none",
-    startImage: { strength: 0.5, partialStep: "run" },
-  };
+  readonly description: ModelDescription;
   disposed = false;
   /** The last one. */
   request: GenerateRequest | undefined;
   /** Steps begun, over all runs. */
   stepsBegun = 0;
-  readonly #batchLimit: number;
   readonly #beforeStep: NonNullable<FakePipelineOptions["beforeStep"]>;
 
-  constructor(
-    { id = "fake", video = false, batchLimit = 1, beforeStep = () => {} }: FakePipelineOptions = {},
-  ) {
-    if (video) {
-      Object.assign(this.defaults, { numFrames: 5, fps: 8 });
-      this.rules.video = { frameStep: 4, maxFrames: 65 };
-      delete this.rules.startImage;
-    }
-    this.model = { id, pipelineClass: "FakePipeline", digest: `digest of ${id}`, videos: video };
-    this.#batchLimit = batchLimit;
+  constructor({ id = "fake", video = false, beforeStep = () => {} }: FakePipelineOptions = {}) {
+    this.description = video
+      ? {
+        defaults: { ...DEFAULTS, numFrames: 5, fps: 8 },
+        rules: { ...RULES, video: { frameStep: 4, maxFrames: 65 } },
+      }
+      : { defaults: DEFAULTS, rules: { ...RULES, startImage: { strength: 0.5, partialStep: "run" } } };
+    this.model = { id, pipelineClass: "FakePipeline", digest: `digest of ${id}` };
     this.#beforeStep = beforeStep;
-  }
-
-  complete(request: PartialRequest): GenerateRequest {
-    return completeRequest(request, this);
-  }
-
-  batchLimit(): number {
-    return this.#batchLimit;
   }
 
   async generate(request: GenerateRequest, options: GenerateOptions = {}): Promise<GenerateResult> {
@@ -88,7 +70,7 @@ export class FakePipeline implements Pipeline {
       await options.onStep?.({ index, steps, kind, sigma: 1 - index / steps, elapsedMs: index });
       if (options.previewSteps?.has(index)) await options.onPreview?.(index, image);
     }
-    const video = this.rules.video && videoOf(request);
+    const video = this.description.rules.video && videoOf(request);
     const latents = { dims: [1, 4, 16], data: new Float32Array(64) };
     return {
       image,

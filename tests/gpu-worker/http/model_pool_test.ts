@@ -1,27 +1,29 @@
 import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { ModelPool, type ModelPoolOptions } from "../../../gpu-worker/http/model_pool.ts";
+import { completeRequest } from "../../../gpu-worker/request/complete_request.ts";
 import { ApiError } from "../../../protocol/wire/api_error.ts";
 import { FakePipeline } from "./fake_pipeline.ts";
 
 /** A pool over fakes, and every pipeline it has opened. */
 function poolOf(ids: readonly string[], options: Omit<ModelPoolOptions, "sources"> = {}) {
   const opened: FakePipeline[] = [];
-  const sources = ids.map((id) => ({
-    info: new FakePipeline({ id }).model,
-    open: () => {
+  const sources = ids.map((id) => {
+    const { model: info, description } = new FakePipeline({ id });
+    const open = () => {
       const pipeline = new FakePipeline({ id });
       opened.push(pipeline);
       return Promise.resolve(pipeline);
-    },
-  }));
+    };
+    return { info, description, open };
+  });
   return { pool: new ModelPool({ sources, ...options }), opened };
 }
 
 describe("ModelPool", () => {
   it("lease() loads a model once, however many ask at once", async () => {
     const { pool, opened } = poolOf(["a"]);
-    const leases = await Promise.all([pool.lease("a"), pool.lease("a"), pool.describe("a")]);
+    const leases = await Promise.all([pool.lease("a"), pool.lease("a")]);
     assert.equal(opened.length, 1);
     assert.equal(leases[0].pipeline, opened[0]);
   });
@@ -46,6 +48,13 @@ describe("ModelPool", () => {
     assert.ok(opened[0]!.disposed);
   });
 
+  it("describe() loads nothing, and refuses a model that is not served", () => {
+    const { pool, opened } = poolOf(["a", "b"]);
+    assert.equal(completeRequest({ prompt: "x", seed: 1 }, pool.describe("b")).steps, 4);
+    assert.equal(opened.length, 0);
+    assert.throws(() => pool.describe("c"), (error) => error instanceof ApiError && error.status === 404);
+  });
+
   it("an idle model is unloaded and completes requests all the same", async () => {
     const { promise: unloaded, resolve } = Promise.withResolvers<void>();
     const { pool, opened } = poolOf(["a"], {
@@ -58,15 +67,17 @@ describe("ModelPool", () => {
     await unloaded;
     clearTimeout(alive);
     assert.ok(opened[0]!.disposed);
-    assert.equal((await pool.describe("a")).complete({ prompt: "x", seed: 1 }).steps, 4);
+    assert.equal(completeRequest({ prompt: "x", seed: 1 }, pool.describe("a")).steps, 4);
     using _again = await pool.lease("a");
     assert.equal(opened.length, 2);
   });
 
   it("lease() goes on after a load that failed", async () => {
     let attempts = 0;
+    const { model: info, description } = new FakePipeline({ id: "a" });
     const source = {
-      info: new FakePipeline({ id: "a" }).model,
+      info,
+      description,
       open: () =>
         ++attempts === 1 ? Promise.reject(new Error("disk")) : Promise.resolve(new FakePipeline({ id: "a" })),
     };

@@ -34,7 +34,11 @@ export type TestWorkerOptions =
 export function startTestWorker(pipelines: readonly Pipeline[], options: TestWorkerOptions = {}): TestWorker {
   const metrics = new WorkerMetrics();
   const models = new ModelPool({
-    sources: pipelines.map((pipeline) => ({ info: pipeline.model, open: () => Promise.resolve(pipeline) })),
+    sources: pipelines.map((pipeline) => ({
+      info: pipeline.model,
+      description: pipeline.description,
+      open: () => Promise.resolve(pipeline),
+    })),
     maxLoaded: pipelines.length,
     ...options,
   });

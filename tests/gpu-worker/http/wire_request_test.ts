@@ -3,7 +3,6 @@ import assert from "node:assert/strict";
 import { framesOf } from "../../../gpu-worker/http/video_length.ts";
 import { completeRun, toWire } from "../../../gpu-worker/http/wire_request.ts";
 import { encodeImage } from "../../../gpu-worker/media/encode_image.ts";
-import { completeRequest } from "../../../gpu-worker/request/complete_request.ts";
 import { type RequestRules } from "../../../gpu-worker/request/request_rules.ts";
 import { ApiError } from "../../../protocol/wire/api_error.ts";
 import { runRequestSchema } from "../../../protocol/wire/run_request.ts";
@@ -27,13 +26,7 @@ const DEFAULTS = {
 
 const complete = (fields: object) => {
   const run = runRequestSchema.parse({ model: "m", prompt: "p", seed: 1, ...fields });
-  const pipeline = {
-    rules: RULES,
-    defaults: DEFAULTS,
-    complete: (request: Parameters<typeof completeRequest>[0]) =>
-      completeRequest(request, { defaults: DEFAULTS, rules: RULES }),
-  };
-  return completeRun(pipeline, run);
+  return completeRun(run, { defaults: DEFAULTS, rules: RULES });
 };
 
 describe("toWire()", () => {

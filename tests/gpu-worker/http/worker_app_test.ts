@@ -82,6 +82,39 @@ describe("createWorkerApp()", () => {
     assert.deepEqual((await client.models())[0]!.video, { frame_step: 4, max_frames: 65 });
   });
 
+  it("GET /models tells all of a model before anything is loaded", async () => {
+    await using worker = startTestWorker([
+      new FakePipeline(),
+      new FakePipeline({ id: "videos", video: true }),
+    ]);
+    const [pictures, videos] = await new WorkerClient({ url: worker.url }).models();
+    assert.deepEqual([pictures!.loaded, videos!.loaded], [false, false]);
+    assert.deepEqual([pictures!.defaults.steps, videos!.defaults.num_frames], [4, 5]);
+    const limits = { size_multiple: 8, max_side: 4096, max_pixels: 1024, max_sequence_length: 16 };
+    assert.deepEqual(pictures!.limits, limits);
+    assert.deepEqual(pictures!.start_image, { strength: 0.5, partial_step: "run" });
+    assert.deepEqual(videos!.video, { frame_step: 4, max_frames: 65 });
+    assert.equal(pictures!.video ?? videos!.start_image, undefined);
+  });
+
+  it("a request for another model waits for its turn before that model is loaded", async () => {
+    const steps = gate();
+    const pipelines = [new FakePipeline({ id: "a", ...steps }), new FakePipeline({ id: "b" })];
+    await using worker = startTestWorker(pipelines, { maxLoaded: 1 });
+    const client = new WorkerClient({ url: worker.url });
+    const loaded = async () => (await client.models()).filter(({ loaded }) => loaded).map(({ id }) => id);
+    const first = await client.submit({ ...RUN, model: "a", steps: 1 });
+    await steps.reached();
+    const second = await client.submit({ ...RUN, model: "b", steps: 1 });
+    assert.equal(second.position, 1);
+    await assert.rejects(client.complete({ ...RUN, model: "b", width: 12 }), /'width'/);
+    assert.deepEqual(await loaded(), ["a"]);
+    steps.pass();
+    assert.equal((await eventsOf(client, first.id)).at(-1)?.type, "completed");
+    assert.equal((await eventsOf(client, second.id)).at(-1)?.type, "completed");
+    assert.deepEqual(await loaded(), ["b"]);
+  });
+
   it("refuses files that cannot hold what the model makes", async () => {
     await using worker = startTestWorker([
       new FakePipeline(),

@@ -4,6 +4,7 @@ import { openPipeline } from "../../../gpu-worker/model/open_pipeline.ts";
 import type { GenerateResult, Pipeline } from "../../../gpu-worker/pipeline/pipeline.ts";
 import type { PartialRequest } from "../../../gpu-worker/request/generate_request.ts";
 import { MAX_BUDGET_SLOTS } from "../../../sampler/mod.ts";
+import { completeRequest } from "../../../gpu-worker/request/complete_request.ts";
 
 const STEPS = 24;
 
@@ -12,7 +13,9 @@ before(async () => void (pipeline = await openPipeline("models/emoji")));
 after(() => pipeline[Symbol.dispose]());
 
 async function generate(sampler: PartialRequest["sampler"], steps = STEPS): Promise<GenerateResult> {
-  return await pipeline.generate(pipeline.complete({ prompt: "owl", seed: 5, steps, sampler }));
+  return await pipeline.generate(
+    completeRequest({ prompt: "owl", seed: 5, steps, sampler }, pipeline.description),
+  );
 }
 
 const fullSteps = ({ plan }: GenerateResult) => [...plan.keys()].filter((step) => plan[step] === "full");
@@ -44,8 +47,10 @@ describe("models/emoji under an error budget", () => {
 
   it("gives the picture that the steps it chose give when they are asked for", async () => {
     const chosen = await generate({ errorBudget: 0.2 }, 50);
-    const { w, m, lam } =
-      pipeline.complete({ prompt: "owl", seed: 5, steps: 50, sampler: { errorBudget: 0.2 } }).sampler;
+    const { w, m, lam } = completeRequest(
+      { prompt: "owl", seed: 5, steps: 50, sampler: { errorBudget: 0.2 } },
+      pipeline.description,
+    ).sampler;
     assert.ok(fullSteps(chosen).length < MAX_BUDGET_SLOTS);
     const asked = await generate({ w, m, lam, fullSteps: fullSteps(chosen) }, 50);
     const largest = asked.latents.data.reduce(

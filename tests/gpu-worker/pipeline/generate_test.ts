@@ -7,6 +7,7 @@ import type { Pipeline } from "../../../gpu-worker/pipeline/pipeline.ts";
 import { liveHandles } from "../../../gpu-worker/runtime/mod.ts";
 import { maxError } from "../../goldens/golden.ts";
 import { onPipeline } from "./on_pipeline.ts";
+import { completeRequest } from "../../../gpu-worker/request/complete_request.ts";
 
 describe("Pipeline.generate()", () => {
   let pipeline: Pipeline;
@@ -15,7 +16,8 @@ describe("Pipeline.generate()", () => {
   });
   after(() => pipeline[Symbol.dispose]());
 
-  const request = (steps: number) => pipeline.complete({ prompt: "a crab", seed: 1, steps });
+  const request = (steps: number) =>
+    completeRequest({ prompt: "a crab", seed: 1, steps }, pipeline.description);
 
   it("aborts with the signal's reason within a step, and frees what the run held", async () => {
     using pipeline = await openPipeline("models/emoji");
@@ -45,7 +47,8 @@ describe("Pipeline.generate()", () => {
   it(
     "of several at once gives each the picture that it gives alone, whatever becomes of another",
     onPipeline("models/emoji", async (pipeline) => {
-      const seeded = (seed: number) => pipeline.complete({ prompt: "a crab", seed, steps: 12 });
+      const seeded = (seed: number) =>
+        completeRequest({ prompt: "a crab", seed, steps: 12 }, pipeline.description);
       const controller = new AbortController();
       const alone = [await pipeline.generate(seeded(1)), await pipeline.generate(seeded(2))];
       const cancelled = pipeline.generate(seeded(3), {
@@ -85,7 +88,10 @@ describe("Pipeline.generate()", () => {
   });
 
   it("keeps previews of large pictures small", async () => {
-    const large = pipeline.complete({ prompt: "a crab", seed: 1, steps: 1, width: 520, height: 264 });
+    const large = completeRequest(
+      { prompt: "a crab", seed: 1, steps: 1, width: 520, height: 264 },
+      pipeline.description,
+    );
     let size: number[] = [];
     await pipeline.generate(large, {
       previewSteps: new Set([0]),
@@ -96,7 +102,7 @@ describe("Pipeline.generate()", () => {
 
   it("draws a red heart for README's first command", async () => {
     const { image: { data, width, height } } = await pipeline.generate(
-      pipeline.complete({ prompt: "red heart", seed: 42 }),
+      completeRequest({ prompt: "red heart", seed: 42 }, pipeline.description),
     );
     const area = width * height;
     const centre = (channel: number) => data[channel * area + (height / 2) * width + width / 2]!;
@@ -109,7 +115,9 @@ describe("Pipeline.generate()", () => {
     for (
       const prompt of ["", " ", "?!", "\u0000\ud800", "ein rotes Herz", "赤いハート", "word ".repeat(200)]
     ) {
-      const { image } = await pipeline.generate(pipeline.complete({ prompt, seed: 1, steps: 4 }));
+      const { image } = await pipeline.generate(
+        completeRequest({ prompt, seed: 1, steps: 4 }, pipeline.description),
+      );
       assert.ok(image.data.every(Number.isFinite), `not finite for ${JSON.stringify(prompt.slice(0, 20))}`);
     }
   });

@@ -7,6 +7,7 @@ import type { Pipeline } from "../../../gpu-worker/pipeline/pipeline.ts";
 import { goldenPath, loadGoldens } from "../../goldens/golden.ts";
 import { ChangedCheckpoint } from "./changed_checkpoint.ts";
 import { assertReference, generateReference, type ReferenceCall, referenceCalls } from "./reference_call.ts";
+import { completeRequest } from "../../../gpu-worker/request/complete_request.ts";
 
 const IMAGE: DecodedImage = {
   width: 24,
@@ -44,7 +45,7 @@ for (const [name, checkpoint] of Object.entries(CHECKPOINTS)) {
   });
 }
 
-describe("Pipeline.complete() with an image", () => {
+describe("completeRequest() with an image", () => {
   let pipeline: Pipeline;
   before(async () => {
     pipeline = await openPipeline(goldenPath("flux/tiny-dev"));
@@ -53,7 +54,7 @@ describe("Pipeline.complete() with an image", () => {
   const request = { prompt: "a cat", seed: 1, steps: 20, image: IMAGE };
 
   it("takes the size from the image, and the strength from the family", () => {
-    const { width, height, startImage } = pipeline.complete(request);
+    const { width, height, startImage } = completeRequest(request, pipeline.description);
     assert.deepEqual([width, height], [24, 16]);
     assert.equal(startImage?.strength, 0.6);
     assert.equal(startImage?.firstStep, 8);
@@ -61,7 +62,10 @@ describe("Pipeline.complete() with an image", () => {
 
   it("plans and forecasts the steps that are run", async () => {
     const indices: number[] = [];
-    const complete = pipeline.complete({ ...request, sampler: { method: "spectrum", warmupSteps: 3 } });
+    const complete = completeRequest(
+      { ...request, sampler: { method: "spectrum", warmupSteps: 3 } },
+      pipeline.description,
+    );
     const { plan } = await pipeline.generate(complete, {
       onStep: ({ index, steps }) => void indices.push(index, steps),
     });
@@ -71,7 +75,7 @@ describe("Pipeline.complete() with an image", () => {
   });
 
   it("runs every step again where nothing but the image is left out", () => {
-    assert.equal(pipeline.complete({ ...request, strength: 1 }).startImage?.firstStep, 0);
+    assert.equal(completeRequest({ ...request, strength: 1 }, pipeline.description).startImage?.firstStep, 0);
   });
 
   const REFUSED: [change: object, message: RegExp][] = [
@@ -84,7 +88,7 @@ describe("Pipeline.complete() with an image", () => {
   ];
   for (const [change, message] of REFUSED) {
     it(`refuses ${message.source}`, () => {
-      assert.throws(() => pipeline.complete({ ...request, ...change }), message);
+      assert.throws(() => completeRequest({ ...request, ...change }, pipeline.description), message);
     });
   }
 });

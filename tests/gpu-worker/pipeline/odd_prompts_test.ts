@@ -8,6 +8,7 @@ import { readModel } from "../../../gpu-worker/model/read_model.ts";
 import { Runtime } from "../../../gpu-worker/runtime/mod.ts";
 import { randn } from "../../../sampler/mod.ts";
 import { totalVariation } from "../../bench/quality/compare_pictures.ts";
+import { completeRequest } from "../../../gpu-worker/request/complete_request.ts";
 
 const MODEL = "models/emoji";
 const words = (count: number) => Array.from({ length: count }, (_, i) => `word${i}`).join(" ");
@@ -39,7 +40,10 @@ before(async () => {
 after(() => pipeline[Symbol.dispose]());
 
 async function draw(prompt: string, method?: "none"): Promise<DecodedImage> {
-  const request = pipeline.complete({ prompt, seed: 3, ...method && { sampler: { method }, steps: 20 } });
+  const request = completeRequest(
+    { prompt, seed: 3, ...method && { sampler: { method }, steps: 20 } },
+    pipeline.description,
+  );
   return (await pipeline.generate(request)).image;
 }
 
@@ -52,7 +56,7 @@ function contrast({ data }: DecodedImage): number {
 /** What the decoder makes of latents that nothing has been drawn in. */
 async function decodedNoise(): Promise<DecodedImage> {
   using runtime = Runtime.open({ provider: "cpu" });
-  using vae = await runtime.createSession(readModel(MODEL).reading.graphs["vae"]!);
+  using vae = await runtime.createSession(readModel(MODEL).graphs["vae"]!);
   return await decodeLatents({ runtime, vae }, { dims: [16, 16, 16], data: randn([16 * 16 * 16], 1) });
 }
 

@@ -5,6 +5,7 @@ import { toRgb } from "../../../gpu-worker/media/to_rgb.ts";
 import type { GenerateResult, Pipeline } from "../../../gpu-worker/pipeline/pipeline.ts";
 import type { GenerateRequest } from "../../../gpu-worker/request/generate_request.ts";
 import { goldenPath, type Goldens, maxError } from "../../goldens/golden.ts";
+import { completeRequest } from "../../../gpu-worker/request/complete_request.ts";
 
 /** Arguments in diffusers' spelling, as goldens.json holds them. */
 export interface ReferenceCall {
@@ -64,12 +65,12 @@ export async function generateReference(
 
 /** @param image what a call of image to image starts from */
 export function completeReference(
-  pipeline: Pick<Pipeline, "complete">,
+  pipeline: Pick<Pipeline, "description">,
   call: ReferenceCall,
   image?: DecodedImage,
 ): GenerateRequest {
   const { method, skip_guidance_layers: layers } = call;
-  return pipeline.complete({
+  return completeRequest({
     prompt: call.prompt,
     negativePrompt: call.negative_prompt,
     seed: call.seed,
@@ -100,7 +101,7 @@ export function completeReference(
         warmupSteps: method.warmup_steps,
       }
       : { method: "none" },
-  });
+  }, pipeline.description);
 }
 
 export function assertReference(

@@ -5,12 +5,16 @@ import { chmodSync, existsSync } from "node:fs";
 import { join } from "node:path";
 import { openPipeline } from "../../../gpu-worker/model/open_pipeline.ts";
 import { goldenPath } from "../../goldens/golden.ts";
+import { completeRequest } from "../../../gpu-worker/request/complete_request.ts";
 
 const MODELS = ["flux/tiny-dev", "flux/tiny-schnell", "sd3/tiny-large", "sdxl/tiny-sdxl"];
 
 async function draw(model: string, graphCache?: string): Promise<Float32Array> {
   using pipeline = await openPipeline(goldenPath(model), graphCache === undefined ? {} : { graphCache });
-  const request = pipeline.complete({ prompt: "red heart", seed: 3, steps: 4, width: 16, height: 16 });
+  const request = completeRequest(
+    { prompt: "red heart", seed: 3, steps: 4, width: 16, height: 16 },
+    pipeline.description,
+  );
   return (await pipeline.generate(request)).image.data;
 }
 

@@ -9,6 +9,7 @@ import { openPipeline } from "../../../gpu-worker/model/open_pipeline.ts";
 import { liveHandles } from "../../../gpu-worker/runtime/mod.ts";
 import { runTask } from "../cli/run_task.ts";
 import { goldenPath } from "../../goldens/golden.ts";
+import { completeRequest } from "../../../gpu-worker/request/complete_request.ts";
 
 const MIB = 2 ** 20;
 const sessions = () => liveHandles().Session ?? 0;
@@ -23,8 +24,10 @@ describe("openPipeline() with offload", () => {
         const before = sessions();
         let denoising = 0;
         const onStep = () => void (denoising = sessions());
-        const first = await pipeline.generate(pipeline.complete(request), { onStep });
-        const second = await pipeline.generate(pipeline.complete({ ...request, prompt: "a crab" }));
+        const first = await pipeline.generate(completeRequest(request, pipeline.description), { onStep });
+        const second = await pipeline.generate(
+          completeRequest({ ...request, prompt: "a crab" }, pipeline.description),
+        );
         const images = [first, second].map(({ image }) => image.data);
         return { images, held: [before, denoising, sessions()] };
       };

@@ -1,5 +1,6 @@
 import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
+import { modelCard } from "../../../gpu-worker/http/model_card.ts";
 import { ApiError } from "../../../protocol/wire/api_error.ts";
 import type { ModelCard } from "../../../protocol/wire/model_card.ts";
 import { MemoryResultStore } from "../../../protocol/store/results/memory_result_store.ts";
@@ -22,13 +23,13 @@ class FakeWorker {
   cards: ModelCard[];
 
   constructor(readonly url: string, cards: Partial<ModelCard>[] = [{}]) {
+    const { model: info, description } = new FakePipeline();
     this.cards = cards.map((card) => ({
+      ...modelCard({ info, description }, "1"),
       id: "m",
       pipeline_class: "P",
       digest: "d",
-      sampler_version: "1",
       loaded: true,
-      videos: false,
       ...card,
     }));
   }

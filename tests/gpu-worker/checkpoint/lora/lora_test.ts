@@ -8,7 +8,8 @@ import { encodeSafetensors } from "../../../../gpu-worker/media/encode_safetenso
 import { parseLora } from "../../../../gpu-worker/checkpoint/model_name.ts";
 import { parseModelName } from "../../../../gpu-worker/checkpoint/parse_model_name.ts";
 import { readLora } from "../../../../gpu-worker/checkpoint/lora/read_lora.ts";
-import { readModelInfo } from "../../../../gpu-worker/model/model_info.ts";
+import { describeModel } from "../../../../gpu-worker/model/describe_model.ts";
+import { modelInfo } from "../../../../gpu-worker/model/model_info.ts";
 import { openPipeline } from "../../../../gpu-worker/model/open_pipeline.ts";
 import { readModel } from "../../../../gpu-worker/model/read_model.ts";
 import { goldenPath, loadGoldens } from "../../../goldens/golden.ts";
@@ -116,7 +117,7 @@ describe("readModel() with loras", () => {
   it("finds the files in the model's name, and tells models by their LoRAs", () => {
     const style = goldenPath("lora/flux/style.safetensors");
     const digests = ["", `+${style}`, `+${style}:0.5`, `+${style}+${style}`].map((loras) =>
-      readModelInfo(model + loras).digest
+      modelInfo(model, describeModel(model + loras).checkpoint).digest
     );
     assert.equal(new Set(digests).size, 4);
     assert.equal(readModel(`${model}+${style}:0.5`).checkpoint.loras[0]?.weight, 0.5);

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { timeRuns } from "../../../../gpu-worker/cli/bench/time_runs.ts";
 import { writeRandomFlux } from "../../../../gpu-worker/cli/bench/write_random_flux.ts";
 import { openPipeline } from "../../../../gpu-worker/model/open_pipeline.ts";
+import { completeRequest } from "../../../../gpu-worker/request/complete_request.ts";
 
 const SIZE = { width: 128, doubleBlocks: 1, singleBlocks: 2, side: 64 };
 
@@ -13,7 +14,7 @@ describe("writeRandomFlux()", () => {
       try {
         await writeRandomFlux(folder, { ...SIZE, dtype });
         using pipeline = await openPipeline(folder);
-        const request = pipeline.complete({ prompt: "a", seed: 1, steps: 3 });
+        const request = completeRequest({ prompt: "a", seed: 1, steps: 3 }, pipeline.description);
         assert.deepEqual([request.width, request.height], [SIZE.side, SIZE.side]);
         const { latents } = await pipeline.generate(request);
         // (64 / 8)^2 tokens.

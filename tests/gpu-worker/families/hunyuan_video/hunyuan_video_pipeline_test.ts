@@ -8,6 +8,7 @@ import { readModel } from "../../../../gpu-worker/model/read_model.ts";
 import { goldenPath, loadGoldens } from "../../../goldens/golden.ts";
 import { ChangedCheckpoint } from "../../pipeline/changed_checkpoint.ts";
 import { assertReference, generateReference, referenceCalls } from "../../pipeline/reference_call.ts";
+import { completeRequest } from "../../../../gpu-worker/request/complete_request.ts";
 
 for (const name of ["tiny-distilled", "tiny-plain"]) {
   const folder = `hunyuan_video/${name}`;
@@ -35,8 +36,8 @@ describe("HunyuanVideoPipeline", () => {
   after(() => pipeline[Symbol.dispose]());
 
   it("complete() fills in what the published results were measured with", () => {
-    const { width, height, numFrames, fps, steps, guidanceScale, trueCfgScale, maxSequenceLength } = pipeline
-      .complete({ prompt: "a cat", seed: 0 });
+    const { width, height, numFrames, fps, steps, guidanceScale, trueCfgScale, maxSequenceLength } =
+      completeRequest({ prompt: "a cat", seed: 0 }, pipeline.description);
     assert.deepEqual([width, height, numFrames, fps], [960, 544, 61, 24]);
     assert.deepEqual([steps, guidanceScale, trueCfgScale, maxSequenceLength], [50, 6, 1, 256]);
   });
@@ -50,15 +51,15 @@ describe("HunyuanVideoPipeline", () => {
   ];
   for (const [change, message] of REFUSED) {
     it(`complete() refuses ${JSON.stringify(change)}`, () => {
-      assert.throws(() => pipeline.complete({ ...request, ...change }), message);
+      assert.throws(() => completeRequest({ ...request, ...change }, pipeline.description), message);
     });
   }
 
   it("complete() refuses frames that patches of two cannot hold", async () => {
     using plain = await openPipeline(goldenPath("hunyuan_video/tiny-plain"));
-    assert.equal(plain.complete({ ...request, numFrames: 5 }).numFrames, 5);
+    assert.equal(completeRequest({ ...request, numFrames: 5 }, plain.description).numFrames, 5);
     assert.throws(
-      () => plain.complete(request),
+      () => completeRequest(request, plain.description),
       new RangeError(
         "Cannot generate as 'numFrames' must give a multiple of 2 latent frames with this checkpoint: 9 give 3",
       ),
@@ -67,7 +68,7 @@ describe("HunyuanVideoPipeline", () => {
 
   it("generate() shows the middle frame on the way, at most 256 pixels a side", async () => {
     const previews: [index: number, width: number, height: number][] = [];
-    await pipeline.generate(pipeline.complete({ ...request, width: 528, numFrames: 5 }), {
+    await pipeline.generate(completeRequest({ ...request, width: 528, numFrames: 5 }, pipeline.description), {
       previewSteps: new Set([0]),
       onPreview: (index, { width, height }) => void previews.push([index, width, height]),
     });
@@ -77,13 +78,13 @@ describe("HunyuanVideoPipeline", () => {
   it("generate() ends with the signal's reason, between steps and in the decoder", async () => {
     const abort = new AbortController();
     const reason = new Error("enough");
-    const run = pipeline.generate(pipeline.complete(request), {
+    const run = pipeline.generate(completeRequest(request, pipeline.description), {
       signal: abort.signal,
       onStep: ({ index }) => void (index === 0 && abort.abort(reason)),
     });
     await assert.rejects(run, reason);
     const late = new AbortController();
-    const decoding = pipeline.generate(pipeline.complete(request), {
+    const decoding = pipeline.generate(completeRequest(request, pipeline.description), {
       signal: late.signal,
       onStep: ({ index, steps }) => void (index === steps - 1 && late.abort(reason)),
     });

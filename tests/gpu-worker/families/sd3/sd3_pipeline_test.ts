@@ -8,6 +8,7 @@ import { readModel } from "../../../../gpu-worker/model/read_model.ts";
 import { goldenPath, loadGoldens, maxError } from "../../../goldens/golden.ts";
 import { ChangedCheckpoint, type CheckpointChanges } from "../../pipeline/changed_checkpoint.ts";
 import { assertReference, generateReference, referenceCalls } from "../../pipeline/reference_call.ts";
+import { completeRequest } from "../../../../gpu-worker/request/complete_request.ts";
 
 for (const name of ["sd3/tiny-large", "sd3/tiny-medium"]) {
   describe(`Sd3Pipeline.generate() on ${name}`, () => {
@@ -37,7 +38,9 @@ for (const name of ["sd3/tiny-large", "sd3/tiny-medium"]) {
       const skipLayerGuidance = { layers: [1], start: 0.2, stop: 0.8 };
       const draw = async (scale?: number) => {
         const skip = scale === undefined ? undefined : { ...skipLayerGuidance, scale };
-        return await pipeline.generate(pipeline.complete({ ...request, skipLayerGuidance: skip }));
+        return await pipeline.generate(
+          completeRequest({ ...request, skipLayerGuidance: skip }, pipeline.description),
+        );
       };
       const [without, zero, two] = [await draw(), await draw(0), await draw(2)];
       assert.ok(zero.plan.slice(3, 9).includes("forecast"));
@@ -48,7 +51,7 @@ for (const name of ["sd3/tiny-large", "sd3/tiny-medium"]) {
 
     it("gives previews at the asked steps", async () => {
       const seen: [number, number, number][] = [];
-      await pipeline.generate(pipeline.complete(request), {
+      await pipeline.generate(completeRequest(request, pipeline.description), {
         previewSteps: new Set([2, 7]),
         onPreview: (index, { width, height }) => void seen.push([index, width, height]),
       });
@@ -57,7 +60,7 @@ for (const name of ["sd3/tiny-large", "sd3/tiny-medium"]) {
 
     it("ends with the signal's reason", async () => {
       const controller = new AbortController();
-      const running = pipeline.generate(pipeline.complete(request), {
+      const running = pipeline.generate(completeRequest(request, pipeline.description), {
         signal: controller.signal,
         onStep: ({ index }) => void (index === 1 && controller.abort(new Error("enough"))),
       });
@@ -66,13 +69,14 @@ for (const name of ["sd3/tiny-large", "sd3/tiny-medium"]) {
   });
 }
 
-describe("Sd3Pipeline.complete()", () => {
+describe("completeRequest() of Sd3Pipeline", () => {
   let pipeline: Pipeline;
   before(async () => {
     pipeline = await openPipeline(goldenPath("sd3/tiny-large"));
   });
   after(() => pipeline[Symbol.dispose]());
-  const complete = (fields: object) => pipeline.complete({ prompt: "x", seed: 0, ...fields });
+  const complete = (fields: object) =>
+    completeRequest({ prompt: "x", seed: 0, ...fields }, pipeline.description);
 
   it("fills in the settings that Spectrum was published with, at the transformer's sample_size", () => {
     const { steps, guidanceScale, trueCfgScale, width, height, maxSequenceLength } = complete({});

@@ -14,6 +14,7 @@ import { Runtime } from "../../../../gpu-worker/runtime/mod.ts";
 import { goldenPath, loadGoldens, maxError } from "../../../goldens/golden.ts";
 import { ChangedCheckpoint } from "../../pipeline/changed_checkpoint.ts";
 import { assertReference, generateReference, referenceCalls } from "../../pipeline/reference_call.ts";
+import { completeRequest } from "../../../../gpu-worker/request/complete_request.ts";
 
 /** float32 on both sides; three layers magnify the order of sums to about 5e-7. */
 const STATES_TOLERANCE = 1e-5;
@@ -56,8 +57,10 @@ for (const [name, read] of Object.entries(CHECKPOINTS)) {
         using stack = new DisposableStack();
         const runtime = stack.use(Runtime.open());
         const encoders = [];
-        for (const { graph, tokenizer, states } of read(Checkpoint.open(folder), "float32").textEncoders) {
-          const session = stack.use(await runtime.createSession(graph));
+        const { textEncoders, buildGraphs } = read(Checkpoint.open(folder), "float32");
+        const graphs = buildGraphs();
+        for (const { name, tokenizer, states } of textEncoders) {
+          const session = stack.use(await runtime.createSession(graphs[name]!));
           encoders.push({ session, tokenizer: openTokenizer(tokenizer), states });
         }
         const id = `text.${prompt}`;
@@ -95,7 +98,7 @@ describe("UNetPipeline", () => {
   it("plans every call of the network where the solver makes more than was asked for (PNDM)", async () => {
     const indices: number[] = [];
     const { plan } = await pipeline.generate(
-      pipeline.complete({ ...request, sampler: { method: "spectrum" } }),
+      completeRequest({ ...request, sampler: { method: "spectrum" } }, pipeline.description),
       { onStep: ({ index, steps }) => void indices.push(index, steps) },
     );
     assert.equal(plan.length, 21);
@@ -104,10 +107,10 @@ describe("UNetPipeline", () => {
   });
 
   it("takes its defaults from checkpoint and family", () => {
-    const { width, height, steps, guidanceScale, guidanceRescale } = pipeline.complete({
+    const { width, height, steps, guidanceScale, guidanceRescale } = completeRequest({
       prompt: "",
       seed: 0,
-    });
+    }, pipeline.description);
     assert.deepEqual([width, height, steps, guidanceScale, guidanceRescale], [16, 16, 50, 7.5, 0]);
   });
 
@@ -120,13 +123,13 @@ describe("UNetPipeline", () => {
   ];
   for (const [change, message] of REFUSED) {
     it(`complete() refuses ${JSON.stringify(change)}`, () => {
-      assert.throws(() => pipeline.complete({ ...request, ...change }), message);
+      assert.throws(() => completeRequest({ ...request, ...change }, pipeline.description), message);
     });
   }
 
   it("previews the estimate of the final picture", async () => {
     const sizes: number[][] = [];
-    await pipeline.generate(pipeline.complete({ ...request, steps: 4, width: 24 }), {
+    await pipeline.generate(completeRequest({ ...request, steps: 4, width: 24 }, pipeline.description), {
       previewSteps: new Set([1, 3]),
       onPreview: (index, { width, height }) => void sizes.push([index, width, height]),
     });

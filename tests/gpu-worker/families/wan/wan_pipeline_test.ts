@@ -9,6 +9,7 @@ import { liveHandles } from "../../../../gpu-worker/runtime/mod.ts";
 import { goldenPath, loadGoldens } from "../../../goldens/golden.ts";
 import { ChangedCheckpoint, type CheckpointChanges } from "../../pipeline/changed_checkpoint.ts";
 import { assertReference, generateReference, referenceCalls } from "../../pipeline/reference_call.ts";
+import { completeRequest } from "../../../../gpu-worker/request/complete_request.ts";
 
 for (const name of ["wan/tiny-unipc", "wan/tiny-euler"]) {
   describe(`WanPipeline.generate() on ${name}`, () => {
@@ -36,7 +37,9 @@ for (const name of ["wan/tiny-unipc", "wan/tiny-euler"]) {
     };
 
     it("gives a video of the asked length and rate, and its middle frame as the picture", async () => {
-      const { video, image } = await pipeline.generate(pipeline.complete({ ...request, fps: 12.5 }));
+      const { video, image } = await pipeline.generate(
+        completeRequest({ ...request, fps: 12.5 }, pipeline.description),
+      );
       const { frames, ...rest } = video!;
       assert.deepEqual(rest, { width: 32, height: 16, fps: 12.5 });
       assert.deepEqual(frames.map(({ length }) => length), Array(9).fill(32 * 16 * 3));
@@ -46,7 +49,7 @@ for (const name of ["wan/tiny-unipc", "wan/tiny-euler"]) {
 
     it("gives previews at the asked steps", async () => {
       const seen: [number, number, number][] = [];
-      await pipeline.generate(pipeline.complete(request), {
+      await pipeline.generate(completeRequest(request, pipeline.description), {
         previewSteps: new Set([2, 7]),
         onPreview: (index, { width, height }) => void seen.push([index, width, height]),
       });
@@ -57,7 +60,7 @@ for (const name of ["wan/tiny-unipc", "wan/tiny-euler"]) {
       using pipeline = await openPipeline(goldenPath(name));
       const before = liveHandles();
       const controller = new AbortController();
-      const running = pipeline.generate(pipeline.complete(request), {
+      const running = pipeline.generate(completeRequest(request, pipeline.description), {
         signal: controller.signal,
         onStep: ({ index }) => void (index === 1 && controller.abort(new Error("enough"))),
       });
@@ -67,21 +70,24 @@ for (const name of ["wan/tiny-unipc", "wan/tiny-euler"]) {
   });
 }
 
-describe("WanPipeline.complete()", () => {
+describe("completeRequest() of WanPipeline", () => {
   let pipeline: Pipeline;
   before(async () => {
     pipeline = await openPipeline(goldenPath("wan/tiny-euler"));
   });
   after(() => pipeline[Symbol.dispose]());
   const complete = (fields: object) =>
-    pipeline.complete({ prompt: "x", seed: 0, width: 32, height: 32, numFrames: 3, ...fields });
+    completeRequest(
+      { prompt: "x", seed: 0, width: 32, height: 32, numFrames: 3, ...fields },
+      pipeline.description,
+    );
 
   it("fills in Wan2.1's published settings", async () => {
     using published = await openPipeline(goldenPath("wan/tiny-unipc"));
-    const { prompt: _prompt, seed: _seed, sampler: _sampler, ...settings } = published.complete({
+    const { prompt: _prompt, seed: _seed, sampler: _sampler, ...settings } = completeRequest({
       prompt: "x",
       seed: 0,
-    });
+    }, published.description);
     assert.deepEqual(settings, {
       negativePrompt: "",
       steps: 50,

@@ -1,0 +1,33 @@
+// What GET /models says of a model. All of it comes from the checkpoint's configs.
+import { completeRequest } from "../request/complete_request.ts";
+import { requestLimits } from "../request/request_limits.ts";
+import type { ModelCard } from "../../protocol/wire/model_card.ts";
+import type { ModelSource } from "./model_pool.ts";
+import { toWire } from "./wire_request.ts";
+
+/** Returns the facts of a model that stay as they are while it is served. */
+export function modelCard(
+  { info: { id, pipelineClass, digest, names }, description }: Pick<ModelSource, "info" | "description">,
+  samplerVersion: string,
+): Omit<ModelCard, "loaded"> {
+  const completed = toWire(completeRequest({ prompt: " ", seed: 0 }, description));
+  const { prompt: _prompt, seed: _seed, ...defaults } = completed;
+  const { sizeMultiple, maxSide, maxPixels, maxSequenceLength } = requestLimits(description);
+  const { video, startImage } = description.rules;
+  return {
+    id,
+    pipeline_class: pipelineClass,
+    digest,
+    sampler_version: samplerVersion,
+    ...names && { names },
+    defaults,
+    limits: {
+      size_multiple: sizeMultiple,
+      max_side: maxSide,
+      max_pixels: maxPixels,
+      max_sequence_length: maxSequenceLength,
+    },
+    ...startImage && { start_image: { strength: startImage.strength, partial_step: startImage.partialStep } },
+    ...video && { video: { frame_step: video.frameStep, max_frames: video.maxFrames } },
+  };
+}
