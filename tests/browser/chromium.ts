@@ -1,10 +1,9 @@
 // An installed Chromium, its windows, and what they complain of.
+import { delimiter, join } from "node:path";
 import { type Browser, chromium, type Page } from "playwright-core";
 
-const CANDIDATES = [
-  "/usr/bin/chromium",
-  "/usr/bin/chromium-browser",
-  "/usr/bin/google-chrome",
+const NAMES = ["chromium", "chromium-browser", "google-chrome"];
+const APPLICATIONS = [
   "/Applications/Chromium.app/Contents/MacOS/Chromium",
   "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
 ];
@@ -19,9 +18,11 @@ const FLAGS = [
   "--disable-sync",
 ];
 
-/** Its path: CHROMIUM, or where systems put it. */
+/** Its path: CHROMIUM, or the first that is on the PATH or among macOS's applications. */
 export function findChromium(): string | undefined {
-  return [Deno.env.get("CHROMIUM"), ...CANDIDATES].find((path) => {
+  const folders = (Deno.env.get("PATH") ?? "").split(delimiter);
+  const installed = NAMES.flatMap((name) => folders.map((folder) => join(folder, name)));
+  return [Deno.env.get("CHROMIUM"), ...installed, ...APPLICATIONS].find((path) => {
     try {
       return path !== undefined && Deno.statSync(path).isFile;
     } catch {

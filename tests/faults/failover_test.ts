@@ -5,6 +5,7 @@ import { WITHOUT_REDIS } from "../service/redis.ts";
 import { readMetric, untilIdle } from "../service/service.ts";
 import { type Cluster, type Node, seedsOf, startCluster } from "./cluster.ts";
 import { generate, post, streamed, type StreamedEvent } from "./requests.ts";
+import { until } from "../until.ts";
 
 const STEPS = 40;
 const LONG = { steps: STEPS, stream: true, progress: true, partial_images: 2, spectrum: { method: "none" } };
@@ -112,16 +113,16 @@ describe("failover", { skip: WITHOUT_REDIS }, () => {
     };
     assert.deepEqual(await readiness(), [200, "degraded"]);
     await cluster.redis!.restart();
-    while ((await readiness())[1] !== "ready") await new Promise((resolve) => setTimeout(resolve, 50));
+    await until(async () => (await readiness())[1] === "ready");
     const made = await generate(edge.url, { seed: 8, steps: 1 });
     assert.equal(made.headers.get("x-spectrum-cache"), "miss");
     // Each edge finds out by itself, a second after its last failure.
-    let found = await generate(other.url, { seed: 8, steps: 1 });
-    while (found.headers.get("x-spectrum-cache") !== "hit") {
-      found = await generate(other.url, { seed: 8, steps: 1 }, {
-        headers: { "cache-control": "only-if-cached" },
-      });
-    }
+    await generate(other.url, { seed: 8, steps: 1 });
+    const cached = { headers: { "cache-control": "only-if-cached" } };
+    const found = await until(async () => {
+      const answer = await generate(other.url, { seed: 8, steps: 1 }, cached);
+      return answer.headers.get("x-spectrum-cache") === "hit" && answer;
+    });
     assert.equal(found.picture!.b64_json, made.picture!.b64_json);
     for (const worker of cluster.workers) await untilIdle(worker.url).catch(() => {});
   });

@@ -7,6 +7,7 @@ import { untilIdle } from "../service/service.ts";
 import { drawTestKey } from "../routes/keys/key.ts";
 import { type Cluster, startCluster } from "./cluster.ts";
 import { generate, post, streamed, type StreamedEvent } from "./requests.ts";
+import { until } from "../until.ts";
 
 const STEPS = 40;
 /** What no log may have. */
@@ -35,7 +36,7 @@ describe("a store that falls silent", { skip: WITHOUT_REDIS }, () => {
     generate(edge(index), { prompt: PROMPT, steps: 1, ...fields }, { headers: { ...headers, ...more } });
   const finishedJob = async () => {
     const { body } = await make({ seed: seed++, background: true });
-    while ((await ask(`/v1/jobs/${body.id}`)).body.status !== "completed") await moment();
+    await until(async () => (await ask(`/v1/jobs/${body.id}`)).body.status === "completed");
     return body.id as string;
   };
   const refused = (answer: Awaited<ReturnType<typeof ask>>, code = "store_unavailable") => {
@@ -103,7 +104,7 @@ describe("a store that falls silent", { skip: WITHOUT_REDIS }, () => {
 
         cluster.lines![line].pass();
         for (const index of [0, 1]) {
-          while ((await ask("/readyz", { index })).body.status !== "ready") await moment();
+          await until(async () => (await ask("/readyz", { index })).body.status === "ready");
         }
         const { body } = await ask(`/v1/jobs/${job}`);
         assert.deepEqual([body.status, body.result.data.length], ["completed", 1]);
@@ -118,7 +119,7 @@ describe("a store that falls silent", { skip: WITHOUT_REDIS }, () => {
         unseen = await anotherKey();
 
         await untilIdle(cluster.workers[0]!.url);
-        while (await cluster.redis!.redis.zcard("spectrum:runs") > 0) await moment();
+        await until(async () => await cluster.redis!.redis.zcard("spectrum:runs") === 0);
         for (const { open } of Object.values(cluster.lines!)) {
           assert.ok(open <= MAX_CONNECTIONS, `${open} open`);
         }
@@ -157,8 +158,4 @@ function bearer(key: string): Record<string, string> {
 
 function isStep({ type }: StreamedEvent): boolean {
   return type.endsWith("progress");
-}
-
-function moment(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, 20));
 }

@@ -7,6 +7,7 @@ import { MemoryResultStore } from "../../protocol/store/results/memory_result_st
 import { FakePipeline } from "../gpu-worker/http/fake_pipeline.ts";
 import { testPool } from "./runs/pool.ts";
 import { startTestWorker, type TestWorkerOptions } from "../gpu-worker/http/test_worker.ts";
+import { until } from "../until.ts";
 
 const LOCAL = { remoteAddr: { transport: "tcp", hostname: "127.0.0.1", port: 1 } } as const;
 
@@ -44,10 +45,6 @@ function parseEvents(text: string): Record<string, string>[] {
       block.split("\n").map((line) => line.split(/: ?(.*)/s).slice(0, 2) as [string, string]),
     )
   ).filter((event) => event.event !== undefined);
-}
-
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 5));
 }
 
 describe("createApp()", () => {

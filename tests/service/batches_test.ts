@@ -6,6 +6,7 @@ import OpenAI from "openai";
 import { type RedisServer, startRedisServer } from "../../deploy/redis_rest/redis_server.ts";
 import type { BatchResult } from "../../protocol/wire/batch.ts";
 import { readMetrics, type RunningTask, startDeno, startFakeWorker, startTask } from "./service.ts";
+import { until } from "../until.ts";
 
 const LISTENING = /"message":"listening","url":"([^"]+)"/;
 const SECRET = "the secret that all of them share: 0123456789";
@@ -82,12 +83,11 @@ describe("batches", { skip: hasRedis() ? false : "redis-server is not installed"
     });
   }
 
-  async function ended(id: string): Promise<OpenAI.Batch> {
-    for (;;) {
+  function ended(id: string): Promise<OpenAI.Batch> {
+    return until(async () => {
       const batch = await client.batches.retrieve(id);
-      if (["completed", "failed", "cancelled", "expired"].includes(batch.status)) return batch;
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
+      return ["completed", "failed", "cancelled", "expired"].includes(batch.status) && batch;
+    }, { within: 240_000, every: 20 });
   }
 
   async function results(fileId: string | null | undefined): Promise<BatchResult[]> {
@@ -144,7 +144,7 @@ describe("batches", { skip: hasRedis() ? false : "redis-server is not installed"
       body: { prompt: "x", seed: 50_000 + index },
     }));
     const { id } = await createBatch(lines);
-    while ((await client.batches.retrieve(id)).request_counts!.completed === 0);
+    await until(async () => (await client.batches.retrieve(id)).request_counts!.completed > 0, { every: 0 });
     await client.batches.cancel(id);
     const batch = await ended(id);
     assert.equal(batch.status, "cancelled");
@@ -186,9 +186,8 @@ describe("batches", { skip: hasRedis() ? false : "redis-server is not installed"
         // Back in its place, as an orchestrator would have it.
         list[at] = await (list === workers ? startWorker : startBatches)(portOf(victim));
         // Whoever is left goes on: the next one dies in the midst of work.
-        while (!done && (await client.batches.retrieve(id)).request_counts!.completed === before) {
-          await new Promise((resolve) => setTimeout(resolve, 20));
-        }
+        const goesOn = async () => (await client.batches.retrieve(id)).request_counts!.completed !== before;
+        await until(async () => done || await goesOn());
       }
     })();
     const batch = await ended(id);

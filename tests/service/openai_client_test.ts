@@ -5,6 +5,7 @@ import OpenAI from "openai";
 import sharp from "sharp";
 import type { Receipt } from "../../protocol/wire/receipt.ts";
 import { readMetric, type Service, startService, untilIdle } from "./service.ts";
+import { until } from "../until.ts";
 
 /** What a client of ours finds beside OpenAI's fields. */
 interface Extended {
@@ -262,9 +263,7 @@ describe("openai client", () => {
       } as OpenAI.ImageGenerateParamsNonStreaming,
       { signal: abort.signal },
     );
-    while (await readMetric(service.workerUrl, "spectrum_passes_total") === passes) {
-      await new Promise((resolve) => setTimeout(resolve, 10));
-    }
+    await until(async () => await readMetric(service.workerUrl, "spectrum_passes_total") > passes);
     abort.abort();
     await assert.rejects(call, OpenAI.APIUserAbortError);
     await untilIdle(service.workerUrl);

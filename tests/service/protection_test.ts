@@ -2,6 +2,7 @@
 import { after, before, describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { type RunningTask, startFakeWorker, startTask } from "./service.ts";
+import { until } from "../until.ts";
 
 const LISTENING = /"message":"listening","url":"([^"]+)"/;
 const SILENT = 500;
@@ -122,11 +123,8 @@ describe("deploy/haproxy.cfg", { skip: hasHaproxy() ? false : "haproxy is not in
       const url = `http://${front}`;
       let ended = false;
       haproxy.status.then(() => ended = true);
-      while (
-        !ended && !(await fetch(`${url}/healthz`).then((answer) => answer.text(), () => "")).includes("ok")
-      ) {
-        await new Promise((resolve) => setTimeout(resolve, 20));
-      }
+      const health = () => fetch(`${url}/healthz`).then((answer) => answer.text(), () => "");
+      await until(async () => ended || (await health()).includes("ok"));
       assert.ok(!ended, "HAProxy has ended");
       const started = performance.now();
       const silent = await Promise.all(Array.from({ length: SILENT }, () => connect(url)));

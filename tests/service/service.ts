@@ -1,5 +1,6 @@
 // Real processes for tests: tasks of deno.json, each ended and waited for.
 import { TextLineStream } from "@std/streams/text-line-stream";
+import { until } from "../until.ts";
 
 export interface StartTaskOptions {
   args?: string[];
@@ -121,9 +122,8 @@ export async function readMetric(workerUrl: string, name: string): Promise<numbe
 
 /** Resolves when nothing runs or waits on the worker. */
 export async function untilIdle(workerUrl: string): Promise<void> {
-  while (
-    await readMetric(workerUrl, "spectrum_running") + await readMetric(workerUrl, "spectrum_queue_depth") > 0
-  ) {
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
+  await until(async () =>
+    await readMetric(workerUrl, "spectrum_running") === 0 &&
+    await readMetric(workerUrl, "spectrum_queue_depth") === 0
+  );
 }

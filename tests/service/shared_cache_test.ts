@@ -3,6 +3,7 @@ import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { WITHOUT_REDIS } from "./redis.ts";
 import { readMetric, startTask } from "./service.ts";
+import { until } from "../until.ts";
 
 const LISTENING = /"message":"listening","url":"([^"]+)"/;
 
@@ -51,7 +52,7 @@ describe("RedisResultStore", { skip: WITHOUT_REDIS }, () => {
       });
       return (await response.json()).result;
     };
-    while (await size() === 0) await new Promise((resolve) => setTimeout(resolve, 10));
+    await until(async () => await size() > 0);
     const found = await generate(second.found);
     assert.equal(found.cache, "hit");
     assert.equal(found.picture.b64_json, made.picture.b64_json);

@@ -3,6 +3,7 @@
 import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { type RunningTask, startFakeWorker, startTask } from "./service.ts";
+import { until } from "../until.ts";
 
 /** A span in OTLP's JSON, with the name of the service it comes from. */
 interface Span {
@@ -78,10 +79,9 @@ describe("a request through edge and worker", () => {
     const find = (service: string, matches: (span: Span) => boolean) =>
       collector.spans.find((span) => span.service === service && span.traceId === trace && matches(span));
     const pathIs = (path: string) => ({ attributes }: Span) => attributes["url.path"] === path;
-    const late = performance.now() + 20_000;
-    const arrived = () =>
-      find("worker", ({ name }) => name === "run") && find("edge", pathIs("/v1/images/generations"));
-    while (!arrived() && performance.now() < late) await new Promise((resolve) => setTimeout(resolve, 20));
+    await until(() =>
+      find("worker", ({ name }) => name === "run") && find("edge", pathIs("/v1/images/generations"))
+    );
     // From the client's span downwards: each is the child of the one before.
     const chain = [
       find("edge", pathIs("/v1/images/generations")),
@@ -106,13 +106,8 @@ describe("a request through edge and worker", () => {
         until: LISTENING,
       });
       await generate(edge.found, { "x-request-id": "request-of-a-test" });
-      const lineOf = async (task: RunningTask, message: string) => {
-        for (;;) {
-          const line = task.lines.find((line) => line.includes(`"message":"${message}"`));
-          if (line !== undefined) return JSON.parse(line);
-          await new Promise((resolve) => setTimeout(resolve, 10));
-        }
-      };
+      const lineOf = async (task: RunningTask, message: string) =>
+        JSON.parse(await until(() => task.lines.find((line) => line.includes(`"message":"${message}"`))));
       assert.equal((await lineOf(edge, "request")).request_id, "request-of-a-test");
       const run = await lineOf(worker, "run");
       assert.deepEqual([run.request_id, run.outcome, run.prompt], [

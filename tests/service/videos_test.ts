@@ -6,6 +6,7 @@ import sharp from "sharp";
 import type { Receipt } from "../../protocol/wire/receipt.ts";
 import { FFMPEG_MISSING, probe } from "../gpu-worker/media/ffprobe.ts";
 import { type Service, startService } from "./service.ts";
+import { until } from "../until.ts";
 
 /** What a client of ours finds beside OpenAI's fields. */
 interface Extended {
@@ -23,14 +24,13 @@ describe("openai client, videos", () => {
   after(() => service[Symbol.asyncDispose]());
 
   const make = async (fields: Record<string, unknown>) => {
-    let video = await client.videos.create(
+    const { id } = await client.videos.create(
       { prompt: "a red ball moves right", ...fields } as OpenAI.VideoCreateParams,
     );
-    while (video.status === "queued" || video.status === "in_progress") {
-      await new Promise((resolve) => setTimeout(resolve, 50));
-      video = await client.videos.retrieve(video.id);
-    }
-    return video as OpenAI.Video & Extended;
+    return await until(async () => {
+      const video = await client.videos.retrieve(id);
+      return !["queued", "in_progress"].includes(video.status) && video as OpenAI.Video & Extended;
+    }, { every: 20 });
   };
 
   it("creates, polls and downloads a video that ffprobe reads as it was asked for", async () => {

@@ -5,6 +5,7 @@ import { ApiError } from "../../../protocol/wire/api_error.ts";
 import { WorkerClient } from "../../../routes/runs/worker_client.ts";
 import { FakePipeline } from "./fake_pipeline.ts";
 import { startTestWorker } from "./test_worker.ts";
+import { until } from "../../until.ts";
 
 const RUN = { model: "fake", prompt: "x", seed: 7 };
 const forever = () => new Promise<void>(() => {});
@@ -245,7 +246,7 @@ describe("createWorkerApp()", () => {
     const { id } = await client.submit(RUN);
     const head = await fetch(`${worker.url}/runs/${id}/events`, { method: "HEAD" });
     assert.deepEqual([head.status, head.headers.get("content-type")], [200, "text/event-stream"]);
-    while (worker.queue.busy) await new Promise((resolve) => setTimeout(resolve, 10));
+    await until(() => !worker.queue.busy);
     const events = await eventsOf(client, id);
     assert.deepEqual(events.at(-1), { type: "cancelled", reason: "unwatched" });
   });

@@ -1,23 +1,19 @@
 import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { bufferedLines } from "../../../protocol/process/buffered_lines.ts";
+import { until } from "../../until.ts";
 
 describe("bufferedLines()", () => {
   it("lines come together, in order, after the delay or once there are many", async () => {
-    const { promise, resolve } = Promise.withResolvers<void>();
     const written: string[] = [];
     const line = bufferedLines({
-      write: (text) => {
-        written.push(text);
-        resolve();
-      },
+      write: (text) => void written.push(text),
       delayMs: 1,
       capacity: 3,
     });
     for (const text of ["a", "b", "c", "d"]) line(text);
     assert.deepEqual(written, ["a\nb\nc"]);
-    await promise;
-    while (written.length < 2) await new Promise((resolve) => setTimeout(resolve, 1));
+    await until(() => written.length === 2);
     assert.deepEqual(written, ["a\nb\nc", "d"]);
   });
 

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { RedisChannel } from "../../../protocol/store/redis_channel.ts";
 import { RedisLink } from "../../../protocol/store/redis_link.ts";
 import { StoreAwayError } from "../../../protocol/store/store_away_error.ts";
+import { until } from "../../until.ts";
 
 /** A REST interface whose answers the test decides; `undefined` is none at all. */
 function startRest(answer: (command: string[]) => Response | undefined) {
@@ -38,12 +39,12 @@ describe("RedisLink", () => {
     }
     assert.equal(rest.commands.length, 1);
     // As long as somebody asks, the link looks; nobody waits for that.
-    while (rest.commands.length < 4) {
+    await until(async () => {
       await assert.rejects(link.ask((redis) => redis.get("a")), StoreAwayError);
-      await moment();
-    }
+      return rest.commands.length >= 4;
+    });
     isSilent = false;
-    while (!await link.ping()) await moment();
+    await until(() => link.ping());
     assert.equal(returns, 1);
   });
 
@@ -69,7 +70,7 @@ describe("RedisLink", () => {
     await moment(100);
     const late = assert.rejects(link.ask((redis) => redis.get("b")), StoreAwayError);
     await assert.rejects(first, StoreAwayError);
-    while (!await link.ping()) await moment();
+    await until(() => link.ping());
     await late;
     assert.equal(await link.ping(), true);
   });
@@ -115,15 +116,15 @@ describe("RedisChannel", () => {
     await using silent = startSilent();
     const options = { url: silent.url, token: "x", channel: "c", onMessage() {}, retryMs: 1 };
     using _channel = new RedisChannel({ ...options, idleMs: 20 });
-    while (silent.connections() < 3) await moment();
+    await until(() => silent.connections() >= 3);
   });
 
   it("renew() leaves a connection for a new one", async () => {
     await using silent = startSilent();
     const options = { url: silent.url, token: "x", channel: "c", onMessage() {}, retryMs: 60_000 };
     using channel = new RedisChannel(options);
-    while (!channel.live) await moment();
+    await until(() => channel.live);
     channel.renew();
-    while (silent.connections() < 2 || !channel.live) await moment();
+    await until(() => silent.connections() >= 2 && channel.live);
   });
 });

@@ -7,6 +7,7 @@ import { MemoryKeyStore } from "../../../routes/keys/memory_key_store.ts";
 import { FakePipeline } from "../../gpu-worker/http/fake_pipeline.ts";
 import { startTestWorker } from "../../gpu-worker/http/test_worker.ts";
 import { testPool } from "../runs/pool.ts";
+import { until } from "../../until.ts";
 
 const LOCAL = { remoteAddr: { transport: "tcp", hostname: "127.0.0.1", port: 1 } } as const;
 
@@ -37,16 +38,16 @@ export function startJobs(pipeline: FakePipeline, options: Partial<AppOptions> =
     }, LOCAL);
   const generate = (fields: object, options: AskOptions = {}) =>
     ask("POST", "/images/generations", { body: { prompt: "x", ...fields }, ...options });
-  const until = async (id: string, status: string, headers: Record<string, string> = {}) => {
-    for (;;) {
+  const jobUntil = (id: string, status: string, headers: Record<string, string> = {}) =>
+    until(async () => {
       const job = await (await ask("GET", `/jobs/${id}`, { headers })).json();
-      if (job.status === status) return job;
-      assert.ok(["queued", "in_progress"].includes(job.status), `${job.status}, not ${status}`);
-      // The app answers within microtasks: the worker's turn comes with a timer.
-      await new Promise((resolve) => setTimeout(resolve, 5));
-    }
-  };
-  return { worker, keyStore, ask, generate, until };
+      assert.ok(
+        [status, "queued", "in_progress"].includes(job.status),
+        `${job.status}, not ${status}`,
+      );
+      return job.status === status && job;
+    });
+  return { worker, keyStore, ask, generate, jobUntil };
 }
 
 /** A pipeline whose steps wait until the test lets them all go. */
@@ -63,12 +64,4 @@ export function eventsOf(text: string): { id: string; event: string; data: strin
 
 export function counterOf({ id }: { id: string }): string {
   return monthCounter(id, new Date());
-}
-
-export async function whileWorking<T>(condition: () => T | undefined | false): Promise<T> {
-  for (;;) {
-    const value = condition();
-    if (value) return value;
-    await new Promise((resolve) => setTimeout(resolve, 2));
-  }
 }

@@ -7,7 +7,8 @@ import type { OpenRun } from "../../../protocol/store/run_log/run_log.ts";
 import { StoreAwayError } from "../../../protocol/store/store_away_error.ts";
 import type { AppOptions } from "../../../routes/app.ts";
 import { FakePipeline } from "../../gpu-worker/http/fake_pipeline.ts";
-import { eventsOf, startJobs, whileWorking } from "./jobs.ts";
+import { eventsOf, startJobs } from "./jobs.ts";
+import { until } from "../../until.ts";
 
 describe("jobs while the store is away", () => {
   /** Runs and results that cannot be asked after while `isAway` says so. */
@@ -56,7 +57,7 @@ describe("jobs while the store is away", () => {
     }
     await new Promise((resolve) => setTimeout(resolve, 50));
     isAway = false;
-    await whileWorking(() => told.length > 0);
+    await until(() => told.length > 0);
     assert.deepEqual(told, ["job.completed"]);
   });
 

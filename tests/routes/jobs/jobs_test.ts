@@ -8,12 +8,13 @@ import { Webhooks } from "../../../routes/jobs/webhooks.ts";
 import { MemoryStateStore } from "../../../routes/state/memory_state_store.ts";
 import { FakePipeline } from "../../gpu-worker/http/fake_pipeline.ts";
 import { drawTestKey } from "../keys/key.ts";
-import { counterOf, eventsOf, held, startJobs, whileWorking } from "./jobs.ts";
+import { counterOf, eventsOf, held, startJobs } from "./jobs.ts";
+import { until } from "../../until.ts";
 
 describe("jobs", () => {
   it("background: true answers 202 at once, and the result is that of a plain request", async () => {
     const { pipeline, go } = held();
-    const { worker, ask, generate, until } = startJobs(pipeline);
+    const { worker, ask, generate, jobUntil } = startJobs(pipeline);
     await using _worker = worker;
     const answer = await generate({ seed: 1, n: 2, background: true });
     const job = await answer.json();
@@ -22,7 +23,7 @@ describe("jobs", () => {
     assert.deepEqual([job.object, job.kind, job.result, job.error], ["job", "image_generation", null, null]);
     assert.ok(["queued", "in_progress"].includes(job.status));
     go();
-    const { result, progress, completed_at } = await until(job.id, "completed");
+    const { result, progress, completed_at } = await jobUntil(job.id, "completed");
     assert.ok(progress === 100 && completed_at >= job.created_at);
     const plain = await (await generate({ seed: 1, n: 2 })).json();
     const pictures = (images: { data: { b64_json: string; seed: number }[] }) =>
@@ -32,11 +33,11 @@ describe("jobs", () => {
   });
 
   it("Prefer: respond-async says that it was obeyed", async () => {
-    const { worker, generate, until } = startJobs(new FakePipeline());
+    const { worker, generate, jobUntil } = startJobs(new FakePipeline());
     await using _worker = worker;
     const answer = await generate({}, { headers: { prefer: "wait=5, respond-async" } });
     assert.deepEqual([answer.status, answer.headers.get("preference-applied")], [202, "respond-async"]);
-    assert.equal((await until((await answer.json()).id, "completed")).result.data.length, 1);
+    assert.equal((await jobUntil((await answer.json()).id, "completed")).result.data.length, 1);
   });
 
   it("events can be read from any place on, with a ticket in place of a key, until 204", async () => {
@@ -79,10 +80,10 @@ describe("jobs", () => {
     const alone = await submit(1);
     const shared = await submit(2);
     const waiting = generate({ seed: 2 });
-    await whileWorking(() => pipeline.stepsBegun === 1);
+    await until(() => pipeline.stepsBegun === 1);
     assert.equal((await cancel(alone.id)).status, "cancelled");
     assert.equal((await cancel(alone.id)).status, "cancelled");
-    await whileWorking(() => pipeline.request?.seed === 2);
+    await until(() => pipeline.request?.seed === 2);
     assert.equal((await cancel(shared.id)).status, "cancelled");
     go();
     assert.equal((await waiting).status, 200);
@@ -101,16 +102,16 @@ describe("jobs", () => {
         throw new Error("secret");
       },
     });
-    const { worker, generate, until, keyStore } = startJobs(pipeline);
+    const { worker, generate, jobUntil, keyStore } = startJobs(pipeline);
     await using _worker = worker;
     const { key, record } = await drawTestKey({ pictures_per_month: 1 });
     await keyStore.add(record);
     const headers = { authorization: `Bearer ${key}` };
     const { id } = await (await generate({ seed: 1, background: true }, { headers })).json();
-    const job = await until(id, "failed", headers);
+    const job = await jobUntil(id, "failed", headers);
     assert.equal(job.error.type, "server_error");
     assert.doesNotMatch(JSON.stringify(job), /secret/);
-    while (await keyStore.used(counterOf(record)) > 0) await new Promise((resolve) => setTimeout(resolve, 5));
+    await until(async () => await keyStore.used(counterOf(record)) === 0);
   });
 
   it("a job that fails while its stream is read gives its pictures back once", async () => {
@@ -128,16 +129,16 @@ describe("jobs", () => {
     await keyStore.take({ counter: counterOf(record), amount: 3, limit: 9, ttlMs: 60_000 });
     const stream = await generate({ seed: 1, background: true, stream: true }, { headers });
     assert.equal(eventsOf(await stream.text()).at(-1)!.event, "error");
-    while ((await state.latest(AGENDA, 1)).length > 0) await new Promise((resolve) => setTimeout(resolve, 5));
+    await until(async () => (await state.latest(AGENDA, 1)).length === 0);
     assert.equal(await keyStore.used(counterOf(record)), 3);
   });
 
   it("an edge without a keeper leaves jobs to those that have what their end takes", async () => {
     const state = new MemoryStateStore();
-    const { worker, generate, until } = startJobs(new FakePipeline(), { state, keeper: false });
+    const { worker, generate, jobUntil } = startJobs(new FakePipeline(), { state, keeper: false });
     await using _worker = worker;
     const { id } = await (await generate({ seed: 1, background: true })).json();
-    await until(id, "completed");
+    await jobUntil(id, "completed");
     await new Promise((resolve) => setTimeout(resolve, 30));
     assert.deepEqual(await state.claimDue(AGENDA, { leaseMs: 1, limit: 1 }), [id]);
   });
@@ -154,7 +155,7 @@ describe("jobs", () => {
     await using _worker = worker;
     const fields = { background: true, webhook: "https://client.example/hook" };
     const { id } = await (await generate(fields)).json();
-    await whileWorking(() => told.length === 3);
+    await until(() => told.length === 3);
     const client = new OpenAI({ apiKey: "x", webhookSecret: secret });
     for (const { body, headers } of told) {
       const event = await client.webhooks.unwrap(body, headers) as unknown as { type: string; data: object };
@@ -176,12 +177,12 @@ describe("polling", () => {
       override last = (id: string) => (reads++, super.last(id));
     }
     const { pipeline, go } = held();
-    const { worker, ask, generate, until } = startJobs(pipeline, { runs: new Runs(), keeper: false });
+    const { worker, ask, generate, jobUntil } = startJobs(pipeline, { runs: new Runs(), keeper: false });
     await using _worker = worker;
     const { id } = await (await generate({ seed: 1, background: true, partial_images: 1 })).json();
     assert.equal((await ask("GET", `/jobs/${id}`)).headers.get("etag"), null);
     go();
-    const job = await until(id, "completed");
+    const job = await jobUntil(id, "completed");
     assert.ok(job.result.data[0].b64_json);
     assert.equal(reads, 1);
     const etag = (await ask("GET", `/jobs/${id}`)).headers.get("etag")!;
@@ -196,7 +197,7 @@ describe("polling", () => {
     assert.equal(reads, 3);
     // What is answered with an address has a new one each time.
     const url = await (await generate({ seed: 1, background: true, response_format: "url" })).json();
-    await until(url.id, "completed");
+    await jobUntil(url.id, "completed");
     assert.equal((await ask("GET", `/jobs/${url.id}`)).headers.get("etag"), null);
   });
 });

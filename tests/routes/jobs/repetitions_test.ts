@@ -3,7 +3,8 @@ import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { FakePipeline } from "../../gpu-worker/http/fake_pipeline.ts";
 import { drawTestKey } from "../keys/key.ts";
-import { counterOf, held, startJobs, whileWorking } from "./jobs.ts";
+import { counterOf, held, startJobs } from "./jobs.ts";
+import { until } from "../../until.ts";
 
 describe("repetitions", () => {
   it("Idempotency-Key: a repetition of what was refused for its quota is refused as well", async () => {
@@ -57,7 +58,7 @@ describe("repetitions", () => {
     const gone = new AbortController();
     const first = attempt(0, gone.signal);
     const second = attempt(0);
-    await whileWorking(() => worker.queue.depth === 1);
+    await until(() => worker.queue.depth === 1);
     // Not the one that its client still waits for, but the one that was left.
     gone.abort();
     await first;

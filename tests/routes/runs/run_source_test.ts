@@ -6,6 +6,7 @@ import type { CompletedEvent, NumberedEvent, RunEvent } from "../../../protocol/
 import type { OpenRunRequest } from "../../../protocol/wire/run_request.ts";
 import { RunSource, type RunSourceOptions, type RunView } from "../../../routes/runs/run_source.ts";
 import type { PooledWorker } from "../../../routes/runs/worker_pool.ts";
+import { until } from "../../until.ts";
 
 const RUN = { model: "m", prompt: "x", seed: 1 };
 const WANTED = { name: "k", key: "k", run: RUN, modelDigest: "d" };
@@ -70,10 +71,6 @@ async function read(view: RunView): Promise<RunEvent[]> {
   for await (const { event } of view.events(new AbortController().signal)) events.push(event);
   view.close();
   return events;
-}
-
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 1));
 }
 
 describe("RunSource", () => {

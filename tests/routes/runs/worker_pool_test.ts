@@ -11,6 +11,7 @@ import { type PooledWorker, WorkerPool } from "../../../routes/runs/worker_pool.
 import { FakePipeline } from "../../gpu-worker/http/fake_pipeline.ts";
 import { startTestWorker } from "../../gpu-worker/http/test_worker.ts";
 import { testPool } from "./pool.ts";
+import { until } from "../../until.ts";
 
 const RUN: OpenRunRequest = { model: "m", prompt: "x", seed: 1 };
 const DIGEST = { modelDigest: "d" };
@@ -138,7 +139,7 @@ describe("WorkerPool", () => {
     }
     assert.deepEqual([first!.queue.depth, second!.queue.depth], [1, 1]);
     const drained = first!.queue.drain();
-    while (second!.queue.depth < 2) await new Promise((resolve) => setTimeout(resolve, 5));
+    await until(() => second!.queue.depth === 2);
     open();
     await drained;
     for (const response of responses) {

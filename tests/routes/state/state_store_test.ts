@@ -8,6 +8,7 @@ import { MemoryStateStore } from "../../../routes/state/memory_state_store.ts";
 import { RedisStateStore } from "../../../routes/state/redis_state_store.ts";
 import { MAX_LIST, type StateStore } from "../../../routes/state/state_store.ts";
 import { type RestRedis, startRestRedis, WITHOUT_REDIS } from "../../service/redis.ts";
+import { until } from "../../until.ts";
 
 function contract(open: () => StateStore): void {
   const name = () => crypto.randomUUID();
@@ -17,7 +18,7 @@ function contract(open: () => StateStore): void {
     const set = (value: string) => state.set(key, value, { ttlMs: 200, onlyIfAbsent: true });
     assert.deepEqual((await Promise.all([set("a"), set("b"), set("c")])).filter(Boolean), [true]);
     assert.equal(await state.get(key), "a");
-    while (await state.get(key) !== undefined) await new Promise((resolve) => setTimeout(resolve, 20));
+    await until(async () => await state.get(key) === undefined);
     await state.set(key, '{"like":"json"}', { ttlMs: 1000 });
     assert.equal(await state.get(key), '{"like":"json"}');
     const change = () => state.set(key, "changed", { ttlMs: 1000, onlyIfPresent: true });

@@ -9,6 +9,7 @@ import { FakePipeline, type FakePipelineOptions } from "../../gpu-worker/http/fa
 import { startTestWorker } from "../../gpu-worker/http/test_worker.ts";
 import { FFMPEG_MISSING, probe } from "../../gpu-worker/media/ffprobe.ts";
 import { testPool } from "../runs/pool.ts";
+import { until } from "../../until.ts";
 
 const LOCAL = { remoteAddr: { transport: "tcp", hostname: "127.0.0.1", port: 1 } } as const;
 
@@ -44,13 +45,11 @@ function start(options: FakePipelineOptions = {}, keys: string[] = []) {
     await client.videos.create({ prompt: "x", ...fields } as OpenAI.VideoCreateParams) as
       & OpenAI.Video
       & Extended;
-  const poll = async (id: string) => {
-    for (;;) {
+  const poll = (id: string) =>
+    until(async () => {
       const video = await client.videos.retrieve(id) as OpenAI.Video & Extended;
-      if (video.status === "completed" || video.status === "failed") return video;
-      await new Promise((resolve) => setTimeout(resolve, 5));
-    }
-  };
+      return ["completed", "failed"].includes(video.status) && video;
+    });
   const post = (fields: object) =>
     request("/videos", {
       method: "POST",
@@ -155,7 +154,7 @@ describe("videoRoutes()", () => {
     await assert.rejects(client.videos.downloadContent(id), refused(400));
     assert.deepEqual(await client.videos.delete(id), { id, object: "video.deleted", deleted: true });
     await assert.rejects(client.videos.retrieve(id), refused(404));
-    while (worker.queue.busy) await new Promise((resolve) => setTimeout(resolve, 5));
+    await until(() => !worker.queue.busy);
     assert.equal(pipeline.stepsBegun, 1);
   });
 

@@ -7,6 +7,7 @@ import { MemoryRunLog } from "../../../../protocol/store/run_log/memory_run_log.
 import { RedisRunLog } from "../../../../protocol/store/run_log/redis_run_log.ts";
 import type { OpenRun, RunLog } from "../../../../protocol/store/run_log/run_log.ts";
 import { type RestRedis, startRestRedis, WITHOUT_REDIS } from "../../../service/redis.ts";
+import { until } from "../../../until.ts";
 
 const STEP = { type: "step", step_index: 0 } as RunEvent;
 const DONE = { type: "completed", b64_json: "AAAA" } as RunEvent;
@@ -62,7 +63,7 @@ function contract(open: () => RunLog): void {
     await log.append({ id, attempt: 1 }, numbered(STEP, DONE));
     assert.deepEqual(await log.open(wish({ name, keepMs: 300 })), { id, started: false, state: "completed" });
     assert.equal((await log.open(wish({ name, finishedToo: false }))).started, true);
-    while (await log.read(id, 0) !== undefined) await new Promise((resolve) => setTimeout(resolve, 20));
+    await until(async () => await log.read(id, 0) === undefined);
     assert.equal(await log.attach(id, { viewer: "x", viewerMs: 1000 }), undefined);
   });
 
@@ -115,7 +116,7 @@ function contract(open: () => RunLog): void {
     const b64_json = "abcdefgh".repeat(1_500_000);
     await log.append({ id, attempt: 1 }, numbered(STEP, { ...DONE, b64_json } as RunEvent));
     const seen: NumberedEvent[] = [];
-    while (seen.length < 2) seen.push(...(await log.read(id, seen.length))!.events);
+    await until(async () => seen.push(...(await log.read(id, seen.length))!.events) === 2);
     const completed = seen[1]!.event;
     assert.ok(completed.type === "completed" && completed.b64_json === b64_json);
   });
