@@ -51,7 +51,7 @@ describe("RedisLink", () => {
   it("without anybody who asks nothing goes on, and the next call finds out by itself", async () => {
     let isSilent = true;
     await using rest = startRest(() => isSilent ? undefined : PONG());
-    const link = new RedisLink({ url: rest.url, token: "x", timeoutMs: 20, pauseMs: 10 });
+    const link = new RedisLink({ url: rest.url, token: "x", timeoutMs: 500, pauseMs: 10 });
     let returned = Promise.withResolvers<void>();
     using _listener = link.returns(() => returned.resolve());
     await assert.rejects(link.ask((redis) => redis.ping()), StoreAwayError);
