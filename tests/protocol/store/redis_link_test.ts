@@ -31,7 +31,7 @@ describe("RedisLink", () => {
   it("of all calls in an outage one waits for the deadline; a look of its own finds the store back", async () => {
     let isSilent = true;
     await using rest = startRest(() => isSilent ? undefined : PONG());
-    const link = new RedisLink({ url: rest.url, token: "x", timeoutMs: 50, pauseMs: 200 });
+    const link = new RedisLink({ url: rest.url, token: "x", timeoutMs: 300, pauseMs: 200 });
     let returns = 0;
     using _listener = link.returns(() => returns++);
     for (let call = 0; call < 5; call++) {
