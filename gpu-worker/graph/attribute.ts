@@ -1,7 +1,10 @@
 // ONNX node attributes from plain values.
-import onnxProto from "onnx-proto";
-
-const { onnx } = onnxProto;
+import { create } from "@bufbuild/protobuf";
+import {
+  type AttributeProto,
+  AttributeProto_AttributeType as AttributeType,
+  AttributeProtoSchema,
+} from "../runtime/messages/onnx_pb.ts";
 
 /** A FLOAT attribute whose value may be whole: `{ float: 1 }`. */
 export interface FloatAttribute {
@@ -12,16 +15,17 @@ export interface FloatAttribute {
 export type AttributeValue = number | string | readonly number[] | FloatAttribute;
 
 /** Makes the AttributeProto `name` = `value`. */
-export function attribute(name: string, value: AttributeValue) {
-  const { AttributeType } = onnx.AttributeProto;
-  if (typeof value === "string") {
-    return new onnx.AttributeProto({ name, type: AttributeType.STRING, s: new TextEncoder().encode(value) });
-  }
+export function attribute(name: string, value: AttributeValue): AttributeProto {
+  return create(AttributeProtoSchema, { name, ...fields(value) });
+}
+
+function fields(value: AttributeValue) {
+  if (typeof value === "string") return { type: AttributeType.STRING, s: new TextEncoder().encode(value) };
   if (typeof value === "number") {
     return Number.isInteger(value)
-      ? new onnx.AttributeProto({ name, type: AttributeType.INT, i: value })
-      : new onnx.AttributeProto({ name, type: AttributeType.FLOAT, f: value });
+      ? { type: AttributeType.INT, i: BigInt(value) }
+      : { type: AttributeType.FLOAT, f: value };
   }
-  if ("float" in value) return new onnx.AttributeProto({ name, type: AttributeType.FLOAT, f: value.float });
-  return new onnx.AttributeProto({ name, type: AttributeType.INTS, ints: [...value] });
+  if ("float" in value) return { type: AttributeType.FLOAT, f: value.float };
+  return { type: AttributeType.INTS, ints: value.map(BigInt) };
 }

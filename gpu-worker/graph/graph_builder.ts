@@ -1,19 +1,25 @@
 // Builds an ONNX model whose large initializers stay in the checkpoint's safetensors files (external data by offset).
-import onnxProto from "onnx-proto";
+import { create, toBinary } from "@bufbuild/protobuf";
 import { relative } from "node:path";
 import { type DType, DTYPE_BYTES, ONNX_DATA_TYPE } from "../runtime/dtype.ts";
+import {
+  GraphProtoSchema,
+  ModelProtoSchema,
+  NodeProtoSchema,
+  TensorProto_DataLocation as DataLocation,
+  TensorProtoSchema,
+} from "../runtime/messages/onnx_pb.ts";
+import { valueInfoProto } from "../runtime/value_info_proto.ts";
 import { attribute, type AttributeValue } from "./attribute.ts";
 import { CheckpointError } from "../checkpoint/checkpoint_error.ts";
 import type { WeightEntry, Weights } from "../checkpoint/weights.ts";
-
-const { onnx } = onnxProto;
 
 /**
  * Newer than 21 would move Sin, Cos and InstanceNormalization off the GPU: a CUDA kernel that is registered for "7 and
  * later" serves only the versions of the operator that existed when it was written.
  */
-const OPSET = 21;
-const IR_VERSION = 10;
+const OPSET = 21n;
+const IR_VERSION = 10n;
 /** Shared by every graph, so that one session can read shards that lie behind symlinks in other folders. */
 const EXTERNAL_DATA_FOLDER = "/";
 
@@ -68,7 +74,7 @@ export class GraphBuilder {
   /** Names that `weight()` was asked for: what is left in the checkpoint is unknown to the architecture. */
   readonly usedWeights: Set<string> = new Set();
   readonly #weights: Weights;
-  readonly #graph = new onnx.GraphProto();
+  readonly #graph = create(GraphProtoSchema);
   readonly #cache = new Map<string, Value>();
   /** Name of a value -> the graph output that it is. */
   readonly #outputs = new Map<string, string>();
@@ -85,7 +91,7 @@ export class GraphBuilder {
 
   /** Declares a graph input. @param dtype defaults to the compute type */
   input(name: string, dims: readonly Dim[], dtype: DType = this.dtype): Value {
-    this.#graph.input.push(valueInfo({ name, dtype }, dims));
+    this.#graph.input.push(valueInfoProto(name, dtype, dims));
     return { name, dtype };
   }
 
@@ -94,7 +100,7 @@ export class GraphBuilder {
     // Only a node's output can take the name, and only once; the rest goes through a copy.
     const direct = this.#nodeOutputs.has(value.name) && !this.#outputs.has(value.name);
     this.#outputs.set(direct ? value.name : this.node("Identity", [value]).name, name);
-    this.#graph.output.push(valueInfo({ name, dtype: value.dtype }, dims));
+    this.#graph.output.push(valueInfoProto(name, value.dtype, dims));
   }
 
   /** Runs `emit` with `prefix` before the names of its nodes, so that profiles read like the checkpoint. */
@@ -148,8 +154,9 @@ export class GraphBuilder {
     return this.#once(key, () => {
       const name = `constant_${this.#cache.size}`;
       const rawData = new Uint8Array(arrayOf(dtype, data).buffer);
+      const dataType = ONNX_DATA_TYPE[dtype];
       this.#graph.initializer.push(
-        new onnx.TensorProto({ name, dims: [...dims], dataType: ONNX_DATA_TYPE[dtype], rawData }),
+        create(TensorProtoSchema, { name, dims: dims.map(BigInt), dataType, rawData }),
       );
       return { name, dtype };
     });
@@ -213,22 +220,22 @@ export class GraphBuilder {
   build(): OnnxModel {
     const rename = (name: string) => this.#outputs.get(name) ?? name;
     for (const node of this.#graph.node) {
-      node.input = node.input!.map(rename);
-      node.output = node.output!.map(rename);
+      node.input = node.input.map(rename);
+      node.output = node.output.map(rename);
     }
-    const model = onnx.ModelProto.create({
+    const model = create(ModelProtoSchema, {
       irVersion: IR_VERSION,
       producerName: "spectrum-edge",
-      opsetImport: [{ domain: "", version: OPSET }, { domain: "com.microsoft", version: 1 }],
+      opsetImport: [{ domain: "", version: OPSET }, { domain: "com.microsoft", version: 1n }],
       graph: this.#graph,
     });
-    const bytes = onnx.ModelProto.encode(model).finish();
+    const bytes = toBinary(ModelProtoSchema, model);
     return {
       name: this.name,
       bytes,
       externalDataFolder: EXTERNAL_DATA_FOLDER,
       weightBytes: this.#weightBytes,
-      inputNames: this.#graph.input.map(({ name }) => name!),
+      inputNames: this.#graph.input.map(({ name }) => name),
     };
   }
 
@@ -252,11 +259,11 @@ export class GraphBuilder {
     const location = relative(EXTERNAL_DATA_FOLDER, entry.path);
     const fields = { location, offset: entry.offset, length: entry.byteLength };
     this.#graph.initializer.push(
-      new onnx.TensorProto({
+      create(TensorProtoSchema, {
         name,
-        dims: [...entry.shape],
+        dims: entry.shape.map(BigInt),
         dataType: ONNX_DATA_TYPE[entry.dtype],
-        dataLocation: onnx.TensorProto.DataLocation.EXTERNAL,
+        dataLocation: DataLocation.EXTERNAL,
         externalData: Object.entries(fields).map(([key, value]) => ({ key, value: String(value) })),
       }),
     );
@@ -266,7 +273,7 @@ export class GraphBuilder {
   #push(op: string, input: string[], output: string[], { domain = "", attributes = {} }: NodeOptions): void {
     for (const name of output) this.#nodeOutputs.add(name);
     this.#graph.node.push(
-      new onnx.NodeProto({
+      create(NodeProtoSchema, {
         opType: op,
         name: output[0]!,
         domain,
@@ -282,14 +289,6 @@ export class GraphBuilder {
     if (value === undefined) this.#cache.set(key, value = make());
     return value;
   }
-}
-
-function valueInfo({ name, dtype }: Value, dims: readonly Dim[]) {
-  const dim = dims.map((d) => typeof d === "number" ? { dimValue: d } : { dimParam: d });
-  return new onnx.ValueInfoProto({
-    name,
-    type: { tensorType: { elemType: ONNX_DATA_TYPE[dtype], shape: { dim } } },
-  });
 }
 
 function arrayOf(dtype: DType, data: readonly number[]) {

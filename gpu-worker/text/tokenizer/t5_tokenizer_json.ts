@@ -1,5 +1,6 @@
 // T5's unigram model as a tokenizer.json, from spiece.model (transformers' T5Tokenizer).
-import { CONTROL_PIECE, type SentencePieceModel, USER_DEFINED_PIECE } from "./sentencepiece_model.ts";
+import { ModelProto_SentencePiece_Type as PieceType } from "../../runtime/messages/sentencepiece_model_pb.ts";
+import type { SentencePieceModel } from "./sentencepiece_model.ts";
 import type { TokenizerConfig } from "./tokenizer_config.ts";
 import type { TokenizerJsonInput } from "./tokenizer_json.ts";
 
@@ -15,8 +16,8 @@ export function t5TokenizerJson(model: SentencePieceModel, config: TokenizerConf
   return {
     added_tokens: [
       ...pieces.flatMap(({ piece, type }, id) =>
-        type === CONTROL_PIECE || type === USER_DEFINED_PIECE
-          ? [{ id, content: piece, normalized: false, special: type === CONTROL_PIECE }]
+        type === PieceType.CONTROL || type === PieceType.USER_DEFINED
+          ? [{ id, content: piece, normalized: false, special: type === PieceType.CONTROL }]
           : []
       ),
       ...sentinels.map((content, i) => ({

@@ -63,7 +63,7 @@ describe("Session with weights in other files", () => {
 
 /** y = x * weight, the weight cast from bfloat16. */
 function scaleModel(location: string, offset: number): Uint8Array {
-  const attribute = { name: "to", type: 2, i: ONNX_DATA_TYPE.float32 };
+  const attribute = { name: "to", type: 2, i: BigInt(ONNX_DATA_TYPE.float32) };
   return model({
     inputs: { x: ["float32", [4]] },
     outputs: { y: ["float32", [4]] },

@@ -1,20 +1,32 @@
 // Tiny ONNX models for the tests of the runtime.
-import onnxProto from "onnx-proto";
+import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { type DType, ONNX_DATA_TYPE } from "../../../gpu-worker/runtime/dtype.ts";
-
-const { onnx } = onnxProto;
+import {
+  AttributeProto_AttributeType,
+  type AttributeProtoSchema,
+  ModelProtoSchema,
+  type NodeProtoSchema,
+  TensorProto_DataLocation,
+  type TensorProtoSchema,
+} from "../../../gpu-worker/runtime/messages/onnx_pb.ts";
+import { valueInfoProto } from "../../../gpu-worker/runtime/value_info_proto.ts";
 
 type Dim = number | string;
 
 interface ModelInit {
   inputs: Record<string, [dtype: DType, dims: readonly Dim[]]>;
   outputs: Record<string, [dtype: DType, dims: readonly Dim[]]>;
-  nodes: object[];
-  initializers?: object[];
+  nodes: MessageInitShape<typeof NodeProtoSchema>[];
+  initializers?: MessageInitShape<typeof TensorProtoSchema>[];
 }
 
-export function node(opType: string, input: string[], output: string[], attribute: object[] = []) {
-  return { opType, name: output[0], input, output, attribute };
+export function node(
+  opType: string,
+  input: string[],
+  output: string[],
+  attribute: MessageInitShape<typeof AttributeProtoSchema>[] = [],
+) {
+  return { opType, name: output[0]!, input, output, attribute };
 }
 
 /** A tensor whose bytes lie in `location` from `offset` on. */
@@ -30,9 +42,9 @@ export function external(
 ) {
   return {
     name,
-    dims,
+    dims: dims.map(BigInt),
     dataType: ONNX_DATA_TYPE[dtype],
-    dataLocation: onnx.TensorProto.DataLocation.EXTERNAL,
+    dataLocation: TensorProto_DataLocation.EXTERNAL,
     externalData: Object.entries({ location, offset, length }).map(([key, value]) => ({
       key,
       value: String(value),
@@ -48,8 +60,8 @@ export function model({ inputs, outputs, nodes, initializers = [] }: ModelInit):
     output: valueInfos(outputs),
     initializer: initializers,
   };
-  const opsetImport = [{ domain: "", version: 22 }];
-  return onnx.ModelProto.encode(onnx.ModelProto.create({ irVersion: 10, opsetImport, graph })).finish();
+  const opsetImport = [{ domain: "", version: 22n }];
+  return toBinary(ModelProtoSchema, create(ModelProtoSchema, { irVersion: 10n, opsetImport, graph }));
 }
 
 /** sum = a + b; product = a * b, both [n]. */
@@ -76,14 +88,14 @@ export function countingLoop(): Uint8Array {
     }),
     output: valueInfos({ body_continue: ["bool", []], next_state: ["float32", ["n"]] }),
   };
-  const attribute = { name: "body", type: onnx.AttributeProto.AttributeType.GRAPH, g: body };
+  const attribute = { name: "body", type: AttributeProto_AttributeType.GRAPH, g: body };
   return model({
     inputs: { x: ["float32", ["n"]], trips: ["int64", []] },
     outputs: { y: ["float32", ["n"]] },
     nodes: [node("Loop", ["trips", "", "x"], ["y"], [attribute])],
     initializers: [{
       name: "one",
-      dims: [1],
+      dims: [1n],
       dataType: ONNX_DATA_TYPE.float32,
       rawData: new Uint8Array(new Float32Array([1]).buffer),
     }],
@@ -91,13 +103,5 @@ export function countingLoop(): Uint8Array {
 }
 
 function valueInfos(values: ModelInit["inputs"]) {
-  return Object.entries(values).map(([name, [dtype, dims]]) => ({
-    name,
-    type: {
-      tensorType: {
-        elemType: ONNX_DATA_TYPE[dtype],
-        shape: { dim: dims.map((dim) => typeof dim === "number" ? { dimValue: dim } : { dimParam: dim }) },
-      },
-    },
-  }));
+  return Object.entries(values).map(([name, [dtype, dims]]) => valueInfoProto(name, dtype, dims));
 }
