@@ -36,6 +36,7 @@ export {
 export type { SchedulerConfig, Solver, SolverOptions } from "./solvers/solver.ts";
 export { countHistorySlots, planSteps, type StepKind, type StepPlanOptions } from "./plans/step_plan.ts";
 export { randn, TorchGenerator } from "./numerics/torch_noise.ts";
+export { showValue } from "./numerics/show_value.ts";
 export {
   type DenoiserCall,
   type PlannedGap,

@@ -1,6 +1,7 @@
 // The options of the accelerated sampler, their defaults and their rules. The names are those of the paper and its
 // reference code (w, m, lam, window_size, flex_window, warmup_steps) and of TaylorSeer (order).
 
+import { showValue } from "./numerics/show_value.ts";
 import { assertNumber } from "./numerics/assert_number.ts";
 import { planSteps } from "./plans/step_plan.ts";
 
@@ -87,7 +88,9 @@ export function resolveSamplerOptions(partial: Partial<SamplerOptions>, steps: n
   const method = partial.method ?? "spectrum";
   if (!Object.hasOwn(SAMPLER_DEFAULTS, method)) {
     const methods = Object.keys(SAMPLER_DEFAULTS).join(", ");
-    throw new TypeError(`Cannot sample as 'method' must be one of ${methods}: current value is ${method}`);
+    throw new TypeError(
+      `Cannot sample as 'method' must be one of ${methods}: current value is ${showValue(method)}`,
+    );
   }
   const given = Object.fromEntries(Object.entries(partial).filter(([, value]) => value !== undefined));
   const options: SamplerOptions = { ...SAMPLER_DEFAULTS[method], ...given };

@@ -1,4 +1,5 @@
 // A diffusers checkpoint directory: model_index.json, its components and their configs.
+import { showValue } from "../../sampler/mod.ts";
 import { join } from "node:path";
 import { CheckpointError } from "./checkpoint_error.ts";
 import { findWeights, type LowRankAddition, openWeights, type Weights } from "./weights.ts";
@@ -69,10 +70,10 @@ export class Checkpoint {
     const found = this.componentClass(component);
     if (found !== undefined && classes.includes(found)) return found;
     throw new CheckpointError(
-      `Cannot use ${this.pipelineClass} in ${this.folder} as '${component}' must be ${
+      `Cannot use ${showValue(this.pipelineClass)} in ${this.folder} as '${component}' must be ${
         classes.join(" or ")
       }: ` +
-        `model_index.json says ${found ?? "nothing"}`,
+        `model_index.json says ${showValue(found ?? "nothing")}`,
     );
   }
 
@@ -133,9 +134,18 @@ interface CheckpointParts {
   additions?: Additions;
 }
 
+/** Tokenizers of 250,000 tokens have some 30 MB. */
+const MAX_JSON_BYTES = 100_000_000;
+
 function readJson(path: string): Record<string, unknown> {
   let text: string;
   try {
+    const { size } = Deno.statSync(path);
+    if (size > MAX_JSON_BYTES) {
+      throw new CheckpointError(
+        `Cannot read ${path} as it must have at most ${MAX_JSON_BYTES} bytes, but has ${size}`,
+      );
+    }
     text = Deno.readTextFileSync(path);
   } catch (cause) {
     if (cause instanceof Deno.errors.NotFound) {

@@ -1,6 +1,7 @@
 // Reads the header of a .safetensors file: https://huggingface.co/docs/safetensors (8-byte length, JSON, data).
 // The data itself stays on disk; ONNX Runtime maps it from there.
 import { type DType, DTYPE_BYTES } from "../runtime/dtype.ts";
+import { showValue } from "../../sampler/mod.ts";
 import { CheckpointError } from "./checkpoint_error.ts";
 
 /** One tensor of a file; `offset` counts from the beginning of the file, in bytes. */
@@ -23,7 +24,11 @@ const DTYPES: Record<string, DType> = {
   BOOL: "bool",
 };
 const METADATA = "__metadata__";
-const MAX_HEADER_BYTES = 100_000_000;
+/** The largest checkpoints' headers have some 100 kB and 2,000 tensors a file: more is an attack or damage. */
+const MAX_HEADER_BYTES = 25_000_000;
+const MAX_TENSORS = 100_000;
+const MAX_NAME_LENGTH = 1000;
+const MAX_RANK = 8;
 
 /**
  * Reads and checks the header of the safetensors file at `path`.
@@ -32,7 +37,13 @@ const MAX_HEADER_BYTES = 100_000_000;
 export function readSafetensorsHeader(path: string): Map<string, SafetensorsEntry> {
   const { header, ...extent } = readHeader(path);
   const entries = new Map<string, SafetensorsEntry>();
-  for (const [name, value] of Object.entries(header)) {
+  const tensors = Object.entries(header);
+  if (tensors.length > MAX_TENSORS) {
+    throw new CheckpointError(
+      `Cannot read ${path} as its header must list at most ${MAX_TENSORS} tensors, but lists ${tensors.length}`,
+    );
+  }
+  for (const [name, value] of tensors) {
     if (name !== METADATA) entries.set(name, entry(name, value, { path, ...extent }));
   }
   return entries;
@@ -52,9 +63,14 @@ function readHeader(path: string): Omit<FileExtent, "path"> & { header: Record<s
   const size = file.statSync().size;
   const prefix = readExactly(file, 8, path);
   const headerBytes = Number(new DataView(prefix.buffer).getBigUint64(0, true));
-  if (headerBytes > MAX_HEADER_BYTES || headerBytes > size - 8) {
+  if (headerBytes > size - 8) {
     throw new CheckpointError(
       `Cannot read ${path} as its header claims ${headerBytes} bytes in a file of ${size}: truncated, or not safetensors`,
+    );
+  }
+  if (headerBytes > MAX_HEADER_BYTES) {
+    throw new CheckpointError(
+      `Cannot read ${path} as its header must have at most ${MAX_HEADER_BYTES} bytes, but has ${headerBytes}`,
     );
   }
   return { header: parseHeader(readExactly(file, headerBytes, path), path), start: 8 + headerBytes, size };
@@ -101,32 +117,26 @@ interface FileExtent {
   size: number;
 }
 
-function entry(name: string, value: unknown, { path, start, size }: FileExtent): SafetensorsEntry {
+function entry(key: string, value: unknown, { path, start, size }: FileExtent): SafetensorsEntry {
   const { dtype: code, shape, data_offsets: range } = (value ?? {}) as Record<string, unknown>;
-  const dtype = typeof code === "string" ? DTYPES[code] : undefined;
-  if (dtype === undefined) {
-    throw new CheckpointError(
-      `Cannot use '${name}' in ${path} as its dtype ${JSON.stringify(code)} is not supported`,
-    );
-  }
+  const refuse = (reason: string) =>
+    new CheckpointError(`Cannot use '${showValue(key)}' in ${path} as ${reason}`);
+  if (key.length > MAX_NAME_LENGTH) throw refuse(`its name has more than ${MAX_NAME_LENGTH} characters`);
+  const dtype = typeof code === "string" && Object.hasOwn(DTYPES, code) ? DTYPES[code] : undefined;
+  if (dtype === undefined) throw refuse(`its dtype ${showValue(JSON.stringify(code))} is not supported`);
   if (!isCounts(shape) || !isCounts(range) || range.length !== 2) {
-    throw new CheckpointError(`Cannot use '${name}' in ${path} as its shape or data_offsets are malformed`);
+    throw refuse("its shape or data_offsets are malformed");
+  }
+  if (shape.length > MAX_RANK) {
+    throw refuse(`its shape must have at most ${MAX_RANK} dimensions, but has ${shape.length}`);
   }
   const [begin = 0, end = 0] = range;
   const expected = shape.reduce((product, n) => product * n, DTYPE_BYTES[dtype]);
   if (end - begin !== expected) {
-    throw new CheckpointError(
-      `Cannot use '${name}' in ${path} as ${code} [${shape}] takes ${expected} bytes but its range holds ${
-        end - begin
-      }`,
-    );
+    throw refuse(`${code} [${shape}] takes ${expected} bytes but its range holds ${end - begin}`);
   }
   if (start + end > size) {
-    throw new CheckpointError(
-      `Cannot use '${name}' in ${path} as it ends at byte ${
-        start + end
-      } of a file of ${size}: truncated download?`,
-    );
+    throw refuse(`it ends at byte ${start + end} of a file of ${size}: truncated download?`);
   }
   return { dtype, shape, offset: start + begin, byteLength: expected };
 }

@@ -1,5 +1,6 @@
 // The tensors of one component folder (transformer/, vae/, ...): single-file or sharded safetensors, symlinks resolved.
 import { dirname, join } from "node:path";
+import { showValue } from "../../sampler/mod.ts";
 import { CheckpointError } from "./checkpoint_error.ts";
 import { readSafetensorsHeader, type SafetensorsEntry } from "./safetensors.ts";
 
@@ -18,6 +19,9 @@ export interface LowRankAddition {
   readonly up: WeightEntry;
   readonly scale: number;
 }
+
+/** As much as a header may have: an index repeats its names. */
+const MAX_INDEX_BYTES = 25_000_000;
 
 /** Name -> entry for every tensor of a component. Only headers are in memory. */
 export type Weights = ReadonlyMap<string, WeightEntry>;
@@ -46,7 +50,9 @@ export function openWeights(folder: string, stem: string): Weights {
   }
   for (const [name, shard] of weightMap) {
     if (!weights.has(name)) {
-      throw new CheckpointError(`Cannot load '${name}' as ${join(folder, shard)} does not hold it`);
+      throw new CheckpointError(
+        `Cannot load '${showValue(name)}' as ${join(folder, shard)} does not hold it`,
+      );
     }
   }
   return weights;
@@ -71,12 +77,20 @@ function* entriesOf(path: string): Iterable<[string, WeightEntry]> {
 function readIndex(path: string): Map<string, string> {
   let parsed: unknown;
   try {
+    const { size } = Deno.statSync(path);
+    if (size > MAX_INDEX_BYTES) {
+      throw new CheckpointError(
+        `Cannot read ${path} as it must have at most ${MAX_INDEX_BYTES} bytes, but has ${size}`,
+      );
+    }
     parsed = JSON.parse(Deno.readTextFileSync(path)).weight_map;
   } catch (cause) {
+    if (cause instanceof CheckpointError) throw cause;
     throw new CheckpointError(`Cannot read ${path} as it is not JSON`, { cause });
   }
   const pairs = Object.entries((parsed ?? {}) as Record<string, unknown>);
-  const plain = (file: unknown): file is string => typeof file === "string" && !/[/\\]/.test(file);
+  const plain = (file: unknown): file is string =>
+    typeof file === "string" && file.length <= 255 && file.endsWith(".safetensors") && !/[/\\\0]/.test(file);
   if (pairs.length === 0 || !pairs.every(([, file]) => plain(file))) {
     throw new CheckpointError(
       `Cannot read ${path} as its weight_map is not a table of tensor names and file names`,

@@ -1,6 +1,7 @@
 // Builds an ONNX model whose large initializers stay in the checkpoint's safetensors files (external data by offset).
 import { create, toBinary } from "@bufbuild/protobuf";
 import { relative } from "node:path";
+import { showValue } from "../../sampler/mod.ts";
 import { type DType, DTYPE_BYTES, ONNX_DATA_TYPE } from "../runtime/dtype.ts";
 import {
   GraphProtoSchema,
@@ -193,7 +194,9 @@ export class GraphBuilder {
     }
     if (entry.shape.length !== dims.length || entry.shape.some((n, i) => n !== dims[i])) {
       throw new CheckpointError(
-        `Cannot build ${this.name} as '${name}' must have the shape [${dims}] by the config: the checkpoint's is [${entry.shape}]`,
+        `Cannot build ${this.name} as '${name}' must have the shape [${dims}] by the config: the checkpoint's is [${
+          showValue(entry.shape.join())
+        }]`,
       );
     }
     const stored = this.#once(`weight ${name}`, () => this.#added(name, entry));
@@ -210,7 +213,7 @@ export class GraphBuilder {
     if (unused.length > 0) {
       throw new CheckpointError(
         `Cannot build ${this.name} as the checkpoint holds tensors that its config leaves no place for: '${
-          unused[0]
+          showValue(unused[0])
         }'${unused.length > 1 ? ` and ${unused.length - 1} more` : ""}`,
       );
     }

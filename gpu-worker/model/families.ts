@@ -1,4 +1,5 @@
 // The registry: diffusers' pipeline class to ours. A new family is one line here.
+import { showValue } from "../../sampler/mod.ts";
 import { CheckpointError } from "../checkpoint/checkpoint_error.ts";
 import type { DType } from "../runtime/dtype.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
@@ -36,6 +37,8 @@ export function familyOf({ folder, pipelineClass }: Checkpoint): Family {
   if (Object.hasOwn(FAMILIES, pipelineClass)) return FAMILIES[pipelineClass]!;
   const known = Object.keys(FAMILIES).join(", ");
   throw new CheckpointError(
-    `Cannot open ${folder} as pipeline class ${pipelineClass} is not supported: known are ${known}`,
+    `Cannot open ${folder} as pipeline class ${
+      showValue(pipelineClass)
+    } is not supported: known are ${known}`,
   );
 }

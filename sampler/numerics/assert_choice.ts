@@ -1,4 +1,5 @@
 // The one wording of bad names in a scheduler's config.
+import { showValue } from "./show_value.ts";
 
 /** What an option must be one of. */
 export interface ChoiceRule<T extends string> {
@@ -12,5 +13,7 @@ export function assertChoice<T extends string>(value: string, rule: ChoiceRule<T
   const { name, choices } = rule;
   if ((choices as readonly string[]).includes(value)) return;
   const list = [choices.slice(0, -1).join(", "), choices.at(-1)].filter(Boolean).join(" or ");
-  throw new TypeError(`Cannot create the solver as '${name}' must be ${list}: current value is ${value}`);
+  throw new TypeError(
+    `Cannot create the solver as '${name}' must be ${list}: current value is ${showValue(value)}`,
+  );
 }

@@ -1,4 +1,5 @@
 // The one wording of bad numbers in this folder: what cannot be done, the field, the rule, the value.
+import { showValue } from "./show_value.ts";
 
 /** What a number must be. Bounds are inclusive. */
 export interface NumberRule {
@@ -18,7 +19,9 @@ export function assertNumber(value: unknown, rule: NumberRule): asserts value is
   if (!fits) {
     const kind = integer ? "an integer" : "a number";
     throw new RangeError(
-      `Cannot ${action} as '${name}' must be ${kind}${bounds(min, max)}: current value is ${value}`,
+      `Cannot ${action} as '${name}' must be ${kind}${bounds(min, max)}: current value is ${
+        showValue(value)
+      }`,
     );
   }
 }

@@ -1,6 +1,7 @@
 // Initial noise equal to torch's CPU generator: at::CPUGeneratorImpl, normal_fill and normal_distribution
 // (ATen/native/cpu/DistributionTemplates.h, ATen/core/DistributionsHelper.h), as of torch 2.15.
 
+import { showValue } from "./show_value.ts";
 import { log, type SinCos, sinCos } from "./float32_math.ts";
 import { Mt19937 } from "./mt19937.ts";
 
@@ -99,13 +100,15 @@ function boxMuller(data: Float32Array, offset: number): void {
 function low32Bits(seed: bigint | number): number {
   if (typeof seed === "number" && !Number.isSafeInteger(seed)) {
     throw new RangeError(
-      `Cannot seed the noise as 'seed' must be an integer within 2^53, or a bigint: current value is ${seed}`,
+      `Cannot seed the noise as 'seed' must be an integer within 2^53, or a bigint: current value is ${
+        showValue(seed)
+      }`,
     );
   }
   const value = BigInt(seed);
   if (value < -(2n ** 63n) || value >= 2n ** 64n) {
     throw new RangeError(
-      `Cannot seed the noise as 'seed' must be in -2^63..2^64-1: current value is ${seed}`,
+      `Cannot seed the noise as 'seed' must be in -2^63..2^64-1: current value is ${showValue(seed)}`,
     );
   }
   return Number(BigInt.asUintN(32, value));

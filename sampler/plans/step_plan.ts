@@ -1,6 +1,7 @@
 // Which sampling steps run the whole network: the growing window of Spectrum (arXiv 2603.01623),
 // of which TaylorSeer's "full every N steps after the first ones" is the case without growth.
 
+import { showValue } from "../numerics/show_value.ts";
 import { assertNumber } from "../numerics/assert_number.ts";
 import type { SamplerOptions } from "../sampler_options.ts";
 
@@ -71,7 +72,9 @@ function planOf(fullSteps: readonly number[], steps: number): StepKind[] {
   );
   if (fullSteps.length === 0 || !ascends) {
     throw new RangeError(
-      `Cannot plan the steps as 'fullSteps' must ascend from 0 to less than ${steps}: current value is ${fullSteps}`,
+      `Cannot plan the steps as 'fullSteps' must ascend from 0 to less than ${steps}: current value is ${
+        showValue(fullSteps.join())
+      }`,
     );
   }
   const plan = new Array<StepKind>(steps).fill("forecast");

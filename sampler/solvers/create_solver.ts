@@ -1,5 +1,6 @@
 // The registry of solvers: diffusers' class name to ours. A new solver is one file and one line here.
 
+import { showValue } from "../numerics/show_value.ts";
 import { Ddim } from "./ddim.ts";
 import { DpmSolverMultistep } from "./dpm_solver_multistep.ts";
 import { EulerAncestralDiscrete } from "./euler_ancestral_discrete.ts";
@@ -36,7 +37,7 @@ export function createSolver(config: SchedulerConfig, options: SolverOptions): S
   const name = config._class_name;
   if (typeof name !== "string" || !Object.hasOwn(SOLVERS, name)) {
     throw new TypeError(
-      `Cannot create a solver as scheduler class '${name}' is not supported: known are ${
+      `Cannot create a solver as scheduler class '${showValue(name)}' is not supported: known are ${
         Object.keys(SOLVERS).join(", ")
       }`,
     );

@@ -1,8 +1,10 @@
 // Reads a LoRA file: which modules it changes, by which matrices, how much. Three namings of the same (arXiv 2106.09685):
 // peft (X.lora_A.weight), diffusers before peft (X.lora.down.weight), kohya's sd-scripts (X_Y.lora_down.weight).
+import { showValue } from "../../../sampler/mod.ts";
 import { CheckpointError } from "../checkpoint_error.ts";
 import { readSafetensorsHeader, readSafetensorsMetadata, type SafetensorsEntry } from "../safetensors.ts";
 import type { LowRankAddition } from "../weights.ts";
+import { matchModulePattern } from "./match_module_pattern.ts";
 import { readScalar } from "./read_scalar.ts";
 
 /** What a file adds to one module; `scale` is the file's own, alpha / rank. */
@@ -36,7 +38,9 @@ export function readLora(path: string): LoraModule[] {
     else if (scaled !== undefined) change(scaled, { alpha: readScalar(file, { key, entry }) });
     else {
       throw new CheckpointError(
-        `Cannot use LoRA ${path} as '${key}' is none of lora_A, lora_B, lora_down, lora_up and alpha`,
+        `Cannot use LoRA ${path} as '${
+          showValue(key)
+        }' is none of lora_A, lora_B, lora_down, lora_up and alpha`,
       );
     }
   }
@@ -77,9 +81,7 @@ function savedScale(
   const dot = name.indexOf(".");
   const component = name.slice(0, dot);
   const patterns = Object.entries(saved[`${component}.alpha_pattern`] ?? {});
-  const [, own] =
-    patterns.find(([pattern]) => new RegExp(`^(?:.*\\.)?(?:${pattern})$`, "s").test(name.slice(dot + 1))) ??
-      [];
+  const [, own] = patterns.find(([pattern]) => matchModulePattern(pattern, name.slice(dot + 1))) ?? [];
   const alpha = own ?? saved[`${component}.lora_alpha`];
   if (typeof alpha !== "number") return 1;
   return alpha / (saved[`${component}.use_rslora`] === true ? Math.sqrt(rank) : rank);

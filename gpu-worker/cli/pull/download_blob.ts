@@ -1,9 +1,10 @@
 // One file of a repository into the cache's blobs/: continued where an earlier attempt stopped, checked before it counts.
 import { createHash, type Hash } from "node:crypto";
 import { existsSync } from "node:fs";
-import { setTimeout as delay } from "node:timers/promises";
 import { HubError } from "./hub_error.ts";
-import type { HubFile, HubRepository } from "./hub_repository.ts";
+import type { HubFile } from "./hub_file.ts";
+import type { HubRepository } from "./hub_repository.ts";
+import { ATTEMPTS } from "./retry_delay.ts";
 
 export interface DownloadOptions {
   repository: HubRepository;
@@ -15,17 +16,13 @@ export interface DownloadOptions {
   onBytes: (count: number) => void;
 }
 
-/** Attempts in a row that bring no byte. */
-const ATTEMPTS = 5;
-const FIRST_DELAY_MS = 250;
-
 /**
  * Writes the whole of `file` to `target`, or leaves a part that the next call continues.
  * @throws {HubError} if the hub refuses, or the content is not what its listing says: then the part is removed.
  * @throws {Error} naming the path if it cannot be written (disk full, ...).
  */
 export async function downloadBlob(file: HubFile, options: DownloadOptions): Promise<void> {
-  const { target, onBytes, signal } = options;
+  const { repository, target, onBytes, signal } = options;
   if (existsSync(target)) return onBytes(file.size);
   const path = `${target}.incomplete`;
   using part = Deno.openSync(path, { read: true, write: true, create: true });
@@ -44,7 +41,7 @@ export async function downloadBlob(file: HubFile, options: DownloadOptions): Pro
       if (signal.aborted || !(error instanceof HubError && error.transient)) throw error;
       failures = progress.written > before ? 1 : failures + 1;
       if (failures === ATTEMPTS) throw error;
-      await delay(FIRST_DELAY_MS * 2 ** failures, undefined, { signal });
+      await repository.wait(error, failures);
     }
   }
   const found = progress.hash.digest("hex");

@@ -1,38 +1,61 @@
 // A model repository on the Hugging Face hub: its commits, its listing, its bytes.
 import { listFiles, modelInfo } from "@huggingface/hub";
-import { HubError } from "./hub_error.ts";
+import { setTimeout as delay } from "node:timers/promises";
+import { showValue } from "../../../sampler/mod.ts";
+import { HubError, type HubErrorOptions } from "./hub_error.ts";
+import { type HubFile, readCommit, readHubFile } from "./hub_file.ts";
+import { ATTEMPTS, readRetryAfter, retryDelay } from "./retry_delay.ts";
 
 export interface HubRepositoryOptions {
   /** @default "https://huggingface.co" */
   endpoint?: string | undefined;
-  /** Access token; only private and gated models take one. */
+  /** Access token; only private and gated models take one. Sent to the endpoint's origin alone. */
   token?: string | undefined;
   /** Aborts what is under way. */
   signal: AbortSignal;
+  /** @default globalThis.fetch */
+  fetch?: typeof fetch;
+  /** Waits between attempts. @default a timer's */
+  wait?: (ms: number, signal: AbortSignal) => Promise<unknown>;
+  /** @default Date.now */
+  now?: () => number;
 }
 
-export interface HubFile {
-  /** Inside the repository, with slashes. */
-  path: string;
-  /** Bytes. */
-  size: number;
-  /** Hex: SHA-256 of the content if `lfs`, else git's SHA-1 of the blob. Names the file in the cache. */
-  oid: string;
-  lfs: boolean;
-}
+/** The hub lists 1,000 files a page; a repository holds at most 100,000. */
+const MAX_PAGES = 1000;
+/** All pages together. */
+const MAX_LISTING_BYTES = 256 * 2 ** 20;
+const DECODERS: Readonly<Record<string, CompressionFormat>> = {
+  "gzip": "gzip",
+  "x-gzip": "gzip",
+  "deflate": "deflate",
+  "br": "brotli" as CompressionFormat,
+};
 
 export class HubRepository {
   readonly #name: string;
   readonly #endpoint: string;
   readonly #token: string | undefined;
   readonly #signal: AbortSignal;
+  readonly #request: typeof fetch;
+  readonly #wait: (ms: number, signal: AbortSignal) => Promise<unknown>;
+  readonly #now: () => number;
 
   /** `name` is ORG/NAME. */
-  constructor(name: string, { endpoint = "https://huggingface.co", token, signal }: HubRepositoryOptions) {
+  constructor(name: string, options: HubRepositoryOptions) {
+    const { endpoint = "https://huggingface.co", token, signal } = options;
+    if (!URL.canParse(endpoint)) {
+      throw new HubError(
+        `Cannot pull ${name} as HF_ENDPOINT must be an address, but is '${showValue(endpoint)}'`,
+      );
+    }
     this.#name = name;
     this.#endpoint = endpoint.replace(/\/+$/, "");
     this.#token = token;
     this.#signal = signal;
+    this.#request = options.fetch ?? fetch;
+    this.#wait = options.wait ?? ((ms, signal) => delay(ms, undefined, { signal }));
+    this.#now = options.now ?? Date.now;
   }
 
   /** The commit that `revision` (branch, tag or commit) stands for. @throws {HubError} if there is none. */
@@ -41,63 +64,145 @@ export class HubRepository {
       name: this.#name,
       revision,
       additionalFields: ["sha"],
-      ...this.#access(),
+      ...this.#access((answer) => typeof answer === "object" && answer !== null),
     });
-    return sha;
+    return readCommit(sha, this.#name);
   }
 
-  /** @throws {HubError} */
+  /** @throws {HubError} if the hub refuses, lists without an end, or names a file by what is no name. */
   async files(commit: string): Promise<HubFile[]> {
-    const listing = listFiles({ repo: this.#name, revision: commit, recursive: true, ...this.#access() });
+    const access = this.#access(Array.isArray);
+    const listing = listFiles({ repo: this.#name, revision: commit, recursive: true, ...access });
     const files: HubFile[] = [];
-    for await (const { type, path, size, oid, lfs } of listing) {
-      const id = lfs?.oid ?? oid;
-      if (type === "file" && id !== undefined) files.push({ path, size, oid: id, lfs: lfs !== undefined });
+    for await (const entry of listing) {
+      const file = readHubFile(entry, this.#name);
+      if (file !== undefined) files.push(file);
     }
     return files;
   }
 
   /**
-   * Requests a file from byte `offset` on. The hub may answer 200 with the whole file all the same.
+   * Requests a file from byte `offset` on. The hub may answer 200 with the whole file all the same, as it does where
+   * a range is refused or sent compressed.
    * @throws {HubError}
    */
   async open(path: string, { commit, offset }: { commit: string; offset: number }): Promise<Response> {
-    // A redirect to the storage drops the token: fetch sends it to the hub's origin alone.
-    return await this.#fetch(`${this.#endpoint}/${this.#name}/resolve/${commit}/${path}`, {
-      headers: {
+    const ask = (headers: Record<string, string>) =>
+      this.#fetch(`${this.#endpoint}/${this.#name}/resolve/${commit}/${encodePath(path)}`, {
         // Byte positions are those of the stored file, so it must not be compressed on the way.
-        "Accept-Encoding": "identity",
-        ...this.#token !== undefined && { Authorization: `Bearer ${this.#token}` },
-        ...offset > 0 && { Range: `bytes=${offset}-` },
-      },
-    });
+        headers: { "Accept-Encoding": "identity", ...this.#authorization(), ...headers },
+      });
+    if (offset > 0) {
+      const part = await ask({ Range: `bytes=${offset}-` }).catch((error) => {
+        if (error instanceof HubError && error.status === 416) return undefined;
+        throw error;
+      });
+      if (part !== undefined && !isEncoded(part)) return part;
+      await part?.body?.cancel();
+    }
+    return this.#decode(await ask({}), path);
   }
 
-  #access() {
+  /** A proxy may compress what was asked for as it is. */
+  #decode(response: Response, path: string): Response {
+    if (!isEncoded(response) || response.body === null) return response;
+    const encoding = response.headers.get("Content-Encoding")!.trim().toLowerCase();
+    const format = Object.hasOwn(DECODERS, encoding) ? DECODERS[encoding]! : undefined;
+    if (format === undefined) {
+      throw new HubError(
+        `Cannot pull ${path} as ${this.#endpoint} sends it in the encoding '${showValue(encoding)}', unasked`,
+      );
+    }
+    return new Response(response.body.pipeThrough(new DecompressionStream(format)), { status: 200 });
+  }
+
+  #authorization(): Record<string, string> {
+    return this.#token === undefined ? {} : { Authorization: `Bearer ${this.#token}` };
+  }
+
+  /** What the library asks the hub with: within bounds, again where it failed in passing, checked before it is parsed. */
+  #access(isExpected: (answer: unknown) => boolean) {
+    let pages = 0;
+    let bytes = 0;
+    const read: typeof fetch = async (input, init) => {
+      if (++pages > MAX_PAGES) throw this.#refuse(`its listing is longer than ${MAX_PAGES} pages`);
+      const { text, headers } = await this.#retry(async () => {
+        const { body, headers } = await this.#fetch(input, init);
+        return { text: await this.#readText(body, MAX_LISTING_BYTES - bytes), headers };
+      });
+      bytes += text.length;
+      if (!isExpected(parse(text))) {
+        throw this.#refuse(`${this.#endpoint} answers with what is no answer: ${showValue(text)}`);
+      }
+      return new Response(text, { headers: { Link: headers.get("Link") ?? "" } });
+    };
     return {
       hubUrl: this.#endpoint,
-      fetch: this.#fetch,
+      fetch: read,
       ...this.#token !== undefined && { accessToken: this.#token },
     };
   }
 
-  readonly #fetch = async (input: string | URL | Request, init: RequestInit = {}): Promise<Response> => {
+  async #readText(body: Response["body"], limit: number): Promise<string> {
+    const chunks: Uint8Array<ArrayBuffer>[] = [];
+    let length = 0;
+    try {
+      for await (const chunk of body ?? []) {
+        length += chunk.length;
+        if (length > limit) throw this.#refuse(`its listing is longer than ${MAX_LISTING_BYTES} bytes`);
+        chunks.push(chunk);
+      }
+    } catch (cause) {
+      throw cause instanceof HubError ? cause : this.#unreachable(cause);
+    }
+    return await new Blob(chunks).text();
+  }
+
+  async #retry<T>(action: () => Promise<T>): Promise<T> {
+    for (let failures = 1;; failures++) {
+      try {
+        return await action();
+      } catch (error) {
+        if (!(error instanceof HubError && error.transient) || failures === ATTEMPTS) throw error;
+        await this.wait(error, failures);
+      }
+    }
+  }
+
+  /** Waits before the attempt that follows `failures` in a row. */
+  async wait(error: HubError, failures: number): Promise<void> {
+    await this.#wait(retryDelay(error, failures), this.#signal);
+  }
+
+  /** The token goes to the endpoint's own origin; a redirect to another makes fetch itself drop it. */
+  async #fetch(input: string | URL | Request, init: RequestInit = {}): Promise<Response> {
+    const url = new URL(input instanceof Request ? input.url : input);
+    const headers = new Headers(init.headers);
+    if (url.origin !== new URL(this.#endpoint).origin) headers.delete("Authorization");
     let response: Response;
     try {
-      response = await fetch(input, { ...init, signal: this.#signal });
+      response = await this.#request(url, { ...init, headers, signal: this.#signal });
     } catch (cause) {
-      if (this.#signal.aborted) throw this.#signal.reason;
-      const { message } =
-        (cause instanceof Error && cause.cause instanceof Error ? cause.cause : cause) as Error;
-      throw new HubError(`Cannot reach ${this.#endpoint}: ${message}`, { cause, transient: true });
+      throw this.#unreachable(cause);
     }
     if (response.ok) return response;
     await response.body?.cancel();
     throw this.#refusal(response);
-  };
+  }
+
+  #unreachable(cause: unknown): HubError {
+    if (this.#signal.aborted) throw this.#signal.reason;
+    const { message } =
+      (cause instanceof Error && cause.cause instanceof Error ? cause.cause : cause) as Error;
+    return new HubError(`Cannot reach ${this.#endpoint}: ${message}`, { cause, transient: true });
+  }
+
+  #refuse(reason: string, options: HubErrorOptions = {}): HubError {
+    return new HubError(`Cannot pull ${this.#name} as ${reason}`, options);
+  }
 
   #refusal({ status, url, headers }: Response): HubError {
-    const refuse = (reason: string) => new HubError(`Cannot pull ${this.#name} as ${reason}`);
+    const refuse = (reason: string) => this.#refuse(reason, { status });
     const code = headers.get("X-Error-Code");
     if (code === "GatedRepo" || status === 403) {
       return refuse(
@@ -115,9 +220,27 @@ export class HubRepository {
       );
     }
     if (status === 404) return refuse(`${this.#endpoint} has no such model, revision or file`);
-    const transient = status === 429 || status >= 500;
-    return new HubError(`Cannot pull ${this.#name} as ${new URL(url).host} answers with status ${status}`, {
-      transient,
+    return this.#refuse(`${new URL(url || this.#endpoint).host} answers with status ${status}`, {
+      status,
+      transient: status === 408 || status === 429 || status >= 500,
+      retryAfterMs: readRetryAfter(headers.get("Retry-After"), this.#now()),
     });
   }
+}
+
+function isEncoded({ headers }: Response): boolean {
+  return (headers.get("Content-Encoding") ?? "identity").trim().toLowerCase() !== "identity";
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** A file's name may hold characters that mean something in an address. */
+function encodePath(path: string): string {
+  return path.split("/").map(encodeURIComponent).join("/");
 }

@@ -1,7 +1,13 @@
 // `deno task pull`: a checkpoint from the Hugging Face hub into the cache, where `--model ORG/NAME` finds it.
-import { join } from "node:path";
 import { UsageError } from "../../../protocol/process/usage_error.ts";
-import { hubCacheFolder, hubHome, parseHubName } from "../../checkpoint/hub_cache.ts";
+import {
+  cleanToken,
+  hubCacheFolder,
+  hubToken,
+  hubTokenPath,
+  parseHubName,
+} from "../../checkpoint/hub_cache.ts";
+import { showValue } from "../../../sampler/mod.ts";
 import { ByteBar } from "./byte_bar.ts";
 import { pullSnapshot } from "./pull_snapshot.ts";
 import { readFlags } from "../../flags/read_flags.ts";
@@ -15,7 +21,8 @@ const HELP = `Usage: deno task pull ORG/NAME [options]
                  hub's own tools have stored)
 
 Only what a pipeline needs is fetched: configs, tokenizers and safetensors. An interrupted pull is continued by the next.
-The cache is HF_HUB_CACHE, HF_HOME/hub or ~/.cache/huggingface/hub; HF_ENDPOINT names a mirror of the hub.
+The cache is HF_HUB_CACHE, HF_HOME/hub or ~/.cache/huggingface/hub; HF_ENDPOINT names a mirror of the hub. Both read
+~ and $NAME as huggingface_hub does, and so does HF_TOKEN_PATH.
 `;
 
 async function pull(args: string[], signal: AbortSignal): Promise<void> {
@@ -30,12 +37,12 @@ async function pull(args: string[], signal: AbortSignal): Promise<void> {
   if (flags.model === undefined) throw new UsageError("the model is missing: deno task pull ORG/NAME");
   const name = parseHubName(flags.revision === undefined ? flags.model : `${flags.model}@${flags.revision}`);
   if (name === undefined) {
-    throw new UsageError(`the model must read ORG/NAME: current value is '${flags.model}'`);
+    throw new UsageError(`the model must read ORG/NAME: current value is '${showValue(flags.model)}'`);
   }
   using bar = new ByteBar(name.repository);
   const { folder, files, bytes } = await pullSnapshot(name.repository, {
     endpoint: Deno.env.get("HF_ENDPOINT") || undefined,
-    token: flags.token ?? (Deno.env.get("HF_TOKEN") || storedToken()),
+    token: flags.token ?? hubToken() ?? storedToken(),
     revision: name.revision,
     variant: flags.variant,
     cache: hubCacheFolder(),
@@ -52,7 +59,7 @@ async function pull(args: string[], signal: AbortSignal): Promise<void> {
 /** What `hf auth login` leaves. */
 function storedToken(): string | undefined {
   try {
-    return Deno.readTextFileSync(join(hubHome(), "token")).trim() || undefined;
+    return cleanToken(Deno.readTextFileSync(hubTokenPath()));
   } catch {
     return undefined;
   }

@@ -1,26 +1,24 @@
 // A repository's snapshot in the cache: content in blobs/, names in snapshots/<commit>/ as links to it, and last of all
 // refs/<revision>, by which `--model` finds it. What is not complete is not found.
-import { existsSync, statSync } from "node:fs";
+import { existsSync, lstatSync, readlinkSync, statSync } from "node:fs";
 import { statfs } from "node:fs/promises";
-import { dirname, join, relative } from "node:path";
+import { dirname, join, relative, sep } from "node:path";
 import { repositoryFolder } from "../../checkpoint/hub_cache.ts";
 import { downloadBlob } from "./download_blob.ts";
 import { HubError } from "./hub_error.ts";
-import { type HubFile, HubRepository } from "./hub_repository.ts";
+import type { HubFile } from "./hub_file.ts";
+import { HubRepository, type HubRepositoryOptions } from "./hub_repository.ts";
 import { selectPipelineFiles } from "./select_pipeline_files.ts";
+import { showValue } from "../../../sampler/mod.ts";
 import { writeAtomically } from "../write_atomically.ts";
 
-export interface PullOptions {
-  /** The hub's address. @default "https://huggingface.co" */
-  endpoint?: string | undefined;
-  token?: string | undefined;
+export interface PullOptions extends HubRepositoryOptions {
   /** Branch, tag or commit. @default "main" */
   revision?: string | undefined;
   /** Precision to prefer: "fp16". @default the plain files */
   variant?: string | undefined;
   /** The cache's folder. */
   cache: string;
-  signal: AbortSignal;
   onStart: (totalBytes: number) => void;
   /** Bytes that came or were there already; negative where they had to be dropped. */
   onBytes: (count: number) => void;
@@ -33,6 +31,7 @@ export interface PulledSnapshot {
   bytes: number;
 }
 
+const MAX_INDEX_BYTES = 2 ** 20;
 /** Files in flight; one connection seldom fills a fast line. */
 const PARALLEL = 4;
 
@@ -42,15 +41,15 @@ const PARALLEL = 4;
  * @throws {RangeError} if the repository holds no pipeline, or no weights in that precision.
  */
 export async function pullSnapshot(name: string, options: PullOptions): Promise<PulledSnapshot> {
-  const { endpoint, token, revision = "main", variant, cache, onStart, onBytes } = options;
+  const { revision = "main", variant, cache, onStart, onBytes } = options;
   const failure = new AbortController();
   const signal = AbortSignal.any([options.signal, failure.signal]);
-  const repository = new HubRepository(name, { endpoint, token, signal });
+  const repository = new HubRepository(name, { ...options, signal });
   const folder = join(cache, repositoryFolder(name));
   const commit = await repository.commit(revision);
   const listing = await repository.files(commit);
 
-  const blob = ({ oid }: HubFile) => join(folder, "blobs", oid);
+  const blob = ({ oid }: HubFile) => inside(folder, "blobs", oid);
   const download = (file: HubFile, onBytes: (count: number) => void) =>
     downloadBlob(file, { repository, commit, target: blob(file), signal, onBytes });
   Deno.mkdirSync(join(folder, "blobs"), { recursive: true });
@@ -58,6 +57,11 @@ export async function pullSnapshot(name: string, options: PullOptions): Promise<
   if (indexFile === undefined) {
     throw new RangeError(
       `Cannot pull ${name} as it holds no model_index.json: only diffusers checkpoints can be run`,
+    );
+  }
+  if (indexFile.size > MAX_INDEX_BYTES) {
+    throw new HubError(
+      `Cannot pull ${name} as its model_index.json has ${indexFile.size} bytes: that is no index`,
     );
   }
   await download(indexFile, () => {});
@@ -78,20 +82,25 @@ export async function pullSnapshot(name: string, options: PullOptions): Promise<
     failure.abort(error);
     throw error;
   }
-  const snapshot = join(folder, "snapshots", commit);
-  for (const file of files) link(join(snapshot, file.path), blob(file));
+  const snapshot = inside(folder, "snapshots", commit);
+  for (const file of files) link(inside(snapshot, file.path), blob(file));
   if (revision !== commit) {
-    await writeAtomically(join(folder, "refs", revision), new TextEncoder().encode(commit));
+    await writeAtomically(inside(folder, "refs", revision), new TextEncoder().encode(commit));
   }
   return { folder: snapshot, commit, files: files.length, bytes };
 }
 
 function readIndex(path: string, name: string): Record<string, unknown> {
+  let index: unknown;
   try {
-    return JSON.parse(Deno.readTextFileSync(path));
+    index = JSON.parse(Deno.readTextFileSync(path));
   } catch (cause) {
     throw new HubError(`Cannot pull ${name} as its model_index.json is not JSON`, { cause });
   }
+  if (typeof index === "object" && index !== null && !Array.isArray(index)) {
+    return index as Record<string, unknown>;
+  }
+  throw new HubError(`Cannot pull ${name} as its model_index.json is not a JSON object`);
 }
 
 /** Better said before hours of download than after. */
@@ -112,8 +121,21 @@ function gigabytes(bytes: number): string {
   return `${(bytes / 2 ** 30).toFixed(1)} GiB`;
 }
 
+/** A link that leads elsewhere, or nowhere since a cache was moved, is made anew. A file in its place stays. */
 function link(path: string, target: string): void {
-  if (existsSync(path)) return;
+  const source = relative(dirname(path), target);
+  const found = lstatSync(path, { throwIfNoEntry: false });
+  if (found !== undefined) {
+    if (!found.isSymbolicLink() || readlinkSync(path) === source) return;
+    Deno.removeSync(path);
+  }
   Deno.mkdirSync(dirname(path), { recursive: true });
-  Deno.symlinkSync(relative(dirname(path), target), path);
+  Deno.symlinkSync(source, path);
+}
+
+/** Names are checked where they enter; this is the last door before the disk. */
+function inside(folder: string, ...parts: string[]): string {
+  const path = join(folder, ...parts);
+  if (path.startsWith(folder + sep)) return path;
+  throw new HubError(`Cannot write ${showValue(path)} as it is outside ${folder}`);
 }

@@ -1,6 +1,6 @@
 // Which files of a model repository a pipeline needs. The same weights often lie there several times: in other
 // precisions, as pickles, for other runtimes, and once more as a single file at the top.
-import type { HubFile } from "./hub_repository.ts";
+import type { HubFile } from "./hub_file.ts";
 
 export interface SelectOptions {
   /** Parsed model_index.json. */
@@ -9,6 +9,8 @@ export interface SelectOptions {
   variant?: string | undefined;
 }
 
+/** Components are arguments of a Python class. Anything else, `..` or `.ssh`, is no folder of a pipeline. */
+const COMPONENT = /^[A-Za-z]\w*$/;
 /** Read by no pipeline of ours. */
 const UNUSED_COMPONENTS = ["safety_checker", "feature_extractor", "image_encoder"];
 /** Beside model_index.json: defaults, and the prompts that a model knows by heart. */
@@ -30,9 +32,10 @@ export function selectPipelineFiles(
   files: readonly HubFile[],
   { index, variant }: SelectOptions,
 ): HubFile[] {
-  const components = Object.entries(index).flatMap(([name, entry]) =>
-    Array.isArray(entry) && typeof entry[1] === "string" && !UNUSED_COMPONENTS.includes(name) ? [name] : []
-  );
+  const components = Object.entries(index).flatMap(([name, entry]) => {
+    const isComponent = Array.isArray(entry) && typeof entry[1] === "string" && COMPONENT.test(name);
+    return isComponent && !UNUSED_COMPONENTS.includes(name) ? [name] : [];
+  });
   return [
     ...files.filter(({ path }) => TOP_LEVEL.includes(path)),
     ...components.flatMap((component) => selectComponent(component, { files, variant })),

@@ -1,4 +1,5 @@
 // The options of diffusers' FluxTransformer2DModel (0.42.1), with its defaults.
+import { showValue } from "../../../sampler/mod.ts";
 import { z } from "zod";
 import { parseConfig } from "../../checkpoint/parse_config.ts";
 import { CheckpointError } from "../../checkpoint/checkpoint_error.ts";
@@ -49,7 +50,9 @@ export function parseFluxTransformerConfig(json: unknown): FluxTransformerConfig
   const rotated = axesDimsRope.reduce((sum, dim) => sum + dim, 0);
   if (rotated !== config.attention_head_dim) {
     throw new CheckpointError(
-      `Cannot use ${path} as 'axes_dims_rope' must add up to 'attention_head_dim': current values are [${axesDimsRope}] and ${config.attention_head_dim}`,
+      `Cannot use ${path} as 'axes_dims_rope' must add up to 'attention_head_dim': current values are [${
+        showValue(axesDimsRope.join())
+      }] and ${config.attention_head_dim}`,
     );
   }
   return {

@@ -1,4 +1,5 @@
 // The options of diffusers' HunyuanVideoTransformer3DModel (0.42.1), with its defaults.
+import { showValue } from "../../../sampler/mod.ts";
 import { z } from "zod";
 import type { QueryKeyNorm } from "../../graph/layers/attention/norm_heads.ts";
 import { parseConfig } from "../../checkpoint/parse_config.ts";
@@ -68,7 +69,9 @@ export function parseHunyuanVideoTransformerConfig(json: unknown): HunyuanVideoT
   const rotated = ropeAxesDim.reduce((sum, dim) => sum + dim, 0);
   if (rotated !== config.attention_head_dim) {
     throw new CheckpointError(
-      `Cannot use ${path} as 'rope_axes_dim' must add up to 'attention_head_dim': current values are [${ropeAxesDim}] and ${config.attention_head_dim}`,
+      `Cannot use ${path} as 'rope_axes_dim' must add up to 'attention_head_dim': current values are [${
+        showValue(ropeAxesDim.join())
+      }] and ${config.attention_head_dim}`,
     );
   }
   const outChannels = config.out_channels ?? config.in_channels;

@@ -1,5 +1,6 @@
 // config.json of diffusers' UNet2DConditionModel (0.42.1): every option of the class, honoured or refused, as Stable
 // Diffusion 1.x, 2.x and SDXL set them.
+import { showValue } from "../../../sampler/mod.ts";
 import { z } from "zod";
 import { type ActivationName, DIFFUSERS_ACTIVATIONS } from "../../graph/layers/dense/activation.ts";
 import { parseConfig } from "../../checkpoint/parse_config.ts";
@@ -207,7 +208,9 @@ function readBlocks(raw: RawConfig): Pick<UNet2DConditionConfig, "down" | "mid" 
     const perResnet = Array.isArray(depth) ? depth : Array<number>(transformers).fill(depth);
     if (perResnet.length < transformers) {
       throw new CheckpointError(
-        `Cannot use ${path} as 'transformer_layers_per_block' must have a depth for each of ${transformers} resnets: current value is [${perResnet}]`,
+        `Cannot use ${path} as 'transformer_layers_per_block' must have a depth for each of ${transformers} resnets: current value is [${
+          showValue(perResnet.join())
+        }]`,
       );
     }
     return { heads: heads[i]!, depths: perResnet.slice(0, transformers), onlyCross: onlyCross[i]! };
@@ -241,7 +244,9 @@ function readCrossAttentionDim({ cross_attention_dim: dims }: RawConfig): number
   if (typeof dims === "number") return dims;
   if (dims.some((dim) => dim !== dims[0])) {
     throw new CheckpointError(
-      `Cannot use ${path} as all blocks see the same text, so 'cross_attention_dim' must be one size: current value is [${dims}]`,
+      `Cannot use ${path} as all blocks see the same text, so 'cross_attention_dim' must be one size: current value is [${
+        showValue(dims.join())
+      }]`,
     );
   }
   return dims[0]!;

@@ -1,5 +1,5 @@
 // What a Wan checkpoint says of itself: scheduler, defaults, rules and the way to its graphs. Nothing is loaded on a device.
-import { createSolver, type SchedulerConfig } from "../../../sampler/mod.ts";
+import { createSolver, type SchedulerConfig, showValue } from "../../../sampler/mod.ts";
 import { type AutoencoderKLWanConfig, parseAutoencoderKLWanConfig } from "./wan_vae_config.ts";
 import { type AutoencoderKLWanDecoder, autoencoderKLWanDecoder } from "./wan_vae_decoder.ts";
 import type { OnnxModel } from "../../graph/graph_builder.ts";
@@ -126,7 +126,7 @@ function refuseWan22(checkpoint: Checkpoint): void {
   const { boundary_ratio: boundary, expand_timesteps: expand } = checkpoint.json("model_index.json");
   const second = checkpoint.componentClass("transformer_2");
   const asked = second !== undefined
-    ? `'transformer_2' must be absent: current value is ${second}`
+    ? `'transformer_2' must be absent: current value is ${showValue(second)}`
     : typeof boundary === "number"
     ? `'boundary_ratio' must be null: current value is ${boundary}`
     : expand === true

@@ -1,6 +1,7 @@
 // Reads a scheduler_config.json against the options that the scheduler's class defines: names in snake_case become
 // camelCase, absent ones take their default, and what the class does not define is refused rather than ignored.
 
+import { showValue } from "../../numerics/show_value.ts";
 import type { SchedulerConfig } from "../solver.ts";
 
 /** What an option may hold. */
@@ -38,7 +39,9 @@ export function readSchedulerConfig<T extends { [K in keyof T]: SchedulerConfigV
     const name = key.replace(/_(\w)/g, (_, letter: string) => letter.toUpperCase());
     if (!Object.hasOwn(defaults, name)) {
       if (ignored?.has(key)) continue;
-      throw new TypeError(`Cannot use the scheduler config as ${className} has no option '${key}'`);
+      throw new TypeError(
+        `Cannot use the scheduler config as ${className} has no option '${showValue(key)}'`,
+      );
     }
     const option = name as keyof T;
     const fallback = defaults[option];
@@ -48,7 +51,7 @@ export function readSchedulerConfig<T extends { [K in keyof T]: SchedulerConfigV
       throw new TypeError(
         `Cannot use the scheduler config as '${key}' of ${className} must be ${
           article(type)
-        }: current value is ${JSON.stringify(value)}`,
+        }: current value is ${showValue(JSON.stringify(value))}`,
       );
     }
     result[name] = value;

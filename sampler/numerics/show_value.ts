@@ -1,0 +1,24 @@
+// Values in error messages. What files and clients say may be megabytes long, and a message is for reading.
+
+/** Characters of a value that an error prints. */
+const SHOWN = 200;
+
+/** `value` as an error prints it: as text if it is one, else as JSON; cut at 200 characters. */
+export function showValue(value: unknown): string {
+  const text = typeof value === "string" ? value : asText(value);
+  if (text.length <= SHOWN) return text;
+  return `${text.slice(0, SHOWN).replace(/[\ud800-\udbff]$/, "")}\u2026 (${text.length} characters)`;
+}
+
+function asText(value: unknown): string {
+  if (Array.isArray(value) && value.length > SHOWN) {
+    const rest = value.length - SHOWN;
+    return `${asText(value.slice(0, SHOWN))}, and ${rest} more`;
+  }
+  if (typeof value !== "object" || value === null) return String(value);
+  try {
+    return JSON.stringify(value) ?? String(value);
+  } catch {
+    return Object.prototype.toString.call(value);
+  }
+}
