@@ -80,10 +80,8 @@ function cudaRemedy(reason: string): string {
   if (/CUDA failure|CUDA error|no CUDA-capable|driver/i.test(reason)) {
     return "Check that nvidia-smi lists the device and that its driver supports CUDA 13";
   }
-  return "The CUDA provider library must lie beside libonnxruntime: run " +
-    "'deno install --allow-scripts=npm:onnxruntime-node', or take libonnxruntime_providers_cuda.so and " +
-    `libonnxruntime.so from PyPI's onnxruntime-gpu of the same version and name the latter with ${ORT_LIBRARY_VARIABLE}; ` +
-    "it needs CUDA 13 and cuDNN 9";
+  return "The CUDA provider library must lie beside libonnxruntime: take libonnxruntime and its providers' libraries from " +
+    `PyPI's onnxruntime-gpu of the same version and name the first with ${ORT_LIBRARY_VARIABLE}; it needs CUDA 13 and cuDNN 9`;
 }
 
 function webgpuRemedy(): string {

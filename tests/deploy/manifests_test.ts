@@ -43,10 +43,7 @@ const PROCESSES: Record<string, { image: string; app: string }> = {
 
 /** Permissions of `command`, in order of their names. */
 function permissions(command: string): string[] {
-  return (command.match(/--allow-[\w-]+(=[\w,.]+)?/g) ?? []).filter((flag) =>
-    !flag.startsWith("--allow-scripts")
-  )
-    .sort();
+  return (command.match(/--allow-[\w-]+(=[\w,.]+)?/g) ?? []).sort();
 }
 
 function taskCommand(name: string): string {
@@ -75,6 +72,18 @@ describe("deploy/", () => {
       const allowed = permissions(read(`deploy/Containerfile.${image}`));
       assert.ok(allowed.length > 0);
       assert.deepEqual(allowed, permissions(taskCommand(name)), name);
+    }
+  });
+
+  it("the worker's image has the CUDA build of the ONNX Runtime that deno.json names", () => {
+    const [, version] = /"onnxruntime-node": "npm:onnxruntime-node@([\d.]+)"/.exec(read("deno.json"))!;
+    const file = read("deploy/Containerfile.worker");
+    assert.match(file, new RegExp(`onnxruntime-gpu==${version} `));
+    assert.match(file, new RegExp(`libonnxruntime\\.so\\.${version} `));
+    // PyPI's build links libcudart.so.13, as the errors say.
+    assert.match(file, /nvidia\/cuda:13\.[\d.]+-cudnn-runtime/);
+    for (const [, cuda] of `${file}${read("deploy/README.md")}`.matchAll(/CUDA (\d+)/g)) {
+      assert.equal(cuda, "13");
     }
   });
 

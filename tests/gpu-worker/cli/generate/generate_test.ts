@@ -183,7 +183,7 @@ describe("deno task generate", () => {
   // script gives a terminal, which sends Ctrl-C to every process of the command, and on which the bar tells a step from loading.
   const terminal = Deno.build.os === "linux" && findCommand("script")
     ? {}
-    : { ignore: "needs script of util-linux" };
+    : { skip: "needs script of util-linux" };
   const wan = [
     "--model",
     goldenPath("wan/tiny-unipc"),
