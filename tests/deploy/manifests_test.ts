@@ -41,18 +41,21 @@ const PROCESSES: Record<string, { image: string; app: string }> = {
   batches: { image: "batches", app: "deploy/batches/batch_app.ts" },
 };
 
-/** Permissions of `command`, in order of their names. */
+/** Permissions that `command` asks for: its set, and flags beside it. */
 function permissions(command: string): string[] {
-  return (command.match(/--allow-[\w-]+(=[\w,.]+)?/g) ?? []).sort();
+  return (command.match(/(--allow-|-P=)[\w-]+(=[\w,.]+)?/g) ?? []).sort();
 }
 
 function taskCommand(name: string): string {
   return new RegExp(`"${name}": \\{\\s*"description": .*\\s*"command": "(.*)"`).exec(read("deno.json"))![1]!;
 }
 
-/** Variables that the task of that name may read; undefined: any. */
+/** Variables that the permission set of that name allows; undefined: any. */
 function readable(name: string): string[] | undefined {
-  return /--allow-env=([\w,]+)/.exec(taskCommand(name))?.[1]?.split(",");
+  const set = new RegExp(`"permissions": \\{[^]*?\\n    "${name}": \\{([^}]*)\\}`).exec(
+    read("deno.json"),
+  )![1]!;
+  return /"env": \[([^\]]*)\]/.exec(set)?.[1]?.match(/\w+/g) ?? undefined;
 }
 
 const documents = read("deploy/kubernetes/spectrum.yaml").split(/^---$/m)
@@ -70,7 +73,7 @@ describe("deploy/", () => {
   it("containers have the permissions of the tasks", () => {
     for (const [name, { image }] of Object.entries(PROCESSES)) {
       const allowed = permissions(read(`deploy/Containerfile.${image}`));
-      assert.ok(allowed.length > 0);
+      assert.deepEqual(allowed, [`-P=${name}`]);
       assert.deepEqual(allowed, permissions(taskCommand(name)), name);
     }
   });
