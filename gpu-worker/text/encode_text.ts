@@ -24,7 +24,7 @@ export async function encodeText(
   { session, tokenizer }: LoadedEncoder,
   { runtime, text, maxLength, withoutPadding = false, signal }: EncodeTextOptions,
 ): Promise<Record<string, Float32Array>> {
-  const { ids: padded, attentionMask } = tokenizer.encode(text, { maxLength });
+  const { ids: padded, attentionMask } = await tokenizer.encode(text, { maxLength });
   const ids = withoutPadding ? padded.filter((_, i) => attentionMask[i] === 1) : padded;
   using stack = new DisposableStack();
   const input = stack.use(runtime.tensor("int64", [1, ids.length], BigInt64Array.from(ids, BigInt)));

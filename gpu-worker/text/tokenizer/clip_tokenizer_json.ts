@@ -1,25 +1,19 @@
 // CLIP's byte-level BPE as a tokenizer.json, from vocab.json and merges.txt (transformers' CLIPTokenizer).
-import type { TokenizerConfig } from "./tokenizer_config.ts";
 import type { TokenizerJsonInput } from "./tokenizer_json.ts";
 
 export interface ClipTokenizerSource {
   /** vocab.json, parsed: token -> id. */
-  vocab: Record<string, unknown>;
-  /** merges.txt: a version line, then a pair of tokens a line, the best first. */
-  merges: string;
+  vocab: unknown;
+  /** Pairs of tokens, the best first. */
+  merges: unknown;
+  unkToken: string;
 }
 
 /** Words, single digits, runs of anything else; English contractions apart. */
 const WORDS =
   "<\\|startoftext\\|>|<\\|endoftext\\|>|'s|'t|'re|'ve|'m|'ll|'d|[\\p{L}]+|[\\p{N}]|[^\\s\\p{L}\\p{N}]+";
 
-export function clipTokenizerJson(
-  { vocab, merges }: ClipTokenizerSource,
-  config: TokenizerConfig,
-): TokenizerJsonInput {
-  const bos = config.bos_token?.content ?? "<|startoftext|>";
-  const eos = config.eos_token?.content ?? "<|endoftext|>";
-  const lines = merges.split(/\r?\n/).filter((line) => line !== "" && !line.startsWith("#version"));
+export function clipTokenizerJson({ vocab, merges, unkToken }: ClipTokenizerSource): TokenizerJsonInput {
   return {
     normalizer: {
       type: "Sequence",
@@ -33,25 +27,26 @@ export function clipTokenizerJson(
       type: "Sequence",
       pretokenizers: [
         { type: "Split", pattern: { Regex: WORDS }, behavior: "Removed", invert: true },
-        { type: "ByteLevel", add_prefix_space: false, use_regex: true },
+        { type: "ByteLevel", add_prefix_space: false, trim_offsets: true, use_regex: true },
       ],
     },
     model: {
       type: "BPE",
-      unk_token: config.unk_token?.content ?? eos,
+      dropout: null,
+      unk_token: unkToken,
       continuing_subword_prefix: "",
       end_of_word_suffix: "</w>",
       fuse_unk: false,
       byte_fallback: false,
       vocab: vocab as Record<string, number>,
-      merges: lines.map((line) => line.split(" ")),
-    },
-    post_processor: {
-      type: "RobertaProcessing",
-      cls: [bos, vocab[bos]],
-      sep: [eos, vocab[eos]],
-      trim_offsets: false,
-      add_prefix_space: false,
+      merges,
     },
   };
+}
+
+/** merges.txt: a version line, then a pair of tokens a line. */
+export function parseMerges(text: string): string[][] {
+  return text.split("\n").map((line) => line.trim())
+    .filter((line) => !line.startsWith("#"))
+    .map((line) => line.split(/\s+/)).filter((pair) => pair.length === 2);
 }

@@ -11,13 +11,21 @@ import {
 export interface SentencePieceModel {
   /** In the order of their ids. */
   pieces: readonly Pick<ModelProto_SentencePiece, "piece" | "score" | "type">[];
-  unkId: number;
   /** Compiled normalisation rules; empty if there are none. */
   precompiledCharsmap: Uint8Array;
 }
 
-/** @throws {CheckpointError} if `bytes` are not a unigram model. */
-export function parseSentencePieceModel(bytes: Uint8Array, path: string): SentencePieceModel {
+export interface SentencePieceOptions {
+  /** For messages. */
+  path: string;
+  modelType: "unigram" | "bpe";
+}
+
+/** @throws {CheckpointError} if `bytes` are not a model of `modelType`. */
+export function parseSentencePieceModel(
+  bytes: Uint8Array,
+  { path, modelType }: SentencePieceOptions,
+): SentencePieceModel {
   let model: ModelProto;
   try {
     model = fromBinary(ModelProtoSchema, bytes);
@@ -25,15 +33,12 @@ export function parseSentencePieceModel(bytes: Uint8Array, path: string): Senten
     throw new CheckpointError(`Cannot read ${path} as it is not a SentencePiece model`, { cause });
   }
   const { pieces, trainerSpec, normalizerSpec } = model;
-  const modelType = trainerSpec?.modelType ?? ModelType.UNIGRAM;
-  if (modelType !== ModelType.UNIGRAM || pieces.length === 0) {
+  const expected = modelType === "unigram" ? ModelType.UNIGRAM : ModelType.BPE;
+  const found = trainerSpec?.modelType ?? ModelType.UNIGRAM;
+  if (found !== expected || pieces.length === 0) {
     throw new CheckpointError(
-      `Cannot use ${path} as its model type must be ${ModelType.UNIGRAM} (unigram), with pieces: current values are ${modelType} and ${pieces.length} pieces`,
+      `Cannot use ${path} as its model type must be ${expected} (${modelType}), with pieces: current values are ${found} and ${pieces.length} pieces`,
     );
   }
-  return {
-    pieces,
-    unkId: trainerSpec?.unkId ?? 0,
-    precompiledCharsmap: normalizerSpec?.precompiledCharsmap ?? new Uint8Array(),
-  };
+  return { pieces, precompiledCharsmap: normalizerSpec?.precompiledCharsmap ?? new Uint8Array() };
 }

@@ -1,9 +1,11 @@
-// Text to token ids, as transformers' fast tokenizers with padding="max_length" and truncation=True.
-import { Tokenizer as HuggingFaceTokenizer, Unigram } from "@huggingface/tokenizers";
+// Text to token ids, as transformers' tokenizers with padding="max_length" and truncation=True: by the same Rust library.
+import { AddedToken, templateProcessing, Tokenizer as RustTokenizer } from "tokenizers";
 import { CheckpointError } from "../../checkpoint/checkpoint_error.ts";
-import { correctNormalizer } from "./charsmap_normalizer.ts";
-import { correctTokenizerJson } from "./correct_tokenizer_json.ts";
+import { stagesOf } from "./check_tokenizer_json.ts";
+import { contentOf } from "./resolve_tokens.ts";
 import { readTokenizerFiles, type TokenizerFiles } from "./tokenizer_files.ts";
+import type { TokenizerJson } from "./tokenizer_json.ts";
+import { readSurroundings, type TokenizerSurroundings } from "./tokenizer_surroundings.ts";
 
 export interface EncodeOptions {
   /** Number of ids to return: longer texts are cut before the closing special tokens, shorter ones padded. */
@@ -18,82 +20,61 @@ export interface Encoding {
 }
 
 /**
- * Opens the tokenizer in `folder`: tokenizer.json, or else vocab.json and merges.txt (CLIP), or else spiece.model (T5).
+ * Opens the tokenizer in `folder`: tokenizer.json, or else vocab.json and merges.txt (CLIP), or else spiece.model (T5), or
+ * else tokenizer.model (LLaMA). The checkpoint around the folder says its class and the text encoder's length.
  * @throws {CheckpointError} if there is none, or what is there cannot be used.
  */
 export function openTokenizer(folder: string): Tokenizer {
-  const files = readTokenizerFiles(folder);
+  const surroundings = readSurroundings(folder);
+  const files = readTokenizerFiles(folder, surroundings.className);
   try {
-    return new Tokenizer(files);
+    return new Tokenizer(files, surroundings);
   } catch (cause) {
-    throw new CheckpointError(`Cannot use the tokenizer in ${folder}: ${(cause as Error).message}`, {
-      cause,
-    });
+    throw new CheckpointError(
+      `Cannot use the tokenizer in ${folder}: ${(cause as Error).message.slice(0, 500)}`,
+      {
+        cause,
+      },
+    );
   }
 }
 
 export class Tokenizer {
-  /** Length that the model was made for, as tokenizer_config.json says; infinite where it says nothing. */
+  /** Tokens that the model was made for, as tokenizer_config.json and the text encoder say; infinite where neither does. */
   readonly modelMaxLength: number;
-  readonly #inner: HuggingFaceTokenizer;
+  readonly #inner: RustTokenizer;
   readonly #padId: number;
   readonly #padLeft: boolean;
-  readonly #cutLeft: boolean;
-  readonly #fuseUnknown: boolean;
+  readonly #cutFrom: "left" | "right";
   /** Special tokens around every text. */
   readonly #specials: number;
 
-  constructor({ json, config }: TokenizerFiles) {
-    // Where the model has unknown tokens, the library takes their name from here.
-    const unk = config.unk_token?.content ?? json.model["unk_token"];
-    this.#inner = new HuggingFaceTokenizer(correctTokenizerJson(json), { unk_token: unk });
-    this.#inner.normalizer = correctNormalizer(this.#inner.normalizer);
-    // The library's way to merge unknown characters takes time with the square of their number; encode() does it.
-    this.#fuseUnknown = this.#inner.model instanceof Unigram;
-    if (this.#fuseUnknown) this.#inner.model!.fuse_unk = false;
-    this.modelMaxLength = config.model_max_length;
+  constructor(files: TokenizerFiles, { maxPositions = Infinity }: TokenizerSurroundings = {}) {
+    const { config } = files;
+    this.#inner = createTokenizer(files);
+    this.modelMaxLength = Math.min(config.model_max_length ?? config.max_len ?? Infinity, maxPositions);
     this.#padLeft = config.padding_side === "left";
-    this.#cutLeft = config.truncation_side === "left";
-    this.#specials = this.#inner.encode("").ids.length;
-    const padId = this.#inner.token_to_id(config.pad_token?.content ?? "");
-    if (padId === undefined) {
+    this.#cutFrom = config.truncation_side;
+    this.#padId = idOf(this.#inner, contentOf(config.pad_token!));
+    this.#specials = specialCount(files);
+    if (this.modelMaxLength <= this.#specials) {
       throw new RangeError(
-        `'pad_token' must be in the vocabulary: current value is ${config.pad_token?.content}`,
+        `'model_max_length' must be > ${this.#specials}: current value is ${this.modelMaxLength}`,
       );
     }
-    this.#padId = padId;
   }
 
   /** @throws {RangeError} if `maxLength` has no room for the special tokens. */
-  encode(text: string, { maxLength }: EncodeOptions): Encoding {
+  async encode(text: string, { maxLength }: EncodeOptions): Promise<Encoding> {
     if (!Number.isSafeInteger(maxLength) || maxLength <= this.#specials) {
       throw new RangeError(
         `Cannot encode as 'maxLength' must be a whole number > ${this.#specials}: current value is ${maxLength}`,
       );
     }
-    const tokens = this.#tokenize(text);
+    const encoding = await this.#inner.encode(text.toWellFormed(), null, { addSpecialTokens: false });
     const room = maxLength - this.#specials;
-    const kept = this.#cutLeft ? tokens.slice(-room) : tokens.slice(0, room);
-    const processed = this.#inner.post_processor?.(kept, null, true).tokens ?? kept;
-    return this.#pad(processed.map((token) => this.#id(token)), maxLength);
-  }
-
-  /** Tokens without the special ones around them; an unknown one is the text itself. */
-  #tokenize(text: string): string[] {
-    const { tokens } = this.#inner.encode(text, { add_special_tokens: false });
-    if (!this.#fuseUnknown) return tokens;
-    const known = tokens.map((token) => this.#inner.token_to_id(token) !== undefined);
-    return tokens.filter((_, i) => known[i] || i === 0 || known[i - 1]);
-  }
-
-  #id(token: string): number {
-    const id = this.#inner.token_to_id(token) ?? this.#inner.model!.unk_token_id;
-    if (id === undefined) {
-      throw new CheckpointError(
-        `Cannot encode ${JSON.stringify(token)} as it is not in the vocabulary, and there is no unk_token`,
-      );
-    }
-    return id;
+    if (encoding.getLength() > room) encoding.truncate(room, 0, this.#cutFrom);
+    return this.#pad(this.#inner.postProcess(encoding, null, true).getIds(), maxLength);
   }
 
   #pad(ids: number[], maxLength: number): Encoding {
@@ -104,4 +85,66 @@ export class Tokenizer {
       ? { ids: [...padding, ...ids], attentionMask: [...zeros, ...ones] }
       : { ids: [...ids, ...padding], attentionMask: [...ones, ...zeros] };
   }
+}
+
+function createTokenizer({ json, config, added, listed, around }: TokenizerFiles): RustTokenizer {
+  const tokenizer = parse(json);
+  // transformers adds an unknown one to the vocabulary, for which no text encoder has a row.
+  const pad = config.pad_token ? contentOf(config.pad_token) : undefined;
+  if (pad === undefined || tokenizer.tokenToId(pad) === null && !listed.has(pad)) {
+    throw new RangeError(`'pad_token' must be in the vocabulary: current value is ${pad?.slice(0, 200)}`);
+  }
+  tokenizer.addAddedTokens(
+    added.map(({ content, special, single_word, lstrip, rstrip, normalized }) =>
+      new AddedToken(content, special ?? false, {
+        singleWord: single_word ?? false,
+        leftStrip: lstrip ?? false,
+        rightStrip: rstrip ?? false,
+        normalized: normalized ?? !special,
+      })
+    ),
+  );
+  if (around) {
+    // The names stand for the tokens in the template alone.
+    const before = around.before.map((token, i): [string, number] => [`before${i}`, idOf(tokenizer, token)]);
+    const after = around.after.map((token, i): [string, number] => [`after${i}`, idOf(tokenizer, token)]);
+    const template = [...before.map(([name]) => name), "$A", ...after.map(([name]) => name)].join(" ");
+    tokenizer.setPostProcessor(templateProcessing(template, null, [...before, ...after]));
+  }
+  return tokenizer;
+}
+
+function parse(json: TokenizerJson): RustTokenizer {
+  try {
+    return RustTokenizer.fromString(JSON.stringify({ ...json, truncation: null, padding: null }));
+  } catch (cause) {
+    // Rust says at which character, not which step.
+    const { normalizer, pre_tokenizer, post_processor } = json;
+    const steps = [normalizer, pre_tokenizer, post_processor].flatMap(stagesOf).map(({ type }) =>
+      type.slice(0, 50)
+    );
+    throw new Error(`${(cause as Error).message}; its steps are ${steps.slice(0, 20).join(", ") || "none"}`, {
+      cause,
+    });
+  }
+}
+
+function idOf(tokenizer: RustTokenizer, token: string): number {
+  const id = tokenizer.tokenToId(token);
+  if (id === null) throw new RangeError(`${JSON.stringify(token.slice(0, 200))} is not in the vocabulary`);
+  return id;
+}
+
+function specialCount({ json, around }: TokenizerFiles): number {
+  if (around) return around.before.length + around.after.length;
+  let count = 0;
+  for (const stage of stagesOf(json.post_processor)) {
+    if (stage.type === "RobertaProcessing" || stage.type === "BertProcessing") count += 2;
+    if (stage.type !== "TemplateProcessing") continue;
+    const tokens = stage["special_tokens"] as Record<string, { ids?: unknown[] }>;
+    for (const { SpecialToken } of stage["single"] as { SpecialToken?: { id: string } }[]) {
+      if (SpecialToken) count += tokens[SpecialToken.id]?.ids?.length ?? 1;
+    }
+  }
+  return count;
 }

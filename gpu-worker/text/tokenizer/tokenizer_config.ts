@@ -1,13 +1,16 @@
 // The parts of tokenizer_config.json (and special_tokens_map.json) that change how a text is encoded.
 import { z } from "zod";
+import { ADDED_TOKEN } from "./tokenizer_json.ts";
 
-/** Given as text, or with how it is matched: `lstrip`, `rstrip`, `normalized`, `single_word`. */
-const token = z.union([
-  z.string().transform((content) => ({ content })),
-  z.looseObject({ content: z.string() }),
-]);
+/** A name alone, or a name with how it is matched. */
+const token = z.union([z.string(), ADDED_TOKEN]);
+const tokens = z.union([z.array(token), z.record(z.string(), token)]);
+
+/** 1e30 stands for none, which z.int() takes for inexact. */
+const length = z.number().positive().refine(Number.isInteger, "must be a whole number");
 
 export const TOKENIZER_CONFIG = z.looseObject({
+  tokenizer_class: z.string().nullish(),
   bos_token: token.nullish(),
   eos_token: token.nullish(),
   unk_token: token.nullish(),
@@ -15,15 +18,25 @@ export const TOKENIZER_CONFIG = z.looseObject({
   pad_token: token.nullish(),
   cls_token: token.nullish(),
   mask_token: token.nullish(),
+  additional_special_tokens: tokens.nullish(),
+  /** What transformers 5 calls additional_special_tokens. */
+  extra_special_tokens: tokens.nullish(),
   /** id -> token, which transformers 4.34 and later write. */
-  added_tokens_decoder: z.record(z.string(), token).default({}),
+  added_tokens_decoder: z.record(z.string().regex(/^\d+$/), ADDED_TOKEN).optional(),
   /** T5's sentinels `<extra_id_N>`, which its spiece.model lacks. */
   extra_ids: z.int().nonnegative().default(100),
-  model_max_length: z.number().positive().default(Infinity),
-  padding_side: z.enum(["left", "right"]).default("right"),
+  add_bos_token: z.boolean().nullish(),
+  add_eos_token: z.boolean().nullish(),
+  model_max_length: length.nullish(),
+  /** What transformers 2 called model_max_length. */
+  max_len: length.nullish(),
+  padding_side: z.enum(["left", "right"]).optional(),
   truncation_side: z.enum(["left", "right"]).default("right"),
 });
 
+/** added_tokens.json: token -> id. */
+export const ADDED_TOKENS = z.record(z.string(), z.int().nonnegative());
+
 export type TokenizerConfig = z.infer<typeof TOKENIZER_CONFIG>;
-/** A special token and how it is matched in a text. */
-export type SpecialToken = z.infer<typeof token>;
+/** A special token as a config names it. */
+export type NamedToken = z.infer<typeof token>;

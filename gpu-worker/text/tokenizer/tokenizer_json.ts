@@ -10,16 +10,28 @@ const model = z.preprocess(
   z.looseObject({ type: z.enum(["BPE", "Unigram", "WordLevel", "WordPiece"]), vocab: vocabulary }),
 );
 
+/** A token that is found before a text is split into words, and how it is matched. */
+export const ADDED_TOKEN = z.looseObject({
+  content: z.string(),
+  single_word: z.boolean().nullish(),
+  lstrip: z.boolean().nullish(),
+  rstrip: z.boolean().nullish(),
+  normalized: z.boolean().nullish(),
+  special: z.boolean().nullish(),
+});
+
 export const TOKENIZER_JSON = z.looseObject({
-  /** Tokens that are found before a text is split into words. */
-  added_tokens: z.array(z.looseObject({ id: z.int().nonnegative(), content: z.string() })).default([]),
+  version: z.string().default("1.0"),
+  added_tokens: z.array(ADDED_TOKEN.extend({ id: z.int().nonnegative() })).default([]),
   normalizer: stage.nullable().default(null),
   pre_tokenizer: stage.nullable().default(null),
   model,
   post_processor: stage.nullable().default(null),
   decoder: stage.nullable().default(null),
+  padding: z.looseObject({ pad_token: z.string(), direction: z.string() }).partial().nullable().default(null),
 });
 
+export type AddedToken = z.infer<typeof ADDED_TOKEN>;
 export type TokenizerJson = z.infer<typeof TOKENIZER_JSON>;
 /** Before it is checked. */
 export type TokenizerJsonInput = z.input<typeof TOKENIZER_JSON>;

@@ -1,0 +1,143 @@
+// Refuses regular expressions of tokenizer.json that could take more than linear time. Oniguruma, which follows them,
+// goes back and tries again; (x+x+)+y takes years for 40 characters. Published patterns all have a simple shape:
+// repetitions of one character class, side by side.
+
+/** What is wrong with `pattern`, as a rule that it breaks; undefined if nothing is. */
+export function checkPattern(pattern: string): string | undefined {
+  if (pattern.length > MAX_LENGTH) return `at most ${MAX_LENGTH} characters long`;
+  try {
+    const alternatives = new PatternReader(pattern).read();
+    const safe = alternatives.filter((parts) => retries(parts) === 0).map(firstRepeated);
+    const slow = alternatives.find((parts) => {
+      const count = retries(parts);
+      // A failure after one repetition costs nothing more where another alternative then takes all of it.
+      return count > 1 || count === 1 && !safe.includes(firstRepeated(parts)!);
+    });
+    return slow &&
+      "a pattern that takes linear time: repetitions of single classes, none before what can fail";
+  } catch (error) {
+    return (error as Error).message;
+  }
+}
+
+const MAX_LENGTH = 10_000;
+/** Repetitions up to such a number count as a constant, e.g. \p{N}{1,3}. */
+const MAX_BOUND = 16;
+const MAX_DEPTH = 20;
+
+/** One character class or a group, and how often it may stand. */
+interface Part {
+  /** The class as written. */
+  text: string;
+  /** No upper bound. */
+  unbounded: boolean;
+  optional: boolean;
+  /** A group's alternatives. */
+  inside?: Part[][];
+}
+
+/** How many unbounded repetitions stand before something that can fail. */
+function retries(parts: Part[]): number {
+  const last = parts.findLastIndex(({ optional }) => !optional);
+  return parts.slice(0, Math.max(last, 0)).filter(({ unbounded, inside }) =>
+    unbounded || hasUnbounded(inside)
+  ).length +
+    (last >= 0 && parts[last]!.inside ? Math.max(...parts[last]!.inside.map(retries)) : 0);
+}
+
+function hasUnbounded(alternatives: Part[][] | undefined): boolean {
+  return alternatives?.flat().some((part) => part.unbounded || hasUnbounded(part.inside)) ?? false;
+}
+
+/** The first class that may stand any number of times, where all before it may be left out. */
+function firstRepeated(parts: Part[]): string | undefined {
+  const first = parts.findIndex(({ unbounded }) => unbounded);
+  return parts.slice(0, first).every(({ optional }) => optional) ? parts[first]?.text : undefined;
+}
+
+class PatternReader {
+  readonly #pattern: string;
+  #at = 0;
+
+  constructor(pattern: string) {
+    this.#pattern = pattern;
+  }
+
+  read(): Part[][] {
+    const alternatives = this.#alternatives(0);
+    if (this.#at < this.#pattern.length) throw new Error("a regular expression with balanced parentheses");
+    return alternatives;
+  }
+
+  #alternatives(depth: number): Part[][] {
+    if (depth > MAX_DEPTH) {
+      throw new Error(`a regular expression of at most ${MAX_DEPTH} groups in each other`);
+    }
+    const alternatives: Part[][] = [[]];
+    while (this.#at < this.#pattern.length && this.#pattern[this.#at] !== ")") {
+      if (this.#take(/\|/y)) alternatives.push([]);
+      else alternatives.at(-1)!.push(this.#part(depth));
+    }
+    return alternatives;
+  }
+
+  #part(depth: number): Part {
+    if (this.#take(/\(/y)) return this.#group(depth);
+    const text = this.#pattern[this.#at] === "[" ? this.#class() : this.#take(
+      /\\(?:[pP]\{\^?[\w= -]+\}|x\{[0-9a-fA-F]{1,6}\}|x[0-9a-fA-F]{1,2}|u[0-9a-fA-F]{4}|[^1-9gkKRXpPxuMCcGy])/yus,
+    ) ??
+      this.#take(/[^\\()[\]{}*+?|]|[\]{}]/yus);
+    if (text === undefined) throw new Error("a regular expression without references or leading repetitions");
+    return this.#repeated({ text });
+  }
+
+  #group(depth: number): Part {
+    const kind = this.#take(/\?(?:[imx]*(?:-[imx]+)?:|=|!|<=|<!|>|<[A-Za-z_]\w*>)/y);
+    if (kind === undefined && this.#pattern[this.#at] === "?") {
+      throw new Error("a regular expression of known groups");
+    }
+    const inside = this.#alternatives(depth + 1);
+    if (!this.#take(/\)/y)) throw new Error("a regular expression with balanced parentheses");
+    const part = this.#repeated({ text: "", inside });
+    if (part.unbounded || part.repeated) {
+      throw new Error("a pattern that takes linear time: without repeated groups");
+    }
+    return part;
+  }
+
+  #repeated(part: { text: string; inside?: Part[][] }): Part & { repeated: boolean } {
+    const sign = this.#take(/(?:[*+?]|\{\d+(?:,\d*)?\}|\{,\d+\})/y);
+    if (sign === undefined) return { ...part, unbounded: false, optional: false, repeated: false };
+    this.#take(/[?+]/y);
+    if (/^[*+?{]/.test(this.#pattern.slice(this.#at, this.#at + 1)) && this.#take(/[*+?]|\{\d*,?\d*\}/y)) {
+      throw new Error("a pattern that takes linear time: without repetitions of repetitions");
+    }
+    const [, low = "", comma, high = ""] = /^\{(\d*)(,?)(\d*)\}$/.exec(sign) ?? [];
+    const least = sign === "+" ? 1 : Number(low);
+    const most = sign === "?" ? 1 : high ? Number(high) : comma === "" ? Number(low) : Infinity;
+    if (least > MAX_BOUND || most > MAX_BOUND && most < Infinity) {
+      throw new Error(`a regular expression with repetitions of at most ${MAX_BOUND}`);
+    }
+    return { ...part, unbounded: most === Infinity, optional: least === 0, repeated: most > 1 };
+  }
+
+  /** A class in brackets, with all classes in it. */
+  #class(): string {
+    const start = this.#at;
+    let depth = 0;
+    do {
+      const sign = this.#take(/\[:\^?\w+:\]|\[\^?\]?|\]|\\.|[^[\]\\]/yus);
+      if (sign === undefined) throw new Error("a regular expression with balanced brackets");
+      if (/^\[(?!:)/.test(sign)) depth++;
+      if (sign === "]") depth--;
+    } while (depth > 0);
+    return this.#pattern.slice(start, this.#at);
+  }
+
+  #take(sticky: RegExp): string | undefined {
+    sticky.lastIndex = this.#at;
+    const found = sticky.exec(this.#pattern)?.[0];
+    this.#at += found?.length ?? 0;
+    return found;
+  }
+}

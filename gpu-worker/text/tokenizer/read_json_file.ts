@@ -1,0 +1,31 @@
+// JSON files of a tokenizer, any of which may be missing.
+import { CheckpointError } from "../../checkpoint/checkpoint_error.ts";
+
+/**
+ * The parsed file, or undefined if there is none.
+ * @throws {CheckpointError} if it is not a JSON object.
+ */
+export function readJsonFile(path: string): Record<string, unknown> | undefined {
+  const bytes = readFile(path);
+  if (bytes === undefined) return undefined;
+  let value: unknown;
+  try {
+    value = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+  } catch (cause) {
+    throw new CheckpointError(`Cannot read ${path} as it is not JSON`, { cause });
+  }
+  if (typeof value === "object" && value !== null && !Array.isArray(value)) {
+    return value as Record<string, unknown>;
+  }
+  throw new CheckpointError(`Cannot read ${path} as it is not a JSON object`);
+}
+
+/** The file's bytes, or undefined if there is none. */
+export function readFile(path: string): Uint8Array | undefined {
+  try {
+    return Deno.readFileSync(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+}

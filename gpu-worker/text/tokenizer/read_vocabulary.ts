@@ -1,0 +1,186 @@
+// Finds a tokenizer's vocabulary and builds its steps. Like transformers 5, the classes of CLIP, T5 and LLaMA take
+// nothing but the vocabulary from a tokenizer.json; any other class takes the file as it is.
+import { join } from "node:path";
+import { CheckpointError } from "../../checkpoint/checkpoint_error.ts";
+import { ModelProto_SentencePiece_Type as PieceType } from "../../runtime/messages/sentencepiece_model_pb.ts";
+import { clipTokenizerJson, parseMerges } from "./clip_tokenizer_json.ts";
+import { llamaTokenizerJson, mergesOf } from "./llama_tokenizer_json.ts";
+import { readFile, readJsonFile } from "./read_json_file.ts";
+import { contentOf } from "./resolve_tokens.ts";
+import { parseSentencePieceModel } from "./sentencepiece_model.ts";
+import { t5Sentinels, t5TokenizerJson } from "./t5_tokenizer_json.ts";
+import type { NamedToken, TokenizerConfig } from "./tokenizer_config.ts";
+import type { SurroundingTokens } from "./tokenizer_files.ts";
+import type { TokenizerJson, TokenizerJsonInput, TokenizerStage } from "./tokenizer_json.ts";
+
+export interface VocabularySource {
+  /** tokenizer.json, if there is one. */
+  json: TokenizerJson | undefined;
+  config: TokenizerConfig;
+  className: string | undefined;
+}
+
+export interface BuiltTokenizer {
+  /** The file that the vocabulary is from, for messages. */
+  path: string;
+  json: TokenizerJsonInput;
+  /** With the names of special tokens that the class gives by default. */
+  config: TokenizerConfig;
+  around?: SurroundingTokens;
+}
+
+export function readVocabulary(folder: string, source: VocabularySource): BuiltTokenizer {
+  const { json, config, className = "" } = source;
+  const path = (name: string) => join(folder, name);
+  if (json !== undefined) return fromJson(json, { path: path("tokenizer.json"), config, className });
+  const vocab = readJsonFile(path("vocab.json"));
+  const merges = readFile(path("merges.txt"));
+  if (vocab !== undefined && merges !== undefined) {
+    return clip({
+      vocab,
+      merges: parseMerges(new TextDecoder().decode(merges)),
+      config,
+      path: path("vocab.json"),
+    });
+  }
+  const spiece = readFile(path("spiece.model"));
+  if (spiece !== undefined) return t5FromPieces(spiece, { config, path: path("spiece.model") });
+  const llamaPieces = readFile(path("tokenizer.model"));
+  if (llamaPieces !== undefined) {
+    return llamaFromPieces(llamaPieces, { config, path: path("tokenizer.model") });
+  }
+  throw new CheckpointError(
+    `Cannot load a tokenizer from ${folder} as it holds neither tokenizer.json nor vocab.json with merges.txt nor spiece.model nor tokenizer.model`,
+  );
+}
+
+interface Place {
+  path: string;
+  config: TokenizerConfig;
+}
+
+function fromJson(
+  json: TokenizerJson,
+  { path, config, className }: Place & { className: string },
+): BuiltTokenizer {
+  const { model } = json;
+  if (/^CLIPTokenizer(Fast)?$/.test(className) && model.type === "BPE") {
+    return clip({ vocab: model.vocab, merges: model["merges"], config, path });
+  }
+  if (/^T5Tokenizer(Fast)?$/.test(className) && model.type === "Unigram" && Array.isArray(model.vocab)) {
+    return t5({ vocab: model.vocab, charsmap: charsmapOf(json.normalizer), pieces: [], config, path });
+  }
+  // transformers 5 takes LLaMA 3's file for LLaMA 2's where model_index.json says LlamaTokenizer, which encodes every
+  // text wrongly; transformers 4 takes the file as it is.
+  const byteLevel = JSON.stringify(json.pre_tokenizer).includes('"ByteLevel"');
+  if (
+    /^LlamaTokenizer(Fast)?$/.test(className) && model.type === "BPE" && !Array.isArray(model.vocab) &&
+    !byteLevel
+  ) {
+    const built = llama({ vocab: model.vocab, merges: model["merges"], config, path });
+    return { ...built, json: { ...built.json, post_processor: json.post_processor } };
+  }
+  return { path, config, json: { ...json, truncation: null, padding: null } };
+}
+
+function clip({ vocab, merges, config, path }: Place & { vocab: unknown; merges: unknown }): BuiltTokenizer {
+  const eos = "<|endoftext|>";
+  const named = withDefaults(config, {
+    bos_token: "<|startoftext|>",
+    eos_token: eos,
+    unk_token: eos,
+    pad_token: eos,
+  });
+  return {
+    path,
+    config: named,
+    json: clipTokenizerJson({ vocab, merges, unkToken: contentOf(named.unk_token ?? eos) }),
+    around: {
+      before: [contentOf(named.bos_token ?? "<|startoftext|>")],
+      after: [contentOf(named.eos_token ?? eos)],
+    },
+  };
+}
+
+function t5FromPieces(bytes: Uint8Array, { path, config }: Place): BuiltTokenizer {
+  const { pieces, precompiledCharsmap } = parseSentencePieceModel(bytes, { path, modelType: "unigram" });
+  return t5({
+    vocab: [
+      ...pieces.map(({ piece, score }): [string, number] => [piece, score]),
+      ...t5Sentinels(config.extra_ids).map((piece): [string, number] => [piece, 0]),
+    ],
+    charsmap: precompiledCharsmap.length > 0 ? precompiledCharsmap.toBase64() : undefined,
+    pieces: pieces.filter(({ type }) => type === PieceType.CONTROL || type === PieceType.USER_DEFINED)
+      .map(({ piece, type }) => ({ content: piece, normalized: false, special: type === PieceType.CONTROL })),
+    config,
+    path,
+  });
+}
+
+interface T5Source extends Place {
+  vocab: [string, number][];
+  charsmap: string | undefined;
+  /** Pieces that are found as a whole. */
+  pieces: NamedToken[];
+}
+
+function t5({ vocab, charsmap, pieces, config, path }: T5Source): BuiltTokenizer {
+  const named = withDefaults(config, { eos_token: "</s>", unk_token: "<unk>", pad_token: "<pad>" });
+  const listed = config.extra_special_tokens ?? config.additional_special_tokens;
+  return {
+    path,
+    config: {
+      ...named,
+      extra_special_tokens: listed ?? [...pieces, ...t5Sentinels(config.extra_ids).reverse()],
+    },
+    json: t5TokenizerJson({ vocab, charsmap }),
+    around: { before: [], after: [contentOf(named.eos_token ?? "</s>")] },
+  };
+}
+
+function llamaFromPieces(bytes: Uint8Array, { path, config }: Place): BuiltTokenizer {
+  const { pieces } = parseSentencePieceModel(bytes, { path, modelType: "bpe" });
+  const vocab = Object.fromEntries(pieces.map(({ piece }, id) => [piece, id]));
+  const built = llama({ vocab, merges: mergesOf(vocab), config, path });
+  const { bos_token: bos, eos_token: eos, add_bos_token: addBos, add_eos_token: addEos } = built.config;
+  const around = {
+    before: addBos && bos ? [contentOf(bos)] : [],
+    after: addEos && eos ? [contentOf(eos)] : [],
+  };
+  return { ...built, around };
+}
+
+interface LlamaSource extends Place {
+  vocab: Record<string, number>;
+  merges: unknown;
+}
+
+function llama({ vocab, merges, config, path }: LlamaSource): BuiltTokenizer {
+  const named = withDefaults(config, { bos_token: "<s>", eos_token: "</s>", unk_token: "<unk>" });
+  return {
+    path,
+    config: { ...named, padding_side: config.padding_side ?? "left" },
+    json: llamaTokenizerJson({
+      vocab,
+      merges,
+      unkToken: contentOf(named.unk_token ?? "<unk>"),
+      legacy: config["legacy"] === true,
+      addPrefixSpace: config["add_prefix_space"] !== false,
+    }),
+  };
+}
+
+/** The config with `names` where it says nothing; null is a choice. */
+function withDefaults(config: TokenizerConfig, names: Partial<TokenizerConfig>): TokenizerConfig {
+  const said = Object.fromEntries(Object.entries(config).filter(([, value]) => value !== undefined));
+  return { ...config, ...names, ...said };
+}
+
+/** SentencePiece's compiled rules, wherever in a normalizer they stand. */
+function charsmapOf(normalizer: TokenizerStage | null): string | undefined {
+  if (normalizer === null) return undefined;
+  const inner = normalizer["normalizers"];
+  const stages = normalizer.type === "Sequence" && Array.isArray(inner) ? inner : [normalizer];
+  const found = stages.find((stage) => stage?.type === "Precompiled")?.precompiled_charsmap;
+  return typeof found === "string" ? found : undefined;
+}

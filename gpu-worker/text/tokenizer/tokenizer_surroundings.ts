@@ -1,0 +1,31 @@
+// What a checkpoint says of a tokenizer outside the tokenizer's folder.
+import { basename, dirname, join } from "node:path";
+import { z } from "zod";
+import { readJsonFile } from "./read_json_file.ts";
+
+export interface TokenizerSurroundings {
+  /** The class that model_index.json names for the tokenizer, which diffusers loads. */
+  className?: string | undefined;
+  /** Positions of the text encoder: longer texts have no place in it. */
+  maxPositions?: number | undefined;
+  /** The version of transformers that saved the text encoder. */
+  transformersVersion?: string | undefined;
+}
+
+const TEXT_ENCODER = z.looseObject({
+  max_position_embeddings: z.int().positive().optional().catch(undefined),
+  transformers_version: z.string().optional().catch(undefined),
+});
+
+/** Reads model_index.json and the text encoder's config.json around `folder`, as far as they are there. */
+export function readSurroundings(folder: string): TokenizerSurroundings {
+  const checkpoint = dirname(folder);
+  const name = basename(folder);
+  const entry = readJsonFile(join(checkpoint, "model_index.json"))?.[name];
+  const className = Array.isArray(entry) && typeof entry[1] === "string" ? entry[1] : undefined;
+  const config = readJsonFile(join(checkpoint, name.replace("tokenizer", "text_encoder"), "config.json"));
+  if (config === undefined) return { className };
+  const { max_position_embeddings: maxPositions, transformers_version: transformersVersion } = TEXT_ENCODER
+    .parse(config);
+  return { className, maxPositions, transformersVersion };
+}
