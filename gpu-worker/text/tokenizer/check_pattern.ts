@@ -7,11 +7,12 @@ export function checkPattern(pattern: string): string | undefined {
   if (pattern.length > MAX_LENGTH) return `at most ${MAX_LENGTH} characters long`;
   try {
     const alternatives = new PatternReader(pattern).read();
-    const safe = alternatives.filter((parts) => retries(parts) === 0).map(firstRepeated);
+    const safe = new Set(alternatives.filter((parts) => retries(parts) === 0).map(firstRepeated));
+    safe.delete(undefined);
     const slow = alternatives.find((parts) => {
       const count = retries(parts);
       // A failure after one repetition costs nothing more where another alternative then takes all of it.
-      return count > 1 || count === 1 && !safe.includes(firstRepeated(parts)!);
+      return count > 1 || count === 1 && !safe.has(firstRepeated(parts));
     });
     return slow &&
       "a pattern that takes linear time: repetitions of single classes, none before what can fail";

@@ -26,6 +26,13 @@ export function checkTokenizerJson({ json, added }: TokenizerFiles, path: string
   if (characters > MAX_ADDED_CHARACTERS) {
     refuse("added_tokens", `at most ${MAX_ADDED_CHARACTERS} characters`, `${characters} characters`);
   }
+  const { unk_id: unkId, unk_token: unkToken, byte_fallback: bytes } = json.model;
+  if (json.model.type === "Unigram" && !Number.isInteger(unkId) && bytes !== true) {
+    refuse("model.unk_id", "an id", unkId);
+  }
+  if (json.model.type === "WordLevel" && !names.includes(unkToken as string)) {
+    refuse("model.unk_token", "in the vocabulary", unkToken);
+  }
   for (const part of ["normalizer", "pre_tokenizer", "post_processor"] as const) {
     for (const stage of stagesOf(json[part])) {
       const { Regex: pattern } = (stage["pattern"] ?? {}) as { Regex?: unknown };

@@ -6,7 +6,7 @@ import { ModelProto_SentencePiece_Type as PieceType } from "../../runtime/messag
 import { clipTokenizerJson, parseMerges } from "./clip_tokenizer_json.ts";
 import { llamaTokenizerJson, mergesOf } from "./llama_tokenizer_json.ts";
 import { readFile, readJsonFile } from "./read_json_file.ts";
-import { contentOf } from "./resolve_tokens.ts";
+import { complete, contentOf } from "./resolve_tokens.ts";
 import { parseSentencePieceModel } from "./sentencepiece_model.ts";
 import { t5Sentinels, t5TokenizerJson } from "./t5_tokenizer_json.ts";
 import type { NamedToken, TokenizerConfig } from "./tokenizer_config.ts";
@@ -80,7 +80,8 @@ function fromJson(
     const built = llama({ vocab: model.vocab, merges: model["merges"], config, path });
     return { ...built, json: { ...built.json, post_processor: json.post_processor } };
   }
-  return { path, config, json: { ...json, truncation: null, padding: null } };
+  const added = json.added_tokens.map(({ id, ...token }) => ({ id, ...complete(token) }));
+  return { path, config, json: { ...json, added_tokens: added } };
 }
 
 function clip({ vocab, merges, config, path }: Place & { vocab: unknown; merges: unknown }): BuiltTokenizer {

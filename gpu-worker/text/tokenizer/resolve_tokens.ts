@@ -43,7 +43,13 @@ export function resolveConfig(sources: TokenSources): ResolvedConfig {
     [key, isToken(value) ? { ...value, special: true } : value] as const
   );
   const config: TokenizerConfig = { ...sources.config, ...Object.fromEntries(named) };
-  const special = new Set([...namedTokens(config), ...extraTokens(config)].map(contentOf));
+  // Under its old name, the map's list counts where the config has none, and not for added_tokens.json.
+  const extra = extraTokens({
+    ...config,
+    additional_special_tokens: sources.config.additional_special_tokens,
+  });
+  if (extra.length > 0) config.extra_special_tokens = extra;
+  const special = new Set([...namedTokens(config), ...extra].map(contentOf));
   const listed = new Map<number, AddedToken>();
   for (const [content, id] of Object.entries(sources.addedTokens)) {
     listed.set(id, { content, normalized: !special.has(content), special: special.has(content) });
@@ -72,7 +78,8 @@ export function contentOf(token: NamedToken): string {
   return typeof token === "string" ? token : token.content;
 }
 
-function complete(
+/** A token with every flag, as Rust sets those that a file leaves out. */
+export function complete(
   { content, special, single_word, lstrip, rstrip, normalized }: AddedToken,
 ): Required<AddedToken> {
   return {

@@ -1,6 +1,7 @@
 // Text to token ids, as transformers' tokenizers with padding="max_length" and truncation=True: by the same Rust library.
 import { AddedToken, templateProcessing, Tokenizer as RustTokenizer } from "tokenizers";
 import { CheckpointError } from "../../checkpoint/checkpoint_error.ts";
+import { fixText } from "../fix_text/fix_text.ts";
 import { stagesOf } from "./check_tokenizer_json.ts";
 import { contentOf } from "./resolve_tokens.ts";
 import { readTokenizerFiles, type TokenizerFiles } from "./tokenizer_files.ts";
@@ -43,14 +44,17 @@ export class Tokenizer {
   /** Tokens that the model was made for, as tokenizer_config.json and the text encoder say; infinite where neither does. */
   readonly modelMaxLength: number;
   readonly #inner: RustTokenizer;
+  readonly #prepare: (text: string) => string;
   readonly #padId: number;
   readonly #padLeft: boolean;
   readonly #cutFrom: "left" | "right";
   /** Special tokens around every text. */
   readonly #specials: number;
 
-  constructor(files: TokenizerFiles, { maxPositions = Infinity }: TokenizerSurroundings = {}) {
+  constructor(files: TokenizerFiles, surroundings: TokenizerSurroundings = {}) {
     const { config } = files;
+    const { maxPositions = Infinity } = surroundings;
+    this.#prepare = cleansText(files, surroundings) ? fixText : (text) => text.toWellFormed();
     this.#inner = createTokenizer(files);
     this.modelMaxLength = Math.min(config.model_max_length ?? config.max_len ?? Infinity, maxPositions);
     this.#padLeft = config.padding_side === "left";
@@ -71,7 +75,7 @@ export class Tokenizer {
         `Cannot encode as 'maxLength' must be a whole number > ${this.#specials}: current value is ${maxLength}`,
       );
     }
-    const encoding = await this.#inner.encode(text.toWellFormed(), null, { addSpecialTokens: false });
+    const encoding = await this.#inner.encode(this.#prepare(text), null, { addSpecialTokens: false });
     const room = maxLength - this.#specials;
     if (encoding.getLength() > room) encoding.truncate(room, 0, this.#cutFrom);
     return this.#pad(this.#inner.postProcess(encoding, null, true).getIds(), maxLength);
@@ -85,6 +89,15 @@ export class Tokenizer {
       ? { ids: [...padding, ...ids], attentionMask: [...zeros, ...ones] }
       : { ids: [...ids, ...padding], attentionMask: [...ones, ...zeros] };
   }
+}
+
+/** Whether CLIP's text goes through ftfy first: transformers 4's CLIPTokenizer did, 5's does not. */
+function cleansText(
+  { config }: TokenizerFiles,
+  { className, transformersVersion }: TokenizerSurroundings,
+): boolean {
+  return (className ?? config.tokenizer_class) === "CLIPTokenizer" &&
+    /^[0-4]\./.test(transformersVersion ?? "");
 }
 
 function createTokenizer({ json, config, added, listed, around }: TokenizerFiles): RustTokenizer {

@@ -12,6 +12,21 @@ describe("cleanPrompt()", () => {
       assert.equal(cleanPrompt(prompt), cleaned));
   }
 
+  it("repairs wrongly decoded text and entities as ftfy does", () => {
+    const pairs: [prompt: string, cleaned: string][] = JSON.parse(
+      Deno.readTextFileSync(goldenPath("wan/mojibake.json")),
+    );
+    assert.deepEqual(pairs.map(([prompt]) => cleanPrompt(prompt)), pairs.map(([, cleaned]) => cleaned));
+  });
+
+  it("takes time that grows with the length of a text, however it is made", () => {
+    // Each of them took seconds or more where every round undid one of its layers, or looked at all that follows.
+    assert.equal(cleanPrompt(`&amp;${"amp;".repeat(200_000)}`), "&");
+    assert.equal(cleanPrompt("&#3&#56;;".repeat(50_000)), "&".repeat(50_000));
+    assert.equal(cleanPrompt("â€™".repeat(100_000)), "'".repeat(100_000));
+    assert.equal(cleanPrompt("&".repeat(500_000)).length, 500_000);
+  });
+
   it("puts a replacement character in the place of half a surrogate pair", () => {
     assert.equal(cleanPrompt("a \ud83d cat 🦊"), "a \ufffd cat 🦊");
   });
