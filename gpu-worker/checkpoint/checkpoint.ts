@@ -2,7 +2,7 @@
 import { showValue } from "../../sampler/mod.ts";
 import { join } from "node:path";
 import { CheckpointError } from "./checkpoint_error.ts";
-import { findWeights, type LowRankAddition, openWeights, type Weights } from "./weights.ts";
+import { type Addition, findWeights, openWeights, type Weights } from "./weights.ts";
 import type { Lora } from "./model_name.ts";
 
 /** File names that transformers and diffusers save weights under. */
@@ -19,7 +19,7 @@ export interface Component {
 }
 
 /** Component -> tensor -> what is added to it. */
-export type Additions = Map<string, Map<string, LowRankAddition[]>>;
+export type Additions = Map<string, Map<string, Addition[]>>;
 
 export class Checkpoint {
   readonly folder: string;
@@ -27,14 +27,18 @@ export class Checkpoint {
   readonly pipelineClass: string;
   /** Those that its tensors carry. */
   readonly loras: readonly Lora[];
+  /** What was left out of their files, a sentence each. */
+  readonly notes: readonly string[];
   readonly #index: Record<string, unknown>;
   readonly #additions: Additions;
 
-  private constructor({ folder, index, pipelineClass, loras = [], additions = new Map() }: CheckpointParts) {
+  private constructor(parts: CheckpointParts) {
+    const { folder, index, pipelineClass, loras = [], additions = new Map(), notes = [] } = parts;
     this.folder = folder;
     this.#index = index;
     this.pipelineClass = pipelineClass;
     this.loras = loras;
+    this.notes = notes;
     this.#additions = additions;
   }
 
@@ -50,9 +54,12 @@ export class Checkpoint {
   }
 
   /** The same checkpoint with `additions` on its tensors; `applyLoras` makes them of files. */
-  withLoras(loras: readonly Lora[], additions: Additions): Checkpoint {
+  withLoras(
+    loras: readonly Lora[],
+    { additions, notes }: { additions: Additions; notes: readonly string[] },
+  ): Checkpoint {
     const { folder, pipelineClass } = this;
-    return new Checkpoint({ folder, pipelineClass, index: this.#index, loras, additions });
+    return new Checkpoint({ folder, pipelineClass, index: this.#index, loras, additions, notes });
   }
 
   /** The class that model_index.json names for `component`; undefined if the checkpoint goes without it. */
@@ -132,6 +139,7 @@ interface CheckpointParts {
   pipelineClass: string;
   loras?: readonly Lora[];
   additions?: Additions;
+  notes?: readonly string[];
 }
 
 /** Tokenizers of 250,000 tokens have some 30 MB. */

@@ -8,16 +8,29 @@ import { readSafetensorsHeader, type SafetensorsEntry } from "./safetensors.ts";
 export interface WeightEntry extends SafetensorsEntry {
   readonly path: string;
   /** What graphs add to the tensor. @default nothing */
-  readonly additions?: readonly LowRankAddition[];
+  readonly additions?: readonly Addition[];
 }
 
-/** scale * up down: a LoRA's change of one weight (arXiv 2106.09685, section 4.1). */
-export interface LowRankAddition {
+/** A LoRA's change of one tensor. */
+export type Addition = LowRankAddition | WholeAddition;
+
+interface ScaledAddition {
+  readonly scale: number;
+  /** The halves of its rows stand the other way round than the tensor's. @default false */
+  readonly swapped?: boolean;
+}
+
+/** scale * up down (arXiv 2106.09685, section 4.1). */
+export interface LowRankAddition extends ScaledAddition {
   /** A: [rank, ...all dimensions of the weight but the first]. */
   readonly down: WeightEntry;
   /** B: [first dimension of the weight, rank], ones behind it for a convolution. */
   readonly up: WeightEntry;
-  readonly scale: number;
+}
+
+/** scale * whole, of the tensor's own shape: what files hold of biases. */
+export interface WholeAddition extends ScaledAddition {
+  readonly whole: WeightEntry;
 }
 
 /** As much as a header may have: an index repeats its names. */

@@ -249,10 +249,20 @@ export class GraphBuilder {
     const matrix = (value: Value, rows: number) =>
       this.node("Reshape", [this.cast(value, "float32"), this.ints(rows, -1)]);
     const rows = entry.shape[0]!;
-    const sum = additions.reduce((sum, { down, up, scale }, i) => {
-      const a = matrix(this.#external(`${name} + lora_A ${i}`, down), down.shape[0]!);
-      const b = matrix(this.#external(`${name} + lora_B ${i}`, up), rows);
-      return this.node("Gemm", [b, a, sum], { attributes: { alpha: { float: scale } } });
+    const order = Array.from({ length: rows }, (_, row) => (row + (rows >> 1)) % rows);
+    const sum = additions.reduce((sum, { scale, swapped, ...change }, i) => {
+      const ours = (part: WeightEntry, label: string) => {
+        const value = matrix(this.#external(`${name} + ${label} ${i}`, part), rows);
+        return swapped === true ? this.node("Gather", [value, this.ints(...order)]) : value;
+      };
+      if ("whole" in change) {
+        const scaled = this.node("Mul", [ours(change.whole, "diff"), this.scalar(scale, "float32")]);
+        return this.node("Add", [sum, scaled]);
+      }
+      const a = matrix(this.#external(`${name} + lora_A ${i}`, change.down), change.down.shape[0]!);
+      return this.node("Gemm", [ours(change.up, "lora_B"), a, sum], {
+        attributes: { alpha: { float: scale } },
+      });
     }, matrix(weight, rows));
     return this.node("Reshape", [sum, this.ints(...entry.shape)]);
   }

@@ -26,6 +26,8 @@ export interface OpenPipelineOptions extends DescribeModelOptions {
    * cannot be written. @default none
    */
   graphCache?: string;
+  /** Told what was left out of a LoRA's file. @default console.warn */
+  warn?: (message: string) => void;
 }
 
 /**
@@ -36,6 +38,7 @@ export interface OpenPipelineOptions extends DescribeModelOptions {
  */
 export async function openPipeline(model: string, options: OpenPipelineOptions = {}): Promise<Pipeline> {
   const { checkpoint, family, dtype } = describeModel(model, options);
+  for (const note of checkpoint.notes) (options.warn ?? console.warn)(note);
   const { provider = "cpu", deviceId, intraOpThreads, loras = [], offload = false, vaeTiling = false } =
     options;
   const id = [model, ...loras.map(formatLora)].join("+");

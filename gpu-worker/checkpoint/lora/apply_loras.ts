@@ -1,6 +1,7 @@
 // Adds LoRAs to a checkpoint: its tensors then carry what is to be added, and every graph built from it has them.
+import { showValue } from "../../../sampler/mod.ts";
 import { CheckpointError } from "../checkpoint_error.ts";
-import type { LowRankAddition, WeightEntry } from "../weights.ts";
+import type { Addition, WeightEntry } from "../weights.ts";
 import type { Additions, Checkpoint } from "../checkpoint.ts";
 import type { Lora } from "../model_name.ts";
 import { type LoraTarget, loraTargets } from "./lora_targets.ts";
@@ -8,59 +9,102 @@ import { type LoraModule, readLora } from "./read_lora.ts";
 
 /**
  * Several LoRAs are summed: W + sum of weight * alpha / rank * B A.
- * @throws {CheckpointError} if a file is damaged, names a module that the checkpoint has not (nothing is left out silently),
- * or has other shapes than the checkpoint.
+ * @throws {CheckpointError} if a file is damaged, names a module that the checkpoint has not (the picture would lack a part
+ * of what was trained), or has other shapes than the checkpoint.
  */
 export function applyLoras(checkpoint: Checkpoint, loras: readonly Lora[]): Checkpoint {
   if (loras.length === 0) return checkpoint;
   const find = loraTargets(checkpoint);
+  const denoiserClass = checkpoint.componentClass("transformer") ?? checkpoint.componentClass("unet");
   const additions: Additions = new Map();
+  const notes: string[] = [];
+  const add = ({ component }: LoraTarget, tensor: string, addition: Addition) => {
+    const tensors = additions.get(component) ?? new Map<string, Addition[]>();
+    additions.set(component, tensors.set(tensor, [...tensors.get(tensor) ?? [], addition]));
+  };
   for (const { path, weight } of loras) {
-    const modules = readLora(path).map((module) => ({ module, targets: find(module.name) }));
+    const file = readLora(path, { denoiserClass });
+    notes.push(...file.notes);
+    const modules = file.modules.map((module) => ({ module, targets: find(module.name) }));
     const unmatched = modules.filter(({ targets }) => targets === undefined);
     if (unmatched.length > 0) {
       throw new CheckpointError(
-        `Cannot use LoRA ${path} as ${checkpoint.folder} has no place for '${unmatched[0]!.module.name}'${
-          unmatched.length > 1 ? ` and ${unmatched.length - 1} more` : ""
-        }`,
+        `Cannot use LoRA ${path} as ${checkpoint.folder} has no place for '${
+          showValue(unmatched[0]!.module.name)
+        }'${unmatched.length > 1 ? ` and ${unmatched.length - 1} more` : ""}`,
       );
     }
     for (const { module, targets = [] } of modules) {
-      for (const [i, up] of splitRows(path, { module, targets }).entries()) {
-        const { component, weight: tensor } = targets[i]!;
-        const tensors = additions.get(component) ?? new Map<string, LowRankAddition[]>();
-        const addition = { down: module.down, up, scale: weight * module.scale };
-        additions.set(component, tensors.set(tensor, [...tensors.get(tensor) ?? [], addition]));
+      const { change, bias } = module;
+      const scale = weight * module.scale;
+      assertShapes(path, { module, targets });
+      const rows = splitRows("whole" in change ? change.whole : change.up, targets);
+      const biases = bias && splitRows(bias.entry, targets);
+      for (const [i, target] of targets.entries()) {
+        const swapped = target.swapped === true;
+        add(target, target.weight, {
+          scale,
+          swapped,
+          ..."whole" in change ? { whole: rows[i]! } : { down: change.down, up: rows[i]! },
+        });
+        if (bias === undefined) continue;
+        add(target, target.bias!, { scale: weight * bias.scale, swapped, whole: biases![i]! });
       }
     }
   }
-  return checkpoint.withLoras(loras, additions);
+  return checkpoint.withLoras(loras, { additions, notes });
 }
 
-/** B of each target: rows are contiguous in the file, so that of a fused one each is a range of bytes. */
-function splitRows(
+function assertShapes(
   path: string,
   { module, targets }: { module: LoraModule; targets: readonly LoraTarget[] },
-): WeightEntry[] {
-  const { name, down, up } = module;
-  const [rank = 0, ...columns] = down.shape;
+): void {
+  const { name, change, bias } = module;
   const rows = targets.reduce((sum, { shape }) => sum + shape[0]!, 0);
   const expected = [rows, ...targets[0]!.shape.slice(1)];
-  const isUp = up.shape[0] === rows && up.shape[1] === rank && up.shape.slice(2).every((n) => n === 1) &&
-    up.shape.length === expected.length;
-  if (rank === 0 || String(columns) !== String(expected.slice(1)) || !isUp) {
+  const places = targets.map(({ component, weight }) => `${component}'s ${weight}`).join(", ");
+  const refuse = (has: string) =>
+    new CheckpointError(
+      `Cannot use LoRA ${path} as '${
+        showValue(name)
+      }' has ${has}: they must make [${expected}], the shape of ${places}`,
+    );
+  if ("whole" in change) {
+    if (String(change.whole.shape) !== String(expected)) throw refuse(`the shape [${change.whole.shape}]`);
+  } else {
+    const { down, up } = change;
+    const [rank = 0, ...columns] = down.shape;
+    const isUp = up.shape[0] === rows && up.shape[1] === rank && up.shape.slice(2).every((n) => n === 1) &&
+      up.shape.length === expected.length;
+    if (rank === 0 || String(columns) !== String(expected.slice(1)) || !isUp) {
+      throw refuse(`the shapes [${up.shape}] and [${down.shape}]`);
+    }
+  }
+  if (bias === undefined) return;
+  const bare = targets.find((target) => target.bias === undefined);
+  if (bare !== undefined) {
     throw new CheckpointError(
-      `Cannot use LoRA ${path} as '${name}' has the shapes [${up.shape}] and [${down.shape}]: ` +
-        `they must make [${expected}], the shape of ${
-          targets.map(({ component, weight }) => `${component}'s ${weight}`).join(", ")
-        }`,
+      `Cannot use LoRA ${path} as '${
+        showValue(name)
+      }' changes a bias, which ${bare.component}'s ${bare.weight} goes without`,
     );
   }
-  const rowBytes = up.byteLength / rows;
-  let offset = up.offset;
+  if (String(bias.entry.shape) !== String([rows])) {
+    throw new CheckpointError(
+      `Cannot use LoRA ${path} as the bias of '${
+        showValue(name)
+      }' must have the shape [${rows}], but has [${bias.entry.shape}]`,
+    );
+  }
+}
+
+/** What each target has of `entry`: rows are contiguous in the file, so that of a fused one each is a range of bytes. */
+function splitRows(entry: WeightEntry, targets: readonly LoraTarget[]): WeightEntry[] {
+  const rowBytes = entry.byteLength / entry.shape[0]!;
+  let offset = entry.offset;
   return targets.map(({ shape }) => {
     const byteLength = shape[0]! * rowBytes;
-    const part = { ...up, shape: [shape[0]!, ...up.shape.slice(1)], offset, byteLength };
+    const part = { ...entry, shape: [shape[0]!, ...entry.shape.slice(1)], offset, byteLength };
     offset += byteLength;
     return part;
   });

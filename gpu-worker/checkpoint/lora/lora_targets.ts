@@ -8,6 +8,8 @@ import {
   hunyuanVideoOriginalNames,
   type OriginalNames,
   sd3OriginalNames,
+  SWAPPED_ORIGINAL,
+  wanOriginalNames,
 } from "./original_names.ts";
 import { unetOriginalNames } from "./unet_original_names.ts";
 
@@ -16,6 +18,10 @@ export interface LoraTarget {
   component: string;
   weight: string;
   shape: WeightEntry["shape"];
+  /** Name of the module's bias; undefined if it has none. */
+  bias?: string | undefined;
+  /** The original holds the halves of its rows the other way round. */
+  swapped?: boolean;
 }
 
 /** Finds what a file calls `module`: one tensor, or those whose rows lie behind each other in a fused one. */
@@ -26,18 +32,30 @@ const ORIGINAL_NAMES: Readonly<Record<string, (modules: readonly string[]) => Or
   HunyuanVideoTransformer3DModel: hunyuanVideoOriginalNames,
   SD3Transformer2DModel: sd3OriginalNames,
   UNet2DConditionModel: unetOriginalNames,
+  WanTransformer3DModel: wanOriginalNames,
 };
 
-/** Prefixes of peft's and kohya's names, and the component that each means. */
-const DENOISER = /^(?:unet\.|transformer\.|diffusion_model\.|lora_unet_|lora_transformer_)(.+)$/s;
+/** Prefixes of peft's, kohya's and ComfyUI's names, and the component that each means. */
+const DENOISER =
+  /^(?:unet\.|transformer\.|diffusion_model\.|base_model\.model\.|lora_unet_|lora_transformer_)(.+)$/s;
+const COMFY_CLIP = /^text_encoders\.clip_l\.transformer\.(.+)$/s;
 const TEXT_ENCODER = /^(?:(text_encoder(?:_\d)?)\.|lora_te([123])?_)(.+)$/s;
 /** Of the second Stable Diffusion on, transformers' CLIP has it or not, and files as well. */
 const TEXT_MODEL = "text_model.";
+/** diffusers' own names of a text encoder's attention, before it took transformers'. */
+const OLD_ATTENTION: Readonly<Record<string, string>> = {
+  q_proj: "to_q",
+  k_proj: "to_k",
+  v_proj: "to_v",
+  out_proj: "to_out.0",
+};
 const SUFFIX = ".weight";
 
 /** @throws {CheckpointError} if two tensors of the checkpoint would have the same name with underscores. */
 export function loraTargets(checkpoint: Checkpoint): FindLoraTargets {
   const targets = new Map<string, readonly LoraTarget[]>();
+  /** Names of the denoiser's own repository stand in files without a prefix, too. */
+  const originals = new Set<string>();
   let denoiser: string | undefined;
   let t5: string | undefined;
   for (const { name: component, className, weights } of checkpoint.components()) {
@@ -49,7 +67,8 @@ export function loraTargets(checkpoint: Checkpoint): FindLoraTargets {
       .map(([name]) => name.slice(0, -SUFFIX.length));
     const target = (module: string): LoraTarget => {
       const weight = module + SUFFIX;
-      return { component, weight, shape: weights.get(weight)!.shape };
+      const bias = weights.has(`${module}.bias`) ? `${module}.bias` : undefined;
+      return { component, weight, shape: weights.get(weight)!.shape, bias };
     };
     const add = (name: string, parts: readonly string[]) => {
       const key = keyOf(component, name);
@@ -58,16 +77,26 @@ export function loraTargets(checkpoint: Checkpoint): FindLoraTargets {
           `Cannot match LoRAs with ${checkpoint.folder} as two of its tensors read '${key}' with underscores`,
         );
       }
-      targets.set(key, parts.map(target));
+      const swapped = name === SWAPPED_ORIGINAL;
+      targets.set(key, parts.map((part) => ({ ...target(part), swapped })));
     };
     for (const module of modules) {
       add(module, [module]);
       if (!isText) continue;
       const other = module.startsWith(TEXT_MODEL) ? module.slice(TEXT_MODEL.length) : TEXT_MODEL + module;
       add(other, [module]);
+      const [, attention = "", projection = ""] = /^(.+\.self_attn\.)(\w+)$/.exec(module) ?? [];
+      const old = Object.hasOwn(OLD_ATTENTION, projection) ? OLD_ATTENTION[projection]! : undefined;
+      if (old !== undefined) {
+        for (const name of [module, other]) {
+          add(name.slice(0, -projection.length) + old, [attention + projection]);
+        }
+      }
     }
     for (const [name, parts] of ORIGINAL_NAMES[className]?.(modules) ?? []) {
-      if (!targets.has(keyOf(component, name))) add(name, parts);
+      if (targets.has(keyOf(component, name))) continue;
+      add(name, parts);
+      originals.add(keyOf(component, name));
     }
   }
   const lookUp = (component: string | undefined, module: string) =>
@@ -75,8 +104,14 @@ export function loraTargets(checkpoint: Checkpoint): FindLoraTargets {
   return (module) => {
     const [, inDenoiser] = DENOISER.exec(module) ?? [];
     if (inDenoiser !== undefined) return lookUp(denoiser, inDenoiser);
+    const [, inClip] = COMFY_CLIP.exec(module) ?? [];
+    if (inClip !== undefined) return lookUp("text_encoder", inClip);
     const [, encoder, number, inEncoder] = TEXT_ENCODER.exec(module) ?? [];
-    if (inEncoder === undefined) return undefined;
+    if (inEncoder === undefined) {
+      return denoiser !== undefined && originals.has(keyOf(denoiser, module))
+        ? lookUp(denoiser, module)
+        : undefined;
+    }
     // Kohya's third encoder is T5, wherever the pipeline has it.
     const component = encoder ?? (number === "3" ? t5 : number === "2" ? "text_encoder_2" : "text_encoder");
     return lookUp(component, inEncoder);

@@ -7,7 +7,28 @@ export type OriginalNames = ReadonlyMap<string, readonly string[]>;
 /** A pattern of diffusers' names and what the original calls them. Rules of one original stand in the order of its rows. */
 type Rule = readonly [diffusers: RegExp, original: string];
 
+/** Its halves, shift and scale, stand the other way round in diffusers. */
+export const SWAPPED_ORIGINAL = "final_layer.adaLN_modulation.1";
+
 const FLUX: readonly Rule[] = [
+  ...fused(
+    "transformer_blocks",
+    ["attn.to_q", "attn.to_k", "attn.to_v"],
+    "double_blocks.$1.processor.qkv_lora1",
+  ),
+  ...fused(
+    "transformer_blocks",
+    ["attn.add_q_proj", "attn.add_k_proj", "attn.add_v_proj"],
+    "double_blocks.$1.processor.qkv_lora2",
+  ),
+  ...fused("transformer_blocks", ["attn.to_out.0"], "double_blocks.$1.processor.proj_lora1"),
+  ...fused("transformer_blocks", ["attn.to_add_out"], "double_blocks.$1.processor.proj_lora2"),
+  ...fused(
+    "single_transformer_blocks",
+    ["attn.to_q", "attn.to_k", "attn.to_v"],
+    "single_blocks.$1.processor.qkv_lora",
+  ),
+  ...fused("single_transformer_blocks", ["proj_out"], "single_blocks.$1.processor.proj_lora"),
   ...fused("transformer_blocks", ["attn.to_q", "attn.to_k", "attn.to_v"], "double_blocks.$1.img_attn.qkv"),
   ...fused(
     "transformer_blocks",
@@ -37,7 +58,7 @@ const FLUX: readonly Rule[] = [
   [/^time_text_embed\.text_embedder\.linear_2$/, "vector_in.out_layer"],
   [/^time_text_embed\.guidance_embedder\.linear_1$/, "guidance_in.in_layer"],
   [/^time_text_embed\.guidance_embedder\.linear_2$/, "guidance_in.out_layer"],
-  // Not final_layer.adaLN_modulation: its halves stand the other way round in diffusers.
+  [/^norm_out\.linear$/, SWAPPED_ORIGINAL],
   [/^proj_out$/, "final_layer.linear"],
 ];
 
@@ -79,11 +100,11 @@ const HUNYUAN_VIDEO: readonly Rule[] = [
   [/^time_text_embed\.text_embedder\.linear_2$/, "vector_in.out_layer"],
   [/^time_text_embed\.guidance_embedder\.linear_1$/, "guidance_in.mlp.0"],
   [/^time_text_embed\.guidance_embedder\.linear_2$/, "guidance_in.mlp.2"],
-  // Not final_layer.adaLN_modulation: its halves stand the other way round in diffusers.
+  [/^norm_out\.linear$/, SWAPPED_ORIGINAL],
   [/^proj_out$/, "final_layer.linear"],
 ];
 
-// Not context_block.adaLN_modulation and final_layer's: that of the last block and the latter have their halves turned, too.
+// Not context_block.adaLN_modulation: that of the last block has its halves turned, too.
 const SD3: readonly Rule[] = [
   ...fused("transformer_blocks", ["attn.to_q", "attn.to_k", "attn.to_v"], "joint_blocks.$1.x_block.attn.qkv"),
   ...fused(
@@ -112,6 +133,24 @@ const SD3: readonly Rule[] = [
   [/^proj_out$/, "final_layer.linear"],
 ];
 
+const WAN: readonly Rule[] = [
+  ...attention("attn1", "self_attn"),
+  ...attention("attn2", "cross_attn"),
+  ...fused("blocks", ["attn2.add_k_proj"], "blocks.$1.cross_attn.k_img"),
+  ...fused("blocks", ["attn2.add_v_proj"], "blocks.$1.cross_attn.v_img"),
+  ...fused("blocks", ["ffn.net.0.proj"], "blocks.$1.ffn.0"),
+  ...fused("blocks", ["ffn.net.2"], "blocks.$1.ffn.2"),
+  [/^condition_embedder\.time_proj$/, "time_projection.1"],
+  [/^condition_embedder\.(text|time)_embedder\.linear_1$/, "$1_embedding.0"],
+  [/^condition_embedder\.(text|time)_embedder\.linear_2$/, "$1_embedding.2"],
+  [/^proj_out$/, "head.head"],
+];
+
+/** Original names of Wan (Wan-Video/Wan2.1) for the modules of a WanTransformer3DModel. */
+export function wanOriginalNames(modules: readonly string[]): OriginalNames {
+  return rename(modules, WAN);
+}
+
 /** Original names of FLUX (black-forest-labs/flux) for the modules of a FluxTransformer2DModel. */
 export function fluxOriginalNames(modules: readonly string[]): OriginalNames {
   return rename(modules, FLUX);
@@ -132,6 +171,13 @@ function fused(blocks: string, modules: readonly string[], original: string): Ru
     new RegExp(`^${blocks}\\.(\\d+)\\.${module.replaceAll(".", "\\.")}$`),
     original,
   ]);
+}
+
+function attention(ours: string, original: string): Rule[] {
+  const projections = { to_q: "q", to_k: "k", to_v: "v", "to_out.0": "o" };
+  return Object.entries(projections).flatMap(([projection, name]) =>
+    fused("blocks", [`${ours}.${projection}`], `blocks.$1.${original}.${name}`)
+  );
 }
 
 function refiner(modules: readonly string[], original: string): Rule[] {

@@ -1,63 +1,97 @@
-// Reads a LoRA file: which modules it changes, by which matrices, how much. Three namings of the same (arXiv 2106.09685):
-// peft (X.lora_A.weight), diffusers before peft (X.lora.down.weight), kohya's sd-scripts (X_Y.lora_down.weight).
+// Reads a LoRA file: which modules it changes, by which matrices, how much.
 import { showValue } from "../../../sampler/mod.ts";
 import { CheckpointError } from "../checkpoint_error.ts";
 import { readSafetensorsHeader, readSafetensorsMetadata, type SafetensorsEntry } from "../safetensors.ts";
-import type { LowRankAddition } from "../weights.ts";
+import type { WeightEntry } from "../weights.ts";
+import { droppedTensors } from "./dropped_tensors.ts";
 import { matchModulePattern } from "./match_module_pattern.ts";
 import { readScalar } from "./read_scalar.ts";
+import { type TensorRole, tensorRole } from "./tensor_role.ts";
 
-/** What a file adds to one module; `scale` is the file's own, alpha / rank. */
-export interface LoraModule extends LowRankAddition {
+/** What a file adds to one module: a product of two matrices or, of Wan's head, a whole one; and to its bias. */
+export interface LoraModule {
   /** As the file spells it. */
   name: string;
+  change: { down: WeightEntry; up: WeightEntry } | { whole: WeightEntry };
+  /** The file's own: alpha / rank. */
+  scale: number;
+  bias?: { entry: WeightEntry; scale: number };
 }
 
-const MATRIX = /^(.+)\.(?:(lora_A|lora_down|lora\.down)|lora_B|lora_up|lora\.up)\.weight$/s;
-const ALPHA = /^(.+)\.alpha$/s;
-
-interface Parts {
-  down?: SafetensorsEntry;
-  up?: SafetensorsEntry;
-  alpha?: number;
+export interface LoraFile {
+  modules: LoraModule[];
+  /** What diffusers leaves out as well, a sentence each. */
+  notes: string[];
 }
+
+export interface ReadLoraOptions {
+  /** Class of the checkpoint's denoiser, which decides what is left out. */
+  denoiserClass?: string | undefined;
+}
+
+type Parts = Partial<Record<TensorRole["role"], SafetensorsEntry>>;
 
 /**
- * @throws {CheckpointError} naming a tensor that is no part of a LoRA as we know it (DoRA, LoHa, LoKr, biases), or a module
+ * @throws {CheckpointError} naming a tensor that is no part of a LoRA as we know it (DoRA, LoHa, LoKr), or a module
  * that lacks a matrix.
  */
-export function readLora(path: string): LoraModule[] {
+export function readLora(path: string, { denoiserClass }: ReadLoraOptions = {}): LoraFile {
   const modules = new Map<string, Parts>();
-  const change = (name: string, part: Parts) => modules.set(name, { ...modules.get(name), ...part });
   const entries = readSafetensorsHeader(path);
+  const dropped = droppedTensors([...entries.keys()], denoiserClass);
   const file = Deno.realPathSync(path);
   for (const [key, entry] of entries) {
-    const [, module, isDown] = MATRIX.exec(key) ?? [];
-    const [, scaled] = ALPHA.exec(key) ?? [];
-    if (module !== undefined) change(module, isDown === undefined ? { up: entry } : { down: entry });
-    else if (scaled !== undefined) change(scaled, { alpha: readScalar(file, { key, entry }) });
-    else {
+    if (dropped.has(key)) continue;
+    const { module, role } = tensorRole(key) ?? {};
+    // Only Wan's trainers write changes that are no product of matrices.
+    const isPlain = role === "whole" || role === "plainBias";
+    if (
+      module === undefined || role === undefined || (isPlain && denoiserClass !== "WanTransformer3DModel")
+    ) {
       throw new CheckpointError(
         `Cannot use LoRA ${path} as '${
           showValue(key)
         }' is none of lora_A, lora_B, lora_down, lora_up and alpha`,
       );
     }
+    modules.set(module, { ...modules.get(module), [role]: entry });
   }
   if (modules.size === 0) throw new CheckpointError(`Cannot use LoRA ${path} as it holds no tensors`);
   const saved = savedConfigs(path);
-  return [...modules].map(([name, { down, up, alpha }]) => {
-    if (down === undefined || up === undefined) {
+  const read = (name: string, { down, up, whole, alpha, bias, plainBias }: Parts): LoraModule => {
+    const place = (entry: SafetensorsEntry): WeightEntry => ({ ...entry, path: file });
+    const biasOf = (scale: number) => {
+      if (bias !== undefined) return { bias: { entry: place(bias), scale } };
+      return plainBias === undefined ? {} : { bias: { entry: place(plainBias), scale: 1 } };
+    };
+    if (whole !== undefined && down === undefined && up === undefined) {
+      return { name, change: { whole: place(whole) }, scale: 1, ...biasOf(1) };
+    }
+    if (down === undefined || up === undefined || whole !== undefined) {
+      const lack = down === undefined ? "lacks lora_A or lora_down" : "lacks lora_B or lora_up";
       throw new CheckpointError(
-        `Cannot use LoRA ${path} as '${name}' lacks ${
-          down === undefined ? "lora_A or lora_down" : "lora_B or lora_up"
+        `Cannot use LoRA ${path} as '${showValue(name)}' ${
+          down && up ? "has a diff beside its matrices" : lack
         }`,
       );
     }
     const rank = down.shape[0] ?? 0;
-    const scale = alpha === undefined ? savedScale(saved, { name, rank }) : alpha / rank;
-    return { name, down: { ...down, path: file }, up: { ...up, path: file }, scale };
-  });
+    const scale = alpha === undefined
+      ? savedScale(saved, { name, rank })
+      : readScalar(file, { key: `${name}.alpha`, entry: alpha }) / rank;
+    return { name, change: { down: place(down), up: place(up) }, scale, ...biasOf(scale) };
+  };
+  return { modules: [...modules].map(([name, parts]) => read(name, parts)), notes: notesOf(path, dropped) };
+}
+
+/** One for each kind of what was left out. */
+function notesOf(path: string, dropped: ReadonlyMap<string, string>): string[] {
+  const kinds = Map.groupBy(dropped, ([, reason]) => reason);
+  return [...kinds].map(([reason, [first, ...more]]) =>
+    `LoRA ${path}: left out ${reason}: '${showValue(first![0])}'${
+      more.length === 0 ? "" : ` and ${more.length} more`
+    }`
+  );
 }
 
 /** The LoraConfig of each component, as save_lora_weights leaves it in the file: "transformer.lora_alpha": 8, ... */

@@ -7,7 +7,7 @@ import { readSafetensorsHeader } from "../../../../gpu-worker/checkpoint/safeten
 import { encodeSafetensors } from "../../../../gpu-worker/media/encode_safetensors.ts";
 import { parseLora } from "../../../../gpu-worker/checkpoint/model_name.ts";
 import { parseModelName } from "../../../../gpu-worker/checkpoint/parse_model_name.ts";
-import { readLora } from "../../../../gpu-worker/checkpoint/lora/read_lora.ts";
+import { type LoraModule, readLora } from "../../../../gpu-worker/checkpoint/lora/read_lora.ts";
 import { describeModel } from "../../../../gpu-worker/model/describe_model.ts";
 import { modelInfo } from "../../../../gpu-worker/model/model_info.ts";
 import { openPipeline } from "../../../../gpu-worker/model/open_pipeline.ts";
@@ -84,17 +84,13 @@ describe("readModel() with loras", () => {
     refusal(pair("unet.x_embedders", [2, 64], [20, 2]), /no place for 'unet\.x_embedders'/);
     refusal(pair("x_embedder", [2, 64], [20, 2]), /no place for 'x_embedder'/);
     refusal(pair("text_encoder_3.shared", [2, 64], [20, 2]), /no place for 'text_encoder_3\.shared'/);
-    // Its halves stand the other way round in diffusers.
-    refusal(
-      pair("lora_unet_final_layer_adaLN_modulation_1", [2, 20], [40, 2]),
-      /no place for 'lora_unet_final/,
-    );
   });
 
   it("refuses tensors that are no part of a LoRA, by name", () => {
     refusal({ "lora_unet_img_in.hada_w1_a": [2, 2] }, /'lora_unet_img_in\.hada_w1_a' is none of/);
     refusal({ "transformer.x_embedder.lora_magnitude_vector": [20] }, /lora_magnitude_vector' is none of/);
-    refusal({ "transformer.x_embedder.lora_B.bias": [20] }, /lora_B\.bias' is none of/);
+    refusal({ "transformer.x_embedder.lora_A.bias": [2] }, /lora_A\.bias' is none of/);
+    refusal({ "transformer.x_embedder.diff": [20, 64] }, /x_embedder\.diff' is none of/);
   });
 
   it("names a file that is not there", () => {
@@ -127,7 +123,7 @@ describe("readModel() with loras", () => {
 describe("readLora()", () => {
   it("scales by alpha over rank, of the file's metadata or its tensors", () => {
     const scales = (name: string) =>
-      new Set(readLora(goldenPath(`lora/flux/${name}.safetensors`)).map(({ scale }) => scale));
+      new Set(readLora(goldenPath(`lora/flux/${name}.safetensors`)).modules.map(({ scale }) => scale));
     assert.deepEqual([...scales("style")], [1.5]);
     assert.deepEqual([...scales("kohya")], [1.5]);
     assert.deepEqual([...scales("detail")], [1]);
@@ -141,14 +137,15 @@ describe("readLora()", () => {
       [`${module}.alpha`]: [],
     };
     withLoraFile(shapes, (path) => {
-      const [{ name, down, up, scale }] = readLora(path) as [ReturnType<typeof readLora>[0]];
-      assert.deepEqual([name, down.shape, up.shape, scale], [module, [6, 64], [20, 6], 0.5]);
+      const [{ name, change, scale }] = readLora(path).modules as [LoraModule];
+      assert.ok("up" in change);
+      assert.deepEqual([name, change.down.shape, change.up.shape, scale], [module, [6, 64], [20, 6], 0.5]);
     });
   });
 
   it("pairs every tensor of the file", () => {
     const path = goldenPath("lora/sdxl/style.safetensors");
-    assert.equal(2 * readLora(path).length, readSafetensorsHeader(path).size);
+    assert.equal(2 * readLora(path).modules.length, readSafetensorsHeader(path).size);
   });
 });
 

@@ -1,0 +1,71 @@
+// Tensors of LoRA files that diffusers leaves out without an error: files hold the same layers twice, or changes of norms.
+// We leave the same ones out, and say so.
+
+/** Where the tensors of a file stand in the way of nothing but themselves: which of them, and why. */
+interface DropRule {
+  /** For files that hold such a name; @default all */
+  where?: (key: string) => boolean;
+  drops: (key: string) => boolean;
+  reason: string;
+}
+
+const EVERYWHERE: readonly DropRule[] = [
+  { drops: (key) => key.includes("dora_scale"), reason: "scales of DoRA" },
+];
+
+const isKohya = (key: string) => key.includes(".lora_down.weight") || key.includes(".lora_up.weight");
+const isPeft = (key: string) => key.startsWith("transformer.");
+const isMixed = (key: string) => key.startsWith("lora_transformer_");
+
+const FLUX: readonly DropRule[] = [
+  { where: isPeft, drops: (key) => !isPeft(key), reason: "the same layers once more, in other names" },
+  {
+    where: isMixed,
+    drops: (key) => key.startsWith("lora_unet_"),
+    reason: "the same layers once more, in other names",
+  },
+  { drops: (key) => key.includes("position_embedding"), reason: "changes of position embeddings" },
+  { drops: (key) => key.startsWith("text_encoders.t5xxl.transformer."), reason: "changes of T5" },
+  { drops: (key) => key.includes(".diff_b"), reason: "changes of biases" },
+  { drops: (key) => key.includes(".norm") && key.includes(".diff"), reason: "changes of norms" },
+  { drops: (key) => key.includes("text_projection"), reason: "changes of the text projection" },
+];
+
+const isSgm = (key: string) => /input_blocks|middle_block|output_blocks/.test(key);
+const UNET: readonly DropRule[] = [
+  {
+    where: (key) => !isSgm(key) && /down_blocks|mid_block|up_blocks/.test(key),
+    drops: isSgm,
+    reason: "the same layers once more, in other names",
+  },
+];
+
+const isTimeProjection = (key: string) => key.startsWith("diffusion_model.time_projection");
+const WAN: readonly DropRule[] = [
+  { drops: (key) => /norm.*\.diff(?:_b)?$/s.test(key), reason: "changes of norms" },
+  {
+    drops: (key) => key.endsWith(".diff") && key !== "diffusion_model.head.head.diff",
+    reason: "changes of whole tensors",
+  },
+  { drops: (key) => key === "diffusion_model.patch_embedding.diff_b", reason: "changes of whole tensors" },
+];
+
+/**
+ * What is left out of a file with the tensors `keys` for a denoiser of the class `className`: name -> what it is.
+ */
+export function droppedTensors(keys: readonly string[], className: string | undefined): Map<string, string> {
+  const rules = [...EVERYWHERE];
+  if (className === "UNet2DConditionModel") rules.push(...UNET);
+  if (className === "FluxTransformer2DModel" && keys.some(isKohya)) rules.push(...FLUX);
+  if (className === "WanTransformer3DModel" && keys.some((key) => key.startsWith("diffusion_model."))) {
+    rules.push(...WAN);
+    const weighs = keys.some((key) => isTimeProjection(key) && key.endsWith(".weight"));
+    if (!weighs) rules.push({ drops: isTimeProjection, reason: "a bias without its weight" });
+  }
+  const dropped = new Map<string, string>();
+  for (const { where, drops, reason } of rules) {
+    if (where !== undefined && !keys.some(where)) continue;
+    for (const key of keys) if (drops(key) && !dropped.has(key)) dropped.set(key, reason);
+  }
+  return dropped;
+}

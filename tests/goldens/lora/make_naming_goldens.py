@@ -1,0 +1,264 @@
+"""Makes goldens of LoRA files in every naming that diffusers reads: one tiny random file per naming and family, and what
+diffusers draws with it.
+
+Names are what trainers write; shapes come from the modules that diffusers finds for them. A file may also hold tensors
+that diffusers drops: they are not zero, so that using them shows.
+"""
+
+import sys
+from pathlib import Path
+
+import diffusers
+import torch
+from safetensors.torch import save_file
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+from _reference import PROMPTS, Goldens  # noqa: E402
+
+RANK = 2
+PEFT = ("lora_A.weight", "lora_B.weight")
+KOHYA = ("lora_down.weight", "lora_up.weight")
+OLD = ("lora.down.weight", "lora.up.weight")
+LINEAR = ("lora_linear_layer.down.weight", "lora_linear_layer.up.weight")
+
+
+def layer(name, *modules, form=PEFT, alpha=None, bias=None):
+    """A low-rank layer `name` that changes `modules` of the pipeline, one behind the other."""
+    return {"name": name, "modules": modules, "form": form, "alpha": alpha, "bias": bias}
+
+
+def processor(name, module):
+    """diffusers' attention processors of 2023: X.processor.to_q_lora.down.weight."""
+    return layer(name, module, form=(f"{name}.down.weight", f"{name}.up.weight"))
+
+
+DOUBLE, SINGLE = "transformer.transformer_blocks.0", "transformer.single_transformer_blocks.1"
+CLIP = "text_encoder.text_model.encoder.layers.0"
+CLIP_SHORT = "text_encoder.encoder.layers.0"
+WAN, WAN_OURS = "diffusion_model.blocks.0", "transformer.blocks.0"
+DEEP = "down_blocks.2.attentions.0.transformer_blocks.0"
+SHALLOW = "down_blocks.0.attentions.0.transformer_blocks.0"
+
+
+def qkv(block, *names):
+    return [f"{block}.attn.{name}" for name in names]
+
+
+FLUX = {
+    "comfy": [
+        layer("diffusion_model.double_blocks.0.img_attn.qkv", *qkv(DOUBLE, "to_q", "to_k", "to_v"), form=KOHYA, alpha=1.0),
+        layer("diffusion_model.single_blocks.1.linear2", f"{SINGLE}.proj_out", form=KOHYA, alpha=3.0),
+        # diffusers tells the format of a text encoder's keys by these two.
+        *(layer(f"text_encoders.clip_l.transformer.text_model.encoder.layers.0.self_attn.{name}", f"{CLIP_SHORT}.self_attn.{name}",
+                form=KOHYA, alpha=1.0) for name in ("q_proj", "out_proj")),
+        layer("text_encoders.clip_l.transformer.text_model.encoder.layers.0.mlp.fc1", f"{CLIP_SHORT}.mlp.fc1", form=KOHYA),
+        {"text_encoders.t5xxl.transformer.encoder.block.0.layer.0.SelfAttention.q.lora_down.weight": (RANK, 24),
+         "text_encoders.t5xxl.transformer.encoder.block.0.layer.0.SelfAttention.q.lora_up.weight": (24, RANK),
+         "diffusion_model.double_blocks.0.img_attn.qkv.diff_b": (60,),
+         "diffusion_model.double_blocks.0.img_attn.norm.key_norm.diff": (10,),
+         "text_encoders.clip_l.transformer.text_projection.lora_down.weight": (RANK, 16),
+         "text_encoders.clip_l.transformer.text_projection.lora_up.weight": (16, RANK)},
+    ],
+    "mixture": [
+        layer("lora_transformer_transformer_blocks_0_attn_to_q", *qkv(DOUBLE, "to_q"), form=KOHYA, alpha=1.0),
+        layer("lora_transformer_single_transformer_blocks_1_attn_to_v", *qkv(SINGLE, "to_v"), form=KOHYA, alpha=1.0),
+        layer("lora_transformer_x_embedder", "transformer.x_embedder", form=KOHYA, alpha=3.0),
+        *(layer(f"lora_te1_text_model_encoder_layers_0_self_attn_{name}", f"{CLIP_SHORT}.self_attn.{name}", form=KOHYA, alpha=1.0)
+          for name in ("q_proj", "out_proj")),
+        {"lora_unet_double_blocks_0_img_attn_proj.lora_down.weight": (RANK, 20),
+         "lora_unet_double_blocks_0_img_attn_proj.lora_up.weight": (20, RANK)},
+    ],
+    "both": [
+        layer(f"{DOUBLE}.attn.to_q", *qkv(DOUBLE, "to_q"), form=KOHYA),
+        {"lora_unet_double_blocks_0_img_attn_proj.lora_down.weight": (RANK, 20),
+         "lora_unet_double_blocks_0_img_attn_proj.lora_up.weight": (20, RANK)},
+    ],
+    "xlabs": [
+        *(layer(None, *modules, form=(f"double_blocks.0.processor.{name}.down.weight", f"double_blocks.0.processor.{name}.up.weight"))
+          for name, modules in {
+              "qkv_lora1": qkv(DOUBLE, "to_q", "to_k", "to_v"), "qkv_lora2": qkv(DOUBLE, "add_q_proj", "add_k_proj", "add_v_proj"),
+              "proj_lora1": qkv(DOUBLE, "to_out.0"), "proj_lora2": qkv(DOUBLE, "to_add_out")}.items()),
+        *(layer(None, *modules, form=(f"diffusion_model.single_blocks.1.processor.{name}.down.weight",
+                                      f"diffusion_model.single_blocks.1.processor.{name}.up.weight"))
+          for name, modules in {"qkv_lora": qkv(SINGLE, "to_q", "to_k", "to_v"), "proj_lora": [f"{SINGLE}.proj_out"]}.items()),
+    ],
+    "bias": [
+        layer(f"{DOUBLE}.attn.to_q", *qkv(DOUBLE, "to_q"), bias="lora_B.bias"),
+        layer(f"{SINGLE}.proj_mlp", f"{SINGLE}.proj_mlp", bias="lora_B.bias"),
+        layer("transformer.x_embedder", "transformer.x_embedder", bias="lora_B.bias"),
+    ],
+    "dora": [
+        layer(f"{DOUBLE}.attn.to_q", *qkv(DOUBLE, "to_q")),
+        {f"{DOUBLE}.attn.to_q.dora_scale": (20, 1)},
+    ],
+}
+
+SD3 = {
+    "linear-layer": [
+        layer(f"{DOUBLE}.attn.to_q", *qkv(DOUBLE, "to_q"), form=OLD),
+        layer(f"{CLIP}.self_attn.q_proj", f"{CLIP}.self_attn.q_proj", form=LINEAR),
+        layer(f"text_encoder_2{CLIP[12:]}.mlp.fc1", f"text_encoder_2{CLIP[12:]}.mlp.fc1", form=LINEAR),
+    ],
+    "bias": [layer(f"{DOUBLE}.attn.to_out.0", *qkv(DOUBLE, "to_out.0"), bias="lora_B.bias")],
+}
+
+UNET_OLD = lambda block: [
+    *(processor(f"unet.{block}.attn1.processor.{name}_lora", f"unet.{block}.attn1.{module}")
+      for name, module in {"to_q": "to_q", "to_k": "to_k", "to_v": "to_v", "to_out": "to_out.0"}.items()),
+    processor(f"unet.{block}.attn2.processor.to_k_lora", f"unet.{block}.attn2.to_k"),
+]
+SDXL = {
+    "linear-layer": [
+        layer(f"unet.{DEEP}.attn2.to_k", f"unet.{DEEP}.attn2.to_k", form=OLD),
+        layer(f"{CLIP}.self_attn.q_proj", f"{CLIP_SHORT}.self_attn.q_proj", form=LINEAR),
+        layer(f"{CLIP}.mlp.fc1", f"{CLIP_SHORT}.mlp.fc1", form=LINEAR),
+        layer(f"text_encoder_2{CLIP[12:]}.self_attn.out_proj", f"text_encoder_2{CLIP[12:]}.self_attn.out_proj", form=LINEAR),
+    ],
+    "processors": [
+        *UNET_OLD(DEEP),
+        *(processor(f"{CLIP}.self_attn.{name}_lora", f"{CLIP_SHORT}.self_attn.{module}")
+          for name, module in {"to_q": "q_proj", "to_k": "k_proj", "to_v": "v_proj", "to_out": "out_proj"}.items()),
+    ],
+    "kohya-both": [
+        layer(f"lora_unet_{DEEP.replace('.', '_')}_attn2_to_k", f"unet.{DEEP}.attn2.to_k", form=KOHYA, alpha=1.0),
+        layer("lora_te2_text_model_encoder_layers_0_mlp_fc2", f"text_encoder_2{CLIP[12:]}.mlp.fc2", form=KOHYA, alpha=1.0),
+        {"lora_unet_input_blocks_5_1_proj_in.lora_down.weight": (RANK, 16),
+         "lora_unet_input_blocks_5_1_proj_in.lora_up.weight": (16, RANK)},
+    ],
+    "kohya-outer": [
+        layer("lora_unet_label_emb_0_0", "unet.add_embedding.linear_1", form=KOHYA, alpha=1.0),
+        layer("lora_unet_time_embed_2", "unet.time_embedding.linear_2", form=KOHYA, alpha=1.0),
+        layer("lora_unet_input_blocks_5_1_proj_in", "unet.down_blocks.2.attentions.0.proj_in", form=KOHYA, alpha=1.0),
+    ],
+    "bias": [layer(f"unet.{DEEP}.attn2.to_out.0", f"unet.{DEEP}.attn2.to_out.0", bias="lora_B.bias")],
+}
+SD15 = {
+    "kohya": [
+        layer(f"lora_unet_{SHALLOW.replace('.', '_')}_attn1_to_q", f"unet.{SHALLOW}.attn1.to_q", form=KOHYA, alpha=1.0),
+        layer("lora_unet_time_embedding_linear_1", "unet.time_embedding.linear_1", form=KOHYA, alpha=1.0),
+        *(layer(f"lora_te_text_model_encoder_layers_0_self_attn_{name}", f"{CLIP_SHORT}.self_attn.{name}", form=KOHYA, alpha=1.0)
+          for name in ("q_proj", "out_proj")),
+    ],
+    "processors": [*UNET_OLD(SHALLOW),
+                   *(layer(f"{CLIP}.self_attn.{name}", f"{CLIP_SHORT}.self_attn.{name}", form=LINEAR) for name in ("q_proj", "out_proj"))],
+}
+
+WAN_LAYERS = {
+    **{f"self_attn.{name}": f"attn1.{module}" for name, module in zip("qkvo", ("to_q", "to_k", "to_v", "to_out.0"))},
+    **{f"cross_attn.{name}": f"attn2.{module}" for name, module in zip("qkvo", ("to_q", "to_k", "to_v", "to_out.0"))},
+    "ffn.0": "ffn.net.0.proj", "ffn.2": "ffn.net.2",
+}
+WAN_OUTER = {
+    "time_projection.1": "condition_embedder.time_proj", "head.head": "proj_out",
+    **{f"{text}_embedding.{i}": f"condition_embedder.{text}_embedder.linear_{1 + i // 2}" for text in ("text", "time") for i in (0, 2)},
+}
+WAN_FILES = {
+    "original": [
+        *(layer(f"{WAN}.{name}", f"{WAN_OURS}.{module}") for name, module in WAN_LAYERS.items()),
+        *(layer(f"diffusion_model.{name}", f"transformer.{module}") for name, module in WAN_OUTER.items()),
+    ],
+    "original-kohya": [
+        *(layer(f"{WAN}.{name}", f"{WAN_OURS}.{module}", form=KOHYA, alpha=1.0, bias="diff_b") for name, module in WAN_LAYERS.items()),
+        {f"{WAN}.norm3.diff": (24,), f"{WAN}.norm3.diff_b": (24,), f"{WAN}.self_attn.norm_q.diff": (24,),
+         "diffusion_model.time_projection.1.diff_b": (144,), "diffusion_model.patch_embedding.diff": (24, 16, 1, 2, 2)},
+    ],
+    "head-diff": [
+        layer(f"{WAN}.self_attn.q", f"{WAN_OURS}.attn1.to_q", bias="diff_b"),
+        {"diffusion_model.head.head.diff": (64, 24), "diffusion_model.head.head.diff_b": (64,)},
+    ],
+    "musubi": [
+        layer(f"lora_unet_blocks_{i}_{name.replace('.', '_')}", f"transformer.blocks.{i}.{module}", form=KOHYA, alpha=1.0)
+        for i in range(2) for name, module in WAN_LAYERS.items()
+    ],
+    "bias": [layer(f"{WAN_OURS}.attn1.to_q", f"{WAN_OURS}.attn1.to_q", bias="lora_B.bias")],
+}
+
+HUNYUAN = {
+    f"original-{name}": [
+        layer(f"{prefix}double_blocks.0.img_attn_qkv", *qkv(DOUBLE, "to_q", "to_k", "to_v")),
+        layer(f"{prefix}double_blocks.0.txt_attn_proj", *qkv(DOUBLE, "to_add_out")),
+        layer(f"{prefix}double_blocks.0.img_mlp.fc2", f"{DOUBLE}.ff.net.2"),
+        layer(f"{prefix}single_blocks.1.linear2", f"{SINGLE}.proj_out"),
+        layer(f"{prefix}txt_in.individual_token_refiner.blocks.0.mlp.fc1",
+              "transformer.context_embedder.token_refiner.refiner_blocks.0.ff.net.0.proj"),
+        layer(f"{prefix}img_in.proj", "transformer.x_embedder.proj"),
+    ]
+    for name, prefix in {"transformer": "transformer.", "comfy": "diffusion_model.", "bare": ""}.items()
+}
+
+FAMILIES = {
+    "flux": ("flux/tiny-dev", {"height": 16, "width": 24, "max_sequence_length": 40, "guidance_scale": 3.5}, FLUX),
+    "sd3": ("sd3/tiny-large", {"height": 16, "width": 24, "max_sequence_length": 20, "guidance_scale": 4.0}, SD3),
+    "sdxl": ("sdxl/tiny-sdxl", {"height": 16, "width": 24, "guidance_scale": 5.0}, SDXL),
+    "sd15": ("sdxl/tiny-sd15", {"height": 16, "width": 24, "guidance_scale": 5.0}, SD15),
+    "wan": ("wan/tiny-unipc", {"height": 16, "width": 16, "num_frames": 5, "max_sequence_length": 16, "guidance_scale": 5.0},
+            WAN_FILES),
+    "hunyuan_video": ("hunyuan_video/tiny-plain",
+                      {"height": 16, "width": 16, "num_frames": 5, "max_sequence_length": 16, "guidance_scale": 0.0}, HUNYUAN),
+}
+
+
+def load(checkpoint):
+    pipe = diffusers.DiffusionPipeline.from_pretrained(HERE.parent / checkpoint, dtype=torch.float32)
+    pipe.set_progress_bar_config(disable=True)
+    return pipe
+
+
+def module_of(pipe, path):
+    component, _, rest = path.partition(".")
+    return getattr(pipe, component).get_submodule(rest)
+
+
+def tensors_of(pipe, layers, draw):
+    noise = lambda *shape: (0.3 * torch.randn(shape, generator=draw)).contiguous()
+    tensors = {}
+    for entry in layers:
+        if "name" not in entry:
+            tensors.update({name: noise(*shape) for name, shape in entry.items()})
+            continue
+        weights = [module_of(pipe, module).weight for module in entry["modules"]]
+        rows, behind = sum(len(weight) for weight in weights), weights[0].shape[1:]
+        down, up = entry["form"]
+        # A form of its own is the whole name.
+        prefix = "" if entry["name"] is None or down.startswith(entry["name"]) else f"{entry['name']}."
+        tensors[prefix + down] = noise(RANK, *behind)
+        tensors[prefix + up] = noise(rows, RANK, *([1] * (len(behind) - 1)))
+        if entry["alpha"] is not None:
+            tensors[f"{prefix}alpha"] = torch.tensor(entry["alpha"])
+        if entry["bias"] is not None:
+            tensors[prefix + entry["bias"]] = noise(rows)
+    return tensors
+
+
+def draw(pipe, call):
+    final = []
+    keep = lambda pipe, step, timestep, kwargs: (final.append(kwargs["latents"]), {})[1]
+    pipe(generator=torch.Generator("cpu").manual_seed(42), output_type="latent", callback_on_step_end=keep, **call)
+    return final[-1]
+
+
+def main():
+    for family, (checkpoint, arguments, files) in FAMILIES.items():
+        if len(sys.argv) > 1 and family not in sys.argv[1:]:
+            continue
+        folder = HERE / "names" / family
+        folder.mkdir(parents=True, exist_ok=True)
+        goldens = Goldens(checkpoint=checkpoint)
+        call = {"prompt": PROMPTS["plain"], "num_inference_steps": 2, **arguments}
+        plain = draw(load(checkpoint), call)
+        for seed, (name, layers) in enumerate(files.items()):
+            pipe = load(checkpoint)
+            path = folder / f"{name}.safetensors"
+            save_file(tensors_of(pipe, layers, torch.Generator().manual_seed(seed)), path)
+            path.chmod(0o644)
+            pipe.load_lora_weights(path)
+            latents = draw(pipe, call)
+            assert (latents - plain).abs().max() > 1e-3 * plain.abs().max(), f"{family} {name} changes nothing"
+            goldens.add(f"picture.{name}", {"seed": 42, **call}, latents=latents)
+            print(family, name, float((latents - plain).abs().max()), flush=True)
+        goldens.save(folder)
+
+
+if __name__ == "__main__":
+    main()
