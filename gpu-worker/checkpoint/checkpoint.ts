@@ -1,5 +1,5 @@
 // A diffusers checkpoint directory: model_index.json, its components and their configs.
-import { showValue } from "../../sampler/mod.ts";
+import { type SchedulerConfig, showValue } from "../../sampler/mod.ts";
 import { join } from "node:path";
 import { CheckpointError } from "./checkpoint_error.ts";
 import { type Addition, findWeights, openWeights, type Weights } from "./weights.ts";
@@ -112,6 +112,16 @@ export class Checkpoint {
   /** Parsed JSON file inside the checkpoint. @throws {CheckpointError} if it is missing or not a JSON object. */
   json(...parts: string[]): Record<string, unknown> {
     return readJson(this.path(...parts));
+  }
+
+  /**
+   * The scheduler's config. Its class is that of model_index.json, as in diffusers, whatever the config itself says.
+   * @throws {CheckpointError} as `json`.
+   */
+  scheduler(): SchedulerConfig {
+    const config = this.json("scheduler", "scheduler_config.json") as SchedulerConfig;
+    const className = this.componentClass("scheduler");
+    return className === undefined ? config : { ...config, _class_name: className };
   }
 
   /** Config and weights of the component `name`, by the file name that its library saves under. */

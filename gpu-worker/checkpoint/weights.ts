@@ -73,9 +73,10 @@ export function openWeights(folder: string, stem: string): Weights {
 
 /** Name of the file, or of the index of shards, that `openWeights` would open; undefined if there is none. */
 export function findWeights(folder: string, stem: string): string | undefined {
-  const plain = [`${stem}.safetensors`, `${stem}.safetensors.index.json`].find((name) =>
-    exists(join(folder, name))
-  );
+  const names = [`${stem}.safetensors`, `${stem}.safetensors.index.json`];
+  // Where both are there, transformers reads the file and diffusers follows the index.
+  if (stem === "diffusion_pytorch_model") names.reverse();
+  const plain = names.find((name) => exists(join(folder, name)));
   if (plain !== undefined) return plain;
   const variant = /^(?:\.[a-z0-9]+\.safetensors|\.safetensors\.index\.[a-z0-9]+\.json)$/;
   return namesIn(folder).find((name) => name.startsWith(stem) && variant.test(name.slice(stem.length)));

@@ -47,7 +47,8 @@ export abstract class VideoPipeline<Reading extends CheckpointReading> extends L
 
   protected abstract encodePrompt(text: string, options: EncodePromptOptions): Promise<EncodedPrompt>;
 
-  protected abstract solver(request: GenerateRequest): Solver;
+  /** @param generator for solvers that draw noise on the way */
+  protected abstract solver(request: GenerateRequest, run: { generator: TorchGenerator }): Solver;
 
   /**
    * Makes what the denoiser is fed during `run` and leaves it to `owned`.
@@ -65,7 +66,8 @@ export abstract class VideoPipeline<Reading extends CheckpointReading> extends L
     const branches = await this.#encode(request, signal);
     const size = this.videoSize(request);
     const dims = [size.channels, size.frames, size.height, size.width];
-    const initial = new TorchGenerator(request.seed).randn(dims.reduce((product, dim) => product * dim, 1));
+    const generator = new TorchGenerator(request.seed);
+    const initial = generator.randn(dims.reduce((product, dim) => product * dim, 1));
     const encode = watch.lap();
 
     using owned = new DisposableStack();
@@ -73,7 +75,7 @@ export abstract class VideoPipeline<Reading extends CheckpointReading> extends L
       request,
       options,
       walks: this.walks,
-      solver: this.solver(request),
+      solver: this.solver(request, { generator }),
       initial,
       denoiser: this.prepare({ request, branches, size }, owned),
       preview: (latents) => this.#preview(latents, size, signal),

@@ -2,7 +2,7 @@
 import { completeSampler } from "./complete_sampler.ts";
 import type { GenerateRequest, PartialRequest } from "./generate_request.ts";
 import type { ModelDescription } from "./model_description.ts";
-import { requestLimits } from "./request_limits.ts";
+import { MAX_PICTURES, requestLimits } from "./request_limits.ts";
 import type { RequestRules } from "./request_rules.ts";
 import { completeSkipLayerGuidance } from "./skip_layer_guidance.ts";
 import { completeStartImage } from "./start_image.ts";
@@ -16,7 +16,7 @@ export function completeRequest(
   partial: PartialRequest,
   model: ModelDescription,
 ): GenerateRequest {
-  const { defaults: { sampler: own, plans, maxPixels: _, ...preset }, rules } = model;
+  const { defaults: { sampler: own, plans, maxPixels: limit, ...preset }, rules } = model;
   const { sizeMultiple, maxSide, maxPixels, maxSequenceLength } = requestLimits(model);
   const { sampler = {}, skipLayerGuidance: skip, image, strength, ...given } = partial;
   const fields = {
@@ -43,7 +43,11 @@ export function completeRequest(
   if (fields.width * fields.height > maxPixels) {
     throw new RangeError(
       `Cannot generate as 'size' must have at most ${maxPixels} pixels with this checkpoint: ` +
-        `${fields.width}x${fields.height} has ${fields.width * fields.height}`,
+        `${fields.width}x${fields.height} has ${fields.width * fields.height} (the limit ${
+          limit === undefined
+            ? `is ${MAX_PICTURES} times its default size; "maxPixels" in its spectrum.json sets another`
+            : "is its spectrum.json's"
+        })`,
     );
   }
   checkFrames(fields, rules);

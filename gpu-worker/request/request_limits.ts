@@ -15,7 +15,7 @@ export interface RequestLimits {
 /** Of every family; a checkpoint's rules lower it. */
 export const MAX_PIXELS_PER_SIDE = 4096;
 /** One pass over more than this many of the default pictures may hold the device for minutes. */
-const MAX_PICTURES = 4;
+export const MAX_PICTURES = 4;
 
 /** Returns a model's limits, with those that its checkpoint leaves open. */
 export function requestLimits({ defaults, rules }: ModelDescription): RequestLimits {

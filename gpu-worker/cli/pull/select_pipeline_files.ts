@@ -70,8 +70,10 @@ function weightNames(names: readonly string[], variant: string | undefined): str
   const infix = variant === undefined ? "" : `.${variant}`;
   for (const stem of STEMS) {
     const single = `${stem}${infix}.safetensors`;
-    if (names.includes(single)) return [single];
     const index = `${stem}.safetensors.index${infix}.json`;
+    // Where both are there, transformers reads the file and diffusers follows the index.
+    const followsIndex = stem === "diffusion_pytorch_model" && names.includes(index);
+    if (names.includes(single) && !followsIndex) return [single];
     const shard = (name: string) =>
       name.startsWith(`${stem}${infix}-`) &&
       /^-\d{5}-of-\d{5}\.safetensors$/.test(name.slice(stem.length + infix.length));

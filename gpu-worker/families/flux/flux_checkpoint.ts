@@ -43,9 +43,14 @@ export function readFluxCheckpoint(checkpoint: Checkpoint, dtype: DType): FluxCh
   const config = parseFluxTransformerConfig(transformer.config);
   const vaeConfig = parseAutoencoderKLConfig(vae.config, "vae/config.json");
   const vaeScale = 2 ** (vaeConfig.block_out_channels.length - 1);
-  const scheduler = checkpoint.json("scheduler", "scheduler_config.json");
+  const scheduler = checkpoint.scheduler();
   // Refuses what it does not know now rather than at the first picture.
-  createSolver(scheduler, { steps: 1, sigmas: [1], imageSeqLen: 1 });
+  createSolver(scheduler, {
+    steps: 1,
+    sigmas: [1],
+    imageSeqLen: 1,
+    noise: (count) => new Float32Array(count),
+  });
   const side = DEFAULT_SAMPLE_SIZE * vaeScale;
   const preset = {
     ...(config.guidanceEmbeds ? DEV : SCHNELL),

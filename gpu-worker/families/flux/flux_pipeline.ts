@@ -1,5 +1,5 @@
 // diffusers' FluxPipeline: FLUX.1-dev, FLUX.1-schnell and every checkpoint of that architecture, from text or from an image.
-import { createSolver, linspace, type Solver } from "../../../sampler/mod.ts";
+import { createSolver, linspace, type Solver, type TorchGenerator } from "../../../sampler/mod.ts";
 import type { OnnxModel } from "../../graph/graph_builder.ts";
 import type { Checkpoint } from "../../checkpoint/checkpoint.ts";
 import type { EncodedPrompt, EncodePromptOptions } from "../../text/encoded_prompt.ts";
@@ -73,10 +73,18 @@ export class FluxPipeline extends ImagePipeline<FluxCheckpoint> {
     return this.#prompts.encode(text, options);
   }
 
-  protected solver({ steps }: GenerateRequest, { size }: { size: LatentSize }): Solver {
+  protected solver(
+    { steps }: GenerateRequest,
+    { size, generator }: { size: LatentSize; generator: TorchGenerator },
+  ): Solver {
     // As FluxPipeline passes them.
     const sigmas = [...linspace(1, 1 / steps, steps)];
-    return createSolver(this.reading.scheduler, { steps, sigmas, imageSeqLen: this.#tokens(size) });
+    return createSolver(this.reading.scheduler, {
+      steps,
+      sigmas,
+      imageSeqLen: this.#tokens(size),
+      noise: (count) => generator.randn(count),
+    });
   }
 
   protected prepare(runs: readonly ImageRun[], owned: DisposableStack): MakeDenoiser {

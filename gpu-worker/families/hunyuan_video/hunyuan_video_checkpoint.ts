@@ -80,9 +80,9 @@ export function readHunyuanVideoCheckpoint(checkpoint: Checkpoint, dtype: DType)
     "text_encoder_2's hidden_size": parseClipTextConfig(clip.config, "text_encoder_2").hidden_size,
   });
   refuseLeftPadding(checkpoint);
-  const scheduler = checkpoint.json("scheduler", "scheduler_config.json");
+  const scheduler = checkpoint.scheduler();
   // Refuses what it does not know now rather than at the first video; the pipeline gives no length for a dynamic shift.
-  createSolver(scheduler, { steps: 1, sigmas: [1] });
+  createSolver(scheduler, { steps: 1, sigmas: [1], noise: (count) => new Float32Array(count) });
   const { spatial_compression_ratio: scale, temporal_compression_ratio: timeScale } = vaeConfig;
   const preset = { ...PRESET, guidanceScale: config.guidanceEmbeds ? GUIDANCE_SCALE : 0 };
   return {

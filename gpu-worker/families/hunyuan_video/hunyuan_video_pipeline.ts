@@ -1,5 +1,5 @@
 // diffusers' HunyuanVideoPipeline: HunyuanVideo and every checkpoint of that architecture, from text to a video.
-import { createSolver, linspace, type Solver } from "../../../sampler/mod.ts";
+import { createSolver, linspace, type Solver, type TorchGenerator } from "../../../sampler/mod.ts";
 import type { OnnxModel } from "../../graph/graph_builder.ts";
 import type { DecodedImage } from "../../media/decoded_image.ts";
 import type { Checkpoint } from "../../checkpoint/checkpoint.ts";
@@ -86,10 +86,10 @@ export class HunyuanVideoPipeline extends VideoPipeline<HunyuanVideoCheckpoint> 
     return this.#prompts.encode(text, options);
   }
 
-  protected solver({ steps }: GenerateRequest): Solver {
+  protected solver({ steps }: GenerateRequest, { generator }: { generator: TorchGenerator }): Solver {
     // As HunyuanVideoPipeline passes them.
     const sigmas = [...linspace(1, 0, steps + 1)].slice(0, -1);
-    return createSolver(this.reading.scheduler, { steps, sigmas });
+    return createSolver(this.reading.scheduler, { steps, sigmas, noise: (count) => generator.randn(count) });
   }
 
   /** Prompts have as many tokens as they need, so each branch is a call of its own, as in diffusers. */

@@ -48,9 +48,9 @@ export function readSd3Checkpoint(checkpoint: Checkpoint, dtype: DType): Sd3Chec
   const config = parseSd3TransformerConfig(parts.transformer.config);
   const vae = parseAutoencoderKLConfig(parts.vae.config, "vae/config.json");
   checkWidths(parts, { config, vae });
-  const scheduler = checkpoint.json("scheduler", "scheduler_config.json");
+  const scheduler = checkpoint.scheduler();
   // Refuses what it does not know now rather than at the first picture.
-  createSolver(scheduler, { steps: 1, imageSeqLen: 1 });
+  createSolver(scheduler, { steps: 1, imageSeqLen: 1, noise: (count) => new Float32Array(count) });
 
   const vaeScale = 2 ** (vae.block_out_channels.length - 1);
   const patch = config.patchSize * vaeScale;

@@ -1,5 +1,5 @@
 // diffusers' StableDiffusion3Pipeline: Stable Diffusion 3, 3.5-Medium, 3.5-Large and its turbo, from text or from an image.
-import { createSolver, planSteps, type Solver } from "../../../sampler/mod.ts";
+import { createSolver, planSteps, type Solver, type TorchGenerator } from "../../../sampler/mod.ts";
 import type { OnnxModel } from "../../graph/graph_builder.ts";
 import type { BranchFeeds } from "../../denoiser/branch_feeds.ts";
 import type { Checkpoint } from "../../checkpoint/checkpoint.ts";
@@ -73,8 +73,15 @@ export class Sd3Pipeline extends ImagePipeline<Sd3Checkpoint> {
     return this.#prompts.encode(text, options);
   }
 
-  protected solver({ steps }: GenerateRequest, { size }: { size: LatentSize }): Solver {
-    return createSolver(this.reading.scheduler, { steps, imageSeqLen: this.#tokens(size) });
+  protected solver(
+    { steps }: GenerateRequest,
+    { size, generator }: { size: LatentSize; generator: TorchGenerator },
+  ): Solver {
+    return createSolver(this.reading.scheduler, {
+      steps,
+      imageSeqLen: this.#tokens(size),
+      noise: (count) => generator.randn(count),
+    });
   }
 
   /** One network call a step for both branches; under skip-layer guidance a second one for the prompt. */

@@ -13,7 +13,8 @@ export function readSdCheckpoint(checkpoint: Checkpoint, dtype: DType): UNetChec
     textEncoders: [{ name: "text_encoder", className: "CLIPTextModel", states: "last_hidden_state" }],
     guidanceScale: 7.5,
     strength: 0.8,
-    scheduler: correctScheduler(checkpoint.json("scheduler", "scheduler_config.json")),
+    leastOldSampleSize: 64,
+    scheduler: correctScheduler(checkpoint.scheduler()),
   });
   if (read.config.textTime) {
     throw new CheckpointError(

@@ -22,7 +22,7 @@ export function readSdxlCheckpoint(checkpoint: Checkpoint, dtype: DType): UNetCh
     guidanceScale: 5,
     strength: 0.3,
     zeroNegative: zeroNegative === true,
-    scheduler: checkpoint.json("scheduler", "scheduler_config.json"),
+    scheduler: checkpoint.scheduler(),
   });
   if (!read.config.textTime) {
     throw new CheckpointError(

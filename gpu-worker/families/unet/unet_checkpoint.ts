@@ -66,6 +66,8 @@ export interface UNetCheckpointOptions {
   strength: number;
   /** @default false */
   zeroNegative?: boolean;
+  /** Taken for a smaller `sample_size` of a UNet that diffusers saved before 0.9. @default none */
+  leastOldSampleSize?: number;
   scheduler: SchedulerConfig;
 }
 
@@ -74,6 +76,17 @@ const NO_T5 = 1;
 const STEPS = 50;
 /** diffusers' default_sample_size where the config has none, in latent pixels. */
 const DEFAULT_SAMPLE_SIZE = 128;
+
+/** Checkpoints that were converted then say 32, whatever they were trained for. */
+function sampleSize(
+  { _diffusers_version: version, sample_size: size }: Record<string, unknown>,
+  { leastOldSampleSize: least }: UNetCheckpointOptions,
+): [number, number] | undefined {
+  const isOld = typeof version === "string" && /^0\.[0-8](?:\.|$)/.test(version);
+  return least !== undefined && isOld && typeof size === "number" && size < least
+    ? [least, least]
+    : undefined;
+}
 
 /** @throws {CheckpointError} if a component is missing, damaged, or asks for what is not supported. */
 export function readUNetCheckpoint(checkpoint: Checkpoint, options: UNetCheckpointOptions): UNetCheckpoint {
@@ -94,7 +107,8 @@ export function readUNetCheckpoint(checkpoint: Checkpoint, options: UNetCheckpoi
   const textEncoders = options.textEncoders.map((encoder) => textEncoder(checkpoint, encoder));
   requireTextWidth(config, textEncoders);
   const { channels } = config;
-  const [height, width] = config.sampleSize ?? [DEFAULT_SAMPLE_SIZE, DEFAULT_SAMPLE_SIZE];
+  const [height, width] = sampleSize(unet.config, options) ?? config.sampleSize ??
+    [DEFAULT_SAMPLE_SIZE, DEFAULT_SAMPLE_SIZE];
   return {
     config,
     vaeConfig,

@@ -75,9 +75,9 @@ export function readWanCheckpoint(checkpoint: Checkpoint, dtype: DType): WanChec
     of: "the autoencoder's 'z_dim'",
   });
   fit("out_channels", { value: outChannels, expected: inChannels, of: "'in_channels'" });
-  const scheduler = checkpoint.json("scheduler", "scheduler_config.json");
+  const scheduler = checkpoint.scheduler();
   // Refuses what it does not know now rather than at the first video; the pipeline has no length for a dynamic shift.
-  createSolver(scheduler, { steps: 1 });
+  createSolver(scheduler, { steps: 1, noise: (count) => new Float32Array(count) });
 
   const { temporalScale, spatialScale } = vaeConfig;
   const { patchHeight, patchWidth, ropeMaxSeqLen, innerDim } = config;

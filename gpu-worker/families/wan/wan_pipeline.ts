@@ -1,5 +1,5 @@
 // diffusers' WanPipeline: Wan2.1 from text, and every checkpoint of that architecture, to a video.
-import { createSolver, type Solver } from "../../../sampler/mod.ts";
+import { createSolver, type Solver, type TorchGenerator } from "../../../sampler/mod.ts";
 import type { DecodedImage } from "../../media/decoded_image.ts";
 import type { Checkpoint } from "../../checkpoint/checkpoint.ts";
 import { CLIP_TILING } from "../../vae/video_tiling.ts";
@@ -76,8 +76,8 @@ export class WanPipeline extends VideoPipeline<WanCheckpoint> {
     return this.#prompts.encode(text, options);
   }
 
-  protected solver({ steps }: GenerateRequest): Solver {
-    return createSolver(this.reading.scheduler, { steps });
+  protected solver({ steps }: GenerateRequest, { generator }: { generator: TorchGenerator }): Solver {
+    return createSolver(this.reading.scheduler, { steps, noise: (count) => generator.randn(count) });
   }
 
   /** diffusers runs the network once for each branch; here the branches are rows of one run, each with its own history. */
