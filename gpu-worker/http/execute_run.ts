@@ -41,7 +41,7 @@ export interface DeviceTurn {
 export async function executeRun(run: Run, turn: DeviceTurn, options: ExecuteRunOptions): Promise<void> {
   const { metrics, log } = options;
   const { model } = run.request;
-  const startedAt = performance.now();
+  const queueMs = run.ageMs;
   run.emit({ type: "started" });
   try {
     const generated = await generate(run, turn, options);
@@ -50,7 +50,7 @@ export async function executeRun(run: Run, turn: DeviceTurn, options: ExecuteRun
     const file = result.video
       ? await encodeVideoOf(run, result.video)
       : { b64_json: await encode(run, result.image) };
-    const seconds = { ...result.seconds, queue: (startedAt - run.acceptedAt) / 1000, total: elapsed(run) };
+    const seconds = { ...result.seconds, queue: queueMs / 1000, total: run.ageMs / 1000 };
     run.emit({
       type: "completed",
       ...file,
@@ -196,8 +196,4 @@ function toReceipt(
     cache: "miss",
     worker,
   };
-}
-
-function elapsed(run: Run): number {
-  return (performance.now() - run.acceptedAt) / 1000;
 }

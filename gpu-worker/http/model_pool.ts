@@ -1,4 +1,5 @@
 // The checkpoints a worker serves: loaded when first asked for, unloaded when idle or when memory runs short.
+import { type Clock, systemClock } from "../../protocol/process/clock.ts";
 import { ApiError } from "../../protocol/wire/api_error.ts";
 import type { ModelInfo, Pipeline } from "../pipeline/pipeline.ts";
 import type { ModelDescription } from "../request/model_description.ts";
@@ -22,6 +23,8 @@ export interface ModelPoolOptions {
   /** Free memory in bytes. @default the host's */
   freeBytes?: () => number;
   onChange?: (loaded: readonly string[]) => void;
+  /** @default the host's */
+  clock?: Clock;
 }
 
 /** A model in use; it stays loaded until disposed of. */
@@ -33,7 +36,7 @@ interface Loaded {
   pipeline: Pipeline;
   users: number;
   lastUsed: number;
-  idleTimer: ReturnType<typeof setTimeout> | undefined;
+  idleTimer: Disposable | undefined;
 }
 
 export class ModelPool implements Disposable {
@@ -49,6 +52,7 @@ export class ModelPool implements Disposable {
       minFreeBytes: 0,
       freeBytes: () => Deno.systemMemoryInfo().available,
       onChange: () => {},
+      clock: systemClock,
       ...options,
     };
   }
@@ -72,7 +76,7 @@ export class ModelPool implements Disposable {
     const source = this.#source(id);
     const lease = this.#turn.then(async () => {
       const loaded = this.#loaded.get(id) ?? await this.#load(source);
-      clearTimeout(loaded.idleTimer);
+      loaded.idleTimer?.[Symbol.dispose]();
       loaded.users++;
       return { pipeline: loaded.pipeline, [Symbol.dispose]: () => this.#release(id, loaded) };
     });
@@ -93,7 +97,7 @@ export class ModelPool implements Disposable {
   async #load(source: ModelSource): Promise<Loaded> {
     this.#makeRoom();
     const pipeline = await source.open();
-    const loaded: Loaded = { pipeline, users: 0, lastUsed: performance.now(), idleTimer: undefined };
+    const loaded: Loaded = { pipeline, users: 0, lastUsed: this.#options.clock.now(), idleTimer: undefined };
     this.#loaded.set(source.info.id, loaded);
     this.#options.onChange([...this.#loaded.keys()]);
     return loaded;
@@ -112,20 +116,18 @@ export class ModelPool implements Disposable {
 
   #release(id: string, loaded: Loaded): void {
     loaded.users--;
-    loaded.lastUsed = performance.now();
-    const { idleMs } = this.#options;
+    const { idleMs, clock } = this.#options;
+    loaded.lastUsed = clock.now();
     if (loaded.users > 0 || idleMs === 0) return;
-    const timer = setTimeout(() => {
+    loaded.idleTimer = clock.after(idleMs, () => {
       if (loaded.users === 0) this.#unload(id);
-    }, idleMs);
-    Deno.unrefTimer(timer);
-    loaded.idleTimer = timer;
+    });
   }
 
   #unload(id: string): void {
     const loaded = this.#loaded.get(id);
     if (loaded === undefined) return;
-    clearTimeout(loaded.idleTimer);
+    loaded.idleTimer?.[Symbol.dispose]();
     this.#loaded.delete(id);
     loaded.pipeline[Symbol.dispose]();
     this.#options.onChange([...this.#loaded.keys()]);

@@ -1,5 +1,6 @@
 // One result being made: its request, its events, who watches, and how to stop it.
 import type { Context } from "@opentelemetry/api";
+import type { Clock } from "../../protocol/process/clock.ts";
 import { EventLog } from "../../protocol/store/event_log.ts";
 import {
   type CancelReason,
@@ -13,6 +14,7 @@ import type { RunRequest } from "../../protocol/wire/run_request.ts";
 export interface RunOptions {
   /** How long a run goes on with nobody following it. */
   unwatchedMs: number;
+  clock: Clock;
   /** @default none is known */
   origin?: RunOrigin | undefined;
   /** @default made by itself */
@@ -43,15 +45,15 @@ export class Run {
   readonly request: RunRequest;
   readonly origin: RunOrigin | undefined;
   readonly batch: BatchTerms | undefined;
-  /** performance.now() of its acceptance. */
-  readonly acceptedAt: number = performance.now();
+  /** When it was accepted, by its clock. */
+  readonly acceptedAt: number;
   readonly #log: EventLog<RunEvent>;
   readonly #stop = new AbortController();
   readonly #begun = Promise.withResolvers<void>();
   readonly #options: RunOptions;
   #outcome: FinalEvent | undefined;
   #watchers = 0;
-  #unwatched: ReturnType<typeof setTimeout> | undefined;
+  #unwatched: Disposable | undefined;
 
   constructor(request: RunRequest, options: RunOptions) {
     const { id = crypto.randomUUID(), attempt = 1, after = 0 } = request.shared ?? {};
@@ -60,6 +62,7 @@ export class Run {
     this.request = request;
     this.#log = new EventLog(after);
     this.#options = options;
+    this.acceptedAt = options.clock.now();
     this.origin = options.origin;
     this.batch = options.batch;
     this.#startUnwatchedTimer();
@@ -96,7 +99,12 @@ export class Run {
     if (!isFinal(event)) return;
     this.#outcome ??= event;
     this.#log.close();
-    clearTimeout(this.#unwatched);
+    this.#unwatched?.[Symbol.dispose]();
+  }
+
+  /** Milliseconds since it was accepted. */
+  get ageMs(): number {
+    return this.#options.clock.now() - this.acceptedAt;
   }
 
   /** Has no effect on a finished run. */
@@ -119,7 +127,7 @@ export class Run {
   watch(): Disposable {
     let ended = false;
     this.#watchers++;
-    clearTimeout(this.#unwatched);
+    this.#unwatched?.[Symbol.dispose]();
     return {
       [Symbol.dispose]: () => {
         if (ended) return;
@@ -130,8 +138,7 @@ export class Run {
   }
 
   #startUnwatchedTimer(): void {
-    const timer = setTimeout(() => this.cancel("unwatched"), this.#options.unwatchedMs);
-    Deno.unrefTimer(timer);
-    this.#unwatched = timer;
+    const { clock, unwatchedMs } = this.#options;
+    this.#unwatched = clock.after(unwatchedMs, () => this.cancel("unwatched"));
   }
 }

@@ -1,5 +1,6 @@
 // Runs wait here for the device, first come first served, one at a time unless more are allowed; those that can be made together
 // come with the first of them.
+import { type Clock, systemClock } from "../../protocol/process/clock.ts";
 import { ApiError } from "../../protocol/wire/api_error.ts";
 import type { CancelReason } from "../../protocol/wire/run_event.ts";
 import type { RunRequest } from "../../protocol/wire/run_request.ts";
@@ -27,6 +28,8 @@ export interface RunQueueOptions {
   retentionMs?: number;
   /** Finished runs kept at most. @default 64 */
   retained?: number;
+  /** @default the host's */
+  clock?: Clock;
 }
 
 /** What has left the device and is being encoded does not pile up: the device waits beyond so many. */
@@ -70,6 +73,7 @@ export class RunQueue {
       unwatchedMs: 10_000,
       retentionMs: 60_000,
       retained: 64,
+      clock: systemClock,
       ...options,
     };
     this.#idle.resolve();
@@ -189,10 +193,11 @@ export class RunQueue {
     this.#begun.add(batch);
     this.#current.add(batch);
     this.#announcePositions();
-    const begun = performance.now();
+    const { clock } = this.#options;
+    const begun = clock.now();
     const leaveDevice = () => {
       if (!this.#current.delete(batch)) return;
-      this.#awaitReturn(batch, performance.now() - begun);
+      this.#awaitReturn(batch, clock.now() - begun);
       this.#fill();
     };
     await this.#options.execute(batch, leaveDevice);
@@ -213,11 +218,11 @@ export class RunQueue {
     if (count === waiting) return;
     const awaited = { key, count };
     this.#awaited = awaited;
-    setTimeout(() => {
+    this.#options.clock.after(Math.min(MAX_RETURN_MS, RETURN_SHARE * ms), () => {
       if (this.#awaited !== awaited) return;
       this.#awaited = undefined;
       this.#fill();
-    }, Math.min(MAX_RETURN_MS, RETURN_SHARE * ms));
+    });
   }
 
   #announcePositions(): void {
@@ -239,7 +244,7 @@ export class RunQueue {
       const run = kept.deref();
       if (run !== undefined) this.#forget(run);
     };
-    Deno.unrefTimer(setTimeout(forget, this.#options.retentionMs));
+    this.#options.clock.after(this.#options.retentionMs, forget);
   }
 
   #forget(run: Run): void {

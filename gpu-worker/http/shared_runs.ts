@@ -1,5 +1,6 @@
 // Tells the shared log what becomes of runs, and learns from it whether anybody still waits: so an edge that dies takes
 // nothing with it.
+import { type Clock, systemClock } from "../../protocol/process/clock.ts";
 import { readRedisAddress } from "../../protocol/store/redis_address.ts";
 import { RedisLink } from "../../protocol/store/redis_link.ts";
 import { RedisResultStore } from "../../protocol/store/results/redis_result_store.ts";
@@ -16,6 +17,8 @@ export interface SharedRunsOptions {
   log: Log;
   /** How long after the end of a run it is tried to say so, while the store is away. @default 60000 */
   patienceMs?: number;
+  /** @default the host's */
+  clock?: Clock;
 }
 
 interface Shared {
@@ -44,10 +47,10 @@ export class SharedRuns {
   readonly #options: Required<SharedRunsOptions>;
   readonly #shared = new Set<Shared>();
   readonly #writing = new Set<Promise<void>>();
-  #timer: ReturnType<typeof setInterval> | undefined;
+  #renewal: Disposable | undefined;
 
   constructor(options: SharedRunsOptions) {
-    this.#options = { patienceMs: 60_000, ...options };
+    this.#options = { patienceMs: 60_000, clock: systemClock, ...options };
   }
 
   /** Has every event of `run` written to the log. A run that is being written already is left at that. */
@@ -60,21 +63,19 @@ export class SharedRuns {
       this.#shared.delete(shared);
       this.#writing.delete(writing);
       if (this.#shared.size === 0) {
-        clearInterval(this.#timer);
-        this.#timer = undefined;
+        this.#renewal?.[Symbol.dispose]();
+        this.#renewal = undefined;
       }
     });
     this.#writing.add(writing);
-    this.#timer ??= setInterval(() => this.#renew(), RENEW_MS);
-    Deno.unrefTimer(this.#timer as unknown as number);
+    if (this.#renewal === undefined) this.#renewLater();
   }
 
   /** Resolves when all that has happened is written, or after `timeoutMs`. */
   async settled(timeoutMs: number): Promise<void> {
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const late = new Promise<void>((resolve) => timer = setTimeout(resolve, timeoutMs));
-    await Promise.race([Promise.all(this.#writing), late]);
-    clearTimeout(timer);
+    const late = Promise.withResolvers<void>();
+    using _timer = this.#options.clock.after(timeoutMs, late.resolve);
+    await Promise.race([Promise.all(this.#writing), late.promise]);
   }
 
   async #write(shared: Shared): Promise<void> {
@@ -88,12 +89,12 @@ export class SharedRuns {
       after = events.at(-1)!.id;
       if (isDrained(events)) return await this.#options.runs.release(held).catch(() => {});
       // Places in the queue change for all who wait whenever one moves on: the last one in a while is enough.
-      if (isWaiting(events)) await Promise.race([run.begun, delay(QUEUE_NEWS_MS)]);
+      if (isWaiting(events)) await Promise.race([run.begun, this.#delay(QUEUE_NEWS_MS)]);
     }
   }
 
   async #append({ run, held }: Shared, events: NumberedEvent[]): Promise<Standing["state"]> {
-    const { runs, log, patienceMs } = this.#options;
+    const { runs, log, patienceMs, clock } = this.#options;
     // A worker that stops leaves the run to others: that is not its end.
     const told = isDrained(events) ? events.slice(0, -1) : events;
     for (let finishedAt = Infinity;;) {
@@ -101,10 +102,10 @@ export class SharedRuns {
         await this.#store(run, told);
         return await runs.append(held, told);
       } catch (cause) {
-        finishedAt = Math.min(finishedAt, run.finished ? performance.now() : Infinity);
+        finishedAt = Math.min(finishedAt, run.finished ? clock.now() : Infinity);
         log("warn", "run log is away", { run: run.id, error: String(cause) });
-        if (performance.now() - finishedAt > patienceMs) return "unknown";
-        await delay(RETRY_MS);
+        if (clock.now() - finishedAt > patienceMs) return "unknown";
+        await this.#delay(RETRY_MS);
       }
     }
   }
@@ -117,6 +118,17 @@ export class SharedRuns {
     if (event.receipt.model_digest !== store.model_digest) return;
     const { type: _type, ...result } = event;
     await this.#options.results.set(store.key, { ...result, stored_at: Date.now() });
+  }
+
+  #renewLater(): void {
+    this.#renewal = this.#options.clock.after(RENEW_MS, () => {
+      this.#renewLater();
+      this.#renew();
+    });
+  }
+
+  #delay(ms: number): Promise<void> {
+    return new Promise((resolve) => void this.#options.clock.after(ms, resolve));
   }
 
   async #renew(): Promise<void> {
@@ -153,10 +165,6 @@ function withoutOutdated(events: readonly NumberedEvent[]): NumberedEvent[] {
   return events.filter(({ event }, index) =>
     event.type !== "queued" || events[index + 1]?.event.type !== "queued"
   );
-}
-
-function delay(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
 function isDrained(events: readonly NumberedEvent[]): boolean {

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { ModelPool, type ModelPoolOptions } from "../../../gpu-worker/http/model_pool.ts";
 import { completeRequest } from "../../../gpu-worker/request/complete_request.ts";
 import { ApiError } from "../../../protocol/wire/api_error.ts";
+import { FakeClock } from "../../protocol/process/fake_clock.ts";
 import { FakePipeline } from "./fake_pipeline.ts";
 
 /** A pool over fakes, and every pipeline it has opened. */
@@ -56,16 +57,14 @@ describe("ModelPool", () => {
   });
 
   it("an idle model is unloaded and completes requests all the same", async () => {
-    const { promise: unloaded, resolve } = Promise.withResolvers<void>();
-    const { pool, opened } = poolOf(["a"], {
-      idleMs: 10,
-      onChange: (loaded) => loaded.length === 0 && resolve(),
-    });
+    const clock = new FakeClock();
+    const { pool, opened } = poolOf(["a"], { idleMs: 1000, clock });
     (await pool.lease("a"))[Symbol.dispose]();
-    // The pool's timers do not keep a process alive; this one does.
-    const alive = setTimeout(() => {}, 10_000);
-    await unloaded;
-    clearTimeout(alive);
+    clock.advance(999);
+    (await pool.lease("a"))[Symbol.dispose]();
+    clock.advance(999);
+    assert.ok(!opened[0]!.disposed);
+    clock.advance(1);
     assert.ok(opened[0]!.disposed);
     assert.equal(completeRequest({ prompt: "x", seed: 1 }, pool.describe("a")).steps, 4);
     using _again = await pool.lease("a");

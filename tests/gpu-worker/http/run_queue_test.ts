@@ -3,6 +3,7 @@ import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import type { Run } from "../../../gpu-worker/http/run.ts";
 import { RunQueue, type RunQueueOptions } from "../../../gpu-worker/http/run_queue.ts";
+import { FakeClock } from "../../protocol/process/fake_clock.ts";
 import { runRequestSchema } from "../../../protocol/wire/run_request.ts";
 
 const request = (model = "fake") => runRequestSchema.parse({ model, prompt: "x", seed: 7 });
@@ -106,12 +107,29 @@ describe("RunQueue", () => {
     assert.equal(queue.busy, false);
   });
 
+  it("forgets a finished run after its time", async () => {
+    const clock = new FakeClock();
+    const queue = new RunQueue({
+      clock,
+      retentionMs: 1000,
+      execute: ([run]) => Promise.resolve(run!.emit({ type: "cancelled", reason: "requested" })),
+    });
+    const { run } = queue.submit(request());
+    await queue.drain();
+    clock.advance(999);
+    assert.equal(queue.get(run.id), run);
+    clock.advance(1);
+    assert.throws(() => queue.get(run.id), { status: 404 });
+  });
+
   describe("with maxBatch", () => {
     /** What was begun together, until the test ends it. */
     function openBatches(options: Partial<RunQueueOptions> = {}) {
       const batches: { runs: readonly Run[]; leaveDevice: () => void; end: () => void }[] = [];
+      const clock = new FakeClock();
       const queue = new RunQueue({
         maxBatch: 4,
+        clock,
         execute: async (runs, leaveDevice) => {
           const ended = Promise.withResolvers<void>();
           for (const run of runs) run.emit({ type: "started" });
@@ -123,7 +141,7 @@ describe("RunQueue", () => {
       });
       const submit = (key: string | undefined, limit = 8) =>
         queue.submit(request(), key === undefined ? {} : { batch: { key, limit } }).run;
-      return { queue, batches, submit };
+      return { queue, batches, submit, clock };
     }
     const settled = () => new Promise<void>((resolve) => setTimeout(resolve));
 
@@ -148,34 +166,38 @@ describe("RunQueue", () => {
     });
 
     it("keeps to the smaller of its own limit and theirs", async () => {
-      const { queue, batches, submit } = openBatches();
+      const { queue, batches, submit, clock } = openBatches();
       submit(undefined);
       for (let i = 0; i < 6; i++) submit("a");
       for (let i = 0; i < 3; i++) submit("b", 2);
       for (let i = 0; i < batches.length; i++) {
         batches[i]!.end();
-        do await settled(); while (queue.depth > 0 && batches.length === i + 1);
+        await settled();
+        // The clients of the last batch do not come back.
+        clock.advance(50);
       }
       assert.deepEqual(batches.map(({ runs }) => runs.length), [1, 4, 2, 2, 1]);
       await queue.drain();
     });
 
     it("holds back what waits until the clients of the last batch have come back, if they do", async () => {
-      const { queue, batches, submit } = openBatches();
+      const { queue, batches, submit, clock } = openBatches();
       submit("a");
       const waiting = [submit("a"), submit("a")];
       // A tenth of it is waited for.
-      await new Promise((resolve) => setTimeout(resolve, 300));
+      clock.advance(300);
       batches[0]!.leaveDevice();
+      clock.advance(29);
       assert.equal(batches.length, 1);
       const returned = submit("a");
       assert.deepEqual(batches[1]!.runs, [...waiting, returned]);
 
       const left = submit("a");
-      await new Promise((resolve) => setTimeout(resolve, 100));
+      clock.advance(100);
       batches[1]!.leaveDevice();
+      clock.advance(9);
       assert.equal(batches.length, 2);
-      await left.begun;
+      clock.advance(1);
       assert.deepEqual(batches[2]!.runs, [left]);
       for (const { end } of batches) end();
       await queue.drain();

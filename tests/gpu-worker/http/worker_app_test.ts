@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import type { RunEvent } from "../../../protocol/wire/run_event.ts";
 import { ApiError } from "../../../protocol/wire/api_error.ts";
 import { WorkerClient } from "../../../routes/runs/worker_client.ts";
+import { FakeClock } from "../../protocol/process/fake_clock.ts";
 import { FakePipeline } from "./fake_pipeline.ts";
 import { startTestWorker } from "./test_worker.ts";
 import { until } from "../../until.ts";
@@ -207,7 +208,8 @@ describe("createWorkerApp()", () => {
 
   it("a run that nobody follows is cancelled, one that is followed is not", async () => {
     const steps = gate();
-    await using worker = startTestWorker([new FakePipeline(steps)], { unwatchedMs: 30 });
+    const clock = new FakeClock();
+    await using worker = startTestWorker([new FakePipeline(steps)], { unwatchedMs: 1000, clock });
     const client = new WorkerClient({ url: worker.url });
     const { id } = await client.submit(RUN);
     const viewer = new AbortController();
@@ -215,12 +217,18 @@ describe("createWorkerApp()", () => {
       for await (const _ of client.events(id, { after: 0, signal: viewer.signal }));
     })();
     await steps.reached();
-    await new Promise((resolve) => setTimeout(resolve, 90));
-    assert.equal(worker.queue.get(id).signal.aborted, false);
+    const { signal } = worker.queue.get(id);
+    // The follower's connection has arrived.
+    await until(() => clock.waiting === 0);
+    clock.advance(60_000);
+    assert.equal(signal.aborted, false);
     viewer.abort();
     await assert.rejects(reading);
-    const { signal } = worker.queue.get(id);
-    if (!signal.aborted) await new Promise((resolve) => signal.addEventListener("abort", resolve));
+    // The worker hears of it by its connection.
+    await until(() => clock.waiting > 0);
+    clock.advance(999);
+    assert.equal(signal.aborted, false);
+    clock.advance(1);
     assert.equal(signal.reason, "unwatched");
     steps.pass();
   });
@@ -241,11 +249,13 @@ describe("createWorkerApp()", () => {
   });
 
   it("HEAD of events tells what they are and follows nothing", async () => {
-    await using worker = startTestWorker([new FakePipeline({ beforeStep: forever })], { unwatchedMs: 50 });
+    const clock = new FakeClock();
+    await using worker = startTestWorker([new FakePipeline({ beforeStep: forever })], { clock });
     const client = new WorkerClient({ url: worker.url });
     const { id } = await client.submit(RUN);
     const head = await fetch(`${worker.url}/runs/${id}/events`, { method: "HEAD" });
     assert.deepEqual([head.status, head.headers.get("content-type")], [200, "text/event-stream"]);
+    clock.advance(10_000);
     await until(() => !worker.queue.busy);
     const events = await eventsOf(client, id);
     assert.deepEqual(events.at(-1), { type: "cancelled", reason: "unwatched" });
