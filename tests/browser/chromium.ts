@@ -1,6 +1,6 @@
 // An installed Chromium, its windows, and what they complain of.
-import { delimiter, join } from "node:path";
 import { type Browser, chromium, type Page } from "playwright-core";
+import { findProgram } from "../installed.ts";
 
 const NAMES = ["chromium", "chromium-browser", "google-chrome"];
 const APPLICATIONS = [
@@ -20,15 +20,8 @@ const FLAGS = [
 
 /** Its path: CHROMIUM, or the first that is on the PATH or among macOS's applications. */
 export function findChromium(): string | undefined {
-  const folders = (Deno.env.get("PATH") ?? "").split(delimiter);
-  const installed = NAMES.flatMap((name) => folders.map((folder) => join(folder, name)));
-  return [Deno.env.get("CHROMIUM"), ...installed, ...APPLICATIONS].find((path) => {
-    try {
-      return path !== undefined && Deno.statSync(path).isFile;
-    } catch {
-      return false;
-    }
-  });
+  const named = Deno.env.get("CHROMIUM");
+  return findProgram(...named === undefined ? [] : [named], ...NAMES, ...APPLICATIONS);
 }
 
 /** Starts it, with an empty profile of its own. */

@@ -3,9 +3,10 @@ import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { findChromium, launchChromium, openPage } from "./chromium.ts";
 import { startService } from "./service.ts";
+import { skipWithout } from "../installed.ts";
 
 const executablePath = findChromium();
-const skip = executablePath === undefined && "no Chromium is installed (CHROMIUM may name one)";
+const skip = skipWithout("chromium", { found: executablePath, hint: "CHROMIUM may name one" });
 
 describe("/docs in Chromium", { skip }, () => {
   it("openApiRoutes() lists the operations and lets one be opened, without a complaint", async () => {

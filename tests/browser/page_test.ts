@@ -9,9 +9,10 @@ import { encodeImage } from "../../gpu-worker/media/encode_image.ts";
 import { randomLora } from "./lora.ts";
 import { findChromium, launchChromium, openPage, type OpenPageOptions } from "./chromium.ts";
 import { type Service, startService } from "./service.ts";
+import { skipWithout } from "../installed.ts";
 
 const executablePath = findChromium();
-const skip = executablePath === undefined && "no Chromium is installed (CHROMIUM may name one)";
+const skip = skipWithout("chromium", { found: executablePath, hint: "CHROMIUM may name one" });
 
 describe("the page in Chromium", { skip }, () => {
   let service: Service;

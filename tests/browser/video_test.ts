@@ -4,9 +4,10 @@ import assert from "node:assert/strict";
 import type { Browser, Page } from "playwright-core";
 import { findChromium, launchChromium, openPage } from "./chromium.ts";
 import { type Service, startService } from "./service.ts";
+import { skipWithout } from "../installed.ts";
 
 const executablePath = findChromium();
-const skip = executablePath === undefined && "no Chromium is installed (CHROMIUM may name one)";
+const skip = skipWithout("chromium", { found: executablePath, hint: "CHROMIUM may name one" });
 
 describe("videos in Chromium", { skip }, () => {
   let service: Service;

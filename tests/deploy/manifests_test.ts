@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { parse } from "@std/yaml/parse";
 import { REQUESTS } from "../../deploy/batches/batch_queue.ts";
 import { WorkerMetrics } from "../../gpu-worker/http/worker_metrics.ts";
+import { skipWithout } from "../installed.ts";
 
 const read = (path: string) => Deno.readTextFileSync(new URL(`../../${path}`, import.meta.url));
 
@@ -163,16 +164,7 @@ const VALIDATORS: [name: string, args: string[]][] = [
 
 for (const [name, args] of VALIDATORS) {
   const run = (args: string[]) => new Deno.Command(name, { args }).outputSync();
-  const isInstalled = () => {
-    try {
-      run(["--help"]);
-      return true;
-    } catch {
-      return false;
-    }
-  };
-  const skip = !isInstalled() && `${name} is not installed`;
-  it(`${name} finds nothing wrong`, { skip }, () => {
+  it(`${name} finds nothing wrong`, { skip: skipWithout(name) }, () => {
     const { success, stdout, stderr } = run(args);
     assert.ok(success, new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr));
   });

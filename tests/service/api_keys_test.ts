@@ -11,16 +11,9 @@ import { KeyDirectory } from "../../routes/keys/key_directory.ts";
 import { KeyLimits, monthCounter } from "../../routes/keys/key_limits.ts";
 import { RedisKeyStore } from "../../routes/keys/redis_key_store.ts";
 import { drawTestKey } from "../routes/keys/key.ts";
+import { skipWithout } from "../installed.ts";
 
-const skip = hasRedis() ? false : "redis-server is not installed";
-
-function hasRedis(): boolean {
-  try {
-    return new Deno.Command("redis-server", { args: ["--version"], stdout: "null" }).outputSync().success;
-  } catch {
-    return false;
-  }
-}
+const skip = skipWithout("redis-server");
 
 async function startRedis() {
   const server = await startRedisServer();

@@ -7,20 +7,13 @@ import { type RedisServer, startRedisServer } from "../../deploy/redis_rest/redi
 import type { BatchResult } from "../../protocol/wire/batch.ts";
 import { readMetrics, type RunningTask, startDeno, startFakeWorker, startTask } from "./service.ts";
 import { until } from "../until.ts";
+import { skipWithout } from "../installed.ts";
 
 const LISTENING = /"message":"listening","url":"([^"]+)"/;
 const SECRET = "the secret that all of them share: 0123456789";
 /** Processes that are killed during one batch. */
 const KILLS = 8;
 const ENDPOINT = "/v1/images/generations";
-
-function hasRedis(): boolean {
-  try {
-    return new Deno.Command("redis-server", { args: ["--version"], stdout: "null" }).outputSync().success;
-  } catch {
-    return false;
-  }
-}
 
 interface Line {
   custom_id: string;
@@ -36,7 +29,7 @@ function toFile(lines: readonly Line[]): Promise<File> {
 
 const portOf = (task: RunningTask) => new URL(task.found).port;
 
-describe("batches", { skip: hasRedis() ? false : "redis-server is not installed" }, () => {
+describe("batches", { skip: skipWithout("redis-server") }, () => {
   let redis: RedisServer;
   let edge: RunningTask;
   let client: OpenAI;

@@ -4,6 +4,7 @@ import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { startRedisServer } from "../../deploy/redis_rest/redis_server.ts";
 import { readMetrics, startFakeWorker, startTask } from "./service.ts";
+import { skipWithout } from "../installed.ts";
 
 const LISTENING = /"message":"listening","url":"([^"]+)"/;
 /** SCHEMATHESIS, or what PATH finds. */
@@ -20,17 +21,7 @@ const CHECKS = [
 ];
 // Not positive_data_acceptance: which sizes and options a model takes is no part of the document.
 
-function isInstalled(): boolean {
-  try {
-    return new Deno.Command(program, { args: ["--version"], stdout: "null", stderr: "null" })
-      .outputSync().success;
-  } catch {
-    return false;
-  }
-}
-
-const skip = !isInstalled() &&
-  "schemathesis is not installed (pip install schemathesis; SCHEMATHESIS may name it)";
+const skip = skipWithout(program, { hint: "pip install schemathesis; SCHEMATHESIS may name it" });
 
 describe("the edge's API, fuzzed", { skip }, () => {
   it("schemathesis finds no server error, no undocumented answer, nothing accepted that the document forbids", async () => {

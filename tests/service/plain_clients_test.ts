@@ -2,20 +2,13 @@
 import { after, before, describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { type Service, startService } from "./service.ts";
+import { skipWithout } from "../installed.ts";
 
 const BODY = { prompt: "green apple", seed: 1, steps: 4, spectrum: { method: "none" } };
 
 async function curl(...args: string[]): Promise<string> {
   const { stdout } = await new Deno.Command("curl", { args: ["--silent", "--show-error", ...args] }).output();
   return new TextDecoder().decode(stdout);
-}
-
-function hasCurl(): boolean {
-  try {
-    return new Deno.Command("curl", { args: ["--version"], stdout: "null" }).outputSync().success;
-  } catch {
-    return false;
-  }
 }
 
 describe("plain clients", () => {
@@ -25,7 +18,7 @@ describe("plain clients", () => {
   });
   after(() => service[Symbol.asyncDispose]());
 
-  const curlOptions = { skip: hasCurl() ? false : "curl is not installed" };
+  const curlOptions = { skip: skipWithout("curl") };
 
   it("curl gets a picture", curlOptions, async () => {
     const text = await curl(`${service.url}/v1/images/generations`, "--json", JSON.stringify(BODY));

@@ -3,6 +3,7 @@ import { after, before, describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { type RunningTask, startFakeWorker, startTask } from "./service.ts";
 import { until } from "../until.ts";
+import { skipWithout } from "../installed.ts";
 
 const LISTENING = /"message":"listening","url":"([^"]+)"/;
 const SILENT = 500;
@@ -99,15 +100,7 @@ describe("the edge's connections", () => {
   });
 });
 
-function hasHaproxy(): boolean {
-  try {
-    return new Deno.Command("haproxy", { args: ["-v"], stdout: "null" }).outputSync().success;
-  } catch {
-    return false;
-  }
-}
-
-describe("deploy/haproxy.cfg", { skip: hasHaproxy() ? false : "haproxy is not installed" }, () => {
+describe("deploy/haproxy.cfg", { skip: skipWithout("haproxy") }, () => {
   it("connections that send nothing, or never finish a header, are closed; others are served meanwhile", async () => {
     const free = Deno.listen({ hostname: "127.0.0.1", port: 0 });
     const front = `127.0.0.1:${free.addr.port}`;

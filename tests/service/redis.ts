@@ -4,9 +4,10 @@ import { ChannelHub } from "../../deploy/redis_rest/channel_hub.ts";
 import { openRedis } from "../../deploy/redis_rest/open_redis.ts";
 import { createRedisRestApp } from "../../deploy/redis_rest/redis_rest_app.ts";
 import { startRedisServer } from "../../deploy/redis_rest/redis_server.ts";
+import { skipWithout } from "../installed.ts";
 
 /** For `describe`: why tests with Redis are skipped, or false. */
-export const WITHOUT_REDIS: string | false = hasRedis() ? false : "redis-server is not installed";
+export const WITHOUT_REDIS: string | false = skipWithout("redis-server");
 
 export interface RestRedis extends AsyncDisposable {
   url: string;
@@ -48,12 +49,4 @@ export async function startRestRedis({ through }: RestRedisOptions = {}): Promis
       await server[Symbol.asyncDispose]();
     },
   };
-}
-
-function hasRedis(): boolean {
-  try {
-    return new Deno.Command("redis-server", { args: ["--version"], stdout: "null" }).outputSync().success;
-  } catch {
-    return false;
-  }
 }

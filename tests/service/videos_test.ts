@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import OpenAI from "openai";
 import sharp from "sharp";
 import type { Receipt } from "../../protocol/wire/receipt.ts";
-import { FFMPEG_MISSING, probe } from "../gpu-worker/media/ffprobe.ts";
+import { WITHOUT_FFMPEG, probe } from "../gpu-worker/media/ffprobe.ts";
 import { type Service, startService } from "./service.ts";
 import { until } from "../until.ts";
 
@@ -41,7 +41,7 @@ describe("openai client, videos", () => {
     assert.equal(content.headers.get("content-type"), "video/mp4");
     assert.deepEqual([video.receipt!.num_frames, video.receipt!.fps], [33, 8]);
     assert.ok(video.receipt!.forecast_steps.length > 0, "Spectrum is the default");
-    if (!FFMPEG_MISSING) {
+    if (!WITHOUT_FFMPEG) {
       const { codec, pixelFormat, width, height, rate, frames, seconds } = await probe(bytes);
       assert.deepEqual([codec, pixelFormat, width, height], ["h264", "yuv420p", 48, 48]);
       assert.deepEqual([rate, frames, seconds], ["8/1", 33, 4.125]);

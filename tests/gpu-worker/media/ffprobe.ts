@@ -1,16 +1,9 @@
 // What ffmpeg's own tools make of a file: the reference for everything that this project writes.
 import type { DecodedVideo } from "../../../gpu-worker/media/decoded_video.ts";
+import { skipWithout } from "../../installed.ts";
 
-export const FFMPEG_MISSING = isMissing("ffmpeg") || isMissing("ffprobe");
-
-function isMissing(program: string): boolean {
-  try {
-    new Deno.Command(program, { args: ["-version"], stdout: "null", stderr: "null" }).outputSync();
-    return false;
-  } catch {
-    return true;
-  }
-}
+/** For `skip`: why what ffprobe would say is not checked, or false. */
+export const WITHOUT_FFMPEG: string | false = skipWithout("ffmpeg") || skipWithout("ffprobe");
 
 export interface Probed {
   codec: string;

@@ -7,7 +7,7 @@ import { createApp } from "../../../routes/app.ts";
 import { MemoryKeyStore } from "../../../routes/keys/memory_key_store.ts";
 import { FakePipeline, type FakePipelineOptions } from "../../gpu-worker/http/fake_pipeline.ts";
 import { startTestWorker } from "../../gpu-worker/http/test_worker.ts";
-import { FFMPEG_MISSING, probe } from "../../gpu-worker/media/ffprobe.ts";
+import { WITHOUT_FFMPEG, probe } from "../../gpu-worker/media/ffprobe.ts";
 import { testPool } from "../runs/pool.ts";
 import { until } from "../../until.ts";
 
@@ -80,7 +80,7 @@ describe("videoRoutes()", () => {
     const content = await client.videos.downloadContent(video.id);
     assert.equal(content.headers.get("content-type"), "video/mp4");
     const bytes = new Uint8Array(await content.arrayBuffer());
-    if (!FFMPEG_MISSING) {
+    if (!WITHOUT_FFMPEG) {
       const { codec, frames, width, height, seconds } = await probe(bytes);
       assert.deepEqual([codec, frames, width, height, seconds], ["h264", 33, 32, 16, 33 / 8]);
     }
