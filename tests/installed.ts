@@ -24,7 +24,10 @@ export function findProgram(...names: string[]): string | undefined {
  * @param hint how else the program is found
  * @returns false where `program` is installed, else why the tests are skipped
  */
-export function skipWithout(program: string, { found = findProgram(program), hint = "" } = {}): string | false {
+export function skipWithout(
+  program: string,
+  { found = findProgram(program), hint = "" } = {},
+): string | false {
   if (found !== undefined) return false;
   const reason = `${program} is not installed${hint && ` (${hint})`}`;
   if (!told.has(program)) console.log(`skipped: ${reason}`);

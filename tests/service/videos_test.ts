@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import OpenAI from "openai";
 import sharp from "sharp";
 import type { Receipt } from "../../protocol/wire/receipt.ts";
-import { WITHOUT_FFMPEG, probe } from "../gpu-worker/media/ffprobe.ts";
+import { probe, WITHOUT_FFMPEG } from "../gpu-worker/media/ffprobe.ts";
 import { type Service, startService } from "./service.ts";
 import { until } from "../until.ts";
 

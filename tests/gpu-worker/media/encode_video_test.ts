@@ -5,7 +5,7 @@ import { encodeMp4 } from "../../../gpu-worker/media/encode_mp4.ts";
 import { encodeVideo } from "../../../gpu-worker/media/encode_video.ts";
 import { encodeFrame, encodeSpritesheet, encodeThumbnail } from "../../../gpu-worker/media/video_stills.ts";
 import { stripedVideo } from "./striped_video.ts";
-import { WITHOUT_FFMPEG, probe, psnr } from "./ffprobe.ts";
+import { probe, psnr, WITHOUT_FFMPEG } from "./ffprobe.ts";
 
 const skip = WITHOUT_FFMPEG;
 

@@ -7,7 +7,7 @@ import { createApp } from "../../../routes/app.ts";
 import { MemoryKeyStore } from "../../../routes/keys/memory_key_store.ts";
 import { FakePipeline, type FakePipelineOptions } from "../../gpu-worker/http/fake_pipeline.ts";
 import { startTestWorker } from "../../gpu-worker/http/test_worker.ts";
-import { WITHOUT_FFMPEG, probe } from "../../gpu-worker/media/ffprobe.ts";
+import { probe, WITHOUT_FFMPEG } from "../../gpu-worker/media/ffprobe.ts";
 import { testPool } from "../runs/pool.ts";
 import { until } from "../../until.ts";
 

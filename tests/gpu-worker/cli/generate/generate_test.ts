@@ -5,6 +5,7 @@ import { join } from "node:path";
 import sharp from "sharp";
 import { readSafetensorsHeader } from "../../../../gpu-worker/checkpoint/safetensors.ts";
 import { goldenPath } from "../../../goldens/golden.ts";
+import { skipWithout } from "../../../installed.ts";
 import { runTask, startTask } from "../run_task.ts";
 
 let folder: string;
@@ -109,17 +110,12 @@ describe("deno task generate", () => {
   });
 
   it("ends with code 2 and one line for a command line it does not understand", async () => {
-    for (
-      const args of [[], ["--prompt", "x", "--what"], ["--prompt", "x", "--steps", "many"], [
-        "--prompt",
-        "x",
-        "--out",
-        "x.gif",
-      ]]
-    ) {
+    const prompt = ["--prompt", "x"];
+    const lines = [[], [...prompt, "--what"], [...prompt, "--steps", "many"], [...prompt, "--out", "x.gif"]];
+    await Promise.all(lines.map(async (args) => {
       const { code, stdout, stderr } = await runTask("generate", args);
       assert.deepEqual([code, stdout, stderr.trim().split("\n").length], [2, "", 1], stderr);
-    }
+    }));
   });
 
   it("ends with code 1, one line and no file for what it cannot do", async () => {
@@ -144,14 +140,14 @@ describe("deno task generate", () => {
         /'numFrames' must give a multiple of 2 latent frames with this checkpoint: 33 give 9/,
       ],
     ];
-    for (const [args, message] of cases) {
+    await Promise.all(cases.map(async ([args, message]) => {
       const defaults = { "--prompt": "x", "--out": join(empty, "x.png") };
       const rest = Object.entries(defaults).filter(([flag]) => !args.includes(flag)).flat();
       const { code, stderr } = await runTask("generate", [...args, ...rest]);
       assert.equal(code, 1, stderr);
       assert.match(stderr, message);
       assert.equal(stderr.trim().split("\n").length, 1, stderr);
-    }
+    }));
     assert.deepEqual(filesIn(empty), []);
   });
 
@@ -181,9 +177,9 @@ describe("deno task generate", () => {
   });
 
   // script gives a terminal, which sends Ctrl-C to every process of the command, and on which the bar tells a step from loading.
-  const terminal = Deno.build.os === "linux" && findCommand("script")
-    ? {}
-    : { skip: "needs script of util-linux" };
+  const terminal = {
+    skip: Deno.build.os === "linux" ? skipWithout("script") : "script is not that of util-linux",
+  };
   const wan = [
     "--model",
     goldenPath("wan/tiny-unipc"),
@@ -230,13 +226,3 @@ describe("deno task generate", () => {
     });
   }
 });
-
-function findCommand(name: string): boolean {
-  return (Deno.env.get("PATH") ?? "").split(":").some((path) => {
-    try {
-      return Deno.statSync(join(path, name)).isFile;
-    } catch {
-      return false;
-    }
-  });
-}
