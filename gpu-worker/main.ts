@@ -1,7 +1,7 @@
 // The GPU process: serves the HTTP surface of http/ over the checkpoints that the command line names.
 import { hostname } from "node:os";
 import { assertGuarded } from "../protocol/process/assert_guarded.ts";
-import { structuredLog } from "../protocol/process/structured_log.ts";
+import { type Log, structuredLog } from "../protocol/process/structured_log.ts";
 import { UsageError } from "../protocol/process/usage_error.ts";
 import { readWorkerSecret } from "../protocol/process/worker_secret.ts";
 import { SAMPLER_VERSION } from "../sampler/mod.ts";
@@ -40,7 +40,7 @@ async function serve(args: WorkerArguments): Promise<void> {
   assertGuarded(args.host, secret);
   const log = structuredLog({ process: "worker" });
   const metrics = new WorkerMetrics();
-  const models = openPool(args, metrics);
+  const models = openPool(args, { metrics, log });
   const worker = args.name ?? hostname();
   const queue = new RunQueue({
     execute: (runs, leaveDevice) =>
@@ -101,7 +101,10 @@ async function serve(args: WorkerArguments): Promise<void> {
   for (const signal of ["SIGTERM", "SIGINT"] as const) Deno.addSignalListener(signal, () => stop(signal));
 }
 
-function openPool(args: WorkerArguments, metrics: WorkerMetrics): ModelPool {
+function openPool(
+  args: WorkerArguments,
+  { metrics, log }: { metrics: WorkerMetrics; log: Log },
+): ModelPool {
   const { device: provider, dtype, memory, maxLoaded, unloadIdleMs: idleMs, minFreeBytes, concurrency } =
     args;
   const sources = args.models.map((id) => {
@@ -115,6 +118,7 @@ function openPool(args: WorkerArguments, metrics: WorkerMetrics): ModelPool {
           dtype,
           ...memory,
           graphCache: GRAPH_CACHE_FOLDER,
+          warn: (note) => log("warn", note, { model: id }),
           // Two threads that meet at every node do less than one each (docs/decisions/0022-runs-side-by-side.md).
           ...concurrency > 1 && { intraOpThreads: 1 },
         }),
