@@ -2,7 +2,7 @@
 import { CheckpointError } from "../../checkpoint/checkpoint_error.ts";
 import { checkCharsmap } from "./check_charsmap.ts";
 import { checkPattern } from "./check_pattern.ts";
-import type { TokenizerFiles } from "./tokenizer_files.ts";
+import type { TokenizerFiles } from "./tokenizer_parts.ts";
 import type { TokenizerStage } from "./tokenizer_json.ts";
 
 /** Published tokens have at most some hundred characters. */

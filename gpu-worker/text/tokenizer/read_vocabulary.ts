@@ -10,7 +10,7 @@ import { complete, contentOf } from "./resolve_tokens.ts";
 import { parseSentencePieceModel } from "./sentencepiece_model.ts";
 import { t5Sentinels, t5TokenizerJson } from "./t5_tokenizer_json.ts";
 import type { NamedToken, TokenizerConfig } from "./tokenizer_config.ts";
-import type { SurroundingTokens } from "./tokenizer_files.ts";
+import type { SurroundingTokens } from "./tokenizer_parts.ts";
 import type { TokenizerJson, TokenizerJsonInput, TokenizerStage } from "./tokenizer_json.ts";
 
 export interface VocabularySource {

@@ -4,7 +4,8 @@ import { CheckpointError } from "../../checkpoint/checkpoint_error.ts";
 import { fixText } from "../fix_text/fix_text.ts";
 import { stagesOf } from "./check_tokenizer_json.ts";
 import { contentOf } from "./resolve_tokens.ts";
-import { readTokenizerFiles, type TokenizerFiles } from "./tokenizer_files.ts";
+import { readTokenizerFiles } from "./tokenizer_files.ts";
+import type { TokenizerFiles } from "./tokenizer_parts.ts";
 import type { TokenizerJson } from "./tokenizer_json.ts";
 import { readSurroundings, type TokenizerSurroundings } from "./tokenizer_surroundings.ts";
 

@@ -6,25 +6,9 @@ import { checkTokenizerJson } from "./check_tokenizer_json.ts";
 import { readJsonFile } from "./read_json_file.ts";
 import { readVocabulary } from "./read_vocabulary.ts";
 import { resolveConfig, tokensToAdd } from "./resolve_tokens.ts";
-import { ADDED_TOKENS, TOKENIZER_CONFIG, type TokenizerConfig } from "./tokenizer_config.ts";
-import { type AddedToken, TOKENIZER_JSON, type TokenizerJson } from "./tokenizer_json.ts";
-
-export interface TokenizerFiles {
-  json: TokenizerJson;
-  /** tokenizer_config.json and the files beside it, taken together. */
-  config: TokenizerConfig;
-  /** Tokens to add to those of `json`, in order. */
-  added: Required<AddedToken>[];
-  /** Those of `added` that have a row in the text encoder. */
-  listed: ReadonlySet<string>;
-  /** The special tokens around every text, where the tokenizer's class decides; otherwise `json` does. */
-  around?: SurroundingTokens;
-}
-
-export interface SurroundingTokens {
-  before: string[];
-  after: string[];
-}
+import { ADDED_TOKENS, TOKENIZER_CONFIG } from "./tokenizer_config.ts";
+import type { TokenizerFiles } from "./tokenizer_parts.ts";
+import { TOKENIZER_JSON } from "./tokenizer_json.ts";
 
 /**
  * Reads tokenizer.json, or else vocab.json and merges.txt (CLIP), or else spiece.model (T5), or else tokenizer.model
