@@ -1,14 +1,13 @@
 // Which runs may be made together.
 import { batchLimit } from "../request/batch_limit.ts";
-import type { GenerateRequest } from "../request/generate_request.ts";
 import type { ModelDescription } from "../request/model_description.ts";
 import type { BatchTerms } from "./run.ts";
-import { toWire } from "./wire_request.ts";
+import { type CompleteRun, toWire } from "./wire_request.ts";
 
 /** @returns undefined for a run that is made by itself */
 export function batchTerms(
   { rules }: Pick<ModelDescription, "rules">,
-  { request, model }: { request: GenerateRequest; model: string },
+  { request, model }: { request: CompleteRun; model: string },
 ): BatchTerms | undefined {
   const limit = batchLimit(request, rules);
   if (limit === 1) return undefined;

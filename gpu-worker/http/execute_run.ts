@@ -19,7 +19,7 @@ import type { ModelPool } from "./model_pool.ts";
 import { previewSteps } from "./preview_steps.ts";
 import type { Run } from "./run.ts";
 import type { WorkerMetrics } from "./worker_metrics.ts";
-import { completeRun, samplerToWire } from "./wire_request.ts";
+import { samplerToWire, withImage } from "./wire_request.ts";
 
 export interface ExecuteRunOptions {
   models: ModelPool;
@@ -94,9 +94,9 @@ async function generate(
   using stack = new DisposableStack();
   stack.defer(leave);
   if (batch) stack.use(batch);
+  const request = await withImage(run.completed, run.request);
   const { pipeline } = stack.use(await models.lease(run.request.model));
   run.signal.throwIfAborted();
-  const request = await completeRun(run.request, pipeline.description);
   const previews: Promise<void>[] = [];
   const runSteps = request.steps - (request.startImage?.firstStep ?? 0);
   const steps = previewSteps(run.request.previews, planSteps(runSteps, request.sampler));

@@ -10,6 +10,7 @@ import {
   type RunEvent,
 } from "../../protocol/wire/run_event.ts";
 import type { RunRequest } from "../../protocol/wire/run_request.ts";
+import type { CompleteRun } from "./wire_request.ts";
 
 export interface RunOptions {
   /** How long a run goes on with nobody following it. */
@@ -17,6 +18,8 @@ export interface RunOptions {
   clock: Clock;
   /** @default none is known */
   origin?: RunOrigin | undefined;
+  /** `request` with every default filled in. */
+  completed: CompleteRun;
   /** @default made by itself */
   batch?: BatchTerms | undefined;
 }
@@ -43,6 +46,8 @@ export class Run {
   /** Which attempt to make it this is. */
   readonly attempt: number;
   readonly request: RunRequest;
+  /** The same with every default filled in. */
+  readonly completed: CompleteRun;
   readonly origin: RunOrigin | undefined;
   readonly batch: BatchTerms | undefined;
   /** When it was accepted, by its clock. */
@@ -60,6 +65,7 @@ export class Run {
     this.id = id;
     this.attempt = attempt;
     this.request = request;
+    this.completed = options.completed;
     this.#log = new EventLog(after);
     this.#options = options;
     this.acceptedAt = options.clock.now();

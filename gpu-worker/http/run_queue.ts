@@ -43,7 +43,7 @@ const RETURN_SHARE = 0.1;
 const MAX_RETURN_MS = 50;
 
 /** What is known of a run besides its request. */
-export type SubmitOptions = Pick<RunOptions, "origin" | "batch">;
+export type SubmitOptions = Pick<RunOptions, "completed" | "origin" | "batch">;
 
 export interface DrainOptions {
   /** Ends the runs on the device too, within one step. @default false */
@@ -102,7 +102,7 @@ export class RunQueue {
    * A run that is known already, by its id and attempt, is not begun twice.
    * @throws {ApiError} 429 if the queue is full, 503 if the worker drains.
    */
-  submit(request: RunRequest, options: SubmitOptions = {}): { run: Run; position: number } {
+  submit(request: RunRequest, options: SubmitOptions): { run: Run; position: number } {
     const known = request.shared && this.#runs.get(request.shared.id);
     if (known !== undefined && known.attempt >= request.shared!.attempt) {
       return { run: known, position: this.#positionOf(known) };

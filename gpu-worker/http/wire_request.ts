@@ -1,30 +1,65 @@
 // Between the wire's names and the pipelines': snake_case there, diffusers' vocabulary in camelCase here.
 import { ApiError } from "../../protocol/wire/api_error.ts";
-import type { CompleteSettings, RunRequest, SpectrumOptions } from "../../protocol/wire/run_request.ts";
+import type {
+  CompleteSettings,
+  CompletionRequest,
+  RunRequest,
+  SpectrumOptions,
+} from "../../protocol/wire/run_request.ts";
 import type { SamplerOptions } from "../../sampler/mod.ts";
 import { outputFormat, videoFormat } from "../../protocol/wire/generation_fields.ts";
-import { decodeImage } from "../media/decode_image.ts";
+import { decodeImage, readImageSize, resizedTo } from "../media/decode_image.ts";
 import { framesOf } from "./video_length.ts";
 import { completeRequest } from "../request/complete_request.ts";
 import type { GenerateRequest, PartialRequest } from "../request/generate_request.ts";
 import type { ModelDescription } from "../request/model_description.ts";
+import type { ImageSize } from "../request/start_image.ts";
+
+/** A run whose image may be told by its size. */
+type SizedRun = RunRequest & Partial<Pick<CompletionRequest, "image_size">>;
+
+/** A run's request before its image is decoded. */
+export type CompleteRun = GenerateRequest<ImageSize>;
 
 /**
- * Completes `run` with what `model` says of itself.
+ * Completes `run` with what `model` says of itself. Of an image it reads the size: many runs may wait with theirs.
  * @throws {ApiError} 400 naming the field as the client spells it.
  */
-export async function completeRun(
-  run: RunRequest,
-  model: ModelDescription,
-): Promise<GenerateRequest> {
-  try {
-    const { image, width, height } = run;
+export async function completeRun(run: SizedRun, model: ModelDescription): Promise<CompleteRun> {
+  return await refusing(async () => {
     assertFormat(run, model);
-    const size = { width, height, multiple: model.rules.sizeMultiple };
-    return completeRequest({
-      ...fromWire(run, model),
-      image: image === undefined ? undefined : await decodeImage(bytesOf(image), size),
-    }, model);
+    return completeRequest({ ...fromWire(run, model), image: await imageSizeOf(run, model) }, model);
+  });
+}
+
+/**
+ * Decodes the image that `run` carries, once its turn has come.
+ * @throws {ApiError} 400 for a damaged image.
+ */
+export async function withImage(
+  { startImage, ...completed }: CompleteRun,
+  { image: base64 = "" }: Pick<RunRequest, "image">,
+): Promise<GenerateRequest> {
+  if (startImage === undefined) return completed;
+  return await refusing(async () => {
+    const image = await decodeImage(bytesOf(base64), { ...startImage.image, multiple: 1 });
+    return { ...completed, startImage: { ...startImage, image } };
+  });
+}
+
+async function imageSizeOf(
+  { image, image_size, width, height }: SizedRun,
+  { rules: { sizeMultiple: multiple } }: ModelDescription,
+): Promise<ImageSize | undefined> {
+  const options = { width, height, multiple };
+  if (image !== undefined) return await readImageSize(bytesOf(image), options);
+  return image_size && resizedTo(image_size, options);
+}
+
+/** A client's fault becomes a refusal that names the client's field. */
+async function refusing<T>(complete: () => Promise<T>): Promise<T> {
+  try {
+    return await complete();
   } catch (cause) {
     if (cause instanceof RangeError || cause instanceof TypeError) throw refusal(cause);
     throw cause;
@@ -57,7 +92,7 @@ function bytesOf(base64: string): Uint8Array {
 }
 
 /** What decides the pixels of `request`, as the edge hashes it. */
-export function toWire(request: GenerateRequest): CompleteSettings {
+export function toWire(request: CompleteRun): CompleteSettings {
   const { sampler, skipLayerGuidance, startImage } = request;
   return {
     prompt: request.prompt,
@@ -102,7 +137,7 @@ export function samplerToWire(sampler: SamplerOptions): Omit<SpectrumOptions, "m
 function fromWire(
   run: RunRequest,
   { rules, defaults }: ModelDescription,
-): PartialRequest {
+): Omit<PartialRequest, "image"> {
   const { spectrum, seconds, fps = defaults.fps ?? 0 } = run;
   return {
     prompt: run.prompt,

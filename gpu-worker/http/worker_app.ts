@@ -5,7 +5,7 @@ import { ApiError } from "../../protocol/wire/api_error.ts";
 import { parseWire } from "../../protocol/wire/parse_wire.ts";
 import { readJson, type ReadJsonOptions } from "../../protocol/http/read_json.ts";
 import { requireSignature } from "../../protocol/http/require_signature.ts";
-import { MAX_RUN_BYTES, runRequestSchema } from "../../protocol/wire/run_request.ts";
+import { completionRequestSchema, MAX_RUN_BYTES, runRequestSchema } from "../../protocol/wire/run_request.ts";
 import { streamEvents, type StreamEventsOptions } from "../../protocol/http/stream_events.ts";
 import type { Log } from "../../protocol/process/structured_log.ts";
 import { batchTerms } from "./batch_terms.ts";
@@ -42,6 +42,7 @@ export function createWorkerApp(options: WorkerAppOptions): Hono {
     const model = models.describe(request.model);
     const completed = await completeRun(request, model);
     const { run, position } = queue.submit(request, {
+      completed,
       origin: { requestId: c.req.header("x-request-id"), context: context.active() },
       batch: batchTerms(model, { request: completed, model: request.model }),
     });
@@ -52,7 +53,7 @@ export function createWorkerApp(options: WorkerAppOptions): Hono {
 
   /** The request with every default filled in, or the refusal that POST /runs would give. */
   app.post("/complete", async (c) => {
-    const request = parseWire(runRequestSchema, await readJson(c.req.raw, body));
+    const request = parseWire(completionRequestSchema, await readJson(c.req.raw, body));
     return c.json(toWire(await completeRun(request, models.describe(request.model))));
   });
 

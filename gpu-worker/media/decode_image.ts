@@ -1,7 +1,7 @@
 // Decodes image files for image to image with libvips (npm:sharp), off the JavaScript thread: diffusers' load_image and
 // VaeImageProcessor.preprocess.
-import type { DecodedImage } from "./decoded_image.ts";
 import sharp, { type Metadata } from "sharp";
+import type { DecodedImage } from "./decoded_image.ts";
 
 export interface DecodeImageOptions {
   /** Pixels to resize to. @default the image's own, cut down to a multiple of `multiple` */
@@ -26,16 +26,38 @@ const MAX_SIDE = 8192;
  */
 export async function decodeImage(
   bytes: Uint8Array,
-  { multiple, ...wanted }: DecodeImageOptions,
+  options: DecodeImageOptions,
 ): Promise<DecodedImage> {
+  const size = await readImageSize(bytes, options);
+  return { ...size, data: toPlanes(await decode(bytes, size)) };
+}
+
+/**
+ * Returns the size that `decodeImage` would give the image. It reads the header alone.
+ * @throws {TypeError | RangeError} as `decodeImage`, but not for damaged pixels.
+ */
+export async function readImageSize(
+  bytes: Uint8Array,
+  options: DecodeImageOptions,
+): Promise<{ width: number; height: number }> {
   if (bytes.length === 0) refuse();
-  const { autoOrient: own } = await readMetadata(bytes);
+  const { autoOrient } = await readMetadata(bytes);
+  return resizedTo(autoOrient, options);
+}
+
+/**
+ * Returns the size that an image of size `own`, turned as its EXIF says, is resized to.
+ * @throws {RangeError} if no model makes that size.
+ */
+export function resizedTo(
+  own: { width: number; height: number },
+  { multiple, ...wanted }: DecodeImageOptions,
+): { width: number; height: number } {
   const width = wanted.width ?? floorTo(own.width, multiple);
   const height = wanted.height ?? floorTo(own.height, multiple);
   assertSide("width", width);
   assertSide("height", height);
-  const pixels = await decode(bytes, { width, height });
-  return { width, height, data: toPlanes(pixels) };
+  return { width, height };
 }
 
 function assertSide(name: string, value: number): void {

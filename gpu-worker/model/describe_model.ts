@@ -5,8 +5,7 @@ import { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { type Family, familyOf } from "./families.ts";
 import { findCheckpoint } from "../checkpoint/find_checkpoint.ts";
 import { applyLoras } from "../checkpoint/lora/apply_loras.ts";
-import type { Lora } from "../checkpoint/model_name.ts";
-import { parseModelName } from "../checkpoint/parse_model_name.ts";
+import { type Lora, parseModelName } from "../checkpoint/model_name.ts";
 import type { CheckpointReading } from "../pipeline/pipeline.ts";
 
 export interface DeviceOptions {

@@ -1,21 +1,22 @@
 // Fills a request from defaults and checks the fields that all families share.
+import type { DecodedImage } from "../media/decoded_image.ts";
 import { completeSampler } from "./complete_sampler.ts";
 import type { GenerateRequest, PartialRequest } from "./generate_request.ts";
 import type { ModelDescription } from "./model_description.ts";
 import { MAX_PICTURES, requestLimits } from "./request_limits.ts";
 import type { RequestRules } from "./request_rules.ts";
 import { completeSkipLayerGuidance } from "./skip_layer_guidance.ts";
-import { completeStartImage } from "./start_image.ts";
+import { completeStartImage, type ImageSize } from "./start_image.ts";
 
 const MAX_PROMPT_CHARACTERS = 32_000;
 const MAX_STEPS = 1000;
 const MAX_FPS = 120;
 
 /** @throws {RangeError | TypeError} naming the field, the rule and the value. */
-export function completeRequest(
-  partial: PartialRequest,
+export function completeRequest<Image extends ImageSize = DecodedImage>(
+  partial: PartialRequest<Image>,
   model: ModelDescription,
-): GenerateRequest {
+): GenerateRequest<Image> {
   const { defaults: { sampler: own, plans, maxPixels: limit, ...preset }, rules } = model;
   const { sizeMultiple, maxSide, maxPixels, maxSequenceLength } = requestLimits(model);
   const { sampler = {}, skipLayerGuidance: skip, image, strength, ...given } = partial;
@@ -27,7 +28,7 @@ export function completeRequest(
     ...preset,
     ...image && { width: image.width, height: image.height },
     ...withoutUndefined(given),
-  } as Omit<GenerateRequest, "sampler">;
+  } as Omit<GenerateRequest, "sampler" | "startImage">;
   checkPrompt("prompt", fields.prompt);
   checkPrompt("negativePrompt", fields.negativePrompt);
   checkWhole("seed", fields.seed, { min: 0, max: Number.MAX_SAFE_INTEGER });
@@ -87,7 +88,7 @@ export function completeRequest(
 }
 
 function checkFrames(
-  { numFrames, fps }: Omit<GenerateRequest, "sampler">,
+  { numFrames, fps }: Omit<GenerateRequest, "sampler" | "startImage">,
   { video }: Pick<RequestRules, "video">,
 ): void {
   for (const [name, value, only] of [["numFrames", numFrames, 1], ["fps", fps, 0]] as const) {
@@ -120,7 +121,7 @@ function checkFrames(
 }
 
 function checkGuidance(
-  { guidanceScale, trueCfgScale, negativePrompt }: Omit<GenerateRequest, "sampler">,
+  { guidanceScale, trueCfgScale, negativePrompt }: Omit<GenerateRequest, "sampler" | "startImage">,
   { guidance, given }: Pick<RequestRules, "guidance"> & { given: number | undefined },
 ): void {
   if (guidance === "none" && given) {

@@ -1,10 +1,11 @@
 // What one run makes: a request with every field filled in, and what a caller may leave open.
 import type { SamplerOptions } from "../../sampler/mod.ts";
-import type { PartialStartImage, StartImage } from "./start_image.ts";
+import type { DecodedImage } from "../media/decoded_image.ts";
+import type { ImageSize, PartialStartImage, StartImage } from "./start_image.ts";
 import type { PartialSkipLayerGuidance, SkipLayerGuidance } from "./skip_layer_guidance.ts";
 
-/** One picture or video to make, every field filled in. */
-export interface GenerateRequest {
+/** One picture or video to make, every field filled in. Its image may be known by size alone until the run begins. */
+export interface GenerateRequest<Image extends ImageSize = DecodedImage> {
   prompt: string;
   negativePrompt: string;
   /** Whole number in 0..2^53-1; the same seed gives diffusers' picture for torch.Generator("cpu"). */
@@ -29,16 +30,16 @@ export interface GenerateRequest {
   /** Stable Diffusion 3.5's guidance away from the network with blocks left out. @default none */
   skipLayerGuidance?: SkipLayerGuidance;
   /** Image to image. @default noise alone, text to image */
-  startImage?: StartImage;
+  startImage?: StartImage<Image>;
   sampler: SamplerOptions;
 }
 
 type GivenOrNested = "prompt" | "seed" | "sampler" | "skipLayerGuidance" | "startImage";
 
 /** What a request may leave open; `completeRequest` fills it from the checkpoint's defaults. */
-export type PartialRequest =
+export type PartialRequest<Image extends ImageSize = DecodedImage> =
   & Pick<GenerateRequest, "prompt" | "seed">
   & { [K in Exclude<keyof GenerateRequest, GivenOrNested>]?: GenerateRequest[K] | undefined }
   & { skipLayerGuidance?: PartialSkipLayerGuidance | undefined }
-  & PartialStartImage
+  & PartialStartImage<Image>
   & { sampler?: { [K in keyof SamplerOptions]?: SamplerOptions[K] | undefined } | undefined };

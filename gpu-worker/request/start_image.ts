@@ -1,11 +1,17 @@
 // Image to image: a run that begins in the middle of the noise schedule, with the latents of a picture under noise.
-import type { DecodedImage } from "../media/decoded_image.ts";
 // diffusers' get_timesteps in FluxImg2ImgPipeline, StableDiffusion3Img2ImgPipeline and Stable Diffusion's two.
+import type { DecodedImage } from "../media/decoded_image.ts";
+
+/** All that completing a request needs of an image. Its pixels can wait until the run begins. */
+export interface ImageSize {
+  width: number;
+  height: number;
+}
 
 /** What a run starts from instead of noise alone. */
-export interface StartImage {
+export interface StartImage<Image extends ImageSize = DecodedImage> {
   /** As large as the picture to make. */
-  image: DecodedImage;
+  image: Image;
   /** How much of the noise schedule is run, 0..1: a strength of 1 leaves next to nothing of the image. */
   strength: number;
   /** Steps that are left out at the beginning. */
@@ -21,8 +27,8 @@ export interface StartImageRules {
 }
 
 /** What a request may leave open. */
-export interface PartialStartImage {
-  image?: DecodedImage | undefined;
+export interface PartialStartImage<Image extends ImageSize = DecodedImage> {
+  image?: Image | undefined;
   strength?: number | undefined;
 }
 
@@ -39,10 +45,10 @@ export interface StartImageContext {
  * @returns undefined for text to image
  * @throws {RangeError} naming the field, the rule and the value.
  */
-export function completeStartImage(
-  { image, strength: given }: PartialStartImage,
+export function completeStartImage<Image extends ImageSize>(
+  { image, strength: given }: PartialStartImage<Image>,
   { width, height, steps, rules }: StartImageContext,
-): StartImage | undefined {
+): StartImage<Image> | undefined {
   if (image === undefined) {
     if (given === undefined) return undefined;
     throw new RangeError(`Cannot generate as 'strength' takes an image: current value is ${given}`);

@@ -51,6 +51,14 @@ export const runRequestSchema = z.strictObject({
   shared: optional(sharedRunSchema),
 });
 
+/** POST /complete of a worker: the image may be told by its size, so that its bytes travel with the run alone. */
+export const completionRequestSchema = runRequestSchema.extend({
+  /** Of the image file, turned as its EXIF says. */
+  image_size: optional(z.strictObject({ width: z.int().positive(), height: z.int().positive() })),
+});
+export type CompletionRequest = z.output<typeof completionRequestSchema>;
+export type OpenCompletionRequest = z.input<typeof completionRequestSchema>;
+
 /** As a worker reads it. */
 export type RunRequest = z.output<typeof runRequestSchema>;
 /** As an edge sends it: what is open is left out. */

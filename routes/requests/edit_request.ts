@@ -2,6 +2,7 @@
 import { z } from "zod";
 import { ApiError } from "../../protocol/wire/api_error.ts";
 import { strengthField } from "../../protocol/wire/generation_fields.ts";
+import { type ShownSize, shownSize } from "./shown_size.ts";
 import { type ImageRequest, imageRequestSchema } from "./image_request.ts";
 import { parseWire } from "../../protocol/wire/parse_wire.ts";
 import type { ReadBodyOptions } from "../../protocol/http/read_body.ts";
@@ -24,6 +25,8 @@ export interface SourceImage {
   base64: string;
   /** SHA-256 of the file, hex. */
   sha256: string;
+  /** Absent where only the worker, which decodes it, can tell. */
+  size: ShownSize | undefined;
 }
 
 const NUMBERS = [
@@ -60,5 +63,5 @@ export async function readEditRequest(request: Request, options: ReadBodyOptions
   }
   const bytes = await image.bytes();
   const sha256 = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
-  return { ...fields, image: { base64: bytes.toBase64(), sha256 } };
+  return { ...fields, image: { base64: bytes.toBase64(), sha256, size: shownSize(bytes) } };
 }

@@ -89,8 +89,9 @@ export class RunPlanner {
   async #make(request: PlannedRequest, model: ModelCard, sharing: Sharing): Promise<RunPlan> {
     const seed = request.seed ?? this.#options.drawSeed();
     const run = { ...toRun(request, model.id), seed };
-    const image_sha256 = imageOf(request)?.sha256;
-    const completed = await this.#completed(run, { ...model, image_sha256 });
+    const image = imageOf(request);
+    const image_sha256 = image?.sha256;
+    const completed = await this.#completed(run, { ...model, image });
     const settings = { ...completed, prompt: run.prompt, seed, ...image_sha256 && { image_sha256 } };
     const { output_format, output_compression } = request;
     const pictures = Array.from({ length: request.n }, async (_, index) => {
@@ -109,13 +110,19 @@ export class RunPlanner {
 
   #completed(
     run: OpenRunRequest,
-    { digest, sampler_version, image_sha256 }: ModelCard & { image_sha256: string | undefined },
+    { digest, sampler_version, image }: ModelCard & { image: SourceImage | undefined },
   ): Promise<CompleteSettings> {
-    const { prompt: _prompt, seed: _seed, previews: _previews, image: _image, ...open } = run;
-    const name = canonicalize({ ...open, digest, sampler_version, ...image_sha256 && { image_sha256 } })!;
+    const { image: base64, ...rest } = run;
+    const { prompt: _prompt, seed: _seed, previews: _previews, ...open } = rest;
+    // The image itself travels with the run. Its size decides all that the worker fills in.
+    const seen = image && (image.size ? { image_size: image.size } : { image_sha256: image.sha256 });
+    const name = canonicalize({ ...open, digest, sampler_version, ...seen })!;
     const known = this.#complete.get(name);
     if (known !== undefined) return known;
-    const completed = this.#options.worker.complete(run);
+    const completed = this.#options.worker.complete({
+      ...rest,
+      ...image && (image.size ? { image_size: image.size } : { image: base64 }),
+    });
     this.#complete.set(name, completed);
     completed.catch(() => this.#complete.delete(name));
     return completed;

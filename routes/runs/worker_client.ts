@@ -3,7 +3,12 @@ import { EventSourceParserStream } from "eventsource-parser/stream";
 import { ApiError, type ApiErrorBody } from "../../protocol/wire/api_error.ts";
 import type { ModelCard } from "../../protocol/wire/model_card.ts";
 import type { NumberedEvent } from "../../protocol/wire/run_event.ts";
-import type { CompleteSettings, OpenRunRequest, RunAccepted } from "../../protocol/wire/run_request.ts";
+import type {
+  CompleteSettings,
+  OpenCompletionRequest,
+  OpenRunRequest,
+  RunAccepted,
+} from "../../protocol/wire/run_request.ts";
 import { signRequest } from "../../protocol/http/sign_request.ts";
 import { SilenceWatch } from "../../protocol/http/silence_watch.ts";
 
@@ -51,7 +56,7 @@ export class WorkerClient {
   }
 
   /** `request` with the checkpoint's defaults filled in. @throws {ApiError} 400, 404 as the worker says */
-  complete(request: OpenRunRequest): Promise<CompleteSettings> {
+  complete(request: OpenCompletionRequest): Promise<CompleteSettings> {
     return this.#json("/complete", { method: "POST", body: request });
   }
 

@@ -1,7 +1,12 @@
 // The workers of the configuration as one: models of all, runs to the least busy, calls around those that fail.
 import { ApiError } from "../../protocol/wire/api_error.ts";
 import type { ModelCard } from "../../protocol/wire/model_card.ts";
-import type { CompleteSettings, OpenRunRequest, RunAccepted } from "../../protocol/wire/run_request.ts";
+import type {
+  CompleteSettings,
+  OpenCompletionRequest,
+  OpenRunRequest,
+  RunAccepted,
+} from "../../protocol/wire/run_request.ts";
 import type { Log } from "../../protocol/process/structured_log.ts";
 import { CircuitBreaker } from "./circuit_breaker.ts";
 import type { WorkerClient, WorkerStatus } from "./worker_client.ts";
@@ -92,7 +97,7 @@ export class WorkerPool {
   }
 
   /** `request` with the checkpoint's defaults filled in. @throws {ApiError} 400, 404 as a worker says, 503 */
-  async complete(request: OpenRunRequest): Promise<CompleteSettings> {
+  async complete(request: OpenCompletionRequest): Promise<CompleteSettings> {
     return (await this.#try(request, {}, (client) => client.complete(request))).answer;
   }
 

@@ -2,7 +2,7 @@
 import { basename } from "node:path";
 import { UsageError } from "../../../protocol/process/usage_error.ts";
 import { formatLora } from "../../checkpoint/model_name.ts";
-import { parseModelName } from "../../checkpoint/parse_model_name.ts";
+import { parseModelName } from "../../checkpoint/model_name.ts";
 import type { PartialRequest } from "../../request/generate_request.ts";
 import type { ProviderName } from "../../runtime/mod.ts";
 import type { DType } from "../../runtime/dtype.ts";

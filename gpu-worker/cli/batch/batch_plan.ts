@@ -2,13 +2,8 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { isDeepStrictEqual } from "node:util";
+import type { BatchPrompt } from "../read_prompts.ts";
 import type { BatchRequest, BatchTask } from "./batch_messages.ts";
-
-/** A prompt and the first line of the file that holds it, counted from 1. */
-export interface BatchPrompt {
-  line: number;
-  prompt: string;
-}
 
 export interface BatchItem extends BatchPrompt, BatchTask {}
 
@@ -30,16 +25,6 @@ export interface PlanOptions {
   /** Fills in a request or throws. */
   complete: (prompt: string) => BatchRequest;
   settingsOf: (request: BatchRequest) => Record<string, unknown>;
-}
-
-/** Lines to prompts: without empty lines and repetitions, which would draw the same picture. */
-export function readPrompts(text: string, total: number): BatchPrompt[] {
-  const lines = text.replace(/^\uFEFF/, "").split(/\r?\n/);
-  const prompts = lines.map((prompt, i) => ({ line: i + 1, prompt })).filter(({ prompt }) =>
-    prompt.trim() !== ""
-  );
-  const byPrompt = Map.groupBy(prompts.slice(0, total), ({ prompt }) => prompt);
-  return [...byPrompt.values()].map(([first]) => first!);
 }
 
 /** @throws {Error} if a folder holds a picture of another prompt or of other settings, which is not to be overwritten. */

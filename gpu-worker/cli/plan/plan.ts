@@ -6,7 +6,7 @@ import { completeRequest } from "../../request/complete_request.ts";
 import { openPipeline } from "../../model/open_pipeline.ts";
 import { type DescribedModel, describeModel } from "../../model/describe_model.ts";
 import type { StoredPlans } from "../../request/request_defaults.ts";
-import { readPrompts } from "../batch/batch_plan.ts";
+import { readPrompts } from "../read_prompts.ts";
 import { readDevice } from "../../flags/device_flags.ts";
 import { MODEL_FLAGS, MODEL_HELP, readModelName } from "../../flags/model_flags.ts";
 import { planningPrompts, recordGram } from "./record_gram.ts";

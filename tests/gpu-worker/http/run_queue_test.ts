@@ -4,9 +4,15 @@ import assert from "node:assert/strict";
 import type { Run } from "../../../gpu-worker/http/run.ts";
 import { RunQueue, type RunQueueOptions } from "../../../gpu-worker/http/run_queue.ts";
 import { FakeClock } from "../../protocol/process/fake_clock.ts";
+import { completeRequest } from "../../../gpu-worker/request/complete_request.ts";
+import { FakePipeline } from "./fake_pipeline.ts";
 import { runRequestSchema } from "../../../protocol/wire/run_request.ts";
 
 const request = (model = "fake") => runRequestSchema.parse({ model, prompt: "x", seed: 7 });
+
+const { description } = new FakePipeline();
+/** The queue looks at neither. */
+const completed = completeRequest({ prompt: "x", seed: 7 }, description);
 
 /** A queue whose runs end when the test says so, or when they are cancelled. */
 function openQueue(concurrency?: number) {
@@ -25,7 +31,7 @@ function openQueue(concurrency?: number) {
       run.emit({ type: "cancelled", reason: "requested" });
     },
   });
-  const submit = (model?: string) => queue.submit(request(model));
+  const submit = (model?: string) => queue.submit(request(model), { completed });
   return { queue, begun, submit, end: (run: Run) => ends.get(run)!() };
 }
 
@@ -114,7 +120,7 @@ describe("RunQueue", () => {
       retentionMs: 1000,
       execute: ([run]) => Promise.resolve(run!.emit({ type: "cancelled", reason: "requested" })),
     });
-    const { run } = queue.submit(request());
+    const { run } = queue.submit(request(), { completed });
     await queue.drain();
     clock.advance(999);
     assert.equal(queue.get(run.id), run);
@@ -140,7 +146,7 @@ describe("RunQueue", () => {
         ...options,
       });
       const submit = (key: string | undefined, limit = 8) =>
-        queue.submit(request(), key === undefined ? {} : { batch: { key, limit } }).run;
+        queue.submit(request(), { completed, ...key !== undefined && { batch: { key, limit } } }).run;
       return { queue, batches, submit, clock };
     }
     const settled = () => new Promise<void>((resolve) => setTimeout(resolve));

@@ -1,5 +1,7 @@
 import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
+import { completeRequest } from "../../../gpu-worker/request/complete_request.ts";
+import { FakePipeline } from "./fake_pipeline.ts";
 import { Run } from "../../../gpu-worker/http/run.ts";
 import { SharedRuns } from "../../../gpu-worker/http/shared_runs.ts";
 import { MemoryResultStore } from "../../../protocol/store/results/memory_result_store.ts";
@@ -37,7 +39,8 @@ async function start() {
   const viewing = { viewer: "a", viewerMs: 1e9, previews: 0, finishedToo: true, keepMs: 60_000 };
   await runs.open({ name: undefined, id, request: "{}", ...viewing });
   const request = runRequestSchema.parse({ model: "m", prompt: "x", seed: 1, shared: { id, attempt: 1 } });
-  const run = new Run(request, { unwatchedMs: 10_000, clock });
+  const completed = completeRequest({ prompt: "x", seed: 7 }, new FakePipeline().description);
+  const run = new Run(request, { completed, unwatchedMs: 10_000, clock });
   shared.share(run);
   return { clock, runs, logged, shared, id, run };
 }

@@ -1,7 +1,7 @@
 import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { framesOf } from "../../../gpu-worker/http/video_length.ts";
-import { completeRun, toWire } from "../../../gpu-worker/http/wire_request.ts";
+import { completeRun, toWire, withImage } from "../../../gpu-worker/http/wire_request.ts";
 import { encodeImage } from "../../../gpu-worker/media/encode_image.ts";
 import { type RequestRules } from "../../../gpu-worker/request/request_rules.ts";
 import { ApiError } from "../../../protocol/wire/api_error.ts";
@@ -24,10 +24,10 @@ const DEFAULTS = {
   sampler: {},
 };
 
-const complete = (fields: object) => {
-  const run = runRequestSchema.parse({ model: "m", prompt: "p", seed: 1, ...fields });
-  return completeRun(run, { defaults: DEFAULTS, rules: RULES });
-};
+const MODEL = { defaults: DEFAULTS, rules: RULES };
+
+const parse = (fields: object) => runRequestSchema.parse({ model: "m", prompt: "p", seed: 1, ...fields });
+const complete = (fields: object) => completeRun(parse(fields), MODEL);
 
 describe("toWire()", () => {
   it("gives skip-layer guidance back in full, and nothing where there is none", async () => {
@@ -56,10 +56,33 @@ describe("completeRun()", () => {
     const data = new Float32Array(3 * 29 * 18);
     const image = (await encodeImage({ width: 29, height: 18, data })).toBase64();
     const own = await complete({ image });
-    assert.deepEqual([own.width, own.height, own.startImage?.image.data.length], [24, 16, 3 * 24 * 16]);
+    const { startImage } = await withImage(own, { image });
+    assert.deepEqual([own.width, own.height, startImage?.image.data.length], [24, 16, 3 * 24 * 16]);
     assert.equal(toWire(own).strength, 0.5);
     const given = await complete({ image, width: 32, height: 8, strength: 0.75 });
     assert.deepEqual([given.width, given.height, given.startImage?.firstStep], [32, 8, 1]);
+  });
+
+  it("takes an image's size in place of the image, which only a run carries", async () => {
+    const image_size = { width: 29, height: 18 };
+    const own = await completeRun({ ...parse({}), image_size }, MODEL);
+    assert.deepEqual([own.width, own.height, own.startImage?.firstStep], [24, 16, 2]);
+    const given = await completeRun({ ...parse({ width: 32, height: 8 }), image_size }, MODEL);
+    assert.deepEqual([given.width, given.height], [32, 8]);
+  });
+});
+
+describe("withImage()", () => {
+  it("refuses damaged pixels as the client's fault", async () => {
+    const noise = Float32Array.from({ length: 3 * 32 * 32 }, (_, i) => Math.sin(i * i));
+    const bytes = await encodeImage({ width: 32, height: 32, data: noise });
+    const image = bytes.subarray(0, bytes.length >> 1).toBase64();
+    const completed = await complete({ image });
+    assert.equal(completed.width, 32);
+    await assert.rejects(
+      withImage(completed, { image }),
+      (error) => error instanceof ApiError && error.status === 400 && error.param === "image",
+    );
   });
 });
 

@@ -6,7 +6,8 @@ import { createApp } from "../../../routes/app.ts";
 import { MemoryKeyStore } from "../../../routes/keys/memory_key_store.ts";
 import { MemoryResultStore } from "../../../protocol/store/results/memory_result_store.ts";
 import { FakePipeline } from "../../gpu-worker/http/fake_pipeline.ts";
-import { testPool } from "../runs/pool.ts";
+import { WorkerClient } from "../../../routes/runs/worker_client.ts";
+import { WorkerPool } from "../../../routes/runs/worker_pool.ts";
 import { startTestWorker } from "../../gpu-worker/http/test_worker.ts";
 
 const LOCAL = { remoteAddr: { transport: "tcp", hostname: "127.0.0.1", port: 1 } } as const;
@@ -17,8 +18,18 @@ const grey = (level: number, width = 16, height = 16) =>
 function start() {
   const pipeline = new FakePipeline();
   const worker = startTestWorker([pipeline]);
+  /** Paths of the calls to the worker that carried an image. */
+  const carriers: string[] = [];
+  const client = new WorkerClient({
+    url: worker.url,
+    fetch: (input, init) => {
+      const body = typeof init?.body === "string" ? JSON.parse(init.body) : {};
+      if (body.image !== undefined) carriers.push(new URL(String(input)).pathname);
+      return fetch(input, init);
+    },
+  });
   const app = createApp({
-    workers: testPool(worker.url),
+    workers: new WorkerPool({ workers: [client], log: () => {} }),
     results: new MemoryResultStore(),
     keys: [],
     keyStore: new MemoryKeyStore(),
@@ -33,7 +44,7 @@ function start() {
     }
     return send(form);
   };
-  return { pipeline, worker, edit, send };
+  return { pipeline, worker, edit, send, carriers };
 }
 
 describe("POST /v1/images/edits", () => {
@@ -57,6 +68,18 @@ describe("POST /v1/images/edits", () => {
     const { startImage, sampler, width, height } = pipeline.request!;
     assert.deepEqual([startImage!.firstStep, sampler.method, width, height], [3, "none", 32, 16]);
     assert.ok(Math.abs(startImage!.image.data[0]! - 0.5) < 1 / 255);
+  });
+
+  it("sends the image to the worker with the run alone", async () => {
+    const { worker, edit, carriers } = start();
+    await using _worker = worker;
+    for (const [n, runs] of [["1", ["/runs"]], ["2", ["/runs", "/runs"]]] as const) {
+      carriers.length = 0;
+      const answer = await edit({ image: await grey(0.5), prompt: "x", n });
+      assert.equal(answer.status, 200, await answer.clone().text());
+      await answer.body?.cancel();
+      assert.deepEqual(carriers, runs);
+    }
   });
 
   it("finds a picture in the store again by image and strength", async () => {

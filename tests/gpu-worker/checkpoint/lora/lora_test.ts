@@ -6,7 +6,7 @@ import { CheckpointError } from "../../../../gpu-worker/checkpoint/checkpoint_er
 import { readSafetensorsHeader } from "../../../../gpu-worker/checkpoint/safetensors.ts";
 import { encodeSafetensors } from "../../../../gpu-worker/media/encode_safetensors.ts";
 import { parseLora } from "../../../../gpu-worker/checkpoint/model_name.ts";
-import { parseModelName } from "../../../../gpu-worker/checkpoint/parse_model_name.ts";
+import { parseModelName } from "../../../../gpu-worker/checkpoint/model_name.ts";
 import { type LoraModule, readLora } from "../../../../gpu-worker/checkpoint/lora/read_lora.ts";
 import { describeModel } from "../../../../gpu-worker/model/describe_model.ts";
 import { modelInfo } from "../../../../gpu-worker/model/model_info.ts";

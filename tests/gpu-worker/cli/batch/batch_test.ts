@@ -5,7 +5,8 @@ import { join, resolve } from "node:path";
 import { TextLineStream } from "@std/streams/text-line-stream";
 import { encodeImage } from "../../../../gpu-worker/media/encode_image.ts";
 import { parseBatchArguments } from "../../../../gpu-worker/cli/batch/batch_arguments.ts";
-import { planBatch, readPrompts } from "../../../../gpu-worker/cli/batch/batch_plan.ts";
+import { planBatch } from "../../../../gpu-worker/cli/batch/batch_plan.ts";
+import { readPrompts } from "../../../../gpu-worker/cli/read_prompts.ts";
 import { runTask, startTask } from "../run_task.ts";
 
 const STEPS = ["--steps", "2"];
