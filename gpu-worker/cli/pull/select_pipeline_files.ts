@@ -24,6 +24,7 @@ const TOKENIZER = [
   "vocab.json",
   "merges.txt",
   "spiece.model",
+  "tokenizer.model",
 ];
 const STEMS = ["model", "diffusion_pytorch_model"];
 

@@ -44,7 +44,7 @@ export function checkTokenizerJson({ json, added }: TokenizerFiles, path: string
       if (typeof charsmap === "string" && !checkCharsmap(charsmap)) {
         refuse(`${part}.precompiled_charsmap`, "rules as SentencePiece compiles them", charsmap);
       }
-      const unknown = stage.type === "TemplateProcessing" ? unknownInTemplate(stage) : undefined;
+      const unknown = unknownInTemplate(stage);
       if (unknown !== undefined) {
         refuse(`${part}.special_tokens`, "all that the template names", `without ${unknown}`);
       }
@@ -59,8 +59,10 @@ export function stagesOf(stage: TokenizerStage | null): TokenizerStage[] {
   return [stage, ...(inner as TokenizerStage[]).flatMap(stagesOf)];
 }
 
+/** Rust knows a template by its fields, with or without its type. */
 function unknownInTemplate({ single, pair, special_tokens: tokens }: TokenizerStage): string | undefined {
-  const pieces = [single, pair].filter(Array.isArray).flat() as { SpecialToken?: { id?: unknown } }[];
-  const ids = pieces.map((piece) => piece.SpecialToken?.id).filter((id) => typeof id === "string");
+  const pieces = [single, pair].filter(Array.isArray)
+    .flat() as ({ SpecialToken?: { id?: unknown } } | null)[];
+  const ids = pieces.map((piece) => piece?.SpecialToken?.id).filter((id) => typeof id === "string");
   return ids.find((id) => !Object.hasOwn((tokens ?? {}) as object, id));
 }

@@ -130,7 +130,9 @@ function createTokenizer({ json, config, added, listed, around }: TokenizerFiles
 
 function parse(json: TokenizerJson): RustTokenizer {
   try {
-    return RustTokenizer.fromString(JSON.stringify({ ...json, truncation: null, padding: null }));
+    return RustTokenizer.fromString(
+      JSON.stringify({ ...json, truncation: null, padding: null, decoder: null }),
+    );
   } catch (cause) {
     // Rust says at which character, not which step.
     const { normalizer, pre_tokenizer, post_processor } = json;
@@ -152,12 +154,12 @@ function idOf(tokenizer: RustTokenizer, token: string): number {
 function specialCount({ json, around }: TokenizerFiles): number {
   if (around) return around.before.length + around.after.length;
   let count = 0;
-  for (const stage of stagesOf(json.post_processor)) {
-    if (stage.type === "RobertaProcessing" || stage.type === "BertProcessing") count += 2;
-    if (stage.type !== "TemplateProcessing") continue;
-    const tokens = stage["special_tokens"] as Record<string, { ids?: unknown[] }>;
-    for (const { SpecialToken } of stage["single"] as { SpecialToken?: { id: string } }[]) {
-      if (SpecialToken) count += tokens[SpecialToken.id]?.ids?.length ?? 1;
+  // Rust knows each by its fields, with or without its type.
+  for (const { sep, cls, single, special_tokens: tokens } of stagesOf(json.post_processor)) {
+    if (sep && cls) count += 2;
+    if (!Array.isArray(single)) continue;
+    for (const { SpecialToken } of single as { SpecialToken?: { id: string } }[]) {
+      if (SpecialToken) count += (tokens as Record<string, { ids: unknown[] }>)[SpecialToken.id]!.ids.length;
     }
   }
   return count;

@@ -8,15 +8,20 @@ such a JSON file. Ids are stored as a hash of each text's, without padding. `cod
 points in CODE_POINTS: each one next to letters, digits and punctuation.
 """
 
+import io
 import json
 import random
+import sys
 import tempfile
 from pathlib import Path
 
+import sentencepiece
 import transformers
 
 HERE = Path(__file__).resolve().parent
 GOLDENS = HERE.parent
+sys.path.insert(0, str(GOLDENS))
+from _tokenizers import CORPUS  # noqa: E402
 
 CLIP_FILES = {"vocab.json": "flux/tiny-dev/tokenizer/vocab.json", "merges.txt": "flux/tiny-dev/tokenizer/merges.txt"}
 CLIP_JSON = {"tokenizer.json": "flux/tiny-schnell/tokenizer/tokenizer.json"}
@@ -103,6 +108,19 @@ FLAGS = [
 NAMES = [t["content"] for t in FLAGS]
 
 
+LLAMA2_FILES = {"tokenizer.model": "tokenizers/llama2.model"}
+
+
+def train_llama2():
+    """SentencePiece's BPE with bytes for unknown characters, as LLaMA 1 and 2 have it; returns its size."""
+    model = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(CORPUS * 3), model_writer=model, model_type="bpe", vocab_size=400, byte_fallback=True,
+        num_threads=1, hard_vocab_limit=False, minloglevel=2, normalization_rule_name="identity", character_coverage=1.0)
+    (GOLDENS / LLAMA2_FILES["tokenizer.model"]).write_bytes(model.getvalue())
+    return sentencepiece.SentencePieceProcessor(model_proto=model.getvalue()).vocab_size()
+
+
 def llama_decoder(**changes):
     listed = read(LLAMA3_JSON["tokenizer.json"])["added_tokens"]
     decoder = {str(t["id"]): token(t["content"], False, True) for t in listed}
@@ -170,6 +188,11 @@ def shapes():
     no_decoder = {k: v for k, v in llama_decoder().items() if k != "added_tokens_decoder"}
     yield "LLaMA 3, tokenizer.json", {**LLAMA3_JSON, "tokenizer_config.json": no_decoder}, {
         "tokenizer.json": {"added_tokens": listed_tokens(LLAMA3_JSON["tokenizer.json"], llama_size())}}
+    size = train_llama2()
+    llama2 = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>", "pad_token": "<unk>", "tokenizer_class": "LlamaTokenizer"}
+    yield "LLaMA 2", {**LLAMA2_FILES, "tokenizer_config.json": {**llama2, "legacy": True, "padding_side": "right"}}, {}
+    yield "LLaMA 2, added_tokens.json", {**LLAMA2_FILES, "added_tokens.json": {n: size + i for i, n in enumerate(NAMES)},
+                                         "tokenizer_config.json": {**llama2, "add_bos_token": True, "add_eos_token": True}}, {}
     yield "T5 as it is", {**T5_JSON, "tokenizer_config.json": {**t5_plain, "tokenizer_class": "PreTrainedTokenizerFast"}}, {
         "tokenizer.json": {"normalizer": T5_NORMALIZER, "pre_tokenizer": METASPACE}}
 

@@ -111,6 +111,14 @@ describe("openTokenizer() of hostile files", () => {
       /'post_processor.special_tokens' must be.*Q/,
     ],
     [
+      "a template without a type",
+      {
+        model,
+        post_processor: { type: "Sequence", processors: [{ single: [null, { SpecialToken: { id: "Q" } }] }] },
+      },
+      /'post_processor.special_tokens' must be.*Q/,
+    ],
+    [
       "a token of megabytes",
       { model, added_tokens: [token(3, "q".repeat(5e6))] },
       /'added_tokens' must be names of at most/,
