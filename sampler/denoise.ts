@@ -118,7 +118,7 @@ export async function denoise(denoiser: Denoiser, options: DenoiseOptions): Prom
   // What the forecasts take is made while the first pass runs, not between two passes.
   const [first] = await allSettled([
     runFull(opening),
-    fixed && denoiser.prepare?.(fixed.filter((call) => call.kind === "forecast"), signal),
+    fixed && denoiser.prepare(fixed.filter((call) => call.kind === "forecast"), signal),
   ]);
   await takeFull(0, first);
   for (const call of calls) {

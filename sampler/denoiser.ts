@@ -13,7 +13,7 @@ export interface Denoiser {
    * Announces all forecasts of a run whose plan is fixed, while its first pass runs: `forecast` then gets these very arrays, and
    * so may another run that shares the walk. What they take besides features can be made before it is needed.
    */
-  prepare?(forecasts: readonly PlannedForecasts[], signal?: AbortSignal): Promise<void>;
+  prepare(forecasts: readonly PlannedForecasts[], signal?: AbortSignal): Promise<void>;
 
   /** Runs the whole network and stores its last-block feature in `call.slot`. */
   full(call: FullCall): Promise<FullResult>;

@@ -1,6 +1,6 @@
 // What a run feeds to trunk and head besides the history: made once, latents and timesteps overwritten at each step.
 import type { Runtime, Tensor } from "../runtime/mod.ts";
-import { joinRows } from "./join_rows.ts";
+import { joinRows } from "./combine_rows.ts";
 
 export interface BranchFeedsOptions {
   /** Rows that run together: the branches of each picture, 2 under classifier-free guidance, else 1. */

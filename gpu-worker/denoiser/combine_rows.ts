@@ -1,4 +1,4 @@
-// Weighted sums of outputs on the host.
+// Rows on the host: joined, summed with weights, picked one by one.
 
 /** The sum of weights[i] * rows[i], in float64 and rounded once: a new array. */
 export function combineRows(
@@ -21,4 +21,17 @@ export function combineRows(
     sum[i] = value;
   }
   return sum;
+}
+
+/** Joins the rows, in float32: a new array. */
+export function joinRows(rows: readonly (Float32Array | Float64Array)[]): Float32Array<ArrayBuffer> {
+  const length = rows[0]!.length;
+  const joined = new Float32Array(rows.length * length);
+  for (const [i, row] of rows.entries()) joined.set(row, i * length);
+  return joined;
+}
+
+/** Returns weights that pick each of `length` rows in turn, [length, length]. */
+export function oneByOne(length: number): Float64Array[] {
+  return Array.from({ length }, (_, index) => new Float64Array(length).fill(1, index, index + 1));
 }

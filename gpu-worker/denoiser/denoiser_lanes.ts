@@ -7,15 +7,14 @@ import type {
   FullResult,
   PlannedForecasts,
 } from "../../sampler/mod.ts";
-import { oneByOne } from "./one_by_one.ts";
+import { oneByOne } from "./combine_rows.ts";
 import type { RunDenoiser } from "./run_denoiser.ts";
 
 /** A network for several pictures, whose latents and outputs lie one after the other. */
 export interface PicturesDenoiser extends Disposable {
   full(call: FullCall): Promise<Pick<FullResult, "output"> & { forecastErrors?: readonly number[] }>;
   forecast(calls: readonly ForecastCall[], options?: ForecastOptions): Promise<Float32Array[]>;
-  prepare?(forecasts: readonly PlannedForecasts[]): Promise<void>;
-  keep?(): void;
+  prepare(forecasts: readonly PlannedForecasts[]): Promise<void>;
 }
 
 /** A picture's part of a network. Disposed of, it leaves: the others wait for it no more. */
@@ -33,8 +32,7 @@ export function denoiserLanes(shared: PicturesDenoiser, pictures: number): Denoi
     full: (call) => meeting.ask(picture, { kind: "full", call, signal: call.signal }),
     forecast: (calls, { sums, signal } = {}) =>
       meeting.ask(picture, { kind: "forecast", calls, sums, signal }),
-    prepare: (forecasts) => meeting.prepare(forecasts),
-    keep: () => shared.keep?.(),
+    prepare: (forecasts) => meeting.prepare(picture, forecasts),
     [Symbol.dispose]: () => meeting.leave(picture),
   }));
 }
@@ -68,6 +66,8 @@ class Meeting {
   /** Those whose run is under way. */
   #running: ReadonlyMap<number, AnyWaiting> | undefined;
   #prepared: Promise<void> | undefined;
+  /** The picture whose forecasts were announced for all. */
+  #leader: number | undefined;
   /** Of all pictures. */
   #latents: Float32Array | undefined;
 
@@ -77,9 +77,10 @@ class Meeting {
     this.#open = new Set(Array.from({ length: pictures }, (_, picture) => picture));
   }
 
-  /** For all lanes once, as the first has it; what others ask for besides is made when they do. */
-  prepare(forecasts: readonly PlannedForecasts[]): Promise<void> {
-    return this.#prepared ??= this.#shared.prepare?.(forecasts) ?? Promise.resolve();
+  /** Announces the first lane's forecasts for all of them; what others ask for besides is made when they do. */
+  prepare(picture: number, forecasts: readonly PlannedForecasts[]): Promise<void> {
+    this.#leader ??= picture;
+    return this.#prepared ??= this.#shared.prepare(forecasts);
   }
 
   ask(picture: number, asked: FullAsked): Promise<FullResult>;
@@ -153,16 +154,16 @@ class Meeting {
     asked: ReadonlyMap<number, Waiting<ForecastAsked>>,
     signal: AbortSignal | undefined,
   ): Promise<void> {
-    const { calls, sums: common } = first(asked);
-    // Lanes with previews want other sums than those without; every sum is taken of all pictures, and once. Most have none, and
-    // want the very sums that were prepared.
+    // All lanes ask for the same calls. The arrays of the leader are the ones that were announced.
+    const { calls, sums: common } = asked.get(this.#leader ?? -1)?.asked ?? first(asked);
+    // Lanes with previews want other sums than those without; every sum is taken of all pictures, and once.
     const sums = new DistinctSums(calls.length);
+    sums.indicesOf(common);
     const wanted = new Map(
       [...asked].map(([picture, { asked: { sums: own } }]) => [picture, sums.indicesOf(own)]),
     );
-    const isCommon = asked.values().every(({ asked: { sums: own } }) => own === common);
     const outputs = await this.#shared.forecast(calls, {
-      sums: isCommon && common?.length === sums.all.length ? common : sums.all,
+      sums: common?.length === sums.all.length ? common : sums.all,
       ...signal && { signal },
     });
     const length = outputs[0]!.length / this.#pictures;

@@ -1,8 +1,21 @@
 // Classifier-free guidance: https://arxiv.org/abs/2207.12598.
+import type { GuideRows } from "./denoiser_shape.ts";
+import { rescaleGuidance } from "./rescale_guidance.ts";
 
-/** Factors of the outputs for prompt and negative prompt: negative + scale * (prompt - negative). */
-export function guidanceFactors(branches: number, scale: number): readonly number[] {
-  return branches === 1 ? [1] : [scale, 1 - scale];
+/**
+ * Returns guidance of the rows prompt and negative prompt, negative + scale * (prompt - negative): as factors of the rows, or,
+ * where its spread is rescaled, as a function of them.
+ */
+export function guidedRows(
+  branches: number,
+  { scale, rescale }: { scale: number; rescale: number },
+): readonly number[] | GuideRows {
+  if (branches === 1) return [1];
+  if (rescale === 0) return [scale, 1 - scale];
+  return (output) => {
+    const guided = guideBranches(output, scale);
+    return rescaleGuidance(guided, { conditional: output.subarray(0, guided.length), rescale });
+  };
 }
 
 /** Rows (prompt, negative prompt), [2, n] -> negative + scale * (prompt - negative), [n], as diffusers computes it. */

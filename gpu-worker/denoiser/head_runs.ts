@@ -10,8 +10,7 @@ import {
   rowsOf,
 } from "./denoiser_shape.ts";
 import type { FeatureHistory } from "./feature_history.ts";
-import { joinRows } from "./join_rows.ts";
-import { oneByOne } from "./one_by_one.ts";
+import { joinRows, oneByOne } from "./combine_rows.ts";
 
 /** Inputs and output of a run of the head, made ahead. */
 export interface HeadRun {
@@ -34,7 +33,6 @@ export interface HeadRunsInit {
   isShort: (bytes: number) => boolean;
 }
 
-/** Those that were announced stay for later runs, until others are. */
 export class HeadRuns implements Disposable {
   readonly #runtime: Runtime;
   readonly #init: HeadRunsInit;
@@ -43,46 +41,27 @@ export class HeadRuns implements Disposable {
   readonly #stack = new DisposableStack();
   /** By the calls that were announced. */
   readonly #prepared = new Map<readonly ForecastCall[], HeadRun>();
-  /** Owns what those have. */
-  #preparedStack = new DisposableStack();
   /** Of all steps, rows in their order. */
   #modulation: Feeds | undefined;
-  #feeds: DenoiserFeeds;
-  /** Whether `#modulation` is that of `#feeds`. */
-  #isModulated = false;
 
   constructor(runtime: Runtime, init: HeadRunsInit) {
     this.#runtime = runtime;
     this.#init = init;
     this.#rows = rowsOf(init.shape);
-    this.#feeds = init.feeds;
   }
 
-  /** For a run with other prompts. */
-  begin(feeds: DenoiserFeeds): void {
-    this.#feeds = feeds;
-    this.#isModulated = false;
-  }
-
-  /** Makes the runs of all these forecasts, unless it has them from an earlier run. */
+  /** Makes the runs of all these forecasts. */
   async prepare(forecasts: readonly PlannedForecasts[], signal?: AbortSignal): Promise<void> {
-    if (forecasts.length === 0) return;
-    await this.#modulate(signal);
-    if (forecasts.every(({ calls, sums }) => this.#prepared.get(calls)?.sums === sums)) return;
-    this.#forget();
-    const stack = this.#preparedStack;
     for (const { calls, sums } of forecasts) {
-      const run = await this.#make(calls, { sums, signal, stack });
-      this.#prepared.set(calls, { ...run, direct: this.#direct(run, stack) });
+      const run = await this.#make(calls, { sums, signal, stack: this.#stack });
+      this.#prepared.set(calls, { ...run, direct: this.#direct(run) });
     }
   }
 
   /** A run that was announced and can be made at once, without waiting for anything. */
   ready(calls: readonly ForecastCall[], sums: ForecastOptions["sums"]): ReadyHeadRun | undefined {
     const prepared = this.#prepared.get(calls);
-    return prepared?.direct && prepared.sums === sums && this.#isModulated
-      ? prepared as ReadyHeadRun
-      : undefined;
+    return prepared?.direct && prepared.sums === sums ? prepared as ReadyHeadRun : undefined;
   }
 
   /** @param options.stack owns what is made for these calls alone */
@@ -91,16 +70,14 @@ export class HeadRuns implements Disposable {
     options: ForecastOptions & { stack: DisposableStack },
   ): Promise<HeadRun> {
     const prepared = this.#prepared.get(calls);
-    if (prepared === undefined || prepared.sums !== options.sums) return await this.#make(calls, options);
-    await this.#modulate(options.signal);
-    return prepared;
+    return prepared && prepared.sums === options.sums ? prepared : await this.#make(calls, options);
   }
 
-  #direct({ feeds, output }: HeadRun, stack: DisposableStack): DirectRun | undefined {
+  #direct({ feeds, output }: HeadRun): DirectRun | undefined {
     const { sessions: { head }, history, isShort } = this.#init;
     const [steps] = feeds["forecast_weights"]!.dims;
     if (!head.prepare || !isShort(steps! * history.slotBytes)) return undefined;
-    return stack.use(head.prepare(feeds, { fetch: ["output"], outputs: { output } }));
+    return this.#stack.use(head.prepare(feeds, { fetch: ["output"], outputs: { output } }));
   }
 
   async #make(
@@ -161,15 +138,15 @@ export class HeadRuns implements Disposable {
 
   /** @returns the same tensors in every run */
   async #modulate(signal: AbortSignal | undefined): Promise<Feeds> {
-    const { isShort, sessions: { modulation } } = this.#init;
+    const { isShort, feeds, sessions: { modulation } } = this.#init;
     if (modulation === undefined) return {};
-    const outputs = this.#modulation ??= this.#modulationOutputs();
-    if (!this.#isModulated) {
+    if (this.#modulation === undefined) {
+      const outputs = this.#modulationOutputs();
       const blocking = isShort(outputs["scale"]!.byteLength);
-      await modulation.run(this.#feeds.modulationFeeds!(), { outputs, signal, blocking });
-      this.#isModulated = true;
+      await modulation.run(feeds.modulationFeeds!(), { outputs, signal, blocking });
+      this.#modulation = outputs;
     }
-    return outputs;
+    return this.#modulation;
   }
 
   #modulationOutputs(): Feeds {
@@ -184,14 +161,7 @@ export class HeadRuns implements Disposable {
     return this.#runtime.tensor("float32", [rows.length, rows[0]!.length], joinRows(rows));
   }
 
-  #forget(): void {
-    this.#prepared.clear();
-    this.#preparedStack.dispose();
-    this.#preparedStack = new DisposableStack();
-  }
-
   [Symbol.dispose](): void {
-    this.#forget();
     this.#stack.dispose();
   }
 }

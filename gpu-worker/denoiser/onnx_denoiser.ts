@@ -7,13 +7,11 @@ import type {
   FullResult,
   PlannedForecasts,
 } from "../../sampler/mod.ts";
-import { DTYPE_BYTES } from "../runtime/dtype.ts";
 import type { Runtime, Tensor } from "../runtime/mod.ts";
-import { combineRows } from "./combine_rows.ts";
+import { combineRows, joinRows } from "./combine_rows.ts";
 import { FeatureHistory } from "./feature_history.ts";
 import { type DenoiserFeeds, type DenoiserSessions, type DenoiserShape, rowsOf } from "./denoiser_shape.ts";
 import { type HeadRun, HeadRuns } from "./head_runs.ts";
-import { joinRows } from "./join_rows.ts";
 
 /**
  * What the forecast features of one run of the head may take together, unless one takes more: larger runs gain less in time
@@ -36,12 +34,11 @@ export interface PassResult extends FullResult {
  * Runs full passes and forecasts for one picture, or for several as one batch: their latents, outputs and sums then lie one
  * after the other. Its memory is the history: slots x pictures x branches x feature.
  * The feature of a full pass is written by the trunk straight into its slot and never leaves the device.
- * After a run it may begin another of the same shape, and finds its tensors made.
  */
 export class OnnxDenoiser implements Denoiser, Disposable {
   readonly #runtime: Runtime;
   readonly #sessions: DenoiserSessions;
-  readonly #shape: DenoiserShape;
+  readonly #shape: DenoiserShape & DenoiserFeeds;
   readonly #stack: DisposableStack;
   readonly #history: FeatureHistory;
   readonly #pictures: number;
@@ -59,13 +56,11 @@ export class OnnxDenoiser implements Denoiser, Disposable {
   readonly #distance: Tensor<"float32">;
   readonly #norm: Tensor<"float32">;
   readonly #headRuns: HeadRuns;
-  #feeds: DenoiserFeeds;
 
   constructor(runtime: Runtime, sessions: DenoiserSessions, options: DenoiserShape & DenoiserFeeds) {
     this.#runtime = runtime;
     this.#sessions = sessions;
     this.#shape = options;
-    this.#feeds = options;
     const { slots, pictures = 1, featureDims, featureType: dtype, outputDims } = options;
     using stack = new DisposableStack();
     const host = (dims: readonly number[]) =>
@@ -93,26 +88,8 @@ export class OnnxDenoiser implements Denoiser, Disposable {
     this.#stack = stack.move();
   }
 
-  /** That it holds between two runs: history, modulation and output. */
-  get byteLength(): number {
-    const { slots, steps, featureDims, featureType } = this.#shape;
-    const modulation = 2 * steps * this.#rows * featureDims.at(-1)! * DTYPE_BYTES[featureType];
-    return slots * this.#history.slotBytes + modulation + this.#output.byteLength;
-  }
-
-  /** Begins a run with other prompts, once the one before has ended. */
-  begin(feeds: DenoiserFeeds): void {
-    this.#feeds = feeds;
-    this.#headRuns.begin(feeds);
-  }
-
-  /** Ends a run that others may follow: lets go of what it fed. */
-  end(): void {
-    this.begin({ trunkFeeds: () => ({}) });
-  }
-
   async full({ timestep, latents, slot, check, signal }: FullCall): Promise<PassResult> {
-    const { trunkFeeds } = this.#feeds;
+    const { trunkFeeds } = this.#shape;
     const feature = slot === undefined ? undefined : this.#history.slot(slot);
     const weights = check ? this.#checkWeights(check.length) : this.#noWeight;
     if (check) weights.data().set(check);
@@ -157,7 +134,7 @@ export class OnnxDenoiser implements Denoiser, Disposable {
     };
   }
 
-  /** Makes all tensors of the run, but for those that an earlier one with the same forecasts has made. */
+  /** Makes all tensors of the run. */
   async prepare(forecasts: readonly PlannedForecasts[], signal?: AbortSignal): Promise<void> {
     for (let slot = 0; slot < this.#shape.slots; slot++) {
       this.#history.slot(slot);

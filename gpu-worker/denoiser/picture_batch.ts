@@ -116,8 +116,7 @@ class Batch {
       const lanes = denoiserLanes({
         full: (call) => denoiser.full(call),
         forecast: (calls, options) => denoiser.forecast(calls, options),
-        prepare: (forecasts) => denoiser.prepare?.(forecasts) ?? Promise.resolve(),
-        keep: () => denoiser.keep?.(),
+        prepare: (forecasts) => denoiser.prepare(forecasts),
         [Symbol.dispose]: () => this.#owned.dispose(),
       }, this.#members.size);
       this.#lanes = new Map([...this.#members.keys()].map((member, i) => [member, lanes[i]!]));

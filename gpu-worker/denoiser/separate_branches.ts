@@ -1,6 +1,12 @@
 // Guidance whose branches cannot be rows of one run, as their inputs differ in length: each runs by itself.
-import type { ForecastCall, ForecastOptions, FullCall, FullResult } from "../../sampler/mod.ts";
-import { joinRows } from "./join_rows.ts";
+import type {
+  ForecastCall,
+  ForecastOptions,
+  FullCall,
+  FullResult,
+  PlannedForecasts,
+} from "../../sampler/mod.ts";
+import { joinRows } from "./combine_rows.ts";
 import type { RunDenoiser } from "./run_denoiser.ts";
 
 export interface SeparateBranchesOptions {
@@ -18,6 +24,10 @@ export class SeparateBranches implements RunDenoiser {
   constructor(branches: readonly RunDenoiser[], options: SeparateBranchesOptions) {
     this.#branches = branches;
     this.#options = options;
+  }
+
+  async prepare(forecasts: readonly PlannedForecasts[], signal?: AbortSignal): Promise<void> {
+    for (const branch of this.#branches) await branch.prepare(forecasts, signal);
   }
 
   /** The error is the largest of all branches. */
@@ -51,10 +61,6 @@ export class SeparateBranches implements RunDenoiser {
       }
     }
     return all;
-  }
-
-  keep(): void {
-    for (const branch of this.#branches) branch.keep?.();
   }
 
   [Symbol.dispose](): void {

@@ -2,11 +2,11 @@
 import type { DType } from "../runtime/dtype.ts";
 import type { ProviderName } from "../runtime/provider.ts";
 import { Checkpoint } from "../checkpoint/checkpoint.ts";
-import { type Family, familyOf } from "./families.ts";
+import { familyOf } from "./families.ts";
 import { findCheckpoint } from "../checkpoint/find_checkpoint.ts";
 import { applyLoras } from "../checkpoint/lora/apply_loras.ts";
 import { type Lora, parseModelName } from "../checkpoint/model_name.ts";
-import type { CheckpointReading } from "../pipeline/pipeline.ts";
+import type { Family, FamilyReading } from "../pipeline/family.ts";
 
 export interface DeviceOptions {
   /** @default "cpu" */
@@ -24,7 +24,7 @@ export interface DescribedModel {
   checkpoint: Checkpoint;
   family: Family;
   dtype: DType;
-  reading: CheckpointReading;
+  reading: FamilyReading;
 }
 
 /**

@@ -3,6 +3,7 @@ import { Runtime } from "../runtime/mod.ts";
 import { GraphCache } from "../session/graph_cache.ts";
 import { formatLora } from "../checkpoint/model_name.ts";
 import { modelInfo } from "./model_info.ts";
+import { loadPipeline } from "../pipeline/load_pipeline.ts";
 import type { Pipeline } from "../pipeline/pipeline.ts";
 import { describeModel, type DescribeModelOptions } from "./describe_model.ts";
 
@@ -37,7 +38,7 @@ export interface OpenPipelineOptions extends DescribeModelOptions {
  * @throws {ProviderUnavailableError} if the device cannot be had; there is no silent fallback.
  */
 export async function openPipeline(model: string, options: OpenPipelineOptions = {}): Promise<Pipeline> {
-  const { checkpoint, family, dtype } = describeModel(model, options);
+  const { checkpoint, family, dtype, reading } = describeModel(model, options);
   for (const note of checkpoint.notes) (options.warn ?? console.warn)(note);
   const { provider = "cpu", deviceId, intraOpThreads, loras = [], offload = false, vaeTiling = false } =
     options;
@@ -52,7 +53,7 @@ export async function openPipeline(model: string, options: OpenPipelineOptions =
     const graphCache = options.graphCache === undefined
       ? undefined
       : new GraphCache({ folder: options.graphCache, runtime, modelDigest: info.digest });
-    const pipeline = await family.open(checkpoint, {
+    const pipeline = await loadPipeline(family, reading, {
       runtime,
       dtype,
       model: info,

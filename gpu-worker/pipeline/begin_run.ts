@@ -2,38 +2,39 @@
 // posterior's before the noise, and whatever the solver draws goes on from there.
 import { laterSteps, type Solver, type TorchGenerator } from "../../sampler/mod.ts";
 import type { ImageEncoder } from "../vae/image_encoder.ts";
-import type { LatentSize } from "../vae/latent_size.ts";
+import type { VideoSize } from "../vae/video_size.ts";
 import type { GenerateRequest } from "../request/generate_request.ts";
 
 export interface BeginRunOptions {
   request: Pick<GenerateRequest, "startImage">;
   /** Of the whole schedule. */
   solver: Solver;
-  size: LatentSize;
+  size: VideoSize;
   /** Seeded, with nothing drawn from it yet. */
   generator: TorchGenerator;
-  encoder: ImageEncoder;
+  /** Where the request may begin with an image. */
+  encoder: ImageEncoder | undefined;
   signal: AbortSignal | undefined;
 }
 
 export interface Beginning {
   /** The steps to run. */
   solver: Solver;
-  /** [channels, height, width] */
+  /** [channels, frames, height, width] */
   latents: Float32Array<ArrayBuffer>;
 }
 
 export async function beginRun(options: BeginRunOptions): Promise<Beginning> {
   const { request: { startImage }, solver, size, generator, encoder, signal } = options;
   const draw = (count: number) => generator.randn(count);
-  const count = size.channels * size.height * size.width;
+  const count = size.channels * size.frames * size.height * size.width;
   if (startImage === undefined) {
     const noise = draw(count);
     const scale = Math.fround(solver.initNoiseSigma);
     for (let i = 0; i < count; i++) noise[i]! *= scale;
     return { solver, latents: noise };
   }
-  const original = await encoder.encode(startImage.image, { noise: draw, signal });
+  const original = await encoder!.encode(startImage.image, { noise: draw, signal });
   const later = laterSteps(solver, startImage.firstStep);
   return { solver: later, latents: later.addNoise(0, original, draw(count)) };
 }

@@ -88,9 +88,7 @@ export interface CheckpointReading extends ModelDescription {
    * @throws {CheckpointError} if a config contradicts the weights.
    */
   buildGraphs(): Readonly<Record<string, OnnxModel>>;
-  /** Elements of the last-block feature of one picture at that size, all branches. */
-  featureElements(request: Omit<RequestDefaults, "sampler">): number;
-  /** The same of the text's tokens, where a transformer's blocks work on both. @default 0 */
+  /** Elements of the text's tokens of one picture, all branches, where a transformer's blocks work on both. @default 0 */
   conditioningElements?(request: Omit<RequestDefaults, "sampler">): number;
   /** What decoding takes at that size. */
   decoding: DecodingOf;

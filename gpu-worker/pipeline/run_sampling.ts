@@ -15,14 +15,11 @@ import {
 import type { MakeDenoiser } from "../denoiser/run_denoiser.ts";
 import type { GenerateOptions, StepProgress } from "./pipeline.ts";
 import type { GenerateRequest } from "../request/generate_request.ts";
-import type { RememberedWalks } from "./remembered_walks.ts";
 
 export interface SamplingRun {
   request: GenerateRequest;
   /** Signal and callbacks of the caller. */
   options: GenerateOptions;
-  /** Of earlier runs on the same checkpoint. */
-  walks: RememberedWalks;
   solver: Solver;
   /** Initial latents, left as they are. */
   initial: Float32Array;
@@ -42,7 +39,7 @@ export interface SamplingResult {
 
 /** @throws the signal's reason, once it is aborted; nothing of the run is left in memory then. */
 export async function runSampling(run: SamplingRun): Promise<SamplingResult> {
-  const { request, options, walks, solver, initial, preview } = run;
+  const { request, options, solver, initial, preview } = run;
   const { signal, onStep, onPreview, previewSteps, onFeatures } = options;
   // PNDM calls the network more often than asked for.
   const steps = solver.timesteps.length;
@@ -50,20 +47,15 @@ export async function runSampling(run: SamplingRun): Promise<SamplingResult> {
   const slots = onFeatures ? steps : historySlots(planned, request.sampler);
   using denoiser = run.denoiser(slots, solver.timesteps);
   const looks = onPreview && previewSteps || new Set<number>();
-  const decided = {
+  const { latents, plan, forecastErrors } = await denoise(denoiser, {
     plan: planned,
     historySlots: slots,
     // Method none, which alone is recorded, has no forecast to measure.
     measureForecastError: onFeatures === undefined,
     forecaster: createForecaster(request.sampler, steps),
     solver,
-    latentsAt: (index: number) => looks.has(index),
-  };
-  const { latents, plan, forecastErrors } = await denoise(denoiser, {
-    ...decided,
-    ...isAdaptive(request.sampler)
-      ? { errorWindow: new ErrorWindow(steps, request.sampler) }
-      : { walk: walks.of(request, decided, looks) },
+    latentsAt: (index) => looks.has(index),
+    ...isAdaptive(request.sampler) && { errorWindow: new ErrorWindow(steps, request.sampler) },
     latents: initial,
     ...signal && { signal },
     onStep: (event) => {
@@ -71,7 +63,6 @@ export async function runSampling(run: SamplingRun): Promise<SamplingResult> {
       return looks.has(event.index) ? show(event, told) : told;
     },
   });
-  denoiser.keep?.();
   if (onFeatures) onFeatures(await recorded(denoiser), solver.sigmas);
   return { plan, latents, forecastErrors: new Map(forecastErrors.map(({ step, error }) => [step, error])) };
 

@@ -3,10 +3,16 @@ import type { GenerateRequest } from "./generate_request.ts";
 import type { RequestRules } from "./request_rules.ts";
 
 /** Returns how many prompts a step takes: 2 under classifier-free guidance, else 1. */
-export function guidanceBranches(
-  { guidanceScale, trueCfgScale }: Pick<GenerateRequest, "guidanceScale" | "trueCfgScale">,
-  { guidance }: Pick<RequestRules, "guidance">,
-): 1 | 2 {
-  const scale = guidance === "cfg" ? guidanceScale : trueCfgScale;
-  return scale > 1 ? 2 : 1;
+export function guidanceBranches(request: GuidanceScales, rules: Pick<RequestRules, "guidance">): 1 | 2 {
+  return cfgScale(request, rules) > 1 ? 2 : 1;
 }
+
+/** Returns the scale of classifier-free guidance. A model with distilled guidance has a field of its own for it. */
+export function cfgScale(
+  { guidanceScale, trueCfgScale }: GuidanceScales,
+  { guidance }: Pick<RequestRules, "guidance">,
+): number {
+  return guidance === "cfg" ? guidanceScale : trueCfgScale;
+}
+
+type GuidanceScales = Pick<GenerateRequest, "guidanceScale" | "trueCfgScale">;

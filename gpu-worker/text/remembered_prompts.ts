@@ -2,8 +2,11 @@
 import { LRUCache } from "lru-cache";
 import type { EncodedPrompt, EncodePromptOptions } from "./encoded_prompt.ts";
 
-/** Pictures of one prompt, and the empty negative prompt of all of them, are found as long as this many others are newer. */
-export const REMEMBERED_PROMPTS = 32;
+/**
+ * Bytes that all remembered prompts take together, the newest of them: seven of FLUX.1-dev, a hundred of SDXL. Reruns of a
+ * prompt and the empty negative prompt of many are what they are kept for.
+ */
+export const REMEMBERED_PROMPT_BYTES = 64 * 2 ** 20;
 
 export interface EncodeSharedOptions extends EncodePromptOptions {
   /** Aborts when the last of those who wait has left. */
@@ -18,12 +21,19 @@ interface Encoding {
 
 export class RememberedPrompts {
   readonly #encode: (text: string, options: EncodeSharedOptions) => Promise<EncodedPrompt>;
-  readonly #encoded = new LRUCache<string, EncodedPrompt>({ max: REMEMBERED_PROMPTS });
+  readonly #encoded: LRUCache<string, EncodedPrompt>;
   readonly #underWay = new Map<string, Encoding>();
 
   /** @param encode called where a prompt is neither known nor being encoded */
-  constructor(encode: (text: string, options: EncodeSharedOptions) => Promise<EncodedPrompt>) {
+  constructor(
+    encode: (text: string, options: EncodeSharedOptions) => Promise<EncodedPrompt>,
+    { maxBytes = REMEMBERED_PROMPT_BYTES }: { maxBytes?: number } = {},
+  ) {
     this.#encode = encode;
+    this.#encoded = new LRUCache({
+      maxSize: maxBytes,
+      sizeCalculation: ({ embeds, pooled }, key) => embeds.byteLength + pooled.byteLength + 2 * key.length,
+    });
   }
 
   /**

@@ -80,13 +80,13 @@ async function openPasses(
     intraOpThreads?: number;
   },
 ): Promise<(rows: number) => Pass> {
-  const { config, defaults, vaeScale } = flux;
+  const { config, defaults, latentScale } = flux;
   const runtime = stack.use(Runtime.open({ provider, ...threads }));
   const trunk = stack.use(await runtime.createSession(flux.buildGraphs().trunk));
   const size = {
     channels: config.inChannels / 4,
-    height: defaults.height / vaeScale,
-    width: defaults.width / vaeScale,
+    height: defaults.height / latentScale.spatial,
+    width: defaults.width / latentScale.spatial,
   };
   const tokens = size.height * size.width / 4;
   const prompt = {

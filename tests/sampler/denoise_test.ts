@@ -34,6 +34,10 @@ class LinearDenoiser implements Denoiser {
   readonly signals = new Set<AbortSignal | undefined>();
   readonly #target = new TorchGenerator(1).randn(SIZE);
 
+  prepare(_forecasts: readonly PlannedForecasts[]): Promise<void> {
+    return Promise.resolve();
+  }
+
   full(call: FullCall): Promise<FullResult> {
     this.fullCalls.push({ ...call, latents: call.latents.slice() });
     this.signals.add(call.signal);
@@ -192,7 +196,7 @@ describe("denoise()", () => {
   it("announces the forecasts of a fixed plan while its first pass runs", async () => {
     const announced: (readonly ForecastCall[])[] = [];
     class Prepared extends LinearDenoiser {
-      prepare(forecasts: readonly PlannedForecasts[]): Promise<void> {
+      override prepare(forecasts: readonly PlannedForecasts[]): Promise<void> {
         assert.equal(this.fullCalls.length, 1);
         announced.push(...forecasts.map(({ calls }) => calls));
         return Promise.resolve();
@@ -230,7 +234,7 @@ describe("denoise()", () => {
   it("ends with no pass under way when the announcement fails", async () => {
     const events: string[] = [];
     class Failing extends LinearDenoiser {
-      prepare(): Promise<void> {
+      override prepare(): Promise<void> {
         return Promise.reject(new Error("no memory"));
       }
 

@@ -1,4 +1,5 @@
 // How much of its plan's limit a run reaches, what a forecast costs beside a full pass, and what the history takes.
+import { featureElements } from "../../pipeline/family.ts";
 import type { Pipeline } from "../../pipeline/pipeline.ts";
 import { describeModel, type DescribeModelOptions } from "../../model/describe_model.ts";
 import { DTYPE_BYTES } from "../../runtime/dtype.ts";
@@ -20,8 +21,10 @@ const MIB = 2 ** 20;
 export async function speedTable(pipeline: Pipeline, options: SpeedTableOptions): Promise<RunTiming> {
   const { model, rounds, signal, provider = "cpu" } = options;
   const timings = await timeRuns(pipeline, { rows: PUBLISHED_ROWS, rounds, signal });
-  const { reading, dtype } = describeModel(model, options);
-  const features = reading.featureElements(
+  const described = describeModel(model, options);
+  const { dtype } = described;
+  const features = featureElements(
+    described,
     completeRequest({ prompt: "red heart", seed: 42 }, pipeline.description),
   );
   const none = timings[0]!;

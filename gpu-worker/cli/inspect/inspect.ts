@@ -7,6 +7,7 @@ import { readModel } from "../../model/read_model.ts";
 import { type ProviderName, Runtime } from "../../runtime/mod.ts";
 import { readDevice } from "../../flags/device_flags.ts";
 import { peakMemoryBytes } from "../peak_memory.ts";
+import { featureElements } from "../../pipeline/family.ts";
 import { predictMemory } from "./predict_memory.ts";
 import { MEMORY_FLAGS, type MemoryOptions, readMemoryFlags } from "../../flags/memory_flags.ts";
 import { MODEL_FLAGS, readModelName } from "../../flags/model_flags.ts";
@@ -69,7 +70,8 @@ function describe(
 ) {
   const { provider = "cpu" } = options;
   // Its graphs are built for the check: what contradicts itself does not run here.
-  const { checkpoint, dtype, reading } = readModel(model, options);
+  const read = readModel(model, options);
+  const { checkpoint, dtype, reading } = read;
   const { defaults } = reading;
   const request = completeRequest({ prompt: "", seed: 0, steps, width, height, numFrames }, reading);
   const plan = planSteps(request.steps, request.sampler);
@@ -89,7 +91,7 @@ function describe(
     dtype,
     plan,
     slots,
-    featureElements: reading.featureElements(request),
+    featureElements: featureElements(read, request),
     conditioningElements: reading.conditioningElements?.(request) ?? 0,
     maxSequenceLength: request.maxSequenceLength,
     decoding: reading.decoding(request, saving),

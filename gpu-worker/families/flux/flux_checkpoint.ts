@@ -1,22 +1,27 @@
 // What a FLUX checkpoint says of itself: scheduler, defaults, rules and the way to its graphs. Nothing is loaded on a device.
-import { createSolver, type SchedulerConfig } from "../../../sampler/mod.ts";
-import { parseAutoencoderKLConfig } from "../../graph/autoencoder_kl/autoencoder_kl_config.ts";
+import { createSolver } from "../../../sampler/mod.ts";
+import {
+  type AutoencoderKLConfig,
+  parseAutoencoderKLConfig,
+} from "../../graph/autoencoder_kl/autoencoder_kl_config.ts";
 import { autoencoderKLDecoderGraph } from "../../graph/autoencoder_kl/autoencoder_kl_decoder.ts";
 import { autoencoderKLEncoderGraph } from "../../graph/autoencoder_kl/autoencoder_kl_encoder.ts";
 import { clipTextEncoderGraph } from "../../graph/text_encoders/clip_text_encoder.ts";
 import { type FluxTransformerConfig, parseFluxTransformerConfig } from "./flux_config.ts";
+import { PATCH } from "./flux_latents.ts";
 import { fluxTransformerGraphs } from "./flux_transformer.ts";
 import type { OnnxModel } from "../../graph/graph_builder.ts";
 import { t5EncoderGraph } from "../../graph/text_encoders/t5_encoder.ts";
 import type { DType } from "../../runtime/dtype.ts";
 import type { Checkpoint } from "../../checkpoint/checkpoint.ts";
 import { decodingSize } from "../../vae/decoding_size.ts";
-import type { ImageReading } from "../../pipeline/image_pipeline.ts";
+import type { FamilyReading } from "../../pipeline/family.ts";
 import { requestDefaults } from "../../checkpoint/stored_defaults.ts";
 
-export interface FluxCheckpoint extends ImageReading {
+export interface FluxCheckpoint extends FamilyReading {
   config: FluxTransformerConfig;
-  scheduler: SchedulerConfig;
+  vaeConfig: AutoencoderKLConfig;
+  tokenizers: Record<"clip" | "t5", string>;
   buildGraphs(): Record<"clip" | "t5" | "trunk" | "head" | "modulation" | "vae" | "vaeEncoder", OnnxModel>;
 }
 
@@ -62,19 +67,18 @@ export function readFluxCheckpoint(checkpoint: Checkpoint, dtype: DType): FluxCh
   return {
     config,
     vaeConfig,
-    vaeScale,
     scheduler,
+    latentScale: { channels: config.inChannels / PATCH ** 2, spatial: vaeScale },
+    tokenizers: { clip: checkpoint.path("tokenizer"), t5: checkpoint.path("tokenizer_2") },
     defaults: requestDefaults(checkpoint, preset),
     rules: {
-      sizeMultiple: 2 * vaeScale,
+      sizeMultiple: PATCH * vaeScale,
       maxSequenceLength: MAX_SEQUENCE_LENGTH,
       guidance: config.guidanceEmbeds ? "distilled" : "none",
       // FluxImg2ImgPipeline's.
       startImage: { strength: 0.6, partialStep: "run" },
     },
     decoding: decodingSize(vaeConfig),
-    featureElements: ({ width, height, trueCfgScale }) =>
-      (trueCfgScale > 1 ? 2 : 1) * width * height / (2 * vaeScale) ** 2 * config.innerDim,
     conditioningElements: ({ maxSequenceLength, trueCfgScale }) =>
       (trueCfgScale > 1 ? 2 : 1) * maxSequenceLength * config.innerDim,
     buildGraphs: () => ({

@@ -1,5 +1,19 @@
 // FLUX's 2x2 patches: FluxPipeline._pack_latents and _unpack_latents.
+import type { LatentPacking } from "../../pipeline/family.ts";
 import type { LatentSize } from "../../vae/latent_size.ts";
+
+/** Side of the squares of latent pixels that become tokens. */
+export const PATCH = 2;
+
+export const FLUX_PACKING: LatentPacking = {
+  pack: packLatents,
+  unpack: unpackLatents,
+  dims: (size) => [countTokens(size), size.channels * PATCH ** 2],
+};
+
+export function countTokens({ height, width }: LatentSize): number {
+  return height * width / PATCH ** 2;
+}
 
 /** [channels, height, width], both even -> [height/2 * width/2, channels * 4], row-major tokens. */
 export function packLatents(latents: Float32Array, size: LatentSize): Float32Array<ArrayBuffer> {

@@ -1,10 +1,7 @@
 // What a HunyuanVideo checkpoint says of itself: scheduler, defaults, rules and the way to its graphs. Nothing is loaded on a
 // device.
-import { createSolver, type SchedulerConfig } from "../../../sampler/mod.ts";
-import {
-  type AutoencoderKLHunyuanVideoConfig,
-  parseAutoencoderKLHunyuanVideoConfig,
-} from "./hunyuan_video_vae_config.ts";
+import { createSolver } from "../../../sampler/mod.ts";
+import { parseAutoencoderKLHunyuanVideoConfig } from "./hunyuan_video_vae_config.ts";
 import { autoencoderKLHunyuanVideoDecoderGraph, MAX_LATENT_FRAMES } from "./hunyuan_video_vae_decoder.ts";
 import { clipTextEncoderGraph, parseClipTextConfig } from "../../graph/text_encoders/clip_text_encoder.ts";
 import type { OnnxModel } from "../../graph/graph_builder.ts";
@@ -18,15 +15,14 @@ import { llamaEncoderGraph } from "../../graph/text_encoders/llama_encoder.ts";
 import { CheckpointError } from "../../checkpoint/checkpoint_error.ts";
 import type { DType } from "../../runtime/dtype.ts";
 import type { Checkpoint } from "../../checkpoint/checkpoint.ts";
-import { SKIPPED_LAYERS } from "./hunyuan_video_prompt_encoder.ts";
+import { SKIPPED_LAYERS } from "./encode_hunyuan_video_prompt.ts";
 import { leastCommonMultiple } from "../../pipeline/least_common_multiple.ts";
-import type { CheckpointReading } from "../../pipeline/pipeline.ts";
+import type { FamilyReading } from "../../pipeline/family.ts";
 import { requestDefaults } from "../../checkpoint/stored_defaults.ts";
 
-export interface HunyuanVideoCheckpoint extends CheckpointReading {
+export interface HunyuanVideoCheckpoint extends FamilyReading {
   config: HunyuanVideoTransformerConfig;
-  vaeConfig: AutoencoderKLHunyuanVideoConfig;
-  scheduler: SchedulerConfig;
+  tokenizers: Record<"llama" | "clip", string>;
   buildGraphs(): Record<"llama" | "clip" | "trunk" | "head" | "modulation" | "vae", OnnxModel>;
 }
 
@@ -87,8 +83,9 @@ export function readHunyuanVideoCheckpoint(checkpoint: Checkpoint, dtype: DType)
   const preset = { ...PRESET, guidanceScale: config.guidanceEmbeds ? GUIDANCE_SCALE : 0 };
   return {
     config,
-    vaeConfig,
     scheduler,
+    latentScale: { channels: config.inChannels, spatial: scale, temporal: timeScale },
+    tokenizers: { llama: checkpoint.path("tokenizer"), clip: checkpoint.path("tokenizer_2") },
     defaults: requestDefaults(checkpoint, preset),
     rules: {
       sizeMultiple: leastCommonMultiple(SIZE_MULTIPLE, scale * config.patchSize),
@@ -103,12 +100,6 @@ export function readHunyuanVideoCheckpoint(checkpoint: Checkpoint, dtype: DType)
         height *
         vaeConfig.block_out_channels[1]!,
     }),
-    featureElements: ({ width, height, numFrames = 1, trueCfgScale }) => {
-      const patches = ((numFrames - 1) / timeScale + 1) / config.patchSizeT * (width / scale) *
-        (height / scale) /
-        config.patchSize ** 2;
-      return (trueCfgScale > 1 ? 2 : 1) * patches * config.innerDim;
-    },
     buildGraphs: () => ({
       llama: llamaEncoderGraph({ ...llama, dtype, skippedLayers: SKIPPED_LAYERS }),
       clip: clipTextEncoderGraph({ ...clip, dtype, outputs: ["pooled_output"] }),

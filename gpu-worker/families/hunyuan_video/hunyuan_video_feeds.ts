@@ -1,4 +1,4 @@
-// The inputs of HunyuanVideo's trunk and head for one branch of guidance, in the graphs' names.
+// The inputs of HunyuanVideo's trunk and head, in the graphs' names.
 import type { HunyuanVideoTransformerConfig } from "./hunyuan_video_config.ts";
 import { hunyuanVideoRotaryTables } from "./hunyuan_video_rotary.ts";
 import type { Runtime } from "../../runtime/mod.ts";
@@ -8,29 +8,34 @@ import type { EncodedPrompt } from "../../text/encoded_prompt.ts";
 
 export interface HunyuanVideoFeedsOptions {
   config: HunyuanVideoTransformerConfig;
-  prompt: EncodedPrompt;
+  /** Prompts of equal length, so in general one. */
+  branches: readonly EncodedPrompt[];
   size: VideoSize;
   guidanceScale: number;
 }
 
 export function hunyuanVideoFeeds(runtime: Runtime, options: HunyuanVideoFeedsOptions): BranchFeeds {
-  const { config, prompt, size, guidanceScale } = options;
+  const { config, branches, size, guidanceScale } = options;
+  const { tokens } = branches[0]!;
   const grid = patchGrid(config, size);
   const { cos, sin } = hunyuanVideoRotaryTables({
-    textTokens: prompt.tokens,
+    textTokens: tokens,
     grid,
     axesDims: config.ropeAxesDim,
     theta: config.ropeTheta,
   });
   const pairs = config.attentionHeadDim / 2;
   const rotaryDims = [cos.length / pairs, pairs];
-  const pooled = { dims: [config.pooledProjectionDim], rows: [prompt.pooled] };
-  const guidance = { dims: [], rows: [Float32Array.of(guidanceScale)] };
+  const pooled = { dims: [config.pooledProjectionDim], rows: branches.map(({ pooled }) => pooled) };
+  const guidance = { dims: [], rows: branches.map(() => Float32Array.of(guidanceScale)) };
   return new BranchFeeds(runtime, {
-    rows: 1,
+    rows: branches.length,
     latents: { name: "hidden_states", dims: [size.channels, size.frames, size.height, size.width] },
     trunk: {
-      encoder_hidden_states: { dims: [prompt.tokens, config.textEmbedDim], rows: [prompt.embeds] },
+      encoder_hidden_states: {
+        dims: [tokens, config.textEmbedDim],
+        rows: branches.map(({ embeds }) => embeds),
+      },
     },
     shared: {
       rotary_cos: { dims: rotaryDims, data: cos },

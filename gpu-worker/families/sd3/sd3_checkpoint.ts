@@ -1,6 +1,6 @@
 // What a Stable Diffusion 3 checkpoint says of itself: scheduler, defaults, rules and the way to its graphs. Nothing is
 // loaded on a device.
-import { createSolver, type SchedulerConfig } from "../../../sampler/mod.ts";
+import { createSolver } from "../../../sampler/mod.ts";
 import {
   type AutoencoderKLConfig,
   parseAutoencoderKLConfig,
@@ -17,12 +17,13 @@ import type { DType } from "../../runtime/dtype.ts";
 import type { Checkpoint, Component } from "../../checkpoint/checkpoint.ts";
 import { MAX_PIXELS_PER_SIDE } from "../../request/request_limits.ts";
 import { decodingSize } from "../../vae/decoding_size.ts";
-import type { ImageReading } from "../../pipeline/image_pipeline.ts";
+import type { FamilyReading } from "../../pipeline/family.ts";
 import { requestDefaults } from "../../checkpoint/stored_defaults.ts";
 
-export interface Sd3Checkpoint extends ImageReading {
+export interface Sd3Checkpoint extends FamilyReading {
   config: Sd3TransformerConfig;
-  scheduler: SchedulerConfig;
+  vaeConfig: AutoencoderKLConfig;
+  tokenizers: Record<"clip" | "clip2", string> & { t5?: string };
   buildGraphs(): Sd3Graphs;
 }
 
@@ -59,8 +60,13 @@ export function readSd3Checkpoint(checkpoint: Checkpoint, dtype: DType): Sd3Chec
   return {
     config,
     vaeConfig: vae,
-    vaeScale,
     scheduler,
+    latentScale: { channels: config.inChannels, spatial: vaeScale },
+    tokenizers: {
+      clip: checkpoint.path("tokenizer"),
+      clip2: checkpoint.path("tokenizer_2"),
+      ...parts.t5 && { t5: checkpoint.path("tokenizer_3") },
+    },
     defaults: requestDefaults(checkpoint, { ...PRESET, width: side, height: side }),
     rules: {
       sizeMultiple: patch,
@@ -72,8 +78,6 @@ export function readSd3Checkpoint(checkpoint: Checkpoint, dtype: DType): Sd3Chec
       startImage: { strength: 0.6, partialStep: "run" },
     },
     decoding: decodingSize(vae),
-    featureElements: ({ width, height, guidanceScale }) =>
-      (guidanceScale > 1 ? 2 : 1) * width * height / patch ** 2 * config.innerDim,
     conditioningElements: ({ maxSequenceLength, guidanceScale }) =>
       (guidanceScale > 1 ? 2 : 1) * (CLIP_TOKENS + maxSequenceLength) * config.innerDim,
     buildGraphs: () => ({

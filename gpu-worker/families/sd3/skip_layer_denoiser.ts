@@ -5,6 +5,7 @@ import {
   type ForecastOptions,
   type FullCall,
   type FullResult,
+  type PlannedForecasts,
   type StepKind,
 } from "../../../sampler/mod.ts";
 import { combineRows } from "../../denoiser/combine_rows.ts";
@@ -27,9 +28,19 @@ export interface SkipLayerDenoiserOptions {
 /** Owns both denoisers. Blocks are skipped up to the last guided step only; later steps cost what they cost without. */
 export class SkipLayerDenoiser implements RunDenoiser {
   readonly #options: SkipLayerDenoiserOptions;
+  /** By the calls of a gap: those of its guided steps, always the same array. */
+  readonly #guidedCalls = new Map<readonly ForecastCall[], readonly ForecastCall[]>();
 
   constructor(options: SkipLayerDenoiserOptions) {
     this.#options = options;
+  }
+
+  /** Announces the calls without their sums: guidance is more than a sum, so `forecast` takes the sums after it. */
+  async prepare(forecasts: readonly PlannedForecasts[], signal?: AbortSignal): Promise<void> {
+    const { branches, skipping } = this.#options;
+    await branches.prepare(forecasts.map(({ calls }) => ({ calls })), signal);
+    const guided = forecasts.map(({ calls }) => ({ calls: this.#guided(calls) }));
+    await skipping.prepare(guided.filter(({ calls }) => calls.length > 0), signal);
   }
 
   async full(call: FullCall): Promise<FullResult> {
@@ -50,20 +61,23 @@ export class SkipLayerDenoiser implements RunDenoiser {
   ): Promise<Float32Array[]> {
     const { branches, skipping } = this.#options;
     const rows = await branches.forecast(calls, options);
-    const guided = calls.filter((call) => this.#guides(call));
+    const guided = this.#guided(calls);
     const skipped = guided.length > 0 ? await skipping.forecast(guided, options) : [];
     const outputs = rows.map((output, i) => this.#combine(output, skipped[guided.indexOf(calls[i]!)]));
     return sums?.map((weights) => combineRows(outputs, weights)) ?? outputs;
   }
 
-  keep(): void {
-    this.#options.branches.keep?.();
-    this.#options.skipping.keep?.();
-  }
-
   [Symbol.dispose](): void {
     this.#options.branches[Symbol.dispose]();
     this.#options.skipping[Symbol.dispose]();
+  }
+
+  #guided(calls: readonly ForecastCall[]): readonly ForecastCall[] {
+    const known = this.#guidedCalls.get(calls);
+    if (known) return known;
+    const guided = calls.filter((call) => this.#guides(call));
+    this.#guidedCalls.set(calls, guided);
+    return guided;
   }
 
   #guides({ step }: { step: number }): boolean {

@@ -1,7 +1,10 @@
 // What checkpoints of Stable Diffusion and SDXL say of themselves: scheduler, defaults, rules and the way to their graphs.
 // Nothing is loaded on a device.
 import { createSolver, type SchedulerConfig } from "../../../sampler/mod.ts";
-import { parseAutoencoderKLConfig } from "../../graph/autoencoder_kl/autoencoder_kl_config.ts";
+import {
+  type AutoencoderKLConfig,
+  parseAutoencoderKLConfig,
+} from "../../graph/autoencoder_kl/autoencoder_kl_config.ts";
 import { autoencoderKLDecoderGraph } from "../../graph/autoencoder_kl/autoencoder_kl_decoder.ts";
 import { autoencoderKLEncoderGraph } from "../../graph/autoencoder_kl/autoencoder_kl_encoder.ts";
 import {
@@ -16,22 +19,17 @@ import { CheckpointError } from "../../checkpoint/checkpoint_error.ts";
 import type { DType } from "../../runtime/dtype.ts";
 import type { Checkpoint, Component } from "../../checkpoint/checkpoint.ts";
 import { decodingSize } from "../../vae/decoding_size.ts";
-import type { ClipEncoder } from "./unet_prompt_encoder.ts";
-import type { RequestRules } from "../../request/request_rules.ts";
-import type { ImageReading } from "../../pipeline/image_pipeline.ts";
+import type { FamilyReading } from "../../pipeline/family.ts";
 import { requestDefaults } from "../../checkpoint/stored_defaults.ts";
 
 /** A checkpoint whose denoiser is a UNet. */
-export interface UNetCheckpoint extends ImageReading {
+export interface UNetCheckpoint extends FamilyReading {
   config: UNet2DConditionConfig;
-  scheduler: SchedulerConfig;
-  rules: RequestRules;
+  vaeConfig: AutoencoderKLConfig;
   /** In the order in which their states stand beside each other. */
   textEncoders: readonly TextEncoder[];
   /** Whether a negative prompt that is not given is zeros instead of an encoded empty text. */
   zeroNegative: boolean;
-  /** Compute type of the UNet, its feature and history. */
-  unetType: DType;
   /** A text encoder's graph has the encoder's name. */
   buildGraphs():
     & Record<"trunk" | "head" | "vae" | "vaeEncoder", OnnxModel>
@@ -43,8 +41,6 @@ export interface TextEncoder extends TextEncoderOptions {
   source: Component;
   /** Of a token's state. */
   features: number;
-  /** Folder of the tokenizer. */
-  tokenizer: string;
 }
 
 /** Which encoder the pipeline class wants, and what of it. */
@@ -52,7 +48,8 @@ export interface TextEncoderOptions {
   /** Component of the encoder; that of the tokenizer has the same suffix. */
   name: "text_encoder" | "text_encoder_2";
   className: ClipTextClass;
-  states: ClipEncoder["states"];
+  /** The output that becomes part of the prompt's states; the last encoder may have text_embeds beside it. */
+  states: "last_hidden_state" | "penultimate_hidden_state";
 }
 
 /** Where the pipeline classes differ. */
@@ -103,20 +100,22 @@ export function readUNetCheckpoint(checkpoint: Checkpoint, options: UNetCheckpoi
   requireLatents(config, vaeConfig.latent_channels);
   const vaeScale = 2 ** (vaeConfig.block_out_channels.length - 1);
   // ONNX Runtime has no bfloat16 convolutions on CUDA, and these UNets were published for float16.
-  const unetType = dtype === "bfloat16" ? "float16" : dtype;
+  const denoiserType = dtype === "bfloat16" ? "float16" : dtype;
   const textEncoders = options.textEncoders.map((encoder) => textEncoder(checkpoint, encoder));
   requireTextWidth(config, textEncoders);
-  const { channels } = config;
   const [height, width] = sampleSize(unet.config, options) ?? config.sampleSize ??
     [DEFAULT_SAMPLE_SIZE, DEFAULT_SAMPLE_SIZE];
   return {
     config,
     vaeConfig,
-    vaeScale,
     scheduler,
+    latentScale: { channels: config.inChannels, spatial: vaeScale },
+    tokenizers: Object.fromEntries(
+      textEncoders.map(({ name }) => [name, checkpoint.path(name.replace("text_encoder", "tokenizer"))]),
+    ),
     textEncoders,
     zeroNegative,
-    unetType,
+    denoiserType,
     defaults: requestDefaults(checkpoint, {
       steps: STEPS,
       width: width * vaeScale,
@@ -134,11 +133,9 @@ export function readUNetCheckpoint(checkpoint: Checkpoint, options: UNetCheckpoi
       startImage: { strength: options.strength, partialStep: "skip" },
     },
     decoding: decodingSize(vaeConfig),
-    featureElements: ({ width, height, guidanceScale }) =>
-      (guidanceScale > 1 ? 2 : 1) * channels * (height / vaeScale) * (width / vaeScale),
     buildGraphs: () => ({
       ...Object.fromEntries(textEncoders.map((encoder) => [encoder.name, textGraph(encoder, dtype)])),
-      ...unet2DConditionGraphs({ ...unet, dtype: unetType }),
+      ...unet2DConditionGraphs({ ...unet, dtype: denoiserType }),
       vae: autoencoderKLDecoderGraph({ ...vae, dtype: "float32" }),
       vaeEncoder: autoencoderKLEncoderGraph({ ...vae, dtype: "float32" }),
     }),
@@ -150,8 +147,7 @@ function textEncoder(checkpoint: Checkpoint, options: TextEncoderOptions): TextE
   checkpoint.requireClass(name, className);
   const source = checkpoint.component(name, "model");
   const { hidden_size: features } = parseClipTextConfig(source.config, name);
-  const tokenizer = checkpoint.path(name.replace("text_encoder", "tokenizer"));
-  return { ...options, source, features, tokenizer };
+  return { ...options, source, features };
 }
 
 function textGraph({ source, className, states }: TextEncoder, dtype: DType): OnnxModel {

@@ -7,7 +7,7 @@ import { blendTiles, type Planes, type TileLayout } from "../../vae/blend_tiles.
 import { videoLatents } from "../../vae/video_latents.ts";
 import { tileFrames, type VideoTiling } from "../../vae/video_tiling.ts";
 import type { GraphSession } from "../../session/session_loader.ts";
-import type { VideoToDecode } from "../../pipeline/video_pipeline.ts";
+import type { VideoToDecode } from "../../pipeline/latent_decoder.ts";
 
 export interface WanDecoder {
   runtime: Runtime;

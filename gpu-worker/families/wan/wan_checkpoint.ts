@@ -1,6 +1,6 @@
 // What a Wan checkpoint says of itself: scheduler, defaults, rules and the way to its graphs. Nothing is loaded on a device.
-import { createSolver, type SchedulerConfig, showValue } from "../../../sampler/mod.ts";
-import { type AutoencoderKLWanConfig, parseAutoencoderKLWanConfig } from "./wan_vae_config.ts";
+import { createSolver, showValue } from "../../../sampler/mod.ts";
+import { parseAutoencoderKLWanConfig } from "./wan_vae_config.ts";
 import { type AutoencoderKLWanDecoder, autoencoderKLWanDecoder } from "./wan_vae_decoder.ts";
 import type { OnnxModel } from "../../graph/graph_builder.ts";
 import { parseT5Config, t5EncoderGraph } from "../../graph/text_encoders/t5_encoder.ts";
@@ -11,13 +11,12 @@ import type { DType } from "../../runtime/dtype.ts";
 import type { Checkpoint, Component } from "../../checkpoint/checkpoint.ts";
 import { MAX_PIXELS_PER_SIDE } from "../../request/request_limits.ts";
 import { leastCommonMultiple } from "../../pipeline/least_common_multiple.ts";
-import type { CheckpointReading } from "../../pipeline/pipeline.ts";
+import type { FamilyReading } from "../../pipeline/family.ts";
 import { requestDefaults } from "../../checkpoint/stored_defaults.ts";
 
-export interface WanCheckpoint extends CheckpointReading {
+export interface WanCheckpoint extends FamilyReading {
   config: WanTransformerConfig;
-  vaeConfig: AutoencoderKLWanConfig;
-  scheduler: SchedulerConfig;
+  tokenizers: Record<"t5", string>;
   /** The VAE's comes with what it remembers from run to run. */
   buildGraphs():
     & Record<"t5" | "trunk" | "head" | "modulation" | "vae", OnnxModel>
@@ -80,12 +79,13 @@ export function readWanCheckpoint(checkpoint: Checkpoint, dtype: DType): WanChec
   createSolver(scheduler, { steps: 1, noise: (count) => new Float32Array(count) });
 
   const { temporalScale, spatialScale } = vaeConfig;
-  const { patchHeight, patchWidth, ropeMaxSeqLen, innerDim } = config;
+  const { patchHeight, patchWidth, ropeMaxSeqLen } = config;
   const patches = [patchHeight, patchWidth].map((patch) => patch * spatialScale) as [number, number];
   return {
     config,
-    vaeConfig,
     scheduler,
+    latentScale: { channels: inChannels, spatial: spatialScale, temporal: temporalScale },
+    tokenizers: { t5: checkpoint.path("tokenizer") },
     defaults: requestDefaults(checkpoint, PRESET),
     rules: {
       sizeMultiple: patches.reduce(leastCommonMultiple, SIZE_MULTIPLE),
@@ -104,10 +104,6 @@ export function readWanCheckpoint(checkpoint: Checkpoint, dtype: DType): WanChec
       activation: WITH_PASTS * Math.min(numFrames, temporalScale) * width * height *
         (vaeConfig.channels.at(-2) ?? vaeConfig.channels[0]!),
     }),
-    featureElements: ({ width, height, numFrames = 1, guidanceScale }) => {
-      const tokens = ((numFrames - 1) / temporalScale + 1) * (height / patches[0]) * (width / patches[1]);
-      return (guidanceScale > 1 ? 2 : 1) * tokens * innerDim;
-    },
     buildGraphs: () => ({
       t5: t5EncoderGraph({ ...t5, dtype, className: TEXT_CLASS }),
       ...wanTransformerGraphs({ ...transformer, dtype }),

@@ -16,6 +16,7 @@ import {
   createForecaster,
   type Denoiser,
   type FullCall,
+  type PlannedForecasts,
   randn,
   resolveSamplerOptions,
 } from "../../../sampler/mod.ts";
@@ -71,7 +72,9 @@ describe("SeparateBranches with HunyuanVideo", () => {
   async function forecasts(prompts: EncodedPrompt[]): Promise<Float32Array[]> {
     using owned = new DisposableStack();
     const branches = prompts.map((prompt) => {
-      const feeds = owned.use(hunyuanVideoFeeds(runtime, { config, prompt, size, guidanceScale: 6 }));
+      const feeds = owned.use(
+        hunyuanVideoFeeds(runtime, { config, branches: [prompt], size, guidanceScale: 6 }),
+      );
       return new OnnxDenoiser(runtime, sessions, {
         branches: 1,
         slots: ANCHORS.length,
@@ -107,7 +110,9 @@ describe("SeparateBranches", () => {
     check: Float64Array.of(1),
   };
   let disposed = 0;
+  const prepared: (readonly PlannedForecasts[])[] = [];
   const branch = (value: number, forecastError?: number): Denoiser & Disposable => ({
+    prepare: (forecasts) => Promise.resolve(void prepared.push(forecasts)),
     full: () =>
       Promise.resolve({
         output: Float32Array.of(value, value),
@@ -122,6 +127,14 @@ describe("SeparateBranches", () => {
       [branch(1, errors[0]), branch(5, errors[1])],
       { slots: 2, guide: ([a, b, c, d]) => Float32Array.of(a! - c!, b! - d!) },
     );
+
+  it("prepare() announces the forecasts to every branch", async () => {
+    using denoiser = pair([]);
+    const planned = [{ calls: [], sums: [] }];
+    await denoiser.prepare(planned);
+    assert.deepEqual(prepared, [planned, planned]);
+    assert.ok(prepared.every((forecasts) => forecasts === planned));
+  });
 
   it("full() guides the outputs and reports the branch that a forecast would miss most", async () => {
     using denoiser = pair([0.25, 0.125]);

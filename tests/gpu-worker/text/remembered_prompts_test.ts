@@ -1,7 +1,9 @@
 import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import type { EncodedPrompt } from "../../../gpu-worker/text/encoded_prompt.ts";
-import { REMEMBERED_PROMPTS, RememberedPrompts } from "../../../gpu-worker/text/remembered_prompts.ts";
+import { RememberedPrompts } from "../../../gpu-worker/text/remembered_prompts.ts";
+
+const MAX_BYTES = 100;
 
 describe("RememberedPrompts.encode()", () => {
   it("encodes a prompt once, for callers at the same time and for later ones", async () => {
@@ -88,11 +90,23 @@ describe("RememberedPrompts.encode()", () => {
       encodings.at(-1)!.finish();
       await encoded;
     };
-    for (let i = 0; i <= REMEMBERED_PROMPTS; i++) await draw(`${i}`);
+    // Each takes its name, 6 bytes with the length, and two numbers.
+    const kept = Math.floor(MAX_BYTES / 14);
+    for (let i = 0; i <= kept; i++) await draw(`${i}`);
     await draw("1");
-    assert.equal(encodings.length, REMEMBERED_PROMPTS + 1);
+    assert.equal(encodings.length, kept + 1);
     await draw("0");
-    assert.equal(encodings.length, REMEMBERED_PROMPTS + 2);
+    assert.equal(encodings.length, kept + 2);
+  });
+
+  it("remembers by bytes: none that is larger than all may be together", async () => {
+    const { ask, encodings } = encoder();
+    for (let i = 0; i < 2; i++) {
+      const encoded = ask("a fox", undefined, MAX_BYTES / 4);
+      encodings.at(-1)!.finish();
+      await encoded;
+    }
+    assert.equal(encodings.length, 2);
   });
 });
 
@@ -111,7 +125,7 @@ function encoder() {
     const encoded = { tokens, embeds: new Float32Array(tokens), pooled: new Float32Array(1) };
     encodings.push({ text, signal, finish: () => resolve(encoded), fail: reject });
     return promise;
-  });
+  }, { maxBytes: MAX_BYTES });
   const ask = (text: string, signal?: AbortSignal, maxSequenceLength = 1) =>
     prompts.encode(text, { maxSequenceLength, ...signal && { signal } });
   return { ask, encodings };

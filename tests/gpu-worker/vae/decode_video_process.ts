@@ -10,7 +10,7 @@ import type { OnnxModel } from "../../../gpu-worker/graph/graph_builder.ts";
 import { collectVideo } from "../../../gpu-worker/vae/collect_video.ts";
 import { decodeWan } from "../../../gpu-worker/families/wan/decode_wan.ts";
 import { decodeHunyuanVideo } from "../../../gpu-worker/families/hunyuan_video/decode_hunyuan_video.ts";
-import type { VideoToDecode } from "../../../gpu-worker/pipeline/video_pipeline.ts";
+import type { VideoToDecode } from "../../../gpu-worker/pipeline/latent_decoder.ts";
 import { Runtime, type Session } from "../../../gpu-worker/runtime/mod.ts";
 import { component } from "../graph/component.ts";
 

@@ -37,6 +37,10 @@ class CurveDenoiser implements Denoiser {
     this.#curve = curve;
   }
 
+  prepare(): Promise<void> {
+    return Promise.resolve();
+  }
+
   full(call: FullCall): Promise<FullResult> {
     this.calls.push({ ...call });
     const feature = this.#feature(call.step);

@@ -9,7 +9,7 @@ import {
   guidesStep,
   type SkipLayerGuidance,
 } from "../../../../gpu-worker/request/skip_layer_guidance.ts";
-import type { Denoiser, StepKind } from "../../../../sampler/mod.ts";
+import type { Denoiser, ForecastCall, PlannedForecasts, StepKind } from "../../../../sampler/mod.ts";
 
 const STEPS = 10;
 /** Guides steps 3..6. */
@@ -20,6 +20,8 @@ const PLAN: StepKind[] = [..."FFFfFffffF"].map((kind) => kind === "F" ? "full" :
 class Recorder implements Denoiser, Disposable {
   readonly fulls: [step: number, slot: number | undefined][] = [];
   readonly forecasts: number[] = [];
+  readonly prepared: PlannedForecasts[] = [];
+  readonly asked: (readonly ForecastCall[])[] = [];
   disposed = false;
   readonly #output: Float32Array;
 
@@ -32,7 +34,13 @@ class Recorder implements Denoiser, Disposable {
     return Promise.resolve({ output: this.#output, ...check && { forecastError: 0.5 } });
   }
 
+  prepare(forecasts: readonly PlannedForecasts[]) {
+    this.prepared.push(...forecasts);
+    return Promise.resolve();
+  }
+
   forecast(calls: Parameters<Denoiser["forecast"]>[0]) {
+    this.asked.push(calls);
     this.forecasts.push(...calls.map(({ step }) => step));
     return Promise.resolve(calls.map(() => this.#output));
   }
@@ -83,6 +91,27 @@ describe("SkipLayerDenoiser", () => {
     assert.deepEqual(outputs.map(([value]) => value), [10, 10, 9, 9]);
     assert.deepEqual(branches.forecasts, [5, 6, 7, 8]);
     assert.deepEqual(skipping.forecasts, [5, 6]);
+  });
+
+  it("prepare() announces to each of the two the very calls that it gets", async () => {
+    const { denoiser, branches, skipping } = setUp();
+    const gaps = [[3], [5, 6, 7, 8], [8]].map((steps) =>
+      steps.map((step) => ({ ...at(step), weights: new Float64Array(4) }))
+    );
+    const sums = [Float64Array.of(1)];
+    await denoiser.prepare(gaps.map((calls) => ({ calls, sums })));
+    for (const calls of gaps) {
+      await denoiser.forecast(calls, { sums: calls.map(() => new Float64Array(calls.length)) });
+    }
+    for (const { prepared, asked } of [branches, skipping]) {
+      assert.equal(prepared.length, asked.length);
+      for (const [i, planned] of prepared.entries()) {
+        assert.equal(planned.calls, asked[i]);
+        // Guidance is more than a sum.
+        assert.equal(planned.sums, undefined);
+      }
+    }
+    assert.deepEqual(skipping.forecasts, [3, 5, 6]);
   });
 
   it("passes on the branches' measured error, and does not measure its own", async () => {

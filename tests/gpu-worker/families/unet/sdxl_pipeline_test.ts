@@ -3,12 +3,14 @@ import { after, before, describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { CheckpointError } from "../../../../gpu-worker/checkpoint/checkpoint_error.ts";
 import { Checkpoint } from "../../../../gpu-worker/checkpoint/checkpoint.ts";
-import { UnetPromptEncoder, zeroPrompt } from "../../../../gpu-worker/families/unet/unet_prompt_encoder.ts";
+import { encodeUnetPrompt, zeroPrompt } from "../../../../gpu-worker/families/unet/encode_unet_prompt.ts";
 import { familyOf } from "../../../../gpu-worker/model/families.ts";
 import { openPipeline } from "../../../../gpu-worker/model/open_pipeline.ts";
 import type { Pipeline } from "../../../../gpu-worker/pipeline/pipeline.ts";
 import { readSdCheckpoint } from "../../../../gpu-worker/families/unet/sd_checkpoint.ts";
 import { readSdxlCheckpoint } from "../../../../gpu-worker/families/unet/sdxl_checkpoint.ts";
+import type { OnnxModel } from "../../../../gpu-worker/graph/graph_builder.ts";
+import type { LoadedEncoder } from "../../../../gpu-worker/text/encode_text.ts";
 import { openTokenizer } from "../../../../gpu-worker/text/tokenizer/tokenizer.ts";
 import { Runtime } from "../../../../gpu-worker/runtime/mod.ts";
 import { goldenPath, loadGoldens, maxError } from "../../../goldens/golden.ts";
@@ -50,21 +52,21 @@ for (const [name, read] of Object.entries(CHECKPOINTS)) {
     }
   });
 
-  describe(`UnetPromptEncoder.encode() on ${name}`, () => {
+  describe(`encodeUnetPrompt() on ${name}`, () => {
     for (const prompt of ["plain", "empty", "unicode"]) {
       it(`gives diffusers' states, '${prompt}' prompt`, async () => {
         const { cases } = JSON.parse(Deno.readTextFileSync(`${folder}/goldens.json`));
         using stack = new DisposableStack();
         const runtime = stack.use(Runtime.open());
-        const encoders = [];
-        const { textEncoders, buildGraphs } = read(Checkpoint.open(folder), "float32");
-        const graphs = buildGraphs();
-        for (const { name, tokenizer, states } of textEncoders) {
+        const encoders: Record<string, LoadedEncoder> = {};
+        const reading = read(Checkpoint.open(folder), "float32");
+        const graphs: Record<string, OnnxModel> = reading.buildGraphs();
+        for (const [name, tokenizer] of Object.entries(reading.tokenizers)) {
           const session = stack.use(await runtime.createSession(graphs[name]!));
-          encoders.push({ session, tokenizer: openTokenizer(tokenizer), states });
+          encoders[name] = { session, tokenizer: openTokenizer(tokenizer) };
         }
         const id = `text.${prompt}`;
-        const encoded = await new UnetPromptEncoder(runtime, encoders).encode(cases[id].prompt);
+        const encoded = await encodeUnetPrompt({ text: cases[id].prompt }, { runtime, encoders, reading });
         assert.equal(encoded.tokens, goldens.shape(`${id}.prompt_embeds`)[1]);
         assert(maxError(encoded.embeds, goldens.floats(`${id}.prompt_embeds`)) <= STATES_TOLERANCE);
         const projected = goldens.has(`${id}.text_embeds`);
@@ -168,7 +170,7 @@ describe("readSdCheckpoint(), readSdxlCheckpoint()", () => {
   });
 
   it("computes the UNet in float16 where the device's type is bfloat16, which has no convolutions", () => {
-    const { unetType } = readSdxlCheckpoint(Checkpoint.open(goldenPath("sdxl/tiny-sdxl")), "bfloat16");
-    assert.equal(unetType, "float16");
+    const { denoiserType } = readSdxlCheckpoint(Checkpoint.open(goldenPath("sdxl/tiny-sdxl")), "bfloat16");
+    assert.equal(denoiserType, "float16");
   });
 });

@@ -2,8 +2,12 @@
 import { after, before, describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { Checkpoint } from "../../../../gpu-worker/checkpoint/checkpoint.ts";
-import { readHunyuanVideoCheckpoint } from "../../../../gpu-worker/families/hunyuan_video/hunyuan_video_checkpoint.ts";
-import { HunyuanVideoPromptEncoder } from "../../../../gpu-worker/families/hunyuan_video/hunyuan_video_prompt_encoder.ts";
+import {
+  type HunyuanVideoCheckpoint,
+  readHunyuanVideoCheckpoint,
+} from "../../../../gpu-worker/families/hunyuan_video/hunyuan_video_checkpoint.ts";
+import { encodeHunyuanVideoPrompt } from "../../../../gpu-worker/families/hunyuan_video/encode_hunyuan_video_prompt.ts";
+import type { LoadedText } from "../../../../gpu-worker/pipeline/family.ts";
 import type { GraphSession } from "../../../../gpu-worker/session/session_loader.ts";
 import { openTokenizer } from "../../../../gpu-worker/text/tokenizer/tokenizer.ts";
 import { Runtime, type Session } from "../../../../gpu-worker/runtime/mod.ts";
@@ -14,27 +18,24 @@ const TOLERANCE = 1e-5;
 
 for (const name of ["tiny-distilled", "tiny-plain"]) {
   const folder = `hunyuan_video/${name}`;
-  describe(`HunyuanVideoPromptEncoder.encode() with ${name}`, () => {
+  describe(`encodeHunyuanVideoPrompt() with ${name}`, () => {
     const goldens = loadGoldens(folder);
     const { cases } = JSON.parse(Deno.readTextFileSync(goldenPath(`${folder}/goldens.json`)));
     const stack = new DisposableStack();
     /** Ids of each encoder's last run. */
     const seen: Record<string, number[]> = {};
-    let encoder: HunyuanVideoPromptEncoder;
+    let loaded: LoadedText<HunyuanVideoCheckpoint>;
     before(async () => {
       const runtime = stack.use(Runtime.open());
       const checkpoint = Checkpoint.open(goldenPath(folder));
-      const { buildGraphs, config } = readHunyuanVideoCheckpoint(checkpoint, "float32");
-      const graphs = buildGraphs();
+      const reading = readHunyuanVideoCheckpoint(checkpoint, "float32");
+      const graphs = reading.buildGraphs();
       const open = async (graph: "llama" | "clip", tokenizer: string) => ({
         session: recorded(stack.use(await runtime.createSession(graphs[graph])), (ids) => seen[graph] = ids),
         tokenizer: openTokenizer(checkpoint.path(tokenizer)),
       });
-      encoder = new HunyuanVideoPromptEncoder(runtime, {
-        llama: await open("llama", "tokenizer"),
-        clip: await open("clip", "tokenizer_2"),
-        features: config.textEmbedDim,
-      });
+      const encoders = { llama: await open("llama", "tokenizer"), clip: await open("clip", "tokenizer_2") };
+      loaded = { runtime, encoders, reading };
     });
     after(() => stack.dispose());
 
@@ -42,7 +43,10 @@ for (const name of ["tiny-distilled", "tiny-plain"]) {
       it(`gives diffusers' ids, states and pooled output of the text '${text}'`, async () => {
         const id = `text.${text}`;
         const { prompt, max_sequence_length: maxSequenceLength } = cases[id];
-        const { tokens, embeds, pooled } = await encoder.encode(prompt, { maxSequenceLength });
+        const { tokens, embeds, pooled } = await encodeHunyuanVideoPrompt(
+          { text: prompt, maxSequenceLength },
+          loaded,
+        );
         assert.deepEqual([1, tokens, embeds.length / tokens], goldens.shape(`${id}.embeds`));
         const padded = [...goldens.ints(`${id}.llama_input_ids`)];
         assert.deepEqual(seen["llama"], padded.slice(0, seen["llama"]!.length));

@@ -2,7 +2,8 @@ import { after, before, describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { Checkpoint } from "../../../../gpu-worker/checkpoint/checkpoint.ts";
 import { readSd3Checkpoint } from "../../../../gpu-worker/families/sd3/sd3_checkpoint.ts";
-import { Sd3PromptEncoder } from "../../../../gpu-worker/families/sd3/sd3_prompt_encoder.ts";
+import { encodeSd3Prompt } from "../../../../gpu-worker/families/sd3/encode_sd3_prompt.ts";
+import { RememberedPrompts } from "../../../../gpu-worker/text/remembered_prompts.ts";
 import { openTokenizer } from "../../../../gpu-worker/text/tokenizer/tokenizer.ts";
 import type { OnnxModel } from "../../../../gpu-worker/graph/graph_builder.ts";
 import { Runtime } from "../../../../gpu-worker/runtime/mod.ts";
@@ -12,15 +13,15 @@ import { goldenPath, loadGoldens, maxError } from "../../../goldens/golden.ts";
 const TOLERANCE = 1e-5;
 
 for (const name of ["sd3/tiny-large", "sd3/tiny-medium"]) {
-  describe(`Sd3PromptEncoder.encode() on ${name}`, () => {
+  describe(`encodeSd3Prompt() on ${name}`, () => {
     const goldens = loadGoldens(name);
     const { cases } = JSON.parse(Deno.readTextFileSync(goldenPath(`${name}/goldens.json`)));
     const stack = new DisposableStack();
-    let prompts: Sd3PromptEncoder;
+    let prompts: RememberedPrompts;
     before(async () => {
       const checkpoint = Checkpoint.open(goldenPath(name));
-      const { buildGraphs, config } = readSd3Checkpoint(checkpoint, "float32");
-      const { clip, clip2, t5 } = buildGraphs();
+      const reading = readSd3Checkpoint(checkpoint, "float32");
+      const { clip, clip2, t5 } = reading.buildGraphs();
       const runtime = stack.use(Runtime.open());
       const load = async (model: OnnxModel, tokenizer: string) => ({
         session: stack.use(await runtime.createSession(model)),
@@ -29,9 +30,11 @@ for (const name of ["sd3/tiny-large", "sd3/tiny-medium"]) {
       const encoders = {
         clip: await load(clip, "tokenizer"),
         clip2: await load(clip2, "tokenizer_2"),
-        t5: t5 && await load(t5, "tokenizer_3"),
+        ...t5 && { t5: await load(t5, "tokenizer_3") },
       };
-      prompts = new Sd3PromptEncoder(runtime, { encoders, width: config.jointAttentionDim });
+      prompts = new RememberedPrompts((text, options) =>
+        encodeSd3Prompt({ text, ...options }, { runtime, encoders, reading })
+      );
     });
     after(() => stack.dispose());
 

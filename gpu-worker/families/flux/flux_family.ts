@@ -1,0 +1,22 @@
+// diffusers' FluxPipeline: FLUX.1-dev, FLUX.1-schnell and every checkpoint of that architecture, from text or from an image.
+import { createSolver, linspace } from "../../../sampler/mod.ts";
+import type { Family } from "../../pipeline/family.ts";
+import { pictureDecoder } from "../../pipeline/latent_decoder.ts";
+import { encodeFluxPrompt } from "./encode_flux_prompt.ts";
+import { type FluxCheckpoint, readFluxCheckpoint } from "./flux_checkpoint.ts";
+import { fluxFeeds } from "./flux_feeds.ts";
+import { countTokens, FLUX_PACKING } from "./flux_latents.ts";
+
+export const fluxFamily: Family<FluxCheckpoint> = {
+  read: readFluxCheckpoint,
+  encodePrompt: encodeFluxPrompt,
+  solver({ steps }, { reading: { scheduler }, size, noise }) {
+    // As FluxPipeline passes them.
+    const sigmas = [...linspace(1, 1 / steps, steps)];
+    return createSolver(scheduler, { steps, sigmas, imageSeqLen: countTokens(size), noise });
+  },
+  packing: FLUX_PACKING,
+  feeds: fluxFeeds,
+  featureDims: ({ innerDim }, size) => [countTokens(size), innerDim],
+  decoder: pictureDecoder,
+};

@@ -1,0 +1,32 @@
+// diffusers' HunyuanVideoPipeline: HunyuanVideo and every checkpoint of that architecture, from text to a video.
+import { createSolver, linspace } from "../../../sampler/mod.ts";
+import type { Family } from "../../pipeline/family.ts";
+import { videoDecoder } from "../../pipeline/latent_decoder.ts";
+import { CLIP_TILING } from "../../vae/video_tiling.ts";
+import { decodeHunyuanVideo } from "./decode_hunyuan_video.ts";
+import { encodeHunyuanVideoPrompt } from "./encode_hunyuan_video_prompt.ts";
+import { type HunyuanVideoCheckpoint, readHunyuanVideoCheckpoint } from "./hunyuan_video_checkpoint.ts";
+import { hunyuanVideoFeeds, patchGrid } from "./hunyuan_video_feeds.ts";
+
+export const hunyuanVideoFamily: Family<HunyuanVideoCheckpoint> = {
+  read: readHunyuanVideoCheckpoint,
+  encodePrompt: encodeHunyuanVideoPrompt,
+  solver({ steps }, { reading: { scheduler }, noise }) {
+    // As HunyuanVideoPipeline passes them.
+    const sigmas = [...linspace(1, 0, steps + 1)].slice(0, -1);
+    return createSolver(scheduler, { steps, sigmas, noise });
+  },
+  feeds: hunyuanVideoFeeds,
+  featureDims: (config, size) => [...patchGrid(config, size), config.innerDim],
+  // Prompts have as many tokens as they need, so each branch is a call of its own, as in diffusers.
+  separateBranches: true,
+  decoder({ runtime, session: vae, reading: { latentScale }, vaeTiling }) {
+    const decoder = {
+      runtime,
+      vae,
+      scale: latentScale.spatial,
+      tiling: vaeTiling ? CLIP_TILING : undefined,
+    };
+    return videoDecoder((video) => decodeHunyuanVideo(video, decoder), latentScale);
+  },
+};

@@ -1,0 +1,23 @@
+// diffusers' StableDiffusionPipeline and StableDiffusionXLPipeline, from text or from an image: Stable Diffusion 1.x, 2.x and
+// SDXL. They differ in what their readers find.
+import { createSolver } from "../../../sampler/mod.ts";
+import type { Family } from "../../pipeline/family.ts";
+import { pictureDecoder } from "../../pipeline/latent_decoder.ts";
+import { encodeUnetPrompt, zeroPrompt } from "./encode_unet_prompt.ts";
+import { readSdCheckpoint } from "./sd_checkpoint.ts";
+import { readSdxlCheckpoint } from "./sdxl_checkpoint.ts";
+import type { UNetCheckpoint } from "./unet_checkpoint.ts";
+import { unetFeeds } from "./unet_feeds.ts";
+
+export const sdFamily: Family<UNetCheckpoint> = {
+  read: readSdCheckpoint,
+  encodePrompt: encodeUnetPrompt,
+  // An empty negative prompt is one that is not given; diffusers tells None from "".
+  emptyNegative: (positive, { zeroNegative }) => zeroNegative ? zeroPrompt(positive) : undefined,
+  solver: ({ steps }, { reading: { scheduler }, noise }) => createSolver(scheduler, { steps, noise }),
+  feeds: unetFeeds,
+  featureDims: ({ channels }, { height, width }) => [channels, height, width],
+  decoder: pictureDecoder,
+};
+
+export const sdxlFamily: Family<UNetCheckpoint> = { ...sdFamily, read: readSdxlCheckpoint };

@@ -1,0 +1,23 @@
+// diffusers' WanPipeline: Wan2.1 from text, and every checkpoint of that architecture, to a video.
+import { createSolver } from "../../../sampler/mod.ts";
+import type { Family } from "../../pipeline/family.ts";
+import { videoDecoder } from "../../pipeline/latent_decoder.ts";
+import { CLIP_TILING } from "../../vae/video_tiling.ts";
+import { decodeWan } from "./decode_wan.ts";
+import { encodeWanPrompt } from "./encode_wan_prompt.ts";
+import { readWanCheckpoint, type WanCheckpoint } from "./wan_checkpoint.ts";
+import { wanFeeds, wanGrid } from "./wan_feeds.ts";
+
+/** diffusers runs the network once for each branch; here the branches are rows of one run, each with its own history. */
+export const wanFamily: Family<WanCheckpoint> = {
+  read: readWanCheckpoint,
+  encodePrompt: encodeWanPrompt,
+  solver: ({ steps }, { reading: { scheduler }, noise }) => createSolver(scheduler, { steps, noise }),
+  feeds: wanFeeds,
+  featureDims: (config, size) => [...wanGrid(config, size), config.innerDim],
+  decoder({ runtime, session: vae, reading: { latentScale }, graphs, vaeTiling }) {
+    const tiling = vaeTiling ? CLIP_TILING : undefined;
+    const decoder = { runtime, vae, caches: graphs.vae.caches, scale: latentScale.spatial, tiling };
+    return videoDecoder((video) => decodeWan(decoder, video), latentScale);
+  },
+};

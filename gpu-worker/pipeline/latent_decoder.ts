@@ -1,0 +1,90 @@
+// From final latents to what a run returns: a picture by AutoencoderKL, or a video by whatever autoencoder a family has.
+import type { AutoencoderKLConfig } from "../graph/autoencoder_kl/autoencoder_kl_config.ts";
+import type { DecodedImage } from "../media/decoded_image.ts";
+import type { Runtime } from "../runtime/mod.ts";
+import type { GraphSession } from "../session/session_loader.ts";
+import { collectVideo, type CollectVideoOptions } from "../vae/collect_video.ts";
+import { decodeLatents } from "../vae/decode_latents.ts";
+import type { LatentScale } from "../vae/latent_scale.ts";
+import { previewLatents } from "../vae/preview_latents.ts";
+import { tiledDecoder } from "../vae/tiled_decoder.ts";
+import { videoLatents } from "../vae/video_latents.ts";
+import type { VideoSize } from "../vae/video_size.ts";
+import type { GenerateResult } from "./pipeline.ts";
+
+export interface VideoToDecode {
+  size: VideoSize;
+  /** [channels, frames, height, width] in the denoiser's scale. */
+  data: Float32Array;
+  signal?: AbortSignal | undefined;
+}
+
+export interface FinalLatents extends VideoToDecode {
+  data: Float32Array<ArrayBuffer>;
+}
+
+export interface LatentDecoder {
+  decode(
+    latents: FinalLatents,
+    request: CollectVideoOptions,
+  ): Promise<Pick<GenerateResult, "image" | "video">>;
+  /** Decodes the latents small: a picture, or a frame in the middle of a video. */
+  preview(latents: FinalLatents): Promise<DecodedImage>;
+}
+
+/** Pixels. */
+const MAX_PREVIEW_SIDE = 256;
+
+export interface PictureDecoderOptions {
+  runtime: Runtime;
+  vaeTiling?: boolean;
+  reading: { vaeConfig: AutoencoderKLConfig; latentScale: LatentScale };
+  session: GraphSession;
+}
+
+/** Returns the decoder of AutoencoderKL, which makes one picture. */
+export function pictureDecoder(
+  { runtime, vaeTiling, reading, session }: PictureDecoderOptions,
+): LatentDecoder {
+  const { vaeConfig: config, latentScale: { spatial } } = reading;
+  const vae = tiledDecoder(session, { runtime, config, ...vaeTiling !== undefined && { vaeTiling } });
+  const decode = (
+    latents: { dims: readonly number[]; data: Float32Array<ArrayBuffer> },
+    signal?: AbortSignal,
+  ) => decodeLatents({ runtime, vae }, { ...latents, ...signal && { signal } });
+  return {
+    decode: async ({ size: { channels, height, width }, data, signal }) => ({
+      image: await decode({ dims: [channels, height, width], data }, signal),
+    }),
+    preview: ({ size, data, signal }) =>
+      decode(previewLatents(data, size, MAX_PREVIEW_SIDE / spatial), signal),
+  };
+}
+
+/** Returns the decoder of videos. @param frames yields them in order, each valid until the next one is asked for */
+export function videoDecoder(
+  frames: (video: VideoToDecode) => AsyncIterable<DecodedImage>,
+  { spatial }: LatentScale,
+): LatentDecoder {
+  return {
+    decode: (video, request) => collectVideo(frames(video), request),
+    async preview({ size, data, signal }) {
+      // Latents of a later frame stand for several and for how they follow on what came before: they need one in front.
+      const middle = size.frames >> 1;
+      const from = Math.max(0, middle - 1);
+      const count = middle + 1 - from;
+      const part = videoLatents(data, { size, from, to: middle + 1 });
+      const planes = { channels: size.channels * count, height: size.height, width: size.width };
+      const small = previewLatents(part, planes, MAX_PREVIEW_SIDE / spatial);
+      const [, height, width] = small.dims as [number, number, number];
+      const video = {
+        size: { channels: size.channels, frames: count, height, width },
+        data: small.data,
+        signal,
+      };
+      let last: DecodedImage | undefined;
+      for await (const frame of frames(video)) last = { ...frame, data: frame.data.slice() };
+      return last!;
+    },
+  };
+}

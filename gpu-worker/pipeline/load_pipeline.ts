@@ -1,0 +1,157 @@
+// A loaded checkpoint of any family: a run from prompt to picture or video, in the order in which diffusers' pipelines draw
+// their random numbers.
+import { TorchGenerator } from "../../sampler/mod.ts";
+import type { DenoiserSessions } from "../denoiser/denoiser_shape.ts";
+import type { GenerateRequest } from "../request/generate_request.ts";
+import { guidanceBranches } from "../request/guidance_branches.ts";
+import type { ModelDescription } from "../request/model_description.ts";
+import { SessionLoader } from "../session/session_loader.ts";
+import type { EncodedPrompt } from "../text/encoded_prompt.ts";
+import type { LoadedEncoder } from "../text/encode_text.ts";
+import { RememberedPrompts } from "../text/remembered_prompts.ts";
+import { openTokenizer } from "../text/tokenizer/tokenizer.ts";
+import { ImageEncoder } from "../vae/image_encoder.ts";
+import { latentsOf } from "../vae/video_size.ts";
+import { beginRun } from "./begin_run.ts";
+import { denoisedDims, type Family, type FamilyReading, type PreparedRun } from "./family.ts";
+import type { LatentDecoder } from "./latent_decoder.ts";
+import type { GenerateOptions, GenerateResult, ModelInfo, OpenOptions, Pipeline } from "./pipeline.ts";
+import { type LoadedDenoiser, prepareDenoiser } from "./prepare_denoiser.ts";
+import { runSampling } from "./run_sampling.ts";
+import { Stopwatch } from "./stopwatch.ts";
+
+/**
+ * Loads every component of a checkpoint that `family` has read.
+ * @throws {CheckpointError} if a config contradicts the weights.
+ */
+export async function loadPipeline(
+  family: Family,
+  reading: FamilyReading,
+  options: OpenOptions,
+): Promise<Pipeline> {
+  const { runtime, dtype, model, vaeTiling } = options;
+  const graphs = reading.buildGraphs();
+  using stack = new DisposableStack();
+  const sessions = stack.use(new SessionLoader(runtime, options));
+  const encoders: Record<string, LoadedEncoder> = {};
+  for (const [name, folder] of Object.entries(reading.tokenizers)) {
+    encoders[name] = { session: await sessions.load(graphs[name]!), tokenizer: openTokenizer(folder) };
+  }
+  const { trunk, head, modulation, vae, vaeEncoder } = graphs;
+  const denoiser: DenoiserSessions = modulation
+    ? await sessions.loadTogether({ trunk, head, modulation })
+    : await sessions.loadTogether({ trunk, head });
+  const session = await sessions.load(vae);
+  return new LoadedPipeline({
+    model,
+    encoders,
+    denoiser: { family, reading, runtime, dtype, sessions: denoiser },
+    decoder: family.decoder({
+      runtime,
+      reading,
+      graphs,
+      session,
+      ...vaeTiling !== undefined && { vaeTiling },
+    }),
+    images: vaeEncoder && stack.use(new ImageEncoder(runtime, vaeEncoder)),
+    stack: stack.move(),
+  });
+}
+
+interface LoadedParts {
+  model: ModelInfo;
+  encoders: Record<string, LoadedEncoder>;
+  denoiser: LoadedDenoiser;
+  decoder: LatentDecoder;
+  images: ImageEncoder | undefined;
+  /** Owns them. */
+  stack: DisposableStack;
+}
+
+class LoadedPipeline implements Pipeline {
+  readonly model: ModelInfo;
+  readonly #parts: LoadedParts;
+  readonly #prompts: RememberedPrompts;
+
+  constructor(parts: LoadedParts) {
+    this.model = parts.model;
+    this.#parts = parts;
+    const { encoders, denoiser: { family, reading, runtime } } = parts;
+    this.#prompts = new RememberedPrompts((text, options) =>
+      family.encodePrompt({ text, ...options }, { runtime, encoders, reading })
+    );
+  }
+
+  get description(): ModelDescription {
+    return this.#parts.denoiser.reading;
+  }
+
+  async generate(request: GenerateRequest, options: GenerateOptions = {}): Promise<GenerateResult> {
+    const watch = new Stopwatch();
+    const { signal } = options;
+    signal?.throwIfAborted();
+    const { denoiser, decoder, images } = this.#parts;
+    const { family, reading } = denoiser;
+    const branches = await this.#encode(request, signal);
+    const size = latentsOf(reading.latentScale, request);
+    const generator = new TorchGenerator(request.seed);
+    const whole = family.solver(request, {
+      reading,
+      size,
+      noise: (count) => generator.randn(count),
+    });
+    const { solver, latents: first } = await beginRun({
+      request,
+      solver: whole,
+      size,
+      generator,
+      encoder: images,
+      signal,
+    });
+    const initial = family.packing?.pack(first, size) ?? first;
+    const encode = watch.lap();
+
+    const plain = (latents: Float32Array<ArrayBuffer>) => ({
+      size,
+      data: family.packing?.unpack(latents, size) ?? latents,
+      signal,
+    });
+    const run = { request, branches, size };
+    using owned = new DisposableStack();
+    const prepare = (runs: readonly PreparedRun[], owned: DisposableStack) =>
+      prepareDenoiser(denoiser, runs, owned);
+    const { plan, latents, forecastErrors } = await runSampling({
+      request,
+      options,
+      solver,
+      initial,
+      denoiser: await options.batch?.join(run, { prepare, signal }) ?? prepare([run], owned),
+      preview: (latents) => decoder.preview(plain(latents.slice())),
+    });
+    const denoise = watch.lap();
+    const decoded = await decoder.decode(plain(latents), request);
+    const dims = [1, ...denoisedDims(denoiser, size)];
+    return {
+      ...decoded,
+      plan,
+      forecastErrors,
+      initialLatents: { dims, data: initial },
+      latents: { dims, data: latents },
+      seconds: { encode, denoise, decode: watch.lap(), total: watch.total() },
+    };
+  }
+
+  async #encode(request: GenerateRequest, signal: AbortSignal | undefined): Promise<EncodedPrompt[]> {
+    const { prompt, negativePrompt, maxSequenceLength } = request;
+    const { family, reading } = this.#parts.denoiser;
+    const options = { maxSequenceLength, ...signal && { signal } };
+    const positive = await this.#prompts.encode(prompt, options);
+    if (guidanceBranches(request, reading.rules) === 1) return [positive];
+    const empty = negativePrompt === "" ? family.emptyNegative?.(positive, reading) : undefined;
+    return [positive, empty ?? await this.#prompts.encode(negativePrompt, options)];
+  }
+
+  [Symbol.dispose](): void {
+    this.#parts.stack.dispose();
+  }
+}

@@ -1,0 +1,73 @@
+// From encoded prompts to the denoiser of a run: all branches of guidance as rows of one network, or one after the other.
+import type { BranchFeeds } from "../denoiser/branch_feeds.ts";
+import type { DenoiserSessions } from "../denoiser/denoiser_shape.ts";
+import { guideBranches, guidedRows } from "../denoiser/guide_branches.ts";
+import { OnnxDenoiser } from "../denoiser/onnx_denoiser.ts";
+import type { MakeDenoiser } from "../denoiser/run_denoiser.ts";
+import { SeparateBranches } from "../denoiser/separate_branches.ts";
+import { cfgScale } from "../request/guidance_branches.ts";
+import type { DType } from "../runtime/dtype.ts";
+import type { Runtime } from "../runtime/mod.ts";
+import type { EncodedPrompt } from "../text/encoded_prompt.ts";
+import {
+  denoisedDims,
+  type DenoiserRows,
+  type Family,
+  type FamilyReading,
+  type PreparedRun,
+} from "./family.ts";
+
+/** A family's network on the device. */
+export interface LoadedDenoiser {
+  family: Family;
+  reading: FamilyReading;
+  runtime: Runtime;
+  sessions: DenoiserSessions;
+  /** Compute type of the text encoders. */
+  dtype: DType;
+}
+
+/**
+ * Makes what the denoiser is fed during `runs` and leaves it to `owned`. Several runs differ in prompts and seed alone.
+ * @returns what makes the denoiser
+ */
+export function prepareDenoiser(
+  { family, reading, runtime, sessions, dtype }: LoadedDenoiser,
+  runs: readonly PreparedRun[],
+  owned: DisposableStack,
+): MakeDenoiser {
+  const { config } = reading;
+  const run = runs[0]!;
+  const { request, branches, size } = run;
+  const { guidanceScale, guidanceRescale, width, height } = request;
+  const feeds = (branches: readonly EncodedPrompt[]) =>
+    owned.use(family.feeds(runtime, { config, branches, size, guidanceScale, width, height }));
+  const open = (feeds: BranchFeeds, { timesteps, ...rows }: DenoiserRows) =>
+    new OnnxDenoiser(runtime, sessions, {
+      ...rows,
+      steps: timesteps.length,
+      outputDims: denoisedDims({ family, reading }, size),
+      featureDims: family.featureDims(config, size),
+      featureType: reading.denoiserType ?? dtype,
+      trunkFeeds: (latents, timestep) => feeds.trunk(latents, timestep),
+      modulationFeeds: () => feeds.modulation(timesteps),
+    });
+
+  const custom = family.customDenoiser?.({ ...run, reading, runtime, owned, feeds, open });
+  if (custom) return custom;
+  const scale = cfgScale(request, reading.rules);
+  if (family.separateBranches) {
+    const each = branches.map((branch) => feeds([branch]));
+    return (slots, timesteps) => {
+      using stack = new DisposableStack();
+      const rows = { branches: 1, slots, timesteps, guide: [1] };
+      const denoisers = each.map((feeds) => stack.use(open(feeds, rows)));
+      stack.move();
+      return new SeparateBranches(denoisers, { slots, guide: (outputs) => guideBranches(outputs, scale) });
+    };
+  }
+  const all = feeds(runs.flatMap(({ branches }) => branches));
+  const guide = guidedRows(branches.length, { scale, rescale: guidanceRescale });
+  return (slots, timesteps) =>
+    open(all, { pictures: runs.length, branches: branches.length, slots, timesteps, guide });
+}
