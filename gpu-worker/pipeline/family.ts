@@ -1,5 +1,5 @@
 // A family of models is data and plain functions: its folder exports one record of this type for each of diffusers' pipeline
-// classes, and model/families.ts lists it. What all families do alike is in loaded_pipeline.ts.
+// classes, and model/families.ts lists it. What all families do alike is in load_pipeline.ts.
 import type { SchedulerConfig, Solver } from "../../sampler/mod.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import type { BranchFeeds } from "../denoiser/branch_feeds.ts";

@@ -8,10 +8,12 @@ import { type ProviderName, Runtime } from "../../runtime/mod.ts";
 import { readDevice } from "../../flags/device_flags.ts";
 import { peakMemoryBytes } from "../peak_memory.ts";
 import { featureElements } from "../../pipeline/family.ts";
-import { predictMemory } from "./predict_memory.ts";
+import { predictMemory, predictPromptBytes } from "./predict_memory.ts";
 import { MEMORY_FLAGS, type MemoryOptions, readMemoryFlags } from "../../flags/memory_flags.ts";
 import { MODEL_FLAGS, readModelName } from "../../flags/model_flags.ts";
 import { readFlags } from "../../flags/read_flags.ts";
+import { guidanceBranches } from "../../request/guidance_branches.ts";
+import { REMEMBERED_PROMPT_BYTES } from "../../text/remembered_prompts.ts";
 import { runCommand } from "../../flags/run_command.ts";
 
 const HELP = `Usage: deno task inspect [options]
@@ -86,19 +88,25 @@ function describe(
       bytes: entries.reduce((sum, { byteLength }) => sum + byteLength, 0),
     };
   });
+  const loaded = checkpoint.components().filter(({ name }) => !UNLOADED.includes(name));
+  const { maxSequenceLength } = request;
+  const promptBytes = predictPromptBytes(
+    { components: loaded, maxSequenceLength },
+    guidanceBranches(request, reading.rules),
+  );
   const parts = predictMemory({
-    components: checkpoint.components().filter(({ name }) => !UNLOADED.includes(name)),
+    components: loaded,
     dtype,
     plan,
     slots,
     featureElements: featureElements(read, request),
     conditioningElements: reading.conditioningElements?.(request) ?? 0,
-    maxSequenceLength: request.maxSequenceLength,
+    maxSequenceLength,
     decoding: reading.decoding(request, saving),
     offload: saving.offload,
   });
   const problem = problemOf(provider);
-  const processBytes = peakMemoryBytes() + RUN_BYTES;
+  const processBytes = peakMemoryBytes() + RUN_BYTES + promptBytes;
   return {
     model,
     folder: checkpoint.folder,
@@ -116,6 +124,8 @@ function describe(
     memory: {
       ...parts,
       historySlots: slots,
+      promptBytes,
+      rememberedPromptBytes: REMEMBERED_PROMPT_BYTES,
       processBytes,
       // On a GPU, what the model takes is the device's memory and not the process's.
       peakBytes: provider === "cpu" ? processBytes + parts.modelBytes : parts.modelBytes,
@@ -149,7 +159,11 @@ function print(
   if (memory.loraBytes > 0) console.log(`  to fold the LoRAs in: ${megabytes(memory.loraBytes)}`);
   console.log(`  history of ${memory.historySlots} features: ${megabytes(memory.historyBytes)}`);
   console.log(`  intermediate results: ${megabytes(memory.activationBytes)}`);
-  console.log(`  the process itself: ${megabytes(memory.processBytes)}`);
+  const [prompts, remembered] = [memory.promptBytes, memory.rememberedPromptBytes].map(megabytes);
+  console.log(
+    `  the process itself: ${megabytes(memory.processBytes)}, encoded prompts of ${prompts} among it`,
+  );
+  console.log(`  a worker remembers encoded prompts of up to ${remembered} besides`);
   const where = device.provider === "cpu" ? "in all" : "on the device";
   console.log(`  at its peak ${where}: ${megabytes(memory.peakBytes)}`);
   const verdict = device.problem ??

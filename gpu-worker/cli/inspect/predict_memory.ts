@@ -98,6 +98,16 @@ export function predictMemory(query: MemoryQuery): MemoryPrediction {
   };
 }
 
+/** Predicts the bytes of one picture's encoded prompts, which the host keeps in float32. */
+export function predictPromptBytes(
+  { components, maxSequenceLength }: Pick<MemoryQuery, "components" | "maxSequenceLength">,
+  prompts: number,
+): number {
+  const elements = components.filter(({ name }) => name.startsWith("text_encoder"))
+    .reduce((sum, { weights }) => sum + stateElements(weights, { maxSequenceLength }), 0);
+  return prompts * elements * DTYPE_BYTES.float32;
+}
+
 /** The VAE's encoder is loaded with the first image to start from. */
 const ENCODER = /^(encoder|quant_conv)\./;
 
@@ -114,7 +124,10 @@ function weightBytes(weights: Weights, dtype: DType): { bytes: number; loraBytes
 }
 
 /** Elements of a text encoder's state: its width is that of the embedding of its tokens. */
-function stateElements(weights: Weights, { maxSequenceLength }: MemoryQuery): number {
+function stateElements(
+  weights: Weights,
+  { maxSequenceLength }: Pick<MemoryQuery, "maxSequenceLength">,
+): number {
   for (const [name, { shape }] of weights) {
     const width = shape[1] ?? 0;
     if (name.endsWith("token_embedding.weight")) return CLIP_TOKENS * width;

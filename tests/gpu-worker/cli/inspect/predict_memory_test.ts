@@ -1,7 +1,11 @@
 // The parts of the prediction, where tiny checkpoints are lost in the process's own memory.
 import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
-import { type MemoryQuery, predictMemory } from "../../../../gpu-worker/cli/inspect/predict_memory.ts";
+import {
+  type MemoryQuery,
+  predictMemory,
+  predictPromptBytes,
+} from "../../../../gpu-worker/cli/inspect/predict_memory.ts";
 import type { WeightEntry } from "../../../../gpu-worker/checkpoint/weights.ts";
 import { readModel } from "../../../../gpu-worker/model/read_model.ts";
 import { goldenPath } from "../../../goldens/golden.ts";
@@ -56,6 +60,23 @@ describe("predictMemory()", () => {
     const shared = { ...entry(200), shape: [200 * KIB / 2, 512] };
     const encoder = [{ name: "text_encoder", weights: new Map([["shared.weight", shared]]) }];
     assert.equal(modelMiB({ components: encoder }), 200 + 36 * 512 * 512 * 4 / MIB);
+  });
+
+  it("predictPromptBytes() counts the states of every text encoder, for each prompt", () => {
+    const clip = new Map([["text_model.embeddings.token_embedding.weight", {
+      ...entry(1),
+      shape: [100, 768],
+    }]]);
+    const t5 = new Map([["shared.weight", { ...entry(1), shape: [100, 4096] }]]);
+    const components = [
+      { name: "text_encoder", weights: clip },
+      { name: "text_encoder_2", weights: t5 },
+      { name: "transformer", weights: t5 },
+    ];
+    assert.equal(
+      predictPromptBytes({ components, maxSequenceLength: 512 }, 2),
+      2 * 4 * (77 * 768 + 512 * 4096),
+    );
   });
 
   it("decoding() is bounded by a tile", () => {
