@@ -1,0 +1,96 @@
+// The graphs of a transformer that denoises. They share weights: trunk, head behind a forecast, and the modulation of the last
+// norm. A family says what lies between: its inputs, its blocks and how tokens become latents.
+import type { DenoiserOptions } from "./denoiser_options.ts";
+import { GraphBuilder, type OnnxModel, type Value } from "./graph_builder.ts";
+import { linear, type LinearOptions } from "./layers/dense/linear.ts";
+import { featureOutput } from "./layers/head/feature_output.ts";
+import { forecastInputs } from "./layers/head/forecast.ts";
+import { forecastOutput } from "./layers/head/forecast_output.ts";
+import { gridFeatureOutput, gridForecast, type GridTokens } from "./layers/head/grid_tokens.ts";
+import { modulationOutputs } from "./layers/head/modulation_outputs.ts";
+import { continuousLayerNorm } from "./layers/norm/continuous_layer_norm.ts";
+
+export interface TransformerGraphs {
+  /**
+   * The family's inputs -> feature [batch, ...axes, inner], the tokens after the last block, what `featureOutput` measures of
+   * its forecast, and output, shaped as the latents.
+   */
+  trunk: OnnxModel;
+  /**
+   * rows = steps * batch, step-major. Inputs: forecast_weights [steps, anchors] float32, history
+   * [anchors, batch, ...axes, inner], scale and shift from modulation, output_weights [outputs, rows] float32. Output: output
+   * [outputs, ...], sums over the rows, shaped as the latents.
+   */
+  head: OnnxModel;
+  /**
+   * The inputs of the conditioning, where timestep is [steps] -> scale [rows, 1, inner], 1 added, and shift [rows, inner] of
+   * the last norm.
+   */
+  modulation: OnnxModel;
+}
+
+export interface TransformerParts {
+  /** Names of the feature's axes before the last: those of a grid whose size the output needs, or one of plain tokens. */
+  axes: readonly string[];
+  /** Declares the inputs of the conditioning and emits it; `everyStep` pairs every timestep with every row. */
+  conditioning(graph: GraphBuilder, options: { everyStep: boolean }): Value;
+  /** Declares the trunk's inputs and emits everything up to the last block. The grid is needed where `axes` are several. */
+  blocks(graph: GraphBuilder): LastTokens & { conditioning: Value };
+  /** The last norm. @default AdaLayerNormContinuous, norm_out */
+  norm?: LastNorm;
+  /** Epsilon of the last norm. */
+  eps: number;
+  /** proj_out; its inFeatures are those of the norm. */
+  projection: LinearOptions;
+  /** Declares the output, made of projected tokens. */
+  emitLatents(graph: GraphBuilder, tokens: LastTokens, rows: "batch" | "outputs"): void;
+}
+
+/** As {@linkcode GridTokens}; plain tokens go without a grid. */
+export type LastTokens = Pick<GridTokens, "tokens"> & Partial<GridTokens>;
+
+export interface LastNorm {
+  /** Emits the norm of [batch, tokens, features]. */
+  apply(graph: GraphBuilder, tokens: Value, conditioning: Value): Value;
+  /** Declares the outputs scale and shift. */
+  emitModulation(graph: GraphBuilder, conditioning: Value): void;
+}
+
+/** Sizes come from the config; the numbers of tokens and pictures are free. */
+export function transformerGraphs(
+  { weights, dtype }: Pick<DenoiserOptions, "weights" | "dtype">,
+  parts: TransformerParts,
+): TransformerGraphs {
+  const { axes, eps, projection } = parts;
+  const features = projection.inFeatures;
+  const norm = parts.norm ?? normOut(features, eps);
+  const builder = (part: string) => new GraphBuilder({ name: `transformer_${part}`, weights, dtype });
+
+  const trunk = builder("trunk");
+  const { tokens, grid, conditioning } = parts.blocks(trunk);
+  if (grid) gridFeatureOutput(trunk, { tokens, grid }, { axes, features });
+  else featureOutput(trunk, tokens, [...axes, features]);
+  const projected = linear(trunk, norm.apply(trunk, tokens, conditioning), projection);
+  parts.emitLatents(trunk, { tokens: projected, ...grid && { grid } }, "batch");
+  trunk.refuseUnusedWeights();
+
+  const head = builder("head");
+  const forecast: LastTokens = grid
+    ? gridForecast(head, { axes, features })
+    : { tokens: forecastInputs(head, [...axes, features]).feature };
+  const output = forecastOutput(head, forecast.tokens, { projection, eps });
+  parts.emitLatents(head, { ...forecast, tokens: output }, "outputs");
+
+  const modulation = builder("modulation");
+  norm.emitModulation(modulation, parts.conditioning(modulation, { everyStep: true }));
+  return { trunk: trunk.build(), head: head.build(), modulation: modulation.build() };
+}
+
+function normOut(features: number, eps: number): LastNorm {
+  const name = "norm_out";
+  return {
+    apply: (graph, tokens, conditioning) =>
+      continuousLayerNorm(graph, tokens, { name, conditioning, features, eps }),
+    emitModulation: (graph, conditioning) => modulationOutputs(graph, conditioning, { name, features }),
+  };
+}
