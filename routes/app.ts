@@ -1,5 +1,8 @@
 // The edge as a Hono app: what it answers, apart from the process that serves it.
 import { Hono } from "hono";
+import { contextStorage } from "hono/context-storage";
+import { requestId } from "hono/request-id";
+import { handleError } from "../protocol/http/handle_error.ts";
 import type { ReadJsonOptions } from "../protocol/http/read_json.ts";
 import type { ResultStore } from "../protocol/store/results/result_store.ts";
 import type { RunLog } from "../protocol/store/run_log/run_log.ts";
@@ -26,11 +29,9 @@ import { measureRequests } from "./metrics/measure_requests.ts";
 import { MeasuredRunSource } from "./metrics/measured_run_source.ts";
 import { apiHeaders } from "./middleware/api_headers.ts";
 import { authenticate, requireScope } from "./middleware/authenticate.ts";
-import { handleError } from "./middleware/handle_error.ts";
 import { limitConnections } from "./middleware/limit_connections.ts";
 import { logRequests } from "./middleware/log_requests.ts";
 import { notFound } from "./middleware/not_found.ts";
-import { requestId } from "./middleware/request_id.ts";
 import { modelRoutes } from "./models/model_routes.ts";
 import { openApiRoutes } from "./openapi/openapi_routes.ts";
 import { pageRoutes } from "./page/mod.ts";
@@ -77,12 +78,22 @@ export interface AppOptions
   publicUrl?: string | undefined;
 }
 
-export function createApp(options: AppOptions): Hono<Environment> {
+/** A client's own id is kept where it is short and plain. */
+const REQUEST_IDS = {
+  limitLength: 64,
+  generator: () => `req_${crypto.randomUUID().replaceAll("-", "")}`,
+};
+
+/** The app, whose timers end when it is disposed of. */
+export type EdgeApp = Hono<Environment> & Disposable;
+
+export function createApp(options: AppOptions): EdgeApp {
   const { workers, results, keys, keyStore, log } = options;
   const catalog = new ModelCatalog({ worker: workers });
   const planner = new RunPlanner({ catalog, worker: workers });
   const metrics = new EdgeMetrics();
-  const source = new MeasuredRunSource({ ...options, pool: workers, metrics });
+  const owned = new DisposableStack();
+  const source = owned.use(new MeasuredRunSource({ ...options, pool: workers, metrics }));
   const urls = new SignedUrls({ secret: options.urlSecret });
   const directory = new KeyDirectory({ store: keyStore, log });
   const limits = new KeyLimits({ store: keyStore, log });
@@ -92,7 +103,9 @@ export function createApp(options: AppOptions): Hono<Environment> {
   const tickets = new Tickets({ state });
   const repetitions = new Repetitions({ state, drawSeed: () => planner.drawSeed() });
   const webhooks = options.webhooks && new Webhooks({ ...options.webhooks, log });
-  if (options.keeper !== false) new JobKeeper({ ...options.keeper, jobs, state, limits, webhooks, log });
+  if (options.keeper !== false) {
+    owned.use(new JobKeeper({ ...options.keeper, jobs, state, limits, webhooks, log }));
+  }
   const image = imagePresenter({ results, urls });
   const presenters: JobPresenters = {
     image_generation: image,
@@ -101,7 +114,7 @@ export function createApp(options: AppOptions): Hono<Environment> {
   };
 
   const app = new Hono<Environment>();
-  app.use(requestId(), logRequests(log), measureRequests(metrics));
+  app.use(contextStorage(), requestId(REQUEST_IDS), logRequests(log), measureRequests(metrics));
   app.use("/v1/*", apiHeaders(options.corsOrigins));
   app.use("/v1/jobs/:id/events", admitTicket(tickets));
   app.use("/v1/*", authenticate({ keys, directory, limits }));
@@ -127,6 +140,6 @@ export function createApp(options: AppOptions): Hono<Environment> {
   app.route("/", openApiRoutes());
   app.route("/", pageRoutes());
   app.notFound(notFound(app));
-  app.onError(handleError());
-  return app;
+  app.onError(handleError({ log }));
+  return Object.assign(app, { [Symbol.dispose]: () => owned.dispose() });
 }

@@ -1,4 +1,5 @@
 // What an edge is made of, from its configuration.
+import { tryGetContext } from "hono/context-storage";
 import { RedisLink } from "../protocol/store/redis_link.ts";
 import { MemoryResultStore } from "../protocol/store/results/memory_result_store.ts";
 import { RedisResultStore } from "../protocol/store/results/redis_result_store.ts";
@@ -9,7 +10,7 @@ import { BatchClient } from "./batches/batch_client.ts";
 import type { EdgeConfig } from "./edge_config.ts";
 import { MemoryKeyStore } from "./keys/memory_key_store.ts";
 import { RedisKeyStore } from "./keys/redis_key_store.ts";
-import { currentRequestId } from "./middleware/request_context.ts";
+import type { Environment } from "./middleware/environment.ts";
 import { FallbackStateStore } from "./state/fallback_state_store.ts";
 import { RedisStateStore } from "./state/redis_state_store.ts";
 import { WorkerClient } from "./runs/worker_client.ts";
@@ -17,8 +18,10 @@ import { WorkerPool } from "./runs/worker_pool.ts";
 
 export function edgeOptions(config: EdgeConfig, log: Log): AppOptions {
   const { workerSecret: secret, redis, batchesUrl } = config;
+  // Workers log which request a call is for.
+  const requestId = () => tryGetContext<Environment>()?.var.requestId;
   const workers = config.workerUrls.map((url) =>
-    new WorkerClient({ url, secret, requestId: currentRequestId })
+    new WorkerClient({ url, secret, requestId })
   );
   const link = redis && new RedisLink(redis);
   return {

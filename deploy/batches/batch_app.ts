@@ -3,6 +3,7 @@ import { type Context, Hono } from "hono";
 import { ApiError } from "../../protocol/wire/api_error.ts";
 import { createBatchSchema, MAX_BATCH_FILE_BYTES, pageQuerySchema } from "../../protocol/wire/batch.ts";
 import { parseWire } from "../../protocol/wire/parse_wire.ts";
+import { handleError } from "../../protocol/http/handle_error.ts";
 import { readBody } from "../../protocol/http/read_body.ts";
 import { readJson } from "../../protocol/http/read_json.ts";
 import { requireSignature } from "../../protocol/http/require_signature.ts";
@@ -71,14 +72,7 @@ export function createBatchApp({ store, queue, metrics, log, secret }: BatchAppO
     return c.json({ status: counts ? "ready" : "unavailable", ...counts }, counts ? 200 : 503);
   });
   app.notFound(() => new ApiError(404, "There is no such endpoint", { code: "not_found" }).toResponse());
-  app.onError((cause, c) => {
-    const error = ApiError.from(cause);
-    if (error.status >= 500) {
-      const request_id = c.req.header("x-request-id");
-      log("error", "request failed", { request_id, path: c.req.path, error: String(error.cause ?? error) });
-    }
-    return error.toResponse();
-  });
+  app.onError(handleError({ log }));
   return app;
 }
 

@@ -2,9 +2,12 @@
 // this project uses it: POST / (one command), /pipeline, /multi-exec and /subscribe/{channel}, server-sent events.
 import { timingSafeEqual } from "node:crypto";
 import { Hono } from "hono";
-import { bodyLimit } from "hono/body-limit";
 import type { Redis } from "ioredis";
 import { streamSSE } from "hono/streaming";
+import { ApiError } from "../../protocol/wire/api_error.ts";
+import { handleError } from "../../protocol/http/handle_error.ts";
+import { readJson } from "../../protocol/http/read_json.ts";
+import { type Log, structuredLog } from "../../protocol/process/structured_log.ts";
 import type { ChannelHub } from "./channel_hub.ts";
 import { encodeReply, type RedisReply, type ReplyEncoding } from "./encode_reply.ts";
 
@@ -15,18 +18,18 @@ export interface RedisRestOptions {
   token: string;
   /** Of a request's body; Upstash has the same limit. @default 10485760 */
   maxBytes?: number;
+  /** @default to standard output */
+  log?: Log;
 }
 
 type Command = [string, ...string[]];
 type Answer = { result: unknown } | { error: string };
 
 export function createRedisRestApp(
-  { redis, channels, token, maxBytes = 10 * 2 ** 20 }: RedisRestOptions,
+  { redis, channels, token, maxBytes = 10 * 2 ** 20, log = structuredLog({ process: "redis" }) }:
+    RedisRestOptions,
 ): Hono {
   const app = new Hono();
-  app.use(
-    bodyLimit({ maxSize: maxBytes, onError: (c) => c.json({ error: "ERR max request size exceeded" }, 413) }),
-  );
   app.use(async (c, next) => {
     const given = c.req.header("authorization") ?? "";
     if (!isEqual(given, `Bearer ${token}`)) return c.json({ error: "WRONGPASS invalid token" }, 401);
@@ -34,20 +37,20 @@ export function createRedisRestApp(
   });
 
   app.post("/", async (c) => {
-    const command = toCommand(await c.req.json());
+    const command = toCommand(await readJson(c.req.raw, { maxBytes }));
     const answer = await run(redis, command, encodingOf(c.req.raw));
     return c.json(answer, "error" in answer ? 400 : 200);
   });
 
   app.post("/pipeline", async (c) => {
-    const commands = toCommands(await c.req.json());
+    const commands = toCommands(await readJson(c.req.raw, { maxBytes }));
     const encoding = encodingOf(c.req.raw);
     // One connection and no waiting in between: ioredis sends them in order, Redis answers in order.
     return c.json(await Promise.all(commands.map((command) => run(redis, command, encoding))));
   });
 
   app.post("/multi-exec", async (c) => {
-    const commands = toCommands(await c.req.json());
+    const commands = toCommands(await readJson(c.req.raw, { maxBytes }));
     const encoding = encodingOf(c.req.raw);
     const transaction = redis.multi();
     for (const [name, ...args] of commands) transaction.callBuffer(name, ...args);
@@ -79,13 +82,7 @@ export function createRedisRestApp(
     });
   });
 
-  app.onError((cause, c) => {
-    const isClients = cause instanceof TypeError || cause instanceof SyntaxError;
-    return c.json(
-      { error: isClients ? `ERR ${cause.message}` : "ERR the server failed" },
-      isClients ? 400 : 500,
-    );
-  });
+  app.onError(handleError({ log, toBody: ({ message }) => ({ error: `ERR ${message}` }) }));
   return app;
 }
 
@@ -105,17 +102,17 @@ function encodingOf({ headers }: Request): ReplyEncoding {
   return headers.get("upstash-encoding") === "base64" ? "base64" : "text";
 }
 
-/** @throws {TypeError} */
+/** @throws {ApiError} 400 */
 function toCommands(body: unknown): Command[] {
-  if (!Array.isArray(body)) throw new TypeError("the body must be an array of commands");
+  if (!Array.isArray(body)) throw new ApiError(400, "the body must be an array of commands");
   return body.map(toCommand);
 }
 
-/** @throws {TypeError} */
+/** @throws {ApiError} 400 */
 function toCommand(value: unknown): Command {
   const isCommand = Array.isArray(value) && value.length > 0 &&
     value.every((part) => ["string", "number", "boolean"].includes(typeof part));
-  if (!isCommand) throw new TypeError("a command must be an array of its name and arguments");
+  if (!isCommand) throw new ApiError(400, "a command must be an array of its name and arguments");
   return value.map(String) as Command;
 }
 

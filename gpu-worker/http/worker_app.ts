@@ -3,6 +3,7 @@ import { context } from "@opentelemetry/api";
 import { Hono } from "hono";
 import { ApiError } from "../../protocol/wire/api_error.ts";
 import { parseWire } from "../../protocol/wire/parse_wire.ts";
+import { handleError } from "../../protocol/http/handle_error.ts";
 import { readJson, type ReadJsonOptions } from "../../protocol/http/read_json.ts";
 import { requireSignature } from "../../protocol/http/require_signature.ts";
 import { completionRequestSchema, MAX_RUN_BYTES, runRequestSchema } from "../../protocol/wire/run_request.ts";
@@ -88,13 +89,7 @@ export function createWorkerApp(options: WorkerAppOptions): Hono {
   });
 
   app.notFound(() => new ApiError(404, "There is no such endpoint", { code: "not_found" }).toResponse());
-  app.onError((cause, c) => {
-    const error = ApiError.from(cause);
-    if (error.status >= 500) {
-      log("error", "request failed", { path: c.req.path, error: String(error.cause ?? error) });
-    }
-    return error.toResponse();
-  });
+  app.onError(handleError({ log }));
   return app;
 }
 

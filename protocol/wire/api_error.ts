@@ -17,6 +17,8 @@ export interface ApiErrorOptions {
   code?: string;
   /** Seconds for the Retry-After header. */
   retryAfter?: number;
+  /** Other headers of the answer. */
+  headers?: Record<string, string>;
   cause?: unknown;
 }
 
@@ -28,6 +30,7 @@ export class ApiError extends Error {
   readonly param: string | undefined;
   readonly code: string | undefined;
   readonly retryAfter: number | undefined;
+  readonly #headers: Record<string, string>;
 
   constructor(status: number, message: string, options: ApiErrorOptions = {}) {
     super(message, { cause: options.cause });
@@ -35,6 +38,7 @@ export class ApiError extends Error {
     this.param = options.param;
     this.code = options.code;
     this.retryAfter = options.retryAfter;
+    this.#headers = options.headers ?? {};
   }
 
   /** What the client gets; the cause stays here. */
@@ -43,11 +47,16 @@ export class ApiError extends Error {
     return { error: { message, type: errorType(status), param, code } };
   }
 
-  toResponse(): Response {
+  headers(): Headers {
     const headers = new Headers();
     if (this.retryAfter !== undefined) headers.set("retry-after", String(this.retryAfter));
     if (this.status === 401) headers.set("www-authenticate", "Bearer");
-    return Response.json(this.toBody(), { status: this.status, headers });
+    for (const [name, value] of Object.entries(this.#headers)) headers.set(name, value);
+    return headers;
+  }
+
+  toResponse(): Response {
+    return Response.json(this.toBody(), { status: this.status, headers: this.headers() });
   }
 
   /** Any thrown value as an ApiError; what is none becomes a 500 that says nothing of its cause. */

@@ -29,10 +29,10 @@ export async function serveBytes(
     : undefined;
   if (range === undefined) return c.body(bytes);
   if (range === "unsatisfiable") {
-    const refusal = new ApiError(416, `This file has ${bytes.length} bytes`, { code: "invalid_range" })
-      .toResponse();
-    refusal.headers.set("content-range", `bytes */${bytes.length}`);
-    return refusal;
+    throw new ApiError(416, `This file has ${bytes.length} bytes`, {
+      code: "invalid_range",
+      headers: { "content-range": `bytes */${bytes.length}` },
+    });
   }
   const { start, end } = range;
   c.header("content-range", `bytes ${start}-${end - 1}/${bytes.length}`);

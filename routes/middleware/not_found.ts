@@ -18,14 +18,12 @@ export function notFound(app: Hono<Environment>): NotFoundHandler<Environment> {
       known.flatMap((known) => known === "GET" ? ["GET", "HEAD"] : [known]),
     );
     if (allowed.size === 0 || allowed.has(method)) {
-      return new ApiError(404, `There is no ${method} ${path.slice(0, 200)}`, { code: "not_found" })
-        .toResponse();
+      throw new ApiError(404, `There is no ${method} ${path.slice(0, 200)}`, { code: "not_found" });
     }
     const allow = [...allowed].join(", ");
-    const refusal = new ApiError(405, `${path.slice(0, 200)} takes ${allow}: current method is ${method}`, {
+    throw new ApiError(405, `${path.slice(0, 200)} takes ${allow}: current method is ${method}`, {
       code: "method_not_allowed",
-    }).toResponse();
-    refusal.headers.set("allow", allow);
-    return refusal;
+      headers: { allow },
+    });
   };
 }

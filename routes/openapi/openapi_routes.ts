@@ -1,5 +1,5 @@
 // GET /openapi.json, and /docs to browse it: Swagger UI from npm, served from here, so that no other host is asked.
-import { Hono } from "hono";
+import { type Context, Hono } from "hono";
 import { etag } from "hono/etag";
 import { secureHeaders } from "hono/secure-headers";
 import swaggerCss from "swagger-ui-dist/swagger-ui.css" with { type: "text" };
@@ -52,18 +52,18 @@ const headers = secureHeaders({
 export function openApiRoutes(): Hono {
   const app = new Hono();
   let json: string | undefined;
-  app.get("/openapi.json", headers, etag(), () => {
+  app.get("/openapi.json", headers, etag(), (c) => {
     json ??= JSON.stringify(openApiDocument());
-    return respond({ text: json, type: "application/json" });
+    return respond(c, { text: json, type: "application/json" });
   });
-  app.get("/docs", headers, etag(), () => respond({ text: HTML, type: "text/html; charset=utf-8" }));
+  app.get("/docs", headers, etag(), (c) => respond(c, { text: HTML, type: "text/html; charset=utf-8" }));
   app.get("/docs/:name", headers, etag(), (c) => {
     const name = c.req.param("name");
-    return Object.hasOwn(FILES, name) ? respond(FILES[name]!) : c.notFound();
+    return Object.hasOwn(FILES, name) ? respond(c, FILES[name]!) : c.notFound();
   });
   return app;
 }
 
-function respond({ text, type }: { text: string; type: string }): Response {
-  return new Response(text, { headers: { "content-type": type, "cache-control": "no-cache" } });
+function respond(c: Context, { text, type }: { text: string; type: string }): Response {
+  return c.body(text, 200, { "content-type": type, "cache-control": "no-cache" });
 }

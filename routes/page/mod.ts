@@ -1,5 +1,5 @@
 // The page: GET / and the files it loads, GET /page/NAME. Everything comes from this origin and nothing else may.
-import { Hono } from "hono";
+import { type Context, Hono } from "hono";
 import { etag } from "hono/etag";
 import { secureHeaders } from "hono/secure-headers";
 import { ASSETS } from "./assets.ts";
@@ -41,18 +41,18 @@ const headers = secureHeaders({
 export function pageRoutes(): Hono {
   const app = new Hono();
   // Named route by route: a middleware on "*" would reach the streams of whatever this is mounted beside.
-  app.get("/", headers, etag(), () => respond("index.html", withPreloads(ASSETS["index.html"]!)));
+  app.get("/", headers, etag(), (c) => respond(c, { name: "index.html", text: withPreloads(ASSETS["index.html"]!) }));
   app.get("/page/:name", headers, etag(), (context) => {
     const name = context.req.param("name");
     const text = Object.hasOwn(ASSETS, name) ? ASSETS[name]! : undefined;
-    return text === undefined ? context.notFound() : respond(name, text);
+    return text === undefined ? context.notFound() : respond(context, { name, text });
   });
   return app;
 }
 
-function respond(name: string, text: string): Response {
+function respond(c: Context, { name, text }: { name: string; text: string }): Response {
   const type = CONTENT_TYPES[name.slice(name.lastIndexOf(".") + 1)]!;
-  return new Response(text, { headers: { "content-type": type, "cache-control": "no-cache" } });
+  return c.body(text, 200, { "content-type": type, "cache-control": "no-cache" });
 }
 
 /** Modules import modules: announcing them all at once spares a round trip for each level. */

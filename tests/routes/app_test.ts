@@ -30,7 +30,7 @@ function startEdge(workerUrl: string) {
       body: JSON.stringify(body),
       signal,
     }, LOCAL);
-  return { get, post, logged };
+  return { app, get, post, logged };
 }
 
 function start(pipeline: FakePipeline, options: TestWorkerOptions = {}) {
@@ -194,13 +194,42 @@ describe("createApp()", () => {
     await reader.cancel();
   });
 
+  it("disposing of the app ends every timer that it has started", () => {
+    const { setInterval, clearInterval } = globalThis;
+    const running = new Set<unknown>();
+    let started = 0;
+    using _globals = { [Symbol.dispose]: () => Object.assign(globalThis, { setInterval, clearInterval }) };
+    Object.assign(globalThis, {
+      setInterval(...args: Parameters<typeof setInterval>) {
+        const timer = setInterval(...args);
+        running.add(timer);
+        started++;
+        return timer;
+      },
+      clearInterval(timer: Parameters<typeof clearInterval>[0]) {
+        running.delete(timer);
+        clearInterval(timer);
+      },
+    });
+    startEdge("http://127.0.0.1:9").app[Symbol.dispose]();
+    assert.deepEqual([started > 0, running.size], [true, 0]);
+  });
+
+  it("every answer has its request's id, refusals and failures too", async () => {
+    const { get } = startEdge("http://127.0.0.1:9");
+    for (const path of ["/", "/docs", "/healthz", "/nowhere", "/v1/jobs/job_1", "/v1/models"]) {
+      const { status, headers } = await get(path, { "x-request-id": "request-1" });
+      assert.equal(headers.get("x-request-id"), "request-1", `${path} ${status}`);
+    }
+  });
+
   it("x-request-id is the client's if it is one, else drawn", async () => {
     const { worker, get } = start(new FakePipeline());
     await using _worker = worker;
     const answered = async (given: string) =>
       (await get("/v1/models", { "x-request-id": given })).headers.get("x-request-id")!;
     assert.equal(await answered("trace-0123456789"), "trace-0123456789");
-    for (const given of ["short", `x${"y".repeat(64)}`, "spaces in the id"]) {
+    for (const given of ["dot.colon:", `x${"y".repeat(64)}`, "spaces in the id"]) {
       assert.match(await answered(given), /^req_[0-9a-f]{32}$/);
     }
   });

@@ -6,7 +6,7 @@ import type { Environment } from "../../../routes/middleware/environment.ts";
 import { pictureUrl } from "../../../routes/files/deliver_picture.ts";
 import { fileRoutes } from "../../../routes/files/file_routes.ts";
 import { SignedUrls } from "../../../routes/files/signed_urls.ts";
-import { handleError } from "../../../routes/middleware/handle_error.ts";
+import { handleError } from "../../../protocol/http/handle_error.ts";
 import { MemoryResultStore } from "../../../protocol/store/results/memory_result_store.ts";
 
 const BYTES = Uint8Array.from({ length: 100 }, (_, index) => index);
@@ -23,7 +23,7 @@ function start({ maxBytes }: { maxBytes?: number } = {}) {
   const results = new MemoryResultStore(maxBytes === undefined ? {} : { maxBytes });
   const urls = new SignedUrls({ now: () => now, lifetimeSeconds: 60 });
   const app = new Hono<Environment>().route("/", fileRoutes({ urls, results }));
-  app.onError(handleError());
+  app.onError(handleError({ log: () => {} }));
   const options = { results, urls, origin: "http://edge", output_format: "png", key: KEY } as const;
   return {
     get: (url: string, headers: Record<string, string> = {}, method = "GET") =>

@@ -6,7 +6,7 @@ import { KeyDirectory } from "../../../routes/keys/key_directory.ts";
 import { KeyLimits } from "../../../routes/keys/key_limits.ts";
 import { MemoryKeyStore } from "../../../routes/keys/memory_key_store.ts";
 import { authenticate } from "../../../routes/middleware/authenticate.ts";
-import { handleError } from "../../../routes/middleware/handle_error.ts";
+import { handleError } from "../../../protocol/http/handle_error.ts";
 
 interface Ask {
   from?: string;
@@ -21,7 +21,7 @@ async function ask(keys: string[], { from = "127.0.0.1", url = "http://localhost
     "/",
     (c) => c.text("in"),
   );
-  app.onError(handleError());
+  app.onError(handleError({ log: () => {} }));
   const remoteAddr: Deno.NetAddr = { transport: "tcp", hostname: from, port: 1 };
   const response = await app.request(url, { headers }, { remoteAddr });
   const body = response.ok ? undefined : (await response.json()).error;

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { Hono } from "hono";
 import type { Environment } from "../../../routes/middleware/environment.ts";
 import type { KeyRecord } from "../../../routes/keys/key_store.ts";
-import { handleError } from "../../../routes/middleware/handle_error.ts";
+import { handleError } from "../../../protocol/http/handle_error.ts";
 import { limitConnections } from "../../../routes/middleware/limit_connections.ts";
 
 describe("limitConnections()", () => {
@@ -16,7 +16,7 @@ describe("limitConnections()", () => {
     });
     app.use(limitConnections(2));
     app.get("/", (c) => c.text("ok"));
-    app.onError(handleError());
+    app.onError(handleError({ log: () => {} }));
     const get = async (key?: string) => {
       const { promise: completed, resolve: sent, reject: gone } = Promise.withResolvers<void>();
       const headers: Record<string, string> = key === undefined ? {} : { key };
@@ -44,7 +44,7 @@ describe("limitConnections()", () => {
     const app = new Hono<Environment>();
     app.use(limitConnections(2));
     app.get("/", (c) => c.text("ok"));
-    app.onError(handleError());
+    app.onError(handleError({ log: () => {} }));
     const get = async (ticket: string) =>
       (await app.request(`/?ticket=${ticket}`, {}, { completed: new Promise<void>(() => {}) })).status;
     assert.deepEqual([await get("a"), await get("a"), await get("a"), await get("b")], [200, 200, 429, 200]);

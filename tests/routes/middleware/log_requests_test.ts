@@ -1,10 +1,10 @@
 import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { Hono } from "hono";
+import { requestId } from "hono/request-id";
 import type { Environment } from "../../../routes/middleware/environment.ts";
 import type { KeyRecord } from "../../../routes/keys/key_store.ts";
 import { logRequests } from "../../../routes/middleware/log_requests.ts";
-import { requestId } from "../../../routes/middleware/request_id.ts";
 
 describe("logRequests()", () => {
   it("every line of a request has its id and that of its key, never the key", async () => {
