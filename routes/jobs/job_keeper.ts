@@ -76,7 +76,8 @@ export class JobKeeper implements Disposable {
       return await state.schedule(AGENDA, id, now() + Math.min(10_000, intervalMs + age / 20));
     }
     if (job.quota !== null && end.status === "failed") {
-      await limits.returnPictures(job.quota.counter, job.quota.count);
+      // Whoever stops before the end is noted comes here again: the counter itself knows that the job has been here.
+      await limits.returnPictures({ ...job.quota, once: job.id });
     }
     const ended = { ...job, end, quota: null };
     await jobs.end(ended);

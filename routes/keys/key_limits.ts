@@ -11,6 +11,13 @@ export interface KeyLimitsOptions {
   now?: () => number;
 }
 
+export interface ReturnedPictures {
+  counter: string;
+  count: number;
+  /** Who gives them back: the id of a job. */
+  once: string;
+}
+
 const MINUTE_MS = 60_000;
 /** The longest month, and a day for clocks that differ. */
 const MONTH_TTL_MS = 32 * 86_400_000;
@@ -71,9 +78,15 @@ export class KeyLimits {
     });
   }
 
-  /** Gives back what `takePictures` has counted, where whoever took it is gone. `counter` as `monthCounter` names it. */
-  async returnPictures(counter: string, count: number): Promise<void> {
-    await this.#take({ counter, amount: -count, limit: 0, ttlMs: MONTH_TTL_MS });
+  /**
+   * Gives back what `takePictures` has counted, once for each `once`, where whoever took it is gone.
+   * `counter` is as `monthCounter` names it.
+   * @throws {StoreAwayError} so that the caller tries again
+   */
+  async returnPictures({ counter, count, once }: ReturnedPictures): Promise<void> {
+    const take = { counter, amount: -count, limit: 0, ttlMs: MONTH_TTL_MS, once };
+    await this.#store.take(take);
+    await this.#own.take(take);
   }
 
   /** Never rejects. */

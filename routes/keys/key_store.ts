@@ -23,6 +23,9 @@ export const keyRecordSchema = z.object({
 });
 export type KeyRecord = z.infer<typeof keyRecordSchema>;
 
+/** How long an occasion is remembered: longer than a job, which is looked after again and again until its end. */
+export const ONCE_MS = 2 * 86_400_000;
+
 /** Something to be counted against a limit. */
 export interface Take {
   /** Names what is counted and in which window of time. */
@@ -34,6 +37,8 @@ export interface Take {
   limit: number;
   /** After which the counter may be forgotten. */
   ttlMs: number;
+  /** Names the occasion: a take with the same name changes nothing within ONCE_MS. @default every take counts */
+  once?: string;
 }
 
 export interface Taken {
@@ -45,7 +50,7 @@ export interface Taken {
 }
 
 export interface CounterStore {
-  /** Adds `amount` if the limit allows it, in one step for all instances. */
+  /** Adds `amount` if the limit allows it, and notes the occasion, in one step for all instances. */
   take(take: Take): Promise<Taken>;
   /** What a counter has come to. */
   used(counter: string): Promise<number>;

@@ -5,6 +5,7 @@ import {
   type KeyRecord,
   keyRecordSchema,
   type KeyStore,
+  ONCE_MS,
   revoked,
   type Take,
   type Taken,
@@ -13,14 +14,18 @@ import {
 /** A hash of records by id. */
 const KEYS = "spectrum:keys";
 const COUNTER = "spectrum:count:";
+const OCCASION = "spectrum:counted:";
 
-/** Check and addition in one step. KEYS: counter, previous. ARGV: amount, limit, weight, ttl in ms. */
+/** Check and addition in one step. KEYS: counter, previous, occasion. ARGV: amount, limit, weight, ttl in ms, ttl of the occasion or 0. */
 const TAKE = `
 local used = tonumber(redis.call('GET', KEYS[1]) or '0')
 local before = tonumber(redis.call('GET', KEYS[2]) or '0')
 local amount = tonumber(ARGV[1])
 if amount > 0 and used + before * tonumber(ARGV[3]) + amount > tonumber(ARGV[2]) then
   return {0, used, before}
+end
+if ARGV[5] ~= '0' and not redis.call('SET', KEYS[3], '1', 'NX', 'PX', ARGV[5]) then
+  return {1, used, before}
 end
 used = redis.call('INCRBY', KEYS[1], amount)
 redis.call('PEXPIRE', KEYS[1], ARGV[4])
@@ -60,9 +65,9 @@ export class RedisKeyStore implements KeyStore {
     return record;
   }
 
-  async take({ counter, previous, amount, limit, ttlMs }: Take): Promise<Taken> {
-    const keys = [COUNTER + counter, COUNTER + (previous?.counter ?? "none")];
-    const values = [amount, limit, previous?.weight ?? 0, ttlMs].map(String);
+  async take({ counter, previous, amount, limit, ttlMs, once }: Take): Promise<Taken> {
+    const keys = [COUNTER + counter, COUNTER + (previous?.counter ?? "none"), OCCASION + (once ?? "none")];
+    const values = [amount, limit, previous?.weight ?? 0, ttlMs, once === undefined ? 0 : ONCE_MS].map(String);
     const [ok, used, before] = await this.#link.ask((redis) => redis.eval(TAKE, keys, values)) as number[];
     return { ok: ok === 1, used: used!, before: before! };
   }

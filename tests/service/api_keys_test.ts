@@ -117,6 +117,10 @@ describe("RedisKeyStore", { skip }, () => {
     const ttl = await redis.redis.pttl("spectrum:count:x");
     assert.ok(ttl > 0 && ttl <= 120_000, `${ttl} ms`);
     assert.deepEqual(await stores[1]!.take({ ...take, amount: -10 }), { ok: true, used: 30, before: 0 });
+    const once = { ...take, counter: "z", amount: -5, once: "job_1" };
+    const returned = await Promise.all(stores.map((store) => store.take(once)));
+    assert.deepEqual(returned.map(({ ok }) => ok), [true, true, true]);
+    assert.equal(await stores[0]!.used("z"), -5);
     // Of the window before, half counts: 15 and 26 make 41, 27 would be too many.
     const previous = { counter: "x", weight: 0.5 };
     const next = { ...take, counter: "y", previous };

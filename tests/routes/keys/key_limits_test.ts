@@ -89,6 +89,24 @@ describe("KeyLimits", () => {
     await limits.takePictures(record, 5);
   });
 
+  it("returnPictures() gives back once for each job, and says when the store is away", async () => {
+    const { state, store, instance } = start("2026-03-01T10:00:00Z");
+    const { record } = await drawTestKey({ pictures_per_month: 5 });
+    const [first, second] = [instance(), instance()];
+    await first.takePictures(record, 4);
+    const counter = monthCounter(record.id, new Date(state.now));
+    state.away = true;
+    await assert.rejects(first.returnPictures({ counter, count: 1, once: "job_1" }));
+    state.away = false;
+    for (const limits of [first, second, first]) {
+      await limits.returnPictures({ counter, count: 1, once: "job_1" });
+    }
+    assert.equal(await store.used(counter), 3);
+    await second.returnPictures({ counter, count: 2, once: "job_2" });
+    assert.equal(await store.used(counter), 1);
+    await first.takePictures(record, 4);
+  });
+
   it("limits are each instance's own while the store is away", async () => {
     const { state, instance } = start("2026-03-01T10:00:00Z");
     const [first, second] = [instance(), instance()];
