@@ -76,7 +76,7 @@ export function createRedisRestApp(
       if (subscription === undefined) return;
       await stream.writeSSE({ data: `subscribe,${channel},1` });
       // Finds out when the other side has gone without a word.
-      const heartbeat = setInterval(() => stream.write(":\n\n"), 15_000);
+      const heartbeat = setInterval(() => stream.write(":\n"), 15_000);
       await gone;
       clearInterval(heartbeat);
     });

@@ -35,8 +35,10 @@ export function streamEvents(
     : streamSSE(c, async (stream) => {
       const gone = new AbortController();
       stream.onAbort(() => gone.abort());
-      await stream.write(`retry: ${retryMs}\n\n`);
-      const heartbeat = setInterval(() => stream.write(":\n\n"), heartbeatMs);
+      // Sent at once, so that the headers go too, but in the first event's block. Python's openai takes the end of
+      // any block for an event once it has read a retry or an id, so no block may lack data, comments included.
+      await stream.write(`retry: ${retryMs}\n`);
+      const heartbeat = setInterval(() => stream.write(":\n"), heartbeatMs);
       try {
         for await (const message of messages(gone.signal)) {
           if (stream.aborted) break;
