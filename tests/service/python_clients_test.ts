@@ -1,0 +1,128 @@
+// Streams as Python's clients read them, OpenAI's and httpx-sse, with heartbeats between the events.
+import { describe, it } from "@std/testing/bdd";
+import assert from "node:assert/strict";
+import { encodeImage } from "../../gpu-worker/media/encode_image.ts";
+import { MemoryResultStore } from "../../protocol/store/results/memory_result_store.ts";
+import { createApp } from "../../routes/app.ts";
+import { MemoryKeyStore } from "../../routes/keys/memory_key_store.ts";
+import { FakePipeline } from "../gpu-worker/http/fake_pipeline.ts";
+import { startTestWorker } from "../gpu-worker/http/test_worker.ts";
+import { testPool } from "../routes/runs/pool.ts";
+import { findPython, runPython } from "./python.ts";
+
+const openai = findPython("openai");
+const httpxSse = findPython("httpx", "httpx_sse");
+
+const OPENAI = `
+import asyncio, base64, json, sys
+from openai import APIError, AsyncOpenAI, OpenAI
+
+url, image = sys.argv[1], ("start.png", base64.b64decode(sys.argv[2]), "image/png")
+options = dict(base_url=url, api_key="unused", max_retries=0)
+fields = dict(prompt="x", stream=True, partial_images=1)
+calls = [("generate", {}), ("edit", dict(image=image))]
+
+def seen(event):
+    return [event.type, len(base64.b64decode(event.b64_json)) > 0]
+
+def sync():
+    client = OpenAI(**options)
+    return [[seen(event) for event in getattr(client.images, name)(**fields, **more)] for name, more in calls]
+
+async def later():
+    client = AsyncOpenAI(**options)
+    return [
+        [seen(event) async for event in await getattr(client.images, name)(**fields, **more)]
+        for name, more in calls
+    ]
+
+def refused():
+    try:
+        return [list(OpenAI(**options).images.generate(**{**fields, "prompt": "fails"}))]
+    except APIError as error:
+        return error.message
+
+print(json.dumps([sync(), asyncio.run(later()), refused()]))
+`;
+
+const HTTPX_SSE = `
+import json, sys
+import httpx
+from httpx_sse import connect_sse
+
+fields = dict(prompt="x", stream=True, partial_images=1)
+with httpx.Client(timeout=60) as client:
+    with connect_sse(client, "POST", sys.argv[1] + "/images/generations", json=fields) as source:
+        print(json.dumps([[sse.event, sse.json()["type"], sse.id != "", sse.retry] for sse in source.iter_sse()]))
+`;
+
+/** An edge on a port. Each run rests before its last step until its stream has had three heartbeats. */
+function start() {
+  const heartbeats = new EventTarget();
+  const pipeline = new FakePipeline({
+    beforeStep: async (index) => {
+      if (pipeline.request!.prompt === "fails") throw new Error("secret");
+      if (index !== 3) return;
+      for (let left = 3; left > 0; left--) {
+        await new Promise((resolve) => heartbeats.addEventListener("beat", resolve, { once: true }));
+      }
+    },
+  });
+  const worker = startTestWorker([pipeline]);
+  const app = createApp({
+    workers: testPool(worker.url),
+    results: new MemoryResultStore(),
+    keys: [],
+    keyStore: new MemoryKeyStore(),
+    log: () => {},
+    maxAttempts: 1,
+    heartbeatMs: 20,
+  });
+  const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, async (request, info) => {
+    const { body, status, headers } = await app.fetch(request, info);
+    const watched = body?.pipeThrough(
+      new TransformStream<Uint8Array<ArrayBuffer>, Uint8Array<ArrayBuffer>>({
+        transform(chunk, controller) {
+          controller.enqueue(chunk);
+          if (chunk[0] === ":".charCodeAt(0)) heartbeats.dispatchEvent(new Event("beat"));
+        },
+      }),
+    );
+    return new Response(watched ?? null, { status, headers });
+  });
+  return {
+    url: `http://127.0.0.1:${server.addr.port}/v1`,
+    async [Symbol.asyncDispose]() {
+      app[Symbol.dispose]();
+      await server.shutdown();
+      await worker[Symbol.asyncDispose]();
+    },
+  };
+}
+
+describe("Python clients", () => {
+  const skipOpenai = openai === undefined &&
+    "Python's openai is not installed (SPECTRUM_PYTHON may name a Python)";
+  it("openai reads streams of images.generate() and images.edit()", { skip: skipOpenai }, async () => {
+    await using edge = start();
+    const image = await encodeImage({ width: 16, height: 16, data: new Float32Array(3 * 16 * 16) });
+    const [sync, later, refused] = await runPython(openai!, {
+      script: OPENAI,
+      args: [edge.url, image.toBase64()],
+    }) as unknown[];
+    const events = ["image_generation", "image_edit"].map((kind) => [
+      [`${kind}.partial_image`, true],
+      [`${kind}.completed`, true],
+    ]);
+    assert.deepEqual([sync, later], [events, events]);
+    assert.match(String(refused), /failed/);
+  });
+
+  const skipHttpx = httpxSse === undefined && "Python's httpx and httpx-sse are not installed";
+  it("httpx-sse reads events with their ids and one retry", { skip: skipHttpx }, async () => {
+    await using edge = start();
+    const events = await runPython(httpxSse!, { script: HTTPX_SSE, args: [edge.url] });
+    const types = ["image_generation.partial_image", "image_generation.completed"];
+    assert.deepEqual(events, types.map((type, index) => [type, type, true, index === 0 ? 2000 : null]));
+  });
+});
