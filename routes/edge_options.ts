@@ -20,9 +20,7 @@ export function edgeOptions(config: EdgeConfig, log: Log): AppOptions {
   const { workerSecret: secret, redis, batchesUrl } = config;
   // Workers log which request a call is for.
   const requestId = () => tryGetContext<Environment>()?.var.requestId;
-  const workers = config.workerUrls.map((url) =>
-    new WorkerClient({ url, secret, requestId })
-  );
+  const workers = config.workerUrls.map((url) => new WorkerClient({ url, secret, requestId }));
   const link = redis && new RedisLink(redis);
   return {
     workers: new WorkerPool({ workers, log }),

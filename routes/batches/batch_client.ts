@@ -70,7 +70,10 @@ export class BatchClient {
   }
 
   cancel(caller: BatchCaller, id: string): Promise<Batch> {
-    return this.#client.json(`/batches/${encodeURIComponent(id)}/cancel`, this.#call(caller, { method: "POST" }));
+    return this.#client.json(
+      `/batches/${encodeURIComponent(id)}/cancel`,
+      this.#call(caller, { method: "POST" }),
+    );
   }
 
   #call({ tenant, requestId }: BatchCaller, call: Call = {}): Call {

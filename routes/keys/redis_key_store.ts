@@ -67,7 +67,9 @@ export class RedisKeyStore implements KeyStore {
 
   async take({ counter, previous, amount, limit, ttlMs, once }: Take): Promise<Taken> {
     const keys = [COUNTER + counter, COUNTER + (previous?.counter ?? "none"), OCCASION + (once ?? "none")];
-    const values = [amount, limit, previous?.weight ?? 0, ttlMs, once === undefined ? 0 : ONCE_MS].map(String);
+    const values = [amount, limit, previous?.weight ?? 0, ttlMs, once === undefined ? 0 : ONCE_MS].map(
+      String,
+    );
     const [ok, used, before] = await this.#link.ask((redis) => redis.eval(TAKE, keys, values)) as number[];
     return { ok: ok === 1, used: used!, before: before! };
   }

@@ -41,7 +41,12 @@ const headers = secureHeaders({
 export function pageRoutes(): Hono {
   const app = new Hono();
   // Named route by route: a middleware on "*" would reach the streams of whatever this is mounted beside.
-  app.get("/", headers, etag(), (c) => respond(c, { name: "index.html", text: withPreloads(ASSETS["index.html"]!) }));
+  app.get(
+    "/",
+    headers,
+    etag(),
+    (c) => respond(c, { name: "index.html", text: withPreloads(ASSETS["index.html"]!) }),
+  );
   app.get("/page/:name", headers, etag(), (context) => {
     const name = context.req.param("name");
     const text = Object.hasOwn(ASSETS, name) ? ASSETS[name]! : undefined;
