@@ -72,6 +72,21 @@ describe("videos in Chromium", { skip }, () => {
     assert.match(await page.locator(".comparison").innerText(), /the middle frame/);
     assert.deepEqual(browser.complaints, []);
   });
+
+  it("says why two videos cannot be compared", async () => {
+    await using browser = await open();
+    const { page } = browser;
+    await page.evaluate(() => {
+      Object.defineProperty(HTMLMediaElement.prototype, "duration", { get: () => NaN });
+    });
+    await page.getByLabel("Prompt", { exact: true }).fill("a blue square moves up");
+    await page.getByText("Compare with a second method").click();
+    await page.getByRole("button", { name: "Generate" }).click();
+    const comparison = page.locator(".comparison");
+    await comparison.waitFor();
+    assert.match(await comparison.getByRole("alert").innerText(), /^The two cannot be compared: ./);
+    assert.deepEqual(browser.complaints, []);
+  });
 });
 
 async function finished(page: Page): Promise<void> {

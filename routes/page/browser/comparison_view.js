@@ -9,11 +9,29 @@ import { fromTemplate, slot } from "./slots.js";
 /** @typedef {{ picture: Blob, receipt: Receipt }} FinishedRun */
 
 /**
+ * Says why where the two cannot be compared. Never rejects.
+ *
  * @param {FinishedRun} a
  * @param {FinishedRun} b
  * @returns {Promise<HTMLElement>}
  */
 export async function comparisonView(a, b) {
+  try {
+    return await compare(a, b);
+  } catch (error) {
+    const element = fromTemplate("comparison-error-template");
+    const reason = error instanceof Error ? error.message : String(error);
+    slot(element, "error", HTMLElement).textContent = `The two cannot be compared: ${reason}`;
+    return element;
+  }
+}
+
+/**
+ * @param {FinishedRun} a
+ * @param {FinishedRun} b
+ * @returns {Promise<HTMLElement>}
+ */
+async function compare(a, b) {
   const element = fromTemplate("comparison-template");
   const canvas = slot(element, "canvas", HTMLCanvasElement);
   const slider = slot(element, "slider", HTMLInputElement);
@@ -110,22 +128,38 @@ async function pixels(picture) {
   return context.getImageData(0, 0, canvas.width, canvas.height);
 }
 
+/** Longest wait for a video that is in memory already. */
+const LOAD_MS = 20_000;
+
 /**
- * As the file has it, which is not quite what the model drew.
+ * The frame as the file has it, which is not quite what the model drew.
  *
  * @param {Blob} file
  * @returns {Promise<HTMLVideoElement>}
+ * @throws {Error} for a file that the browser cannot play
  */
 async function middleFrame(file) {
   const video = document.createElement("video");
   const url = URL.createObjectURL(file);
-  video.muted = true;
-  video.src = url;
-  const event = (/** @type {string} */ name) =>
-    new Promise((resolve) => video.addEventListener(name, resolve, { once: true }));
-  await event("loadeddata");
-  video.currentTime = video.duration / 2;
-  await event("seeked");
-  URL.revokeObjectURL(url);
-  return video;
+  const late = AbortSignal.timeout(LOAD_MS);
+  /** @param {string} name @returns {Promise<void>} */
+  const event = (name) =>
+    new Promise((resolve, reject) => {
+      const fail = () => reject(new Error(video.error?.message || "the browser does not load the video"));
+      video.addEventListener(name, () => resolve(), { once: true });
+      video.addEventListener("error", fail, { once: true });
+      late.addEventListener("abort", fail, { once: true });
+    });
+  try {
+    video.muted = true;
+    // A video outside of the document loads nothing but its length unless it is told to.
+    video.preload = "auto";
+    video.src = url;
+    await event("loadeddata");
+    video.currentTime = video.duration / 2;
+    await event("seeked");
+    return video;
+  } finally {
+    URL.revokeObjectURL(url);
+  }
 }
