@@ -3,6 +3,7 @@ import { type Context, Hono } from "hono";
 import { ApiError } from "../../protocol/wire/api_error.ts";
 import { createBatchSchema, MAX_BATCH_FILE_BYTES, pageQuerySchema } from "../../protocol/wire/batch.ts";
 import { parseWire } from "../../protocol/wire/parse_wire.ts";
+import { decodeText } from "../../protocol/wire/text.ts";
 import { handleError } from "../../protocol/http/handle_error.ts";
 import { readBody } from "../../protocol/http/read_body.ts";
 import { readJson } from "../../protocol/http/read_json.ts";
@@ -30,7 +31,7 @@ export function createBatchApp({ store, queue, metrics, log, secret }: BatchAppO
   if (secret !== undefined) app.use(requireSignature(secret, limits));
 
   app.post("/files", async (c) => {
-    const text = new TextDecoder().decode(await readBody(c.req.raw, limits));
+    const text = decodeText(await readBody(c.req.raw, limits));
     return c.json(await store.addFile(tenant(c), { name: c.req.query("name") ?? "requests.jsonl", text }));
   });
   app.get(

@@ -11,6 +11,7 @@ import {
   type PageQuery,
   type StoredFile,
 } from "../../protocol/wire/batch.ts";
+import { parseJsonText } from "../../protocol/wire/text.ts";
 import { ApiError } from "../../protocol/wire/api_error.ts";
 
 export interface BatchStoreOptions {
@@ -375,7 +376,7 @@ function readLines(text: string, endpoint: string): { lines: BatchLine[]; errors
 
 function parseJson(text: string): unknown {
   try {
-    return JSON.parse(text);
+    return parseJsonText(text);
   } catch {
     return undefined;
   }

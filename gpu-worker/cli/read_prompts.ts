@@ -1,4 +1,5 @@
-// A file of prompts, one a line.
+// Prompt files: one prompt a line.
+import { cleanText, decodeText } from "../../protocol/wire/text.ts";
 
 /** A prompt and the first line of the file that holds it, counted from 1. */
 export interface BatchPrompt {
@@ -6,9 +7,20 @@ export interface BatchPrompt {
   prompt: string;
 }
 
-/** Lines to prompts: without empty lines and repetitions, which would draw the same picture. */
+/** The first `total` prompts of a file. @throws {Error} naming the file, and the line that is not text */
+export function readPromptFile(path: string, total: number): BatchPrompt[] {
+  let text: string;
+  try {
+    text = decodeText(Deno.readFileSync(path));
+  } catch (cause) {
+    throw new Error(`Cannot read ${path}: ${(cause as Error).message}`, { cause });
+  }
+  return readPrompts(text, total);
+}
+
+/** Lines to prompts, without empty lines and repetitions: a repetition would draw the same picture. */
 export function readPrompts(text: string, total: number): BatchPrompt[] {
-  const lines = text.replace(/^\uFEFF/, "").split(/\r?\n/);
+  const lines = text.split(/\r?\n/).map(cleanText);
   const prompts = lines.map((prompt, i) => ({ line: i + 1, prompt })).filter(({ prompt }) =>
     prompt.trim() !== ""
   );

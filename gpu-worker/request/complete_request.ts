@@ -1,5 +1,6 @@
 // Fills a request from defaults and checks the fields that all families share.
 import type { DecodedImage } from "../media/decoded_image.ts";
+import { cleanText } from "../../protocol/wire/text.ts";
 import { completeSampler } from "./complete_sampler.ts";
 import type { GenerateRequest, PartialRequest } from "./generate_request.ts";
 import type { ModelDescription } from "./model_description.ts";
@@ -31,6 +32,8 @@ export function completeRequest<Image extends ImageSize = DecodedImage>(
   } as Omit<GenerateRequest, "sampler" | "startImage">;
   checkPrompt("prompt", fields.prompt);
   checkPrompt("negativePrompt", fields.negativePrompt);
+  fields.prompt = cleanText(fields.prompt);
+  fields.negativePrompt = cleanText(fields.negativePrompt);
   checkWhole("seed", fields.seed, { min: 0, max: Number.MAX_SAFE_INTEGER });
   checkWhole("steps", fields.steps, { min: 1, max: MAX_STEPS });
   for (const side of ["width", "height"] as const) {

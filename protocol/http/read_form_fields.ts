@@ -1,5 +1,6 @@
 // Multipart forms as OpenAI's clients send them: each field once, what is no text read as JSON would have it.
 import { ApiError } from "../wire/api_error.ts";
+import { parseJsonText } from "../wire/text.ts";
 import type { ReadBodyOptions } from "./read_body.ts";
 import { readForm } from "./read_form.ts";
 
@@ -54,7 +55,7 @@ function readNumber(text: string): unknown {
 function readJson(text: string): unknown {
   if (text.length > MAX_JSON_CHARACTERS) return text;
   try {
-    return JSON.parse(text);
+    return parseJsonText(text);
   } catch {
     return text;
   }

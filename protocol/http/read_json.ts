@@ -1,5 +1,6 @@
 // Reads a JSON body.
 import { ApiError } from "../wire/api_error.ts";
+import { parseJsonText } from "../wire/text.ts";
 import { readBody, type ReadBodyOptions } from "./read_body.ts";
 
 export type ReadJsonOptions = ReadBodyOptions;
@@ -27,7 +28,7 @@ export async function readJson(request: Request, options: ReadJsonOptions = {}):
   const bytes = await readBody(request, options);
   let value: unknown;
   try {
-    value = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+    value = parseJsonText(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
   } catch (cause) {
     throw new ApiError(400, "The request body must be JSON in UTF-8", { code: "invalid_json", cause });
   }

@@ -33,9 +33,10 @@ export class ApiError extends Error {
   readonly #headers: Record<string, string>;
 
   constructor(status: number, message: string, options: ApiErrorOptions = {}) {
-    super(message, { cause: options.cause });
+    // An excerpt of what was sent may end within a character.
+    super(message.toWellFormed(), { cause: options.cause });
     this.status = status;
-    this.param = options.param;
+    this.param = options.param?.toWellFormed();
     this.code = options.code;
     this.retryAfter = options.retryAfter;
     this.#headers = options.headers ?? {};

@@ -1,14 +1,13 @@
 // The fields that decide a picture, as clients and workers spell them. Which sizes and options a checkpoint allows is
 // the worker's to say; these schemas hold the types and the bounds that no checkpoint exceeds.
 import { z } from "zod";
+import { cleanText } from "./text.ts";
 
 /** An optional field in OpenAI's sense: absent and null mean the same. */
 export function optional<T extends z.ZodType>(schema: T) {
   return schema.nullish().transform((value) => value ?? undefined);
 }
 
-/** The same text can be spelled in several ways; one spelling makes one cache entry. */
-const normalize = (value: string) => value.normalize("NFC");
 const MAX_CHARACTERS = 32_000;
 
 /** Options of the sampler: the paper's names, and TaylorSeer's `order`. */
@@ -39,8 +38,8 @@ const skipLayerFields = z.strictObject({
 
 /** Shared by image requests and runs. */
 export const generationFields = {
-  prompt: z.string().min(1).max(MAX_CHARACTERS).transform(normalize),
-  negative_prompt: optional(z.string().max(MAX_CHARACTERS).transform(normalize)),
+  prompt: z.string().min(1).max(MAX_CHARACTERS).transform(cleanText),
+  negative_prompt: optional(z.string().max(MAX_CHARACTERS).transform(cleanText)),
   steps: optional(z.int().min(1).max(1000)),
   guidance_scale: optional(z.number().min(0).max(100)),
   true_cfg_scale: optional(z.number().min(0).max(100)),

@@ -9,6 +9,7 @@ import {
   type StoredFile,
 } from "../../protocol/wire/batch.ts";
 import { parseWire } from "../../protocol/wire/parse_wire.ts";
+import { decodeText, TextError } from "../../protocol/wire/text.ts";
 import { readForm } from "../../protocol/http/read_form.ts";
 import { readJson, type ReadJsonOptions } from "../../protocol/http/read_json.ts";
 import type { Environment } from "../middleware/environment.ts";
@@ -91,10 +92,11 @@ async function readUpload(request: Request): Promise<{ name: string; text: strin
   if (purpose !== "batch") throw refusal("purpose", "'purpose' must be batch: files are for batches only");
   if (!(file instanceof File)) throw refusal("file", "'file' must be a file");
   try {
-    const text = new TextDecoder("utf-8", { fatal: true }).decode(await file.bytes());
-    return { name: file.name.slice(0, 200) || "requests.jsonl", text };
-  } catch {
-    throw refusal("file", "'file' must be text in UTF-8, one request in JSON a line");
+    const text = decodeText(await file.bytes());
+    return { name: file.name.slice(0, 200).toWellFormed() || "requests.jsonl", text };
+  } catch (cause) {
+    if (!(cause instanceof TextError)) throw cause;
+    throw refusal("file", `'file' must be text, one request in JSON a line: ${cause.message}`);
   }
 }
 

@@ -23,10 +23,14 @@ function startEdge(workerUrl: string) {
   });
   const get = (path: string, headers: Record<string, string> = {}) =>
     app.request(`http://localhost${path}`, { headers }, LOCAL);
-  const post = (body: unknown, signal: AbortSignal | null = null) =>
+  const post = (
+    body: unknown,
+    signal: AbortSignal | null = null,
+    headers: Record<string, string> = {},
+  ) =>
     app.request("http://localhost/v1/images/generations", {
       method: "POST",
-      headers: { "content-type": "application/json" },
+      headers: { "content-type": "application/json", ...headers },
       body: JSON.stringify(body),
       signal,
     }, LOCAL);
@@ -192,6 +196,44 @@ describe("createApp()", () => {
     assert.equal((await post(fields)).status, 200);
     assert.equal(pipeline.stepsBegun, 500);
     await reader.cancel();
+  });
+
+  it("half of a surrogate pair is drawn as U+FFFD, wherever it stands", async () => {
+    const pipeline = new FakePipeline();
+    const { app, worker, post } = start(pipeline);
+    await using _worker = worker;
+    const half = "dog \ud83d face";
+    const requests: object[] = [
+      { prompt: half },
+      { prompt: half, seed: 1 },
+      { prompt: half, stream: true },
+      { prompt: half, background: true },
+      { prompt: "x", negative_prompt: half, true_cfg_scale: 2 },
+      { prompt: "x", user: half },
+      { prompt: "x", user: half, seed: 1 },
+    ];
+    for (const fields of requests) {
+      const answer = await post(fields, null, { "idempotency-key": crypto.randomUUID() });
+      const text = await answer.text();
+      assert.ok([200, 202].includes(answer.status), `${JSON.stringify(fields)} ${answer.status} ${text}`);
+      assert.doesNotMatch(text, /event: error/);
+    }
+    await post({ prompt: half, seed: 7 });
+    assert.equal(pipeline.request!.prompt, "dog \ufffd face");
+    // One text, one key.
+    const { data } = await (await post({ prompt: half.toWellFormed(), seed: 7 })).json();
+    assert.equal(data[0].receipt.cache, "hit");
+    // An error's excerpt does not end within a character either.
+    const refused = await (await post({ ["x".repeat(59) + "🐶"]: 1, prompt: "x" })).json();
+    assert.ok(refused.error.param.isWellFormed() && refused.error.message.isWellFormed());
+    for (const path of ["/v1/videos", "/v1/batches", "/v1/jobs"]) {
+      const answer = await app.request(`http://localhost${path}`, {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body: JSON.stringify({ prompt: half, input_file_id: half, metadata: { [half]: half } }),
+      }, LOCAL);
+      assert.ok(answer.status < 500, `${path} ${answer.status}`);
+    }
   });
 
   it("disposing of the app ends every timer that it has started", () => {

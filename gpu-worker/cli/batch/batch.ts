@@ -6,8 +6,8 @@ import { modelDigest } from "../../checkpoint/model_digest.ts";
 import { readModel } from "../../model/read_model.ts";
 import { BATCH_HELP, type BatchArguments, defaultExpName, parseBatchArguments } from "./batch_arguments.ts";
 import { BatchBar } from "./batch_bar.ts";
+import { readPromptFile } from "../read_prompts.ts";
 import { type BatchFailure, type BatchPlan, planBatch } from "./batch_plan.ts";
-import { readPrompts } from "../read_prompts.ts";
 import { type BatchRequest, stepsToRun } from "./batch_messages.ts";
 import { batchSettings } from "./batch_stats.ts";
 import { dealPrompts, type Dealt } from "./deal_prompts.ts";
@@ -46,7 +46,7 @@ async function preparePlan(
   { promptFile, totalPromptNum, model, devices, dtype, image, outputBasePath, expName, request }:
     BatchArguments,
 ): Promise<{ plan: BatchPlan; output: string; dtype: string }> {
-  const prompts = readPrompts(readText(promptFile), totalPromptNum);
+  const prompts = readPromptFile(promptFile, totalPromptNum);
   if (prompts.length === 0) throw new RangeError(`Cannot draw as ${promptFile} holds no prompt`);
   const { checkpoint, reading, dtype: computeType } = readModel(model, {
     provider: devices[0]!.provider,
@@ -86,14 +86,6 @@ async function completion(
 function threadsOfEach({ devices }: BatchArguments): number | undefined {
   if (devices.length === 1 || devices[0]!.provider !== "cpu") return undefined;
   return Math.max(1, Math.floor(navigator.hardwareConcurrency / devices.length));
-}
-
-function readText(path: string): string {
-  try {
-    return Deno.readTextFileSync(path);
-  } catch (cause) {
-    throw new Error(`Cannot read ${path}: ${(cause as Error).message}`, { cause });
-  }
 }
 
 interface Report {

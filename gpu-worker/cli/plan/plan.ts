@@ -6,7 +6,7 @@ import { completeRequest } from "../../request/complete_request.ts";
 import { openPipeline } from "../../model/open_pipeline.ts";
 import { type DescribedModel, describeModel } from "../../model/describe_model.ts";
 import type { StoredPlans } from "../../request/request_defaults.ts";
-import { readPrompts } from "../read_prompts.ts";
+import { readPromptFile } from "../read_prompts.ts";
 import { readDevice } from "../../flags/device_flags.ts";
 import { MODEL_FLAGS, MODEL_HELP, readModelName } from "../../flags/model_flags.ts";
 import { planningPrompts, recordGram } from "./record_gram.ts";
@@ -54,10 +54,9 @@ async function plan(args: string[], signal: AbortSignal): Promise<void> {
   if (flags.write) await assertWritable(path);
 
   using pipeline = await openPipeline(model, device);
-  const prompts = file === undefined ? namesOf(pipeline.model.names) : readPrompts(
-    await Deno.readTextFile(file),
-    count,
-  ).map(({ prompt }) => prompt);
+  const prompts = file === undefined
+    ? namesOf(pipeline.model.names)
+    : readPromptFile(file, count).map(({ prompt }) => prompt);
   const { gram, strides } = await recordGram(pipeline, {
     prompts: prompts.slice(0, count),
     given,

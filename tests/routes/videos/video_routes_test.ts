@@ -183,6 +183,7 @@ describe("videoRoutes()", () => {
   it("refuses by name what cannot be made", async () => {
     const { worker, create, client, post } = start();
     await using _worker = worker;
+    assert.equal((await post({ prompt: "half a dog \ud83d", user: "\ud83d", seed: 1 })).status, 200);
     await assert.rejects(create({ prompt: "" }), refused(400, "prompt"));
     await assert.rejects(create({ seconds: "12" }), refused(400, "seconds"));
     await assert.rejects(create({ num_frames: 6 }), refused(400, "num_frames"));
