@@ -1,5 +1,6 @@
 // `deno task keys`: API keys in the store that the edge is configured with.
 import { parseArgs } from "@std/cli/parse-args";
+import { bypassProxy } from "../protocol/process/bypass_proxy.ts";
 import { UsageError } from "../protocol/process/usage_error.ts";
 import { RedisLink } from "../protocol/store/redis_link.ts";
 import { drawApiKey } from "../routes/keys/api_key.ts";
@@ -81,6 +82,7 @@ function openStore(): RedisKeyStore {
   if (!url || !token) {
     throw new UsageError("UPSTASH_REDIS_REST_URL and UPSTASH_REDIS_REST_TOKEN must name the edge's store");
   }
+  bypassProxy();
   return new RedisKeyStore(new RedisLink({ url, token }));
 }
 

@@ -1,6 +1,8 @@
 // The GPU process: serves the HTTP surface of http/ over the checkpoints that the command line names.
 import { hostname } from "node:os";
 import { assertGuarded } from "../protocol/process/assert_guarded.ts";
+import { bypassProxy } from "../protocol/process/bypass_proxy.ts";
+import { listen } from "../protocol/process/listen.ts";
 import { type Log, structuredLog } from "../protocol/process/structured_log.ts";
 import { UsageError } from "../protocol/process/usage_error.ts";
 import { readWorkerSecret } from "../protocol/process/worker_secret.ts";
@@ -38,6 +40,7 @@ async function main(): Promise<void> {
 async function serve(args: WorkerArguments): Promise<void> {
   const secret = readWorkerSecret((name) => Deno.env.get(name));
   assertGuarded(args.host, secret);
+  bypassProxy();
   const log = structuredLog({ process: "worker" });
   const metrics = new WorkerMetrics();
   const models = openPool(args, { metrics, log });
@@ -72,7 +75,7 @@ async function serve(args: WorkerArguments): Promise<void> {
     secret,
     sharedRuns,
   });
-  const server = Deno.serve({
+  const server = listen({
     hostname: args.host,
     port: args.port,
     onListen: ({ hostname, port }) =>

@@ -1,4 +1,5 @@
 // The edge, built from its environment: what `deno serve` and Deno Deploy serve, and main.ts as well.
+import { bypassProxy } from "../protocol/process/bypass_proxy.ts";
 import { type Log, structuredLog } from "../protocol/process/structured_log.ts";
 import { bufferedLines } from "../protocol/process/buffered_lines.ts";
 import { createApp } from "./app.ts";
@@ -11,6 +12,7 @@ export const config: EdgeConfig = readEdgeConfig((name) => Deno.env.get(name));
 /** Aborted by the process that serves this once it is told to stop. */
 export const stopping = new AbortController();
 
+bypassProxy({ urls: [...config.workerUrls, ...config.batchesUrl === undefined ? [] : [config.batchesUrl]] });
 const app = createApp({ ...edgeOptions(config, log), stopping: stopping.signal });
 
 log("info", "configured", {

@@ -3,9 +3,12 @@
 import { parseArgs } from "@std/cli/parse-args";
 import { Redis } from "ioredis";
 import { assertGuarded } from "../../protocol/process/assert_guarded.ts";
+import { bypassProxy } from "../../protocol/process/bypass_proxy.ts";
+import { listen } from "../../protocol/process/listen.ts";
 import { UsageError } from "../../protocol/process/usage_error.ts";
 import { structuredLog } from "../../protocol/process/structured_log.ts";
 import { readWorkerSecret } from "../../protocol/process/worker_secret.ts";
+import { readEdgeConfig } from "../../routes/edge_config.ts";
 import { BatchMetrics } from "./batch_metrics.ts";
 import { BatchPuller } from "./batch_puller.ts";
 import { BatchQueue } from "./batch_queue.ts";
@@ -48,6 +51,7 @@ function serve(): void {
   const env = (name: string) => Deno.env.get(name);
   const secret = readWorkerSecret(env);
   assertGuarded(host, secret);
+  bypassProxy({ urls: readEdgeConfig(env).workerUrls });
   const log = structuredLog({ process: "batches" });
   const redis = new Redis(flags.redis ?? env("SPECTRUM_QUEUE_REDIS_URL") ?? "redis://127.0.0.1:6379", {
     // BullMQ waits for a Redis that is away rather than failing its jobs.
@@ -68,7 +72,7 @@ function serve(): void {
     lockMs: readNumber("lock-ms", flags["lock-ms"] ?? "30000"),
     onSettled: (outcome) => metrics.settled(outcome),
   });
-  const server = Deno.serve({
+  const server = listen({
     hostname: host,
     port: readNumber("port", flags.port ?? "8002"),
     onListen: ({ hostname, port }) =>

@@ -1,5 +1,6 @@
 // `deno task redis`: Upstash's REST interface on this machine, before a redis-server of its own or the one named.
 import { parseArgs } from "@std/cli/parse-args";
+import { listen } from "../../protocol/process/listen.ts";
 import { ChannelHub } from "./channel_hub.ts";
 import { openRedis } from "./open_redis.ts";
 import { createRedisRestApp } from "./redis_rest_app.ts";
@@ -12,7 +13,12 @@ const HELP = `Usage: deno task redis [options]
   --token TEXT         what clients must send (SPECTRUM_REDIS_TOKEN, or drawn and printed)
 `;
 
-if (import.meta.main) await main();
+if (import.meta.main) {
+  await main().catch((error) => {
+    console.error(`redis: ${error instanceof Error ? error.message : error}`);
+    Deno.exit(1);
+  });
+}
 
 async function main(): Promise<void> {
   const flags = parseArgs(Deno.args, { string: ["host", "port", "redis", "token"], boolean: ["help"] });
@@ -24,20 +30,28 @@ async function main(): Promise<void> {
     crypto.getRandomValues(new Uint8Array(24)).toHex();
 
   await Promise.race([ready, new Promise((resolve) => setTimeout(resolve, 2000))]);
-  const server = Deno.serve({
-    hostname: flags.host ?? "127.0.0.1",
-    port: Number(flags.port ?? 8079),
+  const stop = async () => {
+    connections[Symbol.dispose]();
+    await own?.[Symbol.asyncDispose]();
+  };
+  const address = { hostname: flags.host ?? "127.0.0.1", port: Number(flags.port ?? 8079) };
+  const server = await Promise.try(listen, {
+    ...address,
     onListen: ({ hostname, port }) => {
       console.log(`UPSTASH_REDIS_REST_URL=http://${hostname}:${port} UPSTASH_REDIS_REST_TOKEN=${token}`);
     },
-  }, createRedisRestApp({ redis, channels: new ChannelHub(subscriber), token }).fetch);
+  }, createRedisRestApp({ redis, channels: new ChannelHub(subscriber), token }).fetch).catch(
+    async (error) => {
+      await stop();
+      throw error;
+    },
+  );
 
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
     Deno.addSignalListener(signal, async () => {
       // Subscriptions do not end by themselves.
       await Promise.race([server.shutdown(), new Promise((resolve) => setTimeout(resolve, 1000))]);
-      connections[Symbol.dispose]();
-      await own?.[Symbol.asyncDispose]();
+      await stop();
       Deno.exit(0);
     });
   }

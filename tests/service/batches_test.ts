@@ -131,30 +131,6 @@ describe("batches", { skip: skipWithout("redis-server") }, () => {
     queue.disconnect();
   });
 
-  it("a file in UTF-16 is read as its byte order mark says; one that is no text is refused by its line", async () => {
-    const line = JSON.stringify({
-      custom_id: "half a dog \ud83d",
-      method: "POST",
-      url: ENDPOINT,
-      body: { prompt: "half a dog \ud83d", seed: 31, user: "\ud83d" },
-    });
-    const units = Uint16Array.from(`\ufeff${line}\n`, (unit) => unit.charCodeAt(0));
-    const upload = (parts: Uint8Array<ArrayBuffer>[]) =>
-      client.files.create({ file: new File(parts, "requests.jsonl"), purpose: "batch" });
-    const file = await upload([new Uint8Array(units.buffer)]);
-    const { id } = await client.batches.create({
-      input_file_id: file.id,
-      endpoint: ENDPOINT as OpenAI.BatchCreateParams["endpoint"],
-      completion_window: "24h",
-    });
-    const batch = await ended(id);
-    assert.deepEqual(batch.request_counts, { total: 1, completed: 1, failed: 0 });
-    assert.equal((await results(batch.output_file_id))[0]!.custom_id, "half a dog \ufffd");
-
-    const latin1 = Uint8Array.from("{}\n{\"a\": \"\u00e9\"}\n", (unit) => unit.charCodeAt(0));
-    await assert.rejects(upload([latin1]), /'file' must be text.*line 2 is not in UTF-8/);
-  });
-
   it("batches.cancel() ends a batch with what it has; lists and deletions are OpenAI's", async () => {
     const lines = Array.from({ length: 100 }, (_, index) => ({
       custom_id: `c${index}`,
@@ -182,6 +158,30 @@ describe("batches", { skip: skipWithout("redis-server") }, () => {
     });
     await assert.rejects(client.files.retrieve(newest!.id), OpenAI.NotFoundError);
     await assert.rejects(client.batches.retrieve("batch_none"), OpenAI.NotFoundError);
+  });
+
+  it("a file in UTF-16 is read as its byte order mark says; one that is no text is refused by its line", async () => {
+    const line = JSON.stringify({
+      custom_id: "half a dog \ud83d",
+      method: "POST",
+      url: ENDPOINT,
+      body: { prompt: "half a dog \ud83d", seed: 31, user: "\ud83d" },
+    });
+    const units = Uint16Array.from(`\ufeff${line}\n`, (unit) => unit.charCodeAt(0));
+    const upload = (parts: Uint8Array<ArrayBuffer>[]) =>
+      client.files.create({ file: new File(parts, "requests.jsonl"), purpose: "batch" });
+    const file = await upload([new Uint8Array(units.buffer)]);
+    const { id } = await client.batches.create({
+      input_file_id: file.id,
+      endpoint: ENDPOINT as OpenAI.BatchCreateParams["endpoint"],
+      completion_window: "24h",
+    });
+    const batch = await ended(id);
+    assert.deepEqual(batch.request_counts, { total: 1, completed: 1, failed: 0 });
+    assert.equal((await results(batch.output_file_id))[0]!.custom_id, "half a dog \ufffd");
+
+    const latin1 = Uint8Array.from('{}\n{"a": "\u00e9"}\n', (unit) => unit.charCodeAt(0));
+    await assert.rejects(upload([latin1]), /'file' must be text.*line 2 is not in UTF-8/);
   });
 
   it("of 500 requests none is lost or answered twice while workers and services are killed at random", async () => {

@@ -1,4 +1,5 @@
 // `deno task pull`: a checkpoint from the Hugging Face hub into the cache, where `--model ORG/NAME` finds it.
+import { bypassProxy } from "../../../protocol/process/bypass_proxy.ts";
 import { UsageError } from "../../../protocol/process/usage_error.ts";
 import {
   cleanToken,
@@ -39,6 +40,7 @@ async function pull(args: string[], signal: AbortSignal): Promise<void> {
   if (name === undefined) {
     throw new UsageError(`the model must read ORG/NAME: current value is '${showValue(flags.model)}'`);
   }
+  bypassProxy();
   using bar = new ByteBar(name.repository);
   const { folder, files, bytes } = await pullSnapshot(name.repository, {
     endpoint: Deno.env.get("HF_ENDPOINT") || undefined,
