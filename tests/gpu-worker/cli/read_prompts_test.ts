@@ -33,7 +33,10 @@ describe("readPromptFile()", () => {
   });
 
   it("refuses a file that is no text by name and line", () => {
-    assert.throws(() => read(Uint8Array.of(...utf8("red\ncaf"), 0xe9)), /^Error: Cannot read \/.*: line 2 is not in UTF-8/);
+    assert.throws(
+      () => read(Uint8Array.of(...utf8("red\ncaf"), 0xe9)),
+      /^Error: Cannot read \/.*: line 2 is not in UTF-8/,
+    );
     assert.throws(() => readPromptFile("/nowhere/prompts.txt", 1), /Cannot read \/nowhere\/prompts.txt/);
   });
 });

@@ -140,31 +140,29 @@ describe("jobs", () => {
       },
     });
     let passed = 0;
-    const crashed = Promise.withResolvers<void>();
     let ends = 0;
     /** Loses the first end that is noted; by then the quota has been returned. */
     class State extends MemoryStateStore {
       override set(...args: Parameters<MemoryStateStore["set"]>): Promise<boolean> {
         const isEnd = args[2].onlyIfPresent === true && args[0].startsWith("job:");
         if (!isEnd || ends++ > 0) return super.set(...args);
-        crashed.resolve();
         return Promise.reject(new Error("the process ends here"));
       }
     }
     const state = new State({ now: () => Date.now() + passed });
-    const { worker, generate, until, keyStore } = startJobs(pipeline, { state });
+    const { worker, generate, jobUntil, keyStore } = startJobs(pipeline, { state });
     await using _worker = worker;
     const { key, record } = await drawTestKey({ pictures_per_month: 9 });
     await keyStore.add(record);
     const headers = { authorization: `Bearer ${key}` };
     await keyStore.take({ counter: counterOf(record), amount: 3, limit: 9, ttlMs: 60_000 });
     const { id } = await (await generate({ seed: 1, background: true }, { headers })).json();
-    await crashed.promise;
+    await until(() => ends === 1);
     assert.equal(await keyStore.used(counterOf(record)), 3);
     // Another edge takes over when the lease has run out.
     passed = 31_000;
-    await until(id, "failed", headers);
-    while ((await state.latest(AGENDA, 1)).length > 0) await new Promise((resolve) => setTimeout(resolve, 5));
+    await jobUntil(id, "failed", headers);
+    await until(async () => (await state.latest(AGENDA, 1)).length === 0);
     assert.equal(ends, 2);
     assert.equal(await keyStore.used(counterOf(record)), 3);
   });
