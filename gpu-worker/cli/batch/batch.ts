@@ -12,10 +12,9 @@ import { type BatchRequest, stepsToRun } from "./batch_messages.ts";
 import { batchSettings } from "./batch_stats.ts";
 import { dealPrompts, type Dealt } from "./deal_prompts.ts";
 import { openImage } from "../../flags/image_flags.ts";
-import { runCommand } from "../../flags/run_command.ts";
 import { assertWritable } from "../write_atomically.ts";
 
-async function batch(args: string[], signal: AbortSignal): Promise<void> {
+export async function batch(args: string[], signal: AbortSignal): Promise<void> {
   const options = parseBatchArguments(args);
   if (options === undefined) return console.log(BATCH_HELP);
   const { model, devices, memory, json } = options;
@@ -135,10 +134,4 @@ function report({ output, plan, dealt: { drawn, failed, lost }, seconds }: Repor
   if (lost.length > 0) {
     throw new Error(`${lost.length} devices could not be used; the others drew all prompts`);
   }
-}
-
-if (import.meta.main) {
-  await runCommand("batch", batch, {
-    interrupted: "finished pictures are kept; the same command draws the rest",
-  });
 }

@@ -7,7 +7,6 @@ import { speedTable } from "./speed_table.ts";
 import { round } from "./statistics.ts";
 import { writeRandomFlux } from "./write_random_flux.ts";
 import { readFlags } from "../../flags/read_flags.ts";
-import { runCommand } from "../../flags/run_command.ts";
 import { runPeer } from "./run_peer.ts";
 
 const HELP = `Usage: deno task bench:sampler [options]
@@ -26,7 +25,7 @@ const SIDES = [64, 128, 256, 512];
 const TOKEN_SIDE = 8;
 const STEPS = [10, 20, 28, 50, 100];
 
-async function bench(args: string[], signal: AbortSignal): Promise<void> {
+export async function bench(args: string[], signal: AbortSignal): Promise<void> {
   const flags = readFlags(args, {
     model: "text",
     rounds: "number",
@@ -82,5 +81,3 @@ async function benchLarge(options: Omit<ModelBench, "model">): Promise<void> {
     await Deno.remove(model, { recursive: true });
   }
 }
-
-if (import.meta.main) await runCommand("bench:sampler", bench);

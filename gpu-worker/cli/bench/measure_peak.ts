@@ -7,7 +7,7 @@ export interface MeasurePeakOptions {
   signal: AbortSignal;
 }
 
-const GENERATE = new URL("../generate/generate.ts", import.meta.url).pathname;
+const GENERATE = new URL("../generate.ts", import.meta.url).pathname;
 
 /** @returns bytes, as `deno task generate --json` reports them @throws {Error} with what it printed last. */
 export async function measurePeak(model: string, { sampler, signal }: MeasurePeakOptions): Promise<number> {

@@ -16,13 +16,12 @@ import { GRAPH_CACHE_FOLDER } from "../../session/graph_cache_folder.ts";
 import { openImage } from "../../flags/image_flags.ts";
 import { assertOutput, defaultExtension, encodeOutput, firstFile, ofSeed } from "./output_files.ts";
 import { peakMemoryBytes } from "../peak_memory.ts";
-import { runCommand } from "../../flags/run_command.ts";
 import { StepBar } from "./step_bar.ts";
 import { summarize } from "./summarize.ts";
 import { assertWritable, writeAll } from "../write_atomically.ts";
 
 /** Generates every picture before the first file is written, so that a failure or Ctrl-C leaves nothing behind. */
-async function generate(args: string[], signal: AbortSignal): Promise<void> {
+export async function generate(args: string[], signal: AbortSignal): Promise<void> {
   const options = parseGenerateArguments(args);
   if (options === undefined) return console.log(GENERATE_HELP);
   const { model, device } = options;
@@ -117,5 +116,3 @@ function report({ json }: GenerateArguments, { model, requests, results, paths, 
     `${method}: ${fullPasses} of ${steps} steps in full, ${seconds.denoise.toFixed(2)} s of denoising`,
   );
 }
-
-if (import.meta.main) await runCommand("generate", generate);

@@ -14,7 +14,6 @@ import { MODEL_FLAGS, readModelName } from "../../flags/model_flags.ts";
 import { readFlags } from "../../flags/read_flags.ts";
 import { guidanceBranches } from "../../request/guidance_branches.ts";
 import { REMEMBERED_PROMPT_BYTES } from "../../text/remembered_prompts.ts";
-import { runCommand } from "../../flags/run_command.ts";
 
 const HELP = `Usage: deno task inspect [options]
 
@@ -45,7 +44,7 @@ interface RunSize extends MemoryOptions {
 }
 
 // deno-lint-ignore require-await -- runCommand awaits every command
-async function inspect(args: string[]): Promise<void> {
+export async function inspect(args: string[]): Promise<void> {
   const flags = readFlags(args, {
     ...MODEL_FLAGS,
     ...MEMORY_FLAGS,
@@ -180,5 +179,3 @@ function print(
 function megabytes(bytes: number): string {
   return `${(bytes / 2 ** 20).toFixed(1)} MiB`;
 }
-
-if (import.meta.main) await runCommand("inspect", inspect);

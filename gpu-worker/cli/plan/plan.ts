@@ -11,7 +11,6 @@ import { readDevice } from "../../flags/device_flags.ts";
 import { MODEL_FLAGS, MODEL_HELP, readModelName } from "../../flags/model_flags.ts";
 import { planningPrompts, recordGram } from "./record_gram.ts";
 import { readFlags } from "../../flags/read_flags.ts";
-import { runCommand } from "../../flags/run_command.ts";
 import { SAMPLING_FLAGS, SAMPLING_HELP, samplingRequest } from "../../flags/sampling_flags.ts";
 import { assertWritable, writeAtomically } from "../write_atomically.ts";
 
@@ -30,7 +29,7 @@ ${SAMPLING_HELP}
 `;
 
 const MIN_PASSES = 4;
-async function plan(args: string[], signal: AbortSignal): Promise<void> {
+export async function plan(args: string[], signal: AbortSignal): Promise<void> {
   const flags = readFlags(args, {
     ...SAMPLING_FLAGS,
     ...MODEL_FLAGS,
@@ -103,5 +102,3 @@ function formatJson(value: unknown): string {
     (_, numbers: string) => `[${numbers.replaceAll(/,\s+/g, ", ")}]`,
   );
 }
-
-if (import.meta.main) await runCommand("plan", plan);

@@ -12,7 +12,6 @@ import { showValue } from "../../../sampler/mod.ts";
 import { ByteBar } from "./byte_bar.ts";
 import { pullSnapshot } from "./pull_snapshot.ts";
 import { readFlags } from "../../flags/read_flags.ts";
-import { runCommand } from "../../flags/run_command.ts";
 
 const HELP = `Usage: deno task pull ORG/NAME [options]
 
@@ -26,7 +25,7 @@ The cache is HF_HUB_CACHE, HF_HOME/hub or ~/.cache/huggingface/hub; HF_ENDPOINT 
 ~ and $NAME as huggingface_hub does, and so does HF_TOKEN_PATH.
 `;
 
-async function pull(args: string[], signal: AbortSignal): Promise<void> {
+export async function pull(args: string[], signal: AbortSignal): Promise<void> {
   const flags = readFlags(args, {
     model: "operand",
     revision: "text",
@@ -66,5 +65,3 @@ function storedToken(): string | undefined {
     return undefined;
   }
 }
-
-if (import.meta.main) await runCommand("pull", pull, { interrupted: "the next pull goes on from here" });

@@ -115,7 +115,7 @@ describe("deno task pull", () => {
     server.stall.set(WEIGHTS, 100_000);
     // The process itself: a task's would live on.
     const child = new Deno.Command(Deno.execPath(), {
-      args: ["run", "-A", "gpu-worker/cli/pull/pull.ts", REPOSITORY],
+      args: ["run", "-A", "gpu-worker/cli/pull.ts", REPOSITORY],
       stdout: "null",
       stderr: "null",
       env: environment(server),

@@ -1,0 +1,9 @@
+// The process of `deno task batch`.
+import { runCommand } from "../flags/run_command.ts";
+import { batch } from "./batch/batch.ts";
+
+if (import.meta.main) {
+  await runCommand("batch", batch, {
+    interrupted: "finished pictures are kept; the same command draws the rest",
+  });
+}
