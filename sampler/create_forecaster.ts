@@ -2,7 +2,8 @@
 
 import type { Forecaster } from "./forecasters/forecaster.ts";
 import { ReuseForecaster } from "./forecasters/reuse_forecaster.ts";
-import type { SamplerOptions } from "./sampler_options.ts";
+import type { Method } from "./options/methods.ts";
+import type { OptionsOf } from "./options/option_table.ts";
 import { SpectrumForecaster } from "./forecasters/spectrum_forecaster.ts";
 import { TaylorSeerForecaster } from "./forecasters/taylorseer_forecaster.ts";
 
@@ -11,7 +12,10 @@ import { TaylorSeerForecaster } from "./forecasters/taylorseer_forecaster.ts";
  *
  * Forecasters keep no state, so one serves any number of runs and guidance branches.
  */
-export function createForecaster(options: SamplerOptions, steps: number): Forecaster {
+export function createForecaster(
+  options: { method: Method } & OptionsOf<"forecast">,
+  steps: number,
+): Forecaster {
   switch (options.method) {
     case "spectrum":
       return new SpectrumForecaster(steps, options);

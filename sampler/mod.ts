@@ -20,21 +20,21 @@ export type {
   PlannedForecasts,
 } from "./denoiser.ts";
 export { ErrorWindow, type ErrorWindowOptions, MAX_BUDGET_SLOTS } from "./plans/error_window.ts";
-export { findPlans, type FindPlansOptions, type FoundPlan, planMemory } from "./plans/find_plans.ts";
+export { findPlans, type FindPlansOptions, type FoundPlan } from "./plans/find_plans.ts";
 export type { Forecaster } from "./forecasters/forecaster.ts";
 export type { ForecastMove } from "./forecast_moves.ts";
-export { historySlots, isAdaptive } from "./plans/history_slots.ts";
+export { historySlots } from "./plans/history_slots.ts";
 export { laterSteps } from "./solvers/later_steps.ts";
 export { linspace } from "./numerics/linspace.ts";
-export { METHOD_OPTIONS } from "./method_options.ts";
+export * from "./options/mod.ts";
 export {
-  type Method,
+  flattenSamplerOptions,
+  type ResolvedSamplerOptions,
   resolveSamplerOptions,
-  SAMPLER_DEFAULTS,
-  type SamplerOptions,
-} from "./sampler_options.ts";
-export type { SchedulerConfig, Solver, SolverOptions } from "./solvers/solver.ts";
-export { countHistorySlots, planSteps, type StepKind, type StepPlanOptions } from "./plans/step_plan.ts";
+} from "./resolve_sampler_options.ts";
+export type { Solver, SolverOptions } from "./solvers/solver.ts";
+export type { SchedulerConfig } from "./solvers/schedule/read_scheduler_config.ts";
+export { countHistorySlots, type FullPassRule, planSteps, type StepKind } from "./plans/step_plan.ts";
 export { randn, TorchGenerator } from "./numerics/torch_noise.ts";
 export { showValue } from "./numerics/show_value.ts";
 export {

@@ -1,5 +1,7 @@
 // Defaults of a checkpoint: its own spectrum.json over what was published for it by name, over the family's preset.
 import { z } from "zod";
+import { methodSchema, optionSchema } from "../../protocol/wire/sampler_fields.ts";
+import { mapOptions } from "../../sampler/mod.ts";
 import type { RequestDefaults } from "../request/request_defaults.ts";
 import { parseConfig } from "./parse_config.ts";
 import type { Checkpoint } from "./checkpoint.ts";
@@ -17,19 +19,8 @@ const SCHEMA = z.strictObject({
   maxSequenceLength: z.int().positive(),
   maxPixels: z.int().positive(),
   sampler: z.strictObject({
-    method: z.enum(["none", "spectrum", "taylorseer", "reuse"]),
-    w: z.number(),
-    m: z.int(),
-    lam: z.number(),
-    constantPenalty: z.number(),
-    lamGrowth: z.number(),
-    windowSize: z.number(),
-    flexWindow: z.number(),
-    warmupSteps: z.int(),
-    tailSteps: z.int(),
-    errorBudget: z.number(),
-    passes: z.int(),
-    order: z.literal([1, 2]),
+    method: methodSchema,
+    ...mapOptions("name", optionSchema),
   }).partial(),
   plans: z.record(z.string(), z.record(z.string(), z.array(z.int()))),
 }).partial();

@@ -1,6 +1,13 @@
 // The flags that say how a picture is sampled: those of `generate` and `batch` alike.
 import { UsageError } from "../../protocol/process/usage_error.ts";
-import type { Method, SamplerOptions } from "../../sampler/mod.ts";
+import {
+  describeOption,
+  mapOptions,
+  type Method,
+  METHOD_NAMES,
+  type Option,
+  OPTIONS,
+} from "../../sampler/mod.ts";
 import type { PartialRequest } from "../request/generate_request.ts";
 import type { FlagKind, Flags } from "./read_flags.ts";
 
@@ -21,18 +28,7 @@ export const SAMPLING_FLAGS = {
   "skip-layer-guidance-stop": "number",
   "max-sequence-length": "number",
   "method": "text",
-  "w": "number",
-  "m": "number",
-  "lam": "number",
-  "constant-penalty": "number",
-  "lam-growth": "number",
-  "order": "number",
-  "window-size": "number",
-  "flex-window": "number",
-  "warmup-steps": "number",
-  "tail-steps": "number",
-  "error-budget": "number",
-  "passes": "number",
+  ...mapOptions("flag", () => "number"),
 } as const satisfies Record<string, FlagKind>;
 
 /** Lines of a command's help. */
@@ -47,13 +43,9 @@ export const SAMPLING_HELP = `\
   --skip-guidance-layers L  blocks to leave out in skip-layer guidance (SD3.5), e.g. 7,8,9 (none)
   --skip-layer-guidance-scale X --skip-layer-guidance-start X --skip-layer-guidance-stop X   (2.8, 0.01, 0.2)
   --max-sequence-length N  tokens of the T5 prompt (the checkpoint's)
-  --method M               none | spectrum | taylorseer | reuse (the checkpoint's, else spectrum)
-  --w X --m N --lam X      spectrum: share of the Chebyshev fit 0..1, highest degree, ridge penalty
-  --constant-penalty X --lam-growth X   spectrum: share of lam on T_0 (1); lam * passes^X (0)
-  --order N                taylorseer: 1 | 2
-  --passes N               full passes in all, at the steps of the checkpoint's own plan (the checkpoint's: models/emoji 10 of 50)
-  --window-size X --flex-window X --warmup-steps N --tail-steps N   when a full pass is due without one
-  --error-budget X         relative forecast error to aim at: what full passes measure sets the window (0: off)`;
+  --method M               ${METHOD_NAMES.join(" | ")} (the checkpoint's, else spectrum)
+  A default in parentheses holds where the checkpoint's spectrum.json has none.
+${OPTIONS.map(helpLine).join("\n")}`;
 
 /** Everything of a request but its prompt; `completeRequest` checks the values. */
 export function samplingRequest(flags: Flags<typeof SAMPLING_FLAGS>): Omit<PartialRequest, "prompt"> {
@@ -71,22 +63,15 @@ export function samplingRequest(flags: Flags<typeof SAMPLING_FLAGS>): Omit<Parti
     skipLayerGuidance: skipLayers(flags),
     maxSequenceLength: flags["max-sequence-length"],
     sampler: {
-      // The sampler itself refuses unknown methods and orders, with the list of those it has.
+      // The sampler itself refuses unknown methods, with the list of the known ones.
       method: flags.method as Method | undefined,
-      order: flags.order as SamplerOptions["order"] | undefined,
-      w: flags.w,
-      m: flags.m,
-      lam: flags.lam,
-      constantPenalty: flags["constant-penalty"],
-      lamGrowth: flags["lam-growth"],
-      windowSize: flags["window-size"],
-      flexWindow: flags["flex-window"],
-      warmupSteps: flags["warmup-steps"],
-      tailSteps: flags["tail-steps"],
-      errorBudget: flags["error-budget"],
-      passes: flags.passes,
+      ...mapOptions("name", ({ flag }) => flags[flag]),
     },
   };
+}
+
+function helpLine(option: Option): string {
+  return `  --${option.flag} ${option.integer ? "N" : "X"}`.padEnd(27) + describeOption(option);
 }
 
 function skipLayers(flags: Flags<typeof SAMPLING_FLAGS>): PartialRequest["skipLayerGuidance"] {

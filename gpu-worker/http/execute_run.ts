@@ -19,7 +19,9 @@ import type { ModelPool } from "./model_pool.ts";
 import { previewSteps } from "./preview_steps.ts";
 import type { Run } from "./run.ts";
 import type { WorkerMetrics } from "./worker_metrics.ts";
-import { samplerToWire, withImage } from "./wire_request.ts";
+import { withImage } from "./wire_request.ts";
+import { flattenSamplerOptions } from "../../sampler/mod.ts";
+import { samplerToWire } from "../../protocol/wire/sampler_fields.ts";
 
 export interface ExecuteRunOptions {
   models: ModelPool;
@@ -170,6 +172,7 @@ function toReceipt(
   { seconds, worker }: Pick<Receipt, "seconds" | "worker">,
 ): Receipt {
   const { sampler, skipLayerGuidance, startImage } = request;
+  const { method, full_steps: _, ...options } = samplerToWire(flattenSamplerOptions(sampler));
   const stepsOf = (kind: string) => result.plan.flatMap((step, index) => step === kind ? [index] : []);
   return {
     model: model.id,
@@ -179,9 +182,9 @@ function toReceipt(
     width: request.width,
     height: request.height,
     ...result.video && { num_frames: request.numFrames, fps: request.fps },
-    method: sampler.method,
+    method,
     options: {
-      ...samplerToWire(sampler),
+      ...options,
       guidance_scale: request.guidanceScale,
       true_cfg_scale: request.trueCfgScale,
       guidance_rescale: request.guidanceRescale,

@@ -1,12 +1,8 @@
 // Between the wire's names and the pipelines': snake_case there, diffusers' vocabulary in camelCase here.
 import { ApiError } from "../../protocol/wire/api_error.ts";
-import type {
-  CompleteSettings,
-  CompletionRequest,
-  RunRequest,
-  SpectrumOptions,
-} from "../../protocol/wire/run_request.ts";
-import type { SamplerOptions } from "../../sampler/mod.ts";
+import type { CompleteSettings, CompletionRequest, RunRequest } from "../../protocol/wire/run_request.ts";
+import { samplerFromWire, samplerToWire } from "../../protocol/wire/sampler_fields.ts";
+import { flattenSamplerOptions, mapOptions } from "../../sampler/mod.ts";
 import { outputFormat, videoFormat } from "../../protocol/wire/generation_fields.ts";
 import { decodeImage, readImageSize, resizedTo } from "../media/decode_image.ts";
 import { framesOf } from "./video_length.ts";
@@ -108,29 +104,7 @@ export function toWire(request: CompleteRun): CompleteSettings {
     ...skipLayerGuidance && { skip_layer_guidance: skipLayerGuidance },
     ...startImage && { strength: startImage.strength },
     max_sequence_length: request.maxSequenceLength,
-    spectrum: {
-      method: sampler.method,
-      ...samplerToWire(sampler),
-      ...sampler.fullSteps && { full_steps: sampler.fullSteps },
-    },
-  };
-}
-
-/** All but the method and the plan. */
-export function samplerToWire(sampler: SamplerOptions): Omit<SpectrumOptions, "method" | "full_steps"> {
-  return {
-    w: sampler.w,
-    m: sampler.m,
-    lam: sampler.lam,
-    constant_penalty: sampler.constantPenalty,
-    lam_growth: sampler.lamGrowth,
-    window_size: sampler.windowSize,
-    flex_window: sampler.flexWindow,
-    warmup_steps: sampler.warmupSteps,
-    tail_steps: sampler.tailSteps,
-    error_budget: sampler.errorBudget,
-    passes: sampler.passes,
-    order: sampler.order,
+    spectrum: samplerToWire(flattenSamplerOptions(sampler)),
   };
 }
 
@@ -154,22 +128,7 @@ function fromWire(
     skipLayerGuidance: run.skip_layer_guidance,
     strength: run.strength,
     maxSequenceLength: run.max_sequence_length,
-    sampler: spectrum && {
-      method: spectrum.method,
-      w: spectrum.w,
-      m: spectrum.m,
-      lam: spectrum.lam,
-      constantPenalty: spectrum.constant_penalty,
-      lamGrowth: spectrum.lam_growth,
-      windowSize: spectrum.window_size,
-      flexWindow: spectrum.flex_window,
-      warmupSteps: spectrum.warmup_steps,
-      tailSteps: spectrum.tail_steps,
-      errorBudget: spectrum.error_budget,
-      passes: spectrum.passes,
-      fullSteps: spectrum.full_steps,
-      order: spectrum.order as 1 | 2 | undefined,
-    },
+    sampler: spectrum && samplerFromWire(spectrum),
   };
 }
 
@@ -184,19 +143,8 @@ const WIRE_NAMES: Record<string, string> = {
   skipLayerGuidance: "skip_layer_guidance",
   maxSequenceLength: "max_sequence_length",
   method: "spectrum.method",
-  w: "spectrum.w",
-  m: "spectrum.m",
-  lam: "spectrum.lam",
-  constantPenalty: "spectrum.constant_penalty",
-  lamGrowth: "spectrum.lam_growth",
-  windowSize: "spectrum.window_size",
-  flexWindow: "spectrum.flex_window",
-  warmupSteps: "spectrum.warmup_steps",
-  tailSteps: "spectrum.tail_steps",
-  errorBudget: "spectrum.error_budget",
-  passes: "spectrum.passes",
   fullSteps: "spectrum.full_steps",
-  order: "spectrum.order",
+  ...mapOptions("name", ({ wire }) => `spectrum.${wire}`),
 };
 
 /** completeRequest() words its errors with the field's name first in quotes: "... as 'steps' must be ...". */

@@ -6,7 +6,6 @@ import {
   type Denoiser,
   ErrorWindow,
   historySlots,
-  isAdaptive,
   planSteps,
   type Solver,
   type StepEvent,
@@ -43,6 +42,7 @@ export async function runSampling(run: SamplingRun): Promise<SamplingResult> {
   const { signal, onStep, onPreview, previewSteps, onFeatures } = options;
   // PNDM calls the network more often than asked for.
   const steps = solver.timesteps.length;
+  const { fullPasses } = request.sampler;
   const planned = planSteps(steps, request.sampler);
   const slots = onFeatures ? steps : historySlots(planned, request.sampler);
   using denoiser = run.denoiser(slots, solver.timesteps);
@@ -55,7 +55,7 @@ export async function runSampling(run: SamplingRun): Promise<SamplingResult> {
     forecaster: createForecaster(request.sampler, steps),
     solver,
     latentsAt: (index) => looks.has(index),
-    ...isAdaptive(request.sampler) && { errorWindow: new ErrorWindow(steps, request.sampler) },
+    ...fullPasses.by === "errorBudget" && { errorWindow: new ErrorWindow(steps, fullPasses) },
     latents: initial,
     ...signal && { signal },
     onStep: (event) => {

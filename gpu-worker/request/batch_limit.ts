@@ -1,5 +1,4 @@
 // How many pictures are worth making together (docs/decisions/0025-batches-of-pictures.md).
-import { isAdaptive } from "../../sampler/mod.ts";
 import type { GenerateRequest } from "./generate_request.ts";
 import { guidanceBranches } from "./guidance_branches.ts";
 import { imageTokens } from "./image_tokens.ts";
@@ -13,7 +12,7 @@ const BATCH_TOKENS = 1024;
 export function batchLimit(request: GenerateRequest<ImageSize>, rules: RequestRules): number {
   if (rules.video !== undefined) return 1;
   // Under an error budget each run goes its own way; skip-layer guidance has a second network for a part of the rows.
-  if (isAdaptive(request.sampler) || request.skipLayerGuidance !== undefined) return 1;
+  if (request.sampler.fullPasses.by === "errorBudget" || request.skipLayerGuidance !== undefined) return 1;
   const rows = imageTokens(request, rules) * guidanceBranches(request, rules);
   return Math.max(1, Math.floor(BATCH_TOKENS / rows));
 }

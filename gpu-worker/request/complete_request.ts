@@ -76,9 +76,9 @@ export function completeRequest<Image extends ImageSize = DecodedImage>(
     steps: steps - (startImage?.firstStep ?? 0),
   });
   // The pass with blocks skipped has a shorter history, which is planned.
-  if (skip && complete.errorBudget > 0) {
+  if (skip && complete.fullPasses.by === "errorBudget") {
     throw new RangeError(
-      `Cannot generate as 'errorBudget' must be 0 under 'skipLayerGuidance': current value is ${complete.errorBudget}`,
+      `Cannot generate as 'errorBudget' must be 0 under 'skipLayerGuidance': current value is ${complete.fullPasses.errorBudget}`,
     );
   }
   const skipRules = { skippableLayers: rules.skippableLayers ?? 0, guidanceScale: fields.guidanceScale };

@@ -1,5 +1,10 @@
 // The sampler's options of a request: those given over the checkpoint's own, and the checkpoint's plan for so many passes.
-import { resolveSamplerOptions, type SamplerOptions } from "../../sampler/mod.ts";
+import {
+  OPTIONS,
+  type ResolvedSamplerOptions,
+  resolveSamplerOptions,
+  type SamplerOptions,
+} from "../../sampler/mod.ts";
 import type { StoredPlans } from "./request_defaults.ts";
 
 export interface CompleteSamplerOptions {
@@ -10,14 +15,15 @@ export interface CompleteSamplerOptions {
   steps: number;
 }
 
-/** What decides the full passes in another way than a number of them does. */
-const WINDOW_OPTIONS = ["windowSize", "flexWindow", "warmupSteps", "tailSteps", "errorBudget"] as const;
+/** The options that choose the full passes otherwise than by a stored plan. */
+const OTHER_WAYS = OPTIONS.filter(({ decides }) => decides === "window" || decides === "errorBudget")
+  .map(({ name }) => name);
 
 /** @throws {RangeError | TypeError} naming the field, the rule and the value. */
 export function completeSampler(
   given: Partial<SamplerOptions>,
   { own, plans, steps }: CompleteSamplerOptions,
-): SamplerOptions {
+): ResolvedSamplerOptions {
   const usesOwn = given.method === undefined || given.method === own.method;
   const merged = usesOwn ? { ...own, ...given } : given;
   const passes = passesOf(given, merged);
@@ -27,6 +33,8 @@ export function completeSampler(
   }
   return resolveSamplerOptions({
     ...merged,
+    // Who asks for steps does not want the checkpoint's budget.
+    ...(plan ?? given.fullSteps) && given.errorBudget === undefined && { errorBudget: 0 },
     passes: plan === undefined ? 0 : passes,
     ...plan && { fullSteps: plan },
   }, steps);
@@ -35,7 +43,7 @@ export function completeSampler(
 /** Whoever asks for a window or for steps by index does not want the checkpoint's plan. */
 function passesOf(given: Partial<SamplerOptions>, { method, passes = 0 }: Partial<SamplerOptions>): number {
   if (method === "none") return 0;
-  const other = (["fullSteps", ...WINDOW_OPTIONS] as const).find((name) => given[name] !== undefined);
+  const other = (["fullSteps", ...OTHER_WAYS] as const).find((name) => given[name] !== undefined);
   if (other === undefined) return passes;
   if (given.passes) {
     throw new RangeError(

@@ -1,5 +1,5 @@
 // What one run makes: a request with every field filled in, and what a caller may leave open.
-import type { SamplerOptions } from "../../sampler/mod.ts";
+import type { ResolvedSamplerOptions, SamplerRequest } from "../../sampler/mod.ts";
 import type { DecodedImage } from "../media/decoded_image.ts";
 import type { ImageSize, PartialStartImage, StartImage } from "./start_image.ts";
 import type { PartialSkipLayerGuidance, SkipLayerGuidance } from "./skip_layer_guidance.ts";
@@ -31,7 +31,7 @@ export interface GenerateRequest<Image extends ImageSize = DecodedImage> {
   skipLayerGuidance?: SkipLayerGuidance;
   /** Image to image. @default noise alone, text to image */
   startImage?: StartImage<Image>;
-  sampler: SamplerOptions;
+  sampler: ResolvedSamplerOptions;
 }
 
 type GivenOrNested = "prompt" | "seed" | "sampler" | "skipLayerGuidance" | "startImage";
@@ -42,4 +42,4 @@ export type PartialRequest<Image extends ImageSize = DecodedImage> =
   & { [K in Exclude<keyof GenerateRequest, GivenOrNested>]?: GenerateRequest[K] | undefined }
   & { skipLayerGuidance?: PartialSkipLayerGuidance | undefined }
   & PartialStartImage<Image>
-  & { sampler?: { [K in keyof SamplerOptions]?: SamplerOptions[K] | undefined } | undefined };
+  & { sampler?: SamplerRequest | undefined };

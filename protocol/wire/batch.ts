@@ -1,6 +1,6 @@
 // The batches API in OpenAI's shape: files of requests, batches of them, and what the edge and the batch service share.
 import { z } from "zod";
-import { optional } from "./generation_fields.ts";
+import { optional } from "./optional.ts";
 
 /** Largest file of requests. */
 export const MAX_BATCH_FILE_BYTES = 32 * 2 ** 20;

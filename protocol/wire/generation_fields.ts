@@ -1,32 +1,11 @@
 // The fields that decide a picture, as clients and workers spell them. Which sizes and options a checkpoint allows is
 // the worker's to say; these schemas hold the types and the bounds that no checkpoint exceeds.
 import { z } from "zod";
+import { optional } from "./optional.ts";
+import { spectrumFields } from "./sampler_fields.ts";
 import { cleanText } from "./text.ts";
 
-/** An optional field in OpenAI's sense: absent and null mean the same. */
-export function optional<T extends z.ZodType>(schema: T) {
-  return schema.nullish().transform((value) => value ?? undefined);
-}
-
 const MAX_CHARACTERS = 32_000;
-
-/** Options of the sampler: the paper's names, and TaylorSeer's `order`. */
-const spectrumFields = z.strictObject({
-  method: optional(z.enum(["none", "spectrum", "taylorseer", "reuse"])),
-  w: optional(z.number().min(0).max(1)),
-  m: optional(z.int().min(0).max(1000)),
-  lam: optional(z.number().min(0)),
-  constant_penalty: optional(z.number().min(0).max(1)),
-  lam_growth: optional(z.number().min(-2).max(2)),
-  window_size: optional(z.number().min(1).max(1000)),
-  flex_window: optional(z.number().min(0).max(1000)),
-  warmup_steps: optional(z.int().min(0).max(1000)),
-  tail_steps: optional(z.int().min(0).max(1000)),
-  error_budget: optional(z.number().min(0)),
-  passes: optional(z.int().min(0).max(1000)),
-  full_steps: optional(z.array(z.int().min(0).max(999)).min(1).max(1000)),
-  order: optional(z.int().min(1).max(2)),
-});
 
 /** Skip-layer guidance of Stable Diffusion 3.5, as diffusers' skip_guidance_layers and its companions. */
 const skipLayerFields = z.strictObject({

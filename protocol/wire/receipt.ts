@@ -1,6 +1,7 @@
 // What each picture says of its making.
 import { z } from "zod";
-import { skipLayerSettingsSchema, spectrumSettingsSchema } from "./run_request.ts";
+import { skipLayerSettingsSchema } from "./run_request.ts";
+import { spectrumSettingsSchema } from "./sampler_fields.ts";
 
 const indices = z.array(z.int().min(0)).readonly();
 

@@ -3,7 +3,6 @@
 import { z } from "zod";
 import {
   generationFields,
-  optional,
   outputCompression,
   outputFormat,
   seedField,
@@ -11,6 +10,8 @@ import {
   videoFields,
   videoFormat,
 } from "./generation_fields.ts";
+import { optional } from "./optional.ts";
+import { spectrumSettingsSchema } from "./sampler_fields.ts";
 
 /** Largest image file to start from. */
 export const MAX_IMAGE_BYTES = 8 * 2 ** 20;
@@ -72,26 +73,6 @@ export const skipLayerSettingsSchema = z.object({
   stop: z.number(),
 });
 export type SkipLayerGuidance = z.output<typeof skipLayerSettingsSchema>;
-
-/** Sampler options in full. */
-export const spectrumSettingsSchema = z.object({
-  method: z.enum(["none", "spectrum", "taylorseer", "reuse"]),
-  w: z.number(),
-  m: z.int(),
-  lam: z.number(),
-  constant_penalty: z.number(),
-  lam_growth: z.number(),
-  window_size: z.number(),
-  flex_window: z.number(),
-  warmup_steps: z.int(),
-  tail_steps: z.int(),
-  error_budget: z.number(),
-  passes: z.int(),
-  full_steps: z.array(z.int()).readonly().exactOptional()
-    .describe("Given, or the checkpoint's plan for `passes`; absent where a window decides."),
-  order: z.int(),
-});
-export type SpectrumOptions = z.output<typeof spectrumSettingsSchema>;
 
 /** What decides the pixels: a run request with every default of its checkpoint filled in. */
 export const completeSettingsSchema = z.object({

@@ -3,6 +3,9 @@
 
 /** Forecasts the last-block feature of a step from those of earlier full passes. */
 export interface Forecaster {
+  /** Number of the latest anchors that the weights depend on, where that is a fixed number. */
+  readonly memory?: number;
+
   /**
    * Weights of the features that give the feature at `step`: h(step) = sum_i weights[i] h(anchors[i]).
    *

@@ -5,6 +5,8 @@ import type { Forecaster } from "./forecaster.ts";
 
 /** Repeats the last full pass. */
 export class ReuseForecaster implements Forecaster {
+  readonly memory = 1;
+
   weights(_step: number, anchors: readonly number[]): Float64Array {
     assertAnchors(anchors);
     const weights = new Float64Array(anchors.length);

@@ -5,13 +5,13 @@ import { assertAnchors } from "./assert_anchors.ts";
 import { chebyshev } from "./chebyshev.ts";
 import { choleskySolver } from "../numerics/cholesky.ts";
 import type { Forecaster } from "./forecaster.ts";
-import type { SamplerOptions } from "../sampler_options.ts";
+import type { OptionsOf } from "../options/option_table.ts";
 import { TaylorSeerForecaster } from "./taylorseer_forecaster.ts";
 
 /** The options that decide the fit. */
 export type SpectrumForecasterOptions =
-  & Pick<SamplerOptions, "w" | "m" | "lam">
-  & Partial<Pick<SamplerOptions, "constantPenalty" | "lamGrowth">>;
+  & Pick<OptionsOf<"forecast">, "w" | "m" | "lam">
+  & Partial<Pick<OptionsOf<"forecast">, "constantPenalty" | "lamGrowth">>;
 
 /** What the weights over the same anchors have in common. */
 interface Fit {

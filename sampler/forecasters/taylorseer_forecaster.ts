@@ -11,10 +11,13 @@ import type { Forecaster } from "./forecaster.ts";
  * at order 2 its steps up to the fourth pass are of order 1; here they are of order 2.)
  */
 export class TaylorSeerForecaster implements Forecaster {
-  readonly #order: 1 | 2;
+  readonly memory: number;
+  readonly #order: number;
 
-  constructor(order: 1 | 2) {
+  /** @param order 1 or 2 */
+  constructor(order: number) {
     this.#order = order;
+    this.memory = order + 1;
   }
 
   weights(step: number, anchors: readonly number[]): Float64Array {

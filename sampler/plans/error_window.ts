@@ -1,13 +1,10 @@
 // The window under an error budget: full passes measure what a forecast of them would have missed, and the next one comes
 // sooner or later for it, as a solver of differential equations chooses its step from its error estimate.
 
-import type { SamplerOptions } from "../sampler_options.ts";
+import type { OptionsOf } from "../options/option_table.ts";
 
 /** The options that decide it. */
-export type ErrorWindowOptions = Pick<
-  SamplerOptions,
-  "errorBudget" | "windowSize" | "warmupSteps" | "tailSteps"
->;
+export type ErrorWindowOptions = Omit<OptionsOf<"errorBudget" | "window">, "flexWindow">;
 
 /** Most features that a run under an error budget keeps; the oldest make room. It bounds memory, as its plan is not known. */
 export const MAX_BUDGET_SLOTS = 16;

@@ -3,7 +3,6 @@
 
 import { assertNumber } from "../numerics/assert_number.ts";
 import type { Forecaster } from "../forecasters/forecaster.ts";
-import type { SamplerOptions } from "../sampler_options.ts";
 
 /** What plans are found from. */
 export interface FindPlansOptions {
@@ -17,9 +16,9 @@ export interface FindPlansOptions {
   /** Made for so many steps. */
   forecaster: Forecaster;
   /**
-   * How many of the latest full passes tell two runs apart. With as many as the forecaster reads (reuse 1, TaylorSeer its
-   * order + 1) the plans are the best there are; for one that reads all, they are the best among those that the search keeps.
-   * @default 2
+   * Number of the latest full passes that tell two partial plans apart. With the forecaster's own memory the plans are the
+   * best there are. For a forecaster that reads all full passes, they are the best among those that the search keeps.
+   * @default the forecaster's, else 2
    */
   memory?: number;
   /** Most full passes of a plan. */
@@ -43,7 +42,7 @@ export interface FoundPlan {
  * @throws {RangeError} If `gram` or `weights` do not fit, or a number is outside its range.
  */
 export function findPlans(options: FindPlansOptions): FoundPlan[] {
-  const { maxPasses, memory = 2 } = options;
+  const { maxPasses, forecaster, memory = forecaster.memory ?? 2 } = options;
   const steps = assertOptions(options);
   const gaps = new GapCosts(options, steps);
   // Partial plans of the same number of passes, the best one for each choice of the latest passes.
@@ -67,12 +66,6 @@ export function findPlans(options: FindPlansOptions): FoundPlan[] {
     partial = next;
   }
   return plans;
-}
-
-/** How many of the latest full passes a search tells apart; spectrum reads all, and two of them matter most. */
-export function planMemory({ method, order }: Pick<SamplerOptions, "method" | "order">): number {
-  if (method === "taylorseer") return order + 1;
-  return method === "reuse" ? 1 : 2;
 }
 
 /** What forecasting from a plan's last full pass on costs. */

@@ -3,42 +3,72 @@
 
 import { showValue } from "../numerics/show_value.ts";
 import { assertNumber } from "../numerics/assert_number.ts";
-import type { SamplerOptions } from "../sampler_options.ts";
+import { OPTION_TABLE, type OptionsOf } from "../options/option_table.ts";
 
 /** A full pass runs the whole network; a forecast runs its head alone, on a forecast feature. */
 export type StepKind = "full" | "forecast";
 
-/** The part of the options that decides the plan. */
-export type StepPlanOptions =
-  & Pick<SamplerOptions, "method" | "windowSize" | "flexWindow" | "warmupSteps" | "fullSteps">
-  & Partial<Pick<SamplerOptions, "tailSteps">>;
+/**
+ * How the full passes are chosen. The ways exclude each other:
+ * - every: all steps are full;
+ * - window: a window that grows from one full pass to the next;
+ * - errorBudget: full passes measure when the next one is due, and the window's plan is only an estimate;
+ * - passes: a stored plan, found by its number of full passes;
+ * - fullSteps: steps by their indices.
+ */
+export type FullPassRule =
+  | { by: "every" }
+  | { by: "window" } & OptionsOf<"window">
+  | { by: "errorBudget" } & OptionsOf<"errorBudget" | "window">
+  | { by: "passes"; passes: number; fullSteps: readonly number[] }
+  | { by: "fullSteps"; fullSteps: readonly number[] };
 
 /**
  * Plans a run of `steps` steps.
  *
- * The first `warmupSteps` steps are full. After them a step is full when it is number floor(window) since the last full
+ * By the window, the first `warmupSteps` steps are full. After them a step is full when it is number floor(window) since the last full
  * one; each such step then widens the window by `flexWindow`. So are the last `tailSteps`, of which the paper has none.
- * Where `fullSteps` are given, these are the full ones and the rest has no effect.
  *
  * @throws {RangeError} If a number is outside its range, or `fullSteps` do not ascend from 0 to less than `steps`.
  *
  * @example
  * ```ts
  * import { planSteps } from "./step_plan.ts";
- * planSteps(8, { method: "spectrum", windowSize: 2, flexWindow: 0.75, warmupSteps: 5 });
+ * const fullPasses = { by: "window", windowSize: 2, flexWindow: 0.75, warmupSteps: 5, tailSteps: 0 } as const;
+ * planSteps(8, { fullPasses });
  * // full, full, full, full, full, forecast, full, forecast
  * ```
  */
-export function planSteps(steps: number, options: StepPlanOptions): StepKind[] {
-  const { method, windowSize, flexWindow, warmupSteps, tailSteps = 0, fullSteps } = options;
+export function planSteps(steps: number, { fullPasses }: { fullPasses: FullPassRule }): StepKind[] {
   assertNumber(steps, { action, name: "steps", integer: true, min: 1 });
-  assertNumber(windowSize, { action, name: "windowSize", min: 1 });
-  assertNumber(flexWindow, { action, name: "flexWindow", min: 0 });
-  assertNumber(warmupSteps, { action, name: "warmupSteps", integer: true, min: 1 });
-  assertNumber(tailSteps, { action, name: "tailSteps", integer: true, min: 0 });
-  if (method === "none") return new Array<StepKind>(steps).fill("full");
-  if (fullSteps !== undefined) return planOf(fullSteps, steps);
+  switch (fullPasses.by) {
+    case "every":
+      return new Array<StepKind>(steps).fill("full");
+    case "window":
+    case "errorBudget":
+      return planByWindow(steps, fullPasses);
+    case "passes":
+    case "fullSteps":
+      return planOf(fullPasses.fullSteps, steps);
+    default:
+      throw new TypeError(`Cannot plan the steps as the way is unknown: ${fullPasses satisfies never}`);
+  }
+}
 
+/**
+ * How many features a run keeps: one for each full pass that a forecast follows.
+ * A plan without forecasts keeps none.
+ */
+export function countHistorySlots(plan: readonly StepKind[]): number {
+  const lastForecast = plan.lastIndexOf("forecast");
+  return plan.slice(0, lastForecast + 1).filter((kind) => kind === "full").length;
+}
+
+function planByWindow(steps: number, options: OptionsOf<"window">): StepKind[] {
+  const { windowSize, flexWindow, warmupSteps, tailSteps } = options;
+  for (const name of ["windowSize", "flexWindow", "warmupSteps", "tailSteps"] as const) {
+    assertNumber(options[name], { action, name, ...OPTION_TABLE[name] });
+  }
   const plan: StepKind[] = [];
   let window = windowSize;
   let forecastsInARow = 0;
@@ -55,15 +85,6 @@ export function planSteps(steps: number, options: StepPlanOptions): StepKind[] {
     }
   }
   return plan;
-}
-
-/**
- * How many features a run keeps: one for each full pass that a forecast follows.
- * A plan without forecasts keeps none.
- */
-export function countHistorySlots(plan: readonly StepKind[]): number {
-  const lastForecast = plan.lastIndexOf("forecast");
-  return plan.slice(0, lastForecast + 1).filter((kind) => kind === "full").length;
 }
 
 function planOf(fullSteps: readonly number[], steps: number): StepKind[] {

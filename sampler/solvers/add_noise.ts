@@ -1,7 +1,7 @@
 // The forward process that all solvers share: latents of one noise level, from an original and noise.
 
 import { linearCombination } from "../numerics/linear_combination.ts";
-import type { NoiseLevel } from "./convert_model_output.ts";
+import type { NoiseLevel } from "./schedule/noise_level.ts";
 import type { Solver } from "./solver.ts";
 
 /** What is mixed, and how. */

@@ -2,17 +2,10 @@
 // `convert_model_output` of diffusers' DPM-Solver and UniPC, and the same formulas in DDIM and PNDM.
 
 import { linearCombination } from "../numerics/linear_combination.ts";
+import type { NoiseLevel } from "./schedule/noise_level.ts";
 
 /** What a model was trained to predict. */
 export type PredictionType = "epsilon" | "sample" | "v_prediction" | "flow_prediction";
-
-/** The step at which the model ran. */
-export interface NoiseLevel {
-  /** Factor of the original, rounded to float32 before use. */
-  alpha: number;
-  /** Factor of the noise, rounded to float32 before use. */
-  sigma: number;
-}
 
 /** A model's output and what it was computed from. */
 export interface Prediction extends NoiseLevel {

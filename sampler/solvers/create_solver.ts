@@ -7,7 +7,8 @@ import { EulerAncestralDiscrete } from "./euler_ancestral_discrete.ts";
 import { EulerDiscrete } from "./euler_discrete.ts";
 import { FlowMatchEuler } from "./flow_match_euler.ts";
 import { Pndm } from "./pndm.ts";
-import type { SchedulerConfig, Solver, SolverOptions } from "./solver.ts";
+import type { Solver, SolverOptions } from "./solver.ts";
+import type { SchedulerConfig } from "./schedule/read_scheduler_config.ts";
 import { UniPCMultistep } from "./unipc_multistep.ts";
 
 const SOLVERS: Readonly<Record<string, new (config: SchedulerConfig, options: SolverOptions) => Solver>> = {

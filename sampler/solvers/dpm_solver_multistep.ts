@@ -11,7 +11,8 @@ import { readSchedulerConfig } from "./schedule/read_scheduler_config.ts";
 import { refuseOption } from "./schedule/refuse_option.ts";
 import { SIBLING_OPTIONS } from "./schedule/sibling_options.ts";
 import { linearCombination, type Term } from "../numerics/linear_combination.ts";
-import type { SchedulerConfig, SolverOptions } from "./solver.ts";
+import type { SolverOptions } from "./solver.ts";
+import type { SchedulerConfig } from "./schedule/read_scheduler_config.ts";
 
 /** Every option that the class defines; diffusers documents them. It heeds `sigma_min` and `sigma_max` as well, if they are there. */
 export interface DpmSolverMultistepConfig extends DpmSolverGridConfig {

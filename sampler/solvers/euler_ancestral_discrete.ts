@@ -6,7 +6,8 @@ import { assertSolverOptions } from "./assert_solver_options.ts";
 import { EulerSolver } from "./euler_solver.ts";
 import { readSchedulerConfig } from "./schedule/read_scheduler_config.ts";
 import { SIBLING_OPTIONS } from "./schedule/sibling_options.ts";
-import type { SchedulerConfig, SolverOptions } from "./solver.ts";
+import type { SolverOptions } from "./solver.ts";
+import type { SchedulerConfig } from "./schedule/read_scheduler_config.ts";
 import { spaceTimesteps, type TimestepSpacingConfig } from "./schedule/timestep_spacing.ts";
 import { TrainingSigmas } from "./schedule/training_sigmas.ts";
 

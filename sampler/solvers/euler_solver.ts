@@ -2,7 +2,6 @@
 
 import { addNoise } from "./add_noise.ts";
 import { assertSolverStep } from "./assert_solver_step.ts";
-import { inputScale } from "./input_scale.ts";
 import type { PredictionType } from "./convert_model_output.ts";
 import { linearCombination } from "../numerics/linear_combination.ts";
 import type { Solver, SolverGrid } from "./solver.ts";
@@ -61,6 +60,11 @@ export abstract class EulerSolver implements Solver {
   }
 
   reset(): void {}
+}
+
+/** sqrt(sigma^2 + 1) in float32: the standard deviation of latents at that sigma, which models were trained to see as 1. */
+function inputScale(sigma: number): number {
+  return f32(Math.sqrt(f32(f32(sigma * sigma) + 1)));
 }
 
 const f32 = Math.fround;

@@ -10,7 +10,8 @@ import { readSchedulerConfig } from "./schedule/read_scheduler_config.ts";
 import { calculateShift } from "./schedule/calculate_shift.ts";
 import { linspace } from "../numerics/linspace.ts";
 import { spaceSigmas } from "./schedule/sigma_spacing.ts";
-import type { SchedulerConfig, Solver, SolverOptions } from "./solver.ts";
+import type { Solver, SolverOptions } from "./solver.ts";
+import type { SchedulerConfig } from "./schedule/read_scheduler_config.ts";
 
 /** Every option that the class defines; diffusers documents them. */
 export interface FlowMatchEulerConfig {

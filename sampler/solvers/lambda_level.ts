@@ -1,7 +1,7 @@
 // The variables in which DPM-Solver and UniPC step: latents = alpha * original + sigma * noise, and lambda = log(alpha / sigma).
 // In float64, where diffusers has float32: its steps in lambda are differences of nearly equal logarithms.
 
-import type { NoiseLevel } from "./convert_model_output.ts";
+import type { NoiseLevel } from "./schedule/noise_level.ts";
 
 /** A noise level and half the logarithm of its signal-to-noise ratio. */
 export interface LambdaLevel extends NoiseLevel {

@@ -12,7 +12,8 @@ import { SIBLING_OPTIONS } from "./schedule/sibling_options.ts";
 import { AlphaTable, type AlphaTableConfig } from "./schedule/alpha_table.ts";
 import { convertModelOutput } from "./convert_model_output.ts";
 import { linearCombination, type Term } from "../numerics/linear_combination.ts";
-import type { SchedulerConfig, Solver, SolverOptions } from "./solver.ts";
+import type { Solver, SolverOptions } from "./solver.ts";
+import type { SchedulerConfig } from "./schedule/read_scheduler_config.ts";
 import { spaceTimesteps, type TimestepSpacingConfig } from "./schedule/timestep_spacing.ts";
 
 /** Every option that the class defines; diffusers documents them. */

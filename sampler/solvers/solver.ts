@@ -81,6 +81,3 @@ export interface SolverOptions {
    */
   noise?: (count: number) => Float32Array;
 }
-
-/** The parsed scheduler_config.json of a checkpoint. */
-export type SchedulerConfig = Readonly<Record<string, unknown>>;

@@ -12,7 +12,8 @@ import { SIBLING_OPTIONS } from "./schedule/sibling_options.ts";
 import { unipcCoefficients, type UniPCStep } from "./unipc_coefficients.ts";
 import { unipcGrid, type UniPCGridConfig } from "./unipc_grid.ts";
 import { linearCombination, type Term } from "../numerics/linear_combination.ts";
-import type { SchedulerConfig, SolverOptions } from "./solver.ts";
+import type { SolverOptions } from "./solver.ts";
+import type { SchedulerConfig } from "./schedule/read_scheduler_config.ts";
 
 /** Every option that the class defines; diffusers documents them. */
 export interface UniPCMultistepConfig extends UniPCGridConfig {

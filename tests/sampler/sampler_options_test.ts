@@ -1,12 +1,21 @@
 import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
-import { type Method, METHOD_OPTIONS, resolveSamplerOptions, SAMPLER_DEFAULTS } from "../../sampler/mod.ts";
+import {
+  flattenSamplerOptions,
+  type Method,
+  METHOD_OPTIONS,
+  type ResolvedSamplerOptions,
+  resolveSamplerOptions,
+  SAMPLER_DEFAULTS,
+  type SamplerRequest,
+} from "../../sampler/mod.ts";
 
 describe("resolveSamplerOptions()", () => {
   it("fills in the defaults of the method", () => {
-    assert.deepEqual(resolveSamplerOptions({}, 50), SAMPLER_DEFAULTS.spectrum);
-    assert.deepEqual(resolveSamplerOptions({ method: "reuse" }, 50), SAMPLER_DEFAULTS.reuse);
-    const options = resolveSamplerOptions({ method: "taylorseer", order: 2, windowSize: 6 }, 50);
+    const flat = (given: SamplerRequest) => flattenSamplerOptions(resolveSamplerOptions(given, 50));
+    assert.deepEqual(flat({}), SAMPLER_DEFAULTS.spectrum);
+    assert.deepEqual(flat({ method: "reuse" }), SAMPLER_DEFAULTS.reuse);
+    const options = flat({ method: "taylorseer", order: 2, windowSize: 6 });
     assert.deepEqual(options, { ...SAMPLER_DEFAULTS.taylorseer, order: 2, windowSize: 6 });
   });
 
@@ -38,7 +47,7 @@ describe("resolveSamplerOptions()", () => {
       [{ w: -0.1 }, "Cannot sample as 'w' must be a number in 0..1: current value is -0.1"],
       [{ m: 1.5 }, "Cannot sample as 'm' must be an integer >= 0: current value is 1.5"],
       [{ lam: -1 }, "Cannot sample as 'lam' must be a number >= 0: current value is -1"],
-      [{ order: 3 as 2 }, "Cannot sample as 'order' must be an integer in 1..2: current value is 3"],
+      [{ order: 3 }, "Cannot sample as 'order' must be an integer in 1..2: current value is 3"],
       [
         { windowSize: -2 },
         "Cannot plan the steps as 'windowSize' must be a number >= 1: current value is -2",
@@ -69,9 +78,36 @@ describe("resolveSamplerOptions()", () => {
         { errorBudget: 0.1, passes: 14 },
         "Cannot sample as 'errorBudget' and 'passes' exclude each other: one of them must be 0",
       ],
+      [
+        { errorBudget: 0.1, fullSteps: [0, 7] },
+        "Cannot sample as 'errorBudget' and 'fullSteps' exclude each other: 'errorBudget' must be 0",
+      ],
+      [
+        { passes: 14 },
+        "Cannot sample as 'passes' takes 'fullSteps': current value of 'passes' is 14",
+      ],
     ];
     for (const [partial, message] of cases) {
       assert.throws(() => resolveSamplerOptions(partial, 50), { name: "RangeError", message });
+    }
+  });
+
+  it("keeps the one way to choose the full passes, and nothing of the others", () => {
+    const window = { windowSize: 3, flexWindow: 0.75, warmupSteps: 5, tailSteps: 0 };
+    const fullSteps = [0, 9, 20, 31, 42];
+    const cases: [SamplerRequest, ResolvedSamplerOptions["fullPasses"]][] = [
+      [{ windowSize: 3 }, { by: "window", ...window }],
+      [{ windowSize: 3, errorBudget: 0.1 }, { by: "errorBudget", errorBudget: 0.1, ...window }],
+      [{ windowSize: 3, passes: 5, fullSteps }, { by: "passes", passes: 5, fullSteps }],
+      [{ windowSize: 3, fullSteps }, { by: "fullSteps", fullSteps }],
+      [{ windowSize: 3, method: "none" }, { by: "every" }],
+    ];
+    for (const [given, rule] of cases) {
+      const resolved = resolveSamplerOptions(given, 50);
+      assert.deepEqual(resolved.fullPasses, rule);
+      // The flat record says the same, and is a request for the same.
+      const again = resolveSamplerOptions(flattenSamplerOptions(resolved), 50);
+      assert.deepEqual(again, resolved);
     }
   });
 

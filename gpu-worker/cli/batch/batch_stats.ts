@@ -1,6 +1,6 @@
 // stats.json beside each picture of `batch`: the fields of the reference (hanjq17/Spectrum, src/text_to_image.py), so
 // that what reads its outputs reads ours, and what else a measurement needs.
-import { METHOD_OPTIONS } from "../../../sampler/mod.ts";
+import { flattenSamplerOptions, METHOD_OPTIONS } from "../../../sampler/mod.ts";
 import type { GenerateResult } from "../../pipeline/pipeline.ts";
 import type { BatchRequest } from "./batch_messages.ts";
 
@@ -9,13 +9,14 @@ export function batchSettings(
   { prompt: _, sampler, startImage, ...fields }: BatchRequest,
   { modelDigest, dtype }: { modelDigest: string; dtype: string },
 ): Record<string, unknown> {
+  const options = flattenSamplerOptions(sampler);
   return snakeCase({
     modelDigest,
     dtype,
     ...fields,
     ...startImage && { imageSha256: startImage.sha256, strength: startImage.strength },
     method: sampler.method,
-    ...Object.fromEntries(METHOD_OPTIONS[sampler.method].map((name) => [name, sampler[name]])),
+    ...Object.fromEntries(METHOD_OPTIONS[sampler.method].map((name) => [name, options[name]])),
   });
 }
 

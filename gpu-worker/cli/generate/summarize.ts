@@ -1,7 +1,7 @@
 // The object that `generate --json` prints.
 import type { GenerateResult, ModelInfo, Seconds } from "../../pipeline/pipeline.ts";
 import type { GenerateRequest } from "../../request/generate_request.ts";
-import { METHOD_OPTIONS } from "../../../sampler/mod.ts";
+import { flattenSamplerOptions, METHOD_OPTIONS } from "../../../sampler/mod.ts";
 
 export interface SummaryInput {
   model: ModelInfo;
@@ -22,6 +22,7 @@ export function summarize(
   const [result] = results as [GenerateResult];
   const stepsOf = (kind: string) => result.plan.flatMap((k, index) => k === kind ? [index] : []);
   const fullSteps = stepsOf("full");
+  const options = flattenSamplerOptions(request.sampler);
   const sum = (part: keyof Seconds) => results.reduce((total, { seconds }) => total + seconds[part], 0);
   const {
     sampler,
@@ -55,7 +56,7 @@ export function summarize(
     ...skipLayerGuidance && { skipLayerGuidance },
     ...startImage && { strength: startImage.strength },
     method: sampler.method,
-    options: Object.fromEntries(METHOD_OPTIONS[sampler.method].map((name) => [name, sampler[name]])),
+    options: Object.fromEntries(METHOD_OPTIONS[sampler.method].map((name) => [name, options[name]])),
     fullSteps,
     fullPasses: fullSteps.length,
     forecastSteps: stepsOf("forecast"),

@@ -1,7 +1,7 @@
 // `deno task plan`: which steps to run in full, found from a checkpoint's own features and stored beside its weights.
 import { join } from "node:path";
 import { UsageError } from "../../../protocol/process/usage_error.ts";
-import { createForecaster, findPlans, planMemory } from "../../../sampler/mod.ts";
+import { createForecaster, findPlans } from "../../../sampler/mod.ts";
 import { completeRequest } from "../../request/complete_request.ts";
 import { openPipeline } from "../../model/open_pipeline.ts";
 import { type DescribedModel, describeModel } from "../../model/describe_model.ts";
@@ -66,7 +66,6 @@ export async function plan(args: string[], signal: AbortSignal): Promise<void> {
     gram,
     weights: strides,
     forecaster: createForecaster(sampler, steps),
-    memory: planMemory(sampler),
     maxPasses: Math.min(maxPasses, steps),
   });
   const plans: StoredPlans = {

@@ -2,7 +2,7 @@
 import type { ModelCard } from "../../../protocol/wire/model_card.ts";
 import type { Receipt } from "../../../protocol/wire/receipt.ts";
 import type { StepEvent } from "../../../protocol/wire/run_event.ts";
-import type { SpectrumOptions as CompleteOptions } from "../../../protocol/wire/run_request.ts";
+import type { SpectrumOptions as CompleteOptions } from "../../../protocol/wire/sampler_fields.ts";
 
 export type { Receipt };
 

@@ -1,7 +1,7 @@
 // `alphas_cumprod` as DDIM and PNDM look it up: at integer timesteps, and before the first one.
 
 import { alphasCumprod, type NoiseScheduleConfig } from "./alphas_cumprod.ts";
-import type { NoiseLevel } from "../convert_model_output.ts";
+import type { NoiseLevel } from "./noise_level.ts";
 
 /** The options that say what comes before the first timestep. */
 export interface AlphaTableConfig extends NoiseScheduleConfig {

@@ -2,7 +2,9 @@
 // camelCase, absent ones take their default, and what the class does not define is refused rather than ignored.
 
 import { showValue } from "../../numerics/show_value.ts";
-import type { SchedulerConfig } from "../solver.ts";
+
+/** The parsed scheduler_config.json of a checkpoint. */
+export type SchedulerConfig = Readonly<Record<string, unknown>>;
 
 /** What an option may hold. */
 export type SchedulerConfigValue = number | boolean | string | readonly number[] | object | null;

@@ -1,6 +1,6 @@
 import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
-import { planSteps, randn } from "../../../sampler/mod.ts";
+import { planSteps, randn, resolveSamplerOptions } from "../../../sampler/mod.ts";
 import { comparePictures, totalVariation } from "./compare_pictures.ts";
 import { fidelityMethods, PASSES } from "./fidelity_methods.ts";
 import { backgroundOf } from "./recognizer.ts";
@@ -22,13 +22,7 @@ describe("fidelityMethods()", () => {
     });
     for (const { name, steps, passes, sampler } of fidelityMethods(plans)) {
       if (passes === undefined || sampler.method === "none") continue;
-      const plan = planSteps(steps, {
-        method: "spectrum",
-        windowSize: 2,
-        flexWindow: 0,
-        warmupSteps: 5,
-        ...sampler,
-      });
+      const plan = planSteps(steps, resolveSamplerOptions({ ...sampler, m: undefined }, steps));
       assert.equal(plan.filter((kind) => kind === "full").length, passes, `${name}, ${passes}`);
       if (name === "Spectrum, w 0.5" && passes === 14) assert.equal(sampler.flexWindow, 0.75);
       if (name === "Spectrum, w 0.5" && passes === 10) assert.equal(sampler.flexWindow, 3);

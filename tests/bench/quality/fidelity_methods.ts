@@ -75,10 +75,10 @@ function schedule(
   plans: PlansByFamily,
 ) {
   if (planned) return { fullSteps: plans[name]![passes]! };
-  const { method, warmupSteps = 5, tailSteps = 0 } = sampler;
+  const { warmupSteps = 5, tailSteps = 0 } = sampler;
   return windowFor(passes, {
     steps: STEPS,
-    base: { method, warmupSteps, tailSteps },
+    base: { warmupSteps, tailSteps },
     published: grows ? SPECTRUM_WINDOWS : TAYLORSEER_WINDOWS,
     others: grows ? GROWING_WINDOWS : EVEN_WINDOWS,
   });

@@ -1,7 +1,7 @@
 // Plans for the families that have one, from features recorded on prompts that are not measured.
 import { planningPrompts, recordGram } from "../../../gpu-worker/cli/plan/record_gram.ts";
 import type { Pipeline } from "../../../gpu-worker/pipeline/pipeline.ts";
-import { createForecaster, findPlans, planMemory, SAMPLER_DEFAULTS } from "../../../sampler/mod.ts";
+import { createForecaster, findPlans, SAMPLER_DEFAULTS } from "../../../sampler/mod.ts";
 import { FAMILIES, PASSES, type PlansByFamily } from "./fidelity_methods.ts";
 import { STEPS } from "./methods.ts";
 
@@ -36,7 +36,6 @@ export async function findFamilyPlans(
         gram,
         weights: strides,
         forecaster: createForecaster(options, STEPS),
-        memory: planMemory(options),
         maxPasses: Math.max(...PASSES),
       });
       return [name, Object.fromEntries(PASSES.map((passes) => [passes, found[passes - 1]!.fullSteps]))];

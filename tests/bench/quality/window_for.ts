@@ -1,13 +1,13 @@
 // The window that gives a number of full passes: as published where that gives so many; else the one whose last pass is
 // latest, since forecasts at the end cost most, among those whose longest gap is at most a fifth above the shortest possible.
-import { planSteps, type StepPlanOptions } from "../../../sampler/mod.ts";
+import { type OptionsOf, planSteps } from "../../../sampler/mod.ts";
 
-export type Window = Pick<StepPlanOptions, "windowSize" | "flexWindow">;
+export type Window = Pick<OptionsOf<"window">, "windowSize" | "flexWindow">;
 
 export interface WindowForOptions {
   steps: number;
-  /** The method, its warm-up and its tail. */
-  base: Pick<StepPlanOptions, "method" | "warmupSteps" | "tailSteps">;
+  /** Warm-up and tail. */
+  base: Pick<OptionsOf<"window">, "warmupSteps" | "tailSteps">;
   /** In order of preference. */
   published: readonly Window[];
   /** Tried where none of these gives the passes. */
@@ -17,7 +17,7 @@ export interface WindowForOptions {
 /** @throws {RangeError} if no window gives that many. */
 export function windowFor(passes: number, { steps, base, published, others }: WindowForOptions): Window {
   const fullSteps = (window: Window) => {
-    const plan = planSteps(steps, { ...base, ...window });
+    const plan = planSteps(steps, { fullPasses: { by: "window", ...base, ...window } });
     return [...plan.keys()].filter((step) => plan[step] === "full");
   };
   const fits = (window: Window) => fullSteps(window).length === passes;

@@ -4,7 +4,7 @@ import {
   completeSampler,
   type CompleteSamplerOptions,
 } from "../../../gpu-worker/request/complete_sampler.ts";
-import { SAMPLER_DEFAULTS } from "../../../sampler/mod.ts";
+import { flattenSamplerOptions, SAMPLER_DEFAULTS, type SamplerOptions } from "../../../sampler/mod.ts";
 
 const CHECKPOINT: CompleteSamplerOptions = {
   own: { method: "spectrum", passes: 3 },
@@ -12,15 +12,19 @@ const CHECKPOINT: CompleteSamplerOptions = {
   steps: 20,
 };
 
+function complete(given: Partial<SamplerOptions>, checkpoint: CompleteSamplerOptions): SamplerOptions {
+  return flattenSamplerOptions(completeSampler(given, checkpoint));
+}
+
 describe("completeSampler()", () => {
   it("takes the checkpoint's plan for its own number of passes, or for the one asked for", () => {
-    const own = completeSampler({}, CHECKPOINT);
+    const own = complete({}, CHECKPOINT);
     assert.deepEqual([own.passes, own.fullSteps], [3, [0, 6, 15]]);
     // A fit of five columns takes five passes.
     assert.equal(own.m, 2);
-    const four = completeSampler({ passes: 4 }, CHECKPOINT);
+    const four = complete({ passes: 4 }, CHECKPOINT);
     assert.deepEqual([four.passes, four.fullSteps], [4, [0, 4, 9, 16]]);
-    const other = completeSampler({ method: "reuse", passes: 4 }, CHECKPOINT);
+    const other = complete({ method: "reuse", passes: 4 }, CHECKPOINT);
     assert.deepEqual([other.method, other.fullSteps], ["reuse", [0, 4, 9, 16]]);
   });
 
@@ -30,17 +34,24 @@ describe("completeSampler()", () => {
         passes: 0,
       }]
     ) {
-      const { passes, fullSteps } = completeSampler(given, CHECKPOINT);
+      const { passes, fullSteps } = complete(given, CHECKPOINT);
       assert.deepEqual([passes, fullSteps], [0, undefined], JSON.stringify(given));
     }
-    assert.deepEqual(completeSampler({}, { ...CHECKPOINT, steps: 50 }), SAMPLER_DEFAULTS.spectrum);
-    assert.equal(completeSampler({ method: "taylorseer" }, CHECKPOINT).fullSteps, undefined);
-    assert.equal(completeSampler({ method: "none", passes: 4 }, CHECKPOINT).fullSteps, undefined);
+    assert.deepEqual(complete({}, { ...CHECKPOINT, steps: 50 }), SAMPLER_DEFAULTS.spectrum);
+    assert.equal(complete({ method: "taylorseer" }, CHECKPOINT).fullSteps, undefined);
+    assert.equal(complete({ method: "none", passes: 4 }, CHECKPOINT).fullSteps, undefined);
   });
 
   it("takes steps by their indices", () => {
-    const { passes, fullSteps } = completeSampler({ fullSteps: [0, 1, 19] }, CHECKPOINT);
+    const { passes, fullSteps } = complete({ fullSteps: [0, 1, 19] }, CHECKPOINT);
     assert.deepEqual([passes, fullSteps], [0, [0, 1, 19]]);
+  });
+
+  it("drops the checkpoint's error budget where steps are asked for", () => {
+    const budget = { ...CHECKPOINT, own: { method: "spectrum", errorBudget: 0.1 } } as const;
+    assert.equal(complete({}, budget).errorBudget, 0.1);
+    assert.deepEqual(complete({ fullSteps: [0, 1, 19] }, budget).fullSteps, [0, 1, 19]);
+    assert.deepEqual(complete({ passes: 4 }, budget).passes, 4);
   });
 
   it("refuses passes that no plan has, and passes beside a window", () => {
@@ -68,7 +79,7 @@ describe("completeSampler()", () => {
       [{ passes: 4, fullSteps: [0, 1] }, CHECKPOINT, "'passes' and 'fullSteps' exclude each other"],
     ] as const;
     for (const [given, checkpoint, message] of cases) {
-      assert.throws(() => completeSampler(given, checkpoint), (error: Error) => {
+      assert.throws(() => complete(given, checkpoint), (error: Error) => {
         assert.equal(error.name, "RangeError");
         assert.ok(error.message.startsWith(`Cannot generate as ${message}`), error.message);
         return true;

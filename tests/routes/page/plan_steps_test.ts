@@ -25,10 +25,9 @@ describe("the page's plan", () => {
             warmup_steps: warmupSteps,
             tail_steps: tailSteps,
           });
-          assert.deepEqual(
-            page,
-            samplerPlan(steps, { method, windowSize, flexWindow, warmupSteps, tailSteps }),
-          );
+          const window = { windowSize, flexWindow, warmupSteps, tailSteps };
+          const fullPasses = method === "none" ? { by: "every" } as const : { by: "window", ...window } as const;
+          assert.deepEqual(page, samplerPlan(steps, { fullPasses }));
         }
       }
     }

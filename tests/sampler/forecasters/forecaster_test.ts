@@ -53,7 +53,7 @@ describe("SpectrumForecaster.weights()", () => {
 
   for (const { options, historyBf16, forecastsBf16 } of goldens.reference) {
     it(`equals the reference's forecasts to bfloat16 rounding, ${JSON.stringify(options)}`, () => {
-      const plan = planSteps(STEPS, { method: "spectrum", ...options });
+      const plan = planSteps(STEPS, resolveSamplerOptions({ ...options, m: undefined }, STEPS));
       const spectrum = forecaster("spectrum", options);
       const history = bfloat16s(historyBf16);
       const expected = bfloat16s(forecastsBf16);

@@ -84,11 +84,13 @@ async function run(
   );
   const plan = planSteps(STEPS, options);
   const slots = historySlots(plan, options);
+  const { fullPasses } = options;
+  assert.ok(fullPasses.by === "errorBudget");
   const denoiser = new CurveDenoiser(slots, curve);
   const result = await denoise(denoiser, {
     plan,
     historySlots: slots,
-    errorWindow: new ErrorWindow(STEPS, options),
+    errorWindow: new ErrorWindow(STEPS, fullPasses),
     forecaster: createForecaster(options, STEPS),
     solver: createSolver({ _class_name: "FlowMatchEulerDiscreteScheduler" }, { steps: STEPS }),
     latents: new Float32Array(SIZE),

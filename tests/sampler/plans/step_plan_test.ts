@@ -1,8 +1,12 @@
 import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
-import { countHistorySlots, planSteps, type StepKind, type StepPlanOptions } from "../../../sampler/mod.ts";
+import { countHistorySlots, type OptionsOf, planSteps as planByRule, resolveSamplerOptions, type StepKind } from "../../../sampler/mod.ts";
 
-const SPECTRUM: StepPlanOptions = { method: "spectrum", windowSize: 2, flexWindow: 0.75, warmupSteps: 5 };
+const SPECTRUM: OptionsOf<"window"> = { windowSize: 2, flexWindow: 0.75, warmupSteps: 5, tailSteps: 0 };
+
+function planSteps(steps: number, window: OptionsOf<"window">): StepKind[] {
+  return planByRule(steps, { fullPasses: { by: "window", ...window } });
+}
 
 function fullSteps(plan: readonly StepKind[]): number[] {
   return [...plan.keys()].filter((step) => plan[step] === "full");
@@ -23,12 +27,12 @@ describe("planSteps()", () => {
   });
 
   it("gives TaylorSeer's plan for a window that does not grow", () => {
-    const options: StepPlanOptions = { method: "taylorseer", windowSize: 4, flexWindow: 0, warmupSteps: 3 };
+    const options = { windowSize: 4, flexWindow: 0, warmupSteps: 3, tailSteps: 0 };
     assert.deepEqual(fullSteps(planSteps(20, options)), [0, 1, 2, 6, 10, 14, 18]);
   });
 
   it("gives full passes alone for none, within the warm-up and for a window of 1", () => {
-    assert.deepEqual(planSteps(3, { ...SPECTRUM, method: "none" }), ["full", "full", "full"]);
+    assert.deepEqual(planByRule(3, { fullPasses: { by: "every" } }), ["full", "full", "full"]);
     assert.deepEqual(planSteps(3, SPECTRUM), ["full", "full", "full"]);
     assert.equal(fullSteps(planSteps(9, { ...SPECTRUM, windowSize: 1, flexWindow: 0 })).length, 9);
   });
@@ -41,7 +45,7 @@ describe("planSteps()", () => {
   });
 
   it("refuses numbers outside their range", () => {
-    const cases: [number, Partial<StepPlanOptions>, string][] = [
+    const cases: [number, Partial<OptionsOf<"window">>, string][] = [
       [0, {}, "Cannot plan the steps as 'steps' must be an integer >= 1: current value is 0"],
       [2.5, {}, "Cannot plan the steps as 'steps' must be an integer >= 1: current value is 2.5"],
       [
@@ -75,13 +79,15 @@ describe("planSteps() beyond the paper", () => {
   });
 
   it("takes the steps that are given, whatever the window", () => {
-    assert.deepEqual(fullSteps(planSteps(20, { ...SPECTRUM, fullSteps: [0, 7, 19] })), [0, 7, 19]);
-    assert.equal(fullSteps(planSteps(4, { ...SPECTRUM, method: "none", fullSteps: [0] })).length, 4);
+    const given = resolveSamplerOptions({ windowSize: 3, fullSteps: [0, 7, 19] }, 20);
+    assert.deepEqual(fullSteps(planByRule(20, given)), [0, 7, 19]);
+    const none = resolveSamplerOptions({ method: "none", fullSteps: [0] }, 4);
+    assert.equal(fullSteps(planByRule(4, none)).length, 4);
   });
 
   it("refuses steps that do not ascend from 0 within the run", () => {
     for (const given of [[], [1, 2], [0, 3, 3], [0, 20], [0, 1.5]]) {
-      assert.throws(() => planSteps(20, { ...SPECTRUM, fullSteps: given }), {
+      assert.throws(() => planByRule(20, { fullPasses: { by: "fullSteps", fullSteps: given } }), {
         name: "RangeError",
         message:
           `Cannot plan the steps as 'fullSteps' must ascend from 0 to less than 20: current value is ${given}`,

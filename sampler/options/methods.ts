@@ -1,0 +1,40 @@
+// The methods by name. A new method is a row here, a forecaster in ../create_forecaster.ts, and its name at the options that
+// it reads in option_table.ts.
+
+/** A method as people see it. */
+export interface MethodRow {
+  /** Name in the user interface. */
+  readonly label: string;
+  /** What the method does, in one sentence. */
+  readonly note: string;
+  /** Defaults that differ from those of the option table. */
+  readonly defaults?: Readonly<Record<string, number>>;
+}
+
+// TaylorSeer's FLUX settings (N = 4, O = 1): three full passes, then one in every four steps.
+const EVERY_FOURTH = { windowSize: 4, flexWindow: 0, warmupSteps: 3 } as const;
+
+/** How the steps between two full passes are forecast. "none" runs every step in full. */
+export type Method = "none" | "spectrum" | "taylorseer" | "reuse";
+
+/** The table of methods. */
+export const METHODS: Readonly<Record<Method, MethodRow>> = {
+  none: { label: "None", note: "Every step runs the whole network." },
+  spectrum: {
+    label: "Spectrum",
+    note: "Fits Chebyshev polynomials to the full passes and forecasts the steps between them.",
+  },
+  taylorseer: {
+    label: "TaylorSeer",
+    note: "Extrapolates the last full passes by finite differences.",
+    defaults: EVERY_FOURTH,
+  },
+  reuse: {
+    label: "Reuse",
+    note: "Repeats the last full pass until the next one.",
+    defaults: EVERY_FOURTH,
+  },
+};
+
+/** In the order in which they are offered. */
+export const METHOD_NAMES: readonly Method[] = Object.keys(METHODS) as Method[];
