@@ -28,6 +28,7 @@ import methodOptionsJs from "./browser/method_options.js" with { type: "text" };
 import modelFieldsJs from "./browser/model_fields.js" with { type: "text" };
 import modelNamesJs from "./browser/model_names.js" with { type: "text" };
 import movingPictureJs from "./browser/moving_picture.js" with { type: "text" };
+import optionFieldsJs from "./browser/option_fields.js" with { type: "text" };
 import planStepsJs from "./browser/plan_steps.js" with { type: "text" };
 import promptSuggestionsJs from "./browser/prompt_suggestions.js" with { type: "text" };
 import receiptViewJs from "./browser/receipt_view.js" with { type: "text" };
@@ -44,6 +45,7 @@ import stepStripJs from "./browser/step_strip.js" with { type: "text" };
 import themeCss from "./browser/theme.css" with { type: "text" };
 import themeButtonJs from "./browser/theme_button.js" with { type: "text" };
 import indexHtml from "./browser/index.html" with { type: "text" };
+import { METHOD_OPTIONS, METHODS, OPTIONS, SAMPLER_DEFAULTS } from "../../sampler/options/mod.ts";
 
 /** File name in browser/ -> its text. */
 export const ASSETS: Readonly<Record<string, string>> = {
@@ -74,6 +76,7 @@ export const ASSETS: Readonly<Record<string, string>> = {
   "model_fields.js": modelFieldsJs,
   "model_names.js": modelNamesJs,
   "moving_picture.js": movingPictureJs,
+  "option_fields.js": optionFieldsJs,
   "plan_steps.js": planStepsJs,
   "prompt_suggestions.js": promptSuggestionsJs,
   "receipt_view.js": receiptViewJs,
@@ -81,6 +84,7 @@ export const ASSETS: Readonly<Record<string, string>> = {
   "run.css": runCss,
   "run_request.js": runRequestJs,
   "run_view.js": runViewJs,
+  "sampler_table.js": moduleOf({ METHOD_OPTIONS, METHODS, OPTIONS, SAMPLER_DEFAULTS }),
   "scaling_choice.js": scalingChoiceJs,
   "show_facts.js": showFactsJs,
   "slots.js": slotsJs,
@@ -91,3 +95,11 @@ export const ASSETS: Readonly<Record<string, string>> = {
   "theme_button.js": themeButtonJs,
   "index.html": indexHtml,
 };
+
+/** A module of constants: the page gets the sampler's table as data. */
+function moduleOf(constants: Record<string, unknown>): string {
+  const lines = Object.entries(constants).map(([name, value]) =>
+    `export const ${name} = ${JSON.stringify(value)};`
+  );
+  return lines.join("\n");
+}

@@ -1,6 +1,11 @@
 // POST /v1/images/generations as OpenAI's clients send it, with this project's extensions beside its fields.
 import { z } from "zod";
-import { generationFields, outputCompression, outputFormat, seedField } from "../../protocol/wire/generation_fields.ts";
+import {
+  generationFields,
+  outputCompression,
+  outputFormat,
+  seedField,
+} from "../../protocol/wire/generation_fields.ts";
 import { optional } from "../../protocol/wire/optional.ts";
 import { parseWire } from "../../protocol/wire/parse_wire.ts";
 

@@ -1,6 +1,12 @@
 // POST /v1/videos as OpenAI's clients send it, a form or JSON, with this project's extensions beside its fields.
 import { z } from "zod";
-import { generationFields, outputCompression, seedField, videoFields, videoFormat } from "../../protocol/wire/generation_fields.ts";
+import {
+  generationFields,
+  outputCompression,
+  seedField,
+  videoFields,
+  videoFormat,
+} from "../../protocol/wire/generation_fields.ts";
 import { optional } from "../../protocol/wire/optional.ts";
 import { parseWire } from "../../protocol/wire/parse_wire.ts";
 import type { ReadBodyOptions } from "../../protocol/http/read_body.ts";

@@ -10,7 +10,7 @@ import type { Option } from "./option_table.ts";
  * ```ts
  * import { describeOption } from "./describe_option.ts";
  * import { OPTIONS } from "./option_table.ts";
- * describeOption(OPTIONS[5]!); // "taylorseer: highest order of the finite differences, 1..2 (1)"
+ * describeOption(OPTIONS.at(-1)!); // "taylorseer: highest order of the finite differences, 1..2 (1)"
  * ```
  */
 export function describeOption({ name, methods, help, min, max, default: common }: Option): string {

@@ -1,14 +1,12 @@
 // The fields of one method and its options. Empty option fields leave the default to the service.
 import { numberIn } from "./field_errors.js";
-import { METHOD_OPTIONS } from "./method_options.js";
+import { METHOD_OPTIONS, WINDOW } from "./method_options.js";
+import { methodChoices, optionFields } from "./option_fields.js";
 import { planSteps } from "./plan_steps.js";
 import { fromTemplate, slot } from "./slots.js";
 
 /** @import { MethodDefaults } from "./method_options.js" */
 /** @import { Method, SpectrumOptions, StepKind } from "./wire.d.ts" */
-
-const WINDOW =
-  /** @type {const} */ (["window_size", "flex_window", "warmup_steps", "tail_steps", "error_budget"]);
 
 export class MethodFields {
   #note;
@@ -26,7 +24,8 @@ export class MethodFields {
     this.#note = slot(this.element, "note", HTMLElement);
     this.#plan = slot(this.element, "plan", HTMLElement);
     this.title = title;
-    for (const radio of this.#radios()) radio.name = name;
+    slot(this.element, "methods", HTMLElement).append(...methodChoices(name));
+    slot(this.element, "fields", HTMLElement).append(...optionFields());
     this.value = { method };
     this.element.addEventListener("input", (event) => {
       const target = event.target;

@@ -1,50 +1,26 @@
-// What the page says of each method, the options it has, and the defaults that empty fields stand for
-// (sampler/sampler_options.ts; a test holds the two together).
+// The sampler's methods as the page shows them, by the options' names on the wire.
+import { METHOD_OPTIONS as READ, METHODS, OPTIONS, SAMPLER_DEFAULTS } from "./sampler_table.js";
 
-/** @import { Method, Receipt, SpectrumOptions } from "./wire.d.ts" */
+/** @import { Method, SpectrumOptions } from "./wire.d.ts" */
 
 /** @typedef {Required<Omit<SpectrumOptions, "method" | "full_steps">>} MethodDefaults */
 /** @typedef {{ label: string, note: string, options: (keyof MethodDefaults)[], defaults: MethodDefaults }} MethodEntry */
 
-/** @type {MethodDefaults} */
-const SPECTRUM = {
-  w: 0.5,
-  m: 4,
-  lam: 0.1,
-  constant_penalty: 1,
-  lam_growth: 0,
-  window_size: 2,
-  flex_window: 0.75,
-  warmup_steps: 5,
-  tail_steps: 0,
-  error_budget: 0,
-  passes: 0,
-  order: 1,
-};
-const TAYLORSEER = { ...SPECTRUM, window_size: 4, flex_window: 0, warmup_steps: 3 };
+/** The options that have a field. */
+export const FIELDS = OPTIONS.filter(({ label }) => label !== undefined);
 
-/** @type {(keyof MethodDefaults)[]} */
-const SCHEDULE = ["window_size", "flex_window", "warmup_steps", "tail_steps", "error_budget"];
+/** The options that replace a model's own plan. */
+export const WINDOW = OPTIONS.filter(({ decides }) => decides === "window" || decides === "errorBudget")
+  .map(({ wire }) => wire);
 
-/** @type {Readonly<Record<Method, MethodEntry>>} */
-export const METHOD_OPTIONS = {
-  none: { label: "None", note: "Every step runs the whole network.", options: [], defaults: SPECTRUM },
-  spectrum: {
-    label: "Spectrum",
-    note: "Fits Chebyshev polynomials to the full passes and forecasts the steps between them.",
-    options: [...SCHEDULE, "w", "m", "lam"],
-    defaults: SPECTRUM,
-  },
-  taylorseer: {
-    label: "TaylorSeer",
-    note: "Extrapolates the last full passes by finite differences.",
-    options: [...SCHEDULE, "order"],
-    defaults: TAYLORSEER,
-  },
-  reuse: {
-    label: "Reuse",
-    note: "Repeats the last full pass until the next one.",
-    options: SCHEDULE,
-    defaults: TAYLORSEER,
-  },
-};
+const METHOD_NAMES = /** @type {Method[]} */ (Object.keys(METHODS));
+
+/** Of each method: its name and note, the options with a field that it reads, and the defaults of all. */
+export const METHOD_OPTIONS = /** @type {Readonly<Record<Method, MethodEntry>>} */ (Object.fromEntries(
+  METHOD_NAMES.map((method) => [method, {
+    label: METHODS[method].label,
+    note: METHODS[method].note,
+    options: FIELDS.filter(({ name }) => READ[method].includes(name)).map(({ wire }) => wire),
+    defaults: Object.fromEntries(OPTIONS.map(({ name, wire }) => [wire, SAMPLER_DEFAULTS[method][name]])),
+  }]),
+));

@@ -2,6 +2,7 @@ import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { ASSETS } from "../../../routes/page/assets.ts";
 import { pageRoutes } from "../../../routes/page/mod.ts";
+import * as samplerTable from "../../../routes/page/browser/sampler_table.js";
 
 const app = pageRoutes();
 
@@ -23,6 +24,13 @@ describe("ASSETS", () => {
       const urls = [...text.matchAll(/https?:\/\/[^\s"')]+/g)].map(([url]) => url);
       assert.deepEqual(urls.filter((url) => !url.startsWith("http://www.w3.org/")), [], name);
     }
+  });
+});
+
+describe("sampler_table.js", () => {
+  it("has the same exports in browsers as on disk", async () => {
+    const served = await import(`data:text/javascript,${encodeURIComponent(ASSETS["sampler_table.js"]!)}`);
+    assert.deepEqual({ ...served }, JSON.parse(JSON.stringify(samplerTable)));
   });
 });
 

@@ -4,7 +4,7 @@ import { METHOD_OPTIONS } from "../../../routes/page/browser/method_options.js";
 import { planSteps } from "../../../routes/page/browser/plan_steps.js";
 import { planSteps as samplerPlan, SAMPLER_DEFAULTS } from "../../../sampler/mod.ts";
 
-// The page has copies of the sampler's plan and defaults, as browsers do not run TypeScript.
+// The page has a copy of the sampler's plan, as browsers do not run TypeScript.
 describe("the page's plan", () => {
   it("planSteps() equals the sampler's", () => {
     for (const method of ["none", "spectrum", "taylorseer", "reuse"] as const) {
@@ -26,7 +26,9 @@ describe("the page's plan", () => {
             tail_steps: tailSteps,
           });
           const window = { windowSize, flexWindow, warmupSteps, tailSteps };
-          const fullPasses = method === "none" ? { by: "every" } as const : { by: "window", ...window } as const;
+          const fullPasses = method === "none"
+            ? { by: "every" } as const
+            : { by: "window", ...window } as const;
           assert.deepEqual(page, samplerPlan(steps, { fullPasses }));
         }
       }

@@ -1,6 +1,12 @@
 import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
-import { countHistorySlots, type OptionsOf, planSteps as planByRule, resolveSamplerOptions, type StepKind } from "../../../sampler/mod.ts";
+import {
+  countHistorySlots,
+  type OptionsOf,
+  planSteps as planByRule,
+  resolveSamplerOptions,
+  type StepKind,
+} from "../../../sampler/mod.ts";
 
 const SPECTRUM: OptionsOf<"window"> = { windowSize: 2, flexWindow: 0.75, warmupSteps: 5, tailSteps: 0 };
 
