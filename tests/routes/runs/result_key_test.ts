@@ -1,5 +1,7 @@
 import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
+import { samplerToWire } from "../../../protocol/wire/sampler_fields.ts";
+import { SAMPLER_DEFAULTS } from "../../../sampler/mod.ts";
 import { resultKey, type ResultKeyParts } from "../../../routes/runs/result_key.ts";
 
 const PARTS: ResultKeyParts = {
@@ -15,21 +17,7 @@ const PARTS: ResultKeyParts = {
     true_cfg_scale: 2,
     guidance_rescale: 0,
     max_sequence_length: 12,
-    spectrum: {
-      method: "spectrum",
-      w: 0.5,
-      m: 4,
-      lam: 0.1,
-      constant_penalty: 1,
-      lam_growth: 0,
-      window_size: 2,
-      flex_window: 0.75,
-      warmup_steps: 5,
-      tail_steps: 0,
-      error_budget: 0,
-      passes: 0,
-      order: 1,
-    },
+    spectrum: samplerToWire(SAMPLER_DEFAULTS.spectrum),
   },
   output_format: "png",
   output_compression: 100,
