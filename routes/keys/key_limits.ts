@@ -23,8 +23,8 @@ const MINUTE_MS = 60_000;
 const MONTH_TTL_MS = 32 * 86_400_000;
 
 /**
- * Counts here first, then in the store: this instance's share alone is enough to refuse a flood, and holds the limit by
- * itself while the store is away.
+ * Counts here first, then in the store: this instance's share alone is enough to refuse a flood of requests, and what it
+ * knows of pictures holds their limit while the store is away.
  */
 export class KeyLimits {
   readonly #store: CounterStore;
@@ -92,10 +92,13 @@ export class KeyLimits {
   /** Never rejects. */
   async #take(take: Take): Promise<Taken> {
     const own = await this.#own.take(take);
-    if (!own.ok) return own;
+    // A minute's requests are never given back; pictures may be, through any other process.
+    if (!own.ok && take.previous !== undefined) return own;
     try {
       const shared = await this.#store.take(take);
-      if (!shared.ok) await this.#own.take({ ...take, amount: -take.amount });
+      if (take.previous === undefined) {
+        await this.#own.take({ ...take, amount: shared.used - own.used, limit: Infinity });
+      } else if (!shared.ok) await this.#own.take({ ...take, amount: -take.amount });
       return shared;
     } catch (cause) {
       this.#log("warn", "limits are per instance: key store is away", { error: String(cause) });
