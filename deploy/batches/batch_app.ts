@@ -1,21 +1,25 @@
 // The batch service's HTTP surface, for edges only: what routes/batches/ forwards, with the tenant it speaks for.
 import { type Context, Hono } from "hono";
 import { ApiError } from "../../protocol/wire/api_error.ts";
-import { createBatchSchema, MAX_BATCH_FILE_BYTES, pageQuerySchema } from "../../protocol/wire/batch.ts";
+import { batchOrderSchema, MAX_BATCH_FILE_BYTES, pageQuerySchema } from "../../protocol/wire/batch.ts";
 import { parseWire } from "../../protocol/wire/parse_wire.ts";
-import { decodeText } from "../../protocol/wire/text.ts";
 import { handleError } from "../../protocol/http/handle_error.ts";
 import { readBody } from "../../protocol/http/read_body.ts";
 import { readJson } from "../../protocol/http/read_json.ts";
 import { requireSignature } from "../../protocol/http/require_signature.ts";
 import type { Log } from "../../protocol/process/structured_log.ts";
+import type { BatchKeeper } from "./batch_keeper.ts";
 import type { BatchMetrics } from "./batch_metrics.ts";
-import type { BatchQueue } from "./batch_queue.ts";
 import type { BatchStore } from "./batch_store.ts";
+import type { FileStore } from "./file_store.ts";
+import type { RequestQueue } from "./request_queue.ts";
+import { fullStore } from "./store_room.ts";
 
 export interface BatchAppOptions {
+  files: FileStore;
   store: BatchStore;
-  queue: BatchQueue;
+  queue: RequestQueue;
+  keeper: Pick<BatchKeeper, "look">;
   metrics: BatchMetrics;
   log: Log;
   /** Calls must be signed with it. @default every call is served */
@@ -25,46 +29,43 @@ export interface BatchAppOptions {
 /** For a file to arrive from an edge. */
 const DEADLINE_MS = 60_000;
 
-export function createBatchApp({ store, queue, metrics, log, secret }: BatchAppOptions): Hono {
+export function createBatchApp(
+  { files, store, queue, keeper, metrics, log, secret }: BatchAppOptions,
+): Hono {
   const app = new Hono();
   const limits = { maxBytes: MAX_BATCH_FILE_BYTES, deadlineMs: DEADLINE_MS };
   if (secret !== undefined) app.use(requireSignature(secret, limits));
 
   app.post("/files", async (c) => {
-    const text = decodeText(await readBody(c.req.raw, limits));
-    return c.json(await store.addFile(tenant(c), { name: c.req.query("name") ?? "requests.jsonl", text }));
+    const bytes = await readBody(c.req.raw, limits);
+    return c.json(await files.add(tenant(c), { name: c.req.query("name") ?? "requests.jsonl", bytes }));
   });
   app.get(
     "/files",
-    async (c) => c.json(await store.files(tenant(c), parseWire(pageQuerySchema, c.req.query()))),
+    async (c) => c.json(await files.files(tenant(c), parseWire(pageQuerySchema, c.req.query()))),
   );
   app.get("/files/:id", async (c) => c.json(await store.file(tenant(c), c.req.param("id"))));
   app.get("/files/:id/content", async (c) => {
-    const lines = await store.content(tenant(c), c.req.param("id"));
-    return c.body(ReadableStream.from(lines).pipeThrough(new TextEncoderStream()), 200, {
-      "content-type": "application/jsonl",
-    });
+    const content = await store.content(tenant(c), c.req.param("id"));
+    return c.body(ReadableStream.from(content), 200, { "content-type": "application/jsonl" });
   });
   app.delete("/files/:id", async (c) => {
     await store.deleteFile(tenant(c), c.req.param("id"));
     return c.body(null, 204);
   });
   app.post("/batches", async (c) => {
-    const batch = await store.addBatch(tenant(c), parseWire(createBatchSchema, await readJson(c.req.raw)));
-    await queue.begin(batch.id);
-    return c.json(batch);
+    return c.json(await store.add(tenant(c), parseWire(batchOrderSchema, await readJson(c.req.raw))));
   });
   app.get(
     "/batches",
     async (c) => c.json(await store.batches(tenant(c), parseWire(pageQuerySchema, c.req.query()))),
   );
-  app.get("/batches/:id", async (c) => {
-    const batch = await store.batch(tenant(c), c.req.param("id"));
-    // Whoever took it in may have died before it came into the queue; twice there is once.
-    if (batch.status === "validating") await queue.begin(batch.id);
+  app.get("/batches/:id", async (c) => c.json(await store.batch(tenant(c), c.req.param("id"))));
+  app.post("/batches/:id/cancel", async (c) => {
+    const batch = await store.cancel(tenant(c), c.req.param("id"));
+    keeper.look();
     return c.json(batch);
   });
-  app.post("/batches/:id/cancel", async (c) => c.json(await store.cancel(tenant(c), c.req.param("id"))));
 
   app.get("/metrics", async (c) => c.text(await metrics.text()));
   app.get("/healthz", (c) => c.json({ status: "ok" }));
@@ -73,7 +74,8 @@ export function createBatchApp({ store, queue, metrics, log, secret }: BatchAppO
     return c.json({ status: counts ? "ready" : "unavailable", ...counts }, counts ? 200 : 503);
   });
   app.notFound(() => new ApiError(404, "There is no such endpoint", { code: "not_found" }).toResponse());
-  app.onError(handleError({ log }));
+  const handle = handleError({ log });
+  app.onError((cause, c) => handle(fullStore(cause) ?? cause, c));
   return app;
 }
 

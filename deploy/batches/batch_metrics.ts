@@ -1,6 +1,6 @@
 // What a batch service counts, in Prometheus' text format.
 import { Counter, Gauge, Registry } from "prom-client";
-import type { Outcome } from "./batch_store.ts";
+import type { Outcome } from "./request_queue.ts";
 
 export class BatchMetrics {
   readonly #registry = new Registry();

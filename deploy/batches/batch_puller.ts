@@ -1,21 +1,13 @@
-// Takes requests off the queue and has them answered, each to its end: docs/decisions/0017-batches-on-bullmq.md.
-import { DelayedError, type Job, Worker } from "bullmq";
-import type { Redis } from "ioredis";
+// Has requests of batches answered, each to its end: docs/decisions/0017-batches-in-scripts.md.
 import type { Log } from "../../protocol/process/structured_log.ts";
-import {
-  type BatchQueue,
-  INTAKE,
-  type IntakeJob,
-  type RequestJob,
-  REQUESTS,
-  toConnection,
-} from "./batch_queue.ts";
-import type { BatchStore, Outcome } from "./batch_store.ts";
+import type { BatchLine } from "../../protocol/wire/batch.ts";
+import type { Ending, Outcome, Place, RequestQueue, Taken } from "./request_queue.ts";
+import { parseRequest } from "./scan_requests.ts";
 
 export interface BatchPullerOptions {
-  redis: Redis;
-  store: BatchStore;
-  queue: BatchQueue;
+  queue: RequestQueue;
+  /** How a batch ends what is left of it; undefined: it goes on. */
+  endOf: (batch: string) => Promise<"cancelled" | "expired" | undefined>;
   /** Answers a request of the API, as an edge does. */
   fetch: (request: Request) => Response | Promise<Response>;
   log: Log;
@@ -23,147 +15,210 @@ export interface BatchPullerOptions {
   concurrency?: number;
   /** A puller that has not been heard of for so long is dead: another one takes its requests. @default 30000 */
   lockMs?: number;
-  /** Before a request is tried again that nobody could take. @default 2000 */
+  /** Before a request is tried again that nobody could take, or a result for which there was no room. @default 2000 */
   awayMs?: number;
+  /** Before a request is tried again that has failed; doubles with each failure. @default 1000 */
+  failedMs?: number;
+  /** Between looks at an empty queue. @default 200 */
+  idleMs?: number;
   /** Told of each request that has ended. */
   onSettled?: (outcome: Outcome) => void;
-  /** Milliseconds since 1970. @default Date.now */
-  now?: () => number;
 }
 
 /** How often a request may be under way in a puller that dies, before it is held for the cause. */
 const MAX_DEATHS = 10;
+/** Failures, not the absence of workers, which is waited out. */
+const MAX_FAILURES = 4;
 
-/** A request's answer, or why it has none. */
-type Ending =
-  & { outcome: Outcome }
-  & ({ response: Response; body: unknown } | { code: string; message: string });
+/** Why a request that was not made has no answer. */
+export const UNMADE = {
+  cancelled: { code: "batch_cancelled", message: "This request was not made before the batch was cancelled" },
+  expired: { code: "batch_expired", message: "This request could not be made before the batch expired" },
+};
+
+interface Answer {
+  status: number;
+  body: unknown;
+  requestId: string;
+  retryAfter: number;
+}
 
 export class BatchPuller implements AsyncDisposable {
   readonly #options: Required<BatchPullerOptions>;
-  readonly #workers: Worker[];
+  readonly #stop = new AbortController();
+  readonly #underWay = new Map<Place, Promise<void>>();
+  readonly #pulling: Promise<void>;
+  readonly #renewal: ReturnType<typeof setInterval>;
 
   constructor(options: BatchPullerOptions) {
     this.#options = {
       concurrency: 2,
       lockMs: 30_000,
       awayMs: 2000,
+      failedMs: 1000,
+      idleMs: 200,
       onSettled: () => {},
-      now: Date.now,
       ...options,
     };
-    const { redis, concurrency, lockMs, log } = this.#options;
-    const common = {
-      connection: toConnection(redis),
-      lockDuration: lockMs,
-      stalledInterval: lockMs,
-      maxStalledCount: MAX_DEATHS,
-    };
-    const intake = new Worker<IntakeJob>(INTAKE, (job) => this.#begin(job), common);
-    const requests = new Worker<RequestJob>(REQUESTS, (job, token) => this.#answer(job, token), {
-      ...common,
-      concurrency,
-    });
-    // Those that took every puller along with them get here without having been tried to the end.
-    requests.on("failed", (job, error) => {
-      if (
-        job === undefined || job.attemptsMade < (job.opts.attempts ?? 1) && !/stalled/.test(error.message)
-      ) return;
-      this.#settle(job, {
-        outcome: "failed",
-        code: "server_error",
-        message: "The server failed to answer this request",
-      })
-        .catch((cause) =>
-          log("error", "end of a request was not noted", { job: job.id, error: String(cause) })
-        );
-    });
-    this.#workers = [intake, requests];
-    for (const worker of this.#workers) {
-      worker.on("error", (error) => log("warn", "queue is away", { error: String(error) }));
-    }
+    const { queue, lockMs, log } = this.#options;
+    this.#renewal = setInterval(() => {
+      queue.renew([...this.#underWay.keys()], lockMs)
+        .catch((cause) => log("warn", "requests under way were not renewed", { error: String(cause) }));
+    }, lockMs / 3);
+    this.#pulling = this.#pull();
   }
 
   /** Finishes what is under way. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all(this.#workers.map((worker) => worker.close()));
+    this.#stop.abort();
+    await this.#pulling;
+    await Promise.all(this.#underWay.values());
+    clearInterval(this.#renewal);
   }
 
-  async #begin({ data: { batch } }: Job<IntakeJob>): Promise<void> {
-    const { store, queue } = this.#options;
-    const lines = await store.begin(batch);
-    if (lines !== undefined) await queue.addRequests(batch, lines.map(withSeed));
-  }
-
-  async #answer(job: Job<RequestJob>, token: string | undefined): Promise<void> {
-    const { store, now, awayMs } = this.#options;
-    const { batch, index, line } = job.data;
-    const state = await store.state(batch, index);
-    // Answered by a puller that died before it could say so, or a batch that is gone.
-    if (state.settled || state.status === undefined) return;
-    if (state.status === "cancelling") {
-      return await this.#settle(job, {
-        outcome: "cancelled",
-        code: "batch_cancelled",
-        message: "This request was not made before the batch was cancelled",
-      });
-    }
-    if (now() / 1000 >= state.expiresAt) {
-      return await this.#settle(job, {
-        outcome: "expired",
-        code: "batch_expired",
-        message: "This request could not be made before the batch expired",
-      });
-    }
-    const response = await this.#options.fetch(
-      new Request(`http://127.0.0.1${line.url}`, {
-        method: line.method,
-        headers: { "content-type": "application/json", "x-request-id": requestId(job.data) },
-        body: JSON.stringify(line.body),
-      }),
-    );
-    const body = await response.json();
-    const { status } = response;
-    if ([408, 409, 429, 503].includes(status)) {
-      // Nobody could take it: not a failure of the request, which waits until somebody can, or the batch expires.
-      const seconds = Number(response.headers.get("retry-after") ?? 0);
-      await job.moveToDelayed(now() + Math.max(awayMs, Math.min(seconds, 60) * 1000), token);
-      throw new DelayedError();
-    }
-    if (status >= 500 && job.attemptsMade + 1 < (job.opts.attempts ?? 1)) {
-      throw new Error(`Answered with ${status}`);
-    }
-    await this.#settle(job, { outcome: response.ok ? "completed" : "failed", response, body });
-  }
-
-  async #settle({ data }: Job<RequestJob>, ending: Ending): Promise<void> {
-    const { store, onSettled } = this.#options;
-    const { batch, index, line } = data;
-    const answered = "response" in ending;
-    const isNew = await store.settle({ batch, index }, {
-      outcome: ending.outcome,
-      id: `batch_req_${batch.slice(6)}_${index}`,
-      custom_id: line.custom_id,
-      response: answered
-        ? {
-          status_code: ending.response.status,
-          request_id: ending.response.headers.get("x-request-id") ?? "",
-          body: ending.body,
-        }
-        : null,
-      error: answered ? null : { code: ending.code, message: ending.message },
+  async #pull(): Promise<void> {
+    const { queue, concurrency, lockMs, awayMs, idleMs, log } = this.#options;
+    const stopped = new Promise<undefined>((resolve) => {
+      this.#stop.signal.addEventListener("abort", () => resolve(undefined));
     });
-    if (isNew) onSettled(ending.outcome);
+    while (!this.#stop.signal.aborted) {
+      if (this.#underWay.size >= concurrency) {
+        await Promise.race([...this.#underWay.values(), stopped]);
+        continue;
+      }
+      try {
+        // A queue that is away answers later: a process that is to stop does not wait for it.
+        const taken = await Promise.race([queue.take(lockMs), stopped]);
+        if (taken === undefined) await this.#sleep(idleMs);
+        else this.#begin(taken);
+      } catch (cause) {
+        log("warn", "no request could be taken", { error: String(cause) });
+        await this.#sleep(awayMs);
+      }
+    }
+  }
+
+  #begin(taken: Taken): void {
+    const { log } = this.#options;
+    const place = { batch: taken.batch, index: taken.index };
+    const end = this.#answer(place, taken)
+      .catch((cause) =>
+        log("error", "a request was left to others", { request: nameOf(place), error: String(cause) })
+      )
+      .finally(() => this.#underWay.delete(place));
+    this.#underWay.set(place, end);
+  }
+
+  async #answer(place: Place, { text, tries, fails }: Taken): Promise<void> {
+    const { queue, awayMs, failedMs } = this.#options;
+    const line = parseRequest(text) as BatchLine;
+    if (tries > MAX_DEATHS) return await this.#settle(place, failure(line));
+    const answer = await this.#ask(place, line);
+    if (answer === undefined || answer.status >= 500 && answer.status !== 503) {
+      if (fails + 1 < MAX_FAILURES) {
+        const delayMs = failedMs * 2 ** fails;
+        return await this.#insist(place, () => queue.again(place, { delayMs, why: "failed" }));
+      }
+    } else if ([408, 409, 429, 503].includes(answer.status)) {
+      // Nobody could take it: not a failure of the request, which waits until somebody can, or the batch expires.
+      const delayMs = Math.max(awayMs, Math.min(answer.retryAfter, 60) * 1000);
+      return await this.#insist(place, () => queue.again(place, { delayMs, why: "away" }));
+    }
+    await this.#settle(place, answer === undefined ? failure(line) : toEnding(line, answer));
+  }
+
+  /** undefined: the request has no answer at all, such as one that is nested too deep to be sent. */
+  async #ask(place: Place, line: BatchLine): Promise<Answer | undefined> {
+    const { fetch, log } = this.#options;
+    try {
+      const response = await fetch(
+        new Request(`http://127.0.0.1${line.url}`, {
+          method: line.method,
+          headers: { "content-type": "application/json", "x-request-id": nameOf(place) },
+          body: JSON.stringify({ ...line.body, seed: line.body.seed ?? await seedOf(place) }),
+        }),
+      );
+      return {
+        status: response.status,
+        body: await response.json(),
+        requestId: response.headers.get("x-request-id") ?? "",
+        retryAfter: Number(response.headers.get("retry-after") ?? 0),
+      };
+    } catch (cause) {
+      log("warn", "a request had no answer", { request: nameOf(place), error: String(cause) });
+      return undefined;
+    }
+  }
+
+  async #settle(place: Place, ending: Ending): Promise<void> {
+    const { queue, endOf, onSettled } = this.#options;
+    await this.#insist(place, async () => {
+      try {
+        if (await queue.settle(place, ending)) onSettled(ending.outcome);
+      } catch (cause) {
+        // A batch that ends does not wait for room.
+        const outcome = await endOf(place.batch);
+        if (outcome === undefined) throw cause;
+        const { custom_id } = ending;
+        const unmade: Ending = { outcome, custom_id, response: null, error: UNMADE[outcome], pictures: 0 };
+        if (await queue.settle(place, unmade)) onSettled(outcome);
+      }
+    });
+  }
+
+  /** Repeats a step that was refused until it is done: only then is the request let go. */
+  async #insist(place: Place, step: () => Promise<void>): Promise<void> {
+    const { awayMs, log } = this.#options;
+    for (let refused = 0;; refused++) {
+      try {
+        return await step();
+      } catch (cause) {
+        if (this.#stop.signal.aborted) throw cause;
+        if (refused % 30 === 0) {
+          log("warn", "the end of a request waits", { request: nameOf(place), error: String(cause) });
+        }
+        await this.#sleep(awayMs);
+      }
+    }
+  }
+
+  async #sleep(ms: number): Promise<void> {
+    const { signal } = this.#stop;
+    if (signal.aborted) return;
+    await new Promise<void>((resolve) => {
+      const wake = () => {
+        clearTimeout(timer);
+        signal.removeEventListener("abort", wake);
+        resolve();
+      };
+      const timer = setTimeout(wake, ms);
+      signal.addEventListener("abort", wake);
+    });
   }
 }
 
-function requestId({ batch, index }: RequestJob): string {
+function nameOf({ batch, index }: Place): string {
   return `${batch}-${index}`;
 }
 
-/** A seed drawn now, not when the request is made: made again, it finds the run or the picture of the first time. */
-function withSeed(line: RequestJob["line"]): RequestJob["line"] {
-  const { seed } = line.body;
-  if (seed !== undefined && seed !== null) return line;
-  return { ...line, body: { ...line.body, seed: crypto.getRandomValues(new Uint32Array(1))[0]! } };
+function failure({ custom_id }: BatchLine): Ending {
+  const error = { code: "server_error", message: "The server failed to answer this request" };
+  return { outcome: "failed", custom_id, response: null, error, pictures: 0 };
+}
+
+function toEnding({ custom_id }: BatchLine, { status, body, requestId }: Answer): Ending {
+  const isMade = status < 400;
+  return {
+    outcome: isMade ? "completed" : "failed",
+    custom_id,
+    response: { status_code: status, request_id: requestId, body },
+    error: null,
+    pictures: isMade ? (body as { data?: unknown[] }).data?.length ?? 0 : 0,
+  };
+}
+
+/** The same each time: made again, a request finds the run or the picture of the first time. */
+async function seedOf(place: Place): Promise<number> {
+  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(nameOf(place)));
+  return new DataView(digest).getUint32(0);
 }

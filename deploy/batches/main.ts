@@ -8,13 +8,18 @@ import { listen } from "../../protocol/process/listen.ts";
 import { UsageError } from "../../protocol/process/usage_error.ts";
 import { structuredLog } from "../../protocol/process/structured_log.ts";
 import { readWorkerSecret } from "../../protocol/process/worker_secret.ts";
+import { RedisLink } from "../../protocol/store/redis_link.ts";
 import { readEdgeConfig } from "../../routes/edge_config.ts";
+import { KeyLimits } from "../../routes/keys/key_limits.ts";
+import { RedisKeyStore } from "../../routes/keys/redis_key_store.ts";
+import { createBatchApp } from "./batch_app.ts";
+import { BatchKeeper } from "./batch_keeper.ts";
 import { BatchMetrics } from "./batch_metrics.ts";
 import { BatchPuller } from "./batch_puller.ts";
-import { BatchQueue } from "./batch_queue.ts";
-import { createBatchApp } from "./batch_app.ts";
 import { BatchStore } from "./batch_store.ts";
+import { FileStore } from "./file_store.ts";
 import { openEdge } from "./open_edge.ts";
+import { RequestQueue } from "./request_queue.ts";
 
 const HELP = `Usage: deno task batches [options]
 
@@ -51,21 +56,26 @@ function serve(): void {
   const env = (name: string) => Deno.env.get(name);
   const secret = readWorkerSecret(env);
   assertGuarded(host, secret);
-  bypassProxy({ urls: readEdgeConfig(env).workerUrls });
+  const config = readEdgeConfig(env);
+  bypassProxy({ urls: config.workerUrls });
   const log = structuredLog({ process: "batches" });
   const redis = new Redis(flags.redis ?? env("SPECTRUM_QUEUE_REDIS_URL") ?? "redis://127.0.0.1:6379", {
-    // BullMQ waits for a Redis that is away rather than failing its jobs.
+    // What is under way waits for a Redis that is away, rather than being lost with it.
     maxRetriesPerRequest: null,
   });
   redis.on("error", (error) => log("warn", "queue is away", { error: String(error) }));
-  const store = new BatchStore({ redis });
-  const queue = new BatchQueue(redis);
+  const files = new FileStore({ redis });
+  const store = new BatchStore({ redis, files });
+  const queue = new RequestQueue({ redis });
+  const limits = config.redis &&
+    new KeyLimits({ store: new RedisKeyStore(new RedisLink(config.redis)), log });
+  const giveBack = limits && limits.returnPictures.bind(limits);
+  const keeper = new BatchKeeper({ redis, files, queue, giveBack, log });
   const metrics = new BatchMetrics(() => queue.counts());
   const concurrency = readNumber("concurrency", flags.concurrency ?? "2");
   const puller = concurrency === 0 ? undefined : new BatchPuller({
-    redis,
-    store,
     queue,
+    endOf: (batch) => keeper.endOf(batch),
     fetch: openEdge({ env, log }),
     log,
     concurrency,
@@ -77,7 +87,7 @@ function serve(): void {
     port: readNumber("port", flags.port ?? "8002"),
     onListen: ({ hostname, port }) =>
       log("info", "listening", { url: `http://${hostname}:${port}`, pid: Deno.pid, pulls: concurrency }),
-  }, createBatchApp({ store, queue, metrics, log, secret }).fetch);
+  }, createBatchApp({ files, store, queue, keeper, metrics, log, secret }).fetch);
 
   let stopping = false;
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
@@ -87,7 +97,7 @@ function serve(): void {
       stopping = true;
       log("info", "stopping", { signal });
       await Promise.all([server.shutdown(), puller?.[Symbol.asyncDispose]()]);
-      await queue[Symbol.asyncDispose]();
+      await keeper[Symbol.asyncDispose]();
       redis.disconnect();
       Deno.exit(0);
     });

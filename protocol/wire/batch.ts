@@ -6,6 +6,10 @@ import { optional } from "./optional.ts";
 export const MAX_BATCH_FILE_BYTES = 32 * 2 ** 20;
 /** Most requests in one. */
 export const MAX_BATCH_REQUESTS = 50_000;
+/** Longest request in one: no endpoint reads a longer body. */
+export const MAX_BATCH_LINE_BYTES = 256 * 1024;
+/** Most faults that are told of one. */
+export const MAX_BATCH_ERRORS = 100;
 /** What a batch may ask for. */
 const BATCH_ENDPOINTS = ["/v1/images/generations"] as const;
 
@@ -86,6 +90,15 @@ export const createBatchSchema = z.strictObject({
   ),
 });
 export type CreateBatch = z.output<typeof createBatchSchema>;
+
+/** As the edge passes it on. */
+export const batchOrderSchema = createBatchSchema.extend({
+  /** Drawn by the edge: an order that is sent twice is one batch. */
+  id: z.string().regex(/^batch_[0-9a-f]{24}$/),
+  /** Pictures that were counted; the batch's end gives back what was not made. null: the key has no quota. */
+  quota: z.object({ counter: z.string(), count: z.int().min(0) }).nullable(),
+});
+export type BatchOrder = z.output<typeof batchOrderSchema>;
 
 /** One line of an input file. */
 export const batchLineSchema = z.object({

@@ -5,6 +5,8 @@ import { optional } from "./optional.ts";
 import { spectrumFields } from "./sampler_fields.ts";
 import { cleanText } from "./text.ts";
 
+/** Most pictures of one request. */
+export const MAX_IMAGES = 10;
 const MAX_CHARACTERS = 32_000;
 
 /** Skip-layer guidance of Stable Diffusion 3.5, as diffusers' skip_guidance_layers and its companions. */

@@ -1,5 +1,5 @@
 // The edge's view of the batch service: signed calls that name the tenant they are for.
-import type { Batch, CreateBatch, Page, StoredFile } from "../../protocol/wire/batch.ts";
+import type { Batch, BatchOrder, Page, StoredFile } from "../../protocol/wire/batch.ts";
 import { type Call, SignedClient, type SignedClientOptions } from "../../protocol/http/signed_client.ts";
 
 export type BatchClientOptions = Omit<SignedClientOptions, "unavailable" | "requestId">;
@@ -57,8 +57,8 @@ export class BatchClient {
     }
   }
 
-  create(caller: BatchCaller, request: CreateBatch): Promise<Batch> {
-    return this.#client.json("/batches", this.#call(caller, { method: "POST", json: request }));
+  create(caller: BatchCaller, order: BatchOrder): Promise<Batch> {
+    return this.#client.json("/batches", this.#call(caller, { method: "POST", json: order }));
   }
 
   batch(caller: BatchCaller, id: string): Promise<Batch> {

@@ -2,6 +2,7 @@
 import { type Context, Hono } from "hono";
 import { ApiError } from "../../protocol/wire/api_error.ts";
 import {
+  type Batch,
   createBatchSchema,
   type FileObject,
   MAX_BATCH_FILE_BYTES,
@@ -13,7 +14,7 @@ import { decodeText, TextError } from "../../protocol/wire/text.ts";
 import { readForm } from "../../protocol/http/read_form.ts";
 import { readJson, type ReadJsonOptions } from "../../protocol/http/read_json.ts";
 import type { Environment } from "../middleware/environment.ts";
-import type { KeyLimits } from "../keys/key_limits.ts";
+import { type KeyLimits, monthCounter } from "../keys/key_limits.ts";
 import type { BatchCaller, BatchClient } from "./batch_client.ts";
 
 export interface BatchRoutesOptions extends ReadJsonOptions {
@@ -24,8 +25,6 @@ export interface BatchRoutesOptions extends ReadJsonOptions {
 
 /** For a file to arrive over a slow line. */
 const DEADLINE_MS = 60_000;
-/** Of a key of the environment, and of this machine's own programs: they are one. */
-const OPERATOR = "operator";
 
 export function batchRoutes(options: BatchRoutesOptions): Hono<Environment> {
   const { limits } = options;
@@ -57,11 +56,19 @@ export function batchRoutes(options: BatchRoutesOptions): Hono<Environment> {
   app.post("/batches", async (c) => {
     const request = parseWire(createBatchSchema, await readJson(c.req.raw, options));
     const { pictures } = await service().file(caller(c), request.input_file_id);
-    const giveBack = await limits.takePictures(c.get("apiKey"), pictures);
+    const apiKey = c.get("apiKey");
+    const id = `batch_${crypto.getRandomValues(new Uint8Array(12)).toHex()}`;
+    await limits.takePictures(apiKey, pictures);
+    const quota = typeof apiKey?.pictures_per_month === "number"
+      ? { counter: monthCounter(apiKey.id, new Date()), count: pictures }
+      : null;
     try {
-      return c.json(await service().create(caller(c), request));
+      return c.json(await service().create(caller(c), { ...request, id, quota }));
     } catch (cause) {
-      giveBack();
+      const begun = await findBegun(service(), { caller: caller(c), id, cause });
+      if (begun !== undefined) return c.json(begun);
+      // The name of the batch keeps its end from giving back the same pictures.
+      if (quota !== null) await limits.returnPictures({ ...quota, once: id });
       throw cause;
     }
   });
@@ -72,7 +79,24 @@ export function batchRoutes(options: BatchRoutesOptions): Hono<Environment> {
 }
 
 function caller(c: Context<Environment>): BatchCaller {
-  return { tenant: c.get("apiKey")?.id ?? OPERATOR, requestId: c.get("requestId") };
+  return { tenant: c.get("tenant")!, requestId: c.get("requestId") };
+}
+
+/**
+ * A service that did not answer may have begun the batch all the same. undefined: it has not.
+ * @throws {ApiError} `cause`, where it cannot be told: what was counted stays until the batch's end gives it back
+ */
+async function findBegun(
+  service: BatchClient,
+  { caller, id, cause }: { caller: BatchCaller; id: string; cause: unknown },
+): Promise<Batch | undefined> {
+  if (!(cause instanceof ApiError) || cause.code !== "batches_unavailable") return undefined;
+  try {
+    return await service.batch(caller, id);
+  } catch (again) {
+    if (again instanceof ApiError && again.status === 404) return undefined;
+    throw cause;
+  }
 }
 
 /** @throws {ApiError} 400 */

@@ -2,15 +2,13 @@
 import { z } from "zod";
 import {
   generationFields,
+  MAX_IMAGES,
   outputCompression,
   outputFormat,
   seedField,
 } from "../../protocol/wire/generation_fields.ts";
 import { optional } from "../../protocol/wire/optional.ts";
 import { parseWire } from "../../protocol/wire/parse_wire.ts";
-
-/** Largest `n`. */
-const MAX_IMAGES = 10;
 
 export const imageRequestSchema = z.strictObject({
   ...generationFields,

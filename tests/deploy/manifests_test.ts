@@ -2,7 +2,7 @@
 import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { parse } from "@std/yaml/parse";
-import { REQUESTS } from "../../deploy/batches/batch_queue.ts";
+import { BatchMetrics } from "../../deploy/batches/batch_metrics.ts";
 import { WorkerMetrics } from "../../gpu-worker/http/worker_metrics.ts";
 import { skipWithout } from "../installed.ts";
 
@@ -140,7 +140,9 @@ describe("deploy/", () => {
     metrics.observeQueue({ depth: 0, running: 0 });
     const metric = /spectrum_\w+/.exec(triggers[0]!.metadata.query!)![0];
     assert.match(await metrics.text(), new RegExp(`^# TYPE ${metric} gauge$`, "m"));
-    assert.equal(triggers[1]!.metadata.listName, `bull:${REQUESTS}:wait`);
+    const queue = new BatchMetrics(() => Promise.resolve({ waiting: 3 }));
+    const [, series] = /max\((.+)\)/.exec(triggers[1]!.metadata.query!)!;
+    assert.ok((await queue.text()).split("\n").includes(`${series} 3`));
   });
 
   it("Deno Deploy serves a module that exists", () => {

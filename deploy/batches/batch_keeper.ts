@@ -1,0 +1,110 @@
+// Sees batches to their end: ends what a cancelled or expired batch has not made, and gives its pictures back.
+import type { Redis } from "ioredis";
+import type { Log } from "../../protocol/process/structured_log.ts";
+import type { ReturnedPictures } from "../../routes/keys/key_limits.ts";
+import { REFUNDS } from "./batch_keys.ts";
+import { UNMADE as REASONS } from "./batch_puller.ts";
+import { CLAIM, CLOSE, UNMADE } from "./batch_scripts.ts";
+import type { FileStore } from "./file_store.ts";
+import type { RequestQueue } from "./request_queue.ts";
+import { parseRequest } from "./scan_requests.ts";
+
+export interface BatchKeeperOptions {
+  redis: Redis;
+  files: FileStore;
+  queue: RequestQueue;
+  /** Takes a count back from the store of keys, once for each batch. undefined: this process has no such store. */
+  giveBack: ((pictures: ReturnedPictures) => Promise<void>) | undefined;
+  log: Log;
+  /** Between looks. @default 1000 */
+  intervalMs?: number;
+}
+
+/** Another process looks at a batch again after so long. */
+const CLAIM_MS = 5000;
+const AT_ONCE = 5;
+/** Requests ended in one step. */
+const SLICE = 200;
+
+export class BatchKeeper implements AsyncDisposable {
+  readonly #options: BatchKeeperOptions;
+  readonly #timer: ReturnType<typeof setInterval>;
+  #looking: Promise<void> | undefined;
+  #toldOfRefunds = false;
+
+  constructor(options: BatchKeeperOptions) {
+    this.#options = options;
+    this.#timer = setInterval(() => this.look(), options.intervalMs ?? 1000);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    clearInterval(this.#timer);
+    await this.#looking;
+  }
+
+  /** One look, unless one goes on. Never rejects. */
+  look(): Promise<void> {
+    this.#looking ??= this.#look()
+      .catch((cause) => this.#options.log("warn", "batches were not looked after", { error: String(cause) }))
+      .finally(() => this.#looking = undefined);
+    return this.#looking;
+  }
+
+  /** How what is left of a batch ends; undefined: it goes on, or has ended. */
+  async endOf(batch: string): Promise<"cancelled" | "expired" | undefined> {
+    return (await this.#close(batch))?.outcome;
+  }
+
+  async #look(): Promise<void> {
+    const batches = await this.#options.redis.eval(CLAIM, 0, CLAIM_MS, AT_ONCE) as string[];
+    for (const batch of batches) await this.#end(batch);
+    await this.#refund();
+  }
+
+  /** Requests that are under way end by their pullers: the last one ends the batch. */
+  async #end(batch: string): Promise<void> {
+    const { redis, files, queue } = this.#options;
+    const closing = await this.#close(batch);
+    if (closing === undefined) return;
+    const { outcome, file, total } = closing;
+    for (let start = 0; start < total; start += SLICE) {
+      const until = Math.min(start + SLICE, total);
+      const indices = await redis.eval(UNMADE, 0, batch, start, until) as number[];
+      if (indices.length === 0) continue;
+      const texts = await files.requests(file, indices);
+      await Promise.all(indices.map((index, at) => {
+        const { custom_id } = parseRequest(texts[at]!) as { custom_id: string };
+        const error = REASONS[outcome];
+        return queue.settle({ batch, index }, { outcome, custom_id, response: null, error, pictures: 0 });
+      }));
+    }
+  }
+
+  async #close(
+    batch: string,
+  ): Promise<{ outcome: "cancelled" | "expired"; file: string; total: number } | undefined> {
+    const [outcome, file, total] = await this.#options.redis.eval(CLOSE, 0, batch) as string[];
+    if (outcome !== "cancelled" && outcome !== "expired") return undefined;
+    return { outcome, file: file!, total: Number(total) };
+  }
+
+  /** What a batch's end owes was noted with that end; the store of keys notes by the batch's id that it was paid. */
+  async #refund(): Promise<void> {
+    const { redis, giveBack, log } = this.#options;
+    const owed = await redis.hrandfield(REFUNDS, 20, "WITHVALUES") as string[];
+    if (owed.length === 0) return;
+    if (giveBack === undefined) {
+      if (!this.#toldOfRefunds) {
+        log("error", "quotas are not given back: this process has no UPSTASH_REDIS_REST_URL", {});
+      }
+      this.#toldOfRefunds = true;
+      return;
+    }
+    for (let at = 0; at < owed.length; at += 2) {
+      const [batch, text] = [owed[at]!, owed[at + 1]!];
+      const [counter, count] = text.split(" ");
+      await giveBack({ counter: counter!, count: Number(count), once: batch });
+      await redis.hdel(REFUNDS, batch);
+    }
+  }
+}

@@ -1,0 +1,40 @@
+// Names in the queue's Redis. Scripts build the same names: batch_scripts.ts.
+
+export const PREFIX = "spectrum:batches:";
+
+/**
+ * By a batch's id: batch (a hash), results (a hash by index), tries, again (indices to be handed out once more).
+ * By a file's id: file (its record), content, lines (where each request lies), uses (batches that still read it).
+ * By a tenant: files and batches (the newest last), waiting (batches with requests to hand out).
+ */
+export type Kind =
+  | "batch"
+  | "results"
+  | "tries"
+  | "again"
+  | "file"
+  | "content"
+  | "lines"
+  | "uses"
+  | "files"
+  | "batches"
+  | "waiting";
+
+export function key(kind: Kind, id: string): string {
+  return `${PREFIX}${kind}:${id}`;
+}
+
+/** Tenants with batches that wait, in the order of their turns. */
+export const TURNS = `${PREFIX}turns`;
+/** Requests under way, "BATCH:INDEX", by the moment at which their puller counts as dead. */
+export const LEASES = `${PREFIX}leases`;
+/** Requests that are tried again, by the moment of it. */
+export const LATER = `${PREFIX}later`;
+/** Batches that hand out nothing for a while, by its end. */
+export const PARKED = `${PREFIX}parked`;
+/** Batches by the moment at which what is left of them is ended unmade. */
+export const CLOSING = `${PREFIX}closing`;
+/** Pictures to give back, "COUNTER COUNT" by batch. */
+export const REFUNDS = `${PREFIX}refunds`;
+/** Requests without an end (open), and the size of results: lines and their bytes. */
+export const SIZES = `${PREFIX}sizes`;

@@ -1,0 +1,140 @@
+// Files of requests in Redis, with what was found in them as they came.
+import { Buffer } from "node:buffer";
+import type { Redis } from "ioredis";
+import { ApiError } from "../../protocol/wire/api_error.ts";
+import type { Page, PageQuery, StoredFile } from "../../protocol/wire/batch.ts";
+import { key } from "./batch_keys.ts";
+import { DELETE_FILE } from "./batch_scripts.ts";
+import { listPage } from "./list_page.ts";
+import { type LineError, scanRequests } from "./scan_requests.ts";
+import { assertRoom } from "./store_room.ts";
+
+export interface FileStoreOptions {
+  redis: Redis;
+  /** How long files are kept. @default 604800 */
+  keepSeconds?: number;
+}
+
+/** A file, whose it is, and what its batches begin with. */
+export interface FileRecord extends StoredFile {
+  tenant: string;
+  total: number;
+  errors: LineError[];
+}
+
+const BYTES_OF_PLACE = 8;
+
+export class FileStore {
+  readonly #redis: Redis;
+  readonly #keepSeconds: number;
+
+  constructor({ redis, keepSeconds = 7 * 86_400 }: FileStoreOptions) {
+    this.#redis = redis;
+    this.#keepSeconds = keepSeconds;
+  }
+
+  /** Checks the whole file first: what stops this process on the way leaves nothing that another takes up. */
+  async add(
+    tenant: string,
+    { name, bytes }: { name: string; bytes: Uint8Array<ArrayBuffer> },
+  ): Promise<StoredFile> {
+    await assertRoom(this.#redis, { bytes: bytes.length });
+    const { errors, total, pictures, lines } = await scanRequests(bytes);
+    const now = Date.now();
+    const created_at = Math.floor(now / 1000);
+    const keep = this.#keepSeconds;
+    const file: FileRecord = {
+      id: `file-${crypto.getRandomValues(new Uint8Array(12)).toHex()}`,
+      object: "file",
+      bytes: bytes.length,
+      created_at,
+      expires_at: created_at + keep,
+      filename: name,
+      purpose: "batch",
+      status: "processed",
+      ...{ pictures, tenant, total, errors },
+    };
+    const list = key("files", tenant);
+    await allOf(
+      this.#redis.multi()
+        .set(key("content", file.id), Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length), "EX", keep)
+        .set(key("lines", file.id), Buffer.from(lines.buffer), "EX", keep)
+        .set(key("file", file.id), JSON.stringify(file), "EX", keep)
+        .zadd(list, now, file.id)
+        .zremrangebyscore(list, "-inf", now - keep * 1000)
+        .expire(list, keep)
+        .exec(),
+    );
+    return toStored(file);
+  }
+
+  /** @throws {ApiError} 404 */
+  async record(tenant: string, id: string): Promise<FileRecord> {
+    const [record] = await this.#read([id]);
+    if (record?.tenant === tenant) return record;
+    throw fileNotFound(id);
+  }
+
+  /** @throws {ApiError} 404 */
+  async file(tenant: string, id: string): Promise<StoredFile> {
+    return toStored(await this.record(tenant, id));
+  }
+
+  /** The newest first. */
+  async files(tenant: string, query: PageQuery): Promise<Page<StoredFile>> {
+    return await listPage({
+      ...query,
+      redis: this.#redis,
+      index: key("files", tenant),
+      read: async (ids) => (await this.#read(ids)).map((record) => record && toStored(record)),
+    });
+  }
+
+  /** Batches that read it go on with it. @throws {ApiError} 404 */
+  async delete(tenant: string, id: string): Promise<void> {
+    await this.record(tenant, id);
+    await this.#redis.eval(DELETE_FILE, 0, id, tenant);
+  }
+
+  /** @throws {ApiError} 404 */
+  async content(tenant: string, id: string): Promise<Uint8Array> {
+    await this.record(tenant, id);
+    return await this.#redis.getBuffer(key("content", id)) ?? new Uint8Array();
+  }
+
+  /** The texts of requests by their places; for a file that is deleted too, as long as a batch reads it. */
+  async requests(id: string, indices: readonly number[]): Promise<string[]> {
+    const places = this.#redis.pipeline();
+    for (const index of indices) {
+      const start = index * BYTES_OF_PLACE;
+      places.getrangeBuffer(key("lines", id), start, start + BYTES_OF_PLACE - 1);
+    }
+    const texts = this.#redis.pipeline();
+    for (const place of await allOf(places.exec()) as Buffer[]) {
+      const start = place.readUInt32LE(0);
+      texts.getrange(key("content", id), start, start + place.readUInt32LE(4) - 1);
+    }
+    return await allOf(texts.exec()) as string[];
+  }
+
+  async #read(ids: readonly string[]): Promise<(FileRecord | undefined)[]> {
+    const texts = await this.#redis.mget(ids.map((id) => key("file", id)));
+    return texts.map((text) => text === null ? undefined : JSON.parse(text));
+  }
+}
+
+export function fileNotFound(id: string): ApiError {
+  return new ApiError(404, `There is no file '${id.slice(0, 60)}'`, { code: "file_not_found" });
+}
+
+function toStored({ tenant: _, total: _total, errors: _errors, ...file }: FileRecord): StoredFile {
+  return file;
+}
+
+/** @throws {Error} the first one of a pipeline's commands */
+async function allOf(replies: Promise<[Error | null, unknown][] | null>): Promise<unknown[]> {
+  return (await replies ?? []).map(([error, value]) => {
+    if (error !== null) throw error;
+    return value;
+  });
+}

@@ -1,0 +1,98 @@
+// Hands out the requests of all batches and notes their ends. Every step is one script: batch_scripts.ts.
+import type { Redis } from "ioredis";
+import type { BatchResult } from "../../protocol/wire/batch.ts";
+import { LATER, LEASES, SIZES } from "./batch_keys.ts";
+import { AGAIN, RENEW, SETTLE_LARGE, SETTLE_SMALL, TAKE } from "./batch_scripts.ts";
+
+export interface RequestQueueOptions {
+  redis: Redis;
+  /** How long results are kept after the end of their batch. @default 604800 */
+  keepSeconds?: number;
+}
+
+/** How a request of a batch ended: answered, refused for good, or never tried. */
+export type Outcome = "completed" | "failed" | "cancelled" | "expired";
+
+export interface Place {
+  batch: string;
+  /** 0-based place among the requests of the batch. */
+  index: number;
+}
+
+/** A request to be answered. */
+export interface Taken extends Place {
+  /** Its line in the file. */
+  text: string;
+  /** How often it was begun without being given back, this time included: by pullers that died over it. */
+  tries: number;
+  /** How often it has failed. */
+  fails: number;
+}
+
+export interface Ending extends Pick<BatchResult, "response" | "error"> {
+  outcome: Outcome;
+  custom_id: string;
+  /** Pictures made. */
+  pictures: number;
+}
+
+/** A line of this length is written even where nothing else fits: without it no batch would end. */
+const SMALL = 4096;
+
+export class RequestQueue {
+  readonly #redis: Redis;
+  readonly #keepSeconds: number;
+
+  constructor({ redis, keepSeconds = 7 * 86_400 }: RequestQueueOptions) {
+    this.#redis = redis;
+    this.#keepSeconds = keepSeconds;
+  }
+
+  /** The next request, held until `leaseMs` have passed; undefined: there is none. */
+  async take(leaseMs: number): Promise<Taken | undefined> {
+    const taken = await this.#redis.eval(TAKE, 0, leaseMs) as
+      | [string, number, string, number, number]
+      | null;
+    if (taken === null) return undefined;
+    const [batch, index, text, tries, fails] = taken;
+    return { batch, index, text, tries, fails };
+  }
+
+  async renew(places: readonly Place[], leaseMs: number): Promise<void> {
+    if (places.length > 0) await this.#redis.eval(RENEW, 0, leaseMs, ...places.map(toMember));
+  }
+
+  /** Gives a request back: it has failed, or nobody could take it. */
+  async again(
+    { batch, index }: Place,
+    { delayMs, why }: { delayMs: number; why: "failed" | "away" },
+  ): Promise<void> {
+    await this.#redis.eval(AGAIN, 0, batch, index, Math.ceil(delayMs), why);
+  }
+
+  /** @returns false if this request, or its batch, had ended before. @throws {Error} while there is no room */
+  async settle(
+    { batch, index }: Place,
+    { outcome, custom_id, response, error, pictures }: Ending,
+  ): Promise<boolean> {
+    const result: BatchResult = { id: `batch_req_${batch.slice(6)}_${index}`, custom_id, response, error };
+    const line = JSON.stringify(result);
+    const script = line.length <= SMALL ? SETTLE_SMALL : SETTLE_LARGE;
+    const args = [batch, index, outcome, line, pictures, this.#keepSeconds];
+    return await this.#redis.eval(script, 0, ...args) === 1;
+  }
+
+  /** Requests by state: waiting, active, delayed. */
+  async counts(): Promise<Record<string, number>> {
+    const [open, active, delayed] = await Promise.all([
+      this.#redis.hget(SIZES, "open"),
+      this.#redis.zcard(LEASES),
+      this.#redis.zcard(LATER),
+    ]);
+    return { waiting: Math.max(0, Number(open) - active - delayed), active, delayed };
+  }
+}
+
+function toMember({ batch, index }: Place): string {
+  return `${batch}:${index}`;
+}

@@ -1,0 +1,133 @@
+// Reads a file of requests once, in slices between which other work goes on, and stops where the file has failed.
+import { setImmediate } from "node:timers/promises";
+import {
+  type Batch,
+  batchLineSchema,
+  MAX_BATCH_ERRORS,
+  MAX_BATCH_LINE_BYTES,
+  MAX_BATCH_REQUESTS,
+} from "../../protocol/wire/batch.ts";
+import { parseJsonText } from "../../protocol/wire/text.ts";
+import { MAX_IMAGES } from "../../protocol/wire/generation_fields.ts";
+
+export type LineError = NonNullable<Batch["errors"]>["data"][number];
+
+export interface Scan {
+  /** The first ones. A file with any is no batch. */
+  errors: LineError[];
+  /** Requests read. */
+  total: number;
+  /** Pictures that they ask for. */
+  pictures: number;
+  /** Where each request lies: first byte and length, both as 32 bits, the lowest byte first. */
+  lines: Uint8Array<ArrayBuffer>;
+}
+
+export interface ScanOptions {
+  /** Lets other work go on. @default one turn of the event loop */
+  pause?: () => Promise<unknown>;
+}
+
+/** Requests and bytes in one slice: some milliseconds. */
+const SLICE = { lines: 50, bytes: 64 * 1024 };
+/** Empty lines cost less. */
+const BLANK_SLICE = 2 ** 20;
+const LINE_FEED = 10;
+
+export async function scanRequests(
+  bytes: Uint8Array,
+  { pause = setImmediate }: ScanOptions = {},
+): Promise<Scan> {
+  const errors: LineError[] = [];
+  const places: number[] = [];
+  const ids = new Set<string>();
+  const decoder = new TextDecoder();
+  let [number, pictures, slice] = [1, 0, { lines: 0, bytes: 0 }];
+  for (let at = 0; errors.length < MAX_BATCH_ERRORS;) {
+    const blank = skipBlank(bytes, at);
+    number += blank.lines;
+    at = blank.end;
+    if (at === bytes.length) break;
+    if (blank.isCut) {
+      await pause();
+      continue;
+    }
+    if (places.length === 2 * MAX_BATCH_REQUESTS) {
+      errors.push(lineError("too_many_requests", `A batch takes ${MAX_BATCH_REQUESTS} requests`, null));
+      break;
+    }
+    const feed = bytes.indexOf(LINE_FEED, at);
+    const end = feed < 0 ? bytes.length : feed;
+    const result = end - at > MAX_BATCH_LINE_BYTES
+      ? lineError("invalid_request", `line: must have at most ${MAX_BATCH_LINE_BYTES} bytes`, number)
+      : readLine(decoder.decode(bytes.subarray(at, end)), { number, ids });
+    if (typeof result === "number") {
+      pictures += result;
+      places.push(at, end - at);
+    } else errors.push(result);
+    slice = { lines: slice.lines + 1, bytes: slice.bytes + end - at };
+    at = end;
+    if (slice.lines >= SLICE.lines || slice.bytes >= SLICE.bytes) {
+      slice = { lines: 0, bytes: 0 };
+      await pause();
+    }
+  }
+  if (places.length === 0 && errors.length === 0) {
+    errors.push(lineError("empty_file", "There are no requests", null));
+  }
+  const lines = new DataView(new ArrayBuffer(4 * places.length));
+  places.forEach((place, index) => lines.setUint32(4 * index, place, true));
+  return { errors, total: places.length / 2, pictures, lines: new Uint8Array(lines.buffer) };
+}
+
+/** The text of a request, which was read before. */
+export function parseRequest(text: string): unknown {
+  try {
+    return parseJsonText(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** From `at` to the first byte of a line with text in it; isCut: not yet there, as a slice ends. */
+function skipBlank(bytes: Uint8Array, at: number): { end: number; lines: number; isCut: boolean } {
+  const last = Math.min(bytes.length, at + BLANK_SLICE);
+  let lines = 0;
+  for (; at < last; at++) {
+    const byte = bytes[at]!;
+    if (byte === LINE_FEED) lines++;
+    else if (byte !== 32 && byte !== 9 && byte !== 13) return { end: at, lines, isCut: false };
+  }
+  return { end: at, lines, isCut: true };
+}
+
+/** The pictures that a request asks for, or what is wrong with it. */
+function readLine(text: string, { number, ids }: { number: number; ids: Set<string> }): number | LineError {
+  const parsed = batchLineSchema.safeParse(parseRequest(text));
+  if (!parsed.success) {
+    const [issue] = parsed.error.issues;
+    const field = issue!.path.join(".") || "line";
+    return lineError("invalid_request", `${field}: ${issue!.message}`.slice(0, 200), number);
+  }
+  const { custom_id, body } = parsed.data;
+  if (ids.has(custom_id)) {
+    return lineError("duplicate_custom_id", "Each custom_id must be used once", number);
+  }
+  if (body.stream) {
+    return lineError("invalid_request", "body.stream: a batch has nobody to stream to", number);
+  }
+  if (body.background === true) {
+    return lineError("invalid_request", "body.background: a batch waits for its pictures", number);
+  }
+  ids.add(custom_id);
+  return picturesOf(body);
+}
+
+/** A number that no request may have is refused as the request is answered. */
+export function picturesOf({ n }: { n?: unknown }): number {
+  return Number.isInteger(n) ? Math.min(Math.max(n as number, 1), MAX_IMAGES) : 1;
+}
+
+function lineError(code: string, message: string, line: number | null): LineError {
+  return { code, message, param: null, line };
+}

@@ -1,0 +1,216 @@
+// What a batch service promises while processes die, its Redis is full, and keys compete: over a real redis-server.
+import { afterEach, beforeEach, describe, it } from "@std/testing/bdd";
+import assert from "node:assert/strict";
+import { KeyLimits } from "../../../routes/keys/key_limits.ts";
+import { MemoryKeyStore } from "../../../routes/keys/memory_key_store.ts";
+import { ApiError } from "../../../protocol/wire/api_error.ts";
+import { WITHOUT_REDIS } from "../../service/redis.ts";
+import { until } from "../../until.ts";
+import { newId, OpenBatches, picture, toBytes } from "./open_batches.ts";
+
+const QUOTA = { counter: "pictures:k:2026-11", count: 8 };
+const LEASE_MS = 60_000;
+
+describe("a batch service", { skip: WITHOUT_REDIS }, () => {
+  let batches: OpenBatches;
+  beforeEach(async () => void (batches = await OpenBatches.open()));
+  afterEach(() => batches[Symbol.asyncDispose]());
+
+  it("hands out requests by turns of keys, and of a key's batches", async () => {
+    const [large, other] = [await batches.addBatch("a", 50), await batches.addBatch("a", 50)];
+    const small = await batches.addBatch("b", 3);
+    const names = new Map([[large.id, "large"], [other.id, "other"], [small.id, "small"]]);
+    const order: string[] = [];
+    for (let i = 0; i < 10; i++) order.push(names.get((await batches.queue.take(LEASE_MS))!.batch)!);
+    assert.deepEqual(order, [
+      ...["large", "small", "other", "small", "large", "small", "other", "large", "other", "large"],
+    ]);
+  });
+
+  it("gives a batch's pictures back as it fails, is cancelled or expires: those not made, and once", async () => {
+    const input_file_id = (await batches.files.add("k", { name: "bad", bytes: toBytes("{}") })).id;
+    const failed = await batches.addBatch("k", 0, { input_file_id, quota: QUOTA });
+    assert.equal(failed.status, "failed");
+    const cancelled = await batches.addBatch("k", 8, { quota: QUOTA });
+    let made = 0;
+    {
+      await using _puller = batches.openPuller(async () => {
+        if (++made === 3) await batches.store.cancel("k", cancelled.id);
+        return picture();
+      }, { concurrency: 1 });
+      await until(() => made === 3);
+    }
+    // Two processes at once, after one that died as it had given back and before it noted it.
+    const store = new MemoryKeyStore();
+    await store.take({ counter: QUOTA.counter, amount: 16, limit: 16, ttlMs: 1000 });
+    const limits = new KeyLimits({ store, log: () => {} });
+    await using dying = batches.openKeeper(async (pictures) => {
+      await limits.returnPictures(pictures);
+      throw new Error("dies");
+    });
+    const living = [1, 2].map(() => batches.openKeeper((pictures) => limits.returnPictures(pictures)));
+    await dying.look();
+    await Promise.all(living.map((keeper) => keeper.look()));
+    await living[0]!.look();
+    for (const keeper of living) await keeper[Symbol.asyncDispose]();
+    const ended = await batches.ended("k", cancelled.id);
+    assert.deepEqual([ended.status, ended.request_counts.completed], ["cancelled", 3]);
+    assert.equal(await store.used(QUOTA.counter), 3);
+    assert.equal(await batches.redis.exists("spectrum:batches:refunds"), 0);
+    const left = await batches.results("k", ended.error_file_id);
+    assert.deepEqual(left.map(({ custom_id }) => custom_id), ["3", "4", "5", "6", "7"]);
+    // Nothing of it stays in the queue.
+    assert.deepEqual(await batches.queue.counts(), { waiting: 0, active: 0, delayed: 0 });
+  });
+
+  it("an order that comes twice is one batch", async () => {
+    const id = newId();
+    const input_file_id = await batches.addFile("k", 2);
+    await batches.addBatch("k", 2, { id, input_file_id });
+    await batches.addBatch("k", 2, { id, input_file_id });
+    assert.equal((await batches.queue.counts()).waiting, 2);
+    assert.equal((await batches.store.batches("k", { after: undefined, limit: 20 })).data.length, 1);
+  });
+
+  it("ends an expired batch with what it has", async () => {
+    await using expiring = await OpenBatches.open({ windowSeconds: 0 });
+    const { id } = await expiring.addBatch("k", 450, { quota: { ...QUOTA, count: 450 } });
+    assert.equal(await expiring.queue.take(LEASE_MS), undefined);
+    await expiring.keeper.look();
+    const batch = await expiring.ended("k", id);
+    assert.deepEqual([batch.status, (await expiring.results("k", batch.error_file_id)).length], [
+      "expired",
+      450,
+    ]);
+    assert.deepEqual(expiring.returned, [{ counter: QUOTA.counter, count: 450, once: id }]);
+  });
+
+  it("gives up a request that its pullers die of, and only that one", async () => {
+    const { id } = await batches.addBatch("k", 2);
+    // Ten processes take everything and die; the count is in the store.
+    for (let death = 0; death < 10; death++) {
+      const taken = await until(() => batches.queue.take(1));
+      if (taken.index !== 0) {
+        await batches.queue.again(taken, { delayMs: 0, why: "failed" });
+        death--;
+      }
+    }
+    await using _puller = batches.openPuller(() => picture());
+    const batch = await batches.ended("k", id);
+    assert.deepEqual(batch.request_counts, { total: 2, completed: 1, failed: 1 });
+    assert.deepEqual((await batches.results("k", batch.error_file_id)).map(({ custom_id }) => custom_id), [
+      "0",
+    ]);
+  });
+
+  it("a request whose lease ran out is made again, and has one end", async () => {
+    const { id } = await batches.addBatch("k", 1);
+    const slow = await until(() => batches.queue.take(1));
+    await using _puller = batches.openPuller(() => picture());
+    const batch = await batches.ended("k", id);
+    assert.equal(batch.request_counts.completed, 1);
+    const late = { outcome: "failed", custom_id: "0", response: null, error: null, pictures: 0 } as const;
+    assert.equal(await batches.queue.settle(slow, late), false);
+    assert.deepEqual((await batches.store.batch("k", id)).request_counts, batch.request_counts);
+  });
+
+  it("waits out workers that are away, and tries failures four times", async () => {
+    const { id } = await batches.addBatch("k", 2);
+    const asked = [0, 0];
+    await using _puller = batches.openPuller(async (request) => {
+      const [first] = [Number(request.headers.get("x-request-id")!.split("-").at(-1))];
+      await request.text();
+      const count = ++asked[first]!;
+      if (first === 1) return Response.json({ error: {} }, { status: 500 });
+      return count <= 10 ? Response.json({ error: {} }, { status: 503 }) : picture();
+    });
+    const batch = await batches.ended("k", id);
+    assert.deepEqual([batch.request_counts.completed, batch.request_counts.failed, asked], [1, 1, [11, 4]]);
+  });
+
+  it("a full Redis: pictures wait for room and none is lost; a cancelled batch ends all the same", async () => {
+    const kept = await batches.addBatch("a", 30);
+    const dropped = await batches.addBatch("b", 30);
+    let made = 0;
+    await using _puller = batches.openPuller(() => {
+      made++;
+      return picture(200_000);
+    }, { concurrency: 4 });
+    await until(async () => (await batches.store.batch("a", kept.id)).request_counts.completed > 2);
+    await batches.leaveRoom(0);
+    await until(() => batches.log.some((line) => line.includes("the end of a request waits")));
+    // Nothing more is promised, but what there is can be read.
+    for (const promise of [() => batches.addBatch("c", 1), () => batches.addFile("c", 1)]) {
+      await assert.rejects(promise(), (error) => error instanceof ApiError && error.retryAfter === 60);
+    }
+    await batches.store.cancel("b", dropped.id);
+    await batches.keeper.look();
+    const cancelled = await batches.ended("b", dropped.id);
+    assert.equal(cancelled.status, "cancelled");
+    const lines = await Promise.all(
+      [cancelled.output_file_id, cancelled.error_file_id].map((file) => file && batches.results("b", file)),
+    );
+    assert.equal(lines.flat().length, 30);
+    assert.equal((await batches.store.batch("a", kept.id)).status, "in_progress");
+    const before = made;
+    await batches.leaveRoom();
+    const batch = await batches.ended("a", kept.id);
+    assert.deepEqual(batch.request_counts, { total: 30, completed: 30, failed: 0 });
+    assert.ok(made >= before);
+    assert.equal((await batches.results("a", batch.output_file_id)).length, 30);
+  });
+
+  it("takes in what there is room for, by the size of results so far and what is promised already", async () => {
+    const first = await batches.addBatch("a", 2);
+    {
+      await using _puller = batches.openPuller(() => picture(100_000));
+      await batches.ended("a", first.id);
+    }
+    const input_file_id = await batches.addFile("a", 100);
+    await batches.leaveRoom(15 * 2 ** 20);
+    await batches.addBatch("a", 100, { input_file_id });
+    const full = (error: unknown) => error instanceof ApiError && error.code === "batches_full";
+    await assert.rejects(batches.addBatch("b", 100), full);
+    await batches.leaveRoom();
+    await batches.addBatch("b", 100);
+  });
+
+  it("the input of a deleted file stays until its batch has ended", async () => {
+    const input_file_id = await batches.addFile("k", 2);
+    const { id } = await batches.addBatch("k", 2, { input_file_id });
+    await batches.files.delete("k", input_file_id);
+    await assert.rejects(batches.files.file("k", input_file_id), { status: 404 });
+    assert.equal(await batches.redis.exists(`spectrum:batches:content:${input_file_id}`), 1);
+    await using _puller = batches.openPuller(() => picture());
+    assert.equal((await batches.ended("k", id)).request_counts.completed, 2);
+    assert.equal(await batches.redis.exists(`spectrum:batches:content:${input_file_id}`), 0);
+  });
+
+  it("a page of a list reads as many records as it shows, of however many", async () => {
+    const input_file_id = await batches.addFile("k", 1);
+    for (let i = 0; i < 300; i++) await batches.addBatch("k", 1, { input_file_id });
+    for (let i = 0; i < 100; i++) await batches.addFile("k", 1);
+    const read = async (list: () => Promise<{ data: unknown[] }>) => {
+      await batches.redis.config("RESETSTAT");
+      assert.equal((await list()).data.length, 1);
+      const stats = await batches.redis.info("commandstats");
+      return Object.fromEntries(
+        [...stats.matchAll(/^cmdstat_(\w+):calls=(\d+)/gm)]
+          .filter(([, name]) => !["info", "config"].includes(name!)).map((
+            [, name, calls],
+          ) => [name, Number(calls)]),
+      );
+    };
+    const first = await batches.store.batches("k", { after: undefined, limit: 1 });
+    assert.ok(first.has_more);
+    assert.deepEqual(await read(() => batches.store.batches("k", { after: first.last_id!, limit: 1 })), {
+      zrevrank: 1,
+      zrevrange: 1,
+      hgetall: 1,
+    });
+    assert.deepEqual(await read(() => batches.files.files("k", { after: undefined, limit: 1 })), {
+      zrevrange: 1,
+      mget: 1,
+    });
+  });
+});
