@@ -21,6 +21,8 @@ describe("worker --concurrency", () => {
     const short = await submit(1, 200);
     assert.deepEqual([long.position, short.position], [0, 0]);
     const waiting = await submit(3, 2);
+    // Followed from the start: nobody's run would be cancelled while a slow machine draws the others.
+    const waited = worker.last(waiting.id);
     assert.equal(waiting.position, 2);
     assert.equal(await readMetric(worker.url, "spectrum_running"), 2);
 
@@ -28,7 +30,7 @@ describe("worker --concurrency", () => {
     assert.ok(completed.type === "completed" && alone.type === "completed");
     assert.equal(completed.b64_json, alone.b64_json);
     assert.deepEqual(completed.receipt.forecast_errors, alone.receipt.forecast_errors);
-    assert.equal((await worker.last(waiting.id)).type, "completed");
+    assert.equal((await waited).type, "completed");
     await worker.client.cancel(long.id);
     assert.equal((await cancelled).type, "cancelled");
   });
