@@ -5,9 +5,6 @@ import { encodeText } from "../../text/encode_text.ts";
 import type { EncodedPrompt } from "../../text/encoded_prompt.ts";
 import type { HunyuanVideoCheckpoint } from "./hunyuan_video_checkpoint.ts";
 
-/** num_hidden_layers_to_skip: the states are those before LLaMA's last two layers. */
-export const SKIPPED_LAYERS = 2;
-
 /** What the network was trained with, word for word: LLaMA is asked to describe a video before it reads the prompt. */
 const BEFORE_PROMPT = "<|start_header_id|>system<|end_header_id|>\n\n" +
   "Describe the video by detailing the following aspects: 1. The main content and theme of the video." +

@@ -15,10 +15,12 @@ import { llamaEncoderGraph } from "../../graph/text_encoders/llama_encoder.ts";
 import { CheckpointError } from "../../checkpoint/checkpoint_error.ts";
 import type { DType } from "../../runtime/dtype.ts";
 import type { Checkpoint } from "../../checkpoint/checkpoint.ts";
-import { SKIPPED_LAYERS } from "./encode_hunyuan_video_prompt.ts";
 import { leastCommonMultiple } from "../../pipeline/least_common_multiple.ts";
 import type { FamilyReading } from "../../pipeline/family.ts";
 import { requestDefaults } from "../../checkpoint/stored_defaults.ts";
+
+/** diffusers' num_hidden_layers_to_skip: the text's states are the input of LLaMA's second to last layer. */
+const SKIPPED_LAYERS = 2;
 
 export interface HunyuanVideoCheckpoint extends FamilyReading {
   config: HunyuanVideoTransformerConfig;
