@@ -111,10 +111,10 @@ function openPool(
   const { device: provider, dtype, memory, maxLoaded, unloadIdleMs: idleMs, minFreeBytes, concurrency } =
     args;
   const sources = args.models.map((id) => {
-    const { checkpoint, reading: description } = describeModel(id, { provider, dtype });
+    const described = describeModel(id, { provider, dtype });
     return {
-      info: modelInfo(id, checkpoint),
-      description,
+      info: modelInfo(id, described, memory),
+      description: described.reading,
       open: () =>
         openPipeline(id, {
           provider,

@@ -23,6 +23,17 @@ export async function encodeMp4ByFfmpeg(
   return await writeMp4(frames, { video, config: { codec } });
 }
 
+/** What encodes MP4s here: ffmpeg and its version, or "wasm" where it may not be run. */
+export function mp4Encoder(): string {
+  try {
+    const { stdout } = new Deno.Command("ffmpeg", { args: ["-version"] }).outputSync();
+    return new TextDecoder().decode(stdout).split("\n", 1)[0]!;
+  } catch (cause) {
+    if (cause instanceof Deno.errors.NotFound || cause instanceof Deno.errors.NotCapable) return "wasm";
+    throw cause;
+  }
+}
+
 async function toH264(
   { width, height, fps, frames }: DecodedVideo,
   { quantizer, signal }: Mp4Settings,

@@ -23,6 +23,8 @@ export interface DescribeModelOptions extends DeviceOptions {
 export interface DescribedModel {
   checkpoint: Checkpoint;
   family: Family;
+  /** What computes. */
+  provider: ProviderName;
   dtype: DType;
   reading: FamilyReading;
 }
@@ -42,5 +44,5 @@ export function describeModel(model: string, options: DescribeModelOptions = {})
   const { name, loras } = parseModelName(model);
   const checkpoint = applyLoras(Checkpoint.open(findCheckpoint(name)), [...loras, ...options.loras ?? []]);
   const family = familyOf(checkpoint);
-  return { checkpoint, family, dtype: computeType, reading: family.read(checkpoint, computeType) };
+  return { checkpoint, family, provider, dtype: computeType, reading: family.read(checkpoint, computeType) };
 }

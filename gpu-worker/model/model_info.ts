@@ -1,18 +1,41 @@
 // Who a checkpoint is, read without loading it.
-import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { modelDigest } from "../checkpoint/model_digest.ts";
+import { mp4Encoder } from "../media/ffmpeg_mp4.ts";
 import type { ModelInfo } from "../pipeline/pipeline.ts";
+import { ortVersion } from "../runtime/mod.ts";
+import type { DescribedModel } from "./describe_model.ts";
+import type { OpenPipelineOptions } from "./open_pipeline.ts";
+import { pictureDigest } from "./picture_digest.ts";
+
+/** Options that decide a picture and that the described model does not hold. */
+export interface ModelInfoOptions extends Pick<OpenPipelineOptions, "vaeTiling"> {
+  /** `modelDigest` of the checkpoint, where the caller has it. @default computed */
+  weights?: string;
+}
 
 /** `id` is the name that the user gave. */
-export function modelInfo(id: string, checkpoint: Checkpoint): ModelInfo {
-  const { pipelineClass, folder, loras } = checkpoint;
+export function modelInfo(
+  id: string,
+  { checkpoint, provider, dtype, reading }: Pick<
+    DescribedModel,
+    "checkpoint" | "provider" | "dtype" | "reading"
+  >,
+  { vaeTiling = false, weights = modelDigest(checkpoint.folder, checkpoint.loras) }: ModelInfoOptions = {},
+): ModelInfo {
   const names = checkpoint.has("names.txt")
     ? Deno.readTextFileSync(checkpoint.path("names.txt")).split("\n").filter((name) => name !== "")
     : undefined;
   return {
     id,
-    pipelineClass,
-    digest: modelDigest(folder, loras),
+    pipelineClass: checkpoint.pipelineClass,
+    digest: pictureDigest({
+      weights,
+      provider,
+      dtype,
+      vaeTiling,
+      runtime: ortVersion(),
+      mp4Encoder: reading.rules.video && mp4Encoder(),
+    }),
     ...names && { names },
   };
 }

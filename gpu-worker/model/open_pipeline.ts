@@ -1,5 +1,6 @@
 // The way from a model's name to a loaded pipeline.
 import { Runtime } from "../runtime/mod.ts";
+import { modelDigest } from "../checkpoint/model_digest.ts";
 import { GraphCache } from "../session/graph_cache.ts";
 import { formatLora } from "../checkpoint/model_name.ts";
 import { modelInfo } from "./model_info.ts";
@@ -38,10 +39,10 @@ export interface OpenPipelineOptions extends DescribeModelOptions {
  * @throws {ProviderUnavailableError} if the device cannot be had; there is no silent fallback.
  */
 export async function openPipeline(model: string, options: OpenPipelineOptions = {}): Promise<Pipeline> {
-  const { checkpoint, family, dtype, reading } = describeModel(model, options);
+  const described = describeModel(model, options);
+  const { checkpoint, family, provider, dtype, reading } = described;
   for (const note of checkpoint.notes) (options.warn ?? console.warn)(note);
-  const { provider = "cpu", deviceId, intraOpThreads, loras = [], offload = false, vaeTiling = false } =
-    options;
+  const { deviceId, intraOpThreads, loras = [], offload = false, vaeTiling = false } = options;
   const id = [model, ...loras.map(formatLora)].join("+");
   const runtime = Runtime.open({
     provider,
@@ -49,10 +50,11 @@ export async function openPipeline(model: string, options: OpenPipelineOptions =
     ...intraOpThreads !== undefined && { intraOpThreads },
   });
   try {
-    const info = modelInfo(id, checkpoint);
+    const weights = modelDigest(checkpoint.folder, checkpoint.loras);
+    const info = modelInfo(id, described, { vaeTiling, weights });
     const graphCache = options.graphCache === undefined
       ? undefined
-      : new GraphCache({ folder: options.graphCache, runtime, modelDigest: info.digest });
+      : new GraphCache({ folder: options.graphCache, runtime, modelDigest: weights });
     const pipeline = await loadPipeline(family, reading, {
       runtime,
       dtype,

@@ -75,7 +75,7 @@ export interface ModelInfo {
   id: string;
   /** diffusers' pipeline class, e.g. "FluxPipeline". */
   pipelineClass: string;
-  /** Identifies the weights and configs, hex. */
+  /** Identifies all that decides a picture beside its request: weights, configs, LoRAs, device, compute type. Hex. */
   digest: string;
   /** Prompts it knows by heart, if the checkpoint ships a names.txt. */
   names?: readonly string[];

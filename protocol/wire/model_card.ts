@@ -5,7 +5,9 @@ import { completeSettingsSchema } from "./run_request.ts";
 export const modelCardSchema = z.object({
   id: z.string().describe("The name that requests use: 'models/emoji', 'ORG/NAME'."),
   pipeline_class: z.string().describe("diffusers' pipeline class, e.g. 'FluxPipeline'."),
-  digest: z.string().describe("Identifies the weights and configs, hex."),
+  digest: z.string().describe(
+    "Identifies all that decides a picture beside its request: weights, configs, LoRAs, device, type. Hex.",
+  ),
   sampler_version: z.string().describe("Changes whenever the same request would give other pixels."),
   /** Whether its weights are in memory now. */
   loaded: z.boolean(),

@@ -7,7 +7,9 @@ const indices = z.array(z.int().min(0)).readonly();
 
 export const receiptSchema = z.object({
   model: z.string(),
-  model_digest: z.string().describe("Identifies the weights and configs, hex."),
+  model_digest: z.string().describe(
+    "Identifies all that decides a picture beside its request: weights, configs, LoRAs, device, type. Hex.",
+  ),
   seed: z.int(),
   steps: z.int(),
   width: z.int(),

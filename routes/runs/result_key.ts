@@ -1,4 +1,5 @@
-// The name under which a picture is stored: everything that decides its bytes, and nothing else.
+// The name under which a picture is stored: everything that decides its bytes, and nothing else. The worker's part, settings
+// such as its compute type among it, is the digest: gpu-worker/model/picture_digest.ts lists it.
 import { createHash } from "node:crypto";
 import canonicalize from "canonicalize";
 import type { ModelCard } from "../../protocol/wire/model_card.ts";

@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import { completeRequest } from "../../request/complete_request.ts";
 import type { CheckpointReading } from "../../pipeline/pipeline.ts";
-import { modelDigest } from "../../checkpoint/model_digest.ts";
+import { modelInfo } from "../../model/model_info.ts";
 import { readModel } from "../../model/read_model.ts";
 import { BATCH_HELP, type BatchArguments, defaultExpName, parseBatchArguments } from "./batch_arguments.ts";
 import { BatchBar } from "./batch_bar.ts";
@@ -42,19 +42,20 @@ export async function batch(args: string[], signal: AbortSignal): Promise<void> 
 
 /** Everything that can be refused is refused before gigabytes are loaded. */
 async function preparePlan(
-  { promptFile, totalPromptNum, model, devices, dtype, image, outputBasePath, expName, request }:
+  { promptFile, totalPromptNum, model, devices, dtype, memory, image, outputBasePath, expName, request }:
     BatchArguments,
 ): Promise<{ plan: BatchPlan; output: string; dtype: string }> {
   const prompts = readPromptFile(promptFile, totalPromptNum);
   if (prompts.length === 0) throw new RangeError(`Cannot draw as ${promptFile} holds no prompt`);
-  const { checkpoint, reading, dtype: computeType } = readModel(model, {
+  const read = readModel(model, {
     provider: devices[0]!.provider,
     dtype,
   });
+  const { reading, dtype: computeType } = read;
   const complete = await completion(request, { image, reading });
   // What is wrong with the settings is wrong with every prompt, and said once.
   const { sampler } = complete(" ");
-  const digest = modelDigest(checkpoint.folder, checkpoint.loras);
+  const { digest } = modelInfo(model, read, memory);
   const output = join(outputBasePath, expName ?? defaultExpName(model, sampler.method));
   await assertWritable(join(output, "stats.json"));
   const plan = planBatch(prompts, {

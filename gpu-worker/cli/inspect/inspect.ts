@@ -1,8 +1,8 @@
 // `deno task inspect`: what a checkpoint is, whether it can run here, and what memory it takes.
 import { historySlots, planSteps } from "../../../sampler/mod.ts";
 import { completeRequest } from "../../request/complete_request.ts";
-import { modelDigest } from "../../checkpoint/model_digest.ts";
 import type { DeviceOptions } from "../../model/describe_model.ts";
+import { modelInfo } from "../../model/model_info.ts";
 import { readModel } from "../../model/read_model.ts";
 import { type ProviderName, Runtime } from "../../runtime/mod.ts";
 import { readDevice } from "../../flags/device_flags.ts";
@@ -110,7 +110,7 @@ function describe(
     model,
     folder: checkpoint.folder,
     pipelineClass: checkpoint.pipelineClass,
-    digest: modelDigest(checkpoint.folder, checkpoint.loras),
+    digest: modelInfo(model, read, saving).digest,
     components,
     defaults,
     device: { provider, dtype, problem },

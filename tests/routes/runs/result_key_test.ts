@@ -1,6 +1,7 @@
 import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
-import { samplerToWire } from "../../../protocol/wire/sampler_fields.ts";
+import { type CompleteSettings, completeSettingsSchema } from "../../../protocol/wire/run_request.ts";
+import { samplerToWire, spectrumSettingsSchema } from "../../../protocol/wire/sampler_fields.ts";
 import { SAMPLER_DEFAULTS } from "../../../sampler/mod.ts";
 import { resultKey, type ResultKeyParts } from "../../../routes/runs/result_key.ts";
 
@@ -31,19 +32,42 @@ describe("resultKey()", () => {
     assert.equal(await resultKey(reordered), await resultKey(PARTS));
   });
 
-  it("resultKey() differs by everything that decides the bytes", async () => {
+  it("resultKey() differs by everything that decides the bytes", () => {
     const { settings, model } = PARTS;
+    // One value per field of the settings: a field that is new to the schema must be entered here.
+    const others: { [Field in keyof Required<CompleteSettings>]: Required<CompleteSettings>[Field] } = {
+      prompt: "Red heart",
+      negative_prompt: "blue",
+      seed: 2,
+      steps: 51,
+      width: 72,
+      height: 72,
+      num_frames: 5,
+      fps: 8,
+      guidance_scale: 1,
+      true_cfg_scale: 3,
+      guidance_rescale: 0.5,
+      skip_layer_guidance: { layers: [1], scale: 2, start: 0, stop: 1 },
+      strength: 0.5,
+      image_sha256: "0",
+      max_sequence_length: 13,
+      spectrum: { ...settings.spectrum, method: "reuse" },
+    };
+    const { spectrum } = settings;
+    const options = Object.keys(spectrumSettingsSchema.shape).map((name) => ({
+      ...spectrum,
+      [name]: { method: "reuse", full_steps: [0, 9] }[name] ?? Number(spectrum[name as "w"]) + 1,
+    }));
+    assert.deepEqual(Object.keys(others).sort(), Object.keys(completeSettingsSchema.shape).sort());
     const changes: Partial<ResultKeyParts>[] = [
       { model: { ...model, digest: "e" } },
       { model: { ...model, sampler_version: "2" } },
-      { settings: { ...settings, prompt: "Red heart" } },
-      { settings: { ...settings, seed: 2 } },
-      { settings: { ...settings, spectrum: { ...settings.spectrum, w: 0.6 } } },
-      { settings: { ...settings, spectrum: { ...settings.spectrum, error_budget: 0.1 } } },
-      { settings: { ...settings, spectrum: { ...settings.spectrum, full_steps: [0, 9] } } },
+      ...Object.entries(others).map(([name, value]) => ({ settings: { ...settings, [name]: value } })),
+      ...options.slice(1).map((spectrum) => ({ settings: { ...settings, spectrum } })),
       { output_format: "webp" },
+      { output_format: "webp", output_compression: 50 },
     ];
-    const keys = await Promise.all([{}, ...changes].map((change) => resultKey({ ...PARTS, ...change })));
+    const keys = [{}, ...changes].map((change) => resultKey({ ...PARTS, ...change }));
     assert.equal(new Set(keys).size, keys.length);
   });
 

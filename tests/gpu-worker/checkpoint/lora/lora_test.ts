@@ -113,7 +113,7 @@ describe("readModel() with loras", () => {
   it("finds the files in the model's name, and tells models by their LoRAs", () => {
     const style = goldenPath("lora/flux/style.safetensors");
     const digests = ["", `+${style}`, `+${style}:0.5`, `+${style}+${style}`].map((loras) =>
-      modelInfo(model, describeModel(model + loras).checkpoint).digest
+      modelInfo(model, describeModel(model + loras)).digest
     );
     assert.equal(new Set(digests).size, 4);
     assert.equal(readModel(`${model}+${style}:0.5`).checkpoint.loras[0]?.weight, 0.5);
