@@ -1,4 +1,4 @@
-// The GPU process: serves the HTTP surface of http/ over the checkpoints that the command line names.
+// The GPU process. It serves the routes of http/ for the checkpoints that the command line names.
 import { hostname } from "node:os";
 import { assertGuarded } from "../protocol/process/assert_guarded.ts";
 import { bypassProxy } from "../protocol/process/bypass_proxy.ts";
@@ -21,7 +21,7 @@ import { describeModel } from "./model/describe_model.ts";
 import { modelInfo } from "./model/model_info.ts";
 import { openPipeline } from "./model/open_pipeline.ts";
 
-/** How long followers get, after the last run, to read its end. */
+/** How long followers have, after the last run, to read its end. */
 const SHUTDOWN_MS = 5000;
 
 if (import.meta.main) await main();
@@ -58,11 +58,12 @@ async function serve(args: WorkerArguments): Promise<void> {
       }),
     capacity: args.queueCapacity,
     concurrency: args.concurrency,
-    // Runs that meet encode side by side, and offloading has one graph in memory at a time.
+    // The pictures of a batch encode their prompts at the
+    // same time, but offloading allows one graph in memory.
     maxBatch: args.memory.offload ? 1 : args.maxBatch,
   });
   metrics.observeQueue(queue);
-  // The default model is loaded before the port opens: a worker that answers can work.
+  // The default model is loaded before the port opens, so that a worker that answers can work.
   const [id] = args.models as [string];
   (await models.lease(id))[Symbol.dispose]();
   const sharedRuns = openSharedRuns({ env: (name) => Deno.env.get(name), log });
@@ -91,7 +92,8 @@ async function serve(args: WorkerArguments): Promise<void> {
   const stop = async (signal: Deno.Signal) => {
     const isFirst = !queue.draining;
     log("info", "draining", { signal, waiting: queue.depth, running: queue.running });
-    // SIGTERM comes from an orchestrator that waits for us; whoever presses Ctrl-C, or asks twice, does not want to.
+    // SIGTERM comes from an orchestrator that waits for running
+    // work. Ctrl-C, or a second signal, asks to stop at once.
     const drained = queue.drain({ cancelCurrent: signal === "SIGINT" || !isFirst });
     if (!isFirst) return;
     await drained;
@@ -122,7 +124,8 @@ function openPool(
           ...memory,
           graphCache: GRAPH_CACHE_FOLDER,
           warn: (note) => log("warn", note, { model: id }),
-          // Two threads that meet at every node do less than one each (docs/decisions/0022-runs-side-by-side.md).
+          // Threads that synchronize at every node do less work than threads with a run each
+          // (docs/decisions/0022-runs-side-by-side.md).
           ...concurrency > 1 && { intraOpThreads: 1 },
         }),
     };

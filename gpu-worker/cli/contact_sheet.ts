@@ -1,4 +1,4 @@
-// `deno task contact-sheet`: prompts side by side, one row a method, as the README shows them.
+// `deno task contact-sheet`: draws prompts side by side, one row per method, as in the README.
 import type { Buffer } from "node:buffer";
 import sharp, { type OverlayOptions } from "sharp";
 import type { SamplerOptions } from "../../sampler/mod.ts";
@@ -13,7 +13,7 @@ import { completeRequest } from "../request/complete_request.ts";
 const HELP =
   `Usage: deno task contact-sheet [--model DIR] [--prompts "A, B, ..."] [--seed N] [--cell PIXELS] [--out FILE.png]
 
-One column a prompt; rows: method none, spectrum at 14 passes, spectrum at 10 passes.
+One column per prompt. Rows: method none, spectrum at 14 passes, spectrum at 10 passes.
 `;
 
 const ROWS: readonly Partial<SamplerOptions>[] = [

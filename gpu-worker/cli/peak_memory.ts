@@ -1,7 +1,7 @@
-// The most memory this process has held so far.
+// Reads the most memory that this process has held so far.
 import process from "node:process";
 
-/** Resident set at its peak, in bytes (getrusage's ru_maxrss); GPU memory is not in it. */
+/** Returns the peak resident set in bytes (getrusage's ru_maxrss). GPU memory is not included. */
 export function peakMemoryBytes(): number {
   return process.resourceUsage().maxRSS * 1024;
 }

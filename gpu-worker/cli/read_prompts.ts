@@ -1,4 +1,4 @@
-// Prompt files: one prompt a line.
+// Reads prompt files: one prompt per line.
 import { cleanText, decodeText } from "../../protocol/wire/text.ts";
 
 /** A prompt and the first line of the file that holds it, counted from 1. */
@@ -7,7 +7,10 @@ export interface BatchPrompt {
   prompt: string;
 }
 
-/** The first `total` prompts of a file. @throws {Error} naming the file, and the line that is not text */
+/**
+ * Returns the first `total` prompts of a file.
+ * @throws {Error} naming the file, and the line that is not text
+ */
 export function readPromptFile(path: string, total: number): BatchPrompt[] {
   let text: string;
   try {
@@ -18,7 +21,10 @@ export function readPromptFile(path: string, total: number): BatchPrompt[] {
   return readPrompts(text, total);
 }
 
-/** Lines to prompts, without empty lines and repetitions: a repetition would draw the same picture. */
+/**
+ * Returns one prompt per line, without empty lines and
+ * repetitions. A repetition would draw the same picture again.
+ */
 export function readPrompts(text: string, total: number): BatchPrompt[] {
   const lines = text.split(/\r?\n/).map(cleanText);
   const prompts = lines.map((prompt, i) => ({ line: i + 1, prompt })).filter(({ prompt }) =>

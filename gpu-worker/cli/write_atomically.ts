@@ -1,4 +1,4 @@
-// Files appear whole or not at all: written beside their place, then renamed.
+// Writes files whole or not at all: first beside their place, then renamed.
 import { existsSync } from "node:fs";
 import { dirname } from "node:path";
 
@@ -13,7 +13,7 @@ export async function writeAtomically(path: string, bytes: Uint8Array): Promise<
   });
 }
 
-/** Writes all of `files` or, where one fails, none. @throws {Error} as {@link writeAtomically} does. */
+/** Writes all of `files`, or none if one fails. @throws {Error} as {@link writeAtomically} does. */
 export async function writeAll(files: readonly { path: string; bytes: Uint8Array }[]): Promise<void> {
   const undo: (() => Promise<void>)[] = [];
   try {
@@ -29,7 +29,7 @@ export async function writeAll(files: readonly { path: string; bytes: Uint8Array
 }
 
 /**
- * Finds out whether `path` can be written before the work that fills it, and leaves no folder either.
+ * Checks that `path` can be written, before the work that fills it. Leaves no file and no folder behind.
  * @throws {Error} as {@link writeAtomically} does.
  */
 export async function assertWritable(path: string): Promise<void> {
@@ -44,18 +44,18 @@ export async function assertWritable(path: string): Promise<void> {
   }
 }
 
-/** Makes the folder of `path`. @returns what removes the folders that were made, as far as they are empty */
+/** Creates the folder of `path`. @returns a function that removes the created folders if they are empty */
 async function makeFolder(path: string): Promise<() => Promise<void>> {
   const made: string[] = [];
   for (let folder = dirname(path); isMissing(folder); folder = dirname(folder)) made.push(folder);
-  // What stands in the way is for the writing to say.
+  // The write that follows reports the error.
   await Deno.mkdir(dirname(path), { recursive: true }).catch(() => {});
   return async () => {
     for (const folder of made) await Deno.remove(folder).catch(() => {});
   };
 }
 
-/** Deno refuses even a look at some folders (/proc) under narrow permissions: those are there. */
+/** Under narrow permissions Deno refuses even to stat some folders (/proc). Those folders exist. */
 function isMissing(folder: string): boolean {
   try {
     return !existsSync(folder);
@@ -73,7 +73,7 @@ async function withTemporary(path: string, write: (temporary: string) => Promise
   } catch (cause) {
     await Deno.remove(temporary).catch(() => {});
     await removeFolder();
-    // Deno's own message would advise to run with more permissions.
+    // Deno's own message would suggest to run with more permissions.
     const refused = cause instanceof Deno.errors.NotCapable;
     const reason = refused ? "not writable" : cause instanceof Error ? cause.message : String(cause);
     throw new Error(`Cannot write ${path}: ${reason}`, { cause });

@@ -1,21 +1,22 @@
-// What a run feeds to trunk and head besides the history: made once, latents and timesteps overwritten at each step.
+// The inputs of a run's trunk and modulation, except the history. They
+// are created once; each step overwrites latents and timesteps.
 import type { Runtime, Tensor } from "../runtime/mod.ts";
 import { joinRows } from "./combine_rows.ts";
 
 export interface BranchFeedsOptions {
-  /** Rows that run together: the branches of each picture, 2 under classifier-free guidance, else 1. */
+  /** Rows of one call: the branches of each picture (2 under classifier-free guidance, else 1). */
   rows: number;
-  /** The trunk's input that takes the latents, and the shape of one row of it. */
+  /** Name of the trunk's latents input, and the shape of one of its rows. */
   latents: { name: string; dims: readonly number[] };
-  /** From the solver's timestep to the network's. @default as it is */
+  /** Converts the solver's timestep to the network's. @default no conversion */
   timestep?: (timestep: number) => number;
-  /** Other inputs of the trunk alone, by name. */
+  /** Other inputs that only the trunk has, by name. */
   trunk: Record<string, BranchRows>;
-  /** Inputs of the trunk that all rows share, by name. @default none */
+  /** Inputs of the trunk that have no row dimension, by name. @default none */
   shared?: Record<string, HostTensor>;
-  /** Inputs of trunk and modulation besides the timestep, by name. */
+  /** Inputs, by name, that trunk and modulation share, except the timestep. */
   conditioning: Record<string, BranchRows>;
-  /** Inputs of the modulation alone, by name. @default none */
+  /** Inputs that only the modulation has, by name. @default none */
   modulation?: Record<string, BranchRows>;
 }
 
@@ -33,7 +34,7 @@ export interface HostTensor {
 
 type Feeds = Record<string, Tensor>;
 
-/** Owns the tensors; the feeds it returns are valid until the next call of the same method. */
+/** Creates and owns the input tensors. Returned feeds are valid until the same method is called again. */
 export class BranchFeeds implements Disposable {
   readonly #rowCount: number;
   readonly #runtime: Runtime;
@@ -41,7 +42,7 @@ export class BranchFeeds implements Disposable {
   readonly #stack = new DisposableStack();
   readonly #latents: Float32Array<ArrayBuffer>;
   readonly #trunk: Feeds;
-  /** The memory of the trunk's timesteps. */
+  /** Memory behind the trunk's timestep tensor. */
   readonly #timesteps: Float32Array<ArrayBuffer>;
   readonly #conditioning: Feeds;
 
@@ -62,7 +63,11 @@ export class BranchFeeds implements Disposable {
     };
   }
 
-  /** @param latents of each picture, repeated for each of its branches @param timestep the solver's */
+  /**
+   * Returns the trunk's inputs for one step.
+   * @param latents the latents of all pictures; each picture's are repeated for each of its branches
+   * @param timestep the solver's timestep
+   */
   trunk(latents: Float32Array, timestep: number): Feeds {
     const length = this.#latents.length / this.#rowCount;
     const branches = this.#latents.length / latents.length;
@@ -74,7 +79,11 @@ export class BranchFeeds implements Disposable {
     return this.#trunk;
   }
 
-  /** @param timesteps the solver's, one a step @returns a timestep for each of them, the rest once for each row */
+  /**
+   * Returns the modulation's inputs for all steps.
+   * @param timesteps the solver's timesteps, one for each step
+   * @returns one timestep for each step; other inputs have one row for each branch
+   */
   modulation(timesteps: ArrayLike<number>): Feeds {
     const scaled = Float32Array.from(timesteps, (timestep) => this.#scale(timestep));
     const own = mapValues(this.#options.modulation ?? {}, (input) => this.#rows(input));

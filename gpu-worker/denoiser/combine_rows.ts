@@ -1,6 +1,6 @@
-// Rows on the host: joined, summed with weights, picked one by one.
+// Joins rows on the host, sums them with weights, or picks them one by one.
 
-/** The sum of weights[i] * rows[i], in float64 and rounded once: a new array. */
+/** Returns the sum of weights[i] * rows[i] as a new array. It is computed in float64 and rounded once. */
 export function combineRows(
   rows: readonly Float32Array[],
   weights: ArrayLike<number>,
@@ -9,7 +9,7 @@ export function combineRows(
   if (rows.length === 1 && weights[0] === 1) return new Float32Array(first);
   const sum = new Float32Array(first.length);
   if (rows.length === 2) {
-    // Guidance, at every full pass.
+    // Two rows are guidance, which runs at every full pass: worth a faster loop.
     const [a, b] = [weights[0]!, weights[1]!];
     const second = rows[1]!;
     for (let i = 0; i < sum.length; i++) sum[i] = a * first[i]! + b * second[i]!;
@@ -23,7 +23,7 @@ export function combineRows(
   return sum;
 }
 
-/** Joins the rows, in float32: a new array. */
+/** Joins the rows into a new float32 array. */
 export function joinRows(rows: readonly (Float32Array | Float64Array)[]): Float32Array<ArrayBuffer> {
   const length = rows[0]!.length;
   const joined = new Float32Array(rows.length * length);
@@ -31,7 +31,7 @@ export function joinRows(rows: readonly (Float32Array | Float64Array)[]): Float3
   return joined;
 }
 
-/** Returns weights that pick each of `length` rows in turn, [length, length]. */
+/** Returns `length` weight vectors, [length, length]; vector i picks row i. */
 export function oneByOne(length: number): Float64Array[] {
   return Array.from({ length }, (_, index) => new Float64Array(length).fill(1, index, index + 1));
 }

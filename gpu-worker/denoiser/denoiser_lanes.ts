@@ -1,5 +1,5 @@
-// Several pictures on one network: each has a lane that looks like a network of its own, and what all lanes ask for at the same
-// step is one run.
+// Runs several pictures on one network. Each picture has a lane, which looks like a network of its own. The
+// calls that all lanes make at the same step become one call of the shared network.
 import type {
   ForecastCall,
   ForecastOptions,
@@ -10,21 +10,24 @@ import type {
 import { oneByOne } from "./combine_rows.ts";
 import type { RunDenoiser } from "./run_denoiser.ts";
 
-/** A network for several pictures, whose latents and outputs lie one after the other. */
+/** A network for several pictures. Their latents and outputs are concatenated. */
 export interface PicturesDenoiser extends Disposable {
   full(call: FullCall): Promise<Pick<FullResult, "output"> & { forecastErrors?: readonly number[] }>;
   forecast(calls: readonly ForecastCall[], options?: ForecastOptions): Promise<Float32Array[]>;
   prepare(forecasts: readonly PlannedForecasts[]): Promise<void>;
 }
 
-/** A picture's part of a network. Disposed of, it leaves: the others wait for it no more. */
+/** One picture's part of a shared network. Disposing of a lane releases the lanes that wait for it. */
 export type DenoiserLane = RunDenoiser;
 
 /**
- * The lanes of `pictures`, which must ask for the same steps, as runs with one plan do. A lane whose signal aborts is
- * told at once while the run that it is part of goes on for others; once all have aborted, the run ends and the last is told
- * then, so that nothing it uses is freed under it. The rows of a lane that has left are computed on with the rest and nobody
- * gets them. `shared` is disposed of with the last lane.
+ * Returns one lane for each of `pictures` pictures. All lanes must
+ * ask for the same steps, so their step plans must be equal.
+ * A lane whose signal aborts rejects at once, while the call that it is part of goes on for the
+ * others. Once all lanes have aborted, the call itself is aborted. The last lane rejects only
+ * then, so that nothing is freed while the call still uses it.
+ * The rows of a lane that has left are still computed, and their
+ * outputs are dropped. The last lane disposes of `shared`.
  */
 export function denoiserLanes(shared: PicturesDenoiser, pictures: number): DenoiserLane[] {
   const meeting = new Meeting(shared, pictures);
@@ -57,18 +60,18 @@ interface Waiting<Asked extends FullAsked | ForecastAsked> {
 
 type AnyWaiting = Waiting<FullAsked> | Waiting<ForecastAsked>;
 
-/** Where lanes wait for each other. */
+/** Holds each lane's call until all open lanes have made theirs. */
 class Meeting {
   readonly #shared: PicturesDenoiser;
   readonly #pictures: number;
   readonly #open: Set<number>;
   #waiting = new Map<number, AnyWaiting>();
-  /** Those whose run is under way. */
+  /** The lanes whose call is running now. */
   #running: ReadonlyMap<number, AnyWaiting> | undefined;
   #prepared: Promise<void> | undefined;
-  /** The picture whose forecasts were announced for all. */
+  /** The picture whose forecasts were announced for all pictures. */
   #leader: number | undefined;
-  /** Of all pictures. */
+  /** The latents of all pictures. */
   #latents: Float32Array | undefined;
 
   constructor(shared: PicturesDenoiser, pictures: number) {
@@ -77,7 +80,10 @@ class Meeting {
     this.#open = new Set(Array.from({ length: pictures }, (_, picture) => picture));
   }
 
-  /** Announces the first lane's forecasts for all of them; what others ask for besides is made when they do. */
+  /**
+   * Announces the first lane's forecasts for all lanes. Forecasts
+   * that other lanes add are prepared when they are asked for.
+   */
   prepare(picture: number, forecasts: readonly PlannedForecasts[]): Promise<void> {
     this.#leader ??= picture;
     return this.#prepared ??= this.#shared.prepare(forecasts);
@@ -154,9 +160,10 @@ class Meeting {
     asked: ReadonlyMap<number, Waiting<ForecastAsked>>,
     signal: AbortSignal | undefined,
   ): Promise<void> {
-    // All lanes ask for the same calls. The arrays of the leader are the ones that were announced.
+    // All lanes ask for the same calls. The leader's arrays are the ones that were announced, so use those.
     const { calls, sums: common } = asked.get(this.#leader ?? -1)?.asked ?? first(asked);
-    // Lanes with previews want other sums than those without; every sum is taken of all pictures, and once.
+    // Lanes with previews need other sums than lanes without.
+    // Every distinct sum is computed once, for all pictures.
     const sums = new DistinctSums(calls.length);
     sums.indicesOf(common);
     const wanted = new Map(
@@ -185,7 +192,7 @@ function partOf(all: Float32Array, { picture, length }: { picture: number; lengt
   return all.subarray(picture * length, (picture + 1) * length);
 }
 
-/** Sums over the same calls, without those that are there already. */
+/** Collects sums over the same calls and drops duplicates. */
 class DistinctSums {
   readonly all: Float64Array[] = [];
   readonly #calls: number;
@@ -194,7 +201,10 @@ class DistinctSums {
     this.#calls = calls;
   }
 
-  /** @param sums undefined for every call by itself @returns where in `all` they are */
+  /**
+   * Adds `sums` and returns their indices in `all`.
+   * @param sums undefined for each call on its own
+   */
   indicesOf(sums: readonly Float64Array[] | undefined): number[] {
     return (sums ?? oneByOne(this.#calls)).map((weights) => {
       const known = this.all.findIndex((other) => other.every((weight, call) => weight === weights[call]));
@@ -203,7 +213,7 @@ class DistinctSums {
   }
 }
 
-/** Aborts once all of `signals` have; never if one is missing. */
+/** Aborts once all of `signals` have aborted. Never aborts if one of them is undefined. */
 class TogetherSignal implements Disposable {
   readonly signal: AbortSignal | undefined;
   readonly #stack = new DisposableStack();

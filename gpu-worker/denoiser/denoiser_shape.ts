@@ -1,4 +1,4 @@
-// What a denoiser is made from and for: its graphs, the sizes of a run, and what the run feeds.
+// The graphs, sizes and inputs of a denoiser.
 import type { DType } from "../runtime/dtype.ts";
 import type { Tensor } from "../runtime/mod.ts";
 import type { GraphSession } from "../session/session_loader.ts";
@@ -7,16 +7,19 @@ export type Feeds = Record<string, Tensor>;
 
 /** The graphs of a denoiser. */
 export interface DenoiserSessions {
-  /** Latents, conditioning, forecast_weights, history -> output and what `featureOutput` declares. */
+  /**
+   * Latents, conditioning, forecast_weights, history ->
+   * output, and the outputs that `featureOutput` declares.
+   */
   trunk: GraphSession;
   /**
-   * forecast_weights, history, output_weights [outputs, rows] and what the modulation gives -> output: weighted sums over the
-   * rows of all steps, step-major.
+   * forecast_weights, history, output_weights [outputs, rows] and the modulation's outputs -> output:
+   * weighted sums over the rows of all steps, step-major.
    */
   head: GraphSession;
   /**
-   * From `modulationFeeds` to the head's inputs scale [rows, 1, features] and shift [rows, features] (`modulationOutputs`), for
-   * the rows of all steps, step-major. @default none
+   * `modulationFeeds` -> the head's inputs scale [rows, 1, features] and shift [rows, features]
+   * (`modulationOutputs`), for the rows of all steps, step-major. @default none
    */
   modulation?: GraphSession;
 }
@@ -24,35 +27,43 @@ export interface DenoiserSessions {
 /** Combines the branches' outputs, [branches, length], into one, [length]. */
 export type GuideRows = (output: Float32Array) => Float32Array;
 
-/** What the tensors of a denoiser are made for. */
+/** The sizes that a denoiser allocates its tensors for. */
 export interface DenoiserShape {
   /** Pictures that run together. @default 1 */
   pictures?: number;
-  /** Rows of each picture, each with its own part of the history: 2 under classifier-free guidance, else 1. */
+  /**
+   * Rows of each picture: 2 under classifier-free guidance, else 1. Each row has its own part of the history.
+   */
   branches: number;
-  /** Full passes that a forecast follows: slots of the history. */
+  /** Number of full passes that a forecast uses: slots of the history. */
   slots: number;
-  /** Steps of the run: rows of the modulation for each branch. */
+  /** Steps of the run. The modulation has one row for each step and branch. */
   steps: number;
-  /** Shape of the latents of one picture, as the graphs return them. */
+  /** Shape of one picture's latents, as the graphs return them. */
   outputDims: readonly number[];
-  /** Shape of the last-block feature without the batch. */
+  /** Shape of the feature without the batch dimension. */
   featureDims: readonly number[];
   /** Element type of the feature. */
   featureType: DType;
-  /** Guidance as factors of the branches' outputs, [branches], whose sum it is; or as a function where it is more than that. */
+  /**
+   * Guidance: factors of the branches' outputs, [branches], which
+   * are then summed; or a function where a sum is not enough.
+   */
   guide: readonly number[] | GuideRows;
 }
 
-/** Branches of all pictures. */
+/** Returns the number of rows: the branches of all pictures. */
 export function rowsOf({ pictures = 1, branches }: DenoiserShape): number {
   return pictures * branches;
 }
 
-/** What a run feeds besides. */
+/** The inputs that a run feeds. */
 export interface DenoiserFeeds {
-  /** Inputs of the trunk, the latents of each picture repeated for each of its branches. They stay the callee's, valid until the next call. */
+  /**
+   * Returns the trunk's inputs; each picture's latents are repeated for each of its branches. The callee owns
+   * the tensors, which are valid until the next call.
+   */
   trunkFeeds: (latents: Float32Array, timestep: number) => Feeds;
-  /** Inputs of the modulation for every step of the run, computed once. They stay the callee's. */
+  /** Returns the modulation's inputs for every step of the run. Called once; the callee owns the tensors. */
   modulationFeeds?: () => Feeds;
 }

@@ -1,25 +1,26 @@
-// The features of full passes on the device: one block of memory, a slot a pass, written by the trunk and read by the head in
-// place. Whatever the provider, nothing of a feature's size crosses to the host. The tensors it gives are its own.
+// The features of full passes, on the device: one block of memory with a slot for each pass.
+// The trunk writes a slot in place and the head reads it in place. No provider copies a
+// feature to the host. The history owns the tensors it returns.
 import { fromBfloat16 } from "../runtime/bfloat16.ts";
 import { type DType, DTYPE_BYTES } from "../runtime/dtype.ts";
 import type { Runtime, Tensor } from "../runtime/mod.ts";
 
 export interface FeatureHistoryOptions {
-  /** 0 keeps nothing. */
+  /** Number of features to keep; 0 keeps none. */
   slots: number;
-  /** Shape of one slot: branches, then the feature's. */
+  /** Shape of one slot: branches, then the feature's dimensions. */
   dims: readonly number[];
   dtype: DType;
 }
 
 export class FeatureHistory implements Disposable {
-  /** Of one slot. */
+  /** Bytes of one slot. */
   readonly slotBytes: number;
   readonly #dims: readonly number[];
   readonly #block: Tensor | undefined;
-  /** By slot. */
+  /** View of each slot, by its index. */
   readonly #slots: Tensor[] = [];
-  /** By their number. */
+  /** View of the first n slots, by n. */
   readonly #filled: Tensor[] = [];
   readonly #stack = new DisposableStack();
 
@@ -35,12 +36,12 @@ export class FeatureHistory implements Disposable {
     if (slots > 0) this.#block = this.#stack.use(runtime.allocate(dtype, [slots, ...dims]));
   }
 
-  /** One slot, [...dims], for the trunk to write into. */
+  /** Returns one slot, [...dims], for the trunk to write into. */
   slot(index: number): Tensor {
     return this.#slots[index] ??= this.#view(index * this.slotBytes, this.#dims);
   }
 
-  /** The first `count` slots, [count, ...dims]. */
+  /** Returns the first `count` slots, [count, ...dims]. */
   filled(count: number): Tensor {
     return this.#filled[count] ??= this.#view(0, [count, ...this.#dims]);
   }
@@ -49,7 +50,7 @@ export class FeatureHistory implements Disposable {
     return this.#stack.use(this.#block!.view(byteOffset, dims));
   }
 
-  /** All slots on the host, in float32: to record them, not to sample. */
+  /** Copies all slots to the host as float32. For recording features; sampling never needs it. */
   async toArray(): Promise<Float32Array> {
     const block = this.#block;
     if (block === undefined) return new Float32Array();

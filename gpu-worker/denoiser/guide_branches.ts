@@ -3,8 +3,8 @@ import type { GuideRows } from "./denoiser_shape.ts";
 import { rescaleGuidance } from "./rescale_guidance.ts";
 
 /**
- * Returns guidance of the rows prompt and negative prompt, negative + scale * (prompt - negative): as factors of the rows, or,
- * where its spread is rescaled, as a function of them.
+ * Returns the guidance negative + scale * (prompt - negative) of the rows (prompt, negative prompt). It is a
+ * list of factors for the rows, or a function of the rows if their spread is rescaled.
  */
 export function guidedRows(
   branches: number,
@@ -18,7 +18,10 @@ export function guidedRows(
   };
 }
 
-/** Rows (prompt, negative prompt), [2, n] -> negative + scale * (prompt - negative), [n], as diffusers computes it. */
+/**
+ * Computes negative + scale * (prompt - negative), [n], from the
+ * rows (prompt, negative prompt), [2, n], as diffusers does.
+ */
 export function guideBranches(output: Float32Array, scale: number): Float32Array<ArrayBuffer> {
   const length = output.length / 2;
   const guided = new Float32Array(length);

@@ -1,5 +1,5 @@
-// Runs of the head, made ahead where forecasts were announced: weights over anchors and outputs, the modulation of the last norm,
-// and where the outputs go.
+// Inputs and outputs of the head's calls. Announced forecasts are prepared ahead: weights of history and
+// outputs, the modulation, and memory for the outputs.
 import type { ForecastCall, ForecastOptions, PlannedForecasts } from "../../sampler/mod.ts";
 import type { DirectRun, Runtime, Tensor } from "../runtime/mod.ts";
 import {
@@ -12,13 +12,16 @@ import {
 import type { FeatureHistory } from "./feature_history.ts";
 import { joinRows, oneByOne } from "./combine_rows.ts";
 
-/** Inputs and output of a run of the head, made ahead. */
+/** The prepared inputs and output of one call of the head. */
 export interface HeadRun {
-  /** By identity those that were announced. */
+  /** The sums that were announced; compared by identity. */
   sums: readonly Float64Array[] | undefined;
   feeds: Feeds;
   output: Tensor<"float32">;
-  /** Where it was announced, short, and the graph stays loaded. */
+  /**
+   * Runs the call at once, on the calling thread. Set if the
+   * forecasts were announced, are short, and the graph stays loaded.
+   */
   direct?: DirectRun | undefined;
 }
 
@@ -29,19 +32,19 @@ export interface HeadRunsInit {
   shape: DenoiserShape;
   history: FeatureHistory;
   feeds: DenoiserFeeds;
-  /** Whether outputs of so many bytes are best computed on the calling thread. */
+  /** Whether forecasts of this size, in bytes, are faster on the calling thread. */
   isShort: (bytes: number) => boolean;
 }
 
 export class HeadRuns implements Disposable {
   readonly #runtime: Runtime;
   readonly #init: HeadRunsInit;
-  /** Branches of all pictures. */
+  /** Number of rows: branches of all pictures. */
   readonly #rows: number;
   readonly #stack = new DisposableStack();
-  /** By the calls that were announced. */
+  /** Prepared calls, by the announced forecasts' array. */
   readonly #prepared = new Map<readonly ForecastCall[], HeadRun>();
-  /** Of all steps, rows in their order. */
+  /** The modulation of all steps, step-major. */
   #modulation: Feeds | undefined;
 
   constructor(runtime: Runtime, init: HeadRunsInit) {
@@ -50,7 +53,7 @@ export class HeadRuns implements Disposable {
     this.#rows = rowsOf(init.shape);
   }
 
-  /** Makes the runs of all these forecasts. */
+  /** Prepares the head's call for each of these forecasts. */
   async prepare(forecasts: readonly PlannedForecasts[], signal?: AbortSignal): Promise<void> {
     for (const { calls, sums } of forecasts) {
       const run = await this.#make(calls, { sums, signal, stack: this.#stack });
@@ -58,13 +61,16 @@ export class HeadRuns implements Disposable {
     }
   }
 
-  /** A run that was announced and can be made at once, without waiting for anything. */
+  /** Returns an announced call that can run at once on this thread, if there is one. */
   ready(calls: readonly ForecastCall[], sums: ForecastOptions["sums"]): ReadyHeadRun | undefined {
     const prepared = this.#prepared.get(calls);
     return prepared?.direct && prepared.sums === sums ? prepared as ReadyHeadRun : undefined;
   }
 
-  /** @param options.stack owns what is made for these calls alone */
+  /**
+   * Returns the prepared call, or prepares one now.
+   * @param options.stack owns the tensors that are created for this call only
+   */
   async of(
     calls: readonly ForecastCall[],
     options: ForecastOptions & { stack: DisposableStack },
@@ -100,15 +106,18 @@ export class HeadRuns implements Disposable {
     };
   }
 
-  /** @returns for each output of the head its weights over the rows of all calls */
+  /** Returns, for each output of the head, its weights over the rows of all calls. */
   #outputWeights(calls: number, sums: readonly Float64Array[] | undefined): Float64Array[] {
     const { guide } = this.#init.shape;
-    // Where guidance is more than a sum the host takes it, and the sums after it.
+    // Guidance that is more than a sum runs on the host, and so do the sums after it.
     if (typeof guide === "function") return oneByOne(calls * this.#rows);
     return (sums ?? oneByOne(calls)).flatMap((weights) => this.#guidedWeights(weights, guide));
   }
 
-  /** @param weights over the calls @returns for each picture the weights over the rows of all calls, guidance included */
+  /**
+   * Returns, for each picture, its weights over the rows of all calls, guidance included.
+   * @param weights over the calls
+   */
   #guidedWeights(weights: Float64Array, guide: readonly number[]): Float64Array[] {
     return Array.from({ length: this.#rows / guide.length }, (_, picture) => {
       const byRow = new Float64Array(weights.length * this.#rows);
@@ -136,7 +145,7 @@ export class HeadRuns implements Disposable {
     return feeds;
   }
 
-  /** @returns the same tensors in every run */
+  /** Returns the modulation of all steps. It is computed once. */
   async #modulate(signal: AbortSignal | undefined): Promise<Feeds> {
     const { isShort, feeds, sessions: { modulation } } = this.#init;
     if (modulation === undefined) return {};

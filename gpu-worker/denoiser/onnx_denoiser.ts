@@ -1,4 +1,5 @@
-// The sampler's Denoiser on ONNX Runtime: trunk and head sessions around one feature history on the device.
+// Implements the sampler's Denoiser on ONNX Runtime: trunk
+// and head sessions around one feature history on the device.
 import type {
   Denoiser,
   ForecastCall,
@@ -14,26 +15,27 @@ import { type DenoiserFeeds, type DenoiserSessions, type DenoiserShape, rowsOf }
 import { type HeadRun, HeadRuns } from "./head_runs.ts";
 
 /**
- * What the forecast features of one run of the head may take together, unless one takes more: larger runs gain less in time
- * than they take in memory (docs/benchmarks.md).
+ * Largest total size of the forecast features in one call of the head, unless a single feature is larger.
+ * Bigger calls cost more memory than they save time (docs/benchmarks.md).
  */
 export const FORECAST_BYTES = 32 * 2 ** 20;
 /**
- * Forecast features on the CPU up to this size together take a fraction of a millisecond, and are computed on the calling
- * thread: another one would be reached later than that.
+ * Largest total size of forecast features that the CPU computes on the calling thread. They take a fraction
+ * of a millisecond, which is less than the hand-over to another thread.
  */
 const BLOCKING_BYTES = 2 ** 20;
 
-/** Where several pictures run together, each has its own error. */
+/** The result of a full pass. Each picture of a picture batch has its own error. */
 export interface PassResult extends FullResult {
-  /** By picture, where `check` was given. */
+  /** Relative forecast error of each picture; set if `check` was given. */
   forecastErrors?: readonly number[];
 }
 
 /**
- * Runs full passes and forecasts for one picture, or for several as one batch: their latents, outputs and sums then lie one
- * after the other. Its memory is the history: slots x pictures x branches x feature.
- * The feature of a full pass is written by the trunk straight into its slot and never leaves the device.
+ * Runs full passes and forecasts for one picture or for a picture
+ * batch, whose latents, outputs and sums are concatenated.
+ * Its memory is the history: slots x pictures x branches x feature. The trunk writes the feature of a full
+ * pass straight into its slot; the feature never leaves the device.
  */
 export class OnnxDenoiser implements Denoiser, Disposable {
   readonly #runtime: Runtime;
@@ -42,16 +44,16 @@ export class OnnxDenoiser implements Denoiser, Disposable {
   readonly #stack: DisposableStack;
   readonly #history: FeatureHistory;
   readonly #pictures: number;
-  /** Branches of all pictures. */
+  /** Number of rows: branches of all pictures. */
   readonly #rows: number;
   /** Elements of one picture's latents. */
   readonly #length: number;
-  /** What a pass feeds that measures nothing. */
+  /** Placeholder inputs for a full pass that measures no error. */
   readonly #noWeight: Tensor<"float32">;
   readonly #noHistory: Tensor;
-  /** The weights of a pass that measures, by their number. */
+  /** Weights for a full pass that measures an error, by their number. */
   readonly #weightsByCount: Tensor<"float32">[] = [];
-  /** Where the trunk puts what the host reads. */
+  /** Host memory for the trunk's outputs. */
   readonly #output: Tensor<"float32">;
   readonly #distance: Tensor<"float32">;
   readonly #norm: Tensor<"float32">;
@@ -119,7 +121,7 @@ export class OnnxDenoiser implements Denoiser, Disposable {
     );
   }
 
-  /** Of all rows and by picture. */
+  /** Returns the error over all rows, and the error of each picture. */
   #errors(): Required<Pick<PassResult, "forecastError" | "forecastErrors">> {
     const [distances, norms] = [this.#distance.data(), this.#norm.data()];
     const errorOf = (from: number, to: number) =>
@@ -134,7 +136,7 @@ export class OnnxDenoiser implements Denoiser, Disposable {
     };
   }
 
-  /** Makes all tensors of the run. */
+  /** Allocates all tensors of the run. */
   async prepare(forecasts: readonly PlannedForecasts[], signal?: AbortSignal): Promise<void> {
     for (let slot = 0; slot < this.#shape.slots; slot++) {
       this.#history.slot(slot);
@@ -157,7 +159,7 @@ export class OnnxDenoiser implements Denoiser, Disposable {
         outputs.push(...await this.#forecastBatch(part, { signal }));
         continue;
       }
-      // The parts of each sum that these calls have.
+      // Split each sum: the part of its weights that belongs to these calls.
       const parts = sums.map((weights) => weights.subarray(at, at + batch));
       const asked = parts.flatMap((weights, i) => weights.some((weight) => weight !== 0) ? [i] : []);
       const results = await this.#forecastBatch(part, { sums: asked.map((i) => parts[i]!), signal });
@@ -190,14 +192,14 @@ export class OnnxDenoiser implements Denoiser, Disposable {
 
   #outputsOf({ output }: HeadRun, sums: ForecastOptions["sums"]): Float32Array[] {
     const { guide } = this.#shape;
-    // The next run writes there again.
+    // Copy, as the next call overwrites this memory.
     const data = output.data().slice();
     if (typeof guide !== "function") return split(data, this.#pictures * this.#length);
     const outputs = split(data, this.#rows * this.#length).map((rows) => this.#guide(rows));
     return sums?.map((weights) => combineRows(outputs, weights)) ?? outputs;
   }
 
-  /** Forecasts that one run of the head takes. */
+  /** Largest number of forecasts in one call of the head. */
   get #batchSize(): number {
     return Math.max(1, Math.floor(FORECAST_BYTES / this.#history.slotBytes));
   }
@@ -206,17 +208,21 @@ export class OnnxDenoiser implements Denoiser, Disposable {
     return this.#runtime.provider === "cpu" && bytes <= BLOCKING_BYTES;
   }
 
-  /** @param output of all rows @returns of all pictures, a new array */
+  /**
+   * Applies guidance.
+   * @param output the outputs of all rows
+   * @returns the outputs of all pictures, as a new array
+   */
   #guide(output: Float32Array): Float32Array {
     const { guide, branches } = this.#shape;
     const guided = split(output, branches * this.#length).map((rows) =>
-      // What a function returns may be what it was given, whose memory the next pass takes.
+      // Copy: the function may return its argument, whose memory the next pass overwrites.
       typeof guide === "function" ? guide(rows.slice()) : combineRows(split(rows, this.#length), guide)
     );
     return guided.length === 1 ? guided[0]! : joinRows(guided);
   }
 
-  /** All features so far, [slots, rows, ...feature], on the host: to record them. */
+  /** Returns all features so far, [slots, rows, ...feature], on the host. For recording them. */
   features(): Promise<Float32Array> {
     return this.#history.toArray();
   }

@@ -1,23 +1,23 @@
-// Pictures that are made together: each goes its own way from prompt to noise, all meet before the first pass, and each goes on
-// alone from its final latents.
+// Pictures that are made together. Each one prepares its prompt and noise alone. All meet before the first
+// full pass, and each goes on alone from its final latents.
 import { abortable } from "@std/async/abortable";
 import { type DenoiserLane, denoiserLanes, type PicturesDenoiser } from "./denoiser_lanes.ts";
 
-/** Makes the network that all pictures of a batch share. */
+/** Creates the network that all pictures of a batch share. */
 export type MakePicturesDenoiser = (slots: number, timesteps: Float64Array) => PicturesDenoiser;
 
-/** Makes what `runs` are fed and leaves it to `owned`. */
+/** Creates the denoiser's inputs for `runs`; `owned` owns them. */
 export type PreparePictures<Run> = (runs: readonly Run[], owned: DisposableStack) => MakePicturesDenoiser;
 
-/** A picture's place in a batch. Given up (disposed of), the others wait for it no more, wherever it was. */
+/** One picture's place in a picture batch. Disposing of it releases the pictures that wait for it. */
 export interface BatchPlace extends Disposable {
-  /** How many pictures run together; 0 before they have met. */
+  /** Number of pictures that run together; 0 until they have met. */
   readonly pictures: number;
   /**
-   * Waits until every other place has come or was given up.
-   * @param prepare as every picture of the batch would have it
-   * @returns what makes this picture's lane, with the same arguments as the others'
-   * @throws The signal's reason, once it is aborted.
+   * Waits until every other place has joined or was disposed of.
+   * @param prepare must do the same for every picture of the batch
+   * @returns a function that creates this picture's lane; all pictures must pass it the same arguments
+   * @throws the signal's reason, once it is aborted.
    */
   join<Run>(
     run: Run,
@@ -25,7 +25,7 @@ export interface BatchPlace extends Disposable {
   ): Promise<(slots: number, timesteps: Float64Array) => DenoiserLane>;
 }
 
-/** `count` places, for pictures of one size, plan and guidance. */
+/** Creates the `count` places of a picture batch. Its pictures share size, step plan and guidance. */
 export function createBatch(count: number): BatchPlace[] {
   const batch = new Batch(count);
   return Array.from({ length: count }, () => new Place(batch));
@@ -68,9 +68,9 @@ interface Comer {
 }
 
 class Batch {
-  /** Places that have neither come nor been given up. */
+  /** Number of places that have neither joined nor been disposed of. */
   #missing: number;
-  /** Those that have come and not left, until all have met; then those that have met. */
+  /** The places that have joined. Places that leave before all have met are removed; later ones stay. */
   readonly #members = new Map<Place, Comer>();
   readonly #met = Promise.withResolvers<void>();
   readonly #owned = new DisposableStack();
@@ -80,7 +80,7 @@ class Batch {
 
   constructor(count: number) {
     this.#missing = count;
-    // It may fail when nobody waits any more.
+    // The meeting may fail after everybody has stopped waiting. Without a handler that would end the process.
     this.#met.promise.catch(() => {});
   }
 
@@ -97,7 +97,7 @@ class Batch {
     this.missOneLess();
   }
 
-  /** Of a place that has come or was given up. All meet once none is missing. */
+  /** Counts one place as joined or disposed of. When none is missing, all meet. */
   missOneLess(): void {
     const [first] = this.#members.values();
     if (--this.#missing > 0 || first === undefined) return;

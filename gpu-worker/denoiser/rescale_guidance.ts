@@ -2,13 +2,16 @@
 // diffusers' rescale_noise_cfg.
 
 export interface RescaleGuidanceOptions {
-  /** Output for the prompt alone, [n]. */
+  /** The output for the prompt without guidance, [n]. */
   conditional: Float32Array;
-  /** Share of the rescaled output, 0..1. */
+  /** Weight of the rescaled output, 0..1. */
   rescale: number;
 }
 
-/** Brings the spread of `guided` [n], which guidance has widened, towards that of `conditional`: in place. */
+/**
+ * Reduces, in place, the spread of `guided` [n], which
+ * guidance has widened, towards the spread of `conditional`.
+ */
 export function rescaleGuidance(
   guided: Float32Array<ArrayBuffer>,
   { conditional, rescale }: RescaleGuidanceOptions,
@@ -20,7 +23,7 @@ export function rescaleGuidance(
   return guided;
 }
 
-/** Of a sample, over n - 1, as torch.std has it. */
+/** Returns the sample standard deviation (divisor n - 1), as torch.std does. */
 function standardDeviation(values: Float32Array): number {
   let sum = 0;
   for (const value of values) sum += value;

@@ -1,8 +1,11 @@
-// The denoiser of one run.
 import type { Denoiser } from "../../sampler/mod.ts";
 
-/** @param slots of the history @param timesteps the solver's, by step */
+/**
+ * Creates the denoiser of one run.
+ * @param slots number of features in the history
+ * @param timesteps the solver's timesteps, one for each step
+ */
 export type MakeDenoiser = (slots: number, timesteps: Float64Array) => RunDenoiser;
 
-/** Of one run, which disposes of it. */
+/** The denoiser of one run. The run disposes of it. */
 export type RunDenoiser = Denoiser & Disposable;

@@ -1,4 +1,5 @@
-// Guidance whose branches cannot be rows of one run, as their inputs differ in length: each runs by itself.
+// Guidance whose branches have inputs of different lengths. They
+// cannot be rows of one call, so each branch runs on its own.
 import type {
   ForecastCall,
   ForecastOptions,
@@ -10,13 +11,15 @@ import { joinRows } from "./combine_rows.ts";
 import type { RunDenoiser } from "./run_denoiser.ts";
 
 export interface SeparateBranchesOptions {
-  /** Of each branch's history. */
+  /** Slots in each branch's history. */
   slots: number;
-  /** Gets the outputs one after the other, [branches, n]; linear in them, as it may get sums of steps. */
+  /**
+   * Combines the branches' outputs, [branches, n]. Must be linear in them, as it may receive sums over steps.
+   */
   guide: (outputs: Float32Array) => Float32Array;
 }
 
-/** Owns the denoisers of its branches, each with a history of its own. */
+/** Runs each branch on a denoiser of its own, with its own history. Owns the branches' denoisers. */
 export class SeparateBranches implements RunDenoiser {
   readonly #branches: readonly RunDenoiser[];
   readonly #options: SeparateBranchesOptions;
@@ -30,7 +33,7 @@ export class SeparateBranches implements RunDenoiser {
     for (const branch of this.#branches) await branch.prepare(forecasts, signal);
   }
 
-  /** The error is the largest of all branches. */
+  /** Runs a full pass of every branch. The forecast error is the largest of all branches. */
   async full(call: FullCall): Promise<FullResult> {
     const results: FullResult[] = [];
     for (const branch of this.#branches) results.push(await branch.full(call));
@@ -47,7 +50,7 @@ export class SeparateBranches implements RunDenoiser {
     return outputs[0]!.map((_, i) => this.#combine(outputs.map((ofBranch) => ofBranch[i]!)));
   }
 
-  /** Slot after slot, the branches of each one after the other. */
+  /** Returns all features: slot by slot, with the branches of each slot next to each other. */
   async features(): Promise<Float32Array> {
     const histories: Float32Array[] = [];
     for (const branch of this.#branches) histories.push(await branch.features!());

@@ -1,11 +1,14 @@
-// --device and --dtype, which several commands take.
+// The flags --device and --dtype, shared by several commands.
 import { UsageError } from "../../protocol/process/usage_error.ts";
 import type { DeviceOptions } from "../model/describe_model.ts";
 
 const DEVICES = ["cpu", "cuda", "webgpu"] as const;
 const DTYPES = ["float32", "float16", "bfloat16"] as const;
 
-/** @throws {UsageError} naming the flag, the choices and the value. */
+/**
+ * Reads --device and --dtype.
+ * @throws {UsageError} naming the flag, the choices and the value.
+ */
 export function readDevice(flags: { device: string | undefined; dtype: string | undefined }): DeviceOptions {
   return {
     provider: oneOf("device", flags.device, DEVICES) ?? "cpu",

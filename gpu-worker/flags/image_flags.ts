@@ -1,4 +1,4 @@
-// --image and --strength: a picture to start from instead of noise alone.
+// The flags --image and --strength: a picture to start from instead of noise.
 import { createHash } from "node:crypto";
 import { UsageError } from "../../protocol/process/usage_error.ts";
 import { decodeImage, type DecodeImageOptions } from "../media/decode_image.ts";
@@ -12,7 +12,7 @@ export const IMAGE_FLAGS = {
 
 /** Lines of a command's help. */
 export const IMAGE_HELP = `\
-  --image FILE             picture to start from, resized to --width and --height where they are given
+  --image FILE             picture to start from, resized to --width and --height if given
   --strength X             how much of it to draw anew, 0..1 (FLUX and SD3 0.6, SDXL 0.3, SD 0.8)`;
 
 export interface ImageArguments {
@@ -23,7 +23,10 @@ export interface ImageArguments {
 
 const MAX_BYTES = 64 * 2 ** 20;
 
-/** @throws {UsageError} for a strength of nothing. */
+/**
+ * Reads --image and --strength.
+ * @throws {UsageError} if there is a strength without an image.
+ */
 export function readImageFlags({ image, strength }: Flags<typeof IMAGE_FLAGS>): ImageArguments | undefined {
   if (image !== undefined) return { image, strength };
   if (strength === undefined) return undefined;
@@ -32,11 +35,14 @@ export function readImageFlags({ image, strength }: Flags<typeof IMAGE_FLAGS>): 
 
 export interface OpenedImage {
   image: DecodedImage;
-  /** Of the file's bytes, hex. */
+  /** SHA-256 of the file, in hex. */
   sha256: string;
 }
 
-/** @throws {TypeError | RangeError} if the file cannot be read, is no image, or is too large. */
+/**
+ * Reads and decodes the image file.
+ * @throws {TypeError | RangeError} if the file cannot be read, is no image, or is too large.
+ */
 export async function openImage(
   { image: path }: Pick<ImageArguments, "image">,
   options: DecodeImageOptions,

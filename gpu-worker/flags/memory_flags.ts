@@ -1,4 +1,4 @@
-// --offload and --vae-tiling, which trade time for memory in every command that draws.
+// The flags --offload and --vae-tiling, which trade time for memory in every command that makes pictures.
 import type { OpenPipelineOptions } from "../model/open_pipeline.ts";
 import type { FlagKind, Flags } from "./read_flags.ts";
 
@@ -9,8 +9,8 @@ export const MEMORY_FLAGS = {
 
 /** Lines of a command's help. */
 export const MEMORY_HELP = `\
-  --offload                hold text encoders, denoiser and VAE in memory in turn: less memory, more loading
-  --vae-tiling             decode in tiles of the size that the VAE was trained for (above 2048 pixels a side: always)`;
+  --offload                load text encoders, denoiser and VAE only while they run: less memory, slower
+  --vae-tiling             decode in tiles of the VAE's training size (always above 2048 pixels a side)`;
 
 export type MemoryOptions = Required<Pick<OpenPipelineOptions, "offload" | "vaeTiling">>;
 
@@ -18,7 +18,7 @@ export function readMemoryFlags(flags: Flags<typeof MEMORY_FLAGS>): MemoryOption
   return { offload: flags.offload, vaeTiling: flags["vae-tiling"] };
 }
 
-/** The same as a command line. */
+/** Returns the flags as command-line arguments. */
 export function memoryArguments({ offload, vaeTiling }: MemoryOptions): string[] {
   return [...offload ? ["--offload"] : [], ...vaeTiling ? ["--vae-tiling"] : []];
 }

@@ -1,4 +1,4 @@
-// --model and --lora, which several commands take: together they are a model's name.
+// The flags --model and --lora, shared by several commands. Together they form a model's name.
 import { UsageError } from "../../protocol/process/usage_error.ts";
 import { formatLora, type Lora, parseLora } from "../checkpoint/model_name.ts";
 import type { FlagKind, Flags } from "./read_flags.ts";
@@ -8,10 +8,10 @@ export const MODEL_FLAGS = { "model": "text", "lora": "texts" } as const satisfi
 /** Lines of a command's help. */
 export const MODEL_HELP = `\
   --model DIR | ORG/NAME   diffusers checkpoint or Hugging Face cache snapshot (models/emoji)
-  --lora FILE[:WEIGHT]     LoRA in peft's, diffusers' or kohya's naming, weight 1 unless given; several add up`;
+  --lora FILE[:WEIGHT]     LoRA with peft's, diffusers' or kohya's names (weight 1); repeat to add several`;
 
 /**
- * MODEL+FILE:WEIGHT+..., as `parseModelName` reads it.
+ * Returns the model's name, MODEL+FILE:WEIGHT+..., which `parseModelName` reads.
  * @throws {UsageError} naming the value that is no LoRA.
  */
 export function readModelName({ model = "models/emoji", lora }: Flags<typeof MODEL_FLAGS>): string {
@@ -24,10 +24,10 @@ function readLora(text: string): Lora {
     lora = parseLora(text);
   } catch (cause) {
     if (!(cause instanceof RangeError)) throw cause;
-    throw new UsageError(`--lora takes FILE or FILE:WEIGHT: current value is '${text}'`);
+    throw new UsageError(`--lora must be FILE or FILE:WEIGHT: current value is '${text}'`);
   }
   if (/^[^+,]+\.safetensors$/.test(lora.path)) return lora;
   throw new UsageError(
-    `--lora takes a file that ends in .safetensors, without '+' and ',' in its path: current value is '${text}'`,
+    `--lora must be a .safetensors file without '+' or ',' in its path: current value is '${text}'`,
   );
 }

@@ -1,16 +1,20 @@
-// Typed flags on @std/cli: unknown flags, missing values and malformed numbers are usage errors that name the flag.
+// Typed flags on @std/cli. Unknown flags, missing values and
+// malformed numbers are usage errors that name the flag.
 import { parseArgs } from "@std/cli/parse-args";
 import { UsageError } from "../../protocol/process/usage_error.ts";
 
 /**
- * How a flag's value is read. "texts" may be given several times. An operand is the argument that belongs to no flag; a
- * command has one at most.
+ * How a flag's value is read. "texts" may be repeated. An "operand"
+ * is an argument without a flag; a command has at most one.
  */
 export type FlagKind = "text" | "texts" | "number" | "switch" | "operand";
 
 type FlagValue<K extends FlagKind> = K extends "switch" ? boolean : K extends "number" ? number : string;
 
-/** A switch is false unless given, texts are a list; other flags are undefined unless given. */
+/**
+ * The parsed flags. A switch that is absent is false, absent
+ * texts are [], all other absent flags are undefined.
+ */
 export type Flags<S extends Record<string, FlagKind>> = {
   [F in keyof S]: S[F] extends "switch" ? boolean
     : S[F] extends "texts" ? string[]
@@ -49,7 +53,7 @@ function takesValue(kind: FlagKind | undefined): boolean {
   return kind === "text" || kind === "texts" || kind === "number";
 }
 
-/** `--name -1` to `--name=-1`: parseArgs would take the value for a flag. */
+/** Turns `--name -1` into `--name=-1`, as parseArgs would read -1 as a flag. */
 function joinValues(args: readonly string[], spec: Record<string, FlagKind>): string[] {
   const joined: string[] = [];
   for (let i = 0; i < args.length; i++) {
@@ -71,7 +75,7 @@ function readFlag(name: string, kind: FlagKind, given: unknown): unknown {
   if (text === undefined || kind !== "number") return text;
   const number = Number(text);
   if (text.trim() === "" || !Number.isFinite(number)) {
-    throw new UsageError(`--${name} takes a number: current value is '${text}'`);
+    throw new UsageError(`--${name} must be a number: current value is '${text}'`);
   }
   return number;
 }

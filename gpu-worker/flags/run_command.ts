@@ -1,12 +1,16 @@
-// What all commands share: Ctrl-C, one-line errors and exit codes (0 done, 1 failed, 2 usage, 130 interrupted).
+// Runs a command: handles Ctrl-C, one-line errors and exit
+// codes (0 done, 1 failed, 2 usage, 130 interrupted).
 import { UsageError } from "../../protocol/process/usage_error.ts";
 
 export interface RunCommandOptions {
-  /** What Ctrl-C leaves. @default "nothing was written" */
+  /** Says what an interrupted command leaves behind. @default "nothing was written" */
   interrupted?: string;
 }
 
-/** Runs `main` with the command line and a signal that Ctrl-C or SIGTERM aborts, then ends the process. */
+/**
+ * Runs `main` with the command line, then ends the process.
+ * Ctrl-C and SIGTERM abort the signal that `main` receives.
+ */
 export async function runCommand(
   name: string,
   main: (args: string[], signal: AbortSignal) => Promise<void>,

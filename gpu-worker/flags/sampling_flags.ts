@@ -1,4 +1,4 @@
-// The flags that say how a picture is sampled: those of `generate` and `batch` alike.
+// The sampling flags, shared by `generate` and `batch`.
 import { UsageError } from "../../protocol/process/usage_error.ts";
 import {
   describeOption,
@@ -33,21 +33,21 @@ export const SAMPLING_FLAGS = {
 
 /** Lines of a command's help. */
 export const SAMPLING_HELP = `\
-  --negative-prompt TEXT   what not to draw; takes classifier-free guidance > 1
+  --negative-prompt TEXT   what not to draw; needs classifier-free guidance > 1
   --steps N                sampling steps (the checkpoint's)
   --width N --height N     pixels (the checkpoint's)
-  --num-frames N --fps X   of a video, with models that make videos: length, frames a second (the checkpoint's)
-  --guidance-scale X       distilled (FLUX.1-dev) or classifier-free guidance, by family (the checkpoint's)
+  --num-frames N --fps X   a video's number of frames and frames per second (the checkpoint's)
+  --guidance-scale X       scale of distilled (FLUX.1-dev) or classifier-free guidance (the checkpoint's)
   --true-cfg-scale X       FLUX's classifier-free guidance; 1 is off (the checkpoint's)
-  --guidance-rescale X     keeps the spread that classifier-free guidance widens, 0..1 (0)
+  --guidance-rescale X     scales back the spread that classifier-free guidance widens, 0..1 (0)
   --skip-guidance-layers L  blocks to leave out in skip-layer guidance (SD3.5), e.g. 7,8,9 (none)
   --skip-layer-guidance-scale X --skip-layer-guidance-start X --skip-layer-guidance-stop X   (2.8, 0.01, 0.2)
   --max-sequence-length N  tokens of the T5 prompt (the checkpoint's)
   --method M               ${METHOD_NAMES.join(" | ")} (the checkpoint's, else spectrum)
-  A default in parentheses holds where the checkpoint's spectrum.json has none.
+  A default in parentheses holds if the checkpoint's spectrum.json has none.
 ${OPTIONS.map(helpLine).join("\n")}`;
 
-/** Everything of a request but its prompt; `completeRequest` checks the values. */
+/** Returns a request without its prompt. `completeRequest` checks the values. */
 export function samplingRequest(flags: Flags<typeof SAMPLING_FLAGS>): Omit<PartialRequest, "prompt"> {
   return {
     seed: flags.seed ?? 42,
@@ -63,7 +63,7 @@ export function samplingRequest(flags: Flags<typeof SAMPLING_FLAGS>): Omit<Parti
     skipLayerGuidance: skipLayers(flags),
     maxSequenceLength: flags["max-sequence-length"],
     sampler: {
-      // The sampler itself refuses unknown methods, with the list of the known ones.
+      // The sampler rejects unknown methods and orders and lists the known ones.
       method: flags.method as Method | undefined,
       ...mapOptions("name", ({ flag }) => flags[flag]),
     },
@@ -79,7 +79,7 @@ function skipLayers(flags: Flags<typeof SAMPLING_FLAGS>): PartialRequest["skipLa
   const [scale, start, stop] = (["scale", "start", "stop"] as const).map((part) => {
     const value = flags[`skip-layer-guidance-${part}`];
     if (value === undefined || layers !== undefined) return value;
-    throw new UsageError(`--skip-layer-guidance-${part} takes --skip-guidance-layers`);
+    throw new UsageError(`--skip-layer-guidance-${part} needs --skip-guidance-layers`);
   });
   if (layers === undefined) return undefined;
   const indices = layers.split(",").map((layer) => layer.trim() === "" ? NaN : Number(layer));

@@ -1,17 +1,20 @@
-// Which runs may be made together.
+// Decides which runs may be made together.
 import { batchLimit } from "../request/batch_limit.ts";
 import type { ModelDescription } from "../request/model_description.ts";
 import type { BatchTerms } from "./run.ts";
 import { type CompleteRun, toWire } from "./wire_request.ts";
 
-/** @returns undefined for a run that is made by itself */
+/**
+ * Returns the terms on which this run can join a picture batch.
+ * @returns undefined for a run that must be made alone
+ */
 export function batchTerms(
   { rules }: Pick<ModelDescription, "rules">,
   { request, model }: { request: CompleteRun; model: string },
 ): BatchTerms | undefined {
   const limit = batchLimit(request, rules);
   if (limit === 1) return undefined;
-  // Every picture has prompts and a seed of its own; all else decides shapes, plan or guidance.
+  // Each picture has its own prompts and seed. Everything else decides shapes, step plan or guidance.
   const { prompt: _, negative_prompt: __, seed: ___, ...shared } = toWire(request);
   return { key: JSON.stringify([model, shared]), limit };
 }

@@ -1,4 +1,4 @@
-// Runs that the queue hands over together.
+// Executes runs that the queue hands over together.
 import { createBatch } from "../denoiser/picture_batch.ts";
 import type { DeviceTurn } from "./execute_run.ts";
 import type { Run } from "./run.ts";
@@ -6,11 +6,11 @@ import type { Run } from "./run.ts";
 export interface ExecuteBatchOptions {
   /** Makes the result of one run; never rejects. */
   execute: (run: Run, turn: DeviceTurn) => Promise<void>;
-  /** Called once none of them needs the device any more. */
+  /** Called once none of the runs needs the device any more. */
   leaveDevice: () => void;
 }
 
-/** Resolves when all have ended. Never rejects. */
+/** Executes all runs as one picture batch. Resolves when all have ended; never rejects. */
 export async function executeBatch(
   runs: readonly Run[],
   { execute, leaveDevice }: ExecuteBatchOptions,

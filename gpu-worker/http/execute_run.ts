@@ -1,4 +1,4 @@
-// Makes one run's picture: pipeline steps become events, previews and the result become image files.
+// Executes one run: pipeline steps become events; previews and the result become image files.
 import type { DecodedImage } from "../media/decoded_image.ts";
 import { planSteps } from "../../sampler/mod.ts";
 import { ApiError } from "../../protocol/wire/api_error.ts";
@@ -31,11 +31,11 @@ export interface ExecuteRunOptions {
   worker: string;
 }
 
-/** A run's time on the device. */
+/** A run's turn on the device. */
 export interface DeviceTurn {
-  /** Its place among those that are made with it. @default made by itself */
+  /** The run's place in its picture batch. @default made alone */
   batch?: BatchPlace | undefined;
-  /** Called once the run needs the device no more. */
+  /** Called once the run no longer needs the device. */
   leave: () => void;
 }
 
@@ -76,13 +76,13 @@ export async function executeRun(run: Run, turn: DeviceTurn, options: ExecuteRun
   }
 }
 
-/** What the device has made. */
+/** What the device has made for a run. */
 interface Generated {
   request: GenerateRequest;
   result: GenerateResult;
-  /** Being encoded. */
+  /** Previews that are still being encoded. */
   previews: Promise<void>[];
-  /** Made together with it, itself included. */
+  /** Size of the picture batch, this run included. */
   pictures: number;
   model: Pipeline["model"];
   rules: RequestRules;
@@ -110,10 +110,11 @@ async function generate(
       emitStep(run, step);
     },
     previewSteps: new Set(steps),
-    // Not awaited here: libvips encodes on a thread of its own while the device goes on.
+    // Not awaited: libvips encodes on its own thread while the device continues.
     onPreview: (index, image) => {
       const preview = emitPreview(run, { image, index, steps });
-      // Awaited by executeRun(), unless generate() rejects first: a rejection that nobody hears ends the process.
+      // executeRun() awaits the preview, unless generate() rejects
+      // first. An unhandled rejection would end the process.
       preview.catch(() => {});
       previews.push(preview);
     },
@@ -144,7 +145,7 @@ async function emitPreview(
 
 async function encode(run: Run, image: DecodedImage): Promise<string> {
   const { output_format, output_compression: compression } = run.request;
-  // Previews of a video are stills.
+  // A video's output format is no image format; its previews are WebP stills.
   const { data: format = "webp" } = outputFormat.safeParse(output_format);
   const bytes = await encodeImage(image, { format, compression });
   return bytes.toBase64();

@@ -1,11 +1,11 @@
-// What GET /models says of a model. All of it comes from the checkpoint's configs.
+// The card of a model in GET /models. All of it comes from the checkpoint's configs.
 import { completeRequest } from "../request/complete_request.ts";
 import { requestLimits } from "../request/request_limits.ts";
 import type { ModelCard } from "../../protocol/wire/model_card.ts";
 import type { ModelSource } from "./model_pool.ts";
 import { toWire } from "./wire_request.ts";
 
-/** Returns the facts of a model that stay as they are while it is served. */
+/** Returns the part of a model's card that does not change while the model is served. */
 export function modelCard(
   { info: { id, pipelineClass, digest, names }, description }: Pick<ModelSource, "info" | "description">,
   samplerVersion: string,

@@ -1,10 +1,11 @@
-// The checkpoints a worker serves: loaded when first asked for, unloaded when idle or when memory runs short.
+// Holds the checkpoints that a worker serves. Loads one on first
+// use and unloads it when it is idle or memory runs short.
 import { type Clock, systemClock } from "../../protocol/process/clock.ts";
 import { ApiError } from "../../protocol/wire/api_error.ts";
 import type { ModelInfo, Pipeline } from "../pipeline/pipeline.ts";
 import type { ModelDescription } from "../request/model_description.ts";
 
-/** A checkpoint that can be loaded, and what is known of it before that. */
+/** A checkpoint that can be loaded, and its description, which is known before loading. */
 export interface ModelSource {
   info: ModelInfo;
   description: ModelDescription;
@@ -12,22 +13,22 @@ export interface ModelSource {
 }
 
 export interface ModelPoolOptions {
-  /** The first is the default. */
+  /** The served models; the first is the default. */
   sources: readonly ModelSource[];
-  /** Models in memory at most. @default 1 */
+  /** Largest number of models in memory. @default 1 */
   maxLoaded?: number;
-  /** Unload what has not been used for this long; 0 keeps it. @default 0 */
+  /** Unloads a model that has been idle for this long; 0 keeps it. @default 0 */
   idleMs?: number;
-  /** Below this much free memory, in bytes, idle models go before another comes. @default 0 */
+  /** Unloads idle models before a load if less memory than this is free, in bytes. @default 0 */
   minFreeBytes?: number;
-  /** Free memory in bytes. @default the host's */
+  /** Returns the free memory in bytes. @default the host's */
   freeBytes?: () => number;
   onChange?: (loaded: readonly string[]) => void;
   /** @default the host's */
   clock?: Clock;
 }
 
-/** A model in use; it stays loaded until disposed of. */
+/** A lease on a loaded model, which stays in memory until the lease is disposed of. */
 export interface ModelLease extends Disposable {
   pipeline: Pipeline;
 }
@@ -42,7 +43,7 @@ interface Loaded {
 export class ModelPool implements Disposable {
   readonly #options: Required<ModelPoolOptions>;
   readonly #loaded = new Map<string, Loaded>();
-  /** One load or unload at a time, so that two never compete for memory. */
+  /** Serializes loads and unloads, so that two never compete for memory. */
   #turn: Promise<unknown> = Promise.resolve();
 
   constructor(options: ModelPoolOptions) {
@@ -57,7 +58,7 @@ export class ModelPool implements Disposable {
     };
   }
 
-  /** The default one first. */
+  /** The served models; the first is the default. */
   get sources(): readonly ModelSource[] {
     return this.#options.sources;
   }
@@ -66,12 +67,18 @@ export class ModelPool implements Disposable {
     return this.#loaded.has(id);
   }
 
-  /** Says what requests for `id` may ask, without loading it. @throws {ApiError} 404 for a model that is not served. */
+  /**
+   * Returns the description of `id` without loading it.
+   * @throws {ApiError} 404 for a model that is not served.
+   */
   describe(id: string): ModelDescription {
     return this.#source(id).description;
   }
 
-  /** Loads `id` unless it is loaded. @throws {ApiError} 404 for a model that is not served. */
+  /**
+   * Leases the model `id` and loads it if necessary.
+   * @throws {ApiError} 404 for a model that is not served.
+   */
   lease(id: string): Promise<ModelLease> {
     const source = this.#source(id);
     const lease = this.#turn.then(async () => {
@@ -103,7 +110,9 @@ export class ModelPool implements Disposable {
     return loaded;
   }
 
-  /** Least recently used first; what is in use stays, even if that means too little room. */
+  /**
+   * Unloads idle models, least recently used first. Models in use stay, even if the room is then too small.
+   */
   #makeRoom(): void {
     const { maxLoaded, minFreeBytes, freeBytes } = this.#options;
     const idle = [...this.#loaded].filter(([, { users }]) => users === 0)

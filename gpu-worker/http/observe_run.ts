@@ -1,4 +1,4 @@
-// A run as operators see it: a line in the log with the request it belongs to, and a span in that request's trace.
+// Shows a run to operators: as a line in the log with its request's id, and as a span in its request's trace.
 import { context, ROOT_CONTEXT, type Span, SpanStatusCode, trace } from "@opentelemetry/api";
 import type { Log } from "../../protocol/process/structured_log.ts";
 import type { Run } from "./run.ts";
@@ -13,7 +13,7 @@ export interface ObserveRunOptions {
 
 const tracer = trace.getTracer("spectrum-worker");
 
-/** Never rejects. */
+/** Executes `run`, traces it and logs its end. Never rejects. */
 export async function observeRun(run: Run, options: ObserveRunOptions): Promise<void> {
   const { execute, log, logPrompts = false } = options;
   const { model, prompt } = run.request;

@@ -1,4 +1,4 @@
-// One result being made: its request, its events, who watches, and how to stop it.
+// One run: its request, its events, its watchers, and how to stop it.
 import type { Context } from "@opentelemetry/api";
 import type { Clock } from "../../protocol/process/clock.ts";
 import { EventLog } from "../../protocol/store/event_log.ts";
@@ -13,44 +13,44 @@ import type { RunRequest } from "../../protocol/wire/run_request.ts";
 import type { CompleteRun } from "./wire_request.ts";
 
 export interface RunOptions {
-  /** How long a run goes on with nobody following it. */
+  /** How long a run continues while nobody follows it, in milliseconds. */
   unwatchedMs: number;
   clock: Clock;
-  /** @default none is known */
+  /** The edge's request that began the run. @default unknown */
   origin?: RunOrigin | undefined;
   /** `request` with every default filled in. */
   completed: CompleteRun;
-  /** @default made by itself */
+  /** The terms on which the run joins a picture batch. @default made alone */
   batch?: BatchTerms | undefined;
 }
 
-/** With whom a run may be made together. */
+/** The terms on which runs may be made together. */
 export interface BatchTerms {
-  /** Runs with the same one differ in prompts, seed and what becomes of the picture alone. */
+  /** Runs with the same key differ only in prompts, seed and output file. */
   key: string;
-  /** Runs that are worth making together. */
+  /** Largest number of runs that are worth making together. */
   limit: number;
 }
 
-/** Whose doing a run is, for logs and traces. */
+/** The origin of a run, for logs and traces. */
 export interface RunOrigin {
-  /** As the edge names the request that began it. */
+  /** The edge's id of the request that began the run. */
   requestId: string | undefined;
-  /** Its place in that request's trace. */
+  /** The run's place in the request's trace. */
   context: Context;
 }
 
-/** Lives from its acceptance until its events are forgotten. */
+/** A run, from its acceptance until its events are forgotten. */
 export class Run {
   readonly id: string;
-  /** Which attempt to make it this is. */
+  /** Number of this attempt to make the run, from 1. */
   readonly attempt: number;
   readonly request: RunRequest;
-  /** The same with every default filled in. */
+  /** `request` with every default filled in. */
   readonly completed: CompleteRun;
   readonly origin: RunOrigin | undefined;
   readonly batch: BatchTerms | undefined;
-  /** When it was accepted, by its clock. */
+  /** Time of acceptance, by the run's clock. */
   readonly acceptedAt: number;
   readonly #log: EventLog<RunEvent>;
   readonly #stop = new AbortController();
@@ -74,17 +74,17 @@ export class Run {
     this.#startUnwatchedTimer();
   }
 
-  /** Resolves when it waits no more: it is on the device, or over. */
+  /** Resolves when the run no longer waits: it is on the device, or it has ended. */
   get begun(): Promise<void> {
     return this.#begun.promise;
   }
 
-  /** Aborts with a CancelReason. */
+  /** Aborts when the run is cancelled, with a CancelReason. */
   get signal(): AbortSignal {
     return this.#stop.signal;
   }
 
-  /** What it ended with. */
+  /** The final event. Undefined until the run has ended. */
   get outcome(): FinalEvent | undefined {
     return this.#outcome;
   }
@@ -93,12 +93,12 @@ export class Run {
     return this.#log.closed;
   }
 
-  /** Whether no event follows the one with id `after`, now or later. */
+  /** Returns whether the event with id `after` is the last one and the run has ended. */
   endsAt(after: number): boolean {
     return this.finished && after >= this.#log.lastId;
   }
 
-  /** A final event ends the run for its followers. */
+  /** Appends an event. A final event ends the run for its followers. */
   emit(event: RunEvent): void {
     this.#log.append(event);
     if (event.type !== "queued") this.#begun.resolve();
@@ -108,28 +108,33 @@ export class Run {
     this.#unwatched?.[Symbol.dispose]();
   }
 
-  /** Milliseconds since it was accepted. */
+  /** Milliseconds since the run was accepted. */
   get ageMs(): number {
     return this.#options.clock.now() - this.acceptedAt;
   }
 
-  /** Has no effect on a finished run. */
+  /** Cancels the run. Does nothing if it is finished. */
   cancel(reason: CancelReason): void {
     if (!this.finished) this.#stop.abort(reason);
   }
 
-  /** Events after id `after`, then those to come. While somebody reads, the run is watched. */
+  /**
+   * Yields the events after id `after`, past and future. The run counts as watched while the caller reads.
+   */
   async *follow(after: number, signal: AbortSignal): AsyncGenerator<NumberedEvent> {
     using _watch = this.watch();
     yield* this.#log.read(after, signal);
   }
 
-  /** Events after id `after` once there are some; none after the end. Does not count as watching. */
+  /**
+   * Resolves to the events after id `after` as soon as there
+   * are any; to none after the end. Does not count as watching.
+   */
   next(after: number): Promise<NumberedEvent[]> {
     return this.#log.next(after);
   }
 
-  /** Until disposed of, the run goes on although nobody follows it here. */
+  /** Keeps the run going until the result is disposed of, even if nobody follows it here. */
   watch(): Disposable {
     let ended = false;
     this.#watchers++;

@@ -1,5 +1,5 @@
-// Runs wait here for the device, first come first served, one at a time unless more are allowed; those that can be made together
-// come with the first of them.
+// Queues runs for the device, first come, first served. One run at a time unless `concurrency` allows more; a
+// run takes along the waiting runs that can be made together with it.
 import { type Clock, systemClock } from "../../protocol/process/clock.ts";
 import { ApiError } from "../../protocol/wire/api_error.ts";
 import type { CancelReason } from "../../protocol/wire/run_event.ts";
@@ -8,59 +8,63 @@ import { Run, type RunOptions } from "./run.ts";
 
 export interface RunQueueOptions {
   /**
-   * Makes the results of `runs` together and emits their events, final ones included; never rejects.
-   * @param leaveDevice says that what remains needs the device no more
+   * Makes `runs` together and emits their events, including the final ones. Never rejects.
+   * @param leaveDevice says that the device is free: only encoding is left
    */
   execute: (runs: readonly Run[], leaveDevice: () => void) => Promise<void>;
-  /** Runs that may wait. @default 256 */
+  /** Largest number of waiting runs. @default 256 */
   capacity?: number;
   /**
-   * What the device is at at once, each a run or a batch of them, all of one model: another's wait until the device is free of
-   * the first.
+   * Number of runs or batches on the device at once. All must be of one
+   * model; runs of another model wait until the device is free.
    * @default 1
    */
   concurrency?: number;
-  /** Runs that are made together at most. @default 1 */
+  /** Largest picture batch. @default 1 */
   maxBatch?: number;
-  /** A run that nobody has followed for this long is cancelled. @default 10000 */
+  /** A run that nobody follows for this long is cancelled. @default 10000 */
   unwatchedMs?: number;
   /** How long a finished run's events can be read. @default 60000 */
   retentionMs?: number;
-  /** Finished runs kept at most. @default 64 */
+  /** Largest number of finished runs to keep. @default 64 */
   retained?: number;
   /** @default the host's */
   clock?: Clock;
 }
 
-/** What has left the device and is being encoded does not pile up: the device waits beyond so many. */
+/**
+ * Largest number of batches that are only being encoded.
+ * Beyond it the device waits, so that results do not pile up.
+ */
 const MAX_ENCODING = 2;
 
 /**
- * Clients that have their pictures often ask for the next: what waits for the device meanwhile is held back this part of the last
- * batch's time, so that all are made together (docs/decisions/0025-batches-of-pictures.md).
+ * After a picture batch, waiting runs are held back for this share of the batch's
+ * time. Clients that have their picture often ask for the next, and all can then be
+ * made together (docs/decisions/0025-batches-of-pictures.md).
  */
 const RETURN_SHARE = 0.1;
 const MAX_RETURN_MS = 50;
 
-/** What is known of a run besides its request. */
+/** Options of a run, besides its request. */
 export type SubmitOptions = Pick<RunOptions, "completed" | "origin" | "batch">;
 
 export interface DrainOptions {
-  /** Ends the runs on the device too, within one step. @default false */
+  /** Also cancels the runs on the device; they end within one step. @default false */
   cancelCurrent?: boolean;
 }
 
 export class RunQueue {
   readonly #options: Required<RunQueueOptions>;
-  /** Everything that can be followed, finished runs included. */
+  /** All runs that can be followed, including finished ones. */
   readonly #runs = new Map<string, Run>();
   readonly #finished: Run[] = [];
   #waiting: Run[] = [];
-  /** What the device is at. */
+  /** The batches on the device. */
   readonly #current = new Set<readonly Run[]>();
-  /** What has begun and not ended: on the device, or being encoded. */
+  /** The batches that have begun and not ended: on the device, or being encoded. */
   readonly #begun = new Set<readonly Run[]>();
-  /** Runs that are held back until there are so many of them. */
+  /** Holds back runs with this key until `count` of them wait. */
   #awaited: { key: string; count: number } | undefined;
   #draining = false;
   #idle = Promise.withResolvers<void>();
@@ -79,17 +83,17 @@ export class RunQueue {
     this.#idle.resolve();
   }
 
-  /** Runs that wait for the device. */
+  /** Number of runs that wait for the device. */
   get depth(): number {
     return this.#waiting.length;
   }
 
-  /** Whether the device works. */
+  /** Whether the device is working. */
   get busy(): boolean {
     return this.#current.size > 0;
   }
 
-  /** Runs that the device works at. */
+  /** Number of runs on the device. */
   get running(): number {
     return this.#current.values().reduce((sum, { length }) => sum + length, 0);
   }
@@ -99,8 +103,8 @@ export class RunQueue {
   }
 
   /**
-   * A run that is known already, by its id and attempt, is not begun twice.
-   * @throws {ApiError} 429 if the queue is full, 503 if the worker drains.
+   * Adds a run to the queue. A request whose id and attempt are known already returns its existing run.
+   * @throws {ApiError} 429 if the queue is full, 503 if the worker is draining.
    */
   submit(request: RunRequest, options: SubmitOptions): { run: Run; position: number } {
     const known = request.shared && this.#runs.get(request.shared.id);
@@ -108,7 +112,7 @@ export class RunQueue {
       return { run: known, position: this.#positionOf(known) };
     }
     this.assertOpen();
-    // An attempt that was given up elsewhere.
+    // The edge has given up the earlier attempt.
     known?.cancel("superseded");
     const run = new Run(request, { ...this.#options, ...options });
     run.signal.addEventListener("abort", () => this.#dropWaiting(run));
@@ -120,7 +124,10 @@ export class RunQueue {
     return { run, position };
   }
 
-  /** @throws {ApiError} as submit() would. */
+  /**
+   * Checks that the queue accepts runs.
+   * @throws {ApiError} as submit() would.
+   */
   assertOpen(): void {
     const { capacity } = this.#options;
     if (this.#draining) {
@@ -134,14 +141,17 @@ export class RunQueue {
     }
   }
 
-  /** @throws {ApiError} 404 if the run is unknown or forgotten. */
+  /**
+   * Returns the run with this id.
+   * @throws {ApiError} 404 if the run is unknown or forgotten.
+   */
   get(id: string): Run {
     const run = this.#runs.get(id);
     if (run === undefined) throw new ApiError(404, "There is no such run", { code: "run_not_found" });
     return run;
   }
 
-  /** Takes no new runs, cancels those that wait, and resolves once those that have begun have ended. */
+  /** Refuses new runs, cancels waiting runs, and resolves once all begun runs have ended. */
   drain({ cancelCurrent = false }: DrainOptions = {}): Promise<void> {
     this.#draining = true;
     for (const run of [...this.#waiting]) run.cancel("draining");
@@ -149,18 +159,18 @@ export class RunQueue {
     return this.#idle.promise;
   }
 
-  /** A cancelled run that the device has not begun is over at once; the one it has begun ends by its signal. */
+  /** Ends a cancelled run that is still waiting. A begun run ends by its signal. */
   #dropWaiting(run: Run): void {
     if (!this.#waiting.includes(run)) return;
     this.#waiting = this.#waiting.filter((other) => other !== run);
     run.emit({ type: "cancelled", reason: run.signal.reason as CancelReason });
     this.#finish(run);
     this.#announcePositions();
-    // It may have been the one that held up those behind it. Under drain() they are about to be cancelled themselves.
+    // The run may have held up the runs behind it. Under drain() they are about to be cancelled too.
     if (!this.#draining) this.#fill();
   }
 
-  /** Puts on the device what may begin. */
+  /** Starts every waiting run that may begin. */
   #fill(): void {
     for (let run = this.#waiting[0]; run !== undefined && this.#mayBegin(run); run = this.#waiting[0]) {
       const batch = this.#batchOf(run);
@@ -170,7 +180,7 @@ export class RunQueue {
     }
   }
 
-  /** `run`, the next, and those that are made with it. */
+  /** Returns `run`, which is next, and the waiting runs that are made together with it. */
   #batchOf(run: Run): Run[] {
     if (run.batch === undefined) return [run];
     const { key, limit } = run.batch;
@@ -178,7 +188,7 @@ export class RunQueue {
       .slice(0, Math.min(limit, this.#options.maxBatch));
   }
 
-  /** Whether `run` is the next and the device has room for it. */
+  /** Returns whether `run` is next and the device has room for it. */
   #mayBegin(run: Run): boolean {
     const { concurrency } = this.#options;
     if (run !== this.#waiting[0] || this.#current.size >= concurrency) return false;
@@ -208,7 +218,10 @@ export class RunQueue {
     if (this.#begun.size === 0) this.#idle.resolve();
   }
 
-  /** Holds back what waits to be made as `left` was, until as many have joined it or their time is over. */
+  /**
+   * Holds back waiting runs of the same kind as `left` until
+   * as many more have joined them, or until time is up.
+   */
   #awaitReturn(left: readonly Run[], ms: number): void {
     const [next] = this.#waiting;
     if (next?.batch === undefined || next.batch.key !== left[0]!.batch?.key) return;
@@ -229,7 +242,9 @@ export class RunQueue {
     for (const run of this.#waiting) run.emit({ type: "queued", position: this.#positionOf(run) });
   }
 
-  /** Runs that go before it, those on the device included; 0 for one that waits no more. */
+  /**
+   * Returns the number of runs ahead of `run`, including those on the device; 0 if `run` no longer waits.
+   */
   #positionOf(run: Run): number {
     const index = this.#waiting.indexOf(run);
     return index === -1 ? 0 : index + this.running;
@@ -238,7 +253,8 @@ export class RunQueue {
   #finish(run: Run): void {
     this.#finished.push(run);
     while (this.#finished.length > this.#options.retained) this.#forget(this.#finished.shift()!);
-    // The timer does not keep what `retained` has let go: under load that would be a minute's runs with all their events.
+    // The timer must not keep runs alive that `retained` has dropped.
+    // Under load that would be a minute's runs and their events.
     const kept = new WeakRef(run);
     const forget = () => {
       const run = kept.deref();

@@ -1,5 +1,5 @@
-// Tells the shared log what becomes of runs, and learns from it whether anybody still waits: so an edge that dies takes
-// nothing with it.
+// Writes runs to the shared run log, and learns from it
+// whether anybody still waits. An edge that dies loses no run.
 import { type Clock, systemClock } from "../../protocol/process/clock.ts";
 import { readRedisAddress } from "../../protocol/store/redis_address.ts";
 import { RedisLink } from "../../protocol/store/redis_link.ts";
@@ -15,7 +15,7 @@ export interface SharedRunsOptions {
   runs: RunLog;
   results: ResultStore;
   log: Log;
-  /** How long after the end of a run it is tried to say so, while the store is away. @default 60000 */
+  /** How long to retry writing the end of a run while the store is away. @default 60000 */
   patienceMs?: number;
   /** @default the host's */
   clock?: Clock;
@@ -24,16 +24,20 @@ export interface SharedRunsOptions {
 interface Shared {
   run: Run;
   held: HeldRun;
-  /** Somebody waits for it, or nobody knows. */
+  /** Keeps the run going. Set while somebody waits for it, or while that is unknown. */
   watch: Disposable | undefined;
 }
 
-/** Between two places in the queue that are told. */
+/** Shortest time between two events about a run's place in the queue. */
 const QUEUE_NEWS_MS = 500;
-/** Between attempts to write while the store is away. */
+/** Delay between attempts to write while the store is away. */
 const RETRY_MS = 500;
 
-/** undefined: no store is configured, edges follow this worker's own log. @throws {TypeError} naming the variable at fault */
+/**
+ * Opens the shared run log that the environment configures.
+ * @returns undefined if no store is configured; edges then follow this worker's own log
+ * @throws {TypeError} naming the variable at fault
+ */
 export function openSharedRuns(
   { env, log }: { env: (name: string) => string | undefined; log: Log },
 ): SharedRuns | undefined {
@@ -53,7 +57,7 @@ export class SharedRuns {
     this.#options = { patienceMs: 60_000, clock: systemClock, ...options };
   }
 
-  /** Has every event of `run` written to the log. A run that is being written already is left at that. */
+  /** Writes every event of `run` to the shared log. Does nothing if the run is already being written. */
   share(run: Run): void {
     if ([...this.#shared].some((shared) => shared.run === run)) return;
     const shared = { run, held: { id: run.id, attempt: run.attempt }, watch: run.watch() };
@@ -71,7 +75,7 @@ export class SharedRuns {
     if (this.#renewal === undefined) this.#renewLater();
   }
 
-  /** Resolves when all that has happened is written, or after `timeoutMs`. */
+  /** Resolves when every event so far is written, or after `timeoutMs`. */
   async settled(timeoutMs: number): Promise<void> {
     const late = Promise.withResolvers<void>();
     using _timer = this.#options.clock.after(timeoutMs, late.resolve);
@@ -88,14 +92,15 @@ export class SharedRuns {
       if (standing === "cancelled") run.cancel("requested");
       after = events.at(-1)!.id;
       if (isDrained(events)) return await this.#options.runs.release(held).catch(() => {});
-      // Places in the queue change for all who wait whenever one moves on: the last one in a while is enough.
+      // Queue positions change for all waiting runs whenever one
+      // moves on. Writing the latest now and then is enough.
       if (isWaiting(events)) await Promise.race([run.begun, this.#delay(QUEUE_NEWS_MS)]);
     }
   }
 
   async #append({ run, held }: Shared, events: NumberedEvent[]): Promise<Standing["state"]> {
     const { runs, log, patienceMs, clock } = this.#options;
-    // A worker that stops leaves the run to others: that is not its end.
+    // A worker that drains leaves its runs to other workers, so the cancellation is not the run's end.
     const told = isDrained(events) ? events.slice(0, -1) : events;
     for (let finishedAt = Infinity;;) {
       try {
@@ -110,7 +115,9 @@ export class SharedRuns {
     }
   }
 
-  /** The result is found under its key before anybody is told of it: no gap in which it would be made again. */
+  /**
+   * Stores the result before the log announces it. Otherwise the same request could be made again in between.
+   */
   async #store({ request }: Run, events: readonly NumberedEvent[]): Promise<void> {
     const event = events.at(-1)?.event;
     const store = request.shared?.store;
@@ -137,7 +144,7 @@ export class SharedRuns {
       const standings = await this.#options.runs.renew(all.map(({ held }) => held));
       all.forEach((shared, index) => this.#heed(shared, standings[index]!));
     } catch {
-      // Whether somebody waits cannot be known now.
+      // Nobody can say now whether somebody waits, so keep all runs going.
       for (const shared of all) shared.watch ??= shared.run.watch();
     }
   }
@@ -160,7 +167,7 @@ function isWaiting(events: readonly NumberedEvent[]): boolean {
   return events.at(-1)?.event.type === "queued";
 }
 
-/** Of places in the queue the newest alone. */
+/** Drops a queue position that is followed by a newer one. */
 function withoutOutdated(events: readonly NumberedEvent[]): NumberedEvent[] {
   return events.filter(({ event }, index) =>
     event.type !== "queued" || events[index + 1]?.event.type !== "queued"

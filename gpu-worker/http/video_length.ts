@@ -1,16 +1,16 @@
-// From the seconds that clients ask for to frames that a model makes.
+// Converts a video's length in seconds to the number of frames.
 import type { RequestRules } from "../request/request_rules.ts";
 
 export interface VideoLengthOptions {
-  /** Frames a second. */
+  /** Frames per second. */
   fps: number;
   rules: Pick<RequestRules, "video">;
 }
 
 /**
- * The number of frames that comes nearest to `seconds`; videos are a little longer than that, as they begin with a frame
- * of their own (4 seconds at 8 a second: 33 frames).
- * @throws {RangeError} for pictures, and for videos that are too long.
+ * Returns the number of frames that comes nearest to `seconds`. Videos are a little longer, as they start
+ * with one extra frame (4 seconds at 8 frames a second: 33 frames).
+ * @throws {RangeError} for models that make pictures, and for videos that are too long.
  */
 export function framesOf(seconds: number, { fps, rules: { video } }: VideoLengthOptions): number {
   if (video === undefined) {

@@ -1,4 +1,5 @@
-// Between the wire's names and the pipelines': snake_case there, diffusers' vocabulary in camelCase here.
+// Converts requests between the wire's snake_case names and
+// diffusers' names in camelCase, which the pipelines use.
 import { ApiError } from "../../protocol/wire/api_error.ts";
 import type { CompleteSettings, CompletionRequest, RunRequest } from "../../protocol/wire/run_request.ts";
 import { samplerFromWire, samplerToWire } from "../../protocol/wire/sampler_fields.ts";
@@ -11,14 +12,15 @@ import type { GenerateRequest, PartialRequest } from "../request/generate_reques
 import type { ModelDescription } from "../request/model_description.ts";
 import type { ImageSize } from "../request/start_image.ts";
 
-/** A run whose image may be told by its size. */
+/** A run whose image may be replaced by its size. */
 type SizedRun = RunRequest & Partial<Pick<CompletionRequest, "image_size">>;
 
-/** A run's request before its image is decoded. */
+/** A completed request whose image is not decoded yet. */
 export type CompleteRun = GenerateRequest<ImageSize>;
 
 /**
- * Completes `run` with what `model` says of itself. Of an image it reads the size: many runs may wait with theirs.
+ * Completes `run` with the model's defaults and checks it. Reads
+ * only the size of an image, as many runs may wait with one.
  * @throws {ApiError} 400 naming the field as the client spells it.
  */
 export async function completeRun(run: SizedRun, model: ModelDescription): Promise<CompleteRun> {
@@ -29,7 +31,7 @@ export async function completeRun(run: SizedRun, model: ModelDescription): Promi
 }
 
 /**
- * Decodes the image that `run` carries, once its turn has come.
+ * Decodes the image of a run. Called when the run's turn has come.
  * @throws {ApiError} 400 for a damaged image.
  */
 export async function withImage(
@@ -52,7 +54,7 @@ async function imageSizeOf(
   return image_size && resizedTo(image_size, options);
 }
 
-/** A client's fault becomes a refusal that names the client's field. */
+/** Turns an error that the client caused into an ApiError that names the client's field. */
 async function refusing<T>(complete: () => Promise<T>): Promise<T> {
   try {
     return await complete();
@@ -62,7 +64,7 @@ async function refusing<T>(complete: () => Promise<T>): Promise<T> {
   }
 }
 
-/** What is made has to fit into the file that is asked for. */
+/** Checks that the model's kind of result fits the requested file format. */
 function assertFormat(
   { output_format: format }: RunRequest,
   { rules }: Pick<ModelDescription, "rules">,
@@ -87,7 +89,7 @@ function bytesOf(base64: string): Uint8Array {
   }
 }
 
-/** What decides the pixels of `request`, as the edge hashes it. */
+/** Returns the settings that decide the pixels of `request`, as the edge hashes them. */
 export function toWire(request: CompleteRun): CompleteSettings {
   const { sampler, skipLayerGuidance, startImage } = request;
   return {
@@ -147,11 +149,13 @@ const WIRE_NAMES: Record<string, string> = {
   ...mapOptions("name", ({ wire }) => `spectrum.${wire}`),
 };
 
-/** completeRequest() words its errors with the field's name first in quotes: "... as 'steps' must be ...". */
+/**
+ * Creates the ApiError. completeRequest() names the field first and in quotes: "... as 'steps' must be ...".
+ */
 function refusal(cause: Error): ApiError {
   const field = /'(\w+)'/.exec(cause.message)?.[1];
   const message = cause.message.replaceAll(/'(\w+)'/g, (quoted, name) => {
-    // The message keeps 'width' and 'height' apart; both are one parameter.
+    // The message names 'width' or 'height'; on the wire both are the parameter 'size'.
     const wire = WIRE_NAMES[name];
     return wire === undefined || wire === "size" ? quoted : `'${wire}'`;
   });

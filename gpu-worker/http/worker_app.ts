@@ -1,4 +1,4 @@
-// The worker's HTTP surface, for edges only: submit, follow, cancel, and what operators ask.
+// The worker's HTTP routes, for edges and operators: submit, follow, cancel, models, metrics, health.
 import { context } from "@opentelemetry/api";
 import { Hono } from "hono";
 import { ApiError } from "../../protocol/wire/api_error.ts";
@@ -24,19 +24,20 @@ export interface WorkerAppOptions extends ReadJsonOptions, StreamEventsOptions {
   metrics: WorkerMetrics;
   log: Log;
   samplerVersion: string;
-  /** Writes the log that edges share. @default edges follow the worker's own */
+  /** Writes runs to the log that edges share. @default edges follow the worker's own log */
   sharedRuns?: SharedRuns | undefined;
-  /** Calls must be signed with it. @default every call is served */
+  /** The secret that calls must be signed with. @default calls need no signature */
   secret?: string | undefined;
 }
 
+/** Creates the worker's routes. */
 export function createWorkerApp(options: WorkerAppOptions): Hono {
   const { queue, models, metrics, log } = options;
   const body = { maxBytes: MAX_RUN_BYTES, ...options };
   const app = new Hono();
   if (options.secret !== undefined) app.use(requireSignature(options.secret, body));
 
-  /** Answers 202 with the run's id and place; its events tell the rest. */
+  /** Answers 202 with the run's id and its place in the queue. The run's events tell the rest. */
   app.post("/runs", async (c) => {
     const request = parseWire(runRequestSchema, await readJson(c.req.raw, body));
     queue.assertOpen();
@@ -52,7 +53,7 @@ export function createWorkerApp(options: WorkerAppOptions): Hono {
     return c.json({ id: run.id, position, shared }, 202);
   });
 
-  /** The request with every default filled in, or the refusal that POST /runs would give. */
+  /** Answers the request with every default filled in, or the error that POST /runs would give. */
   app.post("/complete", async (c) => {
     const request = parseWire(completionRequestSchema, await readJson(c.req.raw, body));
     return c.json(toWire(await completeRun(request, models.describe(request.model))));
@@ -61,7 +62,7 @@ export function createWorkerApp(options: WorkerAppOptions): Hono {
   app.get("/runs/:id/events", (c) => {
     const run = queue.get(c.req.param("id"));
     const after = lastEventId(c.req.header("last-event-id"));
-    // What stops an EventSource from coming back for more.
+    // 204 stops an EventSource from reconnecting.
     if (run.endsAt(after)) return c.body(null, 204);
     return streamEvents(c, (signal) => toMessages(run, { after, signal }), options);
   });
@@ -99,7 +100,10 @@ async function* toMessages(run: Run, { after, signal }: { after: number; signal:
   }
 }
 
-/** @throws {ApiError} 400 */
+/**
+ * Reads the Last-Event-ID header; 0 if absent.
+ * @throws {ApiError} 400 if it is not a number.
+ */
 function lastEventId(header: string | undefined): number {
   if (header === undefined) return 0;
   if (/^\d{1,9}$/.test(header)) return Number(header);

@@ -8,19 +8,19 @@ import { type FlagKind, readFlags } from "../flags/read_flags.ts";
 export const WORKER_HELP = `Usage: deno task worker [options]
 
   --models A,B          checkpoints to serve: directories or ORG/NAME; the first is the default (models/emoji).
-                        A+FILE.safetensors[:WEIGHT]+... is A with LoRAs, a model of its own under that name
-  --host H --port N     where to listen; port 0 takes a free one (127.0.0.1, 8001)
+                        A+FILE.safetensors[:WEIGHT]+... serves A with LoRAs, as a model of that name
+  --host H --port N     where to listen; port 0 picks a free port (127.0.0.1, 8001)
   --device D            cpu | cuda | webgpu (cpu)
   --dtype T             float32 | float16 | bfloat16 (float32; bfloat16 on cuda)
-  --offload             hold text encoders, denoiser and VAE in memory in turn: less memory, more loading
-  --vae-tiling          decode in tiles of the size that the VAE was trained for (above 2048 pixels a side: always)
-  --queue N             runs that may wait (256)
-  --concurrency N       runs of one model at once, each on a thread of its own instead of all on one run: more
-                        pictures a second, a single one later, and memory for N runs; cpu only (1)
-  --max-batch N         pictures of one size, plan and guidance that are made together when they wait together (8)
-  --max-loaded N        models in memory at most (1)
-  --unload-idle S       unload a model that was not used for S seconds; 0 keeps it (0)
-  --min-free-memory GB  unload idle models before loading another into less than this (0)
+  --offload             load text encoders, denoiser and VAE only while they run: less memory, slower
+  --vae-tiling          decode in tiles of the VAE's training size (always above 2048 pixels a side)
+  --queue N             largest number of waiting runs (256)
+  --concurrency N       runs of one model in parallel, one thread each: higher throughput, higher latency per
+                        picture, and memory for N runs; cpu only (1)
+  --max-batch N         largest picture batch: waiting pictures of one size, plan and guidance run together (8)
+  --max-loaded N        largest number of models in memory (1)
+  --unload-idle S       unload a model that has been idle for S seconds; 0 keeps it (0)
+  --min-free-memory GB  unload idle models before a load if less memory than this is free (0)
   --name TEXT           name of this worker on receipts (the host's name)
 `;
 
@@ -41,7 +41,7 @@ const FLAGS = {
   "help": "switch",
 } as const satisfies Record<string, FlagKind>;
 
-/** A longer one could not be asked for: protocol/wire/run_request.ts. */
+/** Longest model name that a request can carry: protocol/wire/run_request.ts. */
 const MAX_MODEL_CHARACTERS = 256;
 
 export interface WorkerArguments {
@@ -52,9 +52,9 @@ export interface WorkerArguments {
   dtype?: DType;
   memory: MemoryOptions;
   queueCapacity: number;
-  /** Runs at once. */
+  /** Runs on the device at once. */
   concurrency: number;
-  /** Runs made together at most. */
+  /** Largest picture batch. */
   maxBatch: number;
   maxLoaded: number;
   unloadIdleMs: number;
@@ -63,6 +63,7 @@ export interface WorkerArguments {
 }
 
 /**
+ * Parses the worker's command line.
  * @returns undefined when help is asked for
  * @throws {UsageError} naming the flag
  */
@@ -74,7 +75,7 @@ export function parseWorkerArguments(args: readonly string[]): WorkerArguments |
   const long = models.find((id) => id.length > MAX_MODEL_CHARACTERS);
   if (long !== undefined) {
     throw new UsageError(
-      `--models takes names of at most ${MAX_MODEL_CHARACTERS} characters, as requests do: '${long}' has ${long.length}`,
+      `--models must have names of at most ${MAX_MODEL_CHARACTERS} characters, as in requests: '${long}' has ${long.length}`,
     );
   }
   const device = oneOf("device", flags.device ?? "cpu", ["cpu", "cuda", "webgpu"]);

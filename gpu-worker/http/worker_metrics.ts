@@ -1,17 +1,20 @@
-// What a worker counts, in Prometheus' text format.
+// The worker's metrics, in Prometheus' text format.
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
 import type { Receipt } from "../../protocol/wire/receipt.ts";
 
 export interface FinishedRun {
   model: string;
   outcome: "completed" | "failed" | "cancelled";
-  /** Of a completed run. */
+  /** Set for completed runs. */
   seconds?: Receipt["seconds"];
-  /** Of a completed run: made together, itself included. */
+  /** Size of the picture batch, this run included. Set for completed runs. */
   pictures?: number;
 }
 
-/** Buckets in seconds: an emoji takes half a second, a picture of 1024 pixels on a GPU some ten, on a CPU an hour. */
+/**
+ * Histogram buckets in seconds. An emoji takes half a second, a
+ * 1024-pixel picture some ten on a GPU and an hour on a CPU.
+ */
 const BUCKETS = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 60, 150, 600, 3600];
 
 export class WorkerMetrics {
@@ -37,7 +40,7 @@ export class WorkerMetrics {
   });
   readonly #loaded = this.#gauge("spectrum_models_loaded", "Models in memory");
 
-  /** Reads the queue's state whenever the metrics are asked for. */
+  /** Adds gauges that read the queue's state whenever the metrics are collected. */
   observeQueue(queue: { depth: number; running: number }): void {
     this.#gauge("spectrum_queue_depth", "Runs that wait for the device", () => queue.depth);
     this.#gauge("spectrum_running", "Runs on the device", () => queue.running);
@@ -57,7 +60,7 @@ export class WorkerMetrics {
     this.#loaded.set(count);
   }
 
-  /** The exposition text. */
+  /** Returns the metrics in Prometheus' text format. */
   text(): Promise<string> {
     return this.#registry.metrics();
   }

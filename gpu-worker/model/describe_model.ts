@@ -1,4 +1,4 @@
-// From a model's name to what its checkpoint says of itself. No graph is built, and nothing is loaded on a device.
+// Describes a model by its name. No graph is built, and nothing is loaded on a device.
 import type { DType } from "../runtime/dtype.ts";
 import type { ProviderName } from "../runtime/provider.ts";
 import { Checkpoint } from "../checkpoint/checkpoint.ts";
@@ -16,7 +16,7 @@ export interface DeviceOptions {
 }
 
 export interface DescribeModelOptions extends DeviceOptions {
-  /** Added to those that stand in the model's name. @default none */
+  /** LoRAs in addition to those in the model's name. @default none */
   loras?: readonly Lora[] | undefined;
 }
 
@@ -30,10 +30,12 @@ export interface DescribedModel {
 }
 
 /**
- * Reads the configs and the weights' headers of the checkpoint that `model` names: a directory, or ORG/NAME in the Hugging Face cache, with
- * +FILE.safetensors[:WEIGHT] behind it for each LoRA.
- * @throws {CheckpointError} if it cannot be found, is damaged or of a family that we do not have, or if a LoRA does not fit.
- * @throws {RangeError} if the device does not compute in that type.
+ * Reads a checkpoint's configs and its weights' headers.
+ * @param model a directory, or ORG/NAME in the Hugging Face
+ * cache; +FILE.safetensors[:WEIGHT] at the end adds a LoRA
+ * @throws {CheckpointError} if the checkpoint is missing, damaged
+ * or of an unsupported family, or if a LoRA does not fit.
+ * @throws {RangeError} if the device does not compute in `dtype`.
  */
 export function describeModel(model: string, options: DescribeModelOptions = {}): DescribedModel {
   const { provider = "cpu", dtype } = options;

@@ -1,4 +1,4 @@
-// The registry: diffusers' pipeline class to ours. A new family is one line here.
+// The registry: maps diffusers' pipeline classes to families. A new family is one line here.
 import { showValue } from "../../sampler/mod.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { CheckpointError } from "../checkpoint/checkpoint_error.ts";
@@ -18,7 +18,10 @@ const FAMILIES: Readonly<Record<string, Family>> = {
   WanPipeline: wanFamily,
 };
 
-/** @throws {CheckpointError} listing the classes that are supported. */
+/**
+ * Returns the family of a checkpoint.
+ * @throws {CheckpointError} listing the supported classes.
+ */
 export function familyOf({ folder, pipelineClass }: Checkpoint): Family {
   if (Object.hasOwn(FAMILIES, pipelineClass)) return FAMILIES[pipelineClass]!;
   const known = Object.keys(FAMILIES).join(", ");

@@ -1,4 +1,4 @@
-// The way from a model's name to a loaded pipeline.
+// Opens a pipeline by a model's name.
 import { Runtime } from "../runtime/mod.ts";
 import { modelDigest } from "../checkpoint/model_digest.ts";
 import { GraphCache } from "../session/graph_cache.ts";
@@ -9,34 +9,37 @@ import type { Pipeline } from "../pipeline/pipeline.ts";
 import { describeModel, type DescribeModelOptions } from "./describe_model.ts";
 
 export interface OpenPipelineOptions extends DescribeModelOptions {
-  /** CUDA device. @default 0 */
+  /** Index of the CUDA device. @default 0 */
   deviceId?: number;
   /** Threads of the CPU provider. @default one for each physical core */
   intraOpThreads?: number;
   /**
-   * Holds text encoders, denoiser and VAE in memory in turn, each loaded when it is needed: the peak is the largest's,
-   * and every picture waits for the loading. @default false
+   * Loads text encoders, denoiser and VAE only while they run. Peak memory is that of the
+   * largest, and every picture waits for the loading. @default false
    */
   offload?: boolean;
   /**
-   * Decodes pictures that are larger than the VAE was trained for in tiles of that size, which bounds memory and alters
-   * the picture a little; without it, only those with a side above 2048 pixels. @default false
+   * Decodes pictures larger than the VAE's training size in tiles of that size.
+   * This bounds memory and changes the picture a little. If false, only
+   * pictures with a side above 2048 pixels are tiled. @default false
    */
   vaeTiling?: boolean;
   /**
-   * Folder for graphs as ONNX Runtime has optimized them, which the next start then takes. Nothing is stored where it
-   * cannot be written. @default none
+   * Folder of optimized graphs, which the next start reuses.
+   * If it cannot be written, nothing is stored. @default none
    */
   graphCache?: string;
-  /** Told what was left out of a LoRA's file. @default console.warn */
+  /** Receives a message for each part of a LoRA file that is ignored. @default console.warn */
   warn?: (message: string) => void;
 }
 
 /**
- * Loads the checkpoint that `model` names: a directory, or ORG/NAME in the Hugging Face cache, with
- * +FILE.safetensors[:WEIGHT] behind it for each LoRA.
- * @throws {CheckpointError} if it cannot be found, is damaged or of a family that we do not have, or if a LoRA does not fit.
- * @throws {ProviderUnavailableError} if the device cannot be had; there is no silent fallback.
+ * Loads a checkpoint on a device.
+ * @param model a directory, or ORG/NAME in the Hugging Face
+ * cache; +FILE.safetensors[:WEIGHT] at the end adds a LoRA
+ * @throws {CheckpointError} if the checkpoint is missing, damaged
+ * or of an unsupported family, or if a LoRA does not fit.
+ * @throws {ProviderUnavailableError} if the device is unavailable; there is no silent fallback.
  */
 export async function openPipeline(model: string, options: OpenPipelineOptions = {}): Promise<Pipeline> {
   const described = describeModel(model, options);
@@ -70,7 +73,7 @@ export async function openPipeline(model: string, options: OpenPipelineOptions =
   }
 }
 
-/** The pipeline's disposal takes the runtime with it. */
+/** Returns a pipeline that disposes of its runtime too. */
 function owning(pipeline: Pipeline, runtime: Runtime): Pipeline {
   return {
     model: pipeline.model,

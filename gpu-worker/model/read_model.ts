@@ -1,4 +1,4 @@
-// A checkpoint read in full: what it says of itself, and its graphs, which check its weights against its configs.
+// Reads a checkpoint in full: its description, and its graphs, which check the weights against the configs.
 import type { OnnxModel } from "../graph/graph_builder.ts";
 import { type DescribedModel, describeModel, type DescribeModelOptions } from "./describe_model.ts";
 

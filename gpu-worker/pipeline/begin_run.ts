@@ -1,5 +1,5 @@
-// Where sampling begins: in noise, or in an image's latents under noise. Random numbers are drawn in diffusers' order, the
-// posterior's before the noise, and whatever the solver draws goes on from there.
+// Sampling begins in noise, or in an image's latents under noise. Random numbers are drawn in diffusers'
+// order: the encoder's posterior first, then the noise, then whatever the solver draws.
 import { laterSteps, type Solver, type TorchGenerator } from "../../sampler/mod.ts";
 import type { ImageEncoder } from "../vae/image_encoder.ts";
 import type { VideoSize } from "../vae/video_size.ts";
@@ -7,23 +7,24 @@ import type { GenerateRequest } from "../request/generate_request.ts";
 
 export interface BeginRunOptions {
   request: Pick<GenerateRequest, "startImage">;
-  /** Of the whole schedule. */
+  /** The solver of the whole schedule. */
   solver: Solver;
   size: VideoSize;
-  /** Seeded, with nothing drawn from it yet. */
+  /** Seeded with the request's seed; nothing has been drawn from it yet. */
   generator: TorchGenerator;
-  /** Where the request may begin with an image. */
+  /** The VAE's encoder. Undefined where the checkpoint cannot start from an image. */
   encoder: ImageEncoder | undefined;
   signal: AbortSignal | undefined;
 }
 
 export interface Beginning {
-  /** The steps to run. */
+  /** A solver of the steps that remain to run. */
   solver: Solver;
   /** [channels, frames, height, width] */
   latents: Float32Array<ArrayBuffer>;
 }
 
+/** Returns the latents and the solver that a run starts with. */
 export async function beginRun(options: BeginRunOptions): Promise<Beginning> {
   const { request: { startImage }, solver, size, generator, encoder, signal } = options;
   const draw = (count: number) => generator.randn(count);

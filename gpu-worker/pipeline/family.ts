@@ -1,5 +1,6 @@
-// A family of models is data and plain functions: its folder exports one record of this type for each of diffusers' pipeline
-// classes, and model/families.ts lists it. What all families do alike is in load_pipeline.ts.
+// A family of models is data and plain functions. Its folder exports one record of this
+// type for each of diffusers' pipeline classes, and model/families.ts lists the
+// records. load_pipeline.ts holds the code that all families share.
 import type { SchedulerConfig, Solver } from "../../sampler/mod.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import type { BranchFeeds } from "../denoiser/branch_feeds.ts";
@@ -20,17 +21,20 @@ import { latentsOf, type VideoSize } from "../vae/video_size.ts";
 import type { LatentDecoder } from "./latent_decoder.ts";
 import type { CheckpointReading, OpenOptions } from "./pipeline.ts";
 
-/** What a family reads of a checkpoint, beside what the outside sees of it. */
+/** A checkpoint as its family has read it: the public reading, and the parts that only the pipeline uses. */
 export interface FamilyReading extends CheckpointReading {
-  /** The denoiser's. */
+  /** The denoiser's config. */
   config: unknown;
   scheduler: SchedulerConfig;
   latentScale: LatentScale;
   /** Name of each text encoder's graph -> folder of its tokenizer. Encoders are loaded in this order. */
   tokenizers: Readonly<Record<string, string>>;
-  /** Compute type of the denoiser, its feature and history. @default that of the text encoders */
+  /** Compute type of the denoiser, its feature and its history. @default the text encoders' type */
   denoiserType?: DType;
-  /** Graphs: the text encoders by their names, trunk, head, modulation (if the head has one), vae, vaeEncoder (for edits). */
+  /**
+   * Builds the graphs: text encoders by name, trunk, head,
+   * vae; modulation if the head has one; vaeEncoder for edits.
+   */
   buildGraphs(): Graphs;
 }
 
@@ -39,7 +43,7 @@ export type Graphs =
   & Readonly<Record<"trunk" | "head" | "vae", OnnxModel>>
   & { readonly modulation?: OnnxModel; readonly vaeEncoder?: OnnxModel };
 
-/** The text encoders of a reading, loaded. */
+/** The loaded text encoders of a reading, by name. */
 export type EncodersOf<Reading extends FamilyReading> = {
   readonly [Name in keyof Reading["tokenizers"]]: LoadedEncoder;
 };
@@ -54,19 +58,19 @@ export interface PromptToEncode extends EncodePromptOptions {
   text: string;
 }
 
-/** What a solver is made for. */
+/** Options of `Family.solver`. */
 export interface SolverOptions {
   size: VideoSize;
-  /** Draws standard normal values, for solvers that add noise on the way. */
+  /** Draws standard normal values, for solvers that add noise between steps. */
   noise: (count: number) => Float32Array<ArrayBuffer>;
 }
 
-/** What the inputs of a denoiser are made from. */
+/** Options of `Family.feeds`. */
 export interface FeedsOptions<Config> {
   config: Config;
-  /** The prompts of all rows, of equal length unless `separateBranches`. */
+  /** The encoded prompts of all rows. They have equal lengths unless the family sets `separateBranches`. */
   branches: readonly EncodedPrompt[];
-  /** A picture's has one frame. */
+  /** Size of the latents. A picture has one frame. */
   size: VideoSize;
   guidanceScale: number;
   /** Pixels. */
@@ -75,17 +79,17 @@ export interface FeedsOptions<Config> {
   height: number;
 }
 
-/** The VAE as it is loaded. */
+/** A loaded VAE. */
 export interface LoadedVae<Reading extends FamilyReading> extends Pick<OpenOptions, "runtime" | "vaeTiling"> {
   reading: Reading;
   graphs: ReturnType<Reading["buildGraphs"]>;
   session: GraphSession;
 }
 
-/** One picture or video, its prompts encoded. */
+/** One picture or video whose prompts are encoded. */
 export interface PreparedRun {
   request: GenerateRequest;
-  /** The prompt, then under classifier-free guidance the negative prompt. */
+  /** The prompt and, under classifier-free guidance, the negative prompt after it. */
   branches: readonly EncodedPrompt[];
   size: VideoSize;
 }
@@ -93,23 +97,23 @@ export interface PreparedRun {
 export interface DenoiserRows extends Pick<DenoiserShape, "branches" | "slots" | "guide"> {
   /** @default 1 */
   pictures?: number;
-  /** The solver's, by step. */
+  /** The solver's timesteps, one for each step. */
   timesteps: Float64Array;
 }
 
-/** What a family makes a denoiser of its own from. */
+/** Options of `Family.customDenoiser`. */
 export interface CustomDenoiserOptions<Reading extends FamilyReading> extends PreparedRun {
   reading: Reading;
   runtime: Runtime;
-  /** Owns what the denoiser is fed. */
+  /** Owns the tensors that the denoiser is fed. */
   owned: DisposableStack;
-  /** What `feeds` of the family makes of these prompts. */
+  /** Calls the family's `feeds` for these prompts. */
   feeds(branches: readonly EncodedPrompt[]): BranchFeeds;
-  /** Makes the network for those rows; the caller disposes of it. */
+  /** Opens the network for `rows`. The caller disposes of it. */
   open(feeds: BranchFeeds, rows: DenoiserRows): OnnxDenoiser;
 }
 
-/** From the autoencoder's latents to what the denoiser works on. */
+/** Converts between the autoencoder's latents and the form that the denoiser works on. */
 export interface LatentPacking {
   pack(latents: Float32Array, size: VideoSize): Float32Array<ArrayBuffer>;
   /** The inverse of `pack`. */
@@ -118,25 +122,34 @@ export interface LatentPacking {
   dims(size: VideoSize): number[];
 }
 
-// Methods, so that a record for one reading is one for any: the registry holds them all.
+// These are methods, so that the registry can hold records for different readings in one list.
 export interface Family<Reading extends FamilyReading = FamilyReading> {
-  /** Reads and checks a checkpoint's configs. @throws {CheckpointError} if it asks for what is not supported. */
+  /**
+   * Reads and checks a checkpoint's configs. @throws
+   * {CheckpointError} if a config asks for something unsupported.
+   */
   read(checkpoint: Checkpoint, dtype: DType): Reading;
-  /** Encodes one prompt as diffusers does, which cuts those that are too long. */
+  /** Encodes one prompt. Like diffusers, it cuts prompts that are too long. */
   encodePrompt(prompt: PromptToEncode, loaded: LoadedText<Reading>): Promise<EncodedPrompt>;
-  /** Stands in for an empty negative prompt. @returns undefined to encode it like any other. @default undefined */
+  /**
+   * Returns the encoding of an empty negative prompt. @returns
+   * undefined to encode it like any other @default undefined
+   */
   emptyNegative?(positive: EncodedPrompt, reading: Reading): EncodedPrompt | undefined;
-  /** Makes the solver of the whole schedule. */
+  /** Creates the solver of the whole schedule. */
   solver(request: GenerateRequest, options: SolverOptions & { reading: Reading }): Solver;
-  /** @default the autoencoder's latents as they are */
+  /** @default no packing */
   packing?: LatentPacking;
-  /** Makes the inputs of trunk, head and modulation. */
+  /** Creates the inputs of trunk, head and modulation. */
   feeds(runtime: Runtime, options: FeedsOptions<Reading["config"]>): BranchFeeds;
-  /** Shape of the last-block feature of one row. */
+  /** Returns the shape of one row's feature. */
   featureDims(config: Reading["config"], size: VideoSize): number[];
-  /** Whether prompts differ in length, so that each branch of guidance is a run of its own. @default false */
+  /** Whether prompts differ in length, so that each branch of guidance needs its own call. @default false */
   separateBranches?: true;
-  /** Makes a denoiser that is more than one network with guidance. @returns undefined where a request needs none */
+  /**
+   * Creates a denoiser that needs more than one network with
+   * guidance. @returns undefined if the request needs none
+   */
   customDenoiser?(options: CustomDenoiserOptions<Reading>): MakeDenoiser | undefined;
   decoder(vae: LoadedVae<Reading>): LatentDecoder;
 }
@@ -151,7 +164,7 @@ export function denoisedDims(
   return rules.video ? [channels, frames, height, width] : [channels, height, width];
 }
 
-/** Counts the elements of the last-block feature of one picture or video, all branches. */
+/** Counts the elements of one picture's or video's feature, over all branches. */
 export function featureElements(
   { family, reading: { config, latentScale, rules } }: { family: Family; reading: FamilyReading },
   request: Omit<RequestDefaults, "sampler">,

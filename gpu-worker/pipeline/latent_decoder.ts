@@ -1,4 +1,4 @@
-// From final latents to what a run returns: a picture by AutoencoderKL, or a video by whatever autoencoder a family has.
+// Decodes final latents: AutoencoderKL makes a picture, a video family's own autoencoder makes a video.
 import type { AutoencoderKLConfig } from "../graph/autoencoder_kl/autoencoder_kl_config.ts";
 import type { DecodedImage } from "../media/decoded_image.ts";
 import type { Runtime } from "../runtime/mod.ts";
@@ -28,11 +28,11 @@ export interface LatentDecoder {
     latents: FinalLatents,
     request: CollectVideoOptions,
   ): Promise<Pick<GenerateResult, "image" | "video">>;
-  /** Decodes the latents small: a picture, or a frame in the middle of a video. */
+  /** Decodes a small version of the latents: the picture, or a video's middle frame. */
   preview(latents: FinalLatents): Promise<DecodedImage>;
 }
 
-/** Pixels. */
+/** Longest side of a preview, in pixels. */
 const MAX_PREVIEW_SIDE = 256;
 
 export interface PictureDecoderOptions {
@@ -42,7 +42,7 @@ export interface PictureDecoderOptions {
   session: GraphSession;
 }
 
-/** Returns the decoder of AutoencoderKL, which makes one picture. */
+/** Returns a decoder that turns latents into one picture with AutoencoderKL. */
 export function pictureDecoder(
   { runtime, vaeTiling, reading, session }: PictureDecoderOptions,
 ): LatentDecoder {
@@ -61,7 +61,10 @@ export function pictureDecoder(
   };
 }
 
-/** Returns the decoder of videos. @param frames yields them in order, each valid until the next one is asked for */
+/**
+ * Returns a decoder of videos.
+ * @param frames yields the frames in order; each is valid until the next one is requested
+ */
 export function videoDecoder(
   frames: (video: VideoToDecode) => AsyncIterable<DecodedImage>,
   { spatial }: LatentScale,
@@ -69,7 +72,8 @@ export function videoDecoder(
   return {
     decode: (video, request) => collectVideo(frames(video), request),
     async preview({ size, data, signal }) {
-      // Latents of a later frame stand for several and for how they follow on what came before: they need one in front.
+      // A later latent frame holds several frames, as changes to the
+      // latent frame before it. The decoder therefore needs both.
       const middle = size.frames >> 1;
       const from = Math.max(0, middle - 1);
       const count = middle + 1 - from;

@@ -1,4 +1,7 @@
-/** Of two positive whole numbers; in steps of the first, as sizes of patches are small. */
+/**
+ * Returns the least common multiple of two positive integers.
+ * It counts up in steps of `a`, as patch sizes are small.
+ */
 export function leastCommonMultiple(a: number, b: number): number {
   let multiple = a;
   while (multiple % b !== 0) multiple += a;

@@ -1,5 +1,5 @@
-// A loaded checkpoint of any family: a run from prompt to picture or video, in the order in which diffusers' pipelines draw
-// their random numbers.
+// Loads a checkpoint of any family and runs it from prompt to picture or video. Random numbers are drawn in
+// the order in which diffusers' pipelines draw them.
 import { TorchGenerator } from "../../sampler/mod.ts";
 import type { DenoiserSessions } from "../denoiser/denoiser_shape.ts";
 import type { GenerateRequest } from "../request/generate_request.ts";
@@ -64,7 +64,7 @@ interface LoadedParts {
   denoiser: LoadedDenoiser;
   decoder: LatentDecoder;
   images: ImageEncoder | undefined;
-  /** Owns them. */
+  /** Owns all of the above. */
   stack: DisposableStack;
 }
 

@@ -1,4 +1,4 @@
-// From encoded prompts to the denoiser of a run: all branches of guidance as rows of one network, or one after the other.
+// Prepares the denoiser of a run. The branches of guidance are rows of one network, or separate calls.
 import type { BranchFeeds } from "../denoiser/branch_feeds.ts";
 import type { DenoiserSessions } from "../denoiser/denoiser_shape.ts";
 import { guideBranches, guidedRows } from "../denoiser/guide_branches.ts";
@@ -28,8 +28,9 @@ export interface LoadedDenoiser {
 }
 
 /**
- * Makes what the denoiser is fed during `runs` and leaves it to `owned`. Several runs differ in prompts and seed alone.
- * @returns what makes the denoiser
+ * Creates the inputs of the denoiser for `runs`, owned by
+ * `owned`. The runs may differ only in prompts and seed.
+ * @returns a function that creates the denoiser
  */
 export function prepareDenoiser(
   { family, reading, runtime, sessions, dtype }: LoadedDenoiser,

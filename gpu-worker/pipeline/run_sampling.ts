@@ -1,4 +1,5 @@
-// The part of every family between encoded prompts and final latents: plan, denoiser, solver, events, previews.
+// Takes every family's run from encoded prompts to final
+// latents: step plan, denoiser, solver, events, previews.
 import type { DecodedImage } from "../media/decoded_image.ts";
 import {
   createForecaster,
@@ -17,30 +18,33 @@ import type { GenerateRequest } from "../request/generate_request.ts";
 
 export interface SamplingRun {
   request: GenerateRequest;
-  /** Signal and callbacks of the caller. */
+  /** The caller's signal and callbacks. */
   options: GenerateOptions;
   solver: Solver;
-  /** Initial latents, left as they are. */
+  /** Initial latents; not changed. */
   initial: Float32Array;
-  /** Makes the denoiser; disposed when sampling has ended in whatever way. */
+  /** Creates the denoiser. It is disposed of when sampling ends or fails. */
   denoiser: MakeDenoiser;
-  /** Decodes an estimate of the final latents, small. */
+  /** Decodes a small picture from an estimate of the final latents. */
   preview: (latents: Float32Array) => Promise<DecodedImage>;
 }
 
 export interface SamplingResult {
-  /** As it was walked. */
+  /** The steps as they were run. */
   plan: StepKind[];
-  /** Step index -> relative forecast error measured there. */
+  /** Step index -> relative forecast error measured at that step. */
   forecastErrors: Map<number, number>;
   latents: Float32Array<ArrayBuffer>;
 }
 
-/** @throws the signal's reason, once it is aborted; nothing of the run is left in memory then. */
+/**
+ * Runs all steps of `run` and returns its final latents.
+ * @throws the signal's reason, once it is aborted. The run's memory is freed by then.
+ */
 export async function runSampling(run: SamplingRun): Promise<SamplingResult> {
   const { request, options, solver, initial, preview } = run;
   const { signal, onStep, onPreview, previewSteps, onFeatures } = options;
-  // PNDM calls the network more often than asked for.
+  // PNDM calls the network more often than `request.steps`.
   const steps = solver.timesteps.length;
   const { fullPasses } = request.sampler;
   const planned = planSteps(steps, request.sampler);
@@ -50,7 +54,7 @@ export async function runSampling(run: SamplingRun): Promise<SamplingResult> {
   const { latents, plan, forecastErrors } = await denoise(denoiser, {
     plan: planned,
     historySlots: slots,
-    // Method none, which alone is recorded, has no forecast to measure.
+    // Features are recorded with method none only, and that method has no forecast to measure.
     measureForecastError: onFeatures === undefined,
     forecaster: createForecaster(request.sampler, steps),
     solver,

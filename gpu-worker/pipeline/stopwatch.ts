@@ -1,10 +1,10 @@
-// Seconds between the parts of a run.
+// Measures how long each part of a run takes.
 
 export class Stopwatch {
   readonly #started = performance.now();
   #lap = this.#started;
 
-  /** Seconds since the last lap. */
+  /** Returns the seconds since the last lap and starts the next one. */
   lap(): number {
     const now = performance.now();
     const seconds = (now - this.#lap) / 1000;
@@ -12,7 +12,7 @@ export class Stopwatch {
     return seconds;
   }
 
-  /** Seconds since construction. */
+  /** Returns the seconds since construction. */
   total(): number {
     return (performance.now() - this.#started) / 1000;
   }

@@ -1,4 +1,4 @@
-// Fills a request from defaults and checks the fields that all families share.
+// Fills a request with defaults and checks the fields that all families share.
 import type { DecodedImage } from "../media/decoded_image.ts";
 import { cleanText } from "../../protocol/wire/text.ts";
 import { completeSampler } from "./complete_sampler.ts";
@@ -13,7 +13,10 @@ const MAX_PROMPT_CHARACTERS = 32_000;
 const MAX_STEPS = 1000;
 const MAX_FPS = 120;
 
-/** @throws {RangeError | TypeError} naming the field, the rule and the value. */
+/**
+ * Returns `partial` with the model's defaults filled in and every field checked.
+ * @throws {RangeError | TypeError} naming the field, the rule and the value.
+ */
 export function completeRequest<Image extends ImageSize = DecodedImage>(
   partial: PartialRequest<Image>,
   model: ModelDescription,
@@ -75,7 +78,7 @@ export function completeRequest<Image extends ImageSize = DecodedImage>(
     plans,
     steps: steps - (startImage?.firstStep ?? 0),
   });
-  // The pass with blocks skipped has a shorter history, which is planned.
+  // The network with skipped blocks keeps a shorter history, whose size needs a fixed step plan.
   if (skip && complete.fullPasses.by === "errorBudget") {
     throw new RangeError(
       `Cannot generate as 'errorBudget' must be 0 under 'skipLayerGuidance': current value is ${complete.fullPasses.errorBudget}`,

@@ -1,4 +1,5 @@
-// The sampler's options of a request: those given over the checkpoint's own, and the checkpoint's plan for so many passes.
+// Completes a request's sampler options from the checkpoint's,
+// including its stored plan for the number of full passes.
 import {
   OPTIONS,
   type ResolvedSamplerOptions,
@@ -8,18 +9,21 @@ import {
 import type { StoredPlans } from "./request_defaults.ts";
 
 export interface CompleteSamplerOptions {
-  /** The checkpoint's, which hold for its own method only. */
+  /** The checkpoint's options. They apply only to the checkpoint's own method. */
   own: Partial<SamplerOptions>;
   plans: StoredPlans | undefined;
-  /** Of the run. */
+  /** Steps of the run. */
   steps: number;
 }
 
-/** The options that choose the full passes otherwise than by a stored plan. */
+/** Options that choose the full passes by a rule instead of a stored plan. */
 const OTHER_WAYS = OPTIONS.filter(({ decides }) => decides === "window" || decides === "errorBudget")
   .map(({ name }) => name);
 
-/** @throws {RangeError | TypeError} naming the field, the rule and the value. */
+/**
+ * Returns the request's sampler options with every field filled in.
+ * @throws {RangeError | TypeError} naming the field, the rule and the value.
+ */
 export function completeSampler(
   given: Partial<SamplerOptions>,
   { own, plans, steps }: CompleteSamplerOptions,
@@ -33,14 +37,17 @@ export function completeSampler(
   }
   return resolveSamplerOptions({
     ...merged,
-    // Who asks for steps does not want the checkpoint's budget.
+    // A request with explicit steps does not get the checkpoint's error budget.
     ...(plan ?? given.fullSteps) && given.errorBudget === undefined && { errorBudget: 0 },
     passes: plan === undefined ? 0 : passes,
     ...plan && { fullSteps: plan },
   }, steps);
 }
 
-/** Whoever asks for a window or for steps by index does not want the checkpoint's plan. */
+/**
+ * Returns the number of full passes to look up. A request
+ * with a window or with explicit steps gets no stored plan.
+ */
 function passesOf(given: Partial<SamplerOptions>, { method, passes = 0 }: Partial<SamplerOptions>): number {
   if (method === "none") return 0;
   const other = (["fullSteps", ...OTHER_WAYS] as const).find((name) => given[name] !== undefined);

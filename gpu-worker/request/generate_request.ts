@@ -1,14 +1,17 @@
-// What one run makes: a request with every field filled in, and what a caller may leave open.
+// A request with every field filled in, and the partial request that callers send.
 import type { ResolvedSamplerOptions, SamplerRequest } from "../../sampler/mod.ts";
 import type { DecodedImage } from "../media/decoded_image.ts";
 import type { ImageSize, PartialStartImage, StartImage } from "./start_image.ts";
 import type { PartialSkipLayerGuidance, SkipLayerGuidance } from "./skip_layer_guidance.ts";
 
-/** One picture or video to make, every field filled in. Its image may be known by size alone until the run begins. */
+/**
+ * One picture or video to make, with every field filled
+ * in. Until the run begins, its image may be only a size.
+ */
 export interface GenerateRequest<Image extends ImageSize = DecodedImage> {
   prompt: string;
   negativePrompt: string;
-  /** Whole number in 0..2^53-1; the same seed gives diffusers' picture for torch.Generator("cpu"). */
+  /** Integer in 0..2^53-1. The same seed gives diffusers' picture for torch.Generator("cpu"). */
   seed: number;
   steps: number;
   /** Pixels. */
@@ -17,26 +20,29 @@ export interface GenerateRequest<Image extends ImageSize = DecodedImage> {
   height: number;
   /** Frames of a video; 1 for pictures. */
   numFrames: number;
-  /** Frames a second that the video is played at, which decides no pixel; 0 for pictures. */
+  /** Playback rate in frames per second. Does not affect pixels. 0 for pictures. */
   fps: number;
-  /** Distilled guidance (FLUX.1-dev) or classifier-free guidance, by family. */
+  /** Scale of distilled guidance (FLUX.1-dev) or of classifier-free guidance, depending on the family. */
   guidanceScale: number;
-  /** FLUX's true classifier-free guidance; 1 switches it off. */
+  /** Scale of FLUX's true classifier-free guidance; 1 switches it off. */
   trueCfgScale: number;
-  /** How far classifier-free guidance keeps the spread of the prompt's own output, 0..1 (arXiv 2305.08891); 0 is off. */
+  /**
+   * How far the spread that guidance widens is scaled back to that of
+   * the prompt's own output, 0..1 (arXiv 2305.08891). 0 is off.
+   */
   guidanceRescale: number;
   /** Tokens of the T5 prompt. */
   maxSequenceLength: number;
-  /** Stable Diffusion 3.5's guidance away from the network with blocks left out. @default none */
+  /** Stable Diffusion 3.5's guidance away from the network without some of its blocks. @default none */
   skipLayerGuidance?: SkipLayerGuidance;
-  /** Image to image. @default noise alone, text to image */
+  /** The image that the run starts from (image to image). @default noise (text to image) */
   startImage?: StartImage<Image>;
   sampler: ResolvedSamplerOptions;
 }
 
 type GivenOrNested = "prompt" | "seed" | "sampler" | "skipLayerGuidance" | "startImage";
 
-/** What a request may leave open; `completeRequest` fills it from the checkpoint's defaults. */
+/** A request as callers send it. `completeRequest` fills open fields with the checkpoint's defaults. */
 export type PartialRequest<Image extends ImageSize = DecodedImage> =
   & Pick<GenerateRequest, "prompt" | "seed">
   & { [K in Exclude<keyof GenerateRequest, GivenOrNested>]?: GenerateRequest[K] | undefined }

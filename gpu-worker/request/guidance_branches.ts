@@ -1,13 +1,15 @@
-// Classifier-free guidance runs the network for the negative prompt as well.
+// Counts the branches of guidance: classifier-free guidance runs the network for the negative prompt as well.
 import type { GenerateRequest } from "./generate_request.ts";
 import type { RequestRules } from "./request_rules.ts";
 
-/** Returns how many prompts a step takes: 2 under classifier-free guidance, else 1. */
+/** Returns the number of branches: 2 under classifier-free guidance, else 1. */
 export function guidanceBranches(request: GuidanceScales, rules: Pick<RequestRules, "guidance">): 1 | 2 {
   return cfgScale(request, rules) > 1 ? 2 : 1;
 }
 
-/** Returns the scale of classifier-free guidance. A model with distilled guidance has a field of its own for it. */
+/**
+ * Returns the scale of classifier-free guidance. Models with distilled guidance have a separate field for it.
+ */
 export function cfgScale(
   { guidanceScale, trueCfgScale }: GuidanceScales,
   { guidance }: Pick<RequestRules, "guidance">,

@@ -1,8 +1,11 @@
-// The tokens that a denoiser works on: patches of a transformer, latent pixels of a UNet.
+// Image tokens of a denoiser: a transformer's patches, or a UNet's latent pixels.
 import type { GenerateRequest } from "./generate_request.ts";
 import type { RequestRules } from "./request_rules.ts";
 
-/** Counts the tokens of one picture or video, without its prompt's. A size is a whole number of tokens. */
+/**
+ * Counts the image tokens of one picture or video; text tokens
+ * do not count. Sizes are always whole numbers of tokens.
+ */
 export function imageTokens(
   { width, height, numFrames }: Pick<GenerateRequest, "width" | "height" | "numFrames">,
   { sizeMultiple, video }: Pick<RequestRules, "sizeMultiple" | "video">,

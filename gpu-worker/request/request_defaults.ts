@@ -1,4 +1,4 @@
-// The values that fill the fields a request leaves open.
+// Defaults for the fields that a request leaves open.
 import type { SamplerOptions } from "../../sampler/mod.ts";
 
 export interface RequestDefaults {
@@ -9,17 +9,20 @@ export interface RequestDefaults {
   height: number;
   /** @default 1 */
   numFrames?: number | undefined;
-  /** Frames a second. @default 0, for pictures */
+  /** Frames per second. @default 0, for pictures */
   fps?: number | undefined;
   guidanceScale: number;
   trueCfgScale: number;
   /** @default 0 */
   guidanceRescale?: number | undefined;
   maxSequenceLength: number;
-  /** Largest width * height. One pass over more may hold the device for minutes. @default 4 * width * height */
+  /**
+   * Largest width * height. One full pass over more may occupy
+   * the device for minutes. @default 4 * width * height
+   */
   maxPixels?: number | undefined;
   sampler: Partial<SamplerOptions>;
-  /** Which steps are full, found by `deno task plan`: by number of steps, then by number of full passes. */
+  /** The full passes that `deno task plan` has found: by number of steps, then by number of full passes. */
   plans?: StoredPlans | undefined;
 }
 

@@ -1,4 +1,4 @@
-// The numbers that bound every request for a model, whatever else it asks.
+// The limits of every request for a model.
 import type { ModelDescription } from "./model_description.ts";
 
 export interface RequestLimits {
@@ -12,12 +12,14 @@ export interface RequestLimits {
   maxSequenceLength: number;
 }
 
-/** Of every family; a checkpoint's rules lower it. */
+/** Longest side in pixels for every family. A checkpoint's rules may lower it. */
 export const MAX_PIXELS_PER_SIDE = 4096;
-/** One pass over more than this many of the default pictures may hold the device for minutes. */
+/**
+ * Largest size, in pictures of the default size. One full pass over more may occupy the device for minutes.
+ */
 export const MAX_PICTURES = 4;
 
-/** Returns a model's limits, with those that its checkpoint leaves open. */
+/** Returns a model's limits, including those that its checkpoint leaves open. */
 export function requestLimits({ defaults, rules }: ModelDescription): RequestLimits {
   const { sizeMultiple, maxSide = MAX_PIXELS_PER_SIDE, maxSequenceLength } = rules;
   const { maxPixels = MAX_PICTURES * defaults.width * defaults.height } = defaults;

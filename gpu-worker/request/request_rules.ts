@@ -9,11 +9,11 @@ export interface RequestRules {
   maxSequenceLength: number;
   /** Longest side in pixels. @default 4096 */
   maxSide?: number;
-  /** How many frames a video may have. @default 1 alone, for families that draw pictures */
+  /** The frames that a video may have. @default 1 frame, for families that make pictures */
   video?: VideoRules;
-  /** Blocks that skip-layer guidance can leave out. @default 0, for families without it */
+  /** Number of blocks that skip-layer guidance can leave out. @default 0, for families without it */
   skippableLayers?: number;
-  /** What guidanceScale means: an input of the network, classifier-free guidance (above 1), or nothing. */
+  /** The meaning of guidanceScale: an input of the network, classifier-free guidance (above 1), or none. */
   guidance: "distilled" | "cfg" | "none";
   /** Whether guidanceRescale has an effect. @default false */
   guidanceRescale?: boolean;
@@ -22,7 +22,7 @@ export interface RequestRules {
 }
 
 export interface VideoRules {
-  /** numFrames must be a multiple of this, plus 1. */
+  /** numFrames - 1 must be a multiple of this. */
   frameStep: number;
   maxFrames: number;
   /** Latent frames, numFrames / frameStep rounded up, must be whole multiples of this. @default 1 */

@@ -1,30 +1,31 @@
-// Skip-layer guidance of Stable Diffusion 3.5: early steps are pushed away from what the network makes without some of
-// its blocks, which mends anatomy (StableDiffusion3Pipeline's skip_guidance_layers and its companions).
+// Skip-layer guidance of Stable Diffusion 3.5. Early steps are pushed away from the output
+// of the network without some of its blocks, which improves anatomy
+// (StableDiffusion3Pipeline's skip_guidance_layers and related arguments).
 
 export interface SkipLayerGuidance {
   /** Indices of the blocks to skip; SD3.5-Medium was published with 7, 8, 9. */
   layers: readonly number[];
   /** @default 2.8 */
   scale: number;
-  /** Share of the steps behind which it begins, 0..1. @default 0.01 */
+  /** Share of the steps after which guidance begins, 0..1. @default 0.01 */
   start: number;
-  /** Share of the steps before which it ends, 0..1. @default 0.2 */
+  /** Share of the steps at which guidance ends, 0..1. @default 0.2 */
   stop: number;
 }
 
-/** What a request may leave open. */
+/** Skip-layer guidance as a request gives it. */
 export type PartialSkipLayerGuidance =
   & Pick<SkipLayerGuidance, "layers">
   & { [K in Exclude<keyof SkipLayerGuidance, "layers">]?: SkipLayerGuidance[K] | undefined };
 
 export interface SkipLayerRules {
-  /** Blocks that the network has; 0 where the family knows no skipping. */
+  /** Number of blocks in the network; 0 for families without skip-layer guidance. */
   skippableLayers: number;
   guidanceScale: number;
 }
 
 /**
- * Fills in diffusers' defaults.
+ * Returns skip-layer guidance with diffusers' defaults filled in.
  * @throws {RangeError} naming the field, the rule and the value.
  */
 export function completeSkipLayerGuidance(
@@ -47,7 +48,7 @@ export function completeSkipLayerGuidance(
   return { layers, scale, start, stop };
 }
 
-/** Whether `step` (0-based) of so many is guided, as diffusers decides it. */
+/** Returns whether diffusers would guide `step` (0-based) of `steps`. */
 export function guidesStep(
   { start, stop }: SkipLayerGuidance,
   { step, steps }: { step: number; steps: number },

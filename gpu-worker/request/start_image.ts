@@ -1,47 +1,49 @@
-// Image to image: a run that begins in the middle of the noise schedule, with the latents of a picture under noise.
-// diffusers' get_timesteps in FluxImg2ImgPipeline, StableDiffusion3Img2ImgPipeline and Stable Diffusion's two.
+// Image to image: the run begins in the middle of the noise schedule, with a picture's latents
+// under noise. Source: diffusers' get_timesteps in FluxImg2ImgPipeline,
+// StableDiffusion3Img2ImgPipeline and Stable Diffusion's two pipelines.
 import type { DecodedImage } from "../media/decoded_image.ts";
 
-/** All that completing a request needs of an image. Its pixels can wait until the run begins. */
+/** An image's size. It is enough to complete a request; the pixels can wait until the run begins. */
 export interface ImageSize {
   width: number;
   height: number;
 }
 
-/** What a run starts from instead of noise alone. */
+/** The image that a run starts from instead of noise. */
 export interface StartImage<Image extends ImageSize = DecodedImage> {
-  /** As large as the picture to make. */
+  /** The image, in the size of the picture to make. */
   image: Image;
-  /** How much of the noise schedule is run, 0..1: a strength of 1 leaves next to nothing of the image. */
+  /** Share of the noise schedule to run, 0..1. With 1, next to nothing of the image is left. */
   strength: number;
-  /** Steps that are left out at the beginning. */
+  /** Number of steps to skip at the beginning. */
   firstStep: number;
 }
 
-/** Where families differ. */
+/** The differences between families. */
 export interface StartImageRules {
-  /** What `strength` is unless given. */
+  /** Default of `strength`. */
   strength: number;
-  /** Whether a step of which `strength` asks for a part is run. */
+  /** Whether a step that `strength` covers only partly is run. */
   partialStep: "run" | "skip";
 }
 
-/** What a request may leave open. */
+/** The image fields of a request. */
 export interface PartialStartImage<Image extends ImageSize = DecodedImage> {
   image?: Image | undefined;
   strength?: number | undefined;
 }
 
-/** The rest of the request that it must fit. */
+/** The fields of the request that the image must fit. */
 export interface StartImageContext {
   width: number;
   height: number;
   steps: number;
-  /** Absent where the family cannot start from an image. */
+  /** Undefined if the family cannot start from an image. */
   rules: StartImageRules | undefined;
 }
 
 /**
+ * Checks the image fields and computes the first step.
  * @returns undefined for text to image
  * @throws {RangeError} naming the field, the rule and the value.
  */
@@ -74,7 +76,10 @@ export function completeStartImage<Image extends ImageSize>(
   return { image, strength, firstStep };
 }
 
-/** In the order in which Python computes it: steps - steps * strength is rounded otherwise than steps * (1 - strength). */
+/**
+ * Keeps Python's order of operations: steps - steps *
+ * strength rounds differently from steps * (1 - strength).
+ */
 function skippedSteps(
   { strength, steps }: { strength: number; steps: number },
   { partialStep }: StartImageRules,

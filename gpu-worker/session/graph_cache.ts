@@ -1,5 +1,5 @@
-// Graphs as ONNX Runtime has optimized them, kept on disk, so that the next start of the same checkpoint on the same
-// machine skips that work. Weights that optimization leaves alone stay in the checkpoint's files here too.
+// A cache on disk of graphs that ONNX Runtime has optimized. The next start of the same checkpoint on the
+// same machine skips that work. Weights that optimization does not change stay in the checkpoint's files.
 import { createHash } from "node:crypto";
 import { cpus } from "node:os";
 import { join } from "node:path";
@@ -7,17 +7,20 @@ import type { OnnxModel } from "../graph/graph_builder.ts";
 import { OrtError, ortVersion, type Runtime, type Session } from "../runtime/mod.ts";
 
 /**
- * Weights of a graph up to this size, in bytes: those that are cast or merged at load lie in the cached file. Reading
- * larger ones takes so long that optimization does not matter.
+ * Largest size of a graph's weights to cache, in bytes. Weights that are cast or merged at load are stored in
+ * the cached file. Reading larger weights takes so long that optimization does not matter.
  */
 const MAX_WEIGHT_BYTES = 512 * 2 ** 20;
-/** Of all files together; the oldest go first. */
+/** Largest size of all cached files together, in bytes. The oldest are deleted first. */
 const MAX_CACHE_BYTES = 2 ** 30;
 const SUFFIX = ".onnx";
 const PART = `${SUFFIX}.part`;
 
 export interface GraphCacheOptions {
-  /** Made when the first graph is stored; a folder that cannot be written is no error, and nothing is stored. */
+  /**
+   * Created when the first graph is stored. If it cannot
+   * be written, nothing is stored and no error is thrown.
+   */
   folder: string;
   runtime: Runtime;
   /** Identifies the weights. */
@@ -31,10 +34,10 @@ export class GraphCache {
     this.#options = options;
   }
 
-  /** Loads `model`, from its cached form if there is one. @throws {OrtError} naming the graph. */
+  /** Loads `model`, from the cache if it is there. @throws {OrtError} naming the graph. */
   async load(model: OnnxModel): Promise<Session> {
     const { runtime } = this.#options;
-    // What other providers make of a graph has not been tried.
+    // Other providers' optimized graphs are untested.
     if (runtime.provider !== "cpu" || model.weightBytes > MAX_WEIGHT_BYTES) {
       return await runtime.createSession(model);
     }
@@ -45,7 +48,7 @@ export class GraphCache {
       return await runtime.createSession({ ...model, bytes }, { graphOptimization: "disabled" });
     } catch (error) {
       if (!(error instanceof OrtError)) throw error;
-      // Damaged, say: what made it can make it again.
+      // The cached file may be damaged, so build it again.
       await Deno.remove(path).catch(() => {});
       return await this.#loadAndStore(model, path);
     }
@@ -56,7 +59,7 @@ export class GraphCache {
     const part = `${path.slice(0, -SUFFIX.length)}.${crypto.randomUUID().slice(0, 8)}${PART}`;
     try {
       await Deno.mkdir(folder, { recursive: true });
-      // Asks for the right that native code would not.
+      // Check Deno's write permission, which native code would bypass.
       await Deno.writeFile(part, new Uint8Array(), { createNew: true });
     } catch {
       return await runtime.createSession(model);
@@ -64,7 +67,7 @@ export class GraphCache {
     try {
       const session = await runtime.createSession(model, { optimizedModelPath: part });
       await Deno.rename(part, path).catch(() => {});
-      // Another process may be discarding the same files: theirs to have gone, not this checkpoint's to fail.
+      // Another process may delete the same files at the same time, which must not fail this load.
       await discardOldest(folder).catch(() => {});
       return session;
     } catch (error) {
@@ -76,7 +79,7 @@ export class GraphCache {
     }
   }
 
-  /** Optimization may choose layouts by the processor, so that is part of the name. */
+  /** The processor is part of the name, as optimization may choose layouts by it. */
   #path({ name, bytes, externalDataFolder }: OnnxModel): string {
     const { folder, modelDigest } = this.#options;
     const hash = createHash("sha256").update(bytes);
@@ -102,7 +105,7 @@ async function readOrNothing(path: string): Promise<Uint8Array<ArrayBuffer> | un
 async function discardOldest(folder: string): Promise<void> {
   const files: { path: string; size: number; modified: number }[] = [];
   for await (const { name } of Deno.readDir(folder)) {
-    // What a killed process left half written counts, and goes, like the rest.
+    // Unfinished files of killed processes count too, and are deleted like the rest.
     if (!name.endsWith(SUFFIX) && !name.endsWith(PART)) continue;
     const path = join(folder, name);
     const { size, mtime } = await Deno.stat(path);

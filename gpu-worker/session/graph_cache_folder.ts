@@ -1,4 +1,5 @@
-// Where commands and the worker keep optimized graphs: in the checkout, so that deleting it leaves nothing behind.
+// Commands and the worker keep optimized graphs in the checkout,
+// so that deleting the checkout leaves nothing behind.
 
-/** Relative to the working folder, which tasks run in. */
+/** Relative to the working folder, in which tasks run. */
 export const GRAPH_CACHE_FOLDER = ".cache/graphs";

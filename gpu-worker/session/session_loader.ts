@@ -1,29 +1,29 @@
-// Where a pipeline's graphs are loaded: all of them at once, or in turn where memory has no room for them together.
+// Loads a pipeline's graphs: all at once, or in turn if memory cannot hold all of them.
 import type { OnnxModel } from "../graph/graph_builder.ts";
 import type { Runtime, Session } from "../runtime/mod.ts";
 import { trimHeap } from "../runtime/trim_heap.ts";
 import type { GraphCache } from "./graph_cache.ts";
 
-/** A graph to run, whether or not it is loaded at the moment. Runs can be prepared only where it stays loaded. */
+/** A graph to run, whether or not it is loaded now. `prepare` exists only if the graph stays loaded. */
 export type GraphSession = Pick<Session, "run" | "inputNames"> & Partial<Pick<Session, "prepare">>;
 
 export interface SessionLoaderOptions {
   /**
-   * Graphs are loaded when they are run, and freed before one of another group is. What a file lacks or a device
-   * refuses is then found at the first run rather than at once. @default false
+   * Loads a graph when it runs, and frees it before a graph of another group is loaded. Missing weights and
+   * unsupported nodes are then found at the first run instead of at once. @default false
    */
   offload?: boolean;
-  /** Where optimized graphs are kept. @default none */
+  /** Cache of optimized graphs. @default no cache */
   graphCache?: GraphCache;
 }
 
-/** Owns the sessions it loads. Offloaded graphs must not run at the same time. */
+/** Loads and owns sessions. Offloaded graphs must not run at the same time. */
 export class SessionLoader implements Disposable {
   readonly #runtime: Runtime;
   readonly #offload: boolean;
   readonly #cache: GraphCache | undefined;
   #loaded = new Map<OnnxModel, Session>();
-  /** The group that `#loaded` belongs to under offloading. */
+  /** The group of the loaded graphs under offloading. */
   #group: object | undefined;
 
   constructor(runtime: Runtime, { offload = false, graphCache }: SessionLoaderOptions) {
@@ -32,12 +32,15 @@ export class SessionLoader implements Disposable {
     this.#cache = graphCache;
   }
 
-  /** A graph that is a group of its own. @throws {OrtError} naming the graph. */
+  /** Loads a graph as a group of its own. @throws {OrtError} naming the graph. */
   async load(model: OnnxModel): Promise<GraphSession> {
     return (await this.loadTogether({ model })).model;
   }
 
-  /** A group: graphs that alternate, and so stay in memory together. @throws {OrtError} naming the graph. */
+  /**
+   * Loads a group: graphs that alternate, and therefore stay in memory together.
+   * @throws {OrtError} naming the graph.
+   */
   async loadTogether<K extends string>(models: Record<K, OnnxModel>): Promise<Record<K, GraphSession>> {
     const sessions: Partial<Record<K, GraphSession>> = {};
     for (const name in models) {

@@ -1,4 +1,4 @@
-// `deno task batch`: a file of prompts to a folder of pictures, on one or more devices.
+// `deno task batch`: draws a file of prompts into a folder of pictures, on one or more devices.
 import { join } from "node:path";
 import { completeRequest } from "../../request/complete_request.ts";
 import type { CheckpointReading } from "../../pipeline/pipeline.ts";
@@ -40,7 +40,7 @@ export async function batch(args: string[], signal: AbortSignal): Promise<void> 
   report({ output, plan, dealt, seconds: (performance.now() - started) / 1000 }, json);
 }
 
-/** Everything that can be refused is refused before gigabytes are loaded. */
+/** Checks everything that can be checked before gigabytes are loaded. */
 async function preparePlan(
   { promptFile, totalPromptNum, model, devices, dtype, memory, image, outputBasePath, expName, request }:
     BatchArguments,
@@ -53,7 +53,7 @@ async function preparePlan(
   });
   const { reading, dtype: computeType } = read;
   const complete = await completion(request, { image, reading });
-  // What is wrong with the settings is wrong with every prompt, and said once.
+  // A wrong setting is wrong for every prompt, so report it once.
   const { sampler } = complete(" ");
   const { digest } = modelInfo(model, read, memory);
   const output = join(outputBasePath, expName ?? defaultExpName(model, sampler.method));
@@ -66,7 +66,10 @@ async function preparePlan(
   return { plan, output, dtype: computeType };
 }
 
-/** Fills in a prompt's request; the image to start from is read once, and named in it. */
+/**
+ * Returns a function that completes a prompt's request.
+ * The start image is read once; requests carry its path.
+ */
 async function completion(
   request: BatchArguments["request"],
   { image: file, reading }: Pick<BatchArguments, "image"> & { reading: CheckpointReading },
@@ -82,7 +85,7 @@ async function completion(
   };
 }
 
-/** Processes on the CPU share its cores. */
+/** Divides the CPU's cores among the processes. undefined lets ONNX Runtime decide. */
 function threadsOfEach({ devices }: BatchArguments): number | undefined {
   if (devices.length === 1 || devices[0]!.provider !== "cpu") return undefined;
   return Math.max(1, Math.floor(navigator.hardwareConcurrency / devices.length));
@@ -95,7 +98,10 @@ interface Report {
   seconds: number;
 }
 
-/** @throws {Error} if anything failed, after having said what. */
+/**
+ * Prints the summary and all failures.
+ * @throws {Error} if anything failed.
+ */
 function report({ output, plan, dealt: { drawn, failed, lost }, seconds }: Report, json: boolean): void {
   const failures: BatchFailure[] = [...plan.refused, ...failed].sort((a, b) => a.line - b.line);
   const mean = (values: number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;

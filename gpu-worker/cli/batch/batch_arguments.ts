@@ -15,20 +15,20 @@ import { SAMPLING_FLAGS, SAMPLING_HELP, samplingRequest } from "../../flags/samp
 
 export const BATCH_HELP = `Usage: deno task batch --prompt-file FILE [options]
 
-  --prompt-file FILE       prompts, one a line; empty lines are skipped
+  --prompt-file FILE       prompts, one per line; empty lines are skipped
   --total-prompt-num N     the first N prompts only (all)
 ${MODEL_HELP}
-  --devices A,B            one process each, all of a kind: cpu | cuda:N or just N | webgpu (cpu)
+  --devices A,B            one process each, all of one kind: cpu | cuda:N or just N | webgpu (cpu)
   --dtype T                float32 | float16 | bfloat16 (float32; bfloat16 on cuda)
 ${MEMORY_HELP}
-  --output-base-path DIR   (out)
-  --exp-name NAME          folder in there; each prompt has its own with image.png (and video.mp4) and stats.json (<model>/<method>)
+  --output-base-path DIR   folder of all experiments (out)
+  --exp-name NAME          folder of this experiment, with a folder per prompt: image.png (and video.mp4), stats.json (<model>/<method>)
   --json                   the summary as one JSON object on stdout
   --seed N                 seed of every prompt (42)
 ${IMAGE_HELP}
 ${SAMPLING_HELP}
 
-Prompts whose picture is there with the same settings are skipped, so that the same command continues an interrupted one.
+Prompts that have a picture with the same settings are skipped, so the same command continues an interrupted batch.
 `;
 
 const FLAGS = {
@@ -47,10 +47,10 @@ const FLAGS = {
 } as const satisfies Record<string, FlagKind>;
 
 export interface BatchDevice {
-  /** As the user may name it: "cpu", "cuda:1". */
+  /** The device as the user may name it: "cpu", "cuda:1". */
   name: string;
   provider: ProviderName;
-  /** CUDA device. */
+  /** Index of the CUDA device. */
   deviceId?: number;
 }
 
@@ -61,16 +61,17 @@ export interface BatchArguments {
   devices: BatchDevice[];
   dtype: DType | undefined;
   memory: MemoryOptions;
-  /** What every prompt starts from. */
+  /** The image that every prompt starts from. */
   image: ImageArguments | undefined;
   outputBasePath: string;
-  /** undefined: named after model and method. */
+  /** Name of the experiment. If undefined, it is named after model and method. */
   expName: string | undefined;
   json: boolean;
   request: Omit<PartialRequest, "prompt">;
 }
 
 /**
+ * Parses the command line of `deno task batch`.
  * @returns undefined when help is asked for
  * @throws {UsageError} naming the flag
  */
@@ -112,7 +113,10 @@ function parseDevice(device: string): BatchDevice {
   throw new UsageError(`--devices takes cpu, webgpu, cuda:N or N: current value is '${device}'`);
 }
 
-/** "black-forest-labs/FLUX.1-dev+loras/ink.safetensors:0.7" and "spectrum" to "FLUX.1-dev+ink:0.7/spectrum". */
+/**
+ * Names an experiment: "black-forest-labs/FLUX.1-dev+loras/ink.safetensors:0.7"
+ * and "spectrum" give "FLUX.1-dev+ink:0.7/spectrum".
+ */
 export function defaultExpName(model: string, method: string): string {
   const { name, loras } = parseModelName(model);
   const parts = loras.map(({ path, weight }) => formatLora({ path: basename(path, ".safetensors"), weight }));

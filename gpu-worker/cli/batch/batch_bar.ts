@@ -1,4 +1,5 @@
-// The display of a batch: one bar over all steps of all pictures on a terminal, one line a picture in pipes and logs.
+// Shows the progress of a batch: on a terminal one bar over
+// all steps of all pictures, else one line per picture.
 import cliProgress from "cli-progress";
 import process from "node:process";
 
@@ -14,7 +15,7 @@ export class BatchBar implements Disposable {
     this.#bar = new cliProgress.SingleBar({
       stream: process.stderr,
       hideCursor: true,
-      // Forecasts take a fraction of a full pass: the estimate needs several pictures to be steady.
+      // A forecast takes a fraction of a full pass, so the estimate needs several pictures to be steady.
       etaBuffer: 8 * steps,
       format: "{bar} {pictures}  {failures}{eta_formatted} left",
     }, cliProgress.Presets.shades_classic);
@@ -25,7 +26,7 @@ export class BatchBar implements Disposable {
     this.#bar?.increment();
   }
 
-  /** A picture is there, or will not be. `missing` steps of it were not run. */
+  /** Counts a picture that is drawn or has failed. `missing` of its steps were not run. */
   end(text: string, { failed, missing }: { failed: boolean; missing: number }): void {
     this.#ended++;
     if (failed) this.#failed++;

@@ -1,34 +1,34 @@
-// What `batch` and its processes tell each other: one JSON object a line, tasks on stdin, events on stdout.
+// Messages between `batch` and its processes: one JSON object per line, tasks on stdin, events on stdout.
 import type { GenerateRequest } from "../../request/generate_request.ts";
 import type { StartImage } from "../../request/start_image.ts";
 
-/** A request whose image to start from is named instead of carried along. */
+/** A request that names its start image instead of carrying it. */
 export type BatchRequest = Omit<GenerateRequest, "startImage"> & { startImage?: NamedStartImage };
 
 export interface NamedStartImage extends Omit<StartImage, "image"> {
-  /** Path of the file, which is resized to the request's size. */
+  /** Path of the file. Its image is resized to the request's size. */
   path: string;
-  /** Of the file's bytes, hex. */
+  /** SHA-256 of the file, in hex. */
   sha256: string;
 }
 
 /** A picture to draw. */
 export interface BatchTask {
-  /** Gets image.png and then stats.json. */
+  /** Folder for image.png and, written last, stats.json. */
   folder: string;
   request: BatchRequest;
   /** Copied into stats.json. */
   settings: Record<string, unknown>;
 }
 
-/** A process says "ready" once, then for each task steps and how it ended. */
+/** A process sends "ready" once. For each task it then sends its steps and how it ended. */
 export type BatchEvent =
   | { type: "ready" }
   | { type: "step" }
   | { type: "drawn"; seconds: number; fullPasses: number }
   | { type: "failed"; reason: string };
 
-/** Fewer than the request's steps where it starts from an image. */
+/** Returns the number of steps to run: fewer than the request's if it starts from an image. */
 export function stepsToRun({ steps, startImage }: BatchRequest): number {
   return steps - (startImage?.firstStep ?? 0);
 }

@@ -1,4 +1,4 @@
-// What of a prompt file is still to be drawn, and where it goes.
+// Decides which prompts of a file are still to be drawn, and into which folder.
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { isDeepStrictEqual } from "node:util";
@@ -13,7 +13,7 @@ export interface BatchFailure extends BatchPrompt {
 
 export interface BatchPlan {
   todo: BatchItem[];
-  /** Prompts whose picture is there. */
+  /** Number of prompts that have a picture already. */
   finished: number;
   /** Prompts that cannot be drawn. */
   refused: BatchFailure[];
@@ -22,12 +22,16 @@ export interface BatchPlan {
 export interface PlanOptions {
   /** Folder of the experiment. */
   output: string;
-  /** Fills in a request or throws. */
+  /** Completes a request or throws. */
   complete: (prompt: string) => BatchRequest;
   settingsOf: (request: BatchRequest) => Record<string, unknown>;
 }
 
-/** @throws {Error} if a folder holds a picture of another prompt or of other settings, which is not to be overwritten. */
+/**
+ * Plans a batch.
+ * @throws {Error} if a folder holds a picture of another
+ * prompt or of other settings, which must not be overwritten.
+ */
 export function planBatch(
   prompts: readonly BatchPrompt[],
   { output, complete, settingsOf }: PlanOptions,
@@ -50,7 +54,10 @@ export function planBatch(
   return plan;
 }
 
-/** The reference's name, 50 characters with "_" for " " and "."; unlike there, equal beginnings do not overwrite each other. */
+/**
+ * Returns the reference's folder name: 50 characters with "_" for " " and ".". Unlike
+ * there, prompts with equal beginnings get different folders.
+ */
 function uniqueName(prompt: string, taken: Set<string>): string {
   // deno-lint-ignore no-control-regex -- such characters are what is looked for
   const name = [...prompt.replace(/[ ./\\\x00-\x1f]/g, "_")].slice(0, 50).join("");
@@ -62,7 +69,10 @@ function uniqueName(prompt: string, taken: Set<string>): string {
   }
 }
 
-/** stats.json is written last: without it the picture does not count. */
+/**
+ * Returns whether the picture is complete. stats.json is
+ * written last, so a picture without it does not count.
+ */
 function isFinished(
   folder: string,
   { prompt, settings }: { prompt: string; settings: Record<string, unknown> },

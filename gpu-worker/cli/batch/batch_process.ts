@@ -1,4 +1,4 @@
-// The parent's side of a `batch_worker.ts`: starts it, hands it tasks, notices when it dies.
+// The parent's side of a `batch_worker.ts` process: starts it, sends it tasks, notices when it dies.
 import { TextLineStream } from "@std/streams/text-line-stream";
 import type { BatchDevice } from "./batch_arguments.ts";
 import type { BatchEvent, BatchTask } from "./batch_messages.ts";
@@ -11,11 +11,11 @@ export interface BatchProcessOptions {
   memory: MemoryOptions;
   /** Threads of the CPU provider. @default one for each physical core */
   threads?: number | undefined;
-  /** Aborting ends the process, within a step if it is drawing. */
+  /** Aborting ends the process; one that is drawing ends within a step. */
   signal: AbortSignal;
 }
 
-/** A process that does not end by itself after it was told to is killed. */
+/** Time that a process has to end after SIGTERM before it is killed. */
 const STOP_MS = 10_000;
 const WORKER = new URL("./batch_worker.ts", import.meta.url);
 
@@ -56,7 +56,9 @@ export class BatchProcess implements AsyncDisposable {
     signal.addEventListener("abort", this.#stop);
   }
 
-  /** @returns the process with its model loaded. @throws {Error} with the reason if it cannot be. */
+  /**
+   * Starts a process and waits until its model is loaded. @throws {Error} with the reason if loading fails.
+   */
   static async start(options: BatchProcessOptions): Promise<BatchProcess> {
     options.signal.throwIfAborted();
     const process = new BatchProcess(options);
@@ -64,13 +66,13 @@ export class BatchProcess implements AsyncDisposable {
     return process;
   }
 
-  /** Draws one picture. @throws {Error} with the reason if the process dies over it. */
+  /** Draws one picture. @throws {Error} with the reason if the process dies meanwhile. */
   async draw(
     { folder, request, settings }: BatchTask,
     onStep: () => void,
   ): Promise<Extract<BatchEvent, { type: "drawn" | "failed" }>> {
     const line = JSON.stringify({ folder, request, settings } satisfies BatchTask);
-    // A dead process is noticed by its last event.
+    // If the process is dead, #next() reports it.
     await this.#tasks.write(new TextEncoder().encode(line + "\n")).catch(() => {});
     for (;;) {
       const event = await this.#next();

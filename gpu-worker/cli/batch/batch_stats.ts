@@ -1,10 +1,11 @@
-// stats.json beside each picture of `batch`: the fields of the reference (hanjq17/Spectrum, src/text_to_image.py), so
-// that what reads its outputs reads ours, and what else a measurement needs.
+// Builds stats.json, which lies beside each picture of `batch`. It has the
+// reference's fields (hanjq17/Spectrum, src/text_to_image.py), so that the same
+// tools read both, and the other fields that a measurement needs.
 import { flattenSamplerOptions, METHOD_OPTIONS } from "../../../sampler/mod.ts";
 import type { GenerateResult } from "../../pipeline/pipeline.ts";
 import type { BatchRequest } from "./batch_messages.ts";
 
-/** Everything but the prompt that decides what the picture looks like. */
+/** Returns every setting, except the prompt, that affects the picture. */
 export function batchSettings(
   { prompt: _, sampler, startImage, ...fields }: BatchRequest,
   { modelDigest, dtype }: { modelDigest: string; dtype: string },
@@ -22,12 +23,15 @@ export function batchSettings(
 
 export interface BatchStatsOptions {
   settings: Record<string, unknown>;
-  /** As the user named it. */
+  /** The model as the user named it. */
   model: string;
   device: string;
 }
 
-/** `time` is the reference's: seconds from prompt to picture, the encoding of the file not included. */
+/**
+ * Returns the content of stats.json. `time` is defined as in the reference:
+ * seconds from prompt to picture, without encoding the file.
+ */
 export function batchStats(
   { request, result }: { request: BatchRequest; result: GenerateResult },
   { settings, model, device }: BatchStatsOptions,

@@ -1,4 +1,5 @@
-// A process of `deno task batch`: loads the model on one device, then draws what stdin names until it ends.
+// A process of `deno task batch`: loads the model on one
+// device, then draws the tasks on stdin until stdin ends.
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { TextLineStream } from "@std/streams/text-line-stream";
@@ -51,7 +52,10 @@ async function batchWorker(args: string[], signal: AbortSignal): Promise<void> {
   }
 }
 
-/** Interrupted before the picture is drawn it leaves nothing, after that all files. Of a video, image.png is a frame. */
+/**
+ * Draws one picture and writes its files. An interruption leaves
+ * no file or all of them. A video's image.png is one frame.
+ */
 async function draw(
   pipeline: Pipeline,
   { task: { folder, request, settings }, device, signal }: {
@@ -75,7 +79,9 @@ async function draw(
   return { type: "drawn", seconds: result.seconds.total, fullPasses };
 }
 
-/** Decodes the image that `request` names, to what the batch's plan has seen. */
+/**
+ * Decodes the image that `request` names, and checks that it has not changed since the batch was planned.
+ */
 async function withImage({ startImage, ...request }: BatchRequest): Promise<GenerateRequest> {
   if (startImage === undefined) return request;
   const { path, sha256, ...rest } = startImage;
@@ -84,7 +90,7 @@ async function withImage({ startImage, ...request }: BatchRequest): Promise<Gene
   return { ...request, startImage: { ...rest, image } };
 }
 
-/** What a process that was killed while it wrote has left. */
+/** Removes partial files that a killed process has left. */
 function removeParts(folder: string): void {
   if (!existsSync(folder)) return;
   for (const { name } of Deno.readDirSync(folder)) {

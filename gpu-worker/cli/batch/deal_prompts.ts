@@ -1,4 +1,4 @@
-// Deals prompts to processes, one a device: each takes the next when it has finished one, so that none waits for another.
+// Deals prompts to processes, one per device. Each process takes the next prompt when it is free.
 import type { BatchDevice } from "./batch_arguments.ts";
 import { stepsToRun } from "./batch_messages.ts";
 import type { BatchFailure, BatchItem } from "./batch_plan.ts";
@@ -7,7 +7,7 @@ import { BatchProcess, type BatchProcessOptions } from "./batch_process.ts";
 export interface DealOptions extends Omit<BatchProcessOptions, "device"> {
   devices: readonly BatchDevice[];
   onStep: () => void;
-  /** An item is drawn (a picture) or has failed (a reason). `missing` of its steps were not run. */
+  /** Called when an item is drawn or has failed (with a reason). `missing` of its steps were not run. */
   onEnd: (item: BatchItem, end: { failed?: string; missing: number }) => void;
 }
 
@@ -19,10 +19,10 @@ export interface Dealt {
 }
 
 /**
- * Draws all `items`. A prompt that fails stops no other; a process that dies costs the prompt it was drawing and is
- * started again; the prompts of a device that cannot be used go to the others.
+ * Draws all `items`. A prompt that fails does not stop the others. A process that dies fails the prompt it
+ * was drawing and is restarted. If a device cannot be used, its prompts go to the other devices.
  * @throws {Error} if none of the devices can be used.
- * @throws the signal's reason once all processes have ended.
+ * @throws the signal's reason, once all processes have ended.
  */
 export async function dealPrompts(
   items: readonly BatchItem[],

@@ -1,5 +1,6 @@
-// `deno task bench:sampler`: how much of the plan's limit a run reaches, on the embedded checkpoint and on a larger one that the
-// bench makes itself; memory; what tokens and steps cost; and how our full pass compares with diffusers'. A table a file in bench/.
+// `deno task bench:sampler` measures how much of the step plan's limit a run reaches, on the embedded
+// checkpoint and on a larger random one. It also measures memory, cost by tokens and steps, and our full pass
+// against diffusers'. Each table is a file in bench/.
 import { openPipeline } from "../../model/open_pipeline.ts";
 import { costTable } from "./cost_table.ts";
 import { plotCosts } from "./plot_costs.ts";
@@ -13,14 +14,14 @@ const HELP = `Usage: deno task bench:sampler [options]
 
   --model DIR       checkpoint (models/emoji)
   --rounds N        rounds of each table (51)
-  --large-rounds N  the same on the random FLUX of width 1024 with 1,024 image tokens; 0 leaves it out (2)
-  --python FILE     a Python with torch and diffusers: adds their full pass on the same CPU
-  --plot FILE       where to draw costs by tokens as SVG
+  --large-rounds N  rounds on the random FLUX of width 1024 with 1,024 image tokens; 0 skips it (2)
+  --python FILE     Python with torch and diffusers; adds diffusers' full pass on the same CPU
+  --plot FILE       SVG file for a plot of cost by tokens
 `;
 
-/** A full pass takes some 600 ms on two cores. */
+/** The large random checkpoint. Its full pass takes some 600 ms on two cores. */
 const LARGE = { width: 1024, doubleBlocks: 2, singleBlocks: 6, side: 256 };
-/** 64 to 4,096 tokens of models/emoji. */
+/** Sides in pixels: 64 to 4,096 tokens of models/emoji. */
 const SIDES = [64, 128, 256, 512];
 const TOKEN_SIDE = 8;
 const STEPS = [10, 20, 28, 50, 100];
@@ -54,7 +55,7 @@ interface ModelBench {
   model: string;
   rounds: number;
   python: string | undefined;
-  /** Steps that diffusers takes to time one. @default those of the checkpoint */
+  /** Steps of diffusers' timed run. @default the checkpoint's */
   peerSteps?: number;
   signal: AbortSignal;
 }

@@ -1,4 +1,5 @@
-// How the cost of full passes and forecasts grows with the size of the picture, and what is reached at other numbers of steps.
+// Measures how the cost of full passes and forecasts grows with
+// picture size, and which speedups other step counts reach.
 import type { Pipeline } from "../../pipeline/pipeline.ts";
 import { median, round } from "./statistics.ts";
 import { PUBLISHED_ROWS, timeRuns } from "./time_runs.ts";
@@ -6,7 +7,7 @@ import { PUBLISHED_ROWS, timeRuns } from "./time_runs.ts";
 export interface CostTableOptions {
   /** Sides of the pictures, in pixels. */
   sides: readonly number[];
-  /** Image tokens of a picture of that side. */
+  /** Returns the image tokens of a picture of that side. */
   tokensOf: (side: number) => number;
   steps: readonly number[];
   rounds: number;
@@ -20,10 +21,10 @@ export interface TokenCost {
   forecast: number;
 }
 
-/** Long enough for full passes and forecasts in gaps of one to four. */
+/** Steps of a run by size: enough for full passes, and for forecasts in gaps of one to four. */
 const STEPS_A_SIZE = 12;
 
-/** Prints two tables. @returns the first. */
+/** Prints two tables and returns the first. */
 export async function costTable(pipeline: Pipeline, options: CostTableOptions): Promise<TokenCost[]> {
   const { sides, tokensOf, steps, rounds, signal } = options;
   const costs: TokenCost[] = [];

@@ -1,4 +1,4 @@
-// The most memory that one picture takes, in a process of its own.
+// Measures the peak memory of one picture in a process of its own.
 import { join } from "node:path";
 import type { PartialRequest } from "../../request/generate_request.ts";
 
@@ -9,7 +9,10 @@ export interface MeasurePeakOptions {
 
 const GENERATE = new URL("../generate.ts", import.meta.url).pathname;
 
-/** @returns bytes, as `deno task generate --json` reports them @throws {Error} with what it printed last. */
+/**
+ * Returns the peak in bytes, as `deno task generate --json` reports it.
+ * @throws {Error} with the last line that the process printed.
+ */
 export async function measurePeak(model: string, { sampler, signal }: MeasurePeakOptions): Promise<number> {
   const folder = await Deno.makeTempDir({ prefix: "spectrum-bench-" });
   try {

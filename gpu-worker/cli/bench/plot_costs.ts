@@ -1,9 +1,9 @@
-// The costs by tokens as a drawing, both axes logarithmic.
+// Draws cost by tokens with logarithmic axes.
 import * as Plot from "@observablehq/plot";
 import { DOMParser } from "deno-dom";
 import type { TokenCost } from "./cost_table.ts";
 
-/** @returns an SVG document */
+/** Returns an SVG document. */
 export function plotCosts(costs: readonly TokenCost[], title: string): string {
   const points = costs.flatMap(({ tokens, full, forecast }) => [
     { tokens, ms: full, kind: "full pass" },

@@ -5,9 +5,9 @@ export interface PeerOptions {
   python: string;
   model: string;
   rounds: number;
-  /** Of each run. @default the checkpoint's */
+  /** Steps of each run. @default the checkpoint's */
   steps?: number | undefined;
-  /** In torch's names. @default cpu and float32 */
+  /** Device and type, by torch's names. @default cpu and float32 */
   device?: string;
   dtype?: string;
   signal: AbortSignal;
@@ -22,7 +22,10 @@ export interface PeerTiming {
 
 const SCRIPT = new URL("../../../tests/goldens/time_diffusers.py", import.meta.url);
 
-/** @throws {Error} with the last line that Python printed. */
+/**
+ * Runs the Python script and returns its timing.
+ * @throws {Error} with the last line that Python printed.
+ */
 export async function runPeer(options: PeerOptions): Promise<PeerTiming> {
   const { python, model, rounds, steps, device = "cpu", dtype = "float32", signal } = options;
   const command = new Deno.Command(python, {

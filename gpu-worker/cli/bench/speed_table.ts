@@ -1,4 +1,5 @@
-// How much of its plan's limit a run reaches, what a forecast costs beside a full pass, and what the history takes.
+// Measures how much of its step plan's limit a run reaches, the cost of
+// a forecast relative to a full pass, and the history's size.
 import { featureElements } from "../../pipeline/family.ts";
 import type { Pipeline } from "../../pipeline/pipeline.ts";
 import { describeModel, type DescribeModelOptions } from "../../model/describe_model.ts";
@@ -17,7 +18,7 @@ export interface SpeedTableOptions extends DescribeModelOptions {
 
 const MIB = 2 ** 20;
 
-/** Prints the table. @returns its first row: method none. */
+/** Prints the table and returns its first row, method none. */
 export async function speedTable(pipeline: Pipeline, options: SpeedTableOptions): Promise<RunTiming> {
   const { model, rounds, signal, provider = "cpu" } = options;
   const timings = await timeRuns(pipeline, { rows: PUBLISHED_ROWS, rounds, signal });
@@ -30,7 +31,7 @@ export async function speedTable(pipeline: Pipeline, options: SpeedTableOptions)
   const none = timings[0]!;
   const peaks: (number | undefined)[] = [];
   for (const { sampler } of PUBLISHED_ROWS) {
-    // GPU memory is not in it.
+    // Peak memory does not include GPU memory.
     peaks.push(provider === "cpu" ? await measurePeak(model, { sampler, signal }) : undefined);
   }
   console.log(

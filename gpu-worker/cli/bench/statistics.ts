@@ -1,4 +1,4 @@
-// What the tables of the bench share.
+// Statistics for the bench's tables.
 
 export function mean(values: readonly number[]): number {
   return values.reduce((sum, value) => sum + value, 0) / values.length;
@@ -8,7 +8,10 @@ export function median(values: readonly number[]): number {
   return quantile(values, 0.5);
 }
 
-/** Between two values in proportion. @param share 0 is the smallest, 1 the largest */
+/**
+ * Returns a quantile, interpolated between two values.
+ * @param share 0 is the smallest value, 1 the largest
+ */
 export function quantile(values: readonly number[], share: number): number {
   const sorted = values.toSorted((a, b) => a - b);
   const position = share * (sorted.length - 1);

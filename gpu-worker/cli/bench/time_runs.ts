@@ -1,4 +1,4 @@
-// Times denoising, full passes and forecasts apart, and each row of a table against the first.
+// Times denoising, full passes and forecasts separately, and compares each row of a table with the first.
 import type { Pipeline } from "../../pipeline/pipeline.ts";
 import type { PartialRequest } from "../../request/generate_request.ts";
 import { mean, median } from "./statistics.ts";
@@ -9,28 +9,28 @@ export interface BenchRow {
   sampler: PartialRequest["sampler"];
 }
 
-/** Whatever the checkpoint's own plan is. */
+/** The published settings, used instead of the checkpoint's stored plan. */
 const PUBLISHED = { method: "spectrum", windowSize: 2, warmupSteps: 5 } as const;
 
-/** Everything in full, and the published plans: 14 and 10 full passes of 50 steps. */
+/** Method none, and the published step plans: 14 and 10 full passes of 50 steps. */
 export const PUBLISHED_ROWS: readonly BenchRow[] = [
   { name: "none", sampler: { method: "none" } },
   { name: "spectrum, flex 0.75", sampler: { ...PUBLISHED, flexWindow: 0.75 } },
   { name: "spectrum, flex 3", sampler: { ...PUBLISHED, flexWindow: 3 } },
 ];
 
-/** What a row or a table may set. */
+/** Fields of a request that a row or a table may set. */
 type Settings = Partial<Omit<PartialRequest, "prompt" | "seed">>;
 
 export interface TimeRunsOptions {
   rows: readonly BenchRow[];
   rounds: number;
-  /** Of the request, beside prompt, seed and sampler. */
+  /** Fields of the request besides prompt, seed and sampler. */
   request?: Settings;
   signal: AbortSignal;
 }
 
-/** Medians, times in milliseconds. */
+/** Medians; times are in milliseconds. */
 export interface RunTiming {
   name: string;
   steps: number;
@@ -38,26 +38,28 @@ export interface RunTiming {
   denoise: number;
   /** One full pass. */
   full: number;
-  /** One forecast step; 0 where there is none. */
+  /** One forecast step; 0 if there is none. */
   forecast: number;
-  /** Of the denoise time in full passes. */
+  /** Share of the denoising time that full passes take, 0..1. */
   share: number;
-  /** Denoise time of the first row over that of this one, one a round; of the first row itself none. */
+  /** Denoising time of the first row divided by this row's, for each round. Empty for the first row. */
   speedups: number[];
 }
 
 /**
- * Times the rows in short turns, the first row between any two others. In each round another row draws as many pictures as
- * have the full passes of one picture of the first, and their mean is held against the mean of the first row's pictures just
- * before and after them. So a drift of the machine's speed cancels, and disturbances meet both sides for as long: a short run
- * escapes them more often than a long one, and medians of single runs would flatter it.
+ * Times the rows in short turns, with the first row between any two others.
+ * In each round a row draws several pictures: together they have as many full passes as one picture
+ * of the first row. Their mean time is compared with the mean of the first row's pictures just
+ * before and after. A drift of the machine's speed then cancels.
+ * Disturbances meet both sides for equally long. A single short run would
+ * escape them more often, and its median would look too good.
  */
 export async function timeRuns(pipeline: Pipeline, options: TimeRunsOptions): Promise<RunTiming[]> {
   const { rows, rounds, signal, request } = options;
   const time = ({ sampler }: BenchRow) => timeRun(pipeline, { ...request, sampler }, signal);
   const [reference, ...others] = rows as [BenchRow, ...BenchRow[]];
   const turns = others.map((row) => ({ row, samples: [] as Sample[], speedups: [] as number[] }));
-  // Of every row the first run warms up.
+  // The first run of each row is a warm-up.
   for (const row of rows) await time(row);
 
   const references = [await time(reference)];

@@ -1,4 +1,5 @@
-// A FLUX checkpoint of any size with random weights, for benches: what a pass costs does not depend on what was learnt.
+// Writes a FLUX checkpoint of any size with random weights, for benches. The
+// cost of a full pass does not depend on the weights' values.
 import { join } from "node:path";
 
 export interface RandomFluxOptions {
@@ -6,21 +7,24 @@ export interface RandomFluxOptions {
   width: number;
   doubleBlocks: number;
   singleBlocks: number;
-  /** Side of the pictures it asks for by default, in pixels; (side / 8)^2 tokens. */
+  /** Default side of the pictures, in pixels; (side / 8)^2 tokens. */
   side: number;
   /** Type of the transformer's weights. @default "F32" */
   dtype?: "F32" | "BF16";
-  /** What it borrows text encoders, tokenizers and VAE from. @default "models/emoji" */
+  /** Checkpoint to copy text encoders, tokenizers and VAE from. @default "models/emoji" */
   lender?: string;
 }
 
 const HEAD_DIM = 128;
-/** Image and text channels that the lender's parts give. */
+/** Latent channels of the lender's VAE, after packing. */
 const IN_CHANNELS = 64;
-/** The weights are as long a list as this, over and over: numbers enough, and quick to make. */
+/**
+ * Length of the list of random numbers that fills the
+ * weights again and again. Long enough, and quick to create.
+ */
 const POOL = 2 ** 20;
 
-/** Writes the checkpoint into `folder`, a directory that exists. */
+/** Writes the checkpoint into `folder`, which must exist. */
 export async function writeRandomFlux(folder: string, options: RandomFluxOptions): Promise<void> {
   const { width, doubleBlocks, singleBlocks, side, dtype = "F32", lender = "models/emoji" } = options;
   const parts = ["text_encoder", "text_encoder_2", "tokenizer", "tokenizer_2", "vae", "scheduler"];
@@ -57,7 +61,7 @@ export async function writeRandomFlux(folder: string, options: RandomFluxOptions
 
 type Shapes = Map<string, number[]>;
 
-/** Every tensor of FluxTransformer2DModel. */
+/** Returns the shape of every tensor of FluxTransformer2DModel. */
 function fluxShapes(
   { width, doubleBlocks, singleBlocks, text, pooled }: Record<
     "width" | "doubleBlocks" | "singleBlocks" | "text" | "pooled",
@@ -106,7 +110,7 @@ function fluxShapes(
   return shapes;
 }
 
-/** A safetensors file written tensor by tensor: it may be larger than memory. */
+/** Writes a safetensors file piece by piece, as it may be larger than memory. */
 async function writeWeights(path: string, shapes: Shapes, dtype: "F32" | "BF16"): Promise<void> {
   const elementBytes = dtype === "F32" ? 4 : 2;
   const header: Record<string, unknown> = {};
@@ -127,7 +131,7 @@ async function writeWeights(path: string, shapes: Shapes, dtype: "F32" | "BF16")
   await writer.close();
 }
 
-/** Small numbers around zero, so that no activation overflows: the same every time. */
+/** Returns small numbers around zero, so that no activation overflows. They are the same on every call. */
 function randomPool(dtype: "F32" | "BF16"): Uint8Array {
   const values = new Float32Array(POOL);
   let state = 1;

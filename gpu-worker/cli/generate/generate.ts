@@ -1,4 +1,4 @@
-// `deno task generate`: one prompt to one or more pictures, or videos, on disk.
+// `deno task generate`: draws one prompt as one or more picture or video files.
 import { completeRequest } from "../../request/complete_request.ts";
 import { openPipeline } from "../../model/open_pipeline.ts";
 import type { GenerateResult, ModelInfo, Pipeline } from "../../pipeline/pipeline.ts";
@@ -25,7 +25,7 @@ export async function generate(args: string[], signal: AbortSignal): Promise<voi
   const options = parseGenerateArguments(args);
   if (options === undefined) return console.log(GENERATE_HELP);
   const { model, device } = options;
-  // Everything that can be refused is refused before gigabytes are loaded.
+  // Check everything that can be checked before gigabytes are loaded.
   const { reading } = describeModel(model, device);
   const { width, height, seed } = options.request;
   const size = { width, height, multiple: reading.rules.sizeMultiple };
@@ -70,7 +70,7 @@ async function generateOne(
   return await pipeline.generate(request, { signal, onStep: (step) => bar.show(step) });
 }
 
-/** FILE for one picture, FILE-<seed> for several. */
+/** Returns FILE for one picture, or FILE-<seed> for each of several. */
 function outputPaths(out: string, requests: readonly GenerateRequest[]): string[] {
   return requests.length === 1 ? [out] : requests.map(({ seed }) => ofSeed(out, seed));
 }

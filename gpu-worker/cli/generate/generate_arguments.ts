@@ -20,10 +20,10 @@ ${SAMPLING_HELP}
   --device D               cpu | cuda | webgpu (cpu)
   --dtype T                float32 | float16 | bfloat16 (float32; bfloat16 on cuda)
 ${MEMORY_HELP}
-  --out FILE               .png, .jpg or .webp (out/<prompt>-<seed>.png); videos: .mp4, .webp, .gif, or frames one by
-                           one with frames/ or frames/%04d.png (out/<prompt>-<seed>.mp4)
-  --json                   one JSON object on stdout
-  --dump FILE.safetensors  initial_latents, latents and image (a video's middle frame) as float32; a video's frames as uint8
+  --out FILE               .png, .jpg or .webp (out/<prompt>-<seed>.png); videos: .mp4, .webp, .gif, or single
+                           frames as frames/ or frames/%04d.png (out/<prompt>-<seed>.mp4)
+  --json                   print one JSON object on stdout
+  --dump FILE.safetensors  save initial_latents, latents and image (a video's middle frame) as float32; a video's frames as uint8
 `;
 
 const FLAGS = {
@@ -49,18 +49,19 @@ export interface GenerateArguments {
   device: DeviceOptions;
   memory: MemoryOptions;
   n: number;
-  /** undefined: {@link defaultOutput} with an extension of what the model makes. */
+  /** Output path. If undefined, {@link defaultOutput} with the extension for what the model makes. */
   out: string | undefined;
   json: boolean;
   dump?: string;
-  /** What to start from. */
+  /** The image to start from. */
   image: ImageArguments | undefined;
   request: PartialRequest;
 }
 
 /**
+ * Parses the command line of `deno task generate`.
  * @returns undefined when help is asked for
- * @throws {UsageError} for unknown flags and values that no model could take
+ * @throws {UsageError} for unknown flags and for values that no model accepts
  */
 export function parseGenerateArguments(args: readonly string[]): GenerateArguments | undefined {
   assertLength(args);
@@ -85,7 +86,10 @@ export function parseGenerateArguments(args: readonly string[]): GenerateArgumen
   };
 }
 
-/** An empty prompt is more often a script's mistake than a wish, and OpenAI's API refuses it as well. */
+/**
+ * Rejects an empty prompt. It is more often a script's
+ * mistake than intended, and OpenAI's API rejects it too.
+ */
 function nonEmpty(prompt: string): string {
   if (prompt !== "") return prompt;
   throw new RangeError(
@@ -93,7 +97,10 @@ function nonEmpty(prompt: string): string {
   );
 }
 
-/** ONNX Runtime searches the process's command line with a recursive regex, whose stack 25,000 characters overflow. */
+/**
+ * Limits arguments: ONNX Runtime searches the command line with a
+ * recursive regex, and 25,000 characters overflow its stack.
+ */
 function assertLength(args: readonly string[]): void {
   const longest = args.reduce((a, b) => b.length > a.length ? b : a, "");
   if (longest.length <= MAX_ARGUMENT_CHARACTERS) return;
@@ -106,7 +113,7 @@ function assertLength(args: readonly string[]): void {
   );
 }
 
-/** Where a picture goes that is not told where. */
+/** Returns the output path for a picture without --out. */
 export function defaultOutput(
   { prompt, seed }: Pick<PartialRequest, "prompt" | "seed">,
   extension: string,

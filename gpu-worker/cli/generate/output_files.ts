@@ -1,4 +1,4 @@
-// What --out asks for: a picture's file, a video's file, or a video's frames one by one; and the bytes of each.
+// Reads --out: the file of a picture, the file of a video, or a video's single frames. Encodes the files.
 import { basename, dirname, extname, join } from "node:path";
 import { UsageError } from "../../../protocol/process/usage_error.ts";
 import type { DecodedVideo } from "../../media/decoded_video.ts";
@@ -24,16 +24,19 @@ const PICTURES: Record<string, ImageFormat> = {
   ".webp": "webp",
 };
 const CLIPS: Record<string, VideoFormat> = { ".mp4": "mp4", ".webp": "webp", ".gif": "gif" };
-/** Of a folder's frames; ffmpeg's and everybody's way to name numbered files, from 1. */
+/** Name of the frames in a folder: numbered from 1, in ffmpeg's notation. */
 const FRAME_NAME = "%04d.png";
 const NUMBER = /%(?:0(\d))?d/;
 
-/** A file's extension, for names that the user leaves open. */
+/** Returns the file extension for an output that the user does not name. */
 export function defaultExtension({ video }: OutputOptions): string {
   return video ? ".mp4" : ".png";
 }
 
-/** @throws {UsageError} if `out` names nothing that the model makes */
+/**
+ * Checks --out.
+ * @throws {UsageError} if `out` names no format that the model makes
+ */
 export function assertOutput(out: string, { video }: OutputOptions): void {
   const extension = extname(out).toLowerCase();
   if (!video) {
@@ -49,7 +52,7 @@ export function assertOutput(out: string, { video }: OutputOptions): void {
   );
 }
 
-/** `out` for one run of several: FILE-<seed>.mp4; frames go to a folder of their own. */
+/** Returns `out` for one of several seeds: FILE-<seed>.mp4. Frames go to a folder per seed. */
 export function ofSeed(out: string, seed: number): string {
   if (isFolder(out)) return `${out.replace(/[/\\]+$/, "")}-${seed}/`;
   if (NUMBER.test(basename(out))) {
@@ -60,7 +63,7 @@ export function ofSeed(out: string, seed: number): string {
   return `${out.slice(0, out.length - extension.length)}-${seed}${extension}`;
 }
 
-/** The first file of `out`: where it can be written, the others can. */
+/** Returns the first file of `out`. If it can be written, the others can too. */
 export function firstFile(out: string): string {
   return isFrames(out) ? frameName(out, 0) : out;
 }

@@ -1,4 +1,5 @@
-// The bar on a terminal: one cell a step, full passes and forecasts drawn apart. Nothing is drawn into pipes.
+// A progress bar on a terminal: one cell per step, with different
+// cells for full passes and forecasts. Pipes get no bar.
 import cliProgress from "cli-progress";
 import process from "node:process";
 import type { StepProgress } from "../../pipeline/pipeline.ts";
@@ -45,7 +46,7 @@ export class StepBar implements Disposable {
   }
 }
 
-/** At most 60 cells; of more steps each cell shows a full pass if one of its steps is. */
+/** Draws at most 60 cells. With more steps, a cell shows a full pass if any of its steps is one. */
 function cells(kinds: readonly string[], total: number): string {
   const count = Math.min(total, MAX_CELLS);
   return Array.from({ length: count }, (_, cell) => {

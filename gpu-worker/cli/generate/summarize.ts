@@ -1,4 +1,4 @@
-// The object that `generate --json` prints.
+// Builds the object that `generate --json` prints.
 import type { GenerateResult, ModelInfo, Seconds } from "../../pipeline/pipeline.ts";
 import type { GenerateRequest } from "../../request/generate_request.ts";
 import { flattenSamplerOptions, METHOD_OPTIONS } from "../../../sampler/mod.ts";
@@ -10,11 +10,14 @@ export interface SummaryInput {
   /** Paths of the pictures, in order of seed. */
   outputs: readonly string[];
   loadSeconds: number;
-  /** Of the process, host memory only. */
+  /** Peak host memory of the process. */
   peakMemoryBytes: number;
 }
 
-/** Settings and plan are common to all pictures; errors are the first picture's, seconds the sum over all. */
+/**
+ * Summarizes the pictures. All share settings and step plan;
+ * errors are the first picture's, seconds are sums over all.
+ */
 export function summarize(
   { model, requests, results, outputs, loadSeconds, peakMemoryBytes }: SummaryInput,
 ) {
@@ -75,7 +78,7 @@ export function summarize(
   };
 }
 
-/** What differs from one picture to the next. */
+/** Returns the fields that differ between pictures. */
 function pictureOf(seed: number, { forecastErrors, seconds }: GenerateResult, output: string) {
   return { seed, output, forecastErrors: Object.fromEntries(forecastErrors), seconds };
 }

@@ -1,4 +1,4 @@
-// `deno task inspect`: what a checkpoint is, whether it can run here, and what memory it takes.
+// `deno task inspect`: describes a checkpoint, whether it runs here, and how much memory it needs.
 import { historySlots, planSteps } from "../../../sampler/mod.ts";
 import { completeRequest } from "../../request/complete_request.ts";
 import type { DeviceOptions } from "../../model/describe_model.ts";
@@ -18,28 +18,28 @@ import { REMEMBERED_PROMPT_BYTES } from "../../text/remembered_prompts.ts";
 const HELP = `Usage: deno task inspect [options]
 
   --model DIR | ORG/NAME   diffusers checkpoint or Hugging Face cache snapshot (models/emoji)
-  --lora FILE[:WEIGHT]     LoRA to load with it, as for generate
+  --lora FILE[:WEIGHT]     LoRA to load with the checkpoint, as for generate
   --device D               cpu | cuda | webgpu (cpu)
   --dtype T                float32 | float16 | bfloat16 (float32; bfloat16 on cuda)
   --steps N --width N --height N --num-frames N   of the run (the checkpoint's)
   --offload --vae-tiling   as for generate
-  --json                   one JSON object on stdout
+  --json                   print one JSON object on stdout
 
-Memory is predicted for one picture or video with the checkpoint's settings, or with the steps, size and savings given.
-The first run of a checkpoint, which optimizes its graphs, takes some more.
+Memory is predicted for one picture or video with the checkpoint's settings, or with the steps, size and memory flags given.
+The first run of a checkpoint optimizes its graphs and needs somewhat more.
 `;
 
-/** What a run adds to this process, beside its model: codecs, tokenizers, kernels, the heap's growth. */
+/** Memory that a run adds to this process besides the model: codecs, tokenizers, kernels, heap growth. */
 const RUN_BYTES = 73 * 2 ** 20;
 
-/** What some checkpoints hold and no run loads. */
+/** Components that some checkpoints contain and no run loads. */
 const UNLOADED = ["safety_checker", "image_encoder"];
 
 interface RunSize extends MemoryOptions {
   steps: number | undefined;
   width: number | undefined;
   height: number | undefined;
-  /** Of a video. */
+  /** Frames of a video. */
   numFrames: number | undefined;
 }
 
@@ -70,7 +70,7 @@ function describe(
   { steps, width, height, numFrames, ...saving }: RunSize,
 ) {
   const { provider = "cpu" } = options;
-  // Its graphs are built for the check: what contradicts itself does not run here.
+  // Building the graphs checks the checkpoint: a contradictory one does not run.
   const read = readModel(model, options);
   const { checkpoint, dtype, reading } = read;
   const { defaults } = reading;
@@ -126,14 +126,14 @@ function describe(
       promptBytes,
       rememberedPromptBytes: REMEMBERED_PROMPT_BYTES,
       processBytes,
-      // On a GPU, what the model takes is the device's memory and not the process's.
+      // On a GPU the model is in the device's memory, not in the process's.
       peakBytes: provider === "cpu" ? processBytes + parts.modelBytes : parts.modelBytes,
       freeBytes: Deno.systemMemoryInfo().available,
     },
   };
 }
 
-/** Why the provider cannot be had here. */
+/** Returns why the provider is unavailable here, or undefined. */
 function problemOf(provider: ProviderName): string | undefined {
   try {
     Runtime.open({ provider })[Symbol.dispose]();

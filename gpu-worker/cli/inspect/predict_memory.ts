@@ -1,6 +1,6 @@
-// How much memory a run will hold at its peak, from a checkpoint's headers. The factors are measurements of ONNX
-// Runtime 1.30 on the CPU, over FLUX, SD 3 and SDXL configs of 1 to 450 MiB and pictures of 16 to 512 pixels a side: what its
-// arena reuses of a graph's intermediate results follows from no formula.
+// Predicts the peak memory of a run from a checkpoint's headers. The factors are measurements of ONNX Runtime
+// 1.30 on the CPU, over FLUX, SD 3 and SDXL configs of 1 to 450 MiB and pictures of 16 to 512 pixels a side.
+// No formula says how much of a graph's intermediate results the arena reuses.
 import type { StepKind } from "../../../sampler/mod.ts";
 import type { WeightEntry, Weights } from "../../checkpoint/weights.ts";
 import { FORECAST_BYTES } from "../../denoiser/onnx_denoiser.ts";
@@ -9,55 +9,63 @@ import { DTYPE_BYTES } from "../../runtime/dtype.ts";
 import type { DType } from "../../runtime/mod.ts";
 
 export interface MemoryQuery {
-  /** Every component that is loaded, by its folder. */
+  /** The loaded components, by folder. */
   components: readonly { name: string; weights: Weights }[];
   /** Compute type of the denoiser. */
   dtype: DType;
   plan: readonly StepKind[];
-  /** Features that a run with that plan keeps. */
+  /** Number of features that a run with this step plan keeps. */
   slots: number;
-  /** Elements of the last-block feature of one picture, all branches. */
+  /** Elements of one picture's feature, over all branches. */
   featureElements: number;
-  /** The same of the tokens that the denoiser works on besides. @default 0 */
+  /** Elements of the other tokens that the denoiser works on, over all branches. @default 0 */
   conditioningElements?: number;
   /** Tokens of T5's prompt. */
   maxSequenceLength: number;
   decoding: DecodingSize;
-  /** Whether text encoders, denoiser and VAE are in memory in turn. */
+  /** Whether text encoders, denoiser and VAE take turns in memory. */
   offload: boolean;
 }
 
-/** All in bytes. */
+/** A memory prediction, in bytes. */
 export interface MemoryPrediction {
-  /** Of everything that is loaded, as ONNX Runtime holds it. */
+  /** Weights of all loaded components, as ONNX Runtime holds them. */
   weightBytes: number;
-  /** What LoRAs take besides, while they are folded into the weights. */
+  /** Additional memory while LoRAs are folded into the weights. */
   loraBytes: number;
   historyBytes: number;
-  /** Intermediate results of text encoders, denoiser and VAE, whose sessions each keep what they once needed. */
+  /**
+   * Intermediate results of text encoders, denoiser and
+   * VAE. Each session keeps the memory that it once needed.
+   */
   activationBytes: number;
-  /** All of it together, or under offloading the most that is there at a time. */
+  /** Everything together or, under offloading, the largest part that is in memory at a time. */
   modelBytes: number;
 }
 
-/** Intermediate results of a full pass at their peak, in features; transformers and UNets are alike in this. */
+/** Intermediate results of a full pass at their peak, in features. Transformers and UNets agree in this. */
 const FEATURES_AT_PEAK = 40;
-/** Those of a text encoder, in states of all its tokens. */
+/** Intermediate results of a text encoder at their peak, in states of all its tokens. */
 const STATES_AT_PEAK = 36;
 const CLIP_TOKENS = 77;
-/** Of each forecast in a batch, at the peak of the head's run: features, and latents on their way to the solver. */
+/**
+ * Memory for each forecast of a gap at the peak of the head's
+ * call: features, and latents on their way to the solver.
+ */
 const FEATURES_A_FORECAST = 3;
 const LATENTS_A_FORECAST = 6;
 /** Intermediate results of the decoder at their peak, in its largest activations. */
 const DECODER_ACTIVATIONS_AT_PEAK = 4.5;
-/** The allocator grows by doubling, which leaves room where weights are cast instead of mapped. */
+/** The allocator grows by doubling, which leaves unused room where weights are cast instead of mapped. */
 const CAST_OVERHEAD = 1.2;
-/** A weight with a LoRA is read, added to and packed: copies beside the one that stays. */
+/** A weight with a LoRA is read, added to and packed: two more copies besides the one that stays. */
 const LORA_COPIES = 2;
 
 /**
- * Weights that are stored in the compute type are mapped, and once packed for multiplication only the packed copy
- * stays: their size counts once. Those of another type are cast at load, and count in the compute type.
+ * Predicts the peak memory of a run.
+ * Weights stored in the compute type are mapped, and only the packed copy stays
+ * once they are packed for multiplication. Their size counts once. Weights of
+ * another type are cast at load and count in the compute type.
  */
 export function predictMemory(query: MemoryQuery): MemoryPrediction {
   const { dtype, plan, slots, featureElements, conditioningElements = 0, decoding, offload } = query;
@@ -108,7 +116,7 @@ export function predictPromptBytes(
   return prompts * elements * DTYPE_BYTES.float32;
 }
 
-/** The VAE's encoder is loaded with the first image to start from. */
+/** The VAE's encoder is not counted: it is loaded with the first start image. */
 const ENCODER = /^(encoder|quant_conv)\./;
 
 function weightBytes(weights: Weights, dtype: DType): { bytes: number; loraBytes: number } {
@@ -123,7 +131,7 @@ function weightBytes(weights: Weights, dtype: DType): { bytes: number; loraBytes
   return { bytes, loraBytes };
 }
 
-/** Elements of a text encoder's state: its width is that of the embedding of its tokens. */
+/** Returns the elements of a text encoder's state, whose width is that of its token embedding. */
 function stateElements(
   weights: Weights,
   { maxSequenceLength }: Pick<MemoryQuery, "maxSequenceLength">,
@@ -141,7 +149,10 @@ function heldBytes({ shape, dtype: stored }: WeightEntry, dtype: DType): number 
   return stored === dtype ? bytes : bytes * CAST_OVERHEAD;
 }
 
-/** Forecasts between two full passes run as one batch, as far as the denoiser lets them. */
+/**
+ * Returns the largest number of forecasts in one call of
+ * the head: the longest gap, bounded by FORECAST_BYTES.
+ */
 function forecastsAtOnce(plan: readonly StepKind[], featureBytes: number): number {
   let longest = 0;
   let length = 0;

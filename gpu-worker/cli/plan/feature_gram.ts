@@ -1,4 +1,5 @@
-// The scalar products of recorded features, averaged over runs: all that a search for plans needs of them.
+// Averages the scalar products of recorded features over runs.
+// The search for step plans needs nothing else of the features.
 export class FeatureGram {
   readonly #steps: number;
   readonly #sum: Float64Array;
@@ -9,7 +10,10 @@ export class FeatureGram {
     this.#sum = new Float64Array(steps ** 2);
   }
 
-  /** @param features of one run, [steps, features] */
+  /**
+   * Adds one run.
+   * @param features the run's features, [steps, features]
+   */
   add(features: Float32Array): void {
     const steps = this.#steps;
     const length = features.length / steps;
@@ -24,7 +28,7 @@ export class FeatureGram {
     this.#runs++;
   }
 
-  /** float64 [steps, steps] */
+  /** Returns the mean scalar products, float64 [steps, steps]. */
   mean(): Float64Array {
     return this.#sum.map((value) => value / this.#runs);
   }

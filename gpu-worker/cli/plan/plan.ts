@@ -1,4 +1,5 @@
-// `deno task plan`: which steps to run in full, found from a checkpoint's own features and stored beside its weights.
+// `deno task plan`: finds the best full passes from a
+// checkpoint's own features and stores them beside its weights.
 import { join } from "node:path";
 import { UsageError } from "../../../protocol/process/usage_error.ts";
 import { createForecaster, findPlans } from "../../../sampler/mod.ts";
@@ -16,13 +17,13 @@ import { assertWritable, writeAtomically } from "../write_atomically.ts";
 
 const HELP = `Usage: deno task plan [--write] [options]
 
-Draws prompts with every step in full, and finds the steps from which the method forecasts the others best: one plan for
-each number of full passes. It takes the history of a whole run in memory, and flow-matching checkpoints.
+Draws prompts with full passes only, and finds the full passes from which the method forecasts the other steps best: one
+plan for each number of full passes. Keeps all features of a run in memory. Needs a flow-matching checkpoint.
 
-  --write                  add the plans to the checkpoint's spectrum.json; otherwise they are printed
-  --prompt-file FILE       one prompt a line (names that the checkpoint lists, on white and on colours)
-  --count N                prompts to draw (32)
-  --max-passes N           full passes of the largest plan (16)
+  --write                  add the plans to the checkpoint's spectrum.json instead of printing them
+  --prompt-file FILE       one prompt per line (names that the checkpoint lists, on white and on colours)
+  --count N                number of prompts to draw (32)
+  --max-passes N           number of full passes in the largest plan (16)
   --device D --dtype T     as for generate
 ${MODEL_HELP}
 ${SAMPLING_HELP}
@@ -47,7 +48,7 @@ export async function plan(args: string[], signal: AbortSignal): Promise<void> {
   const device = readDevice(flags);
   const { checkpoint, reading } = describeModel(model, device);
   const given = samplingRequest(flags);
-  // The method that the plans are for, checked as any request of it.
+  // The method to find plans for, checked as in any request.
   const { sampler, steps } = completeRequest({ prompt: "", ...given }, reading);
   const path = join(checkpoint.folder, "spectrum.json");
   if (flags.write) await assertWritable(path);
@@ -94,7 +95,7 @@ async function write(
   await writeAtomically(path, new TextEncoder().encode(formatJson(merged) + "\n"));
 }
 
-/** Indented, with each plan on one line. */
+/** Formats JSON with indentation and each plan on one line. */
 function formatJson(value: unknown): string {
   return JSON.stringify(value, null, 2).replaceAll(
     /\[\s+([\d,\s]+?)\s+\]/g,

@@ -1,4 +1,4 @@
-// From prompts to what a search for plans needs: every prompt is drawn with all steps in full.
+// Draws prompts with full passes only and records what the search for step plans needs.
 import type { Pipeline } from "../../pipeline/pipeline.ts";
 import type { PartialRequest } from "../../request/generate_request.ts";
 import { FeatureGram } from "./feature_gram.ts";
@@ -6,7 +6,7 @@ import { completeRequest } from "../../request/complete_request.ts";
 
 export interface RecordGramOptions {
   prompts: readonly string[];
-  /** Everything but prompt and method; the seed goes up by one with each prompt. */
+  /** The request without prompt and method. The seed grows by one with each prompt. */
   given: Omit<PartialRequest, "prompt" | "sampler">;
   steps: number;
   signal: AbortSignal;
@@ -15,7 +15,7 @@ export interface RecordGramOptions {
 export interface RecordedGram {
   /** float64 [steps, steps], averaged over the prompts */
   gram: Float64Array;
-  /** How far the solver moves at each step, [steps]. */
+  /** Distance in sigma that the solver moves at each step, [steps]. */
   strides: number[];
 }
 
@@ -43,11 +43,11 @@ export async function recordGram(
   return { gram: gram.mean(), strides };
 }
 
-/** Every tenth name, offset by three: bench:quality measures others. */
+/** Every tenth name, from the fourth. bench:quality measures other names. */
 const [NAME_STRIDE, FIRST_NAME] = [10, 3];
 const BACKGROUNDS = ["", " on a yellow background", " on a blue background", " on a black background"];
 
-/** Prompts of a checkpoint that lists its names, white and coloured backgrounds in turn. */
+/** Returns prompts from a checkpoint's list of names, on white and coloured backgrounds in turn. */
 export function planningPrompts(names: readonly string[]): string[] {
   const some = names.filter((_, i) => i % NAME_STRIDE === FIRST_NAME);
   return some.map((name, i) => name + BACKGROUNDS[i % BACKGROUNDS.length]);

@@ -1,4 +1,4 @@
-// The bar of a download on a terminal. Nothing is drawn into pipes.
+// A progress bar for downloads on a terminal. Pipes get no bar.
 import cliProgress from "cli-progress";
 import process from "node:process";
 
@@ -12,7 +12,7 @@ export class ByteBar implements Disposable {
     this.#bar = new cliProgress.SingleBar({
       stream: process.stderr,
       hideCursor: true,
-      // Chunks come in bursts.
+      // Chunks arrive in bursts, so average over many of them.
       etaBuffer: 1000,
       format: `${label} {bar} {percentage} %  {value} of {total}  {eta_formatted} left`,
       formatValue: (value: number, _options: unknown, type: string) =>

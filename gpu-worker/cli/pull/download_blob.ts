@@ -1,4 +1,5 @@
-// One file of a repository into the cache's blobs/: continued where an earlier attempt stopped, checked before it counts.
+// Downloads one file of a repository into the cache's blobs/.
+// Continues an earlier attempt, and checks the file before it counts.
 import { createHash, type Hash } from "node:crypto";
 import { existsSync } from "node:fs";
 import { HubError } from "./hub_error.ts";
@@ -9,16 +10,17 @@ import { ATTEMPTS } from "./retry_delay.ts";
 export interface DownloadOptions {
   repository: HubRepository;
   commit: string;
-  /** Where the finished file goes; until then the bytes lie in `<target>.incomplete`. */
+  /** Path of the finished file. Until then the bytes are in `<target>.incomplete`. */
   target: string;
   signal: AbortSignal;
-  /** Told of every change: bytes that came, or were there already; negative where they had to be dropped. */
+  /** Called for every change: bytes received or already there; negative if bytes had to be dropped. */
   onBytes: (count: number) => void;
 }
 
 /**
- * Writes the whole of `file` to `target`, or leaves a part that the next call continues.
- * @throws {HubError} if the hub refuses, or the content is not what its listing says: then the part is removed.
+ * Downloads `file` to `target`. A failure leaves a part that the next call continues.
+ * @throws {HubError} if the hub refuses, or if the content
+ * does not match the listing. The part is then removed.
  * @throws {Error} naming the path if it cannot be written (disk full, ...).
  */
 export async function downloadBlob(file: HubFile, options: DownloadOptions): Promise<void> {
@@ -26,7 +28,7 @@ export async function downloadBlob(file: HubFile, options: DownloadOptions): Pro
   if (existsSync(target)) return onBytes(file.size);
   const path = `${target}.incomplete`;
   using part = Deno.openSync(path, { read: true, write: true, create: true });
-  // Another pull of the same file waits here, and finds it done.
+  // Another pull of the same file waits here and then finds the file complete.
   await part.lock(true);
   if (existsSync(target)) return onBytes(file.size);
   const progress: Progress = { written: 0, hash: startHash(file) };
@@ -48,7 +50,7 @@ export async function downloadBlob(file: HubFile, options: DownloadOptions): Pro
   if (found !== file.oid) {
     Deno.removeSync(path);
     throw new HubError(
-      `Cannot use ${file.path} as its checksum is ${found}: the hub lists ${file.oid} (removed; pull again to fetch it anew)`,
+      `Cannot use ${file.path} as its checksum is ${found}: the hub lists ${file.oid} (removed; pull again to download it again)`,
     );
   }
   await part.sync();
@@ -57,7 +59,7 @@ export async function downloadBlob(file: HubFile, options: DownloadOptions): Pro
 
 interface Progress {
   written: number;
-  /** Over the bytes written so far. */
+  /** Hash of the bytes written so far. */
   hash: Hash;
 }
 
@@ -65,7 +67,7 @@ function startHash({ lfs, size }: HubFile): Hash {
   return lfs ? createHash("sha256") : createHash("sha1").update(`blob ${size}\0`);
 }
 
-/** Takes the bytes of an earlier attempt into the hash; more of them than the file has cannot be its beginning. */
+/** Hashes the bytes of an earlier attempt. A part that is longer than the file is discarded. */
 async function continuePart(
   part: Deno.FsFile,
   { file, progress, signal }: { file: HubFile; progress: Progress; signal: AbortSignal },
@@ -115,7 +117,7 @@ async function transfer(
   }
 }
 
-/** A server may ignore the range and send everything. */
+/** Returns whether the response continues at `offset`. A server may ignore the range and send everything. */
 function continues({ status, headers }: Response, offset: number): boolean {
   return status === 206 && headers.get("Content-Range")?.startsWith(`bytes ${offset}-`) === true;
 }
@@ -137,7 +139,7 @@ async function writeAll(
     for (let at = 0; at < chunk.length;) at += await part.write(chunk.subarray(at));
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new Error(`Cannot write ${target}: ${reason} (what has come is kept; pull again to go on)`, {
+    throw new Error(`Cannot write ${target}: ${reason} (the received part is kept; pull again to continue)`, {
       cause,
     });
   }

@@ -1,11 +1,14 @@
-// The error for what the Hugging Face hub, or the way to it, refuses.
+// The error for requests that the Hugging Face hub refuses or that do not reach it.
 
 export interface HubErrorOptions extends ErrorOptions {
-  /** The same request may succeed in a moment: the connection broke, or the hub is overloaded. @default false */
+  /**
+   * Whether the same request may succeed later: the connection
+   * broke, or the hub is overloaded. @default false
+   */
   transient?: boolean;
-  /** HTTP status of the answer, where there was one. */
+  /** HTTP status of the answer, if there was one. */
   status?: number;
-  /** The hub asked to wait this long before the next attempt. */
+  /** Time that the hub asks to wait before the next attempt. */
   retryAfterMs?: number | undefined;
 }
 

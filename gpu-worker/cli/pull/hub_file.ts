@@ -1,9 +1,10 @@
-// What a hub says of a commit and its files. Its names become names on this disk, so each is checked against its form first.
+// Reads a hub's listing of a commit and its files. Its names
+// become file names on this disk, so their form is checked first.
 import { HubError } from "./hub_error.ts";
 import { showValue } from "../../../sampler/mod.ts";
 
 export interface HubFile {
-  /** Inside the repository, with slashes. */
+  /** Path inside the repository, with slashes. */
   path: string;
   /** Bytes. */
   size: number;
@@ -12,20 +13,24 @@ export interface HubFile {
   lfs: boolean;
 }
 
-/** A Git LFS pointer holds an address, 64 digits and a size. */
+/** Smallest size of a Git LFS pointer, which holds an address, 64 digits and a size. */
 const LEAST_POINTER_BYTES = 100;
 const SHA1 = /^[0-9a-f]{40}$/;
 const SHA256 = /^[0-9a-f]{64}$/;
 
-/** @throws {HubError} if `sha` is not the name of a git commit. */
+/**
+ * Checks a commit's id.
+ * @throws {HubError} if `sha` is not the name of a git commit.
+ */
 export function readCommit(sha: unknown, repository: string): string {
   if (typeof sha === "string" && SHA1.test(sha)) return sha;
   throw refusal(repository, `the commit must be 40 hexadecimal digits, but is '${showValue(sha)}'`);
 }
 
 /**
- * One entry of a listing; undefined for folders.
- * @throws {HubError} naming the field that does not have its form.
+ * Reads one entry of a listing.
+ * @returns undefined for folders
+ * @throws {HubError} naming the field that is malformed.
  */
 export function readHubFile(entry: unknown, repository: string): HubFile | undefined {
   const { type, path, size, oid, lfs } = (entry ?? {}) as Record<string, unknown>;
@@ -60,7 +65,7 @@ export function readHubFile(entry: unknown, repository: string): HubFile | undef
   return { path, size: size as number, oid: id, lfs: isLfs };
 }
 
-/** Whether `path` leads nowhere but down, on any system. */
+/** Returns whether `path` stays inside its folder, on any system. */
 function isPlainPath(path: string): boolean {
   // deno-lint-ignore no-control-regex
   if (path.length > 1024 || /[\\:\x00-\x1f]/.test(path)) return false;

@@ -1,4 +1,4 @@
-// A model repository on the Hugging Face hub: its commits, its listing, its bytes.
+// A model repository on the Hugging Face hub: its commits, its file listing and its files.
 import { listFiles, modelInfo } from "@huggingface/hub";
 import { setTimeout as delay } from "node:timers/promises";
 import { showValue } from "../../../sampler/mod.ts";
@@ -9,21 +9,21 @@ import { ATTEMPTS, readRetryAfter, retryDelay } from "./retry_delay.ts";
 export interface HubRepositoryOptions {
   /** @default "https://huggingface.co" */
   endpoint?: string | undefined;
-  /** Access token; only private and gated models take one. Sent to the endpoint's origin alone. */
+  /** Access token, for private and gated models. Sent only to the endpoint's origin. */
   token?: string | undefined;
-  /** Aborts what is under way. */
+  /** Aborts requests in progress. */
   signal: AbortSignal;
   /** @default globalThis.fetch */
   fetch?: typeof fetch;
-  /** Waits between attempts. @default a timer's */
+  /** Waits between attempts. @default uses a timer */
   wait?: (ms: number, signal: AbortSignal) => Promise<unknown>;
   /** @default Date.now */
   now?: () => number;
 }
 
-/** The hub lists 1,000 files a page; a repository holds at most 100,000. */
+/** Limit of listing pages. The hub lists 1,000 files per page; a repository holds at most 100,000. */
 const MAX_PAGES = 1000;
-/** All pages together. */
+/** Limit of all pages together. */
 const MAX_LISTING_BYTES = 256 * 2 ** 20;
 const DECODERS: Readonly<Record<string, CompressionFormat>> = {
   "gzip": "gzip",
@@ -41,7 +41,7 @@ export class HubRepository {
   readonly #wait: (ms: number, signal: AbortSignal) => Promise<unknown>;
   readonly #now: () => number;
 
-  /** `name` is ORG/NAME. */
+  /** @param name ORG/NAME */
   constructor(name: string, options: HubRepositoryOptions) {
     const { endpoint = "https://huggingface.co", token, signal } = options;
     if (!URL.canParse(endpoint)) {
@@ -58,7 +58,7 @@ export class HubRepository {
     this.#now = options.now ?? Date.now;
   }
 
-  /** The commit that `revision` (branch, tag or commit) stands for. @throws {HubError} if there is none. */
+  /** Returns the commit of `revision` (branch, tag or commit). @throws {HubError} if there is none. */
   async commit(revision: string): Promise<string> {
     const { sha } = await modelInfo({
       name: this.#name,
@@ -69,7 +69,10 @@ export class HubRepository {
     return readCommit(sha, this.#name);
   }
 
-  /** @throws {HubError} if the hub refuses, lists without an end, or names a file by what is no name. */
+  /**
+   * Lists the files of a commit.
+   * @throws {HubError} if the hub refuses, lists without end, or names a file by an invalid path.
+   */
   async files(commit: string): Promise<HubFile[]> {
     const access = this.#access(Array.isArray);
     const listing = listFiles({ repo: this.#name, revision: commit, recursive: true, ...access });
@@ -82,14 +85,14 @@ export class HubRepository {
   }
 
   /**
-   * Requests a file from byte `offset` on. The hub may answer 200 with the whole file all the same, as it does where
-   * a range is refused or sent compressed.
+   * Requests a file from byte `offset` on. The hub may still answer 200 with the
+   * whole file, for example if the range is refused or compressed.
    * @throws {HubError}
    */
   async open(path: string, { commit, offset }: { commit: string; offset: number }): Promise<Response> {
     const ask = (headers: Record<string, string>) =>
       this.#fetch(`${this.#endpoint}/${this.#name}/resolve/${commit}/${encodePath(path)}`, {
-        // Byte positions are those of the stored file, so it must not be compressed on the way.
+        // Byte positions refer to the stored file, so the response must not be compressed.
         headers: { "Accept-Encoding": "identity", ...this.#authorization(), ...headers },
       });
     if (offset > 0) {
@@ -103,14 +106,16 @@ export class HubRepository {
     return this.#decode(await ask({}), path);
   }
 
-  /** A proxy may compress what was asked for as it is. */
+  /** Decompresses the response: a proxy may compress it although identity was asked for. */
   #decode(response: Response, path: string): Response {
     if (!isEncoded(response) || response.body === null) return response;
     const encoding = response.headers.get("Content-Encoding")!.trim().toLowerCase();
     const format = Object.hasOwn(DECODERS, encoding) ? DECODERS[encoding]! : undefined;
     if (format === undefined) {
       throw new HubError(
-        `Cannot pull ${path} as ${this.#endpoint} sends it in the encoding '${showValue(encoding)}', unasked`,
+        `Cannot pull ${path} as ${this.#endpoint} sends it in the unsupported encoding '${
+          showValue(encoding)
+        }'`,
       );
     }
     return new Response(response.body.pipeThrough(new DecompressionStream(format)), { status: 200 });
@@ -120,7 +125,10 @@ export class HubRepository {
     return this.#token === undefined ? {} : { Authorization: `Bearer ${this.#token}` };
   }
 
-  /** What the library asks the hub with: within bounds, again where it failed in passing, checked before it is parsed. */
+  /**
+   * Returns the library's access to the hub. Its fetch bounds the answers, retries
+   * transient failures, and checks answers before they are parsed.
+   */
   #access(isExpected: (answer: unknown) => boolean) {
     let pages = 0;
     let bytes = 0;
@@ -132,7 +140,7 @@ export class HubRepository {
       });
       bytes += text.length;
       if (!isExpected(parse(text))) {
-        throw this.#refuse(`${this.#endpoint} answers with what is no answer: ${showValue(text)}`);
+        throw this.#refuse(`${this.#endpoint} sends an unexpected answer: ${showValue(text)}`);
       }
       return new Response(text, { headers: { Link: headers.get("Link") ?? "" } });
     };
@@ -169,12 +177,15 @@ export class HubRepository {
     }
   }
 
-  /** Waits before the attempt that follows `failures` in a row. */
+  /** Waits before the next attempt, after `failures` failures in a row. */
   async wait(error: HubError, failures: number): Promise<void> {
     await this.#wait(retryDelay(error, failures), this.#signal);
   }
 
-  /** The token goes to the endpoint's own origin; a redirect to another makes fetch itself drop it. */
+  /**
+   * Fetches with the token, but only from the endpoint's own
+   * origin. On a redirect to another origin fetch itself drops it.
+   */
   async #fetch(input: string | URL | Request, init: RequestInit = {}): Promise<Response> {
     const url = new URL(input instanceof Request ? input.url : input);
     const headers = new Headers(init.headers);
@@ -240,7 +251,7 @@ function parse(text: string): unknown {
   }
 }
 
-/** A file's name may hold characters that mean something in an address. */
+/** Escapes characters of a file name that have a meaning in a URL. */
 function encodePath(path: string): string {
   return path.split("/").map(encodeURIComponent).join("/");
 }

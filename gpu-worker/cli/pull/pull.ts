@@ -1,4 +1,5 @@
-// `deno task pull`: a checkpoint from the Hugging Face hub into the cache, where `--model ORG/NAME` finds it.
+// `deno task pull`: downloads a checkpoint from the Hugging
+// Face hub into the cache, where `--model ORG/NAME` finds it.
 import { bypassProxy } from "../../../protocol/process/bypass_proxy.ts";
 import { UsageError } from "../../../protocol/process/usage_error.ts";
 import {
@@ -16,13 +17,13 @@ import { readFlags } from "../../flags/read_flags.ts";
 const HELP = `Usage: deno task pull ORG/NAME [options]
 
   --revision R   branch, tag or commit (main); found by --model ORG/NAME@R
-  --variant V    precision to prefer where there are several: fp16 (the plain files, which are run where both are there)
-  --token T      access token for private and gated models (HF_TOKEN, which no list of processes shows, or what the
-                 hub's own tools have stored)
+  --variant V    precision to prefer if there are several: fp16 (the plain files, which also run if both are there)
+  --token T      access token for private and gated models (HF_TOKEN, which process lists do not show, or the token
+                 that the hub's own tools have stored)
 
-Only what a pipeline needs is fetched: configs, tokenizers and safetensors. An interrupted pull is continued by the next.
-The cache is HF_HUB_CACHE, HF_HOME/hub or ~/.cache/huggingface/hub; HF_ENDPOINT names a mirror of the hub. Both read
-~ and $NAME as huggingface_hub does, and so does HF_TOKEN_PATH.
+Downloads only the files that a pipeline needs: configs, tokenizers and safetensors. The next pull continues an interrupted one.
+The cache is HF_HUB_CACHE, HF_HOME/hub or ~/.cache/huggingface/hub; HF_ENDPOINT names a mirror of the hub. In
+both, and in HF_TOKEN_PATH, ~ and $NAME are expanded as in huggingface_hub.
 `;
 
 export async function pull(args: string[], signal: AbortSignal): Promise<void> {
@@ -57,7 +58,7 @@ export async function pull(args: string[], signal: AbortSignal): Promise<void> {
   console.log(`${files} files, ${(bytes / 2 ** 20).toFixed(1)} MiB; to be used as --model ${model}`);
 }
 
-/** What `hf auth login` leaves. */
+/** Returns the token that `hf auth login` has stored. */
 function storedToken(): string | undefined {
   try {
     return cleanToken(Deno.readTextFileSync(hubTokenPath()));

@@ -1,5 +1,5 @@
-// A repository's snapshot in the cache: content in blobs/, names in snapshots/<commit>/ as links to it, and last of all
-// refs/<revision>, by which `--model` finds it. What is not complete is not found.
+// Stores a repository's snapshot in the cache: content in blobs/, links to it in snapshots/<commit>/, and
+// last refs/<revision>, by which `--model` finds the snapshot. An incomplete snapshot is therefore not found.
 import { existsSync, lstatSync, readlinkSync, statSync } from "node:fs";
 import { statfs } from "node:fs/promises";
 import { dirname, join, relative, sep } from "node:path";
@@ -17,10 +17,10 @@ export interface PullOptions extends HubRepositoryOptions {
   revision?: string | undefined;
   /** Precision to prefer: "fp16". @default the plain files */
   variant?: string | undefined;
-  /** The cache's folder. */
+  /** Folder of the cache. */
   cache: string;
   onStart: (totalBytes: number) => void;
-  /** Bytes that came or were there already; negative where they had to be dropped. */
+  /** Called with bytes received or already there; negative if bytes had to be dropped. */
   onBytes: (count: number) => void;
 }
 
@@ -32,12 +32,13 @@ export interface PulledSnapshot {
 }
 
 const MAX_INDEX_BYTES = 2 ** 20;
-/** Files in flight; one connection seldom fills a fast line. */
+/** Number of parallel downloads. One connection seldom fills a fast line. */
 const PARALLEL = 4;
 
 /**
- * Brings the files that a pipeline needs of ORG/NAME into the cache, all or none of them findable.
- * @throws {HubError} if the hub refuses or sends something else than it lists.
+ * Downloads the files of ORG/NAME that a pipeline needs into
+ * the cache. The snapshot is found only when it is complete.
+ * @throws {HubError} if the hub refuses, or sends something else than it lists.
  * @throws {RangeError} if the repository holds no pipeline, or no weights in that precision.
  */
 export async function pullSnapshot(name: string, options: PullOptions): Promise<PulledSnapshot> {
@@ -67,7 +68,7 @@ export async function pullSnapshot(name: string, options: PullOptions): Promise<
   await download(indexFile, () => {});
   const files = selectPipelineFiles(listing, { index: readIndex(blob(indexFile), name), variant });
 
-  // Tokenizers that agree share a blob.
+  // Equal tokenizer files share a blob.
   const distinct = [...new Map(files.map((file) => [file.oid, file])).values()];
   await assertSpace(folder, distinct.map((file) => ({ path: blob(file), size: file.size })));
   const bytes = distinct.reduce((sum, { size }) => sum + size, 0);
@@ -103,7 +104,7 @@ function readIndex(path: string, name: string): Record<string, unknown> {
   throw new HubError(`Cannot pull ${name} as its model_index.json is not a JSON object`);
 }
 
-/** Better said before hours of download than after. */
+/** Checks the free space before hours of download. */
 async function assertSpace(folder: string, blobs: readonly { path: string; size: number }[]): Promise<void> {
   const missing = blobs.reduce((sum, { path, size }) => {
     if (existsSync(path)) return sum;
@@ -121,7 +122,10 @@ function gigabytes(bytes: number): string {
   return `${(bytes / 2 ** 30).toFixed(1)} GiB`;
 }
 
-/** A link that leads elsewhere, or nowhere since a cache was moved, is made anew. A file in its place stays. */
+/**
+ * Links `path` to `target`. A link that leads elsewhere, for
+ * example since the cache was moved, is replaced. A file is kept.
+ */
 function link(path: string, target: string): void {
   const source = relative(dirname(path), target);
   const found = lstatSync(path, { throwIfNoEntry: false });
@@ -133,7 +137,10 @@ function link(path: string, target: string): void {
   Deno.symlinkSync(source, path);
 }
 
-/** Names are checked where they enter; this is the last door before the disk. */
+/**
+ * Joins paths and checks that the result is inside `folder`. Names
+ * are checked on entry; this is the last check before the disk.
+ */
 function inside(folder: string, ...parts: string[]): string {
   const path = join(folder, ...parts);
   if (path.startsWith(folder + sep)) return path;

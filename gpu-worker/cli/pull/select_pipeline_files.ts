@@ -1,19 +1,21 @@
-// Which files of a model repository a pipeline needs. The same weights often lie there several times: in other
-// precisions, as pickles, for other runtimes, and once more as a single file at the top.
+// Selects the files of a model repository that a pipeline needs. Repositories often hold the same weights
+// several times: in other precisions, as pickles, for other runtimes, and as one file at the top.
 import type { HubFile } from "./hub_file.ts";
 
 export interface SelectOptions {
   /** Parsed model_index.json. */
   index: Record<string, unknown>;
-  /** Precision to prefer where a component has it, as diffusers names it: "fp16". @default the plain files */
+  /** Precision to prefer if a component has it, by diffusers' name: "fp16". @default the plain files */
   variant?: string | undefined;
 }
 
-/** Components are arguments of a Python class. Anything else, `..` or `.ssh`, is no folder of a pipeline. */
+/**
+ * Components are arguments of a Python class. Other names, such as `..` or `.ssh`, are no pipeline folders.
+ */
 const COMPONENT = /^[A-Za-z]\w*$/;
-/** Read by no pipeline of ours. */
+/** Components that our pipelines never read. */
 const UNUSED_COMPONENTS = ["safety_checker", "feature_extractor", "image_encoder"];
-/** Beside model_index.json: defaults, and the prompts that a model knows by heart. */
+/** Files beside model_index.json: defaults, and the prompts that the model was trained on. */
 const TOP_LEVEL = ["model_index.json", "spectrum.json", "names.txt"];
 const CONFIGS = ["config.json", "scheduler_config.json"];
 const TOKENIZER = [
@@ -28,7 +30,10 @@ const TOKENIZER = [
 ];
 const STEMS = ["model", "diffusion_pytorch_model"];
 
-/** @throws {RangeError} if a component has weights, but not as safetensors or not in that precision. */
+/**
+ * Returns the files that a pipeline needs.
+ * @throws {RangeError} if a component has weights, but not as safetensors or not in that precision.
+ */
 export function selectPipelineFiles(
   files: readonly HubFile[],
   { index, variant }: SelectOptions,
@@ -62,17 +67,20 @@ function selectComponent(
   const others = [...own.keys()].filter((name) => STEMS.some((stem) => name.startsWith(`${stem}.`)));
   throw new RangeError(
     `Cannot pull '${component}' as it holds no ${variant ?? "full-precision"} safetensors` +
-      (others.length === 0 ? "" : `: there is ${others.join(", ")} (--variant fp16 takes fp16)`),
+      (others.length === 0 ? "" : `: there is ${others.join(", ")} (--variant fp16 selects fp16)`),
   );
 }
 
-/** One file, or an index and its shards: model.fp16.safetensors, model.safetensors.index.fp16.json, model.fp16-00001-of-00002.safetensors. */
+/**
+ * Returns the names of a component's weights: one file, or an index and its shards (model.fp16.safetensors,
+ * model.safetensors.index.fp16.json, model.fp16-00001-of-00002.safetensors).
+ */
 function weightNames(names: readonly string[], variant: string | undefined): string[] {
   const infix = variant === undefined ? "" : `.${variant}`;
   for (const stem of STEMS) {
     const single = `${stem}${infix}.safetensors`;
     const index = `${stem}.safetensors.index${infix}.json`;
-    // Where both are there, transformers reads the file and diffusers follows the index.
+    // If both exist, transformers reads the file and diffusers follows the index.
     const followsIndex = stem === "diffusion_pytorch_model" && names.includes(index);
     if (names.includes(single) && !followsIndex) return [single];
     const shard = (name: string) =>
