@@ -1,4 +1,4 @@
-// Who a checkpoint is, read without loading it.
+// Reads a checkpoint's identity without loading it.
 import { modelDigest } from "../checkpoint/model_digest.ts";
 import { mp4Encoder } from "../media/ffmpeg_mp4.ts";
 import type { ModelInfo } from "../pipeline/pipeline.ts";
@@ -13,7 +13,10 @@ export interface ModelInfoOptions extends Pick<OpenPipelineOptions, "vaeTiling">
   weights?: string;
 }
 
-/** `id` is the name that the user gave. */
+/**
+ * Returns the identity of a checkpoint.
+ * @param id the name that the user gave
+ */
 export function modelInfo(
   id: string,
   { checkpoint, provider, dtype, reading }: Pick<

@@ -1,5 +1,5 @@
-// The contract between families (families/) and what calls them (http/, cli/): one request makes one picture
-// or one video.
+// The contract between the families (families/) and their callers
+// (http/, cli/). One request makes one picture or one video.
 import type { DecodedImage } from "../media/decoded_image.ts";
 import type { DecodedVideo } from "../media/decoded_video.ts";
 import type { StepKind } from "../../sampler/mod.ts";
@@ -22,24 +22,31 @@ export interface StepProgress {
   sigma: number;
   /** Milliseconds since denoising began. */
   elapsedMs: number;
-  /** Relative error that a forecast would have made here; measured at full passes that follow others. */
+  /**
+   * Relative error that a forecast would have had at this step. Measured at full passes that have a history.
+   */
   forecastError?: number;
 }
 
 export interface GenerateOptions {
-  /** Aborting rejects with the signal's reason before the next graph node, and frees what the run holds. */
+  /** Aborting rejects with the signal's reason before the next graph node, and frees the run's memory. */
   signal?: AbortSignal;
   onStep?: (step: StepProgress) => void | Promise<void>;
   /** Steps (0-based) after which `onPreview` is called. */
   previewSteps?: ReadonlySet<number>;
-  /** Gets the estimate of the final picture (a video's middle frame) at that step, at most 256 pixels a side. */
+  /**
+   * Receives the estimate of the final picture (or of a video's middle frame), at most 256 pixels a side.
+   */
   onPreview?: (index: number, image: DecodedImage) => void | Promise<void>;
   /**
-   * Gets the last-block features of all steps, [steps, features], and the solver's sigmas, where every step is full. The
-   * run then keeps them all in memory.
+   * Receives the features of all steps, [steps, features], and the solver's sigmas. Every step must be a full
+   * pass. The run then keeps all features in memory.
    */
   onFeatures?: (features: Float32Array, sigmas: ArrayLike<number>) => void;
-  /** Its place among pictures that are made together: those that differ in prompts, seed and previews alone. The caller's. */
+  /**
+   * The run's place in a picture batch. Its pictures may differ only
+   * in prompts, seed and previews. The caller disposes of it.
+   */
   batch?: BatchPlace;
 }
 
@@ -51,67 +58,80 @@ export interface Seconds {
 }
 
 export interface LatentTensor {
-  /** Shape that the denoiser works on, its batch of 1 included. */
+  /** The denoiser's shape, including its batch of 1. */
   dims: readonly number[];
   data: Float32Array;
 }
 
 export interface GenerateResult {
-  /** Of a video, the middle frame. */
+  /** The picture, or a video's middle frame. */
   image: DecodedImage;
-  /** Of video families alone. */
+  /** Set only by video families. */
   video?: DecodedVideo;
   plan: readonly StepKind[];
-  /** Step index -> relative forecast error measured there. */
+  /** Step index -> relative forecast error measured at that step. */
   forecastErrors: ReadonlyMap<number, number>;
   initialLatents: LatentTensor;
   latents: LatentTensor;
   seconds: Seconds;
 }
 
-/** What `inspect`, /v1/models and receipts call a checkpoint. */
+/** Identity of a checkpoint, as `inspect`, /v1/models and receipts show it. */
 export interface ModelInfo {
-  /** Name the user gave: "models/emoji" or "ORG/NAME". */
+  /** The name that the user gave: "models/emoji" or "ORG/NAME". */
   id: string;
   /** diffusers' pipeline class, e.g. "FluxPipeline". */
   pipelineClass: string;
   /** Identifies all that decides a picture beside its request: weights, configs, LoRAs, device, compute type. Hex. */
   digest: string;
-  /** Prompts it knows by heart, if the checkpoint ships a names.txt. */
+  /** The prompts that the checkpoint was trained on, if it ships a names.txt. */
   names?: readonly string[];
 }
 
-/** What a family reads of a checkpoint's configs and of its weights' headers. Nothing is loaded. */
+/** A checkpoint's configs and its weights' headers, as its family has read them. Nothing is loaded. */
 export interface CheckpointReading extends ModelDescription {
   /**
-   * Builds every graph that a run may use, which takes far longer than reading does.
+   * Builds every graph that a run may use. This takes far longer than reading.
    * @throws {CheckpointError} if a config contradicts the weights.
    */
   buildGraphs(): Readonly<Record<string, OnnxModel>>;
-  /** Elements of the text's tokens of one picture, all branches, where a transformer's blocks work on both. @default 0 */
+  /**
+   * Counts the elements of one picture's text tokens, over all
+   * branches, for transformers whose blocks work on image and text.
+   * @default 0
+   */
   conditioningElements?(request: Omit<RequestDefaults, "sampler">): number;
-  /** What decoding takes at that size. */
+  /** Returns the memory that decoding needs at a given size. */
   decoding: DecodingOf;
 }
 
 export interface OpenOptions {
   runtime: Runtime;
-  /** Compute type of encoders and denoiser. The VAE computes in float32. */
+  /** Compute type of text encoders and denoiser. The VAE always computes in float32. */
   dtype: DType;
   model: ModelInfo;
-  /** Whether text encoders, denoiser and VAE are in memory in turn instead of together. @default false */
+  /**
+   * Whether text encoders, denoiser and VAE take turns in
+   * memory instead of all staying loaded. @default false
+   */
   offload?: boolean;
-  /** Where optimized graphs are kept. @default none */
+  /** Cache of optimized graphs. @default no cache */
   graphCache?: GraphCache;
-  /** Whether whatever is larger than the VAE was trained for is decoded in tiles. @default false */
+  /** Whether pictures larger than the VAE's training size are decoded in tiles. @default false */
   vaeTiling?: boolean;
 }
 
-/** A loaded checkpoint. Several generate() may be under way at once, each with a history of its own, unless it is opened with `offload`. */
+/**
+ * A loaded checkpoint. Several generate() calls may run at once, each
+ * with its own history, unless it was opened with `offload`.
+ */
 export interface Pipeline extends Disposable {
   readonly model: ModelInfo;
-  /** What `completeRequest` takes. Whoever has loaded nothing gets it from `describeModel`. */
+  /**
+   * Defaults and rules for `completeRequest`. `describeModel`
+   * returns the same without loading the checkpoint.
+   */
   readonly description: ModelDescription;
-  /** Makes one picture or video of a request that `completeRequest` has completed. */
+  /** Makes one picture or video. `request` must come from `completeRequest`. */
   generate(request: GenerateRequest, options?: GenerateOptions): Promise<GenerateResult>;
 }
