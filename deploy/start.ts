@@ -1,5 +1,5 @@
-// `deno task start`: worker and edge together on this machine, stopped together. --port N is the edge's; all other
-// flags go to the worker, which serves both embedded checkpoints unless --models names others. With --watch both restart
+// `deno task start`: worker and edge together on this machine, stopped together. --port N is the edge's; --key makes an API key
+// that the edge asks for and that the printed address holds. All other flags go to the worker, which serves both embedded checkpoints unless --models names others. With --watch both restart
 // when their sources change.
 
 /** Tried first unless --port is given; another free one is taken where it is in use. */
@@ -20,7 +20,8 @@ interface Service {
 if (import.meta.main) await main(Deno.args);
 
 async function main(args: readonly string[]): Promise<void> {
-  const { port, watch, workerArgs } = readArguments(args);
+  const { port, watch, workerArgs, withKey } = readArguments(args);
+  const key = withKey ? `sk-${crypto.getRandomValues(new Uint8Array(24)).toHex()}` : undefined;
   const suffix = watch ? ":dev" : "";
   const services: Service[] = [];
   let stopping = false;
@@ -39,10 +40,15 @@ async function main(args: readonly string[]): Promise<void> {
   const workerUrl = await worker.url.catch(() => undefined);
   if (workerUrl !== undefined && !stopping) {
     const edge = startTask(`edge${suffix}`, {
-      env: { SPECTRUM_WORKERS: workerUrl, HOST: "127.0.0.1", PORT: String(port) },
+      env: {
+        SPECTRUM_WORKERS: workerUrl,
+        HOST: "127.0.0.1",
+        PORT: String(port),
+        ...key !== undefined && { SPECTRUM_API_KEYS: key },
+      },
     });
     services.push(edge);
-    edge.url.then((url) => console.log(`Spectrum Edge is at ${url} (Ctrl-C stops it)`), () => {});
+    edge.url.then((url) => console.log(greeting(url, key)), () => {});
   }
   // Neither is of use without the other.
   await Promise.race(services.map(({ process }) => process.status));
@@ -52,8 +58,20 @@ async function main(args: readonly string[]): Promise<void> {
   Deno.exit(failed ? 1 : 0);
 }
 
-function readArguments(args: readonly string[]): { port: number; watch: boolean; workerArgs: string[] } {
-  const workerArgs = args.filter((arg) => arg !== "--watch");
+function greeting(url: string, key: string | undefined): string {
+  if (key === undefined) return `Spectrum Edge is at ${url} (Ctrl-C stops it)`;
+  return `Spectrum Edge is at ${url}/#key=${key} (Ctrl-C stops it)\nPrograms send the header 'Authorization: Bearer ${key}'.`;
+}
+
+interface StartArguments {
+  port: number;
+  watch: boolean;
+  withKey: boolean;
+  workerArgs: string[];
+}
+
+function readArguments(args: readonly string[]): StartArguments {
+  const workerArgs = args.filter((arg) => arg !== "--watch" && arg !== "--key");
   const at = workerArgs.findIndex((arg) => arg === "--port" || arg.startsWith("--port="));
   const isPair = workerArgs[at] === "--port";
   const given = at < 0 ? undefined : workerArgs.splice(at, isPair ? 2 : 1).at(-1)!.replace(/^--port=/, "");
@@ -62,7 +80,12 @@ function readArguments(args: readonly string[]): { port: number; watch: boolean;
     console.error(`start: --port must be a whole number in 0..65535: current value is '${given}'`);
     Deno.exit(2);
   }
-  return { port: port === 0 ? freePort() : port, watch: args.includes("--watch"), workerArgs };
+  return {
+    port: port === 0 ? freePort() : port,
+    watch: args.includes("--watch"),
+    withKey: args.includes("--key"),
+    workerArgs,
+  };
 }
 
 /** A port that nothing listens on: `preferred` if it can be. Fixed here, so that a restarted process comes back to it. */

@@ -74,7 +74,7 @@ export interface AppOptions
   batches?: BatchClient | undefined;
   /** Signs addresses of pictures, at all edges alike. @default random */
   urlSecret?: string | undefined;
-  /** Where clients reach this edge, for such addresses. @default as each request names it */
+  /** Where clients reach this edge, for such addresses. @default as publicOrigin() says */
   publicUrl?: string | undefined;
 }
 
@@ -117,7 +117,8 @@ export function createApp(options: AppOptions): EdgeApp {
   app.use(contextStorage(), requestId(REQUEST_IDS), logRequests(log), measureRequests(metrics));
   app.use("/v1/*", apiHeaders(options.corsOrigins));
   app.use("/v1/jobs/:id/events", admitTicket(tickets));
-  app.use("/v1/*", authenticate({ keys, directory, limits }));
+  const admit = authenticate({ keys, directory, limits, corsOrigins: options.corsOrigins ?? [] });
+  app.use("/v1/*", admit);
   app.use("/v1/*", limitConnections(options.connectionsPerKey ?? 64));
   app.route("/v1", imageRoutes({ ...options, planner, source, limits, urls, jobs, repetitions, webhooks }));
   app.route("/v1", videoRoutes({ ...options, planner, catalog, source, limits, jobs, repetitions }));
@@ -126,7 +127,7 @@ export function createApp(options: AppOptions): EdgeApp {
   app.route("/v1", batchRoutes({ ...options, batches: options.batches, limits }));
   app.get(
     "/metrics",
-    authenticate({ keys, directory, limits }),
+    admit,
     requireScope("admin"),
     async (c) => c.text(await metrics.text()),
   );

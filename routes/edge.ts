@@ -24,7 +24,22 @@ log("info", "configured", {
     ...config.keys.length === 0 ? ["loopback clients as long as there are no keys"] : [],
   ].join(", "),
 });
+if (config.keys.length === 0) {
+  log("warn", "as long as there are no API keys, this server must not stand behind a proxy or a tunnel", {
+    why: "a proxy on this machine makes everybody a local program; not every proxy can be told apart",
+    instead: "set SPECTRUM_API_KEYS, or make keys with 'deno task keys create'",
+  });
+}
+
+/**
+ * HTTP/1.0 knows requests without a Host, for which Deno makes up "localhost": no call of the API is to pass as local by that.
+ * Health checks may come without one.
+ */
+function hasHost({ headers, url }: Request): boolean {
+  const { hostname, pathname } = new URL(url);
+  return headers.has("host") || hostname !== "localhost" || !pathname.startsWith("/v1/");
+}
 
 export default {
-  fetch: (request, info) => app.fetch(request, info),
+  fetch: (request, info) => hasHost(request) ? app.fetch(request, info) : new Response(null, { status: 400 }),
 } satisfies Deno.ServeDefaultExport;

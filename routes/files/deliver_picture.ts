@@ -7,20 +7,22 @@ import type { SignedUrls } from "./signed_urls.ts";
 export interface DeliverPictureOptions {
   results: ResultStore;
   urls: SignedUrls;
-  /** Where clients reach this edge: "https://pictures.example". */
-  origin: string;
+  /** Where clients reach this edge: "https://pictures.example"; undefined: that is not known. */
+  origin: string | undefined;
   output_format: OutputFormat;
   /** The picture's name in the result store. */
   key: string;
 }
 
 /**
- * The picture's address. One that the store does not keep, as it is too large or the store is away, is an address in
- * itself: a data: URL.
+ * The picture's address. Where the store does not keep the picture, or nobody knows how clients reach this edge, the address
+ * holds the picture itself: a data: URL.
  */
 export async function pictureUrl(event: CompletedEvent, options: DeliverPictureOptions): Promise<string> {
   const { results, urls, origin, key, output_format } = options;
   const { type: _type, ...result } = event;
+  const inline = () => `data:${CONTENT_TYPES[output_format]};base64,${event.b64_json}`;
+  if (origin === undefined) return inline();
   const isStored = async () => await results.has(key).catch(() => false);
   if (!await isStored()) {
     // Not yet there, or made without being stored, as its seed was drawn.
@@ -29,9 +31,7 @@ export async function pictureUrl(event: CompletedEvent, options: DeliverPictureO
       receipt: { ...event.receipt, cache: "miss" },
       stored_at: Date.now(),
     });
-    if (!await isStored()) {
-      return `data:${CONTENT_TYPES[output_format]};base64,${event.b64_json}`;
-    }
+    if (!await isStored()) return inline();
   }
   return origin + await urls.sign(`${key}.${output_format}`);
 }

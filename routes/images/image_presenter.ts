@@ -43,7 +43,7 @@ export function imagePresenter(options: ImagePresenterOptions): JobPresenter {
 /** Hands pictures over as the request wants them. */
 export function deliverer(
   job: Pick<JobRecord, "facts" | "parts">,
-  { results, urls, origin }: ImagePresenterOptions & { origin: string },
+  { results, urls, origin }: ImagePresenterOptions & { origin: string | undefined },
 ): (event: CompletedEvent, index: number) => Promise<Delivered> {
   const { request } = factsOf(job);
   return async (event, index) => {

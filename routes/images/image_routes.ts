@@ -9,6 +9,7 @@ import type { ResultStore } from "../../protocol/store/results/result_store.ts";
 import type { CompletedEvent } from "../../protocol/wire/run_event.ts";
 import { streamEvents, type StreamEventsOptions } from "../../protocol/http/stream_events.ts";
 import type { Environment } from "../middleware/environment.ts";
+import { publicOrigin } from "../files/public_origin.ts";
 import type { SignedUrls } from "../files/signed_urls.ts";
 import { jobObject } from "../jobs/job_object.ts";
 import type { JobRecord } from "../jobs/job_record.ts";
@@ -36,7 +37,7 @@ export interface ImageRoutesOptions extends ReadJsonOptions, StreamEventsOptions
   repetitions: Repetitions;
   /** undefined: no job may name one. */
   webhooks: Webhooks | undefined;
-  /** Where clients reach this edge. @default as each request names it */
+  /** Where clients reach this edge. @default as publicOrigin() says */
   publicUrl?: string | undefined;
 }
 
@@ -136,7 +137,7 @@ async function accepted(
 function stream(c: Context<Environment>, opened: Opened & { job: JobRecord }): Response {
   const { job, pictures, giveBack, repetition, options } = opened;
   const log = c.get("log");
-  const origin = originOf(c, options);
+  const origin = publicOrigin(c.req.url, options.publicUrl);
   return streamEvents(c, async function* (signal) {
     let begun = false;
     try {
@@ -168,7 +169,7 @@ async function wait(c: Context<Environment>, opened: Opened): Promise<Response> 
     const parts = plan.pictures.map(({ key = null }) => ({ run: null, key }));
     const deliver = deliverer({ facts: factsOf(opened), parts }, {
       ...options,
-      origin: originOf(c, options),
+      origin: publicOrigin(c.req.url, options.publicUrl),
     });
     const delivered = await Promise.all(finished.map(deliver));
     return c.json(imagesResponse(finished, { request, settings: plan.settings, delivered }));
@@ -225,8 +226,4 @@ function checkWebhook(
 
 function prefersAsync(header: string | undefined): boolean {
   return /(^|,)\s*respond-async\s*(,|;|$)/i.test(header ?? "");
-}
-
-function originOf(c: Context<Environment>, { publicUrl }: ImageRoutesOptions): string {
-  return new URL(publicUrl ?? c.req.url).origin;
 }

@@ -7,7 +7,7 @@ import type { JobRecord } from "./job_record.ts";
 
 export interface PresentOptions {
   /** Where clients reach this edge. */
-  origin: string;
+  origin: string | undefined;
   /** Told of what ends a stream early. */
   onError?: (error: ApiError) => void;
 }

@@ -3,6 +3,7 @@ import { type Context, Hono } from "hono";
 import { ApiError } from "../../protocol/wire/api_error.ts";
 import { streamEvents, type StreamEventsOptions } from "../../protocol/http/stream_events.ts";
 import type { Environment } from "../middleware/environment.ts";
+import { publicOrigin } from "../files/public_origin.ts";
 import { matches } from "../files/serve_bytes.ts";
 import { mergePictures } from "../runs/merge_pictures.ts";
 import { jobObject } from "./job_object.ts";
@@ -15,7 +16,7 @@ export interface JobRoutesOptions extends StreamEventsOptions {
   jobs: Jobs;
   tickets: Tickets;
   presenters: JobPresenters;
-  /** Where clients reach this edge. @default as each request names it */
+  /** Where clients reach this edge. @default as publicOrigin() says */
   publicUrl?: string | undefined;
 }
 
@@ -74,7 +75,7 @@ async function present(
   const { jobs, presenters } = options;
   const presenter = presenters[job.kind];
   if (state.status !== "completed" || presenter === undefined) return jobObject(job, state);
-  const result = await presenter.result(job, () => jobs.resultsOf(job), { origin: originOf(c, options) });
+  const result = await presenter.result(job, () => jobs.resultsOf(job), { origin: publicOrigin(c.req.url, options.publicUrl) });
   return jobObject(job, { ...state, result });
 }
 
@@ -94,7 +95,7 @@ async function* follow(
   try {
     const log = c.get("log");
     yield* options.presenters[job.kind]!.messages(job, mergePictures(views, signal, after), {
-      origin: originOf(c, options),
+      origin: publicOrigin(c.req.url, options.publicUrl),
       onError: (error) => log("error", "stream failed", { error: String(error.cause ?? error) }),
     });
   } finally {
@@ -112,8 +113,4 @@ function readPosition(header: string | undefined, parts: number): number[] {
     return position.map(Number);
   }
   throw new ApiError(400, "Last-Event-ID must be the id of an event of this job", { code: "invalid_value" });
-}
-
-function originOf(c: Context<Environment>, { publicUrl }: JobRoutesOptions): string {
-  return new URL(publicUrl ?? c.req.url).origin;
 }

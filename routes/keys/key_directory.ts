@@ -61,15 +61,21 @@ export class KeyDirectory {
   }
 
   /**
-   * Whether there was never any key. While the store is away, what it said last.
+   * Whether there was never any key. While the store is away, what it said last. An edge that has seen keys notes this in the
+   * store from time to time: a store that was emptied opens no other edge, nor this one once it is restarted.
    * @throws {ApiError} 503 if it never said anything
    */
   async isEmpty(): Promise<boolean> {
-    const { store, knownMs, now } = this.#options;
+    const { store, knownMs, log, now } = this.#options;
     const known = this.#emptiness;
     const at = now();
+    if (known !== undefined && at - known.at < knownMs) return known.isEmpty;
     // Keys are never deleted.
-    if (known !== undefined && (!known.isEmpty || at - known.at < knownMs)) return known.isEmpty;
+    if (known?.isEmpty === false) {
+      known.at = at;
+      store.noteKeys().catch((cause) => log("warn", "key store is away", { error: String(cause) }));
+      return false;
+    }
     try {
       const isEmpty = await store.isEmpty();
       this.#emptiness = { isEmpty, at };

@@ -61,8 +61,10 @@ export interface KeyStore extends CounterStore {
   find(id: string): Promise<KeyRecord | undefined>;
   /** The oldest first; revoked ones too. */
   list(): Promise<KeyRecord[]>;
-  /** Whether there was never any key, a revoked one included. */
+  /** Whether there was never any key, a revoked one included, as far as the store or a note in it remembers. */
   isEmpty(): Promise<boolean>;
+  /** Notes that there were keys, for a store that has lost them. */
+  noteKeys(): Promise<void>;
   /** @returns false if there is a key with this id */
   add(record: KeyRecord): Promise<boolean>;
   /** @returns what is stored from now on; undefined if there is no such key */

@@ -4,6 +4,7 @@ import { MemoryCounters } from "./memory_counters.ts";
 
 export class MemoryKeyStore implements KeyStore {
   readonly #records = new Map<string, KeyRecord>();
+  #noted = false;
   readonly #counters = new MemoryCounters();
 
   find(id: string): Promise<KeyRecord | undefined> {
@@ -15,7 +16,12 @@ export class MemoryKeyStore implements KeyStore {
   }
 
   isEmpty(): Promise<boolean> {
-    return Promise.resolve(this.#records.size === 0);
+    return Promise.resolve(this.#records.size === 0 && !this.#noted);
+  }
+
+  noteKeys(): Promise<void> {
+    this.#noted = true;
+    return Promise.resolve();
   }
 
   add(record: KeyRecord): Promise<boolean> {

@@ -13,6 +13,8 @@ import {
 
 /** A hash of records by id. */
 const KEYS = "spectrum:keys";
+/** Says that there were keys. Edges write it again where it is lost. */
+const NOTE = "spectrum:keyed";
 const COUNTER = "spectrum:count:";
 const OCCASION = "spectrum:counted:";
 
@@ -49,7 +51,11 @@ export class RedisKeyStore implements KeyStore {
   }
 
   async isEmpty(): Promise<boolean> {
-    return await this.#link.ask((redis) => redis.hlen(KEYS)) === 0;
+    return await this.#link.ask((redis) => redis.exists(KEYS, NOTE)) === 0;
+  }
+
+  async noteKeys(): Promise<void> {
+    await this.#link.ask((redis) => redis.set(NOTE, "1"));
   }
 
   async add(record: KeyRecord): Promise<boolean> {

@@ -6,8 +6,9 @@ import { holdsSecret, isEqualBytes, parseApiKey, sha256 } from "../keys/api_key.
 import type { KeyDirectory } from "../keys/key_directory.ts";
 import type { KeyLimits } from "../keys/key_limits.ts";
 import type { KeyRecord, Scope } from "../keys/key_store.ts";
+import { checkLocal, type CheckLocalOptions } from "./check_local.ts";
 
-export interface AuthenticateOptions {
+export interface AuthenticateOptions extends Partial<CheckLocalOptions> {
   /** Plain keys of the environment: all scopes, no limits. */
   keys: readonly string[];
   directory: KeyDirectory;
@@ -15,12 +16,11 @@ export interface AuthenticateOptions {
 }
 
 /**
- * With keys, in the environment or in the store, a request must carry one of them. Without, it must come from a loopback
- * address, straight (a proxy on this machine would make the whole world local) and to a loopback name (a web page whose
- * host name was rebound to 127.0.0.1 names its own).
+ * With keys, in the environment or in the store, a request must carry one of them. Without any, it must come straight from a
+ * program or an own page on this machine: checkLocal().
  */
 export function authenticate(
-  { keys, directory, limits }: AuthenticateOptions,
+  { keys, directory, limits, corsOrigins = [] }: AuthenticateOptions,
 ): MiddlewareHandler<Environment> {
   const digests = Promise.all(keys.map(sha256));
   return async (c, next) => {
@@ -36,7 +36,7 @@ export function authenticate(
       checkScope(record, /^(GET|HEAD)$/.test(c.req.method) ? "read" : "generate");
     } else if (!isPlain) {
       if (keys.length > 0 || !await directory.isEmpty()) throw refusal(given);
-      checkLocal(c.env?.remoteAddr, c.req.raw);
+      checkLocal({ request: c.req.raw, address: c.env?.remoteAddr }, { corsOrigins });
     }
     await next();
   };
@@ -83,20 +83,4 @@ function refusal(given: string | undefined): ApiError {
       code: "missing_api_key",
     })
     : new ApiError(401, "This API key is not valid", { code: "invalid_api_key" });
-}
-
-/** @throws {ApiError} 403 */
-function checkLocal(address: Deno.Addr | undefined, { headers, url }: Request): void {
-  const remote = address !== undefined && "hostname" in address ? address.hostname : "";
-  const isLocal = /^(127\.|::1$|::ffff:127\.)/.test(remote);
-  const isForwarded = headers.has("forwarded") || headers.has("x-forwarded-for");
-  const isLocalName = /^(localhost|127(\.\d+){3}|\[::1\])$/.test(new URL(url).hostname);
-  if (isLocal && !isForwarded && isLocalName) return;
-  throw new ApiError(
-    403,
-    "This server has no API keys configured, so it answers programs on its own machine only",
-    {
-      code: "loopback_only",
-    },
-  );
 }

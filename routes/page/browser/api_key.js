@@ -1,7 +1,15 @@
-// The key for a service that asks for one: kept in sessionStorage, so for this tab until it is closed.
+// The key for a service that asks for one: kept in sessionStorage, so for this tab until it is closed. An address that ends in
+// "#key=KEY", as `deno task start --key` prints it, brings one. Browsers send nothing behind "#" to any server.
 import { ApiError } from "./api_error.js";
 
 const NAME = "api-key";
+
+const brought = /^#key=([\w-]{1,512})$/.exec(location.hash)?.[1];
+if (brought !== undefined) {
+  sessionStorage.setItem(NAME, brought);
+  // Out of the address bar and the history.
+  history.replaceState(null, "", location.pathname + location.search);
+}
 
 export const apiKey = {
   /** @returns {string | undefined} */

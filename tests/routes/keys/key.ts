@@ -31,6 +31,7 @@ export function interruptible(
       find: (id) => ask(() => store.find(id)),
       list: () => ask(() => store.list()),
       isEmpty: () => ask(() => store.isEmpty()),
+      noteKeys: () => ask(() => store.noteKeys()),
       add: (record) => ask(() => store.add(record)),
       revoke: (id, at) => ask(() => store.revoke(id, at)),
       take: (take) => ask(() => store.take(take)),

@@ -91,4 +91,18 @@ describe("KeyDirectory", () => {
     await directory.find(record.id);
     assert.equal(await directory.isEmpty(), false);
   });
+
+  it("isEmpty() of an edge that has seen keys keeps others closed when the store was emptied", async () => {
+    const { state, store, directory } = start();
+    await store.add((await drawTestKey()).record);
+    assert.equal(await directory.isEmpty(), false);
+    const emptied = new MemoryKeyStore();
+    const lost = interruptible(emptied, () => false).store;
+    Object.assign(store, lost);
+    const restarted = () => new KeyDirectory({ store: emptied, log: () => {} }).isEmpty();
+    assert.equal(await restarted(), true);
+    state.now = 30_000;
+    assert.equal(await directory.isEmpty(), false);
+    assert.equal(await restarted(), false);
+  });
 });
