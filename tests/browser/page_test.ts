@@ -324,6 +324,18 @@ describe("the page in Chromium", { skip }, () => {
     await finished(page);
     assert.equal(await page.evaluate(() => sessionStorage.getItem("api-key")), "se_test_key");
   });
+
+  it("the page takes the key that its address brings, and keeps the address clean", async () => {
+    await using locked = await startService("edge", {
+      env: { PORT: "0", SPECTRUM_API_KEYS: "sk-brought", SPECTRUM_WORKERS: service.workerUrl! },
+    });
+    await using browser = await open({ url: `${locked.url}/#key=sk-brought` });
+    const { page } = browser;
+    assert.equal(new URL(page.url()).hash, "");
+    await page.getByLabel("Prompt", { exact: true }).fill("brought");
+    await page.keyboard.press("Enter");
+    await finished(page);
+  });
 });
 
 async function finished(page: Page): Promise<void> {
