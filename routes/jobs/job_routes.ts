@@ -75,7 +75,9 @@ async function present(
   const { jobs, presenters } = options;
   const presenter = presenters[job.kind];
   if (state.status !== "completed" || presenter === undefined) return jobObject(job, state);
-  const result = await presenter.result(job, () => jobs.resultsOf(job), { origin: publicOrigin(c.req.url, options.publicUrl) });
+  const result = await presenter.result(job, () => jobs.resultsOf(job), {
+    origin: publicOrigin(c.req.url, options.publicUrl),
+  });
   return jobObject(job, { ...state, result });
 }
 

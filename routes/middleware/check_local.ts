@@ -77,7 +77,9 @@ export function checkLocal(
   if (changes && type !== null && !/^(application\/json|multipart\/form-data)\s*(;|$)/i.test(type)) {
     throw new ApiError(
       415,
-      `The content type must be application/json or multipart/form-data: current value is ${type.slice(0, 60)}`,
+      `The content type must be application/json or multipart/form-data: current value is ${
+        type.slice(0, 60)
+      }`,
       { code: "unsupported_media_type" },
     );
   }
