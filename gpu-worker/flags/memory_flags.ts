@@ -1,5 +1,5 @@
 // The flags --offload and --vae-tiling, which trade time for memory in every command that makes pictures.
-import type { OpenPipelineOptions } from "../model/open_pipeline.ts";
+import type { OpenPipelineOptions } from "../model/open_pipeline_options.ts";
 import type { FlagKind, Flags } from "./read_flags.ts";
 
 export const MEMORY_FLAGS = {

@@ -4,7 +4,7 @@ import { mp4Encoder } from "../media/ffmpeg_mp4.ts";
 import type { ModelInfo } from "../pipeline/pipeline.ts";
 import { ortVersion } from "../runtime/mod.ts";
 import type { DescribedModel } from "./describe_model.ts";
-import type { OpenPipelineOptions } from "./open_pipeline.ts";
+import type { OpenPipelineOptions } from "./open_pipeline_options.ts";
 import { pictureDigest } from "./picture_digest.ts";
 
 /** Options that decide a picture and that the described model does not hold. */

@@ -1,7 +1,7 @@
 // The one list of what a worker adds to a request that decides its picture's bytes. routes/runs/result_key.ts is the edge's
 // list, and takes this digest as one of its parts.
 import { createHash } from "node:crypto";
-import type { OpenPipelineOptions } from "./open_pipeline.ts";
+import type { OpenPipelineOptions } from "./open_pipeline_options.ts";
 
 /**
  * Whether an option of a loaded model decides bytes. A new option must be entered here, or nothing compiles.

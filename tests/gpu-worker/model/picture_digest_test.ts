@@ -3,7 +3,8 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { describeModel } from "../../../gpu-worker/model/describe_model.ts";
 import { modelInfo } from "../../../gpu-worker/model/model_info.ts";
-import { openPipeline, type OpenPipelineOptions } from "../../../gpu-worker/model/open_pipeline.ts";
+import { openPipeline } from "../../../gpu-worker/model/open_pipeline.ts";
+import type { OpenPipelineOptions } from "../../../gpu-worker/model/open_pipeline_options.ts";
 import {
   DECIDES_PICTURE,
   type PictureConditions,
