@@ -1,28 +1,28 @@
-// Decodes image files for image to image with libvips (npm:sharp), off the JavaScript thread: diffusers' load_image and
-// VaeImageProcessor.preprocess.
+// Decodes image files for image to image with libvips (npm:sharp), off the JavaScript thread. Follows
+// diffusers' load_image and VaeImageProcessor.preprocess.
 import sharp, { type Metadata } from "sharp";
 import type { DecodedImage } from "./decoded_image.ts";
 
 export interface DecodeImageOptions {
-  /** Pixels to resize to. @default the image's own, cut down to a multiple of `multiple` */
+  /** Width to resize to, in pixels. @default the image's own, rounded down to a multiple of `multiple` */
   width?: number | undefined;
-  /** Pixels to resize to. @default as `width` */
+  /** Height to resize to, in pixels. @default as `width` */
   height?: number | undefined;
-  /** What the model's sizes are multiples of. */
+  /** The model's sizes are multiples of this. */
   multiple: number;
 }
 
-/** What libvips decodes without leaving its own code: SVG and PDF could name other files. */
+/** The formats that libvips decodes with its own code only. SVG and PDF could refer to other files. */
 const FORMATS = ["jpeg", "png", "webp", "gif", "tiff", "heif"];
-/** 64 megapixels: a bomb of a few kilobytes can claim more than any camera takes. */
+/** 64 megapixels. A decompression bomb of a few kilobytes can claim more than any camera produces. */
 const MAX_PIXELS = 2 ** 26;
 const MAX_SIDE = 8192;
 
 /**
- * Turned as its EXIF says, without its alpha channel, and resized (Lanczos).
+ * Decodes an image: rotated by its EXIF orientation, without alpha channel, and resized (Lanczos).
  * @returns [3, height, width], float32 in -1..1
- * @throws {TypeError} if the bytes are no image, or one of another format.
- * @throws {RangeError} if it has more than 64 megapixels, or is to be resized to a size that no model makes.
+ * @throws {TypeError} if the bytes are no image, or an image of another format.
+ * @throws {RangeError} if the image has more than 64 megapixels, or if no model makes the wanted size.
  */
 export async function decodeImage(
   bytes: Uint8Array,
@@ -33,7 +33,7 @@ export async function decodeImage(
 }
 
 /**
- * Returns the size that `decodeImage` would give the image. It reads the header alone.
+ * Returns the size that `decodeImage` would give the image. Reads only the header.
  * @throws {TypeError | RangeError} as `decodeImage`, but not for damaged pixels.
  */
 export async function readImageSize(
@@ -46,7 +46,8 @@ export async function readImageSize(
 }
 
 /**
- * Returns the size that an image of size `own`, turned as its EXIF says, is resized to.
+ * Returns the size that an image is resized to.
+ * @param own the image's size, rotated by its EXIF orientation
  * @throws {RangeError} if no model makes that size.
  */
 export function resizedTo(
@@ -81,7 +82,7 @@ async function readMetadata(bytes: Uint8Array): Promise<Metadata> {
   return metadata;
 }
 
-/** Interleaved RGB bytes. */
+/** Returns interleaved RGB bytes. */
 async function decode(
   bytes: Uint8Array,
   size: { width: number; height: number },
@@ -100,12 +101,12 @@ function refuse(cause?: unknown): never {
   throw new TypeError("Cannot read 'image' as it is no image, or a damaged one", { cause });
 }
 
-/** Images smaller than the multiple are enlarged to it. */
+/** Rounds down to a multiple. Images smaller than the multiple are enlarged to it. */
 function floorTo(size: number, multiple: number): number {
   return Math.max(multiple, Math.floor(size / multiple) * multiple);
 }
 
-/** diffusers' normalize, rounded where torch rounds. */
+/** Computes diffusers' normalize with torch's rounding. */
 function toPlanes(rgb: Uint8Array): Float32Array<ArrayBuffer> {
   const area = rgb.length / 3;
   const planes = new Float32Array(rgb.length);

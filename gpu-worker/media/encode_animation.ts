@@ -1,4 +1,5 @@
-// Encodes a video as animated WebP or GIF with libvips (npm:sharp), off the JavaScript thread. Both play without end.
+// Encodes a video as animated WebP or GIF with libvips (npm:sharp), off the
+// JavaScript thread. Both loop forever.
 import sharp from "sharp";
 import type { DecodedVideo } from "./decoded_video.ts";
 
@@ -8,12 +9,12 @@ export interface EncodeAnimationOptions {
   compression?: number;
 }
 
-/** Milliseconds in which a GIF counts; WebP counts in single ones. */
+/** Time unit of a GIF in milliseconds. WebP counts in milliseconds. */
 const GIF_TICK_MS = 10;
-/** Browsers show frames of a GIF that claims to be faster for a tenth of a second instead. */
+/** Shortest frame of a GIF. Browsers show shorter frames for a tenth of a second. */
 const GIF_MIN_MS = 2 * GIF_TICK_MS;
 
-/** A WebP shows a frame that is like the one before it by showing that one for longer. */
+/** Encodes the frames. WebP merges a frame with an equal frame before it. */
 export async function encodeAnimation(
   { width, height, fps, frames }: DecodedVideo,
   { format, compression = 100 }: EncodeAnimationOptions,
@@ -29,7 +30,10 @@ export async function encodeAnimation(
   return Uint8Array.from(await encoded.toBuffer());
 }
 
-/** Each frame ends at the tick nearest to its time, so that rounding does not add up over the video. */
+/**
+ * Returns the duration of each frame. Each frame ends at the nearest tick, so
+ * that rounding errors do not add up.
+ */
 function delaysMs(count: number, { fps, format }: { fps: number; format: "webp" | "gif" }): number[] {
   const tick = format === "gif" ? GIF_TICK_MS : 1;
   const end = (index: number) => Math.round(index * 1000 / fps / tick) * tick;

@@ -5,7 +5,9 @@ import { toRgb } from "./to_rgb.ts";
 
 export type { EncodeImageOptions, ImageFormat } from "./encode_rgb.ts";
 
-/** @returns the bytes of an image file, sRGB, 8 bits a channel. The same pixels and options give the same bytes. */
+/**
+ * Returns the bytes of an image file: sRGB, 8 bits per channel. Equal pixels and options give equal bytes.
+ */
 export function encodeImage(
   image: DecodedImage,
   options: EncodeImageOptions = {},

@@ -1,4 +1,5 @@
-// Encodes a video as MP4: H.264, 4:2:0. By ffmpeg where it is installed and may be run, else by an encoder in WebAssembly.
+// Encodes a video as MP4 (H.264, 4:2:0). Uses ffmpeg if it is installed and may be run,
+// else an encoder in WebAssembly.
 import type { DecodedVideo } from "./decoded_video.ts";
 import { encodeMp4ByFfmpeg } from "./ffmpeg_mp4.ts";
 import { encodeMp4ByWasm } from "./wasm_mp4.ts";
@@ -6,19 +7,22 @@ import { encodeMp4ByWasm } from "./wasm_mp4.ts";
 export interface EncodeMp4Options {
   /** Quality, 0..100. @default 100 */
   compression?: number;
-  /** Aborting rejects with the signal's reason; ffmpeg is killed. */
+  /** Aborting rejects with the signal's reason and kills ffmpeg. */
   signal?: AbortSignal | undefined;
-  /** @default "any": ffmpeg if there is one */
+  /** The encoder to use. @default "any": ffmpeg if available */
   encoder?: "any" | "ffmpeg" | "wasm";
 }
 
-/** What H.264 calls its quantizer: 0 is lossless, 51 the coarsest. Below 16 nothing more can be seen. */
+/**
+ * Range of H.264's quantizer, where 0 is lossless and 51 the coarsest. Below 16 no difference is visible.
+ */
 const FINEST = 16;
 const COARSEST = 51;
 
 /**
- * @throws {RangeError} for an odd width or height: 4:2:0 has one sample of color for two by two pixels, and no player
- * reads anything else everywhere. Models' sizes are multiples of 8 and more.
+ * Encodes a video.
+ * @throws {RangeError} for an odd width or height. 4:2:0 stores one colour sample for 2 x 2 pixels, and only
+ * 4:2:0 plays everywhere. The models' sizes are multiples of 8 or more.
  */
 export async function encodeMp4(
   video: DecodedVideo,

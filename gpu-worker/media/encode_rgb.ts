@@ -6,11 +6,11 @@ export type ImageFormat = "png" | "jpeg" | "webp";
 export interface EncodeImageOptions {
   /** @default "png" */
   format?: ImageFormat;
-  /** OpenAI's output_compression for JPEG and WebP: their quality, 0..100. PNG is lossless whatever it says. @default 100 */
+  /** OpenAI's output_compression: quality of JPEG and WebP, 0..100. PNG ignores it. @default 100 */
   compression?: number;
 }
 
-/** An 8-bit picture: RGB, [height, width, 3]. */
+/** An 8-bit RGB picture, [height, width, 3]. */
 export interface RgbImage {
   /** Pixels. */
   width: number;
@@ -19,14 +19,16 @@ export interface RgbImage {
   rgb: Uint8Array;
 }
 
-/** @returns the bytes of an image file, sRGB, 8 bits a channel. The same pixels and options give the same bytes. */
+/**
+ * Returns the bytes of an image file: sRGB, 8 bits per channel. Equal pixels and options give equal bytes.
+ */
 export async function encodeRgb(
   { width, height, rgb }: RgbImage,
   options: EncodeImageOptions = {},
 ): Promise<Uint8Array<ArrayBuffer>> {
   const { format = "png", compression = 100 } = options;
   const picture = sharp(rgb, { raw: { width, height, channels: 3 } });
-  // libvips accepts qualities from 1.
+  // libvips's lowest quality is 1.
   const quality = Math.max(1, compression);
   const encoded = format === "png"
     ? picture.png({ compressionLevel: 6 })

@@ -1,4 +1,4 @@
-// Serializes float32 and uint8 tensors in the safetensors format, for `--dump` and for comparing with diffusers.
+// Serializes float32 and uint8 tensors as safetensors, for `--dump` and for comparisons with diffusers.
 
 export interface NamedTensor {
   name: string;
@@ -6,7 +6,9 @@ export interface NamedTensor {
   data: Float32Array | Uint8Array;
 }
 
-/** @returns the bytes of a .safetensors file; the header is padded so that data begins at a multiple of 8. */
+/**
+ * Returns the bytes of a .safetensors file. The header is padded so that the data begins at a multiple of 8.
+ */
 export function encodeSafetensors(tensors: readonly NamedTensor[]): Uint8Array<ArrayBuffer> {
   const header: Record<string, unknown> = {};
   let length = 0;

@@ -8,13 +8,16 @@ export type VideoFormat = "mp4" | "webp" | "gif";
 export interface EncodeVideoOptions {
   /** @default "mp4" */
   format?: VideoFormat;
-  /** Quality of MP4 and WebP, 0..100. A GIF has 256 colors a frame whatever it says. @default 100 */
+  /** Quality of MP4 and WebP, 0..100. GIF ignores it and has 256 colours per frame. @default 100 */
   compression?: number;
-  /** Aborting rejects with the signal's reason and ends what encodes. */
+  /** Aborting rejects with the signal's reason and stops the encoder. */
   signal?: AbortSignal | undefined;
 }
 
-/** @throws {RangeError} for what the format cannot hold, as {@link encodeMp4} says */
+/**
+ * Encodes a video.
+ * @throws {RangeError} if the format cannot hold the video; see {@link encodeMp4}
+ */
 export async function encodeVideo(
   video: DecodedVideo,
   { format = "mp4", compression = 100, signal }: EncodeVideoOptions = {},

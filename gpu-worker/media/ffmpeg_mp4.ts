@@ -1,17 +1,19 @@
-// MP4 by an installed ffmpeg: frames go in and H.264 comes out by pipes, and the file around it is written here.
-// So nothing touches the disk: MP4 itself cannot be written to a pipe but in fragments, which not every player seeks in.
+// Encodes MP4 with an installed ffmpeg. Frames go in and H.264 comes out through pipes, and this code writes
+// the file around it. Nothing touches the disk: ffmpeg can write MP4 to a pipe only in fragments, in which
+// not every player can seek.
 import { type EncodedFrame, writeMp4 } from "./write_mp4.ts";
 import type { DecodedVideo } from "./decoded_video.ts";
 
 export interface Mp4Settings {
-  /** H.264's, 0 (lossless) to 51. */
+  /** H.264's quantizer, 0 (lossless) to 51. */
   quantizer: number;
   signal: AbortSignal | undefined;
 }
 
 /**
- * @returns undefined where there is no ffmpeg, or where it may not be run
- * @throws the reason of an aborted signal; Error with what ffmpeg said
+ * Encodes a video as MP4.
+ * @returns undefined if there is no ffmpeg, or if it may not be run
+ * @throws the reason of an aborted signal; Error with ffmpeg's message
  */
 export async function encodeMp4ByFfmpeg(
   video: DecodedVideo,
@@ -50,7 +52,7 @@ async function toH264(
     "-i",
     "-",
   ];
-  // No frames that refer to later ones: those in the file are then in the order in which they are shown.
+  // No B-frames (frames that refer to later ones), so that frames are stored in display order.
   const h264 = [
     "-c:v",
     "libx264",
@@ -65,7 +67,7 @@ async function toH264(
   ];
   const color = ["-vf", "scale=out_color_matrix=bt709:out_range=tv", "-color_range", "tv"];
   const tags = ["-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709"];
-  // A listener that is added later would not hear of it.
+  // A listener added after the abort would not be called.
   signal?.throwIfAborted();
   const child = spawn(["-loglevel", "error", ...input, ...h264, ...color, ...tags, "-f", "h264", "-"]);
   if (child === undefined) return undefined;
@@ -81,7 +83,7 @@ async function toH264(
     return output.stdout;
   } finally {
     signal?.removeEventListener("abort", kill);
-    // One that was not fed to the end would wait for ever.
+    // A process whose input was not finished would wait forever.
     kill();
   }
 }
@@ -95,7 +97,10 @@ function spawn(args: string[]): Deno.ChildProcess | undefined {
   }
 }
 
-/** A child that has ended breaks the pipe; what it said on the way tells more than that. */
+/**
+ * Writes all frames. A child that has ended breaks the pipe; its own error message says
+ * more, so that error is ignored.
+ */
 async function feed(child: Deno.ChildProcess, frames: readonly Uint8Array[]): Promise<void> {
   const writer = child.stdin.getWriter();
   try {
@@ -110,7 +115,7 @@ function killQuietly(child: Deno.ChildProcess): void {
   try {
     child.kill("SIGKILL");
   } catch {
-    // It has ended by itself.
+    // The process has already ended.
   }
 }
 
@@ -118,7 +123,10 @@ const SLICES = [1, 5];
 const IDR = 5;
 const SPS = 7;
 
-/** A frame ends where the next one's parameters or first slice begin. Start codes stay (Annex B). */
+/**
+ * Splits the stream into frames. A frame ends where the next frame's parameters or first slice
+ * begin. Start codes stay (Annex B).
+ */
 function accessUnits(stream: Uint8Array): { frames: EncodedFrame[]; codec: string } {
   const frames: EncodedFrame[] = [];
   let profile = "";
@@ -126,7 +134,7 @@ function accessUnits(stream: Uint8Array): { frames: EncodedFrame[]; codec: strin
   for (const { at, header } of nalUnits(stream)) {
     const type = stream[header]! & 31;
     const slice = SLICES.includes(type);
-    // first_mb_in_slice is an Exp-Golomb code, whose 0 is a single set bit.
+    // first_mb_in_slice is an Exp-Golomb code; a single set bit means 0.
     const opens = !slice || (stream[header + 1]! & 128) !== 0;
     if (sliced && opens) {
       frames.push({ bytes: stream.subarray(start, at), key });
@@ -140,7 +148,7 @@ function accessUnits(stream: Uint8Array): { frames: EncodedFrame[]; codec: strin
   return { frames, codec: `avc1.${profile}` };
 }
 
-/** Where each unit's start code begins, and where its header byte is. */
+/** Yields the position of each unit's start code and of its header byte. */
 function* nalUnits(stream: Uint8Array): Generator<{ at: number; header: number }> {
   for (let i = 0; i + 3 < stream.length; i++) {
     if (stream[i] !== 0 || stream[i + 1] !== 0 || stream[i + 2] !== 1) continue;

@@ -1,7 +1,10 @@
-// From the VAE's range to 8-bit pixels: diffusers' VaeImageProcessor.denormalize and numpy_to_pil.
+// Converts the VAE's values to 8-bit pixels like diffusers' VaeImageProcessor.denormalize and numpy_to_pil.
 import type { DecodedImage } from "./decoded_image.ts";
 
-/** [3, height, width] in -1..1 to interleaved RGB bytes [height, width, 3]; values outside are clamped. */
+/**
+ * Converts [3, height, width] in -1..1 to interleaved RGB bytes, [height, width, 3].
+ * Values outside the range are clamped.
+ */
 export function toRgb({ width, height, data }: DecodedImage): Uint8Array<ArrayBuffer> {
   const area = width * height;
   const rgb = new Uint8Array(area * 3);

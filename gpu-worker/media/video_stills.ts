@@ -1,15 +1,15 @@
-// Pictures of a video: any frame, a thumbnail, and a spritesheet, as OpenAI's videos have them.
+// Stills of a video: single frames, a thumbnail and a spritesheet, like those of OpenAI's videos.
 import type { DecodedVideo } from "./decoded_video.ts";
 import { type EncodeImageOptions, encodeRgb } from "./encode_rgb.ts";
 import sharp from "sharp";
 
-/** Frames on a spritesheet, at most. */
+/** Largest number of frames on a spritesheet. */
 const SHEET_FRAMES = 25;
-/** Longest side of a frame on it, in pixels. */
+/** Longest side of a frame on the spritesheet, in pixels. */
 const SHEET_SIDE = 160;
 const QUALITY = 85;
 
-/** One frame as an image file. */
+/** Encodes one frame as an image file. */
 export function encodeFrame(
   { width, height, frames }: DecodedVideo,
   { index, ...options }: EncodeImageOptions & { index: number },
@@ -23,13 +23,15 @@ export function encodeFrame(
   return encodeRgb({ width, height, rgb }, options);
 }
 
-/** The middle frame, as WebP. */
+/** Encodes the middle frame as WebP. */
 export function encodeThumbnail(video: DecodedVideo): Promise<Uint8Array<ArrayBuffer>> {
   const index = Math.floor(video.frames.length / 2);
   return encodeFrame(video, { index, format: "webp", compression: QUALITY });
 }
 
-/** Up to 25 frames, evenly spaced from the first to the last, row by row on a near square, as JPEG. */
+/**
+ * Encodes up to 25 frames as one JPEG: evenly spaced from first to last, row by row on a nearly square sheet.
+ */
 export async function encodeSpritesheet(video: DecodedVideo): Promise<Uint8Array<ArrayBuffer>> {
   const { width, height, frames } = video;
   const count = Math.min(SHEET_FRAMES, frames.length);

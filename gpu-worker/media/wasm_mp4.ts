@@ -1,5 +1,5 @@
-// MP4 without anything installed: minih264 in WebAssembly (npm:h264-mp4-encoder), baseline profile. Its own file has
-// whole frames a second only, so frames are taken out of it and put into another.
+// Encodes MP4 without an installed encoder: minih264 in WebAssembly (npm:h264-mp4-encoder), baseline profile.
+// Its own MP4 files support only whole frame rates, so the frames are moved into another file.
 import { Buffer } from "node:buffer";
 import encoders from "h264-mp4-encoder";
 import { BufferSource, EncodedPacketSink, Input, MP4 } from "mediabunny";
@@ -7,10 +7,13 @@ import { type EncodedFrame, writeMp4 } from "./write_mp4.ts";
 import type { DecodedVideo } from "./decoded_video.ts";
 import type { Mp4Settings } from "./ffmpeg_mp4.ts";
 
-/** minih264's finest. */
+/** minih264's finest quantizer. */
 const MIN_QUANTIZER = 10;
 
-/** On the JavaScript thread; between two frames others have their turn. @throws the reason of an aborted signal */
+/**
+ * Encodes a video on the JavaScript thread, and yields to other work after each frame.
+ * @throws the reason of an aborted signal
+ */
 export async function encodeMp4ByWasm(
   video: DecodedVideo,
   settings: Mp4Settings,
@@ -36,7 +39,7 @@ async function encode(
     encoder.frameRate = Math.ceil(fps);
     encoder.quantizationParameter = Math.max(MIN_QUANTIZER, quantizer);
     encoder.speed = 0;
-    // A key frame about every four seconds to seek to.
+    // Sets a key frame about every four seconds, for seeking.
     encoder.groupOfPictures = Math.ceil(4 * fps);
     encoder.initialize();
     for (const frame of frames) {

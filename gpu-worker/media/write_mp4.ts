@@ -1,8 +1,9 @@
-// The MP4 around frames of H.264 (npm:mediabunny), in memory: its index first, so that players start at once.
+// Writes an MP4 file around H.264 frames in memory (npm:mediabunny). The index comes
+// first, so that players start at once.
 import { BufferTarget, EncodedPacket, EncodedVideoPacketSource, Mp4OutputFormat, Output } from "mediabunny";
 import type { DecodedVideo } from "./decoded_video.ts";
 
-/** One frame, as the decoder wants it. */
+/** One encoded frame. */
 export interface EncodedFrame {
   bytes: Uint8Array;
   /** Whether decoding can start here. */
@@ -10,13 +11,17 @@ export interface EncodedFrame {
 }
 
 export interface WriteMp4Options {
-  /** What was encoded: its size and rate. */
+  /** The encoded video, for its size and frame rate. */
   video: DecodedVideo;
-  /** "avc1.PPCCLL", and avcC's bytes unless the frames carry their parameters between start codes. */
+  /** "avc1.PPCCLL", and avcC's bytes, unless the frames carry their parameters between start codes. */
   config: { codec: string; description?: AllowSharedBufferSource };
 }
 
-/** Frames in the order in which they are shown. @throws {Error} if the encoder lost some */
+/**
+ * Writes the file.
+ * @param frames in display order
+ * @throws {Error} if the encoder lost frames
+ */
 export async function writeMp4(
   frames: readonly EncodedFrame[],
   { video: { width, height, fps, frames: { length } }, config }: WriteMp4Options,

@@ -1,9 +1,9 @@
-// One run of a text encoder, from text to what its graph returns.
+// Runs a text encoder: from text to its graph's outputs.
 import type { Runtime } from "../runtime/mod.ts";
 import type { GraphSession } from "../session/session_loader.ts";
 import type { Tokenizer } from "./tokenizer/tokenizer.ts";
 
-/** A text encoder on the device, and the tokenizer that its checkpoint pairs it with. */
+/** A text encoder on the device, and the checkpoint's tokenizer for it. */
 export interface LoadedEncoder {
   session: GraphSession;
   tokenizer: Tokenizer;
@@ -12,14 +12,14 @@ export interface LoadedEncoder {
 export interface EncodeTextOptions {
   runtime: Runtime;
   text: string;
-  /** Tokens that the text is padded or cut to. */
+  /** Number of tokens that the text is padded or cut to. */
   maxLength: number;
-  /** Leaves padding out, as if the text were the only one: for encoders in which no token sees it. @default false */
+  /** Leaves out padding. For encoders in which no token attends to padding. @default false */
   withoutPadding?: boolean;
   signal?: AbortSignal | undefined;
 }
 
-/** @returns every output of the encoder's graph, the batch of one left out, in memory of its own */
+/** Returns every output of the encoder's graph, without the batch dimension, in its own memory. */
 export async function encodeText(
   { session, tokenizer }: LoadedEncoder,
   { runtime, text, maxLength, withoutPadding = false, signal }: EncodeTextOptions,

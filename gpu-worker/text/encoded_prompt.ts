@@ -1,6 +1,6 @@
-/** What the text encoders of a family make of one prompt, on the host. */
+/** One prompt as encoded by a family's text encoders, on the host. */
 export interface EncodedPrompt {
-  /** Tokens, padding included. */
+  /** Number of tokens, including padding. */
   tokens: number;
   /** One row for each token, [tokens, joint_attention_dim or cross_attention_dim]. */
   embeds: Float32Array;
@@ -9,7 +9,7 @@ export interface EncodedPrompt {
 }
 
 export interface EncodePromptOptions {
-  /** Tokens that the T5 prompt is padded or cut to. */
+  /** Number of tokens that the T5 prompt is padded or cut to. */
   maxSequenceLength: number;
   signal?: AbortSignal;
 }

@@ -1,12 +1,12 @@
-// Puts what several text encoders say of the same tokens side by side.
+// Joins the features that several text encoders compute for the same tokens.
 
 export interface JoinFeaturesOptions {
   tokens: number;
-  /** Features of a joined token: zeros fill up what the parts leave. @default those of the parts together */
+  /** Features of a joined token; zeros fill the rest. @default the sum of the parts' features */
   width?: number;
 }
 
-/** [tokens, a], [tokens, b], ... -> [tokens, width]. */
+/** Joins [tokens, a], [tokens, b], ... into [tokens, width]. */
 export function joinFeatures(
   parts: readonly Float32Array[],
   { tokens, width }: JoinFeaturesOptions,

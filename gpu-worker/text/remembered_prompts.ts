@@ -1,15 +1,15 @@
-// What a prompt is encoded to, once for all runs that have it: those that start together wait for one encoding.
+// Remembers encoded prompts. Runs that start together with the same prompt share one encoding.
 import { LRUCache } from "lru-cache";
 import type { EncodedPrompt, EncodePromptOptions } from "./encoded_prompt.ts";
 
 /**
- * Bytes that all remembered prompts take together, the newest of them: seven of FLUX.1-dev, a hundred of SDXL. Reruns of a
- * prompt and the empty negative prompt of many are what they are kept for.
+ * Largest total size of the remembered prompts in bytes: seven of FLUX.1-dev, or a hundred of SDXL. The
+ * newest are kept, for reruns of a prompt and for the empty negative prompt, which many requests share.
  */
 export const REMEMBERED_PROMPT_BYTES = 64 * 2 ** 20;
 
 export interface EncodeSharedOptions extends EncodePromptOptions {
-  /** Aborts when the last of those who wait has left. */
+  /** Aborts when nobody waits for the encoding any more. */
   signal: AbortSignal;
 }
 
@@ -24,7 +24,7 @@ export class RememberedPrompts {
   readonly #encoded: LRUCache<string, EncodedPrompt>;
   readonly #underWay = new Map<string, Encoding>();
 
-  /** @param encode called where a prompt is neither known nor being encoded */
+  /** @param encode called if a prompt is neither known nor being encoded */
   constructor(
     encode: (text: string, options: EncodeSharedOptions) => Promise<EncodedPrompt>,
     { maxBytes = REMEMBERED_PROMPT_BYTES }: { maxBytes?: number } = {},
@@ -37,10 +37,11 @@ export class RememberedPrompts {
   }
 
   /**
-   * @param options a signal that aborts ends the encoding, unless others wait for it too: then only this caller leaves
-   * @returns what all who ask for this prompt share, and must not write to
-   * @throws what `encode` throws, which is tried again by the next caller. @throws the signal's reason: if nobody else waits,
-   * once the encoding has ended.
+   * Returns the encoding of a prompt. All callers share it and must not write to it.
+   * If the signal aborts, this caller stops waiting. The encoding itself is aborted
+   * only if nobody else waits for it.
+   * @throws the error of `encode`; the next caller tries again.
+   * @throws the signal's reason. If nobody else waits, only once the encoding has ended.
    */
   async encode(
     text: string,
@@ -56,7 +57,7 @@ export class RememberedPrompts {
     const { promise: left, reject } = Promise.withResolvers<never>();
     const leave = () => {
       if (--encoding.waiting > 0) return reject(signal!.reason);
-      // From here on it fails, so whoever comes next begins another one.
+      // This encoding fails from now on, so the next caller must start another one.
       this.#forget(key, encoding);
       encoding.controller.abort(signal!.reason);
     };

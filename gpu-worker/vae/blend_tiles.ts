@@ -1,6 +1,6 @@
-// Pictures put together from overlapping tiles that fade into each other (tiled_decode of diffusers' autoencoders).
+// Decodes pictures in overlapping tiles that fade into each other (tiled_decode of diffusers' autoencoders).
 
-/** Planes of one size, channel after channel. */
+/** Planes of one size, one channel after the other. */
 export interface Planes {
   channels: number;
   height: number;
@@ -9,27 +9,29 @@ export interface Planes {
 }
 
 export interface TileLayout {
-  /** Pixels of a latent pixel's side. */
+  /** Pixels along the side of a latent pixel. */
   scale: number;
-  /** Of a tile, in latent pixels. */
+  /** Side of a tile, in latent pixels. */
   side: number;
   /** Latent pixels from one tile to the next. */
   stride: number;
-  /** Pixels over which neighbours fade into each other. */
+  /** Pixels over which neighbouring tiles fade into each other. */
   blend: number;
-  /** Pixels of a tile that stay, from its upper left corner. */
+  /** Side of the part of a tile that is kept, from its upper left corner, in pixels. */
   keep: number;
 }
 
 export interface BlendTilesOptions {
   layout: TileLayout;
-  /** Gives the pixels of a tile, in memory that is written to. Tiles are counted from 0, and the same for latents of one size. */
+  /**
+   * Decodes a tile. The result is written to. Indices count from 0 and agree for all latents of one size.
+   */
   decode: (tile: Planes, index: number) => Promise<Planes>;
 }
 
 /**
- * Decodes tiles from left to right and from top to bottom and blends each with those before it. The last of a row or column
- * may be smaller. Only a row of tiles and the one above it are in memory beside the picture.
+ * Decodes tiles from left to right and from top to bottom, and blends each with the tiles before it. The last
+ * tile of a row or column may be smaller. Memory holds the picture, one row of tiles and the row above.
  */
 export async function blendTiles(latents: Planes, { layout, decode }: BlendTilesOptions): Promise<Planes> {
   const { height, width } = latents;
@@ -41,7 +43,7 @@ export async function blendTiles(latents: Planes, { layout, decode }: BlendTiles
     const row: Planes[] = [];
     for (let x = 0, left = 0; x < width; x += stride, left += keep) {
       const tile = await decode(crop(latents, { y, x, side }), index++);
-      // In diffusers' order, on tiles that are already blended with their own neighbours.
+      // diffusers' order: the neighbours are already blended with their own neighbours.
       const upper = above[row.length];
       if (upper !== undefined) blendRows(upper, tile, blend);
       const previous = row.at(-1);
@@ -94,7 +96,7 @@ function paste(
   }
 }
 
-/** The part of `latents` from (y, x) on, at most `side` latents a side. */
+/** Returns the part of `latents` from (y, x) on, at most `side` latent pixels a side. */
 function crop(latents: Planes, { y, x, side }: { y: number; x: number; side: number }): Planes {
   const tile = blank(latents.channels, Math.min(side, latents.height - y), Math.min(side, latents.width - x));
   for (let c = 0; c < latents.channels; c++) {

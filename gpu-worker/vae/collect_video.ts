@@ -1,4 +1,4 @@
-// Frames as they come out of a video VAE, to what a pipeline returns: eight bits a colour, and the middle frame as it is.
+// Collects the frames of a video VAE as 8-bit colours, and keeps the middle frame as it is.
 import type { DecodedImage } from "../media/decoded_image.ts";
 import type { DecodedVideo } from "../media/decoded_video.ts";
 import { toRgb } from "../media/to_rgb.ts";
@@ -6,13 +6,13 @@ import { toRgb } from "../media/to_rgb.ts";
 export interface CollectVideoOptions {
   /** Frames of the video, at least one. */
   numFrames: number;
-  /** Frames a second. */
+  /** Frames per second. */
   fps: number;
 }
 
 /**
- * Holds one float32 frame beside the bytes.
- * @param decoded its frames need be valid only until the next one
+ * Collects a video and its middle frame. Holds only one float32 frame besides the bytes.
+ * @param decoded the frames; each need be valid only until the next one
  */
 export async function collectVideo(
   decoded: AsyncIterable<DecodedImage>,

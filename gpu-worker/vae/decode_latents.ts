@@ -1,4 +1,4 @@
-// One run of the VAE decoder.
+// Runs the VAE decoder.
 import type { DecodedImage } from "../media/decoded_image.ts";
 import type { Runtime } from "../runtime/mod.ts";
 import type { GraphSession } from "../session/session_loader.ts";
@@ -6,12 +6,12 @@ import type { GraphSession } from "../session/session_loader.ts";
 export interface LatentsToDecode {
   /** [channels, height, width] */
   dims: readonly number[];
-  /** In the denoiser's scale. */
+  /** Latents in the denoiser's scale. */
   data: Float32Array<ArrayBuffer>;
   signal?: AbortSignal;
 }
 
-/** @returns the picture, [3, f * height, f * width] in -1..1, not clamped, in memory of its own */
+/** Returns the picture, [3, f * height, f * width] in -1..1, not clamped, in its own memory. */
 export async function decodeLatents(
   { runtime, vae }: { runtime: Runtime; vae: GraphSession },
   { dims, data, signal }: LatentsToDecode,

@@ -1,23 +1,26 @@
-// What AutoencoderKL's decoder takes, for predictions of memory.
+// Predicts the memory of AutoencoderKL's decoder.
 import type { AutoencoderKLConfig } from "../graph/autoencoder_kl/autoencoder_kl_config.ts";
 import type { RequestDefaults } from "../request/request_defaults.ts";
 import { tileSizes } from "./tiled_decoder.ts";
 
-/** In elements, float32 all. */
+/** Sizes in float32 elements. */
 export interface DecodingSize {
-  /** Of one picture's or video's latents. */
+  /** Size of one picture's or video's latents. */
   latents: number;
-  /** The largest activation of a run of the decoder. */
+  /** Size of the decoder's largest activation. */
   activation: number;
 }
 
-/** Predicts what decoding takes at that size. */
+/** Predicts the sizes for decoding a request's picture or video. */
 export type DecodingOf = (
   request: Omit<RequestDefaults, "sampler">,
   options?: { vaeTiling: boolean },
 ) => DecodingSize;
 
-/** At full size its last block begins with what the one before upsampled. */
+/**
+ * Returns the prediction for an AutoencoderKL. The largest activation is the input of the last block: the
+ * upsampled output of the block before it, at full size.
+ */
 export function decodingSize(vae: AutoencoderKLConfig): DecodingOf {
   const { block_out_channels: channels, latent_channels: latentChannels } = vae;
   const scale = 2 ** (channels.length - 1);

@@ -1,10 +1,10 @@
-// The VAE encoder of a checkpoint, which only image to image needs: loaded with the first image.
+// The VAE encoder of a checkpoint. Only image to image needs it, so it is loaded with the first image.
 import type { DecodedImage } from "../media/decoded_image.ts";
 import type { OnnxModel } from "../graph/graph_builder.ts";
 import type { Runtime, Session } from "../runtime/mod.ts";
 
 export interface EncodeImageOptions {
-  /** Standard normal values of the latents' size. */
+  /** Draws `count` standard normal values. */
   noise: (count: number) => Float32Array;
   signal?: AbortSignal | undefined;
 }
@@ -12,7 +12,7 @@ export interface EncodeImageOptions {
 export class ImageEncoder implements Disposable {
   readonly #runtime: Runtime;
   readonly #graph: OnnxModel;
-  /** Of the first image; others that come meanwhile wait for it. */
+  /** The load that the first image has started; other images wait for it. */
   #loading: Promise<Session> | undefined;
   #session: Session | undefined;
 
@@ -22,8 +22,8 @@ export class ImageEncoder implements Disposable {
   }
 
   /**
-   * Draws latents from the posterior that the VAE sees in `image`, as diffusers' pipelines do.
-   * @returns the latents in the denoiser's scale, [channels, height / f, width / f], in memory of their own
+   * Draws latents from the VAE's posterior for `image`, as diffusers' pipelines do.
+   * @returns the latents in the denoiser's scale, [channels, height / f, width / f], in their own memory
    */
   async encode(
     { width, height, data }: DecodedImage,

@@ -1,8 +1,8 @@
-/** How many pixels and frames a latent stands for. */
+/** The number of pixels and frames that one latent stands for. */
 export interface LatentScale {
   channels: number;
-  /** Pixels of a latent pixel's side. */
+  /** Pixels along the side of a latent pixel. */
   spatial: number;
-  /** Frames of each frame of latents but the first, which stands for one. @default 1 */
+  /** Frames per latent frame, except the first, which stands for one frame. @default 1 */
   temporal?: number;
 }

@@ -1,4 +1,4 @@
-/** Size of one picture's latents as the autoencoder has them, [channels, height, width]. */
+/** Size of one picture's latents as the autoencoder uses them, [channels, height, width]. */
 export interface LatentSize {
   channels: number;
   height: number;

@@ -1,9 +1,10 @@
-// Makes previews cheap: latents averaged down to a few thousand pixels before the VAE sees them.
+// Makes previews cheap by averaging latents down to a few thousand pixels before the VAE decodes them.
 import type { LatentSize } from "./latent_size.ts";
 
 /**
- * Averages blocks of latent pixels until no side is longer than `maxSide`. The decoder's cost falls with the area:
- * of a 1024x1024 picture (128x128 latents, maxSide 32) a preview costs a sixteenth of the final decode.
+ * Averages blocks of latent pixels until no side is longer than `maxSide`. The decoder's cost
+ * falls with the area: for a 1024x1024 picture (128x128 latents, maxSide 32) a preview costs
+ * a sixteenth of the final decode.
  * @returns [channels, height, width]
  */
 export function previewLatents(

@@ -1,4 +1,5 @@
-// A VAE decoder that takes large latents in overlapping tiles and blends them (diffusers' AutoencoderKL.tiled_decode).
+// A VAE decoder that decodes large latents in overlapping tiles and blends them (diffusers'
+// AutoencoderKL.tiled_decode).
 import type { AutoencoderKLConfig } from "../graph/autoencoder_kl/autoencoder_kl_config.ts";
 import type { Runtime, Tensor } from "../runtime/mod.ts";
 import { blendTiles, type Planes, type TileLayout } from "./blend_tiles.ts";
@@ -7,19 +8,22 @@ import type { GraphSession } from "../session/session_loader.ts";
 export interface TilingOptions {
   runtime: Runtime;
   config: AutoencoderKLConfig;
-  /** Tiles whatever is larger than one tile; otherwise only pictures with a side above 2048 pixels. @default false */
+  /**
+   * Tiles every picture that is larger than one tile. If false, tiles only pictures with a side above 2048
+   * pixels. @default false
+   */
   vaeTiling?: boolean;
 }
 
-/** Pixels of a side, up to which a decoder without tiling is given the whole picture. */
+/** Longest side, in pixels, that a decoder without tiling decodes whole. */
 const MAX_UNTILED_SIDE = 2048;
 /** AutoencoderKL's tile_overlap_factor. */
 const OVERLAP = 0.25;
 
 /**
- * Wraps `vae`, a graph latent [1, channels, h, w] -> sample [1, 3, f h, f w], with the same input and output. Its memory is
- * bounded by the tile, which is the size that the autoencoder was trained for ('sample_size' in its config). The picture
- * differs a little from an untiled one, as each tile is normalised by itself.
+ * Wraps `vae`, a graph latent [1, channels, h, w] -> sample [1, 3, f h, f w], with the same input and output.
+ * A tile has the size that the autoencoder was trained for ('sample_size' in its config), which bounds
+ * memory. The picture differs a little from an untiled one, as each tile is normalised on its own.
  */
 export function tiledDecoder(
   vae: GraphSession,
@@ -48,7 +52,7 @@ export function tiledDecoder(
 }
 
 interface TileSizes extends TileLayout {
-  /** Latent pixels of the longest side that is decoded as a whole. */
+  /** Longest side that is decoded whole, in latent pixels. */
   untiled: number;
 }
 
@@ -62,7 +66,7 @@ export function tileSizes(
   const blend = Math.floor(sampleSide * OVERLAP);
   const keep = sampleSide - blend;
   const longest = vaeTiling ? side : Math.max(side, MAX_UNTILED_SIDE / scale);
-  // Sizes that four does not divide would leave gaps between tiles; no published autoencoder has one.
+  // Sizes that are not divisible by four would leave gaps between tiles. No published autoencoder has one.
   const untiled = stride * scale === keep ? longest : Infinity;
   return { scale, side, untiled, stride, blend, keep };
 }

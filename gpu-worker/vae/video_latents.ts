@@ -1,7 +1,7 @@
-// Some frames of a video's latents.
+// Copies some frames of a video's latents.
 import type { VideoSize } from "./video_size.ts";
 
-/** Frames `from` to `to` (excluded) of [channels, frames, height, width], in memory of their own. */
+/** Returns frames `from` to `to` (exclusive) of [channels, frames, height, width], in their own memory. */
 export function videoLatents(
   latents: Float32Array,
   { size: { channels, frames, height, width }, from, to }: { size: VideoSize; from: number; to: number },

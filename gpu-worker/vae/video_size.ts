@@ -1,6 +1,9 @@
 import type { LatentScale } from "./latent_scale.ts";
 
-/** Size of a video's latents as the autoencoder has them, [channels, frames, height, width]. A picture has one frame. */
+/**
+ * Size of a video's latents as the autoencoder uses them, [channels, frames, height,
+ * width]. A picture has one frame.
+ */
 export interface VideoSize {
   channels: number;
   frames: number;

@@ -1,19 +1,20 @@
-// Tiles in which the frames of videos are decoded, in pixels.
+// Tiles for decoding the frames of videos, in pixels.
 import type { TileLayout } from "./blend_tiles.ts";
 
 export interface VideoTiling {
-  /** Of a tile. */
+  /** Side of a tile. */
   side: number;
-  /** From one tile to the next. */
+  /** Distance from one tile to the next. */
   stride: number;
 }
 
-/** enable_tiling() without arguments, of diffusers' AutoencoderKLWan and AutoencoderKLHunyuanVideo alike. */
+/** The defaults of enable_tiling() in diffusers' AutoencoderKLWan and AutoencoderKLHunyuanVideo. */
 export const CLIP_TILING: VideoTiling = { side: 256, stride: 192 };
 
 /**
- * @param frame latents' size, and the pixels of a latent pixel's side
- * @returns undefined if frames are decoded whole: without tiling, or where one tile holds them
+ * Returns the tiles of a frame.
+ * @param frame size of the latents, and pixels along the side of a latent pixel
+ * @returns undefined if frames are decoded whole: without tiling, or if one tile holds a frame
  */
 export function tileFrames(
   tiling: VideoTiling | undefined,

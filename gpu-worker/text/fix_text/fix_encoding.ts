@@ -2,9 +2,9 @@
 import { isBad, UTF8_DETECTOR } from "./mojibake.ts";
 import { encodeSingleByte, SINGLE_BYTE_ENCODINGS } from "./single_byte_encodings.ts";
 
-/** Undoes wrong decodings, one after the other. */
+/** Undoes wrong decodings one after the other. */
 export function fixEncoding(text: string): string {
-  // A text shrinks with each repair, to the half where all of it is wrong.
+  // Each repair shrinks the text, to half if all of it was wrong.
   for (let round = 0; round < MAX_ROUNDS; round++) {
     const fixed = fixOnce(text);
     if (fixed === text) break;
@@ -23,7 +23,7 @@ function fixOnce(text: string): string {
     let bytes = encodeSingleByte(text, encoding);
     if (bytes === undefined) continue;
     if (encoding.name === "latin-1") latin1 = bytes;
-    // An en dash and a space look alike in Mac Roman.
+    // In Mac Roman this byte may also be an en dash.
     if (encoding.name !== "macroman" && ALTERED_UTF8.test(bytes)) bytes = restoreA0(bytes);
     if (encoding.sloppy) bytes = bytes.replace(LOSSY_UTF8, "\xef\xbf\xbd");
     const decoded = decodeUtf8(bytes);
@@ -34,7 +34,7 @@ function fixOnce(text: string): string {
     (part) => part.length < text.length && isBad(part) ? fixEncoding(part) : part,
   );
   if (fixed !== text) return fixed;
-  // Latin-1's control characters were meant for Windows-1252's signs.
+  // Latin-1's control characters were meant as Windows-1252's printable characters.
   if (latin1 !== undefined && !UNASSIGNED_1252.test(latin1)) {
     const decoded = WINDOWS_1252.decode(toBytes(latin1));
     if (decoded !== text) return decoded;
@@ -45,9 +45,9 @@ function fixOnce(text: string): string {
 const WINDOWS_1252 = new TextDecoder("windows-1252");
 const UNASSIGNED_1252 = /[\x81\x8d\x8f\x90\x9d]/;
 
-// What follows works on bytes, written as characters U+0000 to U+00FF.
+// The functions below work on bytes, written as characters U+0000 to U+00FF.
 
-/** Sequences that were UTF-8 before a byte A0 became a space; only where the character is likely. */
+/** UTF-8 sequences in which a byte A0 became a space. Only likely characters are listed. */
 const ALTERED_UTF8 = new RegExp(
   [
     "[\xc2\xc3\xc5\xce\xd0\xd9] ",
@@ -68,7 +68,7 @@ function restoreA0(bytes: string): string {
     .replace(EVERY_ALTERED_UTF8, (sequence) => sequence.replaceAll(" ", "\xa0"));
 }
 
-/** Sequences of which bytes got lost: 0x1a, or at most one question mark. */
+/** UTF-8 sequences with lost bytes: 0x1a, or at most one question mark. */
 const LOSSY_UTF8 = new RegExp(
   [
     "[\xc2-\xdf]\x1a",
@@ -86,10 +86,10 @@ const LOSSY_UTF8 = new RegExp(
 );
 
 const UTF8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
-/** A character beyond U+FFFF as two surrogates of three bytes each (CESU-8). */
+/** A character above U+FFFF, encoded as two surrogates of three bytes each (CESU-8). */
 const CESU8 = /\xed([\xa0-\xaf])([\x80-\xbf])\xed([\xb0-\xbf])([\x80-\xbf])/g;
 
-/** Decodes UTF-8, CESU-8 and Java's C0 80; undefined if it is none of them. */
+/** Decodes UTF-8, CESU-8 and Java's C0 80. Returns undefined for other bytes. */
 function decodeUtf8(bytes: string): string | undefined {
   const usual = bytes.replace(CESU8, (_, ...surrogates: string[]) => {
     const [a, b, c, d] = surrogates.slice(0, 4).map((byte) => byte.charCodeAt(0)) as [

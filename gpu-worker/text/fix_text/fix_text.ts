@@ -1,13 +1,14 @@
-// ftfy.fix_text of ftfy 6.3.1, which diffusers cleans Wan's prompts with and transformers 4 CLIP's: entities, text that was
-// decoded in the wrong encoding, curly quotes, ligatures, wide and half-wide forms, line breaks, control characters.
+// Port of ftfy.fix_text (ftfy 6.3.1), with which diffusers cleans Wan's prompts and transformers 4 cleans
+// CLIP's. It repairs entities, text that was decoded in the wrong encoding, curly quotes, ligatures, wide and
+// half-wide forms, line breaks and control characters.
 import { fixEncoding } from "./fix_encoding.ts";
 import { unescapeEntities } from "./unescape_html.ts";
 
-/** Mends a text line by line, each until nothing changes any more. */
+/** Repairs a text line by line. Each line is repaired until nothing changes any more. */
 export function fixText(text: string): string {
   let unescape = true;
   return (text.match(/[^\n]*\n|[^\n]+/g) ?? []).map((line) => {
-    // Text with tags is taken for HTML, whose entities are meant; so is whatever follows it.
+    // A text with tags counts as HTML from there on, and its entities are kept.
     unescape &&= !line.includes("<");
     for (let round = 0; round < MAX_ROUNDS; round++) {
       const before = line;
@@ -18,7 +19,7 @@ export function fixText(text: string): string {
   }).join("");
 }
 
-/** ftfy has no such bound; only a text that was written for it goes further, in time that grows with its square. */
+/** ftfy has no such limit. Only a text written to attack it needs more rounds, in quadratic time. */
 const MAX_ROUNDS = 16;
 
 function fixLine(line: string): string {
@@ -37,7 +38,7 @@ function fixLine(line: string): string {
 
 const C1_CONTROLS = /[\x80-\x9f]/g;
 const WINDOWS_1252 = new TextDecoder("windows-1252");
-/** Forms of letters that line up with Chinese characters, and the space between those. */
+/** Wide and half-wide forms of letters, which align with Chinese characters, and the wide space. */
 const WIDE_OR_NARROW = /[\u3000\uff01-\uffef]/g;
 // deno-lint-ignore no-control-regex -- it is what it looks for
 const TERMINAL_ESCAPES = /\x1b\[[\p{Nd};]*[a-zA-Z]/gu;

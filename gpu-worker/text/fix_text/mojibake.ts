@@ -1,5 +1,6 @@
-// How text looks that was decoded in the wrong encoding: ftfy 6.3.1's classes of characters and the pairs of them that
-// no language has (ftfy.badness, ftfy.chardata). Escapes are doubled, as the classes become parts of expressions.
+// Detects text that was decoded in the wrong encoding, with ftfy 6.3.1's classes of characters and the pairs
+// of them that no language has (ftfy.badness, ftfy.chardata). Escapes are doubled, as the classes become
+// parts of regular expressions.
 
 const C1 = "\u0080-\u009f";
 const BAD = "¦¤¨¬¯¸ƒˆˇ˘˛˜†‡‰⌐◊\ufffdªº";
@@ -61,22 +62,23 @@ const UNLIKELY = new RegExp(
   "u",
 );
 
-/** Whether `text` holds characters side by side that only a wrong decoding explains. */
+/** Returns whether `text` has adjacent characters that only a wrong decoding explains. */
 export function isBad(text: string): boolean {
   return UNLIKELY.test(text);
 }
 
-// The characters that the bytes of UTF-8 become in single-byte encodings, without those that are likely by themselves.
+// The characters that UTF-8's bytes become in single-byte encodings, without
+// characters that are likely by themselves.
 const FIRST_OF_2 =
   "ĂÂÄĀÅÃÆĆČÇĎĐÉĚÊËĖÈĒĘÐĞĢÍÎÏİÌĪĶĹĻŁŃŇŅÑÓÔÖŐÒŌØÕŘŚŠŞŢÞÚÛÜŰÙŪŲŮÝŹŽŻß×ΒΓΔΕΖΗΘΙΚΛΜΝΞΟΠΡΣΤΥΦΧΨΩΪΫάέήίВГДЕЖЗИЙКЛМНОПРСТУФХЦЧШЩЪЫЬЭЮЯ";
 const FIRST_OF_3 = "áăâäàāąåãæćčçďéěêëėèēęęģíîïìīįķĺļŕźΰαβγδεζηθικλμνξοабвгдежзийклмноп";
 const FIRST_OF_4 = "đðğóšπσру";
 const CONTINUATION =
   "\u0080-¿ĄÆĽŁØŖŚŠŞŤŸŹŽŻŒąæƒľłøŗśšşťźžżœˆˇ˘˛˜˝΄΅ΆΈΉΊΌΎΏЁЂЃЄЅІЇЈЉЊЋЌЎЏёђѓєѕіїјљњћќўџҐґ†‡‰‹›€№™";
-/** With what may also stand for itself. */
+/** Continuation characters, including those that may also stand for themselves. */
 const ANY_CONTINUATION = `${CONTINUATION} –—―‘’‚“”„•…`;
 
-/** Runs of such sequences; not where a part of one stands before them. */
+/** Matches runs of such sequences, unless a continuation character precedes them. */
 export const UTF8_DETECTOR = new RegExp(
   `(?<![${CONTINUATION}])(?:[${FIRST_OF_2}][${ANY_CONTINUATION}]|[${FIRST_OF_3}][${ANY_CONTINUATION}]{2}|` +
     `[${FIRST_OF_4}][${ANY_CONTINUATION}]{3})+`,

@@ -1,10 +1,10 @@
-// The encodings that text is decoded with by mistake, in the order in which ftfy tries them.
+// The encodings with which text is decoded by mistake, in the order in which ftfy tries them.
 
 export interface SingleByteEncoding {
   name: string;
-  /** Bytes without a meaning stand for themselves, and U+FFFD for a byte that got lost (0x1a). */
+  /** Whether unassigned bytes stand for themselves, and U+FFFD for a lost byte (0x1a). */
   sloppy: boolean;
-  /** The byte of every character that is not ASCII. */
+  /** The byte of every character outside ASCII. */
   bytes: ReadonlyMap<string, number>;
 }
 
@@ -22,7 +22,7 @@ const LABELS: [name: string, label: string, sloppy: boolean][] = [
   ["macroman", "macintosh", false],
 ];
 
-/** IBM's code page 437, bytes 0x80 to 0xff; no TextDecoder has it. */
+/** IBM's code page 437, bytes 0x80 to 0xff. TextDecoder does not have it. */
 const CP437 =
   "ÇüéâäàåçêëèïîìÄÅÉæÆôöòûùÿÖÜ¢£¥₧ƒáíóúñÑªº¿⌐¬½¼¡«»░▒▓│┤╡╢╖╕╣║╗╝╜╛┐└┴┬├─┼╞╟╚╔╩╦╠═╬╧╨╤╥╙╘╒╓╫╪┘┌█▄▌▐▀" +
   "αßΓπΣσµτΦΘΩδ∞φε∩≡±≥≤⌠⌡÷≈°∙·√ⁿ²■\u00a0";
@@ -43,7 +43,9 @@ export const SINGLE_BYTE_ENCODINGS: readonly SingleByteEncoding[] = [
   { name: "cp437", sloppy: false, bytes: new Map(Array.from(CP437, (character, i) => [character, 128 + i])) },
 ];
 
-/** The bytes of `text` as characters U+0000 to U+00FF; undefined if the encoding lacks one of its characters. */
+/**
+ * Returns the bytes of `text` as characters U+0000 to U+00FF, or undefined if the encoding lacks a character.
+ */
 export function encodeSingleByte(text: string, { sloppy, bytes }: SingleByteEncoding): string | undefined {
   let encoded = "";
   for (const character of text) {

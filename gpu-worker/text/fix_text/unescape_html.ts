@@ -1,7 +1,7 @@
-// HTML's entities as Python's html.unescape and ftfy 6.3.1 decode them.
+// Decodes HTML entities like Python's html.unescape and ftfy 6.3.1.
 import { decodeHTML, decodeHTMLStrict } from "entities";
 
-/** html.unescape: names need no semicolon where HTML needs none. */
+/** Decodes entities like html.unescape. The semicolon is optional where HTML allows that. */
 export function unescapeHtml(text: string): string {
   return text.replace(REFERENCE, (entity) => entity[1] === "#" ? decodeNumber(entity) : decodeHTML(entity));
 }
@@ -9,8 +9,8 @@ export function unescapeHtml(text: string): string {
 const REFERENCE = /&(?:#[0-9]+;?|#[xX][0-9a-fA-F]+;?|[^\t\n\f <&#;]{1,32};?)/gu;
 
 /**
- * ftfy's unescape_html, again and again where an entity gives the & of another, e.g. `&amp;amp;lt;`: ftfy takes a round
- * for each, and time that grows with the square of their number.
+ * Decodes entities like ftfy's unescape_html, repeatedly where an entity yields the & of another, e.g.
+ * `&amp;amp;lt;`. ftfy needs a round for each of them, and therefore quadratic time.
  */
 export function unescapeEntities(text: string): string {
   let decoded = "";
@@ -19,7 +19,7 @@ export function unescapeEntities(text: string): string {
     decoded += text.slice(end, start);
     end = start;
     let value = "";
-    // `&`, then what stands behind the last entity.
+    // Decodes `&` and the text after the last decoded entity.
     for (let next = start + 1; (value === "" || value === "&") && next < text.length;) {
       ENTITY_REST.lastIndex = next;
       const rest = ENTITY_REST.exec(text)?.[0];
@@ -38,10 +38,10 @@ export function unescapeEntities(text: string): string {
   return decoded + text.slice(end);
 }
 
-/** What follows the & of an entity. */
+/** The part of an entity after its &. */
 const ENTITY_REST = /#?[0-9A-Za-z]{1,24};/y;
 
-/** The characters of one whole entity; undefined if it is none. */
+/** Returns the characters of one complete entity, or undefined if there is no such entity. */
 function decodeEntity(entity: string): string | undefined {
   if (entity[1] === "#") {
     const number = decodeNumber(entity);
@@ -49,7 +49,7 @@ function decodeEntity(entity: string): string | undefined {
   }
   const decoded = decodeHTMLStrict(entity);
   if (decoded !== entity) return decoded;
-  // Names in capitals that HTML does not know, where the same in small letters is one.
+  // ftfy also decodes an unknown name in capitals if the name in small letters is known.
   const lower = entity.toLowerCase();
   if (entity !== entity.toUpperCase() || decodeHTML(entity) !== entity) return undefined;
   const small = decodeHTMLStrict(lower);
@@ -68,7 +68,7 @@ function decodeNumber(entity: string): string {
 
 const WINDOWS_1252 = new TextDecoder("windows-1252");
 
-/** Control characters without a use in HTML, and what Unicode will never assign. */
+/** Control characters that HTML does not use, and code points that Unicode never assigns. */
 function isNoCharacter(code: number): boolean {
   return code < 0x09 || code === 0x0b || code >= 0x0e && code < 0x20 || code === 0x7f ||
     code >= 0xfdd0 && code < 0xfdf0 || (code & 0xfffe) === 0xfffe;

@@ -1,7 +1,7 @@
-// Whether SentencePiece's compiled rules (`precompiled_charsmap`) can be followed: a trie in darts-clone's double array,
-// then replacements that end in zero bytes. The Rust library follows them without a look at their bounds.
+// Checks SentencePiece's compiled rules (`precompiled_charsmap`): a trie in darts-clone's double array, then
+// replacements that end in zero bytes. The Rust library reads them without checking bounds.
 
-/** Checks that every step from every unit, and every replacement, lies within the data. */
+/** Returns whether every step from every unit, and every replacement, stays within the data. */
 export function checkCharsmap(base64: string): boolean {
   let bytes: Uint8Array<ArrayBuffer>;
   try {
@@ -24,11 +24,11 @@ export function checkCharsmap(base64: string): boolean {
     const unit = view.getUint32(4 + 4 * position, true);
     if (unit >>> 31) {
       const start = unit & 0x7fffffff;
-      // A replacement begins where a character does.
+      // A replacement must begin at the start of a character.
       if (start >= replacements.length || (replacements[start]! & 0xc0) === 0x80) return false;
     } else {
       const offset = (unit >>> 10) << ((unit & 0x200) >>> 6);
-      // A step's byte changes the position within its block alone.
+      // A step's byte changes only the position within the block.
       if ((position ^ offset) >>> 0 >= units) return false;
     }
   }

@@ -1,8 +1,8 @@
-// Refuses regular expressions of tokenizer.json that could take more than linear time. Oniguruma, which follows them,
-// goes back and tries again; (x+x+)+y takes years for 40 characters. Published patterns all have a simple shape:
+// Rejects regular expressions of tokenizer.json that may need more than linear time. Oniguruma, which runs
+// them, backtracks: (x+x+)+y needs years for 40 characters. Published patterns have a simple shape:
 // repetitions of one character class, side by side.
 
-/** What is wrong with `pattern`, as a rule that it breaks; undefined if nothing is. */
+/** Returns the rule that `pattern` breaks, or undefined if the pattern is safe. */
 export function checkPattern(pattern: string): string | undefined {
   if (pattern.length > MAX_LENGTH) return `at most ${MAX_LENGTH} characters long`;
   try {
@@ -11,7 +11,7 @@ export function checkPattern(pattern: string): string | undefined {
     safe.delete(undefined);
     const slow = alternatives.find((parts) => {
       const count = retries(parts);
-      // A failure after one repetition costs nothing more where another alternative then takes all of it.
+      // A failure after one repetition costs nothing extra if another alternative then matches all of it.
       return count > 1 || count === 1 && !safe.has(firstRepeated(parts));
     });
     return slow &&
@@ -22,22 +22,22 @@ export function checkPattern(pattern: string): string | undefined {
 }
 
 const MAX_LENGTH = 10_000;
-/** Repetitions up to such a number count as a constant, e.g. \p{N}{1,3}. */
+/** Largest repetition count that is treated as a constant, e.g. \p{N}{1,3}. */
 const MAX_BOUND = 16;
 const MAX_DEPTH = 20;
 
-/** One character class or a group, and how often it may stand. */
+/** One character class or group, and its repetition. */
 interface Part {
-  /** The class as written. */
+  /** The class as the pattern spells it. */
   text: string;
-  /** No upper bound. */
+  /** Whether the repetition has no upper bound. */
   unbounded: boolean;
   optional: boolean;
   /** A group's alternatives. */
   inside?: Part[][];
 }
 
-/** How many unbounded repetitions stand before something that can fail. */
+/** Counts the unbounded repetitions that precede a part that can fail. */
 function retries(parts: Part[]): number {
   const last = parts.findLastIndex(({ optional }) => !optional);
   return parts.slice(0, Math.max(last, 0)).filter(({ unbounded, inside }) =>
@@ -50,7 +50,7 @@ function hasUnbounded(alternatives: Part[][] | undefined): boolean {
   return alternatives?.flat().some((part) => part.unbounded || hasUnbounded(part.inside)) ?? false;
 }
 
-/** The first class that may stand any number of times, where all before it may be left out. */
+/** Returns the first class with an unbounded repetition, if all parts before it are optional. */
 function firstRepeated(parts: Part[]): string | undefined {
   const first = parts.findIndex(({ unbounded }) => unbounded);
   return parts.slice(0, first).every(({ optional }) => optional) ? parts[first]?.text : undefined;
@@ -122,7 +122,7 @@ class PatternReader {
     return { ...part, unbounded: most === Infinity, optional: least === 0, repeated: most > 1 };
   }
 
-  /** A class in brackets, with all classes in it. */
+  /** Reads a class in brackets, including nested classes. */
   #class(): string {
     const start = this.#at;
     let depth = 0;

@@ -1,15 +1,19 @@
-// Refuses what would stop or hang the Rust library: it aborts the process where a file lies about itself.
+// Rejects files that would abort or hang the Rust library, which aborts the
+// process if a file contradicts itself.
 import { CheckpointError } from "../../checkpoint/checkpoint_error.ts";
 import { checkCharsmap } from "./check_charsmap.ts";
 import { checkPattern } from "./check_pattern.ts";
 import type { TokenizerFiles } from "./tokenizer_parts.ts";
 import type { TokenizerStage } from "./tokenizer_json.ts";
 
-/** Published tokens have at most some hundred characters. */
+/** Published tokens have at most a few hundred characters. */
 const MAX_TOKEN_LENGTH = 1000;
 const MAX_ADDED_CHARACTERS = 4_000_000;
 
-/** @throws {CheckpointError} naming the part of `path` that cannot be used. */
+/**
+ * Checks a tokenizer.json before the Rust library reads it.
+ * @throws {CheckpointError} naming the part of `path` that cannot be used.
+ */
 export function checkTokenizerJson({ json, added }: TokenizerFiles, path: string): void {
   const refuse = (field: string, rule: string, value: unknown): never => {
     const shown = String(value).slice(0, 200);
@@ -52,14 +56,17 @@ export function checkTokenizerJson({ json, added }: TokenizerFiles, path: string
   }
 }
 
-/** A stage and all stages within it. */
+/** Returns a stage and all stages nested in it. */
 export function stagesOf(stage: TokenizerStage | null): TokenizerStage[] {
   if (stage === null) return [];
   const inner = ["normalizers", "pretokenizers", "processors"].flatMap((key) => stage[key] ?? []);
   return [stage, ...(inner as TokenizerStage[]).flatMap(stagesOf)];
 }
 
-/** Rust knows a template by its fields, with or without its type. */
+/**
+ * Returns a special token that a template uses and does not define. Rust recognizes a template by its fields,
+ * with or without a type.
+ */
 function unknownInTemplate({ single, pair, special_tokens: tokens }: TokenizerStage): string | undefined {
   const pieces = [single, pair].filter(Array.isArray)
     .flat() as ({ SpecialToken?: { id?: unknown } } | null)[];

@@ -1,15 +1,16 @@
-// CLIP's byte-level BPE as a tokenizer.json, from vocab.json and merges.txt (transformers' CLIPTokenizer).
+// Builds a tokenizer.json for CLIP's byte-level BPE from vocab.json and
+// merges.txt (transformers' CLIPTokenizer).
 import type { TokenizerJsonInput } from "./tokenizer_json.ts";
 
 export interface ClipTokenizerSource {
-  /** vocab.json, parsed: token -> id. */
+  /** Parsed vocab.json: token -> id. */
   vocab: unknown;
-  /** Pairs of tokens, the best first. */
+  /** Pairs of tokens, best pair first. */
   merges: unknown;
   unkToken: string;
 }
 
-/** Words, single digits, runs of anything else; English contractions apart. */
+/** Matches words, single digits, and runs of other characters. English contractions are split off. */
 const WORDS =
   "<\\|startoftext\\|>|<\\|endoftext\\|>|'s|'t|'re|'ve|'m|'ll|'d|[\\p{L}]+|[\\p{N}]|[^\\s\\p{L}\\p{N}]+";
 
@@ -44,7 +45,7 @@ export function clipTokenizerJson({ vocab, merges, unkToken }: ClipTokenizerSour
   };
 }
 
-/** merges.txt: a version line, then a pair of tokens a line. */
+/** Parses merges.txt: a version line, then one pair of tokens per line. */
 export function parseMerges(text: string): string[][] {
   return text.split("\n").map((line) => line.trim())
     .filter((line) => !line.startsWith("#"))

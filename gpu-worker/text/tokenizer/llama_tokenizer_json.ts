@@ -1,12 +1,12 @@
-// LLaMA 1 and 2's BPE over SentencePiece's pieces as a tokenizer.json (transformers' LlamaTokenizer). LLaMA 3 comes
-// as a tokenizer.json of its own and needs none of this.
+// Builds a tokenizer.json for the BPE of LLaMA 1 and 2 over SentencePiece's pieces (transformers'
+// LlamaTokenizer). LLaMA 3 ships its own tokenizer.json.
 import type { TokenizerJsonInput } from "./tokenizer_json.ts";
 
 export interface LlamaTokenizerSource {
   vocab: Record<string, number>;
   merges: unknown;
   unkToken: string;
-  /** Every word after an added token begins with a space, as before transformers 4.31. */
+  /** Whether every word after an added token begins with a space, as before transformers 4.31. */
   legacy: boolean;
   addPrefixSpace: boolean;
 }
@@ -21,7 +21,8 @@ export function llamaTokenizerJson(source: LlamaTokenizerSource): TokenizerJsonI
       prepend_scheme: addPrefixSpace ? scheme : "never",
       split: false,
     },
-    // An unknown token that the vocabulary lacks would stop Rust; without one, unknown characters are left out.
+    // An unknown token that the vocabulary lacks would abort Rust. Without one,
+    // unknown characters are dropped.
     model: {
       type: "BPE",
       unk_token: unkToken in vocab ? unkToken : null,
@@ -33,7 +34,7 @@ export function llamaTokenizerJson(source: LlamaTokenizerSource): TokenizerJsonI
   };
 }
 
-/** The pairs that join to a piece, best piece first: SentencePiece stores no merges. */
+/** Returns the pairs that join to a piece, best piece first. SentencePiece stores no merges. */
 export function mergesOf(vocab: Record<string, number>): [string, string][] {
   const ids = new Map(Object.entries(vocab));
   const merges: { left: string; right: string; id: number; order: [number, number] }[] = [];

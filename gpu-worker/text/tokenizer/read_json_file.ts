@@ -1,8 +1,8 @@
-// JSON files of a tokenizer, any of which may be missing.
+// Reads a tokenizer's JSON files, each of which may be missing.
 import { CheckpointError } from "../../checkpoint/checkpoint_error.ts";
 
 /**
- * The parsed file, or undefined if there is none.
+ * Returns the parsed file, or undefined if there is none.
  * @throws {CheckpointError} if it is not a JSON object.
  */
 export function readJsonFile(path: string): Record<string, unknown> | undefined {
@@ -20,7 +20,7 @@ export function readJsonFile(path: string): Record<string, unknown> | undefined 
   throw new CheckpointError(`Cannot read ${path} as it is not a JSON object`);
 }
 
-/** The file's bytes, or undefined if there is none. */
+/** Returns the file's bytes, or undefined if there is none. */
 export function readFile(path: string): Uint8Array | undefined {
   try {
     return Deno.readFileSync(path);

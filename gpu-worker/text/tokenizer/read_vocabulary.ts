@@ -1,5 +1,5 @@
-// Finds a tokenizer's vocabulary and builds its steps. Like transformers 5, the classes of CLIP, T5 and LLaMA take
-// nothing but the vocabulary from a tokenizer.json; any other class takes the file as it is.
+// Finds a tokenizer's vocabulary and builds its stages. Like transformers 5, the classes of CLIP, T5 and
+// LLaMA read only the vocabulary from a tokenizer.json. Any other class uses the whole file.
 import { join } from "node:path";
 import { CheckpointError } from "../../checkpoint/checkpoint_error.ts";
 import { ModelProto_SentencePiece_Type as PieceType } from "../../runtime/messages/sentencepiece_model_pb.ts";
@@ -21,10 +21,10 @@ export interface VocabularySource {
 }
 
 export interface BuiltTokenizer {
-  /** The file that the vocabulary is from, for messages. */
+  /** Path of the vocabulary's file, for messages. */
   path: string;
   json: TokenizerJsonInput;
-  /** With the names of special tokens that the class gives by default. */
+  /** The config, with the class's default names of special tokens filled in. */
   config: TokenizerConfig;
   around?: SurroundingTokens;
 }
@@ -70,8 +70,8 @@ function fromJson(
   if (/^T5Tokenizer(Fast)?$/.test(className) && model.type === "Unigram" && Array.isArray(model.vocab)) {
     return t5({ vocab: model.vocab, charsmap: charsmapOf(json.normalizer), pieces: [], config, path });
   }
-  // transformers 5 takes LLaMA 3's file for LLaMA 2's where model_index.json says LlamaTokenizer, which encodes every
-  // text wrongly; transformers 4 takes the file as it is.
+  // If model_index.json says LlamaTokenizer, transformers 5 reads LLaMA 3's file as LLaMA 2's and encodes
+  // every text wrongly. transformers 4 uses the file as it is, and so do we.
   const byteLevel = JSON.stringify(json.pre_tokenizer).includes('"ByteLevel"');
   if (
     /^LlamaTokenizer(Fast)?$/.test(className) && model.type === "BPE" && !Array.isArray(model.vocab) &&
@@ -121,7 +121,7 @@ function t5FromPieces(bytes: Uint8Array, { path, config }: Place): BuiltTokenize
 interface T5Source extends Place {
   vocab: [string, number][];
   charsmap: string | undefined;
-  /** Pieces that are found as a whole. */
+  /** Pieces that are matched as a whole. */
   pieces: NamedToken[];
 }
 
@@ -171,13 +171,13 @@ function llama({ vocab, merges, config, path }: LlamaSource): BuiltTokenizer {
   };
 }
 
-/** The config with `names` where it says nothing; null is a choice. */
+/** Returns the config with `names` for absent fields. A null field is a choice and stays. */
 function withDefaults(config: TokenizerConfig, names: Partial<TokenizerConfig>): TokenizerConfig {
   const said = Object.fromEntries(Object.entries(config).filter(([, value]) => value !== undefined));
   return { ...config, ...names, ...said };
 }
 
-/** SentencePiece's compiled rules, wherever in a normalizer they stand. */
+/** Returns SentencePiece's compiled rules from any stage of a normalizer. */
 function charsmapOf(normalizer: TokenizerStage | null): string | undefined {
   if (normalizer === null) return undefined;
   const inner = normalizer["normalizers"];

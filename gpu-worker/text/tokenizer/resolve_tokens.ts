@@ -1,5 +1,5 @@
-// Which tokens are found in a text before it is split, as transformers 5 decides when it loads a tokenizer
-// (PreTrainedTokenizerBase._from_pretrained and TokenizersBackend.__init__).
+// Decides which tokens are matched in a text before it is split, as transformers 5 does when it loads a
+// tokenizer (PreTrainedTokenizerBase._from_pretrained and TokenizersBackend.__init__).
 import type { NamedToken, TokenizerConfig } from "./tokenizer_config.ts";
 import type { AddedToken } from "./tokenizer_json.ts";
 
@@ -23,14 +23,17 @@ const NAMES = [
   "mask_token",
 ] as const;
 
-/** The config that holds for a folder, all sources taken together. */
+/** The config of a tokenizer folder, merged from all its files. */
 export interface ResolvedConfig {
   config: TokenizerConfig;
-  /** The tokens that the folder lists by id, in the order of their ids. */
+  /** The tokens that the folder lists by id, in order of their ids. */
   listed: AddedToken[];
 }
 
-/** Merges the side files. Where tokenizer_config.json lists the added tokens by id, transformers ignores the others. */
+/**
+ * Merges the side files. If tokenizer_config.json lists the added tokens by id,
+ * transformers ignores the other files.
+ */
 export function resolveConfig(sources: TokenSources): ResolvedConfig {
   const { added_tokens_decoder: decoder } = sources.config;
   if (decoder !== undefined) {
@@ -43,7 +46,7 @@ export function resolveConfig(sources: TokenSources): ResolvedConfig {
     [key, isToken(value) ? { ...value, special: true } : value] as const
   );
   const config: TokenizerConfig = { ...sources.config, ...Object.fromEntries(named) };
-  // Under its old name, the map's list counts where the config has none, and not for added_tokens.json.
+  // Under its old name, the map's list is used only if the config has none, and never for added_tokens.json.
   const extra = extraTokens({
     ...config,
     additional_special_tokens: sources.config.additional_special_tokens,
@@ -58,7 +61,10 @@ export function resolveConfig(sources: TokenSources): ResolvedConfig {
   return { config, listed: inOrder(listed) };
 }
 
-/** The tokens to add to a vocabulary, in order; `known` are in it as added tokens already. */
+/**
+ * Returns the tokens to add to a vocabulary, in order.
+ * @param known the tokens that the vocabulary already has as added tokens
+ */
 export function tokensToAdd(
   { config, listed }: ResolvedConfig,
   known: Iterable<string>,
@@ -78,7 +84,7 @@ export function contentOf(token: NamedToken): string {
   return typeof token === "string" ? token : token.content;
 }
 
-/** A token with every flag, as Rust sets those that a file leaves out. */
+/** Returns a token with every flag. Absent flags get Rust's defaults. */
 export function complete(
   { content, special, single_word, lstrip, rstrip, normalized }: AddedToken,
 ): Required<AddedToken> {
@@ -92,7 +98,7 @@ export function complete(
   };
 }
 
-/** The tokens that have a name: `bos_token` and its like, then a model's own, e.g. `image_token`. */
+/** Returns the named tokens: `bos_token` and similar, then the model's own, e.g. `image_token`. */
 function namedTokens(config: TokenizerConfig): NamedToken[] {
   const own = Object.entries(config).filter(([key]) =>
     key.endsWith("_token") && !NAMES.includes(key as never)

@@ -1,4 +1,4 @@
-// Reads what encoding needs of a SentencePiece model.
+// Reads the parts of a SentencePiece model that encoding needs.
 import { fromBinary } from "@bufbuild/protobuf";
 import { CheckpointError } from "../../checkpoint/checkpoint_error.ts";
 import {
@@ -9,19 +9,22 @@ import {
 } from "../../runtime/messages/sentencepiece_model_pb.ts";
 
 export interface SentencePieceModel {
-  /** In the order of their ids. */
+  /** Pieces in order of their ids. */
   pieces: readonly Pick<ModelProto_SentencePiece, "piece" | "score" | "type">[];
   /** Compiled normalisation rules; empty if there are none. */
   precompiledCharsmap: Uint8Array;
 }
 
 export interface SentencePieceOptions {
-  /** For messages. */
+  /** Path of the file, for messages. */
   path: string;
   modelType: "unigram" | "bpe";
 }
 
-/** @throws {CheckpointError} if `bytes` are not a model of `modelType`. */
+/**
+ * Parses a SentencePiece model.
+ * @throws {CheckpointError} if `bytes` are not a model of `modelType`.
+ */
 export function parseSentencePieceModel(
   bytes: Uint8Array,
   { path, modelType }: SentencePieceOptions,

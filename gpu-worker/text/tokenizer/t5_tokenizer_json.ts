@@ -1,14 +1,17 @@
-// T5's unigram model as a tokenizer.json, from spiece.model or a tokenizer.json (transformers' T5Tokenizer).
+// Builds a tokenizer.json for T5's unigram model, from spiece.model or another
+// tokenizer.json (transformers' T5Tokenizer).
 import type { TokenizerJsonInput } from "./tokenizer_json.ts";
 
 export interface T5TokenizerSource {
-  /** Pieces and their log probabilities, in the order of their ids. */
+  /** Pieces and their log probabilities, in order of their ids. */
   vocab: [piece: string, score: number][];
-  /** Compiled normalisation rules in base 64, if there are any. */
+  /** Compiled normalisation rules in base64, if there are any. */
   charsmap: string | undefined;
 }
 
-/** transformers counts on the order that T5 was trained with: padding, end, unknown. */
+/**
+ * Id of the unknown token. transformers relies on the order that T5 was trained with: padding, end, unknown.
+ */
 const UNK_ID = 2;
 
 export function t5TokenizerJson({ vocab, charsmap }: T5TokenizerSource): TokenizerJsonInput {
@@ -25,7 +28,7 @@ export function t5TokenizerJson({ vocab, charsmap }: T5TokenizerSource): Tokeniz
   };
 }
 
-/** The sentinels that follow the pieces of a spiece.model, the last one first. */
+/** Returns the sentinels that follow the pieces of a spiece.model, the last one first. */
 export function t5Sentinels(count: number): string[] {
   return Array.from({ length: count }, (_, i) => `<extra_id_${count - 1 - i}>`);
 }

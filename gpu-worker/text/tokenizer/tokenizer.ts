@@ -1,4 +1,5 @@
-// Text to token ids, as transformers' tokenizers with padding="max_length" and truncation=True: by the same Rust library.
+// Turns text into token ids like transformers' tokenizers with padding="max_length" and truncation=True,
+// using the same Rust library.
 import { AddedToken, templateProcessing, Tokenizer as RustTokenizer } from "tokenizers";
 import { CheckpointError } from "../../checkpoint/checkpoint_error.ts";
 import { fixText } from "../fix_text/fix_text.ts";
@@ -10,21 +11,25 @@ import type { TokenizerJson } from "./tokenizer_json.ts";
 import { readSurroundings, type TokenizerSurroundings } from "./tokenizer_surroundings.ts";
 
 export interface EncodeOptions {
-  /** Number of ids to return: longer texts are cut before the closing special tokens, shorter ones padded. */
+  /**
+   * Number of ids to return. Longer texts are cut before the closing special
+   * tokens, shorter texts are padded.
+   */
   maxLength: number;
 }
 
 export interface Encoding {
-  /** Token ids, `maxLength` of them. */
+  /** `maxLength` token ids. */
   ids: number[];
-  /** 1 for a token of the text or a special one around it, 0 for padding. */
+  /** 1 for tokens of the text and the special tokens around it, 0 for padding. */
   attentionMask: number[];
 }
 
 /**
- * Opens the tokenizer in `folder`: tokenizer.json, or else vocab.json and merges.txt (CLIP), or else spiece.model (T5), or
- * else tokenizer.model (LLaMA). The checkpoint around the folder says its class and the text encoder's length.
- * @throws {CheckpointError} if there is none, or what is there cannot be used.
+ * Opens the tokenizer in `folder`: the first of tokenizer.json, vocab.json with merges.txt (CLIP),
+ * spiece.model (T5) and tokenizer.model (LLaMA) that exists. The checkpoint around the folder tells its class
+ * and the text encoder's length.
+ * @throws {CheckpointError} if there is none, or if it cannot be used.
  */
 export function openTokenizer(folder: string): Tokenizer {
   const surroundings = readSurroundings(folder);
@@ -42,14 +47,16 @@ export function openTokenizer(folder: string): Tokenizer {
 }
 
 export class Tokenizer {
-  /** Tokens that the model was made for, as tokenizer_config.json and the text encoder say; infinite where neither does. */
+  /**
+   * Largest number of tokens, as tokenizer_config.json and the text encoder say; Infinity if neither does.
+   */
   readonly modelMaxLength: number;
   readonly #inner: RustTokenizer;
   readonly #prepare: (text: string) => string;
   readonly #padId: number;
   readonly #padLeft: boolean;
   readonly #cutFrom: "left" | "right";
-  /** Special tokens around every text. */
+  /** Number of special tokens around every text. */
   readonly #specials: number;
 
   constructor(files: TokenizerFiles, surroundings: TokenizerSurroundings = {}) {
@@ -69,7 +76,10 @@ export class Tokenizer {
     }
   }
 
-  /** @throws {RangeError} if `maxLength` has no room for the special tokens. */
+  /**
+   * Encodes a text.
+   * @throws {RangeError} if `maxLength` has no room for the special tokens.
+   */
   async encode(text: string, { maxLength }: EncodeOptions): Promise<Encoding> {
     if (!Number.isSafeInteger(maxLength) || maxLength <= this.#specials) {
       throw new RangeError(
@@ -92,7 +102,7 @@ export class Tokenizer {
   }
 }
 
-/** Whether CLIP's text goes through ftfy first: transformers 4's CLIPTokenizer did, 5's does not. */
+/** Returns whether ftfy cleans CLIP's text first: transformers 4's CLIPTokenizer did, 5's does not. */
 function cleansText(
   { config }: TokenizerFiles,
   { className, transformersVersion }: TokenizerSurroundings,
@@ -103,7 +113,8 @@ function cleansText(
 
 function createTokenizer({ json, config, added, listed, around }: TokenizerFiles): RustTokenizer {
   const tokenizer = parse(json);
-  // transformers adds an unknown one to the vocabulary, for which no text encoder has a row.
+  // transformers would add an unknown padding token to the vocabulary, but the
+  // text encoder has no row for it.
   const pad = config.pad_token ? contentOf(config.pad_token) : undefined;
   if (pad === undefined || tokenizer.tokenToId(pad) === null && !listed.has(pad)) {
     throw new RangeError(`'pad_token' must be in the vocabulary: current value is ${pad?.slice(0, 200)}`);
@@ -119,7 +130,7 @@ function createTokenizer({ json, config, added, listed, around }: TokenizerFiles
     ),
   );
   if (around) {
-    // The names stand for the tokens in the template alone.
+    // These names are used only in the template.
     const before = around.before.map((token, i): [string, number] => [`before${i}`, idOf(tokenizer, token)]);
     const after = around.after.map((token, i): [string, number] => [`after${i}`, idOf(tokenizer, token)]);
     const template = [...before.map(([name]) => name), "$A", ...after.map(([name]) => name)].join(" ");
@@ -134,7 +145,7 @@ function parse(json: TokenizerJson): RustTokenizer {
       JSON.stringify({ ...json, truncation: null, padding: null, decoder: null }),
     );
   } catch (cause) {
-    // Rust says at which character, not which step.
+    // Rust reports the character, not the stage.
     const { normalizer, pre_tokenizer, post_processor } = json;
     const steps = [normalizer, pre_tokenizer, post_processor].flatMap(stagesOf).map(({ type }) =>
       type.slice(0, 50)
@@ -154,7 +165,7 @@ function idOf(tokenizer: RustTokenizer, token: string): number {
 function specialCount({ json, around }: TokenizerFiles): number {
   if (around) return around.before.length + around.after.length;
   let count = 0;
-  // Rust knows each by its fields, with or without its type.
+  // Rust recognizes each stage by its fields, with or without a type.
   for (const { sep, cls, single, special_tokens: tokens } of stagesOf(json.post_processor)) {
     if (sep && cls) count += 2;
     if (!Array.isArray(single)) continue;

@@ -1,12 +1,13 @@
-// The parts of tokenizer_config.json (and special_tokens_map.json) that change how a text is encoded.
+// Schema of the parts of tokenizer_config.json (and special_tokens_map.json)
+// that affect how a text is encoded.
 import { z } from "zod";
 import { ADDED_TOKEN } from "./tokenizer_json.ts";
 
-/** A name alone, or a name with how it is matched. */
+/** A token's name, alone or with the way it is matched. */
 const token = z.union([z.string(), ADDED_TOKEN]);
 const tokens = z.union([z.array(token), z.record(z.string(), token)]);
 
-/** 1e30 stands for none, which z.int() takes for inexact. */
+/** 1e30 stands for no limit. z.int() would reject it as inexact. */
 const length = z.number().positive().refine(Number.isInteger, "must be a whole number");
 
 export const TOKENIZER_CONFIG = z.looseObject({
@@ -19,16 +20,16 @@ export const TOKENIZER_CONFIG = z.looseObject({
   cls_token: token.nullish(),
   mask_token: token.nullish(),
   additional_special_tokens: tokens.nullish(),
-  /** What transformers 5 calls additional_special_tokens. */
+  /** transformers 5's name for additional_special_tokens. */
   extra_special_tokens: tokens.nullish(),
-  /** id -> token, which transformers 4.34 and later write. */
+  /** id -> token; written by transformers 4.34 and later. */
   added_tokens_decoder: z.record(z.string().regex(/^\d+$/), ADDED_TOKEN).optional(),
-  /** T5's sentinels `<extra_id_N>`, which its spiece.model lacks. */
+  /** Number of T5's sentinels `<extra_id_N>`, which its spiece.model lacks. */
   extra_ids: z.int().nonnegative().default(100),
   add_bos_token: z.boolean().nullish(),
   add_eos_token: z.boolean().nullish(),
   model_max_length: length.nullish(),
-  /** What transformers 2 called model_max_length. */
+  /** transformers 2's name for model_max_length. */
   max_len: length.nullish(),
   padding_side: z.enum(["left", "right"]).optional(),
   truncation_side: z.enum(["left", "right"]).default("right"),

@@ -1,4 +1,5 @@
-// Finds a tokenizer in a checkpoint folder and brings it into the form of tokenizer.json, as transformers 5 does.
+// Finds a tokenizer in a checkpoint folder and converts it to the form of
+// tokenizer.json, as transformers 5 does.
 import { join } from "node:path";
 import type { z } from "zod";
 import { CheckpointError } from "../../checkpoint/checkpoint_error.ts";
@@ -11,10 +12,10 @@ import type { TokenizerFiles } from "./tokenizer_parts.ts";
 import { TOKENIZER_JSON } from "./tokenizer_json.ts";
 
 /**
- * Reads tokenizer.json, or else vocab.json and merges.txt (CLIP), or else spiece.model (T5), or else tokenizer.model
- * (LLaMA), and the files beside it.
- * @param className the class that model_index.json names; tokenizer_config.json's by default
- * @throws {CheckpointError} if there is none, or a file is damaged.
+ * Reads the first of tokenizer.json, vocab.json with merges.txt (CLIP), spiece.model (T5) and tokenizer.model
+ * (LLaMA) that exists, and the files beside it.
+ * @param className the class in model_index.json. @default the class in tokenizer_config.json
+ * @throws {CheckpointError} if there is none, or if a file is damaged.
  */
 export function readTokenizerFiles(folder: string, className?: string): TokenizerFiles {
   const read = <S extends z.ZodType>(name: string, schema: S) =>

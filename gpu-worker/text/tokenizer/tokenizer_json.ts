@@ -1,8 +1,8 @@
-// The parts of a tokenizer.json (version 1.0) that we read or write ourselves.
+// Schema of the parts of a tokenizer.json (version 1.0) that we read or write.
 import { z } from "zod";
 
 const stage = z.looseObject({ type: z.string() });
-/** Token -> id, or for Unigram models [token, log probability] in the order of ids. */
+/** Token -> id, or for Unigram models [token, log probability] in order of ids. */
 const vocabulary = z.union([z.record(z.string(), z.int()), z.array(z.tuple([z.string(), z.number()]))]);
 
 const model = z.preprocess(
@@ -10,7 +10,7 @@ const model = z.preprocess(
   z.looseObject({ type: z.enum(["BPE", "Unigram", "WordLevel", "WordPiece"]), vocab: vocabulary }),
 );
 
-/** A token that is found before a text is split into words, and how it is matched. */
+/** A token that is matched before a text is split into words, and the way it is matched. */
 export const ADDED_TOKEN = z.looseObject({
   content: z.string(),
   single_word: z.boolean().nullish(),
@@ -33,12 +33,12 @@ export const TOKENIZER_JSON = z.looseObject({
 
 export type AddedToken = z.infer<typeof ADDED_TOKEN>;
 export type TokenizerJson = z.infer<typeof TOKENIZER_JSON>;
-/** Before it is checked. */
+/** A tokenizer.json before it is checked. */
 export type TokenizerJsonInput = z.input<typeof TOKENIZER_JSON>;
-/** One step of a tokenizer: its `type` and that type's own options. */
+/** One stage of a tokenizer: its `type` and the options of that type. */
 export type TokenizerStage = z.infer<typeof stage>;
 
-/** Files from before tokenizers 0.13 name no type where the options tell it. */
+/** Adds the model's type. Files from before tokenizers 0.13 omit it if the options imply it. */
 function withType(model: unknown): unknown {
   if (typeof model !== "object" || model === null || "type" in model) return model;
   if ("merges" in model) return { ...model, type: "BPE" };

@@ -1,12 +1,12 @@
-// What a checkpoint says of a tokenizer outside the tokenizer's folder.
+// Reads what a checkpoint says about a tokenizer outside the tokenizer's folder.
 import { basename, dirname, join } from "node:path";
 import { z } from "zod";
 import { readJsonFile } from "./read_json_file.ts";
 
 export interface TokenizerSurroundings {
-  /** The class that model_index.json names for the tokenizer, which diffusers loads. */
+  /** The tokenizer's class in model_index.json, which diffusers loads. */
   className?: string | undefined;
-  /** Positions of the text encoder: longer texts have no place in it. */
+  /** Number of positions of the text encoder. Longer texts do not fit. */
   maxPositions?: number | undefined;
   /** The version of transformers that saved the text encoder. */
   transformersVersion?: string | undefined;
@@ -17,7 +17,7 @@ const TEXT_ENCODER = z.looseObject({
   transformers_version: z.string().optional().catch(undefined),
 });
 
-/** Reads model_index.json and the text encoder's config.json around `folder`, as far as they are there. */
+/** Reads model_index.json and the text encoder's config.json around `folder`, if they exist. */
 export function readSurroundings(folder: string): TokenizerSurroundings {
   const checkpoint = dirname(folder);
   const name = basename(folder);
