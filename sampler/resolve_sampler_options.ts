@@ -1,6 +1,7 @@
 // From options as a request gives them to those of a run: complete, checked, with one way to choose the full passes.
 
 import { assertNumber } from "./numerics/assert_number.ts";
+import { OptionError } from "./numerics/option_error.ts";
 import { showValue } from "./numerics/show_value.ts";
 import { type Method, METHOD_NAMES, METHODS } from "./options/methods.ts";
 import { OPTIONS, type OptionsOf } from "./options/option_table.ts";
@@ -21,7 +22,7 @@ export interface ResolvedSamplerOptions extends OptionsOf<"forecast"> {
  * The default of `m` is lowered where a short run has fewer than five full passes; a given `m` is never changed.
  *
  * @throws {TypeError} If the method is unknown.
- * @throws {RangeError} If an option is outside its range, two of them contradict each other, or `m` is not below the number of full passes.
+ * @throws {OptionError} If an option is outside its range, two of them contradict each other, or `m` is not below the number of full passes.
  */
 export function resolveSamplerOptions(
   partial: SamplerRequest,
@@ -45,9 +46,12 @@ export function resolveSamplerOptions(
   const count = planSteps(steps, { fullPasses }).filter((kind) => kind === "full").length;
   if (partial.m === undefined) options.m = Math.min(options.m, count - 1);
   else if (method === "spectrum" && options.m >= count) {
-    throw new RangeError(
-      `Cannot sample as 'm' must be below the number of full passes, ${count} at ${steps} steps: current value is ${options.m}`,
-    );
+    throw new OptionError({
+      action: "sample",
+      option: "m",
+      problem:
+        `must be below the number of full passes, ${count} at ${steps} steps: current value is ${options.m}`,
+    });
   }
   return { method, ...pick(options, "forecast"), fullPasses };
 }
@@ -63,14 +67,23 @@ function chooseRule(options: SamplerOptions): FullPassRule {
   const { method, errorBudget, passes, fullSteps } = options;
   const other = passes > 0 ? "passes" : fullSteps && "fullSteps";
   if (errorBudget > 0 && other) {
-    const rule = other === "passes" ? "one of them must be 0" : "'errorBudget' must be 0";
-    throw new RangeError(`Cannot sample as 'errorBudget' and '${other}' exclude each other: ${rule}`);
+    throw new OptionError({
+      action: "sample",
+      option: "errorBudget",
+      problem: (quote) =>
+        `and ${quote(other)} exclude each other: ` +
+        `${other === "passes" ? "one of them" : quote("errorBudget")} must be 0`,
+    });
   }
   if (method === "none") return { by: "every" };
   if (errorBudget > 0) return { by: "errorBudget", errorBudget, ...pick(options, "window") };
   if (fullSteps) return passes > 0 ? { by: "passes", passes, fullSteps } : { by: "fullSteps", fullSteps };
   if (passes === 0) return { by: "window", ...pick(options, "window") };
-  throw new RangeError(`Cannot sample as 'passes' takes 'fullSteps': current value of 'passes' is ${passes}`);
+  throw new OptionError({
+    action: "sample",
+    option: "passes",
+    problem: (quote) => `takes ${quote("fullSteps")}: current value of ${quote("passes")} is ${passes}`,
+  });
 }
 
 function pick<D extends "forecast" | "window">(options: SamplerOptions, decides: D): OptionsOf<D> {

@@ -2,6 +2,7 @@
 import { createHash } from "node:crypto";
 import { UsageError } from "../../protocol/process/usage_error.ts";
 import { decodeImage, type DecodeImageOptions } from "../media/decode_image.ts";
+import { ImageError } from "../media/image_error.ts";
 import type { DecodedImage } from "../media/decoded_image.ts";
 import type { FlagKind, Flags } from "./read_flags.ts";
 
@@ -39,10 +40,7 @@ export interface OpenedImage {
   sha256: string;
 }
 
-/**
- * Reads and decodes the image file.
- * @throws {TypeError | RangeError} if the file cannot be read, is no image, or is too large.
- */
+/** @throws {ImageError | OptionError} if the file cannot be read, is no image, or is too large. */
 export async function openImage(
   { image: path }: Pick<ImageArguments, "image">,
   options: DecodeImageOptions,
@@ -56,15 +54,15 @@ async function readBytes(path: string): Promise<Uint8Array> {
   try {
     const { size } = await Deno.stat(path);
     if (size > MAX_BYTES) {
-      throw new RangeError(`Cannot read 'image' as it must have at most ${MAX_BYTES} bytes: it has ${size}`);
+      throw new ImageError(`it must have at most ${MAX_BYTES} bytes: it has ${size}`);
     }
     return await Deno.readFile(path);
   } catch (cause) {
     if (cause instanceof Deno.errors.NotFound) {
-      throw new TypeError(`Cannot read 'image' as ${path} does not exist`, { cause });
+      throw new ImageError(`${path} does not exist`, { cause });
     }
     if (cause instanceof Deno.errors.IsADirectory) {
-      throw new TypeError(`Cannot read 'image' as ${path} is a folder`, { cause });
+      throw new ImageError(`${path} is a folder`, { cause });
     }
     throw cause;
   }

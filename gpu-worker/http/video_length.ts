@@ -1,4 +1,5 @@
 // Converts a video's length in seconds to the number of frames.
+import { badField } from "../request/bad_field.ts";
 import type { RequestRules } from "../request/request_rules.ts";
 
 export interface VideoLengthOptions {
@@ -10,17 +11,18 @@ export interface VideoLengthOptions {
 /**
  * Returns the number of frames that comes nearest to `seconds`. Videos are a little longer, as they start
  * with one extra frame (4 seconds at 8 frames a second: 33 frames).
- * @throws {RangeError} for models that make pictures, and for videos that are too long.
+ * @throws {OptionError} for models that make pictures, and for videos that are too long.
  */
 export function framesOf(seconds: number, { fps, rules: { video } }: VideoLengthOptions): number {
   if (video === undefined) {
-    throw new RangeError("Cannot generate as 'seconds' takes a model that makes videos");
+    throw badField("seconds", "takes a model that makes videos");
   }
   const { frameStep, maxFrames } = video;
   const frames = Math.round(seconds * fps / frameStep) * frameStep + 1;
   if (frames <= maxFrames) return frames;
   const most = Math.floor((maxFrames - 1) / fps * 1000) / 1000;
-  throw new RangeError(
-    `Cannot generate as 'seconds' must be at most ${most} at ${fps} frames a second with this model: current value is ${seconds}`,
+  throw badField(
+    "seconds",
+    `must be at most ${most} at ${fps} frames a second with this model: current value is ${seconds}`,
   );
 }

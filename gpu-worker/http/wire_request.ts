@@ -3,9 +3,11 @@
 import { ApiError } from "../../protocol/wire/api_error.ts";
 import type { CompleteSettings, CompletionRequest, RunRequest } from "../../protocol/wire/run_request.ts";
 import { samplerFromWire, samplerToWire } from "../../protocol/wire/sampler_fields.ts";
-import { flattenSamplerOptions, mapOptions } from "../../sampler/mod.ts";
+import { flattenSamplerOptions, mapOptions, OptionError } from "../../sampler/mod.ts";
 import { outputFormat, videoFormat } from "../../protocol/wire/generation_fields.ts";
 import { decodeImage, readImageSize, resizedTo } from "../media/decode_image.ts";
+import { ImageError } from "../media/image_error.ts";
+import { badField } from "../request/bad_field.ts";
 import { framesOf } from "./video_length.ts";
 import { completeRequest } from "../request/complete_request.ts";
 import type { GenerateRequest, PartialRequest } from "../request/generate_request.ts";
@@ -59,8 +61,7 @@ async function refusing<T>(complete: () => Promise<T>): Promise<T> {
   try {
     return await complete();
   } catch (cause) {
-    if (cause instanceof RangeError || cause instanceof TypeError) throw refusal(cause);
-    throw cause;
+    throw cause instanceof OptionError || cause instanceof ImageError ? refusal(cause) : cause;
   }
 }
 
@@ -71,13 +72,11 @@ function assertFormat(
 ): void {
   const { options } = rules.video ? videoFormat : outputFormat;
   if ((options as string[]).includes(format)) return;
-  throw new RangeError(
-    `Cannot generate as 'output_format' must be ${options.slice(0, -1).join(", ")} or ${
-      options.at(-1)
-    } with a model ` +
-      `that makes ${
-        rules.video ? "videos, as POST /v1/videos does" : "pictures"
-      }: current value is ${format}`,
+  const known = `${options.slice(0, -1).join(", ")} or ${options.at(-1)}`;
+  const made = rules.video ? "videos, as POST /v1/videos does" : "pictures";
+  throw badField(
+    "output_format",
+    `must be ${known} with a model that makes ${made}: current value is ${format}`,
   );
 }
 
@@ -85,7 +84,7 @@ function bytesOf(base64: string): Uint8Array {
   try {
     return Uint8Array.fromBase64(base64);
   } catch (cause) {
-    throw new TypeError("Cannot read 'image' as it is not in base64", { cause });
+    throw new ImageError("it is not in base64", { cause });
   }
 }
 
@@ -149,18 +148,15 @@ const WIRE_NAMES: Record<string, string> = {
   ...mapOptions("name", ({ wire }) => `spectrum.${wire}`),
 };
 
-/**
- * Creates the ApiError. completeRequest() names the field first and in quotes: "... as 'steps' must be ...".
- */
-function refusal(cause: Error): ApiError {
-  const field = /'(\w+)'/.exec(cause.message)?.[1];
-  const message = cause.message.replaceAll(/'(\w+)'/g, (quoted, name) => {
-    // The message names 'width' or 'height'; on the wire both are the parameter 'size'.
-    const wire = WIRE_NAMES[name];
-    return wire === undefined || wire === "size" ? quoted : `'${wire}'`;
-  });
-  return new ApiError(400, message, {
-    ...(field !== undefined && { param: WIRE_NAMES[field] ?? field }),
+/** The message keeps 'width' and 'height' apart, although both are the parameter 'size'. */
+const MESSAGE_NAMES: Record<string, string> = { ...WIRE_NAMES, width: "width", height: "height" };
+
+function refusal(cause: OptionError | ImageError): ApiError {
+  if (cause instanceof ImageError) {
+    return new ApiError(400, cause.message, { param: "image", code: "invalid_value", cause });
+  }
+  return new ApiError(400, cause.messageIn((option) => MESSAGE_NAMES[option] ?? option), {
+    param: WIRE_NAMES[cause.option] ?? cause.option,
     code: "invalid_value",
     cause,
   });

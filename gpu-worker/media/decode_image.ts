@@ -1,28 +1,30 @@
-// Decodes image files for image to image with libvips (npm:sharp), off the JavaScript thread. Follows
-// diffusers' load_image and VaeImageProcessor.preprocess.
+// Decodes image files for image to image with libvips (npm:sharp), off the JavaScript thread: diffusers' load_image and
+// VaeImageProcessor.preprocess.
 import sharp, { type Metadata } from "sharp";
+import { OptionError } from "../../sampler/mod.ts";
 import type { DecodedImage } from "./decoded_image.ts";
+import { ImageError } from "./image_error.ts";
 
 export interface DecodeImageOptions {
-  /** Width to resize to, in pixels. @default the image's own, rounded down to a multiple of `multiple` */
+  /** Pixels to resize to. @default the image's own, cut down to a multiple of `multiple` */
   width?: number | undefined;
-  /** Height to resize to, in pixels. @default as `width` */
+  /** Pixels to resize to. @default as `width` */
   height?: number | undefined;
-  /** The model's sizes are multiples of this. */
+  /** What the model's sizes are multiples of. */
   multiple: number;
 }
 
-/** The formats that libvips decodes with its own code only. SVG and PDF could refer to other files. */
+/** What libvips decodes without leaving its own code: SVG and PDF could name other files. */
 const FORMATS = ["jpeg", "png", "webp", "gif", "tiff", "heif"];
-/** 64 megapixels. A decompression bomb of a few kilobytes can claim more than any camera produces. */
+/** 64 megapixels: a bomb of a few kilobytes can claim more than any camera takes. */
 const MAX_PIXELS = 2 ** 26;
 const MAX_SIDE = 8192;
 
 /**
- * Decodes an image: rotated by its EXIF orientation, without alpha channel, and resized (Lanczos).
+ * Turned as its EXIF says, without its alpha channel, and resized (Lanczos).
  * @returns [3, height, width], float32 in -1..1
- * @throws {TypeError} if the bytes are no image, or an image of another format.
- * @throws {RangeError} if the image has more than 64 megapixels, or if no model makes the wanted size.
+ * @throws {ImageError} if the bytes are no image, one of another format, or one of more than 64 megapixels.
+ * @throws {OptionError} if no model makes the size.
  */
 export async function decodeImage(
   bytes: Uint8Array,
@@ -33,8 +35,8 @@ export async function decodeImage(
 }
 
 /**
- * Returns the size that `decodeImage` would give the image. Reads only the header.
- * @throws {TypeError | RangeError} as `decodeImage`, but not for damaged pixels.
+ * Returns the size that `decodeImage` would give the image. It reads the header alone.
+ * @throws {ImageError | OptionError} as `decodeImage`, but not for damaged pixels.
  */
 export async function readImageSize(
   bytes: Uint8Array,
@@ -46,9 +48,8 @@ export async function readImageSize(
 }
 
 /**
- * Returns the size that an image is resized to.
- * @param own the image's size, rotated by its EXIF orientation
- * @throws {RangeError} if no model makes that size.
+ * Returns the size that an image of size `own`, turned as its EXIF says, is resized to.
+ * @throws {OptionError} if no model makes that size.
  */
 export function resizedTo(
   own: { width: number; height: number },
@@ -63,26 +64,26 @@ export function resizedTo(
 
 function assertSide(name: string, value: number): void {
   if (Number.isInteger(value) && value >= 1 && value <= MAX_SIDE) return;
-  throw new RangeError(
-    `Cannot resize the image as '${name}' must be a whole number in 1..${MAX_SIDE}: current value is ${value}`,
-  );
+  throw new OptionError({
+    action: "resize the image",
+    option: name,
+    problem: `must be a whole number in 1..${MAX_SIDE}: current value is ${value}`,
+  });
 }
 
 async function readMetadata(bytes: Uint8Array): Promise<Metadata> {
   const metadata = await sharp(bytes, { limitInputPixels: false }).metadata().catch(refuse);
   if (!FORMATS.includes(metadata.format)) {
-    throw new TypeError(`Cannot read 'image' as ${metadata.format} is not one of ${FORMATS.join(", ")}`);
+    throw new ImageError(`${metadata.format} is not one of ${FORMATS.join(", ")}`);
   }
   const { width, height } = metadata;
   if (width * height > MAX_PIXELS) {
-    throw new RangeError(
-      `Cannot read 'image' as it must have at most ${MAX_PIXELS} pixels: it is ${width}x${height}`,
-    );
+    throw new ImageError(`it must have at most ${MAX_PIXELS} pixels: it is ${width}x${height}`);
   }
   return metadata;
 }
 
-/** Returns interleaved RGB bytes. */
+/** Interleaved RGB bytes. */
 async function decode(
   bytes: Uint8Array,
   size: { width: number; height: number },
@@ -98,15 +99,15 @@ async function decode(
 }
 
 function refuse(cause?: unknown): never {
-  throw new TypeError("Cannot read 'image' as it is no image, or a damaged one", { cause });
+  throw new ImageError("it is no image, or a damaged one", { cause });
 }
 
-/** Rounds down to a multiple. Images smaller than the multiple are enlarged to it. */
+/** Images smaller than the multiple are enlarged to it. */
 function floorTo(size: number, multiple: number): number {
   return Math.max(multiple, Math.floor(size / multiple) * multiple);
 }
 
-/** Computes diffusers' normalize with torch's rounding. */
+/** diffusers' normalize, rounded where torch rounds. */
 function toPlanes(rgb: Uint8Array): Float32Array<ArrayBuffer> {
   const area = rgb.length / 3;
   const planes = new Float32Array(rgb.length);

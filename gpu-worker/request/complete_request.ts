@@ -1,6 +1,7 @@
 // Fills a request with defaults and checks the fields that all families share.
 import type { DecodedImage } from "../media/decoded_image.ts";
 import { cleanText } from "../../protocol/wire/text.ts";
+import { badField as bad } from "./bad_field.ts";
 import { completeSampler } from "./complete_sampler.ts";
 import type { GenerateRequest, PartialRequest } from "./generate_request.ts";
 import type { ModelDescription } from "./model_description.ts";
@@ -15,7 +16,7 @@ const MAX_FPS = 120;
 
 /**
  * Returns `partial` with the model's defaults filled in and every field checked.
- * @throws {RangeError | TypeError} naming the field, the rule and the value.
+ * @throws {OptionError} naming the field, the rule and the value.
  */
 export function completeRequest<Image extends ImageSize = DecodedImage>(
   partial: PartialRequest<Image>,
@@ -42,14 +43,13 @@ export function completeRequest<Image extends ImageSize = DecodedImage>(
   for (const side of ["width", "height"] as const) {
     checkWhole(side, fields[side], { min: sizeMultiple, max: maxSide });
     if (fields[side] % sizeMultiple !== 0) {
-      throw new RangeError(
-        `Cannot generate as '${side}' must be divisible by ${sizeMultiple}: current value is ${fields[side]}`,
-      );
+      throw bad(side, `must be divisible by ${sizeMultiple}: current value is ${fields[side]}`);
     }
   }
   if (fields.width * fields.height > maxPixels) {
-    throw new RangeError(
-      `Cannot generate as 'size' must have at most ${maxPixels} pixels with this checkpoint: ` +
+    throw bad(
+      "size",
+      `must have at most ${maxPixels} pixels with this checkpoint: ` +
         `${fields.width}x${fields.height} has ${fields.width * fields.height} (the limit ${
           limit === undefined
             ? `is ${MAX_PICTURES} times its default size; "maxPixels" in its spectrum.json sets another`
@@ -71,7 +71,7 @@ export function completeRequest<Image extends ImageSize = DecodedImage>(
     rules: rules.startImage,
   });
   if (startImage && skip) {
-    throw new RangeError("Cannot generate as 'skipLayerGuidance' does not go together with an image");
+    throw bad("skipLayerGuidance", "does not go together with an image");
   }
   const complete = completeSampler(withoutUndefined(sampler), {
     own,
@@ -80,8 +80,10 @@ export function completeRequest<Image extends ImageSize = DecodedImage>(
   });
   // The network with skipped blocks keeps a shorter history, whose size needs a fixed step plan.
   if (skip && complete.fullPasses.by === "errorBudget") {
-    throw new RangeError(
-      `Cannot generate as 'errorBudget' must be 0 under 'skipLayerGuidance': current value is ${complete.fullPasses.errorBudget}`,
+    const { errorBudget } = complete.fullPasses;
+    throw bad(
+      "errorBudget",
+      (quote) => `must be 0 under ${quote("skipLayerGuidance")}: current value is ${errorBudget}`,
     );
   }
   const skipRules = { skippableLayers: rules.skippableLayers ?? 0, guidanceScale: fields.guidanceScale };
@@ -99,30 +101,25 @@ function checkFrames(
 ): void {
   for (const [name, value, only] of [["numFrames", numFrames, 1], ["fps", fps, 0]] as const) {
     if (video === undefined && value !== only) {
-      throw new RangeError(
-        `Cannot generate as '${name}' must be ${only} with this model, which draws pictures: current value is ${value}`,
-      );
+      throw bad(name, `must be ${only} with this model, which draws pictures: current value is ${value}`);
     }
   }
   if (video === undefined) return;
   const { frameStep, maxFrames, framePatch = 1 } = video;
   checkWhole("numFrames", numFrames, { min: 1, max: maxFrames });
   if ((numFrames - 1) % frameStep !== 0) {
-    throw new RangeError(
-      `Cannot generate as 'numFrames' must be a multiple of ${frameStep} plus 1: current value is ${numFrames}`,
-    );
+    throw bad("numFrames", `must be a multiple of ${frameStep} plus 1: current value is ${numFrames}`);
   }
   const latentFrames = (numFrames - 1) / frameStep + 1;
   if (latentFrames % framePatch !== 0) {
-    throw new RangeError(
-      `Cannot generate as 'numFrames' must give a multiple of ${framePatch} latent frames with this checkpoint: ` +
+    throw bad(
+      "numFrames",
+      `must give a multiple of ${framePatch} latent frames with this checkpoint: ` +
         `${numFrames} give ${latentFrames}`,
     );
   }
   if (typeof fps !== "number" || !(fps > 0 && fps <= MAX_FPS)) {
-    throw new RangeError(
-      `Cannot generate as 'fps' must be over 0 and at most ${MAX_FPS}: current value is ${fps}`,
-    );
+    throw bad("fps", `must be over 0 and at most ${MAX_FPS}: current value is ${fps}`);
   }
 }
 
@@ -131,34 +128,33 @@ function checkGuidance(
   { guidance, given }: Pick<RequestRules, "guidance"> & { given: number | undefined },
 ): void {
   if (guidance === "none" && given) {
-    throw new RangeError(
-      `Cannot generate as this checkpoint has no guidance embedding: 'guidanceScale' must be 0 (use 'trueCfgScale'), ` +
-        `current value is ${given}`,
+    throw bad(
+      "guidanceScale",
+      (quote) =>
+        `must be 0 with this checkpoint, which has no guidance embedding: current value is ${given}. ` +
+        `Try ${quote("trueCfgScale")}`,
     );
   }
   if (guidance === "cfg" && trueCfgScale !== 1) {
-    throw new RangeError(
-      `Cannot generate as 'trueCfgScale' must be 1 where 'guidanceScale' is classifier-free: current value is ${trueCfgScale}`,
+    throw bad(
+      "trueCfgScale",
+      (quote) =>
+        `must be 1 where ${quote("guidanceScale")} is classifier-free: current value is ${trueCfgScale}`,
     );
   }
   const [name, scale] = guidance === "cfg"
     ? ["guidanceScale", guidanceScale]
     : ["trueCfgScale", trueCfgScale];
   if (negativePrompt !== "" && scale <= 1) {
-    throw new RangeError(
-      `Cannot generate as 'negativePrompt' takes '${name}' > 1: current value is ${scale}`,
-    );
+    throw bad("negativePrompt", (quote) => `takes ${quote(name)} > 1: current value is ${scale}`);
   }
 }
 
 function checkGuidanceRescale(value: unknown, { guidanceRescale = false }: RequestRules): void {
   const max = guidanceRescale ? 1 : 0;
   if (typeof value !== "number" || !(value >= 0 && value <= max)) {
-    throw new RangeError(
-      `Cannot generate as 'guidanceRescale' must be ${
-        guidanceRescale ? "in 0..1" : "0 with this model"
-      }: current value is ${value}`,
-    );
+    const rule = guidanceRescale ? "in 0..1" : "0 with this model";
+    throw bad("guidanceRescale", `must be ${rule}: current value is ${value}`);
   }
 }
 
@@ -168,25 +164,21 @@ function withoutUndefined(fields: object): object {
 
 function checkPrompt(name: string, value: unknown): void {
   if (typeof value !== "string") {
-    throw new TypeError(`Cannot generate as '${name}' must be text: current value is ${value}`);
+    throw bad(name, `must be text: current value is ${value}`);
   }
   if (value.length > MAX_PROMPT_CHARACTERS) {
-    throw new RangeError(
-      `Cannot generate as '${name}' must have at most ${MAX_PROMPT_CHARACTERS} characters: it has ${value.length}`,
-    );
+    throw bad(name, `must have at most ${MAX_PROMPT_CHARACTERS} characters: it has ${value.length}`);
   }
 }
 
 function checkWhole(name: string, value: unknown, { min, max }: { min: number; max: number }): void {
   if (!Number.isSafeInteger(value) || (value as number) < min || (value as number) > max) {
-    throw new RangeError(
-      `Cannot generate as '${name}' must be a whole number in ${min}..${max}: current value is ${value}`,
-    );
+    throw bad(name, `must be a whole number in ${min}..${max}: current value is ${value}`);
   }
 }
 
 function checkScale(name: string, value: unknown): void {
   if (typeof value !== "number" || !(value >= 0 && value <= 100)) {
-    throw new RangeError(`Cannot generate as '${name}' must be in 0..100: current value is ${value}`);
+    throw bad(name, `must be in 0..100: current value is ${value}`);
   }
 }

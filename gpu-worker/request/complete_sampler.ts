@@ -1,6 +1,8 @@
 // Completes a request's sampler options from the checkpoint's,
 // including its stored plan for the number of full passes.
+import { badField } from "./bad_field.ts";
 import {
+  type OptionError,
   OPTIONS,
   type ResolvedSamplerOptions,
   resolveSamplerOptions,
@@ -22,7 +24,7 @@ const OTHER_WAYS = OPTIONS.filter(({ decides }) => decides === "window" || decid
 
 /**
  * Returns the request's sampler options with every field filled in.
- * @throws {RangeError | TypeError} naming the field, the rule and the value.
+ * @throws {OptionError} naming the field, the rule and the value.
  */
 export function completeSampler(
   given: Partial<SamplerOptions>,
@@ -53,11 +55,8 @@ function passesOf(given: Partial<SamplerOptions>, { method, passes = 0 }: Partia
   const other = (["fullSteps", ...OTHER_WAYS] as const).find((name) => given[name] !== undefined);
   if (other === undefined) return passes;
   if (given.passes) {
-    throw new RangeError(
-      `Cannot generate as 'passes' and '${other}' exclude each other: current values are ${given.passes} and ${
-        given[other]
-      }`,
-    );
+    const values = `current values are ${given.passes} and ${given[other]}`;
+    throw badField("passes", (quote) => `and ${quote(other)} exclude each other: ${values}`);
   }
   return 0;
 }
@@ -66,9 +65,9 @@ function missingPlan(
   passes: number,
   plans: Readonly<Record<number, unknown>> | undefined,
   steps: number,
-): RangeError {
+): OptionError {
   const rule = plans === undefined
     ? `must be 0, as this checkpoint has no plans for ${steps} steps`
     : `must be one of ${Object.keys(plans).join(", ")}, the checkpoint's plans for ${steps} steps`;
-  return new RangeError(`Cannot generate as 'passes' ${rule}: current value is ${passes}`);
+  return badField("passes", `${rule}: current value is ${passes}`);
 }

@@ -2,6 +2,9 @@
 // of the network without some of its blocks, which improves anatomy
 // (StableDiffusion3Pipeline's skip_guidance_layers and related arguments).
 
+import type { SpellOption } from "../../sampler/mod.ts";
+import { badField } from "./bad_field.ts";
+
 export interface SkipLayerGuidance {
   /** Indices of the blocks to skip; SD3.5-Medium was published with 7, 8, 9. */
   layers: readonly number[];
@@ -26,17 +29,20 @@ export interface SkipLayerRules {
 
 /**
  * Returns skip-layer guidance with diffusers' defaults filled in.
- * @throws {RangeError} naming the field, the rule and the value.
+ * @throws {OptionError} naming the field, the rule and the value.
  */
 export function completeSkipLayerGuidance(
   { layers, scale = 2.8, start = 0.01, stop = 0.2 }: PartialSkipLayerGuidance,
   { skippableLayers, guidanceScale }: SkipLayerRules,
 ): SkipLayerGuidance {
-  const refuse = (rule: string, value: unknown) => {
-    throw new RangeError(`Cannot generate as 'skipLayerGuidance' ${rule}: current value is ${value}`);
+  const refuse = (rule: string | ((quote: SpellOption) => string), value: unknown) => {
+    throw badField(
+      "skipLayerGuidance",
+      (quote) => `${typeof rule === "string" ? rule : rule(quote)}: current value is ${value}`,
+    );
   };
   if (skippableLayers === 0) refuse("is not known to this family", `layers ${layers}`);
-  if (guidanceScale <= 1) refuse("takes 'guidanceScale' > 1", guidanceScale);
+  if (guidanceScale <= 1) refuse((quote) => `takes ${quote("guidanceScale")} > 1`, guidanceScale);
   const known = (layer: number) => Number.isInteger(layer) && layer >= 0 && layer < skippableLayers;
   if (layers.length === 0 || !layers.every(known)) {
     refuse(`takes layers in 0..${skippableLayers - 1}`, `[${layers}]`);

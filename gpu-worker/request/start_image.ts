@@ -2,6 +2,7 @@
 // under noise. Source: diffusers' get_timesteps in FluxImg2ImgPipeline,
 // StableDiffusion3Img2ImgPipeline and Stable Diffusion's two pipelines.
 import type { DecodedImage } from "../media/decoded_image.ts";
+import { badField } from "./bad_field.ts";
 
 /** An image's size. It is enough to complete a request; the pixels can wait until the run begins. */
 export interface ImageSize {
@@ -45,7 +46,7 @@ export interface StartImageContext {
 /**
  * Checks the image fields and computes the first step.
  * @returns undefined for text to image
- * @throws {RangeError} naming the field, the rule and the value.
+ * @throws {OptionError} naming the field, the rule and the value.
  */
 export function completeStartImage<Image extends ImageSize>(
   { image, strength: given }: PartialStartImage<Image>,
@@ -53,24 +54,23 @@ export function completeStartImage<Image extends ImageSize>(
 ): StartImage<Image> | undefined {
   if (image === undefined) {
     if (given === undefined) return undefined;
-    throw new RangeError(`Cannot generate as 'strength' takes an image: current value is ${given}`);
+    throw badField("strength", `takes an image: current value is ${given}`);
   }
   if (rules === undefined) {
-    throw new RangeError("Cannot generate as 'image' is not known to this model: it draws from text alone");
+    throw badField("image", "is not known to this model: it draws from text alone");
   }
   if (image.width !== width || image.height !== height) {
-    throw new RangeError(
-      `Cannot generate as 'image' must be ${width}x${height} pixels: it is ${image.width}x${image.height}`,
-    );
+    throw badField("image", `must be ${width}x${height} pixels: it is ${image.width}x${image.height}`);
   }
   const strength = given ?? rules.strength;
   if (typeof strength !== "number" || !(strength >= 0 && strength <= 1)) {
-    throw new RangeError(`Cannot generate as 'strength' must be in 0..1: current value is ${strength}`);
+    throw badField("strength", `must be in 0..1: current value is ${strength}`);
   }
   const firstStep = skippedSteps({ strength, steps }, rules);
   if (firstStep === steps) {
-    throw new RangeError(
-      `Cannot generate as 'strength' must leave at least one of ${steps} steps to run: current value is ${strength}`,
+    throw badField(
+      "strength",
+      `must leave at least one of ${steps} steps to run: current value is ${strength}`,
     );
   }
   return { image, strength, firstStep };

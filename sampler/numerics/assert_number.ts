@@ -1,4 +1,5 @@
 // The one wording of bad numbers in this folder: what cannot be done, the field, the rule, the value.
+import { OptionError } from "./option_error.ts";
 import { showValue } from "./show_value.ts";
 
 /** What a number must be. Bounds are inclusive. */
@@ -11,18 +12,18 @@ export interface NumberRule {
   max?: number;
 }
 
-/** @throws {RangeError} If `value` is no finite number within the rule. */
+/** @throws {OptionError} If `value` is no finite number within the rule. */
 export function assertNumber(value: unknown, rule: NumberRule): asserts value is number {
   const { action, name, integer = false, min = -Infinity, max = Infinity } = rule;
   const fits = Number.isFinite(value) && (!integer || Number.isInteger(value)) &&
     (value as number) >= min && (value as number) <= max;
   if (!fits) {
     const kind = integer ? "an integer" : "a number";
-    throw new RangeError(
-      `Cannot ${action} as '${name}' must be ${kind}${bounds(min, max)}: current value is ${
-        showValue(value)
-      }`,
-    );
+    throw new OptionError({
+      action,
+      option: name,
+      problem: `must be ${kind}${bounds(min, max)}: current value is ${showValue(value)}`,
+    });
   }
 }
 

@@ -1,6 +1,7 @@
 // Which sampling steps run the whole network: the growing window of Spectrum (arXiv 2603.01623),
 // of which TaylorSeer's "full every N steps after the first ones" is the case without growth.
 
+import { OptionError } from "../numerics/option_error.ts";
 import { showValue } from "../numerics/show_value.ts";
 import { assertNumber } from "../numerics/assert_number.ts";
 import { OPTION_TABLE, type OptionsOf } from "../options/option_table.ts";
@@ -92,11 +93,12 @@ function planOf(fullSteps: readonly number[], steps: number): StepKind[] {
     Number.isInteger(step) && step < steps && (i === 0 ? step === 0 : step > fullSteps[i - 1]!)
   );
   if (fullSteps.length === 0 || !ascends) {
-    throw new RangeError(
-      `Cannot plan the steps as 'fullSteps' must ascend from 0 to less than ${steps}: current value is ${
-        showValue(fullSteps.join())
-      }`,
-    );
+    const value = showValue(fullSteps.join());
+    throw new OptionError({
+      action,
+      option: "fullSteps",
+      problem: `must ascend from 0 to less than ${steps}: current value is ${value}`,
+    });
   }
   const plan = new Array<StepKind>(steps).fill("forecast");
   for (const step of fullSteps) plan[step] = "full";

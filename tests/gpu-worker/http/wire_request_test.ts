@@ -52,6 +52,32 @@ describe("completeRun()", () => {
     await refused({ strength: 0.5 }, "strength");
   });
 
+  it("spells every option of the message as the client does", async () => {
+    await assert.rejects(complete({ negative_prompt: "n", guidance_scale: 1 }), {
+      message: "Cannot generate as 'negative_prompt' takes 'guidance_scale' > 1: current value is 1",
+    });
+    await assert.rejects(complete({ spectrum: { passes: 3, window_size: 2 } }), {
+      message:
+        "Cannot generate as 'spectrum.passes' and 'spectrum.window_size' exclude each other: current values are 3 and 2",
+    });
+  });
+
+  it("takes a mistake of our own for no fault of the client", async () => {
+    const broken = {
+      ...MODEL,
+      rules: {
+        ...RULES,
+        get sizeMultiple(): number {
+          throw new TypeError("bug");
+        },
+      },
+    };
+    await assert.rejects(
+      completeRun(parse({}), broken),
+      (error) => error instanceof TypeError && !(error instanceof ApiError),
+    );
+  });
+
   it("takes the size of an image, cut down to what the model makes, or resizes it to the given one", async () => {
     const data = new Float32Array(3 * 29 * 18);
     const image = (await encodeImage({ width: 29, height: 18, data })).toBase64();

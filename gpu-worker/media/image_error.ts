@@ -1,0 +1,10 @@
+// The error for bytes that are no image we decode.
+
+export class ImageError extends Error {
+  override readonly name = "ImageError";
+
+  /** @param reason completes "Cannot read 'image' as" */
+  constructor(reason: string, options?: ErrorOptions) {
+    super(`Cannot read 'image' as ${reason}`, options);
+  }
+}
