@@ -1,4 +1,4 @@
-// Prompts for FLUX: CLIP's pooled output and T5's states (FluxPipeline.encode_prompt).
+// Encodes prompts for FLUX: CLIP's pooled output and T5's states (FluxPipeline.encode_prompt).
 import type { LoadedText, PromptToEncode } from "../../pipeline/family.ts";
 import { encodeText } from "../../text/encode_text.ts";
 import type { EncodedPrompt } from "../../text/encoded_prompt.ts";

@@ -1,4 +1,5 @@
-// What a FLUX checkpoint says of itself: scheduler, defaults, rules and the way to its graphs. Nothing is loaded on a device.
+// Reads a FLUX checkpoint: scheduler, defaults, rules, and the function that builds its
+// graphs. Nothing is loaded on a device.
 import { createSolver } from "../../../sampler/mod.ts";
 import {
   type AutoencoderKLConfig,
@@ -25,7 +26,7 @@ export interface FluxCheckpoint extends FamilyReading {
   buildGraphs(): Record<"clip" | "t5" | "trunk" | "head" | "modulation" | "vae" | "vaeEncoder", OnnxModel>;
 }
 
-/** FLUX.1's published settings; schnell is the distilled one without guidance embedding. */
+/** FLUX.1's published settings. Schnell is the distilled model without guidance embedding. */
 const DEV = { steps: 50, guidanceScale: 3.5, maxSequenceLength: 512 };
 const SCHNELL = { steps: 4, guidanceScale: 0, maxSequenceLength: 256 };
 /** diffusers' default_sample_size, in latent pixels. */
@@ -33,7 +34,10 @@ const DEFAULT_SAMPLE_SIZE = 128;
 /** FluxPipeline's limit. */
 const MAX_SEQUENCE_LENGTH = 512;
 
-/** @throws {CheckpointError} if a component is missing, damaged, or asks for what is not supported. */
+/**
+ * Reads and checks the checkpoint.
+ * @throws {CheckpointError} if a component is missing, damaged or unsupported.
+ */
 export function readFluxCheckpoint(checkpoint: Checkpoint, dtype: DType): FluxCheckpoint {
   checkpoint.requireClass("transformer", "FluxTransformer2DModel");
   checkpoint.requireClass("vae", "AutoencoderKL");
@@ -49,7 +53,7 @@ export function readFluxCheckpoint(checkpoint: Checkpoint, dtype: DType): FluxCh
   const vaeConfig = parseAutoencoderKLConfig(vae.config, "vae/config.json");
   const vaeScale = 2 ** (vaeConfig.block_out_channels.length - 1);
   const scheduler = checkpoint.scheduler();
-  // Refuses what it does not know now rather than at the first picture.
+  // Rejects unsupported scheduler options now instead of at the first picture.
   createSolver(scheduler, {
     steps: 1,
     sigmas: [1],
@@ -75,7 +79,7 @@ export function readFluxCheckpoint(checkpoint: Checkpoint, dtype: DType): FluxCh
       sizeMultiple: PATCH * vaeScale,
       maxSequenceLength: MAX_SEQUENCE_LENGTH,
       guidance: config.guidanceEmbeds ? "distilled" : "none",
-      // FluxImg2ImgPipeline's.
+      // FluxImg2ImgPipeline's default.
       startImage: { strength: 0.6, partialStep: "run" },
     },
     decoding: decodingSize(vaeConfig),

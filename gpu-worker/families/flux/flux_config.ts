@@ -5,7 +5,7 @@ import { parseConfig } from "../../checkpoint/parse_config.ts";
 import { CheckpointError } from "../../checkpoint/checkpoint_error.ts";
 
 const size = z.int().positive();
-/** A head's channels turn in pairs, so each axis has an even number of them. */
+/** Channels are rotated in pairs, so each axis has an even number of them. */
 const axis = z.int().nonnegative().multipleOf(2);
 
 const schema = z.strictObject({
@@ -22,7 +22,7 @@ const schema = z.strictObject({
   axes_dims_rope: z.tuple([axis, axis, axis]).default([16, 56, 56]),
 });
 
-/** FluxTransformer2DModel's options in our spelling, and the sizes that follow from them. */
+/** FluxTransformer2DModel's options in camelCase, and sizes derived from them. */
 export interface FluxTransformerConfig {
   inChannels: number;
   /** Channels of an output token: patch_size^2 * (out_channels or in_channels). */

@@ -1,4 +1,5 @@
-// diffusers' FluxPipeline: FLUX.1-dev, FLUX.1-schnell and every checkpoint of that architecture, from text or from an image.
+// diffusers' FluxPipeline: FLUX.1-dev, FLUX.1-schnell and every checkpoint of that
+// architecture, from text or from an image.
 import { createSolver, linspace } from "../../../sampler/mod.ts";
 import type { Family } from "../../pipeline/family.ts";
 import { pictureDecoder } from "../../pipeline/latent_decoder.ts";
@@ -11,7 +12,7 @@ export const fluxFamily: Family<FluxCheckpoint> = {
   read: readFluxCheckpoint,
   encodePrompt: encodeFluxPrompt,
   solver({ steps }, { reading: { scheduler }, size, noise }) {
-    // As FluxPipeline passes them.
+    // The sigmas that FluxPipeline passes.
     const sigmas = [...linspace(1, 1 / steps, steps)];
     return createSolver(scheduler, { steps, sigmas, imageSeqLen: countTokens(size), noise });
   },

@@ -1,4 +1,4 @@
-// The inputs of FLUX's trunk and head, in the graphs' names.
+// Creates the inputs of FLUX's trunk and head, by the graphs' names.
 import type { FluxTransformerConfig } from "./flux_config.ts";
 import { fluxRotaryTables } from "./flux_rotary.ts";
 import type { Runtime } from "../../runtime/mod.ts";
@@ -8,7 +8,10 @@ import type { LatentSize } from "../../vae/latent_size.ts";
 
 export interface FluxFeedsOptions {
   config: FluxTransformerConfig;
-  /** Of each picture the prompt, then under true classifier-free guidance the negative prompt; all of equal length. */
+  /**
+   * For each picture the prompt and, under true classifier-free guidance, the negative
+   * prompt. All have equal lengths.
+   */
   branches: readonly EncodedPrompt[];
   size: LatentSize;
   guidanceScale: number;

@@ -1,4 +1,4 @@
-// FLUX's 2x2 patches: FluxPipeline._pack_latents and _unpack_latents.
+// Packs latents into FLUX's 2x2 patches and back (FluxPipeline._pack_latents and _unpack_latents).
 import type { LatentPacking } from "../../pipeline/family.ts";
 import type { LatentSize } from "../../vae/latent_size.ts";
 
@@ -15,7 +15,10 @@ export function countTokens({ height, width }: LatentSize): number {
   return height * width / PATCH ** 2;
 }
 
-/** [channels, height, width], both even -> [height/2 * width/2, channels * 4], row-major tokens. */
+/**
+ * Packs [channels, height, width], both sides even, into [height/2 * width/2,
+ * channels * 4], row-major tokens.
+ */
 export function packLatents(latents: Float32Array, size: LatentSize): Float32Array<ArrayBuffer> {
   const packed = new Float32Array(latents.length);
   eachPair(size, (plain, token) => packed[token] = latents[plain]!);

@@ -18,7 +18,10 @@ export interface FluxRotaryTables {
 
 const THETA = 10000;
 
-/** Cosines and sines of the angles position * THETA^(-2i / dim), in float64 and rounded once. Text tokens stay unrotated. */
+/**
+ * Returns cosines and sines of the angles position * THETA^(-2i / dim), computed in float64 and rounded once.
+ * Text tokens are not rotated.
+ */
 export function fluxRotaryTables(
   { textTokens, height, width, axesDims }: FluxRotaryOptions,
 ): FluxRotaryTables {
@@ -29,7 +32,7 @@ export function fluxRotaryTables(
     const [byRow, byColumn] = [rows, columns].map((axis) => axis.map((at) => Float32Array.from(at, wave)));
     const values = new Float32Array((textTokens + height * width) * pairs).fill(wave(0));
     for (let token = 0; token < height * width; token++) {
-      // The first axis holds 0 for every token of a text-to-image pipeline.
+      // The first axis is 0 for every token of text-to-image pipelines.
       const start = (textTokens + token) * pairs + unused / 2;
       values.set(byRow![Math.floor(token / width)]!, start);
       values.set(byColumn![token % width]!, start + rowDim / 2);
@@ -39,7 +42,7 @@ export function fluxRotaryTables(
   return { cos: table(Math.cos), sin: table(Math.sin) };
 }
 
-/** The angles of each position, [count][dim / 2]. */
+/** Returns the angles of each position, [count][dim / 2]. */
 function angles(count: number, dim: number): Float64Array[] {
   const frequencies = Float64Array.from({ length: dim / 2 }, (_, i) => 1 / THETA ** (2 * i / dim));
   return Array.from({ length: count }, (_, position) => frequencies.map((frequency) => position * frequency));

@@ -1,4 +1,4 @@
-// FLUX's denoiser, diffusers' FluxTransformer2DModel.
+// FLUX's denoiser: diffusers' FluxTransformer2DModel.
 import { type FluxTransformerConfig, parseFluxTransformerConfig } from "./flux_config.ts";
 import type { DenoiserOptions } from "../../graph/denoiser_options.ts";
 import type { GraphBuilder, Value } from "../../graph/graph_builder.ts";
@@ -16,11 +16,14 @@ import {
 } from "../../graph/transformer_graphs.ts";
 
 /**
- * Builds the graphs. Inputs of trunk and modulation: timestep, 0..1 as FluxPipeline passes it; pooled_projections
- * [batch, pooled]; guidance [batch], only where the config has guidance_embeds. Further inputs of the trunk: hidden_states
- * [batch, image_tokens, in_channels], encoder_hidden_states [batch, text_tokens, joint], rotary_cos and rotary_sin
- * [text_tokens + image_tokens, head_dim / 2] float32 (`fluxRotaryTables`). The output is [batch, image_tokens, out_channels].
- * @throws {CheckpointError} if the config asks for what is not supported, or the weights do not fit it.
+ * Builds the graphs. The output is [batch, image_tokens, out_channels].
+ * Inputs of trunk and modulation: timestep, 0..1 as FluxPipeline passes it; pooled_projections [batch,
+ * pooled]; guidance [batch] if the config has guidance_embeds.
+ * Further inputs of the trunk: hidden_states [batch, image_tokens, in_channels];
+ * encoder_hidden_states [batch, text_tokens, joint]; rotary_cos and rotary_sin [text_tokens +
+ * image_tokens, head_dim / 2] float32 (`fluxRotaryTables`).
+ * @throws {CheckpointError} if the config asks for something unsupported, or if
+ * the weights do not fit the config.
  */
 export function fluxTransformerGraphs(options: DenoiserOptions): TransformerGraphs {
   const config = parseFluxTransformerConfig(options.config);

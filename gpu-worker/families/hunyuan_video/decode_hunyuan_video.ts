@@ -1,5 +1,5 @@
-// Latents of a video to frames in parts that overlap in time, and tiles within them: _temporal_tiled_decode and
-// tiled_decode of diffusers' AutoencoderKLHunyuanVideo.
+// Decodes a video's latents in parts that overlap in time, and in tiles within each part
+// (_temporal_tiled_decode and tiled_decode of diffusers' AutoencoderKLHunyuanVideo).
 import { MAX_LATENT_FRAMES } from "./hunyuan_video_vae_decoder.ts";
 import type { DecodedImage } from "../../media/decoded_image.ts";
 import type { Runtime, Tensor } from "../../runtime/mod.ts";
@@ -13,22 +13,23 @@ export interface HunyuanVideoDecoderOptions {
   runtime: Runtime;
   /** latent [1, channels, frames, h, w] -> sample [1, 3, 4 (frames - 1) + 1, f h, f w] */
   vae: GraphSession;
-  /** f, pixels of a latent pixel's side. */
+  /** f, the pixels along the side of a latent pixel. */
   scale: number;
-  /** Decodes what is larger than one tile in tiles. @default whole frames, as diffusers does unless told otherwise */
+  /** Decodes frames that are larger than one tile in tiles. @default whole frames, diffusers' default */
   tiling?: VideoTiling | undefined;
 }
 
-/** Frames of pixels for each latent frame but the first. */
+/** Frames per latent frame, except the first, which gives one frame. */
 const GROWTH = 4;
-/** Latent frames from one part to the next: tile_sample_stride_num_frames over GROWTH. */
+/** Latent frames from one part to the next: tile_sample_stride_num_frames / GROWTH. */
 const PART_STRIDE = 3;
-/** Frames in which parts fade into each other: tile_sample_min_num_frames less its stride. */
+/** Frames over which parts fade into each other: tile_sample_min_num_frames minus its stride. */
 const BLENDED_FRAMES = 4;
 
 /**
- * Yields the frames in order, [3, height, width] in -1..1, not clamped. The data of a frame is valid until the next one is
- * asked for. What is held is bounded by a part of MAX_LATENT_FRAMES latent frames, however long the video.
+ * Yields the frames in order, [3, height, width] in -1..1, not clamped. A frame's data is valid
+ * until the next frame is requested. Memory is bounded by one part of MAX_LATENT_FRAMES latent
+ * frames, however long the video is.
  * @throws the signal's reason, once it is aborted.
  */
 export async function* decodeHunyuanVideo(
@@ -39,14 +40,14 @@ export async function* decodeHunyuanVideo(
   let previous: Float32Array[] = [];
   for (let from = 0; from < frames; from += PART_STRIDE) {
     const to = Math.min(frames, from + MAX_LATENT_FRAMES);
-    // Its only frame would be the one that is dropped.
+    // The part's only frame would be the one that is dropped.
     if (from > 0 && to === from + 1) break;
     using owned = new DisposableStack();
     const part = await decodePart(video, { ...options, from, to }, owned);
     const { width, height } = part;
     const picture = { width, height, data: new Float32Array(3 * height * width) };
     const count = part.channels / 3;
-    // A part begins with a frame that stands for one, as a video does; all later ones stand for four.
+    // The first latent frame of a part gives one frame, as at the start of a video. All later ones give four.
     const first = from === 0 ? 0 : 1;
     const end = PART_STRIDE * GROWTH + 1;
     const last: Float32Array[] = [];
@@ -60,7 +61,7 @@ export async function* decodeHunyuanVideo(
   }
 }
 
-/** Frame `index` of the planes, those of one colour after the other. */
+/** Copies frame `index` of the planes, which are ordered by colour and then by frame. */
 function copyFrame(
   { channels, height, width, data }: Planes,
   { index, to }: { index: number; to: Float32Array },
@@ -72,7 +73,7 @@ function copyFrame(
   }
 }
 
-/** Blends the first frames of a part of `length` with the last ones of the part before. */
+/** Blends the first frames of a part of `length` frames with the last frames of the part before. */
 function fadeIn(
   data: Float32Array,
   { index, length, previous }: { index: number; length: number; previous: readonly Float32Array[] },
@@ -84,7 +85,10 @@ function fadeIn(
   for (let i = 0; i < data.length; i++) data[i] = before[i]! * (1 - share) + data[i]! * share;
 }
 
-/** The frames that latent frames `from` to `to` give by themselves, as planes [3 * frames, height, width] that `owned` may own. */
+/**
+ * Decodes latent frames `from` to `to` on their own into planes [3 * frames,
+ * height, width], which `owned` may own.
+ */
 async function decodePart(
   { size, data, signal }: VideoToDecode,
   { runtime, vae, scale, tiling, from, to }: HunyuanVideoDecoderOptions & { from: number; to: number },

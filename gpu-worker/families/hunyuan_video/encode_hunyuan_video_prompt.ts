@@ -1,11 +1,15 @@
-// Prompts for HunyuanVideo: LLaMA's states inside a template, CLIP's pooled output (HunyuanVideoPipeline.encode_prompt).
+// Encodes prompts for HunyuanVideo: LLaMA's states inside a template, and CLIP's pooled output
+// (HunyuanVideoPipeline.encode_prompt).
 import { CheckpointError } from "../../checkpoint/checkpoint_error.ts";
 import type { LoadedText, PromptToEncode } from "../../pipeline/family.ts";
 import { encodeText } from "../../text/encode_text.ts";
 import type { EncodedPrompt } from "../../text/encoded_prompt.ts";
 import type { HunyuanVideoCheckpoint } from "./hunyuan_video_checkpoint.ts";
 
-/** What the network was trained with, word for word: LLaMA is asked to describe a video before it reads the prompt. */
+/**
+ * The template that the network was trained with, word for word. It asks LLaMA to describe a
+ * video before it reads the prompt.
+ */
 const BEFORE_PROMPT = "<|start_header_id|>system<|end_header_id|>\n\n" +
   "Describe the video by detailing the following aspects: 1. The main content and theme of the video." +
   "2. The color, shape, size, texture, quantity, text, and spatial relationships of the objects." +
@@ -14,14 +18,15 @@ const BEFORE_PROMPT = "<|start_header_id|>system<|end_header_id|>\n\n" +
   "5. camera angles, movements, and transitions used in the video:<|eot_id|>" +
   "<|start_header_id|>user<|end_header_id|>\n\n";
 const AFTER_PROMPT = "<|eot_id|>";
-/** Tokens of BEFORE_PROMPT in LLaMA 3's tokenizer, whose states are dropped. */
+/** Number of tokens of BEFORE_PROMPT in LLaMA 3's tokenizer; their states are dropped. */
 const CROP_START = 95;
-/** The pipeline's limit for CLIP, whatever its tokenizer says. */
+/** The pipeline's limit for CLIP, which overrides the tokenizer's. */
 const CLIP_TOKENS = 77;
 
 /**
- * The tokens are those of the prompt alone: what diffusers pads it to is masked there wherever it could be seen.
- * @throws {CheckpointError} if the tokenizer is not LLaMA 3's, and the crop leaves nothing.
+ * Encodes a prompt without padding. diffusers pads the prompt, but masks the
+ * padding wherever it could be seen.
+ * @throws {CheckpointError} if the tokenizer is not LLaMA 3's and nothing is left after the crop.
  */
 export async function encodeHunyuanVideoPrompt(
   { text, maxSequenceLength, signal }: PromptToEncode,

@@ -1,5 +1,5 @@
-// What a HunyuanVideo checkpoint says of itself: scheduler, defaults, rules and the way to its graphs. Nothing is loaded on a
-// device.
+// Reads a HunyuanVideo checkpoint: scheduler, defaults, rules, and the function that builds its graphs.
+// Nothing is loaded on a device.
 import { createSolver } from "../../../sampler/mod.ts";
 import { parseAutoencoderKLHunyuanVideoConfig } from "./hunyuan_video_vae_config.ts";
 import { autoencoderKLHunyuanVideoDecoderGraph, MAX_LATENT_FRAMES } from "./hunyuan_video_vae_decoder.ts";
@@ -28,7 +28,7 @@ export interface HunyuanVideoCheckpoint extends FamilyReading {
   buildGraphs(): Record<"llama" | "clip" | "trunk" | "head" | "modulation" | "vae", OnnxModel>;
 }
 
-/** What the published results were measured with. */
+/** The settings of the published results. */
 const PRESET = {
   width: 960,
   height: 544,
@@ -40,17 +40,20 @@ const PRESET = {
   sampler: {},
 };
 const GUIDANCE_SCALE = 6;
-/** A little over ten seconds, the double of what the network was trained on. */
+/** A little over ten seconds: twice the length that the network was trained on. */
 const MAX_FRAMES = 257;
 /**
- * Over decoders of pictures: ONNX Runtime plans a block for the second part of a shape, beside what the first one left
- * (docs/decisions/0027-memory-of-video-decoders.md).
+ * Factor over picture decoders: for the second part's shape ONNX Runtime allocates another block besides the
+ * first part's (docs/decisions/0027-memory-of-video-decoders.md).
  */
 const WITH_SECOND_PART = 1.5;
-/** HunyuanVideoPipeline's rule, which a larger patch or compression ratio adds to. */
+/** HunyuanVideoPipeline's rule. A larger patch or compression ratio raises the multiple. */
 const SIZE_MULTIPLE = 16;
 
-/** @throws {CheckpointError} if a component is missing, damaged, or asks for what is not supported. */
+/**
+ * Reads and checks the checkpoint.
+ * @throws {CheckpointError} if a component is missing, damaged or unsupported.
+ */
 export function readHunyuanVideoCheckpoint(checkpoint: Checkpoint, dtype: DType): HunyuanVideoCheckpoint {
   checkpoint.requireClass("transformer", "HunyuanVideoTransformer3DModel");
   checkpoint.requireClass("vae", "AutoencoderKLHunyuanVideo");
@@ -79,7 +82,8 @@ export function readHunyuanVideoCheckpoint(checkpoint: Checkpoint, dtype: DType)
   });
   refuseLeftPadding(checkpoint);
   const scheduler = checkpoint.scheduler();
-  // Refuses what it does not know now rather than at the first video; the pipeline gives no length for a dynamic shift.
+  // Rejects unsupported scheduler options now instead of at the first video. The pipeline has
+  // no length for a dynamic shift.
   createSolver(scheduler, { steps: 1, sigmas: [1], noise: (count) => new Float32Array(count) });
   const { spatial_compression_ratio: scale, temporal_compression_ratio: timeScale } = vaeConfig;
   const preset = { ...PRESET, guidanceScale: config.guidanceEmbeds ? GUIDANCE_SCALE : 0 };
@@ -97,7 +101,8 @@ export function readHunyuanVideoCheckpoint(checkpoint: Checkpoint, dtype: DType)
     },
     decoding: ({ width, height, numFrames = 1 }) => ({
       latents: ((numFrames - 1) / timeScale + 1) * (width / scale) * (height / scale) * config.inChannels,
-      // At full size the last block begins with what the one before upsampled, of all frames of a part.
+      // The largest activation is the last block's input: the upsampled output of the block
+      // before, for all frames of a part.
       activation: WITH_SECOND_PART * Math.min(numFrames, (MAX_LATENT_FRAMES - 1) * timeScale + 1) * width *
         height *
         vaeConfig.block_out_channels[1]!,
@@ -119,7 +124,7 @@ function requireFit({ folder }: Checkpoint, sizes: Record<string, number>): void
   );
 }
 
-/** diffusers takes the first tokens for the prompt's, and would read padding. */
+/** Rejects left padding: diffusers uses the first tokens as the prompt's, and would read padding. */
 function refuseLeftPadding(checkpoint: Checkpoint): void {
   const path = ["tokenizer", "tokenizer_config.json"];
   const side = checkpoint.has(...path) ? checkpoint.json(...path)["padding_side"] : undefined;

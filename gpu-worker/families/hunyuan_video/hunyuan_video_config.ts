@@ -7,7 +7,7 @@ import { CheckpointError } from "../../checkpoint/checkpoint_error.ts";
 
 const size = z.int().positive();
 const layers = z.int().nonnegative();
-/** A head's channels turn in pairs, so each axis has an even number of them. */
+/** Channels are rotated in pairs, so each axis has an even number of them. */
 const axis = z.int().nonnegative().multipleOf(2);
 
 const schema = z.strictObject({
@@ -27,13 +27,13 @@ const schema = z.strictObject({
   pooled_projection_dim: size.default(768),
   rope_theta: z.number().positive().default(256),
   rope_axes_dim: z.tuple([axis, axis, axis]).default([16, 56, 56]),
-  // Image to video: HunyuanVideoImageToVideoPipeline's checkpoints.
+  // Used by image to video: HunyuanVideoImageToVideoPipeline's checkpoints.
   image_condition_type: z.null("only text to video is supported").default(null),
 });
 
-/** HunyuanVideoTransformer3DModel's options in our spelling, and the sizes that follow from them. */
+/** HunyuanVideoTransformer3DModel's options in camelCase, and sizes derived from them. */
 export interface HunyuanVideoTransformerConfig {
-  /** Of the latents. */
+  /** Channels of the latents. */
   inChannels: number;
   outChannels: number;
   numLayers: number;
@@ -45,16 +45,16 @@ export interface HunyuanVideoTransformerConfig {
   innerDim: number;
   /** Width of the blocks' MLPs. */
   mlpFeatures: number;
-  /** Latent pixels of a patch's side. */
+  /** Side of a patch, in latent pixels. */
   patchSize: number;
-  /** Latent frames of a patch. */
+  /** Length of a patch, in latent frames. */
   patchSizeT: number;
   qkNorm: QueryKeyNorm;
   guidanceEmbeds: boolean;
   textEmbedDim: number;
   pooledProjectionDim: number;
   ropeTheta: number;
-  /** Channels of a head that turn with time, row and column. */
+  /** Channels of a head that are rotated by time, row and column. */
   ropeAxesDim: [number, number, number];
 }
 

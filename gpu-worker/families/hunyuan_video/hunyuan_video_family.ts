@@ -12,13 +12,13 @@ export const hunyuanVideoFamily: Family<HunyuanVideoCheckpoint> = {
   read: readHunyuanVideoCheckpoint,
   encodePrompt: encodeHunyuanVideoPrompt,
   solver({ steps }, { reading: { scheduler }, noise }) {
-    // As HunyuanVideoPipeline passes them.
+    // The sigmas that HunyuanVideoPipeline passes.
     const sigmas = [...linspace(1, 0, steps + 1)].slice(0, -1);
     return createSolver(scheduler, { steps, sigmas, noise });
   },
   feeds: hunyuanVideoFeeds,
   featureDims: (config, size) => [...patchGrid(config, size), config.innerDim],
-  // Prompts have as many tokens as they need, so each branch is a call of its own, as in diffusers.
+  // Prompts are not padded and differ in length, so each branch is a call of its own, as in diffusers.
   separateBranches: true,
   decoder({ runtime, session: vae, reading: { latentScale }, vaeTiling }) {
     const decoder = {

@@ -1,4 +1,4 @@
-// The inputs of HunyuanVideo's trunk and head, in the graphs' names.
+// Creates the inputs of HunyuanVideo's trunk and head, by the graphs' names.
 import type { HunyuanVideoTransformerConfig } from "./hunyuan_video_config.ts";
 import { hunyuanVideoRotaryTables } from "./hunyuan_video_rotary.ts";
 import type { Runtime } from "../../runtime/mod.ts";
@@ -8,7 +8,7 @@ import type { EncodedPrompt } from "../../text/encoded_prompt.ts";
 
 export interface HunyuanVideoFeedsOptions {
   config: HunyuanVideoTransformerConfig;
-  /** Prompts of equal length, so in general one. */
+  /** Prompts of equal length, so usually a single one. */
   branches: readonly EncodedPrompt[];
   size: VideoSize;
   guidanceScale: number;
@@ -45,7 +45,7 @@ export function hunyuanVideoFeeds(runtime: Runtime, options: HunyuanVideoFeedsOp
   });
 }
 
-/** Patches in time, down and across. */
+/** Returns the number of patches in time, down and across. */
 export function patchGrid(
   { patchSize, patchSizeT }: HunyuanVideoTransformerConfig,
   { frames, height, width }: VideoSize,

@@ -1,4 +1,4 @@
-// HunyuanVideo's text tokens, refined at each timestep before they meet the video (HunyuanVideoTokenRefiner).
+// Refines HunyuanVideo's text tokens at each timestep, before they meet the video (HunyuanVideoTokenRefiner).
 import type { GraphBuilder, Value } from "../../graph/graph_builder.ts";
 import type { HunyuanVideoTransformerConfig } from "./hunyuan_video_config.ts";
 import { attention } from "../../graph/layers/attention/attention.ts";
@@ -19,8 +19,9 @@ export interface HunyuanVideoRefinerOptions {
 const NAME = "context_embedder";
 
 /**
- * Emits the refiner: text [batch, text_tokens, text_embed_dim] -> [batch, text_tokens, innerDim]. There is no padding
- * among the tokens: diffusers' mask keeps padding from every token that is read later, which is as if it were not there.
+ * Emits the refiner: text [batch, text_tokens, text_embed_dim] -> [batch, text_tokens, innerDim].
+ * The tokens contain no padding. diffusers masks padding from every token that is read
+ * later, which gives the same result.
  */
 export function hunyuanVideoRefiner(
   graph: GraphBuilder,
@@ -28,7 +29,7 @@ export function hunyuanVideoRefiner(
   { config, timestep }: HunyuanVideoRefinerOptions,
 ): Value {
   const { textEmbedDim, innerDim: features } = config;
-  // diffusers takes the mean in float32, whatever the states are in.
+  // diffusers computes the mean in float32, whatever the states' type.
   const mean = graph.node("ReduceMean", [graph.cast(text, "float32"), graph.ints(1)], {
     attributes: { keepdims: 0 },
   });

@@ -1,4 +1,5 @@
-// Rotary tables of HunyuanVideo's tokens (diffusers' HunyuanVideoRotaryPosEmbed), text before video.
+// Rotary tables of HunyuanVideo's tokens (diffusers' HunyuanVideoRotaryPosEmbed):
+// text tokens, then video tokens.
 
 export interface HunyuanVideoRotaryOptions {
   textTokens: number;
@@ -9,13 +10,16 @@ export interface HunyuanVideoRotaryOptions {
   theta: number;
 }
 
-/** Both [textTokens + patches, sum(axesDims) / 2], the last axis of the grid fastest. */
+/** Both tables are [textTokens + patches, sum(axesDims) / 2]. The grid's last axis varies fastest. */
 export interface HunyuanVideoRotaryTables {
   cos: Float32Array<ArrayBuffer>;
   sin: Float32Array<ArrayBuffer>;
 }
 
-/** Cosines and sines of the angles position * theta^(-2i / dim), in float64 and rounded once. Text tokens stay unrotated. */
+/**
+ * Returns cosines and sines of the angles position * theta^(-2i / dim), computed in float64 and rounded once.
+ * Text tokens are not rotated.
+ */
 export function hunyuanVideoRotaryTables(options: HunyuanVideoRotaryOptions): HunyuanVideoRotaryTables {
   const { textTokens, grid, axesDims, theta } = options;
   const [frames, rows, columns] = grid;

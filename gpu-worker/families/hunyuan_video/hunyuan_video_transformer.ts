@@ -1,4 +1,4 @@
-// HunyuanVideo's denoiser, diffusers' HunyuanVideoTransformer3DModel.
+// HunyuanVideo's denoiser: diffusers' HunyuanVideoTransformer3DModel.
 import type { DenoiserOptions } from "../../graph/denoiser_options.ts";
 import type { GraphBuilder } from "../../graph/graph_builder.ts";
 import { JOINT_EPS, type JointContext } from "../../graph/layers/attention/joint_attention.ts";
@@ -23,12 +23,15 @@ import {
 import { hunyuanVideoRefiner } from "./hunyuan_video_refiner.ts";
 
 /**
- * Builds the graphs. Inputs of trunk and modulation: timestep, 0..1000; pooled_projections [batch, pooled]; guidance [batch]
- * as the pipeline is given it, only where the config has guidance_embeds. Further inputs of the trunk: hidden_states
- * [batch, in_channels, frames, height, width]; encoder_hidden_states [batch, text_tokens, text_embed_dim] without padding, so
- * of equal length; rotary_cos and rotary_sin [text_tokens + patches, head_dim / 2] float32 (`hunyuanVideoRotaryTables`). The
- * feature's axes are patches in time, down and across. The output is shaped as the latents.
- * @throws {CheckpointError} if the config asks for what is not supported, or the weights do not fit it.
+ * Builds the graphs. The feature's axes are patches in time, down and across.
+ * The output has the latents' shape.
+ * Inputs of trunk and modulation: timestep, 0..1000; pooled_projections [batch, pooled]; guidance [batch],
+ * unscaled, if the config has guidance_embeds.
+ * Further inputs of the trunk: hidden_states [batch, in_channels, frames, height, width];
+ * encoder_hidden_states [batch, text_tokens, text_embed_dim] of equal lengths, without padding; rotary_cos
+ * and rotary_sin [text_tokens + patches, head_dim / 2] float32 (`hunyuanVideoRotaryTables`).
+ * @throws {CheckpointError} if the config asks for something unsupported, or if
+ * the weights do not fit the config.
  */
 export function hunyuanVideoTransformerGraphs(options: DenoiserOptions): TransformerGraphs {
   const config = parseHunyuanVideoTransformerConfig(options.config);

@@ -1,4 +1,5 @@
-// config.json of diffusers' AutoencoderKLHunyuanVideo: every option of the class, honoured or refused.
+// Schema of AutoencoderKLHunyuanVideo's config.json in diffusers. Every option of the
+// class is supported or rejected.
 import { z } from "zod";
 import { DIFFUSERS_ACTIVATIONS } from "../../graph/layers/dense/activation.ts";
 import { parseConfig } from "../../checkpoint/parse_config.ts";

@@ -1,4 +1,5 @@
-// The decoder of diffusers' AutoencoderKLHunyuanVideo: from the denoiser's latents to the pixels of a few frames.
+// The decoder of diffusers' AutoencoderKLHunyuanVideo: turns a few frames of the
+// denoiser's latents into pixels.
 import {
   type AutoencoderKLHunyuanVideoConfig,
   parseAutoencoderKLHunyuanVideoConfig,
@@ -12,21 +13,26 @@ import { replicateConv3d } from "../../graph/layers/convolution/replicate_conv3d
 import type { Weights } from "../../checkpoint/weights.ts";
 
 export interface AutoencoderKLHunyuanVideoOptions {
-  /** The component's config.json, parsed. */
+  /** The component's parsed config.json. */
   config: unknown;
   weights: Weights;
   /** Component folder, for names and errors. @default "vae" */
   name?: string;
 }
 
-/** Most frames of latents in a run: what diffusers decodes at once, longer videos come in parts that overlap. */
+/**
+ * Largest number of latent frames in a call. diffusers decodes as many at once, and
+ * longer videos in overlapping parts.
+ */
 export const MAX_LATENT_FRAMES = 5;
 
 /**
- * Builds the graph latent [1, latent_channels, frames, h, w] -> sample [1, 3, 4 (frames - 1) + 1, f h, f w], both and the
- * arithmetic float32, for 1 to MAX_LATENT_FRAMES frames, f the config's spatial_compression_ratio. The latent is the
- * denoiser's: the config's scaling is undone inside. A sample lies mostly in -1..1 and is not clamped.
- * @throws {CheckpointError} if the config asks for what is not supported, or contradicts the weights.
+ * Builds the graph latent [1, latent_channels, frames, h, w] -> sample [1, 3, 4 (frames - 1) + 1, f h, f w]
+ * for 1 to MAX_LATENT_FRAMES frames. f is the config's spatial_compression_ratio. Inputs, outputs and
+ * arithmetic are float32.
+ * The latent is in the denoiser's scale; the graph undoes the config's scaling. A sample is
+ * mostly in -1..1 and not clamped.
+ * @throws {CheckpointError} if the config asks for something unsupported, or contradicts the weights.
  */
 export function autoencoderKLHunyuanVideoDecoderGraph(options: AutoencoderKLHunyuanVideoOptions): OnnxModel {
   const { weights, name = "vae" } = options;
@@ -62,7 +68,7 @@ export function autoencoderKLHunyuanVideoDecoderGraph(options: AutoencoderKLHuny
       });
     });
   });
-  // diffusers fixes this activation to SiLU, whatever act_fn says.
+  // diffusers always uses SiLU here and ignores act_fn.
   const normed = norm(graph, x, { name: "decoder.conv_norm_out", channels: narrow, config });
   const pixels = conv(graph, activation(graph, normed, "silu"), {
     name: "decoder.conv_out",
@@ -73,7 +79,10 @@ export function autoencoderKLHunyuanVideoDecoderGraph(options: AutoencoderKLHuny
   return graph.build();
 }
 
-/** Which sizes block `i` doubles: pixels in the first blocks, time in the two before the last. */
+/**
+ * Returns the sizes that block `i` doubles: pixels in the first blocks, time in
+ * the two blocks before the last.
+ */
 function growth(
   { block_out_channels: { length }, spatial_compression_ratio: ratio }: AutoencoderKLHunyuanVideoConfig,
   i: number,
@@ -149,7 +158,7 @@ function midBlock(
   return block(middle, 1);
 }
 
-/** Repeats pixels and all frames but the first, then smoothes (HunyuanVideoUpsampleCausal3D). */
+/** Repeats pixels, and all frames except the first, then convolves (HunyuanVideoUpsampleCausal3D). */
 function upsample(
   graph: GraphBuilder,
   x: Value,

@@ -1,4 +1,4 @@
-// Prompts for Stable Diffusion 3: the states of both CLIP encoders side by side, then T5's
+// Encodes prompts for Stable Diffusion 3: the joined states of both CLIP encoders, then T5's states
 // (StableDiffusion3Pipeline.encode_prompt).
 import type { LoadedText, PromptToEncode } from "../../pipeline/family.ts";
 import { encodeText } from "../../text/encode_text.ts";
@@ -11,14 +11,15 @@ export async function encodeSd3Prompt(
   { runtime, encoders: { clip, clip2, t5 }, reading }: LoadedText<Sd3Checkpoint>,
 ): Promise<EncodedPrompt> {
   const { jointAttentionDim: width } = reading.config;
-  // Both CLIP encoders' states stand side by side, so the first one's length holds for both.
+  // The states of both CLIP encoders are joined token by token, so the first
+  // encoder's length applies to both.
   const clipTokens = clip.tokenizer.modelMaxLength;
   const run = { runtime, text, signal };
   const first = await encodeText(clip, { ...run, maxLength: clipTokens });
   const second = await encodeText(clip2, { ...run, maxLength: clipTokens });
   const states = [first, second].map((outputs) => outputs["penultimate_hidden_state"]!);
   const pooled = [first, second].map((outputs) => outputs["text_embeds"]!);
-  // Where a checkpoint goes without T5, its tokens are zeros.
+  // Without T5 in the checkpoint, its tokens are zeros.
   const t5Outputs = t5 && await encodeText(t5, { ...run, maxLength: maxSequenceLength });
 
   const embeds = new Float32Array((clipTokens + maxSequenceLength) * width);

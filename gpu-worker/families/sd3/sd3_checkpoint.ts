@@ -1,5 +1,5 @@
-// What a Stable Diffusion 3 checkpoint says of itself: scheduler, defaults, rules and the way to its graphs. Nothing is
-// loaded on a device.
+// Reads a Stable Diffusion 3 checkpoint: scheduler, defaults, rules, and the function that builds its graphs.
+// Nothing is loaded on a device.
 import { createSolver } from "../../../sampler/mod.ts";
 import {
   type AutoencoderKLConfig,
@@ -29,28 +29,31 @@ export interface Sd3Checkpoint extends FamilyReading {
 
 type Sd3Graphs =
   & Record<"clip" | "clip2" | "trunk" | "head" | "modulation" | "vae" | "vaeEncoder", OnnxModel>
-  // Published for people whose memory has no room for T5: its tokens are zeros then.
+  // T5 is optional, for machines without memory for it. Its tokens are then zeros.
   & { t5?: OnnxModel };
 
 /**
- * The settings that Spectrum's results for SD3.5-Large were published with. diffusers defaults to 28 steps of the same
- * guidance, which --steps 28 gives.
+ * The settings of Spectrum's published results for SD3.5-Large. diffusers' default is 28 steps with the same
+ * guidance (--steps 28).
  */
 const PRESET = { steps: 50, guidanceScale: 7, trueCfgScale: 1, maxSequenceLength: 256, sampler: {} };
 /** StableDiffusion3Pipeline's limit. */
 const MAX_SEQUENCE_LENGTH = 512;
-/** Of both CLIP encoders, side by side in front of T5's. */
+/** Tokens of both CLIP encoders, whose states are joined and precede T5's. */
 const CLIP_TOKENS = 77;
 const CLIP = "CLIPTextModelWithProjection";
 
-/** @throws {CheckpointError} if a component is missing, damaged, or asks for what is not supported. */
+/**
+ * Reads and checks the checkpoint.
+ * @throws {CheckpointError} if a component is missing, damaged or unsupported.
+ */
 export function readSd3Checkpoint(checkpoint: Checkpoint, dtype: DType): Sd3Checkpoint {
   const parts = readParts(checkpoint);
   const config = parseSd3TransformerConfig(parts.transformer.config);
   const vae = parseAutoencoderKLConfig(parts.vae.config, "vae/config.json");
   checkWidths(parts, { config, vae });
   const scheduler = checkpoint.scheduler();
-  // Refuses what it does not know now rather than at the first picture.
+  // Rejects unsupported scheduler options now instead of at the first picture.
   createSolver(scheduler, { steps: 1, imageSeqLen: 1, noise: (count) => new Float32Array(count) });
 
   const vaeScale = 2 ** (vae.block_out_channels.length - 1);
@@ -74,7 +77,7 @@ export function readSd3Checkpoint(checkpoint: Checkpoint, dtype: DType): Sd3Chec
       maxSequenceLength: MAX_SEQUENCE_LENGTH,
       skippableLayers: config.numLayers,
       guidance: "cfg",
-      // StableDiffusion3Img2ImgPipeline's.
+      // StableDiffusion3Img2ImgPipeline's default.
       startImage: { strength: 0.6, partialStep: "run" },
     },
     decoding: decodingSize(vae),
@@ -116,7 +119,7 @@ function readParts(checkpoint: Checkpoint): Sd3Parts {
   };
 }
 
-/** What goes from one component into another must be as wide on both sides. */
+/** Checks that widths agree where the output of one component is the input of another. */
 function checkWidths(
   { clip, clip2, t5 }: Sd3Parts,
   { config, vae }: { config: Sd3TransformerConfig; vae: AutoencoderKLConfig },

@@ -22,9 +22,9 @@ const schema = z.strictObject({
   qk_norm: z.enum(["rms_norm", "layer_norm", "fp32_layer_norm"]).nullable().default(null),
 });
 
-/** SD3Transformer2DModel's options in our spelling, and the sizes that follow from them. */
+/** SD3Transformer2DModel's options in camelCase, and sizes derived from them. */
 export interface Sd3TransformerConfig {
-  /** Side of the latents it was trained on; decides the default size of pictures alone. */
+  /** Side of the latents that the model was trained on. Sets only the default size of pictures. */
   sampleSize: number;
   patchSize: number;
   inChannels: number;
@@ -36,9 +36,9 @@ export interface Sd3TransformerConfig {
   innerDim: number;
   jointAttentionDim: number;
   pooledProjectionDim: number;
-  /** Side of the table of positions, in patches, from whose middle each picture takes its own. */
+  /** Side of the table of positions, in patches. Each picture uses the middle of the table. */
   posEmbedMaxSize: number;
-  /** Blocks with a second attention over the image alone. */
+  /** Blocks with a second attention, over image tokens only. */
   dualAttentionLayers: ReadonlySet<number>;
   qkNorm: QueryKeyNorm;
 }

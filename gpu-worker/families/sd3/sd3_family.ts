@@ -24,7 +24,10 @@ export const sd3Family: Family<Sd3Checkpoint> = {
   decoder: pictureDecoder,
 };
 
-/** Under skip-layer guidance: a second network call a step for the prompt, with blocks left out. */
+/**
+ * Creates the denoiser for skip-layer guidance: a second call per step for the
+ * prompt, without some of the blocks.
+ */
 function skipLayerDenoiser(
   { request, branches, size, reading: { config }, runtime, owned, feeds, open }: CustomDenoiserOptions<
     Sd3Checkpoint

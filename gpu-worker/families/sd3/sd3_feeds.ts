@@ -1,4 +1,4 @@
-// The inputs of Stable Diffusion 3's trunk and head, in the graphs' names.
+// Creates the inputs of Stable Diffusion 3's trunk and head, by the graphs' names.
 import type { Sd3TransformerConfig } from "./sd3_config.ts";
 import type { Runtime } from "../../runtime/mod.ts";
 import { BranchFeeds } from "../../denoiser/branch_feeds.ts";
@@ -7,7 +7,7 @@ import type { LatentSize } from "../../vae/latent_size.ts";
 
 export interface Sd3FeedsOptions {
   config: Sd3TransformerConfig;
-  /** The prompt, then under classifier-free guidance the negative prompt; of equal length. */
+  /** The prompt and, under classifier-free guidance, the negative prompt. Both have equal lengths. */
   branches: readonly EncodedPrompt[];
   size: LatentSize;
   /** Blocks that are skipped in every row. @default none */

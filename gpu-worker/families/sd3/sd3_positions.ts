@@ -1,10 +1,11 @@
-// Positions of image tokens: the middle of a fixed table, as diffusers' PatchEmbed crops it (cropped_pos_embed).
+// Positions of image tokens: the middle of a fixed table, which diffusers'
+// PatchEmbed crops (cropped_pos_embed).
 import type { GraphBuilder, Value } from "../../graph/graph_builder.ts";
 import type { Sd3TransformerConfig } from "./sd3_config.ts";
 
 export interface Sd3PositionsOptions {
   config: Sd3TransformerConfig;
-  /** Rows and columns of patches, [2] int64; neither may exceed the side of the table. */
+  /** Rows and columns of patches, [2] int64. Neither may exceed the side of the table. */
   grid: Value;
 }
 

@@ -1,4 +1,4 @@
-// Stable Diffusion 3's denoiser, diffusers' SD3Transformer2DModel.
+// Stable Diffusion 3's denoiser: diffusers' SD3Transformer2DModel.
 import { sd3Positions } from "./sd3_positions.ts";
 import type { DenoiserOptions } from "../../graph/denoiser_options.ts";
 import type { GraphBuilder, Value } from "../../graph/graph_builder.ts";
@@ -15,11 +15,13 @@ import {
 import { parseSd3TransformerConfig, type Sd3TransformerConfig } from "./sd3_config.ts";
 
 /**
- * Builds the graphs. Inputs of trunk and modulation: timestep, 0..1000; pooled_projections [batch, pooled]. Further inputs of
- * the trunk: hidden_states [batch, in_channels, height, width], multiples of patch_size of at most patch_size *
- * pos_embed_max_size; encoder_hidden_states [batch, text_tokens, joint]; layer_mask [batch, num_layers]: 1 runs a block, 0
- * skips it in that row (skip-layer guidance). The output is [batch, out_channels, height, width].
- * @throws {CheckpointError} if the config asks for what is not supported, or the weights do not fit it.
+ * Builds the graphs. The output is [batch, out_channels, height, width].
+ * Inputs of trunk and modulation: timestep, 0..1000; pooled_projections [batch, pooled].
+ * Further inputs of the trunk: hidden_states [batch, in_channels, height, width], multiples of patch_size up
+ * to patch_size * pos_embed_max_size; encoder_hidden_states [batch, text_tokens, joint]; layer_mask [batch,
+ * num_layers], where 1 runs a block and 0 skips it in that row (skip-layer guidance).
+ * @throws {CheckpointError} if the config asks for something unsupported, or if
+ * the weights do not fit the config.
  */
 export function sd3TransformerGraphs(options: DenoiserOptions): TransformerGraphs {
   const config = parseSd3TransformerConfig(options.config);
@@ -80,7 +82,7 @@ function blocks(graph: GraphBuilder, config: Sd3TransformerConfig): ReturnType<T
   return { tokens: streams.image, grid, conditioning };
 }
 
-/** Patches as tokens at their positions. */
+/** Emits the patches as tokens and adds their positions. */
 function embedLatents(graph: GraphBuilder, latents: Value, config: Sd3TransformerConfig) {
   const { tokens, grid } = patchTokens(graph, latents, {
     name: "pos_embed.proj",

@@ -1,4 +1,5 @@
-// Classifier-free and skip-layer guidance together: a second, smaller history for the pass that skips blocks.
+// Combines classifier-free and skip-layer guidance. The network with skipped
+// blocks has a second, smaller history.
 import {
   countHistorySlots,
   type ForecastCall,
@@ -14,9 +15,9 @@ import type { RunDenoiser } from "../../denoiser/run_denoiser.ts";
 import { guidesStep, type SkipLayerGuidance } from "../../request/skip_layer_guidance.ts";
 
 export interface SkipLayerDenoiserOptions {
-  /** Gives rows (prompt, negative prompt) as they are, [2, n]. */
+  /** Returns the unguided rows (prompt, negative prompt), [2, n]. */
   branches: RunDenoiser;
-  /** Gives the prompt's output with blocks skipped, [n]. */
+  /** Returns the prompt's output without the skipped blocks, [n]. */
   skipping: RunDenoiser;
   /** History slots of `skipping`, from {@link countSkippingSlots}. */
   slots: number;
@@ -25,17 +26,20 @@ export interface SkipLayerDenoiserOptions {
   guidance: SkipLayerGuidance;
 }
 
-/** Owns both denoisers. Blocks are skipped up to the last guided step only; later steps cost what they cost without. */
+/**
+ * Owns both denoisers. The second network runs only up to the last guided step; later
+ * steps cost no more than without it.
+ */
 export class SkipLayerDenoiser implements RunDenoiser {
   readonly #options: SkipLayerDenoiserOptions;
-  /** By the calls of a gap: those of its guided steps, always the same array. */
+  /** The guided calls of each gap, always as the same array. */
   readonly #guidedCalls = new Map<readonly ForecastCall[], readonly ForecastCall[]>();
 
   constructor(options: SkipLayerDenoiserOptions) {
     this.#options = options;
   }
 
-  /** Announces the calls without their sums: guidance is more than a sum, so `forecast` takes the sums after it. */
+  /** Announces the calls without sums. Guidance is more than a sum, so `forecast` sums after guidance. */
   async prepare(forecasts: readonly PlannedForecasts[], signal?: AbortSignal): Promise<void> {
     const { branches, skipping } = this.#options;
     await branches.prepare(forecasts.map(({ calls }) => ({ calls })), signal);
@@ -46,7 +50,7 @@ export class SkipLayerDenoiser implements RunDenoiser {
   async full(call: FullCall): Promise<FullResult> {
     const { branches, skipping, slots } = this.#options;
     const { output, ...measured } = await branches.full(call);
-    // Passes before the first guided step fill the history that its forecasts come from.
+    // Full passes before the first guided step fill the history for its forecasts.
     const slot = call.slot !== undefined && call.slot < slots ? call.slot : undefined;
     const guides = this.#guides(call);
     if (!guides && slot === undefined) return { ...measured, output: this.#combine(output, undefined) };
@@ -93,7 +97,10 @@ export class SkipLayerDenoiser implements RunDenoiser {
   }
 }
 
-/** How many features the pass that skips blocks keeps: those of full passes that a guided forecast follows. */
+/**
+ * Returns the number of features that the network with skipped blocks keeps: full passes
+ * that a guided forecast follows.
+ */
 export function countSkippingSlots(plan: readonly StepKind[], guidance: SkipLayerGuidance): number {
   let end = plan.length;
   while (end > 0 && !guidesStep(guidance, { step: end - 1, steps: plan.length })) end--;

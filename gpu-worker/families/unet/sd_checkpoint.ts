@@ -1,12 +1,16 @@
-// A Stable Diffusion 1.x or 2.x checkpoint (StableDiffusionPipeline): one CLIP encoder, its final states.
-// The safety checker that some checkpoints carry is not run: what may be served is up to the operator.
+// Reads a Stable Diffusion 1.x or 2.x checkpoint (StableDiffusionPipeline): one CLIP encoder,
+// of which the final states are used. The safety checker of some checkpoints is not run:
+// operators decide what may be served.
 import type { SchedulerConfig } from "../../../sampler/mod.ts";
 import { CheckpointError } from "../../checkpoint/checkpoint_error.ts";
 import type { DType } from "../../runtime/dtype.ts";
 import type { Checkpoint } from "../../checkpoint/checkpoint.ts";
 import { readUNetCheckpoint, type UNetCheckpoint } from "./unet_checkpoint.ts";
 
-/** @throws {CheckpointError} if a component is missing, damaged, or asks for what is not supported. */
+/**
+ * Reads and checks the checkpoint.
+ * @throws {CheckpointError} if a component is missing, damaged or unsupported.
+ */
 export function readSdCheckpoint(checkpoint: Checkpoint, dtype: DType): UNetCheckpoint {
   const read = readUNetCheckpoint(checkpoint, {
     dtype,
@@ -24,7 +28,7 @@ export function readSdCheckpoint(checkpoint: Checkpoint, dtype: DType): UNetChec
   return read;
 }
 
-/** What StableDiffusionPipeline overrides in the schedulers of old checkpoints. */
+/** Applies the overrides that StableDiffusionPipeline makes to the schedulers of old checkpoints. */
 function correctScheduler(config: SchedulerConfig): SchedulerConfig {
   return {
     ...config,

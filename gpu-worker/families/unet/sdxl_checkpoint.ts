@@ -1,4 +1,5 @@
-// An SDXL checkpoint (StableDiffusionXLPipeline): penultimate states of two CLIP encoders, and the second one's pooled text.
+// Reads an SDXL checkpoint (StableDiffusionXLPipeline): penultimate states of two CLIP encoders, and the
+// second one's pooled text.
 import type { DType } from "../../runtime/dtype.ts";
 import type { Checkpoint } from "../../checkpoint/checkpoint.ts";
 import { CheckpointError } from "../../checkpoint/checkpoint_error.ts";
@@ -12,12 +13,15 @@ const SECOND: TextEncoderOptions = {
   states,
 };
 
-/** @throws {CheckpointError} if a component is missing, damaged, or asks for what is not supported. */
+/**
+ * Reads and checks the checkpoint.
+ * @throws {CheckpointError} if a component is missing, damaged or unsupported.
+ */
 export function readSdxlCheckpoint(checkpoint: Checkpoint, dtype: DType): UNetCheckpoint {
   const { force_zeros_for_empty_prompt: zeroNegative = true } = checkpoint.json("model_index.json");
   const read = readUNetCheckpoint(checkpoint, {
     dtype,
-    // The first encoder is optional in diffusers, too.
+    // The first encoder is optional, as in diffusers.
     textEncoders: checkpoint.componentClass("text_encoder") === undefined ? [SECOND] : [FIRST, SECOND],
     guidanceScale: 5,
     strength: 0.3,

@@ -1,5 +1,5 @@
-// The denoiser of Stable Diffusion and SDXL (diffusers' UNet2DConditionModel) as two graphs that share weights: trunk, and
-// head behind a forecast.
+// The denoiser of Stable Diffusion and SDXL (diffusers' UNet2DConditionModel) as two graphs that share
+// weights: the trunk, and the head with a forecast in front.
 import type { DenoiserOptions } from "../../graph/denoiser_options.ts";
 import { type Dim, GraphBuilder, type OnnxModel, type Value } from "../../graph/graph_builder.ts";
 import { activation } from "../../graph/layers/dense/activation.ts";
@@ -17,23 +17,26 @@ import { parseUNet2DConditionConfig, type UNet2DConditionConfig } from "./unet_c
 
 export interface UNet2DConditionGraphs {
   /**
-   * Inputs: sample [batch, in_channels, height, width], scaled by the solver; timestep [batch], 0..1000, whole or not;
-   * encoder_hidden_states [batch, text_tokens, cross_attention_dim]; with SDXL's added conditioning text_embeds
-   * [batch, pooled] and time_ids [batch, 6]. Outputs: feature [batch, channels, height, width], what the last up block
-   * returns, and output [batch, out_channels, height, width].
+   * Inputs: sample [batch, in_channels, height, width], scaled by the solver; timestep [batch], 0..1000,
+   * possibly fractional; encoder_hidden_states [batch, text_tokens, cross_attention_dim]. SDXL's added
+   * conditioning has text_embeds [batch, pooled] and time_ids [batch, 6].
+   * Outputs: feature [batch, channels, height, width], the output of the last up block; output [batch,
+   * out_channels, height, width].
    */
   trunk: OnnxModel;
   /**
-   * rows = steps * batch, step-major. Inputs: forecast_weights [steps, anchors] float32, history
-   * [anchors, batch, channels, height, width], output_weights [outputs, rows] float32. Output: output
-   * [outputs, out_channels, height, width], sums over the rows. Nothing after the last up block depends on the timestep.
+   * Inputs: forecast_weights [steps, anchors] float32; history [anchors, batch, channels, height, width];
+   * output_weights [outputs, rows] float32, where rows = steps * batch, step-major.
+   * Output: output [outputs, out_channels, height, width], sums over the rows. Nothing after the last up
+   * block depends on the timestep.
    */
   head: OnnxModel;
 }
 
 /**
- * Builds both graphs; sizes come from the config, those of pictures and texts are free.
- * @throws {CheckpointError} if the config asks for what is not supported, or the weights do not fit it.
+ * Builds both graphs. The config sets all sizes except those of pictures and texts.
+ * @throws {CheckpointError} if the config asks for something unsupported, or if
+ * the weights do not fit the config.
  */
 export function unet2DConditionGraphs(options: DenoiserOptions): UNet2DConditionGraphs {
   const config = parseUNet2DConditionConfig(options.config);
@@ -67,7 +70,7 @@ function trunk(graph: GraphBuilder, config: UNet2DConditionConfig): OnnxModel {
 function head(graph: GraphBuilder, config: UNet2DConditionConfig): OnnxModel {
   const { feature } = forecastInputs(graph, [config.channels, "height", "width"]);
   const rows = activatedOutput(graph, feature, config);
-  // The convolution commutes with the sums, of which there are fewer than rows.
+  // The convolution commutes with the sums, so it runs after them: there are fewer sums than rows.
   const sumWeights = graph.input("output_weights", ["outputs", "rows"], "float32");
   const convolution = lastConvolution(config);
   const sums = conv2d(graph, weightedSum(graph, { weights: sumWeights, rows }), {
@@ -80,7 +83,10 @@ function head(graph: GraphBuilder, config: UNet2DConditionConfig): OnnxModel {
   return graph.build();
 }
 
-/** The maps that the way up joins to its own: `first`, and those behind each resnet and each downsampler. */
+/**
+ * Returns the maps that the up blocks join to theirs: `first`, and the map after
+ * each resnet and each downsampler.
+ */
 function down(graph: GraphBuilder, first: FeatureMap, context: UNetContext): FeatureMap[] {
   const { config } = context;
   const maps = [first];
@@ -101,7 +107,7 @@ function mid(graph: GraphBuilder, input: FeatureMap, context: UNetContext): Feat
   return graph.scope(name, () => unetBlock(graph, input, { name, block, context }).at(-1)!);
 }
 
-/** Takes `skips` from their end. */
+/** Emits the up blocks, which consume `skips` from the end. */
 function up(
   graph: GraphBuilder,
   input: FeatureMap,
@@ -116,7 +122,7 @@ function up(
       left -= block.resnets;
       const map = unetBlock(graph, current, { name, block, context, skips: joined }).at(-1)!;
       if (left === 0) return map;
-      // Twice the size, but for odd sizes, of which the way down has rounded the half up.
+      // Doubles the size, except for odd sizes, whose half the way down has rounded up.
       const sizeOf = skips[left - 1]!.value;
       const { value, channels } = map;
       return {
@@ -139,13 +145,13 @@ function downsample(
     outChannels: channels,
     kernelSize: 3,
     stride: 2,
-    // diffusers pads to the right and below where the config says 0.
+    // With padding 0 in the config, diffusers pads right and bottom.
     padding: padding === 0 ? [0, 0, 1, 1] : [padding, padding, padding, padding],
   });
   return { value: halved, channels };
 }
 
-/** conv_norm_out and its activation: [rows, channels, h, w] -> the same. */
+/** Emits conv_norm_out and its activation. The shape [rows, channels, h, w] stays. */
 function activatedOutput(graph: GraphBuilder, feature: Value, config: UNet2DConditionConfig): Value {
   const { channels, normNumGroups: groups, normEps: eps } = config;
   return activation(

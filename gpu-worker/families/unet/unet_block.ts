@@ -1,4 +1,4 @@
-// Resnets at one resolution, each with or without a transformer behind it: the inside of diffusers' DownBlock2D,
+// Resnets at one resolution, each optionally followed by a transformer: the inside of diffusers' DownBlock2D,
 // UpBlock2D, their CrossAttn... variants, UNetMidBlock2D and UNetMidBlock2DCrossAttn.
 import type { GraphBuilder, Value } from "../../graph/graph_builder.ts";
 import { resnetBlock } from "../../graph/layers/convolution/resnet_block.ts";
@@ -11,11 +11,11 @@ export interface UNetBlockOptions {
   name: string;
   block: UNetBlockConfig;
   context: UNetContext;
-  /** Maps to be joined to the input of each resnet, one for each; none on the way down. */
+  /** Maps to join to the inputs of the resnets, one for each. None on the way down. */
   skips?: readonly FeatureMap[];
 }
 
-/** Emits the block and returns the map behind each resnet and its transformer. */
+/** Emits the block. Returns the map after each resnet and its transformer. */
 export function unetBlock(
   graph: GraphBuilder,
   input: FeatureMap,

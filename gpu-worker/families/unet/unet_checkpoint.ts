@@ -1,5 +1,5 @@
-// What checkpoints of Stable Diffusion and SDXL say of themselves: scheduler, defaults, rules and the way to their graphs.
-// Nothing is loaded on a device.
+// Reads checkpoints of Stable Diffusion and SDXL: scheduler, defaults, rules, and the function that builds
+// their graphs. Nothing is loaded on a device.
 import { createSolver, type SchedulerConfig } from "../../../sampler/mod.ts";
 import {
   type AutoencoderKLConfig,
@@ -26,11 +26,11 @@ import { requestDefaults } from "../../checkpoint/stored_defaults.ts";
 export interface UNetCheckpoint extends FamilyReading {
   config: UNet2DConditionConfig;
   vaeConfig: AutoencoderKLConfig;
-  /** In the order in which their states stand beside each other. */
+  /** Text encoders, in the order in which their states are joined. */
   textEncoders: readonly TextEncoder[];
-  /** Whether a negative prompt that is not given is zeros instead of an encoded empty text. */
+  /** Whether a missing negative prompt is zeros instead of an encoded empty text. */
   zeroNegative: boolean;
-  /** A text encoder's graph has the encoder's name. */
+  /** Builds the graphs. A text encoder's graph has the encoder's name. */
   buildGraphs():
     & Record<"trunk" | "head" | "vae" | "vaeEncoder", OnnxModel>
     & Partial<Record<TextEncoder["name"], OnnxModel>>;
@@ -39,42 +39,42 @@ export interface UNetCheckpoint extends FamilyReading {
 /** A CLIP encoder of the checkpoint. */
 export interface TextEncoder extends TextEncoderOptions {
   source: Component;
-  /** Of a token's state. */
+  /** Features of a token's state. */
   features: number;
 }
 
-/** Which encoder the pipeline class wants, and what of it. */
+/** The encoder that the pipeline class needs, and the outputs it uses. */
 export interface TextEncoderOptions {
-  /** Component of the encoder; that of the tokenizer has the same suffix. */
+  /** Component of the encoder. The tokenizer's component has the same suffix. */
   name: "text_encoder" | "text_encoder_2";
   className: ClipTextClass;
-  /** The output that becomes part of the prompt's states; the last encoder may have text_embeds beside it. */
+  /** The output that becomes part of the prompt's states. The last encoder may also have text_embeds. */
   states: "last_hidden_state" | "penultimate_hidden_state";
 }
 
-/** Where the pipeline classes differ. */
+/** The differences between the pipeline classes. */
 export interface UNetCheckpointOptions {
   /** Compute type. */
   dtype: DType;
   textEncoders: readonly TextEncoderOptions[];
-  /** The pipeline's default. */
+  /** The pipeline's default guidance scale. */
   guidanceScale: number;
-  /** That of the class's image to image. */
+  /** The default strength of the class's image-to-image pipeline. */
   strength: number;
   /** @default false */
   zeroNegative?: boolean;
-  /** Taken for a smaller `sample_size` of a UNet that diffusers saved before 0.9. @default none */
+  /** Replaces a smaller `sample_size` of a UNet that diffusers saved before 0.9. @default none */
   leastOldSampleSize?: number;
   scheduler: SchedulerConfig;
 }
 
-/** The only value of maxSequenceLength: CLIP's length is fixed. */
+/** The only value of maxSequenceLength, as CLIP's length is fixed. */
 const NO_T5 = 1;
 const STEPS = 50;
-/** diffusers' default_sample_size where the config has none, in latent pixels. */
+/** diffusers' default_sample_size if the config has none, in latent pixels. */
 const DEFAULT_SAMPLE_SIZE = 128;
 
-/** Checkpoints that were converted then say 32, whatever they were trained for. */
+/** Corrects `sample_size`. Old converted checkpoints say 32, whatever they were trained on. */
 function sampleSize(
   { _diffusers_version: version, sample_size: size }: Record<string, unknown>,
   { leastOldSampleSize: least }: UNetCheckpointOptions,
@@ -85,12 +85,15 @@ function sampleSize(
     : undefined;
 }
 
-/** @throws {CheckpointError} if a component is missing, damaged, or asks for what is not supported. */
+/**
+ * Reads and checks the checkpoint.
+ * @throws {CheckpointError} if a component is missing, damaged or unsupported.
+ */
 export function readUNetCheckpoint(checkpoint: Checkpoint, options: UNetCheckpointOptions): UNetCheckpoint {
   checkpoint.requireClass("unet", "UNet2DConditionModel");
   checkpoint.requireClass("vae", "AutoencoderKL");
   const { scheduler, dtype, zeroNegative = false } = options;
-  // Refuses what it does not know now rather than at the first picture.
+  // Rejects unsupported scheduler options now instead of at the first picture.
   createSolver(scheduler, { steps: STEPS, noise: (count) => new Float32Array(count) });
 
   const unet = checkpoint.component("unet", "diffusion_pytorch_model");
@@ -159,7 +162,7 @@ function textGraph({ source, className, states }: TextEncoder, dtype: DType): On
   });
 }
 
-/** Inpainting and editing UNets take more than latents. */
+/** Rejects inpainting and editing UNets, which need more inputs than latents. */
 function requireLatents({ inChannels, outChannels }: UNet2DConditionConfig, latentChannels: number): void {
   if (inChannels !== latentChannels || outChannels !== latentChannels) {
     throw new CheckpointError(

@@ -1,5 +1,5 @@
-// config.json of diffusers' UNet2DConditionModel (0.42.1): every option of the class, honoured or refused, as Stable
-// Diffusion 1.x, 2.x and SDXL set them.
+// Schema of UNet2DConditionModel's config.json (diffusers 0.42.1). Every option of the class is supported as
+// Stable Diffusion 1.x, 2.x and SDXL set it, or rejected.
 import { showValue } from "../../../sampler/mod.ts";
 import { z } from "zod";
 import { type ActivationName, DIFFUSERS_ACTIVATIONS } from "../../graph/layers/dense/activation.ts";
@@ -11,12 +11,12 @@ const counts = z.array(count).nonempty();
 const depth = z.int().nonnegative();
 const act = z.string().toLowerCase().pipe(z.enum(DIFFUSERS_ACTIVATIONS));
 const oddKernel = z.int().positive().refine((size) => size % 2 === 1, "must be odd").default(3);
-/** Options of what only other models use; they ask for nothing, or are refused. */
+/** Options that only other models use. Any value is rejected. */
 const unused = z.null().optional();
-/** Options of block types that are refused, training, and sizes that follow from others. */
+/** Options of rejected block types, options of training, and sizes that follow from other options. */
 const ignored = z.unknown().optional();
 
-/** Defaults are those of the class: old checkpoints leave out what they did not set. */
+/** The class's defaults. Old checkpoints leave out options that they did not set. */
 const UNET_CONFIG = z.strictObject({
   sample_size: z.union([count, z.tuple([count, count])]).nullish(),
   in_channels: count.default(4),
@@ -40,7 +40,7 @@ const UNET_CONFIG = z.strictObject({
     "CrossAttnUpBlock2D",
   ]),
   only_cross_attention: z.union([z.boolean(), z.array(z.boolean())]).default(false),
-  // Even, as the timestep's waves come in pairs.
+  // Even, as the timestep's sinusoids come in pairs.
   block_out_channels: z.array(count.multipleOf(2)).nonempty().default([320, 640, 1280, 1280]),
   layers_per_block: z.union([count, counts]).default(2),
   downsample_padding: z.int().nonnegative().default(1),
@@ -86,9 +86,9 @@ type RawConfig = z.infer<typeof UNET_CONFIG>;
 /** The transformers of a block, one after each of its first resnets. */
 export interface UNetAttentionConfig {
   heads: number;
-  /** Layers of each transformer; one entry for each resnet that has one behind it. */
+  /** Layers of each transformer, one entry for each resnet that has a transformer. */
   depths: readonly number[];
-  /** Whether the first attention of a layer looks at the text as well, instead of at the image. */
+  /** Whether the first attention of a layer attends to the text too, instead of to the image. */
   onlyCross: boolean;
 }
 
@@ -97,20 +97,20 @@ export interface UNetBlockConfig {
   outChannels: number;
   resnets: number;
   attention: UNetAttentionConfig | undefined;
-  /** What resnets divide their output by. */
+  /** Divisor of the resnets' outputs. */
   outputScaleFactor: number;
 }
 
-/** UNet2DConditionModel's options in our spelling, and the sizes that follow from them. */
+/** UNet2DConditionModel's options in camelCase, and sizes derived from them. */
 export interface UNet2DConditionConfig {
-  /** Height and width of the latents that it was trained on. */
+  /** Height and width of the latents that the model was trained on. */
   sampleSize: readonly [number, number] | undefined;
   inChannels: number;
   outChannels: number;
   centerInputSample: boolean;
   flipSinToCos: boolean;
   freqShift: number;
-  /** Width of the first block: of the timestep's waves, the last block's feature and the head. */
+  /** Width of the first block: of the timestep's sinusoids, the feature and the head. */
   channels: number;
   timeEmbedDim: number;
   timeEmbeddingAct: ActivationName | undefined;
@@ -184,7 +184,7 @@ function readBlocks(raw: RawConfig): Pick<UNet2DConditionConfig, "down" | "mid" 
     requireLength(key, value, size);
     return value;
   };
-  // The option's name is wrong, and has stayed for the sake of old checkpoints: it counts heads.
+  // The option's name is wrong and kept for old checkpoints: it is the number of heads.
   const heads = perBlock<number>("attention_head_dim", raw.attention_head_dim);
   const layers = perBlock<number>("layers_per_block", raw.layers_per_block);
   const onlyCross = perBlock<boolean>("only_cross_attention", raw.only_cross_attention);

@@ -1,4 +1,4 @@
-// What all blocks of a UNet share.
+// The values that all blocks of a UNet share.
 import type { Value } from "../../graph/graph_builder.ts";
 import type { UNet2DConditionConfig } from "./unet_config.ts";
 

@@ -1,5 +1,5 @@
-// diffusers' StableDiffusionPipeline and StableDiffusionXLPipeline, from text or from an image: Stable Diffusion 1.x, 2.x and
-// SDXL. They differ in what their readers find.
+// diffusers' StableDiffusionPipeline and StableDiffusionXLPipeline, from text or from an image: Stable
+// Diffusion 1.x, 2.x and SDXL. They differ only in how their checkpoints are read.
 import { createSolver } from "../../../sampler/mod.ts";
 import type { Family } from "../../pipeline/family.ts";
 import { pictureDecoder } from "../../pipeline/latent_decoder.ts";
@@ -12,7 +12,7 @@ import { unetFeeds } from "./unet_feeds.ts";
 export const sdFamily: Family<UNetCheckpoint> = {
   read: readSdCheckpoint,
   encodePrompt: encodeUnetPrompt,
-  // An empty negative prompt is one that is not given; diffusers tells None from "".
+  // An empty negative prompt counts as missing. diffusers distinguishes None from "".
   emptyNegative: (positive, { zeroNegative }) => zeroNegative ? zeroPrompt(positive) : undefined,
   solver: ({ steps }, { reading: { scheduler }, noise }) => createSolver(scheduler, { steps, noise }),
   feeds: unetFeeds,

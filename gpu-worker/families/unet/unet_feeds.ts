@@ -1,4 +1,4 @@
-// The inputs of a UNet's trunk, in the graph's names. Its head takes none besides the history.
+// Creates the inputs of a UNet's trunk, by the graph's names. Its head needs only the history.
 import type { UNet2DConditionConfig } from "./unet_config.ts";
 import type { Runtime } from "../../runtime/mod.ts";
 import { BranchFeeds, type BranchRows } from "../../denoiser/branch_feeds.ts";
@@ -7,15 +7,15 @@ import type { LatentSize } from "../../vae/latent_size.ts";
 
 export interface UNetFeedsOptions {
   config: UNet2DConditionConfig;
-  /** The prompt, then under classifier-free guidance the negative prompt; of equal length. */
+  /** The prompt and, under classifier-free guidance, the negative prompt. Both have equal lengths. */
   branches: readonly EncodedPrompt[];
   size: LatentSize;
-  /** Of the picture, in pixels: SDXL is told of it. */
+  /** Size of the picture in pixels, an input of SDXL. */
   height: number;
   width: number;
 }
 
-/** Makes the tensors of a run, which the returned feeds own. */
+/** Creates the tensors of a run. The returned feeds own them. */
 export function unetFeeds(
   runtime: Runtime,
   { config, branches, size, height, width }: UNetFeedsOptions,
@@ -27,7 +27,8 @@ export function unetFeeds(
     },
   };
   if (config.textTime) {
-    // Original size, top left corner of the crop, target size: as if trained on a picture of just this size.
+    // Original size, top left corner of the crop, target size: the values of an uncropped
+    // training picture of this size.
     const timeIds = Float32Array.of(height, width, 0, 0, height, width);
     trunk["text_embeds"] = { dims: [config.textTime.pooledDim], rows: branches.map(({ pooled }) => pooled) };
     trunk["time_ids"] = { dims: [timeIds.length], rows: branches.map(() => timeIds) };

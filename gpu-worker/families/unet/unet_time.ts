@@ -1,4 +1,4 @@
-// What every resnet of a UNet hears: the timestep and, in SDXL, pooled text and the sizes of the picture
+// The conditioning of every resnet in a UNet: the timestep and, in SDXL, pooled text and the picture's sizes
 // (UNet2DConditionModel's time_embedding and add_embedding).
 import type { GraphBuilder, Value } from "../../graph/graph_builder.ts";
 import { activation } from "../../graph/layers/dense/activation.ts";
@@ -8,8 +8,8 @@ import { timestepEmbedding } from "../../graph/layers/dense/timestep_embedding.t
 import { TIME_IDS, type UNet2DConditionConfig } from "./unet_config.ts";
 
 /**
- * Declares the inputs timestep [batch] and, where the config has `textTime`, text_embeds [batch, pooledDim] and time_ids
- * [batch, 6], all float32; emits the activated embedding [batch, timeEmbedDim].
+ * Declares the input timestep [batch] and, if the config has `textTime`, text_embeds [batch, pooledDim] and
+ * time_ids [batch, 6], all float32. Emits the activated embedding [batch, timeEmbedDim].
  */
 export function unetTime(graph: GraphBuilder, config: UNet2DConditionConfig): Value {
   const { channels, timeEmbedDim: features, act, timestepPostAct, timeEmbeddingAct, textTime } = config;
@@ -44,6 +44,6 @@ export function unetTime(graph: GraphBuilder, config: UNet2DConditionConfig): Va
     embedding = graph.node("Add", [embedding, added]);
   }
   if (timeEmbeddingAct) embedding = activation(graph, embedding, timeEmbeddingAct);
-  // Each resnet of diffusers activates the same vector; here it is done once.
+  // In diffusers each resnet activates the same vector. Here that happens once.
   return activation(graph, embedding, act);
 }

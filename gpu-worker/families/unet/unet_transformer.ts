@@ -12,17 +12,20 @@ export interface UNetTransformerOptions {
   name: string;
   channels: number;
   heads: number;
-  /** Layers. */
+  /** Number of layers. */
   depth: number;
   onlyCross: boolean;
   context: UNetContext;
 }
 
-/** diffusers fixes both. */
+/** Constants in diffusers. */
 const GROUP_NORM_EPS = 1e-6;
 const LAYER_NORM_EPS = 1e-5;
 
-/** Emits x + proj_out(layers(proj_in(norm(x)))), pixels as tokens inside: [batch, channels, h, w] -> the same. */
+/**
+ * Emits x + proj_out(layers(proj_in(norm(x)))). Inside, pixels are tokens. The
+ * shape [batch, channels, h, w] stays.
+ */
 export function unetTransformer(graph: GraphBuilder, x: Value, options: UNetTransformerOptions): Value {
   const { name, channels, depth, context: { config } } = options;
   const { normNumGroups: groups, useLinearProjection } = config;
@@ -33,7 +36,7 @@ export function unetTransformer(graph: GraphBuilder, x: Value, options: UNetTran
     });
   const toMap = (tokens: Value) =>
     graph.node("Reshape", [graph.node("Transpose", [tokens], { attributes: { perm: [0, 2, 1] } }), shape]);
-  // A linear layer over tokens and a 1x1 convolution compute the same; checkpoints store one or the other.
+  // A linear layer over tokens and a 1x1 convolution compute the same. Checkpoints store one or the other.
   const project = (input: Value, part: "proj_in" | "proj_out") =>
     useLinearProjection
       ? linear(graph, input, { name: `${name}.${part}`, inFeatures: channels, outFeatures: channels })
@@ -58,7 +61,7 @@ export function unetTransformer(graph: GraphBuilder, x: Value, options: UNetTran
   return graph.node("Add", [out, x]);
 }
 
-/** Self-attention, attention to the text, gated MLP; each behind a norm and beside a residual. */
+/** Emits self-attention, attention to the text and a gated MLP, each after a norm and with a residual. */
 function layer(graph: GraphBuilder, x: Value, options: UNetTransformerOptions): Value {
   const { name, channels: features, onlyCross, context: { text } } = options;
   const norm = (input: Value, part: 1 | 2 | 3) =>
@@ -83,7 +86,7 @@ function attend(
     part: "attn1" | "attn2";
   },
 ): Value {
-  // Only float16 overflows; where the config asks for it, scores are computed wider there.
+  // Only float16 overflows. With upcast_attention, its attention scores are computed in float32.
   const dtype = config.upcastAttention && graph.dtype === "float16" ? "float32" : graph.dtype;
   const project = (input: Value, projection: "to_q" | "to_k" | "to_v") =>
     graph.cast(

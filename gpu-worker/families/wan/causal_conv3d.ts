@@ -1,6 +1,6 @@
-// A convolution over time that looks back only (diffusers' WanCausalConv3d): frames lie along the batch, and the kernel is a
-// sum of 2-D ones. On the CPU that takes a quarter to all of the time of ONNX Runtime's 3-D kernel, which has no blocked
-// form, and on every device it takes no more memory.
+// A causal convolution over time (diffusers' WanCausalConv3d). Frames lie along the batch dimension, and the
+// kernel is a sum of 2-D kernels. On the CPU this takes a quarter to all of the time of ONNX Runtime's 3-D
+// kernel, which has no blocked form. It needs no more memory on any device.
 import type { GraphBuilder, Value } from "../../graph/graph_builder.ts";
 
 export interface CausalConv3dOptions {
@@ -8,7 +8,7 @@ export interface CausalConv3dOptions {
   name: string;
   inChannels: number;
   outChannels: number;
-  /** Of height and width. */
+  /** Kernel size along height and width. */
   kernelSize: number;
 }
 
@@ -16,8 +16,8 @@ const FRAMES = 3;
 const TO_THE_END = Number.MAX_SAFE_INTEGER;
 
 /**
- * Emits the convolution with bias, which keeps height and width.
- * @param x two frames from the past, then those to convolve, [2 + frames, inChannels, h, w]
+ * Emits the convolution with bias. Height and width stay.
+ * @param x two past frames, then the frames to convolve, [2 + frames, inChannels, h, w]
  * @returns [frames, outChannels, h, w]
  */
 export function causalConv3d(graph: GraphBuilder, x: Value, options: CausalConv3dOptions): Value {
@@ -30,7 +30,7 @@ export function causalConv3d(graph: GraphBuilder, x: Value, options: CausalConv3
   const pad = (kernelSize - 1) / 2;
   const bias = graph.weight(`${name}.bias`, [outChannels]);
   const terms = kernels.map((kernel, i) => {
-    // The first kernel sees all but the last two frames, the last one all but the first two.
+    // The first kernel is applied to all but the last two frames, the last kernel to all but the first two.
     const end = i === FRAMES - 1 ? TO_THE_END : i + 1 - FRAMES;
     const frames = graph.node("Slice", [x, graph.ints(i), graph.ints(end), graph.ints(0)]);
     const inputs = [frames, graph.node("Squeeze", [kernel, graph.ints(2)]), ...i === 0 ? [bias] : []];
@@ -41,7 +41,9 @@ export function causalConv3d(graph: GraphBuilder, x: Value, options: CausalConv3
   return terms.reduce((sum, term) => graph.node("Add", [sum, term]));
 }
 
-/** Emits a 1x1x1 convolution with bias, whose weight is stored as a 3-D one: [frames, inChannels, h, w]. */
+/**
+ * Emits a 1x1x1 convolution with bias for [frames, inChannels, h, w]. Its weight is stored as a 3-D kernel.
+ */
 export function pointwiseConv3d(
   graph: GraphBuilder,
   x: Value,

@@ -1,10 +1,13 @@
-// Prompts as Wan was trained on them: prompt_clean of diffusers' WanPipeline.
+// Cleans prompts as in Wan's training: prompt_clean of diffusers' WanPipeline.
 import { fixText } from "../../text/fix_text/fix_text.ts";
 import { unescapeHtml } from "../../text/fix_text/unescape_html.ts";
 
-/** The same prompt in plain characters: straight quotes, no entities, no control characters, no wide or half-wide forms. */
+/**
+ * Returns the prompt in plain characters: straight quotes, no entities, no control
+ * characters, no wide or half-wide forms.
+ */
 export function cleanPrompt(text: string): string {
-  // Python's strip() goes before the spaces become single, and after.
+  // Python's code strips before and after it collapses spaces.
   return unescapeHtml(unescapeHtml(fixText(text))).replace(SPACES, " ").replace(/^ | $/g, "");
 }
 

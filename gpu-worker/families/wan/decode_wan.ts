@@ -1,5 +1,5 @@
-// A causal video VAE run piece by piece: memory holds one piece and what the next one needs of the past, however long the
-// video is (AutoencoderKLWan._decode and tiled_decode of diffusers).
+// Runs a causal video VAE piece by piece. Memory holds one piece, and the past frames that the next piece
+// needs, however long the video is (AutoencoderKLWan._decode and tiled_decode of diffusers).
 import { CACHED_FRAMES, type FrameCacheSlot, NEXT } from "./frame_cache.ts";
 import type { DecodedImage } from "../../media/decoded_image.ts";
 import type { Runtime, Tensor } from "../../runtime/mod.ts";
@@ -11,18 +11,18 @@ import type { VideoToDecode } from "../../pipeline/latent_decoder.ts";
 
 export interface WanDecoder {
   runtime: Runtime;
-  /** A graph as `autoencoderKLWanDecoder` builds it. */
+  /** A graph that `autoencoderKLWanDecoder` has built. */
   vae: GraphSession;
   caches: readonly FrameCacheSlot[];
-  /** Pixels of a latent pixel's side. */
+  /** Pixels along the side of a latent pixel. */
   scale: number;
-  /** Tiles in which larger frames are decoded. @default none: frames whole */
+  /** Tiles for larger frames. @default none: frames are decoded whole */
   tiling?: VideoTiling | undefined;
 }
 
 /**
- * Yields a video's frames in order, not clamped. The data of a frame is valid until the next one is asked for: copies would
- * be garbage of the size of the video.
+ * Yields a video's frames in order, not clamped. A frame's data is valid until the next frame is requested:
+ * copies would produce garbage of the size of the video.
  * @throws the signal's reason, once it is aborted.
  */
 export async function* decodeWan(decoder: WanDecoder, video: VideoToDecode): AsyncGenerator<DecodedImage> {
@@ -38,7 +38,7 @@ export async function* decodeWan(decoder: WanDecoder, video: VideoToDecode): Asy
   }
 }
 
-/** Every tile has a past of its own; neighbours are blended frame by frame. */
+/** Decodes tiles. Each tile has its own past; neighbours are blended frame by frame. */
 async function* decodeTiled(
   decoder: WanDecoder,
   video: VideoToDecode,
@@ -57,7 +57,7 @@ async function* decodeTiled(
   }
 }
 
-/** One part of the picture, with what the graph remembers of its past. */
+/** One tile of the picture and the past that the graph keeps for it. */
 class Place implements Disposable {
   readonly #decoder: WanDecoder;
   #past: Record<string, Tensor> = {};
@@ -72,7 +72,10 @@ class Place implements Disposable {
     }
   }
 
-  /** @returns the frames that the next frame of latents gives, [frames, 3, h, w] */
+  /**
+   * Decodes the next latent frame.
+   * @returns its frames, [frames, 3, h, w]
+   */
   async run({ channels, height, width, data }: Planes, signal: AbortSignal | undefined): Promise<Tensor> {
     const { runtime, vae, caches } = this.#decoder;
     using latent = runtime.tensor("float32", [1, channels, height, width], data);
@@ -95,7 +98,7 @@ function latentsAt({ size, data }: VideoToDecode, frame: number): Planes {
   return { channels, height, width, data: videoLatents(data, { size, from: frame, to: frame + 1 }) };
 }
 
-/** Cuts [frames, 3, height, width] into pictures, which share its memory. */
+/** Splits [frames, 3, height, width] into pictures that share its memory. */
 function* picturesOf(
   { height, width, data }: { height: number; width: number; data: Float32Array },
 ): Generator<DecodedImage> {

@@ -1,4 +1,4 @@
-// Prompts for Wan: UMT5's states of the cleaned text, zeros behind its last token (WanPipeline.encode_prompt).
+// Encodes prompts for Wan: UMT5's states of the cleaned text, then zeros (WanPipeline.encode_prompt).
 import type { LoadedText, PromptToEncode } from "../../pipeline/family.ts";
 import { encodeText } from "../../text/encode_text.ts";
 import type { EncodedPrompt } from "../../text/encoded_prompt.ts";
@@ -9,7 +9,7 @@ export async function encodeWanPrompt(
   { text, maxSequenceLength, signal }: PromptToEncode,
   { runtime, encoders: { t5 }, reading }: LoadedText<WanCheckpoint>,
 ): Promise<EncodedPrompt> {
-  // diffusers masks the padding and then overwrites it, which comes to the same as leaving it out.
+  // diffusers masks the padding and then overwrites it, which equals leaving it out.
   const { last_hidden_state } = await encodeText(t5, {
     runtime,
     text: cleanPrompt(text),

@@ -1,24 +1,24 @@
-// What causal convolutions over time remember from one piece of a video to the next (feat_cache of diffusers' video
-// autoencoders): their last two frames, as inputs and outputs of the graph.
+// The memory of causal convolutions between pieces of a video (feat_cache of diffusers' video autoencoders):
+// their last two frames, as inputs and outputs of the graph.
 import type { GraphBuilder, Value } from "../../graph/graph_builder.ts";
 
-/** One memory. It is zeros before the first frame, as padding is. */
+/** The memory of one convolution. It is zeros before the first frame, like padding. */
 export interface FrameCacheSlot {
-  /** Name of the input; the output that replaces it has NEXT before it. */
+  /** Name of the input. The output that replaces it has the prefix NEXT. */
   name: string;
   channels: number;
   /** Height and width in latent pixels. */
   scale: number;
 }
 
-/** Frames that a kernel of three sees besides its own. */
+/** Past frames that a kernel of three frames needs. */
 export const CACHED_FRAMES = 2;
-/** Before the name of an input, the name of the output that takes its place in the next run. */
+/** Prefix of the output that replaces an input in the next call. */
 export const NEXT = "next_";
 
 const TO_THE_END = Number.MAX_SAFE_INTEGER;
 
-/** Declares the memories of a graph while its convolutions are emitted. */
+/** Declares a graph's memories while its convolutions are emitted. */
 export class FrameCache {
   readonly slots: FrameCacheSlot[] = [];
   readonly #graph: GraphBuilder;
@@ -28,8 +28,8 @@ export class FrameCache {
   }
 
   /**
-   * Emits the frames of the memory before those of `x` [frames, channels, h, w]: [frames + 2, channels, h, w].
-   * @param keep how the memory is changed on its way out. @default as it is
+   * Emits the memory's frames followed by `x` [frames, channels, h, w]: [frames + 2, channels, h, w].
+   * @param keep changes the memory before it is stored. @default no change
    */
   prepend(
     x: Value,

@@ -1,4 +1,4 @@
-// One block of Wan (diffusers' WanTransformerBlock): attention among the video's tokens, attention to the text, MLP.
+// One block of Wan (diffusers' WanTransformerBlock): self-attention, attention to the text, MLP.
 import { tableModulation } from "./wan_conditioning.ts";
 import type { GraphBuilder, Value } from "../../graph/graph_builder.ts";
 import { activation } from "../../graph/layers/dense/activation.ts";
@@ -15,7 +15,7 @@ export interface WanBlockOptions {
   text: Value;
   /** [batch, 6, innerDim] float32 */
   time: Value;
-  /** Turns queries and keys of the video to their positions. */
+  /** Rotates queries and keys of the video by their positions. */
   rotate: (tokens: Value) => Value;
 }
 
@@ -56,11 +56,14 @@ export function wanBlock(graph: GraphBuilder, x: Value, options: WanBlockOptions
 interface WanAttentionOptions {
   name: string;
   config: WanTransformerConfig;
-  /** @default as they are */
+  /** @default no rotation */
   rotate?: (tokens: Value) => Value;
 }
 
-/** Queries from one stream, keys and values from another or the same; both are normed over all heads together. */
+/**
+ * Emits attention with queries from one stream and keys and values from the same or another. Queries and keys
+ * are normed over all heads together.
+ */
 function wanAttention(
   graph: GraphBuilder,
   { from, to }: { from: Value; to: Value },
@@ -96,7 +99,7 @@ function mlp(
   });
 }
 
-/** x + gate * branch, in float32 as diffusers adds them, returned in the type of `x`. */
+/** Emits x + gate * branch. Like diffusers it adds in float32 and returns the type of `x`. */
 function addGated(graph: GraphBuilder, x: Value, { branch, gate }: { branch: Value; gate: Value }): Value {
   const gated = graph.node("Mul", [graph.cast(branch, "float32"), gate]);
   return graph.cast(graph.node("Add", [graph.cast(x, "float32"), gated]), x.dtype);

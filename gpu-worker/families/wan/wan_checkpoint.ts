@@ -1,4 +1,5 @@
-// What a Wan checkpoint says of itself: scheduler, defaults, rules and the way to its graphs. Nothing is loaded on a device.
+// Reads a Wan checkpoint: scheduler, defaults, rules, and the function that builds its
+// graphs. Nothing is loaded on a device.
 import { createSolver, showValue } from "../../../sampler/mod.ts";
 import { parseAutoencoderKLWanConfig } from "./wan_vae_config.ts";
 import { type AutoencoderKLWanDecoder, autoencoderKLWanDecoder } from "./wan_vae_decoder.ts";
@@ -17,13 +18,13 @@ import { requestDefaults } from "../../checkpoint/stored_defaults.ts";
 export interface WanCheckpoint extends FamilyReading {
   config: WanTransformerConfig;
   tokenizers: Record<"t5", string>;
-  /** The VAE's comes with what it remembers from run to run. */
+  /** Builds the graphs. The VAE's graph comes with its memories. */
   buildGraphs():
     & Record<"t5" | "trunk" | "head" | "modulation" | "vae", OnnxModel>
     & { vae: Pick<AutoencoderKLWanDecoder, "caches"> };
 }
 
-/** What Wan2.1's 1.3B and 14B models were published with, and diffusers' defaults. */
+/** The published settings of Wan2.1's 1.3B and 14B models, which are diffusers' defaults too. */
 const PRESET = {
   width: 832,
   height: 480,
@@ -35,18 +36,21 @@ const PRESET = {
   maxSequenceLength: 512,
   sampler: {},
 };
-/** WanPipeline's rule, whatever patch and autoencoder ask for besides. */
+/** WanPipeline's rule, in addition to the patch's and the autoencoder's. */
 const SIZE_MULTIPLE = 16;
-/** Sixteen seconds, three times what the networks were trained on. */
+/** Sixteen seconds: three times the length that the networks were trained on. */
 const MAX_FRAMES = 257;
 /**
- * Over decoders of pictures: what convolutions keep of the past and hand on, beside what they work on
+ * Factor over picture decoders, for the past frames that convolutions keep and pass on
  * (docs/decisions/0027-memory-of-video-decoders.md).
  */
 const WITH_PASTS = 4;
 const TEXT_CLASS = "UMT5EncoderModel";
 
-/** @throws {CheckpointError} if a component is missing, damaged, or asks for what is not supported. */
+/**
+ * Reads and checks the checkpoint.
+ * @throws {CheckpointError} if a component is missing, damaged or unsupported.
+ */
 export function readWanCheckpoint(checkpoint: Checkpoint, dtype: DType): WanCheckpoint {
   refuseWan22(checkpoint);
   checkpoint.requireClass("transformer", "WanTransformer3DModel");
@@ -75,7 +79,8 @@ export function readWanCheckpoint(checkpoint: Checkpoint, dtype: DType): WanChec
   });
   fit("out_channels", { value: outChannels, expected: inChannels, of: "'in_channels'" });
   const scheduler = checkpoint.scheduler();
-  // Refuses what it does not know now rather than at the first video; the pipeline has no length for a dynamic shift.
+  // Rejects unsupported scheduler options now instead of at the first video. The pipeline has
+  // no length for a dynamic shift.
   createSolver(scheduler, { steps: 1, noise: (count) => new Float32Array(count) });
 
   const { temporalScale, spatialScale } = vaeConfig;
@@ -100,7 +105,7 @@ export function readWanCheckpoint(checkpoint: Checkpoint, dtype: DType): WanChec
     decoding: ({ width, height, numFrames = 1 }) => ({
       latents: ((numFrames - 1) / temporalScale + 1) * (width / spatialScale) * (height / spatialScale) *
         inChannels,
-      // One frame of latents at a time; at full size it has the channels of the resolution before.
+      // One latent frame is decoded at a time. At full size it has the channels of the resolution before.
       activation: WITH_PASTS * Math.min(numFrames, temporalScale) * width * height *
         (vaeConfig.channels.at(-2) ?? vaeConfig.channels[0]!),
     }),
@@ -117,7 +122,7 @@ function decoder(vae: Component): OnnxModel & Pick<AutoencoderKLWanDecoder, "cac
   return { ...graph, caches };
 }
 
-/** Options of WanPipeline that no checkpoint of Wan2.1 has. */
+/** Rejects options of WanPipeline that no Wan2.1 checkpoint has. */
 function refuseWan22(checkpoint: Checkpoint): void {
   const { boundary_ratio: boundary, expand_timesteps: expand } = checkpoint.json("model_index.json");
   const second = checkpoint.componentClass("transformer_2");

@@ -1,4 +1,4 @@
-// What every norm of Wan hears of the timestep (WanTimeTextImageEmbedding's time half).
+// The timestep conditioning of every norm in Wan (the time half of WanTimeTextImageEmbedding).
 import type { GraphBuilder, Value } from "../../graph/graph_builder.ts";
 import { activation } from "../../graph/layers/dense/activation.ts";
 import { linear } from "../../graph/layers/dense/linear.ts";
@@ -7,20 +7,23 @@ import type { WanTransformerConfig } from "./wan_config.ts";
 
 export interface WanConditioningOptions {
   config: WanTransformerConfig;
-  /** Declares the input branches [branches] too, of which the length counts: every timestep that often. @default false */
+  /**
+   * Also declares the input branches [branches]. Its length says how often each
+   * timestep is repeated. @default false
+   */
   everyStep?: boolean;
 }
 
 /**
- * Declares the input timestep [batch] float32 (0..1000), [steps] with `everyStep`; emits its embedding, [batch, innerDim] or
- * [steps * branches, innerDim], step-major, in the compute type.
+ * Declares the input timestep [batch] float32 (0..1000), or [steps] with `everyStep`. Emits its embedding in
+ * the compute type: [batch, innerDim], or [steps * branches, innerDim], step-major.
  */
 export function wanConditioning(
   graph: GraphBuilder,
   { config, everyStep = false }: WanConditioningOptions,
 ): Value {
   const timestep = graph.input("timestep", [everyStep ? "steps" : "batch"], "float32");
-  // diffusers keeps these two layers in float32 whatever the rest is in.
+  // diffusers keeps these two layers in float32, whatever the compute type.
   const embedding = graph.scope("time_embedder", () =>
     timestepEmbedding(graph, timestep, {
       name: "condition_embedder.time_embedder",
@@ -36,7 +39,7 @@ export function wanConditioning(
   return graph.cast(graph.node("Reshape", [repeated, graph.ints(-1, config.innerDim)]));
 }
 
-/** Emits what blocks add to their tables, [rows, 6, innerDim] float32. */
+/** Emits the vectors that blocks add to their tables, [rows, 6, innerDim] float32. */
 export function wanTimeProjection(
   graph: GraphBuilder,
   embedding: Value,
@@ -58,7 +61,7 @@ export interface TableModulationOptions {
 }
 
 /**
- * Emits table + time, cut into `parts` vectors [rows, 1, features] float32.
+ * Emits table + time, split into `parts` vectors [rows, 1, features] float32.
  * @param time [rows, parts or 1, features] float32
  */
 export function tableModulation(

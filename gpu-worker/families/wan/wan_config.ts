@@ -7,7 +7,7 @@ const size = z.int().positive();
 const forImages = z.null("is of models that start from an image").default(null);
 
 const schema = z.strictObject({
-  // A frame of latents is a row of patches by itself in every published model.
+  // In every published model a patch spans one latent frame.
   patch_size: z.tuple([z.literal(1), size, size]).default([1, 2, 2]),
   num_attention_heads: size.default(40),
   attention_head_dim: size.multipleOf(2).default(128),
@@ -18,7 +18,7 @@ const schema = z.strictObject({
   ffn_dim: size.default(13824),
   num_layers: size.default(40),
   cross_attn_norm: z.boolean().default(true),
-  // diffusers' class has this norm whatever the option says.
+  // diffusers' class always uses this norm and ignores the option.
   qk_norm: z.literal("rms_norm_across_heads").default("rms_norm_across_heads"),
   eps: z.number().positive().default(1e-6),
   image_dim: forImages,
@@ -27,9 +27,9 @@ const schema = z.strictObject({
   pos_embed_seq_len: forImages,
 });
 
-/** WanTransformer3DModel's options in our spelling, and the sizes that follow from them. */
+/** WanTransformer3DModel's options in camelCase, and sizes derived from them. */
 export interface WanTransformerConfig {
-  /** Latent pixels of a patch. */
+  /** Size of a patch, in latent pixels. */
   patchHeight: number;
   patchWidth: number;
   inChannels: number;
@@ -43,9 +43,9 @@ export interface WanTransformerConfig {
   freqDim: number;
   ffnDim: number;
   crossAttnNorm: boolean;
-  /** Of every norm. */
+  /** Epsilon of every norm. */
   eps: number;
-  /** Most frames, rows and columns of patches. */
+  /** Largest number of frames, rows or columns of patches. */
   ropeMaxSeqLen: number;
 }
 

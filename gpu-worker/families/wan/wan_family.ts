@@ -8,7 +8,10 @@ import { encodeWanPrompt } from "./encode_wan_prompt.ts";
 import { readWanCheckpoint, type WanCheckpoint } from "./wan_checkpoint.ts";
 import { wanFeeds, wanGrid } from "./wan_feeds.ts";
 
-/** diffusers runs the network once for each branch; here the branches are rows of one run, each with its own history. */
+/**
+ * The WanPipeline family. diffusers calls the network once for each branch; here the branches are rows of one
+ * call, each with its own history.
+ */
 export const wanFamily: Family<WanCheckpoint> = {
   read: readWanCheckpoint,
   encodePrompt: encodeWanPrompt,

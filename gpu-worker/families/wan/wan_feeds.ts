@@ -1,4 +1,4 @@
-// The inputs of Wan's trunk and head, in the graphs' names.
+// Creates the inputs of Wan's trunk and head, by the graphs' names.
 import type { WanTransformerConfig } from "./wan_config.ts";
 import { wanRotaryTables } from "./wan_rotary.ts";
 import type { Runtime } from "../../runtime/mod.ts";
@@ -8,12 +8,12 @@ import type { EncodedPrompt } from "../../text/encoded_prompt.ts";
 
 export interface WanFeedsOptions {
   config: WanTransformerConfig;
-  /** The prompt, then under classifier-free guidance the negative prompt; of equal length. */
+  /** The prompt and, under classifier-free guidance, the negative prompt. Both have equal lengths. */
   branches: readonly EncodedPrompt[];
   size: VideoSize;
 }
 
-/** Makes the tensors of a run, which the returned feeds own. */
+/** Creates the tensors of a run. The returned feeds own them. */
 export function wanFeeds(runtime: Runtime, { config, branches, size }: WanFeedsOptions): BranchFeeds {
   const [frames, rows, columns] = wanGrid(config, size);
   const headDim = config.attentionHeadDim;
@@ -33,12 +33,12 @@ export function wanFeeds(runtime: Runtime, { config, branches, size }: WanFeedsO
       rotary_sin: { dims: rotaryDims, data: sin },
     },
     conditioning: {},
-    // Their number is what counts: nothing but the timestep and the text tells branches apart.
+    // Only the number of rows matters: the modulation depends on nothing else of a branch.
     modulation: { branches: { dims: [], rows: branches.map(() => new Float32Array(1)) } },
   });
 }
 
-/** Frames, rows and columns of patches. */
+/** Returns the frames, rows and columns of patches. */
 export function wanGrid(
   { patchHeight, patchWidth }: WanTransformerConfig,
   { frames, height, width }: VideoSize,

@@ -11,7 +11,7 @@ export interface WanRotaryOptions {
   headDim: number;
 }
 
-/** Both [frames * rows * columns, headDim / 2], in the order of tokens. */
+/** Both tables are [frames * rows * columns, headDim / 2], in the order of tokens. */
 export interface WanRotaryTables {
   cos: Float32Array<ArrayBuffer>;
   sin: Float32Array<ArrayBuffer>;
@@ -19,9 +19,11 @@ export interface WanRotaryTables {
 
 const THETA = 10000;
 
-/** Cosines and sines of the angles position * THETA^(-2i / dim), in float64 and rounded once. */
+/**
+ * Returns cosines and sines of the angles position * THETA^(-2i / dim), computed in float64 and rounded once.
+ */
 export function wanRotaryTables({ frames, rows, columns, headDim }: WanRotaryOptions): WanRotaryTables {
-  // Rows and columns take a third of a head each, rounded down to pairs; time has the rest.
+  // Rows and columns use a third of a head each, rounded down to pairs. Time uses the rest.
   const sideDim = 2 * Math.floor(headDim / 6);
   const timeDim = headDim - 2 * sideDim;
   const axes = [angles(frames, timeDim), angles(rows, sideDim), angles(columns, sideDim)];
@@ -44,7 +46,7 @@ export function wanRotaryTables({ frames, rows, columns, headDim }: WanRotaryOpt
   return { cos: table(Math.cos), sin: table(Math.sin) };
 }
 
-/** The angles of each position, [count][dim / 2]. */
+/** Returns the angles of each position, [count][dim / 2]. */
 function angles(count: number, dim: number): Float64Array[] {
   const frequencies = Float64Array.from({ length: dim / 2 }, (_, i) => 1 / THETA ** (2 * i / dim));
   return Array.from({ length: count }, (_, position) => frequencies.map((frequency) => position * frequency));

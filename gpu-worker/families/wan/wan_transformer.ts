@@ -1,4 +1,4 @@
-// Wan's denoiser, diffusers' WanTransformer3DModel.
+// Wan's denoiser: diffusers' WanTransformer3DModel.
 import { wanBlock } from "./wan_block.ts";
 import { tableModulation, wanConditioning, wanTimeProjection } from "./wan_conditioning.ts";
 import type { DenoiserOptions } from "../../graph/denoiser_options.ts";
@@ -20,11 +20,13 @@ import {
 import { parseWanTransformerConfig, type WanTransformerConfig } from "./wan_config.ts";
 
 /**
- * Builds the graphs. Inputs of the trunk: timestep [batch], 0..1000; hidden_states
- * [batch, in_channels, frames, height, width], multiples of the patch; encoder_hidden_states [batch, text_tokens, text_dim];
- * rotary_cos and rotary_sin [tokens, head_dim / 2] (`wanRotaryTables`). Inputs of the modulation: timestep [steps]; branches
- * [batch], whatever its values. The output is [batch, out_channels, frames, height, width].
- * @throws {CheckpointError} if the config asks for what is not supported, or the weights do not fit it.
+ * Builds the graphs. The output is [batch, out_channels, frames, height, width].
+ * Inputs of the trunk: timestep [batch], 0..1000; hidden_states [batch, in_channels, frames, height, width],
+ * multiples of the patch; encoder_hidden_states [batch, text_tokens, text_dim]; rotary_cos and rotary_sin
+ * [tokens, head_dim / 2] (`wanRotaryTables`).
+ * Inputs of the modulation: timestep [steps]; branches [batch], whose values are ignored.
+ * @throws {CheckpointError} if the config asks for something unsupported, or if
+ * the weights do not fit the config.
  */
 export function wanTransformerGraphs(options: DenoiserOptions): TransformerGraphs {
   const config = parseWanTransformerConfig(options.config);
@@ -44,7 +46,7 @@ export function wanTransformerGraphs(options: DenoiserOptions): TransformerGraph
   });
 }
 
-/** norm_out with a table instead of a layer, in float32. */
+/** norm_out, with a table instead of a linear layer, in float32. */
 function lastNorm(config: WanTransformerConfig): LastNorm {
   const { innerDim: features, eps } = config;
   return {
@@ -99,7 +101,7 @@ function blocks(graph: GraphBuilder, config: WanTransformerConfig): ReturnType<T
   return { tokens: stream, grid, conditioning };
 }
 
-/** Shift and scale of norm_out, [rows, 1, inner] float32. */
+/** Emits shift and scale of norm_out, [rows, 1, inner] float32. */
 function lastModulation(
   graph: GraphBuilder,
   conditioning: Value,
@@ -110,7 +112,7 @@ function lastModulation(
   return tableModulation(graph, time, table) as [Value, Value];
 }
 
-/** Every frame of latents has patches of its own. */
+/** Returns the patch's shape. A patch spans one latent frame. */
 function patchOf({ patchHeight: height, patchWidth: width }: WanTransformerConfig): PatchShape {
   return { time: 1, height, width };
 }

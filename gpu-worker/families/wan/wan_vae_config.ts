@@ -1,4 +1,5 @@
-// config.json of diffusers' AutoencoderKLWan (0.42.1): every option of the class, honoured or refused.
+// Schema of AutoencoderKLWan's config.json (diffusers 0.42.1). Every option of the
+// class is supported or rejected.
 import { z } from "zod";
 import { parseConfig } from "../../checkpoint/parse_config.ts";
 import { CheckpointError } from "../../checkpoint/checkpoint_error.ts";
@@ -31,27 +32,27 @@ const AUTOENCODER_KL_WAN_CONFIG = z.strictObject({
   patch_size: z.null("is of Wan2.2's autoencoder").default(null),
   scale_factor_temporal: count.default(4),
   scale_factor_spatial: count.default(8),
-  // Of the encoder and of training.
+  // Options of the encoder and of training.
   in_channels: z.unknown().optional(),
   attn_scales: z.unknown().optional(),
   dropout: z.unknown().optional(),
 });
 
-/** AutoencoderKLWan's options in our spelling, as far as the decoder knows of them. */
+/** AutoencoderKLWan's options in camelCase, as far as the decoder uses them. */
 export interface AutoencoderKLWanConfig {
   latentChannels: number;
-  /** Channels at each resolution, the coarsest first. */
+  /** Channels at each resolution, coarsest first. */
   channels: readonly number[];
-  /** In each up block, besides the one that changes the channels. */
+  /** Residual blocks in each up block, besides the one that changes the channels. */
   numResBlocks: number;
-  /** Whether the frames double where the resolution does, the coarsest first; one fewer than `channels`. */
+  /** Whether each upsampling doubles the frames, coarsest first; one entry fewer than `channels`. */
   temporalUpsample: readonly boolean[];
   /** The autoencoder's latent = the denoiser's * std + mean. */
   latentsMean: readonly number[];
   latentsStd: readonly number[];
-  /** Frames that each frame of latents but the first becomes. */
+  /** Frames per latent frame, except the first, which gives one frame. */
   temporalScale: number;
-  /** Pixels of a latent pixel's side. */
+  /** Pixels along the side of a latent pixel. */
   spatialScale: number;
 }
 

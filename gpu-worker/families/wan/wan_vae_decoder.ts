@@ -1,5 +1,5 @@
-// The decoder of diffusers' AutoencoderKLWan: from the denoiser's latents to frames, one frame of latents a run, with what
-// its causal convolutions remember handed from run to run. Frames lie along the batch dimension.
+// The decoder of diffusers' AutoencoderKLWan. Each call turns one latent frame into frames, and passes the
+// memories of its causal convolutions on to the next call. Frames lie along the batch dimension.
 import { type AutoencoderKLWanConfig, parseAutoencoderKLWanConfig } from "./wan_vae_config.ts";
 import { GraphBuilder, type OnnxModel, type Value } from "../../graph/graph_builder.ts";
 import { activation } from "../../graph/layers/dense/activation.ts";
@@ -12,7 +12,7 @@ import { upsample2d } from "../../graph/layers/convolution/upsample2d.ts";
 import type { Weights } from "../../checkpoint/weights.ts";
 
 export interface AutoencoderKLWanDecoderOptions {
-  /** The component's config.json, parsed. */
+  /** The component's parsed config.json. */
   config: unknown;
   weights: Weights;
   /** Component folder, for names and errors. @default "vae" */
@@ -21,21 +21,25 @@ export interface AutoencoderKLWanDecoderOptions {
 
 export interface AutoencoderKLWanDecoder {
   /**
-   * latent [frames, z_dim, h, w] as the denoiser leaves it, first [1] int64 (1 in a video's first run, else 0), and a
-   * cache_N for each slot -> sample [out_frames, 3, f h, f w] in -1..1, not clamped, and a next_cache_N for each slot. A
-   * first run takes one frame and gives one; another gives `temporalScale` for each. All float32.
+   * Inputs: latent [frames, z_dim, h, w] in the denoiser's scale; first [1] int64 (1 in a video's first call,
+   * else 0); a cache_N for each slot. Outputs: sample [out_frames, 3, f h, f w] in -1..1, not clamped; a
+   * next_cache_N for each slot. The first call turns one frame into one frame, later calls turn each frame
+   * into `temporalScale` frames. All float32.
    */
   graph: OnnxModel;
-  /** What the caller keeps between runs: [2, channels, h * scale, w * scale], zeros at first. */
+  /** Memories that the caller keeps between calls: [2, channels, h * scale, w * scale], zeros at first. */
   caches: readonly FrameCacheSlot[];
 }
 
-/** @throws {CheckpointError} if the config asks for what is not supported, or contradicts the weights. */
+/**
+ * Builds the decoder's graph.
+ * @throws {CheckpointError} if the config asks for something unsupported, or contradicts the weights.
+ */
 export function autoencoderKLWanDecoder(options: AutoencoderKLWanDecoderOptions): AutoencoderKLWanDecoder {
   const { weights, name = "vae" } = options;
   const config = parseAutoencoderKLWanConfig(options.config, `${name}/config.json`);
   const { channels, latentChannels } = config;
-  // diffusers' pipelines run this autoencoder in float32 as well.
+  // diffusers' pipelines run this autoencoder in float32 too.
   const graph = new GraphBuilder({ name: `${name}_decoder`, weights, dtype: "float32" });
   const decoder: Decoder = { graph, cache: new FrameCache(graph), config, first: undefined };
 
@@ -90,7 +94,7 @@ interface StageOptions {
   scale: number;
 }
 
-/** A 3x3x3 convolution with its memory. */
+/** Emits a 3x3x3 convolution with its memory. */
 function convolve({ graph, cache }: Decoder, x: Value, options: StageOptions): Value {
   const { inChannels: channels, scale } = options;
   return causalConv3d(graph, cache.prepend(x, { channels, scale }), { ...options, kernelSize: 3 });
@@ -125,7 +129,7 @@ function midBlock(decoder: Decoder, x: Value): Value {
   return residualBlock(decoder, x, { name: `${name}.resnets.1`, ...same });
 }
 
-/** WanUpBlock: residual blocks, then twice the size with half the channels, but for the last. */
+/** Emits a WanUpBlock: residual blocks, then (except in the last) twice the size with half the channels. */
 function upBlock(decoder: Decoder, x: Value, index: number): Value {
   const { graph, config: { channels, numResBlocks, temporalUpsample } } = decoder;
   const name = `decoder.up_blocks.${index}`;
@@ -148,8 +152,8 @@ function upBlock(decoder: Decoder, x: Value, index: number): Value {
 }
 
 /**
- * WanResample's way through time: a convolution makes two frames of each. The first frame of a video stays one, and is
- * not remembered either.
+ * Emits the time part of WanResample: a convolution that turns each frame into two. The first frame of a
+ * video stays single and is not stored in the memory.
  */
 function doubleFrames(
   { graph, cache, first }: Decoder,
@@ -170,7 +174,8 @@ function doubleFrames(
   const size = graph.node("Shape", [x], { attributes: { start: 2 }, dtype: "int64" });
   const shape = graph.node("Concat", [graph.ints(-1, channels), size], { attributes: { axis: 0 } });
   const doubled = graph.node("Reshape", [both, shape]);
-  // Behind the frames as they are, the doubled ones: the first run takes the former, others the latter.
+  // Concatenate the original and the doubled frames: the first call returns the
+  // former, later calls the latter.
   const all = graph.node("Concat", [x, doubled], { attributes: { axis: 0 } });
   const frames = graph.node("Shape", [x], { attributes: { start: 0, end: 1 }, dtype: "int64" });
   const start = graph.node("Mul", [frames, isLater]);
@@ -181,7 +186,7 @@ function doubleFrames(
   return graph.node("Slice", [all, start, end, graph.ints(0)]);
 }
 
-/** WanAttentionBlock: each frame's pixels attend to each other. */
+/** Emits a WanAttentionBlock: attention among the pixels of each frame. */
 function frameAttention(
   graph: GraphBuilder,
   x: Value,
