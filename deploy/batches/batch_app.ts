@@ -13,6 +13,7 @@ import type { BatchMetrics } from "./batch_metrics.ts";
 import type { BatchStore } from "./batch_store.ts";
 import type { FileStore } from "./file_store.ts";
 import type { RequestQueue } from "./request_queue.ts";
+import { limitUploads } from "./limit_uploads.ts";
 import { fullStore } from "./store_room.ts";
 
 export interface BatchAppOptions {
@@ -34,6 +35,7 @@ export function createBatchApp(
 ): Hono {
   const app = new Hono();
   const limits = { maxBytes: MAX_BATCH_FILE_BYTES, deadlineMs: DEADLINE_MS };
+  app.use("/files", limitUploads());
   if (secret !== undefined) app.use(requireSignature(secret, limits));
 
   app.post("/files", async (c) => {

@@ -56,8 +56,15 @@ export class BatchKeeper implements AsyncDisposable {
   }
 
   async #look(): Promise<void> {
-    const batches = await this.#options.redis.eval(CLAIM, 0, CLAIM_MS, AT_ONCE) as string[];
-    for (const batch of batches) await this.#end(batch);
+    const { redis, log } = this.#options;
+    let batches: string[];
+    do {
+      batches = await redis.eval(CLAIM, 0, CLAIM_MS, AT_ONCE) as string[];
+      for (const batch of batches) {
+        await this.#end(batch)
+          .catch((cause) => log("warn", "a batch was not closed", { batch, error: String(cause) }));
+      }
+    } while (batches.length === AT_ONCE);
     await this.#refund();
   }
 
@@ -73,7 +80,8 @@ export class BatchKeeper implements AsyncDisposable {
       if (indices.length === 0) continue;
       const texts = await files.requests(file, indices);
       await Promise.all(indices.map((index, at) => {
-        const { custom_id } = parseRequest(texts[at]!) as { custom_id: string };
+        // Empty where the file's content is lost: its batch ends all the same.
+        const { custom_id = "" } = (parseRequest(texts[at]!) ?? {}) as { custom_id?: string };
         const error = REASONS[outcome];
         return queue.settle({ batch, index }, { outcome, custom_id, response: null, error, pictures: 0 });
       }));
@@ -91,7 +99,7 @@ export class BatchKeeper implements AsyncDisposable {
   /** What a batch's end owes was noted with that end; the store of keys notes by the batch's id that it was paid. */
   async #refund(): Promise<void> {
     const { redis, giveBack, log } = this.#options;
-    const owed = await redis.hrandfield(REFUNDS, 20, "WITHVALUES") as string[];
+    const owed = await redis.hrandfield(REFUNDS, 100, "WITHVALUES") as string[];
     if (owed.length === 0) return;
     if (giveBack === undefined) {
       if (!this.#toldOfRefunds) {

@@ -111,8 +111,9 @@ export class BatchPuller implements AsyncDisposable {
 
   async #answer(place: Place, { text, tries, fails }: Taken): Promise<void> {
     const { queue, awayMs, failedMs } = this.#options;
-    const line = parseRequest(text) as BatchLine;
-    if (tries > MAX_DEATHS) return await this.#settle(place, failure(line));
+    const line = parseRequest(text) as BatchLine | undefined;
+    // Lost with its file, or what its pullers die of.
+    if (line === undefined || tries > MAX_DEATHS) return await this.#settle(place, failure(line));
     const answer = await this.#ask(place, line);
     if (answer === undefined || answer.status >= 500 && answer.status !== 503) {
       if (fails + 1 < MAX_FAILURES) {
@@ -201,7 +202,7 @@ function nameOf({ batch, index }: Place): string {
   return `${batch}-${index}`;
 }
 
-function failure({ custom_id }: BatchLine): Ending {
+function failure({ custom_id }: Pick<BatchLine, "custom_id"> = { custom_id: "" }): Ending {
   const error = { code: "server_error", message: "The server failed to answer this request" };
   return { outcome: "failed", custom_id, response: null, error, pictures: 0 };
 }

@@ -5,6 +5,9 @@
 // little, and without them nothing that is full would ever end. Only pictures wait for room.
 import { PREFIX } from "./batch_keys.ts";
 
+/** Of a batch without its results. */
+export const RECORD_BYTES = 4000;
+
 const COMMON = `
 local function key(kind, id) return '${PREFIX}' .. kind .. ':' .. id end
 local TURNS, LEASES, LATER = '${PREFIX}turns', '${PREFIX}leases', '${PREFIX}later'
@@ -37,10 +40,20 @@ local function dropContent(file)
   end
 end
 
+-- What a batch takes up of its tenant's share: what is promised to it, and in the end what it has.
+local function hold(batch, tenant, bytes, untilMs)
+  local before = call('HGET', key('batch', batch), 'held')
+  if before then call('ZREM', key('held', tenant), batch .. ':' .. before) end
+  call('HSET', key('batch', batch), 'held', bytes)
+  call('ZADD', key('held', tenant), untilMs, batch .. ':' .. bytes)
+end
+
 local function finish(batch, status, keep)
-  local tenant, file, counter, count, made =
-    unpack(call('HMGET', key('batch', batch), 'tenant', 'file', 'counter', 'count', 'made'))
+  local tenant, file, counter, count, made, answers, errors =
+    unpack(call('HMGET', key('batch', batch), 'tenant', 'file', 'counter', 'count', 'made', 'o:bytes', 'e:bytes'))
   unline(batch, tenant)
+  local record = ${RECORD_BYTES} + call('HSTRLEN', key('batch', batch), 'errors')
+  hold(batch, tenant, (answers or 0) + (errors or 0) + record, now + keep * 1000)
   call('HSET', key('batch', batch), 'status', status, status .. '_at', seconds)
   if status ~= 'failed' then call('HSET', key('batch', batch), 'finalizing_at', seconds) end
   call('EXPIRE', key('batch', batch), keep)
@@ -60,10 +73,10 @@ const grownAnyway = (script: string) => `#!lua flags=allow-oom\n${COMMON}${scrip
 
 /**
  * A batch of a file, once for each id. ARGV: id, tenant, request, file, requests, errors or '', seconds it may run,
- * seconds to keep, counter of a quota or '', pictures counted. Returns 0 if the file is gone.
+ * seconds to keep, counter of a quota or '', pictures counted, bytes of its results. Returns 0 if the file is gone.
  */
 export const CREATE = grownAnyway(`
-local id, tenant, request, file, total, errors, window, keep, counter, count = unpack(ARGV)
+local id, tenant, request, file, total, errors, window, keep, counter, count, bytes = unpack(ARGV)
 local batch = key('batch', id)
 if call('EXISTS', batch) == 1 then return 1 end
 if call('EXISTS', key('content', file)) == 0 then return 0 end
@@ -76,6 +89,8 @@ call('EXPIRE', batch, life)
 call('ZADD', key('batches', tenant), now, id)
 call('ZREMRANGEBYSCORE', key('batches', tenant), '-inf', now - life * 1000)
 call('EXPIRE', key('batches', tenant), life)
+hold(id, tenant, bytes, now + life * 1000)
+if call('TTL', key('held', tenant)) < life then call('EXPIRE', key('held', tenant), life) end
 if errors ~= '' then
   call('HSET', batch, 'errors', errors, 'total', 0)
   call('HDEL', batch, 'in_progress_at')
@@ -245,8 +260,16 @@ for index = tonumber(ARGV[2]), tonumber(ARGV[3]) - 1 do
 end
 return left`);
 
-/** ARGV: file, tenant. */
+/** What a tenant's files and batches are, and take up. ARGV: tenant. Returns their number and their bytes. */
+export const HELD = grownAnyway(`
+call('ZREMRANGEBYSCORE', key('held', ARGV[1]), '-inf', now)
+local sum, members = 0, call('ZRANGE', key('held', ARGV[1]), 0, -1)
+for _, member in ipairs(members) do sum = sum + tonumber(member:match(':(%d+)$')) end
+return {#members, sum}`);
+
+/** ARGV: file, tenant, bytes. */
 export const DELETE_FILE = grownAnyway(`
+call('ZREM', key('held', ARGV[2]), ARGV[1] .. ':' .. ARGV[3])
 call('DEL', key('file', ARGV[1]))
 call('ZREM', key('files', ARGV[2]), ARGV[1])
 dropContent(ARGV[1])

@@ -3,7 +3,7 @@ import type { Redis } from "ioredis";
 import { ApiError } from "../../protocol/wire/api_error.ts";
 import type { Batch, BatchOrder, Page, PageQuery, StoredFile } from "../../protocol/wire/batch.ts";
 import { key } from "./batch_keys.ts";
-import { CANCEL, CREATE } from "./batch_scripts.ts";
+import { CANCEL, CREATE, RECORD_BYTES } from "./batch_scripts.ts";
 import { fileNotFound, type FileStore } from "./file_store.ts";
 import { listPage } from "./list_page.ts";
 import { assertRoom } from "./store_room.ts";
@@ -18,8 +18,8 @@ export interface BatchStoreOptions {
   windowSeconds?: number;
 }
 
-/** Results read at a time: pictures are large. */
-const PAGE = 20;
+/** Results looked at in one step, and bytes of them read in one: pictures are large. */
+const PAGE = { lines: 200, bytes: 4 * 2 ** 20 };
 
 export class BatchStore {
   readonly #redis: Redis;
@@ -37,13 +37,14 @@ export class BatchStore {
   /** Begins a batch; an order that comes twice begins one. @throws {ApiError} 404 for the file, 503 without room */
   async add(tenant: string, { id, quota, ...request }: BatchOrder): Promise<Batch> {
     const { total, errors } = await this.#files.record(tenant, request.input_file_id);
-    if (errors.length === 0) await assertRoom(this.#redis, { bytes: 0, requests: total });
+    const refused = errors.length === 0 ? "" : JSON.stringify({ object: "list", data: errors });
+    const requests = refused === "" ? total : 0;
+    const bytes = await assertRoom(this.#redis, { tenant, bytes: refused.length + RECORD_BYTES, requests });
     const created = await this.#redis.eval(
       CREATE,
       0,
       ...[id, tenant, JSON.stringify(request), request.input_file_id, total],
-      errors.length === 0 ? "" : JSON.stringify({ object: "list", data: errors }),
-      ...[this.#windowSeconds, this.#keepSeconds, quota?.counter ?? "", quota?.count ?? 0],
+      ...[refused, this.#windowSeconds, this.#keepSeconds, quota?.counter ?? "", quota?.count ?? 0, bytes],
     );
     if (created === 0) throw fileNotFound(request.input_file_id);
     return await this.batch(tenant, id);
@@ -113,7 +114,7 @@ export class BatchStore {
   /** The bytes of a file, a few lines at a time. @throws {ApiError} 404 */
   async content(tenant: string, id: string): Promise<AsyncGenerator<Uint8Array>> {
     const results = resultFile(id);
-    if (results === undefined) return once(await this.#files.content(tenant, id));
+    if (results === undefined) return await this.#files.content(tenant, id);
     await this.file(tenant, id);
     return this.#results(results);
   }
@@ -122,11 +123,17 @@ export class BatchStore {
   async *#results({ batch, mark }: ResultFile): AsyncGenerator<Uint8Array> {
     const encoder = new TextEncoder();
     const total = Number(await this.#redis.hget(key("batch", batch), "total"));
-    for (let start = 0; start < total; start += PAGE) {
-      const length = Math.min(PAGE, total - start);
-      const indices = Array.from({ length }, (_, index) => String(start + index));
-      for (const line of await this.#redis.hmget(key("results", batch), ...indices)) {
-        if (line?.startsWith(mark)) yield encoder.encode(`${line.slice(1)}\n`);
+    for (let start = 0; start < total; start += PAGE.lines) {
+      const lengths = this.#redis.pipeline();
+      for (let at = start; at < Math.min(total, start + PAGE.lines); at++) {
+        lengths.hstrlen(key("results", batch), String(at));
+      }
+      const sizes = (await lengths.exec() ?? []).map(([, size]) => Number(size));
+      for (const group of groupBySize(sizes, PAGE.bytes)) {
+        const indices = group.map((at) => String(start + at));
+        for (const line of await this.#redis.hmget(key("results", batch), ...indices)) {
+          if (line?.startsWith(mark)) yield encoder.encode(`${line.slice(1)}\n`);
+        }
       }
     }
   }
@@ -149,6 +156,17 @@ function resultFile(id: string): ResultFile | undefined {
   return batch === undefined ? undefined : { batch, mark: kind === "output" ? "o" : "e" };
 }
 
-async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
-  yield await Promise.resolve(bytes);
+/** Neighbouring places whose sizes come to at most `most`, or one that is larger. */
+function groupBySize(sizes: readonly number[], most: number): number[][] {
+  const groups: number[][] = [];
+  let sum = Infinity;
+  for (const [at, size] of sizes.entries()) {
+    if (sum + size > most) {
+      groups.push([]);
+      sum = 0;
+    }
+    groups.at(-1)!.push(at);
+    sum += size;
+  }
+  return groups;
 }

@@ -23,6 +23,7 @@ export interface FileRecord extends StoredFile {
 }
 
 const BYTES_OF_PLACE = 8;
+const PART_BYTES = 2 ** 20;
 
 export class FileStore {
   readonly #redis: Redis;
@@ -38,7 +39,7 @@ export class FileStore {
     tenant: string,
     { name, bytes }: { name: string; bytes: Uint8Array<ArrayBuffer> },
   ): Promise<StoredFile> {
-    await assertRoom(this.#redis, { bytes: bytes.length });
+    await assertRoom(this.#redis, { tenant, bytes: bytes.length });
     const { errors, total, pictures, lines } = await scanRequests(bytes);
     const now = Date.now();
     const created_at = Math.floor(now / 1000);
@@ -63,6 +64,10 @@ export class FileStore {
         .zadd(list, now, file.id)
         .zremrangebyscore(list, "-inf", now - keep * 1000)
         .expire(list, keep)
+        .zadd(key("held", tenant), now + keep * 1000, `${file.id}:${file.bytes}`)
+        // Longer, or at all.
+        .expire(key("held", tenant), keep, "GT")
+        .expire(key("held", tenant), keep, "NX")
         .exec(),
     );
     return toStored(file);
@@ -92,14 +97,20 @@ export class FileStore {
 
   /** Batches that read it go on with it. @throws {ApiError} 404 */
   async delete(tenant: string, id: string): Promise<void> {
-    await this.record(tenant, id);
-    await this.#redis.eval(DELETE_FILE, 0, id, tenant);
+    const { bytes } = await this.record(tenant, id);
+    await this.#redis.eval(DELETE_FILE, 0, id, tenant, bytes);
   }
 
-  /** @throws {ApiError} 404 */
-  async content(tenant: string, id: string): Promise<Uint8Array> {
-    await this.record(tenant, id);
-    return await this.#redis.getBuffer(key("content", id)) ?? new Uint8Array();
+  /** The bytes of a file, some at a time. @throws {ApiError} 404 */
+  async content(tenant: string, id: string): Promise<AsyncGenerator<Uint8Array>> {
+    const { bytes } = await this.record(tenant, id);
+    return this.#content(id, bytes);
+  }
+
+  async *#content(id: string, bytes: number): AsyncGenerator<Uint8Array> {
+    for (let at = 0; at < bytes; at += PART_BYTES) {
+      yield await this.#redis.getrangeBuffer(key("content", id), at, at + PART_BYTES - 1);
+    }
   }
 
   /** The texts of requests by their places; for a file that is deleted too, as long as a batch reads it. */

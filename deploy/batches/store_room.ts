@@ -1,33 +1,47 @@
-// Whether a Redis that drops nothing has room for what is about to be promised.
+// Whether a Redis that drops nothing has room for what is about to be promised, and whether its key has a share left.
 import type { Redis } from "ioredis";
 import { ApiError } from "../../protocol/wire/api_error.ts";
 import { SIZES } from "./batch_keys.ts";
+import { HELD } from "./batch_scripts.ts";
 
 /** Of the memory: for what ends batches while nothing else fits. */
 const SPARE = 0.05;
+/** Of the memory: one key leaves the rest to others. In bytes of files and results, of which Redis makes a quarter more. */
+const SHARE = 0.6;
+/** Files and batches of one key. */
+const MAX_HELD = 10_000;
 /** Of a result, until there are some. */
 const GUESSED_BYTES = 16 * 1024;
 /** Of a request under way, beside its result. */
 const REQUEST_BYTES = 300;
 
 export interface Need {
+  tenant: string;
   bytes: number;
-  /** Requests that will each have a result, beside those of all batches under way. @default none: no results are counted */
+  /** Requests that will each have a result. @default none */
   requests?: number;
 }
 
-/** @throws {ApiError} 503 with Retry-After if there is no room */
-export async function assertRoom(redis: Redis, { bytes, requests = 0 }: Need): Promise<void> {
-  const [info, [open, known, size]] = await Promise.all([
+/**
+ * @returns bytes to set aside
+ * @throws {ApiError} 503 with Retry-After if there is no room; 429 if the key holds its share
+ */
+export async function assertRoom(redis: Redis, { tenant, bytes, requests = 0 }: Need): Promise<number> {
+  const [info, [open, known, size], held] = await Promise.all([
     redis.info("memory"),
     redis.hmget(SIZES, "open", "lines", "bytes"),
+    redis.eval(HELD, 0, tenant),
   ]);
   const read = (field: string) => Number(new RegExp(`^${field}:(\\d+)`, "m").exec(info)?.[1] ?? 0);
-  const [used, limit] = [read("used_memory"), read("maxmemory")];
-  if (limit === 0) return;
+  const [used, limit] = [read("used_memory"), read("maxmemory") || Infinity];
   const each = REQUEST_BYTES + (Number(known) > 0 ? Number(size) / Number(known) : GUESSED_BYTES);
-  const results = requests === 0 ? 0 : (Number(open) + requests) * each;
-  if (used + bytes + results > limit * (1 - SPARE)) throw noRoom();
+  const need = Math.ceil(bytes + requests * each);
+  // What is promised to batches under way counts against new batches alone: a file may wait for its own.
+  const promised = requests === 0 ? 0 : Number(open) * each;
+  if (used + promised + need > limit * (1 - SPARE)) throw noRoom();
+  const [count, sum] = held as [number, number];
+  if (count >= MAX_HELD || sum + need > limit * SHARE) throw noShare();
+  return need;
 }
 
 /** What Redis' own refusal for want of memory means to a client; undefined for any other error. */
@@ -38,4 +52,9 @@ export function fullStore(cause: unknown): ApiError | undefined {
 function noRoom(cause?: Error): ApiError {
   const message = "The batch service has no room for more at the moment";
   return new ApiError(503, message, { code: "batches_full", retryAfter: 60, cause });
+}
+
+function noShare(): ApiError {
+  const message = "This key's files and batches take up its share of the batch service. Try to delete files";
+  return new ApiError(429, message, { code: "batches_full", retryAfter: 60 });
 }

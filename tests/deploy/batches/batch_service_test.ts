@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { KeyLimits } from "../../../routes/keys/key_limits.ts";
 import { MemoryKeyStore } from "../../../routes/keys/memory_key_store.ts";
 import { ApiError } from "../../../protocol/wire/api_error.ts";
+import { RECORD_BYTES } from "../../../deploy/batches/batch_scripts.ts";
 import { WITHOUT_REDIS } from "../../service/redis.ts";
 import { until } from "../../until.ts";
 import { newId, OpenBatches, picture, toBytes } from "./open_batches.ts";
@@ -173,6 +174,71 @@ describe("a batch service", { skip: WITHOUT_REDIS }, () => {
     await assert.rejects(batches.addBatch("b", 100), full);
     await batches.leaveRoom();
     await batches.addBatch("b", 100);
+  });
+
+  it("one key's files and promised results leave room to others, until it deletes some or they end", async () => {
+    const full = (status: number) => (error: unknown) =>
+      error instanceof ApiError && error.code === "batches_full" && error.status === status;
+    const bytes = toBytes("x".repeat(900_000));
+    await batches.leaveRoom(16 * 2 ** 20);
+    const ids: string[] = [];
+    await assert.rejects(async () => {
+      for (;;) ids.push((await batches.files.add("a", { name: "a", bytes })).id);
+    }, full(429));
+    await batches.files.add("b", { name: "b", bytes });
+    await batches.files.delete("a", ids.pop()!);
+    await batches.files.add("a", { name: "a", bytes });
+    // Batches that fail are records too.
+    const input_file_id = ids[0]!;
+    const order = { input_file_id, metadata: { note: "x".repeat(500) } };
+    await assert.rejects(async () => {
+      for (;;) await batches.addBatch("a", 0, order);
+    }, full(429));
+    await batches.addBatch("b", 1);
+    assert.ok((await batches.redis.zcard("spectrum:batches:held:a")) > ids.length);
+  });
+
+  it("what a batch was promised is its key's until its end, and then what it has", async () => {
+    const held = async () => {
+      const members = await batches.redis.zrange("spectrum:batches:held:k", "0", "-1") as string[];
+      return new Map(members.map((member) => member.split(":") as [string, string]));
+    };
+    const { id } = await batches.addBatch("k", 3);
+    assert.ok(Number((await held()).get(id)) > 3 * 10_000);
+    await using _puller = batches.openPuller(() => picture());
+    const batch = await batches.ended("k", id);
+    const { bytes } = await batches.store.file("k", batch.output_file_id!);
+    const left = await held();
+    assert.equal(left.get(id), String(bytes + RECORD_BYTES));
+    assert.equal(left.size, 2);
+  });
+
+  it("results larger than what is read in one step come whole, and in order", async () => {
+    const { id } = await batches.addBatch("k", 5);
+    await using _puller = batches.openPuller(async (request) => {
+      await request.text();
+      return picture(request.headers.get("x-request-id")!.endsWith("-2") ? 5 * 2 ** 20 : 1.5 * 2 ** 20);
+    });
+    const batch = await batches.ended("k", id);
+    const lines = await batches.results("k", batch.output_file_id);
+    assert.deepEqual(lines.map(({ custom_id }) => custom_id), ["0", "1", "2", "3", "4"]);
+  });
+
+  it("one look ends however many batches were cancelled, one with a lost file too", async () => {
+    const ids: string[] = [];
+    for (let i = 0; i < 12; i++) ids.push((await batches.addBatch("k", 2)).id);
+    const lost = (await batches.store.batch("k", ids[3]!)).input_file_id;
+    await batches.redis.del(`spectrum:batches:content:${lost}`);
+    for (const id of ids) await batches.store.cancel("k", id);
+    await batches.keeper.look();
+    for (const id of ids) assert.equal((await batches.store.batch("k", id)).status, "cancelled");
+  });
+
+  it("a batch whose file is lost ends, with its requests failed", async () => {
+    const { id, input_file_id } = await batches.addBatch("k", 2);
+    await batches.redis.del(`spectrum:batches:content:${input_file_id}`);
+    await using _puller = batches.openPuller(() => picture());
+    assert.deepEqual((await batches.ended("k", id)).request_counts, { total: 2, completed: 0, failed: 2 });
   });
 
   it("the input of a deleted file stays until its batch has ended", async () => {
