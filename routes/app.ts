@@ -122,7 +122,7 @@ export function createApp(options: AppOptions): EdgeApp {
   app.use("/v1/*", limitConnections(options.connectionsPerKey ?? 64));
   app.route("/v1", imageRoutes({ ...options, planner, source, limits, urls, jobs, repetitions, webhooks }));
   app.route("/v1", videoRoutes({ ...options, planner, catalog, source, limits, jobs, repetitions }));
-  app.route("/v1", jobRoutes({ ...options, jobs, tickets, presenters }));
+  app.route("/v1", jobRoutes({ ...options, jobs, limits, tickets, presenters }));
   app.route("/v1", modelRoutes(catalog));
   app.route("/v1", batchRoutes({ ...options, batches: options.batches, limits }));
   app.get(

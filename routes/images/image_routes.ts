@@ -12,11 +12,11 @@ import type { Environment } from "../middleware/environment.ts";
 import { publicOrigin } from "../files/public_origin.ts";
 import type { SignedUrls } from "../files/signed_urls.ts";
 import { jobObject } from "../jobs/job_object.ts";
-import type { JobRecord } from "../jobs/job_record.ts";
+import { drawJobId, type JobRecord } from "../jobs/job_record.ts";
 import type { Jobs } from "../jobs/jobs.ts";
 import type { Webhooks } from "../jobs/webhooks.ts";
 import type { KeyLimits } from "../keys/key_limits.ts";
-import { type Counted, countPictures } from "../jobs/count_pictures.ts";
+import { allPlaces, countDelivered, type Counted, countPictures } from "../jobs/count_pictures.ts";
 import { mergePictures } from "../runs/merge_pictures.ts";
 import type { Recognized, Repetitions } from "../jobs/repetitions.ts";
 import { runFailure } from "../runs/run_failure.ts";
@@ -84,12 +84,15 @@ async function answer(c: Context<Environment>, asked: Answer): Promise<Response>
   });
   const known = detached && repetition.repeated ? await jobs.read(repetition.job) : undefined;
   if (known !== undefined) return await accepted(c, { job: known, options });
+  // A repetition gets what was made for the first: nothing is made anew. With 'no-store' nothing is kept that it could get.
+  if (repetition.repeated && caching.store) caching.maxAgeMs = Infinity;
+  const id = caching.store ? repetition.job : drawJobId();
   const sharing = !caching.store ? "none" : detached ? "results" : repetition.sharing;
   const plan = await planner.plan({ ...request, seed: repetition.seed, background: detached }, sharing);
-  const counted = await countPictures(plan.pictures.length, { limits, key: c.get("apiKey"), repetition });
+  const counted = await countPictures(plan.pictures.length, { limits, key: c.get("apiKey"), id, detached });
   const opening = detached ? jobs.opening(repetition.job) : {};
-  const pictures = await openPictures(plan.pictures, { source, caching, opening }).catch((cause) => {
-    counted.giveBack();
+  const pictures = await openPictures(plan.pictures, { source, caching, opening }).catch(async (cause) => {
+    await counted.end();
     throw cause;
   });
   const opened = { ...asked, ...counted, plan, pictures, repetition, detached };
@@ -105,7 +108,7 @@ async function answer(c: Context<Environment>, asked: Answer): Promise<Response>
 
 /** From here on others can take the request up: GET /jobs/{id}/events. */
 async function addJob(c: Context<Environment>, opened: Opened): Promise<JobRecord> {
-  const { kind, plan, pictures, repetition, detached, quota, giveBack, options } = opened;
+  const { kind, plan, pictures, repetition, detached, quota, options } = opened;
   const job = await options.jobs.add({
     id: repetition.job,
     kind,
@@ -113,12 +116,14 @@ async function addJob(c: Context<Environment>, opened: Opened): Promise<JobRecor
     facts: factsOf(opened),
     detached,
     webhook: opened.request.webhook ?? null,
-    quota: detached ? quota : null,
-  }, { views: pictures, wanted: plan.pictures }).catch((cause) => {
-    giveBack();
+    quota,
+  }, { views: pictures, wanted: plan.pictures }).catch(async (cause) => {
+    await opened.end();
     closeAll(pictures);
     throw cause;
   });
+  // The first of two at the same time holds the pictures for both.
+  if (job.quota?.holder !== quota?.holder) await opened.end();
   c.header("x-spectrum-job", job.id);
   return job;
 }
@@ -135,19 +140,16 @@ async function accepted(
 }
 
 function stream(c: Context<Environment>, opened: Opened & { job: JobRecord }): Response {
-  const { job, pictures, giveBack, repetition, options } = opened;
+  const { job, pictures, plan, deliver, repetition, options } = opened;
   const log = c.get("log");
   const origin = publicOrigin(c.req.url, options.publicUrl);
   return streamEvents(c, async function* (signal) {
     let begun = false;
     try {
-      const messages = imagePresenter(options).messages(job, mergePictures(pictures, signal), {
+      const events = countDelivered(mergePictures(pictures, signal), deliver);
+      const messages = imagePresenter(options).messages(job, events, {
         origin,
-        onError: (error) => {
-          // What a job has counted goes back at its end, whoever reads it.
-          if (!job.detached) giveBack();
-          log("error", "stream failed", { error: String(error.cause ?? error) });
-        },
+        onError: (error) => log("error", "stream failed", { error: String(error.cause ?? error) }),
       });
       for await (const message of messages) {
         begun = true;
@@ -157,27 +159,30 @@ function stream(c: Context<Environment>, opened: Opened & { job: JobRecord }): R
       // Who has had the beginning does not retry.
       if (signal.aborted && !begun) repetition.lost();
       closeAll(pictures);
+      // Who leaves has had pictures made all the same. A job's end settles what it has counted, whoever reads it.
+      if (!job.detached && signal.aborted) await deliver(allPlaces(plan.pictures.length));
+      if (!job.detached) await opened.end();
     }
   }, options);
 }
 
 async function wait(c: Context<Environment>, opened: Opened): Promise<Response> {
-  const { request, plan, pictures, repetition, giveBack, options } = opened;
+  const { request, plan, pictures, repetition, deliver, options } = opened;
   const { signal } = c.req.raw;
   try {
     const finished = await collect(pictures, signal);
     const parts = plan.pictures.map(({ key = null }) => ({ run: null, key }));
-    const deliver = deliverer({ facts: factsOf(opened), parts }, {
+    const handOver = deliverer({ facts: factsOf(opened), parts }, {
       ...options,
       origin: publicOrigin(c.req.url, options.publicUrl),
     });
-    const delivered = await Promise.all(finished.map(deliver));
+    const delivered = await Promise.all(finished.map(handOver));
+    await deliver(allPlaces(finished.length));
     return c.json(imagesResponse(finished, { request, settings: plan.settings, delivered }));
-  } catch (cause) {
-    // Who does not wait for pictures has had them made all the same.
-    if (!signal.aborted) giveBack();
-    throw cause;
   } finally {
+    // Who does not wait for pictures has had them made all the same.
+    if (signal.aborted) await deliver(allPlaces(plan.pictures.length));
+    await opened.end();
     if (signal.aborted) repetition.lost();
     closeAll(pictures, signal.aborted ? repetition.graceMs : 0);
   }

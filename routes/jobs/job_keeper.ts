@@ -2,6 +2,7 @@
 // and tells webhooks.
 import type { Log } from "../../protocol/process/structured_log.ts";
 import type { KeyLimits } from "../keys/key_limits.ts";
+import { allPlaces } from "./count_pictures.ts";
 import type { StateStore } from "../state/state_store.ts";
 import type { JobEnd, JobRecord } from "./job_record.ts";
 import { AGENDA, type Jobs } from "./jobs.ts";
@@ -10,7 +11,7 @@ import type { Webhooks } from "./webhooks.ts";
 export interface JobKeeperOptions {
   jobs: Jobs;
   state: StateStore;
-  limits: Pick<KeyLimits, "returnPictures">;
+  limits: Pick<KeyLimits, "closePictures" | "repair">;
   /** undefined: there are none. */
   webhooks: Webhooks | undefined;
   log: Log;
@@ -25,6 +26,8 @@ export interface JobKeeperOptions {
 /** Another edge takes over what one has been at for so long. */
 const LEASE_MS = 30_000;
 const AT_ONCE = 20;
+/** After a failure, as of the store. */
+const AGAIN_MS = 5000;
 /** Without any job, every so many looks are enough. */
 const IDLE_LOOKS = 5;
 
@@ -57,7 +60,8 @@ export class JobKeeper implements Disposable {
     try {
       const ids = await this.#options.state.claimDue(AGENDA, { leaseMs: LEASE_MS, limit: AT_ONCE });
       this.#found = ids.length > 0;
-      await Promise.all(ids.map((id) => this.#keep(id)));
+      await Promise.all(ids.map((id) => this.#keep(id).catch((cause) => this.#keepLater(id, cause))));
+      await this.#options.limits.repair();
     } catch (cause) {
       this.#options.log("warn", "jobs were not looked after", { error: String(cause) });
     } finally {
@@ -65,27 +69,30 @@ export class JobKeeper implements Disposable {
     }
   }
 
+  async #keepLater(id: string, cause: unknown): Promise<void> {
+    this.#options.log("warn", "job was not looked after", { job: id, error: String(cause) });
+    await this.#options.state.schedule(AGENDA, id, AGAIN_MS);
+  }
+
+  /** Each step may be repeated. The job stays on the agenda until all of them are done, so that another edge goes on. */
   async #keep(id: string): Promise<void> {
     const { jobs, state, limits, now, intervalMs } = this.#options;
     const job = await jobs.read(id);
     if (job === undefined) return await state.unschedule(AGENDA, id);
-    const end = job.end ?? (await jobs.stateOf(job)).end;
-    // The longer it takes, the less a moment matters.
-    const age = now() - job.created_at;
+    const { end } = await jobs.stateOf(job);
     if (end === null) {
-      return await state.schedule(AGENDA, id, now() + Math.min(10_000, intervalMs + age / 20));
+      // The longer it takes, the less a moment matters.
+      const age = Math.max(0, now() - job.created_at);
+      return await state.schedule(AGENDA, id, Math.min(10_000, intervalMs + age / 20));
     }
-    if (job.quota !== null && end.status === "failed") {
-      // Whoever stops before the end is noted comes here again: the counter itself knows that the job has been here.
-      await limits.returnPictures({ ...job.quota, once: job.id });
+    if (job.quota !== null) {
+      await limits.closePictures(job.quota, end.status === "completed" ? allPlaces(job.parts.length) : []);
     }
-    const ended = { ...job, end, quota: null };
-    await jobs.end(ended);
-    await this.#tell(ended, end);
+    await this.#tell(job, end);
   }
 
   async #tell(job: JobRecord, end: JobEnd): Promise<void> {
-    const { state, webhooks, retryDelaysMs, log, now } = this.#options;
+    const { state, webhooks, retryDelaysMs, log } = this.#options;
     if (job.webhook === null) return await state.unschedule(AGENDA, job.id);
     if (webhooks === undefined) {
       log("error", "webhook was not told: this edge has no SPECTRUM_WEBHOOK_SECRET", { job: job.id });
@@ -99,6 +106,6 @@ export class JobKeeper implements Disposable {
       return await state.unschedule(AGENDA, job.id);
     }
     await state.set(`webhook:${job.id}`, String(attempts + 1), { ttlMs: 2 * 3_600_000 });
-    await state.schedule(AGENDA, job.id, now() + delay);
+    await state.schedule(AGENDA, job.id, delay);
   }
 }

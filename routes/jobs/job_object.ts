@@ -1,8 +1,8 @@
 // A job as GET /v1/jobs/{id} shows it.
 import { z } from "zod";
 import { errorSchema } from "../schema/responses.ts";
-import type { JobRecord } from "./job_record.ts";
-import { JOB_MS, type JobState } from "./jobs.ts";
+import { JOB_MS, type JobRecord } from "./job_record.ts";
+import type { JobState } from "./jobs.ts";
 
 export const jobSchema = z.object({
   id: z.string(),

@@ -1,6 +1,9 @@
 // What is kept of a job: who asked for what, and which runs make it. Results are the runs' own, whatever their media type.
-
 import type { Receipt } from "../../protocol/wire/receipt.ts";
+import type { ChargedPictures } from "../keys/key_limits.ts";
+
+/** A job, its record and its results that the store keeps, last so long. */
+export const JOB_MS = 86_400_000;
 
 /** One result of a job. */
 export interface JobPart {
@@ -28,8 +31,8 @@ export interface JobRecord {
   detached: boolean;
   /** Where its end is told. */
   webhook: string | null;
-  /** Counted against a key: given back if it fails. */
-  quota: { counter: string; count: number } | null;
+  /** Counted against a key: what it does not deliver is given back at its end. */
+  quota: ChargedPictures | null;
   /** Once it has ended. */
   end: JobEnd | null;
 }

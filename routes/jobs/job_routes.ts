@@ -6,6 +6,8 @@ import type { Environment } from "../middleware/environment.ts";
 import { publicOrigin } from "../files/public_origin.ts";
 import { matches } from "../files/serve_bytes.ts";
 import { mergePictures } from "../runs/merge_pictures.ts";
+import type { KeyLimits } from "../keys/key_limits.ts";
+import { countDelivered } from "./count_pictures.ts";
 import { jobObject } from "./job_object.ts";
 import type { JobPresenters } from "./job_presenter.ts";
 import type { JobRecord } from "./job_record.ts";
@@ -14,6 +16,7 @@ import type { Tickets } from "./tickets.ts";
 
 export interface JobRoutesOptions extends StreamEventsOptions {
   jobs: Jobs;
+  limits: Pick<KeyLimits, "settlePictures">;
   tickets: Tickets;
   presenters: JobPresenters;
   /** Where clients reach this edge. @default as publicOrigin() says */
@@ -77,7 +80,12 @@ async function present(
   if (state.status !== "completed" || presenter === undefined) return jobObject(job, state);
   const result = await presenter.result(job, () => jobs.resultsOf(job), {
     origin: publicOrigin(c.req.url, options.publicUrl),
-  });
+  })
+    .catch((cause) => {
+      // It stays completed when its results are no longer kept.
+      if (cause instanceof ApiError && cause.code === "results_expired") return null;
+      throw cause;
+    });
   return jobObject(job, { ...state, result });
 }
 
@@ -96,7 +104,11 @@ async function* follow(
     setInterval(() => options.tickets.renew(ticket).catch(() => {}), RENEW_MS);
   try {
     const log = c.get("log");
-    yield* options.presenters[job.kind]!.messages(job, mergePictures(views, signal, after), {
+    const { quota } = job;
+    const events = countDelivered(mergePictures(views, signal, after), async (delivered) => {
+      if (quota !== null) await options.limits.settlePictures({ ...quota, delivered, done: "no" });
+    });
+    yield* options.presenters[job.kind]!.messages(job, events, {
       origin: publicOrigin(c.req.url, options.publicUrl),
       onError: (error) => log("error", "stream failed", { error: String(error.cause ?? error) }),
     });

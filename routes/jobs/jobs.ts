@@ -4,8 +4,8 @@ import type { Receipt } from "../../protocol/wire/receipt.ts";
 import { type BriefEvent, type CompletedEvent, isFinal, toBrief } from "../../protocol/wire/run_event.ts";
 import { runFailure } from "../runs/run_failure.ts";
 import type { OpenOptions, RunSource, RunView, WantedRun } from "../runs/run_source.ts";
-import type { StateStore } from "../state/state_store.ts";
-import { type JobEnd, type JobRecord, type JobStatus, jobViewer } from "./job_record.ts";
+import type { PageOptions, StateStore } from "../state/state_store.ts";
+import { JOB_MS, type JobEnd, type JobRecord, type JobStatus, jobViewer } from "./job_record.ts";
 
 export interface JobsOptions {
   source: RunSource;
@@ -24,8 +24,6 @@ export interface JobState {
   end: JobEnd | null;
 }
 
-/** A job, its record and its results that the store keeps, last so long. */
-export const JOB_MS = 86_400_000;
 /** Results that the store does not keep can be had for so long after the end. */
 export const RESULT_MS = 3_600_000;
 /** What a stream can be taken up again for. */
@@ -60,33 +58,38 @@ export class Jobs {
   ): Promise<JobRecord> {
     const parts = views.map(({ id = null }, index) => ({ run: id, key: wanted[index]!.key ?? null }));
     const record: JobRecord = { ...fields, created_at: this.#now(), parts, end: null };
-    const ttlMs = record.detached ? JOB_MS : STREAM_MS;
+    const text = JSON.stringify(record);
+    if (!record.detached) {
+      await this.#state.set(keyOf(record), text, { ttlMs: STREAM_MS });
+      return record;
+    }
     try {
-      await this.#state.set(`job:${record.id}`, JSON.stringify(record), {
-        ttlMs,
-        forOthers: record.detached,
-      });
+      if (await this.#state.enter({ ...entryOf(record), ttlMs: JOB_MS }, text)) return record;
+      // A repetition that came at the same time: mostly it has found the first one's runs.
+      const first = await this.read(record.id) ?? record;
+      const known = new Set(first.parts.map(({ run }) => run));
+      await this.#abandon({ ...record, parts: record.parts.filter(({ run }) => !known.has(run)) });
+      return first;
     } catch (cause) {
-      if (record.detached) await this.#abandon(record);
+      await this.#abandon(record);
       throw cause;
     }
-    if (record.detached) {
-      await this.#state.schedule(AGENDA, record.id, this.#now());
-      await this.#state.schedule(listOf(record), record.id, record.created_at);
-      await this.#state.forgetBefore(listOf(record), record.created_at - JOB_MS);
-    }
-    return record;
   }
 
-  /** Notes the end of a detached job; one that was forgotten meanwhile stays forgotten. */
-  async end(record: JobRecord): Promise<void> {
-    const ttlMs = Math.max(1000, record.created_at + JOB_MS - this.#now());
-    await this.#state.set(`job:${record.id}`, JSON.stringify(record), { ttlMs, onlyIfPresent: true });
+  /**
+   * Notes the end of a detached job. The first end that is noted stays for good.
+   * @returns the job as it is from now on; undefined: it was forgotten meanwhile
+   */
+  async end(record: JobRecord, end: JobEnd): Promise<JobRecord | undefined> {
+    if (record.end !== null) return record;
+    const change = { from: JSON.stringify(record), to: JSON.stringify({ ...record, end }) };
+    const text = await this.#state.swap(keyOf(record), change);
+    return text === undefined ? undefined : JSON.parse(text);
   }
 
   /** undefined: unknown, or past its time. @throws {StoreAwayError} if that cannot be known */
   async read(id: string): Promise<JobRecord | undefined> {
-    const text = await this.#state.get(`job:${id}`);
+    const text = await this.#state.get(keyOf({ id }));
     return text === undefined ? undefined : JSON.parse(text);
   }
 
@@ -97,38 +100,38 @@ export class Jobs {
     throw new ApiError(404, "There is no such job", { code: "job_not_found" });
   }
 
-  /** Detached jobs of one kind, the latest first. Those past their time are forgotten on the way. */
-  async list({ tenant, kind }: Pick<JobRecord, "tenant" | "kind">, limit: number): Promise<JobRecord[]> {
-    const ids = await this.#state.latest(listOf({ tenant, kind }), limit);
-    const records = await Promise.all(ids.map((id) => this.read(id)));
-    for (const [index, record] of records.entries()) {
-      if (record === undefined) await this.#state.unschedule(listOf({ tenant, kind }), ids[index]!);
-    }
-    return records.filter((record) => record !== undefined);
+  /** Detached jobs of one kind, the latest first: at the price of those that are returned. */
+  async list(
+    { tenant, kind }: Pick<JobRecord, "tenant" | "kind">,
+    page: Pick<PageOptions, "limit" | "after" | "ascending">,
+  ): Promise<JobRecord[]> {
+    const options = { ...page, prefix: PREFIX, ttlMs: JOB_MS };
+    const texts = await this.#state.page(listOf({ tenant, kind }), options);
+    return texts.map((text) => JSON.parse(text));
   }
 
   async forget(record: JobRecord): Promise<void> {
-    await this.#state.delete(`job:${record.id}`);
-    await this.#state.unschedule(AGENDA, record.id);
-    await this.#state.unschedule(listOf(record), record.id);
+    await this.#state.remove(entryOf(record));
   }
 
-  /** At the same price whatever the results weigh. @throws {StoreAwayError} */
+  /**
+   * At the same price whatever the results weigh. An end is noted before anybody is told of it, so that nobody is told
+   * of another one later.
+   * @throws {StoreAwayError}
+   */
   async stateOf(record: JobRecord): Promise<JobState> {
-    if (record.end !== null && record.end.status !== "completed") {
-      return { status: record.end.status, progress: 0, receipts: [], end: record.end };
-    }
+    if (record.end !== null) return stateAt(record.end);
     const last = await this.#briefs(record);
     const failed = last.find(({ event }) => event.type === "failed" || event.type === "cancelled")?.event;
     const receipts = last.flatMap(({ event }) => event.type === "completed" ? [event.receipt] : []);
-    const progress = Math.floor(last.reduce((sum, { event }) => sum + progressOf(event), 0) / last.length);
     if (failed?.type === "failed" || failed?.type === "cancelled") {
-      return this.#failed(runFailure(failed), progress);
+      const { error } = runFailure(failed).toBody();
+      return await this.#ended(record, { status: "failed", at: this.#now(), error });
     }
     if (receipts.length === last.length) {
-      const end = record.end ?? { status: "completed" as const, at: this.#now(), receipts, error: null };
-      return { status: "completed", progress: 100, receipts, end };
+      return await this.#ended(record, { status: "completed", at: this.#now(), receipts, error: null });
     }
+    const progress = Math.floor(last.reduce((sum, { event }) => sum + progressOf(event), 0) / last.length);
     const waiting = last.every(({ event }) => event.type === "queued");
     return { status: waiting ? "queued" : "in_progress", progress, receipts: [], end: null };
   }
@@ -167,12 +170,10 @@ export class Jobs {
         code: "job_not_detached",
       });
     }
-    const state = await this.stateOf(record);
-    if (state.end !== null) return record;
-    const ended: JobRecord = { ...record, end: { status: "cancelled", at: this.#now(), error: null } };
-    await this.end(ended);
-    await this.#abandon(ended);
-    return ended;
+    const { end } = await this.stateOf(record);
+    const ended = await this.end(record, end ?? { status: "cancelled", at: this.#now(), error: null });
+    if (ended?.end?.status === "cancelled") await this.#abandon(ended);
+    return ended ?? record;
   }
 
   /** Runs that nobody else waits for end. */
@@ -206,9 +207,10 @@ export class Jobs {
     }
   }
 
-  #failed(error: ApiError, progress: number): JobState {
-    const end = { status: "failed" as const, at: this.#now(), error: error.toBody().error };
-    return { status: "failed", progress, receipts: [], end };
+  async #ended(record: JobRecord, end: JobEnd): Promise<JobState> {
+    // A stream ends with its connection: nothing is told of it later.
+    const ended = record.detached ? await this.end(record, end) : undefined;
+    return stateAt(ended?.end ?? end);
   }
 }
 
@@ -216,6 +218,21 @@ export class Jobs {
 interface Numbered {
   id: number;
   event: Exclude<BriefEvent, { type: "completed" }> | { type: "completed"; receipt: Receipt };
+}
+
+const PREFIX = "job:";
+
+function keyOf({ id }: Pick<JobRecord, "id">): string {
+  return PREFIX + id;
+}
+
+function entryOf(record: JobRecord) {
+  return { key: keyOf(record), member: record.id, agenda: AGENDA, list: listOf(record) };
+}
+
+function stateAt(end: JobEnd): JobState {
+  const { status, receipts = [] } = end;
+  return { status, progress: status === "completed" ? 100 : 0, receipts, end };
 }
 
 function listOf({ tenant, kind }: Pick<JobRecord, "tenant" | "kind">): string {

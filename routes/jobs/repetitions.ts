@@ -26,10 +26,6 @@ export interface Recognized {
   job: string;
   /** By an Idempotency-Key. */
   repeated: boolean;
-  /** The pictures of what it repeats are counted. */
-  counted: boolean;
-  /** Whether those of this request are, for its repetitions to know. */
-  noteCounted(isCounted: boolean): Promise<void>;
   /** Whether others, namely repetitions, may find its run, and whether its result is worth storing. */
   sharing: "none" | "runs" | "results";
   /** How long a run is kept for a client that has gone without its answer, and may come back. */
@@ -49,8 +45,6 @@ const RETRY_MS = 120_000;
 const GRACE_MS = 1500;
 /** Sent by OpenAI's clients: "0" with a new request. */
 const RETRY_HEADER = "x-stainless-retry-count";
-/** Without a key nothing is known of what was counted. */
-const FIRST = { repeated: false, counted: false, noteCounted: () => Promise.resolve() };
 
 export class Repetitions {
   readonly #state: StateStore;
@@ -70,12 +64,12 @@ export class Repetitions {
     const graceMs = retry === undefined ? 0 : GRACE_MS;
     const job = drawJobId();
     if (request.seed !== undefined) {
-      return { seed: request.seed, job, ...FIRST, sharing: "results", graceMs, lost() {} };
+      return { seed: request.seed, job, repeated: false, sharing: "results", graceMs, lost() {} };
     }
     if (retry === undefined) {
-      return { seed: this.#drawSeed(), job, ...FIRST, sharing: "none", graceMs, lost() {} };
+      return { seed: this.#drawSeed(), job, repeated: false, sharing: "none", graceMs, lost() {} };
     }
-    return { ...await this.#byRetry(asked, Number(retry) > 0), job, ...FIRST, graceMs };
+    return { ...await this.#byRetry(asked, Number(retry) > 0), job, repeated: false, graceMs };
   }
 
   async #byKey({ tenant, request }: Asked, key: string): Promise<Recognized> {
@@ -84,32 +78,19 @@ export class Repetitions {
         code: "invalid_idempotency_key",
       });
     }
-    const name = `repeat:${tenant}:${(await sha256(key)).toHex()}`;
     const fingerprint = await fingerprintOf(request);
-    const ours = { fingerprint, seed: request.seed ?? this.#drawSeed(), job: drawJobId() };
-    const isNew = await this.#state.set(name, JSON.stringify(ours), { ttlMs: KEY_MS, onlyIfAbsent: true });
-    const text = isNew ? undefined : await this.#known(name);
-    const known: typeof ours = text === undefined ? ours : JSON.parse(text);
-    if (known.fingerprint !== fingerprint) {
+    // Drawn from the key itself, so that every edge draws the same, whatever the store has lost or was never told.
+    const drawn = sha256(`${tenant}\0${key}\0${fingerprint}`);
+    const seed = request.seed ?? new DataView(drawn.buffer).getUint32(0);
+    const job = `job_${drawn.slice(4, 20).toHex()}`;
+    const name = `repeat:${tenant}:${sha256(key).toHex()}`;
+    const isNew = await this.#state.set(name, fingerprint, { ttlMs: KEY_MS, onlyIfAbsent: true, keep: true });
+    if (!isNew && (await this.#known(name) ?? fingerprint) !== fingerprint) {
       throw new ApiError(422, "This Idempotency-Key came with another request before", {
         code: "idempotency_key_reused",
       });
     }
-    const { seed, job } = known;
-    const mark = `${name}:counted`;
-    return {
-      seed,
-      job,
-      repeated: !isNew,
-      counted: !isNew && await this.#known(mark) !== undefined,
-      noteCounted: async (isCounted) => {
-        if (isCounted) await this.#state.set(mark, "1", { ttlMs: KEY_MS });
-        else await this.#state.delete(mark);
-      },
-      sharing: "results",
-      graceMs: GRACE_MS,
-      lost() {},
-    };
+    return { seed, job, repeated: !isNew, sharing: "results", graceMs: GRACE_MS, lost() {} };
   }
 
   /** What others have noted, as far as can be known now: no picture is refused for a store that is away. */

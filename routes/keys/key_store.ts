@@ -23,6 +23,9 @@ export const keyRecordSchema = z.object({
 });
 export type KeyRecord = z.infer<typeof keyRecordSchema>;
 
+/** The longest month, and a day for clocks that differ. */
+export const MONTH_MS = 32 * 86_400_000;
+
 /** How long an occasion is remembered: longer than a job, which is looked after again and again until its end. */
 export const ONCE_MS = 2 * 86_400_000;
 
@@ -49,7 +52,33 @@ export interface Taken {
   before: number;
 }
 
+/** Pictures counted under an id: once, however many requests ask for what the id stands for. */
+export interface Charge {
+  /** What is counted: the id of a job, or of a request. */
+  id: string;
+  /** One request that waits for the pictures. */
+  holder: string;
+  counter: string;
+  amount: number;
+  limit: number;
+  /** A holder that says nothing for so long has died: pictures that nobody delivered are given back. */
+  leaseMs: number;
+}
+
+export interface Settlement extends Pick<Charge, "id" | "holder" | "counter"> {
+  /** 0-based places of pictures that the client has: they stay counted. */
+  delivered: readonly number[];
+  /** "holder": this one waits no more. "all": nobody does. Without a holder, pictures not delivered are given back. */
+  done: "no" | "holder" | "all";
+}
+
 export interface CounterStore {
+  /** Counts pictures under an id if the limit allows it, in one step; what the id has counted already is free. */
+  charge(charge: Charge): Promise<{ ok: boolean; used: number }>;
+  /** In one step. May be repeated, and come without a `charge` before it, as after an outage. */
+  settle(settlement: Settlement): Promise<void>;
+  /** Gives back what holders that have died did not deliver, and forgets what is past its time. */
+  repair(): Promise<void>;
   /** Adds `amount` if the limit allows it, and notes the occasion, in one step for all instances. */
   take(take: Take): Promise<Taken>;
   /** What a counter has come to. */

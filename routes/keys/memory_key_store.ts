@@ -1,5 +1,13 @@
 // Keys in this process: for an edge without Redis, which has none but those of its environment, and for tests.
-import { type KeyRecord, type KeyStore, revoked, type Take, type Taken } from "./key_store.ts";
+import {
+  type Charge,
+  type KeyRecord,
+  type KeyStore,
+  revoked,
+  type Settlement,
+  type Take,
+  type Taken,
+} from "./key_store.ts";
 import { MemoryCounters } from "./memory_counters.ts";
 
 export class MemoryKeyStore implements KeyStore {
@@ -39,6 +47,18 @@ export class MemoryKeyStore implements KeyStore {
 
   take(take: Take): Promise<Taken> {
     return this.#counters.take(take);
+  }
+
+  charge(charge: Charge): Promise<{ ok: boolean; used: number }> {
+    return this.#counters.charge(charge);
+  }
+
+  settle(settlement: Settlement): Promise<void> {
+    return this.#counters.settle(settlement);
+  }
+
+  repair(): Promise<void> {
+    return this.#counters.repair();
   }
 
   used(counter: string): Promise<number> {

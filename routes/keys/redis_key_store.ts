@@ -1,12 +1,17 @@
 // Keys and counters in Redis over REST: shared by all instances, written by `deno task keys`.
 // Counters by a script of our own: docs/decisions/0011-limits-by-a-script.md.
 import type { RedisLink } from "../../protocol/store/redis_link.ts";
+import { KEEP, SWEEP } from "../../protocol/store/kept_keys.ts";
+import { CHARGE, REPAIR, SETTLE } from "./charge_scripts.ts";
 import {
+  type Charge,
   type KeyRecord,
   keyRecordSchema,
   type KeyStore,
+  MONTH_MS,
   ONCE_MS,
   revoked,
+  type Settlement,
   type Take,
   type Taken,
 } from "./key_store.ts";
@@ -19,18 +24,21 @@ const COUNTER = "spectrum:count:";
 const OCCASION = "spectrum:counted:";
 
 /** Check and addition in one step. KEYS: counter, previous, occasion. ARGV: amount, limit, weight, ttl in ms, ttl of the occasion or 0. */
-const TAKE = `
+const TAKE = `${KEEP}
 local used = tonumber(redis.call('GET', KEYS[1]) or '0')
 local before = tonumber(redis.call('GET', KEYS[2]) or '0')
 local amount = tonumber(ARGV[1])
 if amount > 0 and used + before * tonumber(ARGV[3]) + amount > tonumber(ARGV[2]) then
   return {0, used, before}
 end
-if ARGV[5] ~= '0' and not redis.call('SET', KEYS[3], '1', 'NX', 'PX', ARGV[5]) then
-  return {1, used, before}
+if ARGV[5] ~= '0' then
+  if not redis.call('SET', KEYS[3], '1', 'NX') then return {1, used, before} end
+  keep(KEYS[3], tonumber(ARGV[5]))
 end
 used = redis.call('INCRBY', KEYS[1], amount)
-redis.call('PEXPIRE', KEYS[1], ARGV[4])
+-- A minute's requests may be forgotten; a month's pictures may not.
+if tonumber(ARGV[4]) < ${MONTH_MS} then redis.call('PEXPIRE', KEYS[1], ARGV[4])
+else keep(KEYS[1], tonumber(ARGV[4])) end
 return {1, used, before}`;
 
 export class RedisKeyStore implements KeyStore {
@@ -78,6 +86,24 @@ export class RedisKeyStore implements KeyStore {
     );
     const [ok, used, before] = await this.#link.ask((redis) => redis.eval(TAKE, keys, values)) as number[];
     return { ok: ok === 1, used: used!, before: before! };
+  }
+
+  async charge(
+    { id, holder, counter, amount, limit, leaseMs }: Charge,
+  ): Promise<{ ok: boolean; used: number }> {
+    const values = [id, holder, counter, amount, limit, leaseMs].map(String);
+    const [ok, used] = await this.#link.ask((redis) => redis.eval(CHARGE, [], values)) as number[];
+    return { ok: ok === 1, used: used! };
+  }
+
+  async settle({ id, holder, counter, delivered, done }: Settlement): Promise<void> {
+    const values = [id, holder, counter, done, ...delivered.map(String)];
+    await this.#link.ask((redis) => redis.eval(SETTLE, [], values));
+  }
+
+  async repair(): Promise<void> {
+    await this.#link.ask((redis) => redis.eval(REPAIR, [], []));
+    await this.#link.ask((redis) => redis.eval(SWEEP, [], []));
   }
 
   async used(counter: string): Promise<number> {

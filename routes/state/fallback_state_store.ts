@@ -3,7 +3,7 @@
 import { StoreAwayError } from "../../protocol/store/store_away_error.ts";
 import type { Log } from "../../protocol/process/structured_log.ts";
 import { MemoryStateStore } from "./memory_state_store.ts";
-import type { SetOptions, StateStore } from "./state_store.ts";
+import type { Entry, PageOptions, SetOptions, StateStore } from "./state_store.ts";
 
 export class FallbackStateStore implements StateStore {
   readonly #shared: StateStore;
@@ -27,23 +27,30 @@ export class FallbackStateStore implements StateStore {
   }
 
   async set(key: string, value: string, options: SetOptions): Promise<boolean> {
-    const { forOthers = false, onlyIfPresent = false } = options;
-    try {
-      return await this.#shared.set(key, value, options) ||
-        onlyIfPresent && await this.#own.set(key, value, options);
-    } catch (cause) {
-      if (forOthers || !(cause instanceof StoreAwayError)) throw cause;
-      this.#tell(cause);
-      const isSet = await this.#own.set(key, value, options);
-      // There may well be one in the store.
-      if (!isSet && onlyIfPresent) throw cause;
-      return isSet;
-    }
+    return await this.#ask((store) => store.set(key, value, options));
+  }
+
+  /** What was set while the store was away is never a promise. @throws {StoreAwayError} */
+  async swap(key: string, change: { from: string; to: string }): Promise<string | undefined> {
+    return await this.#shared.swap(key, change);
   }
 
   async delete(key: string): Promise<void> {
     await this.#own.delete(key);
     await this.#shared.delete(key);
+  }
+
+  /** Other edges have to find it. @throws {StoreAwayError} rather than keep it in this process alone */
+  async enter(entry: Entry, value: string): Promise<boolean> {
+    return await this.#shared.enter(entry, value);
+  }
+
+  async remove(entry: Omit<Entry, "ttlMs">): Promise<void> {
+    await this.#shared.remove(entry);
+  }
+
+  async page(list: string, options: PageOptions): Promise<string[]> {
+    return await this.#shared.page(list, options);
   }
 
   push(list: string, value: string, options: { ttlMs: number; front?: boolean }): Promise<void> {
@@ -54,34 +61,27 @@ export class FallbackStateStore implements StateStore {
     return this.#ask((store) => store.rotate(list));
   }
 
-  schedule(agenda: string, member: string, at: number): Promise<void> {
-    return this.#ask((store) => store.schedule(agenda, member, at));
+  schedule(agenda: string, member: string, inMs: number): Promise<void> {
+    return this.#shared.schedule(agenda, member, inMs);
   }
 
-  async unschedule(agenda: string, member: string): Promise<void> {
-    await this.#own.unschedule(agenda, member);
-    await this.#shared.unschedule(agenda, member);
+  unschedule(agenda: string, member: string): Promise<void> {
+    return this.#shared.unschedule(agenda, member);
   }
 
-  async forgetBefore(agenda: string, at: number): Promise<void> {
-    await this.#own.forgetBefore(agenda, at);
-    await this.#ask((store) => store.forgetBefore(agenda, at));
+  claimDue(agenda: string, options: { leaseMs: number; limit: number }): Promise<string[]> {
+    return this.#shared.claimDue(agenda, options);
   }
 
-  async claimDue(agenda: string, options: { leaseMs: number; limit: number }): Promise<string[]> {
-    const own = await this.#own.claimDue(agenda, options);
-    return [...own, ...await this.#shared.claimDue(agenda, options).catch(() => [])];
-  }
-
-  async latest(agenda: string, limit: number): Promise<string[]> {
-    const own = await this.#own.latest(agenda, limit);
-    return [...own, ...await this.#shared.latest(agenda, limit)].slice(0, limit);
+  latest(agenda: string, limit: number): Promise<string[]> {
+    return this.#shared.latest(agenda, limit);
   }
 
   async #ask<T>(command: (store: StateStore) => Promise<T>): Promise<T> {
     try {
       return await command(this.#shared);
     } catch (cause) {
+      if (!(cause instanceof StoreAwayError)) throw cause;
       this.#tell(cause);
       return await command(this.#own);
     }

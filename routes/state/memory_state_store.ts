@@ -1,8 +1,12 @@
 // State in this process: for one edge without a store, and for its time without one.
 import { LRUCache } from "lru-cache";
-import { MAX_LIST, type SetOptions, type StateStore } from "./state_store.ts";
+import { type Entry, MAX_LIST, type PageOptions, type SetOptions, type StateStore } from "./state_store.ts";
 
 const MAX_ENTRIES = 100_000;
+/** Of values, in characters. */
+const MAX_CHARACTERS = 64 * 2 ** 20;
+/** What an entry weighs beside its value. */
+const OVERHEAD = 200;
 
 export interface MemoryStateStoreOptions {
   /** Milliseconds since 1970. @default Date.now */
@@ -10,7 +14,11 @@ export interface MemoryStateStoreOptions {
 }
 
 export class MemoryStateStore implements StateStore {
-  readonly #values = new LRUCache<string, string>({ max: MAX_ENTRIES });
+  readonly #values = new LRUCache<string, string>({
+    max: MAX_ENTRIES,
+    maxSize: MAX_CHARACTERS,
+    sizeCalculation: (value) => value.length + OVERHEAD,
+  });
   readonly #lists = new LRUCache<string, string[]>({ max: MAX_ENTRIES });
   readonly #agendas = new Map<string, Map<string, number>>();
   readonly #now: () => number;
@@ -23,19 +31,47 @@ export class MemoryStateStore implements StateStore {
     return Promise.resolve(this.#values.get(key));
   }
 
-  set(
-    key: string,
-    value: string,
-    { ttlMs, onlyIfAbsent = false, onlyIfPresent = false }: SetOptions,
-  ): Promise<boolean> {
-    if (this.#values.get(key) === undefined ? onlyIfPresent : onlyIfAbsent) return Promise.resolve(false);
+  set(key: string, value: string, { ttlMs, onlyIfAbsent = false }: SetOptions): Promise<boolean> {
+    if (onlyIfAbsent && this.#values.get(key) !== undefined) return Promise.resolve(false);
     this.#values.set(key, value, { ttl: ttlMs });
     return Promise.resolve(true);
+  }
+
+  swap(key: string, { from, to }: { from: string; to: string }): Promise<string | undefined> {
+    if (this.#values.get(key) === from) {
+      this.#values.set(key, to, { ttl: this.#values.getRemainingTTL(key) });
+    }
+    return Promise.resolve(this.#values.get(key));
   }
 
   delete(key: string): Promise<void> {
     this.#values.delete(key);
     return Promise.resolve();
+  }
+
+  async enter({ key, member, agenda, list, ttlMs }: Entry, value: string): Promise<boolean> {
+    if (!await this.set(key, value, { ttlMs, onlyIfAbsent: true })) return false;
+    await this.schedule(agenda, member, 0);
+    await this.schedule(list, member, 0);
+    return true;
+  }
+
+  async remove({ key, member, agenda, list }: Omit<Entry, "ttlMs">): Promise<void> {
+    this.#values.delete(key);
+    await this.unschedule(agenda, member);
+    await this.unschedule(list, member);
+  }
+
+  page(list: string, options: PageOptions): Promise<string[]> {
+    const { prefix, limit, after, ascending = false, ttlMs } = options;
+    const entries = this.#agendas.get(list) ?? new Map<string, number>();
+    for (const [member, at] of entries) if (at <= this.#now() - ttlMs) entries.delete(member);
+    const members = [...entries].sort(([, a], [, b]) => a - b).map(([member]) => member);
+    if (!ascending) members.reverse();
+    const start = after === undefined ? 0 : members.indexOf(after) + 1;
+    if (after !== undefined && start === 0) return Promise.resolve([]);
+    const page = members.slice(start, start + limit);
+    return Promise.resolve(page.flatMap((member) => this.#values.get(prefix + member) ?? []));
   }
 
   push(
@@ -56,9 +92,9 @@ export class MemoryStateStore implements StateStore {
     return Promise.resolve(first);
   }
 
-  schedule(agenda: string, member: string, at: number): Promise<void> {
+  schedule(agenda: string, member: string, inMs: number): Promise<void> {
     const entries = this.#agendas.get(agenda) ?? new Map<string, number>();
-    this.#agendas.set(agenda, entries.set(member, at));
+    this.#agendas.set(agenda, entries.set(member, this.#now() + inMs));
     return Promise.resolve();
   }
 
@@ -66,12 +102,6 @@ export class MemoryStateStore implements StateStore {
     const entries = this.#agendas.get(agenda);
     entries?.delete(member);
     if (entries?.size === 0) this.#agendas.delete(agenda);
-    return Promise.resolve();
-  }
-
-  forgetBefore(agenda: string, at: number): Promise<void> {
-    const entries = this.#agendas.get(agenda);
-    for (const [member, due] of entries ?? []) if (due < at) entries!.delete(member);
     return Promise.resolve();
   }
 

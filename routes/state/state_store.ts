@@ -5,32 +5,57 @@ export interface SetOptions {
   ttlMs: number;
   /** @default false */
   onlyIfAbsent?: boolean;
-  /** @default false */
-  onlyIfPresent?: boolean;
-  /** Other edges have to find it: rejects while the store is away, rather than be kept by this process alone. @default false */
-  forOthers?: boolean;
+  /** Promised to a client: a store that runs full does not evict it. @default false */
+  keep?: boolean;
+}
+
+/** A value that has something due, and that its owner finds in a list. */
+export interface Entry {
+  key: string;
+  member: string;
+  agenda: string;
+  list: string;
+  ttlMs: number;
+}
+
+export interface PageOptions {
+  /** Values are found under this and a member. */
+  prefix: string;
+  limit: number;
+  /** The last member of the page before. @default from the beginning */
+  after?: string | undefined;
+  /** The oldest first. @default false */
+  ascending?: boolean;
+  /** Members that are older have no value any more. */
+  ttlMs: number;
 }
 
 /** Longest list: a client's equal requests would make one without an end. */
 export const MAX_LIST = 1000;
 
-/** Everything rejects with a StoreAwayError while the store is away. */
+/** Times are the store's own. Everything rejects with a StoreAwayError while the store is away. */
 export interface StateStore {
   get(key: string): Promise<string | undefined>;
-  /** @returns false if it was not set, as there was a value, or none */
+  /** @returns false if it was not set, as there was a value */
   set(key: string, value: string, options: SetOptions): Promise<boolean>;
+  /** Replaces `from`, and nothing else. @returns what is there from now on; undefined: nothing */
+  swap(key: string, change: { from: string; to: string }): Promise<string | undefined>;
   delete(key: string): Promise<void>;
+  /** Keeps a value, has it due at once and puts it into its list, in one step. @returns false, and does nothing, if there is a value */
+  enter(entry: Entry, value: string): Promise<boolean>;
+  /** Removes a value, what is due of it and its place in the list, in one step. */
+  remove(entry: Omit<Entry, "ttlMs">): Promise<void>;
+  /** The values of a list, the latest first: in one step, at the price of what is returned. None after a member that is not there. */
+  page(list: string, options: PageOptions): Promise<string[]>;
   /** Puts `value` at the front of a list, or at its end; if it is there already, it moves. Of MAX_LIST others, that at the other end goes. */
   push(list: string, value: string, options: { ttlMs: number; front?: boolean }): Promise<void>;
   /** The first value of a list, which goes to its end. */
   rotate(list: string): Promise<string | undefined>;
-  /** Notes that something is due, or is to be found, at a time: milliseconds since 1970. An agenda that nobody adds to for two days is forgotten. */
-  schedule(agenda: string, member: string, at: number): Promise<void>;
-  /** Drops what was noted for times before `at`. */
-  forgetBefore(agenda: string, at: number): Promise<void>;
+  /** Notes that something is due so many milliseconds from now. */
+  schedule(agenda: string, member: string, inMs: number): Promise<void>;
   unschedule(agenda: string, member: string): Promise<void>;
   /** What is due. Nobody else gets it for `leaseMs`, when it is due again unless it was scheduled anew or unscheduled. */
   claimDue(agenda: string, options: { leaseMs: number; limit: number }): Promise<string[]>;
-  /** The latest first. */
+  /** What is due last, first. */
   latest(agenda: string, limit: number): Promise<string[]>;
 }

@@ -37,8 +37,6 @@ export const listQuerySchema = z.object({
 
 export const contentQuerySchema = z.object({ variant: z.enum(VARIANTS).default("video") });
 
-/** Older ones are not listed. */
-const MAX_LISTED = 1000;
 /** Content never changes, and is its owner's alone. */
 const CACHE_CONTROL = "private, max-age=3600";
 
@@ -54,12 +52,13 @@ export function videoRoutes(options: VideoRoutesOptions): Hono<Environment> {
 
   app.get("/videos", async (c) => {
     const { limit, after, order } = parseWire(listQuerySchema, c.req.query());
-    const records = await jobs.list({ tenant: c.get("tenant")!, kind: VIDEO }, MAX_LISTED);
-    if (order === "asc") records.reverse();
-    const start = after === undefined ? 0 : records.findIndex(({ id }) => id === jobId(after)) + 1;
-    // An `after` that is no longer known begins nowhere: no page repeats what was read.
-    const rest = after !== undefined && start === 0 ? [] : records.slice(start);
-    const page = rest.slice(0, limit);
+    const records = await jobs.list({ tenant: c.get("tenant")!, kind: VIDEO }, {
+      // One more than is shown, to say whether there are more.
+      limit: limit + 1,
+      after: after && jobId(after),
+      ascending: order === "asc",
+    });
+    const page = records.slice(0, limit);
     const data = await Promise.all(
       page.map(async (record) => videoObject(record, await jobs.stateOf(record))),
     );
@@ -68,7 +67,7 @@ export function videoRoutes(options: VideoRoutesOptions): Hono<Environment> {
       data,
       first_id: data.at(0)?.id ?? null,
       last_id: data.at(-1)?.id ?? null,
-      has_more: rest.length > page.length,
+      has_more: records.length > page.length,
     });
   });
 
@@ -139,11 +138,16 @@ async function create(
   };
   // Videos are downloaded later: their results are always worth storing.
   const plan = await planner.plan({ ...request, ...settled } as PlannedVideo, "results");
-  const { giveBack, quota } = await countPictures(1, { limits, key: c.get("apiKey"), repetition });
+  const { end, quota } = await countPictures(1, {
+    limits,
+    key: c.get("apiKey"),
+    id: repetition.job,
+    detached: true,
+  });
   try {
     const view = await source.open(plan.pictures[0]!, jobs.opening(repetition.job));
     try {
-      return await jobs.add({
+      const job = await jobs.add({
         id: repetition.job,
         kind: VIDEO,
         tenant,
@@ -152,11 +156,13 @@ async function create(
         webhook: null,
         quota,
       }, { views: [view], wanted: plan.pictures });
+      if (job.quota?.holder !== quota?.holder) await end();
+      return job;
     } finally {
       view.close();
     }
   } catch (cause) {
-    giveBack();
+    await end();
     throw cause;
   }
 }

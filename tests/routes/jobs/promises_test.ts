@@ -1,0 +1,156 @@
+// What clients are promised of jobs and repetitions, whatever edges and stores do meanwhile.
+import { describe, it } from "@std/testing/bdd";
+import assert from "node:assert/strict";
+import { MemoryResultStore } from "../../../protocol/store/results/memory_result_store.ts";
+import { AGENDA, Jobs } from "../../../routes/jobs/jobs.ts";
+import type { JobRecord } from "../../../routes/jobs/job_record.ts";
+import { MemoryStateStore } from "../../../routes/state/memory_state_store.ts";
+import { FakePipeline } from "../../gpu-worker/http/fake_pipeline.ts";
+import { drawTestKey } from "../keys/key.ts";
+import { counterOf, eventsOf, held, startJobs } from "./jobs.ts";
+import { until } from "../../until.ts";
+
+describe("promises", () => {
+  it("one Idempotency-Key is one seed and one job, at edges whose stores know nothing of each other", async () => {
+    const ask = async (fields: object = {}) => {
+      const { worker, generate } = startJobs(new FakePipeline(), { state: new MemoryStateStore() });
+      await using _worker = worker;
+      const headers = { "idempotency-key": "abc" };
+      const { data } = await (await generate({ steps: 1, ...fields }, { headers })).json();
+      const job = await (await generate({ steps: 1, ...fields, background: true }, {
+        headers: { "idempotency-key": "job" },
+      })).json();
+      return [data[0].seed, job.id];
+    };
+    const [first, again, other] = [await ask(), await ask(), await ask({ prompt: "y" })];
+    assert.deepEqual(first, again);
+    assert.notEqual(first[0], other[0]);
+    assert.notEqual(first[1], other[1]);
+  });
+
+  it("a twin with 'only-if-cached' that is refused takes no count back", async () => {
+    const { worker, generate, keyStore } = startJobs(new FakePipeline());
+    await using _worker = worker;
+    const { key, record } = await drawTestKey({ pictures_per_month: 100 });
+    await keyStore.add(record);
+    let delivered = 0;
+    for (let pair = 0; pair < 12; pair++) {
+      const headers = { authorization: `Bearer ${key}`, "idempotency-key": `pair${pair}` };
+      const cached = { ...headers, "cache-control": "only-if-cached" };
+      const both = pair % 2 ? [cached, headers] : [headers, cached];
+      const answers = await Promise.all(
+        both.map((headers) => generate({ steps: 1, seed: pair }, { headers })),
+      );
+      if (answers.some(({ status }) => status === 200)) delivered++;
+      for (const answer of answers) await answer.text();
+    }
+    assert.equal(delivered, 12);
+    assert.equal(await keyStore.used(counterOf(record)), 12);
+  });
+
+  it("'no-cache' makes nothing anew for a repetition; what 'no-store' makes anew is counted anew", async () => {
+    const pipeline = new FakePipeline();
+    const { worker, generate, keyStore } = startJobs(pipeline, { results: new MemoryResultStore() });
+    await using _worker = worker;
+    const { key, record } = await drawTestKey({ pictures_per_month: 100 });
+    await keyStore.add(record);
+    const repeat = async (control: string) => {
+      const headers = {
+        authorization: `Bearer ${key}`,
+        "idempotency-key": control,
+        "cache-control": control,
+      };
+      for (let time = 0; time < 4; time++) await (await generate({ steps: 1 }, { headers })).text();
+    };
+    await repeat("no-cache");
+    assert.deepEqual([pipeline.stepsBegun, await keyStore.used(counterOf(record))], [1, 1]);
+    await repeat("no-store");
+    assert.deepEqual([pipeline.stepsBegun, await keyStore.used(counterOf(record))], [5, 5]);
+  });
+
+  it("counted is what was delivered: a stream that fails after its first picture, a job that is cancelled", async () => {
+    let begun = 0;
+    const { promise, resolve: go } = Promise.withResolvers<void>();
+    const pipeline = new FakePipeline({
+      beforeStep: () => {
+        if (++begun === 2) throw new Error("secret");
+        return begun > 2 ? promise : undefined;
+      },
+    });
+    const { worker, ask, generate, keyStore } = startJobs(pipeline);
+    await using _worker = worker;
+    const { key, record } = await drawTestKey({ pictures_per_month: 100 });
+    await keyStore.add(record);
+    const headers = { authorization: `Bearer ${key}` };
+    const stream = eventsOf(
+      await (await generate({ n: 2, steps: 1, seed: 1, stream: true }, { headers })).text(),
+    );
+    const pictures = stream.filter(({ event }) => event === "image_generation.completed").length;
+    assert.equal(pictures, 1);
+    await until(async () => await keyStore.used(counterOf(record)) === 1);
+    const { id } = await (await generate({ n: 3, seed: 5, background: true }, { headers })).json();
+    assert.equal(await keyStore.used(counterOf(record)), 4);
+    assert.equal((await ask("POST", `/jobs/${id}/cancel`, { headers })).status, 200);
+    await until(async () => await keyStore.used(counterOf(record)) === 1);
+    go();
+  });
+
+  it("a job that was answered 'cancelled' is never anything else, whoever saw it end meanwhile", async () => {
+    const state = new MemoryStateStore();
+    const { pipeline, go } = held();
+    const { worker, ask, generate } = startJobs(pipeline, { state });
+    await using _worker = worker;
+    const { id } = await (await generate({ seed: 1, background: true })).json();
+    const waiting = generate({ seed: 1 });
+    await until(() => pipeline.stepsBegun === 1);
+    const seen = JSON.parse((await state.get(`job:${id}`))!) as JobRecord;
+    assert.equal((await (await ask("POST", `/jobs/${id}/cancel`)).json()).status, "cancelled");
+    go();
+    assert.equal((await waiting).status, 200);
+    // Another edge that had read the job before sees its runs completed.
+    const jobs = new Jobs({ source: undefined as never, state });
+    const late = await jobs.end(seen, { status: "completed", at: Date.now(), error: null });
+    assert.equal(late?.end?.status, "cancelled");
+    assert.equal((await (await ask("GET", `/jobs/${id}`)).json()).status, "cancelled");
+    await until(async () => (await state.latest(AGENDA, 1)).length === 0);
+    assert.equal((await (await ask("GET", `/jobs/${id}`)).json()).status, "cancelled");
+  });
+
+  it("a keeper that dies once an end is noted leaves its webhook to the next, who tells it once", async () => {
+    let passed = 0;
+    let ends = 0;
+    class State extends MemoryStateStore {
+      override async swap(...args: Parameters<MemoryStateStore["swap"]>): Promise<string | undefined> {
+        const swapped = await super.swap(...args);
+        if (ends++ === 0) throw new Error("the process ends here");
+        return swapped;
+      }
+    }
+    const state = new State({ now: () => Date.now() + passed });
+    const told: string[] = [];
+    const receiver = (_url: unknown, { body }: RequestInit = {}) => {
+      told.push(JSON.parse(body as string).type);
+      return Promise.resolve(new Response());
+    };
+    const secret = `whsec_${new Uint8Array(24).toBase64()}`;
+    const webhooks = { secret, origins: ["https://client.example"], fetch: receiver as typeof fetch };
+    const { worker, generate } = startJobs(new FakePipeline(), { state, webhooks });
+    await using _worker = worker;
+    await (await generate({ background: true, webhook: "https://client.example/hook" })).text();
+    await until(() => ends === 1);
+    assert.deepEqual(told, []);
+    passed = 31_000;
+    await until(async () => (await state.latest(AGENDA, 1)).length === 0);
+    assert.deepEqual(told, ["job.completed"]);
+  });
+
+  it("an edge whose clock is ahead has its jobs looked after at once: times are the store's", async () => {
+    const state = new MemoryStateStore();
+    const jobs = new Jobs({ source: undefined as never, state, now: () => Date.now() + 600_000 });
+    const id = `job_${"1".repeat(32)}`;
+    const fields = { id, kind: "video", tenant: "t", facts: {}, detached: true, webhook: null, quota: null };
+    await jobs.add(fields, { views: [], wanted: [] });
+    assert.deepEqual(await state.claimDue(AGENDA, { leaseMs: 1000, limit: 1 }), [id]);
+    assert.equal((await jobs.list({ tenant: "t", kind: "video" }, { limit: 9 })).length, 1);
+  });
+});
