@@ -9,25 +9,25 @@ import type { Lora } from "./model_name.ts";
 const STEMS = ["model", "diffusion_pytorch_model"] as const;
 export type WeightsStem = (typeof STEMS)[number];
 
-/** What a graph is built from. */
+/** The config and weights from which a component's graph is built. */
 export interface Component {
-  /** Its folder. */
+  /** The component's folder. */
   name: string;
-  /** config.json, parsed. */
+  /** Parsed config.json. */
   config: Record<string, unknown>;
   weights: Weights;
 }
 
-/** Component -> tensor -> what is added to it. */
+/** Component -> tensor -> LoRAs' additions to the tensor. */
 export type Additions = Map<string, Map<string, Addition[]>>;
 
 export class Checkpoint {
   readonly folder: string;
   /** diffusers' pipeline class, e.g. "FluxPipeline". */
   readonly pipelineClass: string;
-  /** Those that its tensors carry. */
+  /** The LoRAs that have been added to the tensors. */
   readonly loras: readonly Lora[];
-  /** What was left out of their files, a sentence each. */
+  /** One sentence for each part of the LoRA files that is ignored. */
   readonly notes: readonly string[];
   readonly #index: Record<string, unknown>;
   readonly #additions: Additions;
@@ -42,7 +42,7 @@ export class Checkpoint {
     this.#additions = additions;
   }
 
-  /** @throws {CheckpointError} if `folder` holds no pipeline. */
+  /** Opens a checkpoint folder. @throws {CheckpointError} if `folder` holds no pipeline. */
   static open(folder: string): Checkpoint {
     const path = join(folder, "model_index.json");
     const index = readJson(path);
@@ -53,7 +53,7 @@ export class Checkpoint {
     return new Checkpoint({ folder, index, pipelineClass: className });
   }
 
-  /** The same checkpoint with `additions` on its tensors; `applyLoras` makes them of files. */
+  /** Returns this checkpoint with `additions` to its tensors. `applyLoras` computes them from files. */
   withLoras(
     loras: readonly Lora[],
     { additions, notes }: { additions: Additions; notes: readonly string[] },
@@ -62,7 +62,9 @@ export class Checkpoint {
     return new Checkpoint({ folder, pipelineClass, index: this.#index, loras, additions, notes });
   }
 
-  /** The class that model_index.json names for `component`; undefined if the checkpoint goes without it. */
+  /**
+   * Returns the class of `component` in model_index.json, or undefined if the checkpoint lacks the component.
+   */
   componentClass(component: string): string | undefined {
     const entry = this.#index[component];
     const name = Array.isArray(entry) ? entry[1] : undefined;
@@ -70,7 +72,7 @@ export class Checkpoint {
   }
 
   /**
-   * Requires `component` to be one of `classes` and returns which.
+   * Requires `component` to be one of `classes`, and returns its class.
    * @throws {CheckpointError} naming the class that was found instead.
    */
   requireClass(component: string, ...classes: string[]): string {
@@ -84,7 +86,7 @@ export class Checkpoint {
     );
   }
 
-  /** The components that have weights, in order of name. */
+  /** Returns the components that have weights, ordered by name. */
   components(): { name: string; className: string; weights: Weights }[] {
     return Object.keys(this.#index).sort().flatMap((name) => {
       const className = this.componentClass(name);
@@ -95,12 +97,12 @@ export class Checkpoint {
     });
   }
 
-  /** Path of a file inside the checkpoint. */
+  /** Returns the path of a file inside the checkpoint. */
   path(...parts: string[]): string {
     return join(this.folder, ...parts);
   }
 
-  /** Whether the checkpoint holds that file. */
+  /** Returns whether the checkpoint contains the file. */
   has(...parts: string[]): boolean {
     try {
       return Deno.statSync(this.path(...parts)).isFile;
@@ -109,13 +111,17 @@ export class Checkpoint {
     }
   }
 
-  /** Parsed JSON file inside the checkpoint. @throws {CheckpointError} if it is missing or not a JSON object. */
+  /**
+   * Parses a JSON file inside the checkpoint. @throws {CheckpointError} if it
+   * is missing or not a JSON object.
+   */
   json(...parts: string[]): Record<string, unknown> {
     return readJson(this.path(...parts));
   }
 
   /**
-   * The scheduler's config. Its class is that of model_index.json, as in diffusers, whatever the config itself says.
+   * Returns the scheduler's config. As in diffusers, its class is the one in
+   * model_index.json, whatever the config says.
    * @throws {CheckpointError} as `json`.
    */
   scheduler(): SchedulerConfig {
@@ -124,12 +130,18 @@ export class Checkpoint {
     return className === undefined ? config : { ...config, _class_name: className };
   }
 
-  /** Config and weights of the component `name`, by the file name that its library saves under. */
+  /**
+   * Returns config and weights of the component `name`.
+   * @param stem the file name that the component's library saves weights under
+   */
   component(name: string, stem: WeightsStem): Component {
     return { name, config: this.json(name, "config.json"), weights: this.weights(name, stem) };
   }
 
-  /** Tensors of `component`, by the file name that its library saves under. */
+  /**
+   * Returns the tensors of `component`.
+   * @param stem the file name that the component's library saves weights under
+   */
   weights(component: string, stem: WeightsStem): Weights {
     const weights = openWeights(this.path(component), stem);
     const additions = this.#additions.get(component);
@@ -152,7 +164,7 @@ interface CheckpointParts {
   notes?: readonly string[];
 }
 
-/** Tokenizers of 250,000 tokens have some 30 MB. */
+/** A tokenizer of 250,000 tokens has some 30 MB. */
 const MAX_JSON_BYTES = 100_000_000;
 
 function readJson(path: string): Record<string, unknown> {
@@ -172,7 +184,8 @@ function readJson(path: string): Record<string, unknown> {
     throw cause;
   }
   try {
-    // Python writes infinities as words, which DPMSolverMultistep's config has, and JSON has none; 1e999 is read as one.
+    // Python writes infinity as a word, e.g. in DPMSolverMultistep's config. JSON has none,
+    // but parses 1e999 as infinity.
     const value = JSON.parse(text.replaceAll(/(?<=:\s*-?)Infinity(?=\s*[,}])/g, "1e999"));
     if (typeof value === "object" && value !== null && !Array.isArray(value)) return value;
   } catch (cause) {

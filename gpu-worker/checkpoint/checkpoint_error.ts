@@ -1,6 +1,6 @@
-// The error for a checkpoint that is incomplete, damaged, contradicts itself or asks for what we do not do.
+// The error for a checkpoint that is incomplete, damaged, contradictory or unsupported.
 
-/** Thrown when a checkpoint directory cannot be used; the message names the file and the rule it breaks. */
+/** Thrown when a checkpoint cannot be used. The message names the file and the rule it breaks. */
 export class CheckpointError extends Error {
   override readonly name = "CheckpointError";
 }

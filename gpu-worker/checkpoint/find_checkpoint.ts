@@ -1,12 +1,12 @@
-// From what the user calls a model to its folder: a directory, or ORG/NAME in the Hugging Face cache.
+// Finds a model's folder by its name: a directory, or ORG/NAME in the Hugging Face cache.
 import { join, resolve } from "node:path";
 import { CheckpointError } from "./checkpoint_error.ts";
 import { hubCacheFolder, parseHubName, repositoryFolder } from "./hub_cache.ts";
 
 /**
  * Finds the folder that holds `model`'s model_index.json: `model` itself, or the snapshot of ORG/NAME or
- * ORG/NAME@REVISION that `deno task pull` or huggingface_hub have left.
- * @throws {CheckpointError} naming the places that were looked at.
+ * ORG/NAME@REVISION that `deno task pull` or huggingface_hub has stored.
+ * @throws {CheckpointError} naming the places that were searched.
  */
 export function findCheckpoint(model: string): string {
   const folder = resolve(model);
@@ -20,7 +20,7 @@ export function findCheckpoint(model: string): string {
   );
 }
 
-/** A revision is a branch or tag that refs/ remembers, or a commit. */
+/** Finds a snapshot. A revision is a branch or tag in refs/, or a commit. */
 function findSnapshot(model: string): string | undefined {
   const { repository, revision = "main" } = parseHubName(model) ?? {};
   if (repository === undefined) return undefined;

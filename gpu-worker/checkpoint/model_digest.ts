@@ -1,18 +1,19 @@
-// Identifies a checkpoint's content, so that cached results never outlive a change of its weights or configs.
+// Computes the digest of a checkpoint's content, so that cached results never outlive
+// a change of weights or configs.
 import { createHash, type Hash } from "node:crypto";
 import { join } from "node:path";
 import type { Lora } from "./model_name.ts";
 
-/** Files up to this size are hashed whole, in bytes. */
+/** Files up to this size, in bytes, are hashed whole. */
 const WHOLE = 64 * 2 ** 20;
 const SAMPLES = 256;
 const SAMPLE_BYTES = 4096;
 
 /**
- * SHA-256 (hex) over every .json, .safetensors and tokenizer file of `folder`, in order of path, then over each LoRA's
- * weight and file.
- * Of larger files it reads the size and 256 evenly spread pieces of 4 KiB: a fine-tune changes all of a tensor,
- * and hashing 24 GB would delay each start by a minute.
+ * Returns the SHA-256 (hex) over every .json, .safetensors and tokenizer file of `folder`, ordered by path,
+ * then over each LoRA's weight and file.
+ * For larger files it hashes the size and 256 evenly spread pieces of 4 KiB. A fine-tune changes all of a
+ * tensor, and hashing 24 GB would delay each start by a minute.
  */
 export function modelDigest(folder: string, loras: readonly Lora[] = []): string {
   const hash = createHash("sha256");

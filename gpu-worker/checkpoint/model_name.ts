@@ -1,20 +1,21 @@
-// A model's name, with LoRAs behind it: MODEL+FILE.safetensors[:WEIGHT]+... (docs/decisions/0010-loras-belong-to-a-model.md)
+// Parses a model's name with LoRAs: MODEL+FILE.safetensors[:WEIGHT]+...
+// (docs/decisions/0010-loras-belong-to-a-model.md).
 
 export interface Lora {
-  /** A .safetensors file in peft's, diffusers' or kohya's naming. */
+  /** A .safetensors file with peft's, diffusers' or kohya's names. */
   path: string;
-  /** Times the file's own scale (alpha / rank). Negative weights take away. */
+  /** Factor of the file's own scale (alpha / rank). Negative weights subtract. */
   weight: number;
 }
 
-/** The same as text, weight 1 left out. */
+/** Formats a LoRA as FILE:WEIGHT, or as FILE if the weight is 1. */
 export function formatLora({ path, weight }: Lora): string {
   return weight === 1 ? path : `${path}:${weight}`;
 }
 
 /**
- * Reads FILE[:WEIGHT]; the weight is 1 unless given.
- * @throws {RangeError} if there is no file, or no number behind the last colon.
+ * Parses FILE[:WEIGHT]. The default weight is 1.
+ * @throws {RangeError} if there is no file, or no number after the last colon.
  */
 export function parseLora(text: string): Lora {
   const [, path = "", number] = /^(.*?)(?::([^:/\\]*))?$/s.exec(text)!;
@@ -28,14 +29,16 @@ export function parseLora(text: string): Lora {
 export interface ModelName {
   /** A directory, or ORG/NAME. */
   name: string;
-  /** In the order in which they stand. */
+  /** LoRAs in the order of the name. */
   loras: Lora[];
 }
 
-/** A plus sign begins a LoRA only where the part behind it names a .safetensors file; folders may have one in their name. */
+/**
+ * A plus sign starts a LoRA only before the name of a .safetensors file, as folder names may contain one.
+ */
 const LAST_LORA = /^(.+)\+([^+]+\.safetensors(?::[^+:/\\]*)?)$/s;
 
-/** @throws {RangeError} if a weight is no number. */
+/** Splits a model's name into the model and its LoRAs. @throws {RangeError} if a weight is no number. */
 export function parseModelName(model: string): ModelName {
   const loras: Lora[] = [];
   let name = model;

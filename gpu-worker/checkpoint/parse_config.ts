@@ -1,4 +1,4 @@
-// Checks a component's config.json against a schema, so that every option is honoured or refused by name.
+// Checks a component's config.json against a schema, so that an unsupported option is an error that names it.
 import { showValue } from "../../sampler/mod.ts";
 import { z } from "zod";
 import { CheckpointError } from "./checkpoint_error.ts";
@@ -42,12 +42,18 @@ export function parseConfig<S extends z.ZodType>(
   );
 }
 
-/** No layer, token or pixel is counted so high; graphs and buffers are made by such numbers. */
+/**
+ * Largest number in a config. No count of layers, tokens or pixels is higher, and
+ * graphs and buffers get such sizes.
+ */
 const MAX_COUNT = 2 ** 28;
 const MAX_ENTRIES = 10_000;
 const MAX_TEXT = 10_000;
 
-/** Names the first value that no config has a use for: sizes are checked where they enter, before anything is made by them. */
+/**
+ * Returns what is wrong with the first excessive value. Sizes are checked here,
+ * before anything is built with them.
+ */
 function findExcess(value: unknown, name = "the file", depth = 0): string | undefined {
   if (Number.isInteger(value) && (value as number) > MAX_COUNT) {
     return `'${name}' must be at most ${MAX_COUNT}, but is ${value}`;

@@ -1,12 +1,15 @@
-// Settings that were published for a model and that nothing in its files tells: by its name on the hub, so that the
-// name alone gives them (docs/decisions/0013-settings-by-name.md). What it computes never depends on a name.
+// Published settings of models whose files do not contain them, by name on the hub
+// (docs/decisions/0013-settings-by-name.md). Only defaults depend on a name, never the computation.
 import type { Checkpoint } from "./checkpoint.ts";
 import type { RequestDefaults } from "../request/request_defaults.ts";
 
-/** Adversarially distilled: guidance is in the weights, one step is enough, 512 pixels is what it was trained for. */
+/**
+ * Adversarially distilled models: guidance is in the weights, one step is enough, and
+ * the training size is 512 pixels.
+ */
 const TURBO = { steps: 1, guidanceScale: 0, width: 512, height: 512 };
 
-/** Where a model's own card differs from what its pipeline class does by default. */
+/** Settings in a model's own card that differ from its pipeline class's defaults. */
 const PUBLISHED: Readonly<Record<string, Partial<RequestDefaults>>> = {
   "stabilityai/sd-turbo": TURBO,
   "stabilityai/sdxl-turbo": TURBO,
@@ -15,13 +18,15 @@ const PUBLISHED: Readonly<Record<string, Partial<RequestDefaults>>> = {
   "stabilityai/stable-diffusion-3.5-large-turbo": { steps: 4, guidanceScale: 0 },
 };
 
-/** Nothing for a model that is not in the list. */
+/** Returns a model's published settings; {} for a model that is not in the list. */
 export function publishedSettings(checkpoint: Checkpoint): Partial<RequestDefaults> {
   const name = hubName(checkpoint)?.toLowerCase() ?? "";
   return Object.hasOwn(PUBLISHED, name) ? PUBLISHED[name]! : {};
 }
 
-/** ORG/NAME that it was pulled from or, saved again elsewhere, that diffusers says it was loaded from. */
+/**
+ * Returns the ORG/NAME that the checkpoint was pulled from or, if it was saved again elsewhere, loaded from.
+ */
 function hubName(checkpoint: Checkpoint): string | undefined {
   const [, organization, name] = /[/\\]models--([^/\\]+?)--([^/\\]+)[/\\]snapshots[/\\]/
     .exec(checkpoint.folder) ?? [];

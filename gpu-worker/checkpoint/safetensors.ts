@@ -4,7 +4,7 @@ import { type DType, DTYPE_BYTES } from "../runtime/dtype.ts";
 import { showValue } from "../../sampler/mod.ts";
 import { CheckpointError } from "./checkpoint_error.ts";
 
-/** One tensor of a file; `offset` counts from the beginning of the file, in bytes. */
+/** One tensor of a file. `offset` counts bytes from the beginning of the file. */
 export interface SafetensorsEntry {
   readonly dtype: DType;
   readonly shape: readonly number[];
@@ -24,7 +24,10 @@ const DTYPES: Record<string, DType> = {
   BOOL: "bool",
 };
 const METADATA = "__metadata__";
-/** The largest checkpoints' headers have some 100 kB and 2,000 tensors a file: more is an attack or damage. */
+/**
+ * Limits of a header. The largest checkpoints have some 100 kB and 2,000 tensors per file;
+ * more means an attack or damage.
+ */
 const MAX_HEADER_BYTES = 25_000_000;
 const MAX_TENSORS = 100_000;
 const MAX_NAME_LENGTH = 1000;
@@ -50,7 +53,7 @@ export function readSafetensorsHeader(path: string): Map<string, SafetensorsEntr
 }
 
 /**
- * The texts that the file at `path` carries beside its tensors, by name.
+ * Returns the texts that the file at `path` stores besides its tensors, by name.
  * @throws {CheckpointError} as `readSafetensorsHeader`.
  */
 export function readSafetensorsMetadata(path: string): Record<string, string> {

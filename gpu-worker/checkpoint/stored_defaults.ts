@@ -1,4 +1,5 @@
-// Defaults of a checkpoint: its own spectrum.json over what was published for it by name, over the family's preset.
+// Reads a checkpoint's defaults: its spectrum.json, then published settings by
+// name, then the family's preset.
 import { z } from "zod";
 import { methodSchema, optionSchema } from "../../protocol/wire/sampler_fields.ts";
 import { mapOptions } from "../../sampler/mod.ts";
@@ -25,7 +26,10 @@ const SCHEMA = z.strictObject({
   plans: z.record(z.string(), z.record(z.string(), z.array(z.int()))),
 }).partial();
 
-/** @throws {CheckpointError} if the checkpoint's spectrum.json has an unknown or malformed field. */
+/**
+ * Returns a checkpoint's defaults.
+ * @throws {CheckpointError} if the checkpoint's spectrum.json has an unknown or malformed field.
+ */
 export function requestDefaults(checkpoint: Checkpoint, preset: RequestDefaults): RequestDefaults {
   const published = { ...preset, ...publishedSettings(checkpoint) };
   if (!checkpoint.has("spectrum.json")) return published;

@@ -1,4 +1,5 @@
-// The tensors of one component folder (transformer/, vae/, ...): single-file or sharded safetensors, symlinks resolved.
+// Opens the tensors of one component folder (transformer/, vae/, ...): single-file or sharded
+// safetensors, symlinks resolved.
 import { dirname, join } from "node:path";
 import { showValue } from "../../sampler/mod.ts";
 import { CheckpointError } from "./checkpoint_error.ts";
@@ -7,7 +8,7 @@ import { readSafetensorsHeader, type SafetensorsEntry } from "./safetensors.ts";
 /** A tensor and the real path of the file that holds it. */
 export interface WeightEntry extends SafetensorsEntry {
   readonly path: string;
-  /** What graphs add to the tensor. @default nothing */
+  /** LoRA changes that graphs add to the tensor. @default none */
   readonly additions?: readonly Addition[];
 }
 
@@ -16,33 +17,34 @@ export type Addition = LowRankAddition | WholeAddition;
 
 interface ScaledAddition {
   readonly scale: number;
-  /** The halves of its rows stand the other way round than the tensor's. @default false */
+  /** Whether the two halves of its rows are in reverse order. @default false */
   readonly swapped?: boolean;
 }
 
 /** scale * up down (arXiv 2106.09685, section 4.1). */
 export interface LowRankAddition extends ScaledAddition {
-  /** A: [rank, ...all dimensions of the weight but the first]. */
+  /** A: [rank, ...the weight's dimensions except the first]. */
   readonly down: WeightEntry;
-  /** B: [first dimension of the weight, rank], ones behind it for a convolution. */
+  /** B: [first dimension of the weight, rank], followed by ones for a convolution. */
   readonly up: WeightEntry;
 }
 
-/** scale * whole, of the tensor's own shape: what files hold of biases. */
+/** scale * whole, in the tensor's own shape. Files store changes of biases like this. */
 export interface WholeAddition extends ScaledAddition {
   readonly whole: WeightEntry;
 }
 
-/** As much as a header may have: an index repeats its names. */
+/** Limit of an index. It is a header's limit, as an index repeats a header's names. */
 const MAX_INDEX_BYTES = 25_000_000;
 
 /** Name -> entry for every tensor of a component. Only headers are in memory. */
 export type Weights = ReadonlyMap<string, WeightEntry>;
 
 /**
- * Opens `<folder>/<stem>.safetensors`, or the shards that `<folder>/<stem>.safetensors.index.json` lists; where there are
- * neither, those of another precision: `<stem>.fp16.safetensors`, `<stem>.safetensors.index.fp16.json`.
- * Stems are those of diffusers ("diffusion_pytorch_model") and transformers ("model").
+ * Opens `<folder>/<stem>.safetensors`, or the shards in `<folder>/<stem>.safetensors.index.json`. If neither
+ * exists, opens the files of another precision: `<stem>.fp16.safetensors`,
+ * `<stem>.safetensors.index.fp16.json`.
+ * @param stem "diffusion_pytorch_model" in diffusers, "model" in transformers
  * @throws {CheckpointError} naming the file that is missing, truncated or malformed.
  */
 export function openWeights(folder: string, stem: string): Weights {
@@ -71,10 +73,10 @@ export function openWeights(folder: string, stem: string): Weights {
   return weights;
 }
 
-/** Name of the file, or of the index of shards, that `openWeights` would open; undefined if there is none. */
+/** Returns the file, or the index of shards, that `openWeights` would open; undefined if there is none. */
 export function findWeights(folder: string, stem: string): string | undefined {
   const names = [`${stem}.safetensors`, `${stem}.safetensors.index.json`];
-  // Where both are there, transformers reads the file and diffusers follows the index.
+  // If both exist, transformers reads the file and diffusers follows the index.
   if (stem === "diffusion_pytorch_model") names.reverse();
   const plain = names.find((name) => exists(join(folder, name)));
   if (plain !== undefined) return plain;

@@ -1,6 +1,6 @@
 // bfloat16 as PyTorch rounds it: the upper half of a float32, to nearest, ties to even.
 
-/** Rounds numbers to bfloat16. @returns the bits of each value; NaN stays NaN. */
+/** Rounds numbers to bfloat16 and returns the bits of each value. NaN stays NaN. */
 export function toBfloat16(values: ArrayLike<number>): Uint16Array<ArrayBuffer> {
   const floats = Float32Array.from(values);
   const bits = new Uint32Array(floats.buffer);
@@ -13,7 +13,7 @@ export function toBfloat16(values: ArrayLike<number>): Uint16Array<ArrayBuffer> 
   return result;
 }
 
-/** Widens bfloat16 to float32. @returns the values that `bits` stand for, exactly. */
+/** Widens bfloat16 to float32 exactly. */
 export function fromBfloat16(bits: ArrayLike<number>): Float32Array<ArrayBuffer> {
   const words = Uint32Array.from(bits, (half) => half << 16);
   return new Float32Array(words.buffer);

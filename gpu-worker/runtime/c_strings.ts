@@ -1,7 +1,7 @@
-// Lists of strings as C takes them: an array of pointers to NUL-terminated UTF-8.
+// Lists of strings in C's form: an array of pointers to NUL-terminated UTF-8.
 import { addressOf, cString } from "./ort_api.ts";
 
-/** Lists that a call of native code may be reading: reachable from here, they are safe from garbage collection. */
+/** Lists that native code may be reading. This set keeps them from garbage collection. */
 const held = new Set<CStrings>();
 
 /** A `const char* const*`. Native code may read it while this object is reachable. */
@@ -12,7 +12,7 @@ export class CStrings {
   readonly pointers: BigUint64Array<ArrayBuffer>;
   /** Address of the first pointer. */
   readonly address: bigint;
-  /** `pointers` holds addresses alone, so this field is what keeps the strings. */
+  /** Keeps the strings alive, as `pointers` holds only addresses. */
   readonly #strings: readonly Uint8Array<ArrayBuffer>[];
 
   constructor(texts: readonly string[]) {

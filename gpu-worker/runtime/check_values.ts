@@ -11,13 +11,14 @@ interface Described {
 export interface CheckOptions {
   graph: string;
   role: "input" | "output";
-  /** Sizes chosen so far for named dimensions; those of `values` are added. */
+  /** Sizes of named dimensions so far. The sizes in `values` are added. */
   sizes: Map<string, number>;
 }
 
 /**
- * Checks `values` against `declared`: their names, types, ranks and dimensions. A named dimension has one size per run.
- * @throws {TypeError} for a name that is not declared or another dtype.
+ * Checks names, types, ranks and dimensions of `values` against `declared`. A named
+ * dimension has one size per run.
+ * @throws {TypeError} for an undeclared name or another dtype.
  * @throws {RangeError} for another shape.
  */
 export function checkValues(

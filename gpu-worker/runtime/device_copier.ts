@@ -1,4 +1,5 @@
-// Memory of a device, and copies between it and main memory, by way of sessions that hold one Identity node.
+// Allocates a device's memory and copies between it and main memory, with sessions
+// that contain one Identity node.
 import { type DType, ONNX_DATA_TYPE } from "./dtype.ts";
 import { type ExecutionProviderOptions, providerUnavailable } from "./execution_provider.ts";
 import { identityModel } from "./identity_model.ts";
@@ -26,7 +27,7 @@ export class DeviceCopier implements Disposable {
     });
   }
 
-  /** Starts the provider. @throws {ProviderUnavailableError} if it cannot be had. */
+  /** Starts the provider. @throws {ProviderUnavailableError} if it is unavailable. */
   static open(context: TensorContext, execution: ExecutionProviderOptions): DeviceCopier {
     try {
       return new DeviceCopier(context, execution);
@@ -35,7 +36,7 @@ export class DeviceCopier implements Disposable {
     }
   }
 
-  /** A tensor in the device's memory, contents undefined. */
+  /** Allocates a tensor in the device's memory. Its contents are undefined. */
   allocate<D extends DType>(dtype: D, dims: readonly number[]): Tensor<D> {
     void elementCount(dims);
     const { api, provider } = this.#context;
@@ -47,7 +48,7 @@ export class DeviceCopier implements Disposable {
     return tensorOf(this.#context, pointer, { dtype, dims: [...dims], location: provider });
   }
 
-  /** Copies `source` to `target`, of the same dtype and size, wherever they lie. */
+  /** Copies `source` to `target`, which has the same dtype and size. Either may be in any memory. */
   async copy(source: Tensor, target: Tensor): Promise<void> {
     const dims = [elementCount(source.dims)];
     using flatSource = source.view(0, dims);

@@ -1,4 +1,4 @@
-// A run whose outputs have their places already: one call of the C API, with nothing to bind, allocate or take over.
+// A run whose outputs already have tensors: one call of the C API that binds and allocates nothing.
 import type { CStrings } from "./c_strings.ts";
 import { graphError } from "./graph_error.ts";
 import type { NativeHandle } from "./native_handle.ts";
@@ -14,14 +14,17 @@ export interface DirectRunInit {
   session: NativeHandle;
   inputs: CStrings;
   outputs: CStrings;
-  /** By name; more than `inputs` and `outputs` name are left alone. */
+  /** Tensors by name. Tensors that `inputs` and `outputs` do not name are ignored. */
   tensors: { inputs: Readonly<Record<string, Tensor>>; outputs: Readonly<Record<string, Tensor>> };
 }
 
-/** Runs under way: native code looks at their memory, so it must not be collected. */
+/** Active runs. Native code uses their memory, so they must not be collected. */
 const underWay = new Set<DirectRun>();
 
-/** Made by `Session.prepare`; it keeps session and tensors alive. Changed contents of the tensors count. */
+/**
+ * A prepared run, created by `Session.prepare`. It keeps session and tensors alive. The tensors'
+ * contents may change between runs.
+ */
 export class DirectRun implements Disposable {
   readonly #context: RuntimeContext;
   readonly #graph: string;
@@ -32,7 +35,7 @@ export class DirectRun implements Disposable {
   readonly #resultPointers: BigUint64Array<ArrayBuffer>;
   readonly #addresses: { feeds: bigint; results: bigint };
   readonly #used: readonly NativeHandle[];
-  /** Runs under way. */
+  /** Number of active runs. */
   #runs = 0;
   #isDisposed = false;
 
@@ -57,7 +60,8 @@ export class DirectRun implements Disposable {
 
   /**
    * Runs without blocking the event loop.
-   * @throws {OrtError} if the graph fails. @throws the signal's reason, after which the contents of outputs are unknown.
+   * @throws {OrtError} if the graph fails.
+   * @throws the signal's reason; the contents of outputs are then undefined.
    */
   async run(signal?: AbortSignal): Promise<void> {
     this.#assertUsable();
@@ -80,8 +84,8 @@ export class DirectRun implements Disposable {
   }
 
   /**
-   * Runs on the calling thread, which it holds up: for runs shorter than the 30 microseconds or more that the way to another
-   * thread and back takes.
+   * Runs on the calling thread and blocks it. For runs that are shorter than the hand-over to another thread,
+   * which takes 30 microseconds or more.
    * @throws {OrtError} if the graph fails.
    */
   runBlocking(): void {
@@ -93,7 +97,7 @@ export class DirectRun implements Disposable {
     }
   }
 
-  /** Lets go of the tensors and the session; during a run, once that has ended. Again is harmless. */
+  /** Releases tensors and session, or does so after the active run. May be called repeatedly. */
   [Symbol.dispose](): void {
     if (this.#isDisposed) return;
     this.#isDisposed = true;

@@ -1,4 +1,4 @@
-// Adds the chosen execution provider to a session's options, or says what this machine lacks for it.
+// Adds the chosen execution provider to a session's options, or reports what this machine lacks for it.
 import { CStrings } from "./c_strings.ts";
 import { cString, type OrtApi, out } from "./ort_api.ts";
 import { ORT_LIBRARY_VARIABLE } from "./ort_library.ts";
@@ -11,7 +11,10 @@ export interface ExecutionProviderOptions {
   deviceId: number;
 }
 
-/** Buffers recur with the same sizes step after step; cuDNN's exhaustive search would take minutes at the first. */
+/**
+ * Buffers have the same sizes at every step, so the arena need not grow ahead. cuDNN's exhaustive search
+ * would take minutes at the first step.
+ */
 const CUDA_OPTIONS = { arena_extend_strategy: "kSameAsRequested", cudnn_conv_algo_search: "HEURISTIC" };
 
 const NO_STRINGS = new BigUint64Array(1);
@@ -47,7 +50,7 @@ export function appendExecutionProvider(
   }
 }
 
-/** Words a failure to start `provider` so that the reader knows what to do. */
+/** Creates the error for a provider that does not start. Its message says what to do. */
 export function providerUnavailable(provider: ProviderName, cause: unknown): ProviderUnavailableError {
   const reason = cause instanceof Error ? cause.message : String(cause);
   const remedy = provider === "cuda" ? cudaRemedy(reason) : webgpuRemedy();

@@ -1,4 +1,4 @@
-// The arguments of the call that loads a model, and all that must stay alive while it is under way.
+// The arguments of a call that loads a model, and the memory that must stay alive during the call.
 import type { ExecutionProviderOptions } from "./execution_provider.ts";
 import type { NativeHandle } from "./native_handle.ts";
 import { addressOf } from "./ort_api.ts";
@@ -9,11 +9,14 @@ export interface LoadOptions extends SessionOptions {
   execution: ExecutionProviderOptions;
 }
 
-/** Calls under way: native code looks at their buffers, so they must not be collected. */
+/** Active calls. Native code uses their buffers, so they must not be collected. */
 const underWay = new Set<LoadCall>();
 
 export class LoadCall implements Disposable {
-  /** Of CreateSessionFromArray: environment, model, its length, options, where the session goes. */
+  /**
+   * Arguments of CreateSessionFromArray: environment, model, its length,
+   * options, and the cell for the session.
+   */
   readonly args: [bigint, bigint, number, bigint, bigint];
   readonly #bytes: Uint8Array<ArrayBuffer>;
   readonly #options: NativeHandle;
@@ -22,7 +25,7 @@ export class LoadCall implements Disposable {
 
   /** @throws {ProviderUnavailableError} */
   constructor({ api, env }: RuntimeContext, model: Uint8Array, { execution, ...options }: LoadOptions) {
-    // Shared memory may change under the parser.
+    // Copy shared memory, which may change while it is parsed.
     this.#bytes = model.buffer instanceof ArrayBuffer
       ? model as Uint8Array<ArrayBuffer>
       : Uint8Array.from(model);

@@ -1,4 +1,4 @@
-// A pointer to an object of ONNX Runtime, shared by those that use it and released by the last of them.
+// A pointer to an object of ONNX Runtime, shared by its owners and released by the last one.
 
 /** Kinds of object that must be released. */
 export type HandleKind =
@@ -14,21 +14,25 @@ export type HandleKind =
 export interface NativeHandleOptions {
   /** Objects that must outlive this one. */
   parents?: readonly NativeHandle[];
-  /** JavaScript memory that the object points into; kept from garbage collection as long as the object lives. */
+  /** JavaScript memory that the object points into. Kept alive as long as the object lives. */
   keepAlive?: unknown;
   release: (pointer: bigint) => void;
 }
 
 const live: Partial<Record<HandleKind, number>> = {};
 
-/** Number of live native objects by kind; kinds without any are absent. For tests and for the worker's metrics. */
+/**
+ * Returns the number of live native objects by kind, without kinds that have none. For
+ * tests and for the worker's metrics.
+ */
 export function liveHandles(): Readonly<Partial<Record<HandleKind, number>>> {
   return Object.fromEntries(Object.entries(live).filter(([, count]) => count > 0));
 }
 
 /**
- * Starts with one owner. A run in flight is an owner of its session and tensors, a view one of its parent, so an
- * owner may dispose of its object at any moment: the native object goes when nobody uses it any longer.
+ * A reference-counted native object that starts with one owner. An active run is an owner of its session and
+ * tensors, and a view is an owner of its parent. An owner may therefore dispose of its object at any time:
+ * the native object is released when nobody uses it.
  */
 export class NativeHandle implements Disposable {
   readonly #kind: HandleKind;

@@ -1,14 +1,14 @@
-// The functions of ONNX Runtime's C API that we call, bound by FFI. Indices and signatures as in struct OrtApi of
-// onnxruntime_c_api.h 1.30; that struct only ever grows at its end, so they hold for later versions.
+// Binds the functions of ONNX Runtime's C API that we call. Indices and signatures are from struct OrtApi in
+// onnxruntime_c_api.h 1.30. That struct only grows at its end, so they are valid for later versions.
 import { ORT_ERROR_CODES, OrtError } from "./ort_error.ts";
 import { ORT_LIBRARY_VARIABLE, ortLibraryPath } from "./ort_library.ts";
 
-/** The version whose documented behaviour we rely on; a library below it answers null to GetApi. */
+/** The API version whose documented behaviour we rely on. An older library returns null from GetApi. */
 const API_VERSION = 30;
 
 /**
- * Parameters: "u64" a native object or address (0n is null), "usize" and "i32" numbers, "buffer" memory of JavaScript that the call reads
- * or fills. The result is a status unless said otherwise.
+ * Parameters: "u64" is a native object or address (0n is null), "usize" and "i32" are numbers, "buffer" is
+ * JavaScript memory that the call reads or fills. The result is a status unless `result` is given.
  */
 interface Signature {
   readonly index: number;
@@ -51,7 +51,7 @@ const SIGNATURES = {
     parameters: ["u64", "u64", "usize", "u64", "u64"],
     nonblocking: true,
   },
-  // The same function on the calling thread, for models that load in no time.
+  // The same function on the calling thread, for models that load at once.
   CreateSessionFromArrayBlocking: { index: 8, parameters: ["u64", "u64", "usize", "u64", "u64"] },
   SessionGetInputCount: { index: 30, parameters: ["u64", "buffer"] },
   SessionGetOutputCount: { index: 31, parameters: ["u64", "buffer"] },
@@ -101,7 +101,7 @@ const SIGNATURES = {
     parameters: ["u64", "u64", "u64", "u64", "usize", "u64", "usize", "u64"],
     nonblocking: true,
   },
-  // The same function on the calling thread, for runs that are shorter than the way to another one.
+  // The same function on the calling thread, for runs that are shorter than the hand-over to another thread.
   RunBlocking: { index: 9, parameters: ["u64", "u64", "u64", "u64", "usize", "u64", "usize", "u64"] },
   RunWithBinding: { index: 133, parameters: ["u64", "u64", "u64"], nonblocking: true },
   ReleaseIoBinding: { index: 135, parameters: ["u64"], result: "void" },
@@ -117,7 +117,10 @@ type Result<S extends Signature> = S extends { nonblocking: true } ? Promise<voi
   : S extends { result: infer R extends Deno.NativeResultType } ? Deno.FromNativeResultType<R>
   : void;
 
-/** The bound functions, under their names in C. Those that return a status throw {@linkcode OrtError} instead. */
+/**
+ * The bound functions, by their names in C. Functions that return a status
+ * throw {@linkcode OrtError} instead.
+ */
 export type OrtApi = {
   readonly [K in keyof Signatures]: (
     ...args: Arguments<Signatures[K]["parameters"]>
@@ -132,44 +135,44 @@ interface OpenLibrary {
 const opened = new Map<string, OpenLibrary>();
 
 /**
- * Opens the library, once per process: its threads forbid unloading it.
- * @throws {Error} if it is absent, cannot be loaded or is older than 1.30.
+ * Opens the library once per process, as its threads forbid unloading it.
+ * @throws {Error} if it is missing, cannot be loaded or is older than 1.30.
  */
 export function openOrtApi(path: string = ortLibraryPath()): OrtApi {
   return openLibrary(path).api;
 }
 
-/** The library's version, e.g. "1.30.0". @throws {Error} as {@linkcode openOrtApi} does. */
+/** Returns the library's version, e.g. "1.30.0". @throws {Error} as {@linkcode openOrtApi} does. */
 export function ortVersion(path: string = ortLibraryPath()): string {
   return openLibrary(path).version;
 }
 
-/** Calls `call` with a cell that a C function fills, and returns what it put there. */
+/** Calls `call` with a cell that a C function fills, and returns the cell's value. */
 export function out(call: (cell: BigUint64Array<ArrayBuffer>) => void): bigint {
   const cell = new BigUint64Array(1);
   call(cell);
   return cell[0]!;
 }
 
-/** A NUL-terminated UTF-8 string for C. */
+/** Returns a NUL-terminated UTF-8 string for C. */
 export function cString(text: string): Uint8Array<ArrayBuffer> {
   return new TextEncoder().encode(`${text}\0`);
 }
 
-/** A NUL-terminated path for C: ORTCHAR_T is UTF-16 on Windows. */
+/** Returns a NUL-terminated path for C. ORTCHAR_T is UTF-16 on Windows. */
 export function cPath(path: string): Uint8Array<ArrayBuffer> {
   if (Deno.build.os !== "windows") return cString(path);
   return new Uint8Array(Uint16Array.from(`${path}\0`, (char) => char.charCodeAt(0)).buffer);
 }
 
-/** Address of the first byte of JavaScript memory; whoever passes it on keeps `memory` referenced. */
+/** Returns the address of the first byte of JavaScript memory. The caller must keep `memory` alive. */
 export function addressOf(memory: ArrayBufferView<ArrayBuffer>): bigint {
-  // V8 keeps small arrays inside its heap, where they may move, until their buffer is asked for.
+  // V8 keeps small arrays in its heap, where they may move, until their buffer is requested.
   const bytes = new Uint8Array(memory.buffer, memory.byteOffset, memory.byteLength);
   return Deno.UnsafePointer.value(Deno.UnsafePointer.of(bytes));
 }
 
-/** The string at `address`, which stays owned by whom it belongs to. */
+/** Reads the string at `address`. Its owner stays the same. */
 export function readCString(address: bigint): string {
   return Deno.UnsafePointerView.getCString(Deno.UnsafePointer.create(address)!);
 }
@@ -250,7 +253,7 @@ function takeStatus(api: OrtApi, status: Deno.PointerObject): OrtError {
   }
 }
 
-/** Drops the places in ONNX Runtime's sources, with their C++ signatures, and all but the first line. */
+/** Returns the first line without source locations and C++ signatures. */
 function plainMessage(text: string): string {
   const [line = ""] = text.trim().split("\n", 1);
   return line.replace(/\S+\.(cc|h):\d+ .*?( was false\. |\[ONNXRuntimeError\] : \d+ : \w+ : )/g, "").trim();

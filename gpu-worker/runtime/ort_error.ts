@@ -1,4 +1,4 @@
-// The error that stands for a failed call of ONNX Runtime (an OrtStatus other than null).
+// The error for a failed call of ONNX Runtime (an OrtStatus other than null).
 
 /** ONNX Runtime's OrtErrorCode, in its order: the code of the C API is the index. */
 export const ORT_ERROR_CODES = [
@@ -19,27 +19,27 @@ export const ORT_ERROR_CODES = [
   "not-found",
 ] as const;
 
-/** What kind of failure ONNX Runtime reports. */
+/** The kind of failure that ONNX Runtime reports. */
 export type OrtErrorCode = typeof ORT_ERROR_CODES[number];
 
 /** Options of {@linkcode OrtError}. */
 export interface OrtErrorOptions extends ErrorOptions {
-  /** What ONNX Runtime says it is. */
+  /** The error code that ONNX Runtime reports. */
   code: OrtErrorCode;
-  /** Name of the graph that the call was about. */
+  /** Name of the graph that was loaded or run. */
   graph?: string;
 }
 
-/** Thrown when ONNX Runtime refuses a call; the message carries what it says. */
+/** Thrown when ONNX Runtime rejects a call. The message contains ONNX Runtime's own message. */
 export class OrtError extends Error {
   /** "OrtError" */
   override readonly name = "OrtError";
-  /** What ONNX Runtime says it is. */
+  /** The error code that ONNX Runtime reports. */
   readonly code: OrtErrorCode;
   /** Name of the graph that was loaded or run, if it was one. */
   readonly graph: string | undefined;
 
-  /** Makes an error from what ONNX Runtime says. */
+  /** Creates an error from ONNX Runtime's message. */
   constructor(message: string, { code, graph, ...options }: OrtErrorOptions) {
     super(message, options);
     this.code = code;

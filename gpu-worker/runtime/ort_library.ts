@@ -1,4 +1,4 @@
-// Finds the ONNX Runtime shared library: the one npm:onnxruntime-node ships, or the one SPECTRUM_ORT_LIBRARY names.
+// Finds the ONNX Runtime shared library: npm:onnxruntime-node's, or the one that SPECTRUM_ORT_LIBRARY names.
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 
@@ -12,7 +12,7 @@ const LIBRARIES: Record<string, readonly [platform: string, file: string]> = {
   windows: ["win32", "onnxruntime.dll"],
 };
 
-/** @returns absolute path of the library for this machine; whether it exists shows when it is opened. */
+/** Returns the absolute path of the library for this machine. The file may not exist. */
 export function ortLibraryPath(): string {
   const chosen = Deno.env.get(ORT_LIBRARY_VARIABLE);
   if (chosen) return chosen;

@@ -1,9 +1,9 @@
-// The error for an execution provider that this machine cannot give; it says what to do about it.
+// The error for an execution provider that is unavailable on this machine. It says what to do.
 import type { ProviderName } from "./provider.ts";
 
 /** Options of {@linkcode ProviderUnavailableError}. */
 export interface ProviderUnavailableErrorOptions extends ErrorOptions {
-  /** Provider that was asked for. */
+  /** The requested provider. */
   provider: ProviderName;
   /** What makes the provider available. */
   remedy: string;
@@ -13,12 +13,12 @@ export interface ProviderUnavailableErrorOptions extends ErrorOptions {
 export class ProviderUnavailableError extends Error {
   /** "ProviderUnavailableError" */
   override readonly name = "ProviderUnavailableError";
-  /** Provider that was asked for. */
+  /** The requested provider. */
   readonly provider: ProviderName;
   /** What makes the provider available. */
   readonly remedy: string;
 
-  /** Words `reason` and the remedy as one message. */
+  /** Creates an error whose message has the reason and the remedy. */
   constructor(reason: string, { provider, remedy, ...options }: ProviderUnavailableErrorOptions) {
     super(`Cannot use the provider '${provider}': ${reason}. ${remedy}`, options);
     this.provider = provider;

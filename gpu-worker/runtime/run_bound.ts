@@ -1,4 +1,4 @@
-// A run that allocates outputs: the C API does so only for a run whose tensors are bound.
+// A run that allocates outputs. The C API can do so only for a run with bound tensors.
 import { graphError } from "./graph_error.ts";
 import { NativeHandle } from "./native_handle.ts";
 import { cString, out } from "./ort_api.ts";
@@ -22,9 +22,9 @@ export interface RunBoundOptions {
 
 /**
  * Runs without blocking the event loop. `Session` has checked the tensors.
- * @returns every wanted output by name: the given tensors themselves, and new ones that belong to the caller.
+ * @returns every wanted output by name: the given tensors, and new tensors that belong to the caller.
  * @throws {OrtError} if the graph fails.
- * @throws the signal's reason, after which the contents of the given outputs are unknown.
+ * @throws the signal's reason; the contents of the given outputs are then undefined.
  */
 export async function runBound(options: RunBoundOptions): Promise<Record<string, Tensor>> {
   const { context, graph, session, feeds, fetch, outputs, signal } = options;
@@ -34,7 +34,7 @@ export async function runBound(options: RunBoundOptions): Promise<Record<string,
     ...[...Object.values(feeds), ...Object.values(outputs)].map(({ handle }) => handle),
   ];
   const pointer = out((cell) => api.CreateIoBinding(session.pointer, cell));
-  // It is an owner of the session and the tensors: disposing of them takes effect after the run.
+  // The binding owns session and tensors, so disposing of them takes effect after the run.
   using binding = new NativeHandle("IoBinding", pointer, { parents, release: api.ReleaseIoBinding });
   try {
     for (const [name, { handle }] of Object.entries(feeds)) {
@@ -56,7 +56,7 @@ export async function runBound(options: RunBoundOptions): Promise<Record<string,
   }
 }
 
-/** The OrtValues of the outputs in the order of their binding; each must be released. */
+/** Returns the OrtValues of the outputs in binding order. Each must be released. */
 function boundValues({ api, allocator }: RuntimeContext, binding: bigint): bigint[] {
   const count = new BigUint64Array(1);
   const list = out((cell) => api.GetBoundOutputValues(binding, allocator, cell, count));

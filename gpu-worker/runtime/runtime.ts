@@ -1,4 +1,4 @@
-// ONNX Runtime with one execution provider: where sessions and tensors come from.
+// ONNX Runtime with one execution provider. It creates sessions and tensors.
 import { DeviceCopier } from "./device_copier.ts";
 import { type DType, DTYPE_BYTES } from "./dtype.ts";
 import type { ExecutionProviderOptions } from "./execution_provider.ts";
@@ -12,27 +12,27 @@ import { TYPED_ARRAYS, type TypedArray } from "./typed_array.ts";
 
 /** Options of {@linkcode Runtime.open}. */
 export interface RuntimeOptions {
-  /** What computes. @default "cpu" */
+  /** The execution provider. @default "cpu" */
   provider?: ProviderName;
   /** Index of the device. @default 0 */
   deviceId?: number;
-  /** Threads within a node on the CPU, for each graph its own. @default graphs share one per physical core */
+  /** Threads per graph on the CPU. @default one pool for all graphs, with a thread for each physical core */
   intraOpThreads?: number;
 }
 
-/** Least severity that ONNX Runtime logs: it throws the others' reasons as errors. */
+/** Least severity that ONNX Runtime logs. Less severe problems are thrown as errors. */
 const LOG_FATAL = 4;
 
 /** Names of memory in ONNX Runtime. */
 const MEMORY_NAMES: Record<Location, string> = { cpu: "Cpu", cuda: "Cuda", webgpu: "WebGPU_Buffer" };
 
-/** OrtAllocatorType and OrtMemType: the device's memory itself, without an arena around it. */
+/** OrtAllocatorType and OrtMemType for the device's own memory, without an arena. */
 const DEVICE_ALLOCATOR = 0;
 const DEFAULT_MEMORY = 0;
 
 /** The environment of sessions and tensors, with one execution provider. */
 export class Runtime implements Disposable {
-  /** What computes. */
+  /** The execution provider. */
   readonly provider: ProviderName;
   readonly #context: TensorContext;
   readonly #execution: ExecutionProviderOptions;
@@ -42,8 +42,8 @@ export class Runtime implements Disposable {
   #disposed = false;
 
   /**
-   * Opens ONNX Runtime and makes sure that the provider works on this machine.
-   * @throws {ProviderUnavailableError} naming the remedy; another provider is never taken instead.
+   * Opens ONNX Runtime and checks that the provider works on this machine.
+   * @throws {ProviderUnavailableError} naming the remedy. There is no fallback to another provider.
    */
   static open(options: RuntimeOptions = {}): Runtime {
     return new Runtime(options);
@@ -99,7 +99,7 @@ export class Runtime implements Disposable {
     });
   }
 
-  /** A tensor in the provider's memory; zeros on the CPU, undefined contents on a device. */
+  /** Allocates a tensor in the provider's memory: zeros on the CPU, undefined contents on a device. */
   allocate<D extends DType>(dtype: D, dims: readonly number[]): Tensor<D> {
     this.#assertOpen();
     if (this.#device !== undefined) return this.#device.allocate(dtype, dims);
@@ -108,15 +108,17 @@ export class Runtime implements Disposable {
   }
 
   /**
-   * A CPU tensor over `data`, which is not copied and must not be transferred while the tensor lives.
-   * @throws {TypeError | RangeError} if `data` is not the array for `dtype` or not as long as `dims` says.
+   * Creates a CPU tensor over `data` without copying it. `data` must not be
+   * transferred while the tensor lives.
+   * @throws {TypeError | RangeError} if `data` is not the array type of `dtype`, or if
+   * its length does not match `dims`.
    */
   tensor<D extends DType>(dtype: D, dims: readonly number[], data: TypedArray<D>): Tensor<D> {
     this.#assertOpen();
     return tensorOver(this.#context, dtype, dims, data);
   }
 
-  /** Sessions and tensors that still live keep what they need of it. Again is harmless. */
+  /** Closes the runtime. Live sessions and tensors keep what they need. May be called repeatedly. */
   [Symbol.dispose](): void {
     if (this.#disposed) return;
     this.#disposed = true;
@@ -130,8 +132,8 @@ export class Runtime implements Disposable {
 }
 
 /**
- * The environment, with one pool of threads for all sessions: they take turns, and the threads of one would be in the way of the
- * others'. Of a process with several runtimes the first makes the pool.
+ * Creates the environment with one thread pool for all sessions. Sessions take turns, and separate pools
+ * would hinder each other. In a process with several runtimes the first one creates the pool.
  */
 function createEnv(api: OrtApi): NativeHandle {
   const options = out((cell) => api.CreateThreadingOptions(cell));

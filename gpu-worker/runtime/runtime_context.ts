@@ -1,4 +1,4 @@
-// What sessions and tensors of one runtime share: the library, its environment and the memory they use.
+// The objects that sessions and tensors of one runtime share: library, environment, memory.
 import type { NativeHandle } from "./native_handle.ts";
 import type { OrtApi } from "./ort_api.ts";
 import type { Location, ProviderName } from "./provider.ts";
@@ -6,7 +6,7 @@ import type { Location, ProviderName } from "./provider.ts";
 export interface RuntimeContext {
   readonly api: OrtApi;
   readonly env: NativeHandle;
-  /** Where graphs compute, and where their outputs are put. */
+  /** The provider that computes the graphs and holds their outputs. */
   readonly provider: ProviderName;
   /** ONNX Runtime's allocator of strings and lists; never released. */
   readonly allocator: bigint;

@@ -1,4 +1,4 @@
-// A graph that is loaded and ready to run.
+// A loaded graph that is ready to run.
 import { CStrings } from "./c_strings.ts";
 import { checkNoneMissing, checkValues } from "./check_values.ts";
 import { DirectRun } from "./direct_run.ts";
@@ -11,7 +11,7 @@ import type { SessionOptions } from "./session_options.ts";
 import type { Tensor, TensorContext } from "./tensor.ts";
 import { readDeclared, type ValueInfo } from "./value_info.ts";
 
-/** A serialized model, and what to resolve its weights against. */
+/** A serialized model, and the folder of its weights. */
 export interface SessionModel extends Pick<SessionOptions, "memPattern"> {
   /** Name of the graph in errors and logs. */
   readonly name?: string;
@@ -23,7 +23,7 @@ export interface SessionModel extends Pick<SessionOptions, "memPattern"> {
 
 /** Options of {@linkcode Session.prepare}. */
 export interface OutputOptions {
-  /** Tensors that receive outputs, e.g. a slot of a history; the others are allocated. */
+  /** Tensors that receive outputs, e.g. a slot of a history. Other outputs are allocated. */
   outputs?: Readonly<Record<string, Tensor>>;
   /** Names of the outputs to compute. @default all */
   fetch?: readonly string[];
@@ -34,8 +34,8 @@ export interface SessionRunOptions extends OutputOptions {
   /** Aborting ends the run before its next node, with the signal's reason. */
   signal?: AbortSignal | undefined;
   /**
-   * Runs on the calling thread, which it holds up and where no signal reaches it: for runs shorter than the 30 microseconds
-   * or more that the way to another thread and back takes. Only where every output has its tensor.
+   * Runs on the calling thread and blocks it; the signal is ignored. For runs that are shorter than the
+   * hand-over to another thread, which takes 30 microseconds or more. Every output must have its tensor.
    * @default false
    */
   blocking?: boolean;
@@ -47,7 +47,7 @@ export interface SessionInit {
   handle: NativeHandle;
 }
 
-/** A loaded graph; it owns the weights as ONNX Runtime laid them out. */
+/** A loaded graph. It owns the weights in ONNX Runtime's layout. */
 export class Session implements Disposable {
   /** Name of the graph in errors and logs. */
   readonly name: string;
@@ -60,12 +60,12 @@ export class Session implements Disposable {
   readonly #inputs: ReadonlyMap<string, ValueInfo>;
   readonly #outputs: ReadonlyMap<string, ValueInfo>;
   readonly #inputNames: CStrings;
-  /** By the wanted outputs' names, joined. */
+  /** Output names in C's form, by the joined names of the wanted outputs. */
   readonly #outputNames = new Map<string, CStrings>();
   #disposed = false;
 
   /**
-   * Others get sessions from `Runtime.createSession`.
+   * Use `Runtime.createSession` instead.
    * @internal
    */
   constructor({ context, name, handle }: SessionInit) {
@@ -96,7 +96,7 @@ export class Session implements Disposable {
   }
 
   /**
-   * Like `load`, on the calling thread: for graphs of a few nodes.
+   * Like `load`, but on the calling thread. For graphs of a few nodes.
    * @internal
    */
   static loadBlocking(context: TensorContext, model: Uint8Array, options: LoadOptions): Session {
@@ -133,12 +133,13 @@ export class Session implements Disposable {
   }
 
   /**
-   * Runs the graph without blocking the event loop; several runs may be under way at once. Quickest where `outputs` holds
-   * every wanted output.
+   * Runs the graph without blocking the event loop. Several runs may be active at once. Fastest if `outputs`
+   * holds every wanted output.
    * @param feeds every input by name
-   * @returns the wanted outputs by name; those that were not given belong to the caller.
-   * @throws {TypeError | RangeError} naming the input whose name, dtype or shape the graph does not take.
-   * @throws {OrtError} if the graph fails. @throws the signal's reason, once the node under way has ended.
+   * @returns the wanted outputs by name; outputs without a given tensor belong to the caller
+   * @throws {TypeError | RangeError} naming the input whose name, dtype or shape the graph does not accept.
+   * @throws {OrtError} if the graph fails.
+   * @throws the signal's reason, once the current node has ended.
    */
   async run(
     feeds: Readonly<Record<string, Tensor>>,
@@ -166,8 +167,9 @@ export class Session implements Disposable {
   }
 
   /**
-   * Prepares a run whose wanted outputs all have their tensors, to be repeated with the same ones.
-   * @throws {TypeError | RangeError} as `run` does. @throws {TypeError} naming an output without a tensor.
+   * Prepares a run for repetition with the same tensors. Every wanted output must have its tensor.
+   * @throws {TypeError | RangeError} as `run` does.
+   * @throws {TypeError} naming an output without a tensor.
    */
   prepare(
     feeds: Readonly<Record<string, Tensor>>,
@@ -188,7 +190,7 @@ export class Session implements Disposable {
     });
   }
 
-  /** Stops profiling and writes what was recorded. @returns path of the JSON file (Chrome trace format). */
+  /** Stops profiling and writes the recording. @returns path of the JSON file (Chrome trace format) */
   endProfiling(): string {
     const { api, allocator } = this.#context;
     const text = out((cell) => api.SessionEndProfiling(this.handle.pointer, allocator, cell));
@@ -221,7 +223,7 @@ export class Session implements Disposable {
     return names;
   }
 
-  /** Unloads the graph, once the runs under way have ended. Again is harmless. */
+  /** Unloads the graph, once active runs have ended. May be called repeatedly. */
   [Symbol.dispose](): void {
     if (this.#disposed) return;
     this.#disposed = true;

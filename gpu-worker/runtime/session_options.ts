@@ -8,28 +8,29 @@ export interface SessionOptions {
   /** Name of the graph in errors and logs. @default the model's name, or "graph" */
   name?: string;
   /**
-   * Folder that external data locations are relative to. The files must lie below it once symlinks are followed, so a
-   * Hugging Face cache snapshot needs a folder above snapshots/ and blobs/.
+   * Folder that external data locations are relative to. The files must be below it after symlinks are
+   * followed: a Hugging Face cache snapshot needs the folder above snapshots/ and blobs/.
    * @default the model's
    */
   externalDataFolder?: string;
   /** How much ONNX Runtime rewrites the graph. @default "all" */
   graphOptimization?: "disabled" | "basic" | "extended" | "all";
-  /** Writes the graph as optimized to this path. */
+  /** Writes the optimized graph to this path. */
   optimizedModelPath?: string;
   /** Records every node's time; `endProfiling()` writes PREFIX_DATE.json. */
   profilePrefix?: string;
-  /** Plans one block for all intermediate results of a shape. @default true */
+  /** Whether one block is planned for all intermediate results of a shape. @default true */
   memPattern?: boolean;
-  /** Threads within a node, of this session alone. @default the runtime's, or those that all sessions share */
+  /** Threads of this session. @default the runtime's, else the pool that all sessions share */
   intraOpThreads?: number;
 }
 
 const OPTIMIZATION_LEVELS = { disabled: 0, basic: 1, extended: 2, all: 99 };
 
 /**
- * @throws {RangeError} for a thread count below 1, which ONNX Runtime would take for its default.
- * @throws {ProviderUnavailableError}
+ * Creates the native options.
+ * @throws {RangeError} for a thread count below 1, which ONNX Runtime would replace by its default.
+ * @throws {ProviderUnavailableError} if the provider is unavailable.
  */
 export function createSessionOptions(
   api: OrtApi,
@@ -60,7 +61,10 @@ export function createSessionOptions(
   }
 }
 
-/** Threads spin within a run, for speed between nodes, but not after it: they would take a core from whoever else needs it. */
+/**
+ * Threads spin during a run, for speed between nodes, but not after it: they
+ * would take a core from other work.
+ */
 const SPINNING = { "session.force_spinning_stop": "1" };
 
 function configEntries({ externalDataFolder }: SessionOptions): Record<string, string> {

@@ -1,4 +1,4 @@
-// A tensor in the memory of the CPU or of a device, owned by whoever made it. Row-major and contiguous.
+// A tensor in main memory or a device's memory, row-major and contiguous. Its creator owns it.
 import { type DType, DTYPE_BYTES, ONNX_DATA_TYPE } from "./dtype.ts";
 import { NativeHandle } from "./native_handle.ts";
 import { out } from "./ort_api.ts";
@@ -9,7 +9,7 @@ import { TYPED_ARRAYS, type TypedArray } from "./typed_array.ts";
 
 /** A runtime's context, with the copies that its tensors make. */
 export interface TensorContext extends RuntimeContext {
-  /** Copies between locations; both tensors have the same dtype and dims. */
+  /** Copies between locations. Both tensors must have the same dtype and dims. */
   readonly copy: <D extends DType>(source: Tensor<D>, target: Tensor<D>) => Promise<void>;
 }
 
@@ -17,14 +17,14 @@ export interface TensorInit<D extends DType> {
   context: TensorContext;
   dtype: D;
   dims: readonly number[];
-  /** The OrtValue; the tensor becomes its owner. */
+  /** The OrtValue, which the tensor takes over. */
   handle: NativeHandle;
   memory: TensorMemory;
   /** Where the tensor begins in `memory`. */
   byteOffset: number;
 }
 
-/** Elements of type `D` in the shape `dims`; whoever made it disposes of it. */
+/** Elements of type `D` in the shape `dims`. The creator disposes of it. */
 export class Tensor<D extends DType = DType> implements Disposable {
   /** Type of the elements. */
   readonly dtype: D;
@@ -41,7 +41,7 @@ export class Tensor<D extends DType = DType> implements Disposable {
   #disposed = false;
 
   /**
-   * Others get tensors from `Runtime` and `Session.run`.
+   * Use `Runtime` or `Session.run` instead.
    * @internal
    */
   constructor({ context, dtype, dims, handle, memory, byteOffset }: TensorInit<D>) {
@@ -98,9 +98,9 @@ export class Tensor<D extends DType = DType> implements Disposable {
   }
 
   /**
-   * The elements themselves, without a copy. The array over memory of ONNX Runtime (outputs it allocated) becomes empty
-   * when the tensor and its views are gone.
-   * @throws {TypeError} if they are not in main memory.
+   * Returns the elements without copying them. If ONNX Runtime owns the memory (outputs that it allocated),
+   * the array becomes empty when the tensor and its views are disposed of.
+   * @throws {TypeError} if the elements are not in main memory.
    */
   data(): TypedArray<D> {
     void this.handle;
@@ -135,18 +135,18 @@ export class Tensor<D extends DType = DType> implements Disposable {
     else await this.#context.copy<D>(wrapped, this);
   }
 
-  /** This tensor, its dtype known to the compiler. @throws {TypeError} if it has another. */
+  /** Returns this tensor with its dtype known to the compiler. @throws {TypeError} if the dtype differs. */
   as<E extends DType>(dtype: E): Tensor<E> {
     if ((this.dtype as DType) !== dtype) throw new TypeError(`Cannot use ${this} as ${dtype}`);
     return this as unknown as Tensor<E>;
   }
 
-  /** Type and shape, as errors show them. */
+  /** Returns type and shape for errors. */
   toString(): string {
     return `${this.dtype} [${this.dims}]`;
   }
 
-  /** Gives the memory back, once no view and no run needs it. Again is harmless. */
+  /** Releases the memory, once no view and no run needs it. May be called repeatedly. */
   [Symbol.dispose](): void {
     if (this.#disposed) return;
     this.#disposed = true;
@@ -155,8 +155,9 @@ export class Tensor<D extends DType = DType> implements Disposable {
 }
 
 /**
- * A CPU tensor over `data`, which is not copied.
- * @throws {TypeError} if the array is not the one for `dtype`. @throws {RangeError} if its length is not that of `dims`.
+ * Creates a CPU tensor over `data` without copying it.
+ * @throws {TypeError} if the array type does not match `dtype`.
+ * @throws {RangeError} if its length does not match `dims`.
  */
 export function tensorOver<D extends DType>(
   context: TensorContext,
@@ -226,7 +227,9 @@ function wrapMemory({ context, dtype, dims, memory, byteOffset }: Wrapping): big
   );
 }
 
-/** @throws {RangeError} if a dimension is not a whole number >= 0. */
+/**
+ * Returns the number of elements of a shape. @throws {RangeError} if a dimension is not a whole number >= 0.
+ */
 export function elementCount(dims: readonly number[]): number {
   let count = 1;
   for (const dim of dims) {

@@ -1,4 +1,4 @@
-// The bytes that a tensor and its views share, and JavaScript's window on them.
+// The memory that a tensor and its views share, and JavaScript's view of it.
 import { addressOf } from "./ort_api.ts";
 import type { Location } from "./provider.ts";
 
@@ -29,7 +29,7 @@ export class TensorMemory {
     this.#isNative = buffer === undefined;
   }
 
-  /** Memory of JavaScript; who uses the address keeps the array alive. */
+  /** Wraps JavaScript memory. Users of the address must keep the array alive. */
   static ofArray(array: ArrayBufferView<ArrayBuffer>): TensorMemory {
     const { buffer, byteOffset: bufferOffset, byteLength } = array;
     return new TensorMemory({
@@ -41,7 +41,7 @@ export class TensorMemory {
     });
   }
 
-  /** Memory of ONNX Runtime; `locate` is called when the address is first needed. */
+  /** Wraps memory of ONNX Runtime. `locate` is called when the address is first needed. */
   static ofNative(locate: () => bigint, byteLength: number, location: Location): TensorMemory {
     return new TensorMemory({ locate, byteLength, location });
   }
@@ -50,14 +50,14 @@ export class TensorMemory {
     return this.#address ??= this.#locate();
   }
 
-  /** Only for memory of the CPU. */
+  /** The memory as an ArrayBuffer. Only for main memory. */
   get buffer(): ArrayBuffer {
     return this.#buffer ??= this.#byteLength === 0
       ? new ArrayBuffer(0)
       : Deno.UnsafePointerView.getArrayBuffer(Deno.UnsafePointer.create(this.address)!, this.#byteLength);
   }
 
-  /** Empties the arrays that look at native memory, as it is about to be freed: they must not dangle. */
+  /** Empties the arrays over native memory before it is freed, so that they do not dangle. */
   close(): void {
     if (this.#isNative) this.#buffer?.transfer(0);
     this.#buffer = undefined;

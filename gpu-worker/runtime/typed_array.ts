@@ -1,4 +1,4 @@
-// The JavaScript array for each element type. bfloat16 has none: its bits stand in a Uint16Array.
+// The JavaScript array for each element type. bfloat16 has none; its bits are in a Uint16Array.
 import type { DType } from "./dtype.ts";
 
 /** Array class by element type. */

@@ -1,8 +1,8 @@
-// What a graph declares of its inputs and outputs.
+// Reads a graph's declared inputs and outputs.
 import { type DType, ONNX_DATA_TYPE } from "./dtype.ts";
 import { type OrtApi, out, readCString } from "./ort_api.ts";
 
-/** A dimension: its size, the name of a size that each run chooses, or null where the graph leaves it unnamed. */
+/** A dimension: its size, the name of a size that each run chooses, or null if unnamed. */
 export type DeclaredDim = number | string | null;
 
 /** An input or output as its graph declares it. */
@@ -17,7 +17,7 @@ export interface ValueInfo {
 
 const DTYPES = new Map(Object.entries(ONNX_DATA_TYPE).map(([dtype, code]) => [code, dtype as DType]));
 
-/** Type and shape of an OrtValue. */
+/** Returns type and shape of an OrtValue. */
 export function readValueInfo(api: OrtApi, value: bigint): { dtype: DType; dims: number[] } {
   const info = out((cell) => api.GetTensorTypeAndShape(value, cell));
   try {
@@ -28,7 +28,7 @@ export function readValueInfo(api: OrtApi, value: bigint): { dtype: DType; dims:
   }
 }
 
-/** The inputs, or the outputs, that a session declares, in their order. `allocator` is the default one. */
+/** Returns a session's declared inputs or outputs, in order. `allocator` must be the default allocator. */
 export function readDeclared(
   api: OrtApi,
   session: bigint,
@@ -54,7 +54,9 @@ export function readDeclared(
   });
 }
 
-/** Reads an OrtTensorTypeAndShapeInfo, free sizes as -1. @throws {TypeError} for element types we do not carry. */
+/**
+ * Reads an OrtTensorTypeAndShapeInfo. Free sizes are -1. @throws {TypeError} for unsupported element types.
+ */
 function readTensorInfo(api: OrtApi, info: bigint): { dtype: DType; sizes: BigInt64Array } {
   const code = Number(out((cell) => api.GetTensorElementType(info, cell)));
   const dtype = DTYPES.get(code);

@@ -1,9 +1,11 @@
-// An input or output as an ONNX graph declares it.
+// Declares an input or output of an ONNX graph.
 import { create } from "@bufbuild/protobuf";
 import { type DType, ONNX_DATA_TYPE } from "./dtype.ts";
 import { type ValueInfoProto, ValueInfoProtoSchema } from "./messages/onnx_pb.ts";
 
-/** Declares a tensor. A dimension is a size, or the name of a size that is free until the run. */
+/**
+ * Returns the declaration of a tensor. A dimension is a size, or the name of a size that each run chooses.
+ */
 export function valueInfoProto(
   name: string,
   dtype: DType,

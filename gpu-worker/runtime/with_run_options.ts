@@ -1,11 +1,11 @@
-// What a signal is to ONNX Runtime: options of a run that can end it between two nodes.
+// Connects an abort signal to ONNX Runtime's run options, which can end a run between two nodes.
 import { NativeHandle } from "./native_handle.ts";
 import { type OrtApi, out } from "./ort_api.ts";
 
-/** Fatal errors only: what goes wrong, cancelling included, comes back as a status. */
+/** Logs only fatal errors. Other errors, and cancellation, are returned as a status. */
 const LOG_FATAL = 4;
 
-/** Calls `run` with the OrtRunOptions that `signal` terminates, or with null where there is none. */
+/** Calls `run` with OrtRunOptions that `signal` terminates, or with null without a signal. */
 export async function withRunOptions(
   api: OrtApi,
   signal: AbortSignal | undefined,

@@ -1,4 +1,5 @@
-// Adds LoRAs to a checkpoint: its tensors then carry what is to be added, and every graph built from it has them.
+// Adds LoRAs to a checkpoint. Its tensors then carry the additions, and every
+// graph built from it applies them.
 import { showValue } from "../../../sampler/mod.ts";
 import { CheckpointError } from "../checkpoint_error.ts";
 import type { Addition, WeightEntry } from "../weights.ts";
@@ -8,9 +9,9 @@ import { type LoraTarget, loraTargets } from "./lora_targets.ts";
 import { type LoraModule, readLora } from "./read_lora.ts";
 
 /**
- * Several LoRAs are summed: W + sum of weight * alpha / rank * B A.
- * @throws {CheckpointError} if a file is damaged, names a module that the checkpoint has not (the picture would lack a part
- * of what was trained), or has other shapes than the checkpoint.
+ * Returns the checkpoint with LoRAs. Several LoRAs are summed: W + sum of weight * alpha / rank * B A.
+ * @throws {CheckpointError} if a file is damaged, has shapes other than the checkpoint's, or names a module
+ * that the checkpoint lacks: pictures would then miss a part of the training.
  */
 export function applyLoras(checkpoint: Checkpoint, loras: readonly Lora[]): Checkpoint {
   if (loras.length === 0) return checkpoint;
@@ -98,7 +99,10 @@ function assertShapes(
   }
 }
 
-/** What each target has of `entry`: rows are contiguous in the file, so that of a fused one each is a range of bytes. */
+/**
+ * Splits the rows of `entry` among the targets. Rows are contiguous in the file, so each
+ * target's part is a range of bytes.
+ */
 function splitRows(entry: WeightEntry, targets: readonly LoraTarget[]): WeightEntry[] {
   const rowBytes = entry.byteLength / entry.shape[0]!;
   let offset = entry.offset;

@@ -1,9 +1,9 @@
-// Tensors of LoRA files that diffusers leaves out without an error: files hold the same layers twice, or changes of norms.
-// We leave the same ones out, and say so.
+// Selects the tensors of LoRA files that diffusers silently ignores: duplicates of other layers, or changes
+// of norms. We ignore the same tensors and report them.
 
-/** Where the tensors of a file stand in the way of nothing but themselves: which of them, and why. */
+/** A rule that says which tensors are ignored, and why. */
 interface DropRule {
-  /** For files that hold such a name; @default all */
+  /** Applies the rule only to files with a name that matches. @default all files */
   where?: (key: string) => boolean;
   drops: (key: string) => boolean;
   reason: string;
@@ -51,7 +51,9 @@ const WAN: readonly DropRule[] = [
 ];
 
 /**
- * What is left out of a file with the tensors `keys` for a denoiser of the class `className`: name -> what it is.
+ * Returns the ignored tensors of a LoRA file, name -> reason.
+ * @param keys names of the file's tensors
+ * @param className class of the denoiser
  */
 export function droppedTensors(keys: readonly string[], className: string | undefined): Map<string, string> {
   const rules = [...EVERYWHERE];

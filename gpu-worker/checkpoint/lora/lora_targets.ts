@@ -1,5 +1,6 @@
-// Where the modules that a LoRA file names lie in a checkpoint. Kohya writes underscores for dots, which cannot be undone:
-// every name that a tensor of the checkpoint may have is written that way instead, and looked up.
+// Finds the modules of a LoRA file in a checkpoint. Kohya writes underscores for dots, which
+// cannot be reversed. Instead, every name that a tensor of the checkpoint may have is written
+// with underscores and looked up.
 import { CheckpointError } from "../checkpoint_error.ts";
 import type { WeightEntry } from "../weights.ts";
 import type { Checkpoint } from "../checkpoint.ts";
@@ -13,18 +14,18 @@ import {
 } from "./original_names.ts";
 import { unetOriginalNames } from "./unet_original_names.ts";
 
-/** A tensor of the checkpoint. */
+/** A tensor of the checkpoint that a LoRA changes. */
 export interface LoraTarget {
   component: string;
   weight: string;
   shape: WeightEntry["shape"];
   /** Name of the module's bias; undefined if it has none. */
   bias?: string | undefined;
-  /** The original holds the halves of its rows the other way round. */
+  /** Whether the original model has the two halves of its rows in reverse order. */
   swapped?: boolean;
 }
 
-/** Finds what a file calls `module`: one tensor, or those whose rows lie behind each other in a fused one. */
+/** Finds the tensors of `module`: one tensor, or several whose rows follow each other in a fused tensor. */
 export type FindLoraTargets = (module: string) => readonly LoraTarget[] | undefined;
 
 const ORIGINAL_NAMES: Readonly<Record<string, (modules: readonly string[]) => OriginalNames>> = {
@@ -35,14 +36,14 @@ const ORIGINAL_NAMES: Readonly<Record<string, (modules: readonly string[]) => Or
   WanTransformer3DModel: wanOriginalNames,
 };
 
-/** Prefixes of peft's, kohya's and ComfyUI's names, and the component that each means. */
+/** Prefixes of peft's, kohya's and ComfyUI's names, and the component that each refers to. */
 const DENOISER =
   /^(?:unet\.|transformer\.|diffusion_model\.|base_model\.model\.|lora_unet_|lora_transformer_)(.+)$/s;
 const COMFY_CLIP = /^text_encoders\.clip_l\.transformer\.(.+)$/s;
 const TEXT_ENCODER = /^(?:(text_encoder(?:_\d)?)\.|lora_te([123])?_)(.+)$/s;
-/** Of the second Stable Diffusion on, transformers' CLIP has it or not, and files as well. */
+/** Optional prefix. From Stable Diffusion 2 on, transformers' CLIP and LoRA files may have it or not. */
 const TEXT_MODEL = "text_model.";
-/** diffusers' own names of a text encoder's attention, before it took transformers'. */
+/** diffusers' own names of a text encoder's attention, before it used transformers' names. */
 const OLD_ATTENTION: Readonly<Record<string, string>> = {
   q_proj: "to_q",
   k_proj: "to_k",
@@ -51,10 +52,13 @@ const OLD_ATTENTION: Readonly<Record<string, string>> = {
 };
 const SUFFIX = ".weight";
 
-/** @throws {CheckpointError} if two tensors of the checkpoint would have the same name with underscores. */
+/**
+ * Returns a function that finds a LoRA's targets in `checkpoint`.
+ * @throws {CheckpointError} if two tensors of the checkpoint have the same name with underscores.
+ */
 export function loraTargets(checkpoint: Checkpoint): FindLoraTargets {
   const targets = new Map<string, readonly LoraTarget[]>();
-  /** Names of the denoiser's own repository stand in files without a prefix, too. */
+  /** Names from the denoiser's own repository, which files may use without a prefix. */
   const originals = new Set<string>();
   let denoiser: string | undefined;
   let t5: string | undefined;
@@ -112,7 +116,7 @@ export function loraTargets(checkpoint: Checkpoint): FindLoraTargets {
         ? lookUp(denoiser, module)
         : undefined;
     }
-    // Kohya's third encoder is T5, wherever the pipeline has it.
+    // Kohya's third encoder is T5, whatever its place in the pipeline.
     const component = encoder ?? (number === "3" ? t5 : number === "2" ? "text_encoder_2" : "text_encoder");
     return lookUp(component, inEncoder);
   };

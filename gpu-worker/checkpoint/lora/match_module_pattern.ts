@@ -1,9 +1,9 @@
-// The patterns of peft's alpha_pattern, matched in time that grows with pattern and name alone: a file from elsewhere must
-// not be able to hang the process by a regular expression.
+// Matches the patterns of peft's alpha_pattern in time bounded by pattern and name: a downloaded file must
+// not hang the process with a regular expression.
 import { showValue } from "../../../sampler/mod.ts";
 import { CheckpointError } from "../checkpoint_error.ts";
 
-/** One character of a pattern, and whether it may be missing or be repeated. */
+/** One character of a pattern, and whether it is optional or repeated. */
 interface Step {
   fits: (character: string) => boolean;
   optional: boolean;
@@ -18,13 +18,15 @@ const CLASSES: Readonly<Record<string, (character: string) => boolean>> = {
 const MAX_LENGTH = 1000;
 
 /**
- * Whether `pattern` names `module`, as peft has it: the whole name, or the end of it behind a dot. Characters, `.`, `\d`,
- * `\w`, `\s`, escapes and `?`, `*`, `+` behind them are known; in practice patterns are plain names.
+ * Returns whether `pattern` matches `module` as in peft: the whole name, or its end after a
+ * dot. Supports characters, `.`, `\d`, `\w`, `\s`, escapes, and `?`, `*`, `+` after them. In
+ * practice patterns are plain names.
  * @throws {CheckpointError} naming a pattern of another form.
  */
 export function matchModulePattern(pattern: string, module: string): boolean {
   const steps = parse(pattern);
-  // The places in the pattern that what was read so far may have led to. It may begin at the start and behind each dot.
+  // The places in the pattern that the characters so far may have reached. A match may start at
+  // the beginning and after each dot.
   let places = reach(new Set([0]), steps);
   for (const character of module) {
     const next = new Set<number>();
@@ -40,9 +42,9 @@ export function matchModulePattern(pattern: string, module: string): boolean {
   return places.has(steps.length);
 }
 
-/** With what can be passed over. */
+/** Adds the places behind optional steps. */
 function reach(places: Set<number>, steps: readonly Step[]): Set<number> {
-  // A set is walked in the order of its entries, those that come during the walk included.
+  // Iteration over a set includes entries that are added meanwhile.
   for (const place of places) if (steps[place]?.optional) places.add(place + 1);
   return places;
 }

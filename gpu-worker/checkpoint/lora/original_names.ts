@@ -1,13 +1,15 @@
-// How the networks' own repositories call the layers that diffusers renamed; kohya's LoRAs name them so.
-// Source: diffusers' lora_conversion_utils.py and single_file_utils.py, read backwards.
+// Maps the layer names of the networks' own repositories, which kohya's LoRAs use, to diffusers' names.
+// Source: diffusers' lora_conversion_utils.py and single_file_utils.py, in reverse.
 
-/** Original name -> diffusers' modules that lie in it, in the order of their rows (q, k, v). */
+/** Original name -> diffusers' modules in that layer, in the order of their rows (q, k, v). */
 export type OriginalNames = ReadonlyMap<string, readonly string[]>;
 
-/** A pattern of diffusers' names and what the original calls them. Rules of one original stand in the order of its rows. */
+/**
+ * A pattern of diffusers' names, and the original name. Rules of one original are in the order of its rows.
+ */
 type Rule = readonly [diffusers: RegExp, original: string];
 
-/** Its halves, shift and scale, stand the other way round in diffusers. */
+/** A layer whose halves, shift and scale, are in reverse order in diffusers. */
 export const SWAPPED_ORIGINAL = "final_layer.adaLN_modulation.1";
 
 const FLUX: readonly Rule[] = [
@@ -104,7 +106,7 @@ const HUNYUAN_VIDEO: readonly Rule[] = [
   [/^proj_out$/, "final_layer.linear"],
 ];
 
-// Not context_block.adaLN_modulation: that of the last block has its halves turned, too.
+// context_block.adaLN_modulation is missing, as the last block has its halves in reverse order too.
 const SD3: readonly Rule[] = [
   ...fused("transformer_blocks", ["attn.to_q", "attn.to_k", "attn.to_v"], "joint_blocks.$1.x_block.attn.qkv"),
   ...fused(
@@ -146,22 +148,30 @@ const WAN: readonly Rule[] = [
   [/^proj_out$/, "head.head"],
 ];
 
-/** Original names of Wan (Wan-Video/Wan2.1) for the modules of a WanTransformer3DModel. */
+/** Returns the original names of Wan (Wan-Video/Wan2.1) for the modules of a WanTransformer3DModel. */
 export function wanOriginalNames(modules: readonly string[]): OriginalNames {
   return rename(modules, WAN);
 }
 
-/** Original names of FLUX (black-forest-labs/flux) for the modules of a FluxTransformer2DModel. */
+/**
+ * Returns the original names of FLUX (black-forest-labs/flux) for the modules of a FluxTransformer2DModel.
+ */
 export function fluxOriginalNames(modules: readonly string[]): OriginalNames {
   return rename(modules, FLUX);
 }
 
-/** Original names of HunyuanVideo (Tencent/HunyuanVideo) for the modules of a HunyuanVideoTransformer3DModel. */
+/**
+ * Returns the original names of HunyuanVideo (Tencent/HunyuanVideo) for the modules of a
+ * HunyuanVideoTransformer3DModel.
+ */
 export function hunyuanVideoOriginalNames(modules: readonly string[]): OriginalNames {
   return rename(modules, HUNYUAN_VIDEO);
 }
 
-/** Original names of Stable Diffusion 3 (Stability-AI/sd3.5) for the modules of an SD3Transformer2DModel. */
+/**
+ * Returns the original names of Stable Diffusion 3 (Stability-AI/sd3.5) for the modules of an
+ * SD3Transformer2DModel.
+ */
 export function sd3OriginalNames(modules: readonly string[]): OriginalNames {
   return rename(modules, SD3);
 }

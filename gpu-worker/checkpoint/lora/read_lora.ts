@@ -1,4 +1,4 @@
-// Reads a LoRA file: which modules it changes, by which matrices, how much.
+// Reads a LoRA file: the modules it changes, their matrices and scales.
 import { showValue } from "../../../sampler/mod.ts";
 import { CheckpointError } from "../checkpoint_error.ts";
 import { readSafetensorsHeader, readSafetensorsMetadata, type SafetensorsEntry } from "../safetensors.ts";
@@ -8,32 +8,36 @@ import { matchModulePattern } from "./match_module_pattern.ts";
 import { readScalar } from "./read_scalar.ts";
 import { type TensorRole, tensorRole } from "./tensor_role.ts";
 
-/** What a file adds to one module: a product of two matrices or, of Wan's head, a whole one; and to its bias. */
+/**
+ * A file's change of one module: a product of two matrices (or, for Wan's head, a whole
+ * matrix), and a change of its bias.
+ */
 export interface LoraModule {
-  /** As the file spells it. */
+  /** The name as the file spells it. */
   name: string;
   change: { down: WeightEntry; up: WeightEntry } | { whole: WeightEntry };
-  /** The file's own: alpha / rank. */
+  /** The file's own scale: alpha / rank. */
   scale: number;
   bias?: { entry: WeightEntry; scale: number };
 }
 
 export interface LoraFile {
   modules: LoraModule[];
-  /** What diffusers leaves out as well, a sentence each. */
+  /** One sentence for each kind of tensors that is ignored, as in diffusers. */
   notes: string[];
 }
 
 export interface ReadLoraOptions {
-  /** Class of the checkpoint's denoiser, which decides what is left out. */
+  /** Class of the checkpoint's denoiser. It decides which tensors are ignored. */
   denoiserClass?: string | undefined;
 }
 
 type Parts = Partial<Record<TensorRole["role"], SafetensorsEntry>>;
 
 /**
- * @throws {CheckpointError} naming a tensor that is no part of a LoRA as we know it (DoRA, LoHa, LoKr), or a module
- * that lacks a matrix.
+ * Reads a LoRA file.
+ * @throws {CheckpointError} naming a tensor of an unsupported kind (DoRA, LoHa, LoKr),
+ * or a module that lacks a matrix.
  */
 export function readLora(path: string, { denoiserClass }: ReadLoraOptions = {}): LoraFile {
   const modules = new Map<string, Parts>();
@@ -43,7 +47,7 @@ export function readLora(path: string, { denoiserClass }: ReadLoraOptions = {}):
   for (const [key, entry] of entries) {
     if (dropped.has(key)) continue;
     const { module, role } = tensorRole(key) ?? {};
-    // Only Wan's trainers write changes that are no product of matrices.
+    // Only Wan's trainers write changes that are not products of matrices.
     const isPlain = role === "whole" || role === "plainBias";
     if (
       module === undefined || role === undefined || (isPlain && denoiserClass !== "WanTransformer3DModel")
@@ -84,7 +88,7 @@ export function readLora(path: string, { denoiserClass }: ReadLoraOptions = {}):
   return { modules: [...modules].map(([name, parts]) => read(name, parts)), notes: notesOf(path, dropped) };
 }
 
-/** One for each kind of what was left out. */
+/** Returns one sentence for each kind of ignored tensors. */
 function notesOf(path: string, dropped: ReadonlyMap<string, string>): string[] {
   const kinds = Map.groupBy(dropped, ([, reason]) => reason);
   return [...kinds].map(([reason, [first, ...more]]) =>
@@ -94,7 +98,10 @@ function notesOf(path: string, dropped: ReadonlyMap<string, string>): string[] {
   );
 }
 
-/** The LoraConfig of each component, as save_lora_weights leaves it in the file: "transformer.lora_alpha": 8, ... */
+/**
+ * Returns the LoraConfig of each component, which save_lora_weights stores in the file:
+ * "transformer.lora_alpha": 8, ...
+ */
 function savedConfigs(path: string): Record<string, unknown> {
   const text = readSafetensorsMetadata(path)["lora_adapter_metadata"];
   if (text === undefined) return {};
@@ -107,7 +114,7 @@ function savedConfigs(path: string): Record<string, unknown> {
   throw new CheckpointError(`Cannot use LoRA ${path} as its lora_adapter_metadata is not a JSON object`);
 }
 
-/** peft's scaling: alpha / rank, or alpha / sqrt(rank); alpha is the rank where nothing is said. */
+/** Returns peft's scale: alpha / rank, or alpha / sqrt(rank). alpha defaults to the rank. */
 function savedScale(
   saved: Record<string, unknown>,
   { name, rank }: { name: string; rank: number },

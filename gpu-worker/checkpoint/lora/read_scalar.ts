@@ -1,4 +1,4 @@
-// One number of a safetensors file, which the host needs itself: LoRA's alpha.
+// Reads one number of a safetensors file: a LoRA's alpha, which the host needs.
 import { CheckpointError } from "../checkpoint_error.ts";
 import type { SafetensorsEntry } from "../safetensors.ts";
 import { fromBfloat16 } from "../../runtime/bfloat16.ts";

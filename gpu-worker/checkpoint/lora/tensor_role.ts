@@ -1,12 +1,12 @@
-// What a tensor of a LoRA file is to its module, by its name. The same is named in many ways (arXiv 2106.09685): peft's
-// X.lora_A.weight, kohya's X_Y.lora_down.weight, diffusers' of 2023, XLabs'.
+// Derives a LoRA tensor's role from its name. The same role has many names (arXiv 2106.09685): peft's
+// X.lora_A.weight, kohya's X_Y.lora_down.weight, those of diffusers in 2023, and XLabs'.
 
 export interface TensorRole {
-  /** As the file spells it, the ending apart. */
+  /** The module's name as the file spells it, without the ending. */
   module: string;
   /**
-   * A is `down`, B is `up`; `bias` goes through the module's scale, `plainBias` does not; `whole` is a change of the
-   * weight itself.
+   * A is `down`, B is `up`. `bias` is scaled by the module's scale, `plainBias` is not. `whole` is a change
+   * of the weight itself.
    */
   role: "down" | "up" | "alpha" | "bias" | "plainBias" | "whole";
 }
@@ -14,7 +14,10 @@ export interface TensorRole {
 const DOWN = new Set(["lora_A", "lora_down", "lora.down", "lora_linear_layer.down"]);
 const MATRIX =
   /^(.+)\.(lora_A|lora_down|lora\.down|lora_linear_layer\.down|lora_B|lora_up|lora\.up|lora_linear_layer\.up)\.weight$/s;
-/** diffusers' attention processors: X.processor.to_q_lora.down.weight, and X.to_q_lora.down.weight of text encoders. */
+/**
+ * Names of diffusers' attention processors: X.processor.to_q_lora.down.weight, or
+ * X.to_q_lora.down.weight in text encoders.
+ */
 const PROCESSOR = /^(.+?)(?:\.processor)?\.to_(q|k|v|out)_lora\.(down|up)\.weight$/s;
 const XLABS = /^(.+\.processor\.(?:qkv|proj)_lora[12]?)\.(down|up)\.weight$/s;
 const OTHERS: Readonly<Record<string, TensorRole["role"]>> = {
@@ -25,7 +28,7 @@ const OTHERS: Readonly<Record<string, TensorRole["role"]>> = {
 };
 const OTHER = /^(.+)\.(alpha|lora_B\.bias|diff_b|diff)$/s;
 
-/** Undefined for a tensor that is no part of a LoRA as we know it (DoRA, LoHa, LoKr, ...). */
+/** Returns a tensor's module and role, or undefined for unsupported tensors (DoRA, LoHa, LoKr, ...). */
 export function tensorRole(key: string): TensorRole | undefined {
   const [, name, kind] = MATRIX.exec(key) ?? [];
   if (name !== undefined) return { module: name, role: DOWN.has(kind!) ? "down" : "up" };

@@ -1,5 +1,5 @@
-// Original names of Stable Diffusion and SDXL (Stability-AI/generative-models) for the modules of a UNet2DConditionModel:
-// there, resnets, attentions and resamplers of all blocks are counted through.
+// Original names of Stable Diffusion and SDXL (Stability-AI/generative-models) for the modules of a
+// UNet2DConditionModel. They number the resnets, attentions and resamplers of all blocks consecutively.
 import type { OriginalNames } from "./original_names.ts";
 
 const OUTER: Readonly<Record<string, string>> = {
@@ -42,7 +42,7 @@ function blockName(
   if (side === "mid") return `middle_block.${isResnet ? 2 * Number(layer) : 1}.${rest}`;
   if (kind === "downsamplers") return `input_blocks.${first + layers + 1}.0.op`;
   if (kind === "upsamplers") {
-    // Behind the last resnet, and behind the attention where the block has one.
+    // The upsampler follows the last resnet, and the attention if the block has one.
     const sub = known.has(`up_blocks.${block}.attentions.0.proj_in`) ? 2 : 1;
     return `output_blocks.${first + layers}.${sub}.conv`;
   }
