@@ -15,6 +15,7 @@ import type { GenerateResult, Pipeline, StepProgress } from "../pipeline/pipelin
 import type { GenerateRequest } from "../request/generate_request.ts";
 import { imageTokens } from "../request/image_tokens.ts";
 import type { RequestRules } from "../request/request_rules.ts";
+import { NotFiniteError } from "../runtime/mod.ts";
 import type { ModelPool } from "./model_pool.ts";
 import { previewSteps } from "./preview_steps.ts";
 import type { Run } from "./run.ts";
@@ -67,7 +68,7 @@ export async function executeRun(run: Run, turn: DeviceTurn, options: ExecuteRun
       metrics.finished({ model, outcome: "cancelled" });
       return;
     }
-    const error = ApiError.from(cause);
+    const error = toApiError(cause);
     if (error.status >= 500) {
       log("error", "run failed", { run: run.id, model, error: String(error.cause ?? error) });
     }
@@ -86,6 +87,13 @@ interface Generated {
   pictures: number;
   model: Pipeline["model"];
   rules: RequestRules;
+}
+
+/** A client learns which network failed: the remedy is the operator's, but the request need not be sent again. */
+function toApiError(cause: unknown): ApiError {
+  return cause instanceof NotFiniteError
+    ? new ApiError(500, cause.message, { code: "not_finite", cause })
+    : ApiError.from(cause);
 }
 
 async function generate(

@@ -1,7 +1,7 @@
 // Decodes final latents: AutoencoderKL makes a picture, a video family's own autoencoder makes a video.
 import type { AutoencoderKLConfig } from "../graph/autoencoder_kl/autoencoder_kl_config.ts";
 import type { DecodedImage } from "../media/decoded_image.ts";
-import type { Runtime } from "../runtime/mod.ts";
+import { assertFinite, type Runtime, type ValueSource } from "../runtime/mod.ts";
 import type { GraphSession } from "../session/session_loader.ts";
 import { collectVideo, type CollectVideoOptions } from "../vae/collect_video.ts";
 import { decodeLatents } from "../vae/decode_latents.ts";
@@ -42,16 +42,23 @@ export interface PictureDecoderOptions {
   session: GraphSession;
 }
 
+/** Autoencoders compute in float32 whatever the compute type. */
+export const VAE: ValueSource = { component: "vae", dtype: "float32" };
+
 /** Returns a decoder that turns latents into one picture with AutoencoderKL. */
 export function pictureDecoder(
   { runtime, vaeTiling, reading, session }: PictureDecoderOptions,
 ): LatentDecoder {
   const { vaeConfig: config, latentScale: { spatial } } = reading;
   const vae = tiledDecoder(session, { runtime, config, ...vaeTiling !== undefined && { vaeTiling } });
-  const decode = (
+  const decode = async (
     latents: { dims: readonly number[]; data: Float32Array<ArrayBuffer> },
     signal?: AbortSignal,
-  ) => decodeLatents({ runtime, vae }, { ...latents, ...signal && { signal } });
+  ) => {
+    const image = await decodeLatents({ runtime, vae }, { ...latents, ...signal && { signal } });
+    assertFinite(image.data, VAE);
+    return image;
+  };
   return {
     decode: async ({ size: { channels, height, width }, data, signal }) => ({
       image: await decode({ dims: [channels, height, width], data }, signal),
@@ -63,12 +70,18 @@ export function pictureDecoder(
 
 /**
  * Returns a decoder of videos.
- * @param frames yields the frames in order; each is valid until the next one is requested
+ * @param decodeFrames yields the frames in order; each is valid until the next one is requested
  */
 export function videoDecoder(
-  frames: (video: VideoToDecode) => AsyncIterable<DecodedImage>,
+  decodeFrames: (video: VideoToDecode) => AsyncIterable<DecodedImage>,
   { spatial }: LatentScale,
 ): LatentDecoder {
+  async function* frames(video: VideoToDecode): AsyncGenerator<DecodedImage> {
+    for await (const frame of decodeFrames(video)) {
+      assertFinite(frame.data, VAE);
+      yield frame;
+    }
+  }
   return {
     decode: (video, request) => collectVideo(frames(video), request),
     async preview({ size, data, signal }) {

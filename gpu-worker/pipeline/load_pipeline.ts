@@ -5,6 +5,7 @@ import type { DenoiserSessions } from "../denoiser/denoiser_shape.ts";
 import type { GenerateRequest } from "../request/generate_request.ts";
 import { guidanceBranches } from "../request/guidance_branches.ts";
 import type { ModelDescription } from "../request/model_description.ts";
+import { assertFinite, type ValueSource } from "../runtime/mod.ts";
 import { SessionLoader } from "../session/session_loader.ts";
 import type { EncodedPrompt } from "../text/encoded_prompt.ts";
 import type { LoadedEncoder } from "../text/encode_text.ts";
@@ -14,7 +15,7 @@ import { ImageEncoder } from "../vae/image_encoder.ts";
 import { latentsOf } from "../vae/video_size.ts";
 import { beginRun } from "./begin_run.ts";
 import { denoisedDims, type Family, type FamilyReading, type PreparedRun } from "./family.ts";
-import type { LatentDecoder } from "./latent_decoder.ts";
+import { type LatentDecoder, VAE } from "./latent_decoder.ts";
 import type { GenerateOptions, GenerateResult, ModelInfo, OpenOptions, Pipeline } from "./pipeline.ts";
 import { type LoadedDenoiser, prepareDenoiser } from "./prepare_denoiser.ts";
 import { runSampling } from "./run_sampling.ts";
@@ -46,6 +47,7 @@ export async function loadPipeline(
     model,
     encoders,
     denoiser: { family, reading, runtime, dtype, sessions: denoiser },
+    network: { component: trunk.name.replace(/_trunk$/, ""), dtype: reading.denoiserType ?? dtype },
     decoder: family.decoder({
       runtime,
       reading,
@@ -63,6 +65,8 @@ interface LoadedParts {
   encoders: Record<string, LoadedEncoder>;
   denoiser: LoadedDenoiser;
   decoder: LatentDecoder;
+  /** The denoiser, in errors. */
+  network: ValueSource;
   images: ImageEncoder | undefined;
   /** Owns all of the above. */
   stack: DisposableStack;
@@ -76,10 +80,13 @@ class LoadedPipeline implements Pipeline {
   constructor(parts: LoadedParts) {
     this.model = parts.model;
     this.#parts = parts;
-    const { encoders, denoiser: { family, reading, runtime } } = parts;
-    this.#prompts = new RememberedPrompts((text, options) =>
-      family.encodePrompt({ text, ...options }, { runtime, encoders, reading })
-    );
+    const { encoders, denoiser: { family, reading, runtime, dtype } } = parts;
+    const source = { component: Object.keys(encoders).join("' or '"), dtype };
+    this.#prompts = new RememberedPrompts(async (text, options) => {
+      const encoded = await family.encodePrompt({ text, ...options }, { runtime, encoders, reading });
+      for (const values of [encoded.embeds, encoded.pooled]) assertFinite(values, source);
+      return encoded;
+    });
   }
 
   get description(): ModelDescription {
@@ -108,6 +115,7 @@ class LoadedPipeline implements Pipeline {
       encoder: images,
       signal,
     });
+    if (request.startImage) assertFinite(first, VAE);
     const initial = family.packing?.pack(first, size) ?? first;
     const encode = watch.lap();
 
@@ -125,6 +133,7 @@ class LoadedPipeline implements Pipeline {
       options,
       solver,
       initial,
+      network: this.#parts.network,
       denoiser: await options.batch?.join(run, { prepare, signal }) ?? prepare([run], owned),
       preview: (latents) => decoder.preview(plain(latents.slice())),
     });

@@ -12,6 +12,8 @@ import {
   type StepEvent,
   type StepKind,
 } from "../../sampler/mod.ts";
+import { finiteDenoiser } from "../denoiser/finite_denoiser.ts";
+import { assertFinite, type ValueSource } from "../runtime/mod.ts";
 import type { MakeDenoiser } from "../denoiser/run_denoiser.ts";
 import type { GenerateOptions, StepProgress } from "./pipeline.ts";
 import type { GenerateRequest } from "../request/generate_request.ts";
@@ -25,6 +27,8 @@ export interface SamplingRun {
   initial: Float32Array;
   /** Creates the denoiser. It is disposed of when sampling ends or fails. */
   denoiser: MakeDenoiser;
+  /** What the denoiser is, for errors. */
+  network: ValueSource;
   /** Decodes a small picture from an estimate of the final latents. */
   preview: (latents: Float32Array) => Promise<DecodedImage>;
 }
@@ -39,6 +43,7 @@ export interface SamplingResult {
 
 /**
  * Runs all steps of `run` and returns its final latents.
+ * @throws {NotFiniteError} at the first pass, forecast or preview that is not finite.
  * @throws the signal's reason, once it is aborted. The run's memory is freed by then.
  */
 export async function runSampling(run: SamplingRun): Promise<SamplingResult> {
@@ -49,7 +54,7 @@ export async function runSampling(run: SamplingRun): Promise<SamplingResult> {
   const { fullPasses } = request.sampler;
   const planned = planSteps(steps, request.sampler);
   const slots = onFeatures ? steps : historySlots(planned, request.sampler);
-  using denoiser = run.denoiser(slots, solver.timesteps);
+  using denoiser = finiteDenoiser(run.denoiser(slots, solver.timesteps), run.network);
   const looks = onPreview && previewSteps || new Set<number>();
   const { latents, plan, forecastErrors } = await denoise(denoiser, {
     plan: planned,
@@ -67,6 +72,8 @@ export async function runSampling(run: SamplingRun): Promise<SamplingResult> {
       return looks.has(event.index) ? show(event, told) : told;
     },
   });
+  // Finite outputs can still leave float32's range, step by step.
+  assertFinite(latents, run.network);
   if (onFeatures) onFeatures(await recorded(denoiser), solver.sigmas);
   return { plan, latents, forecastErrors: new Map(forecastErrors.map(({ step, error }) => [step, error])) };
 

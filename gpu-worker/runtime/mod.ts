@@ -15,6 +15,7 @@
 // Permissions: --allow-ffi (for all: reading what native pointers point to cannot be limited to a library),
 // --allow-read of the project (to find the library in node_modules), --allow-env=SPECTRUM_ORT_LIBRARY.
 // ONNX Runtime itself reads weights and writes profiles without asking Deno.
+export { assertFinite, NotFiniteError, type ValueSource } from "./assert_finite.ts";
 export { fromBfloat16, toBfloat16 } from "./bfloat16.ts";
 export type { DirectRun } from "./direct_run.ts";
 export { type DType, DTYPE_BYTES, ONNX_DATA_TYPE } from "./dtype.ts";
