@@ -30,6 +30,7 @@ import { MeasuredRunSource } from "./metrics/measured_run_source.ts";
 import { apiHeaders } from "./middleware/api_headers.ts";
 import { authenticate, requireScope } from "./middleware/authenticate.ts";
 import { limitConnections } from "./middleware/limit_connections.ts";
+import { limitUploads, type LimitUploadsOptions } from "./middleware/limit_uploads.ts";
 import { logRequests } from "./middleware/log_requests.ts";
 import { notFound } from "./middleware/not_found.ts";
 import { modelRoutes } from "./models/model_routes.ts";
@@ -70,6 +71,8 @@ export interface AppOptions
   corsOrigins?: readonly string[];
   /** Requests of one key that are answered at a time. @default 64 */
   connectionsPerKey?: number;
+  /** Bytes of request bodies in hand at a time. */
+  uploads?: LimitUploadsOptions;
   /** Keeps batches. @default there are none */
   batches?: BatchClient | undefined;
   /** Signs addresses of pictures, at all edges alike. @default random */
@@ -120,6 +123,7 @@ export function createApp(options: AppOptions): EdgeApp {
   const admit = authenticate({ keys, directory, limits, corsOrigins: options.corsOrigins ?? [] });
   app.use("/v1/*", admit);
   app.use("/v1/*", limitConnections(options.connectionsPerKey ?? 64));
+  app.use("/v1/*", limitUploads(options.uploads));
   app.route("/v1", imageRoutes({ ...options, planner, source, limits, urls, jobs, repetitions, webhooks }));
   app.route("/v1", videoRoutes({ ...options, planner, catalog, source, limits, jobs, repetitions }));
   app.route("/v1", jobRoutes({ ...options, jobs, limits, tickets, presenters }));

@@ -11,37 +11,55 @@ export interface ReadBodyOptions {
 /** @throws {ApiError} 400 for a body that ends early, 408 past the deadline, 413 past the limit. */
 export async function readBody(
   request: Request,
-  { maxBytes = 256 * 1024, deadlineMs = 10_000 }: ReadBodyOptions = {},
+  options: ReadBodyOptions = {},
 ): Promise<Uint8Array<ArrayBuffer>> {
+  const chunks: Uint8Array<ArrayBuffer>[] = [];
+  let filled = 0;
+  for await (const chunk of readChunks(request, options)) {
+    chunks.push(chunk);
+    filled += chunk.length;
+  }
+  return chunks.length === 1 ? chunks[0]! : concat(chunks, filled);
+}
+
+/** The body as it arrives; a caller that stops cancels the rest. @throws {ApiError} as `readBody` */
+export async function* readChunks(
+  request: Request,
+  { maxBytes = 256 * 1024, deadlineMs = 10_000 }: ReadBodyOptions = {},
+): AsyncGenerator<Uint8Array<ArrayBuffer>> {
   const tooLarge = () =>
     new ApiError(413, `The request body must have at most ${maxBytes} bytes`, { code: "request_too_large" });
   const length = request.headers.get("content-length");
   if (length !== null && Number(length) > maxBytes) throw tooLarge();
-  if (request.body === null) return new Uint8Array();
+  if (request.body === null) return;
 
   const { promise: late, reject } = Promise.withResolvers<never>();
+  late.catch(() => {});
   const timer = setTimeout(() => {
     reject(
       new ApiError(408, `The request body must arrive within ${deadlineMs} ms`, { code: "request_timeout" }),
     );
   }, deadlineMs);
   const reader = request.body.getReader();
-  const chunks: Uint8Array<ArrayBuffer>[] = [];
   let filled = 0;
+  let isRead = false;
   try {
     while (true) {
-      const { done, value } = await Promise.race([reader.read(), late]);
-      if (done) return chunks.length === 1 ? chunks[0]! : concat(chunks, filled);
+      const { done, value } = await Promise.race([reader.read(), late]).catch((cause) => {
+        if (cause instanceof ApiError) throw cause;
+        throw new ApiError(400, "The request body ended early", { code: "incomplete_body", cause });
+      });
+      if (done) {
+        isRead = true;
+        return;
+      }
       filled += value.length;
       if (filled > maxBytes) throw tooLarge();
-      chunks.push(value);
+      yield value;
     }
-  } catch (cause) {
-    reader.cancel().catch(() => {});
-    if (cause instanceof ApiError) throw cause;
-    throw new ApiError(400, "The request body ended early", { code: "incomplete_body", cause });
   } finally {
     clearTimeout(timer);
+    if (!isRead) reader.cancel().catch(() => {});
   }
 }
 

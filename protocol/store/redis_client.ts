@@ -9,9 +9,13 @@ export interface RedisClientOptions {
   token: string;
   /** For one command. @default STORE_DEADLINE_MS */
   timeoutMs?: number;
+  /** Whether commands of the same moment travel in one request. @default true */
+  together?: boolean;
 }
 
-export function redisClient({ url, token, timeoutMs = STORE_DEADLINE_MS }: RedisClientOptions): Redis {
+export function redisClient(
+  { url, token, timeoutMs = STORE_DEADLINE_MS, together = true }: RedisClientOptions,
+): Redis {
   return new Redis({
     url,
     token,
@@ -19,6 +23,7 @@ export function redisClient({ url, token, timeoutMs = STORE_DEADLINE_MS }: Redis
     enableTelemetry: false,
     // Values are our own: parsed here, once.
     automaticDeserialization: false,
+    enableAutoPipelining: together,
     // A second attempt could count twice.
     retry: { retries: 0 },
     signal: () => AbortSignal.timeout(timeoutMs),

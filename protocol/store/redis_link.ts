@@ -17,6 +17,7 @@ export class RedisLink {
   readonly url: string;
   readonly token: string;
   readonly #redis: Redis;
+  readonly #alone: Redis;
   readonly #pauseMs: number;
   readonly #listeners = new Set<() => void>();
   #away = false;
@@ -29,18 +30,22 @@ export class RedisLink {
     this.url = options.url;
     this.token = options.token;
     this.#redis = redisClient(options);
+    this.#alone = redisClient({ ...options, together: false });
     this.#pauseMs = pauseMs;
   }
 
-  /** @throws {StoreAwayError} at once while the store is known to be away; else what Redis says of the command */
-  async ask<T>(command: (redis: Redis) => Promise<T>): Promise<T> {
+  /**
+   * @param alone whether the command goes in a request of its own: several large ones in one request pass the store's limit
+   * @throws {StoreAwayError} at once while the store is known to be away; else what Redis says of the command
+   */
+  async ask<T>(command: (redis: Redis) => Promise<T>, { alone = false } = {}): Promise<T> {
     if (this.#away) {
       this.#wanted = true;
       throw new StoreAwayError();
     }
     const outages = this.#outages;
     try {
-      return await command(this.#redis);
+      return await command(alone ? this.#alone : this.#redis);
     } catch (cause) {
       const error = withoutCommand(cause);
       if (isReply(error)) throw error;

@@ -19,6 +19,8 @@ import {
   type TakenRun,
 } from "./run_log.ts";
 
+/** A command that is longer travels in a request of its own: with others it would pass the limit of 10 MB. */
+const MAX_SHARED_CHARACTERS = 64 * 1024;
 /** Of an event's JSON in one entry, so that results of any size pass a request's limit. */
 const PIECE = 2_000_000;
 /** Of entries in one request, and of an answer after which no more entries are added. */
@@ -188,7 +190,9 @@ export class RedisRunLog implements RunLog {
   }
 
   #run(script: string, values: (string | number)[]): Promise<unknown> {
-    return this.#link.ask((redis) => redis.eval(script, [], values.map(String)));
+    const texts = values.map(String);
+    const alone = texts.reduce((sum, { length }) => sum + length, 0) > MAX_SHARED_CHARACTERS;
+    return this.#link.ask((redis) => redis.eval(script, [], texts), { alone });
   }
 }
 

@@ -1,0 +1,59 @@
+// How many bytes of request bodies this instance has in hand: an image is held several times over on its way to a worker.
+import type { MiddlewareHandler } from "hono";
+import { ApiError } from "../../protocol/wire/api_error.ts";
+import { MAX_BATCH_FILE_BYTES } from "../../protocol/wire/batch.ts";
+import { MAX_IMAGE_BYTES } from "../../protocol/wire/run_request.ts";
+import type { Environment } from "./environment.ts";
+
+export interface LimitUploadsOptions {
+  /** @default 67108864 */
+  bytesPerTenant?: number;
+  /** @default 201326592 */
+  bytesInAll?: number;
+}
+
+/** Smaller bodies than this are not counted: `limitConnections` bounds them. */
+const MIN_BYTES = 256 * 1024;
+
+/** After `authenticate`, before anything that reads a body. The bytes count until the answer, or its stream, begins. */
+export function limitUploads(
+  { bytesPerTenant = 64 * 2 ** 20, bytesInAll = 192 * 2 ** 20 }: LimitUploadsOptions = {},
+): MiddlewareHandler<Environment> {
+  const byTenant = new Map<string, number>();
+  let all = 0;
+  return async (c, next) => {
+    const bytes = announcedBytes(c.req.raw);
+    if (bytes <= MIN_BYTES) return await next();
+    const tenant = c.get("tenant") ?? "";
+    const own = byTenant.get(tenant) ?? 0;
+    // One upload alone always passes: its reader has a limit of its own.
+    if (own > 0 && own + bytes > bytesPerTenant) throw refusal("of this API key");
+    if (all > 0 && all + bytes > bytesInAll) throw refusal("of all clients");
+    byTenant.set(tenant, own + bytes);
+    all += bytes;
+    try {
+      await next();
+    } finally {
+      all -= bytes;
+      const left = byTenant.get(tenant)! - bytes;
+      if (left > 0) byTenant.set(tenant, left);
+      else byTenant.delete(tenant);
+    }
+  };
+}
+
+/** As Content-Length says; without one, the most that the body may have. */
+function announcedBytes({ body, headers, url }: Request): number {
+  const length = headers.get("content-length");
+  // What is longer than any body may be is refused unread.
+  if (length !== null) return Number(length) > MAX_BATCH_FILE_BYTES ? 0 : Number(length);
+  if (body === null || !/^multipart\//i.test(headers.get("content-type") ?? "")) return 0;
+  return new URL(url).pathname.endsWith("/files") ? MAX_BATCH_FILE_BYTES : MAX_IMAGE_BYTES;
+}
+
+function refusal(whose: string): ApiError {
+  return new ApiError(429, `Too many bytes of uploads ${whose} are under way at this server`, {
+    code: "too_many_uploads",
+    retryAfter: 1,
+  });
+}
