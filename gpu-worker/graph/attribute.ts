@@ -1,4 +1,4 @@
-// ONNX node attributes from plain values.
+// Builds ONNX node attributes from plain values.
 import { create } from "@bufbuild/protobuf";
 import {
   type AttributeProto,
@@ -11,10 +11,13 @@ export interface FloatAttribute {
   float: number;
 }
 
-/** Whole numbers become INT, others FLOAT; arrays become INTS; use {@link FloatAttribute} where a FLOAT may be whole. */
+/**
+ * Integers become INT, other numbers FLOAT, arrays INTS. Use {@link
+ * FloatAttribute} for a FLOAT that may be whole.
+ */
 export type AttributeValue = number | string | readonly number[] | FloatAttribute;
 
-/** Makes the AttributeProto `name` = `value`. */
+/** Returns the AttributeProto `name` = `value`. */
 export function attribute(name: string, value: AttributeValue): AttributeProto {
   return create(AttributeProtoSchema, { name, ...fields(value) });
 }

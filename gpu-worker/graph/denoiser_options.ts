@@ -1,11 +1,11 @@
-// What the graphs of a denoiser are built from, in every family.
+// Options of a denoiser's graphs in every family.
 import type { DType } from "../runtime/dtype.ts";
 import type { Weights } from "../checkpoint/weights.ts";
 
 export interface DenoiserOptions {
-  /** config.json of the transformer or UNet, parsed. */
+  /** Parsed config.json of the transformer or UNet. */
   config: unknown;
   weights: Weights;
-  /** Compute type, also that of feature and history. What the host fills and reads is float32. */
+  /** Type of computation, feature and history. Tensors that the host reads or writes are float32. */
   dtype: DType;
 }

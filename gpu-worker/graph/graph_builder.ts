@@ -16,12 +16,12 @@ import { CheckpointError } from "../checkpoint/checkpoint_error.ts";
 import type { WeightEntry, Weights } from "../checkpoint/weights.ts";
 
 /**
- * Newer than 21 would move Sin, Cos and InstanceNormalization off the GPU: a CUDA kernel that is registered for "7 and
- * later" serves only the versions of the operator that existed when it was written.
+ * Opset 21. Newer opsets would move Sin, Cos and InstanceNormalization off the GPU: a CUDA kernel registered
+ * for "7 and later" serves only the operator versions that existed when it was written.
  */
 const OPSET = 21n;
 const IR_VERSION = 10n;
-/** Shared by every graph, so that one session can read shards that lie behind symlinks in other folders. */
+/** One folder for all graphs, so that one session can read shards behind symlinks in other folders. */
 const EXTERNAL_DATA_FOLDER = "/";
 
 /** A tensor inside the graph. */
@@ -30,24 +30,23 @@ export interface Value {
   readonly dtype: DType;
 }
 
-/** A dimension: a size, or the name of a size that is free until the run. */
+/** A dimension: a size, or the name of a size that each run chooses. */
 export type Dim = number | string;
 
-/** What `Runtime.createSession` takes. */
+/** A model for `Runtime.createSession`. */
 export interface OnnxModel {
   readonly name: string;
   /** Serialized ModelProto, without the weights. */
   readonly bytes: Uint8Array;
   /** Folder that external data locations are relative to. */
   readonly externalDataFolder: string;
-  /** What its weights take in their files. */
+  /** Size of the weights in their files, in bytes. */
   readonly weightBytes: number;
   /** Names of the graph's inputs. */
   readonly inputNames: readonly string[];
   /**
-   * Whether ONNX Runtime plans one block of memory for a run whose shapes it has seen. Autoencoders of pictures switch it off:
-   * the block comes beside what the first run has left in the arena.
-   * @default true
+   * Whether ONNX Runtime plans one memory block for shapes that it has seen. Picture autoencoders switch this
+   * off, as the block is allocated in addition to the first run's arena. @default true
    */
   readonly memPattern?: boolean;
 }
@@ -55,9 +54,9 @@ export interface OnnxModel {
 export interface GraphBuilderOptions {
   /** Name of the graph, shown in profiles and errors. */
   name: string;
-  /** Tensors of the component that `weight()` finds. */
+  /** Tensors of the component, for `weight()`. */
   weights: Weights;
-  /** Type in which the graph computes; weights of another type are cast, which ONNX Runtime folds at load. */
+  /** Compute type. Weights of another type are cast, which ONNX Runtime folds at load. */
   dtype: DType;
 }
 
@@ -72,12 +71,14 @@ export interface NodeOptions {
 export class GraphBuilder {
   readonly name: string;
   readonly dtype: DType;
-  /** Names that `weight()` was asked for: what is left in the checkpoint is unknown to the architecture. */
+  /**
+   * Names that were passed to `weight()`. Other tensors of the checkpoint are unknown to the architecture.
+   */
   readonly usedWeights: Set<string> = new Set();
   readonly #weights: Weights;
   readonly #graph = create(GraphProtoSchema);
   readonly #cache = new Map<string, Value>();
-  /** Name of a value -> the graph output that it is. */
+  /** Name of a value -> its name as a graph output. */
   readonly #outputs = new Map<string, string>();
   readonly #nodeOutputs = new Set<string>();
   #scope = "";
@@ -96,15 +97,15 @@ export class GraphBuilder {
     return { name, dtype };
   }
 
-  /** Declares `value` a graph output called `name`. */
+  /** Declares `value` as the graph output `name`. */
   output(name: string, value: Value, dims: readonly Dim[]): void {
-    // Only a node's output can take the name, and only once; the rest goes through a copy.
+    // Only a node's output can get the name, and only once. Other values are copied.
     const direct = this.#nodeOutputs.has(value.name) && !this.#outputs.has(value.name);
     this.#outputs.set(direct ? value.name : this.node("Identity", [value]).name, name);
     this.#graph.output.push(valueInfoProto(name, value.dtype, dims));
   }
 
-  /** Runs `emit` with `prefix` before the names of its nodes, so that profiles read like the checkpoint. */
+  /** Runs `emit` with `prefix` in front of its nodes' names, so that profiles use the checkpoint's names. */
   scope<T>(prefix: string, emit: () => T): T {
     const outer = this.#scope;
     this.#scope = `${outer}${prefix}/`;
@@ -136,13 +137,13 @@ export class GraphBuilder {
     return values;
   }
 
-  /** Converts `value` to `dtype`; nothing is emitted where it has it already. */
+  /** Converts `value` to `dtype`. Emits nothing if it has that type. */
   cast(value: Value, dtype: DType = this.dtype): Value {
     if (value.dtype === dtype) return value;
     return this.node("Cast", [value], { dtype, attributes: { to: ONNX_DATA_TYPE[dtype] } });
   }
 
-  /** A small constant kept inside the model. */
+  /** Emits a small constant, which is stored in the model. */
   constant(
     data: readonly number[],
     dims: readonly number[] = [data.length],
@@ -163,26 +164,26 @@ export class GraphBuilder {
     });
   }
 
-  /** An int64 vector, as shapes, axes and indices are given. */
+  /** Emits an int64 vector, for shapes, axes and indices. */
   ints(...data: number[]): Value {
     return this.constant(data, [data.length], "int64");
   }
 
-  /** A rank-0 constant. */
+  /** Emits a rank-0 constant. */
   scalar(value: number, dtype: DType = this.dtype): Value {
     return this.constant([value], [], dtype);
   }
 
-  /** Whether the checkpoint holds a tensor of that name. */
+  /** Returns whether the checkpoint has a tensor of that name. */
   has(name: string): boolean {
     return this.#weights.has(name);
   }
 
   /**
-   * The checkpoint's tensor `name` and what is added to it, in the compute type unless `dtype` says otherwise. "stored"
-   * leaves it as it lies in the file, for a table of which few rows are read: a cast would be folded at load and double
-   * its memory.
-   * @throws {CheckpointError} if it is absent or its shape is not `dims`.
+   * Returns the checkpoint's tensor `name` with its LoRA additions, in the compute type or in `dtype`.
+   * "stored" keeps the file's type. Use it for a table of which few rows are read: a cast would be folded at
+   * load and double its memory.
+   * @throws {CheckpointError} if the tensor is missing or its shape is not `dims`.
    */
   weight(name: string, dims: readonly number[], dtype: DType | "stored" = this.dtype): Value {
     this.usedWeights.add(name);
@@ -205,8 +206,9 @@ export class GraphBuilder {
   }
 
   /**
-   * For a graph that needs the whole checkpoint: a tensor that was never asked for means an architecture we do not know.
-   * @throws {CheckpointError} naming one of them.
+   * Checks that every tensor was used, for a graph that needs the whole checkpoint. An unused tensor means an
+   * unknown architecture.
+   * @throws {CheckpointError} naming an unused tensor.
    */
   refuseUnusedWeights(): void {
     const unused = [...this.#weights.keys()].filter((name) => !this.usedWeights.has(name));
@@ -219,7 +221,7 @@ export class GraphBuilder {
     }
   }
 
-  /** Serializes what was emitted. */
+  /** Serializes the graph. */
   build(): OnnxModel {
     const rename = (name: string) => this.#outputs.get(name) ?? name;
     for (const node of this.#graph.node) {
@@ -242,7 +244,10 @@ export class GraphBuilder {
     };
   }
 
-  /** W + sum of scale * B A in float32, whatever types they have: constants all, which ONNX Runtime folds at load. */
+  /**
+   * Emits W + sum of scale * B A in float32, whatever the types. All are constants,
+   * which ONNX Runtime folds at load.
+   */
   #added(name: string, { additions = [], ...entry }: WeightEntry): Value {
     const weight = this.#external(name, entry);
     if (additions.length === 0) return weight;

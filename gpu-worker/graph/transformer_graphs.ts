@@ -1,5 +1,6 @@
-// The graphs of a transformer that denoises. They share weights: trunk, head behind a forecast, and the modulation of the last
-// norm. A family says what lies between: its inputs, its blocks and how tokens become latents.
+// The graphs of a transformer denoiser, which share weights: the trunk, the head with a forecast in
+// front, and the modulation of the last norm. A family adds its inputs, its blocks, and the
+// conversion of tokens to latents.
 import type { DenoiserOptions } from "./denoiser_options.ts";
 import { GraphBuilder, type OnnxModel, type Value } from "./graph_builder.ts";
 import { linear, type LinearOptions } from "./layers/dense/linear.ts";
@@ -12,41 +13,47 @@ import { continuousLayerNorm } from "./layers/norm/continuous_layer_norm.ts";
 
 export interface TransformerGraphs {
   /**
-   * The family's inputs -> feature [batch, ...axes, inner], the tokens after the last block, what `featureOutput` measures of
-   * its forecast, and output, shaped as the latents.
+   * The family's inputs -> feature [batch, ...axes, inner], the tokens after the last block; the forecast's
+   * error (`featureOutput`); and output, in the latents' shape.
    */
   trunk: OnnxModel;
   /**
-   * rows = steps * batch, step-major. Inputs: forecast_weights [steps, anchors] float32, history
-   * [anchors, batch, ...axes, inner], scale and shift from modulation, output_weights [outputs, rows] float32. Output: output
-   * [outputs, ...], sums over the rows, shaped as the latents.
+   * Inputs: forecast_weights [steps, anchors] float32; history [anchors, batch, ...axes, inner]; scale and
+   * shift from modulation; output_weights [outputs, rows] float32, where rows = steps * batch, step-major.
+   * Output: output [outputs, ...], sums over the rows, in the latents' shape.
    */
   head: OnnxModel;
   /**
-   * The inputs of the conditioning, where timestep is [steps] -> scale [rows, 1, inner], 1 added, and shift [rows, inner] of
-   * the last norm.
+   * The conditioning's inputs, with timestep [steps] -> scale [rows, 1, inner], 1 added, and shift [rows,
+   * inner] of the last norm.
    */
   modulation: OnnxModel;
 }
 
 export interface TransformerParts {
-  /** Names of the feature's axes before the last: those of a grid whose size the output needs, or one of plain tokens. */
+  /**
+   * Names of the feature's axes except the last: a grid's axes if the output needs its
+   * size, or one axis of plain tokens.
+   */
   axes: readonly string[];
-  /** Declares the inputs of the conditioning and emits it; `everyStep` pairs every timestep with every row. */
+  /** Declares the conditioning's inputs and emits it. `everyStep` pairs every timestep with every row. */
   conditioning(graph: GraphBuilder, options: { everyStep: boolean }): Value;
-  /** Declares the trunk's inputs and emits everything up to the last block. The grid is needed where `axes` are several. */
+  /**
+   * Declares the trunk's inputs and emits everything up to the last block. Returns the
+   * grid if there are several `axes`.
+   */
   blocks(graph: GraphBuilder): LastTokens & { conditioning: Value };
   /** The last norm. @default AdaLayerNormContinuous, norm_out */
   norm?: LastNorm;
   /** Epsilon of the last norm. */
   eps: number;
-  /** proj_out; its inFeatures are those of the norm. */
+  /** proj_out. Its inFeatures are the norm's features. */
   projection: LinearOptions;
-  /** Declares the output, made of projected tokens. */
+  /** Declares the output, built from projected tokens. */
   emitLatents(graph: GraphBuilder, tokens: LastTokens, rows: "batch" | "outputs"): void;
 }
 
-/** As {@linkcode GridTokens}; plain tokens go without a grid. */
+/** Like {@linkcode GridTokens}, but plain tokens have no grid. */
 export type LastTokens = Pick<GridTokens, "tokens"> & Partial<GridTokens>;
 
 export interface LastNorm {
@@ -56,7 +63,7 @@ export interface LastNorm {
   emitModulation(graph: GraphBuilder, conditioning: Value): void;
 }
 
-/** Sizes come from the config; the numbers of tokens and pictures are free. */
+/** Builds the graphs. The config sets all sizes; the numbers of tokens and pictures are free. */
 export function transformerGraphs(
   { weights, dtype }: Pick<DenoiserOptions, "weights" | "dtype">,
   parts: TransformerParts,

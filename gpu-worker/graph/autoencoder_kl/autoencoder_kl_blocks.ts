@@ -1,4 +1,5 @@
-// What AutoencoderKL's decoder and encoder both have: a middle of resnets around attention, and an end.
+// The parts that AutoencoderKL's decoder and encoder share: a middle of
+// resnets around attention, and the end.
 import { type AutoencoderKLConfig, VAE_EPS } from "./autoencoder_kl_config.ts";
 import type { GraphBuilder, Value } from "../graph_builder.ts";
 import { activation } from "../layers/dense/activation.ts";
@@ -45,7 +46,7 @@ export function outputConvolution(
     groups,
     eps: VAE_EPS,
   });
-  // diffusers fixes this activation to SiLU, whatever act_fn says.
+  // diffusers always uses SiLU here and ignores act_fn.
   const activated = activation(graph, normed, "silu");
   return conv2d(graph, activated, { name: `${part}.conv_out`, inChannels, outChannels, kernelSize: 3 });
 }

@@ -1,4 +1,4 @@
-// config.json of diffusers' AutoencoderKL: every option of the class, honoured or refused.
+// Schema of AutoencoderKL's config.json in diffusers. Every option of the class is supported or rejected.
 import { z } from "zod";
 import type { DType } from "../../runtime/dtype.ts";
 import { DIFFUSERS_ACTIVATIONS } from "../layers/dense/activation.ts";
@@ -8,7 +8,7 @@ import { CheckpointError } from "../../checkpoint/checkpoint_error.ts";
 const count = z.int().positive();
 const sizes = z.array(count).nonempty();
 
-/** Defaults are those of the class: old checkpoints leave out what they did not set. */
+/** The class's defaults. Old checkpoints leave out options that they did not set. */
 const AUTOENCODER_KL_CONFIG = z.strictObject({
   in_channels: count.default(3),
   out_channels: count.default(3),
@@ -21,7 +21,7 @@ const AUTOENCODER_KL_CONFIG = z.strictObject({
   act_fn: z.string().toLowerCase().pipe(z.enum(DIFFUSERS_ACTIVATIONS)).default("silu"),
   latent_channels: count.default(4),
   norm_num_groups: count.default(32),
-  /** Pixels of a side that it was trained with: the size of a tile. */
+  /** Side of the training pictures in pixels: the size of a tile. */
   sample_size: z.union([count, sizes]).default(32),
   scaling_factor: z.number().positive().default(0.18215),
   shift_factor: z.number().nullish(),
@@ -35,7 +35,7 @@ const AUTOENCODER_KL_CONFIG = z.strictObject({
 
 export type AutoencoderKLConfig = z.infer<typeof AUTOENCODER_KL_CONFIG>;
 
-/** Epsilon of every norm, which diffusers fixes in this class. */
+/** Epsilon of every norm, a constant of this class in diffusers. */
 export const VAE_EPS = 1e-6;
 
 /**
@@ -76,12 +76,15 @@ export function parseAutoencoderKLConfig(json: unknown, path: string): Autoencod
   return config;
 }
 
-/** The type to compute in where `dtype` is asked for: diffusers' pipelines upcast too, and Conv has no bfloat16. */
+/**
+ * Returns the compute type for a requested `dtype`. diffusers' pipelines
+ * upcast too, and Conv has no bfloat16.
+ */
 export function vaeComputeType(config: AutoencoderKLConfig, dtype: DType): DType {
   return dtype === "float16" && !config.force_upcast ? "float16" : "float32";
 }
 
-/** One pair of numbers per latent channel: the autoencoder's latent = the denoiser's * scale + shift. */
+/** Scale and shift for each latent channel: the autoencoder's latent = the denoiser's * scale + shift. */
 export interface LatentScaling {
   scale: number[];
   shift: number[];

@@ -15,20 +15,23 @@ import { upsample2d } from "../layers/convolution/upsample2d.ts";
 import type { Weights } from "../../checkpoint/weights.ts";
 
 export interface AutoencoderKLOptions {
-  /** The component's config.json, parsed. */
+  /** The component's parsed config.json. */
   config: unknown;
   weights: Weights;
-  /** Compute type: float16 is honoured unless the config has `force_upcast`, all else means float32. */
+  /**
+   * Compute type: float16 if requested, unless the config has `force_upcast`. Everything else means float32.
+   */
   dtype: DType;
   /** Component folder, for names and errors. @default "vae" */
   name?: string;
 }
 
 /**
- * Builds the graph latent [batch, latent_channels, h, w] -> sample [batch, out_channels, f h, f w], both float32, with
- * f = 2^(blocks - 1). The latent is the denoiser's: the config's scaling is undone inside. A sample lies mostly in
- * -1..1 and is not clamped.
- * @throws {CheckpointError} if the config asks for what is not supported, or contradicts the weights.
+ * Builds the graph latent [batch, latent_channels, h, w] -> sample [batch, out_channels, f h, f w], both
+ * float32, with f = 2^(blocks - 1).
+ * The latent is in the denoiser's scale; the graph undoes the config's scaling. A sample is
+ * mostly in -1..1 and not clamped.
+ * @throws {CheckpointError} if the config asks for something unsupported, or contradicts the weights.
  */
 export function autoencoderKLDecoderGraph(options: AutoencoderKLOptions): OnnxModel {
   const { weights, name = "vae" } = options;
@@ -77,7 +80,7 @@ export function autoencoderKLDecoderGraph(options: AutoencoderKLOptions): OnnxMo
   return { ...graph.build(), memPattern: false };
 }
 
-/** From the denoiser's normalised latents to the autoencoder's own. */
+/** Converts the denoiser's normalised latents to the autoencoder's. */
 function unscale(graph: GraphBuilder, latent: Value, config: AutoencoderKLConfig): Value {
   const { scale, shift } = latentScaling(config);
   const perChannel = (values: number[]) => graph.constant(values, [values.length, 1, 1], "float32");

@@ -13,10 +13,11 @@ import { conv2d } from "../layers/convolution/conv2d.ts";
 import { resnetStage } from "../layers/convolution/resnet_stage.ts";
 
 /**
- * Builds the graph sample [batch, in_channels, f h, f w] in -1..1 -> mean and std [batch, latent_channels, h, w], all
- * float32, with f = 2^(blocks - 1). They describe the denoiser's latents, `mean + std * noise` with standard normal
- * noise: the config's scaling is done inside.
- * @throws {CheckpointError} if the config asks for what is not supported, or contradicts the weights.
+ * Builds the graph sample [batch, in_channels, f h, f w] in -1..1 -> mean and std [batch, latent_channels, h,
+ * w], all float32, with f = 2^(blocks - 1).
+ * The denoiser's latents are `mean + std * noise` with standard normal noise. The
+ * graph applies the config's scaling.
+ * @throws {CheckpointError} if the config asks for something unsupported, or contradicts the weights.
  */
 export function autoencoderKLEncoderGraph(options: AutoencoderKLOptions): OnnxModel {
   const { weights, name = "vae" } = options;
@@ -72,7 +73,7 @@ export function autoencoderKLEncoderGraph(options: AutoencoderKLOptions): OnnxMo
   return { ...graph.build(), memPattern: false };
 }
 
-/** Splits the moments (mean, log variance) and normalises them as the denoiser wants its latents. */
+/** Splits the moments (mean, log variance) and normalises them to the denoiser's scale. */
 function toLatents(
   graph: GraphBuilder,
   moments: Value,

@@ -27,22 +27,26 @@ export type ClipTextOutput =
   | "text_embeds";
 
 export interface ClipTextEncoderOptions {
-  /** The component's config.json, parsed. */
+  /** The component's parsed config.json. */
   config: unknown;
   weights: Weights;
   /** Compute type; outputs are float32. */
   dtype: DType;
   /** Component folder, for names and errors. @default "text_encoder" */
   name?: string;
-  /** The class that model_index.json names. @default the config's `architectures` */
+  /** The class in model_index.json. @default the config's `architectures` */
   className?: ClipTextClass;
-  /** Outputs to compute; ONNX Runtime would compute them all, fetched or not. @default every one the class has */
+  /**
+   * Outputs to compute. ONNX Runtime computes all outputs of a graph, fetched or not.
+   * @default all outputs of the class
+   */
   outputs?: readonly ClipTextOutput[];
 }
 
 /**
- * Builds the graph input_ids [batch, tokens] int64 -> `outputs`. Attention is causal; tokens after the end are not masked.
- * @throws {CheckpointError} if the config asks for what is not supported, or contradicts the weights.
+ * Builds the graph input_ids [batch, tokens] int64 -> `outputs`. Attention is causal;
+ * tokens after the end are not masked.
+ * @throws {CheckpointError} if the config asks for something unsupported, or contradicts the weights.
  */
 export function clipTextEncoderGraph(options: ClipTextEncoderOptions): OnnxModel {
   const { weights, dtype, name = "text_encoder" } = options;
@@ -56,7 +60,7 @@ export function clipTextEncoderGraph(options: ClipTextEncoderOptions): OnnxModel
   }
 
   const graph = new GraphBuilder({ name, weights, dtype });
-  // transformers 5 saves CLIPTextModel without the prefix that 4.x and CLIPTextModelWithProjection have.
+  // transformers 5 saves CLIPTextModel without the prefix of 4.x and of CLIPTextModelWithProjection.
   const root = graph.has("text_model.final_layer_norm.weight") ? "text_model." : "";
   const { hidden_size: features, num_hidden_layers: layers, layer_norm_eps: eps } = config;
   const sequence = ["batch", "tokens", features];
@@ -64,7 +68,7 @@ export function clipTextEncoderGraph(options: ClipTextEncoderOptions): OnnxModel
   const inputIds = graph.input("input_ids", ["batch", "tokens"], "int64");
   let hidden = graph.scope("embeddings", () => embed(graph, inputIds, { config, root }));
   for (let i = 0; i < layers; i++) {
-    // hidden_states[-2] is what goes into the last layer.
+    // hidden_states[-2] is the last layer's input.
     if (i === layers - 1 && outputs.delete("penultimate_hidden_state")) {
       graph.output("penultimate_hidden_state", graph.cast(hidden, "float32"), sequence);
       if (outputs.size === 0) return graph.build();
@@ -104,7 +108,7 @@ const BASE_OUTPUTS: readonly ClipTextOutput[] = [
 
 const count = z.int().positive();
 
-/** transformers' CLIPTextConfig. Defaults are those of the class: old checkpoints leave out what equals them. */
+/** transformers' CLIPTextConfig with its defaults, which old checkpoints leave out. */
 const CLIP_TEXT_CONFIG = pretrainedConfig({
   architectures: z.array(z.enum(["CLIPTextModel", "CLIPTextModelWithProjection"])).nullish(),
   model_type: z.enum(["clip_text_model", "clip"]).optional(),
@@ -125,7 +129,10 @@ const CLIP_TEXT_CONFIG = pretrainedConfig({
 
 export type ClipTextConfig = z.infer<typeof CLIP_TEXT_CONFIG>;
 
-/** @throws {CheckpointError} naming the option, the rule and the value. */
+/**
+ * Checks a CLIP text encoder's config.json.
+ * @throws {CheckpointError} naming the option, the rule and the value.
+ */
 export function parseClipTextConfig(json: unknown, name: string): ClipTextConfig {
   const path = `${name}/config.json`;
   const config = parseConfig(CLIP_TEXT_CONFIG, json, { className: "CLIPTextModel", path });
@@ -193,17 +200,17 @@ function layer(
   return graph.node("Add", [middle, narrow]);
 }
 
-/** The row of the end-of-text token, found as each generation of configs means it. */
+/** Emits the row of the end-of-text token, which each generation of configs defines differently. */
 function pool(
   graph: GraphBuilder,
   hidden: Value,
   { inputIds, config }: { inputIds: Value; config: ClipTextConfig },
 ): Value {
-  // Configs from before transformers 4.31 carry a wrong 2, and the largest id marks the end of the text.
+  // Configs from before transformers 4.31 have a wrong id 2. The largest id then marks the end of the text.
   const isEnd = config.eos_token_id === 2
     ? inputIds
     : graph.node("Equal", [inputIds, graph.scalar(config.eos_token_id, "int64")], { dtype: "bool" });
-  // ArgMax takes the first of equals; it has no int64 kernel on CUDA, and float32 holds any id exactly.
+  // ArgMax picks the first of equal values. It has no int64 kernel on CUDA, and float32 holds any id exactly.
   const position = graph.node("ArgMax", [graph.cast(isEnd, "float32")], {
     attributes: { axis: 1, keepdims: 1 },
     dtype: "int64",

@@ -1,4 +1,5 @@
-// The options of transformers' LlamaConfig (4.x and 5.x), with its defaults, and the rotary frequencies they mean.
+// The options of transformers' LlamaConfig (4.x and 5.x) with its defaults, and the rotary
+// frequencies that follow from them.
 import { z } from "zod";
 import { type ActivationName, ACTIVATIONS } from "../layers/dense/activation.ts";
 import { parseConfig } from "../../checkpoint/parse_config.ts";
@@ -7,10 +8,13 @@ import { CheckpointError } from "../../checkpoint/checkpoint_error.ts";
 
 const count = z.int().positive();
 const factor = z.number().positive();
-/** Heads are turned whole. */
+/** All channels of a head are rotated. */
 const whole = { partial_rotary_factor: z.literal(1).optional() };
 
-/** "dynamic", "yarn" and "longrope" are refused: their frequencies depend on the text, or no LLaMA was published with them. */
+/**
+ * "dynamic", "yarn" and "longrope" are rejected: their frequencies depend on the text, or
+ * no LLaMA was published with them.
+ */
 const rope = z.preprocess(
   // Configs before transformers 4.45 say "type".
   (value) =>
@@ -52,24 +56,24 @@ const LLAMA_CONFIG = pretrainedConfig({
   rms_norm_eps: factor.default(1e-6),
   attention_bias: z.boolean().default(false),
   mlp_bias: z.boolean().default(false),
-  // Of 5.x, and the two of 4.x that it replaces.
+  // An option of 5.x, and the two options of 4.x that it replaces.
   rope_parameters: rope.nullish(),
   rope_scaling: rope.nullish(),
   rope_theta: factor.optional(),
-  // Training, and how a product was split over devices while training.
+  // Options of training, and of splitting products over devices.
   attention_dropout: z.unknown().optional(),
   max_position_embeddings: z.unknown().optional(),
   pretraining_tp: z.unknown().optional(),
 });
 
-/** LlamaModel's options in our spelling, and the sizes that follow from them. */
+/** LlamaModel's options in camelCase, and sizes derived from them. */
 export interface LlamaConfig {
   vocabSize: number;
   hiddenSize: number;
   intermediateSize: number;
   numHiddenLayers: number;
   numAttentionHeads: number;
-  /** Heads of keys and values; divides the number of heads. */
+  /** Number of heads of keys and values. Divides the number of heads. */
   numKeyValueHeads: number;
   headDim: number;
   hiddenAct: ActivationName;
@@ -83,13 +87,16 @@ export interface LlamaConfig {
 export interface LlamaConfigOptions {
   /** Component folder. */
   name: string;
-  /** Layers at the end that are not run. */
+  /** Number of layers at the end that are not run. */
   skippedLayers: number;
 }
 
 const DEFAULT_THETA = 10000;
 
-/** @throws {CheckpointError} naming the option, the rule and the value. */
+/**
+ * Checks a LLaMA's config.json.
+ * @throws {CheckpointError} naming the option, the rule and the value.
+ */
 export function parseLlamaConfig(json: unknown, { name, skippedLayers }: LlamaConfigOptions): LlamaConfig {
   const path = `${name}/config.json`;
   const config = parseConfig(LLAMA_CONFIG, json, { className: "LlamaModel", path });
@@ -140,7 +147,7 @@ function inverseFrequencies(headDim: number, { theta, scaling }: { theta: number
         high_freq_factor: high,
         original_max_position_embeddings: trained,
       } = scaling;
-      // Waves that went round often in the trained context stay, those that never did are stretched.
+      // Keeps waves with many periods in the trained context and stretches waves with less than one.
       return plain.map((frequency) => {
         const turns = trained * frequency / (2 * Math.PI);
         const kept = Math.min(1, Math.max(0, (turns - low) / (high - low)));

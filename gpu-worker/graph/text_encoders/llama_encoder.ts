@@ -1,4 +1,5 @@
-// LLaMA as a text encoder (transformers' LlamaModel): the states between two of its layers, which HunyuanVideo reads.
+// LLaMA as a text encoder (transformers' LlamaModel). Returns the states between two
+// layers, which HunyuanVideo uses.
 import type { DType } from "../../runtime/dtype.ts";
 import { GraphBuilder, type OnnxModel, type Value } from "../graph_builder.ts";
 import { activation } from "../layers/dense/activation.ts";
@@ -11,28 +12,31 @@ import { type LlamaConfig, parseLlamaConfig } from "./llama_config.ts";
 import type { Weights } from "../../checkpoint/weights.ts";
 
 export interface LlamaEncoderOptions {
-  /** The component's config.json, parsed. */
+  /** The component's parsed config.json. */
   config: unknown;
   weights: Weights;
   /** Compute type; the output is float32. */
   dtype: DType;
   /** Component folder, for names and errors. @default "text_encoder" */
   name?: string;
-  /** Layers at the end that are left out, and their weights not loaded. At least 1, as the last layer's output is normed. */
+  /**
+   * Number of layers at the end to leave out with their weights. At least 1, as the
+   * last layer's output is normed.
+   */
   skippedLayers: number;
 }
 
 /**
- * Builds the graph input_ids [batch, tokens] int64 -> hidden_state [batch, tokens, hidden_size], transformers'
- * hidden_states[-(skippedLayers + 1)]. Attention is causal, so tokens after the text change nothing before them: leave
- * the padding out.
- * @throws {CheckpointError} if the config asks for what is not supported, or contradicts the weights.
+ * Builds the graph input_ids [batch, tokens] int64 -> hidden_state [batch, tokens, hidden_size],
+ * transformers' hidden_states[-(skippedLayers + 1)].
+ * Attention is causal, so tokens after the text change nothing before them: leave the padding out.
+ * @throws {CheckpointError} if the config asks for something unsupported, or contradicts the weights.
  */
 export function llamaEncoderGraph(options: LlamaEncoderOptions): OnnxModel {
   const { weights, dtype, name = "text_encoder", skippedLayers } = options;
   const config = parseLlamaConfig(options.config, { name, skippedLayers });
   const graph = new GraphBuilder({ name, weights, dtype });
-  // LlamaForCausalLM keeps the same layers under a prefix.
+  // LlamaForCausalLM has the same layers with a prefix.
   const root = graph.has("model.embed_tokens.weight") ? "model." : "";
   const { hiddenSize: features, vocabSize: count } = config;
 
@@ -56,7 +60,7 @@ interface RotaryTables {
   sin: Value;
 }
 
-/** Angles of positions 0, 1, 2 ... in float32, as transformers computes them. */
+/** Emits the angles of positions 0, 1, 2 ... in float32, as transformers computes them. */
 function rotaryTables(
   graph: GraphBuilder,
   inputIds: Value,
@@ -116,7 +120,10 @@ function selfAttention(
   return graph.node("Add", [x, out]);
 }
 
-/** Grouped-query attention: each head of keys or values stands for heads / keyHeads neighbouring heads of queries. */
+/**
+ * Repeats heads for grouped-query attention: each head of keys or values serves heads /
+ * keyHeads neighbouring heads of queries.
+ */
 function repeatHeads(
   graph: GraphBuilder,
   x: Value,

@@ -1,7 +1,8 @@
-// What transformers writes into every config.json besides a model's own options (PretrainedConfig of 4.x and 5.x).
+// The options that transformers writes into every config.json besides a model's own
+// (PretrainedConfig of 4.x and 5.x).
 import { z } from "zod";
 
-/** Bookkeeping, training and text generation: no influence on an encoder's forward pass. */
+/** Options of bookkeeping, training and text generation, which do not affect an encoder's forward pass. */
 const IGNORED = [
   ...[
     "architectures",
@@ -38,7 +39,7 @@ const IGNORED = [
   ...["suppress_tokens", "temperature", "top_k", "top_p", "typical_p"],
 ] as const;
 
-/** The few general options that would change an encoder's arithmetic: accepted where they ask for nothing. */
+/** General options that would change an encoder's arithmetic. Only their neutral values are accepted. */
 const NEUTRAL_ONLY = {
   add_cross_attention: z.literal(false).optional(),
   is_decoder: z.literal(false).optional(),
@@ -48,7 +49,10 @@ const NEUTRAL_ONLY = {
 
 type General = Record<typeof IGNORED[number], z.ZodOptional<z.ZodUnknown>> & typeof NEUTRAL_ONLY;
 
-/** A strict schema of `options` (a model's own, which win) and the keys that every transformers config may hold. */
+/**
+ * Returns a strict schema of `options` (a model's own, which take precedence) and the keys that every
+ * transformers config may have.
+ */
 export function pretrainedConfig<S extends z.ZodRawShape>(
   options: S,
 ): z.ZodObject<Omit<General, keyof S> & S> {

@@ -1,5 +1,5 @@
-// T5's encoder as transformers computes it (T5EncoderModel; v1.0 with relu, v1.1 gated), and UMT5's, whose blocks each
-// have a position bias of their own (UMT5EncoderModel).
+// T5's encoder as transformers computes it (T5EncoderModel; v1.0 with relu, v1.1 gated), and UMT5's, in which
+// each block has its own position bias (UMT5EncoderModel).
 import { z } from "zod";
 import type { DType } from "../../runtime/dtype.ts";
 import { GraphBuilder, type OnnxModel, type Value } from "../graph_builder.ts";
@@ -20,20 +20,24 @@ export type T5Class = "T5EncoderModel" | "UMT5EncoderModel";
 export interface T5EncoderOptions {
   /** @default "T5EncoderModel" */
   className?: T5Class;
-  /** The component's config.json, parsed. */
+  /** The component's parsed config.json. */
   config: unknown;
   weights: Weights;
   /** Compute type; the output is float32. In float16 the residual stream and `wo` stay float32, as in transformers. */
   dtype: DType;
   /** Component folder, for names and errors. @default "text_encoder_2" */
   name?: string;
-  /** Adds the input attention_mask [batch, tokens] int64, 0 where a token is padding. FLUX has none. @default false */
+  /**
+   * Whether the graph has the input attention_mask [batch, tokens] int64, with 0 for padding.
+   * FLUX uses none. @default false
+   */
   attentionMask?: boolean;
 }
 
 /**
- * Builds the graph input_ids [batch, tokens] int64 -> last_hidden_state [batch, tokens, d_model], for any token count.
- * @throws {CheckpointError} if the config asks for what is not supported, or contradicts the weights.
+ * Builds the graph input_ids [batch, tokens] int64 -> last_hidden_state [batch, tokens,
+ * d_model], for any number of tokens.
+ * @throws {CheckpointError} if the config asks for something unsupported, or contradicts the weights.
  */
 export function t5EncoderGraph(options: T5EncoderOptions): OnnxModel {
   const { weights, dtype, name = "text_encoder_2", attentionMask = false, className } = options;
@@ -44,7 +48,7 @@ export function t5EncoderGraph(options: T5EncoderOptions): OnnxModel {
   const inputIds = graph.input("input_ids", ["batch", "tokens"], "int64");
   const table = graph.has("shared.weight") ? "shared" : "encoder.embed_tokens";
   let hidden = embedding(graph, inputIds, { name: table, count: config.vocab_size, features });
-  // Sums over the blocks leave float16's range.
+  // Sums over the blocks exceed float16's range.
   hidden = graph.cast(hidden, dtype === "float16" ? "float32" : dtype);
   const mask = attentionMask ? graph.scope("attention_mask", () => maskScores(graph)) : undefined;
   const biasOf = (block: number) => {
@@ -80,10 +84,10 @@ const T5_OPTIONS = {
   relative_attention_num_buckets: z.int().min(4).default(32),
   relative_attention_max_distance: count.default(128),
   layer_norm_epsilon: z.number().positive().default(1e-6),
-  // Derived from feed_forward_proj by transformers; where a config holds them, they win.
+  // transformers derives these from feed_forward_proj. If a config has them, they take precedence.
   dense_act_fn: activationName.optional(),
   is_gated_act: z.boolean().optional(),
-  // Of the decoder, of other heads, of training.
+  // Options of the decoder, of other heads and of training.
   classifier_dropout: z.unknown().optional(),
   dropout_rate: z.unknown().optional(),
   n_positions: z.unknown().optional(),
@@ -92,7 +96,7 @@ const T5_OPTIONS = {
 };
 const projection = z.templateLiteral([z.enum(["", "gated-"]), activationName]);
 
-/** transformers' T5Config. Defaults are those of the class: old checkpoints leave out what equals them. */
+/** transformers' T5Config with its defaults, which old checkpoints leave out. */
 const T5_CONFIG = pretrainedConfig({
   ...T5_OPTIONS,
   architectures: z.array(z.enum(["T5EncoderModel", "T5ForConditionalGeneration", "T5Model"])).nullish(),
@@ -114,7 +118,7 @@ const UMT5_CONFIG = pretrainedConfig({
   num_layers: count.default(8),
   num_heads: count.default(6),
   feed_forward_proj: projection.default("gated-gelu"),
-  // Published configs hold it, and no version of the class reads it.
+  // Published configs have this option, but no version of the class reads it.
   scalable_attention: z.unknown().optional(),
 });
 
@@ -128,7 +132,10 @@ export interface T5Config extends T5Options {
   activation: ActivationName;
 }
 
-/** @throws {CheckpointError} naming the option, the rule and the value. */
+/**
+ * Checks a T5's config.json.
+ * @throws {CheckpointError} naming the option, the rule and the value.
+ */
 export function parseT5Config(
   json: unknown,
   { name, className = "T5EncoderModel" }: { name: string; className?: T5Class | undefined },
@@ -145,7 +152,7 @@ export function parseT5Config(
   }
   const { feed_forward_proj } = config;
   const named = feed_forward_proj.replace("gated-", "") as ActivationName;
-  // transformers reads this one name, which T5 v1.1 was published with, as the tanh approximation.
+  // transformers interprets this name, with which T5 v1.1 was published, as the tanh approximation.
   const implied = feed_forward_proj === "gated-gelu" ? "gelu_new" : named;
   return {
     ...config,
@@ -154,10 +161,10 @@ export function parseT5Config(
   };
 }
 
-/** The score added at padding: its exponential is 0 in every type, and float16 holds it. */
+/** Score added to padding. Its exponential is 0 in every type, and float16 can represent it. */
 const MASKED = -6e4;
 
-/** What the scores of padding get: [batch, 1, 1, tokens]. */
+/** Emits the scores to add for padding, [batch, 1, 1, tokens]. */
 function maskScores(graph: GraphBuilder): Value {
   const mask = graph.input("attention_mask", ["batch", "tokens"], "int64");
   const isToken = graph.cast(graph.node("Unsqueeze", [mask, graph.ints(1, 2)]), "bool");
@@ -184,7 +191,7 @@ function selfAttention(
       outFeatures: inner,
       bias: false,
     });
-  // T5 has folded the usual 1 / sqrt(d_kv) into its weights.
+  // T5's weights include the usual factor 1 / sqrt(d_kv).
   const inputs = { query: project("q"), key: project("k"), value: project("v") };
   const attended = attention(graph, inputs, { heads, scale: 1, bias });
   const out = linear(graph, attended, {

@@ -12,7 +12,7 @@ export interface AttentionOptions {
   heads: number;
   /** Factor on the scores. @default 1 / sqrt(width) */
   scale?: number;
-  /** Each token sees itself and those before it. @default false */
+  /** Whether each token attends only to itself and earlier tokens. @default false */
   causal?: boolean;
   /** Added to the scores: [1 or batch, 1 or heads, tokens, keys]. */
   bias?: Value;

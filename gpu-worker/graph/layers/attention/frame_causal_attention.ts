@@ -1,5 +1,6 @@
-// Single-head self-attention over the pixels of a video in which a frame sees itself and those before it: diffusers'
-// Attention under prepare_causal_attention_mask, without the mask, which would be as large as the scores.
+// Single-head self-attention over the pixels of a video. A frame attends to itself and earlier
+// frames, like diffusers' Attention under prepare_causal_attention_mask. There is no mask, as it
+// would be as large as the scores.
 import type { GraphBuilder, Value } from "../../graph_builder.ts";
 import { attention } from "./attention.ts";
 import { groupNorm } from "../norm/group_norm.ts";
@@ -10,7 +11,7 @@ export interface FrameCausalAttentionOptions {
   channels: number;
   groups: number;
   eps: number;
-  /** Most frames that a run may have: the graph holds one attention for each. */
+  /** Largest number of frames in a run. The graph has one attention for each. */
   maxFrames: number;
 }
 
@@ -41,7 +42,8 @@ export function frameCausalAttention(
     graph.node("Slice", [from, begin, end, graph.ints(1)]);
   const first = graph.ints(0);
   const attended = Array.from({ length: maxFrames }, (_, frame) => {
-    // Beyond the last frame the last is computed again and dropped below: no operator sees an empty tensor.
+    // Beyond the last frame the last one is computed again and dropped later, as no
+    // operator accepts an empty tensor.
     const begin = graph.node("Mul", [
       graph.node("Min", [graph.ints(frame), graph.node("Sub", [frames, graph.ints(1)])]),
       pixels,

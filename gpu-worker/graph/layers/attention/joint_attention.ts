@@ -7,7 +7,7 @@ import { normHeads, type QueryKeyNorm } from "./norm_heads.ts";
 /** Epsilon of every norm around this attention. */
 export const JOINT_EPS = 1e-6;
 
-/** What all blocks of a graph share. */
+/** The values that all blocks of a graph share. */
 export interface JointContext {
   heads: number;
   /** Channels of a head. A token has heads * headDim features. */
@@ -17,16 +17,19 @@ export interface JointContext {
   mlpFeatures?: number;
   /** Activated conditioning, [batch, features]. */
   conditioning: Value;
-  /** The two numbers of tokens, text first, [2] int64: how to split what was concatenated. */
+  /** Numbers of text and image tokens, [2] int64, for splitting joined tokens. */
   tokenCounts: Value;
-  /** Turns queries or keys of all tokens, text first, to their positions. @default leaves them as they are */
+  /** Rotates queries or keys of all tokens, text first, by their positions. @default no rotation */
   rotate?: (tokens: Value) => Value;
 }
 
 export interface AttentionProjectionsOptions {
   /** Name of the attention module. */
   name: string;
-  /** Which of its two sets of layers: the image's (also that of attention over one stream), or the text's. */
+  /**
+   * Which of the module's two sets of layers: the image's (also used for attention
+   * over one stream) or the text's.
+   */
   stream: "image" | "text";
   context: JointContext;
 }
@@ -42,7 +45,7 @@ const LAYERS = {
   },
 } as const;
 
-/** Emits queries and keys, normed head by head, and values: [batch, tokens, features] each. */
+/** Emits queries and keys, normed per head, and values: [batch, tokens, features] each. */
 export function attentionProjections(
   graph: GraphBuilder,
   x: Value,
@@ -62,7 +65,7 @@ export function attentionProjections(
   };
 }
 
-/** Emits attention over all tokens, text first, queries and keys at their positions: [batch, tokens, features]. */
+/** Emits attention over all tokens, text first, with rotated queries and keys: [batch, tokens, features]. */
 export function jointAttention(
   graph: GraphBuilder,
   { query, key, value }: AttentionInputs,

@@ -1,5 +1,5 @@
-// A block that keeps image and text in two streams, joined in attention only: diffusers' JointTransformerBlock, and
-// FluxTransformerBlock, which is the same under rotated queries and keys.
+// A block with separate image and text streams, which are joined only in attention: diffusers'
+// JointTransformerBlock and FluxTransformerBlock, which are equal except for rotation.
 import type { GraphBuilder, Value } from "../../graph_builder.ts";
 import { adaptiveLayerNorm } from "../norm/adaptive_layer_norm.ts";
 import { attention, type AttentionInputs } from "./attention.ts";
@@ -19,15 +19,20 @@ export interface JointStreams {
 export interface JointBlockOptions {
   name: string;
   context: JointContext;
-  /** Text is attended to and ends there, as in the last block of SD3. @default false */
+  /** Whether text is only attended to, as in the last block of SD3. @default false */
   contextPreOnly?: boolean;
-  /** A second attention over the image alone, as in SD3.5-Medium (use_dual_attention). @default false */
+  /**
+   * Whether there is a second attention over image tokens only, as in SD3.5-Medium
+   * (use_dual_attention). @default false
+   */
   dualAttention?: boolean;
-  /** Factor on what the block adds, [batch, 1, 1]: 0 skips it for that row, 1 leaves it. @default none */
+  /**
+   * Factor of the block's residuals, [batch, 1, 1]: 0 skips the block in that row, 1 runs it. @default none
+   */
   keep?: Value | undefined;
 }
 
-/** Emits the block. Under `contextPreOnly` the text comes back as it went in. */
+/** Emits the block. Under `contextPreOnly` the text is returned unchanged. */
 export function jointBlock(
   graph: GraphBuilder,
   { image, text }: JointStreams,
@@ -60,7 +65,7 @@ export function countTokens(graph: GraphBuilder, { image, text }: JointStreams):
 
 interface Stream {
   projections: AttentionInputs;
-  /** Emits what is left to do with the attention's result. */
+  /** Emits the rest of the block after attention. */
   finish(attended: Value): Value;
 }
 

@@ -1,9 +1,9 @@
-// Normed queries and keys: diffusers' Attention under its option qk_norm.
+// Norms queries and keys: diffusers' Attention with its option qk_norm.
 import type { GraphBuilder, Value } from "../../graph_builder.ts";
 import { layerNorm } from "../norm/layer_norm.ts";
 import { rmsNorm } from "../norm/rms_norm.ts";
 
-/** diffusers' names; "fp32_layer_norm" has no weights, null leaves queries and keys as they are. */
+/** diffusers' names. "fp32_layer_norm" has no weights; null means no norm. */
 export type QueryKeyNorm = "rms_norm" | "layer_norm" | "fp32_layer_norm" | null;
 
 export interface NormHeadsOptions {
@@ -15,7 +15,7 @@ export interface NormHeadsOptions {
   eps: number;
 }
 
-/** Emits the norm of each head by itself: [batch, tokens, heads * headDim] -> the same. */
+/** Emits a separate norm for each head: [batch, tokens, heads * headDim] -> the same. */
 export function normHeads(graph: GraphBuilder, x: Value, options: NormHeadsOptions): Value {
   const { name, kind, heads, headDim: features, eps } = options;
   if (kind === null) return x;

@@ -5,15 +5,15 @@ export interface RelativePositionBiasOptions {
   /** Name of the module: `<name>.weight` [buckets, heads]. */
   name: string;
   heads: number;
-  /** Half of them for keys before the query, half for those after it. */
+  /** Number of buckets. One half is for keys before the query, the other for keys after it. */
   buckets: number;
-  /** Distance from which on all share the last bucket. */
+  /** Distance from which all keys share the last bucket. */
   maxDistance: number;
 }
 
 /**
- * Emits the bias [1, heads, tokens, tokens] for the tokens of `sequence` [batch, tokens, ...].
- * Rows for all distances up to `maxDistance` are picked when the graph is loaded; a run only looks them up.
+ * Emits the bias [1, heads, tokens, tokens] for the tokens of `sequence` [batch, tokens, ...]. Rows for
+ * distances up to `maxDistance` are selected at load; a run only looks them up.
  */
 export function relativePositionBias(
   graph: GraphBuilder,
@@ -43,8 +43,9 @@ export function relativePositionBias(
 }
 
 /**
- * Bucket of a key `distance` tokens after the query (before it if negative): exact up to a quarter of the buckets,
- * logarithmic beyond. Rounds to float32 where PyTorch does, as bucket borders depend on it.
+ * Returns the bucket of a key `distance` tokens after the query (before it if negative):
+ * exact up to a quarter of the buckets, logarithmic beyond. Rounds to float32 where PyTorch
+ * does, as bucket borders depend on it.
  */
 export function relativePositionBucket(
   distance: number,

@@ -1,17 +1,20 @@
-// Rotary position embedding on neighbouring pairs of channels (diffusers' apply_rotary_emb, use_real_unbind_dim = -1), or
-// on the pairs of one half of a head and the other (transformers' rotate_half).
+// Rotary position embedding on pairs of neighbouring channels (diffusers' apply_rotary_emb,
+// use_real_unbind_dim = -1), or on pairs of a channel in each half of a head (transformers' rotate_half).
 import type { GraphBuilder, Value } from "../../graph_builder.ts";
 
 export interface RotaryOptions {
-  /** Cosines and sines of the angles, [tokens, width / 2] float32; token i has row i. */
+  /** Cosines and sines of the angles, [tokens, width / 2] float32, with a row for each token. */
   cos: Value;
   sin: Value;
   heads: number;
-  /** Whether channels 2 i and 2 i + 1 are a pair, or else i and i + width / 2. @default true */
+  /** Whether pairs are channels 2 i and 2 i + 1; otherwise i and i + width / 2. @default true */
   interleaved?: boolean;
 }
 
-/** Rotates queries or keys [batch, tokens, heads * width]; in float32, as diffusers does, and returned in the type of `x`. */
+/**
+ * Rotates queries or keys [batch, tokens, heads * width]. Like diffusers it computes in float32;
+ * the result has the type of `x`.
+ */
 export function rotary(
   graph: GraphBuilder,
   x: Value,

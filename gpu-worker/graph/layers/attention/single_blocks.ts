@@ -1,5 +1,5 @@
-// Blocks over text and image tokens alike, attention and MLP side by side: diffusers' FluxSingleTransformerBlock, and
-// HunyuanVideoSingleTransformerBlock, which is the same.
+// Blocks over joined text and image tokens, with attention and MLP in parallel: diffusers'
+// FluxSingleTransformerBlock and HunyuanVideoSingleTransformerBlock, which are equal.
 import type { GraphBuilder, Value } from "../../graph_builder.ts";
 import { activation } from "../dense/activation.ts";
 import { adaptiveLayerNorm } from "../norm/adaptive_layer_norm.ts";
@@ -10,13 +10,13 @@ import type { JointStreams } from "./joint_block.ts";
 import { linear } from "../dense/linear.ts";
 import { modulation } from "../norm/modulation.ts";
 
-/** Emits `count` blocks behind those that keep the streams apart. Of what the last one returns only the image is read. */
+/** Emits `count` blocks after the two-stream blocks and returns the image tokens. */
 export function fluxSingleBlocks(
   graph: GraphBuilder,
   { image, text }: JointStreams,
   { count, context }: { count: number; context: JointContext },
 ): Value {
-  // HunyuanVideo has the text behind the video: attention does not see the difference.
+  // HunyuanVideo puts the text after the video, which makes no difference to attention.
   let joint = graph.node("Concat", [text, image], { attributes: { axis: 1 } });
   for (let i = 0; i < count; i++) {
     const name = `single_transformer_blocks.${i}`;

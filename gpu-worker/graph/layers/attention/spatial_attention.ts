@@ -1,5 +1,5 @@
-// Single-head self-attention over the pixels of a feature map: diffusers' Attention as autoencoders use it, under its
-// present key names and those of the AttentionBlock that older checkpoints were saved from.
+// Single-head self-attention over the pixels of a feature map: diffusers' Attention in autoencoders. Accepts
+// its current key names and those of the older AttentionBlock.
 import type { GraphBuilder, Value } from "../../graph_builder.ts";
 import { attention } from "./attention.ts";
 import { groupNorm } from "../norm/group_norm.ts";

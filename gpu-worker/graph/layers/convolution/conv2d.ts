@@ -9,7 +9,9 @@ export interface Conv2dOptions {
   kernelSize: number;
   /** @default 1 */
   stride?: number;
-  /** Zeros added at top, left, bottom and right. @default what keeps height and width at stride 1 */
+  /**
+   * Zeros to add at top, left, bottom and right. @default padding that keeps height and width at stride 1
+   */
   padding?: readonly [number, number, number, number];
   /** @default true */
   bias?: boolean;

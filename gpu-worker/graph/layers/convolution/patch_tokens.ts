@@ -1,4 +1,5 @@
-// Latents to tokens and back in square patches: the strided convolution of diffusers' PatchEmbed, and unpatchify.
+// Converts latents to tokens and back in square patches: the strided convolution of
+// diffusers' PatchEmbed, and unpatchify.
 import type { GraphBuilder, Value } from "../../graph_builder.ts";
 import type { GridTokens } from "../head/grid_tokens.ts";
 
@@ -11,8 +12,9 @@ export interface PatchTokensOptions {
 }
 
 /**
- * Emits the convolution on `latents` [batch, channels, height, width] float32, in the compute type, on a grid of rows and
- * columns. Its patches do not overlap, so it is a matrix product, which every device computes in every type.
+ * Emits the convolution on `latents` [batch, channels, height, width] float32, in the compute
+ * type, on a grid of rows and columns. Patches do not overlap, so it is a matrix product, which
+ * every device supports in every type.
  */
 export function patchTokens(graph: GraphBuilder, latents: Value, options: PatchTokensOptions): GridTokens {
   const { name, channels, patchSize, features } = options;
@@ -22,7 +24,7 @@ export function patchTokens(graph: GraphBuilder, latents: Value, options: PatchT
   const rows = graph.node("Transpose", [graph.node("Reshape", [patches, graph.ints(0, inFeatures, -1)])], {
     attributes: { perm: [0, 2, 1] },
   });
-  // SpaceToDepth puts the channel after the place in the patch, the weight before it.
+  // SpaceToDepth puts the channel after the position in the patch, the weight puts it before.
   const kernel = graph.weight(`${name}.weight`, [features, channels, patchSize, patchSize]);
   const ordered = graph.node("Transpose", [kernel], { attributes: { perm: [0, 2, 3, 1] } });
   const product = graph.node("FusedMatMul", [
@@ -34,7 +36,7 @@ export function patchTokens(graph: GraphBuilder, latents: Value, options: PatchT
 }
 
 /**
- * Emits the inverse order: tokens [rows, gridRows * gridColumns, patchSize^2 * channels] with the channel last ->
+ * Emits the inverse: tokens [rows, gridRows * gridColumns, patchSize^2 * channels] with the channel last ->
  * [rows, channels, height, width] float32.
  */
 export function unpatchify(

@@ -1,5 +1,5 @@
-// diffusers' HunyuanVideoCausalConv3d: a convolution over time, rows and columns whose window ends at its own frame, and
-// which sees the outermost pixels and the first frame repeated beyond the border.
+// diffusers' HunyuanVideoCausalConv3d: a convolution over time, rows and columns whose window ends at its own
+// frame. Beyond the border, the outermost pixels and the first frame are repeated.
 import type { GraphBuilder, Value } from "../../graph_builder.ts";
 
 export interface ReplicateConv3dOptions {
@@ -23,7 +23,7 @@ export function replicateConv3d(graph: GraphBuilder, x: Value, options: Replicat
   });
 }
 
-/** For windows of 3: two frames before the video, one pixel on each side. */
+/** Pads for windows of 3: two frames before the video, one pixel on each side. */
 function pad(graph: GraphBuilder, x: Value): Value {
   const [begin, end] = [[0, 0, 2, 1, 1], [0, 0, 0, 1, 1]] as const;
   return graph.node("Pad", [x, graph.ints(...begin, ...end)], { attributes: { mode: "edge" } });

@@ -1,4 +1,4 @@
-// diffusers' ResnetBlock2D: without time embedding as autoencoders use it, with one as UNets do.
+// diffusers' ResnetBlock2D: without time embedding in autoencoders, with one in UNets.
 import type { GraphBuilder, Value } from "../../graph_builder.ts";
 import { activation, type ActivationName } from "../dense/activation.ts";
 import { conv2d } from "./conv2d.ts";
@@ -9,21 +9,23 @@ export interface ResnetBlockOptions {
   name: string;
   inChannels: number;
   outChannels: number;
-  /** Of both norms. */
+  /** Groups of both norms. */
   groups: number;
   eps: number;
   act: ActivationName;
   time?: ResnetTime;
-  /** What the sum of shortcut and residual is divided by. @default 1 */
+  /** Divisor of the sum of shortcut and residual. @default 1 */
   outputScaleFactor?: number;
 }
 
-/** How a resnet hears of the time: by a learnt map of `embedding`. */
+/** The time conditioning of a resnet, by a learnt map of `embedding`. */
 export interface ResnetTime {
-  /** The time embedding after `act`, [batch, features]: the same for all blocks, so it is activated once. */
+  /**
+   * The activated time embedding, [batch, features]. It is the same for all blocks, so it is activated once.
+   */
   embedding: Value;
   features: number;
-  /** "default" adds the map before the second norm; "scale_shift" scales and shifts what the norm returns. */
+  /** "default" adds the map before the second norm. "scale_shift" scales and shifts the norm's output. */
   scaleShift: "default" | "scale_shift";
 }
 
@@ -52,7 +54,7 @@ export function resnetBlock(graph: GraphBuilder, x: Value, options: ResnetBlockO
   return outputScaleFactor === 1 ? sum : graph.node("Div", [sum, graph.scalar(outputScaleFactor)]);
 }
 
-/** The second norm, with the time before or behind it. */
+/** Emits the second norm, with the time conditioning before or after it. */
 function normInTime(
   graph: GraphBuilder,
   hidden: Value,

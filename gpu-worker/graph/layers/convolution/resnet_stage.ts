@@ -1,5 +1,5 @@
-// Resnet blocks at one resolution, each with or without attention: the inside of diffusers' DownEncoderBlock2D,
-// UpDecoderBlock2D, their Attn... variants and UNetMidBlock2D.
+// Resnet blocks at one resolution, optionally followed by attention: the inside of diffusers'
+// DownEncoderBlock2D, UpDecoderBlock2D, their Attn... variants and UNetMidBlock2D.
 import type { GraphBuilder, Value } from "../../graph_builder.ts";
 import type { ActivationName } from "../dense/activation.ts";
 import { resnetBlock } from "./resnet_block.ts";
@@ -12,9 +12,9 @@ export interface ResnetStageOptions {
   outChannels: number;
   /** Number of resnet blocks. */
   resnets: number;
-  /** Number of attentions: one after each of the first so many resnets. */
+  /** Number of attentions: one after each of the first `attentions` resnets. */
   attentions: number;
-  /** Of every norm. */
+  /** Groups of every norm. */
   groups: number;
   eps: number;
   act: ActivationName;

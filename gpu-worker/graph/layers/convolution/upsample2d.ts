@@ -1,4 +1,4 @@
-// diffusers' Upsample2D with a convolution: each pixel doubled in both directions, then smoothed.
+// diffusers' Upsample2D with a convolution: each pixel is doubled in both directions, then convolved.
 import type { GraphBuilder, Value } from "../../graph_builder.ts";
 import { conv2d } from "./conv2d.ts";
 
@@ -8,7 +8,10 @@ export interface Upsample2dOptions {
   channels: number;
   /** @default channels */
   outChannels?: number;
-  /** A feature map [batch, any, h', w'] whose height and width to take, as `output_size` does. @default doubled */
+  /**
+   * A feature map [batch, any, h', w'] whose height and width the result gets, like
+   * `output_size`. @default doubled
+   */
   sizeOf?: Value;
 }
 
@@ -27,7 +30,7 @@ export function upsample2d(
   return conv2d(graph, larger, { name, inChannels: channels, outChannels, kernelSize: 3 });
 }
 
-/** The shape of `x` with the height and width of `sizeOf`. */
+/** Emits the shape of `x` with the height and width of `sizeOf`. */
 function sizes(graph: GraphBuilder, x: Value, sizeOf: Value): Value {
   const shape = (of: Value, start: number, end: number) =>
     graph.node("Shape", [of], { attributes: { start, end }, dtype: "int64" });

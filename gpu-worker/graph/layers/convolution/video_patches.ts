@@ -1,5 +1,5 @@
-// Latents of a video to tokens and back in boxes of time, rows and columns: the strided Conv3d of diffusers' video
-// transformers, and the orders in which they write patches.
+// Converts a video's latents to tokens and back in boxes of time, rows and columns: the strided Conv3d of
+// diffusers' video transformers, and the orders in which they write patches.
 import type { GraphBuilder, Value } from "../../graph_builder.ts";
 import type { GridTokens } from "../head/grid_tokens.ts";
 
@@ -19,8 +19,9 @@ export interface VideoPatchesOptions {
 }
 
 /**
- * Emits the convolution on `latents` [batch, channels, frames, height, width] float32, in the compute type, on a grid of
- * frames, rows and columns. Its patches do not overlap, so it is a matrix product, which every device computes in every type.
+ * Emits the convolution on `latents` [batch, channels, frames, height, width] float32, in the compute type,
+ * on a grid of frames, rows and columns. Patches do not overlap, so it is a matrix product, which every
+ * device supports in every type.
  */
 export function videoPatches(
   graph: GraphBuilder,
@@ -57,13 +58,13 @@ export function videoPatches(
 }
 
 export interface JoinVideoPatchesOptions extends Pick<VideoPatchesOptions, "channels" | "patch"> {
-  /** Where the channel stands among a patch's values. */
+  /** Position of the channel among a patch's values. */
   channel: "first" | "last";
 }
 
 /**
- * Emits the way back: tokens [rows, frames * rows * columns, channels * time * height * width] ->
- * [rows, channels, frames, height, width] float32.
+ * Emits the inverse: tokens [rows, frames * rows * columns, channels * time * height * width] -> [rows,
+ * channels, frames, height, width] float32.
  */
 export function joinVideoPatches(
   graph: GraphBuilder,

@@ -1,7 +1,7 @@
-// Activation functions under the names of transformers' ACT2CLS and diffusers' ACT2CLS.
+// Activation functions by the names in transformers' and diffusers' ACT2CLS.
 import type { GraphBuilder, Value } from "../../graph_builder.ts";
 
-/** Name in a config -> the function it means. Names that share a value compute the same thing. */
+/** Name in a config -> function. Names with the same value compute the same function. */
 export const ACTIVATIONS = {
   gelu: "gelu",
   gelu_python: "gelu",
@@ -19,7 +19,7 @@ export const ACTIVATIONS = {
 
 export type ActivationName = keyof typeof ACTIVATIONS;
 
-/** Names that diffusers' ACT2CLS knows, in any case; all of them mean the same in transformers'. */
+/** Names in diffusers' ACT2CLS, which ignores case. All have the same meaning in transformers. */
 export const DIFFUSERS_ACTIVATIONS = [
   "swish",
   "silu",
@@ -49,7 +49,7 @@ export function activation(graph: GraphBuilder, x: Value, name: ActivationName):
   }
 }
 
-/** x sigmoid(alpha x) in one pass over the data. */
+/** Emits x sigmoid(alpha x) in one pass over the data. */
 function xSigmoid(graph: GraphBuilder, x: Value, alpha: number): Value {
   return graph.node("QuickGelu", [x], { domain: "com.microsoft", attributes: { alpha: { float: alpha } } });
 }

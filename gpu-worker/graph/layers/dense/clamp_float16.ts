@@ -3,7 +3,7 @@ import type { GraphBuilder, Value } from "../../graph_builder.ts";
 
 const FLOAT16_MAX = 65504;
 
-/** Clamps `x` to finite float16 values; values of other types pass through and nothing is emitted. */
+/** Clamps `x` to finite float16 values. Emits nothing for values of other types. */
 export function clampFloat16(graph: GraphBuilder, x: Value): Value {
   if (x.dtype !== "float16") return x;
   return graph.node("Clip", [

@@ -1,4 +1,4 @@
-// What every adaptive norm of a transformer sees of timestep, guidance and pooled text.
+// The conditioning of a transformer's adaptive norms: timestep, guidance and pooled text.
 import type { GraphBuilder, Value } from "../../graph_builder.ts";
 import { combinedEmbedding, thousandfold } from "./combined_embedding.ts";
 
@@ -9,18 +9,22 @@ export interface CombinedConditioningOptions {
     /** @default false */
     guidanceEmbeds?: boolean;
   };
-  /** Whether the pipeline divides timesteps by 1000, which the network takes back. @default false */
+  /** Whether the pipeline divides timesteps by 1000, which the network undoes. @default false */
   scaledTimestep?: boolean;
-  /** Pairs every timestep with every row of the other inputs. @default row with row */
+  /**
+   * Whether every timestep is paired with every row of the other inputs.
+   * Otherwise inputs are paired row by row.
+   */
   everyStep: boolean;
 }
 
 const NAME = "time_text_embed";
 
 /**
- * Declares the inputs timestep [batch] float32, [steps] with `everyStep`, pooled_projections [batch, pooled_projection_dim]
- * and, where the config asks for it, guidance [batch] float32 as the pipeline is given it.
- * @returns SiLU of their embedding, [batch, innerDim] or [steps * batch, innerDim], step-major; and the input timestep
+ * Declares the inputs timestep [batch] float32, or [steps] with `everyStep`; pooled_projections [batch,
+ * pooled_projection_dim]; and guidance [batch] float32, unscaled, if the config asks for it.
+ * @returns SiLU of their embedding, [batch, innerDim], or [steps * batch, innerDim],
+ * step-major; and the input timestep
  */
 export function combinedConditioning(
   graph: GraphBuilder,

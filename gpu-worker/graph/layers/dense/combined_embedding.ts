@@ -1,5 +1,5 @@
-// What adaptive norms see of timestep, guidance and pooled text (diffusers' CombinedTimestepTextProjEmbeddings and
-// CombinedTimestepGuidanceTextProjEmbeddings).
+// The embedding of timestep, guidance and pooled text for adaptive norms (diffusers'
+// CombinedTimestepTextProjEmbeddings and CombinedTimestepGuidanceTextProjEmbeddings).
 import type { GraphBuilder, Value } from "../../graph_builder.ts";
 import { activation } from "./activation.ts";
 import { embeddingMlp } from "./embedding_mlp.ts";
@@ -8,7 +8,7 @@ import { timestepEmbedding } from "./timestep_embedding.ts";
 export interface CombinedEmbeddingInputs {
   /** [batch] float32, or [steps] with `everyStep` */
   timestep: Value;
-  /** [batch] float32, where a network is told how strongly to follow the prompt. */
+  /** [batch] float32, for networks with a guidance embedding */
   guidance?: Value | undefined;
   /** [batch, pooledDim] in the compute type */
   pooled: Value;
@@ -19,7 +19,10 @@ export interface CombinedEmbeddingOptions {
   name: string;
   pooledDim: number;
   features: number;
-  /** Pairs every timestep with every row of the other inputs, step-major. @default row with row */
+  /**
+   * Whether every timestep is paired with every row of the other inputs,
+   * step-major. @default false: row by row
+   */
   everyStep?: boolean;
 }
 
@@ -40,14 +43,15 @@ export function combinedEmbedding(
   const prompt = guidance === undefined
     ? text
     : graph.node("Add", [embedNumber(guidance, "guidance_embedder"), text]);
-  // Each adaptive norm of diffusers applies its own SiLU to the same vector; here it is done once.
+  // In diffusers each adaptive norm applies SiLU to the same vector. Here that happens once.
   if (!everyStep) return activation(graph, graph.node("Add", [time, prompt]), "silu");
   const sums = graph.node("Add", [graph.node("Unsqueeze", [time, graph.ints(1)]), prompt]);
   return activation(graph, graph.node("Reshape", [sums, graph.ints(-1, features)]), "silu");
 }
 
 /**
- * Emits 1000 x, [batch] float32. diffusers multiplies in the compute type; its rounding there is part of what a seed gives.
+ * Emits 1000 x, [batch] float32. diffusers multiplies in the compute type, and
+ * its rounding affects the picture.
  */
 export function thousandfold(graph: GraphBuilder, x: Value): Value {
   return graph.cast(graph.node("Mul", [graph.cast(x), graph.scalar(1000)]), "float32");

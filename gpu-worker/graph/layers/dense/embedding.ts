@@ -4,7 +4,7 @@ import type { GraphBuilder, Value } from "../../graph_builder.ts";
 export interface EmbeddingOptions {
   /** Name of the module: `<name>.weight` [count, features]. */
   name: string;
-  /** Rows of the table. */
+  /** Number of rows in the table. */
   count: number;
   features: number;
 }

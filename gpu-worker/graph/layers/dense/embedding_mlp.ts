@@ -1,4 +1,4 @@
-// The two linear layers behind an embedding (diffusers' TimestepEmbedding, PixArtAlphaTextProjection).
+// The two linear layers after an embedding (diffusers' TimestepEmbedding, PixArtAlphaTextProjection).
 import type { DType } from "../../../runtime/dtype.ts";
 import type { GraphBuilder, Value } from "../../graph_builder.ts";
 import { activation, type ActivationName } from "./activation.ts";
@@ -9,9 +9,9 @@ export interface EmbeddingMlpOptions {
   name: string;
   inFeatures: number;
   features: number;
-  /** Between the layers. @default "silu" */
+  /** Activation between the layers. @default "silu" */
   act?: ActivationName;
-  /** Type in which it is computed and returned. @default the graph's compute type */
+  /** Type of computation and result. @default the graph's compute type */
   dtype?: DType;
 }
 

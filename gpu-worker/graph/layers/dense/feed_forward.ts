@@ -7,7 +7,7 @@ export interface FeedForwardOptions {
   /** Name of the module, with layers net.0.proj and net.2. */
   name: string;
   features: number;
-  /** Between the layers. @default 4 * features */
+  /** Features between the layers. @default 4 * features */
   hiddenFeatures?: number | undefined;
   /** @default "gelu_pytorch_tanh" */
   act?: ActivationName;

@@ -9,7 +9,10 @@ export interface GatedFeedForwardOptions {
   features: number;
 }
 
-/** Emits net.2(x' gelu(gate)), both four times as wide: [batch, tokens, features] -> the same. */
+/**
+ * Emits net.2(x' gelu(gate)), where x' and gate have four times the features:
+ * [batch, tokens, features] -> the same.
+ */
 export function gatedFeedForward(
   graph: GraphBuilder,
   x: Value,

@@ -1,4 +1,5 @@
-// torch.nn.Linear on tokens of any rank. Weights stay [out, in] as the checkpoint stores them: no Transpose node.
+// torch.nn.Linear on tokens of any rank. Weights stay [out, in] as in the
+// checkpoint, without a Transpose node.
 import type { DType } from "../../../runtime/dtype.ts";
 import type { GraphBuilder, Value } from "../../graph_builder.ts";
 
@@ -9,7 +10,7 @@ export interface LinearOptions {
   outFeatures: number;
   /** @default true */
   bias?: boolean;
-  /** Type in which it is computed and returned. @default the graph's compute type */
+  /** Type of computation and result. @default the graph's compute type */
   dtype?: DType;
 }
 

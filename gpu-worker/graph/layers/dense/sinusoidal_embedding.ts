@@ -1,15 +1,15 @@
-// Numbers as waves of falling frequency (diffusers' Timesteps, get_timestep_embedding).
+// Embeds numbers as sinusoids of falling frequency (diffusers' Timesteps, get_timestep_embedding).
 import type { DType } from "../../../runtime/dtype.ts";
 import type { GraphBuilder, Value } from "../../graph_builder.ts";
 
 export interface SinusoidalEmbeddingOptions {
   /** Width of the embedding; even. */
   channels: number;
-  /** Cosines before sines. @default true */
+  /** Whether cosines come before sines. @default true */
   flipSinToCos?: boolean;
-  /** Taken from the number of frequencies before they are spread. @default 0 */
+  /** Subtracted from the number of frequencies before they are spread. @default 0 */
   freqShift?: number;
-  /** Type in which it is returned. @default the graph's compute type */
+  /** Type of the result. @default the graph's compute type */
   dtype?: DType;
 }
 
@@ -32,7 +32,10 @@ export function sinusoidalEmbedding(
   return graph.cast(graph.node("Concat", waves, { attributes: { axis: -1 } }), dtype);
 }
 
-/** MAX_PERIOD^(-i / (count - shift)), rounded after each operation as PyTorch does in float32: at t = 1000 the last bit shows. */
+/**
+ * Returns MAX_PERIOD^(-i / (count - shift)), rounded to float32 after each operation like PyTorch: at t =
+ * 1000 the last bit shows.
+ */
 function frequencies(count: number, shift: number): number[] {
   const { fround } = Math;
   const slope = fround(-Math.log(MAX_PERIOD));

@@ -1,9 +1,9 @@
-// Sinusoidal embedding of a number and the MLP behind it (diffusers' Timesteps and TimestepEmbedding).
+// The sinusoidal embedding of a number, followed by an MLP (diffusers' Timesteps and TimestepEmbedding).
 import type { GraphBuilder, Value } from "../../graph_builder.ts";
 import { embeddingMlp, type EmbeddingMlpOptions } from "./embedding_mlp.ts";
 import { sinusoidalEmbedding, type SinusoidalEmbeddingOptions } from "./sinusoidal_embedding.ts";
 
-/** `name` is the TimestepEmbedding module. */
+/** Options; `name` is the TimestepEmbedding module. */
 export type TimestepEmbeddingOptions = SinusoidalEmbeddingOptions & Omit<EmbeddingMlpOptions, "inFeatures">;
 
 /** Emits the embedding of `t` [rows] float32: [rows, features]. */

@@ -1,18 +1,24 @@
-// The trunk's last-block feature as an output, and beside it how far a forecast of it would have been off.
+// The trunk's feature as an output, and the measured error of its forecast.
 import type { Dim, GraphBuilder, Value } from "../../graph_builder.ts";
 import { forecast } from "./forecast.ts";
 
 /**
- * Declares the output feature [batch, ...dims] in the compute type, and what measures a forecast of it in the same run:
- * inputs forecast_weights [1, anchors] float32 and history [anchors, batch, ...dims]; outputs forecast_distance and
- * feature_norm, float32 [batch] each, ||forecast - feature|| and ||feature|| of every row. A pass that measures nothing
- * feeds one anchor of weight 0; its history may be [1, 1, ...1], which broadcasts.
+ * Declares the output feature [batch, ...dims] in the compute type, and measures a forecast
+ * of the feature in the same run.
+ * Inputs: forecast_weights [1, anchors] float32; history [anchors, batch, ...dims]. Outputs,
+ * float32 [batch]: forecast_distance,
+ * forecast - feature
+ * ; feature_norm,
+ * feature
+ * .
+ * A pass that measures nothing feeds one anchor of weight 0. Its history may be
+ * [1, 1, ...1], which broadcasts.
  */
 export function featureOutput(graph: GraphBuilder, feature: Value, dims: readonly Dim[]): void {
   graph.output("feature", feature, ["batch", ...dims]);
   graph.scope("forecast_error", () => {
     const weights = graph.input("forecast_weights", [1, "anchors"], "float32");
-    // Free dimensions, so that the one element of a pass without history is let in.
+    // Free dimensions allow the single element that a pass without history feeds.
     const free = ["batch", ...dims].map((_, axis) => `history_dim_${axis}`);
     const history = graph.input("history", ["anchors", ...free]);
     const truth = graph.cast(feature, "float32");

@@ -5,7 +5,7 @@ import { weightedSumOfFlat } from "./weighted_sum.ts";
 export interface ForecastOperands {
   /** [steps, anchors] float32 */
   weights: Value;
-  /** [anchors, batch, ...dims], the features of full passes. Slots of weight 0 must still be finite. */
+  /** [anchors, batch, ...dims], the features of full passes. Slots with weight 0 must be finite too. */
   history: Value;
 }
 
@@ -18,8 +18,8 @@ export function forecast(graph: GraphBuilder, { weights, history }: ForecastOper
 }
 
 /**
- * Begins a head: declares the inputs forecast_weights [steps, anchors] float32 and history [anchors, batch, ...dims]; emits
- * their forecasts, [steps * batch, ...dims].
+ * Starts a head: declares the inputs forecast_weights [steps, anchors] float32 and history [anchors, batch,
+ * ...dims], and emits the forecasts, [steps * batch, ...dims].
  */
 export function forecastInputs(
   graph: GraphBuilder,

@@ -1,21 +1,22 @@
-// The end of a transformer behind forecasts: adaptive norm, guidance and sums of steps, projection.
+// The end of a transformer after forecasts: adaptive norm, guidance and sums of steps, projection.
 import type { GraphBuilder, Value } from "../../graph_builder.ts";
 import type { LinearOptions } from "../dense/linear.ts";
 import { modulationInputs } from "./modulation_outputs.ts";
 import { summedLinear } from "./summed_linear.ts";
 
 export interface ForecastOutputOptions {
-  /** The projection; its inFeatures are those of the norm. */
+  /** The projection. Its inFeatures are the norm's features. */
   projection: LinearOptions;
-  /** Of the norm. */
+  /** Epsilon of the norm. */
   eps: number;
 }
 
 /**
- * Declares the inputs scale [rows, 1, features] and shift [rows, features] (`modulationOutputs`), and output_weights
- * [outputs, rows] float32; emits, for every output, the weighted sum over the rows of
- * projection(norm(feature) * scale + shift): feature [rows, tokens, features] -> [outputs, tokens, outFeatures]. Guidance is
- * such a sum over branches, a solver's move over steps.
+ * Emits the weighted sums over the rows of projection(norm(feature) * scale + shift): feature [rows, tokens,
+ * features] -> [outputs, tokens, outFeatures].
+ * Declares the inputs scale [rows, 1, features] and shift [rows, features] (`modulationOutputs`),
+ * and output_weights [outputs, rows] float32. Guidance is such a sum over branches, and a
+ * solver's move is such a sum over steps.
  */
 export function forecastOutput(
   graph: GraphBuilder,

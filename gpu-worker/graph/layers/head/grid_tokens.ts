@@ -1,5 +1,5 @@
-// Tokens that lie on a grid, as patches of latents do. Their feature leaves the trunk with the grid as dimensions, from which
-// the head knows the size of what it puts together.
+// Tokens on a grid, such as patches of latents. Their feature leaves the trunk with the grid as dimensions,
+// which tell the head the size of its output.
 import type { GraphBuilder, Value } from "../../graph_builder.ts";
 import { featureOutput } from "./feature_output.ts";
 import { forecastInputs } from "./forecast.ts";
@@ -7,7 +7,7 @@ import { forecastInputs } from "./forecast.ts";
 export interface GridTokens {
   /** [rows, tokens, features] */
   tokens: Value;
-  /** Tokens along each axis, the first axis outermost, [axes] int64. */
+  /** Number of tokens along each axis, first axis outermost, [axes] int64. */
   grid: Value;
 }
 
@@ -17,7 +17,7 @@ export interface GridTokensOptions {
   features: number;
 }
 
-/** Declares what {@link featureOutput} does of the feature [batch, ...axes, features]. */
+/** Declares the outputs of {@link featureOutput} for the feature [batch, ...axes, features]. */
 export function gridFeatureOutput(
   graph: GraphBuilder,
   { tokens, grid }: GridTokens,
@@ -29,7 +29,10 @@ export function gridFeatureOutput(
   featureOutput(graph, graph.node("Reshape", [tokens, shape]), [...axes, features]);
 }
 
-/** Declares {@link forecastInputs} of features [batch, ...axes, features]; emits the forecasts, rows = steps * batch. */
+/**
+ * Declares {@link forecastInputs} for features [batch, ...axes, features] and emits the
+ * forecasts, rows = steps * batch.
+ */
 export function gridForecast(graph: GraphBuilder, { axes, features }: GridTokensOptions): GridTokens {
   const { feature, history } = forecastInputs(graph, [...axes, features]);
   const grid = graph.node("Shape", [history], {

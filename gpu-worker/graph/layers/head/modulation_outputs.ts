@@ -1,5 +1,5 @@
-// The modulation of a transformer's last norm as a graph's outputs: it depends on the timestep and the prompt alone, so one run
-// has it for all steps of a picture.
+// The modulation of a transformer's last norm as a graph's outputs. It depends only on timestep and prompt,
+// so one run computes it for all steps of a picture.
 import type { GraphBuilder, Value } from "../../graph_builder.ts";
 import { modulation } from "../norm/modulation.ts";
 
@@ -25,7 +25,7 @@ export function modulationOutputs(
   graph.output("shift", graph.node("Reshape", [shift, graph.ints(0, features)]), ["rows", features]);
 }
 
-/** Declares the same two as inputs of the head. */
+/** Declares scale and shift as inputs of the head. */
 export function modulationInputs(graph: GraphBuilder, features: number): NormModulation {
   return {
     scale: graph.input("scale", ["rows", 1, features]),

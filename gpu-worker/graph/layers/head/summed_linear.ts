@@ -1,4 +1,5 @@
-// A linear layer behind a weighted sum of rows: it commutes with the sum and so runs on the sums, of which there are fewer.
+// A linear layer on weighted sums of rows. The layer commutes with the sum, so it runs on the sums:
+// there are fewer sums than rows.
 import type { GraphBuilder, Value } from "../../graph_builder.ts";
 import { linear, type LinearOptions } from "../dense/linear.ts";
 import { weightedSum } from "./weighted_sum.ts";
@@ -19,7 +20,7 @@ export function summedLinear(
   options: LinearOptions,
 ): Value {
   const product = linear(graph, weightedSum(graph, { weights, rows }), { ...options, bias: false });
-  // What is the same for all tokens: a row of its own for each sum.
+  // The part that is the same for all tokens: one row for each sum.
   let constant = summedBias(graph, weights, options);
   if (shift) {
     const shifts = linear(graph, weightedSum(graph, { weights, rows: shift }), { ...options, bias: false });
@@ -28,7 +29,7 @@ export function summedLinear(
   return graph.node("Add", [product, graph.node("Unsqueeze", [constant, graph.ints(1)])]);
 }
 
-/** Emits the layer's bias as often as each sum counts it: [sums, outFeatures]. */
+/** Emits the layer's bias times the sum of each sum's weights: [sums, outFeatures]. */
 export function summedBias(
   graph: GraphBuilder,
   weights: Value,

@@ -19,7 +19,8 @@ export function weightedSum(graph: GraphBuilder, { weights, rows }: WeightedSumI
 /** Emits weights @ rows, [sums, n], of rows [rows, n]. */
 export function weightedSumOfFlat(graph: GraphBuilder, { weights, rows }: WeightedSumInputs): Value {
   if (rows.dtype === "float32") return graph.node("MatMul", [weights, rows]);
-  // Weights rounded to 16 bits would cost up to 0.4 % of each row; the rest of the rounding has it back.
+  // Weights rounded to 16 bits would be off by up to 0.4 % of each row. A second sum with the
+  // rounding errors corrects that.
   const coarse = graph.cast(weights, rows.dtype);
   const rest = graph.node("Sub", [weights, graph.cast(coarse, "float32")]);
   const fine = graph.node("MatMul", [graph.cast(rest, rows.dtype), rows]);

@@ -10,7 +10,7 @@ export interface AdaptiveLayerNormOptions {
   eps: number;
 }
 
-/** Emits norm(x) * (1 + scale) + shift: [batch, tokens, features] -> the same; moments are computed in float32. */
+/** Emits norm(x) * (1 + scale) + shift: [batch, tokens, features] -> the same. Moments are float32. */
 export function adaptiveLayerNorm(
   graph: GraphBuilder,
   x: Value,
@@ -19,7 +19,7 @@ export function adaptiveLayerNorm(
   const factor = graph.node("Add", [scale, graph.scalar(1)]);
   const attributes = { axis: -1, epsilon: { float: eps } };
   if (graph.dtype !== "float32") return graph.node("LayerNormalization", [x, factor, shift], { attributes });
-  // The CPU kernel takes three times as long over a scale per picture as over one vector.
+  // The CPU kernel takes three times as long with a scale per picture as with one vector.
   const ones = graph.constant(new Array(features).fill(1));
   const normed = graph.node("LayerNormalization", [x, ones], { attributes });
   return graph.node("Add", [graph.node("Mul", [normed, factor]), shift]);

@@ -1,15 +1,16 @@
-// The norm over channels of Wan's autoencoder (diffusers' WanRMS_norm): each pixel's vector scaled to one length.
+// The norm over channels in Wan's autoencoder (diffusers' WanRMS_norm): scales each
+// pixel's vector to the same length.
 import type { GraphBuilder, Value } from "../../graph_builder.ts";
 
 export interface ChannelRmsNormOptions {
   /** Name of the module, whose `gamma` is [channels, 1, ...]. */
   name: string;
   channels: number;
-  /** Dimensions of `gamma` behind the first. */
+  /** Number of dimensions of `gamma` after the first. */
   trailing: 2 | 3;
 }
 
-/** torch's normalize never divides by less. */
+/** Smallest divisor in torch's normalize. */
 const SMALLEST = 1e-12;
 
 /** Emits x / |x| * sqrt(channels) * gamma: [frames, channels, h, w] -> the same, float32. */
@@ -18,7 +19,7 @@ export function channelRmsNorm(
   x: Value,
   { name, channels, trailing }: ChannelRmsNormOptions,
 ): Value {
-  // Several times faster on the CPU than ReduceL2 and LpNormalization, which walk along the channels.
+  // Several times faster on the CPU than ReduceL2 and LpNormalization, which iterate over the channels.
   const squares = graph.node("ReduceSum", [graph.node("Mul", [x, x]), graph.ints(1)], {
     attributes: { keepdims: 1 },
   });

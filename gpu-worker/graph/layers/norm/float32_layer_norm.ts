@@ -1,5 +1,5 @@
-// LayerNorm computed in float32 whatever the stream's type (diffusers' FP32LayerNorm), with a scale and shift that come
-// from the conditioning, or learnt ones.
+// LayerNorm computed in float32, whatever the stream's type (diffusers' FP32LayerNorm). Scale and shift come
+// from the conditioning or are learnt.
 import type { GraphBuilder, Value } from "../../graph_builder.ts";
 
 export interface ModulatedLayerNormOptions {

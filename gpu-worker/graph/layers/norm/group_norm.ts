@@ -1,4 +1,4 @@
-// torch.nn.GroupNorm on [batch, channels, height, width], or with time before them.
+// torch.nn.GroupNorm on [batch, channels, height, width], or on [batch, channels, time, height, width].
 import type { GraphBuilder, Value } from "../../graph_builder.ts";
 
 export interface GroupNormOptions {
@@ -7,14 +7,15 @@ export interface GroupNormOptions {
   channels: number;
   groups: number;
   eps: number;
-  /** Axes behind the channels. @default 2 */
+  /** Number of axes after the channels. @default 2 */
   axes?: 2 | 3;
 }
 
 /**
- * Emits GroupNorm, as the instance norm of [batch, groups, everything else] and a scale and shift per channel: on the
- * CPU half the time of ONNX Runtime's expansion of GroupNormalization, which has no kernel of its own there or on CUDA.
- * Computed in float32, as PyTorch does inside; CUDA has no bfloat16 kernel either.
+ * Emits GroupNorm as an instance norm of [batch, groups, everything else],
+ * with a scale and shift per channel.
+ * ONNX Runtime has no GroupNormalization kernel on CPU and CUDA; its expansion takes twice as long on the
+ * CPU. The norm is computed in float32, as inside PyTorch, and CUDA has no bfloat16 kernel either.
  */
 export function groupNorm(graph: GraphBuilder, x: Value, options: GroupNormOptions): Value {
   const { name, channels, groups, eps, axes = 2 } = options;

@@ -8,7 +8,7 @@ export interface LayerNormOptions {
   eps: number;
 }
 
-/** Emits LayerNorm: [..., features] -> [..., features]; moments are computed in float32. */
+/** Emits LayerNorm: [..., features] -> [..., features]. Moments are float32. */
 export function layerNorm(graph: GraphBuilder, x: Value, { name, features, eps }: LayerNormOptions): Value {
   const scale = graph.weight(`${name}.weight`, [features]);
   const bias = graph.weight(`${name}.bias`, [features]);

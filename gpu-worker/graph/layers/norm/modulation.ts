@@ -9,7 +9,10 @@ export interface ModulationOptions {
   parts: number;
 }
 
-/** Emits the layer on the activated conditioning [batch, features], cut into `parts` vectors [batch, 1, features]. */
+/**
+ * Emits the layer on the activated conditioning [batch, features], split into
+ * `parts` vectors [batch, 1, features].
+ */
 export function modulation(
   graph: GraphBuilder,
   conditioning: Value,

@@ -8,7 +8,7 @@ export interface RmsNormOptions {
   eps: number;
 }
 
-/** Emits x / sqrt(mean(x^2) + eps) * weight over the last axis, in the type of `x`; the mean is taken in float32. */
+/** Emits x / sqrt(mean(x^2) + eps) * weight over the last axis, in the type of `x`. The mean is float32. */
 export function rmsNorm(graph: GraphBuilder, x: Value, { name, features, eps }: RmsNormOptions): Value {
   return graph.node(
     "SimplifiedLayerNormalization",
