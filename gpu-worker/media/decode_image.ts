@@ -1,16 +1,16 @@
-// Decodes image files for image to image with libvips (npm:sharp), off the JavaScript thread: diffusers' load_image and
-// VaeImageProcessor.preprocess.
+// Decodes image files for image to image with libvips (npm:sharp), off the JavaScript thread. Follows
+// diffusers' load_image and VaeImageProcessor.preprocess.
 import sharp, { type Metadata } from "sharp";
 import { OptionError } from "../../sampler/mod.ts";
 import type { DecodedImage } from "./decoded_image.ts";
 import { ImageError } from "./image_error.ts";
 
 export interface DecodeImageOptions {
-  /** Pixels to resize to. @default the image's own, cut down to a multiple of `multiple` */
+  /** Width to resize to, in pixels. @default the image's own, rounded down to a multiple of `multiple` */
   width?: number | undefined;
-  /** Pixels to resize to. @default as `width` */
+  /** Height to resize to, in pixels. @default as `width` */
   height?: number | undefined;
-  /** What the model's sizes are multiples of. */
+  /** The model's sizes are multiples of this. */
   multiple: number;
 }
 
@@ -21,7 +21,7 @@ const MAX_PIXELS = 2 ** 26;
 const MAX_SIDE = 8192;
 
 /**
- * Turned as its EXIF says, without its alpha channel, and resized (Lanczos).
+ * Decodes an image: rotated by its EXIF orientation, without alpha channel, and resized (Lanczos).
  * @returns [3, height, width], float32 in -1..1
  * @throws {ImageError} if the bytes are no image, one of another format, or one of more than 64 megapixels.
  * @throws {OptionError} if no model makes the size.
