@@ -1,6 +1,5 @@
 // Fills a request with defaults and checks the fields that all families share.
 import type { DecodedImage } from "../media/decoded_image.ts";
-import { cleanText } from "../../protocol/wire/text.ts";
 import { badField as bad } from "./bad_field.ts";
 import { completeSampler } from "./complete_sampler.ts";
 import type { GenerateRequest, PartialRequest } from "./generate_request.ts";
@@ -36,8 +35,9 @@ export function completeRequest<Image extends ImageSize = DecodedImage>(
   } as Omit<GenerateRequest, "sampler" | "startImage">;
   checkPrompt("prompt", fields.prompt);
   checkPrompt("negativePrompt", fields.negativePrompt);
-  fields.prompt = cleanText(fields.prompt);
-  fields.negativePrompt = cleanText(fields.negativePrompt);
+  // Each surface normalises the prompts that it takes. Here a decomposed letter stays one, as in diffusers.
+  fields.prompt = fields.prompt.toWellFormed();
+  fields.negativePrompt = fields.negativePrompt.toWellFormed();
   checkWhole("seed", fields.seed, { min: 0, max: Number.MAX_SAFE_INTEGER });
   checkWhole("steps", fields.steps, { min: 1, max: MAX_STEPS });
   for (const side of ["width", "height"] as const) {

@@ -1,4 +1,5 @@
 // The command line of `deno task generate`.
+import { cleanText } from "../../../protocol/wire/text.ts";
 import { UsageError } from "../../../protocol/process/usage_error.ts";
 import type { PartialRequest } from "../../request/generate_request.ts";
 import type { DeviceOptions } from "../../model/describe_model.ts";
@@ -82,7 +83,7 @@ export function parseGenerateArguments(args: readonly string[]): GenerateArgumen
     json: flags.json,
     ...(flags.dump !== undefined && { dump: flags.dump }),
     image: readImageFlags(flags),
-    request: { ...request, prompt: nonEmpty(prompt) },
+    request: { ...request, prompt: cleanText(nonEmpty(prompt)) },
   };
 }
 

@@ -162,7 +162,8 @@ describe("readSdCheckpoint(), readSdxlCheckpoint()", () => {
   });
 
   it("read a scheduler's infinities as Python writes them", () => {
-    using changed = new ChangedCheckpoint(goldenPath("sdxl/tiny-sdxl"), { scheduler: { _class_name: "?" } });
+    const change = { scheduler: { _class_name: "DPMSolverMultistepScheduler" } };
+    using changed = new ChangedCheckpoint(goldenPath("sdxl/tiny-sdxl"), change);
     const text = `{"_class_name": "DPMSolverMultistepScheduler", "lambda_min_clipped": -Infinity}`;
     Deno.writeTextFileSync(`${changed.folder}/scheduler/scheduler_config.json`, text);
     const { scheduler } = readSdxlCheckpoint(Checkpoint.open(changed.folder), "float32");
