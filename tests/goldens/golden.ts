@@ -1,30 +1,31 @@
-// Reads the reference data that the make_goldens.py scripts beside it write, and says how far a result is off.
+// Reads the reference data that the make_goldens.py scripts beside it have written, and
+// measures the error of a result.
 import { readSafetensorsHeader } from "../../gpu-worker/checkpoint/safetensors.ts";
 
-/** One reference tensor; ids and flags are int32, everything else float32. */
+/** One reference tensor. Ids and flags are int32, everything else is float32. */
 export interface GoldenTensor {
   readonly dtype: "float32" | "int32";
   readonly shape: readonly number[];
   readonly data: Float32Array<ArrayBuffer> | Int32Array<ArrayBuffer>;
 }
 
-/** Tensors by name, "case.tensor"; `goldens.json` in the same folder says which call gave each case. */
+/** Tensors by name, "case.tensor". `goldens.json` in the same folder says which call produced each case. */
 export class Goldens extends Map<string, GoldenTensor> {
-  /** The float32 values of `name`. @throws {RangeError} if there is no such float32 tensor. */
+  /** Returns the float32 values of `name`. @throws {RangeError} if there is no such float32 tensor. */
   floats(name: string): Float32Array<ArrayBuffer> {
     const data = this.get(name)?.data;
     if (data instanceof Float32Array) return data;
     throw new RangeError(`Cannot find float32 golden '${name}'`);
   }
 
-  /** The int32 values of `name`. @throws {RangeError} if there is no such int32 tensor. */
+  /** Returns the int32 values of `name`. @throws {RangeError} if there is no such int32 tensor. */
   ints(name: string): Int32Array<ArrayBuffer> {
     const data = this.get(name)?.data;
     if (data instanceof Int32Array) return data;
     throw new RangeError(`Cannot find int32 golden '${name}'`);
   }
 
-  /** The shape of `name`. @throws {RangeError} if there is no such tensor. */
+  /** Returns the shape of `name`. @throws {RangeError} if there is no such tensor. */
   shape(name: string): readonly number[] {
     const tensor = this.get(name);
     if (tensor) return tensor.shape;
@@ -33,7 +34,8 @@ export class Goldens extends Map<string, GoldenTensor> {
 }
 
 /**
- * Reads goldens.safetensors of a folder under tests/goldens/, such as "flux/tiny-dev", wherever the tests run from.
+ * Reads goldens.safetensors of a folder under tests/goldens/, such as "flux/tiny-dev".
+ * Works from any working directory.
  * @throws {TypeError} if a tensor is neither float32 nor int32.
  */
 export function loadGoldens(folder: string): Goldens {
@@ -49,13 +51,14 @@ export function loadGoldens(folder: string): Goldens {
   return goldens;
 }
 
-/** The file path of `relative` under tests/goldens/, for example of the checkpoint "flux/tiny-dev". */
+/** Returns the path of `relative` under tests/goldens/, for example of the checkpoint "flux/tiny-dev". */
 export function goldenPath(relative: string): string {
   return decodeURIComponent(new URL(relative, import.meta.url).pathname);
 }
 
 /**
- * Largest absolute error, relative to the largest absolute expected value; NaN if any value is NaN.
+ * Returns the largest absolute error, relative to the largest absolute expected
+ * value; NaN if any value is NaN.
  * @throws {RangeError} if the lengths differ.
  */
 export function maxError(actual: ArrayLike<number>, expected: ArrayLike<number>): number {

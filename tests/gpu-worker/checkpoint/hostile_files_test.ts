@@ -1,4 +1,4 @@
-// Files from elsewhere that mean harm: sizes are refused where they enter, and errors print no more than a reader wants.
+// Malicious files: excessive sizes are rejected on entry, and errors stay short.
 import { after, before, describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { join } from "node:path";

@@ -1,4 +1,4 @@
-// Hugging Face's variables as huggingface_hub reads them, from files that no shell has expanded.
+// Reads Hugging Face's variables like huggingface_hub, including values that no shell has expanded.
 import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import {

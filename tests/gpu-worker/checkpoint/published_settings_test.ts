@@ -1,4 +1,4 @@
-// --model alone gives the published settings, where nothing but the name tells two checkpoints apart.
+// --model alone gives the published settings, even if two checkpoints differ only in name.
 import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { join } from "node:path";

@@ -2,7 +2,7 @@ import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { readPromptFile } from "../../../gpu-worker/cli/read_prompts.ts";
 
-/** Prompts of a file with these bytes. */
+/** Returns the prompts of a file with these bytes. */
 function read(bytes: Uint8Array, total = Infinity) {
   const path = Deno.makeTempFileSync();
   try {

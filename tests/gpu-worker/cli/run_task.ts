@@ -1,4 +1,4 @@
-// Runs a command of ours as a user would, with the permissions that deno.json gives it.
+// Runs one of our commands as a user would, with the permissions in deno.json.
 
 export interface TaskResult {
   code: number;
@@ -6,7 +6,7 @@ export interface TaskResult {
   stderr: string;
 }
 
-/** Starts `deno task NAME ARGS` from the top of the checkout. */
+/** Starts `deno task NAME ARGS` in the checkout's root. */
 export function startTask(
   name: string,
   args: readonly string[],

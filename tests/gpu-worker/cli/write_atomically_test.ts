@@ -1,4 +1,4 @@
-// Files whole or not at all, and no folder that holds nothing.
+// Writes files whole or not at all, and leaves no empty folders.
 import { afterEach, beforeEach, describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { join } from "node:path";

@@ -1,4 +1,4 @@
-// Guidance branches share every run of the network, and no branch may see another's past.
+// Guidance branches share every call of the network, but no branch may see another branch's history.
 import { after, before, describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import type { OnnxModel } from "../../../gpu-worker/graph/graph_builder.ts";
@@ -20,7 +20,7 @@ import { Runtime } from "../../../gpu-worker/runtime/mod.ts";
 import { createForecaster, randn, resolveSamplerOptions } from "../../../sampler/mod.ts";
 import { goldenPath, maxError } from "../../goldens/golden.ts";
 
-/** float32 of a product whose rows ONNX Runtime may sum in another order in a larger batch. */
+/** float32 products whose terms ONNX Runtime may sum in another order in a larger batch. */
 const TOLERANCE = 1e-5;
 const STEPS = 8;
 const ANCHORS = [0, 1, 3];
@@ -30,7 +30,7 @@ const [HEIGHT, WIDTH] = [8, 4];
 interface Family {
   buildGraphs(): Record<"trunk" | "head", OnnxModel> & { modulation?: OnnxModel };
   latentDims: number[];
-  /** Features of a token, and of the pooled text. */
+  /** Features of a token and of the pooled text. */
   textDims: [embeds: number, pooled: number];
   featureDims: number[];
   feeds(runtime: Runtime, branches: EncodedPrompt[]): BranchFeeds;
@@ -147,7 +147,7 @@ for (const [name, read] of Object.entries(FAMILIES)) {
       }
     });
 
-    /** Three full passes, then three forecasts in one call; all rows of each output. */
+    /** Runs three full passes, then three forecasts in one call. Returns all rows of each output. */
     async function forecasts(prompts: EncodedPrompt[]): Promise<Float32Array[]> {
       const at = (step: number) => ({ step, timestep: 1000 - 100 * step, sigma: 1 - step / 10 });
       using feeds = family.feeds(runtime, prompts);

@@ -5,7 +5,10 @@ import type { ForecastCall, ForecastOptions, FullCall, PlannedForecasts } from "
 
 const LENGTH = 2;
 
-/** A network of three pictures that waits for the test: outputs are ten times the latents; forecasts name their sums. */
+/**
+ * A network of three pictures that waits for the test. Outputs are ten times the
+ * latents; forecasts record their sums.
+ */
 function openNetwork() {
   const prepared: (readonly PlannedForecasts[])[] = [];
   const asked: {
@@ -98,7 +101,7 @@ describe("denoiserLanes()", () => {
     const { lanes, asked, prepared, finish } = openNetwork();
     const sums = [Float64Array.of(0.5, 0.5)];
     const planned = [{ calls: CALLS, sums }];
-    // Each run has a walk of its own, equal to the others'.
+    // Each run has its own walk, equal to the others'.
     const walks = lanes.map((_, i) =>
       i === 1 ? { calls: CALLS, sums } : structuredClone({ calls: CALLS, sums })
     );

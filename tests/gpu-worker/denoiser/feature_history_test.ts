@@ -31,7 +31,7 @@ describe("FeatureHistory", () => {
   });
 
   it("refuses a device whose buffers have no addresses", () => {
-    // Not opened: WebGPU is not to be had everywhere.
+    // Not opened, as WebGPU is not available everywhere.
     const runtime = { provider: "webgpu" } as Runtime;
     assert.throws(() => new FeatureHistory(runtime, { slots: 2, dims: [1, 4], dtype: "float32" }), {
       name: "RangeError",

@@ -35,7 +35,7 @@ describe("createBatch()", () => {
   const REQUESTS = [["a crab", 1], ["a red heart on a blue background", 2], ["a cat", 3]] as const;
   const requests = () => REQUESTS.map(([prompt, seed]) => request(prompt, seed));
 
-  /** Runs `requests` as one batch; each place is given up when its run ends, as a worker does. */
+  /** Runs `requests` as one picture batch. Each place is disposed of when its run ends, as in a worker. */
   function together(
     requests: readonly GenerateRequest[],
     optionsOf: (index: number) => GenerateOptions = () => ({}),
@@ -47,7 +47,7 @@ describe("createBatch()", () => {
     });
   }
 
-  /** What each request gives by itself: made once, as it is the same for all tests. */
+  /** The result of each request alone. Computed once, as it is the same for all tests. */
   let expected: Promise<GenerateResult[]> | undefined;
   const alone = () =>
     expected ??= (async () => {
@@ -198,7 +198,7 @@ describe("createBatch()", () => {
   );
 });
 
-// Each family once beside a picture of another prompt and seed, whose rows must not leak into its own.
+// Runs each family beside a picture with another prompt and seed, whose rows must not leak.
 for (
   const name of ["flux/tiny-dev", "flux/tiny-schnell", "sd3/tiny-large", "sdxl/tiny-sdxl", "sdxl/tiny-sd15"]
 ) {

@@ -1,4 +1,4 @@
-// Guidance branches that run one after the other, as HunyuanVideo's do: no branch may see another's past.
+// Guidance branches that run in turn, like HunyuanVideo's: no branch may see another branch's history.
 import { after, before, describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { Checkpoint } from "../../../gpu-worker/checkpoint/checkpoint.ts";
@@ -68,7 +68,7 @@ describe("SeparateBranches with HunyuanVideo", () => {
     }
   });
 
-  /** Three full passes, then three forecasts in one call; all rows of each output. */
+  /** Runs three full passes, then three forecasts in one call. Returns all rows of each output. */
   async function forecasts(prompts: EncodedPrompt[]): Promise<Float32Array[]> {
     using owned = new DisposableStack();
     const branches = prompts.map((prompt) => {

@@ -1,4 +1,5 @@
-// `deno task generate --image` from the outside: diffusers' latents, and one line for what it cannot start from.
+// `deno task generate --image` from the outside: diffusers' latents, and one
+// line of error for unusable images.
 import { after, before, describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { join } from "node:path";
@@ -34,7 +35,7 @@ describe("deno task generate --image", () => {
     const { offset, byteLength } = readSafetensorsHeader(dump).get("latents")!;
     const { buffer } = Deno.readFileSync(dump).slice(offset, offset + byteLength);
     const expected = loadGoldens("img2img/tiny-dev").floats("picture.strength_06.latents");
-    // As in tests/gpu-worker/pipeline/: rounding of two float32 implementations.
+    // Rounding of two float32 implementations, as in tests/gpu-worker/pipeline/.
     assert.ok(maxError(new Float32Array(buffer), expected) <= 1e-4);
   });
 

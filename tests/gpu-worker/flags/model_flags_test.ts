@@ -1,4 +1,4 @@
-// --model and --lora of the commands, and the names that a worker takes.
+// --model and --lora of the commands, and the model names that a worker accepts.
 import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { defaultExpName } from "../../../gpu-worker/cli/batch/batch_arguments.ts";

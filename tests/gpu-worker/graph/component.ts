@@ -1,4 +1,4 @@
-// Config and weights of one component of a checkpoint, as the graph functions take them.
+// Config and weights of one component of a checkpoint, for the functions that build graphs.
 import { openWeights, type Weights } from "../../../gpu-worker/checkpoint/weights.ts";
 import { goldenPath } from "../../goldens/golden.ts";
 

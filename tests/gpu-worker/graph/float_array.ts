@@ -1,4 +1,4 @@
-// Small float32 arrays with shapes, cut and joined as the tests of trunks and heads need them.
+// Splits and joins small float32 arrays with shapes, for tests of trunks and heads.
 import type { OnnxModel } from "../../../gpu-worker/graph/graph_builder.ts";
 import type { Goldens } from "../../goldens/golden.ts";
 import { runGraph } from "./run_graph.ts";
@@ -10,25 +10,27 @@ export interface FloatArray {
 
 export type FloatArrays = Record<string, FloatArray>;
 
-/** A reference tensor. */
+/** Returns a reference tensor. */
 export function goldenArray(goldens: Goldens, name: string): FloatArray {
   return { shape: goldens.shape(name), data: goldens.floats(name) };
 }
 
-/** One row of the first dimension, which stays. */
+/** Returns one row. The first dimension stays, with size 1. */
 export function row({ shape: [batch, ...shape], data }: FloatArray, index: number): FloatArray {
   const length = data.length / batch!;
   return { shape: [1, ...shape], data: data.slice(index * length, (index + 1) * length) };
 }
 
-/** Changes the inputs that have a row for each picture or video: all but the tables of positions. */
+/**
+ * Applies `change` to the inputs that have a row for each picture or video: all but the tables of positions.
+ */
 export function mapRows(inputs: FloatArrays, change: (array: FloatArray) => FloatArray): FloatArrays {
   return Object.fromEntries(
     Object.entries(inputs).map(([name, array]) => [name, name.startsWith("rotary") ? array : change(array)]),
   );
 }
 
-/** A matrix of one row. */
+/** Returns a matrix of one row. */
 export function matrix(values: number[]): FloatArray {
   return { shape: [1, values.length], data: Float32Array.from(values) };
 }
@@ -45,7 +47,9 @@ export function stack(arrays: readonly FloatArray[]): FloatArray {
   return concat(arrays.map(({ shape, data }) => ({ shape: [1, ...shape], data })));
 }
 
-/** The same inputs, all rows at the first one's timestep: a head forecasts all branches of a step. */
+/**
+ * Returns the inputs with all rows at the first row's timestep, as a head forecasts all branches of a step.
+ */
 export function atOneTime(inputs: FloatArrays): FloatArrays {
   const { shape, data } = inputs["timestep"]!;
   return { ...inputs, timestep: { shape, data: new Float32Array(data.length).fill(data[0]!) } };

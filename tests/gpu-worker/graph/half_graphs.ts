@@ -1,4 +1,4 @@
-// Runs float16 trunks and heads on the CPU, the feature staying in float16 between them, as OnnxDenoiser keeps it.
+// Runs float16 trunks and heads on the CPU. The feature stays in float16 in between, as in OnnxDenoiser.
 import type { OnnxModel } from "../../../gpu-worker/graph/graph_builder.ts";
 import { Runtime, type Session, type Tensor } from "../../../gpu-worker/runtime/mod.ts";
 import { type FloatArrays, matrix } from "./float_array.ts";
@@ -27,7 +27,7 @@ export class HalfGraphs implements Disposable {
     return new HalfGraphs(graphs, { runtime, trunk, owned: stack.move() });
   }
 
-  /** A pass that measures no forecast error. */
+  /** Runs a full pass that measures no forecast error. */
   async trunk(inputs: FloatArrays): Promise<{ feature: Tensor; output: Float32Array }> {
     const rank = this.#trunk.inputs.find(({ name }) => name === "history")!.dims.length;
     const { feature, output } = await this.#trunk.run({
@@ -38,7 +38,7 @@ export class HalfGraphs implements Disposable {
     return { feature: feature!, output: output!.as("float32").data().slice() };
   }
 
-  /** The head's output from one feature as it is, behind the modulation by `conditioning`. */
+  /** Runs the modulation for `conditioning`, then the head on one unchanged feature. */
   async head(feature: Tensor, conditioning: FloatArrays): Promise<Float32Array> {
     using head = await this.#runtime.createSession(this.#graphs.head);
     using modulation = await this.#runtime.createSession(this.#graphs.modulation!);

@@ -1,4 +1,4 @@
-// What a graph's builder does not take, and that it says so by name.
+// Options that a graph's builder rejects with an error that names them.
 import { it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { CheckpointError } from "../../../gpu-worker/checkpoint/checkpoint_error.ts";
@@ -6,8 +6,8 @@ import { CheckpointError } from "../../../gpu-worker/checkpoint/checkpoint_error
 export type RefusedOption = [option: string, value: unknown, message: RegExp];
 
 /**
- * A case for each of the options.
- * @param build with a config that is good but for the options it is given
+ * Declares a test case for each option.
+ * @param build builds a graph with a valid config, changed by the given options
  */
 export function refusalCases(
   refused: readonly RefusedOption[],

@@ -2,7 +2,7 @@
 import type { OnnxModel } from "../../../gpu-worker/graph/graph_builder.ts";
 import { Runtime, type Tensor } from "../../../gpu-worker/runtime/mod.ts";
 
-/** A graph input: float32, or ids that become int64. */
+/** A graph input: float32 values, or ids that become int64. */
 export interface GraphInput {
   shape: readonly number[];
   data: Float32Array<ArrayBuffer> | Int32Array<ArrayBuffer>;
@@ -25,7 +25,7 @@ export async function runGraph(
     );
   }
   if (session.inputNames.includes("history") && !("history" in feeds)) {
-    // A trunk's pass that measures no forecast error (layers/feature_output.ts).
+    // Feed a full pass that measures no forecast error (layers/feature_output.ts).
     const rank = session.inputs.find(({ name }) => name === "history")!.dims.length;
     feeds["history"] = stack.use(runtime.tensor("float32", Array(rank).fill(1), new Float32Array(1)));
     feeds["forecast_weights"] = stack.use(runtime.tensor("float32", [1, 1], new Float32Array(1)));

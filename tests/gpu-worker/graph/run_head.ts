@@ -1,4 +1,4 @@
-// Runs a head behind its modulation, as OnnxDenoiser does.
+// Runs the modulation and then the head, as OnnxDenoiser does.
 import type { OnnxModel } from "../../../gpu-worker/graph/graph_builder.ts";
 import { type FloatArray, type FloatArrays, run } from "./float_array.ts";
 
@@ -8,8 +8,9 @@ export interface HeadGraphs {
 }
 
 /**
- * @param inputs those of modulation and head
- * @returns the outputs that output_weights asks for. Without it, one for each row
+ * Runs modulation and head.
+ * @param inputs the inputs of both
+ * @returns the outputs that output_weights asks for; without it, one output for each row
  */
 export async function runHead({ head, modulation }: HeadGraphs, inputs: FloatArrays): Promise<FloatArray> {
   const [steps] = inputs["forecast_weights"]!.shape;
@@ -23,12 +24,12 @@ export async function runHead({ head, modulation }: HeadGraphs, inputs: FloatArr
   return output!;
 }
 
-/** Those that the graph takes. */
+/** Returns the inputs that the graph declares. */
 export function inputsFor({ inputNames }: OnnxModel, inputs: FloatArrays): FloatArrays {
   return Object.fromEntries(Object.entries(inputs).filter(([name]) => inputNames.includes(name)));
 }
 
-/** [size, size] */
+/** Returns the identity matrix, [size, size]. */
 export function identity(size: number): FloatArray {
   const data = new Float32Array(size * size);
   for (let i = 0; i < size; i++) data[i * (size + 1)] = 1;

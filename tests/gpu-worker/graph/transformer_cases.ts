@@ -1,4 +1,4 @@
-// What holds for the graphs of every transformer, as cases of its test: trunk against diffusers, head against trunk.
+// Test cases for the graphs of every transformer: the trunk against diffusers, the head against the trunk.
 import { it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import type { OnnxModel } from "../../../gpu-worker/graph/graph_builder.ts";
@@ -21,15 +21,15 @@ import { runHead } from "./run_head.ts";
 export interface TransformerUnderTest {
   build: (dtype: DType) => Record<"trunk" | "head" | "modulation", OnnxModel>;
   goldens: Goldens;
-  /** Inputs of the trunk as in the reference call of that name. */
+  /** Returns the trunk's inputs of a reference call. */
   inputsOf: (call: string) => FloatArrays;
-  /** Reference calls. @default "start" and "batch", which has two rows at two times */
+  /** Names of reference calls. @default "start" and "batch", which has two rows at two timesteps */
   calls?: readonly string[];
-  /** What the modulation takes beside inputs of the trunk. @default nothing */
+  /** Inputs of the modulation that the trunk does not have. @default none */
   further?: FloatArrays;
 }
 
-/** float32 on both sides; the order of sums differs, which a hundred layers magnify to about 1e-6. */
+/** Both sides compute in float32, but sum in another order, which a hundred layers magnify to about 1e-6. */
 export const TOLERANCE = 1e-5;
 
 export function transformerCases(
@@ -88,7 +88,7 @@ export function transformerCases(
 
   it("head forecasts several steps in one run as it would one by one, step-major", async () => {
     const first = atOneTime(inputsOf("batch"));
-    // Other latents at another time, the same prompts.
+    // Other latents at another timestep, with the same prompts.
     const second = {
       ...first,
       hidden_states: changed(first["hidden_states"]!, (x) => x * 0.9),
@@ -120,7 +120,7 @@ export function transformerCases(
       history: stack([feature, changed(feature, (x, i) => Math.sin(i) - x)]),
     };
     const rows = await head(all);
-    // Guidance by 3, and half a row alone.
+    // Guidance with scale 3, and half of a single row.
     const weights = { shape: [2, 2], data: Float32Array.of(3, -2, 0, 0.5) };
     const sums = await head({ ...all, output_weights: weights });
     const [a, b] = [row(rows, 0).data, row(rows, 1).data];
@@ -145,7 +145,7 @@ export function transformerCases(
   });
 }
 
-/** The same inputs for the modulation, which takes one timestep for all rows. */
+/** Returns the inputs for the modulation, which has one timestep for all rows. */
 function atStep(inputs: FloatArrays) {
   return { ...inputs, timestep: row(inputs["timestep"]!, 0) };
 }

@@ -1,4 +1,5 @@
-// A pipeline without a network, for timing and faults that a real one cannot be made to show: steps wait for the test.
+// A pipeline without a network. Its steps wait for the test, which can show timing and
+// faults that a real pipeline cannot.
 import { abortable } from "@std/async/abortable";
 import type { DecodedVideo } from "../../../gpu-worker/media/decoded_video.ts";
 import type {
@@ -13,9 +14,9 @@ import { planSteps } from "../../../sampler/mod.ts";
 
 export interface FakePipelineOptions {
   id?: string;
-  /** Whether it makes videos, 5 frames at 8 a second unless asked for others. */
+  /** Whether the pipeline makes videos. @default 5 frames at 8 per second */
   video?: boolean;
-  /** Awaited before each step; an abort does not wait for it. */
+  /** Awaited before each step. An abort does not wait for it. */
   beforeStep?: (index: number) => void | Promise<void>;
 }
 
@@ -33,14 +34,17 @@ const DEFAULTS = {
 };
 const RULES = { sizeMultiple: 8, maxSequenceLength: 16, guidance: "none" } as const;
 
-/** Its picture is one colour, by seed; so is the first frame of its videos, and each later one a little darker. */
+/**
+ * Makes pictures of one colour, which depends on the seed. A video's first frame is the same, each later
+ * frame a little darker.
+ */
 export class FakePipeline implements Pipeline {
   readonly model: ModelInfo;
   readonly description: ModelDescription;
   disposed = false;
-  /** The last one. */
+  /** The last request. */
   request: GenerateRequest | undefined;
-  /** Steps begun, over all runs. */
+  /** Number of steps begun, over all runs. */
   stepsBegun = 0;
   readonly #beforeStep: NonNullable<FakePipelineOptions["beforeStep"]>;
 

@@ -6,7 +6,7 @@ import { ApiError } from "../../../protocol/wire/api_error.ts";
 import { FakeClock } from "../../protocol/process/fake_clock.ts";
 import { FakePipeline } from "./fake_pipeline.ts";
 
-/** A pool over fakes, and every pipeline it has opened. */
+/** Returns a pool of fake models, and every pipeline that the pool has opened. */
 function poolOf(ids: readonly string[], options: Omit<ModelPoolOptions, "sources"> = {}) {
   const opened: FakePipeline[] = [];
   const sources = ids.map((id) => {

@@ -11,10 +11,10 @@ import { runRequestSchema } from "../../../protocol/wire/run_request.ts";
 const request = (model = "fake") => runRequestSchema.parse({ model, prompt: "x", seed: 7 });
 
 const { description } = new FakePipeline();
-/** The queue looks at neither. */
+/** The queue reads neither of them. */
 const completed = completeRequest({ prompt: "x", seed: 7 }, description);
 
-/** A queue whose runs end when the test says so, or when they are cancelled. */
+/** Returns a queue whose runs end when the test says so, or when they are cancelled. */
 function openQueue(concurrency?: number) {
   const begun: Run[] = [];
   const ends = new Map<Run, () => void>();
@@ -35,7 +35,7 @@ function openQueue(concurrency?: number) {
   return { queue, begun, submit, end: (run: Run) => ends.get(run)!() };
 }
 
-/** Places in the queue that a run was told. */
+/** Returns the queue positions that a run has received. */
 async function places(run: Run): Promise<number[]> {
   return (await run.next(0)).flatMap(({ event }) => event.type === "queued" ? [event.position] : []);
 }
@@ -129,7 +129,7 @@ describe("RunQueue", () => {
   });
 
   describe("with maxBatch", () => {
-    /** What was begun together, until the test ends it. */
+    /** Returns a queue, and the batches that have begun and that the test ends. */
     function openBatches(options: Partial<RunQueueOptions> = {}) {
       const batches: { runs: readonly Run[]; leaveDevice: () => void; end: () => void }[] = [];
       const clock = new FakeClock();
@@ -179,7 +179,7 @@ describe("RunQueue", () => {
       for (let i = 0; i < batches.length; i++) {
         batches[i]!.end();
         await settled();
-        // The clients of the last batch do not come back.
+        // The clients of the last batch send no further requests.
         clock.advance(50);
       }
       assert.deepEqual(batches.map(({ runs }) => runs.length), [1, 4, 2, 2, 1]);
@@ -190,7 +190,7 @@ describe("RunQueue", () => {
       const { queue, batches, submit, clock } = openBatches();
       submit("a");
       const waiting = [submit("a"), submit("a")];
-      // A tenth of it is waited for.
+      // The queue waits for a tenth of the batch's time.
       clock.advance(300);
       batches[0]!.leaveDevice();
       clock.advance(29);

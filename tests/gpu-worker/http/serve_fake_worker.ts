@@ -1,5 +1,5 @@
-// A worker process without a model: the pipeline is fake, everything around it is the worker's own. For tests that need
-// workers which can be killed, or many quick runs. Arguments: --port N --step-ms N --name TEXT; SPECTRUM_WORKER_SECRET and
+// A worker process with a fake pipeline; everything else is the worker's own. For tests that kill workers or
+// need many quick runs. Arguments: --port N --step-ms N --name TEXT. SPECTRUM_WORKER_SECRET and
 // UPSTASH_REDIS_REST_* as for a worker.
 import { parseArgs } from "@std/cli/parse-args";
 import { openSharedRuns } from "../../../gpu-worker/http/shared_runs.ts";

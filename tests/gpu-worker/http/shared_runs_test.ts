@@ -13,7 +13,7 @@ import { until } from "../../until.ts";
 
 const PATIENCE_MS = 5000;
 
-/** A log that is away when the test says so. */
+/** A run log that is away when the test says so. */
 class Runs extends MemoryRunLog {
   isAway = false;
   appends = 0;

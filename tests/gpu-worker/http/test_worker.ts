@@ -1,4 +1,4 @@
-// A worker's HTTP surface in this process, over any pipeline, on a free port.
+// Serves a worker's HTTP routes in this process, for any pipeline, on a free port.
 import { executeBatch } from "../../../gpu-worker/http/execute_batch.ts";
 import { executeRun } from "../../../gpu-worker/http/execute_run.ts";
 import { ModelPool, type ModelPoolOptions } from "../../../gpu-worker/http/model_pool.ts";
@@ -12,18 +12,18 @@ import type { Pipeline } from "../../../gpu-worker/pipeline/pipeline.ts";
 export interface TestWorker extends AsyncDisposable {
   url: string;
   queue: RunQueue;
-  /** What the worker logged. */
+  /** The worker's log entries. */
   logged: { message: string; fields: Record<string, unknown> | undefined }[];
 }
 
-/** Over the defaults of the real ones. */
+/** Overrides of the real worker's defaults. */
 export type TestWorkerOptions =
   & {
-    /** @default a free one */
+    /** @default a free port */
     port?: number;
-    /** On receipts. @default "test" */
+    /** Worker name on receipts. @default "test" */
     name?: string;
-    /** Told of what is logged. */
+    /** Receives the log entries. */
     onLog?: Log;
     logPrompts?: boolean;
   }

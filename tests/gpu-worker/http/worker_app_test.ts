@@ -11,7 +11,7 @@ import { until } from "../../until.ts";
 const RUN = { model: "fake", prompt: "x", seed: 7 };
 const forever = () => new Promise<void>(() => {});
 
-/** A gate that the test opens step by step. */
+/** Returns a gate that the test opens step by step. */
 function gate() {
   let open: () => void = () => {};
   let waiting = Promise.withResolvers<void>();
@@ -171,7 +171,7 @@ describe("createWorkerApp()", () => {
     const positions = (await eventsOf(client, third.id)).flatMap((event) =>
       event.type === "queued" ? [event.position] : []
     );
-    // 1 twice at most: when the device takes the second run, and when the first has ended.
+    // Position 1 comes at most twice: when the second run begins, and when the first has ended.
     assert.deepEqual([...new Set(positions)], [2, 1]);
   });
 
@@ -224,7 +224,7 @@ describe("createWorkerApp()", () => {
     assert.equal(signal.aborted, false);
     viewer.abort();
     await assert.rejects(reading);
-    // The worker hears of it by its connection.
+    // The worker notices it by the closed connection.
     await until(() => clock.waiting > 0);
     clock.advance(999);
     assert.equal(signal.aborted, false);

@@ -1,4 +1,4 @@
-// Image files to what the VAE encoder takes.
+// Decodes image files for the VAE encoder.
 import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import sharp from "sharp";

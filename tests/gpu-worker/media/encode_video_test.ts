@@ -38,7 +38,7 @@ describe("encodeMp4()", () => {
 
     it(`shows the frames in their order, by ${encoder}`, { skip }, async () => {
       const video = stripedVideo();
-      // The edges of the square lose color to 4:2:0; frames out of order are below 17 dB.
+      // The square's edges lose colour to 4:2:0. Frames out of order are below 17 dB.
       const best = await psnr(await encodeMp4(video, { encoder }), video);
       const coarse = await psnr(await encodeMp4(video, { encoder, compression: 20 }), video);
       assert.ok(best > 27 && coarse < best, `${best} and ${coarse} dB`);
@@ -86,7 +86,7 @@ describe("encodeVideo()", () => {
           pageHeight: 32,
         });
         const total = delay!.reduce((sum, value) => sum + value, 0);
-        // Half a tick: a GIF counts hundredths of a second.
+        // Half a tick, as a GIF counts hundredths of a second.
         assert.ok(Math.abs(total - 17_000 / fps) <= 5, `${fps}: ${total} ms`);
       }
     });
@@ -97,7 +97,7 @@ describe("encodeVideo()", () => {
     const still = { ...facts, frames: [frames[0]!, frames[0]!, frames[0]!, frames[16]!] };
     const gif = await sharp(await encodeVideo(still, { format: "gif" }), { animated: true }).metadata();
     assert.deepEqual(gif.delay, [130, 120, 130, 120]);
-    // libwebp shows one frame for longer instead.
+    // libwebp merges equal frames into one longer frame.
     const webp = await sharp(await encodeVideo(still, { format: "webp" }), { animated: true }).metadata();
     assert.deepEqual(webp.delay, [375, 125]);
   });

@@ -1,8 +1,8 @@
-// What ffmpeg's own tools make of a file: the reference for everything that this project writes.
+// Inspects files with ffmpeg's own tools, the reference for everything that this project writes.
 import type { DecodedVideo } from "../../../gpu-worker/media/decoded_video.ts";
 import { skipWithout } from "../../installed.ts";
 
-/** For `skip`: why what ffprobe would say is not checked, or false. */
+/** For `skip`: the reason to skip checks with ffprobe, or false. */
 export const WITHOUT_FFMPEG: string | false = skipWithout("ffmpeg") || skipWithout("ffprobe");
 
 export interface Probed {
@@ -10,7 +10,7 @@ export interface Probed {
   pixelFormat: string;
   width: number;
   height: number;
-  /** Frames a second, as a fraction: "8/1". */
+  /** Frames per second as a fraction: "8/1". */
   rate: string;
   frames: number;
   seconds: number;
@@ -37,7 +37,7 @@ export async function probe(bytes: Uint8Array): Promise<Probed> {
   }
 }
 
-/** Mean PSNR in dB of an encoded video's frames against those it was made of. */
+/** Returns the mean PSNR in dB between an encoded video's frames and their originals. */
 export async function psnr(bytes: Uint8Array, { width, height, frames }: DecodedVideo): Promise<number> {
   const path = await Deno.makeTempFile();
   try {

@@ -1,4 +1,4 @@
-// A video to encode: a red square on white that moves right, one pixel a frame.
+// A video to encode: a red square on white that moves right by one pixel per frame.
 import type { DecodedVideo } from "../../../gpu-worker/media/decoded_video.ts";
 
 export interface StripedVideoOptions {

@@ -1,4 +1,4 @@
-// Where files of a checkpoint contradict each other, or leave open what is meant: read as diffusers reads them.
+// Reads checkpoints whose files contradict each other or are incomplete as diffusers reads them.
 import { after, before, describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { dirname, join } from "node:path";
@@ -21,7 +21,7 @@ after(() => Deno.removeSync(root, { recursive: true }));
 
 type Change = (json: Record<string, unknown>) => void;
 
-/** The golden checkpoint with some of its JSON files changed. */
+/** Returns the golden checkpoint with some of its JSON files changed. */
 function changed(golden: string, changes: Readonly<Record<string, Change>>): string {
   const folder = join(root, String(count++));
   const copy = (from: string, to: string) => {

@@ -1,4 +1,4 @@
-// What a model asks for is told by its configs, without its graphs.
+// A model's rules come from its configs, without its graphs.
 import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { cpSync } from "node:fs";

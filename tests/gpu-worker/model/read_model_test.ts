@@ -1,4 +1,4 @@
-// Checkpoints that are damaged, incomplete or ask for what we do not do are refused by name.
+// Damaged, incomplete or unsupported checkpoints are errors that name the fault.
 import { after, before, beforeEach, describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { cpSync } from "node:fs";

@@ -1,18 +1,19 @@
-// A checkpoint with another scheduler or other options of its pipeline or transformer, over the files of an existing one.
+// A copy of a checkpoint, made of links, with another scheduler or other options
+// of its pipeline or transformer.
 import { dirname, join, resolve } from "node:path";
 
 export interface CheckpointChanges {
   /** scheduler_config.json. @default the checkpoint's own */
   scheduler?: Record<string, unknown> | undefined;
-  /** Put over transformer/config.json. */
+  /** Replaces options of transformer/config.json. */
   transformer?: Record<string, unknown> | undefined;
-  /** Put over tokenizer/tokenizer_config.json. */
+  /** Replaces options of tokenizer/tokenizer_config.json. */
   tokenizer?: Record<string, unknown> | undefined;
-  /** Put over model_index.json. */
+  /** Replaces entries of model_index.json. */
   index?: Record<string, unknown>;
 }
 
-/** A temporary folder of links, gone when disposed. */
+/** A temporary folder of links, deleted on disposal. */
 export class ChangedCheckpoint implements Disposable {
   readonly folder: string = Deno.makeTempDirSync();
 
@@ -25,7 +26,7 @@ export class ChangedCheckpoint implements Disposable {
     if (transformer) this.#change("transformer/config.json", (own) => ({ ...own, ...transformer }));
   }
 
-  /** Puts a file in the place of the link to it, and in that of the link to its folder. */
+  /** Replaces the link to a file, and the link to its folder, with real ones. */
   #change(path: string, change: (own: object) => object): void {
     const own = JSON.parse(Deno.readTextFileSync(join(this.folder, path)));
     const parent = join(this.folder, dirname(path));

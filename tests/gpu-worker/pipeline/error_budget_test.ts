@@ -22,13 +22,14 @@ const fullSteps = ({ plan }: GenerateResult) => [...plan.keys()].filter((step) =
 
 describe("models/emoji under an error budget", () => {
   it("measures over its ring of features what a run measures that keeps them all", async () => {
-    // No error is small enough: every step is full, and the ring goes round. Linear forecasts read the last two features.
+    // No error is small enough, so every step is a full pass and the history wraps around. Linear forecasts
+    // read the last two features.
     const ring = await generate({ method: "taylorseer", order: 1, errorBudget: 1e-9 });
     assert.ok(fullSteps(ring).length > MAX_BUDGET_SLOTS + 2, `${fullSteps(ring)}`);
     const whole = await generate({ method: "taylorseer", order: 1, fullSteps: fullSteps(ring) });
     assert.ok(ring.forecastErrors.size >= whole.forecastErrors.size);
     for (const [step, error] of whole.forecastErrors) {
-      // The same sums in float32, over as many slots or fewer.
+      // The same sums in float32, over the same number of slots or fewer.
       assert.ok(Math.abs(ring.forecastErrors.get(step)! - error) < 1e-5 + 1e-3 * error, `step ${step}`);
     }
     assert.deepEqual(ring.latents.data, whole.latents.data);

@@ -1,4 +1,4 @@
-// A pipeline under cancellation, previews and repeated use, on the embedded checkpoint.
+// Tests a pipeline's cancellation, previews and repeated use, on the embedded checkpoint.
 import type { DecodedImage } from "../../../gpu-worker/media/decoded_image.ts";
 import { after, before, describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
@@ -83,7 +83,7 @@ describe("Pipeline.generate()", () => {
     });
     assert.deepEqual([...previews.keys()], [4, 19]);
     assert.deepEqual([previews.get(4)!.width, previews.get(4)!.height], [64, 64]);
-    // At the last step the estimate is where the step goes: only float32 rounding lies between.
+    // At the last step the estimate is the step's result, except for float32 rounding.
     assert.ok(maxError(previews.get(19)!.data, image.data) < 1e-4);
   });
 

@@ -1,4 +1,5 @@
-// Image to image against diffusers' img2img pipelines: every recorded call, and the rules of `image` and `strength`.
+// Compares image to image with diffusers' img2img pipelines: every recorded call, and the
+// rules of `image` and `strength`.
 import type { DecodedImage } from "../../../gpu-worker/media/decoded_image.ts";
 import { after, before, describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";

@@ -13,7 +13,10 @@ import { completeRequest } from "../../../gpu-worker/request/complete_request.ts
 const MODEL = "models/emoji";
 const words = (count: number) => Array.from({ length: count }, (_, i) => `word${i}`).join(" ");
 
-/** What people type: the pipeline takes empty text as well, which the surfaces refuse (decision 5). */
+/**
+ * Prompts that people type. The pipeline accepts empty text too, which the CLI
+ * and the API reject (decision 5).
+ */
 const ODD_PROMPTS = [
   "a",
   "",
@@ -47,13 +50,13 @@ async function draw(prompt: string, method?: "none"): Promise<DecodedImage> {
   return (await pipeline.generate(request)).image;
 }
 
-/** Standard deviation of all values. */
+/** Returns the standard deviation of all values. */
 function contrast({ data }: DecodedImage): number {
   const mean = data.reduce((sum, value) => sum + value, 0) / data.length;
   return Math.sqrt(data.reduce((sum, value) => sum + (value - mean) ** 2, 0) / data.length);
 }
 
-/** What the decoder makes of latents that nothing has been drawn in. */
+/** Decodes latents of pure noise. */
 async function decodedNoise(): Promise<DecodedImage> {
   using runtime = Runtime.open({ provider: "cpu" });
   using vae = await runtime.createSession(readModel(MODEL).graphs["vae"]!);

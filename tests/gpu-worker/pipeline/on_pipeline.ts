@@ -1,5 +1,5 @@
-// A test on a pipeline of its own, of which nothing native may be left. (An assertion in afterEach() would not count: Deno's
-// node:test drops its failures.)
+// Returns a test with its own pipeline, after which no native object may be left. (An assertion in
+// afterEach() would not count: Deno's node:test drops its failures.)
 import assert from "node:assert/strict";
 import { openPipeline } from "../../../gpu-worker/model/open_pipeline.ts";
 import type { Pipeline } from "../../../gpu-worker/pipeline/pipeline.ts";

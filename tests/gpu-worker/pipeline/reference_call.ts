@@ -1,4 +1,4 @@
-// A recorded diffusers call, made again by our pipeline and compared with it, from the prompt to the picture.
+// Repeats a recorded diffusers call with our pipeline and compares everything from prompt to picture.
 import type { DecodedImage } from "../../../gpu-worker/media/decoded_image.ts";
 import assert from "node:assert/strict";
 import { toRgb } from "../../../gpu-worker/media/to_rgb.ts";
@@ -7,7 +7,7 @@ import type { GenerateRequest } from "../../../gpu-worker/request/generate_reque
 import { goldenPath, type Goldens, maxError } from "../../goldens/golden.ts";
 import { completeRequest } from "../../../gpu-worker/request/complete_request.ts";
 
-/** Arguments in diffusers' spelling, as goldens.json holds them. */
+/** Arguments by diffusers' names, as in goldens.json. */
 export interface ReferenceCall {
   prompt: string;
   negative_prompt?: string;
@@ -15,7 +15,7 @@ export interface ReferenceCall {
   num_inference_steps: number;
   width: number;
   height: number;
-  /** Of a video. */
+  /** Frames of a video. */
   num_frames?: number;
   guidance_scale: number;
   true_cfg_scale?: number;
@@ -26,11 +26,11 @@ export interface ReferenceCall {
   skip_layer_guidance_scale?: number;
   skip_layer_guidance_start?: number;
   skip_layer_guidance_stop?: number;
-  /** A scheduler_config.json instead of the checkpoint's own. */
+  /** A scheduler_config.json that replaces the checkpoint's. */
   scheduler?: Record<string, unknown>;
-  /** Instead of what the checkpoint's model_index.json says. */
+  /** Replaces the value in the checkpoint's model_index.json. */
   force_zeros_for_empty_prompt?: boolean;
-  /** Options of Spectrum; a call without them has full passes alone. */
+  /** Options of Spectrum. A call without them has only full passes. */
   method?: {
     w: number;
     m: number;
@@ -46,7 +46,7 @@ const LATENTS_TOLERANCE = 1e-4;
 /** One rounding of log, sqrt or cos of values up to about 5. */
 const NOISE_TOLERANCE = 5e-7;
 
-/** The whole pipeline calls of a golden folder, by case. */
+/** Returns a golden folder's calls of whole pipelines, by case. */
 export function referenceCalls(folder: string): [id: string, call: ReferenceCall][] {
   const { cases } = JSON.parse(Deno.readTextFileSync(goldenPath(`${folder}/goldens.json`)));
   return Object.entries(cases as Record<string, ReferenceCall>).filter(([id]) =>
@@ -54,7 +54,10 @@ export function referenceCalls(folder: string): [id: string, call: ReferenceCall
   );
 }
 
-/** @param image what a call of image to image starts from */
+/**
+ * Runs a reference call.
+ * @param image the start image of an image-to-image call
+ */
 export async function generateReference(
   pipeline: Pipeline,
   call: ReferenceCall,
@@ -63,7 +66,10 @@ export async function generateReference(
   return await pipeline.generate(completeReference(pipeline, call, image));
 }
 
-/** @param image what a call of image to image starts from */
+/**
+ * Completes a reference call to a request.
+ * @param image the start image of an image-to-image call
+ */
 export function completeReference(
   pipeline: Pick<Pipeline, "description">,
   call: ReferenceCall,
@@ -122,7 +128,7 @@ export function assertReference(
   else near(result.image.data, "decoded", LATENTS_TOLERANCE);
 }
 
-/** The middle frame as it was decoded, and all frames to the rounding of their eight bits. */
+/** Compares the decoded middle frame, and all frames up to the rounding of their eight bits. */
 function assertFrames(
   { image, video }: GenerateResult,
   { id, goldens }: { id: string; goldens: Goldens },
@@ -147,7 +153,10 @@ function assertFrames(
   }
 }
 
-/** The plan, and each measured error between those of the branches, which the reference measures apart. */
+/**
+ * Compares the step plan. Each measured error must lie between those of the branches, which
+ * the reference measures separately.
+ */
 function assertForecasts(
   { plan, forecastErrors }: GenerateResult,
   { id, goldens }: { id: string; goldens: Goldens },

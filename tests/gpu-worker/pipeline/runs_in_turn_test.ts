@@ -1,4 +1,4 @@
-// Runs of one pipeline one after the other, on the embedded checkpoint: none leaves anything behind for the next.
+// Consecutive runs of one pipeline, on the embedded checkpoint: no run affects the next.
 import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { openPipeline } from "../../../gpu-worker/model/open_pipeline.ts";

@@ -20,7 +20,7 @@ describe("completeSampler()", () => {
   it("takes the checkpoint's plan for its own number of passes, or for the one asked for", () => {
     const own = complete({}, CHECKPOINT);
     assert.deepEqual([own.passes, own.fullSteps], [3, [0, 6, 15]]);
-    // A fit of five columns takes five passes.
+    // A fit of five columns needs five passes.
     assert.equal(own.m, 2);
     const four = complete({ passes: 4 }, CHECKPOINT);
     assert.deepEqual([four.passes, four.fullSteps], [4, [0, 4, 9, 16]]);

@@ -9,7 +9,7 @@ const count = (model: string, size: { width: number; height: number }) =>
 
 describe("imageTokens()", () => {
   it("imageTokens() counts patches of transformers and latent pixels of UNets", () => {
-    // Packed two by two: 64 pixels are 8 latents, 4 tokens a side.
+    // Latents are packed two by two: 64 pixels are 8 latents and 4 tokens a side.
     assert.equal(count("models/emoji", { width: 64, height: 64 }), 64);
     const { sizeMultiple } = describeModel(goldenPath("sd3/tiny-large")).reading.rules;
     const size = { width: 6 * sizeMultiple, height: 4 * sizeMultiple };

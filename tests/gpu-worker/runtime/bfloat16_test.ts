@@ -4,7 +4,8 @@ import { fromBfloat16, toBfloat16 } from "../../../gpu-worker/runtime/mod.ts";
 
 describe("bfloat16", () => {
   it("toBfloat16() rounds to nearest, ties to even, as torch.Tensor.to(torch.bfloat16)", () => {
-    // Between 1 (0x3f80) and the next, 1.0078125 (0x3f81): the tie goes to the even one, as does the next tie, up.
+    // Between 1 (0x3f80) and the next value, 1.0078125 (0x3f81), the tie rounds to even;
+    // the next tie rounds up to even.
     const cases: [number, number][] = [
       [1, 0x3f80],
       [1.00390625, 0x3f80],

@@ -15,7 +15,7 @@ describe("appendExecutionProvider()", () => {
       UpdateCUDAProviderOptions: (options, keys, values, count) => {
         calls.push(`update ${options}`);
         const [keyAddresses, valueAddresses] = [[...keys as BigUint64Array], [...values as BigUint64Array]];
-        // Whatever nothing refers to goes, and something else takes its memory.
+        // Unreferenced memory is collected and reused.
         collectGarbage();
         const others = Array.from({ length: 5_000 }, () => new Uint8Array(new ArrayBuffer(32)).fill(88));
         for (let i = 0; i < count; i++) {

@@ -5,7 +5,7 @@ import { OrtError, Runtime, toBfloat16 } from "../../../gpu-worker/runtime/mod.t
 import { ONNX_DATA_TYPE } from "../../../gpu-worker/runtime/dtype.ts";
 import { external, model, node } from "./models.ts";
 
-/** Odd, as the length of a safetensors header can make it. */
+/** An odd offset, which a safetensors header of that length causes. */
 const OFFSET = 129;
 /** Exact in bfloat16. */
 const WEIGHTS = [0.5, -2, 3, 0.125];
@@ -61,7 +61,7 @@ describe("Session with weights in other files", () => {
   });
 });
 
-/** y = x * weight, the weight cast from bfloat16. */
+/** Returns y = x * weight, with the weight cast from bfloat16. */
 function scaleModel(location: string, offset: number): Uint8Array {
   const attribute = { name: "to", type: 2, i: BigInt(ONNX_DATA_TYPE.float32) };
   return model({

@@ -29,7 +29,7 @@ export function node(
   return { opType, name: output[0]!, input, output, attribute };
 }
 
-/** A tensor whose bytes lie in `location` from `offset` on. */
+/** Returns a tensor whose bytes are in `location`, from `offset` on. */
 export function external(
   name: string,
   { dtype, dims, location, offset, length }: {
@@ -73,7 +73,10 @@ export function sumAndProduct(): Uint8Array {
   });
 }
 
-/** y = x + trips, one node a trip: as long a run as wanted. x and y are [n], trips is [] of int64. */
+/**
+ * y = x + trips, with one node per trip, so that a run can be arbitrarily long. x and y
+ * are [n], trips is an int64 scalar.
+ */
 export function countingLoop(): Uint8Array {
   const body = {
     name: "body",

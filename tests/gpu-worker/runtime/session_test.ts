@@ -8,9 +8,9 @@ const floats = (runtime: Runtime, ...values: number[]) =>
 const trips = (runtime: Runtime, count: number) =>
   runtime.tensor("int64", [], BigInt64Array.of(BigInt(count)));
 const values = (tensor: Tensor | undefined) => [...tensor!.as("float32").data()];
-/** Enough for timers of 1 ms to fire many times on any machine. */
+/** Enough trips for 1 ms timers to fire many times on any machine. */
 const LONG = 50_000;
-/** Longer than any test would wait. */
+/** More trips than any test would wait for. */
 const ENDLESS = 2 ** 40;
 
 describe("Session", () => {
@@ -325,7 +325,8 @@ describe("Session", () => {
     await repeat(2_000);
     const grown = (Deno.memoryUsage().rss - before) / 2 ** 20;
     assert.deepEqual(liveHandles(), handles);
-    // One output of 64 kB kept in each run would be 125 MB; a heap between two collections stays far below.
+    // Keeping one output of 64 kB per run would take 125 MB. The heap between two
+    // collections stays far below that.
     assert(grown < 40, `resident memory grew by ${grown.toFixed(0)} MB`);
   });
 

@@ -1,4 +1,4 @@
-// Optimized graphs on disk: the same picture, from whatever state the folder is in.
+// Optimized graphs on disk give the same picture, whatever state the folder is in.
 import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { chmodSync, existsSync } from "node:fs";
@@ -55,7 +55,7 @@ describe("GraphCache", () => {
   it("does not mind a file that another process discards meanwhile", () =>
     withFolder(async (folder) => {
       Deno.mkdirSync(folder);
-      // A link that leads nowhere is named, and is not there when it is looked at.
+      // A dangling link is listed, but cannot be read.
       Deno.symlinkSync(join(folder, "gone"), join(folder, "old.onnx"));
       assert.deepEqual(await draw(MODELS[0]!, folder), await draw(MODELS[0]!));
     }));
@@ -70,7 +70,7 @@ describe("GraphCache", () => {
 
   it("does without where the folder cannot be written", () =>
     withFolder(async (folder) => {
-      // A file in the folder's place stops root, whom permissions would not.
+      // A file in the folder's place stops even root, unlike permissions.
       Deno.writeTextFileSync(folder, "");
       chmodSync(folder, 0o444);
       assert.deepEqual(await draw(MODELS[0]!, folder), await draw(MODELS[0]!));

@@ -1,4 +1,4 @@
-// Offloading: the same picture from less memory.
+// Offloading gives the same picture with less memory.
 import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { join } from "node:path";
@@ -34,7 +34,8 @@ describe("openPipeline() with offload", () => {
       const together = await draw(false);
       const inTurn = await draw(true);
       assert.deepEqual(inTurn.images, together.images);
-      // Nothing, then trunk and head, of which the four steps may not need the head; the decoder alone in the end.
+      // First nothing is loaded, then trunk and head (which four steps may not need),
+      // and in the end only the decoder.
       const [opened, denoising, decoded] = inTurn.held;
       assert.ok(opened === 0 && denoising! <= 2 && decoded === 1, `sessions: ${inTurn.held}`);
     });
@@ -56,7 +57,7 @@ describe("deno task generate --offload", () => {
       };
       const together = await peak();
       const inTurn = await peak("--offload");
-      // The smaller of the two encoders has 32 MiB of weights; the rest is for the allocator's whims.
+      // The smaller of the two encoders has 32 MiB of weights. The rest is a margin for the allocator.
       assert.ok(inTurn < together - 24 * MIB, `${inTurn / MIB} MiB instead of ${together / MIB}`);
     } finally {
       Deno.removeSync(folder, { recursive: true });
@@ -64,7 +65,7 @@ describe("deno task generate --offload", () => {
   });
 });
 
-/** flux/tiny-dev with feed-forward layers of 32 MiB in CLIP and 60 MiB in T5, all zeros. */
+/** Writes flux/tiny-dev with feed-forward layers of 32 MiB in CLIP and 60 MiB in T5, all zeros. */
 function wideCheckpoint(folder: string): string {
   copyFolder(goldenPath("flux/tiny-dev"), folder);
   widen(join(folder, "text_encoder"), { option: "intermediate_size", layer: /\.mlp\./ });

@@ -60,7 +60,7 @@ describe("RememberedPrompts.encode()", () => {
     assert.equal(encodings.length, 2);
     encodings[0]!.fail(leaving.signal.reason);
     await assert.rejects(abandoned, { message: "gone" });
-    // The end of the first does not hide the second from others.
+    // The end of the first encoding does not hide the second one.
     const third = ask("a fox");
     assert.equal(encodings.length, 2);
     encodings[1]!.finish();
@@ -90,7 +90,7 @@ describe("RememberedPrompts.encode()", () => {
       encodings.at(-1)!.finish();
       await encoded;
     };
-    // Each takes its name, 6 bytes with the length, and two numbers.
+    // Each entry needs its name (6 bytes with the length) and two numbers.
     const kept = Math.floor(MAX_BYTES / 14);
     for (let i = 0; i <= kept; i++) await draw(`${i}`);
     await draw("1");
@@ -117,7 +117,7 @@ interface Encoding {
   fail(error: Error): void;
 }
 
-/** Encodings that end when they are told to. */
+/** Returns an encoder whose encodings end when the test says so. */
 function encoder() {
   const encodings: Encoding[] = [];
   const prompts = new RememberedPrompts((text, { maxSequenceLength: tokens, signal }) => {
@@ -131,7 +131,7 @@ function encoder() {
   return { ask, encodings };
 }
 
-/** After all promises that are settled have told so. */
+/** Resolves to undefined after all settled promises have been handled. */
 function undefinedSoon(): Promise<undefined> {
   return new Promise((resolve) => setTimeout(() => resolve(undefined)));
 }

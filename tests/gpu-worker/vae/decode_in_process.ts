@@ -1,7 +1,11 @@
 // Runs decode_video_process.ts.
 import assert from "node:assert/strict";
 
-/** @param vae its folder, relative to tests/goldens/. @returns the process's peak memory and what the video's frames take of it */
+/**
+ * Decodes a video in a process of its own.
+ * @param vae the VAE's folder, relative to tests/goldens/
+ * @returns the process's peak memory, and the size of the video's frames
+ */
 export async function decodeInProcess(
   vae: string,
   { numFrames, side }: { numFrames: number; side: number },

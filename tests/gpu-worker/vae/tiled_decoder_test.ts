@@ -1,4 +1,5 @@
-// Tiled decoding against diffusers' AutoencoderKL.enable_tiling(), and that no tile is larger than it should be.
+// Compares tiled decoding with diffusers' AutoencoderKL.enable_tiling(), and
+// checks that no tile is too large.
 import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { parseAutoencoderKLConfig } from "../../../gpu-worker/graph/autoencoder_kl/autoencoder_kl_config.ts";
@@ -10,7 +11,7 @@ import { tiledDecoder } from "../../../gpu-worker/vae/tiled_decoder.ts";
 import { Runtime } from "../../../gpu-worker/runtime/mod.ts";
 import { goldenPath, loadGoldens, maxError } from "../../goldens/golden.ts";
 
-/** float32 through two dozen convolutions and norms, in another order of summation. */
+/** float32 through two dozen convolutions and norms, summed in another order. */
 const TOLERANCE = 1e-4;
 
 async function decode(vaeTiling: boolean) {

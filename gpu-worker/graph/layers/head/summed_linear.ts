@@ -29,7 +29,7 @@ export function summedLinear(
   return graph.node("Add", [product, graph.node("Unsqueeze", [constant, graph.ints(1)])]);
 }
 
-/** Emits the layer's bias times the sum of each sum's weights: [sums, outFeatures]. */
+/** Emits the layer's bias, multiplied by the total weight of each sum: [sums, outFeatures]. */
 export function summedBias(
   graph: GraphBuilder,
   weights: Value,

@@ -1,5 +1,5 @@
-// Every naming of LoRA layers that diffusers reads, against what diffusers draws with the same file; what it leaves out is
-// left out and said.
+// Compares every naming of LoRA layers that diffusers reads with diffusers' pictures. Tensors that diffusers
+// ignores are ignored and reported.
 import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { basename, join } from "node:path";
@@ -19,7 +19,7 @@ const FAMILIES = {
   wan: "wan/tiny-unipc",
   hunyuan_video: "hunyuan_video/tiny-plain",
 };
-/** Files of which something is left out, and what. */
+/** Files of which something is ignored -> the expected notes. */
 const NOTES: Readonly<Record<string, RegExp[]>> = {
   "flux comfy": [
     /left out changes of T5: /,
@@ -62,7 +62,7 @@ interface File {
   checkpoint?: string;
 }
 
-/** The checkpoint with a file of tensors that count up, gone afterwards. */
+/** Returns the checkpoint with a LoRA file of ascending numbers, which is deleted afterwards. */
 function apply({ shapes, checkpoint = "flux/tiny-dev" }: File): Checkpoint {
   const folder = Deno.makeTempDirSync();
   const path = join(folder, "x.safetensors");

@@ -1,4 +1,5 @@
-// LoRA against diffusers' load_lora_weights and set_adapters, in every naming; what is refused, and by which words.
+// Compares LoRAs in every naming with diffusers' load_lora_weights and set_adapters, and
+// checks the errors for unusable files.
 import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { join } from "node:path";
@@ -44,7 +45,7 @@ for (const [family, checkpoint] of Object.entries(CHECKPOINTS)) {
   });
 }
 
-/** A file of tensors full of threes, gone after `use`. */
+/** Calls `use` with a file of tensors full of threes, which is deleted afterwards. */
 function withLoraFile(shapes: Record<string, number[]>, use: (path: string) => void): void {
   const folder = Deno.makeTempDirSync();
   const path = join(folder, "x.safetensors");

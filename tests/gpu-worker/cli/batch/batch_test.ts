@@ -14,7 +14,7 @@ const STEPS = ["--steps", "2"];
 let root: string;
 let base: string;
 let promptFile: string;
-/** A name of its own, by which the processes of this test are known. */
+/** A unique name, by which this test recognizes its processes. */
 let model: string;
 let count = 0;
 before(() => {
@@ -83,7 +83,7 @@ describe("deno task batch", () => {
     await runTask("generate", ["--prompt", "red heart", "--out", alone, "--model", model, ...STEPS]);
     assert.deepEqual(Deno.readFileSync(join(folderOf("red_heart"), "image.png")), Deno.readFileSync(alone));
 
-    // A picture without its stats is one that was interrupted.
+    // A picture without stats.json was interrupted.
     Deno.renameSync(
       join(folderOf("dog_face"), "stats.json"),
       join(folderOf("dog_face"), "stats.json.0.part"),
@@ -216,7 +216,7 @@ describe("planBatch()", () => {
   });
 });
 
-/** Process ids of the batch's workers on this test's model. */
+/** Returns the process ids of the batch's workers on this test's model. */
 function workers(): number[] {
   return [...Deno.readDirSync("/proc")].map(({ name }) => Number(name)).filter((pid) => {
     try {
@@ -228,7 +228,9 @@ function workers(): number[] {
   });
 }
 
-/** The first line, which says that a picture is there; the others are read on, so that the pipe does not fill. */
+/**
+ * Returns the first line, which reports the first picture. Reading continues, so that the pipe does not fill.
+ */
 async function firstLine(stderr: ReadableStream<Uint8Array<ArrayBuffer>>) {
   const lines: ReadableStream<string> = stderr.pipeThrough(new TextDecoderStream()).pipeThrough(
     new TextLineStream(),

@@ -1,4 +1,4 @@
-// `deno task generate` from the outside: files, JSON, exit codes, and what is left behind when it fails.
+// `deno task generate` from the outside: files, JSON, exit codes, and what a failure leaves behind.
 import { after, before, describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { join } from "node:path";
@@ -167,7 +167,8 @@ describe("deno task generate", () => {
       join(target, "x.png"),
     ];
     const child = startTask("generate", args);
-    // The output is probed just before the model is loaded; the run of 100,000 passes outlasts any machine's patience.
+    // The output is probed just before the model is loaded. The run of 100,000
+    // steps takes longer than any test.
     const watcher = Deno.watchFs(target);
     for await (const { kind } of watcher) if (kind === "remove") break;
     child.kill("SIGINT");
@@ -176,7 +177,8 @@ describe("deno task generate", () => {
     assert.deepEqual(filesIn(target), []);
   });
 
-  // script gives a terminal, which sends Ctrl-C to every process of the command, and on which the bar tells a step from loading.
+  // script(1) provides a terminal, which sends Ctrl-C to every process of the command. The bar
+  // shows when sampling has begun.
   const terminal = {
     skip: Deno.build.os === "linux" ? skipWithout("script") : "script is not that of util-linux",
   };
@@ -213,7 +215,7 @@ describe("deno task generate", () => {
       const keyboard = child.stdin.getWriter();
       let screen = "";
       for await (const text of child.stdout.pipeThrough(new TextDecoderStream())) {
-        // Once; the run of a thousand steps is then seconds from its end.
+        // Interrupt once: the run of a thousand steps is then seconds from its end.
         if (/ [1-9]\d* full/.test(text) && !/ [1-9]\d* full/.test(screen)) {
           await keyboard.write(Uint8Array.of(3));
         }

@@ -1,4 +1,4 @@
-// `deno task inspect` against `deno task generate`: the memory that is predicted is the memory that is taken.
+// Compares the memory that `deno task inspect` predicts with the memory that `deno task generate` uses.
 import { after, before, describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { join } from "node:path";
@@ -9,9 +9,9 @@ const CHECKPOINTS = [
   "models/emoji",
   ...["flux/tiny-dev", "sd3/tiny-large", "sdxl/tiny-sdxl", "sdxl/tiny-sd15"].map(goldenPath),
 ];
-/** A tenth, as the command promises: the JavaScript heap alone differs by some MiB from run to run. */
+/** A tenth, as the command promises. The JavaScript heap alone varies by some MiB between runs. */
 const TOLERANCE = 0.1;
-/** Of one case, at most. */
+/** Largest number of runs for one case. */
 const RUNS = 4;
 
 let folder: string;
@@ -30,9 +30,10 @@ async function assertPredicted(args: string[], extension = "png"): Promise<void>
   const { memory } = await json("inspect", args);
   const out = join(folder, `x.${extension}`);
   const draw = () => json("generate", [...args, "--prompt", "red heart", "--out", out]);
-  // The first run optimizes the graphs besides, and keeps them.
+  // The first run also optimizes the graphs and caches them.
   await draw();
-  // A busy machine collects garbage late, which only ever adds: the least of a few runs is what a picture takes.
+  // A busy machine collects garbage late, which only adds memory. The minimum of a few
+  // runs is the memory of a picture.
   const measured: number[] = [];
   do measured.push((await draw()).peakMemoryBytes); while (
     errorOf(measured) > TOLERANCE && measured.length < RUNS

@@ -1,4 +1,5 @@
-// The parts of the prediction, where tiny checkpoints are lost in the process's own memory.
+// Tests the parts of the prediction. With tiny checkpoints they are small
+// compared to the process's own memory.
 import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import {

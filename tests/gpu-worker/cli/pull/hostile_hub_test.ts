@@ -1,4 +1,4 @@
-// A hub that means harm, or stands behind a proxy that does things of its own: what pulls write, send and take from it.
+// A malicious hub, or one behind an interfering proxy: what pulls write, send and accept.
 import { afterEach, beforeEach, describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
@@ -27,13 +27,13 @@ const entry = (path: string, text: string, more: Record<string, unknown> = {}) =
 interface Hub {
   commit?: unknown;
   files?: Readonly<Record<string, string>>;
-  /** Entries beside those of the files. */
+  /** Entries in addition to those of the files. */
   entries?: readonly unknown[];
-  /** Answers before all else. */
+  /** Answers requests first; undefined passes them on. */
   answer?: (url: URL, headers: Headers) => Response | undefined;
 }
 
-/** A hub as fetch, and what was asked of it. */
+/** Returns a hub as a fetch function, and the requests it has received. */
 function hub({ commit = COMMIT, files = { "model_index.json": INDEX }, entries = [], answer }: Hub) {
   const asked: { url: URL; headers: Headers }[] = [];
   const fetch = ((input: URL, init?: RequestInit) => {
@@ -92,7 +92,7 @@ function repository(options: Hub, more: Partial<HubRepositoryOptions> = {}) {
   };
 }
 
-/** Everything that lies beside the repository's folder. */
+/** Returns all files outside the repository's folder. */
 function outside(folder = root): string[] {
   return [...Deno.readDirSync(folder)].flatMap(({ name, isDirectory }) => {
     const path = join(folder, name);

@@ -1,4 +1,4 @@
-// A local server that speaks the Hugging Face hub's routes for one repository, ORG/NAME, and can be told to fail.
+// A local server with the Hugging Face hub's routes for one repository, ORG/NAME. Tests can make it fail.
 import { createHash } from "node:crypto";
 import { join, relative } from "node:path";
 
@@ -7,11 +7,11 @@ export const COMMIT = "0123456789abcdef0123456789abcdef01234567";
 export const TOKEN = "hf_of_the_test";
 
 export interface HubServerOptions {
-  /** Served as the repository's content, goldens apart. */
+  /** Folder with the repository's content; goldens are not served. */
   folder: string;
-  /** Further files, as such repositories hold them: other precisions, other runtimes. */
+  /** Additional files, as in published repositories: other precisions, other runtimes. */
   extra?: Readonly<Record<string, Uint8Array>>;
-  /** Asks for TOKEN, and denies it access to the files if "denied". */
+  /** Whether TOKEN is required. With "denied", TOKEN has no access to the files. */
   gated?: boolean | "denied";
 }
 
@@ -23,15 +23,15 @@ interface StoredFile {
 
 export class HubServer implements AsyncDisposable {
   readonly url: string;
-  /** "GET path" or "GET path from N" of every file that was asked for. */
+  /** "GET path" or "GET path from N" for every requested file. */
   readonly requests: string[] = [];
-  /** Path of a file -> bytes after which its transfer does not go on. */
+  /** Path of a file -> bytes after which its transfer stalls. */
   readonly stall = new Map<string, number>();
-  /** Path of a file -> bytes after which its connection breaks, once. */
+  /** Path of a file -> bytes after which its connection breaks once. */
   readonly breakOnce = new Map<string, number>();
-  /** Paths whose content is not what the listing says. */
+  /** Paths whose content differs from the listing. */
   readonly corrupt = new Set<string>();
-  /** Path of a file -> size that the listing claims. */
+  /** Path of a file -> size in the listing. */
   readonly claimed = new Map<string, number>();
   readonly #files = new Map<string, StoredFile>();
   readonly #gated: boolean | "denied";
@@ -97,7 +97,7 @@ export class HubServer implements AsyncDisposable {
     return this.#tree(searchParams.get("cursor"));
   }
 
-  /** Two pages, as the hub splits long listings. */
+  /** Lists the files on two pages, as the hub splits long listings. */
   #tree(cursor: string | null): Response {
     const entries = [...this.#files].map(([path, { content, oid, lfs }]) => ({
       type: "file",

@@ -1,5 +1,5 @@
-// `deno task pull` against a server that speaks the hub's routes: what is fetched, how it lies in the cache, and what
-// interruptions and refusals leave.
+// `deno task pull` against a server with the hub's routes: the downloaded files, the cache's layout, and what
+// interruptions and errors leave.
 import { after, before, beforeEach, describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { statSync } from "node:fs";
@@ -40,7 +40,7 @@ async function pull(server: HubServer, args: readonly string[] = [REPOSITORY]) {
   return await runTask("pull", args, environment(server));
 }
 
-/** Pulls, expects a failure, and returns its one line. */
+/** Pulls, expects an error, and returns its one line. */
 async function refusal(server: HubServer, args: readonly string[] = [REPOSITORY]): Promise<string> {
   const { code, stdout, stderr } = await pull(server, args);
   assert.deepEqual([code, stdout, stderr.trim().split("\n").length], [1, "", 1], stderr);
@@ -113,7 +113,7 @@ describe("deno task pull", () => {
   it("goes on from the same byte where it was killed, without a chance to end in order", async () => {
     await using server = serve();
     server.stall.set(WEIGHTS, 100_000);
-    // The process itself: a task's would live on.
+    // Start the process directly: a task's child would outlive the task.
     const child = new Deno.Command(Deno.execPath(), {
       args: ["run", "-A", "gpu-worker/cli/pull.ts", REPOSITORY],
       stdout: "null",
@@ -217,7 +217,7 @@ describe("selectPipelineFiles()", () => {
   });
 });
 
-/** Resolves when a part of that many bytes lies in the cache. */
+/** Resolves when the cache has a part of `bytes` bytes. */
 async function partOf(bytes: number): Promise<void> {
   const folder = join(repository(), "blobs");
   Deno.mkdirSync(folder, { recursive: true });

@@ -1,4 +1,4 @@
-// FluxPipeline against diffusers': every recorded call, from the prompt to the picture.
+// Compares our FLUX pipeline with diffusers' FluxPipeline: every recorded call, from prompt to picture.
 import { after, before, describe, it } from "@std/testing/bdd";
 import { openPipeline } from "../../../../gpu-worker/model/open_pipeline.ts";
 import type { Pipeline } from "../../../../gpu-worker/pipeline/pipeline.ts";

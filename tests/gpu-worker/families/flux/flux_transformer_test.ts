@@ -32,16 +32,16 @@ describe("fluxTransformerGraphs()", () => {
 
   const REFUSED: RefusedOption[] = [
     ["qk_norm", "rms_norm", /'qk_norm'/],
-    // What FluxTransformer2DModel could not use.
+    // Options that FluxTransformer2DModel could not use.
     ["num_layers", -1, /'num_layers'.*-1/],
     ["guidance_embeds", "yes", /'guidance_embeds'.*"yes"/],
     ["axes_dims_rope", [2, 3, 5], /'axes_dims_rope/],
     ["axes_dims_rope", [4, 4, 4], /'axes_dims_rope' must add up to 'attention_head_dim'/],
-    // What contradicts the tensors' shapes.
+    // Options that contradict the tensors' shapes.
     ["out_channels", 8, /'proj_out.weight'.*\[8,20\].*\[64,20\]/],
     ["patch_size", 2, /'proj_out.weight'.*\[256,20\]/],
     ["joint_attention_dim", 21, /'context_embedder.weight'.*\[20,21\].*\[20,20\]/],
-    // Tensors that are not there, and those left over.
+    // Options with missing or unused tensors.
     ["num_layers", 3, /'transformer_blocks\.2\./],
     ["num_single_layers", 1, /'single_transformer_blocks\.1\./],
     ["guidance_embeds", false, /guidance_embedder/],

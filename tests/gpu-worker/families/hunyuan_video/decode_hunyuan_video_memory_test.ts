@@ -1,11 +1,11 @@
-// Long videos take the memory of short ones.
+// Long videos need no more memory than short ones.
 import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { decodeInProcess } from "../../vae/decode_in_process.ts";
 
 const SIDE = 256;
 const MIB = 2 ** 20;
-/** Pages that the allocators keep, from run to run; the floats of 48 frames alone would be 36 MiB. */
+/** Pages that the allocators keep between runs. The floats of 48 frames alone would be 36 MiB. */
 const SLACK = 20 * MIB;
 
 describe("decodeHunyuanVideo()", () => {

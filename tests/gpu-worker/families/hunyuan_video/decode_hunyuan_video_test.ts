@@ -1,4 +1,5 @@
-// Videos in parts and tiles against diffusers' AutoencoderKLHunyuanVideo, and that no run sees more than a part of the video.
+// Compares videos decoded in parts and tiles with diffusers' AutoencoderKLHunyuanVideo.
+// No call may see more than a part.
 import { after, before, describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { parseAutoencoderKLHunyuanVideoConfig } from "../../../../gpu-worker/families/hunyuan_video/hunyuan_video_vae_config.ts";
@@ -13,7 +14,7 @@ import { randn } from "../../../../sampler/mod.ts";
 import { goldenPath, loadGoldens, maxError } from "../../../goldens/golden.ts";
 import { component } from "../../graph/component.ts";
 
-/** float32 through two dozen convolutions and norms, in another order of summation. */
+/** float32 through two dozen convolutions and norms, summed in another order. */
 const TOLERANCE = 2e-5;
 
 interface VaeCase {
@@ -37,7 +38,7 @@ for (const name of ["tiny-distilled", "tiny-plain"]) {
     });
     after(() => stack.dispose());
 
-    /** Frames, and the sizes of the graph's runs. */
+    /** Returns the frames and the sizes of the graph's calls. */
     async function decode(video: { size: VideoSize; data: Float32Array }, tiling?: VideoTiling) {
       const runs: string[] = [];
       const vae: GraphSession = {
@@ -83,7 +84,7 @@ for (const name of ["tiny-distilled", "tiny-plain"]) {
       const size = { channels: config.latent_channels, frames: 10, height: 2, width: 3 };
       const data = randn([size.channels, size.frames, size.height, size.width], 1);
       const { frames, runs } = await decode({ size, data });
-      // The last part would give a single frame, which is another part's.
+      // The last part would give a single frame, which belongs to the part before.
       assert.deepEqual([frames.length, runs], [37, ["5x2x3", "5x2x3", "4x2x3"]]);
       const tiles = await decode({ size: { ...size, frames: 1 }, data: data.subarray(0, data.length / 10) }, {
         side: 2 * scale,

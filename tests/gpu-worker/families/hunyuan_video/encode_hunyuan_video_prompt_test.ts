@@ -1,4 +1,5 @@
-// Prompts against HunyuanVideoPipeline.encode_prompt: tokens inside the template, their states, CLIP's pooled output.
+// Compares prompts with HunyuanVideoPipeline.encode_prompt: tokens inside the template,
+// their states, CLIP's pooled output.
 import { after, before, describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { Checkpoint } from "../../../../gpu-worker/checkpoint/checkpoint.ts";
@@ -13,7 +14,7 @@ import { openTokenizer } from "../../../../gpu-worker/text/tokenizer/tokenizer.t
 import { Runtime, type Session } from "../../../../gpu-worker/runtime/mod.ts";
 import { goldenPath, loadGoldens, maxError } from "../../../goldens/golden.ts";
 
-/** float32 on both sides, a few layers. */
+/** Both sides compute a few layers in float32. */
 const TOLERANCE = 1e-5;
 
 for (const name of ["tiny-distilled", "tiny-plain"]) {

@@ -1,4 +1,5 @@
-// HunyuanVideoPipeline against diffusers': every recorded call, from the prompt to the frames.
+// Compares our HunyuanVideo pipeline with diffusers' HunyuanVideoPipeline: every
+// recorded call, from prompt to frames.
 import { after, before, describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { CheckpointError } from "../../../../gpu-worker/checkpoint/checkpoint_error.ts";

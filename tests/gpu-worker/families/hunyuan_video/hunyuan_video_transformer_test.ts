@@ -9,7 +9,7 @@ import { type FloatArray, type FloatArrays, goldenArray } from "../../graph/floa
 import { refusalCases, type RefusedOption } from "../../graph/refusal.ts";
 import { transformerCases } from "../../graph/transformer_cases.ts";
 
-/** Some of the text's tokens are padding in "masked". */
+/** In "masked" some of the text's tokens are padding. */
 const CALLS = { "tiny-distilled": ["start", "masked", "batch"], "tiny-plain": ["start", "batch"] };
 
 for (const [name, calls] of Object.entries(CALLS)) {
@@ -61,7 +61,7 @@ interface TrunkCall {
   config: unknown;
 }
 
-/** As diffusers was called, its masked text tokens left out. */
+/** Returns the inputs of diffusers' call without its masked text tokens. */
 function trunkInputs(goldens: Goldens, { name, call, config: json }: TrunkCall): FloatArrays {
   const golden = (tensor: string) => goldenArray(goldens, `transformer.${call}.${tensor}`);
   const names = ["hidden_states", "encoder_hidden_states", "pooled_projections", "timestep", "guidance"];

@@ -7,9 +7,9 @@ import { component } from "../../graph/component.ts";
 import { runGraph } from "../../graph/run_graph.ts";
 import { refusalCases, type RefusedOption } from "../../graph/refusal.ts";
 
-/** float32 on both sides; sums are taken in another order, which two dozen convolutions magnify. */
+/** Both sides compute in float32, but sum in another order, which two dozen convolutions magnify. */
 const TOLERANCE = 2e-5;
-/** Videos that diffusers decodes at once. */
+/** Lengths of videos that diffusers decodes in one part. */
 const CASES = { "tiny-distilled": [1, 5, 9], "tiny-plain": [1, 5, 13] };
 
 describe("autoencoderKLHunyuanVideoDecoderGraph()", () => {

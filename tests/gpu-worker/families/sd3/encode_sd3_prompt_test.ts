@@ -9,7 +9,7 @@ import type { OnnxModel } from "../../../../gpu-worker/graph/graph_builder.ts";
 import { Runtime } from "../../../../gpu-worker/runtime/mod.ts";
 import { goldenPath, loadGoldens, maxError } from "../../../goldens/golden.ts";
 
-/** float32 on both sides; sums are taken in another order, which three layers magnify to about 1e-6. */
+/** Both sides compute in float32, but sum in another order, which three layers magnify to about 1e-6. */
 const TOLERANCE = 1e-5;
 
 for (const name of ["sd3/tiny-large", "sd3/tiny-medium"]) {

@@ -1,4 +1,5 @@
-// StableDiffusion3Pipeline against diffusers': every recorded call; previews, rules, and what a checkpoint may not hold.
+// Compares our SD3 pipeline with diffusers' StableDiffusion3Pipeline: every recorded call;
+// previews, rules, rejected checkpoints.
 import { after, before, describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { openPipeline } from "../../../../gpu-worker/model/open_pipeline.ts";
@@ -44,7 +45,8 @@ for (const name of ["sd3/tiny-large", "sd3/tiny-medium"]) {
       };
       const [without, zero, two] = [await draw(), await draw(0), await draw(2)];
       assert.ok(zero.plan.slice(3, 9).includes("forecast"));
-      // Rounded differently: without it, guidance and the sums of steps are taken before the projection.
+      // The rounding differs: without skip-layer guidance, guidance and sums of steps are
+      // computed before the projection.
       assert.ok(maxError(zero.latents.data, without.latents.data) <= 2e-6);
       assert.ok(maxError(two.latents.data, without.latents.data) > 0.01, "scale 2 changes the picture");
     });

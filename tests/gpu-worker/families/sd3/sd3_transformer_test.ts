@@ -69,18 +69,18 @@ describe("sd3TransformerGraphs()", () => {
 
   const REFUSED: RefusedOption[] = [
     ["guidance_embeds", true, /'guidance_embeds'/],
-    // What SD3Transformer2DModel could not use.
+    // Options that SD3Transformer2DModel could not use.
     ["num_layers", 0, /'num_layers'.*0/],
     ["qk_norm", "l2", /'qk_norm'.*"l2"/],
     ["pos_embed_max_size", null, /'pos_embed_max_size'.*null/],
     ["dual_attention_layers", [-1], /'dual_attention_layers.0'.*-1/],
     ["caption_projection_dim", 16, /'caption_projection_dim' must be .* \(12\).* 16/],
-    // What contradicts the tensors' shapes.
+    // Options that contradict the tensors' shapes.
     ["out_channels", 8, /'proj_out.weight'.*\[8,12\].*\[4,12\]/],
     ["patch_size", 2, /'pos_embed.proj.weight'.*\[12,4,2,2\]/],
     ["pos_embed_max_size", 9, /'pos_embed.pos_embed'.*\[1,81,12\].*\[1,100,12\]/],
     ["dual_attention_layers", [0], /'transformer_blocks\.3\.norm1\.linear\.weight'/],
-    // Tensors that are not there.
+    // Options with missing tensors.
     ["qk_norm", "rms_norm", /'transformer_blocks\.0\.attn\.norm_q\.weight'/],
     ["num_layers", 5, /'transformer_blocks\.3\./],
   ];

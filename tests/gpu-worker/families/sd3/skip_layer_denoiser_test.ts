@@ -16,7 +16,7 @@ const STEPS = 10;
 const GUIDANCE: SkipLayerGuidance = { layers: [0], scale: 2, start: 0.2, stop: 0.7 };
 const PLAN: StepKind[] = [..."FFFfFffffF"].map((kind) => kind === "F" ? "full" : "forecast");
 
-/** Gives the same numbers at every step, and remembers which steps it was asked for and where it was to keep them. */
+/** Returns the same numbers at every step. Records the steps it was called for, and the slots. */
 class Recorder implements Denoiser, Disposable {
   readonly fulls: [step: number, slot: number | undefined][] = [];
   readonly forecasts: number[] = [];

@@ -1,4 +1,5 @@
-// UNetPipeline against diffusers' StableDiffusionXLPipeline and StableDiffusionPipeline: every recorded call, prompts, rules.
+// Compares our UNet pipelines with diffusers' StableDiffusionXLPipeline and StableDiffusionPipeline: every
+// recorded call, prompts, rules.
 import { after, before, describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { CheckpointError } from "../../../../gpu-worker/checkpoint/checkpoint_error.ts";
@@ -18,7 +19,7 @@ import { ChangedCheckpoint } from "../../pipeline/changed_checkpoint.ts";
 import { assertReference, generateReference, referenceCalls } from "../../pipeline/reference_call.ts";
 import { completeRequest } from "../../../../gpu-worker/request/complete_request.ts";
 
-/** float32 on both sides; three layers magnify the order of sums to about 5e-7. */
+/** Both sides compute in float32. Three layers magnify the order of sums to about 5e-7. */
 const STATES_TOLERANCE = 1e-5;
 
 const CHECKPOINTS = {

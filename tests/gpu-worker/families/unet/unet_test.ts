@@ -17,7 +17,7 @@ import {
 import { runHead } from "../../graph/run_head.ts";
 import { assertRefused, refusalCases, type RefusedOption } from "../../graph/refusal.ts";
 
-/** float32 on both sides; sums are taken in another order, which thirty layers magnify to about 7e-6. */
+/** Both sides compute in float32, but sum in another order, which thirty layers magnify to about 7e-6. */
 const TOLERANCE = 5e-5;
 
 const INPUTS = ["sample", "timestep", "encoder_hidden_states", "text_embeds", "time_ids"];
@@ -33,7 +33,7 @@ for (const name of ["tiny-sdxl", "tiny-sd15", "tiny-sd21"]) {
         ...sums && { output_weights: sums },
       });
 
-    // The sizes of "odd" are no multiples of what the way down divides them by.
+    // The sizes of "odd" are not divisible by the UNet's downsampling.
     for (const call of ["start", "odd"]) {
       it(`trunk gives diffusers' feature and output, '${call}' inputs`, async () => {
         const { feature, output } = await run(trunk, inputsOf(goldens, call));
@@ -97,7 +97,7 @@ for (const name of ["tiny-sdxl", "tiny-sd15", "tiny-sd21"]) {
       const outputs = await session.run(feeds, { fetch: ["feature", "output"] });
       for (const tensor of Object.values(outputs)) stack.use(tensor);
       assert.equal(outputs["feature"]!.dtype, "float16");
-      // 11 bits of mantissa through thirty layers: 2e-3 was measured.
+      // 11 bits of mantissa through thirty layers; measured 2e-3.
       const output = outputs["output"]!.as("float32").data();
       assert(maxError(output, goldens.floats("unet.odd.output")) <= 1e-2);
     });

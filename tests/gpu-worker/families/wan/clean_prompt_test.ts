@@ -20,7 +20,7 @@ describe("cleanPrompt()", () => {
   });
 
   it("takes time that grows with the length of a text, however it is made", () => {
-    // Each of them took seconds or more where every round undid one of its layers, or looked at all that follows.
+    // Each of these texts takes seconds or more if every round undoes one layer or looks at the whole rest.
     assert.equal(cleanPrompt(`&amp;${"amp;".repeat(200_000)}`), "&");
     assert.equal(cleanPrompt("&#3&#56;;".repeat(50_000)), "&".repeat(50_000));
     assert.equal(cleanPrompt("â€™".repeat(100_000)), "'".repeat(100_000));

@@ -1,4 +1,4 @@
-// Videos frame by frame and in tiles, and what is held when nobody asks any more.
+// Decodes videos frame by frame and in tiles, and checks what stays in memory after the reader has stopped.
 import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { autoencoderKLWanDecoder } from "../../../../gpu-worker/families/wan/wan_vae_decoder.ts";
@@ -37,7 +37,7 @@ describe("decodeWan()", () => {
       for (const colour of [0, 1, 2]) {
         const start = (colour * count + i) * area;
         const plane = picture.subarray(colour * area, (colour + 1) * area);
-        // As that of whole frames: see autoencoder_kl_wan_test.ts.
+        // The tolerance of whole frames: see autoencoder_kl_wan_test.ts.
         assert.ok(maxError(plane, expected.subarray(start, start + area)) <= 2e-5, `frame ${i}`);
       }
     }

@@ -1,4 +1,5 @@
-// WanPipeline against diffusers': every recorded call; previews, rules, and what a checkpoint may not hold.
+// Compares our Wan pipeline with diffusers' WanPipeline: every recorded call;
+// previews, rules, rejected checkpoints.
 import { after, before, describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { openPipeline } from "../../../../gpu-worker/model/open_pipeline.ts";

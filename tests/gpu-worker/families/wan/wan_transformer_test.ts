@@ -10,7 +10,7 @@ import { type FloatArrays, goldenArray, run } from "../../graph/float_array.ts";
 import { assertRefused, refusalCases, type RefusedOption } from "../../graph/refusal.ts";
 import { transformerCases } from "../../graph/transformer_cases.ts";
 
-/** As many as the inputs "batch" have. */
+/** As many branches as the inputs of "batch". */
 const BRANCHES = { shape: [2], data: new Float32Array(2) };
 
 for (const name of ["tiny-unipc", "tiny-euler"]) {
@@ -64,7 +64,7 @@ describe("wanTransformerGraphs()", () => {
       num_layers: 40,
     });
     assert.deepEqual([small.innerDim, large.innerDim], [1536, 5120]);
-    // The class's defaults are the larger one.
+    // The class's defaults are those of the larger model.
     assert.deepEqual(parseWanTransformerConfig({}), large);
   });
 
@@ -84,11 +84,11 @@ describe("wanTransformerGraphs()", () => {
     ["attention_head_dim", 4, /'attention_head_dim' must have room.* 4$/],
     ["num_layers", 0, /'num_layers'.*0/],
     ["guidance_embeds", true, /'guidance_embeds'/],
-    // What contradicts the tensors' shapes.
+    // Options that contradict the tensors' shapes.
     ["out_channels", 8, /'proj_out.weight'.*\[32,24\].*\[64,24\]/],
     ["patch_size", [1, 1, 2], /'patch_embedding.weight'.*\[24,16,1,1,2\]/],
     ["ffn_dim", 41, /'blocks\.0\.ffn\.net\.0\.proj\.weight'/],
-    // Tensors that are not there, and those left over.
+    // Options with missing or unused tensors.
     ["num_layers", 3, /'blocks\.2\./],
     ["cross_attn_norm", false, /'blocks\.\d\.norm2\.\w+'/],
   ];

@@ -8,7 +8,10 @@ import { loadGoldens, maxError } from "../../../goldens/golden.ts";
 import { component } from "../../graph/component.ts";
 import { refusalCases, type RefusedOption } from "../../graph/refusal.ts";
 
-/** float32 on both sides; sums are taken in another order, which two dozen convolutions and norms magnify to about 5e-6. */
+/**
+ * Both sides compute in float32, but sum in another order, which two dozen convolutions
+ * and norms magnify to about 5e-6.
+ */
 const TOLERANCE = 2e-5;
 
 for (const name of ["tiny-unipc", "tiny-euler"]) {
@@ -27,7 +30,7 @@ for (const name of ["tiny-unipc", "tiny-euler"]) {
 
     for (const length of [1, 5, 9, 17]) {
       it(`gives diffusers' frames of a video of ${length}`, async () => {
-        // make_goldens.py asserts that a shorter video's frames are the first of a longer one's.
+        // make_goldens.py asserts that a shorter video's frames are the first frames of a longer one.
         const steps = (length - 1) / config.temporalScale + 1;
         const data = new Float32Array(channels * steps * area);
         for (let c = 0; c < channels; c++) {

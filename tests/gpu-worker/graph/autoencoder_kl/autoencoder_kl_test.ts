@@ -12,7 +12,9 @@ import { type Component, component } from "../component.ts";
 import { runGraph } from "../run_graph.ts";
 import { refusalCases, type RefusedOption } from "../refusal.ts";
 
-/** float32 on both sides; sums are taken in another order, which a dozen convolutions magnify to about 2e-6. */
+/**
+ * Both sides compute in float32, but sum in another order, which a dozen convolutions magnify to about 2e-6.
+ */
 const TOLERANCE = 2e-5;
 const dtype = "float32";
 
@@ -133,7 +135,9 @@ describe("latentScaling()", () => {
 
 const parse = ({ config }: Component) => parseAutoencoderKLConfig(config, "vae/config.json");
 
-/** Decodes a golden, whose latents are in the autoencoder's scale, through the denoiser's scale. */
+/**
+ * Decodes a golden. Its latents are in the autoencoder's scale and are converted to the denoiser's first.
+ */
 async function decode(source: Component, goldens: Goldens, prefix: string) {
   const { scale, shift } = latentScaling(parse(source));
   const shape = goldens.shape(`${prefix}.latents`);
@@ -152,7 +156,7 @@ function perChannel(
   return Float32Array.from(data, (value, i) => map(value, Math.floor(i / (height * width)) % channels));
 }
 
-/** FLUX's packed latents [1, height/2 * width/2, channels * 4] as [1, channels, height, width]. */
+/** Unpacks FLUX's latents [1, height/2 * width/2, channels * 4] to [1, channels, height, width]. */
 function unpack(goldens: Goldens, name: string, [height, width]: [number, number]) {
   const packed = goldens.floats(name);
   const channels = packed.length / (height * width);

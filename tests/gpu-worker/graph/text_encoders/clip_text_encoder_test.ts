@@ -7,7 +7,7 @@ import { component } from "../component.ts";
 import { runGraph } from "../run_graph.ts";
 import { refusalCases, type RefusedOption } from "../refusal.ts";
 
-/** float32 on both sides; sums are taken in another order, which three layers magnify to about 5e-7. */
+/** Both sides compute in float32, but sum in another order, which three layers magnify to about 5e-7. */
 const TOLERANCE = 1e-5;
 const dtype = "float32";
 

@@ -7,7 +7,7 @@ import { component } from "../component.ts";
 import { runGraph } from "../run_graph.ts";
 import { refusalCases, type RefusedOption } from "../refusal.ts";
 
-/** float32 on both sides; a few layers magnify the order of sums. */
+/** Both sides compute in float32. A few layers magnify the order of sums. */
 const TOLERANCE = 1e-5;
 /** The pipeline's num_hidden_layers_to_skip, and the length of its template. */
 const SKIPPED = 2;

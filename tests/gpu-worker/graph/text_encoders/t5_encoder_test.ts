@@ -7,7 +7,7 @@ import { component } from "../component.ts";
 import { runGraph } from "../run_graph.ts";
 import { refusalCases, type RefusedOption } from "../refusal.ts";
 
-/** float32 on both sides; sums are taken in another order, which three blocks magnify to about 2e-6. */
+/** Both sides compute in float32, but sum in another order, which three blocks magnify to about 2e-6. */
 const TOLERANCE = 2e-5;
 const dtype = "float32";
 
@@ -103,7 +103,8 @@ describe("t5EncoderGraph()", () => {
 });
 
 describe("relativePositionBucket()", () => {
-  // Where transformers 5.23 begins a new bucket: T5Attention._relative_position_bucket(torch.arange(1, 400), True, ...).
+  // Distances at which transformers 5.23 starts a new bucket:
+  // T5Attention._relative_position_bucket(torch.arange(1, 400), True, ...).
   const CASES = [
     { buckets: 32, maxDistance: 128, starts: [1, 2, 3, 4, 5, 6, 7, 8, 12, 16, 23, 32, 46, 64, 91] },
     { buckets: 16, maxDistance: 20, starts: [1, 2, 3, 4, 6, 9, 14] },

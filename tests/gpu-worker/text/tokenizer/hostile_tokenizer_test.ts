@@ -1,4 +1,5 @@
-// Tokenizer files that would hang or stop the process: refused when they are opened, by name.
+// Tokenizer files that would hang or abort the process are rejected when they are opened,
+// with an error that names the fault.
 import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { CheckpointError } from "../../../../gpu-worker/checkpoint/checkpoint_error.ts";
@@ -7,7 +8,7 @@ import { checkPattern } from "../../../../gpu-worker/text/tokenizer/check_patter
 import { openTokenizer, type Tokenizer } from "../../../../gpu-worker/text/tokenizer/tokenizer.ts";
 import { goldenPath } from "../../../goldens/golden.ts";
 
-/** Of CLIP, GPT-2, LLaMA 3 and Qwen, GPT-4o, and of transformers' conversions. */
+/** Patterns of CLIP, GPT-2, LLaMA 3 and Qwen, GPT-4o, and of transformers' conversions. */
 const PUBLISHED = [
   String.raw`<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+`,
   String.raw`'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+`,

@@ -1,4 +1,4 @@
-// Tokenizers with the side files of published checkpoints, against transformers.
+// Compares tokenizers with the side files of published checkpoints with transformers.
 import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { join } from "node:path";
@@ -12,14 +12,14 @@ interface Shape {
   /** Name -> parts of that JSON file to replace. */
   patch: Record<string, Record<string, unknown>>;
   pad: number;
-  /** One of 8 digits for each text. */
+  /** One hash of 8 digits for each text. */
   hashes: string;
   code_points?: string;
 }
 
 interface SideFileGoldens {
   texts: string[];
-  /** Where each 4,096 code points begin that `code_points` has a hash of. */
+  /** First code point of each block of 4,096 for which `code_points` has a hash. */
   code_points: number[];
   cases: Shape[];
 }
@@ -74,7 +74,10 @@ function openShape({ files, patch }: Shape): Tokenizer {
   }
 }
 
-/** Ids of each code point of a block between letters, digits and punctuation, 64 code points a text. */
+/**
+ * Returns the ids of each code point of a block between letters, digits and
+ * punctuation, 64 code points per text.
+ */
 async function blockIds(tokenizer: Tokenizer, block: number): Promise<number[]> {
   const characters = Array.from({ length: 0x1000 }, (_, i) => block + i).filter((c) =>
     c < 0xd800 || c >= 0xe000
@@ -92,7 +95,7 @@ async function idsOf(tokenizer: Tokenizer, text: string): Promise<number[]> {
   return ids.filter((_, i) => attentionMask[i] === 1);
 }
 
-/** FNV-1a of the ids as text, 32 bits. */
+/** Returns the 32-bit FNV-1a hash of the ids as text. */
 function fnv(ids: readonly number[]): string {
   let value = 0x811c9dc5;
   for (const byte of new TextEncoder().encode(ids.join(","))) {

@@ -1,4 +1,4 @@
-// What a checkpoint says of a tokenizer outside the tokenizer's folder.
+// What a checkpoint says about a tokenizer outside the tokenizer's folder.
 import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { join } from "node:path";
@@ -55,7 +55,7 @@ describe("openTokenizer() in a checkpoint", () => {
   });
 
   it("builds the steps of the class that model_index.json names", async () => {
-    // As a file of another class, tokenizer.json's own steps hold: here, none.
+    // For another class, tokenizer.json's own stages apply: here, none.
     const files = { "tokenizer.json": "flux/tiny-schnell/tokenizer/tokenizer.json" };
     const steps = { normalizer: null };
     const asClip = await open({ className: "CLIPTokenizer" }, files, steps).encode("HEART", { maxLength: 9 });

@@ -28,7 +28,7 @@ describe("Tokenizer", () => {
   }
 
   it("encode() cuts 100 kB of any text to maxLength", async () => {
-    // Each of them took minutes where time grew with the square of the length.
+    // Each of these texts takes minutes if the time grows with the square of the length.
     const long = [
       "the quick brown fox, ".repeat(5000),
       "x".repeat(100_000),

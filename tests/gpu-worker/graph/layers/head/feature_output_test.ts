@@ -10,7 +10,7 @@ import { runGraph } from "../../run_graph.ts";
 /** Sums of some hundred float32 squares. */
 const TOLERANCE = 1e-5;
 
-/** A trunk that does nothing: its input "given" is its feature. */
+/** Returns a trunk that does nothing: its input "given" is its feature. */
 function idleTrunk({ dims, dtype }: { dims: readonly Dim[]; dtype: DType }): OnnxModel {
   const graph = new GraphBuilder({ name: "idle_trunk", weights: new Map(), dtype });
   featureOutput(graph, graph.node("Identity", [graph.input("given", ["batch", ...dims])]), dims);
@@ -62,7 +62,7 @@ describe("featureOutput()", () => {
     const slots = [0, 1].map((slot) =>
       Float16Array.from({ length }, (_, i) => Math.cos(i) + Math.sin(i) * slot / 4)
     );
-    // Large weights that nearly cancel: rounded to float16 themselves, they would be off by 2e-3.
+    // Large weights that nearly cancel. Rounded to float16, they would be off by 2e-3.
     const weights = Float32Array.of(50.1, -49.11);
     const exact = Float16Array.from(
       slots[0]!,
