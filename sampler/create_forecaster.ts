@@ -1,4 +1,4 @@
-// From the name of a method to its forecaster.
+// Creates the forecaster of a method.
 
 import type { Forecaster } from "./forecasters/forecaster.ts";
 import { ReuseForecaster } from "./forecasters/reuse_forecaster.ts";
@@ -8,9 +8,9 @@ import { SpectrumForecaster } from "./forecasters/spectrum_forecaster.ts";
 import { TaylorSeerForecaster } from "./forecasters/taylorseer_forecaster.ts";
 
 /**
- * The forecaster of `options.method` for a run of `steps` steps. That of "none" refuses to forecast.
+ * Returns the forecaster of `options.method` for a run of `steps` steps. The one of "none" refuses to forecast.
  *
- * Forecasters keep no state, so one serves any number of runs and guidance branches.
+ * A forecaster keeps no state, so it serves any number of runs and guidance branches.
  */
 export function createForecaster(
   options: { method: Method } & OptionsOf<"forecast">,

@@ -1,4 +1,4 @@
-// The denoise loop: walks a plan, with full passes and forecasts on a Denoiser and a Solver that moves the latents.
+// The denoise loop: it walks a step plan, calls a Denoiser for full passes and forecasts, and lets a Solver move the latents.
 // All state of a run lives in one call, so an aborted run leaves nothing behind.
 
 import { assertNumber } from "./numerics/assert_number.ts";
@@ -17,22 +17,22 @@ import {
   type WalkOptions,
 } from "./walk.ts";
 
-/** A run. */
+/** Options of {@linkcode denoise}. */
 export interface DenoiseOptions extends WalkOptions {
-  /** Made for as many steps as the plan has; reset before the first. */
+  /** Solver for as many steps as the plan has. The run resets it first. */
   solver: Solver;
-  /** Where the run itself decides which steps are full: a new one for each run. Full passes then always measure their errors. */
+  /** Lets the run itself decide which steps are full passes, from the errors that they measure. One per run. */
   errorWindow?: ErrorWindow;
   /**
-   * From an earlier run with the same options, as far as they decide it. Without effect under `errorWindow`.
+   * Walk of an earlier run with the same `WalkOptions`. It has no effect under `errorWindow`.
    * @default planWalk(options)
    */
   walk?: Walk;
-  /** Initial latents, left as they are. */
+  /** Initial latents. The run copies them. */
   latents: Float32Array;
-  /** Ends the run before the next pass or step, and is handed to the denoiser to end it within one. */
+  /** Ends the run before its next pass or step. The denoiser gets it too and can stop within a pass. */
   signal?: AbortSignal;
-  /** Called after each step and awaited. What it throws ends the run. */
+  /** Called and awaited after each step. An error that it throws ends the run. */
   onStep?: (event: StepEvent) => void | Promise<void>;
   /**
    * Clock in milliseconds.
@@ -41,26 +41,26 @@ export interface DenoiseOptions extends WalkOptions {
   now?: () => number;
 }
 
-/** A step that has been taken. Its latents are views into the run, valid until `onStep` settles. */
+/** A finished step. Its latents are views into the run, valid until `onStep` settles. */
 export interface StepEvent {
   /** 0-based. */
   index: number;
-  /** Length of the run. */
+  /** Number of steps of the run. */
   steps: number;
-  /** Whether the whole network ran. */
+  /** Full pass or forecast. */
   kind: StepKind;
-  /** The solver's timestep that the step began at. */
+  /** The solver's timestep at the start of the step. */
   timestep: number;
-  /** The solver's sigma that the step began at. */
+  /** The solver's sigma at the start of the step. */
   sigma: number;
-  /** Time since the run began. */
+  /** Milliseconds since the run began. */
   elapsedMs: number;
   /** Relative error that a forecast of this full pass would have had. */
   forecastError?: number;
   /** Latents after the step. @throws {RangeError} At forecasts that `latentsAt` leaves out. */
   readonly latents: Float32Array;
   /**
-   * Estimate of the final latents from this step, for previews: a new array.
+   * Estimates the final latents from this step, for previews. Returns a new array.
    * @throws {RangeError} At forecasts that `latentsAt` leaves out.
    */
   predictOriginal(): Float32Array;
@@ -70,13 +70,13 @@ export interface StepEvent {
 export interface DenoiseResult {
   /** Final latents, owned by the caller. */
   latents: Float32Array<ArrayBuffer>;
-  /** What was done at each step. */
+  /** The step plan as it was run. */
   plan: StepKind[];
   /** Indices of the full passes. */
   fullSteps: number[];
   /** Measured errors, one for each full pass with a complete history before it. */
   forecastErrors: ForecastError[];
-  /** Time that the run took, `onStep` included. */
+  /** Milliseconds of the run, `onStep` included. */
   elapsedMs: number;
 }
 
@@ -89,10 +89,10 @@ export interface ForecastError {
 }
 
 /**
- * Runs the plan.
+ * Runs the step plan from the initial latents to the final ones.
  *
- * A forecast output does not depend on the latents. So all steps between two full passes are asked of the denoiser at
- * once, up to `maxForecastBatch`, and the solver then takes them one by one, or several at once (`latentsAt`).
+ * A forecast's output does not depend on the latents. So the denoiser gets all forecasts of a gap in one call, at most
+ * `maxForecastBatch`. The solver then takes them one by one, or several at once (`latentsAt`).
  *
  * @throws {RangeError} If the plan opens with a forecast or its length is not the solver's, or the denoiser returns outputs
  * of another number or length.
@@ -115,7 +115,7 @@ export async function denoise(denoiser: Denoiser, options: DenoiseOptions): Prom
   const fixed = errorWindow ? undefined : options.walk ?? planWalk(options);
   const calls = fixed?.values() ?? walk(options, { window: errorWindow!, lastError: () => lastError });
   const { pass: opening } = calls.next().value as DenoiserCall & { kind: "full" };
-  // What the forecasts take is made while the first pass runs, not between two passes.
+  // The denoiser prepares the forecasts while the first pass runs, not between two passes.
   const [first] = await allSettled([
     runFull(opening),
     fixed && denoiser.prepare(fixed.filter((call) => call.kind === "forecast"), signal),
@@ -157,14 +157,14 @@ export async function denoise(denoiser: Denoiser, options: DenoiseOptions): Prom
     return outputs;
   }
 
-  /** Takes several forecasts at once. @returns the step behind them */
+  /** Takes several forecasts at once. Returns the index of the step after them. */
   async function jump(step: number, move: ForecastMove, output: Float32Array): Promise<number> {
     signal?.throwIfAborted();
     for (let i = 0; i < latents.length; i++) latents[i]! += output[i]!;
     for (const end = step + move.steps; step < end; step++) {
       plan.push("forecast");
       const told = report(step);
-      // Steps of a gap follow each other within microseconds: a turn of the event loop only where somebody asks for it.
+      // The steps of a gap follow within microseconds, so the loop yields only if a caller waits for a step.
       if (told) await told;
     }
     return step;
@@ -178,7 +178,7 @@ export async function denoise(denoiser: Denoiser, options: DenoiseOptions): Prom
     await report(index, result);
   }
 
-  /** @param taken absent where the step was one of several taken at once */
+  /** @param taken absent for a step that was taken together with others */
   function report(index: number, taken?: FullResult): void | Promise<void> {
     signal?.throwIfAborted();
     if (onStep === undefined || before === undefined) return;
@@ -203,7 +203,7 @@ export async function denoise(denoiser: Denoiser, options: DenoiseOptions): Prom
   }
 }
 
-/** As Promise.all(), but nothing is under way any more when it rejects: the caller frees what both use. */
+/** Like Promise.all(), but rejects only after both have settled, so that the caller can free what both use. */
 async function allSettled<A, B>(promises: [Promise<A>, Promise<B> | undefined]): Promise<[A, B | undefined]> {
   await Promise.allSettled(promises);
   return await Promise.all(promises);
@@ -224,7 +224,7 @@ function assertOptions(
   if (walked !== undefined && walked !== plan.length) {
     throw new RangeError(`Cannot denoise as the plan has ${plan.length} steps and 'walk' ${walked}`);
   }
-  // The pass that overwrites the oldest feature still forecasts itself from the others.
+  // A pass that overwrites the oldest feature still needs one other to forecast itself.
   const min = errorWindow === undefined ? 0 : 2;
   assertNumber(historySlots ?? min, { action: "denoise", name: "historySlots", integer: true, min });
   if (errorWindow && historySlots === undefined) {

@@ -1,12 +1,11 @@
-// What the sampler needs from a network. Pipelines implement it; the features never leave the network's device, the
-// sampler speaks of them by slot.
+// The contract between the sampler and a network. Features stay on the network's device; the sampler names them by slot.
 
 /**
- * One network for one run. Its history is a row of slots, one for each full pass that a forecast follows
- * (`countHistorySlots` of the plan), filled in ascending order.
+ * One network for one run.
  *
- * A network under classifier-free guidance keeps a history for each branch, combines their outputs itself, and forecasts
- * all branches with the same weights, as these depend on step indices alone.
+ * Its history has a slot for each full pass that a forecast follows (`countHistorySlots` of the plan). Slots fill in
+ * ascending order. Under classifier-free guidance the network keeps a history per branch, combines the branches' outputs
+ * itself, and forecasts all branches with the same weights, which depend on step indices alone.
  */
 export interface Denoiser {
   /**
@@ -26,8 +25,7 @@ export interface Denoiser {
   forecast(calls: readonly ForecastCall[], options?: ForecastOptions): Promise<Float32Array[]>;
 
   /**
-   * Copies the whole history to the host, slot after slot, to make plans from it. A network that has no such way leaves
-   * it out.
+   * Copies the whole history to the host, slot after slot, so that plans can be found from it. Optional.
    */
   features?(): Promise<Float32Array>;
 }
@@ -36,25 +34,25 @@ export interface Denoiser {
 export interface FullCall {
   /** Index of the step. */
   step: number;
-  /** As in the solver's `timesteps`. */
+  /** The step's entry of the solver's `timesteps`. */
   timestep: number;
-  /** As in the solver's `sigmas`. */
+  /** The step's entry of the solver's `sigmas`. */
   sigma: number;
-  /** Model input, scaled by the solver. Valid until the returned promise settles; not to be written. */
+  /** Model input, scaled by the solver. Read-only, and valid until the returned promise settles. */
   latents: Float32Array;
-  /** Where to store the feature; undefined where no later step needs it, and throughout a run without forecasts. */
+  /** Slot that stores the feature. Undefined if no later step needs the feature. */
   slot: number | undefined;
-  /** Weights over slots 0..check.length - 1 that forecast this very step; asks for `forecastError`. */
+  /** Weights over slots 0..check.length - 1 that forecast this step. They ask for `forecastError`. */
   check?: Float64Array;
-  /** Ends the pass within: the promise then rejects with the signal's reason. */
+  /** Stops within the pass. The promise then rejects with the signal's reason. */
   signal?: AbortSignal;
 }
 
-/** What a full pass gives. */
+/** Result of a full pass. */
 export interface FullResult {
-  /** Model output with guidance already combined, as long as the latents. */
+  /** Model output after guidance, of the length of the latents. */
   output: Float32Array;
-  /** ||forecast - feature|| / ||feature|| over all of the feature, where `check` was given. */
+  /** ||forecast - feature|| / ||feature|| over the whole feature. Present if `check` was given. */
   forecastError?: number;
 }
 
@@ -62,30 +60,30 @@ export interface FullResult {
 export interface ForecastCall {
   /** Index of the step. */
   step: number;
-  /** As in the solver's `timesteps`. */
+  /** The step's entry of the solver's `timesteps`. */
   timestep: number;
-  /** As in the solver's `sigmas`. */
+  /** The step's entry of the solver's `sigmas`. */
   sigma: number;
   /** Weights over slots 0..weights.length - 1. */
   weights: Float64Array;
 }
 
-/** Forecasts between the same two full passes, and what is wanted of them. */
+/** Forecasts of one gap, and the sums that are wanted of them. */
 export interface PlannedForecasts {
-  /** As `forecast` takes them. */
+  /** Argument of `forecast`. */
   calls: readonly ForecastCall[];
-  /** As in {@linkcode ForecastOptions}. */
+  /** Option of `forecast`. */
   sums?: readonly Float64Array[];
 }
 
-/** What is wanted of several forecasts. */
+/** Options of `Denoiser.forecast`. */
 export interface ForecastOptions {
   /**
-   * Weights over the calls, [calls], one array for each wanted output: the weighted sum of the calls' outputs. A network that
-   * ends in linear layers runs them on sums instead of on each step.
+   * Weights over the calls, [calls], one array per wanted sum of the calls' outputs. A network that ends in linear layers
+   * runs these layers once per sum instead of once per step.
    * @default one output per call
    */
   sums?: readonly Float64Array[] | undefined;
-  /** Ends the run within: the promise then rejects with the signal's reason. */
+  /** Stops within the run of the head. The promise then rejects with the signal's reason. */
   signal?: AbortSignal | undefined;
 }

@@ -1,22 +1,22 @@
-// How the solver takes the forecasts between two full passes: one by one, or several as one weighted sum of their outputs.
+// Decides how the solver takes the forecasts of a gap: one by one, or several as one weighted sum of their outputs.
 import type { ForecastCall } from "./denoiser.ts";
 import type { Solver } from "./solvers/solver.ts";
 
-/** Consecutive forecast steps that are taken at once. */
+/** Consecutive forecasts that the solver takes at once. */
 export interface ForecastMove {
-  /** How many they are. */
+  /** Number of these forecasts. */
   steps: number;
   /**
-   * Weights over all calls, [calls]. Of one step: 1 at its call, and the solver takes its output. Of several: the factors with
-   * which the outputs are added to the latents.
+   * Weights over all calls, [calls]. For one step: 1 at its call, and the solver takes its output. For several steps: the
+   * factors with which their outputs are added to the latents.
    */
   weights: Float64Array;
 }
 
-/** What decides which steps go together. */
+/** Options that decide which steps go together. */
 export interface ForecastMoveOptions {
   solver: Pick<Solver, "outputFactor">;
-  /** Whether somebody wants to see the latents around step `index`. */
+  /** Whether a caller wants the latents of step `index`. */
   latentsAt: (index: number) => boolean;
 }
 

@@ -1,5 +1,5 @@
-// The method as pure mathematics: plans, forecasters, solvers, noise and the loop. No input or output, no Deno APIs, no
-// imports from outside this folder, so it runs in a browser as well.
+// The method as pure mathematics: step plans, forecasters, solvers, noise and the loop. The folder does no input or output,
+// uses no Deno API and imports nothing from outside, so it also runs in a browser.
 
 export { calculateShift, type ShiftLine } from "./solvers/schedule/calculate_shift.ts";
 export { createForecaster } from "./create_forecaster.ts";
@@ -47,5 +47,5 @@ export {
   type WalkOptions,
 } from "./walk.ts";
 
-/** Part of every cache key: to be raised whenever the same request would give other latents. */
+/** Part of every cache key. Raise it whenever a change gives the same request other latents. */
 export const SAMPLER_VERSION = "2";

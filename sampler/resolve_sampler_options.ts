@@ -1,4 +1,4 @@
-// From options as a request gives them to those of a run: complete, checked, with one way to choose the full passes.
+// Turns a request's options into a run's options: complete, checked, with one way to choose the full passes.
 
 import { assertNumber } from "./numerics/assert_number.ts";
 import { OptionError } from "./numerics/option_error.ts";
@@ -8,7 +8,7 @@ import { OPTIONS, type OptionsOf } from "./options/option_table.ts";
 import { SAMPLER_DEFAULTS, type SamplerOptions, type SamplerRequest } from "./options/sampler_options.ts";
 import { type FullPassRule, planSteps } from "./plans/step_plan.ts";
 
-/** Options of a run, complete and checked. */
+/** Options of a run. They are complete and checked. */
 export interface ResolvedSamplerOptions extends OptionsOf<"forecast"> {
   /** Which forecaster runs. */
   method: Method;
@@ -56,7 +56,7 @@ export function resolveSamplerOptions(
   return { method, ...pick(options, "forecast"), fullPasses };
 }
 
-/** The options in one flat record, as on the wire; those that do not decide the run have their defaults. */
+/** Returns the options as one flat record, as the wire has them. Options without effect have their defaults. */
 export function flattenSamplerOptions(
   { fullPasses: { by: _, ...rule }, ...options }: ResolvedSamplerOptions,
 ): SamplerOptions {

@@ -1,4 +1,4 @@
-// What a run asks of its denoiser, in order: full passes, and between them the forecasts with their weights and moves.
+// A walk is a step plan turned into the denoiser's calls, in order: full passes, and gaps with their weights and moves.
 import type { ForecastCall, FullCall, PlannedForecasts } from "./denoiser.ts";
 import type { ErrorWindow } from "./plans/error_window.ts";
 import { type ForecastMove, planForecastMoves } from "./forecast_moves.ts";
@@ -6,33 +6,33 @@ import type { Forecaster } from "./forecasters/forecaster.ts";
 import type { Solver } from "./solvers/solver.ts";
 import { countHistorySlots, type StepKind } from "./plans/step_plan.ts";
 
-/** A full pass, before its latents are known. */
+/** A full pass whose latents are not known yet. */
 export type PlannedPass = Omit<FullCall, "latents" | "signal">;
 
-/** Forecasts between the same two full passes, and how the solver takes them. */
+/** The forecasts of a gap, and how the solver takes them. */
 export interface PlannedGap extends PlannedForecasts {
-  /** One for each output, in order; together they are the calls. */
+  /** One move per output, in order. Together they cover the calls. */
   moves: readonly ForecastMove[];
 }
 
-/** What the denoiser is called for. */
+/** One call of the denoiser. */
 export type DenoiserCall = { kind: "full"; pass: PlannedPass } | { kind: "forecast" } & PlannedGap;
 
-/** All of a run with a fixed plan. It depends on no latents: runs with the same options may share it. */
+/** The whole walk of a fixed plan. It depends on no latents, so runs with the same options may share it. */
 export type Walk = readonly DenoiserCall[];
 
-/** What decides a walk. */
+/** Options that decide a walk. */
 export interface WalkOptions {
-  /** From `planSteps`; opens with a full pass. Under an error window only its length counts. */
+  /** Step plan from `planSteps`. It begins with a full pass. Under an error window only its length counts. */
   plan: readonly StepKind[];
   /**
-   * Features that the denoiser keeps. Under an error window the oldest make room for new ones.
+   * Number of features that the denoiser keeps. Under an error window new features replace the oldest.
    * @default countHistorySlots(plan)
    */
   historySlots?: number;
-  /** From `createForecaster`, for as many steps as the plan has. */
+  /** Forecaster from `createForecaster`, for as many steps as the plan has. */
   forecaster: Forecaster;
-  /** Made for as many steps as the plan has. */
+  /** Solver for as many steps as the plan has. */
   solver: Pick<Solver, "timesteps" | "sigmas" | "outputFactor">;
   /**
    * Most forecasts in one call of the denoiser, which may split it further to save memory.
@@ -40,31 +40,31 @@ export interface WalkOptions {
    */
   maxForecastBatch?: number;
   /**
-   * Whether full passes measure how far a forecast of them would have been off. Costs one pass over the history each.
+   * Whether each full pass measures the error of its own forecast. This costs one pass over the history.
    * @default true
    */
   measureForecastError?: boolean;
   /**
-   * Whether the event of forecast step `index` carries latents. Where it need not, forecasts in a row are taken as one weighted
-   * sum of their outputs if the solver permits (`Solver.outputFactor`): the same latents but for rounding.
+   * Whether the event of forecast step `index` carries latents. Forecasts in a row that carry none are taken as one weighted
+   * sum of their outputs if the solver permits it (`Solver.outputFactor`). The latents stay the same up to rounding.
    * @default at every step
    */
   latentsAt?: (index: number) => boolean;
 }
 
-/** The walk of a fixed plan, to be handed to `denoise`. */
+/** Returns the walk of a fixed plan, for `denoise`. */
 export function planWalk(options: WalkOptions): Walk {
   return [...walk(options)];
 }
 
-/** Where each call depends on the error of the pass before. */
+/** State of a walk in which each call depends on the error of the pass before. */
 export interface AdaptiveWalk {
   window: ErrorWindow;
   /** Relative error of the last full pass. */
   lastError: () => number | undefined;
 }
 
-/** Yields call after call. @param adaptive where the run itself decides which steps are full */
+/** Yields call after call. @param adaptive given if the run itself decides which steps are full passes */
 export function* walk(options: WalkOptions, adaptive?: AdaptiveWalk): Generator<DenoiserCall> {
   const { plan, solver, maxForecastBatch = Infinity, latentsAt = () => true } = options;
   const steps = plan.length;
@@ -89,12 +89,12 @@ function nextFullStep(plan: readonly StepKind[], step: number): number {
   return next === -1 ? plan.length : next;
 }
 
-/** The book of which full pass is in which slot: they fill in ascending order, then the oldest is overwritten. */
+/** Tracks which full pass is in which slot. Slots fill in ascending order; then the oldest is overwritten. */
 class History {
   readonly #options: WalkOptions;
   readonly #adaptive: boolean;
   readonly #slots: number;
-  /** Indices of the steps whose features are kept, ascending, of which the first is in slot #first. */
+  /** Indices of the steps whose features are kept, ascending. The first one is in slot #first. */
   readonly #anchors: number[] = [];
   #first = 0;
   #fullPasses = 0;
@@ -108,12 +108,12 @@ class History {
   pass(step: number): PlannedPass {
     const { measureForecastError = true } = this.#options;
     const adaptive = this.#adaptive;
-    // Past the last forecast of a plan features are no longer stored; an error over an incomplete history would say nothing.
+    // After the last forecast no feature is stored, so an error would be measured over an incomplete history.
     const stored = adaptive || this.#fullPasses < this.#slots;
     const complete = adaptive || this.#anchors.length === this.#fullPasses;
     const filled = this.#anchors.length;
     if (stored && filled === this.#slots) {
-      // The pass writes where the oldest was, maybe before it measures: it may not read there.
+      // The pass may overwrite the oldest feature before it measures, so it must not read that slot.
       this.#anchors.shift();
       this.#first = (this.#first + 1) % this.#slots;
     }
@@ -128,7 +128,7 @@ class History {
     return pass;
   }
 
-  /** The forecasts from `step` to before `end`. */
+  /** Returns the forecasts from `step` to `end`, exclusive. */
   forecastCalls(step: number, end: number): ForecastCall[] {
     const calls: ForecastCall[] = [];
     for (; step < end; step++) {

@@ -1,6 +1,6 @@
-// The precondition that all forecasters share.
+// Checks the anchors that all forecasters take.
 
-/** @throws {RangeError} If there is no anchor, or they do not ascend. */
+/** @throws {RangeError} If there is no anchor, or the anchors do not ascend. */
 export function assertAnchors(anchors: readonly number[]): void {
   if (anchors.length === 0) throw new RangeError("Cannot forecast as 'anchors' must not be empty");
   for (let i = 1; i < anchors.length; i++) {

@@ -1,13 +1,13 @@
-// What a forecast is here: a weighted sum of the features of earlier full passes, with weights that depend on step
-// indices alone. So a forecaster yields weights, and the sum runs next to the features, on their device.
+// A forecast is a weighted sum of the features of earlier full passes. The weights depend on step indices alone, so a
+// forecaster returns weights, and the sum runs next to the features, on their device.
 
 /** Forecasts the last-block feature of a step from those of earlier full passes. */
 export interface Forecaster {
-  /** Number of the latest anchors that the weights depend on, where that is a fixed number. */
+  /** Number of latest anchors that the weights depend on. Absent if they depend on all anchors. */
   readonly memory?: number;
 
   /**
-   * Weights of the features that give the feature at `step`: h(step) = sum_i weights[i] h(anchors[i]).
+   * Returns the weights that forecast the feature at `step`: h(step) = sum_i weights[i] h(anchors[i]).
    *
    * @param step Index of the step to forecast.
    * @param anchors Indices of the full passes so far, ascending, at least one.

@@ -1,4 +1,4 @@
-// The plainest forecast, as in DeepCache and FORA: the feature of the last full pass again.
+// The simplest forecast, as in DeepCache and FORA: it repeats the feature of the last full pass.
 
 import { assertAnchors } from "./assert_anchors.ts";
 import type { Forecaster } from "./forecaster.ts";

@@ -13,12 +13,12 @@ export type SpectrumForecasterOptions =
   & Pick<OptionsOf<"forecast">, "w" | "m" | "lam">
   & Partial<Pick<OptionsOf<"forecast">, "constantPenalty" | "lamGrowth">>;
 
-/** What the weights over the same anchors have in common. */
+/** The part of the fit that all weights over the same anchors share. */
 interface Fit {
   anchors: readonly number[];
-  /** Rows of X. */
+  /** Rows of the design matrix X. */
   design: readonly Float64Array[];
-  /** From phi to z. */
+  /** Solves for z, given phi. */
   solve: (basis: Float64Array) => Float64Array;
 }
 
@@ -26,8 +26,8 @@ interface Fit {
  * weights = w phi(t) (X^T X + lam I)^-1 X^T + (1 - w) linear, with the design matrix X [anchors, m + 1] and the basis
  * phi(t) taken at tau = 2 t / steps - 1.
  *
- * The penalty lam I is the paper's. `constantPenalty` scales its first entry, T_0's; `lamGrowth` lets lam grow with the number
- * of anchors.
+ * lam I is the paper's penalty. `constantPenalty` scales its first entry, the one of T_0. `lamGrowth` lets lam grow with
+ * the number of anchors.
  *
  * The reference fixes `steps` at 50 in tau, and rounds tau, the basis and the coefficients to bfloat16; this is float64.
  */
@@ -35,9 +35,9 @@ export class SpectrumForecaster implements Forecaster {
   readonly #steps: number;
   readonly #options: SpectrumForecasterOptions;
   readonly #linear = new TaylorSeerForecaster(1);
-  /** Basis values by step: every gap asks for those of all anchors again. */
+  /** Basis values by step. Every gap needs the values of all anchors again. */
   readonly #rows: Float64Array[] = [];
-  /** The last one: the steps of a gap share it. */
+  /** The newest fit. The steps of a gap share it. */
   #fit: Fit | undefined;
 
   constructor(steps: number, options: SpectrumForecasterOptions) {
@@ -49,7 +49,7 @@ export class SpectrumForecaster implements Forecaster {
     assertAnchors(anchors);
     const { w } = this.#options;
     const { design, solve } = this.#fitOf(anchors);
-    // Solves (X^T X + lam I) z = phi for one z instead of coefficients for every element: the weights are X z.
+    // One z with (X^T X + lam I) z = phi replaces coefficients for every element: the weights are X z.
     const z = solve(this.#basis(step));
     const weights = this.#linear.weights(step, anchors);
     for (let i = 0; i < weights.length; i++) {
@@ -73,7 +73,7 @@ export class SpectrumForecaster implements Forecaster {
     return this.#fit = { anchors: [...anchors], design, solve };
   }
 
-  /** The diagonal that is added to X^T X, [m + 1]. */
+  /** The diagonal to add to X^T X, [m + 1]. */
   #penalty(anchors: number): Float64Array {
     const { m, lam, constantPenalty = 1, lamGrowth = 0 } = this.#options;
     const penalty = new Float64Array(m + 1).fill(lam * anchors ** lamGrowth);

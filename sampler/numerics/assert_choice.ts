@@ -1,14 +1,14 @@
-// The one wording of bad names in a scheduler's config.
+// Checks a name in a scheduler's config; all such errors have this wording.
 import { showValue } from "./show_value.ts";
 
-/** What an option must be one of. */
+/** The names that an option may have. */
 export interface ChoiceRule<T extends string> {
-  /** As in scheduler_config.json. */
+  /** Name of the option in scheduler_config.json. */
   name: string;
   choices: readonly T[];
 }
 
-/** @throws {TypeError} If `value` is none of the choices. */
+/** @throws {TypeError} If `value` is not one of the choices. */
 export function assertChoice<T extends string>(value: string, rule: ChoiceRule<T>): asserts value is T {
   const { name, choices } = rule;
   if ((choices as readonly string[]).includes(value)) return;

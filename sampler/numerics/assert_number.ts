@@ -1,8 +1,8 @@
-// The one wording of bad numbers in this folder: what cannot be done, the field, the rule, the value.
+// Checks a number; all such errors of the sampler have this wording.
 import { OptionError } from "./option_error.ts";
 import { showValue } from "./show_value.ts";
 
-/** What a number must be. Bounds are inclusive. */
+/** The rule for a number. Bounds are inclusive. */
 export interface NumberRule {
   /** Completes "Cannot ...". */
   action: string;
@@ -12,7 +12,7 @@ export interface NumberRule {
   max?: number;
 }
 
-/** @throws {OptionError} If `value` is no finite number within the rule. */
+/** @throws {OptionError} If `value` is not a finite number within the rule. */
 export function assertNumber(value: unknown, rule: NumberRule): asserts value is number {
   const { action, name, integer = false, min = -Infinity, max = Infinity } = rule;
   const fits = Number.isFinite(value) && (!integer || Number.isInteger(value)) &&

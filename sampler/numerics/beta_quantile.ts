@@ -5,7 +5,7 @@ const SHAPE = 0.6;
 /** B(0.6, 0.6) = gamma(0.6)^2 / gamma(1.2). */
 const BETA_FUNCTION = 2.4153442080024723;
 
-/** x in 0..1 below which a share `p` of the distribution lies, to about 1e-13. */
+/** Returns the x in 0..1 below which a share `p` of the distribution lies, to about 1e-13. */
 export function betaQuantile(p: number): number {
   if (p <= 0) return 0;
   if (p >= 1) return 1;

@@ -1,13 +1,13 @@
 // Solves small symmetric positive definite systems, in float64.
 
 /**
- * Prepares to solve A x = b for many b, with a symmetric positive definite A.
+ * Factors a symmetric positive definite A. Returns a function that solves A x = b for any b.
  *
  * A singular A, such as a fit of more columns than rows without a penalty, gets a jitter of 1e-6 times its mean diagonal.
  *
  * @param a [n, n] in row-major order; only the lower triangle is read.
- * @returns From b [n] to x [n], owned by the caller.
- * @throws {RangeError} If A is not positive definite even then.
+ * @returns A function from b [n] to x [n], which the caller owns.
+ * @throws {RangeError} If A is not positive definite even with the jitter.
  */
 export function choleskySolver(a: Float64Array): (b: Float64Array) => Float64Array {
   const n = Math.sqrt(a.length);

@@ -1,10 +1,10 @@
-// Weighted sums of latents-sized arrays with torch's rounding. Loops, for `map` of a typed array takes ten times as long: between
-// full passes a solver is most of what there is to do.
+// Weighted sums of latents-sized arrays with torch's rounding. Written as loops, since `map` of a typed array takes ten times
+// as long and solvers do most of the work between full passes.
 
-/** A coefficient, rounded to float32 before use, and what it multiplies. */
+/** A coefficient, rounded to float32 before use, and the array that it multiplies. */
 export type Term = readonly [coefficient: number, values: Float32Array];
 
-/** What is done to the sum. */
+/** Options of the sum. */
 export interface LinearCombinationOptions {
   /**
    * Rounded to float32 before use.
@@ -13,7 +13,7 @@ export interface LinearCombinationOptions {
   divisor?: number;
 }
 
-/** The sum of all terms, added one by one in float32, then divided: a new array. */
+/** Adds all terms one by one in float32, then divides. Returns a new array. */
 export function linearCombination(
   terms: readonly [Term, ...Term[]],
   options: LinearCombinationOptions = {},
@@ -32,7 +32,7 @@ function scale(sum: Float32Array, [coefficient, values]: Term): void {
   for (let i = 0; i < sum.length; i++) sum[i] = factor * values[i]!;
 }
 
-/** The commonest case, in one pass over the memory. */
+/** The most common case, in one pass over the memory. */
 function addPair(sum: Float32Array, [coefficientA, a]: Term, [coefficientB, b]: Term): void {
   const factorA = f32(coefficientA);
   const factorB = f32(coefficientB);

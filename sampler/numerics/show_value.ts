@@ -1,9 +1,9 @@
-// Values in error messages. What files and clients say may be megabytes long, and a message is for reading.
+// Prints values in error messages. Values of files and clients may be megabytes long; a message must stay readable.
 
 /** Characters of a value that an error prints. */
 const SHOWN = 200;
 
-/** `value` as an error prints it: as text if it is one, else as JSON; cut at 200 characters. */
+/** Returns `value` for an error message: text as it is, other values as JSON, cut at 200 characters. */
 export function showValue(value: unknown): string {
   const text = typeof value === "string" ? value : asText(value);
   if (text.length <= SHOWN) return text;

@@ -1,6 +1,6 @@
-// Small systems of linear equations.
+// Solves small systems of linear equations.
 
-/** x of `matrix` x = `values` by Gaussian elimination with row pivoting; `matrix` is an array of rows, left as it is. */
+/** Solves `matrix` x = `values` by Gaussian elimination with row pivoting. `matrix` is an array of rows and is not changed. */
 export function solveLinear(matrix: readonly (readonly number[])[], values: readonly number[]): number[] {
   const size = values.length;
   const rows = matrix.map((row, i) => [...row, values[i]!]);
@@ -21,7 +21,7 @@ export function solveLinear(matrix: readonly (readonly number[])[], values: read
   return solution;
 }
 
-/** Takes as much of `pivotRow` from `row` as makes its entry in `column` 0. */
+/** Subtracts a multiple of `pivotRow` from `row`, so that the entry in `column` becomes 0. */
 function subtract(row: number[], pivotRow: readonly number[], column: number): void {
   const factor = row[column]! / pivotRow[column]!;
   for (let j = column; j < row.length; j++) row[j]! -= factor * pivotRow[j]!;

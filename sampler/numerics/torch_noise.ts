@@ -19,8 +19,8 @@ export class TorchGenerator {
    * Starts the stream of a seed.
    *
    * @param seed -2^63..2^64-1, like `manual_seed`. torch seeds its twister with the low 32 bits alone,
-   * so seeds that agree in these give the same noise.
-   * @throws {RangeError} If the seed is no integer in that range, or a number beyond 2^53.
+   * so seeds with equal low bits give the same noise.
+   * @throws {RangeError} If the seed is not an integer in that range, or is a number beyond 2^53.
    */
   constructor(seed: bigint | number) {
     this.#engine = new Mt19937(low32Bits(seed));

@@ -1,10 +1,10 @@
-// The one description of an option, for help texts and OpenAPI.
+// Describes an option for help texts and OpenAPI.
 
 import { METHOD_NAMES, METHODS } from "./methods.ts";
 import type { Option } from "./option_table.ts";
 
 /**
- * The methods that read the option, its meaning, range and defaults.
+ * Returns the methods that read the option, its meaning, its range and its defaults.
  *
  * @example
  * ```ts

@@ -1,7 +1,7 @@
-// The methods by name. A new method is a row here, a forecaster in ../create_forecaster.ts, and its name at the options that
-// it reads in option_table.ts.
+// The table of methods. To add a method, add a row here, its forecaster in ../create_forecaster.ts, and its name to the
+// options that it reads in option_table.ts.
 
-/** A method as people see it. */
+/** A method as the user interface shows it. */
 export interface MethodRow {
   /** Name in the user interface. */
   readonly label: string;
@@ -36,5 +36,5 @@ export const METHODS: Readonly<Record<Method, MethodRow>> = {
   },
 };
 
-/** In the order in which they are offered. */
+/** The names, in the order of the user interface. */
 export const METHOD_NAMES: readonly Method[] = Object.keys(METHODS) as Method[];

@@ -1,6 +1,6 @@
-// The one table of sampler options. Flags and their help, the wire's schemas, receipts, spectrum.json's schema, OpenAPI and the
-// page derive from it. A new option is a row here and the code that reads it. The names are those of the paper and its
-// reference code (w, m, lam, window_size, flex_window, warmup_steps) and of TaylorSeer (order).
+// The table of sampler options. Flags, help, wire schemas, receipts, spectrum.json's schema, OpenAPI and the page derive from
+// it. To add an option, add its row and the code that reads it. The names come from the paper's reference code (w, m, lam,
+// window_size, flex_window, warmup_steps) and from TaylorSeer (order).
 
 import type { Method } from "./methods.ts";
 
@@ -10,9 +10,9 @@ export interface OptionRow {
   readonly wire: string;
   /** Name on the command line, after "--". */
   readonly flag: string;
-  /** What the option means, in one sentence without its end. */
+  /** The option's meaning: one sentence without a full stop. */
   readonly help: string;
-  /** Name of the field on the page, which leaves out options without one. */
+  /** Label of the field on the page. The page leaves out options without a label. */
   readonly label?: string;
   /** Whether the value is a whole number. */
   readonly integer?: true;
@@ -20,16 +20,16 @@ export interface OptionRow {
   readonly min: number;
   /** Largest value. */
   readonly max?: number;
-  /** Bound of the wire where the sampler has none. */
+  /** Largest value on the wire, if the sampler itself sets no bound. */
   readonly wireMax?: number;
   /** Methods that read the option. @default every method that forecasts */
   readonly methods?: readonly Method[];
   /**
-   * What the option decides: a forecast's weights or which steps are full. A request that names an option of one way to choose
-   * the full steps does not get the checkpoint's choice of another way.
+   * The option decides either a forecast's weights or which steps are full passes. A request that gives an option of one way
+   * to choose the full passes replaces the checkpoint's choice of another way.
    */
   readonly decides: "forecast" | "window" | "errorBudget" | "passes";
-  /** A method's own row may say otherwise. */
+  /** Default. A method's row may override it. */
   readonly default: number;
 }
 

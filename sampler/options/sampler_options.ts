@@ -1,4 +1,4 @@
-// The options as a request gives them: one flat record, in which a method ignores what is not its own.
+// The options of a request: one flat record. A method ignores options that it does not read.
 
 import { type Method, METHOD_NAMES, METHODS } from "./methods.ts";
 import { mapOptions, type OptionNames, type OptionRow, OPTIONS, type OptionsOf } from "./option_table.ts";
@@ -7,14 +7,14 @@ import { mapOptions, type OptionNames, type OptionRow, OPTIONS, type OptionsOf }
 export interface SamplerOptions extends OptionsOf<OptionRow["decides"]> {
   /** Which forecaster runs. */
   method: Method;
-  /** The steps that are full, ascending from 0; the window has no effect then. */
+  /** Indices of the full passes, ascending from 0. They replace the window. */
   fullSteps?: readonly number[];
 }
 
-/** Options that a request gives; undefined stands for the default. */
+/** Options that a request gives. Undefined means the default. */
 export type SamplerRequest = { [K in keyof SamplerOptions]?: SamplerOptions[K] | undefined };
 
-/** What each method uses for options that are not given. */
+/** Defaults of each method. */
 export const SAMPLER_DEFAULTS: Readonly<Record<Method, Readonly<SamplerOptions>>> = byMethod((method) => ({
   method,
   ...mapOptions("name", (option) => option.default),

@@ -1,23 +1,23 @@
-// The window under an error budget: full passes measure what a forecast of them would have missed, and the next one comes
-// sooner or later for it, as a solver of differential equations chooses its step from its error estimate.
+// The window under an error budget. Each full pass measures the error of its own forecast, and this error decides when the
+// next full pass is due, as a solver of differential equations chooses its step from an error estimate.
 
 import type { OptionsOf } from "../options/option_table.ts";
 
-/** The options that decide it. */
+/** Options of the window. */
 export type ErrorWindowOptions = Omit<OptionsOf<"errorBudget" | "window">, "flexWindow">;
 
-/** Most features that a run under an error budget keeps; the oldest make room. It bounds memory, as its plan is not known. */
+/** Most features that a run under an error budget keeps. The bound on memory is needed because the plan is not known. */
 export const MAX_BUDGET_SLOTS = 16;
 
-/** Most that one measurement changes the window. */
+/** Largest factor by which one measurement changes the window. */
 const MAX_CHANGE = 2;
 
 /**
  * Decides, full pass by full pass, when the next one is due.
  *
- * After the warm-up the window begins at `windowSize`. A full pass that measures the relative error e turns it into
- * window * sqrt(errorBudget / e), at most doubled or halved: the error of extrapolation grows about with the square of the
- * distance. The last `tailSteps` steps are full.
+ * After the warm-up the window begins at `windowSize`. A full pass that measures the relative error e multiplies it by
+ * sqrt(errorBudget / e), at most doubling or halving it, since the error of extrapolation grows about with the square of the
+ * distance. The last `tailSteps` steps are full passes.
  */
 export class ErrorWindow {
   readonly #steps: number;
@@ -32,10 +32,10 @@ export class ErrorWindow {
   }
 
   /**
-   * When the next full pass is due.
+   * Returns the step at which the next full pass is due.
    *
    * @param step Index of a full pass.
-   * @param error What it measured; undefined where it measured nothing.
+   * @param error The error that it measured, if any.
    * @returns The index of the next full pass; the number of steps, or more, where there is none.
    */
   next(step: number, error: number | undefined): number {

@@ -1,19 +1,19 @@
-// Plans from recorded features instead of a growing window: which full passes leave the least forecast error, found by
-// dynamic programming over the Gram matrix of the features of runs whose every step was full.
+// Finds step plans from recorded features. Dynamic programming over the features' Gram matrix chooses the full passes that
+// leave the least forecast error. The features come from runs with full passes only.
 
 import { assertNumber } from "../numerics/assert_number.ts";
 import type { Forecaster } from "../forecasters/forecaster.ts";
 
-/** What plans are found from. */
+/** Options of {@linkcode findPlans}. */
 export interface FindPlansOptions {
   /**
-   * Scalar products of the features, float64 [steps, steps], row-major, averaged over as many runs as there are: all
-   * that a search needs to know of them.
+   * Scalar products of the features, float64 [steps, steps], row-major, averaged over the runs. The search needs nothing
+   * else of the features.
    */
   gram: Float64Array;
-  /** How far the solver moves by each step's output, e.g. |sigma[t + 1] - sigma[t]|: [steps]. */
+  /** Distance that the solver moves at each step, e.g. |sigma[t + 1] - sigma[t]|: [steps]. */
   weights: ArrayLike<number>;
-  /** Made for so many steps. */
+  /** Forecaster for this number of steps. */
   forecaster: Forecaster;
   /**
    * Number of the latest full passes that tell two partial plans apart. With the forecaster's own memory the plans are the
@@ -21,11 +21,11 @@ export interface FindPlansOptions {
    * @default the forecaster's, else 2
    */
   memory?: number;
-  /** Most full passes of a plan. */
+  /** Largest number of full passes of a plan. */
   maxPasses: number;
 }
 
-/** A plan, and what it costs. */
+/** A step plan and its cost. */
 export interface FoundPlan {
   /** Indices of the full passes, ascending from 0. */
   fullSteps: readonly number[];
@@ -34,10 +34,10 @@ export interface FoundPlan {
 }
 
 /**
- * The best plan for each number of full passes from 1 to `maxPasses`.
+ * Returns the best plan for each number of full passes from 1 to `maxPasses`.
  *
- * Errors of one gap add up, as they point the same way; those of different gaps are taken as unrelated, since the full pass
- * between them sees what the first has done.
+ * The errors of one gap are added before they are squared, because they point the same way. Different gaps count as
+ * unrelated, because the full pass between them sees the effect of the first.
  *
  * @throws {RangeError} If `gram` or `weights` do not fit, or a number is outside its range.
  */
@@ -68,7 +68,7 @@ export function findPlans(options: FindPlansOptions): FoundPlan[] {
   return plans;
 }
 
-/** What forecasting from a plan's last full pass on costs. */
+/** Costs of the gap after a plan's last full pass. */
 class GapCosts {
   readonly #options: FindPlansOptions;
   readonly #steps: number;
@@ -78,7 +78,7 @@ class GapCosts {
     this.#steps = steps;
   }
 
-  /** Entry i: of i forecasts right after the last of `anchors`. */
+  /** Returns the costs of gaps after the last of `anchors`; entry i is the cost of i forecasts. */
   after(anchors: readonly number[]): Float64Array {
     const { gram, weights, forecaster } = this.#options;
     const steps = this.#steps;

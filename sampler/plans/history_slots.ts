@@ -1,9 +1,9 @@
-// How many features a run keeps, which bounds its memory: known from the plan, or set where the run makes its plan.
+// The number of features that a run keeps, which bounds its memory.
 
 import { MAX_BUDGET_SLOTS } from "./error_window.ts";
 import { countHistorySlots, type FullPassRule, type StepKind } from "./step_plan.ts";
 
-/** Slots of the history of a run with that plan, of which only the length counts under an error budget. */
+/** Returns the number of history slots of a run. Under an error budget only the length of the plan counts. */
 export function historySlots(
   plan: readonly StepKind[],
   { fullPasses }: { fullPasses: FullPassRule },

@@ -1,12 +1,12 @@
-// Which sampling steps run the whole network: the growing window of Spectrum (arXiv 2603.01623),
-// of which TaylorSeer's "full every N steps after the first ones" is the case without growth.
+// Step plans: which steps are full passes. The growing window is Spectrum's (arXiv 2603.01623). TaylorSeer's "full every N
+// steps after the first ones" is the same window without growth.
 
 import { OptionError } from "../numerics/option_error.ts";
 import { showValue } from "../numerics/show_value.ts";
 import { assertNumber } from "../numerics/assert_number.ts";
 import { OPTION_TABLE, type OptionsOf } from "../options/option_table.ts";
 
-/** A full pass runs the whole network; a forecast runs its head alone, on a forecast feature. */
+/** A full pass runs the whole network. A forecast predicts the feature and runs the head alone. */
 export type StepKind = "full" | "forecast";
 
 /**
@@ -27,8 +27,8 @@ export type FullPassRule =
 /**
  * Plans a run of `steps` steps.
  *
- * By the window, the first `warmupSteps` steps are full. After them a step is full when it is number floor(window) since the last full
- * one; each such step then widens the window by `flexWindow`. So are the last `tailSteps`, of which the paper has none.
+ * Under the window the first `warmupSteps` and the last `tailSteps` steps are full passes; the paper has no tail. Between
+ * them a full pass follows floor(window) steps after the one before, and adds `flexWindow` to the window.
  *
  * @throws {RangeError} If a number is outside its range, or `fullSteps` do not ascend from 0 to less than `steps`.
  *
@@ -57,8 +57,7 @@ export function planSteps(steps: number, { fullPasses }: { fullPasses: FullPassR
 }
 
 /**
- * How many features a run keeps: one for each full pass that a forecast follows.
- * A plan without forecasts keeps none.
+ * Returns the number of features that a run keeps: one for each full pass that a forecast follows.
  */
 export function countHistorySlots(plan: readonly StepKind[]): number {
   const lastForecast = plan.lastIndexOf("forecast");
@@ -78,7 +77,7 @@ function planByWindow(steps: number, options: OptionsOf<"window">): StepKind[] {
     if (warmingUp || step >= steps - tailSteps || (forecastsInARow + 1) % Math.floor(window) === 0) {
       plan.push("full");
       forecastsInARow = 0;
-      // Rounded as in the reference: adding 0.05 twenty times must add 1.
+      // The reference rounds too: adding 0.05 twenty times must add 1.
       if (!warmingUp) window = Number((window + flexWindow).toFixed(3));
     } else {
       plan.push("forecast");

@@ -1,10 +1,10 @@
-// The forward process that all solvers share: latents of one noise level, from an original and noise.
+// The forward process of all solvers: it mixes an original and noise to latents of one noise level.
 
 import { linearCombination } from "../numerics/linear_combination.ts";
 import type { NoiseLevel } from "./schedule/noise_level.ts";
 import type { Solver } from "./solver.ts";
 
-/** What is mixed, and how. */
+/** The original, the noise and their factors. */
 export interface NoisyLatents extends NoiseLevel {
   index: number;
   original: Float32Array;
@@ -12,7 +12,7 @@ export interface NoisyLatents extends NoiseLevel {
 }
 
 /**
- * alpha * original + sigma * noise: a new array.
+ * Returns alpha * original + sigma * noise, a new array.
  *
  * @throws {RangeError} If the solver has no such step, or the lengths differ.
  */

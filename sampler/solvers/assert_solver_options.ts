@@ -1,8 +1,8 @@
-// The preconditions on a run that solvers share.
+// Checks the run that a solver is created for.
 
 import type { SolverOptions } from "./solver.ts";
 
-/** What a scheduler can make use of. */
+/** The inputs that a scheduler uses. */
 export interface SolverOptionsRule {
   className: string;
   /**
@@ -17,7 +17,7 @@ export interface SolverOptionsRule {
   needsNoise?: boolean;
 }
 
-/** @throws {TypeError} If sigmas are passed in vain or noise is missing. */
+/** @throws {TypeError} If sigmas are given that the scheduler ignores, or noise is missing. */
 export function assertSolverOptions(options: SolverOptions, rule: SolverOptionsRule): void {
   const { className, takesSigmas = false, needsNoise = false } = rule;
   if (options.sigmas !== undefined && !takesSigmas) {

@@ -1,4 +1,4 @@
-// The preconditions that all solvers' steps share.
+// Checks the arguments of a solver's step.
 
 import type { Solver } from "./solver.ts";
 

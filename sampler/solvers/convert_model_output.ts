@@ -1,20 +1,20 @@
-// What a model's output says about the original and the noise in latents = alpha * original + sigma * noise:
+// Converts a model's output to the original or the noise in latents = alpha * original + sigma * noise:
 // `convert_model_output` of diffusers' DPM-Solver and UniPC, and the same formulas in DDIM and PNDM.
 
 import { linearCombination } from "../numerics/linear_combination.ts";
 import type { NoiseLevel } from "./schedule/noise_level.ts";
 
-/** What a model was trained to predict. */
+/** The quantity that a model was trained to predict. */
 export type PredictionType = "epsilon" | "sample" | "v_prediction" | "flow_prediction";
 
-/** A model's output and what it was computed from. */
+/** A model's output and the latents that it was computed from. */
 export interface Prediction extends NoiseLevel {
   predictionType: PredictionType;
   modelOutput: Float32Array;
   latents: Float32Array;
 }
 
-/** The predicted original or noise ("epsilon"): a new array. */
+/** Returns the predicted original or noise ("epsilon"), a new array. */
 export function convertModelOutput(
   to: "original" | "epsilon",
   prediction: Prediction,

@@ -22,7 +22,7 @@ const SOLVERS: Readonly<Record<string, new (config: SchedulerConfig, options: So
 };
 
 /**
- * Makes the solver that a checkpoint's scheduler_config.json describes, for one run.
+ * Creates the solver that a checkpoint's scheduler_config.json describes, for one run.
  *
  * @throws {TypeError} If its `_class_name` is missing or unknown, or an option is unknown or has a wrong type.
  * @throws {RangeError} If an option is outside its range.

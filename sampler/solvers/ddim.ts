@@ -47,7 +47,7 @@ export class Ddim implements Solver {
   readonly sigmas: Float64Array;
   readonly initNoiseSigma = 1;
   readonly #alphas: AlphaTable;
-  /** From one step's timestep to the next one's, which for some spacings only comes near to it. */
+  /** Distance between timesteps. Some spacings only come near to it. */
   readonly #stride: number;
   readonly #predictionType: "epsilon" | "sample" | "v_prediction";
   readonly #clip: number;

@@ -9,22 +9,22 @@ export type DpmSolverAlgorithm = "dpmsolver" | "dpmsolver++" | "sde-dpmsolver" |
 /** A step from one level to the next. */
 export interface DpmSolverStep {
   algorithm: DpmSolverAlgorithm;
-  /** How the first derivative is weighted: midpoint, or heun, which third-order steps always take. */
+  /** Weighting of the first derivative: midpoint or heun. Third-order steps always use heun. */
   derivative: "midpoint" | "heun";
   from: LambdaLevel;
   to: LambdaLevel;
 }
 
-/** Factors of what the update sums up. */
+/** Factors of the terms of the update. */
 export interface DpmSolverCoefficients {
   latents: number;
-  /** Of the converted output and its first and second derivative in units of the step. */
+  /** Factors of the converted output and of its first and second derivative, in units of the step. */
   outputs: readonly [number, number, number];
-  /** Absent from deterministic algorithms. */
+  /** Factor of the noise. Deterministic algorithms have none. */
   noise?: number;
 }
 
-/** Float64 throughout; the last step, to a sigma of 0, has an infinite length. */
+/** Computes in float64. The last step, to a sigma of 0, has an infinite length. */
 export function dpmSolverCoefficients(
   { algorithm, derivative, from, to }: DpmSolverStep,
 ): DpmSolverCoefficients {

@@ -1,4 +1,4 @@
-// What both of diffusers' Euler schedulers share: latents = original + sigma * noise, scaled to the model's input.
+// The base of diffusers' two Euler schedulers: latents = original + sigma * noise, scaled to the model's input.
 
 import { addNoise } from "./add_noise.ts";
 import { assertSolverStep } from "./assert_solver_step.ts";
@@ -6,7 +6,7 @@ import type { PredictionType } from "./convert_model_output.ts";
 import { linearCombination } from "../numerics/linear_combination.ts";
 import type { Solver, SolverGrid } from "./solver.ts";
 
-/** What a model may predict for these solvers. */
+/** Quantities that a model may predict for these solvers. */
 export type EulerPredictionType = Exclude<PredictionType, "flow_prediction">;
 
 export interface EulerSolverOptions extends SolverGrid {

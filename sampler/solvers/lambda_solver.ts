@@ -1,4 +1,4 @@
-// What DPM-Solver and UniPC share: steps in lambda, from outputs that are converted at the level they were computed at.
+// The base of DPM-Solver and UniPC: steps in lambda, from outputs converted at the noise level where they were computed.
 
 import { addNoise } from "./add_noise.ts";
 import { assertChoice } from "../numerics/assert_choice.ts";

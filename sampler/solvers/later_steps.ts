@@ -1,11 +1,11 @@
-// The end of a run, as image to image has it: diffusers' get_timesteps and set_begin_index.
+// The last steps of a run, for image to image: diffusers' get_timesteps and set_begin_index.
 
 import { assertNumber } from "../numerics/assert_number.ts";
 import type { Solver } from "./solver.ts";
 
 /**
- * The steps of `solver` from `begin` on, numbered from 0: plans and forecasts are made for the steps that are run. What
- * multistep solvers remember stays in `solver`.
+ * Returns the steps of `solver` from `begin` on, numbered from 0. Plans and forecasts count only the steps that are run.
+ * The state of a multistep solver stays in `solver`.
  *
  * @throws {RangeError} If there is no such step.
  */

@@ -39,16 +39,16 @@ export class Pndm implements Solver {
   readonly #alphas: AlphaTable;
   readonly #stride: number;
   readonly #predictionType: "epsilon" | "v_prediction";
-  /** How many of the first steps are stages of Runge-Kutta steps, four each. */
+  /** Number of first steps that are stages of Runge-Kutta steps, four stages each. */
   readonly #stages: number;
 
   /** Model outputs, the latest last. */
   #outputs: Float32Array[] = [];
   /** Steps since the last reset. */
   #count = 0;
-  /** Where the Runge-Kutta step, or the repeated first one, began. */
+  /** Latents at the start of the Runge-Kutta step, or of the repeated first step. */
   #start = new Float32Array();
-  /** The Runge-Kutta step's weighted sum of outputs so far. */
+  /** Weighted sum of the Runge-Kutta step's outputs so far. */
   #sum = new Float32Array();
 
   /**

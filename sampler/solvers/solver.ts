@@ -1,68 +1,69 @@
-// What the sampler needs from a solver: the time grid of a run and how a model output moves the latents along it.
+// The contract of a solver: the time grid of a run, and how a model output moves the latents along it.
 // Each solver is one of diffusers' schedulers, made by createSolver() from a scheduler_config.json.
 
 /**
  * One run of one solver. Multistep solvers keep state between steps; make one per run, or `reset()` it.
  *
- * A step is a call of the model, forecast or not, and index `i` of a plan is index `i` of `timesteps`. There may be more of
- * them than were asked for: PNDM calls the model once more.
+ * A step is one call of the model, full pass or forecast. Index `i` of a plan is index `i` of `timesteps`. A solver may take
+ * more steps than asked for: PNDM calls the model once more.
  *
- * Every update is linear in the latents, the model outputs since the last reset and the noise, with coefficients that the
- * grid alone determines, so that a weighted sum of outputs moves the latents by the weighted sum of their moves. The one
- * exception is DDIM with `clip_sample`, which clamps each predicted original; checkpoints of latents switch it off.
- * Memory: Euler, ancestral Euler, DDIM and FlowMatchEuler have none; PNDM takes in the outputs of three earlier steps,
- * DPM-Solver and UniPC those of up to their order less one, and UniPC the latents one step before.
+ * Every update is linear in the latents, the model outputs since the last reset and the noise. Its coefficients depend on
+ * the grid alone. So a weighted sum of outputs moves the latents by the weighted sum of their moves. The one exception is DDIM
+ * with `clip_sample`, which clamps each predicted original; checkpoints of latents switch it off.
+ *
+ * Euler, ancestral Euler, DDIM and FlowMatchEuler keep no state. PNDM keeps the outputs of three earlier steps. DPM-Solver and
+ * UniPC keep as many outputs as their order less one, and UniPC also the latents of the step before.
  */
 export interface Solver {
-  /** What diffusers' `scheduler.timesteps` holds, [model calls]: float32 values in float64. */
+  /** diffusers' `scheduler.timesteps`, [model calls]: float32 values in float64. */
   readonly timesteps: Float64Array;
   /**
-   * What diffusers' `scheduler.sigmas` holds, [model calls + 1]: float32 values in float64. DDIM and PNDM have none there;
-   * here, the standard deviation of the noise in the latents.
+   * diffusers' `scheduler.sigmas`, [model calls + 1]: float32 values in float64. DDIM and PNDM have none in diffusers; here
+   * they are the standard deviations of the noise in the latents.
    */
   readonly sigmas: Float64Array;
   /** Factor from standard normal noise to initial latents. */
   readonly initNoiseSigma: number;
 
   /**
-   * Latents of the noise level at which step `index` begins, made of an original in the denoiser's scale and standard normal
-   * noise: a new array, where img2img begins.
+   * Mixes an original in the denoiser's scale with standard normal noise to the latents at the start of step `index`, where
+   * image to image begins. Returns a new array.
    *
    * @throws {RangeError} If there is no such step, or the lengths differ.
    */
   addNoise(index: number, original: Float32Array, noise: Float32Array): Float32Array<ArrayBuffer>;
 
-  /** The latents as the network wants them at step `index`: the same array where no scaling is due, else a new one. */
+  /** Scales latents to the model input of step `index`. Returns the same array if no scaling is needed, else a new one. */
   scaleModelInput(index: number, latents: Float32Array): Float32Array;
 
   /**
-   * Advances `latents` in place from step `index` to the next, given the model output at `index`. Steps are taken in order;
-   * the first since the last reset may be any, as in img2img.
+   * Advances `latents` in place from step `index` to the next, given the model output at `index`. Steps come in order. The
+   * first step after a reset may have any index, as in image to image.
    *
    * @throws {RangeError} If there is no such step, or the lengths differ.
    */
   step(index: number, modelOutput: Float32Array, latents: Float32Array): void;
 
   /**
-   * The factor with which step `index` adds its model output to the latents, where that is all it does: then the step keeps no
-   * state, reads none and draws no noise, and several such steps may be taken as one weighted sum of their outputs.
-   * Undefined for every other step; a solver without such steps may leave it out.
+   * Returns the factor with which step `index` adds its model output to the latents, if the step does nothing else. Such a
+   * step uses no state and no noise, so several of them may be taken as one weighted sum of their outputs. Returns undefined
+   * for every other step. A solver without such steps may leave this method out.
    */
   outputFactor?(index: number): number | undefined;
 
   /**
-   * The final latents as estimated at step `index` from the latents before that step: a new array, for previews.
-   * Keeps no state and reads none, so that asking changes nothing.
+   * Estimates the final latents at step `index` from the latents before that step, for previews. Returns a new array.
+   * The estimate uses and changes no state.
    *
    * @throws {RangeError} If there is no such step, or the lengths differ.
    */
   predictOriginal(index: number, modelOutput: Float32Array, latents: Float32Array): Float32Array;
 
-  /** Forgets earlier steps. The noise goes on where it was. */
+  /** Forgets earlier steps. The noise generator continues. */
   reset(): void;
 }
 
-/** The part of a solver that its config and the number of steps determine. */
+/** The part of a solver that follows from its config and the number of steps. */
 export type SolverGrid = Pick<Solver, "timesteps" | "sigmas">;
 
 /** The run that a solver is made for, as diffusers' `set_timesteps` takes it. */

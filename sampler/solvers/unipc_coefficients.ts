@@ -12,7 +12,7 @@ export interface UniPCStep {
   from: readonly LambdaLevel[];
   /** Whether outputs are predicted originals; else they are predicted noise. */
   predictX0: boolean;
-  /** Which B(h). */
+  /** Variant of B(h). */
   solverType: "bh1" | "bh2";
 }
 
@@ -27,7 +27,7 @@ export interface UniPCCoefficients {
   distances: readonly number[];
 }
 
-/** Float64 throughout; the last step, to a sigma of 0, has an infinite length. */
+/** Computes in float64. The last step, to a sigma of 0, has an infinite length. */
 export function unipcCoefficients({ part, to, from, predictX0, solverType }: UniPCStep): UniPCCoefficients {
   const [latest, ...earlier] = from as readonly [LambdaLevel, ...LambdaLevel[]];
   const h = to.lambda - latest.lambda;

@@ -68,7 +68,7 @@ export class UniPCMultistep extends LambdaSolver {
 
   /** Converted model outputs since the last reset, the latest first. */
   #outputs: Float32Array[] = [];
-  /** Where the step before began, and its order. */
+  /** Latents at the start of the step before, and its order. */
   #last: { latents: Float32Array; order: number } | undefined;
 
   /**

@@ -1,14 +1,14 @@
-// `alphas_cumprod` as DDIM and PNDM look it up: at integer timesteps, and before the first one.
+// Looks up `alphas_cumprod` as DDIM and PNDM do: at integer timesteps, and before the first one.
 
 import { alphasCumprod, type NoiseScheduleConfig } from "./alphas_cumprod.ts";
 import type { NoiseLevel } from "./noise_level.ts";
 
-/** The options that say what comes before the first timestep. */
+/** Options for the value before the first timestep. */
 export interface AlphaTableConfig extends NoiseScheduleConfig {
   setAlphaToOne: boolean;
 }
 
-/** Share of the original's variance by timestep. */
+/** The original's share of the variance, by timestep. */
 export class AlphaTable {
   readonly #alphas: Float64Array;
   readonly #final: number;
@@ -19,12 +19,12 @@ export class AlphaTable {
     this.#final = config.setAlphaToOne ? 1 : this.#alphas[0]!;
   }
 
-  /** A float32 value; below 0 that of the final latents. */
+  /** Returns a float32 value. A negative timestep gives the value of the final latents. */
   at(timestep: number): number {
     return timestep < 0 ? this.#final : this.#alphas[timestep]!;
   }
 
-  /** Where in the forward process the latents of a timestep are. */
+  /** Returns the noise level of the latents at a timestep. */
   levelAt(timestep: number): NoiseLevel {
     const share = this.at(timestep);
     return { alpha: Math.sqrt(share), sigma: Math.sqrt(Math.fround(1 - share)) };

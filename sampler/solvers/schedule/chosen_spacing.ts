@@ -1,4 +1,4 @@
-// Which spacing of sigmas a scheduler's flags choose.
+// Reads which spacing of sigmas a scheduler's flags choose.
 
 import type { SigmaSpacing } from "./sigma_spacing.ts";
 
@@ -9,7 +9,7 @@ export interface SpacingFlags {
   useBetaSigmas: boolean | null;
 }
 
-/** @throws {TypeError} If several are chosen. */
+/** @throws {TypeError} If the flags choose several spacings. */
 export function chosenSpacing(flags: SpacingFlags): SigmaSpacing | undefined {
   const chosen: SigmaSpacing[] = [];
   if (flags.useKarrasSigmas) chosen.push("karras");

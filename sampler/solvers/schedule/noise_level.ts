@@ -1,6 +1,6 @@
-// How much original and how much noise a step's latents hold: latents = alpha * original + sigma * noise.
+// The amounts of original and noise in a step's latents: latents = alpha * original + sigma * noise.
 
-/** The step at which the model ran. */
+/** Noise level of the latents that the model saw. */
 export interface NoiseLevel {
   /** Factor of the original, rounded to float32 before use. */
   alpha: number;

@@ -6,10 +6,10 @@ import { showValue } from "../../numerics/show_value.ts";
 /** The parsed scheduler_config.json of a checkpoint. */
 export type SchedulerConfig = Readonly<Record<string, unknown>>;
 
-/** What an option may hold. */
+/** A value of an option. */
 export type SchedulerConfigValue = number | boolean | string | readonly number[] | object | null;
 
-/** What the class defines. */
+/** The options that a scheduler class defines. */
 export interface SchedulerConfigSchema<T> {
   className: string;
   /** Every option with its default, whose type is the option's; null stands for an optional number. */

@@ -1,4 +1,4 @@
-// The one wording of options that a scheduler's class defines and we do not support.
+// Refuses an option that a scheduler class defines and we do not support. All such errors have this wording.
 
 /** An option that is set. */
 export interface RefusedOption {
