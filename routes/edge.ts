@@ -2,6 +2,8 @@
 import { bypassProxy } from "../protocol/process/bypass_proxy.ts";
 import { type Log, structuredLog } from "../protocol/process/structured_log.ts";
 import { bufferedLines } from "../protocol/process/buffered_lines.ts";
+import { checkEviction } from "../protocol/store/check_eviction.ts";
+import { RedisLink } from "../protocol/store/redis_link.ts";
 import { createApp } from "./app.ts";
 import { type EdgeConfig, readEdgeConfig } from "./edge_config.ts";
 import { edgeOptions } from "./edge_options.ts";
@@ -14,6 +16,8 @@ export const stopping = new AbortController();
 
 bypassProxy({ urls: [...config.workerUrls, ...config.batchesUrl === undefined ? [] : [config.batchesUrl]] });
 const app = createApp({ ...edgeOptions(config, log), stopping: stopping.signal });
+
+if (config.redis) checkEviction(new RedisLink(config.redis), log);
 
 log("info", "configured", {
   workers: config.workerUrls,

@@ -15,7 +15,7 @@ export interface SharedRunsOptions {
   runs: RunLog;
   results: ResultStore;
   log: Log;
-  /** How long to retry writing the end of a run while the store is away. @default 60000 */
+  /** How long to retry writing the end of a run while the store is away or full. @default 600000 */
   patienceMs?: number;
   /** @default the host's */
   clock?: Clock;
@@ -54,7 +54,7 @@ export class SharedRuns {
   #renewal: Disposable | undefined;
 
   constructor(options: SharedRunsOptions) {
-    this.#options = { patienceMs: 60_000, clock: systemClock, ...options };
+    this.#options = { patienceMs: 600_000, clock: systemClock, ...options };
   }
 
   /** Writes every event of `run` to the shared log. Does nothing if the run is already being written. */

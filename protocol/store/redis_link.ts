@@ -2,6 +2,7 @@
 import type { Redis } from "@upstash/redis/cloudflare";
 import { redisClient, type RedisClientOptions } from "./redis_client.ts";
 import { StoreAwayError } from "./store_away_error.ts";
+import { StoreFullError } from "./store_full_error.ts";
 
 export interface RedisLinkOptions extends RedisClientOptions {
   /** Between looks whether a store that was away is back. @default 1000 */
@@ -36,7 +37,8 @@ export class RedisLink {
 
   /**
    * @param alone whether the command goes in a request of its own: several large ones in one request pass the store's limit
-   * @throws {StoreAwayError} at once while the store is known to be away; else what Redis says of the command
+   * @throws {StoreAwayError} at once while the store is known to be away
+   * @throws {StoreFullError} for a write that it does not take now; else what Redis says of the command
    */
   async ask<T>(command: (redis: Redis) => Promise<T>, { alone = false } = {}): Promise<T> {
     if (this.#away) {
@@ -48,6 +50,8 @@ export class RedisLink {
       return await command(alone ? this.#alone : this.#redis);
     } catch (cause) {
       const error = withoutCommand(cause);
+      // Reads go on, and the next write finds out by itself.
+      if (isRefusedWrite(error)) throw new StoreFullError(error);
       if (isReply(error)) throw error;
       // A call from before an outage may fail when that is over: it tells nothing new.
       if (outages === this.#outages) this.#leave();
@@ -87,6 +91,11 @@ export class RedisLink {
 /** Redis' own words begin with a code; those of what lies before it do not. */
 function isReply(cause: unknown): boolean {
   return cause instanceof Error && /^(Command failed: )?(ERR|WRONGTYPE|NOSCRIPT)\b/.test(cause.message);
+}
+
+/** By a store that is full, a replica, or cannot save. Older ones say so in the middle, of a script. */
+function isRefusedWrite({ message }: Error): boolean {
+  return /^(Command failed: )?(ERR .* -)?(OOM|READONLY|MISCONF|NOREPLICAS) /.test(message);
 }
 
 /** The client repeats in its errors what it was to send: prompts and pictures, which no log is to have. */

@@ -2,6 +2,7 @@
 import { ApiError } from "../../protocol/wire/api_error.ts";
 import type { Receipt } from "../../protocol/wire/receipt.ts";
 import { type BriefEvent, type CompletedEvent, isFinal, toBrief } from "../../protocol/wire/run_event.ts";
+import { StoreFullError } from "../../protocol/store/store_full_error.ts";
 import { runFailure } from "../runs/run_failure.ts";
 import type { OpenOptions, RunSource, RunView, WantedRun } from "../runs/run_source.ts";
 import type { PageOptions, StateStore } from "../state/state_store.ts";
@@ -26,6 +27,8 @@ export interface JobState {
 
 /** Results that the store does not keep can be had for so long after the end. */
 export const RESULT_MS = 3_600_000;
+/** Of one key and kind within JOB_MS: others' jobs need room as well. */
+const MAX_JOBS = 10_000;
 /** What a stream can be taken up again for. */
 const STREAM_MS = 600_000;
 /** Records that the agenda names, to be looked after until their end. */
@@ -64,7 +67,9 @@ export class Jobs {
       return record;
     }
     try {
-      if (await this.#state.enter({ ...entryOf(record), ttlMs: JOB_MS }, text)) return record;
+      const entered = await this.#state.enter({ ...entryOf(record), ttlMs: JOB_MS, max: MAX_JOBS }, text);
+      if (entered === "full") throw tooMany();
+      if (entered === "entered") return record;
       // A repetition that came at the same time: mostly it has found the first one's runs.
       const first = await this.read(record.id) ?? record;
       const known = new Set(first.parts.map(({ run }) => run));
@@ -209,8 +214,14 @@ export class Jobs {
 
   async #ended(record: JobRecord, end: JobEnd): Promise<JobState> {
     // A stream ends with its connection: nothing is told of it later.
-    const ended = record.detached ? await this.end(record, end) : undefined;
-    return stateAt(ended?.end ?? end);
+    if (!record.detached) return stateAt(end);
+    try {
+      return stateAt((await this.end(record, end))?.end ?? end);
+    } catch (cause) {
+      // A store that takes no writes now takes no other end either.
+      if (cause instanceof StoreFullError) return stateAt(end);
+      throw cause;
+    }
   }
 }
 
@@ -253,6 +264,13 @@ function gone({ end }: JobRecord): Pick<RunView, "events" | "close"> {
     },
     close() {},
   };
+}
+
+function tooMany(): ApiError {
+  return new ApiError(429, `This API key may begin ${MAX_JOBS} jobs of a kind a day`, {
+    code: "too_many_jobs",
+    retryAfter: 600,
+  });
 }
 
 function expired(): ApiError {

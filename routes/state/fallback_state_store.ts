@@ -3,7 +3,7 @@
 import { StoreAwayError } from "../../protocol/store/store_away_error.ts";
 import type { Log } from "../../protocol/process/structured_log.ts";
 import { MemoryStateStore } from "./memory_state_store.ts";
-import type { Entry, PageOptions, SetOptions, StateStore } from "./state_store.ts";
+import type { Entered, Entry, PageOptions, SetOptions, StateStore } from "./state_store.ts";
 
 export class FallbackStateStore implements StateStore {
   readonly #shared: StateStore;
@@ -41,11 +41,11 @@ export class FallbackStateStore implements StateStore {
   }
 
   /** Other edges have to find it. @throws {StoreAwayError} rather than keep it in this process alone */
-  async enter(entry: Entry, value: string): Promise<boolean> {
+  async enter(entry: Entry, value: string): Promise<Entered> {
     return await this.#shared.enter(entry, value);
   }
 
-  async remove(entry: Omit<Entry, "ttlMs">): Promise<void> {
+  async remove(entry: Omit<Entry, "ttlMs" | "max">): Promise<void> {
     await this.#shared.remove(entry);
   }
 

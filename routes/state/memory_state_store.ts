@@ -1,6 +1,6 @@
 // State in this process: for one edge without a store, and for its time without one.
 import { LRUCache } from "lru-cache";
-import { type Entry, MAX_LIST, type PageOptions, type SetOptions, type StateStore } from "./state_store.ts";
+import { type Entered, type Entry, MAX_LIST, type PageOptions, type SetOptions, type StateStore } from "./state_store.ts";
 
 const MAX_ENTRIES = 100_000;
 /** Of values, in characters. */
@@ -49,14 +49,16 @@ export class MemoryStateStore implements StateStore {
     return Promise.resolve();
   }
 
-  async enter({ key, member, agenda, list, ttlMs }: Entry, value: string): Promise<boolean> {
-    if (!await this.set(key, value, { ttlMs, onlyIfAbsent: true })) return false;
+  async enter({ key, member, agenda, list, ttlMs, max = Infinity }: Entry, value: string): Promise<Entered> {
+    if (this.#values.has(key)) return "known";
+    if (this.#young(list, ttlMs).size >= max) return "full";
+    this.#values.set(key, value, { ttl: ttlMs });
     await this.schedule(agenda, member, 0);
     await this.schedule(list, member, 0);
-    return true;
+    return "entered";
   }
 
-  async remove({ key, member, agenda, list }: Omit<Entry, "ttlMs">): Promise<void> {
+  async remove({ key, member, agenda, list }: Omit<Entry, "ttlMs" | "max">): Promise<void> {
     this.#values.delete(key);
     await this.unschedule(agenda, member);
     await this.unschedule(list, member);
@@ -64,9 +66,7 @@ export class MemoryStateStore implements StateStore {
 
   page(list: string, options: PageOptions): Promise<string[]> {
     const { prefix, limit, after, ascending = false, ttlMs } = options;
-    const entries = this.#agendas.get(list) ?? new Map<string, number>();
-    for (const [member, at] of entries) if (at <= this.#now() - ttlMs) entries.delete(member);
-    const members = [...entries].sort(([, a], [, b]) => a - b).map(([member]) => member);
+    const members = [...this.#young(list, ttlMs)].sort(([, a], [, b]) => a - b).map(([member]) => member);
     if (!ascending) members.reverse();
     const start = after === undefined ? 0 : members.indexOf(after) + 1;
     if (after !== undefined && start === 0) return Promise.resolve([]);
@@ -116,5 +116,11 @@ export class MemoryStateStore implements StateStore {
   latest(agenda: string, limit: number): Promise<string[]> {
     const entries = [...this.#agendas.get(agenda) ?? []].sort(([, a], [, b]) => b - a);
     return Promise.resolve(entries.slice(0, limit).map(([member]) => member));
+  }
+
+  #young(list: string, ttlMs: number): Map<string, number> {
+    const entries = this.#agendas.get(list) ?? new Map<string, number>();
+    for (const [member, at] of entries) if (at <= this.#now() - ttlMs) entries.delete(member);
+    return entries;
   }
 }

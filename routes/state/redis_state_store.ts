@@ -1,7 +1,7 @@
 // State in Redis over REST, shared by all edges. What is promised has no expiry of its own: protocol/store/kept_keys.ts.
 import { KEEP } from "../../protocol/store/kept_keys.ts";
 import type { RedisLink } from "../../protocol/store/redis_link.ts";
-import { type Entry, MAX_LIST, type PageOptions, type SetOptions, type StateStore } from "./state_store.ts";
+import { type Entered, type Entry, MAX_LIST, type PageOptions, type SetOptions, type StateStore } from "./state_store.ts";
 
 const PREFIX = "spectrum:state:";
 
@@ -19,17 +19,18 @@ if found ~= ARGV[1] then return found end
 redis.call('SET', KEYS[1], ARGV[2], 'KEEPTTL')
 return ARGV[2]`;
 
-/** KEYS: key, agenda, list. ARGV: value, member, ttl in ms. In the list microseconds tell the order. */
+/** KEYS: key, agenda, list. ARGV: value, member, ttl in ms, max. In the list microseconds tell the order. */
 const ENTER = `${KEEP}
-if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
+if redis.call('EXISTS', KEYS[1]) == 1 then return 'known' end
+redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', now - ARGV[3])
+if redis.call('ZCARD', KEYS[3]) >= tonumber(ARGV[4]) then return 'full' end
 redis.call('SET', KEYS[1], ARGV[1])
 keep(KEYS[1], tonumber(ARGV[3]))
 redis.call('PERSIST', KEYS[2])
 redis.call('ZADD', KEYS[2], now, ARGV[2])
 redis.call('ZADD', KEYS[3], t[1] * 1000 + t[2] / 1000, ARGV[2])
-redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', now - ARGV[3])
 keep(KEYS[3], tonumber(ARGV[3]))
-return 1`;
+return 'entered'`;
 
 /** KEYS: key, agenda, list. ARGV: member. */
 const REMOVE = `${KEEP}
@@ -109,11 +110,11 @@ export class RedisStateStore implements StateStore {
     await this.#link.ask((redis) => redis.del(PREFIX + key));
   }
 
-  async enter({ key, member, agenda, list, ttlMs }: Entry, value: string): Promise<boolean> {
-    return await this.#run(ENTER, [key, agenda, list], [value, member, ttlMs]) === 1;
+  async enter({ key, member, agenda, list, ttlMs, max = 1e9 }: Entry, value: string): Promise<Entered> {
+    return await this.#run(ENTER, [key, agenda, list], [value, member, ttlMs, max]) as Entered;
   }
 
-  async remove({ key, member, agenda, list }: Omit<Entry, "ttlMs">): Promise<void> {
+  async remove({ key, member, agenda, list }: Omit<Entry, "ttlMs" | "max">): Promise<void> {
     await this.#run(REMOVE, [key, agenda, list], [member]);
   }
 

@@ -16,6 +16,8 @@ export interface Entry {
   agenda: string;
   list: string;
   ttlMs: number;
+  /** Of the list: one owner's values do not fill the store. @default no limit */
+  max?: number;
 }
 
 export interface PageOptions {
@@ -30,6 +32,9 @@ export interface PageOptions {
   ttlMs: number;
 }
 
+/** "known", "full": nothing was done, as there is a value, or the list is as long as it may be. */
+export type Entered = "entered" | "known" | "full";
+
 /** Longest list: a client's equal requests would make one without an end. */
 export const MAX_LIST = 1000;
 
@@ -41,10 +46,10 @@ export interface StateStore {
   /** Replaces `from`, and nothing else. @returns what is there from now on; undefined: nothing */
   swap(key: string, change: { from: string; to: string }): Promise<string | undefined>;
   delete(key: string): Promise<void>;
-  /** Keeps a value, has it due at once and puts it into its list, in one step. @returns false, and does nothing, if there is a value */
-  enter(entry: Entry, value: string): Promise<boolean>;
+  /** Keeps a value, has it due at once and puts it into its list, in one step. */
+  enter(entry: Entry, value: string): Promise<Entered>;
   /** Removes a value, what is due of it and its place in the list, in one step. */
-  remove(entry: Omit<Entry, "ttlMs">): Promise<void>;
+  remove(entry: Omit<Entry, "ttlMs" | "max">): Promise<void>;
   /** The values of a list, the latest first: in one step, at the price of what is returned. None after a member that is not there. */
   page(list: string, options: PageOptions): Promise<string[]>;
   /** Puts `value` at the front of a list, or at its end; if it is there already, it moves. Of MAX_LIST others, that at the other end goes. */

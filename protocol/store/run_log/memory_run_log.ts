@@ -37,11 +37,11 @@ interface Entry {
 export interface MemoryRunLogOptions {
   /** Milliseconds from any origin. @default performance.now */
   now?: () => number;
-  /** Of results of finished runs, counted as base64 text: the oldest are forgotten before their time. @default 256 MiB */
+  /** Of finished runs, previews too, counted as base64 text: the oldest are forgotten before their time. @default 128 MiB */
   maxBytes?: number;
 }
 
-/** What the other events of a run weigh, roughly, beside its result. */
+/** What the other events of a run weigh, roughly, beside its pictures. */
 const OVERHEAD_BYTES = 64 * 1024;
 const TOO_LARGE_MS = 60_000;
 
@@ -56,7 +56,7 @@ export class MemoryRunLog implements RunLog {
   /** Finished runs by size; videos may be large. */
   readonly #finished: LRUCache<string, number>;
 
-  constructor({ now = () => performance.now(), maxBytes = 256 * 2 ** 20 }: MemoryRunLogOptions = {}) {
+  constructor({ now = () => performance.now(), maxBytes = 128 * 2 ** 20 }: MemoryRunLogOptions = {}) {
     this.#now = now;
     this.#finished = new LRUCache({
       maxSize: maxBytes,
@@ -264,11 +264,14 @@ export class MemoryRunLog implements RunLog {
   }
 }
 
+/** Its pictures, previews too. */
 function sizeOf({ log }: Entry): number {
-  const last = log.since(log.lastId - 1).at(-1)?.event;
-  const result = last?.type === "completed" ? last : undefined;
-  const { thumbnail = "", spritesheet = "" } = result?.stills ?? {};
-  return OVERHEAD_BYTES + (result?.b64_json.length ?? 0) + thumbnail.length + spritesheet.length;
+  return log.since(0).reduce((sum, { event }) => {
+    const { thumbnail = "", spritesheet = "" } = (event.type === "completed" ? event.stills : undefined) ??
+      {};
+    const bytes = "b64_json" in event ? event.b64_json.length : 0;
+    return sum + bytes + thumbnail.length + spritesheet.length;
+  }, OVERHEAD_BYTES);
 }
 
 function toPage({ state, worker }: Entry, events: NumberedEvent[]): RunPage {

@@ -7,6 +7,9 @@
 //                          brief = ID TEXT, the newest event without its bytes
 // spectrum:run:ID:log      stream: ID-PART -> a piece of an event's JSON, m = "1" if more follow
 // spectrum:run:ID:viewers  sorted set: viewer -> until when it counts
+//
+// What is under way has no expiry by which a full Redis could choose it: a run ends by its lease. What can be made again
+// has one: logs, names, and finished runs.
 
 const HEAD = `
 local t = redis.call('TIME')
@@ -24,7 +27,7 @@ local function viewers(id)
 end
 local function see(id, viewer, ms)
   redis.call('ZADD', P .. id .. ':viewers', now + ms, viewer)
-  redis.call('PEXPIRE', P .. id .. ':viewers', math.max(ms, 600000))
+  redis.call('PERSIST', P .. id .. ':viewers')
 end
 `;
 
@@ -47,7 +50,6 @@ end
 redis.call('HSET', P .. id, 'state', 'open', 'attempt', 1, 'previews', previews, 'keep', keep, 'name', name,
   'restarts', 0, 'request', ARGV[8])
 see(id, ARGV[3], tonumber(ARGV[4]))
-expire(id, tonumber(ARGV[10]))
 redis.call('ZADD', RUNS, now + tonumber(ARGV[9]), id)
 if name ~= '' then redis.call('SET', NAME .. name, id, 'PX', ARGV[10]) end
 return { 1, id, 'open' }`;
@@ -58,7 +60,8 @@ local f = get(ARGV[1], 'state', 'cancel')
 if not f[1] then return '' end
 if f[1] == 'open' then
   if f[2] then return 'cancelled' end
-  see(ARGV[1], ARGV[2], tonumber(ARGV[3]))
+  -- Who cannot be noted, as the store is full, may look all the same.
+  pcall(see, ARGV[1], ARGV[2], tonumber(ARGV[3]))
 end
 return f[1]`;
 
@@ -114,7 +117,7 @@ for i = 7, #ARGV, 3 do
 end
 if ARGV[4] == '1' then redis.call('HSET', P .. id, 'stepped', 1) end
 if ARGV[3] == '' then
-  expire(id, tonumber(ARGV[5]))
+  redis.call('PEXPIRE', P .. id .. ':log', ARGV[5])
 else
   redis.call('HSET', P .. id, 'state', ARGV[3])
   redis.call('HDEL', P .. id, 'request')
@@ -146,7 +149,7 @@ for i = 3, #ARGV, 2 do
   else
     redis.call('ZADD', RUNS, now + tonumber(ARGV[1]), id)
     local seen = viewers(id)
-    expire(id, tonumber(ARGV[2]))
+    redis.call('PEXPIRE', P .. id .. ':log', ARGV[2])
     if f[4] ~= '' and redis.call('GET', NAME .. f[4]) == id then redis.call('PEXPIRE', NAME .. f[4], ARGV[2]) end
     reply[#reply + 1] = (f[3] and 'cancelled ' or 'held ') .. seen
   end
@@ -184,7 +187,7 @@ if f[2] or viewers(id) == 0 then
   return {}
 end
 redis.call('ZADD', RUNS, now + tonumber(ARGV[2]), id)
-expire(id, tonumber(ARGV[3]))
+redis.call('PEXPIRE', P .. id .. ':log', ARGV[3])
 local attempt = redis.call('HINCRBY', P .. id, 'attempt', 1)
 if f[4] then redis.call('HINCRBY', P .. id, 'restarts', 1) end
 redis.call('HDEL', P .. id, 'stepped', 'worker')

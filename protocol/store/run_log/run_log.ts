@@ -111,7 +111,7 @@ export interface RunLog {
 export const LEASE_MS = 4500;
 /** How often holders renew. */
 export const RENEW_MS = 1500;
-/** An unfinished run that nobody has touched for so long is forgotten. */
+/** The log of an unfinished run that nobody has touched for so long is forgotten; the run itself ends by its lease. */
 export const FORGET_MS = 600_000;
 
 /** Whether `event` shows that the device was at work. */

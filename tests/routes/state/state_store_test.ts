@@ -42,10 +42,11 @@ function contract(open: () => StateStore): void {
     const entry = { key: `entry:${member}`, member, agenda, list };
     const page = () => state.page(list, { prefix: "entry:", limit: 9, ttlMs: 60_000 });
     const enter = (value: string) => state.enter({ ...entry, ttlMs: 60_000 }, value);
-    assert.deepEqual(await Promise.all([enter("first"), enter("second")]), [true, false]);
+    assert.deepEqual(await Promise.all([enter("first"), enter("second")]), ["entered", "known"]);
     assert.deepEqual([await state.get(entry.key), await page()], ["first", ["first"]]);
     assert.deepEqual(await state.claimDue(agenda, { leaseMs: 60_000, limit: 9 }), [member]);
     await state.remove(entry);
+    assert.equal(await state.enter({ ...entry, ttlMs: 60_000, max: 0 }, "one too many"), "full");
     const left = [await state.get(entry.key), await page(), await state.latest(agenda, 9)];
     assert.deepEqual(left, [undefined, [], []]);
   });

@@ -199,6 +199,17 @@ describe("MemoryRunLog", () => {
     const kept = await Promise.all(ids.map((id) => log.last(id)));
     assert.deepEqual(kept.map((page) => page?.state), [undefined, undefined, "completed", "completed"]);
   });
+
+  it("counts previews: streams that show many are forgotten sooner", async () => {
+    const log = new MemoryRunLog({ maxBytes: 4_000_000 });
+    const preview = { type: "preview", step_index: 0, b64_json: "A".repeat(250_000) } as const;
+    for (let i = 0; i < 40; i++) {
+      const { id } = await log.open(wish());
+      const previews = [0, 1, 2, 3].map((preview_index) => ({ ...preview, preview_index }));
+      await log.append({ id, attempt: 1 }, numbered(...previews, DONE));
+    }
+    assert.equal(log.size, 3);
+  });
 });
 
 describe("RedisRunLog", { skip: WITHOUT_REDIS }, () => {
@@ -209,10 +220,18 @@ describe("RedisRunLog", { skip: WITHOUT_REDIS }, () => {
   after(() => redis[Symbol.asyncDispose]());
   contract(() => new RedisRunLog(new RedisLink(redis)));
 
-  it("leaves nothing in Redis that does not expire, save what is under way", async () => {
-    const keys = await redis.redis.keys("spectrum:*");
-    for (const key of keys.filter((key) => key !== "spectrum:runs")) {
-      assert.ok(await redis.redis.pttl(key) > 0, key);
+  it("only what is under way has no expiry by which a full Redis could choose it", async () => {
+    const open = await redis.redis.zrange("spectrum:runs", "0", "-1");
+    const isPromised = new Set([
+      "spectrum:runs",
+      ...open.flatMap((id) => [runKey(id), `${runKey(id)}:viewers`]),
+    ]);
+    for (const key of await redis.redis.keys("spectrum:*")) {
+      assert.equal(await redis.redis.pttl(key) > 0, !isPromised.has(key), key);
     }
   });
 });
+
+function runKey(id: string): string {
+  return `spectrum:run:${id}`;
+}
