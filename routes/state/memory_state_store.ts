@@ -1,6 +1,13 @@
 // State in this process: for one edge without a store, and for its time without one.
 import { LRUCache } from "lru-cache";
-import { type Entered, type Entry, MAX_LIST, type PageOptions, type SetOptions, type StateStore } from "./state_store.ts";
+import {
+  type Entered,
+  type Entry,
+  MAX_LIST,
+  type PageOptions,
+  type SetOptions,
+  type StateStore,
+} from "./state_store.ts";
 
 const MAX_ENTRIES = 100_000;
 /** Of values, in characters. */

@@ -1,7 +1,14 @@
 // State in Redis over REST, shared by all edges. What is promised has no expiry of its own: protocol/store/kept_keys.ts.
 import { KEEP } from "../../protocol/store/kept_keys.ts";
 import type { RedisLink } from "../../protocol/store/redis_link.ts";
-import { type Entered, type Entry, MAX_LIST, type PageOptions, type SetOptions, type StateStore } from "./state_store.ts";
+import {
+  type Entered,
+  type Entry,
+  MAX_LIST,
+  type PageOptions,
+  type SetOptions,
+  type StateStore,
+} from "./state_store.ts";
 
 const PREFIX = "spectrum:state:";
 
