@@ -1,4 +1,4 @@
-// What we use of @std/streams' TextLineStream. tests/std/std_test.ts holds these declarations against the real behaviour.
+// The part of @std/streams' TextLineStream that we use. tests/protocol/std/std_test.ts checks these declarations against the real behaviour.
 
 /** Turns chunks of text into lines, without their ends: "\n" or "\r\n". */
 export class TextLineStream extends TransformStream<string, string> {

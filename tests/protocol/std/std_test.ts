@@ -1,4 +1,4 @@
-// The declarations in std/ are ours: each is held against what the library does. A line under @ts-expect-error fails
+// The declarations in protocol/std/ are ours: each is held against what the library does. A line under @ts-expect-error fails
 // `deno check` if the compiler accepts it.
 import { abortable } from "@std/async/abortable";
 import { parseArgs } from "@std/cli/parse-args";

@@ -1,4 +1,4 @@
-// What we use of @std/cli's parseArgs. tests/std/std_test.ts holds these declarations against the real behaviour.
+// The part of @std/cli's parseArgs that we use. tests/protocol/std/std_test.ts checks these declarations against the real behaviour.
 
 /** How flags are read; a flag that is not named is text, a number or true. */
 export interface ParseOptions<S extends string, B extends string, C extends string, D extends object> {
