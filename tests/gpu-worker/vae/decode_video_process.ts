@@ -1,6 +1,6 @@
 // Decodes a video of NUM_FRAMES frames with a video autoencoder, keeps its bytes like a pipeline, and prints
-// the process's peak memory. It needs its own process, as a process's peak memory never falls.| deno run -A
-// tests/gpu-worker/vae/decode_video_process.ts VAE_FOLDER NUM_FRAMES SIDE
+// the process's peak memory. It needs its own process, as a process's peak memory never falls.
+// Usage: deno run -A tests/gpu-worker/vae/decode_video_process.ts VAE_FOLDER NUM_FRAMES SIDE
 import { peakMemoryBytes } from "../../../gpu-worker/cli/peak_memory.ts";
 import { parseAutoencoderKLHunyuanVideoConfig } from "../../../gpu-worker/families/hunyuan_video/hunyuan_video_vae_config.ts";
 import { autoencoderKLHunyuanVideoDecoderGraph } from "../../../gpu-worker/families/hunyuan_video/hunyuan_video_vae_decoder.ts";
