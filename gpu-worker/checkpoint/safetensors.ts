@@ -114,7 +114,7 @@ function parseHeader(bytes: Uint8Array, path: string): Record<string, unknown> {
 
 interface FileExtent {
   path: string;
-  /** Where tensor data begins, in bytes. */
+  /** Offset of the tensor data, in bytes. */
   start: number;
   /** Length of the file, in bytes. */
   size: number;

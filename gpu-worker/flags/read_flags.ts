@@ -22,8 +22,8 @@ export type Flags<S extends Record<string, FlagKind>> = {
 };
 
 /**
- * Reads `args` (`--name value`, `--name=value`, `--switch`) by `spec`.
- * @throws {UsageError} naming the flag and what is wrong with it.
+ * Parses `args` (`--name value`, `--name=value`, `--switch`) by `spec`.
+ * @throws {UsageError} naming the flag and the fault.
  */
 export function readFlags<const S extends Record<string, FlagKind>>(
   args: readonly string[],

@@ -16,8 +16,8 @@ import { CheckpointError } from "../checkpoint/checkpoint_error.ts";
 import type { WeightEntry, Weights } from "../checkpoint/weights.ts";
 
 /**
- * Opset 21. Newer opsets would move Sin, Cos and InstanceNormalization off the GPU: a CUDA kernel registered
- * for "7 and later" serves only the operator versions that existed when it was written.
+ * Opset 21. Newer opsets would move Sin, Cos and InstanceNormalization off the GPU. A CUDA kernel registered
+ * for "7 and later" serves only the operator versions that existed at the time.
  */
 const OPSET = 21n;
 const IR_VERSION = 10n;

@@ -77,7 +77,7 @@ export async function executeRun(run: Run, turn: DeviceTurn, options: ExecuteRun
   }
 }
 
-/** What the device has made for a run. */
+/** The result of a run's turn on the device. */
 interface Generated {
   request: GenerateRequest;
   result: GenerateResult;
@@ -89,7 +89,10 @@ interface Generated {
   rules: RequestRules;
 }
 
-/** A client learns which network failed: the remedy is the operator's, but the request need not be sent again. */
+/**
+ * Tells the client which network failed. The remedy is for the operator, but the client
+ * learns that a retry is pointless.
+ */
 function toApiError(cause: unknown): ApiError {
   return cause instanceof NotFiniteError
     ? new ApiError(500, cause.message, { code: "not_finite", cause })

@@ -148,7 +148,7 @@ const WIRE_NAMES: Record<string, string> = {
   ...mapOptions("name", ({ wire }) => `spectrum.${wire}`),
 };
 
-/** The message keeps 'width' and 'height' apart, although both are the parameter 'size'. */
+/** Messages distinguish 'width' and 'height', although both are the parameter 'size'. */
 const MESSAGE_NAMES: Record<string, string> = { ...WIRE_NAMES, width: "width", height: "height" };
 
 function refusal(cause: OptionError | ImageError): ApiError {

@@ -14,9 +14,9 @@ export interface DecodeImageOptions {
   multiple: number;
 }
 
-/** What libvips decodes without leaving its own code: SVG and PDF could name other files. */
+/** The formats that libvips decodes with its own code only. SVG and PDF could refer to other files. */
 const FORMATS = ["jpeg", "png", "webp", "gif", "tiff", "heif"];
-/** 64 megapixels: a bomb of a few kilobytes can claim more than any camera takes. */
+/** 64 megapixels. A decompression bomb of a few kilobytes can claim more than any camera produces. */
 const MAX_PIXELS = 2 ** 26;
 const MAX_SIDE = 8192;
 
@@ -35,7 +35,7 @@ export async function decodeImage(
 }
 
 /**
- * Returns the size that `decodeImage` would give the image. It reads the header alone.
+ * Returns the size that `decodeImage` would give the image. Reads only the header.
  * @throws {ImageError | OptionError} as `decodeImage`, but not for damaged pixels.
  */
 export async function readImageSize(
@@ -48,7 +48,8 @@ export async function readImageSize(
 }
 
 /**
- * Returns the size that an image of size `own`, turned as its EXIF says, is resized to.
+ * Returns the size that an image is resized to.
+ * @param own the image's size, rotated by its EXIF orientation
  * @throws {OptionError} if no model makes that size.
  */
 export function resizedTo(
@@ -102,12 +103,12 @@ function refuse(cause?: unknown): never {
   throw new ImageError("it is no image, or a damaged one", { cause });
 }
 
-/** Images smaller than the multiple are enlarged to it. */
+/** Rounds down to a multiple. Images smaller than the multiple are enlarged to it. */
 function floorTo(size: number, multiple: number): number {
   return Math.max(multiple, Math.floor(size / multiple) * multiple);
 }
 
-/** diffusers' normalize, rounded where torch rounds. */
+/** Computes diffusers' normalize with torch's rounding. */
 function toPlanes(rgb: Uint8Array): Float32Array<ArrayBuffer> {
   const area = rgb.length / 3;
   const planes = new Float32Array(rgb.length);

@@ -25,7 +25,10 @@ export async function encodeMp4ByFfmpeg(
   return await writeMp4(frames, { video, config: { codec } });
 }
 
-/** What encodes MP4s here: ffmpeg and its version, or "wasm" where it may not be run. */
+/**
+ * Returns the name of the MP4 encoder: ffmpeg with its version, or "wasm" if
+ * ffmpeg is missing or may not be run.
+ */
 export function mp4Encoder(): string {
   try {
     const { stdout } = new Deno.Command("ffmpeg", { args: ["-version"] }).outputSync();

@@ -1,4 +1,4 @@
-// The error for bytes that are no image we decode.
+// The error for bytes that cannot be decoded as an image.
 
 export class ImageError extends Error {
   override readonly name = "ImageError";

@@ -23,7 +23,7 @@ export interface DescribeModelOptions extends DeviceOptions {
 export interface DescribedModel {
   checkpoint: Checkpoint;
   family: Family;
-  /** What computes. */
+  /** The execution provider. */
   provider: ProviderName;
   dtype: DType;
   reading: FamilyReading;

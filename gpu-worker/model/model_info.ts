@@ -7,9 +7,9 @@ import type { DescribedModel } from "./describe_model.ts";
 import type { OpenPipelineOptions } from "./open_pipeline_options.ts";
 import { pictureDigest } from "./picture_digest.ts";
 
-/** Options that decide a picture and that the described model does not hold. */
+/** Options that affect pictures and that the described model does not contain. */
 export interface ModelInfoOptions extends Pick<OpenPipelineOptions, "vaeTiling"> {
-  /** `modelDigest` of the checkpoint, where the caller has it. @default computed */
+  /** `modelDigest` of the checkpoint, if the caller has it already. @default computed here */
   weights?: string;
 }
 

@@ -1,11 +1,13 @@
-// The one list of what a worker adds to a request that decides its picture's bytes. routes/runs/result_key.ts is the edge's
-// list, and takes this digest as one of its parts.
+// The only list of what a worker adds to a request and what affects its picture's bytes. The edge's list is
+// routes/runs/result_key.ts, which includes this digest.
 import { createHash } from "node:crypto";
 import type { OpenPipelineOptions } from "./open_pipeline_options.ts";
 
 /**
- * Whether an option of a loaded model decides bytes. A new option must be entered here, or nothing compiles.
- * Threads, the device's number, offloading and the graph cache change no byte: tests/gpu-worker/model compares them.
+ * Whether an option of a loaded model affects a picture's bytes. A new option must be entered here, or the
+ * code does not compile.
+ * Threads, the device's number, offloading and the graph cache affect no byte: a test in
+ * tests/gpu-worker/model compares the pictures.
  */
 export const DECIDES_PICTURE: Readonly<Record<keyof OpenPipelineOptions, boolean>> = {
   provider: true,
@@ -19,22 +21,22 @@ export const DECIDES_PICTURE: Readonly<Record<keyof OpenPipelineOptions, boolean
   warn: false,
 };
 
-/** What decides a picture beside its request, as plain values. */
+/** Everything besides the request that affects a picture, as plain values. */
 export interface PictureConditions {
-  /** `modelDigest` of the files, LoRAs and their weights among them. */
+  /** `modelDigest` of the files, including LoRAs and their weights. */
   weights: string;
-  /** What computes. */
+  /** The execution provider. */
   provider: string;
   /** Compute type of text encoders and denoiser. */
   dtype: string;
   vaeTiling: boolean;
-  /** Version of ONNX Runtime, whose kernels round as they like. */
+  /** Version of ONNX Runtime. Its kernels may round differently in another version. */
   runtime: string;
-  /** What encodes MP4s, of models that make videos: "wasm", or a version of ffmpeg. */
+  /** The MP4 encoder of video models: "wasm", or a version of ffmpeg. */
   mp4Encoder: string | undefined;
 }
 
-/** Names the pictures of a model under these conditions: SHA-256, hex. Workers share results where it is equal. */
+/** Returns the digest (SHA-256, hex) of these conditions. Workers with equal digests share results. */
 export function pictureDigest(
   { weights, provider, dtype, vaeTiling, runtime, mp4Encoder = "" }: PictureConditions,
 ): string {

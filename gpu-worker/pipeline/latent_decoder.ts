@@ -42,7 +42,7 @@ export interface PictureDecoderOptions {
   session: GraphSession;
 }
 
-/** Autoencoders compute in float32 whatever the compute type. */
+/** Autoencoders compute in float32, whatever the compute type. */
 export const VAE: ValueSource = { component: "vae", dtype: "float32" };
 
 /** Returns a decoder that turns latents into one picture with AutoencoderKL. */

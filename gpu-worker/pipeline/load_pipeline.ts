@@ -65,7 +65,7 @@ interface LoadedParts {
   encoders: Record<string, LoadedEncoder>;
   denoiser: LoadedDenoiser;
   decoder: LatentDecoder;
-  /** The denoiser, in errors. */
+  /** The denoiser's network, for errors. */
   network: ValueSource;
   images: ImageEncoder | undefined;
   /** Owns all of the above. */

@@ -82,7 +82,10 @@ export interface ModelInfo {
   id: string;
   /** diffusers' pipeline class, e.g. "FluxPipeline". */
   pipelineClass: string;
-  /** Identifies all that decides a picture beside its request: weights, configs, LoRAs, device, compute type. Hex. */
+  /**
+   * Digest, in hex, of everything besides the request that affects a picture: weights, configs, LoRAs,
+   * device, compute type.
+   */
   digest: string;
   /** The prompts that the checkpoint was trained on, if it ships a names.txt. */
   names?: readonly string[];

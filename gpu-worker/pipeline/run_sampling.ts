@@ -27,7 +27,7 @@ export interface SamplingRun {
   initial: Float32Array;
   /** Creates the denoiser. It is disposed of when sampling ends or fails. */
   denoiser: MakeDenoiser;
-  /** What the denoiser is, for errors. */
+  /** The denoiser's network, for errors. */
   network: ValueSource;
   /** Decodes a small picture from an estimate of the final latents. */
   preview: (latents: Float32Array) => Promise<DecodedImage>;
@@ -72,7 +72,7 @@ export async function runSampling(run: SamplingRun): Promise<SamplingResult> {
       return looks.has(event.index) ? show(event, told) : told;
     },
   });
-  // Finite outputs can still leave float32's range, step by step.
+  // The steps can leave float32's range although every output is finite.
   assertFinite(latents, run.network);
   if (onFeatures) onFeatures(await recorded(denoiser), solver.sigmas);
   return { plan, latents, forecastErrors: new Map(forecastErrors.map(({ step, error }) => [step, error])) };

@@ -35,7 +35,7 @@ export function completeRequest<Image extends ImageSize = DecodedImage>(
   } as Omit<GenerateRequest, "sampler" | "startImage">;
   checkPrompt("prompt", fields.prompt);
   checkPrompt("negativePrompt", fields.negativePrompt);
-  // Each surface normalises the prompts that it takes. Here a decomposed letter stays one, as in diffusers.
+  // The CLI and the edge normalise their prompts. Here a decomposed letter stays decomposed, as in diffusers.
   fields.prompt = fields.prompt.toWellFormed();
   fields.negativePrompt = fields.negativePrompt.toWellFormed();
   checkWhole("seed", fields.seed, { min: 0, max: Number.MAX_SAFE_INTEGER });

@@ -9,6 +9,6 @@ export interface ModelDescription {
    * checkpoint's spectrum.json, then the family's preset.
    */
   readonly defaults: RequestDefaults;
-  /** What the checkpoint allows. */
+  /** Limits that the checkpoint sets for requests. */
   readonly rules: RequestRules;
 }

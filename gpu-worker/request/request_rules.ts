@@ -1,7 +1,7 @@
-// The limits that a checkpoint's architecture sets for a request.
+// Limits of requests by architecture.
 import type { StartImageRules } from "./start_image.ts";
 
-/** What a family's architecture and checkpoint allow. */
+/** The limits that a family's architecture and a checkpoint set for a request. */
 export interface RequestRules {
   /** Width and height must be whole multiples of this many pixels. */
   sizeMultiple: number;
@@ -17,7 +17,7 @@ export interface RequestRules {
   guidance: "distilled" | "cfg" | "none";
   /** Whether guidanceRescale has an effect. @default false */
   guidanceRescale?: boolean;
-  /** How a run starts from an image. @default not at all */
+  /** How a run starts from an image. @default runs cannot start from an image */
   startImage?: StartImageRules;
 }
 

@@ -1,23 +1,27 @@
-// Checks that a network returned numbers: NaN and infinities would become a black picture without a word.
+// Checks that a network has returned finite numbers. NaN and infinities would
+// silently become a black picture.
 import type { DType } from "./dtype.ts";
 
 /** The network that computed some values. */
 export interface ValueSource {
-  /** As the checkpoint's folders name it: "unet". */
+  /** The component's folder in the checkpoint: "unet". */
   component: string;
   /** Compute type. */
   dtype: DType;
 }
 
-/** A network returned NaN or an infinity. The message may be shown to any client. */
+/** Thrown when a network returns NaN or an infinity. Its message may be shown to any client. */
 export class NotFiniteError extends Error {
   override readonly name = "NotFiniteError";
 }
 
-/** @throws {NotFiniteError} naming the component, its type and a remedy. */
+/**
+ * Checks that all values are finite.
+ * @throws {NotFiniteError} naming the component, its type and a remedy.
+ */
 export function assertFinite(values: Float32Array, { component, dtype }: ValueSource): void {
   let sum = 0;
-  // NaN and infinities times 0 are NaN, which stays.
+  // NaN and infinities times 0 are NaN, and a sum with NaN stays NaN.
   for (let i = 0; i < values.length; i++) sum += values[i]! * 0;
   if (sum === 0) return;
   const found = values.find((value) => !Number.isFinite(value));

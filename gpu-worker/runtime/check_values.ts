@@ -1,4 +1,5 @@
-// Checks tensors against what a graph declares before it runs, so that errors name the input and both shapes.
+// Checks tensors against a graph's declarations before it runs, so that errors
+// name the input and both shapes.
 import type { DType } from "./dtype.ts";
 import type { ValueInfo } from "./value_info.ts";
 
@@ -54,7 +55,7 @@ export function checkValues(
   }
 }
 
-/** @throws {TypeError} if `feeds` lacks a declared input. */
+/** Checks that every declared input is fed. @throws {TypeError} if `feeds` lacks a declared input. */
 export function checkNoneMissing(
   declared: ReadonlyMap<string, ValueInfo>,
   feeds: Readonly<Record<string, unknown>>,

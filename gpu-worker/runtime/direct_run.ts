@@ -40,7 +40,7 @@ export class DirectRun implements Disposable {
   #isDisposed = false;
 
   /**
-   * For `Session`, which has checked the tensors.
+   * Use `Session.prepare` instead, which checks the tensors.
    * @internal
    */
   constructor({ context, graph, session, inputs, outputs, tensors }: DirectRunInit) {

@@ -52,7 +52,7 @@ export class NativeHandle implements Disposable {
     live[kind] = (live[kind] ?? 0) + 1;
   }
 
-  /** @throws {ReferenceError} once the last owner has released the object. */
+  /** The native pointer. @throws {ReferenceError} once the last owner has released the object. */
   get pointer(): bigint {
     if (this.#owners === 0) throw new ReferenceError(`Cannot use the ${this.#kind} as it has been released`);
     return this.#pointer;
@@ -65,7 +65,7 @@ export class NativeHandle implements Disposable {
     return this;
   }
 
-  /** Removes an owner; the last one releases the native object, then its parents. */
+  /** Removes an owner. When the last owner is removed, the native object is released, then its parents. */
   release(): void {
     if (this.#owners === 0) throw new ReferenceError(`Cannot release the ${this.#kind} twice`);
     if (--this.#owners > 0) return;
@@ -75,7 +75,7 @@ export class NativeHandle implements Disposable {
     for (const parent of this.#parents) parent.release();
   }
 
-  /** Removes the owner that a `using` declaration stands for. */
+  /** Removes an owner, for `using` declarations. */
   [Symbol.dispose](): void {
     this.release();
   }

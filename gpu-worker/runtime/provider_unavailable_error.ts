@@ -5,7 +5,7 @@ import type { ProviderName } from "./provider.ts";
 export interface ProviderUnavailableErrorOptions extends ErrorOptions {
   /** The requested provider. */
   provider: ProviderName;
-  /** What makes the provider available. */
+  /** How to make the provider available. */
   remedy: string;
 }
 
@@ -15,7 +15,7 @@ export class ProviderUnavailableError extends Error {
   override readonly name = "ProviderUnavailableError";
   /** The requested provider. */
   readonly provider: ProviderName;
-  /** What makes the provider available. */
+  /** How to make the provider available. */
   readonly remedy: string;
 
   /** Creates an error whose message has the reason and the remedy. */

@@ -15,7 +15,7 @@ export interface RunBoundOptions {
   feeds: Readonly<Record<string, Tensor>>;
   /** Names of the wanted outputs, in the order of the results. */
   fetch: readonly string[];
-  /** Tensors that receive outputs; the others are allocated. */
+  /** Tensors that receive outputs. Other outputs are allocated. */
   outputs: Readonly<Record<string, Tensor>>;
   signal: AbortSignal | undefined;
 }

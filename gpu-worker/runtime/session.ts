@@ -81,7 +81,7 @@ export class Session implements Disposable {
   }
 
   /**
-   * For `Runtime.createSession`.
+   * Loads a graph. Use `Runtime.createSession` instead.
    * @internal
    */
   static async load(context: TensorContext, model: Uint8Array, options: LoadOptions): Promise<Session> {

@@ -20,7 +20,7 @@ export interface TensorInit<D extends DType> {
   /** The OrtValue, which the tensor takes over. */
   handle: NativeHandle;
   memory: TensorMemory;
-  /** Where the tensor begins in `memory`. */
+  /** Offset of the tensor in `memory`, in bytes. */
   byteOffset: number;
 }
 
@@ -30,7 +30,7 @@ export class Tensor<D extends DType = DType> implements Disposable {
   readonly dtype: D;
   /** Shape; [] is a scalar. */
   readonly dims: readonly number[];
-  /** Memory that the elements lie in. */
+  /** Memory that holds the elements. */
   readonly location: Location;
   /** Bytes of all elements. */
   readonly byteLength: number;
@@ -66,14 +66,14 @@ export class Tensor<D extends DType = DType> implements Disposable {
   }
 
   /**
-   * A tensor of the same type over part of this one's memory, which it keeps alive.
-   * @param byteOffset from the beginning of this tensor; a multiple of the element's size
+   * Returns a tensor of the same type over part of this tensor's memory, and keeps that memory alive.
+   * @param byteOffset offset from the beginning of this tensor; a multiple of the element's size
    * @example Slot 2 of a history [slots, features]
    * ```ts ignore
    * using slot = history.view(2 * features * 4, [features]);
    * await trunk.run(feeds, { outputs: { feature: slot } });
    * ```
-   * @throws {RangeError} if it would leave this tensor.
+   * @throws {RangeError} if the view would exceed this tensor.
    */
   view(byteOffset: number, dims: readonly number[]): Tensor<D> {
     const parent = this.handle;

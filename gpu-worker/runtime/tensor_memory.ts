@@ -12,7 +12,7 @@ interface TensorMemoryInit {
 
 export class TensorMemory {
   readonly location: Location;
-  /** Where the memory begins in `buffer`. */
+  /** Offset of the memory in `buffer`, in bytes. */
   readonly bufferOffset: number;
   readonly #byteLength: number;
   readonly #isNative: boolean;

@@ -23,7 +23,7 @@ export interface GraphCacheOptions {
    */
   folder: string;
   runtime: Runtime;
-  /** Identifies the weights. */
+  /** Digest of the weights. */
   modelDigest: string;
 }
 

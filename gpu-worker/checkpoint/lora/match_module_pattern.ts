@@ -42,7 +42,7 @@ export function matchModulePattern(pattern: string, module: string): boolean {
   return places.has(steps.length);
 }
 
-/** Adds the places behind optional steps. */
+/** Adds the places that are reached by skipping optional steps. */
 function reach(places: Set<number>, steps: readonly Step[]): Set<number> {
   // Iteration over a set includes entries that are added meanwhile.
   for (const place of places) if (steps[place]?.optional) places.add(place + 1);

@@ -14,7 +14,7 @@ export interface PeerOptions {
 }
 
 export interface PeerTiming {
-  /** "diffusers 0.42.1, torch 2.15.0". */
+  /** Names and versions: "diffusers 0.42.1, torch 2.15.0". */
   name: string;
   /** Seconds of one denoising step with method none, median over the rounds. */
   stepSeconds: number;

@@ -50,7 +50,7 @@ export interface GenerateArguments {
   device: DeviceOptions;
   memory: MemoryOptions;
   n: number;
-  /** Output path. If undefined, {@link defaultOutput} with the extension for what the model makes. */
+  /** Output path. If undefined, {@link defaultOutput} with the model's default extension. */
   out: string | undefined;
   json: boolean;
   dump?: string;

@@ -1,6 +1,6 @@
 // Predicts the peak memory of a run from a checkpoint's headers. The factors are measurements of ONNX Runtime
-// 1.30 on the CPU, over FLUX, SD 3 and SDXL configs of 1 to 450 MiB and pictures of 16 to 512 pixels a side.
-// No formula says how much of a graph's intermediate results the arena reuses.
+// 1.30 on the CPU. They cover FLUX, SD 3 and SDXL configs of 1 to 450 MiB and pictures of 16 to 512 pixels a
+// side. No formula says how much of a graph's intermediate results the arena reuses.
 import type { StepKind } from "../../../sampler/mod.ts";
 import type { WeightEntry, Weights } from "../../checkpoint/weights.ts";
 import { FORECAST_BYTES } from "../../denoiser/onnx_denoiser.ts";

@@ -11,6 +11,6 @@ export function cleanPrompt(text: string): string {
   return unescapeHtml(unescapeHtml(fixText(text))).replace(SPACES, " ").replace(/^ | $/g, "");
 }
 
-/** What Python takes for white space; JavaScript has others. */
+/** Python's white space, which differs from JavaScript's. */
 // deno-lint-ignore no-control-regex -- some of them are
 const SPACES = /[\t-\r\x1c-\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+/g;

@@ -27,7 +27,7 @@ export interface AttentionProjectionsOptions {
   /** Name of the attention module. */
   name: string;
   /**
-   * Which of the module's two sets of layers: the image's (also used for attention
+   * Selects one of the module's two sets of layers: the image's (also used for attention
    * over one stream) or the text's.
    */
   stream: "image" | "text";
