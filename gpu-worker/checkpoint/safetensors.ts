@@ -136,7 +136,7 @@ function entry(key: string, value: unknown, { path, start, size }: FileExtent): 
   const [begin = 0, end = 0] = range;
   const expected = shape.reduce((product, n) => product * n, DTYPE_BYTES[dtype]);
   if (end - begin !== expected) {
-    throw refuse(`${code} [${shape}] takes ${expected} bytes but its range holds ${end - begin}`);
+    throw refuse(`${code} [${shape}] needs ${expected} bytes, but its range holds ${end - begin}`);
   }
   if (start + end > size) {
     throw refuse(`it ends at byte ${start + end} of a file of ${size}: truncated download?`);

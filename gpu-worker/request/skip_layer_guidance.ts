@@ -47,9 +47,9 @@ export function completeSkipLayerGuidance(
   if (layers.length === 0 || !layers.every(known)) {
     refuse(`takes layers in 0..${skippableLayers - 1}`, `[${layers}]`);
   }
-  if (!(scale >= 0 && scale <= 100)) refuse("takes a scale in 0..100", scale);
+  if (!(scale >= 0 && scale <= 100)) refuse("must have a scale in 0..100", scale);
   if (!(start >= 0 && start <= stop && stop <= 1)) {
-    refuse("takes 0 <= start <= stop <= 1", `${start}..${stop}`);
+    refuse("must have 0 <= start <= stop <= 1", `${start}..${stop}`);
   }
   return { layers, scale, start, stop };
 }

@@ -57,7 +57,7 @@ export function completeStartImage<Image extends ImageSize>(
     throw badField("strength", `takes an image: current value is ${given}`);
   }
   if (rules === undefined) {
-    throw badField("image", "is not known to this model: it draws from text alone");
+    throw badField("image", "must be absent with this model, which draws from text only");
   }
   if (image.width !== width || image.height !== height) {
     throw badField("image", `must be ${width}x${height} pixels: it is ${image.width}x${image.height}`);

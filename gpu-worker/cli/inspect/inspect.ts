@@ -160,9 +160,9 @@ function print(
   console.log(`  intermediate results: ${megabytes(memory.activationBytes)}`);
   const [prompts, remembered] = [memory.promptBytes, memory.rememberedPromptBytes].map(megabytes);
   console.log(
-    `  the process itself: ${megabytes(memory.processBytes)}, encoded prompts of ${prompts} among it`,
+    `  the process itself: ${megabytes(memory.processBytes)}, including ${prompts} of encoded prompts`,
   );
-  console.log(`  a worker remembers encoded prompts of up to ${remembered} besides`);
+  console.log(`  a worker also remembers up to ${remembered} of encoded prompts`);
   const where = device.provider === "cpu" ? "in all" : "on the device";
   console.log(`  at its peak ${where}: ${megabytes(memory.peakBytes)}`);
   const verdict = device.problem ??

@@ -55,7 +55,7 @@ export async function pull(args: string[], signal: AbortSignal): Promise<void> {
   bar[Symbol.dispose]();
   console.log(folder);
   const model = name.revision === undefined ? name.repository : `${name.repository}@${name.revision}`;
-  console.log(`${files} files, ${(bytes / 2 ** 20).toFixed(1)} MiB; to be used as --model ${model}`);
+  console.log(`${files} files, ${(bytes / 2 ** 20).toFixed(1)} MiB; use it as --model ${model}`);
 }
 
 /** Returns the token that `hf auth login` has stored. */

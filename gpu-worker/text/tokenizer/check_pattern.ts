@@ -15,7 +15,7 @@ export function checkPattern(pattern: string): string | undefined {
       return count > 1 || count === 1 && !safe.has(firstRepeated(parts));
     });
     return slow &&
-      "a pattern that takes linear time: repetitions of single classes, none before what can fail";
+      "a pattern of linear time: only single classes repeat, and none before a part that can fail";
   } catch (error) {
     return (error as Error).message;
   }
@@ -101,7 +101,7 @@ class PatternReader {
     if (!this.#take(/\)/y)) throw new Error("a regular expression with balanced parentheses");
     const part = this.#repeated({ text: "", inside });
     if (part.unbounded || part.repeated) {
-      throw new Error("a pattern that takes linear time: without repeated groups");
+      throw new Error("a pattern of linear time: without repeated groups");
     }
     return part;
   }
@@ -111,7 +111,7 @@ class PatternReader {
     if (sign === undefined) return { ...part, unbounded: false, optional: false, repeated: false };
     this.#take(/[?+]/y);
     if (/^[*+?{]/.test(this.#pattern.slice(this.#at, this.#at + 1)) && this.#take(/[*+?]|\{\d*,?\d*\}/y)) {
-      throw new Error("a pattern that takes linear time: without repetitions of repetitions");
+      throw new Error("a pattern of linear time: without repetitions of repetitions");
     }
     const [, low = "", comma, high = ""] = /^\{(\d*)(,?)(\d*)\}$/.exec(sign) ?? [];
     const least = sign === "+" ? 1 : Number(low);
