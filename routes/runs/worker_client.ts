@@ -15,6 +15,8 @@ import { SilenceWatch } from "../../protocol/http/silence_watch.ts";
 export interface WorkerClientOptions extends Omit<SignedClientOptions, "unavailable"> {
   /** An event stream that says nothing for so long, not even a comment, is broken. @default 45000 */
   idleMs?: number;
+  /** For an answer that needs no run: one that takes longer comes from a worker that hangs. @default 5000 */
+  answerMs?: number;
 }
 
 export interface WorkerStatus {
@@ -28,12 +30,13 @@ export interface WorkerStatus {
 export class WorkerClient {
   readonly #client: SignedClient;
   readonly #idleMs: number;
+  readonly #answerMs: number;
 
-  /** The default timeout leaves time for a cold model to load. */
-  constructor({ idleMs = 45_000, ...options }: WorkerClientOptions) {
+  constructor({ idleMs = 45_000, answerMs = 5000, ...options }: WorkerClientOptions) {
     const message = "No worker can be reached at the moment";
-    this.#client = new SignedClient({ ...options, unavailable: { message, code: "worker_unavailable" } });
+    this.#client = new SignedClient({ timeoutMs: answerMs, ...options, unavailable: { message, code: "worker_unavailable" } });
     this.#idleMs = idleMs;
+    this.#answerMs = answerMs;
   }
 
   /** Origin of the worker. */
@@ -42,7 +45,7 @@ export class WorkerClient {
   }
 
   async models(): Promise<ModelCard[]> {
-    const { models } = await this.#client.json<{ models: ModelCard[] }>("/models", { timeoutMs: 5000 });
+    const { models } = await this.#client.json<{ models: ModelCard[] }>("/models", { timeoutMs: this.#answerMs });
     return models;
   }
 
@@ -93,7 +96,8 @@ export class WorkerClient {
     { after, signal }: { after: number; signal: AbortSignal },
   ): AsyncGenerator<NumberedEvent> {
     const idleMs = this.#idleMs;
-    using watch = new SilenceWatch({ firstMs: idleMs, idleMs, signal });
+    // The stream begins at once, whatever the run is at.
+    using watch = new SilenceWatch({ firstMs: Math.min(this.#answerMs, idleMs), idleMs, signal });
     try {
       const response = await this.#client.ok(`/runs/${id}/events`, {
         headers: { "last-event-id": String(after) },

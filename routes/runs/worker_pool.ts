@@ -24,6 +24,8 @@ export interface WorkerPoolOptions {
   freshMs?: number;
   /** When what is known is older, a run waits for news. @default 10000 */
   staleMs?: number;
+  /** A worker that does not answer a question within this is not waited for where another can answer. @default 1000 */
+  hedgeMs?: number;
   /** Milliseconds from any origin. @default performance.now */
   now?: () => number;
 }
@@ -60,7 +62,7 @@ export class WorkerPool {
   #turn = 0;
 
   constructor({ workers, ...options }: WorkerPoolOptions) {
-    this.#options = { freshMs: 2000, staleMs: 10_000, now: () => performance.now(), ...options };
+    this.#options = { freshMs: 2000, staleMs: 10_000, hedgeMs: 1000, now: () => performance.now(), ...options };
     const { now } = this.#options;
     this.#members = workers.map((client) => ({
       client,
@@ -80,25 +82,67 @@ export class WorkerPool {
     return this.#members.find(({ client }) => client.url === origin)?.client;
   }
 
-  /** Of all workers, each once. @throws {ApiError} 503 if none answers */
+  /** Of all workers, each once; of one that is slow to answer, as it said last. @throws {ApiError} 503 if none answers */
   async models(): Promise<ModelCard[]> {
-    const answers = await Promise.allSettled(this.#members.map((member) => this.#askModels(member)));
+    const answers = this.#members.map(({ cards }) => cards ?? []);
+    let failure: unknown;
+    const asked = this.#members.map(async (member, index) => {
+      answers[index] = await this.#askModels(member).catch((cause) => {
+        failure = cause;
+        return [];
+      });
+      if (answers[index].length === 0) throw failure;
+    });
+    const first = Promise.any(asked).catch(() => {});
+    await this.#notLonger(Promise.allSettled(asked), first);
     const cards = new Map<string, ModelCard>();
-    for (const card of answers.flatMap((answer) => answer.status === "fulfilled" ? answer.value : [])) {
+    for (const card of answers.flat()) {
       const known = cards.get(card.id);
       // Where a deployment is under way, the weights that are named first; loaded if they are anywhere.
       if (known === undefined || !known.loaded && card.loaded && known.digest === card.digest) {
         cards.set(card.id, card);
       }
     }
-    const failed = answers.find((answer) => answer.status === "rejected");
-    if (cards.size === 0 && failed !== undefined) throw failed.reason;
+    if (cards.size === 0 && failure !== undefined) throw failure;
     return [...cards.values()];
   }
 
   /** `request` with the checkpoint's defaults filled in. @throws {ApiError} 400, 404 as a worker says, 503 */
   async complete(request: OpenCompletionRequest): Promise<CompleteSettings> {
-    return (await this.#try(request, {}, (client) => client.complete(request))).answer;
+    const members = await this.#candidates(request.model, {});
+    const { promise, resolve, reject } = Promise.withResolvers<CompleteSettings>();
+    let refusal: ApiError | undefined;
+    let pending = 0;
+    // All workers of a model say the same, so the next one is asked as soon as the one before is slow.
+    const askNext = () => {
+      const member = members.shift();
+      if (member === undefined) {
+        if (pending === 0) reject(refusal ?? unavailable());
+        return;
+      }
+      if (!member.breaker.allows()) return askNext();
+      pending++;
+      const timer = setTimeout(askNext, this.#options.hedgeMs);
+      const settle = () => {
+        pending--;
+        clearTimeout(timer);
+      };
+      this.#ask(member, (client) => client.complete(request)).then(
+        (answer) => {
+          settle();
+          members.length = 0;
+          resolve(answer);
+        },
+        (error) => {
+          settle();
+          if (!isOwnReason(error)) return reject(error);
+          refusal = worse(refusal, error);
+          askNext();
+        },
+      );
+    };
+    askNext();
+    return await promise;
   }
 
   /** Hands a run to one worker. @throws {ApiError} 400, 404, 429, 503 as the last worker asked says */
@@ -106,7 +150,7 @@ export class WorkerPool {
     request: OpenRunRequest,
     options: SubmitOptions,
   ): Promise<{ worker: string; accepted: RunAccepted }> {
-    const { member, answer } = await this.#try(request, options, (client) => client.submit(request));
+    const { member, answer } = await this.#submit(request, options);
     member.load = answer.position + 1;
     member.given++;
     return { worker: member.client.url, accepted: answer };
@@ -134,47 +178,70 @@ export class WorkerPool {
   }
 
   /** Asks one worker after the other, until one does not refuse for reasons of its own. */
-  async #try<T>(
-    { model }: OpenRunRequest,
-    options: Partial<SubmitOptions>,
-    call: (client: PooledWorker) => Promise<T>,
-  ): Promise<{ member: Member; answer: T }> {
+  async #submit(
+    request: OpenRunRequest,
+    options: SubmitOptions,
+  ): Promise<{ member: Member; answer: RunAccepted }> {
     let refusal: ApiError | undefined;
-    for (const member of await this.#candidates(model, options)) {
+    for (const member of await this.#candidates(request.model, options)) {
       if (!member.breaker.allows()) continue;
-      member.pending++;
       try {
-        const answer = await call(member.client);
-        member.breaker.succeeded();
-        return { member, answer };
+        return { member, answer: await this.#ask(member, (client) => client.submit(request)) };
       } catch (cause) {
         const error = ApiError.from(cause);
-        if (isUnreachable(error)) member.breaker.failed();
-        else member.breaker.succeeded();
         if (!isOwnReason(error)) throw error;
-        // A full queue is worth more to know than a worker that is away.
-        if (refusal === undefined || error.status === 429) refusal = error;
-        this.#options.log("warn", "worker passed over", { worker: member.client.url, code: error.code });
-      } finally {
-        member.pending--;
+        refusal = worse(refusal, error);
+        const id = request.shared?.id;
+        // One that hangs may take the run up once it goes on.
+        if (isUnreachable(error) && id !== undefined) member.client.cancel(id).catch(() => {});
       }
     }
     throw refusal ?? unavailable();
   }
 
+  /** @throws {ApiError} */
+  async #ask<T>(member: Member, call: (client: PooledWorker) => Promise<T>): Promise<T> {
+    member.pending++;
+    try {
+      const answer = await call(member.client);
+      member.breaker.succeeded();
+      return answer;
+    } catch (cause) {
+      const error = ApiError.from(cause);
+      if (isUnreachable(error)) member.breaker.failed();
+      else member.breaker.succeeded();
+      if (isOwnReason(error)) {
+        this.#options.log("warn", "worker passed over", { worker: member.client.url, code: error.code });
+      }
+      throw error;
+    } finally {
+      member.pending--;
+    }
+  }
+
+  /** Waits for `all`, but beyond `hedgeMs` only until `enough`. */
+  async #notLonger(all: Promise<unknown>, enough: Promise<unknown>): Promise<void> {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const late = new Promise<void>((resolve) => timer = setTimeout(resolve, this.#options.hedgeMs));
+    await Promise.race([all, late.then(() => enough)]);
+    clearTimeout(timer);
+  }
+
   /** Best first: less to do, and the model in memory. */
   async #candidates(model: string, { modelDigest, avoid }: Partial<SubmitOptions>): Promise<Member[]> {
     // A choice of one needs no news.
-    if (this.#members.length === 1) return this.#members;
+    if (this.#members.length === 1) return [...this.#members];
     const { freshMs, staleMs } = this.#options;
-    await Promise.all(this.#members.map(async (member) => {
+    const isStale = ({ checkedAt }: Member) => this.#options.now() - checkedAt > staleMs;
+    const checks = this.#members.map(async (member) => {
       const check = this.#check(member, freshMs);
-      if (this.#options.now() - member.checkedAt > staleMs) await check;
-    }));
+      if (isStale(member)) await check;
+    });
+    await this.#notLonger(Promise.all(checks), Promise.race(checks));
     const turn = this.#turn++;
     const cost = (member: Member, index: number) =>
       member.load + member.pending + (cardOf(member, model)?.loaded === false ? COLD_COST : 0) +
-      (member.client.url === avoid ? 1000 : 0) + (member.status?.ready === false ? 2000 : 0) +
+      (member.client.url === avoid ? 1000 : 0) + (member.status?.ready === false || isStale(member) ? 2000 : 0) +
       ((index + turn) % this.#members.length) / this.#members.length;
     return this.#members
       .filter((member) => {
@@ -224,6 +291,11 @@ function isUnreachable({ code }: ApiError): boolean {
 /** Another worker may well take what this one refuses. */
 function isOwnReason({ status, code }: ApiError): boolean {
   return status >= 500 || code === "queue_full" || code === "model_not_found";
+}
+
+/** A full queue is worth more to know than a worker that is away. */
+function worse(known: ApiError | undefined, error: ApiError): ApiError {
+  return known === undefined || error.status === 429 ? error : known;
 }
 
 function unavailable(): ApiError {

@@ -106,4 +106,24 @@ describe("WorkerClient", () => {
     const error = await refusal(drain(client.events("silent", { after: 0, signal })));
     assert.equal(error.code, "worker_unavailable");
   });
+
+  it("a worker that hangs is given up after a moment, whatever it is asked", async () => {
+    await using server = Deno.serve(
+      { hostname: "127.0.0.1", port: 0, onListen() {} },
+      (request) => new Promise((_, reject) => request.signal.addEventListener("abort", reject)),
+    );
+    const client = new WorkerClient({ url: `http://127.0.0.1:${server.addr.port}`, answerMs: 20 });
+    const run = { model: "m", prompt: "x", seed: 1 };
+    const { signal } = new AbortController();
+    for (
+      const call of [
+        client.models(),
+        client.complete(run),
+        client.submit(run),
+        drain(client.events("r", { after: 0, signal })),
+      ]
+    ) {
+      assert.equal((await refusal(call)).code, "worker_unavailable");
+    }
+  });
 });

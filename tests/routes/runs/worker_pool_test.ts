@@ -55,6 +55,55 @@ function poolOf(...workers: FakeWorker[]): WorkerPool {
 const unavailable = () => new ApiError(503, "away", { code: "worker_unavailable" });
 
 describe("WorkerPool", () => {
+  it("a worker that hangs keeps nobody waiting where another can answer", async () => {
+    const never = () => new Promise<never>(() => {});
+    const cancelled: string[] = [];
+    const hung = new FakeWorker("hung");
+    Object.assign(hung, { complete: never });
+    const well = new FakeWorker("well");
+    Object.assign(well, { complete: () => Promise.resolve({ steps: 7 }) });
+    const pool = new WorkerPool({
+      workers: [hung, well] as unknown as PooledWorker[],
+      log: () => {},
+      hedgeMs: 1,
+      freshMs: 0,
+      staleMs: 0,
+    });
+    // In whichever order they are asked.
+    for (let turn = 0; turn < 4; turn++) assert.equal((await pool.complete(RUN)).steps, 7);
+    // Now it tells nothing of itself either; what it said of its models last holds.
+    Object.assign(hung, { models: never, status: never });
+    assert.deepEqual((await pool.models()).map(({ id }) => id), ["m"]);
+    assert.equal((await pool.complete(RUN)).steps, 7);
+    // A run goes to the other; one that the hung worker did not take in time is taken back.
+    const late = () => Promise.reject(unavailable());
+    Object.assign(hung, {
+      ...{
+        models: () => Promise.resolve(hung.cards),
+        status: () => Promise.resolve({ ready: true, queue_depth: 0 }),
+      },
+      ...{ submit: late, cancel: (id: string) => Promise.resolve(void cancelled.push(id)) },
+    });
+    well.depth = 5;
+    const shared = { id: "run-number-1", attempt: 1 };
+    await until(async () => {
+      assert.equal((await pool.submit({ ...RUN, shared }, DIGEST)).worker, "well");
+      return cancelled.length > 0;
+    });
+    assert.equal(cancelled[0], "run-number-1");
+  });
+
+  it("complete() gives the refusal of a worker, and 503 where none is left", async () => {
+    const refusal = new ApiError(400, "no", { code: "invalid_value" });
+    const [a, b] = [new FakeWorker("a"), new FakeWorker("b")];
+    for (const worker of [a, b]) Object.assign(worker, { complete: () => Promise.reject(worker.refusal) });
+    const pool = poolOf(a, b);
+    a.refusal = b.refusal = refusal;
+    await assert.rejects(pool.complete(RUN), { status: 400 });
+    a.refusal = b.refusal = unavailable();
+    await assert.rejects(pool.complete(RUN), { status: 503 });
+  });
+
   it("submit() shares runs evenly, and prefers who has the model in memory up to a point", async () => {
     const [a, b] = [new FakeWorker("a"), new FakeWorker("b")];
     const pool = poolOf(a, b);
