@@ -119,7 +119,7 @@ export function createApp(options: AppOptions): EdgeApp {
   const app = new Hono<Environment>();
   app.use(contextStorage(), requestId(REQUEST_IDS), logRequests(log), measureRequests(metrics));
   app.use("/v1/*", apiHeaders(options.corsOrigins));
-  app.use("/v1/jobs/:id/events", admitTicket(tickets));
+  app.use("/v1/jobs/:id/events", admitTicket({ tickets, directory, limits }));
   const admit = authenticate({ keys, directory, limits, corsOrigins: options.corsOrigins ?? [] });
   app.use("/v1/*", admit);
   app.use("/v1/*", limitConnections(options.connectionsPerKey ?? 64));

@@ -10,8 +10,19 @@ export interface StructuredLogOptions {
   write?: (line: string) => void;
 }
 
+/** Of one text in a line: what clients and workers send has no bound of its own. */
+const MAX_TEXT = 2000;
+const MAX_LINE = 16_000;
+
 export function structuredLog({ process, write = (line) => console.log(line) }: StructuredLogOptions): Log {
   return (level, message, fields = {}) => {
-    write(JSON.stringify({ time: new Date().toISOString(), level, process, message, ...fields }));
+    const facts = { time: new Date().toISOString(), level, process, message: cut(message) };
+    const line = JSON.stringify({ ...facts, ...fields }, (_, value) => cut(value));
+    write(line.length <= MAX_LINE ? line : JSON.stringify({ ...facts, fields: cut(JSON.stringify(fields)) }));
   };
+}
+
+function cut<T>(value: T): T | string {
+  if (typeof value !== "string" || value.length <= MAX_TEXT) return value;
+  return `${value.slice(0, MAX_TEXT).toWellFormed()}... (${value.length} characters)`;
 }

@@ -16,9 +16,11 @@ export function readWorkerSecret(env: (name: string) => string | undefined): str
 export function readSecret(name: string, env: (name: string) => string | undefined): string | undefined {
   const secret = env(name);
   if (!secret) return undefined;
-  if (secret.length >= MIN_CHARACTERS) return secret;
+  // White space is nothing that anybody would have to guess.
+  const { length } = secret.replace(/[\s\p{C}]/gu, "");
+  if (length >= MIN_CHARACTERS) return secret;
   throw new TypeError(
     `Cannot start as '${name}' must have at least ${MIN_CHARACTERS} characters, ` +
-      `as 'openssl rand -hex 32' makes them: current value has ${secret.length}`,
+      `as 'openssl rand -hex 32' makes them: current value has ${length}`,
   );
 }

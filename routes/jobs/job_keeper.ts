@@ -26,6 +26,8 @@ export interface JobKeeperOptions {
 /** Another edge takes over what one has been at for so long. */
 const LEASE_MS = 30_000;
 const AT_ONCE = 20;
+/** Webhooks of one key that are told at a time: receivers that hang keep no other key's waiting. */
+const TOLD_PER_TENANT = 4;
 /** After a failure, as of the store. */
 const AGAIN_MS = 5000;
 /** Without any job, every so many looks are enough. */
@@ -34,6 +36,8 @@ const IDLE_LOOKS = 5;
 export class JobKeeper implements Disposable {
   readonly #options: Required<JobKeeperOptions>;
   readonly #timer: ReturnType<typeof setInterval>;
+  /** Webhooks being told, by tenant. */
+  readonly #telling = new Map<string, number>();
   #looks = 0;
   #busy = false;
   #found = true;
@@ -98,6 +102,20 @@ export class JobKeeper implements Disposable {
       log("error", "webhook was not told: this edge has no SPECTRUM_WEBHOOK_SECRET", { job: job.id });
       return await state.unschedule(AGENDA, job.id);
     }
+    const telling = this.#telling.get(job.tenant) ?? 0;
+    if (telling >= TOLD_PER_TENANT) return await state.schedule(AGENDA, job.id, AGAIN_MS);
+    this.#telling.set(job.tenant, telling + 1);
+    // Nobody waits for a receiver: the lease, which is longer than its deadline, keeps other edges away meanwhile.
+    this.#tellNow(job, { end, webhooks }).catch((cause) => this.#keepLater(job.id, cause)).catch(() => {})
+      .finally(() => {
+        const left = this.#telling.get(job.tenant)! - 1;
+        if (left > 0) this.#telling.set(job.tenant, left);
+        else this.#telling.delete(job.tenant);
+      });
+  }
+
+  async #tellNow(job: JobRecord, { end, webhooks }: { end: JobEnd; webhooks: Webhooks }): Promise<void> {
+    const { state, retryDelaysMs, log } = this.#options;
     const attempts = Number(await state.get(`webhook:${job.id}`) ?? 0);
     const isTold = await webhooks.tell(job, end);
     const delay = retryDelaysMs[attempts];

@@ -3,6 +3,8 @@ import type { MiddlewareHandler } from "hono";
 import { ApiError } from "../../protocol/wire/api_error.ts";
 import type { Environment } from "../middleware/environment.ts";
 import { sha256 } from "../keys/api_key.ts";
+import type { KeyDirectory } from "../keys/key_directory.ts";
+import type { KeyLimits } from "../keys/key_limits.ts";
 import type { StateStore } from "../state/state_store.ts";
 import type { JobRecord } from "./job_record.ts";
 
@@ -47,15 +49,37 @@ export class Tickets {
   }
 }
 
-/** Before `authenticate`, which lets pass whom this has. */
-export function admitTicket(tickets: Tickets): MiddlewareHandler<Environment> {
+export interface AdmitTicketOptions {
+  tickets: Tickets;
+  directory: Pick<KeyDirectory, "find">;
+  limits: Pick<KeyLimits, "takeRequest">;
+}
+
+/** Before `authenticate`, which lets pass whom this has. A ticket is worth no more than the key that asked for it. */
+export function admitTicket(
+  { tickets, directory, limits }: AdmitTicketOptions,
+): MiddlewareHandler<Environment> {
   return async (c, next) => {
     const ticket = c.req.query("ticket");
     if (ticket !== undefined && c.req.method === "GET") {
-      c.set("tenant", await tickets.tenantOf(ticket, c.req.param("id") ?? ""));
+      const tenant = await tickets.tenantOf(ticket, c.req.param("id") ?? "");
+      const record = isKeyId(tenant) ? await directory.find(tenant) : undefined;
+      if (record !== undefined) {
+        if (record.revoked_at !== null) {
+          throw new ApiError(401, "The API key of this ticket was revoked", { code: "revoked_api_key" });
+        }
+        await limits.takeRequest(record);
+        c.set("apiKey", record);
+      }
+      c.set("tenant", tenant);
     }
     await next();
   };
+}
+
+/** Plain keys and this machine's own programs have no record. */
+function isKeyId(tenant: string): boolean {
+  return /^[0-9a-f]{12}$/.test(tenant);
 }
 
 async function nameOf(ticket: string): Promise<string> {

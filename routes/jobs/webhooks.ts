@@ -3,6 +3,7 @@
 import { ApiError } from "../../protocol/wire/api_error.ts";
 import type { Log } from "../../protocol/process/structured_log.ts";
 import type { JobEnd, JobRecord } from "./job_record.ts";
+import { isPublicName } from "./public_name.ts";
 
 export interface WebhooksOptions {
   /** whsec_ and base64, which receivers have too. */
@@ -32,9 +33,10 @@ export class Webhooks {
   /** @throws {ApiError} 400 for an address that must not be called */
   check(url: string): void {
     const { origins } = this.#options;
-    const { origin, protocol, hostname } = new URL(url);
-    if (origins.includes(origin)) return;
-    if (origins.includes("*") && protocol === "https:" && isPublicName(hostname)) return;
+    const { origin, protocol, hostname, username, password } = new URL(url);
+    const isPlain = username === "" && password === "";
+    if (isPlain && origins.includes(origin)) return;
+    if (isPlain && origins.includes("*") && protocol === "https:" && isPublicName(hostname)) return;
     throw new ApiError(400, `'webhook' must be an address that this server may call: ${origin} is not`, {
       param: "webhook",
       code: "webhook_not_allowed",
@@ -78,14 +80,4 @@ export class Webhooks {
       return false;
     }
   }
-}
-
-/**
- * Neither an address nor a name of a private network. A public name that leads to a private address gets no further than
- * the handshake: what listens there has no certificate for it.
- */
-function isPublicName(hostname: string): boolean {
-  const name = hostname.replace(/\.$/, "");
-  const isAddress = name.startsWith("[") || /^[\d.]+$/.test(name);
-  return !isAddress && name.includes(".") && !/\.(localhost|local|internal|lan|home\.arpa)$/.test(name);
 }

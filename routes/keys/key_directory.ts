@@ -30,7 +30,9 @@ interface Entry {
 
 export class KeyDirectory {
   readonly #options: Required<KeyDirectoryOptions>;
-  readonly #entries = new LRUCache<string, Entry>({ max: REMEMBERED });
+  /** Apart from ids that are no key's: a flood of guesses makes no key forgotten. */
+  readonly #known = new LRUCache<string, Entry & { record: KeyRecord }>({ max: REMEMBERED });
+  readonly #unknown = new LRUCache<string, Entry>({ max: REMEMBERED });
   #emptiness: { isEmpty: boolean; at: number } | undefined;
 
   constructor(options: KeyDirectoryOptions) {
@@ -46,13 +48,18 @@ export class KeyDirectory {
   /** The record of a key, revoked or not. @throws {ApiError} 503 if the store is away and did not tell in time */
   async find(id: string): Promise<KeyRecord | undefined> {
     const { store, knownMs, unknownMs, awayMs, now } = this.#options;
-    const entry = this.#entries.get(id);
+    const entry = this.#known.get(id) ?? this.#unknown.get(id);
     const at = now();
     if (entry !== undefined && at - entry.at < (entry.record ? knownMs : unknownMs)) return entry.record;
     try {
       const record = await store.find(id);
-      this.#entries.set(id, { record, at });
-      if (record !== undefined) this.#emptiness = { isEmpty: false, at };
+      if (record === undefined) {
+        this.#unknown.set(id, { record, at });
+        this.#known.delete(id);
+      } else {
+        this.#known.set(id, { record, at });
+        this.#emptiness = { isEmpty: false, at };
+      }
       return record;
     } catch (cause) {
       if (entry?.record !== undefined && at - entry.at < awayMs) return entry.record;

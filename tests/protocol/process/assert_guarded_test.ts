@@ -31,6 +31,8 @@ describe("readWorkerSecret()", () => {
     assert.equal(read(undefined), undefined);
     assert.equal(read(""), undefined);
     assert.equal(read("s".repeat(32)), "s".repeat(32));
-    assert.throws(() => read("s".repeat(31)), /at least 32 characters/);
+    for (const secret of ["s".repeat(31), " ".repeat(40), `s${"\t".repeat(40)}`, "\u200b".repeat(40)]) {
+      assert.throws(() => read(secret), /at least 32 characters/);
+    }
   });
 });

@@ -202,6 +202,39 @@ describe("jobs", () => {
       assert.deepEqual([answer.status, (await answer.json()).error.param], [400, "webhook"]);
     }
   });
+  it("receivers of one key that hang keep no other key's webhook waiting", async () => {
+    let hanging = 0;
+    let isTold = false;
+    const receiver = (url: URL | RequestInfo) => {
+      if (String(url).endsWith("/well")) {
+        isTold = true;
+        return Promise.resolve(new Response());
+      }
+      hanging++;
+      return new Promise<Response>(() => {});
+    };
+    const secret = `whsec_${crypto.getRandomValues(new Uint8Array(24)).toBase64()}`;
+    const webhooks = { secret, origins: ["https://client.example"], fetch: receiver };
+    const { worker, generate, keyStore } = startJobs(new FakePipeline(), { webhooks });
+    await using _worker = worker;
+    const send = async (path: string, count: number) => {
+      const { key, record } = await drawTestKey();
+      await keyStore.add(record);
+      const headers = { authorization: `Bearer ${key}` };
+      for (let seed = 0; seed < count; seed++) {
+        const webhook = `https://client.example/${path}`;
+        assert.equal(
+          (await generate({ seed, steps: 1, background: true, webhook }, { headers })).status,
+          202,
+        );
+      }
+    };
+    await send("hangs", 30);
+    await until(() => hanging > 0);
+    await send("well", 1);
+    await until(() => isTold);
+    assert.ok(hanging <= 4, `${hanging} hang at a time`);
+  });
 });
 
 describe("polling", () => {

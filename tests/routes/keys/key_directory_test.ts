@@ -65,6 +65,17 @@ describe("KeyDirectory", () => {
     await assert.rejects(directory.find(record.id), away);
   });
 
+  it("find() forgets no key for guesses, however many come", async () => {
+    const { state, store, directory } = start();
+    const { record } = await drawTestKey();
+    await store.add(record);
+    await directory.find(record.id);
+    for (let guess = 0; guess < 20_000; guess++) await directory.find(`guess-${guess}`);
+    state.away = true;
+    state.now = 100_000;
+    assert.equal((await directory.find(record.id))!.id, record.id);
+  });
+
   it("isEmpty() stays false once there was a key, and says what it knew while the store is away", async () => {
     const { state, store, directory } = start();
     state.away = true;

@@ -1,0 +1,27 @@
+// Which host names lead out of the operator's network.
+
+/** Names of private networks, and of none at all: RFC 6761, 6762, 8375, 9476, ICANN's list, and what clusters and routers use. */
+const PRIVATE_ENDINGS = new Set([
+  ...["localhost", "localdomain", "local", "internal", "intranet", "intra", "private", "lan", "home", "corp"],
+  ...["mail", "domain", "workgroup", "host", "router", "gateway", "belkin", "dlink", "arpa", "onion", "alt"],
+  ...["test", "invalid", "bogon", "svc", "cluster", "pod", "node", "service", "consul", "docker", "kube"],
+  ...["k8s", "nomad", "mesh", "ts", "vpn", "dmz", "priv", "loc", "lcl", "site-local", "fritz.box"],
+  // Public names of private addresses.
+  ...["nip.io", "sslip.io", "xip.io", "localtest.me", "lvh.me", "vcap.me", "lacolhost.com", "local.gd"],
+  ...["localho.st", "1u.ms", "rbndr.us", "traefik.me", "yoogle.com", "ts.net", "localhost.run"],
+]);
+const LABEL = /^[a-z\d_]([a-z\d_-]{0,61}[a-z\d_])?$/;
+
+/**
+ * Whether `hostname`, as URL gives it, is a public name: no address in any spelling, and no name that leads into a private
+ * network. A public name that leads to a private address gets no further than the handshake: what listens there has no
+ * certificate for it.
+ */
+export function isPublicName(hostname: string): boolean {
+  const name = hostname.toLowerCase().replace(/\.$/, "");
+  const labels = name.split(".");
+  if (labels.length < 2 || name.length > 253 || !labels.every((label) => LABEL.test(label))) return false;
+  // No top-level name has digits but for those in Punycode.
+  if (!/^([a-z]{2,63}|xn--[a-z\d-]+)$/.test(labels.at(-1)!)) return false;
+  return !labels.some((_, index) => PRIVATE_ENDINGS.has(labels.slice(index).join(".")));
+}
