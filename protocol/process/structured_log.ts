@@ -18,7 +18,7 @@ export function structuredLog({ process, write = (line) => console.log(line) }: 
   return (level, message, fields = {}) => {
     const facts = { time: new Date().toISOString(), level, process, message: cut(message) };
     const line = JSON.stringify({ ...facts, ...fields }, (_, value) => cut(value));
-    write(line.length <= MAX_LINE ? line : JSON.stringify({ ...facts, fields: cut(JSON.stringify(fields)) }));
+    write(line.length <= MAX_LINE ? line : JSON.stringify({ ...facts, cut: cut(line) }));
   };
 }
 
