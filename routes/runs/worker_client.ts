@@ -34,7 +34,11 @@ export class WorkerClient {
 
   constructor({ idleMs = 45_000, answerMs = 5000, ...options }: WorkerClientOptions) {
     const message = "No worker can be reached at the moment";
-    this.#client = new SignedClient({ timeoutMs: answerMs, ...options, unavailable: { message, code: "worker_unavailable" } });
+    this.#client = new SignedClient({
+      timeoutMs: answerMs,
+      ...options,
+      unavailable: { message, code: "worker_unavailable" },
+    });
     this.#idleMs = idleMs;
     this.#answerMs = answerMs;
   }
@@ -45,7 +49,9 @@ export class WorkerClient {
   }
 
   async models(): Promise<ModelCard[]> {
-    const { models } = await this.#client.json<{ models: ModelCard[] }>("/models", { timeoutMs: this.#answerMs });
+    const { models } = await this.#client.json<{ models: ModelCard[] }>("/models", {
+      timeoutMs: this.#answerMs,
+    });
     return models;
   }
 

@@ -62,7 +62,13 @@ export class WorkerPool {
   #turn = 0;
 
   constructor({ workers, ...options }: WorkerPoolOptions) {
-    this.#options = { freshMs: 2000, staleMs: 10_000, hedgeMs: 1000, now: () => performance.now(), ...options };
+    this.#options = {
+      freshMs: 2000,
+      staleMs: 10_000,
+      hedgeMs: 1000,
+      now: () => performance.now(),
+      ...options,
+    };
     const { now } = this.#options;
     this.#members = workers.map((client) => ({
       client,
@@ -241,7 +247,8 @@ export class WorkerPool {
     const turn = this.#turn++;
     const cost = (member: Member, index: number) =>
       member.load + member.pending + (cardOf(member, model)?.loaded === false ? COLD_COST : 0) +
-      (member.client.url === avoid ? 1000 : 0) + (member.status?.ready === false || isStale(member) ? 2000 : 0) +
+      (member.client.url === avoid ? 1000 : 0) +
+      (member.status?.ready === false || isStale(member) ? 2000 : 0) +
       ((index + turn) % this.#members.length) / this.#members.length;
     return this.#members
       .filter((member) => {
