@@ -96,7 +96,7 @@ export class JobKeeper implements Disposable {
   }
 
   async #tell(job: JobRecord, end: JobEnd): Promise<void> {
-    const { state, webhooks, retryDelaysMs, log } = this.#options;
+    const { state, webhooks, log } = this.#options;
     if (job.webhook === null) return await state.unschedule(AGENDA, job.id);
     if (webhooks === undefined) {
       log("error", "webhook was not told: this edge has no SPECTRUM_WEBHOOK_SECRET", { job: job.id });
