@@ -35,7 +35,9 @@ export function createWorkerApp(options: WorkerAppOptions): Hono {
   const { queue, models, metrics, log } = options;
   const body = { maxBytes: MAX_RUN_BYTES, ...options };
   const app = new Hono();
-  if (options.secret !== undefined) app.use(requireSignature(options.secret, body));
+  if (options.secret !== undefined) {
+    app.use(requireSignature(options.secret, { ...body, instance: crypto.randomUUID() }));
+  }
 
   /** Answers 202 with the run's id and its place in the queue. The run's events tell the rest. */
   app.post("/runs", async (c) => {

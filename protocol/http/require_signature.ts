@@ -5,7 +5,9 @@ import { readBody, type ReadBodyOptions } from "./read_body.ts";
 import {
   hashBody,
   importSecret,
+  INSTANCE_HEADER,
   MAX_CLOCK_SKEW_MS,
+  OTHER_INSTANCE,
   SIGNATURE_HEADERS,
   type SignedCall,
   signedText,
@@ -13,6 +15,11 @@ import {
 import { NonceStore } from "./nonce_store.ts";
 
 export interface RequireSignatureOptions extends ReadBodyOptions {
+  /**
+   * Names this start of this process: calls must be signed for it. A call that was captured is worth nothing to another
+   * worker, nor to this one once it is restarted and has forgotten its nonces. @default calls for any are served
+   */
+  instance?: string | undefined;
   /** @default a new one */
   nonces?: NonceStore;
   /** Milliseconds since 1970. @default Date.now */
@@ -24,13 +31,23 @@ const OPEN_PATHS = ["/healthz", "/readyz", "/metrics"];
 
 /** Who cannot sign costs a comparison: bodies are read, and nonces noted, for signed calls only. */
 export function requireSignature(secret: string, options: RequireSignatureOptions = {}): MiddlewareHandler {
-  const { now = Date.now, nonces = new NonceStore({ now }) } = options;
+  const { instance, now = Date.now, nonces = new NonceStore({ now }) } = options;
   const key = importSecret(secret);
   return async (c, next) => {
-    if (OPEN_PATHS.includes(c.req.path)) return await next();
+    if (OPEN_PATHS.includes(c.req.path)) {
+      await next();
+      if (instance !== undefined) c.header(INSTANCE_HEADER, instance);
+      return;
+    }
     const { call, signature } = readCall(c.req.raw);
     if (!await crypto.subtle.verify("HMAC", await key, signature, signedText(call))) {
       throw refusal("The signature of this call is wrong", "invalid_signature");
+    }
+    if (instance !== undefined && call.instance !== instance) {
+      throw refusal(
+        "This call was signed for another process, or for an earlier start of this one",
+        OTHER_INSTANCE,
+      );
     }
     checkFresh(call, { now, nonces });
 
@@ -52,12 +69,13 @@ function readCall(
   const timestamp = headers.get(SIGNATURE_HEADERS.timestamp) ?? "";
   const nonce = headers.get(SIGNATURE_HEADERS.nonce) ?? "";
   const bodyHash = headers.get(SIGNATURE_HEADERS.bodyHash) ?? "";
+  const instance = headers.get(INSTANCE_HEADER) ?? undefined;
   const signature = headers.get(SIGNATURE_HEADERS.signature) ?? "";
   const isSigned = /^\d{1,15}$/.test(timestamp) && /^[\w-]{16,64}$/.test(nonce) &&
     [bodyHash, signature].every((digest) => /^[\da-f]{64}$/.test(digest));
   if (!isSigned) throw refusal("This worker serves signed calls only", "missing_signature");
   return {
-    call: { method, target: pathname + search, timestamp, nonce, bodyHash },
+    call: { method, target: pathname + search, timestamp, nonce, bodyHash, instance },
     signature: Uint8Array.fromHex(signature),
   };
 }

@@ -11,6 +11,8 @@ export interface SignedCall {
   nonce: string;
   /** SHA-256 of the body, hex; that of nothing where there is none. */
   bodyHash: string;
+  /** Which start of which process the call is for; undefined: of any with the secret. */
+  instance?: string | undefined;
 }
 
 export interface SignRequestOptions {
@@ -18,6 +20,8 @@ export interface SignRequestOptions {
   url: URL;
   /** @default none */
   body?: string | undefined;
+  /** The process that the call is for, as it names itself. @default any */
+  instance?: string | undefined;
   /** Milliseconds since 1970. @default Date.now */
   now?: () => number;
 }
@@ -29,13 +33,19 @@ export const SIGNATURE_HEADERS = {
   signature: "x-spectrum-signature",
 } as const;
 
+/** Names the process that a call is for; a service that is asked for its health names itself in it. */
+export const INSTANCE_HEADER = "x-spectrum-instance";
+
+/** The code of a refusal: the client asks anew which process it calls. */
+export const OTHER_INSTANCE = "other_instance";
+
 /** How far the clocks of edge and worker may be apart. */
 export const MAX_CLOCK_SKEW_MS = 60_000;
 
 /** Headers that make the call acceptable once, for a minute. A retry is signed anew. */
 export async function signRequest(
   secret: string,
-  { method, url, body = "", now = Date.now }: SignRequestOptions,
+  { method, url, body = "", instance, now = Date.now }: SignRequestOptions,
 ): Promise<Record<string, string>> {
   const call = {
     method,
@@ -43,20 +53,23 @@ export async function signRequest(
     timestamp: String(now()),
     nonce: crypto.randomUUID(),
     bodyHash: await hashBody(new TextEncoder().encode(body)),
+    instance,
   };
   const signature = await crypto.subtle.sign("HMAC", await importSecret(secret), signedText(call));
   return {
     [SIGNATURE_HEADERS.timestamp]: call.timestamp,
     [SIGNATURE_HEADERS.nonce]: call.nonce,
     [SIGNATURE_HEADERS.bodyHash]: call.bodyHash,
+    ...instance !== undefined && { [INSTANCE_HEADER]: instance },
     [SIGNATURE_HEADERS.signature]: new Uint8Array(signature).toHex(),
   };
 }
 
 /** What is signed. A line break in one field cannot pass for the next: none of them can hold one in HTTP. */
 export function signedText(call: SignedCall): Uint8Array<ArrayBuffer> {
-  const { method, target, timestamp, nonce, bodyHash } = call;
-  return new TextEncoder().encode(["spectrum-1", method, target, timestamp, nonce, bodyHash].join("\n"));
+  const { method, target, timestamp, nonce, bodyHash, instance } = call;
+  const lines = ["spectrum-1", method, target, timestamp, nonce, bodyHash];
+  return new TextEncoder().encode([...lines, ...instance === undefined ? [] : [instance]].join("\n"));
 }
 
 export function importSecret(secret: string): Promise<CryptoKey> {

@@ -1,12 +1,14 @@
 // Calls of a service of our own, from an edge: signed, with a deadline, with errors that a client of the edge may read.
 import { ApiError, type ApiErrorBody } from "../wire/api_error.ts";
-import { signRequest } from "./sign_request.ts";
+import { INSTANCE_HEADER, OTHER_INSTANCE, signRequest } from "./sign_request.ts";
 
 export interface SignedClientOptions {
   /** Origin of the service, from configuration: never from a request. */
   url: string;
   /** What the service knows us by. @default calls are not signed */
   secret?: string | undefined;
+  /** Whether calls are signed for the one process that answers; it names itself at GET /healthz. @default false */
+  identified?: boolean;
   /** @default the global one */
   fetch?: typeof fetch;
   /** For a whole answer. @default 120000 */
@@ -31,8 +33,13 @@ export interface Call {
   timeoutMs?: number;
 }
 
+/** For a process to name itself. */
+const HEALTH_MS = 2000;
+
 export class SignedClient {
   readonly #options: SignedClientOptions;
+  /** As the service has named its process. */
+  #instance: Promise<string | undefined> | undefined;
 
   constructor(options: SignedClientOptions) {
     this.#options = options;
@@ -62,20 +69,31 @@ export class SignedClient {
 
   /** Any answer. @throws {ApiError} 503 where there is none */
   async fetch(path: string, call: Call = {}): Promise<Response> {
-    const { secret, requestId = () => undefined, fetch = globalThis.fetch } = this.#options;
+    const response = await this.#send(path, call);
+    if (response.status !== 401 || !await isForAnother(response)) return response;
+    // It was restarted: signed anew, once, for the process that is there now.
+    await response.body?.cancel();
+    this.#instance = undefined;
+    return await this.#send(path, call);
+  }
+
+  async #send(path: string, call: Call): Promise<Response> {
+    const { secret, identified = false, requestId = () => undefined, fetch = globalThis.fetch } =
+      this.#options;
     const { method = "GET", timeoutMs = this.#options.timeoutMs ?? 120_000, signal } = call;
     const url = new URL(path, this.#options.url);
     for (const [name, value] of Object.entries(call.query ?? {})) url.searchParams.set(name, value);
     const body = call.json === undefined ? call.body : JSON.stringify(call.json);
     const id = requestId();
     try {
+      const instance = identified && secret !== undefined ? await this.#learnInstance() : undefined;
       return await fetch(url, {
         method,
         headers: {
           ...id !== undefined && { "x-request-id": id },
           ...body !== undefined && { "content-type": "application/json" },
           ...call.headers,
-          ...secret !== undefined && await signRequest(secret, { method, url, body }),
+          ...secret !== undefined && await signRequest(secret, { method, url, body, instance }),
         },
         ...body !== undefined && { body },
         signal: signal ?? AbortSignal.timeout(timeoutMs),
@@ -83,6 +101,24 @@ export class SignedClient {
       });
     } catch (cause) {
       throw this.unavailable(cause);
+    }
+  }
+
+  /** Asked once for all calls, so that none of their deadlines ends it. */
+  async #learnInstance(): Promise<string | undefined> {
+    const { fetch = globalThis.fetch } = this.#options;
+    const ask = async () => {
+      const signal = AbortSignal.timeout(HEALTH_MS);
+      const response = await fetch(new URL("/healthz", this.#options.url), { signal, redirect: "manual" });
+      await response.body?.cancel();
+      return response.headers.get(INSTANCE_HEADER) ?? undefined;
+    };
+    const asked = this.#instance ??= ask();
+    try {
+      return await asked;
+    } catch (cause) {
+      if (this.#instance === asked) this.#instance = undefined;
+      throw cause;
     }
   }
 
@@ -109,6 +145,10 @@ export class SignedClient {
       ...Number.isFinite(retryAfter) && { retryAfter },
     });
   }
+}
+
+async function isForAnother(response: Response): Promise<boolean> {
+  return parseBody(await response.clone().text().catch(() => ""))?.error.code === OTHER_INSTANCE;
 }
 
 function parseBody(text: string): ApiErrorBody | undefined {

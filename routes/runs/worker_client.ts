@@ -36,6 +36,7 @@ export class WorkerClient {
     const message = "No worker can be reached at the moment";
     this.#client = new SignedClient({
       timeoutMs: answerMs,
+      identified: true,
       ...options,
       unavailable: { message, code: "worker_unavailable" },
     });

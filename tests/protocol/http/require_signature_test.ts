@@ -4,7 +4,7 @@ import { Hono } from "hono";
 import { NonceStore } from "../../../protocol/http/nonce_store.ts";
 import { requireSignature, type RequireSignatureOptions } from "../../../protocol/http/require_signature.ts";
 import { ApiError } from "../../../protocol/wire/api_error.ts";
-import { SIGNATURE_HEADERS, signRequest } from "../../../protocol/http/sign_request.ts";
+import { INSTANCE_HEADER, SIGNATURE_HEADERS, signRequest } from "../../../protocol/http/sign_request.ts";
 import { WorkerClient } from "../../../routes/runs/worker_client.ts";
 import { FakePipeline } from "../../gpu-worker/http/fake_pipeline.ts";
 import { startTestWorker } from "../../gpu-worker/http/test_worker.ts";
@@ -13,9 +13,9 @@ const SECRET = "a".repeat(32);
 const NOW = 1_750_000_000_000;
 const BODY = `{"prompt":"x"}`;
 
-function guarded({ now = () => NOW, nonces }: RequireSignatureOptions = {}) {
+function guarded({ now = () => NOW, nonces, instance }: RequireSignatureOptions = {}) {
   const app = new Hono();
-  app.use(requireSignature(SECRET, { now, maxBytes: 1000, ...nonces && { nonces } }));
+  app.use(requireSignature(SECRET, { now, instance, maxBytes: 1000, ...nonces && { nonces } }));
   app.post("/runs", async (c) => c.text(await c.req.raw.text()));
   app.get("/runs/:id/events", (c) => c.text("events"));
   app.delete("/runs/:id", (c) => c.text("deleted"));
@@ -151,6 +151,62 @@ describe("requireSignature()", () => {
     assert.equal(await send(app, call), "401 replayed_signature");
     now += 60_001;
     assert.equal(await send(app, await signed({}, { at: now })), BODY);
+  });
+
+  it("a call for one process is refused by another, and by the same one after a restart", async () => {
+    const url = "http://worker/runs?a=1";
+    const headers = await signRequest(SECRET, {
+      method: "POST",
+      url: new URL(url),
+      body: BODY,
+      instance: "a",
+      now: () => NOW,
+    });
+    const call = { method: "POST", url, headers, body: BODY };
+    assert.equal(await send(guarded({ instance: "a" }), call), BODY);
+    assert.equal(await send(guarded({ instance: "b" }), call), "401 other_instance");
+    const renamed = { ...call, headers: { ...headers, [INSTANCE_HEADER]: "b" } };
+    assert.equal(await send(guarded({ instance: "b" }), renamed), "401 invalid_signature");
+    const { [INSTANCE_HEADER]: _, ...unnamed } = headers;
+    assert.equal(
+      await send(guarded({ instance: "a" }), { ...call, headers: unnamed }),
+      "401 invalid_signature",
+    );
+    assert.equal(await send(guarded({ instance: "a" }), await signed()), "401 other_instance");
+    const open = await guarded({ instance: "a" }).request("http://worker/healthz");
+    assert.equal(open.headers.get(INSTANCE_HEADER), "a");
+  });
+
+  it("WorkerClient signs for the worker that it calls, and goes on when that is restarted", async () => {
+    const captured: Request[] = [];
+    await using first = startTestWorker([new FakePipeline()], { secret: SECRET });
+    const client = new WorkerClient({
+      url: first.url,
+      secret: SECRET,
+      fetch: (input, init) => {
+        const request = new Request(input, init);
+        captured.push(request.clone());
+        return fetch(request);
+      },
+    });
+    await client.submit({ model: "fake", prompt: "x", seed: 1 });
+    const port = Number(new URL(first.url).port);
+    const replay = async (url: string) => {
+      const request = captured.find(({ method }) => method === "POST")!.clone();
+      const answer = await fetch(new URL("/runs", url), {
+        method: "POST",
+        headers: request.headers,
+        body: await request.text(),
+      });
+      return (await answer.json()).error?.code;
+    };
+    assert.equal(await replay(first.url), "replayed_signature");
+    await using other = startTestWorker([new FakePipeline()], { secret: SECRET });
+    assert.equal(await replay(other.url), "other_instance");
+    await first[Symbol.asyncDispose]();
+    await using second = startTestWorker([new FakePipeline()], { secret: SECRET, port });
+    assert.equal(await replay(second.url), "other_instance");
+    assert.equal((await client.submit({ model: "fake", prompt: "x", seed: 2 })).position, 0);
   });
 
   it("WorkerClient signs whatever it calls", async () => {
