@@ -36,21 +36,23 @@ export function createRedisRestApp(
     await next();
   });
 
+  // Upstash reads JSON whatever the content type says.
+  const bodyOptions = { maxBytes, anyType: true };
   app.post("/", async (c) => {
-    const command = toCommand(await readJson(c.req.raw, { maxBytes }));
+    const command = toCommand(await readJson(c.req.raw, bodyOptions));
     const answer = await run(redis, command, encodingOf(c.req.raw));
     return c.json(answer, "error" in answer ? 400 : 200);
   });
 
   app.post("/pipeline", async (c) => {
-    const commands = toCommands(await readJson(c.req.raw, { maxBytes }));
+    const commands = toCommands(await readJson(c.req.raw, bodyOptions));
     const encoding = encodingOf(c.req.raw);
     // One connection and no waiting in between: ioredis sends them in order, Redis answers in order.
     return c.json(await Promise.all(commands.map((command) => run(redis, command, encoding))));
   });
 
   app.post("/multi-exec", async (c) => {
-    const commands = toCommands(await readJson(c.req.raw, { maxBytes }));
+    const commands = toCommands(await readJson(c.req.raw, bodyOptions));
     const encoding = encodingOf(c.req.raw);
     const transaction = redis.multi();
     for (const [name, ...args] of commands) transaction.callBuffer(name, ...args);

@@ -3,20 +3,22 @@ import { ApiError } from "../wire/api_error.ts";
 import { parseJsonText } from "../wire/text.ts";
 import { readBody, type ReadBodyOptions } from "./read_body.ts";
 
-export type ReadJsonOptions = ReadBodyOptions;
+export interface ReadJsonOptions extends ReadBodyOptions {
+  /** Whether the content type may be any, or missing. @default false */
+  anyType?: boolean;
+}
 
-/**
- * Nesting that no valid request comes near. JSON.parse itself takes any depth; what walks its result recursively does not.
- */
+/** Deepest nesting of a body. JSON.parse takes any depth, but code that walks its result recursively does not. */
 const MAX_DEPTH = 32;
 
 /**
- * The body of `request`.
+ * Reads and parses the body of `request`.
  * @throws {ApiError} 400 unless it is JSON in UTF-8, 408 past the deadline, 413 past the limit, 415 for another content type.
  */
 export async function readJson(request: Request, options: ReadJsonOptions = {}): Promise<unknown> {
+  const { anyType = false } = options;
   const type = request.headers.get("content-type") ?? "none";
-  if (!/^application\/json\s*(;|$)/i.test(type)) {
+  if (!anyType && !/^application\/json\s*(;|$)/i.test(type)) {
     throw new ApiError(
       415,
       `The content type must be application/json: current value is ${type.slice(0, 60)}`,
