@@ -23,8 +23,8 @@ export interface JobKeeperOptions {
   now?: () => number;
 }
 
-/** Another edge takes over what one has been at for so long. */
-const LEASE_MS = 30_000;
+/** Another edge takes over what one has been at for so long: longer than a receiver of webhooks may take. */
+const LEASE_MS = 15_000;
 const AT_ONCE = 20;
 /** Webhooks of one key that are told at a time: receivers that hang keep no other key's waiting. */
 const TOLD_PER_TENANT = 4;
