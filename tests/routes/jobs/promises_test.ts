@@ -70,11 +70,14 @@ describe("promises", () => {
 
   it("counted is what was delivered: a stream that fails after its first picture, a job that is cancelled", async () => {
     let begun = 0;
-    const { promise, resolve: go } = Promise.withResolvers<void>();
+    const [seen, cancelled] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
     const pipeline = new FakePipeline({
-      beforeStep: () => {
-        if (++begun === 2) throw new Error("secret");
-        return begun > 2 ? promise : undefined;
+      async beforeStep() {
+        if (++begun === 2) {
+          await seen.promise;
+          throw new Error("secret");
+        }
+        if (begun > 2) await cancelled.promise;
       },
     });
     const { worker, ask, generate, keyStore } = startJobs(pipeline);
@@ -82,17 +85,19 @@ describe("promises", () => {
     const { key, record } = await drawTestKey({ pictures_per_month: 100 });
     await keyStore.add(record);
     const headers = { authorization: `Bearer ${key}` };
-    const stream = eventsOf(
-      await (await generate({ n: 2, steps: 1, seed: 1, stream: true }, { headers })).text(),
-    );
-    const pictures = stream.filter(({ event }) => event === "image_generation.completed").length;
-    assert.equal(pictures, 1);
+    const stream = await generate({ n: 2, steps: 1, seed: 1, stream: true }, { headers });
+    let text = "";
+    for await (const part of stream.body!.pipeThrough(new TextDecoderStream())) {
+      text += part;
+      if (text.includes("event: image_generation.completed")) seen.resolve();
+    }
+    assert.equal(eventsOf(text).at(-1)!.event, "error");
     await until(async () => await keyStore.used(counterOf(record)) === 1);
     const { id } = await (await generate({ n: 3, seed: 5, background: true }, { headers })).json();
     assert.equal(await keyStore.used(counterOf(record)), 4);
     assert.equal((await ask("POST", `/jobs/${id}/cancel`, { headers })).status, 200);
     await until(async () => await keyStore.used(counterOf(record)) === 1);
-    go();
+    cancelled.resolve();
   });
 
   it("a job that was answered 'cancelled' is never anything else, whoever saw it end meanwhile", async () => {
