@@ -51,7 +51,9 @@ async function preparePlan(
     provider: devices[0]!.provider,
     dtype,
   });
-  const { reading, dtype: computeType } = read;
+  const { checkpoint, reading, dtype: computeType } = read;
+  // Each device's process has them too, on a stderr that nobody reads.
+  for (const note of checkpoint.notes) console.warn(`batch: ${note}`);
   const complete = await completion(request, { image, reading });
   // A wrong setting is wrong for every prompt, so report it once.
   const { sampler } = complete(" ");

@@ -7,6 +7,7 @@ import { encodeImage } from "../../../../gpu-worker/media/encode_image.ts";
 import { parseBatchArguments } from "../../../../gpu-worker/cli/batch/batch_arguments.ts";
 import { planBatch } from "../../../../gpu-worker/cli/batch/batch_plan.ts";
 import { readPrompts } from "../../../../gpu-worker/cli/read_prompts.ts";
+import { goldenPath } from "../../../goldens/golden.ts";
 import { runTask, startTask } from "../run_task.ts";
 
 const STEPS = ["--steps", "2"];
@@ -48,6 +49,14 @@ const readStats = (name: string) => JSON.parse(Deno.readTextFileSync(join(folder
 const numbered = (length: number) => Array.from({ length }, (_, i) => `prompt ${i}`);
 
 describe("deno task batch", () => {
+  it("says what it leaves out of a LoRA's file", async () => {
+    const args = writePrompts(["a crab"]).map((arg) => arg === model ? goldenPath("flux/tiny-dev") : arg);
+    const lora = goldenPath("lora/names/flux/dora.safetensors");
+    const { code, stderr } = await runTask("batch", [...args, "--lora", lora]);
+    assert.equal(code, 0, stderr);
+    assert.equal(stderr.match(/batch: .*left out scales of DoRA/g)?.length, 1, stderr);
+  });
+
   it("writes a picture and its stats for each prompt, and the next time only what is missing", async () => {
     const args = writePrompts(["red heart", "", "dog face", "not. drawn"]);
     const two = [...args, "--total-prompt-num", "2"];
