@@ -103,6 +103,7 @@ function describe(
     maxSequenceLength,
     decoding: reading.decoding(request, saving),
     offload: saving.offload,
+    provider,
   });
   const problem = problemOf(provider);
   const processBytes = peakMemoryBytes() + RUN_BYTES + promptBytes;
