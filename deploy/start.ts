@@ -4,7 +4,7 @@
 
 /** Tried first unless --port is given; another free one is taken where it is in use. */
 const DEFAULT_PORT = 8000;
-/** What the worker serves where it is not told: the embedded checkpoints, small enough to be in memory together. */
+/** Models that the worker serves by default: the embedded checkpoints, which fit into memory together. */
 const EMBEDDED = ["--models", "models/emoji,models/shapes", "--max-loaded", "2"];
 /** Children that have not ended by then, after the first signal, are killed. SIGTERM lets the picture at work finish. */
 const STOP_MS: Partial<Record<Deno.Signal, number>> = { SIGINT: 20_000, SIGTERM: 150_000 };
@@ -117,7 +117,7 @@ function startTask(
   (async () => {
     let unfinished = "";
     const decoder = new TextDecoder();
-    // As it comes: a busy edge logs thousands of lines a second.
+    // Written as it comes, since a busy edge logs thousands of lines a second.
     for await (const chunk of process.stdout) {
       for (let bytes = chunk; bytes.length > 0;) bytes = bytes.subarray(await Deno.stdout.write(bytes));
       const text = unfinished + decoder.decode(chunk, { stream: true });

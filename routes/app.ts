@@ -55,13 +55,13 @@ export interface AppOptions
   results: ResultStore;
   /** Runs that all edges share. @default this process's own */
   runs?: RunLog;
-  /** What all edges must agree on. @default this process's own */
+  /** State that all edges share. @default this process's own */
   state?: StateStore;
   /** @default no job may name one */
   webhooks?: Pick<WebhooksOptions, "secret" | "origins" | "fetch"> | undefined;
-  /** How often jobs are looked after; false: other edges do, which have the keys and webhooks for it. */
+  /** Intervals of the job keeper. False if other edges keep the jobs. */
   keeper?: Pick<JobKeeperOptions, "intervalMs" | "retryDelaysMs"> | false;
-  /** What results, runs and keys are shared through, to say whether it is there. @default nothing is shared */
+  /** The shared store, for /readyz. @default nothing is shared */
   store?: { ping(): Promise<boolean> } | undefined;
   /** Plain API keys, and those of a store; none at all admits this machine's own programs only. */
   keys: readonly string[];
@@ -77,7 +77,7 @@ export interface AppOptions
   batches?: BatchClient | undefined;
   /** Signs addresses of pictures, at all edges alike. @default random */
   urlSecret?: string | undefined;
-  /** Where clients reach this edge, for such addresses. @default as publicOrigin() says */
+  /** Origin under which clients reach this edge, for such addresses. @default as publicOrigin() says */
   publicUrl?: string | undefined;
 }
 

@@ -53,7 +53,7 @@ export function readEdgeConfig(env: (name: string) => string | undefined): EdgeC
 
 function readWebhooks(secret: string | undefined, origins: string[]): EdgeConfig["webhooks"] {
   if (!secret) return undefined;
-  // As Standard Webhooks has it: 24 bytes at least.
+  // Standard Webhooks asks for at least 24 bytes.
   if (/^whsec_[A-Za-z0-9+/]{32,}={0,2}$/.test(secret)) {
     return { secret, origins: origins.map((origin) => readOrigin(origin, "SPECTRUM_WEBHOOK_ORIGINS")) };
   }

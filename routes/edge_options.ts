@@ -1,4 +1,4 @@
-// What an edge is made of, from its configuration.
+// Creates an edge's parts from its configuration.
 import { tryGetContext } from "hono/context-storage";
 import { RedisLink } from "../protocol/store/redis_link.ts";
 import { MemoryResultStore } from "../protocol/store/results/memory_result_store.ts";

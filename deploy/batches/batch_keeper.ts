@@ -50,7 +50,7 @@ export class BatchKeeper implements AsyncDisposable {
     return this.#looking;
   }
 
-  /** How what is left of a batch ends; undefined: it goes on, or has ended. */
+  /** Returns how the rest of a batch ends. Undefined if the batch goes on, or has ended. */
   async endOf(batch: string): Promise<"cancelled" | "expired" | undefined> {
     return (await this.#close(batch))?.outcome;
   }
@@ -96,7 +96,7 @@ export class BatchKeeper implements AsyncDisposable {
     return { outcome, file: file!, total: Number(total) };
   }
 
-  /** What a batch's end owes was noted with that end; the store of keys notes by the batch's id that it was paid. */
+  /** Pays what a batch's end owes. The end noted the debt; the key store notes the payment under the batch's id. */
   async #refund(): Promise<void> {
     const { redis, giveBack, log } = this.#options;
     const owed = await redis.hrandfield(REFUNDS, 100, "WITHVALUES") as string[];

@@ -1,4 +1,4 @@
-// What a batch service counts, in Prometheus' text format.
+// Metrics of the batch service, in Prometheus' text format.
 import { Counter, Gauge, Registry } from "prom-client";
 import type { Outcome } from "./request_queue.ts";
 

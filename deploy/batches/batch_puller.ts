@@ -6,7 +6,7 @@ import { parseRequest } from "./scan_requests.ts";
 
 export interface BatchPullerOptions {
   queue: RequestQueue;
-  /** How a batch ends what is left of it; undefined: it goes on. */
+  /** Returns how the rest of a batch ends. Undefined if the batch goes on. */
   endOf: (batch: string) => Promise<"cancelled" | "expired" | undefined>;
   /** Answers a request of the API, as an edge does. */
   fetch: (request: Request) => Response | Promise<Response>;
@@ -25,7 +25,7 @@ export interface BatchPullerOptions {
   onSettled?: (outcome: Outcome) => void;
 }
 
-/** How often a request may be under way in a puller that dies, before it is held for the cause. */
+/** Number of pullers that may die over a request before the request is given up. */
 const MAX_DEATHS = 10;
 /** Failures, not the absence of workers, which is waited out. */
 const MAX_FAILURES = 4;

@@ -1,11 +1,11 @@
-// What must not be half done, as scripts: each promise of a batch is one step in Redis.
+// Scripts of the batch service. Each promise of a batch is one atomic step in Redis.
 // They need Redis 7 for their flags, and build the names of their keys: no cluster.
 //
 // A full Redis refuses whatever may grow. Scripts that end, move or hand out work may grow all the same: they write
 // little, and without them nothing that is full would ever end. Only pictures wait for room.
 import { PREFIX } from "./batch_keys.ts";
 
-/** Of a batch without its results. */
+/** Lifetime of a batch without its results. */
 export const RECORD_BYTES = 4000;
 
 const COMMON = `

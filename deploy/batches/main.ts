@@ -60,7 +60,7 @@ function serve(): void {
   bypassProxy({ urls: config.workerUrls });
   const log = structuredLog({ process: "batches" });
   const redis = new Redis(flags.redis ?? env("SPECTRUM_QUEUE_REDIS_URL") ?? "redis://127.0.0.1:6379", {
-    // What is under way waits for a Redis that is away, rather than being lost with it.
+    // Work under way waits for a Redis that is away instead of being lost with it.
     maxRetriesPerRequest: null,
   });
   redis.on("error", (error) => log("warn", "queue is away", { error: String(error) }));

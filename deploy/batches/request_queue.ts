@@ -23,9 +23,9 @@ export interface Place {
 export interface Taken extends Place {
   /** Its line in the file. */
   text: string;
-  /** How often it was begun without being given back, this time included: by pullers that died over it. */
+  /** Number of times that it was begun and not given back, this time included. */
   tries: number;
-  /** How often it has failed. */
+  /** Number of times that it has failed. */
   fails: number;
 }
 

@@ -4,15 +4,15 @@ import { ApiError } from "../../protocol/wire/api_error.ts";
 import { SIZES } from "./batch_keys.ts";
 import { HELD } from "./batch_scripts.ts";
 
-/** Of the memory: for what ends batches while nothing else fits. */
+/** Share of the memory that is kept free for the ends of batches. */
 const SPARE = 0.05;
 /** Of the memory: one key leaves the rest to others. In bytes of files and results, of which Redis makes a quarter more. */
 const SHARE = 0.6;
 /** Files and batches of one key. */
 const MAX_HELD = 10_000;
-/** Of a result, until there are some. */
+/** Assumed bytes of a result before any is known. */
 const GUESSED_BYTES = 16 * 1024;
-/** Of a request under way, beside its result. */
+/** Bytes of a request under way, beside its result. */
 const REQUEST_BYTES = 300;
 
 export interface Need {
@@ -44,7 +44,7 @@ export async function assertRoom(redis: Redis, { tenant, bytes, requests = 0 }: 
   return need;
 }
 
-/** What Redis' own refusal for want of memory means to a client; undefined for any other error. */
+/** Returns the client's error for Redis' refusal for lack of memory. Undefined for any other error. */
 export function fullStore(cause: unknown): ApiError | undefined {
   return cause instanceof Error && /\bOOM\b/.test(cause.message) ? noRoom(cause) : undefined;
 }

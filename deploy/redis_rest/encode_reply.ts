@@ -1,7 +1,7 @@
 // Redis replies as JSON, in the two encodings that Upstash's clients ask for.
 import { Buffer } from "node:buffer";
 
-/** What ioredis returns for commands with buffers. */
+/** A reply of ioredis to a command with buffers. */
 export type RedisReply = Buffer | string | number | null | RedisReply[];
 
 /** "base64" keeps bytes that are no text; "OK" stays as it is in both, as clients expect. */

@@ -14,7 +14,7 @@ import { encodeReply, type RedisReply, type ReplyEncoding } from "./encode_reply
 export interface RedisRestOptions {
   redis: Redis;
   channels: ChannelHub;
-  /** What clients send as Bearer token. */
+  /** Bearer token of clients. */
   token: string;
   /** Of a request's body; Upstash has the same limit. @default 10485760 */
   maxBytes?: number;

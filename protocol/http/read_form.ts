@@ -10,9 +10,9 @@ import { type ReadBodyOptions, readChunks } from "./read_body.ts";
 
 /** More than any form of this API has fields. */
 const MAX_PARTS = 100;
-/** Of one part: its name, its file's name and its type. */
+/** Largest header of one part: its name, its file's name and its type. */
 const MAX_HEADER_BYTES = 4096;
-/** Of a part that is no file; a JSON body has the same limit. */
+/** Largest part that is not a file. A JSON body has the same limit. */
 const MAX_TEXT_BYTES = 256 * 1024;
 
 /**
@@ -41,7 +41,7 @@ export async function readForm(request: Request, options: ReadBodyOptions): Prom
   const form = new FormData();
   try {
     for await (const chunk of readChunks(request, options)) {
-      // What follows the last boundary is no part of the form.
+      // Bytes after the last boundary do not belong to the form.
       if (isFinished(parser)) continue;
       for (const part of parser.write(chunk)) addPart(form, part);
     }

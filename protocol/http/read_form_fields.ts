@@ -46,7 +46,7 @@ export async function readFormFields(
   return fields;
 }
 
-/** What is not of its kind is left as it is, for the schema to refuse by name. */
+/** A value of the wrong kind stays as it is, so that the schema refuses it by name. */
 function readNumber(text: string): unknown {
   const number = Number(text);
   return text.trim() === "" || Number.isNaN(number) ? text : number;

@@ -26,10 +26,10 @@ export interface RequireSignatureOptions extends ReadBodyOptions {
   now?: () => number;
 }
 
-/** What orchestrators and Prometheus ask, neither of which can sign; it shows counts and model names. */
+/** Paths for orchestrators and Prometheus, which cannot sign. They show counts and model names. */
 const OPEN_PATHS = ["/healthz", "/readyz", "/metrics"];
 
-/** Who cannot sign costs a comparison: bodies are read, and nonces noted, for signed calls only. */
+/** An unsigned call costs one comparison: bodies are read, and nonces noted, for signed calls only. */
 export function requireSignature(secret: string, options: RequireSignatureOptions = {}): MiddlewareHandler {
   const { instance, now = Date.now, nonces = new NonceStore({ now }) } = options;
   const key = importSecret(secret);

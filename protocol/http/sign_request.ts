@@ -39,7 +39,7 @@ export const INSTANCE_HEADER = "x-spectrum-instance";
 /** The code of a refusal: the client asks anew which process it calls. */
 export const OTHER_INSTANCE = "other_instance";
 
-/** How far the clocks of edge and worker may be apart. */
+/** Largest difference between the clocks of edge and worker. */
 export const MAX_CLOCK_SKEW_MS = 60_000;
 
 /** Headers that make the call acceptable once, for a minute. A retry is signed anew. */
@@ -65,7 +65,7 @@ export async function signRequest(
   };
 }
 
-/** What is signed. A line break in one field cannot pass for the next: none of them can hold one in HTTP. */
+/** Returns the signed text. No field can hold a line break in HTTP, so no field can pass for the next. */
 export function signedText(call: SignedCall): Uint8Array<ArrayBuffer> {
   const { method, target, timestamp, nonce, bodyHash, instance } = call;
   const lines = ["spectrum-1", method, target, timestamp, nonce, bodyHash];

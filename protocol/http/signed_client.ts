@@ -5,7 +5,7 @@ import { INSTANCE_HEADER, OTHER_INSTANCE, signRequest } from "./sign_request.ts"
 export interface SignedClientOptions {
   /** Origin of the service, from configuration: never from a request. */
   url: string;
-  /** What the service knows us by. @default calls are not signed */
+  /** Secret shared with the service. @default calls are not signed */
   secret?: string | undefined;
   /** Whether calls are signed for the one process that answers; it names itself at GET /healthz. @default false */
   identified?: boolean;

@@ -13,7 +13,7 @@ export interface SseMessage {
 export interface StreamEventsOptions {
   /** Between comments that keep idle connections open. @default 15000 */
   heartbeatMs?: number;
-  /** How long a browser waits before it reconnects. @default 2000 */
+  /** Milliseconds that a browser waits before it reconnects. @default 2000 */
   retryMs?: number;
 }
 

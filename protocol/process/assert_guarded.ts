@@ -1,4 +1,4 @@
-// Who can reach a worker can use it: without a secret that is this machine.
+// Checks that a worker without a secret listens on this machine only, as anybody who reaches it can use it.
 import { UsageError } from "./usage_error.ts";
 
 /** @throws {UsageError} if `host` is more than a loopback address and there is no secret to tell edges by. */

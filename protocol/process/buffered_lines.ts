@@ -4,13 +4,13 @@
 export interface BufferedLinesOptions {
   /** Takes lines, joined by line feeds. @default the console */
   write?: (text: string) => void;
-  /** How long a line may wait. @default 10 */
+  /** Longest time that a line waits, in milliseconds. @default 10 */
   delayMs?: number;
   /** Lines that may wait. @default 256 */
   capacity?: number;
 }
 
-/** What waits when the process exits by itself is written then; what a kill finds waiting is lost. */
+/** Lines that wait are written when the process exits by itself. A kill loses them. */
 export function bufferedLines(options: BufferedLinesOptions = {}): (line: string) => void {
   const { write = (text) => console.log(text), delayMs = 10, capacity = 256 } = options;
   let lines: string[] = [];

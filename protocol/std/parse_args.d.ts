@@ -1,6 +1,6 @@
 // The part of @std/cli's parseArgs that we use. tests/protocol/std/std_test.ts checks these declarations against the real behaviour.
 
-/** How flags are read; a flag that is not named is text, a number or true. */
+/** Options of `parseArgs`. A flag that no option names is text, a number or true. */
 export interface ParseOptions<S extends string, B extends string, C extends string, D extends object> {
   /** Flags whose values stay text. "_" does the same for operands. */
   string?: readonly S[];
@@ -17,7 +17,7 @@ export interface ParseOptions<S extends string, B extends string, C extends stri
 /** Text of a flag, which is undefined where it is neither given nor has a default. */
 type Text<K, D> = K extends keyof D ? string | D[K] : string | undefined;
 
-/** What was read. Names that no option has are no properties of it. */
+/** The parsed arguments. They have no properties for names that no option has. */
 export type Args<S extends string, B extends string, C extends string, D extends object> =
   & { _: "_" extends S ? string[] : (string | number)[] }
   & { [K in Exclude<S, C | "_">]: Text<K, D> }

@@ -1,4 +1,4 @@
-// What an operator must set of the store, checked when an edge starts: whether a full store gives up promises.
+// Checks at the start of an edge that a full store does not evict promises, which the operator must configure.
 import type { Log } from "../process/structured_log.ts";
 import type { RedisLink } from "./redis_link.ts";
 

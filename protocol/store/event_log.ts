@@ -1,4 +1,4 @@
-// What happened in a run so far, readable by any number of followers, each from where it left off.
+// The events of a run so far. Any number of followers read them, each from where it left off.
 
 /** An append-only list. A run's events are few and bounded (steps, previews, one result), so the log keeps all. */
 export class EventLog<E> {
@@ -16,7 +16,7 @@ export class EventLog<E> {
     return this.#closed;
   }
 
-  /** Of the newest event. */
+  /** Id of the newest event. */
   get lastId(): number {
     return this.#entries.at(-1)?.id ?? this.#before;
   }
@@ -39,7 +39,7 @@ export class EventLog<E> {
     return this.#entries.slice(this.#indexAfter(after));
   }
 
-  /** As `since`, once there are some; none after the end. */
+  /** Waits for events after an id. Returns none after the end. */
   async next(after: number): Promise<{ id: number; event: E }[]> {
     for (;;) {
       const entries = this.since(after);

@@ -20,7 +20,7 @@ export interface RedisChannelOptions {
   idleMs?: number;
 }
 
-/** Listens until disposed of, and comes back whenever the connection breaks. What is published in between is lost. */
+/** Listens until disposed, and reconnects whenever the connection breaks. Messages in between are lost. */
 export class RedisChannel implements Disposable {
   readonly #options: RedisChannelOptions;
   readonly #stop = new AbortController();

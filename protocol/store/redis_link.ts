@@ -22,7 +22,7 @@ export class RedisLink {
   readonly #pauseMs: number;
   readonly #listeners = new Set<() => void>();
   #away = false;
-  /** How often the store has been found away. */
+  /** Number of times that the store went away. */
   #outages = 0;
   /** Whether anybody was refused since the last look. */
   #wanted = false;
@@ -79,7 +79,7 @@ export class RedisLink {
   #lookLater(): void {
     this.#wanted = false;
     Deno.unrefTimer(setTimeout(async () => {
-      // Where nobody has asked meanwhile, nothing goes on here: whoever asks next finds out.
+      // If nobody has asked meanwhile, the probe stops, and the next caller finds out.
       const isBack = !this.#wanted || await this.#redis.ping().then(() => true, isReply);
       if (!isBack) return this.#lookLater();
       this.#away = false;

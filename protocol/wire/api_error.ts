@@ -42,7 +42,7 @@ export class ApiError extends Error {
     this.#headers = options.headers ?? {};
   }
 
-  /** What the client gets; the cause stays here. */
+  /** Returns the body for the client. The cause stays here. */
   toBody(): ApiErrorBody {
     const { status, message, param = null, code = null } = this;
     return { error: { message, type: errorType(status), param, code } };

@@ -10,7 +10,7 @@ export const MAX_BATCH_REQUESTS = 50_000;
 export const MAX_BATCH_LINE_BYTES = 256 * 1024;
 /** Most faults that are told of one. */
 export const MAX_BATCH_ERRORS = 100;
-/** What a batch may ask for. */
+/** Endpoints that a batch may call. */
 const BATCH_ENDPOINTS = ["/v1/images/generations"] as const;
 
 const seconds = z.int().min(0);
@@ -27,7 +27,7 @@ export const fileSchema = z.object({
 });
 export type FileObject = z.output<typeof fileSchema>;
 
-/** As the batch service tells the edge of an uploaded file. */
+/** An uploaded file, as the batch service describes it to the edge. */
 export interface StoredFile extends FileObject {
   /** Pictures that its requests ask for, to be counted against quotas. */
   pictures: number;
@@ -91,7 +91,7 @@ export const createBatchSchema = z.strictObject({
 });
 export type CreateBatch = z.output<typeof createBatchSchema>;
 
-/** As the edge passes it on. */
+/** The order of a batch, as the edge passes it on. */
 export const batchOrderSchema = createBatchSchema.extend({
   /** Drawn by the edge: an order that is sent twice is one batch. */
   id: z.string().regex(/^batch_[0-9a-f]{24}$/),

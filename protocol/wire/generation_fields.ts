@@ -30,7 +30,7 @@ export const generationFields = {
   spectrum: optional(spectrumFields),
 };
 
-/** How much of an image is drawn anew. */
+/** Share of an image that is drawn anew. */
 export const strengthField = optional(z.number().min(0).max(1));
 
 /** Whole numbers that JSON carries exactly. */
@@ -51,7 +51,7 @@ export const CONTENT_TYPES: Readonly<Record<OutputFormat | VideoFormat, string>>
   mp4: "video/mp4",
 };
 
-/** What makes a video of a picture; which lengths a checkpoint makes is its own to say. */
+/** Fields of videos alone. Each checkpoint says which lengths it makes. */
 export const videoFields = {
   num_frames: optional(z.int().min(1).max(9999)),
   /** Frames a second. */

@@ -1,4 +1,4 @@
-// What each picture says of its making.
+// The receipt of a result: how it was made.
 import { z } from "zod";
 import { skipLayerSettingsSchema } from "./run_request.ts";
 import { spectrumSettingsSchema } from "./sampler_fields.ts";

@@ -1,4 +1,4 @@
-// What a worker tells of a run, in order, as server-sent events: the type is the event's name, the id counts from 1.
+// The events of a run, in order, as server-sent events. The type is the event's name, the id counts from 1.
 import type { ApiErrorBody } from "./api_error.ts";
 import type { Receipt } from "./receipt.ts";
 
@@ -6,7 +6,7 @@ export type RunEvent =
   /** `position` runs are before this one. Repeated whenever it moves up. */
   | { type: "queued"; position: number }
   | { type: "started" }
-  /** Its worker was lost after it had delivered steps: they are made anew, elsewhere. */
+  /** The run lost its worker after some steps. Another worker makes the steps again. */
   | { type: "restarted"; attempt: number }
   | StepEvent
   | { type: "preview"; preview_index: number; step_index: number; b64_json: string }
@@ -34,7 +34,7 @@ export interface CompletedEvent {
   b64_json: string;
   /** "image/png", "video/mp4". */
   content_type: string;
-  /** Of videos alone. */
+  /** Present for videos only. */
   stills?: VideoStills;
   receipt: Receipt;
   /** Latent tokens of the picture, for usage figures. */
@@ -75,7 +75,7 @@ export function toBrief(event: RunEvent): BriefEvent {
   return brief;
 }
 
-/** What a run ends with. */
+/** The final event of a run. */
 export type FinalEvent = Extract<RunEvent, { type: "completed" | "failed" | "cancelled" }>;
 
 /** Whether nothing follows `event`. */

@@ -19,7 +19,7 @@ const MAX_IMAGE_CHARACTERS = Math.ceil(MAX_IMAGE_BYTES / 3) * 4;
 /** Room for a run request with the largest image. */
 export const MAX_RUN_BYTES = MAX_IMAGE_CHARACTERS + 256 * 1024;
 
-/** Where a run stands among others that many edges know: protocol/run_log/. */
+/** The place of a run in the shared run log (protocol/store/run_log/). */
 const sharedRunSchema = z.strictObject({
   /** The run's id, for the worker to use as its own. */
   id: z.string().regex(/^[\w-]{8,64}$/),
@@ -28,7 +28,7 @@ const sharedRunSchema = z.strictObject({
   after: z.int().min(0).default(0),
   /** Whether the worker is to write the shared log, if it has one. */
   log: z.boolean().default(false),
-  /** Where the result is to be stored, unless other weights than these have made it. */
+  /** Key of the result, and the digest of the weights that must have made it. */
   store: optional(z.strictObject({ key: z.string().max(200), model_digest: z.string().max(200) })),
 });
 
@@ -44,7 +44,7 @@ export const runRequestSchema = z.strictObject({
   width: optional(z.int().min(0).max(99_999)),
   /** Pixels. */
   height: optional(z.int().min(0).max(99_999)),
-  /** How many previews to emit on the way. */
+  /** Number of previews to emit. */
   previews: z.int().min(0).max(3).default(0),
   output_format: z.enum([...outputFormat.options, ...videoFormat.options]).default("png"),
   output_compression: outputCompression.default(100),
@@ -54,15 +54,15 @@ export const runRequestSchema = z.strictObject({
 
 /** POST /complete of a worker: the image may be told by its size, so that its bytes travel with the run alone. */
 export const completionRequestSchema = runRequestSchema.extend({
-  /** Of the image file, turned as its EXIF says. */
+  /** Size of the image file after its EXIF rotation. */
   image_size: optional(z.strictObject({ width: z.int().positive(), height: z.int().positive() })),
 });
 export type CompletionRequest = z.output<typeof completionRequestSchema>;
 export type OpenCompletionRequest = z.input<typeof completionRequestSchema>;
 
-/** As a worker reads it. */
+/** A run request as a worker reads it. */
 export type RunRequest = z.output<typeof runRequestSchema>;
-/** As an edge sends it: what is open is left out. */
+/** A run request as an edge sends it. It leaves open fields out. */
 export type OpenRunRequest = z.input<typeof runRequestSchema>;
 
 /** Skip-layer guidance in full. */
@@ -74,7 +74,7 @@ export const skipLayerSettingsSchema = z.object({
 });
 export type SkipLayerGuidance = z.output<typeof skipLayerSettingsSchema>;
 
-/** What decides the pixels: a run request with every default of its checkpoint filled in. */
+/** The settings that decide the pixels: a run request with every default of its checkpoint filled in. */
 export const completeSettingsSchema = z.object({
   prompt: z.string(),
   negative_prompt: z.string(),
@@ -84,7 +84,7 @@ export const completeSettingsSchema = z.object({
   width: z.int(),
   /** Pixels. */
   height: z.int(),
-  /** Of videos alone. */
+  /** Present for videos only. */
   num_frames: z.int().exactOptional(),
   /** Frames a second; of videos alone. */
   fps: z.number().exactOptional(),
@@ -107,6 +107,6 @@ export interface RunAccepted {
   id: string;
   /** Runs before this one; 0 starts at once. */
   position: number;
-  /** Whether the worker writes the shared log. Whoever submits a run that it does not write has to follow it. */
+  /** Whether the worker writes the shared log. If not, the edge that submits the run has to follow it. */
   shared: boolean;
 }

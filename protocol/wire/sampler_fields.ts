@@ -20,7 +20,7 @@ export function optionSchema({ integer, min, max }: Pick<OptionRow, "integer" | 
   return max === undefined ? bounded : bounded.max(max);
 }
 
-/** What a request may give. */
+/** Options that a request may give. */
 export const spectrumFields = z.strictObject({
   method: optional(methodSchema),
   ...mapOptions(

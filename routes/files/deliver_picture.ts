@@ -1,4 +1,4 @@
-// How a finished picture reaches its client: in base64, or as an address to fetch it from.
+// Delivers a finished picture: in base64, or as an address.
 import { CONTENT_TYPES, type OutputFormat } from "../../protocol/wire/generation_fields.ts";
 import type { CompletedEvent } from "../../protocol/wire/run_event.ts";
 import type { ResultStore } from "../../protocol/store/results/result_store.ts";

@@ -13,7 +13,7 @@ export interface FileRoutesOptions {
   results: ResultStore;
 }
 
-/** Who has the address may show the picture anywhere; scripts in it, were there any, run nowhere. */
+/** Any page with the address may show the picture. Scripts in it would not run. */
 const headers = secureHeaders({
   contentSecurityPolicy: { defaultSrc: ["'none'"], sandbox: [] },
   crossOriginResourcePolicy: "cross-origin",

@@ -1,4 +1,4 @@
-// Where clients reach this edge.
+// Finds the origin under which clients reach this edge.
 
 /**
  * The origin that addresses of files begin with: of `publicUrl`, or of the request where that names this machine by number.

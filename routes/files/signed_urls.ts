@@ -35,7 +35,7 @@ export class SignedUrls {
     return `/files/${name}?expires=${expires}&signature=${new Uint8Array(signature).toHex()}`;
   }
 
-  /** How long `file` may still be had, in seconds; undefined if `signature` is not ours, 0 if it has expired. */
+  /** Returns the seconds for which `file` stays available: 0 if expired, undefined if `signature` is not ours. */
   async secondsLeft(file: SignedFile, signature: string): Promise<number | undefined> {
     if (!/^[0-9a-f]{64}$/.test(signature)) return undefined;
     const bytes = Uint8Array.fromHex(signature);

@@ -11,11 +11,11 @@ import { type Delivered, pictureFacts, unixSeconds, usage } from "./image_respon
 export interface ImageMessagesOptions {
   request: ImageRequest;
   settings: CompleteSettings;
-  /** What OpenAI's names of events begin with. */
+  /** Prefix of OpenAI's event names. */
   kind: "image_generation" | "image_edit";
   /** The picture with this place in the request, as the client wants it. */
   deliver: (event: CompletedEvent, imageIndex: number) => Promise<Delivered>;
-  /** Told of what ends the stream early; the client gets no more than an ApiError says. */
+  /** Called with the error that ends the stream early. The client sees only ApiErrors. */
   onError: (error: ApiError) => void;
 }
 

@@ -10,7 +10,7 @@ import type { JobRecord } from "../jobs/job_record.ts";
 import { imageMessages, type ImageMessagesOptions } from "./image_messages.ts";
 import { type Delivered, imagesResponse } from "./image_response.ts";
 
-/** What is kept of an image request. */
+/** The stored part of an image request. */
 export interface ImageFacts {
   request: ImageRequest;
   settings: CompleteSettings;

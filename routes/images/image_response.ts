@@ -15,7 +15,7 @@ export function pictureFacts(request: ImageRequest, { width, height }: CompleteS
   };
 }
 
-/** How a picture is handed over: itself, or an address. */
+/** A picture for the client: its bytes, or an address. */
 export type Delivered = { b64_json: string } | { url: string };
 
 /** The body of a JSON answer. */

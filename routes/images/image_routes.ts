@@ -37,7 +37,7 @@ export interface ImageRoutesOptions extends ReadJsonOptions, StreamEventsOptions
   repetitions: Repetitions;
   /** undefined: no job may name one. */
   webhooks: Webhooks | undefined;
-  /** Where clients reach this edge. @default as publicOrigin() says */
+  /** Origin under which clients reach this edge. @default as publicOrigin() says */
   publicUrl?: string | undefined;
 }
 
@@ -84,7 +84,7 @@ async function answer(c: Context<Environment>, asked: Answer): Promise<Response>
   });
   const known = detached && repetition.repeated ? await jobs.read(repetition.job) : undefined;
   if (known !== undefined) return await accepted(c, { job: known, options });
-  // A repetition gets what was made for the first: nothing is made anew. With 'no-store' nothing is kept that it could get.
+  // A repetition gets the pictures of the first request. With 'no-store' none are kept that it could get.
   if (repetition.repeated && caching.store) caching.maxAgeMs = Infinity;
   const id = caching.store ? repetition.job : drawJobId();
   const sharing = !caching.store ? "none" : detached ? "results" : repetition.sharing;
@@ -106,7 +106,7 @@ async function answer(c: Context<Environment>, asked: Answer): Promise<Response>
   return await accepted(c, { job, options });
 }
 
-/** From here on others can take the request up: GET /jobs/{id}/events. */
+/** From here on other connections can continue the request: GET /jobs/{id}/events. */
 async function addJob(c: Context<Environment>, opened: Opened): Promise<JobRecord> {
   const { kind, plan, pictures, repetition, detached, quota, options } = opened;
   const job = await options.jobs.add({
@@ -156,10 +156,10 @@ function stream(c: Context<Environment>, opened: Opened & { job: JobRecord }): R
         yield message;
       }
     } finally {
-      // Who has had the beginning does not retry.
+      // A client that has received part of the stream does not retry.
       if (signal.aborted && !begun) repetition.lost();
       closeAll(pictures);
-      // Who leaves has had pictures made all the same. A job's end settles what it has counted, whoever reads it.
+      // The pictures of a client that leaves count all the same. A job's end settles its count, whoever reads it.
       if (!job.detached && signal.aborted) await deliver(allPlaces(plan.pictures.length));
       if (!job.detached) await opened.end();
     }
@@ -180,7 +180,7 @@ async function wait(c: Context<Environment>, opened: Opened): Promise<Response> 
     await deliver(allPlaces(finished.length));
     return c.json(imagesResponse(finished, { request, settings: plan.settings, delivered }));
   } finally {
-    // Who does not wait for pictures has had them made all the same.
+    // The pictures of a client that does not wait count all the same.
     if (signal.aborted) await deliver(allPlaces(plan.pictures.length));
     await opened.end();
     if (signal.aborted) repetition.lost();
@@ -204,11 +204,11 @@ async function collect(pictures: readonly RunView[], signal: AbortSignal): Promi
 
 function factsOf({ request, plan, detached }: Opened): ImageFacts {
   const { image: _image, ...kept } = { image: undefined, ...request };
-  // Who reads a job's events wants to see it move.
+  // A reader of a job's events wants its progress.
   return { request: { ...kept, progress: kept.progress || detached }, settings: plan.settings };
 }
 
-/** What tells requests apart, without megabytes. */
+/** Returns a fingerprint of the request without its megabytes. */
 function withoutImage(request: ImageRequest | EditRequest) {
   const { image = undefined, ...rest } = { image: undefined, ...request };
   return { ...rest, image: image === undefined ? undefined : (image as EditRequest["image"]).sha256 };

@@ -32,7 +32,7 @@ export async function openPictures(
   throw refused.reason;
 }
 
-/** As the header says it: "joined" if nothing had to be begun for this request. */
+/** Returns the value of the header: "joined" if this request had to begin nothing. */
 export function cacheOf(pictures: readonly RunView[]): RunView["cache"] {
   if (pictures.every(({ cache }) => cache === "hit")) return "hit";
   return pictures.some(({ cache }) => cache === "miss") ? "miss" : "joined";

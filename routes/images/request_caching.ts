@@ -1,7 +1,7 @@
-// What a client's Cache-Control asks of us: https://www.rfc-editor.org/rfc/rfc9111#section-5.2.1
+// Reads a client's Cache-Control: https://www.rfc-editor.org/rfc/rfc9111#section-5.2.1
 
 export interface RequestCaching {
-  /** How old a stored result may be; 0: it must be made, or be in the making, now. */
+  /** Largest age of a stored result in seconds. 0 asks for a run that is made or under way now. */
   maxAgeMs: number;
   /** Whether the result may be stored, and the run be shared. */
   store: boolean;

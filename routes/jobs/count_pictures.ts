@@ -9,14 +9,14 @@ export interface CountPicturesOptions {
   limits: Pick<KeyLimits, "chargePictures" | "settlePictures">;
   /** undefined: no limits. */
   key: KeyRecord | undefined;
-  /** What repetitions of the request have in common. */
+  /** The part that all repetitions of the request share. */
   id: string;
   /** The pictures are made without the client: a job's end settles them. */
   detached: boolean;
 }
 
 export interface Counted {
-  /** What was counted; null: nothing. */
+  /** The counted pictures. Null if nothing was counted. */
   quota: ChargedPictures | null;
   /** The client is about to get these pictures, by their places. */
   deliver: (places: readonly number[]) => Promise<void>;

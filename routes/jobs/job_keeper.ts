@@ -15,7 +15,7 @@ export interface JobKeeperOptions {
   /** undefined: there are none. */
   webhooks: Webhooks | undefined;
   log: Log;
-  /** How often jobs are looked after. @default 1000 */
+  /** Milliseconds between two looks at the jobs. @default 1000 */
   intervalMs?: number;
   /** Between attempts to tell a webhook; their number is its length. @default 5 s, 30 s, 2 min, 10 min, 1 h */
   retryDelaysMs?: readonly number[];

@@ -1,4 +1,4 @@
-// What one kind of job looks like to clients: images here, videos beside them. Everything else about jobs is the same for all.
+// The presentation of one kind of job to clients. Everything else about jobs is the same for all kinds.
 import type { ApiError } from "../../protocol/wire/api_error.ts";
 import type { CompletedEvent } from "../../protocol/wire/run_event.ts";
 import type { SseMessage } from "../../protocol/http/stream_events.ts";
@@ -6,7 +6,7 @@ import type { PictureEvent } from "../runs/merge_pictures.ts";
 import type { JobRecord } from "./job_record.ts";
 
 export interface PresentOptions {
-  /** Where clients reach this edge. */
+  /** Origin under which clients reach this edge. */
   origin: string | undefined;
   /** Told of what ends a stream early. */
   onError?: (error: ApiError) => void;
@@ -29,5 +29,5 @@ export interface JobPresenter {
   ): AsyncIterable<SseMessage>;
 }
 
-/** By `kind`. */
+/** Presenters by `kind`. */
 export type JobPresenters = Readonly<Record<string, JobPresenter>>;

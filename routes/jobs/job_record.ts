@@ -1,4 +1,4 @@
-// What is kept of a job: who asked for what, and which runs make it. Results are the runs' own, whatever their media type.
+// The stored record of a job: its owner, its request and its runs. Results belong to the runs.
 import type { Receipt } from "../../protocol/wire/receipt.ts";
 import type { ChargedPictures } from "../keys/key_limits.ts";
 
@@ -18,18 +18,18 @@ export type JobStatus = "queued" | "in_progress" | "completed" | "failed" | "can
 export interface JobRecord {
   /** job_ and 32 hexadecimal digits. */
   id: string;
-  /** Who presents it: "image_generation". */
+  /** Name of its presenter: "image_generation". */
   kind: string;
   /** Whose it is; others do not find it. */
   tenant: string;
   /** Milliseconds since 1970. */
   created_at: number;
   parts: JobPart[];
-  /** What its presenter needs to know, as JSON. */
+  /** Facts for its presenter, as JSON. */
   facts: unknown;
   /** It goes on without connections. */
   detached: boolean;
-  /** Where its end is told. */
+  /** Address of its webhook. */
   webhook: string | null;
   /** Counted against a key: what it does not deliver is given back at its end. */
   quota: ChargedPictures | null;
@@ -46,7 +46,7 @@ export interface JobEnd {
   error: { message: string; type: string; param: string | null; code: string | null } | null;
 }
 
-/** How a job's viewer is called in the run log. */
+/** Returns the name of a job's viewer in the run log. */
 export function jobViewer({ id }: Pick<JobRecord, "id">): string {
   return `job:${id}`;
 }

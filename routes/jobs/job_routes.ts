@@ -19,7 +19,7 @@ export interface JobRoutesOptions extends StreamEventsOptions {
   limits: Pick<KeyLimits, "settlePictures">;
   tickets: Tickets;
   presenters: JobPresenters;
-  /** Where clients reach this edge. @default as publicOrigin() says */
+  /** Origin under which clients reach this edge. @default as publicOrigin() says */
   publicUrl?: string | undefined;
 }
 

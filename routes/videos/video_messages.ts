@@ -8,7 +8,7 @@ export interface VideoMessagesOptions {
   id: string;
   /** The video's object, once it is complete. */
   object: () => Promise<object>;
-  /** Told of what ends the stream early; the client gets no more than an ApiError says. */
+  /** Called with the error that ends the stream early. The client sees only ApiErrors. */
   onError: (error: ApiError) => void;
 }
 

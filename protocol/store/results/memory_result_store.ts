@@ -3,13 +3,13 @@ import { LRUCache } from "lru-cache";
 import type { ResultStore, StoredResult } from "./result_store.ts";
 
 export interface MemoryResultStoreOptions {
-  /** Of pictures and videos with their stills, counted as base64 text. @default 128 MiB */
+  /** Bytes of all pictures and videos with their stills, counted as base64 text. @default 128 MiB */
   maxBytes?: number;
   /** @default 3600000 */
   ttlMs?: number;
 }
 
-/** What a receipt and a key weigh, roughly, beside the picture. */
+/** Rough bytes of a receipt and a key, beside the picture. */
 const OVERHEAD_BYTES = 2048;
 
 /** The least recently used go first. */

@@ -1,7 +1,7 @@
 // Finished results by cache key. Two implementations: in this process, and in Redis.
 import type { CompletedEvent } from "../../wire/run_event.ts";
 
-/** What a run was completed with. */
+/** The result of a completed run. */
 export interface StoredResult extends Omit<CompletedEvent, "type"> {
   /** Milliseconds since 1970. */
   stored_at: number;

@@ -37,11 +37,11 @@ interface Entry {
 export interface MemoryRunLogOptions {
   /** Milliseconds from any origin. @default performance.now */
   now?: () => number;
-  /** Of finished runs, previews too, counted as base64 text: the oldest are forgotten before their time. @default 128 MiB */
+  /** Bytes of finished runs, previews included, counted as base64 text. Beyond it the oldest are dropped early. @default 128 MiB */
   maxBytes?: number;
 }
 
-/** What the other events of a run weigh, roughly, beside its pictures. */
+/** Rough bytes of a run's other events, beside its pictures. */
 const OVERHEAD_BYTES = 64 * 1024;
 const TOO_LARGE_MS = 60_000;
 

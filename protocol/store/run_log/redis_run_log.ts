@@ -21,11 +21,11 @@ import {
 
 /** A command that is longer travels in a request of its own: with others it would pass the limit of 10 MB. */
 const MAX_SHARED_CHARACTERS = 64 * 1024;
-/** Of an event's JSON in one entry, so that results of any size pass a request's limit. */
+/** Largest piece of an event's JSON in one entry, so that results of any size pass a request's limit. */
 const PIECE = 2_000_000;
-/** Of entries in one request, and of an answer after which no more entries are added. */
+/** Largest total of the entries in one request. An answer takes no more entries beyond it. */
 const PAGE = 4_000_000;
-/** While changes are announced, readers look by themselves no more often; otherwise they have to. */
+/** Interval at which readers look by themselves while changes are announced. */
 const ANNOUNCED_POLL_MS = 2000;
 const SILENT_POLL_MS = 150;
 

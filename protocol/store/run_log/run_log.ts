@@ -1,4 +1,4 @@
-// What all instances know of runs under way: who makes them, who waits for them, what has happened so far.
+// The log of runs that all edges share: the maker of each run, its viewers, its events so far.
 // Two implementations: in this process, and in Redis, where workers write and edges read.
 import type { BriefEvent, NumberedEvent, RunEvent } from "../../wire/run_event.ts";
 
@@ -6,18 +6,18 @@ import type { BriefEvent, NumberedEvent, RunEvent } from "../../wire/run_event.t
 export interface OpenRun {
   /** undefined: nobody else can want this one. */
   name: string | undefined;
-  /** What the run is called if it has to be begun. */
+  /** Id of the run if it has to be begun. */
   id: string;
-  /** Who waits for it. A run without viewers is cancelled. */
+  /** The viewer. A run without viewers is cancelled. */
   viewer: string;
   viewerMs: number;
-  /** How many previews it has to show: a run that shows fewer is not joined. */
+  /** Number of previews that the viewer wants. A run with fewer previews is not joined. */
   previews: number;
   /** A finished run of that name will do. */
   finishedToo: boolean;
-  /** How long its events can be read after the end. */
+  /** Milliseconds for which its events can be read after the end. */
   keepMs: number;
-  /** What another instance needs in order to make it anew, as JSON. */
+  /** The order from which another edge can make the run again, as JSON. */
   request: string;
 }
 
@@ -38,7 +38,7 @@ export interface RunPage {
   events: NumberedEvent[];
 }
 
-/** How far a run is. */
+/** Progress of a run. */
 export interface RunBrief extends Omit<RunPage, "events"> {
   /** undefined: nothing has happened yet. */
   last: { id: number; event: BriefEvent } | undefined;
@@ -66,7 +66,7 @@ export interface TakenRun extends HeldRun {
   stepped: boolean;
   /** Attempts that had delivered steps, this one not included. */
   restarts: number;
-  /** Where the attempt before was made. */
+  /** Worker of the attempt before. */
   worker: string | undefined;
   request: string;
 }
@@ -81,7 +81,7 @@ export interface RunLog {
   attach(id: string, viewer: { viewer: string; viewerMs: number }): Promise<RunState | undefined>;
   /** Some events after id `after`, in order; none if there are none yet. @returns undefined if the run is unknown */
   read(id: string, after: number): Promise<RunPage | undefined>;
-  /** How far a run is, at the same price whatever its result weighs. @returns undefined if the run is unknown */
+  /** Returns the progress of a run. The cost does not depend on the size of its result. @returns undefined if the run is unknown */
   brief(id: string): Promise<RunBrief | undefined>;
   /** The newest event alone. */
   last(id: string): Promise<RunPage | undefined>;
@@ -103,13 +103,13 @@ export interface RunLog {
   leave(id: string, viewer: string): Promise<boolean>;
   /** Calls `listener` with ids of runs that have changed. Some changes may go by unnoticed. */
   changes(listener: (id: string) => void): Disposable;
-  /** How long a reader waits for news before it looks by itself. */
+  /** Milliseconds that a reader waits for news before it looks by itself. */
   readonly pollMs: number;
 }
 
 /** A holder that is silent for so long has died. */
 export const LEASE_MS = 4500;
-/** How often holders renew. */
+/** Interval at which holders renew their leases. */
 export const RENEW_MS = 1500;
 /** The log of an unfinished run that nobody has touched for so long is forgotten; the run itself ends by its lease. */
 export const FORGET_MS = 600_000;
