@@ -11,7 +11,7 @@ const STOP_MS: Partial<Record<Deno.Signal, number>> = { SIGINT: 20_000, SIGTERM:
 
 interface Service {
   process: Deno.ChildProcess;
-  /** Where it listens. */
+  /** Address on which it listens. */
   url: Promise<string>;
   /** The server itself; `process` is the task around it, which does not take it along when it is killed. */
   pid?: number;

@@ -214,7 +214,7 @@ return 1`;
 export const SETTLE_LARGE = grows(SETTLE);
 export const SETTLE_SMALL = grownAnyway(SETTLE);
 
-/** Hands out no more of a batch. ARGV: batch. Returns 0 if it has ended. */
+/** Stops handing out the requests of a batch. ARGV: batch. Returns 0 if it has ended. */
 export const CANCEL = grownAnyway(`
 local batch = key('batch', ARGV[1])
 local status, tenant = unpack(call('HMGET', batch, 'status', 'tenant'))
@@ -225,13 +225,13 @@ unline(ARGV[1], tenant)
 call('ZADD', CLOSING, now, ARGV[1])
 return 1`);
 
-/** Batches to be closed now; another process looks at them again after a while. ARGV: ms until then, at most so many. */
+/** Returns batches to close now. Another process looks at them again later. ARGV: ms until then, largest number. */
 export const CLAIM = grownAnyway(`
 local batches = call('ZRANGEBYSCORE', CLOSING, '-inf', now, 'LIMIT', 0, ARGV[2])
 for _, batch in ipairs(batches) do call('ZADD', CLOSING, now + tonumber(ARGV[1]), batch) end
 return batches`);
 
-/** How the rest of a batch ends: 'cancelled' or 'expired', with its file and its requests; '' if it goes on. ARGV: batch. */
+/** Returns how the rest of a batch ends: 'cancelled' or 'expired', with its file and requests, or '' if it goes on. ARGV: batch. */
 export const CLOSE = grownAnyway(`
 local batch = key('batch', ARGV[1])
 local status, tenant, file, total, expires =
@@ -260,7 +260,7 @@ for index = tonumber(ARGV[2]), tonumber(ARGV[3]) - 1 do
 end
 return left`);
 
-/** What a tenant's files and batches are, and take up. ARGV: tenant. Returns their number and their bytes. */
+/** Returns the number and the bytes of a tenant's files and batches. ARGV: tenant. */
 export const HELD = grownAnyway(`
 call('ZREMRANGEBYSCORE', key('held', ARGV[1]), '-inf', now)
 local sum, members = 0, call('ZRANGE', key('held', ARGV[1]), 0, -1)

@@ -12,9 +12,9 @@ import { toBatch } from "./to_batch.ts";
 export interface BatchStoreOptions {
   redis: Redis;
   files: FileStore;
-  /** How long batches that have ended are kept. @default 604800 */
+  /** Seconds for which ended batches are kept. @default 604800 */
   keepSeconds?: number;
-  /** How long after its creation a batch may run. @default 86400 */
+  /** Seconds for which a batch may run. @default 86400 */
   windowSeconds?: number;
 }
 

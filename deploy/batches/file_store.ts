@@ -11,7 +11,7 @@ import { assertRoom } from "./store_room.ts";
 
 export interface FileStoreOptions {
   redis: Redis;
-  /** How long files are kept. @default 604800 */
+  /** Seconds for which files are kept. @default 604800 */
   keepSeconds?: number;
 }
 

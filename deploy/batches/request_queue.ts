@@ -6,11 +6,11 @@ import { AGAIN, RENEW, SETTLE_LARGE, SETTLE_SMALL, TAKE } from "./batch_scripts.
 
 export interface RequestQueueOptions {
   redis: Redis;
-  /** How long results are kept after the end of their batch. @default 604800 */
+  /** Seconds for which results are kept after the end of their batch. @default 604800 */
   keepSeconds?: number;
 }
 
-/** How a request of a batch ended: answered, refused for good, or never tried. */
+/** The end of a request: answered, refused for good, or never tried. */
 export type Outcome = "completed" | "failed" | "cancelled" | "expired";
 
 export interface Place {

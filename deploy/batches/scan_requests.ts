@@ -19,7 +19,7 @@ export interface Scan {
   total: number;
   /** Pictures that they ask for. */
   pictures: number;
-  /** Where each request lies: first byte and length, both as 32 bits, the lowest byte first. */
+  /** Place of each request: first byte and length, 32 bits each, little endian. */
   lines: Uint8Array<ArrayBuffer>;
 }
 
@@ -89,7 +89,7 @@ export function parseRequest(text: string): unknown {
   }
 }
 
-/** From `at` to the first byte of a line with text in it; isCut: not yet there, as a slice ends. */
+/** Skips from `at` to the first byte of a line with text. isCut says that the slice ended before. */
 function skipBlank(bytes: Uint8Array, at: number): { end: number; lines: number; isCut: boolean } {
   const last = Math.min(bytes.length, at + BLANK_SLICE);
   let lines = 0;

@@ -6,7 +6,7 @@ import { HELD } from "./batch_scripts.ts";
 
 /** Share of the memory that is kept free for the ends of batches. */
 const SPARE = 0.05;
-/** Of the memory: one key leaves the rest to others. In bytes of files and results, of which Redis makes a quarter more. */
+/** Share of the memory for one key, in bytes of files and results. Redis adds about a quarter. */
 const SHARE = 0.6;
 /** Files and batches of one key. */
 const MAX_HELD = 10_000;
@@ -36,7 +36,7 @@ export async function assertRoom(redis: Redis, { tenant, bytes, requests = 0 }: 
   const [used, limit] = [read("used_memory"), read("maxmemory") || Infinity];
   const each = REQUEST_BYTES + (Number(known) > 0 ? Number(size) / Number(known) : GUESSED_BYTES);
   const need = Math.ceil(bytes + requests * each);
-  // What is promised to batches under way counts against new batches alone: a file may wait for its own.
+  // Room promised to batches under way is refused to new batches only. A file may wait for its own batch.
   const promised = requests === 0 ? 0 : Number(open) * each;
   if (used + promised + need > limit * (1 - SPARE)) throw noRoom();
   const [count, sum] = held as [number, number];

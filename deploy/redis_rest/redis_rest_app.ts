@@ -16,7 +16,7 @@ export interface RedisRestOptions {
   channels: ChannelHub;
   /** Bearer token of clients. */
   token: string;
-  /** Of a request's body; Upstash has the same limit. @default 10485760 */
+  /** Largest body in bytes, as at Upstash. @default 10485760 */
   maxBytes?: number;
   /** @default to standard output */
   log?: Log;

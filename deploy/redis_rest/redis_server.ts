@@ -4,7 +4,7 @@ export interface RedisServer extends AsyncDisposable {
   /** redis://127.0.0.1:PORT */
   url: string;
   port: number;
-  /** As a machine that loses its power. */
+  /** Kills the server, as a loss of power would. */
   kill(): Promise<void>;
 }
 

@@ -25,7 +25,7 @@ export class NonceStore {
     return "new";
   }
 
-  /** From the oldest on, up to the first that is still needed: what clocks put out of order stays a little longer. */
+  /** Drops the oldest nonces up to the first that is still needed. Nonces out of order stay a little longer. */
   #forgetExpired(): void {
     const now = this.#options.now();
     for (const [nonce, expiresAt] of this.#expiries) {

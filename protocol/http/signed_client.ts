@@ -38,7 +38,7 @@ const HEALTH_MS = 2000;
 
 export class SignedClient {
   readonly #options: SignedClientOptions;
-  /** As the service has named its process. */
+  /** Id by which the service named its process. */
   #instance: Promise<string | undefined> | undefined;
 
   constructor(options: SignedClientOptions) {

@@ -10,7 +10,7 @@ export interface StructuredLogOptions {
   write?: (line: string) => void;
 }
 
-/** Of one text in a line: what clients and workers send has no bound of its own. */
+/** Longest text in a line. Texts of clients and workers have no bound of their own. */
 const MAX_TEXT = 2000;
 const MAX_LINE = 16_000;
 

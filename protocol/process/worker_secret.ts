@@ -4,7 +4,7 @@
 /** 128 bits in hex. */
 const MIN_CHARACTERS = 32;
 
-/** As readSecret(), of SPECTRUM_WORKER_SECRET. */
+/** Reads SPECTRUM_WORKER_SECRET, as readSecret() does. */
 export function readWorkerSecret(env: (name: string) => string | undefined): string | undefined {
   return readSecret("SPECTRUM_WORKER_SECRET", env);
 }

@@ -1,5 +1,5 @@
 // Messages of one Redis channel as server-sent events: Upstash's POST /subscribe/{channel}, or the adapter's in deploy/.
-// By hand, as the client library's subscriber does not tell when its connection has ended.
+// We subscribe ourselves, because the client library's subscriber does not report that its connection has ended.
 import { EventSourceParserStream } from "eventsource-parser/stream";
 import { STORE_DEADLINE_MS } from "./redis_client.ts";
 import { SilenceWatch } from "../http/silence_watch.ts";

@@ -93,7 +93,7 @@ function isReply(cause: unknown): boolean {
   return cause instanceof Error && /^(Command failed: )?(ERR|WRONGTYPE|NOSCRIPT)\b/.test(cause.message);
 }
 
-/** By a store that is full, a replica, or cannot save. Older ones say so in the middle, of a script. */
+/** Errors of a store that is full, a replica, or cannot save. Older versions report them from within a script. */
 function isRefusedWrite({ message }: Error): boolean {
   return /^(Command failed: )?(ERR .* -)?(OOM|READONLY|MISCONF|NOREPLICAS) /.test(message);
 }

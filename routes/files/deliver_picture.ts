@@ -7,7 +7,7 @@ import type { SignedUrls } from "./signed_urls.ts";
 export interface DeliverPictureOptions {
   results: ResultStore;
   urls: SignedUrls;
-  /** Where clients reach this edge: "https://pictures.example"; undefined: that is not known. */
+  /** Origin under which clients reach this edge: "https://pictures.example". Undefined if unknown. */
   origin: string | undefined;
   output_format: OutputFormat;
   /** The picture's name in the result store. */

@@ -10,7 +10,7 @@ export interface OpenPicturesOptions {
   opening?: Pick<OpenOptions, "detached" | "keepMs">;
 }
 
-/** Where one is refused, those already under way are left. @throws {ApiError} as workers refuse; 504 for what is not stored, if it has to be */
+/** Opens all pictures. If one is refused, leaves the others. @throws {ApiError} as workers refuse; 504 if a picture must be stored and is not */
 export async function openPictures(
   pictures: readonly WantedRun[],
   { source, caching, opening = {} }: OpenPicturesOptions,

@@ -30,7 +30,7 @@ const AT_ONCE = 20;
 const TOLD_PER_TENANT = 4;
 /** After a failure, as of the store. */
 const AGAIN_MS = 5000;
-/** Without any job, every so many looks are enough. */
+/** Without any job the keeper skips most of its looks: it takes one in this many. */
 const IDLE_LOOKS = 5;
 
 export class JobKeeper implements Disposable {

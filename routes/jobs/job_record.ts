@@ -41,7 +41,7 @@ export interface JobEnd {
   status: Exclude<JobStatus, "queued" | "in_progress">;
   /** Milliseconds since 1970. */
   at: number;
-  /** Of a completed one: how its results were made, in order. Records of an earlier version lack it. */
+  /** How the results of a completed job were made, in order. Records of earlier versions lack it. */
   receipts?: Receipt[];
   error: { message: string; type: string; param: string | null; code: string | null } | null;
 }

@@ -23,7 +23,7 @@ export interface JobRoutesOptions extends StreamEventsOptions {
   publicUrl?: string | undefined;
 }
 
-/** How often a reader's ticket is renewed. */
+/** Interval at which a reader's ticket is renewed. */
 const RENEW_MS = 20_000;
 
 export function jobRoutes(options: JobRoutesOptions): Hono<Environment> {
@@ -35,7 +35,7 @@ export function jobRoutes(options: JobRoutesOptions): Hono<Environment> {
     const job = await find(c);
     const state = await jobs.stateOf(job);
     if (state.status === "completed" && options.presenters[job.kind]?.isLasting(job)) {
-      // Who polls on, or comes back, is spared the result that it has; so is the store.
+      // A poll with the ETag of the result does not read the result again.
       const etag = `"${job.id}-completed"`;
       c.header("etag", `W/${etag}`);
       c.header("cache-control", "private, no-cache");
@@ -47,7 +47,7 @@ export function jobRoutes(options: JobRoutesOptions): Hono<Environment> {
   app.get("/jobs/:id/events", async (c) => {
     const job = await find(c);
     const after = readPosition(c.req.header("last-event-id"), job.parts.length);
-    // What stops an EventSource from coming back for more.
+    // This stops an EventSource from reconnecting.
     if (after.length > 0 && await jobs.endsAt(job, after)) return c.body(null, 204);
     const views = c.req.method === "HEAD" ? [] : await jobs.views(job);
     return streamEvents(c, (signal) => follow(c, { job, views, after, signal, options }), options);

@@ -15,21 +15,21 @@ export interface JobsOptions {
   now?: () => number;
 }
 
-/** How far a job is; its results are apart, as they may weigh megabytes. */
+/** Progress of a job. Its results are separate, as they may take megabytes. */
 export interface JobState {
   status: JobStatus;
-  /** Of the steps of all its parts, 0..100. */
+  /** Share of the steps of all its parts, 0..100. */
   progress: number;
-  /** Of a completed one, in order. */
+  /** Results of a completed job, in order. */
   receipts: Receipt[];
   end: JobEnd | null;
 }
 
 /** Results that the store does not keep can be had for so long after the end. */
 export const RESULT_MS = 3_600_000;
-/** Of one key and kind within JOB_MS: others' jobs need room as well. */
+/** Largest number of jobs of one key and kind within JOB_MS, so that other keys have room. */
 const MAX_JOBS = 10_000;
-/** What a stream can be taken up again for. */
+/** Milliseconds for which a stream can be continued. */
 const STREAM_MS = 600_000;
 /** Records that the agenda names, to be looked after until their end. */
 export const AGENDA = "jobs";
@@ -45,7 +45,7 @@ export class Jobs {
     this.#now = now;
   }
 
-  /** How `RunSource.open` is to be asked for the runs of a detached job. */
+  /** Returns the options with which `RunSource.open` opens the runs of a detached job. */
   opening(id: string): Pick<OpenOptions, "detached" | "keepMs"> {
     return { detached: { viewer: jobViewer({ id }), viewerMs: JOB_MS }, keepMs: RESULT_MS };
   }
@@ -188,7 +188,7 @@ export class Jobs {
     }
   }
 
-  /** How far each part is. */
+  /** Progress of each part. */
   async #briefs({ parts, end }: JobRecord): Promise<Numbered[]> {
     return await Promise.all(parts.map(async ({ run, key }, index) => {
       const last = run === null ? undefined : await this.#source.brief(run);

@@ -15,20 +15,20 @@ export interface Asked {
   /** Reads one header. */
   header: (name: string) => string | undefined;
   tenant: string;
-  /** As parsed, large parts by their hash. */
+  /** The parsed request, with hashes for its large parts. */
   request: object & { seed?: number | undefined };
 }
 
 export interface Recognized {
   /** The request's own, that of what it repeats, or a drawn one. */
   seed: number;
-  /** What the job of this request is called, and of what it repeats. */
+  /** Id of the job of this request and of all its repetitions. */
   job: string;
-  /** By an Idempotency-Key. */
+  /** Whether an Idempotency-Key names it. */
   repeated: boolean;
   /** Whether others, namely repetitions, may find its run, and whether its result is worth storing. */
   sharing: "none" | "runs" | "results";
-  /** How long a run is kept for a client that has gone without its answer, and may come back. */
+  /** Milliseconds for which a run is kept for a client that left without its answer. */
   graceMs: number;
   /** Told if the client has gone without its answer: a repetition is that of this request before others. */
   lost(): void;
@@ -93,7 +93,7 @@ export class Repetitions {
     return { seed, job, repeated: !isNew, sharing: "results", graceMs: GRACE_MS, lost() {} };
   }
 
-  /** What others have noted, as far as can be known now: no picture is refused for a store that is away. */
+  /** Returns what other edges noted, if the store can tell. No picture is refused because the store is away. */
   async #known(name: string): Promise<string | undefined> {
     return await this.#state.get(name).catch(() => undefined);
   }

@@ -7,12 +7,12 @@ import type { KeyRecord, KeyStore } from "./key_store.ts";
 export interface KeyDirectoryOptions {
   store: KeyStore;
   log: Log;
-  /** How long a key is believed; a revocation takes effect within this. @default 30000 */
+  /** Milliseconds for which a key is cached. A revocation takes effect within this time. @default 30000 */
   knownMs?: number;
-  /** How long an id that was not found is taken for unknown: guesses spare the store. @default 5000 */
+  /** Milliseconds for which an unknown id is cached, so that guesses spare the store. @default 5000 */
   unknownMs?: number;
   /**
-   * How long after it was last read a key is believed while the store is away, as nothing can be learnt of it then.
+   * Milliseconds after its last read for which a key is cached while the store is away.
    * @default 600000
    */
   awayMs?: number;

@@ -1,4 +1,4 @@
-// What a key may use: requests in any minute, pictures in a calendar month (UTC).
+// The limits of a key: requests in any minute, pictures in a calendar month (UTC).
 import { ApiError } from "../../protocol/wire/api_error.ts";
 import type { Log } from "../../protocol/process/structured_log.ts";
 import {
@@ -25,7 +25,7 @@ export type ChargedPictures = Pick<Charge, "id" | "holder" | "counter">;
 export interface ReturnedPictures {
   counter: string;
   count: number;
-  /** Who gives them back: the id of a job. */
+  /** Id of the job that gives them back. */
   once: string;
 }
 
@@ -42,7 +42,7 @@ const MAX_OWED = 10_000;
 export class KeyLimits {
   readonly #store: CounterStore;
   readonly #own = new MemoryCounters();
-  /** What has been delivered while the store was away, by id and holder. */
+  /** Deliveries while the store was away, by id and holder. */
   readonly #owed = new Map<string, Settlement>();
   readonly #log: Log;
   readonly #now: () => number;
@@ -61,7 +61,7 @@ export class KeyLimits {
     const passed = (now % MINUTE_MS) / MINUTE_MS;
     const taken = await this.#take({
       counter: `requests:${id}:${minute}`,
-      // What of the last sixty seconds lies in the minute before, as if its requests had come evenly.
+      // The share of the last sixty seconds that lies in the minute before counts as if its requests had come evenly.
       previous: { counter: `requests:${id}:${minute - 1}`, weight: 1 - passed },
       amount: 1,
       limit,
@@ -147,7 +147,7 @@ export class KeyLimits {
   }
 
   /**
-   * Gives back what `takePictures` has counted, once for each `once`, where whoever took it is gone.
+   * Gives back pictures that `takePictures` counted for a holder that is gone, once for each `once`.
    * `counter` is as `monthCounter` names it.
    * @throws {StoreAwayError} so that the caller tries again
    */

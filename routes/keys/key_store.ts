@@ -1,4 +1,4 @@
-// What is kept of API keys, and what they have used. Two implementations: in this process, and in Redis.
+// The store of API keys and of their use. It has two implementations: in this process, and in Redis.
 import { z } from "zod";
 
 /** read: GET; generate: everything that starts or ends work; admin: all of it, and what asks for admin by name. */
@@ -26,7 +26,7 @@ export type KeyRecord = z.infer<typeof keyRecordSchema>;
 /** The longest month, and a day for clocks that differ. */
 export const MONTH_MS = 32 * 86_400_000;
 
-/** How long an occasion is remembered: longer than a job, which is looked after again and again until its end. */
+/** Milliseconds for which an occasion is remembered: longer than a job lives. */
 export const ONCE_MS = 2 * 86_400_000;
 
 /** Something to be counted against a limit. */
@@ -54,7 +54,7 @@ export interface Taken {
 
 /** Pictures counted under an id: once, however many requests ask for what the id stands for. */
 export interface Charge {
-  /** What is counted: the id of a job, or of a request. */
+  /** Id of the job or request that is counted. */
   id: string;
   /** One request that waits for the pictures. */
   holder: string;
@@ -68,7 +68,7 @@ export interface Charge {
 export interface Settlement extends Pick<Charge, "id" | "holder" | "counter"> {
   /** 0-based places of pictures that the client has: they stay counted. */
   delivered: readonly number[];
-  /** "holder": this one waits no more. "all": nobody does. Without a holder, pictures not delivered are given back. */
+  /** "holder": this holder stops waiting. "all": every holder does. Without holders, undelivered pictures are given back. */
   done: "no" | "holder" | "all";
 }
 
@@ -81,7 +81,7 @@ export interface CounterStore {
   repair(): Promise<void>;
   /** Adds `amount` if the limit allows it, and notes the occasion, in one step for all instances. */
   take(take: Take): Promise<Taken>;
-  /** What a counter has come to. */
+  /** Value of a counter. */
   used(counter: string): Promise<number>;
 }
 

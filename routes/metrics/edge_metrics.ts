@@ -1,10 +1,10 @@
-// What an edge instance counts, in Prometheus' text format.
+// Metrics of an edge, in Prometheus' text format.
 import { Counter, Histogram, Registry } from "prom-client";
 import type { RunView } from "../runs/run_source.ts";
 
 export interface AnsweredRequest {
   method: string;
-  /** As the routes are written, so that their number is fixed: "/v1/models/:id". */
+  /** Pattern of the route, so that the number of labels is fixed: "/v1/models/:id". */
   route: string;
   status: number;
   /** Until the answer, or its stream, began. */

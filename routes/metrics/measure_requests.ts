@@ -11,7 +11,7 @@ export function measureRequests(metrics: EdgeMetrics): MiddlewareHandler<Environ
     const path = routePath(c, -1);
     metrics.answered({
       method: c.req.method,
-      // What only a middleware matched has no route.
+      // A request that only a middleware matched has no route.
       route: path.endsWith("*") ? "unmatched" : path,
       status: c.res.status,
       seconds: (performance.now() - startedAt) / 1000,

@@ -1,4 +1,4 @@
-// Who may use a server without API keys: programs and pages of its own machine, straight and by a loopback name.
+// Admits clients of a server without API keys: programs and pages of its own machine, directly and by a loopback name.
 import { ApiError } from "../../protocol/wire/api_error.ts";
 
 /**
@@ -99,7 +99,7 @@ export function checkLocal(
   }
 }
 
-/** By its address and by its Host: a page whose host name was rebound to 127.0.0.1 names its own. */
+/** Checks the address and the Host. A page whose host name was rebound to 127.0.0.1 sends its own Host. */
 function namesLoopback({ headers, url }: Request): boolean {
   const host = headers.get("host");
   const names = [url, ...host === null ? [] : [`http://${host}`]];

@@ -1,4 +1,4 @@
-// What the edge's routes know of a request and of the process that serves them.
+// The variables of a request that the edge's routes use.
 import type { Log } from "../../protocol/process/structured_log.ts";
 import type { KeyRecord } from "../keys/key_store.ts";
 

@@ -1,4 +1,4 @@
-// How many bytes of request bodies this instance has in hand: an image is held several times over on its way to a worker.
+// Limits the bytes of request bodies that this edge holds. An image is held several times on its way to a worker.
 import type { MiddlewareHandler } from "hono";
 import { ApiError } from "../../protocol/wire/api_error.ts";
 import { MAX_BATCH_FILE_BYTES } from "../../protocol/wire/batch.ts";
@@ -42,10 +42,10 @@ export function limitUploads(
   };
 }
 
-/** As Content-Length says; without one, the most that the body may have. */
+/** Returns Content-Length, or the largest allowed body without one. */
 function announcedBytes({ body, headers, url }: Request): number {
   const length = headers.get("content-length");
-  // What is longer than any body may be is refused unread.
+  // A body above every limit is refused unread.
   if (length !== null) return Number(length) > MAX_BATCH_FILE_BYTES ? 0 : Number(length);
   if (body === null || !/^multipart\//i.test(headers.get("content-type") ?? "")) return 0;
   return new URL(url).pathname.endsWith("/files") ? MAX_BATCH_FILE_BYTES : MAX_IMAGE_BYTES;

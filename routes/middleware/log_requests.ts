@@ -8,7 +8,7 @@ export function logRequests(log: Log): MiddlewareHandler<Environment> {
   return async (c, next) => {
     const startedAt = performance.now();
     const request_id = c.get("requestId");
-    // Who asked is known once `authenticate` has run. The id is the public part of a key.
+    // `authenticate` sets the key. Its id is the public part.
     const who = () => ({ request_id, key_id: c.get("apiKey")?.id });
     c.set("log", (level, message, fields) => log(level, message, { ...who(), ...fields }));
     await next();

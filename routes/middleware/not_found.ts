@@ -1,4 +1,4 @@
-// What no route answers: 405 with Allow where the path is known by other methods, else 404.
+// Answers requests without a route: 405 with Allow if the path knows other methods, else 404.
 import type { Hono, NotFoundHandler } from "hono";
 import { TrieRouter } from "hono/router/trie-router";
 import { ApiError } from "../../protocol/wire/api_error.ts";

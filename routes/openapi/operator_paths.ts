@@ -1,4 +1,4 @@
-// What operators and orchestrators ask, described.
+// OpenAPI descriptions of the routes for operators and orchestrators.
 import { z } from "zod";
 import type { ZodOpenApiPathsObject } from "zod-openapi";
 import { body, error } from "../schema/responses.ts";

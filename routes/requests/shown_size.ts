@@ -6,7 +6,7 @@ export interface ShownSize {
   height: number;
 }
 
-/** From this EXIF orientation on, an image lies on its side. */
+/** First EXIF orientation whose image lies on its side. */
 const FIRST_SIDEWAYS = 5;
 
 /** @returns undefined where only a decoder can tell, or for what is no image */

@@ -3,7 +3,7 @@
 export interface CircuitBreakerOptions {
   /** Failures in a row that open it. @default 3 */
   threshold?: number;
-  /** How long it stays open at first; twice as long after each trial that fails. @default 1000 */
+  /** Milliseconds for which it stays open at first. Each failed trial doubles them. @default 1000 */
   openMs?: number;
   /** @default 30000 */
   maxOpenMs?: number;

@@ -38,7 +38,7 @@ export class LocalRun {
     const { signal } = this.#stop;
     let failures = 0;
     while (!signal.aborted && !this.finished) {
-      // From before the look on, so that no news falls in between.
+      // Taken before the read, so that no news is missed in between.
       const news = this.#changed.promise;
       const page = await log.read(id, this.#events.lastId).catch(() => undefined);
       if (signal.aborted) return;

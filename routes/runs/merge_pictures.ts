@@ -5,7 +5,7 @@ import type { RunView } from "./run_source.ts";
 export interface PictureEvent {
   /** 0-based place of the picture in the request. */
   imageIndex: number;
-  /** How far each picture is, "7" or "12.9.0": names this place in the merged stream. */
+  /** Position of each picture, "7" or "12.9.0". It names this place in the merged stream. */
   id: string;
   event: RunEvent;
 }
@@ -36,7 +36,7 @@ export async function* mergePictures(
       yield { imageIndex, id: reached.join("."), event: result.value.event };
     }
   } finally {
-    // Those left behind end by the signal; nobody waits for what they still say.
+    // The signal ends the other streams. Nobody waits for their events.
     for (const promise of pending.values()) promise.catch(() => {});
     for (const stream of streams) stream.return(undefined).catch(() => {});
   }

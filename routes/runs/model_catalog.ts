@@ -5,7 +5,7 @@ import type { WorkerPool } from "./worker_pool.ts";
 
 export interface ModelCatalogOptions {
   worker: Pick<WorkerPool, "models">;
-  /** How old an answer may be. @default 5000 */
+  /** Largest age of an answer, in milliseconds. @default 5000 */
   ttlMs?: number;
   /** Milliseconds. @default performance.now */
   now?: () => number;

@@ -38,7 +38,7 @@ export interface Dispatch {
   avoid?: string | undefined;
 }
 
-/** A run that had delivered steps when its worker was lost is begun anew so many times. */
+/** Largest number of new beginnings of a run that lost its worker after some steps. */
 const MAX_RESTARTS = 1;
 
 export class RunDispatcher {
@@ -125,7 +125,7 @@ export class RunDispatcher {
     const { id, attempt, stepped, restarts, worker: avoid, request } = taken;
     const held = { id, attempt };
     let after = taken.lastId;
-    // Those who share the log go on with it; who does not have any does it now.
+    // Edges that share the log continue with it. Without a shared log this edge restarts the run itself.
     if (this.#options.stopping.aborted) {
       return log.shared ? await log.release(held) : await this.fail({ log, held, after }, workerLost());
     }

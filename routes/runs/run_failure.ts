@@ -1,4 +1,4 @@
-// What a client is told of a run that ended without a picture.
+// The error that a client gets for a run without a picture.
 import { ApiError } from "../../protocol/wire/api_error.ts";
 import type { RunEvent } from "../../protocol/wire/run_event.ts";
 

@@ -1,4 +1,4 @@
-// From an image or video request to the runs it wants: seeds, canonical settings, keys.
+// Turns an image or video request into the runs it wants: seeds, canonical settings, keys.
 import canonicalize from "canonicalize";
 import { LRUCache } from "lru-cache";
 import type { EditRequest, SourceImage } from "../requests/edit_request.ts";
@@ -18,10 +18,10 @@ export interface RunPlan {
   pictures: WantedRun[];
 }
 
-/** What of a request others may have: nothing, its run while it lasts, its result as well. */
+/** The part of a request that others may share: nothing, its run while it lasts, or its result too. */
 export type Sharing = "none" | "runs" | "results";
 
-/** What of a request decides its runs. */
+/** The fields of a request that decide its runs. */
 export type PlannedRequest = ImageRequest | EditRequest | PlannedVideo;
 
 /** A video request as one for a single picture that moves. */
@@ -38,14 +38,14 @@ export interface RunPlannerOptions {
 
 /** Answers of workers remembered: one for each combination of settings in use. */
 const REMEMBERED = 1000;
-/** Of plans remembered, by the text of their requests. */
+/** Largest total of remembered plans, by the text of their requests. */
 const PLAN_BYTES = 16 * 2 ** 20;
-/** What a plan weighs, roughly, beside the texts that it shares with its request. */
+/** Rough bytes of a plan, beside the texts that it shares with its request. */
 const PLAN_OVERHEAD = 4096;
 
 export class RunPlanner {
   readonly #options: Required<RunPlannerOptions>;
-  /** What a checkpoint makes of settings that leave something open; the same whatever prompt and seed. */
+  /** Settings completed with a checkpoint's defaults. They do not depend on prompt and seed. */
   readonly #complete = new LRUCache<string, Promise<CompleteSettings>>({ max: REMEMBERED });
   /**
    * Plans of requests whose results are stored. Who asks again for what is in the store mostly does so in the same words, and

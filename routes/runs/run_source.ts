@@ -1,4 +1,4 @@
-// Where results come from: the result store, a run that somebody has begun for the same thing, at any edge, or a new run.
+// The source of results: the result store, a run that any edge has begun for the same request, or a new run.
 import { ApiError } from "../../protocol/wire/api_error.ts";
 import type { ResultStore, StoredResult } from "../../protocol/store/results/result_store.ts";
 import type { CompletedEvent, NumberedEvent, RunEvent } from "../../protocol/wire/run_event.ts";
@@ -15,7 +15,7 @@ import type { WorkerPool } from "./worker_pool.ts";
 export interface WantedRun {
   /** Equal wishes share a run under this name; undefined: nobody else can want this one. */
   name: string | undefined;
-  /** Where the result is looked for and stored; undefined: it is not. */
+  /** Key of the result in the store. Undefined if the result is not stored. */
   key: string | undefined;
   run: OpenRunRequest;
   /** A result made with other weights, as after a deployment in between, is not stored. */
@@ -27,16 +27,16 @@ export interface OpenOptions {
   maxAgeMs?: number;
   /** Waits beside the caller, and when the caller has left: the run goes on without a connection. */
   detached?: { viewer: string; viewerMs: number };
-  /** How long the events can be read after the end. @default 60000 */
+  /** Milliseconds for which the events can be read after the end. @default 60000 */
   keepMs?: number;
 }
 
 /** A result on its way to one viewer. */
 export interface RunView {
-  /** Of the run; undefined for a stored result. */
+  /** Id of the run. Undefined for a stored result. */
   id: string | undefined;
   cache: "hit" | "joined" | "miss";
-  /** Of one that was stored: all there is to tell, for whom it is enough. */
+  /** The event of a stored result, which says all about it. */
   result?: CompletedEvent;
   /**
    * Events after the one with id `after`. Ends after the final one, or early and quietly on `signal`.
@@ -58,7 +58,7 @@ export interface RunSourceOptions
 
 interface Shared {
   local: LocalRun;
-  /** As the log knows us. */
+  /** Name of this edge in the log. */
   viewer: string;
   viewers: number;
   previews: number;
@@ -69,7 +69,7 @@ interface Shared {
 /** An edge that is silent for so long does not wait any more. */
 const VIEWER_MS = 15_000;
 const KEEP_MS = 60_000;
-/** How often runs without a maker are looked for while none of ours is under way. */
+/** Interval at which this edge looks for runs without a maker while it has none of its own. */
 const IDLE_SWEEP_MS = 5000;
 /** Requests that carry larger images are not kept for others to make anew. */
 const MAX_ORDER_CHARACTERS = 6_000_000;
@@ -77,7 +77,7 @@ const MAX_ORDER_CHARACTERS = 6_000_000;
 export class RunSource implements Disposable {
   readonly #options: RunSourceOptions;
   readonly #dispatcher: RunDispatcher;
-  /** Of this process: all there is without a store, and what serves while it is away. */
+  /** The in-process log: the only one without Redis, and the fallback while Redis is down. */
   readonly #own = new MemoryRunLog();
   readonly #runs: RunLog;
   readonly #open = new Set<Shared>();
@@ -103,7 +103,7 @@ export class RunSource implements Disposable {
    * @throws {ApiError} as workers refuse the run. The caller closes what it gets.
    */
   async open(wanted: WantedRun, options: OpenOptions = {}): Promise<RunView> {
-    // What is in the making here needs no look elsewhere.
+    // A run under way at this edge needs no look elsewhere.
     const isAlone = options.detached === undefined;
     let joined = isAlone ? this.#joinable(wanted, options) : undefined;
     if (joined === undefined || joined.local.finished) {
@@ -152,7 +152,7 @@ export class RunSource implements Disposable {
     });
   }
 
-  /** How far a run known by its id is, found as by `attach`; its result is not read. */
+  /** Returns the progress of a run, found as by `attach`. Its result is not read. */
   async brief(id: string): Promise<RunBrief["last"]> {
     return await this.#inLogs(async (log) => {
       const brief = await log.brief(id);
@@ -189,7 +189,7 @@ export class RunSource implements Disposable {
     for (const { local } of this.#open) local.stop();
   }
 
-  /** What `ask` finds in the shared log, or in our own, which has what was begun while the store was away. */
+  /** Runs `ask` on the shared log, or on our own, which has the runs begun while the store was away. */
   async #inLogs<T extends object>(ask: (log: RunLog) => Promise<T | undefined>): Promise<T | undefined> {
     let away: unknown;
     for (const log of new Set([this.#runs, this.#own])) {
@@ -253,7 +253,7 @@ export class RunSource implements Disposable {
       try {
         shared.local.worker = await this.#dispatcher.dispatch({ log, held, order });
       } catch (cause) {
-        // Those who joined elsewhere learn it as an event.
+        // Viewers at other edges learn it from an event.
         await this.#dispatcher.fail({ log, held }, ApiError.from(cause)).catch(() => {});
         throw cause;
       }

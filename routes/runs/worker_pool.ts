@@ -11,7 +11,7 @@ import type { Log } from "../../protocol/process/structured_log.ts";
 import { CircuitBreaker } from "./circuit_breaker.ts";
 import type { WorkerClient, WorkerStatus } from "./worker_client.ts";
 
-/** What of a worker's client the pool needs. */
+/** The methods of a worker's client that the pool needs. */
 export type PooledWorker = Pick<
   WorkerClient,
   "url" | "models" | "complete" | "submit" | "events" | "cancel" | "status" | "isMaking"
@@ -20,7 +20,7 @@ export type PooledWorker = Pick<
 export interface WorkerPoolOptions {
   workers: readonly PooledWorker[];
   log: Log;
-  /** How old what is known of a worker's load may be. @default 2000 */
+  /** Largest age of a worker's known load, in milliseconds. @default 2000 */
   freshMs?: number;
   /** When what is known is older, a run waits for news. @default 10000 */
   staleMs?: number;
@@ -52,7 +52,7 @@ interface Member {
   checking: Promise<void> | undefined;
 }
 
-/** What loading a model costs, in runs that wait: up to so many, a worker that has it is the better choice. */
+/** Cost of loading a model, in waiting runs. Up to this many, a worker that has the model is the better choice. */
 const COLD_COST = 4;
 
 export class WorkerPool {
@@ -83,12 +83,12 @@ export class WorkerPool {
     }));
   }
 
-  /** By its origin; undefined for one that is not configured. */
+  /** Returns a worker by its origin. Undefined if it is not configured. */
   client(origin: string): PooledWorker | undefined {
     return this.#members.find(({ client }) => client.url === origin)?.client;
   }
 
-  /** Of all workers, each once; of one that is slow to answer, as it said last. @throws {ApiError} 503 if none answers */
+  /** Returns the models of all workers, each once. A slow worker counts with its last answer. @throws {ApiError} 503 if none answers */
   async models(): Promise<ModelCard[]> {
     const answers = this.#members.map(({ cards }) => cards ?? []);
     let failure: unknown;

@@ -91,7 +91,7 @@ export function videoRoutes(options: VideoRoutesOptions): Hono<Environment> {
   app.get("/videos/:id/events", async (c) => {
     const record = await find(c);
     const after = lastEventId(c.req.header("last-event-id"));
-    // What stops an EventSource from coming back for more.
+    // This stops an EventSource from reconnecting.
     if (await jobs.endsAt(record, [after])) return c.body(null, 204);
     const [view] = await jobs.views(record);
     const log = c.get("log");

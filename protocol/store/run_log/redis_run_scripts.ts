@@ -65,7 +65,7 @@ if f[1] == 'open' then
 end
 return f[1]`;
 
-/** ARGV: id, first entry, bytes. Entries until they come to so many bytes. */
+/** Returns entries up to a number of bytes. ARGV: id, first entry, bytes. */
 export const READ = `${HEAD}
 local f = get(ARGV[1], 'state', 'worker')
 if not f[1] then return {} end
