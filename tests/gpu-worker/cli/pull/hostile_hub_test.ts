@@ -248,7 +248,7 @@ describe("HubRepository", () => {
     for (const text of ["", "{", "null", "7", "{}", MANY]) {
       const { repository: odd } = repository({ answer: () => new Response(text) });
       await assert.rejects(odd.files(COMMIT), (error: Error) => {
-        assert.match(error.message, /Cannot pull a\/b as https:\/\/hub\.test answers with what is no answer/);
+        assert.match(error.message, /Cannot pull a\/b as https:\/\/hub\.test sends an unexpected answer/);
         return error.message.length < 400;
       });
     }
@@ -319,7 +319,7 @@ describe("HubRepository", () => {
     const { repository: odd } = repository({
       answer: () => new Response("", { headers: { "Content-Encoding": MANY } }),
     });
-    await assert.rejects(odd.open("x", { commit: COMMIT, offset: 0 }), /in the encoding 'xxx/);
+    await assert.rejects(odd.open("x", { commit: COMMIT, offset: 0 }), /in the unsupported encoding 'xxx/);
   });
 
   it("finds a file whose name means something in an address", async () => {
