@@ -12,6 +12,7 @@ export interface ValueSource {
 
 /** Thrown when a network returns NaN or an infinity. Its message may be shown to any client. */
 export class NotFiniteError extends Error {
+  /** "NotFiniteError" */
   override readonly name = "NotFiniteError";
 }
 
