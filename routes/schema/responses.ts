@@ -72,4 +72,5 @@ export const eventStream = z.object({
   event: z.string().describe("docs/api.md lists them; `error` ends a stream."),
   data: z.string().describe("JSON."),
   id: z.string().exactOptional().describe("Where to resume, as Last-Event-ID."),
+  retry: z.int().exactOptional().describe("Milliseconds before a reconnection; in the first event."),
 }).meta({ id: "Event" });
