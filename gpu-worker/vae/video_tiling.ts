@@ -9,7 +9,7 @@ export interface VideoTiling {
 }
 
 /** The defaults of enable_tiling() in diffusers' AutoencoderKLWan and AutoencoderKLHunyuanVideo. */
-export const CLIP_TILING: VideoTiling = { side: 256, stride: 192 };
+export const VIDEO_TILING: VideoTiling = { side: 256, stride: 192 };
 
 /**
  * Returns the tiles of a frame.

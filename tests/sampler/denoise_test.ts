@@ -1,3 +1,4 @@
+// The denoise loop against a made-up network. Past 400 lines, because all cases share that network and its record of calls.
 import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import {

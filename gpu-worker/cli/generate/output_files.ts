@@ -23,7 +23,7 @@ const PICTURES: Record<string, ImageFormat> = {
   ".jpeg": "jpeg",
   ".webp": "webp",
 };
-const CLIPS: Record<string, VideoFormat> = { ".mp4": "mp4", ".webp": "webp", ".gif": "gif" };
+const VIDEOS: Record<string, VideoFormat> = { ".mp4": "mp4", ".webp": "webp", ".gif": "gif" };
 /** Name of the frames in a folder: numbered from 1, in ffmpeg's notation. */
 const FRAME_NAME = "%04d.png";
 const NUMBER = /%(?:0(\d))?d/;
@@ -43,10 +43,10 @@ export function assertOutput(out: string, { video }: OutputOptions): void {
     if (extension in PICTURES) return;
     throw new UsageError(`--out must end in ${Object.keys(PICTURES).join(", ")}: current value is '${out}'`);
   }
-  if (isFrames(out) ? isFolder(out) || extension in PICTURES : extension in CLIPS) return;
+  if (isFrames(out) ? isFolder(out) || extension in PICTURES : extension in VIDEOS) return;
   throw new UsageError(
     `--out must end in ${
-      Object.keys(CLIPS).join(", ")
+      Object.keys(VIDEOS).join(", ")
     }, or, for frames one by one, in / or as frames/%04d.png ` +
       `does, with a model that makes videos: current value is '${out}'`,
   );
@@ -76,7 +76,7 @@ export async function encodeOutput(
     return [{ path: out, bytes: await encodeImage(image, { format: PICTURES[extension(out)]! }) }];
   }
   if (isFrames(out)) return await encodeFrames(out, video);
-  return [{ path: out, bytes: await encodeVideo(video, { format: CLIPS[extension(out)]!, signal }) }];
+  return [{ path: out, bytes: await encodeVideo(video, { format: VIDEOS[extension(out)]!, signal }) }];
 }
 
 function encodeFrames(out: string, video: DecodedVideo): Promise<OutputFile[]> {

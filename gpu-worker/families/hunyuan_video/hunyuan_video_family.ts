@@ -2,7 +2,7 @@
 import { createSolver, linspace } from "../../../sampler/mod.ts";
 import type { Family } from "../../pipeline/family.ts";
 import { videoDecoder } from "../../pipeline/latent_decoder.ts";
-import { CLIP_TILING } from "../../vae/video_tiling.ts";
+import { VIDEO_TILING } from "../../vae/video_tiling.ts";
 import { decodeHunyuanVideo } from "./decode_hunyuan_video.ts";
 import { encodeHunyuanVideoPrompt } from "./encode_hunyuan_video_prompt.ts";
 import { type HunyuanVideoCheckpoint, readHunyuanVideoCheckpoint } from "./hunyuan_video_checkpoint.ts";
@@ -25,7 +25,7 @@ export const hunyuanVideoFamily: Family<HunyuanVideoCheckpoint> = {
       runtime,
       vae,
       scale: latentScale.spatial,
-      tiling: vaeTiling ? CLIP_TILING : undefined,
+      tiling: vaeTiling ? VIDEO_TILING : undefined,
     };
     return videoDecoder((video) => decodeHunyuanVideo(video, decoder), latentScale);
   },

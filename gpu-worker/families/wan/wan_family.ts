@@ -2,7 +2,7 @@
 import { createSolver } from "../../../sampler/mod.ts";
 import type { Family } from "../../pipeline/family.ts";
 import { videoDecoder } from "../../pipeline/latent_decoder.ts";
-import { CLIP_TILING } from "../../vae/video_tiling.ts";
+import { VIDEO_TILING } from "../../vae/video_tiling.ts";
 import { decodeWan } from "./decode_wan.ts";
 import { encodeWanPrompt } from "./encode_wan_prompt.ts";
 import { readWanCheckpoint, type WanCheckpoint } from "./wan_checkpoint.ts";
@@ -19,7 +19,7 @@ export const wanFamily: Family<WanCheckpoint> = {
   feeds: wanFeeds,
   featureDims: (config, size) => [...wanGrid(config, size), config.innerDim],
   decoder({ runtime, session: vae, reading: { latentScale }, graphs, vaeTiling }) {
-    const tiling = vaeTiling ? CLIP_TILING : undefined;
+    const tiling = vaeTiling ? VIDEO_TILING : undefined;
     const decoder = { runtime, vae, caches: graphs.vae.caches, scale: latentScale.spatial, tiling };
     return videoDecoder((video) => decodeWan(decoder, video), latentScale);
   },
