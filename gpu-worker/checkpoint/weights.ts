@@ -3,11 +3,18 @@
 import { dirname, join } from "node:path";
 import { showValue } from "../../sampler/mod.ts";
 import { CheckpointError } from "./checkpoint_error.ts";
-import { readSafetensorsHeader, type SafetensorsEntry } from "./safetensors.ts";
+import { readTensors } from "./read_tensors.ts";
+import type { SafetensorsEntry } from "./safetensors.ts";
 
 /** A tensor and the real path of the file that holds it. */
 export interface WeightEntry extends SafetensorsEntry {
   readonly path: string;
+  /**
+   * How the file orders the elements, where its layout differs from diffusers' (`shape` is diffusers'):
+   * "swapped" has the second half of the rows first, "transposed" has columns for rows.
+   * @default as diffusers does
+   */
+  readonly order?: "swapped" | "transposed";
   /** LoRA changes that graphs add to the tensor. @default none */
   readonly additions?: readonly Addition[];
 }
@@ -55,11 +62,11 @@ export function openWeights(folder: string, stem: string): Weights {
     );
   }
   const index = join(folder, file);
-  if (file.endsWith(".safetensors")) return new Map(entriesOf(index));
+  if (file.endsWith(".safetensors")) return readTensors(index);
   const weightMap = readIndex(index);
   const weights = new Map<string, WeightEntry>();
   for (const shard of new Set(weightMap.values())) {
-    for (const [name, entry] of entriesOf(join(dirname(index), shard))) {
+    for (const [name, entry] of readTensors(join(dirname(index), shard))) {
       if (weightMap.get(name) === shard) weights.set(name, entry);
     }
   }
@@ -82,12 +89,6 @@ export function findWeights(folder: string, stem: string): string | undefined {
   if (plain !== undefined) return plain;
   const variant = /^(?:\.[a-z0-9]+\.safetensors|\.safetensors\.index\.[a-z0-9]+\.json)$/;
   return namesIn(folder).find((name) => name.startsWith(stem) && variant.test(name.slice(stem.length)));
-}
-
-function* entriesOf(path: string): Iterable<[string, WeightEntry]> {
-  const entries = readSafetensorsHeader(path);
-  const real = Deno.realPathSync(path);
-  for (const [name, entry] of entries) yield [name, { ...entry, path: real }];
 }
 
 function readIndex(path: string): Map<string, string> {

@@ -249,7 +249,7 @@ export class GraphBuilder {
    * which ONNX Runtime folds at load.
    */
   #added(name: string, { additions = [], ...entry }: WeightEntry): Value {
-    const weight = this.#external(name, entry);
+    const weight = this.#ordered(name, entry);
     if (additions.length === 0) return weight;
     const matrix = (value: Value, rows: number) =>
       this.node("Reshape", [this.cast(value, "float32"), this.ints(rows, -1)]);
@@ -270,6 +270,23 @@ export class GraphBuilder {
       });
     }, matrix(weight, rows));
     return this.node("Reshape", [sum, this.ints(...entry.shape)]);
+  }
+
+  /** Emits the tensor in diffusers' order. ONNX Runtime folds the reordering at load. */
+  #ordered(name: string, entry: WeightEntry): Value {
+    const { order, shape } = entry;
+    if (order === undefined) return this.#external(name, entry);
+    const [rows = 0, columns = 0] = shape;
+    if (order === "transposed") {
+      const stored = this.#external(name, { ...entry, shape: [columns, rows] });
+      return this.node("Transpose", [stored], { attributes: { perm: [1, 0] } });
+    }
+    const stored = this.#external(name, entry);
+    const halves = this.nodes("Split", [stored], {
+      outputs: 2,
+      attributes: { axis: 0, num_outputs: 2 },
+    });
+    return this.node("Concat", halves.reverse(), { attributes: { axis: 0 } });
   }
 
   #external(name: string, entry: WeightEntry): Value {
