@@ -25,10 +25,16 @@ export async function encodeText(
   { runtime, text, maxLength, withoutPadding = false, signal }: EncodeTextOptions,
 ): Promise<Record<string, Float32Array>> {
   const { ids: padded, attentionMask } = await tokenizer.encode(text, { maxLength });
-  const ids = withoutPadding ? padded.filter((_, i) => attentionMask[i] === 1) : padded;
+  const kept = (values: number[]) =>
+    withoutPadding ? values.filter((_, i) => attentionMask[i] === 1) : values;
   using stack = new DisposableStack();
-  const input = stack.use(runtime.tensor("int64", [1, ids.length], BigInt64Array.from(ids, BigInt)));
-  const results = Object.entries(await session.run({ input_ids: input }, signal && { signal }));
+  const row = (values: readonly number[]) =>
+    stack.use(runtime.tensor("int64", [1, values.length], BigInt64Array.from(values, BigInt)));
+  const feeds = {
+    input_ids: row(kept(padded)),
+    ...session.inputNames.includes("attention_mask") && { attention_mask: row(kept(attentionMask)) },
+  };
+  const results = Object.entries(await session.run(feeds, signal && { signal }));
   for (const [, tensor] of results) stack.use(tensor);
   const outputs: Record<string, Float32Array> = {};
   for (const [name, tensor] of results) outputs[name] = await tensor.as("float32").toArray();

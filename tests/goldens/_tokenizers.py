@@ -1,4 +1,4 @@
-"""Tiny tokenizers of the formats that checkpoints carry: CLIP's byte-level BPE, T5's SentencePiece, LLaMA's tokenizer.json."""
+"""Tiny tokenizers of the formats that checkpoints carry: BPE of CLIP, LLaMA and Qwen, SentencePiece of T5."""
 
 import io
 import json
@@ -6,8 +6,8 @@ from collections import Counter
 from pathlib import Path
 
 import sentencepiece
-from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
-from transformers import PreTrainedTokenizerFast
+from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+from transformers import PreTrainedTokenizerFast, Qwen2Tokenizer
 
 # Also in the vocabulary-building text: what the prompts of the goldens need to be more than unknown tokens.
 CORPUS = """
@@ -146,3 +146,49 @@ def llama_tokenizer(texts, *, llama3, merge_count):
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer, bos_token=LLAMA3_SPECIALS[0], eos_token="<|end_of_text|>",
         pad_token="<pad>" if llama3 else "<|end_of_text|>", padding_side="right", model_max_length=8192)
+
+
+# How Qwen cuts a text into words, and the added tokens that its pipelines' prompts meet.
+QWEN_WORDS = LLAMA3_WORDS.replace(r"\p{N}{1,3}", r"\p{N}")
+QWEN_SPECIALS = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|vision_end|>", "<|image_pad|>"]
+# What Qwen3's published chat template makes of one message; it also handles tools and earlier turns.
+QWEN_CHAT = (
+    "{%- for message in messages %}{{- '<|im_start|>' + message.role + '\\n' + message.content + '<|im_end|>' + '\\n' }}"
+    "{%- endfor %}{%- if add_generation_prompt %}{{- '<|im_start|>assistant\\n' }}"
+    "{%- if enable_thinking is defined and enable_thinking is false %}{{- '<think>\\n\\n</think>\\n\\n' }}"
+    "{%- endif %}{%- endif %}"
+)
+
+
+def qwen_tokenizer(texts, *, merge_count, words=QWEN_WORDS):
+    """A byte-level BPE as Qwen's, whose added tokens come after its vocabulary, and its template of a conversation."""
+    trained = Tokenizer(models.BPE())
+    trained.pre_tokenizer = pre_tokenizers.Sequence([
+        pre_tokenizers.Split(Regex(words), behavior="isolated", invert=False),
+        pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+    ])
+    trained.train_from_iterator(texts, trainers.BpeTrainer(
+        vocab_size=256 + merge_count, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False))
+    model = json.loads(trained.to_str())["model"]
+    tokenizer = Qwen2Tokenizer(
+        vocab=model["vocab"], merges=[tuple(pair) for pair in model["merges"]], unk_token=None,
+        eos_token="<|im_end|>", pad_token="<|endoftext|>", extra_special_tokens=QWEN_SPECIALS, model_max_length=131072)
+    tokenizer.add_tokens([AddedToken(token, normalized=False) for token in ("<think>", "</think>")])
+    tokenizer.chat_template = QWEN_CHAT
+    return tokenizer
+
+
+def restore_qwen_files(folder):
+    """Puts vocab.json and merges.txt, which published checkpoints have beside tokenizer.json, in its place."""
+    path = Path(folder) / "tokenizer.json"
+    written = json.loads(path.read_text())
+    path.unlink()
+    vocab, merges = written["model"]["vocab"], written["model"]["merges"]
+    (path.parent / "vocab.json").write_text(json.dumps(vocab, ensure_ascii=False))
+    (path.parent / "merges.txt").write_text("#version: 0.2\n" + "".join(f"{a} {b}\n" for a, b in merges))
+    about = path.parent / "tokenizer_config.json"
+    config = json.loads(about.read_text())
+    config["added_tokens_decoder"] = {
+        str(token["id"]): {key: value for key, value in token.items() if key != "id"} for token in written["added_tokens"]
+    }
+    about.write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n")

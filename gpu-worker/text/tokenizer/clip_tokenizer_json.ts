@@ -48,6 +48,6 @@ export function clipTokenizerJson({ vocab, merges, unkToken }: ClipTokenizerSour
 /** Parses merges.txt: a version line, then one pair of tokens per line. */
 export function parseMerges(text: string): string[][] {
   return text.split("\n").map((line) => line.trim())
-    .filter((line) => !line.startsWith("#"))
+    .filter((line) => !line.startsWith("#version"))
     .map((line) => line.split(/\s+/)).filter((pair) => pair.length === 2);
 }

@@ -1,5 +1,5 @@
-// Finds a tokenizer's vocabulary and builds its stages. Like transformers 5, the classes of CLIP, T5 and
-// LLaMA read only the vocabulary from a tokenizer.json. Any other class uses the whole file.
+// Finds a tokenizer's vocabulary and builds its stages. Like transformers 5, the classes of CLIP, T5, LLaMA and
+// Qwen read only the vocabulary from a tokenizer.json. Any other class uses the whole file.
 import { join } from "node:path";
 import { CheckpointError } from "../../checkpoint/checkpoint_error.ts";
 import { ModelProto_SentencePiece_Type as PieceType } from "../../runtime/messages/sentencepiece_model_pb.ts";
@@ -7,6 +7,7 @@ import { clipTokenizerJson, parseMerges } from "./clip_tokenizer_json.ts";
 import { llamaTokenizerJson, mergesOf } from "./llama_tokenizer_json.ts";
 import { readFile, readJsonFile } from "./read_json_file.ts";
 import { complete, contentOf } from "./resolve_tokens.ts";
+import { qwen2TokenizerJson } from "./qwen2_tokenizer_json.ts";
 import { parseSentencePieceModel } from "./sentencepiece_model.ts";
 import { t5Sentinels, t5TokenizerJson } from "./t5_tokenizer_json.ts";
 import type { NamedToken, TokenizerConfig } from "./tokenizer_config.ts";
@@ -36,12 +37,13 @@ export function readVocabulary(folder: string, source: VocabularySource): BuiltT
   const vocab = readJsonFile(path("vocab.json"));
   const merges = readFile(path("merges.txt"));
   if (vocab !== undefined && merges !== undefined) {
-    return clip({
+    const source = {
       vocab,
       merges: parseMerges(new TextDecoder().decode(merges)),
       config,
       path: path("vocab.json"),
-    });
+    };
+    return QWEN2.test(className) ? qwen2(source) : clip(source);
   }
   const spiece = readFile(path("spiece.model"));
   if (spiece !== undefined) return t5FromPieces(spiece, { config, path: path("spiece.model") });
@@ -69,6 +71,10 @@ function fromJson(
   }
   if (/^T5Tokenizer(Fast)?$/.test(className) && model.type === "Unigram" && Array.isArray(model.vocab)) {
     return t5({ vocab: model.vocab, charsmap: charsmapOf(json.normalizer), pieces: [], config, path });
+  }
+  if (QWEN2.test(className) && model.type === "BPE") {
+    const built = qwen2({ vocab: model.vocab, merges: model["merges"], config, path });
+    return { ...built, json: { ...built.json, post_processor: json.post_processor } };
   }
   // If model_index.json says LlamaTokenizer, transformers 5 reads LLaMA 3's file as LLaMA 2's and encodes
   // every text wrongly. transformers 4 uses the file as it is, and so do we.
@@ -100,6 +106,17 @@ function clip({ vocab, merges, config, path }: Place & { vocab: unknown; merges:
       before: [contentOf(named.bos_token ?? "<|startoftext|>")],
       after: [contentOf(named.eos_token ?? eos)],
     },
+  };
+}
+
+const QWEN2 = /^Qwen2Tokenizer(Fast)?$/;
+
+function qwen2({ vocab, merges, config, path }: Place & { vocab: unknown; merges: unknown }): BuiltTokenizer {
+  const end = "<|endoftext|>";
+  return {
+    path,
+    config: withDefaults(config, { eos_token: end, unk_token: end, pad_token: end }),
+    json: qwen2TokenizerJson({ vocab, merges, addPrefixSpace: config["add_prefix_space"] === true }),
   };
 }
 

@@ -26,7 +26,7 @@ export interface Encoding {
 }
 
 /**
- * Opens the tokenizer in `folder`: the first of tokenizer.json, vocab.json with merges.txt (CLIP),
+ * Opens the tokenizer in `folder`: the first of tokenizer.json, vocab.json with merges.txt (CLIP, Qwen),
  * spiece.model (T5) and tokenizer.model (LLaMA) that exists. The checkpoint around the folder tells its class
  * and the text encoder's length.
  * @throws {CheckpointError} if there is none, or if it cannot be used.

@@ -1,6 +1,6 @@
 """Makes tokenizers/goldens.json: what transformers' tokenizers of the checkpoints beside it give for texts of every kind.
 
-    python tests/goldens/tokenizers/make_goldens.py      # about 5 s, after flux/make_goldens.py and hunyuan_video/make_goldens.py
+    python tests/goldens/tokenizers/make_goldens.py      # about 5 s, after those of flux, hunyuan_video and qwen
 
 Ids are stored without padding; `pad` is the id that fills the rest of `max_length`.
 """
@@ -24,6 +24,8 @@ TOKENIZERS = [
     ("flux/tiny-schnell/tokenizer_2", 32),
     ("hunyuan_video/tiny-distilled/tokenizer", 40),
     ("hunyuan_video/tiny-plain/tokenizer", 40),
+    ("qwen/qwen3/tokenizer", 40),
+    ("qwen/qwen2_5_vl/tokenizer", 40),
 ]
 
 TEXTS = [
