@@ -6,6 +6,9 @@
 const DEFAULT_PORT = 8000;
 /** Models that the worker serves by default: the embedded checkpoints, which fit into memory together. */
 const EMBEDDED = ["--models", "models/emoji,models/shapes", "--max-loaded", "2"];
+/** Names that apps have built in stand for the first model that makes pictures, or videos, unless this variable says otherwise. */
+const ALIASES = "SPECTRUM_MODEL_ALIASES";
+const OPENAI_NAMES = "dall-e-2=pictures,dall-e-3=pictures,gpt-image-1=pictures,sora-2=videos";
 /** Children that have not ended by then, after the first signal, are killed. SIGTERM lets the picture at work finish. */
 const STOP_MS: Partial<Record<Deno.Signal, number>> = { SIGINT: 20_000, SIGTERM: 150_000 };
 
@@ -44,6 +47,7 @@ async function main(args: readonly string[]): Promise<void> {
         SPECTRUM_WORKERS: workerUrl,
         HOST: "127.0.0.1",
         PORT: String(port),
+        [ALIASES]: Deno.env.get(ALIASES) ?? OPENAI_NAMES,
         ...key !== undefined && { SPECTRUM_API_KEYS: key },
       },
     });

@@ -27,12 +27,14 @@ import type { KeyStore } from "./keys/key_store.ts";
 import { EdgeMetrics } from "./metrics/edge_metrics.ts";
 import { measureRequests } from "./metrics/measure_requests.ts";
 import { MeasuredRunSource } from "./metrics/measured_run_source.ts";
+import { apiPath } from "./middleware/api_path.ts";
 import { apiHeaders } from "./middleware/api_headers.ts";
 import { authenticate, requireScope } from "./middleware/authenticate.ts";
 import { limitConnections } from "./middleware/limit_connections.ts";
 import { limitUploads, type LimitUploadsOptions } from "./middleware/limit_uploads.ts";
 import { logRequests } from "./middleware/log_requests.ts";
 import { notFound } from "./middleware/not_found.ts";
+import type { ModelAlias } from "./models/model_aliases.ts";
 import { modelRoutes } from "./models/model_routes.ts";
 import { openApiRoutes } from "./openapi/openapi_routes.ts";
 import { pageRoutes } from "./page/mod.ts";
@@ -67,6 +69,8 @@ export interface AppOptions
   keys: readonly string[];
   keyStore: KeyStore;
   log: Log;
+  /** Names that stand for models. @default none */
+  aliases?: readonly ModelAlias[];
   /** Whose pages may call the API: "https://app.example", or "*". @default this origin's alone */
   corsOrigins?: readonly string[];
   /** Requests of one key that are answered at a time. @default 64 */
@@ -92,7 +96,7 @@ export type EdgeApp = Hono<Environment> & Disposable;
 
 export function createApp(options: AppOptions): EdgeApp {
   const { workers, results, keys, keyStore, log } = options;
-  const catalog = new ModelCatalog({ worker: workers });
+  const catalog = new ModelCatalog({ worker: workers, aliases: options.aliases });
   const planner = new RunPlanner({ catalog, worker: workers });
   const metrics = new EdgeMetrics();
   const owned = new DisposableStack();
@@ -116,7 +120,7 @@ export function createApp(options: AppOptions): EdgeApp {
     video: videoPresenter({ jobs }),
   };
 
-  const app = new Hono<Environment>();
+  const app = new Hono<Environment>({ getPath: apiPath });
   app.use(contextStorage(), requestId(REQUEST_IDS), logRequests(log), measureRequests(metrics));
   app.use("/v1/*", apiHeaders(options.corsOrigins));
   app.use("/v1/jobs/:id/events", admitTicket({ tickets, directory, limits }));
@@ -124,8 +128,14 @@ export function createApp(options: AppOptions): EdgeApp {
   app.use("/v1/*", admit);
   app.use("/v1/*", limitConnections(options.connectionsPerKey ?? 64));
   app.use("/v1/*", limitUploads(options.uploads));
-  app.route("/v1", imageRoutes({ ...options, planner, source, limits, urls, jobs, repetitions, webhooks }));
-  app.route("/v1", videoRoutes({ ...options, planner, catalog, source, limits, jobs, repetitions }));
+  app.route(
+    "/v1",
+    imageRoutes({ ...options, planner, catalog, source, limits, urls, jobs, repetitions, webhooks }),
+  );
+  app.route(
+    "/v1",
+    videoRoutes({ ...options, planner, catalog, source, limits, jobs, repetitions, webhooks }),
+  );
   app.route("/v1", jobRoutes({ ...options, jobs, limits, tickets, presenters }));
   app.route("/v1", modelRoutes(catalog));
   app.route("/v1", batchRoutes({ ...options, batches: options.batches, limits }));

@@ -4,6 +4,7 @@ import { type Log, structuredLog } from "../protocol/process/structured_log.ts";
 import { bufferedLines } from "../protocol/process/buffered_lines.ts";
 import { checkEviction } from "../protocol/store/check_eviction.ts";
 import { RedisLink } from "../protocol/store/redis_link.ts";
+import { apiPath } from "./middleware/api_path.ts";
 import { createApp } from "./app.ts";
 import { type EdgeConfig, readEdgeConfig } from "./edge_config.ts";
 import { edgeOptions } from "./edge_options.ts";
@@ -39,9 +40,9 @@ if (config.keys.length === 0) {
  * HTTP/1.0 knows requests without a Host, for which Deno makes up "localhost": no call of the API is to pass as local by that.
  * Health checks may come without one.
  */
-function hasHost({ headers, url }: Request): boolean {
-  const { hostname, pathname } = new URL(url);
-  return headers.has("host") || hostname !== "localhost" || !pathname.startsWith("/v1/");
+function hasHost(request: Request): boolean {
+  const { headers, url } = request;
+  return headers.has("host") || new URL(url).hostname !== "localhost" || !apiPath(request).startsWith("/v1/");
 }
 
 export default {

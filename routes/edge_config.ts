@@ -1,5 +1,6 @@
 // The edge's configuration: named environment variables, all optional.
 import { readRedisAddress, type RedisAddress } from "../protocol/store/redis_address.ts";
+import { type ModelAlias, parseModelAliases } from "./models/model_aliases.ts";
 import { readSecret, readWorkerSecret } from "../protocol/process/worker_secret.ts";
 
 export interface EdgeConfig {
@@ -9,6 +10,8 @@ export interface EdgeConfig {
   workerSecret: string | undefined;
   /** SPECTRUM_API_KEYS: comma-separated. */
   keys: string[];
+  /** SPECTRUM_MODEL_ALIASES: comma-separated names that stand for models. */
+  aliases: ModelAlias[];
   /** SPECTRUM_CORS_ORIGINS: comma-separated origins whose pages may call the API, or "*". */
   corsOrigins: string[];
   /** SPECTRUM_BATCHES: origin of the batch service, which has the worker's secret. */
@@ -40,6 +43,7 @@ export function readEdgeConfig(env: (name: string) => string | undefined): EdgeC
     workerUrls: [...new Set((workers.length > 0 ? workers : [DEFAULT_WORKER]).map(readWorker))],
     workerSecret: readWorkerSecret(env),
     keys: list("SPECTRUM_API_KEYS"),
+    aliases: parseModelAliases(env("SPECTRUM_MODEL_ALIASES") ?? ""),
     corsOrigins: list("SPECTRUM_CORS_ORIGINS").map((origin) => readOrigin(origin, "SPECTRUM_CORS_ORIGINS")),
     batchesUrl: optionalUrl("SPECTRUM_BATCHES"),
     urlSecret: readSecret("SPECTRUM_URL_SECRET", env),

@@ -34,6 +34,7 @@ export function edgeOptions(config: EdgeConfig, log: Log): AppOptions {
     keys: config.keys,
     keyStore: link ? new RedisKeyStore(link) : new MemoryKeyStore(),
     log,
+    aliases: config.aliases,
     corsOrigins: config.corsOrigins,
     batches: batchesUrl === undefined ? undefined : new BatchClient({ url: batchesUrl, secret }),
     urlSecret: config.urlSecret,

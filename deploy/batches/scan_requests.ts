@@ -125,7 +125,8 @@ function readLine(text: string, { number, ids }: { number: number; ids: Set<stri
 
 /** A number that no request may have is refused as the request is answered. */
 export function picturesOf({ n }: { n?: unknown }): number {
-  return Number.isInteger(n) ? Math.min(Math.max(n as number, 1), MAX_IMAGES) : 1;
+  const count = typeof n === "string" && /^\d{1,3}$/.test(n) ? Number(n) : n;
+  return Number.isInteger(count) ? Math.min(Math.max(count as number, 1), MAX_IMAGES) : 1;
 }
 
 function lineError(code: string, message: string, line: number | null): LineError {

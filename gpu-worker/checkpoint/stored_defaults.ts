@@ -19,6 +19,7 @@ const SCHEMA = z.strictObject({
   guidanceRescale: z.number(),
   maxSequenceLength: z.int().positive(),
   maxPixels: z.int().positive(),
+  sizes: z.strictObject({ smallest: z.int().positive(), largest: z.int().positive() }),
   sampler: z.strictObject({
     method: methodSchema,
     ...mapOptions("name", optionSchema),

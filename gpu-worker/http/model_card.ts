@@ -1,5 +1,6 @@
 // The card of a model in GET /models. All of it comes from the checkpoint's configs.
 import { completeRequest } from "../request/complete_request.ts";
+import { nativeSizes } from "../request/native_sizes.ts";
 import { requestLimits } from "../request/request_limits.ts";
 import type { ModelCard } from "../../protocol/wire/model_card.ts";
 import type { ModelSource } from "./model_pool.ts";
@@ -13,6 +14,7 @@ export function modelCard(
   const completed = toWire(completeRequest({ prompt: " ", seed: 0 }, description));
   const { prompt: _prompt, seed: _seed, ...defaults } = completed;
   const { sizeMultiple, maxSide, maxPixels, maxSequenceLength } = requestLimits(description);
+  const sizes = nativeSizes(description);
   const { video, startImage } = description.rules;
   return {
     id,
@@ -26,6 +28,13 @@ export function modelCard(
       max_side: maxSide,
       max_pixels: maxPixels,
       max_sequence_length: maxSequenceLength,
+    },
+    sizes: {
+      native: `${sizes.width}x${sizes.height}`,
+      smallest_side: sizes.smallestSide,
+      largest_side: sizes.largestSide,
+      largest_pixels: sizes.largestPixels,
+      multiple: sizeMultiple,
     },
     ...startImage && { start_image: { strength: startImage.strength, partial_step: startImage.partialStep } },
     ...video && { video: { frame_step: video.frameStep, max_frames: video.maxFrames } },

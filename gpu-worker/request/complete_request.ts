@@ -21,7 +21,7 @@ export function completeRequest<Image extends ImageSize = DecodedImage>(
   partial: PartialRequest<Image>,
   model: ModelDescription,
 ): GenerateRequest<Image> {
-  const { defaults: { sampler: own, plans, maxPixels: limit, ...preset }, rules } = model;
+  const { defaults: { sampler: own, plans, maxPixels: limit, sizes: _sizes, ...preset }, rules } = model;
   const { sizeMultiple, maxSide, maxPixels, maxSequenceLength } = requestLimits(model);
   const { sampler = {}, skipLayerGuidance: skip, image, strength, ...given } = partial;
   const fields = {

@@ -21,6 +21,8 @@ export interface RequestDefaults {
    * the device for minutes. @default 4 * width * height
    */
   maxPixels?: number | undefined;
+  /** Shortest and longest side, in pixels, of pictures that the checkpoint draws well. @default around width x height */
+  sizes?: { smallest: number; largest: number } | undefined;
   sampler: Partial<SamplerOptions>;
   /** The full passes that `deno task plan` has found: by number of steps, then by number of full passes. */
   plans?: StoredPlans | undefined;

@@ -36,6 +36,18 @@ export const strengthField = optional(z.number().min(0).max(1));
 /** Whole numbers that JSON carries exactly. */
 export const seedField = z.int().min(0).max(Number.MAX_SAFE_INTEGER);
 
+/** A seed that a client may leave open: absent, null and -1 ask for a drawn one. */
+export function openSeed(max: number = Number.MAX_SAFE_INTEGER) {
+  return z.int().min(-1).max(max).nullish().transform((value) =>
+    value === -1 ? undefined : value ?? undefined
+  );
+}
+
+/** Address of a webhook. */
+export const webhookField = optional(
+  z.url({ protocol: /^https?$/, error: "an http or https URL" }).max(2000),
+);
+
 export const outputFormat = z.enum(["png", "jpeg", "webp"]);
 export type OutputFormat = z.output<typeof outputFormat>;
 /** A WebP of a video is animated. */

@@ -21,6 +21,13 @@ export const modelCardSchema = z.object({
     max_pixels: z.int().describe("Largest width times height."),
     max_sequence_length: z.int().describe("Longest T5 prompt in tokens."),
   }).describe("The model refuses a request that exceeds them."),
+  sizes: z.object({
+    native: z.string().describe("WIDTHxHEIGHT that it was made for."),
+    smallest_side: z.int(),
+    largest_side: z.int(),
+    largest_pixels: z.int().describe("Largest width times height."),
+    multiple: z.int().describe("Width and height are whole multiples of this many pixels."),
+  }).describe("The sizes that it draws well, in pixels. It takes others within its limits, with a warning."),
   video: z.object({
     frame_step: z.int().describe("Videos have a multiple of so many frames, plus 1."),
     max_frames: z.int(),

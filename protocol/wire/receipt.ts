@@ -30,6 +30,9 @@ export const receiptSchema = z.object({
     "Step index -> relative error that a forecast would have made there; measured at full steps.",
   ),
   batch: z.int().exactOptional().describe("Pictures that were made together, if more than this one."),
+  warnings: z.array(z.string()).exactOptional().describe(
+    "Sentences about what is not as asked for or likely to be wrong. Absent where there is nothing to say.",
+  ),
   seconds: z.object({
     queue: z.number(),
     encode: z.number(),

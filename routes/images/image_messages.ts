@@ -6,11 +6,13 @@ import type { SseMessage } from "../../protocol/http/stream_events.ts";
 import type { CompletedEvent } from "../../protocol/wire/run_event.ts";
 import type { PictureEvent } from "../runs/merge_pictures.ts";
 import { runFailure } from "../runs/run_failure.ts";
-import { type Delivered, pictureFacts, unixSeconds, usage } from "./image_response.ts";
+import { type Delivered, pictureFacts, unixSeconds, usage, withWarnings } from "./image_response.ts";
 
 export interface ImageMessagesOptions {
   request: ImageRequest;
   settings: CompleteSettings;
+  /** What is not as asked for. */
+  warnings?: readonly string[];
   /** Prefix of OpenAI's event names. */
   kind: "image_generation" | "image_edit";
   /** The picture with this place in the request, as the client wants it. */
@@ -67,7 +69,7 @@ async function toImageEvent({ imageIndex: image_index, event }: PictureEvent, op
         ...await options.deliver(event, image_index),
         ...facts(),
         seed: event.receipt.seed,
-        receipt: event.receipt,
+        receipt: withWarnings(event.receipt, options.warnings),
         usage: usage([event], settings),
       };
     case "failed":

@@ -14,6 +14,8 @@ import { type Delivered, imagesResponse } from "./image_response.ts";
 export interface ImageFacts {
   request: ImageRequest;
   settings: CompleteSettings;
+  /** What is not as asked for, for receipts. Records of earlier versions lack it. */
+  warnings?: readonly string[];
 }
 
 export interface ImagePresenterOptions {
@@ -25,13 +27,12 @@ export function imagePresenter(options: ImagePresenterOptions): JobPresenter {
   return {
     async result(job, read, { origin }) {
       const results = await read();
-      const { request, settings } = factsOf(job);
       const deliver = deliverer(job, { origin, ...options });
       const delivered = await Promise.all(results.map(deliver));
-      return imagesResponse(results, { request, settings, delivered });
+      return imagesResponse(results, { ...factsOf(job), delivered });
     },
     // Addresses are signed anew, and expire.
-    isLasting: (job) => factsOf(job).request.response_format === "b64_json",
+    isLasting: (job) => factsOf(job).request.response_format !== "url",
     messages(job, events, { origin, onError = () => {} }) {
       const kind = job.kind as ImageMessagesOptions["kind"];
       const deliver = deliverer(job, { origin, ...options });
@@ -48,7 +49,7 @@ export function deliverer(
   const { request } = factsOf(job);
   return async (event, index) => {
     const key = job.parts[index]!.key;
-    if (request.response_format === "b64_json" || key === null) return { b64_json: event.b64_json };
+    if (request.response_format !== "url" || key === null) return { b64_json: event.b64_json };
     const { output_format } = request;
     return { url: await pictureUrl(event, { results, urls, origin, key, output_format }) };
   };

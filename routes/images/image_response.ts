@@ -1,5 +1,6 @@
 // Finished pictures in the shape of OpenAI's images response.
 import type { ImageRequest } from "../requests/image_request.ts";
+import type { Receipt } from "../../protocol/wire/receipt.ts";
 import type { CompletedEvent } from "../../protocol/wire/run_event.ts";
 import type { CompleteSettings } from "../../protocol/wire/run_request.ts";
 
@@ -21,9 +22,10 @@ export type Delivered = { b64_json: string } | { url: string };
 /** The body of a JSON answer. */
 export function imagesResponse(
   pictures: readonly CompletedEvent[],
-  { request, settings, delivered }: {
+  { request, settings, warnings, delivered }: {
     request: ImageRequest;
     settings: CompleteSettings;
+    warnings?: readonly string[];
     delivered: readonly Delivered[];
   },
 ) {
@@ -31,7 +33,11 @@ export function imagesResponse(
     created: unixSeconds(),
     model: pictures[0]!.receipt.model,
     ...pictureFacts(request, settings),
-    data: pictures.map(({ receipt }, index) => ({ ...delivered[index]!, seed: receipt.seed, receipt })),
+    data: pictures.map(({ receipt }, index) => ({
+      ...delivered[index]!,
+      seed: receipt.seed,
+      receipt: withWarnings(receipt, warnings),
+    })),
     usage: usage(pictures, settings),
   };
 }
@@ -50,6 +56,11 @@ export function usage(pictures: readonly CompletedEvent[], settings: CompleteSet
     output_tokens,
     total_tokens: text_tokens + output_tokens,
   };
+}
+
+/** Adds what is not as this request asked for to what the worker has noticed. */
+export function withWarnings(receipt: Receipt, warnings: readonly string[] = []): Receipt {
+  return warnings.length === 0 ? receipt : { ...receipt, warnings: [...warnings, ...receipt.warnings ?? []] };
 }
 
 export function unixSeconds(): number {

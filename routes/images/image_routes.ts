@@ -14,12 +14,14 @@ import type { SignedUrls } from "../files/signed_urls.ts";
 import { jobObject } from "../jobs/job_object.ts";
 import { drawJobId, type JobRecord } from "../jobs/job_record.ts";
 import type { Jobs } from "../jobs/jobs.ts";
-import type { Webhooks } from "../jobs/webhooks.ts";
+import { checkWebhook, type Webhooks } from "../jobs/webhooks.ts";
 import type { KeyLimits } from "../keys/key_limits.ts";
 import { allPlaces, countDelivered, type Counted, countPictures } from "../jobs/count_pictures.ts";
+import { settleImage } from "../models/settle_request.ts";
 import { mergePictures } from "../runs/merge_pictures.ts";
 import type { Recognized, Repetitions } from "../jobs/repetitions.ts";
 import { runFailure } from "../runs/run_failure.ts";
+import type { ModelCatalog } from "../runs/model_catalog.ts";
 import type { RunPlan, RunPlanner } from "../runs/run_planner.ts";
 import type { RunSource, RunView } from "../runs/run_source.ts";
 import { deliverer, type ImageFacts, imagePresenter } from "./image_presenter.ts";
@@ -29,6 +31,7 @@ import { requestCaching } from "./request_caching.ts";
 
 export interface ImageRoutesOptions extends ReadJsonOptions, StreamEventsOptions {
   planner: RunPlanner;
+  catalog: ModelCatalog;
   source: RunSource;
   limits: KeyLimits;
   results: ResultStore;
@@ -58,6 +61,7 @@ export function imageRoutes(options: ImageRoutesOptions): Hono<Environment> {
 }
 
 interface Answer {
+  /** As the client sent it. */
   request: ImageRequest | EditRequest;
   kind: "image_generation" | "image_edit";
   options: ImageRoutesOptions;
@@ -66,16 +70,25 @@ interface Answer {
 /** Everything that is known once the runs are open. */
 interface Opened extends Answer, Counted {
   plan: RunPlan;
+  /** What is not as asked for. */
+  warnings: string[];
   pictures: RunView[];
   repetition: Recognized;
   detached: boolean;
 }
 
-async function answer(c: Context<Environment>, asked: Answer): Promise<Response> {
-  const { request, options } = asked;
+async function answer(c: Context<Environment>, { request: sent, ...asked }: Answer): Promise<Response> {
+  const { options } = asked;
+  const { request, warnings } = await settleImage(sent, options.catalog);
   const { source, jobs, limits, planner, repetitions } = options;
   const detached = request.background === true || prefersAsync(c.req.header("prefer"));
-  checkWebhook(request.webhook, { detached, webhooks: options.webhooks });
+  if (request.webhook !== undefined && !detached) {
+    throw new ApiError(400, "'webhook' needs 'background': true, as the end of an answer tells itself", {
+      param: "webhook",
+      code: "webhook_not_allowed",
+    });
+  }
+  checkWebhook(request.webhook, options.webhooks);
   const caching = requestCaching(c.req.header("cache-control"));
   const repetition = await repetitions.recognize({
     header: (name) => c.req.header(name),
@@ -95,7 +108,7 @@ async function answer(c: Context<Environment>, asked: Answer): Promise<Response>
     await counted.end();
     throw cause;
   });
-  const opened = { ...asked, ...counted, plan, pictures, repetition, detached };
+  const opened = { ...asked, ...counted, request, warnings, plan, pictures, repetition, detached };
   c.header("x-spectrum-cache", cacheOf(pictures));
   const keys = plan.pictures.flatMap(({ name }) => name ?? []);
   if (keys.length > 0) c.header("x-spectrum-key", keys.join(", "));
@@ -167,7 +180,7 @@ function stream(c: Context<Environment>, opened: Opened & { job: JobRecord }): R
 }
 
 async function wait(c: Context<Environment>, opened: Opened): Promise<Response> {
-  const { request, plan, pictures, repetition, deliver, options } = opened;
+  const { plan, pictures, repetition, deliver, options } = opened;
   const { signal } = c.req.raw;
   try {
     const finished = await collect(pictures, signal);
@@ -178,7 +191,7 @@ async function wait(c: Context<Environment>, opened: Opened): Promise<Response> 
     });
     const delivered = await Promise.all(finished.map(handOver));
     await deliver(allPlaces(finished.length));
-    return c.json(imagesResponse(finished, { request, settings: plan.settings, delivered }));
+    return c.json(imagesResponse(finished, { ...factsOf(opened), delivered }));
   } finally {
     // The pictures of a client that does not wait count all the same.
     if (signal.aborted) await deliver(allPlaces(plan.pictures.length));
@@ -202,31 +215,16 @@ async function collect(pictures: readonly RunView[], signal: AbortSignal): Promi
   return finished;
 }
 
-function factsOf({ request, plan, detached }: Opened): ImageFacts {
+function factsOf({ request, plan, warnings, detached }: Opened): ImageFacts {
   const { image: _image, ...kept } = { image: undefined, ...request };
   // A reader of a job's events wants its progress.
-  return { request: { ...kept, progress: kept.progress || detached }, settings: plan.settings };
+  return { request: { ...kept, progress: kept.progress || detached }, settings: plan.settings, warnings };
 }
 
 /** Returns a fingerprint of the request without its megabytes. */
 function withoutImage(request: ImageRequest | EditRequest) {
   const { image = undefined, ...rest } = { image: undefined, ...request };
   return { ...rest, image: image === undefined ? undefined : (image as EditRequest["image"]).sha256 };
-}
-
-/** @throws {ApiError} 400 */
-function checkWebhook(
-  webhook: string | undefined,
-  { detached, webhooks }: { detached: boolean; webhooks: Webhooks | undefined },
-): void {
-  if (webhook === undefined) return;
-  const refuse = (message: string) =>
-    new ApiError(400, message, { param: "webhook", code: "webhook_not_allowed" });
-  if (!detached) throw refuse("'webhook' needs 'background': true, as the end of an answer tells itself");
-  if (webhooks === undefined) {
-    throw refuse("'webhook' cannot be called: this server has no secret to sign with");
-  }
-  webhooks.check(webhook);
 }
 
 function prefersAsync(header: string | undefined): boolean {

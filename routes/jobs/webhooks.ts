@@ -49,13 +49,7 @@ export class Webhooks {
     // The same in every attempt: receivers tell repetitions by it.
     const event = `evt_${id.slice("job_".length)}`;
     const created_at = Math.floor(at / 1000);
-    const body = JSON.stringify({
-      id: event,
-      object: "event",
-      type: `job.${status}`,
-      created_at,
-      data: { id, kind },
-    });
+    const body = JSON.stringify({ id: event, object: "event", created_at, ...ending({ id, kind }, status) });
     const timestamp = String(Math.floor(now() / 1000));
     const text = new TextEncoder().encode(`${event}.${timestamp}.${body}`);
     const signature = new Uint8Array(await crypto.subtle.sign("HMAC", await this.#key, text)).toBase64();
@@ -80,4 +74,21 @@ export class Webhooks {
       return false;
     }
   }
+}
+
+/** OpenAI's event for a video, which has no other ends than two; one of our own for other jobs. */
+function ending({ id, kind }: Pick<JobRecord, "id" | "kind">, status: JobEnd["status"]) {
+  if (kind !== "video") return { type: `job.${status}`, data: { id, kind } };
+  const type = status === "completed" ? "video.completed" : "video.failed";
+  return { type, data: { id: id.replace(/^job_/, "video_"), kind } };
+}
+
+/** @throws {ApiError} 400 for a webhook that cannot be called */
+export function checkWebhook(webhook: string | undefined, webhooks: Webhooks | undefined): void {
+  if (webhook === undefined) return;
+  if (webhooks !== undefined) return webhooks.check(webhook);
+  throw new ApiError(400, "'webhook' cannot be called: this server has no secret to sign with", {
+    param: "webhook",
+    code: "webhook_not_allowed",
+  });
 }

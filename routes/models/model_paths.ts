@@ -8,6 +8,9 @@ const modelSchema = modelCardSchema.omit({ loaded: true }).extend({
   object: z.literal("model"),
   created: z.literal(0).describe("Checkpoints do not record when they were made."),
   owned_by: z.string(),
+  alias_of: z.string().exactOptional().describe(
+    "The model that this name stands for: SPECTRUM_MODEL_ALIASES.",
+  ),
 }).meta({ id: "Model" });
 
 export const modelPaths: ZodOpenApiPathsObject = {
@@ -15,7 +18,8 @@ export const modelPaths: ZodOpenApiPathsObject = {
     get: {
       operationId: "listModels",
       tags: ["Models"],
-      summary: "The models that can be used, the default one first",
+      summary:
+        "The models that can be used, the default one first, then the names that stand for some of them",
       responses: {
         200: body("All of them", z.object({ object: z.literal("list"), data: z.array(modelSchema) })),
         ...errors(),

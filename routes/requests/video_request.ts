@@ -2,10 +2,11 @@
 import { z } from "zod";
 import {
   generationFields,
+  openSeed,
   outputCompression,
-  seedField,
   videoFields,
   videoFormat,
+  webhookField,
 } from "../../protocol/wire/generation_fields.ts";
 import { optional } from "../../protocol/wire/optional.ts";
 import { parseWire } from "../../protocol/wire/parse_wire.ts";
@@ -28,11 +29,13 @@ export const videoRequestSchema = z.strictObject({
   /** "WIDTHxHEIGHT" in pixels, or "auto" for the model's own. */
   size: optional(z.string().regex(/^(auto|\d{1,5}x\d{1,5})$/, "auto or WIDTHxHEIGHT in pixels")),
   /** Drawn, and echoed, unless given. */
-  seed: optional(seedField),
+  seed: openSeed(),
   output_format: videoFormat.nullish().transform((value) => value ?? "mp4"),
   output_compression: outputCompression.nullish().transform((value) => value ?? 100),
   /** Stills on the way, for who follows the events. */
   partial_images: z.int().min(0).max(3).nullish().transform((value) => value ?? 0),
+  /** Told when the video is finished or has failed. */
+  webhook: webhookField,
   user: optional(z.string().max(1024)),
 });
 

@@ -1,23 +1,34 @@
 // Which models there are, as the workers tell it, asked for at most once in a few seconds.
 import { ApiError } from "../../protocol/wire/api_error.ts";
 import type { ModelCard } from "../../protocol/wire/model_card.ts";
+import { type ModelAlias, targetOf } from "../models/model_aliases.ts";
 import type { WorkerPool } from "./worker_pool.ts";
 
 export interface ModelCatalogOptions {
   worker: Pick<WorkerPool, "models">;
+  /** Names that stand for models. @default none */
+  aliases?: readonly ModelAlias[] | undefined;
   /** Largest age of an answer, in milliseconds. @default 5000 */
   ttlMs?: number;
   /** Milliseconds. @default performance.now */
   now?: () => number;
 }
 
+/** Models that an error names. */
+const MAX_NAMED = 20;
+
 export class ModelCatalog {
-  readonly #options: Required<ModelCatalogOptions>;
+  readonly #options: Required<ModelCatalogOptions> & { aliases: readonly ModelAlias[] };
   #cards: Promise<ModelCard[]> | undefined;
   #askedAt = 0;
 
   constructor(options: ModelCatalogOptions) {
-    this.#options = { ttlMs: 5000, now: () => performance.now(), ...options };
+    this.#options = {
+      ttlMs: 5000,
+      now: () => performance.now(),
+      ...options,
+      aliases: options.aliases ?? [],
+    };
   }
 
   /** The default model first. @throws {ApiError} 503 */
@@ -35,12 +46,34 @@ export class ModelCatalog {
     return this.#cards;
   }
 
-  /** The default model unless named. @throws {ApiError} 404, 503 */
+  /** The alias of this name, whether or not its model is served. */
+  aliasOf(name: string | undefined): ModelAlias | undefined {
+    return this.#options.aliases.find((alias) => alias.name === name);
+  }
+
+  /** The aliases whose models are served. @throws {ApiError} 503 */
+  async listAliases(): Promise<{ name: string; card: ModelCard }[]> {
+    const cards = await this.list();
+    return this.#options.aliases.flatMap((alias) => {
+      const card = targetOf(alias, cards);
+      // A model of that name is what it says.
+      return card === undefined || cards.some(({ id }) => id === alias.name)
+        ? []
+        : [{ name: alias.name, card }];
+    });
+  }
+
+  /** The default model unless named, by its name or an alias. @throws {ApiError} 404, 503 */
   async find(id: string | undefined): Promise<ModelCard> {
     const cards = await this.list();
-    const card = id === undefined ? cards[0] : cards.find((card) => card.id === id);
+    const alias = this.aliasOf(id);
+    const card = id === undefined
+      ? cards[0]
+      : cards.find((card) => card.id === id) ?? (alias && targetOf(alias, cards));
     if (card !== undefined) return card;
-    throw new ApiError(404, `The model '${(id ?? "").slice(0, 100)}' does not exist`, {
+    const names = [...cards.map(({ id }) => id), ...(await this.listAliases()).map(({ name }) => name)];
+    const known = names.length === 0 ? "" : `. There is ${names.slice(0, MAX_NAMED).join(", ")}`;
+    throw new ApiError(404, `The model '${(id ?? "").slice(0, 100)}' does not exist${known}`, {
       param: "model",
       code: "model_not_found",
     });

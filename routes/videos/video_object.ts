@@ -1,11 +1,13 @@
 // A job as OpenAI's clients read a video, with this project's own fields beside theirs.
 import type { CompletedEvent } from "../../protocol/wire/run_event.ts";
 import type { CompleteSettings } from "../../protocol/wire/run_request.ts";
+import { withWarnings } from "../images/image_response.ts";
 import { type JobState, RESULT_MS } from "../jobs/jobs.ts";
 import type { JobRecord } from "../jobs/job_record.ts";
 
 /** What a video's job keeps to present it. */
 export interface VideoFacts {
+  /** The name by which the request chose it. */
   model: string;
   prompt: string;
   seed: number;
@@ -16,6 +18,8 @@ export interface VideoFacts {
   num_frames: number;
   fps: number;
   output_format: string;
+  /** What is not as asked for. Records of earlier versions lack it. */
+  warnings?: readonly string[];
 }
 
 /** The kind of such jobs. */
@@ -23,7 +27,9 @@ export const VIDEO = "video";
 
 export function videoFacts(
   settings: CompleteSettings,
-  { model, seconds, output_format }: { model: string; seconds: number | undefined; output_format: string },
+  { model, seconds, output_format, warnings }:
+    & Pick<VideoFacts, "model" | "output_format" | "warnings">
+    & { seconds: number | undefined },
 ): VideoFacts {
   const { num_frames = 1, fps = 1, width, height, prompt, seed } = settings;
   const length = seconds ?? Math.round(num_frames / fps * 1000) / 1000;
@@ -36,11 +42,13 @@ export function videoFacts(
     num_frames,
     fps,
     output_format,
+    ...warnings && { warnings },
   };
 }
 
 export function videoObject(record: JobRecord, state: JobState) {
-  const { model, prompt, seed, seconds, size, num_frames, fps, output_format } = record.facts as VideoFacts;
+  const { model, prompt, seed, seconds, size, num_frames, fps, output_format, warnings } = record
+    .facts as VideoFacts;
   const { status, progress, end, receipts: [receipt] } = state;
   const completed = end?.status === "completed" ? end.at : null;
   return {
@@ -62,7 +70,7 @@ export function videoObject(record: JobRecord, state: JobState) {
     num_frames,
     fps,
     output_format,
-    ...receipt && { receipt },
+    ...receipt && { receipt: withWarnings(receipt, warnings) },
   };
 }
 

@@ -10,8 +10,10 @@ import type { Environment } from "../middleware/environment.ts";
 import { serveBytes } from "../files/serve_bytes.ts";
 import type { JobRecord } from "../jobs/job_record.ts";
 import type { Jobs } from "../jobs/jobs.ts";
+import { checkWebhook, type Webhooks } from "../jobs/webhooks.ts";
 import type { KeyLimits } from "../keys/key_limits.ts";
 import { countPictures } from "../jobs/count_pictures.ts";
+import { settleVideo } from "../models/settle_request.ts";
 import type { ModelCatalog } from "../runs/model_catalog.ts";
 import type { Repetitions } from "../jobs/repetitions.ts";
 import type { PlannedVideo, RunPlanner } from "../runs/run_planner.ts";
@@ -26,6 +28,8 @@ export interface VideoRoutesOptions extends ReadJsonOptions, StreamEventsOptions
   jobs: Jobs;
   limits: KeyLimits;
   repetitions: Repetitions;
+  /** undefined: no video may name one. */
+  webhooks: Webhooks | undefined;
 }
 
 export const listQuerySchema = z.object({
@@ -120,14 +124,16 @@ export function videoRoutes(options: VideoRoutesOptions): Hono<Environment> {
 /** A client's repetition of a request gets the video that the first one has begun. */
 async function create(
   c: Context<Environment>,
-  { request, options }: { request: VideoRequest; options: VideoRoutesOptions },
+  { request: sent, options }: { request: VideoRequest; options: VideoRoutesOptions },
 ): Promise<JobRecord> {
-  const { planner, source, jobs, limits, repetitions } = options;
+  const { planner, catalog, source, jobs, limits, repetitions } = options;
   const tenant = c.get("tenant")!;
+  checkWebhook(sent.webhook, options.webhooks);
+  const { request, warnings } = await settleVideo(sent, catalog);
   const repetition = await repetitions.recognize({ header: (name) => c.req.header(name), tenant, request });
   const known = repetition.repeated ? await jobs.read(repetition.job) : undefined;
   if (known !== undefined) return known;
-  const model = request.model ?? (await options.catalog.list()).find(({ video }) => video !== undefined)?.id;
+  const model = request.model ?? (await catalog.list()).find(({ video }) => video !== undefined)?.id;
   const settled = {
     model,
     seed: repetition.seed,
@@ -151,9 +157,13 @@ async function create(
         id: repetition.job,
         kind: VIDEO,
         tenant,
-        facts: videoFacts(plan.settings, { ...request, model: plan.model.id }),
+        facts: videoFacts(plan.settings, {
+          ...request,
+          model: sent.model ?? plan.model.id,
+          warnings,
+        }),
         detached: true,
-        webhook: null,
+        webhook: sent.webhook ?? null,
         quota,
       }, { views: [view], wanted: plan.pictures });
       if (job.quota?.holder !== quota?.holder) await end();

@@ -13,5 +13,6 @@ export async function listModels({ apiKey }) {
     headers: apiKey ? { authorization: `Bearer ${apiKey}` } : {},
   });
   if (!response.ok) throw await ApiError.fromResponse(response);
-  return (await response.json()).data;
+  // A name that stands for another model would show it twice.
+  return (await response.json()).data.filter((/** @type {Model} */ model) => model.alias_of === undefined);
 }

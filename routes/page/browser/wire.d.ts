@@ -67,4 +67,5 @@ export type ImageEvent = QueuedEvent | ProgressEvent | PartialImageEvent | Compl
 /** An entry of GET /v1/models. */
 export type Model =
   & Pick<ModelCard, "id">
+  & { alias_of?: string }
   & Partial<Pick<ModelCard, "pipeline_class" | "names" | "defaults" | "start_image" | "video">>;

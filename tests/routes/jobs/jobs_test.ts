@@ -202,6 +202,40 @@ describe("jobs", () => {
       assert.deepEqual([answer.status, (await answer.json()).error.param], [400, "webhook"]);
     }
   });
+  it("a video's webhook is told with OpenAI's event types", async () => {
+    const secret = `whsec_${crypto.getRandomValues(new Uint8Array(24)).toBase64()}`;
+    const told: { body: string; headers: Headers }[] = [];
+    const receiver = async (_url: URL | RequestInfo, init?: RequestInit) => {
+      told.push({ body: await new Response(init!.body!).text(), headers: new Headers(init!.headers!) });
+      return new Response(null, { status: 200 });
+    };
+    const webhooks = { secret, origins: ["https://client.example"], fetch: receiver };
+    const pipeline = new FakePipeline({
+      video: true,
+      beforeStep: () => {
+        if (pipeline.request!.prompt === "fails") throw new Error("secret");
+      },
+    });
+    const { worker, ask } = startJobs(pipeline, { webhooks, maxAttempts: 1 });
+    await using _worker = worker;
+    const webhook = "https://client.example/hook";
+    const create = async (prompt: string) =>
+      await (await ask("POST", "/videos", { body: { prompt, seed: 1, webhook, output_format: "gif" } }))
+        .json();
+    const [fine, failed] = [await create("x"), await create("fails")];
+    await until(() => told.length === 2);
+    const client = new OpenAI({ apiKey: "x", webhookSecret: secret });
+    const events = await Promise.all(told.map(({ body, headers }) => client.webhooks.unwrap(body, headers)));
+    assert.deepEqual(
+      new Map(events.map((event) => [(event.data as { id: string }).id, event.type])),
+      new Map([[fine.id, "video.completed"], [failed.id, "video.failed"]]),
+    );
+    const refused = await ask("POST", "/videos", {
+      body: { prompt: "x", webhook: "https://other.example/" },
+    });
+    assert.deepEqual([refused.status, (await refused.json()).error.param], [400, "webhook"]);
+  });
+
   it("receivers of one key that hang keep no other key's webhook waiting", async () => {
     let hanging = 0;
     let isTold = false;

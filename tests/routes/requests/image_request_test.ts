@@ -49,6 +49,18 @@ describe("parseImageRequest()", () => {
     assert.equal(parseImageRequest({ prompt: "x", background: "auto", ...ignored }).prompt, "x");
   });
 
+  it("parseImageRequest() takes what apps have built in: n as text, seed -1, transparency, other qualities", () => {
+    const request = parseImageRequest({
+      prompt: "x",
+      n: "3",
+      seed: -1,
+      background: "transparent",
+      quality: "ultra",
+      style: "cinematic",
+    });
+    assert.deepEqual([request.n, request.seed, request.background], [3, undefined, "transparent"]);
+  });
+
   it("parseImageRequest() spells a prompt in one way", () => {
     assert.equal(parseImageRequest({ prompt: "cafe\u0301" }).prompt, "caf\u00e9");
   });
@@ -84,10 +96,10 @@ describe("parseImageRequest()", () => {
       code: "invalid_value",
       message: /one of b64_json, url/,
     }],
-    ["transparency", { prompt: "x", background: "transparent" }, {
+    ["a colour as background", { prompt: "x", background: "blue" }, {
       param: "background",
       code: "invalid_value",
-      message: /auto or opaque: current value is "transparent"/,
+      message: /auto, opaque or transparent: current value is "blue"/,
     }],
     ["unknown field", { prompt: "x", stepz: 3 }, {
       param: "stepz",
@@ -109,11 +121,12 @@ describe("parseImageRequest()", () => {
       code: "invalid_value",
       message: /^'spectrum.w' must be at most 1: current value is 2$/,
     }],
-    ["negative seed", { prompt: "x", seed: -1 }, {
+    ["negative seed", { prompt: "x", seed: -2 }, {
       param: "seed",
       code: "invalid_value",
-      message: /at least 0/,
+      message: /at least -1/,
     }],
+    ["a word as n", { prompt: "x", n: "two" }, { param: "n", code: "invalid_type", message: /a number/ }],
     ["seed past 2^53", { prompt: "x", seed: 2 ** 60 }, {
       param: "seed",
       code: "invalid_value",

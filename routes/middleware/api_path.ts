@@ -1,0 +1,14 @@
+// The path of a request as this server's routes spell it. Clients get their base URL with or without /v1, with a slash more,
+// or add /v1 to one that has it.
+import { getPath } from "hono/utils/url";
+
+/** The API without /v1. A picture's address, /files/NAME.EXTENSION, is no call of it. */
+const WITHOUT_VERSION = /^\/(images|videos|models|batches|jobs)(\/|$)|^\/files(\/[^/.]+(\/content)?)?\/?$/;
+
+/** Hono's `getPath`. Paths outside the API stay as they are. */
+export function apiPath(request: Request): string {
+  const path = getPath(request);
+  const called = path.replace(/^\/{2,}/, "/").replace(/^\/v1\/+(v1\/+)*/, "/v1/");
+  const versioned = WITHOUT_VERSION.test(called) ? `/v1${called}` : called;
+  return versioned.startsWith("/v1/") ? versioned.replace(/(?<=.{4})\/+$/, "") : path;
+}
