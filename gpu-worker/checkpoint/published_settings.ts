@@ -11,6 +11,8 @@ const TURBO = { steps: 1, guidanceScale: 0, width: 512, height: 512 };
 
 /** Settings in a model's own card that differ from its pipeline class's defaults. */
 const PUBLISHED: Readonly<Record<string, Partial<RequestDefaults>>> = {
+  "lodestones/chroma1-base": { steps: 40, guidanceScale: 3 },
+  "lodestones/chroma1-hd": { steps: 40, guidanceScale: 3 },
   "stabilityai/sd-turbo": TURBO,
   "stabilityai/sdxl-turbo": TURBO,
   "stabilityai/stable-diffusion-3-medium-diffusers": { steps: 28 },

@@ -2,6 +2,7 @@
 import { showValue } from "../../sampler/mod.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { CheckpointError } from "../checkpoint/checkpoint_error.ts";
+import { chromaFamily } from "../families/chroma/chroma_family.ts";
 import { fluxFamily } from "../families/flux/flux_family.ts";
 import { hunyuanVideoFamily } from "../families/hunyuan_video/hunyuan_video_family.ts";
 import { sd3Family } from "../families/sd3/sd3_family.ts";
@@ -10,6 +11,7 @@ import { wanFamily } from "../families/wan/wan_family.ts";
 import type { Family } from "../pipeline/family.ts";
 
 const FAMILIES: Readonly<Record<string, Family>> = {
+  ChromaPipeline: chromaFamily,
   FluxPipeline: fluxFamily,
   HunyuanVideoPipeline: hunyuanVideoFamily,
   StableDiffusionPipeline: sdFamily,

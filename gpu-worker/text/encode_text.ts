@@ -19,7 +19,10 @@ export interface EncodeTextOptions {
   signal?: AbortSignal | undefined;
 }
 
-/** Returns every output of the encoder's graph, without the batch dimension, in its own memory. */
+/**
+ * Returns every output of the encoder's graph, without the batch dimension, in its own memory.
+ * attention_mask is added to them, [tokens]: 1 for tokens of the text, 0 for padding.
+ */
 export async function encodeText(
   { session, tokenizer }: LoadedEncoder,
   { runtime, text, maxLength, withoutPadding = false, signal }: EncodeTextOptions,
@@ -36,7 +39,7 @@ export async function encodeText(
   };
   const results = Object.entries(await session.run(feeds, signal && { signal }));
   for (const [, tensor] of results) stack.use(tensor);
-  const outputs: Record<string, Float32Array> = {};
+  const outputs: Record<string, Float32Array> = { attention_mask: Float32Array.from(kept(attentionMask)) };
   for (const [name, tensor] of results) outputs[name] = await tensor.as("float32").toArray();
   return outputs;
 }

@@ -6,6 +6,8 @@ export interface EncodedPrompt {
   embeds: Float32Array;
   /** The prompt as one vector, [pooled_projection_dim]. */
   pooled: Float32Array;
+  /** 1 for each token that the denoiser may attend to in full, else 0: [tokens]. @default all are 1 */
+  mask?: Float32Array;
 }
 
 export interface EncodePromptOptions {

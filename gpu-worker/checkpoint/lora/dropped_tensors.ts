@@ -58,7 +58,9 @@ const WAN: readonly DropRule[] = [
 export function droppedTensors(keys: readonly string[], className: string | undefined): Map<string, string> {
   const rules = [...EVERYWHERE];
   if (className === "UNet2DConditionModel") rules.push(...UNET);
-  if (className === "FluxTransformer2DModel" && keys.some(isKohya)) rules.push(...FLUX);
+  // diffusers reads both with FLUX's loader.
+  const isFlux = className === "FluxTransformer2DModel" || className === "ChromaTransformer2DModel";
+  if (isFlux && keys.some(isKohya)) rules.push(...FLUX);
   if (className === "WanTransformer3DModel" && keys.some((key) => key.startsWith("diffusion_model."))) {
     rules.push(...WAN);
     const weighs = keys.some((key) => isTimeProjection(key) && key.endsWith(".weight"));

@@ -5,6 +5,7 @@ import { CheckpointError } from "../checkpoint_error.ts";
 import type { WeightEntry } from "../weights.ts";
 import type { Checkpoint } from "../checkpoint.ts";
 import {
+  chromaOriginalNames,
   fluxOriginalNames,
   hunyuanVideoOriginalNames,
   type OriginalNames,
@@ -29,6 +30,7 @@ export interface LoraTarget {
 export type FindLoraTargets = (module: string) => readonly LoraTarget[] | undefined;
 
 const ORIGINAL_NAMES: Readonly<Record<string, (modules: readonly string[]) => OriginalNames>> = {
+  ChromaTransformer2DModel: chromaOriginalNames,
   FluxTransformer2DModel: fluxOriginalNames,
   HunyuanVideoTransformer3DModel: hunyuanVideoOriginalNames,
   SD3Transformer2DModel: sd3OriginalNames,

@@ -64,6 +64,12 @@ const FLUX: readonly Rule[] = [
   [/^proj_out$/, "final_layer.linear"],
 ];
 
+/** Chroma's approximator. Its other layers have FLUX's names. */
+const CHROMA: readonly Rule[] = [
+  [/^(distilled_guidance_layer\.layers\.\d+)\.linear_1$/, "$1.in_layer"],
+  [/^(distilled_guidance_layer\.layers\.\d+)\.linear_2$/, "$1.out_layer"],
+];
+
 const HUNYUAN_VIDEO: readonly Rule[] = [
   ...fused("transformer_blocks", ["attn.to_q", "attn.to_k", "attn.to_v"], "double_blocks.$1.img_attn_qkv"),
   ...fused(
@@ -158,6 +164,11 @@ export function wanOriginalNames(modules: readonly string[]): OriginalNames {
  */
 export function fluxOriginalNames(modules: readonly string[]): OriginalNames {
   return rename(modules, FLUX);
+}
+
+/** Returns the original names of Chroma (lodestone-rock/flow) for the modules of a ChromaTransformer2DModel. */
+export function chromaOriginalNames(modules: readonly string[]): OriginalNames {
+  return rename(modules, [...FLUX, ...CHROMA]);
 }
 
 /**

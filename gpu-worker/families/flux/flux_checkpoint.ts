@@ -9,7 +9,7 @@ import { autoencoderKLDecoderGraph } from "../../graph/autoencoder_kl/autoencode
 import { autoencoderKLEncoderGraph } from "../../graph/autoencoder_kl/autoencoder_kl_encoder.ts";
 import { clipTextEncoderGraph } from "../../graph/text_encoders/clip_text_encoder.ts";
 import { type FluxTransformerConfig, parseFluxTransformerConfig } from "./flux_config.ts";
-import { PATCH } from "./flux_latents.ts";
+import { PATCH } from "../../pipeline/patch_packing.ts";
 import { fluxTransformerGraphs } from "./flux_transformer.ts";
 import type { OnnxModel } from "../../graph/graph_builder.ts";
 import { t5EncoderGraph } from "../../graph/text_encoders/t5_encoder.ts";

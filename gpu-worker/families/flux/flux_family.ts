@@ -6,7 +6,7 @@ import { pictureDecoder } from "../../pipeline/latent_decoder.ts";
 import { encodeFluxPrompt } from "./encode_flux_prompt.ts";
 import { type FluxCheckpoint, readFluxCheckpoint } from "./flux_checkpoint.ts";
 import { fluxFeeds } from "./flux_feeds.ts";
-import { countTokens, FLUX_PACKING } from "./flux_latents.ts";
+import { countTokens, PATCH_PACKING } from "../../pipeline/patch_packing.ts";
 
 export const fluxFamily: Family<FluxCheckpoint> = {
   read: readFluxCheckpoint,
@@ -16,7 +16,7 @@ export const fluxFamily: Family<FluxCheckpoint> = {
     const sigmas = [...linspace(1, 1 / steps, steps)];
     return createSolver(scheduler, { steps, sigmas, imageSeqLen: countTokens(size), noise });
   },
-  packing: FLUX_PACKING,
+  packing: PATCH_PACKING,
   feeds: fluxFeeds,
   featureDims: ({ innerDim }, size) => [countTokens(size), innerDim],
   decoder: pictureDecoder,

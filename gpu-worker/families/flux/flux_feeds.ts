@@ -1,6 +1,6 @@
 // Creates the inputs of FLUX's trunk and head, by the graphs' names.
 import type { FluxTransformerConfig } from "./flux_config.ts";
-import { fluxRotaryTables } from "./flux_rotary.ts";
+import { fluxRotaryTables } from "../../graph/layers/attention/flux_rotary.ts";
 import type { Runtime } from "../../runtime/mod.ts";
 import { BranchFeeds } from "../../denoiser/branch_feeds.ts";
 import type { EncodedPrompt } from "../../text/encoded_prompt.ts";

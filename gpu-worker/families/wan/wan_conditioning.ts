@@ -2,6 +2,7 @@
 import type { GraphBuilder, Value } from "../../graph/graph_builder.ts";
 import { activation } from "../../graph/layers/dense/activation.ts";
 import { linear } from "../../graph/layers/dense/linear.ts";
+import { repeatForBranches } from "../../graph/layers/head/repeat_for_branches.ts";
 import { timestepEmbedding } from "../../graph/layers/dense/timestep_embedding.ts";
 import type { WanTransformerConfig } from "./wan_config.ts";
 
@@ -32,11 +33,7 @@ export function wanConditioning(
       dtype: "float32",
     }));
   if (!everyStep) return graph.cast(embedding);
-  const branches = graph.input("branches", ["branches"], "float32");
-  const count = graph.node("Shape", [branches], { dtype: "int64" });
-  const shape = graph.node("Concat", [graph.ints(1), count, graph.ints(1)], { attributes: { axis: 0 } });
-  const repeated = graph.node("Expand", [graph.node("Unsqueeze", [embedding, graph.ints(1)]), shape]);
-  return graph.cast(graph.node("Reshape", [repeated, graph.ints(-1, config.innerDim)]));
+  return graph.cast(repeatForBranches(graph, embedding, [config.innerDim]));
 }
 
 /** Emits the vectors that blocks add to their tables, [rows, 6, innerDim] float32. */

@@ -56,6 +56,33 @@ FAMILIES = {
             **{f"lora_te1_text_model_{name.replace('.', '_')}": [f"text_encoder.{name}"] for name in TEXT},
         },
     },
+    "chroma": {
+        "checkpoint": "chroma/tiny-hd",
+        "call": {"height": 16, "width": 24, "max_sequence_length": 40, "guidance_scale": 3.0},
+        "modules": {
+            "transformer": {
+                "style": [
+                    *(f"{DOUBLE}.attn.{m}" for m in ("to_q", "to_k", "to_v", "to_add_out")),
+                    f"{DOUBLE}.ff.net.0.proj", "x_embedder",
+                    "distilled_guidance_layer.layers.0.linear_1", "distilled_guidance_layer.in_proj",
+                    *(f"{SINGLE}.{m}" for m in ("attn.to_q", "attn.to_k", "attn.to_v", "proj_mlp", "proj_out")),
+                ],
+                "detail": [f"{DOUBLE}.attn.to_q", f"{DOUBLE}.ff_context.net.2", "proj_out"],
+            },
+        },
+        "kohya": {
+            "lora_unet_double_blocks_0_img_attn_qkv": [f"transformer.{DOUBLE}.attn.to_{m}" for m in "qkv"],
+            "lora_unet_double_blocks_0_txt_attn_proj": [f"transformer.{DOUBLE}.attn.to_add_out"],
+            "lora_unet_double_blocks_0_img_mlp_0": [f"transformer.{DOUBLE}.ff.net.0.proj"],
+            "lora_unet_distilled_guidance_layer_in_proj": ["transformer.distilled_guidance_layer.in_proj"],
+            "lora_unet_distilled_guidance_layer_layers_0_in_layer": [
+                "transformer.distilled_guidance_layer.layers.0.linear_1"],
+            "lora_unet_img_in": ["transformer.x_embedder"],
+            "lora_unet_single_blocks_1_linear1": [
+                *(f"transformer.{SINGLE}.attn.to_{m}" for m in "qkv"), f"transformer.{SINGLE}.proj_mlp"],
+            "lora_unet_single_blocks_1_linear2": [f"transformer.{SINGLE}.proj_out"],
+        },
+    },
     "sd3": {
         "checkpoint": "sd3/tiny-large",
         "call": {"height": 16, "width": 24, "max_sequence_length": 20, "guidance_scale": 4.0},
@@ -197,7 +224,8 @@ def draw(pipe, family, files):
 
 
 def main():
-    for name, family in FAMILIES.items():
+    for name in sys.argv[1:] or FAMILIES:
+        family = FAMILIES[name]
         folder = HERE / name
         folder.mkdir(exist_ok=True)
         save_adapters(load(family), family, folder)

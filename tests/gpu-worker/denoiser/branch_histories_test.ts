@@ -7,6 +7,8 @@ import { Checkpoint } from "../../../gpu-worker/checkpoint/checkpoint.ts";
 import type { EncodedPrompt } from "../../../gpu-worker/text/encoded_prompt.ts";
 import type { DenoiserSessions } from "../../../gpu-worker/denoiser/denoiser_shape.ts";
 import { OnnxDenoiser } from "../../../gpu-worker/denoiser/onnx_denoiser.ts";
+import { readChromaCheckpoint } from "../../../gpu-worker/families/chroma/chroma_checkpoint.ts";
+import { chromaFeeds } from "../../../gpu-worker/families/chroma/chroma_feeds.ts";
 import { readFluxCheckpoint } from "../../../gpu-worker/families/flux/flux_checkpoint.ts";
 import { fluxFeeds } from "../../../gpu-worker/families/flux/flux_feeds.ts";
 import { readSdCheckpoint } from "../../../gpu-worker/families/unet/sd_checkpoint.ts";
@@ -37,6 +39,21 @@ interface Family {
 }
 
 const FAMILIES: Record<string, () => Family> = {
+  "Chroma": () => {
+    const { buildGraphs, config } = readChromaCheckpoint(
+      Checkpoint.open(goldenPath("chroma/tiny-hd")),
+      "float32",
+    );
+    const size = { channels: config.inChannels / 4, height: HEIGHT, width: WIDTH };
+    const tokens = HEIGHT / 2 * WIDTH / 2;
+    return {
+      buildGraphs,
+      latentDims: [tokens, config.inChannels],
+      textDims: [config.jointAttentionDim, 1],
+      featureDims: [tokens, config.innerDim],
+      feeds: (runtime, branches) => chromaFeeds(runtime, { config, branches, size }),
+    };
+  },
   "FLUX": () => {
     const { buildGraphs, config } = readFluxCheckpoint(
       Checkpoint.open(goldenPath("flux/tiny-dev")),

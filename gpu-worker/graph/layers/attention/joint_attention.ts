@@ -2,6 +2,7 @@
 import type { GraphBuilder, Value } from "../../graph_builder.ts";
 import { attention, type AttentionInputs } from "./attention.ts";
 import { linear } from "../dense/linear.ts";
+import { modulation, type ModulationOptions } from "../norm/modulation.ts";
 import { normHeads, type QueryKeyNorm } from "./norm_heads.ts";
 
 /** Epsilon of every norm around this attention. */
@@ -17,6 +18,13 @@ export interface JointContext {
   mlpFeatures?: number;
   /** Activated conditioning, [batch, features]. */
   conditioning: Value;
+  /**
+   * Emits the shifts, scales and gates of a block's norm, [batch, 1, features] each.
+   * @default the norm's own layer applied to `conditioning`
+   */
+  modulate?: (norm: Omit<ModulationOptions, "features">) => Value[];
+  /** Added to the scores of all tokens, text first: [batch, 1, tokens, tokens]. @default nothing */
+  bias?: Value;
   /** Numbers of text and image tokens, [2] int64, for splitting joined tokens. */
   tokenCounts: Value;
   /** Rotates queries or keys of all tokens, text first, by their positions. @default no rotation */
@@ -69,7 +77,16 @@ export function attentionProjections(
 export function jointAttention(
   graph: GraphBuilder,
   { query, key, value }: AttentionInputs,
-  { heads, rotate = (tokens) => tokens }: JointContext,
+  { heads, rotate = (tokens) => tokens, bias }: JointContext,
 ): Value {
-  return attention(graph, { query: rotate(query), key: rotate(key), value }, { heads });
+  return attention(graph, { query: rotate(query), key: rotate(key), value }, { heads, ...bias && { bias } });
+}
+
+/** Emits the shifts, scales and gates of a block's norm, [batch, 1, features] each. */
+export function blockModulation(
+  graph: GraphBuilder,
+  { conditioning, heads, headDim, modulate }: JointContext,
+  norm: Omit<ModulationOptions, "features">,
+): Value[] {
+  return modulate?.(norm) ?? modulation(graph, conditioning, { ...norm, features: heads * headDim });
 }

@@ -6,9 +6,14 @@ import { attention, type AttentionInputs } from "./attention.ts";
 import { continuousLayerNorm } from "../norm/continuous_layer_norm.ts";
 import { feedForward } from "../dense/feed_forward.ts";
 import { gatedResidual, type GatedResidualOptions } from "../dense/gated_residual.ts";
-import { attentionProjections, JOINT_EPS, jointAttention, type JointContext } from "./joint_attention.ts";
+import {
+  attentionProjections,
+  blockModulation,
+  JOINT_EPS,
+  jointAttention,
+  type JointContext,
+} from "./joint_attention.ts";
 import { linear } from "../dense/linear.ts";
-import { modulation } from "../norm/modulation.ts";
 
 /** The two token streams, [batch, image_tokens | text_tokens, features]. */
 export interface JointStreams {
@@ -82,10 +87,10 @@ function fullStream(
   const { name, context, kind, dualAttention = false, keep } = options;
   const features = context.heads * context.headDim;
   const layers = LAYERS[kind];
-  const [shift, scale, gate, mlpShift, mlpScale, mlpGate, ...second] = modulation(
+  const [shift, scale, gate, mlpShift, mlpScale, mlpGate, ...second] = blockModulation(
     graph,
-    context.conditioning,
-    { name: `${name}.${layers.modulation}`, features, parts: dualAttention ? 9 : 6 },
+    context,
+    { name: `${name}.${layers.modulation}`, parts: dualAttention ? 9 : 6 },
   ) as [Value, Value, Value, Value, Value, Value, ...Value[]];
   const norm = (tokens: Value, by: { scale: Value; shift: Value }) =>
     adaptiveLayerNorm(graph, tokens, { ...by, features, eps: JOINT_EPS });

@@ -5,10 +5,15 @@ import { activation } from "../dense/activation.ts";
 import { adaptiveLayerNorm } from "../norm/adaptive_layer_norm.ts";
 import { clampFloat16 } from "../dense/clamp_float16.ts";
 import { gatedResidual } from "../dense/gated_residual.ts";
-import { attentionProjections, JOINT_EPS, jointAttention, type JointContext } from "./joint_attention.ts";
+import {
+  attentionProjections,
+  blockModulation,
+  JOINT_EPS,
+  jointAttention,
+  type JointContext,
+} from "./joint_attention.ts";
 import type { JointStreams } from "./joint_block.ts";
 import { linear } from "../dense/linear.ts";
-import { modulation } from "../norm/modulation.ts";
 
 /** Emits `count` blocks after the two-stream blocks and returns the image tokens. */
 export function fluxSingleBlocks(
@@ -35,12 +40,11 @@ function singleBlock(
   x: Value,
   { name, context }: { name: string; context: JointContext },
 ): Value {
-  const { conditioning, heads, headDim } = context;
+  const { heads, headDim } = context;
   const features = heads * headDim;
   const { mlpFeatures = 4 * features } = context;
-  const [shift, scale, gate] = modulation(graph, conditioning, {
+  const [shift, scale, gate] = blockModulation(graph, context, {
     name: `${name}.norm.linear`,
-    features,
     parts: 3,
   }) as [Value, Value, Value];
   const normed = adaptiveLayerNorm(graph, x, { scale, shift, features, eps: JOINT_EPS });

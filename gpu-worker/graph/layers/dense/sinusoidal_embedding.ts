@@ -33,6 +33,15 @@ export function sinusoidalEmbedding(
 }
 
 /**
+ * Returns the embedding of one number, cosines first, as a graph's constant. The angle is
+ * rounded to float32, like in the graph.
+ */
+export function sinusoids(x: number, channels: number): number[] {
+  const angles = frequencies(channels / 2, 0).map((frequency) => Math.fround(x * frequency));
+  return [...angles.map(Math.cos), ...angles.map(Math.sin)];
+}
+
+/**
  * Returns MAX_PERIOD^(-i / (count - shift)), rounded to float32 after each operation like PyTorch: at t =
  * 1000 the last bit shows.
  */

@@ -21,6 +21,18 @@ export function modulationOutputs(
     Value,
     Value,
   ];
+  normModulationOutputs(graph, { shift, scale }, features);
+}
+
+/**
+ * Declares the outputs scale and shift from a norm's shift and scale, [rows, 1, features] in the compute type;
+ * 1 is not yet added to the scale.
+ */
+export function normModulationOutputs(
+  graph: GraphBuilder,
+  { shift, scale }: { shift: Value; scale: Value },
+  features: number,
+): void {
   graph.output("scale", graph.node("Add", [scale, graph.scalar(1)]), ["rows", 1, features]);
   graph.output("shift", graph.node("Reshape", [shift, graph.ints(0, features)]), ["rows", features]);
 }

@@ -17,6 +17,7 @@ import { goldenPath, loadGoldens } from "../../../goldens/golden.ts";
 import { assertReference, generateReference, referenceCalls } from "../../pipeline/reference_call.ts";
 
 const CHECKPOINTS = {
+  chroma: "chroma/tiny-hd",
   flux: "flux/tiny-dev",
   hunyuan_video: "hunyuan_video/tiny-plain",
   sd3: "sd3/tiny-large",

@@ -1,6 +1,6 @@
 import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
-import { fluxRotaryTables } from "../../../../gpu-worker/families/flux/flux_rotary.ts";
+import { fluxRotaryTables } from "../../../../gpu-worker/graph/layers/attention/flux_rotary.ts";
 import { fluxTransformerGraphs } from "../../../../gpu-worker/families/flux/flux_transformer.ts";
 import type { Weights } from "../../../../gpu-worker/checkpoint/weights.ts";
 import { type Goldens, loadGoldens } from "../../../goldens/golden.ts";

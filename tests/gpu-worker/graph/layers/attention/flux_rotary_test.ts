@@ -1,6 +1,6 @@
 import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
-import { fluxRotaryTables } from "../../../../gpu-worker/families/flux/flux_rotary.ts";
+import { fluxRotaryTables } from "../../../../../gpu-worker/graph/layers/attention/flux_rotary.ts";
 
 describe("fluxRotaryTables()", () => {
   const axesDims = [2, 4, 6];

@@ -1,11 +1,11 @@
-// Packs latents into FLUX's 2x2 patches and back (FluxPipeline._pack_latents and _unpack_latents).
-import type { LatentPacking } from "../../pipeline/family.ts";
-import type { LatentSize } from "../../vae/latent_size.ts";
+// Packs a picture's latents into 2x2 patches and back (_pack_latents and _unpack_latents of FluxPipeline and its kin).
+import type { LatentSize } from "../vae/latent_size.ts";
+import type { LatentPacking } from "./family.ts";
 
 /** Side of the squares of latent pixels that become tokens. */
 export const PATCH = 2;
 
-export const FLUX_PACKING: LatentPacking = {
+export const PATCH_PACKING: LatentPacking = {
   pack: packLatents,
   unpack: unpackLatents,
   dims: (size) => [countTokens(size), size.channels * PATCH ** 2],

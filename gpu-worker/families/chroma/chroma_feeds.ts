@@ -1,0 +1,45 @@
+// Creates the inputs of Chroma's trunk and head, by the graphs' names.
+import { BranchFeeds } from "../../denoiser/branch_feeds.ts";
+import { fluxRotaryTables } from "../../graph/layers/attention/flux_rotary.ts";
+import type { Runtime } from "../../runtime/mod.ts";
+import type { EncodedPrompt } from "../../text/encoded_prompt.ts";
+import type { LatentSize } from "../../vae/latent_size.ts";
+import type { ChromaTransformerConfig } from "./chroma_config.ts";
+
+export interface ChromaFeedsOptions {
+  config: ChromaTransformerConfig;
+  /** For each picture the prompt and, under guidance, the negative prompt. All have equal lengths. */
+  branches: readonly EncodedPrompt[];
+  size: LatentSize;
+}
+
+const TRAIN_TIMESTEPS = 1000;
+
+export function chromaFeeds(runtime: Runtime, { config, branches, size }: ChromaFeedsOptions): BranchFeeds {
+  const textTokens = branches[0]!.tokens;
+  const [height, width] = [size.height / 2, size.width / 2];
+  const { cos, sin } = fluxRotaryTables({ textTokens, height, width, axesDims: config.axesDimsRope });
+  const rotaryDims = [textTokens + height * width, config.attentionHeadDim / 2];
+  return new BranchFeeds(runtime, {
+    rows: branches.length,
+    latents: { name: "hidden_states", dims: [height * width, config.inChannels] },
+    timestep: (timestep) => timestep / TRAIN_TIMESTEPS,
+    trunk: {
+      encoder_hidden_states: {
+        dims: [textTokens, config.jointAttentionDim],
+        rows: branches.map(({ embeds }) => embeds),
+      },
+      text_mask: {
+        dims: [textTokens],
+        rows: branches.map(({ mask }) => mask ?? new Float32Array(textTokens).fill(1)),
+      },
+    },
+    shared: {
+      rotary_cos: { dims: rotaryDims, data: cos },
+      rotary_sin: { dims: rotaryDims, data: sin },
+    },
+    conditioning: {},
+    // Only the number of rows matters: the modulation depends on nothing else of a branch.
+    modulation: { branches: { dims: [], rows: branches.map(() => new Float32Array(1)) } },
+  });
+}
