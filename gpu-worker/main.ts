@@ -8,7 +8,7 @@ import { UsageError } from "../protocol/process/usage_error.ts";
 import { readWorkerSecret } from "../protocol/process/worker_secret.ts";
 import { SAMPLER_VERSION } from "../sampler/mod.ts";
 import { GRAPH_CACHE_FOLDER } from "./session/graph_cache_folder.ts";
-import { parseWorkerArguments, WORKER_HELP, type WorkerArguments } from "./http/worker_arguments.ts";
+import { parseWorkerArguments, type ServedModel, WORKER_HELP, type WorkerArguments } from "./http/worker_arguments.ts";
 import { executeBatch } from "./http/execute_batch.ts";
 import { executeRun } from "./http/execute_run.ts";
 import { observeRun } from "./http/observe_run.ts";
@@ -64,7 +64,7 @@ async function serve(args: WorkerArguments): Promise<void> {
   });
   metrics.observeQueue(queue);
   // The default model is loaded before the port opens, so that a worker that answers can work.
-  const [id] = args.models as [string];
+  const [{ id }] = args.models as [ServedModel];
   (await models.lease(id))[Symbol.dispose]();
   const sharedRuns = openSharedRuns({ env: (name) => Deno.env.get(name), log });
   const app = createWorkerApp({
@@ -110,17 +110,19 @@ function openPool(
   args: WorkerArguments,
   { metrics, log }: { metrics: WorkerMetrics; log: Log },
 ): ModelPool {
-  const { device: provider, dtype, memory, maxLoaded, unloadIdleMs: idleMs, minFreeBytes, concurrency } =
+  const { device: provider, dtype, parts, memory, maxLoaded, unloadIdleMs: idleMs, minFreeBytes, concurrency } =
     args;
-  const sources = args.models.map((id) => {
-    const described = describeModel(id, { provider, dtype });
+  const sources = args.models.map(({ id, model }) => {
+    const described = describeModel(model, { provider, dtype, parts });
     return {
       info: modelInfo(id, described, memory),
       description: described.reading,
       open: () =>
-        openPipeline(id, {
+        openPipeline(model, {
+          id,
           provider,
           dtype,
+          parts,
           ...memory,
           graphCache: GRAPH_CACHE_FOLDER,
           warn: (note) => log("warn", note, { model: id }),

@@ -1,13 +1,9 @@
-// A diffusers checkpoint directory: model_index.json, its components and their configs.
+// A diffusers checkpoint: model_index.json, its components and their configs.
 import { type SchedulerConfig, showValue } from "../../sampler/mod.ts";
-import { join } from "node:path";
 import { CheckpointError } from "./checkpoint_error.ts";
-import { type Addition, findWeights, openWeights, type Weights } from "./weights.ts";
+import { type CheckpointSource, type DigestPart, FolderSource, type WeightsStem } from "./checkpoint_source.ts";
+import type { Addition, Weights } from "./weights.ts";
 import type { Lora } from "./model_name.ts";
-
-/** File names that transformers and diffusers save weights under. */
-const STEMS = ["model", "diffusion_pytorch_model"] as const;
-export type WeightsStem = (typeof STEMS)[number];
 
 /** The config and weights from which a component's graph is built. */
 export interface Component {
@@ -22,20 +18,18 @@ export interface Component {
 export type Additions = Map<string, Map<string, Addition[]>>;
 
 export class Checkpoint {
-  readonly folder: string;
   /** diffusers' pipeline class, e.g. "FluxPipeline". */
   readonly pipelineClass: string;
   /** The LoRAs that have been added to the tensors. */
   readonly loras: readonly Lora[];
   /** One sentence for each part of the LoRA files that is ignored. */
   readonly notes: readonly string[];
-  readonly #index: Record<string, unknown>;
+  readonly #source: CheckpointSource;
   readonly #additions: Additions;
 
   private constructor(parts: CheckpointParts) {
-    const { folder, index, pipelineClass, loras = [], additions = new Map(), notes = [] } = parts;
-    this.folder = folder;
-    this.#index = index;
+    const { source, pipelineClass, loras = [], additions = new Map(), notes = [] } = parts;
+    this.#source = source;
     this.pipelineClass = pipelineClass;
     this.loras = loras;
     this.notes = notes;
@@ -44,13 +38,36 @@ export class Checkpoint {
 
   /** Opens a checkpoint folder. @throws {CheckpointError} if `folder` holds no pipeline. */
   static open(folder: string): Checkpoint {
-    const path = join(folder, "model_index.json");
-    const index = readJson(path);
-    const className = index["_class_name"];
+    return Checkpoint.of(new FolderSource(folder));
+  }
+
+  /** Returns the checkpoint of a source. @throws {CheckpointError} if the source does not name a pipeline. */
+  static of(source: CheckpointSource): Checkpoint {
+    const className = source.index["_class_name"];
     if (typeof className !== "string") {
-      throw new CheckpointError(`Cannot use ${path} as '_class_name' is missing`);
+      throw new CheckpointError(`Cannot use ${source.path("model_index.json")} as '_class_name' is missing`);
     }
-    return new Checkpoint({ folder, index, pipelineClass: className });
+    return new Checkpoint({ source, pipelineClass: className });
+  }
+
+  /** The checkpoint's folder, or its single file. */
+  get folder(): string {
+    return this.#source.location;
+  }
+
+  /** What people call the model of a single file: "Stable Diffusion XL". */
+  get title(): string | undefined {
+    return this.#source.title;
+  }
+
+  /** Path of the file with the checkpoint's own defaults, whether or not it exists. */
+  get settingsPath(): string {
+    return this.#source.settingsPath;
+  }
+
+  /** Returns everything besides LoRAs that affects results, in a fixed order. */
+  digestParts(): DigestPart[] {
+    return this.#source.digestParts();
   }
 
   /** Returns this checkpoint with `additions` to its tensors. `applyLoras` computes them from files. */
@@ -58,15 +75,20 @@ export class Checkpoint {
     loras: readonly Lora[],
     { additions, notes }: { additions: Additions; notes: readonly string[] },
   ): Checkpoint {
-    const { folder, pipelineClass } = this;
-    return new Checkpoint({ folder, pipelineClass, index: this.#index, loras, additions, notes });
+    return new Checkpoint({
+      source: this.#source,
+      pipelineClass: this.pipelineClass,
+      loras,
+      additions,
+      notes,
+    });
   }
 
   /**
    * Returns the class of `component` in model_index.json, or undefined if the checkpoint lacks the component.
    */
   componentClass(component: string): string | undefined {
-    const entry = this.#index[component];
+    const entry = this.#source.index[component];
     const name = Array.isArray(entry) ? entry[1] : undefined;
     return typeof name === "string" ? name : undefined;
   }
@@ -88,18 +110,17 @@ export class Checkpoint {
 
   /** Returns the components that have weights, ordered by name. */
   components(): { name: string; className: string; weights: Weights }[] {
-    return Object.keys(this.#index).sort().flatMap((name) => {
+    return Object.keys(this.#source.index).sort().flatMap((name) => {
       const className = this.componentClass(name);
-      const stem = STEMS.find((stem) => findWeights(this.path(name), stem) !== undefined);
-      return className === undefined || stem === undefined
+      return className === undefined || !this.#source.hasWeights(name)
         ? []
-        : [{ name, className, weights: this.weights(name, stem) }];
+        : [{ name, className, weights: this.weights(name) }];
     });
   }
 
   /** Returns the path of a file inside the checkpoint. */
   path(...parts: string[]): string {
-    return join(this.folder, ...parts);
+    return this.#source.path(...parts);
   }
 
   /** Returns whether the checkpoint contains the file. */
@@ -116,7 +137,7 @@ export class Checkpoint {
    * is missing or not a JSON object.
    */
   json(...parts: string[]): Record<string, unknown> {
-    return readJson(this.path(...parts));
+    return this.#source.json(...parts);
   }
 
   /**
@@ -140,10 +161,10 @@ export class Checkpoint {
 
   /**
    * Returns the tensors of `component`.
-   * @param stem the file name that the component's library saves weights under
+   * @param stem the file name that the component's library saves weights under. @default the one that exists
    */
-  weights(component: string, stem: WeightsStem): Weights {
-    const weights = openWeights(this.path(component), stem);
+  weights(component: string, stem?: WeightsStem): Weights {
+    const weights = this.#source.weights(component, stem);
     const additions = this.#additions.get(component);
     if (additions === undefined) return weights;
     return new Map(
@@ -156,40 +177,9 @@ export class Checkpoint {
 }
 
 interface CheckpointParts {
-  folder: string;
-  index: Record<string, unknown>;
+  source: CheckpointSource;
   pipelineClass: string;
   loras?: readonly Lora[];
   additions?: Additions;
   notes?: readonly string[];
-}
-
-/** A tokenizer of 250,000 tokens has some 30 MB. */
-const MAX_JSON_BYTES = 100_000_000;
-
-function readJson(path: string): Record<string, unknown> {
-  let text: string;
-  try {
-    const { size } = Deno.statSync(path);
-    if (size > MAX_JSON_BYTES) {
-      throw new CheckpointError(
-        `Cannot read ${path} as it must have at most ${MAX_JSON_BYTES} bytes, but has ${size}`,
-      );
-    }
-    text = Deno.readTextFileSync(path);
-  } catch (cause) {
-    if (cause instanceof Deno.errors.NotFound) {
-      throw new CheckpointError(`Cannot read ${path} as it does not exist`, { cause });
-    }
-    throw cause;
-  }
-  try {
-    // Python writes infinity as a word, e.g. in DPMSolverMultistep's config. JSON has none,
-    // but parses 1e999 as infinity.
-    const value = JSON.parse(text.replaceAll(/(?<=:\s*-?)Infinity(?=\s*[,}])/g, "1e999"));
-    if (typeof value === "object" && value !== null && !Array.isArray(value)) return value;
-  } catch (cause) {
-    throw new CheckpointError(`Cannot read ${path} as it is not JSON`, { cause });
-  }
-  throw new CheckpointError(`Cannot read ${path} as it is not a JSON object`);
 }

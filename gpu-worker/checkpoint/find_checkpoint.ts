@@ -14,7 +14,7 @@ export function findCheckpoint(model: string): string {
   const snapshot = findSnapshot(model);
   if (snapshot !== undefined) return snapshot;
   throw new CheckpointError(
-    `Cannot find model '${model}' as neither ${
+    `Cannot find model '${model}' as neither a file of that name, ${
       join(folder, "model_index.json")
     } nor a snapshot in ${hubCacheFolder()} exists`,
   );

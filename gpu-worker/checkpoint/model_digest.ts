@@ -1,8 +1,7 @@
 // Computes the digest of a checkpoint's content, so that cached results never outlive
 // a change of weights or configs.
 import { createHash, type Hash } from "node:crypto";
-import { join } from "node:path";
-import type { Lora } from "./model_name.ts";
+import type { Checkpoint } from "./checkpoint.ts";
 
 /** Files up to this size, in bytes, are hashed whole. */
 const WHOLE = 64 * 2 ** 20;
@@ -10,32 +9,22 @@ const SAMPLES = 256;
 const SAMPLE_BYTES = 4096;
 
 /**
- * Returns the SHA-256 (hex) over every .json, .safetensors and tokenizer file of `folder`, ordered by path,
- * then over each LoRA's weight and file.
+ * Returns the SHA-256 (hex) over all parts of the checkpoint, then over each LoRA's weight and file.
  * For larger files it hashes the size and 256 evenly spread pieces of 4 KiB. A fine-tune changes all of a
  * tensor, and hashing 24 GB would delay each start by a minute.
  */
-export function modelDigest(folder: string, loras: readonly Lora[] = []): string {
+export function modelDigest(checkpoint: Checkpoint): string {
   const hash = createHash("sha256");
-  for (const path of files(folder)) {
-    hash.update(`${path}\0`);
-    update(hash, join(folder, path));
+  for (const part of checkpoint.digestParts()) {
+    hash.update(`${part.name}\0`);
+    if ("path" in part) update(hash, part.path);
+    else hash.update(part.text);
   }
-  for (const { path, weight } of loras) {
+  for (const { path, weight } of checkpoint.loras) {
     hash.update(`lora ${weight}\0`);
     update(hash, path);
   }
   return hash.digest("hex");
-}
-
-function files(folder: string, prefix = ""): string[] {
-  const found: string[] = [];
-  for (const entry of Deno.readDirSync(join(folder, prefix))) {
-    const path = prefix + entry.name;
-    if (Deno.statSync(join(folder, path)).isDirectory) found.push(...files(folder, `${path}/`));
-    else if (/\.(json|safetensors|model|txt)$/.test(path)) found.push(path);
-  }
-  return found.sort();
 }
 
 function update(hash: Hash, path: string): void {

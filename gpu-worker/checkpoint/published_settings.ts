@@ -22,17 +22,16 @@ const PUBLISHED: Readonly<Record<string, Partial<RequestDefaults>>> = {
 
 /** Returns a model's published settings; {} for a model that is not in the list. */
 export function publishedSettings(checkpoint: Checkpoint): Partial<RequestDefaults> {
-  const name = hubName(checkpoint)?.toLowerCase() ?? "";
+  const name = hubName(checkpoint.folder, checkpoint.json("model_index.json"))?.toLowerCase() ?? "";
   return Object.hasOwn(PUBLISHED, name) ? PUBLISHED[name]! : {};
 }
 
 /**
- * Returns the ORG/NAME that the checkpoint was pulled from or, if it was saved again elsewhere, loaded from.
+ * Returns the ORG/NAME that a checkpoint was pulled from or, if it was saved again elsewhere, loaded from.
+ * @param index its parsed model_index.json
  */
-function hubName(checkpoint: Checkpoint): string | undefined {
-  const [, organization, name] = /[/\\]models--([^/\\]+?)--([^/\\]+)[/\\]snapshots[/\\]/
-    .exec(checkpoint.folder) ?? [];
+export function hubName(folder: string, { _name_or_path: origin }: Record<string, unknown>): string | undefined {
+  const [, organization, name] = /[/\\]models--([^/\\]+?)--([^/\\]+)[/\\]snapshots[/\\]/.exec(folder) ?? [];
   if (organization !== undefined) return `${organization}/${name}`;
-  const { _name_or_path: origin } = checkpoint.json("model_index.json");
   return typeof origin === "string" ? origin : undefined;
 }

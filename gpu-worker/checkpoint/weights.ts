@@ -11,10 +11,11 @@ export interface WeightEntry extends SafetensorsEntry {
   readonly path: string;
   /**
    * How the file orders the elements, where its layout differs from diffusers' (`shape` is diffusers'):
-   * "swapped" has the second half of the rows first, "transposed" has columns for rows.
+   * "swapped" has the second half of the rows first, "transposed" has columns for rows. "identity" is the identity
+   * matrix, which the file leaves out.
    * @default as diffusers does
    */
-  readonly order?: "swapped" | "transposed";
+  readonly order?: "swapped" | "transposed" | "identity";
   /** LoRA changes that graphs add to the tensor. @default none */
   readonly additions?: readonly Addition[];
 }

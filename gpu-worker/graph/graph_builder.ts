@@ -277,6 +277,10 @@ export class GraphBuilder {
     const { order, shape } = entry;
     if (order === undefined) return this.#external(name, entry);
     const [rows = 0, columns = 0] = shape;
+    if (order === "identity") {
+      const zeros = this.node("ConstantOfShape", [this.ints(rows, columns)], { dtype: "float32" });
+      return this.node("EyeLike", [zeros]);
+    }
     if (order === "transposed") {
       const stored = this.#external(name, { ...entry, shape: [columns, rows] });
       return this.node("Transpose", [stored], { attributes: { perm: [1, 0] } });

@@ -3,12 +3,16 @@ import { UsageError } from "../../protocol/process/usage_error.ts";
 import type { DType } from "../runtime/dtype.ts";
 import type { ProviderName } from "../runtime/mod.ts";
 import { MEMORY_FLAGS, type MemoryOptions, readMemoryFlags } from "../flags/memory_flags.ts";
+import type { PartFiles } from "../checkpoint/part_files.ts";
+import { PART_FLAGS, PART_HELP, readPartFlags } from "../flags/part_flags.ts";
 import { type FlagKind, readFlags } from "../flags/read_flags.ts";
 
 export const WORKER_HELP = `Usage: deno task worker [options]
 
-  --models A,B          checkpoints to serve: directories or ORG/NAME; the first is the default (models/emoji).
-                        A+FILE.safetensors[:WEIGHT]+... serves A with LoRAs, as a model of that name
+  --models A,B          checkpoints to serve: directories, single files or ORG/NAME; the first is the default
+                        (models/emoji). A+FILE.safetensors[:WEIGHT]+... serves A with LoRAs, as a model of that name;
+                        NAME=A serves A as a model called NAME
+${PART_HELP}
   --host H --port N     where to listen; port 0 picks a free port (127.0.0.1, 8001)
   --device D            cpu | cuda | webgpu (cpu)
   --dtype T             float32 | float16 | bfloat16 (float32; bfloat16 on cuda)
@@ -26,6 +30,7 @@ export const WORKER_HELP = `Usage: deno task worker [options]
 
 const FLAGS = {
   ...MEMORY_FLAGS,
+  ...PART_FLAGS,
   "models": "text",
   "host": "text",
   "port": "number",
@@ -44,8 +49,18 @@ const FLAGS = {
 /** Longest model name that a request can carry: protocol/wire/run_request.ts. */
 const MAX_MODEL_CHARACTERS = 256;
 
+/** A served model. */
+export interface ServedModel {
+  /** The name that requests give. */
+  id: string;
+  /** Directory, single file or ORG/NAME, with LoRAs. */
+  model: string;
+}
+
 export interface WorkerArguments {
-  models: string[];
+  models: ServedModel[];
+  /** Completes the single files among the models. */
+  parts: PartFiles;
   host: string;
   port: number;
   device: ProviderName;
@@ -70,14 +85,19 @@ export interface WorkerArguments {
 export function parseWorkerArguments(args: readonly string[]): WorkerArguments | undefined {
   const flags = readFlags(args, FLAGS);
   if (flags.help) return undefined;
-  const models = (flags.models ?? "models/emoji").split(",").map((id) => id.trim()).filter((id) => id !== "");
+  const models = (flags.models ?? "models/emoji").split(",").map((text) => text.trim()).filter((text) =>
+    text !== ""
+  ).map(parseServedModel);
   if (models.length === 0) throw new UsageError("--models names no model");
-  const long = models.find((id) => id.length > MAX_MODEL_CHARACTERS);
+  const long = models.find(({ id }) => id.length > MAX_MODEL_CHARACTERS)?.id;
   if (long !== undefined) {
     throw new UsageError(
       `--models must have names of at most ${MAX_MODEL_CHARACTERS} characters, as in requests: '${long}' has ${long.length}`,
     );
   }
+  const distinct = new Map(models.map((served) => [served.id, served]));
+  const twice = models.find((served) => distinct.get(served.id)!.model !== served.model);
+  if (twice !== undefined) throw new UsageError(`--models gives the name '${twice.id}' to two models`);
   const device = oneOf("device", flags.device ?? "cpu", ["cpu", "cuda", "webgpu"]);
   const memory = readMemoryFlags(flags);
   const concurrency = whole("concurrency", flags.concurrency ?? 1, { min: 1, max: 64 });
@@ -88,7 +108,8 @@ export function parseWorkerArguments(args: readonly string[]): WorkerArguments |
     throw new UsageError("--concurrency cannot go with --offload, which has one graph in memory at a time");
   }
   return {
-    models: [...new Set(models)],
+    models: [...distinct.values()],
+    parts: readPartFlags(flags),
     host: flags.host ?? "127.0.0.1",
     port: whole("port", flags.port ?? 8001, { min: 0, max: 65_535 }),
     device,
@@ -102,6 +123,12 @@ export function parseWorkerArguments(args: readonly string[]): WorkerArguments |
     minFreeBytes: 2 ** 30 * positive("min-free-memory", flags["min-free-memory"] ?? 0),
     ...(flags.name !== undefined && { name: flags.name }),
   };
+}
+
+/** Parses A or NAME=A. A name has no slash, so that paths with an equals sign stay paths. */
+function parseServedModel(text: string): ServedModel {
+  const [, id, model] = /^([^=/\\]+)=(.+)$/s.exec(text) ?? [];
+  return id === undefined || model === undefined ? { id: text, model: text } : { id, model };
 }
 
 function whole(flag: string, value: number, { min, max }: { min: number; max: number }): number {

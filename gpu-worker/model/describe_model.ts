@@ -1,12 +1,13 @@
 // Describes a model by its name. No graph is built, and nothing is loaded on a device.
 import type { DType } from "../runtime/dtype.ts";
 import type { ProviderName } from "../runtime/provider.ts";
-import { Checkpoint } from "../checkpoint/checkpoint.ts";
+import type { Checkpoint } from "../checkpoint/checkpoint.ts";
+import type { PartFiles } from "../checkpoint/part_files.ts";
 import { familyOf } from "./families.ts";
-import { findCheckpoint } from "../checkpoint/find_checkpoint.ts";
 import { applyLoras } from "../checkpoint/lora/apply_loras.ts";
 import { type Lora, parseModelName } from "../checkpoint/model_name.ts";
 import type { Family, FamilyReading } from "../pipeline/family.ts";
+import { openCheckpoint } from "./open_checkpoint.ts";
 
 export interface DeviceOptions {
   /** @default "cpu" */
@@ -18,6 +19,8 @@ export interface DeviceOptions {
 export interface DescribeModelOptions extends DeviceOptions {
   /** LoRAs in addition to those in the model's name. @default none */
   loras?: readonly Lora[] | undefined;
+  /** What completes a single file, or replaces networks of a folder. @default none */
+  parts?: PartFiles | undefined;
 }
 
 export interface DescribedModel {
@@ -31,20 +34,20 @@ export interface DescribedModel {
 
 /**
  * Reads a checkpoint's configs and its weights' headers.
- * @param model a directory, or ORG/NAME in the Hugging Face
+ * @param model a directory, a single file, or ORG/NAME in the Hugging Face
  * cache; +FILE.safetensors[:WEIGHT] at the end adds a LoRA
  * @throws {CheckpointError} if the checkpoint is missing, damaged
  * or of an unsupported family, or if a LoRA does not fit.
  * @throws {RangeError} if the device does not compute in `dtype`.
  */
 export function describeModel(model: string, options: DescribeModelOptions = {}): DescribedModel {
-  const { provider = "cpu", dtype } = options;
+  const { provider = "cpu", dtype, parts } = options;
   const computeType = dtype ?? (provider === "cuda" ? "bfloat16" : "float32");
   if (provider === "cpu" && computeType !== "float32") {
     throw new RangeError(`Cannot open ${model} as 'dtype' must be float32 on cpu: current value is ${dtype}`);
   }
   const { name, loras } = parseModelName(model);
-  const checkpoint = applyLoras(Checkpoint.open(findCheckpoint(name)), [...loras, ...options.loras ?? []]);
+  const checkpoint = applyLoras(openCheckpoint(name, parts), [...loras, ...options.loras ?? []]);
   const family = familyOf(checkpoint);
   return { checkpoint, family, provider, dtype: computeType, reading: family.read(checkpoint, computeType) };
 }

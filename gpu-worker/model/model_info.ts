@@ -23,7 +23,7 @@ export function modelInfo(
     DescribedModel,
     "checkpoint" | "provider" | "dtype" | "reading"
   >,
-  { vaeTiling = false, weights = modelDigest(checkpoint.folder, checkpoint.loras) }: ModelInfoOptions = {},
+  { vaeTiling = false, weights = modelDigest(checkpoint) }: ModelInfoOptions = {},
 ): ModelInfo {
   const names = checkpoint.has("names.txt")
     ? Deno.readTextFileSync(checkpoint.path("names.txt")).split("\n").filter((name) => name !== "")
@@ -39,6 +39,7 @@ export function modelInfo(
       runtime: ortVersion(),
       mp4Encoder: reading.rules.video && mp4Encoder(),
     }),
+    ...checkpoint.title !== undefined && { title: checkpoint.title },
     ...names && { names },
   };
 }

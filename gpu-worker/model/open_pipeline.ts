@@ -11,7 +11,7 @@ import type { OpenPipelineOptions } from "./open_pipeline_options.ts";
 
 /**
  * Loads a checkpoint on a device.
- * @param model a directory, or ORG/NAME in the Hugging Face
+ * @param model a directory, a single file, or ORG/NAME in the Hugging Face
  * cache; +FILE.safetensors[:WEIGHT] at the end adds a LoRA
  * @throws {CheckpointError} if the checkpoint is missing, damaged
  * or of an unsupported family, or if a LoRA does not fit.
@@ -21,15 +21,15 @@ export async function openPipeline(model: string, options: OpenPipelineOptions =
   const described = describeModel(model, options);
   const { checkpoint, family, provider, dtype, reading } = described;
   for (const note of checkpoint.notes) (options.warn ?? console.warn)(note);
-  const { deviceId, intraOpThreads, loras = [], offload = false, vaeTiling = false } = options;
-  const id = [model, ...loras.map(formatLora)].join("+");
+  const { id: name = model, deviceId, intraOpThreads, loras = [], offload = false, vaeTiling = false } = options;
+  const id = [name, ...loras.map(formatLora)].join("+");
   const runtime = Runtime.open({
     provider,
     ...deviceId !== undefined && { deviceId },
     ...intraOpThreads !== undefined && { intraOpThreads },
   });
   try {
-    const weights = modelDigest(checkpoint.folder, checkpoint.loras);
+    const weights = modelDigest(checkpoint);
     const info = modelInfo(id, described, { vaeTiling, weights });
     const graphCache = options.graphCache === undefined
       ? undefined

@@ -2,6 +2,8 @@
 import type { DescribeModelOptions } from "./describe_model.ts";
 
 export interface OpenPipelineOptions extends DescribeModelOptions {
+  /** The model's name in results. @default the name by which it was opened */
+  id?: string;
   /** Index of the CUDA device. @default 0 */
   deviceId?: number;
   /** Threads of the CPU provider. @default one for each physical core */

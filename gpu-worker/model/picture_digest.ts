@@ -11,8 +11,10 @@ import type { OpenPipelineOptions } from "./open_pipeline_options.ts";
  */
 export const DECIDES_PICTURE: Readonly<Record<keyof OpenPipelineOptions, boolean>> = {
   provider: true,
+  id: false,
   dtype: true,
   loras: true,
+  parts: true,
   vaeTiling: true,
   deviceId: false,
   intraOpThreads: false,
@@ -23,7 +25,7 @@ export const DECIDES_PICTURE: Readonly<Record<keyof OpenPipelineOptions, boolean
 
 /** Everything besides the request that affects a picture, as plain values. */
 export interface PictureConditions {
-  /** `modelDigest` of the files, including LoRAs and their weights. */
+  /** `modelDigest` of the files, including parts from elsewhere, and LoRAs and their weights. */
   weights: string;
   /** The execution provider. */
   provider: string;

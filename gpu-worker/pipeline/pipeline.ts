@@ -82,6 +82,8 @@ export interface ModelInfo {
   id: string;
   /** diffusers' pipeline class, e.g. "FluxPipeline". */
   pipelineClass: string;
+  /** What people call the model of a single file: "Stable Diffusion XL". */
+  title?: string;
   /**
    * Digest, in hex, of everything besides the request that affects a picture: weights, configs, LoRAs,
    * device, compute type.

@@ -2,7 +2,8 @@
 // graph built from it applies them.
 import { showValue } from "../../../sampler/mod.ts";
 import { CheckpointError } from "../checkpoint_error.ts";
-import type { Addition, WeightEntry } from "../weights.ts";
+import { splitRows } from "../split_rows.ts";
+import type { Addition } from "../weights.ts";
 import type { Additions, Checkpoint } from "../checkpoint.ts";
 import type { Lora } from "../model_name.ts";
 import { type LoraTarget, loraTargets } from "./lora_targets.ts";
@@ -39,8 +40,9 @@ export function applyLoras(checkpoint: Checkpoint, loras: readonly Lora[]): Chec
       const { change, bias } = module;
       const scale = weight * module.scale;
       assertShapes(path, { module, targets });
-      const rows = splitRows("whole" in change ? change.whole : change.up, targets);
-      const biases = bias && splitRows(bias.entry, targets);
+      const counts = targets.map(({ shape }) => shape[0]!);
+      const rows = splitRows("whole" in change ? change.whole : change.up, counts);
+      const biases = bias && splitRows(bias.entry, counts);
       for (const [i, target] of targets.entries()) {
         const swapped = target.swapped === true;
         add(target, target.weight, {
@@ -97,19 +99,4 @@ function assertShapes(
       }' must have the shape [${rows}], but has [${bias.entry.shape}]`,
     );
   }
-}
-
-/**
- * Splits the rows of `entry` among the targets. Rows are contiguous in the file, so each
- * target's part is a range of bytes.
- */
-function splitRows(entry: WeightEntry, targets: readonly LoraTarget[]): WeightEntry[] {
-  const rowBytes = entry.byteLength / entry.shape[0]!;
-  let offset = entry.offset;
-  return targets.map(({ shape }) => {
-    const byteLength = shape[0]! * rowBytes;
-    const part = { ...entry, shape: [shape[0]!, ...entry.shape.slice(1)], offset, byteLength };
-    offset += byteLength;
-    return part;
-  });
 }

@@ -17,13 +17,14 @@ import { assertWritable } from "../write_atomically.ts";
 export async function batch(args: string[], signal: AbortSignal): Promise<void> {
   const options = parseBatchArguments(args);
   if (options === undefined) return console.log(BATCH_HELP);
-  const { model, devices, memory, json } = options;
+  const { model, parts, devices, memory, json } = options;
   const { plan, output, dtype } = await preparePlan(options);
   const started = performance.now();
   const { todo } = plan;
   using bar = new BatchBar({ pictures: todo.length, steps: todo[0] ? stepsToRun(todo[0].request) : 0 });
   const dealt = await dealPrompts(todo, {
     model,
+    parts,
     dtype,
     memory,
     devices,
@@ -42,7 +43,7 @@ export async function batch(args: string[], signal: AbortSignal): Promise<void> 
 
 /** Checks everything that can be checked before gigabytes are loaded. */
 async function preparePlan(
-  { promptFile, totalPromptNum, model, devices, dtype, memory, image, outputBasePath, expName, request }:
+  { promptFile, totalPromptNum, model, parts, devices, dtype, memory, image, outputBasePath, expName, request }:
     BatchArguments,
 ): Promise<{ plan: BatchPlan; output: string; dtype: string }> {
   const prompts = readPromptFile(promptFile, totalPromptNum);
@@ -50,6 +51,7 @@ async function preparePlan(
   const read = readModel(model, {
     provider: devices[0]!.provider,
     dtype,
+    parts,
   });
   const { checkpoint, reading, dtype: computeType } = read;
   // Each device's process has them too, on a stderr that nobody reads.

@@ -10,6 +10,8 @@ import { readDevice } from "../../flags/device_flags.ts";
 import { IMAGE_FLAGS, IMAGE_HELP, type ImageArguments, readImageFlags } from "../../flags/image_flags.ts";
 import { MEMORY_FLAGS, MEMORY_HELP, type MemoryOptions, readMemoryFlags } from "../../flags/memory_flags.ts";
 import { MODEL_FLAGS, MODEL_HELP, readModelName } from "../../flags/model_flags.ts";
+import type { PartFiles } from "../../checkpoint/part_files.ts";
+import { PART_FLAGS, PART_HELP, readPartFlags } from "../../flags/part_flags.ts";
 import { type FlagKind, readFlags } from "../../flags/read_flags.ts";
 import { SAMPLING_FLAGS, SAMPLING_HELP, samplingRequest } from "../../flags/sampling_flags.ts";
 
@@ -18,6 +20,7 @@ export const BATCH_HELP = `Usage: deno task batch --prompt-file FILE [options]
   --prompt-file FILE       prompts, one per line; empty lines are skipped
   --total-prompt-num N     the first N prompts only (all)
 ${MODEL_HELP}
+${PART_HELP}
   --devices A,B            one process each, all of one kind: cpu | cuda:N or just N | webgpu (cpu)
   --dtype T                float32 | float16 | bfloat16 (float32; bfloat16 on cuda)
 ${MEMORY_HELP}
@@ -34,6 +37,7 @@ Prompts that have a picture with the same settings are skipped, so the same comm
 const FLAGS = {
   ...SAMPLING_FLAGS,
   ...MODEL_FLAGS,
+  ...PART_FLAGS,
   ...IMAGE_FLAGS,
   ...MEMORY_FLAGS,
   "prompt-file": "text",
@@ -58,6 +62,7 @@ export interface BatchArguments {
   promptFile: string;
   totalPromptNum: number;
   model: string;
+  parts: PartFiles;
   devices: BatchDevice[];
   dtype: DType | undefined;
   memory: MemoryOptions;
@@ -95,6 +100,7 @@ export function parseBatchArguments(args: readonly string[]): BatchArguments | u
     promptFile,
     totalPromptNum,
     model: readModelName(flags),
+    parts: readPartFlags(flags),
     devices,
     dtype: readDevice({ device: undefined, dtype: flags.dtype }).dtype,
     memory: readMemoryFlags(flags),
@@ -120,5 +126,5 @@ function parseDevice(device: string): BatchDevice {
 export function defaultExpName(model: string, method: string): string {
   const { name, loras } = parseModelName(model);
   const parts = loras.map(({ path, weight }) => formatLora({ path: basename(path, ".safetensors"), weight }));
-  return `${[basename(name), ...parts].join("+")}/${method}`;
+  return `${[basename(name, ".safetensors"), ...parts].join("+")}/${method}`;
 }

@@ -2,10 +2,13 @@
 import { TextLineStream } from "@std/streams/text-line-stream";
 import type { BatchDevice } from "./batch_arguments.ts";
 import type { BatchEvent, BatchTask } from "./batch_messages.ts";
+import type { PartFiles } from "../../checkpoint/part_files.ts";
 import { memoryArguments, type MemoryOptions } from "../../flags/memory_flags.ts";
+import { partArguments } from "../../flags/part_flags.ts";
 
 export interface BatchProcessOptions {
   model: string;
+  parts: PartFiles;
   device: BatchDevice;
   dtype: string;
   memory: MemoryOptions;
@@ -27,7 +30,7 @@ export class BatchProcess implements AsyncDisposable {
   readonly #stop: () => void;
   readonly #signal: AbortSignal;
 
-  private constructor({ model, device, dtype, memory, threads, signal }: BatchProcessOptions) {
+  private constructor({ model, parts, device, dtype, memory, threads, signal }: BatchProcessOptions) {
     const { provider, deviceId } = device;
     this.#child = new Deno.Command(Deno.execPath(), {
       args: [
@@ -35,6 +38,7 @@ export class BatchProcess implements AsyncDisposable {
         "--allow-run=ffmpeg",
         ...[WORKER.href, "--model", model, "--device", provider, "--dtype", dtype],
         ...memoryArguments(memory),
+        ...partArguments(parts),
         ...deviceId === undefined ? [] : ["--device-id", String(deviceId)],
         ...threads === undefined ? [] : ["--threads", String(threads)],
       ],

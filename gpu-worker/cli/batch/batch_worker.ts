@@ -14,6 +14,7 @@ import { readDevice } from "../../flags/device_flags.ts";
 import { GRAPH_CACHE_FOLDER } from "../../session/graph_cache_folder.ts";
 import { openImage } from "../../flags/image_flags.ts";
 import { MEMORY_FLAGS, readMemoryFlags } from "../../flags/memory_flags.ts";
+import { PART_FLAGS, readPartFlags } from "../../flags/part_flags.ts";
 import { readFlags } from "../../flags/read_flags.ts";
 import { runCommand } from "../../flags/run_command.ts";
 import { writeAll } from "../write_atomically.ts";
@@ -28,10 +29,12 @@ async function batchWorker(args: string[], signal: AbortSignal): Promise<void> {
     dtype: "text",
     threads: "number",
     ...MEMORY_FLAGS,
+    ...PART_FLAGS,
   });
   using pipeline = await openPipeline(model, {
     ...readDevice(flags),
     ...readMemoryFlags(flags),
+    parts: readPartFlags(flags),
     ...deviceId !== undefined && { deviceId },
     ...threads !== undefined && { intraOpThreads: threads },
     graphCache: GRAPH_CACHE_FOLDER,

@@ -1,18 +1,23 @@
 // `deno task bench:sampler` measures how much of the step plan's limit a run reaches, on the embedded
 // checkpoint and on a larger random one. It also measures memory, cost by tokens and steps, and our full pass
 // against diffusers'. Each table is a file in bench/.
+import { UsageError } from "../../../protocol/process/usage_error.ts";
+import { isFile } from "../../model/open_checkpoint.ts";
 import { openPipeline } from "../../model/open_pipeline.ts";
 import { costTable } from "./cost_table.ts";
 import { plotCosts } from "./plot_costs.ts";
 import { speedTable } from "./speed_table.ts";
 import { round } from "./statistics.ts";
 import { writeRandomFlux } from "./write_random_flux.ts";
+import type { PartFiles } from "../../checkpoint/part_files.ts";
+import { PART_FLAGS, PART_HELP, readPartFlags } from "../../flags/part_flags.ts";
 import { readFlags } from "../../flags/read_flags.ts";
 import { runPeer } from "./run_peer.ts";
 
 const HELP = `Usage: deno task bench:sampler [options]
 
-  --model DIR       checkpoint (models/emoji)
+  --model DIR|FILE  checkpoint (models/emoji)
+${PART_HELP}
   --rounds N        rounds of each table (51)
   --large-rounds N  rounds on the random FLUX of width 1024 with 1,024 image tokens; 0 skips it (2)
   --python FILE     Python with torch and diffusers; adds diffusers' full pass on the same CPU
@@ -28,6 +33,7 @@ const STEPS = [10, 20, 28, 50, 100];
 
 export async function bench(args: string[], signal: AbortSignal): Promise<void> {
   const flags = readFlags(args, {
+    ...PART_FLAGS,
     model: "text",
     rounds: "number",
     "large-rounds": "number",
@@ -37,7 +43,11 @@ export async function bench(args: string[], signal: AbortSignal): Promise<void> 
   });
   if (flags.help) return console.log(HELP);
   const { model = "models/emoji", rounds = 51, "large-rounds": largeRounds = 2, python, plot } = flags;
-  await benchModel({ model, rounds, python, signal });
+  const parts = readPartFlags(flags);
+  if (python !== undefined && isFile(model)) {
+    throw new UsageError("--python takes a checkpoint's folder as --model, as diffusers is timed on it too");
+  }
+  await benchModel({ model, parts, rounds, python, signal });
   if (largeRounds > 0) await benchLarge({ rounds: largeRounds, python, signal });
   if (model !== "models/emoji") return;
   using pipeline = await openPipeline(model);
@@ -53,6 +63,7 @@ export async function bench(args: string[], signal: AbortSignal): Promise<void> 
 
 interface ModelBench {
   model: string;
+  parts?: PartFiles;
   rounds: number;
   python: string | undefined;
   /** Steps of diffusers' timed run. @default the checkpoint's */
@@ -60,9 +71,9 @@ interface ModelBench {
   signal: AbortSignal;
 }
 
-async function benchModel({ model, rounds, python, peerSteps, signal }: ModelBench): Promise<void> {
-  using pipeline = await openPipeline(model);
-  const { full } = await speedTable(pipeline, { model, rounds, signal });
+async function benchModel({ model, parts, rounds, python, peerSteps, signal }: ModelBench): Promise<void> {
+  using pipeline = await openPipeline(model, { parts });
+  const { full } = await speedTable(pipeline, { model, parts, rounds, signal });
   if (python === undefined) return;
   const peer = await runPeer({ python, model, rounds, steps: peerSteps, signal });
   const theirs = peer.stepSeconds * 1000;

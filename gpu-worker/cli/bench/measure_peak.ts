@@ -1,8 +1,11 @@
 // Measures the peak memory of one picture in a process of its own.
 import { join } from "node:path";
+import type { PartFiles } from "../../checkpoint/part_files.ts";
+import { partArguments } from "../../flags/part_flags.ts";
 import type { PartialRequest } from "../../request/generate_request.ts";
 
 export interface MeasurePeakOptions {
+  parts?: PartFiles | undefined;
   sampler: PartialRequest["sampler"];
   signal: AbortSignal;
 }
@@ -13,7 +16,10 @@ const GENERATE = new URL("../generate.ts", import.meta.url).pathname;
  * Returns the peak in bytes, as `deno task generate --json` reports it.
  * @throws {Error} with the last line that the process printed.
  */
-export async function measurePeak(model: string, { sampler, signal }: MeasurePeakOptions): Promise<number> {
+export async function measurePeak(
+  model: string,
+  { parts = {}, sampler, signal }: MeasurePeakOptions,
+): Promise<number> {
   const folder = await Deno.makeTempDir({ prefix: "spectrum-bench-" });
   try {
     const { method = "spectrum", windowSize, warmupSteps, flexWindow } = sampler ?? {};
@@ -28,6 +34,7 @@ export async function measurePeak(model: string, { sampler, signal }: MeasurePea
     const command = new Deno.Command(Deno.execPath(), {
       args: [
         ...["run", "--allow-ffi", "--allow-read", "--allow-write", "--allow-env", "--allow-sys", GENERATE],
+        ...partArguments(parts),
         ...["--model", model, "--prompt", "red heart", "--seed", "42", ...flags],
         ...["--json", "--out", join(folder, "picture.png")],
       ],

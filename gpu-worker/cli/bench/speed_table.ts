@@ -20,7 +20,7 @@ const MIB = 2 ** 20;
 
 /** Prints the table and returns its first row, method none. */
 export async function speedTable(pipeline: Pipeline, options: SpeedTableOptions): Promise<RunTiming> {
-  const { model, rounds, signal, provider = "cpu" } = options;
+  const { model, parts, rounds, signal, provider = "cpu" } = options;
   const timings = await timeRuns(pipeline, { rows: PUBLISHED_ROWS, rounds, signal });
   const described = describeModel(model, options);
   const { dtype } = described;
@@ -32,7 +32,7 @@ export async function speedTable(pipeline: Pipeline, options: SpeedTableOptions)
   const peaks: (number | undefined)[] = [];
   for (const { sampler } of PUBLISHED_ROWS) {
     // Peak memory does not include GPU memory.
-    peaks.push(provider === "cpu" ? await measurePeak(model, { sampler, signal }) : undefined);
+    peaks.push(provider === "cpu" ? await measurePeak(model, { parts, sampler, signal }) : undefined);
   }
   console.log(
     `${model}: a full pass takes ${round(none.full, 2)} ms; F = ${features}, ${dtype}\n` +

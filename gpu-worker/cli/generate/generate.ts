@@ -24,9 +24,9 @@ import { assertWritable, writeAll } from "../write_atomically.ts";
 export async function generate(args: string[], signal: AbortSignal): Promise<void> {
   const options = parseGenerateArguments(args);
   if (options === undefined) return console.log(GENERATE_HELP);
-  const { model, device } = options;
+  const { model, parts, device } = options;
   // Check everything that can be checked before gigabytes are loaded.
-  const { reading } = describeModel(model, device);
+  const { reading } = describeModel(model, { ...device, parts });
   const { width, height, seed } = options.request;
   const size = { width, height, multiple: reading.rules.sizeMultiple };
   const start = options.image &&
@@ -46,6 +46,7 @@ export async function generate(args: string[], signal: AbortSignal): Promise<voi
   const started = performance.now();
   using pipeline = await openPipeline(model, {
     ...device,
+    parts,
     ...options.memory,
     graphCache: GRAPH_CACHE_FOLDER,
   });

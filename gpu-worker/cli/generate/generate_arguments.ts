@@ -6,6 +6,8 @@ import type { DeviceOptions } from "../../model/describe_model.ts";
 import { readDevice } from "../../flags/device_flags.ts";
 import { MEMORY_FLAGS, MEMORY_HELP, type MemoryOptions, readMemoryFlags } from "../../flags/memory_flags.ts";
 import { MODEL_FLAGS, MODEL_HELP, readModelName } from "../../flags/model_flags.ts";
+import type { PartFiles } from "../../checkpoint/part_files.ts";
+import { PART_FLAGS, PART_HELP, readPartFlags } from "../../flags/part_flags.ts";
 import { IMAGE_FLAGS, IMAGE_HELP, type ImageArguments, readImageFlags } from "../../flags/image_flags.ts";
 import { type FlagKind, readFlags } from "../../flags/read_flags.ts";
 import { SAMPLING_FLAGS, SAMPLING_HELP, samplingRequest } from "../../flags/sampling_flags.ts";
@@ -14,6 +16,7 @@ export const GENERATE_HELP = `Usage: deno task generate --prompt TEXT [options]
 
   --prompt TEXT            what to draw
 ${MODEL_HELP}
+${PART_HELP}
   --seed N                 first seed (42)
   --n N                    pictures, with seeds seed..seed+n-1 (1)
 ${IMAGE_HELP}
@@ -31,6 +34,7 @@ const FLAGS = {
   ...SAMPLING_FLAGS,
   ...IMAGE_FLAGS,
   ...MODEL_FLAGS,
+  ...PART_FLAGS,
   ...MEMORY_FLAGS,
   "prompt": "text",
   "n": "number",
@@ -47,6 +51,7 @@ const MAX_ARGUMENT_CHARACTERS = 8000;
 
 export interface GenerateArguments {
   model: string;
+  parts: PartFiles;
   device: DeviceOptions;
   memory: MemoryOptions;
   n: number;
@@ -76,6 +81,7 @@ export function parseGenerateArguments(args: readonly string[]): GenerateArgumen
   }
   return {
     model: readModelName(flags),
+    parts: readPartFlags(flags),
     device: readDevice(flags),
     memory: readMemoryFlags(flags),
     n,

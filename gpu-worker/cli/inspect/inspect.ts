@@ -1,8 +1,11 @@
 // `deno task inspect`: describes a checkpoint, whether it runs here, and how much memory it needs.
 import { historySlots, planSteps } from "../../../sampler/mod.ts";
 import { completeRequest } from "../../request/complete_request.ts";
-import type { DeviceOptions } from "../../model/describe_model.ts";
+import type { DescribeModelOptions } from "../../model/describe_model.ts";
 import { modelInfo } from "../../model/model_info.ts";
+import { isFile } from "../../model/open_checkpoint.ts";
+import { parseModelName } from "../../checkpoint/model_name.ts";
+import { describeFile, type FileDescription } from "./describe_file.ts";
 import { readModel } from "../../model/read_model.ts";
 import { type ProviderName, Runtime } from "../../runtime/mod.ts";
 import { readDevice } from "../../flags/device_flags.ts";
@@ -10,15 +13,16 @@ import { peakMemoryBytes } from "../peak_memory.ts";
 import { featureElements } from "../../pipeline/family.ts";
 import { predictMemory, predictPromptBytes } from "./predict_memory.ts";
 import { MEMORY_FLAGS, type MemoryOptions, readMemoryFlags } from "../../flags/memory_flags.ts";
-import { MODEL_FLAGS, readModelName } from "../../flags/model_flags.ts";
+import { MODEL_FLAGS, MODEL_HELP, readModelName } from "../../flags/model_flags.ts";
+import { PART_FLAGS, PART_HELP, partArguments, readPartFlags } from "../../flags/part_flags.ts";
 import { readFlags } from "../../flags/read_flags.ts";
 import { guidanceBranches } from "../../request/guidance_branches.ts";
 import { REMEMBERED_PROMPT_BYTES } from "../../text/remembered_prompts.ts";
 
 const HELP = `Usage: deno task inspect [options]
 
-  --model DIR | ORG/NAME   diffusers checkpoint or Hugging Face cache snapshot (models/emoji)
-  --lora FILE[:WEIGHT]     LoRA to load with the checkpoint, as for generate
+${MODEL_HELP}
+${PART_HELP}
   --device D               cpu | cuda | webgpu (cpu)
   --dtype T                float32 | float16 | bfloat16 (float32; bfloat16 on cuda)
   --steps N --width N --height N --num-frames N   of the run (the checkpoint's)
@@ -47,6 +51,7 @@ interface RunSize extends MemoryOptions {
 export async function inspect(args: string[]): Promise<void> {
   const flags = readFlags(args, {
     ...MODEL_FLAGS,
+    ...PART_FLAGS,
     ...MEMORY_FLAGS,
     device: "text",
     dtype: "text",
@@ -59,14 +64,22 @@ export async function inspect(args: string[]): Promise<void> {
   });
   if (flags.help) return console.log(HELP);
   const size = { ...flags, ...readMemoryFlags(flags), numFrames: flags["num-frames"] };
-  const report = describe(readModelName(flags), readDevice(flags), size);
+  const model = readModelName(flags);
+  const parts = readPartFlags(flags);
+  const { name } = parseModelName(model);
+  const file = isFile(name) ? describeFile(name) : undefined;
+  // What the file is helps most where the rest of the model is missing.
+  if (file !== undefined && !flags.json) printFile(name, file);
+  const report = { ...file && { file }, ...describe(model, { ...readDevice(flags), parts }, size) };
   if (flags.json) return console.log(JSON.stringify(report, null, 2));
   print(report);
+  const command = ["deno task generate", "--model", model, ...partArguments(parts), "--prompt", '"..."'];
+  if (file !== undefined) console.log(`run it with \`${command.join(" ")}\``);
 }
 
 function describe(
   model: string,
-  options: DeviceOptions,
+  options: DescribeModelOptions,
   { steps, width, height, numFrames, ...saving }: RunSize,
 ) {
   const { provider = "cpu" } = options;
@@ -85,6 +98,7 @@ function describe(
       parameters: entries.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0),
       dtypes: [...new Set(entries.map((entry) => entry.dtype))],
       bytes: entries.reduce((sum, { byteLength }) => sum + byteLength, 0),
+      files: [...new Set(entries.map(({ path }) => path))],
     };
   });
   const loaded = checkpoint.components().filter(({ name }) => !UNLOADED.includes(name));
@@ -142,6 +156,12 @@ function problemOf(provider: ProviderName): string | undefined {
   } catch (error) {
     return error instanceof Error ? error.message : String(error);
   }
+}
+
+function printFile(path: string, { title, pipelineClass, has, lacks, repository }: FileDescription): void {
+  console.log(`${path}: ${title}, a single file for ${pipelineClass}`);
+  console.log(`  it has ${has.join(", ")}`);
+  console.log(`  it lacks ${lacks.join(", ")}, which ${repository} has`);
 }
 
 function print(

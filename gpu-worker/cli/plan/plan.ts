@@ -1,6 +1,5 @@
 // `deno task plan`: finds the best full passes from a
 // checkpoint's own features and stores them beside its weights.
-import { join } from "node:path";
 import { UsageError } from "../../../protocol/process/usage_error.ts";
 import { createForecaster, findPlans } from "../../../sampler/mod.ts";
 import { completeRequest } from "../../request/complete_request.ts";
@@ -10,6 +9,7 @@ import type { StoredPlans } from "../../request/request_defaults.ts";
 import { readPromptFile } from "../read_prompts.ts";
 import { readDevice } from "../../flags/device_flags.ts";
 import { MODEL_FLAGS, MODEL_HELP, readModelName } from "../../flags/model_flags.ts";
+import { PART_FLAGS, PART_HELP, readPartFlags } from "../../flags/part_flags.ts";
 import { planningPrompts, recordGram } from "./record_gram.ts";
 import { readFlags } from "../../flags/read_flags.ts";
 import { SAMPLING_FLAGS, SAMPLING_HELP, samplingRequest } from "../../flags/sampling_flags.ts";
@@ -26,6 +26,7 @@ plan for each number of full passes. Keeps all features of a run in memory. Need
   --max-passes N           number of full passes in the largest plan (16)
   --device D --dtype T     as for generate
 ${MODEL_HELP}
+${PART_HELP}
 ${SAMPLING_HELP}
 `;
 
@@ -34,6 +35,7 @@ export async function plan(args: string[], signal: AbortSignal): Promise<void> {
   const flags = readFlags(args, {
     ...SAMPLING_FLAGS,
     ...MODEL_FLAGS,
+    ...PART_FLAGS,
     "write": "switch",
     "prompt-file": "text",
     "count": "number",
@@ -45,12 +47,12 @@ export async function plan(args: string[], signal: AbortSignal): Promise<void> {
   if (flags.help) return console.log(HELP);
   const { count = 32, "max-passes": maxPasses = 16, "prompt-file": file } = flags;
   const model = readModelName(flags);
-  const device = readDevice(flags);
+  const device = { ...readDevice(flags), parts: readPartFlags(flags) };
   const { checkpoint, reading } = describeModel(model, device);
   const given = samplingRequest(flags);
   // The method to find plans for, checked as in any request.
   const { sampler, steps } = completeRequest({ prompt: "", ...given }, reading);
-  const path = join(checkpoint.folder, "spectrum.json");
+  const path = checkpoint.settingsPath;
   if (flags.write) await assertWritable(path);
 
   using pipeline = await openPipeline(model, device);

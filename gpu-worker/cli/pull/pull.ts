@@ -18,6 +18,8 @@ const HELP = `Usage: deno task pull ORG/NAME [options]
 
   --revision R   branch, tag or commit (main); found by --model ORG/NAME@R
   --variant V    precision to prefer if there are several: fp16 (the plain files, which also run if both are there)
+  --config-only  configs and tokenizers without weights: what a model in a single file lacks (a few MB)
+  --only A,B     configs, tokenizers, and the weights of these components: vae,text_encoder
   --token T      access token for private and gated models (HF_TOKEN, which process lists do not show, or the token
                  that the hub's own tools have stored)
 
@@ -31,6 +33,8 @@ export async function pull(args: string[], signal: AbortSignal): Promise<void> {
     model: "operand",
     revision: "text",
     variant: "text",
+    "config-only": "switch",
+    only: "text",
     token: "text",
     help: "switch",
   });
@@ -40,6 +44,10 @@ export async function pull(args: string[], signal: AbortSignal): Promise<void> {
   if (name === undefined) {
     throw new UsageError(`the model must read ORG/NAME: current value is '${showValue(flags.model)}'`);
   }
+  if (flags["config-only"] && flags.only !== undefined) {
+    throw new UsageError("--config-only and --only exclude each other");
+  }
+  const only = flags["config-only"] ? [] : flags.only?.split(",").map((part) => part.trim());
   bypassProxy();
   using bar = new ByteBar(name.repository);
   const { folder, files, bytes } = await pullSnapshot(name.repository, {
@@ -47,6 +55,7 @@ export async function pull(args: string[], signal: AbortSignal): Promise<void> {
     token: flags.token ?? hubToken() ?? storedToken(),
     revision: name.revision,
     variant: flags.variant,
+    only,
     cache: hubCacheFolder(),
     signal,
     onStart: (total) => bar.start(total),
@@ -55,7 +64,8 @@ export async function pull(args: string[], signal: AbortSignal): Promise<void> {
   bar[Symbol.dispose]();
   console.log(folder);
   const model = name.revision === undefined ? name.repository : `${name.repository}@${name.revision}`;
-  console.log(`${files} files, ${(bytes / 2 ** 20).toFixed(1)} MiB; use it as --model ${model}`);
+  const use = only === undefined ? `--model ${model}` : `--components ${model}, or for single files of this model`;
+  console.log(`${files} files, ${(bytes / 2 ** 20).toFixed(1)} MiB; use it as ${use}`);
 }
 
 /** Returns the token that `hf auth login` has stored. */

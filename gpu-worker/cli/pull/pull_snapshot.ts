@@ -17,6 +17,8 @@ export interface PullOptions extends HubRepositoryOptions {
   revision?: string | undefined;
   /** Precision to prefer: "fp16". @default the plain files */
   variant?: string | undefined;
+  /** Components of which the weights are downloaded, besides all configs and tokenizers. @default all */
+  only?: readonly string[] | undefined;
   /** Folder of the cache. */
   cache: string;
   onStart: (totalBytes: number) => void;
@@ -42,7 +44,7 @@ const PARALLEL = 4;
  * @throws {RangeError} if the repository holds no pipeline, or no weights in that precision.
  */
 export async function pullSnapshot(name: string, options: PullOptions): Promise<PulledSnapshot> {
-  const { revision = "main", variant, cache, onStart, onBytes } = options;
+  const { revision = "main", variant, only, cache, onStart, onBytes } = options;
   const failure = new AbortController();
   const signal = AbortSignal.any([options.signal, failure.signal]);
   const repository = new HubRepository(name, { ...options, signal });
@@ -66,7 +68,7 @@ export async function pullSnapshot(name: string, options: PullOptions): Promise<
     );
   }
   await download(indexFile, () => {});
-  const files = selectPipelineFiles(listing, { index: readIndex(blob(indexFile), name), variant });
+  const files = selectPipelineFiles(listing, { index: readIndex(blob(indexFile), name), variant, only });
 
   // Equal tokenizer files share a blob.
   const distinct = [...new Map(files.map((file) => [file.oid, file])).values()];

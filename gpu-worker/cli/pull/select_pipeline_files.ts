@@ -7,6 +7,8 @@ export interface SelectOptions {
   index: Record<string, unknown>;
   /** Precision to prefer if a component has it, by diffusers' name: "fp16". @default the plain files */
   variant?: string | undefined;
+  /** Components of which the weights are needed too. @default all */
+  only?: readonly string[] | undefined;
 }
 
 /**
@@ -32,25 +34,32 @@ const STEMS = ["model", "diffusion_pytorch_model"];
 
 /**
  * Returns the files that a pipeline needs.
- * @throws {RangeError} if a component has weights, but not as safetensors or not in that precision.
+ * @throws {RangeError} if a component has weights, but not as safetensors or not in that precision, or if the
+ * pipeline has none of the name.
  */
 export function selectPipelineFiles(
   files: readonly HubFile[],
-  { index, variant }: SelectOptions,
+  { index, variant, only }: SelectOptions,
 ): HubFile[] {
   const components = Object.entries(index).flatMap(([name, entry]) => {
     const isComponent = Array.isArray(entry) && typeof entry[1] === "string" && COMPONENT.test(name);
     return isComponent && !UNUSED_COMPONENTS.includes(name) ? [name] : [];
   });
+  const unknown = only?.find((name) => !components.includes(name));
+  if (unknown !== undefined) {
+    throw new RangeError(`Cannot pull '${unknown}' as the pipeline has no such component: it has ${components.join(", ")}`);
+  }
   return [
     ...files.filter(({ path }) => TOP_LEVEL.includes(path)),
-    ...components.flatMap((component) => selectComponent(component, { files, variant })),
+    ...components.flatMap((component) =>
+      selectComponent(component, { files, variant, weights: only?.includes(component) ?? true })
+    ),
   ];
 }
 
 function selectComponent(
   component: string,
-  { files, variant }: { files: readonly HubFile[]; variant: string | undefined },
+  { files, variant, weights }: { files: readonly HubFile[]; variant: string | undefined; weights: boolean },
 ): HubFile[] {
   const own = new Map(files.flatMap((file) => {
     const [folder, name, ...deeper] = file.path.split("/");
@@ -58,11 +67,11 @@ function selectComponent(
   }));
   const pick = (names: Iterable<string>) => [...names].flatMap((name) => own.get(name) ?? []);
   const small = pick([...CONFIGS, ...TOKENIZER]);
-  if (!own.has("config.json")) return small;
+  if (!weights || !own.has("config.json")) return small;
   const precisions = variant === undefined ? [undefined] : [variant, undefined];
   for (const precision of precisions) {
-    const weights = pick(weightNames([...own.keys()], precision));
-    if (weights.length > 0) return [...small, ...weights];
+    const found = pick(weightNames([...own.keys()], precision));
+    if (found.length > 0) return [...small, ...found];
   }
   const others = [...own.keys()].filter((name) => STEMS.some((stem) => name.startsWith(`${stem}.`)));
   throw new RangeError(

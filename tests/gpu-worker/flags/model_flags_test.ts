@@ -38,7 +38,18 @@ describe("defaultExpName()", () => {
 describe("parseWorkerArguments()", () => {
   it("takes a model with and without a LoRA as two", () => {
     const models = ["models/emoji", "models/emoji+a.safetensors:0.7"];
-    assert.deepEqual(parseWorkerArguments(["--models", models.join(",")])?.models, models);
+    const served = parseWorkerArguments(["--models", models.join(",")])?.models;
+    assert.deepEqual(served, models.map((model) => ({ id: model, model })));
+  });
+
+  it("takes names for models, and each name once", () => {
+    const parsed = parseWorkerArguments(["--models", "xl=/a/b=c.safetensors+d.safetensors,/x=y/z", "--vae", "v.safetensors"])!;
+    assert.deepEqual(parsed.models, [
+      { id: "xl", model: "/a/b=c.safetensors+d.safetensors" },
+      { id: "/x=y/z", model: "/x=y/z" },
+    ]);
+    assert.deepEqual(parsed.parts, { vae: "v.safetensors" });
+    assert.throws(() => parseWorkerArguments(["--models", "a=x,a=y"]), /gives the name 'a' to two models/);
   });
 
   it("refuses a name that no request could carry", () => {

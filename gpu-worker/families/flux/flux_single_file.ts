@@ -1,0 +1,137 @@
+// FLUX.1 in single files: the names of black-forest-labs/flux, alone or with encoders and autoencoder.
+import type { Architecture } from "../../checkpoint/single_file/architecture.ts";
+import { type Layout, ownNames } from "../../checkpoint/single_file/layout.ts";
+import { findInTable } from "../../checkpoint/single_file/name_table.ts";
+import { autoencoderKLPart } from "../../checkpoint/single_file/parts/autoencoder_kl_part.ts";
+import { clipPart } from "../../checkpoint/single_file/parts/clip_part.ts";
+import { t5Part } from "../../checkpoint/single_file/parts/t5_part.ts";
+import { countOf, sizeOf } from "../../checkpoint/single_file/shapes.ts";
+import { CheckpointError } from "../../checkpoint/checkpoint_error.ts";
+import type { Weights } from "../../checkpoint/weights.ts";
+
+const PREFIXES = ["model.diffusion_model.", ""];
+
+const double = (file: string, attention: Record<"q" | "k" | "v" | "out", string>, ours: Record<string, string>) => ({
+  [`double_blocks.*.${file}_attn.qkv`]: (["q", "k", "v"] as const).map((part) =>
+    `transformer_blocks.*.attn.${attention[part]}`
+  ),
+  [`double_blocks.*.${file}_attn.proj`]: `transformer_blocks.*.attn.${attention.out}`,
+  [`double_blocks.*.${file}_mod.lin`]: `transformer_blocks.*.${ours["norm"]}.linear`,
+  [`double_blocks.*.${file}_mlp.0`]: `transformer_blocks.*.${ours["ff"]}.net.0.proj`,
+  [`double_blocks.*.${file}_mlp.2`]: `transformer_blocks.*.${ours["ff"]}.net.2`,
+});
+
+const embedder = (file: string, ours: string) => ({
+  [`${file}.in_layer`]: `time_text_embed.${ours}.linear_1`,
+  [`${file}.out_layer`]: `time_text_embed.${ours}.linear_2`,
+});
+
+const ORIGINAL: Layout = {
+  prefixes: PREFIXES,
+  matches: (tensors) => tensors.has("double_blocks.0.img_attn.norm.key_norm.scale"),
+  place: () =>
+    findInTable({
+      modules: {
+        "img_in": "x_embedder",
+        "txt_in": "context_embedder",
+        ...embedder("time_in", "timestep_embedder"),
+        ...embedder("vector_in", "text_embedder"),
+        ...embedder("guidance_in", "guidance_embedder"),
+        ...double("img", { q: "to_q", k: "to_k", v: "to_v", out: "to_out.0" }, { norm: "norm1", ff: "ff" }),
+        ...double(
+          "txt",
+          { q: "add_q_proj", k: "add_k_proj", v: "add_v_proj", out: "to_add_out" },
+          { norm: "norm1_context", ff: "ff_context" },
+        ),
+        "single_blocks.*.linear1": {
+          to: ["attn.to_q", "attn.to_k", "attn.to_v", "proj_mlp"].map((name) => `single_transformer_blocks.*.${name}`),
+          shares: [1, 1, 1, 4],
+        },
+        "single_blocks.*.linear2": "single_transformer_blocks.*.proj_out",
+        "single_blocks.*.modulation.lin": "single_transformer_blocks.*.norm.linear",
+        "final_layer.linear": "proj_out",
+        // The original computes shift and scale, diffusers scale and shift.
+        "final_layer.adaLN_modulation.1": { to: ["norm_out.linear"], order: "swapped" },
+      },
+      tensors: {
+        "double_blocks.*.img_attn.norm.query_norm.scale": "transformer_blocks.*.attn.norm_q.weight",
+        "double_blocks.*.img_attn.norm.key_norm.scale": "transformer_blocks.*.attn.norm_k.weight",
+        "double_blocks.*.txt_attn.norm.query_norm.scale": "transformer_blocks.*.attn.norm_added_q.weight",
+        "double_blocks.*.txt_attn.norm.key_norm.scale": "transformer_blocks.*.attn.norm_added_k.weight",
+        "single_blocks.*.norm.query_norm.scale": "single_transformer_blocks.*.attn.norm_q.weight",
+        "single_blocks.*.norm.key_norm.scale": "single_transformer_blocks.*.attn.norm_k.weight",
+      },
+    }),
+};
+
+const SCHEDULER = {
+  _class_name: "FlowMatchEulerDiscreteScheduler",
+  num_train_timesteps: 1000,
+  base_shift: 0.5,
+  max_shift: 1.15,
+  base_image_seq_len: 256,
+  max_image_seq_len: 4096,
+};
+
+export const fluxSingleFile: Architecture = {
+  pipelineClass: "FluxPipeline",
+  denoiser: {
+    component: "transformer",
+    className: "FluxTransformer2DModel",
+    layouts: [
+      ORIGINAL,
+      ownNames({ prefixes: PREFIXES, marker: "single_transformer_blocks.0.attn.norm_q.weight" }),
+    ],
+    sizes(weights: Weights) {
+      const width = sizeOf(weights, "x_embedder.weight", 0);
+      const head = sizeOf(weights, "transformer_blocks.0.attn.norm_q.weight", 0);
+      return {
+        in_channels: sizeOf(weights, "x_embedder.weight", 1),
+        num_layers: countOf(weights, "transformer_blocks."),
+        num_single_layers: countOf(weights, "single_transformer_blocks."),
+        attention_head_dim: head,
+        num_attention_heads: width / head,
+        joint_attention_dim: sizeOf(weights, "context_embedder.weight", 1),
+        pooled_projection_dim: sizeOf(weights, "time_text_embed.text_embedder.linear_1.weight", 1),
+        guidance_embeds: weights.has("time_text_embed.guidance_embedder.linear_1.weight"),
+      };
+    },
+  },
+  parts: [
+    autoencoderKLPart,
+    clipPart({
+      component: "text_encoder",
+      className: "CLIPTextModel",
+      prefixes: ["text_encoders.clip_l.transformer.", "text_encoders.clip_l."],
+    }),
+    t5Part({
+      component: "text_encoder_2",
+      className: "T5EncoderModel",
+      prefixes: ["text_encoders.t5xxl.transformer.", "text_encoders.t5xxl."],
+    }),
+  ],
+  tokenizers: { tokenizer: "CLIPTokenizer", tokenizer_2: "T5TokenizerFast" },
+  variant(weights: Weights) {
+    const channels = sizeOf(weights, "x_embedder.weight", 1);
+    const out = sizeOf(weights, "proj_out.weight", 0);
+    if (channels !== out) {
+      const { path } = weights.get("x_embedder.weight")!;
+      throw new CheckpointError(
+        `Cannot use ${path} as it is FLUX.1 ${
+          channels === 384 ? "Fill, which paints into a picture" : "with a control picture"
+        }: its input has ${channels} channels, text to image has ${out}`,
+      );
+    }
+    return weights.has("time_text_embed.guidance_embedder.linear_1.weight")
+      ? {
+        title: "FLUX.1 [dev]",
+        repositories: ["black-forest-labs/FLUX.1-dev"],
+        scheduler: { ...SCHEDULER, shift: 3, use_dynamic_shifting: true },
+      }
+      : {
+        title: "FLUX.1 [schnell]",
+        repositories: ["black-forest-labs/FLUX.1-schnell"],
+        scheduler: { ...SCHEDULER, shift: 1, use_dynamic_shifting: false },
+      };
+  },
+};

@@ -1,0 +1,76 @@
+// CompVis' names of a UNet. They count resnets, attentions and resamplers of all blocks consecutively.
+import type { FindPlace, Layout } from "../../checkpoint/single_file/layout.ts";
+import { findInTable } from "../../checkpoint/single_file/name_table.ts";
+import type { Weights } from "../../checkpoint/weights.ts";
+
+const OUTER = findInTable({
+  modules: {
+    "time_embed.0": "time_embedding.linear_1",
+    "time_embed.2": "time_embedding.linear_2",
+    "label_emb.0.0": "add_embedding.linear_1",
+    "label_emb.0.2": "add_embedding.linear_2",
+    "input_blocks.0.0": "conv_in",
+    "out.0": "conv_norm_out",
+    "out.2": "conv_out",
+  },
+});
+const RESNET: Readonly<Record<string, string>> = {
+  "in_layers.0": "norm1",
+  "in_layers.2": "conv1",
+  "emb_layers.1": "time_emb_proj",
+  "out_layers.0": "norm2",
+  "out_layers.3": "conv2",
+  "skip_connection": "conv_shortcut",
+};
+const NAME = /^(input|middle|output)_blocks?\.(\d+)\.(?:(\d+)\.)?(.+)\.(weight|bias)$/;
+
+export const compvisUnetLayout: Layout = {
+  prefixes: ["model.diffusion_model.", ""],
+  matches: (tensors) => tensors.has("middle_block.0.in_layers.2.weight"),
+  place(tensors: Weights): FindPlace {
+    const downsamplers = indices(tensors, /^input_blocks\.(\d+)\.0\.op\.weight$/);
+    const upsamplers = indices(tensors, /^output_blocks\.(\d+)\.\d\.conv\.weight$/);
+    const input = counter(downsamplers, 1);
+    const output = counter(upsamplers, 0);
+    return (name) => {
+      const outer = OUTER(name);
+      if (outer !== undefined) return outer;
+      const ours = blockName(name, { input, output });
+      return ours === undefined ? undefined : { to: [ours] };
+    };
+  },
+};
+
+/** Returns the block of a module, and the module's place in the block. */
+type Counter = (index: number) => { block: number; layer: number };
+
+/** @param ends indices of the modules that end a block @param first index of the first module */
+function counter(ends: readonly number[], first: number): Counter {
+  return (index) => {
+    const block = ends.filter((end) => end < index).length;
+    return { block, layer: index - (block === 0 ? first : ends[block - 1]! + 1) };
+  };
+}
+
+function blockName(name: string, { input, output }: Record<"input" | "output", Counter>): string | undefined {
+  const [, side, index, sub, module = "", suffix] = NAME.exec(name) ?? [];
+  if (side === undefined) return undefined;
+  if (side === "middle") {
+    // A resnet, a transformer and a resnet.
+    if (index === "1") return `mid_block.attentions.0.${module}.${suffix}`;
+    return RESNET[module] && `mid_block.resnets.${Number(index) / 2}.${RESNET[module]}.${suffix}`;
+  }
+  if (sub === undefined) return undefined;
+  const { block, layer } = (side === "input" ? input : output)(Number(index));
+  const ours = side === "input" ? `down_blocks.${block}` : `up_blocks.${block}`;
+  if (module === "op") return `${ours}.downsamplers.0.conv.${suffix}`;
+  if (module === "conv") return `${ours}.upsamplers.0.conv.${suffix}`;
+  if (sub !== "0") return `${ours}.attentions.${layer}.${module}.${suffix}`;
+  const inner = RESNET[module];
+  return inner && `${ours}.resnets.${layer}.${inner}.${suffix}`;
+}
+
+function indices(tensors: Weights, pattern: RegExp): number[] {
+  return tensors.keys().flatMap((name) => pattern.exec(name)?.slice(1, 2) ?? []).map(Number).toArray()
+    .sort((a, b) => a - b);
+}
