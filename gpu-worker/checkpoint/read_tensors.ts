@@ -1,13 +1,40 @@
 // Reads the names and places of a file's tensors, whatever the file's format. The bytes stay where they are.
+import { CheckpointError } from "./checkpoint_error.ts";
 import { readSafetensorsHeader } from "./safetensors.ts";
 import type { WeightEntry } from "./weights.ts";
 
 /**
  * Returns the tensors of the file at `path`, in the file's order. Symlinks are resolved.
- * @throws {CheckpointError} if the file is missing, truncated or malformed.
+ * @throws {CheckpointError} if the file is missing, truncated, malformed or a pickle.
  */
 export function readTensors(path: string): Map<string, WeightEntry> {
+  refusePickle(path);
   const entries = readSafetensorsHeader(path);
   const real = Deno.realPathSync(path);
   return new Map([...entries].map(([name, entry]) => [name, { ...entry, path: real }]));
+}
+
+/** Refuses torch's own format, whose reader runs code from the file. */
+function refusePickle(path: string): void {
+  const bytes = firstBytes(path);
+  const isZip = bytes[0] === 0x50 && bytes[1] === 0x4b && bytes[2] === 3 && bytes[3] === 4;
+  // A safetensors file begins with a length, whose upper half is zero.
+  const isProtocol = bytes[0] === 0x80 && bytes[1]! >= 2 && bytes[1]! <= 5 &&
+    bytes.subarray(4).some((byte) => byte !== 0);
+  if (!isZip && !isProtocol) return;
+  throw new CheckpointError(
+    `Cannot read ${path} as it is a pickle (.ckpt, .pt, .pth, .bin), which can run code when it is opened. Try the same model as .safetensors`,
+  );
+}
+
+function firstBytes(path: string): Uint8Array {
+  const bytes = new Uint8Array(8);
+  try {
+    using file = Deno.openSync(path);
+    return bytes.subarray(0, file.readSync(bytes) ?? 0);
+  } catch (error) {
+    // The format's own reader says what is wrong with the file.
+    if (error instanceof Deno.errors.NotFound) return bytes;
+    throw error;
+  }
 }

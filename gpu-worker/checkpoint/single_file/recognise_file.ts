@@ -89,7 +89,7 @@ export function recognisePart(path: string, part: Part): Weights {
   const found = find(tensors, part.layouts.flatMap(withPrefixes));
   if (found === undefined) {
     throw new CheckpointError(
-      `Cannot use ${path} as '${part.component}' as it does not hold a ${part.className} in any layout we know`,
+      `Cannot use ${path} as '${part.component}' as it holds no network of class ${part.className} in a layout that we know`,
     );
   }
   const { weights, unknown } = placeTensors(found.tensors, found.layout);
