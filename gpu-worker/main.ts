@@ -8,7 +8,12 @@ import { UsageError } from "../protocol/process/usage_error.ts";
 import { readWorkerSecret } from "../protocol/process/worker_secret.ts";
 import { SAMPLER_VERSION } from "../sampler/mod.ts";
 import { GRAPH_CACHE_FOLDER } from "./session/graph_cache_folder.ts";
-import { parseWorkerArguments, type ServedModel, WORKER_HELP, type WorkerArguments } from "./http/worker_arguments.ts";
+import {
+  parseWorkerArguments,
+  type ServedModel,
+  WORKER_HELP,
+  type WorkerArguments,
+} from "./http/worker_arguments.ts";
 import { executeBatch } from "./http/execute_batch.ts";
 import { executeRun } from "./http/execute_run.ts";
 import { observeRun } from "./http/observe_run.ts";
@@ -110,8 +115,16 @@ function openPool(
   args: WorkerArguments,
   { metrics, log }: { metrics: WorkerMetrics; log: Log },
 ): ModelPool {
-  const { device: provider, dtype, parts, memory, maxLoaded, unloadIdleMs: idleMs, minFreeBytes, concurrency } =
-    args;
+  const {
+    device: provider,
+    dtype,
+    parts,
+    memory,
+    maxLoaded,
+    unloadIdleMs: idleMs,
+    minFreeBytes,
+    concurrency,
+  } = args;
   const sources = args.models.map(({ id, model }) => {
     const described = describeModel(model, { provider, dtype, parts });
     return {

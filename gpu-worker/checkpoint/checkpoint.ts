@@ -1,7 +1,12 @@
 // A diffusers checkpoint: model_index.json, its components and their configs.
 import { type SchedulerConfig, showValue } from "../../sampler/mod.ts";
 import { CheckpointError } from "./checkpoint_error.ts";
-import { type CheckpointSource, type DigestPart, FolderSource, type WeightsStem } from "./checkpoint_source.ts";
+import {
+  type CheckpointSource,
+  type DigestPart,
+  FolderSource,
+  type WeightsStem,
+} from "./checkpoint_source.ts";
 import type { Addition, Weights } from "./weights.ts";
 import type { Lora } from "./model_name.ts";
 

@@ -30,7 +30,10 @@ export function publishedSettings(checkpoint: Checkpoint): Partial<RequestDefaul
  * Returns the ORG/NAME that a checkpoint was pulled from or, if it was saved again elsewhere, loaded from.
  * @param index its parsed model_index.json
  */
-export function hubName(folder: string, { _name_or_path: origin }: Record<string, unknown>): string | undefined {
+export function hubName(
+  folder: string,
+  { _name_or_path: origin }: Record<string, unknown>,
+): string | undefined {
   const [, organization, name] = /[/\\]models--([^/\\]+?)--([^/\\]+)[/\\]snapshots[/\\]/.exec(folder) ?? [];
   if (organization !== undefined) return `${organization}/${name}`;
   return typeof origin === "string" ? origin : undefined;

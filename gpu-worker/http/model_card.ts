@@ -8,7 +8,10 @@ import { toWire } from "./wire_request.ts";
 
 /** Returns the part of a model's card that does not change while the model is served. */
 export function modelCard(
-  { info: { id, pipelineClass, title, digest, names }, description }: Pick<ModelSource, "info" | "description">,
+  { info: { id, pipelineClass, title, digest, names }, description }: Pick<
+    ModelSource,
+    "info" | "description"
+  >,
   samplerVersion: string,
 ): Omit<ModelCard, "loaded"> {
   const completed = toWire(completeRequest({ prompt: " ", seed: 0 }, description));

@@ -21,7 +21,8 @@ export async function openPipeline(model: string, options: OpenPipelineOptions =
   const described = describeModel(model, options);
   const { checkpoint, family, provider, dtype, reading } = described;
   for (const note of checkpoint.notes) (options.warn ?? console.warn)(note);
-  const { id: name = model, deviceId, intraOpThreads, loras = [], offload = false, vaeTiling = false } = options;
+  const { id: name = model, deviceId, intraOpThreads, loras = [], offload = false, vaeTiling = false } =
+    options;
   const id = [name, ...loras.map(formatLora)].join("+");
   const runtime = Runtime.open({
     provider,

@@ -2,7 +2,13 @@
 // networks from a folder in diffusers' layout.
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { type CheckpointSource, type DigestPart, filesIn, FolderSource, type WeightsStem } from "../checkpoint_source.ts";
+import {
+  type CheckpointSource,
+  type DigestPart,
+  filesIn,
+  FolderSource,
+  type WeightsStem,
+} from "../checkpoint_source.ts";
 import { readJsonObject } from "../read_json_object.ts";
 import type { Weights } from "../weights.ts";
 
@@ -77,7 +83,10 @@ export class AssembledSource implements CheckpointSource {
       ...this.#files.map((path, i) => ({ name: `file ${i}`, path })),
       ...folders.sort().flatMap((folder) => {
         if (!existsSync(this.#base.path(folder))) return [];
-        const files = filesIn(this.#base.path(folder), "").map(({ name, path }) => ({ name: `${folder}/${name}`, path }));
+        const files = filesIn(this.#base.path(folder), "").map(({ name, path }) => ({
+          name: `${folder}/${name}`,
+          path,
+        }));
         // The networks of single files stand for the base's, and configs that were computed for those in files.
         return files.filter(({ name }) =>
           !(this.#networks.has(folder) && name.endsWith(".safetensors")) && !this.#configs.has(name)

@@ -30,7 +30,11 @@ export interface Layout {
 
 /** Returns a layout of files that use diffusers' or transformers' own names. */
 export function ownNames(
-  { prefixes = [""], marker, unused = /$^/ }: { prefixes?: readonly string[]; marker: string; unused?: RegExp },
+  { prefixes = [""], marker, unused = /$^/ }: {
+    prefixes?: readonly string[];
+    marker: string;
+    unused?: RegExp;
+  },
 ): Layout {
   return {
     prefixes,

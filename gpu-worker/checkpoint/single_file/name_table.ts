@@ -26,7 +26,9 @@ export function findInTable({ modules = {}, tensors = {}, unused }: NameTable): 
   };
 }
 
-function matcher(table: Readonly<Record<string, Target>>): (name: string, suffix: string) => Place | undefined {
+function matcher(
+  table: Readonly<Record<string, Target>>,
+): (name: string, suffix: string) => Place | undefined {
   const rules = Object.entries(table).map(([pattern, target]) => ({
     pattern: new RegExp(`^${pattern.replaceAll(".", "\\.").replaceAll("*", "(\\d+)")}$`),
     place: placeOf(target),

@@ -48,7 +48,9 @@ export function openSingleFile(path: string, { architectures, parts }: OpenSingl
     ...name !== undefined && { _name_or_path: name },
     scheduler: ["diffusers", scheduler._class_name],
     ...Object.fromEntries(components.map(({ component, className }) => [component, ["", className]])),
-    ...Object.fromEntries(Object.entries(tokenizers).map(([component, name]) => [component, ["transformers", name]])),
+    ...Object.fromEntries(
+      Object.entries(tokenizers).map(([component, name]) => [component, ["transformers", name]]),
+    ),
   };
   return Checkpoint.of(
     new AssembledSource({
@@ -71,11 +73,16 @@ export function openSingleFile(path: string, { architectures, parts }: OpenSingl
  * Opens a folder in diffusers' layout with some of its networks from single files.
  * @throws {CheckpointError} if a file does not hold the network that it should replace.
  */
-export function openFolderWithParts(folder: string, { architectures, parts }: OpenSingleFileOptions): Checkpoint {
+export function openFolderWithParts(
+  folder: string,
+  { architectures, parts }: OpenSingleFileOptions,
+): Checkpoint {
   const base = new FolderSource(folder);
   const files = filesOf(parts);
   if (parts.components !== undefined) {
-    throw new CheckpointError(`Cannot take components from ${parts.components} as ${folder} is not a single file`);
+    throw new CheckpointError(
+      `Cannot take components from ${parts.components} as ${folder} is not a single file`,
+    );
   }
   if (files.length === 0) return Checkpoint.of(base);
   const architecture = architectures.find(({ pipelineClass }) => pipelineClass === base.index["_class_name"]);
@@ -92,7 +99,10 @@ function filesOf(parts: PartFiles): string[] {
 }
 
 /** Reads the files that were given for single components. */
-function readPartFiles(parts: PartFiles, { pipelineClass, parts: known }: Architecture): Map<string, Weights> {
+function readPartFiles(
+  parts: PartFiles,
+  { pipelineClass, parts: known }: Architecture,
+): Map<string, Weights> {
   return new Map(
     PART_COMPONENTS.flatMap((component): [string, Weights][] => {
       const file = parts[component];
@@ -129,7 +139,9 @@ function findBase({ path, architecture, variant, networks, components }: BaseQue
       `Cannot use ${path} (${variant.title}) as ${where}: it lacks ${what}. Try \`deno task pull ${flags} ${repository}\``,
     );
   };
-  if (found.length === 0) throw refuse(needed, `${variant.repositories.join(" or ")} is not in the Hugging Face cache`);
+  if (found.length === 0) {
+    throw refuse(needed, `${variant.repositories.join(" or ")} is not in the Hugging Face cache`);
+  }
   for (const { location, index } of found) {
     if (index["_class_name"] === pipelineClass) continue;
     throw new CheckpointError(

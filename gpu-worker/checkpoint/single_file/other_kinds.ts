@@ -37,7 +37,9 @@ export function otherKind(tensors: Weights, architectures: readonly Architecture
   if (kind !== undefined) return kind;
   const part = architectures.flatMap(({ parts }) => parts).find((part) => isPart(tensors, part));
   if (part !== undefined) {
-    const flag = part.component === "vae" ? "--vae FILE" : "--text-encoder FILE (or -2, -3, by the model's own count)";
+    const flag = part.component === "vae"
+      ? "--vae FILE"
+      : "--text-encoder FILE (or -2, -3, by the model's own count)";
     return `it holds a network of class ${part.className} alone: give it as ${flag} beside a model`;
   }
   const known = architectures.map(({ pipelineClass }) => pipelineClass.replace(/Pipeline$/, "")).join(", ");

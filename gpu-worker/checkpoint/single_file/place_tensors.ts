@@ -37,7 +37,10 @@ export function placeTensors(tensors: Weights, layout: Layout): PlacedTensors {
   return { weights, unknown };
 }
 
-function partsOf(name: string, { entry, place }: { entry: WeightEntry; place: Place }): [string, WeightEntry][] {
+function partsOf(
+  name: string,
+  { entry, place }: { entry: WeightEntry; place: Place },
+): [string, WeightEntry][] {
   const { to, order } = place;
   const whole = { ...entry, shape: shapeOf(entry, place), ...order && { order } };
   if (to.length === 1) return [[to[0]!, whole]];

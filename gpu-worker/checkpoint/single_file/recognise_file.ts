@@ -71,7 +71,9 @@ export function recogniseTensors(
   for (const { part, own } of parts) claim(part, own);
   // A denoiser without a prefix has the names that no other network has claimed.
   const { denoiser } = architecture;
-  if (found.prefix === "") found.tensors = new Map([...rest].filter(([name]) => !isUnused(name, architecture)));
+  if (found.prefix === "") {
+    found.tensors = new Map([...rest].filter(([name]) => !isUnused(name, architecture)));
+  }
   claim(denoiser, found);
   unknown.push(...rest.keys().filter((name) => !isUnused(name, architecture)));
   // A variant that we do not support is refused by what it is, rather than by its unknown tensors.

@@ -43,8 +43,19 @@ export async function batch(args: string[], signal: AbortSignal): Promise<void> 
 
 /** Checks everything that can be checked before gigabytes are loaded. */
 async function preparePlan(
-  { promptFile, totalPromptNum, model, parts, devices, dtype, memory, image, outputBasePath, expName, request }:
-    BatchArguments,
+  {
+    promptFile,
+    totalPromptNum,
+    model,
+    parts,
+    devices,
+    dtype,
+    memory,
+    image,
+    outputBasePath,
+    expName,
+    request,
+  }: BatchArguments,
 ): Promise<{ plan: BatchPlan; output: string; dtype: string }> {
   const prompts = readPromptFile(promptFile, totalPromptNum);
   if (prompts.length === 0) throw new RangeError(`Cannot draw as ${promptFile} holds no prompt`);

@@ -64,7 +64,9 @@ export async function pull(args: string[], signal: AbortSignal): Promise<void> {
   bar[Symbol.dispose]();
   console.log(folder);
   const model = name.revision === undefined ? name.repository : `${name.repository}@${name.revision}`;
-  const use = only === undefined ? `--model ${model}` : `--components ${model}, or for single files of this model`;
+  const use = only === undefined
+    ? `--model ${model}`
+    : `--components ${model}, or for single files of this model`;
   console.log(`${files} files, ${(bytes / 2 ** 20).toFixed(1)} MiB; use it as ${use}`);
 }
 

@@ -47,7 +47,9 @@ export function selectPipelineFiles(
   });
   const unknown = only?.find((name) => !components.includes(name));
   if (unknown !== undefined) {
-    throw new RangeError(`Cannot pull '${unknown}' as the pipeline has no such component: it has ${components.join(", ")}`);
+    throw new RangeError(
+      `Cannot pull '${unknown}' as the pipeline has no such component: it has ${components.join(", ")}`,
+    );
   }
   return [
     ...files.filter(({ path }) => TOP_LEVEL.includes(path)),

@@ -11,7 +11,11 @@ import type { Weights } from "../../checkpoint/weights.ts";
 
 const PREFIXES = ["model.diffusion_model.", ""];
 
-const double = (file: string, attention: Record<"q" | "k" | "v" | "out", string>, ours: Record<string, string>) => ({
+const double = (
+  file: string,
+  attention: Record<"q" | "k" | "v" | "out", string>,
+  ours: Record<string, string>,
+) => ({
   [`double_blocks.*.${file}_attn.qkv`]: (["q", "k", "v"] as const).map((part) =>
     `transformer_blocks.*.attn.${attention[part]}`
   ),
@@ -44,7 +48,9 @@ const ORIGINAL: Layout = {
           { norm: "norm1_context", ff: "ff_context" },
         ),
         "single_blocks.*.linear1": {
-          to: ["attn.to_q", "attn.to_k", "attn.to_v", "proj_mlp"].map((name) => `single_transformer_blocks.*.${name}`),
+          to: ["attn.to_q", "attn.to_k", "attn.to_v", "proj_mlp"].map((name) =>
+            `single_transformer_blocks.*.${name}`
+          ),
           shares: [1, 1, 1, 4],
         },
         "single_blocks.*.linear2": "single_transformer_blocks.*.proj_out",

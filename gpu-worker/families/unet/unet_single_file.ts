@@ -112,7 +112,9 @@ export const sdxlSingleFile: Architecture = {
   variant(weights: Weights, tensors: Weights): Variant {
     refuseOtherInputs(weights);
     const refuse = (kind: string) =>
-      new CheckpointError(`Cannot use ${weights.values().next().value!.path} as it is ${kind}, which is not supported`);
+      new CheckpointError(
+        `Cannot use ${weights.values().next().value!.path} as it is ${kind}, which is not supported`,
+      );
     if (tensors.has("edm_mean") || tensors.has("edm_vpred.sigma_max")) {
       throw refuse("a model of EDM's parametrisation (Playground 2.5, CosXL)");
     }
@@ -171,5 +173,7 @@ function refuseOtherInputs(weights: Weights): void {
   const kind = kinds[channels];
   if (kind === undefined) return;
   const { path } = weights.get("conv_in.weight")!;
-  throw new CheckpointError(`Cannot use ${path} as it is ${kind} (${channels} input channels), which is not supported`);
+  throw new CheckpointError(
+    `Cannot use ${path} as it is ${kind} (${channels} input channels), which is not supported`,
+  );
 }

@@ -19,7 +19,8 @@ export function unetSizes(weights: Weights): Record<string, unknown> {
     ...text && { cross_attention_dim: text.shape[1] },
     ...projection && { use_linear_projection: projection.shape.length === 2 },
     addition_embed_type: hasTime ? "text_time" : null,
-    ...hasTime && { projection_class_embeddings_input_dim: sizeOf(weights, "add_embedding.linear_1.weight", 1) },
+    ...hasTime &&
+      { projection_class_embeddings_input_dim: sizeOf(weights, "add_embedding.linear_1.weight", 1) },
   };
 }
 

@@ -43,7 +43,12 @@ describe("parseWorkerArguments()", () => {
   });
 
   it("takes names for models, and each name once", () => {
-    const parsed = parseWorkerArguments(["--models", "xl=/a/b=c.safetensors+d.safetensors,/x=y/z", "--vae", "v.safetensors"])!;
+    const parsed = parseWorkerArguments([
+      "--models",
+      "xl=/a/b=c.safetensors+d.safetensors,/x=y/z",
+      "--vae",
+      "v.safetensors",
+    ])!;
     assert.deepEqual(parsed.models, [
       { id: "xl", model: "/a/b=c.safetensors+d.safetensors" },
       { id: "/x=y/z", model: "/x=y/z" },

@@ -72,6 +72,10 @@ describe("pictureDigest()", () => {
       provider: [{ provider: "webgpu" }, { provider: "cuda" }],
       dtype: [{ provider: "cuda", dtype: "float16" }, { provider: "cuda", dtype: "float32" }],
       loras: [{ loras: [lora] }, { loras: [{ ...lora, weight: 0.5 }] }, { loras: [lora, lora] }],
+      parts: [
+        { parts: { vae: `${flux}/vae/diffusion_pytorch_model.safetensors` } },
+        { parts: { text_encoder: `${flux}/text_encoder/model.safetensors` } },
+      ],
       vaeTiling: [{ vaeTiling: true }],
     };
     const deciding = Object.entries(DECIDES_PICTURE).flatMap(([name, decides]) => decides ? [name] : []);

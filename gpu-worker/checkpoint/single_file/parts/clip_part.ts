@@ -21,7 +21,8 @@ export interface ClipPartOptions {
 
 const PROJECTION = "text_projection.weight";
 /** Buffers, the scale of training, and the image encoder. */
-const UNUSED = /^(?:.*\.)?position_ids$|^logit_scale$|^attn_mask$|^(?:vision_model|visual|visual_projection)\./;
+const UNUSED =
+  /^(?:.*\.)?position_ids$|^logit_scale$|^attn_mask$|^(?:vision_model|visual|visual_projection)\./;
 const FIRST_NORM = "encoder.layers.0.layer_norm1.weight";
 
 /** Returns a CLIP encoder of a pipeline. */
@@ -93,5 +94,12 @@ function* identity(placed: Weights): Iterable<[string, WeightEntry]> {
   if (norm === undefined) return;
   const size = norm.shape[0]!;
   const { path } = norm;
-  yield [PROJECTION, { dtype: "float32", shape: [size, size], offset: 0, byteLength: 0, path, order: "identity" }];
+  yield [PROJECTION, {
+    dtype: "float32",
+    shape: [size, size],
+    offset: 0,
+    byteLength: 0,
+    path,
+    order: "identity",
+  }];
 }

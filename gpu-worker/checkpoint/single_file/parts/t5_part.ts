@@ -41,5 +41,10 @@ const WAN: Layout = {
 export function t5Part({ component, className, prefixes, optional = false }: T5PartOptions): Part {
   const marker = "encoder.block.0.layer.0.SelfAttention.q.weight";
   const layouts = [ownNames({ prefixes: [...prefixes, ""], marker, unused: UNUSED })];
-  return { component, className, layouts: className === "UMT5EncoderModel" ? [...layouts, WAN] : layouts, optional };
+  return {
+    component,
+    className,
+    layouts: className === "UMT5EncoderModel" ? [...layouts, WAN] : layouts,
+    optional,
+  };
 }

@@ -46,14 +46,26 @@ const CONV_IN = "model.diffusion_model.input_blocks.0.0.weight";
 
 describe("a single file that is something else", () => {
   const KINDS: [string, string[], RegExp][] = [
-    ["kohya's LoRA", ["lora_unet_x.lora_down.weight", "lora_unet_x.alpha"], /it is a LoRA: give it as --lora FILE/],
+    [
+      "kohya's LoRA",
+      ["lora_unet_x.lora_down.weight", "lora_unet_x.alpha"],
+      /it is a LoRA: give it as --lora FILE/,
+    ],
     ["peft's LoRA", ["transformer.x.lora_A.weight"], /it is a LoRA/],
     ["a LyCORIS adapter", ["lora.x.hada_w1_a"], /LyCORIS/],
     ["a ControlNet", ["control_model.time_embed.0.weight"], /it is a ControlNet/],
     ["diffusers' ControlNet", ["controlnet_cond_embedding.conv_in.weight"], /it is a ControlNet/],
     ["a textual inversion", ["emb_params"], /textual inversion/],
-    ["an autoencoder", ["decoder.mid.block_1.conv1.weight"], /of class AutoencoderKL alone: give it as --vae FILE/],
-    ["a text encoder", ["text_model.encoder.layers.0.layer_norm1.weight"], /alone: give it as --text-encoder FILE/],
+    [
+      "an autoencoder",
+      ["decoder.mid.block_1.conv1.weight"],
+      /of class AutoencoderKL alone: give it as --vae FILE/,
+    ],
+    [
+      "a text encoder",
+      ["text_model.encoder.layers.0.layer_norm1.weight"],
+      /alone: give it as --text-encoder FILE/,
+    ],
     ["AuraFlow", ["double_layers.0.attn.w1q.weight"], /AuraFlow/],
     ["something unknown", ["a.b"], /none of the models that are supported: Flux, /],
     ["nothing", [], /it holds no tensors/],
@@ -62,7 +74,9 @@ describe("a single file that is something else", () => {
     it(`refuses ${kind}`, () => refusesNames(names, message));
   }
 
-  for (const [channels, kind] of [[9, "an inpainting UNet"], [7, "an upscaler"], [8, "InstructPix2Pix"]] as const) {
+  for (
+    const [channels, kind] of [[9, "an inpainting UNet"], [7, "an upscaler"], [8, "InstructPix2Pix"]] as const
+  ) {
     it(`refuses ${kind}, by its input`, () =>
       refusesTwin(
         "sd15",
