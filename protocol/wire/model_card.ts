@@ -6,7 +6,9 @@ export const modelCardSchema = z.object({
   id: z.string().describe("The name that requests use: 'models/emoji', 'ORG/NAME'."),
   pipeline_class: z.string().describe("diffusers' pipeline class, e.g. 'FluxPipeline'."),
   title: z.string().exactOptional()
-    .describe("What people call the model in a single file, e.g. 'Stable Diffusion XL'. Absent from folders."),
+    .describe(
+      "What people call the model in a single file, e.g. 'Stable Diffusion XL'. Absent from folders.",
+    ),
   digest: z.string().describe(
     "Identifies all that decides a picture beside its request: weights, configs, LoRAs, device, type. Hex.",
   ),

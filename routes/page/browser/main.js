@@ -146,7 +146,9 @@ async function readModels() {
 
 function showModel() {
   const { model } = form;
-  find("model-line").textContent = model ? [model.id, model.title ?? model.pipeline_class].filter(Boolean).join(", ") : "";
+  find("model-line").textContent = model
+    ? [model.id, model.title ?? model.pipeline_class].filter(Boolean).join(", ")
+    : "";
   promptSuggestions(find("suggestions"), {
     names: model?.names ?? [],
     onPick(name) {
