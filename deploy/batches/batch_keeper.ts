@@ -1,10 +1,10 @@
-// Sees batches to their end: ends what a cancelled or expired batch has not made, and gives its pictures back.
+// Sees batches to their end: ends what a cancelled or expired batch has not made, and has its pictures counted.
 import type { Redis } from "ioredis";
 import type { Log } from "../../protocol/process/structured_log.ts";
-import type { ReturnedPictures } from "../../routes/keys/key_limits.ts";
-import { REFUNDS } from "./batch_keys.ts";
+import type { KeyLimits } from "../../routes/keys/key_limits.ts";
+import { key, OWED } from "./batch_keys.ts";
 import { UNMADE as REASONS } from "./batch_puller.ts";
-import { CLAIM, CLOSE, UNMADE } from "./batch_scripts.ts";
+import { CLAIM, CLOSE, PAID, UNMADE } from "./batch_scripts.ts";
 import type { FileStore } from "./file_store.ts";
 import type { RequestQueue } from "./request_queue.ts";
 import { parseRequest } from "./scan_requests.ts";
@@ -13,8 +13,8 @@ export interface BatchKeeperOptions {
   redis: Redis;
   files: FileStore;
   queue: RequestQueue;
-  /** Takes a count back from the store of keys, once for each batch. undefined: this process has no such store. */
-  giveBack: ((pictures: ReturnedPictures) => Promise<void>) | undefined;
+  /** Counts a batch's pictures in the store of keys. undefined: this process has no such store. */
+  limits: Pick<KeyLimits, "adoptPictures" | "closePictures"> | undefined;
   log: Log;
   /** Between looks. @default 1000 */
   intervalMs?: number;
@@ -23,6 +23,8 @@ export interface BatchKeeperOptions {
 /** Another process looks at a batch again after so long. */
 const CLAIM_MS = 5000;
 const AT_ONCE = 5;
+/** A batch's pictures stay counted for longer than it may run. */
+const HELD_MS = 3 * 86_400_000;
 /** Requests ended in one step. */
 const SLICE = 200;
 
@@ -30,7 +32,7 @@ export class BatchKeeper implements AsyncDisposable {
   readonly #options: BatchKeeperOptions;
   readonly #timer: ReturnType<typeof setInterval>;
   #looking: Promise<void> | undefined;
-  #toldOfRefunds = false;
+  #toldOfLimits = false;
 
   constructor(options: BatchKeeperOptions) {
     this.#options = options;
@@ -65,7 +67,7 @@ export class BatchKeeper implements AsyncDisposable {
           .catch((cause) => log("warn", "a batch was not closed", { batch, error: String(cause) }));
       }
     } while (batches.length === AT_ONCE);
-    await this.#refund();
+    await this.#count();
   }
 
   /** Requests that are under way end by their pullers: the last one ends the batch. */
@@ -96,23 +98,29 @@ export class BatchKeeper implements AsyncDisposable {
     return { outcome, file: file!, total: Number(total) };
   }
 
-  /** Pays what a batch's end owes. The end noted the debt; the key store notes the payment under the batch's id. */
-  async #refund(): Promise<void> {
-    const { redis, giveBack, log } = this.#options;
-    const owed = await redis.hrandfield(REFUNDS, 100, "WITHVALUES") as string[];
+  /** Tells the store of keys what batches owe it to know. Each step may be repeated, by any process. */
+  async #count(): Promise<void> {
+    const { redis, limits, log } = this.#options;
+    const owed = await redis.hrandfield(OWED, 100, "WITHVALUES") as string[];
     if (owed.length === 0) return;
-    if (giveBack === undefined) {
-      if (!this.#toldOfRefunds) {
-        log("error", "quotas are not given back: this process has no UPSTASH_REDIS_REST_URL", {});
+    if (limits === undefined) {
+      if (!this.#toldOfLimits) {
+        log("error", "quotas are not settled: this process has no UPSTASH_REDIS_REST_URL", {});
       }
-      this.#toldOfRefunds = true;
+      this.#toldOfLimits = true;
       return;
     }
     for (let at = 0; at < owed.length; at += 2) {
-      const [batch, text] = [owed[at]!, owed[at + 1]!];
-      const [counter, count] = text.split(" ");
-      await giveBack({ counter: counter!, count: Number(count), once: batch });
-      await redis.hdel(REFUNDS, batch);
+      const [batch, why] = [owed[at]!, owed[at + 1]!];
+      const { status, counter, holder, count, made } = await redis.hgetall(key("batch", batch));
+      // It is forgotten a week after its end.
+      if (counter !== undefined && holder !== undefined) {
+        const charged = { id: batch, holder, counter };
+        const isUnderWay = status === "in_progress" || status === "cancelling";
+        if (isUnderWay) await limits.adoptPictures(charged, { count: Number(count), leaseMs: HELD_MS });
+        else await limits.closePictures(charged, [], Number(made ?? 0));
+      }
+      await redis.eval(PAID, 0, batch, why);
     }
   }
 }

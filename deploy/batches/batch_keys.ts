@@ -36,7 +36,7 @@ export const LATER = `${PREFIX}later`;
 export const PARKED = `${PREFIX}parked`;
 /** Batches by the moment at which what is left of them is ended unmade. */
 export const CLOSING = `${PREFIX}closing`;
-/** Pictures to give back, "COUNTER COUNT" by batch. */
-export const REFUNDS = `${PREFIX}refunds`;
+/** Batches of which the store of keys is to be told: that they have begun, or how many pictures they made. */
+export const OWED = `${PREFIX}owed`;
 /** Requests without an end (open), and the size of results: lines and their bytes. */
 export const SIZES = `${PREFIX}sizes`;

@@ -12,7 +12,7 @@ const COMMON = `
 local function key(kind, id) return '${PREFIX}' .. kind .. ':' .. id end
 local TURNS, LEASES, LATER = '${PREFIX}turns', '${PREFIX}leases', '${PREFIX}later'
 local PARKED, CLOSING = '${PREFIX}parked', '${PREFIX}closing'
-local REFUNDS, SIZES = '${PREFIX}refunds', '${PREFIX}sizes'
+local OWED, SIZES = '${PREFIX}owed', '${PREFIX}sizes'
 local call = redis.call
 local time = call('TIME')
 local seconds = tonumber(time[1])
@@ -49,8 +49,8 @@ local function hold(batch, tenant, bytes, untilMs)
 end
 
 local function finish(batch, status, keep)
-  local tenant, file, counter, count, made, answers, errors =
-    unpack(call('HMGET', key('batch', batch), 'tenant', 'file', 'counter', 'count', 'made', 'o:bytes', 'e:bytes'))
+  local tenant, file, counter, answers, errors =
+    unpack(call('HMGET', key('batch', batch), 'tenant', 'file', 'counter', 'o:bytes', 'e:bytes'))
   unline(batch, tenant)
   local record = ${RECORD_BYTES} + call('HSTRLEN', key('batch', batch), 'errors')
   hold(batch, tenant, (answers or 0) + (errors or 0) + record, now + keep * 1000)
@@ -63,8 +63,7 @@ local function finish(batch, status, keep)
   call('ZREM', PARKED, batch)
   call('SREM', key('uses', file), batch)
   dropContent(file)
-  local owed = tonumber(count or 0) - tonumber(made or 0)
-  if counter and owed > 0 then call('HSET', REFUNDS, batch, counter .. ' ' .. owed) end
+  if counter then call('HSET', OWED, batch, 'ended') end
 end
 `;
 
@@ -73,10 +72,11 @@ const grownAnyway = (script: string) => `#!lua flags=allow-oom\n${COMMON}${scrip
 
 /**
  * A batch of a file, once for each id. ARGV: id, tenant, request, file, requests, errors or '', seconds it may run,
- * seconds to keep, counter of a quota or '', pictures counted, bytes of its results. Returns 0 if the file is gone.
+ * seconds to keep, counter of a quota or '', its holder, pictures counted, bytes of its results. Returns 0 if the file is
+ * gone.
  */
 export const CREATE = grownAnyway(`
-local id, tenant, request, file, total, errors, window, keep, counter, count, bytes = unpack(ARGV)
+local id, tenant, request, file, total, errors, window, keep, counter, holder, count, bytes = unpack(ARGV)
 local batch = key('batch', id)
 if call('EXISTS', batch) == 1 then return 1 end
 if call('EXISTS', key('content', file)) == 0 then return 0 end
@@ -84,7 +84,10 @@ local expires = seconds + tonumber(window)
 local life = tonumber(window) + tonumber(keep)
 call('HSET', batch, 'tenant', tenant, 'request', request, 'file', file, 'total', total,
   'status', 'in_progress', 'created_at', seconds, 'in_progress_at', seconds, 'expires_at', expires)
-if counter ~= '' then call('HSET', batch, 'counter', counter, 'count', count) end
+if counter ~= '' then
+  call('HSET', batch, 'counter', counter, 'holder', holder, 'count', count)
+  call('HSET', OWED, id, 'begun')
+end
 call('EXPIRE', batch, life)
 call('ZADD', key('batches', tenant), now, id)
 call('ZREMRANGEBYSCORE', key('batches', tenant), '-inf', now - life * 1000)
@@ -259,6 +262,16 @@ for index = tonumber(ARGV[2]), tonumber(ARGV[3]) - 1 do
   end
 end
 return left`);
+
+/**
+ * The store of keys was told of a batch. What has changed meanwhile is told anew, as another process may have told it
+ * before. ARGV: batch, what was owed.
+ */
+export const PAID = grownAnyway(`
+local owed = call('HGET', OWED, ARGV[1])
+if owed == ARGV[2] then call('HDEL', OWED, ARGV[1])
+elseif not owed and ARGV[2] == 'begun' then call('HSET', OWED, ARGV[1], 'again') end
+return 'OK'`);
 
 /** Returns the number and the bytes of a tenant's files and batches. ARGV: tenant. */
 export const HELD = grownAnyway(`

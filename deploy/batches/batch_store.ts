@@ -44,7 +44,8 @@ export class BatchStore {
       CREATE,
       0,
       ...[id, tenant, JSON.stringify(request), request.input_file_id, total],
-      ...[refused, this.#windowSeconds, this.#keepSeconds, quota?.counter ?? "", quota?.count ?? 0, bytes],
+      ...[refused, this.#windowSeconds, this.#keepSeconds],
+      ...[quota?.counter ?? "", quota?.holder ?? "", quota?.count ?? 0, bytes],
     );
     if (created === 0) throw fileNotFound(request.input_file_id);
     return await this.batch(tenant, id);

@@ -69,8 +69,7 @@ function serve(): void {
   const queue = new RequestQueue({ redis });
   const limits = config.redis &&
     new KeyLimits({ store: new RedisKeyStore(new RedisLink(config.redis)), log });
-  const giveBack = limits && limits.returnPictures.bind(limits);
-  const keeper = new BatchKeeper({ redis, files, queue, giveBack, log });
+  const keeper = new BatchKeeper({ redis, files, queue, limits, log });
   const metrics = new BatchMetrics(() => queue.counts());
   const concurrency = readNumber("concurrency", flags.concurrency ?? "2");
   const puller = concurrency === 0 ? undefined : new BatchPuller({

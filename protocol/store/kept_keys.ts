@@ -16,8 +16,11 @@ local function drop(key)
 end
 `;
 
-/** Deletes what is past its end, a part at a time. */
+/** Largest number of keys that one sweep deletes. */
+export const SWEPT_AT_ONCE = 500;
+
+/** Deletes what is past its end, a part at a time. Returns the number of deleted keys. */
 export const SWEEP = `${KEEP}
-local due = redis.call('ZRANGEBYSCORE', 'spectrum:kept', '-inf', now, 'LIMIT', 0, 500)
+local due = redis.call('ZRANGEBYSCORE', 'spectrum:kept', '-inf', now, 'LIMIT', 0, ${SWEPT_AT_ONCE})
 for _, key in ipairs(due) do drop(key) end
 return #due`;

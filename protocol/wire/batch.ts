@@ -95,8 +95,8 @@ export type CreateBatch = z.output<typeof createBatchSchema>;
 export const batchOrderSchema = createBatchSchema.extend({
   /** Drawn by the edge: an order that is sent twice is one batch. */
   id: z.string().regex(/^batch_[0-9a-f]{24}$/),
-  /** Pictures that were counted; the batch's end gives back what was not made. null: the key has no quota. */
-  quota: z.object({ counter: z.string(), count: z.int().min(0) }).nullable(),
+  /** Pictures that were counted under the batch's id; its end says how many were made. null: the key has no quota. */
+  quota: z.object({ counter: z.string(), holder: z.string(), count: z.int().min(0) }).nullable(),
 });
 export type BatchOrder = z.output<typeof batchOrderSchema>;
 

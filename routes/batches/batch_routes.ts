@@ -14,7 +14,7 @@ import { decodeText, TextError } from "../../protocol/wire/text.ts";
 import { readForm } from "../../protocol/http/read_form.ts";
 import { readJson, type ReadJsonOptions } from "../../protocol/http/read_json.ts";
 import type { Environment } from "../middleware/environment.ts";
-import { type KeyLimits, monthCounter } from "../keys/key_limits.ts";
+import type { KeyLimits } from "../keys/key_limits.ts";
 import type { BatchCaller, BatchClient } from "./batch_client.ts";
 
 export interface BatchRoutesOptions extends ReadJsonOptions {
@@ -58,18 +58,21 @@ export function batchRoutes(options: BatchRoutesOptions): Hono<Environment> {
     const { pictures } = await service().file(caller(c), request.input_file_id);
     const apiKey = c.get("apiKey");
     const id = `batch_${crypto.getRandomValues(new Uint8Array(12)).toHex()}`;
-    await limits.takePictures(apiKey, pictures);
-    const quota = typeof apiKey?.pictures_per_month === "number"
-      ? { counter: monthCounter(apiKey.id, new Date()), count: pictures }
-      : null;
+    const charged = await limits.chargePictures(apiKey, { id, holder: crypto.randomUUID(), count: pictures });
+    const quota = charged && { counter: charged.counter, holder: charged.holder, count: pictures };
+    let begun: Batch | undefined | "unknown" = "unknown";
     try {
       return c.json(await service().create(caller(c), { ...request, id, quota }));
     } catch (cause) {
-      const begun = await findBegun(service(), { caller: caller(c), id, cause });
+      begun = await findBegun(service(), { caller: caller(c), id, cause });
       if (begun !== undefined) return c.json(begun);
-      // The name of the batch keeps its end from giving back the same pictures.
-      if (quota !== null) await limits.returnPictures({ ...quota, once: id });
       throw cause;
+    } finally {
+      // The service says that a batch lives which it has begun. Where this cannot be told, the lease does.
+      if (charged !== null && begun !== undefined) limits.handOver(charged);
+      if (charged !== null && begun === undefined) {
+        await limits.settlePictures({ ...charged, delivered: [], done: "holder" });
+      }
     }
   });
   app.get("/batches", async (c) => c.json(await service().batches(caller(c), pageQuery(c))));
@@ -84,7 +87,7 @@ function caller(c: Context<Environment>): BatchCaller {
 
 /**
  * A service that did not answer may have begun the batch all the same. undefined: it has not.
- * @throws {ApiError} `cause`, where it cannot be told: what was counted stays until the batch's end gives it back
+ * @throws {ApiError} `cause`, where it cannot be told
  */
 async function findBegun(
   service: BatchClient,

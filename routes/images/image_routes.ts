@@ -13,7 +13,7 @@ import { publicOrigin } from "../files/public_origin.ts";
 import type { SignedUrls } from "../files/signed_urls.ts";
 import { jobObject } from "../jobs/job_object.ts";
 import { drawJobId, type JobRecord } from "../jobs/job_record.ts";
-import type { Jobs } from "../jobs/jobs.ts";
+import type { JobOpening, Jobs } from "../jobs/jobs.ts";
 import { checkWebhook, type Webhooks } from "../jobs/webhooks.ts";
 import type { KeyLimits } from "../keys/key_limits.ts";
 import { allPlaces, countDelivered, type Counted, countPictures } from "../jobs/count_pictures.ts";
@@ -75,6 +75,7 @@ interface Opened extends Answer, Counted {
   pictures: RunView[];
   repetition: Recognized;
   detached: boolean;
+  opening: JobOpening | undefined;
 }
 
 async function answer(c: Context<Environment>, { request: sent, ...asked }: Answer): Promise<Response> {
@@ -102,13 +103,13 @@ async function answer(c: Context<Environment>, { request: sent, ...asked }: Answ
   const id = caching.store ? repetition.job : drawJobId();
   const sharing = !caching.store ? "none" : detached ? "results" : repetition.sharing;
   const plan = await planner.plan({ ...request, seed: repetition.seed, background: detached }, sharing);
-  const counted = await countPictures(plan.pictures.length, { limits, key: c.get("apiKey"), id, detached });
-  const opening = detached ? jobs.opening(repetition.job) : {};
+  const counted = await countPictures(plan.pictures.length, { limits, key: c.get("apiKey"), id });
+  const opening = detached ? jobs.opening(repetition.job) : undefined;
   const pictures = await openPictures(plan.pictures, { source, caching, opening }).catch(async (cause) => {
     await counted.end();
     throw cause;
   });
-  const opened = { ...asked, ...counted, request, warnings, plan, pictures, repetition, detached };
+  const opened = { ...asked, ...counted, request, warnings, plan, pictures, repetition, detached, opening };
   c.header("x-spectrum-cache", cacheOf(pictures));
   const keys = plan.pictures.flatMap(({ name }) => name ?? []);
   if (keys.length > 0) c.header("x-spectrum-key", keys.join(", "));
@@ -121,13 +122,14 @@ async function answer(c: Context<Environment>, { request: sent, ...asked }: Answ
 
 /** From here on other connections can continue the request: GET /jobs/{id}/events. */
 async function addJob(c: Context<Environment>, opened: Opened): Promise<JobRecord> {
-  const { kind, plan, pictures, repetition, detached, quota, options } = opened;
+  const { kind, plan, pictures, repetition, detached, opening, quota, options } = opened;
   const job = await options.jobs.add({
     id: repetition.job,
     kind,
     tenant: c.get("tenant")!,
     facts: factsOf(opened),
     detached,
+    viewer: opening?.detached.viewer ?? null,
     webhook: opened.request.webhook ?? null,
     quota,
   }, { views: pictures, wanted: plan.pictures }).catch(async (cause) => {
@@ -137,6 +139,7 @@ async function addJob(c: Context<Environment>, opened: Opened): Promise<JobRecor
   });
   // The first of two at the same time holds the pictures for both.
   if (job.quota?.holder !== quota?.holder) await opened.end();
+  else if (detached) opened.handOver();
   c.header("x-spectrum-job", job.id);
   return job;
 }

@@ -1,19 +1,20 @@
 // The runs of an image request: all or none.
 import { ApiError } from "../../protocol/wire/api_error.ts";
-import type { OpenOptions, RunSource, RunView, WantedRun } from "../runs/run_source.ts";
+import type { JobOpening } from "../jobs/jobs.ts";
+import type { RunSource, RunView, WantedRun } from "../runs/run_source.ts";
 import type { RequestCaching } from "./request_caching.ts";
 
 export interface OpenPicturesOptions {
   source: RunSource;
   caching: RequestCaching;
   /** For runs that go on without connections. */
-  opening?: Pick<OpenOptions, "detached" | "keepMs">;
+  opening?: JobOpening | undefined;
 }
 
 /** Opens all pictures. If one is refused, leaves the others. @throws {ApiError} as workers refuse; 504 if a picture must be stored and is not */
 export async function openPictures(
   pictures: readonly WantedRun[],
-  { source, caching, opening = {} }: OpenPicturesOptions,
+  { source, caching, opening }: OpenPicturesOptions,
 ): Promise<RunView[]> {
   const { maxAgeMs, onlyIfCached } = caching;
   const opened = await Promise.allSettled(
@@ -25,9 +26,8 @@ export async function openPictures(
   const refused = opened.find((result) => result.status === "rejected");
   if (refused === undefined) return open;
   closeAll(open);
-  const { detached } = opening;
-  if (detached !== undefined) {
-    for (const { id } of open) if (id !== undefined) await source.leave(id, detached.viewer);
+  if (opening !== undefined) {
+    for (const { id } of open) if (id !== undefined) await source.leave(id, opening.detached.viewer);
   }
   throw refused.reason;
 }

@@ -3,16 +3,13 @@
 import type { ChargedPictures, KeyLimits } from "../keys/key_limits.ts";
 import type { KeyRecord } from "../keys/key_store.ts";
 import type { PictureEvent } from "../runs/merge_pictures.ts";
-import { JOB_MS } from "./job_record.ts";
 
 export interface CountPicturesOptions {
-  limits: Pick<KeyLimits, "chargePictures" | "settlePictures">;
+  limits: Pick<KeyLimits, "chargePictures" | "settlePictures" | "handOver">;
   /** undefined: no limits. */
   key: KeyRecord | undefined;
   /** The part that all repetitions of the request share. */
   id: string;
-  /** The pictures are made without the client: a job's end settles them. */
-  detached: boolean;
 }
 
 export interface Counted {
@@ -20,6 +17,8 @@ export interface Counted {
   quota: ChargedPictures | null;
   /** The client is about to get these pictures, by their places. */
   deliver: (places: readonly number[]) => Promise<void>;
+  /** The pictures are made without the client: the job's keeper holds them from now on, and its end settles them. */
+  handOver: () => void;
   /** The request has ended: what nobody was given is no longer counted, unless another request waits for it. */
   end: () => Promise<void>;
 }
@@ -32,16 +31,19 @@ export function allPlaces(count: number): number[] {
 /** @throws {ApiError} 429 insufficient_quota */
 export async function countPictures(
   count: number,
-  { limits, key, id, detached }: CountPicturesOptions,
+  { limits, key, id }: CountPicturesOptions,
 ): Promise<Counted> {
   const holder = crypto.randomUUID();
-  // Longer than a job may take.
-  const leaseMs = detached ? 2 * JOB_MS : undefined;
-  const quota = await limits.chargePictures(key, { id, holder, count, ...leaseMs && { leaseMs } });
+  const quota = await limits.chargePictures(key, { id, holder, count });
   const settle = async (delivered: readonly number[], done: "no" | "holder") => {
     if (quota !== null) await limits.settlePictures({ ...quota, delivered, done });
   };
-  return { quota, deliver: (places) => settle(places, "no"), end: () => settle([], "holder") };
+  return {
+    quota,
+    deliver: (places) => settle(places, "no"),
+    handOver: () => void (quota !== null && limits.handOver(quota)),
+    end: () => settle([], "holder"),
+  };
 }
 
 /** The same events; each picture is counted before its client gets it. */

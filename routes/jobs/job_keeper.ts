@@ -4,14 +4,14 @@ import type { Log } from "../../protocol/process/structured_log.ts";
 import type { KeyLimits } from "../keys/key_limits.ts";
 import { allPlaces } from "./count_pictures.ts";
 import type { StateStore } from "../state/state_store.ts";
-import type { JobEnd, JobRecord } from "./job_record.ts";
+import { JOB_MS, type JobEnd, type JobRecord } from "./job_record.ts";
 import { AGENDA, type Jobs } from "./jobs.ts";
 import type { Webhooks } from "./webhooks.ts";
 
 export interface JobKeeperOptions {
   jobs: Jobs;
   state: StateStore;
-  limits: Pick<KeyLimits, "closePictures" | "repair">;
+  limits: Pick<KeyLimits, "holdPictures" | "closePictures" | "repair">;
   /** undefined: there are none. */
   webhooks: Webhooks | undefined;
   log: Log;
@@ -23,8 +23,14 @@ export interface JobKeeperOptions {
   now?: () => number;
 }
 
-/** Another edge takes over what one has been at for so long: longer than a receiver of webhooks may take. */
-const LEASE_MS = 15_000;
+/** Another edge takes over a job that one has been at for so long. */
+const LEASE_MS = 5000;
+/** The same of a job whose webhook is being told: longer than a receiver may take. */
+const TELLING_MS = 15_000;
+/** A job's pictures stay counted for longer than it may run. */
+const HELD_MS = 2 * JOB_MS;
+/** In place of a number of attempts. */
+const TOLD = "told";
 const AT_ONCE = 20;
 /** Webhooks of one key that are told at a time: receivers that hang keep no other key's waiting. */
 const TOLD_PER_TENANT = 4;
@@ -85,6 +91,7 @@ export class JobKeeper implements Disposable {
     if (job === undefined) return await state.unschedule(AGENDA, id);
     const { end } = await jobs.stateOf(job);
     if (end === null) {
+      if (job.quota !== null) await limits.holdPictures(job.quota, HELD_MS);
       // The longer it takes, the less a moment matters.
       const age = Math.max(0, now() - job.created_at);
       return await state.schedule(AGENDA, id, Math.min(10_000, intervalMs + age / 20));
@@ -116,14 +123,20 @@ export class JobKeeper implements Disposable {
 
   async #tellNow(job: JobRecord, { end, webhooks }: { end: JobEnd; webhooks: Webhooks }): Promise<void> {
     const { state, retryDelaysMs, log } = this.#options;
-    const attempts = Number(await state.get(`webhook:${job.id}`) ?? 0);
+    // An edge that was stopped for a while may be at a job that another one has taken over.
+    const [lock, note] = [`telling:${job.id}`, `webhook:${job.id}`];
+    if (!await state.set(lock, "1", { ttlMs: TELLING_MS, onlyIfAbsent: true })) return;
+    const noted = await state.get(note) ?? "0";
+    if (noted === TOLD) return await state.unschedule(AGENDA, job.id);
+    const attempts = Number(noted);
+    await state.schedule(AGENDA, job.id, TELLING_MS);
     const isTold = await webhooks.tell(job, end);
     const delay = retryDelaysMs[attempts];
-    if (isTold || delay === undefined) {
-      if (!isTold) log("error", "webhook was not told", { job: job.id, attempts: attempts + 1 });
-      return await state.unschedule(AGENDA, job.id);
-    }
-    await state.set(`webhook:${job.id}`, String(attempts + 1), { ttlMs: 2 * 3_600_000 });
-    await state.schedule(AGENDA, job.id, delay);
+    const isOver = isTold || delay === undefined;
+    if (!isTold && isOver) log("error", "webhook was not told", { job: job.id, attempts: attempts + 1 });
+    await state.set(note, isOver ? TOLD : String(attempts + 1), { ttlMs: JOB_MS, keep: true });
+    await state.delete(lock);
+    if (isOver) await state.unschedule(AGENDA, job.id);
+    else await state.schedule(AGENDA, job.id, delay);
   }
 }

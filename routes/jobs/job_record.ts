@@ -29,6 +29,8 @@ export interface JobRecord {
   facts: unknown;
   /** It goes on without connections. */
   detached: boolean;
+  /** Names a detached job among the viewers of its runs. Drawn for it, so that no repetition that fails removes it. */
+  viewer: string | null;
   /** Address of its webhook. */
   webhook: string | null;
   /** Counted against a key: what it does not deliver is given back at its end. */
@@ -44,11 +46,6 @@ export interface JobEnd {
   /** How the results of a completed job were made, in order. Records of earlier versions lack it. */
   receipts?: Receipt[];
   error: { message: string; type: string; param: string | null; code: string | null } | null;
-}
-
-/** Returns the name of a job's viewer in the run log. */
-export function jobViewer({ id }: Pick<JobRecord, "id">): string {
-  return `job:${id}`;
 }
 
 export function drawJobId(): string {

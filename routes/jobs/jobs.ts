@@ -2,11 +2,12 @@
 import { ApiError } from "../../protocol/wire/api_error.ts";
 import type { Receipt } from "../../protocol/wire/receipt.ts";
 import { type BriefEvent, type CompletedEvent, isFinal, toBrief } from "../../protocol/wire/run_event.ts";
+import { StoreAwayError } from "../../protocol/store/store_away_error.ts";
 import { StoreFullError } from "../../protocol/store/store_full_error.ts";
 import { runFailure } from "../runs/run_failure.ts";
 import type { OpenOptions, RunSource, RunView, WantedRun } from "../runs/run_source.ts";
 import type { PageOptions, StateStore } from "../state/state_store.ts";
-import { JOB_MS, type JobEnd, type JobRecord, type JobStatus, jobViewer } from "./job_record.ts";
+import { JOB_MS, type JobEnd, type JobRecord, type JobStatus } from "./job_record.ts";
 
 export interface JobsOptions {
   source: RunSource;
@@ -14,6 +15,9 @@ export interface JobsOptions {
   /** Milliseconds since 1970. @default Date.now */
   now?: () => number;
 }
+
+/** The options with which `RunSource.open` opens the runs of a detached job. */
+export type JobOpening = Required<Pick<OpenOptions, "detached" | "keepMs">>;
 
 /** Progress of a job. Its results are separate, as they may take megabytes. */
 export interface JobState {
@@ -45,9 +49,10 @@ export class Jobs {
     this.#now = now;
   }
 
-  /** Returns the options with which `RunSource.open` opens the runs of a detached job. */
-  opening(id: string): Pick<OpenOptions, "detached" | "keepMs"> {
-    return { detached: { viewer: jobViewer({ id }), viewerMs: JOB_MS }, keepMs: RESULT_MS };
+  /** Options that open the runs of a detached job. */
+  opening(id: string): JobOpening {
+    const viewer = `job:${id}:${crypto.randomUUID()}`;
+    return { detached: { viewer, viewerMs: JOB_MS }, keepMs: RESULT_MS };
   }
 
   /**
@@ -71,12 +76,12 @@ export class Jobs {
       if (entered === "full") throw tooMany();
       if (entered === "entered") return record;
       // A repetition that came at the same time: mostly it has found the first one's runs.
-      const first = await this.read(record.id) ?? record;
-      const known = new Set(first.parts.map(({ run }) => run));
-      await this.#abandon({ ...record, parts: record.parts.filter(({ run }) => !known.has(run)) });
-      return first;
-    } catch (cause) {
       await this.#abandon(record);
+      return await this.read(record.id) ?? record;
+    } catch (cause) {
+      // A store whose answer was lost may have recorded the job.
+      const isRecorded = cause instanceof StoreAwayError && !(cause instanceof StoreFullError);
+      if (!isRecorded) await this.#abandon(record);
       throw cause;
     }
   }
@@ -182,9 +187,9 @@ export class Jobs {
   }
 
   /** Runs that nobody else waits for end. */
-  async #abandon(record: JobRecord): Promise<void> {
-    for (const { run } of record.parts) {
-      if (run !== null) await this.#source.leave(run, jobViewer(record));
+  async #abandon({ parts, viewer }: JobRecord): Promise<void> {
+    for (const { run } of parts) {
+      if (run !== null && viewer !== null) await this.#source.leave(run, viewer);
     }
   }
 

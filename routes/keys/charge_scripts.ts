@@ -1,6 +1,7 @@
 // Pictures counted by an id, as Lua for Redis. Each script is one step for all edges, and may be repeated.
 //
-// spectrum:charge:ID  hash: counter, amount, h:HOLDER = until when it counts, p:PLACE = a picture that was delivered
+// spectrum:charge:ID  hash: counter, amount, h:HOLDER = until when it counts, p:PLACE = a picture that was delivered,
+//                     made = the number of those that were delivered without places
 // spectrum:charges    sorted set: id -> when its last holder is taken for dead
 import { KEEP } from "../../protocol/store/kept_keys.ts";
 import { MONTH_MS, ONCE_MS } from "./key_store.ts";
@@ -22,6 +23,7 @@ local function balance(id, counter)
     local kind = string.sub(all[i], 1, 2)
     if all[i] == 'amount' then amount = tonumber(all[i + 1])
     elseif all[i] == 'counter' then counter = all[i + 1]
+    elseif all[i] == 'made' then delivered = delivered + tonumber(all[i + 1])
     elseif kind == 'p:' then delivered = delivered + 1
     elseif kind == 'h:' and tonumber(all[i + 1]) <= now then redis.call('HDEL', CHARGE .. id, all[i])
     elseif kind == 'h:' then untilMs = math.max(untilMs, tonumber(all[i + 1])) end
@@ -51,10 +53,11 @@ redis.call('HSET', CHARGE .. id, 'h:' .. ARGV[2], now + tonumber(ARGV[6]))
 balance(id, counter)
 return { 1, used + missing }`;
 
-/** ARGV: id, holder, counter, done, then a place for each picture. */
+/** ARGV: id, holder, counter, done, pictures made, then a place for each picture. */
 export const SETTLE = `${HEAD}
 local key = CHARGE .. ARGV[1]
-for i = 5, #ARGV do redis.call('HSET', key, 'p:' .. ARGV[i], 1) end
+if tonumber(ARGV[5]) > tonumber(redis.call('HGET', key, 'made') or '0') then redis.call('HSET', key, 'made', ARGV[5]) end
+for i = 6, #ARGV do redis.call('HSET', key, 'p:' .. ARGV[i], 1) end
 if ARGV[4] == 'holder' then redis.call('HDEL', key, 'h:' .. ARGV[2]) end
 if ARGV[4] == 'all' then
   for _, field in ipairs(redis.call('HKEYS', key)) do
@@ -62,6 +65,16 @@ if ARGV[4] == 'all' then
   end
 end
 balance(ARGV[1], ARGV[3])
+return 'OK'`;
+
+/** ARGV: leaseMs, then id, holder for each. */
+export const RENEW = `${HEAD}
+for i = 2, #ARGV, 2 do
+  if redis.call('HEXISTS', CHARGE .. ARGV[i], 'h:' .. ARGV[i + 1]) == 1 then
+    redis.call('HSET', CHARGE .. ARGV[i], 'h:' .. ARGV[i + 1], now + tonumber(ARGV[1]))
+    balance(ARGV[i], 'none')
+  end
+end
 return 'OK'`;
 
 export const REPAIR = `${HEAD}

@@ -22,16 +22,11 @@ export interface KeyLimitsOptions {
 /** Pictures that are counted under an id. */
 export type ChargedPictures = Pick<Charge, "id" | "holder" | "counter">;
 
-export interface ReturnedPictures {
-  counter: string;
-  count: number;
-  /** Id of the job that gives them back. */
-  once: string;
-}
-
 const MINUTE_MS = 60_000;
-/** For answers and streams, which end long before. */
-const LEASE_MS = 3_600_000;
+/** Pictures of a request whose edge is silent for so long are given back. */
+const LEASE_MS = 30_000;
+/** Between two times that an edge says which requests it is at. */
+const RENEW_MS = 8000;
 /** Settlements that wait for the store. */
 const MAX_OWED = 10_000;
 
@@ -42,6 +37,9 @@ const MAX_OWED = 10_000;
 export class KeyLimits {
   readonly #store: CounterStore;
   readonly #own = new MemoryCounters();
+  /** Requests that this edge is at, by id and holder. */
+  readonly #held = new Map<string, ChargedPictures>();
+  #renewedAt = -Infinity;
   /** Deliveries while the store was away, by id and holder. */
   readonly #owed = new Map<string, Settlement>();
   readonly #log: Log;
@@ -76,51 +74,54 @@ export class KeyLimits {
   }
 
   /**
-   * Counts `count` pictures, all or none. Without a key there is no limit.
-   * @returns gives them back, for requests that get none
-   * @throws {ApiError} 429 insufficient_quota
-   */
-  async takePictures(key: KeyRecord | undefined, count: number): Promise<() => void> {
-    const limit = key?.pictures_per_month ?? null;
-    if (key === undefined || limit === null) return () => {};
-    const now = new Date(this.#now());
-    const take = { counter: monthCounter(key.id, now), amount: count, limit, ttlMs: MONTH_MS };
-    if ((await this.#take(take)).ok) return () => void this.#take({ ...take, amount: -count });
-    throw tooFewLeft(limit, now);
-  }
-
-  /**
-   * Counts `count` pictures under an id, all or none, once for all requests that come with the id.
+   * Counts `count` pictures under an id, all or none, once for all requests that come with the id. They stay counted
+   * until `settlePictures` ends the holder, or until this edge is silent for a while.
    * @returns null: this key has no limit
    * @throws {ApiError} 429 insufficient_quota
    */
   async chargePictures(
     key: KeyRecord | undefined,
-    { id, holder, count, leaseMs = LEASE_MS }: {
-      id: string;
-      holder: string;
-      count: number;
-      leaseMs?: number;
-    },
+    { id, holder, count }: { id: string; holder: string; count: number },
   ): Promise<ChargedPictures | null> {
     const limit = key?.pictures_per_month ?? null;
     if (key === undefined || limit === null) return null;
     const now = new Date(this.#now());
     const counter = monthCounter(key.id, now);
-    const charge = { id, holder, counter, amount: count, limit, leaseMs };
+    const charge = { id, holder, counter, amount: count, limit, leaseMs: LEASE_MS };
     const charged = await this.#charge(charge);
     if (!charged.ok) throw tooFewLeft(limit, now);
-    return { id, holder, counter };
+    const held = { id, holder, counter };
+    this.#held.set(nameOf(held), held);
+    return held;
+  }
+
+  /** Leaves a holder to others, who say from now on that it lives: a job's keeper. */
+  handOver(charged: ChargedPictures): void {
+    this.#held.delete(nameOf(charged));
+  }
+
+  /** Says that a holder lives which this edge is not at. @throws {StoreAwayError} so that the caller tries again */
+  async holdPictures(charged: ChargedPictures, leaseMs: number): Promise<void> {
+    await this.#store.renew([charged], leaseMs);
+  }
+
+  /**
+   * Says of a holder without a charge at this edge that it lives, or counts its pictures again: whatever the limit, as
+   * they were promised. @throws {StoreAwayError} so that the caller tries again
+   */
+  async adoptPictures(charged: ChargedPictures, { count, leaseMs }: { count: number; leaseMs: number }): Promise<void> {
+    await this.#store.charge({ ...charged, amount: count, limit: Number.MAX_SAFE_INTEGER, leaseMs });
   }
 
   /** Never rejects: what the store does not take now is noted, and `repair` says it again. */
   async settlePictures(settlement: Settlement): Promise<void> {
+    if (settlement.done !== "no") this.#held.delete(nameOf(settlement));
     try {
       await this.#store.settle(settlement);
     } catch (cause) {
       this.#log("warn", "pictures are counted later: key store is away", { error: String(cause) });
       await this.#own.settle(settlement);
-      const name = `${settlement.id} ${settlement.holder}`;
+      const name = nameOf(settlement);
       const { delivered = [], done = "no" } = this.#owed.get(name) ?? {};
       this.#owed.set(name, {
         ...settlement,
@@ -131,30 +132,24 @@ export class KeyLimits {
     }
   }
 
-  /** Settles a job at its end. @throws {StoreAwayError} so that the caller tries again */
-  async closePictures(charged: ChargedPictures, delivered: readonly number[]): Promise<void> {
-    await this.#store.settle({ ...charged, delivered, done: "all" });
+  /** Settles a job or a batch at its end. @throws {StoreAwayError} so that the caller tries again */
+  async closePictures(charged: ChargedPictures, delivered: readonly number[], made = 0): Promise<void> {
+    await this.#store.settle({ ...charged, delivered, made, done: "all" });
   }
 
-  /** Says again what the store has not heard, and gives back what requests that have died did not deliver. @throws while the store is away */
+  /** Says which requests live, says again what the store has not heard, and gives back what requests that have died did not deliver. @throws while the store is away */
   async repair(): Promise<void> {
+    const now = this.#now();
+    if (Math.abs(now - this.#renewedAt) >= RENEW_MS) {
+      await this.#store.renew([...this.#held.values()], LEASE_MS);
+      this.#renewedAt = now;
+    }
     for (const [name, settlement] of this.#owed) {
       await this.#store.settle(settlement);
       // More may have been delivered meanwhile.
       if (this.#owed.get(name) === settlement) this.#owed.delete(name);
     }
     await this.#store.repair();
-  }
-
-  /**
-   * Gives back pictures that `takePictures` counted for a holder that is gone, once for each `once`.
-   * `counter` is as `monthCounter` names it.
-   * @throws {StoreAwayError} so that the caller tries again
-   */
-  async returnPictures({ counter, count, once }: ReturnedPictures): Promise<void> {
-    const take = { counter, amount: -count, limit: 0, ttlMs: MONTH_MS, once };
-    await this.#store.take(take);
-    await this.#own.take(take);
   }
 
   /** Never rejects. */
@@ -174,19 +169,21 @@ export class KeyLimits {
   /** Never rejects. */
   async #take(take: Take): Promise<Taken> {
     const own = await this.#own.take(take);
-    // A minute's requests are never given back; pictures may be, through any other process.
-    if (!own.ok && take.previous !== undefined) return own;
+    // A minute's requests are never given back, so that nothing has changed elsewhere.
+    if (!own.ok) return own;
     try {
       const shared = await this.#store.take(take);
-      if (take.previous === undefined) {
-        await this.#own.take({ ...take, amount: shared.used - own.used, limit: Infinity });
-      } else if (!shared.ok) await this.#own.take({ ...take, amount: -take.amount });
+      if (!shared.ok) await this.#own.take({ ...take, amount: -take.amount });
       return shared;
     } catch (cause) {
       this.#log("warn", "limits are per instance: key store is away", { error: String(cause) });
       return own;
     }
   }
+}
+
+function nameOf({ id, holder }: Pick<Charge, "id" | "holder">): string {
+  return `${id} ${holder}`;
 }
 
 /** The counter of the pictures that a key was given in the month of `at`. */

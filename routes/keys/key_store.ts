@@ -26,7 +26,7 @@ export type KeyRecord = z.infer<typeof keyRecordSchema>;
 /** The longest month, and a day for clocks that differ. */
 export const MONTH_MS = 32 * 86_400_000;
 
-/** Milliseconds for which an occasion is remembered: longer than a job lives. */
+/** Milliseconds for which the pictures of an id are remembered after their last holder: longer than a job lives. */
 export const ONCE_MS = 2 * 86_400_000;
 
 /** Something to be counted against a limit. */
@@ -40,8 +40,6 @@ export interface Take {
   limit: number;
   /** After which the counter may be forgotten. */
   ttlMs: number;
-  /** Names the occasion: a take with the same name changes nothing within ONCE_MS. @default every take counts */
-  once?: string;
 }
 
 export interface Taken {
@@ -68,6 +66,8 @@ export interface Charge {
 export interface Settlement extends Pick<Charge, "id" | "holder" | "counter"> {
   /** 0-based places of pictures that the client has: they stay counted. */
   delivered: readonly number[];
+  /** Number of pictures that were delivered without places, as a batch's are. It never falls. @default 0 */
+  made?: number;
   /** "holder": this holder stops waiting. "all": every holder does. Without holders, undelivered pictures are given back. */
   done: "no" | "holder" | "all";
 }
@@ -77,9 +77,11 @@ export interface CounterStore {
   charge(charge: Charge): Promise<{ ok: boolean; used: number }>;
   /** In one step. May be repeated, and come without a `charge` before it, as after an outage. */
   settle(settlement: Settlement): Promise<void>;
+  /** Holders that live: their pictures stay counted for another `leaseMs`. Holders that have ended stay so. */
+  renew(held: readonly Pick<Charge, "id" | "holder">[], leaseMs: number): Promise<void>;
   /** Gives back what holders that have died did not deliver, and forgets what is past its time. */
   repair(): Promise<void>;
-  /** Adds `amount` if the limit allows it, and notes the occasion, in one step for all instances. */
+  /** Adds `amount` if the limit allows it, in one step for all instances. */
   take(take: Take): Promise<Taken>;
   /** Value of a counter. */
   used(counter: string): Promise<number>;

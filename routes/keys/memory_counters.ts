@@ -19,6 +19,8 @@ interface Charged {
   /** Holder -> until when it counts. */
   holders: Map<string, number>;
   delivered: Set<number>;
+  /** Delivered without places. */
+  made: number;
 }
 
 export interface MemoryCountersOptions {
@@ -28,7 +30,6 @@ export interface MemoryCountersOptions {
 
 export class MemoryCounters implements CounterStore {
   readonly #counts = new LRUCache<string, number>({ max: MAX_COUNTERS });
-  readonly #occasions = new LRUCache<string, true>({ max: MAX_COUNTERS, ttl: ONCE_MS });
   readonly #charges = new LRUCache<string, Charged>({ max: MAX_COUNTERS, ttl: ONCE_MS });
   readonly #held = new Set<string>();
   readonly #now: () => number;
@@ -37,14 +38,10 @@ export class MemoryCounters implements CounterStore {
     this.#now = now;
   }
 
-  take({ counter, previous, amount, limit, ttlMs, once }: Take): Promise<Taken> {
+  take({ counter, previous, amount, limit, ttlMs }: Take): Promise<Taken> {
     const before = previous === undefined ? 0 : this.#count(previous.counter);
     const used = this.#count(counter);
     const ok = amount <= 0 || used + before * (previous?.weight ?? 0) + amount <= limit;
-    if (ok && once !== undefined) {
-      if (this.#occasions.has(once)) return Promise.resolve({ ok, used, before });
-      this.#occasions.set(once, true);
-    }
     if (ok) this.#counts.set(counter, used + amount, { ttl: ttlMs });
     return Promise.resolve({ ok, used: ok ? used + amount : used, before });
   }
@@ -61,12 +58,21 @@ export class MemoryCounters implements CounterStore {
     return Promise.resolve({ ok: true, used: used + missing });
   }
 
-  settle({ id, holder, counter, delivered, done }: Settlement): Promise<void> {
+  settle({ id, holder, counter, delivered, made = 0, done }: Settlement): Promise<void> {
     const charged = this.#charged(id, counter);
+    charged.made = Math.max(charged.made, made);
     for (const place of delivered) charged.delivered.add(place);
     if (done === "holder") charged.holders.delete(holder);
     if (done === "all") charged.holders.clear();
     this.#balance(id, charged);
+    return Promise.resolve();
+  }
+
+  renew(held: readonly Pick<Charge, "id" | "holder">[], leaseMs: number): Promise<void> {
+    for (const { id, holder } of held) {
+      const holders = this.#charges.get(id)?.holders;
+      if (holders?.has(holder)) holders.set(holder, this.#now() + leaseMs);
+    }
     return Promise.resolve();
   }
 
@@ -86,14 +92,15 @@ export class MemoryCounters implements CounterStore {
   }
 
   #charged(id: string, counter: string): Charged {
-    return this.#charges.get(id) ?? { counter, amount: 0, holders: new Map(), delivered: new Set() };
+    return this.#charges.get(id) ?? { counter, amount: 0, holders: new Map(), delivered: new Set(), made: 0 };
   }
 
   #balance(id: string, charged: Charged): void {
-    const { amount, holders, delivered } = charged;
-    this.#add(charged, Math.max(0, delivered.size - amount));
+    const { amount, holders } = charged;
+    const delivered = charged.delivered.size + charged.made;
+    this.#add(charged, Math.max(0, delivered - amount));
     if (holders.size === 0) {
-      this.#add(charged, delivered.size - charged.amount);
+      this.#add(charged, delivered - charged.amount);
       this.#held.delete(id);
     }
     if (charged.amount === 0 && holders.size === 0) this.#charges.delete(id);

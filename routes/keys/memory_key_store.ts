@@ -8,12 +8,16 @@ import {
   type Take,
   type Taken,
 } from "./key_store.ts";
-import { MemoryCounters } from "./memory_counters.ts";
+import { MemoryCounters, type MemoryCountersOptions } from "./memory_counters.ts";
 
 export class MemoryKeyStore implements KeyStore {
   readonly #records = new Map<string, KeyRecord>();
   #noted = false;
-  readonly #counters = new MemoryCounters();
+  readonly #counters: MemoryCounters;
+
+  constructor(options: MemoryCountersOptions = {}) {
+    this.#counters = new MemoryCounters(options);
+  }
 
   find(id: string): Promise<KeyRecord | undefined> {
     return Promise.resolve(this.#records.get(id));
@@ -55,6 +59,10 @@ export class MemoryKeyStore implements KeyStore {
 
   settle(settlement: Settlement): Promise<void> {
     return this.#counters.settle(settlement);
+  }
+
+  renew(held: readonly Pick<Charge, "id" | "holder">[], leaseMs: number): Promise<void> {
+    return this.#counters.renew(held, leaseMs);
   }
 
   repair(): Promise<void> {

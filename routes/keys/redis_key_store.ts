@@ -1,15 +1,13 @@
 // Keys and counters in Redis over REST: shared by all instances, written by `deno task keys`.
 // Counters by a script of our own: docs/decisions/0011-limits-by-a-script.md.
 import type { RedisLink } from "../../protocol/store/redis_link.ts";
-import { KEEP, SWEEP } from "../../protocol/store/kept_keys.ts";
-import { CHARGE, REPAIR, SETTLE } from "./charge_scripts.ts";
+import { KEEP, SWEEP, SWEPT_AT_ONCE } from "../../protocol/store/kept_keys.ts";
+import { CHARGE, RENEW, REPAIR, SETTLE } from "./charge_scripts.ts";
 import {
   type Charge,
   type KeyRecord,
   keyRecordSchema,
   type KeyStore,
-  MONTH_MS,
-  ONCE_MS,
   revoked,
   type Settlement,
   type Take,
@@ -21,9 +19,8 @@ const KEYS = "spectrum:keys";
 /** Says that there were keys. Edges write it again where it is lost. */
 const NOTE = "spectrum:keyed";
 const COUNTER = "spectrum:count:";
-const OCCASION = "spectrum:counted:";
 
-/** Check and addition in one step. KEYS: counter, previous, occasion. ARGV: amount, limit, weight, ttl in ms, ttl of the occasion or 0. */
+/** Check and addition in one step. KEYS: counter, previous. ARGV: amount, limit, weight, ttl in ms. */
 const TAKE = `${KEEP}
 local used = tonumber(redis.call('GET', KEYS[1]) or '0')
 local before = tonumber(redis.call('GET', KEYS[2]) or '0')
@@ -31,14 +28,8 @@ local amount = tonumber(ARGV[1])
 if amount > 0 and used + before * tonumber(ARGV[3]) + amount > tonumber(ARGV[2]) then
   return {0, used, before}
 end
-if ARGV[5] ~= '0' then
-  if not redis.call('SET', KEYS[3], '1', 'NX') then return {1, used, before} end
-  keep(KEYS[3], tonumber(ARGV[5]))
-end
+if redis.call('EXISTS', KEYS[1]) == 0 then keep(KEYS[1], tonumber(ARGV[4])) end
 used = redis.call('INCRBY', KEYS[1], amount)
--- A minute's requests may be forgotten; a month's pictures may not.
-if tonumber(ARGV[4]) < ${MONTH_MS} then redis.call('PEXPIRE', KEYS[1], ARGV[4])
-else keep(KEYS[1], tonumber(ARGV[4])) end
 return {1, used, before}`;
 
 export class RedisKeyStore implements KeyStore {
@@ -79,11 +70,9 @@ export class RedisKeyStore implements KeyStore {
     return record;
   }
 
-  async take({ counter, previous, amount, limit, ttlMs, once }: Take): Promise<Taken> {
-    const keys = [COUNTER + counter, COUNTER + (previous?.counter ?? "none"), OCCASION + (once ?? "none")];
-    const values = [amount, limit, previous?.weight ?? 0, ttlMs, once === undefined ? 0 : ONCE_MS].map(
-      String,
-    );
+  async take({ counter, previous, amount, limit, ttlMs }: Take): Promise<Taken> {
+    const keys = [COUNTER + counter, COUNTER + (previous?.counter ?? "none")];
+    const values = [amount, limit, previous?.weight ?? 0, ttlMs].map(String);
     const [ok, used, before] = await this.#link.ask((redis) => redis.eval(TAKE, keys, values)) as number[];
     return { ok: ok === 1, used: used!, before: before! };
   }
@@ -96,14 +85,20 @@ export class RedisKeyStore implements KeyStore {
     return { ok: ok === 1, used: used! };
   }
 
-  async settle({ id, holder, counter, delivered, done }: Settlement): Promise<void> {
-    const values = [id, holder, counter, done, ...delivered.map(String)];
+  async settle({ id, holder, counter, delivered, made = 0, done }: Settlement): Promise<void> {
+    const values = [id, holder, counter, done, String(made), ...delivered.map(String)];
     await this.#link.ask((redis) => redis.eval(SETTLE, [], values));
+  }
+
+  async renew(held: readonly Pick<Charge, "id" | "holder">[], leaseMs: number): Promise<void> {
+    if (held.length === 0) return;
+    const values = [leaseMs, ...held.flatMap(({ id, holder }) => [id, holder])].map(String);
+    await this.#link.ask((redis) => redis.eval(RENEW, [], values));
   }
 
   async repair(): Promise<void> {
     await this.#link.ask((redis) => redis.eval(REPAIR, [], []));
-    await this.#link.ask((redis) => redis.eval(SWEEP, [], []));
+    while (await this.#link.ask((redis) => redis.eval(SWEEP, [], [])) === SWEPT_AT_ONCE);
   }
 
   async used(counter: string): Promise<number> {

@@ -144,14 +144,14 @@ async function create(
   };
   // Videos are downloaded later: their results are always worth storing.
   const plan = await planner.plan({ ...request, ...settled } as PlannedVideo, "results");
-  const { end, quota } = await countPictures(1, {
+  const { end, handOver, quota } = await countPictures(1, {
     limits,
     key: c.get("apiKey"),
     id: repetition.job,
-    detached: true,
   });
   try {
-    const view = await source.open(plan.pictures[0]!, jobs.opening(repetition.job));
+    const opening = jobs.opening(repetition.job);
+    const view = await source.open(plan.pictures[0]!, opening);
     try {
       const job = await jobs.add({
         id: repetition.job,
@@ -163,10 +163,12 @@ async function create(
           warnings,
         }),
         detached: true,
+        viewer: opening.detached.viewer,
         webhook: sent.webhook ?? null,
         quota,
       }, { views: [view], wanted: plan.pictures });
-      if (job.quota?.holder !== quota?.holder) await end();
+      if (job.quota?.holder === quota?.holder) handOver();
+      else await end();
       return job;
     } finally {
       view.close();

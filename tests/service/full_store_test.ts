@@ -32,7 +32,7 @@ describe("a full store", { skip: WITHOUT_REDIS }, () => {
 
   function jobsOf(state: RedisStateStore) {
     const jobs = new Jobs({ source: undefined as never, state });
-    const fields = { kind: "video", detached: true, webhook: null, quota: null };
+    const fields = { kind: "video", detached: true, viewer: null, webhook: null, quota: null };
     const add = (tenant: string, index: number, facts: unknown = {}) => {
       const id = `job_${index.toString(16).padStart(32, "0")}`;
       return jobs.add({ ...fields, id, tenant, facts }, { views: [], wanted: [] });

@@ -9,7 +9,7 @@ import { WITHOUT_REDIS } from "../../service/redis.ts";
 import { until } from "../../until.ts";
 import { newId, OpenBatches, picture, toBytes } from "./open_batches.ts";
 
-const QUOTA = { counter: "pictures:k:2026-11", count: 8 };
+const QUOTA = { counter: "pictures:k:2026-11", holder: "edge", count: 8 };
 const LEASE_MS = 60_000;
 
 describe("a batch service", { skip: WITHOUT_REDIS }, () => {
@@ -43,13 +43,19 @@ describe("a batch service", { skip: WITHOUT_REDIS }, () => {
     }
     // Two processes at once, after one that died as it had given back and before it noted it.
     const store = new MemoryKeyStore();
-    await store.take({ counter: QUOTA.counter, amount: 16, limit: 16, ttlMs: 1000 });
+    for (const { id } of [failed, cancelled]) {
+      await store.charge({ ...QUOTA, id, amount: QUOTA.count, limit: 16, leaseMs: LEASE_MS });
+    }
+    assert.equal(await store.used(QUOTA.counter), 16);
     const limits = new KeyLimits({ store, log: () => {} });
-    await using dying = batches.openKeeper(async (pictures) => {
-      await limits.returnPictures(pictures);
-      throw new Error("dies");
+    await using dying = batches.openKeeper({
+      adoptPictures: (...told) => limits.adoptPictures(...told),
+      async closePictures(...told) {
+        await limits.closePictures(...told);
+        throw new Error("dies");
+      },
     });
-    const living = [1, 2].map(() => batches.openKeeper((pictures) => limits.returnPictures(pictures)));
+    const living = [1, 2].map(() => batches.openKeeper(limits));
     await dying.look();
     await Promise.all(living.map((keeper) => keeper.look()));
     await living[0]!.look();
@@ -57,7 +63,7 @@ describe("a batch service", { skip: WITHOUT_REDIS }, () => {
     const ended = await batches.ended("k", cancelled.id);
     assert.deepEqual([ended.status, ended.request_counts.completed], ["cancelled", 3]);
     assert.equal(await store.used(QUOTA.counter), 3);
-    assert.equal(await batches.redis.exists("spectrum:batches:refunds"), 0);
+    assert.equal(await batches.redis.exists("spectrum:batches:owed"), 0);
     const left = await batches.results("k", ended.error_file_id);
     assert.deepEqual(left.map(({ custom_id }) => custom_id), ["3", "4", "5", "6", "7"]);
     // Nothing of it stays in the queue.
@@ -83,7 +89,56 @@ describe("a batch service", { skip: WITHOUT_REDIS }, () => {
       "expired",
       450,
     ]);
-    assert.deepEqual(expiring.returned, [{ counter: QUOTA.counter, count: 450, once: id }]);
+    const { counter, holder } = QUOTA;
+    assert.deepEqual(expiring.closed, [{ charged: { id, holder, counter }, made: 0 }]);
+  });
+
+  it("an edge that dies as it has begun a batch: the batch's pictures stay counted until its end", async () => {
+    let now = 0;
+    const store = new MemoryKeyStore({ now: () => now });
+    const limits = new KeyLimits({ store, log: () => {} });
+    await using keeper = batches.openKeeper(limits);
+    const [begun, never] = [newId(), newId()];
+    for (const id of [begun, never]) {
+      await store.charge({ ...QUOTA, id, amount: QUOTA.count, limit: 16, leaseMs: 30_000 });
+    }
+    await batches.addBatch("k", 8, { id: begun, quota: QUOTA });
+    await keeper.look();
+    now += 31_000;
+    await store.repair();
+    assert.equal(await store.used(QUOTA.counter), 8);
+    await using _puller = batches.openPuller((request) =>
+      request.headers.get("x-request-id")!.endsWith("-3") ? Response.json({}, { status: 400 }) : picture()
+    );
+    await batches.ended("k", begun);
+    await keeper.look();
+    assert.equal(await store.used(QUOTA.counter), 7);
+    assert.equal(await batches.redis.exists("spectrum:batches:owed"), 0);
+  });
+
+  it("a process that hears late that a batch has begun leaves the count of its end as it is", async () => {
+    const store = new MemoryKeyStore();
+    const limits = new KeyLimits({ store, log: () => {} });
+    await using keeper = batches.openKeeper(limits);
+    const { id } = await batches.addBatch("k", 2, { quota: QUOTA });
+    let late = () => Promise.resolve();
+    await using slow = batches.openKeeper({
+      ...{ closePictures: (...told) => limits.closePictures(...told) },
+      async adoptPictures(...told) {
+        await late();
+        await limits.adoptPictures(...told);
+      },
+    });
+    late = async () => {
+      await keeper.look();
+      await using _puller = batches.openPuller(() => picture());
+      await batches.ended("k", id);
+      await keeper.look();
+    };
+    await slow.look();
+    await keeper.look();
+    assert.equal(await store.used(QUOTA.counter), 2);
+    assert.equal(await batches.redis.exists("spectrum:batches:owed"), 0);
   });
 
   it("gives up a request that its pullers die of, and only that one", async () => {

@@ -1,13 +1,13 @@
 // The parts of a batch service over a redis-server of their own, in this process.
 import { Redis } from "ioredis";
-import { BatchKeeper } from "../../../deploy/batches/batch_keeper.ts";
+import { BatchKeeper, type BatchKeeperOptions } from "../../../deploy/batches/batch_keeper.ts";
 import { BatchPuller, type BatchPullerOptions } from "../../../deploy/batches/batch_puller.ts";
 import { BatchStore } from "../../../deploy/batches/batch_store.ts";
 import { FileStore } from "../../../deploy/batches/file_store.ts";
 import { RequestQueue } from "../../../deploy/batches/request_queue.ts";
 import { startRedisServer } from "../../../deploy/redis_rest/redis_server.ts";
 import type { Batch, BatchOrder } from "../../../protocol/wire/batch.ts";
-import type { ReturnedPictures } from "../../../routes/keys/key_limits.ts";
+import type { ChargedPictures } from "../../../routes/keys/key_limits.ts";
 import { until } from "../../until.ts";
 
 const ENDPOINT = "/v1/images/generations";
@@ -22,8 +22,8 @@ export class OpenBatches implements AsyncDisposable {
   readonly store: BatchStore;
   readonly queue: RequestQueue;
   readonly keeper: BatchKeeper;
-  /** What the store of keys was told, in order. */
-  readonly returned: ReturnedPictures[] = [];
+  /** Batches of whose end the store of keys was told, in order. */
+  readonly closed: { charged: ChargedPictures; made: number }[] = [];
   readonly log: string[] = [];
 
   private constructor(
@@ -44,13 +44,15 @@ export class OpenBatches implements AsyncDisposable {
 
   /** Another process's: looks when it is told to. */
   openKeeper(
-    giveBack: (pictures: ReturnedPictures) => void | Promise<void> = (pictures) =>
-      void this.returned.push(pictures),
+    limits: BatchKeeperOptions["limits"] = {
+      adoptPictures: () => Promise.resolve(),
+      closePictures: (charged, _, made = 0) => Promise.resolve(void this.closed.push({ charged, made })),
+    },
   ): BatchKeeper {
     const { redis, files, queue } = this;
     return new BatchKeeper({
       ...{ redis, files, queue, intervalMs: 3_600_000 },
-      giveBack: async (pictures) => await giveBack(pictures),
+      limits,
       log: (_, message, fields) => void this.log.push(`${message} ${JSON.stringify(fields)}`),
     });
   }

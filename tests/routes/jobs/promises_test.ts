@@ -4,7 +4,11 @@ import assert from "node:assert/strict";
 import { MemoryResultStore } from "../../../protocol/store/results/memory_result_store.ts";
 import { AGENDA, Jobs } from "../../../routes/jobs/jobs.ts";
 import type { JobRecord } from "../../../routes/jobs/job_record.ts";
+import { MemoryKeyStore } from "../../../routes/keys/memory_key_store.ts";
+import { StoreAwayError } from "../../../protocol/store/store_away_error.ts";
+import { StoreFullError } from "../../../protocol/store/store_full_error.ts";
 import { MemoryStateStore } from "../../../routes/state/memory_state_store.ts";
+import type { Entered } from "../../../routes/state/state_store.ts";
 import { FakePipeline } from "../../gpu-worker/http/fake_pipeline.ts";
 import { drawTestKey } from "../keys/key.ts";
 import { counterOf, eventsOf, held, startJobs } from "./jobs.ts";
@@ -153,9 +157,119 @@ describe("promises", () => {
     const state = new MemoryStateStore();
     const jobs = new Jobs({ source: undefined as never, state, now: () => Date.now() + 600_000 });
     const id = `job_${"1".repeat(32)}`;
-    const fields = { id, kind: "video", tenant: "t", facts: {}, detached: true, webhook: null, quota: null };
+    const fields = {
+      id,
+      kind: "video",
+      tenant: "t",
+      facts: {},
+      detached: true,
+      viewer: null,
+      webhook: null,
+      quota: null,
+    };
     await jobs.add(fields, { views: [], wanted: [] });
     assert.deepEqual(await state.claimDue(AGENDA, { leaseMs: 1000, limit: 1 }), [id]);
     assert.equal((await jobs.list({ tenant: "t", kind: "video" }, { limit: 9 })).length, 1);
+  });
+
+  it("a store whose answer is lost as it records a job: the job's repetition finds its runs going on", async () => {
+    let enters = 0;
+    class State extends MemoryStateStore {
+      override async enter(...args: Parameters<MemoryStateStore["enter"]>) {
+        const entered = await super.enter(...args);
+        if (enters++ === 0) throw new StoreAwayError();
+        return entered;
+      }
+    }
+    const { pipeline, go } = held();
+    const { worker, generate, jobUntil } = startJobs(pipeline, { state: new State() });
+    await using _worker = worker;
+    const headers = { "idempotency-key": "abc" };
+    const lost = await generate({ background: true }, { headers });
+    assert.deepEqual([lost.status, (await lost.json()).error.code], [503, "store_unavailable"]);
+    const { id, status } = await (await generate({ background: true }, { headers })).json();
+    assert.notEqual(status, "failed");
+    go();
+    await jobUntil(id, "completed");
+    assert.equal(pipeline.stepsBegun, pipeline.request!.steps);
+  });
+
+  it("a repetition that fails takes no run away from the job that the first request has begun", async () => {
+    let enters = 0;
+    const [entering, first] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    class State extends MemoryStateStore {
+      override async enter(...args: Parameters<MemoryStateStore["enter"]>) {
+        if (enters++ > 0) return await super.enter(...args);
+        // The first edge hangs until the second has answered, and then finds that its store is full.
+        entering.resolve();
+        await first.promise;
+        throw new StoreFullError();
+      }
+    }
+    const { pipeline, go } = held();
+    const { worker, generate, jobUntil } = startJobs(pipeline, { state: new State() });
+    await using _worker = worker;
+    const headers = { "idempotency-key": "abc" };
+    const hanging = generate({ background: true }, { headers });
+    await entering.promise;
+    const { id } = await (await generate({ background: true }, { headers })).json();
+    first.resolve();
+    assert.equal((await hanging).status, 503);
+    go();
+    await jobUntil(id, "completed");
+  });
+
+  it("an edge that was stopped as it was to tell a webhook tells nothing that another has told", async () => {
+    let passed = 0;
+    let looks = 0;
+    const [stopped, goOn] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    class State extends MemoryStateStore {
+      override async get(key: string): Promise<string | undefined> {
+        if (!key.startsWith("webhook:")) return await super.get(key);
+        if (looks++ > 0) return await super.get(key);
+        stopped.resolve();
+        await goOn.promise;
+        return await super.get(key);
+      }
+    }
+    const state = new State({ now: () => Date.now() + passed });
+    const told: string[] = [];
+    const receiver = (_url: unknown, { body }: RequestInit = {}) => {
+      told.push(JSON.parse(body as string).type);
+      return Promise.resolve(new Response());
+    };
+    const secret = `whsec_${new Uint8Array(24).toBase64()}`;
+    const webhooks = { secret, origins: ["https://client.example"], fetch: receiver as typeof fetch };
+    const { worker, generate } = startJobs(new FakePipeline(), { state, webhooks });
+    await using _worker = worker;
+    await (await generate({ background: true, webhook: "https://client.example/hook" })).text();
+    await stopped.promise;
+    await state.delete(`telling:${(await state.latest(AGENDA, 1))[0]}`);
+    passed = 16_000;
+    await until(() => told.length === 1);
+    await until(async () => (await state.latest(AGENDA, 1)).length === 0);
+    goOn.resolve();
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    assert.deepEqual(told, ["job.completed"]);
+  });
+
+  it("an edge that dies between counting and recording a job: its pictures are given back", async () => {
+    let now = 0;
+    const keyStore = new MemoryKeyStore({ now: () => now });
+    class State extends MemoryStateStore {
+      // The process ends here.
+      override enter(): Promise<Entered> {
+        return new Promise(() => {});
+      }
+    }
+    const { key, record } = await drawTestKey({ pictures_per_month: 9 });
+    await keyStore.add(record);
+    const { worker, generate } = startJobs(new FakePipeline(), { state: new State(), keyStore, keeper: false });
+    await using _worker = worker;
+    generate({ background: true, n: 3 }, { headers: { authorization: `Bearer ${key}` } });
+    await until(async () => await keyStore.used(counterOf(record)) === 3);
+    now = 31_000;
+    await keyStore.repair();
+    assert.equal(await keyStore.used(counterOf(record)), 0);
   });
 });

@@ -16,9 +16,13 @@ function contract(open: () => CounterStore): void {
     const [store, id, counter] = [open(), crypto.randomUUID(), `pictures:${crypto.randomUUID()}`];
     const charge = (holder: string, amount: number, leaseMs = 60_000) =>
       store.charge({ id, holder, counter, amount, limit: 5, leaseMs });
-    const settle = (holder: string, delivered: number[], done: "no" | "holder" | "all" = "holder") =>
-      store.settle({ id, holder, counter, delivered, done });
-    return { store, charge, settle, used: () => store.used(counter) };
+    const settle = (
+      holder: string,
+      delivered: number[],
+      done: "no" | "holder" | "all" = "holder",
+      made?: number,
+    ) => store.settle({ id, holder, counter, delivered, done, ...made !== undefined && { made } });
+    return { store, id, charge, settle, used: () => store.used(counter) };
   }
 
   it("requests with one id are counted once, however many come at a time", async () => {
@@ -78,6 +82,28 @@ function contract(open: () => CounterStore): void {
     // It was slow, not dead.
     await settle("dead", [0, 1, 2, 3]);
     assert.equal(await used(), 4);
+  });
+
+  it("renew() keeps what holders wait for, and revives none that has ended", async () => {
+    const { store, id, charge, settle, used } = start();
+    await charge("slow", 2, 1);
+    await store.renew(
+      [{ id, holder: "slow" }, { id, holder: "unknown" }, { id: "unknown", holder: "slow" }],
+      60_000,
+    );
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    await store.repair();
+    assert.equal(await used(), 2);
+    await settle("slow", [0]);
+    await store.renew([{ id, holder: "slow" }], 60_000);
+    assert.equal(await used(), 1);
+  });
+
+  it("what was made without places counts once, however often it is said", async () => {
+    const { charge, settle, used } = start();
+    await charge("batch", 5);
+    for (const made of [2, 3, 2]) await settle("batch", [], "all", made);
+    assert.equal(await used(), 3);
   });
 
   it("a delivery counts without a charge before it", async () => {

@@ -37,6 +37,7 @@ export function interruptible(
       take: (take) => ask(() => store.take(take)),
       charge: (charge) => ask(() => store.charge(charge)),
       settle: (settlement) => ask(() => store.settle(settlement)),
+      renew: (held, leaseMs) => ask(() => store.renew(held, leaseMs)),
       repair: () => ask(() => store.repair()),
       used: (counter) => ask(() => store.used(counter)),
     },

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import type { ApiError } from "../../../protocol/wire/api_error.ts";
 import { KeyLimits, monthCounter } from "../../../routes/keys/key_limits.ts";
 import { MemoryKeyStore } from "../../../routes/keys/memory_key_store.ts";
+import type { KeyRecord } from "../../../routes/keys/key_store.ts";
 import { drawTestKey, interruptible } from "./key.ts";
 
 function start(at: string) {
@@ -10,6 +11,11 @@ function start(at: string) {
   const { store, asked } = interruptible(new MemoryKeyStore(), () => state.away);
   const instance = () => new KeyLimits({ store, log: () => {}, now: () => state.now });
   return { state, store, asked, instance };
+}
+
+/** Each time another request's. */
+function charge(limits: KeyLimits, record: KeyRecord | undefined, count: number) {
+  return limits.chargePictures(record, { id: crypto.randomUUID(), holder: "h", count });
 }
 
 async function refused(taking: Promise<unknown>): Promise<ApiError> {
@@ -60,51 +66,74 @@ describe("KeyLimits", () => {
     assert.equal(asked(), before);
   });
 
-  it("takePictures() gives all or none of a month's pictures, and anew in the next", async () => {
+  it("chargePictures() gives all or none of a month's pictures, and anew in the next", async () => {
     const { state, store, instance } = start("2026-12-31T23:00:00Z");
     const { record } = await drawTestKey({ pictures_per_month: 10 });
     const [first, second] = [instance(), instance()];
-    await first.takePictures(record, 4);
-    await second.takePictures(record, 4);
-    const { status, code, retryAfter } = await refused(first.takePictures(record, 3));
+    await charge(first, record, 4);
+    await charge(second, record, 4);
+    const { status, code, retryAfter } = await refused(charge(first, record, 3));
     assert.deepEqual([status, code, retryAfter], [429, "insufficient_quota", 3600]);
-    await first.takePictures(record, 2);
+    await charge(first, record, 2);
     assert.equal(await store.used(monthCounter(record.id, new Date(state.now))), 10);
     state.now += retryAfter! * 1000;
-    await second.takePictures(record, 10);
+    await charge(second, record, 10);
     assert.equal(await store.used(`pictures:${record.id}:2027-01`), 10);
   });
 
-  it("takePictures() takes back what came to nothing", async () => {
+  it("settlePictures() takes back what came to nothing", async () => {
     const { state, store, instance } = start("2026-03-01T10:00:00Z");
     const { record } = await drawTestKey({ pictures_per_month: 5 });
     const limits = instance();
-    const giveBack = await limits.takePictures(record, 5);
+    const charged = (await charge(limits, record, 5))!;
     // A request that ends in the next month gives back to its own.
     state.now = Date.parse("2026-04-01T00:00:00Z");
-    giveBack();
-    await new Promise((resolve) => setTimeout(resolve, 0));
+    await limits.settlePictures({ ...charged, delivered: [], done: "holder" });
     assert.equal(await store.used(`pictures:${record.id}:2026-03`), 0);
     assert.equal(await store.used(`pictures:${record.id}:2026-04`), 0);
-    await limits.takePictures(record, 5);
+    await charge(limits, record, 5);
   });
 
-  it("returnPictures() gives back once for each job, and says when the store is away", async () => {
+  it("closePictures() counts what a batch made, once at whichever edge, and says when the store is away", async () => {
     const { state, store, instance } = start("2026-03-01T10:00:00Z");
     const { record } = await drawTestKey({ pictures_per_month: 5 });
     const [first, second] = [instance(), instance()];
-    await first.takePictures(record, 4);
-    const counter = monthCounter(record.id, new Date(state.now));
+    const charged = (await charge(first, record, 4))!;
     state.away = true;
-    await assert.rejects(first.returnPictures({ counter, count: 1, once: "job_1" }));
+    await assert.rejects(first.closePictures(charged, [], 3));
     state.away = false;
-    for (const limits of [first, second, first]) {
-      await limits.returnPictures({ counter, count: 1, once: "job_1" });
+    for (const limits of [first, second, first]) await limits.closePictures(charged, [], 3);
+    assert.equal(await store.used(charged.counter), 3);
+    // A process that heard late that the batch had begun.
+    await second.adoptPictures(charged, { count: 4, leaseMs: 60_000 });
+    await second.closePictures(charged, [], 3);
+    assert.equal(await store.used(charged.counter), 3);
+    await charge(first, record, 2);
+    assert.equal((await refused(charge(first, record, 1))).code, "insufficient_quota");
+  });
+
+  it("repair() says which requests live: neither those that have ended nor those handed over", async () => {
+    const renewed: string[][] = [];
+    class Store extends MemoryKeyStore {
+      override renew(...[held, leaseMs]: Parameters<MemoryKeyStore["renew"]>): Promise<void> {
+        renewed.push(held.map(({ holder }) => holder));
+        return super.renew(held, leaseMs);
+      }
     }
-    assert.equal(await store.used(counter), 3);
-    await second.returnPictures({ counter, count: 2, once: "job_2" });
-    assert.equal(await store.used(counter), 1);
-    await first.takePictures(record, 4);
+    let now = 0;
+    const limits = new KeyLimits({ store: new Store(), log: () => {}, now: () => now });
+    const { record } = await drawTestKey({ pictures_per_month: 9 });
+    const ask = async (holder: string) =>
+      (await limits.chargePictures(record, { id: holder, holder, count: 1 }))!;
+    const [ended, job] = [await ask("ended"), await ask("job")];
+    await ask("under way");
+    await limits.settlePictures({ ...ended, delivered: [0], done: "holder" });
+    limits.handOver(job);
+    for (const passed of [0, 4000, 4000]) {
+      now += passed;
+      await limits.repair();
+    }
+    assert.deepEqual(renewed, [["under way"], ["under way"]]);
   });
 
   it("limits are each instance's own while the store is away", async () => {
@@ -116,8 +145,8 @@ describe("KeyLimits", () => {
       await limits.takeRequest(record);
       await limits.takeRequest(record);
       assert.equal((await refused(limits.takeRequest(record))).status, 429);
-      await limits.takePictures(record, 3);
-      assert.equal((await refused(limits.takePictures(record, 1))).code, "insufficient_quota");
+      await charge(limits, record, 3);
+      assert.equal((await refused(charge(limits, record, 1))).code, "insufficient_quota");
     }
   });
 
@@ -126,10 +155,10 @@ describe("KeyLimits", () => {
     const limits = instance();
     const free = (await drawTestKey()).record;
     for (let i = 0; i < 1000; i++) await limits.takeRequest(free);
-    await limits.takePictures(free, 1e6);
-    await limits.takePictures(undefined, 1e6);
+    await charge(limits, free, 1e6);
+    await charge(limits, undefined, 1e6);
     assert.equal(asked(), 0);
     const none = (await drawTestKey({ pictures_per_month: 0 })).record;
-    assert.equal((await refused(limits.takePictures(none, 1))).code, "insufficient_quota");
+    assert.equal((await refused(charge(limits, none, 1))).code, "insufficient_quota");
   });
 });
