@@ -59,6 +59,8 @@ export class RunQueue {
   /** All runs that can be followed, including finished ones. */
   readonly #runs = new Map<string, Run>();
   readonly #finished: Run[] = [];
+  /** The newest attempt that an edge has given up before it came, by the run's id. */
+  readonly #givenUp = new Map<string, number>();
   #waiting: Run[] = [];
   /** The batches on the device. */
   readonly #current = new Set<readonly Run[]>();
@@ -104,7 +106,7 @@ export class RunQueue {
 
   /**
    * Adds a run to the queue. A request whose id and attempt are known already returns its existing run.
-   * @throws {ApiError} 429 if the queue is full, 503 if the worker is draining.
+   * @throws {ApiError} 429 if the queue is full, 503 if the worker is draining, 409 if the edge gave the attempt up.
    */
   submit(request: RunRequest, options: SubmitOptions): { run: Run; position: number } {
     const known = request.shared && this.#runs.get(request.shared.id);
@@ -112,6 +114,9 @@ export class RunQueue {
       return { run: known, position: this.#positionOf(known) };
     }
     this.assertOpen();
+    if (request.shared && request.shared.attempt <= (this.#givenUp.get(request.shared.id) ?? 0)) {
+      throw new ApiError(409, "This attempt was given up before it came", { code: "superseded" });
+    }
     // The edge has given up the earlier attempt.
     known?.cancel("superseded");
     const run = new Run(request, { ...this.#options, ...options });
@@ -149,6 +154,18 @@ export class RunQueue {
     const run = this.#runs.get(id);
     if (run === undefined) throw new ApiError(404, "There is no such run", { code: "run_not_found" });
     return run;
+  }
+
+  /**
+   * Cancels a run up to `attempt`. A worker that hung may get the run itself later, as its edge has not waited: then
+   * the run does not begin.
+   */
+  giveUp({ id, attempt }: { id: string; attempt: number }): void {
+    const run = this.#runs.get(id);
+    if (run !== undefined && run.attempt <= attempt) run.cancel("superseded");
+    if (run !== undefined && run.attempt >= attempt) return;
+    this.#givenUp.set(id, Math.max(attempt, this.#givenUp.get(id) ?? 0));
+    this.#options.clock.after(this.#options.retentionMs, () => this.#givenUp.delete(id));
   }
 
   /** Refuses new runs, cancels waiting runs, and resolves once all begun runs have ended. */

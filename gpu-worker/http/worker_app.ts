@@ -75,7 +75,9 @@ export function createWorkerApp(options: WorkerAppOptions): Hono {
   });
 
   app.delete("/runs/:id", (c) => {
-    queue.get(c.req.param("id")).cancel("requested");
+    const attempt = c.req.query("attempt");
+    if (attempt === undefined) queue.get(c.req.param("id")).cancel("requested");
+    else queue.giveUp({ id: c.req.param("id"), attempt: readAttempt(attempt) });
     return c.body(null, 204);
   });
 
@@ -110,4 +112,10 @@ function lastEventId(header: string | undefined): number {
   if (header === undefined) return 0;
   if (/^\d{1,9}$/.test(header)) return Number(header);
   throw new ApiError(400, "Last-Event-ID must be the id of an event of this run", { code: "invalid_value" });
+}
+
+/** @throws {ApiError} 400 if it is not a number. */
+function readAttempt(text: string): number {
+  if (/^\d{1,9}$/.test(text)) return Number(text);
+  throw new ApiError(400, "Cannot cancel the run: attempt must be a whole number", { code: "invalid_value" });
 }

@@ -15,6 +15,8 @@ export class CircuitBreaker {
   readonly #options: Required<CircuitBreakerOptions>;
   #failures = 0;
   #openUntil = -Infinity;
+  /** The other side was heard of since the last failure. */
+  #reached = false;
 
   constructor(options: CircuitBreakerOptions = {}) {
     this.#options = {
@@ -31,10 +33,10 @@ export class CircuitBreaker {
     return this.#options.now() < this.#openUntil ? "open" : "half-open";
   }
 
-  /** Whether a call may be made; of those that come while it is half open, one. */
+  /** Whether a call may be made; of those that come while it is half open, one, or all if the other side was heard of. */
   allows(): boolean {
     const { state } = this;
-    if (state === "half-open") this.#openUntil = this.#options.now() + this.#options.openMs;
+    if (state === "half-open" && !this.#reached) this.#openUntil = this.#options.now() + this.#options.openMs;
     return state !== "open";
   }
 
@@ -43,13 +45,15 @@ export class CircuitBreaker {
     this.#openUntil = -Infinity;
   }
 
-  /** The other side was heard of by other means: the next call is a trial. */
+  /** The other side was heard of by other means: calls are made until one fails. */
   reached(): void {
+    this.#reached = true;
     this.#openUntil = -Infinity;
   }
 
   failed(): void {
     const { threshold, openMs, maxOpenMs, now } = this.#options;
+    this.#reached = false;
     const trials = ++this.#failures - threshold;
     if (trials >= 0) this.#openUntil = now() + Math.min(maxOpenMs, openMs * 2 ** trials);
   }

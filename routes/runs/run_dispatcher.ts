@@ -57,24 +57,32 @@ export class RunDispatcher {
 
   /**
    * Hands a run to a worker. It lives on by itself from then on.
-   * @returns the worker's origin
+   * @returns the worker's origin; undefined: another edge has the run made, or nobody wants it any more
    * @throws {ApiError} as workers refuse it; the run is still open then
    */
-  async dispatch({ log, held, order, after = 0, avoid }: Dispatch): Promise<string> {
+  async dispatch({ log, held, order, after = 0, avoid }: Dispatch): Promise<string | undefined> {
     this.#held.set(held, log);
     let pumped = false;
     try {
       const { key, modelDigest, run } = order;
       const store = key === null ? undefined : { key, model_digest: modelDigest };
       const shared = { ...held, after, log: log.shared, ...store && { store } };
-      const { worker, accepted } = await this.#options.pool.submit({ ...run, shared }, {
+      const submitted = await this.#options.pool.submit({ ...run, shared }, {
         modelDigest,
         avoid,
+        // While the store is away nobody else can be told either.
+        advance: async () => {
+          const next = await log.advance(held).catch(() => held.attempt);
+          if (next !== undefined) held.attempt = next;
+          return next;
+        },
       });
+      if (submitted === undefined) return undefined;
+      const { worker, accepted } = submitted;
       // While the store is away nobody can be asked; the worker's own log serves who is here.
       const standing = await log.assign(held, worker).catch(() => "held" as const);
       if (standing === "cancelled" || standing === "lost") {
-        await this.#options.pool.cancel(worker, held.id).catch(() => {});
+        await this.#options.pool.cancel(worker, held).catch(() => {});
       }
       if (!accepted.shared) {
         pumped = true;
@@ -122,7 +130,7 @@ export class RunDispatcher {
   }
 
   async #resume(log: RunLog, taken: TakenRun): Promise<void> {
-    const { id, attempt, stepped, restarts, worker: avoid, request } = taken;
+    const { id, attempt, stepped, restarts, takeovers, worker: avoid, request } = taken;
     const held = { id, attempt };
     let after = taken.lastId;
     // Edges that share the log continue with it. Without a shared log this edge restarts the run itself.
@@ -130,7 +138,7 @@ export class RunDispatcher {
       return log.shared ? await log.release(held) : await this.fail({ log, held, after }, workerLost());
     }
     const order: RunOrder | undefined = request === "" ? undefined : JSON.parse(request);
-    if (order === undefined || stepped && restarts >= MAX_RESTARTS || attempt > this.#options.maxAttempts) {
+    if (order === undefined || stepped && restarts >= MAX_RESTARTS || takeovers >= this.#options.maxAttempts) {
       return await this.fail({ log, held, after }, workerLost());
     }
     if (stepped) await log.append(held, [{ id: ++after, event: { type: "restarted", attempt } }]);

@@ -312,7 +312,7 @@ export class RunSource implements Disposable {
     try {
       if (!await log.leave(id, viewer)) return;
       const origin = worker ?? (await log.brief(id))?.worker;
-      if (origin !== undefined) await this.#options.pool.cancel(origin, id);
+      if (origin !== undefined) await this.#options.pool.cancel(origin, { id });
     } catch {
       // The worker learns of it when it renews its lease, or as nobody follows the run.
     }

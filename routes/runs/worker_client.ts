@@ -27,6 +27,11 @@ export interface WorkerStatus {
   running: boolean;
 }
 
+export interface CancelledRun {
+  id: string;
+  attempt?: number;
+}
+
 export class WorkerClient {
   readonly #client: SignedClient;
   readonly #idleMs: number;
@@ -66,9 +71,13 @@ export class WorkerClient {
     return this.#client.json("/runs", { method: "POST", json: request });
   }
 
-  /** Ends the run within one step; a run that is over or forgotten is left alone. */
-  async cancel(id: string): Promise<void> {
-    const response = await this.#client.fetch(`/runs/${id}`, { method: "DELETE", timeoutMs: 5000 });
+  /**
+   * Ends the run within one step; a run that is over or forgotten is left alone.
+   * @param attempt later attempts go on, and this one does not begin if it comes later. @default whichever there is
+   */
+  async cancel({ id, attempt }: CancelledRun): Promise<void> {
+    const query = attempt === undefined ? {} : { attempt: String(attempt) };
+    const response = await this.#client.fetch(`/runs/${id}`, { method: "DELETE", query, timeoutMs: 5000 });
     await response.body?.cancel();
   }
 

@@ -9,7 +9,7 @@ import type {
 } from "../../protocol/wire/run_request.ts";
 import type { Log } from "../../protocol/process/structured_log.ts";
 import { CircuitBreaker } from "./circuit_breaker.ts";
-import type { WorkerClient, WorkerStatus } from "./worker_client.ts";
+import type { CancelledRun, WorkerClient, WorkerStatus } from "./worker_client.ts";
 
 /** The methods of a worker's client that the pool needs. */
 export type PooledWorker = Pick<
@@ -35,6 +35,11 @@ export interface SubmitOptions {
   modelDigest: string;
   /** Tried last: where an attempt was lost. */
   avoid?: string | undefined;
+  /**
+   * Called once a worker has not said whether it took the run. Returns the number of the attempt for the next worker;
+   * undefined: none is to be asked. @default the number stays
+   */
+  advance?: () => Promise<number | undefined>;
 }
 
 interface Member {
@@ -51,6 +56,8 @@ interface Member {
   checkedAt: number;
   checking: Promise<void> | undefined;
 }
+
+const AWAY: WorkerStatus = { ready: false, queue_depth: 0, running: false };
 
 /** Cost of loading a model, in waiting runs. Up to this many, a worker that has the model is the better choice. */
 const COLD_COST = 4;
@@ -151,20 +158,26 @@ export class WorkerPool {
     return await promise;
   }
 
-  /** Hands a run to one worker. @throws {ApiError} 400, 404, 429, 503 as the last worker asked says */
+  /**
+   * Hands a run to one worker.
+   * @returns undefined if `advance` ended it
+   * @throws {ApiError} 400, 404, 429, 503 as the last worker asked says
+   */
   async submit(
     request: OpenRunRequest,
     options: SubmitOptions,
-  ): Promise<{ worker: string; accepted: RunAccepted }> {
-    const { member, answer } = await this.#submit(request, options);
+  ): Promise<{ worker: string; accepted: RunAccepted } | undefined> {
+    const submitted = await this.#submit(request, options);
+    if (submitted === undefined) return undefined;
+    const { member, answer } = submitted;
     member.load = answer.position + 1;
     member.given++;
     return { worker: member.client.url, accepted: answer };
   }
 
   /** Ends a run within one step; one that is over or forgotten is left alone. */
-  async cancel(origin: string, id: string): Promise<void> {
-    await this.client(origin)?.cancel(id);
+  async cancel(origin: string, run: CancelledRun): Promise<void> {
+    await this.client(origin)?.cancel(run);
   }
 
   /** Whether any worker takes runs. */
@@ -187,19 +200,25 @@ export class WorkerPool {
   async #submit(
     request: OpenRunRequest,
     options: SubmitOptions,
-  ): Promise<{ member: Member; answer: RunAccepted }> {
+  ): Promise<{ member: Member; answer: RunAccepted } | undefined> {
     let refusal: ApiError | undefined;
+    let { shared } = request;
     for (const member of await this.#candidates(request.model, options)) {
       if (!member.breaker.allows()) continue;
+      const run = { ...request, ...shared && { shared } };
       try {
-        return { member, answer: await this.#ask(member, (client) => client.submit(request)) };
+        return { member, answer: await this.#ask(member, (client) => client.submit(run)) };
       } catch (cause) {
         const error = ApiError.from(cause);
         if (!isOwnReason(error)) throw error;
         refusal = worse(refusal, error);
-        const id = request.shared?.id;
+        if (!isUnreachable(error) || !shared) continue;
         // One that hangs may take the run up once it goes on.
-        if (isUnreachable(error) && id !== undefined) member.client.cancel(id).catch(() => {});
+        member.client.cancel({ id: shared.id, attempt: shared.attempt }).catch(() => {});
+        const { attempt } = shared;
+        const next = options.advance === undefined ? attempt : await options.advance();
+        if (next === undefined) return undefined;
+        shared = { ...shared, attempt: next };
       }
     }
     throw refusal ?? unavailable();
@@ -214,8 +233,12 @@ export class WorkerPool {
       return answer;
     } catch (cause) {
       const error = ApiError.from(cause);
-      if (isUnreachable(error)) member.breaker.failed();
-      else member.breaker.succeeded();
+      if (isUnreachable(error)) {
+        member.breaker.failed();
+        // That is as good as a look at it.
+        member.checkedAt = this.#options.now();
+        member.status = AWAY;
+      } else member.breaker.succeeded();
       if (isOwnReason(error)) {
         this.#options.log("warn", "worker passed over", { worker: member.client.url, code: error.code });
       }
@@ -235,10 +258,13 @@ export class WorkerPool {
 
   /** Best first: less to do, and the model in memory. */
   async #candidates(model: string, { modelDigest, avoid }: Partial<SubmitOptions>): Promise<Member[]> {
-    // A choice of one needs no news.
-    if (this.#members.length === 1) return [...this.#members];
+    // A choice of one needs no news, unless it was away when it was last asked.
+    if (this.#members.every(({ breaker }) => this.#members.length === 1 && breaker.state === "closed")) {
+      return [...this.#members];
+    }
     const { freshMs, staleMs } = this.#options;
-    const isStale = ({ checkedAt }: Member) => this.#options.now() - checkedAt > staleMs;
+    const isStale = ({ checkedAt, breaker }: Member) =>
+      this.#options.now() - checkedAt > (breaker.state === "closed" ? staleMs : freshMs);
     const checks = this.#members.map(async (member) => {
       const check = this.#check(member, freshMs);
       if (isStale(member)) await check;
@@ -273,7 +299,7 @@ export class WorkerPool {
         member.load = member.given === given ? told : Math.max(told, member.load);
         member.breaker.reached();
       } catch {
-        member.status = { ready: false, queue_depth: 0, running: false };
+        member.status = AWAY;
       } finally {
         member.checkedAt = this.#options.now();
         member.checking = undefined;

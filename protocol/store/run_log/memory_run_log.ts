@@ -26,6 +26,7 @@ interface Entry {
   worker: string | undefined;
   stepped: boolean;
   restarts: number;
+  takeovers: number;
   cancelled: boolean;
   request: string;
   leaseEnds: number;
@@ -93,6 +94,7 @@ export class MemoryRunLog implements RunLog {
       worker: undefined,
       stepped: false,
       restarts: 0,
+      takeovers: 0,
       cancelled: false,
       request,
       leaseEnds: this.#now() + LEASE_MS,
@@ -147,6 +149,13 @@ export class MemoryRunLog implements RunLog {
     return Promise.resolve(entry.cancelled ? "cancelled" : "held");
   }
 
+  advance(run: HeldRun): Promise<number | undefined> {
+    const entry = this.#held(run);
+    if (entry === undefined || entry.cancelled) return Promise.resolve(undefined);
+    entry.leaseEnds = this.#now() + LEASE_MS;
+    return Promise.resolve(++entry.attempt);
+  }
+
   assign(run: HeldRun, worker: string): Promise<Standing["state"]> {
     const entry = this.#held(run);
     if (entry !== undefined) entry.worker = worker;
@@ -188,12 +197,22 @@ export class MemoryRunLog implements RunLog {
     }
     const { stepped, restarts, worker, request, log } = entry;
     entry.attempt++;
+    entry.takeovers++;
     if (stepped) entry.restarts++;
     entry.stepped = false;
     entry.worker = undefined;
     entry.leaseEnds = this.#now() + LEASE_MS;
-    const { attempt } = entry;
-    return Promise.resolve({ id, attempt, lastId: log.lastId, stepped, restarts, worker, request });
+    const { attempt, takeovers } = entry;
+    return Promise.resolve({
+      id,
+      attempt,
+      lastId: log.lastId,
+      stepped,
+      restarts,
+      takeovers,
+      worker,
+      request,
+    });
   }
 
   watch(viewers: readonly { id: string; viewer: string }[], viewerMs: number): Promise<void> {

@@ -101,6 +101,10 @@ export class RedisRunLog implements RunLog {
     return standing;
   }
 
+  async advance({ id, attempt }: HeldRun): Promise<number | undefined> {
+    return Number(await this.#run(scripts.ADVANCE, [id, attempt, LEASE_MS])) || undefined;
+  }
+
   async assign({ id, attempt }: HeldRun, worker: string): Promise<Standing["state"]> {
     return await this.#run(scripts.ASSIGN, [id, attempt, worker]) as Standing["state"];
   }
@@ -126,13 +130,14 @@ export class RedisRunLog implements RunLog {
   async takeOver(id: string): Promise<TakenRun | undefined> {
     const reply = await this.#run(scripts.TAKE_OVER, [id, LEASE_MS, FORGET_MS]) as string[];
     if (reply.length === 0) return undefined;
-    const [attempt, lastId, stepped, restarts, worker, request] = reply;
+    const [attempt, lastId, stepped, restarts, takeovers, worker, request] = reply;
     return {
       id,
       attempt: Number(attempt),
       lastId: Number(lastId),
       stepped: stepped === "1",
       restarts: Number(restarts),
+      takeovers: Number(takeovers),
       worker: worker || undefined,
       request: request!,
     };

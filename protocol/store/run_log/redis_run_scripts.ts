@@ -3,8 +3,8 @@
 //
 // spectrum:runs            sorted set: unfinished run -> when its lease ends
 // spectrum:name:NAME       the run that makes what NAME stands for
-// spectrum:run:ID          hash: state, attempt, worker, previews, keep, name, stepped, restarts, cancel, request,
-//                          brief = ID TEXT, the newest event without its bytes
+// spectrum:run:ID          hash: state, attempt, worker, previews, keep, name, stepped, restarts, takeovers, cancel,
+//                          request, brief = ID TEXT, the newest event without its bytes
 // spectrum:run:ID:log      stream: ID-PART -> a piece of an event's JSON, m = "1" if more follow
 // spectrum:run:ID:viewers  sorted set: viewer -> until when it counts
 //
@@ -130,6 +130,13 @@ end
 redis.call('PUBLISH', RUNS, id)
 return f[3] and 'cancelled' or 'held'`;
 
+/** ARGV: id, attempt, leaseMs. */
+export const ADVANCE = `${HEAD}
+local f = get(ARGV[1], 'state', 'attempt', 'cancel')
+if f[1] ~= 'open' or f[2] ~= ARGV[2] or f[3] then return 0 end
+redis.call('ZADD', RUNS, now + tonumber(ARGV[3]), ARGV[1])
+return redis.call('HINCRBY', P .. ARGV[1], 'attempt', 1)`;
+
 /** ARGV: id, attempt, worker. */
 export const ASSIGN = `${HEAD}
 local f = get(ARGV[1], 'state', 'attempt', 'cancel')
@@ -189,11 +196,12 @@ end
 redis.call('ZADD', RUNS, now + tonumber(ARGV[2]), id)
 redis.call('PEXPIRE', P .. id .. ':log', ARGV[3])
 local attempt = redis.call('HINCRBY', P .. id, 'attempt', 1)
+local takeovers = redis.call('HINCRBY', P .. id, 'takeovers', 1)
 if f[4] then redis.call('HINCRBY', P .. id, 'restarts', 1) end
 redis.call('HDEL', P .. id, 'stepped', 'worker')
 local newest = redis.call('XREVRANGE', P .. id .. ':log', '+', '-', 'COUNT', 1)[1]
 local last = string.match(newest and newest[1] or '0-0', '(%d+)-')
-return { tostring(attempt), last, f[4] and '1' or '0', f[5], f[6] or '', f[7] }`;
+return { tostring(attempt), last, f[4] and '1' or '0', f[5], tostring(takeovers), f[6] or '', f[7] }`;
 
 /** ARGV: viewerMs, then id, viewer for each. */
 export const WATCH = `${HEAD}

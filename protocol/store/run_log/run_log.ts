@@ -66,6 +66,8 @@ export interface TakenRun extends HeldRun {
   stepped: boolean;
   /** Attempts that had delivered steps, this one not included. */
   restarts: number;
+  /** How often the run was taken over, this time included. */
+  takeovers: number;
   /** Worker of the attempt before. */
   worker: string | undefined;
   request: string;
@@ -87,6 +89,11 @@ export interface RunLog {
   last(id: string): Promise<RunPage | undefined>;
   /** Known ids are left out, so that an append may be repeated. A final event ends the run. */
   append(run: HeldRun, events: readonly NumberedEvent[]): Promise<Standing["state"]>;
+  /**
+   * Begins the next attempt of the same holder: what a worker writes of an earlier one is refused from now on, whenever
+   * it comes to do so. @returns its number; undefined: the run is somebody else's, or nobody wants it
+   */
+  advance(run: HeldRun): Promise<number | undefined>;
   /** Notes which worker makes it. */
   assign(run: HeldRun, worker: string): Promise<Standing["state"]>;
   /** Keeps the leases, which end `LEASE_MS` later. In the order of `runs`. */

@@ -52,6 +52,25 @@ describe("RunQueue", () => {
     await queue.drain({ cancelCurrent: true });
   });
 
+  it("begins no attempt that its edge gave up before it came, and later ones all the same", async () => {
+    const { queue, begun } = openQueue();
+    const submit = (attempt: number) =>
+      queue.submit(
+        { ...request(), shared: { id: "run-1", attempt, after: 0, log: false, store: undefined } },
+        { completed },
+      );
+    queue.giveUp({ id: "run-1", attempt: 2 });
+    for (const attempt of [1, 2]) assert.throws(() => submit(attempt), { status: 409, code: "superseded" });
+    const { run } = submit(3);
+    assert.deepEqual(begun, [run]);
+    // A word of an attempt before leaves it alone.
+    queue.giveUp({ id: "run-1", attempt: 2 });
+    assert.equal(run.signal.aborted, false);
+    queue.giveUp({ id: "run-1", attempt: 3 });
+    assert.equal(run.signal.reason, "superseded");
+    await queue.drain({ cancelCurrent: true });
+  });
+
   it("has as many as concurrency allows, and tells the others how many go before", async () => {
     const { queue, begun, submit, end } = openQueue(2);
     const runs = [submit(), submit(), submit(), submit()];

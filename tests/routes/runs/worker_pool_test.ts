@@ -7,6 +7,7 @@ import { MemoryResultStore } from "../../../protocol/store/results/memory_result
 import type { OpenRunRequest } from "../../../protocol/wire/run_request.ts";
 import { createApp } from "../../../routes/app.ts";
 import { MemoryKeyStore } from "../../../routes/keys/memory_key_store.ts";
+import type { CancelledRun } from "../../../routes/runs/worker_client.ts";
 import { type PooledWorker, WorkerPool } from "../../../routes/runs/worker_pool.ts";
 import { FakePipeline } from "../../gpu-worker/http/fake_pipeline.ts";
 import { startTestWorker } from "../../gpu-worker/http/test_worker.ts";
@@ -82,12 +83,12 @@ describe("WorkerPool", () => {
         models: () => Promise.resolve(hung.cards),
         status: () => Promise.resolve({ ready: true, queue_depth: 0 }),
       },
-      ...{ submit: late, cancel: (id: string) => Promise.resolve(void cancelled.push(id)) },
+      ...{ submit: late, cancel: ({ id }: { id: string }) => Promise.resolve(void cancelled.push(id)) },
     });
     well.depth = 5;
     const shared = { id: "run-number-1", attempt: 1 };
     await until(async () => {
-      assert.equal((await pool.submit({ ...RUN, shared }, DIGEST)).worker, "well");
+      assert.equal((await pool.submit({ ...RUN, shared }, DIGEST))!.worker, "well");
       return cancelled.length > 0;
     });
     assert.equal(cancelled[0], "run-number-1");
@@ -127,7 +128,7 @@ describe("WorkerPool", () => {
       const [a, b] = [new FakeWorker("a"), new FakeWorker("b")];
       a.refusal = refusal;
       const pool = poolOf(a, b);
-      for (let i = 0; i < 3; i++) assert.equal((await pool.submit(RUN, DIGEST)).worker, "b");
+      for (let i = 0; i < 3; i++) assert.equal((await pool.submit(RUN, DIGEST))!.worker, "b");
       b.refusal = new ApiError(429, "full", { code: "queue_full" });
       await assert.rejects(pool.submit(RUN, DIGEST), (error) => error === b.refusal || error === a.refusal);
     }
@@ -140,12 +141,53 @@ describe("WorkerPool", () => {
   it("submit() asks none that has other weights, and avoids whom it is told to while there is another", async () => {
     const [a, b] = [new FakeWorker("a", [{ digest: "old" }]), new FakeWorker("b")];
     const pool = poolOf(a, b);
-    for (let i = 0; i < 3; i++) assert.equal((await pool.submit(RUN, DIGEST)).worker, "b");
+    for (let i = 0; i < 3; i++) assert.equal((await pool.submit(RUN, DIGEST))!.worker, "b");
     const others = poolOf(new FakeWorker("a"), new FakeWorker("b"));
     for (let i = 0; i < 3; i++) {
-      assert.equal((await others.submit(RUN, { ...DIGEST, avoid: "a" })).worker, "b");
+      assert.equal((await others.submit(RUN, { ...DIGEST, avoid: "a" }))!.worker, "b");
     }
-    assert.equal((await poolOf(new FakeWorker("a")).submit(RUN, { ...DIGEST, avoid: "a" })).worker, "a");
+    assert.equal((await poolOf(new FakeWorker("a")).submit(RUN, { ...DIGEST, avoid: "a" }))!.worker, "a");
+  });
+
+  it("submit() begins another attempt at the next worker, so that one that hung can write no more", async () => {
+    const given: [string, number][] = [];
+    const givenUp: [string, number][] = [];
+    const workers = ["a", "b", "c"].map((url) => {
+      const worker = new FakeWorker(url);
+      return Object.assign(worker, {
+        submit: ({ shared }: OpenRunRequest) => {
+          given.push([url, shared!.attempt]);
+          return given.length < 3 ? Promise.reject(unavailable()) : FakeWorker.prototype.submit.call(worker);
+        },
+        cancel: ({ attempt }: CancelledRun) => Promise.resolve(void givenUp.push([url, attempt!])),
+      });
+    });
+    let attempt = 4;
+    const shared = { id: "run-number-1", attempt };
+    const advance = () => Promise.resolve(++attempt);
+    await poolOf(...workers).submit({ ...RUN, shared }, { ...DIGEST, advance });
+    assert.deepEqual(given.map(([, attempt]) => attempt), [4, 5, 6]);
+    assert.deepEqual(givenUp, given.slice(0, 2));
+    given.length = 0;
+    const ended = { ...DIGEST, advance: () => Promise.resolve(undefined) };
+    assert.equal(await poolOf(...workers).submit({ ...RUN, shared }, ended), undefined);
+    assert.equal(given.length, 1);
+  });
+
+  it("submit() finds the one worker that has come back, however long it was away", async () => {
+    let now = 0;
+    const worker = new FakeWorker("a");
+    const { status } = worker;
+    const pool = new WorkerPool({ workers: [worker] as unknown as PooledWorker[], log: () => {}, now: () => now });
+    worker.refusal = unavailable();
+    Object.assign(worker, { status: () => Promise.reject(unavailable()) });
+    // Somebody asks all the time, so that the breaker stays open for half a minute.
+    for (; now < 120_000; now += 500) await assert.rejects(pool.submit(RUN, DIGEST));
+    worker.refusal = undefined;
+    Object.assign(worker, { status });
+    now += 2500;
+    await Promise.all(Array.from({ length: 5 }, () => pool.submit(RUN, DIGEST)));
+    assert.equal(worker.submitted, 5);
   });
 
   it("submit() leaves a worker alone that keeps failing", async () => {

@@ -131,7 +131,7 @@ function contract(open: () => RunLog): void {
     await log.release(held);
     assert.ok((await log.orphans()).includes(id));
     const taken = (await Promise.all(Array.from({ length: 5 }, () => log.takeOver(id)))).filter(Boolean);
-    const expected = { id, attempt: 2, lastId: 2, stepped: true, restarts: 0, worker: "http://w" };
+    const expected = { id, attempt: 2, lastId: 2, stepped: true, restarts: 0, takeovers: 1, worker: "http://w" };
     assert.deepEqual(taken, [{ ...expected, request: "what to make" }]);
     assert.equal(await log.append(held, [{ id: 3, event: STEP }]), "lost");
     assert.deepEqual((await log.renew([held, { id, attempt: 2 }])).map(({ state }) => state), [
@@ -141,6 +141,23 @@ function contract(open: () => RunLog): void {
     assert.equal((await log.orphans()).includes(id), false);
     assert.equal(await log.append({ id, attempt: 2 }, [{ id: 3, event: DONE }]), "held");
     assert.deepEqual((await log.read(id, 1))!.events.map(({ id }) => id), [2, 3]);
+  });
+
+  it("advance() silences what a worker that hung was told, and leaves others' and unwanted runs alone", async () => {
+    const log = open();
+    const { id } = await log.open(wish({ viewer: "a" }));
+    const held = { id, attempt: 1 };
+    const next = { id, attempt: 2 };
+    assert.equal(await log.advance(held), 2);
+    assert.equal(await log.append(held, numbered({ type: "started" })), "lost");
+    assert.equal(await log.assign(next, "http://w"), "held");
+    assert.equal(await log.advance(held), undefined);
+    await log.release(next);
+    const { attempt, takeovers } = (await log.takeOver(id))!;
+    assert.deepEqual([attempt, takeovers], [3, 1]);
+    await log.leave(id, "a");
+    assert.equal(await log.advance({ id, attempt }), undefined);
+    assert.equal(await log.advance({ id: "no such run", attempt: 1 }), undefined);
   });
 
   it("leave() cancels with the last viewer; those that are silent do not count", async () => {
