@@ -12,9 +12,23 @@ import type { RunDenoiser } from "./run_denoiser.ts";
 
 /** A network for several pictures. Their latents and outputs are concatenated. */
 export interface PicturesDenoiser extends Disposable {
+  /**
+   * Takes over the history of a network of more pictures, so that it can go on in its place.
+   * @param pictures the places there of this network's pictures
+   */
+  adopt?(from: PicturesDenoiser, pictures: readonly number[]): Promise<void>;
   full(call: FullCall): Promise<Pick<FullResult, "output"> & { forecastErrors?: readonly number[] }>;
   forecast(calls: readonly ForecastCall[], options?: ForecastOptions): Promise<Float32Array[]>;
   prepare(forecasts: readonly PlannedForecasts[]): Promise<void>;
+}
+
+/** The network that lanes share. */
+export interface SharedDenoiser extends Omit<PicturesDenoiser, "adopt"> {
+  /**
+   * Goes on with some of its pictures alone. Forecasts are then to be announced again.
+   * @param pictures their places among the pictures so far
+   */
+  narrow?(pictures: readonly number[]): Promise<void>;
 }
 
 /** One picture's part of a shared network. Disposing of a lane releases the lanes that wait for it. */
@@ -26,10 +40,10 @@ export type DenoiserLane = RunDenoiser;
  * A lane whose signal aborts rejects at once, while the call that it is part of goes on for the
  * others. Once all lanes have aborted, the call itself is aborted. The last lane rejects only
  * then, so that nothing is freed while the call still uses it.
- * The rows of a lane that has left are still computed, and their
- * outputs are dropped. The last lane disposes of `shared`.
+ * The rows of a lane that has left go at the next full pass if `shared` can narrow; else they are
+ * computed to the end, and their outputs are dropped. The last lane disposes of `shared`.
  */
-export function denoiserLanes(shared: PicturesDenoiser, pictures: number): DenoiserLane[] {
+export function denoiserLanes(shared: SharedDenoiser, pictures: number): DenoiserLane[] {
   const meeting = new Meeting(shared, pictures);
   return Array.from({ length: pictures }, (_, picture): DenoiserLane => ({
     full: (call) => meeting.ask(picture, { kind: "full", call, signal: call.signal }),
@@ -62,22 +76,25 @@ type AnyWaiting = Waiting<FullAsked> | Waiting<ForecastAsked>;
 
 /** Holds each lane's call until all open lanes have made theirs. */
 class Meeting {
-  readonly #shared: PicturesDenoiser;
-  readonly #pictures: number;
+  readonly #shared: SharedDenoiser;
+  /** The pictures that are computed, in the order of their rows. */
+  #computed: readonly number[];
   readonly #open: Set<number>;
   #waiting = new Map<number, AnyWaiting>();
   /** The lanes whose call is running now. */
   #running: ReadonlyMap<number, AnyWaiting> | undefined;
   #prepared: Promise<void> | undefined;
+  /** The forecasts that each lane announced. */
+  readonly #announced = new Map<number, readonly PlannedForecasts[]>();
   /** The picture whose forecasts were announced for all pictures. */
   #leader: number | undefined;
   /** The latents of all pictures. */
   #latents: Float32Array | undefined;
 
-  constructor(shared: PicturesDenoiser, pictures: number) {
+  constructor(shared: SharedDenoiser, pictures: number) {
     this.#shared = shared;
-    this.#pictures = pictures;
-    this.#open = new Set(Array.from({ length: pictures }, (_, picture) => picture));
+    this.#computed = Array.from({ length: pictures }, (_, picture) => picture);
+    this.#open = new Set(this.#computed);
   }
 
   /**
@@ -85,6 +102,7 @@ class Meeting {
    * that other lanes add are prepared when they are asked for.
    */
   prepare(picture: number, forecasts: readonly PlannedForecasts[]): Promise<void> {
+    this.#announced.set(picture, forecasts);
     this.#leader ??= picture;
     return this.#prepared ??= this.#shared.prepare(forecasts);
   }
@@ -143,17 +161,37 @@ class Meeting {
     asked: ReadonlyMap<number, Waiting<FullAsked>>,
     signal: AbortSignal | undefined,
   ): Promise<void> {
+    const { narrow } = this.#shared;
+    if (narrow && asked.size < this.#computed.length) await this.#narrow([...asked.keys()], narrow);
     const { signal: _, ...call } = first(asked).call;
     const length = call.latents.length;
-    const latents = this.#latents ??= new Float32Array(this.#pictures * length);
-    for (const [picture, { asked: { call } }] of asked) latents.set(call.latents, picture * length);
+    const latents = this.#latents ??= new Float32Array(this.#computed.length * length);
+    for (const [picture, { asked: { call } }] of asked) {
+      latents.set(call.latents, this.#row(picture) * length);
+    }
     const { output, forecastErrors } = await this.#shared.full({ ...call, latents, ...signal && { signal } });
     for (const [picture, { settle }] of asked) {
       settle.resolve({
-        output: partOf(output, { picture, length }),
-        ...forecastErrors && { forecastError: forecastErrors[picture]! },
+        output: partOf(output, { row: this.#row(picture), length }),
+        ...forecastErrors && { forecastError: forecastErrors[this.#row(picture)]! },
       });
     }
+  }
+
+  /** Takes the rows of lanes that have left out of the network. */
+  async #narrow(left: readonly number[], narrow: Required<SharedDenoiser>["narrow"]): Promise<void> {
+    const pictures = left.toSorted((a, b) => a - b);
+    await narrow(pictures.map((picture) => this.#row(picture)));
+    this.#computed = pictures;
+    this.#latents = undefined;
+    // Forecasts are known by the arrays of the lane that announced them.
+    this.#leader = pictures.find((picture) => this.#announced.has(picture));
+    const announced = this.#leader === undefined ? undefined : this.#announced.get(this.#leader);
+    if (announced !== undefined) await this.#shared.prepare(announced);
+  }
+
+  #row(picture: number): number {
+    return this.#computed.indexOf(picture);
   }
 
   async #forecast(
@@ -173,9 +211,10 @@ class Meeting {
       sums: common?.length === sums.all.length ? common : sums.all,
       ...signal && { signal },
     });
-    const length = outputs[0]!.length / this.#pictures;
+    const length = outputs[0]!.length / this.#computed.length;
     for (const [picture, { settle }] of asked) {
-      settle.resolve(wanted.get(picture)!.map((index) => partOf(outputs[index]!, { picture, length })));
+      const row = this.#row(picture);
+      settle.resolve(wanted.get(picture)!.map((index) => partOf(outputs[index]!, { row, length })));
     }
   }
 }
@@ -188,8 +227,8 @@ function first<Asked extends FullAsked | ForecastAsked>(asked: ReadonlyMap<numbe
   return asked.values().next().value!.asked;
 }
 
-function partOf(all: Float32Array, { picture, length }: { picture: number; length: number }): Float32Array {
-  return all.subarray(picture * length, (picture + 1) * length);
+function partOf(all: Float32Array, { row, length }: { row: number; length: number }): Float32Array {
+  return all.subarray(row * length, (row + 1) * length);
 }
 
 /** Collects sums over the same calls and drops duplicates. */

@@ -50,6 +50,23 @@ export class FeatureHistory implements Disposable {
     return this.#stack.use(this.#block!.view(byteOffset, dims));
   }
 
+  /** Fills all slots with rows of a history with as many slots. `rows` are the rows' indices there. */
+  async copyRows(from: FeatureHistory, rows: readonly number[]): Promise<void> {
+    const [source, target] = [from.#block, this.#block];
+    if (source === undefined || target === undefined) return;
+    const all = await source.toArray();
+    const length = all.length / (source.dims[0]! * source.dims[1]!);
+    const picked = all.slice(0, target.byteLength / all.BYTES_PER_ELEMENT);
+    for (let slot = 0; slot < target.dims[0]!; slot++) {
+      for (const [row, index] of rows.entries()) {
+        const start = (slot * source.dims[1]! + index) * length;
+        const part = all.subarray(start, start + length) as typeof picked;
+        picked.set(part as never, (slot * rows.length + row) * length);
+      }
+    }
+    await target.write(picked);
+  }
+
   /** Copies all slots to the host as float32. For recording features; sampling never needs it. */
   async toArray(): Promise<Float32Array> {
     const block = this.#block;

@@ -115,6 +115,18 @@ export class OnnxDenoiser implements Denoiser, Disposable {
     };
   }
 
+  /**
+   * Takes over the history of a denoiser of more pictures.
+   * @param pictures the places there of this denoiser's pictures
+   */
+  async adopt(from: OnnxDenoiser, pictures: readonly number[]): Promise<void> {
+    const { branches } = this.#shape;
+    const rows = pictures.flatMap((picture) =>
+      Array.from({ length: branches }, (_, branch) => picture * branches + branch)
+    );
+    await this.#history.copyRows(from.#history, rows);
+  }
+
   #checkWeights(count: number): Tensor<"float32"> {
     return this.#weightsByCount[count] ??= this.#stack.use(
       this.#runtime.tensor("float32", [1, count], new Float32Array(count)),

@@ -73,7 +73,8 @@ class Batch {
   /** The places that have joined. Places that leave before all have met are removed; later ones stay. */
   readonly #members = new Map<Place, Comer>();
   readonly #met = Promise.withResolvers<void>();
-  readonly #owned = new DisposableStack();
+  /** Owns the network and its inputs. */
+  #owned = new DisposableStack();
   #make: MakePicturesDenoiser | undefined;
   #lanes: Map<Place, DenoiserLane> | undefined;
   readonly #left = new Set<Place>();
@@ -112,11 +113,24 @@ class Batch {
 
   lane(place: Place, { slots, timesteps }: { slots: number; timesteps: Float64Array }): DenoiserLane {
     if (this.#lanes === undefined) {
-      const denoiser = this.#owned.use(this.#make!(slots, timesteps));
+      let denoiser = this.#owned.use(this.#make!(slots, timesteps));
+      let comers = [...this.#members.values()];
+      /** Opens a network for these pictures alone, which goes on with what this one has. */
+      const narrow = async (places: readonly number[]) => {
+        const kept = places.map((place) => comers[place]!);
+        using owned = new DisposableStack();
+        const make = kept[0]!.prepare(kept.map(({ run }) => run), owned);
+        const next = owned.use(make(slots, timesteps));
+        await next.adopt!(denoiser, places);
+        this.#owned.dispose();
+        this.#owned = owned.move();
+        [denoiser, comers] = [next, kept];
+      };
       const lanes = denoiserLanes({
         full: (call) => denoiser.full(call),
         forecast: (calls, options) => denoiser.forecast(calls, options),
         prepare: (forecasts) => denoiser.prepare(forecasts),
+        ...denoiser.adopt && { narrow },
         [Symbol.dispose]: () => this.#owned.dispose(),
       }, this.#members.size);
       this.#lanes = new Map([...this.#members.keys()].map((member, i) => [member, lanes[i]!]));

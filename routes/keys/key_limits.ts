@@ -109,7 +109,10 @@ export class KeyLimits {
    * Says of a holder without a charge at this edge that it lives, or counts its pictures again: whatever the limit, as
    * they were promised. @throws {StoreAwayError} so that the caller tries again
    */
-  async adoptPictures(charged: ChargedPictures, { count, leaseMs }: { count: number; leaseMs: number }): Promise<void> {
+  async adoptPictures(
+    charged: ChargedPictures,
+    { count, leaseMs }: { count: number; leaseMs: number },
+  ): Promise<void> {
     await this.#store.charge({ ...charged, amount: count, limit: Number.MAX_SAFE_INTEGER, leaseMs });
   }
 

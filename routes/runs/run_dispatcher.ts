@@ -138,7 +138,9 @@ export class RunDispatcher {
       return log.shared ? await log.release(held) : await this.fail({ log, held, after }, workerLost());
     }
     const order: RunOrder | undefined = request === "" ? undefined : JSON.parse(request);
-    if (order === undefined || stepped && restarts >= MAX_RESTARTS || takeovers >= this.#options.maxAttempts) {
+    if (
+      order === undefined || stepped && restarts >= MAX_RESTARTS || takeovers >= this.#options.maxAttempts
+    ) {
       return await this.fail({ log, held, after }, workerLost());
     }
     if (stepped) await log.append(held, [{ id: ++after, event: { type: "restarted", attempt } }]);

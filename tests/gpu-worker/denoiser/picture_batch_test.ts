@@ -3,7 +3,7 @@ import { after, before, describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { batchLimit } from "../../../gpu-worker/request/batch_limit.ts";
 import { openPipeline } from "../../../gpu-worker/model/open_pipeline.ts";
-import { createBatch } from "../../../gpu-worker/denoiser/picture_batch.ts";
+import { type BatchPlace, createBatch } from "../../../gpu-worker/denoiser/picture_batch.ts";
 import type { GenerateOptions, GenerateResult, Pipeline } from "../../../gpu-worker/pipeline/pipeline.ts";
 import type { GenerateRequest } from "../../../gpu-worker/request/generate_request.ts";
 import { liveHandles } from "../../../gpu-worker/runtime/mod.ts";
@@ -92,6 +92,51 @@ describe("createBatch()", () => {
       for (const [i, result] of [[0, await first!], [2, await third!]] as const) {
         assert.ok(maxError(result.latents.data, expected[i]!.latents.data) <= TOLERANCE);
       }
+    }),
+  );
+
+  it(
+    "computes no row of those that have left from the next full pass on, and errors stay each picture's own",
+    onEmoji(async () => {
+      const expected = await alone();
+      const rows: number[] = [];
+      const controllers = REQUESTS.map(() => new AbortController());
+      const counted = createBatch(3).map((place, i): BatchPlace => ({
+        get pictures() {
+          return place.pictures;
+        },
+        join: async (run, { prepare, signal }) =>
+          await place.join(run, {
+            signal,
+            prepare: (runs, owned) => {
+              rows.push(runs.length);
+              return prepare(runs, owned);
+            },
+          }),
+        [Symbol.dispose]: () => place[Symbol.dispose](),
+      }));
+      const idle = liveHandles();
+      const runs = counted.map(async (place, i) => {
+        using batch = place;
+        return await pipeline.generate(requests()[i]!, {
+          batch,
+          signal: controllers[i]!.signal,
+          onStep: ({ index }) => {
+            // The lane that announced the forecasts leaves first.
+            if (index === 5 && i === 0 || index === 11 && i === 2) controllers[i]!.abort("cancelled");
+          },
+        });
+      });
+      const [first, last, third] = runs;
+      for (const cancelled of [first!, third!]) {
+        await assert.rejects(cancelled, (reason) => reason === "cancelled");
+      }
+      const result = await last!;
+      assert.deepEqual(rows, [3, 2, 1]);
+      assert.ok(maxError(result.latents.data, expected[1]!.latents.data) <= TOLERANCE);
+      const errors = ({ forecastErrors }: GenerateResult) => Float32Array.from(forecastErrors.values());
+      assert.ok(maxError(errors(result), errors(expected[1]!)) <= TOLERANCE);
+      assert.deepEqual(liveHandles(), idle);
     }),
   );
 

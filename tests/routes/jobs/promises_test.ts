@@ -264,7 +264,11 @@ describe("promises", () => {
     }
     const { key, record } = await drawTestKey({ pictures_per_month: 9 });
     await keyStore.add(record);
-    const { worker, generate } = startJobs(new FakePipeline(), { state: new State(), keyStore, keeper: false });
+    const { worker, generate } = startJobs(new FakePipeline(), {
+      state: new State(),
+      keyStore,
+      keeper: false,
+    });
     await using _worker = worker;
     generate({ background: true, n: 3 }, { headers: { authorization: `Bearer ${key}` } });
     await until(async () => await keyStore.used(counterOf(record)) === 3);

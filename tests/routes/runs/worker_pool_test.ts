@@ -178,7 +178,11 @@ describe("WorkerPool", () => {
     let now = 0;
     const worker = new FakeWorker("a");
     const { status } = worker;
-    const pool = new WorkerPool({ workers: [worker] as unknown as PooledWorker[], log: () => {}, now: () => now });
+    const pool = new WorkerPool({
+      workers: [worker] as unknown as PooledWorker[],
+      log: () => {},
+      now: () => now,
+    });
     worker.refusal = unavailable();
     Object.assign(worker, { status: () => Promise.reject(unavailable()) });
     // Somebody asks all the time, so that the breaker stays open for half a minute.

@@ -131,7 +131,15 @@ function contract(open: () => RunLog): void {
     await log.release(held);
     assert.ok((await log.orphans()).includes(id));
     const taken = (await Promise.all(Array.from({ length: 5 }, () => log.takeOver(id)))).filter(Boolean);
-    const expected = { id, attempt: 2, lastId: 2, stepped: true, restarts: 0, takeovers: 1, worker: "http://w" };
+    const expected = {
+      id,
+      attempt: 2,
+      lastId: 2,
+      stepped: true,
+      restarts: 0,
+      takeovers: 1,
+      worker: "http://w",
+    };
     assert.deepEqual(taken, [{ ...expected, request: "what to make" }]);
     assert.equal(await log.append(held, [{ id: 3, event: STEP }]), "lost");
     assert.deepEqual((await log.renew([held, { id, attempt: 2 }])).map(({ state }) => state), [
