@@ -101,7 +101,7 @@ describe("createBatch()", () => {
       const expected = await alone();
       const rows: number[] = [];
       const controllers = REQUESTS.map(() => new AbortController());
-      const counted = createBatch(3).map((place, i): BatchPlace => ({
+      const counted = createBatch(3).map((place): BatchPlace => ({
         get pictures() {
           return place.pictures;
         },
