@@ -13,6 +13,8 @@ const TURBO = { steps: 1, guidanceScale: 0, width: 512, height: 512 };
 const PUBLISHED: Readonly<Record<string, Partial<RequestDefaults>>> = {
   "lodestones/chroma1-base": { steps: 40, guidanceScale: 3 },
   "lodestones/chroma1-hd": { steps: 40, guidanceScale: 3 },
+  "qwen/qwen-image": { width: 1328, height: 1328 },
+  "qwen/qwen-image-2512": { width: 1328, height: 1328 },
   "stabilityai/sd-turbo": TURBO,
   "stabilityai/sdxl-turbo": TURBO,
   "stabilityai/stable-diffusion-3-medium-diffusers": { steps: 28 },

@@ -7,16 +7,16 @@ import type {
   FullResult,
   PlannedForecasts,
 } from "../../sampler/mod.ts";
-import { joinRows } from "./combine_rows.ts";
+import { combineRows, joinRows } from "./combine_rows.ts";
 import type { RunDenoiser } from "./run_denoiser.ts";
 
 export interface SeparateBranchesOptions {
   /** Slots in each branch's history. */
   slots: number;
-  /**
-   * Combines the branches' outputs, [branches, n]. Must be linear in them, as it may receive sums over steps.
-   */
+  /** Combines the branches' outputs, [branches, n]. */
   guide: (outputs: Float32Array) => Float32Array;
+  /** Whether `guide` is linear, so that it may also receive sums over steps. @default true */
+  isLinear?: boolean;
 }
 
 /** Runs each branch on a denoiser of its own, with its own history. Owns the branches' denoisers. */
@@ -30,7 +30,13 @@ export class SeparateBranches implements RunDenoiser {
   }
 
   async prepare(forecasts: readonly PlannedForecasts[], signal?: AbortSignal): Promise<void> {
-    for (const branch of this.#branches) await branch.prepare(forecasts, signal);
+    const announced = this.#guidesSums ? forecasts : forecasts.map(({ calls }) => ({ calls }));
+    for (const branch of this.#branches) await branch.prepare(announced, signal);
+  }
+
+  /** Whether branches may sum their outputs over steps before they are combined. */
+  get #guidesSums(): boolean {
+    return this.#branches.length === 1 || this.#options.isLinear !== false;
   }
 
   /** Runs a full pass of every branch. The forecast error is the largest of all branches. */
@@ -44,10 +50,15 @@ export class SeparateBranches implements RunDenoiser {
     };
   }
 
-  async forecast(calls: readonly ForecastCall[], options?: ForecastOptions): Promise<Float32Array[]> {
+  async forecast(calls: readonly ForecastCall[], options: ForecastOptions = {}): Promise<Float32Array[]> {
+    const { sums, ...rest } = options;
+    const asked = this.#guidesSums ? options : rest;
     const outputs: Float32Array[][] = [];
-    for (const branch of this.#branches) outputs.push(await branch.forecast(calls, options));
-    return outputs[0]!.map((_, i) => this.#combine(outputs.map((ofBranch) => ofBranch[i]!)));
+    for (const branch of this.#branches) outputs.push(await branch.forecast(calls, asked));
+    const combined = outputs[0]!.map((_, i) => this.#combine(outputs.map((ofBranch) => ofBranch[i]!)));
+    return this.#guidesSums || sums === undefined
+      ? combined
+      : sums.map((weights) => combineRows(combined, weights));
   }
 
   /** Returns all features: slot by slot, with the branches of each slot next to each other. */

@@ -5,6 +5,7 @@ import { CheckpointError } from "../checkpoint/checkpoint_error.ts";
 import { chromaFamily } from "../families/chroma/chroma_family.ts";
 import { fluxFamily } from "../families/flux/flux_family.ts";
 import { hunyuanVideoFamily } from "../families/hunyuan_video/hunyuan_video_family.ts";
+import { qwenImageFamily } from "../families/qwen_image/qwen_image_family.ts";
 import { sd3Family } from "../families/sd3/sd3_family.ts";
 import { sdFamily, sdxlFamily } from "../families/unet/unet_family.ts";
 import { wanFamily } from "../families/wan/wan_family.ts";
@@ -14,6 +15,7 @@ const FAMILIES: Readonly<Record<string, Family>> = {
   ChromaPipeline: chromaFamily,
   FluxPipeline: fluxFamily,
   HunyuanVideoPipeline: hunyuanVideoFamily,
+  QwenImagePipeline: qwenImageFamily,
   StableDiffusionPipeline: sdFamily,
   StableDiffusion3Pipeline: sd3Family,
   StableDiffusionXLPipeline: sdxlFamily,

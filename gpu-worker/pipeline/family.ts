@@ -4,7 +4,7 @@
 import type { SchedulerConfig, Solver } from "../../sampler/mod.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import type { BranchFeeds } from "../denoiser/branch_feeds.ts";
-import type { DenoiserShape } from "../denoiser/denoiser_shape.ts";
+import type { DenoiserShape, GuideRows } from "../denoiser/denoiser_shape.ts";
 import type { OnnxDenoiser } from "../denoiser/onnx_denoiser.ts";
 import type { MakeDenoiser } from "../denoiser/run_denoiser.ts";
 import type { OnnxModel } from "../graph/graph_builder.ts";
@@ -144,6 +144,11 @@ export interface Family<Reading extends FamilyReading = FamilyReading> {
   feeds(runtime: Runtime, options: FeedsOptions<Reading["config"]>): BranchFeeds;
   /** Returns the shape of one row's feature. */
   featureDims(config: Reading["config"], size: VideoSize): number[];
+  /**
+   * Creates guidance that is more than a weighted sum of the two branches' outputs. Called only under guidance.
+   * @default classifier-free guidance
+   */
+  guide?(request: GenerateRequest, config: Reading["config"]): GuideRows;
   /** Whether prompts differ in length, so that each branch of guidance needs its own call. @default false */
   separateBranches?: true;
   /**

@@ -9,15 +9,8 @@ import type { LatentScale } from "../vae/latent_scale.ts";
 import { previewLatents } from "../vae/preview_latents.ts";
 import { tiledDecoder } from "../vae/tiled_decoder.ts";
 import { videoLatents } from "../vae/video_latents.ts";
-import type { VideoSize } from "../vae/video_size.ts";
+import type { VideoToDecode } from "../vae/video_to_decode.ts";
 import type { GenerateResult } from "./pipeline.ts";
-
-export interface VideoToDecode {
-  size: VideoSize;
-  /** [channels, frames, height, width] in the denoiser's scale. */
-  data: Float32Array;
-  signal?: AbortSignal | undefined;
-}
 
 export interface FinalLatents extends VideoToDecode {
   data: Float32Array<ArrayBuffer>;
@@ -49,8 +42,16 @@ export const VAE: ValueSource = { component: "vae", dtype: "float32" };
 export function pictureDecoder(
   { runtime, vaeTiling, reading, session }: PictureDecoderOptions,
 ): LatentDecoder {
-  const { vaeConfig: config, latentScale: { spatial } } = reading;
+  const { vaeConfig: config, latentScale } = reading;
   const vae = tiledDecoder(session, { runtime, config, ...vaeTiling !== undefined && { vaeTiling } });
+  return sessionDecoder(vae, { runtime, latentScale });
+}
+
+/** Returns a decoder that turns latents into one picture. @param vae latent [1, channels, h, w] -> sample [1, 3, f h, f w] */
+export function sessionDecoder(
+  vae: GraphSession,
+  { runtime, latentScale: { spatial } }: { runtime: Runtime; latentScale: LatentScale },
+): LatentDecoder {
   const decode = async (
     latents: { dims: readonly number[]; data: Float32Array<ArrayBuffer> },
     signal?: AbortSignal,

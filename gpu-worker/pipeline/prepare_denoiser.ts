@@ -57,6 +57,7 @@ export function prepareDenoiser(
   const custom = family.customDenoiser?.({ ...run, reading, runtime, owned, feeds, open });
   if (custom) return custom;
   const scale = cfgScale(request, reading.rules);
+  const ownGuide = branches.length > 1 ? family.guide?.(request, config) : undefined;
   if (family.separateBranches) {
     const each = branches.map((branch) => feeds([branch]));
     return (slots, timesteps) => {
@@ -64,11 +65,15 @@ export function prepareDenoiser(
       const rows = { branches: 1, slots, timesteps, guide: [1] };
       const denoisers = each.map((feeds) => stack.use(open(feeds, rows)));
       stack.move();
-      return new SeparateBranches(denoisers, { slots, guide: (outputs) => guideBranches(outputs, scale) });
+      return new SeparateBranches(denoisers, {
+        slots,
+        guide: ownGuide ?? ((outputs) => guideBranches(outputs, scale)),
+        isLinear: ownGuide === undefined,
+      });
     };
   }
   const all = feeds(runs.flatMap(({ branches }) => branches));
-  const guide = guidedRows(branches.length, { scale, rescale: guidanceRescale });
+  const guide = ownGuide ?? guidedRows(branches.length, { scale, rescale: guidanceRescale });
   return (slots, timesteps) =>
     open(all, { pictures: runs.length, branches: branches.length, slots, timesteps, guide });
 }

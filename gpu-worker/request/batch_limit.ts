@@ -12,7 +12,7 @@ const BATCH_TOKENS = 1024;
 
 /** Returns how many requests like this one fill a full pass; 1 for a request that must run alone. */
 export function batchLimit(request: GenerateRequest<ImageSize>, rules: RequestRules): number {
-  if (rules.video !== undefined) return 1;
+  if (rules.video !== undefined || rules.drawnAlone === true) return 1;
   // Runs with an error budget choose their own steps. Skip-layer
   // guidance runs a second network for some of the rows.
   if (request.sampler.fullPasses.by === "errorBudget" || request.skipLayerGuidance !== undefined) return 1;

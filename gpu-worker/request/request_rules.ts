@@ -5,6 +5,11 @@ import type { StartImageRules } from "./start_image.ts";
 export interface RequestRules {
   /** Width and height must be whole multiples of this many pixels. */
   sizeMultiple: number;
+  /**
+   * Whether a call of the denoiser holds one picture only, as prompts differ in length.
+   * @default false
+   */
+  drawnAlone?: boolean;
   /** Longest T5 prompt in tokens. */
   maxSequenceLength: number;
   /** Longest side in pixels. @default 4096 */

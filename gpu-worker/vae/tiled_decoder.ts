@@ -31,12 +31,27 @@ export function tiledDecoder(
 ): GraphSession {
   const { untiled, ...layout } = tileSizes(options);
   if (untiled === Infinity) return vae;
+  const layoutOf = ({ height, width }: TiledSize) => Math.max(height, width) <= untiled ? undefined : layout;
+  return tiledSession(vae, { runtime, layoutOf });
+}
 
+/** Size of latents. */
+export type TiledSize = Pick<Planes, "height" | "width">;
+
+/**
+ * Wraps `vae`, as above.
+ * @param options.layoutOf returns the tiles for latents of a size, or undefined to decode them whole
+ */
+export function tiledSession(
+  vae: GraphSession,
+  { runtime, layoutOf }: { runtime: Runtime; layoutOf: (size: TiledSize) => TileLayout | undefined },
+): GraphSession {
   return {
     inputNames: vae.inputNames,
     async run(feeds, options) {
       const [, channels, height, width] = feeds["latent"]!.dims as [number, number, number, number];
-      if (Math.max(height, width) <= untiled) return await vae.run(feeds, options);
+      const layout = layoutOf({ height, width });
+      if (layout === undefined) return await vae.run(feeds, options);
       const latents = { channels, height, width, data: await feeds["latent"]!.as("float32").toArray() };
       const decode = async ({ height, width, data }: Planes): Promise<Planes> => {
         using latent = runtime.tensor("float32", [1, channels, height, width], data);

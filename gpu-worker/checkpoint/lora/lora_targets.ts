@@ -9,6 +9,7 @@ import {
   fluxOriginalNames,
   hunyuanVideoOriginalNames,
   type OriginalNames,
+  qwenImageOriginalNames,
   sd3OriginalNames,
   SWAPPED_ORIGINAL,
   wanOriginalNames,
@@ -33,6 +34,7 @@ const ORIGINAL_NAMES: Readonly<Record<string, (modules: readonly string[]) => Or
   ChromaTransformer2DModel: chromaOriginalNames,
   FluxTransformer2DModel: fluxOriginalNames,
   HunyuanVideoTransformer3DModel: hunyuanVideoOriginalNames,
+  QwenImageTransformer2DModel: qwenImageOriginalNames,
   SD3Transformer2DModel: sd3OriginalNames,
   UNet2DConditionModel: unetOriginalNames,
   WanTransformer3DModel: wanOriginalNames,
@@ -100,9 +102,11 @@ export function loraTargets(checkpoint: Checkpoint): FindLoraTargets {
       }
     }
     for (const [name, parts] of ORIGINAL_NAMES[className]?.(modules) ?? []) {
-      if (targets.has(keyOf(component, name))) continue;
-      add(name, parts);
-      originals.add(keyOf(component, name));
+      const key = keyOf(component, name);
+      const isDiffusers = parts.length === 1 && parts[0] === name;
+      if (targets.has(key) && !isDiffusers) continue;
+      if (!isDiffusers) add(name, parts);
+      originals.add(key);
     }
   }
   const lookUp = (component: string | undefined, module: string) =>

@@ -179,6 +179,11 @@ export function hunyuanVideoOriginalNames(modules: readonly string[]): OriginalN
   return rename(modules, HUNYUAN_VIDEO);
 }
 
+/** Returns Qwen-Image's own names, which are diffusers'. Its few-step LoRAs have no prefix before them. */
+export function qwenImageOriginalNames(modules: readonly string[]): OriginalNames {
+  return new Map(modules.map((module) => [module, [module]]));
+}
+
 /**
  * Returns the original names of Stable Diffusion 3 (Stability-AI/sd3.5) for the modules of an
  * SD3Transformer2DModel.

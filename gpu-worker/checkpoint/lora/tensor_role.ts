@@ -12,8 +12,9 @@ export interface TensorRole {
 }
 
 const DOWN = new Set(["lora_A", "lora_down", "lora.down", "lora_linear_layer.down"]);
+/** peft adds an adapter's name to matrices that no pipeline has saved. */
 const MATRIX =
-  /^(.+)\.(lora_A|lora_down|lora\.down|lora_linear_layer\.down|lora_B|lora_up|lora\.up|lora_linear_layer\.up)\.weight$/s;
+  /^(.+)\.(lora_A|lora_down|lora\.down|lora_linear_layer\.down|lora_B|lora_up|lora\.up|lora_linear_layer\.up)(?:\.default)?\.weight$/s;
 /**
  * Names of diffusers' attention processors: X.processor.to_q_lora.down.weight, or
  * X.to_q_lora.down.weight in text encoders.

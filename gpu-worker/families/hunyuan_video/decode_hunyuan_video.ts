@@ -7,7 +7,7 @@ import { blendTiles, type Planes } from "../../vae/blend_tiles.ts";
 import { videoLatents } from "../../vae/video_latents.ts";
 import { tileFrames, type VideoTiling } from "../../vae/video_tiling.ts";
 import type { GraphSession } from "../../session/session_loader.ts";
-import type { VideoToDecode } from "../../pipeline/latent_decoder.ts";
+import type { VideoToDecode } from "../../vae/video_to_decode.ts";
 
 export interface HunyuanVideoDecoderOptions {
   runtime: Runtime;

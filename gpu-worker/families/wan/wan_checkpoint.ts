@@ -1,15 +1,19 @@
 // Reads a Wan checkpoint: scheduler, defaults, rules, and the function that builds its
 // graphs. Nothing is loaded on a device.
 import { createSolver, showValue } from "../../../sampler/mod.ts";
-import { parseAutoencoderKLWanConfig } from "./wan_vae_config.ts";
-import { type AutoencoderKLWanDecoder, autoencoderKLWanDecoder } from "./wan_vae_decoder.ts";
+import { parseAutoencoderKLWanConfig, type WanVaeConfig } from "../../graph/wan_vae/wan_vae_config.ts";
+import {
+  type WanVaeDecoder,
+  wanVaeDecoder,
+  type WanVaeDecoderOptions,
+} from "../../graph/wan_vae/wan_vae_decoder.ts";
 import type { OnnxModel } from "../../graph/graph_builder.ts";
 import { parseT5Config, t5EncoderGraph } from "../../graph/text_encoders/t5_encoder.ts";
 import { parseWanTransformerConfig, type WanTransformerConfig } from "./wan_config.ts";
 import { wanTransformerGraphs } from "./wan_transformer.ts";
 import { CheckpointError } from "../../checkpoint/checkpoint_error.ts";
 import type { DType } from "../../runtime/dtype.ts";
-import type { Checkpoint, Component } from "../../checkpoint/checkpoint.ts";
+import type { Checkpoint } from "../../checkpoint/checkpoint.ts";
 import { MAX_PIXELS_PER_SIDE } from "../../request/request_limits.ts";
 import { leastCommonMultiple } from "../../pipeline/least_common_multiple.ts";
 import type { FamilyReading } from "../../pipeline/family.ts";
@@ -17,11 +21,12 @@ import { requestDefaults } from "../../checkpoint/stored_defaults.ts";
 
 export interface WanCheckpoint extends FamilyReading {
   config: WanTransformerConfig;
+  vaeConfig: WanVaeConfig;
   tokenizers: Record<"t5", string>;
   /** Builds the graphs. The VAE's graph comes with its memories. */
   buildGraphs():
     & Record<"t5" | "trunk" | "head" | "modulation" | "vae", OnnxModel>
-    & { vae: Pick<AutoencoderKLWanDecoder, "caches"> };
+    & { vae: Pick<WanVaeDecoder, "caches"> };
 }
 
 /** The published settings of Wan2.1's 1.3B and 14B models, which are diffusers' defaults too. */
@@ -88,6 +93,7 @@ export function readWanCheckpoint(checkpoint: Checkpoint, dtype: DType): WanChec
   const patches = [patchHeight, patchWidth].map((patch) => patch * spatialScale) as [number, number];
   return {
     config,
+    vaeConfig,
     scheduler,
     latentScale: { channels: inChannels, spatial: spatialScale, temporal: temporalScale },
     tokenizers: { t5: checkpoint.path("tokenizer") },
@@ -112,13 +118,13 @@ export function readWanCheckpoint(checkpoint: Checkpoint, dtype: DType): WanChec
     buildGraphs: () => ({
       t5: t5EncoderGraph({ ...t5, dtype, className: TEXT_CLASS }),
       ...wanTransformerGraphs({ ...transformer, dtype }),
-      vae: decoder(vae),
+      vae: decoder({ config: vaeConfig, weights: vae.weights }),
     }),
   };
 }
 
-function decoder(vae: Component): OnnxModel & Pick<AutoencoderKLWanDecoder, "caches"> {
-  const { graph, caches } = autoencoderKLWanDecoder(vae);
+function decoder(vae: WanVaeDecoderOptions): OnnxModel & Pick<WanVaeDecoder, "caches"> {
+  const { graph, caches } = wanVaeDecoder(vae);
   return { ...graph, caches };
 }
 

@@ -3,7 +3,7 @@ import { createSolver } from "../../../sampler/mod.ts";
 import type { Family } from "../../pipeline/family.ts";
 import { videoDecoder } from "../../pipeline/latent_decoder.ts";
 import { VIDEO_TILING } from "../../vae/video_tiling.ts";
-import { decodeWan } from "./decode_wan.ts";
+import { decodeWan } from "../../vae/decode_wan.ts";
 import { encodeWanPrompt } from "./encode_wan_prompt.ts";
 import { readWanCheckpoint, type WanCheckpoint } from "./wan_checkpoint.ts";
 import { wanFeeds, wanGrid } from "./wan_feeds.ts";
@@ -18,9 +18,16 @@ export const wanFamily: Family<WanCheckpoint> = {
   solver: ({ steps }, { reading: { scheduler }, noise }) => createSolver(scheduler, { steps, noise }),
   feeds: wanFeeds,
   featureDims: (config, size) => [...wanGrid(config, size), config.innerDim],
-  decoder({ runtime, session: vae, reading: { latentScale }, graphs, vaeTiling }) {
+  decoder({ runtime, session: vae, reading: { latentScale, vaeConfig }, graphs, vaeTiling }) {
     const tiling = vaeTiling ? VIDEO_TILING : undefined;
-    const decoder = { runtime, vae, caches: graphs.vae.caches, scale: latentScale.spatial, tiling };
+    const decoder = {
+      runtime,
+      vae,
+      caches: graphs.vae.caches,
+      scale: latentScale.spatial,
+      patchSize: vaeConfig.patchSize,
+      tiling,
+    };
     return videoDecoder((video) => decodeWan(decoder, video), latentScale);
   },
 };

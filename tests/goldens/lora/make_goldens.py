@@ -83,6 +83,29 @@ FAMILIES = {
             "lora_unet_single_blocks_1_linear2": [f"transformer.{SINGLE}.proj_out"],
         },
     },
+    "qwen_image": {
+        "checkpoint": "qwen_image/tiny-image",
+        "call": {
+            "height": 32, "width": 48, "max_sequence_length": 80, "true_cfg_scale": 4.0, "negative_prompt": " ",
+        },
+        "modules": {
+            "transformer": {
+                "style": [
+                    *(f"{DOUBLE}.attn.{m}" for m in ("to_q", "to_k", "to_v", "to_out.0", "add_q_proj", "to_add_out")),
+                    f"{DOUBLE}.img_mlp.net.0.proj", f"{DOUBLE}.txt_mlp.net.2", f"{DOUBLE}.img_mod.1", f"{DOUBLE}.txt_mod.1",
+                    "img_in", "txt_in", "norm_out.linear", "time_text_embed.timestep_embedder.linear_1",
+                ],
+                "detail": [f"{DOUBLE}.attn.to_q", f"{DOUBLE}.img_mlp.net.2", "proj_out"],
+            },
+        },
+        "kohya": {
+            f"lora_unet_{name.replace('.', '_')}": [f"transformer.{name}"] for name in (
+                *(f"{DOUBLE}.attn.{m}" for m in ("to_q", "to_k", "to_v", "to_out.0", "add_q_proj", "to_add_out")),
+                f"{DOUBLE}.img_mlp.net.0.proj", f"{DOUBLE}.txt_mlp.net.2", f"{DOUBLE}.img_mod.1", f"{DOUBLE}.txt_mod.1",
+                "img_in", "txt_in", "norm_out.linear", "time_text_embed.timestep_embedder.linear_1",
+            )
+        },
+    },
     "sd3": {
         "checkpoint": "sd3/tiny-large",
         "call": {"height": 16, "width": 24, "max_sequence_length": 20, "guidance_scale": 4.0},
@@ -234,8 +257,8 @@ def main():
         peft = {adapter: folder / f"{adapter}.safetensors" for adapter in WEIGHTS}
         call, latents = draw(load(family), family, peft)
         goldens.add("picture.both", call, latents=latents)
-        # diffusers reads kohya's names of the UNets; it has the others' sizes built in, and none of SD3's names.
-        if name == "sdxl":
+        # diffusers reads kohya's names of the UNets and Qwen-Image; it has the others' sizes built in, and none of SD3's names.
+        if name in ("sdxl", "qwen_image"):
             _, same = draw(load(family), family, {**peft, "style": folder / "kohya.safetensors"})
             assert (same - latents).abs().max() < 1e-5 * latents.abs().max()
         goldens.save(folder)

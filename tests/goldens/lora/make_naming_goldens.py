@@ -187,7 +187,23 @@ HUNYUAN = {
     for name, prefix in {"transformer": "transformer.", "comfy": "diffusion_model.", "bare": ""}.items()
 }
 
+QWEN_LAYERS = ("attn.to_q", "attn.add_k_proj", "attn.to_out.0", "img_mlp.net.0.proj", "txt_mod.1")
+QWEN_IMAGE = {
+    # Qwen-Image-Lightning has no prefix.
+    "lightning": [
+        layer(f"transformer_blocks.0.{name}", f"{DOUBLE}.{name}", form=KOHYA, alpha=1.0) for name in QWEN_LAYERS
+    ],
+    "comfy": [layer(f"diffusion_model.transformer_blocks.0.{name}", f"{DOUBLE}.{name}") for name in QWEN_LAYERS],
+    # DiffSynth writes peft's name of the adapter.
+    "default": [
+        layer(f"transformer_blocks.0.{name}", f"{DOUBLE}.{name}", form=("lora_A.default.weight", "lora_B.default.weight"))
+        for name in QWEN_LAYERS
+    ],
+}
+
 FAMILIES = {
+    "qwen_image": ("qwen_image/tiny-image", {
+        "height": 32, "width": 48, "max_sequence_length": 80, "true_cfg_scale": 4.0, "negative_prompt": " "}, QWEN_IMAGE),
     "flux": ("flux/tiny-dev", {"height": 16, "width": 24, "max_sequence_length": 40, "guidance_scale": 3.5}, FLUX),
     "sd3": ("sd3/tiny-large", {"height": 16, "width": 24, "max_sequence_length": 20, "guidance_scale": 4.0}, SD3),
     "sdxl": ("sdxl/tiny-sdxl", {"height": 16, "width": 24, "guidance_scale": 5.0}, SDXL),

@@ -11,6 +11,8 @@ import { readChromaCheckpoint } from "../../../gpu-worker/families/chroma/chroma
 import { chromaFeeds } from "../../../gpu-worker/families/chroma/chroma_feeds.ts";
 import { readFluxCheckpoint } from "../../../gpu-worker/families/flux/flux_checkpoint.ts";
 import { fluxFeeds } from "../../../gpu-worker/families/flux/flux_feeds.ts";
+import { readQwenImageCheckpoint } from "../../../gpu-worker/families/qwen_image/qwen_image_checkpoint.ts";
+import { qwenImageFeeds } from "../../../gpu-worker/families/qwen_image/qwen_image_feeds.ts";
 import { readSdCheckpoint } from "../../../gpu-worker/families/unet/sd_checkpoint.ts";
 import { readSd3Checkpoint } from "../../../gpu-worker/families/sd3/sd3_checkpoint.ts";
 import { sd3Feeds } from "../../../gpu-worker/families/sd3/sd3_feeds.ts";
@@ -67,6 +69,21 @@ const FAMILIES: Record<string, () => Family> = {
       textDims: [config.jointAttentionDim, config.pooledProjectionDim],
       featureDims: [tokens, config.innerDim],
       feeds: (runtime, branches) => fluxFeeds(runtime, { config, branches, size, guidanceScale: 3.5 }),
+    };
+  },
+  "Qwen-Image": () => {
+    const { buildGraphs, config } = readQwenImageCheckpoint(
+      Checkpoint.open(goldenPath("qwen_image/tiny-image")),
+      "float32",
+    );
+    const size = { channels: config.inChannels / 4, height: HEIGHT, width: WIDTH };
+    const tokens = HEIGHT / 2 * WIDTH / 2;
+    return {
+      buildGraphs,
+      latentDims: [tokens, config.inChannels],
+      textDims: [config.jointAttentionDim, 1],
+      featureDims: [tokens, config.innerDim],
+      feeds: (runtime, branches) => qwenImageFeeds(runtime, { config, branches, size }),
     };
   },
   "Stable Diffusion 3": () => {

@@ -17,7 +17,8 @@ export interface ReferenceCall {
   height: number;
   /** Frames of a video. */
   num_frames?: number;
-  guidance_scale: number;
+  /** @default 0 */
+  guidance_scale?: number;
   true_cfg_scale?: number;
   guidance_rescale?: number;
   strength?: number;
@@ -84,7 +85,7 @@ export function completeReference(
     width: call.width,
     height: call.height,
     numFrames: call.num_frames,
-    guidanceScale: call.guidance_scale,
+    guidanceScale: call.guidance_scale ?? 0,
     trueCfgScale: call.true_cfg_scale ?? 1,
     guidanceRescale: call.guidance_rescale,
     maxSequenceLength: call.max_sequence_length,

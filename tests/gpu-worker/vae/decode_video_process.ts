@@ -4,13 +4,13 @@
 import { peakMemoryBytes } from "../../../gpu-worker/cli/peak_memory.ts";
 import { parseAutoencoderKLHunyuanVideoConfig } from "../../../gpu-worker/families/hunyuan_video/hunyuan_video_vae_config.ts";
 import { autoencoderKLHunyuanVideoDecoderGraph } from "../../../gpu-worker/families/hunyuan_video/hunyuan_video_vae_decoder.ts";
-import { parseAutoencoderKLWanConfig } from "../../../gpu-worker/families/wan/wan_vae_config.ts";
-import { autoencoderKLWanDecoder } from "../../../gpu-worker/families/wan/wan_vae_decoder.ts";
+import { parseAutoencoderKLWanConfig } from "../../../gpu-worker/graph/wan_vae/wan_vae_config.ts";
+import { wanVaeDecoder } from "../../../gpu-worker/graph/wan_vae/wan_vae_decoder.ts";
 import type { OnnxModel } from "../../../gpu-worker/graph/graph_builder.ts";
 import { collectVideo } from "../../../gpu-worker/vae/collect_video.ts";
-import { decodeWan } from "../../../gpu-worker/families/wan/decode_wan.ts";
+import { decodeWan } from "../../../gpu-worker/vae/decode_wan.ts";
 import { decodeHunyuanVideo } from "../../../gpu-worker/families/hunyuan_video/decode_hunyuan_video.ts";
-import type { VideoToDecode } from "../../../gpu-worker/pipeline/latent_decoder.ts";
+import type { VideoToDecode } from "../../../gpu-worker/vae/video_to_decode.ts";
 import { Runtime, type Session } from "../../../gpu-worker/runtime/mod.ts";
 import { component } from "../graph/component.ts";
 
@@ -43,9 +43,9 @@ interface Decoder {
 }
 
 function wanDecoder(): Decoder {
-  const { latentChannels: channels, ...config } = parseAutoencoderKLWanConfig(source.config, folder!);
-  const { graph, caches } = autoencoderKLWanDecoder(source);
-  const scale = config.spatialScale;
+  const config = parseAutoencoderKLWanConfig(source.config, folder!);
+  const { graph, caches } = wanVaeDecoder({ config, weights: source.weights });
+  const { latentChannels: channels, spatialScale: scale } = config;
   return {
     ...config,
     channels,

@@ -27,9 +27,16 @@ export interface JointContext {
   bias?: Value;
   /** Numbers of text and image tokens, [2] int64, for splitting joined tokens. */
   tokenCounts: Value;
+  /** Names of a two-stream block's layers. @default FLUX's and Stable Diffusion 3's */
+  layers?: StreamLayers;
   /** Rotates queries or keys of all tokens, text first, by their positions. @default no rotation */
   rotate?: (tokens: Value) => Value;
 }
+
+/** Names of a two-stream block's layers that are not inside its attention, for each stream. */
+export type StreamLayers = Readonly<
+  Record<"image" | "text", Readonly<Record<"modulation" | "feedForward", string>>>
+>;
 
 export interface AttentionProjectionsOptions {
   /** Name of the attention module. */

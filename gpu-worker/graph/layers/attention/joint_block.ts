@@ -12,6 +12,7 @@ import {
   JOINT_EPS,
   jointAttention,
   type JointContext,
+  type StreamLayers,
 } from "./joint_attention.ts";
 import { linear } from "../dense/linear.ts";
 
@@ -74,10 +75,11 @@ interface Stream {
   finish(attended: Value): Value;
 }
 
-const LAYERS = {
-  image: { modulation: "norm1.linear", attentionOut: "attn.to_out.0", feedForward: "ff" },
-  text: { modulation: "norm1_context.linear", attentionOut: "attn.to_add_out", feedForward: "ff_context" },
-} as const;
+const LAYERS: StreamLayers = {
+  image: { modulation: "norm1.linear", feedForward: "ff" },
+  text: { modulation: "norm1_context.linear", feedForward: "ff_context" },
+};
+const ATTENTION_OUT = { image: "attn.to_out.0", text: "attn.to_add_out" } as const;
 
 function fullStream(
   graph: GraphBuilder,
@@ -86,7 +88,7 @@ function fullStream(
 ): Stream {
   const { name, context, kind, dualAttention = false, keep } = options;
   const features = context.heads * context.headDim;
-  const layers = LAYERS[kind];
+  const layers = (context.layers ?? LAYERS)[kind];
   const [shift, scale, gate, mlpShift, mlpScale, mlpGate, ...second] = blockModulation(
     graph,
     context,
@@ -100,7 +102,7 @@ function fullStream(
     linear(graph, attended, { name: `${name}.${layer}`, inFeatures: features, outFeatures: features });
 
   const finish = (attended: Value): Value => {
-    let tokens = add(x, { gate, branch: out(attended, layers.attentionOut) });
+    let tokens = add(x, { gate, branch: out(attended, ATTENTION_OUT[kind]) });
     if (dualAttention) {
       const [shift, scale, gate] = second as [Value, Value, Value];
       const inputs = attentionProjections(graph, norm(x, { scale, shift }), {

@@ -9,6 +9,8 @@ export interface SinusoidalEmbeddingOptions {
   flipSinToCos?: boolean;
   /** Subtracted from the number of frequencies before they are spread. @default 0 */
   freqShift?: number;
+  /** Factor on the angles, applied after they are rounded. @default 1 */
+  scale?: number;
   /** Type of the result. @default the graph's compute type */
   dtype?: DType;
 }
@@ -19,14 +21,16 @@ const MAX_PERIOD = 10000;
 export function sinusoidalEmbedding(
   graph: GraphBuilder,
   x: Value,
-  { channels, flipSinToCos = true, freqShift = 0, dtype = graph.dtype }: SinusoidalEmbeddingOptions,
+  { channels, flipSinToCos = true, freqShift = 0, scale = 1, dtype = graph.dtype }:
+    SinusoidalEmbeddingOptions,
 ): Value {
   const count = channels / 2;
   const column = graph.node("Reshape", [x, graph.ints(-1, 1)]);
-  const angles = graph.node("Mul", [
+  const plain = graph.node("Mul", [
     column,
     graph.constant(frequencies(count, freqShift), [1, count], "float32"),
   ]);
+  const angles = scale === 1 ? plain : graph.node("Mul", [plain, graph.scalar(scale, "float32")]);
   const waves = [graph.node("Cos", [angles]), graph.node("Sin", [angles])];
   if (!flipSinToCos) waves.reverse();
   return graph.cast(graph.node("Concat", waves, { attributes: { axis: -1 } }), dtype);

@@ -13,6 +13,7 @@ import { assertReference, generateReference, referenceCalls } from "../../pipeli
 
 const FAMILIES = {
   flux: "flux/tiny-dev",
+  qwen_image: "qwen_image/tiny-image",
   sd3: "sd3/tiny-large",
   sdxl: "sdxl/tiny-sdxl",
   sd15: "sdxl/tiny-sd15",

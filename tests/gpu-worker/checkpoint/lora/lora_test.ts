@@ -20,6 +20,7 @@ const CHECKPOINTS = {
   chroma: "chroma/tiny-hd",
   flux: "flux/tiny-dev",
   hunyuan_video: "hunyuan_video/tiny-plain",
+  qwen_image: "qwen_image/tiny-image",
   sd3: "sd3/tiny-large",
   sdxl: "sdxl/tiny-sdxl",
 };

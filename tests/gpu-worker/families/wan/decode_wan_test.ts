@@ -1,19 +1,25 @@
 // Decodes videos frame by frame and in tiles, and checks what stays in memory after the reader has stopped.
 import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
-import { autoencoderKLWanDecoder } from "../../../../gpu-worker/families/wan/wan_vae_decoder.ts";
+import { parseAutoencoderKLWanConfig } from "../../../../gpu-worker/graph/wan_vae/wan_vae_config.ts";
+import { wanVaeDecoder } from "../../../../gpu-worker/graph/wan_vae/wan_vae_decoder.ts";
 import type { VideoTiling } from "../../../../gpu-worker/vae/video_tiling.ts";
-import { decodeWan } from "../../../../gpu-worker/families/wan/decode_wan.ts";
+import { decodeWan } from "../../../../gpu-worker/vae/decode_wan.ts";
 import { liveHandles, Runtime } from "../../../../gpu-worker/runtime/mod.ts";
 import { loadGoldens, maxError } from "../../../goldens/golden.ts";
 import { component } from "../../graph/component.ts";
 
 type Four = [number, number, number, number];
 
+function tinyDecoder() {
+  const { config, weights } = component("wan/tiny-euler/vae");
+  return wanVaeDecoder({ config: parseAutoencoderKLWanConfig(config, "vae/config.json"), weights });
+}
+
 describe("decodeWan()", () => {
   it("decodes in tiles as diffusers does, and small videos whole", async () => {
     const goldens = loadGoldens("wan/tiny-euler");
-    const { graph, caches } = autoencoderKLWanDecoder(component("wan/tiny-euler/vae"));
+    const { graph, caches } = tinyDecoder();
     using runtime = Runtime.open();
     using vae = await runtime.createSession(graph);
     const decode = async (name: string, tiling: VideoTiling | undefined) => {
@@ -50,7 +56,7 @@ describe("decodeWan()", () => {
   });
 
   it("holds nothing once its signal is aborted or nobody asks any more", async () => {
-    const { graph, caches } = autoencoderKLWanDecoder(component("wan/tiny-euler/vae"));
+    const { graph, caches } = tinyDecoder();
     using runtime = Runtime.open();
     using vae = await runtime.createSession(graph);
     const before = liveHandles();

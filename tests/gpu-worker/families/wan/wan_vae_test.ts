@@ -1,8 +1,8 @@
 import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
-import { parseAutoencoderKLWanConfig } from "../../../../gpu-worker/families/wan/wan_vae_config.ts";
-import { autoencoderKLWanDecoder } from "../../../../gpu-worker/families/wan/wan_vae_decoder.ts";
-import { decodeWan } from "../../../../gpu-worker/families/wan/decode_wan.ts";
+import { parseAutoencoderKLWanConfig } from "../../../../gpu-worker/graph/wan_vae/wan_vae_config.ts";
+import { wanVaeDecoder } from "../../../../gpu-worker/graph/wan_vae/wan_vae_decoder.ts";
+import { decodeWan } from "../../../../gpu-worker/vae/decode_wan.ts";
 import { Runtime } from "../../../../gpu-worker/runtime/mod.ts";
 import { loadGoldens, maxError } from "../../../goldens/golden.ts";
 import { component } from "../../graph/component.ts";
@@ -15,7 +15,7 @@ import { refusalCases, type RefusedOption } from "../../graph/refusal.ts";
 const TOLERANCE = 2e-5;
 
 for (const name of ["tiny-unipc", "tiny-euler"]) {
-  describe(`autoencoderKLWanDecoder() of ${name}`, () => {
+  describe(`wanVaeDecoder() of ${name}`, () => {
     const goldens = loadGoldens(`wan/${name}`);
     const source = component(`wan/${name}/vae`);
     const config = parseAutoencoderKLWanConfig(source.config, "vae/config.json");
@@ -37,7 +37,7 @@ for (const name of ["tiny-unipc", "tiny-euler"]) {
           data.set(latents.subarray(c * frames * area, (c * frames + steps) * area), c * steps * area);
         }
         using runtime = Runtime.open();
-        const { graph, caches } = autoencoderKLWanDecoder(source);
+        const { graph, caches } = wanVaeDecoder({ ...source, config });
         using vae = await runtime.createSession(graph);
         const planes: Float32Array[] = [];
         const video = { size: { channels, frames: steps, height, width }, data };
@@ -62,9 +62,9 @@ for (const name of ["tiny-unipc", "tiny-euler"]) {
 describe("parseAutoencoderKLWanConfig()", () => {
   const { config } = component("wan/tiny-unipc/vae");
   const REFUSED: RefusedOption[] = [
-    ["is_residual", true, /'is_residual'.*Wan2\.2.*true/],
-    ["patch_size", 2, /'patch_size'.*Wan2\.2.*2/],
-    ["out_channels", 12, /'out_channels'.*12/],
+    ["is_residual", "yes", /'is_residual'.*"yes"/],
+    ["patch_size", 2, /'scale_factor_spatial' must be what the blocks make \(16\).* 8$/],
+    ["out_channels", 12, /'out_channels' must be three colours of each pixel of a patch \(3\).* 12$/],
     [
       "temperal_downsample",
       [true],

@@ -1,7 +1,7 @@
 // A causal convolution over time (diffusers' WanCausalConv3d). Frames lie along the batch dimension, and the
 // kernel is a sum of 2-D kernels. On the CPU this takes a quarter to all of the time of ONNX Runtime's 3-D
 // kernel, which has no blocked form. It needs no more memory on any device.
-import type { GraphBuilder, Value } from "../../graph/graph_builder.ts";
+import type { GraphBuilder, Value } from "../graph_builder.ts";
 
 export interface CausalConv3dOptions {
   /** Name of the module: `<name>.weight` [outChannels, inChannels, 3, kernelSize, kernelSize] and `<name>.bias`. */
@@ -39,6 +39,20 @@ export function causalConv3d(graph: GraphBuilder, x: Value, options: CausalConv3
     });
   });
   return terms.reduce((sum, term) => graph.node("Add", [sum, term]));
+}
+
+/**
+ * Emits the convolution of a video's first frame, [1, inChannels, h, w] -> [1, outChannels, h, w]. Its past is zeros, so
+ * that only the last of the three kernels matters.
+ */
+export function firstFrameConv3d(graph: GraphBuilder, x: Value, options: CausalConv3dOptions): Value {
+  const { name, inChannels, outChannels, kernelSize } = options;
+  const weight = graph.weight(`${name}.weight`, [outChannels, inChannels, FRAMES, kernelSize, kernelSize]);
+  const last = graph.node("Gather", [weight, graph.scalar(FRAMES - 1, "int64")], { attributes: { axis: 2 } });
+  const pad = (kernelSize - 1) / 2;
+  return graph.node("Conv", [x, last, graph.weight(`${name}.bias`, [outChannels])], {
+    attributes: { kernel_shape: [kernelSize, kernelSize], pads: [pad, pad, pad, pad] },
+  });
 }
 
 /**

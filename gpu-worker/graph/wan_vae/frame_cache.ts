@@ -1,6 +1,6 @@
 // The memory of causal convolutions between pieces of a video (feat_cache of diffusers' video autoencoders):
 // their last two frames, as inputs and outputs of the graph.
-import type { GraphBuilder, Value } from "../../graph/graph_builder.ts";
+import type { GraphBuilder, Value } from "../graph_builder.ts";
 
 /** The memory of one convolution. It is zeros before the first frame, like padding. */
 export interface FrameCacheSlot {

@@ -1,21 +1,23 @@
 // Runs a causal video VAE piece by piece. Memory holds one piece, and the past frames that the next piece
 // needs, however long the video is (AutoencoderKLWan._decode and tiled_decode of diffusers).
-import { CACHED_FRAMES, type FrameCacheSlot, NEXT } from "./frame_cache.ts";
-import type { DecodedImage } from "../../media/decoded_image.ts";
-import type { Runtime, Tensor } from "../../runtime/mod.ts";
-import { blendTiles, type Planes, type TileLayout } from "../../vae/blend_tiles.ts";
-import { videoLatents } from "../../vae/video_latents.ts";
-import { tileFrames, type VideoTiling } from "../../vae/video_tiling.ts";
-import type { GraphSession } from "../../session/session_loader.ts";
-import type { VideoToDecode } from "../../pipeline/latent_decoder.ts";
+import { CACHED_FRAMES, type FrameCacheSlot, NEXT } from "../graph/wan_vae/frame_cache.ts";
+import type { DecodedImage } from "../media/decoded_image.ts";
+import type { Runtime, Tensor } from "../runtime/mod.ts";
+import { blendTiles, type Planes, type TileLayout } from "./blend_tiles.ts";
+import { videoLatents } from "./video_latents.ts";
+import { tileFrames, type VideoTiling } from "./video_tiling.ts";
+import type { GraphSession } from "../session/session_loader.ts";
+import type { VideoToDecode } from "./video_to_decode.ts";
 
 export interface WanDecoder {
   runtime: Runtime;
-  /** A graph that `autoencoderKLWanDecoder` has built. */
+  /** A graph that `wanVaeDecoder` has built. */
   vae: GraphSession;
   caches: readonly FrameCacheSlot[];
   /** Pixels along the side of a latent pixel. */
   scale: number;
+  /** Side of the squares of pixels that the graph writes as channels. @default 1 */
+  patchSize?: number | undefined;
   /** Tiles for larger frames. @default none: frames are decoded whole */
   tiling?: VideoTiling | undefined;
 }
@@ -26,7 +28,12 @@ export interface WanDecoder {
  * @throws the signal's reason, once it is aborted.
  */
 export async function* decodeWan(decoder: WanDecoder, video: VideoToDecode): AsyncGenerator<DecodedImage> {
-  const layout = tileFrames(decoder.tiling, { ...video.size, scale: decoder.scale });
+  const { tiling, scale, patchSize = 1 } = decoder;
+  // diffusers blends tiles before it puts the pixels of a patch in their places.
+  const layout = tileFrames(
+    tiling && { side: tiling.side / patchSize, stride: tiling.stride / patchSize },
+    { ...video.size, scale: scale / patchSize },
+  );
   if (layout !== undefined) return yield* decodeTiled(decoder, video, layout);
   using place = new Place(decoder, video.size);
   for (let frame = 0; frame < video.size.frames; frame++) {
@@ -34,7 +41,7 @@ export async function* decodeWan(decoder: WanDecoder, video: VideoToDecode): Asy
     const values = sample.as("float32");
     const data = sample.location === "cpu" ? values.data() : await values.toArray();
     const [, , rows, columns] = sample.dims as [number, number, number, number];
-    yield* picturesOf({ height: rows, width: columns, data });
+    yield* picturesOf({ height: rows, width: columns, data }, patchSize);
   }
 }
 
@@ -53,7 +60,7 @@ async function* decodeTiled(
     return { channels: count * colours, height, width, data: await sample.as("float32").toArray() };
   };
   for (let frame = 0; frame < video.size.frames; frame++) {
-    yield* picturesOf(await blendTiles(latentsAt(video, frame), { layout, decode }));
+    yield* picturesOf(await blendTiles(latentsAt(video, frame), { layout, decode }), decoder.patchSize);
   }
 }
 
@@ -98,12 +105,33 @@ function latentsAt({ size, data }: VideoToDecode, frame: number): Planes {
   return { channels, height, width, data: videoLatents(data, { size, from: frame, to: frame + 1 }) };
 }
 
-/** Splits [frames, 3, height, width] into pictures that share its memory. */
+/**
+ * Splits [frames, 3 patch^2, height, width] into pictures. Without patches they share its memory.
+ */
 function* picturesOf(
   { height, width, data }: { height: number; width: number; data: Float32Array },
+  patchSize = 1,
 ): Generator<DecodedImage> {
-  const length = 3 * height * width;
+  const length = 3 * patchSize ** 2 * height * width;
   for (let start = 0; start < data.length; start += length) {
-    yield { width, height, data: data.subarray(start, start + length) };
+    const picture = { width, height, data: data.subarray(start, start + length) };
+    yield patchSize === 1 ? picture : joinPatches(picture, patchSize);
   }
+}
+
+/** Puts the pixels of each patch in their places: unpatchify() of diffusers, whose columns come before rows. */
+function joinPatches({ width, height, data }: DecodedImage, patchSize: number): DecodedImage {
+  const picture = new Float32Array(data.length);
+  let from = 0;
+  for (let colour = 0; colour < 3; colour++) {
+    for (let column = 0; column < patchSize; column++) {
+      for (let row = 0; row < patchSize; row++) {
+        for (let y = 0; y < height; y++) {
+          const to = ((colour * height + y) * patchSize + row) * width * patchSize + column;
+          for (let x = 0; x < width; x++) picture[to + x * patchSize] = data[from++]!;
+        }
+      }
+    }
+  }
+  return { width: width * patchSize, height: height * patchSize, data: picture };
 }

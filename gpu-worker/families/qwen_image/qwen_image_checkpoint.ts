@@ -1,0 +1,102 @@
+// Reads a Qwen-Image checkpoint: scheduler, defaults, rules, and the function that builds its
+// graphs. Nothing is loaded on a device.
+import { createSolver } from "../../../sampler/mod.ts";
+import type { Checkpoint } from "../../checkpoint/checkpoint.ts";
+import { CheckpointError } from "../../checkpoint/checkpoint_error.ts";
+import { requestDefaults } from "../../checkpoint/stored_defaults.ts";
+import type { OnnxModel } from "../../graph/graph_builder.ts";
+import { parseQwenConfig } from "../../graph/text_encoders/qwen_config.ts";
+import { qwenEncoderGraph } from "../../graph/text_encoders/qwen_encoder.ts";
+import { parseAutoencoderKLQwenImageConfig, type WanVaeConfig } from "../../graph/wan_vae/wan_vae_config.ts";
+import { wanVaePictureGraph } from "../../graph/wan_vae/wan_vae_decoder.ts";
+import type { FamilyReading } from "../../pipeline/family.ts";
+import { PATCH } from "../../pipeline/patch_packing.ts";
+import type { DType } from "../../runtime/dtype.ts";
+import { parseQwenImageConfig, type QwenImageConfig } from "./qwen_image_config.ts";
+import { qwenImageTransformerGraphs } from "./qwen_image_transformer.ts";
+
+export interface QwenImageCheckpoint extends FamilyReading {
+  config: QwenImageConfig;
+  vaeConfig: WanVaeConfig;
+  tokenizers: Record<"qwen", string>;
+  buildGraphs(): Record<"qwen" | "trunk" | "head" | "modulation" | "vae", OnnxModel>;
+}
+
+/** QwenImagePipeline's defaults. Its guidance needs a negative prompt there, here it does not. */
+const PRESET = { steps: 50, guidanceScale: 0, trueCfgScale: 4, maxSequenceLength: 512, sampler: {} };
+/** QwenImagePipeline's limit. */
+const MAX_SEQUENCE_LENGTH = 1024;
+/** diffusers' default_sample_size, in latent pixels. */
+const DEFAULT_SAMPLE_SIZE = 128;
+const ARCHITECTURE = "qwen2_5_vl";
+
+/**
+ * Reads and checks the checkpoint.
+ * @throws {CheckpointError} if a component is missing, damaged or unsupported.
+ */
+export function readQwenImageCheckpoint(checkpoint: Checkpoint, dtype: DType): QwenImageCheckpoint {
+  checkpoint.requireClass("transformer", "QwenImageTransformer2DModel");
+  checkpoint.requireClass("vae", "AutoencoderKLQwenImage");
+  checkpoint.requireClass("scheduler", "FlowMatchEulerDiscreteScheduler");
+  checkpoint.requireClass("text_encoder", "Qwen2_5_VLForConditionalGeneration");
+  const transformer = checkpoint.component("transformer", "diffusion_pytorch_model");
+  const vae = checkpoint.component("vae", "diffusion_pytorch_model");
+  const qwen = checkpoint.component("text_encoder", "model");
+
+  const config = parseQwenImageConfig(transformer.config);
+  const vaeConfig = parseAutoencoderKLQwenImageConfig(vae.config, "vae/config.json");
+  const { hiddenSize } = parseQwenConfig(qwen.config, { architecture: ARCHITECTURE, name: qwen.name });
+  const fit = (option: string, { value, expected, of }: { value: number; expected: number; of: string }) => {
+    if (value === expected) return;
+    throw new CheckpointError(
+      `Cannot use transformer/config.json as '${option}' must be ${of} (${expected}): current value is ${value}`,
+    );
+  };
+  const { inChannels, jointAttentionDim } = config;
+  fit("joint_attention_dim", {
+    value: jointAttentionDim,
+    expected: hiddenSize,
+    of: "the text encoder's 'hidden_size'",
+  });
+  fit("in_channels", {
+    value: inChannels,
+    expected: vaeConfig.latentChannels * PATCH ** 2,
+    of: "four times the autoencoder's 'z_dim'",
+  });
+  const scheduler = checkpoint.scheduler();
+  // Rejects unsupported scheduler options now instead of at the first picture.
+  createSolver(scheduler, {
+    steps: 1,
+    sigmas: [1],
+    imageSeqLen: 1,
+    noise: (count) => new Float32Array(count),
+  });
+  const { spatialScale, latentChannels, channels } = vaeConfig;
+  const side = DEFAULT_SAMPLE_SIZE * spatialScale;
+  return {
+    config,
+    vaeConfig,
+    scheduler,
+    latentScale: { channels: latentChannels, spatial: spatialScale },
+    tokenizers: { qwen: checkpoint.path("tokenizer") },
+    defaults: requestDefaults(checkpoint, { ...PRESET, width: side, height: side }),
+    rules: {
+      sizeMultiple: PATCH * spatialScale,
+      maxSequenceLength: MAX_SEQUENCE_LENGTH,
+      guidance: "none",
+      drawnAlone: true,
+    },
+    decoding: ({ width, height }) => ({
+      latents: (width / spatialScale) * (height / spatialScale) * latentChannels,
+      // At full size the decoder has the channels of the resolution before.
+      activation: width * height * (channels.at(-2) ?? channels[0]!),
+    }),
+    conditioningElements: ({ maxSequenceLength, trueCfgScale }) =>
+      (trueCfgScale > 1 ? 2 : 1) * maxSequenceLength * config.innerDim,
+    buildGraphs: () => ({
+      qwen: qwenEncoderGraph({ ...qwen, architecture: ARCHITECTURE, dtype, states: [-1], finalNorm: true }),
+      ...qwenImageTransformerGraphs({ ...transformer, dtype }),
+      vae: wanVaePictureGraph({ config: vaeConfig, weights: vae.weights }),
+    }),
+  };
+}

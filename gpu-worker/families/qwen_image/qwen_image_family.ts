@@ -1,0 +1,33 @@
+// diffusers' QwenImagePipeline: Qwen-Image, Qwen-Image-2512 and every checkpoint of that architecture, from text.
+import { createSolver, linspace } from "../../../sampler/mod.ts";
+import type { Family } from "../../pipeline/family.ts";
+import { sessionDecoder } from "../../pipeline/latent_decoder.ts";
+import { countTokens, PATCH_PACKING } from "../../pipeline/patch_packing.ts";
+import { tiledSession } from "../../vae/tiled_decoder.ts";
+import { tileFrames, VIDEO_TILING } from "../../vae/video_tiling.ts";
+import { encodeQwenImagePrompt } from "./encode_qwen_image_prompt.ts";
+import { normGuidance } from "./norm_guidance.ts";
+import { type QwenImageCheckpoint, readQwenImageCheckpoint } from "./qwen_image_checkpoint.ts";
+import { qwenImageFeeds } from "./qwen_image_feeds.ts";
+
+export const qwenImageFamily: Family<QwenImageCheckpoint> = {
+  read: readQwenImageCheckpoint,
+  encodePrompt: encodeQwenImagePrompt,
+  solver({ steps }, { reading: { scheduler }, size, noise }) {
+    // The sigmas that QwenImagePipeline passes.
+    const sigmas = [...linspace(1, 1 / steps, steps)];
+    return createSolver(scheduler, { steps, sigmas, imageSeqLen: countTokens(size), noise });
+  },
+  packing: PATCH_PACKING,
+  feeds: qwenImageFeeds,
+  featureDims: ({ innerDim }, size) => [countTokens(size), innerDim],
+  // Prompts are not padded and differ in length, so each branch is a call of its own, as in diffusers.
+  separateBranches: true,
+  guide: ({ trueCfgScale: scale }, { outChannels: features }) => normGuidance({ scale, features }),
+  decoder({ runtime, session, reading: { latentScale }, vaeTiling }) {
+    const tiling = vaeTiling ? VIDEO_TILING : undefined;
+    const layoutOf = (size: { height: number; width: number }) =>
+      tileFrames(tiling, { ...size, scale: latentScale.spatial });
+    return sessionDecoder(tiledSession(session, { runtime, layoutOf }), { runtime, latentScale });
+  },
+};

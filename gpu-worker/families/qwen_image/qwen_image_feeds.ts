@@ -1,0 +1,44 @@
+// Creates the inputs of Qwen-Image's trunk and head, by the graphs' names.
+import { BranchFeeds } from "../../denoiser/branch_feeds.ts";
+import type { Runtime } from "../../runtime/mod.ts";
+import type { EncodedPrompt } from "../../text/encoded_prompt.ts";
+import type { LatentSize } from "../../vae/latent_size.ts";
+import type { QwenImageConfig } from "./qwen_image_config.ts";
+import { qwenImageRotaryTables } from "./qwen_image_rotary.ts";
+
+export interface QwenImageFeedsOptions {
+  config: QwenImageConfig;
+  /** Prompts of equal length, so usually a single one. */
+  branches: readonly EncodedPrompt[];
+  size: LatentSize;
+}
+
+const TRAIN_TIMESTEPS = 1000;
+
+export function qwenImageFeeds(
+  runtime: Runtime,
+  { config, branches, size }: QwenImageFeedsOptions,
+): BranchFeeds {
+  const textTokens = branches[0]!.tokens;
+  const [height, width] = [size.height / 2, size.width / 2];
+  const { cos, sin } = qwenImageRotaryTables({ textTokens, height, width, axesDims: config.axesDimsRope });
+  const rotaryDims = [textTokens + height * width, config.attentionHeadDim / 2];
+  return new BranchFeeds(runtime, {
+    rows: branches.length,
+    latents: { name: "hidden_states", dims: [height * width, config.inChannels] },
+    timestep: (timestep) => timestep / TRAIN_TIMESTEPS,
+    trunk: {
+      encoder_hidden_states: {
+        dims: [textTokens, config.jointAttentionDim],
+        rows: branches.map(({ embeds }) => embeds),
+      },
+    },
+    shared: {
+      rotary_cos: { dims: rotaryDims, data: cos },
+      rotary_sin: { dims: rotaryDims, data: sin },
+    },
+    conditioning: {},
+    // Only the number of rows matters: the modulation depends on nothing else of a branch.
+    modulation: { branches: { dims: [], rows: branches.map(() => new Float32Array(1)) } },
+  });
+}
