@@ -17,6 +17,11 @@ export interface KeyLimitsOptions {
   log: Log;
   /** Milliseconds since 1970. @default Date.now */
   now?: () => number;
+  /**
+   * Milliseconds after the store went away in which a picture waits for its count, as an edge that dies could not count
+   * it later. @default 10000
+   */
+  patienceMs?: number;
 }
 
 /** Pictures that are counted under an id. */
@@ -27,6 +32,8 @@ const MINUTE_MS = 60_000;
 const LEASE_MS = 30_000;
 /** Between two times that an edge says which requests it is at. */
 const RENEW_MS = 8000;
+/** Between two tries of a picture that waits for its count. */
+const RETRY_MS = 250;
 /** Settlements that wait for the store. */
 const MAX_OWED = 10_000;
 
@@ -44,11 +51,15 @@ export class KeyLimits {
   readonly #owed = new Map<string, Settlement>();
   readonly #log: Log;
   readonly #now: () => number;
+  readonly #patienceMs: number;
+  /** The first count that the store did not take, since the last that it took. */
+  #awayAt: number | undefined;
 
-  constructor({ store, log, now = () => Date.now() }: KeyLimitsOptions) {
+  constructor({ store, log, now = () => Date.now(), patienceMs = 10_000 }: KeyLimitsOptions) {
     this.#store = store;
     this.#log = log;
     this.#now = now;
+    this.#patienceMs = patienceMs;
   }
 
   /** @throws {ApiError} 429 rate_limit_exceeded */
@@ -116,11 +127,13 @@ export class KeyLimits {
     await this.#store.charge({ ...charged, amount: count, limit: Number.MAX_SAFE_INTEGER, leaseMs });
   }
 
-  /** Never rejects: what the store does not take now is noted, and `repair` says it again. */
+  /**
+   * Never rejects: what the store does not take within a few seconds of its outage is noted, and `repair` says it again.
+   */
   async settlePictures(settlement: Settlement): Promise<void> {
     if (settlement.done !== "no") this.#held.delete(nameOf(settlement));
     try {
-      await this.#store.settle(settlement);
+      await this.#settle(settlement);
     } catch (cause) {
       this.#log("warn", "pictures are counted later: key store is away", { error: String(cause) });
       await this.#own.settle(settlement);
@@ -153,6 +166,22 @@ export class KeyLimits {
       if (this.#owed.get(name) === settlement) this.#owed.delete(name);
     }
     await this.#store.repair();
+  }
+
+  /** @throws what the store throws, once it has been away for a while */
+  async #settle(settlement: Settlement): Promise<void> {
+    for (;;) {
+      try {
+        await this.#store.settle(settlement);
+        this.#awayAt = undefined;
+        return;
+      } catch (cause) {
+        const now = this.#now();
+        this.#awayAt ??= now;
+        if (settlement.delivered.length === 0 || now - this.#awayAt >= this.#patienceMs) throw cause;
+        await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+      }
+    }
   }
 
   /** Never rejects. */

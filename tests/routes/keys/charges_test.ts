@@ -140,7 +140,7 @@ describe("KeyLimits", () => {
   it("what was delivered while the store was away is counted when it is back", async () => {
     let isAway = true;
     const { store } = interruptible(new MemoryKeyStore(), () => isAway);
-    const limits = new KeyLimits({ store, log: () => {} });
+    const limits = new KeyLimits({ store, log: () => {}, patienceMs: 0 });
     const { record } = await drawTestKey({ pictures_per_month: 9 });
     const charged = (await limits.chargePictures(record, { id: "x", holder: "a", count: 2 }))!;
     await limits.settlePictures({ ...charged, delivered: [0], done: "no" });
@@ -150,5 +150,32 @@ describe("KeyLimits", () => {
     await limits.repair();
     await limits.repair();
     assert.equal(await store.used(monthCounter(record.id, new Date())), 2);
+  });
+
+  it("a picture waits for its count while the store is away for a moment, and not while it is away for long", async () => {
+    let [now, isAway] = [0, true];
+    const { store, asked } = interruptible(new MemoryKeyStore(), () => isAway);
+    const limits = new KeyLimits({ store, log: () => {}, now: () => now });
+    const { record } = await drawTestKey({ pictures_per_month: 9 });
+    const charged = (await limits.chargePictures(record, { id: "x", holder: "a", count: 2 }))!;
+    const before = asked();
+    const counting = limits.settlePictures({ ...charged, delivered: [0], done: "no" });
+    await until(() => asked() > before + 1);
+    isAway = false;
+    await counting;
+    assert.equal(await store.used(charged.counter), 1);
+    isAway = true;
+    const tries = asked();
+    const late = limits.settlePictures({ ...charged, delivered: [1], done: "no" });
+    await until(() => asked() > tries + 1);
+    now += 10_000;
+    await late;
+    // Nobody waits again before the store is back.
+    const asking = asked();
+    await limits.settlePictures({ ...charged, delivered: [1], done: "no" });
+    assert.equal(asked(), asking + 1);
+    isAway = false;
+    await limits.repair();
+    assert.equal(await store.used(charged.counter), 2);
   });
 });
