@@ -7,6 +7,7 @@ import { handleError } from "../../protocol/http/handle_error.ts";
 import { readBody } from "../../protocol/http/read_body.ts";
 import { readJson } from "../../protocol/http/read_json.ts";
 import { requireSignature } from "../../protocol/http/require_signature.ts";
+import type { Nonces } from "../../protocol/http/nonce_store.ts";
 import type { Log } from "../../protocol/process/structured_log.ts";
 import type { BatchKeeper } from "./batch_keeper.ts";
 import type { BatchMetrics } from "./batch_metrics.ts";
@@ -25,18 +26,24 @@ export interface BatchAppOptions {
   log: Log;
   /** Calls must be signed with it. @default every call is served */
   secret?: string | undefined;
+  /** Tells calls apart, for all processes of the service. @default this process's own memory */
+  nonces?: (Nonces & { readonly instance: string | undefined }) | undefined;
 }
 
 /** For a file to arrive from an edge. */
 const DEADLINE_MS = 60_000;
 
 export function createBatchApp(
-  { files, store, queue, keeper, metrics, log, secret }: BatchAppOptions,
+  { files, store, queue, keeper, metrics, log, secret, nonces }: BatchAppOptions,
 ): Hono {
   const app = new Hono();
   const limits = { maxBytes: MAX_BATCH_FILE_BYTES, deadlineMs: DEADLINE_MS };
   app.use("/files", limitUploads());
-  if (secret !== undefined) app.use(requireSignature(secret, limits));
+  if (secret !== undefined) {
+    app.use(
+      requireSignature(secret, { ...limits, ...nonces && { nonces, instance: () => nonces.instance } }),
+    );
+  }
 
   app.post("/files", async (c) => {
     const bytes = await readBody(c.req.raw, limits);

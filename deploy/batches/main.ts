@@ -19,6 +19,7 @@ import { BatchPuller } from "./batch_puller.ts";
 import { BatchStore } from "./batch_store.ts";
 import { FileStore } from "./file_store.ts";
 import { openEdge } from "./open_edge.ts";
+import { QueueNonces } from "./queue_nonces.ts";
 import { RequestQueue } from "./request_queue.ts";
 
 const HELP = `Usage: deno task batches [options]
@@ -67,6 +68,7 @@ function serve(): void {
   const files = new FileStore({ redis });
   const store = new BatchStore({ redis, files });
   const queue = new RequestQueue({ redis });
+  const nonces = new QueueNonces({ redis });
   const limits = config.redis &&
     new KeyLimits({ store: new RedisKeyStore(new RedisLink(config.redis)), log });
   const keeper = new BatchKeeper({ redis, files, queue, limits, log });
@@ -86,7 +88,7 @@ function serve(): void {
     port: readNumber("port", flags.port ?? "8002"),
     onListen: ({ hostname, port }) =>
       log("info", "listening", { url: `http://${hostname}:${port}`, pid: Deno.pid, pulls: concurrency }),
-  }, createBatchApp({ files, store, queue, keeper, metrics, log, secret }).fetch);
+  }, createBatchApp({ files, store, queue, keeper, metrics, log, secret, nonces }).fetch);
 
   let stopping = false;
   for (const signal of ["SIGINT", "SIGTERM"] as const) {

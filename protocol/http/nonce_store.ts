@@ -7,7 +7,15 @@ export interface NonceStoreOptions {
   now?: () => number;
 }
 
-export class NonceStore {
+/** Tells calls apart that may be served once only. */
+export interface Nonces {
+  /** Notes `nonce` until `expiresAt`: "replayed" if it is known, "full" if there is no room for it. */
+  add(nonce: string, expiresAt: number): NonceState | Promise<NonceState>;
+}
+
+export type NonceState = "new" | "replayed" | "full";
+
+export class NonceStore implements Nonces {
   readonly #options: Required<NonceStoreOptions>;
   /** Nonce -> when its call goes stale, roughly in that order. */
   readonly #expiries = new Map<string, number>();
@@ -16,8 +24,7 @@ export class NonceStore {
     this.#options = { capacity: 100_000, now: Date.now, ...options };
   }
 
-  /** Notes `nonce` until `expiresAt`: "replayed" if it is known, "full" if there is no room for it. */
-  add(nonce: string, expiresAt: number): "new" | "replayed" | "full" {
+  add(nonce: string, expiresAt: number): NonceState {
     if (this.#expiries.has(nonce)) return "replayed";
     this.#forgetExpired();
     if (this.#expiries.size >= this.#options.capacity) return "full";

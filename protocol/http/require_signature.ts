@@ -12,16 +12,17 @@ import {
   type SignedCall,
   signedText,
 } from "./sign_request.ts";
-import { NonceStore } from "./nonce_store.ts";
+import { type Nonces, NonceStore } from "./nonce_store.ts";
 
 export interface RequireSignatureOptions extends ReadBodyOptions {
   /**
-   * Names this start of this process: calls must be signed for it. A call that was captured is worth nothing to another
-   * worker, nor to this one once it is restarted and has forgotten its nonces. @default calls for any are served
+   * Names the holder of the nonces: calls must be signed for it. A call that was captured is worth nothing to another
+   * worker, nor to this one once it is restarted and has forgotten its nonces. A function's answer is undefined as long
+   * as the name is not known. @default calls for any are served
    */
-  instance?: string | undefined;
+  instance?: string | (() => string | undefined) | undefined;
   /** @default a new one */
-  nonces?: NonceStore;
+  nonces?: Nonces;
   /** Milliseconds since 1970. @default Date.now */
   now?: () => number;
 }
@@ -32,24 +33,27 @@ const OPEN_PATHS = ["/healthz", "/readyz", "/metrics"];
 /** An unsigned call costs one comparison: bodies are read, and nonces noted, for signed calls only. */
 export function requireSignature(secret: string, options: RequireSignatureOptions = {}): MiddlewareHandler {
   const { instance, now = Date.now, nonces = new NonceStore({ now }) } = options;
+  const isNamed = instance !== undefined;
+  const nameOf = () => typeof instance === "function" ? instance() : instance;
   const key = importSecret(secret);
   return async (c, next) => {
     if (OPEN_PATHS.includes(c.req.path)) {
       await next();
-      if (instance !== undefined) c.header(INSTANCE_HEADER, instance);
+      const name = nameOf();
+      if (name !== undefined) c.header(INSTANCE_HEADER, name);
       return;
     }
     const { call, signature } = readCall(c.req.raw);
     if (!await crypto.subtle.verify("HMAC", await key, signature, signedText(call))) {
       throw refusal("The signature of this call is wrong", "invalid_signature");
     }
-    if (instance !== undefined && call.instance !== instance) {
+    if (isNamed && (call.instance === undefined || call.instance !== nameOf())) {
       throw refusal(
         "This call was signed for another process, or for an earlier start of this one",
         OTHER_INSTANCE,
       );
     }
-    checkFresh(call, { now, nonces });
+    await checkFresh(call, { now, nonces });
 
     if (c.req.raw.body === null) checkBody(call, await hashBody(new Uint8Array()));
     else {
@@ -81,15 +85,15 @@ function readCall(
 }
 
 /** @throws {ApiError} 401, or 503 where it cannot be told whether the call is new */
-function checkFresh(
+async function checkFresh(
   { timestamp, nonce }: SignedCall,
-  { now, nonces }: { now: () => number; nonces: NonceStore },
-): void {
+  { now, nonces }: { now: () => number; nonces: Nonces },
+): Promise<void> {
   const signedAt = Number(timestamp);
   if (Math.abs(now() - signedAt) > MAX_CLOCK_SKEW_MS) {
     throw refusal("The signature of this call is older, or newer, than a minute", "stale_signature");
   }
-  const seen = nonces.add(nonce, signedAt + MAX_CLOCK_SKEW_MS);
+  const seen = await nonces.add(nonce, signedAt + MAX_CLOCK_SKEW_MS);
   if (seen === "replayed") throw refusal("This call has been made before", "replayed_signature");
   if (seen === "full") {
     throw new ApiError(503, "This worker gets more calls than it can tell apart", {

@@ -17,6 +17,7 @@ export class BatchClient {
   constructor({ timeoutMs = 30_000, ...options }: BatchClientOptions) {
     const message = "The batch service cannot be reached at the moment";
     this.#client = new SignedClient({
+      identified: true,
       ...options,
       timeoutMs,
       unavailable: { message, code: "batches_unavailable" },

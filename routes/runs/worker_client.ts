@@ -27,11 +27,6 @@ export interface WorkerStatus {
   running: boolean;
 }
 
-export interface CancelledRun {
-  id: string;
-  attempt?: number;
-}
-
 export class WorkerClient {
   readonly #client: SignedClient;
   readonly #idleMs: number;
@@ -75,7 +70,7 @@ export class WorkerClient {
    * Ends the run within one step; a run that is over or forgotten is left alone.
    * @param attempt later attempts go on, and this one does not begin if it comes later. @default whichever there is
    */
-  async cancel({ id, attempt }: CancelledRun): Promise<void> {
+  async cancel(id: string, attempt?: number): Promise<void> {
     const query = attempt === undefined ? {} : { attempt: String(attempt) };
     const response = await this.#client.fetch(`/runs/${id}`, { method: "DELETE", query, timeoutMs: 5000 });
     await response.body?.cancel();

@@ -9,7 +9,7 @@ import type {
 } from "../../protocol/wire/run_request.ts";
 import type { Log } from "../../protocol/process/structured_log.ts";
 import { CircuitBreaker } from "./circuit_breaker.ts";
-import type { CancelledRun, WorkerClient, WorkerStatus } from "./worker_client.ts";
+import type { WorkerClient, WorkerStatus } from "./worker_client.ts";
 
 /** The methods of a worker's client that the pool needs. */
 export type PooledWorker = Pick<
@@ -176,8 +176,8 @@ export class WorkerPool {
   }
 
   /** Ends a run within one step; one that is over or forgotten is left alone. */
-  async cancel(origin: string, run: CancelledRun): Promise<void> {
-    await this.client(origin)?.cancel(run);
+  async cancel(origin: string, { id, attempt }: { id: string; attempt?: number }): Promise<void> {
+    await this.client(origin)?.cancel(id, attempt);
   }
 
   /** Whether any worker takes runs. */
@@ -214,7 +214,7 @@ export class WorkerPool {
         refusal = worse(refusal, error);
         if (!isUnreachable(error) || !shared) continue;
         // One that hangs may take the run up once it goes on.
-        member.client.cancel({ id: shared.id, attempt: shared.attempt }).catch(() => {});
+        member.client.cancel(shared.id, shared.attempt).catch(() => {});
         const { attempt } = shared;
         const next = options.advance === undefined ? attempt : await options.advance();
         if (next === undefined) return undefined;

@@ -182,7 +182,7 @@ describe("createWorkerApp()", () => {
     const client = new WorkerClient({ url: worker.url });
     const { id } = await client.submit(RUN);
     await steps.reached();
-    await client.cancel({ id });
+    await client.cancel(id);
     steps.pass();
     assert.deepEqual((await eventsOf(client, id)).at(-1), { type: "cancelled", reason: "requested" });
     assert.equal(pipeline.stepsBegun, 1);
@@ -199,7 +199,7 @@ describe("createWorkerApp()", () => {
     const client = new WorkerClient({ url: worker.url });
     const first = await client.submit({ ...RUN, steps: 1 });
     const waiting = await client.submit(RUN);
-    await client.cancel(waiting);
+    await client.cancel(waiting.id);
     assert.deepEqual((await eventsOf(client, waiting.id)).at(-1), { type: "cancelled", reason: "requested" });
     await steps.reached();
     steps.pass();

@@ -5,7 +5,6 @@ import { MemoryResultStore } from "../../../protocol/store/results/memory_result
 import type { CompletedEvent, NumberedEvent, RunEvent } from "../../../protocol/wire/run_event.ts";
 import type { OpenRunRequest } from "../../../protocol/wire/run_request.ts";
 import { RunSource, type RunSourceOptions, type RunView } from "../../../routes/runs/run_source.ts";
-import type { CancelledRun } from "../../../routes/runs/worker_client.ts";
 import type { PooledWorker } from "../../../routes/runs/worker_pool.ts";
 import { until } from "../../until.ts";
 
@@ -32,7 +31,7 @@ class ScriptedPool {
     const { id } = request.shared!;
     return Promise.resolve({ worker: "http://w", accepted: { id, position: 0, shared: false } });
   }
-  cancel(_worker: string, { id }: CancelledRun) {
+  cancel(_worker: string, { id }: { id: string }) {
     this.cancelled.push(id);
     return Promise.resolve();
   }

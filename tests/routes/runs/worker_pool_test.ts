@@ -7,7 +7,6 @@ import { MemoryResultStore } from "../../../protocol/store/results/memory_result
 import type { OpenRunRequest } from "../../../protocol/wire/run_request.ts";
 import { createApp } from "../../../routes/app.ts";
 import { MemoryKeyStore } from "../../../routes/keys/memory_key_store.ts";
-import type { CancelledRun } from "../../../routes/runs/worker_client.ts";
 import { type PooledWorker, WorkerPool } from "../../../routes/runs/worker_pool.ts";
 import { FakePipeline } from "../../gpu-worker/http/fake_pipeline.ts";
 import { startTestWorker } from "../../gpu-worker/http/test_worker.ts";
@@ -83,7 +82,7 @@ describe("WorkerPool", () => {
         models: () => Promise.resolve(hung.cards),
         status: () => Promise.resolve({ ready: true, queue_depth: 0 }),
       },
-      ...{ submit: late, cancel: ({ id }: { id: string }) => Promise.resolve(void cancelled.push(id)) },
+      ...{ submit: late, cancel: (id: string) => Promise.resolve(void cancelled.push(id)) },
     });
     well.depth = 5;
     const shared = { id: "run-number-1", attempt: 1 };
@@ -159,7 +158,7 @@ describe("WorkerPool", () => {
           given.push([url, shared!.attempt]);
           return given.length < 3 ? Promise.reject(unavailable()) : FakeWorker.prototype.submit.call(worker);
         },
-        cancel: ({ attempt }: CancelledRun) => Promise.resolve(void givenUp.push([url, attempt!])),
+        cancel: (_id: string, attempt: number) => Promise.resolve(void givenUp.push([url, attempt])),
       });
     });
     let attempt = 4;
