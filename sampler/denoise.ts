@@ -7,15 +7,7 @@ import type { ErrorWindow } from "./plans/error_window.ts";
 import type { ForecastMove } from "./forecast_moves.ts";
 import type { Solver } from "./solvers/solver.ts";
 import type { StepKind } from "./plans/step_plan.ts";
-import {
-  type DenoiserCall,
-  type PlannedGap,
-  type PlannedPass,
-  planWalk,
-  type Walk,
-  walk,
-  type WalkOptions,
-} from "./walk.ts";
+import { type DenoiserCall, type PlannedGap, type PlannedPass, walk, type WalkOptions } from "./walk.ts";
 
 /** Options of {@linkcode denoise}. */
 export interface DenoiseOptions extends WalkOptions {
@@ -23,11 +15,6 @@ export interface DenoiseOptions extends WalkOptions {
   solver: Solver;
   /** Lets the run itself decide which steps are full passes, from the errors that they measure. One per run. */
   errorWindow?: ErrorWindow;
-  /**
-   * Walk of an earlier run with the same `WalkOptions`. It has no effect under `errorWindow`.
-   * @default planWalk(options)
-   */
-  walk?: Walk;
   /** Initial latents. The run copies them. */
   latents: Float32Array;
   /** Ends the run before its next pass or step. The denoiser gets it too and can stop within a pass. */
@@ -112,7 +99,7 @@ export async function denoise(denoiser: Denoiser, options: DenoiseOptions): Prom
 
   solver.reset();
   signal?.throwIfAborted();
-  const fixed = errorWindow ? undefined : options.walk ?? planWalk(options);
+  const fixed = errorWindow ? undefined : [...walk(options)];
   const calls = fixed?.values() ?? walk(options, { window: errorWindow!, lastError: () => lastError });
   const { pass: opening } = calls.next().value as DenoiserCall & { kind: "full" };
   // The denoiser prepares the forecasts while the first pass runs, not between two passes.
@@ -210,7 +197,7 @@ async function allSettled<A, B>(promises: [Promise<A>, Promise<B> | undefined]):
 }
 
 function assertOptions(
-  { plan, solver, maxForecastBatch, errorWindow, historySlots, walk }: DenoiseOptions,
+  { plan, solver, maxForecastBatch, errorWindow, historySlots }: DenoiseOptions,
 ): void {
   if (maxForecastBatch !== undefined) {
     assertNumber(maxForecastBatch, { action: "denoise", name: "maxForecastBatch", integer: true, min: 1 });
@@ -219,10 +206,6 @@ function assertOptions(
     throw new RangeError(
       `Cannot denoise as the plan has ${plan.length} steps and the solver ${solver.timesteps.length}`,
     );
-  }
-  const walked = walk?.reduce((steps, call) => steps + (call.kind === "full" ? 1 : call.calls.length), 0);
-  if (walked !== undefined && walked !== plan.length) {
-    throw new RangeError(`Cannot denoise as the plan has ${plan.length} steps and 'walk' ${walked}`);
   }
   // A pass that overwrites the oldest feature still needs one other to forecast itself.
   const min = errorWindow === undefined ? 0 : 2;

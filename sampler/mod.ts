@@ -38,14 +38,7 @@ export type { SchedulerConfig } from "./solvers/schedule/read_scheduler_config.t
 export { countHistorySlots, type FullPassRule, planSteps, type StepKind } from "./plans/step_plan.ts";
 export { randn, TorchGenerator } from "./numerics/torch_noise.ts";
 export { showValue } from "./numerics/show_value.ts";
-export {
-  type DenoiserCall,
-  type PlannedGap,
-  type PlannedPass,
-  planWalk,
-  type Walk,
-  type WalkOptions,
-} from "./walk.ts";
+export { type DenoiserCall, type PlannedGap, type PlannedPass, type WalkOptions } from "./walk.ts";
 
 /** Part of every cache key. Raise it whenever a change gives the same request other latents. */
 export const SAMPLER_VERSION = "2";

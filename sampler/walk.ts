@@ -18,9 +18,6 @@ export interface PlannedGap extends PlannedForecasts {
 /** One call of the denoiser. */
 export type DenoiserCall = { kind: "full"; pass: PlannedPass } | { kind: "forecast" } & PlannedGap;
 
-/** The whole walk of a fixed plan. It depends on no latents, so runs with the same options may share it. */
-export type Walk = readonly DenoiserCall[];
-
 /** Options that decide a walk. */
 export interface WalkOptions {
   /** Step plan from `planSteps`. It begins with a full pass. Under an error window only its length counts. */
@@ -50,11 +47,6 @@ export interface WalkOptions {
    * @default at every step
    */
   latentsAt?: (index: number) => boolean;
-}
-
-/** Returns the walk of a fixed plan, for `denoise`. */
-export function planWalk(options: WalkOptions): Walk {
-  return [...walk(options)];
 }
 
 /** State of a walk in which each call depends on the error of the pass before. */

@@ -43,8 +43,7 @@ export function seedsOf({ lines }: Node): number[] {
   return lines.flatMap((line) => /"message":"device","seed":(\d+)/.exec(line)?.[1] ?? []).map(Number);
 }
 
-/** What an edge may do anywhere: nothing but talk. */
-const EDGE = ["run", "--allow-net", "--allow-env", "main.ts"];
+const EDGE = ["run", "--quiet", "-P=edge", "main.ts"];
 
 export async function startCluster(options: ClusterOptions = {}): Promise<Cluster> {
   const { edges = 2, workers = 1, stepMs = 0, redis: withRedis = true, env = {} } = options;

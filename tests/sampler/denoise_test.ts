@@ -13,7 +13,6 @@ import {
   type FullResult,
   type PlannedForecasts,
   planSteps,
-  planWalk,
   resolveSamplerOptions,
   type SamplerOptions,
   type StepEvent,
@@ -211,25 +210,6 @@ describe("denoise()", () => {
     const { latents } = await run({ flexWindow: 3 }, {}, new Prepared()).result;
     assert.deepEqual(announced, []);
     assert.deepEqual(latents, (await run({ flexWindow: 3 }).result).latents);
-  });
-
-  it("takes the walk of an earlier run with the same options", async () => {
-    const walk = planWalk(optionsOf({ flexWindow: 3 }));
-    const asked: (readonly ForecastCall[])[] = [];
-    class Shared extends LinearDenoiser {
-      override forecast(calls: readonly ForecastCall[], options?: ForecastOptions): Promise<Float32Array[]> {
-        asked.push(calls);
-        return super.forecast(calls, options);
-      }
-    }
-    const expected = await run({ flexWindow: 3 }).result;
-    for (let i = 0; i < 2; i++) {
-      const { latents, forecastErrors } = await run({ flexWindow: 3 }, { walk }, new Shared()).result;
-      assert.deepEqual([latents, forecastErrors], [expected.latents, expected.forecastErrors]);
-    }
-    const planned = walk.flatMap((call) => call.kind === "forecast" ? [call.calls] : []);
-    await assert.rejects(run({}, { walk: walk.slice(1) }).result, /the plan has 20 steps and 'walk' 19/);
-    assert.ok([...planned, ...planned].every((calls, i) => calls === asked[i]));
   });
 
   it("ends with no pass under way when the announcement fails", async () => {

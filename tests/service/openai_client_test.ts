@@ -249,23 +249,19 @@ describe("openai client", () => {
     );
   });
 
-  it("an aborted plain call frees the device as well", async () => {
+  it("a plain call whose client leaves frees the device as well", async () => {
     const passes = await readMetric(service.workerUrl, "spectrum_passes_total");
-    const abort = new AbortController();
-    const call = client.images.generate(
-      // All in full: 1,000 steps of which few are take less than the news.
-      {
-        prompt: "red heart",
-        seed: 401,
-        steps: 1000,
-        n: 2,
-        spectrum: { method: "none" },
-      } as OpenAI.ImageGenerateParamsNonStreaming,
-      { signal: abort.signal },
-    );
+    // All steps in full: 1,000 steps with few full passes take less time than the news.
+    const spectrum = { method: "none" };
+    const body = JSON.stringify({ prompt: "red heart", seed: 401, steps: 1000, n: 2, spectrum });
+    // Deno 2.9 notices that a client has left only if its request came in one piece (docs/security.md).
+    const { host, hostname, port } = new URL(service.url);
+    const connection = await Deno.connect({ hostname, port: Number(port) });
+    const head = ["POST /v1/images/generations HTTP/1.1", `host: ${host}`, "content-type: application/json"];
+    const request = [...head, `content-length: ${body.length}`, "", body].join("\r\n");
+    await connection.write(new TextEncoder().encode(request));
     await until(async () => await readMetric(service.workerUrl, "spectrum_passes_total") > passes);
-    abort.abort();
-    await assert.rejects(call, OpenAI.APIUserAbortError);
+    connection.close();
     await untilIdle(service.workerUrl);
     const ran = await readMetric(service.workerUrl, "spectrum_passes_total") - passes;
     assert.ok(ran < 600, `${ran} passes of 2000`);

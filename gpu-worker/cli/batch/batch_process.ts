@@ -34,8 +34,7 @@ export class BatchProcess implements AsyncDisposable {
     const { provider, deviceId } = device;
     this.#child = new Deno.Command(Deno.execPath(), {
       args: [
-        ...["run", "--quiet", "--allow-ffi", "--allow-read", "--allow-write", "--allow-env", "--allow-sys"],
-        "--allow-run=ffmpeg",
+        ...["run", "--quiet", "-P=model", "--allow-run=ffmpeg"],
         ...[WORKER.href, "--model", model, "--device", provider, "--dtype", dtype],
         ...memoryArguments(memory),
         ...partArguments(parts),

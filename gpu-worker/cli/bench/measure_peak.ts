@@ -33,7 +33,7 @@ export async function measurePeak(
     ];
     const command = new Deno.Command(Deno.execPath(), {
       args: [
-        ...["run", "--allow-ffi", "--allow-read", "--allow-write", "--allow-env", "--allow-sys", GENERATE],
+        ...["run", "--quiet", "-P=model", GENERATE],
         ...partArguments(parts),
         ...["--model", model, "--prompt", "red heart", "--seed", "42", ...flags],
         ...["--json", "--out", join(folder, "picture.png")],
