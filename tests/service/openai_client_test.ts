@@ -268,7 +268,7 @@ describe("openai client", () => {
   });
 
   const BAD: [string, Record<string, unknown>, ErrorClass, string, string][] = [
-    ["an unknown model", { model: "gpt-image-1" }, OpenAI.NotFoundError, "model", "model_not_found"],
+    ["an unknown model", { model: "no-such-model" }, OpenAI.NotFoundError, "model", "model_not_found"],
     ["a size the model has not", { size: "60x60" }, OpenAI.BadRequestError, "size", "invalid_value"],
     ["n = 0", { n: 0 }, OpenAI.BadRequestError, "n", "invalid_value"],
     ["a wrong type", { prompt: 5 }, OpenAI.BadRequestError, "prompt", "invalid_type"],
@@ -302,7 +302,8 @@ describe("openai client", () => {
   it("models.list() and models.retrieve() know the embedded checkpoint", async () => {
     const ids = [];
     for await (const model of client.models.list()) ids.push(model.id);
-    assert.deepEqual(ids, ["models/emoji"]);
+    assert.equal(ids[0], "models/emoji");
+    assert.ok(ids.includes("gpt-image-1"), "the aliases of `task start` are listed");
     const model = await client.models.retrieve("models/emoji") as OpenAI.Model & {
       defaults: { steps: number };
     };
