@@ -1,6 +1,16 @@
 // The list of models that single files may hold. A new one is a line here.
 import type { Architecture } from "../checkpoint/single_file/architecture.ts";
 import { fluxSingleFile } from "../families/flux/flux_single_file.ts";
+import { hunyuanVideoSingleFile } from "../families/hunyuan_video/hunyuan_video_single_file.ts";
+import { sd3SingleFile } from "../families/sd3/sd3_single_file.ts";
 import { sdSingleFile, sdxlSingleFile } from "../families/unet/unet_single_file.ts";
+import { wanSingleFile } from "../families/wan/wan_single_file.ts";
 
-export const ARCHITECTURES: readonly Architecture[] = [fluxSingleFile, sdSingleFile, sdxlSingleFile];
+export const ARCHITECTURES: readonly Architecture[] = [
+  sdSingleFile,
+  sdxlSingleFile,
+  sd3SingleFile,
+  fluxSingleFile,
+  wanSingleFile,
+  hunyuanVideoSingleFile,
+];

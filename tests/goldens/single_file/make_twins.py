@@ -10,6 +10,7 @@ to the last bit; so the folder's goldens are also what diffusers computes with t
 
 import inspect
 import json
+import sys
 import tempfile
 from pathlib import Path
 
@@ -20,6 +21,8 @@ from safetensors.torch import load_file, save_file
 
 HERE = Path(__file__).resolve().parent
 GOLDENS = HERE.parent
+sys.path.insert(0, str(GOLDENS))
+from _reference import run_whole  # noqa: E402
 
 
 # How a tensor of the twin is made of the folder's: nothing, "swapped" (halves of the rows), "transposed",
@@ -183,6 +186,172 @@ def flux(state):
     return keep(table, state)
 
 
+def sd3(state):
+    table = {"pos_embed": same("pos_embed.pos_embed")}
+    for key, ours in {
+        "x_embedder.proj": "pos_embed.proj", "context_embedder": "context_embedder", "final_layer.linear": "proj_out",
+        "t_embedder.mlp.0": "time_text_embed.timestep_embedder.linear_1",
+        "t_embedder.mlp.2": "time_text_embed.timestep_embedder.linear_2",
+        "y_embedder.mlp.0": "time_text_embed.text_embedder.linear_1",
+        "y_embedder.mlp.2": "time_text_embed.text_embedder.linear_2",
+        "final_layer.adaLN_modulation.1": (["norm_out.linear"], "swapped"),
+    }.items():
+        module(table, key, ours)
+    layers = count(state, "transformer_blocks.")
+    for i in range(layers):
+        ours = f"transformer_blocks.{i}"
+        image, text = f"joint_blocks.{i}.x_block", f"joint_blocks.{i}.context_block"
+        for file, attn, qkv, out, norms in (
+            (image, "attn", ("to_q", "to_k", "to_v"), "to_out.0", ("norm_q", "norm_k")),
+            (image, "attn2", ("to_q", "to_k", "to_v"), "to_out.0", ("norm_q", "norm_k")),
+            (text, "attn", ("add_q_proj", "add_k_proj", "add_v_proj"), "to_add_out", ("norm_added_q", "norm_added_k")),
+        ):
+            module(table, f"{file}.{attn}.qkv", [f"{ours}.{attn}.{p}" for p in qkv])
+            module(table, f"{file}.{attn}.proj", f"{ours}.{attn}.{out}")
+            for theirs, name in zip(("ln_q", "ln_k"), norms):
+                table[f"{file}.{attn}.{theirs}.weight"] = same(f"{ours}.{attn}.{name}.weight")
+        module(table, f"{image}.adaLN_modulation.1", f"{ours}.norm1.linear")
+        how = "swapped" if i == layers - 1 else ""
+        module(table, f"{text}.adaLN_modulation.1", ([f"{ours}.norm1_context.linear"], how))
+        for file, ff in ((image, "ff"), (text, "ff_context")):
+            module(table, f"{file}.mlp.fc1", f"{ours}.{ff}.net.0.proj")
+            module(table, f"{file}.mlp.fc2", f"{ours}.{ff}.net.2")
+    return keep(table, state)
+
+
+def clip_without_projection(state):
+    return clip({name: value for name, value in state.items() if not name.startswith("text_projection")})
+
+
+def wan(state):
+    table = {"head.modulation": same("scale_shift_table")}
+    for key, ours in {
+        "patch_embedding": "patch_embedding", "head.head": "proj_out", "time_projection.1": "condition_embedder.time_proj",
+        "time_embedding.0": "condition_embedder.time_embedder.linear_1",
+        "time_embedding.2": "condition_embedder.time_embedder.linear_2",
+        "text_embedding.0": "condition_embedder.text_embedder.linear_1",
+        "text_embedding.2": "condition_embedder.text_embedder.linear_2",
+    }.items():
+        module(table, key, ours)
+    for i in range(count(state, "blocks.")):
+        block = f"blocks.{i}"
+        for file, ours in (("self_attn", "attn1"), ("cross_attn", "attn2")):
+            for theirs, name in (("q", "to_q"), ("k", "to_k"), ("v", "to_v"), ("o", "to_out.0"), ("norm_q", "norm_q"),
+                                 ("norm_k", "norm_k")):
+                module(table, f"{block}.{file}.{theirs}", f"{block}.{ours}.{name}")
+        module(table, f"{block}.ffn.0", f"{block}.ffn.net.0.proj")
+        module(table, f"{block}.ffn.2", f"{block}.ffn.net.2")
+        module(table, f"{block}.norm3", f"{block}.norm2")
+        table[f"{block}.modulation"] = same(f"{block}.scale_shift_table")
+    return keep(table, state)
+
+
+def wan_vae(state):
+    table = {}
+    module(table, "conv1", "quant_conv")
+    module(table, "conv2", "post_quant_conv")
+
+    def residual(file, ours):
+        table[f"{file}.residual.0.gamma"] = same(f"{ours}.norm1.gamma")
+        table[f"{file}.residual.3.gamma"] = same(f"{ours}.norm2.gamma")
+        module(table, f"{file}.residual.2", f"{ours}.conv1")
+        module(table, f"{file}.residual.6", f"{ours}.conv2")
+        module(table, f"{file}.shortcut", f"{ours}.conv_shortcut")
+
+    def resampler(file, ours):
+        module(table, f"{file}.resample.1", f"{ours}.resample.1")
+        module(table, f"{file}.time_conv", f"{ours}.time_conv")
+
+    for side in ("encoder", "decoder"):
+        module(table, f"{side}.conv1", f"{side}.conv_in")
+        residual(f"{side}.middle.0", f"{side}.mid_block.resnets.0")
+        residual(f"{side}.middle.2", f"{side}.mid_block.resnets.1")
+        table[f"{side}.middle.1.norm.gamma"] = same(f"{side}.mid_block.attentions.0.norm.gamma")
+        module(table, f"{side}.middle.1.to_qkv", f"{side}.mid_block.attentions.0.to_qkv")
+        module(table, f"{side}.middle.1.proj", f"{side}.mid_block.attentions.0.proj")
+        table[f"{side}.head.0.gamma"] = same(f"{side}.norm_out.gamma")
+        module(table, f"{side}.head.2", f"{side}.conv_out")
+    for i in range(count(state, "encoder.down_blocks.")):
+        residual(f"encoder.downsamples.{i}", f"encoder.down_blocks.{i}")
+        resampler(f"encoder.downsamples.{i}", f"encoder.down_blocks.{i}")
+    index = 0
+    for i in range(count(state, "decoder.up_blocks.")):
+        for j in range(count(state, f"decoder.up_blocks.{i}.resnets.")):
+            residual(f"decoder.upsamples.{index}", f"decoder.up_blocks.{i}.resnets.{j}")
+            index += 1
+        resampler(f"decoder.upsamples.{index}", f"decoder.up_blocks.{i}.upsamplers.0")
+        index += 1
+    return keep(table, state)
+
+
+def umt5(state):
+    """The names of Wan's own UMT5. There is no reader of them in diffusers; they are from Wan2.1's modules/t5.py."""
+    table = {"token_embedding.weight": same("shared.weight"), "norm.weight": same("encoder.final_layer_norm.weight")}
+    for i in range(count(state, "encoder.block.")):
+        file, ours = f"blocks.{i}", f"encoder.block.{i}"
+        for theirs, name in (("norm1", "layer.0.layer_norm"), ("norm2", "layer.1.layer_norm"),
+                             ("attn.q", "layer.0.SelfAttention.q"), ("attn.k", "layer.0.SelfAttention.k"),
+                             ("attn.v", "layer.0.SelfAttention.v"), ("attn.o", "layer.0.SelfAttention.o"),
+                             ("pos_embedding.embedding", "layer.0.SelfAttention.relative_attention_bias"),
+                             ("ffn.gate.0", "layer.1.DenseReluDense.wi_0"), ("ffn.fc1", "layer.1.DenseReluDense.wi_1"),
+                             ("ffn.fc2", "layer.1.DenseReluDense.wo")):
+            table[f"{file}.{theirs}.weight"] = same(f"{ours}.{name}.weight")
+    return keep(table, {k: v for k, v in state.items() if k != "encoder.embed_tokens.weight"})
+
+
+def hunyuan_video(state):
+    table = {}
+    refiner = "txt_in.individual_token_refiner.blocks"
+    for key, ours in {
+        "img_in.proj": "x_embedder.proj", "txt_in.input_embedder": "context_embedder.proj_in",
+        "time_in.mlp.0": "time_text_embed.timestep_embedder.linear_1",
+        "time_in.mlp.2": "time_text_embed.timestep_embedder.linear_2",
+        "guidance_in.mlp.0": "time_text_embed.guidance_embedder.linear_1",
+        "guidance_in.mlp.2": "time_text_embed.guidance_embedder.linear_2",
+        "vector_in.in_layer": "time_text_embed.text_embedder.linear_1",
+        "vector_in.out_layer": "time_text_embed.text_embedder.linear_2",
+        "txt_in.t_embedder.mlp.0": "context_embedder.time_text_embed.timestep_embedder.linear_1",
+        "txt_in.t_embedder.mlp.2": "context_embedder.time_text_embed.timestep_embedder.linear_2",
+        "txt_in.c_embedder.linear_1": "context_embedder.time_text_embed.text_embedder.linear_1",
+        "txt_in.c_embedder.linear_2": "context_embedder.time_text_embed.text_embedder.linear_2",
+        "final_layer.linear": "proj_out", "final_layer.adaLN_modulation.1": (["norm_out.linear"], "swapped"),
+    }.items():
+        module(table, key, ours)
+    for i in range(count(state, "context_embedder.token_refiner.refiner_blocks.")):
+        file, ours = f"{refiner}.{i}", f"context_embedder.token_refiner.refiner_blocks.{i}"
+        module(table, f"{file}.self_attn_qkv", [f"{ours}.attn.{p}" for p in ("to_q", "to_k", "to_v")])
+        for theirs, name in (("norm1", "norm1"), ("norm2", "norm2"), ("self_attn_proj", "attn.to_out.0"),
+                             ("mlp.fc1", "ff.net.0.proj"), ("mlp.fc2", "ff.net.2"),
+                             ("adaLN_modulation.1", "norm_out.linear")):
+            module(table, f"{file}.{theirs}", f"{ours}.{name}")
+    for i in range(count(state, "transformer_blocks.")):
+        ours = f"transformer_blocks.{i}"
+        for stream, qkv, out, norm, ff, norms in (
+            ("img", ("to_q", "to_k", "to_v"), "to_out.0", "norm1", "ff", ("norm_q", "norm_k")),
+            ("txt", ("add_q_proj", "add_k_proj", "add_v_proj"), "to_add_out", "norm1_context", "ff_context",
+             ("norm_added_q", "norm_added_k")),
+        ):
+            file = f"double_blocks.{i}.{stream}"
+            module(table, f"{file}_attn_qkv", [f"{ours}.attn.{p}" for p in qkv])
+            module(table, f"{file}_attn_proj", f"{ours}.attn.{out}")
+            module(table, f"{file}_mod.linear", f"{ours}.{norm}.linear")
+            module(table, f"{file}_mlp.fc1", f"{ours}.{ff}.net.0.proj")
+            module(table, f"{file}_mlp.fc2", f"{ours}.{ff}.net.2")
+            for theirs, name in zip(("q_norm", "k_norm"), norms):
+                module(table, f"{file}_attn_{theirs}", f"{ours}.attn.{name}")
+    for i in range(count(state, "single_transformer_blocks.")):
+        file, ours = f"single_blocks.{i}", f"single_transformer_blocks.{i}"
+        module(table, f"{file}.linear1", [f"{ours}.{p}" for p in ("attn.to_q", "attn.to_k", "attn.to_v", "proj_mlp")])
+        for theirs, name in (("linear2", "proj_out"), ("modulation.linear", "norm.linear"), ("q_norm", "attn.norm_q"),
+                             ("k_norm", "attn.norm_k")):
+            module(table, f"{file}.{theirs}", f"{ours}.{name}")
+    return keep(table, state)
+
+
+def llama(state):
+    return {name if name.startswith("model.") else f"model.{name}": same(name) for name in state}
+
+
 def prefixed(prefix, component, table):
     return {prefix + key: (component, *entry) for key, entry in table.items()}
 
@@ -267,6 +436,41 @@ def check(name, classes, width=None):
             print(f"{name}: {component} is equal in diffusers")
 
 
+def golden(name, kind, case):
+    """Stores the latents of diffusers' from_single_file where they are not the folder's.
+
+    Its text encoders are the folder's, as transformers 5 leaves buffers of those from single files without storage.
+    The first gets what create_diffusers_clip_model_from_ldm gives it.
+    """
+    folder = GOLDENS / TWINS[name]["folder"]
+    call = json.loads((folder / "goldens.json").read_text())["cases"][case]
+    with tempfile.TemporaryDirectory() as scratch:
+        path = Path(scratch) / "twin.safetensors"
+        save_file(tensors_of(name), path)
+        pipe = kind.from_pretrained(folder, torch_dtype=torch.float32)
+        for component in ("transformer", "vae"):
+            single = type(getattr(pipe, component)).from_single_file
+            setattr(pipe, component, single(str(path), config=str(folder), subfolder=component, torch_dtype=torch.float32))
+        pipe.text_encoder.text_projection.weight.data = torch.eye(pipe.text_encoder.config.hidden_size)
+        pipe.set_progress_bar_config(disable=True)
+        seen, latents = run_whole(pipe, call.pop("seed"), **call)
+    save_file({f"{case}.latents": latents.float().contiguous()}, HERE / f"{name}.safetensors")
+    print(f"{name}: latents of {case} are stored")
+
+
+def check_wan_vae():
+    """diffusers reads only autoencoders with the published number of layers, so another one stands for the tiny one."""
+    model = diffusers.AutoencoderKLWan(base_dim=4, z_dim=4, dim_mult=[1, 2, 4, 4], num_res_blocks=2,
+                                       latents_mean=[0.0] * 4, latents_std=[1.0] * 4)
+    with tempfile.TemporaryDirectory() as scratch:
+        model.save_pretrained(scratch)
+        state = model.state_dict()
+        save_file({key: state[names[0]].contiguous() for key, (names, _) in wan_vae(state).items()}, f"{scratch}/x.safetensors")
+        loaded = diffusers.AutoencoderKLWan.from_single_file(f"{scratch}/x.safetensors", config=scratch)
+    equal(loaded.state_dict(), state, "Wan's autoencoder")
+    print("Wan's autoencoder is equal in diffusers")
+
+
 def main():
     from transformers import CLIPTextModel, CLIPTextModelWithProjection, T5EncoderModel
 
@@ -292,6 +496,29 @@ def main():
     twin("flux-schnell", "flux/tiny-schnell", [("", "transformer", flux)])
     width = load_component(GOLDENS / "flux/tiny-schnell", "transformer")["x_embedder.weight"].shape[0]
     check("flux-schnell", flux_classes, width)
+
+    # diffusers gives Stable Diffusion 3's first encoder the identity as its projection, so the file has none.
+    twin("sd3-large", "sd3/tiny-large", [
+        ("model.diffusion_model.", "transformer", sd3), ("first_stage_model.", "vae", autoencoder_kl),
+        ("text_encoders.clip_l.transformer.", "text_encoder", clip_without_projection),
+        ("text_encoders.clip_g.transformer.", "text_encoder_2", clip),
+        ("text_encoders.t5xxl.transformer.", "text_encoder_3", plain)])
+    sd3_classes = {"transformer": diffusers.SD3Transformer2DModel, "vae": diffusers.AutoencoderKL}
+    check("sd3-large", {**sd3_classes, "text_encoder_2": CLIPTextModelWithProjection, "text_encoder_3": T5EncoderModel})
+    golden("sd3-large", diffusers.StableDiffusion3Pipeline, "picture.8_steps")
+    twin("sd3-medium", "sd3/tiny-medium", [
+        ("model.diffusion_model.", "transformer", sd3), ("first_stage_model.", "vae", autoencoder_kl)])
+    check("sd3-medium", sd3_classes)
+
+    twin("wan", "wan/tiny-unipc", [("", "transformer", wan)])
+    check("wan", {"transformer": diffusers.WanTransformer3DModel})
+    check_wan_vae()
+    twin("wan-vae", "wan/tiny-unipc", [("", "vae", wan_vae)])
+    twin("wan-umt5", "wan/tiny-unipc", [("", "text_encoder", umt5)])
+    twin("hunyuan-video", "hunyuan_video/tiny-distilled", [("", "transformer", hunyuan_video)])
+    width = load_component(GOLDENS / "hunyuan_video/tiny-distilled", "transformer")["x_embedder.proj.weight"].shape[0]
+    check("hunyuan-video", {"transformer": diffusers.HunyuanVideoTransformer3DModel}, width)
+    twin("hunyuan-video-llama", "hunyuan_video/tiny-distilled", [("", "text_encoder", llama)])
 
     for name, entry in TWINS.items():
         lines = ",\n".join(

@@ -42,6 +42,30 @@ function refusesNames(names: readonly string[], message: RegExp): void {
   }
 }
 
+/** A cache of the hub in place of that of whoever runs the tests. */
+class HubCache implements Disposable {
+  readonly #folder = Deno.makeTempDirSync();
+  readonly #before = Deno.env.get("HF_HUB_CACHE");
+
+  constructor() {
+    Deno.env.set("HF_HUB_CACHE", this.#folder);
+  }
+
+  /** Stores `folder` as the snapshot of a repository. */
+  add(repository: string, folder: string): void {
+    const own = join(this.#folder, `models--${repository.replace("/", "--")}`);
+    for (const name of ["refs", "snapshots"]) Deno.mkdirSync(join(own, name), { recursive: true });
+    Deno.writeTextFileSync(join(own, "refs/main"), "abc");
+    Deno.symlinkSync(folder, join(own, "snapshots/abc"));
+  }
+
+  [Symbol.dispose](): void {
+    if (this.#before === undefined) Deno.env.delete("HF_HUB_CACHE");
+    else Deno.env.set("HF_HUB_CACHE", this.#before);
+    Deno.removeSync(this.#folder, { recursive: true });
+  }
+}
+
 const CONV_IN = "model.diffusion_model.input_blocks.0.0.weight";
 
 describe("a single file that is something else", () => {
@@ -67,7 +91,7 @@ describe("a single file that is something else", () => {
       /alone: give it as --text-encoder FILE/,
     ],
     ["AuraFlow", ["double_layers.0.attn.w1q.weight"], /AuraFlow/],
-    ["something unknown", ["a.b"], /none of the models that are supported: Flux, /],
+    ["something unknown", ["a.b"], /none of the models that are supported: StableDiffusion, /],
     ["nothing", [], /it holds no tensors/],
   ];
   for (const [kind, names, message] of KINDS) {
@@ -148,7 +172,7 @@ describe("a single file that is damaged or incomplete", () => {
     refusesTwin(
       "flux-dev",
       (tensors) => void tensors.set("model.diffusion_model.middle_block.0.in_layers.2.weight", tensor(1)),
-      /holds the tensors of two models: FluxTransformer2DModel and UNet2DConditionModel/,
+      /holds the tensors of two models: UNet2DConditionModel and FluxTransformer2DModel/,
     ));
 
   it("is refused if a tensor is missing", () =>
@@ -181,9 +205,7 @@ describe("a single file that is damaged or incomplete", () => {
 
 describe("parts from elsewhere", () => {
   it("are named with the command that fetches them", () => {
-    // The cache of whoever runs the tests may have the repositories.
-    const cache = Deno.env.get("HF_HUB_CACHE");
-    Deno.env.set("HF_HUB_CACHE", goldenPath("no-cache"));
+    using _cache = new HubCache();
     using twin = new Twin("flux-schnell");
     refuses(
       twin.path,
@@ -196,8 +218,20 @@ describe("parts from elsewhere", () => {
       {},
       /Stable Diffusion XL.* lacks configs and tokenizers\. Try `deno task pull --config-only stabilityai\/stable-diffusion-xl-base-1\.0`/,
     );
-    if (cache === undefined) Deno.env.delete("HF_HUB_CACHE");
-    else Deno.env.set("HF_HUB_CACHE", cache);
+  });
+
+  it("come from the repository of the model if it is in the cache", () => {
+    using twin = new Twin("flux-schnell");
+    using cache = new HubCache();
+    cache.add("black-forest-labs/FLUX.1-schnell", twin.folder);
+    const { checkpoint } = readModel(twin.path);
+    assert.equal(checkpoint.title, "FLUX.1 [schnell]");
+    assert.deepEqual(checkpoint.components().map(({ name }) => name), [
+      "text_encoder",
+      "text_encoder_2",
+      "transformer",
+      "vae",
+    ]);
   });
 
   it("are refused if they are of another pipeline, or do not belong to it", () => {

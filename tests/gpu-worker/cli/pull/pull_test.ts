@@ -9,6 +9,7 @@ import { parseHubName } from "../../../../gpu-worker/checkpoint/hub_cache.ts";
 import { readModel } from "../../../../gpu-worker/model/read_model.ts";
 import { goldenPath } from "../../../goldens/golden.ts";
 import { COMMIT, HubServer, type HubServerOptions, REPOSITORY, TOKEN } from "./hub_server.ts";
+import { Twin } from "../../checkpoint/single_file/twin.ts";
 import { runTask, startTask } from "../run_task.ts";
 
 const WEIGHTS = "transformer/diffusion_pytorch_model.safetensors";
@@ -92,6 +93,26 @@ describe("deno task pull", () => {
     assert.ok(!server.requests.includes(`GET ${WEIGHTS}`));
     const { checkpoint } = readModel(join(repository(), "snapshots", COMMIT));
     assert.ok(checkpoint.components().some(({ name }) => name === "transformer"));
+  });
+
+  it("fetches configs and tokenizers alone, or with some weights, which single files need", async () => {
+    await using server = serve({ folder: goldenPath("flux/tiny-dev") });
+    const weights = () => server.requests.filter((request) => request.endsWith(".safetensors"));
+    const { code, stdout, stderr } = await pull(server, [REPOSITORY, "--config-only"]);
+    assert.equal(code, 0, stderr);
+    assert.match(stdout, /use it as --components tiny-org\/tiny-schnell/);
+    assert.deepEqual(weights(), []);
+    using twin = new Twin("flux-dev");
+    const out = join(cache, "picture.png");
+    const args = ["--model", twin.path, "--prompt", "x", "--steps", "1", "--out", out];
+    const drawn = await runTask("generate", [...args, "--components", REPOSITORY], environment(server));
+    assert.equal(drawn.code, 0, drawn.stderr);
+    assert.equal((await pull(server, [REPOSITORY, "--only", "vae, text_encoder"])).code, 0);
+    assert.deepEqual(weights().sort(), [
+      "GET text_encoder/model.safetensors",
+      "GET vae/diffusion_pytorch_model.safetensors",
+    ]);
+    assert.match(await refusal(server, [REPOSITORY, "--only", "unet"]), /no such component: it has /);
   });
 
   it("goes on where Ctrl-C stopped it", async () => {

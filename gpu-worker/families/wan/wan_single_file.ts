@@ -1,0 +1,118 @@
+// Wan2.1 in single files: the names of Wan-Video/Wan2.1.
+import { CheckpointError } from "../../checkpoint/checkpoint_error.ts";
+import type { Architecture, Variant } from "../../checkpoint/single_file/architecture.ts";
+import { type Layout, ownNames } from "../../checkpoint/single_file/layout.ts";
+import { findInTable } from "../../checkpoint/single_file/name_table.ts";
+import { t5Part } from "../../checkpoint/single_file/parts/t5_part.ts";
+import { countOf, sizeOf } from "../../checkpoint/single_file/shapes.ts";
+import type { Weights } from "../../checkpoint/weights.ts";
+import { wanVaeLayout } from "./wan_vae_layout.ts";
+
+const PREFIXES = ["model.diffusion_model.", ""];
+/** Width of a head in every published model. */
+const HEAD = 128;
+
+const attention = (file: string, ours: string) => ({
+  [`blocks.*.${file}.q`]: `blocks.*.${ours}.to_q`,
+  [`blocks.*.${file}.k`]: `blocks.*.${ours}.to_k`,
+  [`blocks.*.${file}.v`]: `blocks.*.${ours}.to_v`,
+  [`blocks.*.${file}.o`]: `blocks.*.${ours}.to_out.0`,
+  [`blocks.*.${file}.norm_q`]: `blocks.*.${ours}.norm_q`,
+  [`blocks.*.${file}.norm_k`]: `blocks.*.${ours}.norm_k`,
+});
+
+const ORIGINAL: Layout = {
+  prefixes: PREFIXES,
+  matches: (tensors) => tensors.has("head.modulation"),
+  place: () =>
+    findInTable({
+      modules: {
+        "patch_embedding": "patch_embedding",
+        "time_embedding.0": "condition_embedder.time_embedder.linear_1",
+        "time_embedding.2": "condition_embedder.time_embedder.linear_2",
+        "text_embedding.0": "condition_embedder.text_embedder.linear_1",
+        "text_embedding.2": "condition_embedder.text_embedder.linear_2",
+        "time_projection.1": "condition_embedder.time_proj",
+        ...attention("self_attn", "attn1"),
+        ...attention("cross_attn", "attn2"),
+        "blocks.*.ffn.0": "blocks.*.ffn.net.0.proj",
+        "blocks.*.ffn.2": "blocks.*.ffn.net.2",
+        // diffusers numbers the norms in the order of computation. The others have no tensors.
+        "blocks.*.norm3": "blocks.*.norm2",
+        "head.head": "proj_out",
+      },
+      tensors: {
+        "blocks.*.modulation": "blocks.*.scale_shift_table",
+        "head.modulation": "scale_shift_table",
+      },
+    }),
+};
+
+export const wanSingleFile: Architecture = {
+  pipelineClass: "WanPipeline",
+  denoiser: {
+    component: "transformer",
+    className: "WanTransformer3DModel",
+    layouts: [
+      ORIGINAL,
+      ownNames({ prefixes: PREFIXES, marker: "condition_embedder.text_embedder.linear_1.weight" }),
+    ],
+    sizes(weights: Weights) {
+      const width = sizeOf(weights, "patch_embedding.weight", 0);
+      const patch = [2, 3, 4].map((i) => sizeOf(weights, "patch_embedding.weight", i));
+      return {
+        patch_size: patch,
+        in_channels: sizeOf(weights, "patch_embedding.weight", 1),
+        out_channels: sizeOf(weights, "proj_out.weight", 0) / patch.reduce((product, n) => product * n, 1),
+        ...width % HEAD === 0 && { attention_head_dim: HEAD, num_attention_heads: width / HEAD },
+        text_dim: sizeOf(weights, "condition_embedder.text_embedder.linear_1.weight", 1),
+        freq_dim: sizeOf(weights, "condition_embedder.time_embedder.linear_1.weight", 1),
+        ffn_dim: sizeOf(weights, "blocks.0.ffn.net.0.proj.weight", 0),
+        num_layers: countOf(weights, "blocks."),
+      };
+    },
+  },
+  parts: [
+    {
+      component: "vae",
+      className: "AutoencoderKLWan",
+      layouts: [
+        wanVaeLayout,
+        ownNames({ prefixes: ["vae.", ""], marker: "decoder.mid_block.resnets.0.norm1.gamma" }),
+      ],
+    },
+    t5Part({
+      component: "text_encoder",
+      className: "UMT5EncoderModel",
+      prefixes: ["text_encoders.umt5xxl.transformer."],
+    }),
+  ],
+  tokenizers: { tokenizer: "T5TokenizerFast" },
+  variant(weights: Weights, tensors: Weights): Variant {
+    const { path } = weights.get("patch_embedding.weight") ?? weights.values().next().value!;
+    const refuse = (kind: string) =>
+      new CheckpointError(
+        `Cannot use ${path} as it is ${kind}, which is not supported: only text to video is`,
+      );
+    const has = (part: string) => tensors.keys().some((name) => name.includes(part));
+    if (has("vace_blocks.")) throw refuse("Wan VACE");
+    if (has("motion_encoder.") || has("face_adapter.")) throw refuse("Wan Animate");
+    const channels = sizeOf(weights, "patch_embedding.weight", 1);
+    if (has("img_emb.") || has("image_embedder.") || channels === 36) throw refuse("Wan image to video");
+    if (channels === 48) throw refuse("Wan2.2 5B");
+    const size = sizeOf(weights, "patch_embedding.weight", 0) === 5120 ? "14B" : "1.3B";
+    return {
+      title: `Wan2.1 T2V ${size}`,
+      repositories: [`Wan-AI/Wan2.1-T2V-${size}-Diffusers`],
+      scheduler: {
+        _class_name: "UniPCMultistepScheduler",
+        prediction_type: "flow_prediction",
+        use_flow_sigmas: true,
+        flow_shift: 3,
+        num_train_timesteps: 1000,
+        solver_order: 2,
+        solver_type: "bh2",
+      },
+    };
+  },
+};

@@ -1,0 +1,80 @@
+// The names of Wan's own repository for its autoencoder. They count the layers of all resolutions consecutively.
+import type { FindPlace, Layout } from "../../checkpoint/single_file/layout.ts";
+import { findInTable, type NameTable } from "../../checkpoint/single_file/name_table.ts";
+import type { Weights } from "../../checkpoint/weights.ts";
+
+/** The layers of a residual block. */
+const resnet = (file: string, ours: string): NameTable => ({
+  modules: {
+    [`${file}.residual.2`]: `${ours}.conv1`,
+    [`${file}.residual.6`]: `${ours}.conv2`,
+    [`${file}.shortcut`]: `${ours}.conv_shortcut`,
+  },
+  tensors: {
+    [`${file}.residual.0.gamma`]: `${ours}.norm1.gamma`,
+    [`${file}.residual.3.gamma`]: `${ours}.norm2.gamma`,
+  },
+});
+
+const resampler = (file: string, ours: string): NameTable => ({
+  modules: { [`${file}.resample.1`]: `${ours}.resample.1`, [`${file}.time_conv`]: `${ours}.time_conv` },
+});
+
+const side = (name: "encoder" | "decoder"): NameTable =>
+  join([
+    {
+      modules: {
+        [`${name}.conv1`]: `${name}.conv_in`,
+        [`${name}.middle.1.to_qkv`]: `${name}.mid_block.attentions.0.to_qkv`,
+        [`${name}.middle.1.proj`]: `${name}.mid_block.attentions.0.proj`,
+        [`${name}.head.2`]: `${name}.conv_out`,
+      },
+      tensors: {
+        [`${name}.middle.1.norm.gamma`]: `${name}.mid_block.attentions.0.norm.gamma`,
+        [`${name}.head.0.gamma`]: `${name}.norm_out.gamma`,
+      },
+    },
+    resnet(`${name}.middle.0`, `${name}.mid_block.resnets.0`),
+    resnet(`${name}.middle.2`, `${name}.mid_block.resnets.1`),
+  ]);
+
+export const wanVaeLayout: Layout = {
+  prefixes: ["vae.", "first_stage_model.", ""],
+  matches: (tensors) => tensors.has("decoder.middle.0.residual.0.gamma"),
+  place: (tensors: Weights): FindPlace =>
+    findInTable(
+      join([
+        { modules: { "conv1": "quant_conv", "conv2": "post_quant_conv" } },
+        side("encoder"),
+        side("decoder"),
+        // diffusers counts the encoder's layers consecutively too.
+        resnet("encoder.downsamples.*", "encoder.down_blocks.*"),
+        resampler("encoder.downsamples.*", "encoder.down_blocks.*"),
+        ...decoderBlocks(tensors),
+      ]),
+    ),
+};
+
+/** An upsampler ends each block of the decoder but the last. */
+function decoderBlocks(tensors: Weights): NameTable[] {
+  const tables: NameTable[] = [];
+  let block = 0;
+  let layer = 0;
+  for (let i = 0; tensors.keys().some((name) => name.startsWith(`decoder.upsamples.${i}.`)); i++) {
+    const file = `decoder.upsamples.${i}`;
+    if (tensors.has(`${file}.residual.0.gamma`)) {
+      tables.push(resnet(file, `decoder.up_blocks.${block}.resnets.${layer++}`));
+    } else {
+      tables.push(resampler(file, `decoder.up_blocks.${block++}.upsamplers.0`));
+      layer = 0;
+    }
+  }
+  return tables;
+}
+
+function join(tables: readonly NameTable[]): NameTable {
+  return {
+    modules: Object.assign({}, ...tables.map(({ modules }) => modules)),
+    tensors: Object.assign({}, ...tables.map(({ tensors }) => tensors)),
+  };
+}

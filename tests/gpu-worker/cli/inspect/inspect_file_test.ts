@@ -1,0 +1,31 @@
+// What `deno task inspect` says of a single file.
+import { describe, it } from "@std/testing/bdd";
+import assert from "node:assert/strict";
+import { Twin } from "../../checkpoint/single_file/twin.ts";
+import { runTask } from "../run_task.ts";
+
+describe("deno task inspect --model FILE", () => {
+  it("says what the file is, which parts it has and lacks, and the command that runs it", async () => {
+    using twin = new Twin("flux-schnell");
+    const args = ["--model", twin.path, "--components", twin.folder];
+    const { code, stdout, stderr } = await runTask("inspect", args);
+    assert.equal(code, 0, stderr);
+    assert.match(stdout, /FLUX\.1 \[schnell\], a single file for FluxPipeline/);
+    assert.match(stdout, /it has transformer\n/);
+    assert.match(
+      stdout,
+      /it lacks vae, text_encoder, text_encoder_2, tokenizer, tokenizer_2, which black-forest-labs\/FLUX\.1-schnell has/,
+    );
+    assert.match(stdout, /run it with `deno task generate --model \S+ --components \S+ --prompt "\.\.\."`/);
+  });
+
+  it("says what the file is if the rest is missing, and ends with the command that fetches the rest", async () => {
+    using twin = new Twin("sdxl");
+    const { code, stdout, stderr } = await runTask("inspect", ["--model", twin.path], {
+      HF_HUB_CACHE: `${twin.path}-none`,
+    });
+    assert.equal(code, 1);
+    assert.match(stdout, /Stable Diffusion XL, .*\n +it has /);
+    assert.match(stderr, /deno task pull --config-only stabilityai\/stable-diffusion-xl-base-1\.0/);
+  });
+});
