@@ -1,5 +1,6 @@
 // The list of models that single files may hold. A new one is a line here.
 import type { Architecture } from "../checkpoint/single_file/architecture.ts";
+import { chromaSingleFile } from "../families/chroma/chroma_single_file.ts";
 import { fluxSingleFile } from "../families/flux/flux_single_file.ts";
 import { hunyuanVideoSingleFile } from "../families/hunyuan_video/hunyuan_video_single_file.ts";
 import { sd3SingleFile } from "../families/sd3/sd3_single_file.ts";
@@ -11,6 +12,7 @@ export const ARCHITECTURES: readonly Architecture[] = [
   sdxlSingleFile,
   sd3SingleFile,
   fluxSingleFile,
+  chromaSingleFile,
   wanSingleFile,
   hunyuanVideoSingleFile,
 ];

@@ -30,15 +30,16 @@ export interface Layout {
 
 /** Returns a layout of files that use diffusers' or transformers' own names. */
 export function ownNames(
-  { prefixes = [""], marker, unused = /$^/ }: {
+  { prefixes = [""], markers, unused = /$^/ }: {
     prefixes?: readonly string[];
-    marker: string;
+    /** Tensors that a file with the network has. */
+    markers: readonly string[];
     unused?: RegExp;
   },
 ): Layout {
   return {
     prefixes,
-    matches: (tensors) => tensors.has(marker),
+    matches: (tensors) => markers.every((marker) => tensors.has(marker)),
     place: () => (name) => unused.test(name) ? "unused" : { to: [name] },
   };
 }

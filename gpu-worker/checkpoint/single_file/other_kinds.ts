@@ -15,7 +15,6 @@ const KINDS: readonly (readonly [pattern: RegExp, kind: string])[] = [
   ],
   [/\.motion_modules\.|^motion_/, "it is a motion module of AnimateDiff, which is not supported"],
   [/^emb_params$|^string_to_param/, "it is a textual inversion, which is not supported"],
-  [/(?:^|\.)distilled_guidance_layer\./, "it is Chroma, which is not supported"],
   [/(?:^|\.)single_stream_modulation\./, "it is FLUX.2, which is not supported"],
   [/(?:^|\.)early_stream_modulations\./, "it is FLUX.3, which is not supported"],
   [/(?:^|\.)cap_embedder\./, "it is Lumina 2 or Z-Image, which are not supported"],

@@ -1,5 +1,6 @@
 // FLUX.1 in single files: the names of black-forest-labs/flux, alone or with encoders and autoencoder.
 import type { Architecture } from "../../checkpoint/single_file/architecture.ts";
+import { FLUX_BLOCK_NAMES } from "../../checkpoint/single_file/flux_block_names.ts";
 import { type Layout, ownNames } from "../../checkpoint/single_file/layout.ts";
 import { findInTable } from "../../checkpoint/single_file/name_table.ts";
 import { autoencoderKLPart } from "../../checkpoint/single_file/parts/autoencoder_kl_part.ts";
@@ -11,20 +12,6 @@ import type { Weights } from "../../checkpoint/weights.ts";
 
 const PREFIXES = ["model.diffusion_model.", ""];
 
-const double = (
-  file: string,
-  attention: Record<"q" | "k" | "v" | "out", string>,
-  ours: Record<string, string>,
-) => ({
-  [`double_blocks.*.${file}_attn.qkv`]: (["q", "k", "v"] as const).map((part) =>
-    `transformer_blocks.*.attn.${attention[part]}`
-  ),
-  [`double_blocks.*.${file}_attn.proj`]: `transformer_blocks.*.attn.${attention.out}`,
-  [`double_blocks.*.${file}_mod.lin`]: `transformer_blocks.*.${ours["norm"]}.linear`,
-  [`double_blocks.*.${file}_mlp.0`]: `transformer_blocks.*.${ours["ff"]}.net.0.proj`,
-  [`double_blocks.*.${file}_mlp.2`]: `transformer_blocks.*.${ours["ff"]}.net.2`,
-});
-
 const embedder = (file: string, ours: string) => ({
   [`${file}.in_layer`]: `time_text_embed.${ours}.linear_1`,
   [`${file}.out_layer`]: `time_text_embed.${ours}.linear_2`,
@@ -32,41 +19,22 @@ const embedder = (file: string, ours: string) => ({
 
 const ORIGINAL: Layout = {
   prefixes: PREFIXES,
-  matches: (tensors) => tensors.has("double_blocks.0.img_attn.norm.key_norm.scale"),
+  matches: (tensors) =>
+    tensors.has("double_blocks.0.img_attn.norm.key_norm.scale") && tensors.has("vector_in.in_layer.weight"),
   place: () =>
     findInTable({
       modules: {
-        "img_in": "x_embedder",
-        "txt_in": "context_embedder",
+        ...FLUX_BLOCK_NAMES.modules,
         ...embedder("time_in", "timestep_embedder"),
         ...embedder("vector_in", "text_embedder"),
         ...embedder("guidance_in", "guidance_embedder"),
-        ...double("img", { q: "to_q", k: "to_k", v: "to_v", out: "to_out.0" }, { norm: "norm1", ff: "ff" }),
-        ...double(
-          "txt",
-          { q: "add_q_proj", k: "add_k_proj", v: "add_v_proj", out: "to_add_out" },
-          { norm: "norm1_context", ff: "ff_context" },
-        ),
-        "single_blocks.*.linear1": {
-          to: ["attn.to_q", "attn.to_k", "attn.to_v", "proj_mlp"].map((name) =>
-            `single_transformer_blocks.*.${name}`
-          ),
-          shares: [1, 1, 1, 4],
-        },
-        "single_blocks.*.linear2": "single_transformer_blocks.*.proj_out",
+        "double_blocks.*.img_mod.lin": "transformer_blocks.*.norm1.linear",
+        "double_blocks.*.txt_mod.lin": "transformer_blocks.*.norm1_context.linear",
         "single_blocks.*.modulation.lin": "single_transformer_blocks.*.norm.linear",
-        "final_layer.linear": "proj_out",
         // The original computes shift and scale, diffusers scale and shift.
         "final_layer.adaLN_modulation.1": { to: ["norm_out.linear"], order: "swapped" },
       },
-      tensors: {
-        "double_blocks.*.img_attn.norm.query_norm.scale": "transformer_blocks.*.attn.norm_q.weight",
-        "double_blocks.*.img_attn.norm.key_norm.scale": "transformer_blocks.*.attn.norm_k.weight",
-        "double_blocks.*.txt_attn.norm.query_norm.scale": "transformer_blocks.*.attn.norm_added_q.weight",
-        "double_blocks.*.txt_attn.norm.key_norm.scale": "transformer_blocks.*.attn.norm_added_k.weight",
-        "single_blocks.*.norm.query_norm.scale": "single_transformer_blocks.*.attn.norm_q.weight",
-        "single_blocks.*.norm.key_norm.scale": "single_transformer_blocks.*.attn.norm_k.weight",
-      },
+      tensors: FLUX_BLOCK_NAMES.tensors,
     }),
 };
 
@@ -86,7 +54,10 @@ export const fluxSingleFile: Architecture = {
     className: "FluxTransformer2DModel",
     layouts: [
       ORIGINAL,
-      ownNames({ prefixes: PREFIXES, marker: "single_transformer_blocks.0.attn.norm_q.weight" }),
+      ownNames({
+        prefixes: PREFIXES,
+        markers: ["x_embedder.weight", "time_text_embed.text_embedder.linear_1.weight"],
+      }),
     ],
     sizes(weights: Weights) {
       const width = sizeOf(weights, "x_embedder.weight", 0);

@@ -86,7 +86,7 @@ export const hunyuanVideoSingleFile: Architecture = {
   denoiser: {
     component: "transformer",
     className: "HunyuanVideoTransformer3DModel",
-    layouts: [ORIGINAL, ownNames({ prefixes: PREFIXES, marker: "context_embedder.proj_in.weight" })],
+    layouts: [ORIGINAL, ownNames({ prefixes: PREFIXES, markers: ["context_embedder.proj_in.weight"] })],
     sizes(weights: Weights) {
       const width = sizeOf(weights, "x_embedder.proj.weight", 0);
       const head = sizeOf(weights, "transformer_blocks.0.attn.norm_q.weight", 0);
@@ -110,7 +110,7 @@ export const hunyuanVideoSingleFile: Architecture = {
       component: "vae",
       className: "AutoencoderKLHunyuanVideo",
       layouts: [
-        ownNames({ prefixes: ["vae.", ""], marker: "decoder.mid_block.resnets.0.conv1.conv.weight" }),
+        ownNames({ prefixes: ["vae.", ""], markers: ["decoder.mid_block.resnets.0.conv1.conv.weight"] }),
       ],
     },
     llamaPart("text_encoder"),

@@ -71,7 +71,7 @@ export const sd3SingleFile: Architecture = {
   denoiser: {
     component: "transformer",
     className: "SD3Transformer2DModel",
-    layouts: [ORIGINAL, ownNames({ prefixes: PREFIXES, marker: "pos_embed.pos_embed" })],
+    layouts: [ORIGINAL, ownNames({ prefixes: PREFIXES, markers: ["pos_embed.pos_embed"] })],
     sizes(weights: Weights) {
       const width = sizeOf(weights, "pos_embed.proj.weight", 0);
       const layers = countOf(weights, "transformer_blocks.");

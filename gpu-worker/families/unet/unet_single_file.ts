@@ -10,7 +10,15 @@ import type { Weights } from "../../checkpoint/weights.ts";
 import { compvisUnetLayout } from "./compvis_unet_layout.ts";
 import { unetSizes } from "./unet_sizes.ts";
 
-const OWN = { prefixes: ["model.diffusion_model.", ""], marker: "mid_block.resnets.0.conv1.weight" };
+const OWN = {
+  prefixes: ["model.diffusion_model.", ""],
+  // A ControlNet has no up blocks, an autoencoder no time.
+  markers: [
+    "mid_block.resnets.0.conv1.weight",
+    "up_blocks.0.resnets.0.conv1.weight",
+    "time_embedding.linear_1.weight",
+  ],
+};
 
 /** @param labels whether the UNet has SDXL's added conditioning */
 const unet = (labels: boolean): Denoiser => ({

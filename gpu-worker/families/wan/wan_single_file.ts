@@ -55,7 +55,7 @@ export const wanSingleFile: Architecture = {
     className: "WanTransformer3DModel",
     layouts: [
       ORIGINAL,
-      ownNames({ prefixes: PREFIXES, marker: "condition_embedder.text_embedder.linear_1.weight" }),
+      ownNames({ prefixes: PREFIXES, markers: ["condition_embedder.text_embedder.linear_1.weight"] }),
     ],
     sizes(weights: Weights) {
       const width = sizeOf(weights, "patch_embedding.weight", 0);
@@ -78,7 +78,7 @@ export const wanSingleFile: Architecture = {
       className: "AutoencoderKLWan",
       layouts: [
         wanVaeLayout,
-        ownNames({ prefixes: ["vae.", ""], marker: "decoder.mid_block.resnets.0.norm1.gamma" }),
+        ownNames({ prefixes: ["vae.", ""], markers: ["decoder.mid_block.resnets.0.norm1.gamma"] }),
       ],
     },
     t5Part({

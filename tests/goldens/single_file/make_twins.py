@@ -352,6 +352,20 @@ def llama(state):
     return {name if name.startswith("model.") else f"model.{name}": same(name) for name in state}
 
 
+def chroma(state):
+    approximator = "distilled_guidance_layer"
+    own = {name: value for name, value in state.items() if not name.startswith(approximator)}
+    table = flux(own)
+    for name in ("in_proj", "out_proj"):
+        module(table, f"{approximator}.{name}", f"{approximator}.{name}")
+    for i in range(count(state, f"{approximator}.layers.")):
+        layer = f"{approximator}.layers.{i}"
+        module(table, f"{layer}.in_layer", f"{layer}.linear_1")
+        module(table, f"{layer}.out_layer", f"{layer}.linear_2")
+        table[f"{approximator}.norms.{i}.scale"] = same(f"{approximator}.norms.{i}.weight")
+    return keep(table, state)
+
+
 def prefixed(prefix, component, table):
     return {prefix + key: (component, *entry) for key, entry in table.items()}
 
@@ -496,6 +510,10 @@ def main():
     twin("flux-schnell", "flux/tiny-schnell", [("", "transformer", flux)])
     width = load_component(GOLDENS / "flux/tiny-schnell", "transformer")["x_embedder.weight"].shape[0]
     check("flux-schnell", flux_classes, width)
+
+    twin("chroma", "chroma/tiny-hd", [("model.diffusion_model.", "transformer", chroma)])
+    width = load_component(GOLDENS / "chroma/tiny-hd", "transformer")["x_embedder.weight"].shape[0]
+    check("chroma", {"transformer": diffusers.ChromaTransformer2DModel}, width)
 
     # diffusers gives Stable Diffusion 3's first encoder the identity as its projection, so the file has none.
     twin("sd3-large", "sd3/tiny-large", [

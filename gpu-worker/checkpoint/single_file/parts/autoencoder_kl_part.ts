@@ -60,5 +60,5 @@ function resnet(file: string, ours: string): Record<string, string> {
 export const autoencoderKLPart: Part = {
   component: "vae",
   className: "AutoencoderKL",
-  layouts: [COMPVIS, ownNames({ prefixes: PREFIXES, marker: "decoder.mid_block.resnets.0.conv1.weight" })],
+  layouts: [COMPVIS, ownNames({ prefixes: PREFIXES, markers: ["decoder.mid_block.resnets.0.conv1.weight"] })],
 };

@@ -39,8 +39,8 @@ const WAN: Layout = {
 
 /** Returns a T5 encoder of a pipeline. */
 export function t5Part({ component, className, prefixes, optional = false }: T5PartOptions): Part {
-  const marker = "encoder.block.0.layer.0.SelfAttention.q.weight";
-  const layouts = [ownNames({ prefixes: [...prefixes, ""], marker, unused: UNUSED })];
+  const markers = ["encoder.block.0.layer.0.SelfAttention.q.weight"];
+  const layouts = [ownNames({ prefixes: [...prefixes, ""], markers, unused: UNUSED })];
   return {
     component,
     className,

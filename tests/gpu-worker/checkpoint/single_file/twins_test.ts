@@ -7,6 +7,7 @@ import { join } from "node:path";
 import type { PartFiles } from "../../../../gpu-worker/checkpoint/part_files.ts";
 import { openWeights } from "../../../../gpu-worker/checkpoint/weights.ts";
 import { openPipeline } from "../../../../gpu-worker/model/open_pipeline.ts";
+import { readModel } from "../../../../gpu-worker/model/read_model.ts";
 import type { OpenPipelineOptions } from "../../../../gpu-worker/model/open_pipeline_options.ts";
 import type { GenerateResult } from "../../../../gpu-worker/pipeline/pipeline.ts";
 import { goldenPath, loadGoldens, maxError } from "../../../goldens/golden.ts";
@@ -25,6 +26,7 @@ const TWINS: Record<string, { golden: string; parts?: PartFiles }> = {
   "sdxl": { golden: "sdxl/tiny-sdxl" },
   "flux-dev": { golden: "flux/tiny-dev" },
   "flux-schnell": { golden: "flux/tiny-schnell" },
+  "chroma": { golden: "chroma/tiny-hd" },
   "sd3-medium": { golden: "sd3/tiny-medium" },
   "wan": { golden: "wan/tiny-unipc", parts: { vae: "wan-vae", text_encoder: "wan-umt5" } },
   "hunyuan-video": { golden: "hunyuan_video/tiny-distilled", parts: { text_encoder: "hunyuan-video-llama" } },
@@ -129,6 +131,25 @@ describe("a single file", () => {
       [plain, velocity].map(async ({ path }) => (await run(path, { call, parts })).latents.data),
     );
     assert.ok(maxError(latents[1]!, latents[0]!) > 0.01);
+  });
+
+  it("may have the denoiser's names of diffusers", () => {
+    const files = [
+      "chroma/tiny-hd",
+      "flux/tiny-schnell",
+      "sd3/tiny-medium",
+      "wan/tiny-unipc",
+      "sdxl/tiny-sd15",
+      "sdxl/tiny-sdxl",
+    ];
+    for (const folder of files.map(goldenPath)) {
+      const { checkpoint } = readModel(folder);
+      const denoiser = checkpoint.componentClass("unet") === undefined ? "transformer" : "unet";
+      const file = join(folder, denoiser, "diffusion_pytorch_model.safetensors");
+      const single = readModel(file, { parts: { components: folder } });
+      assert.equal(single.checkpoint.pipelineClass, checkpoint.pipelineClass);
+      assert.deepEqual(single.checkpoint.weights(denoiser), checkpoint.weights(denoiser));
+    }
   });
 
   it("takes its settings from a file beside it", async () => {

@@ -1,0 +1,73 @@
+// Chroma in single files: FLUX's names with an approximator in place of the blocks' modulations.
+import type { Architecture } from "../../checkpoint/single_file/architecture.ts";
+import { FLUX_BLOCK_NAMES } from "../../checkpoint/single_file/flux_block_names.ts";
+import { type Layout, ownNames } from "../../checkpoint/single_file/layout.ts";
+import { findInTable } from "../../checkpoint/single_file/name_table.ts";
+import { autoencoderKLPart } from "../../checkpoint/single_file/parts/autoencoder_kl_part.ts";
+import { t5Part } from "../../checkpoint/single_file/parts/t5_part.ts";
+import { countOf, sizeOf } from "../../checkpoint/single_file/shapes.ts";
+import type { Weights } from "../../checkpoint/weights.ts";
+
+const PREFIXES = ["model.diffusion_model.", ""];
+const APPROXIMATOR = "distilled_guidance_layer";
+
+const ORIGINAL: Layout = {
+  prefixes: PREFIXES,
+  matches: (tensors) =>
+    tensors.has(`${APPROXIMATOR}.in_proj.bias`) && tensors.has("double_blocks.0.img_attn.proj.bias"),
+  place: () =>
+    findInTable({
+      modules: {
+        ...FLUX_BLOCK_NAMES.modules,
+        [`${APPROXIMATOR}.in_proj`]: `${APPROXIMATOR}.in_proj`,
+        [`${APPROXIMATOR}.out_proj`]: `${APPROXIMATOR}.out_proj`,
+        [`${APPROXIMATOR}.layers.*.in_layer`]: `${APPROXIMATOR}.layers.*.linear_1`,
+        [`${APPROXIMATOR}.layers.*.out_layer`]: `${APPROXIMATOR}.layers.*.linear_2`,
+      },
+      tensors: {
+        ...FLUX_BLOCK_NAMES.tensors,
+        [`${APPROXIMATOR}.norms.*.scale`]: `${APPROXIMATOR}.norms.*.weight`,
+      },
+    }),
+};
+
+export const chromaSingleFile: Architecture = {
+  pipelineClass: "ChromaPipeline",
+  denoiser: {
+    component: "transformer",
+    className: "ChromaTransformer2DModel",
+    layouts: [
+      ORIGINAL,
+      ownNames({ prefixes: PREFIXES, markers: ["x_embedder.weight", `${APPROXIMATOR}.in_proj.weight`] }),
+    ],
+    sizes(weights: Weights) {
+      const width = sizeOf(weights, "x_embedder.weight", 0);
+      const head = sizeOf(weights, "transformer_blocks.0.attn.norm_q.weight", 0);
+      return {
+        in_channels: sizeOf(weights, "x_embedder.weight", 1),
+        num_layers: countOf(weights, "transformer_blocks."),
+        num_single_layers: countOf(weights, "single_transformer_blocks."),
+        attention_head_dim: head,
+        num_attention_heads: width / head,
+        joint_attention_dim: sizeOf(weights, "context_embedder.weight", 1),
+        approximator_num_channels: sizeOf(weights, `${APPROXIMATOR}.in_proj.weight`, 1),
+        approximator_hidden_dim: sizeOf(weights, `${APPROXIMATOR}.in_proj.weight`, 0),
+        approximator_layers: countOf(weights, `${APPROXIMATOR}.layers.`),
+      };
+    },
+  },
+  parts: [
+    autoencoderKLPart,
+    t5Part({
+      component: "text_encoder",
+      className: "T5EncoderModel",
+      prefixes: ["text_encoders.t5xxl.transformer."],
+    }),
+  ],
+  tokenizers: { tokenizer: "T5TokenizerFast" },
+  variant: () => ({
+    title: "Chroma1",
+    repositories: ["lodestones/Chroma1-HD", "lodestones/Chroma1-Base"],
+    scheduler: { _class_name: "FlowMatchEulerDiscreteScheduler", num_train_timesteps: 1000, shift: 1 },
+  }),
+};
