@@ -30,6 +30,7 @@ import { MeasuredRunSource } from "./metrics/measured_run_source.ts";
 import { apiPath } from "./middleware/api_path.ts";
 import { apiHeaders } from "./middleware/api_headers.ts";
 import { authenticate, requireScope } from "./middleware/authenticate.ts";
+import { endRevokedStreams } from "./middleware/end_revoked_streams.ts";
 import { limitConnections } from "./middleware/limit_connections.ts";
 import { limitUploads, type LimitUploadsOptions } from "./middleware/limit_uploads.ts";
 import { logRequests } from "./middleware/log_requests.ts";
@@ -128,6 +129,7 @@ export function createApp(options: AppOptions): EdgeApp {
   app.use("/v1/*", admit);
   app.use("/v1/*", limitConnections(options.connectionsPerKey ?? 64));
   app.use("/v1/*", limitUploads(options.uploads));
+  app.use("/v1/*", endRevokedStreams(directory));
   app.route(
     "/v1",
     imageRoutes({ ...options, planner, catalog, source, limits, urls, jobs, repetitions, webhooks }),
