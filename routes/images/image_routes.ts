@@ -109,6 +109,7 @@ async function answer(c: Context<Environment>, { request: sent, ...asked }: Answ
     await counted.end();
     throw cause;
   });
+  releaseImage(plan, request);
   const opened = { ...asked, ...counted, request, warnings, plan, pictures, repetition, detached, opening };
   c.header("x-spectrum-cache", cacheOf(pictures));
   const keys = plan.pictures.flatMap(({ name }) => name ?? []);
@@ -222,6 +223,12 @@ function factsOf({ request, plan, warnings, detached }: Opened): ImageFacts {
   const { image: _image, ...kept } = { image: undefined, ...request };
   // A reader of a job's events wants its progress.
   return { request: { ...kept, progress: kept.progress || detached }, settings: plan.settings, warnings };
+}
+
+/** The runs are on their way: while they are waited for, nothing here needs the image's megabytes. */
+function releaseImage({ pictures }: RunPlan, request: ImageRequest | EditRequest): void {
+  for (const { run } of pictures) delete run.image;
+  if ("image" in request) request.image.base64 = "";
 }
 
 /** Returns a fingerprint of the request without its megabytes. */

@@ -19,7 +19,7 @@ export interface RunDispatcherOptions {
   pool: Pick<WorkerPool, "submit" | "cancel" | "client">;
   log: Log;
   /** Stores results of workers that write no log of their own. */
-  store: (order: RunOrder, event: NumberedEvent["event"]) => Promise<void>;
+  store: (order: Pick<RunOrder, "key" | "modelDigest">, event: NumberedEvent["event"]) => Promise<void>;
   /** Between attempts to pick up a worker's broken event stream. @default [100, 500, 1500] */
   reconnectDelaysMs?: readonly number[];
   /** Once it aborts, nothing is begun anew: this process is to end. @default never */
@@ -36,6 +36,10 @@ export interface Dispatch {
   after?: number;
   /** A worker that is better left alone. */
   avoid?: string | undefined;
+}
+
+interface Pumped extends Pick<Dispatch, "log" | "held" | "after"> {
+  order: Pick<RunOrder, "key" | "modelDigest">;
 }
 
 /** Largest number of new beginnings of a run that lost its worker after some steps. */
@@ -86,7 +90,8 @@ export class RunDispatcher {
       }
       if (!accepted.shared) {
         pumped = true;
-        this.#pump({ log, held, order, after }, worker).catch((cause) =>
+        // Not the whole order: its image may take megabytes.
+        this.#pump({ log, held, order: { key, modelDigest }, after }, worker).catch((cause) =>
           this.#options.log("error", "run was not written", { run: held.id, error: String(cause) })
         ).finally(() => this.#held.delete(held));
       }
@@ -130,7 +135,7 @@ export class RunDispatcher {
   }
 
   async #resume(log: RunLog, taken: TakenRun): Promise<void> {
-    const { id, attempt, stepped, restarts, takeovers, worker: avoid, request } = taken;
+    const { id, attempt, stepped, restarts, takeovers, worker: avoid, request, image } = taken;
     const held = { id, attempt };
     let after = taken.lastId;
     // Edges that share the log continue with it. Without a shared log this edge restarts the run itself.
@@ -138,6 +143,7 @@ export class RunDispatcher {
       return log.shared ? await log.release(held) : await this.fail({ log, held, after }, workerLost());
     }
     const order: RunOrder | undefined = request === "" ? undefined : JSON.parse(request);
+    if (order !== undefined && image !== undefined) order.run.image = image;
     if (
       order === undefined || stepped && restarts >= MAX_RESTARTS || takeovers >= this.#options.maxAttempts
     ) {
@@ -156,7 +162,7 @@ export class RunDispatcher {
   }
 
   /** Copies what a worker tells of a run, until its end or the worker's. */
-  async #pump({ log, held, order, after = 0 }: Dispatch, origin: string): Promise<void> {
+  async #pump({ log, held, order, after = 0 }: Pumped, origin: string): Promise<void> {
     const { pool, reconnectDelaysMs, store } = this.#options;
     const { signal } = new AbortController();
     let last = after;

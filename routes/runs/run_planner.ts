@@ -102,6 +102,7 @@ export class RunPlanner {
         // A drawn seed comes once: only a picture with an address is worth storing.
         key: sharing === "results" || request.response_format === "url" ? key : undefined,
         run: { ...run, seed: seed + index },
+        imageName: image_sha256,
         modelDigest: model.digest,
       };
     });

@@ -18,6 +18,8 @@ export interface WantedRun {
   /** Key of the result in the store. Undefined if the result is not stored. */
   key: string | undefined;
   run: OpenRunRequest;
+  /** Names the image of the run: SHA-256, hex. @default it has none */
+  imageName?: string | undefined;
   /** A result made with other weights, as after a deployment in between, is not stored. */
   modelDigest: string;
 }
@@ -71,8 +73,8 @@ const VIEWER_MS = 15_000;
 const KEEP_MS = 60_000;
 /** Interval at which this edge looks for runs without a maker while it has none of its own. */
 const IDLE_SWEEP_MS = 5000;
-/** Requests that carry larger images are not kept for others to make anew. */
-const MAX_ORDER_CHARACTERS = 6_000_000;
+/** Requests that carry larger images, in base64, are not kept for others to make anew. */
+const MAX_IMAGE_CHARACTERS = 6_000_000;
 
 export class RunSource implements Disposable {
   readonly #options: RunSourceOptions;
@@ -236,7 +238,9 @@ export class RunSource implements Disposable {
     const { name, key = null, run, modelDigest } = wanted;
     const { maxAgeMs, detached, keepMs = KEEP_MS } = options;
     const order = { run, key, modelDigest };
-    const text = JSON.stringify(order);
+    const { image: base64, ...rest } = run;
+    const image = base64 && wanted.imageName ? { name: wanted.imageName, base64 } : undefined;
+    const isKept = !base64 || image !== undefined && base64.length <= MAX_IMAGE_CHARACTERS;
     const { id, started, state } = await log.open({
       name,
       id: crypto.randomUUID(),
@@ -245,7 +249,8 @@ export class RunSource implements Disposable {
       previews: run.previews ?? 0,
       finishedToo: maxAgeMs !== 0,
       keepMs,
-      request: text.length > MAX_ORDER_CHARACTERS ? "" : text,
+      request: isKept ? JSON.stringify({ ...order, run: rest }) : "",
+      ...isKept && { image },
     });
     if (detached !== undefined) await log.attach(id, detached);
     if (started) {
@@ -337,7 +342,7 @@ export class RunSource implements Disposable {
     for (const log of logs) if (!log.shared || !this.#options.stopping?.aborted) this.#dispatcher.sweep(log);
   }
 
-  async #store({ key, modelDigest }: RunOrder, event: RunEvent): Promise<void> {
+  async #store({ key, modelDigest }: Pick<RunOrder, "key" | "modelDigest">, event: RunEvent): Promise<void> {
     if (event.type !== "completed" || key === null || event.receipt.model_digest !== modelDigest) return;
     const { type: _type, ...result } = event;
     try {

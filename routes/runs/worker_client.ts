@@ -10,6 +10,7 @@ import type {
   RunAccepted,
 } from "../../protocol/wire/run_request.ts";
 import { SignedClient, type SignedClientOptions } from "../../protocol/http/signed_client.ts";
+import { Turns } from "../../protocol/process/turns.ts";
 import { SilenceWatch } from "../../protocol/http/silence_watch.ts";
 
 export interface WorkerClientOptions extends Omit<SignedClientOptions, "unavailable"> {
@@ -31,6 +32,8 @@ export class WorkerClient {
   readonly #client: SignedClient;
   readonly #idleMs: number;
   readonly #answerMs: number;
+  /** Requests with images under way to this worker. */
+  readonly #images = new Turns(2);
 
   constructor({ idleMs = 45_000, answerMs = 5000, ...options }: WorkerClientOptions) {
     const message = "No worker can be reached at the moment";
@@ -62,8 +65,10 @@ export class WorkerClient {
   }
 
   /** @throws {ApiError} 400, 404, 429, 503 as the worker says */
-  submit(request: OpenRunRequest): Promise<RunAccepted> {
-    return this.#client.json("/runs", { method: "POST", json: request });
+  async submit(request: OpenRunRequest): Promise<RunAccepted> {
+    // On its way an image is held several times: as text, as bytes to sign, as bytes to send.
+    using _turn = request.image ? await this.#images.take() : undefined;
+    return await this.#client.json("/runs", { method: "POST", json: request });
   }
 
   /**

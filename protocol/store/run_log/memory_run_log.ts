@@ -7,8 +7,10 @@ import {
   type HeldRun,
   isStep,
   LEASE_MS,
+  MAX_IMAGES,
   type OpenedRun,
   type OpenRun,
+  type OrderImage,
   type RunBrief,
   type RunLog,
   type RunPage,
@@ -29,6 +31,7 @@ interface Entry {
   takeovers: number;
   cancelled: boolean;
   request: string;
+  image: string | undefined;
   leaseEnds: number;
   log: EventLog<RunEvent>;
   /** Viewer -> until when it counts. */
@@ -53,6 +56,8 @@ export class MemoryRunLog implements RunLog {
   readonly #now: () => number;
   readonly #runs = new Map<string, Entry>();
   readonly #names = new Map<string, string>();
+  /** Images of unfinished runs, by name: the bytes, and the number of runs that keep them. */
+  readonly #images = new Map<string, { base64: string; runs: number }>();
   readonly #listeners = new Set<(id: string) => void>();
   /** Finished runs by size; videos may be large. */
   readonly #finished: LRUCache<string, number>;
@@ -72,7 +77,7 @@ export class MemoryRunLog implements RunLog {
   }
 
   open(run: OpenRun): Promise<OpenedRun> {
-    const { id, name, previews, keepMs, request } = run;
+    const { id, name, previews, keepMs } = run;
     const known = name === undefined ? undefined : this.#names.get(name);
     const entry = known === undefined ? undefined : this.#runs.get(known);
     if (entry !== undefined && entry.previews >= previews) {
@@ -85,6 +90,7 @@ export class MemoryRunLog implements RunLog {
         return Promise.resolve({ id: known!, started: false, state: entry.state });
       }
     }
+    const isKept = run.image === undefined || this.#keepImage(run.image);
     const begun: Entry = {
       name,
       state: "open",
@@ -96,7 +102,8 @@ export class MemoryRunLog implements RunLog {
       restarts: 0,
       takeovers: 0,
       cancelled: false,
-      request,
+      request: isKept ? run.request : "",
+      image: isKept ? run.image?.name : undefined,
       leaseEnds: this.#now() + LEASE_MS,
       log: new EventLog(),
       viewers: new Map(),
@@ -196,6 +203,7 @@ export class MemoryRunLog implements RunLog {
       return Promise.resolve(undefined);
     }
     const { stepped, restarts, worker, request, log } = entry;
+    const image = entry.image && this.#images.get(entry.image)?.base64;
     entry.attempt++;
     entry.takeovers++;
     if (stepped) entry.restarts++;
@@ -212,6 +220,7 @@ export class MemoryRunLog implements RunLog {
       takeovers,
       worker,
       request,
+      image,
     });
   }
 
@@ -250,12 +259,29 @@ export class MemoryRunLog implements RunLog {
     entry.state = state;
     entry.viewers.clear();
     entry.request = "";
+    this.#dropImage(entry);
     if (state !== "completed") this.#forgetName(id, entry);
     this.#finished.set(id, sizeOf(entry));
     const isKept = this.#finished.has(id);
     // One that is larger than all may be together: those who wait for it get it.
     const forget = () => isKept ? this.#finished.delete(id) : this.#forget(id);
     Deno.unrefTimer(setTimeout(forget, isKept ? entry.keepMs : Math.min(entry.keepMs, TOO_LARGE_MS)));
+  }
+
+  /** @returns whether there is room */
+  #keepImage({ name, base64 }: OrderImage): boolean {
+    const known = this.#images.get(name);
+    const kept = [...this.#images.values()].reduce((sum, { base64 }) => sum + base64.length, 0);
+    if (known === undefined && kept + base64.length > MAX_IMAGES) return false;
+    this.#images.set(name, { base64: known?.base64 ?? base64, runs: (known?.runs ?? 0) + 1 });
+    return true;
+  }
+
+  #dropImage(entry: Entry): void {
+    const { image: name } = entry;
+    const known = name === undefined ? undefined : this.#images.get(name);
+    entry.image = undefined;
+    if (known !== undefined && --known.runs === 0) this.#images.delete(name!);
   }
 
   #forget(id: string): void {

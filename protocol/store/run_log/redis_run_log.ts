@@ -1,4 +1,5 @@
 // Runs in Redis over REST (Upstash, or the adapter in deploy/): shared by all edges, and written by workers.
+import { Turns } from "../../process/turns.ts";
 import { RedisChannel } from "../redis_channel.ts";
 import type { RedisLink } from "../redis_link.ts";
 import { type NumberedEvent, toBrief } from "../../wire/run_event.ts";
@@ -9,8 +10,10 @@ import {
   type HeldRun,
   isStep,
   LEASE_MS,
+  MAX_IMAGES,
   type OpenedRun,
   type OpenRun,
+  type OrderImage,
   type RunBrief,
   type RunLog,
   type RunPage,
@@ -28,11 +31,15 @@ const PAGE = 4_000_000;
 /** Interval at which readers look by themselves while changes are announced. */
 const ANNOUNCED_POLL_MS = 2000;
 const SILENT_POLL_MS = 150;
+/** Between an image and the run that starts from it. */
+const IMAGE_MS = 60_000;
 
 export class RedisRunLog implements RunLog {
   readonly shared = true;
   readonly #link: RedisLink;
   readonly #listeners = new Set<(id: string) => void>();
+  readonly #uploads = new Turns(2);
+  readonly #keeping = new Map<string, Promise<boolean>>();
   #channel: RedisChannel | undefined;
   #returns: Disposable | undefined;
 
@@ -45,9 +52,11 @@ export class RedisRunLog implements RunLog {
   }
 
   async open(run: OpenRun): Promise<OpenedRun> {
-    const { id, name = "", viewer, viewerMs, previews, finishedToo, keepMs, request } = run;
+    const { id, name = "", viewer, viewerMs, previews, finishedToo, keepMs } = run;
+    const isKept = run.image === undefined || await this.#keepImage(run.image);
+    const [request, image] = [isKept ? run.request : "", isKept ? run.image?.name ?? "" : ""];
     const flags = [viewer, viewerMs, previews, finishedToo ? 1 : 0, keepMs, request, LEASE_MS, FORGET_MS];
-    const [started, opened, state] = await this.#run(scripts.OPEN, [id, name, ...flags]) as [
+    const [started, opened, state] = await this.#run(scripts.OPEN, [id, name, ...flags, image]) as [
       number,
       string,
       RunState,
@@ -130,7 +139,7 @@ export class RedisRunLog implements RunLog {
   async takeOver(id: string): Promise<TakenRun | undefined> {
     const reply = await this.#run(scripts.TAKE_OVER, [id, LEASE_MS, FORGET_MS]) as string[];
     if (reply.length === 0) return undefined;
-    const [attempt, lastId, stepped, restarts, takeovers, worker, request] = reply;
+    const [attempt, lastId, stepped, restarts, takeovers, worker, request, image] = reply;
     return {
       id,
       attempt: Number(attempt),
@@ -140,6 +149,7 @@ export class RedisRunLog implements RunLog {
       takeovers: Number(takeovers),
       worker: worker || undefined,
       request: request!,
+      image: image || undefined,
     };
   }
 
@@ -170,6 +180,19 @@ export class RedisRunLog implements RunLog {
         this.#channel = this.#returns = undefined;
       },
     };
+  }
+
+  /** The runs of one request send their image once. @returns whether it is kept */
+  async #keepImage({ name, base64 }: OrderImage): Promise<boolean> {
+    const keep = async () => {
+      const ask = (text: string) => this.#run(scripts.KEEP_IMAGE, [name, text, IMAGE_MS, MAX_IMAGES]);
+      if (await ask("") === 1) return true;
+      using _turn = await this.#uploads.take();
+      return await ask(base64) === 1;
+    };
+    const keeping = this.#keeping.get(name) ?? keep().finally(() => this.#keeping.delete(name));
+    this.#keeping.set(name, keeping);
+    return await keeping;
   }
 
   async #read(id: string, from: string): Promise<RunPage | undefined> {

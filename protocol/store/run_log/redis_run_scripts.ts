@@ -4,9 +4,12 @@
 // spectrum:runs            sorted set: unfinished run -> when its lease ends
 // spectrum:name:NAME       the run that makes what NAME stands for
 // spectrum:run:ID          hash: state, attempt, worker, previews, keep, name, stepped, restarts, takeovers, cancel,
-//                          request, brief = ID TEXT, the newest event without its bytes
+//                          request, image, brief = ID TEXT, the newest event without its bytes
 // spectrum:run:ID:log      stream: ID-PART -> a piece of an event's JSON, m = "1" if more follow
 // spectrum:run:ID:viewers  sorted set: viewer -> until when it counts
+// spectrum:image:NAME      an order's image, for all runs that start from it
+// spectrum:image:NAME:runs set: those of them that have not ended
+// spectrum:images          hash: name -> characters of each image that is kept
 //
 // What is under way has no expiry by which a full Redis could choose it: a run ends by its lease. What can be made again
 // has one: logs, names, and finished runs.
@@ -15,11 +18,22 @@ const HEAD = `
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
 local RUNS, NAME, P = 'spectrum:runs', 'spectrum:name:', 'spectrum:run:'
+local IMAGE, IMAGES = 'spectrum:image:', 'spectrum:images'
 local function get(id, ...) return redis.call('HMGET', P .. id, ...) end
 local function keys(id) return { P .. id, P .. id .. ':log', P .. id .. ':viewers' } end
 local function expire(id, ms) for _, key in ipairs(keys(id)) do redis.call('PEXPIRE', key, ms) end end
 local function forgetName(id, name)
   if name and name ~= '' and redis.call('GET', NAME .. name) == id then redis.call('DEL', NAME .. name) end
+end
+local function dropImage(id)
+  local name = redis.call('HGET', P .. id, 'image')
+  if not name then return end
+  redis.call('HDEL', P .. id, 'image')
+  redis.call('SREM', IMAGE .. name .. ':runs', id)
+  if redis.call('EXISTS', IMAGE .. name .. ':runs') == 0 then
+    redis.call('DEL', IMAGE .. name)
+    redis.call('HDEL', IMAGES, name)
+  end
 end
 local function viewers(id)
   redis.call('ZREMRANGEBYSCORE', P .. id .. ':viewers', '-inf', '(' .. now)
@@ -31,7 +45,29 @@ local function see(id, viewer, ms)
 end
 `;
 
-/** ARGV: id, name, viewer, viewerMs, previews, finishedToo, keepMs, request, leaseMs, forgetMs. */
+/**
+ * Keeps an image for the run that is about to be opened. ARGV: name, base64 or '' to ask whether it is kept, ms until
+ * then, most characters in all. Returns 1 if it is kept, 0 if it is unknown, -1 if there is no room.
+ */
+export const KEEP_IMAGE = `${HEAD}
+local key = IMAGE .. ARGV[1]
+if redis.call('EXISTS', key) == 1 then
+  if redis.call('PTTL', key) > 0 then redis.call('PEXPIRE', key, ARGV[3]) end
+  return 1
+end
+if ARGV[2] == '' then return 0 end
+local sum, all = #ARGV[2], redis.call('HGETALL', IMAGES)
+for i = 1, #all, 2 do
+  -- Some were never opened, and have expired.
+  if redis.call('EXISTS', IMAGE .. all[i]) == 0 then redis.call('HDEL', IMAGES, all[i])
+  else sum = sum + tonumber(all[i + 1]) end
+end
+if sum > tonumber(ARGV[4]) then return -1 end
+redis.call('SET', key, ARGV[2], 'PX', ARGV[3])
+redis.call('HSET', IMAGES, ARGV[1], #ARGV[2])
+return 1`;
+
+/** ARGV: id, name, viewer, viewerMs, previews, finishedToo, keepMs, request, leaseMs, forgetMs, image's name or ''. */
 export const OPEN = `${HEAD}
 local id, name, previews, keep = ARGV[1], ARGV[2], tonumber(ARGV[5]), tonumber(ARGV[7])
 local current = name ~= '' and redis.call('GET', NAME .. name)
@@ -49,6 +85,15 @@ if current then
 end
 redis.call('HSET', P .. id, 'state', 'open', 'attempt', 1, 'previews', previews, 'keep', keep, 'name', name,
   'restarts', 0, 'request', ARGV[8])
+if ARGV[11] ~= '' then
+  if redis.call('EXISTS', IMAGE .. ARGV[11]) == 1 then
+    redis.call('PERSIST', IMAGE .. ARGV[11])
+    redis.call('SADD', IMAGE .. ARGV[11] .. ':runs', id)
+    redis.call('HSET', P .. id, 'image', ARGV[11])
+  else
+    redis.call('HSET', P .. id, 'request', '')
+  end
+end
 see(id, ARGV[3], tonumber(ARGV[4]))
 redis.call('ZADD', RUNS, now + tonumber(ARGV[9]), id)
 if name ~= '' then redis.call('SET', NAME .. name, id, 'PX', ARGV[10]) end
@@ -121,6 +166,7 @@ if ARGV[3] == '' then
 else
   redis.call('HSET', P .. id, 'state', ARGV[3])
   redis.call('HDEL', P .. id, 'request')
+  dropImage(id)
   redis.call('ZREM', RUNS, id)
   redis.call('DEL', P .. id .. ':viewers')
   expire(id, tonumber(f[5]))
@@ -180,7 +226,7 @@ export const TAKE_OVER = `${HEAD}
 local id = ARGV[1]
 local lease = redis.call('ZSCORE', RUNS, id)
 if not lease or tonumber(lease) >= now then return {} end
-local f = get(id, 'state', 'cancel', 'name', 'stepped', 'restarts', 'worker', 'request', 'keep')
+local f = get(id, 'state', 'cancel', 'name', 'stepped', 'restarts', 'worker', 'request', 'keep', 'image')
 if f[1] ~= 'open' then
   redis.call('ZREM', RUNS, id)
   return {}
@@ -188,6 +234,7 @@ end
 if f[2] or viewers(id) == 0 then
   redis.call('ZREM', RUNS, id)
   redis.call('HSET', P .. id, 'state', 'cancelled')
+  dropImage(id)
   forgetName(id, f[3])
   expire(id, tonumber(f[8]))
   redis.call('PUBLISH', RUNS, id)
@@ -201,7 +248,8 @@ if f[4] then redis.call('HINCRBY', P .. id, 'restarts', 1) end
 redis.call('HDEL', P .. id, 'stepped', 'worker')
 local newest = redis.call('XREVRANGE', P .. id .. ':log', '+', '-', 'COUNT', 1)[1]
 local last = string.match(newest and newest[1] or '0-0', '(%d+)-')
-return { tostring(attempt), last, f[4] and '1' or '0', f[5], tostring(takeovers), f[6] or '', f[7] }`;
+return { tostring(attempt), last, f[4] and '1' or '0', f[5], tostring(takeovers), f[6] or '', f[7],
+  f[9] and redis.call('GET', IMAGE .. f[9]) or '' }`;
 
 /** ARGV: viewerMs, then id, viewer for each. */
 export const WATCH = `${HEAD}

@@ -17,8 +17,16 @@ export interface OpenRun {
   finishedToo: boolean;
   /** Milliseconds for which its events can be read after the end. */
   keepMs: number;
-  /** The order from which another edge can make the run again, as JSON. */
+  /** The order from which another edge can make the run again, as JSON without its image; "": it cannot. */
   request: string;
+  /** The order's image, which is kept once for all runs that start from it. @default none */
+  image?: OrderImage | undefined;
+}
+
+export interface OrderImage {
+  /** Names its bytes: SHA-256, hex. */
+  name: string;
+  base64: string;
 }
 
 export interface OpenedRun {
@@ -70,7 +78,10 @@ export interface TakenRun extends HeldRun {
   takeovers: number;
   /** Worker of the attempt before. */
   worker: string | undefined;
+  /** "": it cannot be made again. */
   request: string;
+  /** The order's image, in base64. */
+  image: string | undefined;
 }
 
 /** Everything rejects while the store is away. */
@@ -116,6 +127,11 @@ export interface RunLog {
 
 /** A holder that is silent for so long has died. */
 export const LEASE_MS = 4500;
+/**
+ * Largest total of the images that orders keep, in characters of base64. Runs with an image beyond it are not made again
+ * where their worker is lost.
+ */
+export const MAX_IMAGES = 64 * 2 ** 20;
 /** Interval at which holders renew their leases. */
 export const RENEW_MS = 1500;
 /** The log of an unfinished run that nobody has touched for so long is forgotten; the run itself ends by its lease. */

@@ -5,7 +5,7 @@ import { RedisLink } from "../../../../protocol/store/redis_link.ts";
 import type { NumberedEvent, RunEvent } from "../../../../protocol/wire/run_event.ts";
 import { MemoryRunLog } from "../../../../protocol/store/run_log/memory_run_log.ts";
 import { RedisRunLog } from "../../../../protocol/store/run_log/redis_run_log.ts";
-import type { OpenRun, RunLog } from "../../../../protocol/store/run_log/run_log.ts";
+import type { OpenRun, OrderImage, RunLog } from "../../../../protocol/store/run_log/run_log.ts";
 import { type RestRedis, startRestRedis, WITHOUT_REDIS } from "../../../service/redis.ts";
 import { until } from "../../../until.ts";
 
@@ -140,7 +140,7 @@ function contract(open: () => RunLog): void {
       takeovers: 1,
       worker: "http://w",
     };
-    assert.deepEqual(taken, [{ ...expected, request: "what to make" }]);
+    assert.deepEqual(taken, [{ ...expected, request: "what to make", image: undefined }]);
     assert.equal(await log.append(held, [{ id: 3, event: STEP }]), "lost");
     assert.deepEqual((await log.renew([held, { id, attempt: 2 }])).map(({ state }) => state), [
       "lost",
@@ -149,6 +149,29 @@ function contract(open: () => RunLog): void {
     assert.equal((await log.orphans()).includes(id), false);
     assert.equal(await log.append({ id, attempt: 2 }, [{ id: 3, event: DONE }]), "held");
     assert.deepEqual((await log.read(id, 1))!.events.map(({ id }) => id), [2, 3]);
+  });
+
+  it("an order's image is kept once for all runs that start from it, and goes with the last", async () => {
+    const log = open();
+    const large = (size: number) => ({ name: crypto.randomUUID(), base64: "B".repeat(size) });
+    const begin = async (image: OrderImage) => (await log.open(wish({ request: "order", image }))).id;
+    const take = async (id: string) => {
+      await log.release({ id, attempt: 1 });
+      const { request, image } = (await log.takeOver(id))!;
+      return { request, image: image?.length };
+    };
+    const end = (id: string) => log.append({ id, attempt: 2 }, [{ id: 1, event: DONE }]);
+    const shared = large(5_000_000);
+    const ids = [await begin(shared), await begin(shared), await begin({ ...shared })];
+    // There is room for 13 in all.
+    for (let i = 0; i < 12; i++) ids.push(await begin(large(5_000_000)));
+    const beyond = await begin(large(5_000_000));
+    for (const id of ids) assert.deepEqual(await take(id), { request: "order", image: 5_000_000 });
+    assert.deepEqual(await take(beyond), { request: "", image: undefined });
+    for (const id of ids.slice(0, 3)) await end(id);
+    const again = await begin(large(5_000_000));
+    assert.equal((await take(again)).request, "order");
+    for (const id of [...ids.slice(3), beyond, again]) await end(id);
   });
 
   it("advance() silences what a worker that hung was told, and leaves others' and unwanted runs alone", async () => {
