@@ -43,7 +43,7 @@ export function readEdgeConfig(env: (name: string) => string | undefined): EdgeC
     workerUrls: [...new Set((workers.length > 0 ? workers : [DEFAULT_WORKER]).map(readWorker))],
     workerSecret: readWorkerSecret(env),
     keys: list("SPECTRUM_API_KEYS"),
-    aliases: parseModelAliases(env("SPECTRUM_MODEL_ALIASES") ?? ""),
+    aliases: parseModelAliases(permitted(env, "SPECTRUM_MODEL_ALIASES") ?? ""),
     corsOrigins: list("SPECTRUM_CORS_ORIGINS").map((origin) => readOrigin(origin, "SPECTRUM_CORS_ORIGINS")),
     batchesUrl: optionalUrl("SPECTRUM_BATCHES"),
     urlSecret: readSecret("SPECTRUM_URL_SECRET", env),
@@ -53,6 +53,16 @@ export function readEdgeConfig(env: (name: string) => string | undefined): EdgeC
     host: env("HOST") || "127.0.0.1",
     port: readPort(env("PORT") || "8000"),
   };
+}
+
+/** A variable that protects nothing: an edge that was started without the permission to read it goes on without it. */
+function permitted(env: (name: string) => string | undefined, name: string): string | undefined {
+  try {
+    return env(name);
+  } catch (cause) {
+    if (cause instanceof Deno.errors.NotCapable) return undefined;
+    throw cause;
+  }
 }
 
 function readWebhooks(secret: string | undefined, origins: string[]): EdgeConfig["webhooks"] {
