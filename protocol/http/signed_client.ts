@@ -1,5 +1,6 @@
 // Calls of a service of our own, from an edge: signed, with a deadline, with errors that a client of the edge may read.
 import { ApiError, type ApiErrorBody } from "../wire/api_error.ts";
+import { pooledFetch } from "./pooled_fetch.ts";
 import { INSTANCE_HEADER, OTHER_INSTANCE, signRequest } from "./sign_request.ts";
 
 export interface SignedClientOptions {
@@ -9,7 +10,7 @@ export interface SignedClientOptions {
   secret?: string | undefined;
   /** Whether calls are signed for the one process that answers; it names itself at GET /healthz. @default false */
   identified?: boolean;
-  /** @default the global one */
+  /** @default the global one, with few idle connections */
   fetch?: typeof fetch;
   /** For a whole answer. @default 120000 */
   timeoutMs?: number;
@@ -78,8 +79,7 @@ export class SignedClient {
   }
 
   async #send(path: string, call: Call): Promise<Response> {
-    const { secret, identified = false, requestId = () => undefined, fetch = globalThis.fetch } =
-      this.#options;
+    const { secret, identified = false, requestId = () => undefined, fetch = pooledFetch } = this.#options;
     const { method = "GET", timeoutMs = this.#options.timeoutMs ?? 120_000, signal } = call;
     const url = new URL(path, this.#options.url);
     for (const [name, value] of Object.entries(call.query ?? {})) url.searchParams.set(name, value);
@@ -106,7 +106,7 @@ export class SignedClient {
 
   /** Asked once for all calls, so that none of their deadlines ends it. */
   async #learnInstance(): Promise<string | undefined> {
-    const { fetch = globalThis.fetch } = this.#options;
+    const { fetch = pooledFetch } = this.#options;
     const ask = async () => {
       const signal = AbortSignal.timeout(HEALTH_MS);
       const response = await fetch(new URL("/healthz", this.#options.url), { signal, redirect: "manual" });
