@@ -6,9 +6,9 @@ import { MAX_IMAGE_BYTES } from "../../protocol/wire/run_request.ts";
 import type { Environment } from "./environment.ts";
 
 export interface LimitUploadsOptions {
-  /** @default 67108864 */
+  /** @default 50331648 */
   bytesPerTenant?: number;
-  /** @default 201326592 */
+  /** @default 100663296 */
   bytesInAll?: number;
 }
 
@@ -17,7 +17,7 @@ const MIN_BYTES = 256 * 1024;
 
 /** After `authenticate`, before anything that reads a body. The bytes count until the answer, or its stream, begins. */
 export function limitUploads(
-  { bytesPerTenant = 64 * 2 ** 20, bytesInAll = 192 * 2 ** 20 }: LimitUploadsOptions = {},
+  { bytesPerTenant = 48 * 2 ** 20, bytesInAll = 96 * 2 ** 20 }: LimitUploadsOptions = {},
 ): MiddlewareHandler<Environment> {
   const byTenant = new Map<string, number>();
   let all = 0;

@@ -1,7 +1,9 @@
 // `deno task bench:edge`: what the edge costs. All rows are measured in turn in one run, against the worker itself and
 // against a Hono handler that does nothing but return the same bytes.
 import autocannon from "autocannon";
+import { WITHOUT_REDIS } from "../service/redis.ts";
 import { startService, startTask } from "../service/service.ts";
+import { listsTable } from "./lists_table.ts";
 
 const ROUNDS = 150;
 const LOAD_SECONDS = 4;
@@ -16,6 +18,8 @@ console.log("edge and worker on loopback, models/emoji; ratios of one run");
 await addedLatency();
 await firstPreview();
 await cacheHits();
+if (WITHOUT_REDIS === false) await listsTable();
+else console.log(WITHOUT_REDIS);
 
 /** A picture through the edge (never stored: no seed) and from the worker directly, in turn. */
 async function addedLatency(): Promise<void> {

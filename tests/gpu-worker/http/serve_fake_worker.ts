@@ -1,5 +1,6 @@
 // A worker process with a fake pipeline; everything else is the worker's own. For tests that kill workers or
-// need many quick runs. Arguments: --port N --step-ms N --name TEXT. SPECTRUM_WORKER_SECRET and
+// need many quick runs. Arguments: --port N --step-ms N --name TEXT, --video for
+// a model of videos beside the one of pictures. SPECTRUM_WORKER_SECRET and
 // UPSTASH_REDIS_REST_* as for a worker.
 import { parseArgs } from "@std/cli/parse-args";
 import { openSharedRuns } from "../../../gpu-worker/http/shared_runs.ts";
@@ -8,7 +9,7 @@ import { readWorkerSecret } from "../../../protocol/process/worker_secret.ts";
 import { FakePipeline } from "./fake_pipeline.ts";
 import { startTestWorker } from "./test_worker.ts";
 
-const flags = parseArgs(Deno.args, { string: ["port", "step-ms", "name"] });
+const flags = parseArgs(Deno.args, { string: ["port", "step-ms", "name"], boolean: ["video"] });
 const stepMs = Number(flags["step-ms"] ?? 0);
 const log = structuredLog({ process: "worker" });
 const env = (name: string) => Deno.env.get(name);
@@ -18,7 +19,10 @@ const pipeline = new FakePipeline({
     if (stepMs > 0) return new Promise((resolve) => setTimeout(resolve, stepMs));
   },
 });
-const worker = startTestWorker([pipeline], {
+const worker = startTestWorker([
+  pipeline,
+  ...flags.video ? [new FakePipeline({ id: "fake-video", video: true })] : [],
+], {
   port: Number(flags.port ?? 0),
   secret: readWorkerSecret(env),
   sharedRuns: openSharedRuns({ env, log }),
