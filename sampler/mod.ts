@@ -23,6 +23,7 @@ export { ErrorWindow, type ErrorWindowOptions, MAX_BUDGET_SLOTS } from "./plans/
 export { findPlans, type FindPlansOptions, type FoundPlan } from "./plans/find_plans.ts";
 export type { Forecaster } from "./forecasters/forecaster.ts";
 export type { ForecastMove } from "./forecast_moves.ts";
+export { torchLinspace } from "./numerics/torch_linspace.ts";
 export { historySlots } from "./plans/history_slots.ts";
 export { laterSteps } from "./solvers/later_steps.ts";
 export { linspace } from "./numerics/linspace.ts";

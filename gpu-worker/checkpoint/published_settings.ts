@@ -20,6 +20,8 @@ const PUBLISHED: Readonly<Record<string, Partial<RequestDefaults>>> = {
   "stabilityai/stable-diffusion-3-medium-diffusers": { steps: 28 },
   "stabilityai/stable-diffusion-3.5-medium": { steps: 40, guidanceScale: 4.5 },
   "stabilityai/stable-diffusion-3.5-large-turbo": { steps: 4, guidanceScale: 0 },
+  "tongyi-mai/z-image": { steps: 50, guidanceScale: 4 },
+  "tongyi-mai/z-image-turbo": { steps: 8, guidanceScale: 0 },
 };
 
 /** Returns a model's published settings; {} for a model that is not in the list. */

@@ -17,6 +17,8 @@ const SCHEMA = z.strictObject({
   guidanceScale: z.number(),
   trueCfgScale: z.number(),
   guidanceRescale: z.number(),
+  cfgNormalization: z.number(),
+  cfgTruncation: z.number(),
   maxSequenceLength: z.int().positive(),
   maxPixels: z.int().positive(),
   sizes: z.strictObject({ smallest: z.int().positive(), largest: z.int().positive() }),

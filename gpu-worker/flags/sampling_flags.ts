@@ -22,6 +22,8 @@ export const SAMPLING_FLAGS = {
   "guidance-scale": "number",
   "true-cfg-scale": "number",
   "guidance-rescale": "number",
+  "cfg-normalization": "number",
+  "cfg-truncation": "number",
   "skip-guidance-layers": "text",
   "skip-layer-guidance-scale": "number",
   "skip-layer-guidance-start": "number",
@@ -40,6 +42,8 @@ export const SAMPLING_HELP = `\
   --guidance-scale X       scale of distilled (FLUX.1-dev) or classifier-free guidance (the checkpoint's)
   --true-cfg-scale X       FLUX's classifier-free guidance; 1 is off (the checkpoint's)
   --guidance-rescale X     scales back the spread that classifier-free guidance widens, 0..1 (0)
+  --cfg-normalization X    longest guided output of Z-Image, in lengths of the prompt's own; 0 is off (0)
+  --cfg-truncation X       share of the noise that is gone when Z-Image's guidance ends, 0..1 (1)
   --skip-guidance-layers L  blocks to leave out in skip-layer guidance (SD3.5), e.g. 7,8,9 (none)
   --skip-layer-guidance-scale X --skip-layer-guidance-start X --skip-layer-guidance-stop X   (2.8, 0.01, 0.2)
   --max-sequence-length N  tokens of the T5 prompt (the checkpoint's)
@@ -60,6 +64,8 @@ export function samplingRequest(flags: Flags<typeof SAMPLING_FLAGS>): Omit<Parti
     guidanceScale: flags["guidance-scale"],
     trueCfgScale: flags["true-cfg-scale"],
     guidanceRescale: flags["guidance-rescale"],
+    cfgNormalization: flags["cfg-normalization"],
+    cfgTruncation: flags["cfg-truncation"],
     skipLayerGuidance: skipLayers(flags),
     maxSequenceLength: flags["max-sequence-length"],
     sampler: {

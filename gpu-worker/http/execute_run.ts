@@ -20,7 +20,7 @@ import type { ModelPool } from "./model_pool.ts";
 import { previewSteps } from "./preview_steps.ts";
 import type { Run } from "./run.ts";
 import type { WorkerMetrics } from "./worker_metrics.ts";
-import { withImage } from "./wire_request.ts";
+import { guidanceLimits, withImage } from "./wire_request.ts";
 import { flattenSamplerOptions } from "../../sampler/mod.ts";
 import { samplerToWire } from "../../protocol/wire/sampler_fields.ts";
 
@@ -200,6 +200,7 @@ function toReceipt(
       guidance_scale: request.guidanceScale,
       true_cfg_scale: request.trueCfgScale,
       guidance_rescale: request.guidanceRescale,
+      ...guidanceLimits(request),
       ...skipLayerGuidance && { skip_layer_guidance: skipLayerGuidance },
       ...startImage && { strength: startImage.strength },
     },

@@ -102,10 +102,21 @@ export function toWire(request: CompleteRun): CompleteSettings {
     guidance_scale: request.guidanceScale,
     true_cfg_scale: request.trueCfgScale,
     guidance_rescale: request.guidanceRescale,
+    ...guidanceLimits(request),
     ...skipLayerGuidance && { skip_layer_guidance: skipLayerGuidance },
     ...startImage && { strength: startImage.strength },
     max_sequence_length: request.maxSequenceLength,
     spectrum: samplerToWire(flattenSamplerOptions(sampler)),
+  };
+}
+
+/** Returns the limits of a request's guidance, for models that have them. */
+export function guidanceLimits(
+  { cfgNormalization, cfgTruncation }: Pick<GenerateRequest, "cfgNormalization" | "cfgTruncation">,
+): Pick<CompleteSettings, "cfg_normalization" | "cfg_truncation"> {
+  return {
+    ...cfgNormalization !== undefined && { cfg_normalization: cfgNormalization },
+    ...cfgTruncation !== undefined && { cfg_truncation: cfgTruncation },
   };
 }
 
@@ -126,6 +137,8 @@ function fromWire(
     guidanceScale: run.guidance_scale,
     trueCfgScale: run.true_cfg_scale,
     guidanceRescale: run.guidance_rescale,
+    cfgNormalization: run.cfg_normalization,
+    cfgTruncation: run.cfg_truncation,
     skipLayerGuidance: run.skip_layer_guidance,
     strength: run.strength,
     maxSequenceLength: run.max_sequence_length,
@@ -141,6 +154,8 @@ const WIRE_NAMES: Record<string, string> = {
   guidanceScale: "guidance_scale",
   trueCfgScale: "true_cfg_scale",
   guidanceRescale: "guidance_rescale",
+  cfgNormalization: "cfg_normalization",
+  cfgTruncation: "cfg_truncation",
   skipLayerGuidance: "skip_layer_guidance",
   maxSequenceLength: "max_sequence_length",
   method: "spectrum.method",

@@ -9,6 +9,7 @@ import { qwenImageFamily } from "../families/qwen_image/qwen_image_family.ts";
 import { sd3Family } from "../families/sd3/sd3_family.ts";
 import { sdFamily, sdxlFamily } from "../families/unet/unet_family.ts";
 import { wanFamily } from "../families/wan/wan_family.ts";
+import { zImageFamily } from "../families/z_image/z_image_family.ts";
 import type { Family } from "../pipeline/family.ts";
 
 const FAMILIES: Readonly<Record<string, Family>> = {
@@ -20,6 +21,7 @@ const FAMILIES: Readonly<Record<string, Family>> = {
   StableDiffusion3Pipeline: sd3Family,
   StableDiffusionXLPipeline: sdxlFamily,
   WanPipeline: wanFamily,
+  ZImagePipeline: zImageFamily,
 };
 
 /**

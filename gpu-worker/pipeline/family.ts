@@ -146,11 +146,16 @@ export interface Family<Reading extends FamilyReading = FamilyReading> {
   featureDims(config: Reading["config"], size: VideoSize): number[];
   /**
    * Creates guidance that is more than a weighted sum of the two branches' outputs. Called only under guidance.
-   * @default classifier-free guidance
+   * @returns undefined for classifier-free guidance @default classifier-free guidance
    */
-  guide?(request: GenerateRequest, config: Reading["config"]): GuideRows;
+  guide?(request: GenerateRequest, config: Reading["config"]): GuideRows | undefined;
   /** Whether prompts differ in length, so that each branch of guidance needs its own call. @default false */
   separateBranches?: true;
+  /**
+   * Returns whether the step at a timestep of the solver is guided. Once a step is not, no later step is. Needs
+   * `separateBranches`. @default true
+   */
+  guidesStep?(request: GenerateRequest, timestep: number): boolean;
   /**
    * Creates a denoiser that needs more than one network with
    * guidance. @returns undefined if the request needs none

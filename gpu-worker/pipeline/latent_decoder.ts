@@ -43,7 +43,12 @@ export function pictureDecoder(
   { runtime, vaeTiling, reading, session }: PictureDecoderOptions,
 ): LatentDecoder {
   const { vaeConfig: config, latentScale } = reading;
-  const vae = tiledDecoder(session, { runtime, config, ...vaeTiling !== undefined && { vaeTiling } });
+  const vae = tiledDecoder(session, {
+    runtime,
+    config,
+    scale: latentScale.spatial,
+    ...vaeTiling !== undefined && { vaeTiling },
+  });
   return sessionDecoder(vae, { runtime, latentScale });
 }
 

@@ -65,10 +65,12 @@ export function prepareDenoiser(
       const rows = { branches: 1, slots, timesteps, guide: [1] };
       const denoisers = each.map((feeds) => stack.use(open(feeds, rows)));
       stack.move();
+      const unguided = timesteps.findIndex((timestep) => family.guidesStep?.(request, timestep) === false);
       return new SeparateBranches(denoisers, {
         slots,
         guide: ownGuide ?? ((outputs) => guideBranches(outputs, scale)),
         isLinear: ownGuide === undefined,
+        ...unguided !== -1 && { guidedSteps: unguided },
       });
     };
   }

@@ -27,6 +27,7 @@ export function completeRequest<Image extends ImageSize = DecodedImage>(
   const fields = {
     negativePrompt: "",
     guidanceRescale: 0,
+    ...rules.guidanceLimits && { cfgNormalization: 0, cfgTruncation: 1 },
     numFrames: 1,
     fps: 0,
     ...preset,
@@ -62,7 +63,8 @@ export function completeRequest<Image extends ImageSize = DecodedImage>(
   checkScale("guidanceScale", fields.guidanceScale);
   checkScale("trueCfgScale", fields.trueCfgScale);
   checkGuidanceRescale(fields.guidanceRescale, rules);
-  checkGuidance(fields, { guidance: rules.guidance, given: partial.guidanceScale });
+  checkGuidanceLimits(fields, rules);
+  checkGuidance(fields, { ...rules, given: partial.guidanceScale });
   const { width, height, steps } = fields;
   const startImage = completeStartImage({ image, strength }, {
     width,
@@ -125,7 +127,9 @@ function checkFrames(
 
 function checkGuidance(
   { guidanceScale, trueCfgScale, negativePrompt }: Omit<GenerateRequest, "sampler" | "startImage">,
-  { guidance, given }: Pick<RequestRules, "guidance"> & { given: number | undefined },
+  { guidance, unguidedScale = 1, given }: Pick<RequestRules, "guidance" | "unguidedScale"> & {
+    given: number | undefined;
+  },
 ): void {
   if (guidance === "none" && given) {
     throw bad(
@@ -142,11 +146,27 @@ function checkGuidance(
         `must be 1 where ${quote("guidanceScale")} is classifier-free: current value is ${trueCfgScale}`,
     );
   }
-  const [name, scale] = guidance === "cfg"
-    ? ["guidanceScale", guidanceScale]
-    : ["trueCfgScale", trueCfgScale];
-  if (negativePrompt !== "" && scale <= 1) {
-    throw bad("negativePrompt", (quote) => `takes ${quote(name)} > 1: current value is ${scale}`);
+  const [name, scale, off] = guidance === "cfg"
+    ? ["guidanceScale", guidanceScale, unguidedScale]
+    : ["trueCfgScale", trueCfgScale, 1];
+  if (negativePrompt !== "" && scale <= off) {
+    throw bad("negativePrompt", (quote) => `takes ${quote(name)} > ${off}: current value is ${scale}`);
+  }
+}
+
+const GUIDANCE_LIMITS = [["cfgNormalization", 100], ["cfgTruncation", 1]] as const;
+
+function checkGuidanceLimits(
+  fields: Omit<GenerateRequest, "sampler" | "startImage">,
+  { guidanceLimits = false }: RequestRules,
+): void {
+  for (const [name, max] of GUIDANCE_LIMITS) {
+    const value: unknown = fields[name];
+    if (!guidanceLimits && value === undefined) continue;
+    if (!guidanceLimits) throw bad(name, `must be absent with this model: current value is ${value}`);
+    if (typeof value !== "number" || !(value >= 0 && value <= max)) {
+      throw bad(name, `must be in 0..${max}: current value is ${value}`);
+    }
   }
 }
 

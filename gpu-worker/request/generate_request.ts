@@ -31,6 +31,16 @@ export interface GenerateRequest<Image extends ImageSize = DecodedImage> {
    * the prompt's own output, 0..1 (arXiv 2305.08891). 0 is off.
    */
   guidanceRescale: number;
+  /**
+   * Longest that guidance may make the output, as a multiple of the prompt's own output. 0 is off. Set for models
+   * whose guidance has limits (Z-Image's cfg_normalization).
+   */
+  cfgNormalization?: number;
+  /**
+   * Share of the noise that may be gone before guidance ends, 0..1. 1 guides every step. Set for models whose
+   * guidance has limits (Z-Image's cfg_truncation).
+   */
+  cfgTruncation?: number;
   /** Tokens of the T5 prompt. */
   maxSequenceLength: number;
   /** Stable Diffusion 3.5's guidance away from the network without some of its blocks. @default none */

@@ -15,6 +15,10 @@ export interface RequestDefaults {
   trueCfgScale: number;
   /** @default 0 */
   guidanceRescale?: number | undefined;
+  /** @default 0 */
+  cfgNormalization?: number | undefined;
+  /** @default 1 */
+  cfgTruncation?: number | undefined;
   maxSequenceLength: number;
   /**
    * Largest width * height. One full pass over more may occupy

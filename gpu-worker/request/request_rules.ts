@@ -20,6 +20,10 @@ export interface RequestRules {
   skippableLayers?: number;
   /** The meaning of guidanceScale: an input of the network, classifier-free guidance (above 1), or none. */
   guidance: "distilled" | "cfg" | "none";
+  /** The guidanceScale that switches classifier-free guidance off. @default 1 */
+  unguidedScale?: 0 | 1;
+  /** Whether cfgNormalization and cfgTruncation have an effect. @default false */
+  guidanceLimits?: boolean;
   /** Whether guidanceRescale has an effect. @default false */
   guidanceRescale?: boolean;
   /** How a run starts from an image. @default runs cannot start from an image */

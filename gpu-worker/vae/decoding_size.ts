@@ -18,20 +18,23 @@ export type DecodingOf = (
 ) => DecodingSize;
 
 /**
- * Returns the prediction for an AutoencoderKL. The largest activation is the input of the last block: the
+ * Returns the prediction for an AutoencoderKL, one of whose latents stands for `scale` pixels a side. The largest activation is the input of the last block: the
  * upsampled output of the block before it, at full size.
  */
-export function decodingSize(vae: AutoencoderKLConfig): DecodingOf {
+export function decodingSize(
+  vae: AutoencoderKLConfig,
+  scale: number = 2 ** (vae.block_out_channels.length - 1),
+): DecodingOf {
   const { block_out_channels: channels, latent_channels: latentChannels } = vae;
-  const scale = 2 ** (channels.length - 1);
+  const ownScale = 2 ** (channels.length - 1);
   return ({ width, height }, { vaeTiling } = { vaeTiling: false }) => {
-    const { side, untiled } = tileSizes({ config: vae, vaeTiling });
+    const { side, untiled } = tileSizes({ config: vae, scale, vaeTiling });
     const tile = side * scale;
     const pixels = Math.max(width, height) > untiled * scale
       ? Math.min(width, tile) * Math.min(height, tile)
       : width * height;
     return {
-      latents: width * height / scale ** 2 * latentChannels,
+      latents: width * height / ownScale ** 2 * latentChannels,
       activation: pixels * (channels[1] ?? channels[0]!),
     };
   };

@@ -7,7 +7,9 @@ import type { GraphSession } from "../session/session_loader.ts";
 
 export interface TilingOptions {
   runtime: Runtime;
-  config: AutoencoderKLConfig;
+  config: Pick<AutoencoderKLConfig, "sample_size" | "block_out_channels">;
+  /** Pixels along the side of a latent pixel. @default 2^(blocks - 1) */
+  scale?: number;
   /**
    * Tiles every picture that is larger than one tile. If false, tiles only pictures with a side above 2048
    * pixels. @default false
@@ -72,9 +74,12 @@ interface TileSizes extends TileLayout {
 }
 
 export function tileSizes(
-  { config: { sample_size, block_out_channels }, vaeTiling = false }: Omit<TilingOptions, "runtime">,
+  { config: { sample_size, block_out_channels }, vaeTiling = false, ...options }: Omit<
+    TilingOptions,
+    "runtime"
+  >,
 ): TileSizes {
-  const scale = 2 ** (block_out_channels.length - 1);
+  const { scale = 2 ** (block_out_channels.length - 1) } = options;
   const sampleSide = typeof sample_size === "number" ? sample_size : sample_size[0]!;
   const side = Math.floor(sampleSide / scale);
   const stride = Math.floor(side * (1 - OVERLAP));

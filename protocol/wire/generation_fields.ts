@@ -25,6 +25,9 @@ export const generationFields = {
   guidance_scale: optional(z.number().min(0).max(100)),
   true_cfg_scale: optional(z.number().min(0).max(100)),
   guidance_rescale: optional(z.number().min(0).max(1)),
+  /** Z-Image's limits of guidance. */
+  cfg_normalization: optional(z.number().min(0).max(100)),
+  cfg_truncation: optional(z.number().min(0).max(1)),
   skip_layer_guidance: optional(skipLayerFields),
   max_sequence_length: optional(z.int().min(1).max(4096)),
   spectrum: optional(spectrumFields),

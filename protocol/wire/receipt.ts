@@ -21,6 +21,8 @@ export const receiptSchema = z.object({
     guidance_scale: z.number(),
     true_cfg_scale: z.number(),
     guidance_rescale: z.number(),
+    cfg_normalization: z.number().exactOptional(),
+    cfg_truncation: z.number().exactOptional(),
     skip_layer_guidance: skipLayerSettingsSchema.exactOptional(),
     strength: z.number().exactOptional(),
   }).describe("All that decided the picture besides prompt, seed and size."),

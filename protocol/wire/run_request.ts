@@ -91,6 +91,9 @@ export const completeSettingsSchema = z.object({
   guidance_scale: z.number(),
   true_cfg_scale: z.number(),
   guidance_rescale: z.number(),
+  /** Of models whose guidance has limits. */
+  cfg_normalization: z.number().exactOptional(),
+  cfg_truncation: z.number().exactOptional(),
   /** Absent where there is none. */
   skip_layer_guidance: skipLayerSettingsSchema.exactOptional(),
   /** With an image alone. */

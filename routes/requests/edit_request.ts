@@ -31,7 +31,7 @@ export interface SourceImage {
 
 const NUMBERS = [
   ...["n", "seed", "steps", "strength", "guidance_scale", "true_cfg_scale", "guidance_rescale"],
-  ...["max_sequence_length", "output_compression", "partial_images"],
+  ...["cfg_normalization", "cfg_truncation", "max_sequence_length", "output_compression", "partial_images"],
 ];
 const JSONS = ["background", "stream", "progress", "spectrum", "skip_layer_guidance"];
 /** For an image to arrive over a slow line. */

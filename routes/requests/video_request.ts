@@ -43,7 +43,7 @@ export type VideoRequest = z.output<typeof videoRequestSchema>;
 
 const NUMBERS = [
   ...["seed", "steps", "num_frames", "fps", "guidance_scale", "true_cfg_scale", "guidance_rescale"],
-  ...["max_sequence_length", "output_compression", "partial_images"],
+  ...["cfg_normalization", "cfg_truncation", "max_sequence_length", "output_compression", "partial_images"],
 ];
 const JSONS = ["spectrum", "skip_layer_guidance"];
 const REFERENCE = "'input_reference' is not supported: videos begin from a prompt alone";

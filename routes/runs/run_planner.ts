@@ -142,6 +142,8 @@ function toRun(request: PlannedRequest, model: string): Omit<OpenRunRequest, "se
     guidance_scale,
     true_cfg_scale,
     guidance_rescale,
+    cfg_normalization,
+    cfg_truncation,
     skip_layer_guidance,
     max_sequence_length,
   } = request;
@@ -153,6 +155,8 @@ function toRun(request: PlannedRequest, model: string): Omit<OpenRunRequest, "se
     guidance_scale,
     true_cfg_scale,
     guidance_rescale,
+    cfg_normalization,
+    cfg_truncation,
     skip_layer_guidance: skip_layer_guidance && withoutUndefined(skip_layer_guidance),
     max_sequence_length,
     image: imageOf(request)?.base64,

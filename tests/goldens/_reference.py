@@ -113,8 +113,11 @@ def smooth_in_time(linear):
 
 def denoiser_of(pipe):
     """(the denoiser, the first module behind its last block): what Spectrum runs whole, and where its head begins."""
-    if getattr(pipe, "transformer", None) is not None:
-        return pipe.transformer, pipe.transformer.norm_out
+    transformer = getattr(pipe, "transformer", None)
+    if hasattr(transformer, "all_final_layer"):
+        return transformer, transformer.all_final_layer["2-1"]
+    if transformer is not None:
+        return transformer, transformer.norm_out
     return pipe.unet, pipe.unet.conv_norm_out
 
 
@@ -136,7 +139,7 @@ class Capture:
             if encoder is not None:
                 self._listen(encoder, lambda _, args, kwargs, out, name=name: self.text.setdefault(
                     name, []).append((kwargs.get("input_ids", args[0] if args else None), out)))
-        self._listen(denoiser, lambda _, args, kwargs, out: self.denoiser_inputs.append(kwargs))
+        self._listen(denoiser, lambda _, args, kwargs, out: self.denoiser_inputs.append({**kwargs, "args": args}))
         self._listen(head, lambda _, args, kwargs, out: self.features.append(args[0]))
         decode = self.pipe.vae.decode
 

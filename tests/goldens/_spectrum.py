@@ -39,8 +39,11 @@ def spectrum_forecast(anchors, history, step, steps, w, m=4, lam=0.1):
     return w * ridge + (1 - w) * linear
 
 
-def run_spectrum(pipe, steps, branches, options, **call):
+def run_spectrum(pipe, steps, branches, options, tokens=None, guided_steps=None, **call):
     """Runs `pipe` with forecasts; `branches` is 2 under guidance by two passes, each with a history of its own.
+
+    `tokens` counts the tokens at the beginning of a row that are the picture's, if the head is given others too.
+    `guided_steps` is the number of steps at the beginning that have all branches; later steps have the first alone.
 
     Branches may be calls of the network one after the other (FLUX, Wan) or rows of one call (Stable Diffusion).
     Returns (final latents, plan, errors [full passes - 1, branches]): each error is the relative L2 distance
@@ -51,12 +54,11 @@ def run_spectrum(pipe, steps, branches, options, **call):
     anchors = [[] for _ in range(branches)]
     history = [[] for _ in range(branches)]
     errors = [[] for _ in range(branches)]
-    rows_seen = 0
+    guided_steps = steps if guided_steps is None else guided_steps
+    rows = iter([(step, branch) for step in range(steps) for branch in range(branches if step < guided_steps else 1)])
 
     def replace_row(row):
-        nonlocal rows_seen
-        step, branch = divmod(rows_seen, branches)
-        rows_seen += 1
+        step, branch = next(rows)
         past, values = anchors[branch], history[branch]
         forecast = spectrum_forecast(past, numpy.stack(values), step, steps, **fit) if past else None
         if not plan[step]:
@@ -70,21 +72,26 @@ def run_spectrum(pipe, steps, branches, options, **call):
 
     def before_head(_, args):
         feature, *conditioning = args
-        return torch.stack([replace_row(row) for row in feature]), *conditioning
+        replaced = torch.stack([replace_row(row[:tokens]) for row in feature])
+        rest = [] if tokens is None else [feature[:, tokens:]]
+        return torch.cat([replaced, *rest], dim=1), *conditioning
 
     hook = denoiser_of(pipe)[1].register_forward_pre_hook(before_head)
     try:
         latents = pipe(num_inference_steps=steps, output_type="latent", **call)[0]
     finally:
         hook.remove()
-    assert rows_seen == steps * branches
+    assert next(rows, None) is None
+    # A branch that has ended measures nothing: its column repeats the first branch's.
+    errors = [own + errors[0][len(own):] for own in errors]
     return latents, torch.tensor(plan), torch.tensor(numpy.array(errors).T)
 
 
-def add_spectrum(goldens, pipe, case, *, branches, seed, steps, options, **call):
-    """Adds a whole run with forecasts to `goldens`; `branches` as for run_spectrum."""
+def add_spectrum(goldens, pipe, case, *, branches, seed, steps, options, tokens=None, guided_steps=None, **call):
+    """Adds a whole run with forecasts to `goldens`; `branches`, `tokens` and `guided_steps` as for run_spectrum."""
     generator = torch.Generator("cpu").manual_seed(seed)
-    latents, plan, errors = run_spectrum(pipe, steps, branches, options, generator=generator, **call)
+    rows = {"tokens": tokens, "guided_steps": guided_steps}
+    latents, plan, errors = run_spectrum(pipe, steps, branches, options, generator=generator, **rows, **call)
     goldens.add(
         f"spectrum.{case}", {"seed": seed, "num_inference_steps": steps, **call, "method": options},
         plan=plan.int(), forecast_errors=errors, latents=latents,

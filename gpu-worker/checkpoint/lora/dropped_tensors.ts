@@ -40,6 +40,12 @@ const UNET: readonly DropRule[] = [
   },
 ];
 
+const isSplit = (key: string) => /\.to[._]q\.lora\.down\.weight$/.test(key);
+const isFused = (key: string) => /\.(?:qkv|attention\.out)\.lora\.(?:down|up)\.weight$/.test(key);
+const Z_IMAGE: readonly DropRule[] = [
+  { where: isSplit, drops: isFused, reason: "the same layers once more, in other names" },
+];
+
 const isTimeProjection = (key: string) => key.startsWith("diffusion_model.time_projection");
 const WAN: readonly DropRule[] = [
   { drops: (key) => /norm.*\.diff(?:_b)?$/s.test(key), reason: "changes of norms" },
@@ -61,6 +67,7 @@ export function droppedTensors(keys: readonly string[], className: string | unde
   // diffusers reads both with FLUX's loader.
   const isFlux = className === "FluxTransformer2DModel" || className === "ChromaTransformer2DModel";
   if (isFlux && keys.some(isKohya)) rules.push(...FLUX);
+  if (className === "ZImageTransformer2DModel") rules.push(...Z_IMAGE);
   if (className === "WanTransformer3DModel" && keys.some((key) => key.startsWith("diffusion_model."))) {
     rules.push(...WAN);
     const weighs = keys.some((key) => isTimeProjection(key) && key.endsWith(".weight"));

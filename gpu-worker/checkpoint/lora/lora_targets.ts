@@ -6,6 +6,7 @@ import type { WeightEntry } from "../weights.ts";
 import type { Checkpoint } from "../checkpoint.ts";
 import {
   chromaOriginalNames,
+  flux2OriginalNames,
   fluxOriginalNames,
   hunyuanVideoOriginalNames,
   type OriginalNames,
@@ -13,6 +14,7 @@ import {
   sd3OriginalNames,
   SWAPPED_ORIGINAL,
   wanOriginalNames,
+  zImageOriginalNames,
 } from "./original_names.ts";
 import { unetOriginalNames } from "./unet_original_names.ts";
 
@@ -32,13 +34,18 @@ export type FindLoraTargets = (module: string) => readonly LoraTarget[] | undefi
 
 const ORIGINAL_NAMES: Readonly<Record<string, (modules: readonly string[]) => OriginalNames>> = {
   ChromaTransformer2DModel: chromaOriginalNames,
+  Flux2Transformer2DModel: flux2OriginalNames,
   FluxTransformer2DModel: fluxOriginalNames,
   HunyuanVideoTransformer3DModel: hunyuanVideoOriginalNames,
   QwenImageTransformer2DModel: qwenImageOriginalNames,
   SD3Transformer2DModel: sd3OriginalNames,
   UNet2DConditionModel: unetOriginalNames,
   WanTransformer3DModel: wanOriginalNames,
+  ZImageTransformer2DModel: zImageOriginalNames,
 };
+
+/** Classes for which diffusers swaps the halves of the layer SWAPPED_ORIGINAL of a LoRA. */
+const SWAPPING = ["FluxTransformer2DModel", "HunyuanVideoTransformer3DModel"];
 
 /** Prefixes of peft's, kohya's and ComfyUI's names, and the component that each refers to. */
 const DENOISER =
@@ -85,7 +92,7 @@ export function loraTargets(checkpoint: Checkpoint): FindLoraTargets {
           `Cannot match LoRAs with ${checkpoint.folder} as two of its tensors read '${key}' with underscores`,
         );
       }
-      const swapped = name === SWAPPED_ORIGINAL;
+      const swapped = name === SWAPPED_ORIGINAL && SWAPPING.includes(className);
       targets.set(key, parts.map((part) => ({ ...target(part), swapped })));
     };
     for (const module of modules) {

@@ -154,6 +154,58 @@ const WAN: readonly Rule[] = [
   [/^proj_out$/, "head.head"],
 ];
 
+const FLUX2: readonly Rule[] = [
+  ...fused("transformer_blocks", ["attn.to_q", "attn.to_k", "attn.to_v"], "double_blocks.$1.img_attn.qkv"),
+  ...fused(
+    "transformer_blocks",
+    ["attn.add_q_proj", "attn.add_k_proj", "attn.add_v_proj"],
+    "double_blocks.$1.txt_attn.qkv",
+  ),
+  ...fused("transformer_blocks", ["attn.to_out.0"], "double_blocks.$1.img_attn.proj"),
+  ...fused("transformer_blocks", ["attn.to_add_out"], "double_blocks.$1.txt_attn.proj"),
+  ...fused("transformer_blocks", ["ff.linear_in"], "double_blocks.$1.img_mlp.0"),
+  ...fused("transformer_blocks", ["ff.linear_out"], "double_blocks.$1.img_mlp.2"),
+  ...fused("transformer_blocks", ["ff_context.linear_in"], "double_blocks.$1.txt_mlp.0"),
+  ...fused("transformer_blocks", ["ff_context.linear_out"], "double_blocks.$1.txt_mlp.2"),
+  ...fused("single_transformer_blocks", ["attn.to_qkv_mlp_proj"], "single_blocks.$1.linear1"),
+  ...fused("single_transformer_blocks", ["attn.to_out"], "single_blocks.$1.linear2"),
+  // Some exports cut the beginning off diffusers' own names.
+  [/^transformer_blocks\.(.+)$/, "sformer_blocks.$1"],
+  [/^x_embedder$/, "img_in"],
+  [/^context_embedder$/, "txt_in"],
+  [/^time_guidance_embed\.timestep_embedder\.linear_1$/, "time_in.in_layer"],
+  [/^time_guidance_embed\.timestep_embedder\.linear_2$/, "time_in.out_layer"],
+  [
+    /^(double_stream_modulation_img|double_stream_modulation_txt|single_stream_modulation)\.linear$/,
+    "$1.lin",
+  ],
+  [/^norm_out\.linear$/, SWAPPED_ORIGINAL],
+  [/^proj_out$/, "final_layer.linear"],
+];
+
+const Z_IMAGE: readonly Rule[] = [
+  ...["layers", "noise_refiner", "context_refiner"].flatMap((list) => [
+    ...fused(list, ["attention.to_q", "attention.to_k", "attention.to_v"], `${list}.$1.attention.qkv`),
+    ...fused(list, ["attention.to_out.0"], `${list}.$1.attention.out`),
+  ]),
+  [/^all_x_embedder\.2-1$/, "x_embedder"],
+  [/^all_final_layer\.2-1\.(.+)$/, "final_layer.$1"],
+  // All other names are diffusers' own.
+  [/^.+$/s, "$&"],
+];
+
+/**
+ * Returns the original names of FLUX.2 (black-forest-labs/flux2) for the modules of a Flux2Transformer2DModel.
+ */
+export function flux2OriginalNames(modules: readonly string[]): OriginalNames {
+  return rename(modules, FLUX2);
+}
+
+/** Returns the original names of Z-Image (Tongyi-MAI/Z-Image) for the modules of a ZImageTransformer2DModel. */
+export function zImageOriginalNames(modules: readonly string[]): OriginalNames {
+  return rename(modules, Z_IMAGE);
+}
+
 /** Returns the original names of Wan (Wan-Video/Wan2.1) for the modules of a WanTransformer3DModel. */
 export function wanOriginalNames(modules: readonly string[]): OriginalNames {
   return rename(modules, WAN);

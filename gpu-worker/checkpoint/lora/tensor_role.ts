@@ -11,6 +11,7 @@ export interface TensorRole {
   role: "down" | "up" | "alpha" | "bias" | "plainBias" | "whole";
 }
 
+/** Between a matrix's name and `weight` peft's own state has the adapter's name. */
 const DOWN = new Set(["lora_A", "lora_down", "lora.down", "lora_linear_layer.down"]);
 /** peft adds an adapter's name to matrices that no pipeline has saved. */
 const MATRIX =

@@ -40,6 +40,8 @@ export function summarize(
     guidanceScale,
     trueCfgScale,
     guidanceRescale,
+    cfgNormalization,
+    cfgTruncation,
     skipLayerGuidance,
     startImage,
   } = request;
@@ -56,6 +58,8 @@ export function summarize(
     guidanceScale,
     trueCfgScale,
     guidanceRescale,
+    ...cfgNormalization !== undefined && { cfgNormalization },
+    ...cfgTruncation !== undefined && { cfgTruncation },
     ...skipLayerGuidance && { skipLayerGuidance },
     ...startImage && { strength: startImage.strength },
     method: sampler.method,

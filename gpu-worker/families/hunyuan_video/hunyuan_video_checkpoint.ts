@@ -17,6 +17,7 @@ import type { DType } from "../../runtime/dtype.ts";
 import type { Checkpoint } from "../../checkpoint/checkpoint.ts";
 import { leastCommonMultiple } from "../../pipeline/least_common_multiple.ts";
 import type { FamilyReading } from "../../pipeline/family.ts";
+import { refuseLeftPadding } from "../../text/refuse_left_padding.ts";
 import { requestDefaults } from "../../checkpoint/stored_defaults.ts";
 
 /** diffusers' num_hidden_layers_to_skip: the text's states are the input of LLaMA's second to last layer. */
@@ -121,15 +122,5 @@ function requireFit({ folder }: Checkpoint, sizes: Record<string, number>): void
   if (expected === found) return;
   throw new CheckpointError(
     `Cannot use ${folder} as the ${first} must equal the ${second}: current values are ${expected} and ${found}`,
-  );
-}
-
-/** Rejects left padding: diffusers uses the first tokens as the prompt's, and would read padding. */
-function refuseLeftPadding(checkpoint: Checkpoint): void {
-  const path = ["tokenizer", "tokenizer_config.json"];
-  const side = checkpoint.has(...path) ? checkpoint.json(...path)["padding_side"] : undefined;
-  if (side !== "left") return;
-  throw new CheckpointError(
-    `Cannot use ${checkpoint.path(...path)} as 'padding_side' must be "right": current value is "left"`,
   );
 }

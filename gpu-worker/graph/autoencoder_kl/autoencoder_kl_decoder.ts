@@ -34,8 +34,27 @@ export interface AutoencoderKLOptions {
  * @throws {CheckpointError} if the config asks for something unsupported, or contradicts the weights.
  */
 export function autoencoderKLDecoderGraph(options: AutoencoderKLOptions): OnnxModel {
-  const { weights, name = "vae" } = options;
-  const config = parseAutoencoderKLConfig(options.config, `${name}/config.json`);
+  const config = parseAutoencoderKLConfig(options.config, `${options.name ?? "vae"}/config.json`);
+  const { latent_channels: channels } = config;
+  return autoencoderKLDecoder({
+    ...options,
+    config,
+    latents: (graph) => {
+      const latent = graph.input("latent", ["batch", channels, "height", "width"], "float32");
+      return graph.scope("unscale", () => unscale(graph, latent, config));
+    },
+  });
+}
+
+export interface AutoencoderKLDecoderOptions extends Omit<AutoencoderKLOptions, "config"> {
+  config: AutoencoderKLConfig;
+  /** Declares the latents and emits the autoencoder's own, [batch, latent_channels, h, w] float32. */
+  latents(graph: GraphBuilder): Value;
+}
+
+/** Builds the graph of a decoder whose latents need other steps before it than AutoencoderKL's. */
+export function autoencoderKLDecoder(options: AutoencoderKLDecoderOptions): OnnxModel {
+  const { config, weights, name = "vae" } = options;
   const dtype = vaeComputeType(config, options.dtype);
   const graph = new GraphBuilder({ name: `${name}_decoder`, weights, dtype });
   const { latent_channels: latentChannels, out_channels: outChannels, act_fn: act } = config;
@@ -44,8 +63,7 @@ export function autoencoderKLDecoderGraph(options: AutoencoderKLOptions): OnnxMo
   const narrow = widths.at(-1)!;
   const norm = { groups: config.norm_num_groups, eps: VAE_EPS };
 
-  const latent = graph.input("latent", ["batch", latentChannels, "height", "width"], "float32");
-  let x = graph.scope("unscale", () => graph.cast(unscale(graph, latent, config)));
+  let x = graph.cast(options.latents(graph));
   if (config.use_post_quant_conv) {
     const channels = { inChannels: latentChannels, outChannels: latentChannels };
     x = conv2d(graph, x, { name: "post_quant_conv", ...channels, kernelSize: 1 });

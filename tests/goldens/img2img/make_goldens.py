@@ -128,6 +128,15 @@ def golden_sd3():
     goldens.save(HERE / "tiny-large")
 
 
+def golden_z_image():
+    pipe = load(diffusers.ZImageImg2ImgPipeline, "z_image/tiny-base")
+    goldens = Goldens(checkpoint="z_image/tiny-base")
+    call = {**PLAIN, "guidance_scale": 4.0, "height": HEIGHT, "width": WIDTH, "max_sequence_length": 48, "num_inference_steps": 8}
+    add_picture(goldens, pipe, "strength_06", seed=42, strength=0.6, **call)
+    add_picture(goldens, pipe, "truncated", seed=43, strength=0.9, cfg_truncation=0.2, cfg_normalization=1.0, **call)
+    goldens.save(HERE / "tiny-base")
+
+
 def golden_sdxl():
     pipe = load(diffusers.StableDiffusionXLImg2ImgPipeline, "sdxl/tiny-sdxl")
     goldens = Goldens(checkpoint="sdxl/tiny-sdxl")
@@ -154,8 +163,6 @@ def golden_sd15():
 
 
 if __name__ == "__main__":
-    golden_input()
-    golden_flux()
-    golden_sd3()
-    golden_sdxl()
-    golden_sd15()
+    makers = {"sd3": golden_sd3, "z_image": golden_z_image, "sdxl": golden_sdxl, "sd15": golden_sd15}
+    for name in sys.argv[1:] or ["input", "flux", *makers]:
+        {"input": golden_input, "flux": golden_flux, **makers}[name]()

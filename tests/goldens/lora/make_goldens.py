@@ -158,6 +158,32 @@ FAMILIES = {
             "lora_unet_single_blocks_1_linear2": [f"transformer.{SINGLE}.proj_out"],
         },
     },
+    "z_image": {
+        "checkpoint": "z_image/tiny-base",
+        "call": {"height": 16, "width": 24, "max_sequence_length": 48, "guidance_scale": 3.0},
+        "modules": {
+            "transformer": {
+                "style": [
+                    *(f"layers.1.attention.{m}" for m in ("to_q", "to_k", "to_v", "to_out.0")),
+                    "layers.0.feed_forward.w2", "layers.0.adaLN_modulation.0", "noise_refiner.0.feed_forward.w1",
+                    *(f"context_refiner.1.attention.{m}" for m in ("to_q", "to_k", "to_v")),
+                    "all_x_embedder.2-1", "cap_embedder.1",
+                ],
+                "detail": ["layers.2.attention.to_k", "layers.2.feed_forward.w3", "all_final_layer.2-1.linear"],
+            },
+        },
+        "kohya": {
+            "lora_unet_layers_1_attention_qkv": [f"transformer.layers.1.attention.to_{m}" for m in "qkv"],
+            "lora_unet_layers_1_attention_out": ["transformer.layers.1.attention.to_out.0"],
+            "lora_unet_layers_0_feed_forward_w2": ["transformer.layers.0.feed_forward.w2"],
+            "lora_unet_layers_0_adaLN_modulation_0": ["transformer.layers.0.adaLN_modulation.0"],
+            "lora_unet_noise_refiner_0_feed_forward_w1": ["transformer.noise_refiner.0.feed_forward.w1"],
+            "lora_unet_context_refiner_1_attention_qkv": [
+                f"transformer.context_refiner.1.attention.to_{m}" for m in "qkv"],
+            "lora_unet_x_embedder": ["transformer.all_x_embedder.2-1"],
+            "lora_unet_cap_embedder_1": ["transformer.cap_embedder.1"],
+        },
+    },
     "sdxl": {
         "checkpoint": "sdxl/tiny-sdxl",
         "call": {"height": 16, "width": 24, "guidance_scale": 5.0},

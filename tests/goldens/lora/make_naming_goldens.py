@@ -201,6 +201,33 @@ QWEN_IMAGE = {
     ],
 }
 
+Z_IMAGE_OURS, Z_IMAGE_QKV = "transformer.layers.1.attention", ("to_q", "to_k", "to_v")
+# Z-Image's trainers name its own fused layers, or diffusers' with another word for the adapter.
+Z_IMAGE = {
+    "fused-kohya": [
+        layer("lora_unet_layers_1_attention_qkv", *(f"{Z_IMAGE_OURS}.{m}" for m in Z_IMAGE_QKV), form=KOHYA, alpha=1.0),
+        layer("lora_unet_layers_1_attention_out", f"{Z_IMAGE_OURS}.to_out.0", form=KOHYA, alpha=1.0),
+        layer("lora_unet_noise_refiner_0_feed_forward_w1", "transformer.noise_refiner.0.feed_forward.w1", form=KOHYA, alpha=3.0),
+        layer("lora_unet_layers_0_adaLN_modulation_0", "transformer.layers.0.adaLN_modulation.0", form=KOHYA, alpha=1.0),
+    ],
+    "comfy": [
+        layer("diffusion_model.layers.1.attention.out", f"{Z_IMAGE_OURS}.to_out.0", form=KOHYA, alpha=1.0),
+        layer("diffusion_model.layers.0.feed_forward.w3", "transformer.layers.0.feed_forward.w3", form=KOHYA, alpha=1.0),
+    ],
+    "default": [
+        layer("layers.1.attention.to_k", f"{Z_IMAGE_OURS}.to_k", form=("lora_A.default.weight", "lora_B.default.weight")),
+        layer("cap_embedder.1", "transformer.cap_embedder.1", form=("lora_A.default.weight", "lora_B.default.weight")),
+    ],
+    "dots": [
+        *(layer(f"diffusion_model.layers.1.attention.to.{m}", f"{Z_IMAGE_OURS}.to_{m}", form=OLD) for m in "qkv"),
+        layer("diffusion_model.layers.1.attention.to_out.0", f"{Z_IMAGE_OURS}.to_out.0", form=OLD),
+        {"diffusion_model.layers.1.attention.qkv.lora.down.weight": (RANK, 24),
+         "diffusion_model.layers.1.attention.qkv.lora.up.weight": (72, RANK),
+         "diffusion_model.layers.1.attention.out.lora.down.weight": (RANK, 24),
+         "diffusion_model.layers.1.attention.out.lora.up.weight": (24, RANK)},
+    ],
+}
+
 FAMILIES = {
     "qwen_image": ("qwen_image/tiny-image", {
         "height": 32, "width": 48, "max_sequence_length": 80, "true_cfg_scale": 4.0, "negative_prompt": " "}, QWEN_IMAGE),
@@ -212,6 +239,7 @@ FAMILIES = {
             WAN_FILES),
     "hunyuan_video": ("hunyuan_video/tiny-plain",
                       {"height": 16, "width": 16, "num_frames": 5, "max_sequence_length": 16, "guidance_scale": 0.0}, HUNYUAN),
+    "z_image": ("z_image/tiny-base", {"height": 16, "width": 24, "max_sequence_length": 48, "guidance_scale": 3.0}, Z_IMAGE),
 }
 
 

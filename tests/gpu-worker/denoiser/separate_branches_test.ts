@@ -2,6 +2,8 @@
 import { after, before, describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { Checkpoint } from "../../../gpu-worker/checkpoint/checkpoint.ts";
+import { readZImageCheckpoint } from "../../../gpu-worker/families/z_image/z_image_checkpoint.ts";
+import { zImageFeeds, zImageGrid } from "../../../gpu-worker/families/z_image/z_image_feeds.ts";
 import type { EncodedPrompt } from "../../../gpu-worker/text/encoded_prompt.ts";
 import { readHunyuanVideoCheckpoint } from "../../../gpu-worker/families/hunyuan_video/hunyuan_video_checkpoint.ts";
 import {
@@ -100,6 +102,72 @@ describe("SeparateBranches with HunyuanVideo", () => {
   }
 });
 
+describe("SeparateBranches with Z-Image, whose guidance ends in mid-run", () => {
+  const { buildGraphs, config } = readZImageCheckpoint(
+    Checkpoint.open(goldenPath("z_image/tiny-base")),
+    "float32",
+  );
+  const size = { channels: config.inChannels, height: 4, width: 6 };
+  const dims = [size.channels, size.height, size.width];
+  const prompt = (tokens: number, embeds: Float32Array) => ({ tokens, embeds, pooled: new Float32Array() });
+  const positive = prompt(3, randn([3, config.capFeatDim], 1));
+  // Every feature of this branch is NaN, so an output that any of them reaches is NaN too.
+  const poison = prompt(40, new Float32Array(40 * config.capFeatDim).fill(NaN));
+  const GUIDED_STEPS = 6;
+
+  it("no forecast reads another branch's features, before guidance ends or after", async () => {
+    using runtime = Runtime.open();
+    using stack = new DisposableStack();
+    const graphs = buildGraphs();
+    const sessions: DenoiserSessions = {
+      trunk: stack.use(await runtime.createSession(graphs.trunk)),
+      head: stack.use(await runtime.createSession(graphs.head)),
+      modulation: stack.use(await runtime.createSession(graphs.modulation)),
+    };
+    const timesteps = Array.from({ length: STEPS }, (_, step) => timestepOf(step));
+    const open = (branch: EncodedPrompt) => {
+      const feeds = stack.use(zImageFeeds(runtime, { config, branches: [branch], size }));
+      return new OnnxDenoiser(runtime, sessions, {
+        branches: 1,
+        slots: ANCHORS.length,
+        steps: STEPS,
+        featureDims: [...zImageGrid(size), config.dim],
+        featureType: "float32",
+        trunkFeeds: (latents, timestep) => feeds.trunk(latents, timestep),
+        modulationFeeds: () => feeds.modulation(timesteps),
+        outputDims: dims,
+        guide: [1],
+      });
+    };
+    const forecaster = createForecaster(resolveSamplerOptions({ method: "spectrum", m: 1 }, STEPS), STEPS);
+    const at = (step: number) => ({ step, timestep: timestepOf(step), sigma: 1 - step / 10 });
+    const outputs = async (branches: readonly EncodedPrompt[], guidedSteps: number) => {
+      using denoiser = new SeparateBranches(branches.map(open), {
+        slots: ANCHORS.length,
+        guide: (outputs) => outputs.slice(0, outputs.length / 2),
+        guidedSteps,
+      });
+      const full: Float32Array[] = [];
+      for (const [slot, step] of ANCHORS.entries()) {
+        full.push((await denoiser.full({ ...at(step), latents: randn(dims, 10 + step), slot })).output);
+      }
+      const calls = FORECASTS.map((step) => ({ ...at(step), weights: forecaster.weights(step, ANCHORS) }));
+      const sums = [Float64Array.of(1, -2, 3)];
+      const forecasts = [...await denoiser.forecast(calls), ...await denoiser.forecast(calls, { sums })];
+      const { output } = await denoiser.full({ ...at(7), latents: randn(dims, 20), slot: undefined });
+      return [...full, ...forecasts, output];
+    };
+    const alone = await outputs([positive], Infinity);
+    for (const guidedSteps of [GUIDED_STEPS, 1, Infinity]) {
+      const poisoned = await outputs([positive, poison], guidedSteps);
+      for (const [i, output] of poisoned.entries()) {
+        assert.ok(output.every(Number.isFinite), `output ${i} is poisoned`);
+        assert.ok(maxError(output, alone[i]!) <= 2e-6, `output ${i}`);
+      }
+    }
+  });
+});
+
 describe("SeparateBranches", () => {
   const call: FullCall = {
     step: 0,
@@ -151,6 +219,37 @@ describe("SeparateBranches", () => {
     const weights = Float64Array.of(1);
     const calls = [3, 4].map((step) => ({ step, timestep: 1, sigma: 1, weights }));
     assert.deepEqual(await denoiser.forecast(calls), [Float32Array.of(-4, 0), Float32Array.of(-4, 0)]);
+  });
+
+  it("runs the first branch alone once guidance has ended, and sums a gap after it is guided", async () => {
+    const seen: [branch: number, steps: number[]][] = [];
+    const recording = (value: number): Denoiser & Disposable => ({
+      ...branch(value),
+      full: ({ step }) => {
+        seen.push([value, [step]]);
+        return Promise.resolve({ output: Float32Array.of(value, step) });
+      },
+      forecast: (calls, { sums } = {}) => {
+        assert.equal(sums, undefined);
+        seen.push([value, calls.map(({ step }) => step)]);
+        return Promise.resolve(calls.map(({ step }) => Float32Array.of(value, step)));
+      },
+    });
+    using denoiser = new SeparateBranches([recording(1), recording(5)], {
+      slots: 2,
+      guide: ([a, b, c, d]) => Float32Array.of(a! - c!, b! - d!),
+      guidedSteps: 4,
+    });
+    assert.deepEqual((await denoiser.full({ ...call, step: 3 })).output, Float32Array.of(-4, 0));
+    assert.deepEqual((await denoiser.full({ ...call, step: 4 })).output, Float32Array.of(1, 4));
+    const calls = [3, 4, 5].map((step) => ({ step, timestep: 1, sigma: 1, weights: Float64Array.of(1) }));
+    const sums = [Float64Array.of(1, 1, 0), Float64Array.of(0, 0, 2)];
+    assert.deepEqual(await denoiser.forecast(calls, { sums }), [
+      Float32Array.of(-3, 4),
+      Float32Array.of(2, 10),
+    ]);
+    assert.deepEqual(seen, [[1, [3]], [5, [3]], [1, [4]], [1, [3, 4, 5]], [5, [3]]]);
+    await assert.rejects(denoiser.features(), /guidance ends before the last step/);
   });
 
   it("features() are those of all branches, slot after slot", async () => {

@@ -21,6 +21,7 @@ const CHECKPOINTS = {
   "img2img/tiny-large": "sd3/tiny-large",
   "img2img/tiny-sd15": "sdxl/tiny-sd15",
   "img2img/tiny-sdxl": "sdxl/tiny-sdxl",
+  "img2img/tiny-base": "z_image/tiny-base",
 };
 
 for (const [name, checkpoint] of Object.entries(CHECKPOINTS)) {

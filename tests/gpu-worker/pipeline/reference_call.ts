@@ -21,6 +21,8 @@ export interface ReferenceCall {
   guidance_scale?: number;
   true_cfg_scale?: number;
   guidance_rescale?: number;
+  cfg_normalization?: number;
+  cfg_truncation?: number;
   strength?: number;
   max_sequence_length?: number;
   skip_guidance_layers?: number[];
@@ -88,6 +90,8 @@ export function completeReference(
     guidanceScale: call.guidance_scale ?? 0,
     trueCfgScale: call.true_cfg_scale ?? 1,
     guidanceRescale: call.guidance_rescale,
+    cfgNormalization: call.cfg_normalization,
+    cfgTruncation: call.cfg_truncation,
     maxSequenceLength: call.max_sequence_length,
     image,
     strength: call.strength,

@@ -47,6 +47,8 @@ describe("resultKey()", () => {
       guidance_scale: 1,
       true_cfg_scale: 3,
       guidance_rescale: 0.5,
+      cfg_normalization: 1.5,
+      cfg_truncation: 0.5,
       skip_layer_guidance: { layers: [1], scale: 2, start: 0, stop: 1 },
       strength: 0.5,
       image_sha256: "0",

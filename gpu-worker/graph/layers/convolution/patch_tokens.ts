@@ -12,6 +12,21 @@ export interface PatchTokensOptions {
 }
 
 /**
+ * Emits the patches of `latents` [batch, channels, height, width] float32 as tokens [batch, tokens, patchSize^2 *
+ * channels] float32 with the channel last, on a grid of rows and columns.
+ */
+export function latentPatches(
+  graph: GraphBuilder,
+  latents: Value,
+  { channels, patchSize }: Pick<PatchTokensOptions, "channels" | "patchSize">,
+): GridTokens {
+  const patches = graph.node("SpaceToDepth", [latents], { attributes: { blocksize: patchSize } });
+  const grid = graph.node("Shape", [patches], { attributes: { start: 2 }, dtype: "int64" });
+  const flat = graph.node("Reshape", [patches, graph.ints(0, channels * patchSize ** 2, -1)]);
+  return { tokens: graph.node("Transpose", [flat], { attributes: { perm: [0, 2, 1] } }), grid };
+}
+
+/**
  * Emits the convolution on `latents` [batch, channels, height, width] float32, in the compute
  * type, on a grid of rows and columns. Patches do not overlap, so it is a matrix product, which
  * every device supports in every type.
@@ -19,11 +34,7 @@ export interface PatchTokensOptions {
 export function patchTokens(graph: GraphBuilder, latents: Value, options: PatchTokensOptions): GridTokens {
   const { name, channels, patchSize, features } = options;
   const inFeatures = channels * patchSize ** 2;
-  const patches = graph.node("SpaceToDepth", [latents], { attributes: { blocksize: patchSize } });
-  const grid = graph.node("Shape", [patches], { attributes: { start: 2 }, dtype: "int64" });
-  const rows = graph.node("Transpose", [graph.node("Reshape", [patches, graph.ints(0, inFeatures, -1)])], {
-    attributes: { perm: [0, 2, 1] },
-  });
+  const { tokens: rows, grid } = latentPatches(graph, latents, options);
   // SpaceToDepth puts the channel after the position in the patch, the weight puts it before.
   const kernel = graph.weight(`${name}.weight`, [features, channels, patchSize, patchSize]);
   const ordered = graph.node("Transpose", [kernel], { attributes: { perm: [0, 2, 3, 1] } });

@@ -11,6 +11,8 @@ export interface EmbeddingMlpOptions {
   features: number;
   /** Activation between the layers. @default "silu" */
   act?: ActivationName;
+  /** @default true */
+  bias?: boolean;
   /** Type of computation and result. @default the graph's compute type */
   dtype?: DType;
 }
@@ -19,13 +21,20 @@ export interface EmbeddingMlpOptions {
 export function embeddingMlp(
   graph: GraphBuilder,
   x: Value,
-  { name, inFeatures, features, act = "silu", dtype = graph.dtype }: EmbeddingMlpOptions,
+  { name, inFeatures, features, act = "silu", bias = true, dtype = graph.dtype }: EmbeddingMlpOptions,
 ): Value {
-  const hidden = linear(graph, x, { name: `${name}.linear_1`, inFeatures, outFeatures: features, dtype });
+  const hidden = linear(graph, x, {
+    name: `${name}.linear_1`,
+    inFeatures,
+    outFeatures: features,
+    bias,
+    dtype,
+  });
   return linear(graph, activation(graph, hidden, act), {
     name: `${name}.linear_2`,
     inFeatures: features,
     outFeatures: features,
+    bias,
     dtype,
   });
 }

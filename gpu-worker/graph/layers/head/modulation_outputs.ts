@@ -15,9 +15,14 @@ export interface NormModulation {
 export function modulationOutputs(
   graph: GraphBuilder,
   conditioning: Value,
-  { name, features }: { name: string; features: number },
+  { name, features, bias = true }: { name: string; features: number; bias?: boolean },
 ): void {
-  const [scale, shift] = modulation(graph, conditioning, { name: `${name}.linear`, features, parts: 2 }) as [
+  const [scale, shift] = modulation(graph, conditioning, {
+    name: `${name}.linear`,
+    features,
+    parts: 2,
+    bias,
+  }) as [
     Value,
     Value,
   ];

@@ -21,12 +21,14 @@ export function summedLinear(
 ): Value {
   const product = linear(graph, weightedSum(graph, { weights, rows }), { ...options, bias: false });
   // The part that is the same for all tokens: one row for each sum.
-  let constant = summedBias(graph, weights, options);
+  let constant = options.bias === false ? undefined : summedBias(graph, weights, options);
   if (shift) {
     const shifts = linear(graph, weightedSum(graph, { weights, rows: shift }), { ...options, bias: false });
-    constant = graph.node("Add", [shifts, constant]);
+    constant = constant ? graph.node("Add", [shifts, constant]) : shifts;
   }
-  return graph.node("Add", [product, graph.node("Unsqueeze", [constant, graph.ints(1)])]);
+  return constant
+    ? graph.node("Add", [product, graph.node("Unsqueeze", [constant, graph.ints(1)])])
+    : product;
 }
 
 /** Emits the layer's bias, multiplied by the total weight of each sum: [sums, outFeatures]. */

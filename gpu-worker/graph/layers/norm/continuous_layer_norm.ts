@@ -10,15 +10,22 @@ export interface ContinuousLayerNormOptions {
   conditioning: Value;
   features: number;
   eps: number;
+  /** @default true */
+  bias?: boolean;
 }
 
 /** Emits the norm: [batch, tokens, features] -> the same. */
 export function continuousLayerNorm(
   graph: GraphBuilder,
   x: Value,
-  { name, conditioning, features, eps }: ContinuousLayerNormOptions,
+  { name, conditioning, features, eps, bias = true }: ContinuousLayerNormOptions,
 ): Value {
-  const [scale, shift] = modulation(graph, conditioning, { name: `${name}.linear`, features, parts: 2 }) as [
+  const [scale, shift] = modulation(graph, conditioning, {
+    name: `${name}.linear`,
+    features,
+    parts: 2,
+    bias,
+  }) as [
     Value,
     Value,
   ];

@@ -7,6 +7,8 @@ export interface ModulationOptions {
   name: string;
   features: number;
   parts: number;
+  /** @default true */
+  bias?: boolean;
 }
 
 /**
@@ -16,9 +18,14 @@ export interface ModulationOptions {
 export function modulation(
   graph: GraphBuilder,
   conditioning: Value,
-  { name, features, parts }: ModulationOptions,
+  { name, features, parts, bias = true }: ModulationOptions,
 ): Value[] {
-  const all = linear(graph, conditioning, { name, inFeatures: features, outFeatures: parts * features });
+  const all = linear(graph, conditioning, {
+    name,
+    inFeatures: features,
+    outFeatures: parts * features,
+    bias,
+  });
   const stacked = graph.node("Reshape", [all, graph.ints(0, parts, features)]);
   return graph.nodes("Split", [stacked], { attributes: { axis: 1, num_outputs: parts }, outputs: parts });
 }

@@ -19,6 +19,7 @@ const FAMILIES = {
   sd15: "sdxl/tiny-sd15",
   wan: "wan/tiny-unipc",
   hunyuan_video: "hunyuan_video/tiny-plain",
+  z_image: "z_image/tiny-base",
 };
 /** Files of which something is ignored -> the expected notes. */
 const NOTES: Readonly<Record<string, RegExp[]>> = {
@@ -32,6 +33,7 @@ const NOTES: Readonly<Record<string, RegExp[]>> = {
   "flux both": [/the same layers once more, in other names: 'lora_unet_double.* and 1 more/],
   "flux dora": [/left out scales of DoRA: 'transformer\.transformer_blocks\.0\.attn\.to_q\.dora_scale'$/],
   "sdxl kohya-both": [/the same layers once more, in other names: 'lora_unet_input_blocks/],
+  "z_image dots": [/the same layers once more, in other names: 'diffusion_model\.layers\.1.* and 3 more/],
   "wan original-kohya": [/changes of norms: /, /changes of whole tensors: /, /a bias without its weight: /],
 };
 

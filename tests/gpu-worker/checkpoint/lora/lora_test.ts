@@ -23,6 +23,7 @@ const CHECKPOINTS = {
   qwen_image: "qwen_image/tiny-image",
   sd3: "sd3/tiny-large",
   sdxl: "sdxl/tiny-sdxl",
+  z_image: "z_image/tiny-base",
 };
 
 for (const [family, checkpoint] of Object.entries(CHECKPOINTS)) {
