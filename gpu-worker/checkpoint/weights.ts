@@ -35,6 +35,8 @@ export interface LowRankAddition extends ScaledAddition {
   readonly down: WeightEntry;
   /** B: [first dimension of the weight, rank], followed by ones for a convolution. */
   readonly up: WeightEntry;
+  /** DoRA's length of each row of W + scale * B A: [first dimension of the weight]. @default lengths as they come */
+  readonly magnitude?: WeightEntry;
 }
 
 /** scale * whole, in the tensor's own shape. Files store changes of biases like this. */

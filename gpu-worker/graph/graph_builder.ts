@@ -246,7 +246,7 @@ export class GraphBuilder {
 
   /**
    * Emits W + sum of scale * B A in float32, whatever the types. All are constants,
-   * which ONNX Runtime folds at load.
+   * which ONNX Runtime folds at load. As in peft, DoRA adds m / |W + scale * B A| * (W + scale * B A) - W.
    */
   #added(name: string, { additions = [], ...entry }: WeightEntry): Value {
     const weight = this.#ordered(name, entry);
@@ -255,6 +255,7 @@ export class GraphBuilder {
       this.node("Reshape", [this.cast(value, "float32"), this.ints(rows, -1)]);
     const rows = entry.shape[0]!;
     const order = Array.from({ length: rows }, (_, row) => (row + (rows >> 1)) % rows);
+    const base = matrix(weight, rows);
     const sum = additions.reduce((sum, { scale, swapped, ...change }, i) => {
       const ours = (part: WeightEntry, label: string) => {
         const value = matrix(this.#external(`${name} + ${label} ${i}`, part), rows);
@@ -265,10 +266,14 @@ export class GraphBuilder {
         return this.node("Add", [sum, scaled]);
       }
       const a = matrix(this.#external(`${name} + lora_A ${i}`, change.down), change.down.shape[0]!);
-      return this.node("Gemm", [ours(change.up, "lora_B"), a, sum], {
-        attributes: { alpha: { float: scale } },
-      });
-    }, matrix(weight, rows));
+      const add = (to: Value) =>
+        this.node("Gemm", [ours(change.up, "lora_B"), a, to], { attributes: { alpha: { float: scale } } });
+      if (change.magnitude === undefined) return add(sum);
+      const moved = add(base);
+      const length = this.node("ReduceL2", [moved, this.ints(1)]);
+      const ratio = this.node("Div", [ours(change.magnitude, "magnitude"), length]);
+      return this.node("Sub", [this.node("Add", [sum, this.node("Mul", [moved, ratio])]), base]);
+    }, base);
     return this.node("Reshape", [sum, this.ints(...entry.shape)]);
   }
 

@@ -11,6 +11,7 @@ import { type LoraModule, readLora } from "./read_lora.ts";
 
 /**
  * Returns the checkpoint with LoRAs. Several LoRAs are summed: W + sum of weight * alpha / rank * B A.
+ * DoRA (arXiv 2402.09353) also gives the rows of the sum with its own B A the lengths that the file stores.
  * @throws {CheckpointError} if a file is damaged, has shapes other than the checkpoint's, or names a module
  * that the checkpoint lacks: pictures would then miss a part of the training.
  */
@@ -43,12 +44,15 @@ export function applyLoras(checkpoint: Checkpoint, loras: readonly Lora[]): Chec
       const counts = targets.map(({ shape }) => shape[0]!);
       const rows = splitRows("whole" in change ? change.whole : change.up, counts);
       const biases = bias && splitRows(bias.entry, counts);
+      const lengths = "magnitude" in change ? splitRows(change.magnitude!, counts) : undefined;
       for (const [i, target] of targets.entries()) {
         const swapped = target.swapped === true;
         add(target, target.weight, {
           scale,
           swapped,
-          ..."whole" in change ? { whole: rows[i]! } : { down: change.down, up: rows[i]! },
+          ..."whole" in change
+            ? { whole: rows[i]! }
+            : { down: change.down, up: rows[i]!, ...lengths && { magnitude: lengths[i]! } },
         });
         if (bias === undefined) continue;
         add(target, target.bias!, { scale: weight * bias.scale, swapped, whole: biases![i]! });
@@ -81,6 +85,14 @@ function assertShapes(
       up.shape.length === expected.length;
     if (rank === 0 || String(columns) !== String(expected.slice(1)) || !isUp) {
       throw refuse(`the shapes [${up.shape}] and [${down.shape}]`);
+    }
+    const lengths = change.magnitude?.shape;
+    if (lengths !== undefined && String(lengths) !== String([rows])) {
+      throw new CheckpointError(
+        `Cannot use LoRA ${path} as the magnitude of '${
+          showValue(name)
+        }' must have ${rows} elements, but has the shape [${lengths}]`,
+      );
     }
   }
   if (bias === undefined) return;

@@ -15,7 +15,7 @@ import { type TensorRole, tensorRole } from "./tensor_role.ts";
 export interface LoraModule {
   /** The name as the file spells it. */
   name: string;
-  change: { down: WeightEntry; up: WeightEntry } | { whole: WeightEntry };
+  change: { down: WeightEntry; up: WeightEntry; magnitude?: WeightEntry } | { whole: WeightEntry };
   /** The file's own scale: alpha / rank. */
   scale: number;
   bias?: { entry: WeightEntry; scale: number };
@@ -36,7 +36,7 @@ type Parts = Partial<Record<TensorRole["role"], SafetensorsEntry>>;
 
 /**
  * Reads a LoRA file.
- * @throws {CheckpointError} naming a tensor of an unsupported kind (DoRA, LoHa, LoKr),
+ * @throws {CheckpointError} naming a tensor of an unsupported kind (LoHa, LoKr),
  * or a module that lacks a matrix.
  */
 export function readLora(path: string, { denoiserClass }: ReadLoraOptions = {}): LoraFile {
@@ -62,13 +62,13 @@ export function readLora(path: string, { denoiserClass }: ReadLoraOptions = {}):
   }
   if (modules.size === 0) throw new CheckpointError(`Cannot use LoRA ${path} as it holds no tensors`);
   const saved = savedConfigs(path);
-  const read = (name: string, { down, up, whole, alpha, bias, plainBias }: Parts): LoraModule => {
+  const read = (name: string, { down, up, whole, alpha, bias, plainBias, magnitude }: Parts): LoraModule => {
     const place = (entry: SafetensorsEntry): WeightEntry => ({ ...entry, path: file });
     const biasOf = (scale: number) => {
       if (bias !== undefined) return { bias: { entry: place(bias), scale } };
       return plainBias === undefined ? {} : { bias: { entry: place(plainBias), scale: 1 } };
     };
-    if (whole !== undefined && down === undefined && up === undefined) {
+    if (whole !== undefined && down === undefined && up === undefined && magnitude === undefined) {
       return { name, change: { whole: place(whole) }, scale: 1, ...biasOf(1) };
     }
     if (down === undefined || up === undefined || whole !== undefined) {
@@ -83,7 +83,13 @@ export function readLora(path: string, { denoiserClass }: ReadLoraOptions = {}):
     const scale = alpha === undefined
       ? savedScale(saved, { name, rank })
       : readScalar(file, { key: `${name}.alpha`, entry: alpha }) / rank;
-    return { name, change: { down: place(down), up: place(up) }, scale, ...biasOf(scale) };
+    const change = {
+      down: place(down),
+      up: place(up),
+      // A convolution's has the shape [1, rows, 1, 1].
+      ...magnitude && { magnitude: { ...place(magnitude), shape: magnitude.shape.filter((n) => n !== 1) } },
+    };
+    return { name, change, scale, ...biasOf(scale) };
   };
   return { modules: [...modules].map(([name, parts]) => read(name, parts)), notes: notesOf(path, dropped) };
 }

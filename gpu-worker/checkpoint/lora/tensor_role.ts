@@ -6,9 +6,9 @@ export interface TensorRole {
   module: string;
   /**
    * A is `down`, B is `up`. `bias` is scaled by the module's scale, `plainBias` is not. `whole` is a change
-   * of the weight itself.
+   * of the weight itself. `magnitude` is DoRA's length of each row.
    */
-  role: "down" | "up" | "alpha" | "bias" | "plainBias" | "whole";
+  role: "down" | "up" | "alpha" | "bias" | "plainBias" | "whole" | "magnitude";
 }
 
 /** Between a matrix's name and `weight` peft's own state has the adapter's name. */
@@ -27,10 +27,12 @@ const OTHERS: Readonly<Record<string, TensorRole["role"]>> = {
   "lora_B.bias": "bias",
   "diff_b": "plainBias",
   "diff": "whole",
+  "lora_magnitude_vector": "magnitude",
 };
-const OTHER = /^(.+)\.(alpha|lora_B\.bias|diff_b|diff)$/s;
+const OTHER =
+  /^(.+)\.(alpha|lora_B\.bias|diff_b|diff|lora_magnitude_vector)(?:(?<=vector)(?:\.default)?\.weight)?$/s;
 
-/** Returns a tensor's module and role, or undefined for unsupported tensors (DoRA, LoHa, LoKr, ...). */
+/** Returns a tensor's module and role, or undefined for unsupported tensors (LoHa, LoKr, ...). */
 export function tensorRole(key: string): TensorRole | undefined {
   const [, name, kind] = MATRIX.exec(key) ?? [];
   if (name !== undefined) return { module: name, role: DOWN.has(kind!) ? "down" : "up" };

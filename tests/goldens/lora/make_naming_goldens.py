@@ -92,6 +92,12 @@ FLUX = {
         layer(f"{DOUBLE}.attn.to_q", *qkv(DOUBLE, "to_q")),
         {f"{DOUBLE}.attn.to_q.dora_scale": (20, 1)},
     ],
+    # peft's DoRA: the lengths of the rows.
+    "magnitude": [
+        layer(f"{DOUBLE}.attn.to_q", *qkv(DOUBLE, "to_q")),
+        layer(f"{SINGLE}.proj_mlp", f"{SINGLE}.proj_mlp"),
+        {f"{DOUBLE}.attn.to_q.lora_magnitude_vector": (20,), f"{SINGLE}.proj_mlp.lora_magnitude_vector": (80,)},
+    ],
 }
 
 SD3 = {
@@ -132,6 +138,12 @@ SDXL = {
         layer("lora_unet_input_blocks_5_1_proj_in", "unet.down_blocks.2.attentions.0.proj_in", form=KOHYA, alpha=1.0),
     ],
     "bias": [layer(f"unet.{DEEP}.attn2.to_out.0", f"unet.{DEEP}.attn2.to_out.0", bias="lora_B.bias")],
+    "magnitude": [
+        layer(f"unet.{DEEP}.attn2.to_k", f"unet.{DEEP}.attn2.to_k"),
+        layer("unet.mid_block.resnets.0.conv1", "unet.mid_block.resnets.0.conv1"),
+        {f"unet.{DEEP}.attn2.to_k.lora_magnitude_vector": (12,),
+         "unet.mid_block.resnets.0.conv1.lora_magnitude_vector": (1, 12, 1, 1)},
+    ],
 }
 SD15 = {
     "kohya": [

@@ -92,7 +92,7 @@ describe("readModel() with loras", () => {
 
   it("refuses tensors that are no part of a LoRA, by name", () => {
     refusal({ "lora_unet_img_in.hada_w1_a": [2, 2] }, /'lora_unet_img_in\.hada_w1_a' is none of/);
-    refusal({ "transformer.x_embedder.lora_magnitude_vector": [20] }, /lora_magnitude_vector' is none of/);
+    refusal({ "transformer.x_embedder.lokr_w1": [20] }, /lokr_w1' is none of/);
     refusal({ "transformer.x_embedder.lora_A.bias": [2] }, /lora_A\.bias' is none of/);
     refusal({ "transformer.x_embedder.diff": [20, 64] }, /x_embedder\.diff' is none of/);
   });
@@ -105,6 +105,7 @@ describe("readModel() with loras", () => {
   it("refuses half a pair", () => {
     refusal({ "transformer.x_embedder.lora_A.weight": [2, 64] }, /'transformer\.x_embedder' lacks lora_B/);
     refusal({ "lora_unet_img_in.alpha": [] }, /'lora_unet_img_in' lacks lora_A/);
+    refusal({ "transformer.x_embedder.lora_magnitude_vector": [20] }, /x_embedder' lacks lora_A/);
   });
 
   it("names both shapes where they do not fit", () => {
@@ -112,6 +113,8 @@ describe("readModel() with loras", () => {
     refusal(pair("transformer.x_embedder", [2, 60], [20, 2]), message);
     refusal(pair("transformer.x_embedder", [2, 64], [20, 3]), /\[20,3\] and \[2,64\]/);
     refusal(pair("lora_unet_double_blocks_0_img_attn_qkv", [2, 20], [20, 2]), /they must make \[60,20\]/);
+    const magnitude = { "transformer.x_embedder.lora_magnitude_vector": [7] };
+    refusal({ ...pair("transformer.x_embedder", [2, 64], [20, 2]), ...magnitude }, /must have 20 elements/);
   });
 
   it("finds the files in the model's name, and tells models by their LoRAs", () => {
