@@ -8,6 +8,7 @@ import { UsageError } from "../protocol/process/usage_error.ts";
 import { readWorkerSecret } from "../protocol/process/worker_secret.ts";
 import { SAMPLER_VERSION } from "../sampler/mod.ts";
 import { GRAPH_CACHE_FOLDER } from "./session/graph_cache_folder.ts";
+import { WEIGHT_CACHE_FOLDER } from "./session/weight_store.ts";
 import {
   parseWorkerArguments,
   type ServedModel,
@@ -119,6 +120,7 @@ function openPool(
     device: provider,
     dtype,
     parts,
+    weights,
     memory,
     maxLoaded,
     unloadIdleMs: idleMs,
@@ -126,7 +128,7 @@ function openPool(
     concurrency,
   } = args;
   const sources = args.models.map(({ id, model }) => {
-    const described = describeModel(model, { provider, dtype, parts });
+    const described = describeModel(model, { provider, dtype, weights, parts });
     return {
       info: modelInfo(id, described, memory),
       description: described.reading,
@@ -136,8 +138,10 @@ function openPool(
           provider,
           dtype,
           parts,
+          weights,
           ...memory,
           graphCache: GRAPH_CACHE_FOLDER,
+          weightCache: WEIGHT_CACHE_FOLDER,
           warn: (note) => log("warn", note, { model: id }),
           // Threads that synchronize at every node do less work than threads with a run each
           // (docs/decisions/0022-runs-side-by-side.md).

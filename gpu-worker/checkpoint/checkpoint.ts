@@ -1,5 +1,6 @@
 // A diffusers checkpoint: model_index.json, its components and their configs.
 import { type SchedulerConfig, showValue } from "../../sampler/mod.ts";
+import { type HeldWeights, quantizationOf } from "./blocks/quantization_of.ts";
 import { CheckpointError } from "./checkpoint_error.ts";
 import {
   type CheckpointSource,
@@ -31,14 +32,17 @@ export class Checkpoint {
   readonly notes: readonly string[];
   readonly #source: CheckpointSource;
   readonly #additions: Additions;
+  /** How linear layers of denoiser and text encoders hold their weights. */
+  readonly held: HeldWeights;
 
   private constructor(parts: CheckpointParts) {
-    const { source, pipelineClass, loras = [], additions = new Map(), notes = [] } = parts;
+    const { source, pipelineClass, loras = [], additions = new Map(), notes = [], held } = parts;
     this.#source = source;
     this.pipelineClass = pipelineClass;
     this.loras = loras;
     this.notes = notes;
     this.#additions = additions;
+    this.held = held ?? "as-stored";
   }
 
   /** Opens a checkpoint folder. @throws {CheckpointError} if `folder` holds no pipeline. */
@@ -80,13 +84,12 @@ export class Checkpoint {
     loras: readonly Lora[],
     { additions, notes }: { additions: Additions; notes: readonly string[] },
   ): Checkpoint {
-    return new Checkpoint({
-      source: this.#source,
-      pipelineClass: this.pipelineClass,
-      loras,
-      additions,
-      notes,
-    });
+    return new Checkpoint({ ...this.#parts(), loras, additions, notes });
+  }
+
+  /** Returns this checkpoint with linear layers whose weights are held in another form. */
+  withHeld(held: HeldWeights): Checkpoint {
+    return new Checkpoint({ ...this.#parts(), held });
   }
 
   /**
@@ -170,14 +173,20 @@ export class Checkpoint {
    */
   weights(component: string, stem?: WeightsStem): Weights {
     const weights = this.#source.weights(component, stem);
-    const additions = this.#additions.get(component);
-    if (additions === undefined) return weights;
+    const changes = this.#additions.get(component);
     return new Map(
       [...weights].map(([name, entry]) => {
-        const added = additions.get(name);
-        return [name, added === undefined ? entry : { ...entry, additions: added }];
+        const additions = changes?.get(name);
+        const quantization = component.startsWith("vae") ? undefined : quantizationOf(entry, this.held);
+        if (additions === undefined && quantization === undefined) return [name, entry];
+        return [name, { ...entry, ...additions && { additions }, ...quantization && { quantization } }];
       }),
     );
+  }
+
+  #parts(): CheckpointParts {
+    const { pipelineClass, loras, notes, held } = this;
+    return { source: this.#source, pipelineClass, loras, notes, held, additions: this.#additions };
   }
 }
 
@@ -187,4 +196,5 @@ interface CheckpointParts {
   loras?: readonly Lora[];
   additions?: Additions;
   notes?: readonly string[];
+  held?: HeldWeights;
 }

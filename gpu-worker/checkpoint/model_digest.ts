@@ -27,6 +27,13 @@ export function modelDigest(checkpoint: Checkpoint): string {
   return hash.digest("hex");
 }
 
+/** Returns the SHA-256 (hex) of a file, of which large ones are sampled as in `modelDigest`. */
+export function fileDigest(path: string): string {
+  const hash = createHash("sha256");
+  update(hash, path);
+  return hash.digest("hex");
+}
+
 function update(hash: Hash, path: string): void {
   using file = Deno.openSync(path);
   const { size } = file.statSync();

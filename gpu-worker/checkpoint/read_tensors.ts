@@ -1,7 +1,7 @@
 // Reads the names and places of a file's tensors, whatever the file's format. The bytes stay where they are.
 import { CheckpointError } from "./checkpoint_error.ts";
 import { readSafetensorsHeader } from "./safetensors.ts";
-import type { WeightEntry } from "./weights.ts";
+import type { WeightEntry } from "./weight_entry.ts";
 
 /**
  * Returns the tensors of the file at `path`, in the file's order. Symlinks are resolved.

@@ -1,7 +1,7 @@
 // Reads a small tensor's values on the host.
 import { fromBfloat16 } from "../runtime/bfloat16.ts";
 import { CheckpointError } from "./checkpoint_error.ts";
-import type { WeightEntry } from "./weights.ts";
+import type { WeightEntry } from "./weight_entry.ts";
 
 /** @throws {CheckpointError} if the tensor is not of floating-point numbers, or the file is truncated. */
 export function readValues({ path, dtype, offset, byteLength }: WeightEntry): number[] {

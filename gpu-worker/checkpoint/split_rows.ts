@@ -1,6 +1,6 @@
 // Splits a tensor by rows. Rows are contiguous in a file, also in blocks of quantised numbers, so each part is
 // a range of the same bytes.
-import type { WeightEntry } from "./weights.ts";
+import type { WeightEntry } from "./weight_entry.ts";
 
 /** Returns the parts of `entry` that have `counts` rows each. Their sum must be the tensor's first dimension. */
 export function splitRows(entry: WeightEntry, counts: readonly number[]): WeightEntry[] {

@@ -4,51 +4,19 @@ import { dirname, join } from "node:path";
 import { showValue } from "../../sampler/mod.ts";
 import { CheckpointError } from "./checkpoint_error.ts";
 import { readTensors } from "./read_tensors.ts";
-import type { SafetensorsEntry } from "./safetensors.ts";
+import type { WeightEntry, Weights } from "./weight_entry.ts";
 
-/** A tensor and the real path of the file that holds it. */
-export interface WeightEntry extends SafetensorsEntry {
-  readonly path: string;
-  /**
-   * How the file orders the elements, where its layout differs from diffusers' (`shape` is diffusers'):
-   * "swapped" has the second half of the rows first, "transposed" has columns for rows. "identity" is the identity
-   * matrix, which the file leaves out.
-   * @default as diffusers does
-   */
-  readonly order?: "swapped" | "transposed" | "identity";
-  /** LoRA changes that graphs add to the tensor. @default none */
-  readonly additions?: readonly Addition[];
-}
-
-/** A LoRA's change of one tensor. */
-export type Addition = LowRankAddition | WholeAddition;
-
-interface ScaledAddition {
-  readonly scale: number;
-  /** Whether the two halves of its rows are in reverse order. @default false */
-  readonly swapped?: boolean;
-}
-
-/** scale * up down (arXiv 2106.09685, section 4.1). */
-export interface LowRankAddition extends ScaledAddition {
-  /** A: [rank, ...the weight's dimensions except the first]. */
-  readonly down: WeightEntry;
-  /** B: [first dimension of the weight, rank], followed by ones for a convolution. */
-  readonly up: WeightEntry;
-  /** DoRA's length of each row of W + scale * B A: [first dimension of the weight]. @default lengths as they come */
-  readonly magnitude?: WeightEntry;
-}
-
-/** scale * whole, in the tensor's own shape. Files store changes of biases like this. */
-export interface WholeAddition extends ScaledAddition {
-  readonly whole: WeightEntry;
-}
+export type {
+  Addition,
+  LowRankAddition,
+  Quantization,
+  WeightEntry,
+  Weights,
+  WholeAddition,
+} from "./weight_entry.ts";
 
 /** Limit of an index. It is a header's limit, as an index repeats a header's names. */
 const MAX_INDEX_BYTES = 25_000_000;
-
-/** Name -> entry for every tensor of a component. Only headers are in memory. */
-export type Weights = ReadonlyMap<string, WeightEntry>;
 
 /**
  * Opens `<folder>/<stem>.safetensors`, or the shards in `<folder>/<stem>.safetensors.index.json`. If neither

@@ -1,18 +1,27 @@
-// The flags --device and --dtype, shared by several commands.
+// The flags --device, --dtype and --weights, shared by several commands.
 import { UsageError } from "../../protocol/process/usage_error.ts";
+import { WEIGHT_CHOICES } from "../checkpoint/held_weights.ts";
 import type { DeviceOptions } from "../model/describe_model.ts";
 
 const DEVICES = ["cpu", "cuda", "webgpu"] as const;
 const DTYPES = ["float32", "float16", "bfloat16"] as const;
 
+/** Line of a command's help. */
+export const WEIGHTS_HELP = `\
+  --weights W              auto | as-stored | int8 | int4: how linear layers hold their weights (auto: int8 if they
+                           would take three quarters of the memory, or if a GGUF file needs it)`;
+
 /**
- * Reads --device and --dtype.
+ * Reads --device, --dtype and --weights.
  * @throws {UsageError} naming the flag, the choices and the value.
  */
-export function readDevice(flags: { device: string | undefined; dtype: string | undefined }): DeviceOptions {
+export function readDevice(
+  flags: { device: string | undefined; dtype: string | undefined; weights?: string | undefined },
+): DeviceOptions {
   return {
     provider: oneOf("device", flags.device, DEVICES) ?? "cpu",
     dtype: oneOf("dtype", flags.dtype, DTYPES),
+    weights: oneOf("weights", flags.weights, WEIGHT_CHOICES),
   };
 }
 

@@ -42,12 +42,19 @@ export function fluxBlocks(
   );
   const cos = graph.input("rotary_cos", ["tokens", attentionHeadDim / 2], "float32");
   const sin = graph.input("rotary_sin", ["tokens", attentionHeadDim / 2], "float32");
+  const asStored = true;
   let streams = {
-    image: linear(graph, hiddenStates, { name: "x_embedder", inFeatures: inChannels, outFeatures: innerDim }),
+    image: linear(graph, hiddenStates, {
+      name: "x_embedder",
+      inFeatures: inChannels,
+      outFeatures: innerDim,
+      asStored,
+    }),
     text: linear(graph, encoderHiddenStates, {
       name: "context_embedder",
       inFeatures: jointAttentionDim,
       outFeatures: innerDim,
+      asStored,
     }),
   };
   const own = contextOf(streams);

@@ -1,19 +1,24 @@
 // Builds an ONNX model whose large initializers stay in the checkpoint's safetensors files (external data by offset).
 import { create, toBinary } from "@bufbuild/protobuf";
-import { relative } from "node:path";
 import { showValue } from "../../sampler/mod.ts";
-import { type DType, DTYPE_BYTES, ONNX_DATA_TYPE } from "../runtime/dtype.ts";
+import { type DType, ONNX_DATA_TYPE } from "../runtime/dtype.ts";
 import {
   GraphProtoSchema,
   ModelProtoSchema,
   NodeProtoSchema,
+  type TensorProto,
   TensorProto_DataLocation as DataLocation,
   TensorProtoSchema,
 } from "../runtime/messages/onnx_pb.ts";
 import { valueInfoProto } from "../runtime/value_info_proto.ts";
+import { arrayOf } from "./array_of.ts";
 import { attribute, type AttributeValue } from "./attribute.ts";
 import { CheckpointError } from "../checkpoint/checkpoint_error.ts";
-import type { WeightEntry, Weights } from "../checkpoint/weights.ts";
+import { isBlockMatrix } from "../checkpoint/blocks/quantization_of.ts";
+import type { Quantization, WeightEntry, Weights } from "../checkpoint/weights.ts";
+import { ConvertedWeights, EXTERNAL_DATA_FOLDER, externalData } from "./converted_weights.ts";
+import type { Value } from "./value.ts";
+import { asMatrix, type BlockMatrix, hasDora, type WeightChange, weightChanges } from "./weight_changes.ts";
 
 /**
  * Opset 21. Newer opsets would move Sin, Cos and InstanceNormalization off the GPU. A CUDA kernel registered
@@ -21,17 +26,17 @@ import type { WeightEntry, Weights } from "../checkpoint/weights.ts";
  */
 const OPSET = 21n;
 const IR_VERSION = 10n;
-/** One folder for all graphs, so that one session can read shards behind symlinks in other folders. */
-const EXTERNAL_DATA_FOLDER = "/";
 
-/** A tensor inside the graph. */
-export interface Value {
-  readonly name: string;
-  readonly dtype: DType;
-}
+export type { Value };
 
 /** A dimension: a size, or the name of a size that each run chooses. */
 export type Dim = number | string;
+
+/** Weights that are converted before the graph is loaded (session/weight_store.ts). */
+export interface Conversion extends Pick<ConvertedWeights, "tensors" | "byteLength"> {
+  /** Returns the ModelProto that reads them from the file at `path`. */
+  place(path: string): Uint8Array;
+}
 
 /** A model for `Runtime.createSession`. */
 export interface OnnxModel {
@@ -44,6 +49,10 @@ export interface OnnxModel {
   readonly weightBytes: number;
   /** Names of the graph's inputs. */
   readonly inputNames: readonly string[];
+  /** Matrices that linear layers may hold in blocks. */
+  readonly matrices: readonly string[];
+  /** Weights that `bytes` cannot refer to before they are converted. @default none */
+  readonly conversion?: Conversion;
   /**
    * Whether ONNX Runtime plans one memory block for shapes that it has seen. Picture autoencoders switch this
    * off, as the block is allocated in addition to the first run's arena. @default true
@@ -81,6 +90,9 @@ export class GraphBuilder {
   /** Name of a value -> its name as a graph output. */
   readonly #outputs = new Map<string, string>();
   readonly #nodeOutputs = new Set<string>();
+  readonly #converted = new ConvertedWeights();
+  readonly #matrices = new Set<string>();
+  readonly #blockMatrices = new Map<string, BlockMatrix>();
   #scope = "";
   #count = 0;
   #weightBytes = 0;
@@ -186,23 +198,22 @@ export class GraphBuilder {
    * @throws {CheckpointError} if the tensor is missing or its shape is not `dims`.
    */
   weight(name: string, dims: readonly number[], dtype: DType | "stored" = this.dtype): Value {
-    this.usedWeights.add(name);
-    const entry = this.#weights.get(name);
-    if (entry === undefined) {
-      throw new CheckpointError(
-        `Cannot build ${this.name} as the checkpoint has no tensor '${name}' ([${dims}] is expected)`,
-      );
-    }
-    if (entry.shape.length !== dims.length || entry.shape.some((n, i) => n !== dims[i])) {
-      throw new CheckpointError(
-        `Cannot build ${this.name} as '${name}' must have the shape [${dims}] by the config: the checkpoint's is [${
-          showValue(entry.shape.join())
-        }]`,
-      );
-    }
+    const entry = this.#entry(name, dims);
     const stored = this.#once(`weight ${name}`, () => this.#added(name, entry));
     if (dtype === "stored") return stored;
     return this.#once(`weight ${name} as ${dtype}`, () => this.cast(stored, dtype));
+  }
+
+  /**
+   * Returns the checkpoint's matrix `name` in blocks, or undefined if it is held as the file stores it.
+   * @throws {CheckpointError} as `weight`.
+   */
+  blockMatrix(name: string, dims: readonly [rows: number, columns: number]): BlockMatrix | undefined {
+    const entry = this.#entry(name, dims);
+    this.#matrices.add(name);
+    const { quantization } = entry;
+    if (quantization === undefined || !isBlockMatrix(entry, quantization) || hasDora(entry)) return undefined;
+    return this.#blockMatrices.get(name) ?? this.#addBlockMatrix(name, entry, quantization);
   }
 
   /**
@@ -228,53 +239,78 @@ export class GraphBuilder {
       node.input = node.input.map(rename);
       node.output = node.output.map(rename);
     }
+    const matrices = [...this.#matrices];
     const model = create(ModelProtoSchema, {
       irVersion: IR_VERSION,
       producerName: "spectrum-edge",
       opsetImport: [{ domain: "", version: OPSET }, { domain: "com.microsoft", version: 1n }],
       graph: this.#graph,
     });
-    const bytes = toBinary(ModelProtoSchema, model);
+    const place = (path: string) => {
+      this.#converted.place(path);
+      return toBinary(ModelProtoSchema, model);
+    };
+    const { tensors, byteLength } = this.#converted;
     return {
       name: this.name,
-      bytes,
+      bytes: place("/weights that are not converted yet"),
+      ...tensors.length > 0 && { conversion: { tensors, byteLength, place } },
+      matrices,
       externalDataFolder: EXTERNAL_DATA_FOLDER,
-      weightBytes: this.#weightBytes,
+      weightBytes: this.#weightBytes + byteLength,
       inputNames: this.#graph.input.map(({ name }) => name),
     };
+  }
+
+  #entry(name: string, dims: readonly number[]): WeightEntry {
+    this.usedWeights.add(name);
+    const entry = this.#weights.get(name);
+    if (entry === undefined) {
+      throw new CheckpointError(
+        `Cannot build ${this.name} as the checkpoint has no tensor '${name}' ([${dims}] is expected)`,
+      );
+    }
+    if (entry.shape.length !== dims.length || entry.shape.some((n, i) => n !== dims[i])) {
+      throw new CheckpointError(
+        `Cannot build ${this.name} as '${name}' must have the shape [${dims}] by the config: the checkpoint's is [${
+          showValue(entry.shape.join())
+        }]`,
+      );
+    }
+    return entry;
   }
 
   /**
    * Emits W + sum of scale * B A in float32, whatever the types. All are constants,
    * which ONNX Runtime folds at load. As in peft, DoRA adds m / |W + scale * B A| * (W + scale * B A) - W.
    */
-  #added(name: string, { additions = [], ...entry }: WeightEntry): Value {
-    const weight = this.#ordered(name, entry);
-    if (additions.length === 0) return weight;
-    const matrix = (value: Value, rows: number) =>
-      this.node("Reshape", [this.cast(value, "float32"), this.ints(rows, -1)]);
-    const rows = entry.shape[0]!;
-    const order = Array.from({ length: rows }, (_, row) => (row + (rows >> 1)) % rows);
-    const base = matrix(weight, rows);
-    const sum = additions.reduce((sum, { scale, swapped, ...change }, i) => {
-      const ours = (part: WeightEntry, label: string) => {
-        const value = matrix(this.#external(`${name} + ${label} ${i}`, part), rows);
-        return swapped === true ? this.node("Gather", [value, this.ints(...order)]) : value;
-      };
+  #added(name: string, entry: WeightEntry): Value {
+    const weight = this.#scaled(name, entry);
+    const changes = this.#changes(name, entry);
+    if (changes.length === 0) return weight;
+    const base = asMatrix(this, weight, entry.shape[0]!);
+    const sum = changes.reduce((sum, change) => {
+      const { scale } = change;
       if ("whole" in change) {
-        const scaled = this.node("Mul", [ours(change.whole, "diff"), this.scalar(scale, "float32")]);
-        return this.node("Add", [sum, scaled]);
+        return this.node("Add", [sum, this.node("Mul", [change.whole, this.scalar(scale, "float32")])]);
       }
-      const a = matrix(this.#external(`${name} + lora_A ${i}`, change.down), change.down.shape[0]!);
+      const { up, down, magnitude } = change;
       const add = (to: Value) =>
-        this.node("Gemm", [ours(change.up, "lora_B"), a, to], { attributes: { alpha: { float: scale } } });
-      if (change.magnitude === undefined) return add(sum);
+        this.node("Gemm", [up, down, to], { attributes: { alpha: { float: scale } } });
+      if (magnitude === undefined) return add(sum);
       const moved = add(base);
       const length = this.node("ReduceL2", [moved, this.ints(1)]);
-      const ratio = this.node("Div", [ours(change.magnitude, "magnitude"), length]);
+      const ratio = this.node("Div", [magnitude, length]);
       return this.node("Sub", [this.node("Add", [sum, this.node("Mul", [moved, ratio])]), base]);
     }, base);
     return this.node("Reshape", [sum, this.ints(...entry.shape)]);
+  }
+
+  /** Emits the tensor with its scale, in float32 if it has one. */
+  #scaled(name: string, entry: WeightEntry): Value {
+    const weight = this.#ordered(name, entry);
+    if (entry.scale === undefined) return weight;
+    return this.node("Mul", [this.cast(weight, "float32"), this.scalar(entry.scale, "float32")]);
   }
 
   /** Emits the tensor in diffusers' order. ONNX Runtime folds the reordering at load. */
@@ -299,19 +335,39 @@ export class GraphBuilder {
   }
 
   #external(name: string, entry: WeightEntry): Value {
+    if (entry.blocks !== undefined) {
+      return this.#initializer(this.#converted.addFloats(name, entry), "float32");
+    }
     this.#weightBytes += entry.byteLength;
-    const location = relative(EXTERNAL_DATA_FOLDER, entry.path);
-    const fields = { location, offset: entry.offset, length: entry.byteLength };
-    this.#graph.initializer.push(
-      create(TensorProtoSchema, {
-        name,
-        dims: entry.shape.map(BigInt),
-        dataType: ONNX_DATA_TYPE[entry.dtype],
-        dataLocation: DataLocation.EXTERNAL,
-        externalData: Object.entries(fields).map(([key, value]) => ({ key, value: String(value) })),
-      }),
-    );
-    return { name, dtype: entry.dtype };
+    const tensor = create(TensorProtoSchema, {
+      name,
+      dims: entry.shape.map(BigInt),
+      dataType: ONNX_DATA_TYPE[entry.dtype],
+      dataLocation: DataLocation.EXTERNAL,
+      externalData: externalData(entry),
+    });
+    return this.#initializer(tensor, entry.dtype);
+  }
+
+  #addBlockMatrix(name: string, entry: WeightEntry, quantization: Quantization): BlockMatrix {
+    const { data, scales } = this.#converted.addBlocks(name, entry, quantization);
+    const matrix = {
+      data: this.#initializer(data, "uint8"),
+      scales: this.#initializer(scales, "float32"),
+      quantization,
+      changes: this.#changes(name, entry),
+    };
+    this.#blockMatrices.set(name, matrix);
+    return matrix;
+  }
+
+  #changes(name: string, entry: WeightEntry): WeightChange[] {
+    return weightChanges(this, { name, entry, external: (name, part) => this.#external(name, part) });
+  }
+
+  #initializer(tensor: TensorProto, dtype: DType): Value {
+    this.#graph.initializer.push(tensor);
+    return { name: tensor.name, dtype };
   }
 
   #push(op: string, input: string[], output: string[], { domain = "", attributes = {} }: NodeOptions): void {
@@ -332,20 +388,5 @@ export class GraphBuilder {
     let value = this.#cache.get(key);
     if (value === undefined) this.#cache.set(key, value = make());
     return value;
-  }
-}
-
-function arrayOf(dtype: DType, data: readonly number[]) {
-  switch (dtype) {
-    case "float32":
-      return Float32Array.from(data);
-    case "float64":
-      return Float64Array.from(data);
-    case "int64":
-      return BigInt64Array.from(data, BigInt);
-    case "int32":
-      return Int32Array.from(data);
-    default:
-      throw new TypeError(`Cannot make a constant of ${dtype} (${DTYPE_BYTES[dtype]} bytes) in a graph`);
   }
 }

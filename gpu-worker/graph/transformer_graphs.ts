@@ -68,7 +68,8 @@ export function transformerGraphs(
   { weights, dtype }: Pick<DenoiserOptions, "weights" | "dtype">,
   parts: TransformerParts,
 ): TransformerGraphs {
-  const { axes, eps, projection } = parts;
+  const { axes, eps } = parts;
+  const projection = { ...parts.projection, asStored: true };
   const features = projection.inFeatures;
   const norm = parts.norm ?? normOut(features, eps);
   const builder = (part: string) => new GraphBuilder({ name: `transformer_${part}`, weights, dtype });

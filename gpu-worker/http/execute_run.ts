@@ -3,6 +3,7 @@ import type { DecodedImage } from "../media/decoded_image.ts";
 import { planSteps } from "../../sampler/mod.ts";
 import { ApiError } from "../../protocol/wire/api_error.ts";
 import type { Receipt } from "../../protocol/wire/receipt.ts";
+import { heldWeights } from "./model_card.ts";
 import type { CancelReason, CompletedEvent } from "../../protocol/wire/run_event.ts";
 import type { Log } from "../../protocol/process/structured_log.ts";
 import { CONTENT_TYPES, outputFormat, videoFormat } from "../../protocol/wire/generation_fields.ts";
@@ -189,6 +190,7 @@ function toReceipt(
   return {
     model: model.id,
     model_digest: model.digest,
+    ...heldWeights(model),
     seed: request.seed,
     steps: request.steps,
     width: request.width,

@@ -3,12 +3,18 @@ import { completeRequest } from "../request/complete_request.ts";
 import { nativeSizes } from "../request/native_sizes.ts";
 import { requestLimits } from "../request/request_limits.ts";
 import type { ModelCard } from "../../protocol/wire/model_card.ts";
+import type { ModelInfo } from "../pipeline/pipeline.ts";
 import type { ModelSource } from "./model_pool.ts";
 import { toWire } from "./wire_request.ts";
 
+/** Returns the field `weights` of cards and receipts. */
+export function heldWeights({ weights }: Pick<ModelInfo, "weights">): Pick<ModelCard, "weights"> {
+  return weights === "as-stored" ? {} : { weights };
+}
+
 /** Returns the part of a model's card that does not change while the model is served. */
 export function modelCard(
-  { info: { id, pipelineClass, title, digest, names }, description }: Pick<
+  { info: { id, pipelineClass, title, digest, weights, names }, description }: Pick<
     ModelSource,
     "info" | "description"
   >,
@@ -24,6 +30,7 @@ export function modelCard(
     pipeline_class: pipelineClass,
     ...title !== undefined && { title },
     digest,
+    ...heldWeights({ weights }),
     sampler_version: samplerVersion,
     ...names && { names },
     defaults,

@@ -1,5 +1,6 @@
 // The command line of `deno task worker`.
 import { UsageError } from "../../protocol/process/usage_error.ts";
+import { WEIGHT_CHOICES, type WeightChoice } from "../checkpoint/held_weights.ts";
 import type { DType } from "../runtime/dtype.ts";
 import type { ProviderName } from "../runtime/mod.ts";
 import { MEMORY_FLAGS, type MemoryOptions, readMemoryFlags } from "../flags/memory_flags.ts";
@@ -16,6 +17,8 @@ ${PART_HELP}
   --host H --port N     where to listen; port 0 picks a free port (127.0.0.1, 8001)
   --device D            cpu | cuda | webgpu (cpu)
   --dtype T             float32 | float16 | bfloat16 (float32; bfloat16 on cuda)
+  --weights W           auto | as-stored | int8 | int4: how linear layers hold their weights (auto: int8 if they would
+                        take three quarters of the memory, or if a GGUF file needs it)
   --offload             load text encoders, denoiser and VAE only while they run: less memory, slower
   --vae-tiling          decode in tiles of the VAE's training size (always above 2048 pixels a side)
   --queue N             largest number of waiting runs (256)
@@ -36,6 +39,7 @@ const FLAGS = {
   "port": "number",
   "device": "text",
   "dtype": "text",
+  "weights": "text",
   "queue": "number",
   "concurrency": "number",
   "max-batch": "number",
@@ -65,6 +69,7 @@ export interface WorkerArguments {
   port: number;
   device: ProviderName;
   dtype?: DType;
+  weights?: WeightChoice;
   memory: MemoryOptions;
   queueCapacity: number;
   /** Runs on the device at once. */
@@ -114,6 +119,7 @@ export function parseWorkerArguments(args: readonly string[]): WorkerArguments |
     port: whole("port", flags.port ?? 8001, { min: 0, max: 65_535 }),
     device,
     ...(flags.dtype && { dtype: oneOf("dtype", flags.dtype, ["float32", "float16", "bfloat16"]) }),
+    ...(flags.weights && { weights: oneOf("weights", flags.weights, WEIGHT_CHOICES) }),
     memory,
     concurrency,
     queueCapacity: whole("queue", flags.queue ?? 256, { min: 0, max: 100_000 }),

@@ -2,6 +2,7 @@
 import type { DType } from "../runtime/dtype.ts";
 import type { ProviderName } from "../runtime/provider.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
+import { resolveWeights, type WeightChoice } from "../checkpoint/held_weights.ts";
 import type { PartFiles } from "../checkpoint/part_files.ts";
 import { familyOf } from "./families.ts";
 import { applyLoras } from "../checkpoint/lora/apply_loras.ts";
@@ -14,6 +15,8 @@ export interface DeviceOptions {
   provider?: ProviderName | undefined;
   /** Compute type. @default "float32" on cpu and webgpu, "bfloat16" on cuda */
   dtype?: DType | undefined;
+  /** How linear layers hold their weights. @default "auto" */
+  weights?: WeightChoice | undefined;
 }
 
 export interface DescribeModelOptions extends DeviceOptions {
@@ -41,13 +44,18 @@ export interface DescribedModel {
  * @throws {RangeError} if the device does not compute in `dtype`.
  */
 export function describeModel(model: string, options: DescribeModelOptions = {}): DescribedModel {
-  const { provider = "cpu", dtype, parts } = options;
+  const { provider = "cpu", dtype, weights = "auto", parts } = options;
   const computeType = dtype ?? (provider === "cuda" ? "bfloat16" : "float32");
   if (provider === "cpu" && computeType !== "float32") {
     throw new RangeError(`Cannot open ${model} as 'dtype' must be float32 on cpu: current value is ${dtype}`);
   }
   const { name, loras } = parseModelName(model);
-  const checkpoint = applyLoras(openCheckpoint(name, parts), [...loras, ...options.loras ?? []]);
-  const family = familyOf(checkpoint);
+  const plain = applyLoras(openCheckpoint(name, parts), [...loras, ...options.loras ?? []]);
+  const family = familyOf(plain);
+  const memoryBytes = provider === "cpu" ? Deno.systemMemoryInfo().total : undefined;
+  const components = weights === "auto" ? plain.components() : [];
+  const checkpoint = plain.withHeld(
+    resolveWeights(weights, { components, dtype: computeType, memoryBytes }),
+  );
   return { checkpoint, family, provider, dtype: computeType, reading: family.read(checkpoint, computeType) };
 }

@@ -31,10 +31,12 @@ export function modelInfo(
   return {
     id,
     pipelineClass: checkpoint.pipelineClass,
+    weights: checkpoint.held,
     digest: pictureDigest({
       weights,
       provider,
       dtype,
+      held: checkpoint.held,
       vaeTiling,
       runtime: ortVersion(),
       mp4Encoder: reading.rules.video && mp4Encoder(),

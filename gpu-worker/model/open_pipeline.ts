@@ -2,6 +2,7 @@
 import { Runtime } from "../runtime/mod.ts";
 import { modelDigest } from "../checkpoint/model_digest.ts";
 import { GraphCache } from "../session/graph_cache.ts";
+import { WeightStore } from "../session/weight_store.ts";
 import { formatLora } from "../checkpoint/model_name.ts";
 import { modelInfo } from "./model_info.ts";
 import { loadPipeline } from "../pipeline/load_pipeline.ts";
@@ -20,45 +21,44 @@ import type { OpenPipelineOptions } from "./open_pipeline_options.ts";
 export async function openPipeline(model: string, options: OpenPipelineOptions = {}): Promise<Pipeline> {
   const described = describeModel(model, options);
   const { checkpoint, family, provider, dtype, reading } = described;
-  for (const note of checkpoint.notes) (options.warn ?? console.warn)(note);
   const { id: name = model, deviceId, intraOpThreads, loras = [], offload = false, vaeTiling = false } =
     options;
+  const { weightCache: folder, warn = console.warn } = options;
+  for (const note of checkpoint.notes) warn(note);
   const id = [name, ...loras.map(formatLora)].join("+");
-  const runtime = Runtime.open({
+  using stack = new DisposableStack();
+  const weightStore = stack.use(new WeightStore({ folder, warn }));
+  const runtime = stack.use(Runtime.open({
     provider,
     ...deviceId !== undefined && { deviceId },
     ...intraOpThreads !== undefined && { intraOpThreads },
+  }));
+  const weights = modelDigest(checkpoint);
+  const info = modelInfo(id, described, { vaeTiling, weights });
+  const graphCache = options.graphCache === undefined
+    ? undefined
+    : new GraphCache({ folder: options.graphCache, runtime, modelDigest: weights });
+  const pipeline = await loadPipeline(family, reading, {
+    runtime,
+    dtype,
+    model: info,
+    offload,
+    vaeTiling,
+    weightStore,
+    ...graphCache && { graphCache },
   });
-  try {
-    const weights = modelDigest(checkpoint);
-    const info = modelInfo(id, described, { vaeTiling, weights });
-    const graphCache = options.graphCache === undefined
-      ? undefined
-      : new GraphCache({ folder: options.graphCache, runtime, modelDigest: weights });
-    const pipeline = await loadPipeline(family, reading, {
-      runtime,
-      dtype,
-      model: info,
-      offload,
-      vaeTiling,
-      ...graphCache && { graphCache },
-    });
-    return owning(pipeline, runtime);
-  } catch (error) {
-    runtime[Symbol.dispose]();
-    throw error;
-  }
+  return owning(pipeline, stack.move());
 }
 
-/** Returns a pipeline that disposes of its runtime too. */
-function owning(pipeline: Pipeline, runtime: Runtime): Pipeline {
+/** Returns a pipeline that disposes of what it runs on too. */
+function owning(pipeline: Pipeline, stack: DisposableStack): Pipeline {
   return {
     model: pipeline.model,
     description: pipeline.description,
     generate: (request, options) => pipeline.generate(request, options),
     [Symbol.dispose]() {
       pipeline[Symbol.dispose]();
-      runtime[Symbol.dispose]();
+      stack.dispose();
     },
   };
 }

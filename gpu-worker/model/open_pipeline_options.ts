@@ -24,6 +24,10 @@ export interface OpenPipelineOptions extends DescribeModelOptions {
    * If it cannot be written, nothing is stored. @default none
    */
   graphCache?: string;
-  /** Receives a message for each part of a LoRA file that is ignored. @default console.warn */
+  /**
+   * Folder of converted weights, which the next start reuses. @default a temporary folder for each pipeline
+   */
+  weightCache?: string;
+  /** Receives a message for each part of a LoRA file that is ignored, and for a long wait. @default console.warn */
   warn?: (message: string) => void;
 }

@@ -15,11 +15,13 @@ export const DECIDES_PICTURE: Readonly<Record<keyof OpenPipelineOptions, boolean
   dtype: true,
   loras: true,
   parts: true,
+  weights: true,
   vaeTiling: true,
   deviceId: false,
   intraOpThreads: false,
   offload: false,
   graphCache: false,
+  weightCache: false,
   warn: false,
 };
 
@@ -31,6 +33,8 @@ export interface PictureConditions {
   provider: string;
   /** Compute type of text encoders and denoiser. */
   dtype: string;
+  /** How linear layers hold their weights. */
+  held: string;
   vaeTiling: boolean;
   /** Version of ONNX Runtime. Its kernels may round differently in another version. */
   runtime: string;
@@ -40,8 +44,8 @@ export interface PictureConditions {
 
 /** Returns the digest (SHA-256, hex) of these conditions. Workers with equal digests share results. */
 export function pictureDigest(
-  { weights, provider, dtype, vaeTiling, runtime, mp4Encoder = "" }: PictureConditions,
+  { weights, provider, dtype, held, vaeTiling, runtime, mp4Encoder = "" }: PictureConditions,
 ): string {
-  const parts = [weights, provider, dtype, vaeTiling, runtime, mp4Encoder];
+  const parts = [weights, provider, dtype, held, vaeTiling, runtime, mp4Encoder];
   return createHash("sha256").update(JSON.stringify(parts)).digest("hex");
 }

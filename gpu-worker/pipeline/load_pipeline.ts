@@ -30,7 +30,7 @@ export async function loadPipeline(
   reading: FamilyReading,
   options: OpenOptions,
 ): Promise<Pipeline> {
-  const { runtime, dtype, model, vaeTiling } = options;
+  const { runtime, dtype, model, vaeTiling, weightStore } = options;
   const graphs = reading.buildGraphs();
   using stack = new DisposableStack();
   const sessions = stack.use(new SessionLoader(runtime, options));
@@ -55,7 +55,10 @@ export async function loadPipeline(
       session,
       ...vaeTiling !== undefined && { vaeTiling },
     }),
-    images: vaeEncoder && stack.use(new ImageEncoder(runtime, vaeEncoder)),
+    images: vaeEncoder &&
+      stack.use(
+        new ImageEncoder(runtime, async () => runtime.createSession(await weightStore.place(vaeEncoder))),
+      ),
     stack: stack.move(),
   });
 }

@@ -6,7 +6,9 @@ import type { StepKind } from "../../sampler/mod.ts";
 import type { OnnxModel } from "../graph/graph_builder.ts";
 import type { DType } from "../runtime/dtype.ts";
 import type { Runtime } from "../runtime/mod.ts";
+import type { HeldWeights } from "../checkpoint/blocks/quantization_of.ts";
 import type { GraphCache } from "../session/graph_cache.ts";
+import type { WeightStore } from "../session/weight_store.ts";
 import type { BatchPlace } from "../denoiser/picture_batch.ts";
 import type { RequestDefaults } from "../request/request_defaults.ts";
 import type { GenerateRequest } from "../request/generate_request.ts";
@@ -84,6 +86,8 @@ export interface ModelInfo {
   pipelineClass: string;
   /** What people call the model of a single file: "Stable Diffusion XL". */
   title?: string;
+  /** How linear layers hold their weights: as-stored, int8 or int4. */
+  weights: HeldWeights;
   /**
    * Digest, in hex, of everything besides the request that affects a picture: weights, configs, LoRAs,
    * device, compute type.
@@ -122,6 +126,8 @@ export interface OpenOptions {
   offload?: boolean;
   /** Cache of optimized graphs. @default no cache */
   graphCache?: GraphCache;
+  /** Owns the weights that are converted before ONNX Runtime can use them. The caller disposes of it. */
+  weightStore: WeightStore;
   /** Whether pictures larger than the VAE's training size are decoded in tiles. @default false */
   vaeTiling?: boolean;
 }

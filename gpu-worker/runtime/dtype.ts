@@ -5,6 +5,8 @@ export type DType =
   | "float32"
   | "float16"
   | "bfloat16"
+  | "float8_e4m3fn"
+  | "float8_e5m2"
   | "float64"
   | "int64"
   | "int32"
@@ -17,6 +19,8 @@ export const DTYPE_BYTES: Record<DType, number> = {
   float32: 4,
   float16: 2,
   bfloat16: 2,
+  float8_e4m3fn: 1,
+  float8_e5m2: 1,
   float64: 8,
   int64: 8,
   int32: 4,
@@ -36,4 +40,6 @@ export const ONNX_DATA_TYPE: Record<DType, number> = {
   float16: 10,
   float64: 11,
   bfloat16: 16,
+  float8_e4m3fn: 17,
+  float8_e5m2: 19,
 };

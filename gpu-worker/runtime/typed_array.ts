@@ -9,6 +9,10 @@ export interface TypedArrays {
   float16: Float16Array<ArrayBuffer>;
   /** Upper halves of float32, as bits */
   bfloat16: Uint16Array<ArrayBuffer>;
+  /** 8-bit floats, as bits */
+  float8_e4m3fn: Uint8Array<ArrayBuffer>;
+  /** 8-bit floats, as bits */
+  float8_e5m2: Uint8Array<ArrayBuffer>;
   /** IEEE double */
   float64: Float64Array<ArrayBuffer>;
   /** 64-bit integers */
@@ -36,6 +40,8 @@ export const TYPED_ARRAYS: { readonly [D in DType]: TypedArrayConstructor<D> } =
   float32: Float32Array,
   float16: Float16Array,
   bfloat16: Uint16Array,
+  float8_e4m3fn: Uint8Array,
+  float8_e5m2: Uint8Array,
   float64: Float64Array,
   int64: BigInt64Array,
   int32: Int32Array,

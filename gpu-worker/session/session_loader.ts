@@ -3,6 +3,7 @@ import type { OnnxModel } from "../graph/graph_builder.ts";
 import type { Runtime, Session } from "../runtime/mod.ts";
 import { trimHeap } from "../runtime/trim_heap.ts";
 import type { GraphCache } from "./graph_cache.ts";
+import type { WeightStore } from "./weight_store.ts";
 
 /** A graph to run, whether or not it is loaded now. `prepare` exists only if the graph stays loaded. */
 export type GraphSession = Pick<Session, "run" | "inputNames"> & Partial<Pick<Session, "prepare">>;
@@ -15,6 +16,8 @@ export interface SessionLoaderOptions {
   offload?: boolean;
   /** Cache of optimized graphs. @default no cache */
   graphCache?: GraphCache;
+  /** Converts weights that ONNX Runtime cannot use as they are. @default no graph has such */
+  weightStore?: WeightStore;
 }
 
 /** Loads and owns sessions. Offloaded graphs must not run at the same time. */
@@ -22,14 +25,16 @@ export class SessionLoader implements Disposable {
   readonly #runtime: Runtime;
   readonly #offload: boolean;
   readonly #cache: GraphCache | undefined;
+  readonly #weights: WeightStore | undefined;
   #loaded = new Map<OnnxModel, Session>();
   /** The group of the loaded graphs under offloading. */
   #group: object | undefined;
 
-  constructor(runtime: Runtime, { offload = false, graphCache }: SessionLoaderOptions) {
+  constructor(runtime: Runtime, { offload = false, graphCache, weightStore }: SessionLoaderOptions) {
     this.#runtime = runtime;
     this.#offload = offload;
     this.#cache = graphCache;
+    this.#weights = weightStore;
   }
 
   /** Loads a graph as a group of its own. @throws {OrtError} naming the graph. */
@@ -71,7 +76,8 @@ export class SessionLoader implements Disposable {
   }
 
   async #load(model: OnnxModel): Promise<Session> {
-    const session = await (this.#cache?.load(model) ?? this.#runtime.createSession(model));
+    const placed = await this.#weights?.place(model) ?? model;
+    const session = await (this.#cache?.load(placed) ?? this.#runtime.createSession(placed));
     this.#loaded.set(model, session);
     return session;
   }

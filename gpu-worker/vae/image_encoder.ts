@@ -1,6 +1,5 @@
 // The VAE encoder of a checkpoint. Only image to image needs it, so it is loaded with the first image.
 import type { DecodedImage } from "../media/decoded_image.ts";
-import type { OnnxModel } from "../graph/graph_builder.ts";
 import type { Runtime, Session } from "../runtime/mod.ts";
 
 export interface EncodeImageOptions {
@@ -11,14 +10,15 @@ export interface EncodeImageOptions {
 
 export class ImageEncoder implements Disposable {
   readonly #runtime: Runtime;
-  readonly #graph: OnnxModel;
+  readonly #loadSession: () => Promise<Session>;
   /** The load that the first image has started; other images wait for it. */
   #loading: Promise<Session> | undefined;
   #session: Session | undefined;
 
-  constructor(runtime: Runtime, graph: OnnxModel) {
+  /** @param load loads the encoder's graph */
+  constructor(runtime: Runtime, load: () => Promise<Session>) {
     this.#runtime = runtime;
-    this.#graph = graph;
+    this.#loadSession = load;
   }
 
   /**
@@ -42,7 +42,7 @@ export class ImageEncoder implements Disposable {
   }
 
   async #load(): Promise<Session> {
-    this.#loading ??= this.#runtime.createSession(this.#graph);
+    this.#loading ??= this.#loadSession();
     try {
       return await this.#loading;
     } finally {

@@ -12,6 +12,9 @@ export const modelCardSchema = z.object({
   digest: z.string().describe(
     "Identifies all that decides a picture beside its request: weights, configs, LoRAs, device, type. Hex.",
   ),
+  weights: z.enum(["int8", "int4"]).exactOptional().describe(
+    "How linear layers hold their weights. Absent if they are as the checkpoint stores them.",
+  ),
   sampler_version: z.string().describe("Changes whenever the same request would give other pixels."),
   /** Whether its weights are in memory now. */
   loaded: z.boolean(),

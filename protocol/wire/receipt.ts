@@ -10,6 +10,9 @@ export const receiptSchema = z.object({
   model_digest: z.string().describe(
     "Identifies all that decides a picture beside its request: weights, configs, LoRAs, device, type. Hex.",
   ),
+  weights: z.enum(["int8", "int4"]).exactOptional().describe(
+    "How linear layers hold their weights. Absent if they are as the checkpoint stores them.",
+  ),
   seed: z.int(),
   steps: z.int(),
   width: z.int(),

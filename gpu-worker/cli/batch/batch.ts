@@ -1,6 +1,7 @@
 // `deno task batch`: draws a file of prompts into a folder of pictures, on one or more devices.
 import { join } from "node:path";
 import { completeRequest } from "../../request/complete_request.ts";
+import type { HeldWeights } from "../../checkpoint/blocks/quantization_of.ts";
 import type { CheckpointReading } from "../../pipeline/pipeline.ts";
 import { modelInfo } from "../../model/model_info.ts";
 import { readModel } from "../../model/read_model.ts";
@@ -18,7 +19,7 @@ export async function batch(args: string[], signal: AbortSignal): Promise<void> 
   const options = parseBatchArguments(args);
   if (options === undefined) return console.log(BATCH_HELP);
   const { model, parts, devices, memory, json } = options;
-  const { plan, output, dtype } = await preparePlan(options);
+  const { plan, output, dtype, weights } = await preparePlan(options);
   const started = performance.now();
   const { todo } = plan;
   using bar = new BatchBar({ pictures: todo.length, steps: todo[0] ? stepsToRun(todo[0].request) : 0 });
@@ -26,6 +27,7 @@ export async function batch(args: string[], signal: AbortSignal): Promise<void> 
     model,
     parts,
     dtype,
+    weights,
     memory,
     devices,
     threads: threadsOfEach(options),
@@ -50,19 +52,21 @@ async function preparePlan(
     parts,
     devices,
     dtype,
+    weights,
     memory,
     image,
     outputBasePath,
     expName,
     request,
   }: BatchArguments,
-): Promise<{ plan: BatchPlan; output: string; dtype: string }> {
+): Promise<{ plan: BatchPlan; output: string; dtype: string; weights: HeldWeights }> {
   const prompts = readPromptFile(promptFile, totalPromptNum);
   if (prompts.length === 0) throw new RangeError(`Cannot draw as ${promptFile} holds no prompt`);
   const read = readModel(model, {
     provider: devices[0]!.provider,
     dtype,
     parts,
+    weights,
   });
   const { checkpoint, reading, dtype: computeType } = read;
   // Each device's process has them too, on a stderr that nobody reads.
@@ -78,7 +82,7 @@ async function preparePlan(
     complete,
     settingsOf: (request) => batchSettings(request, { modelDigest: digest, dtype: computeType }),
   });
-  return { plan, output, dtype: computeType };
+  return { plan, output, dtype: computeType, weights: checkpoint.held };
 }
 
 /**

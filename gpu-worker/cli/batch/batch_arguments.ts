@@ -6,7 +6,8 @@ import { parseModelName } from "../../checkpoint/model_name.ts";
 import type { PartialRequest } from "../../request/generate_request.ts";
 import type { ProviderName } from "../../runtime/mod.ts";
 import type { DType } from "../../runtime/dtype.ts";
-import { readDevice } from "../../flags/device_flags.ts";
+import type { WeightChoice } from "../../checkpoint/held_weights.ts";
+import { readDevice, WEIGHTS_HELP } from "../../flags/device_flags.ts";
 import { IMAGE_FLAGS, IMAGE_HELP, type ImageArguments, readImageFlags } from "../../flags/image_flags.ts";
 import { MEMORY_FLAGS, MEMORY_HELP, type MemoryOptions, readMemoryFlags } from "../../flags/memory_flags.ts";
 import { MODEL_FLAGS, MODEL_HELP, readModelName } from "../../flags/model_flags.ts";
@@ -23,6 +24,7 @@ ${MODEL_HELP}
 ${PART_HELP}
   --devices A,B            one process each, all of one kind: cpu | cuda:N or just N | webgpu (cpu)
   --dtype T                float32 | float16 | bfloat16 (float32; bfloat16 on cuda)
+${WEIGHTS_HELP}
 ${MEMORY_HELP}
   --output-base-path DIR   folder of all experiments (out)
   --exp-name NAME          folder of this experiment, with a folder per prompt: image.png (and video.mp4), stats.json (<model>/<method>)
@@ -44,6 +46,7 @@ const FLAGS = {
   "total-prompt-num": "number",
   "devices": "text",
   "dtype": "text",
+  "weights": "text",
   "output-base-path": "text",
   "exp-name": "text",
   "json": "switch",
@@ -65,6 +68,7 @@ export interface BatchArguments {
   parts: PartFiles;
   devices: BatchDevice[];
   dtype: DType | undefined;
+  weights: WeightChoice | undefined;
   memory: MemoryOptions;
   /** The image that every prompt starts from. */
   image: ImageArguments | undefined;
@@ -90,6 +94,7 @@ export function parseBatchArguments(args: readonly string[]): BatchArguments | u
       `--total-prompt-num must be a whole number >= 1: current value is ${totalPromptNum}`,
     );
   }
+  const { dtype, weights } = readDevice({ ...flags, device: undefined });
   const devices = (flags.devices ?? "cpu").split(",").map((device) => parseDevice(device.trim()));
   if (new Set(devices.map(({ provider }) => provider)).size > 1) {
     throw new UsageError(
@@ -102,7 +107,8 @@ export function parseBatchArguments(args: readonly string[]): BatchArguments | u
     model: readModelName(flags),
     parts: readPartFlags(flags),
     devices,
-    dtype: readDevice({ device: undefined, dtype: flags.dtype }).dtype,
+    dtype,
+    weights,
     memory: readMemoryFlags(flags),
     image: readImageFlags(flags),
     outputBasePath: flags["output-base-path"] ?? "out",

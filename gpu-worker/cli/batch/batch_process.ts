@@ -1,5 +1,6 @@
 // The parent's side of a `batch_worker.ts` process: starts it, sends it tasks, notices when it dies.
 import { TextLineStream } from "@std/streams/text-line-stream";
+import type { HeldWeights } from "../../checkpoint/blocks/quantization_of.ts";
 import type { BatchDevice } from "./batch_arguments.ts";
 import type { BatchEvent, BatchTask } from "./batch_messages.ts";
 import type { PartFiles } from "../../checkpoint/part_files.ts";
@@ -11,6 +12,7 @@ export interface BatchProcessOptions {
   parts: PartFiles;
   device: BatchDevice;
   dtype: string;
+  weights: HeldWeights;
   memory: MemoryOptions;
   /** Threads of the CPU provider. @default one for each physical core */
   threads?: number | undefined;
@@ -30,12 +32,15 @@ export class BatchProcess implements AsyncDisposable {
   readonly #stop: () => void;
   readonly #signal: AbortSignal;
 
-  private constructor({ model, parts, device, dtype, memory, threads, signal }: BatchProcessOptions) {
+  private constructor(
+    { model, parts, device, dtype, weights, memory, threads, signal }: BatchProcessOptions,
+  ) {
     const { provider, deviceId } = device;
     this.#child = new Deno.Command(Deno.execPath(), {
       args: [
         ...["run", "--quiet", "-P=model", "--allow-run=ffmpeg"],
         ...[WORKER.href, "--model", model, "--device", provider, "--dtype", dtype],
+        ...["--weights", weights],
         ...memoryArguments(memory),
         ...partArguments(parts),
         ...deviceId === undefined ? [] : ["--device-id", String(deviceId)],

@@ -12,6 +12,7 @@ import type { BatchEvent, BatchRequest, BatchTask } from "./batch_messages.ts";
 import { batchStats } from "./batch_stats.ts";
 import { readDevice } from "../../flags/device_flags.ts";
 import { GRAPH_CACHE_FOLDER } from "../../session/graph_cache_folder.ts";
+import { WEIGHT_CACHE_FOLDER } from "../../session/weight_store.ts";
 import { openImage } from "../../flags/image_flags.ts";
 import { MEMORY_FLAGS, readMemoryFlags } from "../../flags/memory_flags.ts";
 import { PART_FLAGS, readPartFlags } from "../../flags/part_flags.ts";
@@ -27,6 +28,7 @@ async function batchWorker(args: string[], signal: AbortSignal): Promise<void> {
     device: "text",
     "device-id": "number",
     dtype: "text",
+    weights: "text",
     threads: "number",
     ...MEMORY_FLAGS,
     ...PART_FLAGS,
@@ -38,6 +40,7 @@ async function batchWorker(args: string[], signal: AbortSignal): Promise<void> {
     ...deviceId !== undefined && { deviceId },
     ...threads !== undefined && { intraOpThreads: threads },
     graphCache: GRAPH_CACHE_FOLDER,
+    weightCache: WEIGHT_CACHE_FOLDER,
   });
   const name = deviceId === undefined ? flags.device ?? "cpu" : `${flags.device}:${deviceId}`;
   tell({ type: "ready" });

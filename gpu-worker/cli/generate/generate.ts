@@ -13,6 +13,7 @@ import {
   parseGenerateArguments,
 } from "./generate_arguments.ts";
 import { GRAPH_CACHE_FOLDER } from "../../session/graph_cache_folder.ts";
+import { WEIGHT_CACHE_FOLDER } from "../../session/weight_store.ts";
 import { openImage } from "../../flags/image_flags.ts";
 import { assertOutput, defaultExtension, encodeOutput, firstFile, ofSeed } from "./output_files.ts";
 import { peakMemoryBytes } from "../peak_memory.ts";
@@ -49,6 +50,7 @@ export async function generate(args: string[], signal: AbortSignal): Promise<voi
     parts,
     ...options.memory,
     graphCache: GRAPH_CACHE_FOLDER,
+    weightCache: WEIGHT_CACHE_FOLDER,
   });
   const load = (performance.now() - started) / 1000;
   const results: GenerateResult[] = [];

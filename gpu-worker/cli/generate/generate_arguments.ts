@@ -3,7 +3,7 @@ import { cleanText } from "../../../protocol/wire/text.ts";
 import { UsageError } from "../../../protocol/process/usage_error.ts";
 import type { PartialRequest } from "../../request/generate_request.ts";
 import type { DeviceOptions } from "../../model/describe_model.ts";
-import { readDevice } from "../../flags/device_flags.ts";
+import { readDevice, WEIGHTS_HELP } from "../../flags/device_flags.ts";
 import { MEMORY_FLAGS, MEMORY_HELP, type MemoryOptions, readMemoryFlags } from "../../flags/memory_flags.ts";
 import { MODEL_FLAGS, MODEL_HELP, readModelName } from "../../flags/model_flags.ts";
 import type { PartFiles } from "../../checkpoint/part_files.ts";
@@ -23,6 +23,7 @@ ${IMAGE_HELP}
 ${SAMPLING_HELP}
   --device D               cpu | cuda | webgpu (cpu)
   --dtype T                float32 | float16 | bfloat16 (float32; bfloat16 on cuda)
+${WEIGHTS_HELP}
 ${MEMORY_HELP}
   --out FILE               .png, .jpg or .webp (out/<prompt>-<seed>.png); videos: .mp4, .webp, .gif, or single
                            frames as frames/ or frames/%04d.png (out/<prompt>-<seed>.mp4)
@@ -40,6 +41,7 @@ const FLAGS = {
   "n": "number",
   "device": "text",
   "dtype": "text",
+  "weights": "text",
   "out": "text",
   "json": "switch",
   "dump": "text",

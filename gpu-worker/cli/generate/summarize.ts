@@ -48,6 +48,7 @@ export function summarize(
   return {
     model: model.id,
     modelDigest: model.digest,
+    weights: model.weights,
     prompt,
     negativePrompt,
     seed,

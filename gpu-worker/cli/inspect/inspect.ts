@@ -1,14 +1,16 @@
 // `deno task inspect`: describes a checkpoint, whether it runs here, and how much memory it needs.
 import { historySlots, planSteps } from "../../../sampler/mod.ts";
 import { completeRequest } from "../../request/complete_request.ts";
+import type { HeldWeights } from "../../checkpoint/blocks/quantization_of.ts";
+import type { Checkpoint } from "../../checkpoint/checkpoint.ts";
 import type { DescribeModelOptions } from "../../model/describe_model.ts";
 import { modelInfo } from "../../model/model_info.ts";
 import { isFile } from "../../model/open_checkpoint.ts";
 import { parseModelName } from "../../checkpoint/model_name.ts";
 import { describeFile, type FileDescription } from "./describe_file.ts";
-import { readModel } from "../../model/read_model.ts";
+import { type ReadModel, readModel } from "../../model/read_model.ts";
 import { type ProviderName, Runtime } from "../../runtime/mod.ts";
-import { readDevice } from "../../flags/device_flags.ts";
+import { readDevice, WEIGHTS_HELP } from "../../flags/device_flags.ts";
 import { peakMemoryBytes } from "../peak_memory.ts";
 import { featureElements } from "../../pipeline/family.ts";
 import { predictMemory, predictPromptBytes } from "./predict_memory.ts";
@@ -25,6 +27,7 @@ ${MODEL_HELP}
 ${PART_HELP}
   --device D               cpu | cuda | webgpu (cpu)
   --dtype T                float32 | float16 | bfloat16 (float32; bfloat16 on cuda)
+${WEIGHTS_HELP}
   --steps N --width N --height N --num-frames N   of the run (the checkpoint's)
   --offload --vae-tiling   as for generate
   --json                   print one JSON object on stdout
@@ -35,6 +38,8 @@ The first run of a checkpoint optimizes its graphs and needs somewhat more.
 
 /** Memory that a run adds to this process besides the model: codecs, tokenizers, kernels, heap growth. */
 const RUN_BYTES = 69 * 2 ** 20;
+
+const HELD: readonly HeldWeights[] = ["as-stored", "int8", "int4"];
 
 /** Components that some checkpoints contain and no run loads. */
 const UNLOADED = ["safety_checker", "image_encoder"];
@@ -55,6 +60,7 @@ export async function inspect(args: string[]): Promise<void> {
     ...MEMORY_FLAGS,
     device: "text",
     dtype: "text",
+    weights: "text",
     steps: "number",
     width: "number",
     height: "number",
@@ -85,7 +91,7 @@ function describe(
   const { provider = "cpu" } = options;
   // Building the graphs checks the checkpoint: a contradictory one does not run.
   const read = readModel(model, options);
-  const { checkpoint, dtype, reading } = read;
+  const { checkpoint, dtype, reading, graphs } = read;
   const { defaults } = reading;
   const request = completeRequest({ prompt: "", seed: 0, steps, width, height, numFrames }, reading);
   const plan = planSteps(request.steps, request.sampler);
@@ -101,14 +107,13 @@ function describe(
       files: [...new Set(entries.map(({ path }) => path))],
     };
   });
-  const loaded = checkpoint.components().filter(({ name }) => !UNLOADED.includes(name));
   const { maxSequenceLength } = request;
+  const loaded = loadedComponents(checkpoint, graphs);
   const promptBytes = predictPromptBytes(
     { components: loaded, maxSequenceLength },
     guidanceBranches(request, reading.rules),
   );
-  const parts = predictMemory({
-    components: loaded,
+  const run = {
     dtype,
     plan,
     slots,
@@ -118,7 +123,10 @@ function describe(
     decoding: reading.decoding(request, saving),
     offload: saving.offload,
     provider,
-  });
+  };
+  const predict = (held: HeldWeights) =>
+    predictMemory({ ...run, components: loadedComponents(checkpoint.withHeld(held), graphs) });
+  const parts = predict(checkpoint.held);
   const problem = problemOf(provider);
   const processBytes = peakMemoryBytes() + RUN_BYTES + promptBytes;
   return {
@@ -128,7 +136,7 @@ function describe(
     digest: modelInfo(model, read, saving).digest,
     components,
     defaults,
-    device: { provider, dtype, problem },
+    device: { provider, dtype, weights: checkpoint.held, problem },
     run: {
       steps: request.steps,
       width: request.width,
@@ -141,11 +149,31 @@ function describe(
       promptBytes,
       rememberedPromptBytes: REMEMBERED_PROMPT_BYTES,
       processBytes,
+      /** Weights of all loaded components by --weights. */
+      weightBytesBy: Object.fromEntries(HELD.map((held) => [held, predict(held).weightBytes])),
       // On a GPU the model is in the device's memory, not in the process's.
       peakBytes: provider === "cpu" ? processBytes + parts.modelBytes : parts.modelBytes,
       freeBytes: Deno.systemMemoryInfo().available,
     },
   };
+}
+
+/** Returns the components that a run loads. Only matrices that its layers hold in blocks keep a quantization. */
+function loadedComponents(checkpoint: Checkpoint, graphs: ReadModel["graphs"]) {
+  const inBlocks = new Set(
+    Object.values(graphs).flatMap(({ name, matrices }) =>
+      matrices.map((matrix) => `${name.replace(/_trunk$/, "")} ${matrix}`)
+    ),
+  );
+  return checkpoint.components().filter(({ name }) => !UNLOADED.includes(name)).map(({ name, weights }) => ({
+    name,
+    weights: new Map(
+      [...weights].map(([tensor, entry]) => {
+        const { quantization: _quantization, ...stored } = entry;
+        return [tensor, inBlocks.has(`${name} ${tensor}`) ? entry : stored];
+      }),
+    ),
+  }));
 }
 
 /** Returns why the provider is unavailable here, or undefined. */
@@ -175,7 +203,12 @@ function print(
   ])));
   const video = run.numFrames === undefined ? "" : `, ${run.numFrames} frames at ${run.fps} a second`;
   console.log(`${run.steps} steps, ${run.width}x${run.height}${video}:`);
-  console.log(`  weights as ${device.dtype}: ${megabytes(memory.weightBytes)}`);
+  const held = device.weights === "as-stored" ? device.dtype : `${device.weights} and ${device.dtype}`;
+  console.log(`  weights as ${held}: ${megabytes(memory.weightBytes)}`);
+  const choices = Object.entries(memory.weightBytesBy).map(([weights, bytes]) =>
+    `${weights} ${megabytes(bytes)}`
+  );
+  console.log(`  by --weights: ${choices.join(", ")}`);
   if (memory.loraBytes > 0) console.log(`  to fold the LoRAs in: ${megabytes(memory.loraBytes)}`);
   console.log(`  history of ${memory.historySlots} features: ${megabytes(memory.historyBytes)}`);
   console.log(`  intermediate results: ${megabytes(memory.activationBytes)}`);

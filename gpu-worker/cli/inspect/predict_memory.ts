@@ -2,14 +2,14 @@
 // 1.30 on the CPU. They cover FLUX, SD 3 and SDXL configs of 1 to 450 MiB and pictures of 16 to 512 pixels a
 // side. No formula says how much of a graph's intermediate results the arena reuses.
 import type { StepKind } from "../../../sampler/mod.ts";
-import type { WeightEntry, Weights } from "../../checkpoint/weights.ts";
+import type { Quantization, WeightEntry, Weights } from "../../checkpoint/weights.ts";
 import { FORECAST_BYTES } from "../../denoiser/onnx_denoiser.ts";
 import type { DecodingSize } from "../../vae/decoding_size.ts";
 import { DTYPE_BYTES } from "../../runtime/dtype.ts";
 import type { DType, ProviderName } from "../../runtime/mod.ts";
 
 export interface MemoryQuery {
-  /** The loaded components, by folder. */
+  /** The loaded components, by folder. Only matrices that layers hold in blocks have a `quantization`. */
   components: readonly { name: string; weights: Weights }[];
   /** Compute type of the denoiser. */
   dtype: DType;
@@ -143,7 +143,8 @@ function weightBytes(weights: Weights, dtype: DType): { bytes: number; loraBytes
     if (isVae && ENCODER.test(name)) continue;
     const held = heldBytes(entry, dtype);
     bytes += held;
-    if (entry.additions) loraBytes += LORA_COPIES * held;
+    // Beside blocks, a LoRA is a branch of its own.
+    if (entry.additions && !entry.quantization) loraBytes += LORA_COPIES * held;
   }
   return { bytes, loraBytes };
 }
@@ -175,9 +176,16 @@ function layoutBytes(weights: Weights, dtype: DType): number {
   return bytes;
 }
 
-function heldBytes({ shape, dtype: stored }: WeightEntry, dtype: DType): number {
-  const bytes = shape.reduce((product, n) => product * n, DTYPE_BYTES[dtype]);
-  if (stored === dtype) return bytes;
+/** Returns the bytes of one element in blocks, each with a scale in float32. */
+function bytesInBlocks({ bits, blockSize }: Quantization): number {
+  return bits / 8 + DTYPE_BYTES.float32 / blockSize;
+}
+
+function heldBytes({ shape, dtype: stored, quantization, blocks, scale }: WeightEntry, dtype: DType): number {
+  const elements = shape.reduce((product, n) => product * n, 1);
+  if (quantization !== undefined) return elements * bytesInBlocks(quantization);
+  const bytes = elements * DTYPE_BYTES[dtype];
+  if (stored === dtype && blocks === undefined && scale === undefined) return bytes;
   return bytes * (bytes < LARGE_BYTES ? CAST_OVERHEAD : LARGE_CAST_OVERHEAD);
 }
 

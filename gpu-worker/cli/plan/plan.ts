@@ -12,6 +12,7 @@ import { MODEL_FLAGS, MODEL_HELP, readModelName } from "../../flags/model_flags.
 import { PART_FLAGS, PART_HELP, readPartFlags } from "../../flags/part_flags.ts";
 import { planningPrompts, recordGram } from "./record_gram.ts";
 import { readFlags } from "../../flags/read_flags.ts";
+import { WEIGHT_CACHE_FOLDER } from "../../session/weight_store.ts";
 import { SAMPLING_FLAGS, SAMPLING_HELP, samplingRequest } from "../../flags/sampling_flags.ts";
 import { assertWritable, writeAtomically } from "../write_atomically.ts";
 
@@ -24,7 +25,7 @@ plan for each number of full passes. Keeps all features of a run in memory. Need
   --prompt-file FILE       one prompt per line (names that the checkpoint lists, on white and on colours)
   --count N                number of prompts to draw (32)
   --max-passes N           number of full passes in the largest plan (16)
-  --device D --dtype T     as for generate
+  --device D --dtype T --weights W   as for generate
 ${MODEL_HELP}
 ${PART_HELP}
 ${SAMPLING_HELP}
@@ -42,6 +43,7 @@ export async function plan(args: string[], signal: AbortSignal): Promise<void> {
     "max-passes": "number",
     "device": "text",
     "dtype": "text",
+    "weights": "text",
     "help": "switch",
   });
   if (flags.help) return console.log(HELP);
@@ -55,7 +57,7 @@ export async function plan(args: string[], signal: AbortSignal): Promise<void> {
   const path = checkpoint.settingsPath;
   if (flags.write) await assertWritable(path);
 
-  using pipeline = await openPipeline(model, device);
+  using pipeline = await openPipeline(model, { ...device, weightCache: WEIGHT_CACHE_FOLDER });
   const prompts = file === undefined
     ? namesOf(pipeline.model.names)
     : readPromptFile(file, count).map(({ prompt }) => prompt);

@@ -44,6 +44,7 @@ export function chromaApproximator(
 ): Value {
   const { approximatorNumChannels: inFeatures, approximatorHiddenDim: features, innerDim } = config;
   let x = linear(graph, inputs(graph, timestep, { config, only }), {
+    asStored: true,
     name: `${NAME}.in_proj`,
     inFeatures,
     outFeatures: features,
@@ -57,7 +58,12 @@ export function chromaApproximator(
     });
     x = graph.node("Add", [x, change]);
   }
-  return linear(graph, x, { name: `${NAME}.out_proj`, inFeatures: features, outFeatures: innerDim });
+  return linear(graph, x, {
+    name: `${NAME}.out_proj`,
+    inFeatures: features,
+    outFeatures: innerDim,
+    asStored: true,
+  });
 }
 
 /** Emits the embeddings of timestep, guidance (always 0) and vector number: [rows, vectors, channels]. */

@@ -42,6 +42,7 @@ export function hunyuanVideoRefiner(
     name: `${NAME}.proj_in`,
     inFeatures: textEmbedDim,
     outFeatures: features,
+    asStored: true,
   });
   for (let i = 0; i < config.numRefinerLayers; i++) {
     const name = `${NAME}.token_refiner.refiner_blocks.${i}`;

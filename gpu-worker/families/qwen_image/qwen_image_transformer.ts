@@ -81,8 +81,18 @@ function blocks(graph: GraphBuilder, config: QwenImageConfig): ReturnType<Transf
   const conditioning = conditioningOf(graph, config, "batch");
   const normed = rmsNorm(graph, states, { name: "txt_norm", features: jointAttentionDim, eps: JOINT_EPS });
   let streams = {
-    image: linear(graph, latents, { name: "img_in", inFeatures: inChannels, outFeatures: innerDim }),
-    text: linear(graph, normed, { name: "txt_in", inFeatures: jointAttentionDim, outFeatures: innerDim }),
+    image: linear(graph, latents, {
+      name: "img_in",
+      inFeatures: inChannels,
+      outFeatures: innerDim,
+      asStored: true,
+    }),
+    text: linear(graph, normed, {
+      name: "txt_in",
+      inFeatures: jointAttentionDim,
+      outFeatures: innerDim,
+      asStored: true,
+    }),
   };
   const context: JointContext = {
     heads,

@@ -55,6 +55,7 @@ function blocks(graph: GraphBuilder, config: Sd3TransformerConfig): ReturnType<T
       name: "context_embedder",
       inFeatures: jointAttentionDim,
       outFeatures: innerDim,
+      asStored: true,
     }),
   };
   const context: JointContext = {

@@ -64,8 +64,14 @@ function conditioningOf(
   const embedding = graph.scope("t_embedder", () => {
     const scaled = graph.node("Mul", [timestep, graph.scalar(tScale, "float32")]);
     const waves = sinusoidalEmbedding(graph, scaled, { channels: 256 });
-    const hidden = linear(graph, waves, { name: "t_embedder.mlp.0", inFeatures: 256, outFeatures: 1024 });
+    const hidden = linear(graph, waves, {
+      name: "t_embedder.mlp.0",
+      inFeatures: 256,
+      outFeatures: 1024,
+      asStored: true,
+    });
     return linear(graph, activation(graph, hidden, "silu"), {
+      asStored: true,
       name: "t_embedder.mlp.2",
       inFeatures: 1024,
       outFeatures: conditioningDim,
@@ -78,6 +84,7 @@ function conditioningOf(
 function lastNorm({ dim, conditioningDim }: ZImageTransformerConfig): LastNorm {
   const factor = (graph: GraphBuilder, conditioning: Value) => {
     const scale = linear(graph, activation(graph, conditioning, "silu"), {
+      asStored: true,
       name: `${FINAL}.adaLN_modulation.1`,
       inFeatures: conditioningDim,
       outFeatures: dim,
@@ -118,6 +125,7 @@ function blocks(
 
   const patches = latentPatches(graph, latents, { patchSize: PATCH, channels: inChannels });
   const embedded = linear(graph, patches.tokens, {
+    asStored: true,
     name: EMBEDDER,
     inFeatures: PATCH ** 2 * inChannels,
     outFeatures: dim,
@@ -125,6 +133,7 @@ function blocks(
   const image = padTokens(graph, embedded, { name: "x_pad_token", features: dim });
   const normed = rmsNorm(graph, states, { name: "cap_embedder.0", features: capFeatDim, eps });
   const caption = linear(graph, normed, {
+    asStored: true,
     name: "cap_embedder.1",
     inFeatures: capFeatDim,
     outFeatures: dim,

@@ -94,6 +94,7 @@ export function clipTextEncoderGraph(options: ClipTextEncoderOptions): OnnxModel
       inFeatures: features,
       outFeatures,
       bias: false,
+      asStored: true,
     });
     graph.output("text_embeds", graph.cast(embeds, "float32"), ["batch", outFeatures]);
   }

@@ -55,7 +55,7 @@ export class FakePipeline implements Pipeline {
         rules: { ...RULES, video: { frameStep: 4, maxFrames: 65 } },
       }
       : { defaults: DEFAULTS, rules: { ...RULES, startImage: { strength: 0.5, partialStep: "run" } } };
-    this.model = { id, pipelineClass: "FakePipeline", digest: `digest of ${id}` };
+    this.model = { id, pipelineClass: "FakePipeline", weights: "as-stored", digest: `digest of ${id}` };
     this.#beforeStep = beforeStep;
   }
 

@@ -17,6 +17,7 @@ const CONDITIONS: PictureConditions = {
   weights: "w",
   provider: "cuda",
   dtype: "bfloat16",
+  held: "as-stored",
   vaeTiling: false,
   runtime: "1.30.0",
   mp4Encoder: undefined,
@@ -25,6 +26,7 @@ const OTHERS: PictureConditions = {
   weights: "x",
   provider: "cpu",
   dtype: "float16",
+  held: "int8",
   vaeTiling: true,
   runtime: "1.31.0",
   mp4Encoder: "wasm",
@@ -76,6 +78,7 @@ describe("pictureDigest()", () => {
         { parts: { vae: `${flux}/vae/diffusion_pytorch_model.safetensors` } },
         { parts: { text_encoder: `${flux}/text_encoder/model.safetensors` } },
       ],
+      weights: [{ weights: "int8" }, { weights: "int4" }],
       vaeTiling: [{ vaeTiling: true }],
     };
     const deciding = Object.entries(DECIDES_PICTURE).flatMap(([name, decides]) => decides ? [name] : []);

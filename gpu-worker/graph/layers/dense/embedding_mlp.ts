@@ -1,4 +1,4 @@
-// The two linear layers after an embedding (diffusers' TimestepEmbedding, PixArtAlphaTextProjection).
+// The two linear layers after an embedding, among a network's first (diffusers' TimestepEmbedding, PixArtAlphaTextProjection).
 import type { DType } from "../../../runtime/dtype.ts";
 import type { GraphBuilder, Value } from "../../graph_builder.ts";
 import { activation, type ActivationName } from "./activation.ts";
@@ -23,12 +23,14 @@ export function embeddingMlp(
   x: Value,
   { name, inFeatures, features, act = "silu", bias = true, dtype = graph.dtype }: EmbeddingMlpOptions,
 ): Value {
+  const asStored = true;
   const hidden = linear(graph, x, {
     name: `${name}.linear_1`,
     inFeatures,
     outFeatures: features,
     bias,
     dtype,
+    asStored,
   });
   return linear(graph, activation(graph, hidden, act), {
     name: `${name}.linear_2`,
@@ -36,5 +38,6 @@ export function embeddingMlp(
     outFeatures: features,
     bias,
     dtype,
+    asStored,
   });
 }

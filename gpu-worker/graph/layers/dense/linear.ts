@@ -2,6 +2,7 @@
 // checkpoint, without a Transpose node.
 import type { DType } from "../../../runtime/dtype.ts";
 import type { GraphBuilder, Value } from "../../graph_builder.ts";
+import { blockProduct } from "./block_product.ts";
 
 export interface LinearOptions {
   /** Name of the module: `<name>.weight` [outFeatures, inFeatures] and `<name>.bias` [outFeatures]. */
@@ -12,14 +13,21 @@ export interface LinearOptions {
   bias?: boolean;
   /** Type of computation and result. @default the graph's compute type */
   dtype?: DType;
+  /** Whether --weights int8 and int4 leave the layer alone: a network's first and last layers. @default false */
+  asStored?: boolean;
 }
 
 /** Emits x W^T + b: [..., inFeatures] -> [..., outFeatures]. */
 export function linear(graph: GraphBuilder, x: Value, options: LinearOptions): Value {
-  const { name, inFeatures, outFeatures, bias = true, dtype = graph.dtype } = options;
-  const product = graph.node("FusedMatMul", [
-    graph.cast(x, dtype),
-    graph.weight(`${name}.weight`, [outFeatures, inFeatures], dtype),
-  ], { domain: "com.microsoft", attributes: { transB: 1 } });
+  const { name, inFeatures, outFeatures, bias = true, dtype = graph.dtype, asStored = false } = options;
+  const [weight, shape] = [`${name}.weight`, [outFeatures, inFeatures] as const];
+  const input = graph.cast(x, dtype);
+  const blocks = asStored ? undefined : graph.blockMatrix(weight, shape);
+  const product = blocks === undefined
+    ? graph.node("FusedMatMul", [input, graph.weight(weight, shape, dtype)], {
+      domain: "com.microsoft",
+      attributes: { transB: 1 },
+    })
+    : blockProduct(graph, input, { ...blocks, inFeatures, outFeatures, dtype });
   return bias ? graph.node("Add", [product, graph.weight(`${name}.bias`, [outFeatures], dtype)]) : product;
 }

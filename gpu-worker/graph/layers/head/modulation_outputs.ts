@@ -22,6 +22,7 @@ export function modulationOutputs(
     features,
     parts: 2,
     bias,
+    asStored: true,
   }) as [
     Value,
     Value,

@@ -25,6 +25,7 @@ export function continuousLayerNorm(
     features,
     parts: 2,
     bias,
+    asStored: true,
   }) as [
     Value,
     Value,

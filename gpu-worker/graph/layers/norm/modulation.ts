@@ -9,6 +9,8 @@ export interface ModulationOptions {
   parts: number;
   /** @default true */
   bias?: boolean;
+  /** As in `LinearOptions`. @default false */
+  asStored?: boolean;
 }
 
 /**
@@ -18,13 +20,14 @@ export interface ModulationOptions {
 export function modulation(
   graph: GraphBuilder,
   conditioning: Value,
-  { name, features, parts, bias = true }: ModulationOptions,
+  { name, features, parts, bias = true, asStored = false }: ModulationOptions,
 ): Value[] {
   const all = linear(graph, conditioning, {
     name,
     inFeatures: features,
     outFeatures: parts * features,
     bias,
+    asStored,
   });
   const stacked = graph.node("Reshape", [all, graph.ints(0, parts, features)]);
   return graph.nodes("Split", [stacked], { attributes: { axis: 1, num_outputs: parts }, outputs: parts });

@@ -1,0 +1,60 @@
+// A tensor that is rewritten before ONNX Runtime can use it, and the writing of it.
+import type { Quantization, WeightEntry } from "../weight_entry.ts";
+import { exactQuantization, repackBlocks } from "./repack_blocks.ts";
+import { quantizeBlocks } from "./quantize_blocks.ts";
+import { readRowBytes, readRows, rowsOf } from "./read_rows.ts";
+
+/** A tensor of a checkpoint, and its place in the file of converted weights. */
+export interface ConvertedTensor {
+  readonly source: WeightEntry;
+  /** @default float32 */
+  readonly quantization?: Quantization | undefined;
+  /** Bytes before the numbers. */
+  readonly offset: number;
+  readonly byteLength: number;
+  /** Bytes before the blocks' scales, which are float32. */
+  readonly scalesOffset?: number | undefined;
+}
+
+/** Elements that are in memory at once. Large enough for few calls, small beside any model. */
+const CHUNK_ELEMENTS = 2 ** 20;
+
+/** Writes the tensor into `target`, a few rows at a time. */
+export async function writeConverted(
+  target: Deno.FsFile,
+  { source, quantization, offset, scalesOffset = 0 }: ConvertedTensor,
+): Promise<void> {
+  using file = Deno.openSync(source.path);
+  const { rows, columns } = rowsOf(source);
+  const step = Math.max(1, Math.floor(CHUNK_ELEMENTS / columns));
+  const isExact = isExactly(source, quantization);
+  for (let from = 0; from < rows; from += step) {
+    const range = { from, to: Math.min(rows, from + step) };
+    if (quantization === undefined) {
+      await writeAt(target, offset + from * columns * 4, readRows(file, source, range));
+      continue;
+    }
+    const { data, scales } = isExact
+      ? repackBlocks(readRowBytes(file, source, range), source.blocks!)
+      : quantizeBlocks(readRows(file, source, range), quantization);
+    const { bits, blockSize } = quantization;
+    await writeAt(target, offset + from * columns * bits / 8, data);
+    await writeAt(target, scalesOffset + from * columns / blockSize * 4, scales);
+  }
+}
+
+/** Returns whether the file's own blocks are kept. */
+export function isExactly(
+  { blocks, scale = 1 }: WeightEntry,
+  quantization: Quantization | undefined,
+): boolean {
+  const exact = blocks && exactQuantization(blocks);
+  return scale === 1 && exact !== undefined && exact.bits === quantization?.bits &&
+    exact.blockSize === quantization.blockSize;
+}
+
+async function writeAt(file: Deno.FsFile, offset: number, values: Uint8Array | Float32Array): Promise<void> {
+  await file.seek(offset, Deno.SeekMode.Start);
+  let bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+  while (bytes.length > 0) bytes = bytes.subarray(await file.write(bytes));
+}

@@ -1,0 +1,57 @@
+// A tensor of a file: where its bytes are, what they mean, and what is added to it.
+import type { BlockType } from "./block_types.ts";
+import type { SafetensorsEntry } from "./safetensors.ts";
+
+/** A tensor and the real path of the file that holds it. */
+export interface WeightEntry extends SafetensorsEntry {
+  readonly path: string;
+  /**
+   * How the file orders the elements, where its layout differs from diffusers' (`shape` is diffusers'):
+   * "swapped" has the second half of the rows first, "transposed" has columns for rows. "identity" is the identity
+   * matrix, which the file leaves out.
+   * @default as diffusers does
+   */
+  readonly order?: "swapped" | "transposed" | "identity";
+  /** GGUF's block type of the bytes; `dtype` is then the decoded numbers' type. @default plain numbers */
+  readonly blocks?: BlockType;
+  /** Factor of every element, in files with scaled fp8. @default 1 */
+  readonly scale?: number;
+  /** How linear layers hold the tensor. Other layers ignore it. @default as stored */
+  readonly quantization?: Quantization;
+  /** LoRA changes that graphs add to the tensor. @default none */
+  readonly additions?: readonly Addition[];
+}
+
+/** Whole numbers of `bits` bits, with a float32 scale for each block of a row. */
+export interface Quantization {
+  readonly bits: 8 | 4;
+  /** Columns that share a scale: a power of two from 16 on. */
+  readonly blockSize: number;
+}
+
+/** A LoRA's change of one tensor. */
+export type Addition = LowRankAddition | WholeAddition;
+
+interface ScaledAddition {
+  readonly scale: number;
+  /** Whether the two halves of its rows are in reverse order. @default false */
+  readonly swapped?: boolean;
+}
+
+/** scale * up down (arXiv 2106.09685, section 4.1). */
+export interface LowRankAddition extends ScaledAddition {
+  /** A: [rank, ...the weight's dimensions except the first]. */
+  readonly down: WeightEntry;
+  /** B: [first dimension of the weight, rank], followed by ones for a convolution. */
+  readonly up: WeightEntry;
+  /** DoRA's length of each row of W + scale * B A: [first dimension of the weight]. @default lengths as they come */
+  readonly magnitude?: WeightEntry;
+}
+
+/** scale * whole, in the tensor's own shape. Files store changes of biases like this. */
+export interface WholeAddition extends ScaledAddition {
+  readonly whole: WeightEntry;
+}
+
+/** Name -> entry for every tensor of a component. Only headers are in memory. */
+export type Weights = ReadonlyMap<string, WeightEntry>;

@@ -1,0 +1,48 @@
+// The product with a matrix in blocks of 8 or 4 bits. LoRAs are branches beside it, which keep their own type.
+import type { DType } from "../../../runtime/dtype.ts";
+import type { GraphBuilder, Value } from "../../graph_builder.ts";
+import type { BlockMatrix } from "../../weight_changes.ts";
+
+/**
+ * Activations are rounded to 8 bits too, a scale for each block, and multiplied as whole numbers. Other levels
+ * widen the weights at every call, which takes longer than float32 (docs/decisions/0031-weights-in-blocks.md).
+ */
+const ACCURACY_LEVEL = 4;
+
+export interface BlockProductOptions {
+  inFeatures: number;
+  outFeatures: number;
+  /** Type of `x` and of the result. */
+  dtype: DType;
+}
+
+/** Emits x W^T: [..., inFeatures] -> [..., outFeatures]. */
+export function blockProduct(
+  graph: GraphBuilder,
+  x: Value,
+  matrix: BlockMatrix & BlockProductOptions,
+): Value {
+  const { data, scales, quantization: { bits, blockSize }, changes, dtype } = matrix;
+  let product = graph.node("MatMulNBits", [x, data, graph.cast(scales, dtype)], {
+    domain: "com.microsoft",
+    attributes: {
+      K: matrix.inFeatures,
+      N: matrix.outFeatures,
+      bits,
+      block_size: blockSize,
+      accuracy_level: ACCURACY_LEVEL,
+    },
+  });
+  const times = (left: Value, right: Value, scale: number) =>
+    graph.node("FusedMatMul", [left, graph.cast(right, dtype)], {
+      domain: "com.microsoft",
+      attributes: { transB: 1, alpha: { float: scale } },
+    });
+  for (const change of changes) {
+    const branch = "whole" in change
+      ? times(x, change.whole, change.scale)
+      : times(times(x, change.down, 1), change.up, change.scale);
+    product = graph.node("Add", [product, branch]);
+  }
+  return product;
+}

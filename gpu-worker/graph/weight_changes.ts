@@ -1,0 +1,69 @@
+// A LoRA's changes of a weight as constants of a graph: float32 matrices in diffusers' order of rows.
+import type { Addition, Quantization, WeightEntry } from "../checkpoint/weights.ts";
+import type { DType } from "../runtime/dtype.ts";
+import type { Value } from "./value.ts";
+
+/** scale * up down, perhaps with DoRA's length of each row, or scale * whole. */
+export type WeightChange =
+  & { readonly scale: number }
+  & ({ readonly up: Value; readonly down: Value; readonly magnitude?: Value } | { readonly whole: Value });
+
+/** A matrix in blocks, for MatMulNBits. */
+export interface BlockMatrix {
+  /** [rows, blocks, bytes of a block] uint8 */
+  readonly data: Value;
+  /** [rows, blocks] float32 */
+  readonly scales: Value;
+  readonly quantization: Quantization;
+  /** LoRAs, which blocks cannot hold. */
+  readonly changes: readonly WeightChange[];
+}
+
+/** What this module uses of a graph's builder. */
+interface Emitter {
+  node(op: string, inputs: readonly Value[]): Value;
+  cast(value: Value, dtype: DType): Value;
+  ints(...data: number[]): Value;
+}
+
+export interface WeightChangesOptions {
+  /** Name of the weight. */
+  name: string;
+  entry: WeightEntry;
+  /** Emits a tensor of a LoRA's file. */
+  external(name: string, entry: WeightEntry): Value;
+}
+
+/** Emits the matrices: up [rows, rank], down [rank, columns], whole [rows, columns]. */
+export function weightChanges(graph: Emitter, options: WeightChangesOptions): WeightChange[] {
+  const { name, entry: { shape, additions = [] }, external } = options;
+  const rows = shape[0]!;
+  const ours = (part: WeightEntry, label: string, { swapped = false }: Addition) => {
+    const value = asMatrix(graph, external(`${name} + ${label}`, part), rows);
+    if (!swapped) return value;
+    const order = Array.from({ length: rows }, (_, row) => (row + (rows >> 1)) % rows);
+    return graph.node("Gather", [value, graph.ints(...order)]);
+  };
+  return additions.map((change, i) => {
+    const { scale } = change;
+    if ("whole" in change) return { scale, whole: ours(change.whole, `diff ${i}`, change) };
+    const down = asMatrix(graph, external(`${name} + lora_A ${i}`, change.down), change.down.shape[0]!);
+    const { magnitude } = change;
+    return {
+      scale,
+      down,
+      up: ours(change.up, `lora_B ${i}`, change),
+      ...magnitude && { magnitude: ours(magnitude, `magnitude ${i}`, change) },
+    };
+  });
+}
+
+/** Emits [rows, everything else] in float32. */
+export function asMatrix(graph: Emitter, value: Value, rows: number): Value {
+  return graph.node("Reshape", [graph.cast(value, "float32"), graph.ints(rows, -1)]);
+}
+
+/** DoRA scales whole rows of the sum, which a branch beside the blocks cannot do. */
+export function hasDora({ additions = [] }: WeightEntry): boolean {
+  return additions.some((addition) => "magnitude" in addition && addition.magnitude !== undefined);
+}
