@@ -3,6 +3,7 @@ import type { Architecture } from "../checkpoint/single_file/architecture.ts";
 import { chromaSingleFile } from "../families/chroma/chroma_single_file.ts";
 import { fluxSingleFile } from "../families/flux/flux_single_file.ts";
 import { hunyuanVideoSingleFile } from "../families/hunyuan_video/hunyuan_video_single_file.ts";
+import { qwenImageSingleFile } from "../families/qwen_image/qwen_image_single_file.ts";
 import { sd3SingleFile } from "../families/sd3/sd3_single_file.ts";
 import { sdSingleFile, sdxlSingleFile } from "../families/unet/unet_single_file.ts";
 import { wanSingleFile } from "../families/wan/wan_single_file.ts";
@@ -13,6 +14,7 @@ export const ARCHITECTURES: readonly Architecture[] = [
   sd3SingleFile,
   fluxSingleFile,
   chromaSingleFile,
+  qwenImageSingleFile,
   wanSingleFile,
   hunyuanVideoSingleFile,
 ];

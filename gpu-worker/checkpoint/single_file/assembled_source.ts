@@ -87,9 +87,9 @@ export class AssembledSource implements CheckpointSource {
           name: `${folder}/${name}`,
           path,
         }));
-        // The networks of single files stand for the base's, and configs that were computed for those in files.
+        // Of a network that a single file has, the base gives no more than the config.
         return files.filter(({ name }) =>
-          !(this.#networks.has(folder) && name.endsWith(".safetensors")) && !this.#configs.has(name)
+          !this.#configs.has(name) && (!this.#networks.has(folder) || name === `${folder}/config.json`)
         );
       }),
       ...existsSync(this.settingsPath) ? [{ name: "settings", path: this.settingsPath }] : [],

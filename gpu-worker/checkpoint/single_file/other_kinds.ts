@@ -21,7 +21,7 @@ const KINDS: readonly (readonly [pattern: RegExp, kind: string])[] = [
   [/(?:^|\.)double_layers\.0\.attn\.w1q\./, "it is AuraFlow, which is not supported"],
   [/(?:^|\.)patchify_proj\./, "it is LTX-Video, which is not supported"],
   [/(?:^|\.)blocks\.0\.attn\.qkv_x\./, "it is Mochi, which is not supported"],
-  [/(?:^|\.)txt_norm\.weight$|(?:^|\.)txt_in\.text_norm\./, "it is Qwen-Image, which is not supported"],
+  [/(?:^|\.)txt_in\.text_norm\./, "it is Qwen-Image 2.1, which is not supported"],
   [/(?:^|\.)double_stream_blocks\./, "it is HiDream, which is not supported"],
   [/^clip_txt_mapper\.|\.channelwise\./, "it is Stable Cascade, which is not supported"],
   [/^net\.blocks\./, "it is Cosmos, which is not supported"],

@@ -24,7 +24,7 @@ interface Found {
 
 /** Names that many files carry and no run reads: buffers of training, averages of weights, markers. */
 const UNUSED =
-  /(?:^|\.)logit_scale$|^model_ema\.|^(?:alphas_cumprod|betas|sqrt_|log_one_minus|posterior_|lvlb_weights)|^embedding_manager\.|^denoiser\.sigmas$|^(?:v_pred|ztsnr|scaled_fp8)$/;
+  /(?:^|\.)logit_scale$|^model_ema\.|^(?:alphas_cumprod|betas|sqrt_|log_one_minus|posterior_|lvlb_weights)|^embedding_manager\.|^denoiser\.sigmas$|^(?:v_pred|ztsnr)$|(?:^|\.)scaled_fp8$/;
 
 /** Number of unknown names in an error. */
 const SHOWN = 5;
@@ -66,7 +66,9 @@ export function recogniseTensors(
     for (const name of tensors.keys()) rest.delete(prefix + name);
     const placed = placeTensors(tensors, layout);
     networks.set(part.component, placed.weights);
-    unknown.push(...placed.unknown.map((name) => prefix + name));
+    unknown.push(
+      ...placed.unknown.map((name) => prefix + name).filter((name) => !isUnused(name, architecture)),
+    );
   };
   for (const { part, own } of parts) claim(part, own);
   // A denoiser without a prefix has the names that no other network has claimed.

@@ -10,12 +10,15 @@ export function sizeOf(weights: Weights, name: string, dimension: number): numbe
   throw new CheckpointError(`Cannot use ${path} as it lacks the tensor that diffusers calls '${name}'`);
 }
 
-/** Returns the number of modules `prefix`0, `prefix`1 ... that have tensors. */
+/**
+ * Returns the number of modules `prefix`0, `prefix`1 ... that have tensors. Higher numbers than any network has are not
+ * counted, so that no file makes us build without end.
+ */
 export function countOf(weights: Weights, prefix: string): number {
   const numbers = new Set<number>();
   for (const name of weights.keys()) {
     if (!name.startsWith(prefix)) continue;
-    const number = /^\d+/.exec(name.slice(prefix.length))?.[0];
+    const number = /^\d{1,3}(?=\.)/.exec(name.slice(prefix.length))?.[0];
     if (number !== undefined) numbers.add(Number(number));
   }
   return numbers.size;

@@ -4,7 +4,7 @@ import type { Architecture, Variant } from "../../checkpoint/single_file/archite
 import { type Layout, ownNames } from "../../checkpoint/single_file/layout.ts";
 import { findInTable } from "../../checkpoint/single_file/name_table.ts";
 import { clipPart } from "../../checkpoint/single_file/parts/clip_part.ts";
-import { llamaPart } from "../../checkpoint/single_file/parts/llama_part.ts";
+import { causalPart } from "../../checkpoint/single_file/parts/causal_part.ts";
 import { countOf, sizeOf } from "../../checkpoint/single_file/shapes.ts";
 import type { Weights } from "../../checkpoint/weights.ts";
 
@@ -113,7 +113,7 @@ export const hunyuanVideoSingleFile: Architecture = {
         ownNames({ prefixes: ["vae.", ""], markers: ["decoder.mid_block.resnets.0.conv1.conv.weight"] }),
       ],
     },
-    llamaPart("text_encoder"),
+    causalPart("text_encoder", "LlamaModel"),
     clipPart({
       component: "text_encoder_2",
       className: "CLIPTextModel",

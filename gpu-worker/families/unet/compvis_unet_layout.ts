@@ -22,14 +22,14 @@ const RESNET: Readonly<Record<string, string>> = {
   "out_layers.3": "conv2",
   "skip_connection": "conv_shortcut",
 };
-const NAME = /^(input|middle|output)_blocks?\.(\d+)\.(?:(\d+)\.)?(.+)\.(weight|bias)$/;
+const NAME = /^(input|middle|output)_blocks?\.(\d{1,3})\.(?:(\d)\.)?(.+)\.(weight|bias)$/;
 
 export const compvisUnetLayout: Layout = {
   prefixes: ["model.diffusion_model.", ""],
   matches: (tensors) => tensors.has("middle_block.0.in_layers.2.weight"),
   place(tensors: Weights): FindPlace {
-    const downsamplers = indices(tensors, /^input_blocks\.(\d+)\.0\.op\.weight$/);
-    const upsamplers = indices(tensors, /^output_blocks\.(\d+)\.\d\.conv\.weight$/);
+    const downsamplers = indices(tensors, /^input_blocks\.(\d{1,3})\.0\.op\.weight$/);
+    const upsamplers = indices(tensors, /^output_blocks\.(\d{1,3})\.\d\.conv\.weight$/);
     const input = counter(downsamplers, 1);
     const output = counter(upsamplers, 0);
     return (name) => {

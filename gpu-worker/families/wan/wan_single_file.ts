@@ -4,9 +4,9 @@ import type { Architecture, Variant } from "../../checkpoint/single_file/archite
 import { type Layout, ownNames } from "../../checkpoint/single_file/layout.ts";
 import { findInTable } from "../../checkpoint/single_file/name_table.ts";
 import { t5Part } from "../../checkpoint/single_file/parts/t5_part.ts";
+import { wanVaePart } from "../../checkpoint/single_file/parts/wan_vae_part.ts";
 import { countOf, sizeOf } from "../../checkpoint/single_file/shapes.ts";
 import type { Weights } from "../../checkpoint/weights.ts";
-import { wanVaeLayout } from "./wan_vae_layout.ts";
 
 const PREFIXES = ["model.diffusion_model.", ""];
 /** Width of a head in every published model. */
@@ -73,14 +73,7 @@ export const wanSingleFile: Architecture = {
     },
   },
   parts: [
-    {
-      component: "vae",
-      className: "AutoencoderKLWan",
-      layouts: [
-        wanVaeLayout,
-        ownNames({ prefixes: ["vae.", ""], markers: ["decoder.mid_block.resnets.0.norm1.gamma"] }),
-      ],
-    },
+    wanVaePart("AutoencoderKLWan"),
     t5Part({
       component: "text_encoder",
       className: "UMT5EncoderModel",

@@ -538,6 +538,9 @@ def main():
     check("hunyuan-video", {"transformer": diffusers.HunyuanVideoTransformer3DModel}, width)
     twin("hunyuan-video-llama", "hunyuan_video/tiny-distilled", [("", "text_encoder", llama)])
 
+    twin("qwen-image", "qwen_image/tiny-image", [("model.diffusion_model.", "transformer", plain)])
+    twin("qwen-image-vae", "qwen_image/tiny-image", [("", "vae", wan_vae)])
+
     for name, entry in TWINS.items():
         lines = ",\n".join(
             f"    {json.dumps(key)}: {json.dumps([component, *names] + ([f'={how}'] if how else []))}"

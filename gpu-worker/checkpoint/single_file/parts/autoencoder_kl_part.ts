@@ -6,6 +6,8 @@ import { findInTable } from "../name_table.ts";
 import { countOf } from "../shapes.ts";
 
 const PREFIXES = ["first_stage_model.", "vae.", ""];
+/** More resolutions than any autoencoder has. */
+const MAX_BLOCKS = 16;
 /** A matrix that CompVis stores as a convolution of one pixel. */
 const matrix = (to: string) => ({ to: [to], matrix: true });
 
@@ -27,7 +29,7 @@ const COMPVIS: Layout = {
   matches: (tensors) => tensors.has("decoder.mid.block_1.conv1.weight"),
   place(tensors: Weights): FindPlace {
     // CompVis counts the decoder's blocks from high resolution, diffusers in the order of computation.
-    const blocks = countOf(tensors, "decoder.up.");
+    const blocks = Math.min(countOf(tensors, "decoder.up."), MAX_BLOCKS);
     const up = Array.from({ length: blocks }, (_, i) => ({
       ...resnet(`decoder.up.${i}.block.*`, `decoder.up_blocks.${blocks - 1 - i}.resnets.*`),
       [`decoder.up.${i}.upsample.conv`]: `decoder.up_blocks.${blocks - 1 - i}.upsamplers.0.conv`,

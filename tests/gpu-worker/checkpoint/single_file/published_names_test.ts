@@ -249,6 +249,31 @@ const FILES: Record<string, Published> = {
     networks: ["transformer", "vae", "text_encoder", "text_encoder_2"],
     sizes: FLUX_SIZES,
   },
+  "chroma": {
+    names: [
+      ...FLUX(false).filter((name) => !/_mod\.|modulation|adaLN|^(?:time|vector)_in/.test(name)),
+      ...expand(
+        `distilled_guidance_layer.{in_proj,out_proj}.${BOTH} distilled_guidance_layer.norms.{0..4}.scale
+        distilled_guidance_layer.layers.{0..4}.{in_layer,out_layer}.${BOTH}`,
+      ),
+    ],
+    count: 643,
+    shapes: {
+      "img_in.weight": [3072, 64],
+      "txt_in.weight": [3072, 4096],
+      "double_blocks.0.img_attn.norm.query_norm.scale": [128],
+      "distilled_guidance_layer.in_proj.weight": [5120, 64],
+    },
+    title: "Chroma1",
+    networks: ["transformer"],
+    sizes: {
+      num_layers: 19,
+      num_single_layers: 38,
+      approximator_num_channels: 64,
+      approximator_hidden_dim: 5120,
+      approximator_layers: 5,
+    },
+  },
   "v1-5-pruned-emaonly": {
     names: [
       ...prefixed("model.diffusion_model.", SD_UNET),
@@ -345,6 +370,23 @@ const FILES: Record<string, Published> = {
     title: "Stable Diffusion 3.5 Medium",
     networks: ["transformer", "vae"],
     sizes: { num_layers: 24, pos_embed_max_size: 384, dual_attention_layers: [...Array(13).keys()] },
+  },
+  "qwen_image": {
+    names: expand(`
+      {img_in,txt_in}.${BOTH} txt_norm.weight time_text_embed.timestep_embedder.linear_{1,2}.${BOTH}
+      {norm_out.linear,proj_out}.${BOTH} transformer_blocks.{0..59}.{img,txt}_mod.1.${BOTH}
+      transformer_blocks.{0..59}.{img,txt}_mlp.net.{0.proj,2}.${BOTH}
+      transformer_blocks.{0..59}.attn.{to_q,to_k,to_v,to_out.0,add_q_proj,add_k_proj,add_v_proj,to_add_out}.${BOTH}
+      transformer_blocks.{0..59}.attn.norm_{q,k,added_q,added_k}.weight`),
+    count: 1933,
+    shapes: {
+      "img_in.weight": [3072, 64],
+      "txt_in.weight": [3072, 3584],
+      "transformer_blocks.0.attn.norm_q.weight": [128],
+    },
+    title: "Qwen-Image",
+    networks: ["transformer"],
+    sizes: { in_channels: 64, num_layers: 60, num_attention_heads: 24, joint_attention_dim: 3584 },
   },
   "wan2.1_t2v_1.3B": {
     names: WAN(30),

@@ -7,6 +7,9 @@ import { join } from "node:path";
 import type { PartFiles } from "../../../../gpu-worker/checkpoint/part_files.ts";
 import { openWeights } from "../../../../gpu-worker/checkpoint/weights.ts";
 import { openPipeline } from "../../../../gpu-worker/model/open_pipeline.ts";
+import { modelCard } from "../../../../gpu-worker/http/model_card.ts";
+import { describeModel } from "../../../../gpu-worker/model/describe_model.ts";
+import { modelInfo } from "../../../../gpu-worker/model/model_info.ts";
 import { readModel } from "../../../../gpu-worker/model/read_model.ts";
 import type { OpenPipelineOptions } from "../../../../gpu-worker/model/open_pipeline_options.ts";
 import type { GenerateResult } from "../../../../gpu-worker/pipeline/pipeline.ts";
@@ -27,6 +30,7 @@ const TWINS: Record<string, { golden: string; parts?: PartFiles }> = {
   "flux-dev": { golden: "flux/tiny-dev" },
   "flux-schnell": { golden: "flux/tiny-schnell" },
   "chroma": { golden: "chroma/tiny-hd" },
+  "qwen-image": { golden: "qwen_image/tiny-image", parts: { vae: "qwen-image-vae" } },
   "sd3-medium": { golden: "sd3/tiny-medium" },
   "wan": { golden: "wan/tiny-unipc", parts: { vae: "wan-vae", text_encoder: "wan-umt5" } },
   "hunyuan-video": { golden: "hunyuan_video/tiny-distilled", parts: { text_encoder: "hunyuan-video-llama" } },
@@ -112,6 +116,16 @@ class IdentityProjection implements Disposable {
 }
 
 describe("a single file", () => {
+  it("is shown by what people call its model", () => {
+    using twin = new Twin("sdxl");
+    const described = describeModel(twin.path, { parts: { components: twin.folder } });
+    const { title, id } = modelCard(
+      { info: modelInfo("xl", described), description: described.reading },
+      "1",
+    );
+    assert.deepEqual([title, id], ["Stable Diffusion XL", "xl"]);
+  });
+
   it("takes LoRAs as its folder does", async () => {
     const loras = [{ path: goldenPath("lora/flux/style.safetensors"), weight: 0.5 }];
     const [, call] = firstCall("flux/tiny-dev");
@@ -136,6 +150,7 @@ describe("a single file", () => {
   it("may have the denoiser's names of diffusers", () => {
     const files = [
       "chroma/tiny-hd",
+      "qwen_image/tiny-image",
       "flux/tiny-schnell",
       "sd3/tiny-medium",
       "wan/tiny-unipc",

@@ -1,7 +1,13 @@
-// The names of Wan's own repository for its autoencoder. They count the layers of all resolutions consecutively.
-import type { FindPlace, Layout } from "../../checkpoint/single_file/layout.ts";
-import { findInTable, type NameTable } from "../../checkpoint/single_file/name_table.ts";
-import type { Weights } from "../../checkpoint/weights.ts";
+// Wan's autoencoder, which Qwen-Image has too, in the names of Wan's own repository. They count the layers of all
+// resolutions consecutively.
+import type { Part } from "../architecture.ts";
+import { type FindPlace, type Layout, ownNames } from "../layout.ts";
+import { findInTable, type NameTable } from "../name_table.ts";
+import { countOf } from "../shapes.ts";
+import type { Weights } from "../../weights.ts";
+
+/** More layers than any decoder has. */
+const MAX_LAYERS = 100;
 
 /** The layers of a residual block. */
 const resnet = (file: string, ours: string): NameTable => ({
@@ -38,8 +44,10 @@ const side = (name: "encoder" | "decoder"): NameTable =>
     resnet(`${name}.middle.2`, `${name}.mid_block.resnets.1`),
   ]);
 
-export const wanVaeLayout: Layout = {
-  prefixes: ["vae.", "first_stage_model.", ""],
+const PREFIXES = ["vae.", "first_stage_model.", ""];
+
+const ORIGINAL: Layout = {
+  prefixes: PREFIXES,
   matches: (tensors) => tensors.has("decoder.middle.0.residual.0.gamma"),
   place: (tensors: Weights): FindPlace =>
     findInTable(
@@ -58,9 +66,10 @@ export const wanVaeLayout: Layout = {
 /** An upsampler ends each block of the decoder but the last. */
 function decoderBlocks(tensors: Weights): NameTable[] {
   const tables: NameTable[] = [];
+  const layers = Math.min(countOf(tensors, "decoder.upsamples."), MAX_LAYERS);
   let block = 0;
   let layer = 0;
-  for (let i = 0; tensors.keys().some((name) => name.startsWith(`decoder.upsamples.${i}.`)); i++) {
+  for (let i = 0; i < layers; i++) {
     const file = `decoder.upsamples.${i}`;
     if (tensors.has(`${file}.residual.0.gamma`)) {
       tables.push(resnet(file, `decoder.up_blocks.${block}.resnets.${layer++}`));
@@ -77,4 +86,10 @@ function join(tables: readonly NameTable[]): NameTable {
     modules: Object.assign({}, ...tables.map(({ modules }) => modules)),
     tensors: Object.assign({}, ...tables.map(({ tensors }) => tensors)),
   };
+}
+
+/** Returns the autoencoder of a pipeline. @param className diffusers' class, which the config follows */
+export function wanVaePart(className: "AutoencoderKLWan" | "AutoencoderKLQwenImage"): Part {
+  const own = ownNames({ prefixes: PREFIXES, markers: ["decoder.mid_block.resnets.0.norm1.gamma"] });
+  return { component: "vae", className, layouts: [ORIGINAL, own] };
 }

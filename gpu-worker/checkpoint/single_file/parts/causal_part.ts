@@ -1,0 +1,20 @@
+// LLaMA and Qwen as text encoders, in transformers' names.
+import type { Part } from "../architecture.ts";
+import type { Layout } from "../layout.ts";
+
+/** The text model, on its own, under a head that predicts words, or beside an image encoder. */
+const ROOTS = ["", "model.", "model.language_model."];
+const TEXT = /^(?:model\.)?(?:language_model\.)?(?:layers|embed_tokens|norm)\./;
+/** The projection to words, image encoders, and tables that follow from the config. */
+const UNUSED = /^lm_head\.|^(?:model\.)?(?:visual|vision_tower|multi_modal_projector)\.|\.inv_freq$/;
+
+const TRANSFORMERS: Layout = {
+  prefixes: ["language_model.", ""],
+  matches: (tensors) => ROOTS.some((root) => tensors.has(`${root}layers.0.self_attn.q_proj.weight`)),
+  place: () => (name) => UNUSED.test(name) ? "unused" : TEXT.test(name) ? { to: [name] } : undefined,
+};
+
+/** Returns a decoder-only language model of a pipeline. */
+export function causalPart(component: string, className: string): Part {
+  return { component, className, layouts: [TRANSFORMERS] };
+}

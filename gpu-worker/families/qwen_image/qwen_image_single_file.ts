@@ -1,0 +1,53 @@
+// Qwen-Image in single files. The original names are diffusers' own; the autoencoder is Wan's and has Wan's names.
+import type { Architecture } from "../../checkpoint/single_file/architecture.ts";
+import { ownNames } from "../../checkpoint/single_file/layout.ts";
+import { causalPart } from "../../checkpoint/single_file/parts/causal_part.ts";
+import { wanVaePart } from "../../checkpoint/single_file/parts/wan_vae_part.ts";
+import { countOf, sizeOf } from "../../checkpoint/single_file/shapes.ts";
+import type { Weights } from "../../checkpoint/weights.ts";
+
+export const qwenImageSingleFile: Architecture = {
+  pipelineClass: "QwenImagePipeline",
+  denoiser: {
+    component: "transformer",
+    className: "QwenImageTransformer2DModel",
+    layouts: [
+      ownNames({
+        prefixes: ["model.diffusion_model.", ""],
+        markers: ["txt_norm.weight", "transformer_blocks.0.attn.add_q_proj.weight"],
+      }),
+    ],
+    sizes(weights: Weights) {
+      const width = sizeOf(weights, "img_in.weight", 0);
+      const head = sizeOf(weights, "transformer_blocks.0.attn.norm_q.weight", 0);
+      return {
+        in_channels: sizeOf(weights, "img_in.weight", 1),
+        num_layers: countOf(weights, "transformer_blocks."),
+        attention_head_dim: head,
+        num_attention_heads: width / head,
+        joint_attention_dim: sizeOf(weights, "txt_in.weight", 1),
+      };
+    },
+  },
+  parts: [
+    wanVaePart("AutoencoderKLQwenImage"),
+    causalPart("text_encoder", "Qwen2_5_VLForConditionalGeneration"),
+  ],
+  tokenizers: { tokenizer: "Qwen2Tokenizer" },
+  variant: () => ({
+    title: "Qwen-Image",
+    repositories: ["Qwen/Qwen-Image", "Qwen/Qwen-Image-2512"],
+    scheduler: {
+      _class_name: "FlowMatchEulerDiscreteScheduler",
+      num_train_timesteps: 1000,
+      base_shift: 0.5,
+      max_shift: 0.9,
+      base_image_seq_len: 256,
+      max_image_seq_len: 8192,
+      shift: 1,
+      shift_terminal: 0.02,
+      use_dynamic_shifting: true,
+      time_shift_type: "exponential",
+    },
+  }),
+};
