@@ -7,6 +7,7 @@ import { qwenImageSingleFile } from "../families/qwen_image/qwen_image_single_fi
 import { sd3SingleFile } from "../families/sd3/sd3_single_file.ts";
 import { sdSingleFile, sdxlSingleFile } from "../families/unet/unet_single_file.ts";
 import { wanSingleFile } from "../families/wan/wan_single_file.ts";
+import { zImageSingleFile } from "../families/z_image/z_image_single_file.ts";
 
 export const ARCHITECTURES: readonly Architecture[] = [
   sdSingleFile,
@@ -16,5 +17,6 @@ export const ARCHITECTURES: readonly Architecture[] = [
   chromaSingleFile,
   qwenImageSingleFile,
   wanSingleFile,
+  zImageSingleFile,
   hunyuanVideoSingleFile,
 ];

@@ -17,7 +17,7 @@ const KINDS: readonly (readonly [pattern: RegExp, kind: string])[] = [
   [/^emb_params$|^string_to_param/, "it is a textual inversion, which is not supported"],
   [/(?:^|\.)single_stream_modulation\./, "it is FLUX.2, which is not supported"],
   [/(?:^|\.)early_stream_modulations\./, "it is FLUX.3, which is not supported"],
-  [/(?:^|\.)cap_embedder\./, "it is Lumina 2 or Z-Image, which are not supported"],
+  [/(?:^|\.)cap_embedder\./, "it is Lumina 2, which is not supported"],
   [/(?:^|\.)double_layers\.0\.attn\.w1q\./, "it is AuraFlow, which is not supported"],
   [/(?:^|\.)patchify_proj\./, "it is LTX-Video, which is not supported"],
   [/(?:^|\.)blocks\.0\.attn\.qkv_x\./, "it is Mochi, which is not supported"],

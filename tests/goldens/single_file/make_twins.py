@@ -366,6 +366,20 @@ def chroma(state):
     return keep(table, state)
 
 
+def z_image(state):
+    table = {}
+    for key, (names, how) in plain(state).items():
+        table[key.replace("all_x_embedder.2-1.", "x_embedder.").replace("all_final_layer.2-1.", "final_layer.")
+              .replace(".attention.to_out.0.", ".attention.out.").replace(".attention.norm_q.", ".attention.q_norm.")
+              .replace(".attention.norm_k.", ".attention.k_norm.")] = (names, how)
+    for key in [key for key in table if key.endswith(".attention.to_q.weight")]:
+        names = [key.replace("to_q", part) for part in ("to_q", "to_k", "to_v")]
+        for name in names:
+            del table[name]
+        table[key.replace("to_q", "qkv")] = (names, "")
+    return keep(table, state)
+
+
 def prefixed(prefix, component, table):
     return {prefix + key: (component, *entry) for key, entry in table.items()}
 
@@ -540,6 +554,9 @@ def main():
 
     twin("qwen-image", "qwen_image/tiny-image", [("model.diffusion_model.", "transformer", plain)])
     twin("qwen-image-vae", "qwen_image/tiny-image", [("", "vae", wan_vae)])
+
+    twin("z-image", "z_image/tiny-base", [("", "transformer", z_image)])
+    check("z-image", {"transformer": diffusers.ZImageTransformer2DModel})
 
     for name, entry in TWINS.items():
         lines = ",\n".join(

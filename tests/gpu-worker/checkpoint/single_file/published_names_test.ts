@@ -15,10 +15,10 @@ import { writeSafetensors } from "./twin.ts";
 /** Divides into all parts of fused tensors. */
 const ROWS = 84;
 
-/** Expands `{a,b}` and `{0..2}` in patterns, one or more a line. */
+/** Expands `{a,b}` and `{0..2}` in patterns, one or more a line. Patterns may be nested. */
 function expand(patterns: string): string[] {
   const names = patterns.split(/\s+/).filter((line) => line !== "");
-  return names.flatMap(function all(name: string): string[] {
+  const expanded = names.flatMap(function all(name: string): string[] {
     const match = /\{([^{}]+)\}/.exec(name);
     if (match === null) return [name];
     const range = /^(\d+)\.\.(\d+)$/.exec(match[1]!);
@@ -28,6 +28,7 @@ function expand(patterns: string): string[] {
         String(Number(range[1]) + i));
     return options.flatMap((option) => all(name.replace(match[0], option)));
   });
+  return [...new Set(expanded)];
 }
 
 const prefixed = (prefix: string, names: readonly string[]) => names.map((name) => prefix + name);
@@ -387,6 +388,24 @@ const FILES: Record<string, Published> = {
     title: "Qwen-Image",
     networks: ["transformer"],
     sizes: { in_channels: 64, num_layers: 60, num_attention_heads: 24, joint_attention_dim: 3584 },
+  },
+  "z_image_turbo": {
+    names: expand(`
+      {x_embedder,cap_embedder.1,t_embedder.mlp.0,t_embedder.mlp.2,final_layer.linear}.${BOTH} {x,cap}_pad_token
+      cap_embedder.0.weight final_layer.adaLN_modulation.1.${BOTH}
+      {layers.{0..29},noise_refiner.{0,1}}.adaLN_modulation.0.${BOTH}
+      {layers.{0..29},noise_refiner.{0,1},context_refiner.{0,1}}.attention.{qkv,out,q_norm,k_norm}.weight
+      {layers.{0..29},noise_refiner.{0,1},context_refiner.{0,1}}.feed_forward.{w1,w2,w3}.weight
+      {layers.{0..29},noise_refiner.{0,1},context_refiner.{0,1}}.{attention,ffn}_norm{1,2}.weight`),
+    count: 453,
+    shapes: {
+      "x_embedder.weight": [3840, 64],
+      "cap_embedder.1.weight": [3840, 2560],
+      "layers.0.attention.q_norm.weight": [128],
+    },
+    title: "Z-Image",
+    networks: ["transformer"],
+    sizes: { in_channels: 16, dim: 3840, n_layers: 30, n_refiner_layers: 2, n_heads: 30, cap_feat_dim: 2560, qk_norm: true },
   },
   "wan2.1_t2v_1.3B": {
     names: WAN(30),

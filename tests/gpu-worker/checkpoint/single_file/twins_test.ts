@@ -31,6 +31,7 @@ const TWINS: Record<string, { golden: string; parts?: PartFiles }> = {
   "flux-schnell": { golden: "flux/tiny-schnell" },
   "chroma": { golden: "chroma/tiny-hd" },
   "qwen-image": { golden: "qwen_image/tiny-image", parts: { vae: "qwen-image-vae" } },
+  "z-image": { golden: "z_image/tiny-base" },
   "sd3-medium": { golden: "sd3/tiny-medium" },
   "wan": { golden: "wan/tiny-unipc", parts: { vae: "wan-vae", text_encoder: "wan-umt5" } },
   "hunyuan-video": { golden: "hunyuan_video/tiny-distilled", parts: { text_encoder: "hunyuan-video-llama" } },
