@@ -405,7 +405,15 @@ const FILES: Record<string, Published> = {
     },
     title: "Z-Image",
     networks: ["transformer"],
-    sizes: { in_channels: 16, dim: 3840, n_layers: 30, n_refiner_layers: 2, n_heads: 30, cap_feat_dim: 2560, qk_norm: true },
+    sizes: {
+      in_channels: 16,
+      dim: 3840,
+      n_layers: 30,
+      n_refiner_layers: 2,
+      n_heads: 30,
+      cap_feat_dim: 2560,
+      qk_norm: true,
+    },
   },
   "wan2.1_t2v_1.3B": {
     names: WAN(30),
