@@ -1,9 +1,10 @@
 // Results in this process: for one instance, without any configuration.
+import { heapShare } from "../../process/heap_share.ts";
 import { LRUCache } from "lru-cache";
 import type { ResultStore, StoredResult } from "./result_store.ts";
 
 export interface MemoryResultStoreOptions {
-  /** Bytes of all pictures and videos with their stills, counted as base64 text. @default 128 MiB */
+  /** Bytes of all pictures and videos with their stills, counted as base64 text. @default 128 MiB, or an eighth of the heap */
   maxBytes?: number;
   /** @default 3600000 */
   ttlMs?: number;
@@ -16,7 +17,7 @@ const OVERHEAD_BYTES = 2048;
 export class MemoryResultStore implements ResultStore {
   readonly #cache: LRUCache<string, StoredResult>;
 
-  constructor({ maxBytes = 128 * 2 ** 20, ttlMs = 3_600_000 }: MemoryResultStoreOptions = {}) {
+  constructor({ maxBytes = heapShare(128 * 2 ** 20), ttlMs = 3_600_000 }: MemoryResultStoreOptions = {}) {
     this.#cache = new LRUCache({
       maxSize: maxBytes,
       ttl: ttlMs,

@@ -1,4 +1,5 @@
 // Runs in this process: for one edge without a store, and for its time without one.
+import { heapShare } from "../../process/heap_share.ts";
 import { LRUCache } from "lru-cache";
 import { EventLog } from "../event_log.ts";
 import { type NumberedEvent, type RunEvent, toBrief } from "../../wire/run_event.ts";
@@ -41,7 +42,7 @@ interface Entry {
 export interface MemoryRunLogOptions {
   /** Milliseconds from any origin. @default performance.now */
   now?: () => number;
-  /** Bytes of finished runs, previews included, counted as base64 text. Beyond it the oldest are dropped early. @default 128 MiB */
+  /** Bytes of finished runs, previews included, counted as base64 text. Beyond it the oldest are dropped early. @default 128 MiB, or an eighth of the heap */
   maxBytes?: number;
 }
 
@@ -62,7 +63,9 @@ export class MemoryRunLog implements RunLog {
   /** Finished runs by size; videos may be large. */
   readonly #finished: LRUCache<string, number>;
 
-  constructor({ now = () => performance.now(), maxBytes = 128 * 2 ** 20 }: MemoryRunLogOptions = {}) {
+  constructor(
+    { now = () => performance.now(), maxBytes = heapShare(128 * 2 ** 20) }: MemoryRunLogOptions = {},
+  ) {
     this.#now = now;
     this.#finished = new LRUCache({
       maxSize: maxBytes,
