@@ -1,6 +1,8 @@
 // Reads the names and places of a file's tensors, whatever the file's format. The bytes stay where they are.
 import { CheckpointError } from "./checkpoint_error.ts";
+import { GGUF_MAGIC, readGguf } from "./gguf.ts";
 import { readSafetensorsHeader } from "./safetensors.ts";
+import { foldScales } from "./scaled_fp8.ts";
 import type { WeightEntry } from "./weight_entry.ts";
 
 /**
@@ -8,15 +10,16 @@ import type { WeightEntry } from "./weight_entry.ts";
  * @throws {CheckpointError} if the file is missing, truncated, malformed or a pickle.
  */
 export function readTensors(path: string): Map<string, WeightEntry> {
-  refusePickle(path);
+  const bytes = firstBytes(path);
+  refusePickle(path, bytes);
+  if (new TextDecoder().decode(bytes.subarray(0, 4)) === GGUF_MAGIC) return readGguf(path).tensors;
   const entries = readSafetensorsHeader(path);
   const real = Deno.realPathSync(path);
-  return new Map([...entries].map(([name, entry]) => [name, { ...entry, path: real }]));
+  return foldScales(path, new Map([...entries].map(([name, entry]) => [name, { ...entry, path: real }])));
 }
 
 /** Refuses torch's own format, whose reader runs code from the file. */
-function refusePickle(path: string): void {
-  const bytes = firstBytes(path);
+function refusePickle(path: string, bytes: Uint8Array): void {
   const isZip = bytes[0] === 0x50 && bytes[1] === 0x4b && bytes[2] === 3 && bytes[3] === 4;
   // A safetensors file begins with a length, whose upper half is zero.
   const isProtocol = bytes[0] === 0x80 && bytes[1]! >= 2 && bytes[1]! <= 5 &&

@@ -200,7 +200,10 @@ export class GraphBuilder {
   weight(name: string, dims: readonly number[], dtype: DType | "stored" = this.dtype): Value {
     const entry = this.#entry(name, dims);
     const stored = this.#once(`weight ${name}`, () => this.#added(name, entry));
-    if (dtype === "stored") return stored;
+    if (dtype === "stored") {
+      // No kernel looks up rows of fp8. bfloat16 holds every such number.
+      return stored.dtype.startsWith("float8") ? this.cast(stored, "bfloat16") : stored;
+    }
     return this.#once(`weight ${name} as ${dtype}`, () => this.cast(stored, dtype));
   }
 

@@ -1,7 +1,9 @@
 // `deno task inspect`: describes a checkpoint, whether it runs here, and how much memory it needs.
 import { historySlots, planSteps } from "../../../sampler/mod.ts";
 import { completeRequest } from "../../request/complete_request.ts";
+import { BLOCK_TYPES, type BlockType } from "../../checkpoint/block_types.ts";
 import type { HeldWeights } from "../../checkpoint/blocks/quantization_of.ts";
+import { exactQuantization } from "../../checkpoint/blocks/repack_blocks.ts";
 import type { Checkpoint } from "../../checkpoint/checkpoint.ts";
 import type { DescribeModelOptions } from "../../model/describe_model.ts";
 import { modelInfo } from "../../model/model_info.ts";
@@ -102,7 +104,7 @@ function describe(
       name,
       className,
       parameters: entries.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0),
-      dtypes: [...new Set(entries.map((entry) => entry.dtype))],
+      dtypes: [...new Set(entries.map(({ blocks, dtype }) => blocks ?? dtype))],
       bytes: entries.reduce((sum, { byteLength }) => sum + byteLength, 0),
       files: [...new Set(entries.map(({ path }) => path))],
     };
@@ -205,6 +207,7 @@ function print(
   console.log(`${run.steps} steps, ${run.width}x${run.height}${video}:`);
   const held = device.weights === "as-stored" ? device.dtype : `${device.weights} and ${device.dtype}`;
   console.log(`  weights as ${held}: ${megabytes(memory.weightBytes)}`);
+  for (const note of conversionNotes(components, device)) console.log(`  ${note}`);
   const choices = Object.entries(memory.weightBytesBy).map(([weights, bytes]) =>
     `${weights} ${megabytes(bytes)}`
   );
@@ -228,6 +231,38 @@ function print(
       ? `runs here on ${device.provider}`
       : `does not run here on ${device.provider}: ${verdict}`,
   );
+}
+
+/** Returns a sentence for each kind of stored weights that the device cannot use as they are. */
+function conversionNotes(
+  components: readonly { dtypes: readonly string[] }[],
+  { weights, dtype }: { weights: HeldWeights; dtype: string },
+): string[] {
+  const stored = [...new Set(components.flatMap(({ dtypes }) => dtypes))];
+  const fp8 = stored.filter((type) => type.startsWith("float8"));
+  const rounded = stored.filter((type) => isBlockType(type) && exactQuantization(type) === undefined);
+  const exact = stored.filter((type) => isBlockType(type) && exactQuantization(type) !== undefined);
+  const notes: string[] = [];
+  if (fp8.length > 0 && weights === "as-stored") {
+    notes.push(
+      `${fp8.join(", ")} is widened to ${dtype} while it is loaded; --weights int8 takes a quarter of that`,
+    );
+  }
+  if (exact.length > 0) notes.push(`${exact.join(", ")} stays in its blocks, with the same numbers`);
+  if (rounded.length > 0) {
+    notes.push(
+      weights === "as-stored"
+        ? `${rounded.join(", ")} is decoded to float32 once; --weights int8 takes a quarter of that`
+        : `${rounded.join(", ")} is rounded to ${weights} once, which adds an error of about ${
+          weights === "int8" ? "0.5" : "9"
+        } %`,
+    );
+  }
+  return notes;
+}
+
+function isBlockType(type: string): type is BlockType {
+  return Object.hasOwn(BLOCK_TYPES, type);
 }
 
 function megabytes(bytes: number): string {

@@ -4,6 +4,7 @@ import type { WeightEntry, Weights } from "../../weights.ts";
 import type { Part } from "../architecture.ts";
 import type { FindPlace, Layout } from "../layout.ts";
 import { findInTable } from "../name_table.ts";
+import { LLAMA_CPP_CLIP } from "./llama_cpp_layouts.ts";
 
 export interface ClipPartOptions {
   component: string;
@@ -52,7 +53,7 @@ export function clipPart({ component, className, ...options }: ClipPartOptions):
       };
     },
   };
-  return { component, className, layouts: [transformers, openClip] };
+  return { component, className, layouts: [transformers, openClip, LLAMA_CPP_CLIP] };
 }
 
 const OPEN_CLIP = {

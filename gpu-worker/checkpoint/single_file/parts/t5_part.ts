@@ -2,6 +2,7 @@
 import type { Part } from "../architecture.ts";
 import { type Layout, ownNames } from "../layout.ts";
 import { findInTable } from "../name_table.ts";
+import { LLAMA_CPP_T5 } from "./llama_cpp_layouts.ts";
 
 export interface T5PartOptions {
   component: string;
@@ -40,7 +41,7 @@ const WAN: Layout = {
 /** Returns a T5 encoder of a pipeline. */
 export function t5Part({ component, className, prefixes, optional = false }: T5PartOptions): Part {
   const markers = ["encoder.block.0.layer.0.SelfAttention.q.weight"];
-  const layouts = [ownNames({ prefixes: [...prefixes, ""], markers, unused: UNUSED })];
+  const layouts = [ownNames({ prefixes: [...prefixes, ""], markers, unused: UNUSED }), LLAMA_CPP_T5];
   return {
     component,
     className,
