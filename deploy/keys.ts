@@ -14,6 +14,7 @@ const HELP = `Usage: deno task keys create|list|revoke [options]
     --scopes A,B            of generate, read, admin (generate,read)
     --rpm N                 requests in any minute (no limit)
     --monthly-quota N       pictures in a calendar month, UTC (no limit)
+    --no-metadata           files say nothing about how they were made, such as the prompt
   list                      all keys with what they have used this month
   revoke ID                 takes effect within 30 seconds
 
@@ -38,7 +39,7 @@ async function main(args: string[]): Promise<void> {
 async function run(args: string[]): Promise<void> {
   const flags = parseArgs(args, {
     string: ["name", "scopes", "rpm", "monthly-quota", "_"],
-    boolean: ["json", "help"],
+    boolean: ["json", "help", "no-metadata"],
     unknown: (arg: string) => {
       if (arg.startsWith("-")) throw new UsageError(`unknown flag '${arg}'; --help lists what there is`);
     },
@@ -53,6 +54,7 @@ async function run(args: string[]): Promise<void> {
         scopes: readScopes(flags.scopes ?? "generate,read"),
         requests_per_minute: readLimit("rpm", { text: flags.rpm, least: 1 }),
         pictures_per_month: readLimit("monthly-quota", { text: flags["monthly-quota"], least: 0 }),
+        ...flags["no-metadata"] && { metadata: false },
         created_at: new Date().toISOString(),
       });
       if (!await openStore().add(record)) throw new Error("the id is taken; try again");
@@ -102,6 +104,7 @@ function toLine(row: Row): string {
       ? "any number of pictures"
       : `${row.pictures_this_month} of ${row.pictures_per_month} pictures this month`,
   ];
+  if (row.metadata === false) limits.push("files without metadata");
   const state = row.revoked_at === null ? "" : `; revoked ${row.revoked_at}`;
   return `${row.id}  ${row.name}  ${row.scopes.join(",")}  ${
     limits.join(", ")

@@ -10,6 +10,7 @@ import type { StreamEventsOptions } from "../protocol/http/stream_events.ts";
 import type { Log } from "../protocol/process/structured_log.ts";
 import type { Environment } from "./middleware/environment.ts";
 import type { BatchClient } from "./batches/batch_client.ts";
+import { a1111Routes } from "./a1111/a1111_routes.ts";
 import { batchRoutes } from "./batches/batch_routes.ts";
 import { fileRoutes } from "./files/file_routes.ts";
 import { SignedUrls } from "./files/signed_urls.ts";
@@ -35,7 +36,7 @@ import { limitConnections } from "./middleware/limit_connections.ts";
 import { limitUploads, type LimitUploadsOptions } from "./middleware/limit_uploads.ts";
 import { logRequests } from "./middleware/log_requests.ts";
 import { notFound } from "./middleware/not_found.ts";
-import type { ModelAlias } from "./models/model_aliases.ts";
+import type { ModelAlias } from "./runs/model_aliases.ts";
 import { modelRoutes } from "./models/model_routes.ts";
 import { openApiRoutes } from "./openapi/openapi_routes.ts";
 import { pageRoutes } from "./page/mod.ts";
@@ -126,9 +127,10 @@ export function createApp(options: AppOptions): EdgeApp {
   app.use("/v1/*", apiHeaders(options.corsOrigins));
   app.use("/v1/jobs/:id/events", admitTicket({ tickets, directory, limits }));
   const admit = authenticate({ keys, directory, limits, corsOrigins: options.corsOrigins ?? [] });
-  app.use("/v1/*", admit);
-  app.use("/v1/*", limitConnections(options.connectionsPerKey ?? 64));
-  app.use("/v1/*", limitUploads(options.uploads));
+  const connections = limitConnections(options.connectionsPerKey ?? 64);
+  const uploads = limitUploads(options.uploads);
+  app.use("/v1/*", admit, connections, uploads);
+  app.use("/sdapi/*", apiHeaders(options.corsOrigins), admit, connections, uploads);
   app.use("/v1/*", endRevokedStreams(directory));
   app.route(
     "/v1",
@@ -140,6 +142,7 @@ export function createApp(options: AppOptions): EdgeApp {
   );
   app.route("/v1", jobRoutes({ ...options, jobs, limits, tickets, presenters }));
   app.route("/v1", modelRoutes(catalog));
+  app.route("/sdapi/v1", a1111Routes({ ...options, planner, catalog, source, limits, state }));
   app.route("/v1", batchRoutes({ ...options, batches: options.batches, limits }));
   app.get(
     "/metrics",

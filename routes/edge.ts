@@ -42,7 +42,8 @@ if (config.keys.length === 0) {
  */
 function hasHost(request: Request): boolean {
   const { headers, url } = request;
-  return headers.has("host") || new URL(url).hostname !== "localhost" || !apiPath(request).startsWith("/v1/");
+  return headers.has("host") || new URL(url).hostname !== "localhost" ||
+    !/^\/(v1|sdapi)\//.test(apiPath(request));
 }
 
 export default {

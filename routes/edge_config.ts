@@ -1,6 +1,6 @@
 // The edge's configuration: named environment variables, all optional.
 import { readRedisAddress, type RedisAddress } from "../protocol/store/redis_address.ts";
-import { type ModelAlias, parseModelAliases } from "./models/model_aliases.ts";
+import { type ModelAlias, parseModelAliases } from "./runs/model_aliases.ts";
 import { readSecret, readWorkerSecret } from "../protocol/process/worker_secret.ts";
 
 export interface EdgeConfig {

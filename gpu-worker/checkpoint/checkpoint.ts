@@ -9,7 +9,7 @@ import {
   type WeightsStem,
 } from "./checkpoint_source.ts";
 import type { Addition, Weights } from "./weights.ts";
-import type { Lora } from "./model_name.ts";
+import type { Lora } from "../../protocol/wire/model_name.ts";
 
 /** The config and weights from which a component's graph is built. */
 export interface Component {

@@ -11,7 +11,7 @@ export interface BatchPrompt {
  * Returns the first `total` prompts of a file.
  * @throws {Error} naming the file, and the line that is not text
  */
-export function readPromptFile(path: string, total: number): BatchPrompt[] {
+export function readPromptFile(path: string, total = Infinity): BatchPrompt[] {
   let text: string;
   try {
     text = decodeText(Deno.readFileSync(path));
@@ -22,13 +22,13 @@ export function readPromptFile(path: string, total: number): BatchPrompt[] {
 }
 
 /**
- * Returns one prompt per line, without empty lines and
- * repetitions. A repetition would draw the same picture again.
+ * Returns one prompt per line, without empty lines, comments (#)
+ * and repetitions. A repetition would draw the same picture again.
  */
-export function readPrompts(text: string, total: number): BatchPrompt[] {
+export function readPrompts(text: string, total = Infinity): BatchPrompt[] {
   const lines = text.split(/\r?\n/).map(cleanText);
   const prompts = lines.map((prompt, i) => ({ line: i + 1, prompt })).filter(({ prompt }) =>
-    prompt.trim() !== ""
+    prompt.trim() !== "" && !prompt.startsWith("#")
   );
   const byPrompt = Map.groupBy(prompts.slice(0, total), ({ prompt }) => prompt);
   return [...byPrompt.values()].map(([first]) => first!);

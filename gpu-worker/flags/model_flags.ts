@@ -1,6 +1,6 @@
 // The flags --model and --lora, shared by several commands. Together they form a model's name.
 import { UsageError } from "../../protocol/process/usage_error.ts";
-import { formatLora, type Lora, parseLora } from "../checkpoint/model_name.ts";
+import { formatLora, type Lora, parseLora } from "../../protocol/wire/model_name.ts";
 import type { FlagKind, Flags } from "./read_flags.ts";
 
 export const MODEL_FLAGS = { "model": "text", "lora": "texts" } as const satisfies Record<string, FlagKind>;

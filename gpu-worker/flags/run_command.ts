@@ -4,7 +4,7 @@ import { UsageError } from "../../protocol/process/usage_error.ts";
 
 export interface RunCommandOptions {
   /** Says what an interrupted command leaves behind. @default "nothing was written" */
-  interrupted?: string;
+  interrupted?: string | (() => string);
 }
 
 /**
@@ -23,7 +23,7 @@ export async function runCommand(
     await main(Deno.args, controller.signal);
   } catch (error) {
     if (controller.signal.aborted) {
-      console.error(`${name}: interrupted, ${interrupted}`);
+      console.error(`${name}: interrupted, ${typeof interrupted === "string" ? interrupted : interrupted()}`);
       Deno.exit(130);
     }
     console.error(`${name}: ${oneLine(error)}`);

@@ -52,9 +52,11 @@ export const SAMPLING_HELP = `\
 ${OPTIONS.map(helpLine).join("\n")}`;
 
 /** Returns a request without its prompt. `completeRequest` checks the values. */
-export function samplingRequest(flags: Flags<typeof SAMPLING_FLAGS>): Omit<PartialRequest, "prompt"> {
+export function samplingRequest(
+  flags: Flags<typeof SAMPLING_FLAGS>,
+): Omit<PartialRequest, "prompt" | "seed"> & { seed: number | undefined } {
   return {
-    seed: flags.seed ?? 42,
+    seed: flags.seed,
     negativePrompt: flags["negative-prompt"],
     steps: flags.steps,
     width: flags.width,

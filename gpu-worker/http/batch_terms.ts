@@ -2,7 +2,8 @@
 import { batchLimit } from "../request/batch_limit.ts";
 import type { ModelDescription } from "../request/model_description.ts";
 import type { BatchTerms } from "./run.ts";
-import { type CompleteRun, toWire } from "./wire_request.ts";
+import { toWire } from "../request/wire_settings.ts";
+import type { CompleteRun } from "./wire_request.ts";
 
 /**
  * Returns the terms on which this run can join a picture batch.

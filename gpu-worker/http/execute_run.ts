@@ -1,4 +1,5 @@
 // Executes one run: pipeline steps become events; previews and the result become image files.
+import { createHash } from "node:crypto";
 import type { DecodedImage } from "../media/decoded_image.ts";
 import { planSteps } from "../../sampler/mod.ts";
 import { ApiError } from "../../protocol/wire/api_error.ts";
@@ -8,6 +9,9 @@ import type { CancelReason, CompletedEvent } from "../../protocol/wire/run_event
 import type { Log } from "../../protocol/process/structured_log.ts";
 import { CONTENT_TYPES, outputFormat, videoFormat } from "../../protocol/wire/generation_fields.ts";
 import type { DecodedVideo } from "../media/decoded_video.ts";
+import type { FileMetadata } from "../media/metadata/file_metadata.ts";
+import { cutWarnings } from "../model/cut_warnings.ts";
+import { fileMetadataOf } from "../model/file_metadata_of.ts";
 import { encodeVideo } from "../media/encode_video.ts";
 import { encodeSpritesheet, encodeThumbnail } from "../media/video_stills.ts";
 import { encodeImage } from "../media/encode_image.ts";
@@ -15,13 +19,14 @@ import type { BatchPlace } from "../denoiser/picture_batch.ts";
 import type { GenerateResult, Pipeline, StepProgress } from "../pipeline/pipeline.ts";
 import type { GenerateRequest } from "../request/generate_request.ts";
 import { imageTokens } from "../request/image_tokens.ts";
-import type { RequestRules } from "../request/request_rules.ts";
+import { requestWarnings } from "../request/request_warnings.ts";
 import { NotFiniteError } from "../runtime/mod.ts";
 import type { ModelPool } from "./model_pool.ts";
 import { previewSteps } from "./preview_steps.ts";
 import type { Run } from "./run.ts";
 import type { WorkerMetrics } from "./worker_metrics.ts";
-import { guidanceLimits, withImage } from "./wire_request.ts";
+import { guidanceLimits } from "../request/wire_settings.ts";
+import { withImage } from "./wire_request.ts";
 import { flattenSamplerOptions } from "../../sampler/mod.ts";
 import { samplerToWire } from "../../protocol/wire/sampler_fields.ts";
 
@@ -49,11 +54,12 @@ export async function executeRun(run: Run, turn: DeviceTurn, options: ExecuteRun
   run.emit({ type: "started" });
   try {
     const generated = await generate(run, turn, options);
-    const { request, result, rules } = generated;
+    const { request, result, description: { rules } } = generated;
     await Promise.all(generated.previews);
+    const metadata = metadataOf(run, generated);
     const file = result.video
-      ? await encodeVideoOf(run, result.video)
-      : { b64_json: await encode(run, result.image) };
+      ? await encodeVideoOf(run, { video: result.video, metadata })
+      : { b64_json: await encode(run, { image: result.image, metadata }) };
     const seconds = { ...result.seconds, queue: queueMs / 1000, total: run.ageMs / 1000 };
     run.emit({
       type: "completed",
@@ -87,7 +93,7 @@ interface Generated {
   /** Size of the picture batch, this run included. */
   pictures: number;
   model: Pipeline["model"];
-  rules: RequestRules;
+  description: Pipeline["description"];
 }
 
 /**
@@ -131,8 +137,8 @@ async function generate(
       previews.push(preview);
     },
   });
-  const { model, description: { rules } } = pipeline;
-  return { request, result, previews, pictures: batch?.pictures ?? 1, model, rules };
+  const { model, description } = pipeline;
+  return { request, result, previews, pictures: batch?.pictures ?? 1, model, description };
 }
 
 function emitStep(run: Run, step: StepProgress): void {
@@ -151,26 +157,30 @@ async function emitPreview(
   run: Run,
   { image, index, steps }: { image: DecodedImage; index: number; steps: readonly number[] },
 ): Promise<void> {
-  const b64_json = await encode(run, image);
+  const b64_json = await encode(run, { image });
   run.emit({ type: "preview", preview_index: steps.indexOf(index), step_index: index, b64_json });
 }
 
-async function encode(run: Run, image: DecodedImage): Promise<string> {
+/** Previews say nothing about themselves. */
+async function encode(
+  run: Run,
+  { image, metadata }: { image: DecodedImage; metadata?: FileMetadata | undefined },
+): Promise<string> {
   const { output_format, output_compression: compression } = run.request;
   // A video's output format is no image format; its previews are WebP stills.
   const { data: format = "webp" } = outputFormat.safeParse(output_format);
-  const bytes = await encodeImage(image, { format, compression });
+  const bytes = await encodeImage(image, { format, compression, metadata });
   return bytes.toBase64();
 }
 
 async function encodeVideoOf(
   run: Run,
-  video: DecodedVideo,
+  { video, metadata }: { video: DecodedVideo; metadata: FileMetadata | undefined },
 ): Promise<Pick<CompletedEvent, "b64_json" | "stills">> {
   const { output_format, output_compression: compression } = run.request;
   const format = videoFormat.parse(output_format);
   const [file, thumbnail, spritesheet] = await Promise.all([
-    encodeVideo(video, { format, compression, signal: run.signal }),
+    encodeVideo(video, { format, compression, metadata, signal: run.signal }),
     encodeThumbnail(video),
     encodeSpritesheet(video),
   ]);
@@ -180,12 +190,24 @@ async function encodeVideoOf(
   };
 }
 
+function metadataOf({ request: run }: Run, { request, model }: Generated): FileMetadata | undefined {
+  if (!run.metadata) return undefined;
+  const isLossy = run.output_format !== "png" && run.output_format !== "gif";
+  return fileMetadataOf(request, {
+    model,
+    imageSha256: run.image && createHash("sha256").update(run.image, "base64").digest("hex"),
+    compression: isLossy ? run.output_compression : undefined,
+  });
+}
+
 function toReceipt(
-  { request, result, pictures, model }: Generated,
+  { request, result, pictures, model, description }: Generated,
   { seconds, worker }: Pick<Receipt, "seconds" | "worker">,
 ): Receipt {
   const { sampler, skipLayerGuidance, startImage } = request;
   const { method, full_steps: _, ...options } = samplerToWire(flattenSamplerOptions(sampler));
+  const warnings = [...requestWarnings(request, { ...model, description }), ...cutWarnings(result)];
+  const { dropped = 0 } = result.promptCut ?? {};
   const stepsOf = (kind: string) => result.plan.flatMap((step, index) => step === kind ? [index] : []);
   return {
     model: model.id,
@@ -210,6 +232,8 @@ function toReceipt(
     forecast_steps: stepsOf("forecast"),
     forecast_errors: Object.fromEntries(result.forecastErrors),
     ...pictures > 1 && { batch: pictures },
+    ...dropped > 0 && { dropped_tokens: dropped },
+    ...warnings.length > 0 && { warnings },
     seconds,
     cache: "miss",
     worker,

@@ -5,7 +5,7 @@ import { requestLimits } from "../request/request_limits.ts";
 import type { ModelCard } from "../../protocol/wire/model_card.ts";
 import type { ModelInfo } from "../pipeline/pipeline.ts";
 import type { ModelSource } from "./model_pool.ts";
-import { toWire } from "./wire_request.ts";
+import { toWire } from "../request/wire_settings.ts";
 
 /** Returns the field `weights` of cards and receipts. */
 export function heldWeights({ weights }: Pick<ModelInfo, "weights">): Pick<ModelCard, "weights"> {
@@ -40,6 +40,7 @@ export function modelCard(
       max_pixels: maxPixels,
       max_sequence_length: maxSequenceLength,
     },
+    guidance: description.rules.guidance,
     sizes: {
       native: `${sizes.width}x${sizes.height}`,
       smallest_side: sizes.smallestSide,

@@ -1,9 +1,7 @@
-// Converts requests between the wire's snake_case names and
-// diffusers' names in camelCase, which the pipelines use.
+// Reads runs from the wire: completes them, and names fields in refusals as clients spell them.
 import { ApiError } from "../../protocol/wire/api_error.ts";
-import type { CompleteSettings, CompletionRequest, RunRequest } from "../../protocol/wire/run_request.ts";
-import { samplerFromWire, samplerToWire } from "../../protocol/wire/sampler_fields.ts";
-import { flattenSamplerOptions, mapOptions, OptionError } from "../../sampler/mod.ts";
+import type { CompletionRequest, RunRequest } from "../../protocol/wire/run_request.ts";
+import { mapOptions, OptionError } from "../../sampler/mod.ts";
 import { outputFormat, videoFormat } from "../../protocol/wire/generation_fields.ts";
 import { decodeImage, readImageSize, resizedTo } from "../media/decode_image.ts";
 import { ImageError } from "../media/image_error.ts";
@@ -13,6 +11,7 @@ import { completeRequest } from "../request/complete_request.ts";
 import type { GenerateRequest, PartialRequest } from "../request/generate_request.ts";
 import type { ModelDescription } from "../request/model_description.ts";
 import type { ImageSize } from "../request/start_image.ts";
+import { fromWire } from "../request/wire_settings.ts";
 
 /** A run whose image may be replaced by its size. */
 type SizedRun = RunRequest & Partial<Pick<CompletionRequest, "image_size">>;
@@ -28,7 +27,7 @@ export type CompleteRun = GenerateRequest<ImageSize>;
 export async function completeRun(run: SizedRun, model: ModelDescription): Promise<CompleteRun> {
   return await refusing(async () => {
     assertFormat(run, model);
-    return completeRequest({ ...fromWire(run, model), image: await imageSizeOf(run, model) }, model);
+    return completeRequest({ ...openRequest(run, model), image: await imageSizeOf(run, model) }, model);
   });
 }
 
@@ -88,62 +87,10 @@ function bytesOf(base64: string): Uint8Array {
   }
 }
 
-/** Returns the settings that decide the pixels of `request`, as the edge hashes them. */
-export function toWire(request: CompleteRun): CompleteSettings {
-  const { sampler, skipLayerGuidance, startImage } = request;
-  return {
-    prompt: request.prompt,
-    negative_prompt: request.negativePrompt,
-    seed: request.seed,
-    steps: request.steps,
-    width: request.width,
-    height: request.height,
-    ...request.fps > 0 && { num_frames: request.numFrames, fps: request.fps },
-    guidance_scale: request.guidanceScale,
-    true_cfg_scale: request.trueCfgScale,
-    guidance_rescale: request.guidanceRescale,
-    ...guidanceLimits(request),
-    ...skipLayerGuidance && { skip_layer_guidance: skipLayerGuidance },
-    ...startImage && { strength: startImage.strength },
-    max_sequence_length: request.maxSequenceLength,
-    spectrum: samplerToWire(flattenSamplerOptions(sampler)),
-  };
-}
-
-/** Returns the limits of a request's guidance, for models that have them. */
-export function guidanceLimits(
-  { cfgNormalization, cfgTruncation }: Pick<GenerateRequest, "cfgNormalization" | "cfgTruncation">,
-): Pick<CompleteSettings, "cfg_normalization" | "cfg_truncation"> {
-  return {
-    ...cfgNormalization !== undefined && { cfg_normalization: cfgNormalization },
-    ...cfgTruncation !== undefined && { cfg_truncation: cfgTruncation },
-  };
-}
-
-function fromWire(
-  run: RunRequest,
-  { rules, defaults }: ModelDescription,
-): Omit<PartialRequest, "image"> {
-  const { spectrum, seconds, fps = defaults.fps ?? 0 } = run;
-  return {
-    prompt: run.prompt,
-    negativePrompt: run.negative_prompt,
-    seed: run.seed,
-    steps: run.steps,
-    width: run.width,
-    height: run.height,
-    numFrames: run.num_frames ?? (seconds === undefined ? undefined : framesOf(seconds, { fps, rules })),
-    fps: run.fps,
-    guidanceScale: run.guidance_scale,
-    trueCfgScale: run.true_cfg_scale,
-    guidanceRescale: run.guidance_rescale,
-    cfgNormalization: run.cfg_normalization,
-    cfgTruncation: run.cfg_truncation,
-    skipLayerGuidance: run.skip_layer_guidance,
-    strength: run.strength,
-    maxSequenceLength: run.max_sequence_length,
-    sampler: spectrum && samplerFromWire(spectrum),
-  };
+function openRequest(run: RunRequest, { rules, defaults }: ModelDescription): Omit<PartialRequest, "image"> {
+  const { num_frames, seconds, fps = defaults.fps ?? 0 } = run;
+  const frames = num_frames ?? (seconds === undefined ? undefined : framesOf(seconds, { fps, rules }));
+  return fromWire({ ...run, num_frames: frames });
 }
 
 const WIRE_NAMES: Record<string, string> = {

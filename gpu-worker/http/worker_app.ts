@@ -16,7 +16,8 @@ import type { Run } from "./run.ts";
 import type { RunQueue } from "./run_queue.ts";
 import type { SharedRuns } from "./shared_runs.ts";
 import type { WorkerMetrics } from "./worker_metrics.ts";
-import { completeRun, toWire } from "./wire_request.ts";
+import { toWire } from "../request/wire_settings.ts";
+import { completeRun } from "./wire_request.ts";
 
 export interface WorkerAppOptions extends ReadJsonOptions, StreamEventsOptions {
   queue: RunQueue;

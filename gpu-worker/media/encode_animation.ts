@@ -2,11 +2,15 @@
 // JavaScript thread. Both loop forever.
 import sharp from "sharp";
 import type { DecodedVideo } from "./decoded_video.ts";
+import { embedMetadata } from "./metadata/embed_metadata.ts";
+import type { FileMetadata } from "./metadata/file_metadata.ts";
 
 export interface EncodeAnimationOptions {
   format: "webp" | "gif";
   /** Quality of WebP, 0..100. @default 100 */
   compression?: number;
+  /** What the file says about how it was made. @default nothing */
+  metadata?: FileMetadata | undefined;
 }
 
 /** Time unit of a GIF in milliseconds. WebP counts in milliseconds. */
@@ -17,7 +21,7 @@ const GIF_MIN_MS = 2 * GIF_TICK_MS;
 /** Encodes the frames. WebP merges a frame with an equal frame before it. */
 export async function encodeAnimation(
   { width, height, fps, frames }: DecodedVideo,
-  { format, compression = 100 }: EncodeAnimationOptions,
+  { format, compression = 100, metadata }: EncodeAnimationOptions,
 ): Promise<Uint8Array<ArrayBuffer>> {
   const strip = new Uint8Array(frames.length * height * width * 3);
   frames.forEach((frame, index) => strip.set(frame, index * frame.length));
@@ -27,7 +31,8 @@ export async function encodeAnimation(
   const encoded = format === "gif"
     ? pages.gif({ ...timing, keepDuplicateFrames: true })
     : pages.webp({ ...timing, quality: Math.max(1, compression) });
-  return Uint8Array.from(await encoded.toBuffer());
+  const file = Uint8Array.from(await encoded.toBuffer());
+  return metadata ? embedMetadata(file, { format, size: { width, height }, metadata }) : file;
 }
 
 /**

@@ -2,11 +2,14 @@
 // else an encoder in WebAssembly.
 import type { DecodedVideo } from "./decoded_video.ts";
 import { encodeMp4ByFfmpeg } from "./ffmpeg_mp4.ts";
+import type { FileMetadata } from "./metadata/file_metadata.ts";
 import { encodeMp4ByWasm } from "./wasm_mp4.ts";
 
 export interface EncodeMp4Options {
   /** Quality, 0..100. @default 100 */
   compression?: number;
+  /** What the file says about how it was made. @default nothing */
+  metadata?: FileMetadata | undefined;
   /** Aborting rejects with the signal's reason and kills ffmpeg. */
   signal?: AbortSignal | undefined;
   /** The encoder to use. @default "any": ffmpeg if available */
@@ -26,13 +29,17 @@ const COARSEST = 51;
  */
 export async function encodeMp4(
   video: DecodedVideo,
-  { compression = 100, signal, encoder = "any" }: EncodeMp4Options = {},
+  { compression = 100, metadata, signal, encoder = "any" }: EncodeMp4Options = {},
 ): Promise<Uint8Array<ArrayBuffer>> {
   for (const side of ["width", "height"] as const) {
     if (video[side] % 2 === 0) continue;
     throw new RangeError(`Cannot encode an MP4 as '${side}' must be even: current value is ${video[side]}`);
   }
-  const options = { quantizer: Math.round(COARSEST - (COARSEST - FINEST) * compression / 100), signal };
+  const options = {
+    quantizer: Math.round(COARSEST - (COARSEST - FINEST) * compression / 100),
+    metadata,
+    signal,
+  };
   const made = encoder === "wasm" ? undefined : await encodeMp4ByFfmpeg(video, options);
   if (made !== undefined) return made;
   if (encoder === "ffmpeg") throw new Error("Cannot encode by ffmpeg as there is none that may be run");

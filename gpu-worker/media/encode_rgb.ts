@@ -1,5 +1,7 @@
 // Encodes interleaved RGB bytes as PNG, JPEG or WebP with libvips (npm:sharp), off the JavaScript thread.
 import sharp from "sharp";
+import { embedMetadata } from "./metadata/embed_metadata.ts";
+import type { FileMetadata } from "./metadata/file_metadata.ts";
 
 export type ImageFormat = "png" | "jpeg" | "webp";
 
@@ -8,6 +10,8 @@ export interface EncodeImageOptions {
   format?: ImageFormat;
   /** OpenAI's output_compression: quality of JPEG and WebP, 0..100. PNG ignores it. @default 100 */
   compression?: number;
+  /** What the file says about how it was made. @default nothing */
+  metadata?: FileMetadata | undefined;
 }
 
 /** An 8-bit RGB picture, [height, width, 3]. */
@@ -26,7 +30,7 @@ export async function encodeRgb(
   { width, height, rgb }: RgbImage,
   options: EncodeImageOptions = {},
 ): Promise<Uint8Array<ArrayBuffer>> {
-  const { format = "png", compression = 100 } = options;
+  const { format = "png", compression = 100, metadata } = options;
   const picture = sharp(rgb, { raw: { width, height, channels: 3 } });
   // libvips's lowest quality is 1.
   const quality = Math.max(1, compression);
@@ -35,5 +39,6 @@ export async function encodeRgb(
     : format === "jpeg"
     ? picture.jpeg({ quality, chromaSubsampling: "4:4:4" })
     : picture.webp({ quality });
-  return Uint8Array.from(await encoded.toBuffer());
+  const file = Uint8Array.from(await encoded.toBuffer());
+  return metadata ? embedMetadata(file, { format, size: { width, height }, metadata }) : file;
 }

@@ -2,6 +2,7 @@
 import type { DecodedVideo } from "./decoded_video.ts";
 import { encodeAnimation } from "./encode_animation.ts";
 import { encodeMp4 } from "./encode_mp4.ts";
+import type { FileMetadata } from "./metadata/file_metadata.ts";
 
 export type VideoFormat = "mp4" | "webp" | "gif";
 
@@ -10,6 +11,8 @@ export interface EncodeVideoOptions {
   format?: VideoFormat;
   /** Quality of MP4 and WebP, 0..100. GIF ignores it and has 256 colours per frame. @default 100 */
   compression?: number;
+  /** What the file says about how it was made. @default nothing */
+  metadata?: FileMetadata | undefined;
   /** Aborting rejects with the signal's reason and stops the encoder. */
   signal?: AbortSignal | undefined;
 }
@@ -20,12 +23,12 @@ export interface EncodeVideoOptions {
  */
 export async function encodeVideo(
   video: DecodedVideo,
-  { format = "mp4", compression = 100, signal }: EncodeVideoOptions = {},
+  { format = "mp4", compression = 100, metadata, signal }: EncodeVideoOptions = {},
 ): Promise<Uint8Array<ArrayBuffer>> {
   signal?.throwIfAborted();
   const bytes = format === "mp4"
-    ? await encodeMp4(video, { compression, signal })
-    : await encodeAnimation(video, { format, compression });
+    ? await encodeMp4(video, { compression, metadata, signal })
+    : await encodeAnimation(video, { format, compression, metadata });
   signal?.throwIfAborted();
   return bytes;
 }

@@ -3,10 +3,12 @@
 // not every player can seek.
 import { type EncodedFrame, writeMp4 } from "./write_mp4.ts";
 import type { DecodedVideo } from "./decoded_video.ts";
+import type { FileMetadata } from "./metadata/file_metadata.ts";
 
 export interface Mp4Settings {
   /** H.264's quantizer, 0 (lossless) to 51. */
   quantizer: number;
+  metadata: FileMetadata | undefined;
   signal: AbortSignal | undefined;
 }
 
@@ -22,7 +24,7 @@ export async function encodeMp4ByFfmpeg(
   const stream = await toH264(video, settings);
   if (stream === undefined) return undefined;
   const { frames, codec } = accessUnits(stream);
-  return await writeMp4(frames, { video, config: { codec } });
+  return await writeMp4(frames, { video, config: { codec }, metadata: settings.metadata });
 }
 
 /**

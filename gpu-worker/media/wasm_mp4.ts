@@ -25,12 +25,13 @@ export async function encodeMp4ByWasm(
     frames.push({ bytes: data, key: type === "key" });
   }
   const { codec, description } = (await track.getDecoderConfig())!;
-  return await writeMp4(frames, { video, config: { codec, ...description && { description } } });
+  const config = { codec, ...description && { description } };
+  return await writeMp4(frames, { video, config, metadata: settings.metadata });
 }
 
 async function encode(
   { width, height, fps, frames }: DecodedVideo,
-  { quantizer, signal }: Mp4Settings,
+  { quantizer, signal }: Omit<Mp4Settings, "metadata">,
 ): Promise<Uint8Array> {
   const encoder = await encoders.createH264MP4Encoder();
   try {

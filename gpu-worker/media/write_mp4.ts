@@ -2,6 +2,7 @@
 // first, so that players start at once.
 import { BufferTarget, EncodedPacket, EncodedVideoPacketSource, Mp4OutputFormat, Output } from "mediabunny";
 import type { DecodedVideo } from "./decoded_video.ts";
+import type { FileMetadata } from "./metadata/file_metadata.ts";
 
 /** One encoded frame. */
 export interface EncodedFrame {
@@ -15,6 +16,8 @@ export interface WriteMp4Options {
   video: DecodedVideo;
   /** "avc1.PPCCLL", and avcC's bytes, unless the frames carry their parameters between start codes. */
   config: { codec: string; description?: AllowSharedBufferSource };
+  /** What the file's tags say about how it was made. @default nothing */
+  metadata?: FileMetadata | undefined;
 }
 
 /**
@@ -24,13 +27,17 @@ export interface WriteMp4Options {
  */
 export async function writeMp4(
   frames: readonly EncodedFrame[],
-  { video: { width, height, fps, frames: { length } }, config }: WriteMp4Options,
+  { video: { width, height, fps, frames: { length } }, config, metadata }: WriteMp4Options,
 ): Promise<Uint8Array<ArrayBuffer>> {
   if (frames.length !== length) throw new Error(`The encoder made ${frames.length} frames of ${length}`);
   const target = new BufferTarget();
   const output = new Output({ format: new Mp4OutputFormat({ fastStart: "in-memory" }), target });
   const source = new EncodedVideoPacketSource("avc");
   output.addVideoTrack(source, { frameRate: fps });
+  if (metadata) {
+    // "desc" is what ffprobe and players call the description.
+    output.setMetadataTags({ comment: metadata.parameters, raw: { desc: metadata.json } });
+  }
   await output.start();
   const decoderConfig = { ...config, codedWidth: width, codedHeight: height };
   for (const [index, { bytes, key }] of frames.entries()) {

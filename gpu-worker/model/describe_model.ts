@@ -6,7 +6,7 @@ import { resolveWeights, type WeightChoice } from "../checkpoint/held_weights.ts
 import type { PartFiles } from "../checkpoint/part_files.ts";
 import { familyOf } from "./families.ts";
 import { applyLoras } from "../checkpoint/lora/apply_loras.ts";
-import { type Lora, parseModelName } from "../checkpoint/model_name.ts";
+import { type Lora, parseModelName } from "../../protocol/wire/model_name.ts";
 import type { Family, FamilyReading } from "../pipeline/family.ts";
 import { openCheckpoint } from "./open_checkpoint.ts";
 

@@ -3,7 +3,7 @@ import { Runtime } from "../runtime/mod.ts";
 import { modelDigest } from "../checkpoint/model_digest.ts";
 import { GraphCache } from "../session/graph_cache.ts";
 import { WeightStore } from "../session/weight_store.ts";
-import { formatLora } from "../checkpoint/model_name.ts";
+import { formatLora } from "../../protocol/wire/model_name.ts";
 import { modelInfo } from "./model_info.ts";
 import { loadPipeline } from "../pipeline/load_pipeline.ts";
 import type { Pipeline } from "../pipeline/pipeline.ts";

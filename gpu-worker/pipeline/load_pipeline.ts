@@ -149,6 +149,8 @@ class LoadedPipeline implements Pipeline {
       forecastErrors,
       initialLatents: { dims, data: initial },
       latents: { dims, data: latents },
+      promptCut: branches[0]?.cut,
+      negativePromptCut: branches[1]?.cut,
       seconds: { encode, denoise, decode: watch.lap(), total: watch.total() },
     };
   }

@@ -13,6 +13,7 @@ import type { BatchPlace } from "../denoiser/picture_batch.ts";
 import type { RequestDefaults } from "../request/request_defaults.ts";
 import type { GenerateRequest } from "../request/generate_request.ts";
 import type { ModelDescription } from "../request/model_description.ts";
+import type { TextCut } from "../text/text_cut.ts";
 import type { DecodingOf } from "../vae/decoding_size.ts";
 
 /** A finished sampling step. */
@@ -76,6 +77,10 @@ export interface GenerateResult {
   initialLatents: LatentTensor;
   latents: LatentTensor;
   seconds: Seconds;
+  /** How much of the prompt no text encoder has read. @default nothing was left out */
+  promptCut?: TextCut | undefined;
+  /** The same of the negative prompt, where one was encoded. @default nothing was left out */
+  negativePromptCut?: TextCut | undefined;
 }
 
 /** Identity of a checkpoint, as `inspect`, /v1/models and receipts show it. */

@@ -1,6 +1,7 @@
 // Runs a text encoder: from text to its graph's outputs.
 import type { Runtime } from "../runtime/mod.ts";
 import type { GraphSession } from "../session/session_loader.ts";
+import type { TextCut } from "./text_cut.ts";
 import type { Tokenizer } from "./tokenizer/tokenizer.ts";
 
 /** A text encoder on the device, and the checkpoint's tokenizer for it. */
@@ -19,15 +20,20 @@ export interface EncodeTextOptions {
   signal?: AbortSignal | undefined;
 }
 
-/**
- * Returns every output of the encoder's graph, without the batch dimension, in its own memory.
- * attention_mask is added to them, [tokens]: 1 for tokens of the text, 0 for padding.
- */
+export interface EncodedText {
+  /**
+   * Every output of the encoder's graph, without the batch dimension, in its own memory.
+   * attention_mask is added to them, [tokens]: 1 for tokens of the text, 0 for padding.
+   */
+  outputs: Record<string, Float32Array>;
+  cut: TextCut;
+}
+
 export async function encodeText(
   { session, tokenizer }: LoadedEncoder,
   { runtime, text, maxLength, withoutPadding = false, signal }: EncodeTextOptions,
-): Promise<Record<string, Float32Array>> {
-  const { ids: padded, attentionMask } = await tokenizer.encode(text, { maxLength });
+): Promise<EncodedText> {
+  const { ids: padded, attentionMask, dropped } = await tokenizer.encode(text, { maxLength });
   const kept = (values: number[]) =>
     withoutPadding ? values.filter((_, i) => attentionMask[i] === 1) : values;
   using stack = new DisposableStack();
@@ -41,5 +47,5 @@ export async function encodeText(
   for (const [, tensor] of results) stack.use(tensor);
   const outputs: Record<string, Float32Array> = { attention_mask: Float32Array.from(kept(attentionMask)) };
   for (const [name, tensor] of results) outputs[name] = await tensor.as("float32").toArray();
-  return outputs;
+  return { outputs, cut: { dropped, limit: maxLength } };
 }

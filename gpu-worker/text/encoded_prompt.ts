@@ -1,3 +1,5 @@
+import type { TextCut } from "./text_cut.ts";
+
 /** One prompt as encoded by a family's text encoders, on the host. */
 export interface EncodedPrompt {
   /** Number of tokens, including padding. */
@@ -8,6 +10,8 @@ export interface EncodedPrompt {
   pooled: Float32Array;
   /** 1 for each token that the denoiser may attend to in full, else 0: [tokens]. @default all are 1 */
   mask?: Float32Array;
+  /** What no encoder has read. @default nothing was left out */
+  cut?: TextCut;
 }
 
 export interface EncodePromptOptions {

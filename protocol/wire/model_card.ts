@@ -28,6 +28,9 @@ export const modelCardSchema = z.object({
     max_pixels: z.int().describe("Largest width times height."),
     max_sequence_length: z.int().describe("Longest T5 prompt in tokens."),
   }).describe("The model refuses a request that exceeds them."),
+  guidance: z.enum(["cfg", "distilled", "none"]).describe(
+    "What guidance_scale is: classifier-free guidance, an input of the network, or nothing (true_cfg_scale guides then).",
+  ),
   sizes: z.object({
     native: z.string().describe("WIDTHxHEIGHT that it was made for."),
     smallest_side: z.int(),

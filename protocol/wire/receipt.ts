@@ -35,6 +35,9 @@ export const receiptSchema = z.object({
     "Step index -> relative error that a forecast would have made there; measured at full steps.",
   ),
   batch: z.int().exactOptional().describe("Pictures that were made together, if more than this one."),
+  dropped_tokens: z.int().exactOptional().describe(
+    "Tokens at the prompt's end that no text encoder has read, if any.",
+  ),
   warnings: z.array(z.string()).exactOptional().describe(
     "Sentences about what is not as asked for or likely to be wrong. Absent where there is nothing to say.",
   ),

@@ -48,6 +48,8 @@ export const runRequestSchema = z.strictObject({
   previews: z.int().min(0).max(3).default(0),
   output_format: z.enum([...outputFormat.options, ...videoFormat.options]).default("png"),
   output_compression: outputCompression.default(100),
+  /** Whether the file says how it was made. */
+  metadata: z.boolean().default(true),
   /** Left out by those that follow the run themselves. */
   shared: optional(sharedRunSchema),
 });

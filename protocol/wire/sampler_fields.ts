@@ -52,8 +52,13 @@ export function samplerToWire({ method, fullSteps, ...options }: SamplerOptions)
   };
 }
 
+/** Options of a request, or of settings in full. */
+export type GivenSampler = Omit<z.output<typeof spectrumFields>, "full_steps"> & {
+  full_steps?: readonly number[] | undefined;
+};
+
 /** The options that a request gives, as the sampler names them. */
-export function samplerFromWire(fields: z.output<typeof spectrumFields>): SamplerRequest {
+export function samplerFromWire(fields: GivenSampler): SamplerRequest {
   return {
     method: fields.method,
     fullSteps: fields.full_steps,

@@ -80,7 +80,8 @@ interface Opened extends Answer, Counted {
 
 async function answer(c: Context<Environment>, { request: sent, ...asked }: Answer): Promise<Response> {
   const { options } = asked;
-  const { request, warnings } = await settleImage(sent, options.catalog);
+  const { metadata = c.get("apiKey")?.metadata } = sent;
+  const { request, warnings } = await settleImage({ ...sent, metadata }, options.catalog);
   const { source, jobs, limits, planner, repetitions } = options;
   const detached = request.background === true || prefersAsync(c.req.header("prefer"));
   if (request.webhook !== undefined && !detached) {

@@ -18,6 +18,8 @@ export const keyRecordSchema = z.object({
   requests_per_minute: z.int().positive().nullable(),
   /** Calendar months, UTC; null: no limit. */
   pictures_per_month: z.int().nonnegative().nullable(),
+  /** false: files say nothing about how they were made, unless a request asks for it. Records of earlier versions lack it. */
+  metadata: z.boolean().exactOptional(),
   created_at: z.iso.datetime(),
   revoked_at: z.iso.datetime().nullable(),
 });

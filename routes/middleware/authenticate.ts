@@ -26,7 +26,7 @@ export function authenticate(
   return async (c, next) => {
     // Admitted by a ticket.
     if (c.get("tenant") !== undefined) return await next();
-    const given = /^Bearer (\S{1,512})$/i.exec(c.req.header("authorization") ?? "")?.[1];
+    const given = keyOf(c.req.header("authorization") ?? "");
     const isPlain = given !== undefined && await isOneOf(given, await digests);
     const record = given === undefined || isPlain ? undefined : await findRecord(given, directory);
     c.set("tenant", record?.id ?? (isPlain ? await plainTenant(given) : "local"));
@@ -40,6 +40,17 @@ export function authenticate(
     }
     await next();
   };
+}
+
+/** Clients of AUTOMATIC1111's API send a name and a password; the key is the password. */
+function keyOf(header: string): string | undefined {
+  const [, scheme, value] = /^(Bearer|Basic) (\S{1,1024})$/i.exec(header) ?? [];
+  if (value === undefined || scheme!.toLowerCase() === "bearer") return value;
+  try {
+    return /^[^:]*:(\S{1,512})$/.exec(atob(value))?.[1];
+  } catch {
+    return undefined;
+  }
 }
 
 /** For what more than a method's scope is needed. Who has no key has no limits either. */

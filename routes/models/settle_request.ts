@@ -5,7 +5,7 @@ import type { EditRequest } from "../requests/edit_request.ts";
 import type { ImageRequest } from "../requests/image_request.ts";
 import type { VideoRequest } from "../requests/video_request.ts";
 import type { ModelCatalog } from "../runs/model_catalog.ts";
-import type { ModelAlias } from "./model_aliases.ts";
+import type { ModelAlias } from "../runs/model_aliases.ts";
 import { nearestSize, type Size } from "./nearest_size.ts";
 
 export interface Settled<Request> {

@@ -5,6 +5,7 @@
 // for a route of the app without a description, and for a description without a route; tests/service/fuzz_test.ts sends
 // what the document allows and checks what comes back against it.
 import { createDocument, type ZodOpenApiPathsObject } from "zod-openapi";
+import { a1111Paths } from "../a1111/a1111_paths.ts";
 import { batchPaths } from "../batches/batch_paths.ts";
 import { filePaths } from "../files/file_paths.ts";
 import { imagePaths } from "../images/image_paths.ts";
@@ -20,6 +21,7 @@ const PATHS: readonly ZodOpenApiPathsObject[] = [
   filePaths,
   batchPaths,
   modelPaths,
+  a1111Paths,
   operatorPaths,
 ];
 

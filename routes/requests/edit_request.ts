@@ -33,7 +33,7 @@ const NUMBERS = [
   ...["n", "seed", "steps", "strength", "guidance_scale", "true_cfg_scale", "guidance_rescale"],
   ...["cfg_normalization", "cfg_truncation", "max_sequence_length", "output_compression", "partial_images"],
 ];
-const JSONS = ["background", "stream", "progress", "spectrum", "skip_layer_guidance"];
+const JSONS = ["background", "metadata", "stream", "progress", "spectrum", "skip_layer_guidance"];
 /** For an image to arrive over a slow line. */
 const DEADLINE_MS = 60_000;
 /** Room for the other fields. */

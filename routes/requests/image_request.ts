@@ -22,6 +22,8 @@ export const imageRequestSchema = z.strictObject({
   /** Picture i of n has seed + i. Drawn, and echoed, unless given. */
   seed: openSeed(Number.MAX_SAFE_INTEGER - MAX_IMAGES),
   output_format: outputFormat.nullish().transform((value) => value ?? "png"),
+  /** Whether the file says how it was made, prompt included. @default true, unless the key says otherwise */
+  metadata: optional(z.boolean()),
   output_compression: outputCompression.nullish().transform((value) => value ?? 100),
   /** "url": an address that expires, in place of the picture in base64. @default b64_json; an alias may have another */
   response_format: optional(z.enum(["b64_json", "url"])),

@@ -31,6 +31,8 @@ export const videoRequestSchema = z.strictObject({
   /** Drawn, and echoed, unless given. */
   seed: openSeed(),
   output_format: videoFormat.nullish().transform((value) => value ?? "mp4"),
+  /** Whether the file says how it was made, prompt included. @default true, unless the key says otherwise */
+  metadata: optional(z.boolean()),
   output_compression: outputCompression.nullish().transform((value) => value ?? 100),
   /** Stills on the way, for who follows the events. */
   partial_images: z.int().min(0).max(3).nullish().transform((value) => value ?? 0),
@@ -45,7 +47,7 @@ const NUMBERS = [
   ...["seed", "steps", "num_frames", "fps", "guidance_scale", "true_cfg_scale", "guidance_rescale"],
   ...["cfg_normalization", "cfg_truncation", "max_sequence_length", "output_compression", "partial_images"],
 ];
-const JSONS = ["spectrum", "skip_layer_guidance"];
+const JSONS = ["metadata", "spectrum", "skip_layer_guidance"];
 const REFERENCE = "'input_reference' is not supported: videos begin from a prompt alone";
 
 /**

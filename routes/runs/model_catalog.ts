@@ -1,7 +1,7 @@
 // Which models there are, as the workers tell it, asked for at most once in a few seconds.
 import { ApiError } from "../../protocol/wire/api_error.ts";
 import type { ModelCard } from "../../protocol/wire/model_card.ts";
-import { type ModelAlias, targetOf } from "../models/model_aliases.ts";
+import { type ModelAlias, targetOf } from "./model_aliases.ts";
 import type { WorkerPool } from "./worker_pool.ts";
 
 export interface ModelCatalogOptions {

@@ -93,10 +93,16 @@ export class RunPlanner {
     const image_sha256 = image?.sha256;
     const completed = await this.#completed(run, { ...model, image });
     const settings = { ...completed, prompt: run.prompt, seed, ...image_sha256 && { image_sha256 } };
-    const { output_format, output_compression } = request;
+    const { output_format, output_compression, metadata = true } = request;
     const pictures = Array.from({ length: request.n }, async (_, index) => {
       const ofPicture = { ...settings, seed: seed + index };
-      const key = await resultKey({ model, settings: ofPicture, output_format, output_compression });
+      const key = await resultKey({
+        model,
+        settings: ofPicture,
+        output_format,
+        output_compression,
+        metadata,
+      });
       return {
         name: sharing === "none" ? undefined : key,
         // A drawn seed comes once: only a picture with an address is worth storing.
@@ -114,7 +120,7 @@ export class RunPlanner {
     { digest, sampler_version, image }: ModelCard & { image: SourceImage | undefined },
   ): Promise<CompleteSettings> {
     const { image: base64, ...rest } = run;
-    const { prompt: _prompt, seed: _seed, previews: _previews, ...open } = rest;
+    const { prompt: _prompt, seed: _seed, previews: _previews, metadata: _metadata, ...open } = rest;
     // The image itself travels with the run. Its size decides all that the worker fills in.
     const seen = image && (image.size ? { image_size: image.size } : { image_sha256: image.sha256 });
     const name = canonicalize({ ...open, digest, sampler_version, ...seen })!;
@@ -167,6 +173,8 @@ function toRun(request: PlannedRequest, model: string): Omit<OpenRunRequest, "se
     previews: request.stream || request.background === true ? request.partial_images : 0,
     output_format: request.output_format,
     output_compression: request.output_compression,
+    // What is left out is on.
+    metadata: request.metadata === false ? false : undefined,
   };
   return withoutUndefined(fields);
 }

@@ -129,7 +129,10 @@ async function create(
   const { planner, catalog, source, jobs, limits, repetitions } = options;
   const tenant = c.get("tenant")!;
   checkWebhook(sent.webhook, options.webhooks);
-  const { request, warnings } = await settleVideo(sent, catalog);
+  const { request, warnings } = await settleVideo({
+    ...sent,
+    metadata: sent.metadata ?? c.get("apiKey")?.metadata,
+  }, catalog);
   const repetition = await repetitions.recognize({ header: (name) => c.req.header(name), tenant, request });
   const known = repetition.repeated ? await jobs.read(repetition.job) : undefined;
   if (known !== undefined) return known;

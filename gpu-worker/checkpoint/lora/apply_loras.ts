@@ -5,7 +5,7 @@ import { CheckpointError } from "../checkpoint_error.ts";
 import { splitRows } from "../split_rows.ts";
 import type { Addition } from "../weights.ts";
 import type { Additions, Checkpoint } from "../checkpoint.ts";
-import type { Lora } from "../model_name.ts";
+import type { Lora } from "../../../protocol/wire/model_name.ts";
 import { type LoraTarget, loraTargets } from "./lora_targets.ts";
 import { type LoraModule, readLora } from "./read_lora.ts";
 

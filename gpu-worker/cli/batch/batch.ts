@@ -7,7 +7,8 @@ import { modelInfo } from "../../model/model_info.ts";
 import { readModel } from "../../model/read_model.ts";
 import { BATCH_HELP, type BatchArguments, defaultExpName, parseBatchArguments } from "./batch_arguments.ts";
 import { BatchBar } from "./batch_bar.ts";
-import { readPromptFile } from "../read_prompts.ts";
+import { decodeText } from "../../../protocol/wire/text.ts";
+import { readPromptFile, readPrompts } from "../read_prompts.ts";
 import { type BatchFailure, type BatchPlan, planBatch } from "./batch_plan.ts";
 import { type BatchRequest, stepsToRun } from "./batch_messages.ts";
 import { batchSettings } from "./batch_stats.ts";
@@ -45,22 +46,13 @@ export async function batch(args: string[], signal: AbortSignal): Promise<void> 
 
 /** Checks everything that can be checked before gigabytes are loaded. */
 async function preparePlan(
-  {
-    promptFile,
-    totalPromptNum,
-    model,
-    parts,
-    devices,
-    dtype,
-    weights,
-    memory,
-    image,
-    outputBasePath,
-    expName,
-    request,
-  }: BatchArguments,
+  options: BatchArguments,
 ): Promise<{ plan: BatchPlan; output: string; dtype: string; weights: HeldWeights }> {
-  const prompts = readPromptFile(promptFile, totalPromptNum);
+  const { promptFile, totalPromptNum, model, parts, devices, dtype, weights, memory, image } = options;
+  const { expName, request } = options;
+  const prompts = promptFile === "-"
+    ? readPrompts(decodeText(await new Response(Deno.stdin.readable).bytes()), totalPromptNum)
+    : readPromptFile(promptFile, totalPromptNum);
   if (prompts.length === 0) throw new RangeError(`Cannot draw as ${promptFile} holds no prompt`);
   const read = readModel(model, {
     provider: devices[0]!.provider,
@@ -73,13 +65,17 @@ async function preparePlan(
   for (const note of checkpoint.notes) console.warn(`batch: ${note}`);
   const complete = await completion(request, { image, reading });
   // A wrong setting is wrong for every prompt, so report it once.
-  const { sampler } = complete(" ");
+  const { sampler } = complete(" ", options.seed === -1 ? 0 : options.seed);
   const { digest } = modelInfo(model, read, memory);
-  const output = join(outputBasePath, expName ?? defaultExpName(model, sampler.method));
+  const output = join(options.outputBasePath, expName ?? defaultExpName(model, sampler.method));
   await assertWritable(join(output, "stats.json"));
   const plan = planBatch(prompts, {
     output,
     complete,
+    seed: options.seed,
+    n: options.n,
+    metadata: options.metadata,
+    drawSeed: () => crypto.getRandomValues(new Uint32Array(1))[0]!,
     settingsOf: (request) => batchSettings(request, { modelDigest: digest, dtype: computeType }),
   });
   return { plan, output, dtype: computeType, weights: checkpoint.held };
@@ -92,12 +88,12 @@ async function preparePlan(
 async function completion(
   request: BatchArguments["request"],
   { image: file, reading }: Pick<BatchArguments, "image"> & { reading: CheckpointReading },
-): Promise<(prompt: string) => BatchRequest> {
+): Promise<(prompt: string, seed: number) => BatchRequest> {
   const { width, height } = request;
   const opened = file && await openImage(file, { width, height, multiple: reading.rules.sizeMultiple });
-  return (prompt) => {
+  return (prompt, seed) => {
     const start = { image: opened?.image, strength: file?.strength };
-    const { startImage, ...complete } = completeRequest({ ...request, ...start, prompt }, reading);
+    const { startImage, ...complete } = completeRequest({ ...request, ...start, prompt, seed }, reading);
     if (startImage === undefined || file === undefined || opened === undefined) return complete;
     const { strength, firstStep } = startImage;
     return { ...complete, startImage: { path: file.image, sha256: opened.sha256, strength, firstStep } };

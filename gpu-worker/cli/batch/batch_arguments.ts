@@ -1,8 +1,8 @@
 // The command line of `deno task batch`.
 import { basename } from "node:path";
 import { UsageError } from "../../../protocol/process/usage_error.ts";
-import { formatLora } from "../../checkpoint/model_name.ts";
-import { parseModelName } from "../../checkpoint/model_name.ts";
+import { formatLora } from "../../../protocol/wire/model_name.ts";
+import { parseModelName } from "../../../protocol/wire/model_name.ts";
 import type { PartialRequest } from "../../request/generate_request.ts";
 import type { ProviderName } from "../../runtime/mod.ts";
 import type { DType } from "../../runtime/dtype.ts";
@@ -18,7 +18,7 @@ import { SAMPLING_FLAGS, SAMPLING_HELP, samplingRequest } from "../../flags/samp
 
 export const BATCH_HELP = `Usage: deno task batch --prompt-file FILE [options]
 
-  --prompt-file FILE       prompts, one per line; empty lines are skipped
+  --prompt-file FILE       prompts, one per line; empty lines and comments (#) are skipped; - reads standard input
   --total-prompt-num N     the first N prompts only (all)
 ${MODEL_HELP}
 ${PART_HELP}
@@ -29,7 +29,9 @@ ${MEMORY_HELP}
   --output-base-path DIR   folder of all experiments (out)
   --exp-name NAME          folder of this experiment, with a folder per prompt: image.png (and video.mp4), stats.json (<model>/<method>)
   --json                   the summary as one JSON object on stdout
-  --seed N                 seed of every prompt (42)
+  --no-metadata            files do not say how they were made (prompt, seed, settings, model)
+  --seed N                 first seed of every prompt, -1 for a random one each (42)
+  --n N                    pictures of each prompt, with seeds seed..seed+n-1, each in a folder <prompt>-<seed> (1)
 ${IMAGE_HELP}
 ${SAMPLING_HELP}
 
@@ -49,6 +51,8 @@ const FLAGS = {
   "weights": "text",
   "output-base-path": "text",
   "exp-name": "text",
+  "no-metadata": "switch",
+  "n": "number",
   "json": "switch",
   "help": "switch",
 } as const satisfies Record<string, FlagKind>;
@@ -76,8 +80,16 @@ export interface BatchArguments {
   /** Name of the experiment. If undefined, it is named after model and method. */
   expName: string | undefined;
   json: boolean;
-  request: Omit<PartialRequest, "prompt">;
+  /** Whether files say how they were made. */
+  metadata: boolean;
+  /** Pictures of each prompt. */
+  n: number;
+  /** -1 for a random seed each. */
+  seed: number;
+  request: Omit<PartialRequest, "prompt" | "seed">;
 }
+
+const MAX_PICTURES = 1000;
 
 /**
  * Parses the command line of `deno task batch`.
@@ -95,6 +107,11 @@ export function parseBatchArguments(args: readonly string[]): BatchArguments | u
     );
   }
   const { dtype, weights } = readDevice({ ...flags, device: undefined });
+  const { n = 1 } = flags;
+  if (!Number.isInteger(n) || n < 1 || n > MAX_PICTURES) {
+    throw new UsageError(`--n must be a whole number in 1..${MAX_PICTURES}: current value is ${n}`);
+  }
+  const { seed = 42, ...request } = samplingRequest(flags);
   const devices = (flags.devices ?? "cpu").split(",").map((device) => parseDevice(device.trim()));
   if (new Set(devices.map(({ provider }) => provider)).size > 1) {
     throw new UsageError(
@@ -114,7 +131,10 @@ export function parseBatchArguments(args: readonly string[]): BatchArguments | u
     outputBasePath: flags["output-base-path"] ?? "out",
     expName: flags["exp-name"],
     json: flags.json,
-    request: samplingRequest(flags),
+    metadata: !flags["no-metadata"],
+    n,
+    seed,
+    request,
   };
 }
 
@@ -127,10 +147,12 @@ function parseDevice(device: string): BatchDevice {
 
 /**
  * Names an experiment: "black-forest-labs/FLUX.1-dev+loras/ink.safetensors:0.7"
- * and "spectrum" give "FLUX.1-dev+ink:0.7/spectrum".
+ * and "spectrum" give "FLUX.1-dev+ink@0.7/spectrum". Windows can store no colon.
  */
 export function defaultExpName(model: string, method: string): string {
   const { name, loras } = parseModelName(model);
-  const parts = loras.map(({ path, weight }) => formatLora({ path: basename(path, ".safetensors"), weight }));
+  const parts = loras.map(({ path, weight }) =>
+    formatLora({ path: basename(path, ".safetensors"), weight }).replace(":", "@")
+  );
   return `${[basename(name, ".safetensors"), ...parts].join("+")}/${method}`;
 }

@@ -17,6 +17,8 @@ export interface BatchTask {
   /** Folder for image.png and, written last, stats.json. */
   folder: string;
   request: BatchRequest;
+  /** Whether image.png and video.mp4 say how they were made. */
+  metadata: boolean;
   /** Copied into stats.json. */
   settings: Record<string, unknown>;
 }

@@ -23,7 +23,15 @@ export interface PlanOptions {
   /** Folder of the experiment. */
   output: string;
   /** Completes a request or throws. */
-  complete: (prompt: string) => BatchRequest;
+  complete: (prompt: string, seed: number) => BatchRequest;
+  /** First seed of every prompt; -1 for a random one each. @default 42 */
+  seed?: number;
+  /** Pictures of each prompt. @default 1 */
+  n?: number;
+  /** Whether files say how they were made. @default true */
+  metadata?: boolean;
+  /** 0..2^32-1. */
+  drawSeed?: () => number;
   settingsOf: (request: BatchRequest) => Record<string, unknown>;
 }
 
@@ -34,37 +42,48 @@ export interface PlanOptions {
  */
 export function planBatch(
   prompts: readonly BatchPrompt[],
-  { output, complete, settingsOf }: PlanOptions,
+  { output, complete, settingsOf, seed = 42, n = 1, metadata = true, drawSeed = () => 0 }: PlanOptions,
 ): BatchPlan {
   const plan: BatchPlan = { todo: [], finished: 0, refused: [] };
   const taken = new Set<string>();
+  const isRandom = seed === -1;
   for (const { line, prompt } of prompts) {
-    const folder = join(output, uniqueName(prompt, taken));
-    let request: BatchRequest;
-    try {
-      request = complete(prompt);
-    } catch (error) {
-      plan.refused.push({ line, prompt, reason: error instanceof Error ? error.message : String(error) });
-      continue;
+    const first = isRandom ? drawSeed() : seed;
+    const name = uniqueName(prompt, taken);
+    for (let i = 0; i < n; i++) {
+      // A random seed is none to find a picture by.
+      const folder = join(output, n === 1 ? name : `${name}-${isRandom ? i + 1 : first + i}`);
+      let request: BatchRequest;
+      try {
+        request = complete(prompt, first + i);
+      } catch (error) {
+        plan.refused.push({ line, prompt, reason: error instanceof Error ? error.message : String(error) });
+        break;
+      }
+      const settings = settingsOf(request);
+      if (isFinished(folder, { prompt, settings, isRandom })) plan.finished++;
+      else plan.todo.push({ line, prompt, folder, request, settings, metadata });
     }
-    const settings = settingsOf(request);
-    if (isFinished(folder, { prompt, settings })) plan.finished++;
-    else plan.todo.push({ line, prompt, folder, request, settings });
   }
   return plan;
 }
 
+/** Names that Windows keeps for devices, whatever their extension. */
+const DEVICE_NAME = /^(con|prn|aux|nul|com\d|lpt\d)$/i;
+
 /**
- * Returns the reference's folder name: 50 characters with "_" for " " and ".". Unlike
+ * Returns the reference's folder name: 50 characters with "_" for " " and ".", and for what Windows cannot store. Unlike
  * there, prompts with equal beginnings get different folders.
  */
 function uniqueName(prompt: string, taken: Set<string>): string {
   // deno-lint-ignore no-control-regex -- such characters are what is looked for
-  const name = [...prompt.replace(/[ ./\\\x00-\x1f]/g, "_")].slice(0, 50).join("");
+  const plain = [...prompt.replace(/[ ./\\<>:"|?*\x00-\x1f\x7f]/g, "_")].slice(0, 50).join("");
+  const name = DEVICE_NAME.test(plain) ? `${plain}_` : plain;
   for (let count = 1;; count++) {
     const candidate = count === 1 ? name : `${name}_${count}`;
-    if (taken.has(candidate)) continue;
-    taken.add(candidate);
+    // Windows and macOS take Red for red.
+    if (taken.has(candidate.toLowerCase())) continue;
+    taken.add(candidate.toLowerCase());
     return candidate;
   }
 }
@@ -75,13 +94,13 @@ function uniqueName(prompt: string, taken: Set<string>): string {
  */
 function isFinished(
   folder: string,
-  { prompt, settings }: { prompt: string; settings: Record<string, unknown> },
+  { prompt, settings, isRandom }: { prompt: string; settings: Record<string, unknown>; isRandom: boolean },
 ): boolean {
   const stats = readStats(join(folder, "stats.json"));
   if (stats === undefined || !existsSync(join(folder, "image.png"))) return false;
   const other = stats["prompt"] !== prompt
     ? "another prompt"
-    : firstDifference(stats["settings"], JSON.parse(JSON.stringify(settings)));
+    : firstDifference(stats["settings"], JSON.parse(JSON.stringify(settings)), isRandom ? ["seed"] : []);
   if (other === undefined) return true;
   throw new Error(
     `Cannot draw '${prompt}' as ${folder} holds a picture of ${other}: choose another --exp-name`,
@@ -97,10 +116,14 @@ function readStats(path: string): Record<string, unknown> | undefined {
   }
 }
 
-function firstDifference(found: unknown, settings: Record<string, unknown>): string | undefined {
+function firstDifference(
+  found: unknown,
+  settings: Record<string, unknown>,
+  ignored: readonly string[],
+): string | undefined {
   const there = (typeof found === "object" && found !== null ? found : {}) as Record<string, unknown>;
   const name = Object.keys({ ...there, ...settings })
-    .find((name) => !isDeepStrictEqual(there[name], settings[name]));
+    .find((name) => !ignored.includes(name) && !isDeepStrictEqual(there[name], settings[name]));
   return name &&
     `other settings (${name} ${JSON.stringify(there[name])}, now ${JSON.stringify(settings[name])})`;
 }

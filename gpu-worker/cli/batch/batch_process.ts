@@ -76,10 +76,10 @@ export class BatchProcess implements AsyncDisposable {
 
   /** Draws one picture. @throws {Error} with the reason if the process dies meanwhile. */
   async draw(
-    { folder, request, settings }: BatchTask,
+    { folder, request, settings, metadata }: BatchTask,
     onStep: () => void,
   ): Promise<Extract<BatchEvent, { type: "drawn" | "failed" }>> {
-    const line = JSON.stringify({ folder, request, settings } satisfies BatchTask);
+    const line = JSON.stringify({ folder, request, settings, metadata } satisfies BatchTask);
     // If the process is dead, #next() reports it.
     await this.#tasks.write(new TextEncoder().encode(line + "\n")).catch(() => {});
     for (;;) {

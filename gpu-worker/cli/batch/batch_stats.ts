@@ -26,6 +26,8 @@ export interface BatchStatsOptions {
   /** The model as the user named it. */
   model: string;
   device: string;
+  /** What is likely to be wrong with the picture. */
+  warnings: readonly string[];
 }
 
 /**
@@ -34,7 +36,7 @@ export interface BatchStatsOptions {
  */
 export function batchStats(
   { request, result }: { request: BatchRequest; result: GenerateResult },
-  { settings, model, device }: BatchStatsOptions,
+  { settings, model, device, warnings }: BatchStatsOptions,
 ): Record<string, unknown> {
   const { seconds, plan, forecastErrors } = result;
   const fullPasses = plan.filter((kind) => kind === "full").length;
@@ -52,6 +54,7 @@ export function batchStats(
     seconds: { encode: seconds.encode, denoise: seconds.denoise, decode: seconds.decode },
     model,
     device,
+    ...warnings.length > 0 && { warnings },
     settings,
   };
 }

@@ -5,9 +5,12 @@ import { join } from "node:path";
 import { TextLineStream } from "@std/streams/text-line-stream";
 import { encodeImage } from "../../media/encode_image.ts";
 import { encodeVideo } from "../../media/encode_video.ts";
+import { cutWarnings } from "../../model/cut_warnings.ts";
+import { fileMetadataOf } from "../../model/file_metadata_of.ts";
 import { openPipeline } from "../../model/open_pipeline.ts";
 import type { Pipeline } from "../../pipeline/pipeline.ts";
 import type { GenerateRequest } from "../../request/generate_request.ts";
+import { requestWarnings } from "../../request/request_warnings.ts";
 import type { BatchEvent, BatchRequest, BatchTask } from "./batch_messages.ts";
 import { batchStats } from "./batch_stats.ts";
 import { readDevice } from "../../flags/device_flags.ts";
@@ -64,21 +67,31 @@ async function batchWorker(args: string[], signal: AbortSignal): Promise<void> {
  */
 async function draw(
   pipeline: Pipeline,
-  { task: { folder, request, settings }, device, signal }: {
+  { task: { folder, request, settings, metadata: isTold }, device, signal }: {
     task: BatchTask;
     device: string;
     signal: AbortSignal;
   },
 ): Promise<BatchEvent> {
-  const result = await pipeline.generate(await withImage(request), {
+  const complete = await withImage(request);
+  const metadata = isTold
+    ? fileMetadataOf(complete, { model: pipeline.model, imageSha256: request.startImage?.sha256 })
+    : undefined;
+  const result = await pipeline.generate(complete, {
     signal,
     onStep: () => tell({ type: "step" }),
   });
   removeParts(folder);
-  const stats = batchStats({ request, result }, { settings, model: pipeline.model.id, device });
+  const warnings = [
+    ...requestWarnings(complete, { ...pipeline.model, description: pipeline.description }),
+    ...cutWarnings(result),
+  ];
+  const stats = batchStats({ request, result }, { settings, model: pipeline.model.id, device, warnings });
   await writeAll([
-    ...result.video ? [{ path: join(folder, "video.mp4"), bytes: await encodeVideo(result.video) }] : [],
-    { path: join(folder, "image.png"), bytes: await encodeImage(result.image) },
+    ...result.video
+      ? [{ path: join(folder, "video.mp4"), bytes: await encodeVideo(result.video, { metadata }) }]
+      : [],
+    { path: join(folder, "image.png"), bytes: await encodeImage(result.image, { metadata }) },
     { path: join(folder, "stats.json"), bytes: encoder.encode(JSON.stringify(stats, null, 2) + "\n") },
   ]);
   const fullPasses = result.plan.filter((kind) => kind === "full").length;

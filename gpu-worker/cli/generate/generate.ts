@@ -1,48 +1,49 @@
-// `deno task generate`: draws one prompt as one or more picture or video files.
+// `deno task generate`: draws prompts as picture or video files, each written as soon as it is drawn.
 import { completeRequest } from "../../request/complete_request.ts";
 import { openPipeline } from "../../model/open_pipeline.ts";
 import type { GenerateResult, ModelInfo, Pipeline } from "../../pipeline/pipeline.ts";
 import type { GenerateRequest } from "../../request/generate_request.ts";
-import { describeModel } from "../../model/describe_model.ts";
+import { requestWarnings } from "../../request/request_warnings.ts";
+import { cutWarnings } from "../../model/cut_warnings.ts";
+import { type DescribedModel, describeModel } from "../../model/describe_model.ts";
+import { fileMetadataOf } from "../../model/file_metadata_of.ts";
+import { modelInfo } from "../../model/model_info.ts";
 import type { DecodedVideo } from "../../media/decoded_video.ts";
 import { encodeSafetensors, type NamedTensor } from "../../media/encode_safetensors.ts";
-import {
-  defaultOutput,
-  GENERATE_HELP,
-  type GenerateArguments,
-  parseGenerateArguments,
-} from "./generate_arguments.ts";
+import { GENERATE_HELP, type GenerateArguments, parseGenerateArguments } from "./generate_arguments.ts";
 import { GRAPH_CACHE_FOLDER } from "../../session/graph_cache_folder.ts";
 import { WEIGHT_CACHE_FOLDER } from "../../session/weight_store.ts";
-import { openImage } from "../../flags/image_flags.ts";
-import { assertOutput, defaultExtension, encodeOutput, firstFile, ofSeed } from "./output_files.ts";
+import { type OpenedImage, openImage } from "../../flags/image_flags.ts";
+import { assertOutput, defaultOutput, encodeOutput, firstFile, STANDARD_OUTPUT } from "./output_files.ts";
+import { outputPaths } from "./output_paths.ts";
 import { peakMemoryBytes } from "../peak_memory.ts";
+import { settleArguments, type SettledArguments } from "./settle_arguments.ts";
 import { StepBar } from "./step_bar.ts";
 import { summarize } from "./summarize.ts";
 import { assertWritable, writeAll } from "../write_atomically.ts";
 
-/** Generates every picture before the first file is written, so that a failure or Ctrl-C leaves nothing behind. */
-export async function generate(args: string[], signal: AbortSignal): Promise<void> {
-  const options = parseGenerateArguments(args);
-  if (options === undefined) return console.log(GENERATE_HELP);
+export interface GenerateOptions {
+  signal: AbortSignal;
+  /** Called after each picture whose files are complete. */
+  onWritten?: () => void;
+}
+
+/** Draws and writes one picture after another, so that a failure or Ctrl-C keeps those before it. */
+export async function generate(
+  args: string[],
+  { signal, onWritten = () => {} }: GenerateOptions,
+): Promise<void> {
+  const parsed = parseGenerateArguments(args);
+  if (parsed === undefined) return console.log(GENERATE_HELP);
+  const options = await settleArguments(parsed);
   const { model, parts, device } = options;
   // Check everything that can be checked before gigabytes are loaded.
-  const { reading } = describeModel(model, { ...device, parts });
-  const { width, height, seed } = options.request;
-  const size = { width, height, multiple: reading.rules.sizeMultiple };
-  const start = options.image &&
-    { image: (await openImage(options.image, size)).image, strength: options.image.strength };
-  const request = { ...options.request, ...start };
-  const requests = Array.from(
-    { length: options.n },
-    (_, i) => completeRequest({ ...request, seed: seed + i }, reading),
-  );
-  const kind = { video: reading.rules.video !== undefined };
-  const out = options.out ?? defaultOutput(request, defaultExtension(kind));
-  assertOutput(out, kind);
-  const paths = outputPaths(out, requests);
-  const dumps = options.dump === undefined ? [] : outputPaths(options.dump, requests);
-  for (const path of [...paths.map(firstFile), ...dumps]) await assertWritable(path);
+  const described = describeModel(model, { ...device, parts });
+  const { requests, image } = await completeAll(options, described);
+  const { paths, dumps } = await choosePaths(options, { requests, described });
+  const info = modelInfo(model, described, options.memory);
+  const warnings = [...warningsBefore(options, { requests, info, described })];
+  for (const warning of warnings) console.error(`generate: ${warning}`);
 
   const started = performance.now();
   using pipeline = await openPipeline(model, {
@@ -54,15 +55,86 @@ export async function generate(args: string[], signal: AbortSignal): Promise<voi
   });
   const load = (performance.now() - started) / 1000;
   const results: GenerateResult[] = [];
-  for (const request of requests) results.push(await generateOne(pipeline, { request, signal }));
-  const files = await Promise.all(
-    results.map((result, i) => encodeOutput(paths[i]!, { result, signal })),
+  for (const [i, request] of requests.entries()) {
+    const result = await generateOne(pipeline, { request, signal });
+    results.push(result);
+    for (const warning of cutWarnings(result)) {
+      console.error(`generate: ${warning}`);
+      warnings.push(warning);
+    }
+    const metadata = options.metadata
+      ? fileMetadataOf(request, {
+        model: pipeline.model,
+        imageSha256: image?.sha256,
+        compression: options.compression,
+      })
+      : undefined;
+    const { compression } = options;
+    const files = await encodeOutput(paths[i]!, { result, signal, metadata, compression });
+    const dump = dumps[i] === undefined ? [] : [{ path: dumps[i], bytes: dumpOf(result) }];
+    if (options.out === STANDARD_OUTPUT) await writeToStandardOutput(files[0]!.bytes);
+    else {
+      await writeAll([...files, ...dump]);
+      onWritten();
+      if (!options.json) console.log(paths[i]);
+    }
+  }
+  report(options, { model: pipeline.model, requests, results, paths, load, warnings });
+}
+
+/** One request for each seed of each prompt. */
+async function completeAll(
+  options: SettledArguments,
+  { reading }: DescribedModel,
+): Promise<{ requests: GenerateRequest[]; image: OpenedImage | undefined }> {
+  const { width, height, seed } = options.request;
+  const size = { width, height, multiple: reading.rules.sizeMultiple };
+  const image = options.image && await openImage(options.image, size);
+  const start = image &&
+    { image: image.image, strength: options.image!.strength ?? options.request.strength };
+  const requests = options.prompts.flatMap((prompt) =>
+    Array.from(
+      { length: options.n },
+      (_, i) => completeRequest({ ...options.request, ...start, prompt, seed: seed + i }, reading),
+    )
   );
-  await writeAll([
-    ...files.flat(),
-    ...dumps.map((path, i) => ({ path, bytes: dumpOf(results[i]!) })),
-  ]);
-  report(options, { model: pipeline.model, requests, results, paths, load });
+  return { requests, image };
+}
+
+async function choosePaths(
+  { out: given, dump, model, overwrite }: SettledArguments,
+  { requests, described: { reading } }: { requests: readonly GenerateRequest[]; described: DescribedModel },
+): Promise<{ paths: string[]; dumps: string[] }> {
+  const kind = { video: reading.rules.video !== undefined };
+  const out = given === undefined || given === STANDARD_OUTPUT ? defaultOutput(kind) : given;
+  assertOutput(out, kind);
+  const pictures = requests.map(({ prompt, seed, sampler }) => ({
+    prompt,
+    seed,
+    model,
+    method: sampler.method,
+  }));
+  const paths = outputPaths(out, pictures, { overwrite });
+  const dumps = dump === undefined ? [] : outputPaths(dump, pictures, { overwrite });
+  if (given === STANDARD_OUTPUT) return { paths, dumps: [] };
+  for (const path of [...paths.map(firstFile), ...dumps]) await assertWritable(path);
+  return { paths, dumps };
+}
+
+function warningsBefore(
+  { record }: SettledArguments,
+  { requests, info, described }: {
+    requests: readonly GenerateRequest[];
+    info: ModelInfo;
+    described: DescribedModel;
+  },
+): Set<string> {
+  const model = { ...info, description: described.reading };
+  const warnings = new Set(requests.flatMap((request) => requestWarnings(request, model)));
+  if (record !== undefined && record.model_digest !== info.digest) {
+    warnings.add(`${info.id} is not the same here as when the file was made, so the picture may differ.`);
+  }
+  return warnings;
 }
 
 async function generateOne(
@@ -73,9 +145,8 @@ async function generateOne(
   return await pipeline.generate(request, { signal, onStep: (step) => bar.show(step) });
 }
 
-/** Returns FILE for one picture, or FILE-<seed> for each of several. */
-function outputPaths(out: string, requests: readonly GenerateRequest[]): string[] {
-  return requests.length === 1 ? [out] : requests.map(({ seed }) => ofSeed(out, seed));
+async function writeToStandardOutput(bytes: Uint8Array): Promise<void> {
+  for (let rest = bytes; rest.length > 0;) rest = rest.subarray(await Deno.stdout.write(rest));
 }
 
 function dumpOf({ initialLatents, latents, image, video }: GenerateResult): Uint8Array {
@@ -100,9 +171,13 @@ interface Report {
   results: readonly GenerateResult[];
   paths: readonly string[];
   load: number;
+  warnings: readonly string[];
 }
 
-function report({ json }: GenerateArguments, { model, requests, results, paths, load }: Report): void {
+function report(
+  { json, out }: Pick<GenerateArguments, "json" | "out">,
+  { model, requests, results, paths, load, warnings }: Report,
+): void {
   const summary = summarize({
     model,
     requests,
@@ -110,12 +185,12 @@ function report({ json }: GenerateArguments, { model, requests, results, paths, 
     outputs: paths,
     loadSeconds: load,
     peakMemoryBytes: peakMemoryBytes(),
+    warnings: [...new Set(warnings)],
   });
   if (json) return console.log(JSON.stringify(summary, null, 2));
   const { fullPasses, method, seconds } = summary;
   const steps = results[0]!.plan.length;
-  for (const path of paths) console.log(path);
-  console.log(
-    `${method}: ${fullPasses} of ${steps} steps in full, ${seconds.denoise.toFixed(2)} s of denoising`,
-  );
+  // Standard output has the picture.
+  const print = out === STANDARD_OUTPUT ? console.error : console.log;
+  print(`${method}: ${fullPasses} of ${steps} steps in full, ${seconds.denoise.toFixed(2)} s of denoising`);
 }

@@ -5,6 +5,7 @@ import type { DecodedVideo } from "../../media/decoded_video.ts";
 import { encodeImage, type ImageFormat } from "../../media/encode_image.ts";
 import { encodeVideo, type VideoFormat } from "../../media/encode_video.ts";
 import { encodeFrame } from "../../media/video_stills.ts";
+import type { FileMetadata } from "../../media/metadata/file_metadata.ts";
 import type { GenerateResult } from "../../pipeline/pipeline.ts";
 
 export interface OutputFile {
@@ -28,9 +29,12 @@ const VIDEOS: Record<string, VideoFormat> = { ".mp4": "mp4", ".webp": "webp", ".
 const FRAME_NAME = "%04d.png";
 const NUMBER = /%(?:0(\d))?d/;
 
-/** Returns the file extension for an output that the user does not name. */
-export function defaultExtension({ video }: OutputOptions): string {
-  return video ? ".mp4" : ".png";
+/** --out of what goes to standard output, as a file of the default format. */
+export const STANDARD_OUTPUT = "-";
+
+/** Returns --out for an output that the user does not name. */
+export function defaultOutput({ video }: OutputOptions): string {
+  return `out/{prompt}-{seed}${video ? ".mp4" : ".png"}`;
 }
 
 /**
@@ -52,15 +56,15 @@ export function assertOutput(out: string, { video }: OutputOptions): void {
   );
 }
 
-/** Returns `out` for one of several seeds: FILE-<seed>.mp4. Frames go to a folder per seed. */
-export function ofSeed(out: string, seed: number): string {
-  if (isFolder(out)) return `${out.replace(/[/\\]+$/, "")}-${seed}/`;
+/** Returns `out` for one of several pictures: FILE-<suffix>.mp4. Frames go to a folder for each. */
+export function withSuffix(out: string, suffix: number): string {
+  if (isFolder(out)) return `${out.replace(/[/\\]+$/, "")}-${suffix}/`;
   if (NUMBER.test(basename(out))) {
     const folder = dirname(out);
-    return join(folder === "." ? `${seed}` : `${folder}-${seed}`, basename(out));
+    return join(folder === "." ? `${suffix}` : `${folder}-${suffix}`, basename(out));
   }
   const extension = extname(out);
-  return `${out.slice(0, out.length - extension.length)}-${seed}${extension}`;
+  return `${out.slice(0, out.length - extension.length)}-${suffix}${extension}`;
 }
 
 /** Returns the first file of `out`. If it can be written, the others can too. */
@@ -68,21 +72,43 @@ export function firstFile(out: string): string {
   return isFrames(out) ? frameName(out, 0) : out;
 }
 
-export async function encodeOutput(
-  out: string,
-  { result: { image, video }, signal }: { result: GenerateResult; signal: AbortSignal },
-): Promise<OutputFile[]> {
-  if (video === undefined) {
-    return [{ path: out, bytes: await encodeImage(image, { format: PICTURES[extension(out)]! }) }];
-  }
-  if (isFrames(out)) return await encodeFrames(out, video);
-  return [{ path: out, bytes: await encodeVideo(video, { format: VIDEOS[extension(out)]!, signal }) }];
+export interface EncodeOutputOptions {
+  result: GenerateResult;
+  signal: AbortSignal;
+  /** What the files say about how they were made. @default nothing */
+  metadata?: FileMetadata | undefined;
+  /** Quality of formats that lose any, 0..100. @default 100 */
+  compression?: number;
 }
 
-function encodeFrames(out: string, video: DecodedVideo): Promise<OutputFile[]> {
+export async function encodeOutput(
+  out: string,
+  { result: { image, video }, signal, metadata, compression = 100 }: EncodeOutputOptions,
+): Promise<OutputFile[]> {
+  const options = { metadata, compression };
+  if (video === undefined) {
+    return [{
+      path: out,
+      bytes: await encodeImage(image, { format: PICTURES[extension(out)]!, ...options }),
+    }];
+  }
+  if (isFrames(out)) return await encodeFrames(out, { video, ...options });
+  const format = VIDEOS[extension(out)]!;
+  return [{ path: out, bytes: await encodeVideo(video, { format, signal, ...options }) }];
+}
+
+function encodeFrames(
+  out: string,
+  { video, ...options }:
+    & { video: DecodedVideo }
+    & Required<Pick<EncodeOutputOptions, "metadata" | "compression">>,
+): Promise<OutputFile[]> {
   return Promise.all(video.frames.map(async (_, index) => {
     const path = frameName(out, index);
-    return { path, bytes: await encodeFrame(video, { index, format: PICTURES[extension(path)]! }) };
+    return {
+      path,
+      bytes: await encodeFrame(video, { index, format: PICTURES[extension(path)]!, ...options }),
+    };
   }));
 }
 

@@ -12,6 +12,8 @@ export interface SummaryInput {
   loadSeconds: number;
   /** Peak host memory of the process. */
   peakMemoryBytes: number;
+  /** What is likely to be wrong with the pictures. */
+  warnings: readonly string[];
 }
 
 /**
@@ -19,7 +21,7 @@ export interface SummaryInput {
  * errors are the first picture's, seconds are sums over all.
  */
 export function summarize(
-  { model, requests, results, outputs, loadSeconds, peakMemoryBytes }: SummaryInput,
+  { model, requests, results, outputs, loadSeconds, peakMemoryBytes, warnings }: SummaryInput,
 ) {
   const [request] = requests as [GenerateRequest];
   const [result] = results as [GenerateResult];
@@ -77,6 +79,7 @@ export function summarize(
       total: loadSeconds + sum("total"),
     },
     peakMemoryBytes,
+    ...warnings.length > 0 && { warnings },
     outputs,
     ...requests.length > 1 &&
       { pictures: requests.map(({ seed }, i) => pictureOf(seed, results[i]!, outputs[i]!)) },

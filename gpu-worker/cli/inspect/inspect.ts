@@ -8,7 +8,7 @@ import type { Checkpoint } from "../../checkpoint/checkpoint.ts";
 import type { DescribeModelOptions } from "../../model/describe_model.ts";
 import { modelInfo } from "../../model/model_info.ts";
 import { isFile } from "../../model/open_checkpoint.ts";
-import { parseModelName } from "../../checkpoint/model_name.ts";
+import { parseModelName } from "../../../protocol/wire/model_name.ts";
 import { describeFile, type FileDescription } from "./describe_file.ts";
 import { type ReadModel, readModel } from "../../model/read_model.ts";
 import { type ProviderName, Runtime } from "../../runtime/mod.ts";

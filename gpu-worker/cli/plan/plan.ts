@@ -51,7 +51,8 @@ export async function plan(args: string[], signal: AbortSignal): Promise<void> {
   const model = readModelName(flags);
   const device = { ...readDevice(flags), parts: readPartFlags(flags) };
   const { checkpoint, reading } = describeModel(model, device);
-  const given = samplingRequest(flags);
+  const { seed = 42, ...fields } = samplingRequest(flags);
+  const given = { ...fields, seed };
   // The method to find plans for, checked as in any request.
   const { sampler, steps } = completeRequest({ prompt: "", ...given }, reading);
   const path = checkpoint.settingsPath;

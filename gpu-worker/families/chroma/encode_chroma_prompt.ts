@@ -8,7 +8,7 @@ export async function encodeChromaPrompt(
   { text, maxSequenceLength, signal }: PromptToEncode,
   { runtime, encoders: { t5 } }: LoadedText<ChromaCheckpoint>,
 ): Promise<EncodedPrompt> {
-  const { last_hidden_state, attention_mask } = await encodeText(t5, {
+  const { outputs: { last_hidden_state, attention_mask }, cut } = await encodeText(t5, {
     runtime,
     text,
     maxLength: maxSequenceLength,
@@ -17,5 +17,5 @@ export async function encodeChromaPrompt(
   const own = attention_mask!.reduce((sum, isToken) => sum + isToken, 0);
   // The network was trained with one token of padding.
   const mask = Float32Array.from(attention_mask!, (_, i) => i <= own ? 1 : 0);
-  return { tokens: maxSequenceLength, embeds: last_hidden_state!, pooled: new Float32Array(), mask };
+  return { tokens: maxSequenceLength, embeds: last_hidden_state!, pooled: new Float32Array(), mask, cut };
 }

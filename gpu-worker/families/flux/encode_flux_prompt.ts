@@ -2,6 +2,7 @@
 import type { LoadedText, PromptToEncode } from "../../pipeline/family.ts";
 import { encodeText } from "../../text/encode_text.ts";
 import type { EncodedPrompt } from "../../text/encoded_prompt.ts";
+import { leastCut } from "../../text/text_cut.ts";
 import type { FluxCheckpoint } from "./flux_checkpoint.ts";
 
 export async function encodeFluxPrompt(
@@ -9,7 +10,12 @@ export async function encodeFluxPrompt(
   { runtime, encoders: { clip, t5 } }: LoadedText<FluxCheckpoint>,
 ): Promise<EncodedPrompt> {
   const run = { runtime, text, signal };
-  const { pooled_output } = await encodeText(clip, { ...run, maxLength: clip.tokenizer.modelMaxLength });
-  const { last_hidden_state } = await encodeText(t5, { ...run, maxLength: maxSequenceLength });
-  return { tokens: maxSequenceLength, embeds: last_hidden_state!, pooled: pooled_output! };
+  const pooled = await encodeText(clip, { ...run, maxLength: clip.tokenizer.modelMaxLength });
+  const states = await encodeText(t5, { ...run, maxLength: maxSequenceLength });
+  return {
+    tokens: maxSequenceLength,
+    embeds: states.outputs["last_hidden_state"]!,
+    pooled: pooled.outputs["pooled_output"]!,
+    cut: leastCut(pooled.cut, states.cut),
+  };
 }

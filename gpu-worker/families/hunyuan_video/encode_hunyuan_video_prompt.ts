@@ -4,6 +4,7 @@ import { CheckpointError } from "../../checkpoint/checkpoint_error.ts";
 import type { LoadedText, PromptToEncode } from "../../pipeline/family.ts";
 import { encodeText } from "../../text/encode_text.ts";
 import type { EncodedPrompt } from "../../text/encoded_prompt.ts";
+import { leastCut } from "../../text/text_cut.ts";
 import type { HunyuanVideoCheckpoint } from "./hunyuan_video_checkpoint.ts";
 
 /**
@@ -33,21 +34,29 @@ export async function encodeHunyuanVideoPrompt(
   { runtime, encoders: { llama, clip }, reading }: LoadedText<HunyuanVideoCheckpoint>,
 ): Promise<EncodedPrompt> {
   const { textEmbedDim: features } = reading.config;
-  const { hidden_state } = await encodeText(llama, {
+  const states = await encodeText(llama, {
     runtime,
     signal,
     text: `${BEFORE_PROMPT}${text}${AFTER_PROMPT}`,
     maxLength: CROP_START + maxSequenceLength,
     withoutPadding: true,
   });
-  const { pooled_output } = await encodeText(clip, { runtime, signal, text, maxLength: CLIP_TOKENS });
-  const embeds = hidden_state!.slice(CROP_START * features);
+  const pooled = await encodeText(clip, { runtime, signal, text, maxLength: CLIP_TOKENS });
+  const hidden = states.outputs["hidden_state"]!;
+  const embeds = hidden.slice(CROP_START * features);
   if (embeds.length === 0) {
     throw new CheckpointError(
       `Cannot encode a prompt as its template must have more than ${CROP_START} tokens: the checkpoint's tokenizer gives ${
-        hidden_state!.length / features
+        hidden.length / features
       }`,
     );
   }
-  return { tokens: embeds.length / features, embeds, pooled: pooled_output! };
+  // The template's end is cut off first.
+  const inTemplate = { dropped: Math.max(0, states.cut.dropped - 1), limit: maxSequenceLength };
+  return {
+    tokens: embeds.length / features,
+    embeds,
+    pooled: pooled.outputs["pooled_output"]!,
+    cut: leastCut(inTemplate, pooled.cut),
+  };
 }

@@ -10,6 +10,8 @@ const BEFORE_PROMPT = "<|im_start|>system\n" +
   "Describe the image by detailing the color, shape, size, texture, quantity, text, spatial relationships of the objects and background:" +
   "<|im_end|>\n<|im_start|>user\n";
 const AFTER_PROMPT = "<|im_end|>\n<|im_start|>assistant\n";
+/** Number of tokens of AFTER_PROMPT. */
+const AFTER_TOKENS = 5;
 /** Number of tokens of BEFORE_PROMPT in Qwen's tokenizer; their states are dropped. */
 const CROP_START = 34;
 
@@ -22,20 +24,28 @@ export async function encodeQwenImagePrompt(
   { runtime, encoders: { qwen }, reading }: LoadedText<QwenImageCheckpoint>,
 ): Promise<EncodedPrompt> {
   const { jointAttentionDim: features } = reading.config;
-  const { hidden_state } = await encodeText(qwen, {
+  const { outputs, cut } = await encodeText(qwen, {
     runtime,
     signal,
     text: `${BEFORE_PROMPT}${text}${AFTER_PROMPT}`,
     maxLength: CROP_START + maxSequenceLength,
     withoutPadding: true,
   });
-  const embeds = hidden_state!.slice(CROP_START * features);
+  const hidden = outputs["hidden_state"]!;
+  const embeds = hidden.slice(CROP_START * features);
   if (embeds.length === 0) {
     throw new CheckpointError(
       `Cannot encode a prompt as its template must have more than ${CROP_START} tokens: the checkpoint's tokenizer gives ${
-        hidden_state!.length / features
+        hidden.length / features
       }`,
     );
   }
-  return { tokens: embeds.length / features, embeds, pooled: new Float32Array() };
+  // The template's end is cut off first.
+  const dropped = Math.max(0, cut.dropped - AFTER_TOKENS);
+  return {
+    tokens: embeds.length / features,
+    embeds,
+    pooled: new Float32Array(),
+    cut: { dropped, limit: maxSequenceLength },
+  };
 }

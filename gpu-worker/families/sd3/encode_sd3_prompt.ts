@@ -4,6 +4,7 @@ import type { LoadedText, PromptToEncode } from "../../pipeline/family.ts";
 import { encodeText } from "../../text/encode_text.ts";
 import type { EncodedPrompt } from "../../text/encoded_prompt.ts";
 import { joinFeatures } from "../../text/join_features.ts";
+import { leastCut } from "../../text/text_cut.ts";
 import type { Sd3Checkpoint } from "./sd3_checkpoint.ts";
 
 export async function encodeSd3Prompt(
@@ -17,17 +18,18 @@ export async function encodeSd3Prompt(
   const run = { runtime, text, signal };
   const first = await encodeText(clip, { ...run, maxLength: clipTokens });
   const second = await encodeText(clip2, { ...run, maxLength: clipTokens });
-  const states = [first, second].map((outputs) => outputs["penultimate_hidden_state"]!);
-  const pooled = [first, second].map((outputs) => outputs["text_embeds"]!);
+  const states = [first, second].map(({ outputs }) => outputs["penultimate_hidden_state"]!);
+  const pooled = [first, second].map(({ outputs }) => outputs["text_embeds"]!);
   // Without T5 in the checkpoint, its tokens are zeros.
-  const t5Outputs = t5 && await encodeText(t5, { ...run, maxLength: maxSequenceLength });
+  const third = t5 && await encodeText(t5, { ...run, maxLength: maxSequenceLength });
 
   const embeds = new Float32Array((clipTokens + maxSequenceLength) * width);
   embeds.set(joinFeatures(states, { tokens: clipTokens, width }));
-  if (t5Outputs) embeds.set(t5Outputs["last_hidden_state"]!, clipTokens * width);
+  if (third) embeds.set(third.outputs["last_hidden_state"]!, clipTokens * width);
   return {
     tokens: clipTokens + maxSequenceLength,
     embeds,
     pooled: joinFeatures(pooled, { tokens: 1 }),
+    cut: leastCut(first.cut, second.cut, ...third ? [third.cut] : []),
   };
 }

@@ -10,7 +10,7 @@ export async function encodeWanPrompt(
   { runtime, encoders: { t5 }, reading }: LoadedText<WanCheckpoint>,
 ): Promise<EncodedPrompt> {
   // diffusers masks the padding and then overwrites it, which equals leaving it out.
-  const { last_hidden_state } = await encodeText(t5, {
+  const { outputs, cut } = await encodeText(t5, {
     runtime,
     text: cleanPrompt(text),
     maxLength: maxSequenceLength,
@@ -18,6 +18,6 @@ export async function encodeWanPrompt(
     signal,
   });
   const embeds = new Float32Array(maxSequenceLength * reading.config.textDim);
-  embeds.set(last_hidden_state!);
-  return { tokens: maxSequenceLength, embeds, pooled: new Float32Array() };
+  embeds.set(outputs["last_hidden_state"]!);
+  return { tokens: maxSequenceLength, embeds, pooled: new Float32Array(), cut };
 }

@@ -10,12 +10,13 @@ export async function encodeZImagePrompt(
   { runtime, encoders: { qwen }, reading }: LoadedText<ZImageCheckpoint>,
 ): Promise<EncodedPrompt> {
   // diffusers masks the padding and then drops it, which equals leaving it out.
-  const { hidden_state: embeds } = await encodeText(qwen, {
+  const { outputs, cut } = await encodeText(qwen, {
     runtime,
     text: qwenChat(text, { thinking: true }),
     maxLength: maxSequenceLength,
     withoutPadding: true,
     signal,
   });
-  return { tokens: embeds!.length / reading.config.capFeatDim, embeds: embeds!, pooled: new Float32Array() };
+  const embeds = outputs["hidden_state"]!;
+  return { tokens: embeds.length / reading.config.capFeatDim, embeds, pooled: new Float32Array(), cut };
 }

@@ -23,6 +23,8 @@ export interface Encoding {
   ids: number[];
   /** 1 for tokens of the text and the special tokens around it, 0 for padding. */
   attentionMask: number[];
+  /** Number of the text's tokens that were cut off. */
+  dropped: number;
 }
 
 /**
@@ -88,11 +90,12 @@ export class Tokenizer {
     }
     const encoding = await this.#inner.encode(this.#prepare(text), null, { addSpecialTokens: false });
     const room = maxLength - this.#specials;
-    if (encoding.getLength() > room) encoding.truncate(room, 0, this.#cutFrom);
-    return this.#pad(this.#inner.postProcess(encoding, null, true).getIds(), maxLength);
+    const dropped = Math.max(0, encoding.getLength() - room);
+    if (dropped > 0) encoding.truncate(room, 0, this.#cutFrom);
+    return { ...this.#pad(this.#inner.postProcess(encoding, null, true).getIds(), maxLength), dropped };
   }
 
-  #pad(ids: number[], maxLength: number): Encoding {
+  #pad(ids: number[], maxLength: number): Omit<Encoding, "dropped"> {
     const padding = Array<number>(maxLength - ids.length).fill(this.#padId);
     const zeros = padding.map(() => 0);
     const ones = ids.map(() => 1);

@@ -70,6 +70,7 @@ function receiptFacts(receipt, { request: { image }, steps }) {
       ? "miss"
       : `${receipt.cache}; the times are those of the run that made it`,
     Worker: receipt.worker,
+    ...(receipt.warnings && { Notes: receipt.warnings.join(" ") }),
   };
 }
 

@@ -30,7 +30,7 @@ describe("readModelName()", () => {
 
 describe("defaultExpName()", () => {
   it("keeps LoRAs and their weights apart", () => {
-    assert.equal(defaultExpName("models/emoji+x/ink.safetensors:0.7", "none"), "emoji+ink:0.7/none");
+    assert.equal(defaultExpName("models/emoji+x/ink.safetensors:0.7", "none"), "emoji+ink@0.7/none");
     assert.equal(defaultExpName("ORG/NAME", "spectrum"), "NAME/spectrum");
   });
 });

@@ -1,7 +1,8 @@
 import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { framesOf } from "../../../gpu-worker/http/video_length.ts";
-import { completeRun, toWire, withImage } from "../../../gpu-worker/http/wire_request.ts";
+import { toWire } from "../../../gpu-worker/request/wire_settings.ts";
+import { completeRun, withImage } from "../../../gpu-worker/http/wire_request.ts";
 import { encodeImage } from "../../../gpu-worker/media/encode_image.ts";
 import { type RequestRules } from "../../../gpu-worker/request/request_rules.ts";
 import { ApiError } from "../../../protocol/wire/api_error.ts";

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { MemoryResultStore } from "../../../protocol/store/results/memory_result_store.ts";
 import { createApp } from "../../../routes/app.ts";
 import { MemoryKeyStore } from "../../../routes/keys/memory_key_store.ts";
-import { parseModelAliases } from "../../../routes/models/model_aliases.ts";
+import { parseModelAliases } from "../../../routes/runs/model_aliases.ts";
 import { FakePipeline } from "../../gpu-worker/http/fake_pipeline.ts";
 import { startTestWorker } from "../../gpu-worker/http/test_worker.ts";
 import { testPool } from "../runs/pool.ts";

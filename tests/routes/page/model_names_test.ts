@@ -1,6 +1,6 @@
 import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
-import { parseModelName } from "../../../gpu-worker/checkpoint/model_name.ts";
+import { parseModelName } from "../../../protocol/wire/model_name.ts";
 import { byCheckpoint, describeLoras, splitModelName } from "../../../routes/page/browser/model_names.js";
 
 const NAMES = [

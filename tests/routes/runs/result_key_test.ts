@@ -6,7 +6,7 @@ import { SAMPLER_DEFAULTS } from "../../../sampler/mod.ts";
 import { resultKey, type ResultKeyParts } from "../../../routes/runs/result_key.ts";
 
 const PARTS: ResultKeyParts = {
-  model: { digest: "d", sampler_version: "1" },
+  model: { id: "m", digest: "d", sampler_version: "1" },
   settings: {
     prompt: "red heart",
     negative_prompt: "",
@@ -22,6 +22,7 @@ const PARTS: ResultKeyParts = {
   },
   output_format: "png",
   output_compression: 100,
+  metadata: true,
 };
 
 describe("resultKey()", () => {
@@ -68,6 +69,8 @@ describe("resultKey()", () => {
       ...options.slice(1).map((spectrum) => ({ settings: { ...settings, spectrum } })),
       { output_format: "webp" },
       { output_format: "webp", output_compression: 50 },
+      { model: { ...model, id: "n" } },
+      { metadata: false },
     ];
     const keys = [{}, ...changes].map((change) => resultKey({ ...PARTS, ...change }));
     assert.equal(new Set(keys).size, keys.length);
@@ -76,6 +79,11 @@ describe("resultKey()", () => {
   it("resultKey() tells seeds apart that a double would not", async () => {
     const at = (seed: number) => resultKey({ ...PARTS, settings: { ...PARTS.settings, seed } });
     assert.notEqual(await at(Number.MAX_SAFE_INTEGER), await at(Number.MAX_SAFE_INTEGER - 1));
+  });
+
+  it("resultKey() ignores the model's name where the file does not say it", () => {
+    const plain = { ...PARTS, metadata: false };
+    assert.equal(resultKey({ ...plain, model: { ...PARTS.model, id: "n" } }), resultKey(plain));
   });
 
   it("resultKey() ignores the compression of PNG, which has none to choose", async () => {

@@ -1,7 +1,7 @@
 // `deno task batch` with two processes on the CPU: what it writes, what it skips, and what failures and Ctrl-C leave.
 import { after, before, beforeEach, describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
-import { join, resolve } from "node:path";
+import { basename, join, resolve } from "node:path";
 import { TextLineStream } from "@std/streams/text-line-stream";
 import { encodeImage } from "../../../../gpu-worker/media/encode_image.ts";
 import { parseBatchArguments } from "../../../../gpu-worker/cli/batch/batch_arguments.ts";
@@ -168,8 +168,9 @@ describe("deno task batch", () => {
     assert.equal(actual_forward_count + forecast_count, 5);
     assert.deepEqual([settings.strength, settings.image_sha256.length], [0.5, 64]);
 
-    const alone = join(base, "alone.png");
-    const one = ["--prompt", "red heart", "--out", alone, "--model", model, "--steps", "10"];
+    const alone = join(base, "from-image.png");
+    // Tiling is part of what the file says about its model.
+    const one = ["--prompt", "red heart", "--out", alone, "--model", model, "--steps", "10", "--vae-tiling"];
     await runTask("generate", [...one, "--image", image, ...from]);
     assert.deepEqual(Deno.readFileSync(join(folderOf("red_heart"), "image.png")), Deno.readFileSync(alone));
 
@@ -222,6 +223,33 @@ describe("planBatch()", () => {
       [3, `/none/${name}_2`],
       [5, "/none/_____"],
     ]);
+  });
+
+  it("names folders as every system can store them, and gives each of n pictures its own", () => {
+    const prompts = readPrompts("what: <a>|b?\nCON\nRed\nred\n# a comment\n");
+    const request = { prompt: "", steps: 1 } as never;
+    const options = { output: "/none", complete: () => request, settingsOf: () => ({}) };
+    const names = planBatch(prompts, options).todo.map(({ folder }) => basename(folder));
+    assert.deepEqual(names, ["what___a__b_", "CON_", "Red", "red_2"]);
+    const several = planBatch(prompts.slice(2, 3), { ...options, n: 3, seed: 7 });
+    assert.deepEqual(several.todo.map(({ folder }) => basename(folder)), ["Red-7", "Red-8", "Red-9"]);
+  });
+
+  it("draws a seed for each prompt under --seed -1", () => {
+    const seeds: number[] = [];
+    let drawn = 100;
+    planBatch(readPrompts("a\nb"), {
+      output: "/none",
+      complete: (_, seed) => {
+        seeds.push(seed);
+        return { prompt: "", steps: 1 } as never;
+      },
+      settingsOf: () => ({}),
+      seed: -1,
+      n: 2,
+      drawSeed: () => drawn += 50,
+    });
+    assert.deepEqual(seeds, [150, 151, 200, 201]);
   });
 });
 

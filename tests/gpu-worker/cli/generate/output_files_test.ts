@@ -5,7 +5,7 @@ import {
   assertOutput,
   encodeOutput,
   firstFile,
-  ofSeed,
+  withSuffix,
 } from "../../../../gpu-worker/cli/generate/output_files.ts";
 import type { GenerateResult } from "../../../../gpu-worker/pipeline/pipeline.ts";
 import { stripedVideo } from "../../media/striped_video.ts";
@@ -39,12 +39,12 @@ describe("assertOutput()", () => {
   });
 });
 
-describe("ofSeed()", () => {
+describe("withSuffix()", () => {
   it("keeps the runs of one command apart", () => {
-    assert.equal(ofSeed("out/clip.mp4", 7), "out/clip-7.mp4");
-    assert.equal(ofSeed("out/frames/", 7), "out/frames-7/");
-    assert.equal(ofSeed("out/frames/%04d.png", 7), "out/frames-7/%04d.png");
-    assert.equal(ofSeed("%04d.png", 7), "7/%04d.png");
+    assert.equal(withSuffix("out/clip.mp4", 7), "out/clip-7.mp4");
+    assert.equal(withSuffix("out/frames/", 7), "out/frames-7/");
+    assert.equal(withSuffix("out/frames/%04d.png", 7), "out/frames-7/%04d.png");
+    assert.equal(withSuffix("%04d.png", 7), "7/%04d.png");
   });
 });
 

@@ -1,7 +1,7 @@
 import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import type { ModelCard } from "../../../protocol/wire/model_card.ts";
-import { parseModelAliases, targetOf } from "../../../routes/models/model_aliases.ts";
+import { parseModelAliases, targetOf } from "../../../routes/runs/model_aliases.ts";
 import { nearestSize } from "../../../routes/models/nearest_size.ts";
 
 describe("parseModelAliases()", () => {

@@ -1,0 +1,66 @@
+// Chooses where pictures go: --out as a pattern, and names that no other file has.
+import { existsSync } from "node:fs";
+import { firstFile, withSuffix } from "./output_files.ts";
+
+export interface NamedPicture {
+  prompt: string;
+  seed: number;
+  model: string;
+  method: string;
+}
+
+export interface OutputPathsOptions {
+  /** Whether existing files may be replaced. Pictures of one command never replace each other. */
+  overwrite: boolean;
+  /** @default the file system's */
+  exists?: (path: string) => boolean;
+}
+
+/** What --out may hold in braces. */
+export const OUT_FIELDS = ["prompt", "seed", "model", "method", "number"] as const;
+
+/** Returns a path for each picture, in their order. */
+export function outputPaths(
+  out: string,
+  pictures: readonly NamedPicture[],
+  { overwrite, exists = isThere }: OutputPathsOptions,
+): string[] {
+  const taken = new Set<string>();
+  // Where names would be equal they get their seed, once.
+  const named = pictures.map((picture, index) => fill(out, picture, index + 1));
+  const isClear = new Set(named).size === named.length;
+  return named.map((path, index) => {
+    const seeded = isClear ? path : withSuffix(path, pictures[index]!.seed);
+    for (let count = 1;; count++) {
+      const candidate = count === 1 ? seeded : withSuffix(seeded, count);
+      // Some file systems take Red.png for red.png.
+      const name = candidate.toLowerCase();
+      if (taken.has(name) || !overwrite && exists(firstFile(candidate))) continue;
+      taken.add(name);
+      return candidate;
+    }
+  });
+}
+
+/** Returns a prompt as part of a file name that every system can store. */
+export function slug(text: string): string {
+  const words = text.toLowerCase().replace(/[^\p{L}\p{N}]+/gu, "-").replace(/^-|-$/g, "");
+  return [...words].slice(0, 40).join("") || "picture";
+}
+
+function fill(out: string, { prompt, seed, model, method }: NamedPicture, number: number): string {
+  const values = { prompt: slug(prompt), seed, model: slug(model), method, number };
+  return out.replace(
+    /\{(\w+)\}/g,
+    (text, name) => Object.hasOwn(values, name) ? `${values[name as "seed"]}` : text,
+  );
+}
+
+/** Under narrow permissions Deno refuses to look. Such a file cannot be written either, which is said elsewhere. */
+function isThere(path: string): boolean {
+  try {
+    return existsSync(path);
+  } catch {
+    return false;
+  }
+}

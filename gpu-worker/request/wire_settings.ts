@@ -1,0 +1,68 @@
+// Settings between the wire's snake_case names and diffusers' names in camelCase, which the pipelines use.
+import type { CompleteSettings, RunRequest } from "../../protocol/wire/run_request.ts";
+import { type GivenSampler, samplerFromWire, samplerToWire } from "../../protocol/wire/sampler_fields.ts";
+import { flattenSamplerOptions } from "../../sampler/mod.ts";
+import type { GenerateRequest, PartialRequest } from "./generate_request.ts";
+import type { ImageSize } from "./start_image.ts";
+
+/** Returns the settings that decide the pixels of `request`, as the edge hashes them. */
+export function toWire(request: GenerateRequest<ImageSize>): CompleteSettings {
+  const { sampler, skipLayerGuidance, startImage } = request;
+  return {
+    prompt: request.prompt,
+    negative_prompt: request.negativePrompt,
+    seed: request.seed,
+    steps: request.steps,
+    width: request.width,
+    height: request.height,
+    ...request.fps > 0 && { num_frames: request.numFrames, fps: request.fps },
+    guidance_scale: request.guidanceScale,
+    true_cfg_scale: request.trueCfgScale,
+    guidance_rescale: request.guidanceRescale,
+    ...guidanceLimits(request),
+    ...skipLayerGuidance && { skip_layer_guidance: skipLayerGuidance },
+    ...startImage && { strength: startImage.strength },
+    max_sequence_length: request.maxSequenceLength,
+    spectrum: samplerToWire(flattenSamplerOptions(sampler)),
+  };
+}
+
+/** Returns the limits of a request's guidance, for models that have them. */
+export function guidanceLimits(
+  { cfgNormalization, cfgTruncation }: Pick<GenerateRequest, "cfgNormalization" | "cfgTruncation">,
+): Pick<CompleteSettings, "cfg_normalization" | "cfg_truncation"> {
+  return {
+    ...cfgNormalization !== undefined && { cfg_normalization: cfgNormalization },
+    ...cfgTruncation !== undefined && { cfg_truncation: cfgTruncation },
+  };
+}
+
+/** Fields of a run, or of settings in full. */
+type WireFields =
+  & Pick<RunRequest, "prompt" | "seed">
+  & Partial<Omit<RunRequest, "prompt" | "seed" | "spectrum" | "skip_layer_guidance">>
+  & { spectrum?: GivenSampler | undefined; skip_layer_guidance?: PartialRequest["skipLayerGuidance"] };
+
+/** Returns a request without its image. */
+export function fromWire(fields: WireFields): Omit<PartialRequest, "image"> {
+  const { spectrum } = fields;
+  return {
+    prompt: fields.prompt,
+    negativePrompt: fields.negative_prompt,
+    seed: fields.seed,
+    steps: fields.steps,
+    width: fields.width,
+    height: fields.height,
+    numFrames: fields.num_frames,
+    fps: fields.fps,
+    guidanceScale: fields.guidance_scale,
+    trueCfgScale: fields.true_cfg_scale,
+    guidanceRescale: fields.guidance_rescale,
+    cfgNormalization: fields.cfg_normalization,
+    cfgTruncation: fields.cfg_truncation,
+    skipLayerGuidance: fields.skip_layer_guidance,
+    strength: fields.strength,
+    maxSequenceLength: fields.max_sequence_length,
+    sampler: spectrum && samplerFromWire(spectrum),
+  };
+}

@@ -1,0 +1,82 @@
+// Which model a request of AUTOMATIC1111's API means: by a title of sd-models, and by <lora:NAME:WEIGHT> in its prompt. A LoRA
+// belongs to a served model (docs/decisions/0010-loras-belong-to-a-model.md), so a tag chooses the model that has it.
+import { ApiError } from "../../protocol/wire/api_error.ts";
+import type { ModelCard } from "../../protocol/wire/model_card.ts";
+import { type Lora, parseModelName } from "../../protocol/wire/model_name.ts";
+
+/** Digits of a digest in a title. */
+const HASH_DIGITS = 10;
+const TAG = /<lora:([^:>]+)(?::([^:>]*))?(?::[^>]*)?>/g;
+
+export interface Chosen {
+  card: ModelCard;
+  /** Without tags. */
+  prompt: string;
+}
+
+export function titleOf({ id, digest }: ModelCard): string {
+  return `${id} [${hashOf({ digest })}]`;
+}
+
+export function hashOf({ digest }: Pick<ModelCard, "digest">): string {
+  return digest.slice(0, HASH_DIGITS);
+}
+
+/** Models that make pictures. */
+export function pictureModels(cards: readonly ModelCard[]): ModelCard[] {
+  return cards.filter(({ video }) => video === undefined);
+}
+
+/** By title, name, hash or the last part of the name. */
+export function findByTitle(title: string, cards: readonly ModelCard[]): ModelCard | undefined {
+  const matches = [
+    (card: ModelCard) => card.id === title || titleOf(card) === title,
+    (card: ModelCard) => hashOf(card) === title,
+    ({ id }: ModelCard) => id.split("/").at(-1) === title || id.replaceAll("/", "_") === title,
+  ];
+  return matches.map((isIt) => cards.find(isIt)).find((card) => card !== undefined);
+}
+
+/** Returns the model and the rest of the prompt. @throws {ApiError} 400 for a LoRA that is not served with `card` */
+export function chooseModel(
+  prompt: string,
+  { card, cards }: { card: ModelCard; cards: readonly ModelCard[] },
+): Chosen {
+  const tags = [...prompt.matchAll(TAG)].map(([, name = "", weight]) => ({
+    name,
+    weight: Number(weight || "1"),
+  }));
+  const rest = prompt.replace(TAG, "").replace(/ {2,}/g, " ").trim();
+  if (tags.length === 0) return { card, prompt: rest };
+  const { name: base } = parseModelName(card.id);
+  const served = pictureModels(cards).filter(({ id }) => parseModelName(id).name === base);
+  const found = served.find(({ id }) => isSame(parseModelName(id).loras, tags));
+  if (found !== undefined) return { card: found, prompt: rest };
+  const known = served.map(({ id }) => parseModelName(id).loras).filter(({ length }) => length > 0)
+    .map((loras) => loras.map(({ path, weight }) => `<lora:${stem(path)}:${weight}>`).join(""));
+  const asked = tags.map(({ name, weight }) => `<lora:${name}:${weight}>`).join("");
+  throw new ApiError(
+    400,
+    `'prompt' asks for ${asked.slice(0, 200)}, which ${base} is not served with. There is ${
+      known.join(", ") || "none"
+    }`,
+    { param: "prompt", code: "lora_not_found" },
+  );
+}
+
+/** LoRAs by the names that tags use. */
+export function lorasOf(cards: readonly ModelCard[]): { name: string; path: string; weight: number }[] {
+  const loras = pictureModels(cards).flatMap(({ id }) => parseModelName(id).loras);
+  const names = new Map(loras.map((lora) => [`${lora.path}:${lora.weight}`, lora]));
+  return [...names.values()].map(({ path, weight }) => ({ name: stem(path), path, weight }));
+}
+
+function isSame(loras: readonly Lora[], tags: readonly { name: string; weight: number }[]): boolean {
+  const list = (items: readonly { name: string; weight: number }[]) =>
+    items.map(({ name, weight }) => `${name}:${weight}`).sort().join();
+  return list(loras.map(({ path, weight }) => ({ name: stem(path), weight }))) === list(tags);
+}
+
+function stem(path: string): string {
+  return path.split(/[/\\]/).at(-1)!.replace(/\.safetensors$/, "");
+}

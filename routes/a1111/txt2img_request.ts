@@ -1,0 +1,84 @@
+// POST /sdapi/v1/txt2img and img2img as front ends of AUTOMATIC1111's web UI send them. They send its whole form, so fields
+// that have no meaning here are passed over.
+import { z } from "zod";
+import { ApiError } from "../../protocol/wire/api_error.ts";
+import { MAX_IMAGES, openSeed } from "../../protocol/wire/generation_fields.ts";
+import { optional } from "../../protocol/wire/optional.ts";
+import { parseWire } from "../../protocol/wire/parse_wire.ts";
+import { MAX_IMAGE_BYTES } from "../../protocol/wire/run_request.ts";
+import { spectrumFields } from "../../protocol/wire/sampler_fields.ts";
+import { cleanText } from "../../protocol/wire/text.ts";
+
+const count = optional(z.int().min(1).max(MAX_IMAGES));
+const side = optional(z.int().min(1).max(99_999));
+const text = z.string().max(32_000).transform(cleanText);
+
+export const txt2imgSchema = z.looseObject({
+  prompt: optional(text).describe("<lora:NAME:WEIGHT> chooses a LoRA that is served with the model."),
+  negative_prompt: optional(text),
+  seed: openSeed(Number.MAX_SAFE_INTEGER - MAX_IMAGES).describe("-1: a drawn one."),
+  steps: optional(z.int().min(1).max(1000)),
+  cfg_scale: optional(z.number().min(0).max(100)),
+  distilled_cfg_scale: optional(z.number().min(0).max(100)).describe(
+    "As Forge has it: FLUX.1-dev's guidance.",
+  ),
+  width: side,
+  height: side,
+  batch_size: count,
+  n_iter: count.describe("Pictures are batch_size times n_iter, 10 at most."),
+  sampler_name: optional(z.string().max(100)),
+  override_settings: optional(z.looseObject({ sd_model_checkpoint: optional(z.string().max(300)) })),
+  send_images: optional(z.boolean()),
+  spectrum: optional(spectrumFields).describe("This server's own: as in POST /v1/images/generations."),
+});
+export type Txt2imgRequest = z.output<typeof txt2imgSchema>;
+
+export const img2imgSchema = txt2imgSchema.extend({
+  init_images: z.array(z.string()).min(1).max(1).describe("One picture in base64, or as a data: URL."),
+  denoising_strength: optional(z.number().min(0).max(1)),
+  mask: z.null().optional().describe("Not supported: images are drawn anew as a whole."),
+});
+export type Img2imgRequest = z.output<typeof img2imgSchema>;
+
+export const parseTxt2img = (value: unknown): Txt2imgRequest => checked(parseWire(txt2imgSchema, value));
+export const parseImg2img = (value: unknown): Img2imgRequest => checked(parseWire(img2imgSchema, value));
+
+export function picturesOf({ batch_size = 1, n_iter = 1 }: Txt2imgRequest): number {
+  return batch_size * n_iter;
+}
+
+/** @throws {ApiError} 400 for what is no base64, 413 */
+export function imageBytes({ init_images: [given = ""] }: Img2imgRequest): Uint8Array<ArrayBuffer> {
+  let bytes: Uint8Array<ArrayBuffer>;
+  try {
+    bytes = Uint8Array.fromBase64(given.replace(/^data:[^,]{0,100},/, ""));
+  } catch (cause) {
+    throw new ApiError(400, "'init_images' must hold a picture in base64", {
+      param: "init_images",
+      code: "invalid_value",
+      cause,
+    });
+  }
+  if (bytes.length <= MAX_IMAGE_BYTES) return bytes;
+  throw new ApiError(
+    413,
+    `A picture of 'init_images' must have at most ${MAX_IMAGE_BYTES} bytes: it has ${bytes.length}`,
+    {
+      param: "init_images",
+      code: "request_too_large",
+    },
+  );
+}
+
+function checked<Request extends Txt2imgRequest>(request: Request): Request {
+  const pictures = picturesOf(request);
+  if (pictures <= MAX_IMAGES) return request;
+  throw new ApiError(
+    400,
+    `'batch_size' times 'n_iter' must be at most ${MAX_IMAGES}: current value is ${pictures}`,
+    {
+      param: "batch_size",
+      code: "invalid_value",
+    },
+  );
+}

@@ -1,0 +1,38 @@
+import { describe, it } from "@std/testing/bdd";
+import assert from "node:assert/strict";
+import { outputPaths } from "../../../../gpu-worker/cli/generate/output_paths.ts";
+
+const pictures = (...seeds: number[]) =>
+  seeds.map((seed) => ({ prompt: "A red: heart?", seed, model: "models/emoji", method: "spectrum" }));
+
+describe("outputPaths()", () => {
+  const paths = (out: string, seeds: number[], existing: string[] = [], overwrite = false) =>
+    outputPaths(out, pictures(...seeds), { overwrite, exists: (path) => existing.includes(path) });
+
+  it("fills in braces and puts the seed into a name once", () => {
+    assert.deepEqual(paths("{seed}-{prompt}.png", [4, 5]), ["4-a-red-heart.png", "5-a-red-heart.png"]);
+    assert.deepEqual(paths("{model}/{method}/{number}.png", [4, 5]), [
+      "models-emoji/spectrum/1.png",
+      "models-emoji/spectrum/2.png",
+    ]);
+    assert.deepEqual(paths("x.png", [4]), ["x.png"]);
+    assert.deepEqual(paths("x.png", [4, 5]), ["x-4.png", "x-5.png"]);
+    assert.deepEqual(paths("frames/", [4, 5]), ["frames-4/", "frames-5/"]);
+    assert.deepEqual(paths("{unknown}.png", [4]), ["{unknown}.png"]);
+  });
+
+  it("counts on where a file exists, unless it may be overwritten", () => {
+    assert.deepEqual(paths("x.png", [4], ["x.png", "x-2.png"]), ["x-3.png"]);
+    assert.deepEqual(paths("x.png", [4], ["x.png"], true), ["x.png"]);
+    assert.deepEqual(paths("f/%04d.png", [4], ["f/0001.png"]), ["f-2/%04d.png"]);
+  });
+
+  it("keeps the pictures of one command apart, whatever may be overwritten", () => {
+    assert.deepEqual(paths("x.png", [4, 4], [], true), ["x-4.png", "x-4-2.png"]);
+    const twice = [{ ...pictures(1)[0]!, prompt: "Red" }, { ...pictures(1)[0]!, prompt: "red" }];
+    assert.deepEqual(outputPaths("{prompt}.png", twice, { overwrite: true, exists: () => false }), [
+      "red-1.png",
+      "red-1-2.png",
+    ]);
+  });
+});

@@ -1,0 +1,154 @@
+// AUTOMATIC1111's API as its front ends call it, before a worker whose steps the test controls.
+import { describe, it } from "@std/testing/bdd";
+import assert from "node:assert/strict";
+import { readPngText } from "../../../gpu-worker/media/metadata/png_text.ts";
+import { MemoryResultStore } from "../../../protocol/store/results/memory_result_store.ts";
+import { createApp } from "../../../routes/app.ts";
+import { MemoryKeyStore } from "../../../routes/keys/memory_key_store.ts";
+import { FakePipeline } from "../../gpu-worker/http/fake_pipeline.ts";
+import { startTestWorker } from "../../gpu-worker/http/test_worker.ts";
+import { until } from "../../until.ts";
+import { testPool } from "../runs/pool.ts";
+
+const LOCAL = { remoteAddr: { transport: "tcp", hostname: "127.0.0.1", port: 1 } } as const;
+const STYLED = "fake+loras/style.safetensors:0.7";
+
+/** What Open WebUI, SillyTavern and others send without being asked. */
+const HABITS = {
+  sampler_name: "DPM++ 2M Karras",
+  width: 512,
+  height: 512,
+  restore_faces: false,
+  enable_hr: false,
+  clip_skip: 1,
+  negative_prompt: "blurry",
+  cfg_scale: 7,
+};
+
+function start(pipeline = new FakePipeline(), keys: string[] = []) {
+  const others = [new FakePipeline({ id: STYLED }), new FakePipeline({ id: "moving", video: true })];
+  const worker = startTestWorker([pipeline, ...others]);
+  const app = createApp({
+    workers: testPool(worker.url),
+    results: new MemoryResultStore(),
+    keys,
+    keyStore: new MemoryKeyStore(),
+    log: () => {},
+  });
+  const ask = async (path: string, body?: object, headers: Record<string, string> = {}) => {
+    const response = await app.request(`http://localhost/sdapi/v1${path}`, {
+      method: body === undefined ? "GET" : "POST",
+      headers: { ...body !== undefined && { "content-type": "application/json" }, ...headers },
+      ...body !== undefined && { body: JSON.stringify(body) },
+    }, LOCAL);
+    return { status: response.status, headers: response.headers, body: await response.json() };
+  };
+  return { worker, ask };
+}
+
+describe("a1111Routes()", () => {
+  it("txt2img draws what front ends ask for, in the model's own size, with the text they look for", async () => {
+    const { worker, ask } = start();
+    await using _worker = worker;
+    const request = { prompt: "red heart", seed: 7, steps: 3, batch_size: 2, ...HABITS };
+    const { status, headers, body } = await ask("/txt2img", request);
+    assert.deepEqual([status, headers.get("x-spectrum-cache"), body.images.length], [200, "miss", 2]);
+    const info = JSON.parse(body.info);
+    assert.deepEqual([info.all_seeds, info.width, info.height, info.cfg_scale], [[7, 8], 16, 16, 7]);
+    assert.equal(info.infotexts[0], readPngText(Uint8Array.fromBase64(body.images[0]), "parameters"));
+    assert.match(
+      info.infotexts[1],
+      /^red heart\nNegative prompt: blurry\nSteps: 3, CFG scale: 7, Seed: 8, Size: 16x16, /,
+    );
+    assert.match(info.receipts[0].warnings[0], /fake draws 16x16 instead of 512x512/);
+    const again = await ask("/txt2img", request);
+    assert.deepEqual([again.headers.get("x-spectrum-cache"), again.body.images], ["hit", body.images]);
+  });
+
+  it("a seed of -1 is drawn, and a negative prompt without guidance has no effect instead of an error", async () => {
+    const { worker, ask } = start();
+    await using _worker = worker;
+    const draw = async () =>
+      JSON.parse(
+        (await ask("/txt2img", { prompt: "", seed: -1, negative_prompt: "x", cfg_scale: 1 })).body.info,
+      );
+    const [first, second] = [await draw(), await draw()];
+    assert.notEqual(first.seed, second.seed);
+    assert.match(first.receipts[0].warnings[0], /negative prompt has no effect/);
+  });
+
+  it("img2img begins from the picture it gets", async () => {
+    const { worker, ask } = start();
+    await using _worker = worker;
+    const { body: { images } } = await ask("/txt2img", { prompt: "x", seed: 1, width: 24, height: 16 });
+    const init_images = [`data:image/png;base64,${images[0]}`];
+    const { status, body } = await ask("/img2img", {
+      prompt: "y",
+      seed: 2,
+      init_images,
+      denoising_strength: 0.5,
+    });
+    const info = JSON.parse(body.info);
+    assert.deepEqual([status, info.denoising_strength, info.width, info.height], [200, 0.5, 24, 16]);
+    for (const wrong of [{}, { init_images: ["no base64"] }, { init_images, mask: images[0] }]) {
+      assert.equal((await ask("/img2img", { prompt: "y", ...wrong })).status, 400);
+    }
+  });
+
+  it("a checkpoint is chosen by options or per request, a LoRA by its tag", async () => {
+    const { worker, ask } = start();
+    await using _worker = worker;
+    const models = (await ask("/sd-models")).body;
+    assert.deepEqual(models.map(({ filename }: { filename: string }) => filename), ["fake", STYLED]);
+    assert.deepEqual((await ask("/loras")).body.map(({ name }: { name: string }) => name), ["style"]);
+    const nameOf = async (fields: object) =>
+      JSON.parse((await ask("/txt2img", { prompt: "x", steps: 1, ...fields })).body.info).sd_model_name;
+    assert.equal(await nameOf({}), "fake");
+    assert.equal(await nameOf({ prompt: "x <lora:style:0.7>" }), STYLED);
+    assert.equal(await nameOf({ override_settings: { sd_model_checkpoint: models[1].title } }), STYLED);
+    assert.equal((await ask("/options", { sd_model_checkpoint: models[1].title })).status, 200);
+    assert.equal((await ask("/options")).body.sd_model_checkpoint, models[1].title);
+    assert.equal(await nameOf({}), STYLED);
+    const refused = await ask("/txt2img", { prompt: "x <lora:style:1>" });
+    assert.deepEqual([refused.status, refused.body.error.code], [400, "lora_not_found"]);
+    assert.match(refused.body.error.message, /There is <lora:style:0\.7>$/);
+    assert.equal((await ask("/options", { sd_model_checkpoint: "none" })).status, 404);
+  });
+
+  it("progress tells how far a generation is, and interrupt ends it with the pictures that are done", async () => {
+    const reached = Promise.withResolvers<void>();
+    const pipeline = new FakePipeline({
+      beforeStep: (index) => {
+        if (pipeline.request!.seed !== 2 || index < 2) return;
+        reached.resolve();
+        return new Promise(() => {});
+      },
+    });
+    const { worker, ask } = start(pipeline);
+    await using _worker = worker;
+    assert.equal((await ask("/progress")).body.progress, 0);
+    const drawing = ask("/txt2img", { prompt: "x", seed: 1, n_iter: 2, steps: 4 });
+    await reached.promise;
+    const progress = await until(async () => {
+      const { body } = await ask("/progress");
+      return body.state.sampling_step === 6 && body;
+    });
+    assert.deepEqual([progress.progress, progress.state.job_count, progress.state.job_no], [6 / 8, 2, 1]);
+    assert.equal(typeof progress.current_image, "string");
+    await ask("/interrupt", {});
+    const { status, body } = await drawing;
+    assert.deepEqual([status, body.images.length, JSON.parse(body.info).all_seeds], [200, 1, [1]]);
+    await until(() => !worker.queue.busy);
+  });
+
+  it("a key comes as a bearer's or as a password", async () => {
+    const { worker, ask } = start(undefined, ["secret"]);
+    await using _worker = worker;
+    const headers = (authorization: string) => ({ authorization });
+    assert.equal((await ask("/samplers")).status, 401);
+    assert.equal((await ask("/samplers", undefined, headers("Bearer secret"))).status, 200);
+    assert.equal((await ask("/samplers", undefined, headers(`Basic ${btoa("user:secret")}`))).status, 200);
+    assert.equal((await ask("/samplers", undefined, headers(`Basic ${btoa("user:wrong")}`))).status, 401);
+    assert.equal((await ask("/samplers", undefined, headers("Basic ***"))).status, 401);
+  });
+});
