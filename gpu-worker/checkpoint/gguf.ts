@@ -96,10 +96,28 @@ export function readGguf(path: string): GgufFile {
     tensors: new Map(
       [...declared].map(([name, tensor]) => {
         const shape = fields.numbers.get(SHAPE_KEY + name);
-        return [name, entry(header, { name, tensor, start, alignment, path: real, shape })];
+        const place = entry(header, { name, tensor, start, alignment, path: real, shape });
+        return [name, { ...place, ...headsOf(name, { fields, entry: place }) }];
       }),
     ),
   };
+}
+
+/** Rotary positions of LLaMA, whose halves of a head llama.cpp puts in turn. Other architectures keep theirs. */
+const LLAMA_QUERY_OR_KEY = /^blk\.\d+\.attn_([qk])\.weight$/;
+const HEADS = "llama.attention.head_count";
+const KEY_HEADS = "llama.attention.head_count_kv";
+
+function headsOf(
+  name: string,
+  { fields, entry: { shape: [rows = 0] } }: { fields: Fields; entry: WeightEntry },
+): Pick<WeightEntry, "order" | "headRows"> {
+  const [, kind] = LLAMA_QUERY_OR_KEY.exec(name) ?? [];
+  const [heads = 0] = fields.numbers.get(HEADS) ?? [];
+  const [keyHeads = heads] = fields.numbers.get(KEY_HEADS) ?? [];
+  const headRows = rows / (kind === "k" ? keyHeads : heads);
+  if (kind === undefined || !Number.isInteger(headRows / 2)) return {};
+  return { order: "paired", headRows };
 }
 
 interface Declared {
@@ -178,6 +196,8 @@ function product(shape: readonly number[]): number {
   return shape.reduce((product, n) => product * n, 1);
 }
 
+const NUMBERS: readonly string[] = [ALIGNMENT_KEY, HEADS, KEY_HEADS];
+
 interface Fields {
   texts: Map<string, string>;
   /** Numbers and lists of numbers, of the few fields that we read. */
@@ -194,7 +214,7 @@ function readFields(header: HeaderReader, count: number): Fields {
     }
     if (type === STRING && key.startsWith("general.")) {
       fields.texts.set(key, header.text(`'${showValue(key)}'`, 2 ** 24));
-    } else if (type === UINT32 && key === ALIGNMENT_KEY) {
+    } else if (type === UINT32 && NUMBERS.includes(key)) {
       fields.numbers.set(key, [header.uint32()]);
     } else if (type === ARRAY && key.startsWith(SHAPE_KEY)) {
       fields.numbers.set(key, readShape(header, key));

@@ -8,10 +8,12 @@ export interface WeightEntry extends SafetensorsEntry {
   /**
    * How the file orders the elements, where its layout differs from diffusers' (`shape` is diffusers'):
    * "swapped" has the second half of the rows first, "transposed" has columns for rows. "identity" is the identity
-   * matrix, which the file leaves out.
+   * matrix, which the file leaves out. "paired" has the two halves of each head's rows in turn (llama.cpp's LLaMA).
    * @default as diffusers does
    */
-  readonly order?: "swapped" | "transposed" | "identity";
+  readonly order?: "swapped" | "transposed" | "identity" | "paired";
+  /** Rows of a head, where `order` is "paired". */
+  readonly headRows?: number;
   /** GGUF's block type of the bytes; `dtype` is then the decoded numbers' type. @default plain numbers */
   readonly blocks?: BlockType;
   /** Factor of every element, in files with scaled fp8. @default 1 */

@@ -330,6 +330,11 @@ export class GraphBuilder {
       return this.node("Transpose", [stored], { attributes: { perm: [1, 0] } });
     }
     const stored = this.#external(name, entry);
+    if (order === "paired") {
+      const pairs = this.node("Reshape", [stored, this.ints(-1, (entry.headRows ?? rows) / 2, 2, columns)]);
+      const split = this.node("Transpose", [pairs], { attributes: { perm: [0, 2, 1, 3] } });
+      return this.node("Reshape", [split, this.ints(rows, columns)]);
+    }
     const halves = this.nodes("Split", [stored], {
       outputs: 2,
       attributes: { axis: 0, num_outputs: 2 },

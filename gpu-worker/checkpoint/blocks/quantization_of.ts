@@ -45,5 +45,5 @@ export function quantizationOf(entry: WeightEntry, held: HeldWeights): Quantizat
 export function isBlockMatrix(entry: WeightEntry, { blockSize }: Quantization): boolean {
   const { columns } = rowsOf(entry);
   return entry.shape.length === 2 && columns > 0 && columns % blockSize === 0 &&
-    (entry.order ?? "swapped") === "swapped" && FLOATS.includes(entry.dtype);
+    ["swapped", "paired", undefined].includes(entry.order) && FLOATS.includes(entry.dtype);
 }

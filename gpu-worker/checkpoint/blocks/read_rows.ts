@@ -31,6 +31,15 @@ export function readRowBytes(
       offset: entry.offset + source * rowBytes,
       bytes: bytes.subarray((range.from - from) * rowBytes, (range.to - from) * rowBytes),
     });
+  if (entry.order === "paired") {
+    const { headRows = rows } = entry;
+    for (let row = from; row < to; row++) {
+      const within = row % headRows;
+      const place = within * 2 % headRows + Math.floor(within * 2 / headRows);
+      read({ from: row, to: row + 1 }, row - within + place);
+    }
+    return bytes;
+  }
   if (entry.order !== "swapped") {
     read({ from, to }, from);
     return bytes;

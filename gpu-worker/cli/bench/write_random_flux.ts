@@ -10,11 +10,14 @@ export interface RandomFluxOptions {
   /** Default side of the pictures, in pixels; (side / 8)^2 tokens. */
   side: number;
   /** Type of the transformer's weights. @default "F32" */
-  dtype?: "F32" | "BF16";
+  dtype?: StoredType;
   /** Checkpoint to copy text encoders, tokenizers and VAE from. @default "models/emoji" */
   lender?: string;
 }
 
+type StoredType = keyof typeof ELEMENT_BYTES;
+
+const ELEMENT_BYTES = { F32: 4, BF16: 2, F8_E4M3: 1 };
 const HEAD_DIM = 128;
 /** Latent channels of the lender's VAE, after packing. */
 const IN_CHANNELS = 64;
@@ -111,8 +114,8 @@ function fluxShapes(
 }
 
 /** Writes a safetensors file piece by piece, as it may be larger than memory. */
-async function writeWeights(path: string, shapes: Shapes, dtype: "F32" | "BF16"): Promise<void> {
-  const elementBytes = dtype === "F32" ? 4 : 2;
+async function writeWeights(path: string, shapes: Shapes, dtype: StoredType): Promise<void> {
+  const elementBytes = ELEMENT_BYTES[dtype];
   const header: Record<string, unknown> = {};
   let end = 0;
   for (const [name, shape] of shapes) {
@@ -132,7 +135,7 @@ async function writeWeights(path: string, shapes: Shapes, dtype: "F32" | "BF16")
 }
 
 /** Returns small numbers around zero, so that no activation overflows. They are the same on every call. */
-function randomPool(dtype: "F32" | "BF16"): Uint8Array {
+function randomPool(dtype: StoredType): Uint8Array {
   const values = new Float32Array(POOL);
   let state = 1;
   for (let i = 0; i < POOL; i++) {
@@ -140,6 +143,10 @@ function randomPool(dtype: "F32" | "BF16"): Uint8Array {
     values[i] = state / 2 ** 31 * 0.04;
   }
   if (dtype === "F32") return new Uint8Array(values.buffer);
+  // A sign, and one of the 19 smallest numbers, up to 0.039.
+  if (dtype === "F8_E4M3") {
+    return Uint8Array.from(values, (value) => (value < 0 ? 128 : 0) | Math.abs(value) * 475);
+  }
   const bits = new Uint32Array(values.buffer);
   return new Uint8Array(Uint16Array.from(bits, (word) => word >>> 16).buffer);
 }

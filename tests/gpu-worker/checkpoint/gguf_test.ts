@@ -153,6 +153,22 @@ describe("readGguf()", () => {
     assert.deepEqual(tensors.get("w")!.shape, [1, 2, 2, 4, 4]);
   });
 
+  it("knows LLaMA's heads, whose rows llama.cpp has put in another order", () => {
+    const [q, k] = [
+      tensor({ name: "blk.0.attn_q.weight", dims: [32, 8] }),
+      tensor({ name: "blk.0.attn_k.weight", dims: [32, 4] }),
+    ];
+    const heads = [text("llama.attention.head_count"), u32(4), u32(2)];
+    const keyHeads = [text("llama.attention.head_count_kv"), u32(4), u32(1)];
+    const orders = (fields: Part[][]) => {
+      const { tensors } = readGguf(make({ fields, entries: [q, k], data: 272 }));
+      return [...tensors.values()].map(({ order, headRows }) => [order, headRows]);
+    };
+    assert.deepEqual(orders([heads, keyHeads]), [["paired", 4], ["paired", 4]]);
+    assert.deepEqual(orders([heads]), [["paired", 4], ["paired", 2]]);
+    assert.deepEqual(orders([]), [[undefined, undefined], [undefined, undefined]]);
+  });
+
   for (const [what, [made, message]] of Object.entries(HOSTILE)) {
     it(`refuses ${what} in one line`, () => {
       const path = make(made);

@@ -1,6 +1,7 @@
-// LLaMA and Qwen as text encoders, in transformers' names.
+// LLaMA and Qwen as text encoders, in transformers' names and in llama.cpp's.
 import type { Part } from "../architecture.ts";
 import type { Layout } from "../layout.ts";
+import { llamaCppCausal } from "./llama_cpp_layouts.ts";
 
 /** The text model, on its own, under a head that predicts words, or beside an image encoder. */
 const ROOTS = ["", "model.", "model.language_model."];
@@ -16,5 +17,9 @@ const TRANSFORMERS: Layout = {
 
 /** Returns a decoder-only language model of a pipeline. */
 export function causalPart(component: string, className: string): Part {
-  return { component, className, layouts: [TRANSFORMERS] };
+  return {
+    component,
+    className,
+    layouts: [TRANSFORMERS, llamaCppCausal({ paired: className === "LlamaModel" })],
+  };
 }

@@ -30,6 +30,41 @@ export const LLAMA_CPP_T5: Layout = {
   },
 };
 
+/**
+ * LLaMA and Qwen.
+ * @param paired whether the converter has put the rows of queries and keys in another order. Without a known head
+ * they are unknown tensors, as their rows would be in a wrong order.
+ */
+export function llamaCppCausal({ paired }: { paired: boolean }): Layout {
+  const find = findInTable({
+    modules: {
+      "token_embd": "embed_tokens",
+      "output_norm": "norm",
+      "blk.*.attn_norm": "layers.*.input_layernorm",
+      "blk.*.attn_q": "layers.*.self_attn.q_proj",
+      "blk.*.attn_k": "layers.*.self_attn.k_proj",
+      "blk.*.attn_v": "layers.*.self_attn.v_proj",
+      "blk.*.attn_output": "layers.*.self_attn.o_proj",
+      "blk.*.attn_q_norm": "layers.*.self_attn.q_norm",
+      "blk.*.attn_k_norm": "layers.*.self_attn.k_norm",
+      "blk.*.ffn_norm": "layers.*.post_attention_layernorm",
+      "blk.*.ffn_gate": "layers.*.mlp.gate_proj",
+      "blk.*.ffn_up": "layers.*.mlp.up_proj",
+      "blk.*.ffn_down": "layers.*.mlp.down_proj",
+    },
+    // The projection to words, and factors of rotary positions.
+    unused: /^(?:output|rope_freqs)\.weight$/,
+  });
+  return {
+    prefixes: [""],
+    matches: (tensors) => tensors.has("blk.0.attn_q.weight") && tensors.has("token_embd.weight"),
+    place: (tensors) => (name) =>
+      paired && /\.attn_[qk]\.weight$/.test(name) && tensors.get(name)?.order !== "paired"
+        ? undefined
+        : find(name),
+  };
+}
+
 /** CLIP's text model, as clip.cpp names it: the two layers of its MLP are the other way round. */
 export const LLAMA_CPP_CLIP: Layout = {
   prefixes: [""],

@@ -1,12 +1,16 @@
 // Decoded weights against PyPI's gguf and torch, to the last bit (tests/goldens/gguf/make_goldens.py).
 import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
+import { join } from "node:path";
 import { crc32 } from "node:zlib";
 import { numberTable } from "../../../../gpu-worker/checkpoint/blocks/number_tables.ts";
 import { readRowBytes, readRows } from "../../../../gpu-worker/checkpoint/blocks/read_rows.ts";
 import { exactQuantization, repackBlocks } from "../../../../gpu-worker/checkpoint/blocks/repack_blocks.ts";
 import { readTensors } from "../../../../gpu-worker/checkpoint/read_tensors.ts";
 import type { WeightEntry } from "../../../../gpu-worker/checkpoint/weights.ts";
+import { GraphBuilder } from "../../../../gpu-worker/graph/graph_builder.ts";
+import { encodeSafetensors } from "../../../../gpu-worker/media/encode_safetensors.ts";
+import { runGraph } from "../../graph/run_graph.ts";
 import { goldenPath } from "../../../goldens/golden.ts";
 
 const ENTRIES = readTensors(goldenPath("gguf/types.gguf"));
@@ -42,6 +46,39 @@ describe("readRows()", () => {
     assert.deepEqual(read(swapped), Float32Array.of(...values.slice(1024), ...values.slice(0, 1024)));
     assert.deepEqual(read(swapped, 1, 4), Float32Array.of(...values.slice(1536), ...values.slice(0, 1024)));
     assert.deepEqual(read(swapped, 2, 3), values.slice(0, 512));
+  });
+});
+
+describe("a head's halves in turn", () => {
+  // llama.cpp's permute(): rows (head, half, i) become (head, i, half).
+  const [heads, half, columns] = [2, 2, 4];
+  const ours = (row: number) => {
+    const [head, within] = [Math.floor(row / (2 * half)), row % (2 * half)];
+    return head * 2 * half + (within % half) * 2 + Math.floor(within / half);
+  };
+
+  it("are put after each other, on the host and in a graph", async () => {
+    const folder = Deno.makeTempDirSync();
+    try {
+      const path = join(folder, "x.safetensors");
+      const rows = heads * half * 2;
+      const data = Float32Array.from({ length: rows * columns }, (_, i) => i);
+      Deno.writeFileSync(path, encodeSafetensors([{ name: "w", dims: [rows, columns], data }]));
+      const entry = { ...readTensors(path).get("w")!, order: "paired", headRows: 2 * half } as const;
+      const expected = Float32Array.from(
+        data,
+        (_, i) => ours(Math.floor(i / columns)) * columns + i % columns,
+      );
+      assert.deepEqual(read(entry), expected);
+      assert.deepEqual(read(entry, 3, 6), expected.slice(3 * columns, 6 * columns));
+      const graph = new GraphBuilder({ name: "x", weights: new Map([["w", entry]]), dtype: "float32" });
+      const zero = graph.input("zero", [1], "float32");
+      graph.output("y", graph.node("Add", [graph.weight("w", [rows, columns]), zero]), [rows, columns]);
+      const { y } = await runGraph(graph.build(), { zero: { shape: [1], data: new Float32Array(1) } });
+      assert.deepEqual(y!.data, expected);
+    } finally {
+      Deno.removeSync(folder, { recursive: true });
+    }
   });
 });
 

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { placeTensors } from "../../../../gpu-worker/checkpoint/single_file/place_tensors.ts";
 import { t5Part } from "../../../../gpu-worker/checkpoint/single_file/parts/t5_part.ts";
 import { clipPart } from "../../../../gpu-worker/checkpoint/single_file/parts/clip_part.ts";
+import { causalPart } from "../../../../gpu-worker/checkpoint/single_file/parts/causal_part.ts";
 import type { Part } from "../../../../gpu-worker/checkpoint/single_file/architecture.ts";
 import type { Weights } from "../../../../gpu-worker/checkpoint/weights.ts";
 import { component } from "../../graph/component.ts";
@@ -49,6 +50,16 @@ const CLIP_RULES: [RegExp, string][] = [
   [/^(?:text_model\.)?encoder\.layers\.(\d+)\.mlp\.fc2/, "t.blk.$1.ffn_up"],
 ];
 
+const LLAMA_RULES: [RegExp, string][] = [
+  [/^(?:model\.)?embed_tokens\./, "token_embd."],
+  [/^(?:model\.)?norm\./, "output_norm."],
+  [/^(?:model\.)?layers\.(\d+)\.input_layernorm/, "blk.$1.attn_norm"],
+  [/^(?:model\.)?layers\.(\d+)\.self_attn\.([qkv])_proj/, "blk.$1.attn_$2"],
+  [/^(?:model\.)?layers\.(\d+)\.self_attn\.o_proj/, "blk.$1.attn_output"],
+  [/^(?:model\.)?layers\.(\d+)\.post_attention_layernorm/, "blk.$1.ffn_norm"],
+  [/^(?:model\.)?layers\.(\d+)\.mlp\.(gate|up|down)_proj/, "blk.$1.ffn_$2"],
+];
+
 describe("llama.cpp's names", () => {
   it("are T5's", () => {
     const { weights } = component("flux/tiny-dev/text_encoder_2");
@@ -70,5 +81,24 @@ describe("llama.cpp's names", () => {
       entry,
     ]));
     assertPlaced(part, { file: renamed(weights, CLIP_RULES), expected });
+  });
+
+  it("are LLaMA's, of which queries and keys have their halves in turn", () => {
+    const { weights } = component("hunyuan_video/tiny-plain/text_encoder");
+    const isRotated = (name: string) => /\.(?:attn_[qk]|self_attn\.[qk]_proj)\.weight$/.test(name);
+    const paired = (tensors: Weights): Weights =>
+      new Map([...tensors].map(([name, entry]) => [
+        name,
+        isRotated(name) ? { ...entry, order: "paired", headRows: 4 } : entry,
+      ]));
+    const plain = new Map([...weights].map(([name, entry]) => [name.replace(/^model\./, ""), entry]));
+    const file = renamed(weights, LLAMA_RULES);
+    assertPlaced(causalPart("text_encoder", "LlamaModel"), { file: paired(file), expected: paired(plain) });
+    // Rows in an unknown order are worse than no model.
+    const [layout] = causalPart("text_encoder", "LlamaModel").layouts.filter((layout) =>
+      layout.matches(file)
+    );
+    assert.ok(layout !== undefined);
+    assert.deepEqual(placeTensors(file, layout).unknown.sort(), [...file.keys()].filter(isRotated).sort());
   });
 });
