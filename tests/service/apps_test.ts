@@ -1,0 +1,190 @@
+// Clients and apps that people already have, against `task start` by base URL alone: the names, sizes and formats that they
+// have built in are all that they are told.
+import { after, before, describe, it } from "@std/testing/bdd";
+import assert from "node:assert/strict";
+import sharp from "sharp";
+import { findPython, runPython } from "./python.ts";
+import { type Service, startService } from "./service.ts";
+
+const SHARED = `
+import base64, json, os, sys, urllib.request
+url = sys.argv[1] + "/v1"
+os.environ.update(OPENAI_API_KEY="unused", OPENAI_BASE_URL=url, OPENAI_API_BASE=url)
+
+def fetched(address):
+    with urllib.request.urlopen(address) as answer:
+        return base64.b64encode(answer.read()).decode()
+`;
+
+/** Each prints a list of pictures in base64. */
+const PYTHON: { name: string; modules: string[]; script: string }[] = [
+  {
+    name: "openai, with DALL-E's names and GPT Image's",
+    modules: ["openai"],
+    script: `
+from openai import OpenAI
+client = OpenAI()
+known = {model.id for model in client.models.list()}
+assert {"dall-e-2", "dall-e-3", "gpt-image-1", "sora-2"} <= known, known
+hd = client.images.generate(model="dall-e-3", prompt="red heart", size="1024x1792", quality="hd", style="vivid")
+new = client.images.generate(model="gpt-image-1", prompt="red heart", size="1024x1024", background="transparent", moderation="low")
+last = list(client.images.generate(model="gpt-image-1", prompt="red heart", stream=True, partial_images=1))[-1]
+start = ("start.png", base64.b64decode(new.data[0].b64_json), "image/png")
+edit = client.images.edit(model="gpt-image-1", image=start, prompt="blue heart", size="1024x1024")
+print(json.dumps([fetched(hd.data[0].url), new.data[0].b64_json, last.b64_json, edit.data[0].b64_json]))
+`,
+  },
+  {
+    name: "openai's videos, with Sora's name",
+    modules: ["openai"],
+    script: `
+from openai import OpenAI
+client = OpenAI()
+video = client.videos.create_and_poll(model="sora-2", prompt="a red ball moves right", seconds="4", size="720x1280", poll_interval_ms=200)
+assert (video.status, video.model) == ("completed", "sora-2"), video
+still = client.videos.download_content(video.id, variant="thumbnail").read()
+print(json.dumps([base64.b64encode(still).decode()]))
+`,
+  },
+  {
+    name: "LiteLLM",
+    modules: ["litellm"],
+    script: `
+import litellm
+answer = litellm.image_generation(model="openai/dall-e-3", prompt="red heart", size="1024x1024", api_base=url)
+print(json.dumps([fetched(answer.data[0].url)]))
+`,
+  },
+  {
+    name: "LangChain's DallEAPIWrapper",
+    modules: ["langchain_community", "openai"],
+    script: `
+from langchain_community.utilities.dalle_image_generator import DallEAPIWrapper
+addresses = [DallEAPIWrapper().run("red heart"), DallEAPIWrapper(model="dall-e-3", n=1).run("red heart")]
+print(json.dumps([fetched(address) for address in addresses]))
+`,
+  },
+  {
+    name: "LlamaIndex's OpenAI image tool",
+    modules: ["llama_index.tools.openai"],
+    script: `
+from llama_index.tools.openai.image_generation import OpenAIImageGenerationToolSpec
+spec = OpenAIImageGenerationToolSpec(api_key="unused")
+path = spec.image_generation("red heart")
+print(json.dumps([base64.b64encode(open(path, "rb").read()).decode()]))
+`,
+  },
+];
+
+/** Bodies as the apps send them: recorded from their sources. */
+const SHAPES: { name: string; path: string; body: Record<string, unknown> }[] = [
+  {
+    name: "Open WebUI, engine openai",
+    path: "/v1/images/generations",
+    body: { model: "dall-e-2", prompt: "red heart", n: 1, size: "512x512", response_format: "b64_json" },
+  },
+  {
+    name: "Open WebUI, engine automatic1111",
+    path: "/sdapi/v1/txt2img",
+    body: { prompt: "red heart", batch_size: 1, width: 512, height: 512, steps: 50, negative_prompt: "" },
+  },
+  {
+    name: "LibreChat's DALL-E 3 tool",
+    path: "/v1/images/generations",
+    body: {
+      model: "dall-e-3",
+      quality: "standard",
+      style: "vivid",
+      size: "1024x1792",
+      prompt: "red heart",
+      n: 1,
+    },
+  },
+  {
+    name: "n8n's OpenAI node",
+    path: "/v1/images/generations",
+    body: {
+      prompt: "red heart",
+      model: "dall-e-3",
+      quality: "hd",
+      size: "1792x1024",
+      style: "natural",
+      response_format: "b64_json",
+    },
+  },
+  {
+    name: "ComfyUI's OpenAI nodes",
+    path: "/images/generations/",
+    body: {
+      model: "gpt-image-1",
+      prompt: "red heart",
+      quality: "low",
+      background: "transparent",
+      n: "1",
+      size: "auto",
+      moderation: "low",
+      seed: -1,
+    },
+  },
+  {
+    name: "SillyTavern's Stable Diffusion extension",
+    path: "/sdapi/v1/txt2img",
+    body: {
+      prompt: "red heart",
+      negative_prompt: "lowres, bad anatomy",
+      sampler_name: "Euler a",
+      scheduler: "automatic",
+      steps: 20,
+      cfg_scale: 7,
+      width: 512,
+      height: 768,
+      restore_faces: false,
+      enable_hr: false,
+      denoising_strength: 0.7,
+      save_images: true,
+      send_images: true,
+      do_not_save_grid: false,
+      override_settings: { CLIP_stop_at_last_layers: 1 },
+      override_settings_restore_afterwards: true,
+    },
+  },
+];
+
+async function assertPicture(base64: string): Promise<void> {
+  const { width, height } = await sharp(Uint8Array.fromBase64(base64)).metadata();
+  assert.ok(width === height && (width === 64 || width === 48), `${width}x${height}`);
+}
+
+describe("clients and apps by base URL alone", () => {
+  let service: Service;
+  before(async () => {
+    service = await startService({}, "--models", "models/emoji,models/shapes", "--max-loaded", "2");
+  });
+  after(() => service[Symbol.asyncDispose]());
+
+  for (const { name, modules, script } of PYTHON) {
+    const python = findPython(...modules);
+    const skip = python === undefined &&
+      `Python has no ${modules.join(", ")} (SPECTRUM_PYTHON may name another Python)`;
+    it(name, { skip }, async () => {
+      const pictures = await runPython(python!, { script: SHARED + script, args: [service.url] }) as string[];
+      assert.ok(pictures.length > 0);
+      for (const picture of pictures) await assertPicture(picture);
+    });
+  }
+
+  for (const { name, path, body } of SHAPES) {
+    it(name, async () => {
+      const response = await fetch(service.url + path, {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body: JSON.stringify(body),
+      });
+      const answer = await response.json();
+      assert.equal(response.status, 200, JSON.stringify(answer));
+      const [picture] = answer.images ?? answer.data;
+      const { b64_json, url } = typeof picture === "string" ? { b64_json: picture, url: undefined } : picture;
+      await assertPicture(b64_json ?? (await (await fetch(url)).bytes()).toBase64());
+    });
+  }
+});
