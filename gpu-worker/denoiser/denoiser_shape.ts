@@ -22,6 +22,8 @@ export interface DenoiserSessions {
    * (`modulationOutputs`), for the rows of all steps, step-major. @default none
    */
   modulation?: GraphSession;
+  /** `featureSum`, for runtimes whose tensors have no addresses. @default none */
+  featureSum?: GraphSession;
 }
 
 /** Combines the branches' outputs, [branches, length], into one, [length]. */

@@ -1,9 +1,10 @@
-// The features of full passes, on the device: one block of memory with a slot for each pass.
-// The trunk writes a slot in place and the head reads it in place. No provider copies a
-// feature to the host. The history owns the tensors it returns.
-import { fromBfloat16 } from "../runtime/bfloat16.ts";
-import { type DType, DTYPE_BYTES } from "../runtime/dtype.ts";
+// The features of full passes, on the device. No provider copies a feature to the host.
+import type { DType } from "../runtime/dtype.ts";
 import type { Runtime, Tensor } from "../runtime/mod.ts";
+import type { GraphSession } from "../session/session_loader.ts";
+import { BlockHistory } from "./block_history.ts";
+import type { Feeds } from "./denoiser_shape.ts";
+import { SeparateHistory } from "./separate_history.ts";
 
 export interface FeatureHistoryOptions {
   /** Number of features to keep; 0 keeps none. */
@@ -13,71 +14,49 @@ export interface FeatureHistoryOptions {
   dtype: DType;
 }
 
-export class FeatureHistory implements Disposable {
+/** The history's inputs of a trunk or head that forecasts: forecast_weights and history. */
+export interface ForecastFeeds {
+  /** The inputs. They are valid for any number of calls if `compute` is not set. */
+  feeds: Feeds;
+  /** Returns the inputs for one call, from the features that are kept now. `owned` owns new tensors. */
+  compute?: (options: { owned: DisposableStack; signal: AbortSignal | undefined }) => Promise<Feeds>;
+}
+
+/** Owns all tensors that it returns, except where it says otherwise. */
+export interface FeatureHistory extends Disposable {
+  /** Number of features that it can keep. */
+  readonly slots: number;
   /** Bytes of one slot. */
   readonly slotBytes: number;
-  readonly #dims: readonly number[];
-  readonly #block: Tensor | undefined;
-  /** View of each slot, by its index. */
-  readonly #slots: Tensor[] = [];
-  /** View of the first n slots, by n. */
-  readonly #filled: Tensor[] = [];
-  readonly #stack = new DisposableStack();
-
-  /** @throws {RangeError} if the provider cannot write into the middle of a block. */
-  constructor(runtime: Runtime, { slots, dims, dtype }: FeatureHistoryOptions) {
-    this.#dims = dims;
-    this.slotBytes = dims.reduce((product, dim) => product * dim, DTYPE_BYTES[dtype]);
-    if (slots > 1 && runtime.provider === "webgpu") {
-      throw new RangeError(
-        `Cannot keep ${slots} features on webgpu as its buffers have no addresses within: 'method' must be none`,
-      );
-    }
-    if (slots > 0) this.#block = this.#stack.use(runtime.allocate(dtype, [slots, ...dims]));
-  }
-
-  /** Returns one slot, [...dims], for the trunk to write into. */
-  slot(index: number): Tensor {
-    return this.#slots[index] ??= this.#view(index * this.slotBytes, this.#dims);
-  }
-
-  /** Returns the first `count` slots, [count, ...dims]. */
-  filled(count: number): Tensor {
-    return this.#filled[count] ??= this.#view(0, [count, ...this.#dims]);
-  }
-
-  #view(byteOffset: number, dims: readonly number[]): Tensor {
-    return this.#stack.use(this.#block!.view(byteOffset, dims));
-  }
-
-  /** Fills all slots with rows of a history with as many slots. `rows` are the rows' indices there. */
-  async copyRows(from: FeatureHistory, rows: readonly number[]): Promise<void> {
-    const [source, target] = [from.#block, this.#block];
-    if (source === undefined || target === undefined) return;
-    const all = await source.toArray();
-    const length = all.length / (source.dims[0]! * source.dims[1]!);
-    const picked = all.slice(0, target.byteLength / all.BYTES_PER_ELEMENT);
-    for (let slot = 0; slot < target.dims[0]!; slot++) {
-      for (const [row, index] of rows.entries()) {
-        const start = (slot * source.dims[1]! + index) * length;
-        const part = all.subarray(start, start + length) as typeof picked;
-        picked.set(part as never, (slot * rows.length + row) * length);
-      }
-    }
-    await target.write(picked);
-  }
-
+  /** Returns the tensor [...dims] that a full pass must write into. @returns undefined if the pass allocates it */
+  slot(index: number): Tensor | undefined;
+  /** Takes over the tensor that a full pass allocated for slot `index`. */
+  store(index: number, feature: Tensor): void;
+  /**
+   * Returns the inputs for forecasts from the first n slots.
+   * @param weights [steps, n] in main memory, which must outlive the inputs; its values are read at each call
+   */
+  forecasts(weights: Tensor<"float32">): ForecastFeeds;
+  /**
+   * Fills all slots with rows of the history `from`, which has as many slots. For pictures that leave a batch:
+   * the rows cross the host.
+   * @param rows indices in `from`
+   */
+  copyRows(from: FeatureHistory, rows: readonly number[]): Promise<void>;
   /** Copies all slots to the host as float32. For recording features; sampling never needs it. */
-  async toArray(): Promise<Float32Array> {
-    const block = this.#block;
-    if (block === undefined) return new Float32Array();
-    const values = await block.toArray();
-    return block.dtype === "bfloat16"
-      ? fromBfloat16(values as Uint16Array)
-      : Float32Array.from(values as Float32Array);
-  }
+  toArray(): Promise<Float32Array>;
+}
 
-  [Symbol.dispose](): void {
-    this.#stack.dispose();
-  }
+/**
+ * Opens an empty history.
+ * @param featureSum the graph `featureSum`, for runtimes without addresses
+ * @throws {TypeError} if the runtime has no addresses and `featureSum` is missing.
+ */
+export function openHistory(
+  runtime: Runtime,
+  { featureSum, ...options }: FeatureHistoryOptions & { featureSum: GraphSession | undefined },
+): FeatureHistory {
+  if (runtime.traits.hasAddresses) return new BlockHistory(runtime, options);
+  if (featureSum !== undefined) return new SeparateHistory(runtime, { ...options, featureSum });
+  throw new TypeError(`Cannot keep features on ${runtime.provider} as the graph featureSum is not loaded`);
 }

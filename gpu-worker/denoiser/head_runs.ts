@@ -9,14 +9,17 @@ import {
   type Feeds,
   rowsOf,
 } from "./denoiser_shape.ts";
-import type { FeatureHistory } from "./feature_history.ts";
+import type { FeatureHistory, ForecastFeeds } from "./feature_history.ts";
 import { joinRows, oneByOne } from "./combine_rows.ts";
 
 /** The prepared inputs and output of one call of the head. */
 export interface HeadRun {
   /** The sums that were announced; compared by identity. */
   sums: readonly Float64Array[] | undefined;
+  /** All inputs, except the ones that `compute` returns. */
   feeds: Feeds;
+  /** Returns the inputs that depend on the history's contents. @default `feeds` is complete */
+  compute: ForecastFeeds["compute"];
   output: Tensor<"float32">;
   /**
    * Runs the call at once, on the calling thread. Set if the
@@ -79,10 +82,11 @@ export class HeadRuns implements Disposable {
     return prepared && prepared.sums === options.sums ? prepared : await this.#make(calls, options);
   }
 
-  #direct({ feeds, output }: HeadRun): DirectRun | undefined {
+  #direct({ feeds, compute, output }: HeadRun): DirectRun | undefined {
     const { sessions: { head }, history, isShort } = this.#init;
+    if (!head.prepare || compute) return undefined;
     const [steps] = feeds["forecast_weights"]!.dims;
-    if (!head.prepare || !isShort(steps! * history.slotBytes)) return undefined;
+    if (!isShort(steps! * history.slotBytes)) return undefined;
     return this.#stack.use(head.prepare(feeds, { fetch: ["output"], outputs: { output } }));
   }
 
@@ -94,12 +98,13 @@ export class HeadRuns implements Disposable {
     const outputWeights = this.#outputWeights(calls.length, sums);
     const outputDims = [outputWeights.length, ...shape.outputDims];
     const output = new Float32Array(outputDims.reduce((product, dim) => product * dim, 1));
+    const forecasts = history.forecasts(stack.use(this.#weights(calls.map(({ weights }) => weights))));
     return {
       sums,
+      compute: forecasts.compute,
       feeds: {
         ...await this.#modulationOf(calls, { stack, signal }),
-        forecast_weights: stack.use(this.#weights(calls.map(({ weights }) => weights))),
-        history: history.filled(calls[0]!.weights.length),
+        ...forecasts.feeds,
         output_weights: stack.use(this.#weights(outputWeights)),
       },
       output: stack.use(this.#runtime.tensor("float32", outputDims, output)),
@@ -162,11 +167,12 @@ export class HeadRuns implements Disposable {
     const { featureDims, featureType, steps } = this.#init.shape;
     const rows = steps * this.#rows;
     const features = featureDims.at(-1)!;
-    const allocate = (dims: number[]) => this.#stack.use(this.#runtime.allocate(featureType, dims));
+    const allocate = (dims: number[]) =>
+      this.#stack.use(this.#runtime.allocateAddressable(featureType, dims));
     return { scale: allocate([rows, 1, features]), shift: allocate([rows, features]) };
   }
 
-  #weights(rows: readonly Float64Array[]): Tensor {
+  #weights(rows: readonly Float64Array[]): Tensor<"float32"> {
     return this.#runtime.tensor("float32", [rows.length, rows[0]!.length], joinRows(rows));
   }
 

@@ -10,7 +10,7 @@ import type {
 } from "../../sampler/mod.ts";
 import type { Runtime, Tensor } from "../runtime/mod.ts";
 import { combineRows, joinRows } from "./combine_rows.ts";
-import { FeatureHistory } from "./feature_history.ts";
+import { type FeatureHistory, type ForecastFeeds, openHistory } from "./feature_history.ts";
 import { type DenoiserFeeds, type DenoiserSessions, type DenoiserShape, rowsOf } from "./denoiser_shape.ts";
 import { type HeadRun, HeadRuns } from "./head_runs.ts";
 
@@ -31,6 +31,12 @@ export interface PassResult extends FullResult {
   forecastErrors?: readonly number[];
 }
 
+/** The inputs of a full pass that measures an error. */
+interface Check {
+  weights: Tensor<"float32">;
+  forecast: ForecastFeeds;
+}
+
 /**
  * Runs full passes and forecasts for one picture or for a picture
  * batch, whose latents, outputs and sums are concatenated.
@@ -49,10 +55,9 @@ export class OnnxDenoiser implements Denoiser, Disposable {
   /** Elements of one picture's latents. */
   readonly #length: number;
   /** Placeholder inputs for a full pass that measures no error. */
-  readonly #noWeight: Tensor<"float32">;
-  readonly #noHistory: Tensor;
-  /** Weights for a full pass that measures an error, by their number. */
-  readonly #weightsByCount: Tensor<"float32">[] = [];
+  readonly #noForecast: ForecastFeeds;
+  /** Weights and inputs for a full pass that measures an error, by the number of weights. */
+  readonly #checks: Check[] = [];
   /** Host memory for the trunk's outputs. */
   readonly #output: Tensor<"float32">;
   readonly #distance: Tensor<"float32">;
@@ -70,13 +75,22 @@ export class OnnxDenoiser implements Denoiser, Disposable {
     this.#pictures = pictures;
     this.#rows = rowsOf(options);
     this.#length = lengthOf(outputDims);
-    this.#noWeight = host([1, 1]);
-    this.#noHistory = stack.use(runtime.allocate(dtype, [1, 1, ...featureDims.map(() => 1)]));
+    this.#noForecast = {
+      feeds: {
+        forecast_weights: host([1, 1]),
+        history: stack.use(runtime.allocateAddressable(dtype, [1, 1, ...featureDims.map(() => 1)])),
+      },
+    };
     this.#output = host([this.#rows, ...outputDims]);
     this.#distance = host([this.#rows]);
     this.#norm = host([this.#rows]);
     this.#history = stack.use(
-      new FeatureHistory(runtime, { slots, dims: [this.#rows, ...featureDims], dtype }),
+      openHistory(runtime, {
+        slots,
+        dims: [this.#rows, ...featureDims],
+        dtype,
+        featureSum: sessions.featureSum,
+      }),
     );
     this.#headRuns = stack.use(
       new HeadRuns(runtime, {
@@ -92,23 +106,24 @@ export class OnnxDenoiser implements Denoiser, Disposable {
 
   async full({ timestep, latents, slot, check, signal }: FullCall): Promise<PassResult> {
     const { trunkFeeds } = this.#shape;
-    const feature = slot === undefined ? undefined : this.#history.slot(slot);
-    const weights = check ? this.#checkWeights(check.length) : this.#noWeight;
-    if (check) weights.data().set(check);
-    const feeds = {
-      ...trunkFeeds(latents, timestep),
-      forecast_weights: weights,
-      history: check ? this.#history.filled(check.length) : this.#noHistory,
-    };
-    await this.#sessions.trunk.run(feeds, {
-      fetch: ["output", ...feature ? ["feature"] : [], ...check ? ["forecast_distance", "feature_norm"] : []],
+    using owned = new DisposableStack();
+    const { feeds, compute } = check ? this.#check(check) : this.#noForecast;
+    const forecast = await compute?.({ owned, signal }) ?? feeds;
+    const place = slot === undefined ? undefined : this.#history.slot(slot);
+    const { feature } = await this.#sessions.trunk.run({ ...trunkFeeds(latents, timestep), ...forecast }, {
+      fetch: [
+        "output",
+        ...slot === undefined ? [] : ["feature"],
+        ...check ? ["forecast_distance", "feature_norm"] : [],
+      ],
       outputs: {
         output: this.#output,
-        ...feature && { feature },
+        ...place && { feature: place },
         ...check && { forecast_distance: this.#distance, feature_norm: this.#norm },
       },
       signal,
     });
+    if (slot !== undefined && !place) this.#history.store(slot, feature!);
     return {
       output: this.#guide(this.#output.data()),
       ...check && this.#errors(),
@@ -127,10 +142,21 @@ export class OnnxDenoiser implements Denoiser, Disposable {
     await this.#history.copyRows(from.#history, rows);
   }
 
-  #checkWeights(count: number): Tensor<"float32"> {
-    return this.#weightsByCount[count] ??= this.#stack.use(
-      this.#runtime.tensor("float32", [1, count], new Float32Array(count)),
-    );
+  #check(values: Float64Array): ForecastFeeds {
+    const { weights, forecast } = this.#checkOf(values.length);
+    weights.data().set(values);
+    return forecast;
+  }
+
+  #checkOf(count: number): Check {
+    let check = this.#checks[count];
+    if (check === undefined) {
+      const weights = this.#stack.use(
+        this.#runtime.tensor("float32", [1, count], new Float32Array(count)),
+      );
+      this.#checks[count] = check = { weights, forecast: this.#history.forecasts(weights) };
+    }
+    return check;
   }
 
   /** Returns the error over all rows, and the error of each picture. */
@@ -152,8 +178,7 @@ export class OnnxDenoiser implements Denoiser, Disposable {
   async prepare(forecasts: readonly PlannedForecasts[], signal?: AbortSignal): Promise<void> {
     for (let slot = 0; slot < this.#shape.slots; slot++) {
       this.#history.slot(slot);
-      this.#history.filled(slot + 1);
-      this.#checkWeights(slot + 1);
+      this.#checkOf(slot + 1);
     }
     await this.#headRuns.prepare(forecasts.filter(({ calls }) => calls.length <= this.#batchSize), signal);
   }
@@ -193,7 +218,8 @@ export class OnnxDenoiser implements Denoiser, Disposable {
     using stack = new DisposableStack();
     const run = await this.#headRuns.of(calls, { sums, signal, stack });
     const blocking = this.#isShort(calls.length * this.#history.slotBytes);
-    await this.#sessions.head.run(run.feeds, {
+    const computed = await run.compute?.({ owned: stack, signal });
+    await this.#sessions.head.run({ ...run.feeds, ...computed }, {
       fetch: ["output"],
       outputs: { output: run.output },
       signal,

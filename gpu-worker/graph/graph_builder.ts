@@ -12,7 +12,7 @@ import {
 } from "../runtime/messages/onnx_pb.ts";
 import { valueInfoProto } from "../runtime/value_info_proto.ts";
 import { arrayOf } from "./array_of.ts";
-import { attribute, type AttributeValue } from "./attribute.ts";
+import { attribute, type AttributeValue } from "../runtime/attribute.ts";
 import { CheckpointError } from "../checkpoint/checkpoint_error.ts";
 import { isBlockMatrix } from "../checkpoint/blocks/quantization_of.ts";
 import type { Quantization, WeightEntry, Weights } from "../checkpoint/weights.ts";

@@ -2,11 +2,12 @@
 // the order in which diffusers' pipelines draw them.
 import { TorchGenerator } from "../../sampler/mod.ts";
 import type { DenoiserSessions } from "../denoiser/denoiser_shape.ts";
+import { featureSum } from "../graph/feature_sum.ts";
 import type { GenerateRequest } from "../request/generate_request.ts";
 import { guidanceBranches } from "../request/guidance_branches.ts";
 import type { ModelDescription } from "../request/model_description.ts";
 import { assertFinite, type ValueSource } from "../runtime/mod.ts";
-import { SessionLoader } from "../session/session_loader.ts";
+import { type GraphSession, SessionLoader } from "../session/session_loader.ts";
 import type { EncodedPrompt } from "../text/encoded_prompt.ts";
 import type { LoadedEncoder } from "../text/encode_text.ts";
 import { RememberedPrompts } from "../text/remembered_prompts.ts";
@@ -39,9 +40,12 @@ export async function loadPipeline(
     encoders[name] = { session: await sessions.load(graphs[name]!), tokenizer: openTokenizer(folder) };
   }
   const { trunk, head, modulation, vae, vaeEncoder } = graphs;
-  const denoiser: DenoiserSessions = modulation
-    ? await sessions.loadTogether({ trunk, head, modulation })
-    : await sessions.loadTogether({ trunk, head });
+  const denoiser: DenoiserSessions = await sessions.loadTogether<string>({
+    trunk,
+    head,
+    ...modulation && { modulation },
+    ...!runtime.traits.hasAddresses && { featureSum: featureSum(reading.denoiserType ?? dtype) },
+  }) as Record<"trunk" | "head", GraphSession>;
   const session = await sessions.load(vae);
   return new LoadedPipeline({
     model,

@@ -3,6 +3,7 @@
 import { type DType, ONNX_DATA_TYPE } from "./dtype.ts";
 import { type ExecutionProviderOptions, providerUnavailable } from "./execution_provider.ts";
 import { identityModel } from "./identity_model.ts";
+import type { LoadOptions } from "./load_call.ts";
 import { NativeHandle } from "./native_handle.ts";
 import { OrtError } from "./ort_error.ts";
 import { out } from "./ort_api.ts";
@@ -12,38 +13,46 @@ import { elementCount, type Tensor, type TensorContext, tensorOf } from "./tenso
 export class DeviceCopier implements Disposable {
   readonly #context: TensorContext;
   readonly #execution: ExecutionProviderOptions;
-  readonly #allocator: NativeHandle;
-  readonly #sessions = new Map<DType, Session>();
+  readonly #sessions = new Map<DType, Promise<Session>>();
+  readonly #stack = new DisposableStack();
+  #allocator: NativeHandle | undefined;
 
   private constructor(context: TensorContext, execution: ExecutionProviderOptions) {
-    const { api, provider, memoryInfo } = context;
     this.#context = context;
     this.#execution = execution;
-    const { handle } = this.#session("float32");
-    const pointer = out((cell) => api.CreateAllocator(handle.pointer, memoryInfo(provider).pointer, cell));
-    this.#allocator = new NativeHandle("Allocator", pointer, {
-      parents: [handle],
-      release: api.ReleaseAllocator,
-    });
   }
 
-  /** Starts the provider. @throws {ProviderUnavailableError} if it is unavailable. */
+  /**
+   * Starts the provider. A device that is in use by other runtimes has started already.
+   * @throws {ProviderUnavailableError} if it is unavailable.
+   */
   static open(context: TensorContext, execution: ExecutionProviderOptions): DeviceCopier {
+    const copier = new DeviceCopier(context, execution);
+    if (context.turns.isBusy) return copier;
     try {
-      return new DeviceCopier(context, execution);
+      copier.#createAllocator();
+      return copier;
     } catch (error) {
+      copier[Symbol.dispose]();
       throw error instanceof OrtError ? providerUnavailable(context.provider, error) : error;
     }
   }
 
-  /** Allocates a tensor in the device's memory. Its contents are undefined. */
+  /**
+   * Allocates a tensor in the device's memory. Its contents are undefined.
+   * @throws {TypeError} if the device takes one call at a time and a call is active.
+   */
   allocate<D extends DType>(dtype: D, dims: readonly number[]): Tensor<D> {
     void elementCount(dims);
-    const { api, provider } = this.#context;
+    const { api, provider, turns } = this.#context;
+    if (turns.isBusy) {
+      throw new TypeError(`Cannot allocate memory on ${provider} while another call uses the device`);
+    }
+    const allocator = this.#createAllocator();
     const shape = BigInt64Array.from(dims, BigInt);
     const type = ONNX_DATA_TYPE[dtype];
     const pointer = out((cell) =>
-      api.CreateTensorAsOrtValue(this.#allocator.pointer, shape, dims.length, type, cell)
+      api.CreateTensorAsOrtValue(allocator.pointer, shape, dims.length, type, cell)
     );
     return tensorOf(this.#context, pointer, { dtype, dims: [...dims], location: provider });
   }
@@ -53,24 +62,51 @@ export class DeviceCopier implements Disposable {
     const dims = [elementCount(source.dims)];
     using flatSource = source.view(0, dims);
     using flatTarget = target.view(0, dims);
-    await this.#session(source.dtype).run({ source: flatSource }, { outputs: { target: flatTarget } });
+    const session = await this.#session(source.dtype);
+    await session.run({ source: flatSource }, { outputs: { target: flatTarget } });
   }
 
   [Symbol.dispose](): void {
-    this.#allocator.release();
-    for (const session of this.#sessions.values()) session[Symbol.dispose]();
+    this.#stack.dispose();
   }
 
-  #session(dtype: DType): Session {
+  /** Loads the session of float32 copies, which knows the device's allocator, on this thread. */
+  #createAllocator(): NativeHandle {
+    if (this.#allocator !== undefined) return this.#allocator;
+    const { api, provider, memoryInfo, turns } = this.#context;
+    const session = this.#stack.use(
+      Session.loadBlocking(this.#context, identityModel("float32"), this.#options("float32")),
+    );
+    const pointer = out((cell) =>
+      api.CreateAllocator(session.handle.pointer, memoryInfo(provider).pointer, cell)
+    );
+    this.#sessions.set("float32", Promise.resolve(session));
+    return this.#allocator = this.#stack.use(
+      new NativeHandle("Allocator", pointer, {
+        parents: [session.handle],
+        release: (pointer) => turns.release(() => api.ReleaseAllocator(pointer)),
+      }),
+    );
+  }
+
+  #session(dtype: DType): Promise<Session> {
     let session = this.#sessions.get(dtype);
     if (session === undefined) {
-      session = Session.loadBlocking(this.#context, identityModel(dtype), {
-        name: `copy ${dtype}`,
-        graphOptimization: "disabled",
-        execution: this.#execution,
-      });
+      session = Session.load(this.#context, identityModel(dtype), this.#options(dtype)).then((loaded) =>
+        this.#stack.disposed ? disposed(loaded) : this.#stack.use(loaded)
+      );
       this.#sessions.set(dtype, session);
     }
     return session;
   }
+
+  #options(dtype: DType): LoadOptions {
+    return { name: `copy ${dtype}`, graphOptimization: "disabled", execution: this.#execution };
+  }
+}
+
+/** Disposes of a session whose copier was disposed of during the load. */
+function disposed(session: Session): Session {
+  session[Symbol.dispose]();
+  return session;
 }

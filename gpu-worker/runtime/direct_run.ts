@@ -69,8 +69,11 @@ export class DirectRun implements Disposable {
     this.#runs++;
     underWay.add(this);
     try {
-      const { api } = this.#context;
-      await withRunOptions(api, signal, (options) => api.Run(...this.#arguments(options)));
+      const { api, turns } = this.#context;
+      await turns.take(async () => {
+        signal?.throwIfAborted();
+        await withRunOptions(api, signal, (options) => api.Run(...this.#arguments(options)));
+      });
       signal?.throwIfAborted();
     } catch (error) {
       signal?.throwIfAborted();
@@ -86,10 +89,14 @@ export class DirectRun implements Disposable {
   /**
    * Runs on the calling thread and blocks it. For runs that are shorter than the hand-over to another thread,
    * which takes 30 microseconds or more.
+   * @throws {TypeError} if the device takes one call at a time and a call is active.
    * @throws {OrtError} if the graph fails.
    */
   runBlocking(): void {
     this.#assertUsable();
+    if (this.#context.turns.isBusy) {
+      throw new TypeError(`Cannot run '${this.#graph}' on this thread as another call uses the device`);
+    }
     try {
       this.#context.api.RunBlocking(...this.#arguments(0n));
     } catch (error) {

@@ -22,6 +22,7 @@ export { type DType, DTYPE_BYTES, ONNX_DATA_TYPE } from "./dtype.ts";
 export { type HandleKind, liveHandles } from "./native_handle.ts";
 export { ORT_ERROR_CODES, OrtError, type OrtErrorCode, type OrtErrorOptions } from "./ort_error.ts";
 export type { Location, ProviderName } from "./provider.ts";
+export type { ProviderTraits } from "./provider_traits.ts";
 export {
   ProviderUnavailableError,
   type ProviderUnavailableErrorOptions,

@@ -27,33 +27,46 @@ export interface RunBoundOptions {
  * @throws the signal's reason; the contents of the given outputs are then undefined.
  */
 export async function runBound(options: RunBoundOptions): Promise<Record<string, Tensor>> {
-  const { context, graph, session, feeds, fetch, outputs, signal } = options;
-  const { api, provider, memoryInfo } = context;
-  const parents = [
-    session,
-    ...[...Object.values(feeds), ...Object.values(outputs)].map(({ handle }) => handle),
-  ];
-  const pointer = out((cell) => api.CreateIoBinding(session.pointer, cell));
-  // The binding owns session and tensors, so disposing of them takes effect after the run.
-  using binding = new NativeHandle("IoBinding", pointer, { parents, release: api.ReleaseIoBinding });
+  const { context, graph, session, feeds, outputs, signal } = options;
+  // The run owns session and tensors, so disposing of them takes effect after it.
+  using owned = new DisposableStack();
+  for (const { handle } of [...Object.values(feeds), ...Object.values(outputs)]) owned.use(handle.retain());
+  owned.use(session.retain());
   try {
-    for (const [name, { handle }] of Object.entries(feeds)) {
-      api.BindInput(binding.pointer, cString(name), handle.pointer);
-    }
-    for (const name of fetch) {
-      const given = outputs[name];
-      if (given) api.BindOutput(binding.pointer, cString(name), given.handle.pointer);
-      else api.BindOutputToDevice(binding.pointer, cString(name), memoryInfo(provider).pointer);
-    }
-    const run = (options: bigint) => api.RunWithBinding(session.pointer, options, binding.pointer);
-    await withRunOptions(api, signal, run);
-    signal?.throwIfAborted();
-    const values = boundValues(context, binding.pointer);
-    return Object.fromEntries(fetch.map((name, i) => [name, takeValue(context, values[i]!, outputs[name])]));
+    return await context.turns.take(async () => {
+      signal?.throwIfAborted();
+      return await bindAndRun(options);
+    });
   } catch (error) {
     signal?.throwIfAborted();
     throw graphError(error, "run", graph);
   }
+}
+
+/** Binding copies inputs to the device, so it belongs to the call. */
+async function bindAndRun(
+  { context, session, feeds, fetch, outputs, signal }: RunBoundOptions,
+): Promise<Record<string, Tensor>> {
+  const { api, provider, memoryInfo, turns } = context;
+  const parents = [session];
+  const pointer = out((cell) => api.CreateIoBinding(session.pointer, cell));
+  using binding = new NativeHandle("IoBinding", pointer, {
+    parents,
+    release: (pointer) => turns.release(() => api.ReleaseIoBinding(pointer)),
+  });
+  for (const [name, { handle }] of Object.entries(feeds)) {
+    api.BindInput(binding.pointer, cString(name), handle.pointer);
+  }
+  for (const name of fetch) {
+    const given = outputs[name];
+    if (given) api.BindOutput(binding.pointer, cString(name), given.handle.pointer);
+    else api.BindOutputToDevice(binding.pointer, cString(name), memoryInfo(provider).pointer);
+  }
+  const run = (options: bigint) => api.RunWithBinding(session.pointer, options, binding.pointer);
+  await withRunOptions(api, signal, run);
+  signal?.throwIfAborted();
+  const values = boundValues(context, binding.pointer);
+  return Object.fromEntries(fetch.map((name, i) => [name, takeValue(context, values[i]!, outputs[name])]));
 }
 
 /** Returns the OrtValues of the outputs in binding order. Each must be released. */

@@ -5,10 +5,13 @@ import type { ExecutionProviderOptions } from "./execution_provider.ts";
 import { NativeHandle } from "./native_handle.ts";
 import { cString, openOrtApi, type OrtApi, out } from "./ort_api.ts";
 import type { Location, ProviderName } from "./provider.ts";
+import { PROVIDER_TRAITS, type ProviderTraits } from "./provider_traits.ts";
 import { Session, type SessionModel } from "./session.ts";
 import type { SessionOptions } from "./session_options.ts";
+import type { Turns } from "./turns.ts";
 import { elementCount, type Tensor, type TensorContext, tensorOver } from "./tensor.ts";
 import { TYPED_ARRAYS, type TypedArray } from "./typed_array.ts";
+import { WebgpuDevice } from "./webgpu/webgpu_device.ts";
 
 /** Options of {@linkcode Runtime.open}. */
 export interface RuntimeOptions {
@@ -34,11 +37,14 @@ const DEFAULT_MEMORY = 0;
 export class Runtime implements Disposable {
   /** The execution provider. */
   readonly provider: ProviderName;
+  /** What the provider can do. */
+  readonly traits: ProviderTraits;
   readonly #context: TensorContext;
   readonly #execution: ExecutionProviderOptions;
   readonly #intraOpThreads: number | undefined;
   readonly #owned: NativeHandle[];
-  readonly #device: DeviceCopier | undefined;
+  readonly #copier: DeviceCopier | undefined;
+  readonly #webgpu: WebgpuDevice | undefined;
   #disposed = false;
 
   /**
@@ -53,9 +59,11 @@ export class Runtime implements Disposable {
     const { provider = "cpu", deviceId = 0, intraOpThreads } = options;
     const api = openOrtApi();
     this.provider = provider;
+    this.traits = PROVIDER_TRAITS[provider];
+    const { turns } = this.traits;
     this.#intraOpThreads = intraOpThreads;
     this.#execution = { provider, deviceId };
-    const env = createEnv(api);
+    const env = createEnv(api, (release) => turns.release(release));
     this.#owned = [env];
     const memoryInfos = new Map<Location, NativeHandle>();
     for (const location of new Set<Location>(["cpu", provider])) {
@@ -70,16 +78,25 @@ export class Runtime implements Disposable {
       api,
       env,
       provider,
+      turns,
       allocator: out((cell) => api.GetAllocatorWithDefaultOptions(cell)),
       memoryInfo: (location) => memoryInfos.get(location)!,
-      copy: (source, target) => this.#device!.copy(source, target),
+      copy: (source, target) => this.#copier!.copy(source, target),
     };
     try {
-      if (provider !== "cpu") this.#device = DeviceCopier.open(this.#context, this.#execution);
+      if (provider !== "cpu") this.#copier = DeviceCopier.open(this.#context, this.#execution);
     } catch (error) {
       this[Symbol.dispose]();
       throw error;
     }
+    if (provider === "webgpu") {
+      this.#webgpu = new WebgpuDevice((model, { dims, data }) => this.#runOnce(model, dims, data));
+    }
+  }
+
+  /** Returns whether graphs may compute in `dtype` on this machine's device. */
+  async supports(dtype: DType): Promise<boolean> {
+    return await this.#webgpu?.supports(dtype) ?? true;
   }
 
   /**
@@ -90,19 +107,48 @@ export class Runtime implements Disposable {
   async createSession(model: Uint8Array | SessionModel, options: SessionOptions = {}): Promise<Session> {
     this.#assertOpen();
     const { bytes, ...defaults }: SessionModel = model instanceof Uint8Array ? { bytes: model } : model;
+    return await this.#load(await this.#webgpu?.adapt(bytes) ?? bytes, { ...defaults, ...options });
+  }
+
+  async #load(bytes: Uint8Array, options: SessionOptions): Promise<Session> {
     const intraOpThreads = this.#intraOpThreads;
     return await Session.load(this.#context, bytes, {
-      ...defaults,
       ...(intraOpThreads !== undefined && { intraOpThreads }),
       ...options,
       execution: this.#execution,
     });
   }
 
-  /** Allocates a tensor in the provider's memory: zeros on the CPU, undefined contents on a device. */
+  async #runOnce(
+    model: Uint8Array,
+    dims: readonly number[],
+    data: Float32Array<ArrayBuffer>,
+  ): Promise<Float32Array> {
+    using session = await this.#load(model, { name: "probe" });
+    using x = this.tensor("float32", dims, data);
+    using y = (await session.run({ x }))["y"]!;
+    return await y.as("float32").toArray();
+  }
+
+  /**
+   * Allocates a tensor in the provider's memory: zeros on the CPU, undefined contents on a device.
+   * @throws {TypeError} if the device takes one call at a time and a call is active. Use a run's output instead.
+   */
   allocate<D extends DType>(dtype: D, dims: readonly number[]): Tensor<D> {
     this.#assertOpen();
-    if (this.#device !== undefined) return this.#device.allocate(dtype, dims);
+    return this.#copier?.allocate(dtype, dims) ?? this.#hostTensor(dtype, dims);
+  }
+
+  /**
+   * Allocates a small tensor that can be viewed at offsets: in the provider's memory, or in
+   * main memory if the provider's buffers have no addresses.
+   */
+  allocateAddressable<D extends DType>(dtype: D, dims: readonly number[]): Tensor<D> {
+    return this.traits.hasAddresses ? this.allocate(dtype, dims) : this.#hostTensor(dtype, dims);
+  }
+
+  #hostTensor<D extends DType>(dtype: D, dims: readonly number[]): Tensor<D> {
+    this.#assertOpen();
     const buffer = new ArrayBuffer(elementCount(dims) * DTYPE_BYTES[dtype]);
     return tensorOver(this.#context, dtype, dims, new TYPED_ARRAYS[dtype](buffer));
   }
@@ -122,7 +168,7 @@ export class Runtime implements Disposable {
   [Symbol.dispose](): void {
     if (this.#disposed) return;
     this.#disposed = true;
-    this.#device?.[Symbol.dispose]();
+    this.#copier?.[Symbol.dispose]();
     for (const handle of this.#owned.reverse()) handle.release();
   }
 
@@ -135,13 +181,15 @@ export class Runtime implements Disposable {
  * Creates the environment with one thread pool for all sessions. Sessions take turns, and separate pools
  * would hinder each other. In a process with several runtimes the first one creates the pool.
  */
-function createEnv(api: OrtApi): NativeHandle {
+function createEnv(api: OrtApi, whenIdle: Turns["release"]): NativeHandle {
   const options = out((cell) => api.CreateThreadingOptions(cell));
   try {
     const pointer = out((cell) =>
       api.CreateEnvWithGlobalThreadPools(LOG_FATAL, cString("spectrum"), options, cell)
     );
-    return new NativeHandle("Env", pointer, { release: api.ReleaseEnv });
+    return new NativeHandle("Env", pointer, {
+      release: (pointer) => whenIdle(() => api.ReleaseEnv(pointer)),
+    });
   } finally {
     api.ReleaseThreadingOptions(options);
   }

@@ -86,10 +86,12 @@ export class Session implements Disposable {
    */
   static async load(context: TensorContext, model: Uint8Array, options: LoadOptions): Promise<Session> {
     const { name = "graph" } = options;
-    using call = new LoadCall(context, model, options);
     try {
-      await context.api.CreateSessionFromArray(...call.args);
-      return adopt(context, name, call.session);
+      return await context.turns.take(async () => {
+        using call = new LoadCall(context, model, options);
+        await context.api.CreateSessionFromArray(...call.args);
+        return adopt(context, name, call.session);
+      });
     } catch (error) {
       throw graphError(error, "load", name);
     }
@@ -232,8 +234,11 @@ export class Session implements Disposable {
 }
 
 function adopt(context: TensorContext, name: string, pointer: bigint): Session {
-  const { api, env } = context;
-  const handle = new NativeHandle("Session", pointer, { parents: [env], release: api.ReleaseSession });
+  const { api, env, turns } = context;
+  const handle = new NativeHandle("Session", pointer, {
+    parents: [env],
+    release: (pointer) => turns.release(() => api.ReleaseSession(pointer)),
+  });
   try {
     return new Session({ context, name, handle });
   } catch (error) {

@@ -3,6 +3,7 @@ import { type DType, DTYPE_BYTES, ONNX_DATA_TYPE } from "./dtype.ts";
 import { NativeHandle } from "./native_handle.ts";
 import { out } from "./ort_api.ts";
 import type { Location } from "./provider.ts";
+import { PROVIDER_TRAITS } from "./provider_traits.ts";
 import type { RuntimeContext } from "./runtime_context.ts";
 import { TensorMemory } from "./tensor_memory.ts";
 import { TYPED_ARRAYS, type TypedArray } from "./typed_array.ts";
@@ -85,8 +86,10 @@ export class Tensor<D extends DType = DType> implements Disposable {
     }
     const context = this.#context;
     const memory = this.#memory;
-    if (memory.location === "webgpu" && byteOffset > 0) {
-      throw new RangeError("Cannot view a WebGPU tensor at an offset as its buffers have no addresses");
+    if (byteOffset > 0 && !PROVIDER_TRAITS[memory.location].hasAddresses) {
+      throw new RangeError(
+        `Cannot view a tensor at an offset as ${memory.location} buffers have no addresses`,
+      );
     }
     const offset = this.#byteOffset + byteOffset;
     const pointer = wrapMemory({ context, dtype: this.dtype, dims, memory, byteOffset: offset });
@@ -189,13 +192,13 @@ export function tensorOf<D extends DType>(
   pointer: bigint,
   { dtype, dims, location }: { dtype: D; dims: readonly number[]; location: Location },
 ): Tensor<D> {
-  const { api } = context;
+  const { api, turns } = context;
   const byteLength = elementCount(dims) * DTYPE_BYTES[dtype];
   const locate = () => out((cell) => api.GetTensorMutableData(pointer, cell));
   const memory = TensorMemory.ofNative(locate, byteLength, location);
   const release = () => {
     memory.close();
-    api.ReleaseValue(pointer);
+    turns.release(() => api.ReleaseValue(pointer));
   };
   const handle = new NativeHandle("Value", pointer, { parents: [context.env], release });
   return new Tensor({ context, dtype, dims, handle, memory, byteOffset: 0 });

@@ -4,7 +4,7 @@ import {
   type AttributeProto,
   AttributeProto_AttributeType as AttributeType,
   AttributeProtoSchema,
-} from "../runtime/messages/onnx_pb.ts";
+} from "./messages/onnx_pb.ts";
 
 /** A FLOAT attribute whose value may be whole: `{ float: 1 }`. */
 export interface FloatAttribute {
