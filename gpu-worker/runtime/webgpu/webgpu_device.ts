@@ -6,6 +6,8 @@ import { expandAttention } from "./expand_attention.ts";
 import { expandSines } from "./expand_sines.ts";
 import { rewriteNodes } from "./model_editor.ts";
 import { attendsRight, computesFloat16, type RunOnce } from "./probes.ts";
+import { splitFusedProducts } from "./split_fused_products.ts";
+import { splitSpaceToDepth } from "./split_space_to_depth.ts";
 import { widenTables } from "./widen_tables.ts";
 
 /** Tries the adapter when an answer is first needed. */
@@ -34,7 +36,7 @@ export class WebgpuDevice {
       const isHalf = graph.initializer.some(({ dataType }) => dataType === ONNX_DATA_TYPE.float16);
       widenTables(graph, new Set(isHalf && await this.supports("float16") ? ["float16"] : []));
     }
-    rewriteNodes(graph, expandSines);
+    for (const rewrite of [splitFusedProducts, splitSpaceToDepth, expandSines]) rewriteNodes(graph, rewrite);
     if (has("MultiHeadAttention") && !await (this.#attention ??= attendsRight(this.#run))) {
       rewriteNodes(graph, expandAttention);
     }

@@ -6,6 +6,7 @@ import { liveHandles, ProviderUnavailableError, Runtime } from "../../../gpu-wor
 import { identityModel } from "../../../gpu-worker/runtime/identity_model.ts";
 import { openOrtApi } from "../../../gpu-worker/runtime/ort_api.ts";
 import { ortLibraryPath } from "../../../gpu-worker/runtime/ort_library.ts";
+import "../../software_gpu.ts";
 
 const hasCudaLibrary = existsSync(join(dirname(ortLibraryPath()), "libonnxruntime_providers_cuda.so"));
 

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import type { OnnxModel } from "../../../gpu-worker/graph/graph_builder.ts";
 import { Runtime, type Tensor } from "../../../gpu-worker/runtime/mod.ts";
 import { maxError } from "../../goldens/golden.ts";
+import { leftOnCpu } from "./left_on_cpu.ts";
 
 /** An input by its shape and its values: floats, or whole numbers that become int64. */
 export interface Input {
@@ -39,7 +40,7 @@ export async function onBoth(model: OnnxModel, inputs: Inputs): Promise<Compared
         return [name, maxError(actual.values[name]!.data, expected.values[name]!.data)];
       }),
     );
-    return { errors, left: leftOnCpu(JSON.parse(await Deno.readTextFile(actual.profile!))) };
+    return { errors, left: await leftOnCpu(actual.profile!) };
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
@@ -70,24 +71,4 @@ async function outputsOf(runtime: Runtime, { model, inputs, profilePrefix }: Run
     values[name] = { shape: tensor.dims, data: await tensor.as("float32").toArray() };
   }
   return { values, profile: profilePrefix && session.endProfiling() };
-}
-
-interface ProfileEvent {
-  cat: string;
-  name: string;
-  args?: { op_name?: string; provider?: string; output_type_shape?: Record<string, unknown>[] };
-}
-
-/** Shapes and indices are computed on the CPU by design: they decide sizes before anything runs. */
-function leftOnCpu(events: readonly ProfileEvent[]): string[] {
-  const left = new Set<string>();
-  for (const { cat, name, args } of events) {
-    if (cat !== "Node" || !name.endsWith("_kernel_time") || !/^CPU/.test(args?.provider ?? "")) continue;
-    for (const output of args?.output_type_shape ?? []) {
-      for (const type of Object.keys(output)) {
-        if (/float|double/.test(type)) left.add(`${args?.op_name} -> ${type} ${name}`);
-      }
-    }
-  }
-  return [...left];
 }

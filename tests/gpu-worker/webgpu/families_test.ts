@@ -1,0 +1,30 @@
+// Every family's text encoders, trunk, head, modulation and decoder on its tiny checkpoint, with forecasts.
+import { describe, it } from "@std/testing/bdd";
+import { openPipeline } from "../../../gpu-worker/model/open_pipeline.ts";
+import { NO_SOFTWARE_GPU } from "../../software_gpu.ts";
+import { goldenPath } from "../../goldens/golden.ts";
+import { assertAlike } from "./assert_alike.ts";
+
+const CHECKPOINTS = [
+  { folder: "flux/tiny-dev", request: { width: 24, height: 16 } },
+  { folder: "sd3/tiny-large", request: { width: 24, height: 16 } },
+  { folder: "sdxl/tiny-sdxl", request: { width: 24, height: 16 } },
+  { folder: "sdxl/tiny-sd15", request: { width: 24, height: 16 } },
+  { folder: "wan/tiny-unipc", request: { width: 32, height: 16, numFrames: 5 } },
+  { folder: "hunyuan_video/tiny-distilled", request: { width: 32, height: 16, numFrames: 5 } },
+];
+
+describe(
+  "families on WebGPU give the CPU's latents and pictures",
+  { skip: NO_SOFTWARE_GPU !== false },
+  () => {
+    for (const { folder, request } of CHECKPOINTS) {
+      it(folder, async () => {
+        const model = goldenPath(folder);
+        await assertAlike((options) => openPipeline(model, options), [
+          { ...request, steps: 8, sampler: { method: "spectrum", warmupSteps: 2 } },
+        ]);
+      });
+    }
+  },
+);
