@@ -32,6 +32,7 @@ import { forecastInputs } from "../../../gpu-worker/graph/layers/head/forecast.t
 import { forecastOutput } from "../../../gpu-worker/graph/layers/head/forecast_output.ts";
 import { gridFeatureOutput } from "../../../gpu-worker/graph/layers/head/grid_tokens.ts";
 import { modulationOutputs } from "../../../gpu-worker/graph/layers/head/modulation_outputs.ts";
+import { repeatForBranches } from "../../../gpu-worker/graph/layers/head/repeat_for_branches.ts";
 import { channelRmsNorm } from "../../../gpu-worker/graph/layers/norm/channel_rms_norm.ts";
 import { continuousLayerNorm } from "../../../gpu-worker/graph/layers/norm/continuous_layer_norm.ts";
 import {
@@ -227,6 +228,10 @@ export const LAYER_CASES: readonly LayerCase[] = [
   layer("head/modulation_outputs", (graph) => {
     const conditioning = graph.feed("conditioning", [ROWS, FEATURES]);
     modulationOutputs(graph, conditioning, { name: "n", features: FEATURES });
+  }),
+  layer("head/repeat_for_branches", (graph) => {
+    graph.give("y", repeatForBranches(graph, graph.feed("x", [3, FEATURES]), [FEATURES]), 2);
+    graph.fill("branches", [ROWS]);
   }),
   layer("norm/channel_rms_norm", (graph) => {
     const x = graph.feed("x", [3, 4, 5, 6]);

@@ -24,7 +24,7 @@ describe("layers on WebGPU give the CPU's numbers", { skip: NO_SOFTWARE_GPU !== 
 });
 
 describe("LAYER_CASES", () => {
-  it("names every file of gpu-worker/graph/layers", () => {
+  it("names every layer of gpu-worker/graph/layers", () => {
     const root = new URL("../../../gpu-worker/graph/layers/", import.meta.url);
     const names = LAYER_CASES.map(({ name }) => name).join(", ");
     for (const { name: folder } of Deno.readDirSync(root)) {

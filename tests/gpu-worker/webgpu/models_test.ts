@@ -10,11 +10,11 @@ const MODELS = [
   { model: "models/shapes", request: { width: 32, height: 32, numFrames: 5 } },
 ];
 
-describe("models on WebGPU give the CPU's latents and pictures", { skip: NO_SOFTWARE_GPU !== false }, () => {
-  for (const { model, request } of MODELS) {
-    it(`${model} with ${METHOD_NAMES.join(", ")}`, async () => {
+for (const { model, request } of MODELS) {
+  describe(`${model} on WebGPU`, { skip: NO_SOFTWARE_GPU !== false }, () => {
+    it(`gives the CPU's latents and pictures with ${METHOD_NAMES.join(", ")}`, async () => {
       const requests = METHOD_NAMES.map((method) => ({ ...request, steps: 6, sampler: { method } }));
       await assertAlike((options) => openPipeline(model, options), requests);
     });
-  }
-});
+  });
+}
