@@ -1,10 +1,7 @@
 // The features of full passes, on the device. No provider copies a feature to the host.
 import type { DType } from "../runtime/dtype.ts";
-import type { Runtime, Tensor } from "../runtime/mod.ts";
-import type { GraphSession } from "../session/session_loader.ts";
-import { BlockHistory } from "./block_history.ts";
+import type { Tensor } from "../runtime/mod.ts";
 import type { Feeds } from "./denoiser_shape.ts";
-import { SeparateHistory } from "./separate_history.ts";
 
 export interface FeatureHistoryOptions {
   /** Number of features to keep; 0 keeps none. */
@@ -45,18 +42,4 @@ export interface FeatureHistory extends Disposable {
   copyRows(from: FeatureHistory, rows: readonly number[]): Promise<void>;
   /** Copies all slots to the host as float32. For recording features; sampling never needs it. */
   toArray(): Promise<Float32Array>;
-}
-
-/**
- * Opens an empty history.
- * @param featureSum the graph `featureSum`, for runtimes without addresses
- * @throws {TypeError} if the runtime has no addresses and `featureSum` is missing.
- */
-export function openHistory(
-  runtime: Runtime,
-  { featureSum, ...options }: FeatureHistoryOptions & { featureSum: GraphSession | undefined },
-): FeatureHistory {
-  if (runtime.traits.hasAddresses) return new BlockHistory(runtime, options);
-  if (featureSum !== undefined) return new SeparateHistory(runtime, { ...options, featureSum });
-  throw new TypeError(`Cannot keep features on ${runtime.provider} as the graph featureSum is not loaded`);
 }

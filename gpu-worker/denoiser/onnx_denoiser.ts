@@ -10,9 +10,10 @@ import type {
 } from "../../sampler/mod.ts";
 import type { Runtime, Tensor } from "../runtime/mod.ts";
 import { combineRows, joinRows } from "./combine_rows.ts";
-import { type FeatureHistory, type ForecastFeeds, openHistory } from "./feature_history.ts";
+import type { FeatureHistory, ForecastFeeds } from "./feature_history.ts";
 import { type DenoiserFeeds, type DenoiserSessions, type DenoiserShape, rowsOf } from "./denoiser_shape.ts";
 import { type HeadRun, HeadRuns } from "./head_runs.ts";
+import { openHistory } from "./open_history.ts";
 
 /**
  * Largest total size of the forecast features in one call of the head, unless a single feature is larger.

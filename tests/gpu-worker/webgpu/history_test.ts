@@ -1,7 +1,8 @@
 import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { BlockHistory } from "../../../gpu-worker/denoiser/block_history.ts";
-import { type FeatureHistory, openHistory } from "../../../gpu-worker/denoiser/feature_history.ts";
+import type { FeatureHistory } from "../../../gpu-worker/denoiser/feature_history.ts";
+import { openHistory } from "../../../gpu-worker/denoiser/open_history.ts";
 import { SeparateHistory } from "../../../gpu-worker/denoiser/separate_history.ts";
 import { featureSum } from "../../../gpu-worker/graph/feature_sum.ts";
 import { GraphBuilder } from "../../../gpu-worker/graph/graph_builder.ts";
