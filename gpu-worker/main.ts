@@ -26,6 +26,8 @@ import { WorkerMetrics } from "./http/worker_metrics.ts";
 import { describeModel } from "./model/describe_model.ts";
 import { modelInfo } from "./model/model_info.ts";
 import { openPipeline } from "./model/open_pipeline.ts";
+import { withSupportedDtype } from "./model/with_supported_dtype.ts";
+import { deviceName } from "./runtime/mod.ts";
 
 /** How long followers have, after the last run, to read its end. */
 const SHUTDOWN_MS = 5000;
@@ -43,11 +45,16 @@ async function main(): Promise<void> {
   }
 }
 
-async function serve(args: WorkerArguments): Promise<void> {
+async function serve(asked: WorkerArguments): Promise<void> {
   const secret = readWorkerSecret((name) => Deno.env.get(name));
-  assertGuarded(args.host, secret);
+  assertGuarded(asked.host, secret);
   bypassProxy();
   const log = structuredLog({ process: "worker" });
+  const args = await withSupportedDtype(
+    { ...asked, provider: asked.device },
+    (note) => log("warn", note, {}),
+  );
+  const device = await deviceName(args.device);
   const metrics = new WorkerMetrics();
   const models = openPool(args, { metrics, log });
   const worker = args.name ?? hostname();
@@ -56,7 +63,7 @@ async function serve(args: WorkerArguments): Promise<void> {
       executeBatch(runs, {
         execute: (run, turn) =>
           observeRun(run, {
-            execute: (run) => executeRun(run, turn, { models, metrics, log, worker }),
+            execute: (run) => executeRun(run, turn, { models, metrics, log, worker, device }),
             log,
             logPrompts: Deno.env.get("SPECTRUM_LOG_PROMPTS") === "1",
           }),
@@ -79,6 +86,7 @@ async function serve(args: WorkerArguments): Promise<void> {
     metrics,
     log,
     samplerVersion: SAMPLER_VERSION,
+    device,
     secret,
     sharedRuns,
   });
@@ -90,6 +98,7 @@ async function serve(args: WorkerArguments): Promise<void> {
         url: `http://${hostname}:${port}`,
         pid: Deno.pid,
         model: id,
+        device,
         calls: secret === undefined ? "any on this machine" : "signed",
         runs: sharedRuns === undefined ? "own" : "shared",
       }),

@@ -20,8 +20,8 @@ import type { GenerateResult, Pipeline, StepProgress } from "../pipeline/pipelin
 import type { GenerateRequest } from "../request/generate_request.ts";
 import { imageTokens } from "../request/image_tokens.ts";
 import { requestWarnings } from "../request/request_warnings.ts";
-import { NotFiniteError } from "../runtime/mod.ts";
-import type { ModelPool } from "./model_pool.ts";
+import { DeviceLostError, NotFiniteError } from "../runtime/mod.ts";
+import type { ModelLease, ModelPool } from "./model_pool.ts";
 import { previewSteps } from "./preview_steps.ts";
 import type { Run } from "./run.ts";
 import type { WorkerMetrics } from "./worker_metrics.ts";
@@ -36,6 +36,8 @@ export interface ExecuteRunOptions {
   log: Log;
   /** Name of this worker on receipts. */
   worker: string;
+  /** Name of its device on receipts. @default none */
+  device?: string;
 }
 
 /** A run's turn on the device. */
@@ -65,7 +67,7 @@ export async function executeRun(run: Run, turn: DeviceTurn, options: ExecuteRun
       type: "completed",
       ...file,
       content_type: CONTENT_TYPES[run.request.output_format],
-      receipt: toReceipt(generated, { seconds, worker: options.worker }),
+      receipt: toReceipt(generated, { seconds, ...options }),
       image_tokens: imageTokens(request, rules),
     });
     metrics.finished({ model, outcome: "completed", seconds, pictures: generated.pictures });
@@ -101,9 +103,14 @@ interface Generated {
  * learns that a retry is pointless.
  */
 function toApiError(cause: unknown): ApiError {
-  return cause instanceof NotFiniteError
-    ? new ApiError(500, cause.message, { code: "not_finite", cause })
-    : ApiError.from(cause);
+  if (cause instanceof NotFiniteError) {
+    return new ApiError(500, cause.message, { code: "not_finite", cause });
+  }
+  if (cause instanceof DeviceLostError) {
+    const message = "The worker lost its device during the run and opens it anew: send the request again";
+    return new ApiError(500, message, { code: "device_lost", cause });
+  }
+  return ApiError.from(cause);
 }
 
 async function generate(
@@ -115,30 +122,42 @@ async function generate(
   stack.defer(leave);
   if (batch) stack.use(batch);
   const request = await withImage(run.completed, run.request);
-  const { pipeline } = stack.use(await models.lease(run.request.model));
+  const lease = stack.use(await models.lease(run.request.model));
+  const { pipeline } = lease;
   run.signal.throwIfAborted();
   const previews: Promise<void>[] = [];
   const runSteps = request.steps - (request.startImage?.firstStep ?? 0);
   const steps = previewSteps(run.request.previews, planSteps(runSteps, request.sampler));
-  const result = await pipeline.generate(request, {
-    signal: run.signal,
-    ...batch && { batch },
-    onStep: (step) => {
-      metrics.pass(step.kind);
-      emitStep(run, step);
-    },
-    previewSteps: new Set(steps),
-    // Not awaited: libvips encodes on its own thread while the device continues.
-    onPreview: (index, image) => {
-      const preview = emitPreview(run, { image, index, steps });
-      // executeRun() awaits the preview, unless generate() rejects
-      // first. An unhandled rejection would end the process.
-      preview.catch(() => {});
-      previews.push(preview);
-    },
-  });
+  const result = await onDevice(lease, () =>
+    pipeline.generate(request, {
+      signal: run.signal,
+      ...batch && { batch },
+      onStep: (step) => {
+        metrics.pass(step.kind);
+        emitStep(run, step);
+      },
+      previewSteps: new Set(steps),
+      // Not awaited: libvips encodes on its own thread while the device continues.
+      onPreview: (index, image) => {
+        const preview = emitPreview(run, { image, index, steps });
+        // executeRun() awaits the preview, unless generate() rejects
+        // first. An unhandled rejection would end the process.
+        preview.catch(() => {});
+        previews.push(preview);
+      },
+    }));
   const { model, description } = pipeline;
   return { request, result, previews, pictures: batch?.pictures ?? 1, model, description };
+}
+
+/** Tells the pool of models if the device is lost. */
+async function onDevice<T>(lease: ModelLease, use: () => Promise<T>): Promise<T> {
+  try {
+    return await use();
+  } catch (error) {
+    if (error instanceof DeviceLostError) lease.deviceLost();
+    throw error;
+  }
 }
 
 function emitStep(run: Run, step: StepProgress): void {
@@ -202,7 +221,7 @@ function metadataOf({ request: run }: Run, { request, model }: Generated): FileM
 
 function toReceipt(
   { request, result, pictures, model, description }: Generated,
-  { seconds, worker }: Pick<Receipt, "seconds" | "worker">,
+  { seconds, worker, device }: Pick<Receipt, "seconds" | "worker" | "device">,
 ): Receipt {
   const { sampler, skipLayerGuidance, startImage } = request;
   const { method, full_steps: _, ...options } = samplerToWire(flattenSamplerOptions(sampler));
@@ -237,5 +256,6 @@ function toReceipt(
     seconds,
     cache: "miss",
     worker,
+    ...device !== undefined && { device },
   };
 }

@@ -31,6 +31,8 @@ export interface ModelPoolOptions {
 /** A lease on a loaded model, which stays in memory until the lease is disposed of. */
 export interface ModelLease extends Disposable {
   pipeline: Pipeline;
+  /** Says that the device is lost. Every model is then loaded anew, once the runs that use the old ones have ended. */
+  deviceLost(): void;
 }
 
 interface Loaded {
@@ -38,11 +40,15 @@ interface Loaded {
   users: number;
   lastUsed: number;
   idleTimer: Disposable | undefined;
+  /** Resolved when the pipeline is disposed of. */
+  gone: PromiseWithResolvers<void>;
 }
 
 export class ModelPool implements Disposable {
   readonly #options: Required<ModelPoolOptions>;
   readonly #loaded = new Map<string, Loaded>();
+  /** Pipelines on a lost device that runs still use. All models of a process share the device. */
+  readonly #lost = new Set<Loaded>();
   /** Serializes loads and unloads, so that two never compete for memory. */
   #turn: Promise<unknown> = Promise.resolve();
 
@@ -82,10 +88,15 @@ export class ModelPool implements Disposable {
   lease(id: string): Promise<ModelLease> {
     const source = this.#source(id);
     const lease = this.#turn.then(async () => {
+      await Promise.all([...this.#lost].map(({ gone }) => gone.promise));
       const loaded = this.#loaded.get(id) ?? await this.#load(source);
       loaded.idleTimer?.[Symbol.dispose]();
       loaded.users++;
-      return { pipeline: loaded.pipeline, [Symbol.dispose]: () => this.#release(id, loaded) };
+      return {
+        pipeline: loaded.pipeline,
+        deviceLost: () => this.#loseDevice(),
+        [Symbol.dispose]: () => this.#release(id, loaded),
+      };
     });
     this.#turn = lease.catch(() => {});
     return lease;
@@ -104,7 +115,13 @@ export class ModelPool implements Disposable {
   async #load(source: ModelSource): Promise<Loaded> {
     this.#makeRoom();
     const pipeline = await source.open();
-    const loaded: Loaded = { pipeline, users: 0, lastUsed: this.#options.clock.now(), idleTimer: undefined };
+    const loaded: Loaded = {
+      pipeline,
+      users: 0,
+      lastUsed: this.#options.clock.now(),
+      idleTimer: undefined,
+      gone: Promise.withResolvers<void>(),
+    };
     this.#loaded.set(source.info.id, loaded);
     this.#options.onChange([...this.#loaded.keys()]);
     return loaded;
@@ -125,6 +142,10 @@ export class ModelPool implements Disposable {
 
   #release(id: string, loaded: Loaded): void {
     loaded.users--;
+    if (this.#lost.has(loaded)) {
+      if (loaded.users === 0) this.#dispose(loaded);
+      return;
+    }
     const { idleMs, clock } = this.#options;
     loaded.lastUsed = clock.now();
     if (loaded.users > 0 || idleMs === 0) return;
@@ -133,12 +154,30 @@ export class ModelPool implements Disposable {
     });
   }
 
+  #loseDevice(): void {
+    for (const [id, loaded] of this.#loaded) {
+      if (loaded.users === 0) {
+        this.#unload(id);
+        continue;
+      }
+      this.#loaded.delete(id);
+      this.#lost.add(loaded);
+    }
+    this.#options.onChange([...this.#loaded.keys()]);
+  }
+
+  #dispose(loaded: Loaded): void {
+    this.#lost.delete(loaded);
+    loaded.pipeline[Symbol.dispose]();
+    loaded.gone.resolve();
+  }
+
   #unload(id: string): void {
     const loaded = this.#loaded.get(id);
     if (loaded === undefined) return;
     loaded.idleTimer?.[Symbol.dispose]();
     this.#loaded.delete(id);
-    loaded.pipeline[Symbol.dispose]();
+    this.#dispose(loaded);
     this.#options.onChange([...this.#loaded.keys()]);
   }
 }

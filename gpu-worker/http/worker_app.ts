@@ -25,6 +25,8 @@ export interface WorkerAppOptions extends ReadJsonOptions, StreamEventsOptions {
   metrics: WorkerMetrics;
   log: Log;
   samplerVersion: string;
+  /** Name of the device, for readiness and models. @default none */
+  device?: string;
   /** Writes runs to the log that edges share. @default edges follow the worker's own log */
   sharedRuns?: SharedRuns | undefined;
   /** The secret that calls must be signed with. @default calls need no signature */
@@ -34,6 +36,7 @@ export interface WorkerAppOptions extends ReadJsonOptions, StreamEventsOptions {
 /** Creates the worker's routes. */
 export function createWorkerApp(options: WorkerAppOptions): Hono {
   const { queue, models, metrics, log } = options;
+  const device = options.device === undefined ? {} : { device: options.device };
   const body = { maxBytes: MAX_RUN_BYTES, ...options };
   const app = new Hono();
   if (options.secret !== undefined) {
@@ -84,14 +87,16 @@ export function createWorkerApp(options: WorkerAppOptions): Hono {
 
   const cards = models.sources.map((source) => modelCard(source, options.samplerVersion));
   app.get("/models", (c) => {
-    return c.json({ models: cards.map((card) => ({ ...card, loaded: models.isLoaded(card.id) })) });
+    return c.json({
+      models: cards.map((card) => ({ ...card, ...device, loaded: models.isLoaded(card.id) })),
+    });
   });
   app.get("/metrics", async (c) => c.text(await metrics.text()));
   app.get("/healthz", (c) => c.json({ status: "ok" }));
   app.get("/readyz", (c) => {
     const status = queue.draining ? "draining" : "ready";
     const load = { queue_depth: queue.depth, running: queue.busy };
-    return c.json({ status, ...load }, status === "ready" ? 200 : 503);
+    return c.json({ status, ...device, ...load }, status === "ready" ? 200 : 503);
   });
 
   app.notFound(() => new ApiError(404, "There is no such endpoint", { code: "not_found" }).toResponse());

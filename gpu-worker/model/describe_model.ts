@@ -46,6 +46,11 @@ export interface DescribedModel {
 export function describeModel(model: string, options: DescribeModelOptions = {}): DescribedModel {
   const { provider = "cpu", dtype, weights = "auto", parts } = options;
   const computeType = dtype ?? (provider === "cuda" ? "bfloat16" : "float32");
+  if (provider === "webgpu" && computeType === "bfloat16") {
+    throw new RangeError(
+      `Cannot open ${model} as 'dtype' must be float32 or float16 on webgpu: current value is ${dtype}`,
+    );
+  }
   if (provider === "cpu" && computeType !== "float32") {
     throw new RangeError(`Cannot open ${model} as 'dtype' must be float32 on cpu: current value is ${dtype}`);
   }

@@ -9,6 +9,7 @@ import { loadPipeline } from "../pipeline/load_pipeline.ts";
 import type { Pipeline } from "../pipeline/pipeline.ts";
 import { describeModel } from "./describe_model.ts";
 import type { OpenPipelineOptions } from "./open_pipeline_options.ts";
+import { withSupportedDtype } from "./with_supported_dtype.ts";
 
 /**
  * Loads a checkpoint on a device.
@@ -18,7 +19,8 @@ import type { OpenPipelineOptions } from "./open_pipeline_options.ts";
  * or of an unsupported family, or if a LoRA does not fit.
  * @throws {ProviderUnavailableError} if the device is unavailable; there is no silent fallback.
  */
-export async function openPipeline(model: string, options: OpenPipelineOptions = {}): Promise<Pipeline> {
+export async function openPipeline(model: string, asked: OpenPipelineOptions = {}): Promise<Pipeline> {
+  const options = await withSupportedDtype(asked, asked.warn);
   const described = describeModel(model, options);
   const { checkpoint, family, provider, dtype, reading } = described;
   const { id: name = model, deviceId, intraOpThreads, loras = [], offload = false, vaeTiling = false } =

@@ -17,6 +17,8 @@
 // ONNX Runtime itself reads weights and writes profiles without asking Deno.
 export { assertFinite, NotFiniteError, type ValueSource } from "./assert_finite.ts";
 export { fromBfloat16, toBfloat16 } from "./bfloat16.ts";
+export { describeDevice, type DeviceDescription, deviceName } from "./describe_device.ts";
+export { DeviceLostError } from "./device_lost_error.ts";
 export type { DirectRun } from "./direct_run.ts";
 export { type DType, DTYPE_BYTES, ONNX_DATA_TYPE } from "./dtype.ts";
 export { type HandleKind, liveHandles } from "./native_handle.ts";

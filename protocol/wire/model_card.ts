@@ -16,6 +16,9 @@ export const modelCardSchema = z.object({
     "How linear layers hold their weights. Absent if they are as the checkpoint stores them.",
   ),
   sampler_version: z.string().describe("Changes whenever the same request would give other pixels."),
+  device: z.string().exactOptional().describe(
+    "Provider and name of the device that runs it, if they are known.",
+  ),
   /** Whether its weights are in memory now. */
   loaded: z.boolean(),
   names: z.array(z.string()).readonly().exactOptional()

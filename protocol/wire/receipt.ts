@@ -54,6 +54,9 @@ export const receiptSchema = z.object({
     "Whether this answer came from the result store, or from a run that somebody else had begun.",
   ),
   worker: z.string().describe("Name of the worker that made it."),
+  device: z.string().exactOptional().describe(
+    "Device of that worker: its provider and name, if they are known.",
+  ),
 });
 
 export type Receipt = z.output<typeof receiptSchema>;

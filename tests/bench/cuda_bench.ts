@@ -1,6 +1,7 @@
 // `deno task bench:cuda`: everything that only a CUDA machine can show, in one command. Parity of all families in each type
 // with the CPU, what crosses to the host during a pass, what a batch would gain, and the speed of a FLUX of full size beside diffusers' on the same card.
-// It has not run on CUDA yet; with --device cpu --small it runs anywhere, in float32.
+// It has not run on CUDA yet. With --device cpu --small it runs anywhere, in float32, and with --device webgpu --parity on SwiftShader.
+import { readDevice } from "../../gpu-worker/flags/device_flags.ts";
 import { readFlags } from "../../gpu-worker/flags/read_flags.ts";
 import { runCommand } from "../../gpu-worker/flags/run_command.ts";
 import { runPeer } from "../../gpu-worker/cli/bench/run_peer.ts";
@@ -8,7 +9,7 @@ import { speedTable } from "../../gpu-worker/cli/bench/speed_table.ts";
 import { round } from "../../gpu-worker/cli/bench/statistics.ts";
 import { type RandomFluxOptions, writeRandomFlux } from "../../gpu-worker/cli/bench/write_random_flux.ts";
 import { openPipeline } from "../../gpu-worker/model/open_pipeline.ts";
-import { type DType, Runtime } from "../../gpu-worker/runtime/mod.ts";
+import { describeDevice } from "../../gpu-worker/runtime/mod.ts";
 import { hostTraffic } from "./cuda/host_traffic.ts";
 import { parityTable } from "./cuda/parity_table.ts";
 import { rowsTable } from "./rows_table.ts";
@@ -18,7 +19,8 @@ const HELP = `Usage: deno task bench:cuda [options]
   --python FILE   a Python with torch, diffusers and CUDA: adds their full pass in bfloat16 on the same card
   --rounds N      runs of each row, taken in turn (3)
   --small         a FLUX of width 1024 instead of FLUX.1's 3072, 19 and 38 blocks, for which 24 GB of disk and as much GPU memory are needed
-  --device D      cuda or cpu (cuda)
+  --device D      cuda, webgpu or cpu (cuda)
+  --parity        parity and placement only, which a software device can do too
 `;
 
 /** FLUX.1's transformer at 1024x1024: 4,096 image tokens. The lender's autoencoder has half the scale of FLUX.1's. */
@@ -32,24 +34,27 @@ const FULL_SIZE: RandomFluxOptions = {
 const SMALL: RandomFluxOptions = { width: 1024, doubleBlocks: 1, singleBlocks: 1, side: 128 };
 
 async function bench(args: string[], signal: AbortSignal): Promise<void> {
-  const { help, python, rounds = 3, small, device = "cuda" } = readFlags(args, {
+  const { help, python, rounds = 3, small, parity, device = "cuda" } = readFlags(args, {
     python: "text",
     rounds: "number",
     small: "switch",
+    parity: "switch",
     device: "text",
     help: "switch",
   });
   if (help) return console.log(HELP);
-  const provider = device === "cpu" ? "cpu" : "cuda";
+  const { provider = "cuda" } = readDevice({ device, dtype: undefined });
   // Says what is missing before anything else is done.
-  Runtime.open({ provider })[Symbol.dispose]();
-  const dtypes: DType[] = provider === "cpu" ? ["float32"] : ["float32", "float16", "bfloat16"];
+  const { dtypes, problem } = await describeDevice(provider);
+  if (problem !== undefined) throw new Error(problem);
   const problems = await parityTable({ provider, dtypes, signal });
+
+  if (parity) return report(problems);
 
   const model = await Deno.makeTempDir({ prefix: "random-flux-" });
   try {
     await writeRandomFlux(model, small ? SMALL : FULL_SIZE);
-    const dtype = provider === "cpu" ? "float32" : "bfloat16";
+    const dtype = provider === "cuda" ? "bfloat16" : "float32";
     problems.push(...await hostTraffic({ model, provider, dtype }));
     await rowsTable({ model, branches: 1, provider, dtype, rounds: 5 * rounds });
     using pipeline = await openPipeline(model, { provider, dtype });
@@ -66,6 +71,10 @@ async function bench(args: string[], signal: AbortSignal): Promise<void> {
   } finally {
     await Deno.remove(model, { recursive: true });
   }
+  report(problems);
+}
+
+function report(problems: readonly string[]): void {
   if (problems.length > 0) throw new Error(problems.join("; "));
 }
 

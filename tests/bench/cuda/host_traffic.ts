@@ -1,6 +1,8 @@
 // What a full pass and a run of forecasts copy between host and device, from ONNX Runtime's own profile.
 import { fluxFeeds } from "../../../gpu-worker/families/flux/flux_feeds.ts";
 import { readFluxCheckpoint } from "../../../gpu-worker/families/flux/flux_checkpoint.ts";
+import { featureSum } from "../../../gpu-worker/graph/feature_sum.ts";
+import { leftOnCpu } from "../../gpu-worker/webgpu/left_on_cpu.ts";
 import { Checkpoint } from "../../../gpu-worker/checkpoint/checkpoint.ts";
 import { OnnxDenoiser } from "../../../gpu-worker/denoiser/onnx_denoiser.ts";
 import { type DType, type ProviderName, Runtime } from "../../../gpu-worker/runtime/mod.ts";
@@ -38,6 +40,11 @@ export async function hostTraffic({ model, provider, dtype }: HostTrafficOptions
       trunk: await open("trunk"),
       head: await open("head"),
       modulation: await open("modulation"),
+      ...!runtime.traits.hasAddresses && {
+        featureSum: stack.use(
+          await runtime.createSession(featureSum(dtype), { profilePrefix: `${folder}/featureSum` }),
+        ),
+      },
     };
     const prompt = {
       tokens: TEXT,
@@ -71,8 +78,13 @@ export async function hostTraffic({ model, provider, dtype }: HostTrafficOptions
       sums: [Float64Array.of(0.5, 0.5)],
     });
 
-    const rows = Object.entries(sessions).map(([name, session]) => {
-      const events: ProfileEvent[] = JSON.parse(Deno.readTextFileSync(session.endProfiling()));
+    const rows: Record<string, unknown>[] = [];
+    for (const [name, session] of Object.entries(sessions)) {
+      const profile = session.endProfiling();
+      if (provider !== "cpu") {
+        for (const node of await leftOnCpu(profile)) problems.push(`${name} leaves ${node} to the CPU`);
+      }
+      const events: ProfileEvent[] = JSON.parse(Deno.readTextFileSync(profile));
       const nodes = events.filter((event) => event.cat === "Node" && event.name.endsWith("_kernel_time"));
       const copies = nodes.filter(({ args }) => /^Memcpy/.test(args?.op_name ?? ""));
       for (const { name: node, args } of copies) {
@@ -81,15 +93,15 @@ export async function hostTraffic({ model, provider, dtype }: HostTrafficOptions
       }
       const on = (wanted: RegExp) => nodes.filter(({ args }) => wanted.test(args?.provider ?? "")).length;
       const largest = Math.max(0, ...copies.map(({ args }) => Number(args?.output_size ?? 0)));
-      return {
+      rows.push({
         graph: name,
         "nodes run": nodes.length,
         "on the CPU": on(/^CPU/),
-        "on CUDA": on(/^CUDA/),
+        "on the device": on(/^(?!CPU)/),
         copies: copies.length,
         "largest copy, bytes": largest,
-      };
-    });
+      });
+    }
     console.log(`nodes of two full passes and one run of two forecasts in ${dtype} on ${provider}`);
     console.table(rows);
     return problems;

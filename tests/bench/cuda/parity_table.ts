@@ -2,6 +2,7 @@
 import { openPipeline } from "../../../gpu-worker/model/open_pipeline.ts";
 import type { DType, ProviderName } from "../../../gpu-worker/runtime/mod.ts";
 import { goldenPath, maxError } from "../../goldens/golden.ts";
+import { recordPlacement } from "../../gpu-worker/webgpu/record_placement.ts";
 import { generateReference, referenceCalls } from "../../gpu-worker/pipeline/reference_call.ts";
 
 export interface ParityTableOptions {
@@ -28,6 +29,7 @@ const TOLERANCE: Partial<Record<DType, number>> = { float32: 1e-2, float16: 3e-2
 export async function parityTable({ provider, dtypes, signal }: ParityTableOptions): Promise<string[]> {
   const problems: string[] = [];
   const rows: Record<string, unknown>[] = [];
+  using placement = recordPlacement();
   for (const folder of CHECKPOINTS) {
     const [id, call] = referenceCalls(folder)[0]!;
     using reference = await openPipeline(goldenPath(folder));
@@ -37,6 +39,9 @@ export async function parityTable({ provider, dtypes, signal }: ParityTableOptio
       signal.throwIfAborted();
       using pipeline = await openPipeline(goldenPath(folder), { provider, dtype });
       const { latents } = await generateReference(pipeline, call);
+      for (const node of await placement.left()) {
+        problems.push(`${folder} in ${dtype} leaves to the CPU: ${node}`);
+      }
       const error = maxError(latents.data, expected.data);
       row[dtype] = Number(error.toPrecision(2));
       if (!(error <= TOLERANCE[dtype]!)) {

@@ -56,6 +56,23 @@ describe("ModelPool", () => {
     assert.throws(() => pool.describe("c"), (error) => error instanceof ApiError && error.status === 404);
   });
 
+  it("loads all models anew after a lost device, once the runs that use it have ended", async () => {
+    const { pool, opened } = poolOf(["a", "b"], { maxLoaded: 2 });
+    (await pool.lease("b"))[Symbol.dispose]();
+    const [first, second] = await Promise.all([pool.lease("a"), pool.lease("a")]);
+    first.deviceLost();
+    assert.deepEqual(opened.map(({ model, disposed }) => [model.id, disposed]), [["b", true], ["a", false]]);
+    assert.ok(!pool.isLoaded("a") && !pool.isLoaded("b"));
+    const again = pool.lease("a");
+    first[Symbol.dispose]();
+    await Promise.resolve();
+    assert.deepEqual([opened.length, opened[1]!.disposed], [2, false]);
+    second[Symbol.dispose]();
+    assert.ok(opened[1]!.disposed);
+    using lease = await again;
+    assert.equal(lease.pipeline, opened[2]);
+  });
+
   it("an idle model is unloaded and completes requests all the same", async () => {
     const clock = new FakeClock();
     const { pool, opened } = poolOf(["a"], { idleMs: 1000, clock });

@@ -3,7 +3,7 @@ import { Runtime, type Session } from "../../../gpu-worker/runtime/mod.ts";
 import { leftOnCpu } from "./left_on_cpu.ts";
 
 export interface Placement extends Disposable {
-  /** Ends the profiles of all graphs. @returns nodes that ran on the CPU, as "graph: Op name" */
+  /** Ends the profiles of all graphs that were loaded since the last call. @returns nodes that ran on the CPU, as "graph: Op name" */
   left(): Promise<string[]>;
 }
 
@@ -11,10 +11,11 @@ export interface Placement extends Disposable {
 export function recordPlacement(): Placement {
   const folder = Deno.makeTempDirSync({ prefix: "placement-" });
   const sessions: Session[] = [];
+  let count = 0;
   const { createSession } = Runtime.prototype;
   Runtime.prototype.createSession = async function (model, options) {
     if (this.provider === "cpu") return await createSession.call(this, model, options);
-    const profilePrefix = `${folder}/${sessions.length}`;
+    const profilePrefix = `${folder}/${count++}`;
     const session = await createSession.call(this, model, { ...options, profilePrefix });
     sessions.push(session);
     return session;
@@ -22,7 +23,7 @@ export function recordPlacement(): Placement {
   return {
     left: async () => {
       const left: string[] = [];
-      for (const session of sessions) {
+      for (const session of sessions.splice(0)) {
         for (const node of await leftOnCpu(session.endProfiling())) left.push(`${session.name}: ${node}`);
       }
       return left;

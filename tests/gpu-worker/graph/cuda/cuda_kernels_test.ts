@@ -1,0 +1,56 @@
+import { describe, it } from "@std/testing/bdd";
+import assert from "node:assert/strict";
+import { featureSum } from "../../../../gpu-worker/graph/feature_sum.ts";
+import { GraphBuilder } from "../../../../gpu-worker/graph/graph_builder.ts";
+import { readModel } from "../../../../gpu-worker/model/read_model.ts";
+import { goldenPath } from "../../../goldens/golden.ts";
+import { withoutCudaKernel } from "./cuda_kernels.ts";
+
+const CHECKPOINTS = [
+  "chroma/tiny-hd",
+  "flux/tiny-dev",
+  "hunyuan_video/tiny-distilled",
+  "hunyuan_video/tiny-plain",
+  "qwen_image/tiny-image",
+  "sd3/qk-norms",
+  "sd3/tiny-large",
+  "sd3/tiny-medium",
+  "sdxl/tiny-sd15",
+  "sdxl/tiny-sd21",
+  "sdxl/tiny-sdxl",
+  "wan/tiny-euler",
+  "wan/tiny-unipc",
+];
+
+/** Nodes that stay on the CPU. The reasons are why that costs nothing. */
+const LEFT_TO_CPU: Readonly<Record<string, string>> = {
+  "ArgMax(int64)": "finds the end of a prompt, one number for each token",
+};
+
+const DTYPES = ["float32", "float16", "bfloat16"] as const;
+
+describe("graphs for CUDA", () => {
+  for (const dtype of DTYPES) {
+    it(`have a kernel for each node in ${dtype}`, () => {
+      for (const folder of CHECKPOINTS) {
+        const { graphs } = readModel(goldenPath(folder), { provider: "cuda", dtype });
+        for (const [name, model] of Object.entries({ ...graphs, featureSum: featureSum(dtype) })) {
+          const missing = withoutCudaKernel(model.bytes).filter((node) => !(node in LEFT_TO_CPU));
+          assert.deepEqual(missing, [], `${folder}, ${name}`);
+        }
+      }
+    });
+  }
+});
+
+describe("withoutCudaKernel()", () => {
+  it("finds types and operators without a kernel, but not in constants", () => {
+    const graph = new GraphBuilder({ name: "g", weights: new Map(), dtype: "bfloat16" });
+    const x = graph.input("x", ["n"]);
+    graph.output("sine", graph.node("Sin", [x]), ["n"]);
+    graph.output("mish", graph.node("Mish", [graph.cast(x, "float32")]), ["n"]);
+    const folded = graph.node("Sin", [graph.constant([1])]);
+    graph.output("sum", graph.node("Add", [x, folded]), ["n"]);
+    assert.deepEqual(withoutCudaKernel(graph.build().bytes), ["Mish(float32)", "Sin(bfloat16)"]);
+  });
+});
