@@ -20,11 +20,6 @@ import { ConvertedWeights, EXTERNAL_DATA_FOLDER, externalData } from "./converte
 import type { Value } from "./value.ts";
 import { asMatrix, type BlockMatrix, hasDora, type WeightChange, weightChanges } from "./weight_changes.ts";
 
-/**
- * Opset 21. Newer opsets would move Sin, Cos and InstanceNormalization off the GPU. A CUDA kernel registered
- * for "7 and later" serves only the operator versions that existed at the time.
- */
-const OPSET = 21n;
 const IR_VERSION = 10n;
 
 export type { Value };
@@ -65,6 +60,12 @@ export interface GraphBuilderOptions {
   name: string;
   /** Tensors of the component, for `weight()`. */
   weights: Weights;
+  /**
+   * Version of ai.onnx. Newer ones would move Sin, Cos and InstanceNormalization off the GPU: a CUDA kernel
+   * registered for "7 and later" serves only the operator versions that existed at the time.
+   * Pad has no CUDA kernel after 18. @default 21
+   */
+  opset?: 18 | 21;
   /** Compute type. Weights of another type are cast, which ONNX Runtime folds at load. */
   dtype: DType;
 }
@@ -80,6 +81,7 @@ export interface NodeOptions {
 export class GraphBuilder {
   readonly name: string;
   readonly dtype: DType;
+  readonly #opset: bigint;
   /**
    * Names that were passed to `weight()`. Other tensors of the checkpoint are unknown to the architecture.
    */
@@ -97,7 +99,8 @@ export class GraphBuilder {
   #count = 0;
   #weightBytes = 0;
 
-  constructor({ name, weights, dtype }: GraphBuilderOptions) {
+  constructor({ name, weights, opset = 21, dtype }: GraphBuilderOptions) {
+    this.#opset = BigInt(opset);
     this.name = this.#graph.name = name;
     this.#weights = weights;
     this.dtype = dtype;
@@ -246,7 +249,7 @@ export class GraphBuilder {
     const model = create(ModelProtoSchema, {
       irVersion: IR_VERSION,
       producerName: "spectrum-edge",
-      opsetImport: [{ domain: "", version: OPSET }, { domain: "com.microsoft", version: 1n }],
+      opsetImport: [{ domain: "", version: this.#opset }, { domain: "com.microsoft", version: 1n }],
       graph: this.#graph,
     });
     const place = (path: string) => {

@@ -37,7 +37,7 @@ export const MAX_LATENT_FRAMES = 5;
 export function autoencoderKLHunyuanVideoDecoderGraph(options: AutoencoderKLHunyuanVideoOptions): OnnxModel {
   const { weights, name = "vae" } = options;
   const config = parseAutoencoderKLHunyuanVideoConfig(options.config, `${name}/config.json`);
-  const graph = new GraphBuilder({ name: `${name}_decoder`, weights, dtype: "float32" });
+  const graph = new GraphBuilder({ name: `${name}_decoder`, weights, opset: 18, dtype: "float32" });
   const { latent_channels: latentChannels, out_channels: outChannels } = config;
   const widths = config.block_out_channels.toReversed();
   const [wide, narrow] = [widths[0]!, widths.at(-1)!];

@@ -24,7 +24,9 @@ const CHECKPOINTS = [
 
 /** Nodes that stay on the CPU. The reasons are why that costs nothing. */
 const LEFT_TO_CPU: Readonly<Record<string, string>> = {
-  "ArgMax(int64)": "finds the end of a prompt, one number for each token",
+  "Equal(int64)": "finds the end of a prompt, one number for each token",
+  "Mish(float16)": "ONNX Runtime replaces it by Softplus, Tanh and Mul",
+  "Mish(float32)": "ONNX Runtime replaces it by Softplus, Tanh and Mul",
 };
 
 const DTYPES = ["float32", "float16", "bfloat16"] as const;
