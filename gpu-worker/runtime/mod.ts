@@ -32,6 +32,7 @@ export {
 export { Runtime, type RuntimeOptions } from "./runtime.ts";
 export { type OutputOptions, Session, type SessionModel, type SessionRunOptions } from "./session.ts";
 export type { SessionOptions } from "./session_options.ts";
+export type { Turns } from "./turns.ts";
 export { ortVersion } from "./ort_api.ts";
 export { Tensor } from "./tensor.ts";
 export type { TypedArray, TypedArrays } from "./typed_array.ts";

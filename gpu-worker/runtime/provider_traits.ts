@@ -2,6 +2,7 @@
 import type { ProviderName } from "./provider.ts";
 import { AT_ONCE, OneAtATime, type Turns } from "./turns.ts";
 
+/** The abilities of an execution provider. */
 export interface ProviderTraits {
   /** Whether a tensor may begin inside another tensor's memory, so that a view needs no copy. */
   readonly hasAddresses: boolean;
