@@ -12,7 +12,6 @@ const CHECKPOINTS = [
   "hunyuan_video/tiny-distilled",
   "hunyuan_video/tiny-plain",
   "qwen_image/tiny-image",
-  "sd3/qk-norms",
   "sd3/tiny-large",
   "sd3/tiny-medium",
   "sdxl/tiny-sd15",
