@@ -131,13 +131,14 @@ function openPool(
     parts,
     weights,
     memory,
+    calibration,
     maxLoaded,
     unloadIdleMs: idleMs,
     minFreeBytes,
     concurrency,
   } = args;
   const sources = args.models.map(({ id, model }) => {
-    const described = describeModel(model, { provider, dtype, weights, parts });
+    const described = describeModel(model, { provider, dtype, weights, parts, ...calibration });
     return {
       info: modelInfo(id, described, memory),
       description: described.reading,
@@ -149,6 +150,7 @@ function openPool(
           parts,
           weights,
           ...memory,
+          ...calibration,
           graphCache: GRAPH_CACHE_FOLDER,
           weightCache: WEIGHT_CACHE_FOLDER,
           warn: (note) => log("warn", note, { model: id }),

@@ -2,7 +2,28 @@
 // uses no Deno API and imports nothing from outside, so it also runs in a browser.
 
 export { calculateShift, type ShiftLine } from "./solvers/schedule/calculate_shift.ts";
-export { createForecaster } from "./create_forecaster.ts";
+export type {
+  BranchProducts,
+  Calibration,
+  Coordinate,
+  MeasuredPlan,
+  MeasuredPlans,
+} from "./calibration/calibration.ts";
+export {
+  measuredPsnr,
+  type PlannedRun,
+  planOfPasses,
+  planOfQuality,
+  planOfWhole,
+} from "./calibration/choose_plan.ts";
+export {
+  type CalibratedRun,
+  coordinateOf,
+  coordinatesOf,
+  stepCorrelations,
+} from "./calibration/step_correlations.ts";
+export { CalibratedForecaster, type StepCorrelations } from "./forecasters/calibrated_forecaster.ts";
+export { createForecaster, type CreateForecasterOptions } from "./create_forecaster.ts";
 export { createSolver } from "./solvers/create_solver.ts";
 export {
   denoise,
@@ -20,7 +41,7 @@ export type {
   PlannedForecasts,
 } from "./denoiser.ts";
 export { ErrorWindow, type ErrorWindowOptions, MAX_BUDGET_SLOTS } from "./plans/error_window.ts";
-export { findPlans, type FindPlansOptions, type FoundPlan } from "./plans/find_plans.ts";
+export { findPlans, type FindPlansOptions, type FoundPlan, planCost } from "./plans/find_plans.ts";
 export type { Forecaster } from "./forecasters/forecaster.ts";
 export type { ForecastMove } from "./forecast_moves.ts";
 export { torchLinspace } from "./numerics/torch_linspace.ts";

@@ -26,7 +26,6 @@ const SCHEMA = z.strictObject({
     method: methodSchema,
     ...mapOptions("name", optionSchema),
   }).partial(),
-  plans: z.record(z.string(), z.record(z.string(), z.array(z.int()))),
 }).partial();
 
 /**

@@ -7,6 +7,8 @@ import {
   METHOD_NAMES,
   type Option,
   OPTIONS,
+  type Quality,
+  QUALITY_LEVELS,
 } from "../../sampler/mod.ts";
 import type { PartialRequest } from "../request/generate_request.ts";
 import type { FlagKind, Flags } from "./read_flags.ts";
@@ -30,6 +32,7 @@ export const SAMPLING_FLAGS = {
   "skip-layer-guidance-stop": "number",
   "max-sequence-length": "number",
   "method": "text",
+  "quality": "text",
   ...mapOptions("flag", () => "number"),
 } as const satisfies Record<string, FlagKind>;
 
@@ -47,7 +50,12 @@ export const SAMPLING_HELP = `\
   --skip-guidance-layers L  blocks to leave out in skip-layer guidance (SD3.5), e.g. 7,8,9 (none)
   --skip-layer-guidance-scale X --skip-layer-guidance-start X --skip-layer-guidance-stop X   (2.8, 0.01, 0.2)
   --max-sequence-length N  tokens of the T5 prompt (the checkpoint's)
-  --method M               ${METHOD_NAMES.join(" | ")} (the checkpoint's, else spectrum)
+  --method M               ${
+  METHOD_NAMES.join(" | ")
+} (the checkpoint's; else calibrated with a calibration, spectrum without)
+  --quality Q              the fewest passes that reach ${
+  Object.entries(QUALITY_LEVELS).map(([name, psnr]) => `${name} (${psnr} dB)`).join(", ")
+}; needs a calibration
   A default in parentheses holds if the checkpoint's spectrum.json has none.
 ${OPTIONS.map(helpLine).join("\n")}`;
 
@@ -73,6 +81,7 @@ export function samplingRequest(
     sampler: {
       // The sampler rejects unknown methods and orders and lists the known ones.
       method: flags.method as Method | undefined,
+      quality: flags.quality as Quality | undefined,
       ...mapOptions("name", ({ flag }) => flags[flag]),
     },
   };

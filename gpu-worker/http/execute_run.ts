@@ -28,6 +28,7 @@ import type { WorkerMetrics } from "./worker_metrics.ts";
 import { guidanceLimits } from "../request/wire_settings.ts";
 import { withImage } from "./wire_request.ts";
 import { flattenSamplerOptions } from "../../sampler/mod.ts";
+import type { CalibrationReport } from "../pipeline/run_forecaster.ts";
 import { samplerToWire } from "../../protocol/wire/sampler_fields.ts";
 
 export interface ExecuteRunOptions {
@@ -223,8 +224,8 @@ function toReceipt(
   { request, result, pictures, model, description }: Generated,
   { seconds, worker, device }: Pick<Receipt, "seconds" | "worker" | "device">,
 ): Receipt {
-  const { sampler, skipLayerGuidance, startImage } = request;
-  const { method, full_steps: _, ...options } = samplerToWire(flattenSamplerOptions(sampler));
+  const { skipLayerGuidance, startImage } = request;
+  const { method, full_steps: _, ...options } = samplerToWire(flattenSamplerOptions(result.sampler));
   const warnings = [...requestWarnings(request, { ...model, description }), ...cutWarnings(result)];
   const { dropped = 0 } = result.promptCut ?? {};
   const stepsOf = (kind: string) => result.plan.flatMap((step, index) => step === kind ? [index] : []);
@@ -250,6 +251,7 @@ function toReceipt(
     full_steps: stepsOf("full"),
     forecast_steps: stepsOf("forecast"),
     forecast_errors: Object.fromEntries(result.forecastErrors),
+    ...result.calibration && { calibration: toCalibrationReceipt(result.calibration) },
     ...pictures > 1 && { batch: pictures },
     ...dropped > 0 && { dropped_tokens: dropped },
     ...warnings.length > 0 && { warnings },
@@ -257,5 +259,16 @@ function toReceipt(
     cache: "miss",
     worker,
     ...device !== undefined && { device },
+  };
+}
+
+function toCalibrationReceipt(
+  { digest, fallback, psnr, predictedErrors }: CalibrationReport,
+): NonNullable<Receipt["calibration"]> {
+  return {
+    digest,
+    predicted_errors: Object.fromEntries(predictedErrors),
+    ...psnr !== undefined && { psnr },
+    ...fallback !== undefined && { fallback },
   };
 }

@@ -24,7 +24,7 @@ export function modelCard(
   const { prompt: _prompt, seed: _seed, ...defaults } = completed;
   const { sizeMultiple, maxSide, maxPixels, maxSequenceLength } = requestLimits(description);
   const sizes = nativeSizes(description);
-  const { video, startImage } = description.rules;
+  const { calibration, rules: { video, startImage } } = description;
   return {
     id,
     pipeline_class: pipelineClass,
@@ -34,6 +34,17 @@ export function modelCard(
     sampler_version: samplerVersion,
     ...names && { names },
     defaults,
+    ...calibration && {
+      calibration: {
+        steps: calibration.source.steps,
+        psnr: Object.fromEntries(
+          Object.entries(calibration.plans).map(([steps, plans]) => [
+            steps,
+            Object.fromEntries(Object.entries(plans).map(([passes, { psnr }]) => [passes, psnr])),
+          ]),
+        ),
+      },
+    },
     limits: {
       size_multiple: sizeMultiple,
       max_side: maxSide,

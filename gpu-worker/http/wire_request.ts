@@ -107,6 +107,7 @@ const WIRE_NAMES: Record<string, string> = {
   maxSequenceLength: "max_sequence_length",
   method: "spectrum.method",
   fullSteps: "spectrum.full_steps",
+  quality: "spectrum.quality",
   ...mapOptions("name", ({ wire }) => `spectrum.${wire}`),
 };
 

@@ -3,6 +3,11 @@ import { UsageError } from "../../protocol/process/usage_error.ts";
 import { WEIGHT_CHOICES, type WeightChoice } from "../checkpoint/held_weights.ts";
 import type { DType } from "../runtime/dtype.ts";
 import type { ProviderName } from "../runtime/mod.ts";
+import {
+  CALIBRATION_FLAGS,
+  type CalibrationArguments,
+  readCalibrationFlags,
+} from "../flags/calibration_flags.ts";
 import { MEMORY_FLAGS, type MemoryOptions, readMemoryFlags } from "../flags/memory_flags.ts";
 import type { PartFiles } from "../checkpoint/part_files.ts";
 import { PART_FLAGS, PART_HELP, readPartFlags } from "../flags/part_flags.ts";
@@ -21,6 +26,8 @@ ${PART_HELP}
                         take three quarters of the memory, or if a GGUF file needs it)
   --offload             load text encoders, denoiser and VAE only while they run: less memory, slower
   --vae-tiling          decode in tiles of the VAE's training size (always above 2048 pixels a side)
+  --calibration FILE    what deno task calibrate has written, for a worker of one model (the checkpoint's own)
+  --force-calibration   use that file although it is of another model
   --queue N             largest number of waiting runs (256)
   --concurrency N       runs of one model in parallel, one thread each: higher throughput, higher latency per
                         picture, and memory for N runs; cpu only (1)
@@ -34,6 +41,7 @@ ${PART_HELP}
 const FLAGS = {
   ...MEMORY_FLAGS,
   ...PART_FLAGS,
+  ...CALIBRATION_FLAGS,
   "models": "text",
   "host": "text",
   "port": "number",
@@ -71,6 +79,7 @@ export interface WorkerArguments {
   dtype?: DType;
   weights?: WeightChoice;
   memory: MemoryOptions;
+  calibration: CalibrationArguments;
   queueCapacity: number;
   /** Runs on the device at once. */
   concurrency: number;
@@ -112,9 +121,14 @@ export function parseWorkerArguments(args: readonly string[]): WorkerArguments |
   if (concurrency > 1 && memory.offload) {
     throw new UsageError("--concurrency cannot go with --offload, which has one graph in memory at a time");
   }
+  const calibration = readCalibrationFlags(flags);
+  if (calibration.calibration !== undefined && models.length > 1) {
+    throw new UsageError(`--calibration takes one model in --models: current value is '${flags.models}'`);
+  }
   return {
     models: [...distinct.values()],
     parts: readPartFlags(flags),
+    calibration,
     host: flags.host ?? "127.0.0.1",
     port: whole("port", flags.port ?? 8001, { min: 0, max: 65_535 }),
     device,

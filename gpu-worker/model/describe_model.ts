@@ -5,6 +5,7 @@ import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { resolveWeights, type WeightChoice } from "../checkpoint/held_weights.ts";
 import type { PartFiles } from "../checkpoint/part_files.ts";
 import { familyOf } from "./families.ts";
+import { findCalibration } from "../checkpoint/find_calibration.ts";
 import { applyLoras } from "../checkpoint/lora/apply_loras.ts";
 import { type Lora, parseModelName } from "../../protocol/wire/model_name.ts";
 import type { Family, FamilyReading } from "../pipeline/family.ts";
@@ -24,6 +25,10 @@ export interface DescribeModelOptions extends DeviceOptions {
   loras?: readonly Lora[] | undefined;
   /** What completes a single file, or replaces networks of a folder. @default none */
   parts?: PartFiles | undefined;
+  /** File of a calibration. @default the checkpoint's own, if there is one */
+  calibration?: string | undefined;
+  /** Whether that file may be of another model. @default false */
+  forceCalibration?: boolean | undefined;
 }
 
 export interface DescribedModel {
@@ -33,6 +38,8 @@ export interface DescribedModel {
   provider: ProviderName;
   dtype: DType;
   reading: FamilyReading;
+  /** Why the checkpoint's own calibration is not used; empty if it is, or if there is none. */
+  warnings: readonly string[];
 }
 
 /**
@@ -40,7 +47,7 @@ export interface DescribedModel {
  * @param model a directory, a single file, or ORG/NAME in the Hugging Face
  * cache; +FILE.safetensors[:WEIGHT] at the end adds a LoRA
  * @throws {CheckpointError} if the checkpoint is missing, damaged
- * or of an unsupported family, or if a LoRA does not fit.
+ * or of an unsupported family, or if a LoRA or the named calibration does not fit.
  * @throws {RangeError} if the device does not compute in `dtype`.
  */
 export function describeModel(model: string, options: DescribeModelOptions = {}): DescribedModel {
@@ -62,5 +69,15 @@ export function describeModel(model: string, options: DescribeModelOptions = {})
   const checkpoint = plain.withHeld(
     resolveWeights(weights, { components, dtype: computeType, memoryBytes }),
   );
-  return { checkpoint, family, provider, dtype: computeType, reading: family.read(checkpoint, computeType) };
+  const warnings: string[] = [];
+  const reading = family.read(checkpoint, computeType);
+  const calibration = findCalibration(checkpoint, { ...options, model, warn: (text) => warnings.push(text) });
+  return {
+    checkpoint,
+    family,
+    provider,
+    dtype: computeType,
+    reading: calibration ? { ...reading, calibration } : reading,
+    warnings,
+  };
 }

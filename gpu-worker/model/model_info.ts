@@ -38,6 +38,7 @@ export function modelInfo(
       dtype,
       held: checkpoint.held,
       vaeTiling,
+      calibration: reading.calibration?.digest,
       runtime: ortVersion(),
       mp4Encoder: reading.rules.video && mp4Encoder(),
     }),

@@ -26,7 +26,7 @@ export async function openPipeline(model: string, asked: OpenPipelineOptions = {
   const { id: name = model, deviceId, intraOpThreads, loras = [], offload = false, vaeTiling = false } =
     options;
   const { weightCache: folder, warn = console.warn } = options;
-  for (const note of checkpoint.notes) warn(note);
+  for (const note of [...checkpoint.notes, ...described.warnings]) warn(note);
   const id = [name, ...loras.map(formatLora)].join("+");
   using stack = new DisposableStack();
   const weightStore = stack.use(new WeightStore({ folder, warn }));

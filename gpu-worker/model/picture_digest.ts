@@ -16,6 +16,9 @@ export const DECIDES_PICTURE: Readonly<Record<keyof OpenPipelineOptions, boolean
   loras: true,
   parts: true,
   weights: true,
+  calibration: true,
+  // What it lets in is the calibration, whose bytes count.
+  forceCalibration: false,
   vaeTiling: true,
   deviceId: false,
   intraOpThreads: false,
@@ -36,6 +39,8 @@ export interface PictureConditions {
   /** How linear layers hold their weights. */
   held: string;
   vaeTiling: boolean;
+  /** SHA-256 of the calibration's file, which decides the weights of forecasts. */
+  calibration: string | undefined;
   /** Version of ONNX Runtime. Its kernels may round differently in another version. */
   runtime: string;
   /** The MP4 encoder of video models: "wasm", or a version of ffmpeg. */
@@ -44,8 +49,9 @@ export interface PictureConditions {
 
 /** Returns the digest (SHA-256, hex) of these conditions. Workers with equal digests share results. */
 export function pictureDigest(
-  { weights, provider, dtype, held, vaeTiling, runtime, mp4Encoder = "" }: PictureConditions,
+  { weights, provider, dtype, held, vaeTiling, calibration = "", runtime, mp4Encoder = "" }:
+    PictureConditions,
 ): string {
-  const parts = [weights, provider, dtype, held, vaeTiling, runtime, mp4Encoder];
+  const parts = [weights, provider, dtype, held, vaeTiling, calibration, runtime, mp4Encoder];
   return createHash("sha256").update(JSON.stringify(parts)).digest("hex");
 }

@@ -142,13 +142,15 @@ export interface Family<Reading extends FamilyReading = FamilyReading> {
   packing?: LatentPacking;
   /** Creates the inputs of trunk, head and modulation. */
   feeds(runtime: Runtime, options: FeedsOptions<Reading["config"]>): BranchFeeds;
-  /** Returns the shape of one row's feature. */
+  /** Returns the shape of one row's feature, channels last unless `channelsFirst` is set. */
   featureDims(config: Reading["config"], size: VideoSize): number[];
   /**
    * Creates guidance that is more than a weighted sum of the two branches' outputs. Called only under guidance.
    * @returns undefined for classifier-free guidance @default classifier-free guidance
    */
   guide?(request: GenerateRequest, config: Reading["config"]): GuideRows | undefined;
+  /** Whether a feature's channels come before height and width. @default false */
+  channelsFirst?: true;
   /** Whether prompts differ in length, so that each branch of guidance needs its own call. @default false */
   separateBranches?: true;
   /**

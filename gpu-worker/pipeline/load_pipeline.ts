@@ -4,7 +4,7 @@ import { TorchGenerator } from "../../sampler/mod.ts";
 import type { DenoiserSessions } from "../denoiser/denoiser_shape.ts";
 import { featureSum } from "../graph/feature_sum.ts";
 import type { GenerateRequest } from "../request/generate_request.ts";
-import { guidanceBranches } from "../request/guidance_branches.ts";
+import { cfgScale, guidanceBranches } from "../request/guidance_branches.ts";
 import type { ModelDescription } from "../request/model_description.ts";
 import { assertFinite, type ValueSource } from "../runtime/mod.ts";
 import { type GraphSession, SessionLoader } from "../session/session_loader.ts";
@@ -135,11 +135,18 @@ class LoadedPipeline implements Pipeline {
     using owned = new DisposableStack();
     const prepare = (runs: readonly PreparedRun[], owned: DisposableStack) =>
       prepareDenoiser(denoiser, runs, owned);
-    const { plan, latents, forecastErrors } = await runSampling({
+    const { latents, ...sampled } = await runSampling({
       request,
       options,
       solver,
       initial,
+      calibration: options.calibration ?? reading.calibration,
+      guidance: cfgScale(request, reading.rules),
+      feature: {
+        branches: branches.length,
+        dims: family.featureDims(reading.config, size),
+        channelsFirst: family.channelsFirst ?? false,
+      },
       network: this.#parts.network,
       denoiser: await options.batch?.join(run, { prepare, signal }) ?? prepare([run], owned),
       preview: (latents) => decoder.preview(plain(latents.slice())),
@@ -149,8 +156,7 @@ class LoadedPipeline implements Pipeline {
     const dims = [1, ...denoisedDims(denoiser, size)];
     return {
       ...decoded,
-      plan,
-      forecastErrors,
+      ...sampled,
       initialLatents: { dims, data: initial },
       latents: { dims, data: latents },
       promptCut: branches[0]?.cut,

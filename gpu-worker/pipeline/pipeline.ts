@@ -2,7 +2,8 @@
 // (http/, cli/). One request makes one picture or one video.
 import type { DecodedImage } from "../media/decoded_image.ts";
 import type { DecodedVideo } from "../media/decoded_video.ts";
-import type { StepKind } from "../../sampler/mod.ts";
+import type { ResolvedSamplerOptions, Solver, StepKind } from "../../sampler/mod.ts";
+import type { ModelCalibration } from "../request/model_calibration.ts";
 import type { OnnxModel } from "../graph/graph_builder.ts";
 import type { DType } from "../runtime/dtype.ts";
 import type { Runtime } from "../runtime/mod.ts";
@@ -14,6 +15,7 @@ import type { RequestDefaults } from "../request/request_defaults.ts";
 import type { GenerateRequest } from "../request/generate_request.ts";
 import type { ModelDescription } from "../request/model_description.ts";
 import type { TextCut } from "../text/text_cut.ts";
+import type { CalibrationReport } from "./run_forecaster.ts";
 import type { DecodingOf } from "../vae/decoding_size.ts";
 
 /** A finished sampling step. */
@@ -41,16 +43,30 @@ export interface GenerateOptions {
    * Receives the estimate of the final picture (or of a video's middle frame), at most 256 pixels a side.
    */
   onPreview?: (index: number, image: DecodedImage) => void | Promise<void>;
-  /**
-   * Receives the features of all steps, [steps, features], and the solver's sigmas. Every step must be a full
-   * pass. The run then keeps all features in memory.
-   */
-  onFeatures?: (features: Float32Array, sigmas: ArrayLike<number>) => void;
+  /** Receives each step's feature right after its pass. Every step must be a full pass. */
+  onFeature?: (feature: StepFeature) => void;
+  /** A calibration to try in place of the checkpoint's. */
+  calibration?: ModelCalibration;
   /**
    * The run's place in a picture batch. Its pictures may differ only
    * in prompts, seed and previews. The caller disposes of it.
    */
   batch?: BatchPlace;
+}
+
+/** The feature of a full pass, on the host. */
+export interface StepFeature {
+  /** 0-based. */
+  index: number;
+  /** Grid of the run's solver. */
+  solver: Pick<Solver, "timesteps" | "sigmas">;
+  /** [branches, ...dims]. Valid until the callback returns. */
+  data: Float32Array;
+  branches: number;
+  /** Shape of one branch's feature. */
+  dims: readonly number[];
+  /** Whether the first of `dims` counts the channels; otherwise it is the last. */
+  channelsFirst: boolean;
 }
 
 export interface Seconds {
@@ -72,6 +88,10 @@ export interface GenerateResult {
   /** Set only by video families. */
   video?: DecodedVideo;
   plan: readonly StepKind[];
+  /** The options that the run used. They differ from the request's where its calibration does not reach. */
+  sampler: ResolvedSamplerOptions;
+  /** Set by runs of method calibrated. */
+  calibration?: CalibrationReport;
   /** Step index -> relative forecast error measured at that step. */
   forecastErrors: ReadonlyMap<number, number>;
   initialLatents: LatentTensor;

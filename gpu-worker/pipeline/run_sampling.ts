@@ -2,23 +2,24 @@
 // latents: step plan, denoiser, solver, events, previews.
 import type { DecodedImage } from "../media/decoded_image.ts";
 import {
-  createForecaster,
   denoise,
-  type Denoiser,
   ErrorWindow,
   historySlots,
   planSteps,
+  type ResolvedSamplerOptions,
   type Solver,
   type StepEvent,
   type StepKind,
 } from "../../sampler/mod.ts";
 import { finiteDenoiser } from "../denoiser/finite_denoiser.ts";
 import { assertFinite, type ValueSource } from "../runtime/mod.ts";
+import { recordingDenoiser } from "../denoiser/recording_denoiser.ts";
 import type { MakeDenoiser } from "../denoiser/run_denoiser.ts";
-import type { GenerateOptions, StepProgress } from "./pipeline.ts";
+import type { GenerateOptions, StepFeature, StepProgress } from "./pipeline.ts";
 import type { GenerateRequest } from "../request/generate_request.ts";
+import { type CalibrationReport, runForecaster, type RunForecasterOptions } from "./run_forecaster.ts";
 
-export interface SamplingRun {
+export interface SamplingRun extends Omit<RunForecasterOptions, "solver"> {
   request: GenerateRequest;
   /** The caller's signal and callbacks. */
   options: GenerateOptions;
@@ -27,6 +28,8 @@ export interface SamplingRun {
   initial: Float32Array;
   /** Creates the denoiser. It is disposed of when sampling ends or fails. */
   denoiser: MakeDenoiser;
+  /** The part of a recorded feature that is the same at all steps. */
+  feature: Omit<StepFeature, "index" | "solver" | "data">;
   /** The denoiser's network, for errors. */
   network: ValueSource;
   /** Decodes a small picture from an estimate of the final latents. */
@@ -39,6 +42,9 @@ export interface SamplingResult {
   /** Step index -> relative forecast error measured at that step. */
   forecastErrors: Map<number, number>;
   latents: Float32Array<ArrayBuffer>;
+  /** The options that the run used. */
+  sampler: ResolvedSamplerOptions;
+  calibration?: CalibrationReport;
 }
 
 /**
@@ -48,20 +54,28 @@ export interface SamplingResult {
  */
 export async function runSampling(run: SamplingRun): Promise<SamplingResult> {
   const { request, options, solver, initial, preview } = run;
-  const { signal, onStep, onPreview, previewSteps, onFeatures } = options;
+  const { signal, onStep, onPreview, previewSteps, onFeature } = options;
   // PNDM calls the network more often than `request.steps`.
   const steps = solver.timesteps.length;
-  const { fullPasses } = request.sampler;
-  const planned = planSteps(steps, request.sampler);
-  const slots = onFeatures ? steps : historySlots(planned, request.sampler);
-  using denoiser = finiteDenoiser(run.denoiser(slots, solver.timesteps), run.network);
+  const { sampler, forecaster, report } = runForecaster(request.sampler, run);
+  const { fullPasses } = sampler;
+  const planned = planSteps(steps, sampler);
+  // A recorded run needs one slot: each feature is read before the next pass overwrites it.
+  const slots = onFeature ? 1 : historySlots(planned, sampler);
+  const made = run.denoiser(slots, solver.timesteps);
+  using denoiser = finiteDenoiser(
+    onFeature
+      ? recordingDenoiser(made, (index, data) => onFeature({ index, solver, data, ...run.feature }))
+      : made,
+    run.network,
+  );
   const looks = onPreview && previewSteps || new Set<number>();
-  const { latents, plan, forecastErrors } = await denoise(denoiser, {
+  const { latents, plan, fullSteps, forecastErrors } = await denoise(denoiser, {
     plan: planned,
     historySlots: slots,
     // Features are recorded with method none only, and that method has no forecast to measure.
-    measureForecastError: onFeatures === undefined,
-    forecaster: createForecaster(request.sampler, steps),
+    measureForecastError: onFeature === undefined,
+    forecaster,
     solver,
     latentsAt: (index) => looks.has(index),
     ...fullPasses.by === "errorBudget" && { errorWindow: new ErrorWindow(steps, fullPasses) },
@@ -74,18 +88,19 @@ export async function runSampling(run: SamplingRun): Promise<SamplingResult> {
   });
   // The steps can leave float32's range although every output is finite.
   assertFinite(latents, run.network);
-  if (onFeatures) onFeatures(await recorded(denoiser), solver.sigmas);
-  return { plan, latents, forecastErrors: new Map(forecastErrors.map(({ step, error }) => [step, error])) };
+  const calibration = report?.({ fullSteps, steps: forecastErrors.map(({ step }) => step) });
+  return {
+    plan,
+    latents,
+    forecastErrors: new Map(forecastErrors.map(({ step, error }) => [step, error])),
+    sampler,
+    ...calibration && { calibration },
+  };
 
   async function show(event: StepEvent, told: void | Promise<void>): Promise<void> {
     await told;
     await onPreview!(event.index, await preview(event.predictOriginal()));
   }
-}
-
-async function recorded(denoiser: Denoiser): Promise<Float32Array> {
-  if (denoiser.features) return await denoiser.features();
-  throw new TypeError("Cannot record features as skip-layer guidance keeps two histories");
 }
 
 function progressOf({ index, steps, kind, sigma, elapsedMs, forecastError }: StepEvent): StepProgress {

@@ -21,7 +21,8 @@ export function completeRequest<Image extends ImageSize = DecodedImage>(
   partial: PartialRequest<Image>,
   model: ModelDescription,
 ): GenerateRequest<Image> {
-  const { defaults: { sampler: own, plans, maxPixels: limit, sizes: _sizes, ...preset }, rules } = model;
+  const { defaults: { sampler: own, maxPixels: limit, sizes: _sizes, ...preset }, rules, calibration } =
+    model;
   const { sizeMultiple, maxSide, maxPixels, maxSequenceLength } = requestLimits(model);
   const { sampler = {}, skipLayerGuidance: skip, image, strength, ...given } = partial;
   const fields = {
@@ -77,8 +78,9 @@ export function completeRequest<Image extends ImageSize = DecodedImage>(
   }
   const complete = completeSampler(withoutUndefined(sampler), {
     own,
-    plans,
-    steps: steps - (startImage?.firstStep ?? 0),
+    calibration,
+    steps,
+    skipped: startImage?.firstStep ?? 0,
   });
   // The network with skipped blocks keeps a shorter history, whose size needs a fixed step plan.
   if (skip && complete.fullPasses.by === "errorBudget") {

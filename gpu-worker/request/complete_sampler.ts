@@ -1,73 +1,129 @@
-// Completes a request's sampler options from the checkpoint's,
-// including its stored plan for the number of full passes.
+// Completes a request's sampler options from the checkpoint's, including the calibration's plan for the number of full passes.
 import { badField } from "./bad_field.ts";
 import {
-  type OptionError,
+  type MeasuredPlans,
   OPTIONS,
+  planOfPasses,
+  planOfQuality,
+  planOfWhole,
+  type Quality,
+  QUALITY_LEVELS,
+  QUALITY_NAMES,
   type ResolvedSamplerOptions,
   resolveSamplerOptions,
   type SamplerOptions,
+  showValue,
 } from "../../sampler/mod.ts";
-import type { StoredPlans } from "./request_defaults.ts";
 
 export interface CompleteSamplerOptions {
   /** The checkpoint's options. They apply only to the checkpoint's own method. */
   own: Partial<SamplerOptions>;
-  plans: StoredPlans | undefined;
-  /** Steps of the run. */
+  /** The checkpoint's calibration. Undefined if it has none. */
+  calibration: { plans: MeasuredPlans } | undefined;
+  /** Steps of the whole schedule. */
   steps: number;
+  /** Steps at the beginning that an image to start from leaves out. @default 0 */
+  skipped?: number;
 }
 
-/** Options that choose the full passes by a rule instead of a stored plan. */
-const OTHER_WAYS = OPTIONS.filter(({ decides }) => decides === "window" || decides === "errorBudget")
-  .map(({ name }) => name);
+/** The sampler options that a request gives. */
+export type GivenSampler = Partial<SamplerOptions> & { quality?: Quality };
+
+/** Options that choose the full passes by a rule instead of a plan. */
+const RULES = [
+  "fullSteps",
+  ...OPTIONS.filter(({ decides }) => decides === "window" || decides === "errorBudget").map(({ name }) =>
+    name
+  ),
+] as const;
 
 /**
- * Returns the request's sampler options with every field filled in.
+ * Returns the request's sampler options with every field filled in. A checkpoint with a calibration uses it, unless its own
+ * options name another method.
  * @throws {OptionError} naming the field, the rule and the value.
  */
 export function completeSampler(
-  given: Partial<SamplerOptions>,
-  { own, plans, steps }: CompleteSamplerOptions,
+  { quality, ...given }: GivenSampler,
+  { own: stored, calibration, steps, skipped = 0 }: CompleteSamplerOptions,
 ): ResolvedSamplerOptions {
-  const usesOwn = given.method === undefined || given.method === own.method;
-  const merged = usesOwn ? { ...own, ...given } : given;
-  const passes = passesOf(given, merged);
-  const plan = passes > 0 ? plans?.[steps]?.[passes] : undefined;
-  if (passes > 0 && plan === undefined && given.passes !== undefined) {
-    throw missingPlan(passes, plans?.[steps], steps);
+  const own = ownOptions(stored, calibration !== undefined);
+  const merged = given.method === undefined || given.method === own.method ? { ...own, ...given } : given;
+  if (merged.method === "calibrated" && calibration === undefined) {
+    throw badField(
+      "method",
+      "must not be calibrated, as this checkpoint has no calibration. Try deno task calibrate",
+    );
   }
+  assertOneWay(given, quality);
+  const plan = choosePlan();
   return resolveSamplerOptions({
     ...merged,
     // A request with explicit steps does not get the checkpoint's error budget.
     ...(plan ?? given.fullSteps) && given.errorBudget === undefined && { errorBudget: 0 },
-    passes: plan === undefined ? 0 : passes,
+    passes: plan?.length ?? 0,
     ...plan && { fullSteps: plan },
-  }, steps);
-}
+  }, steps - skipped);
 
-/**
- * Returns the number of full passes to look up. A request
- * with a window or with explicit steps gets no stored plan.
- */
-function passesOf(given: Partial<SamplerOptions>, { method, passes = 0 }: Partial<SamplerOptions>): number {
-  if (method === "none") return 0;
-  const other = (["fullSteps", ...OTHER_WAYS] as const).find((name) => given[name] !== undefined);
-  if (other === undefined) return passes;
-  if (given.passes) {
-    const values = `current values are ${given.passes} and ${given[other]}`;
-    throw badField("passes", (quote) => `and ${quote(other)} exclude each other: ${values}`);
+  /** Returns undefined where a rule, or the request itself, says which steps are full. */
+  function choosePlan(): number[] | undefined {
+    const run = { steps, skipped };
+    if (merged.method === "none" || RULES.some((name) => given[name] !== undefined)) return undefined;
+    const plans = calibration?.plans;
+    if (given.passes !== undefined && given.passes > 0) {
+      return planOfPasses(needPlans("passes", given.passes, plans), assertPasses(given.passes), run);
+    }
+    if (given.passes === 0) return undefined;
+    if (quality !== undefined) {
+      return planOfQuality(needPlans("quality", quality, plans), QUALITY_LEVELS[quality], run);
+    }
+    const { method, passes = 0, errorBudget = 0 } = merged;
+    if (plans === undefined || errorBudget > 0) return undefined;
+    if (passes > 0) return planOfWhole(plans, passes, run);
+    return method === "calibrated" ? planOfQuality(plans, QUALITY_LEVELS.good, run) : undefined;
   }
-  return 0;
+
+  function assertPasses(passes: number): number {
+    const most = steps - skipped;
+    if (Number.isInteger(passes) && passes <= most) return passes;
+    throw badField("passes", `must be a whole number in 0..${most}, the steps: current value is ${passes}`);
+  }
 }
 
-function missingPlan(
-  passes: number,
-  plans: Readonly<Record<number, unknown>> | undefined,
-  steps: number,
-): OptionError {
-  const rule = plans === undefined
-    ? `must be 0, as this checkpoint has no plans for ${steps} steps`
-    : `must be one of ${Object.keys(plans).join(", ")}, the checkpoint's plans for ${steps} steps`;
-  return badField("passes", `${rule}: current value is ${passes}`);
+/** Leaves out "calibrated" where there is no calibration: a checkpoint without its file has the published settings. */
+function ownOptions(stored: Partial<SamplerOptions>, calibrated: boolean): Partial<SamplerOptions> {
+  if (calibrated) return { method: "calibrated", ...stored };
+  return stored.method === "calibrated" ? {} : stored;
+}
+
+function needPlans(
+  field: "passes" | "quality",
+  value: unknown,
+  plans: MeasuredPlans | undefined,
+): MeasuredPlans {
+  if (plans !== undefined) return plans;
+  const rule = field === "passes" ? "must be 0" : "must be left out";
+  throw badField(
+    field,
+    `${rule}, as this checkpoint has no calibration: current value is ${value}. Try deno task calibrate`,
+  );
+}
+
+/** Passes, a quality, a rule and steps by their indices exclude each other. */
+function assertOneWay(given: Partial<SamplerOptions>, quality: Quality | undefined): void {
+  if (quality !== undefined && !QUALITY_NAMES.includes(quality)) {
+    throw badField(
+      "quality",
+      `must be one of ${QUALITY_NAMES.join(", ")}: current value is ${showValue(quality)}`,
+    );
+  }
+  if (given.method === "none") return;
+  const rule = RULES.find((name) => given[name] !== undefined);
+  const ways = [["passes", given.passes || undefined], ["quality", quality], [
+    rule,
+    rule && given[rule],
+  ]] as const;
+  const [first, second] = ways.filter(([name, value]) => name !== undefined && value !== undefined);
+  if (second === undefined) return;
+  const values = `current values are ${first![1]} and ${second[1]}`;
+  throw badField(first![0]!, (quote) => `and ${quote(second[0]!)} exclude each other: ${values}`);
 }

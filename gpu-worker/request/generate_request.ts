@@ -1,5 +1,5 @@
 // A request with every field filled in, and the partial request that callers send.
-import type { ResolvedSamplerOptions, SamplerRequest } from "../../sampler/mod.ts";
+import type { Quality, ResolvedSamplerOptions, SamplerRequest } from "../../sampler/mod.ts";
 import type { DecodedImage } from "../media/decoded_image.ts";
 import type { ImageSize, PartialStartImage, StartImage } from "./start_image.ts";
 import type { PartialSkipLayerGuidance, SkipLayerGuidance } from "./skip_layer_guidance.ts";
@@ -58,4 +58,7 @@ export type PartialRequest<Image extends ImageSize = DecodedImage> =
   & { [K in Exclude<keyof GenerateRequest, GivenOrNested>]?: GenerateRequest[K] | undefined }
   & { skipLayerGuidance?: PartialSkipLayerGuidance | undefined }
   & PartialStartImage<Image>
-  & { sampler?: SamplerRequest | undefined };
+  & {
+    /** `quality` lets the calibration choose the number of full passes. */
+    sampler?: SamplerRequest & { quality?: Quality | undefined } | undefined;
+  };

@@ -28,8 +28,4 @@ export interface RequestDefaults {
   /** Shortest and longest side, in pixels, of pictures that the checkpoint draws well. @default around width x height */
   sizes?: { smallest: number; largest: number } | undefined;
   sampler: Partial<SamplerOptions>;
-  /** The full passes that `deno task plan` has found: by number of steps, then by number of full passes. */
-  plans?: StoredPlans | undefined;
 }
-
-export type StoredPlans = Readonly<Record<number, Readonly<Record<number, readonly number[]>>>>;

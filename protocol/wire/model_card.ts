@@ -25,6 +25,14 @@ export const modelCardSchema = z.object({
     .describe("Prompts it knows by heart, if the checkpoint lists them."),
   defaults: completeSettingsSchema.omit({ prompt: true, seed: true })
     .describe("What a request that leaves everything open gets."),
+  calibration: z.object({
+    steps: z.int().describe("Steps of the runs that it was recorded in."),
+    psnr: z.record(z.string(), z.record(z.string(), z.number())).describe(
+      "Number of steps -> number of full passes -> PSNR in dB against all steps in full, on prompts kept for that.",
+    ),
+  }).exactOptional().describe(
+    "What method calibrated, `passes` and `quality` go by. Absent without a calibration.",
+  ),
   limits: z.object({
     size_multiple: z.int().describe("Width and height must be whole multiples of this many pixels."),
     max_side: z.int().describe("Longest side in pixels."),

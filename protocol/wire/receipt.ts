@@ -34,6 +34,18 @@ export const receiptSchema = z.object({
   forecast_errors: z.record(z.string(), z.number()).describe(
     "Step index -> relative error that a forecast would have made there; measured at full steps.",
   ),
+  calibration: z.object({
+    digest: z.string().describe("SHA-256 of the calibration's file. Hex."),
+    predicted_errors: z.record(z.string(), z.number()).describe(
+      "Step index -> relative forecast error that the calibration predicts there, beside `forecast_errors`.",
+    ),
+    psnr: z.number().exactOptional().describe(
+      "PSNR in dB that this plan reached on the calibration's validation prompts.",
+    ),
+    fallback: z.string().exactOptional().describe(
+      "Why the run used Spectrum's published window instead of the calibration.",
+    ),
+  }).exactOptional().describe("Of runs that asked for method calibrated."),
   batch: z.int().exactOptional().describe("Pictures that were made together, if more than this one."),
   dropped_tokens: z.int().exactOptional().describe(
     "Tokens at the prompt's end that no text encoder has read, if any.",

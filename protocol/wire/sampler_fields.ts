@@ -6,6 +6,9 @@ import {
   mapOptions,
   METHOD_NAMES,
   type OptionRow,
+  type Quality,
+  QUALITY_LEVELS,
+  QUALITY_NAMES,
   type SamplerOptions,
   type SamplerRequest,
 } from "../../sampler/options/mod.ts";
@@ -32,6 +35,12 @@ export const spectrumFields = z.strictObject({
   ),
   full_steps: optional(z.array(z.int().min(0).max(999)).min(1).max(1000))
     .describe("The full steps by their indices, ascending from 0."),
+  quality: optional(z.enum(QUALITY_NAMES)).describe(
+    "Instead of `passes`: the fewest full passes whose pictures came as near to all steps in full as this, on the " +
+      `calibration's validation prompts (${
+        Object.entries(QUALITY_LEVELS).map(([name, psnr]) => `${name}: ${psnr} dB`).join(", ")
+      }).`,
+  ),
 });
 
 /** Sampler options in full. */
@@ -53,15 +62,17 @@ export function samplerToWire({ method, fullSteps, ...options }: SamplerOptions)
 }
 
 /** Options of a request, or of settings in full. */
-export type GivenSampler = Omit<z.output<typeof spectrumFields>, "full_steps"> & {
+export type GivenSampler = Omit<z.output<typeof spectrumFields>, "full_steps" | "quality"> & {
   full_steps?: readonly number[] | undefined;
+  quality?: Quality | undefined;
 };
 
 /** The options that a request gives, as the sampler names them. */
-export function samplerFromWire(fields: GivenSampler): SamplerRequest {
+export function samplerFromWire(fields: GivenSampler): SamplerRequest & { quality?: Quality | undefined } {
   return {
     method: fields.method,
     fullSteps: fields.full_steps,
+    ...fields.quality !== undefined && { quality: fields.quality },
     ...mapOptions("name", ({ wire }) => fields[wire]),
   };
 }

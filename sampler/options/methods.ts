@@ -15,11 +15,15 @@ export interface MethodRow {
 const EVERY_FOURTH = { windowSize: 4, flexWindow: 0, warmupSteps: 3 } as const;
 
 /** How the steps between two full passes are forecast. "none" runs every step in full. */
-export type Method = "none" | "spectrum" | "taylorseer" | "reuse";
+export type Method = "none" | "calibrated" | "spectrum" | "taylorseer" | "reuse";
 
 /** The table of methods. */
 export const METHODS: Readonly<Record<Method, MethodRow>> = {
   none: { label: "None", note: "Every step runs the whole network." },
+  calibrated: {
+    label: "Calibrated",
+    note: "Weighs the full passes by what runs of this checkpoint have shown of its features.",
+  },
   spectrum: {
     label: "Spectrum",
     note: "Fits Chebyshev polynomials to the full passes and forecasts the steps between them.",

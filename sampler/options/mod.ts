@@ -11,6 +11,7 @@ export {
   OPTIONS,
   type OptionsOf,
 } from "./option_table.ts";
+export { type Quality, QUALITY_LEVELS, QUALITY_NAMES } from "./quality.ts";
 export {
   METHOD_OPTIONS,
   SAMPLER_DEFAULTS,

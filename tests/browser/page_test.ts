@@ -39,7 +39,7 @@ describe("the page in Chromium", { skip }, () => {
     const { page } = browser;
     await page.getByLabel("Prompt", { exact: true }).fill("red heart");
     // At first the plan, all of it still to come; the checkpoint's own, once the page has heard of it.
-    await page.waitForFunction(() => document.querySelectorAll('.step[data-kind="full"]').length === 10);
+    await page.waitForFunction(() => document.querySelectorAll('.step[data-kind="full"]').length === 7);
     assert.equal(await page.locator('.step[data-state="done"]').count(), 0);
     await page.keyboard.press("Enter");
     await page.locator('.step[data-state="done"]').nth(5).waitFor();
@@ -47,7 +47,7 @@ describe("the page in Chromium", { skip }, () => {
 
     const full = page.locator('.step[data-state="done"][data-kind="full"]');
     const forecast = page.locator('.step[data-state="done"][data-kind="forecast"]');
-    assert.deepEqual([await full.count(), await forecast.count()], [10, 40]);
+    assert.deepEqual([await full.count(), await forecast.count()], [7, 43]);
     const [tall, short] = await Promise.all([bar(page, "full"), bar(page, "forecast")]);
     assert.ok(tall.height > 2 * short.height, "full passes and forecasts differ in height");
     assert.notEqual(tall.pattern, short.pattern);
@@ -58,7 +58,7 @@ describe("the page in Chromium", { skip }, () => {
     assert.equal(await picture.evaluate((image: HTMLImageElement) => image.naturalWidth), 64);
     assert.equal(await page.locator(".previews li").count(), 3);
     const receipt = await page.locator(".receipt").innerText();
-    for (const text of ["10 of 50", "5.00×", "models/emoji", "0 3 8 15 22 30 36 41 45 48", "miss"]) {
+    for (const text of ["7 of 50", "7.14×", "models/emoji", "0 5 13 23 32 40 47", "miss"]) {
       assert.ok(receipt.includes(text), `the receipt says ${text}`);
     }
     assert.deepEqual(browser.complaints, []);
@@ -78,7 +78,7 @@ describe("the page in Chromium", { skip }, () => {
       page.waitForEvent("download"),
       page.getByRole("link", { name: "Download" }).click(),
     ]);
-    assert.equal(download.suggestedFilename(), "it-s-a-star-42-spectrum.png");
+    assert.equal(download.suggestedFilename(), "it-s-a-star-42-calibrated.png");
     const bytes = await Deno.readFile(await download.path());
     assert.deepEqual([...bytes.slice(1, 4)], [..."PNG"].map((letter) => letter.charCodeAt(0)));
 
@@ -98,9 +98,9 @@ describe("the page in Chromium", { skip }, () => {
     const comparison = page.getByRole("region", { name: "Comparison" });
     await comparison.waitFor();
 
-    assert.deepEqual(await page.locator(".run h2").allInnerTexts(), ["Spectrum", "None"]);
+    assert.deepEqual(await page.locator(".run h2").allInnerTexts(), ["Calibrated", "None"]);
     const [first, second] = await page.locator(".receipt").allInnerTexts();
-    assert.ok(first?.includes("10 of 50") && second?.includes("50 of 50"));
+    assert.ok(first?.includes("7 of 50") && second?.includes("50 of 50"));
     const decibels = Number(/PSNR\s+([\d.]+) dB/.exec(await comparison.innerText())?.[1]);
     // The pictures are alike, and not the same.
     assert.ok(decibels > 20 && decibels < 80, `PSNR is ${decibels} dB`);
@@ -128,7 +128,7 @@ describe("the page in Chromium", { skip }, () => {
       await page.getByRole("button", { name: `Open ${prompt}` }).waitFor();
     }
     await page.reload();
-    await page.getByRole("button", { name: "Open owl, Spectrum, 10 of 50 full passes, seed 5" }).click();
+    await page.getByRole("button", { name: "Open owl, Calibrated, 7 of 50 full passes, seed 5" }).click();
     assert.equal(await page.getByLabel("Prompt", { exact: true }).inputValue(), "owl");
     assert.equal(await page.getByRole("spinbutton", { name: "Seed" }).inputValue(), "5");
     await page.getByRole("img", { name: "owl", exact: true }).waitFor();
@@ -246,6 +246,7 @@ describe("the page in Chromium", { skip }, () => {
     assert.match(note, /63/);
 
     await width.fill("64");
+    await page.getByRole("radio", { name: "Spectrum" }).first().check({ force: true });
     await page.locator("summary", { hasText: "Options" }).first().click();
     await page.getByLabel("Blend, w").first().fill("3");
     await page.keyboard.press("Enter");
@@ -269,7 +270,7 @@ describe("the page in Chromium", { skip }, () => {
     assert.equal(visited.at(-1), "generate");
     await page.keyboard.press("Space");
     await finished(page);
-    assert.equal(await page.locator(".run h2").innerText(), "TaylorSeer");
+    assert.equal(await page.locator(".run h2").innerText(), "Spectrum");
     assert.equal(await page.evaluate(() => document.activeElement?.id), "generate");
     assert.match(await page.getByRole("status").innerText(), /Done in .*: rocket/);
     assert.deepEqual(browser.complaints, []);

@@ -58,7 +58,7 @@ describe("videos in Chromium", { skip }, () => {
       page.waitForEvent("download"),
       page.getByRole("link", { name: "Download" }).click(),
     ]);
-    assert.equal(download.suggestedFilename(), "a-red-ball-moves-right-42-spectrum.mp4");
+    assert.equal(download.suggestedFilename(), "a-red-ball-moves-right-42-calibrated.mp4");
     assert.deepEqual(browser.complaints, []);
   });
 

@@ -23,6 +23,7 @@ torch.set_num_threads(1)
 def main():
     write("noise", noise())
     write("forecasters", forecasters())
+    write("calibrated", calibrated())
     write("flow_match_euler", flow_match_euler())
 
 
@@ -152,6 +153,59 @@ def forecasters():
             }
         )
     return {"direct": direct, "reference": reference}
+
+
+# --- calibrated forecasts ---------------------------------------------------------------------------------------------
+
+
+def calibrated(points=16, ridge=1e-6):
+    """Products of random smooth features of two branches on a grid of sigmas, and the weights on this and another grid."""
+    generator = np.random.RandomState(3)
+    grid = np.linspace(1, 1 / points, points)
+    waves = generator.rand(3, 40)
+    branch = lambda shift: (1 + waves[0]) * np.cos(3 * waves[1] + (2 * waves[2] + shift) * grid[:, None])
+    h, u = branch(0), branch(0.3)
+    scale = np.sqrt((h**2).sum(1))
+    h, u = h / scale[:, None], u / np.sqrt((u**2).sum(1))[:, None]
+    norms = 2 + np.sin(3 * grid)
+    cc, uu, cu = h @ h.T, u @ u.T, (h @ u.T + u @ h.T) / 2
+    unit = lambda m: m / np.sqrt(np.outer(np.diag(m), np.diag(m)))
+
+    def interpolation(at):
+        rows = np.zeros((len(at), points))
+        for row, x in zip(rows, at):
+            x = np.clip(x, grid[-1], grid[0])
+            near = np.abs(grid - x).argmin()
+            if grid[near] == x:
+                row[near] = 1
+                continue
+            first = min(max(0, int((grid > x).sum()) - 2), points - 4)
+            for i in range(first, first + 4):
+                others = [j for j in range(first, first + 4) if j != i]
+                row[i] = np.prod([(x - grid[j]) / (grid[i] - grid[j]) for j in others])
+        return rows
+
+    runs = []
+    for steps, guidance, share, full in ((16, 1, 0, [0, 2, 5, 11]), (16, 3, 0.4, [0, 1, 7]), (9, 2, 1, [0, 3, 4, 7])):
+        at = grid if steps == points else np.linspace(1, 0.1, steps)
+        w = interpolation(at)
+        g, r = guidance, guidance - 1
+        a, b, c = (w @ m @ w.T for m in (cc, uu, cu))
+        m = unit(a) if g == 1 else (1 - share) * unit(a + b) + share * unit(g * g * a - 2 * g * r * c + r * r * b)
+        n = w @ norms
+        weights, errors = [], []
+        for step, anchors in forecast_steps(steps, full):
+            gram = m[np.ix_(anchors, anchors)]
+            last = np.eye(len(anchors))[-1]
+            x = np.linalg.solve(gram + ridge * np.eye(len(anchors)), m[anchors, step] + ridge * last)
+            weights.append(x * n[step] / n[anchors])
+            errors.append(np.sqrt(1 - 2 * x @ m[anchors, step] + x @ gram @ x))
+        runs.append(
+            dict(steps=steps, guidance=guidance, guidedShare=share, fullSteps=full, sigmasF64=pack(at))
+            | dict(weightsF64=pack(np.concatenate(weights)), errorsF64=pack(np.array(errors)))
+        )
+    products = dict(conditionalF64=pack(cc), unconditionalF64=pack(uu), crossF64=pack(cu))
+    return {"gridF64": pack(grid), "normsF64": pack(norms), "products": products, "runs": runs}
 
 
 # --- solver -----------------------------------------------------------------------------------------------------------

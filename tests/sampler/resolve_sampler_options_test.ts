@@ -115,7 +115,7 @@ describe("resolveSamplerOptions()", () => {
     assert.throws(() => resolveSamplerOptions({ method: "toString" as Method }, 50), {
       name: "TypeError",
       message:
-        "Cannot sample as 'method' must be one of none, spectrum, taylorseer, reuse: current value is toString",
+        "Cannot sample as 'method' must be one of none, calibrated, spectrum, taylorseer, reuse: current value is toString",
     });
   });
 });

@@ -19,7 +19,7 @@ import { assertWritable } from "../write_atomically.ts";
 export async function batch(args: string[], signal: AbortSignal): Promise<void> {
   const options = parseBatchArguments(args);
   if (options === undefined) return console.log(BATCH_HELP);
-  const { model, parts, devices, memory, json } = options;
+  const { model, parts, devices, memory, calibration, json } = options;
   const { plan, output, dtype, weights } = await preparePlan(options);
   const started = performance.now();
   const { todo } = plan;
@@ -30,6 +30,7 @@ export async function batch(args: string[], signal: AbortSignal): Promise<void> 
     dtype,
     weights,
     memory,
+    calibration,
     devices,
     threads: threadsOfEach(options),
     signal,
@@ -49,7 +50,7 @@ async function preparePlan(
   options: BatchArguments,
 ): Promise<{ plan: BatchPlan; output: string; dtype: string; weights: HeldWeights }> {
   const { promptFile, totalPromptNum, model, parts, devices, dtype, weights, memory, image } = options;
-  const { expName, request } = options;
+  const { calibration, expName, request } = options;
   const prompts = promptFile === "-"
     ? readPrompts(decodeText(await new Response(Deno.stdin.readable).bytes()), totalPromptNum)
     : readPromptFile(promptFile, totalPromptNum);
@@ -59,10 +60,11 @@ async function preparePlan(
     dtype,
     parts,
     weights,
+    ...calibration,
   });
   const { checkpoint, reading, dtype: computeType } = read;
   // Each device's process has them too, on a stderr that nobody reads.
-  for (const note of checkpoint.notes) console.warn(`batch: ${note}`);
+  for (const note of [...checkpoint.notes, ...read.warnings]) console.warn(`batch: ${note}`);
   const complete = await completion(request, { image, reading });
   // A wrong setting is wrong for every prompt, so report it once.
   const { sampler } = complete(" ", options.seed === -1 ? 0 : options.seed);

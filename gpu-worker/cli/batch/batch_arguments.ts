@@ -10,6 +10,12 @@ import type { WeightChoice } from "../../checkpoint/held_weights.ts";
 import { readDevice, WEIGHTS_HELP } from "../../flags/device_flags.ts";
 import { IMAGE_FLAGS, IMAGE_HELP, type ImageArguments, readImageFlags } from "../../flags/image_flags.ts";
 import { MEMORY_FLAGS, MEMORY_HELP, type MemoryOptions, readMemoryFlags } from "../../flags/memory_flags.ts";
+import {
+  CALIBRATION_FLAGS,
+  CALIBRATION_HELP,
+  type CalibrationArguments,
+  readCalibrationFlags,
+} from "../../flags/calibration_flags.ts";
 import { MODEL_FLAGS, MODEL_HELP, readModelName } from "../../flags/model_flags.ts";
 import type { PartFiles } from "../../checkpoint/part_files.ts";
 import { PART_FLAGS, PART_HELP, readPartFlags } from "../../flags/part_flags.ts";
@@ -26,6 +32,7 @@ ${PART_HELP}
   --dtype T                float32 | float16 | bfloat16 (float32; bfloat16 on cuda)
 ${WEIGHTS_HELP}
 ${MEMORY_HELP}
+${CALIBRATION_HELP}
   --output-base-path DIR   folder of all experiments (out)
   --exp-name NAME          folder of this experiment, with a folder per prompt: image.png (and video.mp4), stats.json (<model>/<method>)
   --json                   the summary as one JSON object on stdout
@@ -44,6 +51,7 @@ const FLAGS = {
   ...PART_FLAGS,
   ...IMAGE_FLAGS,
   ...MEMORY_FLAGS,
+  ...CALIBRATION_FLAGS,
   "prompt-file": "text",
   "total-prompt-num": "number",
   "devices": "text",
@@ -74,6 +82,7 @@ export interface BatchArguments {
   dtype: DType | undefined;
   weights: WeightChoice | undefined;
   memory: MemoryOptions;
+  calibration: CalibrationArguments;
   /** The image that every prompt starts from. */
   image: ImageArguments | undefined;
   outputBasePath: string;
@@ -127,6 +136,7 @@ export function parseBatchArguments(args: readonly string[]): BatchArguments | u
     dtype,
     weights,
     memory: readMemoryFlags(flags),
+    calibration: readCalibrationFlags(flags),
     image: readImageFlags(flags),
     outputBasePath: flags["output-base-path"] ?? "out",
     expName: flags["exp-name"],

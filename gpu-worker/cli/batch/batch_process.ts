@@ -4,6 +4,7 @@ import type { HeldWeights } from "../../checkpoint/blocks/quantization_of.ts";
 import type { BatchDevice } from "./batch_arguments.ts";
 import type { BatchEvent, BatchTask } from "./batch_messages.ts";
 import type { PartFiles } from "../../checkpoint/part_files.ts";
+import { type CalibrationArguments, calibrationArguments } from "../../flags/calibration_flags.ts";
 import { memoryArguments, type MemoryOptions } from "../../flags/memory_flags.ts";
 import { partArguments } from "../../flags/part_flags.ts";
 
@@ -14,6 +15,7 @@ export interface BatchProcessOptions {
   dtype: string;
   weights: HeldWeights;
   memory: MemoryOptions;
+  calibration: CalibrationArguments;
   /** Threads of the CPU provider. @default one for each physical core */
   threads?: number | undefined;
   /** Aborting ends the process; one that is drawing ends within a step. */
@@ -33,7 +35,7 @@ export class BatchProcess implements AsyncDisposable {
   readonly #signal: AbortSignal;
 
   private constructor(
-    { model, parts, device, dtype, weights, memory, threads, signal }: BatchProcessOptions,
+    { model, parts, device, dtype, weights, memory, calibration, threads, signal }: BatchProcessOptions,
   ) {
     const { provider, deviceId } = device;
     this.#child = new Deno.Command(Deno.execPath(), {
@@ -43,6 +45,7 @@ export class BatchProcess implements AsyncDisposable {
         ...["--weights", weights],
         ...memoryArguments(memory),
         ...partArguments(parts),
+        ...calibrationArguments(calibration),
         ...deviceId === undefined ? [] : ["--device-id", String(deviceId)],
         ...threads === undefined ? [] : ["--threads", String(threads)],
       ],

@@ -17,6 +17,7 @@ import { readDevice } from "../../flags/device_flags.ts";
 import { GRAPH_CACHE_FOLDER } from "../../session/graph_cache_folder.ts";
 import { WEIGHT_CACHE_FOLDER } from "../../session/weight_store.ts";
 import { openImage } from "../../flags/image_flags.ts";
+import { CALIBRATION_FLAGS, readCalibrationFlags } from "../../flags/calibration_flags.ts";
 import { MEMORY_FLAGS, readMemoryFlags } from "../../flags/memory_flags.ts";
 import { PART_FLAGS, readPartFlags } from "../../flags/part_flags.ts";
 import { readFlags } from "../../flags/read_flags.ts";
@@ -35,11 +36,13 @@ async function batchWorker(args: string[], signal: AbortSignal): Promise<void> {
     threads: "number",
     ...MEMORY_FLAGS,
     ...PART_FLAGS,
+    ...CALIBRATION_FLAGS,
   });
   using pipeline = await openPipeline(model, {
     ...readDevice(flags),
     ...readMemoryFlags(flags),
     parts: readPartFlags(flags),
+    ...readCalibrationFlags(flags),
     ...deviceId !== undefined && { deviceId },
     ...threads !== undefined && { intraOpThreads: threads },
     graphCache: GRAPH_CACHE_FOLDER,

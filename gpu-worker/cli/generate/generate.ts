@@ -38,7 +38,7 @@ export async function generate(
   const options = await settleArguments(parsed);
   const { model, parts, device } = options;
   // Check everything that can be checked before gigabytes are loaded.
-  const described = describeModel(model, { ...device, parts });
+  const described = describeModel(model, { ...device, parts, ...options.calibration });
   const { requests, image } = await completeAll(options, described);
   const { paths, dumps } = await choosePaths(options, { requests, described });
   const info = modelInfo(model, described, options.memory);
@@ -50,6 +50,7 @@ export async function generate(
     ...device,
     parts,
     ...options.memory,
+    ...options.calibration,
     graphCache: GRAPH_CACHE_FOLDER,
     weightCache: WEIGHT_CACHE_FOLDER,
   });
@@ -188,9 +189,10 @@ function report(
     warnings: [...new Set(warnings)],
   });
   if (json) return console.log(JSON.stringify(summary, null, 2));
-  const { fullPasses, method, seconds } = summary;
+  const { fullPasses, method, seconds, calibration } = summary;
   const steps = results[0]!.plan.length;
   // Standard output has the picture.
   const print = out === STANDARD_OUTPUT ? console.error : console.log;
+  if (calibration?.fallback !== undefined) print(`published window, as ${calibration.fallback}`);
   print(`${method}: ${fullPasses} of ${steps} steps in full, ${seconds.denoise.toFixed(2)} s of denoising`);
 }

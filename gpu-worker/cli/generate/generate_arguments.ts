@@ -4,6 +4,12 @@ import type { PartialRequest } from "../../request/generate_request.ts";
 import type { DeviceOptions } from "../../model/describe_model.ts";
 import { readDevice, WEIGHTS_HELP } from "../../flags/device_flags.ts";
 import { MEMORY_FLAGS, MEMORY_HELP, type MemoryOptions, readMemoryFlags } from "../../flags/memory_flags.ts";
+import {
+  CALIBRATION_FLAGS,
+  CALIBRATION_HELP,
+  type CalibrationArguments,
+  readCalibrationFlags,
+} from "../../flags/calibration_flags.ts";
 import { MODEL_FLAGS, MODEL_HELP, readModelName } from "../../flags/model_flags.ts";
 import { IMAGE_FLAGS, IMAGE_HELP, type ImageArguments, readImageFlags } from "../../flags/image_flags.ts";
 import type { PartFiles } from "../../checkpoint/part_files.ts";
@@ -28,6 +34,7 @@ ${SAMPLING_HELP}
   --dtype T                float32 | float16 | bfloat16 (float32; bfloat16 on cuda)
 ${WEIGHTS_HELP}
 ${MEMORY_HELP}
+${CALIBRATION_HELP}
   --out FILE               .png, .jpg or .webp (out/{prompt}-{seed}.png); videos: .mp4, .webp, .gif, or single
                            frames as frames/ or frames/%04d.png (out/{prompt}-{seed}.mp4). {${
   OUT_FIELDS.join("}, {")
@@ -45,6 +52,7 @@ const FLAGS = {
   ...MODEL_FLAGS,
   ...PART_FLAGS,
   ...MEMORY_FLAGS,
+  ...CALIBRATION_FLAGS,
   "prompt": "text",
   "prompt-file": "text",
   "from": "text",
@@ -75,6 +83,7 @@ export interface GenerateArguments {
   promptFile: string | undefined;
   /** A file whose picture is drawn again. */
   from: string | undefined;
+  calibration: CalibrationArguments;
   n: number;
   /** Output path. If undefined, `defaultOutput`. */
   out: string | undefined;
@@ -122,6 +131,7 @@ export function parseGenerateArguments(args: readonly string[]): GenerateArgumen
     prompt,
     promptFile,
     from,
+    calibration: readCalibrationFlags(flags),
     n,
     out,
     overwrite: flags.overwrite,

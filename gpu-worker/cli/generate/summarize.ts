@@ -27,10 +27,10 @@ export function summarize(
   const [result] = results as [GenerateResult];
   const stepsOf = (kind: string) => result.plan.flatMap((k, index) => k === kind ? [index] : []);
   const fullSteps = stepsOf("full");
-  const options = flattenSamplerOptions(request.sampler);
+  const { sampler, calibration } = result;
+  const options = flattenSamplerOptions(sampler);
   const sum = (part: keyof Seconds) => results.reduce((total, { seconds }) => total + seconds[part], 0);
   const {
-    sampler,
     prompt,
     negativePrompt,
     seed,
@@ -71,6 +71,9 @@ export function summarize(
     fullPasses: fullSteps.length,
     forecastSteps: stepsOf("forecast"),
     forecastErrors: Object.fromEntries(result.forecastErrors),
+    ...calibration && {
+      calibration: { ...calibration, predictedErrors: Object.fromEntries(calibration.predictedErrors) },
+    },
     seconds: {
       load: loadSeconds,
       encode: sum("encode"),

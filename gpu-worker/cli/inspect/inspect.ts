@@ -13,6 +13,7 @@ import { describeFile, type FileDescription } from "./describe_file.ts";
 import { type ReadModel, readModel } from "../../model/read_model.ts";
 import { type ProviderName, Runtime } from "../../runtime/mod.ts";
 import { readDevice, WEIGHTS_HELP } from "../../flags/device_flags.ts";
+import { recordingBytes } from "../calibrate/feature_products.ts";
 import { peakMemoryBytes } from "../peak_memory.ts";
 import { featureElements } from "../../pipeline/family.ts";
 import { predictMemory, predictPromptBytes } from "./predict_memory.ts";
@@ -111,15 +112,14 @@ function describe(
   });
   const { maxSequenceLength } = request;
   const loaded = loadedComponents(checkpoint, graphs);
-  const promptBytes = predictPromptBytes(
-    { components: loaded, maxSequenceLength },
-    guidanceBranches(request, reading.rules),
-  );
+  const branches = guidanceBranches(request, reading.rules);
+  const promptBytes = predictPromptBytes({ components: loaded, maxSequenceLength }, branches);
+  const elements = featureElements(read, request);
   const run = {
     dtype,
     plan,
     slots,
-    featureElements: featureElements(read, request),
+    featureElements: elements,
     conditioningElements: reading.conditioningElements?.(request) ?? 0,
     maxSequenceLength,
     decoding: reading.decoding(request, saving),
@@ -136,6 +136,7 @@ function describe(
     folder: checkpoint.folder,
     pipelineClass: checkpoint.pipelineClass,
     digest: modelInfo(model, read, saving).digest,
+    ...reading.calibration && { calibration: reading.calibration.source },
     components,
     defaults,
     device: { provider, dtype, weights: checkpoint.held, problem },
@@ -153,6 +154,8 @@ function describe(
       processBytes,
       /** Weights of all loaded components by --weights. */
       weightBytesBy: Object.fromEntries(HELD.map((held) => [held, predict(held).weightBytes])),
+      // A recorded run keeps one feature in its history, so it needs less there.
+      recordingBytes: recordingBytes({ featureElements: elements, branches, steps: request.steps }),
       // On a GPU the model is in the device's memory, not in the process's.
       peakBytes: provider === "cpu" ? processBytes + parts.modelBytes : parts.modelBytes,
       freeBytes: Deno.systemMemoryInfo().available,
@@ -220,6 +223,7 @@ function print(
     `  the process itself: ${megabytes(memory.processBytes)}, including ${prompts} of encoded prompts`,
   );
   console.log(`  a worker also remembers up to ${remembered} of encoded prompts`);
+  console.log(`  deno task calibrate keeps ${megabytes(memory.recordingBytes)} of features on the host`);
   const where = device.provider === "cpu" ? "in all" : "on the device";
   console.log(`  at its peak ${where}: ${megabytes(memory.peakBytes)}`);
   const verdict = device.problem ??

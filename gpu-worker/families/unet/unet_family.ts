@@ -17,6 +17,7 @@ export const sdFamily: Family<UNetCheckpoint> = {
   solver: ({ steps }, { reading: { scheduler }, noise }) => createSolver(scheduler, { steps, noise }),
   feeds: unetFeeds,
   featureDims: ({ channels }, { height, width }) => [channels, height, width],
+  channelsFirst: true,
   decoder: pictureDecoder,
 };
 

@@ -62,6 +62,13 @@ export class MethodFields {
     this.#refresh();
   }
 
+  /** @param {boolean} calibrated Whether the model has the calibration that the method of this name needs. */
+  set calibrated(calibrated) {
+    const radio = this.#radios().find(({ value }) => value === "calibrated");
+    radio?.closest("label")?.toggleAttribute("hidden", !calibrated);
+    if (!calibrated && radio?.checked) this.value = { method: /** @type {const} */ ("spectrum") };
+  }
+
   /** @returns {SpectrumOptions} What goes on the wire: the method and the options that were typed. */
   get value() {
     const method = this.#method();

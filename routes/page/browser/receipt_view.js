@@ -51,10 +51,16 @@ export function showReceipt(root, { request, receipt, pictureUrl }) {
 function receiptFacts(receipt, { request: { image }, steps }) {
   const errors = Object.entries(receipt.forecast_errors);
   const worst = errors.reduce((a, b) => (b[1] > a[1] ? b : a), ["", 0]);
+  const { fallback, predicted_errors: predicted = {} } = receipt.calibration ?? {};
+  const expected = predicted[worst[0]];
   return {
     Method: METHOD_OPTIONS[receipt.method].label,
     ...(receipt.method !== "none" && { Options: describeOptions(receipt) }),
-    ...(errors.length > 0 && { "Forecast error": `largest ${percent(worst[1])}, at step ${worst[0]}` }),
+    ...(errors.length > 0 && {
+      "Forecast error": `largest ${percent(worst[1])}, at step ${worst[0]}` +
+        (expected === undefined ? "" : ` (predicted ${percent(expected)})`),
+    }),
+    ...(fallback !== undefined && { "Published window": fallback }),
     "Full passes at": receipt.method === "none" ? "every step" : receipt.full_steps.join(" "),
     Guidance: `${receipt.options.guidance_scale}, true CFG ${receipt.options.true_cfg_scale}`,
     ...(image && {

@@ -51,6 +51,7 @@ export class RequestForm {
     this.#model = new ModelFields(this.#find("#models", HTMLElement), {
       onChange: () => {
         this.#useDefaults({ onlyEmpty: false });
+        this.#useMethod();
         changed();
         onModel();
       },
@@ -65,6 +66,7 @@ export class RequestForm {
   set models(models) {
     this.#model.models = models;
     this.#useDefaults({ onlyEmpty: true });
+    this.#useMethod();
     this.#refresh();
   }
 
@@ -173,7 +175,15 @@ export class RequestForm {
     for (const fields of [this.#first, this.#second]) {
       fields.modelDefaults = laterSteps === this.model?.defaults?.steps ? own : withoutPlan;
       fields.steps = laterSteps;
+      fields.calibrated = this.model?.calibration !== undefined;
     }
+  }
+
+  /** Chooses the model's own method, unless options were typed for another. */
+  #useMethod() {
+    const method = this.model?.defaults?.spectrum.method;
+    const typed = Object.keys(this.#first.value).length > 1;
+    if (method !== undefined && !typed) this.#first.value = { method };
   }
 
   /** @param {{ onlyEmpty: boolean }} options */

@@ -68,4 +68,9 @@ export type ImageEvent = QueuedEvent | ProgressEvent | PartialImageEvent | Compl
 export type Model =
   & Pick<ModelCard, "id">
   & { alias_of?: string }
-  & Partial<Pick<ModelCard, "pipeline_class" | "title" | "names" | "defaults" | "start_image" | "video">>;
+  & Partial<
+    Pick<
+      ModelCard,
+      "pipeline_class" | "title" | "names" | "defaults" | "calibration" | "start_image" | "video"
+    >
+  >;

@@ -37,6 +37,7 @@ export const FAMILIES: readonly Family[] = [
   { name: "planned TaylorSeer, order 1", sampler: { method: "taylorseer", order: 1 }, planned: true },
   { name: "planned TaylorSeer, order 2", sampler: { method: "taylorseer", order: 2 }, planned: true },
   { name: "planned Spectrum, w 0.5", sampler: { ...SPECTRUM, w: 0.5 }, planned: true },
+  { name: "calibrated", sampler: { method: "calibrated" }, planned: true },
 ];
 
 /** Families whose window an error budget sets. */

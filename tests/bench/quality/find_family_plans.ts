@@ -1,46 +1,28 @@
-// Plans for the families that have one, from features recorded on prompts that are not measured.
-import { planningPrompts, recordGram } from "../../../gpu-worker/cli/plan/record_gram.ts";
-import type { Pipeline } from "../../../gpu-worker/pipeline/pipeline.ts";
+// Plans for the families that have one, from the features that the checkpoint's calibration has recorded.
 import { createForecaster, findPlans, SAMPLER_DEFAULTS } from "../../../sampler/mod.ts";
+import type { ModelCalibration } from "../../../gpu-worker/request/model_calibration.ts";
 import { FAMILIES, PASSES, type PlansByFamily } from "./fidelity_methods.ts";
 import { STEPS } from "./methods.ts";
 
-const SEED = 7000;
-
-export interface FindFamilyPlansOptions {
-  names: readonly string[];
-  /** Where they are kept. */
-  path: string;
-  signal: AbortSignal;
-}
-
-export async function findFamilyPlans(
-  pipeline: Pipeline,
-  { names, path, signal }: FindFamilyPlansOptions,
-): Promise<PlansByFamily> {
-  try {
-    return JSON.parse(Deno.readTextFileSync(path));
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
+/** Returns the plans by family, then by number of passes. Those of method calibrated are the stored ones. */
+export function findFamilyPlans({ grid, norms, products, plans }: ModelCalibration): PlansByFamily {
+  if (grid.length !== STEPS) {
+    throw new RangeError(`Cannot find plans as the calibration has ${grid.length} steps`);
   }
-  const { gram, strides } = await recordGram(pipeline, {
-    prompts: planningPrompts(names),
-    given: { seed: SEED, steps: STEPS },
-    steps: STEPS,
-    signal,
-  });
-  const plans = Object.fromEntries(
+  const { conditional, unconditional } = products;
+  const gram = conditional.map((value, k) =>
+    (value + unconditional![k]!) * norms[Math.floor(k / STEPS)]! * norms[k % STEPS]!
+  );
+  const weights = grid.map((sigma, i) => sigma - (grid[i + 1] ?? 0));
+  return Object.fromEntries(
     FAMILIES.filter(({ planned }) => planned).map(({ name, sampler }) => {
+      if (sampler.method === "calibrated") {
+        return [name, Object.fromEntries(PASSES.map((passes) => [passes, plans[STEPS]![passes]!.fullSteps]))];
+      }
       const options = { ...SAMPLER_DEFAULTS[sampler.method], ...sampler };
-      const found = findPlans({
-        gram,
-        weights: strides,
-        forecaster: createForecaster(options, STEPS),
-        maxPasses: Math.max(...PASSES),
-      });
+      const forecaster = createForecaster(options, STEPS);
+      const found = findPlans({ gram, weights, forecaster, maxPasses: Math.max(...PASSES) });
       return [name, Object.fromEntries(PASSES.map((passes) => [passes, found[passes - 1]!.fullSteps]))];
     }),
   );
-  Deno.writeTextFileSync(path, JSON.stringify(plans, null, 1));
-  return plans;
 }

@@ -13,7 +13,7 @@ export function openPictureEncoder(model: string, threads: number): PictureEncod
   const { vaeEncoder } = readModel(model).graphs;
   if (vaeEncoder === undefined) throw new TypeError(`Cannot encode pictures as ${model} has no VAE encoder`);
   const runtime = Runtime.open({ provider: "cpu", intraOpThreads: threads });
-  const encoder = new ImageEncoder(runtime, vaeEncoder);
+  const encoder = new ImageEncoder(runtime, () => runtime.createSession(vaeEncoder));
   return {
     // Without noise these are the posterior's means.
     encode: (image) => encoder.encode(image, { noise: (count) => new Float32Array(count) }),

@@ -88,7 +88,10 @@ async function fidelity(
   { python, log: folder, signal }: { python: string | undefined; log: string; signal: AbortSignal },
 ): Promise<void> {
   const names = pipeline.model.names ?? [];
-  const plans = await findFamilyPlans(pipeline, { names, path: join(folder, "plans.json"), signal });
+  const { calibration } = pipeline.description;
+  if (calibration === undefined) throw new Error(`Cannot measure as ${MODEL} has no calibration`);
+  const plans = findFamilyPlans(calibration);
+  Deno.writeTextFileSync(join(folder, "plans.json"), JSON.stringify(plans, null, 1));
   using log = ResultLog.open<FidelityRecord>(join(folder, "fidelity.jsonl"));
   await using flip = python === undefined ? undefined : new Flip(python);
   const onPrompt = progress("fidelity");

@@ -80,6 +80,7 @@ export class FakePipeline implements Pipeline {
       image,
       ...video && { video },
       plan,
+      sampler,
       forecastErrors: new Map(),
       initialLatents: latents,
       latents,

@@ -19,6 +19,7 @@ const CONDITIONS: PictureConditions = {
   dtype: "bfloat16",
   held: "as-stored",
   vaeTiling: false,
+  calibration: undefined,
   runtime: "1.30.0",
   mp4Encoder: undefined,
 };
@@ -28,6 +29,7 @@ const OTHERS: PictureConditions = {
   dtype: "float16",
   held: "int8",
   vaeTiling: true,
+  calibration: "c",
   runtime: "1.31.0",
   mp4Encoder: "wasm",
 };
@@ -80,6 +82,7 @@ describe("pictureDigest()", () => {
       ],
       weights: [{ weights: "int8" }, { weights: "int4" }],
       vaeTiling: [{ vaeTiling: true }],
+      calibration: [{ calibration: "models/emoji/calibration.json", forceCalibration: true }],
     };
     const deciding = Object.entries(DECIDES_PICTURE).flatMap(([name, decides]) => decides ? [name] : []);
     assert.deepEqual(Object.keys(changes).sort(), deciding.sort());

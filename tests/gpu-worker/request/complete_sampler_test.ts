@@ -3,43 +3,78 @@ import assert from "node:assert/strict";
 import {
   completeSampler,
   type CompleteSamplerOptions,
+  type GivenSampler,
 } from "../../../gpu-worker/request/complete_sampler.ts";
 import { flattenSamplerOptions, SAMPLER_DEFAULTS, type SamplerOptions } from "../../../sampler/mod.ts";
 
 const CHECKPOINT: CompleteSamplerOptions = {
-  own: { method: "spectrum", passes: 3 },
-  plans: { 20: { 3: [0, 6, 15], 4: [0, 4, 9, 16] } },
+  own: { passes: 3 },
+  calibration: {
+    plans: {
+      20: {
+        3: { fullSteps: [0, 6, 15], psnr: 36 },
+        4: { fullSteps: [0, 4, 9, 16], psnr: 43 },
+        6: { fullSteps: [0, 2, 5, 9, 13, 17], psnr: 50 },
+      },
+    },
+  },
   steps: 20,
 };
+const UNCALIBRATED: CompleteSamplerOptions = { own: {}, calibration: undefined, steps: 20 };
 
-function complete(given: Partial<SamplerOptions>, checkpoint: CompleteSamplerOptions): SamplerOptions {
+function complete(given: GivenSampler, checkpoint: CompleteSamplerOptions): SamplerOptions {
   return flattenSamplerOptions(completeSampler(given, checkpoint));
 }
 
 describe("completeSampler()", () => {
-  it("takes the checkpoint's plan for its own number of passes, or for the one asked for", () => {
+  it("takes the calibration's plan for the checkpoint's passes, or for those asked for", () => {
     const own = complete({}, CHECKPOINT);
-    assert.deepEqual([own.passes, own.fullSteps], [3, [0, 6, 15]]);
-    // A fit of five columns needs five passes.
-    assert.equal(own.m, 2);
+    assert.deepEqual([own.method, own.passes, own.fullSteps], ["calibrated", 3, [0, 6, 15]]);
     const four = complete({ passes: 4 }, CHECKPOINT);
-    assert.deepEqual([four.passes, four.fullSteps], [4, [0, 4, 9, 16]]);
+    assert.deepEqual([four.method, four.passes, four.fullSteps], ["calibrated", 4, [0, 4, 9, 16]]);
     const other = complete({ method: "reuse", passes: 4 }, CHECKPOINT);
     assert.deepEqual([other.method, other.fullSteps], ["reuse", [0, 4, 9, 16]]);
+    // A fit of five columns needs five passes.
+    assert.equal(complete({ method: "spectrum", passes: 3 }, CHECKPOINT).m, 2);
   });
 
-  it("goes by the window where one is asked for, and where there is no plan for the steps", () => {
-    for (
-      const given of [{ flexWindow: 0.75 }, { windowSize: 3 }, { tailSteps: 1 }, { errorBudget: 0.1 }, {
-        passes: 0,
-      }]
-    ) {
+  it("takes a plan at any number of steps", () => {
+    assert.deepEqual(complete({ passes: 4 }, { ...CHECKPOINT, steps: 50 }).fullSteps, [0, 10, 23, 40]);
+    assert.equal(complete({ passes: 11 }, { ...CHECKPOINT, steps: 30 }).fullSteps?.length, 11);
+    assert.deepEqual(complete({}, { ...CHECKPOINT, steps: 2 }).fullSteps, [0, 1]);
+  });
+
+  it("takes the fewest passes that reach the quality asked for, good unless the checkpoint says a number", () => {
+    const passes = (given: GivenSampler, checkpoint = CHECKPOINT) => complete(given, checkpoint).passes;
+    assert.deepEqual(
+      [passes({ quality: "draft" }), passes({ quality: "good" }), passes({ quality: "high" })],
+      [3, 4, 6],
+    );
+    assert.equal(passes({}, { ...CHECKPOINT, own: {} }), 4);
+  });
+
+  it("keeps the passes of the steps that remain where a run starts from an image", () => {
+    assert.deepEqual(complete({}, { ...CHECKPOINT, skipped: 8 }).fullSteps, [0, 7]);
+    assert.deepEqual(complete({ passes: 4 }, { ...CHECKPOINT, skipped: 8 }).fullSteps?.length, 4);
+  });
+
+  it("goes by the window where one is asked for, and for other methods", () => {
+    const windows = [{ flexWindow: 0.75 }, { windowSize: 3 }, { tailSteps: 1 }, { errorBudget: 0.1 }, {
+      passes: 0,
+    }];
+    for (const given of windows) {
       const { passes, fullSteps } = complete(given, CHECKPOINT);
       assert.deepEqual([passes, fullSteps], [0, undefined], JSON.stringify(given));
     }
-    assert.deepEqual(complete({}, { ...CHECKPOINT, steps: 50 }), SAMPLER_DEFAULTS.spectrum);
     assert.equal(complete({ method: "taylorseer" }, CHECKPOINT).fullSteps, undefined);
     assert.equal(complete({ method: "none", passes: 4 }, CHECKPOINT).fullSteps, undefined);
+    assert.equal(complete({}, { ...CHECKPOINT, own: { method: "spectrum" } }).fullSteps, undefined);
+  });
+
+  it("has the published settings without a calibration, whatever the checkpoint's own method", () => {
+    assert.deepEqual(complete({}, UNCALIBRATED), SAMPLER_DEFAULTS.spectrum);
+    const own = { method: "calibrated", passes: 8 } as const;
+    assert.deepEqual(complete({}, { ...UNCALIBRATED, own }), SAMPLER_DEFAULTS.spectrum);
   });
 
   it("takes steps by their indices", () => {
@@ -54,22 +89,28 @@ describe("completeSampler()", () => {
     assert.deepEqual(complete({ passes: 4 }, budget).passes, 4);
   });
 
-  it("refuses passes that no plan has, and passes beside a window", () => {
-    const cases = [
+  it("refuses what takes a calibration where there is none, and two ways to choose the passes", () => {
+    const cases: [GivenSampler, CompleteSamplerOptions, string][] = [
       [
-        { passes: 7 },
+        { passes: 21 },
         CHECKPOINT,
-        "'passes' must be one of 3, 4, the checkpoint's plans for 20 steps: current value is 7",
+        "'passes' must be a whole number in 0..20, the steps: current value is 21",
       ],
       [
         { passes: 4 },
-        { ...CHECKPOINT, steps: 50 },
-        "'passes' must be 0, as this checkpoint has no plans for 50 steps: current value is 4",
+        UNCALIBRATED,
+        "'passes' must be 0, as this checkpoint has no calibration: current value is 4",
       ],
       [
-        { passes: 4 },
-        { ...CHECKPOINT, plans: undefined },
-        "'passes' must be 0, as this checkpoint has no plans",
+        { quality: "high" },
+        UNCALIBRATED,
+        "'quality' must be left out, as this checkpoint has no calibration: current value is high",
+      ],
+      [{ method: "calibrated" }, UNCALIBRATED, "'method' must not be calibrated, as this checkpoint has no"],
+      [
+        { quality: "best" as "high" },
+        CHECKPOINT,
+        "'quality' must be one of draft, good, high: current value is best",
       ],
       [
         { passes: 4, flexWindow: 3 },
@@ -77,7 +118,9 @@ describe("completeSampler()", () => {
         "'passes' and 'flexWindow' exclude each other: current values are 4 and 3",
       ],
       [{ passes: 4, fullSteps: [0, 1] }, CHECKPOINT, "'passes' and 'fullSteps' exclude each other"],
-    ] as const;
+      [{ passes: 4, quality: "good" }, CHECKPOINT, "'passes' and 'quality' exclude each other"],
+      [{ quality: "good", tailSteps: 1 }, CHECKPOINT, "'quality' and 'tailSteps' exclude each other"],
+    ];
     for (const [given, checkpoint, message] of cases) {
       assert.throws(() => complete(given, checkpoint), (error: Error) => {
         assert.equal(error.name, "RangeError");

@@ -28,20 +28,22 @@ describe("deno task generate", () => {
     ]);
     assert.equal(code, 0, stderr);
     const report = JSON.parse(stdout);
-    assert.equal(report.fullPasses, 10);
-    assert.deepEqual(report.fullSteps, [0, 3, 8, 15, 22, 30, 36, 41, 45, 48]);
-    assert.equal(report.forecastSteps.length, 40);
+    assert.equal(report.method, "calibrated");
+    assert.equal(report.fullPasses, 7);
+    assert.deepEqual(report.fullSteps, [0, 5, 13, 23, 32, 40, 47]);
+    assert.equal(report.forecastSteps.length, 43);
     assert.deepEqual(Object.keys(report.forecastErrors).map(Number), report.fullSteps.slice(1));
     assert.deepEqual(report.outputs, [out]);
+    // The least that models/emoji's own passes must reach.
+    assert.ok(report.calibration.psnr >= 45, `${report.calibration.psnr} dB`);
+    assert.deepEqual(
+      Object.keys(report.calibration.predictedErrors),
+      Object.keys(report.forecastErrors),
+    );
     assert.deepEqual(report.options, {
-      w: 0.5,
-      m: 4,
-      lam: 0.1,
-      constantPenalty: 1,
-      lamGrowth: 0,
       tailSteps: 0,
       errorBudget: 0,
-      passes: 10,
+      passes: 7,
       windowSize: 2,
       flexWindow: 0.75,
       warmupSteps: 5,

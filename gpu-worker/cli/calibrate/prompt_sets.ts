@@ -1,0 +1,40 @@
+// The prompts of a calibration: three sets that share none, so that no plan is measured on what it was made from.
+import { UsageError } from "../../../protocol/process/usage_error.ts";
+import type { PromptCounts } from "./calibrate_arguments.ts";
+
+/** Prompts by what they serve. */
+export type PromptSets = Readonly<Record<keyof PromptCounts, readonly string[]>>;
+
+/** Of ten names that follow each other, those that a set takes. bench:quality measures the first and the sixth. */
+const PLACES = { record: [3, 1], search: [6], validate: [8] } as const;
+const BACKGROUNDS = ["", " on a yellow background", " on a blue background", " on a black background"];
+
+/**
+ * Returns prompts from a checkpoint's list of names. Names of single words come on white and on colours in turn; a list of
+ * whole sentences is taken as it is.
+ */
+export function promptsOfNames(names: readonly string[], counts: PromptCounts): PromptSets {
+  const sentences = names.every((name) => name.split(" ").length >= 3);
+  const setOf = (set: keyof PromptCounts) =>
+    PLACES[set].flatMap((place) => names.filter((_, i) => i % 10 === place))
+      .slice(0, counts[set])
+      .map((name, i) => sentences ? name : name + BACKGROUNDS[i % BACKGROUNDS.length]);
+  return { record: setOf("record"), search: setOf("search"), validate: setOf("validate") };
+}
+
+/** Deals the lines of a file to the sets, as near to the wanted numbers as they allow. */
+export function promptsOfFile(lines: readonly string[], counts: PromptCounts): PromptSets {
+  if (lines.length < 3) {
+    throw new UsageError(`--prompt-file must have at least 3 prompts, but has ${lines.length}`);
+  }
+  const wanted = counts.record + counts.search + counts.validate;
+  const share = Math.min(1, lines.length / wanted);
+  const search = Math.max(1, Math.floor(counts.search * share));
+  const validate = Math.max(1, Math.floor(counts.validate * share));
+  const record = Math.max(1, Math.min(counts.record, lines.length - search - validate));
+  return {
+    record: lines.slice(0, record),
+    search: lines.slice(record, record + search),
+    validate: lines.slice(record + search, record + search + validate),
+  };
+}

@@ -1,0 +1,82 @@
+// The forecaster of one run. A calibrated run needs its checkpoint's calibration at its own steps and guidance.
+import {
+  CalibratedForecaster,
+  createForecaster,
+  type Forecaster,
+  measuredPsnr,
+  type ResolvedSamplerOptions,
+  resolveSamplerOptions,
+  showValue,
+  type Solver,
+  stepCorrelations,
+} from "../../sampler/mod.ts";
+import type { ModelCalibration } from "../request/model_calibration.ts";
+
+export interface RunForecasterOptions {
+  solver: Pick<Solver, "timesteps" | "sigmas">;
+  calibration: ModelCalibration | undefined;
+  /** Scale of classifier-free guidance; 1 without it. */
+  guidance: number;
+}
+
+/** What a calibration had to say of a run. */
+export interface CalibrationReport {
+  /** SHA-256 of the calibration's file. */
+  digest: string;
+  /** Why the run used the published window instead. */
+  fallback?: string;
+  /** PSNR in dB that this plan reached on the calibration's validation prompts. */
+  psnr?: number;
+  /** Step index -> relative forecast error that the calibration predicts there. */
+  predictedErrors: ReadonlyMap<number, number>;
+}
+
+export interface RunForecaster {
+  /** The options that the run uses: the request's, or the published window. */
+  sampler: ResolvedSamplerOptions;
+  forecaster: Forecaster;
+  /** Tells what the calibration predicted. Undefined for other methods. */
+  report?: (measured: { fullSteps: readonly number[]; steps: Iterable<number> }) => CalibrationReport;
+}
+
+/** Creates the forecaster of a run. Outside the calibration's range it is Spectrum's, with the published window. */
+export function runForecaster(
+  sampler: ResolvedSamplerOptions,
+  { solver, calibration, guidance }: RunForecasterOptions,
+): RunForecaster {
+  const steps = solver.timesteps.length;
+  if (sampler.method !== "calibrated") return { sampler, forecaster: createForecaster(sampler, steps) };
+  if (calibration === undefined) {
+    throw new TypeError("Cannot run method calibrated as the model has no calibration");
+  }
+  const { digest, plans, source } = calibration;
+  const correlations = stepCorrelations(calibration, { solver, guidance });
+  if (correlations === undefined) {
+    const published = resolveSamplerOptions({ method: "spectrum" }, steps);
+    const fallback = `the run's noise levels leave the range that ${showValue(source.scheduler)} recorded ` +
+      `in ${source.steps} steps`;
+    return {
+      sampler: published,
+      forecaster: createForecaster(published, steps),
+      report: () => ({ digest, fallback, predictedErrors: new Map() }),
+    };
+  }
+  const forecaster = new CalibratedForecaster(correlations);
+  return {
+    sampler,
+    forecaster,
+    report: ({ fullSteps, steps: measured }) => {
+      const psnr = guidance === source.guidance ? measuredPsnr(plans, { fullSteps, steps }) : undefined;
+      return {
+        digest,
+        ...psnr !== undefined && { psnr },
+        predictedErrors: new Map(
+          [...measured].map((step) => [
+            step,
+            forecaster.predictedError(step, fullSteps.filter((full) => full < step)),
+          ]),
+        ),
+      };
+    },
+  };
+}
