@@ -4,6 +4,7 @@ import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { CheckpointError } from "../checkpoint/checkpoint_error.ts";
 import { chromaFamily } from "../families/chroma/chroma_family.ts";
 import { fluxFamily } from "../families/flux/flux_family.ts";
+import { flux2KleinFamily } from "../families/flux2/flux2_family.ts";
 import { hunyuanVideoFamily } from "../families/hunyuan_video/hunyuan_video_family.ts";
 import { qwenImageFamily } from "../families/qwen_image/qwen_image_family.ts";
 import { sd3Family } from "../families/sd3/sd3_family.ts";
@@ -14,6 +15,7 @@ import type { Family } from "../pipeline/family.ts";
 
 const FAMILIES: Readonly<Record<string, Family>> = {
   ChromaPipeline: chromaFamily,
+  Flux2KleinPipeline: flux2KleinFamily,
   FluxPipeline: fluxFamily,
   HunyuanVideoPipeline: hunyuanVideoFamily,
   QwenImagePipeline: qwenImageFamily,

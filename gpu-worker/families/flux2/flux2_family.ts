@@ -1,0 +1,24 @@
+// diffusers' Flux2KleinPipeline: FLUX.2 klein base, FLUX.2 klein and every checkpoint of that
+// architecture, from text.
+import { createSolver, linspace } from "../../../sampler/mod.ts";
+import type { Family } from "../../pipeline/family.ts";
+import { pictureDecoder } from "../../pipeline/latent_decoder.ts";
+import { empiricalMu } from "./empirical_mu.ts";
+import { encodeFlux2Prompt } from "./encode_flux2_prompt.ts";
+import { type Flux2Checkpoint, readFlux2Checkpoint } from "./flux2_checkpoint.ts";
+import { flux2Feeds } from "./flux2_feeds.ts";
+import { countTokens, FLUX2_PACKING } from "./flux2_latents.ts";
+
+export const flux2KleinFamily: Family<Flux2Checkpoint> = {
+  read: readFlux2Checkpoint,
+  encodePrompt: encodeFlux2Prompt,
+  solver({ steps }, { reading: { scheduler }, size, noise }) {
+    // The sigmas that Flux2KleinPipeline passes.
+    const sigmas = [...linspace(1, 1 / steps, steps)];
+    return createSolver(scheduler, { steps, sigmas, mu: empiricalMu(countTokens(size), steps), noise });
+  },
+  packing: FLUX2_PACKING,
+  feeds: flux2Feeds,
+  featureDims: ({ innerDim }, size) => [countTokens(size), innerDim],
+  decoder: pictureDecoder,
+};
