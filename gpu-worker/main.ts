@@ -6,6 +6,7 @@ import { listen } from "../protocol/process/listen.ts";
 import { type Log, structuredLog } from "../protocol/process/structured_log.ts";
 import { UsageError } from "../protocol/process/usage_error.ts";
 import { readWorkerSecret } from "../protocol/process/worker_secret.ts";
+import { parseModelName } from "../protocol/wire/model_name.ts";
 import { SAMPLER_VERSION } from "../sampler/mod.ts";
 import { GRAPH_CACHE_FOLDER } from "./session/graph_cache_folder.ts";
 import { WEIGHT_CACHE_FOLDER } from "./session/weight_store.ts";
@@ -25,6 +26,7 @@ import { createWorkerApp } from "./http/worker_app.ts";
 import { WorkerMetrics } from "./http/worker_metrics.ts";
 import { describeModel } from "./model/describe_model.ts";
 import { modelInfo } from "./model/model_info.ts";
+import { isFile } from "./model/open_checkpoint.ts";
 import { openPipeline } from "./model/open_pipeline.ts";
 import { withSupportedDtype } from "./model/with_supported_dtype.ts";
 import { deviceName } from "./runtime/mod.ts";
@@ -128,7 +130,6 @@ function openPool(
   const {
     device: provider,
     dtype,
-    parts,
     weights,
     memory,
     calibration,
@@ -138,6 +139,8 @@ function openPool(
     concurrency,
   } = args;
   const sources = args.models.map(({ id, model }) => {
+    // Parts complete single files. A folder beside them has its own.
+    const parts = isFile(parseModelName(model).name) ? args.parts : {};
     const described = describeModel(model, { provider, dtype, weights, parts, ...calibration });
     return {
       info: modelInfo(id, described, memory),

@@ -71,7 +71,7 @@ export interface ServedModel {
 
 export interface WorkerArguments {
   models: ServedModel[];
-  /** Completes the single files among the models. */
+  /** Completes the single files among the models; folders ignore it. */
   parts: PartFiles;
   host: string;
   port: number;
