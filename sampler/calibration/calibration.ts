@@ -26,16 +26,19 @@ export type MeasuredPlans = Readonly<Record<number, Readonly<Record<number, Meas
 
 /** A checkpoint's calibration. */
 export interface Calibration {
+  /** Coordinate of `grid`. */
   coordinate: Coordinate;
   /** Coordinates of the recorded steps, strictly descending: [points]. */
   grid: Float64Array;
   /** Root mean square of the features, as the head's normalisation divides by it: [points]. */
   norms: Float64Array;
+  /** Scalar products on the grid. */
   products: BranchProducts;
   /**
    * Share of the guided output in the error that the weights minimise, 0..1. The rest is the error of the features
    * themselves. Validation chooses it.
    */
   guidedShare: number;
+  /** Step plans with their measured quality. */
   plans: MeasuredPlans;
 }

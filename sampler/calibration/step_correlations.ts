@@ -7,6 +7,7 @@ import { interpolateMatrix, interpolateVector, interpolationRow } from "./interp
 
 /** The run that a calibration is wanted for. */
 export interface CalibratedRun {
+  /** Solver of the run. */
   solver: Pick<Solver, "timesteps" | "sigmas">;
   /** Scale of classifier-free guidance. At 1 or below the run has one branch. */
   guidance: number;

@@ -32,6 +32,7 @@ export class CalibratedForecaster implements Forecaster {
   /** The newest fit. The steps of a gap share it. */
   #fit: Fit | undefined;
 
+  /** Forecasts with the correlations of one run's steps. */
   constructor(calibration: StepCorrelations) {
     this.#calibration = calibration;
     this.#steps = calibration.norms.length;
