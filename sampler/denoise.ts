@@ -3,7 +3,7 @@
 
 import { assertNumber } from "./numerics/assert_number.ts";
 import type { Denoiser, FullResult } from "./denoiser.ts";
-import type { ErrorWindow } from "./plans/error_window.ts";
+import type { PassWindow } from "./plans/phases.ts";
 import type { ForecastMove } from "./forecast_moves.ts";
 import type { Solver } from "./solvers/solver.ts";
 import type { StepKind } from "./plans/step_plan.ts";
@@ -14,7 +14,7 @@ export interface DenoiseOptions extends WalkOptions {
   /** Solver for as many steps as the plan has. The run resets it first. */
   solver: Solver;
   /** Lets the run itself decide which steps are full passes, from the errors that they measure. One per run. */
-  errorWindow?: ErrorWindow;
+  errorWindow?: PassWindow;
   /** Initial latents. The run copies them. */
   latents: Float32Array;
   /** Ends the run before its next pass or step. The denoiser gets it too and can stop within a pass. */

@@ -1,9 +1,9 @@
 // A walk is a step plan turned into the denoiser's calls, in order: full passes, and gaps with their weights and moves.
 import type { ForecastCall, FullCall, PlannedForecasts } from "./denoiser.ts";
-import type { ErrorWindow } from "./plans/error_window.ts";
 import { type ForecastMove, planForecastMoves } from "./forecast_moves.ts";
 import type { Forecaster } from "./forecasters/forecaster.ts";
 import type { Solver } from "./solvers/solver.ts";
+import { listPhases, ONE_PHASE, type PassWindow, type Phases } from "./plans/phases.ts";
 import { countHistorySlots, type StepKind } from "./plans/step_plan.ts";
 
 /** A full pass whose latents are not known yet. */
@@ -22,6 +22,11 @@ export type DenoiserCall = { kind: "full"; pass: PlannedPass } | { kind: "foreca
 export interface WalkOptions {
   /** Step plan from `planSteps`. It begins with a full pass. Under an error window only its length counts. */
   plan: readonly StepKind[];
+  /**
+   * First steps of the run's phases, each a full pass in the plan. No forecast reads features of another phase.
+   * @default one phase
+   */
+  phases?: Phases;
   /**
    * Number of features that the denoiser keeps. Under an error window new features replace the oldest.
    * @default countHistorySlots(plan)
@@ -51,27 +56,28 @@ export interface WalkOptions {
 
 /** State of a walk in which each call depends on the error of the pass before. */
 export interface AdaptiveWalk {
-  window: ErrorWindow;
+  window: PassWindow;
   /** Relative error of the last full pass. */
   lastError: () => number | undefined;
 }
 
 /** Yields call after call. @param adaptive given if the run itself decides which steps are full passes */
 export function* walk(options: WalkOptions, adaptive?: AdaptiveWalk): Generator<DenoiserCall> {
-  const { plan, solver, maxForecastBatch = Infinity, latentsAt = () => true } = options;
-  const steps = plan.length;
-  const history = new History(options, adaptive !== undefined);
-  for (let step = 0; step < steps;) {
-    yield { kind: "full", pass: history.pass(step) };
-    const next = adaptive ? adaptive.window.next(step, adaptive.lastError()) : nextFullStep(plan, step);
-    const nextFull = Math.min(steps, next);
-    step++;
-    while (step < nextFull) {
-      const calls = history.forecastCalls(step, Math.min(nextFull, step + maxForecastBatch));
-      const moves = planForecastMoves(calls, { solver, latentsAt });
-      const sums = moves.length < calls.length ? moves.map(({ weights }) => weights) : undefined;
-      yield { kind: "forecast", calls, moves, ...sums && { sums } };
-      step += calls.length;
+  const { plan, solver, phases = ONE_PHASE, maxForecastBatch = Infinity, latentsAt = () => true } = options;
+  for (const { start, end } of listPhases(plan.length, phases)) {
+    const history = new History(options, { phase: plan.slice(start, end), adaptive: adaptive !== undefined });
+    for (let step = start; step < end;) {
+      yield { kind: "full", pass: history.pass(step) };
+      const next = adaptive ? adaptive.window.next(step, adaptive.lastError()) : nextFullStep(plan, step);
+      const nextFull = Math.min(end, next);
+      step++;
+      while (step < nextFull) {
+        const calls = history.forecastCalls(step, Math.min(nextFull, step + maxForecastBatch));
+        const moves = planForecastMoves(calls, { solver, latentsAt });
+        const sums = moves.length < calls.length ? moves.map(({ weights }) => weights) : undefined;
+        yield { kind: "forecast", calls, moves, ...sums && { sums } };
+        step += calls.length;
+      }
     }
   }
 }
@@ -81,7 +87,7 @@ function nextFullStep(plan: readonly StepKind[], step: number): number {
   return next === -1 ? plan.length : next;
 }
 
-/** Tracks which full pass is in which slot. Slots fill in ascending order; then the oldest is overwritten. */
+/** Tracks, in one phase, which full pass is in which slot. Slots fill in ascending order; then the oldest is overwritten. */
 class History {
   readonly #options: WalkOptions;
   readonly #adaptive: boolean;
@@ -91,10 +97,13 @@ class History {
   #first = 0;
   #fullPasses = 0;
 
-  constructor(options: WalkOptions, adaptive: boolean) {
+  constructor(
+    options: WalkOptions,
+    { phase, adaptive }: { phase: readonly StepKind[]; adaptive: boolean },
+  ) {
     this.#options = options;
     this.#adaptive = adaptive;
-    this.#slots = options.historySlots ?? countHistorySlots(options.plan);
+    this.#slots = options.historySlots ?? countHistorySlots(phase);
   }
 
   pass(step: number): PlannedPass {

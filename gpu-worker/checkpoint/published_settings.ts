@@ -9,6 +9,9 @@ import type { RequestDefaults } from "../request/request_defaults.ts";
  */
 const TURBO = { steps: 1, guidanceScale: 0, width: 512, height: 512 };
 
+/** Wan2.2's experts of high and low noise. */
+const WAN_A14B = { steps: 40, width: 1280, height: 720, guidanceScale: 4, guidanceScale2: 3 };
+
 /** Settings in a model's own card that differ from its pipeline class's defaults. */
 const PUBLISHED: Readonly<Record<string, Partial<RequestDefaults>>> = {
   "lodestones/chroma1-base": { steps: 40, guidanceScale: 3 },
@@ -22,6 +25,8 @@ const PUBLISHED: Readonly<Record<string, Partial<RequestDefaults>>> = {
   "stabilityai/stable-diffusion-3.5-large-turbo": { steps: 4, guidanceScale: 0 },
   "tongyi-mai/z-image": { steps: 50, guidanceScale: 4 },
   "tongyi-mai/z-image-turbo": { steps: 8, guidanceScale: 0 },
+  "wan-ai/wan2.2-t2v-a14b-diffusers": WAN_A14B,
+  "wan-ai/wan2.2-ti2v-5b-diffusers": { width: 1280, height: 704, numFrames: 121, fps: 24 },
 };
 
 /** Returns a model's published settings; {} for a model that is not in the list. */

@@ -15,6 +15,7 @@ const SCHEMA = z.strictObject({
   numFrames: z.int().positive(),
   fps: z.number().positive(),
   guidanceScale: z.number(),
+  guidanceScale2: z.number(),
   trueCfgScale: z.number(),
   guidanceRescale: z.number(),
   cfgNormalization: z.number(),

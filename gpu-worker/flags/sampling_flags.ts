@@ -22,6 +22,7 @@ export const SAMPLING_FLAGS = {
   "num-frames": "number",
   "fps": "number",
   "guidance-scale": "number",
+  "guidance-scale-2": "number",
   "true-cfg-scale": "number",
   "guidance-rescale": "number",
   "cfg-normalization": "number",
@@ -43,6 +44,7 @@ export const SAMPLING_HELP = `\
   --width N --height N     pixels (the checkpoint's)
   --num-frames N --fps X   a video's number of frames and frames per second (the checkpoint's)
   --guidance-scale X       scale of distilled (FLUX.1-dev) or classifier-free guidance (the checkpoint's)
+  --guidance-scale-2 X     of Wan2.2's second expert (--guidance-scale's)
   --true-cfg-scale X       FLUX's classifier-free guidance; 1 is off (the checkpoint's)
   --guidance-rescale X     scales back the spread that classifier-free guidance widens, 0..1 (0)
   --cfg-normalization X    longest guided output of Z-Image, in lengths of the prompt's own; 0 is off (0)
@@ -72,6 +74,7 @@ export function samplingRequest(
     numFrames: flags["num-frames"],
     fps: flags.fps,
     guidanceScale: flags["guidance-scale"],
+    guidanceScale2: flags["guidance-scale-2"],
     trueCfgScale: flags["true-cfg-scale"],
     guidanceRescale: flags["guidance-rescale"],
     cfgNormalization: flags["cfg-normalization"],

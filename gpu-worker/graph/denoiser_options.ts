@@ -6,6 +6,8 @@ export interface DenoiserOptions {
   /** Parsed config.json of the transformer or UNet. */
   config: unknown;
   weights: Weights;
+  /** Component folder, for names and errors. @default "transformer" */
+  name?: string;
   /** Type of computation, feature and history. Tensors that the host reads or writes are float32. */
   dtype: DType;
 }

@@ -65,14 +65,14 @@ export interface LastNorm {
 
 /** Builds the graphs. The config sets all sizes; the numbers of tokens and pictures are free. */
 export function transformerGraphs(
-  { weights, dtype }: Pick<DenoiserOptions, "weights" | "dtype">,
+  { weights, dtype, name = "transformer" }: Omit<DenoiserOptions, "config">,
   parts: TransformerParts,
 ): TransformerGraphs {
   const { axes, eps } = parts;
   const projection = { ...parts.projection, asStored: true };
   const features = projection.inFeatures;
   const norm = parts.norm ?? normOut(features, eps);
-  const builder = (part: string) => new GraphBuilder({ name: `transformer_${part}`, weights, dtype });
+  const builder = (part: string) => new GraphBuilder({ name: `${name}_${part}`, weights, dtype });
 
   const trunk = builder("trunk");
   const { tokens, grid, conditioning } = parts.blocks(trunk);

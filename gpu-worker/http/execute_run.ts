@@ -242,6 +242,7 @@ function toReceipt(
     options: {
       ...options,
       guidance_scale: request.guidanceScale,
+      ...request.guidanceScale2 !== undefined && { guidance_scale_2: request.guidanceScale2 },
       true_cfg_scale: request.trueCfgScale,
       guidance_rescale: request.guidanceRescale,
       ...guidanceLimits(request),

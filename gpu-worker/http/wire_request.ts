@@ -99,6 +99,7 @@ const WIRE_NAMES: Record<string, string> = {
   height: "size",
   numFrames: "num_frames",
   guidanceScale: "guidance_scale",
+  guidanceScale2: "guidance_scale_2",
   trueCfgScale: "true_cfg_scale",
   guidanceRescale: "guidance_rescale",
   cfgNormalization: "cfg_normalization",

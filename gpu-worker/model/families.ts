@@ -7,6 +7,7 @@ import { fluxFamily } from "../families/flux/flux_family.ts";
 import { flux2KleinFamily } from "../families/flux2/flux2_family.ts";
 import { hunyuanVideoFamily } from "../families/hunyuan_video/hunyuan_video_family.ts";
 import { qwenImageFamily } from "../families/qwen_image/qwen_image_family.ts";
+import { qwenImage21Family } from "../families/qwen_image21/qwen_image21_family.ts";
 import { sd3Family } from "../families/sd3/sd3_family.ts";
 import { sdFamily, sdxlFamily } from "../families/unet/unet_family.ts";
 import { wanFamily } from "../families/wan/wan_family.ts";
@@ -18,6 +19,7 @@ const FAMILIES: Readonly<Record<string, Family>> = {
   Flux2KleinPipeline: flux2KleinFamily,
   FluxPipeline: fluxFamily,
   HunyuanVideoPipeline: hunyuanVideoFamily,
+  QwenImage21Pipeline: qwenImage21Family,
   QwenImagePipeline: qwenImageFamily,
   StableDiffusionPipeline: sdFamily,
   StableDiffusion3Pipeline: sd3Family,

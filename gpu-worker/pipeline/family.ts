@@ -1,7 +1,7 @@
 // A family of models is data and plain functions. Its folder exports one record of this
 // type for each of diffusers' pipeline classes, and model/families.ts lists the
 // records. load_pipeline.ts holds the code that all families share.
-import type { SchedulerConfig, Solver } from "../../sampler/mod.ts";
+import { ONE_PHASE, type Phases, type SchedulerConfig, type Solver } from "../../sampler/mod.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import type { BranchFeeds } from "../denoiser/branch_feeds.ts";
 import type { DenoiserShape, GuideRows } from "../denoiser/denoiser_shape.ts";
@@ -33,7 +33,8 @@ export interface FamilyReading extends CheckpointReading {
   denoiserType?: DType;
   /**
    * Builds the graphs: text encoders by name, trunk, head,
-   * vae; modulation if the head has one; vaeEncoder for edits.
+   * vae; modulation if the head has one; vaeEncoder for edits;
+   * trunk2, head2 and modulation2 for a second network.
    */
   buildGraphs(): Graphs;
 }
@@ -41,7 +42,18 @@ export interface FamilyReading extends CheckpointReading {
 export type Graphs =
   & Readonly<Record<string, OnnxModel>>
   & Readonly<Record<"trunk" | "head" | "vae", OnnxModel>>
-  & { readonly modulation?: OnnxModel; readonly vaeEncoder?: OnnxModel };
+  & { readonly modulation?: OnnxModel; readonly vaeEncoder?: OnnxModel }
+  & Partial<Readonly<Record<"trunk2" | "head2" | "modulation2", OnnxModel>>>;
+
+/** The steps that one network takes: from `start` to the next stage. */
+export interface Stage {
+  start: number;
+  /** 0 is the network of trunk, 1 that of trunk2. */
+  network: 0 | 1;
+}
+
+/** A run without a second network. */
+export const ONE_STAGE: readonly Stage[] = [{ start: 0, network: 0 }];
 
 /** The loaded text encoders of a reading, by name. */
 export type EncodersOf<Reading extends FamilyReading> = {
@@ -138,6 +150,12 @@ export interface Family<Reading extends FamilyReading = FamilyReading> {
   emptyNegative?(positive: EncodedPrompt, reading: Reading): EncodedPrompt | undefined;
   /** Creates the solver of the whole schedule. */
   solver(request: GenerateRequest, options: SolverOptions & { reading: Reading }): Solver;
+  /**
+   * Returns the stages of a run, ascending from step 0, for networks that take turns.
+   * @param timesteps the solver's timesteps, one for each step
+   * @default the first network takes all steps
+   */
+  stages?(timesteps: Float64Array, reading: Reading): readonly Stage[];
   /** @default no packing */
   packing?: LatentPacking;
   /** Creates the inputs of trunk, head and modulation. */
@@ -183,4 +201,15 @@ export function featureElements(
 ): number {
   const dims = family.featureDims(config, latentsOf(latentScale, request));
   return dims.reduce((product, dim) => product * dim, guidanceBranches(request, rules));
+}
+
+/** Returns the first steps of the networks that take turns in a run. */
+export function phasesOf(
+  { family, reading }: { family: Family; reading: FamilyReading },
+  request: GenerateRequest,
+): Phases {
+  if (family.stages === undefined) return ONE_PHASE;
+  const size = latentsOf(reading.latentScale, request);
+  const { timesteps } = family.solver(request, { reading, size, noise: (count) => new Float32Array(count) });
+  return family.stages(timesteps, reading).map(({ start }) => start);
 }

@@ -3,6 +3,7 @@
 import { TorchGenerator } from "../../sampler/mod.ts";
 import type { DenoiserSessions } from "../denoiser/denoiser_shape.ts";
 import { featureSum } from "../graph/feature_sum.ts";
+import type { OnnxModel } from "../graph/graph_builder.ts";
 import type { GenerateRequest } from "../request/generate_request.ts";
 import { cfgScale, guidanceBranches } from "../request/guidance_branches.ts";
 import type { ModelDescription } from "../request/model_description.ts";
@@ -39,18 +40,22 @@ export async function loadPipeline(
   for (const [name, folder] of Object.entries(reading.tokenizers)) {
     encoders[name] = { session: await sessions.load(graphs[name]!), tokenizer: openTokenizer(folder) };
   }
-  const { trunk, head, modulation, vae, vaeEncoder } = graphs;
-  const denoiser: DenoiserSessions = await sessions.loadTogether<string>({
-    trunk,
-    head,
-    ...modulation && { modulation },
-    ...!runtime.traits.hasAddresses && { featureSum: featureSum(reading.denoiserType ?? dtype) },
-  }) as Record<"trunk" | "head", GraphSession>;
+  const { trunk, head, modulation, trunk2, head2, modulation2, vae, vaeEncoder } = graphs;
+  const load = async ({ trunk, head, modulation }: NetworkGraphs): Promise<DenoiserSessions> =>
+    await sessions.loadTogether<string>({
+      trunk,
+      head,
+      ...modulation && { modulation },
+      ...!runtime.traits.hasAddresses && { featureSum: featureSum(reading.denoiserType ?? dtype) },
+    }) as Record<"trunk" | "head", GraphSession>;
+  const networks = [await load({ trunk, head, modulation })];
+  // A group of its own: under offloading, one network is freed before the other is loaded.
+  if (trunk2 && head2) networks.push(await load({ trunk: trunk2, head: head2, modulation: modulation2 }));
   const session = await sessions.load(vae);
   return new LoadedPipeline({
     model,
     encoders,
-    denoiser: { family, reading, runtime, dtype, sessions: denoiser },
+    denoiser: { family, reading, runtime, dtype, networks },
     network: { component: trunk.name.replace(/_trunk$/, ""), dtype: reading.denoiserType ?? dtype },
     decoder: family.decoder({
       runtime,
@@ -65,6 +70,13 @@ export async function loadPipeline(
       ),
     stack: stack.move(),
   });
+}
+
+/** The graphs of one network. */
+interface NetworkGraphs {
+  trunk: OnnxModel;
+  head: OnnxModel;
+  modulation: OnnxModel | undefined;
 }
 
 interface LoadedParts {
@@ -147,6 +159,7 @@ class LoadedPipeline implements Pipeline {
         dims: family.featureDims(reading.config, size),
         channelsFirst: family.channelsFirst ?? false,
       },
+      phases: family.stages?.(solver.timesteps, reading).map(({ start }) => start),
       network: this.#parts.network,
       denoiser: await options.batch?.join(run, { prepare, signal }) ?? prepare([run], owned),
       preview: (latents) => decoder.preview(plain(latents.slice())),

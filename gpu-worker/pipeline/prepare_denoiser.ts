@@ -5,6 +5,7 @@ import { guideBranches, guidedRows } from "../denoiser/guide_branches.ts";
 import { OnnxDenoiser } from "../denoiser/onnx_denoiser.ts";
 import type { MakeDenoiser } from "../denoiser/run_denoiser.ts";
 import { SeparateBranches } from "../denoiser/separate_branches.ts";
+import { StagedDenoiser } from "../denoiser/staged_denoiser.ts";
 import { cfgScale } from "../request/guidance_branches.ts";
 import type { DType } from "../runtime/dtype.ts";
 import type { Runtime } from "../runtime/mod.ts";
@@ -14,7 +15,9 @@ import {
   type DenoiserRows,
   type Family,
   type FamilyReading,
+  ONE_STAGE,
   type PreparedRun,
+  type Stage,
 } from "./family.ts";
 
 /** A family's network on the device. */
@@ -22,7 +25,8 @@ export interface LoadedDenoiser {
   family: Family;
   reading: FamilyReading;
   runtime: Runtime;
-  sessions: DenoiserSessions;
+  /** One network, or two that take turns. */
+  networks: readonly DenoiserSessions[];
   /** Compute type of the text encoders. */
   dtype: DType;
 }
@@ -33,7 +37,7 @@ export interface LoadedDenoiser {
  * @returns a function that creates the denoiser
  */
 export function prepareDenoiser(
-  { family, reading, runtime, sessions, dtype }: LoadedDenoiser,
+  { family, reading, runtime, networks, dtype }: LoadedDenoiser,
   runs: readonly PreparedRun[],
   owned: DisposableStack,
 ): MakeDenoiser {
@@ -43,8 +47,8 @@ export function prepareDenoiser(
   const { guidanceScale, guidanceRescale, width, height } = request;
   const feeds = (branches: readonly EncodedPrompt[]) =>
     owned.use(family.feeds(runtime, { config, branches, size, guidanceScale, width, height }));
-  const open = (feeds: BranchFeeds, { timesteps, ...rows }: DenoiserRows) =>
-    new OnnxDenoiser(runtime, sessions, {
+  const open = (feeds: BranchFeeds, { timesteps, ...rows }: DenoiserRows, network = 0) =>
+    new OnnxDenoiser(runtime, networks[network]!, {
       ...rows,
       steps: timesteps.length,
       outputDims: denoisedDims({ family, reading }, size),
@@ -75,7 +79,17 @@ export function prepareDenoiser(
     };
   }
   const all = feeds(runs.flatMap(({ branches }) => branches));
-  const guide = ownGuide ?? guidedRows(branches.length, { scale, rescale: guidanceRescale });
-  return (slots, timesteps) =>
-    open(all, { pictures: runs.length, branches: branches.length, slots, timesteps, guide });
+  const guideOf = (network: number) => {
+    const own = network === 0 ? scale : request.guidanceScale2 ?? scale;
+    return ownGuide ?? guidedRows(branches.length, { scale: own, rescale: guidanceRescale });
+  };
+  return (slots, timesteps) => {
+    const rows = { pictures: runs.length, branches: branches.length, slots, timesteps };
+    const stages = family.stages?.(timesteps, reading) ?? ONE_STAGE;
+    const openStage = ({ network }: Stage) => open(all, { ...rows, guide: guideOf(network) }, network);
+    if (stages.length === 1) return openStage(stages[0]!);
+    return new StagedDenoiser(
+      stages.map((stage) => ({ start: stage.start, open: () => openStage(stage) })),
+    );
+  };
 }

@@ -2,9 +2,14 @@
 // latents: step plan, denoiser, solver, events, previews.
 import type { DecodedImage } from "../media/decoded_image.ts";
 import {
+  createForecaster,
   denoise,
   ErrorWindow,
   historySlots,
+  ONE_PHASE,
+  phasedForecaster,
+  type Phases,
+  phasedWindow,
   planSteps,
   type ResolvedSamplerOptions,
   type Solver,
@@ -26,6 +31,8 @@ export interface SamplingRun extends Omit<RunForecasterOptions, "solver"> {
   solver: Solver;
   /** Initial latents; not changed. */
   initial: Float32Array;
+  /** First steps of the networks that take turns. @default one network takes all steps */
+  phases?: Phases | undefined;
   /** Creates the denoiser. It is disposed of when sampling ends or fails. */
   denoiser: MakeDenoiser;
   /** The part of a recorded feature that is the same at all steps. */
@@ -59,9 +66,11 @@ export async function runSampling(run: SamplingRun): Promise<SamplingResult> {
   const steps = solver.timesteps.length;
   const { sampler, forecaster, report } = runForecaster(request.sampler, run);
   const { fullPasses } = sampler;
-  const planned = planSteps(steps, sampler);
+  const { phases = ONE_PHASE } = run;
+  const phased = { steps, phases };
+  const planned = planSteps(steps, { ...sampler, phases });
   // A recorded run needs one slot: each feature is read before the next pass overwrites it.
-  const slots = onFeature ? 1 : historySlots(planned, sampler);
+  const slots = onFeature ? 1 : historySlots(planned, { ...sampler, phases });
   const made = run.denoiser(slots, solver.timesteps);
   using denoiser = finiteDenoiser(
     onFeature
@@ -75,10 +84,16 @@ export async function runSampling(run: SamplingRun): Promise<SamplingResult> {
     historySlots: slots,
     // Features are recorded with method none only, and that method has no forecast to measure.
     measureForecastError: onFeature === undefined,
-    forecaster,
+    phases,
+    // A calibration covers a run of one network only.
+    forecaster: phases.length === 1
+      ? forecaster
+      : phasedForecaster((steps) => createForecaster(sampler, steps), phased),
     solver,
     latentsAt: (index) => looks.has(index),
-    ...fullPasses.by === "errorBudget" && { errorWindow: new ErrorWindow(steps, fullPasses) },
+    ...fullPasses.by === "errorBudget" && {
+      errorWindow: phasedWindow((steps) => new ErrorWindow(steps, fullPasses), phased),
+    },
     latents: initial,
     ...signal && { signal },
     onStep: (event) => {

@@ -25,6 +25,7 @@ export function completeRequest<Image extends ImageSize = DecodedImage>(
     model;
   const { sizeMultiple, maxSide, maxPixels, maxSequenceLength } = requestLimits(model);
   const { sampler = {}, skipLayerGuidance: skip, image, strength, ...given } = partial;
+  const secondScale = completeSecondScale(given, model);
   const fields = {
     negativePrompt: "",
     guidanceRescale: 0,
@@ -35,6 +36,8 @@ export function completeRequest<Image extends ImageSize = DecodedImage>(
     ...image && { width: image.width, height: image.height },
     ...withoutUndefined(given),
   } as Omit<GenerateRequest, "sampler" | "startImage">;
+  if (secondScale === undefined) delete fields.guidanceScale2;
+  else fields.guidanceScale2 = secondScale;
   checkPrompt("prompt", fields.prompt);
   checkPrompt("negativePrompt", fields.negativePrompt);
   // The CLI and the edge normalise their prompts. Here a decomposed letter stays decomposed, as in diffusers.
@@ -62,6 +65,7 @@ export function completeRequest<Image extends ImageSize = DecodedImage>(
   checkFrames(fields, rules);
   checkWhole("maxSequenceLength", fields.maxSequenceLength, { min: 1, max: maxSequenceLength });
   checkScale("guidanceScale", fields.guidanceScale);
+  if (secondScale !== undefined) checkScale("guidanceScale2", secondScale);
   checkScale("trueCfgScale", fields.trueCfgScale);
   checkGuidanceRescale(fields.guidanceRescale, rules);
   checkGuidanceLimits(fields, rules);
@@ -97,6 +101,18 @@ export function completeRequest<Image extends ImageSize = DecodedImage>(
     ...startImage && { startImage },
     sampler: complete,
   };
+}
+
+/** Returns the scale of the second network. Like diffusers it is that of the first if only the latter is given. */
+function completeSecondScale(
+  { guidanceScale, guidanceScale2 }: Pick<PartialRequest, "guidanceScale" | "guidanceScale2">,
+  { rules, defaults }: ModelDescription,
+): number | undefined {
+  if (rules.guidanceScale2 === true) {
+    return guidanceScale2 ?? guidanceScale ?? defaults.guidanceScale2 ?? defaults.guidanceScale;
+  }
+  if (guidanceScale2 === undefined) return undefined;
+  throw bad("guidanceScale2", `must be absent with this model, which has one network, but is ${guidanceScale2}`);
 }
 
 function checkFrames(

@@ -24,6 +24,8 @@ export interface GenerateRequest<Image extends ImageSize = DecodedImage> {
   fps: number;
   /** Scale of distilled guidance (FLUX.1-dev) or of classifier-free guidance, depending on the family. */
   guidanceScale: number;
+  /** Scale of classifier-free guidance of the second network. Set for models of two networks only. */
+  guidanceScale2?: number;
   /** Scale of FLUX's true classifier-free guidance; 1 switches it off. */
   trueCfgScale: number;
   /**

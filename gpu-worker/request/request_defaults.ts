@@ -12,6 +12,8 @@ export interface RequestDefaults {
   /** Frames per second. @default 0, for pictures */
   fps?: number | undefined;
   guidanceScale: number;
+  /** @default guidanceScale, for models of two networks */
+  guidanceScale2?: number | undefined;
   trueCfgScale: number;
   /** @default 0 */
   guidanceRescale?: number | undefined;

@@ -24,6 +24,8 @@ export interface RequestRules {
   unguidedScale?: 0 | 1;
   /** Whether cfgNormalization and cfgTruncation have an effect. @default false */
   guidanceLimits?: boolean;
+  /** Whether guidanceScale2 has an effect: there are two networks. @default false */
+  guidanceScale2?: boolean;
   /** Whether guidanceRescale has an effect. @default false */
   guidanceRescale?: boolean;
   /** How a run starts from an image. @default runs cannot start from an image */

@@ -23,6 +23,7 @@ export const generationFields = {
   negative_prompt: optional(z.string().max(MAX_CHARACTERS).transform(cleanText)),
   steps: optional(z.int().min(1).max(1000)),
   guidance_scale: optional(z.number().min(0).max(100)),
+  guidance_scale_2: optional(z.number().min(0).max(100)),
   true_cfg_scale: optional(z.number().min(0).max(100)),
   guidance_rescale: optional(z.number().min(0).max(1)),
   /** Z-Image's limits of guidance. */

@@ -22,6 +22,7 @@ export const receiptSchema = z.object({
   method: spectrumSettingsSchema.shape.method,
   options: spectrumSettingsSchema.omit({ method: true, full_steps: true }).extend({
     guidance_scale: z.number(),
+    guidance_scale_2: z.number().exactOptional(),
     true_cfg_scale: z.number(),
     guidance_rescale: z.number(),
     cfg_normalization: z.number().exactOptional(),

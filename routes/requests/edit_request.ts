@@ -31,7 +31,8 @@ export interface SourceImage {
 
 const NUMBERS = [
   ...["n", "seed", "steps", "strength", "guidance_scale", "true_cfg_scale", "guidance_rescale"],
-  ...["cfg_normalization", "cfg_truncation", "max_sequence_length", "output_compression", "partial_images"],
+  ...["guidance_scale_2", "cfg_normalization", "cfg_truncation", "max_sequence_length"],
+  ...["output_compression", "partial_images"],
 ];
 const JSONS = ["background", "metadata", "stream", "progress", "spectrum", "skip_layer_guidance"];
 /** For an image to arrive over a slow line. */

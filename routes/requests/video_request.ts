@@ -45,7 +45,8 @@ export type VideoRequest = z.output<typeof videoRequestSchema>;
 
 const NUMBERS = [
   ...["seed", "steps", "num_frames", "fps", "guidance_scale", "true_cfg_scale", "guidance_rescale"],
-  ...["cfg_normalization", "cfg_truncation", "max_sequence_length", "output_compression", "partial_images"],
+  ...["guidance_scale_2", "cfg_normalization", "cfg_truncation", "max_sequence_length"],
+  ...["output_compression", "partial_images"],
 ];
 const JSONS = ["metadata", "spectrum", "skip_layer_guidance"];
 const REFERENCE = "'input_reference' is not supported: videos begin from a prompt alone";

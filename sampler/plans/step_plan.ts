@@ -5,6 +5,7 @@ import { OptionError } from "../numerics/option_error.ts";
 import { showValue } from "../numerics/show_value.ts";
 import { assertNumber } from "../numerics/assert_number.ts";
 import { OPTION_TABLE, type OptionsOf } from "../options/option_table.ts";
+import { listPhases, ONE_PHASE, type Phases } from "./phases.ts";
 
 /** A full pass runs the whole network. A forecast predicts the feature and runs the head alone. */
 export type StepKind = "full" | "forecast";
@@ -25,7 +26,7 @@ export type FullPassRule =
   | { by: "fullSteps"; fullSteps: readonly number[] };
 
 /**
- * Plans a run of `steps` steps.
+ * Plans a run of `steps` steps. In several `phases` each begins with a full pass, and the window begins anew.
  *
  * Under the window the first `warmupSteps` and the last `tailSteps` steps are full passes; the paper has no tail. Between
  * them a full pass follows floor(window) steps after the one before, and adds `flexWindow` to the window.
@@ -40,17 +41,21 @@ export type FullPassRule =
  * // full, full, full, full, full, forecast, full, forecast
  * ```
  */
-export function planSteps(steps: number, { fullPasses }: { fullPasses: FullPassRule }): StepKind[] {
+export function planSteps(
+  steps: number,
+  { fullPasses, phases = ONE_PHASE }: { fullPasses: FullPassRule; phases?: Phases },
+): StepKind[] {
   assertNumber(steps, { action, name: "steps", integer: true, min: 1 });
+  const all = listPhases(steps, phases);
   switch (fullPasses.by) {
     case "every":
       return new Array<StepKind>(steps).fill("full");
     case "window":
     case "errorBudget":
-      return planByWindow(steps, fullPasses);
+      return all.flatMap(({ start, end }) => planByWindow(end - start, fullPasses));
     case "passes":
     case "fullSteps":
-      return planOf(fullPasses.fullSteps, steps);
+      return planOf(fullPasses.fullSteps, steps).map((kind, step) => phases.includes(step) ? "full" : kind);
     default:
       throw new TypeError(`Cannot plan the steps as the way is unknown: ${fullPasses satisfies never}`);
   }

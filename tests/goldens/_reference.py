@@ -121,6 +121,12 @@ def denoiser_of(pipe):
     return pipe.unet, pipe.unet.conv_norm_out
 
 
+def heads_of(pipe):
+    """Where the head of each of the pipeline's denoisers begins; Wan2.2 has two."""
+    second = getattr(pipe, "transformer_2", None)
+    return [denoiser_of(pipe)[1], *([] if second is None else [second.norm_out])]
+
+
 class Capture:
     """Records what flows through the modules of a pipeline while it runs; `with Capture(pipe) as seen: pipe(...)`."""
 

@@ -7,7 +7,7 @@ slow, and plainly right. No value is rounded to bfloat16 and time runs over the 
 import numpy
 import torch
 
-from _reference import denoiser_of
+from _reference import heads_of
 
 
 def spectrum_plan(steps, window=2, flex_window=0.75, warmup=5):
@@ -39,17 +39,21 @@ def spectrum_forecast(anchors, history, step, steps, w, m=4, lam=0.1):
     return w * ridge + (1 - w) * linear
 
 
-def run_spectrum(pipe, steps, branches, options, tokens=None, guided_steps=None, **call):
+def run_spectrum(pipe, steps, branches, options, *, tokens=None, guided_steps=None, phases=(0,), **call):
     """Runs `pipe` with forecasts; `branches` is 2 under guidance by two passes, each with a history of its own.
 
-    `tokens` counts the tokens at the beginning of a row that are the picture's, if the head is given others too.
+    `tokens` counts the tokens of a row that are the picture's, if the head is given others too: those at the beginning, or
+    at the end if it is negative.
     `guided_steps` is the number of steps at the beginning that have all branches; later steps have the first alone.
+    `phases` are the first steps of networks that take turns. Each phase is a run of its own, with its plan and history.
 
     Branches may be calls of the network one after the other (FLUX, Wan) or rows of one call (Stable Diffusion).
     Returns (final latents, plan, errors [full passes - 1, branches]): each error is the relative L2 distance
     |forecast - feature| / |feature| that a full pass measures before it stores its feature.
     """
-    plan = spectrum_plan(steps, options["window_size"], options["flex_window"], options["warmup_steps"])
+    ends = [*phases[1:], steps]
+    plan = [full for start, end in zip(phases, ends) for full in spectrum_plan(
+        end - start, options["window_size"], options["flex_window"], options["warmup_steps"])]
     fit = {key: options[key] for key in ("w", "m", "lam")}
     anchors = [[] for _ in range(branches)]
     history = [[] for _ in range(branches)]
@@ -60,7 +64,15 @@ def run_spectrum(pipe, steps, branches, options, tokens=None, guided_steps=None,
     def replace_row(row):
         step, branch = next(rows)
         past, values = anchors[branch], history[branch]
-        forecast = spectrum_forecast(past, numpy.stack(values), step, steps, **fit) if past else None
+        if step in phases:
+            past.clear()
+            values.clear()
+        phase = max(i for i, start in enumerate(phases) if start <= step)
+        start, length = phases[phase], ends[phase] - phases[phase]
+        forecast = None
+        if past:
+            forecast = spectrum_forecast(
+                [anchor - start for anchor in past], numpy.stack(values), step - start, length, **fit)
         if not plan[step]:
             return torch.from_numpy(forecast).to(row.dtype).reshape(row.shape)
         truth = row.double().flatten().numpy()
@@ -72,25 +84,30 @@ def run_spectrum(pipe, steps, branches, options, tokens=None, guided_steps=None,
 
     def before_head(_, args):
         feature, *conditioning = args
-        replaced = torch.stack([replace_row(row[:tokens]) for row in feature])
-        rest = [] if tokens is None else [feature[:, tokens:]]
-        return torch.cat([replaced, *rest], dim=1), *conditioning
+        own = slice(None) if tokens is None else slice(tokens) if tokens > 0 else slice(tokens, None)
+        replaced = torch.stack([replace_row(row[own]) for row in feature])
+        before = [feature[:, :tokens]] if tokens is not None and tokens < 0 else []
+        after = [feature[:, tokens:]] if tokens is not None and tokens > 0 else []
+        return torch.cat([*before, replaced, *after], dim=1), *conditioning
 
-    hook = denoiser_of(pipe)[1].register_forward_pre_hook(before_head)
+    hooks = [head.register_forward_pre_hook(before_head) for head in heads_of(pipe)]
     try:
         latents = pipe(num_inference_steps=steps, output_type="latent", **call)[0]
     finally:
-        hook.remove()
+        for hook in hooks:
+            hook.remove()
     assert next(rows, None) is None
     # A branch that has ended measures nothing: its column repeats the first branch's.
     errors = [own + errors[0][len(own):] for own in errors]
     return latents, torch.tensor(plan), torch.tensor(numpy.array(errors).T)
 
 
-def add_spectrum(goldens, pipe, case, *, branches, seed, steps, options, tokens=None, guided_steps=None, **call):
-    """Adds a whole run with forecasts to `goldens`; `branches`, `tokens` and `guided_steps` as for run_spectrum."""
+def add_spectrum(
+    goldens, pipe, case, *, branches, seed, steps, options, tokens=None, guided_steps=None, phases=(0,), **call,
+):
+    """Adds a whole run with forecasts to `goldens`; `branches` and the options after `options` as for run_spectrum."""
     generator = torch.Generator("cpu").manual_seed(seed)
-    rows = {"tokens": tokens, "guided_steps": guided_steps}
+    rows = {"tokens": tokens, "guided_steps": guided_steps, "phases": phases}
     latents, plan, errors = run_spectrum(pipe, steps, branches, options, generator=generator, **rows, **call)
     goldens.add(
         f"spectrum.{case}", {"seed": seed, "num_inference_steps": steps, **call, "method": options},

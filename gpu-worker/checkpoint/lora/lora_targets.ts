@@ -37,6 +37,7 @@ const ORIGINAL_NAMES: Readonly<Record<string, (modules: readonly string[]) => Or
   Flux2Transformer2DModel: flux2OriginalNames,
   FluxTransformer2DModel: fluxOriginalNames,
   HunyuanVideoTransformer3DModel: hunyuanVideoOriginalNames,
+  QwenImage21Transformer2DModel: qwenImageOriginalNames,
   QwenImageTransformer2DModel: qwenImageOriginalNames,
   SD3Transformer2DModel: sd3OriginalNames,
   UNet2DConditionModel: unetOriginalNames,

@@ -15,7 +15,7 @@ import { type ProviderName, Runtime } from "../../runtime/mod.ts";
 import { readDevice, WEIGHTS_HELP } from "../../flags/device_flags.ts";
 import { recordingBytes } from "../calibrate/feature_products.ts";
 import { peakMemoryBytes } from "../peak_memory.ts";
-import { featureElements } from "../../pipeline/family.ts";
+import { featureElements, phasesOf } from "../../pipeline/family.ts";
 import { predictMemory, predictPromptBytes } from "./predict_memory.ts";
 import { MEMORY_FLAGS, type MemoryOptions, readMemoryFlags } from "../../flags/memory_flags.ts";
 import { MODEL_FLAGS, MODEL_HELP, readModelName } from "../../flags/model_flags.ts";
@@ -97,8 +97,9 @@ function describe(
   const { checkpoint, dtype, reading, graphs } = read;
   const { defaults } = reading;
   const request = completeRequest({ prompt: "", seed: 0, steps, width, height, numFrames }, reading);
-  const plan = planSteps(request.steps, request.sampler);
-  const slots = historySlots(plan, request.sampler);
+  const rule = { ...request.sampler, phases: phasesOf(read, request) };
+  const plan = planSteps(request.steps, rule);
+  const slots = historySlots(plan, rule);
   const components = checkpoint.components().map(({ name, className, weights }) => {
     const entries = [...weights.values()];
     return {

@@ -1,6 +1,7 @@
 // Reads a Wan checkpoint: scheduler, defaults, rules, and the function that builds its
 // graphs. Nothing is loaded on a device.
-import { createSolver, showValue } from "../../../sampler/mod.ts";
+import { z } from "zod";
+import { createSolver } from "../../../sampler/mod.ts";
 import { parseAutoencoderKLWanConfig, type WanVaeConfig } from "../../graph/wan_vae/wan_vae_config.ts";
 import {
   type WanVaeDecoder,
@@ -10,10 +11,12 @@ import {
 import type { OnnxModel } from "../../graph/graph_builder.ts";
 import { parseT5Config, t5EncoderGraph } from "../../graph/text_encoders/t5_encoder.ts";
 import { parseWanTransformerConfig, type WanTransformerConfig } from "./wan_config.ts";
+import type { TransformerGraphs } from "../../graph/transformer_graphs.ts";
 import { wanTransformerGraphs } from "./wan_transformer.ts";
 import { CheckpointError } from "../../checkpoint/checkpoint_error.ts";
 import type { DType } from "../../runtime/dtype.ts";
-import type { Checkpoint } from "../../checkpoint/checkpoint.ts";
+import type { Checkpoint, Component } from "../../checkpoint/checkpoint.ts";
+import { parseConfig } from "../../checkpoint/parse_config.ts";
 import { MAX_PIXELS_PER_SIDE } from "../../request/request_limits.ts";
 import { leastCommonMultiple } from "../../pipeline/least_common_multiple.ts";
 import type { FamilyReading } from "../../pipeline/family.ts";
@@ -23,9 +26,12 @@ export interface WanCheckpoint extends FamilyReading {
   config: WanTransformerConfig;
   vaeConfig: WanVaeConfig;
   tokenizers: Record<"t5", string>;
+  /** Timestep below which the second expert takes over. Undefined if there is none. */
+  boundaryTimestep: number | undefined;
   /** Builds the graphs. The VAE's graph comes with its memories. */
   buildGraphs():
     & Record<"t5" | "trunk" | "head" | "modulation" | "vae", OnnxModel>
+    & Partial<Record<"trunk2" | "head2" | "modulation2", OnnxModel>>
     & { vae: Pick<WanVaeDecoder, "caches"> };
 }
 
@@ -51,13 +57,20 @@ const MAX_FRAMES = 257;
  */
 const WITH_PASTS = 4;
 const TEXT_CLASS = "UMT5EncoderModel";
+/** diffusers' num_train_timesteps. */
+const TRAIN_TIMESTEPS = 1000;
+/** Options of WanPipeline itself, in model_index.json. */
+const WAN22 = z.strictObject({
+  boundary_ratio: z.number().min(0).max(1).nullable().default(null),
+  expand_timesteps: z.boolean().nullish().transform((value) => value === true),
+});
 
 /**
  * Reads and checks the checkpoint.
  * @throws {CheckpointError} if a component is missing, damaged or unsupported.
  */
 export function readWanCheckpoint(checkpoint: Checkpoint, dtype: DType): WanCheckpoint {
-  refuseWan22(checkpoint);
+  const { boundaryRatio, expandTimesteps } = readWan22(checkpoint);
   checkpoint.requireClass("transformer", "WanTransformer3DModel");
   checkpoint.requireClass("vae", "AutoencoderKLWan");
   checkpoint.requireClass("scheduler", "UniPCMultistepScheduler", "FlowMatchEulerDiscreteScheduler");
@@ -83,6 +96,14 @@ export function readWanCheckpoint(checkpoint: Checkpoint, dtype: DType): WanChec
     of: "the autoencoder's 'z_dim'",
   });
   fit("out_channels", { value: outChannels, expected: inChannels, of: "'in_channels'" });
+  if (expandTimesteps) {
+    // The pipeline writes a timestep for each patch of 2x2. From text all are equal.
+    const { patchHeight, patchWidth } = config;
+    fit("patch_size", { value: patchHeight, expected: 2, of: "2 under 'expand_timesteps'" });
+    fit("patch_size", { value: patchWidth, expected: 2, of: "2 under 'expand_timesteps'" });
+  }
+  // Without a boundary diffusers never calls the second transformer.
+  const second = boundaryRatio === undefined ? undefined : readSecond(checkpoint, config);
   const scheduler = checkpoint.scheduler();
   // Rejects unsupported scheduler options now instead of at the first video. The pipeline has
   // no length for a dynamic shift.
@@ -94,6 +115,9 @@ export function readWanCheckpoint(checkpoint: Checkpoint, dtype: DType): WanChec
   return {
     config,
     vaeConfig,
+    boundaryTimestep: boundaryRatio === undefined
+      ? undefined
+      : boundaryRatio * Number(scheduler["num_train_timesteps"] ?? TRAIN_TIMESTEPS),
     scheduler,
     latentScale: { channels: inChannels, spatial: spatialScale, temporal: temporalScale },
     tokenizers: { t5: checkpoint.path("tokenizer") },
@@ -103,6 +127,7 @@ export function readWanCheckpoint(checkpoint: Checkpoint, dtype: DType): WanChec
       maxSide: Math.min(MAX_PIXELS_PER_SIDE, ropeMaxSeqLen * Math.min(...patches)),
       maxSequenceLength: PRESET.maxSequenceLength,
       guidance: "cfg",
+      ...second && { guidanceScale2: true },
       video: {
         frameStep: temporalScale,
         maxFrames: Math.min(MAX_FRAMES, (ropeMaxSeqLen - 1) * temporalScale + 1),
@@ -112,12 +137,13 @@ export function readWanCheckpoint(checkpoint: Checkpoint, dtype: DType): WanChec
       latents: ((numFrames - 1) / temporalScale + 1) * (width / spatialScale) * (height / spatialScale) *
         inChannels,
       // One latent frame is decoded at a time. At full size it has the channels of the resolution before.
-      activation: WITH_PASTS * Math.min(numFrames, temporalScale) * width * height *
+      activation: WITH_PASTS * Math.min(numFrames, temporalScale) * width * height / vaeConfig.patchSize ** 2 *
         (vaeConfig.channels.at(-2) ?? vaeConfig.channels[0]!),
     }),
     buildGraphs: () => ({
       t5: t5EncoderGraph({ ...t5, dtype, className: TEXT_CLASS }),
       ...wanTransformerGraphs({ ...transformer, dtype }),
+      ...second && secondGraphs(wanTransformerGraphs({ ...second, dtype })),
       vae: decoder({ config: vaeConfig, weights: vae.weights }),
     }),
   };
@@ -128,17 +154,37 @@ function decoder(vae: WanVaeDecoderOptions): OnnxModel & Pick<WanVaeDecoder, "ca
   return { ...graph, caches };
 }
 
-/** Rejects options of WanPipeline that no Wan2.1 checkpoint has. */
-function refuseWan22(checkpoint: Checkpoint): void {
-  const { boundary_ratio: boundary, expand_timesteps: expand } = checkpoint.json("model_index.json");
-  const second = checkpoint.componentClass("transformer_2");
-  const asked = second !== undefined
-    ? `'transformer_2' must be absent: current value is ${showValue(second)}`
-    : typeof boundary === "number"
-    ? `'boundary_ratio' must be null: current value is ${boundary}`
-    : expand === true
-    ? "'expand_timesteps' must be false: current value is true"
-    : undefined;
-  if (asked === undefined) return;
-  throw new CheckpointError(`Cannot use ${checkpoint.folder} as Wan2.2 is not supported: ${asked}`);
+function secondGraphs({ trunk, head, modulation }: TransformerGraphs) {
+  return { trunk2: trunk, head2: head, modulation2: modulation };
+}
+
+/** Reads what Wan2.2 adds to WanPipeline. */
+function readWan22(checkpoint: Checkpoint): { boundaryRatio: number | undefined; expandTimesteps: boolean } {
+  const { boundary_ratio, expand_timesteps } = parseConfig(
+    WAN22,
+    pick(checkpoint.json("model_index.json"), Object.keys(WAN22.shape)),
+    { className: "WanPipeline", path: checkpoint.path("model_index.json") },
+  );
+  return { boundaryRatio: boundary_ratio ?? undefined, expandTimesteps: expand_timesteps };
+}
+
+function pick(json: Record<string, unknown>, keys: readonly string[]): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(json).filter(([key]) => keys.includes(key)));
+}
+
+/** Returns the second expert, whose config must be the first one's. */
+function readSecond(checkpoint: Checkpoint, first: WanTransformerConfig): Component {
+  const name = "transformer_2";
+  checkpoint.requireClass(name, "WanTransformer3DModel");
+  const second = checkpoint.component(name, "diffusion_pytorch_model");
+  const config = parseWanTransformerConfig(second.config, `${name}/config.json`);
+  for (const key of Object.keys(config) as (keyof WanTransformerConfig)[]) {
+    if (config[key] === first[key]) continue;
+    throw new CheckpointError(
+      `Cannot use ${name}/config.json as its ${key} must be the first transformer's (${first[key]}), but is ${
+        config[key]
+      }`,
+    );
+  }
+  return second;
 }

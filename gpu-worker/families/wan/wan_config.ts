@@ -1,4 +1,4 @@
-// The options of diffusers' WanTransformer3DModel (0.42.1), with its defaults: Wan2.1 from text.
+// The options of diffusers' WanTransformer3DModel (0.42.1), with its defaults: Wan2.1 and Wan2.2 from text.
 import { z } from "zod";
 import { parseConfig } from "../../checkpoint/parse_config.ts";
 import { CheckpointError } from "../../checkpoint/checkpoint_error.ts";
@@ -53,8 +53,10 @@ export interface WanTransformerConfig {
  * Checks a parsed transformer/config.json.
  * @throws {CheckpointError} naming the option that is unknown, wrong or not supported.
  */
-export function parseWanTransformerConfig(json: unknown): WanTransformerConfig {
-  const path = "transformer/config.json";
+export function parseWanTransformerConfig(
+  json: unknown,
+  path = "transformer/config.json",
+): WanTransformerConfig {
   const config = parseConfig(schema, json, { className: "WanTransformer3DModel", path });
   const [, patchHeight, patchWidth] = config.patch_size;
   if (config.attention_head_dim < 6) {

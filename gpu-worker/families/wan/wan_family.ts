@@ -1,6 +1,6 @@
-// diffusers' WanPipeline: Wan2.1 from text, and every checkpoint of that architecture, to a video.
+// diffusers' WanPipeline: Wan2.1 and Wan2.2 from text, and every checkpoint of that architecture, to a video.
 import { createSolver } from "../../../sampler/mod.ts";
-import type { Family } from "../../pipeline/family.ts";
+import { type Family, ONE_STAGE, type Stage } from "../../pipeline/family.ts";
 import { videoDecoder } from "../../pipeline/latent_decoder.ts";
 import { VIDEO_TILING } from "../../vae/video_tiling.ts";
 import { decodeWan } from "../../vae/decode_wan.ts";
@@ -16,6 +16,7 @@ export const wanFamily: Family<WanCheckpoint> = {
   read: readWanCheckpoint,
   encodePrompt: encodeWanPrompt,
   solver: ({ steps }, { reading: { scheduler }, noise }) => createSolver(scheduler, { steps, noise }),
+  stages: expertsOf,
   feeds: wanFeeds,
   featureDims: (config, size) => [...wanGrid(config, size), config.innerDim],
   decoder({ runtime, session: vae, reading: { latentScale, vaeConfig }, graphs, vaeTiling }) {
@@ -31,3 +32,12 @@ export const wanFamily: Family<WanCheckpoint> = {
     return videoDecoder((video) => decodeWan(decoder, video), latentScale);
   },
 };
+
+/** Returns the stages of Wan2.2's experts: the first one takes the timesteps down to the boundary. */
+function expertsOf(timesteps: Float64Array, { boundaryTimestep }: WanCheckpoint): readonly Stage[] {
+  if (boundaryTimestep === undefined) return ONE_STAGE;
+  const boundary = timesteps.findIndex((timestep) => timestep < boundaryTimestep);
+  if (boundary === -1) return ONE_STAGE;
+  const second: Stage = { start: boundary, network: 1 };
+  return boundary === 0 ? [second] : [...ONE_STAGE, second];
+}

@@ -29,7 +29,7 @@ import { parseWanTransformerConfig, type WanTransformerConfig } from "./wan_conf
  * the weights do not fit the config.
  */
 export function wanTransformerGraphs(options: DenoiserOptions): TransformerGraphs {
-  const config = parseWanTransformerConfig(options.config);
+  const config = parseWanTransformerConfig(options.config, `${options.name ?? "transformer"}/config.json`);
   const { innerDim, outChannels: channels, patchHeight, patchWidth, eps } = config;
   return transformerGraphs(options, {
     axes: ["frames", "grid_rows", "grid_columns"],

@@ -83,7 +83,7 @@ function decode(decoder: Decoder, latent: Value): void {
     graph.node("Mul", [latent, perChannel(config.latentsStd)]),
     perChannel(config.latentsMean),
   ]);
-  let x = pointwiseConv3d(graph, own, {
+  let x = pointwise(decoder, own, {
     name: "post_quant_conv",
     inChannels: latentChannels,
     outChannels: latentChannels,
@@ -102,12 +102,17 @@ function decode(decoder: Decoder, latent: Value): void {
   const scale = 2 ** (channels.length - 1);
   const normed = channelRmsNorm(graph, x, { name: "decoder.norm_out", channels: last, trailing: 3 });
   const colours = 3 * patchSize ** 2;
-  const sample = convolve(decoder, activation(graph, normed, "silu"), {
+  const outChannels = config.outChannels * patchSize ** 2;
+  const all = convolve(decoder, activation(graph, normed, "silu"), {
     name: "decoder.conv_out",
     inChannels: last,
-    outChannels: colours,
+    outChannels,
     scale,
   });
+  // Our pictures have no opacity.
+  const sample = outChannels === colours
+    ? all
+    : graph.node("Slice", [all, graph.ints(0), graph.ints(colours), graph.ints(1)]);
   graph.output("sample", sample, [past ? "out_frames" : 1, colours, `height_${scale}`, `width_${scale}`]);
 }
 
@@ -120,10 +125,22 @@ interface StageOptions {
 }
 
 /** Emits a 3x3x3 convolution with its memory. */
-function convolve({ graph, past }: Decoder, x: Value, options: StageOptions): Value {
+function convolve({ graph, config, past }: Decoder, x: Value, options: StageOptions): Value {
   const { inChannels: channels, scale } = options;
+  if (config.flatKernels) return conv2d(graph, x, { ...options, kernelSize: 3 });
   if (past === undefined) return firstFrameConv3d(graph, x, { ...options, kernelSize: 3 });
   return causalConv3d(graph, past.cache.prepend(x, { channels, scale }), { ...options, kernelSize: 3 });
+}
+
+/** Emits a convolution of single pixels. */
+function pointwise(
+  { graph, config }: Decoder,
+  x: Value,
+  options: { name: string; inChannels: number; outChannels: number },
+): Value {
+  return config.flatKernels
+    ? conv2d(graph, x, { ...options, kernelSize: 1 })
+    : pointwiseConv3d(graph, x, options);
 }
 
 /** WanResidualBlock */
@@ -142,7 +159,7 @@ function residualBlock(decoder: Decoder, x: Value, options: StageOptions): Value
   const residual = half(half(x, 1, inChannels), 2, outChannels);
   const shortcut = inChannels === outChannels
     ? x
-    : pointwiseConv3d(graph, x, { name: `${name}.conv_shortcut`, inChannels, outChannels });
+    : pointwise(decoder, x, { name: `${name}.conv_shortcut`, inChannels, outChannels });
   return graph.node("Add", [residual, shortcut]);
 }
 

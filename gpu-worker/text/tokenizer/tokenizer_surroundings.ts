@@ -22,7 +22,9 @@ export function readSurroundings(folder: string): TokenizerSurroundings {
   const checkpoint = dirname(folder);
   const name = basename(folder);
   const entry = readJsonFile(join(checkpoint, "model_index.json"))?.[name];
-  const className = Array.isArray(entry) && typeof entry[1] === "string" ? entry[1] : undefined;
+  const named = Array.isArray(entry) && typeof entry[1] === "string" ? entry[1] : undefined;
+  // A processor holds a tokenizer, whose own config tells its class.
+  const className = named?.endsWith("Processor") ? undefined : named;
   const config = readJsonFile(join(checkpoint, name.replace("tokenizer", "text_encoder"), "config.json"));
   if (config === undefined) return { className };
   const { max_position_embeddings: maxPositions, transformers_version: transformersVersion } = TEXT_ENCODER

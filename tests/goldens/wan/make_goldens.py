@@ -163,7 +163,7 @@ def add_vae(goldens, pipe, case, *, seed, frames, height, width):
     latents = torch.randn(1, vae.config.z_dim, steps, height, width, generator=torch.Generator().manual_seed(seed))
     decoded = decode(pipe, latents)
     assert decoded.shape[2] == frames, decoded.shape
-    for shorter in (1, 5, 9):
+    for shorter in (n for n in (1, 5, 9) if n < frames):
         part = decode(pipe, latents[:, :, : (shorter - 1) // pipe.vae_scale_factor_temporal + 1])
         assert torch.allclose(part, decoded[:, :, :shorter], rtol=0, atol=2e-5), shorter
     goldens.add(f"vae.{case}", {"frames": frames, "height": height, "width": width}, latents=latents[0], decoded=decoded[0])

@@ -13,6 +13,8 @@ import { readFluxCheckpoint } from "../../../gpu-worker/families/flux/flux_check
 import { fluxFeeds } from "../../../gpu-worker/families/flux/flux_feeds.ts";
 import { readQwenImageCheckpoint } from "../../../gpu-worker/families/qwen_image/qwen_image_checkpoint.ts";
 import { qwenImageFeeds } from "../../../gpu-worker/families/qwen_image/qwen_image_feeds.ts";
+import { readQwenImage21Checkpoint } from "../../../gpu-worker/families/qwen_image21/qwen_image21_checkpoint.ts";
+import { qwenImage21Feeds } from "../../../gpu-worker/families/qwen_image21/qwen_image21_feeds.ts";
 import { readSdCheckpoint } from "../../../gpu-worker/families/unet/sd_checkpoint.ts";
 import { readSd3Checkpoint } from "../../../gpu-worker/families/sd3/sd3_checkpoint.ts";
 import { sd3Feeds } from "../../../gpu-worker/families/sd3/sd3_feeds.ts";
@@ -84,6 +86,20 @@ const FAMILIES: Record<string, () => Family> = {
       textDims: [config.jointAttentionDim, 1],
       featureDims: [tokens, config.innerDim],
       feeds: (runtime, branches) => qwenImageFeeds(runtime, { config, branches, size }),
+    };
+  },
+  "Qwen-Image-2.1": () => {
+    const { buildGraphs, config } = readQwenImage21Checkpoint(
+      Checkpoint.open(goldenPath("qwen_image21/tiny-21")),
+      "float32",
+    );
+    const size = { channels: config.inChannels, height: HEIGHT, width: WIDTH };
+    return {
+      buildGraphs,
+      latentDims: [HEIGHT * WIDTH, config.inChannels],
+      textDims: [config.contextInDim, 1],
+      featureDims: [HEIGHT * WIDTH, config.innerDim],
+      feeds: (runtime, branches) => qwenImage21Feeds(runtime, { config, branches, size }),
     };
   },
   "Stable Diffusion 3": () => {

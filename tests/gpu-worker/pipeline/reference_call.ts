@@ -19,6 +19,7 @@ export interface ReferenceCall {
   num_frames?: number;
   /** @default 0 */
   guidance_scale?: number;
+  guidance_scale_2?: number;
   true_cfg_scale?: number;
   guidance_rescale?: number;
   cfg_normalization?: number;
@@ -88,6 +89,7 @@ export function completeReference(
     height: call.height,
     numFrames: call.num_frames,
     guidanceScale: call.guidance_scale ?? 0,
+    guidanceScale2: call.guidance_scale_2,
     trueCfgScale: call.true_cfg_scale ?? 1,
     guidanceRescale: call.guidance_rescale,
     cfgNormalization: call.cfg_normalization,

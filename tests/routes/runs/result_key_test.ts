@@ -46,6 +46,7 @@ describe("resultKey()", () => {
       num_frames: 5,
       fps: 8,
       guidance_scale: 1,
+      guidance_scale_2: 3,
       true_cfg_scale: 3,
       guidance_rescale: 0.5,
       cfg_normalization: 1.5,

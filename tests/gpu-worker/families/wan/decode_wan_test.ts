@@ -11,15 +11,27 @@ import { component } from "../../graph/component.ts";
 
 type Four = [number, number, number, number];
 
-function tinyDecoder() {
-  const { config, weights } = component("wan/tiny-euler/vae");
-  return wanVaeDecoder({ config: parseAutoencoderKLWanConfig(config, "vae/config.json"), weights });
+/** Checkpoints, the tiles of their goldens, and tiles that hold a small video whole. */
+const TILED: [name: string, tiling: VideoTiling, single: VideoTiling][] = [
+  ["wan/tiny-euler", { side: 16, stride: 8 }, { side: 20, stride: 8 }],
+  ["wan/tiny-ti2v", { side: 32, stride: 16 }, { side: 40, stride: 16 }],
+];
+
+function tinyDecoder(name = "wan/tiny-euler") {
+  const { config: json, weights } = component(`${name}/vae`);
+  const config = parseAutoencoderKLWanConfig(json, "vae/config.json");
+  return {
+    ...wanVaeDecoder({ config, weights }),
+    scale: config.spatialScale,
+    patchSize: config.patchSize,
+  };
 }
 
 describe("decodeWan()", () => {
-  it("decodes in tiles as diffusers does, and small videos whole", async () => {
-    const goldens = loadGoldens("wan/tiny-euler");
-    const { graph, caches } = tinyDecoder();
+  for (const [name, tiling, single] of TILED) {
+    it(`decodes in tiles as diffusers does, and small videos whole: ${name}`, async () => {
+    const goldens = loadGoldens(name);
+    const { graph, caches, scale, patchSize } = tinyDecoder(name);
     using runtime = Runtime.open();
     using vae = await runtime.createSession(graph);
     const decode = async (name: string, tiling: VideoTiling | undefined) => {
@@ -29,11 +41,10 @@ describe("decodeWan()", () => {
         data: goldens.floats(`vae.${name}.latents`),
       };
       const pictures: Float32Array[] = [];
-      const decoder = { runtime, vae, caches, scale: 4, tiling };
+      const decoder = { runtime, vae, caches, scale, patchSize, tiling };
       for await (const { data } of decodeWan(decoder, video)) pictures.push(data.slice());
       return pictures;
     };
-    const tiling = { side: 16, stride: 8 };
     const [, count, rows, columns] = goldens.shape("vae.tiled.decoded") as Four;
     const expected = goldens.floats("vae.tiled.decoded");
     const tiled = await decode("tiled", tiling);
@@ -52,8 +63,9 @@ describe("decodeWan()", () => {
       maxError(tiled.at(-1)!, whole.at(-1)!) > 1e-4,
       "tiles alter the picture, or nothing would be shown",
     );
-    assert.deepEqual(await decode("clip", { side: 20, stride: 8 }), await decode("clip", undefined));
+    assert.deepEqual(await decode("clip", single), await decode("clip", undefined));
   });
+  }
 
   it("holds nothing once its signal is aborted or nobody asks any more", async () => {
     const { graph, caches } = tinyDecoder();

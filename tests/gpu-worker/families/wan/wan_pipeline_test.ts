@@ -6,13 +6,15 @@ import { openPipeline } from "../../../../gpu-worker/model/open_pipeline.ts";
 import type { Pipeline } from "../../../../gpu-worker/pipeline/pipeline.ts";
 import type { PartialRequest } from "../../../../gpu-worker/request/generate_request.ts";
 import { readModel } from "../../../../gpu-worker/model/read_model.ts";
+import { describeModel } from "../../../../gpu-worker/model/describe_model.ts";
+import { phasesOf } from "../../../../gpu-worker/pipeline/family.ts";
 import { liveHandles } from "../../../../gpu-worker/runtime/mod.ts";
 import { goldenPath, loadGoldens } from "../../../goldens/golden.ts";
 import { ChangedCheckpoint, type CheckpointChanges } from "../../pipeline/changed_checkpoint.ts";
 import { assertReference, generateReference, referenceCalls } from "../../pipeline/reference_call.ts";
 import { completeRequest } from "../../../../gpu-worker/request/complete_request.ts";
 
-for (const name of ["wan/tiny-unipc", "wan/tiny-euler"]) {
+for (const name of ["wan/tiny-unipc", "wan/tiny-euler", "wan/tiny-a14b", "wan/tiny-ti2v"]) {
   describe(`WanPipeline.generate() on ${name}`, () => {
     const goldens = loadGoldens(name);
     let pipeline: Pipeline;
@@ -113,23 +115,102 @@ describe("completeRequest() of WanPipeline", () => {
     [{ trueCfgScale: 2 }, /'trueCfgScale' must be 1/],
     [{ guidanceScale: 1, negativePrompt: "y" }, /'negativePrompt' takes 'guidanceScale' > 1.* 1$/],
     [{ skipLayerGuidance: { layers: [0] } }, /'skipLayerGuidance'/],
+    [{ guidanceScale2: 3 }, /'guidanceScale2' must be absent with this model.* 3$/],
   ];
   for (const [fields, message] of REFUSED) {
     it(`refuses ${JSON.stringify(fields)}`, () => assert.throws(() => complete(fields), { message }));
   }
 });
 
+describe("WanPipeline of two experts", () => {
+  const folder = goldenPath("wan/tiny-a14b");
+  const request: PartialRequest = {
+    prompt: "a red heart",
+    seed: 1,
+    steps: 24,
+    width: 16,
+    height: 16,
+    numFrames: 5,
+    maxSequenceLength: 8,
+    sampler: { method: "spectrum", warmupSteps: 3 },
+  };
+
+  it("fills in Wan2.2's published settings", () => {
+    const { defaults } = describeModel(folder).reading;
+    assert.deepEqual([defaults.steps, defaults.width, defaults.guidanceScale], [50, 832, 5]);
+    using experts = new ChangedCheckpoint(folder, { index: { _name_or_path: "Wan-AI/Wan2.2-T2V-A14B-Diffusers" } });
+    const { reading } = describeModel(experts.folder);
+    const { steps, width, height, guidanceScale, guidanceScale2 } = completeRequest(
+      { prompt: "", seed: 0 },
+      reading,
+    );
+    assert.deepEqual([steps, width, height, guidanceScale, guidanceScale2], [40, 1280, 720, 4, 3]);
+    using small = new ChangedCheckpoint(goldenPath("wan/tiny-ti2v"), {
+      index: { _name_or_path: "Wan-AI/Wan2.2-TI2V-5B-Diffusers" },
+    });
+    const { width: side, numFrames, fps } = describeModel(small.folder).reading.defaults;
+    assert.deepEqual([side, numFrames, fps], [1280, 121, 24]);
+  });
+
+  it("guides the second expert as the first unless a request says otherwise", () => {
+    const { reading } = describeModel(folder);
+    const scales = (fields: object) => completeRequest({ ...request, ...fields }, reading).guidanceScale2;
+    assert.equal(scales({}), 5);
+    assert.equal(scales({ guidanceScale: 3 }), 3);
+    assert.equal(scales({ guidanceScale: 3, guidanceScale2: 2 }), 2);
+    assert.throws(() => scales({ guidanceScale2: 101 }), /'guidanceScale2' must be in 0\.\.100/);
+  });
+
+  it("begins with a full pass of the second expert, which measures no error of the first one's features", async () => {
+    using pipeline = await openPipeline(folder);
+    const { plan, forecastErrors } = await pipeline.generate(completeRequest(request, pipeline.description));
+    const { reading, family } = describeModel(folder);
+    const [, boundary] = phasesOf({ reading, family }, completeRequest(request, pipeline.description));
+    assert.ok(boundary! > 4 && boundary! < 20);
+    assert.equal(plan[boundary!], "full");
+    assert.ok(plan.slice(0, boundary).includes("forecast") && plan.slice(boundary).includes("forecast"));
+    assert.ok(!forecastErrors.has(boundary!) && forecastErrors.has(boundary! + 1));
+  });
+
+  it("holds one expert in memory under offload, and draws the same", async () => {
+    using pipeline = await openPipeline(folder);
+    const plain = await pipeline.generate(completeRequest(request, pipeline.description));
+    using offloaded = await openPipeline(folder, { offload: true });
+    const sessions: number[] = [];
+    const before = liveHandles().session ?? 0;
+    const { latents } = await offloaded.generate(completeRequest(request, offloaded.description), {
+      onStep: () => void sessions.push((liveHandles().session ?? 0) - before),
+    });
+    assert.ok(Math.max(...sessions) <= 3, `trunk, head and modulation of one expert, but ${sessions}`);
+    assert.deepEqual(latents.data, plain.latents.data);
+  });
+
+  it("draws all steps with the one expert whose timesteps they are", async () => {
+    for (const [ratio, expert] of [[0, "transformer"], [1, "transformer_2"]] as const) {
+      using checkpoint = new ChangedCheckpoint(folder, { index: { boundary_ratio: ratio } });
+      const { family, reading } = describeModel(checkpoint.folder);
+      const phases = phasesOf({ family, reading }, completeRequest({ ...request, steps: 8 }, reading));
+      // UniPC's first timestep is 999, below a boundary of 1000.
+      assert.deepEqual(phases, [0], expert);
+    }
+  });
+
+  it("refuses experts of different shapes, by the option", () => {
+    const own = JSON.parse(Deno.readTextFileSync(`${folder}/transformer/config.json`));
+    using checkpoint = new ChangedCheckpoint(folder, { transformer: { num_layers: own.num_layers + 1 } });
+    assert.throws(
+      () => describeModel(checkpoint.folder),
+      /transformer_2\/config\.json as its numLayers must be the first transformer's \(3\), but is 2/,
+    );
+  });
+});
+
 describe("readWanCheckpoint()", () => {
   const REFUSED: [changes: CheckpointChanges, message: RegExp][] = [
-    [
-      { index: { transformer_2: ["diffusers", "WanTransformer3DModel"] } },
-      /Wan2\.2 is not supported: 'transformer_2' must be absent: current value is WanTransformer3DModel$/,
-    ],
-    [
-      { index: { boundary_ratio: 0.875 } },
-      /Wan2\.2 .*'boundary_ratio' must be null: current value is 0\.875$/,
-    ],
-    [{ index: { expand_timesteps: true } }, /Wan2\.2 .*'expand_timesteps' must be false/],
+    [{ index: { boundary_ratio: 0.875 } }, /'transformer_2' must be WanTransformer3DModel.* nothing$/],
+    [{ index: { boundary_ratio: 1.5 } }, /'boundary_ratio'.* 1\.5$/],
+    [{ index: { expand_timesteps: "yes" } }, /'expand_timesteps'.*"yes"$/],
+    [{ index: { expand_timesteps: true }, transformer: { patch_size: [1, 1, 2] } }, /'patch_size' must be 2 under/],
     [{ transformer: { text_dim: 19 } }, /'text_dim' must be the text encoder's 'd_model' \(20\).* 19$/],
     [{ transformer: { in_channels: 36 } }, /'in_channels' must be the autoencoder's 'z_dim' \(16\).* 36$/],
     [{ transformer: { out_channels: 8 } }, /'out_channels' must be 'in_channels' \(16\).* 8$/],

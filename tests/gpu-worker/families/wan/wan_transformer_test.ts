@@ -13,7 +13,7 @@ import { transformerCases } from "../../graph/transformer_cases.ts";
 /** As many branches as the inputs of "batch". */
 const BRANCHES = { shape: [2], data: new Float32Array(2) };
 
-for (const name of ["tiny-unipc", "tiny-euler"]) {
+for (const name of ["tiny-unipc", "tiny-euler", "tiny-ti2v"]) {
   describe(`wanTransformerGraphs() of ${name}`, () => {
     const goldens = loadGoldens(`wan/${name}`);
     const parts = component(`wan/${name}/transformer`);

@@ -1,0 +1,31 @@
+// diffusers' QwenImage21Pipeline: Qwen-Image-2.1 and every checkpoint of that architecture, from text.
+import { createSolver, linspace } from "../../../sampler/mod.ts";
+import type { Family } from "../../pipeline/family.ts";
+import { sessionDecoder } from "../../pipeline/latent_decoder.ts";
+import { tiledSession } from "../../vae/tiled_decoder.ts";
+import { tileFrames, VIDEO_TILING } from "../../vae/video_tiling.ts";
+import { encodeQwenImage21Prompt } from "./encode_qwen_image21_prompt.ts";
+import { type QwenImage21Checkpoint, readQwenImage21Checkpoint } from "./qwen_image21_checkpoint.ts";
+import { qwenImage21Feeds } from "./qwen_image21_feeds.ts";
+import { QWEN_IMAGE_21_PACKING } from "./qwen_image21_packing.ts";
+
+export const qwenImage21Family: Family<QwenImage21Checkpoint> = {
+  read: readQwenImage21Checkpoint,
+  encodePrompt: encodeQwenImage21Prompt,
+  solver({ steps }, { reading: { scheduler, sampleSigmas }, size, noise }) {
+    // The checkpoint's own sigmas are for their number of steps. Otherwise those that QwenImage21Pipeline passes.
+    const sigmas = sampleSigmas?.length === steps ? [...sampleSigmas] : [...linspace(1, 1 / steps, steps)];
+    return createSolver(scheduler, { steps, sigmas, imageSeqLen: size.height * size.width, noise });
+  },
+  packing: QWEN_IMAGE_21_PACKING,
+  feeds: qwenImage21Feeds,
+  featureDims: ({ innerDim }, size) => [size.height * size.width, innerDim],
+  // Prompts are not padded and differ in length, so each branch is a call of its own, as in diffusers.
+  separateBranches: true,
+  decoder({ runtime, session, reading: { latentScale }, vaeTiling }) {
+    const tiling = vaeTiling ? VIDEO_TILING : undefined;
+    const layoutOf = (size: { height: number; width: number }) =>
+      tileFrames(tiling, { ...size, scale: latentScale.spatial });
+    return sessionDecoder(tiledSession(session, { runtime, layoutOf }), { runtime, latentScale });
+  },
+};

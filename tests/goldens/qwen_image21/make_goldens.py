@@ -1,0 +1,288 @@
+"""Makes the Qwen-Image-2.1 reference data: two tiny random checkpoints, and what diffusers computes with them.
+
+    python tests/goldens/qwen_image21/make_goldens.py      # about 30 s
+
+The checkpoints differ in everything that a config.json may decide; goldens are computed in float32 from the files as
+saved. goldens.json beside each goldens.safetensors says for every case which call gave it.
+
+transformers' Qwen3VLProcessor needs torchvision for pictures and videos, which no prompt has: a class here stands for it.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy
+import torch
+from diffusers import (
+    AutoencoderKLQwenImage21, FlowMatchEulerDiscreteScheduler, QwenImage21Pipeline, QwenImage21Transformer2DModel,
+)
+from transformers import AutoTokenizer, Qwen3VLConfig, Qwen3VLForConditionalGeneration
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+from _reference import PROMPTS, Capture, Goldens, redraw, remake, run_whole, smooth_in_time  # noqa: E402
+from _spectrum import add_spectrum  # noqa: E402
+from _tokenizers import CORPUS, qwen_tokenizer, restore_qwen_files  # noqa: E402
+
+SPECTRUM = {"m": 4, "lam": 0.1, "window_size": 2, "flex_window": 0.75, "warmup_steps": 5}
+SIGMAS = [1.0, 0.93, 0.85, 0.74, 0.6, 0.45, 0.28, 0.1]
+CLASSES = {
+    "scheduler": ("diffusers", "FlowMatchEulerDiscreteScheduler"),
+    "vae": ("diffusers", "AutoencoderKLQwenImage21"),
+    "text_encoder": ("transformers", "Qwen3VLForConditionalGeneration"),
+    "processor": ("transformers", "Qwen3VLProcessor"),
+    "transformer": ("diffusers", "QwenImage21Transformer2DModel"),
+}
+
+
+class Processor:
+    """The part of Qwen3VLProcessor that a prompt without pictures meets."""
+
+    def __init__(self, tokenizer):
+        self.tokenizer = tokenizer
+
+    def apply_chat_template(self, messages, tokenize, return_dict):
+        (message,) = messages
+        text = f"<|im_start|>{message['role']}\n{message['content'][0]['text']}<|im_end|>\n"
+        return [self.tokenizer(text)["input_ids"]]
+
+    def __call__(self, text, **options):
+        return self.tokenizer(text, **options)
+
+
+def make_tiny_21(folder):
+    """Like Qwen-Image-2.1: sigmas of its own, text modulated from t = 0, an autoencoder with shortcuts; old tokenizer files."""
+    tokenizer = qwen_tokenizer(CORPUS, merge_count=60)
+    assemble(
+        folder,
+        tokenizer=tokenizer,
+        transformer=QwenImage21Transformer2DModel(
+            in_channels=8, out_channels=8, num_layers=2, attention_head_dim=10, num_attention_heads=2, context_in_dim=16,
+            mlp_ratio=2, axes_dims_rope=(2, 4, 4),
+        ),
+        text_encoder=text_encoder(tokenizer, num_attention_heads=6, num_key_value_heads=2, head_dim=8),
+        vae=AutoencoderKLQwenImage21(
+            base_dim=2, decoder_base_dim=6, z_dim=8, dim_mult=[1, 1, 2], num_res_blocks=1, temperal_downsample=[False, True],
+            scale_factor_temporal=2, scale_factor_spatial=4, latents_mean=[0.1, -0.2, 0.3, 0.05, 0.0, -0.1, 0.2, 0.4],
+            latents_std=[1.2, 0.8, 2.1, 0.6, 1.0, 0.7, 1.1, 0.9],
+        ),
+        scheduler=FlowMatchEulerDiscreteScheduler(
+            base_image_seq_len=256, base_shift=0.5, max_image_seq_len=8192, max_shift=0.9, shift_terminal=0.02,
+            use_dynamic_shifting=True,
+        ),
+        sample_sigmas=SIGMAS,
+        published_layout=True,
+    )
+
+
+def make_tiny_plain(folder):
+    """What no published checkpoint has: text modulated as the image, three colours, no shortcuts; tokenizer.json."""
+    tokenizer = qwen_tokenizer(CORPUS, merge_count=30)
+    assemble(
+        folder,
+        tokenizer=tokenizer,
+        transformer=QwenImage21Transformer2DModel(
+            in_channels=4, out_channels=None, num_layers=3, attention_head_dim=8, num_attention_heads=3, context_in_dim=16,
+            mlp_ratio=3, axes_dims_rope=(4, 2, 2), eps=1e-5, causal_condition=False,
+        ),
+        text_encoder=text_encoder(tokenizer, num_attention_heads=2, num_key_value_heads=1, head_dim=8),
+        vae=AutoencoderKLQwenImage21(
+            base_dim=8, decoder_base_dim=None, z_dim=4, dim_mult=[1, 1], num_res_blocks=1, temperal_downsample=[True],
+            scale_factor_temporal=2, scale_factor_spatial=2, is_residual=False, in_channels=3, out_channels=3,
+            latents_mean=[0.1, -0.2, 0.3, 0.05], latents_std=[1.2, 0.8, 2.1, 0.6],
+        ),
+        scheduler=FlowMatchEulerDiscreteScheduler(shift=3.0),
+        sample_sigmas=None,
+        published_layout=False,
+    )
+
+
+def text_encoder(tokenizer, **heads):
+    """Qwen3-VL with a vision tower as small as it gets; text alone never meets it."""
+    return Qwen3VLForConditionalGeneration(Qwen3VLConfig(
+        text_config={
+            "vocab_size": len(tokenizer), "hidden_size": 16, "intermediate_size": 28, "num_hidden_layers": 2, **heads,
+            "rope_parameters": {
+                "rope_type": "default", "rope_theta": 5000.0, "mrope_section": [2, 1, 1], "mrope_interleaved": True,
+            },
+        },
+        vision_config={
+            "depth": 1, "hidden_size": 8, "intermediate_size": 8, "num_heads": 2, "out_hidden_size": 16,
+            "deepstack_visual_indexes": [0], "num_position_embeddings": 16, "patch_size": 4,
+        },
+        image_token_id=tokenizer.convert_tokens_to_ids("<|image_pad|>"),
+    ))
+
+
+def assemble(folder, *, published_layout, tokenizer, sample_sigmas, scheduler, **parts):
+    """Redraws the weights of `parts` and saves them in bfloat16 as a pipeline's save_pretrained does."""
+    for seed, name in enumerate(("transformer", "text_encoder", "vae")):
+        redraw(parts[name], 90 + seed)
+    smooth_in_time(parts["transformer"].time_text_embed.timestep_embedder.linear_1)
+    parts["transformer"].txt_in.text_norm.weight.sub_(1)
+    parts["vae"].decoder.conv_out.weight.mul_(0.8)  # pictures mostly within -1..1
+    for name, model in parts.items():
+        model.to(torch.bfloat16).save_pretrained(folder / name)
+    scheduler.save_pretrained(folder / "scheduler")
+    tokenizer.save_pretrained(folder / "processor")
+    if published_layout:
+        restore_qwen_files(folder / "processor")
+    (folder / "text_encoder" / "generation_config.json").unlink(missing_ok=True)
+    index = {"_class_name": "QwenImage21Pipeline", "_diffusers_version": "0.42.1", **CLASSES, "sample_sigmas": sample_sigmas}
+    (folder / "model_index.json").write_text(json.dumps(index, indent=2) + "\n")
+    for path in folder.rglob("*.*"):
+        path.chmod(0o644)
+
+
+def load(folder):
+    float32 = {"dtype": torch.float32}
+    pipe = QwenImage21Pipeline(
+        scheduler=FlowMatchEulerDiscreteScheduler.from_pretrained(folder / "scheduler"),
+        vae=AutoencoderKLQwenImage21.from_pretrained(folder / "vae", torch_dtype=torch.float32),
+        text_encoder=Qwen3VLForConditionalGeneration.from_pretrained(folder / "text_encoder", **float32).eval(),
+        processor=Processor(AutoTokenizer.from_pretrained(folder / "processor")),
+        transformer=QwenImage21Transformer2DModel.from_pretrained(folder / "transformer", torch_dtype=torch.float32),
+        sample_sigmas=json.loads((folder / "model_index.json").read_text())["sample_sigmas"],
+    )
+    # The pipeline has the published autoencoder's factor built in.
+    pipe.vae_scale_factor = pipe.vae.config.scale_factor_spatial
+    pipe.set_progress_bar_config(disable=True)
+    return pipe
+
+
+def add_text(goldens, pipe):
+    for name, prompt in PROMPTS.items():
+        embeds, mask, _ = pipe.encode_prompt(prompt)
+        assert mask is None
+        goldens.add(f"text.{name}", {"prompt": prompt}, prompt_embeds=embeds)
+
+
+def add_transformer(goldens, pipe, case, *, seed, height, width, text_tokens, timestep):
+    """One call of the transformer on random inputs; sizes count tokens, `timestep` is a sigma, 0..1.
+
+    The feature is that of the image's tokens, which come behind the text's.
+    """
+    config, batch = pipe.transformer.config, len(timestep)
+    draw = torch.Generator().manual_seed(seed)
+    tokens = height * width
+    inputs = {
+        "hidden_states": torch.randn(batch, tokens, config.in_channels, generator=draw),
+        "encoder_hidden_states": torch.randn(batch, text_tokens, config.context_in_dim, generator=draw),
+        "timestep": torch.tensor(timestep),
+    }
+    mask = torch.cat([torch.zeros(batch, text_tokens), torch.ones(batch, tokens // 4)], dim=1).bool()
+    with Capture(pipe) as seen:
+        output = pipe.transformer(**inputs, img_shapes=[[(1, height, width)]] * batch, img_mask=mask).sample
+    call = {"height_tokens": height, "width_tokens": width, "text_tokens": text_tokens}
+    goldens.add(
+        f"transformer.{case}", call, **inputs, feature=seen.features[0][:, text_tokens:], output=output[:, text_tokens:])
+
+
+def add_vae(goldens, pipe, case, *, seed, height, width, tiles=None):
+    """Decodes random latents [1, channels, height, width] as the pipeline scales them, not clamped, without opacity.
+
+    With `tiles`, after enable_tiling() with tiles of that side, that stride apart.
+    """
+    draw = torch.Generator().manual_seed(seed)
+    latents = torch.randn(1, pipe.vae.config.z_dim, height, width, generator=draw)
+    call = {"height": height, "width": width}
+    if tiles:
+        call.update(side=tiles[0], stride=tiles[1])
+        pipe.vae.enable_tiling(**{
+            f"tile_sample_{part}_{axis}": value for part, value in zip(("min", "stride"), tiles)
+            for axis in ("height", "width")})
+    goldens.add(f"vae.{case}", call, latents=latents, decoded=decode(pipe, latents))
+    pipe.vae.disable_tiling()
+
+
+def decode(pipe, latents):
+    config = pipe.vae.config
+    column = lambda values: torch.tensor(values).view(1, -1, 1, 1, 1)
+    scaled = latents[:, :, None] * column(config.latents_std) + column(config.latents_mean)
+    clamp, torch.clamp = torch.clamp, lambda x, **_: x
+    try:
+        return pipe.vae.decode(scaled, return_dict=False)[0][:, :3, 0]
+    finally:
+        torch.clamp = clamp
+
+
+def add_picture(goldens, pipe, case, *, seed, decoded=True, sigmas=None, **call):
+    """A whole pipeline call. `decoded` is the VAE's output [3, H, W] before it is clamped to -1..1."""
+    seen, latents = run_whole(pipe, seed, sigmas=sigmas, **call)
+    tensors = {"initial_latents": seen.denoiser_inputs[0]["hidden_states"], "latents": latents}
+    if decoded:
+        plain = pipe._unpack_latents(latents, call["height"], call["width"], pipe.vae_scale_factor)
+        tensors["decoded"] = decode(pipe, plain[:, :, 0])[0]
+    goldens.add(f"picture.{case}", {"seed": seed, **call}, **tensors)
+
+
+def add_forecast_run(goldens, pipe, case, *, w, steps, **call):
+    """With guidance: two calls of the network a step, the prompt's first, each with a history of its own.
+
+    Without its cache every call has the text's tokens before the image's, which alone are forecast.
+    """
+    branches = 2 if call["true_cfg_scale"] > 1 else 1
+    scale = pipe.vae_scale_factor
+    add_spectrum(
+        goldens, Even(pipe, steps), case, branches=branches, options={"w": w, **SPECTRUM}, steps=steps,
+        tokens=-(call["height"] // scale) * (call["width"] // scale), **call)
+
+
+class Even:
+    """The pipeline with even sigmas and without its cache, for any number of steps."""
+
+    def __init__(self, pipe, steps):
+        self.pipe, self.transformer = pipe, pipe.transformer
+        self.sigmas = list(numpy.linspace(1.0, 1 / steps, steps))
+
+    def __call__(self, **call):
+        return self.pipe(sigmas=self.sigmas, use_kv_cache=False, **call)
+
+
+def golden_tiny_21(folder):
+    pipe, goldens = load(folder), Goldens(checkpoint="tiny-21")
+    size = {"height": 16, "width": 24}  # 4 x 6 tokens
+    add_text(goldens, pipe)
+    add_transformer(goldens, pipe, "start", seed=1, height=4, width=6, text_tokens=9, timestep=[1.0])
+    add_transformer(goldens, pipe, "batch", seed=2, height=6, width=2, text_tokens=7, timestep=[0.731, 0.052])
+    add_vae(goldens, pipe, "wide", seed=3, height=3, width=5)
+    add_vae(goldens, pipe, "tiled", seed=4, height=5, width=6, tiles=(16, 8))
+    plain = {"prompt": PROMPTS["plain"], "true_cfg_scale": 1.0, **size}
+    add_picture(goldens, pipe, "own_sigmas", seed=42, num_inference_steps=len(SIGMAS), **plain)
+    add_picture(
+        goldens, pipe, "50_steps", seed=7, num_inference_steps=50, sigmas=list(numpy.linspace(1.0, 1 / 50, 50)),
+        decoded=False, **{**plain, "prompt": PROMPTS["unicode"]})
+    add_picture(goldens, pipe, "guidance", seed=5, num_inference_steps=len(SIGMAS), decoded=False, **{
+        **plain, "true_cfg_scale": 3.0, "negative_prompt": "blurry, low quality"})
+    add_forecast_run(goldens, pipe, "w_half", seed=42, steps=20, w=0.5, **plain)
+    add_forecast_run(goldens, pipe, "guidance", seed=2**40 + 5, steps=20, w=0.7, **{
+        **plain, "true_cfg_scale": 2.0, "negative_prompt": ""})
+    goldens.save(folder)
+
+
+def golden_tiny_plain(folder):
+    pipe, goldens = load(folder), Goldens(checkpoint="tiny-plain")
+    size = {"height": 20, "width": 12}  # 10 x 6 tokens
+    add_text(goldens, pipe)
+    add_transformer(goldens, pipe, "start", seed=5, height=2, width=6, text_tokens=8, timestep=[1.0])
+    add_transformer(goldens, pipe, "batch", seed=6, height=4, width=4, text_tokens=5, timestep=[0.25, 0.875])
+    add_vae(goldens, pipe, "wide", seed=7, height=4, width=7)
+    plain = {"prompt": PROMPTS["plain"], "true_cfg_scale": 1.0, **size}
+    add_picture(goldens, pipe, "8_steps", seed=0, num_inference_steps=8, **plain)
+    add_picture(goldens, pipe, "guidance_50", seed=3, num_inference_steps=50, decoded=False, **{
+        **plain, "true_cfg_scale": 2.5, "negative_prompt": "blurry, low quality"})
+    add_forecast_run(goldens, pipe, "w_one", seed=5, steps=20, w=1.0, **plain)
+    goldens.save(folder)
+
+
+def main():
+    remake(
+        HERE,
+        tiny_21=(make_tiny_21, golden_tiny_21),
+        tiny_plain=(make_tiny_plain, golden_tiny_plain),
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,113 @@
+import { describe, it } from "@std/testing/bdd";
+import assert from "node:assert/strict";
+import { parseQwenImage21Config } from "../../../../gpu-worker/families/qwen_image21/qwen_image21_config.ts";
+import { qwenImage21RotaryTables } from "../../../../gpu-worker/families/qwen_image21/qwen_image21_rotary.ts";
+import { qwenImage21TransformerGraphs } from "../../../../gpu-worker/families/qwen_image21/qwen_image21_transformer.ts";
+import { goldenPath, type Goldens, loadGoldens } from "../../../goldens/golden.ts";
+import { component } from "../../graph/component.ts";
+import { type FloatArrays, goldenArray } from "../../graph/float_array.ts";
+import { assertRefused, refusalCases, type RefusedOption } from "../../graph/refusal.ts";
+import { transformerCases } from "../../graph/transformer_cases.ts";
+
+/** As many branches as the inputs of "batch". */
+const BRANCHES = { shape: [2], data: new Float32Array(2) };
+
+for (const name of ["tiny-21", "tiny-plain"]) {
+  describe(`qwenImage21TransformerGraphs() of ${name}`, () => {
+    const goldens = loadGoldens(`qwen_image21/${name}`);
+    const parts = component(`qwen_image21/${name}/transformer`);
+    transformerCases({
+      build: (dtype) => qwenImage21TransformerGraphs({ ...parts, dtype }),
+      goldens,
+      inputsOf: (call) => trunkInputs(goldens, call, { name, ...parts }),
+      further: { branches: BRANCHES },
+    });
+  });
+}
+
+describe("qwenImage21TransformerGraphs()", () => {
+  const { config, weights } = component("qwen_image21/tiny-21/transformer");
+
+  it("takes the class's defaults, which are those of Qwen-Image-2.1", () => {
+    const { innerDim, mlpFeatures, inChannels } = parseQwenImage21Config({});
+    assert.deepEqual([innerDim, mlpFeatures, inChannels], [4096, 12288, 64]);
+  });
+
+  it("builds in every compute type", () => {
+    for (const dtype of ["float32", "float16", "bfloat16"] as const) {
+      assert.doesNotThrow(() => qwenImage21TransformerGraphs({ config, weights, dtype }));
+    }
+  });
+
+  const REFUSED: RefusedOption[] = [
+    ["patch_size", 2, /'patch_size' .*no patches.* 2$/],
+    ["num_layers", 0, /'num_layers'.*0/],
+    ["axes_dims_rope", [2, 3, 5], /'axes_dims_rope/],
+    ["axes_dims_rope", [4, 4, 4], /'axes_dims_rope' must add up to 'attention_head_dim'/],
+    ["out_channels", 16, /'out_channels' must be 'in_channels' \(8\).* 16$/],
+    ["guidance_embeds", true, /'guidance_embeds'/],
+    // Options that contradict the tensors' shapes.
+    ["context_in_dim", 17, /'txt_in.text_norm.weight'.*\[17\].*\[16\]/],
+    ["mlp_ratio", 3, /img_mlp\.gate_layer\.weight'.*\[60,20\].*\[40,20\]/],
+    // Options with missing or unused tensors.
+    ["num_layers", 3, /'transformer_blocks\.2\./],
+    ["num_layers", 1, /'transformer_blocks\.1\./],
+  ];
+  refusalCases(
+    REFUSED,
+    (changes) => qwenImage21TransformerGraphs({ config: { ...config, ...changes }, weights, dtype: "float32" }),
+  );
+
+  it("refuses a checkpoint with tensors that the config leaves no place for", () => {
+    const name = "proj_out.bias";
+    const more = new Map([...weights, [name, weights.get("proj_out.weight")!]]);
+    assertRefused(
+      () => qwenImage21TransformerGraphs({ config, weights: more, dtype: "float32" }),
+      /proj_out\.bias/,
+    );
+  });
+});
+
+describe("qwenImage21RotaryTables()", () => {
+  it("counts text from 0, and puts the image one frame after it, its middle at 0", () => {
+    const { text, image } = qwenImage21RotaryTables({ textTokens: 3, height: 2, width: 3, axesDims: [2, 2, 2] });
+    const angles = ({ cos, sin }: typeof text, token: number) =>
+      [0, 1, 2].map((i) => Math.round(Math.atan2(sin[3 * token + i]!, cos[3 * token + i]!) * 1e4) / 1e4);
+    assert.deepEqual([0, 1, 2].map((token) => angles(text, token)), [[0, 0, 0], [1, 1, 1], [2, 2, 2]]);
+    assert.deepEqual([angles(image, 0), angles(image, 5)], [[3, -1, -2], [3, 0, 0]]);
+  });
+});
+
+interface Sizes {
+  height_tokens: number;
+  width_tokens: number;
+  text_tokens: number;
+}
+
+/** Returns the sizes of a reference call. */
+function sizesOf(name: string, call: string): Sizes {
+  const { cases } = JSON.parse(Deno.readTextFileSync(goldenPath(`qwen_image21/${name}/goldens.json`)));
+  return cases[`transformer.${call}`];
+}
+
+function trunkInputs(
+  goldens: Goldens,
+  call: string,
+  { name, config }: { name: string; config: Record<string, unknown> },
+): FloatArrays {
+  const names = ["hidden_states", "encoder_hidden_states", "timestep"];
+  const inputs: FloatArrays = Object.fromEntries(
+    names.map((name) => [name, goldenArray(goldens, `transformer.${call}.${name}`)]),
+  );
+  const { height_tokens: height, width_tokens: width, text_tokens: textTokens } = sizesOf(name, call);
+  const axesDims = config["axes_dims_rope"] as number[];
+  const { text, image } = qwenImage21RotaryTables({ textTokens, height, width, axesDims });
+  const shapeOf = ({ length }: Float32Array, tokens: number) => [tokens, length / tokens];
+  return {
+    ...inputs,
+    rotary_text_cos: { shape: shapeOf(text.cos, textTokens), data: text.cos },
+    rotary_text_sin: { shape: shapeOf(text.sin, textTokens), data: text.sin },
+    rotary_image_cos: { shape: shapeOf(image.cos, height * width), data: image.cos },
+    rotary_image_sin: { shape: shapeOf(image.sin, height * width), data: image.sin },
+  };
+}
