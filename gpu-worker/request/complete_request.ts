@@ -112,7 +112,10 @@ function completeSecondScale(
     return guidanceScale2 ?? guidanceScale ?? defaults.guidanceScale2 ?? defaults.guidanceScale;
   }
   if (guidanceScale2 === undefined) return undefined;
-  throw bad("guidanceScale2", `must be absent with this model, which has one network, but is ${guidanceScale2}`);
+  throw bad(
+    "guidanceScale2",
+    `must be absent with this model, which has one network, but is ${guidanceScale2}`,
+  );
 }
 
 function checkFrames(

@@ -6,24 +6,29 @@ export interface Lora {
   path: string;
   /** Factor of the file's own scale (alpha / rank). Negative weights subtract. */
   weight: number;
+  /** Whether the file is for the second of a checkpoint's two denoisers. @default false */
+  second?: boolean;
 }
 
-/** Formats a LoRA as FILE:WEIGHT, or as FILE if the weight is 1. */
-export function formatLora({ path, weight }: Lora): string {
-  return weight === 1 ? path : `${path}:${weight}`;
+/** Formats a LoRA as FILE[@2][:WEIGHT], without the weight if it is 1. */
+export function formatLora({ path, weight, second = false }: Lora): string {
+  return `${path}${second ? SECOND : ""}${weight === 1 ? "" : `:${weight}`}`;
 }
+
+/** Marks a LoRA of the second denoiser. */
+const SECOND = "@2";
 
 /**
- * Parses FILE[:WEIGHT]. The default weight is 1.
+ * Parses FILE[@2][:WEIGHT]. The default weight is 1.
  * @throws {RangeError} if there is no file, or no number after the last colon.
  */
 export function parseLora(text: string): Lora {
-  const [, path = "", number] = /^(.*?)(?::([^:/\\]*))?$/s.exec(text)!;
+  const [, path = "", second, number] = /^(.*?)(@2)?(?::([^:/\\]*))?$/s.exec(text)!;
   const weight = number === undefined ? 1 : number.trim() === "" ? NaN : Number(number);
   if (path === "" || !Number.isFinite(weight)) {
     throw new RangeError(`Cannot read LoRA as it must be FILE or FILE:WEIGHT: current value is '${text}'`);
   }
-  return { path, weight };
+  return { path, weight, ...second && { second: true } };
 }
 
 export interface ModelName {
@@ -36,7 +41,7 @@ export interface ModelName {
 /**
  * A plus sign starts a LoRA only before the name of a .safetensors file, as folder names may contain one.
  */
-const LAST_LORA = /^(.+)\+([^+]+\.safetensors(?::[^+:/\\]*)?)$/s;
+const LAST_LORA = /^(.+)\+([^+]+\.safetensors(?:@2)?(?::[^+:/\\]*)?)$/s;
 
 /** Splits a model's name into the model and its LoRAs. @throws {RangeError} if a weight is no number. */
 export function parseModelName(model: string): ModelName {

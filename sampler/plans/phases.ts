@@ -19,7 +19,9 @@ export interface Phase {
 export function listPhases(steps: number, phases: Phases): Phase[] {
   const ascends = phases[0] === 0 && phases.every((start, i) => i === 0 || start > phases[i - 1]!);
   if (!ascends || phases.at(-1)! >= steps) {
-    throw new RangeError(`Cannot plan phases as they must ascend from 0 to less than ${steps}: they are ${phases}`);
+    throw new RangeError(
+      `Cannot plan phases as they must ascend from 0 to less than ${steps}: they are ${phases}`,
+    );
   }
   return phases.map((start, i) => ({ start, end: phases[i + 1] ?? steps }));
 }
@@ -52,7 +54,10 @@ export interface PassWindow {
 }
 
 /** Returns a window that begins anew in each phase. @param make creates it for a number of steps */
-export function phasedWindow(make: (steps: number) => PassWindow, { steps, phases }: PhasedOptions): PassWindow {
+export function phasedWindow(
+  make: (steps: number) => PassWindow,
+  { steps, phases }: PhasedOptions,
+): PassWindow {
   const all = listPhases(steps, phases).map((phase) => ({ ...phase, own: make(phase.end - phase.start) }));
   return {
     next(step, error) {

@@ -17,7 +17,6 @@ import { type LoraModule, readLora } from "./read_lora.ts";
  */
 export function applyLoras(checkpoint: Checkpoint, loras: readonly Lora[]): Checkpoint {
   if (loras.length === 0) return checkpoint;
-  const find = loraTargets(checkpoint);
   const denoiserClass = checkpoint.componentClass("transformer") ?? checkpoint.componentClass("unet");
   const additions: Additions = new Map();
   const notes: string[] = [];
@@ -25,7 +24,13 @@ export function applyLoras(checkpoint: Checkpoint, loras: readonly Lora[]): Chec
     const tensors = additions.get(component) ?? new Map<string, Addition[]>();
     additions.set(component, tensors.set(tensor, [...tensors.get(tensor) ?? [], addition]));
   };
-  for (const { path, weight } of loras) {
+  for (const { path, weight, second } of loras) {
+    if (second && checkpoint.componentClass("transformer_2") === undefined) {
+      throw new CheckpointError(
+        `Cannot use LoRA ${path} as @2 needs a second denoiser, but ${checkpoint.folder} has no transformer_2`,
+      );
+    }
+    const find = loraTargets(checkpoint, { second });
     const file = readLora(path, { denoiserClass });
     notes.push(...file.notes);
     const modules = file.modules.map((module) => ({ module, targets: find(module.name) }));

@@ -64,11 +64,21 @@ const OLD_ATTENTION: Readonly<Record<string, string>> = {
 };
 const SUFFIX = ".weight";
 
+/** Options of {@linkcode loraTargets}. */
+export interface LoraTargetsOptions {
+  /** Whether the denoiser is transformer_2. @default false */
+  second?: boolean | undefined;
+}
+
 /**
  * Returns a function that finds a LoRA's targets in `checkpoint`.
  * @throws {CheckpointError} if two tensors of the checkpoint have the same name with underscores.
  */
-export function loraTargets(checkpoint: Checkpoint): FindLoraTargets {
+export function loraTargets(
+  checkpoint: Checkpoint,
+  { second = false }: LoraTargetsOptions = {},
+): FindLoraTargets {
+  const denoisers = second ? ["transformer_2"] : ["unet", "transformer"];
   const targets = new Map<string, readonly LoraTarget[]>();
   /** Names from the denoiser's own repository, which files may use without a prefix. */
   const originals = new Set<string>();
@@ -76,7 +86,7 @@ export function loraTargets(checkpoint: Checkpoint): FindLoraTargets {
   let t5: string | undefined;
   for (const { name: component, className, weights } of checkpoint.components()) {
     const isText = component.startsWith("text_encoder");
-    if (component === "unet" || component === "transformer") denoiser = component;
+    if (denoisers.includes(component)) denoiser = component;
     else if (!isText) continue;
     if (className === "T5EncoderModel") t5 = component;
     const modules = [...weights].filter(([name, { shape }]) => name.endsWith(SUFFIX) && shape.length >= 2)

@@ -1,7 +1,7 @@
 // Rotary tables of Qwen-Image's positions (diffusers' QwenEmbedRope with scale_rope).
 import {
-  axesRotaryTables,
   type AxesRotaryTables,
+  axesRotaryTables,
   centredGrid,
 } from "../../graph/layers/attention/axes_rotary.ts";
 

@@ -30,7 +30,11 @@ export interface QwenImage21BlockOptions {
 export type Tokens = Record<"text" | "image", Value>;
 
 /** Emits the block. */
-export function qwenImage21Block(graph: GraphBuilder, tokens: Tokens, options: QwenImage21BlockOptions): Tokens {
+export function qwenImage21Block(
+  graph: GraphBuilder,
+  tokens: Tokens,
+  options: QwenImage21BlockOptions,
+): Tokens {
   const { name, config, streams } = options;
   const { numAttentionHeads: heads } = config;
   const text = projections(graph, tokens.text, { name, config, stream: streams.text });
@@ -43,7 +47,11 @@ export function qwenImage21Block(graph: GraphBuilder, tokens: Tokens, options: Q
   };
   return {
     text: finish(graph, { x: tokens.text, attended: attended.text }, { name, config, stream: streams.text }),
-    image: finish(graph, { x: tokens.image, attended: attended.image }, { name, config, stream: streams.image }),
+    image: finish(graph, { x: tokens.image, attended: attended.image }, {
+      name,
+      config,
+      stream: streams.image,
+    }),
   };
 }
 

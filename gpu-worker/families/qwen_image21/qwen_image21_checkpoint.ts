@@ -9,7 +9,10 @@ import { requestDefaults } from "../../checkpoint/stored_defaults.ts";
 import type { OnnxModel } from "../../graph/graph_builder.ts";
 import { parseQwenConfig } from "../../graph/text_encoders/qwen_config.ts";
 import { qwenEncoderGraph } from "../../graph/text_encoders/qwen_encoder.ts";
-import { parseAutoencoderKLQwenImage21Config, type WanVaeConfig } from "../../graph/wan_vae/wan_vae_config.ts";
+import {
+  parseAutoencoderKLQwenImage21Config,
+  type WanVaeConfig,
+} from "../../graph/wan_vae/wan_vae_config.ts";
 import { wanVaePictureGraph } from "../../graph/wan_vae/wan_vae_decoder.ts";
 import type { FamilyReading } from "../../pipeline/family.ts";
 import type { DType } from "../../runtime/dtype.ts";
@@ -65,8 +68,16 @@ export function readQwenImage21Checkpoint(checkpoint: Checkpoint, dtype: DType):
     );
   };
   const { inChannels, contextInDim } = config;
-  fit("context_in_dim", { value: contextInDim, expected: hiddenSize, of: "the text encoder's 'hidden_size'" });
-  fit("in_channels", { value: inChannels, expected: vaeConfig.latentChannels, of: "the autoencoder's 'z_dim'" });
+  fit("context_in_dim", {
+    value: contextInDim,
+    expected: hiddenSize,
+    of: "the text encoder's 'hidden_size'",
+  });
+  fit("in_channels", {
+    value: inChannels,
+    expected: vaeConfig.latentChannels,
+    of: "the autoencoder's 'z_dim'",
+  });
   const { sample_sigmas } = checkpoint.json("model_index.json");
   const options = parseConfig(OPTIONS, { sample_sigmas }, {
     className: "QwenImage21Pipeline",

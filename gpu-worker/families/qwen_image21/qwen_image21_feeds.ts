@@ -22,7 +22,12 @@ export function qwenImage21Feeds(
   const textTokens = branches[0]!.tokens;
   const imageTokens = height * width;
   const pairs = config.attentionHeadDim / 2;
-  const { text, image } = qwenImage21RotaryTables({ textTokens, height, width, axesDims: config.axesDimsRope });
+  const { text, image } = qwenImage21RotaryTables({
+    textTokens,
+    height,
+    width,
+    axesDims: config.axesDimsRope,
+  });
   return new BranchFeeds(runtime, {
     rows: branches.length,
     latents: { name: "hidden_states", dims: [imageTokens, config.inChannels] },

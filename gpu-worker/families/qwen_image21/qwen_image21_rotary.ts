@@ -1,7 +1,7 @@
 // Rotary tables of Qwen-Image-2.1's positions (diffusers' QwenImage21Rope), without condition images.
 import {
-  axesRotaryTables,
   type AxesRotaryTables,
+  axesRotaryTables,
   centredGrid,
 } from "../../graph/layers/attention/axes_rotary.ts";
 

@@ -47,7 +47,11 @@ export function qwenImage21TransformerGraphs(options: DenoiserOptions): Transfor
 }
 
 /** Emits SiLU of the timesteps' embedding, [rows, innerDim]. diffusers rounds timesteps to the compute type. */
-function conditioningOf(graph: GraphBuilder, timestep: Value, { innerDim: features }: QwenImage21Config): Value {
+function conditioningOf(
+  graph: GraphBuilder,
+  timestep: Value,
+  { innerDim: features }: QwenImage21Config,
+): Value {
   const rounded = graph.cast(graph.cast(timestep), "float32");
   const scaled = graph.node("Mul", [rounded, graph.scalar(TIME_FACTOR, "float32")]);
   const embedding = graph.scope("timestep_embedder", () =>
@@ -76,7 +80,12 @@ function blocks(graph: GraphBuilder, config: QwenImage21Config): ReturnType<Tran
   };
   let tokens = {
     text: graph.scope("txt_in", () => projectText(graph, states, config)),
-    image: linear(graph, latents, { name: "img_in", inFeatures: inChannels, outFeatures: innerDim, bias: false }),
+    image: linear(graph, latents, {
+      name: "img_in",
+      inFeatures: inChannels,
+      outFeatures: innerDim,
+      bias: false,
+    }),
   };
   for (let i = 0; i < config.numLayers; i++) {
     const name = `transformer_blocks.${i}`;

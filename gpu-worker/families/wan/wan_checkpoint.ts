@@ -137,7 +137,8 @@ export function readWanCheckpoint(checkpoint: Checkpoint, dtype: DType): WanChec
       latents: ((numFrames - 1) / temporalScale + 1) * (width / spatialScale) * (height / spatialScale) *
         inChannels,
       // One latent frame is decoded at a time. At full size it has the channels of the resolution before.
-      activation: WITH_PASTS * Math.min(numFrames, temporalScale) * width * height / vaeConfig.patchSize ** 2 *
+      activation: WITH_PASTS * Math.min(numFrames, temporalScale) * width * height /
+        vaeConfig.patchSize ** 2 *
         (vaeConfig.channels.at(-2) ?? vaeConfig.channels[0]!),
     }),
     buildGraphs: () => ({

@@ -15,6 +15,7 @@ from safetensors.torch import save_file
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 from _reference import PROMPTS, Goldens  # noqa: E402
+from qwen_image21 import make_goldens as qwen_image21  # noqa: E402
 
 RANK = 2
 PEFT = ("lora_A.weight", "lora_B.weight")
@@ -240,7 +241,33 @@ Z_IMAGE = {
     ],
 }
 
+# --lora FILE@2 in our names.
+SECOND = {"load_into_transformer_2": True}
+WAN22 = {
+    "first": [layer(f"{WAN}.{name}", f"{WAN_OURS}.{module}", form=KOHYA, alpha=1.0) for name, module in WAN_LAYERS.items()],
+    "second": [
+        layer(f"{WAN}.{name}", f"transformer_2.blocks.0.{module}", form=KOHYA, alpha=1.0)
+        for name, module in WAN_LAYERS.items()
+    ],
+}
+
+QWEN_IMAGE_21 = {
+    "lightning": [
+        layer(f"transformer_blocks.0.{name}", f"{DOUBLE}.{name}", form=KOHYA, alpha=1.0)
+        for name in ("attn.to_q", "attn.to_out.0", "img_mlp.gate_layer", "img_mlp.out")
+    ],
+    "kohya": [
+        *(layer(f"lora_unet_transformer_blocks_1_attn_{name}", f"transformer.transformer_blocks.1.attn.{name}", form=KOHYA,
+                alpha=1.0) for name in ("to_k", "to_v")),
+        layer("lora_unet_img_in", "transformer.img_in", form=KOHYA, alpha=3.0),
+    ],
+}
+
 FAMILIES = {
+    "qwen_image21": ("qwen_image21/tiny-21", {"height": 16, "width": 24, "true_cfg_scale": 1.0, "num_inference_steps": 8},
+                     QWEN_IMAGE_21),
+    "wan22": ("wan/tiny-a14b", {"height": 16, "width": 16, "num_frames": 5, "max_sequence_length": 14, "guidance_scale": 4.0,
+                                "num_inference_steps": 6}, WAN22),
     "qwen_image": ("qwen_image/tiny-image", {
         "height": 32, "width": 48, "max_sequence_length": 80, "true_cfg_scale": 4.0, "negative_prompt": " "}, QWEN_IMAGE),
     "flux": ("flux/tiny-dev", {"height": 16, "width": 24, "max_sequence_length": 40, "guidance_scale": 3.5}, FLUX),
@@ -256,6 +283,8 @@ FAMILIES = {
 
 
 def load(checkpoint):
+    if checkpoint.startswith("qwen_image21"):
+        return qwen_image21.load(HERE.parent / checkpoint)
     pipe = diffusers.DiffusionPipeline.from_pretrained(HERE.parent / checkpoint, dtype=torch.float32)
     pipe.set_progress_bar_config(disable=True)
     return pipe
@@ -308,7 +337,7 @@ def main():
             path = folder / f"{name}.safetensors"
             save_file(tensors_of(pipe, layers, torch.Generator().manual_seed(seed)), path)
             path.chmod(0o644)
-            pipe.load_lora_weights(path)
+            pipe.load_lora_weights(path, **(SECOND if name == "second" else {}))
             latents = draw(pipe, call)
             assert (latents - plain).abs().max() > 1e-3 * plain.abs().max(), f"{family} {name} changes nothing"
             goldens.add(f"picture.{name}", {"seed": 42, **call}, latents=latents)

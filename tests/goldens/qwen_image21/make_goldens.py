@@ -63,7 +63,7 @@ def make_tiny_21(folder):
         ),
         text_encoder=text_encoder(tokenizer, num_attention_heads=6, num_key_value_heads=2, head_dim=8),
         vae=AutoencoderKLQwenImage21(
-            base_dim=2, decoder_base_dim=6, z_dim=8, dim_mult=[1, 1, 2], num_res_blocks=1, temperal_downsample=[False, True],
+            base_dim=2, decoder_base_dim=6, z_dim=8, dim_mult=[1, 2, 2], num_res_blocks=1, temperal_downsample=[False, True],
             scale_factor_temporal=2, scale_factor_spatial=4, latents_mean=[0.1, -0.2, 0.3, 0.05, 0.0, -0.1, 0.2, 0.4],
             latents_std=[1.2, 0.8, 2.1, 0.6, 1.0, 0.7, 1.1, 0.9],
         ),

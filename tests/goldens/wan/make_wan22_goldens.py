@@ -63,7 +63,7 @@ def make_tiny_ti2v(folder):
             feed_forward_proj="gated-gelu", relative_attention_num_buckets=16, relative_attention_max_distance=20,
         )),
         vae=AutoencoderKLWan(
-            base_dim=4, decoder_base_dim=6, z_dim=6, dim_mult=[1, 1, 2], num_res_blocks=1, temperal_downsample=[False, True],
+            base_dim=2, decoder_base_dim=6, z_dim=6, dim_mult=[1, 2, 2], num_res_blocks=1, temperal_downsample=[False, True],
             is_residual=True, in_channels=12, out_channels=12, patch_size=2, scale_factor_temporal=2,
             scale_factor_spatial=8, latents_mean=[0.1, -0.2, 0.3, 0.05, 0.0, -0.1],
             latents_std=[1.2, 0.8, 2.1, 0.6, 1.0, 0.7],

@@ -30,7 +30,10 @@ function optionsOf(partial: Partial<SamplerOptions>) {
     phases: PHASES,
     plan,
     historySlots: historySlots(plan, rule),
-    forecaster: phasedForecaster((steps) => createForecaster(options, steps), { steps: STEPS, phases: PHASES }),
+    forecaster: phasedForecaster((steps) => createForecaster(options, steps), {
+      steps: STEPS,
+      phases: PHASES,
+    }),
     solver: SOLVER,
   };
 }
@@ -86,7 +89,10 @@ describe("walk() in phases", () => {
         const expected = createForecaster(own, length).weights(step - start, anchors);
         assert.deepEqual(weights, expected);
       }
-      assert.ok(call.calls.every(({ step }) => (step < PHASES[1]!) === (start === 0)), "no gap spans two phases");
+      assert.ok(
+        call.calls.every(({ step }) => (step < PHASES[1]!) === (start === 0)),
+        "no gap spans two phases",
+      );
     }
   });
 });
@@ -146,7 +152,10 @@ describe("denoise() in phases", () => {
         },
       });
       assert.equal(plan[PHASES[1]!], "full");
-      assert.ok(plan.slice(PHASES[1]).includes("forecast"), "the second phase forecasts, or nothing is shown");
+      assert.ok(
+        plan.slice(PHASES[1]).includes("forecast"),
+        "the second phase forecasts, or nothing is shown",
+      );
       assert.ok(Number.isFinite(latents[0]), "poison has reached the latents");
       assert.ok(denoiser.errors.every((error) => error === undefined || Number.isFinite(error)));
     });

@@ -17,7 +17,9 @@ const FAMILIES = {
   sd3: "sd3/tiny-large",
   sdxl: "sdxl/tiny-sdxl",
   sd15: "sdxl/tiny-sd15",
+  qwen_image21: "qwen_image21/tiny-21",
   wan: "wan/tiny-unipc",
+  wan22: "wan/tiny-a14b",
   hunyuan_video: "hunyuan_video/tiny-plain",
   z_image: "z_image/tiny-base",
 };
@@ -47,7 +49,8 @@ for (const [family, checkpoint] of Object.entries(FAMILIES)) {
         const path = goldenPath(`lora/names/${family}/${name}.safetensors`);
         const said: string[] = [];
         const warn = (note: string) => said.push(note);
-        using pipeline = await openPipeline(goldenPath(checkpoint), { loras: [{ path, weight: 1 }], warn });
+        const loras = [{ path, weight: 1, ...name === "second" && { second: true } }];
+        using pipeline = await openPipeline(goldenPath(checkpoint), { loras, warn });
         assertReference(await generateReference(pipeline, call), { id, goldens });
         const expected = NOTES[`${family} ${name}`] ?? [];
         assert.equal(said.length, expected.length, said.join("\n"));

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { CheckpointError } from "../../../../gpu-worker/checkpoint/checkpoint_error.ts";
 import { readSafetensorsHeader } from "../../../../gpu-worker/checkpoint/safetensors.ts";
 import { encodeSafetensors } from "../../../../gpu-worker/media/encode_safetensors.ts";
-import { parseLora } from "../../../../protocol/wire/model_name.ts";
+import { formatLora, parseLora } from "../../../../protocol/wire/model_name.ts";
 import { parseModelName } from "../../../../protocol/wire/model_name.ts";
 import { type LoraModule, readLora } from "../../../../gpu-worker/checkpoint/lora/read_lora.ts";
 import { describeModel } from "../../../../gpu-worker/model/describe_model.ts";
@@ -102,6 +102,17 @@ describe("readModel() with loras", () => {
     assert.throws(() => readModel(model, { loras }), /Cannot read nowhere\/x\.safetensors/);
   });
 
+  it("changes the second denoiser alone with @2, which needs one", () => {
+    withLoraFile(pair("transformer.blocks.0.attn1.to_q", [2, 16], [16, 2]), (path) => {
+      const { checkpoint } = readModel(`${goldenPath("wan/tiny-a14b")}+${path}@2:0.5`);
+      const added = (component: string) =>
+        checkpoint.weights(component, "diffusion_pytorch_model").get("blocks.0.attn1.to_q.weight")?.additions;
+      assert.equal(added("transformer"), undefined);
+      assert.equal(added("transformer_2")?.[0]?.scale, 0.5);
+      assert.throws(() => readModel(`${model}+${path}@2`), /@2 needs a second denoiser/);
+    });
+  });
+
   it("refuses half a pair", () => {
     refusal({ "transformer.x_embedder.lora_A.weight": [2, 64] }, /'transformer\.x_embedder' lacks lora_B/);
     refusal({ "lora_unet_img_in.alpha": [] }, /'lora_unet_img_in' lacks lora_A/);
@@ -160,6 +171,8 @@ describe("parseLora()", () => {
   it("reads FILE and FILE:WEIGHT", () => {
     assert.deepEqual(parseLora("a/b.safetensors"), { path: "a/b.safetensors", weight: 1 });
     assert.deepEqual(parseLora("b.safetensors:-0.5"), { path: "b.safetensors", weight: -0.5 });
+    assert.deepEqual(parseLora("b.safetensors@2:0.5"), { path: "b.safetensors", weight: 0.5, second: true });
+    assert.equal(formatLora(parseLora("b.safetensors@2")), "b.safetensors@2");
   });
 
   for (const text of ["", ":1", "b.safetensors:", "b.safetensors:much", "b.safetensors:Infinity"]) {

@@ -55,7 +55,8 @@ describe("qwenImage21TransformerGraphs()", () => {
   ];
   refusalCases(
     REFUSED,
-    (changes) => qwenImage21TransformerGraphs({ config: { ...config, ...changes }, weights, dtype: "float32" }),
+    (changes) =>
+      qwenImage21TransformerGraphs({ config: { ...config, ...changes }, weights, dtype: "float32" }),
   );
 
   it("refuses a checkpoint with tensors that the config leaves no place for", () => {
@@ -70,7 +71,12 @@ describe("qwenImage21TransformerGraphs()", () => {
 
 describe("qwenImage21RotaryTables()", () => {
   it("counts text from 0, and puts the image one frame after it, its middle at 0", () => {
-    const { text, image } = qwenImage21RotaryTables({ textTokens: 3, height: 2, width: 3, axesDims: [2, 2, 2] });
+    const { text, image } = qwenImage21RotaryTables({
+      textTokens: 3,
+      height: 2,
+      width: 3,
+      axesDims: [2, 2, 2],
+    });
     const angles = ({ cos, sin }: typeof text, token: number) =>
       [0, 1, 2].map((i) => Math.round(Math.atan2(sin[3 * token + i]!, cos[3 * token + i]!) * 1e4) / 1e4);
     assert.deepEqual([0, 1, 2].map((token) => angles(text, token)), [[0, 0, 0], [1, 1, 1], [2, 2, 2]]);

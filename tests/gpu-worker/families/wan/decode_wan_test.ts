@@ -30,41 +30,41 @@ function tinyDecoder(name = "wan/tiny-euler") {
 describe("decodeWan()", () => {
   for (const [name, tiling, single] of TILED) {
     it(`decodes in tiles as diffusers does, and small videos whole: ${name}`, async () => {
-    const goldens = loadGoldens(name);
-    const { graph, caches, scale, patchSize } = tinyDecoder(name);
-    using runtime = Runtime.open();
-    using vae = await runtime.createSession(graph);
-    const decode = async (name: string, tiling: VideoTiling | undefined) => {
-      const [channels, frames, height, width] = goldens.shape(`vae.${name}.latents`) as Four;
-      const video = {
-        size: { channels, frames, height, width },
-        data: goldens.floats(`vae.${name}.latents`),
+      const goldens = loadGoldens(name);
+      const { graph, caches, scale, patchSize } = tinyDecoder(name);
+      using runtime = Runtime.open();
+      using vae = await runtime.createSession(graph);
+      const decode = async (name: string, tiling: VideoTiling | undefined) => {
+        const [channels, frames, height, width] = goldens.shape(`vae.${name}.latents`) as Four;
+        const video = {
+          size: { channels, frames, height, width },
+          data: goldens.floats(`vae.${name}.latents`),
+        };
+        const pictures: Float32Array[] = [];
+        const decoder = { runtime, vae, caches, scale, patchSize, tiling };
+        for await (const { data } of decodeWan(decoder, video)) pictures.push(data.slice());
+        return pictures;
       };
-      const pictures: Float32Array[] = [];
-      const decoder = { runtime, vae, caches, scale, patchSize, tiling };
-      for await (const { data } of decodeWan(decoder, video)) pictures.push(data.slice());
-      return pictures;
-    };
-    const [, count, rows, columns] = goldens.shape("vae.tiled.decoded") as Four;
-    const expected = goldens.floats("vae.tiled.decoded");
-    const tiled = await decode("tiled", tiling);
-    assert.equal(tiled.length, count);
-    for (const [i, picture] of tiled.entries()) {
-      const area = rows * columns;
-      for (const colour of [0, 1, 2]) {
-        const start = (colour * count + i) * area;
-        const plane = picture.subarray(colour * area, (colour + 1) * area);
-        // The tolerance of whole frames: see autoencoder_kl_wan_test.ts.
-        assert.ok(maxError(plane, expected.subarray(start, start + area)) <= 2e-5, `frame ${i}`);
+      const [, count, rows, columns] = goldens.shape("vae.tiled.decoded") as Four;
+      const expected = goldens.floats("vae.tiled.decoded");
+      const tiled = await decode("tiled", tiling);
+      assert.equal(tiled.length, count);
+      for (const [i, picture] of tiled.entries()) {
+        const area = rows * columns;
+        for (const colour of [0, 1, 2]) {
+          const start = (colour * count + i) * area;
+          const plane = picture.subarray(colour * area, (colour + 1) * area);
+          // The tolerance of whole frames: see autoencoder_kl_wan_test.ts.
+          assert.ok(maxError(plane, expected.subarray(start, start + area)) <= 2e-5, `frame ${i}`);
+        }
       }
-    }
-    const whole = await decode("tiled", undefined);
-    assert.ok(
-      maxError(tiled.at(-1)!, whole.at(-1)!) > 1e-4,
-      "tiles alter the picture, or nothing would be shown",
-    );
-    assert.deepEqual(await decode("clip", single), await decode("clip", undefined));
-  });
+      const whole = await decode("tiled", undefined);
+      assert.ok(
+        maxError(tiled.at(-1)!, whole.at(-1)!) > 1e-4,
+        "tiles alter the picture, or nothing would be shown",
+      );
+      assert.deepEqual(await decode("clip", single), await decode("clip", undefined));
+    });
   }
 
   it("holds nothing once its signal is aborted or nobody asks any more", async () => {

@@ -138,7 +138,9 @@ describe("WanPipeline of two experts", () => {
   it("fills in Wan2.2's published settings", () => {
     const { defaults } = describeModel(folder).reading;
     assert.deepEqual([defaults.steps, defaults.width, defaults.guidanceScale], [50, 832, 5]);
-    using experts = new ChangedCheckpoint(folder, { index: { _name_or_path: "Wan-AI/Wan2.2-T2V-A14B-Diffusers" } });
+    using experts = new ChangedCheckpoint(folder, {
+      index: { _name_or_path: "Wan-AI/Wan2.2-T2V-A14B-Diffusers" },
+    });
     const { reading } = describeModel(experts.folder);
     const { steps, width, height, guidanceScale, guidanceScale2 } = completeRequest(
       { prompt: "", seed: 0 },
@@ -177,15 +179,16 @@ describe("WanPipeline of two experts", () => {
     const plain = await pipeline.generate(completeRequest(request, pipeline.description));
     using offloaded = await openPipeline(folder, { offload: true });
     const sessions: number[] = [];
-    const before = liveHandles().session ?? 0;
+    const before = liveHandles().Session ?? 0;
     const { latents } = await offloaded.generate(completeRequest(request, offloaded.description), {
-      onStep: () => void sessions.push((liveHandles().session ?? 0) - before),
+      onStep: () => void sessions.push((liveHandles().Session ?? 0) - before),
     });
+    assert.ok(Math.min(...sessions) > 0);
     assert.ok(Math.max(...sessions) <= 3, `trunk, head and modulation of one expert, but ${sessions}`);
     assert.deepEqual(latents.data, plain.latents.data);
   });
 
-  it("draws all steps with the one expert whose timesteps they are", async () => {
+  it("has one phase where all timesteps are one expert's", () => {
     for (const [ratio, expert] of [[0, "transformer"], [1, "transformer_2"]] as const) {
       using checkpoint = new ChangedCheckpoint(folder, { index: { boundary_ratio: ratio } });
       const { family, reading } = describeModel(checkpoint.folder);
@@ -210,7 +213,10 @@ describe("readWanCheckpoint()", () => {
     [{ index: { boundary_ratio: 0.875 } }, /'transformer_2' must be WanTransformer3DModel.* nothing$/],
     [{ index: { boundary_ratio: 1.5 } }, /'boundary_ratio'.* 1\.5$/],
     [{ index: { expand_timesteps: "yes" } }, /'expand_timesteps'.*"yes"$/],
-    [{ index: { expand_timesteps: true }, transformer: { patch_size: [1, 1, 2] } }, /'patch_size' must be 2 under/],
+    [
+      { index: { expand_timesteps: true }, transformer: { patch_size: [1, 1, 2] } },
+      /'patch_size' must be 2 under/,
+    ],
     [{ transformer: { text_dim: 19 } }, /'text_dim' must be the text encoder's 'd_model' \(20\).* 19$/],
     [{ transformer: { in_channels: 36 } }, /'in_channels' must be the autoencoder's 'z_dim' \(16\).* 36$/],
     [{ transformer: { out_channels: 8 } }, /'out_channels' must be 'in_channels' \(16\).* 8$/],

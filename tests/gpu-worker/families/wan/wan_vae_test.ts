@@ -42,7 +42,15 @@ for (const name of ["tiny-unipc", "tiny-euler", "tiny-ti2v"]) {
         using vae = await runtime.createSession(graph);
         const planes: Float32Array[] = [];
         const video = { size: { channels, frames: steps, height, width }, data };
-        for await (const frame of decodeWan({ runtime, vae, caches, scale: config.spatialScale, patchSize: config.patchSize }, video)) {
+        for await (
+          const frame of decodeWan({
+            runtime,
+            vae,
+            caches,
+            scale: config.spatialScale,
+            patchSize: config.patchSize,
+          }, video)
+        ) {
           assert.deepEqual([frame.height, frame.width], [height, width].map((n) => n * config.spatialScale));
           const area = frame.height * frame.width;
           for (const i of [0, 1, 2]) planes.push(frame.data.slice(i * area, (i + 1) * area));
