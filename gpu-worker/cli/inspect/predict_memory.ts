@@ -136,11 +136,14 @@ export function predictPromptBytes(
 /** The VAE's encoder is not counted: it is loaded with the first start image. */
 const ENCODER = /^(encoder|quant_conv)\./;
 
+/** What a text encoder has for pictures and for the next word. No prompt meets it, so no graph loads it. */
+const BESIDE_TEXT = /^(?:(?:model\.)?visual\.|lm_head\.)/;
+
 function weightBytes(weights: Weights, dtype: DType): { bytes: number; loraBytes: number } {
   let [bytes, loraBytes] = [0, 0];
   const isVae = [...weights.keys()].some((name) => name.startsWith("decoder."));
   for (const [name, entry] of weights) {
-    if (isVae && ENCODER.test(name)) continue;
+    if (isVae && ENCODER.test(name) || BESIDE_TEXT.test(name)) continue;
     const held = heldBytes(entry, dtype);
     bytes += held;
     // Beside blocks, a LoRA is a branch of its own.

@@ -9,6 +9,8 @@ import type { QwenImage21Checkpoint } from "./qwen_image21_checkpoint.ts";
 const SYSTEM = "<|im_start|>system\nComprehend and analyze the provided prompt.<|im_end|>\n";
 const BEFORE_PROMPT = "<|im_start|>user\n";
 const AFTER_PROMPT = "<|im_end|>\n<|im_start|>assistant\n";
+/** Number of tokens of AFTER_PROMPT. */
+const AFTER_TOKENS = 5;
 /** More tokens than SYSTEM has bytes. */
 const SYSTEM_ROOM = 128;
 
@@ -20,7 +22,7 @@ export async function encodeQwenImage21Prompt(
   const { contextInDim: features } = reading.config;
   const system = await qwen.tokenizer.encode(SYSTEM, { maxLength: SYSTEM_ROOM });
   const dropped = system.attentionMask.reduce((sum, isToken) => sum + isToken, 0);
-  const { hidden_state } = await encodeText(qwen, {
+  const { outputs: { hidden_state }, cut } = await encodeText(qwen, {
     runtime,
     signal,
     // Like diffusers: an empty prompt is a space.
@@ -29,5 +31,11 @@ export async function encodeQwenImage21Prompt(
     withoutPadding: true,
   });
   const embeds = hidden_state!.slice(dropped * features);
-  return { tokens: embeds.length / features, embeds, pooled: new Float32Array() };
+  return {
+    tokens: embeds.length / features,
+    embeds,
+    pooled: new Float32Array(),
+    // The template's end is cut off first.
+    cut: { dropped: Math.max(0, cut.dropped - AFTER_TOKENS), limit: maxSequenceLength },
+  };
 }

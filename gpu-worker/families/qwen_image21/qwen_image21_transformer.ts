@@ -85,6 +85,7 @@ function blocks(graph: GraphBuilder, config: QwenImage21Config): ReturnType<Tran
       inFeatures: inChannels,
       outFeatures: innerDim,
       bias: false,
+      asStored: true,
     }),
   };
   for (let i = 0; i < config.numLayers; i++) {
@@ -142,19 +143,27 @@ function projectText(
     inFeatures: contextInDim,
     outFeatures: innerDim,
     bias: false,
+    asStored: true,
   });
   return linear(graph, activation(graph, hidden, "gelu_pytorch_tanh"), {
     name: "txt_in.out_layer",
     inFeatures: innerDim,
     outFeatures: innerDim,
     bias: false,
+    asStored: true,
   });
 }
 
 /** norm_out, which has a scale and no shift. */
 function lastNorm({ innerDim: features, eps }: QwenImage21Config): LastNorm {
   const scaleOf = (graph: GraphBuilder, conditioning: Value) => {
-    const layer = { name: "norm_out.linear", inFeatures: features, outFeatures: features, bias: false };
+    const layer = {
+      name: "norm_out.linear",
+      inFeatures: features,
+      outFeatures: features,
+      bias: false,
+      asStored: true,
+    };
     return graph.node("Unsqueeze", [linear(graph, conditioning, layer), graph.ints(1)]);
   };
   return {

@@ -43,6 +43,16 @@ describe("predictMemory()", () => {
     assert.equal(modelMiB(), 200 + 300 + 50 + 4.5 * 5 * 4);
   });
 
+  it("predictMemory() leaves out a text encoder's vision tower and its head for the next word", () => {
+    const beside = ["visual.blocks.0.weight", "model.visual.blocks.0.weight", "lm_head.weight"];
+    const weights = new Map([
+      ["block.weight", entry(200)],
+      ...beside.map((name) => [name, entry(30)] as const),
+    ]);
+    const [, ...others] = components();
+    assert.equal(modelMiB({ components: [{ name: "text_encoder", weights }, ...others] }), modelMiB());
+  });
+
   it("predictMemory() takes the largest part under offloading", () => {
     assert.equal(modelMiB({ offload: true }), 300);
     // The decoder's intermediate results may be more than any weights.
