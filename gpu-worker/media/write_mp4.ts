@@ -45,5 +45,28 @@ export async function writeMp4(
     await source.add(packet, { decoderConfig });
   }
   await output.finalize();
-  return new Uint8Array(target.buffer!);
+  const file = new Uint8Array(target.buffer!);
+  clearTimes(new DataView(file.buffer));
+  return file;
+}
+
+const CONTAINERS = new Set(["moov", "trak", "mdia"]);
+const TIMED = new Set(["mvhd", "tkhd", "mdhd"]);
+
+/**
+ * Sets the times of creation and modification to zero. mediabunny writes the time of day, but equal videos must
+ * be equal files.
+ */
+function clearTimes(boxes: DataView<ArrayBuffer>): void {
+  for (let offset = 0; offset + 8 <= boxes.byteLength;) {
+    const size = boxes.getUint32(offset);
+    const type = String.fromCharCode(...new Uint8Array(boxes.buffer, boxes.byteOffset + offset + 4, 4));
+    if (size < 8 || offset + size > boxes.byteLength) return;
+    const content = new DataView(boxes.buffer, boxes.byteOffset + offset + 8, size - 8);
+    if (CONTAINERS.has(type)) clearTimes(content);
+    // Version and flags, then both times: 64 bits each in version 1.
+    const timeBytes = TIMED.has(type) ? (content.getUint8(0) === 1 ? 16 : 8) : 0;
+    for (let i = 0; i < timeBytes; i++) content.setUint8(4 + i, 0);
+    offset += size;
+  }
 }

@@ -24,6 +24,11 @@ export class RandomGraph extends GraphBuilder {
     return this.cast(this.constant(data, dims, "float32"), dtype === "stored" ? this.dtype : dtype);
   }
 
+  /** No matrix is in blocks. */
+  override blockMatrix(): undefined {
+    return undefined;
+  }
+
   /** Declares an input with free dimensions and random values in -scale..scale. */
   feed(name: string, shape: readonly number[], scale = 1): Value {
     return this.declare(name, { shape, data: this.#floats(shape, scale) });

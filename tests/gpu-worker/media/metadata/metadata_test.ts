@@ -66,6 +66,20 @@ describe("metadata in pictures", () => {
   });
 });
 
+describe("encodeVideo()", () => {
+  it("writes no time of day into an MP4", async () => {
+    const video = stripedVideo({ frames: 3 });
+    const today = Date.now;
+    const first = await encodeVideo(video, { format: "mp4" });
+    try {
+      Date.now = () => today() + 86_400_000;
+      assert.deepEqual(await encodeVideo(video, { format: "mp4" }), first);
+    } finally {
+      Date.now = today;
+    }
+  });
+});
+
 describe("metadata in videos", () => {
   const video = stripedVideo({ frames: 3 });
   for (const format of ["webp", "gif", "mp4"] as const) {
