@@ -10,7 +10,7 @@ import { rowsOf } from "./read_rows.ts";
  */
 export type HeldWeights = "as-stored" | "int8" | "int4";
 
-/** Measured in docs/decisions/0031-weights-in-blocks.md. */
+/** Measured in docs/decisions/0033-weights-in-blocks.md. */
 const BLOCK_SIZE = { int8: 128, int4: 32 };
 /** Block of weights that a file holds in blocks of 16 or 32 already: a longer one would add to their error. */
 const BLOCK_SIZE_OF_BLOCKS = 32;

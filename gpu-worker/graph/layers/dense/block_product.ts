@@ -5,7 +5,7 @@ import type { BlockMatrix } from "../../weight_changes.ts";
 
 /**
  * Activations are rounded to 8 bits too, a scale for each block, and multiplied as whole numbers. Other levels
- * widen the weights at every call, which takes longer than float32 (docs/decisions/0031-weights-in-blocks.md).
+ * widen the weights at every call, which takes longer than float32 (docs/decisions/0033-weights-in-blocks.md).
  */
 const ACCURACY_LEVEL = 4;
 
