@@ -59,7 +59,8 @@ describe("deno task batch", () => {
 
   it("writes a picture and its stats for each prompt, and the next time only what is missing", async () => {
     const args = writePrompts(["red heart", "", "dog face", "not. drawn"]);
-    const two = [...args, "--total-prompt-num", "2"];
+    const spectrum = ["--method", "spectrum"];
+    const two = [...args, ...spectrum, "--total-prompt-num", "2"];
     const { code, stdout, stderr } = await runTask("batch", [...two, "--devices", "cpu,cpu"]);
     assert.equal(code, 0, stderr);
     assert.match(stdout, /2 drawn in .* 0 there before, 0 failed; a picture took .* 2\.0 full passes/);
@@ -89,7 +90,16 @@ describe("deno task batch", () => {
     ]);
 
     const alone = join(base, "alone.png");
-    await runTask("generate", ["--prompt", "red heart", "--out", alone, "--model", model, ...STEPS]);
+    await runTask("generate", [
+      "--prompt",
+      "red heart",
+      "--out",
+      alone,
+      "--model",
+      model,
+      ...STEPS,
+      ...spectrum,
+    ]);
     assert.deepEqual(Deno.readFileSync(join(folderOf("red_heart"), "image.png")), Deno.readFileSync(alone));
 
     // A picture without stats.json was interrupted.
