@@ -2,6 +2,7 @@
 import { badField } from "./bad_field.ts";
 import {
   type MeasuredPlans,
+  type Method,
   OPTIONS,
   planOfPasses,
   planOfQuality,
@@ -43,10 +44,11 @@ const RULES = [
  * @throws {OptionError} naming the field, the rule and the value.
  */
 export function completeSampler(
-  { quality, ...given }: GivenSampler,
+  { quality, ...asked }: GivenSampler,
   { own: stored, calibration, steps, skipped = 0 }: CompleteSamplerOptions,
 ): ResolvedSamplerOptions {
   const own = ownOptions(stored, calibration !== undefined);
+  const given = withMethod(asked, own.method);
   const merged = given.method === undefined || given.method === own.method ? { ...own, ...given } : given;
   if (merged.method === "calibrated" && calibration === undefined) {
     throw badField(
@@ -87,6 +89,18 @@ export function completeSampler(
     if (Number.isInteger(passes) && passes <= most) return passes;
     throw badField("passes", `must be a whole number in 0..${most}, the steps: current value is ${passes}`);
   }
+}
+
+/**
+ * Adds the method that a request means by its options alone: `w` without a method asks for Spectrum where the
+ * checkpoint's own method does not read it.
+ */
+function withMethod(given: Partial<SamplerOptions>, own: Method | undefined): Partial<SamplerOptions> {
+  if (given.method !== undefined || own === undefined) return given;
+  const foreign = OPTIONS.find(({ name, methods }) =>
+    given[name] !== undefined && methods !== undefined && !methods.includes(own)
+  );
+  return foreign === undefined ? given : { ...given, method: foreign.methods![0]! };
 }
 
 /** Leaves out "calibrated" where there is no calibration: a checkpoint without its file has the published settings. */

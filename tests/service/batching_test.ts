@@ -1,8 +1,13 @@
 // Requests that wait together are made together.
 import { after, before, describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
+import sharp from "sharp";
 import { RealWorker } from "./real_worker.ts";
 import { readMetric } from "./service.ts";
+
+async function pixelsOf(base64: string): Promise<Uint8Array> {
+  return new Uint8Array(await sharp(Uint8Array.fromBase64(base64)).raw().toBuffer());
+}
 
 describe("worker --max-batch", () => {
   let worker: RealWorker;
@@ -30,7 +35,10 @@ describe("worker --max-batch", () => {
     assert.ok(alone.type === "completed");
     const batches = [alone, ...ends].map((end) => end.type === "completed" && end.receipt.batch);
     assert.deepEqual(batches, [undefined, 3, 3, undefined]);
-    assert.ok(ends[0]!.type === "completed" && ends[0]!.b64_json === alone.b64_json);
+    assert.ok(ends[0]!.type === "completed");
+    // Matrix products of other heights round differently: a value on the edge between two levels may fall on either side.
+    const [together, apart] = [await pixelsOf(ends[0]!.b64_json), await pixelsOf(alone.b64_json)];
+    assert.ok(apart.every((value, i) => Math.abs(value - together[i]!) <= 1));
     assert.equal(second!.filter(({ type }) => type === "preview").length, 2);
     assert.equal((await cancelled).type, "cancelled");
     assert.equal(await readMetric(worker.url, "spectrum_run_batch_size_count"), 4);

@@ -77,6 +77,17 @@ describe("completeSampler()", () => {
     assert.deepEqual(complete({}, { ...UNCALIBRATED, own }), SAMPLER_DEFAULTS.spectrum);
   });
 
+  it("takes the method that reads an option which the checkpoint's own method does not read", () => {
+    const asked = (given: GivenSampler) => complete(given, CHECKPOINT).method;
+    assert.deepEqual([asked({ w: 0.5 }), asked({ order: 2 }), asked({ windowSize: 3 })], [
+      "spectrum",
+      "taylorseer",
+      "calibrated",
+    ]);
+    assert.equal(asked({ method: "reuse", w: 0.5 }), "reuse");
+    assert.equal(complete({ w: 0.5 }, UNCALIBRATED).method, "spectrum");
+  });
+
   it("takes steps by their indices", () => {
     const { passes, fullSteps } = complete({ fullSteps: [0, 1, 19] }, CHECKPOINT);
     assert.deepEqual([passes, fullSteps], [0, [0, 1, 19]]);

@@ -42,6 +42,7 @@ import {
 import { groupNorm } from "../../../gpu-worker/graph/layers/norm/group_norm.ts";
 import { layerNorm } from "../../../gpu-worker/graph/layers/norm/layer_norm.ts";
 import { rmsNorm } from "../../../gpu-worker/graph/layers/norm/rms_norm.ts";
+import { scaledLayerNorm } from "../../../gpu-worker/graph/layers/norm/scaled_layer_norm.ts";
 import type { RandomGraph } from "./random_graph.ts";
 
 export interface LayerCase {
@@ -264,6 +265,10 @@ export const LAYER_CASES: readonly LayerCase[] = [
   }),
   layer("norm/rms_norm", (graph) => {
     graph.give("y", rmsNorm(graph, tokensOf(graph), { name: "n", features: FEATURES, eps: 1e-6 }), 3);
+  }),
+  layer("norm/scaled_layer_norm", (graph) => {
+    const scale = graph.feed("scale", [ROWS, 1, FEATURES]);
+    graph.give("y", scaledLayerNorm(graph, tokensOf(graph), { scale, features: FEATURES, eps: 1e-6 }), 3);
   }),
 ];
 
