@@ -2,7 +2,7 @@
 import { z } from "zod";
 import type { ZodOpenApiPathsObject } from "zod-openapi";
 import { body, errors } from "../schema/responses.ts";
-import { img2imgSchema, txt2imgSchema } from "./txt2img_request.ts";
+import { optionsSchema, img2imgSchema, txt2imgSchema } from "./txt2img_request.ts";
 
 const tags = ["AUTOMATIC1111"];
 
@@ -54,7 +54,7 @@ export const a1111Paths: ZodOpenApiPathsObject = {
       requestBody: {
         required: true,
         content: {
-          "application/json": { schema: z.looseObject({ sd_model_checkpoint: z.string().optional() }) },
+          "application/json": { schema: optionsSchema },
         },
       },
       responses: { 200: body("Done", nothing), ...errors(400, 404, 408, 413, 415) },

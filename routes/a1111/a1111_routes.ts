@@ -30,6 +30,7 @@ import {
   imageBytes,
   type Img2imgRequest,
   parseImg2img,
+  parseOptions,
   parseTxt2img,
   picturesOf,
   type Txt2imgRequest,
@@ -68,9 +69,8 @@ export function a1111Routes(options: A1111RoutesOptions): Hono<Environment> {
 
   app.get("/options", async (c) => c.json(optionsOf(await chosenModel(c, options))));
   app.post("/options", async (c) => {
-    const given = await readJson(c.req.raw, options);
-    const title = (given as { sd_model_checkpoint?: unknown } | null)?.sd_model_checkpoint;
-    if (typeof title === "string") {
+    const { sd_model_checkpoint: title } = parseOptions(await readJson(c.req.raw, options));
+    if (title !== undefined) {
       const { id } = await findModel(title, catalog);
       await options.state.set(optionsKey(c), id, { ttlMs: OPTIONS_MS });
     }

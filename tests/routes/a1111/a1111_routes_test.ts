@@ -113,6 +113,7 @@ describe("a1111Routes()", () => {
     assert.deepEqual([refused.status, refused.body.error.code], [400, "lora_not_found"]);
     assert.match(refused.body.error.message, /There is <lora:style:0\.7>$/);
     assert.equal((await ask("/options", { sd_model_checkpoint: "none" })).status, 404);
+    assert.equal((await ask("/options", { sd_model_checkpoint: {} })).status, 400);
   });
 
   it("progress tells how far a generation is, and interrupt ends it with the pictures that are done", async () => {
