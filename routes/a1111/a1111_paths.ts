@@ -2,7 +2,7 @@
 import { z } from "zod";
 import type { ZodOpenApiPathsObject } from "zod-openapi";
 import { body, errors } from "../schema/responses.ts";
-import { optionsSchema, img2imgSchema, txt2imgSchema } from "./txt2img_request.ts";
+import { img2imgSchema, optionsSchema, txt2imgSchema } from "./txt2img_request.ts";
 
 const tags = ["AUTOMATIC1111"];
 

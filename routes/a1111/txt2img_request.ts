@@ -43,7 +43,8 @@ export type Img2imgRequest = z.output<typeof img2imgSchema>;
 /** POST /sdapi/v1/options: the checkpoint alone counts. */
 export const optionsSchema = z.looseObject({ sd_model_checkpoint: optional(z.string().max(300)) });
 
-export const parseOptions = (value: unknown): z.output<typeof optionsSchema> => parseWire(optionsSchema, value);
+export const parseOptions = (value: unknown): z.output<typeof optionsSchema> =>
+  parseWire(optionsSchema, value);
 export const parseTxt2img = (value: unknown): Txt2imgRequest => checked(parseWire(txt2imgSchema, value));
 export const parseImg2img = (value: unknown): Img2imgRequest => checked(parseWire(img2imgSchema, value));
 

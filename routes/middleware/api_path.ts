@@ -3,7 +3,8 @@
 import { getPath } from "hono/utils/url";
 
 /** The API without /v1. A picture's address, /files/NAME, is no call of it: files of batches begin with "file-". */
-const WITHOUT_VERSION = /^\/(images|videos|models|batches|jobs)(\/|$)|^\/files(\/file-[^/.]+(\/content)?)?\/?$/;
+const WITHOUT_VERSION =
+  /^\/(images|videos|models|batches|jobs)(\/|$)|^\/files(\/file-[^/.]+(\/content)?)?\/?$/;
 
 /** Hono's `getPath`. Paths outside the API stay as they are. */
 export function apiPath(request: Request): string {
