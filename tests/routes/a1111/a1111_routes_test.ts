@@ -132,7 +132,8 @@ describe("a1111Routes()", () => {
     await reached.promise;
     const progress = await until(async () => {
       const { body } = await ask("/progress");
-      return body.state.sampling_step === 6 && typeof body.current_image === "string" && body;
+      const { sampling_step, job_no } = body.state;
+      return sampling_step === 6 && job_no === 1 && typeof body.current_image === "string" && body;
     });
     assert.deepEqual([progress.progress, progress.state.job_count, progress.state.job_no], [6 / 8, 2, 1]);
     assert.equal(typeof progress.current_image, "string");
