@@ -57,7 +57,14 @@ export {
 } from "./resolve_sampler_options.ts";
 export type { Solver, SolverOptions } from "./solvers/solver.ts";
 export type { SchedulerConfig } from "./solvers/schedule/read_scheduler_config.ts";
-export { ONE_PHASE, phasedForecaster, phasedWindow, type Phases } from "./plans/phases.ts";
+export {
+  ONE_PHASE,
+  type PassWindow,
+  phasedForecaster,
+  type PhasedOptions,
+  phasedWindow,
+  type Phases,
+} from "./plans/phases.ts";
 export { countHistorySlots, type FullPassRule, planSteps, type StepKind } from "./plans/step_plan.ts";
 export { randn, TorchGenerator } from "./numerics/torch_noise.ts";
 export { showValue } from "./numerics/show_value.ts";

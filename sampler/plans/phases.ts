@@ -28,7 +28,9 @@ export function listPhases(steps: number, phases: Phases): Phase[] {
 
 /** What decides a run in phases. */
 export interface PhasedOptions {
+  /** Steps of the whole run. */
   steps: number;
+  /** First step of each phase. */
   phases: Phases;
 }
 
@@ -50,6 +52,7 @@ export function phasedForecaster(
 
 /** Decides when the next full pass is due, as `ErrorWindow` does. */
 export interface PassWindow {
+  /** Returns the step of the next full pass. @param error relative forecast error measured at `step` */
   next(step: number, error: number | undefined): number;
 }
 
