@@ -76,7 +76,7 @@ print(json.dumps([base64.b64encode(open(path, "rb").read()).decode()]))
   },
 ];
 
-/** Bodies as the apps send them: recorded from their sources. */
+/** Bodies in the shapes that the apps send, written from what is known of them. */
 const SHAPES: { name: string; path: string; body: Record<string, unknown> }[] = [
   {
     name: "Open WebUI, engine openai",

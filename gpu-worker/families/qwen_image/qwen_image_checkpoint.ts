@@ -1,8 +1,8 @@
 // Reads a Qwen-Image checkpoint: scheduler, defaults, rules, and the function that builds its
 // graphs. Nothing is loaded on a device.
+import { assertFit } from "../../checkpoint/assert_fit.ts";
 import { createSolver } from "../../../sampler/mod.ts";
 import type { Checkpoint } from "../../checkpoint/checkpoint.ts";
-import { CheckpointError } from "../../checkpoint/checkpoint_error.ts";
 import { requestDefaults } from "../../checkpoint/stored_defaults.ts";
 import type { OnnxModel } from "../../graph/graph_builder.ts";
 import { parseQwenConfig } from "../../graph/text_encoders/qwen_config.ts";
@@ -46,19 +46,13 @@ export function readQwenImageCheckpoint(checkpoint: Checkpoint, dtype: DType): Q
   const config = parseQwenImageConfig(transformer.config);
   const vaeConfig = parseAutoencoderKLQwenImageConfig(vae.config, "vae/config.json");
   const { hiddenSize } = parseQwenConfig(qwen.config, { architecture: ARCHITECTURE, name: qwen.name });
-  const fit = (option: string, { value, expected, of }: { value: number; expected: number; of: string }) => {
-    if (value === expected) return;
-    throw new CheckpointError(
-      `Cannot use transformer/config.json as '${option}' must be ${of} (${expected}): current value is ${value}`,
-    );
-  };
   const { inChannels, jointAttentionDim } = config;
-  fit("joint_attention_dim", {
+  assertFit("joint_attention_dim", {
     value: jointAttentionDim,
     expected: hiddenSize,
     of: "the text encoder's 'hidden_size'",
   });
-  fit("in_channels", {
+  assertFit("in_channels", {
     value: inChannels,
     expected: vaeConfig.latentChannels * PATCH ** 2,
     of: "four times the autoencoder's 'z_dim'",

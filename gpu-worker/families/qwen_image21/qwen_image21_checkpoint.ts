@@ -1,9 +1,9 @@
 // Reads a Qwen-Image-2.1 checkpoint: scheduler, defaults, rules, and the function that builds its
 // graphs. Nothing is loaded on a device.
+import { assertFit } from "../../checkpoint/assert_fit.ts";
 import { z } from "zod";
 import { createSolver } from "../../../sampler/mod.ts";
 import type { Checkpoint } from "../../checkpoint/checkpoint.ts";
-import { CheckpointError } from "../../checkpoint/checkpoint_error.ts";
 import { parseConfig } from "../../checkpoint/parse_config.ts";
 import { requestDefaults } from "../../checkpoint/stored_defaults.ts";
 import type { OnnxModel } from "../../graph/graph_builder.ts";
@@ -61,19 +61,13 @@ export function readQwenImage21Checkpoint(checkpoint: Checkpoint, dtype: DType):
   const config = parseQwenImage21Config(transformer.config);
   const vaeConfig = parseAutoencoderKLQwenImage21Config(vae.config, "vae/config.json");
   const { hiddenSize } = parseQwenConfig(qwen.config, { architecture: ARCHITECTURE, name: qwen.name });
-  const fit = (option: string, { value, expected, of }: { value: number; expected: number; of: string }) => {
-    if (value === expected) return;
-    throw new CheckpointError(
-      `Cannot use transformer/config.json as '${option}' must be ${of} (${expected}): current value is ${value}`,
-    );
-  };
   const { inChannels, contextInDim } = config;
-  fit("context_in_dim", {
+  assertFit("context_in_dim", {
     value: contextInDim,
     expected: hiddenSize,
     of: "the text encoder's 'hidden_size'",
   });
-  fit("in_channels", {
+  assertFit("in_channels", {
     value: inChannels,
     expected: vaeConfig.latentChannels,
     of: "the autoencoder's 'z_dim'",

@@ -1,5 +1,6 @@
 // Reads a Wan checkpoint: scheduler, defaults, rules, and the function that builds its
 // graphs. Nothing is loaded on a device.
+import { assertFit } from "../../checkpoint/assert_fit.ts";
 import { z } from "zod";
 import { createSolver } from "../../../sampler/mod.ts";
 import { parseAutoencoderKLWanConfig, type WanVaeConfig } from "../../graph/wan_vae/wan_vae_config.ts";
@@ -82,25 +83,19 @@ export function readWanCheckpoint(checkpoint: Checkpoint, dtype: DType): WanChec
   const config = parseWanTransformerConfig(transformer.config);
   const vaeConfig = parseAutoencoderKLWanConfig(vae.config, "vae/config.json");
   const { d_model } = parseT5Config(t5.config, { name: t5.name, className: TEXT_CLASS });
-  const fit = (option: string, { value, expected, of }: { value: number; expected: number; of: string }) => {
-    if (value === expected) return;
-    throw new CheckpointError(
-      `Cannot use transformer/config.json as '${option}' must be ${of} (${expected}): current value is ${value}`,
-    );
-  };
   const { inChannels, outChannels, textDim } = config;
-  fit("text_dim", { value: textDim, expected: d_model, of: "the text encoder's 'd_model'" });
-  fit("in_channels", {
+  assertFit("text_dim", { value: textDim, expected: d_model, of: "the text encoder's 'd_model'" });
+  assertFit("in_channels", {
     value: inChannels,
     expected: vaeConfig.latentChannels,
     of: "the autoencoder's 'z_dim'",
   });
-  fit("out_channels", { value: outChannels, expected: inChannels, of: "'in_channels'" });
+  assertFit("out_channels", { value: outChannels, expected: inChannels, of: "'in_channels'" });
   if (expandTimesteps) {
     // The pipeline writes a timestep for each patch of 2x2. From text all are equal.
     const { patchHeight, patchWidth } = config;
-    fit("patch_size", { value: patchHeight, expected: 2, of: "2 under 'expand_timesteps'" });
-    fit("patch_size", { value: patchWidth, expected: 2, of: "2 under 'expand_timesteps'" });
+    assertFit("patch_size", { value: patchHeight, expected: 2, of: "2 under 'expand_timesteps'" });
+    assertFit("patch_size", { value: patchWidth, expected: 2, of: "2 under 'expand_timesteps'" });
   }
   // Without a boundary diffusers never calls the second transformer.
   const second = boundaryRatio === undefined ? undefined : readSecond(checkpoint, config);

@@ -1,0 +1,17 @@
+// Two configs of one checkpoint that must agree.
+import { CheckpointError } from "./checkpoint_error.ts";
+
+export interface Fit {
+  value: number;
+  expected: number;
+  /** Whose number is expected, as the message says it. */
+  of: string;
+}
+
+/** @throws {CheckpointError} naming `option` of the transformer's config, unless it has the expected value. */
+export function assertFit(option: string, { value, expected, of }: Fit): void {
+  if (value === expected) return;
+  throw new CheckpointError(
+    `Cannot use transformer/config.json as '${option}' must be ${of} (${expected}): current value is ${value}`,
+  );
+}
