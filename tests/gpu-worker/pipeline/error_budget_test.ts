@@ -46,18 +46,16 @@ describe("models/emoji under an error budget", () => {
     assert.deepEqual((await generate({ errorBudget: 0.2 }, 50)).plan, large.plan);
   });
 
-  it("gives the picture that the steps it chose give when they are asked for", async () => {
-    const chosen = await generate({ errorBudget: 0.2 }, 50);
-    const { w, m, lam } = completeRequest(
-      { prompt: "owl", seed: 5, steps: 50, sampler: { errorBudget: 0.2 } },
-      pipeline.description,
-    ).sampler;
-    assert.ok(fullSteps(chosen).length < MAX_BUDGET_SLOTS);
-    const asked = await generate({ w, m, lam, fullSteps: fullSteps(chosen) }, 50);
-    const largest = asked.latents.data.reduce(
-      (max, value, i) => Math.max(max, Math.abs(value - chosen.latents.data[i]!)),
-      0,
-    );
-    assert.ok(largest < 1e-4, `latents differ by ${largest}`);
-  });
+  for (const method of ["spectrum", "calibrated"] as const) {
+    it(`gives the picture that the steps it chose give when they are asked for, with ${method}`, async () => {
+      const chosen = await generate({ method, errorBudget: 0.2 }, 50);
+      assert.ok(fullSteps(chosen).length < MAX_BUDGET_SLOTS);
+      const asked = await generate({ method, fullSteps: fullSteps(chosen) }, 50);
+      const largest = asked.latents.data.reduce(
+        (max, value, i) => Math.max(max, Math.abs(value - chosen.latents.data[i]!)),
+        0,
+      );
+      assert.ok(largest < 1e-4, `latents differ by ${largest}`);
+    });
+  }
 });
