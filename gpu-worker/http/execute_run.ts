@@ -20,6 +20,7 @@ import type { GenerateResult, Pipeline, StepProgress } from "../pipeline/pipelin
 import type { GenerateRequest } from "../request/generate_request.ts";
 import { imageTokens } from "../request/image_tokens.ts";
 import { requestWarnings } from "../request/request_warnings.ts";
+import { shortRunNote } from "../request/short_runs.ts";
 import { DeviceLostError, NotFiniteError } from "../runtime/mod.ts";
 import type { ModelLease, ModelPool } from "./model_pool.ts";
 import { previewSteps } from "./preview_steps.ts";
@@ -228,6 +229,7 @@ function toReceipt(
   const { method, full_steps: _, ...options } = samplerToWire(flattenSamplerOptions(result.sampler));
   const warnings = [...requestWarnings(request, { ...model, description }), ...cutWarnings(result)];
   const { dropped = 0 } = result.promptCut ?? {};
+  const note = shortRunNote({ method, steps: request.steps });
   const stepsOf = (kind: string) => result.plan.flatMap((step, index) => step === kind ? [index] : []);
   return {
     model: model.id,
@@ -251,6 +253,7 @@ function toReceipt(
     },
     full_steps: stepsOf("full"),
     forecast_steps: stepsOf("forecast"),
+    ...note !== undefined && { note },
     forecast_errors: Object.fromEntries(result.forecastErrors),
     ...result.calibration && { calibration: toCalibrationReceipt(result.calibration) },
     ...pictures > 1 && { batch: pictures },

@@ -1,5 +1,6 @@
 // Completes a request's sampler options from the checkpoint's, including the calibration's plan for the number of full passes.
 import { badField } from "./bad_field.ts";
+import { FORECAST_STEPS } from "./short_runs.ts";
 import {
   type MeasuredPlans,
   type Method,
@@ -40,14 +41,19 @@ const RULES = [
 
 /**
  * Returns the request's sampler options with every field filled in. A checkpoint with a calibration uses it, unless its own
- * options name another method.
+ * options name another method. A run of few steps forecasts only if the request or the checkpoint says how.
  * @throws {OptionError} naming the field, the rule and the value.
  */
 export function completeSampler(
   { quality, ...asked }: GivenSampler,
   { own: stored, calibration, steps, skipped = 0 }: CompleteSamplerOptions,
 ): ResolvedSamplerOptions {
-  const own = ownOptions(stored, calibration !== undefined);
+  const named = withoutAbsent(stored, calibration !== undefined);
+  const isOpen = Object.keys(asked).length + Object.keys(named).length === 0 && quality === undefined;
+  if (isOpen && steps < FORECAST_STEPS && calibration?.plans[steps] === undefined) {
+    return resolveSamplerOptions({ method: "none" }, steps - skipped);
+  }
+  const own = calibration === undefined ? named : { method: "calibrated", ...named } as const;
   const given = withMethod(asked, own.method);
   const merged = given.method === undefined || given.method === own.method ? { ...own, ...given } : given;
   if (merged.method === "calibrated" && calibration === undefined) {
@@ -104,9 +110,8 @@ function withMethod(given: Partial<SamplerOptions>, own: Method | undefined): Pa
 }
 
 /** Leaves out "calibrated" where there is no calibration: a checkpoint without its file has the published settings. */
-function ownOptions(stored: Partial<SamplerOptions>, calibrated: boolean): Partial<SamplerOptions> {
-  if (calibrated) return { method: "calibrated", ...stored };
-  return stored.method === "calibrated" ? {} : stored;
+function withoutAbsent(stored: Partial<SamplerOptions>, calibrated: boolean): Partial<SamplerOptions> {
+  return stored.method === "calibrated" && !calibrated ? {} : stored;
 }
 
 function needPlans(

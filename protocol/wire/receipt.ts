@@ -32,6 +32,7 @@ export const receiptSchema = z.object({
   }).describe("All that decided the picture besides prompt, seed and size."),
   full_steps: indices.describe("0-based indices of the steps that ran the whole network."),
   forecast_steps: indices.describe("0-based indices of the steps that were forecast."),
+  note: z.string().exactOptional().describe("Why a run of few steps has no forecasts."),
   forecast_errors: z.record(z.string(), z.number()).describe(
     "Step index -> relative error that a forecast would have made there; measured at full steps.",
   ),

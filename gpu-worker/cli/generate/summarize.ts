@@ -1,6 +1,7 @@
 // Builds the object that `generate --json` prints.
 import type { GenerateResult, ModelInfo, Seconds } from "../../pipeline/pipeline.ts";
 import type { GenerateRequest } from "../../request/generate_request.ts";
+import { shortRunNote } from "../../request/short_runs.ts";
 import { flattenSamplerOptions, METHOD_OPTIONS } from "../../../sampler/mod.ts";
 
 export interface SummaryInput {
@@ -28,6 +29,7 @@ export function summarize(
   const stepsOf = (kind: string) => result.plan.flatMap((k, index) => k === kind ? [index] : []);
   const fullSteps = stepsOf("full");
   const { sampler, calibration } = result;
+  const note = shortRunNote({ method: sampler.method, steps: request.steps });
   const options = flattenSamplerOptions(sampler);
   const sum = (part: keyof Seconds) => results.reduce((total, { seconds }) => total + seconds[part], 0);
   const {
@@ -72,6 +74,7 @@ export function summarize(
     fullSteps,
     fullPasses: fullSteps.length,
     forecastSteps: stepsOf("forecast"),
+    ...note !== undefined && { note },
     forecastErrors: Object.fromEntries(result.forecastErrors),
     ...calibration && {
       calibration: { ...calibration, predictedErrors: Object.fromEntries(calibration.predictedErrors) },

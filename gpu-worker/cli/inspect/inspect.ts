@@ -22,6 +22,7 @@ import { MODEL_FLAGS, MODEL_HELP, readModelName } from "../../flags/model_flags.
 import { PART_FLAGS, PART_HELP, partArguments, readPartFlags } from "../../flags/part_flags.ts";
 import { readFlags } from "../../flags/read_flags.ts";
 import { guidanceBranches } from "../../request/guidance_branches.ts";
+import { shortRunNote } from "../../request/short_runs.ts";
 import { REMEMBERED_PROMPT_BYTES } from "../../text/remembered_prompts.ts";
 
 const HELP = `Usage: deno task inspect [options]
@@ -146,6 +147,7 @@ function describe(
       width: request.width,
       height: request.height,
       ...reading.rules.video && { numFrames: request.numFrames, fps: request.fps },
+      note: shortRunNote({ method: request.sampler.method, steps: request.steps }),
     },
     memory: {
       ...parts,
@@ -209,6 +211,7 @@ function print(
   ])));
   const video = run.numFrames === undefined ? "" : `, ${run.numFrames} frames at ${run.fps} a second`;
   console.log(`${run.steps} steps, ${run.width}x${run.height}${video}:`);
+  if (run.note !== undefined) console.log(`  ${run.note}`);
   const held = device.weights === "as-stored" ? device.dtype : `${device.weights} and ${device.dtype}`;
   console.log(`  weights as ${held}: ${megabytes(memory.weightBytes)}`);
   for (const note of conversionNotes(components, device)) console.log(`  ${note}`);

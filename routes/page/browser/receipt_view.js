@@ -62,6 +62,7 @@ function receiptFacts(receipt, { request: { image }, steps }) {
     }),
     ...(fallback !== undefined && { "Published window": fallback }),
     "Full passes at": receipt.method === "none" ? "every step" : receipt.full_steps.join(" "),
+    ...(receipt.note !== undefined && { Forecasts: receipt.note }),
     Guidance: `${receipt.options.guidance_scale}, true CFG ${receipt.options.true_cfg_scale}`,
     ...(image && {
       "Begun from": `${image.name}, strength ${receipt.options.strength}: ${steps} of ${receipt.steps} steps`,

@@ -88,6 +88,23 @@ describe("completeSampler()", () => {
     assert.equal(complete({ w: 0.5 }, UNCALIBRATED).method, "spectrum");
   });
 
+  it("has no forecasts below 9 steps unless the request or the checkpoint says how", () => {
+    const method = (given: GivenSampler, own: Partial<SamplerOptions>, steps: number) =>
+      complete(given, { own, calibration: undefined, steps }).method;
+    assert.deepEqual([method({}, {}, 8), method({}, {}, 9)], ["none", "spectrum"]);
+    assert.deepEqual([method({ w: 1 }, {}, 8), method({ method: "reuse" }, {}, 8)], ["spectrum", "reuse"]);
+    assert.equal(method({}, { method: "spectrum" }, 8), "spectrum");
+    // Without its file a calibration says nothing.
+    assert.equal(method({}, { method: "calibrated", passes: 3 }, 8), "none");
+
+    const calibrated = (given: GivenSampler, steps: number) =>
+      complete(given, { ...CHECKPOINT, own: {}, steps }).method;
+    assert.deepEqual([calibrated({}, 8), calibrated({ quality: "good" }, 8)], ["none", "calibrated"]);
+    const plans = { 8: { 5: { fullSteps: [0, 1, 2, 4, 6], psnr: 44 } } };
+    const short = complete({}, { own: {}, calibration: { plans }, steps: 8 });
+    assert.deepEqual([short.method, short.fullSteps], ["calibrated", [0, 1, 2, 4, 6]]);
+  });
+
   it("takes steps by their indices", () => {
     const { passes, fullSteps } = complete({ fullSteps: [0, 1, 19] }, CHECKPOINT);
     assert.deepEqual([passes, fullSteps], [0, [0, 1, 19]]);
