@@ -16,6 +16,7 @@ from safetensors.torch import load_file, save_file
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 from _reference import PROMPTS, Goldens  # noqa: E402
+from flux2.make_goldens import Klein  # noqa: E402
 
 WEIGHTS = {"style": 0.7, "detail": -0.3}
 RANK = 2
@@ -184,6 +185,37 @@ FAMILIES = {
             "lora_unet_cap_embedder_1": ["transformer.cap_embedder.1"],
         },
     },
+    "flux2": {
+        "checkpoint": "flux2/tiny-base",
+        "call": {"height": 64, "width": 96, "max_sequence_length": 48, "guidance_scale": 4.0},
+        "modules": {
+            "transformer": {
+                "style": [
+                    *(f"{DOUBLE}.attn.{m}" for m in ("to_q", "to_k", "to_v", "add_k_proj", "to_out.0", "to_add_out")),
+                    f"{DOUBLE}.ff.linear_in", f"{DOUBLE}.ff_context.linear_out", "x_embedder", "context_embedder",
+                    *(f"{SINGLE}.attn.{m}" for m in ("to_qkv_mlp_proj", "to_out")),
+                    "time_guidance_embed.timestep_embedder.linear_1", "double_stream_modulation_img.linear",
+                ],
+                "detail": [
+                    f"{DOUBLE}.attn.to_q", f"{DOUBLE}.ff.linear_out", "single_stream_modulation.linear", "proj_out",
+                ],
+            },
+        },
+        "kohya": {
+            "lora_unet_double_blocks_0_img_attn_qkv": [f"transformer.{DOUBLE}.attn.to_{m}" for m in "qkv"],
+            "lora_unet_transformer_blocks_0_attn_add_k_proj": [f"transformer.{DOUBLE}.attn.add_k_proj"],
+            "lora_unet_double_blocks_0_img_attn_proj": [f"transformer.{DOUBLE}.attn.to_out.0"],
+            "lora_unet_double_blocks_0_txt_attn_proj": [f"transformer.{DOUBLE}.attn.to_add_out"],
+            "lora_unet_double_blocks_0_img_mlp_0": [f"transformer.{DOUBLE}.ff.linear_in"],
+            "lora_unet_double_blocks_0_txt_mlp_2": [f"transformer.{DOUBLE}.ff_context.linear_out"],
+            "lora_unet_single_blocks_1_linear1": [f"transformer.{SINGLE}.attn.to_qkv_mlp_proj"],
+            "lora_unet_single_blocks_1_linear2": [f"transformer.{SINGLE}.attn.to_out"],
+            "lora_unet_img_in": ["transformer.x_embedder"],
+            "lora_unet_txt_in": ["transformer.context_embedder"],
+            "lora_unet_time_in_in_layer": ["transformer.time_guidance_embed.timestep_embedder.linear_1"],
+            "lora_unet_double_stream_modulation_img_lin": ["transformer.double_stream_modulation_img.linear"],
+        },
+    },
     "sdxl": {
         "checkpoint": "sdxl/tiny-sdxl",
         "call": {"height": 16, "width": 24, "guidance_scale": 5.0},
@@ -223,7 +255,8 @@ FAMILIES = {
 
 
 def load(family):
-    pipe = diffusers.DiffusionPipeline.from_pretrained(HERE.parent / family["checkpoint"], dtype=torch.float32)
+    pipeline = Klein if family["checkpoint"].startswith("flux2") else diffusers.DiffusionPipeline
+    pipe = pipeline.from_pretrained(HERE.parent / family["checkpoint"], dtype=torch.float32)
     pipe.set_progress_bar_config(disable=True)
     return pipe
 

@@ -15,6 +15,7 @@ from safetensors.torch import save_file
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 from _reference import PROMPTS, Goldens  # noqa: E402
+from flux2.make_goldens import Klein  # noqa: E402
 from qwen_image21 import make_goldens as qwen_image21  # noqa: E402
 
 RANK = 2
@@ -241,6 +242,55 @@ Z_IMAGE = {
     ],
 }
 
+FLUX2_QKV = qkv(DOUBLE, "to_q", "to_k", "to_v")
+FLUX2_TEXT_QKV = qkv(DOUBLE, "add_q_proj", "add_k_proj", "add_v_proj")
+FLUX2_LAYERS = {
+    "img_attn.proj": f"{DOUBLE}.attn.to_out.0",
+    "txt_attn.proj": f"{DOUBLE}.attn.to_add_out",
+    "img_mlp.0": f"{DOUBLE}.ff.linear_in",
+    "txt_mlp.2": f"{DOUBLE}.ff_context.linear_out",
+}
+FLUX2_OUTER = {
+    "img_in": "transformer.x_embedder",
+    "txt_in": "transformer.context_embedder",
+    "time_in.in_layer": "transformer.time_guidance_embed.timestep_embedder.linear_1",
+    "final_layer.linear": "transformer.proj_out",
+}
+FLUX2_MODULATIONS = ("single_stream_modulation", "double_stream_modulation_img", "double_stream_modulation_txt")
+FLUX2 = {
+    # ai-toolkit, and with peft's prefix.
+    **{name: [
+        layer(f"{prefix}double_blocks.0.img_attn.qkv", *FLUX2_QKV),
+        layer(f"{prefix}double_blocks.0.txt_attn.qkv", *FLUX2_TEXT_QKV),
+        *(layer(f"{prefix}double_blocks.0.{original}", ours) for original, ours in FLUX2_LAYERS.items()),
+        layer(f"{prefix}single_blocks.1.linear1", f"{SINGLE}.attn.to_qkv_mlp_proj"),
+        layer(f"{prefix}single_blocks.1.linear2", f"{SINGLE}.attn.to_out"),
+        *(layer(prefix + original, ours) for original, ours in FLUX2_OUTER.items()),
+        *(layer(f"{prefix}{name}.lin", f"transformer.{name}.linear") for name in FLUX2_MODULATIONS),
+        layer(f"{prefix}final_layer.adaLN_modulation.1", "transformer.norm_out.linear"),
+    ] for name, prefix in {"ai-toolkit": "diffusion_model.", "peft": "base_model.model."}.items()},
+    # diffusers' own blocks behind ComfyUI's prefix, also with the beginning of their name cut off.
+    "expanded": [
+        layer("diffusion_model.transformer_blocks.0.attn.to_q", f"{DOUBLE}.attn.to_q"),
+        layer("diffusion_model.sformer_blocks.1.ff.linear_in", "transformer.transformer_blocks.1.ff.linear_in"),
+        layer("diffusion_model.single_transformer_blocks.1.attn.to_out", f"{SINGLE}.attn.to_out"),
+    ],
+    "kohya": [
+        layer("lora_unet_double_blocks_0_img_attn_qkv", *FLUX2_QKV, form=KOHYA, alpha=1.0),
+        layer("lora_unet_double_blocks_0_txt_attn_qkv", *FLUX2_TEXT_QKV, form=KOHYA, alpha=1.0),
+        *(layer(f"lora_unet_double_blocks_0_{original.replace('.', '_')}", ours, form=KOHYA, alpha=3.0)
+          for original, ours in FLUX2_LAYERS.items()),
+        layer("lora_unet_single_blocks_1_linear1", f"{SINGLE}.attn.to_qkv_mlp_proj", form=KOHYA, alpha=1.0),
+        layer("lora_unet_single_blocks_1_linear2", f"{SINGLE}.attn.to_out", form=KOHYA),
+        *(layer(f"lora_unet_{original.replace('.', '_')}", ours, form=KOHYA, alpha=1.0)
+          for original, ours in FLUX2_OUTER.items()),
+    ],
+    "dora": [
+        layer("diffusion_model.double_blocks.0.img_attn.proj", f"{DOUBLE}.attn.to_out.0"),
+        {"diffusion_model.double_blocks.0.img_attn.proj.dora_scale": (24, 1)},
+    ],
+}
+
 # --lora FILE@2 in our names.
 SECOND = {"load_into_transformer_2": True}
 WAN22 = {
@@ -264,6 +314,7 @@ QWEN_IMAGE_21 = {
 }
 
 FAMILIES = {
+    "flux2": ("flux2/tiny-base", {"height": 32, "width": 48, "max_sequence_length": 48, "guidance_scale": 4.0}, FLUX2),
     "qwen_image21": ("qwen_image21/tiny-21", {"height": 16, "width": 24, "true_cfg_scale": 1.0, "num_inference_steps": 8},
                      QWEN_IMAGE_21),
     "wan22": ("wan/tiny-a14b", {"height": 16, "width": 16, "num_frames": 5, "max_sequence_length": 14, "guidance_scale": 4.0,
@@ -285,7 +336,8 @@ FAMILIES = {
 def load(checkpoint):
     if checkpoint.startswith("qwen_image21"):
         return qwen_image21.load(HERE.parent / checkpoint)
-    pipe = diffusers.DiffusionPipeline.from_pretrained(HERE.parent / checkpoint, dtype=torch.float32)
+    pipeline = Klein if checkpoint.startswith("flux2") else diffusers.DiffusionPipeline
+    pipe = pipeline.from_pretrained(HERE.parent / checkpoint, dtype=torch.float32)
     pipe.set_progress_bar_config(disable=True)
     return pipe
 

@@ -13,6 +13,7 @@ import { assertReference, generateReference, referenceCalls } from "../../pipeli
 
 const FAMILIES = {
   flux: "flux/tiny-dev",
+  flux2: "flux2/tiny-base",
   qwen_image: "qwen_image/tiny-image",
   sd3: "sd3/tiny-large",
   sdxl: "sdxl/tiny-sdxl",
@@ -34,6 +35,7 @@ const NOTES: Readonly<Record<string, RegExp[]>> = {
   "flux mixture": [/the same layers once more, in other names: 'lora_unet_double/],
   "flux both": [/the same layers once more, in other names: 'lora_unet_double.* and 1 more/],
   "flux dora": [/left out scales of DoRA: 'transformer\.transformer_blocks\.0\.attn\.to_q\.dora_scale'$/],
+  "flux2 dora": [/left out scales of DoRA: 'diffusion_model\.double_blocks\.0\.img_attn\.proj\.dora_scale'$/],
   "sdxl kohya-both": [/the same layers once more, in other names: 'lora_unet_input_blocks/],
   "z_image dots": [/the same layers once more, in other names: 'diffusion_model\.layers\.1.* and 3 more/],
   "wan original-kohya": [/changes of norms: /, /changes of whole tensors: /, /a bias without its weight: /],

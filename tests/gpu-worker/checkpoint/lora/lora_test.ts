@@ -19,6 +19,7 @@ import { assertReference, generateReference, referenceCalls } from "../../pipeli
 const CHECKPOINTS = {
   chroma: "chroma/tiny-hd",
   flux: "flux/tiny-dev",
+  flux2: "flux2/tiny-base",
   hunyuan_video: "hunyuan_video/tiny-plain",
   qwen_image: "qwen_image/tiny-image",
   sd3: "sd3/tiny-large",
