@@ -7,9 +7,13 @@ import type { PooledWorker, WorkerPool } from "./worker_pool.ts";
 
 export interface LocalRunOptions {
   pool: Pick<WorkerPool, "client">;
-  /** Between attempts to reach log or worker; their number is their length. @default [100, 500, 2000, 4000] */
+  /** Between attempts to find a run that the log does not know. Their number is their length. @default [100, 500, 2000, 4000] */
   reconnectDelaysMs?: readonly number[];
 }
+
+/** How often a log that is away is looked at, a second apart at most: the run goes on meanwhile, and most outages are shorter. */
+const AWAY_TRIES = 60;
+const AWAY_DELAY_MS = 1000;
 
 export interface Feed {
   id: string;
@@ -36,11 +40,13 @@ export class LocalRun {
   /** Reads what there is and what comes, until the end or `stop()`. Never rejects. */
   async feed({ id, log }: Feed): Promise<void> {
     const { signal } = this.#stop;
+    const { reconnectDelaysMs: delays } = this.#options;
     let failures = 0;
     while (!signal.aborted && !this.finished) {
       // Taken before the read, so that no news is missed in between.
       const news = this.#changed.promise;
-      const page = await log.read(id, this.#events.lastId).catch(() => undefined);
+      let isAway = false;
+      const page = await log.read(id, this.#events.lastId).catch(() => void (isAway = true));
       if (signal.aborted) return;
       if (page !== undefined) {
         failures = 0;
@@ -48,13 +54,16 @@ export class LocalRun {
         if (page.events.length === 0 && !this.finished) await within(news, log.pollMs);
         continue;
       }
-      // The log is away, or was lost: the worker has one of its own.
+      // The log is away, or has lost the run: the worker has one of its own.
       const worker = this.worker === undefined ? undefined : this.#options.pool.client(this.worker);
       const heard = worker !== undefined && await this.#follow(worker, id);
       if (heard) failures = 0;
       if (this.finished || signal.aborted) return;
-      if (failures >= this.#options.reconnectDelaysMs.length) return this.fail(lost());
-      await new Promise((resolve) => setTimeout(resolve, this.#options.reconnectDelaysMs[failures++]));
+      if (failures >= (isAway ? AWAY_TRIES : delays.length)) return this.fail(lost());
+      const delayMs = delays[Math.min(failures++, delays.length - 1)] ?? 0;
+      await new Promise((resolve) =>
+        setTimeout(resolve, isAway ? Math.min(delayMs, AWAY_DELAY_MS) : delayMs)
+      );
     }
   }
 

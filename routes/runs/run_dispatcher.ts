@@ -42,8 +42,11 @@ interface Pumped extends Pick<Dispatch, "log" | "held" | "after"> {
   order: Pick<RunOrder, "key" | "modelDigest">;
 }
 
-/** Largest number of new beginnings of a run that lost its worker after some steps. */
-const MAX_RESTARTS = 1;
+/**
+ * Largest number of new beginnings of a run that lost its worker after some steps. Workers that die one after the other,
+ * as in a deployment, lose no run; a run that kills its workers ends.
+ */
+const MAX_RESTARTS = 3;
 
 export class RunDispatcher {
   readonly #options: Required<RunDispatcherOptions>;
@@ -147,6 +150,8 @@ export class RunDispatcher {
     if (
       order === undefined || stepped && restarts >= MAX_RESTARTS || takeovers >= this.#options.maxAttempts
     ) {
+      const facts = { attempt, stepped, restarts, takeovers, lost: avoid };
+      this.#options.log("error", "run is given up", { run: id, ...facts });
       return await this.fail({ log, held, after }, workerLost());
     }
     if (stepped) await log.append(held, [{ id: ++after, event: { type: "restarted", attempt } }]);

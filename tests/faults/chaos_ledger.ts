@@ -178,7 +178,7 @@ export class Ledger {
     if (status === "completed" && result?.data.length !== job.pictures) {
       this.#break(`job ${id} lacks pictures`);
     }
-    // A run that loses two workers in mid-work is given up.
+    // A run that loses four workers in mid-work is given up.
     if (status === "failed" && error.code !== "worker_lost") this.#break(`job ${id} failed: ${error.code}`);
     job.end = status;
   }
