@@ -24,6 +24,11 @@ export class RedisLink {
   #away = false;
   /** Number of times that the store went away. */
   #outages = 0;
+  /** When it went away without an answer since; milliseconds from any origin. */
+  #awaySince: number | undefined;
+  /** Resolves at the next look that finds it back. */
+  #back = Promise.withResolvers<void>();
+  #waiting = 0;
   /** Whether anybody was refused since the last look. */
   #wanted = false;
 
@@ -37,17 +42,20 @@ export class RedisLink {
 
   /**
    * @param alone whether the command goes in a request of its own: several large ones in one request pass the store's limit
+   * @param waitMs how long after the store went away the command waits for its return. It may be carried out twice.
    * @throws {StoreAwayError} at once while the store is known to be away
    * @throws {StoreFullError} for a write that it does not take now; else what Redis says of the command
    */
-  async ask<T>(command: (redis: Redis) => Promise<T>, { alone = false } = {}): Promise<T> {
-    if (this.#away) {
+  async ask<T>(command: (redis: Redis) => Promise<T>, { alone = false, waitMs = 0 } = {}): Promise<T> {
+    if (this.#away && !await this.#isBack(waitMs)) {
       this.#wanted = true;
       throw new StoreAwayError();
     }
     const outages = this.#outages;
     try {
-      return await command(alone ? this.#alone : this.#redis);
+      const answer = await command(alone ? this.#alone : this.#redis);
+      this.#awaySince = undefined;
+      return answer;
     } catch (cause) {
       const error = withoutCommand(cause);
       // Reads go on, and the next write finds out by itself.
@@ -55,6 +63,7 @@ export class RedisLink {
       if (isReply(error)) throw error;
       // A call from before an outage may fail when that is over: it tells nothing new.
       if (outages === this.#outages) this.#leave();
+      if (await this.#isBack(waitMs)) return await this.ask(command, { alone, waitMs });
       throw new StoreAwayError(error);
     }
   }
@@ -70,7 +79,22 @@ export class RedisLink {
     return { [Symbol.dispose]: () => void this.#listeners.delete(listener) };
   }
 
+  /** Waits until the store is back, or has been away for `waitMs`. */
+  async #isBack(waitMs: number): Promise<boolean> {
+    const leftMs = waitMs - (performance.now() - (this.#awaySince ?? 0));
+    if (this.#away && leftMs > 0) {
+      this.#waiting++;
+      const late = Promise.withResolvers<void>();
+      const timer = setTimeout(late.resolve, leftMs);
+      await Promise.race([this.#back.promise, late.promise]);
+      clearTimeout(timer);
+      this.#waiting--;
+    }
+    return waitMs > 0 && !this.#away;
+  }
+
   #leave(): void {
+    this.#awaySince ??= performance.now();
     this.#away = true;
     this.#outages++;
     this.#lookLater();
@@ -80,9 +104,12 @@ export class RedisLink {
     this.#wanted = false;
     Deno.unrefTimer(setTimeout(async () => {
       // If nobody has asked meanwhile, the probe stops, and the next caller finds out.
-      const isBack = !this.#wanted || await this.#redis.ping().then(() => true, isReply);
+      const isBack = !this.#wanted && this.#waiting === 0 ||
+        await this.#redis.ping().then(() => true, isReply);
       if (!isBack) return this.#lookLater();
       this.#away = false;
+      this.#back.resolve();
+      this.#back = Promise.withResolvers();
       for (const listener of this.#listeners) listener();
     }, this.#pauseMs));
   }

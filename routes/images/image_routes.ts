@@ -13,7 +13,7 @@ import { publicOrigin } from "../files/public_origin.ts";
 import type { SignedUrls } from "../files/signed_urls.ts";
 import { jobObject } from "../jobs/job_object.ts";
 import { drawJobId, type JobRecord } from "../jobs/job_record.ts";
-import type { JobOpening, Jobs } from "../jobs/jobs.ts";
+import { type JobOpening, type Jobs, STREAM_WAIT_MS } from "../jobs/jobs.ts";
 import { checkWebhook, type Webhooks } from "../jobs/webhooks.ts";
 import type { KeyLimits } from "../keys/key_limits.ts";
 import { allPlaces, countDelivered, type Counted, countPictures } from "../jobs/count_pictures.ts";
@@ -106,7 +106,11 @@ async function answer(c: Context<Environment>, { request: sent, ...asked }: Answ
   const plan = await planner.plan({ ...request, seed: repetition.seed, background: detached }, sharing);
   const counted = await countPictures(plan.pictures.length, { limits, key: c.get("apiKey"), id });
   const opening = detached ? jobs.opening(repetition.job) : undefined;
-  const pictures = await openPictures(plan.pictures, { source, caching, opening }).catch(async (cause) => {
+  const pictures = await openPictures(plan.pictures, {
+    ...{ source, caching, opening },
+    // It is to be found at other edges, where a connection breaks.
+    waitMs: request.stream ? STREAM_WAIT_MS : undefined,
+  }).catch(async (cause) => {
     await counted.end();
     throw cause;
   });

@@ -9,17 +9,21 @@ export interface OpenPicturesOptions {
   caching: RequestCaching;
   /** For runs that go on without connections. */
   opening?: JobOpening | undefined;
+  /** For runs that other edges are to find: how long a store that went away is waited for. @default it is not */
+  waitMs?: number | undefined;
 }
 
 /** Opens all pictures. If one is refused, leaves the others. @throws {ApiError} as workers refuse; 504 if a picture must be stored and is not */
 export async function openPictures(
   pictures: readonly WantedRun[],
-  { source, caching, opening }: OpenPicturesOptions,
+  { source, caching, opening, waitMs }: OpenPicturesOptions,
 ): Promise<RunView[]> {
   const { maxAgeMs, onlyIfCached } = caching;
   const opened = await Promise.allSettled(
     pictures.map((wanted) =>
-      onlyIfCached ? stored(wanted, { source, maxAgeMs }) : source.open(wanted, { maxAgeMs, ...opening })
+      onlyIfCached
+        ? stored(wanted, { source, maxAgeMs })
+        : source.open(wanted, { maxAgeMs, waitMs, ...opening })
     ),
   );
   const open = opened.flatMap((result) => result.status === "fulfilled" ? [result.value] : []);

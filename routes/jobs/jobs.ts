@@ -35,6 +35,8 @@ export const RESULT_MS = 3_600_000;
 const MAX_JOBS = 10_000;
 /** Milliseconds for which a stream can be continued. */
 const STREAM_MS = 600_000;
+/** A stream begins once other edges can continue it, if the store comes back within this; most outages are shorter. */
+export const STREAM_WAIT_MS = 10_000;
 /** Records that the agenda names, to be looked after until their end. */
 export const AGENDA = "jobs";
 
@@ -56,8 +58,8 @@ export class Jobs {
   }
 
   /**
-   * Records a job whose runs have been opened. From now on it can be found at any edge; a stream, while the store is
-   * away, at this one.
+   * Records a job whose runs have been opened. From now on it can be found at any edge; a stream that has waited for the
+   * store in vain, at this one.
    * @throws {StoreAwayError} for a detached job, whose runs nobody waits for then
    */
   async add(
@@ -68,7 +70,7 @@ export class Jobs {
     const record: JobRecord = { ...fields, created_at: this.#now(), parts, end: null };
     const text = JSON.stringify(record);
     if (!record.detached) {
-      await this.#state.set(keyOf(record), text, { ttlMs: STREAM_MS });
+      await this.#state.set(keyOf(record), text, { ttlMs: STREAM_MS, waitMs: STREAM_WAIT_MS });
       return record;
     }
     try {

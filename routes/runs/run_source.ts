@@ -27,6 +27,8 @@ export interface WantedRun {
 export interface OpenOptions {
   /** A stored result must not be older; 0: none will do. @default any age */
   maxAgeMs?: number;
+  /** How long a store that went away is waited for, so that other edges find the run. @default it is not */
+  waitMs?: number | undefined;
   /** Waits beside the caller, and when the caller has left: the run goes on without a connection. */
   detached?: { viewer: string; viewerMs: number };
   /** Milliseconds for which the events can be read after the end. @default 60000 */
@@ -236,7 +238,7 @@ export class RunSource implements Disposable {
     { shared, wanted, options }: { shared: Shared; wanted: WantedRun; options: OpenOptions },
   ): Shared["opening"] {
     const { name, key = null, run, modelDigest } = wanted;
-    const { maxAgeMs, detached, keepMs = KEEP_MS } = options;
+    const { maxAgeMs, detached, keepMs = KEEP_MS, waitMs } = options;
     const order = { run, key, modelDigest };
     const { image: base64, ...rest } = run;
     const image = base64 && wanted.imageName ? { name: wanted.imageName, base64 } : undefined;
@@ -251,6 +253,7 @@ export class RunSource implements Disposable {
       keepMs,
       request: isKept ? JSON.stringify({ ...order, run: rest }) : "",
       ...isKept && { image },
+      waitMs,
     });
     if (detached !== undefined) await log.attach(id, detached);
     if (started) {

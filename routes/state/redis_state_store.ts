@@ -102,11 +102,11 @@ export class RedisStateStore implements StateStore {
   async set(
     key: string,
     value: string,
-    { ttlMs: px, onlyIfAbsent = false, keep = false }: SetOptions,
+    { ttlMs: px, onlyIfAbsent = false, keep = false, waitMs = 0 }: SetOptions,
   ): Promise<boolean> {
     if (keep) return await this.#run(SET_KEPT, [key], [value, px, onlyIfAbsent ? 1 : 0]) === 1;
     const options = onlyIfAbsent ? { px, nx: true as const } : { px };
-    return await this.#link.ask((redis) => redis.set(PREFIX + key, value, options)) !== null;
+    return await this.#link.ask((redis) => redis.set(PREFIX + key, value, options), { waitMs }) !== null;
   }
 
   async swap(key: string, { from, to }: { from: string; to: string }): Promise<string | undefined> {

@@ -5,6 +5,8 @@ export interface SetOptions {
   ttlMs: number;
   /** @default false */
   onlyIfAbsent?: boolean;
+  /** How long a store that went away is waited for, in milliseconds. @default it is not */
+  waitMs?: number;
   /** Promised to a client: a store that runs full does not evict it. @default false */
   keep?: boolean;
 }

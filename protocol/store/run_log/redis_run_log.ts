@@ -56,7 +56,8 @@ export class RedisRunLog implements RunLog {
     const isKept = run.image === undefined || await this.#keepImage(run.image);
     const [request, image] = [isKept ? run.request : "", isKept ? run.image?.name ?? "" : ""];
     const flags = [viewer, viewerMs, previews, finishedToo ? 1 : 0, keepMs, request, LEASE_MS, FORGET_MS];
-    const [started, opened, state] = await this.#run(scripts.OPEN, [id, name, ...flags, image]) as [
+    const values = [id, name, ...flags, image];
+    const [started, opened, state] = await this.#run(scripts.OPEN, values, run.waitMs) as [
       number,
       string,
       RunState,
@@ -217,10 +218,10 @@ export class RedisRunLog implements RunLog {
     return { state, worker, events };
   }
 
-  #run(script: string, values: (string | number)[]): Promise<unknown> {
+  #run(script: string, values: (string | number)[], waitMs = 0): Promise<unknown> {
     const texts = values.map(String);
     const alone = texts.reduce((sum, { length }) => sum + length, 0) > MAX_SHARED_CHARACTERS;
-    return this.#link.ask((redis) => redis.eval(script, [], texts), { alone });
+    return this.#link.ask((redis) => redis.eval(script, [], texts), { alone, waitMs });
   }
 }
 

@@ -19,6 +19,8 @@ export interface OpenRun {
   keepMs: number;
   /** The order from which another edge can make the run again, as JSON without its image; "": it cannot. */
   request: string;
+  /** How long a store that went away is waited for, in milliseconds. @default it is not */
+  waitMs?: number | undefined;
   /** The order's image, which is kept once for all runs that start from it. @default none */
   image?: OrderImage | undefined;
 }

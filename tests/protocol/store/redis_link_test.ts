@@ -75,6 +75,30 @@ describe("RedisLink", () => {
     assert.equal(await link.ping(), true);
   });
 
+  it("a command may wait for the store's return, as long after it went away as it says", async () => {
+    let isAway = true;
+    await using rest = startRest(() => isAway ? new Response(null, { status: 502 }) : PONG());
+    const link = new RedisLink({ url: rest.url, token: "x", pauseMs: 10 });
+    const patient = (waitMs: number) => link.ask((redis) => redis.ping(), { waitMs });
+    const first = patient(10_000);
+    await assert.rejects(link.ask((redis) => redis.ping()), StoreAwayError);
+    const second = patient(10_000);
+    await assert.rejects(patient(50), StoreAwayError);
+    isAway = false;
+    await Promise.all([first, second]);
+  });
+
+  it("a command waits no longer where nobody had an answer since, however often the store seemed back", async () => {
+    await using rest = startRest(() => new Response(null, { status: 502 }));
+    const link = new RedisLink({ url: rest.url, token: "x", pauseMs: 1 });
+    await assert.rejects(link.ask((redis) => redis.ping(), { waitMs: 100 }), StoreAwayError);
+    // Nobody asks: the next one finds out by itself.
+    await moment(20);
+    const commands = rest.commands.length;
+    await assert.rejects(link.ask((redis) => redis.ping(), { waitMs: 100 }), StoreAwayError);
+    assert.ok(rest.commands.length <= commands + 1);
+  });
+
   it("errors tell nothing of the command; what Redis says of it is an answer", async () => {
     let error = "Stream isn't writeable";
     await using rest = startRest(() => Response.json({ error }, { status: 400 }));
