@@ -1,5 +1,6 @@
 // Which keys are valid, as one instance knows it: remembered for so long only that a revocation is felt in time.
 import { LRUCache } from "lru-cache";
+import { atMost } from "../../protocol/store/at_most.ts";
 import { ApiError } from "../../protocol/wire/api_error.ts";
 import type { Log } from "../../protocol/process/structured_log.ts";
 import type { KeyRecord, KeyStore } from "./key_store.ts";
@@ -31,8 +32,8 @@ interface Entry {
 export class KeyDirectory {
   readonly #options: Required<KeyDirectoryOptions>;
   /** Apart from ids that are no key's: a flood of guesses makes no key forgotten. */
-  readonly #known = new LRUCache<string, Entry & { record: KeyRecord }>({ max: REMEMBERED });
-  readonly #unknown = new LRUCache<string, Entry>({ max: REMEMBERED });
+  readonly #known = new LRUCache<string, Entry & { record: KeyRecord }>(atMost(REMEMBERED));
+  readonly #unknown = new LRUCache<string, Entry>(atMost(REMEMBERED));
   #emptiness: { isEmpty: boolean; at: number } | undefined;
 
   constructor(options: KeyDirectoryOptions) {

@@ -1,5 +1,6 @@
 // Counters of one instance: where there is no shared store, and while it is away.
 import { LRUCache } from "lru-cache";
+import { atMost } from "../../protocol/store/at_most.ts";
 import {
   type Charge,
   type CounterStore,
@@ -29,8 +30,8 @@ export interface MemoryCountersOptions {
 }
 
 export class MemoryCounters implements CounterStore {
-  readonly #counts = new LRUCache<string, number>({ max: MAX_COUNTERS });
-  readonly #charges = new LRUCache<string, Charged>({ max: MAX_COUNTERS, ttl: ONCE_MS });
+  readonly #counts = new LRUCache<string, number>(atMost(MAX_COUNTERS));
+  readonly #charges = new LRUCache<string, Charged>({ ...atMost(MAX_COUNTERS), ttl: ONCE_MS });
   readonly #held = new Set<string>();
   readonly #now: () => number;
 

@@ -1,6 +1,7 @@
 // Turns an image or video request into the runs it wants: seeds, canonical settings, keys.
 import canonicalize from "canonicalize";
 import { LRUCache } from "lru-cache";
+import { atMost } from "../../protocol/store/at_most.ts";
 import type { EditRequest, SourceImage } from "../requests/edit_request.ts";
 import type { ImageRequest } from "../requests/image_request.ts";
 import type { VideoRequest } from "../requests/video_request.ts";
@@ -46,7 +47,7 @@ const PLAN_OVERHEAD = 4096;
 export class RunPlanner {
   readonly #options: Required<RunPlannerOptions>;
   /** Settings completed with a checkpoint's defaults. They do not depend on prompt and seed. */
-  readonly #complete = new LRUCache<string, Promise<CompleteSettings>>({ max: REMEMBERED });
+  readonly #complete = new LRUCache<string, Promise<CompleteSettings>>(atMost(REMEMBERED));
   /**
    * Plans of requests whose results are stored. Who asks again for what is in the store mostly does so in the same words, and
    * the plan costs more than the look into the store.

@@ -1,5 +1,6 @@
 // State in this process: for one edge without a store, and for its time without one.
 import { LRUCache } from "lru-cache";
+import { atMost } from "../../protocol/store/at_most.ts";
 import {
   type Entered,
   type Entry,
@@ -12,8 +13,8 @@ import {
 const MAX_ENTRIES = 100_000;
 /** Of values, in characters. */
 const MAX_CHARACTERS = 64 * 2 ** 20;
-/** What an entry weighs beside its value. */
-const OVERHEAD = 200;
+/** What an entry weighs beside its value. Bounds the number of entries too: about MAX_ENTRIES. */
+const OVERHEAD = 700;
 
 export interface MemoryStateStoreOptions {
   /** Milliseconds since 1970. @default Date.now */
@@ -22,11 +23,10 @@ export interface MemoryStateStoreOptions {
 
 export class MemoryStateStore implements StateStore {
   readonly #values = new LRUCache<string, string>({
-    max: MAX_ENTRIES,
     maxSize: MAX_CHARACTERS,
     sizeCalculation: (value) => value.length + OVERHEAD,
   });
-  readonly #lists = new LRUCache<string, string[]>({ max: MAX_ENTRIES });
+  readonly #lists = new LRUCache<string, string[]>(atMost(MAX_ENTRIES));
   readonly #agendas = new Map<string, Map<string, number>>();
   readonly #now: () => number;
 
