@@ -58,6 +58,11 @@ export function referenceCalls(folder: string): [id: string, call: ReferenceCall
   );
 }
 
+/** Whether diffusers made the call with other configs than the checkpoint's. */
+export function changesCheckpoint(call: ReferenceCall): boolean {
+  return call.scheduler !== undefined || call.force_zeros_for_empty_prompt !== undefined;
+}
+
 /**
  * Runs a reference call.
  * @param image the start image of an image-to-image call
