@@ -1,17 +1,33 @@
 // The edge process: serves routes/ and, told to stop, finishes the answers it has begun.
 import { listen } from "./protocol/process/listen.ts";
+import { readFlags } from "./protocol/process/read_flags.ts";
+import { UsageError } from "./protocol/process/usage_error.ts";
 
 /** Answers in progress get this long after SIGTERM or Ctrl-C: longer than a worker takes for the pictures behind them. */
 const SHUTDOWN_MS = 120_000;
+
+const HELP = `Usage: deno task edge
+
+Runs the edge alone. It has no options but these variables; docs/api.md describes them all:
+
+  HOST, PORT              where to listen (127.0.0.1, 8000)
+  SPECTRUM_WORKERS        addresses of workers, separated by commas
+  SPECTRUM_API_KEYS       keys that clients must send
+  SPECTRUM_MODEL_ALIASES  further names of models
+
+'deno task start' runs an edge and a worker together.
+`;
 
 if (import.meta.main) await main();
 
 async function main(): Promise<void> {
   try {
-    await serve();
+    const { help } = readFlags(Deno.args, { help: "switch" });
+    if (help) console.log(HELP);
+    else await serve();
   } catch (error) {
     console.error(`edge: ${error instanceof Error ? error.message : error}`);
-    Deno.exit(1);
+    Deno.exit(error instanceof UsageError ? 2 : 1);
   }
 }
 

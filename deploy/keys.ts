@@ -1,6 +1,6 @@
 // `deno task keys`: API keys in the store that the edge is configured with.
-import { parseArgs } from "@std/cli/parse-args";
 import { bypassProxy } from "../protocol/process/bypass_proxy.ts";
+import { readFlags } from "../protocol/process/read_flags.ts";
 import { UsageError } from "../protocol/process/usage_error.ts";
 import { RedisLink } from "../protocol/store/redis_link.ts";
 import { drawApiKey } from "../routes/keys/api_key.ts";
@@ -37,15 +37,17 @@ async function main(args: string[]): Promise<void> {
 }
 
 async function run(args: string[]): Promise<void> {
-  const flags = parseArgs(args, {
-    string: ["name", "scopes", "rpm", "monthly-quota", "_"],
-    boolean: ["json", "help", "no-metadata"],
-    unknown: (arg: string) => {
-      if (arg.startsWith("-")) throw new UsageError(`unknown flag '${arg}'; --help lists what there is`);
-    },
+  const { words: [command = "", id], ...flags } = readFlags(args, {
+    "words": "operands",
+    "name": "text",
+    "scopes": "text",
+    "rpm": "text",
+    "monthly-quota": "text",
+    "no-metadata": "switch",
+    "json": "switch",
+    "help": "switch",
   });
   if (flags.help) return console.log(HELP);
-  const [command, id] = flags._.map(String);
   const print = (value: unknown, text: string) => console.log(flags.json ? JSON.stringify(value) : text);
   switch (command) {
     case "create": {
@@ -74,7 +76,7 @@ async function run(args: string[]): Promise<void> {
       return print(shown, `${id} (${record.name}) is revoked: no edge takes it 30 seconds from now.`);
     }
     default:
-      throw new UsageError(`the command must be create, list or revoke: current value is '${command ?? ""}'`);
+      throw new UsageError(`the command must be create, list or revoke: current value is '${command}'`);
   }
 }
 

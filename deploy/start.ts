@@ -1,6 +1,6 @@
-// `deno task start`: worker and edge together on this machine, stopped together. --port N is the edge's; --key makes an API key
-// that the edge asks for and that the printed address holds. All other flags go to the worker, which serves both embedded checkpoints unless --models names others. With --watch both restart
-// when their sources change.
+// `deno task start`: worker and edge together on this machine, stopped together. With --watch, as in `deno task dev`, both
+// restart when their sources change.
+import { readableLine } from "../protocol/process/readable_line.ts";
 
 /** Tried first unless --port is given; another free one is taken where it is in use. */
 const DEFAULT_PORT = 8000;
@@ -20,9 +20,25 @@ interface Service {
   pid?: number;
 }
 
+const HELP = `Usage: deno task start [options]
+
+Runs an edge and a worker on this machine and prints the address. 'deno task dev' also restarts them when their sources change.
+
+  --port N     where to listen (8000, or a free port if that is taken)
+  --key        makes an API key, which the printed address holds
+  --models A,B and all other options are the worker's: deno task worker --help
+               (SPECTRUM_MODEL, or models/emoji,models/shapes)
+
+SPECTRUM_MODEL_ALIASES names further names of models (docs/api.md).
+`;
+
+/** Between looks at whether the parent is still there. */
+const PARENT_MS = 1000;
+
 if (import.meta.main) await main(Deno.args);
 
 async function main(args: readonly string[]): Promise<void> {
+  if (args.some((arg) => arg === "--help" || arg === "-h")) return console.log(HELP);
   const { port, watch, workerArgs, withKey } = readArguments(args);
   const key = withKey ? `sk-${crypto.getRandomValues(new Uint8Array(24)).toHex()}` : undefined;
   const suffix = watch ? ":dev" : "";
@@ -34,8 +50,17 @@ async function main(args: readonly string[]): Promise<void> {
     Deno.unrefTimer(setTimeout(() => services.forEach(killHard), STOP_MS[signal]));
   };
   for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(signal, () => stop(signal));
+  // A parent that was killed passes no signal on.
+  const parent = Deno.ppid;
+  const watching = setInterval(() => {
+    if (Deno.ppid === parent) return;
+    clearInterval(watching);
+    stop("SIGTERM");
+  }, PARENT_MS);
+  Deno.unrefTimer(watching);
 
-  const models = workerArgs.some((arg) => /^--models(=|$)/.test(arg)) ? [] : EMBEDDED;
+  const names = workerArgs.some((arg) => /^--models(=|$)/.test(arg)) || Deno.env.get("SPECTRUM_MODEL");
+  const models = names ? [] : EMBEDDED;
   const worker = startTask(`worker${suffix}`, {
     args: ["--port", String(freePort()), ...models, ...workerArgs],
   });
@@ -75,7 +100,7 @@ interface StartArguments {
 }
 
 function readArguments(args: readonly string[]): StartArguments {
-  const workerArgs = args.filter((arg) => arg !== "--watch" && arg !== "--key");
+  const workerArgs = args.filter((arg) => !["--watch", "--key", "--"].includes(arg));
   const at = workerArgs.findIndex((arg) => arg === "--port" || arg.startsWith("--port="));
   const isPair = workerArgs[at] === "--port";
   const given = at < 0 ? undefined : workerArgs.splice(at, isPair ? 2 : 1).at(-1)!.replace(/^--port=/, "");
@@ -83,6 +108,10 @@ function readArguments(args: readonly string[]): StartArguments {
   if (!Number.isInteger(port) || port < 0 || port > 65_535) {
     console.error(`start: --port must be a whole number in 0..65535: current value is '${given}'`);
     Deno.exit(2);
+  }
+  if (given !== undefined && !isFree(port)) {
+    console.error(`start: another program uses port ${port}. Try another, or 0 for a free one.`);
+    Deno.exit(1);
   }
   return {
     port: port === 0 ? freePort() : port,
@@ -94,12 +123,17 @@ function readArguments(args: readonly string[]): StartArguments {
 
 /** A port that nothing listens on: `preferred` if it can be. Fixed here, so that a restarted process comes back to it. */
 function freePort(preferred = 0): number {
+  if (preferred !== 0 && isFree(preferred)) return preferred;
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  return listener.addr.port;
+}
+
+function isFree(port: number): boolean {
   try {
-    using listener = Deno.listen({ hostname: "127.0.0.1", port: preferred });
-    return listener.addr.port;
-  } catch (error) {
-    if (preferred === 0) throw error;
-    return freePort();
+    Deno.listen({ hostname: "127.0.0.1", port }).close();
+    return true;
+  } catch {
+    return false;
   }
 }
 
@@ -120,12 +154,18 @@ function startTask(
   const service: Service = { process, url };
   (async () => {
     let unfinished = "";
+    const isTerminal = Deno.stdout.isTerminal();
     const decoder = new TextDecoder();
     // Written as it comes, since a busy edge logs thousands of lines a second.
     for await (const chunk of process.stdout) {
-      for (let bytes = chunk; bytes.length > 0;) bytes = bytes.subarray(await Deno.stdout.write(bytes));
       const text = unfinished + decoder.decode(chunk, { stream: true });
-      unfinished = text.slice(text.lastIndexOf("\n") + 1);
+      const end = text.lastIndexOf("\n") + 1;
+      if (isTerminal) {
+        for (const line of text.slice(0, end).split("\n").slice(0, -1)) console.log(readableLine(line));
+      } else {
+        for (let bytes = chunk; bytes.length > 0;) bytes = bytes.subarray(await Deno.stdout.write(bytes));
+      }
+      unfinished = text.slice(end);
       const listening = /"message":"listening","url":"([^"]+)","pid":(\d+)/.exec(text);
       if (listening === null) continue;
       service.pid = Number(listening[2]);

@@ -2,6 +2,7 @@
 import { hostname } from "node:os";
 import { assertGuarded } from "../protocol/process/assert_guarded.ts";
 import { bypassProxy } from "../protocol/process/bypass_proxy.ts";
+import { enterUserFolder } from "../protocol/process/enter_user_folder.ts";
 import { listen } from "../protocol/process/listen.ts";
 import { type Log, structuredLog } from "../protocol/process/structured_log.ts";
 import { UsageError } from "../protocol/process/usage_error.ts";
@@ -38,6 +39,7 @@ if (import.meta.main) await main();
 
 async function main(): Promise<void> {
   try {
+    enterUserFolder();
     const args = parseWorkerArguments(Deno.args);
     if (args === undefined) console.log(WORKER_HELP);
     else await serve(args);

@@ -1,10 +1,10 @@
 // `deno task batches`: keeps batches in a Redis of their own, and makes their pictures as workers are free. Any number of
 // these processes share the work; one beside each worker is the usual arrangement.
-import { parseArgs } from "@std/cli/parse-args";
 import { Redis } from "ioredis";
 import { assertGuarded } from "../../protocol/process/assert_guarded.ts";
 import { bypassProxy } from "../../protocol/process/bypass_proxy.ts";
 import { listen } from "../../protocol/process/listen.ts";
+import { readFlags } from "../../protocol/process/read_flags.ts";
 import { UsageError } from "../../protocol/process/usage_error.ts";
 import { structuredLog } from "../../protocol/process/structured_log.ts";
 import { readWorkerSecret } from "../../protocol/process/worker_secret.ts";
@@ -45,12 +45,13 @@ function main(): void {
 }
 
 function serve(): void {
-  const flags = parseArgs(Deno.args, {
-    string: ["host", "port", "redis", "concurrency", "lock-ms"],
-    boolean: ["help"],
-    unknown: (arg: string) => {
-      throw new UsageError(`unknown argument '${arg}'; --help lists what there is`);
-    },
+  const flags = readFlags(Deno.args, {
+    "host": "text",
+    "port": "text",
+    "redis": "text",
+    "concurrency": "text",
+    "lock-ms": "text",
+    "help": "switch",
   });
   if (flags.help) return console.log(HELP);
   const host = flags.host ?? "127.0.0.1";
@@ -83,13 +84,6 @@ function serve(): void {
     lockMs: readNumber("lock-ms", flags["lock-ms"] ?? "30000"),
     onSettled: (outcome) => metrics.settled(outcome),
   });
-  const server = listen({
-    hostname: host,
-    port: readNumber("port", flags.port ?? "8002"),
-    onListen: ({ hostname, port }) =>
-      log("info", "listening", { url: `http://${hostname}:${port}`, pid: Deno.pid, pulls: concurrency }),
-  }, createBatchApp({ files, store, queue, keeper, metrics, log, secret, nonces }).fetch);
-
   let stopping = false;
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
     Deno.addSignalListener(signal, async () => {
@@ -97,12 +91,22 @@ function serve(): void {
       if (stopping) Deno.exit(1);
       stopping = true;
       log("info", "stopping", { signal });
+      // Commands wait for a Redis that is away. A process that is to end does not: others take over what it leaves.
+      if (redis.status !== "ready") redis.disconnect();
+      redis.on("close", () => redis.disconnect());
       await Promise.all([server.shutdown(), puller?.[Symbol.asyncDispose]()]);
       await keeper[Symbol.asyncDispose]();
       redis.disconnect();
       Deno.exit(0);
     });
   }
+
+  const server = listen({
+    hostname: host,
+    port: readNumber("port", flags.port ?? "8002"),
+    onListen: ({ hostname, port }) =>
+      log("info", "listening", { url: `http://${hostname}:${port}`, pid: Deno.pid, pulls: concurrency }),
+  }, createBatchApp({ files, store, queue, keeper, metrics, log, secret, nonces }).fetch);
 }
 
 function readNumber(flag: string, text: string): number {

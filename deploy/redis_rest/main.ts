@@ -1,6 +1,7 @@
 // `deno task redis`: Upstash's REST interface on this machine, before a redis-server of its own or the one named.
-import { parseArgs } from "@std/cli/parse-args";
 import { listen } from "../../protocol/process/listen.ts";
+import { readFlags } from "../../protocol/process/read_flags.ts";
+import { UsageError } from "../../protocol/process/usage_error.ts";
 import { ChannelHub } from "./channel_hub.ts";
 import { openRedis } from "./open_redis.ts";
 import { createRedisRestApp } from "./redis_rest_app.ts";
@@ -16,12 +17,18 @@ const HELP = `Usage: deno task redis [options]
 if (import.meta.main) {
   await main().catch((error) => {
     console.error(`redis: ${error instanceof Error ? error.message : error}`);
-    Deno.exit(1);
+    Deno.exit(error instanceof UsageError ? 2 : 1);
   });
 }
 
 async function main(): Promise<void> {
-  const flags = parseArgs(Deno.args, { string: ["host", "port", "redis", "token"], boolean: ["help"] });
+  const flags = readFlags(Deno.args, {
+    "host": "text",
+    "port": "number",
+    "redis": "text",
+    "token": "text",
+    "help": "switch",
+  });
   if (flags.help) return console.log(HELP);
   const own = flags.redis === undefined ? await startOwnServer() : undefined;
   const connections = openRedis(own?.url ?? flags.redis!);
@@ -34,7 +41,7 @@ async function main(): Promise<void> {
     connections[Symbol.dispose]();
     await own?.[Symbol.asyncDispose]();
   };
-  const address = { hostname: flags.host ?? "127.0.0.1", port: Number(flags.port ?? 8079) };
+  const address = { hostname: flags.host ?? "127.0.0.1", port: flags.port ?? 8079 };
   const server = await Promise.try(listen, {
     ...address,
     onListen: ({ hostname, port }) => {

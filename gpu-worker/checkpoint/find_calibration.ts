@@ -1,14 +1,15 @@
 // Finds and reads the calibration of a checkpoint: the file that the user names, or the one that `deno task calibrate` left.
 import { createHash } from "node:crypto";
 import { join } from "node:path";
+import { PROJECT_FOLDER } from "../../protocol/process/project_folder.ts";
 import type { ModelCalibration } from "../request/model_calibration.ts";
 import { parseCalibration } from "./calibration_file.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 import { CheckpointError } from "./checkpoint_error.ts";
 import { CALIBRATION_FILE, modelDigest } from "./model_digest.ts";
 
-/** Calibrations of snapshots in the Hugging Face cache, by the model's digest. Relative to the working folder. */
-const FOLDER = join(".cache", "calibrations");
+/** Calibrations of snapshots in the Hugging Face cache, by the model's digest, wherever the user is. */
+const FOLDER = join(PROJECT_FOLDER, ".cache", "calibrations");
 
 export interface FindCalibrationOptions {
   /** A file to use. @default the checkpoint's own, if there is one */

@@ -1,6 +1,7 @@
 // Finds a model's folder by its name: a directory, or ORG/NAME in the Hugging Face cache.
 import { join, resolve } from "node:path";
 import { CheckpointError } from "./checkpoint_error.ts";
+import { EMBEDDED_MODELS, embeddedFolder } from "./embedded_models.ts";
 import { hubCacheFolder, parseHubName, repositoryFolder } from "./hub_cache.ts";
 
 /**
@@ -11,12 +12,18 @@ import { hubCacheFolder, parseHubName, repositoryFolder } from "./hub_cache.ts";
 export function findCheckpoint(model: string): string {
   const folder = resolve(model);
   if (isFile(join(folder, "model_index.json"))) return folder;
+  const embedded = embeddedFolder(model);
+  if (embedded !== undefined) return embedded;
   const snapshot = findSnapshot(model);
   if (snapshot !== undefined) return snapshot;
   throw new CheckpointError(
     `Cannot find model '${model}' as neither a file of that name, ${
       join(folder, "model_index.json")
-    } nor a snapshot in ${hubCacheFolder()} exists`,
+    } nor a snapshot in ${hubCacheFolder()} exists. ` +
+      (parseHubName(model) === undefined
+        ? ""
+        : `'deno task pull ${model}' downloads it, if the hub has it. `) +
+      `${EMBEDDED_MODELS.join(" and ")} are always there.`,
   );
 }
 

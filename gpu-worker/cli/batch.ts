@@ -1,5 +1,5 @@
 // The process of `deno task batch`.
-import { runCommand } from "../flags/run_command.ts";
+import { runCommand } from "../../protocol/process/run_command.ts";
 import { batch } from "./batch/batch.ts";
 
 if (import.meta.main) {

@@ -1,5 +1,5 @@
 // The process of `deno task calibrate`.
-import { runCommand } from "../flags/run_command.ts";
+import { runCommand } from "../../protocol/process/run_command.ts";
 import { calibrate } from "./calibrate/calibrate.ts";
 
 if (import.meta.main) {

@@ -2,11 +2,12 @@
 import type { Buffer } from "node:buffer";
 import sharp, { type OverlayOptions } from "sharp";
 import type { SamplerOptions } from "../../sampler/mod.ts";
+import { defaultModel } from "../flags/model_flags.ts";
 import { toRgb } from "../media/to_rgb.ts";
 import { openPipeline } from "../model/open_pipeline.ts";
 import type { Pipeline } from "../pipeline/pipeline.ts";
-import { readFlags } from "../flags/read_flags.ts";
-import { runCommand } from "../flags/run_command.ts";
+import { readFlags } from "../../protocol/process/read_flags.ts";
+import { runCommand } from "../../protocol/process/run_command.ts";
 import { writeAtomically } from "./write_atomically.ts";
 import { completeRequest } from "../request/complete_request.ts";
 
@@ -36,7 +37,7 @@ async function contactSheet(args: string[], signal: AbortSignal): Promise<void> 
     help: "switch",
   });
   if (flags.help) return console.log(HELP);
-  const { model = "models/emoji", seed = 42, cell = 96, out = "out/contact-sheet.png" } = flags;
+  const { model = defaultModel(), seed = 42, cell = 96, out = "out/contact-sheet.png" } = flags;
   const prompts = (flags.prompts ?? PROMPTS).split(",").map((prompt) => prompt.trim());
   using pipeline = await openPipeline(model);
   const cells: OverlayOptions[] = [];

@@ -1,5 +1,5 @@
 // The process of `deno task devices`.
-import { runCommand } from "../flags/run_command.ts";
+import { runCommand } from "../../protocol/process/run_command.ts";
 import { devices } from "./devices/devices.ts";
 
 if (import.meta.main) await runCommand("devices", devices);

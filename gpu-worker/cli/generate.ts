@@ -1,5 +1,5 @@
 // The process of `deno task generate`.
-import { runCommand } from "../flags/run_command.ts";
+import { runCommand } from "../../protocol/process/run_command.ts";
 import { generate } from "./generate/generate.ts";
 
 if (import.meta.main) {

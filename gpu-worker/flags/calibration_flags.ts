@@ -1,7 +1,7 @@
 // The flags --calibration and --force-calibration, shared by the commands that make pictures.
 import { UsageError } from "../../protocol/process/usage_error.ts";
 import type { OpenPipelineOptions } from "../model/open_pipeline_options.ts";
-import type { FlagKind, Flags } from "./read_flags.ts";
+import type { FlagKind, Flags } from "../../protocol/process/read_flags.ts";
 
 export const CALIBRATION_FLAGS = {
   "calibration": "text",

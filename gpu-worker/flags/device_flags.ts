@@ -3,8 +3,8 @@ import { UsageError } from "../../protocol/process/usage_error.ts";
 import { WEIGHT_CHOICES } from "../checkpoint/held_weights.ts";
 import type { DeviceOptions } from "../model/describe_model.ts";
 
-const DEVICES = ["cpu", "cuda", "webgpu"] as const;
-const DTYPES = ["float32", "float16", "bfloat16"] as const;
+export const DEVICES = ["cpu", "cuda", "webgpu"] as const;
+export const DTYPES = ["float32", "float16", "bfloat16"] as const;
 
 /** Line of a command's help. */
 export const WEIGHTS_HELP = `\

@@ -4,7 +4,7 @@ import { UsageError } from "../../protocol/process/usage_error.ts";
 import { decodeImage, type DecodeImageOptions } from "../media/decode_image.ts";
 import { ImageError } from "../media/image_error.ts";
 import type { DecodedImage } from "../media/decoded_image.ts";
-import type { FlagKind, Flags } from "./read_flags.ts";
+import type { FlagKind, Flags } from "../../protocol/process/read_flags.ts";
 
 export const IMAGE_FLAGS = {
   "image": "text",

@@ -1,6 +1,6 @@
 // The flags --offload and --vae-tiling, which trade time for memory in every command that makes pictures.
 import type { OpenPipelineOptions } from "../model/open_pipeline_options.ts";
-import type { FlagKind, Flags } from "./read_flags.ts";
+import type { FlagKind, Flags } from "../../protocol/process/read_flags.ts";
 
 export const MEMORY_FLAGS = {
   "offload": "switch",

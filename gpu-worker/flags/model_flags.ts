@@ -1,21 +1,30 @@
 // The flags --model and --lora, shared by several commands. Together they form a model's name.
 import { UsageError } from "../../protocol/process/usage_error.ts";
+import { EMBEDDED_MODELS } from "../checkpoint/embedded_models.ts";
 import { formatLora, type Lora, parseLora } from "../../protocol/wire/model_name.ts";
-import type { FlagKind, Flags } from "./read_flags.ts";
+import type { FlagKind, Flags } from "../../protocol/process/read_flags.ts";
 
 export const MODEL_FLAGS = { "model": "text", "lora": "texts" } as const satisfies Record<string, FlagKind>;
 
 /** Lines of a command's help. */
 export const MODEL_HELP = `\
-  --model DIR | FILE | ORG/NAME   diffusers checkpoint, single file, or Hugging Face cache snapshot (models/emoji)
+  --model DIR | FILE | ORG/NAME   diffusers checkpoint, single file, or Hugging Face cache snapshot (SPECTRUM_MODEL,
+                           or models/emoji)
   --lora FILE[:WEIGHT]     LoRA with peft's, diffusers' or kohya's names (weight 1); repeat to add several;
                            FILE@2[:WEIGHT] is for Wan2.2's second expert`;
+
+type ReadVariable = (name: string) => string | undefined;
+
+/** Returns the model of a command that names none: SPECTRUM_MODEL, or the embedded one for pictures. */
+export function defaultModel(env: ReadVariable = (name) => Deno.env.get(name)): string {
+  return env("SPECTRUM_MODEL") || EMBEDDED_MODELS[0];
+}
 
 /**
  * Returns the model's name, MODEL+FILE:WEIGHT+..., which `parseModelName` reads.
  * @throws {UsageError} naming the value that is no LoRA.
  */
-export function readModelName({ model = "models/emoji", lora }: Flags<typeof MODEL_FLAGS>): string {
+export function readModelName({ model = defaultModel(), lora }: Flags<typeof MODEL_FLAGS>): string {
   return [model, ...lora.map((text) => formatLora(readLora(text)))].join("+");
 }
 

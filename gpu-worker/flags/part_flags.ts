@@ -1,7 +1,7 @@
 // The flags --components, --vae and --text-encoder: what completes a model in a single file.
 import { UsageError } from "../../protocol/process/usage_error.ts";
 import { PART_COMPONENTS, type PartComponent, type PartFiles } from "../checkpoint/part_files.ts";
-import type { FlagKind, Flags } from "./read_flags.ts";
+import type { FlagKind, Flags } from "../../protocol/process/read_flags.ts";
 
 export const PART_FLAGS = {
   "components": "text",

@@ -11,7 +11,7 @@ import {
   QUALITY_LEVELS,
 } from "../../sampler/mod.ts";
 import type { PartialRequest } from "../request/generate_request.ts";
-import type { FlagKind, Flags } from "./read_flags.ts";
+import type { FlagKind, Flags } from "../../protocol/process/read_flags.ts";
 
 export const SAMPLING_FLAGS = {
   "negative-prompt": "text",

@@ -9,14 +9,15 @@ import {
   readCalibrationFlags,
 } from "../flags/calibration_flags.ts";
 import { MEMORY_FLAGS, type MemoryOptions, readMemoryFlags } from "../flags/memory_flags.ts";
+import { defaultModel } from "../flags/model_flags.ts";
 import type { PartFiles } from "../checkpoint/part_files.ts";
 import { PART_FLAGS, PART_HELP, readPartFlags } from "../flags/part_flags.ts";
-import { type FlagKind, readFlags } from "../flags/read_flags.ts";
+import { type FlagKind, readFlags } from "../../protocol/process/read_flags.ts";
 
 export const WORKER_HELP = `Usage: deno task worker [options]
 
   --models A,B          checkpoints to serve: directories, single files or ORG/NAME; the first is the default
-                        (models/emoji). A+FILE.safetensors[:WEIGHT]+... serves A with LoRAs, as a model of that name;
+                        (SPECTRUM_MODEL, or models/emoji). A+FILE.safetensors[:WEIGHT]+... serves A with LoRAs, as a model of that name;
                         NAME=A serves A as a model called NAME
 ${PART_HELP}
   --host H --port N     where to listen; port 0 picks a free port (127.0.0.1, 8001)
@@ -38,7 +39,7 @@ ${PART_HELP}
   --name TEXT           name of this worker on receipts (the host's name)
 `;
 
-const FLAGS = {
+export const WORKER_FLAGS = {
   ...MEMORY_FLAGS,
   ...PART_FLAGS,
   ...CALIBRATION_FLAGS,
@@ -97,9 +98,9 @@ export interface WorkerArguments {
  * @throws {UsageError} naming the flag
  */
 export function parseWorkerArguments(args: readonly string[]): WorkerArguments | undefined {
-  const flags = readFlags(args, FLAGS);
+  const flags = readFlags(args, WORKER_FLAGS);
   if (flags.help) return undefined;
-  const models = (flags.models ?? "models/emoji").split(",").map((text) => text.trim()).filter((text) =>
+  const models = (flags.models ?? defaultModel()).split(",").map((text) => text.trim()).filter((text) =>
     text !== ""
   ).map(parseServedModel);
   if (models.length === 0) throw new UsageError("--models names no model");

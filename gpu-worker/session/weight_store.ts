@@ -2,14 +2,15 @@
 // maps the result, and the next start finds it.
 import { createHash } from "node:crypto";
 import { join } from "node:path";
+import { PROJECT_FOLDER } from "../../protocol/process/project_folder.ts";
 import { CheckpointError } from "../checkpoint/checkpoint_error.ts";
 import { writeConverted } from "../checkpoint/blocks/converted_tensor.ts";
 import { fileDigest } from "../checkpoint/model_digest.ts";
 import { trimHeap } from "../runtime/trim_heap.ts";
 import type { Conversion, OnnxModel } from "../graph/graph_builder.ts";
 
-/** Commands and the worker keep converted weights in the checkout. Relative to the working folder. */
-export const WEIGHT_CACHE_FOLDER = ".cache/weights";
+/** Commands and the worker keep converted weights in the checkout, wherever the user is. */
+export const WEIGHT_CACHE_FOLDER: string = join(PROJECT_FOLDER, ".cache", "weights");
 
 /** Changes whenever the same weights would be converted to other bytes. */
 const FORMAT = 1;

@@ -1,4 +1,5 @@
-// One JSON object a line on standard output. Prompts and keys never get here.
+// One JSON object a line on standard output, or text where that is a terminal. Prompts and keys never get here.
+import { readableLine } from "./readable_line.ts";
 
 export type LogLevel = "info" | "warn" | "error";
 export type Log = (level: LogLevel, message: string, fields?: Record<string, unknown>) => void;
@@ -8,13 +9,19 @@ export interface StructuredLogOptions {
   process: string;
   /** @default the console */
   write?: (line: string) => void;
+  /** Whether people read the lines. @default whether standard output is a terminal */
+  readable?: boolean;
 }
 
 /** Longest text in a line. Texts of clients and workers have no bound of their own. */
 const MAX_TEXT = 2000;
 const MAX_LINE = 16_000;
 
-export function structuredLog({ process, write = (line) => console.log(line) }: StructuredLogOptions): Log {
+export function structuredLog(
+  { process, write: print = (line) => console.log(line), readable = Deno.stdout.isTerminal() }:
+    StructuredLogOptions,
+): Log {
+  const write = readable ? (line: string) => print(readableLine(line)) : print;
   return (level, message, fields = {}) => {
     const facts = { time: new Date().toISOString(), level, process, message: cut(message) };
     const line = JSON.stringify({ ...facts, ...fields }, (_, value) => cut(value));

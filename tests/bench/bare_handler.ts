@@ -1,6 +1,12 @@
 // The least that a Hono server can do for a request: read it, return $BODY. The yardstick of edge_bench.ts.
 import { Hono } from "hono";
 
+if (Deno.args.length > 0) {
+  console.log(
+    "Usage: BODY=TEXT deno task bench:bare\n\nAnswers each request with $BODY. bench:edge starts it.",
+  );
+  Deno.exit(0);
+}
 const body = Deno.env.get("BODY")!;
 const app = new Hono();
 app.post("/", async (c) => {

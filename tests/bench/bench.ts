@@ -5,10 +5,11 @@ const HELP = `Usage: deno task bench
 Runs ${TASKS.join(", ")}, one after the other. Options are theirs: deno task bench:sampler --help
 `;
 
-if (Deno.args.length > 0) {
-  const help = Deno.args.includes("--help");
+const [argument] = Deno.args.filter((arg) => arg !== "--");
+if (argument !== undefined) {
+  const help = ["--help", "-h"].includes(argument);
   if (help) console.log(HELP);
-  else console.error(`bench: it takes no options: current value is '${Deno.args[0]}'`);
+  else console.error(`bench: it takes no options: current value is '${argument}'`);
   Deno.exit(help ? 0 : 2);
 }
 let running: Deno.ChildProcess | undefined;

@@ -2,8 +2,8 @@
 // with the CPU, what crosses to the host during a pass, what a batch would gain, and the speed of a FLUX of full size beside diffusers' on the same card.
 // It has not run on CUDA yet. With --device cpu --small it runs anywhere, in float32, and with --device webgpu --parity on SwiftShader.
 import { readDevice } from "../../gpu-worker/flags/device_flags.ts";
-import { readFlags } from "../../gpu-worker/flags/read_flags.ts";
-import { runCommand } from "../../gpu-worker/flags/run_command.ts";
+import { readFlags } from "../../protocol/process/read_flags.ts";
+import { runCommand } from "../../protocol/process/run_command.ts";
 import { runPeer } from "../../gpu-worker/cli/bench/run_peer.ts";
 import { speedTable } from "../../gpu-worker/cli/bench/speed_table.ts";
 import { round } from "../../gpu-worker/cli/bench/statistics.ts";

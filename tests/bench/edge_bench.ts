@@ -1,9 +1,7 @@
 // `deno task bench:edge`: what the edge costs. All rows are measured in turn in one run, against the worker itself and
 // against a Hono handler that does nothing but return the same bytes.
 import autocannon from "autocannon";
-import { WITHOUT_REDIS } from "../service/redis.ts";
 import { startService, startTask } from "../service/service.ts";
-import { listsTable } from "./lists_table.ts";
 
 const ROUNDS = 150;
 const LOAD_SECONDS = 4;
@@ -12,6 +10,22 @@ const CONNECTIONS = 16;
 /** The cheapest picture there is, so that the difference stands out. */
 const PICTURE = { model: "models/emoji", prompt: "red heart", steps: 1, spectrum: { method: "none" } };
 
+const HELP = `Usage: deno task bench:edge
+
+Measures what the edge adds to a worker's latency, the time to the first preview, and cache hits per second. It takes some
+minutes and has no options.
+`;
+
+const [argument] = Deno.args.filter((arg) => arg !== "--");
+if (argument !== undefined) {
+  const isHelp = ["--help", "-h"].includes(argument);
+  if (isHelp) console.log(HELP);
+  else console.error(`bench:edge: unknown argument '${argument}'; --help says what it does`);
+  Deno.exit(isHelp ? 0 : 2);
+}
+// These look for redis-server as they load.
+const { WITHOUT_REDIS } = await import("../service/redis.ts");
+const { listsTable } = await import("./lists_table.ts");
 await using service = await startService();
 const edge = `${service.url}/v1/images/generations`;
 console.log("edge and worker on loopback, models/emoji; ratios of one run");

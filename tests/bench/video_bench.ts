@@ -1,11 +1,12 @@
 // Spectrum beside all steps in full, on videos of models/shapes: passes, PSNR frame by frame, and whether the videos still show
 // what was asked for. Prints the table that docs/benchmarks.md holds; --sheet FILE.webp shows the videos side by side, a row a
 // method.
-import { parseArgs } from "@std/cli/parse-args";
 import { encodeAnimation } from "../../gpu-worker/media/encode_animation.ts";
 import type { DecodedVideo } from "../../gpu-worker/media/decoded_video.ts";
 import { openPipeline } from "../../gpu-worker/model/open_pipeline.ts";
 import type { Pipeline } from "../../gpu-worker/pipeline/pipeline.ts";
+import { readFlags } from "../../protocol/process/read_flags.ts";
+import { runCommand } from "../../protocol/process/run_command.ts";
 import type { SamplerOptions } from "../../sampler/mod.ts";
 import { measureVideo } from "../models/measure_video.ts";
 import { type ShapePrompt, shapePrompts } from "../models/shape_prompts.ts";
@@ -28,14 +29,24 @@ interface Drawn {
   right: boolean;
 }
 
-async function main(): Promise<void> {
-  const { model, prompts, sheet } = parseArgs(Deno.args, {
-    string: ["sheet"],
-    default: { model: "models/shapes", prompts: 24 },
+const HELP = `Usage: deno task bench:videos [options]
+
+  --model DIR         a checkpoint that draws shapes (models/shapes)
+  --prompts N         videos of each method (24)
+  --sheet FILE.webp   writes the videos side by side, a row a method
+`;
+
+async function videoBench(args: string[]): Promise<void> {
+  const { model = "models/shapes", prompts = 24, sheet, help } = readFlags(args, {
+    model: "text",
+    prompts: "number",
+    sheet: "text",
+    help: "switch",
   });
+  if (help) return console.log(HELP);
   const rows: DecodedVideo[][] = [];
-  const asked = shapePrompts(Number(prompts));
-  using pipeline = await openPipeline(String(model));
+  const asked = shapePrompts(prompts);
+  using pipeline = await openPipeline(model);
   const full: Drawn[] = [];
   for (const prompt of asked) full.push(await draw(pipeline, prompt, { method: "none" }));
   rows.push(full.map(({ video }) => video));
@@ -123,4 +134,4 @@ function mean(values: readonly number[]): number {
   return values.reduce((sum, value) => sum + value, 0) / values.length;
 }
 
-if (import.meta.main) await main();
+if (import.meta.main) await runCommand("bench:videos", videoBench);

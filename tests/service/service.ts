@@ -39,7 +39,7 @@ export async function startDeno(
 ): Promise<RunningTask> {
   const process = new Deno.Command(Deno.execPath(), {
     args,
-    env,
+    env: { INIT_CWD: cwd ?? Deno.cwd(), ...env },
     ...cwd !== undefined && { cwd },
     stdin: "null",
     stdout: "piped",

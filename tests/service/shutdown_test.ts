@@ -1,9 +1,12 @@
 // Told to stop: the worker finishes what it has begun, `deno task start` leaves nothing behind.
 import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
+import process from "node:process";
 import type { RunEvent } from "../../protocol/wire/run_event.ts";
 import { ApiError } from "../../protocol/wire/api_error.ts";
 import { WorkerClient } from "../../routes/runs/worker_client.ts";
+import { runTask } from "../gpu-worker/cli/run_task.ts";
+import { until } from "../until.ts";
 import { startService, startTask } from "./service.ts";
 
 const LISTENING = /"message":"listening","url":"([^"]+)"/;
@@ -50,6 +53,42 @@ describe("shutdown", () => {
     for (const url of [service.url, service.workerUrl]) await assert.rejects(fetch(url), TypeError);
   });
 
+  it("`deno task start` ends with its parent, although that was killed", async () => {
+    const service = await startService();
+    const edge = /"process":"edge","message":"listening","url":"[^"]+","pid":(\d+)/.exec(
+      service.lines.join("\n"),
+    )!;
+    service.process.kill("SIGKILL");
+    await service.process.status;
+    await until(() => isGone(Number(edge[1])), { within: 30_000, every: 100 });
+    for (const url of [service.url, service.workerUrl]) await assert.rejects(fetch(url), TypeError);
+  });
+
+  it("`deno task start` says at once that its port is in use", async () => {
+    using taken = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    const { code, stderr } = await runTask("start", ["--port", `${taken.addr.port}`]);
+    assert.equal(code, 1);
+    assert.equal(
+      stderr,
+      `start: another program uses port ${taken.addr.port}. Try another, or 0 for a free one.\n`,
+    );
+  });
+
+  it("`deno task batches` ends on SIGTERM while Redis is away", async () => {
+    await using batches = await startTask("batches", {
+      args: ["--port", "0", "--redis", "redis://127.0.0.1:1"],
+      env: { SPECTRUM_WORKERS: "http://127.0.0.1:1" },
+      until: LISTENING,
+    });
+    batches.process.kill("SIGTERM");
+    const late = AbortSignal.timeout(20_000);
+    const ended = await Promise.race([
+      batches.process.status,
+      new Promise<undefined>((resolve) => late.addEventListener("abort", () => resolve(undefined))),
+    ]);
+    assert.equal(ended?.code, 0);
+  });
+
   it("a worker that cannot start takes `deno task start` with it", async () => {
     await assert.rejects(
       startTask("start", {
@@ -60,3 +99,13 @@ describe("shutdown", () => {
     );
   });
 });
+
+function isGone(pid: number): boolean {
+  try {
+    // Signal 0 asks whether the process is there.
+    process.kill(pid, 0);
+    return false;
+  } catch {
+    return true;
+  }
+}

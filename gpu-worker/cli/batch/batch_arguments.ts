@@ -19,10 +19,10 @@ import {
 import { MODEL_FLAGS, MODEL_HELP, readModelName } from "../../flags/model_flags.ts";
 import type { PartFiles } from "../../checkpoint/part_files.ts";
 import { PART_FLAGS, PART_HELP, readPartFlags } from "../../flags/part_flags.ts";
-import { type FlagKind, readFlags } from "../../flags/read_flags.ts";
+import { type FlagKind, readFlags } from "../../../protocol/process/read_flags.ts";
 import { SAMPLING_FLAGS, SAMPLING_HELP, samplingRequest } from "../../flags/sampling_flags.ts";
 
-export const BATCH_HELP = `Usage: deno task batch --prompt-file FILE [options]
+export const BATCH_HELP = `Usage: deno task batch [--prompt-file] FILE [options]
 
   --prompt-file FILE       prompts, one per line; empty lines and comments (#) are skipped; - reads standard input
   --total-prompt-num N     the first N prompts only (all)
@@ -45,14 +45,14 @@ ${SAMPLING_HELP}
 Prompts that have a picture with the same settings are skipped, so the same command continues an interrupted batch.
 `;
 
-const FLAGS = {
+export const BATCH_FLAGS = {
   ...SAMPLING_FLAGS,
   ...MODEL_FLAGS,
   ...PART_FLAGS,
   ...IMAGE_FLAGS,
   ...MEMORY_FLAGS,
   ...CALIBRATION_FLAGS,
-  "prompt-file": "text",
+  "prompt-file": "text-or-operand",
   "total-prompt-num": "number",
   "devices": "text",
   "dtype": "text",
@@ -106,7 +106,7 @@ const MAX_PICTURES = 1000;
  * @throws {UsageError} naming the flag
  */
 export function parseBatchArguments(args: readonly string[]): BatchArguments | undefined {
-  const flags = readFlags(args, FLAGS);
+  const flags = readFlags(args, BATCH_FLAGS);
   if (flags.help) return undefined;
   const { "prompt-file": promptFile, "total-prompt-num": totalPromptNum = Infinity } = flags;
   if (promptFile === undefined) throw new UsageError("--prompt-file is missing; --help lists what there is");

@@ -20,8 +20,8 @@ import { openImage } from "../../flags/image_flags.ts";
 import { CALIBRATION_FLAGS, readCalibrationFlags } from "../../flags/calibration_flags.ts";
 import { MEMORY_FLAGS, readMemoryFlags } from "../../flags/memory_flags.ts";
 import { PART_FLAGS, readPartFlags } from "../../flags/part_flags.ts";
-import { readFlags } from "../../flags/read_flags.ts";
-import { runCommand } from "../../flags/run_command.ts";
+import { readFlags } from "../../../protocol/process/read_flags.ts";
+import { runCommand } from "../../../protocol/process/run_command.ts";
 import { writeAll } from "../write_atomically.ts";
 
 const encoder = new TextEncoder();

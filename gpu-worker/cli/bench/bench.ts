@@ -11,7 +11,7 @@ import { round } from "./statistics.ts";
 import { writeRandomFlux } from "./write_random_flux.ts";
 import type { PartFiles } from "../../checkpoint/part_files.ts";
 import { PART_FLAGS, PART_HELP, readPartFlags } from "../../flags/part_flags.ts";
-import { readFlags } from "../../flags/read_flags.ts";
+import { readFlags } from "../../../protocol/process/read_flags.ts";
 import { runPeer } from "./run_peer.ts";
 
 const HELP = `Usage: deno task bench:sampler [options]

@@ -5,10 +5,10 @@ import { MEMORY_FLAGS, MEMORY_HELP, type MemoryOptions, readMemoryFlags } from "
 import { MODEL_FLAGS, MODEL_HELP, readModelName } from "../../flags/model_flags.ts";
 import type { PartFiles } from "../../checkpoint/part_files.ts";
 import { PART_FLAGS, PART_HELP, readPartFlags } from "../../flags/part_flags.ts";
-import { readFlags } from "../../flags/read_flags.ts";
+import { readFlags } from "../../../protocol/process/read_flags.ts";
 import type { DeviceOptions } from "../../model/describe_model.ts";
 
-export const CALIBRATE_HELP = `Usage: deno task calibrate [options]
+export const CALIBRATE_HELP = `Usage: deno task calibrate [[--model] MODEL] [options]
 
 Measures a checkpoint's features and finds the step plans from which method calibrated forecasts best. It draws prompts with
 every step in full, searches a plan for each number of full passes by drawing with it, and measures the plans on further
@@ -31,10 +31,11 @@ ${PART_HELP}
 ${MEMORY_HELP}
 `;
 
-const FLAGS = {
+export const CALIBRATE_FLAGS = {
   ...MODEL_FLAGS,
   ...PART_FLAGS,
   ...MEMORY_FLAGS,
+  "model": "text-or-operand",
   "prompt-file": "text",
   "out": "text",
   "steps": "text",
@@ -92,7 +93,7 @@ export interface CalibrateArguments {
  * @throws {UsageError} naming the flag
  */
 export function parseCalibrateArguments(args: readonly string[]): CalibrateArguments | undefined {
-  const flags = readFlags(args, FLAGS);
+  const flags = readFlags(args, CALIBRATE_FLAGS);
   if (flags.help) return undefined;
   return {
     model: readModelName(flags),

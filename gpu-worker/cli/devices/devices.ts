@@ -1,5 +1,5 @@
 // `deno task devices`: lists what this machine offers to each execution provider, and the remedy where that is nothing.
-import { readFlags } from "../../flags/read_flags.ts";
+import { type FlagKind, readFlags } from "../../../protocol/process/read_flags.ts";
 import { describeDevice, type DeviceDescription } from "../../runtime/mod.ts";
 
 const HELP = `Usage: deno task devices [options]
@@ -7,10 +7,15 @@ const HELP = `Usage: deno task devices [options]
   --json   print one JSON object a line on stdout
 `;
 
+export const DEVICES_FLAGS = { "json": "switch", "help": "switch" } as const satisfies Record<
+  string,
+  FlagKind
+>;
+
 const PROVIDERS = ["cpu", "cuda", "webgpu"] as const;
 
 export async function devices(args: string[]): Promise<void> {
-  const { help, json } = readFlags(args, { help: "switch", json: "switch" });
+  const { help, json } = readFlags(args, DEVICES_FLAGS);
   if (help) return console.log(HELP);
   for (const provider of PROVIDERS) {
     const device = await describeDevice(provider);

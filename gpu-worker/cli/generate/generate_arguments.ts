@@ -14,12 +14,12 @@ import { MODEL_FLAGS, MODEL_HELP, readModelName } from "../../flags/model_flags.
 import { IMAGE_FLAGS, IMAGE_HELP, type ImageArguments, readImageFlags } from "../../flags/image_flags.ts";
 import type { PartFiles } from "../../checkpoint/part_files.ts";
 import { PART_FLAGS, PART_HELP, readPartFlags } from "../../flags/part_flags.ts";
-import { type FlagKind, readFlags } from "../../flags/read_flags.ts";
+import { type FlagKind, readFlags } from "../../../protocol/process/read_flags.ts";
 import { SAMPLING_FLAGS, SAMPLING_HELP, samplingRequest } from "../../flags/sampling_flags.ts";
 import { STANDARD_OUTPUT } from "./output_files.ts";
 import { OUT_FIELDS } from "./output_paths.ts";
 
-export const GENERATE_HELP = `Usage: deno task generate --prompt TEXT [options]
+export const GENERATE_HELP = `Usage: deno task generate [--prompt] TEXT [options]
 
   --prompt TEXT            what to draw; - reads it from standard input
   --prompt-file FILE       draws each line; - reads standard input; lines that begin with # are comments
@@ -46,14 +46,14 @@ ${CALIBRATION_HELP}
   --dump FILE.safetensors  save initial_latents, latents and image (a video's middle frame) as float32; a video's frames as uint8
 `;
 
-const FLAGS = {
+export const GENERATE_FLAGS = {
   ...SAMPLING_FLAGS,
   ...IMAGE_FLAGS,
   ...MODEL_FLAGS,
   ...PART_FLAGS,
   ...MEMORY_FLAGS,
   ...CALIBRATION_FLAGS,
-  "prompt": "text",
+  "prompt": "text-or-operand",
   "prompt-file": "text",
   "from": "text",
   "n": "number",
@@ -105,7 +105,7 @@ export interface GenerateArguments {
  */
 export function parseGenerateArguments(args: readonly string[]): GenerateArguments | undefined {
   assertLength(args);
-  const flags = readFlags(args, FLAGS);
+  const flags = readFlags(args, GENERATE_FLAGS);
   if (flags.help) return undefined;
   const { prompt, "prompt-file": promptFile, from, n = 1, out, json, dump } = flags;
   const { sampler = {}, ...request } = samplingRequest(flags);

@@ -3,6 +3,7 @@ import { cleanText, decodeText } from "../../../protocol/wire/text.ts";
 import { UsageError } from "../../../protocol/process/usage_error.ts";
 import type { PictureRecord } from "../../../protocol/wire/picture_record.ts";
 import type { PartialRequest } from "../../request/generate_request.ts";
+import { defaultModel } from "../../flags/model_flags.ts";
 import { readPromptFile, readPrompts } from "../read_prompts.ts";
 import type { GenerateArguments } from "./generate_arguments.ts";
 import { readRecord, recordedRequest } from "./read_record.ts";
@@ -24,7 +25,6 @@ export interface SettleOptions {
   drawSeed?: () => number;
 }
 
-const DEFAULT_MODEL = "models/emoji";
 const DEFAULT_SEED = 42;
 /** Stands for standard input. */
 const INPUT = "-";
@@ -50,7 +50,7 @@ export async function settleArguments(
   const prompts = await promptsOf(options, { readInput, recorded: recorded?.prompt });
   return {
     ...options,
-    model: options.model ?? record?.model ?? DEFAULT_MODEL,
+    model: options.model ?? record?.model ?? defaultModel(),
     prompts,
     request: {
       ...beginning,

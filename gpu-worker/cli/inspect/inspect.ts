@@ -20,12 +20,12 @@ import { predictMemory, predictPromptBytes } from "./predict_memory.ts";
 import { MEMORY_FLAGS, type MemoryOptions, readMemoryFlags } from "../../flags/memory_flags.ts";
 import { MODEL_FLAGS, MODEL_HELP, readModelName } from "../../flags/model_flags.ts";
 import { PART_FLAGS, PART_HELP, partArguments, readPartFlags } from "../../flags/part_flags.ts";
-import { readFlags } from "../../flags/read_flags.ts";
+import { type FlagKind, readFlags } from "../../../protocol/process/read_flags.ts";
 import { guidanceBranches } from "../../request/guidance_branches.ts";
 import { shortRunNote } from "../../request/short_runs.ts";
 import { REMEMBERED_PROMPT_BYTES } from "../../text/remembered_prompts.ts";
 
-const HELP = `Usage: deno task inspect [options]
+const HELP = `Usage: deno task inspect [[--model] MODEL] [options]
 
 ${MODEL_HELP}
 ${PART_HELP}
@@ -39,6 +39,22 @@ ${WEIGHTS_HELP}
 Memory is predicted for one picture or video with the checkpoint's settings, or with the steps, size and memory flags given.
 The first run of a checkpoint optimizes its graphs and needs somewhat more.
 `;
+
+export const INSPECT_FLAGS = {
+  ...MODEL_FLAGS,
+  ...PART_FLAGS,
+  ...MEMORY_FLAGS,
+  "model": "text-or-operand",
+  "device": "text",
+  "dtype": "text",
+  "weights": "text",
+  "steps": "number",
+  "width": "number",
+  "height": "number",
+  "num-frames": "number",
+  "json": "switch",
+  "help": "switch",
+} as const satisfies Record<string, FlagKind>;
 
 /** Memory that a run adds to this process besides the model: codecs, tokenizers, kernels, heap growth. */
 const RUN_BYTES = 69 * 2 ** 20;
@@ -58,20 +74,7 @@ interface RunSize extends MemoryOptions {
 
 // deno-lint-ignore require-await -- runCommand awaits every command
 export async function inspect(args: string[]): Promise<void> {
-  const flags = readFlags(args, {
-    ...MODEL_FLAGS,
-    ...PART_FLAGS,
-    ...MEMORY_FLAGS,
-    device: "text",
-    dtype: "text",
-    weights: "text",
-    steps: "number",
-    width: "number",
-    height: "number",
-    "num-frames": "number",
-    json: "switch",
-    help: "switch",
-  });
+  const flags = readFlags(args, INSPECT_FLAGS);
   if (flags.help) return console.log(HELP);
   const size = { ...flags, ...readMemoryFlags(flags), numFrames: flags["num-frames"] };
   const model = readModelName(flags);

@@ -12,7 +12,7 @@ import {
 import { showValue } from "../../../sampler/mod.ts";
 import { ByteBar } from "./byte_bar.ts";
 import { pullSnapshot } from "./pull_snapshot.ts";
-import { readFlags } from "../../flags/read_flags.ts";
+import { type FlagKind, readFlags } from "../../../protocol/process/read_flags.ts";
 
 const HELP = `Usage: deno task pull ORG/NAME [options]
 
@@ -28,16 +28,18 @@ The cache is HF_HUB_CACHE, HF_HOME/hub or ~/.cache/huggingface/hub; HF_ENDPOINT 
 both, and in HF_TOKEN_PATH, ~ and $NAME are expanded as in huggingface_hub.
 `;
 
+export const PULL_FLAGS = {
+  "model": "operand",
+  "revision": "text",
+  "variant": "text",
+  "config-only": "switch",
+  "only": "text",
+  "token": "text",
+  "help": "switch",
+} as const satisfies Record<string, FlagKind>;
+
 export async function pull(args: string[], signal: AbortSignal): Promise<void> {
-  const flags = readFlags(args, {
-    model: "operand",
-    revision: "text",
-    variant: "text",
-    "config-only": "switch",
-    only: "text",
-    token: "text",
-    help: "switch",
-  });
+  const flags = readFlags(args, PULL_FLAGS);
   if (flags.help) return console.log(HELP);
   if (flags.model === undefined) throw new UsageError("the model is missing: deno task pull ORG/NAME");
   const name = parseHubName(flags.revision === undefined ? flags.model : `${flags.model}@${flags.revision}`);

@@ -1,7 +1,7 @@
 // `deno task bench:calibration`: method calibrated beside the others at equal numbers of full passes, at several numbers of
 // steps, and where runs differ from what the calibration was recorded on. Prints the tables that docs/quality.md holds.
-import { readFlags } from "../../../gpu-worker/flags/read_flags.ts";
-import { runCommand } from "../../../gpu-worker/flags/run_command.ts";
+import { readFlags } from "../../../protocol/process/read_flags.ts";
+import { runCommand } from "../../../protocol/process/run_command.ts";
 import { picturePsnr, type Pixels } from "../../../gpu-worker/cli/calibrate/picture_psnr.ts";
 import { openPipeline } from "../../../gpu-worker/model/open_pipeline.ts";
 import type { Pipeline } from "../../../gpu-worker/pipeline/pipeline.ts";

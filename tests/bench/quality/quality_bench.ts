@@ -2,8 +2,8 @@
 import { join } from "node:path";
 import { openPipeline } from "../../../gpu-worker/model/open_pipeline.ts";
 import type { Pipeline } from "../../../gpu-worker/pipeline/pipeline.ts";
-import { readFlags } from "../../../gpu-worker/flags/read_flags.ts";
-import { runCommand } from "../../../gpu-worker/flags/run_command.ts";
+import { readFlags } from "../../../protocol/process/read_flags.ts";
+import { runCommand } from "../../../protocol/process/run_command.ts";
 import { UsageError } from "../../../protocol/process/usage_error.ts";
 import { fidelityMethods } from "./fidelity_methods.ts";
 import { findFamilyPlans } from "./find_family_plans.ts";

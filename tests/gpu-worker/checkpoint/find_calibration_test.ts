@@ -7,6 +7,7 @@ import { modelDigest } from "../../../gpu-worker/checkpoint/model_digest.ts";
 import { describeModel } from "../../../gpu-worker/model/describe_model.ts";
 import { modelInfo } from "../../../gpu-worker/model/model_info.ts";
 import { completeRequest } from "../../../gpu-worker/request/complete_request.ts";
+import { PROJECT_FOLDER } from "../../../protocol/process/project_folder.ts";
 import { goldenPath } from "../../goldens/golden.ts";
 
 const EMOJI = "models/emoji";
@@ -88,6 +89,6 @@ describe("calibrationPath()", () => {
     Deno.mkdirSync(snapshot, { recursive: true });
     Deno.writeTextFileSync(join(snapshot, "model_index.json"), '{"_class_name": "FluxPipeline"}');
     const path = calibrationPath(Checkpoint.open(snapshot));
-    assert.equal(path, join(".cache", "calibrations", `${digestOf(snapshot)}.json`));
+    assert.equal(path, join(PROJECT_FOLDER, ".cache", "calibrations", `${digestOf(snapshot)}.json`));
   });
 });

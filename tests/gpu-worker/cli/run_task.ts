@@ -16,7 +16,7 @@ export function startTask(
     args: ["task", "--quiet", name, ...args],
     stdout: "piped",
     stderr: "piped",
-    env: { NO_COLOR: "1", ...env },
+    env: { NO_COLOR: "1", INIT_CWD: Deno.cwd(), ...env },
   });
   return command.spawn();
 }

@@ -3,7 +3,7 @@ import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { defaultExpName } from "../../../gpu-worker/cli/batch/batch_arguments.ts";
 import { MODEL_FLAGS, readModelName } from "../../../gpu-worker/flags/model_flags.ts";
-import { readFlags } from "../../../gpu-worker/flags/read_flags.ts";
+import { readFlags } from "../../../protocol/process/read_flags.ts";
 import { parseWorkerArguments } from "../../../gpu-worker/http/worker_arguments.ts";
 import { UsageError } from "../../../protocol/process/usage_error.ts";
 

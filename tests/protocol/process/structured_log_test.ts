@@ -4,7 +4,11 @@ import { structuredLog } from "../../../protocol/process/structured_log.ts";
 
 function lineOf(fields: Record<string, unknown>, message = "request") {
   const lines: string[] = [];
-  structuredLog({ process: "edge", write: (line) => lines.push(line) })("info", message, fields);
+  structuredLog({ process: "edge", write: (line) => lines.push(line), readable: false })(
+    "info",
+    message,
+    fields,
+  );
   return { line: lines[0]!, parsed: JSON.parse(lines[0]!) };
 }
 

@@ -3,6 +3,7 @@
 import { abortable } from "@std/async/abortable";
 import { parseArgs } from "@std/cli/parse-args";
 import { TextLineStream } from "@std/streams/text-line-stream";
+import { levenshteinDistance } from "@std/text/levenshtein-distance";
 import { describe, it } from "@std/testing/bdd";
 import { parse } from "@std/yaml/parse";
 import assert from "node:assert/strict";
@@ -82,3 +83,14 @@ export function refusedByTheCompiler(): void {
   // @ts-expect-error: node:test has types
   it.no.such.thing();
 }
+
+describe("levenshteinDistance()", () => {
+  it("counts insertions, deletions and substitutions", () => {
+    const distances: number[] = [
+      levenshteinDistance("promt", "prompt"),
+      levenshteinDistance("", "ab"),
+      levenshteinDistance("cat", "cut"),
+    ];
+    assert.deepEqual(distances, [1, 2, 1]);
+  });
+});

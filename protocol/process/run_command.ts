@@ -1,6 +1,7 @@
 // Runs a command: handles Ctrl-C, one-line errors and exit
-// codes (0 done, 1 failed, 2 usage, 130 interrupted).
-import { UsageError } from "../../protocol/process/usage_error.ts";
+// codes (0 done, 1 failed, 2 usage, 130 interrupted). Paths are relative to the folder of the user.
+import { enterUserFolder } from "./enter_user_folder.ts";
+import { UsageError } from "./usage_error.ts";
 
 export interface RunCommandOptions {
   /** Says what an interrupted command leaves behind. @default "nothing was written" */
@@ -20,6 +21,7 @@ export async function runCommand(
   const abort = () => controller.abort(new DOMException("Interrupted", "AbortError"));
   for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(signal, abort);
   try {
+    enterUserFolder();
     await main(Deno.args, controller.signal);
   } catch (error) {
     if (controller.signal.aborted) {
