@@ -11,11 +11,16 @@ interface Kernel {
 }
 
 const TABLE: {
+  /** The version of ONNX Runtime that the table was checked against; `version` says how. */
+  onnxruntime: string;
   /** Operator -> versions in which its schema changed, newest first. */
   schemas: Readonly<Record<string, readonly number[]>>;
   /** Domain -> operator -> kernels, by the type of the data. */
   kernels: Readonly<Record<string, Readonly<Record<string, readonly Kernel[]>>>>;
 } = JSON.parse(Deno.readTextFileSync(new URL("cuda_kernels.json", import.meta.url)));
+
+/** The version of ONNX Runtime that the table was checked against. */
+export const TABLE_VERSION = TABLE.onnxruntime;
 
 /**
  * Finds nodes without a CUDA kernel for their type and the model's opset. ONNX Runtime runs them on the CPU,

@@ -4,21 +4,33 @@ import { featureSum } from "../../../../gpu-worker/graph/feature_sum.ts";
 import { GraphBuilder } from "../../../../gpu-worker/graph/graph_builder.ts";
 import { readModel } from "../../../../gpu-worker/model/read_model.ts";
 import { goldenPath } from "../../../goldens/golden.ts";
-import { withoutCudaKernel } from "./cuda_kernels.ts";
+import { ortVersion } from "../../../../gpu-worker/runtime/mod.ts";
+import { TABLE_VERSION, withoutCudaKernel } from "./cuda_kernels.ts";
 
 const CHECKPOINTS = [
   "chroma/tiny-hd",
+  "chroma/tiny-shift",
   "flux/tiny-dev",
+  "flux/tiny-schnell",
+  "flux2/tiny-base",
+  "flux2/tiny-distilled",
   "hunyuan_video/tiny-distilled",
   "hunyuan_video/tiny-plain",
   "qwen_image/tiny-image",
+  "qwen_image/tiny-static",
+  "qwen_image21/tiny-21",
+  "qwen_image21/tiny-plain",
   "sd3/tiny-large",
   "sd3/tiny-medium",
   "sdxl/tiny-sd15",
   "sdxl/tiny-sd21",
   "sdxl/tiny-sdxl",
+  "wan/tiny-a14b",
   "wan/tiny-euler",
+  "wan/tiny-ti2v",
   "wan/tiny-unipc",
+  "z_image/tiny-base",
+  "z_image/tiny-turbo",
 ];
 
 /** Nodes that stay on the CPU. The reasons are why that costs nothing. */
@@ -36,13 +48,27 @@ describe("graphs for CUDA", () => {
       for (const folder of CHECKPOINTS) {
         const { graphs } = readModel(goldenPath(folder), { provider: "cuda", dtype });
         for (const [name, model] of Object.entries({ ...graphs, featureSum: featureSum(dtype) })) {
-          const missing = withoutCudaKernel(model.bytes).filter((node) => !(node in LEFT_TO_CPU));
-          assert.deepEqual(missing, [], `${folder}, ${name}`);
+          assertPlaced(model.bytes, `${folder}, ${name}`);
         }
       }
     });
   }
+
+  for (const weights of ["int8", "int4"] as const) {
+    it(`have a kernel for each node with weights in ${weights}`, () => {
+      const { graphs } = readModel("models/emoji", { provider: "cuda", dtype: "bfloat16", weights });
+      for (const [name, model] of Object.entries(graphs)) assertPlaced(model.bytes, name);
+    });
+  }
+
+  it("are compared with the table of the version in use", () => {
+    assert.equal(TABLE_VERSION, ortVersion(), "check cuda_kernels.json against the new version's table");
+  });
 });
+
+function assertPlaced(model: Uint8Array, label: string): void {
+  assert.deepEqual(withoutCudaKernel(model).filter((node) => !(node in LEFT_TO_CPU)), [], label);
+}
 
 describe("withoutCudaKernel()", () => {
   it("finds types and operators without a kernel, but not in constants", () => {
