@@ -21,7 +21,7 @@ import type { GenerateRequest } from "../request/generate_request.ts";
 import { imageTokens } from "../request/image_tokens.ts";
 import { requestWarnings } from "../request/request_warnings.ts";
 import { shortRunNote } from "../request/short_runs.ts";
-import { DeviceLostError, NotFiniteError } from "../runtime/mod.ts";
+import { DeviceLimitError, DeviceLostError, NotFiniteError } from "../runtime/mod.ts";
 import type { ModelLease, ModelPool } from "./model_pool.ts";
 import { previewSteps } from "./preview_steps.ts";
 import type { Run } from "./run.ts";
@@ -111,6 +111,11 @@ function toApiError(cause: unknown): ApiError {
   if (cause instanceof DeviceLostError) {
     const message = "The worker lost its device during the run and opens it anew: send the request again";
     return new ApiError(500, message, { code: "device_lost", cause });
+  }
+  if (cause instanceof DeviceLimitError) {
+    const message =
+      "The request needs more than a buffer of the worker's device holds: ask for a smaller size";
+    return new ApiError(400, message, { code: "device_limit", cause });
   }
   return ApiError.from(cause);
 }

@@ -6,6 +6,7 @@ import { ortVersion } from "./ort_api.ts";
 import type { ProviderName } from "./provider.ts";
 import { ProviderUnavailableError } from "./provider_unavailable_error.ts";
 import { Runtime } from "./runtime.ts";
+import { requestAdapter } from "./webgpu/adapter.ts";
 
 /** A provider's device on this machine. */
 export interface DeviceDescription {
@@ -69,21 +70,8 @@ async function factsOf(
   }
 }
 
-/** The part of the browser's WebGPU that names an adapter. */
-interface Gpu {
-  requestAdapter(options: { powerPreference: "high-performance" }): Promise<
-    | { info: { vendor: string; architecture: string; description: string } }
-    | null
-  >;
-}
-
-/**
- * ONNX Runtime does not name its adapter, so Deno's own WebGPU is asked for
- * the adapter that it would choose under the same preference.
- */
 async function webgpuFacts(): Promise<Pick<DeviceDescription, "name">> {
-  const { gpu } = navigator as { gpu?: Gpu };
-  const info = (await gpu?.requestAdapter({ powerPreference: "high-performance" }))?.info;
+  const info = (await requestAdapter())?.info;
   const name = info && (info.description || `${info.vendor} ${info.architecture}`.trim());
   return { ...name && { name } };
 }

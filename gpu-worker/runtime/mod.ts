@@ -18,6 +18,7 @@
 export { assertFinite, NotFiniteError, type ValueSource } from "./assert_finite.ts";
 export { fromBfloat16, toBfloat16 } from "./bfloat16.ts";
 export { describeDevice, type DeviceDescription, deviceName } from "./describe_device.ts";
+export { DeviceLimitError } from "./device_limit_error.ts";
 export { DeviceLostError } from "./device_lost_error.ts";
 export type { DirectRun } from "./direct_run.ts";
 export { type DType, DTYPE_BYTES, ONNX_DATA_TYPE } from "./dtype.ts";

@@ -90,7 +90,9 @@ export class Runtime implements Disposable {
       throw error;
     }
     if (provider === "webgpu") {
-      this.#webgpu = new WebgpuDevice((model, { dims, data }) => this.#runOnce(model, dims, data));
+      this.#webgpu = new WebgpuDevice({
+        run: (model, { dims, data }) => this.#runOnce(model, dims, data),
+      });
     }
   }
 

@@ -39,7 +39,7 @@ export async function attendsRight(run: RunOnce): Promise<boolean> {
   const model = modelOf((emit) => {
     const none = emit.node("Mul", ["x", emit.float(0)]);
     emit.nodes.push(attention([none, "x", "x"]));
-  });
+  }, ["batch", "tokens", "features"]);
   const data = Float32Array.from({ length: FUSED_TOKENS * WIDTH }, (_, i) => Math.floor(i / WIDTH));
   const y = await run(model, { dims: [1, FUSED_TOKENS, WIDTH], data });
   const mean = (FUSED_TOKENS - 1) / 2;
@@ -56,7 +56,7 @@ function attention(input: string[]): NodeProto {
   });
 }
 
-function modelOf(emitNodes: (emit: NodeEmitter) => void): Uint8Array {
+function modelOf(emitNodes: (emit: NodeEmitter) => void, dims: readonly string[] = ["n"]): Uint8Array {
   const model = create(ModelProtoSchema, {
     irVersion: 10n,
     opsetImport: [{ domain: "", version: 21n }, { domain: "com.microsoft", version: 1n }],
@@ -66,8 +66,6 @@ function modelOf(emitNodes: (emit: NodeEmitter) => void): Uint8Array {
   const emit = new NodeEmitter(graph, "probe");
   emitNodes(emit);
   graph.node = emit.nodes;
-  const isVector = emit.nodes.every(({ opType }) => opType !== "MultiHeadAttention");
-  const dims = isVector ? ["n"] : ["batch", "tokens", "features"];
   graph.input = [valueInfoProto("x", "float32", dims)];
   graph.output = [valueInfoProto("y", "float32", dims)];
   return toBinary(ModelProtoSchema, model);

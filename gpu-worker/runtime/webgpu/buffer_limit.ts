@@ -1,0 +1,42 @@
+// The largest buffer of an adapter, and weights that do not fit into one.
+import { DeviceLimitError } from "../device_limit_error.ts";
+import { type DType, DTYPE_BYTES, ONNX_DATA_TYPE } from "../dtype.ts";
+import type { GraphProto } from "../messages/onnx_pb.ts";
+
+/** Bytes of a buffer that every adapter has, by the standard's default of maxBufferSize. */
+export const GUARANTEED_BYTES = 256 * 2 ** 20;
+
+/** A weight as it lies on the device. */
+interface DeviceWeight {
+  name: string;
+  bytes: number;
+}
+
+/** Returns the largest weight in the type that its nodes compute in: casts of weights are folded at load. */
+export function largestWeight(graph: GraphProto): DeviceWeight {
+  const castTo = new Map<string, number>();
+  for (const { opType, input, attribute } of graph.node) {
+    if (opType === "Cast") castTo.set(input[0]!, Number(attribute.find(({ name }) => name === "to")!.i));
+  }
+  let largest: DeviceWeight = { name: "", bytes: 0 };
+  for (const { name, dims, dataType } of graph.initializer) {
+    const elements = dims.reduce((product, dim) => product * Number(dim), 1);
+    const bytes = elements * elementBytes(castTo.get(name) ?? dataType);
+    if (bytes > largest.bytes) largest = { name, bytes };
+  }
+  return largest;
+}
+
+/** @throws {DeviceLimitError} if `weight` is larger than a buffer of the adapter. */
+export function assertFits({ name, bytes }: DeviceWeight, limit: number, graph: string): void {
+  if (bytes <= limit) return;
+  throw new DeviceLimitError(
+    `Cannot load '${graph}' on WebGPU: '${name}' must fit into one buffer of the adapter, which holds ` +
+      `${limit} bytes, but takes ${bytes}. Try --weights int8, --dtype float16 or --device cpu.`,
+  );
+}
+
+function elementBytes(code: number): number {
+  const dtype = (Object.keys(ONNX_DATA_TYPE) as DType[]).find((dtype) => ONNX_DATA_TYPE[dtype] === code);
+  return dtype === undefined ? 1 : DTYPE_BYTES[dtype];
+}

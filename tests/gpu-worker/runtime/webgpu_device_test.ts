@@ -1,0 +1,85 @@
+import { describe, it } from "@std/testing/bdd";
+import assert from "node:assert/strict";
+import { fromBinary } from "@bufbuild/protobuf";
+import { GraphBuilder } from "../../../gpu-worker/graph/graph_builder.ts";
+import { graphError } from "../../../gpu-worker/runtime/graph_error.ts";
+import { ModelProtoSchema } from "../../../gpu-worker/runtime/messages/onnx_pb.ts";
+import { DeviceLimitError, type DType, OrtError } from "../../../gpu-worker/runtime/mod.ts";
+import { WebgpuDevice } from "../../../gpu-worker/runtime/webgpu/webgpu_device.ts";
+import { linear } from "../../../gpu-worker/graph/layers/dense/linear.ts";
+
+/** A matrix of 512 MiB in float16, which is never read. */
+const [ROWS, COLUMNS] = [2 ** 14, 2 ** 14];
+const MIB = 2 ** 20;
+
+describe("WebgpuDevice", () => {
+  it("names a weight that is larger than the adapter's buffers, by its bytes in the compute type", async () => {
+    const device = deviceOf(1023 * MIB);
+    await assert.rejects(device.adapt(projection("float32")), (error) => {
+      assert(error instanceof DeviceLimitError);
+      assert.match(
+        error.message,
+        /^Cannot load 'network' on WebGPU: 'proj\.weight' must fit into one buffer/,
+      );
+      assert.match(
+        error.message,
+        new RegExp(`holds ${1023 * MIB} bytes, but takes ${1024 * MIB}\\. Try --weights`),
+      );
+      return true;
+    });
+    await device.adapt(projection("float16"));
+    await deviceOf(1024 * MIB).adapt(projection("float32"));
+  });
+
+  it("asks for the limit only if a weight is larger than every adapter's buffers", async () => {
+    const device = new WebgpuDevice({ run: () => assert.fail(), largestBuffer: () => assert.fail() });
+    await device.adapt(projection("float32", 2 ** 12));
+  });
+
+  it("splits into many parts without binding many buffers", async () => {
+    for (const [parts, op] of [[7, "Split"], [8, "Slice"], [24, "Slice"]] as const) {
+      const graph = new GraphBuilder({ name: "parts", weights: new Map(), dtype: "float32" });
+      const x = graph.input("x", ["rows", parts]);
+      const values = graph.nodes("Split", [x], {
+        attributes: { axis: 1, num_outputs: parts },
+        outputs: parts,
+      });
+      for (const [i, value] of values.entries()) graph.output(`y${i}`, value, ["rows", 1]);
+      const nodes = nodesOf(await deviceOf(Infinity).adapt(graph.build().bytes));
+      assert.deepEqual(new Set(nodes.filter((name) => /^Sp?li/.test(name))), new Set([op]));
+    }
+  });
+});
+
+describe("graphError()", () => {
+  it("says what to do where a result does not fit into a buffer", () => {
+    const message =
+      "WebGPU validation failed. Buffer size (1153433600) exceeds the max buffer size limit (1073741824).";
+    const error = graphError(new OrtError(message, { code: "fail" }), "run", "trunk");
+    assert(error instanceof DeviceLimitError);
+    assert.match(
+      error.message,
+      /^Cannot run 'trunk': .* holds 1073741824 bytes, but takes 1153433600\. Try a smaller/,
+    );
+  });
+});
+
+function deviceOf(bytes: number): WebgpuDevice {
+  return new WebgpuDevice({ run: () => assert.fail(), largestBuffer: () => Promise.resolve(bytes) });
+}
+
+/** A linear layer whose weight is stored in float16. */
+function projection(dtype: DType, rows = ROWS): Uint8Array {
+  const shape = [rows, COLUMNS];
+  const byteLength = 2 * rows * COLUMNS;
+  const entry = { path: "/nowhere", offset: 0, byteLength, shape, dtype: "float16" } as const;
+  const graph = new GraphBuilder({ name: "network", weights: new Map([["proj.weight", entry]]), dtype });
+  const x = graph.input("x", ["rows", COLUMNS]);
+  const options = { name: "proj", inFeatures: COLUMNS, outFeatures: rows, bias: false };
+  graph.output("y", linear(graph, x, options), ["rows", rows]);
+  return graph.build().bytes;
+}
+
+function nodesOf(bytes: Uint8Array): string[] {
+  return fromBinary(ModelProtoSchema, bytes).graph!.node.map(({ opType }) => opType);
+}
