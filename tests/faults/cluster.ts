@@ -19,8 +19,15 @@ export interface Cluster extends AsyncDisposable {
   edges: Node[];
   workers: Node[];
   /** One more, or one again in its place. */
-  startWorker(options?: { port?: number }): Promise<Node>;
-  startEdge(): Promise<Node>;
+  startWorker(options?: { port?: number; env?: Record<string, string> }): Promise<Node>;
+  startEdge(options?: EdgeOptions): Promise<Node>;
+}
+
+export interface EdgeOptions {
+  /** How far its clock is ahead. @default 0 */
+  aheadMs?: number;
+  /** More of its environment. */
+  env?: Record<string, string>;
 }
 
 export interface ClusterOptions {
@@ -44,6 +51,7 @@ export function seedsOf({ lines }: Node): number[] {
 }
 
 const EDGE = ["run", "--quiet", "-P=edge", "main.ts"];
+const EDGE_AHEAD = ["run", "-A", "--no-check", "--preload=tests/faults/clock_ahead.ts", "main.ts"];
 
 export async function startCluster(options: ClusterOptions = {}): Promise<Cluster> {
   const { edges = 2, workers = 1, stepMs = 0, redis: withRedis = true, env = {} } = options;
@@ -66,18 +74,21 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
     lines: before && { store: before, redis: behind! },
     edges: [],
     workers: [],
-    async startWorker({ port = 0 } = {}) {
+    async startWorker({ port = 0, env: more = {} } = {}) {
       const name = `worker-${cluster.workers.length + 1}`;
       const args = ["--port", String(port), "--step-ms", String(stepMs), "--name", name];
-      const worker = register(await startFakeWorker(args, store));
+      const worker = register(await startFakeWorker(args, { ...store, ...more }));
       cluster.workers.push(worker);
       return worker;
     },
-    async startEdge() {
+    async startEdge({ aheadMs, env: more = {} } = {}) {
       const urls = cluster.workers.map(({ url }) => url).join(",");
       const edge = register(
-        await startDeno(EDGE, {
-          env: { ...store, PORT: "0", SPECTRUM_WORKERS: urls, ...env },
+        await startDeno(aheadMs === undefined ? EDGE : EDGE_AHEAD, {
+          env: {
+            ...{ ...store, PORT: "0", SPECTRUM_WORKERS: urls, ...env, ...more },
+            ...aheadMs !== undefined && { AHEAD_MS: String(aheadMs) },
+          },
           until: /"message":"listening","url":"([^"]+)"/,
         }),
       );
