@@ -22,6 +22,8 @@ export interface KeyDirectoryOptions {
 }
 
 const REMEMBERED = 10_000;
+/** How long after the store went away an edge that knows nothing yet waits for it: one that has just started, under load. */
+const FIRST_WAIT_MS = 5000;
 
 interface Entry {
   record: KeyRecord | undefined;
@@ -35,6 +37,9 @@ export class KeyDirectory {
   readonly #known = new LRUCache<string, Entry & { record: KeyRecord }>(atMost(REMEMBERED));
   readonly #unknown = new LRUCache<string, Entry>(atMost(REMEMBERED));
   #emptiness: { isEmpty: boolean; at: number } | undefined;
+  /** Questions under way: equal ones that come meanwhile get the same answer. */
+  readonly #finding = new Map<string, Promise<KeyRecord | undefined>>();
+  #askingEmpty: Promise<boolean> | undefined;
 
   constructor(options: KeyDirectoryOptions) {
     this.#options = {
@@ -48,10 +53,21 @@ export class KeyDirectory {
 
   /** The record of a key, revoked or not. @throws {ApiError} 503 if the store is away and did not tell in time */
   async find(id: string): Promise<KeyRecord | undefined> {
-    const { store, knownMs, unknownMs, awayMs, now } = this.#options;
+    const { knownMs, unknownMs, now } = this.#options;
     const entry = this.#known.get(id) ?? this.#unknown.get(id);
     const at = now();
     if (entry !== undefined && at - entry.at < (entry.record ? knownMs : unknownMs)) return entry.record;
+    const finding = this.#finding.get(id) ??
+      this.#find(id, { entry, at }).finally(() => this.#finding.delete(id));
+    this.#finding.set(id, finding);
+    return await finding;
+  }
+
+  async #find(
+    id: string,
+    { entry, at }: { entry: Entry | undefined; at: number },
+  ): Promise<KeyRecord | undefined> {
+    const { store, awayMs } = this.#options;
     try {
       const record = await store.find(id);
       if (record === undefined) {
@@ -69,7 +85,7 @@ export class KeyDirectory {
   }
 
   /**
-   * Whether there was never any key. While the store is away, what it said last. An edge that has seen keys notes this in the
+   * Whether there was never any key. While the store is away, what it said last; an edge that has never asked waits for it. An edge that has seen keys notes this in the
    * store from time to time: a store that was emptied opens no other edge, nor this one once it is restarted.
    * @throws {ApiError} 503 if it never said anything
    */
@@ -84,12 +100,17 @@ export class KeyDirectory {
       store.noteKeys().catch((cause) => log("warn", "key store is away", { error: String(cause) }));
       return false;
     }
+    this.#askingEmpty ??= this.#askEmpty(at).finally(() => this.#askingEmpty = undefined);
+    return await this.#askingEmpty;
+  }
+
+  async #askEmpty(at: number): Promise<boolean> {
     try {
-      const isEmpty = await store.isEmpty();
+      const isEmpty = await this.#options.store.isEmpty(this.#emptiness ? {} : { waitMs: FIRST_WAIT_MS });
       this.#emptiness = { isEmpty, at };
       return isEmpty;
     } catch (cause) {
-      if (known !== undefined) return known.isEmpty;
+      if (this.#emptiness !== undefined) return this.#emptiness.isEmpty;
       throw this.#away(cause);
     }
   }

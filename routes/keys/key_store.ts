@@ -95,7 +95,7 @@ export interface KeyStore extends CounterStore {
   /** The oldest first; revoked ones too. */
   list(): Promise<KeyRecord[]>;
   /** Whether there was never any key, a revoked one included, as far as the store or a note in it remembers. */
-  isEmpty(): Promise<boolean>;
+  isEmpty(options?: { waitMs?: number }): Promise<boolean>;
   /** Notes that there were keys, for a store that has lost them. */
   noteKeys(): Promise<void>;
   /** @returns false if there is a key with this id */

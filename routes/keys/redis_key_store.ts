@@ -49,8 +49,8 @@ export class RedisKeyStore implements KeyStore {
     return texts.map(parseRecord).sort((a, b) => a.created_at < b.created_at ? -1 : 1);
   }
 
-  async isEmpty(): Promise<boolean> {
-    return await this.#link.ask((redis) => redis.exists(KEYS, NOTE)) === 0;
+  async isEmpty({ waitMs = 0 } = {}): Promise<boolean> {
+    return await this.#link.ask((redis) => redis.exists(KEYS, NOTE), { waitMs }) === 0;
   }
 
   async noteKeys(): Promise<void> {

@@ -1,6 +1,6 @@
 // A worker process with a fake pipeline; everything else is the worker's own. For tests that kill workers or
 // need many quick runs. Arguments: --port N --step-ms N --name TEXT, --video for
-// a model of videos beside the one of pictures. SPECTRUM_WORKER_SECRET and
+// a model of videos beside the one of pictures. The prompt "hold" keeps the device until its run is cancelled. SPECTRUM_WORKER_SECRET and
 // UPSTASH_REDIS_REST_* as for a worker.
 import { parseArgs } from "@std/cli/parse-args";
 import { openSharedRuns } from "../../../gpu-worker/http/shared_runs.ts";
@@ -16,6 +16,7 @@ const env = (name: string) => Deno.env.get(name);
 const pipeline = new FakePipeline({
   beforeStep: (index) => {
     if (index === 0) log("info", "device", { seed: pipeline.request?.seed });
+    if (pipeline.request?.prompt === "hold") return new Promise(() => {});
     if (stepMs > 0) return new Promise((resolve) => setTimeout(resolve, stepMs));
   },
 });

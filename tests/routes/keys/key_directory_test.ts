@@ -93,6 +93,14 @@ describe("KeyDirectory", () => {
     assert.equal(await directory.isEmpty(), false);
   });
 
+  it("asks the store once for what many want to know at once", async () => {
+    const { asked, directory } = start();
+    await Promise.all(Array.from({ length: 9 }, () => directory.isEmpty()));
+    assert.equal(asked(), 1);
+    await Promise.all(Array.from({ length: 9 }, () => directory.find("a")));
+    assert.equal(asked(), 2);
+  });
+
   it("isEmpty() knows of a key that find() has found", async () => {
     const { store, directory } = start();
     assert.equal(await directory.isEmpty(), true);
