@@ -203,13 +203,22 @@ export function featureElements(
   return dims.reduce((product, dim) => product * dim, guidanceBranches(request, rules));
 }
 
-/** Returns the first steps of the networks that take turns in a run. */
-export function phasesOf(
+/** Returns a solver of a run's whole schedule, whose noise is zero. */
+export function solverOf(
   { family, reading }: { family: Family; reading: FamilyReading },
   request: GenerateRequest,
-): Phases {
-  if (family.stages === undefined) return ONE_PHASE;
+): Solver {
   const size = latentsOf(reading.latentScale, request);
-  const { timesteps } = family.solver(request, { reading, size, noise: (count) => new Float32Array(count) });
+  return family.solver(request, { reading, size, noise: (count) => new Float32Array(count) });
+}
+
+/** Returns the first steps of the networks that take turns in a run. */
+export function phasesOf(
+  model: { family: Family; reading: FamilyReading },
+  request: GenerateRequest,
+): Phases {
+  const { family, reading } = model;
+  if (family.stages === undefined) return ONE_PHASE;
+  const { timesteps } = solverOf(model, request);
   return family.stages(timesteps, reading).map(({ start }) => start);
 }

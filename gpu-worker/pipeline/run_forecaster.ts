@@ -4,6 +4,7 @@ import {
   createForecaster,
   type Forecaster,
   measuredPsnr,
+  type Phases,
   type ResolvedSamplerOptions,
   resolveSamplerOptions,
   showValue,
@@ -13,10 +14,12 @@ import {
 import type { ModelCalibration } from "../request/model_calibration.ts";
 
 export interface RunForecasterOptions {
-  solver: Pick<Solver, "timesteps" | "sigmas">;
+  solver: Pick<Solver, "timesteps" | "sigmas" | "addsNoise">;
   calibration: ModelCalibration | undefined;
   /** Scale of classifier-free guidance; 1 without it. */
   guidance: number;
+  /** First steps of the networks that take turns. @default one network takes all steps */
+  phases?: Phases | undefined;
 }
 
 /** What a calibration had to say of a run. */
@@ -39,22 +42,25 @@ export interface RunForecaster {
   report?: (measured: { fullSteps: readonly number[]; steps: Iterable<number> }) => CalibrationReport;
 }
 
-/** Creates the forecaster of a run. Outside the calibration's range it is Spectrum's, with the published window. */
+/** Creates the forecaster of a run. Where the calibration does not reach, it is Spectrum's with the published window. */
 export function runForecaster(
   sampler: ResolvedSamplerOptions,
-  { solver, calibration, guidance }: RunForecasterOptions,
+  run: RunForecasterOptions,
 ): RunForecaster {
+  const { solver, calibration, guidance } = run;
   const steps = solver.timesteps.length;
   if (sampler.method !== "calibrated") return { sampler, forecaster: createForecaster(sampler, steps) };
   if (calibration === undefined) {
     throw new TypeError("Cannot run method calibrated as the model has no calibration");
   }
   const { digest, plans, source } = calibration;
-  const correlations = stepCorrelations(calibration, { solver, guidance });
+  const unfit = whyUnfit(run);
+  const correlations = unfit === undefined ? stepCorrelations(calibration, { solver, guidance }) : undefined;
   if (correlations === undefined) {
     const published = resolveSamplerOptions({ method: "spectrum" }, steps);
-    const fallback = `the run's noise levels leave the range that ${showValue(source.scheduler)} recorded ` +
-      `in ${source.steps} steps`;
+    const fallback = unfit ??
+      `the run's noise levels leave the range that ${showValue(source.scheduler)} recorded ` +
+        `in ${source.steps} steps`;
     return {
       sampler: published,
       forecaster: createForecaster(published, steps),
@@ -79,4 +85,14 @@ export function runForecaster(
       };
     },
   };
+}
+
+/** Returns why no calibration can serve a run. Undefined if one can. */
+export function whyUnfit(
+  { solver, phases = [0] }: Pick<RunForecasterOptions, "phases"> & { solver: Pick<Solver, "addsNoise"> },
+): string | undefined {
+  if (solver.addsNoise) return "the solver adds noise at each step, which no earlier feature knows";
+  return phases.length > 1
+    ? "the run changes from one network to another, and a calibration is of one"
+    : undefined;
 }

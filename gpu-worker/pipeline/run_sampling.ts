@@ -9,7 +9,6 @@ import {
   ONE_PHASE,
   phasedForecaster,
   phasedWindow,
-  type Phases,
   planSteps,
   type ResolvedSamplerOptions,
   type Solver,
@@ -31,8 +30,6 @@ export interface SamplingRun extends Omit<RunForecasterOptions, "solver"> {
   solver: Solver;
   /** Initial latents; not changed. */
   initial: Float32Array;
-  /** First steps of the networks that take turns. @default one network takes all steps */
-  phases?: Phases | undefined;
   /** Creates the denoiser. It is disposed of when sampling ends or fails. */
   denoiser: MakeDenoiser;
   /** The part of a recorded feature that is the same at all steps. */
@@ -85,7 +82,7 @@ export async function runSampling(run: SamplingRun): Promise<SamplingResult> {
     // Features are recorded with method none only, and that method has no forecast to measure.
     measureForecastError: onFeature === undefined,
     phases,
-    // A calibration covers a run of one network only.
+    // The forecaster of a calibration is for a run of one network.
     forecaster: phases.length === 1
       ? forecaster
       : phasedForecaster((steps) => createForecaster(sampler, steps), phased),

@@ -66,6 +66,11 @@ export class DpmSolverMultistep extends LambdaSolver {
   readonly #solverType: "midpoint" | "heun";
   readonly #noise: ((count: number) => Float32Array) | undefined;
 
+  /** Whether the algorithm is one of the stochastic ones. */
+  get addsNoise(): boolean {
+    return this.#noise !== undefined;
+  }
+
   /** Converted model outputs since the last reset, the latest first. */
   #outputs: Float32Array[] = [];
 

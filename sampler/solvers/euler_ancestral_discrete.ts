@@ -27,6 +27,8 @@ const DEFAULTS: EulerAncestralDiscreteConfig = {
 
 /** A solver without memory that draws noise at each step, the last one included. */
 export class EulerAncestralDiscrete extends EulerSolver {
+  /** Always true. */
+  readonly addsNoise = true;
   readonly #noise: (count: number) => Float32Array;
 
   /**

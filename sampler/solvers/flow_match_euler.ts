@@ -74,6 +74,11 @@ export class FlowMatchEuler implements Solver {
     this.sigmas = Float64Array.of(...sigmas, read.invertSigmas ? 1 : 0);
   }
 
+  /** Whether sampling is stochastic. */
+  get addsNoise(): boolean {
+    return this.#noise !== undefined;
+  }
+
   addNoise(index: number, original: Float32Array, noise: Float32Array): Float32Array<ArrayBuffer> {
     const sigma = this.sigmas[index]!;
     return addNoise(this, { index, original, noise, alpha: f32(1 - sigma), sigma });

@@ -10,7 +10,7 @@ import type { Solver } from "./solver.ts";
  * @throws {RangeError} If there is no such step.
  */
 export function laterSteps(solver: Solver, begin: number): Solver {
-  const { timesteps, sigmas, initNoiseSigma } = solver;
+  const { timesteps, sigmas, initNoiseSigma, addsNoise = false } = solver;
   const max = timesteps.length - 1;
   assertNumber(begin, { action: "leave out steps", name: "begin", integer: true, min: 0, max });
   if (begin === 0) return solver;
@@ -18,6 +18,7 @@ export function laterSteps(solver: Solver, begin: number): Solver {
     timesteps: timesteps.subarray(begin),
     sigmas: sigmas.subarray(begin),
     initNoiseSigma,
+    addsNoise,
     addNoise: (index, original, noise) => solver.addNoise(begin + index, original, noise),
     scaleModelInput: (index, latents) => solver.scaleModelInput(begin + index, latents),
     step: (index, modelOutput, latents) => solver.step(begin + index, modelOutput, latents),

@@ -24,6 +24,8 @@ export interface Solver {
   readonly sigmas: Float64Array;
   /** Factor from standard normal noise to initial latents. */
   readonly initNoiseSigma: number;
+  /** Whether steps add new noise. Earlier features then say little about later ones. @default false */
+  readonly addsNoise?: boolean;
 
   /**
    * Mixes an original in the denoiser's scale with standard normal noise to the latents at the start of step `index`, where

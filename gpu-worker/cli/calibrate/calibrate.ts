@@ -4,16 +4,21 @@ import {
   coordinateOf,
   coordinatesOf,
   type MeasuredPlan,
+  type MeasuredPlans,
   planOfPasses,
   type Solver,
 } from "../../../sampler/mod.ts";
 import { formatCalibration, parseCalibration } from "../../checkpoint/calibration_file.ts";
+import { CheckpointError } from "../../checkpoint/checkpoint_error.ts";
 import { calibrationPath } from "../../checkpoint/find_calibration.ts";
 import { modelDigest } from "../../checkpoint/model_digest.ts";
 import { describeModel } from "../../model/describe_model.ts";
 import { openPipeline } from "../../model/open_pipeline.ts";
+import { phasesOf, solverOf } from "../../pipeline/family.ts";
 import type { Pipeline } from "../../pipeline/pipeline.ts";
+import { whyUnfit } from "../../pipeline/run_forecaster.ts";
 import { completeRequest } from "../../request/complete_request.ts";
+import type { GenerateRequest } from "../../request/generate_request.ts";
 import { cfgScale } from "../../request/guidance_branches.ts";
 import type { ModelCalibration, StoredCalibration } from "../../request/model_calibration.ts";
 import { GRAPH_CACHE_FOLDER } from "../../session/graph_cache_folder.ts";
@@ -32,6 +37,8 @@ import { meanOf, Trials, type TrialSet } from "./trials.ts";
 const GUIDED_SHARES = [0, 0.3, 0.6, 1];
 /** Full passes of 50 steps at which they are compared. */
 const SHARE_PASSES = [8, 12];
+/** Prompts that they are compared on. */
+const SHARE_PROMPTS = 6;
 /** Seeds of the sets do not meet. */
 const SEED_OFFSETS = { search: 10_000, validate: 20_000 };
 
@@ -48,11 +55,13 @@ export async function calibrate(
   const options = parseCalibrateArguments(args);
   if (options === undefined) return console.log(CALIBRATE_HELP);
   const { model, parts, device, memory, threads } = options;
-  const { checkpoint, reading } = describeModel(model, { ...device, parts });
+  const described = describeModel(model, { ...device, parts });
+  const { checkpoint, reading } = described;
   if (checkpoint.loras.length > 0) {
     throw new UsageError("--lora must be left out, as a calibration belongs to the weights without LoRAs");
   }
   const { given, steps, prompts } = plan(options, reading, checkpoint.path("names.txt"));
+  assertFit(described, completeRequest({ ...given, prompt: " ", steps: steps[0] }, reading));
   const path = options.out ?? calibrationPath(checkpoint);
   await assertWritable(path);
   const digest = modelDigest(checkpoint);
@@ -100,10 +109,15 @@ export async function calibrate(
   });
   calibration = {
     ...calibration,
-    guidedShare: await chooseShare(trials, { calibration, set: setOf("search", steps[0]!), bar }),
+    guidedShare: await chooseShare(trials, {
+      calibration,
+      set: { ...setOf("search", steps[0]!), name: "share", prompts: prompts.search.slice(0, SHARE_PROMPTS) },
+      bar,
+    }),
   };
+  const previous = previousPlans(path, digest);
   for (const count of steps) {
-    const plans = await findPlans(trials, { calibration, steps: count, setOf, options, bar });
+    const plans = await findPlans(trials, { calibration, previous, steps: count, setOf, options, bar });
     calibration = { ...calibration, plans: { ...calibration.plans, [count]: plans } };
     trials.forget(count);
   }
@@ -140,6 +154,19 @@ function plan(
   return { given, steps, prompts };
 }
 
+/** Refuses what no run could use. */
+function assertFit(
+  { family, reading, checkpoint }: ReturnType<typeof describeModel>,
+  request: GenerateRequest,
+): void {
+  const model = { family, reading };
+  const reason = whyUnfit({ solver: solverOf(model, request), phases: phasesOf(model, request) });
+  if (reason === undefined) return;
+  throw new UsageError(
+    `--model must be one that a calibration can serve, but ${checkpoint.folder} is not: ${reason}`,
+  );
+}
+
 function readNames(path: string): string[] {
   try {
     return Deno.readTextFileSync(path).split("\n").filter((name) => name !== "");
@@ -156,7 +183,11 @@ function passesToCome(
 ): number {
   const { record, search, validate } = prompts;
   const numbers = Array.from({ length: most - least + 1 }, (_, i) => least + i);
-  const each = numbers.reduce((sum, passes) => sum + passes * (trials * search.length + validate.length), 0);
+  // Most trials are given up after a few prompts.
+  const each = numbers.reduce(
+    (sum, passes) => sum + passes * (trials * search.length / 2 + validate.length),
+    0,
+  );
   const references = steps.reduce((sum, count) => sum + count * (search.length + validate.length + 16), 0);
   return record.length * steps[0]! + references + steps.length * each;
 }
@@ -271,8 +302,9 @@ async function chooseShare(
 /** Searches the plans for one number of steps and measures them on prompts that the search has not seen. */
 async function findPlans(
   trials: Trials,
-  { calibration, steps, setOf, options: { passes, trials: limit }, bar }: {
+  { calibration, previous, steps, setOf, options: { passes, trials: limit }, bar }: {
     calibration: ModelCalibration;
+    previous: MeasuredPlans;
     steps: number;
     setOf: (name: "search" | "validate", steps: number) => TrialSet;
     options: CalibrateArguments;
@@ -283,11 +315,10 @@ async function findPlans(
   bar.begin(`${steps} steps: how errors reach the picture`, steps * (set.prompts.length + 16));
   const byDistance = PlanCosts.byDistance(calibration, await trials.sigmas(set));
   const bySensitivity = await byDistance.withSensitivity(trials, { set, calibration });
-  const hints = new Map<number, readonly number[]>();
-  if (Object.keys(calibration.plans).length > 0) {
-    for (let count = passes.least; count <= passes.most; count++) {
-      hints.set(count, planOfPasses(calibration.plans, count, { steps }));
-    }
+  const known = [previous, calibration.plans].filter((plans) => Object.keys(plans).length > 0);
+  const hints = new Map<number, (readonly number[])[]>();
+  for (let count = passes.least; count <= passes.most; count++) {
+    hints.set(count, known.map((plans) => planOfPasses(plans, count, { steps })));
   }
   const found = await searchPlans({
     trials,
@@ -308,6 +339,17 @@ async function findPlans(
     plans[count] = { fullSteps, psnr: Number(meanOf(psnrs).toFixed(2)) };
   }
   return plans;
+}
+
+/** Returns the plans of the file that the new one will replace, if it is of this checkpoint. */
+function previousPlans(path: string, digest: string): MeasuredPlans {
+  try {
+    const { source, plans } = parseCalibration(Deno.readTextFileSync(path), path);
+    return source.modelDigest === digest ? plans : {};
+  } catch (error) {
+    if (error instanceof CheckpointError || error instanceof Deno.errors.NotFound) return {};
+    throw error;
+  }
 }
 
 function report({ path, plans, guidedShare, source }: ModelCalibration): void {

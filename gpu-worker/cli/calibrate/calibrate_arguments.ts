@@ -21,7 +21,7 @@ ${PART_HELP}
   --steps A,B              numbers of steps to find plans for; the largest is recorded (the checkpoint's)
   --passes A-B             numbers of full passes to find plans for (4-16)
   --record N               prompts to record features of (24)
-  --search N               prompts to compare plans on (6)
+  --search N               prompts to compare plans on (12)
   --validate N             prompts to measure the found plans on (16)
   --trials N               plans to draw at most for each number of full passes (40)
   --seed N                 seed of the first prompt (7000)
@@ -107,7 +107,7 @@ export function parseCalibrateArguments(args: readonly string[]): CalibrateArgum
     passes: readPasses(flags.passes ?? "4-16"),
     counts: {
       record: whole("record", flags.record ?? 24),
-      search: whole("search", flags.search ?? 6),
+      search: whole("search", flags.search ?? 12),
       validate: whole("validate", flags.validate ?? 16),
     },
     trials: whole("trials", flags.trials ?? 40),

@@ -3,6 +3,7 @@ import {
   CalibratedForecaster,
   findPlans,
   type FindPlansOptions,
+  type Forecaster,
   planCost,
   stepCorrelations,
 } from "../../../sampler/mod.ts";
@@ -13,6 +14,9 @@ import { meanOf, type Trials, type TrialSet } from "./trials.ts";
 const GAPS = 8;
 /** Prompts that each of them is measured on. */
 const GAP_PROMPTS = 2;
+
+/** Rounding hides smaller costs. */
+const LEAST_COST = 1e-15;
 
 /** The part of a plan search that needs no run. */
 export class PlanCosts {
@@ -60,7 +64,7 @@ export class PlanCosts {
       const psnrs = await trials.psnrs(plan, { set: some, calibration });
       const error = meanOf(psnrs.map((psnr) => 10 ** (-psnr / 10)));
       const cost = planCost(plan, this.#options);
-      measured.push({ at: start + (length - 1) / 2, ratio: error / Math.max(cost, Number.MIN_VALUE) });
+      measured.push({ at: start + (length - 1) / 2, ratio: error / Math.max(cost, LEAST_COST) });
     }
     return new PlanCosts({
       ...this.#options,
@@ -76,6 +80,12 @@ export class PlanCosts {
     return findPlans({ ...this.#options, maxPasses, memory: 2 }).map(({ fullSteps }) => fullSteps);
   }
 
+  /** Returns the best plans of another forecaster, whose errors the same products tell. */
+  bestOf(forecaster: Forecaster, maxPasses: number): (readonly number[])[] {
+    return findPlans({ ...this.#options, forecaster, maxPasses }).map(({ fullSteps }) => fullSteps);
+  }
+
+  /** Returns the predicted cost of a plan. */
   of(fullSteps: readonly number[]): number {
     return planCost(fullSteps, this.#options);
   }

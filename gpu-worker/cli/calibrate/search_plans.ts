@@ -1,124 +1,171 @@
 // Searches a step plan for each number of full passes: candidates from the predicted costs, then hill climbing by real runs.
 import type { ModelCalibration } from "../../request/model_calibration.ts";
-import { Mt19937 } from "../../../sampler/numerics/mt19937.ts";
-import { planSteps, SAMPLER_DEFAULTS } from "../../../sampler/mod.ts";
+import { createForecaster, planSteps, SAMPLER_DEFAULTS } from "../../../sampler/mod.ts";
 import type { PlanCosts } from "./plan_costs.ts";
 import { advantage, type Trials, type TrialSet } from "./trials.ts";
 
+type Plan = readonly number[];
+
 export interface SearchPlansOptions {
-  trials: Trials;
+  trials: Pick<Trials, "psnrs">;
   set: TrialSet;
   calibration: ModelCalibration;
-  /** The predictions to begin with. */
-  costs: readonly PlanCosts[];
+  /** The predictions to begin with. The first one ranks plans. */
+  costs: readonly [PlanCosts, ...PlanCosts[]];
   passes: { least: number; most: number };
   /** Plans to draw at most for each number of passes. */
   limit: number;
   /** Plans to try besides the predicted ones, by number of passes. */
-  hints: ReadonlyMap<number, readonly number[]>;
+  hints: ReadonlyMap<number, readonly Plan[]>;
   /** Called before the search for each number of passes. */
   onPasses: (passes: number) => void;
 }
 
 /** A change of plan must gain this many dB, so that the search does not walk along a plateau. */
-const LEAST_GAIN = 0.01;
+const LEAST_GAIN = 0.02;
+/** Plans are drawn whose predicted cost is at most this many times the least one's, or the best one's so far. */
+const COST_RANGE = 1.5;
+/** Plans to draw that come from the plan of one pass more or less. */
+const NEIGHBOURS = 3;
 
-/** Returns the best plan that was found for each number of full passes. */
-export async function searchPlans(options: SearchPlansOptions): Promise<Map<number, readonly number[]>> {
-  const { passes: { least, most }, costs, set, hints, onPasses } = options;
-  const predicted = costs.map((cost) => cost.best(most));
-  const windows = publishedPlans(set.steps);
-  const found = new Map<number, readonly number[]>();
+/**
+ * Returns the best plan that was found for each number of full passes. The second round, from the most passes to the
+ * least, lets a good plan of more passes hand on what it found.
+ */
+export async function searchPlans(options: SearchPlansOptions): Promise<Map<number, Plan>> {
+  const { passes: { least, most }, costs: [cost], set: { steps }, hints, onPasses } = options;
+  const seeds = candidatesOf(options);
+  const climbs = new Map<number, Climb>();
   for (let passes = least; passes <= most; passes++) {
     onPasses(passes);
-    const smaller = found.get(passes - 1);
-    const candidates = [
-      ...predicted.map((plans) => plans[passes - 1]!),
-      hints.get(passes),
-      smaller && extended(smaller, set.steps, costs[0]!),
-      windows.get(passes),
-    ].filter((plan) => plan !== undefined);
-    found.set(passes, await climb(distinct(candidates), options));
+    const climb = new Climb(options);
+    climbs.set(passes, climb);
+    const smaller = climbs.get(passes - 1);
+    const plans = seeds(passes);
+    const limit = COST_RANGE * Math.min(...plans.map((plan) => cost.of(plan)));
+    const longer = smaller ? withOneMore(smaller.best, { cost, steps }) : [];
+    const likely = plans.filter((plan) => cost.of(plan) <= limit);
+    await climb.from([...hints.get(passes) ?? [], ...likely, ...longer]);
   }
-  return found;
+  for (let passes = most - 1; passes >= least; passes--) {
+    onPasses(passes);
+    await climbs.get(passes)!.from(withOneLess(climbs.get(passes + 1)!.best, { cost, steps }));
+  }
+  return new Map([...climbs].map(([passes, { best }]) => [passes, best]));
 }
 
-/** Tries the candidates, then moves single full passes of the best one as long as that helps. */
-async function climb(
-  candidates: readonly (readonly number[])[],
-  { trials, set, calibration, limit }: SearchPlansOptions,
-): Promise<readonly number[]> {
-  const tried = new Set<string>();
-  let best: { plan: readonly number[]; psnrs: readonly number[] } | undefined;
-  const attempt = async (plan: readonly number[]): Promise<boolean> => {
-    if (tried.has(plan.join()) || tried.size >= limit) return false;
-    tried.add(plan.join());
+/** The search for one number of passes. */
+class Climb {
+  readonly #options: SearchPlansOptions;
+  readonly #tried = new Set<string>();
+  #best: { plan: Plan; psnrs: readonly number[] } | undefined;
+
+  constructor(options: SearchPlansOptions) {
+    this.#options = options;
+  }
+
+  get best(): Plan {
+    return this.#best!.plan;
+  }
+
+  /** Tries the candidates. If one of them is better than all before, moves its passes as long as that helps. */
+  async from(candidates: readonly Plan[]): Promise<void> {
+    const before = this.#best;
+    for (const plan of candidates) await this.#attempt(plan);
+    if (this.#best === before) return;
+    while (await this.#move()) { /* The next moves start from the better plan. */ }
+  }
+
+  /** Whether one of the moves, tried in the order of their predicted costs, is better. */
+  async #move(): Promise<boolean> {
+    const { costs: [cost], set: { steps } } = this.#options;
+    const limit = COST_RANGE * cost.of(this.best);
+    const moves = movesOf(this.best, steps).map((plan) => ({ plan, cost: cost.of(plan) }))
+      .filter(({ cost }) => cost <= limit).sort((a, b) => a.cost - b.cost);
+    for (const { plan } of moves) {
+      if (await this.#attempt(plan)) return true;
+    }
+    return false;
+  }
+
+  async #attempt(plan: Plan): Promise<boolean> {
+    const { trials, set, calibration, limit } = this.#options;
+    if (this.#tried.has(plan.join()) || this.#tried.size >= limit) return false;
+    this.#tried.add(plan.join());
+    const best = this.#best;
     const psnrs = await trials.psnrs(plan, { set, calibration, incumbent: best?.psnrs });
     if (best && (psnrs.length < set.prompts.length || advantage(psnrs, best.psnrs) < LEAST_GAIN)) {
       return false;
     }
-    best = { plan, psnrs };
+    this.#best = { plan, psnrs };
     return true;
-  };
-  for (const plan of candidates) await attempt(plan);
-  const random = new Mt19937(candidates[0]!.length);
-  let distance = 1;
-  while (tried.size < limit) {
-    const moves = shuffled(movesOf(best!.plan, { distance, steps: set.steps }), random);
-    let moved = false;
-    for (const plan of moves) moved = await attempt(plan) || moved;
-    if (moved) distance = 1;
-    else if (++distance > 3) break;
   }
-  return best!.plan;
 }
 
-/** Returns the plans in which one full pass is `distance` steps earlier or later. */
-function movesOf(
-  plan: readonly number[],
-  { distance, steps }: { distance: number; steps: number },
-): number[][] {
-  const moves: number[][] = [];
-  for (let i = 1; i < plan.length; i++) {
-    for (const step of [plan[i]! - distance, plan[i]! + distance]) {
-      if (step > plan[i - 1]! && step < (plan[i + 1] ?? steps)) moves.push(plan.with(i, step));
-    }
-  }
-  return moves;
+/** Returns the candidates of a number of passes: predicted ones, and what other methods would take. */
+function candidatesOf(
+  { costs, passes: { most }, set: { steps } }: SearchPlansOptions,
+): (passes: number) => Plan[] {
+  const others = [SAMPLER_DEFAULTS.spectrum, { ...SAMPLER_DEFAULTS.taylorseer, order: 2 }];
+  const lists = [
+    ...costs.map((cost) => cost.best(most)),
+    ...others.map((options) => costs.at(-1)!.bestOf(createForecaster(options, steps), most)),
+  ];
+  const windows = publishedPlans(steps);
+  return (passes) =>
+    distinct([
+      ...lists.map((plans) => plans[passes - 1]!),
+      ...windows.get(passes) ?? [],
+    ]);
 }
 
-/** Adds the full pass that lowers the predicted cost most. */
-function extended(plan: readonly number[], steps: number, costs: PlanCosts): number[] | undefined {
-  let best: number[] | undefined;
-  let least = Infinity;
-  for (let step = 1; step < steps; step++) {
-    if (plan.includes(step)) continue;
-    const longer = [...plan, step].sort((a, b) => a - b);
-    const cost = costs.of(longer);
-    if (cost < least) [best, least] = [longer, cost];
-  }
-  return best;
+/** Returns the plans that move one full pass by one or two steps, or two neighbours, or all later ones, by one step. */
+function movesOf(plan: Plan, steps: number): Plan[] {
+  const moved = (by: number, isMoved: (i: number) => boolean) =>
+    plan.map((step, i) => i > 0 && isMoved(i) ? step + by : step);
+  const moves = [...plan.keys()].slice(1).flatMap((i) =>
+    [-1, 1].flatMap((by) => [
+      moved(by, (j) => j === i),
+      moved(2 * by, (j) => j === i),
+      moved(by, (j) => j === i || j === i + 1),
+      moved(by, (j) => j >= i),
+    ])
+  );
+  return distinct(
+    moves.filter((moved) =>
+      moved.every((step, i) => step < steps && (i === 0 ? step === 0 : step > moved[i - 1]!))
+    ),
+  );
+}
+
+interface Neighbours {
+  cost: PlanCosts;
+  steps: number;
+}
+
+function withOneMore(plan: Plan, { cost, steps }: Neighbours): Plan[] {
+  const free = Array.from({ length: steps }, (_, step) => step).filter((step) => !plan.includes(step));
+  return cheapest(free.map((step) => [...plan, step].sort((a, b) => a - b)), cost);
+}
+
+function withOneLess(plan: Plan, { cost }: Neighbours): Plan[] {
+  return cheapest(plan.slice(1).map((dropped) => plan.filter((step) => step !== dropped)), cost);
+}
+
+function cheapest(plans: readonly Plan[], cost: PlanCosts): Plan[] {
+  const priced = plans.map((plan) => ({ plan, cost: cost.of(plan) })).sort((a, b) => a.cost - b.cost);
+  return priced.slice(0, NEIGHBOURS).map(({ plan }) => plan);
 }
 
 /** Returns the plans of Spectrum's published windows and of windows in between. */
-function publishedPlans(steps: number): Map<number, number[]> {
-  const plans = new Map<number, number[]>();
-  for (const flexWindow of [3, 2, 1.5, 1, 0.75, 0.5, 0.25]) {
-    const plan = planSteps(steps, { fullPasses: { by: "window", ...SAMPLER_DEFAULTS.spectrum, flexWindow } });
-    const fullSteps = plan.flatMap((kind, i) => kind === "full" ? [i] : []);
-    plans.set(fullSteps.length, fullSteps);
-  }
-  return plans;
+function publishedPlans(steps: number): Map<number, Plan[]> {
+  const plans = [3, 2, 1.5, 1, 0.75, 0.5, 0.25].map((flexWindow) =>
+    planSteps(steps, { fullPasses: { by: "window", ...SAMPLER_DEFAULTS.spectrum, flexWindow } })
+      .flatMap((kind, i) => kind === "full" ? [i] : [])
+  );
+  return Map.groupBy(plans, ({ length }) => length);
 }
 
-function distinct(plans: readonly (readonly number[])[]): (readonly number[])[] {
+function distinct(plans: readonly Plan[]): Plan[] {
   return [...new Map(plans.map((plan) => [plan.join(), plan])).values()];
-}
-
-function shuffled<T>(items: T[], random: Mt19937): T[] {
-  for (let i = items.length - 1; i > 0; i--) {
-    const j = random.next() % (i + 1);
-    [items[i], items[j]] = [items[j]!, items[i]!];
-  }
-  return items;
 }

@@ -16,8 +16,8 @@ export interface TrialsOptions {
   signal: AbortSignal;
 }
 
-/** A plan is given up once it is this many dB behind. */
-const GIVE_UP = 0.7;
+/** How much a difference between two plans varies from prompt to prompt, in dB, before any was measured. */
+const PRIOR_DEVIATION = 1.5;
 
 /** A set of prompts at one number of steps. */
 export interface TrialSet {
@@ -41,7 +41,7 @@ export class Trials {
 
   /**
    * Returns the PSNR that a plan reaches on each prompt of a set. Measured once: the log remembers.
-   * @param incumbent PSNRs of a better plan. A plan that falls far behind it is given up after a few prompts.
+   * @param incumbent PSNRs of a better plan. A plan that is behind it by more than chance explains is given up.
    */
   async psnrs(
     fullSteps: readonly number[],
@@ -59,7 +59,7 @@ export class Trials {
     }
     const values: number[] = [];
     for (const index of set.prompts.keys()) {
-      if (incumbent && values.length > 1 && advantage(values, incumbent) < -GIVE_UP) break;
+      if (incumbent && isBehind(values, incumbent)) break;
       const reference = await this.#reference(set, index);
       const drawn = await this.#draw(set, index, { method: "calibrated", fullSteps }, calibration);
       values.push(Number(picturePsnr(reference, drawn).toFixed(4)));
@@ -117,6 +117,14 @@ export class Trials {
       if (key.split(" ")[1] === String(steps)) this.#references.delete(key);
     }
   }
+}
+
+/** Whether `values` are more than one standard error below an incumbent's on the same prompts. */
+function isBehind(values: readonly number[], incumbent: readonly number[]): boolean {
+  if (values.length === 0) return false;
+  const mean = advantage(values, incumbent);
+  const squares = values.reduce((sum, value, i) => sum + (value - incumbent[i]! - mean) ** 2, 0);
+  return mean < -Math.sqrt((PRIOR_DEVIATION ** 2 + squares) / values.length ** 2);
 }
 
 /** Returns by how many dB `values` are better than an incumbent's on the same prompts, on average. */

@@ -1,10 +1,12 @@
 import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
+import { promptsOfFile, promptsOfNames } from "../../../gpu-worker/cli/calibrate/prompt_sets.ts";
 import { planSteps, randn, resolveSamplerOptions } from "../../../sampler/mod.ts";
 import { comparePictures, totalVariation } from "./compare_pictures.ts";
 import { fidelityMethods, PASSES } from "./fidelity_methods.ts";
 import { backgroundOf } from "./recognizer.ts";
 import { ResultLog } from "./result_log.ts";
+import { tablePrompts } from "./table_prompts.ts";
 import { type ColorName, COLORS } from "./training_pictures.ts";
 
 const SIDE = 32;
@@ -28,6 +30,31 @@ describe("fidelityMethods()", () => {
       if (name === "Spectrum, w 0.5" && passes === 10) assert.equal(sampler.flexWindow, 3);
       if (name === "TaylorSeer, order 1" && passes === 10) assert.equal(sampler.windowSize, 6);
     }
+  });
+});
+
+describe("the prompts of a calibration and those of its tables", () => {
+  const read = (path: string) => Deno.readTextFileSync(path).trim().split("\n");
+
+  it("are four disjoint sets of names for models/emoji", () => {
+    const names = read("models/emoji/names.txt");
+    const most = { record: 1000, search: 1000, validate: 1000 };
+    const sets = { ...promptsOfNames(names, most), table: tablePrompts(names) };
+    assert.ok(sets.table.length >= 64);
+    const nameOf = (prompt: string) => prompt.replace(/ on an? \w+ background$/, "");
+    const all = Object.values(sets).flatMap((prompts) => [...new Set(prompts.map(nameOf))]);
+    assert.equal(new Set(all).size, all.length);
+  });
+
+  it("are four disjoint sets of sentences for models/shapes", () => {
+    const counts = { record: 20, search: 6, validate: 16 };
+    const sets = {
+      ...promptsOfFile(read("tests/bench/quality/shapes_prompts.txt"), counts),
+      table: tablePrompts(read("models/shapes/names.txt")),
+    };
+    assert.deepEqual(Object.values(sets).map(({ length }) => length), [20, 6, 16, 48]);
+    const all = Object.values(sets).flat();
+    assert.equal(new Set(all).size, all.length);
   });
 });
 

@@ -9,6 +9,7 @@ import { openPipeline } from "../../../../gpu-worker/model/open_pipeline.ts";
 import { completeRequest } from "../../../../gpu-worker/request/complete_request.ts";
 import type { PartialRequest } from "../../../../gpu-worker/request/generate_request.ts";
 import { goldenPath } from "../../../goldens/golden.ts";
+import { ChangedCheckpoint } from "../../pipeline/changed_checkpoint.ts";
 
 let folder: string;
 let prompts: string;
@@ -135,5 +136,54 @@ describe("deno task calibrate", () => {
       });
     }
     assert.throws(() => Deno.statSync(join(folder, "none.json")), Deno.errors.NotFound);
+  });
+
+  it("refuses models whose runs no calibration can serve", async () => {
+    using ancestral = new ChangedCheckpoint(goldenPath("sdxl/tiny-sd15"), {
+      scheduler: { _class_name: "EulerAncestralDiscreteScheduler" },
+    });
+    const size = ["--width", "16", "--height", "16", "--passes", "2-3"];
+    const cases: [string, string[], RegExp][] = [
+      [ancestral.folder, ["--steps", "6"], /--model must be one .* the solver adds noise at each step/],
+      [goldenPath("wan/tiny-a14b"), ["--steps", "24"], /--model must be one .* from one network to another/],
+    ];
+    for (const [model, rest, message] of cases) {
+      const args = [
+        "--model",
+        model,
+        "--prompt-file",
+        prompts,
+        "--out",
+        join(folder, "no.json"),
+        ...size,
+        ...rest,
+      ];
+      await assert.rejects(run(args), (error: Error) => {
+        assert.ok(error instanceof UsageError, error.message);
+        assert.match(error.message, message);
+        return true;
+      });
+    }
+  });
+
+  it("begins with the plans of the file that it replaces, if that is of the same model", async () => {
+    const out = join(folder, "again.json");
+    const args = argumentsOf("flux/tiny-dev", { out, steps: "9" });
+    await run(args);
+    const { plans, ...rest } = JSON.parse(Deno.readTextFileSync(out));
+    // Three steps at the end are a plan that no prediction chooses. Of equal trials the first one stays.
+    plans["9"]["3"].fullSteps = [0, 7, 8];
+    Deno.writeTextFileSync(out, JSON.stringify({ ...rest, plans }));
+    const tried: string[] = [];
+    const controller = new AbortController();
+    await assert.rejects(calibrate(args, controller.signal, {
+      onPart: (part) => {
+        if (part === "9 steps: measuring the plans") controller.abort(new Error("enough"));
+      },
+    }));
+    for (const line of Deno.readTextFileSync(`${out}.part`).split("\n")) {
+      if (line.startsWith('["search 9 ')) tried.push(line.split('"')[1]!.split(" ").at(-1)!);
+    }
+    assert.ok(tried.includes("0,7,8"), `${tried}`);
   });
 });

@@ -1,0 +1,49 @@
+// Runs that differ from what a calibration was recorded on.
+import type { PartialRequest } from "../../../gpu-worker/request/generate_request.ts";
+import type { CalibrationCase } from "./calibration_draws.ts";
+import type { CalibrationCell } from "./calibration_rows.ts";
+
+/** Prompts that no checkpoint here was trained on. */
+const UNKNOWN = [
+  "a submarine made of glass",
+  "Kathedrale im Nebel",
+  "zzz",
+  "three astronauts",
+  "a",
+  "42 paper boats",
+  "the sound of rain",
+  "an old map, ink on paper",
+];
+
+export interface MismatchOptions {
+  prompts: readonly string[];
+  passes: readonly number[];
+}
+
+export function mismatches(model: string, { prompts, passes }: MismatchOptions): CalibrationCase[] {
+  const isVideo = model.includes("shapes");
+  const cellsOf = (steps: number): CalibrationCell[] =>
+    passes.flatMap((count) => [
+      { row: "calibrated", passes: count, steps, sampler: { method: "calibrated", passes: count } },
+      { row: "Spectrum", passes: count, steps, sampler: { method: "spectrum", passes: count } },
+      { row: "fewer steps", passes: count, steps: count, sampler: { method: "none" } },
+    ]);
+  const of = (name: string, change: Partial<PartialRequest>, some = prompts): CalibrationCase => ({
+    name,
+    prompts: some,
+    request: (i) => ({ prompt: some[i]!, seed: 42 + i, steps: 50, ...change }),
+    cells: cellsOf(change.steps ?? 50),
+  });
+  const guidance = (scale: number) => isVideo ? { guidanceScale: scale } : { trueCfgScale: scale };
+  return [
+    of("as recorded", {}),
+    { ...of("seeds from 10^9 on", {}), request: (i) => ({ prompt: prompts[i]!, seed: 1e9 + i, steps: 50 }) },
+    of("unknown prompts", {}, UNKNOWN),
+    ...[1, 1.5, 3, 5, 7].map((scale) => of(`guidance ${scale}`, guidance(scale))),
+    ...isVideo
+      ? [of("9 frames", { numFrames: 9 }), of("33 frames", { numFrames: 33 })]
+      : [of("96x96 pixels", { width: 96, height: 96 }), of("64x128 pixels", { width: 64, height: 128 })],
+    of("37 steps", { steps: 37 }),
+    of("100 steps", { steps: 100 }),
+  ];
+}
