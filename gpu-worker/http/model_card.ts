@@ -5,6 +5,7 @@ import { requestLimits } from "../request/request_limits.ts";
 import type { ModelCard } from "../../protocol/wire/model_card.ts";
 import type { ModelInfo } from "../pipeline/pipeline.ts";
 import type { ModelSource } from "./model_pool.ts";
+import type { MeasuredPlan, MeasuredPlans } from "../../sampler/mod.ts";
 import { toWire } from "../request/wire_settings.ts";
 
 /** Returns the field `weights` of cards and receipts. */
@@ -37,12 +38,8 @@ export function modelCard(
     ...calibration && {
       calibration: {
         steps: calibration.source.steps,
-        psnr: Object.fromEntries(
-          Object.entries(calibration.plans).map(([steps, plans]) => [
-            steps,
-            Object.fromEntries(Object.entries(plans).map(([passes, { psnr }]) => [passes, psnr])),
-          ]),
-        ),
+        psnr: mapPlans(calibration.plans, ({ psnr }) => psnr),
+        full_steps: mapPlans(calibration.plans, ({ fullSteps }) => fullSteps),
       },
     },
     limits: {
@@ -62,4 +59,17 @@ export function modelCard(
     ...startImage && { start_image: { strength: startImage.strength, partial_step: startImage.partialStep } },
     ...video && { video: { frame_step: video.frameStep, max_frames: video.maxFrames } },
   };
+}
+
+/** Number of steps -> number of full passes -> what `read` says of their plan. */
+function mapPlans<T>(
+  plans: MeasuredPlans,
+  read: (plan: MeasuredPlan) => T,
+): Record<string, Record<string, T>> {
+  return Object.fromEntries(
+    Object.entries(plans).map(([steps, ofSteps]) => [
+      steps,
+      Object.fromEntries(Object.entries(ofSteps).map(([passes, plan]) => [passes, read(plan)])),
+    ]),
+  );
 }

@@ -30,6 +30,10 @@ export const modelCardSchema = z.object({
     psnr: z.record(z.string(), z.record(z.string(), z.number())).describe(
       "Number of steps -> number of full passes -> PSNR in dB against all steps in full, on prompts kept for that.",
     ),
+    full_steps: z.record(z.string(), z.record(z.string(), z.array(z.int()).readonly())).exactOptional()
+      .describe(
+        "Number of steps -> number of full passes -> which steps are full, by their indices. Workers of earlier versions lack it.",
+      ),
   }).exactOptional().describe(
     "What method calibrated, `passes` and `quality` go by. Absent without a calibration.",
   ),

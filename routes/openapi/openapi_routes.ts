@@ -14,14 +14,19 @@ const HTML = `<!doctype html>
 <title>Spectrum Edge: API</title>
 <link rel="icon" href="/page/icon.svg">
 <link rel="stylesheet" href="/docs/swagger-ui.css">
+<link rel="stylesheet" href="/docs/back.css">
 </head>
 <body>
+<p class="back"><a href="/">Spectrum Edge: draw in the browser</a></p>
 <div id="api"></div>
 <script src="/docs/swagger-ui-bundle.js"></script>
 <script src="/docs/start.js"></script>
 </body>
 </html>
 `;
+
+/** Swagger UI is as wide, in the same letters. */
+const BACK = `.back { max-width: 1460px; margin: 16px auto 0; padding: 0 20px; font: 14px sans-serif }\n`;
 
 /** Without a link to a validator elsewhere. */
 const START =
@@ -30,6 +35,7 @@ const START =
 const FILES: Record<string, { text: string; type: string }> = {
   "swagger-ui.css": { text: swaggerCss, type: "text/css; charset=utf-8" },
   "swagger-ui-bundle.js": { text: swaggerJs, type: "text/javascript; charset=utf-8" },
+  "back.css": { text: BACK, type: "text/css; charset=utf-8" },
   "start.js": { text: START, type: "text/javascript; charset=utf-8" },
 };
 

@@ -44,8 +44,25 @@ import stageJs from "./browser/stage.js" with { type: "text" };
 import stepStripJs from "./browser/step_strip.js" with { type: "text" };
 import themeCss from "./browser/theme.css" with { type: "text" };
 import themeButtonJs from "./browser/theme_button.js" with { type: "text" };
+import followEventsJs from "./browser/follow_events.js" with { type: "text" };
+import reconnectJs from "./browser/reconnect.js" with { type: "text" };
+import calibratedPlanJs from "./browser/calibrated_plan.js" with { type: "text" };
+import passesFieldJs from "./browser/passes_field.js" with { type: "text" };
+import keptValuesJs from "./browser/kept_values.js" with { type: "text" };
+import openRunsJs from "./browser/open_runs.js" with { type: "text" };
+import runProgressJs from "./browser/run_progress.js" with { type: "text" };
+import pictureGridJs from "./browser/picture_grid.js" with { type: "text" };
+import zoomDialogJs from "./browser/zoom_dialog.js" with { type: "text" };
+import modelFactsJs from "./browser/model_facts.js" with { type: "text" };
+import formMemoryJs from "./browser/form_memory.js" with { type: "text" };
+import runSignsJs from "./browser/run_signs.js" with { type: "text" };
+import runOfferJs from "./browser/run_offer.js" with { type: "text" };
+import zoomCss from "./browser/zoom.css" with { type: "text" };
+import pictureNameJs from "./browser/picture_name.js" with { type: "text" };
+import zipFileJs from "./browser/zip_file.js" with { type: "text" };
+import historyItemJs from "./browser/history_item.js" with { type: "text" };
 import indexHtml from "./browser/index.html" with { type: "text" };
-import { METHOD_OPTIONS, METHODS, OPTIONS, SAMPLER_DEFAULTS } from "../../sampler/options/mod.ts";
+import { METHOD_OPTIONS, METHODS, OPTIONS, QUALITY_LEVELS, SAMPLER_DEFAULTS } from "../../sampler/options/mod.ts";
 
 /** File name in browser/ -> its text. */
 export const ASSETS: Readonly<Record<string, string>> = {
@@ -84,7 +101,7 @@ export const ASSETS: Readonly<Record<string, string>> = {
   "run.css": runCss,
   "run_request.js": runRequestJs,
   "run_view.js": runViewJs,
-  "sampler_table.js": moduleOf({ METHOD_OPTIONS, METHODS, OPTIONS, SAMPLER_DEFAULTS }),
+  "sampler_table.js": moduleOf({ METHOD_OPTIONS, METHODS, OPTIONS, QUALITY_LEVELS, SAMPLER_DEFAULTS }),
   "scaling_choice.js": scalingChoiceJs,
   "show_facts.js": showFactsJs,
   "slots.js": slotsJs,
@@ -93,6 +110,23 @@ export const ASSETS: Readonly<Record<string, string>> = {
   "step_strip.js": stepStripJs,
   "theme.css": themeCss,
   "theme_button.js": themeButtonJs,
+  "follow_events.js": followEventsJs,
+  "reconnect.js": reconnectJs,
+  "calibrated_plan.js": calibratedPlanJs,
+  "passes_field.js": passesFieldJs,
+  "kept_values.js": keptValuesJs,
+  "open_runs.js": openRunsJs,
+  "run_progress.js": runProgressJs,
+  "picture_grid.js": pictureGridJs,
+  "zoom_dialog.js": zoomDialogJs,
+  "model_facts.js": modelFactsJs,
+  "form_memory.js": formMemoryJs,
+  "run_signs.js": runSignsJs,
+  "run_offer.js": runOfferJs,
+  "zoom.css": zoomCss,
+  "picture_name.js": pictureNameJs,
+  "zip_file.js": zipFileJs,
+  "history_item.js": historyItemJs,
   "index.html": indexHtml,
 };
 

@@ -30,33 +30,52 @@ export const apiKey = {
       try {
         return await action(apiKey.value);
       } catch (error) {
-        if (!(error instanceof ApiError) || error.status !== 401 || !await ask(error.message)) throw error;
+        if (!(error instanceof ApiError) || error.status !== 401) throw error;
+        keyButton().hidden = false;
+        if (await ask(error.message) !== "use") throw error;
       }
     }
   },
+
+  /** The button that changes the key or forgets it: there while the service asks for one. @param {() => void} onChange */
+  showButton(onChange) {
+    const button = keyButton();
+    button.hidden = apiKey.value === undefined;
+    button.addEventListener("click", async () => {
+      if (await ask("") === "use") onChange();
+    });
+  },
 };
+
+function keyButton() {
+  return /** @type {HTMLElement} */ (document.getElementById("key-button"));
+}
 
 /**
  * @param {string} reason
- * @returns {Promise<boolean>} false if the user gave no key.
+ * @returns {Promise<"use" | "forget" | "cancel">} "use" if the user gave a key.
  */
 function ask(reason) {
   const dialog = /** @type {HTMLDialogElement} */ (document.getElementById("key-dialog"));
   const input = /** @type {HTMLInputElement} */ (document.getElementById("key"));
+  const forget = document.getElementById("key-forget");
   const note = document.getElementById("key-reason");
   if (note) note.textContent = reason;
+  if (forget) forget.hidden = apiKey.value === undefined;
   dialog.returnValue = "cancel";
   input.value = "";
   dialog.showModal();
   return new Promise((resolve) => {
     // Kept before the dialog is gone: "close" comes a moment later, and a request in between would still have the old key.
     const keep = (/** @type {SubmitEvent} */ { submitter }) => {
-      if (submitter?.getAttribute("value") === "use") sessionStorage.setItem(NAME, input.value.trim());
+      const choice = submitter?.getAttribute("value");
+      if (choice === "use") sessionStorage.setItem(NAME, input.value.trim());
+      if (choice === "forget") sessionStorage.removeItem(NAME);
     };
     dialog.addEventListener("submit", keep);
     dialog.addEventListener("close", () => {
       dialog.removeEventListener("submit", keep);
-      resolve(dialog.returnValue === "use");
+      resolve(/** @type {"use" | "forget" | "cancel"} */ (dialog.returnValue));
     }, { once: true });
   });
 }

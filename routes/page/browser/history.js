@@ -8,6 +8,7 @@
  * @property {ImageRequest} request
  * @property {Receipt} receipt
  * @property {Blob} picture
+ * @property {boolean} [favourite] Stays whatever the bounds say.
  */
 
 const NAME = "spectrum-edge";
@@ -49,12 +50,20 @@ export class History {
   async add(entry) {
     const name = nameOf(entry.request);
     let bytes = entrySize(entry);
+    let favourite = entry.favourite ?? false;
     for (const [index, earlier] of (await this.list()).entries()) {
+      const isSame = nameOf(earlier.request) === name;
+      if (isSame) favourite ||= earlier.favourite ?? false;
       bytes += entrySize(earlier);
-      const full = index + 1 >= this.#maxEntries || bytes > this.#maxBytes;
-      if (full || nameOf(earlier.request) === name) await this.delete(earlier.id);
+      const full = !earlier.favourite && (index + 1 >= this.#maxEntries || bytes > this.#maxBytes);
+      if (full || isSame) await this.delete(earlier.id);
     }
-    await settled(this.#store("readwrite").add(entry));
+    await settled(this.#store("readwrite").add({ ...entry, favourite }));
+  }
+
+  /** @param {HistoryEntry} entry One that is there, with what has changed. */
+  async update(entry) {
+    await settled(this.#store("readwrite").put(entry));
   }
 
   /**
@@ -71,8 +80,9 @@ export class History {
     await settled(this.#store("readwrite").delete(id));
   }
 
+  /** Deletes all but favourites. */
   async clear() {
-    await settled(this.#store("readwrite").clear());
+    for (const { id, favourite } of await this.list()) if (!favourite) await this.delete(id);
   }
 
   /** @param {IDBTransactionMode} mode */

@@ -1,8 +1,8 @@
-// The history as a shelf of thumbnails: open, delete, clear.
+// The history as a shelf of thumbnails: search, favourites, export, clear.
 import { entrySize } from "./history.js";
-import { movingPicture } from "./moving_picture.js";
-import { METHOD_OPTIONS } from "./method_options.js";
-import { fromTemplate, slot } from "./slots.js";
+import { historyItem } from "./history_item.js";
+import { pictureName } from "./picture_name.js";
+import { zipFile } from "./zip_file.js";
 
 /** @import { History, HistoryEntry } from "./history.js" */
 
@@ -10,6 +10,10 @@ export class HistoryView {
   #section;
   #history;
   #onOpen;
+  #search;
+  #favourites;
+  /** @type {HistoryEntry[]} */
+  #entries = [];
   /** @type {string[]} */
   #urls = [];
   #clearing = false;
@@ -22,6 +26,15 @@ export class HistoryView {
     this.#section = section;
     this.#history = history;
     this.#onOpen = onOpen;
+    this.#search = /** @type {HTMLInputElement} */ (this.#find("#search-history"));
+    this.#search.addEventListener("input", () => this.#show());
+    this.#favourites = this.#find("#favourites");
+    this.#favourites.addEventListener("click", () => {
+      const isOn = this.#favourites.getAttribute("aria-pressed") === "true";
+      this.#favourites.setAttribute("aria-pressed", String(!isOn));
+      this.#show();
+    });
+    this.#find("#export-history").addEventListener("click", () => void this.#export());
     const clear = this.#find("#clear-history");
     clear.addEventListener("click", async () => {
       // Asked twice: the pictures are nowhere else.
@@ -40,62 +53,90 @@ export class HistoryView {
 
   /** Shows what the history holds now. */
   async refresh() {
-    const entries = await this.#history.list();
+    this.#entries = await this.#history.list();
+    this.#section.hidden = this.#entries.length === 0;
+    this.#show();
+  }
+
+  #show() {
+    const shown = this.#found();
+    const { length } = this.#entries;
+    const pictures = length === 1 ? "1 picture" : `${length} pictures`;
+    const bytes = this.#entries.reduce((sum, entry) => sum + entrySize(entry), 0);
+    this.#find("#history-size").textContent = shown.length === length
+      ? `${pictures}, ${size(bytes)}`
+      : `${shown.length} of ${pictures}`;
     for (const url of this.#urls.splice(0)) URL.revokeObjectURL(url);
-    this.#section.hidden = entries.length === 0;
-    const bytes = entries.reduce((sum, entry) => sum + entrySize(entry), 0);
-    this.#find("#history-size").textContent = `${entries.length} ${
-      entries.length === 1 ? "picture" : "pictures"
-    }, ${size(bytes)}`;
-    this.#find("#pictures").replaceChildren(...entries.map((entry) => this.#item(entry)));
+    this.#find("#pictures").replaceChildren(...shown.map((entry) => this.#item(entry)));
+  }
+
+  /** The entries that the search and the choice of favourites leave. */
+  #found() {
+    const words = this.#search.value.toLocaleLowerCase().split(/\s+/);
+    const onlyFavourites = this.#favourites.getAttribute("aria-pressed") === "true";
+    return this.#entries.filter(({ request: { prompt }, favourite }) => {
+      const text = prompt.toLocaleLowerCase();
+      return (favourite || !onlyFavourites) && words.every((word) => text.includes(word));
+    });
   }
 
   /** @param {HistoryEntry} entry */
   #item(entry) {
-    const { id, request, receipt, picture } = entry;
-    const item = fromTemplate("history-template");
-    const label =
-      `${request.prompt}, ${METHOD_OPTIONS[receipt.method].label}, ${receipt.full_steps.length} of ` +
-      `${receipt.full_steps.length + receipt.forecast_steps.length} full passes, seed ${receipt.seed}`;
-    slot(item, "caption", HTMLElement).textContent = `${
-      METHOD_OPTIONS[receipt.method].label
-    }, ${receipt.full_steps.length}`;
-    const image = slot(item, "image", HTMLImageElement);
-    const url = URL.createObjectURL(picture);
+    const url = URL.createObjectURL(entry.picture);
     this.#urls.push(url);
-    image.loading = "lazy";
-    if (picture.type.startsWith("video/")) {
-      image.replaceWith(movingPicture(url, { type: picture.type, alt: "" }));
-    } else image.src = url;
-    const open = slot(item, "open", HTMLButtonElement);
-    open.title = label;
-    open.setAttribute("aria-label", `Open ${label}`);
-    open.addEventListener("click", () => this.#onOpen(entry));
-    const remove = slot(item, "delete", HTMLButtonElement);
-    remove.title = "Delete";
-    remove.setAttribute("aria-label", `Delete ${label}`);
-    remove.addEventListener("click", () => this.#delete(id, item));
-    return item;
+    return historyItem(entry, {
+      url,
+      onOpen: () => this.#onOpen(entry),
+      onFavourite: () => void this.#toggle(entry),
+      onDelete: () => void this.#delete(entry),
+    });
+  }
+
+  /** @param {HistoryEntry} entry */
+  async #toggle(entry) {
+    const place = this.#found().indexOf(entry);
+    await this.#history.update({ ...entry, favourite: !entry.favourite });
+    await this.refresh();
+    this.#focus(place, "favourite");
+  }
+
+  /** @param {HistoryEntry} entry */
+  async #delete(entry) {
+    const place = this.#found().indexOf(entry);
+    await this.#history.delete(entry.id);
+    await this.refresh();
+    // The focus stays in the row, for who deletes several by keyboard.
+    this.#focus(place, "open");
   }
 
   /**
-   * @param {number} id
-   * @param {HTMLElement} item
+   * @param {number} place
+   * @param {string} slot
    */
-  async #delete(id, item) {
-    const neighbour = item.nextElementSibling ?? item.previousElementSibling;
-    const place = neighbour && [...this.#find("#pictures").children].indexOf(neighbour);
-    await this.#history.delete(id);
-    await this.refresh();
-    // The focus stays in the row, for who deletes several by keyboard.
-    const next = this.#find("#pictures").children[Math.max((place ?? 0) - 1, 0)];
-    next?.querySelector("button")?.focus();
+  #focus(place, slot) {
+    const { children } = this.#find("#pictures");
+    const item = children[Math.min(place, children.length - 1)];
+    /** @type {HTMLElement | null | undefined} */ (item?.querySelector(`[data-slot="${slot}"]`))?.focus();
+  }
+
+  /** One picture as it is, several as a ZIP archive. */
+  async #export() {
+    const files = this.#found().map((entry) => ({ name: pictureName(entry), content: entry.picture }));
+    const [first] = files;
+    if (!first) return;
+    const link = document.createElement("a");
+    link.download = files.length === 1 ? first.name : "spectrum-edge.zip";
+    link.href = URL.createObjectURL(files.length === 1 ? first.content : await zipFile(files));
+    link.click();
+    // The download has its own hold on the bytes once it has begun.
+    setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
   }
 
   /** @param {boolean} clearing */
   #confirm(clearing) {
     this.#clearing = clearing;
-    this.#find("#clear-history").textContent = clearing ? "Delete all, really?" : "Clear";
+    const kept = this.#entries.some(({ favourite }) => favourite) ? "all but favourites" : "all";
+    this.#find("#clear-history").textContent = clearing ? `Delete ${kept}, really?` : "Clear";
   }
 
   /** @param {string} selector */

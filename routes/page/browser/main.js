@@ -2,17 +2,25 @@
 import { Announcer } from "./announcer.js";
 import { ApiError } from "./api_error.js";
 import { apiKey } from "./api_key.js";
+import { FormMemory } from "./form_memory.js";
 import { History } from "./history.js";
 import { HistoryView } from "./history_view.js";
+import { openKeptValues } from "./kept_values.js";
 import { listModels } from "./list_models.js";
+import { modelFacts } from "./model_facts.js";
+import { OpenRuns } from "./open_runs.js";
 import { promptSuggestions } from "./prompt_suggestions.js";
+import { isAway, reconnect } from "./reconnect.js";
 import { RequestForm } from "./request_form.js";
+import { offerRun } from "./run_offer.js";
 import { runRequest } from "./run_request.js";
+import { RunSigns } from "./run_signs.js";
 import { scalingChoice } from "./scaling_choice.js";
 import { Stage } from "./stage.js";
 import { themeButton } from "./theme_button.js";
 
 /** @import { HistoryEntry } from "./history.js" */
+/** @import { OpenRun } from "./open_runs.js" */
 /** @import { Finished } from "./run_request.js" */
 /** @import { RunView } from "./run_view.js" */
 
@@ -23,55 +31,94 @@ const formElement = /** @type {HTMLFormElement} */ (find("request"));
 
 const announcer = new Announcer(find("live"));
 const stage = new Stage(find("stage"));
-const form = new RequestForm(formElement, { onChange: showPlans, onModel: showModel });
+const values = openKeptValues();
+const openRuns = new OpenRuns(values);
+const signs = new RunSigns(find("notify"));
+const form = new RequestForm(formElement, { onChange: changed, onModel: showModel });
+const memory = new FormMemory(form, { values });
 const shelf = openShelf();
 /** @type {AbortController | undefined} */
 let running;
+/** Whether the form says that the service is away or refuses: no longer true once it answers. */
+let isComplaining = false;
 
 themeButton(find("theme"));
 scalingChoice(find("scaling"), document.documentElement);
+apiKey.showButton(() => void showModels());
 formElement.addEventListener("submit", (event) => {
   event.preventDefault();
-  if (!running) void run();
+  if (!running) void begin();
 });
 find("cancel").addEventListener("click", () => running?.abort());
+find("stage").addEventListener("use-picture", (event) => {
+  if (event instanceof CustomEvent) form.startFrom({ image: event.detail });
+});
 document.addEventListener("keydown", onKey);
+memory.restore();
 showPlans();
 await showModels();
+await takeUp();
 
 /** Runs what the form asks for. */
-async function run() {
+async function begin() {
   form.clearErrors();
   const requests = form.requests();
   const prompt = requests[0]?.prompt;
   if (!prompt) return form.showError({ param: "prompt", message: "Say what to draw" });
+  changed();
+  const plans = form.plans();
+  await run({ id: crypto.randomUUID(), requests, plans, partialImages: form.partialImages, jobs: [] });
+}
 
+/** @param {OpenRun} open A run to begin, or to take up where it is. */
+async function run(open) {
+  const { requests, plans } = open;
+  const prompt = requests[0]?.prompt ?? "";
   const controller = new AbortController();
   setRunning(controller);
-  const views = stage.open(form.plans());
-  const finished = await runAll(requests, { views, signal: controller.signal });
+  find("offer").hidden = true;
+  const views = stage.open(plans);
+  signs.running();
+  const finished = await runAll(open, { views, signal: controller.signal });
   setRunning(undefined);
+  await openRuns.forget(open);
 
   await stage.close(finished);
-  if (finished.length === requests.length) announcer.say(`${views.at(-1)?.status}: ${prompt}`);
-  for (const picture of finished) await (await shelf)?.add(picture);
+  const isDone = finished.length === requests.length;
+  signs.ended({ prompt, finished: isDone });
+  if (isDone) announcer.say(`${views.at(-1)?.status}: ${prompt}`);
+  for (const picture of finished.flat()) await (await shelf)?.add(picture);
 }
 
 /**
  * One after the other, up to the first that fails.
  *
- * @param {ReturnType<RequestForm["requests"]>} requests
+ * @param {OpenRun} open
  * @param {{ views: readonly RunView[], signal: AbortSignal }} options A view for each request.
  */
-async function runAll(requests, { views, signal }) {
-  /** @type {Finished[]} */
+async function runAll(open, { views, signal }) {
+  /** @type {Finished[][]} */
   const finished = [];
   for (const [index, view] of views.entries()) {
-    const request = requests[index];
+    const request = open.requests[index];
     if (!request) break;
     try {
-      const options = { view, announcer, partialImages: form.partialImages, signal };
-      finished.push(await runRequest(request, options));
+      finished.push(
+        await runRequest(request, {
+          view,
+          signal,
+          partialImages: open.partialImages,
+          job: open.jobs[index],
+          onJob(job) {
+            open.jobs[index] = job;
+            openRuns.note(open).catch(() => {});
+          },
+          onProgress() {
+            announcer.progress(view.status);
+            signs.running(view.secondsLeft);
+          },
+        }),
+      );
     } catch (error) {
       const reason = showFailure(error, { run: index });
       for (const rest of views.slice(index)) rest.stop(reason);
@@ -79,6 +126,14 @@ async function runAll(requests, { views, signal }) {
     }
   }
   return finished;
+}
+
+/** Goes on with the run that the address names, or offers one that was left. */
+async function takeUp() {
+  const own = await openRuns.own();
+  if (running) return;
+  if (own) return await run(own);
+  await offerRun(find("offer"), { runs: openRuns, onTake: (left) => void (running ?? run(left)) });
 }
 
 /**
@@ -93,6 +148,10 @@ function showFailure(error, { run }) {
   }
   const known = error instanceof ApiError;
   form.showError(known ? error : { message: UNREACHABLE }, { run });
+  if (!known && isAway(error)) {
+    isComplaining = true;
+    void showModels();
+  }
   return known ? "Failed" : "No connection";
 }
 
@@ -102,11 +161,19 @@ function setRunning(controller) {
   // Not disabled: that would drop the focus of who has just pressed it.
   find("generate").setAttribute("aria-disabled", String(running !== undefined));
   find("cancel").hidden = running === undefined;
+  find("keys").hidden = running !== undefined;
   find("history").inert = running !== undefined;
 }
 
+function changed() {
+  memory.save();
+  showPlans();
+}
+
 function showPlans() {
-  stage.plan(form.plans());
+  const { model } = form;
+  const [first, ...rest] = form.plans();
+  if (first) stage.plan([{ ...first, facts: model && modelFacts(model) }, ...rest]);
 }
 
 async function openShelf() {
@@ -125,23 +192,31 @@ async function openShelf() {
 function restore(entry) {
   form.clearErrors();
   form.restore(entry.request);
+  memory.save();
   const [plan] = form.plans();
   if (plan) stage.restore(plan, entry);
 }
 
+/** Asks which models there are, for as long as the service is away. */
 async function showModels() {
+  const complain = (/** @type {string} */ message) => {
+    if (!running) form.showError({ message });
+    isComplaining = true;
+  };
   try {
-    await readModels();
+    const onLost = () => complain(`${UNREACHABLE}. The page tries again by itself.`);
+    form.models = await reconnect(readModels, { onLost });
   } catch (error) {
-    form.showError({ message: error instanceof ApiError ? error.message : UNREACHABLE });
-    return;
+    return complain(error instanceof ApiError ? error.message : UNREACHABLE);
   }
+  if (isComplaining) form.clearErrors();
+  isComplaining = false;
   showModel();
   showPlans();
 }
 
-async function readModels() {
-  form.models = await apiKey.with((key) => listModels({ apiKey: key }));
+function readModels() {
+  return apiKey.with((key) => listModels({ apiKey: key }));
 }
 
 function showModel() {
@@ -149,10 +224,12 @@ function showModel() {
   find("model-line").textContent = model
     ? [model.id, model.title ?? model.pipeline_class].filter(Boolean).join(", ")
     : "";
+  find("stage").toggleAttribute("data-takes-images", model?.start_image !== undefined);
   promptSuggestions(find("suggestions"), {
     names: model?.names ?? [],
     onPick(name) {
       form.prompt = name;
+      memory.save();
       find("prompt").focus();
     },
   });
@@ -160,7 +237,8 @@ function showModel() {
 
 /** @param {KeyboardEvent} event */
 function onKey(event) {
-  if (event.isComposing) return;
+  // A dialog has keys of its own.
+  if (event.isComposing || document.querySelector("dialog[open]")) return;
   if (event.key === "Escape") running?.abort();
   const inPrompt = event.target === find("prompt");
   if (event.key === "Enter" && (event.ctrlKey || event.metaKey || (inPrompt && !event.shiftKey))) {

@@ -29,11 +29,37 @@ export function splitModelName(id) {
  * @param {string} id
  */
 export function describeLoras(id) {
-  const names = splitModelName(id).loras.map(({ file, weight }) => {
-    const stem = file.replace(/^.*[/\\]/, "").replace(/\.safetensors$/, "");
-    return weight === "1" ? stem : `${stem} ${weight}`;
-  });
+  const { loras } = splitModelName(id);
+  const names = loras.map(({ file, weight }) => weight === "1" ? stem(file) : `${stem(file)} ${weight}`);
   return names.join(" + ") || "None";
+}
+
+/**
+ * The same without weights.
+ *
+ * @param {string} id
+ */
+export function nameLoras(id) {
+  return splitModelName(id).loras.map(({ file }) => stem(file)).join(" + ") || "None";
+}
+
+/**
+ * "0.7", "0.7 + 1" of two.
+ *
+ * @param {string} id
+ */
+export function describeWeights(id) {
+  return splitModelName(id).loras.map(({ weight }) => weight).join(" + ");
+}
+
+/**
+ * Files of LoRAs -> the models that differ in nothing but their weights, in the service's order.
+ *
+ * @param {readonly Model[]} models Of one checkpoint.
+ * @returns {Map<string, Model[]>}
+ */
+export function byLoras(models) {
+  return Map.groupBy(models, ({ id }) => splitModelName(id).loras.map(({ file }) => file).join("+"));
 }
 
 /**
@@ -44,4 +70,9 @@ export function describeLoras(id) {
  */
 export function byCheckpoint(models) {
   return Map.groupBy(models, ({ id }) => splitModelName(id).checkpoint);
+}
+
+/** @param {string} file */
+function stem(file) {
+  return file.replace(/^.*[/\\]/, "").replace(/\.safetensors$/, "");
 }

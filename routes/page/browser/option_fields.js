@@ -3,12 +3,19 @@ import { FIELDS, METHOD_OPTIONS } from "./method_options.js";
 
 /** One radio button for each method. @param {string} name Sets this group apart from others. */
 export function methodChoices(name) {
-  return Object.entries(METHOD_OPTIONS).map(([value, { label }]) => {
-    const text = document.createElement("span");
-    text.textContent = label;
-    const radio = Object.assign(document.createElement("input"), { type: "radio", name, value });
-    return wrap("label", radio, text);
-  });
+  return Object.entries(METHOD_OPTIONS).map(([value, { label }]) => choice({ name, value, label }));
+}
+
+/**
+ * One radio button of a segmented choice.
+ *
+ * @param {{ name: string, value: string, label: string }} options
+ */
+export function choice({ name, value, label }) {
+  const text = document.createElement("span");
+  text.textContent = label;
+  const radio = Object.assign(document.createElement("input"), { type: "radio", name, value });
+  return wrap("label", radio, text);
 }
 
 /** One number field for each option. */

@@ -2,6 +2,7 @@
 import { apiKey } from "./api_key.js";
 import { curlCommand } from "./curl_command.js";
 import { METHOD_OPTIONS } from "./method_options.js";
+import { pictureName } from "./picture_name.js";
 import { showFacts } from "./show_facts.js";
 import { slot } from "./slots.js";
 
@@ -13,9 +14,9 @@ const PARTS = /** @type {const} */ (["queue", "encode", "denoise", "decode"]);
  * Fills the receipt part of a run.
  *
  * @param {HTMLElement} root
- * @param {{ request: ImageRequest, receipt: Receipt, pictureUrl: string }} finished
+ * @param {{ request: ImageRequest, receipt: Receipt, picture: Blob, pictureUrl: string }} finished
  */
-export function showReceipt(root, { request, receipt, pictureUrl }) {
+export function showReceipt(root, { request, receipt, picture, pictureUrl }) {
   const passes = receipt.full_steps.length;
   // Fewer than the request's where it started from an image.
   const steps = passes + receipt.forecast_steps.length;
@@ -29,9 +30,11 @@ export function showReceipt(root, { request, receipt, pictureUrl }) {
 
   const download = slot(root, "download", HTMLAnchorElement);
   download.href = pictureUrl;
-  download.download = `${
-    fileName(request.prompt)
-  }-${receipt.seed}-${receipt.method}.${request.output_format}`;
+  download.download = pictureName({ request, receipt });
+  slot(root, "use", HTMLButtonElement).onclick = () => {
+    const detail = new File([picture], download.download, { type: picture.type });
+    root.dispatchEvent(new CustomEvent("use-picture", { detail, bubbles: true }));
+  };
   const label = slot(root, "curl-label", HTMLElement);
   slot(root, "curl", HTMLButtonElement).onclick = async () => {
     const command = curlCommand(request, { origin: location.origin, withKey: apiKey.value !== undefined });
@@ -40,6 +43,8 @@ export function showReceipt(root, { request, receipt, pictureUrl }) {
     setTimeout(() => label.textContent = "Copy as curl", 1600);
   };
   for (const part of root.querySelectorAll("[hidden]")) part.removeAttribute("hidden");
+  // A video starts nothing.
+  slot(root, "use", HTMLButtonElement).hidden = picture.type.startsWith("video/");
   slot(root, "reading", HTMLElement).hidden = true;
 }
 
@@ -113,10 +118,4 @@ function showTimes(root, { seconds }) {
 /** @param {number} fraction */
 function percent(fraction) {
   return `${(fraction * 100).toPrecision(2)} %`;
-}
-
-/** @param {string} prompt */
-function fileName(prompt) {
-  return prompt.toLowerCase().replaceAll(/[^\p{L}\p{N}]+/gu, "-").replace(/^-|-$/g, "").slice(0, 60) ||
-    "picture";
 }

@@ -7,6 +7,34 @@ import { ModelFields } from "./model_fields.js";
 
 /** @import { ImageRequest, Model, SpectrumOptions } from "./wire.d.ts" */
 
+/** The fields that are text or a number, by their ids. */
+const FIELDS = /** @type {const} */ ([
+  "prompt",
+  "negative_prompt",
+  "seed",
+  "n",
+  "steps",
+  "width",
+  "height",
+  "num_frames",
+  "fps",
+  "guidance_scale",
+  "true_cfg_scale",
+  "partial_images",
+]);
+
+/**
+ * What the form holds, as JSON can keep it: all but the image.
+ *
+ * @typedef {object} FormState
+ * @property {string} model
+ * @property {Partial<Record<typeof FIELDS[number], string>>} fields
+ * @property {boolean} locked Whether the seed stays.
+ * @property {boolean} compare
+ * @property {number | undefined} strength
+ * @property {[SpectrumOptions, SpectrumOptions]} methods
+ */
+
 /** Drawn seeds are below: short enough to be read out. */
 const DRAWN_SEEDS = 1_000_000;
 
@@ -17,6 +45,9 @@ export class RequestForm {
   #model;
   #image;
   #video;
+  #lock;
+  /** @type {string | undefined} The model that the form was filled for, until the list of models has come. */
+  #filledFor;
 
   /**
    * @param {HTMLFormElement} form
@@ -30,24 +61,19 @@ export class RequestForm {
       this.#refresh();
       onChange();
     };
-    this.#first = new MethodFields({
-      title: "Method",
-      name: "method-a",
-      method: "spectrum",
-      onChange: changed,
-    });
-    this.#second = new MethodFields({
-      title: "Second method",
-      name: "method-b",
-      method: "none",
-      onChange: changed,
-    });
+    this.#first = new MethodFields({ name: "method-a", method: "spectrum", onChange: changed });
+    this.#second = new MethodFields({ name: "method-b", method: "none", onChange: changed });
     this.#find("#first-method", HTMLElement).append(this.#first.element);
     this.#find("#second-method", HTMLElement).append(this.#second.element);
-    this.#find("#dice", HTMLButtonElement).addEventListener(
-      "click",
-      () => this.#input("seed").value = String(drawSeed()),
-    );
+    this.#lock = this.#find("#lock", HTMLButtonElement);
+    this.#lock.addEventListener("click", () => {
+      this.#locked = !this.#locked;
+      changed();
+    });
+    this.#find("#dice", HTMLButtonElement).addEventListener("click", () => {
+      this.#input("seed").value = String(drawSeed());
+      changed();
+    });
     this.#model = new ModelFields(this.#find("#models", HTMLElement), {
       onChange: () => {
         this.#useDefaults({ onlyEmpty: false });
@@ -58,16 +84,54 @@ export class RequestForm {
     });
     this.#video = new VideoFields(this.#find("#video-fields", HTMLElement));
     this.#image = new ImageField(this.#find("#image-field", HTMLElement), { onChange: changed });
-    for (const name of ["steps", "compare"]) this.#input(name).addEventListener("input", changed);
+    form.addEventListener("input", changed);
     this.#refresh();
   }
 
-  /** @param {Model[]} models Their defaults go into the fields that are empty. */
+  /** @param {Model[]} models The defaults of the one that is chosen go into the fields that are empty. */
   set models(models) {
+    const before = this.model?.id ?? this.#filledFor;
     this.#model.models = models;
-    this.#useDefaults({ onlyEmpty: true });
-    this.#useMethod();
+    if (before !== undefined) this.#model.choose(before);
+    const isSame = before === this.model?.id;
+    this.#useDefaults({ onlyEmpty: isSame || before === undefined });
+    if (!isSame) this.#useMethod();
     this.#refresh();
+  }
+
+  /** @returns {FormState | undefined} undefined while no model is known. */
+  get state() {
+    if (!this.model) return undefined;
+    return {
+      model: this.model.id,
+      fields: Object.fromEntries(FIELDS.map((name) => [name, this.#control(name).value])),
+      locked: this.#locked,
+      compare: this.#input("compare").checked,
+      strength: this.#image.value.strength,
+      methods: [this.#first.value, this.#second.value],
+    };
+  }
+
+  /** @param {FormState} state */
+  set state({ model, fields, locked, compare, methods: [first, second] }) {
+    this.#filledFor = model;
+    for (const name of FIELDS) this.#control(name).value = fields[name] ?? this.#control(name).value;
+    this.#locked = locked;
+    this.#input("compare").checked = compare;
+    this.#first.value = first;
+    this.#second.value = second;
+    this.#refresh();
+  }
+
+  /** @returns {File | undefined} What to start from. */
+  get image() {
+    return this.#image.value.image;
+  }
+
+  /** @param {{ image: File, strength?: number | undefined }} start */
+  startFrom({ image, strength }) {
+    this.#image.value = { image, ...(strength !== undefined && { strength }) };
+    this.#find("#image-field", HTMLElement).scrollIntoView({ block: "nearest" });
   }
 
   /** The model that is chosen. */
@@ -83,9 +147,14 @@ export class RequestForm {
     return Number(this.#find("#partial_images", HTMLSelectElement).value);
   }
 
-  /** The methods' plans: one, or two to compare. */
+  /** The methods' plans: one, or two to compare. Empty ones as long as no model is known. */
   plans() {
-    return this.#active().map((fields) => ({ method: fields.value.method, plan: fields.plan() }));
+    const count = this.#count;
+    return this.#active().map((fields) => ({
+      method: fields.value.method,
+      plan: this.model ? fields.plan() : [],
+      count,
+    }));
   }
 
   /**
@@ -97,10 +166,13 @@ export class RequestForm {
     const width = numberIn(this.#input("width"));
     const height = numberIn(this.#input("height"));
     const negative = this.#input("negative_prompt").value;
+    if (!this.#locked) this.#input("seed").value = String(drawSeed());
+    const count = this.#count;
     const model = this.model?.id;
     const shared = withoutUndefined({
       prompt: this.#find("#prompt", HTMLTextAreaElement).value.trim(),
       model,
+      n: count > 1 ? count : undefined,
       seed: numberIn(this.#input("seed")) ?? drawSeed(),
       steps: numberIn(this.#input("steps")),
       size: width === undefined || height === undefined ? undefined : `${width}x${height}`,
@@ -120,10 +192,12 @@ export class RequestForm {
     this.#image.value = request;
     this.#video.value = request;
     this.prompt = request.prompt;
-    const values = { ...request, width, height };
+    this.#locked = true;
+    const values = { ...request, n: 1, width, height };
     for (
       const name of /** @type {const} */ ([
         "seed",
+        "n",
         "steps",
         "width",
         "height",
@@ -162,21 +236,36 @@ export class RequestForm {
 
   #refresh() {
     const compare = this.#input("compare").checked;
-    this.#first.title = compare ? "First method" : "Method";
+    this.#first.title = compare ? "First method" : "";
+    this.#second.title = "Second method";
     this.#find("#second-method", HTMLElement).hidden = !compare;
-    const steps = numberIn(this.#input("steps")) ?? this.model?.defaults?.steps ?? 50;
-    this.#image.model = this.model;
-    this.#video.model = this.model;
+    const { model } = this;
+    const steps = Math.min(numberIn(this.#input("steps")) ?? model?.defaults?.steps ?? 50, 1000);
+    this.#image.model = model;
+    this.#video.model = model;
     this.#image.steps = steps;
-    // A plan by index holds for the model's own number of steps.
-    const own = this.model?.defaults?.spectrum;
-    const { full_steps: _, ...withoutPlan } = own ?? { method: "spectrum" };
-    const { laterSteps } = this.#image;
+    const skipped = steps - this.#image.laterSteps;
     for (const fields of [this.#first, this.#second]) {
-      fields.modelDefaults = laterSteps === this.model?.defaults?.steps ? own : withoutPlan;
-      fields.steps = laterSteps;
-      fields.calibrated = this.model?.calibration !== undefined;
+      fields.model = model;
+      fields.run = { steps, skipped };
     }
+    // Videos come one by one.
+    this.#input("n").closest(".field")?.toggleAttribute("hidden", model?.video !== undefined);
+  }
+
+  /** Pictures to make. */
+  get #count() {
+    if (this.model?.video !== undefined) return 1;
+    return Math.max(Math.trunc(numberIn(this.#input("n")) ?? 1), 1);
+  }
+
+  /** Whether each run has the seed of the last one. */
+  get #locked() {
+    return this.#lock.getAttribute("aria-pressed") === "true";
+  }
+
+  set #locked(locked) {
+    this.#lock.setAttribute("aria-pressed", String(locked));
   }
 
   /** Chooses the model's own method, unless options were typed for another. */
@@ -201,6 +290,13 @@ export class RequestForm {
   /** @param {string} name */
   #input(name) {
     return this.#find(`#${name}`, HTMLInputElement);
+  }
+
+  /** @param {string} name */
+  #control(name) {
+    return /** @type {HTMLInputElement | HTMLTextAreaElement | HTMLSelectElement} */ (
+      this.#find(`#${name}`, HTMLElement)
+    );
   }
 
   /**

@@ -1,46 +1,61 @@
-// One run on the page: its strip of steps, the picture as it forms, and the receipt.
+// One run on the page: its strip of steps, the pictures as they form, and the receipt of one of them.
 import { decodeImage } from "./decode_image.js";
-import { movingPicture, shown } from "./moving_picture.js";
 import { METHOD_OPTIONS } from "./method_options.js";
+import { PictureGrid } from "./picture_grid.js";
 import { showReceipt } from "./receipt_view.js";
+import { RunProgress } from "./run_progress.js";
 import { showFacts } from "./show_facts.js";
 import { fromTemplate, slot } from "./slots.js";
 import { StepStrip } from "./step_strip.js";
+import { openZoom } from "./zoom_dialog.js";
 
-/** @import { ImageEvent, ImageRequest, Method, PartialImageEvent, ProgressEvent, Receipt, StepKind } from "./wire.d.ts" */
+/** @import { Finished } from "./run_request.js" */
+/** @import { PlannedRun } from "./stage.js" */
+/** @import { ImageEvent, ImageRequest, PartialImageEvent, ProgressEvent, StepKind } from "./wire.d.ts" */
 
 export class RunView {
   element = fromTemplate("run-template");
   #strip = new StepStrip(slot(this.element, "strip", HTMLElement));
   #status = slot(this.element, "status", HTMLElement);
-  #frame = slot(this.element, "frame", HTMLElement);
   #note = slot(this.element, "note", HTMLElement);
   #previews = slot(this.element, "previews", HTMLElement);
+  #receipt = slot(this.element, "receipt", HTMLElement);
+  #grid = new PictureGrid(slot(this.element, "frame", HTMLElement), { onOpen: (index) => this.#open(index) });
   #prompt = "";
-  #passes = 0;
-  #steps = 0;
-  #step = 0;
-  /** @type {HTMLElement | undefined} */
-  #newest;
+  /** @type {readonly StepKind[]} */
+  #plan;
+  #progress;
+  /** The picture whose steps the strip shows. */
+  #shown = 0;
+  /** @type {(Finished & { url: string })[]} */
+  #finished = [];
   /** @type {string[]} */
   #urls = [];
 
-  /**
-   * Shows the plan of a run to come.
-   *
-   * @param {{ method: Method, plan: readonly StepKind[] }} planned
-   */
-  constructor({ method, plan }) {
+  /** @param {PlannedRun} planned A run to come. */
+  constructor({ method, plan, count = 1, facts }) {
     slot(this.element, "title", HTMLElement).textContent = METHOD_OPTIONS[method].label;
+    this.#plan = plan;
+    this.#progress = new RunProgress(plan, count);
+    this.#grid.count = count;
     this.#strip.plan(plan);
-    this.#passes = plan.filter((kind) => kind === "full").length;
-    this.#steps = plan.length;
-    this.#figures();
+    if (plan.length > 0) this.#figures();
+    else this.#status.textContent = "Asking the service for its models";
+    if (facts) {
+      const list = slot(this.element, "facts", HTMLElement);
+      showFacts(list, facts);
+      list.hidden = false;
+    }
   }
 
   /** What the run is doing, in a few words. */
   get status() {
     return this.#status.textContent;
+  }
+
+  /** Of a run under way, once that can be told. @returns {number | undefined} */
+  get secondsLeft() {
+    return this.element.dataset["state"] === "running" ? this.#progress.secondsLeft : undefined;
   }
 
   /** Another run comes first. */
@@ -50,37 +65,50 @@ export class RunView {
 
   /** @param {ImageRequest} request */
   start({ prompt }) {
-    this.#prompt = prompt;
+    this.#caption(prompt);
     this.#note.textContent = "The first preview will show here";
     this.#state("running", "Waiting for the service");
   }
 
-  /** @param {ImageEvent} event Any but the last, which `finish` shows. */
+  /** The connection is gone; the run may well go on. */
+  lost() {
+    this.#state("running", "Connection lost, trying again");
+  }
+
+  /** @param {ImageEvent} event Any but those that bring a picture, which `finish` shows. */
   show(event) {
     switch (event.type) {
       case "image_generation.queued":
+        if (this.#progress.stepsOf(this.#progress.shown).length > 0) return;
         return this.#state(
           "running",
           event.position > 0 ? `In the queue, ${event.position} ahead` : "Starting",
         );
       case "image_generation.progress":
-        return this.#progress(event);
+        return this.#step(event);
+      case "image_generation.restarted":
+        return this.#progress.restart(event.image_index ?? 0);
       case "image_generation.partial_image":
         return this.#preview(event);
     }
   }
 
-  /** @param {{ request: ImageRequest, receipt: Receipt, picture: Blob }} finished */
-  finish({ request, receipt, picture }) {
-    this.#prompt = request.prompt;
-    this.#strip.finish(receipt);
-    const pictureUrl = this.#url(picture);
-    this.#showPicture(pictureUrl, { type: picture.type, alt: request.prompt, size: receipt });
-    showReceipt(slot(this.element, "receipt", HTMLElement), { request, receipt, pictureUrl });
-    const fromCache = receipt.cache === "hit"
-      ? "From the cache"
-      : `Done in ${receipt.seconds.total.toFixed(2)} s`;
-    this.#state("finished", fromCache);
+  /**
+   * @param {Finished} finished
+   * @param {number} [index] Its place among the pictures of the run.
+   */
+  finish(finished, index = 0) {
+    const { request, receipt, picture } = finished;
+    this.#caption(request.prompt);
+    const url = this.#url(picture);
+    this.#finished[index] = { ...finished, url };
+    this.#progress.finish(index);
+    this.element.classList.toggle("large", receipt.width > 448);
+    this.#grid.show(index, url, { type: picture.type, alt: request.prompt, size: receipt });
+    if (!this.#progress.finished) return;
+    this.#select(0);
+    const { cache, seconds } = receipt;
+    this.#state("finished", cache === "hit" ? "From the cache" : `Done in ${seconds.total.toFixed(2)} s`);
   }
 
   /** @param {number} share Of the longer one of two runs: lengths of time can be compared by eye. */
@@ -102,27 +130,43 @@ export class RunView {
   }
 
   /** @param {ProgressEvent} event */
-  #progress({ step_index, steps, kind, elapsed_ms, forecast_error }) {
-    this.#step = step_index;
+  #step(event) {
+    this.#progress.add(event);
+    const { shown } = this.#progress;
+    if (shown !== this.#shown) {
+      this.#shown = shown;
+      this.#strip.plan(this.#plan);
+      for (const earlier of this.#progress.stepsOf(shown)) this.#mark(earlier);
+    } else if ((event.image_index ?? 0) === shown) this.#mark(event);
+    this.#figures(event.elapsed_ms / 1000);
+    this.#state("running", this.#progress.words);
+  }
+
+  /** @param {ProgressEvent} event */
+  #mark({ step_index, steps, kind, forecast_error }) {
     this.#strip.done({ index: step_index, steps, kind, error: forecast_error });
-    this.#figures(elapsed_ms / 1000);
-    this.#state("running", `Step ${step_index + 1} of ${steps}`);
   }
 
   /** @param {number} [seconds] Since the run began. */
   #figures(seconds) {
+    const passes = this.#plan.filter((kind) => kind === "full").length;
     showFacts(slot(this.element, "figures", HTMLElement), {
-      "Full passes": `${this.#passes} of ${this.#steps}`,
-      "Speed-up limit": `${(this.#steps / this.#passes).toFixed(2)}×`,
+      "Full passes": `${passes} of ${this.#plan.length}`,
+      "Speed-up limit": `${(this.#plan.length / Math.max(passes, 1)).toFixed(2)}×`,
       ...(seconds !== undefined && { Seconds: seconds.toFixed(1) }),
     });
   }
 
   /** @param {PartialImageEvent} event */
-  #preview({ b64_json, output_format }) {
+  #preview({ b64_json, output_format, image_index = 0 }) {
     const url = this.#url(decodeImage(b64_json, output_format));
-    const caption = `after step ${this.#step}`;
-    this.#showPicture(url, { type: `image/${output_format}`, alt: `Preview ${caption}: ${this.#prompt}` });
+    const step = this.#progress.stepsOf(image_index).at(-1)?.step_index ?? 0;
+    const caption = `after step ${step}`;
+    this.#grid.show(image_index, url, {
+      type: `image/${output_format}`,
+      alt: `Preview ${caption}: ${this.#prompt}`,
+    });
+    if (image_index > 0) return;
     const item = document.createElement("li");
     const image = new Image();
     image.src = url;
@@ -133,22 +177,30 @@ export class RunView {
     this.#previews.hidden = false;
   }
 
-  /**
-   * @param {string} url
-   * @param {{ type: string, alt: string, size?: { width: number, height: number } }} options
-   */
-  #showPicture(url, { type, alt, size }) {
-    const image = movingPicture(url, { type, alt, controls: true });
-    image.className = "picture-image";
-    if (size) {
-      this.#frame.style.setProperty("aspect-ratio", `${size.width} / ${size.height}`);
-      this.element.classList.toggle("large", size.width > 448);
-    }
-    this.#newest = image;
-    // The last picture stays until this one is decoded, so that the frame never flashes empty.
-    shown(image).then(() => {
-      if (this.#newest === image) this.#frame.replaceChildren(image);
+  /** @param {string} prompt */
+  #caption(prompt) {
+    this.#prompt = prompt;
+    const caption = slot(this.element, "caption", HTMLElement);
+    caption.textContent = prompt;
+    caption.hidden = false;
+  }
+
+  /** @param {number} index A picture that is there. */
+  #open(index) {
+    openZoom(this.#finished.filter(Boolean), {
+      index,
+      onShow: (shown) => this.#progress.finished && this.#select(shown),
     });
+  }
+
+  /** @param {number} index The picture that strip and receipt are about. */
+  #select(index) {
+    const picture = this.#finished[index];
+    if (!picture) return;
+    this.#strip.plan(this.#plan);
+    this.#strip.finish(picture.receipt);
+    showReceipt(this.#receipt, { ...picture, pictureUrl: picture.url });
+    if (this.#finished.length > 1) this.#grid.selected = index;
   }
 
   /** @param {Blob} blob */

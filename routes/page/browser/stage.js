@@ -5,7 +5,10 @@ import { RunView } from "./run_view.js";
 /** @import { Finished } from "./run_request.js" */
 /** @import { Method, StepKind } from "./wire.d.ts" */
 
-/** @typedef {{ method: Method, plan: StepKind[] }} PlannedRun */
+/**
+ * @typedef {{ method: Method, plan: StepKind[], count?: number, facts?: Record<string, string> | undefined }} PlannedRun
+ * `count` pictures; `facts` about the model, for who plans.
+ */
 
 export class Stage {
   #element;
@@ -15,6 +18,8 @@ export class Stage {
   #views = [];
   /** Whether what is shown may give way to a new plan: pictures stay. */
   #planning = true;
+  /** What is planned, as text. */
+  #planned = "";
 
   /** @param {HTMLElement} element */
   constructor(element) {
@@ -25,7 +30,9 @@ export class Stage {
 
   /** @param {readonly PlannedRun[]} runs Shown unless there is a picture. */
   plan(runs) {
-    if (this.#planning) this.#show(runs);
+    const planned = JSON.stringify(runs);
+    if (this.#planning && planned !== this.#planned) this.#show(runs);
+    this.#planned = planned;
   }
 
   /**
@@ -44,8 +51,9 @@ export class Stage {
     return this.#views;
   }
 
-  /** @param {readonly Finished[]} finished What came of the runs: two are compared. */
-  async close(finished) {
+  /** @param {readonly Finished[][]} runs What came of the runs: the first pictures of two are compared. */
+  async close(runs) {
+    const finished = runs.flatMap(([first]) => first ?? []);
     this.#planning = finished.length === 0;
     this.#element.setAttribute("aria-busy", "false");
     const [first, second] = finished;

@@ -30,6 +30,7 @@ export class StepStrip {
     this.#element.style.setProperty("--steps", String(plan.length));
     this.#element.replaceChildren(...this.#cells);
     this.#element.setAttribute("aria-valuemax", String(plan.length));
+    delete this.#element.dataset["state"];
     this.#say(0, `${passes(plan)} full passes planned in ${plan.length} steps`);
   }
 

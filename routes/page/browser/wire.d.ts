@@ -12,12 +12,16 @@ export type StepKind = StepEvent["kind"];
 /** Options that are left out take the service's default for the method. */
 export interface SpectrumOptions extends Partial<Omit<CompleteOptions, "method">> {
   method: Method;
+  /** In place of `passes`: the fewest that reach it. */
+  quality?: "draft" | "good" | "high";
 }
 
 /** A request as the page makes it; what is left out takes the model's default. */
 export interface ImageRequest {
   prompt: string;
   model?: string;
+  /** Pictures, of seeds seed..seed+n-1. @default 1 */
+  n?: number;
   seed?: number;
   steps?: number;
   /** "WIDTHxHEIGHT" */
@@ -36,23 +40,34 @@ export interface ImageRequest {
   spectrum: SpectrumOptions;
 }
 
-export interface QueuedEvent {
+/** What all events say. */
+interface PictureEvent {
+  /** Which picture of several. Videos are always one. */
+  image_index?: number;
+}
+
+export interface QueuedEvent extends PictureEvent {
   type: "image_generation.queued";
   /** Runs before this one. */
   position: number;
 }
 
-export interface ProgressEvent extends Omit<StepEvent, "type"> {
+/** Another worker makes the steps again. */
+export interface RestartedEvent extends PictureEvent {
+  type: "image_generation.restarted";
+}
+
+export interface ProgressEvent extends PictureEvent, Omit<StepEvent, "type"> {
   type: "image_generation.progress";
 }
 
-export interface PartialImageEvent {
+export interface PartialImageEvent extends PictureEvent {
   type: "image_generation.partial_image";
   b64_json: string;
   output_format: string;
 }
 
-export interface CompletedEvent {
+export interface CompletedEvent extends PictureEvent {
   type: "image_generation.completed";
   /** Of pictures. */
   b64_json?: string;
@@ -62,7 +77,7 @@ export interface CompletedEvent {
   receipt: Receipt;
 }
 
-export type ImageEvent = QueuedEvent | ProgressEvent | PartialImageEvent | CompletedEvent;
+export type ImageEvent = QueuedEvent | RestartedEvent | ProgressEvent | PartialImageEvent | CompletedEvent;
 
 /** An entry of GET /v1/models. */
 export type Model =
@@ -71,6 +86,15 @@ export type Model =
   & Partial<
     Pick<
       ModelCard,
-      "pipeline_class" | "title" | "names" | "defaults" | "calibration" | "start_image" | "video"
+      | "pipeline_class"
+      | "title"
+      | "device"
+      | "names"
+      | "defaults"
+      | "calibration"
+      | "sizes"
+      | "limits"
+      | "start_image"
+      | "video"
     >
   >;

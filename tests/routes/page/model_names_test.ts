@@ -1,7 +1,14 @@
 import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { parseModelName } from "../../../protocol/wire/model_name.ts";
-import { byCheckpoint, describeLoras, splitModelName } from "../../../routes/page/browser/model_names.js";
+import {
+  byCheckpoint,
+  byLoras,
+  describeLoras,
+  describeWeights,
+  nameLoras,
+  splitModelName,
+} from "../../../routes/page/browser/model_names.js";
 
 const NAMES = [
   "models/emoji",
@@ -23,6 +30,16 @@ describe("the page's model names", () => {
 
   it("describeLoras() leaves out folders, endings and the weight 1", () => {
     assert.deepEqual(NAMES.map(describeLoras), ["None", "None", "style", "style 0.7 + detail", "c -1"]);
+  });
+
+  it("byLoras() puts together what differs in weights alone", () => {
+    const ids = ["a", "a+x.safetensors:0.5", "a+x.safetensors", "a+x.safetensors+y.safetensors:2"];
+    const groups = [...byLoras(ids.map((id) => ({ id }))).values()].map((models) =>
+      models.map(({ id }) => id)
+    );
+    assert.deepEqual(groups, [["a"], ["a+x.safetensors:0.5", "a+x.safetensors"], [ids[3]]]);
+    assert.deepEqual(ids.map(nameLoras), ["None", "x", "x", "x + y"]);
+    assert.deepEqual(ids.map(describeWeights), ["", "0.5", "1", "1 + 2"]);
   });
 
   it("byCheckpoint() keeps the service's order", () => {
