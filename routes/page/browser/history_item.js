@@ -12,9 +12,11 @@ import { fromTemplate, slot } from "./slots.js";
 export function historyItem(entry, { url, onOpen, onFavourite, onDelete }) {
   const { request: { prompt }, receipt, picture, favourite = false } = entry;
   const item = fromTemplate("history-template");
-  const label = `${prompt}, ${METHOD_OPTIONS[receipt.method].label}, ${receipt.full_steps.length} of ` +
+  const method = METHOD_OPTIONS[receipt.method].label;
+  const label = `${prompt}, ${method}, ${receipt.full_steps.length} of ` +
     `${receipt.full_steps.length + receipt.forecast_steps.length} full passes, seed ${receipt.seed}`;
   slot(item, "caption", HTMLElement).textContent = prompt;
+  slot(item, "method", HTMLElement).textContent = `${method}, ${receipt.full_steps.length}`;
   const image = slot(item, "image", HTMLImageElement);
   image.loading = "lazy";
   if (picture.type.startsWith("video/")) {

@@ -1,5 +1,6 @@
 // The frame of a run: its picture, or a grid of several, each a preview at first. Finished ones open in full.
 import { movingPicture, shown } from "./moving_picture.js";
+import { fromTemplate } from "./slots.js";
 
 /** @typedef {{ type: string, alt: string, size?: { width: number, height: number } }} ShownPicture `size` of a finished one. */
 
@@ -75,6 +76,7 @@ export class PictureGrid {
     button.type = "button";
     button.className = type.startsWith("video/") ? "opener opener-corner" : "opener";
     button.title = "Enlarge";
+    if (type.startsWith("video/")) button.append(fromTemplate("enlarge-template"));
     button.setAttribute("aria-label", this.#cells.length > 1 ? `Enlarge picture ${index + 1}` : "Enlarge");
     button.addEventListener("click", () => this.#onOpen(index));
     return button;

@@ -1,7 +1,7 @@
 // The receipt of a finished picture: what was run, how long it took, how far the forecasts were off.
 import { apiKey } from "./api_key.js";
 import { curlCommand } from "./curl_command.js";
-import { METHOD_OPTIONS } from "./method_options.js";
+import { METHOD_OPTIONS, WINDOW } from "./method_options.js";
 import { pictureName } from "./picture_name.js";
 import { showFacts } from "./show_facts.js";
 import { slot } from "./slots.js";
@@ -60,7 +60,7 @@ function receiptFacts(receipt, { request: { image }, steps }) {
   const expected = predicted[worst[0]];
   return {
     Method: METHOD_OPTIONS[receipt.method].label,
-    ...(receipt.method !== "none" && { Options: describeOptions(receipt) }),
+    ...(describeOptions(receipt) && { Options: describeOptions(receipt) }),
     ...(errors.length > 0 && {
       "Forecast error": `largest ${percent(worst[1])}, at step ${worst[0]}` +
         (expected === undefined ? "" : ` (predicted ${percent(expected)})`),
@@ -86,9 +86,14 @@ function receiptFacts(receipt, { request: { image }, steps }) {
   };
 }
 
-/** @param {Receipt} receipt */
+/**
+ * The options that had a say: a plan takes the place of the window.
+ *
+ * @param {Receipt} receipt
+ */
 function describeOptions({ method, options }) {
-  return METHOD_OPTIONS[method].options.map((name) => `${name}\u00a0${options[name]}`).join(", ");
+  return METHOD_OPTIONS[method].options.filter((name) => !(options.passes > 0 && WINDOW.includes(name)))
+    .map((name) => `${name}\u00a0${options[name]}`).join(", ");
 }
 
 /**
