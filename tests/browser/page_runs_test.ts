@@ -3,6 +3,7 @@ import { after, before, describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import axe from "axe-core";
 import type { Browser, Page } from "playwright-core";
+import { cuttableProxy } from "./cuttable_proxy.ts";
 import { findChromium, launchChromium, openPage } from "./chromium.ts";
 import { randomLora } from "./lora.ts";
 import { type Service, startService } from "./service.ts";
@@ -33,9 +34,9 @@ describe("a day with the page", { skip }, () => {
   const open = (url = service.url) => openPage(chromium, { url });
 
   it("takes up a run after a reload, in another tab, and after a lost connection", async () => {
-    await using browser = await open();
+    using proxy = cuttableProxy(service.url);
+    await using browser = await open(proxy.url);
     const { page } = browser;
-    const context = page.context();
     await draw(page, "whale", async () => {
       await page.locator("#steps").fill("1000");
       await page.locator("label", { hasText: "None" }).first().click();
@@ -50,13 +51,13 @@ describe("a day with the page", { skip }, () => {
     assert.equal(await page.locator("#steps").inputValue(), "1000");
     assert.equal(await page.getByRole("radio", { name: "None" }).first().isChecked(), true);
 
-    await context.setOffline(true);
+    proxy.cut();
     await page.getByText("Connection lost").waitFor();
-    await context.setOffline(false);
+    proxy.restore();
     await page.getByText(/^Step \d+ of 1000/).waitFor();
 
-    const other = await context.newPage();
-    await other.goto(service.url);
+    const other = await page.context().newPage();
+    await other.goto(proxy.url);
     await other.getByRole("button", { name: "Follow the run under way" }).click();
     await done(other, 5).waitFor();
     await other.keyboard.press("Escape");
@@ -101,15 +102,13 @@ describe("a day with the page", { skip }, () => {
     const { page } = browser;
     await page.waitForFunction(() => document.querySelectorAll('.step[data-kind="full"]').length === 7);
     assert.match(await page.locator(".facts").innerText(), /Calibrated by default/);
-    await page.locator("label", { hasText: "Draft" }).click();
-    await page.locator("summary", { hasText: "Options" }).click();
-    assert.equal(await page.getByLabel("Warm-up steps").isVisible(), false);
-    await page.getByRole("slider", { name: "Full passes" }).fill("9");
+    await page.locator("label", { hasText: "Draft" }).first().click();
+    await page.locator("summary", { hasText: "Options" }).first().click();
+    assert.equal(await page.getByLabel("Warm-up steps").first().isVisible(), false);
+    await page.getByRole("slider", { name: "Full passes" }).first().fill("9");
     const planned = await fullSteps(page);
     assert.equal(planned.length, 9);
-    await draw(page, "fox", async () => {
-      await page.getByLabel("Strength").isVisible();
-    });
+    await draw(page, "fox");
     await page.locator('.run[data-state="finished"]').waitFor();
     assert.match(await page.locator(".receipt").innerText(), /9 of 50/);
     assert.deepEqual(await fullSteps(page), planned);
@@ -179,7 +178,7 @@ const prompt = (page: Page) => page.getByLabel("Prompt", { exact: true });
 
 const done = (page: Page, index: number) => page.locator('.step[data-state="done"]').nth(index);
 
-async function draw(page: Page, text: string, setUp: () => Promise<void>): Promise<void> {
+async function draw(page: Page, text: string, setUp = () => Promise.resolve()): Promise<void> {
   await page.locator(".step").first().waitFor();
   await prompt(page).fill(text);
   await setUp();

@@ -27,7 +27,7 @@ export class PassesField {
   constructor(root, { name, onChange }) {
     this.#root = root;
     this.#slider = slot(root, "slider", HTMLInputElement);
-    this.#count = slot(root, "count", HTMLOutputElement);
+    this.#count = slot(root, "count", HTMLElement);
     const choices = Object.entries(LABELS).map(([value, label]) => choice({ name, value, label }));
     slot(root, "qualities", HTMLElement).append(...choices);
     this.#radios = [.../** @type {NodeListOf<HTMLInputElement>} */ (root.querySelectorAll("[type=radio]"))];
@@ -64,7 +64,7 @@ export class PassesField {
   show({ passes, steps }) {
     this.#slider.max = String(Math.min(Math.max(MOST, this.#passes ?? 0), Math.max(steps, 2)));
     this.#slider.value = String(this.#passes ?? passes);
-    this.#count.value = `${passes} of ${steps}`;
+    this.#count.textContent = `${passes} of ${steps}`;
   }
 
   /** @returns {{ quality: Quality } | undefined} */

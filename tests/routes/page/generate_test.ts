@@ -59,6 +59,55 @@ describe("generate()", () => {
     assert.deepEqual(events.map(({ type }) => type), types);
   });
 
+  it("generate() begins a job, continues its stream, and takes up one that has begun", async () => {
+    const urls: string[] = [];
+    const jobs: string[] = [];
+    const progress = event({ type: "image_generation.progress" });
+    const completed = event({ type: "image_generation.completed" });
+    const bodies = [`id: 1\n${progress}`, completed, completed];
+    const fetch: typeof globalThis.fetch = (url, init) => {
+      urls.push(`${url} after ${new Headers(init?.headers).get("last-event-id")}`);
+      return Promise.resolve(new Response(bodies.shift(), { headers: { "x-spectrum-job": "job_1" } }));
+    };
+    const wait = () => Promise.resolve();
+    const events = await Array.fromAsync(generate(REQUEST, { fetch, wait, onJob: (job) => jobs.push(job) }));
+    assert.deepEqual(events.map(({ type }) => type.slice("image_generation.".length)), [
+      "progress",
+      "completed",
+    ]);
+    await Array.fromAsync(generate(REQUEST, { fetch, wait, job: "job_2" }));
+    assert.deepEqual(jobs, ["job_1"]);
+    assert.deepEqual(urls, [
+      "/v1/images/generations after null",
+      "/v1/jobs/job_1/events after 1",
+      "/v1/jobs/job_2/events after null",
+    ]);
+  });
+
+  it("generate() cancels its job when aborted, before its answer too", async () => {
+    for (const isEarly of [true, false]) {
+      const controller = new AbortController();
+      const begun = Promise.withResolvers<void>();
+      const cancelled = Promise.withResolvers<string>();
+      const fetch: typeof globalThis.fetch = async (url) => {
+        if (String(url).endsWith("/cancel")) cancelled.resolve(String(url));
+        if (isEarly) await begun.promise;
+        const endless = new ReadableStream({
+          start: (c) => c.enqueue(new TextEncoder().encode(event({ type: "image_generation.progress" }))),
+        });
+        return new Response(endless, { headers: { "x-spectrum-job": "job_1" } });
+      };
+      const read = async () => {
+        const { signal } = controller;
+        if (isEarly) queueMicrotask(() => controller.abort());
+        for await (const _ of generate(REQUEST, { fetch, signal })) controller.abort();
+      };
+      await assert.rejects(read(), { name: "AbortError" });
+      begun.resolve();
+      assert.equal(await cancelled.promise, "/v1/jobs/job_1/cancel");
+    }
+  });
+
   it("generate() throws what the service refuses, with status and param", async () => {
     const body = JSON.stringify({ error: { message: "No such size", param: "size", code: "invalid_value" } });
     const error = await failure(answer(body, { status: 400 }));
