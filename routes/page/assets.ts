@@ -61,6 +61,7 @@ import zoomCss from "./browser/zoom.css" with { type: "text" };
 import pictureNameJs from "./browser/picture_name.js" with { type: "text" };
 import zipFileJs from "./browser/zip_file.js" with { type: "text" };
 import historyItemJs from "./browser/history_item.js" with { type: "text" };
+import pictureRecordJs from "./browser/picture_record.js" with { type: "text" };
 import indexHtml from "./browser/index.html" with { type: "text" };
 import { METHOD_OPTIONS, METHODS, OPTIONS, QUALITY_LEVELS, SAMPLER_DEFAULTS } from "../../sampler/options/mod.ts";
 
@@ -127,6 +128,7 @@ export const ASSETS: Readonly<Record<string, string>> = {
   "picture_name.js": pictureNameJs,
   "zip_file.js": zipFileJs,
   "history_item.js": historyItemJs,
+  "picture_record.js": pictureRecordJs,
   "index.html": indexHtml,
 };
 

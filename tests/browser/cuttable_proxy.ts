@@ -16,7 +16,12 @@ export function cuttableProxy(target: string): CuttableProxy {
   const open = new Set<Deno.Conn>();
   let isCut = false;
   const close = (connection: Deno.Conn) => {
-    if (open.delete(connection)) connection.close();
+    open.delete(connection);
+    try {
+      connection.close();
+    } catch {
+      // A pipe that has come to its end has closed it.
+    }
   };
   const serve = async (near: Deno.Conn) => {
     if (isCut) return near.close();

@@ -94,6 +94,12 @@ describe("a day with the page", { skip }, () => {
     await page.getByRole("button", { name: "Start from it" }).click();
     await page.locator(".thumbnail").waitFor();
     assert.match(await page.locator(".image-name").innerText(), /^לב-אדום-44-/);
+    // The file says how it was made.
+    await prompt(page).fill("fox");
+    await page.getByRole("button", { name: "Use its settings" }).click();
+    assert.equal(await prompt(page).inputValue(), "לב אדום");
+    assert.equal(await page.locator("#seed").inputValue(), "44");
+    assert.equal(await page.locator(".thumbnail").isVisible(), false);
     assert.deepEqual(browser.complaints, []);
   });
 

@@ -1,9 +1,10 @@
 // The image to start from, if there is one: chosen, dropped anywhere on the page, or pasted; and how much of it is drawn anew.
 import { numberIn } from "./field_errors.js";
 import { countLaterSteps } from "./later_steps.js";
+import { readRequest } from "./picture_record.js";
 import { slot } from "./slots.js";
 
-/** @import { Model } from "./wire.d.ts" */
+/** @import { ImageRequest, Model } from "./wire.d.ts" */
 
 /** Until a model has said what is its own. */
 const STRENGTH = 0.6;
@@ -14,8 +15,11 @@ export class ImageField {
   #input;
   #thumbnail;
   #strength;
+  #settings;
   /** @type {File | undefined} */
   #file;
+  /** @type {ImageRequest | undefined} What the file says about itself. */
+  #madeBy;
   /** @type {Model["start_image"]} */
   #rules;
   /** Of the whole schedule. */
@@ -25,14 +29,20 @@ export class ImageField {
 
   /**
    * @param {HTMLElement} root
-   * @param {{ onChange: () => void }} options The image, or how many steps it leaves, has changed.
+   * @param {object} options
+   * @param {() => void} options.onChange The image, or how many steps it leaves, has changed.
+   * @param {(request: ImageRequest) => void} options.onSettings The user wants the request that an image was made by.
    */
-  constructor(root, { onChange }) {
+  constructor(root, { onChange, onSettings }) {
     this.#root = root;
     this.#onChange = onChange;
     this.#input = slot(root, "file", HTMLInputElement);
     this.#thumbnail = slot(root, "thumbnail", HTMLImageElement);
     this.#strength = slot(root, "strength", HTMLInputElement);
+    this.#settings = slot(root, "settings", HTMLButtonElement);
+    this.#settings.addEventListener("click", () => {
+      if (this.#madeBy) onSettings(this.#madeBy);
+    });
     this.#input.addEventListener("change", () => this.#take(this.#input.files));
     slot(root, "remove", HTMLButtonElement).addEventListener("click", () => {
       this.#show(undefined);
@@ -122,10 +132,20 @@ export class ImageField {
     this.#thumbnail.hidden = file === undefined;
     if (file === undefined) this.#thumbnail.removeAttribute("src");
     else this.#thumbnail.src = URL.createObjectURL(file);
+    void this.#readSettings(file);
     // The same file can be chosen again.
     this.#input.value = "";
     this.#refresh();
     this.#onChange();
+  }
+
+  /** @param {File | undefined} file */
+  async #readSettings(file) {
+    this.#settings.hidden = true;
+    const request = file && await readRequest(file);
+    if (file !== this.#file) return;
+    this.#madeBy = request;
+    this.#settings.hidden = request === undefined;
   }
 
   #refresh() {

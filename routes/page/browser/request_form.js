@@ -83,7 +83,13 @@ export class RequestForm {
       },
     });
     this.#video = new VideoFields(this.#find("#video-fields", HTMLElement));
-    this.#image = new ImageField(this.#find("#image-field", HTMLElement), { onChange: changed });
+    this.#image = new ImageField(this.#find("#image-field", HTMLElement), {
+      onChange: changed,
+      onSettings: (request) => {
+        this.restore(request);
+        changed();
+      },
+    });
     form.addEventListener("input", changed);
     this.#refresh();
   }
