@@ -63,7 +63,13 @@ import zipFileJs from "./browser/zip_file.js" with { type: "text" };
 import historyItemJs from "./browser/history_item.js" with { type: "text" };
 import pictureRecordJs from "./browser/picture_record.js" with { type: "text" };
 import indexHtml from "./browser/index.html" with { type: "text" };
-import { METHOD_OPTIONS, METHODS, OPTIONS, QUALITY_LEVELS, SAMPLER_DEFAULTS } from "../../sampler/options/mod.ts";
+import {
+  METHOD_OPTIONS,
+  METHODS,
+  OPTIONS,
+  QUALITY_LEVELS,
+  SAMPLER_DEFAULTS,
+} from "../../sampler/options/mod.ts";
 
 /** File name in browser/ -> its text. */
 export const ASSETS: Readonly<Record<string, string>> = {
