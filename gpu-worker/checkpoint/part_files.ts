@@ -1,6 +1,12 @@
 // What completes or replaces parts of a checkpoint: other files, and a repository with configs and tokenizers.
 
-export const PART_COMPONENTS = ["vae", "text_encoder", "text_encoder_2", "text_encoder_3"] as const;
+export const PART_COMPONENTS = [
+  "vae",
+  "text_encoder",
+  "text_encoder_2",
+  "text_encoder_3",
+  "transformer_2",
+] as const;
 export type PartComponent = (typeof PART_COMPONENTS)[number];
 
 /** The files that take the place of a component's weights, by component. */

@@ -1,4 +1,4 @@
-// The flags --components, --vae and --text-encoder: what completes a model in a single file.
+// The flags --components, --vae, --text-encoder and --transformer-2: what completes a model in a single file.
 import { UsageError } from "../../protocol/process/usage_error.ts";
 import { PART_COMPONENTS, type PartComponent, type PartFiles } from "../checkpoint/part_files.ts";
 import type { FlagKind, Flags } from "../../protocol/process/read_flags.ts";
@@ -9,12 +9,14 @@ export const PART_FLAGS = {
   "text-encoder": "text",
   "text-encoder-2": "text",
   "text-encoder-3": "text",
+  "transformer-2": "text",
 } as const satisfies Record<string, FlagKind>;
 
 /** Lines of a command's help. */
 export const PART_HELP = `\
   --components DIR | ORG/NAME   configs, tokenizers and networks that a single file lacks (where it was published)
-  --vae FILE --text-encoder FILE --text-encoder-2 FILE --text-encoder-3 FILE   networks from files of their own`;
+  --vae FILE --text-encoder FILE --text-encoder-2 FILE --text-encoder-3 FILE   networks from files of their own
+  --transformer-2 FILE          Wan2.2's expert of low noise; --model is that of high noise`;
 
 type PartFlag = Exclude<keyof typeof PART_FLAGS, "components">;
 

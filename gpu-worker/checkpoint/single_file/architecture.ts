@@ -14,6 +14,8 @@ export interface Part {
   layouts: readonly Layout[];
   /** Whether a pipeline runs without the network. @default false */
   optional?: boolean;
+  /** Whether only a file of its own has the network, as its names are another network's too. @default false */
+  alone?: boolean;
 }
 
 export interface Denoiser extends Part {
@@ -38,7 +40,12 @@ export interface Architecture {
    * Returns what the denoiser is. @param tensors all tensors of the file, for markers
    * @throws {CheckpointError} if the kind is known and not supported.
    */
-  variant(denoiser: Weights, tensors: Weights): Variant;
+  variant(denoiser: Weights, tensors: Weights, options: VariantOptions): Variant;
+}
+
+export interface VariantOptions {
+  /** Components that come from files of their own. */
+  given: readonly string[];
 }
 
 export interface Variant {

@@ -11,6 +11,8 @@ export interface Place {
   order?: WeightEntry["order"];
   /** Whether the file keeps a matrix as a convolution of one pixel, with trailing dimensions of 1. @default false */
   matrix?: boolean;
+  /** Whether the file keeps a convolution of pictures as one of videos, with one frame. @default false */
+  frame?: boolean;
 }
 
 /** Returns where a tensor belongs: its place, "unused" if no run reads it, undefined if it is unknown. */

@@ -25,7 +25,9 @@ export interface OpenSingleFileOptions {
  * The message then contains the command that fetches them.
  */
 export function openSingleFile(path: string, { architectures, parts }: OpenSingleFileOptions): Checkpoint {
-  const { architecture, variant, networks: inside } = recogniseFile(path, architectures);
+  const { architecture, variant, networks: inside } = recogniseFile(path, architectures, {
+    given: PART_COMPONENTS.filter((component) => parts[component] !== undefined),
+  });
   const given = readPartFiles(parts, architecture);
   const networks = new Map([...inside, ...given]);
   const base = findBase({ path, architecture, variant, networks, components: parts.components });
@@ -40,7 +42,8 @@ export function openSingleFile(path: string, { architectures, parts }: OpenSingl
   const components = [denoiser, ...architecture.parts].filter(({ component }) =>
     networks.has(component) || base.hasWeights(component)
   );
-  const plain = Object.entries(base.index).filter(([, entry]) => !Array.isArray(entry));
+  // The pipeline's own options. One of Qwen-Image-2.1's is a list of numbers.
+  const plain = Object.entries(base.index).filter(([, entry]) => !isComponent(entry));
   const name = isPublished ? hubName(base.location, base.index) : variant.repositories[0];
   const index = {
     ...Object.fromEntries(plain),
@@ -165,7 +168,8 @@ function findBase({ path, architecture, variant, networks, components }: BaseQue
 /** A tokenizer is needed if its encoder is there: tokenizer_3 with text_encoder_3. */
 function isNeeded(tokenizer: string, networks: ReadonlyMap<string, Weights>, base: FolderSource): boolean {
   const encoder = tokenizer.replace("tokenizer", "text_encoder");
-  return networks.has(encoder) || base.hasWeights(encoder);
+  // A processor is that of the only encoder.
+  return encoder === tokenizer || networks.has(encoder) || base.hasWeights(encoder);
 }
 
 function candidates(components: string | undefined, { repositories }: Variant): string[] {
@@ -178,6 +182,11 @@ function candidates(components: string | undefined, { repositories }: Variant): 
       throw error;
     }
   });
+}
+
+/** A component is its library and its class, both null if the pipeline lacks it. */
+function isComponent(entry: unknown): boolean {
+  return Array.isArray(entry) && entry.every((name) => name === null || typeof name === "string");
 }
 
 function schedulerOf(base: FolderSource): SchedulerConfig {

@@ -57,7 +57,8 @@ function partsOf(
   return parts.map((part, i) => [to[i]!, part]);
 }
 
-function shapeOf({ shape }: WeightEntry, { matrix, order }: Place): readonly number[] {
+function shapeOf({ shape }: WeightEntry, { matrix, frame, order }: Place): readonly number[] {
+  if (frame === true && shape.length === 5 && shape[2] === 1) return shape.toSpliced(2, 1);
   if (matrix === true && shape.length > 2 && shape.slice(2).every((n) => n === 1)) return shape.slice(0, 2);
   return order === "transposed" ? shape.toReversed() : shape;
 }

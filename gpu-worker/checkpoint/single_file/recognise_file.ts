@@ -3,7 +3,7 @@ import { showValue } from "../../../sampler/mod.ts";
 import { CheckpointError } from "../checkpoint_error.ts";
 import { readTensors } from "../read_tensors.ts";
 import type { WeightEntry, Weights } from "../weights.ts";
-import type { Architecture, Part, Variant } from "./architecture.ts";
+import type { Architecture, Part, Variant, VariantOptions } from "./architecture.ts";
 import type { Layout } from "./layout.ts";
 import { otherKind } from "./other_kinds.ts";
 import { placeTensors } from "./place_tensors.ts";
@@ -33,14 +33,22 @@ const SHOWN = 5;
  * Recognises a denoiser with what else is in its file.
  * @throws {CheckpointError} saying what the file is instead, or which of its tensors are unknown.
  */
-export function recogniseFile(path: string, architectures: readonly Architecture[]): RecognisedFile {
-  return recogniseTensors(readTensors(path), { path, architectures });
+export function recogniseFile(
+  path: string,
+  architectures: readonly Architecture[],
+  options: Partial<VariantOptions> = {},
+): RecognisedFile {
+  return recogniseTensors(readTensors(path), { path, architectures, ...options });
 }
 
 /** As `recogniseFile`, for the tensors of the file at `path`. */
 export function recogniseTensors(
   tensors: Weights,
-  { path, architectures }: { path: string; architectures: readonly Architecture[] },
+  { path, architectures, given = [] }:
+    & { path: string; architectures: readonly Architecture[] }
+    & Partial<
+      VariantOptions
+    >,
 ): RecognisedFile {
   const hits = architectures.flatMap((architecture) => {
     const found = find(tensors, architecture.denoiser.layouts.flatMap(withPrefixes));
@@ -54,7 +62,7 @@ export function recogniseTensors(
     throw new CheckpointError(`Cannot use ${path} as it holds the tensors of two models: ${names}`);
   }
   const [{ architecture, found }] = hits as [typeof hits[0]];
-  const parts = architecture.parts.flatMap((part) => {
+  const parts = architecture.parts.filter(({ alone }) => alone !== true).flatMap((part) => {
     const inside = part.layouts.flatMap(withPrefixes).filter(({ prefix }) => prefix !== "");
     const own = find(tensors, inside);
     return own === undefined ? [] : [{ part, own }];
@@ -79,7 +87,7 @@ export function recogniseTensors(
   claim(denoiser, found);
   unknown.push(...rest.keys().filter((name) => !isUnused(name, architecture)));
   // A variant that we do not support is refused by what it is, rather than by its unknown tensors.
-  const variant = architecture.variant(networks.get(denoiser.component)!, tensors);
+  const variant = architecture.variant(networks.get(denoiser.component)!, tensors, { given });
   refuseUnknown(path, unknown);
   return { architecture, variant, networks };
 }

@@ -1,5 +1,6 @@
 // Describes a single file by its tensors alone: what it is, and which networks it has and lacks.
 import { type RecognisedFile, recogniseFile } from "../../checkpoint/single_file/recognise_file.ts";
+import { PART_COMPONENTS, type PartPaths } from "../../checkpoint/part_files.ts";
 import { ARCHITECTURES } from "../../model/architectures.ts";
 
 export interface FileDescription {
@@ -14,9 +15,13 @@ export interface FileDescription {
   repository: string;
 }
 
-/** @throws {CheckpointError} saying what the file is, if it is not a model we can run. */
-export function describeFile(path: string): FileDescription {
-  return describe(recogniseFile(path, ARCHITECTURES));
+/**
+ * @param parts networks that come from files of their own
+ * @throws {CheckpointError} saying what the file is, if it is not a model we can run.
+ */
+export function describeFile(path: string, parts: PartPaths = {}): FileDescription {
+  const given = PART_COMPONENTS.filter((component) => parts[component] !== undefined);
+  return describe(recogniseFile(path, ARCHITECTURES, { given }));
 }
 
 function describe({ architecture, variant, networks }: RecognisedFile): FileDescription {

@@ -80,7 +80,7 @@ export async function inspect(args: string[]): Promise<void> {
   const model = readModelName(flags);
   const parts = readPartFlags(flags);
   const { name } = parseModelName(model);
-  const file = isFile(name) ? describeFile(name) : undefined;
+  const file = isFile(name) ? describeFile(name, parts) : undefined;
   // What the file is helps most where the rest of the model is missing.
   if (file !== undefined && !flags.json) printFile(name, file);
   const report = { ...file && { file }, ...describe(model, { ...readDevice(flags), parts }, size) };

@@ -1,6 +1,6 @@
-// Wan2.1 in single files: the names of Wan-Video/Wan2.1.
+// Wan2.1 and Wan2.2 in single files: the names of Wan-Video/Wan2.1. Wan2.2's experts are two files.
 import { CheckpointError } from "../../checkpoint/checkpoint_error.ts";
-import type { Architecture, Variant } from "../../checkpoint/single_file/architecture.ts";
+import type { Architecture, Variant, VariantOptions } from "../../checkpoint/single_file/architecture.ts";
 import { type Layout, ownNames } from "../../checkpoint/single_file/layout.ts";
 import { findInTable } from "../../checkpoint/single_file/name_table.ts";
 import { t5Part } from "../../checkpoint/single_file/parts/t5_part.ts";
@@ -48,15 +48,19 @@ const ORIGINAL: Layout = {
     }),
 };
 
+const TRANSFORMER = {
+  className: "WanTransformer3DModel",
+  layouts: [
+    ORIGINAL,
+    ownNames({ prefixes: PREFIXES, markers: ["condition_embedder.text_embedder.linear_1.weight"] }),
+  ],
+};
+
 export const wanSingleFile: Architecture = {
   pipelineClass: "WanPipeline",
   denoiser: {
+    ...TRANSFORMER,
     component: "transformer",
-    className: "WanTransformer3DModel",
-    layouts: [
-      ORIGINAL,
-      ownNames({ prefixes: PREFIXES, markers: ["condition_embedder.text_embedder.linear_1.weight"] }),
-    ],
     sizes(weights: Weights) {
       const width = sizeOf(weights, "patch_embedding.weight", 0);
       const patch = [2, 3, 4].map((i) => sizeOf(weights, "patch_embedding.weight", i));
@@ -73,6 +77,7 @@ export const wanSingleFile: Architecture = {
     },
   },
   parts: [
+    { ...TRANSFORMER, component: "transformer_2", optional: true, alone: true },
     wanVaePart("AutoencoderKLWan"),
     t5Part({
       component: "text_encoder",
@@ -81,7 +86,7 @@ export const wanSingleFile: Architecture = {
     }),
   ],
   tokenizers: { tokenizer: "T5TokenizerFast" },
-  variant(weights: Weights, tensors: Weights): Variant {
+  variant(weights: Weights, tensors: Weights, { given }: VariantOptions): Variant {
     const { path } = weights.get("patch_embedding.weight") ?? weights.values().next().value!;
     const refuse = (kind: string) =>
       new CheckpointError(
@@ -92,20 +97,26 @@ export const wanSingleFile: Architecture = {
     if (has("motion_encoder.") || has("face_adapter.")) throw refuse("Wan Animate");
     const channels = sizeOf(weights, "patch_embedding.weight", 1);
     if (has("img_emb.") || has("image_embedder.") || channels === 36) throw refuse("Wan image to video");
-    if (channels === 48) throw refuse("Wan2.2 5B");
+    if (channels === 48) return variantOf("Wan2.2-TI2V-5B", { flowShift: 5 });
+    // The experts have Wan2.1's shapes, so the second file tells.
+    if (given.includes("transformer_2")) return variantOf("Wan2.2-T2V-A14B", { flowShift: 3 });
     const size = sizeOf(weights, "patch_embedding.weight", 0) === 5120 ? "14B" : "1.3B";
-    return {
-      title: `Wan2.1 T2V ${size}`,
-      repositories: [`Wan-AI/Wan2.1-T2V-${size}-Diffusers`],
-      scheduler: {
-        _class_name: "UniPCMultistepScheduler",
-        prediction_type: "flow_prediction",
-        use_flow_sigmas: true,
-        flow_shift: 3,
-        num_train_timesteps: 1000,
-        solver_order: 2,
-        solver_type: "bh2",
-      },
-    };
+    return variantOf(`Wan2.1-T2V-${size}`, { flowShift: 3 });
   },
 };
+
+function variantOf(name: string, { flowShift }: { flowShift: number }): Variant {
+  return {
+    title: name.replaceAll("-", " "),
+    repositories: [`Wan-AI/${name}-Diffusers`],
+    scheduler: {
+      _class_name: "UniPCMultistepScheduler",
+      prediction_type: "flow_prediction",
+      use_flow_sigmas: true,
+      flow_shift: flowShift,
+      num_train_timesteps: 1000,
+      solver_order: 2,
+      solver_type: "bh2",
+    },
+  };
+}

@@ -26,7 +26,7 @@ from _reference import run_whole  # noqa: E402
 
 
 # How a tensor of the twin is made of the folder's: nothing, "swapped" (halves of the rows), "transposed",
-# "pixel" (a matrix as a convolution of one pixel).
+# "pixel" (a matrix as a convolution of one pixel), "frame" (a convolution of pictures as one of videos).
 def same(name):
     return [name], ""
 
@@ -380,6 +380,89 @@ def z_image(state):
     return keep(table, state)
 
 
+def flux2(state):
+    table = {}
+    for key, ours in {
+        "img_in": "x_embedder", "txt_in": "context_embedder", "final_layer.linear": "proj_out",
+        "final_layer.adaLN_modulation.1": (["norm_out.linear"], "swapped"),
+        "time_in.in_layer": "time_guidance_embed.timestep_embedder.linear_1",
+        "time_in.out_layer": "time_guidance_embed.timestep_embedder.linear_2",
+        **{f"{name}.lin": f"{name}.linear" for name in (
+            "double_stream_modulation_img", "double_stream_modulation_txt", "single_stream_modulation")},
+    }.items():
+        module(table, key, ours)
+    for i in range(count(state, "transformer_blocks.")):
+        ours = f"transformer_blocks.{i}"
+        for stream, qkv, out, ff, norms in (
+            ("img", ("to_q", "to_k", "to_v"), "to_out.0", "ff", ("norm_q", "norm_k")),
+            ("txt", ("add_q_proj", "add_k_proj", "add_v_proj"), "to_add_out", "ff_context",
+             ("norm_added_q", "norm_added_k")),
+        ):
+            file = f"double_blocks.{i}.{stream}"
+            module(table, f"{file}_attn.qkv", [f"{ours}.attn.{p}" for p in qkv])
+            module(table, f"{file}_attn.proj", f"{ours}.attn.{out}")
+            module(table, f"{file}_mlp.0", f"{ours}.{ff}.linear_in")
+            module(table, f"{file}_mlp.2", f"{ours}.{ff}.linear_out")
+            for theirs, name in zip(("query_norm", "key_norm"), norms):
+                table[f"{file}_attn.norm.{theirs}.scale"] = same(f"{ours}.attn.{name}.weight")
+    for i in range(count(state, "single_transformer_blocks.")):
+        file, ours = f"single_blocks.{i}", f"single_transformer_blocks.{i}.attn"
+        module(table, f"{file}.linear1", f"{ours}.to_qkv_mlp_proj")
+        module(table, f"{file}.linear2", f"{ours}.to_out")
+        for theirs, name in (("query_norm", "norm_q"), ("key_norm", "norm_k")):
+            table[f"{file}.norm.{theirs}.scale"] = same(f"{ours}.{name}.weight")
+    return keep(table, state)
+
+
+def flux2_vae(state):
+    table = autoencoder_kl({name: value for name, value in state.items() if not name.startswith("bn.")})
+    inner = {"quant_conv": "encoder.quant_conv", "post_quant_conv": "decoder.post_quant_conv"}
+    table = {f"{inner[name]}.{rest}" if (name := key.rpartition(".")[0]) in inner and (rest := key.rpartition(".")[2])
+             else key: entry for key, entry in table.items()}
+    table |= {name: same(name) for name in state if name.startswith("bn.")}
+    return keep(table, state)
+
+
+def qwen_image21(state):
+    table = plain(state)
+    for key in [key for key in table if key.endswith(".img_mlp.gate_layer.weight")]:
+        names = [key, key.replace("gate_layer", "proj")]
+        for name in names:
+            del table[name]
+        table[key.replace("gate_layer", "gate_up")] = (names, "")
+    return keep(table, state)
+
+
+def wan22_vae(state, how=""):
+    """Wan2.2 counts the layers of each resolution, diffusers the residual blocks, with one resampler behind them."""
+    table = {key: entry for key, entry in wan_vae(outer(state)).items()}
+    for side, theirs, blocks, last in (
+        ("encoder", "downsamples", "down_blocks", "downsampler"), ("decoder", "upsamples", "up_blocks", "upsampler"),
+    ):
+        for i in range(count(state, f"{side}.{blocks}.")):
+            ours = f"{side}.{blocks}.{i}"
+            layers = count(state, f"{ours}.resnets.")
+            for j in range(layers):
+                file, resnet = f"{side}.{theirs}.{i}.{theirs}.{j}", f"{ours}.resnets.{j}"
+                table[f"{file}.residual.0.gamma"] = same(f"{resnet}.norm1.gamma")
+                table[f"{file}.residual.3.gamma"] = same(f"{resnet}.norm2.gamma")
+                for name, part in (("residual.2", "conv1"), ("residual.6", "conv2"), ("shortcut", "conv_shortcut")):
+                    module(table, f"{file}.{name}", f"{resnet}.{part}")
+            for name in ("resample.1", "time_conv"):
+                module(table, f"{side}.{theirs}.{i}.{theirs}.{layers}.{name}", f"{ours}.{last}.{name}")
+    flat = ("gamma", "bias")
+    convolves = lambda key: how and not key.endswith(flat) and ".resample." not in key and ".middle.1." not in key  # noqa: E731
+    return keep({key: (names, how if convolves(key) else "") for key, (names, _) in table.items()}, state)
+
+
+def outer(state):
+    return {name: value for name, value in state.items() if ".down_blocks." not in name and ".up_blocks." not in name}
+
+
+def qwen_image21_vae(state):
+    return wan22_vae(state, "frame")
+
+
 def prefixed(prefix, component, table):
     return {prefix + key: (component, *entry) for key, entry in table.items()}
 
@@ -415,6 +498,8 @@ def tensors_of(name):
             value = value.T
         elif how == "pixel":
             value = value[:, :, None, None]
+        elif how == "frame":
+            value = value[:, :, None]
         made[key] = value.contiguous()
     return made
 
@@ -554,6 +639,21 @@ def main():
 
     twin("qwen-image", "qwen_image/tiny-image", [("model.diffusion_model.", "transformer", plain)])
     twin("qwen-image-vae", "qwen_image/tiny-image", [("", "vae", wan_vae)])
+
+    twin("wan-a14b-high", "wan/tiny-a14b", [("", "transformer", wan)])
+    check("wan-a14b-high", {"transformer": diffusers.WanTransformer3DModel})
+    twin("wan-a14b-low", "wan/tiny-a14b", [("model.diffusion_model.", "transformer_2", wan)])
+    check("wan-a14b-low", {"transformer_2": diffusers.WanTransformer3DModel})
+    twin("wan-ti2v", "wan/tiny-ti2v", [("", "transformer", wan)])
+    check("wan-ti2v", {"transformer": diffusers.WanTransformer3DModel})
+    twin("wan-ti2v-vae", "wan/tiny-ti2v", [("", "vae", wan22_vae)])
+
+    twin("flux2", "flux2/tiny-base", [("", "transformer", flux2)])
+    check("flux2", {"transformer": diffusers.Flux2Transformer2DModel})
+    twin("flux2-vae", "flux2/tiny-base", [("", "vae", flux2_vae)])
+    twin("qwen-image-2.1", "qwen_image21/tiny-21", [("model.diffusion_model.", "transformer", qwen_image21)])
+    check("qwen-image-2.1", {"transformer": diffusers.QwenImage21Transformer2DModel})
+    twin("qwen-image-2.1-vae", "qwen_image21/tiny-21", [("", "vae", qwen_image21_vae)])
 
     twin("z-image", "z_image/tiny-base", [("", "transformer", z_image)])
     check("z-image", {"transformer": diffusers.ZImageTransformer2DModel})

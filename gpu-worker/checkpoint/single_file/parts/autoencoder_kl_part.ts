@@ -1,4 +1,5 @@
-// AutoencoderKL in the names of CompVis (latent-diffusion), which Stable Diffusion, SDXL, SD3 and FLUX share.
+// AutoencoderKL in the names of CompVis (latent-diffusion), which Stable Diffusion, SDXL, SD3 and FLUX share. FLUX.2's has
+// the same names, and a batch norm of its latents.
 import type { Weights } from "../../weights.ts";
 import type { Part } from "../architecture.ts";
 import { type FindPlace, type Layout, ownNames } from "../layout.ts";
@@ -8,6 +9,7 @@ import { countOf } from "../shapes.ts";
 const PREFIXES = ["first_stage_model.", "vae.", ""];
 /** More resolutions than any autoencoder has. */
 const MAX_BLOCKS = 16;
+const BATCH_NORM = ["bn.running_mean", "bn.running_var", "bn.num_batches_tracked"];
 /** A matrix that CompVis stores as a convolution of one pixel. */
 const matrix = (to: string) => ({ to: [to], matrix: true });
 
@@ -40,9 +42,13 @@ const COMPVIS: Layout = {
         ...side("decoder"),
         "quant_conv": "quant_conv",
         "post_quant_conv": "post_quant_conv",
+        // FLUX.2 counts these two to the networks that they follow and precede.
+        "encoder.quant_conv": "quant_conv",
+        "decoder.post_quant_conv": "post_quant_conv",
         ...resnet("encoder.down.*.block.*", "encoder.down_blocks.*.resnets.*"),
         "encoder.down.*.downsample.conv": "encoder.down_blocks.*.downsamplers.0.conv",
       }, ...up),
+      tensors: Object.fromEntries(BATCH_NORM.map((name) => [name, name])),
       // The discriminator of training, and averages of its weights.
       unused: /^(?:loss\.|model_ema\.)/,
     });
@@ -59,8 +65,26 @@ function resnet(file: string, ours: string): Record<string, string> {
   };
 }
 
+const LAYOUTS = [
+  COMPVIS,
+  ownNames({ prefixes: PREFIXES, markers: ["decoder.mid_block.resnets.0.conv1.weight"] }),
+];
+const hasBatchNorm = (tensors: Weights) => BATCH_NORM.some((name) => tensors.has(name));
+
 export const autoencoderKLPart: Part = {
   component: "vae",
   className: "AutoencoderKL",
-  layouts: [COMPVIS, ownNames({ prefixes: PREFIXES, markers: ["decoder.mid_block.resnets.0.conv1.weight"] })],
+  layouts: LAYOUTS.map((layout) => ({
+    ...layout,
+    matches: (tensors) => layout.matches(tensors) && !hasBatchNorm(tensors),
+  })),
+};
+
+export const autoencoderKLFlux2Part: Part = {
+  component: "vae",
+  className: "AutoencoderKLFlux2",
+  layouts: LAYOUTS.map((layout) => ({
+    ...layout,
+    matches: (tensors) => layout.matches(tensors) && hasBatchNorm(tensors),
+  })),
 };

@@ -1,7 +1,7 @@
-// Wan's autoencoder, which Qwen-Image has too, in the names of Wan's own repository. They count the layers of all
-// resolutions consecutively.
+// Wan's autoencoders, which Qwen-Image and Qwen-Image-2.1 have too, in the names of Wan's own repositories. Wan2.1 counts
+// the layers of all resolutions consecutively, Wan2.2 those of each resolution.
 import type { Part } from "../architecture.ts";
-import { type FindPlace, type Layout, ownNames } from "../layout.ts";
+import { type FindPlace, type Layout, ownNames, type Place } from "../layout.ts";
 import { findInTable, type NameTable } from "../name_table.ts";
 import { countOf } from "../shapes.ts";
 import type { Weights } from "../../weights.ts";
@@ -46,21 +46,54 @@ const side = (name: "encoder" | "decoder"): NameTable =>
 
 const PREFIXES = ["vae.", "first_stage_model.", ""];
 
+/** All but the resolutions. */
+const OUTER = join([
+  { modules: { "conv1": "quant_conv", "conv2": "post_quant_conv" } },
+  side("encoder"),
+  side("decoder"),
+]);
+
 const ORIGINAL: Layout = {
   prefixes: PREFIXES,
-  matches: (tensors) => tensors.has("decoder.middle.0.residual.0.gamma"),
+  matches: (tensors) =>
+    tensors.has("decoder.middle.0.residual.0.gamma") && tensors.has("decoder.upsamples.0.residual.0.gamma"),
   place: (tensors: Weights): FindPlace =>
     findInTable(
       join([
-        { modules: { "conv1": "quant_conv", "conv2": "post_quant_conv" } },
-        side("encoder"),
-        side("decoder"),
+        OUTER,
         // diffusers counts the encoder's layers consecutively too.
         resnet("encoder.downsamples.*", "encoder.down_blocks.*"),
         resampler("encoder.downsamples.*", "encoder.down_blocks.*"),
         ...decoderBlocks(tensors),
       ]),
     ),
+};
+
+const WAN22: Layout = {
+  prefixes: PREFIXES,
+  matches: (tensors) => tensors.has("decoder.upsamples.0.upsamples.0.residual.0.gamma"),
+  place: () => findInTable(WAN22_NAMES),
+};
+
+const WAN22_NAMES = join([
+  OUTER,
+  resnet("encoder.downsamples.*.downsamples.*", "encoder.down_blocks.*.resnets.*"),
+  // The file counts a resampler behind the residual blocks; diffusers has one a resolution.
+  resampler("encoder.downsamples.*.downsamples.*", "encoder.down_blocks.*.downsampler"),
+  resnet("decoder.upsamples.*.upsamples.*", "decoder.up_blocks.*.resnets.*"),
+  resampler("decoder.upsamples.*.upsamples.*", "decoder.up_blocks.*.upsampler"),
+]);
+
+/** Wan2.2's names with convolutions of one frame, which diffusers makes convolutions of pictures. */
+const QWEN_IMAGE21: Layout = {
+  ...WAN22,
+  place: () => {
+    const find = findInTable(WAN22_NAMES);
+    return (name) => {
+      const place = find(name);
+      return typeof place === "object" ? { ...place, frame: true } satisfies Place : place;
+    };
+  },
 };
 
 /** An upsampler ends each block of the decoder but the last. */
@@ -88,8 +121,14 @@ function join(tables: readonly NameTable[]): NameTable {
   };
 }
 
+const ORIGINALS = {
+  AutoencoderKLWan: [WAN22, ORIGINAL],
+  AutoencoderKLQwenImage: [ORIGINAL],
+  AutoencoderKLQwenImage21: [QWEN_IMAGE21],
+};
+
 /** Returns the autoencoder of a pipeline. @param className diffusers' class, which the config follows */
-export function wanVaePart(className: "AutoencoderKLWan" | "AutoencoderKLQwenImage"): Part {
+export function wanVaePart(className: keyof typeof ORIGINALS): Part {
   const own = ownNames({ prefixes: PREFIXES, markers: ["decoder.mid_block.resnets.0.norm1.gamma"] });
-  return { component: "vae", className, layouts: [ORIGINAL, own] };
+  return { component: "vae", className, layouts: [...ORIGINALS[className], own] };
 }

@@ -7,32 +7,10 @@ import {
   recogniseTensors,
 } from "../../../../gpu-worker/checkpoint/single_file/recognise_file.ts";
 import { readTensors } from "../../../../gpu-worker/checkpoint/read_tensors.ts";
-import type { WeightEntry } from "../../../../gpu-worker/checkpoint/weights.ts";
 import { ARCHITECTURES } from "../../../../gpu-worker/model/architectures.ts";
 import { join } from "node:path";
+import { BOTH, entryOf, expand, prefixed, ROWS } from "./published_patterns.ts";
 import { writeSafetensors } from "./twin.ts";
-
-/** Divides into all parts of fused tensors. */
-const ROWS = 84;
-
-/** Expands `{a,b}` and `{0..2}` in patterns, one or more a line. Patterns may be nested. */
-function expand(patterns: string): string[] {
-  const names = patterns.split(/\s+/).filter((line) => line !== "");
-  const expanded = names.flatMap(function all(name: string): string[] {
-    const match = /\{([^{}]+)\}/.exec(name);
-    if (match === null) return [name];
-    const range = /^(\d+)\.\.(\d+)$/.exec(match[1]!);
-    const options = range === null
-      ? match[1]!.split(",")
-      : Array.from({ length: Number(range[2]) - Number(range[1]) + 1 }, (_, i) =>
-        String(Number(range[1]) + i));
-    return options.flatMap((option) => all(name.replace(match[0], option)));
-  });
-  return [...new Set(expanded)];
-}
-
-const prefixed = (prefix: string, names: readonly string[]) => names.map((name) => prefix + name);
-const BOTH = "{weight,bias}";
 
 const FLUX = (guidance: boolean) =>
   expand(`
@@ -468,14 +446,6 @@ const FILES: Record<string, Published> = {
     },
   },
 };
-
-const entryOf = (shape: readonly number[]): WeightEntry => ({
-  dtype: "float16",
-  shape,
-  offset: 0,
-  byteLength: 2 * shape.reduce((product, n) => product * n, 1),
-  path: "model.safetensors",
-});
 
 describe("recogniseTensors()", () => {
   for (const [file, { names, count, shapes, title, networks, sizes }] of Object.entries(FILES)) {

@@ -12,7 +12,7 @@ export interface FileTensor {
   data: Uint8Array;
 }
 
-const CODES: Record<string, string> = { float32: "F32", float16: "F16", bfloat16: "BF16" };
+const CODES: Record<string, string> = { float32: "F32", float16: "F16", bfloat16: "BF16", int64: "I64" };
 
 /** A file in a folder of its own, which is removed with it. */
 export class Twin implements Disposable {
@@ -59,6 +59,7 @@ function arrange(entries: readonly WeightEntry[], how: string | undefined): File
   const [{ dtype, shape }] = entries as [WeightEntry];
   const data = concat(entries.map(read));
   const code = CODES[dtype]!;
+  if (shape.length === 0) return { dtype: code, shape, data };
   const rows = entries.reduce((sum, entry) => sum + entry.shape[0]!, 0);
   const size = [rows, ...shape.slice(1)];
   switch (how) {
@@ -70,6 +71,8 @@ function arrange(entries: readonly WeightEntry[], how: string | undefined): File
     }
     case "=pixel":
       return { dtype: code, shape: [...size, 1, 1], data };
+    case "=frame":
+      return { dtype: code, shape: size.toSpliced(2, 0, 1), data };
     case "=transposed": {
       const [height = 0, width = 0] = size;
       const bytes = DTYPE_BYTES[dtype];

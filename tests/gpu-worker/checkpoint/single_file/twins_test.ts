@@ -9,6 +9,7 @@ import { describeModel } from "../../../../gpu-worker/model/describe_model.ts";
 import { modelInfo } from "../../../../gpu-worker/model/model_info.ts";
 import { readModel } from "../../../../gpu-worker/model/read_model.ts";
 import { goldenPath, maxError } from "../../../goldens/golden.ts";
+import { ChangedCheckpoint } from "../../pipeline/changed_checkpoint.ts";
 import { type FileTensor, Twin } from "./twin.ts";
 import { assertSame, assertTwin, firstCall, runModel } from "./twin_pictures.ts";
 
@@ -49,11 +50,34 @@ describe("a single file", () => {
     assert.ok(maxError(latents[1]!, latents[0]!) > 0.01);
   });
 
+  it("begins SDXL's schedule in pure noise, and predicts its velocity, if marker tensors say so", async () => {
+    const mark = (tensors: Map<string, FileTensor>) => {
+      for (const name of ["v_pred", "ztsnr"]) {
+        tensors.set(name, { dtype: "F32", shape: [], data: new Uint8Array(4) });
+      }
+    };
+    using marked = new Twin("sdxl", mark);
+    const own = JSON.parse(Deno.readTextFileSync(join(marked.folder, "scheduler/scheduler_config.json")));
+    using folder = new ChangedCheckpoint(marked.folder, {
+      scheduler: {
+        ...own,
+        prediction_type: "v_prediction",
+        rescale_betas_zero_snr: true,
+        timestep_spacing: "trailing",
+      },
+    });
+    const [, call] = firstCall("sdxl/tiny-sdxl");
+    const result = await runModel(marked.path, { call, parts: { components: marked.folder } });
+    assertSame(result, await runModel(folder.folder, { call }));
+  });
+
   it("may have the denoiser's names of diffusers", () => {
     const files = [
       "chroma/tiny-hd",
       "qwen_image/tiny-image",
       "flux/tiny-schnell",
+      "flux2/tiny-distilled",
+      "qwen_image21/tiny-21",
       "sd3/tiny-medium",
       "wan/tiny-unipc",
       "sdxl/tiny-sd15",

@@ -1,0 +1,63 @@
+// Qwen-Image-2.1 in single files: diffusers' names, with the two inner layers of each feed-forward fused by ComfyUI.
+import type { Architecture } from "../../checkpoint/single_file/architecture.ts";
+import type { Layout } from "../../checkpoint/single_file/layout.ts";
+import { findInTable } from "../../checkpoint/single_file/name_table.ts";
+import { causalPart } from "../../checkpoint/single_file/parts/causal_part.ts";
+import { wanVaePart } from "../../checkpoint/single_file/parts/wan_vae_part.ts";
+import { countOf, sizeOf } from "../../checkpoint/single_file/shapes.ts";
+import type { Weights } from "../../checkpoint/weights.ts";
+
+const MLP = "transformer_blocks.*.img_mlp";
+
+const LAYOUT: Layout = {
+  prefixes: ["model.diffusion_model.", ""],
+  matches: (tensors) => tensors.has("txt_in.text_norm.weight") && tensors.has("modulation.1.weight"),
+  place: () => {
+    const find = findInTable({ modules: { [`${MLP}.gate_up`]: [`${MLP}.gate_layer`, `${MLP}.proj`] } });
+    return (name) => find(name) ?? { to: [name] };
+  },
+};
+
+export const qwenImage21SingleFile: Architecture = {
+  pipelineClass: "QwenImage21Pipeline",
+  denoiser: {
+    component: "transformer",
+    className: "QwenImage21Transformer2DModel",
+    layouts: [LAYOUT],
+    sizes(weights: Weights) {
+      const width = sizeOf(weights, "img_in.weight", 0);
+      const head = sizeOf(weights, "transformer_blocks.0.attn.norm_q.weight", 0);
+      return {
+        in_channels: sizeOf(weights, "img_in.weight", 1),
+        out_channels: sizeOf(weights, "proj_out.weight", 0),
+        num_layers: countOf(weights, "transformer_blocks."),
+        attention_head_dim: head,
+        num_attention_heads: width / head,
+        context_in_dim: sizeOf(weights, "txt_in.in_layer.weight", 1),
+        mlp_ratio: sizeOf(weights, "transformer_blocks.0.img_mlp.out.weight", 1) / width,
+      };
+    },
+  },
+  parts: [
+    wanVaePart("AutoencoderKLQwenImage21"),
+    causalPart("text_encoder", "Qwen3VLForConditionalGeneration"),
+  ],
+  tokenizers: { processor: "Qwen3VLProcessor" },
+  variant: () => ({
+    title: "Qwen-Image-2.1",
+    repositories: ["Qwen/Qwen-Image-2.1"],
+    // As Qwen-Image's. A run takes it only if the components are another model's.
+    scheduler: {
+      _class_name: "FlowMatchEulerDiscreteScheduler",
+      num_train_timesteps: 1000,
+      base_shift: 0.5,
+      max_shift: 0.9,
+      base_image_seq_len: 256,
+      max_image_seq_len: 8192,
+      shift: 1,
+      shift_terminal: 0.02,
+      use_dynamic_shifting: true,
+      time_shift_type: "exponential",
+    },
+  }),
+};

@@ -1,0 +1,184 @@
+// The tensor names of published files of FLUX.2 klein, Qwen-Image-2.1 and Wan2.2, as patterns: each must have a place, and
+// the sizes must be the published configs'.
+import { describe, it } from "@std/testing/bdd";
+import assert from "node:assert/strict";
+import type { Weights } from "../../../../gpu-worker/checkpoint/weights.ts";
+import { placeTensors } from "../../../../gpu-worker/checkpoint/single_file/place_tensors.ts";
+import { recogniseTensors } from "../../../../gpu-worker/checkpoint/single_file/recognise_file.ts";
+import { ARCHITECTURES } from "../../../../gpu-worker/model/architectures.ts";
+import { BOTH, entryOf, expand, ROWS } from "./published_patterns.ts";
+
+const KLEIN = (double: number, single: number, more = "") =>
+  expand(`
+    {img_in,txt_in,time_in.in_layer,time_in.out_layer,final_layer.linear,final_layer.adaLN_modulation.1}.weight ${more}
+    {double_stream_modulation_img,double_stream_modulation_txt,single_stream_modulation}.lin.weight
+    double_blocks.{0..${double - 1}}.{img,txt}_{attn.qkv,attn.proj,mlp.0,mlp.2}.weight
+    double_blocks.{0..${double - 1}}.{img,txt}_attn.norm.{query,key}_norm.scale
+    single_blocks.{0..${single - 1}}.{linear1,linear2}.weight
+    single_blocks.{0..${single - 1}}.norm.{query,key}_norm.scale`);
+const kleinShapes = (width: number, text: number) => ({
+  "img_in.weight": [width, 128],
+  "txt_in.weight": [width, text],
+  "time_in.in_layer.weight": [width, 256],
+  "double_blocks.0.img_attn.norm.query_norm.scale": [128],
+  "double_blocks.0.img_mlp.2.weight": [width, 3 * width],
+});
+const WAN = (layers: number) =>
+  expand(`
+    patch_embedding.${BOTH} {text,time}_embedding.{0,2}.${BOTH} time_projection.1.${BOTH} head.head.${BOTH} head.modulation
+    blocks.{0..${layers - 1}}.modulation blocks.{0..${layers - 1}}.{self,cross}_attn.{q,k,v,o}.${BOTH}
+    blocks.{0..${layers - 1}}.{self,cross}_attn.norm_{q,k}.weight
+    blocks.{0..${layers - 1}}.{ffn.0,ffn.2,norm3}.${BOTH}`);
+const wanShapes = (width: number, { ffn, channels }: { ffn: number; channels: number }) => ({
+  "patch_embedding.weight": [width, channels, 1, 2, 2],
+  "head.head.weight": [4 * channels, width],
+  "text_embedding.0.weight": [width, 4096],
+  "time_embedding.0.weight": [width, 256],
+  "blocks.0.ffn.0.weight": [ffn, width],
+});
+
+interface Published {
+  names: readonly string[];
+  count: number;
+  shapes: Record<string, readonly number[]>;
+  title: string;
+  sizes: Record<string, unknown>;
+  given?: readonly string[];
+}
+
+const FILES: Record<string, Published> = {
+  "flux-2-klein-4b": {
+    names: KLEIN(5, 20),
+    count: 149,
+    shapes: kleinShapes(3072, 7680),
+    title: "FLUX.2 klein 4B",
+    sizes: {
+      in_channels: 128,
+      num_layers: 5,
+      num_single_layers: 20,
+      attention_head_dim: 128,
+      num_attention_heads: 24,
+      joint_attention_dim: 7680,
+      mlp_ratio: 3,
+      timestep_guidance_channels: 256,
+      guidance_embeds: false,
+    },
+  },
+  "flux-2-klein-9b": {
+    names: KLEIN(8, 24),
+    count: 201,
+    shapes: kleinShapes(4096, 12288),
+    title: "FLUX.2 klein 9B",
+    sizes: { num_layers: 8, num_single_layers: 24, num_attention_heads: 32, joint_attention_dim: 12288 },
+  },
+  "qwen_image_2.1": {
+    names: expand(`
+      {img_in,proj_out,norm_out.linear,modulation.1}.weight txt_in.{text_norm,in_layer,out_layer}.weight
+      time_text_embed.timestep_embedder.linear_{1,2}.weight
+      transformer_blocks.{0..31}.attn.{to_q,to_k,to_v,to_out.0,norm_q,norm_k}.weight
+      transformer_blocks.{0..31}.img_mlp.{gate_up,out}.weight`),
+    count: 265,
+    shapes: {
+      "img_in.weight": [4096, 64],
+      "proj_out.weight": [64, 4096],
+      "txt_in.in_layer.weight": [4096, 4096],
+      "transformer_blocks.0.attn.norm_q.weight": [128],
+      "transformer_blocks.0.img_mlp.out.weight": [4096, 12288],
+    },
+    title: "Qwen-Image-2.1",
+    sizes: {
+      in_channels: 64,
+      out_channels: 64,
+      num_layers: 32,
+      num_attention_heads: 32,
+      context_in_dim: 4096,
+      mlp_ratio: 3,
+    },
+  },
+  "wan2.2_ti2v_5B": {
+    names: WAN(30),
+    count: 825,
+    shapes: wanShapes(3072, { ffn: 14336, channels: 48 }),
+    title: "Wan2.2 TI2V 5B",
+    sizes: {
+      in_channels: 48,
+      out_channels: 48,
+      num_attention_heads: 24,
+      ffn_dim: 14336,
+      num_layers: 30,
+    },
+  },
+  "wan2.2_t2v_high_noise_14B beside its other expert": {
+    names: WAN(40),
+    count: 1095,
+    shapes: wanShapes(5120, { ffn: 13824, channels: 16 }),
+    title: "Wan2.2 T2V A14B",
+    sizes: { num_attention_heads: 40, ffn_dim: 13824, num_layers: 40 },
+    given: ["transformer_2"],
+  },
+};
+
+const path = "model.safetensors";
+const tensorsOf = ({ names, shapes }: Pick<Published, "names" | "shapes">): Weights =>
+  new Map(names.map((name) => [name, entryOf(shapes[name] ?? [ROWS])]));
+
+describe("recogniseTensors() of newer models", () => {
+  for (const [file, published] of Object.entries(FILES)) {
+    it(`places every tensor of ${file}`, () => {
+      const { names, count, title, sizes, given = [] } = published;
+      assert.equal(names.length, count);
+      const found = recogniseTensors(tensorsOf(published), { path, architectures: ARCHITECTURES, given });
+      assert.equal(found.variant.title, title);
+      assert.deepEqual([...found.networks.keys()], ["transformer"]);
+      const derived = found.architecture.denoiser.sizes(found.networks.get("transformer")!);
+      assert.deepEqual(Object.fromEntries(Object.keys(sizes).map((key) => [key, derived[key]])), sizes);
+    });
+  }
+
+  it("refuses FLUX.2 [dev] by its guidance", () => {
+    const names = KLEIN(8, 48, "guidance_in.{in,out}_layer.weight");
+    const tensors = tensorsOf({ names, shapes: kleinShapes(6144, 15360) });
+    assert.throws(
+      () => recogniseTensors(tensors, { path, architectures: ARCHITECTURES }),
+      /it is FLUX\.2 \[dev\], which is not supported: only FLUX\.2 klein is/,
+    );
+  });
+});
+
+const WAN22_SIDE = (side: string) => `
+  ${side}.{conv1,head.2}.${BOTH} ${side}.head.0.gamma ${side}.middle.{0,2}.residual.{0,3}.gamma
+  ${side}.middle.{0,2}.residual.{2,6}.${BOTH} ${side}.middle.1.norm.gamma ${side}.middle.1.{to_qkv,proj}.${BOTH}`;
+const WAN22_VAE = expand(`
+  {conv1,conv2}.${BOTH} ${WAN22_SIDE("encoder")} ${WAN22_SIDE("decoder")}
+  encoder.downsamples.{0..3}.downsamples.{0,1}.residual.{0,3}.gamma
+  encoder.downsamples.{0..3}.downsamples.{0,1}.residual.{2,6}.${BOTH}
+  encoder.downsamples.{1,2}.downsamples.0.shortcut.${BOTH} encoder.downsamples.{0..2}.downsamples.2.resample.1.${BOTH}
+  encoder.downsamples.{1,2}.downsamples.2.time_conv.${BOTH}
+  decoder.upsamples.{0..3}.upsamples.{0..2}.residual.{0,3}.gamma
+  decoder.upsamples.{0..3}.upsamples.{0..2}.residual.{2,6}.${BOTH}
+  decoder.upsamples.{2,3}.upsamples.0.shortcut.${BOTH} decoder.upsamples.{0..2}.upsamples.3.resample.1.${BOTH}
+  decoder.upsamples.{0,1}.upsamples.3.time_conv.${BOTH}`);
+
+describe("placeTensors() of newer autoencoders", () => {
+  for (const className of ["AutoencoderKLWan", "AutoencoderKLQwenImage21"]) {
+    it(`places every tensor of Wan2.2's names for ${className}`, () => {
+      assert.equal(WAN22_VAE.length, 196);
+      const tensors = tensorsOf({
+        names: WAN22_VAE,
+        shapes: {
+          "decoder.conv1.weight": [8, 4, 1, 3, 3],
+          "decoder.upsamples.0.upsamples.3.resample.1.weight": [8, 8, 3, 3],
+        },
+      });
+      const part = ARCHITECTURES.flatMap(({ parts }) => parts).find((part) => part.className === className)!;
+      const layout = part.layouts.find((layout) => layout.matches(tensors))!;
+      const { weights, unknown } = placeTensors(tensors, layout);
+      assert.deepEqual([weights.size, unknown], [196, []]);
+      // Qwen-Image-2.1 draws pictures, whose convolutions lack the frames.
+      const isPicture = className === "AutoencoderKLQwenImage21";
+      const shape = (name: string) => weights.get(name)!.shape;
+      assert.deepEqual(shape("decoder.conv_in.weight"), isPicture ? [8, 4, 3, 3] : [8, 4, 1, 3, 3]);
+      assert.deepEqual(shape("decoder.up_blocks.0.upsampler.resample.1.weight"), [8, 8, 3, 3]);
+    });
+  }
+});
