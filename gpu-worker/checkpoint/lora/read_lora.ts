@@ -42,6 +42,7 @@ type Parts = Partial<Record<TensorRole["role"], SafetensorsEntry>>;
 export function readLora(path: string, { denoiserClass }: ReadLoraOptions = {}): LoraFile {
   const modules = new Map<string, Parts>();
   const entries = readSafetensorsHeader(path);
+  assertNoControl(path, { entries, denoiserClass });
   const dropped = droppedTensors([...entries.keys()], denoiserClass);
   const file = Deno.realPathSync(path);
   for (const [key, entry] of entries) {
@@ -92,6 +93,27 @@ export function readLora(path: string, { denoiserClass }: ReadLoraOptions = {}):
     return { name, change, scale, ...biasOf(scale) };
   };
   return { modules: [...modules].map(([name, parts]) => read(name, parts)), notes: notesOf(path, dropped) };
+}
+
+/** Channels of a FLUX latent beside those of a control picture, in patches. */
+const CONTROL_CHANNELS = 128;
+
+/** diffusers widens the first layer for such a file, and takes the control picture with another pipeline. */
+function assertNoControl(
+  path: string,
+  { entries, denoiserClass }: ReadLoraOptions & { entries: ReadonlyMap<string, SafetensorsEntry> },
+): void {
+  if (denoiserClass !== "FluxTransformer2DModel") return;
+  for (const [key, { shape }] of entries) {
+    const { module, role } = tensorRole(key) ?? {};
+    const isFirst = role === "down" && /(^|[._])(x_embedder|img_in)$/.test(module!);
+    if (!isFirst || shape[1] !== CONTROL_CHANNELS) continue;
+    throw new CheckpointError(
+      `Cannot use LoRA ${path} as it is a control LoRA: '${
+        showValue(key)
+      }' reads ${CONTROL_CHANNELS} channels, those of a control picture too. Control pictures are not supported`,
+    );
+  }
 }
 
 /** Returns one sentence for each kind of ignored tensors. */

@@ -76,6 +76,16 @@ describe("readModel() with loras", () => {
     refusal({ "transformer.x_embedder.diff": [20, 64] }, /x_embedder\.diff' is none of/);
   });
 
+  it("refuses FLUX's control LoRAs, which need a control picture, by name", () => {
+    const norm = { "double_blocks.0.img_attn.norm.key_norm.scale": [20] };
+    for (const name of ["transformer.x_embedder", "img_in"]) {
+      refusal(
+        { ...norm, ...pair(name, [2, 128], [20, 2]) },
+        /is a control LoRA: '.*lora_A\.weight' reads 128/,
+      );
+    }
+  });
+
   it("names a file that is not there", () => {
     const loras = [{ path: "nowhere/x.safetensors", weight: 1 }];
     assert.throws(() => readModel(model, { loras }), /Cannot read nowhere\/x\.safetensors/);
