@@ -8,11 +8,20 @@ export interface ReadBodyOptions {
   deadlineMs?: number;
 }
 
+const MAX_BYTES = 256 * 1024;
+const DEADLINE_MS = 10_000;
+/** Longest body that is read in one piece. */
+const MAX_WHOLE_BYTES = 64 * 1024;
+
 /** @throws {ApiError} 400 for a body that ends early, 408 past the deadline, 413 past the limit. */
 export async function readBody(
   request: Request,
   options: ReadBodyOptions = {},
 ): Promise<Uint8Array<ArrayBuffer>> {
+  const length = request.headers.get("content-length");
+  if (length !== null && Number(length) <= Math.min(MAX_WHOLE_BYTES, options.maxBytes ?? MAX_BYTES)) {
+    return await readWhole(request, options);
+  }
   const chunks: Uint8Array<ArrayBuffer>[] = [];
   let filled = 0;
   for await (const chunk of readChunks(request, options)) {
@@ -22,10 +31,26 @@ export async function readBody(
   return chunks.length === 1 ? chunks[0]! : concat(chunks, filled);
 }
 
+/** A body that is no longer than its head says, without a stream: the server sees to its length. */
+async function readWhole(
+  request: Request,
+  { deadlineMs = DEADLINE_MS }: ReadBodyOptions,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const { promise: late, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(() => reject(tooLate(deadlineMs)), deadlineMs);
+  try {
+    return await Promise.race([request.bytes(), late]);
+  } catch (cause) {
+    throw cause instanceof ApiError ? cause : endedEarly(cause);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
 /** The body as it arrives; a caller that stops cancels the rest. @throws {ApiError} as `readBody` */
 export async function* readChunks(
   request: Request,
-  { maxBytes = 256 * 1024, deadlineMs = 10_000 }: ReadBodyOptions = {},
+  { maxBytes = MAX_BYTES, deadlineMs = DEADLINE_MS }: ReadBodyOptions = {},
 ): AsyncGenerator<Uint8Array<ArrayBuffer>> {
   const tooLarge = () =>
     new ApiError(413, `The request body must have at most ${maxBytes} bytes`, { code: "request_too_large" });
@@ -35,11 +60,7 @@ export async function* readChunks(
 
   const { promise: late, reject } = Promise.withResolvers<never>();
   late.catch(() => {});
-  const timer = setTimeout(() => {
-    reject(
-      new ApiError(408, `The request body must arrive within ${deadlineMs} ms`, { code: "request_timeout" }),
-    );
-  }, deadlineMs);
+  const timer = setTimeout(() => reject(tooLate(deadlineMs)), deadlineMs);
   const reader = request.body.getReader();
   let filled = 0;
   let isRead = false;
@@ -47,7 +68,7 @@ export async function* readChunks(
     while (true) {
       const { done, value } = await Promise.race([reader.read(), late]).catch((cause) => {
         if (cause instanceof ApiError) throw cause;
-        throw new ApiError(400, "The request body ended early", { code: "incomplete_body", cause });
+        throw endedEarly(cause);
       });
       if (done) {
         isRead = true;
@@ -61,6 +82,16 @@ export async function* readChunks(
     clearTimeout(timer);
     if (!isRead) reader.cancel().catch(() => {});
   }
+}
+
+function tooLate(deadlineMs: number): ApiError {
+  return new ApiError(408, `The request body must arrive within ${deadlineMs} ms`, {
+    code: "request_timeout",
+  });
+}
+
+function endedEarly(cause: unknown): ApiError {
+  return new ApiError(400, "The request body ended early", { code: "incomplete_body", cause });
 }
 
 function concat(chunks: readonly Uint8Array[], length: number): Uint8Array<ArrayBuffer> {

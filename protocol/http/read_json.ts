@@ -10,12 +10,18 @@ export interface ReadJsonOptions extends ReadBodyOptions {
 
 /** Deepest nesting of a body. JSON.parse takes any depth, but code that walks its result recursively does not. */
 const MAX_DEPTH = 32;
+const UTF8 = new TextDecoder("utf-8", { fatal: true });
 
 /**
  * Reads and parses the body of `request`.
  * @throws {ApiError} 400 unless it is JSON in UTF-8, 408 past the deadline, 413 past the limit, 415 for another content type.
  */
 export async function readJson(request: Request, options: ReadJsonOptions = {}): Promise<unknown> {
+  return parseJsonBody(await readJsonText(request, options));
+}
+
+/** The text of a JSON body, unparsed. @throws {ApiError} as `readJson` */
+export async function readJsonText(request: Request, options: ReadJsonOptions = {}): Promise<string> {
   const { anyType = false } = options;
   const type = request.headers.get("content-type") ?? "none";
   if (!anyType && !/^application\/json\s*(;|$)/i.test(type)) {
@@ -28,11 +34,20 @@ export async function readJson(request: Request, options: ReadJsonOptions = {}):
     );
   }
   const bytes = await readBody(request, options);
+  try {
+    return UTF8.decode(bytes);
+  } catch (cause) {
+    throw notJson(cause);
+  }
+}
+
+/** @throws {ApiError} 400 unless `text` is JSON that is not too deep */
+export function parseJsonBody(text: string): unknown {
   let value: unknown;
   try {
-    value = parseJsonText(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+    value = parseJsonText(text);
   } catch (cause) {
-    throw new ApiError(400, "The request body must be JSON in UTF-8", { code: "invalid_json", cause });
+    throw notJson(cause);
   }
   if (isDeeper(value, MAX_DEPTH)) {
     throw new ApiError(400, `The request body must be nested at most ${MAX_DEPTH} deep`, {
@@ -40,6 +55,10 @@ export async function readJson(request: Request, options: ReadJsonOptions = {}):
     });
   }
   return value;
+}
+
+function notJson(cause: unknown): ApiError {
+  return new ApiError(400, "The request body must be JSON in UTF-8", { code: "invalid_json", cause });
 }
 
 function isDeeper(value: unknown, depth: number): boolean {

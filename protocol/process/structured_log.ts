@@ -24,7 +24,10 @@ export function structuredLog(
   const write = readable ? (line: string) => print(readableLine(line)) : print;
   return (level, message, fields = {}) => {
     const facts = { time: new Date().toISOString(), level, process, message: cut(message) };
-    const line = JSON.stringify({ ...facts, ...fields }, (_, value) => cut(value));
+    const all = { ...facts, ...fields };
+    const plain = JSON.stringify(all);
+    // A short line holds no long text.
+    const line = plain.length <= MAX_TEXT ? plain : JSON.stringify(all, (_, value) => cut(value));
     write(line.length <= MAX_LINE ? line : JSON.stringify({ ...facts, cut: cut(line) }));
   };
 }

@@ -3,8 +3,8 @@
 import { type Context, Hono } from "hono";
 import { ApiError } from "../../protocol/wire/api_error.ts";
 import { type EditRequest, readEditRequest } from "../requests/edit_request.ts";
-import { type ImageRequest, parseImageRequest } from "../requests/image_request.ts";
-import { readJson, type ReadJsonOptions } from "../../protocol/http/read_json.ts";
+import { type ImageRequest, parseImageText } from "../requests/image_request.ts";
+import { readJsonText, type ReadJsonOptions } from "../../protocol/http/read_json.ts";
 import type { ResultStore } from "../../protocol/store/results/result_store.ts";
 import type { CompletedEvent } from "../../protocol/wire/run_event.ts";
 import { streamEvents, type StreamEventsOptions } from "../../protocol/http/stream_events.ts";
@@ -48,7 +48,7 @@ export function imageRoutes(options: ImageRoutesOptions): Hono<Environment> {
   const app = new Hono<Environment>();
 
   app.post("/images/generations", async (c) => {
-    const request = parseImageRequest(await readJson(c.req.raw, options));
+    const request = parseImageText(await readJsonText(c.req.raw, options));
     return await answer(c, { request, kind: "image_generation", options });
   });
 

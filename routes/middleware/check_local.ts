@@ -102,8 +102,9 @@ export function checkLocal(
 /** Checks the address and the Host. A page whose host name was rebound to 127.0.0.1 sends its own Host. */
 function namesLoopback({ headers, url }: Request): boolean {
   const host = headers.get("host");
-  const names = [url, ...host === null ? [] : [`http://${host}`]];
-  return names.every((name) => LOOPBACK_NAME.test(URL.parse(name)?.hostname ?? ""));
+  // Mostly the address repeats the Host.
+  const isSame = host === null || url.startsWith(`http://${host}/`);
+  return [url, ...isSame ? [] : [`http://${host}`]].every((name) => LOOPBACK_NAME.test(URL.parse(name)?.hostname ?? ""));
 }
 
 /**
@@ -112,8 +113,9 @@ function namesLoopback({ headers, url }: Request): boolean {
  */
 function isProxied({ headers, url }: Request): boolean {
   for (const name of headers.keys()) if (PROXY_HEADERS.test(name)) return true;
+  if (!/\bclose\b/i.test(headers.get("connection") ?? "")) return false;
   const { hostname, port } = new URL(url);
-  return /\bclose\b/i.test(headers.get("connection") ?? "") && port !== "" && hostname !== "[::1]";
+  return port !== "" && hostname !== "[::1]";
 }
 
 /** Programs send neither header, browsers at least one. */

@@ -9,10 +9,10 @@ export function endRevokedStreams(directory: Pick<KeyDirectory, "find">): Middle
   return async (c, next) => {
     await next();
     const key = c.get("apiKey");
-    const { body, headers } = c.res;
-    if (key === undefined || body === null || !headers.get("content-type")?.startsWith("text/event-stream")) {
-      return;
-    }
+    if (key === undefined || !c.res.headers.get("content-type")?.startsWith("text/event-stream")) return;
+    // Asking for the body makes a stream of it: not for every answer.
+    const { body } = c.res;
+    if (body === null) return;
     // While the store is away nobody can be told to be revoked.
     const isRevoked = async () => {
       const record = await directory.find(key.id).catch(() => undefined);

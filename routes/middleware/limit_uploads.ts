@@ -43,11 +43,13 @@ export function limitUploads(
 }
 
 /** Returns Content-Length, or the largest allowed body without one. */
-function announcedBytes({ body, headers, url }: Request): number {
+function announcedBytes(request: Request): number {
+  const { headers, url } = request;
   const length = headers.get("content-length");
   // A body above every limit is refused unread.
   if (length !== null) return Number(length) > MAX_BATCH_FILE_BYTES ? 0 : Number(length);
-  if (body === null || !/^multipart\//i.test(headers.get("content-type") ?? "")) return 0;
+  // Asking for the body makes a stream of it, which costs small requests more than reading it.
+  if (request.method === "GET" || request.body === null || !/^multipart\//i.test(headers.get("content-type") ?? "")) return 0;
   return new URL(url).pathname.endsWith("/files") ? MAX_BATCH_FILE_BYTES : MAX_IMAGE_BYTES;
 }
 

@@ -1,5 +1,7 @@
 // POST /v1/images/generations as OpenAI's clients send it, with this project's extensions beside its fields.
+import { LRUCache } from "lru-cache";
 import { z } from "zod";
+import { parseJsonBody } from "../../protocol/http/read_json.ts";
 import {
   generationFields,
   MAX_IMAGES,
@@ -50,6 +52,23 @@ export const imageRequestSchema = z.strictObject({
 });
 
 export type ImageRequest = z.output<typeof imageRequestSchema>;
+
+/** Requests by their text: who asks for what is stored mostly does so in the same words. */
+const remembered = new LRUCache<string, ImageRequest>({
+  maxSize: 4 * 2 ** 20,
+  sizeCalculation: (_, text) => 2 * text.length + 1024,
+});
+/** Longer texts are not remembered. */
+const MAX_REMEMBERED = 16_384;
+
+/** As `parseImageRequest`, of a JSON body. @throws {ApiError} 400 */
+export function parseImageText(text: string): ImageRequest {
+  const known = remembered.get(text);
+  if (known !== undefined) return known;
+  const request = Object.freeze(parseImageRequest(parseJsonBody(text)));
+  if (text.length <= MAX_REMEMBERED) remembered.set(text, request);
+  return request;
+}
 
 /** @throws {ApiError} 400 naming the field. */
 export function parseImageRequest(value: unknown): ImageRequest {
