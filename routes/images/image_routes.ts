@@ -4,7 +4,7 @@ import { type Context, Hono } from "hono";
 import { ApiError } from "../../protocol/wire/api_error.ts";
 import { type EditRequest, readEditRequest } from "../requests/edit_request.ts";
 import { type ImageRequest, parseImageText } from "../requests/image_request.ts";
-import { readJsonText, type ReadJsonOptions } from "../../protocol/http/read_json.ts";
+import { type ReadJsonOptions, readJsonText } from "../../protocol/http/read_json.ts";
 import type { ResultStore } from "../../protocol/store/results/result_store.ts";
 import type { CompletedEvent } from "../../protocol/wire/run_event.ts";
 import { streamEvents, type StreamEventsOptions } from "../../protocol/http/stream_events.ts";

@@ -104,7 +104,9 @@ function namesLoopback({ headers, url }: Request): boolean {
   const host = headers.get("host");
   // Mostly the address repeats the Host.
   const isSame = host === null || url.startsWith(`http://${host}/`);
-  return [url, ...isSame ? [] : [`http://${host}`]].every((name) => LOOPBACK_NAME.test(URL.parse(name)?.hostname ?? ""));
+  return [url, ...isSame ? [] : [`http://${host}`]].every((name) =>
+    LOOPBACK_NAME.test(URL.parse(name)?.hostname ?? "")
+  );
 }
 
 /**

@@ -49,7 +49,10 @@ function announcedBytes(request: Request): number {
   // A body above every limit is refused unread.
   if (length !== null) return Number(length) > MAX_BATCH_FILE_BYTES ? 0 : Number(length);
   // Asking for the body makes a stream of it, which costs small requests more than reading it.
-  if (request.method === "GET" || request.body === null || !/^multipart\//i.test(headers.get("content-type") ?? "")) return 0;
+  if (
+    request.method === "GET" || request.body === null ||
+    !/^multipart\//i.test(headers.get("content-type") ?? "")
+  ) return 0;
   return new URL(url).pathname.endsWith("/files") ? MAX_BATCH_FILE_BYTES : MAX_IMAGE_BYTES;
 }
 
