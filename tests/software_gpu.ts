@@ -13,6 +13,8 @@ const driver = findProgram(...FOLDERS.map((folder) => `${folder}/vk_swiftshader_
 if (driver !== undefined) {
   // The Vulkan loader reads them when the first device is opened. Other drivers would be slower or be refused.
   for (const name of ["VK_ICD_FILENAMES", "VK_DRIVER_FILES"]) Deno.env.set(name, driver);
+  // Mesa's layer looks for a display and complains on each start where there is none.
+  Deno.env.set("NODEVICE_SELECT", "1");
 }
 
 /** For the `skip` of describe() and it(): false where SwiftShader is installed, else the reason. */

@@ -9,6 +9,8 @@ export interface RandomFluxOptions {
   singleBlocks: number;
   /** Default side of the pictures, in pixels; (side / 8)^2 tokens. */
   side: number;
+  /** Default number of steps. @default 50 */
+  steps?: number;
   /** Type of the transformer's weights. @default "F32" */
   dtype?: StoredType;
   /** Checkpoint to copy text encoders, tokenizers and VAE from. @default "models/emoji" */
@@ -29,7 +31,8 @@ const POOL = 2 ** 20;
 
 /** Writes the checkpoint into `folder`, which must exist. */
 export async function writeRandomFlux(folder: string, options: RandomFluxOptions): Promise<void> {
-  const { width, doubleBlocks, singleBlocks, side, dtype = "F32", lender = "models/emoji" } = options;
+  const { width, doubleBlocks, singleBlocks, side, steps = 50, dtype = "F32", lender = "models/emoji" } =
+    options;
   const parts = ["text_encoder", "text_encoder_2", "tokenizer", "tokenizer_2", "vae", "scheduler"];
   for (const part of parts) {
     await Deno.mkdir(join(folder, part));
@@ -56,7 +59,7 @@ export async function writeRandomFlux(folder: string, options: RandomFluxOptions
     axes_dims_rope: [16, 56, 56],
   };
   await writeJson(join(folder, "transformer", "config.json"), config);
-  const defaults = { steps: 50, width: side, height: side, trueCfgScale: 1, maxSequenceLength: 12 };
+  const defaults = { steps, width: side, height: side, trueCfgScale: 1, maxSequenceLength: 12 };
   await writeJson(join(folder, "spectrum.json"), { ...defaults, maxPixels: 4 * side ** 2 });
   const shapes = fluxShapes({ width, doubleBlocks, singleBlocks, text, pooled });
   await writeWeights(join(folder, "transformer", "diffusion_pytorch_model.safetensors"), shapes, dtype);
