@@ -12,7 +12,10 @@ interface DeviceWeight {
   bytes: number;
 }
 
-/** Returns the largest weight in the type that its nodes compute in: casts of weights are folded at load. */
+/**
+ * Returns the largest weight in the type that its nodes compute in: casts of weights are folded at load.
+ * Weights that stay in bfloat16 are not counted. WebGPU has no kernel for them, so they stay on the CPU.
+ */
 export function largestWeight(graph: GraphProto): DeviceWeight {
   const castTo = new Map<string, number>();
   for (const { opType, input, attribute } of graph.node) {
@@ -20,9 +23,9 @@ export function largestWeight(graph: GraphProto): DeviceWeight {
   }
   let largest: DeviceWeight = { name: "", bytes: 0 };
   for (const { name, dims, dataType } of graph.initializer) {
-    const elements = dims.reduce((product, dim) => product * Number(dim), 1);
-    const bytes = elements * elementBytes(castTo.get(name) ?? dataType);
-    if (bytes > largest.bytes) largest = { name, bytes };
+    const code = castTo.get(name) ?? dataType;
+    const bytes = tensorBytes(dims, code);
+    if (code !== ONNX_DATA_TYPE.bfloat16 && bytes > largest.bytes) largest = { name, bytes };
   }
   return largest;
 }
@@ -32,11 +35,12 @@ export function assertFits({ name, bytes }: DeviceWeight, limit: number, graph: 
   if (bytes <= limit) return;
   throw new DeviceLimitError(
     `Cannot load '${graph}' on WebGPU: '${name}' must fit into one buffer of the adapter, which holds ` +
-      `${limit} bytes, but takes ${bytes}. Try --weights int8, --dtype float16 or --device cpu.`,
+      `${limit} bytes, but takes ${bytes}. Try --weights int8 (for linear layers), --dtype float16 or --device cpu.`,
   );
 }
 
-function elementBytes(code: number): number {
+/** Returns the bytes of a tensor of a type by ONNX's code. */
+export function tensorBytes(dims: readonly bigint[], code: number): number {
   const dtype = (Object.keys(ONNX_DATA_TYPE) as DType[]).find((dtype) => ONNX_DATA_TYPE[dtype] === code);
-  return dtype === undefined ? 1 : DTYPE_BYTES[dtype];
+  return dims.reduce((product, dim) => product * Number(dim), dtype === undefined ? 1 : DTYPE_BYTES[dtype]);
 }

@@ -3,9 +3,10 @@ import assert from "node:assert/strict";
 import { fromBinary } from "@bufbuild/protobuf";
 import { GraphBuilder } from "../../../gpu-worker/graph/graph_builder.ts";
 import { graphError } from "../../../gpu-worker/runtime/graph_error.ts";
-import { ModelProtoSchema } from "../../../gpu-worker/runtime/messages/onnx_pb.ts";
+import { type GraphProto, ModelProtoSchema } from "../../../gpu-worker/runtime/messages/onnx_pb.ts";
 import { DeviceLimitError, type DType, OrtError } from "../../../gpu-worker/runtime/mod.ts";
 import { WebgpuDevice } from "../../../gpu-worker/runtime/webgpu/webgpu_device.ts";
+import { embedding } from "../../../gpu-worker/graph/layers/dense/embedding.ts";
 import { linear } from "../../../gpu-worker/graph/layers/dense/linear.ts";
 
 /** A matrix of 512 MiB in float16, which is never read. */
@@ -36,6 +37,14 @@ describe("WebgpuDevice", () => {
     await device.adapt(projection("float32", 2 ** 12));
   });
 
+  it("leaves a large table in bfloat16 to the CPU", async () => {
+    for (const [rows, inputs] of [[ROWS, 0], [2 ** 8, 1]] as const) {
+      const { node } = graphOf(await deviceOf(1).adapt(lookUp(rows)));
+      const casts = node.filter(({ opType, input }) => opType === "Cast" && input[0] === "table.weight");
+      assert.equal(casts.length, inputs);
+    }
+  });
+
   it("splits into many parts without binding many buffers", async () => {
     for (const [parts, op] of [[7, "Split"], [8, "Slice"], [24, "Slice"]] as const) {
       const graph = new GraphBuilder({ name: "parts", weights: new Map(), dtype: "float32" });
@@ -45,8 +54,9 @@ describe("WebgpuDevice", () => {
         outputs: parts,
       });
       for (const [i, value] of values.entries()) graph.output(`y${i}`, value, ["rows", 1]);
-      const nodes = nodesOf(await deviceOf(Infinity).adapt(graph.build().bytes));
-      assert.deepEqual(new Set(nodes.filter((name) => /^Sp?li/.test(name))), new Set([op]));
+      const { node } = graphOf(await deviceOf(Infinity).adapt(graph.build().bytes));
+      const ops = node.map(({ opType }) => opType).filter((name) => /^Sp?li/.test(name));
+      assert.deepEqual(new Set(ops), new Set([op]));
     }
   });
 });
@@ -70,16 +80,38 @@ function deviceOf(bytes: number): WebgpuDevice {
 
 /** A linear layer whose weight is stored in float16. */
 function projection(dtype: DType, rows = ROWS): Uint8Array {
-  const shape = [rows, COLUMNS];
-  const byteLength = 2 * rows * COLUMNS;
-  const entry = { path: "/nowhere", offset: 0, byteLength, shape, dtype: "float16" } as const;
-  const graph = new GraphBuilder({ name: "network", weights: new Map([["proj.weight", entry]]), dtype });
+  const graph = builder("proj.weight", { rows, stored: "float16", dtype });
   const x = graph.input("x", ["rows", COLUMNS]);
   const options = { name: "proj", inFeatures: COLUMNS, outFeatures: rows, bias: false };
   graph.output("y", linear(graph, x, options), ["rows", rows]);
   return graph.build().bytes;
 }
 
-function nodesOf(bytes: Uint8Array): string[] {
-  return fromBinary(ModelProtoSchema, bytes).graph!.node.map(({ opType }) => opType);
+/** A table of embeddings in bfloat16. */
+function lookUp(rows: number): Uint8Array {
+  const graph = builder("table.weight", { rows, stored: "bfloat16", dtype: "float32" });
+  const x = graph.input("x", ["tokens"], "int64");
+  graph.output("y", embedding(graph, x, { name: "table", count: rows, features: COLUMNS }), [
+    "tokens",
+    COLUMNS,
+  ]);
+  return graph.build().bytes;
+}
+
+function builder(
+  name: string,
+  { rows, stored, dtype }: { rows: number; stored: "float16" | "bfloat16"; dtype: DType },
+): GraphBuilder {
+  const entry = {
+    path: "/nowhere",
+    offset: 0,
+    byteLength: 2 * rows * COLUMNS,
+    shape: [rows, COLUMNS],
+    dtype: stored,
+  };
+  return new GraphBuilder({ name: "network", weights: new Map([[name, entry]]), dtype });
+}
+
+function graphOf(bytes: Uint8Array): GraphProto {
+  return fromBinary(ModelProtoSchema, bytes).graph!;
 }
