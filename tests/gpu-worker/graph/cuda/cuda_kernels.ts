@@ -55,6 +55,12 @@ export function withoutCudaKernel(bytes: Uint8Array): string[] {
   return [...missing].sort();
 }
 
+/** Returns whether a graph adds numbers to scores of attention, which keeps CUDA from its flash kernel. */
+export function addsToScores(bytes: Uint8Array): boolean {
+  const { graph } = fromBinary(ModelProtoSchema, bytes);
+  return graph!.node.some(({ opType, input }) => opType === "MultiHeadAttention" && Boolean(input[5]));
+}
+
 function outputType(
   { opType, attribute }: NodeProto,
   type: DType,
