@@ -1,5 +1,6 @@
 // The file of a checkpoint's calibration: what `deno task calibrate` writes and every run of a calibrated model reads.
 import { z } from "zod";
+import { choleskySolver } from "../../sampler/numerics/cholesky.ts";
 import { type Calibration, type Coordinate, SAMPLER_VERSION, showValue } from "../../sampler/mod.ts";
 import type { StoredCalibration } from "../request/model_calibration.ts";
 import { CheckpointError } from "./checkpoint_error.ts";
@@ -80,7 +81,7 @@ export function parseCalibration(text: string, path: string): StoredCalibration 
       );
     }
     const matrix = fromTriangle(values, points);
-    if (name !== "cross" && !isCorrelation(matrix, points)) {
+    if (name !== "cross" && !(isCorrelation(matrix, points) && isPositive(matrix, points))) {
       throw refuse(`'products.${name}' must be scalar products of features`);
     }
     return [name, matrix] as const;
@@ -161,4 +162,16 @@ function isCorrelation(matrix: Float64Array, points: number): boolean {
     matrix.every((value, k) =>
       value ** 2 <= squared[Math.floor(k / points)]! * squared[k % points]! * (1 + SLACK)
     );
+}
+
+/** Whether some features have these products: no combination of features has a length below zero. */
+function isPositive(matrix: Float64Array, points: number): boolean {
+  const raised = matrix.map((value, k) => value * (k % (points + 1) === 0 ? 1 + SLACK : 1));
+  try {
+    choleskySolver(raised);
+    return true;
+  } catch (error) {
+    if (error instanceof RangeError) return false;
+    throw error;
+  }
 }

@@ -134,6 +134,16 @@ function describe(
   const predict = (held: HeldWeights) =>
     predictMemory({ ...run, components: loadedComponents(checkpoint.withHeld(held), graphs) });
   const parts = predict(checkpoint.held);
+  const peakOf = ({ modelBytes }: typeof parts) =>
+    provider === "cpu" ? processBytes + modelBytes : modelBytes;
+  const ofFullPasses = (slots: number) =>
+    predictMemory({
+      ...run,
+      plan: plan.map(() => "full" as const),
+      slots,
+      components: loadedComponents(checkpoint, graphs),
+    });
+  const recorded = recordingBytes({ featureElements: elements, branches, steps: request.steps });
   const problem = problemOf(provider);
   const processBytes = peakMemoryBytes() + RUN_BYTES + promptBytes;
   return {
@@ -160,10 +170,13 @@ function describe(
       processBytes,
       /** Weights of all loaded components by --weights. */
       weightBytesBy: Object.fromEntries(HELD.map((held) => [held, predict(held).weightBytes])),
-      // A recorded run keeps one feature in its history, so it needs less there.
-      recordingBytes: recordingBytes({ featureElements: elements, branches, steps: request.steps }),
+      recordingBytes: recorded,
+      /** Of a run that deno task calibrate records, which keeps one feature in its history. */
+      recordingPeakBytes: peakOf(ofFullPasses(1)) + recorded,
+      /** Of the same run without a recording. */
+      plainPeakBytes: peakOf(ofFullPasses(0)),
       // On a GPU the model is in the device's memory, not in the process's.
-      peakBytes: provider === "cpu" ? processBytes + parts.modelBytes : parts.modelBytes,
+      peakBytes: peakOf(parts),
       freeBytes: Deno.systemMemoryInfo().available,
     },
   };
@@ -230,7 +243,11 @@ function print(
     `  the process itself: ${megabytes(memory.processBytes)}, including ${prompts} of encoded prompts`,
   );
   console.log(`  a worker also remembers up to ${remembered} of encoded prompts`);
-  console.log(`  deno task calibrate keeps ${megabytes(memory.recordingBytes)} of features on the host`);
+  const share = memory.recordingPeakBytes / memory.plainPeakBytes;
+  console.log(
+    `  deno task calibrate keeps ${megabytes(memory.recordingBytes)} of features on the host: ` +
+      `${share.toFixed(2)} times the peak of a run with every step in full`,
+  );
   const where = device.provider === "cpu" ? "in all" : "on the device";
   console.log(`  at its peak ${where}: ${megabytes(memory.peakBytes)}`);
   const verdict = device.problem ??

@@ -30,8 +30,8 @@ const HELP = `Usage: deno task bench:calibration [options]
   --report          print the tables of what has been measured
 `;
 
-/** Numbers of full passes at which other runs than the recorded ones are compared. */
-const MISMATCH_PASSES = [8, 12];
+/** Number of full passes at which other runs than the recorded ones are compared. */
+const MISMATCH_PASSES = [8];
 
 async function calibrationBench(args: string[], signal: AbortSignal): Promise<void> {
   const flags = readFlags(args, {

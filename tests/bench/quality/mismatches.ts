@@ -1,7 +1,10 @@
 // Runs that differ from what a calibration was recorded on.
+import { join } from "node:path";
+import { openPipeline } from "../../../gpu-worker/model/open_pipeline.ts";
 import type { PartialRequest } from "../../../gpu-worker/request/generate_request.ts";
 import type { CalibrationCase } from "./calibration_draws.ts";
 import type { CalibrationCell } from "./calibration_rows.ts";
+import { randomLora } from "../../browser/lora.ts";
 
 /** Prompts that no checkpoint here was trained on. */
 const UNKNOWN = [
@@ -39,11 +42,24 @@ export function mismatches(model: string, { prompts, passes }: MismatchOptions):
     of("as recorded", {}),
     { ...of("seeds from 10^9 on", {}), request: (i) => ({ prompt: prompts[i]!, seed: 1e9 + i, steps: 50 }) },
     of("unknown prompts", {}, UNKNOWN),
-    ...[1, 1.5, 3, 5, 7].map((scale) => of(`guidance ${scale}`, guidance(scale))),
-    ...isVideo
-      ? [of("9 frames", { numFrames: 9 }), of("33 frames", { numFrames: 33 })]
-      : [of("96x96 pixels", { width: 96, height: 96 }), of("64x128 pixels", { width: 64, height: 128 })],
+    ...[1, 3, 5].map((scale) => of(`guidance ${scale}`, guidance(scale))),
+    ...isVideo ? [of("9 frames", { numFrames: 9 }), of("33 frames", { numFrames: 33 })] : [
+      of("96x96 pixels", { width: 96, height: 96 }),
+      { ...of("a random LoRA", {}), open: () => withLora(model) },
+    ],
     of("37 steps", { steps: 37 }),
     of("100 steps", { steps: 100 }),
   ];
+}
+
+/** Opens the checkpoint with a LoRA that changes what the pictures show. Its calibration stays in use. */
+async function withLora(model: string) {
+  const folder = Deno.makeTempDirSync();
+  try {
+    const path = join(folder, "random.safetensors");
+    Deno.writeFileSync(path, randomLora());
+    return await openPipeline(`${model}+${path}`, { intraOpThreads: 1 });
+  } finally {
+    Deno.removeSync(folder, { recursive: true });
+  }
 }

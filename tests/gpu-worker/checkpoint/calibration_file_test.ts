@@ -75,6 +75,11 @@ describe("parseCalibration()", () => {
         /'products.conditional' must be scalar products of features/,
       ],
       [
+        "products that no three features have",
+        changed((json) => json.products.conditional = [1, 0.9, 1, -0.9, 0.9, 1]),
+        /'products.conditional' must be scalar products of features/,
+      ],
+      [
         "a negative diagonal",
         changed((json) => json.products.unconditional[0] = -1),
         /'products.unconditional' must be scalar products/,

@@ -9,6 +9,7 @@ import { modelInfo } from "../../../gpu-worker/model/model_info.ts";
 import { completeRequest } from "../../../gpu-worker/request/complete_request.ts";
 import { PROJECT_FOLDER } from "../../../protocol/process/project_folder.ts";
 import { goldenPath } from "../../goldens/golden.ts";
+import { ChangedCheckpoint } from "../pipeline/changed_checkpoint.ts";
 
 const EMOJI = "models/emoji";
 const FILE = `${EMOJI}/calibration.json`;
@@ -44,6 +45,17 @@ describe("describeModel() with a calibration", () => {
     });
     const forced = { calibration: FILE, forceCalibration: true };
     assert.equal(methodOf(OTHER, forced), "calibrated");
+  });
+
+  it("takes the same weights under another schedule for another model", () => {
+    const scheduler = { _class_name: "FlowMatchEulerDiscreteScheduler", shift: 7 };
+    using changed = new ChangedCheckpoint(EMOJI, { scheduler });
+    assert.throws(() => describeModel(changed.folder, { calibration: FILE }), {
+      message: /^Cannot use calibration .* as it is of models\/emoji with digest \w+, but .* has digest/,
+    });
+    const { reading, warnings } = describeModel(changed.folder);
+    assert.equal(reading.calibration, undefined);
+    assert.equal(warnings.length, 1);
   });
 
   it("refuses a named one that is missing or damaged", () => {

@@ -1,6 +1,10 @@
 import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
-import { meanProducts, RunFeatures } from "../../../../gpu-worker/cli/calibrate/feature_products.ts";
+import {
+  meanProducts,
+  recordingBytes,
+  RunFeatures,
+} from "../../../../gpu-worker/cli/calibrate/feature_products.ts";
 import { randn } from "../../../../sampler/mod.ts";
 
 const SOLVER = { timesteps: new Float64Array(), sigmas: new Float64Array() };
@@ -68,5 +72,28 @@ describe("meanProducts()", () => {
       cross: Float64Array.of(-value),
     });
     assert.deepEqual(meanProducts([run(1), run(2)]), run(1.5));
+  });
+});
+
+describe("recordingBytes()", () => {
+  // A plain run holds at least the weights: parameters times bytes of bfloat16.
+  const cases = [
+    ["FLUX.1 at 1024x1024", { featureElements: 4096 * 3072, branches: 1, steps: 50 }, 12e9 * 2],
+    ["Wan 14B with 81 frames of 832x480", {
+      featureElements: 2 * 21 * 30 * 52 * 5120,
+      branches: 2,
+      steps: 50,
+    }, 14e9 * 2],
+  ] as const;
+  for (const [name, size, weightBytes] of cases) {
+    it(`is below a fifth of what a plain run of ${name} holds, one slot of history included`, () => {
+      const slotBytes = 4 * size.featureElements;
+      assert.ok(recordingBytes(size) + slotBytes < 0.2 * weightBytes, `${recordingBytes(size)}`);
+    });
+  }
+
+  it("grows with the steps by the samples alone", () => {
+    const at = (steps: number) => recordingBytes({ featureElements: 4096 * 3072, branches: 1, steps });
+    assert.equal(at(51) - at(50), 4 * 2 ** 19);
   });
 });
