@@ -22,11 +22,11 @@ export async function measurePeak(
 ): Promise<number> {
   const folder = await Deno.makeTempDir({ prefix: "spectrum-bench-" });
   try {
-    const { method = "spectrum", windowSize, warmupSteps, flexWindow } = sampler ?? {};
+    const { method, windowSize, warmupSteps, flexWindow } = sampler ?? {};
     const flag = (name: string, value: number | undefined) =>
       value === undefined ? [] : [name, String(value)];
     const flags = [
-      ...["--method", method],
+      ...method === undefined ? [] : ["--method", method],
       ...flag("--window-size", windowSize),
       ...flag("--warmup-steps", warmupSteps),
       ...flag("--flex-window", flexWindow),

@@ -7,7 +7,7 @@ import { DTYPE_BYTES } from "../../runtime/dtype.ts";
 import { countHistorySlots, planSteps } from "../../../sampler/mod.ts";
 import { measurePeak } from "./measure_peak.ts";
 import { median, quantile, round } from "./statistics.ts";
-import { PUBLISHED_ROWS, type RunTiming, timeRuns } from "./time_runs.ts";
+import { type BenchRow, PUBLISHED_ROWS, type RunTiming, timeRuns } from "./time_runs.ts";
 import { completeRequest } from "../../request/complete_request.ts";
 
 export interface SpeedTableOptions extends DescribeModelOptions {
@@ -17,11 +17,12 @@ export interface SpeedTableOptions extends DescribeModelOptions {
 }
 
 const MIB = 2 ** 20;
+const ROWS: readonly BenchRow[] = [...PUBLISHED_ROWS, { name: "the model's own default", sampler: {} }];
 
 /** Prints the table and returns its first row, method none. */
 export async function speedTable(pipeline: Pipeline, options: SpeedTableOptions): Promise<RunTiming> {
   const { model, parts, rounds, signal, provider = "cpu" } = options;
-  const timings = await timeRuns(pipeline, { rows: PUBLISHED_ROWS, rounds, signal });
+  const timings = await timeRuns(pipeline, { rows: ROWS, rounds, signal });
   const described = describeModel(model, options);
   const { dtype } = described;
   const features = featureElements(
@@ -30,7 +31,7 @@ export async function speedTable(pipeline: Pipeline, options: SpeedTableOptions)
   );
   const none = timings[0]!;
   const peaks: (number | undefined)[] = [];
-  for (const { sampler } of PUBLISHED_ROWS) {
+  for (const { sampler } of ROWS) {
     // Peak memory does not include GPU memory.
     peaks.push(provider === "cpu" ? await measurePeak(model, { parts, sampler, signal }) : undefined);
   }
@@ -42,7 +43,7 @@ export async function speedTable(pipeline: Pipeline, options: SpeedTableOptions)
     const { sampler } = completeRequest({
       prompt: "red heart",
       seed: 42,
-      sampler: PUBLISHED_ROWS[i]!.sampler,
+      sampler: ROWS[i]!.sampler,
     }, pipeline.description);
     const slots = countHistorySlots(planSteps(steps, sampler));
     const peak = peaks[i];

@@ -17,7 +17,7 @@ export interface TrialsOptions {
 }
 
 /** How much a difference between two plans varies from prompt to prompt, in dB, before any was measured. */
-const PRIOR_DEVIATION = 1.5;
+const PRIOR_DEVIATION = 3;
 
 /** A set of prompts at one number of steps. */
 export interface TrialSet {
@@ -52,19 +52,16 @@ export class Trials {
     },
   ): Promise<number[]> {
     const key = `${set.name} ${set.steps} ${calibration.guidedShare} ${fullSteps.join()}`;
-    const known = this.#options.log.get<number[]>(key);
-    if (known && (incumbent || known.length === set.prompts.length)) {
-      this.#options.bar.pass(fullSteps.length * known.length);
-      return known;
-    }
-    const values: number[] = [];
-    for (const index of set.prompts.keys()) {
+    const known = this.#options.log.get<number[]>(key) ?? [];
+    this.#options.bar.pass(fullSteps.length * known.length);
+    const values = [...known];
+    for (let index = known.length; index < set.prompts.length; index++) {
       if (incumbent && isBehind(values, incumbent)) break;
       const reference = await this.#reference(set, index);
       const drawn = await this.#draw(set, index, { method: "calibrated", fullSteps }, calibration);
       values.push(Number(picturePsnr(reference, drawn).toFixed(4)));
     }
-    this.#options.log.add(key, values);
+    if (values.length > known.length) this.#options.log.add(key, values);
     return values;
   }
 

@@ -59,6 +59,7 @@ export function calibrationCells(options: CalibrationRowsOptions): CalibrationCe
         fullSteps: planned.taylorseer[count]!,
       }),
       ...at("Spectrum, planned", { method: "spectrum", fullSteps: planned.spectrum[count]! }),
+      ...at("calibrated, Spectrum's plan", { method: "calibrated", fullSteps: planned.spectrum[count]! }),
       ...at("calibrated", found && { method: "calibrated", fullSteps: found }),
     ];
   });
