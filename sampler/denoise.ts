@@ -148,6 +148,7 @@ export async function denoise(denoiser: Denoiser, options: DenoiseOptions): Prom
   async function jump(step: number, move: ForecastMove, output: Float32Array): Promise<number> {
     signal?.throwIfAborted();
     for (let i = 0; i < latents.length; i++) latents[i]! += output[i]!;
+    solver.afterMove?.(step + move.steps - 1, latents);
     for (const end = step + move.steps; step < end; step++) {
       plan.push("forecast");
       const told = report(step);

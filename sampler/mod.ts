@@ -47,6 +47,7 @@ export type { ForecastMove } from "./forecast_moves.ts";
 export { torchLinspace } from "./numerics/torch_linspace.ts";
 export { historySlots } from "./plans/history_slots.ts";
 export { laterSteps } from "./solvers/later_steps.ts";
+export { maskedSolver, type MaskedSolverOptions } from "./solvers/masked_solver.ts";
 export { linspace } from "./numerics/linspace.ts";
 export { OptionError, type OptionErrorOptions, type SpellOption } from "./numerics/option_error.ts";
 export * from "./options/mod.ts";

@@ -1,68 +1,125 @@
-// The flags --image and --strength: a picture to start from instead of noise.
+// The flags --image, --strength and --mask: a picture to start from instead of noise, and the places of it to draw anew.
 import { createHash } from "node:crypto";
 import { UsageError } from "../../protocol/process/usage_error.ts";
+import { MASK_MODES, type MaskMode } from "../../protocol/wire/generation_fields.ts";
 import { decodeImage, type DecodeImageOptions } from "../media/decode_image.ts";
-import { ImageError } from "../media/image_error.ts";
+import { assertSameShape, type DecodedMask, decodeMask, readMaskSize } from "../media/decode_mask.ts";
+import { ImageError, type ImageFieldName } from "../media/image_error.ts";
+import { readImageHeader } from "../media/image_header.ts";
 import type { DecodedImage } from "../media/decoded_image.ts";
 import type { FlagKind, Flags } from "../../protocol/process/read_flags.ts";
 
 export const IMAGE_FLAGS = {
   "image": "text",
   "strength": "number",
+  "mask": "text",
+  "mask-mode": "text",
+  "padding-mask-crop": "number",
 } as const satisfies Record<string, FlagKind>;
 
 /** Lines of a command's help. */
 export const IMAGE_HELP = `\
   --image FILE             picture to start from, resized to --width and --height if given
-  --strength X             how much of it to draw anew, 0..1 (FLUX and SD3 0.6, SDXL 0.3, SD 0.8)`;
+  --strength X             how much of it to draw anew, 0..1 (FLUX and SD3 0.6, SDXL 0.3, SD 0.8; with --mask
+                           FLUX, SD3 and Qwen-Image 0.6, the others 1)
+  --mask FILE              the places of the picture to draw anew; all other pixels stay as they are
+  --mask-mode M            alpha: where the mask is transparent | white | black (alpha)
+  --padding-mask-crop N    draws the masked area and N pixels around it alone, at full size`;
 
 export interface ImageArguments {
   /** Path of a file. */
   image: string;
   strength: number | undefined;
+  /** Path of the mask's file. */
+  mask: string | undefined;
+  maskMode: MaskMode | undefined;
+  paddingMaskCrop: number | undefined;
 }
 
 const MAX_BYTES = 64 * 2 ** 20;
 
 /**
- * Reads --image and --strength.
- * @throws {UsageError} if there is a strength without an image.
+ * Reads the flags of the start image.
+ * @throws {UsageError} if there is a strength or a mask without an image, or a mask's option without a mask.
  */
-export function readImageFlags({ image, strength }: Flags<typeof IMAGE_FLAGS>): ImageArguments | undefined {
-  if (image !== undefined) return { image, strength };
-  if (strength === undefined) return undefined;
-  throw new UsageError("--strength takes --image");
+export function readImageFlags(flags: Flags<typeof IMAGE_FLAGS>): ImageArguments | undefined {
+  const { image, strength, mask, "mask-mode": mode, "padding-mask-crop": paddingMaskCrop } = flags;
+  if (image === undefined) {
+    if (strength !== undefined) throw new UsageError("--strength takes --image");
+    if (mask !== undefined) throw new UsageError("--mask takes --image");
+  }
+  if (mask === undefined) {
+    if (mode !== undefined) throw new UsageError("--mask-mode takes --mask");
+    if (paddingMaskCrop !== undefined) throw new UsageError("--padding-mask-crop takes --mask");
+  }
+  const maskMode = MASK_MODES.find((known) => known === mode);
+  if (mode !== undefined && maskMode === undefined) {
+    throw new UsageError(`--mask-mode must be ${MASK_MODES.join(", ")}: current value is '${mode}'`);
+  }
+  return image === undefined ? undefined : { image, strength, mask, maskMode, paddingMaskCrop };
 }
 
 export interface OpenedImage {
   image: DecodedImage;
   /** SHA-256 of the file, in hex. */
   sha256: string;
+  /** @default no mask */
+  mask?: { image: DecodedMask; sha256: string };
 }
 
-/** @throws {ImageError | OptionError} if the file cannot be read, is no image, or is too large. */
+/**
+ * Reads the image and its mask.
+ * @throws {ImageError | OptionError} if a file cannot be read, is no image, or is too large.
+ */
 export async function openImage(
-  { image: path }: Pick<ImageArguments, "image">,
+  { image: path, mask: maskPath, maskMode: mode = "alpha" }: Pick<
+    ImageArguments,
+    "image" | "mask" | "maskMode"
+  >,
   options: DecodeImageOptions,
 ): Promise<OpenedImage> {
-  const bytes = await readBytes(path);
-  const sha256 = createHash("sha256").update(bytes).digest("hex");
-  return { image: await decodeImage(bytes, options), sha256 };
+  const bytes = await readBytes(path, "image");
+  const opened = { image: await decodeImage(bytes, options), sha256: sha256(bytes) };
+  if (maskPath === undefined) return opened;
+  const maskBytes = await readBytes(maskPath, "mask");
+  assertSameShape(await readMaskSize(maskBytes), await readImageHeader(bytes, "image"));
+  const { width, height } = opened.image;
+  const image = await decodeMask(maskBytes, { mode, width, height });
+  return { ...opened, mask: { image, sha256: sha256(maskBytes) } };
 }
 
-async function readBytes(path: string): Promise<Uint8Array> {
+/** Returns the fields of a request that starts from an opened image. */
+export function startFields(opened: OpenedImage | undefined, given: ImageArguments | undefined) {
+  if (opened === undefined || given === undefined) return {};
+  const { strength, maskMode, paddingMaskCrop } = given;
+  return {
+    image: opened.image,
+    ...strength !== undefined && { strength },
+    ...opened.mask && {
+      mask: opened.mask.image,
+      ...maskMode !== undefined && { maskMode },
+      ...paddingMaskCrop !== undefined && { paddingMaskCrop },
+    },
+  };
+}
+
+function sha256(bytes: Uint8Array): string {
+  return createHash("sha256").update(bytes).digest("hex");
+}
+
+async function readBytes(path: string, field: ImageFieldName): Promise<Uint8Array> {
   try {
     const { size } = await Deno.stat(path);
     if (size > MAX_BYTES) {
-      throw new ImageError(`it must have at most ${MAX_BYTES} bytes: it has ${size}`);
+      throw new ImageError(`it must have at most ${MAX_BYTES} bytes: it has ${size}`, { field });
     }
     return await Deno.readFile(path);
   } catch (cause) {
     if (cause instanceof Deno.errors.NotFound) {
-      throw new ImageError(`${path} does not exist`, { cause });
+      throw new ImageError(`${path} does not exist`, { field, cause });
     }
     if (cause instanceof Deno.errors.IsADirectory) {
-      throw new ImageError(`${path} is a folder`, { cause });
+      throw new ImageError(`${path} is a folder`, { field, cause });
     }
     throw cause;
   }

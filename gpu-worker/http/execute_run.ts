@@ -26,7 +26,7 @@ import type { ModelLease, ModelPool } from "./model_pool.ts";
 import { previewSteps } from "./preview_steps.ts";
 import type { Run } from "./run.ts";
 import type { WorkerMetrics } from "./worker_metrics.ts";
-import { guidanceLimits } from "../request/wire_settings.ts";
+import { guidanceLimits, startSettings } from "../request/wire_settings.ts";
 import { withImage } from "./wire_request.ts";
 import { flattenSamplerOptions } from "../../sampler/mod.ts";
 import type { CalibrationReport } from "../pipeline/run_forecaster.ts";
@@ -221,9 +221,14 @@ function metadataOf({ request: run }: Run, { request, model }: Generated): FileM
   const isLossy = run.output_format !== "png" && run.output_format !== "gif";
   return fileMetadataOf(request, {
     model,
-    imageSha256: run.image && createHash("sha256").update(run.image, "base64").digest("hex"),
+    imageSha256: run.image && sha256(run.image),
+    maskSha256: run.mask && sha256(run.mask),
     compression: isLossy ? run.output_compression : undefined,
   });
+}
+
+function sha256(base64: string): string {
+  return createHash("sha256").update(base64, "base64").digest("hex");
 }
 
 function toReceipt(
@@ -254,7 +259,7 @@ function toReceipt(
       guidance_rescale: request.guidanceRescale,
       ...guidanceLimits(request),
       ...skipLayerGuidance && { skip_layer_guidance: skipLayerGuidance },
-      ...startImage && { strength: startImage.strength },
+      ...startImage && startSettings(startImage),
     },
     full_steps: stepsOf("full"),
     forecast_steps: stepsOf("forecast"),

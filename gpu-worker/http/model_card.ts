@@ -1,4 +1,5 @@
 // The card of a model in GET /models. All of it comes from the checkpoint's configs.
+import type { StartImageRules } from "../request/start_image.ts";
 import { completeRequest } from "../request/complete_request.ts";
 import { nativeSizes } from "../request/native_sizes.ts";
 import { requestLimits } from "../request/request_limits.ts";
@@ -56,7 +57,7 @@ export function modelCard(
       largest_pixels: sizes.largestPixels,
       multiple: sizeMultiple,
     },
-    ...startImage && { start_image: { strength: startImage.strength, partial_step: startImage.partialStep } },
+    ...startImage && { start_image: startImageCard(startImage) },
     ...video && { video: { frame_step: video.frameStep, max_frames: video.maxFrames } },
   };
 }
@@ -72,4 +73,8 @@ function mapPlans<T>(
       Object.fromEntries(Object.entries(ofSteps).map(([passes, plan]) => [passes, read(plan)])),
     ]),
   );
+}
+
+function startImageCard({ strength, maskStrength, partialStep }: StartImageRules): ModelCard["start_image"] {
+  return { strength, mask_strength: maskStrength ?? strength, partial_step: partialStep };
 }

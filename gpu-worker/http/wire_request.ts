@@ -3,8 +3,10 @@ import { ApiError } from "../../protocol/wire/api_error.ts";
 import type { CompletionRequest, RunRequest } from "../../protocol/wire/run_request.ts";
 import { mapOptions, OptionError } from "../../sampler/mod.ts";
 import { outputFormat, videoFormat } from "../../protocol/wire/generation_fields.ts";
-import { decodeImage, readImageSize, resizedTo } from "../media/decode_image.ts";
-import { ImageError } from "../media/image_error.ts";
+import { decodeImage, resizedTo } from "../media/decode_image.ts";
+import { assertSameShape, decodeMask, readMaskSize } from "../media/decode_mask.ts";
+import { ImageError, type ImageFieldName } from "../media/image_error.ts";
+import { readImageHeader } from "../media/image_header.ts";
 import { badField } from "../request/bad_field.ts";
 import { framesOf } from "./video_length.ts";
 import { completeRequest } from "../request/complete_request.ts";
@@ -13,8 +15,8 @@ import type { ModelDescription } from "../request/model_description.ts";
 import type { ImageSize } from "../request/start_image.ts";
 import { fromWire } from "../request/wire_settings.ts";
 
-/** A run whose image may be replaced by its size. */
-type SizedRun = RunRequest & Partial<Pick<CompletionRequest, "image_size">>;
+/** A run whose image and mask may be replaced by their sizes. */
+type SizedRun = RunRequest & Partial<Pick<CompletionRequest, "image_size" | "mask_size">>;
 
 /** A completed request whose image is not decoded yet. */
 export type CompleteRun = GenerateRequest<ImageSize>;
@@ -27,32 +29,44 @@ export type CompleteRun = GenerateRequest<ImageSize>;
 export async function completeRun(run: SizedRun, model: ModelDescription): Promise<CompleteRun> {
   return await refusing(async () => {
     assertFormat(run, model);
-    return completeRequest({ ...openRequest(run, model), image: await imageSizeOf(run, model) }, model);
+    return completeRequest({ ...openRequest(run, model), ...await startSizesOf(run, model) }, model);
   });
 }
 
 /**
- * Decodes the image of a run. Called when the run's turn has come.
+ * Decodes the image and the mask of a run. Called when the run's turn has come.
  * @throws {ApiError} 400 for a damaged image.
  */
 export async function withImage(
   { startImage, ...completed }: CompleteRun,
-  { image: base64 = "" }: Pick<RunRequest, "image">,
+  { image: base64 = "", mask: mask64 = "" }: Pick<RunRequest, "image" | "mask">,
 ): Promise<GenerateRequest> {
   if (startImage === undefined) return completed;
   return await refusing(async () => {
-    const image = await decodeImage(bytesOf(base64), { ...startImage.image, multiple: 1 });
-    return { ...completed, startImage: { ...startImage, image } };
+    const image = await decodeImage(bytesOf(base64, "image"), { ...startImage.image, multiple: 1 });
+    const { mask: sized, ...start } = startImage;
+    const mask = sized && {
+      ...sized,
+      image: await decodeMask(bytesOf(mask64, "mask"), { ...sized.image, mode: sized.mode }),
+    };
+    return { ...completed, startImage: { ...start, image, ...mask && { mask } } };
   });
 }
 
-async function imageSizeOf(
-  { image, image_size, width, height }: SizedRun,
+/** Returns the sizes that a run's image and mask are resized to. They have the same proportions. */
+async function startSizesOf(
+  run: SizedRun,
   { rules: { sizeMultiple: multiple } }: ModelDescription,
-): Promise<ImageSize | undefined> {
-  const options = { width, height, multiple };
-  if (image !== undefined) return await readImageSize(bytesOf(image), options);
-  return image_size && resizedTo(image_size, options);
+): Promise<{ image?: ImageSize | undefined; mask?: ImageSize | undefined }> {
+  const { width, height } = run;
+  const own = run.image === undefined
+    ? run.image_size
+    : await readImageHeader(bytesOf(run.image, "image"), "image");
+  const mask = run.mask === undefined ? run.mask_size : await readMaskSize(bytesOf(run.mask, "mask"));
+  if (own === undefined) return { mask };
+  if (mask !== undefined) assertSameShape(mask, own);
+  const size = resizedTo(own, { width, height, multiple });
+  return { image: size, mask: mask && size };
 }
 
 /** Turns an error that the client caused into an ApiError that names the client's field. */
@@ -79,15 +93,18 @@ function assertFormat(
   );
 }
 
-function bytesOf(base64: string): Uint8Array {
+function bytesOf(base64: string, field: ImageFieldName): Uint8Array {
   try {
     return Uint8Array.fromBase64(base64);
   } catch (cause) {
-    throw new ImageError("it is not in base64", { cause });
+    throw new ImageError("it is not in base64", { field, cause });
   }
 }
 
-function openRequest(run: RunRequest, { rules, defaults }: ModelDescription): Omit<PartialRequest, "image"> {
+function openRequest(
+  run: RunRequest,
+  { rules, defaults }: ModelDescription,
+): Omit<PartialRequest, "image" | "mask"> {
   const { num_frames, seconds, fps = defaults.fps ?? 0 } = run;
   const frames = num_frames ?? (seconds === undefined ? undefined : framesOf(seconds, { fps, rules }));
   return fromWire({ ...run, num_frames: frames });
@@ -105,6 +122,8 @@ const WIRE_NAMES: Record<string, string> = {
   cfgNormalization: "cfg_normalization",
   cfgTruncation: "cfg_truncation",
   skipLayerGuidance: "skip_layer_guidance",
+  maskMode: "mask_mode",
+  paddingMaskCrop: "padding_mask_crop",
   maxSequenceLength: "max_sequence_length",
   method: "spectrum.method",
   fullSteps: "spectrum.full_steps",
@@ -117,7 +136,7 @@ const MESSAGE_NAMES: Record<string, string> = { ...WIRE_NAMES, width: "width", h
 
 function refusal(cause: OptionError | ImageError): ApiError {
   if (cause instanceof ImageError) {
-    return new ApiError(400, cause.message, { param: "image", code: "invalid_value", cause });
+    return new ApiError(400, cause.message, { param: cause.field, code: "invalid_value", cause });
   }
   return new ApiError(400, cause.messageIn((option) => MESSAGE_NAMES[option] ?? option), {
     param: WIRE_NAMES[cause.option] ?? cause.option,

@@ -12,6 +12,8 @@ export interface FileMetadataOptions {
   model: Pick<ModelInfo, "id" | "digest">;
   /** SHA-256, in hex, of the image file that the run started from. */
   imageSha256?: string | undefined;
+  /** The same of the mask's file. */
+  maskSha256?: string | undefined;
   /** Quality of the file. @default its format loses nothing, or the best */
   compression?: number | undefined;
 }
@@ -19,9 +21,13 @@ export interface FileMetadataOptions {
 /** Returns the same for equal requests of equal models: nothing of it is about the run. */
 export function fileMetadataOf(
   request: GenerateRequest<ImageSize>,
-  { model: { id, digest }, imageSha256, compression }: FileMetadataOptions,
+  { model: { id, digest }, imageSha256, maskSha256, compression }: FileMetadataOptions,
 ): FileMetadata {
-  const settings = { ...toWire(request), ...imageSha256 !== undefined && { image_sha256: imageSha256 } };
+  const settings = {
+    ...toWire(request),
+    ...maskSha256 !== undefined && { mask_sha256: maskSha256 },
+    ...imageSha256 !== undefined && { image_sha256: imageSha256 },
+  };
   const record: PictureRecord = {
     generator: "Spectrum Edge",
     model: id,

@@ -1,15 +1,22 @@
 // Sampling begins in noise, or in an image's latents under noise. Random numbers are drawn in diffusers'
 // order: the encoder's posterior first, then the noise, then whatever the solver draws.
-import { laterSteps, type Solver, type TorchGenerator } from "../../sampler/mod.ts";
+import { laterSteps, maskedSolver, type Solver, type TorchGenerator } from "../../sampler/mod.ts";
 import type { ImageEncoder } from "../vae/image_encoder.ts";
 import type { VideoSize } from "../vae/video_size.ts";
 import type { GenerateRequest } from "../request/generate_request.ts";
+import type { LatentPacking } from "./family.ts";
+import { latentMask } from "./latent_mask.ts";
+import type { StartPicture } from "./start_picture.ts";
 
 export interface BeginRunOptions {
   request: Pick<GenerateRequest, "startImage">;
+  /** What is drawn over. Set if the request has a start image. */
+  start: StartPicture | undefined;
   /** The solver of the whole schedule. */
   solver: Solver;
   size: VideoSize;
+  /** @default no packing */
+  packing: LatentPacking | undefined;
   /** Seeded with the request's seed; nothing has been drawn from it yet. */
   generator: TorchGenerator;
   /** The VAE's encoder. Undefined where the checkpoint cannot start from an image. */
@@ -20,22 +27,34 @@ export interface BeginRunOptions {
 export interface Beginning {
   /** A solver of the steps that remain to run. */
   solver: Solver;
-  /** [channels, frames, height, width] */
+  /** In the form that the denoiser works on. */
   latents: Float32Array<ArrayBuffer>;
 }
 
 /** Returns the latents and the solver that a run starts with. */
 export async function beginRun(options: BeginRunOptions): Promise<Beginning> {
-  const { request: { startImage }, solver, size, generator, encoder, signal } = options;
+  const { request: { startImage }, start, solver, size, packing, generator, encoder, signal } = options;
   const draw = (count: number) => generator.randn(count);
+  const pack = (latents: Float32Array<ArrayBuffer>) => packing?.pack(latents, size) ?? latents;
   const count = size.channels * size.frames * size.height * size.width;
-  if (startImage === undefined) {
-    const noise = draw(count);
-    const scale = Math.fround(solver.initNoiseSigma);
-    for (let i = 0; i < count; i++) noise[i]! *= scale;
-    return { solver, latents: noise };
+  if (startImage === undefined || start === undefined) {
+    return { solver, latents: pack(scaled(draw(count), solver)) };
   }
-  const original = await encoder!.encode(startImage.image, { noise: draw, signal });
+  const original = pack(await encoder!.encode(start.image, { noise: draw, signal }));
+  const noise = pack(draw(count));
   const later = laterSteps(solver, startImage.firstStep);
-  return { solver: later, latents: later.addNoise(0, original, draw(count)) };
+  if (start.mask === undefined) return { solver: later, latents: later.addNoise(0, original, noise) };
+  // diffusers draws once more, for the masked image, which only networks with inputs for it see.
+  draw(count);
+  const latents = startImage.strength === 1
+    ? scaled(noise.slice(), solver)
+    : later.addNoise(0, original, noise);
+  const mask = pack(latentMask(start.mask, size));
+  return { solver: maskedSolver(later, { original, noise, mask }), latents };
+}
+
+function scaled(noise: Float32Array<ArrayBuffer>, { initNoiseSigma }: Solver): Float32Array<ArrayBuffer> {
+  const scale = Math.fround(initNoiseSigma);
+  for (let i = 0; i < noise.length; i++) noise[i]! *= scale;
+  return noise;
 }

@@ -21,6 +21,7 @@ import { type LatentDecoder, VAE } from "./latent_decoder.ts";
 import type { GenerateOptions, GenerateResult, ModelInfo, OpenOptions, Pipeline } from "./pipeline.ts";
 import { type LoadedDenoiser, prepareDenoiser } from "./prepare_denoiser.ts";
 import { runSampling } from "./run_sampling.ts";
+import { startPicture } from "./start_picture.ts";
 import { Stopwatch } from "./stopwatch.ts";
 
 /**
@@ -126,16 +127,18 @@ class LoadedPipeline implements Pipeline {
       size,
       noise: (count) => generator.randn(count),
     });
-    const { solver, latents: first } = await beginRun({
+    const start = request.startImage && await startPicture(request.startImage);
+    const { solver, latents: initial } = await beginRun({
       request,
+      start,
       solver: whole,
       size,
+      packing: family.packing,
       generator,
       encoder: images,
       signal,
     });
-    if (request.startImage) assertFinite(first, VAE);
-    const initial = family.packing?.pack(first, size) ?? first;
+    if (start) assertFinite(initial, VAE);
     const encode = watch.lap();
 
     const plain = (latents: Float32Array<ArrayBuffer>) => ({
@@ -169,6 +172,7 @@ class LoadedPipeline implements Pipeline {
     const dims = [1, ...denoisedDims(denoiser, size)];
     return {
       ...decoded,
+      ...start && { image: await start.finish(decoded.image) },
       ...sampled,
       initialLatents: { dims, data: initial },
       latents: { dims, data: latents },

@@ -24,7 +24,8 @@ export function completeRequest<Image extends ImageSize = DecodedImage>(
   const { defaults: { sampler: own, maxPixels: limit, sizes: _sizes, ...preset }, rules, calibration } =
     model;
   const { sizeMultiple, maxSide, maxPixels, maxSequenceLength } = requestLimits(model);
-  const { sampler = {}, skipLayerGuidance: skip, image, strength, ...given } = partial;
+  const { sampler = {}, skipLayerGuidance: skip, image, strength, ...open } = partial;
+  const { mask, maskMode, paddingMaskCrop, ...given } = open;
   const secondScale = completeSecondScale(given, model);
   const fields = {
     negativePrompt: "",
@@ -71,7 +72,7 @@ export function completeRequest<Image extends ImageSize = DecodedImage>(
   checkGuidanceLimits(fields, rules);
   checkGuidance(fields, { ...rules, given: partial.guidanceScale });
   const { width, height, steps } = fields;
-  const startImage = completeStartImage({ image, strength }, {
+  const startImage = completeStartImage({ image, strength, mask, maskMode, paddingMaskCrop }, {
     width,
     height,
     steps,

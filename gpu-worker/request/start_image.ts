@@ -3,6 +3,7 @@
 // StableDiffusion3Img2ImgPipeline and Stable Diffusion's two pipelines.
 import type { DecodedImage } from "../media/decoded_image.ts";
 import { badField } from "./bad_field.ts";
+import { completeMask, type PartialStartMask, type StartMask } from "./start_mask.ts";
 
 /** An image's size. It is enough to complete a request; the pixels can wait until the run begins. */
 export interface ImageSize {
@@ -18,18 +19,22 @@ export interface StartImage<Image extends ImageSize = DecodedImage> {
   strength: number;
   /** Number of steps to skip at the beginning. */
   firstStep: number;
+  /** The places to draw anew (inpainting). @default the whole image */
+  mask?: StartMask;
 }
 
 /** The differences between families. */
 export interface StartImageRules {
   /** Default of `strength`. */
   strength: number;
+  /** Default of `strength` with a mask. @default strength */
+  maskStrength?: number;
   /** Whether a step that `strength` covers only partly is run. */
   partialStep: "run" | "skip";
 }
 
 /** The image fields of a request. */
-export interface PartialStartImage<Image extends ImageSize = DecodedImage> {
+export interface PartialStartImage<Image extends ImageSize = DecodedImage> extends PartialStartMask {
   image?: Image | undefined;
   strength?: number | undefined;
 }
@@ -49,9 +54,10 @@ export interface StartImageContext {
  * @throws {OptionError} naming the field, the rule and the value.
  */
 export function completeStartImage<Image extends ImageSize>(
-  { image, strength: given }: PartialStartImage<Image>,
+  { image, strength: given, ...masking }: PartialStartImage<Image>,
   { width, height, steps, rules }: StartImageContext,
 ): StartImage<Image> | undefined {
+  const mask = completeMask(masking, { image, width, height });
   if (image === undefined) {
     if (given === undefined) return undefined;
     throw badField("strength", `takes an image: current value is ${given}`);
@@ -62,7 +68,7 @@ export function completeStartImage<Image extends ImageSize>(
   if (image.width !== width || image.height !== height) {
     throw badField("image", `must be ${width}x${height} pixels: it is ${image.width}x${image.height}`);
   }
-  const strength = given ?? rules.strength;
+  const strength = given ?? (mask && rules.maskStrength) ?? rules.strength;
   if (typeof strength !== "number" || !(strength >= 0 && strength <= 1)) {
     throw badField("strength", `must be in 0..1: current value is ${strength}`);
   }
@@ -73,7 +79,7 @@ export function completeStartImage<Image extends ImageSize>(
       `must leave at least one of ${steps} steps to run: current value is ${strength}`,
     );
   }
-  return { image, strength, firstStep };
+  return { image, strength, firstStep, ...mask && { mask } };
 }
 
 /**

@@ -3,7 +3,7 @@ import type { CompleteSettings, RunRequest } from "../../protocol/wire/run_reque
 import { type GivenSampler, samplerFromWire, samplerToWire } from "../../protocol/wire/sampler_fields.ts";
 import { flattenSamplerOptions } from "../../sampler/mod.ts";
 import type { GenerateRequest, PartialRequest } from "./generate_request.ts";
-import type { ImageSize } from "./start_image.ts";
+import type { ImageSize, StartImage } from "./start_image.ts";
 
 /** Returns the settings that decide the pixels of `request`, as the edge hashes them. */
 export function toWire(request: GenerateRequest<ImageSize>): CompleteSettings {
@@ -22,9 +22,21 @@ export function toWire(request: GenerateRequest<ImageSize>): CompleteSettings {
     guidance_rescale: request.guidanceRescale,
     ...guidanceLimits(request),
     ...skipLayerGuidance && { skip_layer_guidance: skipLayerGuidance },
-    ...startImage && { strength: startImage.strength },
+    ...startImage && startSettings(startImage),
     max_sequence_length: request.maxSequenceLength,
     spectrum: samplerToWire(flattenSamplerOptions(sampler)),
+  };
+}
+
+/** Returns the settings of a run that starts from an image. */
+export function startSettings(
+  { strength, mask }: StartImage<ImageSize>,
+): Pick<CompleteSettings, "strength" | "mask_mode" | "padding_mask_crop"> {
+  const { mode, paddingMaskCrop } = mask ?? {};
+  return {
+    strength,
+    ...mode !== undefined && { mask_mode: mode },
+    ...paddingMaskCrop !== undefined && { padding_mask_crop: paddingMaskCrop },
   };
 }
 
@@ -44,8 +56,8 @@ type WireFields =
   & Partial<Omit<RunRequest, "prompt" | "seed" | "spectrum" | "skip_layer_guidance">>
   & { spectrum?: GivenSampler | undefined; skip_layer_guidance?: PartialRequest["skipLayerGuidance"] };
 
-/** Returns a request without its image. */
-export function fromWire(fields: WireFields): Omit<PartialRequest, "image"> {
+/** Returns a request without its image and mask. */
+export function fromWire(fields: WireFields): Omit<PartialRequest, "image" | "mask"> {
   const { spectrum } = fields;
   return {
     prompt: fields.prompt,
@@ -64,6 +76,8 @@ export function fromWire(fields: WireFields): Omit<PartialRequest, "image"> {
     cfgTruncation: fields.cfg_truncation,
     skipLayerGuidance: fields.skip_layer_guidance,
     strength: fields.strength,
+    maskMode: fields.mask_mode,
+    paddingMaskCrop: fields.padding_mask_crop,
     maxSequenceLength: fields.max_sequence_length,
     sampler: spectrum && samplerFromWire(spectrum),
   };

@@ -37,6 +37,17 @@ export const generationFields = {
 /** Share of an image that is drawn anew. */
 export const strengthField = optional(z.number().min(0).max(1));
 
+/**
+ * How a mask marks the places to draw anew: by transparency, as OpenAI's masks do, or by white or black as those of most
+ * other programs.
+ */
+export const MASK_MODES = ["alpha", "white", "black"] as const;
+export type MaskMode = typeof MASK_MODES[number];
+export const maskModeField = optional(z.enum(MASK_MODES));
+
+/** Pixels around the masked area that are drawn with it, at the model's full size. */
+export const paddingMaskCropField = optional(z.int().min(0).max(4096));
+
 /** Whole numbers that JSON carries exactly. */
 export const seedField = z.int().min(0).max(Number.MAX_SAFE_INTEGER);
 

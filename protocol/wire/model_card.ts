@@ -60,6 +60,7 @@ export const modelCardSchema = z.object({
     .describe("The videos that it makes, by POST /v1/videos. Absent from a model that makes pictures."),
   start_image: z.object({
     strength: z.number().describe("What a request that leaves it open gets."),
+    mask_strength: z.number().describe("The same of a request with a mask."),
     partial_step: z.enum(["run", "skip"])
       .describe("Whether a step of which 'strength' asks for a part is run."),
   }).exactOptional()

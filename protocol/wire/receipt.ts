@@ -1,5 +1,6 @@
 // The receipt of a result: how it was made.
 import { z } from "zod";
+import { MASK_MODES } from "./generation_fields.ts";
 import { skipLayerSettingsSchema } from "./run_request.ts";
 import { spectrumSettingsSchema } from "./sampler_fields.ts";
 
@@ -29,6 +30,8 @@ export const receiptSchema = z.object({
     cfg_truncation: z.number().exactOptional(),
     skip_layer_guidance: skipLayerSettingsSchema.exactOptional(),
     strength: z.number().exactOptional(),
+    mask_mode: z.enum(MASK_MODES).exactOptional(),
+    padding_mask_crop: z.int().exactOptional(),
   }).describe("All that decided the picture besides prompt, seed and size."),
   full_steps: indices.describe("0-based indices of the steps that ran the whole network."),
   forecast_steps: indices.describe("0-based indices of the steps that were forecast."),

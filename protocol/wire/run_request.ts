@@ -3,8 +3,11 @@
 import { z } from "zod";
 import {
   generationFields,
+  MASK_MODES,
+  maskModeField,
   outputCompression,
   outputFormat,
+  paddingMaskCropField,
   seedField,
   strengthField,
   videoFields,
@@ -16,8 +19,11 @@ import { spectrumSettingsSchema } from "./sampler_fields.ts";
 /** Largest image file to start from. */
 export const MAX_IMAGE_BYTES = 8 * 2 ** 20;
 const MAX_IMAGE_CHARACTERS = Math.ceil(MAX_IMAGE_BYTES / 3) * 4;
-/** Room for a run request with the largest image. */
-export const MAX_RUN_BYTES = MAX_IMAGE_CHARACTERS + 256 * 1024;
+/** Largest file of a mask. */
+export const MAX_MASK_BYTES = 4 * 2 ** 20;
+const MAX_MASK_CHARACTERS = Math.ceil(MAX_MASK_BYTES / 3) * 4;
+/** Room for a run request with the largest image and mask. */
+export const MAX_RUN_BYTES = MAX_IMAGE_CHARACTERS + MAX_MASK_CHARACTERS + 256 * 1024;
 
 /** The place of a run in the shared run log (protocol/store/run_log/). */
 const sharedRunSchema = z.strictObject({
@@ -32,6 +38,11 @@ const sharedRunSchema = z.strictObject({
   store: optional(z.strictObject({ key: z.string().max(200), model_digest: z.string().max(200) })),
 });
 
+const digestField = z.string().regex(/^[0-9a-f]{64}$/);
+
+/** The fields of a run that hold files in base64. NAME_sha256 names a file that the worker has. */
+export const FILE_FIELDS = ["image", "mask"] as const;
+
 export const runRequestSchema = z.strictObject({
   ...generationFields,
   ...videoFields,
@@ -40,6 +51,13 @@ export const runRequestSchema = z.strictObject({
   /** Image file to start from, in base64. */
   image: optional(z.string().max(MAX_IMAGE_CHARACTERS)),
   strength: strengthField,
+  /** File of the mask, in base64: the places of the image to draw anew. */
+  mask: optional(z.string().max(MAX_MASK_CHARACTERS)),
+  /** SHA-256 (hex) of files that the worker has been sent before, in their place. */
+  image_sha256: optional(digestField),
+  mask_sha256: optional(digestField),
+  mask_mode: maskModeField,
+  padding_mask_crop: paddingMaskCropField,
   /** Pixels; which ones a checkpoint takes is its own to say. */
   width: optional(z.int().min(0).max(99_999)),
   /** Pixels. */
@@ -54,10 +72,14 @@ export const runRequestSchema = z.strictObject({
   shared: optional(sharedRunSchema),
 });
 
+const imageSizeSchema = z.strictObject({ width: z.int().positive(), height: z.int().positive() });
+
 /** POST /complete of a worker: the image may be told by its size, so that its bytes travel with the run alone. */
 export const completionRequestSchema = runRequestSchema.extend({
   /** Size of the image file after its EXIF rotation. */
-  image_size: optional(z.strictObject({ width: z.int().positive(), height: z.int().positive() })),
+  image_size: optional(imageSizeSchema),
+  /** The same of the mask. */
+  mask_size: optional(imageSizeSchema),
 });
 export type CompletionRequest = z.output<typeof completionRequestSchema>;
 export type OpenCompletionRequest = z.input<typeof completionRequestSchema>;
@@ -102,6 +124,11 @@ export const completeSettingsSchema = z.object({
   skip_layer_guidance: skipLayerSettingsSchema.exactOptional(),
   /** With an image alone. */
   strength: z.number().exactOptional(),
+  /** With a mask alone. */
+  mask_mode: z.enum(MASK_MODES).exactOptional(),
+  padding_mask_crop: z.int().exactOptional(),
+  /** SHA-256 (hex) of the file of the mask, for the edge to add. */
+  mask_sha256: z.string().exactOptional(),
   /** SHA-256 (hex) of the image file, for the edge to add: the worker has seen it. */
   image_sha256: z.string().exactOptional(),
   max_sequence_length: z.int(),

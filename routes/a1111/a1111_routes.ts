@@ -15,9 +15,7 @@ import { drawJobId } from "../jobs/job_record.ts";
 import type { KeyLimits } from "../keys/key_limits.ts";
 import type { Environment } from "../middleware/environment.ts";
 import { nearestSize } from "../models/nearest_size.ts";
-import type { EditRequest } from "../requests/edit_request.ts";
 import { parseImageRequest } from "../requests/image_request.ts";
-import { shownSize } from "../requests/shown_size.ts";
 import { mergePictures } from "../runs/merge_pictures.ts";
 import type { ModelCatalog } from "../runs/model_catalog.ts";
 import { runFailure } from "../runs/run_failure.ts";
@@ -27,12 +25,12 @@ import type { StateStore } from "../state/state_store.ts";
 import { chooseModel, findByTitle, hashOf, lorasOf, pictureModels, titleOf } from "./choose_model.ts";
 import { type Generation, Generations } from "./generations.ts";
 import {
-  imageBytes,
   type Img2imgRequest,
   parseImg2img,
   parseOptions,
   parseTxt2img,
   picturesOf,
+  startOf,
   type Txt2imgRequest,
 } from "./txt2img_request.ts";
 
@@ -60,11 +58,11 @@ export function a1111Routes(options: A1111RoutesOptions): Hono<Environment> {
 
   app.post("/txt2img", async (c) => {
     const request = parseTxt2img(await read(c));
-    return await generate(c, { request, image: undefined, generations, options });
+    return await generate(c, { request, start: undefined, generations, options });
   });
   app.post("/img2img", async (c) => {
     const request = parseImg2img(await read(c));
-    return await generate(c, { request, image: await imageOf(request), generations, options });
+    return await generate(c, { request, start: await startOf(request), generations, options });
   });
 
   app.get("/options", async (c) => c.json(optionsOf(await chosenModel(c, options))));
@@ -103,19 +101,19 @@ export function a1111Routes(options: A1111RoutesOptions): Hono<Environment> {
 
 interface Asked {
   request: Txt2imgRequest & Partial<Img2imgRequest>;
-  image: EditRequest["image"] | undefined;
+  start: Awaited<ReturnType<typeof startOf>> | undefined;
   generations: Generations;
   options: A1111RoutesOptions;
 }
 
 async function generate(c: Context<Environment>, asked: Asked): Promise<Response> {
-  const { image, generations, options } = asked;
+  const { start, generations, options } = asked;
   const { planner, source, limits } = options;
   const { request, card, warnings } = await settle(c, asked);
   const caching = requestCaching(c.req.header("cache-control"));
   const sharing = !caching.store || request.seed === undefined ? "none" : "results";
   const strength = asked.request.denoising_strength;
-  const plan = await planner.plan(image ? { ...request, image, strength } : request, sharing);
+  const plan = await planner.plan(start ? { ...request, ...start, strength } : request, sharing);
   const pictures = plan.pictures.length;
   const counted = await countPictures(pictures, { limits, key: c.get("apiKey"), id: drawJobId() });
   try {
@@ -139,7 +137,7 @@ async function generate(c: Context<Environment>, asked: Asked): Promise<Response
 }
 
 /** The request in OpenAI's fields. */
-async function settle(c: Context<Environment>, { request, image, options }: Asked) {
+async function settle(c: Context<Environment>, { request, start, options }: Asked) {
   const { catalog } = options;
   const cards = await catalog.list();
   const title = request.override_settings?.sd_model_checkpoint;
@@ -154,7 +152,7 @@ async function settle(c: Context<Environment>, { request, image, options }: Aske
     warnings.push("There is no guidance, so the negative prompt has no effect.");
   }
   const [width, height] = card.sizes.native.split("x").map(Number) as [number, number];
-  const from = request.width === undefined && request.height === undefined ? image?.size : undefined;
+  const from = request.width === undefined && request.height === undefined ? start?.image.size : undefined;
   const asked = {
     width: request.width ?? from?.width ?? width,
     height: request.height ?? from?.height ?? height,
@@ -224,7 +222,7 @@ function toAnswer(events: readonly CompletedEvent[], { asked, card, warnings, se
     infotext({ model: card.id, modelDigest: card.digest, settings: { ...settings, seed } })
   );
   const { prompt, negative_prompt, steps, width, height } = settings;
-  const { init_images: _, ...parameters } = asked as Partial<Img2imgRequest>;
+  const { init_images: _, mask: __, ...parameters } = asked as Partial<Img2imgRequest>;
   const info = {
     prompt,
     all_prompts: seeds.map(() => prompt),
@@ -344,10 +342,4 @@ async function findModel(title: string, catalog: ModelCatalog): Promise<ModelCar
 
 function optionsKey(c: Context<Environment>): string {
   return `a1111:${c.get("tenant")!}`;
-}
-
-async function imageOf(request: Img2imgRequest): Promise<EditRequest["image"]> {
-  const bytes = imageBytes(request);
-  const sha256 = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
-  return { base64: bytes.toBase64(), sha256, size: shownSize(bytes) };
 }

@@ -5,12 +5,14 @@ import { ApiError } from "../../protocol/wire/api_error.ts";
 import { MAX_IMAGES, openSeed } from "../../protocol/wire/generation_fields.ts";
 import { optional } from "../../protocol/wire/optional.ts";
 import { parseWire } from "../../protocol/wire/parse_wire.ts";
-import { MAX_IMAGE_BYTES } from "../../protocol/wire/run_request.ts";
+import { MAX_IMAGE_BYTES, MAX_MASK_BYTES } from "../../protocol/wire/run_request.ts";
 import { spectrumFields } from "../../protocol/wire/sampler_fields.ts";
 import { cleanText } from "../../protocol/wire/text.ts";
+import { type EditRequest, type Masking, sourceImage } from "../requests/edit_request.ts";
 
 const count = optional(z.int().min(1).max(MAX_IMAGES));
 const side = optional(z.int().min(1).max(99_999));
+const flag = z.union([z.boolean(), z.literal(0), z.literal(1)]).transform(Boolean);
 const text = z.string().max(32_000).transform(cleanText);
 
 export const txt2imgSchema = z.looseObject({
@@ -36,7 +38,12 @@ export type Txt2imgRequest = z.output<typeof txt2imgSchema>;
 export const img2imgSchema = txt2imgSchema.extend({
   init_images: z.array(z.string()).min(1).max(1).describe("One picture in base64, or as a data: URL."),
   denoising_strength: optional(z.number().min(0).max(1)),
-  mask: z.null().optional().describe("Not supported: images are drawn anew as a whole."),
+  mask: optional(z.string()).describe("White is drawn anew. In base64, or as a data: URL."),
+  inpainting_mask_invert: optional(flag).describe("Black is drawn anew instead."),
+  inpaint_full_res: optional(flag).describe("Draws the masked area alone, at full size."),
+  inpaint_full_res_padding: optional(z.int().min(0).max(4096)).describe(
+    "Pixels around that area. Default 0.",
+  ),
 });
 export type Img2imgRequest = z.output<typeof img2imgSchema>;
 
@@ -52,24 +59,41 @@ export function picturesOf({ batch_size = 1, n_iter = 1 }: Txt2imgRequest): numb
   return batch_size * n_iter;
 }
 
-/** @throws {ApiError} 400 for what is no base64, 413 */
-export function imageBytes({ init_images: [given = ""] }: Img2imgRequest): Uint8Array<ArrayBuffer> {
+/** The picture and the mask of a request, as POST /v1/images/edits has them. @throws {ApiError} 400 for what is no base64, 413 */
+export async function startOf(
+  { init_images: [given = ""], mask, ...options }: Img2imgRequest,
+): Promise<Masking & Pick<EditRequest, "image">> {
+  const image = await sourceImage(fileBytes(given, { name: "init_images", maxBytes: MAX_IMAGE_BYTES }));
+  if (mask === undefined) return { image };
+  const padding = options.inpaint_full_res ? options.inpaint_full_res_padding ?? 0 : undefined;
+  return {
+    image,
+    mask: await sourceImage(fileBytes(mask, { name: "mask", maxBytes: MAX_MASK_BYTES })),
+    mask_mode: options.inpainting_mask_invert ? "black" : "white",
+    padding_mask_crop: padding,
+  };
+}
+
+function fileBytes(
+  given: string,
+  { name, maxBytes }: { name: string; maxBytes: number },
+): Uint8Array<ArrayBuffer> {
   let bytes: Uint8Array<ArrayBuffer>;
   try {
     bytes = Uint8Array.fromBase64(given.replace(/^data:[^,]{0,100},/, ""));
   } catch (cause) {
-    throw new ApiError(400, "'init_images' must hold a picture in base64", {
-      param: "init_images",
+    throw new ApiError(400, `'${name}' must hold a picture in base64`, {
+      param: name,
       code: "invalid_value",
       cause,
     });
   }
-  if (bytes.length <= MAX_IMAGE_BYTES) return bytes;
+  if (bytes.length <= maxBytes) return bytes;
   throw new ApiError(
     413,
-    `A picture of 'init_images' must have at most ${MAX_IMAGE_BYTES} bytes: it has ${bytes.length}`,
+    `A picture of '${name}' must have at most ${maxBytes} bytes: it has ${bytes.length}`,
     {
-      param: "init_images",
+      param: name,
       code: "request_too_large",
     },
   );

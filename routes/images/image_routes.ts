@@ -225,21 +225,27 @@ async function collect(pictures: readonly RunView[], signal: AbortSignal): Promi
 }
 
 function factsOf({ request, plan, warnings, detached }: Opened): ImageFacts {
-  const { image: _image, ...kept } = { image: undefined, ...request };
+  const { image: _image, mask: _mask, ...kept } = { image: undefined, mask: undefined, ...request };
   // A reader of a job's events wants its progress.
   return { request: { ...kept, progress: kept.progress || detached }, settings: plan.settings, warnings };
 }
 
-/** The runs are on their way: while they are waited for, nothing here needs the image's megabytes. */
+/** The runs are on their way: while they are waited for, nothing here needs the megabytes of the image and its mask. */
 function releaseImage({ pictures }: RunPlan, request: ImageRequest | EditRequest): void {
-  for (const { run } of pictures) delete run.image;
-  if ("image" in request) request.image.base64 = "";
+  for (const { run } of pictures) {
+    delete run.image;
+    delete run.mask;
+  }
+  if (!("image" in request)) return;
+  request.image.base64 = "";
+  if (request.mask) request.mask.base64 = "";
 }
 
 /** Returns a fingerprint of the request without its megabytes. */
 function withoutImage(request: ImageRequest | EditRequest) {
-  const { image = undefined, ...rest } = { image: undefined, ...request };
-  return { ...rest, image: image === undefined ? undefined : (image as EditRequest["image"]).sha256 };
+  if (!("image" in request)) return request;
+  const { image, mask, ...rest } = request;
+  return { ...rest, image: image.sha256, ...mask && { mask: mask.sha256 } };
 }
 
 function prefersAsync(header: string | undefined): boolean {

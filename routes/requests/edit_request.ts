@@ -1,23 +1,41 @@
 // POST /v1/images/edits as OpenAI's clients send it, a form: the fields of an image request beside an image file.
 import { z } from "zod";
 import { ApiError } from "../../protocol/wire/api_error.ts";
-import { strengthField } from "../../protocol/wire/generation_fields.ts";
+import {
+  type MaskMode,
+  maskModeField,
+  paddingMaskCropField,
+  strengthField,
+} from "../../protocol/wire/generation_fields.ts";
 import { type ShownSize, shownSize } from "./shown_size.ts";
 import { type ImageRequest, imageRequestSchema } from "./image_request.ts";
+import { optional } from "../../protocol/wire/optional.ts";
 import { parseWire } from "../../protocol/wire/parse_wire.ts";
 import type { ReadBodyOptions } from "../../protocol/http/read_body.ts";
 import { readFormFields } from "../../protocol/http/read_form_fields.ts";
-import { MAX_IMAGE_BYTES } from "../../protocol/wire/run_request.ts";
+import { MAX_IMAGE_BYTES, MAX_MASK_BYTES } from "../../protocol/wire/run_request.ts";
 
 export const editRequestSchema = imageRequestSchema.extend({
   strength: strengthField,
   image: z.file({ error: "a file" }),
+  /** The places of the image to draw anew. @default the whole image */
+  mask: optional(z.file({ error: "a file" })),
+  /** How the mask marks them. @default alpha: where it is transparent */
+  mask_mode: maskModeField,
+  padding_mask_crop: paddingMaskCropField,
 });
 
 /** An image request that starts from an image. */
-export interface EditRequest extends ImageRequest {
+export interface EditRequest extends ImageRequest, Masking {
   strength: number | undefined;
   image: SourceImage;
+}
+
+/** How a request's mask is used. */
+export interface Masking {
+  mask?: SourceImage | undefined;
+  mask_mode?: MaskMode | undefined;
+  padding_mask_crop?: number | undefined;
 }
 
 export interface SourceImage {
@@ -31,14 +49,14 @@ export interface SourceImage {
 
 const NUMBERS = [
   ...["n", "seed", "steps", "strength", "guidance_scale", "true_cfg_scale", "guidance_rescale"],
-  ...["guidance_scale_2", "cfg_normalization", "cfg_truncation", "max_sequence_length"],
+  ...["padding_mask_crop", "guidance_scale_2", "cfg_normalization", "cfg_truncation", "max_sequence_length"],
   ...["output_compression", "partial_images"],
 ];
 const JSONS = ["background", "metadata", "stream", "progress", "spectrum", "skip_layer_guidance"];
 /** For an image to arrive over a slow line. */
 const DEADLINE_MS = 60_000;
 /** Room for the other fields. */
-const MAX_BYTES = MAX_IMAGE_BYTES + 256 * 1024;
+const MAX_BYTES = MAX_IMAGE_BYTES + MAX_MASK_BYTES + 256 * 1024;
 
 /**
  * Reads the form in the body of `request`.
@@ -50,19 +68,34 @@ export async function readEditRequest(request: Request, options: ReadBodyOptions
     jsons: JSONS,
     // Clients that can send several images spell it as a list.
     spellings: { "image[]": "image" },
-    refused: { mask: "'mask' is not supported: images are drawn anew as a whole" },
     maxBytes: MAX_BYTES,
     deadlineMs: DEADLINE_MS,
     ...options,
   });
-  const { image, ...fields } = parseWire(editRequestSchema, form);
-  if (image.size > MAX_IMAGE_BYTES) {
-    throw new ApiError(413, `'image' must have at most ${MAX_IMAGE_BYTES} bytes: it has ${image.size}`, {
-      param: "image",
-      code: "request_too_large",
-    });
-  }
-  const bytes = await image.bytes();
+  assertSize(form, { name: "image", maxBytes: MAX_IMAGE_BYTES });
+  assertSize(form, { name: "mask", maxBytes: MAX_MASK_BYTES });
+  const { image, mask, ...fields } = parseWire(editRequestSchema, form);
+  return {
+    ...fields,
+    image: await sourceImage(await image.bytes()),
+    ...mask && { mask: await sourceImage(await mask.bytes()) },
+  };
+}
+
+function assertSize(
+  form: Record<string, unknown>,
+  { name, maxBytes }: { name: string; maxBytes: number },
+): void {
+  const file = form[name];
+  if (!(file instanceof File) || file.size <= maxBytes) return;
+  throw new ApiError(413, `'${name}' must have at most ${maxBytes} bytes: it has ${file.size}`, {
+    param: name,
+    code: "request_too_large",
+  });
+}
+
+/** Returns an image file as a request carries it. */
+export async function sourceImage(bytes: Uint8Array<ArrayBuffer>): Promise<SourceImage> {
   const sha256 = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
-  return { ...fields, image: { base64: bytes.toBase64(), sha256, size: shownSize(bytes) } };
+  return { base64: bytes.toBase64(), sha256, size: shownSize(bytes) };
 }

@@ -4,6 +4,7 @@ import { isFinal, type NumberedEvent } from "../../protocol/wire/run_event.ts";
 import type { HeldRun, RunLog, TakenRun } from "../../protocol/store/run_log/run_log.ts";
 import type { OpenRunRequest } from "../../protocol/wire/run_request.ts";
 import type { Log } from "../../protocol/process/structured_log.ts";
+import { splitFiles } from "./order_images.ts";
 import type { WorkerPool } from "./worker_pool.ts";
 
 /** All that is needed to make a run, again too. */
@@ -146,7 +147,7 @@ export class RunDispatcher {
       return log.shared ? await log.release(held) : await this.fail({ log, held, after }, workerLost());
     }
     const order: RunOrder | undefined = request === "" ? undefined : JSON.parse(request);
-    if (order !== undefined && image !== undefined) order.run.image = image;
+    if (order !== undefined && image !== undefined) Object.assign(order.run, splitFiles(image));
     if (
       order === undefined || stepped && restarts >= MAX_RESTARTS || takeovers >= this.#options.maxAttempts
     ) {

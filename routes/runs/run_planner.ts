@@ -91,9 +91,15 @@ export class RunPlanner {
     const seed = request.seed ?? this.#options.drawSeed();
     const run = { ...toRun(request, model.id), seed };
     const image = imageOf(request);
-    const image_sha256 = image?.sha256;
-    const completed = await this.#completed(run, { ...model, image });
-    const settings = { ...completed, prompt: run.prompt, seed, ...image_sha256 && { image_sha256 } };
+    const mask = maskOf(request);
+    const completed = await this.#completed(run, { ...model, image, mask });
+    const settings = {
+      ...completed,
+      prompt: run.prompt,
+      seed,
+      ...mask && { mask_sha256: mask.sha256 },
+      ...image && { image_sha256: image.sha256 },
+    };
     const { output_format, output_compression, metadata = true } = request;
     const pictures = Array.from({ length: request.n }, async (_, index) => {
       const ofPicture = { ...settings, seed: seed + index };
@@ -109,7 +115,7 @@ export class RunPlanner {
         // A drawn seed comes once: only a picture with an address is worth storing.
         key: sharing === "results" || request.response_format === "url" ? key : undefined,
         run: { ...run, seed: seed + index },
-        imageName: image_sha256,
+        imageName: image && [image, ...mask ? [mask] : []].map(({ sha256 }) => sha256).join("."),
         modelDigest: model.digest,
       };
     });
@@ -118,18 +124,24 @@ export class RunPlanner {
 
   #completed(
     run: OpenRunRequest,
-    { digest, sampler_version, image }: ModelCard & { image: SourceImage | undefined },
+    { digest, sampler_version, image, mask }:
+      & ModelCard
+      & Record<"image" | "mask", SourceImage | undefined>,
   ): Promise<CompleteSettings> {
-    const { image: base64, ...rest } = run;
+    const { image: base64, mask: mask64, ...rest } = run;
     const { prompt: _prompt, seed: _seed, previews: _previews, metadata: _metadata, ...open } = rest;
-    // The image itself travels with the run. Its size decides all that the worker fills in.
-    const seen = image && (image.size ? { image_size: image.size } : { image_sha256: image.sha256 });
+    // The files themselves travel with the run. Their sizes decide all that the worker fills in.
+    const seen = {
+      ...image && (image.size ? { image_size: image.size } : { image_sha256: image.sha256 }),
+      ...mask && (mask.size ? { mask_size: mask.size } : { mask_sha256: mask.sha256 }),
+    };
     const name = canonicalize({ ...open, digest, sampler_version, ...seen })!;
     const known = this.#complete.get(name);
     if (known !== undefined) return known;
     const completed = this.#options.worker.complete({
       ...rest,
       ...image && (image.size ? { image_size: image.size } : { image: base64 }),
+      ...mask && (mask.size ? { mask_size: mask.size } : { mask: mask64 }),
     });
     this.#complete.set(name, completed);
     completed.catch(() => this.#complete.delete(name));
@@ -139,6 +151,10 @@ export class RunPlanner {
 
 function imageOf(request: PlannedRequest): SourceImage | undefined {
   return "image" in request ? request.image : undefined;
+}
+
+function maskOf(request: PlannedRequest): SourceImage | undefined {
+  return "mask" in request ? request.mask : undefined;
 }
 
 function toRun(request: PlannedRequest, model: string): Omit<OpenRunRequest, "seed"> {
@@ -169,7 +185,12 @@ function toRun(request: PlannedRequest, model: string): Omit<OpenRunRequest, "se
     skip_layer_guidance: skip_layer_guidance && withoutUndefined(skip_layer_guidance),
     max_sequence_length,
     image: imageOf(request)?.base64,
-    strength: "strength" in request ? request.strength : undefined,
+    ..."image" in request && {
+      strength: request.strength,
+      mask: request.mask?.base64,
+      mask_mode: request.mask_mode,
+      padding_mask_crop: request.padding_mask_crop,
+    },
     spectrum: request.spectrum && withoutUndefined(request.spectrum),
     ...sizeOf(request.size),
     ...videoOf(request),

@@ -8,6 +8,7 @@ import type { OpenRunRequest } from "../../protocol/wire/run_request.ts";
 import { StoreAwayError } from "../../protocol/store/store_away_error.ts";
 import type { Log } from "../../protocol/process/structured_log.ts";
 import { LocalRun } from "./local_run.ts";
+import { joinFiles } from "./order_images.ts";
 import { RunDispatcher, type RunDispatcherOptions, type RunOrder } from "./run_dispatcher.ts";
 import type { WorkerPool } from "./worker_pool.ts";
 
@@ -18,7 +19,7 @@ export interface WantedRun {
   /** Key of the result in the store. Undefined if the result is not stored. */
   key: string | undefined;
   run: OpenRunRequest;
-  /** Names the image of the run: SHA-256, hex. @default it has none */
+  /** Names the image of the run, and its mask: SHA-256, hex. @default it has none */
   imageName?: string | undefined;
   /** A result made with other weights, as after a deployment in between, is not stored. */
   modelDigest: string;
@@ -240,9 +241,10 @@ export class RunSource implements Disposable {
     const { name, key = null, run, modelDigest } = wanted;
     const { maxAgeMs, detached, keepMs = KEEP_MS, waitMs } = options;
     const order = { run, key, modelDigest };
-    const { image: base64, ...rest } = run;
-    const image = base64 && wanted.imageName ? { name: wanted.imageName, base64 } : undefined;
-    const isKept = !base64 || image !== undefined && base64.length <= MAX_IMAGE_CHARACTERS;
+    const { image: base64, mask, ...rest } = run;
+    const files = base64 && joinFiles({ image: base64, mask });
+    const image = files && wanted.imageName ? { name: wanted.imageName, base64: files } : undefined;
+    const isKept = !files || image !== undefined && files.length <= MAX_IMAGE_CHARACTERS;
     const { id, started, state } = await log.open({
       name,
       id: crypto.randomUUID(),

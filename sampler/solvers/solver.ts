@@ -54,6 +54,12 @@ export interface Solver {
   outputFactor?(index: number): number | undefined;
 
   /**
+   * Called after several steps were taken as one, as `outputFactor` permits. `index` is the last of these steps. It changes
+   * `latents` in place. @default the latents stay as they are
+   */
+  afterMove?(index: number, latents: Float32Array): void;
+
+  /**
    * Estimates the final latents at step `index` from the latents before that step, for previews. Returns a new array.
    * The estimate uses and changes no state.
    *

@@ -13,7 +13,7 @@ import { type BatchFailure, type BatchPlan, planBatch } from "./batch_plan.ts";
 import { type BatchRequest, stepsToRun } from "./batch_messages.ts";
 import { batchSettings } from "./batch_stats.ts";
 import { dealPrompts, type Dealt } from "./deal_prompts.ts";
-import { openImage } from "../../flags/image_flags.ts";
+import { openImage, startFields } from "../../flags/image_flags.ts";
 import { assertWritable } from "../write_atomically.ts";
 
 export async function batch(args: string[], signal: AbortSignal): Promise<void> {
@@ -94,11 +94,17 @@ async function completion(
   const { width, height } = request;
   const opened = file && await openImage(file, { width, height, multiple: reading.rules.sizeMultiple });
   return (prompt, seed) => {
-    const start = { image: opened?.image, strength: file?.strength };
+    const start = startFields(opened, file);
     const { startImage, ...complete } = completeRequest({ ...request, ...start, prompt, seed }, reading);
     if (startImage === undefined || file === undefined || opened === undefined) return complete;
-    const { strength, firstStep } = startImage;
-    return { ...complete, startImage: { path: file.image, sha256: opened.sha256, strength, firstStep } };
+    const { strength, firstStep, mask } = startImage;
+    const named = { path: file.image, sha256: opened.sha256, strength, firstStep };
+    if (mask === undefined) return { ...complete, startImage: named };
+    const { image: _, ...masking } = mask;
+    return {
+      ...complete,
+      startImage: { ...named, mask: { ...masking, path: file.mask!, sha256: opened.mask!.sha256 } },
+    };
   };
 }
 

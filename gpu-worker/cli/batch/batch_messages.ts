@@ -1,12 +1,17 @@
 // Messages between `batch` and its processes: one JSON object per line, tasks on stdin, events on stdout.
 import type { GenerateRequest } from "../../request/generate_request.ts";
 import type { StartImage } from "../../request/start_image.ts";
+import type { StartMask } from "../../request/start_mask.ts";
 
 /** A request that names its start image instead of carrying it. */
 export type BatchRequest = Omit<GenerateRequest, "startImage"> & { startImage?: NamedStartImage };
 
-export interface NamedStartImage extends Omit<StartImage, "image"> {
-  /** Path of the file. Its image is resized to the request's size. */
+export interface NamedStartImage extends Omit<StartImage, "image" | "mask">, NamedFile {
+  mask?: Omit<StartMask, "image"> & NamedFile;
+}
+
+/** A file whose image is resized to the request's size. */
+export interface NamedFile {
   path: string;
   /** SHA-256 of the file, in hex. */
   sha256: string;

@@ -3,7 +3,7 @@
 // tools read both, and the other fields that a measurement needs.
 import { flattenSamplerOptions, METHOD_OPTIONS } from "../../../sampler/mod.ts";
 import type { GenerateResult } from "../../pipeline/pipeline.ts";
-import type { BatchRequest } from "./batch_messages.ts";
+import type { BatchRequest, NamedStartImage } from "./batch_messages.ts";
 
 /** Returns every setting, except the prompt, that affects the picture. */
 export function batchSettings(
@@ -15,10 +15,16 @@ export function batchSettings(
     modelDigest,
     dtype,
     ...fields,
-    ...startImage && { imageSha256: startImage.sha256, strength: startImage.strength },
+    ...startImage && startSettings(startImage),
     method: sampler.method,
     ...Object.fromEntries(METHOD_OPTIONS[sampler.method].map((name) => [name, options[name]])),
   });
+}
+
+function startSettings({ sha256, strength, mask }: NamedStartImage): Record<string, unknown> {
+  if (mask === undefined) return { imageSha256: sha256, strength };
+  const { path: _, sha256: maskSha256, mode: maskMode, ...masking } = mask;
+  return { imageSha256: sha256, strength, maskSha256, maskMode, ...masking };
 }
 
 export interface BatchStatsOptions {

@@ -78,7 +78,11 @@ async function draw(
 ): Promise<BatchEvent> {
   const complete = await withImage(request);
   const metadata = isTold
-    ? fileMetadataOf(complete, { model: pipeline.model, imageSha256: request.startImage?.sha256 })
+    ? fileMetadataOf(complete, {
+      model: pipeline.model,
+      imageSha256: request.startImage?.sha256,
+      maskSha256: request.startImage?.mask?.sha256,
+    })
     : undefined;
   const result = await pipeline.generate(complete, {
     signal,
@@ -102,14 +106,20 @@ async function draw(
 }
 
 /**
- * Decodes the image that `request` names, and checks that it has not changed since the batch was planned.
+ * Decodes the files that `request` names, and checks that they have not changed since the batch was planned.
  */
 async function withImage({ startImage, ...request }: BatchRequest): Promise<GenerateRequest> {
   if (startImage === undefined) return request;
-  const { path, sha256, ...rest } = startImage;
-  const { image, sha256: found } = await openImage({ image: path }, { ...request, multiple: 1 });
+  const { path, sha256, mask: named, ...rest } = startImage;
+  const { image, sha256: found, mask } = await openImage(
+    { image: path, mask: named?.path, maskMode: named?.mode },
+    { ...request, multiple: 1 },
+  );
   if (found !== sha256) throw new Error(`Cannot start from ${path} as it has changed`);
-  return { ...request, startImage: { ...rest, image } };
+  if (named === undefined || mask === undefined) return { ...request, startImage: { ...rest, image } };
+  const { path: maskPath, sha256: maskSha256, ...masking } = named;
+  if (mask.sha256 !== maskSha256) throw new Error(`Cannot draw in the mask ${maskPath} as it has changed`);
+  return { ...request, startImage: { ...rest, image, mask: { ...masking, image: mask.image } } };
 }
 
 /** Removes partial files that a killed process has left. */

@@ -13,7 +13,7 @@ import { encodeSafetensors, type NamedTensor } from "../../media/encode_safetens
 import { GENERATE_HELP, type GenerateArguments, parseGenerateArguments } from "./generate_arguments.ts";
 import { GRAPH_CACHE_FOLDER } from "../../session/graph_cache_folder.ts";
 import { WEIGHT_CACHE_FOLDER } from "../../session/weight_store.ts";
-import { type OpenedImage, openImage } from "../../flags/image_flags.ts";
+import { type OpenedImage, openImage, startFields } from "../../flags/image_flags.ts";
 import { assertOutput, defaultOutput, encodeOutput, firstFile, STANDARD_OUTPUT } from "./output_files.ts";
 import { outputPaths } from "./output_paths.ts";
 import { peakMemoryBytes } from "../peak_memory.ts";
@@ -67,6 +67,7 @@ export async function generate(
       ? fileMetadataOf(request, {
         model: pipeline.model,
         imageSha256: image?.sha256,
+        maskSha256: image?.mask?.sha256,
         compression: options.compression,
       })
       : undefined;
@@ -91,8 +92,7 @@ async function completeAll(
   const { width, height, seed } = options.request;
   const size = { width, height, multiple: reading.rules.sizeMultiple };
   const image = options.image && await openImage(options.image, size);
-  const start = image &&
-    { image: image.image, strength: options.image!.strength ?? options.request.strength };
+  const start = startFields(image, options.image);
   const requests = options.prompts.flatMap((prompt) =>
     Array.from(
       { length: options.n },

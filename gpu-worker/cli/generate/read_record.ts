@@ -22,8 +22,8 @@ export async function readRecord(path: string): Promise<PictureRecord> {
   );
 }
 
-/** Returns the request that the record is of, without its image. */
-export function recordedRequest({ settings }: PictureRecord): Omit<PartialRequest, "image"> {
+/** Returns the request that the record is of, without its image and mask. */
+export function recordedRequest({ settings }: PictureRecord): Omit<PartialRequest, "image" | "mask"> {
   const request = fromWire(settings);
   return { ...request, sampler: request.sampler && recordedChoice(request.sampler) };
 }

@@ -11,7 +11,7 @@ import { readRecord, recordedRequest } from "./read_record.ts";
 export interface SettledArguments extends Omit<GenerateArguments, "request" | "model" | "prompt"> {
   model: string;
   prompts: string[];
-  request: Omit<PartialRequest, "prompt" | "image">;
+  request: Omit<PartialRequest, "prompt" | "image" | "mask">;
   /** How the file of --from was made. */
   record: PictureRecord | undefined;
   /** Quality of the file, where its format loses any. */
@@ -41,8 +41,12 @@ export async function settleArguments(
   if (record?.settings.image_sha256 !== undefined && options.image === undefined) {
     throw new UsageError(`${options.from} was begun from an image: --image must name it`);
   }
+  if (record?.settings.mask_sha256 !== undefined && options.image?.mask === undefined) {
+    throw new UsageError(`${options.from} was drawn in a mask: --mask must name it`);
+  }
   const recorded = record && recordedRequest(record);
-  const { strength, ...beginning } = recorded ?? {};
+  const { strength, maskMode, paddingMaskCrop, ...beginning } = recorded ?? {};
+  const recordedMask = options.image?.mask === undefined ? {} : { maskMode, paddingMaskCrop };
   const given = Object.fromEntries(
     Object.entries(options.request).filter(([, value]) => value !== undefined),
   );
@@ -55,7 +59,7 @@ export async function settleArguments(
     request: {
       ...beginning,
       ...given,
-      ...options.image && strength !== undefined && { strength },
+      ...options.image && { ...strength !== undefined && { strength }, ...recordedMask },
       seed: seed === -1 ? drawSeed() : seed,
     },
     record,

@@ -9,6 +9,7 @@ import { parseQwenConfig } from "../../graph/text_encoders/qwen_config.ts";
 import { qwenEncoderGraph } from "../../graph/text_encoders/qwen_encoder.ts";
 import { parseAutoencoderKLQwenImageConfig, type WanVaeConfig } from "../../graph/wan_vae/wan_vae_config.ts";
 import { wanVaePictureGraph } from "../../graph/wan_vae/wan_vae_decoder.ts";
+import { wanVaeEncoderGraph } from "../../graph/wan_vae/wan_vae_encoder.ts";
 import type { FamilyReading } from "../../pipeline/family.ts";
 import { PATCH } from "../../pipeline/patch_packing.ts";
 import type { DType } from "../../runtime/dtype.ts";
@@ -19,7 +20,9 @@ export interface QwenImageCheckpoint extends FamilyReading {
   config: QwenImageConfig;
   vaeConfig: WanVaeConfig;
   tokenizers: Record<"qwen", string>;
-  buildGraphs(): Record<"qwen" | "trunk" | "head" | "modulation" | "vae", OnnxModel>;
+  buildGraphs():
+    & Record<"qwen" | "trunk" | "head" | "modulation" | "vae", OnnxModel>
+    & { vaeEncoder?: OnnxModel };
 }
 
 /** QwenImagePipeline's defaults. Its guidance needs a negative prompt there, here it does not. */
@@ -79,6 +82,8 @@ export function readQwenImageCheckpoint(checkpoint: Checkpoint, dtype: DType): Q
       maxSequenceLength: MAX_SEQUENCE_LENGTH,
       guidance: "none",
       drawnAlone: true,
+      // The default of QwenImageImg2ImgPipeline and QwenImageInpaintPipeline.
+      ...vaeConfig.hasEncoder && { startImage: { strength: 0.6, partialStep: "run" } },
     },
     decoding: ({ width, height }) => ({
       latents: (width / spatialScale) * (height / spatialScale) * latentChannels,
@@ -91,6 +96,8 @@ export function readQwenImageCheckpoint(checkpoint: Checkpoint, dtype: DType): Q
       qwen: qwenEncoderGraph({ ...qwen, architecture: ARCHITECTURE, dtype, states: [-1], finalNorm: true }),
       ...qwenImageTransformerGraphs({ ...transformer, dtype }),
       vae: wanVaePictureGraph({ config: vaeConfig, weights: vae.weights }),
+      ...vaeConfig.hasEncoder &&
+        { vaeEncoder: wanVaeEncoderGraph({ config: vaeConfig, weights: vae.weights }) },
     }),
   };
 }

@@ -17,6 +17,7 @@ export function readSdCheckpoint(checkpoint: Checkpoint, dtype: DType): UNetChec
     textEncoders: [{ name: "text_encoder", className: "CLIPTextModel", states: "last_hidden_state" }],
     guidanceScale: 7.5,
     strength: 0.8,
+    maskStrength: 1,
     leastOldSampleSize: 64,
     scheduler: correctScheduler(checkpoint.scheduler()),
   });

@@ -25,6 +25,7 @@ export function readSdxlCheckpoint(checkpoint: Checkpoint, dtype: DType): UNetCh
     textEncoders: checkpoint.componentClass("text_encoder") === undefined ? [SECOND] : [FIRST, SECOND],
     guidanceScale: 5,
     strength: 0.3,
+    maskStrength: 0.9999,
     zeroNegative: zeroNegative === true,
     scheduler: checkpoint.scheduler(),
   });

@@ -61,6 +61,8 @@ export interface UNetCheckpointOptions {
   guidanceScale: number;
   /** The default strength of the class's image-to-image pipeline. */
   strength: number;
+  /** The default strength of the class's inpainting pipeline. */
+  maskStrength: number;
   /** @default false */
   zeroNegative?: boolean;
   /** Replaces a smaller `sample_size` of a UNet that diffusers saved before 0.9. @default none */
@@ -133,7 +135,7 @@ export function readUNetCheckpoint(checkpoint: Checkpoint, options: UNetCheckpoi
       maxSequenceLength: NO_T5,
       guidance: "cfg",
       guidanceRescale: true,
-      startImage: { strength: options.strength, partialStep: "skip" },
+      startImage: { strength: options.strength, maskStrength: options.maskStrength, partialStep: "skip" },
     },
     decoding: decodingSize(vaeConfig),
     buildGraphs: () => ({

@@ -99,8 +99,8 @@ export function readZImageCheckpoint(checkpoint: Checkpoint, dtype: DType): ZIma
       ...Z_IMAGE_GUIDANCE,
       guidanceLimits: true,
       drawnAlone: true,
-      // ZImageImg2ImgPipeline's default.
-      startImage: { strength: 0.6, partialStep: "run" },
+      // The defaults of ZImageImg2ImgPipeline and ZImageInpaintPipeline.
+      startImage: { strength: 0.6, maskStrength: 1, partialStep: "run" },
     },
     decoding: decodingSize(vaeConfig),
     // Each branch is a call of its own.

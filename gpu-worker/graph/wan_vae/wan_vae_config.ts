@@ -51,7 +51,7 @@ const COMMON = {
   latents_mean: z.array(z.number()).default(MEAN),
   latents_std: z.array(z.number().positive()).default(STD),
   // Options of the encoder and of training.
-  attn_scales: z.unknown().optional(),
+  attn_scales: z.array(z.unknown()).default([]),
   dropout: z.unknown().optional(),
 };
 
@@ -90,11 +90,15 @@ const AUTOENCODER_KL_QWEN_IMAGE_21 = z.strictObject({
   in_channels: z.unknown().optional(),
 });
 
-/** The options in camelCase, as far as the decoder uses them. */
+/** The options in camelCase, as far as the graphs use them. */
 export interface WanVaeConfig {
   latentChannels: number;
   /** Channels at each resolution, coarsest first. */
   channels: readonly number[];
+  /** The encoder's channels: of its first convolution, then at each resolution, finest first. */
+  encoderChannels: readonly number[];
+  /** Whether diffusers' encoder runs: with attention among its blocks it does not. */
+  hasEncoder: boolean;
   /** Residual blocks in each up block, besides the one that changes the channels. */
   numResBlocks: number;
   /** Whether each upsampling doubles the frames, coarsest first; one entry fewer than `channels`. */
@@ -175,7 +179,7 @@ function derive(
     base: number;
   },
 ): WanVaeConfig {
-  const { dim_mult, temperal_downsample, z_dim } = config;
+  const { dim_mult, temperal_downsample, z_dim, attn_scales } = config;
   const require = requirement(path);
   const doublings = dim_mult.length - 1;
   require(
@@ -203,6 +207,8 @@ function derive(
   return {
     latentChannels: z_dim,
     channels,
+    encoderChannels: [1, ...dim_mult].map((factor) => config.base_dim * factor),
+    hasEncoder: attn_scales.length === 0,
     numResBlocks: config.num_res_blocks,
     temporalUpsample,
     isResidual,

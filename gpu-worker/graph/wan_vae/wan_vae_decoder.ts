@@ -4,12 +4,11 @@
 import type { WanVaeConfig } from "./wan_vae_config.ts";
 import { GraphBuilder, type OnnxModel, type Value } from "../graph_builder.ts";
 import { activation } from "../layers/dense/activation.ts";
-import { attention } from "../layers/attention/attention.ts";
-import { causalConv3d, firstFrameConv3d, pointwiseConv3d } from "./causal_conv3d.ts";
+import { causalConv3d } from "./causal_conv3d.ts";
 import { channelRmsNorm } from "../layers/norm/channel_rms_norm.ts";
-import { conv2d } from "../layers/convolution/conv2d.ts";
 import { FrameCache, type FrameCacheSlot } from "./frame_cache.ts";
 import { upsample2d } from "../layers/convolution/upsample2d.ts";
+import { convolve, midBlock, pointwise, residualBlock, type WanVaeGraph } from "./wan_vae_blocks.ts";
 import type { Weights } from "../../checkpoint/weights.ts";
 
 export interface WanVaeDecoderOptions {
@@ -61,21 +60,8 @@ function builder({ name = "vae", weights }: WanVaeDecoderOptions): GraphBuilder 
   return new GraphBuilder({ name: `${name}_decoder`, weights, dtype: "float32" });
 }
 
-interface Decoder {
-  graph: GraphBuilder;
-  config: WanVaeConfig;
-  /** The past of a video; undefined if the graph decodes a single frame. */
-  past: Past | undefined;
-}
-
-interface Past {
-  cache: FrameCache;
-  /** [1] int64 */
-  first: Value;
-}
-
 /** Emits the decoder and declares its output. */
-function decode(decoder: Decoder, latent: Value): void {
+function decode(decoder: WanVaeGraph, latent: Value): void {
   const { graph, config, past } = decoder;
   const { channels, latentChannels, patchSize } = config;
   const perChannel = (values: readonly number[]) => graph.constant(values, [latentChannels, 1, 1]);
@@ -94,7 +80,7 @@ function decode(decoder: Decoder, latent: Value): void {
     outChannels: channels[0]!,
     scale: 1,
   });
-  x = graph.scope("mid_block", () => midBlock(decoder, x));
+  x = graph.scope("mid_block", () => midBlock(decoder, x, "decoder"));
   for (const index of channels.keys()) {
     x = graph.scope(`up_block_${index}`, () => upBlock(decoder, x, index));
   }
@@ -116,67 +102,11 @@ function decode(decoder: Decoder, latent: Value): void {
   graph.output("sample", sample, [past ? "out_frames" : 1, colours, `height_${scale}`, `width_${scale}`]);
 }
 
-interface StageOptions {
-  name: string;
-  inChannels: number;
-  outChannels: number;
-  /** Height and width in latent pixels. */
-  scale: number;
-}
-
-/** Emits a 3x3x3 convolution with its memory. */
-function convolve({ graph, config, past }: Decoder, x: Value, options: StageOptions): Value {
-  const { inChannels: channels, scale } = options;
-  if (config.flatKernels) return conv2d(graph, x, { ...options, kernelSize: 3 });
-  if (past === undefined) return firstFrameConv3d(graph, x, { ...options, kernelSize: 3 });
-  return causalConv3d(graph, past.cache.prepend(x, { channels, scale }), { ...options, kernelSize: 3 });
-}
-
-/** Emits a convolution of single pixels. */
-function pointwise(
-  { graph, config }: Decoder,
-  x: Value,
-  options: { name: string; inChannels: number; outChannels: number },
-): Value {
-  return config.flatKernels
-    ? conv2d(graph, x, { ...options, kernelSize: 1 })
-    : pointwiseConv3d(graph, x, options);
-}
-
-/** WanResidualBlock */
-function residualBlock(decoder: Decoder, x: Value, options: StageOptions): Value {
-  const { graph } = decoder;
-  const { name, inChannels, outChannels, scale } = options;
-  const half = (x: Value, part: 1 | 2, from: number) => {
-    const normed = channelRmsNorm(graph, x, { name: `${name}.norm${part}`, channels: from, trailing: 3 });
-    return convolve(decoder, activation(graph, normed, "silu"), {
-      name: `${name}.conv${part}`,
-      inChannels: from,
-      outChannels,
-      scale,
-    });
-  };
-  const residual = half(half(x, 1, inChannels), 2, outChannels);
-  const shortcut = inChannels === outChannels
-    ? x
-    : pointwise(decoder, x, { name: `${name}.conv_shortcut`, inChannels, outChannels });
-  return graph.node("Add", [residual, shortcut]);
-}
-
-function midBlock(decoder: Decoder, x: Value): Value {
-  const name = "decoder.mid_block";
-  const [channels] = decoder.config.channels as [number];
-  const same = { inChannels: channels, outChannels: channels, scale: 1 };
-  x = residualBlock(decoder, x, { name: `${name}.resnets.0`, ...same });
-  x = frameAttention(decoder.graph, x, { name: `${name}.attentions.0`, channels });
-  return residualBlock(decoder, x, { name: `${name}.resnets.1`, ...same });
-}
-
 /**
  * Emits a WanUpBlock or, in Wan2.2, a WanResidualUpBlock: residual blocks, then (except in the last) twice the size.
  * The former halves the channels; the latter adds its repeated input.
  */
-function upBlock(decoder: Decoder, x: Value, index: number): Value {
+function upBlock(decoder: WanVaeGraph, x: Value, index: number): Value {
   const { graph, config: { channels, numResBlocks, temporalUpsample, isResidual } } = decoder;
   const name = `decoder.up_blocks.${index}`;
   const scale = 2 ** index;
@@ -206,7 +136,7 @@ function upBlock(decoder: Decoder, x: Value, index: number): Value {
  * channels of the input, in the order that diffusers writes them.
  */
 function repeated(
-  { graph, past }: Decoder,
+  { graph, past }: WanVaeGraph,
   x: Value,
   { from, to, doubles }: { from: number; to: number; doubles: boolean },
 ): Value {
@@ -243,7 +173,7 @@ function repeated(
  * video stays single and is not stored in the memory.
  */
 function doubleFrames(
-  { graph, past }: Decoder,
+  { graph, past }: WanVaeGraph,
   x: Value,
   { name, channels, scale }: { name: string; channels: number; scale: number },
 ): Value {
@@ -272,26 +202,4 @@ function doubleFrames(
     graph.node("Mul", [start, graph.ints(2)]),
   ]);
   return graph.node("Slice", [all, start, end, graph.ints(0)]);
-}
-
-/** Emits a WanAttentionBlock: attention among the pixels of each frame. */
-function frameAttention(
-  graph: GraphBuilder,
-  x: Value,
-  { name, channels }: { name: string; channels: number },
-): Value {
-  const normed = channelRmsNorm(graph, x, { name: `${name}.norm`, channels, trailing: 2 });
-  const project = (x: Value, part: string, outChannels: number) =>
-    conv2d(graph, x, { name: `${name}.${part}`, inChannels: channels, outChannels, kernelSize: 1 });
-  const tokens = graph.node("Transpose", [
-    graph.node("Reshape", [project(normed, "to_qkv", 3 * channels), graph.ints(0, 3 * channels, -1)]),
-  ], { attributes: { perm: [0, 2, 1] } });
-  const [query, key, value] = graph.nodes("Split", [tokens], {
-    attributes: { axis: 2, num_outputs: 3 },
-    outputs: 3,
-  }) as [Value, Value, Value];
-  const attended = attention(graph, { query, key, value }, { heads: 1 });
-  const planes = graph.node("Transpose", [attended], { attributes: { perm: [0, 2, 1] } });
-  const shape = graph.node("Shape", [x], { dtype: "int64" });
-  return graph.node("Add", [project(graph.node("Reshape", [planes, shape]), "proj", channels), x]);
 }

@@ -94,7 +94,11 @@ describe("createWorkerApp()", () => {
     assert.deepEqual([pictures!.defaults.steps, videos!.defaults.num_frames], [4, 5]);
     const limits = { size_multiple: 8, max_side: 4096, max_pixels: 1024, max_sequence_length: 16 };
     assert.deepEqual(pictures!.limits, limits);
-    assert.deepEqual(pictures!.start_image, { strength: 0.5, partial_step: "run" });
+    assert.deepEqual(pictures!.start_image, {
+      strength: 0.5,
+      mask_strength: 0.5,
+      partial_step: "run",
+    });
     assert.deepEqual(videos!.video, { frame_step: 4, max_frames: 65 });
     assert.equal(pictures!.video ?? videos!.start_image, undefined);
   });

@@ -39,7 +39,7 @@ for (const [name, checkpoint] of Object.entries(CHECKPOINTS)) {
         const { scheduler, run_steps: steps } = call;
         using changed = scheduler && new ChangedCheckpoint(folder, { scheduler });
         using other = changed && await openPipeline(changed.folder);
-        const result = await generateReference(other ?? pipeline, call, IMAGE);
+        const result = await generateReference(other ?? pipeline, call, { image: IMAGE });
         assertReference(result, { id, goldens });
         if (steps !== undefined) assert.equal(result.plan.length, steps);
       });

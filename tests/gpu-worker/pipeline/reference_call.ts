@@ -1,9 +1,8 @@
 // Repeats a recorded diffusers call with our pipeline and compares everything from prompt to picture.
-import type { DecodedImage } from "../../../gpu-worker/media/decoded_image.ts";
 import assert from "node:assert/strict";
 import { toRgb } from "../../../gpu-worker/media/to_rgb.ts";
 import type { GenerateResult, Pipeline } from "../../../gpu-worker/pipeline/pipeline.ts";
-import type { GenerateRequest } from "../../../gpu-worker/request/generate_request.ts";
+import type { GenerateRequest, PartialRequest } from "../../../gpu-worker/request/generate_request.ts";
 import { goldenPath, type Goldens, maxError } from "../../goldens/golden.ts";
 import { completeRequest } from "../../../gpu-worker/request/complete_request.ts";
 
@@ -65,24 +64,24 @@ export function changesCheckpoint(call: ReferenceCall): boolean {
 
 /**
  * Runs a reference call.
- * @param image the start image of an image-to-image call
+ * @param start the start image of an image-to-image call, and the mask of an inpainting call
  */
 export async function generateReference(
   pipeline: Pipeline,
   call: ReferenceCall,
-  image?: DecodedImage,
+  start?: Pick<PartialRequest, "image" | "mask">,
 ): Promise<GenerateResult> {
-  return await pipeline.generate(completeReference(pipeline, call, image));
+  return await pipeline.generate(completeReference(pipeline, call, start));
 }
 
 /**
  * Completes a reference call to a request.
- * @param image the start image of an image-to-image call
+ * @param start the start image of an image-to-image call, and the mask of an inpainting call
  */
 export function completeReference(
   pipeline: Pick<Pipeline, "description">,
   call: ReferenceCall,
-  image?: DecodedImage,
+  start?: Pick<PartialRequest, "image" | "mask">,
 ): GenerateRequest {
   const { method, skip_guidance_layers: layers } = call;
   return completeRequest({
@@ -100,7 +99,7 @@ export function completeReference(
     cfgNormalization: call.cfg_normalization,
     cfgTruncation: call.cfg_truncation,
     maxSequenceLength: call.max_sequence_length,
-    image,
+    ...start,
     strength: call.strength,
     skipLayerGuidance: layers && {
       layers,

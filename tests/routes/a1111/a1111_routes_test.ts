@@ -90,7 +90,18 @@ describe("a1111Routes()", () => {
     });
     const info = JSON.parse(body.info);
     assert.deepEqual([status, info.denoising_strength, info.width, info.height], [200, 0.5, 24, 16]);
-    for (const wrong of [{}, { init_images: ["no base64"] }, { init_images, mask: images[0] }]) {
+    const masked = await ask("/img2img", {
+      prompt: "y",
+      init_images,
+      mask: images[0],
+      inpainting_mask_invert: 1,
+      inpaint_full_res: true,
+      inpaint_full_res_padding: 8,
+    });
+    const { receipts: [receipt] } = JSON.parse(masked.body.info);
+    assert.deepEqual([receipt.options.mask_mode, receipt.options.padding_mask_crop], ["black", 8]);
+    assert.equal(masked.body.parameters.mask, undefined);
+    for (const wrong of [{}, { init_images: ["no base64"] }, { init_images, mask: "no base64" }]) {
       assert.equal((await ask("/img2img", { prompt: "y", ...wrong })).status, 400);
     }
   });

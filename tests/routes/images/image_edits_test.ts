@@ -1,6 +1,7 @@
 // POST /v1/images/edits of the edge in this process, before a worker with a pipeline that only notes what it is asked for.
 import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
+import sharp from "sharp";
 import { encodeImage } from "../../../gpu-worker/media/encode_image.ts";
 import { createApp } from "../../../routes/app.ts";
 import { MemoryKeyStore } from "../../../routes/keys/memory_key_store.ts";
@@ -14,6 +15,15 @@ const LOCAL = { remoteAddr: { transport: "tcp", hostname: "127.0.0.1", port: 1 }
 
 const grey = (level: number, width = 16, height = 16) =>
   encodeImage({ width, height, data: new Float32Array(3 * width * height).fill(level) });
+
+/** A PNG whose left columns are transparent. */
+async function hole(width = 16, height = 16, columns = width / 2): Promise<Uint8Array<ArrayBuffer>> {
+  const data = Uint8Array.from(
+    { length: 4 * width * height },
+    (_, i) => i % 4 === 3 && (i >> 2) % width < columns ? 0 : 255,
+  );
+  return new Uint8Array(await sharp(data, { raw: { width, height, channels: 4 } }).png().toBuffer());
+}
 
 function start() {
   const pipeline = new FakePipeline();
@@ -70,15 +80,17 @@ describe("POST /v1/images/edits", () => {
     assert.ok(Math.abs(startImage!.image.data[0]! - 0.5) < 1 / 255);
   });
 
-  it("sends the image to the worker with the run alone", async () => {
-    const { worker, edit, carriers } = start();
+  it("sends an image to the worker once, with the first run that starts from it", async () => {
+    const { pipeline, worker, edit, carriers } = start();
     await using _worker = worker;
-    for (const [n, runs] of [["1", ["/runs"]], ["2", ["/runs", "/runs"]]] as const) {
+    const calls = [[0.5, "1", ["/runs"]], [0.5, "2", []], [0.6, "3", ["/runs"]]] as const;
+    for (const [level, n, runs] of calls) {
       carriers.length = 0;
-      const answer = await edit({ image: await grey(0.5), prompt: "x", n });
+      const answer = await edit({ image: await grey(level), prompt: "x", n });
       assert.equal(answer.status, 200, await answer.clone().text());
       await answer.body?.cancel();
       assert.deepEqual(carriers, runs);
+      assert.ok(Math.abs(pipeline.request!.startImage!.image.data[0]! - level) < 1 / 255);
     }
   });
 
@@ -98,6 +110,32 @@ describe("POST /v1/images/edits", () => {
     assert.equal(await cacheOf({ "image[]": await grey(0.6) }), "miss");
   });
 
+  it("hands the mask to the pipeline, and finds a picture again by it", async () => {
+    const { pipeline, worker, edit } = start();
+    await using _worker = worker;
+    const image = await grey(0.5);
+    const ask = async (change: Record<string, string | Uint8Array<ArrayBuffer>>) => {
+      const answer = await edit({ image, mask: await hole(), prompt: "x", seed: "1", ...change });
+      assert.equal(answer.status, 200, await answer.clone().text());
+      const { data } = await answer.json();
+      return { cache: answer.headers.get("x-spectrum-cache"), receipt: data[0].receipt };
+    };
+    const { cache, receipt } = await ask({});
+    assert.equal(cache, "miss");
+    assert.equal(receipt.options.mask_mode, "alpha");
+    const { mask } = pipeline.request!.startImage!;
+    const { data } = mask!.image;
+    assert.deepEqual([data![0], data![15], mask!.mode], [255, 0, "alpha"]);
+    assert.equal((await ask({})).cache, "hit");
+    assert.equal((await ask({ mask: await hole(16, 16, 4) })).cache, "miss");
+    assert.equal((await ask({ mask_mode: "white" })).cache, "miss");
+    assert.equal((await ask({ padding_mask_crop: "4" })).cache, "miss");
+    assert.equal((await ask({ padding_mask_crop: "4" })).receipt.options.padding_mask_crop, 4);
+    // Half the size, and the same proportions.
+    await ask({ mask: await hole(8, 8) });
+    assert.deepEqual(pipeline.request!.startImage!.mask!.image.data!.length, 256);
+  });
+
   it("streams the events that OpenAI names for edits", async () => {
     const { worker, edit } = start();
     await using _worker = worker;
@@ -113,7 +151,14 @@ describe("POST /v1/images/edits", () => {
     await using _worker = worker;
     const image = await grey(0);
     const REFUSED: [fields: Parameters<typeof edit>[0], status: number, param: string][] = [
+      // A mask without an alpha channel.
       [{ image, prompt: "x", mask: image }, 400, "mask"],
+      [{ image, prompt: "x", mask: await hole(8, 16) }, 400, "mask"],
+      [{ prompt: "x", mask: await hole() }, 400, "image"],
+      [{ image, prompt: "x", mask: await hole(), mask_mode: "grey" }, 400, "mask_mode"],
+      [{ image, prompt: "x", mask_mode: "white" }, 400, "mask_mode"],
+      [{ image, prompt: "x", padding_mask_crop: "3" }, 400, "padding_mask_crop"],
+      [{ image, prompt: "x", mask: new Uint8Array(4 * 2 ** 20 + 1) }, 413, "mask"],
       [{ prompt: "x" }, 400, "image"],
       [{ image: "x", prompt: "x" }, 400, "image"],
       [{ image: new TextEncoder().encode("no image"), prompt: "x" }, 400, "image"],

@@ -1,0 +1,36 @@
+// What a run draws over: the start image and its mask, or the part of both around the mask. Source: diffusers' inpainting
+// pipelines (padding_mask_crop).
+import { composite } from "../media/composite.ts";
+import { cutOut, putBack } from "../media/crop_picture.ts";
+import { cropRegion } from "../media/crop_region.ts";
+import type { DecodedImage } from "../media/decoded_image.ts";
+import type { StartImage } from "../request/start_image.ts";
+
+/** The picture that a run starts from. */
+export interface StartPicture {
+  image: DecodedImage;
+  /** [height, width] of the image: 0 keeps a pixel, 255 draws it anew. @default every pixel is drawn anew */
+  mask?: Uint8Array;
+  /** Puts what was drawn into the start image, whose pixels outside the mask stay as they are. */
+  finish(drawn: DecodedImage): Promise<DecodedImage>;
+}
+
+/** Prepares the start image of a run. @throws {ImageError} if a part is to be drawn and the mask marks none */
+export async function startPicture({ image, mask }: StartImage): Promise<StartPicture> {
+  if (mask === undefined) return { image, finish: (drawn) => Promise.resolve(drawn) };
+  const { image: { data, ...size }, paddingMaskCrop } = mask;
+  if (data === undefined) throw new TypeError("Cannot draw with a mask whose pixels are not decoded");
+  if (paddingMaskCrop === undefined) {
+    return { image, mask: data, finish: (drawn) => Promise.resolve(composite(drawn, image, data)) };
+  }
+  const pixels = { ...size, data };
+  const region = cropRegion(pixels, paddingMaskCrop);
+  const part = await cutOut({ image, mask: pixels }, region);
+  return {
+    image: part.image,
+    mask: part.mask.data,
+    async finish(drawn) {
+      return composite(await putBack(image, { drawn, region }), image, data);
+    },
+  };
+}

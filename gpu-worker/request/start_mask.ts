@@ -1,0 +1,64 @@
+// Inpainting: the mask marks the places of the start image to draw anew. Source: diffusers' inpainting pipelines.
+import type { MaskMode } from "../../protocol/wire/generation_fields.ts";
+import { badField } from "./bad_field.ts";
+
+/** A mask in the size of the start image. Its pixels can wait until the run begins. */
+export interface MaskImage {
+  width: number;
+  height: number;
+  /** [height, width]: 0 keeps the pixel, 255 draws it anew, values between blend both. */
+  data?: Uint8Array;
+}
+
+/** A mask and how it is used. */
+export interface StartMask {
+  image: MaskImage;
+  /** How its file marks the places to draw anew. */
+  mode: MaskMode;
+  /**
+   * Only the masked area and this many pixels around it are drawn, at the request's size, and put back into the image.
+   * @default the whole image is drawn
+   */
+  paddingMaskCrop?: number;
+}
+
+/** The mask's fields of a request. */
+export interface PartialStartMask {
+  mask?: MaskImage | undefined;
+  /** @default "alpha" */
+  maskMode?: MaskMode | undefined;
+  paddingMaskCrop?: number | undefined;
+}
+
+const MAX_PADDING = 4096;
+
+/**
+ * Checks the mask's fields.
+ * @returns undefined for a run that draws the whole image
+ * @throws {OptionError} naming the field, the rule and the value.
+ */
+export function completeMask(
+  { mask, maskMode, paddingMaskCrop }: PartialStartMask,
+  { image, width, height }: { image: unknown; width: number; height: number },
+): StartMask | undefined {
+  if (mask === undefined) {
+    if (maskMode !== undefined) throw badField("maskMode", `takes a mask: current value is ${maskMode}`);
+    if (paddingMaskCrop !== undefined) {
+      throw badField("paddingMaskCrop", `takes a mask: current value is ${paddingMaskCrop}`);
+    }
+    return undefined;
+  }
+  if (image === undefined) throw badField("mask", "takes an image: there is none");
+  if (mask.width !== width || mask.height !== height) {
+    throw badField("mask", `must be ${width}x${height} pixels: it is ${mask.width}x${mask.height}`);
+  }
+  const isCrop = paddingMaskCrop === undefined ||
+    Number.isInteger(paddingMaskCrop) && paddingMaskCrop >= 0 && paddingMaskCrop <= MAX_PADDING;
+  if (!isCrop) {
+    throw badField(
+      "paddingMaskCrop",
+      `must be a whole number in 0..${MAX_PADDING}: current value is ${paddingMaskCrop}`,
+    );
+  }
+  return { image: mask, mode: maskMode ?? "alpha", ...paddingMaskCrop !== undefined && { paddingMaskCrop } };
+}

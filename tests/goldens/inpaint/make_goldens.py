@@ -1,0 +1,227 @@
+"""Makes the reference data of inpainting: what diffusers' inpainting pipelines compute with tiny checkpoints.
+
+    python tests/goldens/inpaint/make_goldens.py      # after the checkpoints' own scripts; about 60 s
+
+goldens.json beside each goldens.safetensors says for every case which call gave it; "mask" in a call names a mask of the
+folder's own goldens, which also hold the image of all calls, WIDTHxHEIGHT.image [3, H, W] in -1..1. Masks are [h, w] of
+0..255; 255 is drawn anew. "crop.*" are regions of VaeImageProcessor.get_crop_region.
+"""
+
+import sys
+import warnings
+from pathlib import Path
+
+import diffusers
+import numpy
+import PIL.Image
+import torch
+from diffusers.image_processor import VaeImageProcessor
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+from _reference import PROMPTS, Goldens  # noqa: E402
+from _spectrum import run_spectrum  # noqa: E402
+
+# StableDiffusionPipeline says that it corrects old scheduler configs.
+warnings.filterwarnings("ignore", category=FutureWarning)
+
+SMALL, LARGE = (24, 16), (48, 32)
+SPECTRUM = {"m": 4, "lam": 0.1, "window_size": 2, "flex_window": 0.75, "warmup_steps": 3}
+PLAIN = {"prompt": PROMPTS["plain"]}
+CFG = {**PLAIN, "guidance_scale": 5.0}
+ANCESTRAL = {"_class_name": "EulerAncestralDiscreteScheduler"}
+MULTISTEP = {"_class_name": "DPMSolverMultistepScheduler"}
+UNIPC = {"_class_name": "UniPCMultistepScheduler"}
+DDIM = {"_class_name": "DDIMScheduler", "clip_sample": False}
+
+
+def picture(size):
+    """A smooth gradient with some texture, 8 bits a channel."""
+    width, height = size
+    y, x = numpy.mgrid[0:height, 0:width]
+    red = 240 * x / width
+    green = 240 * y / height
+    blue = 128 + 100 * numpy.sin(x / 3) * numpy.cos(y / 2)
+    return PIL.Image.fromarray(numpy.stack([red, green, blue], axis=-1).astype(numpy.uint8))
+
+
+def masks(size):
+    width, height = size
+    y, x = numpy.mgrid[0:height, 0:width]
+    pixel = numpy.zeros((height, width))
+    pixel[height // 2, width // 2] = 255
+    tall, wide = numpy.mgrid[0:2 * height, 0:2 * width]
+    circle = (tall - height) ** 2 + (wide - width) ** 2 < (0.6 * height) ** 2
+    # Along the columns from keeping to drawing anew, at 128 in the middle.
+    soft = numpy.clip(128 + 24 * (x - width / 2), 0, 255)
+    return {
+        "empty": 0 * x, "full": 0 * x + 255, "pixel": pixel, "soft": soft, "other_size": 255 * circle,
+        "corner": 255 * ((x < width / 3) & (y >= height / 2)),
+    }
+
+
+def mask_image(size, name):
+    return PIL.Image.fromarray(masks(size)[name].astype(numpy.uint8))
+
+
+def load(pipeline, folder):
+    pipe = pipeline.from_pretrained(HERE.parent / folder, torch_dtype=torch.float32)
+    pipe.set_progress_bar_config(disable=True)
+    return pipe
+
+
+def scheduled(pipe, scheduler):
+    """`pipe` with another scheduler over the options of its own, and that scheduler's config."""
+    own = pipe.scheduler
+    made = getattr(diffusers, scheduler["_class_name"]).from_config({**own.config, **scheduler})
+    pipe.scheduler = made
+    written = {key: value for key, value in made.config.items() if value != -numpy.inf}  # a default, and not JSON
+    return own, {**written, "_class_name": scheduler["_class_name"]}
+
+
+def add_picture(goldens, pipe, case, *, seed, mask, size=SMALL, scheduler=None, **call):
+    """A whole call: the final latents."""
+    width, height = size
+    about = {"seed": seed, "mask": mask, "width": width, "height": height, **call}
+    own = pipe.scheduler
+    if scheduler:
+        own, about["scheduler"] = scheduled(pipe, scheduler)
+    final = []
+    keep = lambda pipe, step, timestep, kwargs: (final.append(kwargs["latents"]), {})[1]
+    generator = torch.Generator("cpu").manual_seed(seed)
+    pipe(
+        image=picture(size), mask_image=mask_image(size, mask), width=width, height=height, generator=generator,
+        output_type="pt", callback_on_step_end=keep, **call)
+    pipe.scheduler = own
+    about["run_steps"] = len(final)
+    goldens.add(f"picture.{case}", about, latents=final[-1])
+
+
+def add_spectrum(goldens, pipe, case, *, seed, mask, branches, steps, run_steps, strength, **call):
+    """Spectrum knows only of the steps that are run."""
+    options = {"w": 0.5, **SPECTRUM}
+    width, height = SMALL
+    generator = torch.Generator("cpu").manual_seed(seed)
+
+    def run(num_inference_steps, **kwargs):
+        return pipe(
+            image=picture(SMALL), mask_image=mask_image(SMALL, mask), width=width, height=height, strength=strength,
+            num_inference_steps=steps, **kwargs)
+
+    run.transformer = getattr(pipe, "transformer", None)
+    run.unet = getattr(pipe, "unet", None)
+    latents, plan, errors = run_spectrum(run, run_steps, branches, options, generator=generator, **call)
+    about = {
+        "seed": seed, "mask": mask, "width": width, "height": height, "num_inference_steps": steps, "strength": strength,
+        **call, "method": options,
+    }
+    goldens.add(f"spectrum.{case}", about, plan=plan.int(), forecast_errors=errors, latents=latents)
+
+
+def add_pictures(goldens, pipe, **call):
+    """Every strength and every mask once."""
+    add_picture(goldens, pipe, "strength_01", seed=42, strength=0.1, mask="soft", num_inference_steps=12, **call)
+    call["num_inference_steps"] = 8
+    add_picture(goldens, pipe, "strength_1", seed=42, strength=1.0, mask="soft", **call)
+    for mask in ("empty", "full", "pixel", "other_size"):
+        add_picture(goldens, pipe, mask, seed=42, strength=0.5, mask=mask, **call)
+
+
+def golden_input():
+    goldens = Goldens()
+    for size in (SMALL, LARGE):
+        name = "x".join(map(str, size))
+        pixels = torch.from_numpy(numpy.array(picture(size))).permute(2, 0, 1)
+        tensors = {key: torch.from_numpy(mask.astype(numpy.int32)) for key, mask in masks(size).items()}
+        # Two operations in float32, as VaeImageProcessor has them.
+        goldens.add(name, {}, image=2.0 * (pixels.float() / 255.0) - 1.0, **tensors)
+        for mask in ("pixel", "soft", "full", "corner"):
+            for pad in (0, 3, 40):
+                region = VaeImageProcessor.get_crop_region(mask_image(size, mask), *size, pad=pad)
+                goldens.add(
+                    f"crop.{name}_{mask}_{pad}", {"mask": mask, "width": size[0], "height": size[1], "padding": pad},
+                    region=torch.tensor(region, dtype=torch.int32))
+    goldens.save(HERE)
+
+
+def golden_flux():
+    pipe, goldens = load(diffusers.FluxInpaintPipeline, "flux/tiny-dev"), Goldens(checkpoint="flux/tiny-dev")
+    call = {**PLAIN, "guidance_scale": 3.5, "max_sequence_length": 40}
+    add_pictures(goldens, pipe, **call)
+    add_picture(goldens, pipe, "second", seed=43, strength=0.5, mask="other_size", num_inference_steps=8, **call)
+    add_picture(
+        goldens, pipe, "true_cfg", seed=7, strength=0.3, mask="corner", true_cfg_scale=2.0, negative_prompt="blurry",
+        num_inference_steps=8, **call)
+    add_spectrum(
+        goldens, pipe, "w_half", seed=42, mask="corner", branches=1, steps=20, run_steps=20, strength=1.0, **call)
+    # The original's size is the picture's, and the part around the mask is drawn in that size too.
+    width, height = SMALL
+    about = {"seed": 5, "mask": "corner", "width": width, "height": height, "strength": 0.5, "padding_mask_crop": 2,
+             "num_inference_steps": 8, **call}
+    image = pipe(
+        image=picture(SMALL), mask_image=mask_image(SMALL, "corner"), generator=torch.Generator("cpu").manual_seed(5),
+        **{key: value for key, value in about.items() if key not in ("seed", "mask")}).images[0]
+    goldens.add("crop", about, pixels=torch.from_numpy(numpy.array(image).astype(numpy.int32)))
+    goldens.save(HERE / "flux")
+
+
+def golden_sd3():
+    pipe = load(diffusers.StableDiffusion3InpaintPipeline, "sd3/tiny-large")
+    # The pipeline asks for it at strength 1, and the class has none.
+    pipe.scheduler.init_noise_sigma = 1.0
+    goldens = Goldens(checkpoint="sd3/tiny-large")
+    add_pictures(goldens, pipe, **CFG, max_sequence_length=30)
+    goldens.save(HERE / "sd3")
+
+
+def golden_z_image():
+    pipe = load(diffusers.ZImageInpaintPipeline, "z_image/tiny-base")
+    goldens = Goldens(checkpoint="z_image/tiny-base")
+    add_pictures(goldens, pipe, **PLAIN, guidance_scale=4.0, max_sequence_length=48)
+    goldens.save(HERE / "z_image")
+
+
+def golden_qwen_image():
+    pipe = load(diffusers.QwenImageInpaintPipeline, "qwen_image/tiny-image")
+    goldens = Goldens(checkpoint="qwen_image/tiny-image")
+    call = {**PLAIN, "negative_prompt": "blurry", "true_cfg_scale": 2.0, "max_sequence_length": 80, "size": LARGE}
+    add_pictures(goldens, pipe, **call)
+    goldens.save(HERE / "qwen_image")
+
+
+def golden_sdxl():
+    pipe = load(diffusers.StableDiffusionXLInpaintPipeline, "sdxl/tiny-sdxl")
+    goldens = Goldens(checkpoint="sdxl/tiny-sdxl")
+    add_pictures(goldens, pipe, **CFG)
+    for name, scheduler in {"ancestral": ANCESTRAL, "multistep": MULTISTEP, "unipc": UNIPC}.items():
+        add_picture(
+            goldens, pipe, name, seed=3, strength=0.6, mask="soft", scheduler=scheduler, num_inference_steps=8, **CFG)
+    add_spectrum(
+        goldens, pipe, "w_half", seed=42, mask="soft", branches=2, steps=20, run_steps=12, strength=0.6,
+        negative_prompt="blurry, low quality", **CFG)
+    goldens.save(HERE / "sdxl")
+
+
+def golden_sd15():
+    pipe = load(diffusers.StableDiffusionInpaintPipeline, "sdxl/tiny-sd15")
+    goldens = Goldens(checkpoint="sdxl/tiny-sd15")
+    add_pictures(goldens, pipe, **CFG)
+    add_picture(
+        goldens, pipe, "ddim", seed=5, strength=0.6, mask="soft", scheduler=DDIM, num_inference_steps=8, **CFG)
+    goldens.save(HERE / "sd15")
+
+
+def golden_sd21():
+    pipe = load(diffusers.StableDiffusionInpaintPipeline, "sdxl/tiny-sd21")
+    goldens = Goldens(checkpoint="sdxl/tiny-sd21")
+    add_picture(goldens, pipe, "soft", seed=5, strength=0.5, mask="soft", num_inference_steps=8, **CFG)
+    goldens.save(HERE / "sd21")
+
+
+if __name__ == "__main__":
+    makers = {
+        "input": golden_input, "flux": golden_flux, "sd3": golden_sd3, "z_image": golden_z_image,
+        "qwen_image": golden_qwen_image, "sdxl": golden_sdxl, "sd15": golden_sd15, "sd21": golden_sd21,
+    }
+    for name in sys.argv[1:] or makers:
+        makers[name]()
