@@ -10,6 +10,7 @@ import { completionRequestSchema, MAX_RUN_BYTES, runRequestSchema } from "../../
 import { streamEvents, type StreamEventsOptions } from "../../protocol/http/stream_events.ts";
 import type { Log } from "../../protocol/process/structured_log.ts";
 import { batchTerms } from "./batch_terms.ts";
+import { FileStore } from "./file_store.ts";
 import { modelCard } from "./model_card.ts";
 import type { ModelPool } from "./model_pool.ts";
 import type { Run } from "./run.ts";
@@ -38,6 +39,7 @@ export function createWorkerApp(options: WorkerAppOptions): Hono {
   const { queue, models, metrics, log } = options;
   const device = options.device === undefined ? {} : { device: options.device };
   const body = { maxBytes: MAX_RUN_BYTES, ...options };
+  const files = new FileStore();
   const app = new Hono();
   if (options.secret !== undefined) {
     app.use(requireSignature(options.secret, { ...body, instance: crypto.randomUUID() }));
@@ -45,7 +47,7 @@ export function createWorkerApp(options: WorkerAppOptions): Hono {
 
   /** Answers 202 with the run's id and its place in the queue. The run's events tell the rest. */
   app.post("/runs", async (c) => {
-    const request = parseWire(runRequestSchema, await readJson(c.req.raw, body));
+    const request = files.resolve(parseWire(runRequestSchema, await readJson(c.req.raw, body)));
     queue.assertOpen();
     const model = models.describe(request.model);
     const completed = await completeRun(request, model);

@@ -10,6 +10,7 @@ import type {
   RunAccepted,
 } from "../../protocol/wire/run_request.ts";
 import { SignedClient, type SignedClientOptions } from "../../protocol/http/signed_client.ts";
+import { filesOf, SentFiles } from "./sent_files.ts";
 import { Turns } from "../../protocol/process/turns.ts";
 import { SilenceWatch } from "../../protocol/http/silence_watch.ts";
 
@@ -34,6 +35,7 @@ export class WorkerClient {
   readonly #answerMs: number;
   /** Requests with images under way to this worker. */
   readonly #images = new Turns(2);
+  readonly #files = new SentFiles();
 
   constructor({ idleMs = 45_000, answerMs = 5000, ...options }: WorkerClientOptions) {
     const message = "No worker can be reached at the moment";
@@ -66,8 +68,25 @@ export class WorkerClient {
 
   /** @throws {ApiError} 400, 404, 429, 503 as the worker says */
   async submit(request: OpenRunRequest): Promise<RunAccepted> {
-    // On its way an image is held several times: as text, as bytes to sign, as bytes to send.
-    using _turn = request.image ? await this.#images.take() : undefined;
+    const files = filesOf(request);
+    if (files === undefined) return await this.#submit(request);
+    const { key, named } = files;
+    const sent = await this.#files.send(key, async () => {
+      // On its way an image is held several times: as text, as bytes to sign, as bytes to send.
+      using _turn = await this.#images.take();
+      return await this.#submit(request);
+    });
+    if (sent !== undefined) return sent;
+    try {
+      return await this.#submit(named);
+    } catch (cause) {
+      if (!(cause instanceof ApiError && cause.code === "file_unknown")) throw cause;
+      this.#files.forget(key);
+      return await this.submit(request);
+    }
+  }
+
+  async #submit(request: OpenRunRequest): Promise<RunAccepted> {
     return await this.#client.json("/runs", { method: "POST", json: request });
   }
 

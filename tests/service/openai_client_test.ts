@@ -62,6 +62,44 @@ describe("openai client", () => {
     await assert.rejects(edit({ mask: image }), (error) => error instanceof OpenAI.BadRequestError);
   });
 
+  it("images.edit() draws the transparent places of a mask, and streams it", async () => {
+    const side = 64;
+    const rgba = Uint8Array.from(
+      { length: 4 * side * side },
+      (_, i) => i % 4 === 3 && (i >> 2) % side < side / 2 ? 0 : 255,
+    );
+    const raw = { width: side, height: side, channels: 4 as const };
+    const hole = await OpenAI.toFile(await sharp(rgba, { raw }).png().toBuffer(), "mask.png", {
+      type: "image/png",
+    });
+    const [start] = picturesOf(await generate({ seed: 880_402, ...QUICK }));
+    const image = await OpenAI.toFile(bytesOf(start!), "heart.png", { type: "image/png" });
+    const fields = { image: [image], mask: hole, prompt: "blue heart", seed: 3, steps: 8, strength: 0.5 };
+    const pixels = async (bytes: Uint8Array) => await sharp(bytes).removeAlpha().raw().toBuffer();
+    const own = await pixels(bytesOf(start!));
+    const assertMasked = async (b64_json: string) => {
+      const drawn = await pixels(bytesOf({ b64_json }));
+      const columns = new Set(
+        [...own.keys()].filter((i) => own[i] !== drawn[i]).map((i) => Math.floor(i / 3) % side),
+      );
+      assert.ok(columns.size > 8 && Math.max(...columns) < side / 2, `${[...columns]}`);
+    };
+    const response = await client.images.edit(fields as OpenAI.ImageEditParamsNonStreaming);
+    await assertMasked(response.data![0]!.b64_json!);
+    const events = await client.images.edit(
+      { ...fields, seed: 4, stream: true } as OpenAI.ImageEditParamsStreaming,
+    );
+    let last: OpenAI.ImageEditStreamEvent | undefined;
+    for await (const event of events) last = event;
+    assert.equal(last?.type, "image_edit.completed");
+    await assertMasked(last!.b64_json);
+    // This model takes no references.
+    await assert.rejects(
+      client.images.edit({ ...fields, image: [image, image] } as OpenAI.ImageEditParamsNonStreaming),
+      (error) => error instanceof OpenAI.BadRequestError && error.param === "image",
+    );
+  });
+
   it("images.generate() makes a picture with a receipt", async () => {
     const response = await generate({ seed: 1, ...QUICK });
     const [picture] = picturesOf(response);

@@ -1,6 +1,7 @@
 // Streams as Python's clients read them, OpenAI's and httpx-sse, with heartbeats between the events.
 import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
+import sharp from "sharp";
 import { encodeImage } from "../../gpu-worker/media/encode_image.ts";
 import { MemoryResultStore } from "../../protocol/store/results/memory_result_store.ts";
 import { createApp } from "../../routes/app.ts";
@@ -17,10 +18,11 @@ const OPENAI = `
 import asyncio, base64, json, sys
 from openai import APIError, AsyncOpenAI, OpenAI
 
-url, image = sys.argv[1], ("start.png", base64.b64decode(sys.argv[2]), "image/png")
+url = sys.argv[1]
+image, mask = [(name, base64.b64decode(data), "image/png") for name, data in zip(("start.png", "mask.png"), sys.argv[2:])]
 options = dict(base_url=url, api_key="unused", max_retries=0)
 fields = dict(prompt="x", stream=True, partial_images=1)
-calls = [("generate", {}), ("edit", dict(image=image))]
+calls = [("generate", {}), ("edit", dict(image=[image], mask=mask))]
 
 def seen(event):
     return [event.type, len(base64.b64decode(event.b64_json)) > 0]
@@ -106,9 +108,11 @@ describe("Python clients", () => {
   it("openai reads streams of images.generate() and images.edit()", { skip: skipOpenai }, async () => {
     await using edge = start();
     const image = await encodeImage({ width: 16, height: 16, data: new Float32Array(3 * 16 * 16) });
+    const clear = { width: 16, height: 16, channels: 4 as const, background: { r: 0, g: 0, b: 0, alpha: 0 } };
+    const mask = await sharp({ create: clear }).png().toBuffer();
     const [sync, later, refused] = await runPython(openai!, {
       script: OPENAI,
-      args: [edge.url, image.toBase64()],
+      args: [edge.url, image.toBase64(), mask.toString("base64")],
     }) as unknown[];
     const events = ["image_generation", "image_edit"].map((kind) => [
       [`${kind}.partial_image`, true],
