@@ -70,6 +70,15 @@ def load(pipeline, folder):
     return pipe
 
 
+def load_sd(folder):
+    """The class compares the UNet's sample_size with a number, and the checkpoint's is a pair. The calls name their size."""
+    parts = load(diffusers.StableDiffusionPipeline, folder).components
+    parts["unet"].register_to_config(sample_size=64)
+    pipe = diffusers.StableDiffusionInpaintPipeline(**parts, requires_safety_checker=False)
+    pipe.set_progress_bar_config(disable=True)
+    return pipe
+
+
 def scheduled(pipe, scheduler):
     """`pipe` with another scheduler over the options of its own, and that scheduler's config."""
     own = pipe.scheduler
@@ -203,7 +212,7 @@ def golden_sdxl():
 
 
 def golden_sd15():
-    pipe = load(diffusers.StableDiffusionInpaintPipeline, "sdxl/tiny-sd15")
+    pipe = load_sd("sdxl/tiny-sd15")
     goldens = Goldens(checkpoint="sdxl/tiny-sd15")
     add_pictures(goldens, pipe, **CFG)
     add_picture(
@@ -212,16 +221,36 @@ def golden_sd15():
 
 
 def golden_sd21():
-    pipe = load(diffusers.StableDiffusionInpaintPipeline, "sdxl/tiny-sd21")
+    pipe = load_sd("sdxl/tiny-sd21")
     goldens = Goldens(checkpoint="sdxl/tiny-sd21")
     add_picture(goldens, pipe, "soft", seed=5, strength=0.5, mask="soft", num_inference_steps=8, **CFG)
     goldens.save(HERE / "sd21")
+
+
+def golden_sd15_inputs():
+    """tiny-sd15 with an inpainting UNet: its first convolution, which the goldens hold, also sees the mask and the masked image."""
+    pipe = load_sd("sdxl/tiny-sd15")
+    goldens = Goldens(checkpoint="sdxl/tiny-sd15")
+    own = pipe.unet.conv_in
+    wide = torch.nn.Conv2d(9, own.out_channels, own.kernel_size, padding=own.padding)
+    draw = torch.Generator().manual_seed(9)
+    wide.weight.copy_(torch.randn(wide.weight.shape, generator=draw) / wide.weight[0].numel() ** 0.5)
+    wide.bias.copy_(own.bias)
+    pipe.unet.conv_in = wide
+    pipe.unet.register_to_config(in_channels=9)
+    goldens.add("conv_in", {}, weight=wide.weight)
+    call = {**CFG, "num_inference_steps": 8}
+    add_picture(goldens, pipe, "strength_1", seed=42, strength=1.0, mask="soft", **call)
+    add_picture(goldens, pipe, "strength_05", seed=42, strength=0.5, mask="corner", **call)
+    add_picture(goldens, pipe, "ancestral", seed=3, strength=0.5, mask="soft", scheduler=ANCESTRAL, **call)
+    goldens.save(HERE / "sd15_inputs")
 
 
 if __name__ == "__main__":
     makers = {
         "input": golden_input, "flux": golden_flux, "sd3": golden_sd3, "z_image": golden_z_image,
         "qwen_image": golden_qwen_image, "sdxl": golden_sdxl, "sd15": golden_sd15, "sd21": golden_sd21,
+        "sd15_inputs": golden_sd15_inputs,
     }
     for name in sys.argv[1:] or makers:
         makers[name]()

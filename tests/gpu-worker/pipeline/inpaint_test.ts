@@ -24,7 +24,6 @@ const CHECKPOINTS = {
   qwen_image: "qwen_image/tiny-image",
   sdxl: "sdxl/tiny-sdxl",
   sd15: "sdxl/tiny-sd15",
-  sd21: "sdxl/tiny-sd21",
 };
 
 interface InpaintCall extends ReferenceCall {
