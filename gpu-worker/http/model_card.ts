@@ -75,6 +75,6 @@ function mapPlans<T>(
   );
 }
 
-function startImageCard({ strength, maskStrength, partialStep }: StartImageRules): ModelCard["start_image"] {
+function startImageCard({ strength, maskStrength, partialStep }: StartImageRules) {
   return { strength, mask_strength: maskStrength ?? strength, partial_step: partialStep };
 }
