@@ -8,6 +8,7 @@ import { expandAttention } from "./expand_attention.ts";
 import { expandSines } from "./expand_sines.ts";
 import { rewriteNodes } from "./model_editor.ts";
 import { narrowSplits } from "./narrow_splits.ts";
+import { padChannels } from "./pad_channels.ts";
 import { attendsRight, computesFloat16, type RunOnce } from "./probes.ts";
 import { splitFusedProducts } from "./split_fused_products.ts";
 import { splitSpaceToDepth } from "./split_space_to_depth.ts";
@@ -56,6 +57,7 @@ export class WebgpuDevice {
     for (const rewrite of [splitFusedProducts, splitSpaceToDepth, narrowSplits, expandSines]) {
       rewriteNodes(graph, rewrite);
     }
+    padChannels(graph);
     if (has("MultiHeadAttention") && !await (this.#attention ??= attendsRight(this.#run))) {
       rewriteNodes(graph, expandAttention);
     }

@@ -127,6 +127,12 @@ export const LAYER_CASES: readonly LayerCase[] = [
       graph.give("y", conv2d(graph, x, { name: "c", inChannels: 3, outChannels: 8, ...options }), 4);
     })
   ),
+  ...[6, 9].map((inChannels) =>
+    layer(`convolution/conv2d of ${inChannels} channels`, (graph) => {
+      const x = graph.feed("x", [ROWS, inChannels, 4, 4]);
+      graph.give("y", conv2d(graph, x, { name: "c", inChannels, outChannels: 4, kernelSize: 3 }), 4);
+    })
+  ),
   layer("convolution/patch_tokens", (graph) => {
     const latents = graph.feed("x", [ROWS, 4, 6, 8]);
     const options = { name: "p", channels: 4, patchSize: 2, features: 16 };
