@@ -3,6 +3,7 @@
 
 import announcerJs from "./browser/announcer.js" with { type: "text" };
 import apiErrorJs from "./browser/api_error.js" with { type: "text" };
+import beforeImageJs from "./browser/before_image.js" with { type: "text" };
 import apiKeyJs from "./browser/api_key.js" with { type: "text" };
 import videoFieldsJs from "./browser/video_fields.js" with { type: "text" };
 import comparisonViewJs from "./browser/comparison_view.js" with { type: "text" };
@@ -23,6 +24,7 @@ import laterStepsJs from "./browser/later_steps.js" with { type: "text" };
 import layoutCss from "./browser/layout.css" with { type: "text" };
 import listModelsJs from "./browser/list_models.js" with { type: "text" };
 import mainJs from "./browser/main.js" with { type: "text" };
+import maskPainterJs from "./browser/mask_painter.js" with { type: "text" };
 import methodFieldsJs from "./browser/method_fields.js" with { type: "text" };
 import methodOptionsJs from "./browser/method_options.js" with { type: "text" };
 import modelFieldsJs from "./browser/model_fields.js" with { type: "text" };
@@ -76,6 +78,7 @@ export const ASSETS: Readonly<Record<string, string>> = {
   "announcer.js": announcerJs,
   "api_error.js": apiErrorJs,
   "api_key.js": apiKeyJs,
+  "before_image.js": beforeImageJs,
   "video_fields.js": videoFieldsJs,
   "comparison_view.js": comparisonViewJs,
   "curl_command.js": curlCommandJs,
@@ -95,6 +98,7 @@ export const ASSETS: Readonly<Record<string, string>> = {
   "layout.css": layoutCss,
   "list_models.js": listModelsJs,
   "main.js": mainJs,
+  "mask_painter.js": maskPainterJs,
   "method_fields.js": methodFieldsJs,
   "method_options.js": methodOptionsJs,
   "model_fields.js": modelFieldsJs,

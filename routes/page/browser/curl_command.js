@@ -38,17 +38,19 @@ function videoCommand(request, { origin, withKey }) {
 }
 
 /**
- * The image is a file in the folder that curl runs in.
+ * The image and its mask are files in the folder that curl runs in.
  *
  * @param {ImageRequest} request
  */
-function formArguments({ image, ...fields }) {
+function formArguments({ image, mask, ...fields }) {
   const texts = Object.entries(fields).map(([name, value]) => {
     const text = typeof value === "string" ? value : JSON.stringify(value);
     return `--form-string ${quote(`${name}=${text}`)}`;
   });
-  const file = (image?.name ?? "").replaceAll(/["\\]/g, "\\$&");
-  return [`-F ${quote(`image=@"${file}"`)}`, ...texts];
+  const files = Object.entries({ image, ...(mask && { mask }) }).map(([name, file]) =>
+    `-F ${quote(`${name}=@"${(file?.name ?? "").replaceAll(/["\\]/g, "\\$&")}"`)}`
+  );
+  return [...files, ...texts];
 }
 
 /** @param {string} text */

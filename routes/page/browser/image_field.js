@@ -1,6 +1,7 @@
 // The image to start from, if there is one: chosen, dropped anywhere on the page, or pasted; and how much of it is drawn anew.
 import { numberIn } from "./field_errors.js";
 import { countLaterSteps } from "./later_steps.js";
+import { MaskPainter } from "./mask_painter.js";
 import { readRequest } from "./picture_record.js";
 import { slot } from "./slots.js";
 
@@ -16,6 +17,7 @@ export class ImageField {
   #thumbnail;
   #strength;
   #settings;
+  #mask;
   /** @type {File | undefined} */
   #file;
   /** @type {ImageRequest | undefined} What the file says about itself. */
@@ -48,6 +50,13 @@ export class ImageField {
       this.#show(undefined);
       this.#input.focus();
     });
+    this.#mask = new MaskPainter(slot(root, "mask", HTMLElement), {
+      onChange: () => {
+        this.#useDefault();
+        this.#refresh();
+        onChange();
+      },
+    });
     this.#strength.addEventListener("input", () => {
       this.#touched = true;
       this.#refresh();
@@ -70,27 +79,28 @@ export class ImageField {
   /**
    * What to send: nothing without an image.
    *
-   * @returns {{ image?: File, strength?: number }}
+   * @returns {{ image?: File, mask?: File, strength?: number }}
    */
   get value() {
     const image = this.#root.hidden ? undefined : this.#file;
     if (image === undefined) return {};
     const strength = numberIn(this.#strength);
-    return strength === undefined ? { image } : { image, strength };
+    return { image, ...this.#mask.value, ...(strength !== undefined && { strength }) };
   }
 
-  /** @param {{ image?: File, strength?: number }} value */
-  set value({ image, strength }) {
-    this.#touched = image !== undefined;
+  /** @param {{ image?: File, mask?: File, strength?: number }} value */
+  set value({ image, mask, strength }) {
+    this.#touched = image !== undefined && strength !== undefined;
     if (strength !== undefined) this.#strength.value = String(strength);
     this.#show(image);
+    if (image !== undefined && mask !== undefined) void this.#mask.restore(mask);
   }
 
   /** @param {Model | undefined} model Undefined while the list of models is on its way. */
   set model(model) {
     this.#rules = model?.start_image;
     this.#root.hidden = model !== undefined && this.#rules === undefined;
-    if (!this.#touched) this.#strength.value = String(this.#rules?.strength ?? STRENGTH);
+    this.#useDefault();
     this.#refresh();
   }
 
@@ -102,8 +112,8 @@ export class ImageField {
 
   /** The steps that will be run: fewer than the schedule has where it starts from an image. */
   get laterSteps() {
-    const { image, strength = STRENGTH } = this.value;
-    if (image === undefined) return this.#steps;
+    if (this.#file === undefined || this.#root.hidden) return this.#steps;
+    const strength = numberIn(this.#strength) ?? STRENGTH;
     return countLaterSteps(this.#steps, { strength, partialStep: this.#rules?.partial_step ?? "run" });
   }
 
@@ -133,6 +143,8 @@ export class ImageField {
     if (file === undefined) this.#thumbnail.removeAttribute("src");
     else this.#thumbnail.src = URL.createObjectURL(file);
     void this.#readSettings(file);
+    this.#mask.image = file === undefined ? undefined : this.#thumbnail.src;
+    this.#useDefault();
     // The same file can be chosen again.
     this.#input.value = "";
     this.#refresh();
@@ -146,6 +158,13 @@ export class ImageField {
     if (file !== this.#file) return;
     this.#madeBy = request;
     this.#settings.hidden = request === undefined;
+  }
+
+  /** The model's strength, which is another in a mask. */
+  #useDefault() {
+    if (this.#touched) return;
+    const { strength = STRENGTH, mask_strength = strength } = this.#rules ?? {};
+    this.#strength.value = String(this.#mask.isUsed ? mask_strength : strength);
   }
 
   #refresh() {

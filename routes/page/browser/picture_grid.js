@@ -2,7 +2,8 @@
 import { movingPicture, shown } from "./moving_picture.js";
 import { fromTemplate } from "./slots.js";
 
-/** @typedef {{ type: string, alt: string, size?: { width: number, height: number } }} ShownPicture `size` of a finished one. */
+/** @typedef {{ type: string, alt: string, size?: { width: number, height: number }, over?: HTMLElement | undefined }} ShownPicture
+ *   `size` of a finished one; what lies `over` it. */
 
 export class PictureGrid {
   #frame;
@@ -38,7 +39,7 @@ export class PictureGrid {
    * @param {string} url
    * @param {ShownPicture} options
    */
-  show(index, url, { type, alt, size }) {
+  show(index, url, { type, alt, size, over }) {
     const picture = movingPicture(url, { type, alt, controls: true });
     picture.className = "picture-image";
     if (size) {
@@ -50,7 +51,7 @@ export class PictureGrid {
     // The last picture stays until this one is decoded, so that the frame never flashes empty.
     shown(picture).then(() => {
       if (cell.dataset["newest"] !== url) return;
-      cell.replaceChildren(picture, ...(size ? [this.#opener(index, type)] : []));
+      cell.replaceChildren(picture, ...(over ? [over] : []), ...(size ? [this.#opener(index, type)] : []));
       if (!cell.isConnected) {
         this.#frame.replaceChildren(...this.#cells.filter((each) => each.hasChildNodes()));
       }

@@ -1,4 +1,5 @@
 // One run on the page: its strip of steps, the pictures as they form, and the receipt of one of them.
+import { beforeImage } from "./before_image.js";
 import { decodeImage } from "./decode_image.js";
 import { METHOD_OPTIONS } from "./method_options.js";
 import { PictureGrid } from "./picture_grid.js";
@@ -104,7 +105,8 @@ export class RunView {
     this.#finished[index] = { ...finished, url };
     this.#progress.finish(index);
     this.element.classList.toggle("large", receipt.width > 448);
-    this.#grid.show(index, url, { type: picture.type, alt: request.prompt, size: receipt });
+    const over = request.image && this.#before(request.image);
+    this.#grid.show(index, url, { type: picture.type, alt: request.prompt, size: receipt, over });
     if (!this.#progress.finished) return;
     this.#select(0);
     const { cache, seconds } = receipt;
@@ -175,6 +177,12 @@ export class RunView {
     item.append(image);
     this.#previews.append(item);
     this.#previews.hidden = false;
+  }
+
+  /** @param {File} image What the run started from: it lies over the picture up to where the slider stands. */
+  #before(image) {
+    slot(this.element, "before", HTMLElement).hidden = false;
+    return beforeImage(this.#url(image), slot(this.element, "before-slider", HTMLInputElement));
   }
 
   /** @param {string} prompt */

@@ -32,6 +32,8 @@ export interface ImageRequest {
   /** What to start from; the request is one of POST /v1/images/edits then. */
   image?: File;
   strength?: number;
+  /** The places of the image to draw anew are transparent. */
+  mask?: File;
   output_format: "png" | "mp4";
   /** Of videos. */
   num_frames?: number;
