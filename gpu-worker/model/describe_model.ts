@@ -62,8 +62,9 @@ export function describeModel(model: string, options: DescribeModelOptions = {})
     throw new RangeError(`Cannot open ${model} as 'dtype' must be float32 on cpu: current value is ${dtype}`);
   }
   const { name, loras } = parseModelName(model);
-  const plain = applyLoras(openCheckpoint(name, parts), [...loras, ...options.loras ?? []]);
-  const family = familyOf(plain);
+  const opened = openCheckpoint(name, parts);
+  const family = familyOf(opened);
+  const plain = applyLoras(opened, [...loras, ...options.loras ?? []], family);
   const memoryBytes = provider === "cpu" ? Deno.systemMemoryInfo().total : undefined;
   const components = weights === "auto" ? plain.components() : [];
   const checkpoint = plain.withHeld(

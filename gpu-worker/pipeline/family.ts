@@ -3,6 +3,7 @@
 // records. load_pipeline.ts holds the code that all families share.
 import { ONE_PHASE, type Phases, type SchedulerConfig, type Solver } from "../../sampler/mod.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
+import type { FindOriginalNames } from "../checkpoint/lora/original_names.ts";
 import type { BranchFeeds } from "../denoiser/branch_feeds.ts";
 import type { DenoiserShape, GuideRows } from "../denoiser/denoiser_shape.ts";
 import type { OnnxDenoiser } from "../denoiser/onnx_denoiser.ts";
@@ -141,6 +142,8 @@ export interface Family<Reading extends FamilyReading = FamilyReading> {
    * {CheckpointError} if a config asks for something unsupported.
    */
   read(checkpoint: Checkpoint, dtype: DType): Reading;
+  /** Names that the denoiser's own repository gives to its layers, for LoRAs. @default diffusers' names alone */
+  originalNames?: FindOriginalNames;
   /** Encodes one prompt. Like diffusers, it cuts prompts that are too long. */
   encodePrompt(prompt: PromptToEncode, loaded: LoadedText<Reading>): Promise<EncodedPrompt>;
   /**

@@ -6,8 +6,11 @@ import { splitRows } from "../split_rows.ts";
 import type { Addition } from "../weights.ts";
 import type { Additions, Checkpoint } from "../checkpoint.ts";
 import type { Lora } from "../../../protocol/wire/model_name.ts";
-import { type LoraTarget, loraTargets } from "./lora_targets.ts";
+import { type LoraTarget, loraTargets, type LoraTargetsOptions } from "./lora_targets.ts";
 import { type LoraModule, readLora } from "./read_lora.ts";
+
+/** What the checkpoint's family says of LoRAs. */
+export type ApplyLorasOptions = Pick<LoraTargetsOptions, "originalNames">;
 
 /**
  * Returns the checkpoint with LoRAs. Several LoRAs are summed: W + sum of weight * alpha / rank * B A.
@@ -15,7 +18,11 @@ import { type LoraModule, readLora } from "./read_lora.ts";
  * @throws {CheckpointError} if a file is damaged, has shapes other than the checkpoint's, or names a module
  * that the checkpoint lacks: pictures would then miss a part of the training.
  */
-export function applyLoras(checkpoint: Checkpoint, loras: readonly Lora[]): Checkpoint {
+export function applyLoras(
+  checkpoint: Checkpoint,
+  loras: readonly Lora[],
+  { originalNames }: ApplyLorasOptions = {},
+): Checkpoint {
   if (loras.length === 0) return checkpoint;
   const denoiserClass = checkpoint.componentClass("transformer") ?? checkpoint.componentClass("unet");
   const additions: Additions = new Map();
@@ -30,7 +37,7 @@ export function applyLoras(checkpoint: Checkpoint, loras: readonly Lora[]): Chec
         `Cannot use LoRA ${path} as @2 needs a second denoiser, but ${checkpoint.folder} has no transformer_2`,
       );
     }
-    const find = loraTargets(checkpoint, { second });
+    const find = loraTargets(checkpoint, { second, originalNames });
     const file = readLora(path, { denoiserClass });
     notes.push(...file.notes);
     const modules = file.modules.map((module) => ({ module, targets: find(module.name) }));

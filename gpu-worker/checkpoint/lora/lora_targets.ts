@@ -4,19 +4,7 @@
 import { CheckpointError } from "../checkpoint_error.ts";
 import type { WeightEntry } from "../weights.ts";
 import type { Checkpoint } from "../checkpoint.ts";
-import {
-  chromaOriginalNames,
-  flux2OriginalNames,
-  fluxOriginalNames,
-  hunyuanVideoOriginalNames,
-  type OriginalNames,
-  qwenImageOriginalNames,
-  sd3OriginalNames,
-  SWAPPED_ORIGINAL,
-  wanOriginalNames,
-  zImageOriginalNames,
-} from "./original_names.ts";
-import { unetOriginalNames } from "./unet_original_names.ts";
+import type { FindOriginalNames } from "./original_names.ts";
 
 /** A tensor of the checkpoint that a LoRA changes. */
 export interface LoraTarget {
@@ -31,22 +19,6 @@ export interface LoraTarget {
 
 /** Finds the tensors of `module`: one tensor, or several whose rows follow each other in a fused tensor. */
 export type FindLoraTargets = (module: string) => readonly LoraTarget[] | undefined;
-
-const ORIGINAL_NAMES: Readonly<Record<string, (modules: readonly string[]) => OriginalNames>> = {
-  ChromaTransformer2DModel: chromaOriginalNames,
-  Flux2Transformer2DModel: flux2OriginalNames,
-  FluxTransformer2DModel: fluxOriginalNames,
-  HunyuanVideoTransformer3DModel: hunyuanVideoOriginalNames,
-  QwenImage21Transformer2DModel: qwenImageOriginalNames,
-  QwenImageTransformer2DModel: qwenImageOriginalNames,
-  SD3Transformer2DModel: sd3OriginalNames,
-  UNet2DConditionModel: unetOriginalNames,
-  WanTransformer3DModel: wanOriginalNames,
-  ZImageTransformer2DModel: zImageOriginalNames,
-};
-
-/** Classes for which diffusers swaps the halves of the layer SWAPPED_ORIGINAL of a LoRA. */
-const SWAPPING = ["FluxTransformer2DModel", "HunyuanVideoTransformer3DModel"];
 
 /** Prefixes of peft's, kohya's and ComfyUI's names, and the component that each refers to. */
 const DENOISER =
@@ -68,6 +40,8 @@ const SUFFIX = ".weight";
 export interface LoraTargetsOptions {
   /** Whether the denoiser is transformer_2. @default false */
   second?: boolean | undefined;
+  /** Names of the denoiser's own repository. @default none */
+  originalNames?: FindOriginalNames | undefined;
 }
 
 /**
@@ -76,7 +50,7 @@ export interface LoraTargetsOptions {
  */
 export function loraTargets(
   checkpoint: Checkpoint,
-  { second = false }: LoraTargetsOptions = {},
+  { second = false, originalNames }: LoraTargetsOptions = {},
 ): FindLoraTargets {
   const denoisers = second ? ["transformer_2"] : ["unet", "transformer"];
   const targets = new Map<string, readonly LoraTarget[]>();
@@ -96,14 +70,13 @@ export function loraTargets(
       const bias = weights.has(`${module}.bias`) ? `${module}.bias` : undefined;
       return { component, weight, shape: weights.get(weight)!.shape, bias };
     };
-    const add = (name: string, parts: readonly string[]) => {
+    const add = (name: string, parts: readonly string[], swapped = false) => {
       const key = keyOf(component, name);
       if (targets.has(key)) {
         throw new CheckpointError(
           `Cannot match LoRAs with ${checkpoint.folder} as two of its tensors read '${key}' with underscores`,
         );
       }
-      const swapped = name === SWAPPED_ORIGINAL && SWAPPING.includes(className);
       targets.set(key, parts.map((part) => ({ ...target(part), swapped })));
     };
     for (const module of modules) {
@@ -119,11 +92,12 @@ export function loraTargets(
         }
       }
     }
-    for (const [name, parts] of ORIGINAL_NAMES[className]?.(modules) ?? []) {
+    if (isText) continue;
+    for (const [name, { modules: parts, swapped }] of originalNames?.(modules) ?? []) {
       const key = keyOf(component, name);
       const isDiffusers = parts.length === 1 && parts[0] === name;
       if (targets.has(key) && !isDiffusers) continue;
-      if (!isDiffusers) add(name, parts);
+      if (!isDiffusers) add(name, parts, swapped);
       originals.add(key);
     }
   }

@@ -55,3 +55,19 @@ export const FLUX_BLOCK_NAMES: Required<Pick<NameTable, "modules" | "tensors">> 
     "single_blocks.*.norm.key_norm.scale": "single_transformer_blocks.*.attn.norm_k.weight",
   },
 };
+
+/** Names of LoRAs by XLabs, after the attention processors that they belong to. */
+export const FLUX_PROCESSOR_NAMES: Required<NameTable>["modules"] = {
+  "double_blocks.*.processor.qkv_lora1": ["to_q", "to_k", "to_v"].map((name) =>
+    `transformer_blocks.*.attn.${name}`
+  ),
+  "double_blocks.*.processor.qkv_lora2": ["add_q_proj", "add_k_proj", "add_v_proj"].map((name) =>
+    `transformer_blocks.*.attn.${name}`
+  ),
+  "double_blocks.*.processor.proj_lora1": "transformer_blocks.*.attn.to_out.0",
+  "double_blocks.*.processor.proj_lora2": "transformer_blocks.*.attn.to_add_out",
+  "single_blocks.*.processor.qkv_lora": ["to_q", "to_k", "to_v"].map((name) =>
+    `single_transformer_blocks.*.attn.${name}`
+  ),
+  "single_blocks.*.processor.proj_lora": "single_transformer_blocks.*.proj_out",
+};

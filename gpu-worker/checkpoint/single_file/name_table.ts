@@ -30,7 +30,7 @@ function matcher(
   table: Readonly<Record<string, Target>>,
 ): (name: string, suffix: string) => Place | undefined {
   const rules = Object.entries(table).map(([pattern, target]) => ({
-    pattern: new RegExp(`^${pattern.replaceAll(".", "\\.").replaceAll("*", "(\\d+)")}$`),
+    pattern: numberPattern(pattern),
     place: placeOf(target),
   }));
   return (name, suffix) => {
@@ -43,12 +43,19 @@ function matcher(
   };
 }
 
-function placeOf(target: Target): Place {
+/** Returns a pattern of names. Its groups are the numbers in the places of `*`. */
+export function numberPattern(name: string): RegExp {
+  return new RegExp(`^${name.replaceAll(".", "\\.").replaceAll("*", "(\\d+)")}$`);
+}
+
+/** Returns the place that `target` writes in short. */
+export function placeOf(target: Target): Place {
   if (typeof target === "string") return { to: [target] };
   return "to" in target ? target : { to: target };
 }
 
-function fill(target: string, numbers: readonly string[]): string {
+/** Returns `target` with numbers in the places of `*`. */
+export function fill(target: string, numbers: readonly string[]): string {
   let i = 0;
   return target.replaceAll("*", () => numbers[i++]!);
 }

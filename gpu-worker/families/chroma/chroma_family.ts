@@ -6,6 +6,7 @@ import { countTokens, PATCH_PACKING } from "../../pipeline/patch_packing.ts";
 import { type ChromaCheckpoint, readChromaCheckpoint } from "./chroma_checkpoint.ts";
 import { chromaFeeds } from "./chroma_feeds.ts";
 import { encodeChromaPrompt } from "./encode_chroma_prompt.ts";
+import { chromaOriginalNames } from "./chroma_names.ts";
 
 /**
  * The ChromaPipeline family. diffusers calls the network once for each branch; here the branches are rows of
@@ -13,6 +14,7 @@ import { encodeChromaPrompt } from "./encode_chroma_prompt.ts";
  */
 export const chromaFamily: Family<ChromaCheckpoint> = {
   read: readChromaCheckpoint,
+  originalNames: chromaOriginalNames,
   encodePrompt: encodeChromaPrompt,
   solver({ steps }, { reading: { scheduler }, size, noise }) {
     // The sigmas that ChromaPipeline passes.

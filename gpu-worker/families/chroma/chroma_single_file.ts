@@ -1,34 +1,20 @@
 // Chroma in single files: FLUX's names with an approximator in place of the blocks' modulations.
 import type { Architecture } from "../../checkpoint/single_file/architecture.ts";
-import { FLUX_BLOCK_NAMES } from "../../checkpoint/single_file/flux_block_names.ts";
 import { type Layout, ownNames } from "../../checkpoint/single_file/layout.ts";
 import { findInTable } from "../../checkpoint/single_file/name_table.ts";
 import { autoencoderKLPart } from "../../checkpoint/single_file/parts/autoencoder_kl_part.ts";
 import { t5Part } from "../../checkpoint/single_file/parts/t5_part.ts";
 import { countOf, sizeOf } from "../../checkpoint/single_file/shapes.ts";
 import type { Weights } from "../../checkpoint/weights.ts";
+import { APPROXIMATOR, CHROMA_NAMES } from "./chroma_names.ts";
 
 const PREFIXES = ["model.diffusion_model.", ""];
-const APPROXIMATOR = "distilled_guidance_layer";
 
 const ORIGINAL: Layout = {
   prefixes: PREFIXES,
   matches: (tensors) =>
     tensors.has(`${APPROXIMATOR}.in_proj.bias`) && tensors.has("double_blocks.0.img_attn.proj.bias"),
-  place: () =>
-    findInTable({
-      modules: {
-        ...FLUX_BLOCK_NAMES.modules,
-        [`${APPROXIMATOR}.in_proj`]: `${APPROXIMATOR}.in_proj`,
-        [`${APPROXIMATOR}.out_proj`]: `${APPROXIMATOR}.out_proj`,
-        [`${APPROXIMATOR}.layers.*.in_layer`]: `${APPROXIMATOR}.layers.*.linear_1`,
-        [`${APPROXIMATOR}.layers.*.out_layer`]: `${APPROXIMATOR}.layers.*.linear_2`,
-      },
-      tensors: {
-        ...FLUX_BLOCK_NAMES.tensors,
-        [`${APPROXIMATOR}.norms.*.scale`]: `${APPROXIMATOR}.norms.*.weight`,
-      },
-    }),
+  place: () => findInTable(CHROMA_NAMES),
 };
 
 export const chromaSingleFile: Architecture = {

@@ -7,9 +7,11 @@ import { encodeFluxPrompt } from "./encode_flux_prompt.ts";
 import { type FluxCheckpoint, readFluxCheckpoint } from "./flux_checkpoint.ts";
 import { fluxFeeds } from "./flux_feeds.ts";
 import { countTokens, PATCH_PACKING } from "../../pipeline/patch_packing.ts";
+import { fluxOriginalNames } from "./flux_names.ts";
 
 export const fluxFamily: Family<FluxCheckpoint> = {
   read: readFluxCheckpoint,
+  originalNames: fluxOriginalNames,
   encodePrompt: encodeFluxPrompt,
   solver({ steps }, { reading: { scheduler }, size, noise }) {
     // The sigmas that FluxPipeline passes.

@@ -1,6 +1,5 @@
 // FLUX.1 in single files: the names of black-forest-labs/flux, alone or with encoders and autoencoder.
 import type { Architecture } from "../../checkpoint/single_file/architecture.ts";
-import { FLUX_BLOCK_NAMES } from "../../checkpoint/single_file/flux_block_names.ts";
 import { type Layout, ownNames } from "../../checkpoint/single_file/layout.ts";
 import { findInTable } from "../../checkpoint/single_file/name_table.ts";
 import { autoencoderKLPart } from "../../checkpoint/single_file/parts/autoencoder_kl_part.ts";
@@ -9,33 +8,15 @@ import { t5Part } from "../../checkpoint/single_file/parts/t5_part.ts";
 import { countOf, sizeOf } from "../../checkpoint/single_file/shapes.ts";
 import { CheckpointError } from "../../checkpoint/checkpoint_error.ts";
 import type { Weights } from "../../checkpoint/weights.ts";
+import { FLUX_NAMES } from "./flux_names.ts";
 
 const PREFIXES = ["model.diffusion_model.", ""];
-
-const embedder = (file: string, ours: string) => ({
-  [`${file}.in_layer`]: `time_text_embed.${ours}.linear_1`,
-  [`${file}.out_layer`]: `time_text_embed.${ours}.linear_2`,
-});
 
 const ORIGINAL: Layout = {
   prefixes: PREFIXES,
   matches: (tensors) =>
     tensors.has("double_blocks.0.img_attn.norm.key_norm.scale") && tensors.has("vector_in.in_layer.weight"),
-  place: () =>
-    findInTable({
-      modules: {
-        ...FLUX_BLOCK_NAMES.modules,
-        ...embedder("time_in", "timestep_embedder"),
-        ...embedder("vector_in", "text_embedder"),
-        ...embedder("guidance_in", "guidance_embedder"),
-        "double_blocks.*.img_mod.lin": "transformer_blocks.*.norm1.linear",
-        "double_blocks.*.txt_mod.lin": "transformer_blocks.*.norm1_context.linear",
-        "single_blocks.*.modulation.lin": "single_transformer_blocks.*.norm.linear",
-        // The original computes shift and scale, diffusers scale and shift.
-        "final_layer.adaLN_modulation.1": { to: ["norm_out.linear"], order: "swapped" },
-      },
-      tensors: FLUX_BLOCK_NAMES.tensors,
-    }),
+  place: () => findInTable(FLUX_NAMES),
 };
 
 const SCHEDULER = {

@@ -8,9 +8,11 @@ import { encodeFlux2Prompt } from "./encode_flux2_prompt.ts";
 import { type Flux2Checkpoint, readFlux2Checkpoint } from "./flux2_checkpoint.ts";
 import { flux2Feeds } from "./flux2_feeds.ts";
 import { countTokens, FLUX2_PACKING } from "./flux2_latents.ts";
+import { flux2OriginalNames } from "./flux2_names.ts";
 
 export const flux2KleinFamily: Family<Flux2Checkpoint> = {
   read: readFlux2Checkpoint,
+  originalNames: flux2OriginalNames,
   encodePrompt: encodeFlux2Prompt,
   solver({ steps }, { reading: { scheduler }, size, noise }) {
     // The sigmas that Flux2KleinPipeline passes.

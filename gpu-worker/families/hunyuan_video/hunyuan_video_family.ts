@@ -7,9 +7,11 @@ import { decodeHunyuanVideo } from "./decode_hunyuan_video.ts";
 import { encodeHunyuanVideoPrompt } from "./encode_hunyuan_video_prompt.ts";
 import { type HunyuanVideoCheckpoint, readHunyuanVideoCheckpoint } from "./hunyuan_video_checkpoint.ts";
 import { hunyuanVideoFeeds, patchGrid } from "./hunyuan_video_feeds.ts";
+import { hunyuanVideoOriginalNames } from "./hunyuan_video_names.ts";
 
 export const hunyuanVideoFamily: Family<HunyuanVideoCheckpoint> = {
   read: readHunyuanVideoCheckpoint,
+  originalNames: hunyuanVideoOriginalNames,
   encodePrompt: encodeHunyuanVideoPrompt,
   solver({ steps }, { reading: { scheduler }, noise }) {
     // The sigmas that HunyuanVideoPipeline passes.

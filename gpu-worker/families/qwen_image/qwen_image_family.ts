@@ -1,5 +1,6 @@
 // diffusers' QwenImagePipeline: Qwen-Image, Qwen-Image-2512 and every checkpoint of that architecture, from text.
 import { createSolver, linspace } from "../../../sampler/mod.ts";
+import { originalNames } from "../../checkpoint/lora/original_names.ts";
 import type { Family } from "../../pipeline/family.ts";
 import { sessionDecoder } from "../../pipeline/latent_decoder.ts";
 import { countTokens, PATCH_PACKING } from "../../pipeline/patch_packing.ts";
@@ -12,6 +13,8 @@ import { qwenImageFeeds } from "./qwen_image_feeds.ts";
 
 export const qwenImageFamily: Family<QwenImageCheckpoint> = {
   read: readQwenImageCheckpoint,
+  // The original names are diffusers\' own. LoRAs for few steps have no prefix before them.
+  originalNames: originalNames({}, { own: true }),
   encodePrompt: encodeQwenImagePrompt,
   solver({ steps }, { reading: { scheduler }, size, noise }) {
     // The sigmas that QwenImagePipeline passes.

@@ -1,5 +1,6 @@
 // diffusers' QwenImage21Pipeline: Qwen-Image-2.1 and every checkpoint of that architecture, from text.
 import { createSolver, linspace } from "../../../sampler/mod.ts";
+import { originalNames } from "../../checkpoint/lora/original_names.ts";
 import type { Family } from "../../pipeline/family.ts";
 import { sessionDecoder } from "../../pipeline/latent_decoder.ts";
 import { tiledSession } from "../../vae/tiled_decoder.ts";
@@ -11,6 +12,8 @@ import { QWEN_IMAGE_21_PACKING } from "./qwen_image21_packing.ts";
 
 export const qwenImage21Family: Family<QwenImage21Checkpoint> = {
   read: readQwenImage21Checkpoint,
+  // The original names are diffusers\' own. LoRAs for few steps have no prefix before them.
+  originalNames: originalNames({}, { own: true }),
   encodePrompt: encodeQwenImage21Prompt,
   solver({ steps }, { reading: { scheduler, sampleSigmas }, size, noise }) {
     // The checkpoint's own sigmas are for their number of steps. Otherwise those that QwenImage21Pipeline passes.

@@ -7,9 +7,11 @@ import { encodeSd3Prompt } from "./encode_sd3_prompt.ts";
 import { readSd3Checkpoint, type Sd3Checkpoint } from "./sd3_checkpoint.ts";
 import { sd3Feeds } from "./sd3_feeds.ts";
 import { countSkippingSlots, SkipLayerDenoiser } from "./skip_layer_denoiser.ts";
+import { sd3OriginalNames } from "./sd3_names.ts";
 
 export const sd3Family: Family<Sd3Checkpoint> = {
   read: readSd3Checkpoint,
+  originalNames: sd3OriginalNames,
   encodePrompt: encodeSd3Prompt,
   solver({ steps }, { reading: { scheduler, config: { patchSize } }, size: { height, width }, noise }) {
     return createSolver(scheduler, { steps, imageSeqLen: height * width / patchSize ** 2, noise });

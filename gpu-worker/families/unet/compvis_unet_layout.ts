@@ -2,26 +2,9 @@
 import type { FindPlace, Layout } from "../../checkpoint/single_file/layout.ts";
 import { findInTable } from "../../checkpoint/single_file/name_table.ts";
 import type { Weights } from "../../checkpoint/weights.ts";
+import { OUTER_NAMES, RESNET_NAMES } from "./compvis_names.ts";
 
-const OUTER = findInTable({
-  modules: {
-    "time_embed.0": "time_embedding.linear_1",
-    "time_embed.2": "time_embedding.linear_2",
-    "label_emb.0.0": "add_embedding.linear_1",
-    "label_emb.0.2": "add_embedding.linear_2",
-    "input_blocks.0.0": "conv_in",
-    "out.0": "conv_norm_out",
-    "out.2": "conv_out",
-  },
-});
-const RESNET: Readonly<Record<string, string>> = {
-  "in_layers.0": "norm1",
-  "in_layers.2": "conv1",
-  "emb_layers.1": "time_emb_proj",
-  "out_layers.0": "norm2",
-  "out_layers.3": "conv2",
-  "skip_connection": "conv_shortcut",
-};
+const OUTER = findInTable({ modules: OUTER_NAMES });
 const NAME = /^(input|middle|output)_blocks?\.(\d{1,3})\.(?:(\d)\.)?(.+)\.(weight|bias)$/;
 
 export const compvisUnetLayout: Layout = {
@@ -58,7 +41,7 @@ function blockName(name: string, { input, output }: Record<"input" | "output", C
   if (side === "middle") {
     // A resnet, a transformer and a resnet.
     if (index === "1") return `mid_block.attentions.0.${module}.${suffix}`;
-    return RESNET[module] && `mid_block.resnets.${Number(index) / 2}.${RESNET[module]}.${suffix}`;
+    return RESNET_NAMES[module] && `mid_block.resnets.${Number(index) / 2}.${RESNET_NAMES[module]}.${suffix}`;
   }
   if (sub === undefined) return undefined;
   const { block, layer } = (side === "input" ? input : output)(Number(index));
@@ -66,7 +49,7 @@ function blockName(name: string, { input, output }: Record<"input" | "output", C
   if (module === "op") return `${ours}.downsamplers.0.conv.${suffix}`;
   if (module === "conv") return `${ours}.upsamplers.0.conv.${suffix}`;
   if (sub !== "0") return `${ours}.attentions.${layer}.${module}.${suffix}`;
-  const inner = RESNET[module];
+  const inner = RESNET_NAMES[module];
   return inner && `${ours}.resnets.${layer}.${inner}.${suffix}`;
 }
 

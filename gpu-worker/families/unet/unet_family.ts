@@ -8,9 +8,11 @@ import { readSdCheckpoint } from "./sd_checkpoint.ts";
 import { readSdxlCheckpoint } from "./sdxl_checkpoint.ts";
 import type { UNetCheckpoint } from "./unet_checkpoint.ts";
 import { unetFeeds } from "./unet_feeds.ts";
+import { unetOriginalNames } from "./unet_original_names.ts";
 
 export const sdFamily: Family<UNetCheckpoint> = {
   read: readSdCheckpoint,
+  originalNames: unetOriginalNames,
   encodePrompt: encodeUnetPrompt,
   // An empty negative prompt counts as missing. diffusers distinguishes None from "".
   emptyNegative: (positive, { zeroNegative }) => zeroNegative ? zeroPrompt(positive) : undefined,

@@ -7,6 +7,7 @@ import { decodeWan } from "../../vae/decode_wan.ts";
 import { encodeWanPrompt } from "./encode_wan_prompt.ts";
 import { readWanCheckpoint, type WanCheckpoint } from "./wan_checkpoint.ts";
 import { wanFeeds, wanGrid } from "./wan_feeds.ts";
+import { wanOriginalNames } from "./wan_names.ts";
 
 /**
  * The WanPipeline family. diffusers calls the network once for each branch; here the branches are rows of one
@@ -14,6 +15,7 @@ import { wanFeeds, wanGrid } from "./wan_feeds.ts";
  */
 export const wanFamily: Family<WanCheckpoint> = {
   read: readWanCheckpoint,
+  originalNames: wanOriginalNames,
   encodePrompt: encodeWanPrompt,
   solver: ({ steps }, { reading: { scheduler }, noise }) => createSolver(scheduler, { steps, noise }),
   stages: expertsOf,

@@ -7,45 +7,16 @@ import { t5Part } from "../../checkpoint/single_file/parts/t5_part.ts";
 import { wanVaePart } from "../../checkpoint/single_file/parts/wan_vae_part.ts";
 import { countOf, sizeOf } from "../../checkpoint/single_file/shapes.ts";
 import type { Weights } from "../../checkpoint/weights.ts";
+import { WAN_NAMES } from "./wan_names.ts";
 
 const PREFIXES = ["model.diffusion_model.", ""];
 /** Width of a head in every published model. */
 const HEAD = 128;
 
-const attention = (file: string, ours: string) => ({
-  [`blocks.*.${file}.q`]: `blocks.*.${ours}.to_q`,
-  [`blocks.*.${file}.k`]: `blocks.*.${ours}.to_k`,
-  [`blocks.*.${file}.v`]: `blocks.*.${ours}.to_v`,
-  [`blocks.*.${file}.o`]: `blocks.*.${ours}.to_out.0`,
-  [`blocks.*.${file}.norm_q`]: `blocks.*.${ours}.norm_q`,
-  [`blocks.*.${file}.norm_k`]: `blocks.*.${ours}.norm_k`,
-});
-
 const ORIGINAL: Layout = {
   prefixes: PREFIXES,
   matches: (tensors) => tensors.has("head.modulation"),
-  place: () =>
-    findInTable({
-      modules: {
-        "patch_embedding": "patch_embedding",
-        "time_embedding.0": "condition_embedder.time_embedder.linear_1",
-        "time_embedding.2": "condition_embedder.time_embedder.linear_2",
-        "text_embedding.0": "condition_embedder.text_embedder.linear_1",
-        "text_embedding.2": "condition_embedder.text_embedder.linear_2",
-        "time_projection.1": "condition_embedder.time_proj",
-        ...attention("self_attn", "attn1"),
-        ...attention("cross_attn", "attn2"),
-        "blocks.*.ffn.0": "blocks.*.ffn.net.0.proj",
-        "blocks.*.ffn.2": "blocks.*.ffn.net.2",
-        // diffusers numbers the norms in the order of computation. The others have no tensors.
-        "blocks.*.norm3": "blocks.*.norm2",
-        "head.head": "proj_out",
-      },
-      tensors: {
-        "blocks.*.modulation": "blocks.*.scale_shift_table",
-        "head.modulation": "scale_shift_table",
-      },
-    }),
+  place: () => findInTable(WAN_NAMES),
 };
 
 const TRANSFORMER = {

@@ -7,6 +7,7 @@ import { droppedTensors } from "../../../../gpu-worker/checkpoint/lora/dropped_t
 import { applyLoras } from "../../../../gpu-worker/checkpoint/lora/apply_loras.ts";
 import { Checkpoint } from "../../../../gpu-worker/checkpoint/checkpoint.ts";
 import { encodeSafetensors } from "../../../../gpu-worker/media/encode_safetensors.ts";
+import { familyOf } from "../../../../gpu-worker/model/families.ts";
 import { goldenPath } from "../../../goldens/golden.ts";
 
 interface File {
@@ -25,7 +26,8 @@ function apply({ shapes, checkpoint = "flux/tiny-dev" }: File): Checkpoint {
   }));
   try {
     Deno.writeFileSync(path, encodeSafetensors(tensors));
-    return applyLoras(Checkpoint.open(goldenPath(checkpoint)), [{ path, weight: 1 }]);
+    const opened = Checkpoint.open(goldenPath(checkpoint));
+    return applyLoras(opened, [{ path, weight: 1 }], familyOf(opened));
   } finally {
     Deno.removeSync(folder, { recursive: true });
   }

@@ -1,31 +1,22 @@
 // Original names of Stable Diffusion and SDXL (Stability-AI/generative-models) for the modules of a
 // UNet2DConditionModel. They number the resnets, attentions and resamplers of all blocks consecutively.
-import type { OriginalNames } from "./original_names.ts";
+import type { OriginalLayer, OriginalNames } from "../../checkpoint/lora/original_names.ts";
+import { OUTER_NAMES, RESNET_NAMES } from "./compvis_names.ts";
 
-const OUTER: Readonly<Record<string, string>> = {
-  "conv_in": "input_blocks.0.0",
-  "time_embedding.linear_1": "time_embed.0",
-  "time_embedding.linear_2": "time_embed.2",
-  "add_embedding.linear_1": "label_emb.0.0",
-  "add_embedding.linear_2": "label_emb.0.2",
-  "conv_out": "out.2",
-};
-const RESNET: Readonly<Record<string, string>> = {
-  "conv1": "in_layers.2",
-  "time_emb_proj": "emb_layers.1",
-  "conv2": "out_layers.3",
-  "conv_shortcut": "skip_connection",
-};
+const inverse = (names: Readonly<Record<string, string>>): Readonly<Record<string, string>> =>
+  Object.fromEntries(Object.entries(names).map(([original, ours]) => [ours, original]));
+const OUTER = inverse(OUTER_NAMES);
+const RESNET = inverse(RESNET_NAMES);
 const MODULE =
   /^(down|mid|up)_blocks?\.(?:(\d+)\.)?(resnets|attentions|downsamplers|upsamplers)\.(\d+)\.(.+)$/;
 
 export function unetOriginalNames(modules: readonly string[]): OriginalNames {
   const known = new Set(modules);
   const layers = modules.filter((module) => /^down_blocks\.0\.resnets\.\d+\.conv1$/.test(module)).length;
-  const names = new Map<string, string[]>();
+  const names = new Map<string, OriginalLayer>();
   for (const module of modules) {
     const name = OUTER[module] ?? blockName(module, { layers, known });
-    if (name !== undefined) names.set(name, [module]);
+    if (name !== undefined) names.set(name, { modules: [module] });
   }
   return names;
 }
