@@ -1,6 +1,6 @@
 // Reads a Chroma checkpoint: scheduler, defaults, rules, and the function that builds its
 // graphs. Nothing is loaded on a device.
-import { createSolver } from "../../../sampler/mod.ts";
+import { checkScheduler } from "../../checkpoint/check_scheduler.ts";
 import type { Checkpoint } from "../../checkpoint/checkpoint.ts";
 import { requestDefaults } from "../../checkpoint/stored_defaults.ts";
 import {
@@ -45,14 +45,7 @@ export function readChromaCheckpoint(checkpoint: Checkpoint, dtype: DType): Chro
   const config = parseChromaTransformerConfig(transformer.config);
   const vaeConfig = parseAutoencoderKLConfig(vae.config, "vae/config.json");
   const vaeScale = 2 ** (vaeConfig.block_out_channels.length - 1);
-  const scheduler = checkpoint.scheduler();
-  // Rejects unsupported scheduler options now instead of at the first picture.
-  createSolver(scheduler, {
-    steps: 1,
-    sigmas: [1],
-    imageSeqLen: 1,
-    noise: (count) => new Float32Array(count),
-  });
+  const scheduler = checkScheduler(checkpoint.scheduler(), { sigmas: [1], imageSeqLen: 1 });
   const side = DEFAULT_SAMPLE_SIZE * vaeScale;
   return {
     config,

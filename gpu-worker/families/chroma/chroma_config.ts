@@ -1,13 +1,10 @@
 // The options of diffusers' ChromaTransformer2DModel (0.42.1), with its defaults.
-import { showValue } from "../../../sampler/mod.ts";
 import { z } from "zod";
+import { requireRotaryAxes, rotaryAxes } from "../../checkpoint/rotary_axes.ts";
 import { parseConfig } from "../../checkpoint/parse_config.ts";
-import { CheckpointError } from "../../checkpoint/checkpoint_error.ts";
 import type { FluxBlocksConfig } from "../../graph/flux_blocks.ts";
 
 const size = z.int().positive();
-/** Channels are rotated in pairs, so each axis has an even number of them. */
-const axis = z.int().nonnegative().multipleOf(2);
 
 const schema = z.strictObject({
   patch_size: size.default(1),
@@ -18,7 +15,7 @@ const schema = z.strictObject({
   attention_head_dim: size.default(128),
   num_attention_heads: size.default(24),
   joint_attention_dim: size.default(4096),
-  axes_dims_rope: z.tuple([axis, axis, axis]).default([16, 56, 56]),
+  axes_dims_rope: rotaryAxes.default([16, 56, 56]),
   // A quarter of the channels embeds the timestep, half of it by sines.
   approximator_num_channels: size.multipleOf(8).default(64),
   approximator_hidden_dim: size.default(5120),
@@ -43,14 +40,7 @@ export function parseChromaTransformerConfig(json: unknown): ChromaTransformerCo
   const path = "transformer/config.json";
   const config = parseConfig(schema, json, { className: "ChromaTransformer2DModel", path });
   const axesDimsRope = config.axes_dims_rope;
-  const rotated = axesDimsRope.reduce((sum, dim) => sum + dim, 0);
-  if (rotated !== config.attention_head_dim) {
-    throw new CheckpointError(
-      `Cannot use ${path} as 'axes_dims_rope' must add up to 'attention_head_dim': current values are [${
-        showValue(axesDimsRope.join())
-      }] and ${config.attention_head_dim}`,
-    );
-  }
+  requireRotaryAxes(path, { axes: axesDimsRope, headDim: config.attention_head_dim });
   return {
     inChannels: config.in_channels,
     outChannels: config.patch_size ** 2 * (config.out_channels || config.in_channels),

@@ -1,6 +1,5 @@
 // Reads a FLUX checkpoint: scheduler, defaults, rules, and the function that builds its
 // graphs. Nothing is loaded on a device.
-import { createSolver } from "../../../sampler/mod.ts";
 import {
   type AutoencoderKLConfig,
   parseAutoencoderKLConfig,
@@ -14,6 +13,7 @@ import { fluxTransformerGraphs } from "./flux_transformer.ts";
 import type { OnnxModel } from "../../graph/graph_builder.ts";
 import { t5EncoderGraph } from "../../graph/text_encoders/t5_encoder.ts";
 import type { DType } from "../../runtime/dtype.ts";
+import { checkScheduler } from "../../checkpoint/check_scheduler.ts";
 import type { Checkpoint } from "../../checkpoint/checkpoint.ts";
 import { decodingSize } from "../../vae/decoding_size.ts";
 import type { FamilyReading } from "../../pipeline/family.ts";
@@ -52,14 +52,7 @@ export function readFluxCheckpoint(checkpoint: Checkpoint, dtype: DType): FluxCh
   const config = parseFluxTransformerConfig(transformer.config);
   const vaeConfig = parseAutoencoderKLConfig(vae.config, "vae/config.json");
   const vaeScale = 2 ** (vaeConfig.block_out_channels.length - 1);
-  const scheduler = checkpoint.scheduler();
-  // Rejects unsupported scheduler options now instead of at the first picture.
-  createSolver(scheduler, {
-    steps: 1,
-    sigmas: [1],
-    imageSeqLen: 1,
-    noise: (count) => new Float32Array(count),
-  });
+  const scheduler = checkScheduler(checkpoint.scheduler(), { sigmas: [1], imageSeqLen: 1 });
   const side = DEFAULT_SAMPLE_SIZE * vaeScale;
   const preset = {
     ...(config.guidanceEmbeds ? DEV : SCHNELL),

@@ -1,6 +1,6 @@
 // Reads a FLUX.2 klein checkpoint: scheduler, defaults, rules, and the function that builds its graphs.
 // Nothing is loaded on a device.
-import { createSolver } from "../../../sampler/mod.ts";
+import { checkScheduler } from "../../checkpoint/check_scheduler.ts";
 import type { Checkpoint } from "../../checkpoint/checkpoint.ts";
 import { CheckpointError } from "../../checkpoint/checkpoint_error.ts";
 import { requestDefaults } from "../../checkpoint/stored_defaults.ts";
@@ -60,9 +60,7 @@ export function readFlux2Checkpoint(checkpoint: Checkpoint, dtype: DType): Flux2
   });
   // The states of padding are used, and their places in the text count.
   refuseLeftPadding(checkpoint);
-  const scheduler = checkpoint.scheduler();
-  // Rejects unsupported scheduler options now instead of at the first picture.
-  createSolver(scheduler, { steps: 1, sigmas: [1], mu: 1, noise: (count) => new Float32Array(count) });
+  const scheduler = checkScheduler(checkpoint.scheduler(), { sigmas: [1], mu: 1 });
   const side = DEFAULT_SAMPLE_SIZE * scale;
   const isDistilled = checkpoint.json("model_index.json")["is_distilled"] === true;
   const spatial = PATCH * scale;

@@ -1,6 +1,5 @@
 // Reads a HunyuanVideo checkpoint: scheduler, defaults, rules, and the function that builds its graphs.
 // Nothing is loaded on a device.
-import { createSolver } from "../../../sampler/mod.ts";
 import { parseAutoencoderKLHunyuanVideoConfig } from "./hunyuan_video_vae_config.ts";
 import { autoencoderKLHunyuanVideoDecoderGraph, MAX_LATENT_FRAMES } from "./hunyuan_video_vae_decoder.ts";
 import { clipTextEncoderGraph, parseClipTextConfig } from "../../graph/text_encoders/clip_text_encoder.ts";
@@ -14,6 +13,7 @@ import { parseLlamaConfig } from "../../graph/text_encoders/llama_config.ts";
 import { llamaEncoderGraph } from "../../graph/text_encoders/llama_encoder.ts";
 import { CheckpointError } from "../../checkpoint/checkpoint_error.ts";
 import type { DType } from "../../runtime/dtype.ts";
+import { checkScheduler } from "../../checkpoint/check_scheduler.ts";
 import type { Checkpoint } from "../../checkpoint/checkpoint.ts";
 import { leastCommonMultiple } from "../../pipeline/least_common_multiple.ts";
 import type { FamilyReading } from "../../pipeline/family.ts";
@@ -82,10 +82,8 @@ export function readHunyuanVideoCheckpoint(checkpoint: Checkpoint, dtype: DType)
     "text_encoder_2's hidden_size": parseClipTextConfig(clip.config, "text_encoder_2").hidden_size,
   });
   refuseLeftPadding(checkpoint);
-  const scheduler = checkpoint.scheduler();
-  // Rejects unsupported scheduler options now instead of at the first video. The pipeline has
-  // no length for a dynamic shift.
-  createSolver(scheduler, { steps: 1, sigmas: [1], noise: (count) => new Float32Array(count) });
+  // The pipeline has no length for a dynamic shift.
+  const scheduler = checkScheduler(checkpoint.scheduler(), { sigmas: [1] });
   const { spatial_compression_ratio: scale, temporal_compression_ratio: timeScale } = vaeConfig;
   const preset = { ...PRESET, guidanceScale: config.guidanceEmbeds ? GUIDANCE_SCALE : 0 };
   return {

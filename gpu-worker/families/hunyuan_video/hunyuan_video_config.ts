@@ -1,14 +1,12 @@
 // The options of diffusers' HunyuanVideoTransformer3DModel (0.42.1), with its defaults.
-import { showValue } from "../../../sampler/mod.ts";
 import { z } from "zod";
+import { requireRotaryAxes, rotaryAxes } from "../../checkpoint/rotary_axes.ts";
 import type { QueryKeyNorm } from "../../graph/layers/attention/norm_heads.ts";
 import { parseConfig } from "../../checkpoint/parse_config.ts";
 import { CheckpointError } from "../../checkpoint/checkpoint_error.ts";
 
 const size = z.int().positive();
 const layers = z.int().nonnegative();
-/** Channels are rotated in pairs, so each axis has an even number of them. */
-const axis = z.int().nonnegative().multipleOf(2);
 
 const schema = z.strictObject({
   in_channels: size.default(16),
@@ -26,7 +24,7 @@ const schema = z.strictObject({
   text_embed_dim: size.default(4096),
   pooled_projection_dim: size.default(768),
   rope_theta: z.number().positive().default(256),
-  rope_axes_dim: z.tuple([axis, axis, axis]).default([16, 56, 56]),
+  rope_axes_dim: rotaryAxes.default([16, 56, 56]),
   // Used by image to video: HunyuanVideoImageToVideoPipeline's checkpoints.
   image_condition_type: z.null("only text to video is supported").default(null),
 });
@@ -66,14 +64,7 @@ export function parseHunyuanVideoTransformerConfig(json: unknown): HunyuanVideoT
   const path = "transformer/config.json";
   const config = parseConfig(schema, json, { className: "HunyuanVideoTransformer3DModel", path });
   const ropeAxesDim = config.rope_axes_dim;
-  const rotated = ropeAxesDim.reduce((sum, dim) => sum + dim, 0);
-  if (rotated !== config.attention_head_dim) {
-    throw new CheckpointError(
-      `Cannot use ${path} as 'rope_axes_dim' must add up to 'attention_head_dim': current values are [${
-        showValue(ropeAxesDim.join())
-      }] and ${config.attention_head_dim}`,
-    );
-  }
+  requireRotaryAxes(path, { name: "rope_axes_dim", axes: ropeAxesDim, headDim: config.attention_head_dim });
   const outChannels = config.out_channels ?? config.in_channels;
   if (outChannels !== config.in_channels) {
     throw new CheckpointError(

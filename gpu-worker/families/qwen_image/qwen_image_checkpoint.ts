@@ -1,7 +1,7 @@
 // Reads a Qwen-Image checkpoint: scheduler, defaults, rules, and the function that builds its
 // graphs. Nothing is loaded on a device.
 import { assertFit } from "../../checkpoint/assert_fit.ts";
-import { createSolver } from "../../../sampler/mod.ts";
+import { checkScheduler } from "../../checkpoint/check_scheduler.ts";
 import type { Checkpoint } from "../../checkpoint/checkpoint.ts";
 import { requestDefaults } from "../../checkpoint/stored_defaults.ts";
 import type { OnnxModel } from "../../graph/graph_builder.ts";
@@ -11,6 +11,7 @@ import { parseAutoencoderKLQwenImageConfig, type WanVaeConfig } from "../../grap
 import { wanVaePictureGraph } from "../../graph/wan_vae/wan_vae_decoder.ts";
 import { wanVaeEncoderGraph } from "../../graph/wan_vae/wan_vae_encoder.ts";
 import type { FamilyReading } from "../../pipeline/family.ts";
+import { openQwenPicture, qwenPictureReading } from "../../pipeline/qwen_picture.ts";
 import { PATCH } from "../../pipeline/patch_packing.ts";
 import type { DType } from "../../runtime/dtype.ts";
 import { parseQwenImageConfig, type QwenImageConfig } from "./qwen_image_config.ts";
@@ -38,14 +39,11 @@ const ARCHITECTURE = "qwen2_5_vl";
  * @throws {CheckpointError} if a component is missing, damaged or unsupported.
  */
 export function readQwenImageCheckpoint(checkpoint: Checkpoint, dtype: DType): QwenImageCheckpoint {
-  checkpoint.requireClass("transformer", "QwenImageTransformer2DModel");
-  checkpoint.requireClass("vae", "AutoencoderKLQwenImage");
-  checkpoint.requireClass("scheduler", "FlowMatchEulerDiscreteScheduler");
-  checkpoint.requireClass("text_encoder", "Qwen2_5_VLForConditionalGeneration");
-  const transformer = checkpoint.component("transformer", "diffusion_pytorch_model");
-  const vae = checkpoint.component("vae", "diffusion_pytorch_model");
-  const qwen = checkpoint.component("text_encoder", "model");
-
+  const { transformer, vae, qwen } = openQwenPicture(checkpoint, {
+    transformer: "QwenImageTransformer2DModel",
+    vae: "AutoencoderKLQwenImage",
+    textEncoder: "Qwen2_5_VLForConditionalGeneration",
+  });
   const config = parseQwenImageConfig(transformer.config);
   const vaeConfig = parseAutoencoderKLQwenImageConfig(vae.config, "vae/config.json");
   const { hiddenSize } = parseQwenConfig(qwen.config, { architecture: ARCHITECTURE, name: qwen.name });
@@ -60,38 +58,26 @@ export function readQwenImageCheckpoint(checkpoint: Checkpoint, dtype: DType): Q
     expected: vaeConfig.latentChannels * PATCH ** 2,
     of: "four times the autoencoder's 'z_dim'",
   });
-  const scheduler = checkpoint.scheduler();
-  // Rejects unsupported scheduler options now instead of at the first picture.
-  createSolver(scheduler, {
-    steps: 1,
-    sigmas: [1],
-    imageSeqLen: 1,
-    noise: (count) => new Float32Array(count),
+  const scheduler = checkScheduler(checkpoint.scheduler(), { sigmas: [1], imageSeqLen: 1 });
+  const side = DEFAULT_SAMPLE_SIZE * vaeConfig.spatialScale;
+  const shared = qwenPictureReading({
+    vaeConfig,
+    innerDim: config.innerDim,
+    patch: PATCH,
+    maxSequenceLength: MAX_SEQUENCE_LENGTH,
   });
-  const { spatialScale, latentChannels, channels } = vaeConfig;
-  const side = DEFAULT_SAMPLE_SIZE * spatialScale;
   return {
+    ...shared,
     config,
     vaeConfig,
     scheduler,
-    latentScale: { channels: latentChannels, spatial: spatialScale },
     tokenizers: { qwen: checkpoint.path("tokenizer") },
     defaults: requestDefaults(checkpoint, { ...PRESET, width: side, height: side }),
     rules: {
-      sizeMultiple: PATCH * spatialScale,
-      maxSequenceLength: MAX_SEQUENCE_LENGTH,
-      guidance: "none",
-      drawnAlone: true,
+      ...shared.rules,
       // The default of QwenImageImg2ImgPipeline and QwenImageInpaintPipeline.
       ...vaeConfig.hasEncoder && { startImage: { strength: 0.6, partialStep: "run" } },
     },
-    decoding: ({ width, height }) => ({
-      latents: (width / spatialScale) * (height / spatialScale) * latentChannels,
-      // At full size the decoder has the channels of the resolution before.
-      activation: width * height * (channels.at(-2) ?? channels[0]!),
-    }),
-    conditioningElements: ({ maxSequenceLength, trueCfgScale }) =>
-      (trueCfgScale > 1 ? 2 : 1) * maxSequenceLength * config.innerDim,
     buildGraphs: () => ({
       qwen: qwenEncoderGraph({ ...qwen, architecture: ARCHITECTURE, dtype, states: [-1], finalNorm: true }),
       ...qwenImageTransformerGraphs({ ...transformer, dtype }),

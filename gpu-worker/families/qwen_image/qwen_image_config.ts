@@ -1,12 +1,10 @@
 // The options of diffusers' QwenImageTransformer2DModel (0.42.1), with its defaults.
-import { showValue } from "../../../sampler/mod.ts";
 import { z } from "zod";
+import { requireRotaryAxes, rotaryAxes } from "../../checkpoint/rotary_axes.ts";
 import { parseConfig } from "../../checkpoint/parse_config.ts";
 import { CheckpointError } from "../../checkpoint/checkpoint_error.ts";
 
 const size = z.int().positive();
-/** Channels are rotated in pairs, so each axis has an even number of them. */
-const axis = z.int().nonnegative().multipleOf(2);
 
 const schema = z.strictObject({
   patch_size: size.default(2),
@@ -18,7 +16,7 @@ const schema = z.strictObject({
   joint_attention_dim: size.default(3584),
   // diffusers' class has no layers for it.
   guidance_embeds: z.literal(false, "has no layers in diffusers").default(false),
-  axes_dims_rope: z.tuple([axis, axis, axis]).default([16, 56, 56]),
+  axes_dims_rope: rotaryAxes.default([16, 56, 56]),
   zero_cond_t: z.literal(false, "is of models that edit images").default(false),
   use_additional_t_cond: z.literal(false, "is of models of pictures with layers").default(false),
   use_layer3d_rope: z.literal(false, "is of models of pictures with layers").default(false),
@@ -48,14 +46,7 @@ export function parseQwenImageConfig(json: unknown): QwenImageConfig {
   const path = "transformer/config.json";
   const config = parseConfig(schema, json, { className: "QwenImageTransformer2DModel", path });
   const axesDimsRope = config.axes_dims_rope;
-  const rotated = axesDimsRope.reduce((sum, dim) => sum + dim, 0);
-  if (rotated !== config.attention_head_dim) {
-    throw new CheckpointError(
-      `Cannot use ${path} as 'axes_dims_rope' must add up to 'attention_head_dim': current values are [${
-        showValue(axesDimsRope.join())
-      }] and ${config.attention_head_dim}`,
-    );
-  }
+  requireRotaryAxes(path, { axes: axesDimsRope, headDim: config.attention_head_dim });
   const outChannels = config.patch_size ** 2 * (config.out_channels || config.in_channels);
   if (outChannels !== config.in_channels) {
     throw new CheckpointError(

@@ -2,10 +2,8 @@
 import { createSolver, linspace } from "../../../sampler/mod.ts";
 import { originalNames } from "../../checkpoint/lora/original_names.ts";
 import type { Family } from "../../pipeline/family.ts";
-import { sessionDecoder } from "../../pipeline/latent_decoder.ts";
+import { qwenPictureDecoder } from "../../pipeline/qwen_picture.ts";
 import { countTokens, PATCH_PACKING } from "../../pipeline/patch_packing.ts";
-import { tiledSession } from "../../vae/tiled_decoder.ts";
-import { tileFrames, VIDEO_TILING } from "../../vae/video_tiling.ts";
 import { encodeQwenImagePrompt } from "./encode_qwen_image_prompt.ts";
 import { normGuidance } from "./norm_guidance.ts";
 import { type QwenImageCheckpoint, readQwenImageCheckpoint } from "./qwen_image_checkpoint.ts";
@@ -27,10 +25,5 @@ export const qwenImageFamily: Family<QwenImageCheckpoint> = {
   // Prompts are not padded and differ in length, so each branch is a call of its own, as in diffusers.
   separateBranches: true,
   guide: ({ trueCfgScale: scale }, { outChannels: features }) => normGuidance({ scale, features }),
-  decoder({ runtime, session, reading: { latentScale }, vaeTiling }) {
-    const tiling = vaeTiling ? VIDEO_TILING : undefined;
-    const layoutOf = (size: { height: number; width: number }) =>
-      tileFrames(tiling, { ...size, scale: latentScale.spatial });
-    return sessionDecoder(tiledSession(session, { runtime, layoutOf }), { runtime, latentScale });
-  },
+  decoder: qwenPictureDecoder,
 };

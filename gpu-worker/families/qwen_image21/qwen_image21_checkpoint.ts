@@ -2,7 +2,7 @@
 // graphs. Nothing is loaded on a device.
 import { assertFit } from "../../checkpoint/assert_fit.ts";
 import { z } from "zod";
-import { createSolver } from "../../../sampler/mod.ts";
+import { checkScheduler } from "../../checkpoint/check_scheduler.ts";
 import type { Checkpoint } from "../../checkpoint/checkpoint.ts";
 import { parseConfig } from "../../checkpoint/parse_config.ts";
 import { requestDefaults } from "../../checkpoint/stored_defaults.ts";
@@ -15,6 +15,7 @@ import {
 } from "../../graph/wan_vae/wan_vae_config.ts";
 import { wanVaePictureGraph } from "../../graph/wan_vae/wan_vae_decoder.ts";
 import type { FamilyReading } from "../../pipeline/family.ts";
+import { openQwenPicture, qwenPictureReading } from "../../pipeline/qwen_picture.ts";
 import type { DType } from "../../runtime/dtype.ts";
 import { parseQwenImage21Config, type QwenImage21Config } from "./qwen_image21_config.ts";
 import { qwenImage21TransformerGraphs } from "./qwen_image21_transformer.ts";
@@ -50,14 +51,11 @@ const OPTIONS = z.strictObject({ sample_sigmas: z.array(z.number().positive()).n
  * @throws {CheckpointError} if a component is missing, damaged or unsupported.
  */
 export function readQwenImage21Checkpoint(checkpoint: Checkpoint, dtype: DType): QwenImage21Checkpoint {
-  checkpoint.requireClass("transformer", "QwenImage21Transformer2DModel");
-  checkpoint.requireClass("vae", "AutoencoderKLQwenImage21");
-  checkpoint.requireClass("scheduler", "FlowMatchEulerDiscreteScheduler");
-  checkpoint.requireClass("text_encoder", "Qwen3VLForConditionalGeneration");
-  const transformer = checkpoint.component("transformer", "diffusion_pytorch_model");
-  const vae = checkpoint.component("vae", "diffusion_pytorch_model");
-  const qwen = checkpoint.component("text_encoder", "model");
-
+  const { transformer, vae, qwen } = openQwenPicture(checkpoint, {
+    transformer: "QwenImage21Transformer2DModel",
+    vae: "AutoencoderKLQwenImage21",
+    textEncoder: "Qwen3VLForConditionalGeneration",
+  });
   const config = parseQwenImage21Config(transformer.config);
   const vaeConfig = parseAutoencoderKLQwenImage21Config(vae.config, "vae/config.json");
   const { hiddenSize } = parseQwenConfig(qwen.config, { architecture: ARCHITECTURE, name: qwen.name });
@@ -78,36 +76,20 @@ export function readQwenImage21Checkpoint(checkpoint: Checkpoint, dtype: DType):
     path: checkpoint.path("model_index.json"),
   });
   const sampleSigmas = options.sample_sigmas ?? undefined;
-  const scheduler = checkpoint.scheduler();
-  // Rejects unsupported scheduler options now instead of at the first picture.
-  createSolver(scheduler, {
-    steps: 1,
-    sigmas: [1],
-    imageSeqLen: 1,
-    noise: (count) => new Float32Array(count),
-  });
-  const { spatialScale, latentChannels, channels } = vaeConfig;
+  const scheduler = checkScheduler(checkpoint.scheduler(), { sigmas: [1], imageSeqLen: 1 });
   return {
+    ...qwenPictureReading({
+      vaeConfig,
+      innerDim: config.innerDim,
+      patch: SLOT,
+      maxSequenceLength: MAX_SEQUENCE_LENGTH,
+    }),
     config,
     vaeConfig,
     scheduler,
     sampleSigmas,
-    latentScale: { channels: latentChannels, spatial: spatialScale },
     tokenizers: { qwen: checkpoint.path("processor") },
     defaults: requestDefaults(checkpoint, { ...PRESET, steps: sampleSigmas?.length ?? PRESET.steps }),
-    rules: {
-      sizeMultiple: SLOT * spatialScale,
-      maxSequenceLength: MAX_SEQUENCE_LENGTH,
-      guidance: "none",
-      drawnAlone: true,
-    },
-    decoding: ({ width, height }) => ({
-      latents: (width / spatialScale) * (height / spatialScale) * latentChannels,
-      // At full size the decoder has the channels of the resolution before.
-      activation: width * height * (channels.at(-2) ?? channels[0]!),
-    }),
-    conditioningElements: ({ maxSequenceLength, trueCfgScale }) =>
-      (trueCfgScale > 1 ? 2 : 1) * maxSequenceLength * config.innerDim,
     buildGraphs: () => ({
       qwen: qwenEncoderGraph({ ...qwen, architecture: ARCHITECTURE, dtype, states: [-1] }),
       ...qwenImage21TransformerGraphs({ ...transformer, dtype }),

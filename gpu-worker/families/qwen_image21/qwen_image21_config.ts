@@ -1,12 +1,10 @@
 // The options of diffusers' QwenImage21Transformer2DModel (0.42.1), with its defaults.
-import { showValue } from "../../../sampler/mod.ts";
 import { z } from "zod";
+import { requireRotaryAxes, rotaryAxes } from "../../checkpoint/rotary_axes.ts";
 import { parseConfig } from "../../checkpoint/parse_config.ts";
 import { CheckpointError } from "../../checkpoint/checkpoint_error.ts";
 
 const size = z.int().positive();
-/** Channels are rotated in pairs, so each axis has an even number of them. */
-const axis = z.int().nonnegative().multipleOf(2);
 
 const schema = z.strictObject({
   patch_size: z.literal(1, "must be 1: the pipeline makes no patches").default(1),
@@ -17,7 +15,7 @@ const schema = z.strictObject({
   num_attention_heads: size.default(32),
   context_in_dim: size.default(4096),
   mlp_ratio: size.default(3),
-  axes_dims_rope: z.tuple([axis, axis, axis]).default([16, 56, 56]),
+  axes_dims_rope: rotaryAxes.default([16, 56, 56]),
   eps: z.number().positive().default(1e-6),
   causal_condition: z.boolean().default(true),
 });
@@ -49,14 +47,7 @@ export function parseQwenImage21Config(json: unknown): QwenImage21Config {
   const path = "transformer/config.json";
   const config = parseConfig(schema, json, { className: "QwenImage21Transformer2DModel", path });
   const axesDimsRope = config.axes_dims_rope;
-  const rotated = axesDimsRope.reduce((sum, dim) => sum + dim, 0);
-  if (rotated !== config.attention_head_dim) {
-    throw new CheckpointError(
-      `Cannot use ${path} as 'axes_dims_rope' must add up to 'attention_head_dim': current values are [${
-        showValue(axesDimsRope.join())
-      }] and ${config.attention_head_dim}`,
-    );
-  }
+  requireRotaryAxes(path, { axes: axesDimsRope, headDim: config.attention_head_dim });
   const outChannels = config.out_channels || config.in_channels;
   if (outChannels !== config.in_channels) {
     throw new CheckpointError(

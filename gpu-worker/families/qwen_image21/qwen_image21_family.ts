@@ -2,9 +2,7 @@
 import { createSolver, linspace } from "../../../sampler/mod.ts";
 import { originalNames } from "../../checkpoint/lora/original_names.ts";
 import type { Family } from "../../pipeline/family.ts";
-import { sessionDecoder } from "../../pipeline/latent_decoder.ts";
-import { tiledSession } from "../../vae/tiled_decoder.ts";
-import { tileFrames, VIDEO_TILING } from "../../vae/video_tiling.ts";
+import { qwenPictureDecoder } from "../../pipeline/qwen_picture.ts";
 import { encodeQwenImage21Prompt } from "./encode_qwen_image21_prompt.ts";
 import { type QwenImage21Checkpoint, readQwenImage21Checkpoint } from "./qwen_image21_checkpoint.ts";
 import { qwenImage21Feeds } from "./qwen_image21_feeds.ts";
@@ -25,10 +23,5 @@ export const qwenImage21Family: Family<QwenImage21Checkpoint> = {
   featureDims: ({ innerDim }, size) => [size.height * size.width, innerDim],
   // Prompts are not padded and differ in length, so each branch is a call of its own, as in diffusers.
   separateBranches: true,
-  decoder({ runtime, session, reading: { latentScale }, vaeTiling }) {
-    const tiling = vaeTiling ? VIDEO_TILING : undefined;
-    const layoutOf = (size: { height: number; width: number }) =>
-      tileFrames(tiling, { ...size, scale: latentScale.spatial });
-    return sessionDecoder(tiledSession(session, { runtime, layoutOf }), { runtime, latentScale });
-  },
+  decoder: qwenPictureDecoder,
 };

@@ -1,6 +1,6 @@
 // Reads a Stable Diffusion 3 checkpoint: scheduler, defaults, rules, and the function that builds its graphs.
 // Nothing is loaded on a device.
-import { createSolver } from "../../../sampler/mod.ts";
+import { checkScheduler } from "../../checkpoint/check_scheduler.ts";
 import {
   type AutoencoderKLConfig,
   parseAutoencoderKLConfig,
@@ -52,9 +52,7 @@ export function readSd3Checkpoint(checkpoint: Checkpoint, dtype: DType): Sd3Chec
   const config = parseSd3TransformerConfig(parts.transformer.config);
   const vae = parseAutoencoderKLConfig(parts.vae.config, "vae/config.json");
   checkWidths(parts, { config, vae });
-  const scheduler = checkpoint.scheduler();
-  // Rejects unsupported scheduler options now instead of at the first picture.
-  createSolver(scheduler, { steps: 1, imageSeqLen: 1, noise: (count) => new Float32Array(count) });
+  const scheduler = checkScheduler(checkpoint.scheduler(), { imageSeqLen: 1 });
 
   const vaeScale = 2 ** (vae.block_out_channels.length - 1);
   const patch = config.patchSize * vaeScale;

@@ -1,6 +1,7 @@
 // Reads checkpoints of Stable Diffusion and SDXL: scheduler, defaults, rules, and the function that builds
 // their graphs. Nothing is loaded on a device.
-import { createSolver, type SchedulerConfig } from "../../../sampler/mod.ts";
+import { checkScheduler } from "../../checkpoint/check_scheduler.ts";
+import type { SchedulerConfig } from "../../../sampler/mod.ts";
 import {
   type AutoencoderKLConfig,
   parseAutoencoderKLConfig,
@@ -95,8 +96,7 @@ export function readUNetCheckpoint(checkpoint: Checkpoint, options: UNetCheckpoi
   checkpoint.requireClass("unet", "UNet2DConditionModel");
   checkpoint.requireClass("vae", "AutoencoderKL");
   const { scheduler, dtype, zeroNegative = false } = options;
-  // Rejects unsupported scheduler options now instead of at the first picture.
-  createSolver(scheduler, { steps: STEPS, noise: (count) => new Float32Array(count) });
+  checkScheduler(scheduler, { steps: STEPS });
 
   const unet = checkpoint.component("unet", "diffusion_pytorch_model");
   const vae = checkpoint.component("vae", "diffusion_pytorch_model");

@@ -1,8 +1,8 @@
 // Reads a Wan checkpoint: scheduler, defaults, rules, and the function that builds its
 // graphs. Nothing is loaded on a device.
+import { checkScheduler } from "../../checkpoint/check_scheduler.ts";
 import { assertFit } from "../../checkpoint/assert_fit.ts";
 import { z } from "zod";
-import { createSolver } from "../../../sampler/mod.ts";
 import { parseAutoencoderKLWanConfig, type WanVaeConfig } from "../../graph/wan_vae/wan_vae_config.ts";
 import {
   type WanVaeDecoder,
@@ -99,10 +99,8 @@ export function readWanCheckpoint(checkpoint: Checkpoint, dtype: DType): WanChec
   }
   // Without a boundary diffusers never calls the second transformer.
   const second = boundaryRatio === undefined ? undefined : readSecond(checkpoint, config);
-  const scheduler = checkpoint.scheduler();
-  // Rejects unsupported scheduler options now instead of at the first video. The pipeline has
-  // no length for a dynamic shift.
-  createSolver(scheduler, { steps: 1, noise: (count) => new Float32Array(count) });
+  // The pipeline has no length for a dynamic shift.
+  const scheduler = checkScheduler(checkpoint.scheduler());
 
   const { temporalScale, spatialScale } = vaeConfig;
   const { patchHeight, patchWidth, ropeMaxSeqLen } = config;

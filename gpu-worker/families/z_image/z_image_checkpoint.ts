@@ -1,6 +1,6 @@
 // Reads a Z-Image checkpoint: scheduler, defaults, rules, and the function that builds its graphs.
 // Nothing is loaded on a device.
-import { createSolver } from "../../../sampler/mod.ts";
+import { checkScheduler } from "../../checkpoint/check_scheduler.ts";
 import type { Checkpoint } from "../../checkpoint/checkpoint.ts";
 import { CheckpointError } from "../../checkpoint/checkpoint_error.ts";
 import { requestDefaults } from "../../checkpoint/stored_defaults.ts";
@@ -65,14 +65,7 @@ export function readZImageCheckpoint(checkpoint: Checkpoint, dtype: DType): ZIma
     of: "the autoencoder's 'latent_channels'",
     value: vaeConfig.latent_channels,
   });
-  const scheduler = checkpoint.scheduler();
-  // Rejects unsupported scheduler options now instead of at the first picture.
-  createSolver(scheduler, {
-    steps: 1,
-    sigmas: [1],
-    imageSeqLen: 1,
-    noise: (count) => new Float32Array(count),
-  });
+  const scheduler = checkScheduler(checkpoint.scheduler(), { sigmas: [1], imageSeqLen: 1 });
   const vaeScale = 2 ** (vaeConfig.block_out_channels.length - 1);
   const sizeMultiple = PATCH * vaeScale;
   const [positions, rows, columns] = config.axesLens as [number, number, number];

@@ -1,12 +1,11 @@
 // The options of diffusers' ZImageTransformer2DModel (0.42.1), with its defaults.
 import { showValue } from "../../../sampler/mod.ts";
 import { z } from "zod";
+import { rotaryAxes } from "../../checkpoint/rotary_axes.ts";
 import { CheckpointError } from "../../checkpoint/checkpoint_error.ts";
 import { parseConfig } from "../../checkpoint/parse_config.ts";
 
 const size = z.int().positive();
-/** Channels are rotated in pairs, so each axis has an even number of them. */
-const axis = z.int().nonnegative().multipleOf(2);
 
 const schema = z.strictObject({
   // ZImagePipeline uses patches of 2x2 pixels and one frame, whatever else a checkpoint has layers for.
@@ -26,7 +25,7 @@ const schema = z.strictObject({
   siglip_feat_dim: z.null().default(null),
   rope_theta: z.number().positive().default(256),
   t_scale: z.number().positive().default(1000),
-  axes_dims: z.tuple([axis, axis, axis]).default([32, 48, 48]),
+  axes_dims: rotaryAxes.default([32, 48, 48]),
   axes_lens: z.tuple([size, size, size]).default([1024, 512, 512]),
 });
 
