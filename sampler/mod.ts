@@ -52,6 +52,7 @@ export { linspace } from "./numerics/linspace.ts";
 export { OptionError, type OptionErrorOptions, type SpellOption } from "./numerics/option_error.ts";
 export * from "./options/mod.ts";
 export {
+  decidingOptions,
   flattenSamplerOptions,
   type ResolvedSamplerOptions,
   resolveSamplerOptions,

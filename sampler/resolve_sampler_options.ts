@@ -4,8 +4,13 @@ import { assertNumber } from "./numerics/assert_number.ts";
 import { OptionError } from "./numerics/option_error.ts";
 import { showValue } from "./numerics/show_value.ts";
 import { type Method, METHOD_NAMES, METHODS } from "./options/methods.ts";
-import { OPTIONS, type OptionsOf } from "./options/option_table.ts";
-import { SAMPLER_DEFAULTS, type SamplerOptions, type SamplerRequest } from "./options/sampler_options.ts";
+import { type OptionNames, OPTIONS, type OptionsOf } from "./options/option_table.ts";
+import {
+  METHOD_OPTIONS,
+  SAMPLER_DEFAULTS,
+  type SamplerOptions,
+  type SamplerRequest,
+} from "./options/sampler_options.ts";
 import { type FullPassRule, planSteps } from "./plans/step_plan.ts";
 
 /** Options of a run. They are complete and checked. */
@@ -61,6 +66,19 @@ export function flattenSamplerOptions(
   { fullPasses: { by: _, ...rule }, ...options }: ResolvedSamplerOptions,
 ): SamplerOptions {
   return { ...SAMPLER_DEFAULTS[options.method], ...options, ...rule };
+}
+
+/**
+ * Returns the options that decided a run, by name: those that its method reads, and those of the way in which its full
+ * passes were chosen.
+ */
+export function decidingOptions(
+  { method, fullPasses: { by: _, ...rule }, ...forecast }: ResolvedSamplerOptions,
+): Partial<Record<OptionNames["name"], number>> {
+  const own: Partial<Record<string, unknown>> = { ...forecast, ...rule };
+  return Object.fromEntries(
+    METHOD_OPTIONS[method].filter((name) => name in own).map((name) => [name, own[name]]),
+  );
 }
 
 function chooseRule(options: SamplerOptions): FullPassRule {

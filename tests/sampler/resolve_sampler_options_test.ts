@@ -1,6 +1,7 @@
 import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import {
+  decidingOptions,
   flattenSamplerOptions,
   type Method,
   METHOD_OPTIONS,
@@ -117,6 +118,21 @@ describe("resolveSamplerOptions()", () => {
       message:
         "Cannot sample as 'method' must be one of none, calibrated, spectrum, taylorseer, reuse: current value is toString",
     });
+  });
+});
+
+describe("decidingOptions()", () => {
+  const decide = (request: SamplerRequest) => decidingOptions(resolveSamplerOptions(request, 20));
+
+  it("leaves the window out beside a plan, and the budget beside a window", () => {
+    const fullSteps = [0, 5, 10];
+    assert.deepEqual(decide({ method: "calibrated", passes: 3, fullSteps }), { passes: 3 });
+    assert.deepEqual(decide({ method: "reuse", fullSteps }), {});
+    assert.deepEqual(decide({ method: "taylorseer", fullSteps }), { order: 1 });
+    const window = { windowSize: 4, flexWindow: 0, warmupSteps: 3, tailSteps: 0 };
+    assert.deepEqual(decide({ method: "reuse" }), window);
+    assert.deepEqual(decide({ method: "reuse", errorBudget: 0.1 }), { errorBudget: 0.1, ...window });
+    assert.deepEqual(decide({ method: "none" }), {});
   });
 });
 

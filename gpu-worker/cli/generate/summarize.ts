@@ -2,7 +2,7 @@
 import type { GenerateResult, ModelInfo, Seconds } from "../../pipeline/pipeline.ts";
 import type { GenerateRequest } from "../../request/generate_request.ts";
 import { shortRunNote } from "../../request/short_runs.ts";
-import { flattenSamplerOptions, METHOD_OPTIONS } from "../../../sampler/mod.ts";
+import { decidingOptions } from "../../../sampler/mod.ts";
 
 export interface SummaryInput {
   model: ModelInfo;
@@ -30,7 +30,6 @@ export function summarize(
   const fullSteps = stepsOf("full");
   const { sampler, calibration } = result;
   const note = shortRunNote({ method: sampler.method, steps: request.steps });
-  const options = flattenSamplerOptions(sampler);
   const sum = (part: keyof Seconds) => results.reduce((total, { seconds }) => total + seconds[part], 0);
   const {
     prompt,
@@ -70,7 +69,7 @@ export function summarize(
     ...skipLayerGuidance && { skipLayerGuidance },
     ...startImage && { strength: startImage.strength },
     method: sampler.method,
-    options: Object.fromEntries(METHOD_OPTIONS[sampler.method].map((name) => [name, options[name]])),
+    options: decidingOptions(sampler),
     fullSteps,
     fullPasses: fullSteps.length,
     forecastSteps: stepsOf("forecast"),

@@ -1,5 +1,5 @@
-// Which steps will be full passes: the browser's copy of sampler/plans/step_plan.ts, to show a plan before it runs.
-// tests/routes/page/plan_steps_test.ts holds the two together.
+// The steps that will be full passes, shown before a run. A copy of sampler/plans/step_plan.ts, as the page is served
+// without a build and browsers read no TypeScript. tests/routes/page/plan_steps_test.ts checks that both agree.
 
 /** @import { StepKind, SpectrumOptions } from "./wire.d.ts" */
 
