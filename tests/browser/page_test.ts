@@ -118,7 +118,7 @@ describe("the page in Chromium", { skip }, () => {
     assert.deepEqual(browser.complaints, []);
   });
 
-  it("the page remembers pictures: open, delete, clear", async () => {
+  it("the page remembers pictures, opens them, deletes one and clears all", async () => {
     await using browser = await open();
     const { page } = browser;
     for (const prompt of ["owl", "fox"]) {

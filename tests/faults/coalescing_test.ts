@@ -44,7 +44,7 @@ describe("coalescing", { skip: WITHOUT_REDIS }, () => {
     assert.equal(new Set(answers.map(({ headers }) => headers.get("x-spectrum-key"))).size, 1);
   });
 
-  it("200 distinct requests queue in order, and are told their positions", async () => {
+  it("200 distinct requests queue in order and learn their positions", async () => {
     const runs = await readMetric(worker(), RUNS);
     let finished = 0;
     const positions = new Map<number, number[]>();
@@ -80,7 +80,7 @@ describe("coalescing", { skip: WITHOUT_REDIS }, () => {
     assert.ok(made >= 201 && made <= 201 + madeAgain(), `${made} runs`);
   });
 
-  it("a run goes on for the other edge's viewer, and ends within a step of the last one's leaving", async () => {
+  it("a run goes on for the other edge's viewer and ends within a step after the last viewer leaves", async () => {
     await untilIdle(worker());
     const passes = await readMetric(worker(), PASSES);
     const fields = { seed: 3, steps: 1000, stream: true, progress: true };

@@ -47,7 +47,7 @@ describe("failover", { skip: WITHOUT_REDIS }, () => {
     return sum;
   };
 
-  it("an edge killed in mid-stream: another one takes the stream up without gap or duplicate", async () => {
+  it("another edge continues the stream of a killed edge without gap or duplicate", async () => {
     const [dying, other] = cluster.edges as [Node, Node];
     const before = await passes();
     // Without a seed: nothing but the job's id finds it again.
@@ -70,7 +70,7 @@ describe("failover", { skip: WITHOUT_REDIS }, () => {
     assert.equal((await fetch(`${other.url}/v1/jobs/${job}/events`, again)).status, 204);
   });
 
-  it("a worker killed in mid-run: the run goes on elsewhere once, and the stream says so", async () => {
+  it("another worker repeats the run of a killed worker once, and the stream says so", async () => {
     const edge = cluster.edges[1]!;
     const events = streamed(await post(edge.url, { ...LONG, seed: 77 }));
     const first = await read(events, (seen) => stepsOf(seen).length === 10);
@@ -94,7 +94,7 @@ describe("failover", { skip: WITHOUT_REDIS }, () => {
     assert.equal((await generate(edge.url, { seed: 78, steps: 1 })).status, 200);
   });
 
-  it("Redis killed: the run under way ends well, others go on uncached; Redis back: shared again", async () => {
+  it("runs end well while Redis is down, without the cache, and share it again once Redis is back", async () => {
     const [, edge, other] = cluster.edges as [Node, Node, Node];
     const events = streamed(await post(edge.url, { ...LONG, seed: 5 }));
     const first = await read(events, (seen) => stepsOf(seen).length === 5);

@@ -60,7 +60,7 @@ describe("a store that falls silent", { skip: WITHOUT_REDIS }, () => {
 
   for (const line of ["store", "redis"] as const) {
     for (const fault of ["silence", "reset"] as const) {
-      it(`${fault} of the ${line}: pictures go on, what it alone knows is 503, all returns with it`, {
+      it(`${fault} of the ${line}: makes pictures, answers 503 for what only the store knows, and recovers`, {
         timeout: 120_000,
       }, async () => {
         const stored = seed++;

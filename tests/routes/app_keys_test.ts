@@ -40,7 +40,7 @@ function start(pipeline = new FakePipeline(), keys: string[] = []) {
 }
 
 describe("createApp() with API keys", () => {
-  it("a key does what its scopes allow", async () => {
+  it("allows a key what its scopes name", async () => {
     const { worker, keyStore, ask } = start();
     await using _worker = worker;
     const expected = { generate: [403, 200], read: [200, 403], admin: [200, 200] } as const;
@@ -55,7 +55,7 @@ describe("createApp() with API keys", () => {
     }
   });
 
-  it("wrong, revoked and missing keys are told apart; one key in the store ends loopback's privilege", async () => {
+  it("tells wrong, revoked and missing keys apart; one key in the store ends loopback's privilege", async () => {
     const { worker, keyStore, ask } = start();
     await using _worker = worker;
     const revoked = await drawTestKey({ revoked_at: "2026-01-02T00:00:00.000Z" });
@@ -70,7 +70,7 @@ describe("createApp() with API keys", () => {
     ]);
   });
 
-  it("plain keys of the environment stay beside those of the store, without limits", async () => {
+  it("admits the environment's plain keys beside the store's, without limits", async () => {
     const { worker, keyStore, ask } = start(new FakePipeline(), ["sk-plain"]);
     await using _worker = worker;
     const { key, record } = await drawTestKey({ requests_per_minute: 1 });

@@ -64,7 +64,7 @@ describe("createApp()", () => {
     assert.equal(pipeline.stepsBegun, 3);
   });
 
-  it("n pictures of which some are stored make runs for the others only", async () => {
+  it("makes runs only for those of n pictures that are not stored", async () => {
     const pipeline = new FakePipeline();
     const { worker, post } = start(pipeline);
     await using _worker = worker;
@@ -99,7 +99,7 @@ describe("createApp()", () => {
     assert.deepEqual(completed.map(({ data }) => JSON.parse(data!).image_index).sort(), [0, 1]);
   });
 
-  it("n pictures that the queue has no room for are refused together", async () => {
+  it("refuses n pictures together when the queue has no room for all", async () => {
     const pipeline = new FakePipeline({ beforeStep: () => new Promise(() => {}) });
     const { worker, post } = start(pipeline, { capacity: 1 });
     await using _worker = worker;
@@ -111,7 +111,7 @@ describe("createApp()", () => {
     await until(() => !worker.queue.busy && worker.queue.depth === 0);
   });
 
-  it("a run that fails is an error event, or a 500, without a word of its cause", async () => {
+  it("answers a failed run with an error event or a 500, and hides the cause", async () => {
     const pipeline = new FakePipeline({
       beforeStep: (index) => {
         if (index === 1) throw new Error("secret: CUDA error at 0xdead");
@@ -131,7 +131,7 @@ describe("createApp()", () => {
     assert.doesNotMatch(await plain.text(), /secret|CUDA/);
   });
 
-  it("one picture of n that fails ends the others", async () => {
+  it("ends all of n pictures when one fails", async () => {
     let steps = 0;
     const pipeline = new FakePipeline({
       beforeStep: () => {
@@ -145,7 +145,7 @@ describe("createApp()", () => {
     assert.ok(steps < 20, `${steps} steps of 20`);
   });
 
-  it("without a worker the edge says so, and lives", async () => {
+  it("answers 503 without a worker, and goes on", async () => {
     const closed = Deno.listen({ hostname: "127.0.0.1", port: 0 });
     closed.close();
     const { get, post } = startEdge(`http://127.0.0.1:${closed.addr.port}`);
@@ -160,7 +160,7 @@ describe("createApp()", () => {
     assert.equal((await get("/")).status, 200);
   });
 
-  it("a worker that goes away in mid-run is told as such", async () => {
+  it("reports a worker that goes away in mid-run", async () => {
     const { promise: reached, resolve } = Promise.withResolvers<void>();
     const pipeline = new FakePipeline({
       beforeStep: () => {
@@ -198,7 +198,7 @@ describe("createApp()", () => {
     await reader.cancel();
   });
 
-  it("half of a surrogate pair is drawn as U+FFFD, wherever it stands", async () => {
+  it("draws half of a surrogate pair as U+FFFD, wherever it stands", async () => {
     const pipeline = new FakePipeline();
     const { app, worker, post } = start(pipeline);
     await using _worker = worker;
@@ -257,7 +257,7 @@ describe("createApp()", () => {
     assert.deepEqual([started > 0, running.size], [true, 0]);
   });
 
-  it("every answer has its request's id, refusals and failures too", async () => {
+  it("puts the request's id on every answer, refusals and failures too", async () => {
     const { get } = startEdge("http://127.0.0.1:9");
     for (const path of ["/", "/docs", "/healthz", "/nowhere", "/v1/jobs/job_1", "/v1/models"]) {
       const { status, headers } = await get(path, { "x-request-id": "request-1" });
@@ -265,7 +265,7 @@ describe("createApp()", () => {
     }
   });
 
-  it("x-request-id is the client's if it is one, else drawn", async () => {
+  it("keeps the client's x-request-id if it is valid, and draws one otherwise", async () => {
     const { worker, get } = start(new FakePipeline());
     await using _worker = worker;
     const answered = async (given: string) =>

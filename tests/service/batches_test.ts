@@ -111,7 +111,7 @@ describe("batches", { skip: skipWithout("redis-server") }, () => {
     assert.equal(output.bytes, (await (await client.files.content(output.id)).bytes()).length);
   });
 
-  it("a file that is no batch fails it, and says in which lines", async () => {
+  it("a batch fails when its file has faulty lines, and names them", async () => {
     const batch = await ended(
       (await createBatch([
         { custom_id: "a", body: { prompt: "x" } },

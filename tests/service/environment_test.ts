@@ -27,7 +27,7 @@ describe("environment", () => {
     }
   });
 
-  it("a port in use, and a wrong variable, are one line", async () => {
+  it("the edge ends with one line for a port in use or a wrong variable", async () => {
     using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
     const port = String(listener.addr.port);
     const inUse = new RegExp(

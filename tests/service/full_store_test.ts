@@ -69,7 +69,7 @@ describe("a full store", { skip: WITHOUT_REDIS }, () => {
     assert.equal((await runs.brief("run"))?.state, "open");
   });
 
-  it("a list costs what it returns, however many jobs its owner has", async () => {
+  it("reads only the jobs that a list returns", async () => {
     const { jobs, add } = jobsOf(new RedisStateStore(link));
     const facts = { prompt: "A".repeat(20_000) };
     await Promise.all(Array.from({ length: 10 }, (_, index) => add("few", index, facts)));
@@ -93,7 +93,7 @@ describe("a full store", { skip: WITHOUT_REDIS }, () => {
     READONLY: () => redis.redis.replicaof("127.0.0.1", 1),
   };
   for (const [refusal, refuse] of Object.entries(refusals)) {
-    it(`${refusal}: reads go on, pictures are made, jobs are 503, until writes are taken again`, async () => {
+    it(`${refusal}: answers reads, makes pictures and refuses jobs with 503, until the store takes writes again`, async () => {
       const state = new FallbackStateStore({ shared: new RedisStateStore(link), log });
       const results = new RedisResultStore({ link, log });
       const { worker, ask, generate, jobUntil } = startJobs(new FakePipeline(), {
@@ -122,7 +122,7 @@ describe("a full store", { skip: WITHOUT_REDIS }, () => {
     });
   }
 
-  it("an owner's jobs have a bound, so that others have room", async () => {
+  it("bounds an owner's jobs, so that others have room", async () => {
     const state = new RedisStateStore(link);
     const entry = { agenda: "jobs", list: "jobs:greedy:video", ttlMs: 60_000, max: 3 };
     const enter = (member: string) => state.enter({ ...entry, key: `job:${member}`, member }, "{}");
@@ -130,7 +130,7 @@ describe("a full store", { skip: WITHOUT_REDIS }, () => {
     assert.deepEqual(entered.sort(), ["entered", "entered", "entered", "full", "full"]);
   });
 
-  it("an edge says at its start which policy gives promises up", async () => {
+  it("an edge warns at its start of a policy that evicts promises", async () => {
     const warnings: string[] = [];
     const told = async (policy: string, maxmemory: string) => {
       await redis.redis.config("SET", "maxmemory-policy", policy);

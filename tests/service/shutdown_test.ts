@@ -13,7 +13,7 @@ const LISTENING = /"message":"listening","url":"([^"]+)"/;
 const RUN = { model: "models/emoji", prompt: "red heart", spectrum: { method: "none" as const } };
 
 describe("shutdown", () => {
-  it("SIGTERM: the worker refuses new runs, finishes the current one and ends with 0", async () => {
+  it("the worker refuses new runs after SIGTERM, finishes the current one and ends with 0", async () => {
     await using worker = await startTask("worker", { args: ["--port", "0"], until: LISTENING });
     const client = new WorkerClient({ url: worker.found });
     const current = await client.submit({ ...RUN, seed: 1, steps: 60 });
@@ -37,7 +37,7 @@ describe("shutdown", () => {
     assert.equal((await worker.process.status).code, 0);
   });
 
-  it("SIGINT: `deno task start` ends edge and worker in the middle of a run", async () => {
+  it("`deno task start` ends edge and worker in the middle of a run after SIGINT", async () => {
     const service = await startService();
     const response = await fetch(`${service.url}/v1/images/generations`, {
       method: "POST",
@@ -89,7 +89,7 @@ describe("shutdown", () => {
     assert.equal(ended?.code, 0);
   });
 
-  it("a worker that cannot start takes `deno task start` with it", async () => {
+  it("`deno task start` ends when the worker cannot start", async () => {
     await assert.rejects(
       startTask("start", {
         args: ["--port", "0", "--models", "/nowhere"],

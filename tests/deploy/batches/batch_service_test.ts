@@ -93,7 +93,7 @@ describe("a batch service", { skip: WITHOUT_REDIS }, () => {
     assert.deepEqual(expiring.closed, [{ charged: { id, holder, counter }, made: 0 }]);
   });
 
-  it("an edge that dies as it has begun a batch: the batch's pictures stay counted until its end", async () => {
+  it("keeps a batch's pictures counted until its end when the edge that began it dies", async () => {
     let now = 0;
     const store = new MemoryKeyStore({ now: () => now });
     const limits = new KeyLimits({ store, log: () => {} });
@@ -116,7 +116,7 @@ describe("a batch service", { skip: WITHOUT_REDIS }, () => {
     assert.equal(await batches.redis.exists("spectrum:batches:owed"), 0);
   });
 
-  it("a process that hears late that a batch has begun leaves the count of its end as it is", async () => {
+  it("keeps the final count when a process hears late that the batch has begun", async () => {
     const store = new MemoryKeyStore();
     const limits = new KeyLimits({ store, log: () => {} });
     await using keeper = batches.openKeeper(limits);
@@ -159,7 +159,7 @@ describe("a batch service", { skip: WITHOUT_REDIS }, () => {
     ]);
   });
 
-  it("a request whose lease ran out is made again, and has one end", async () => {
+  it("makes a request again when its lease has run out, and ends it once", async () => {
     const { id } = await batches.addBatch("k", 1);
     const slow = await until(() => batches.queue.take(1));
     await using _puller = batches.openPuller(() => picture());
@@ -184,7 +184,7 @@ describe("a batch service", { skip: WITHOUT_REDIS }, () => {
     assert.deepEqual([batch.request_counts.completed, batch.request_counts.failed, asked], [1, 1, [11, 4]]);
   });
 
-  it("a full Redis: pictures wait for room and none is lost; a cancelled batch ends all the same", async () => {
+  it("holds pictures until a full Redis has room and loses none; a cancelled batch ends all the same", async () => {
     const kept = await batches.addBatch("a", 30);
     const dropped = await batches.addBatch("b", 30);
     let made = 0;
@@ -231,7 +231,7 @@ describe("a batch service", { skip: WITHOUT_REDIS }, () => {
     await batches.addBatch("b", 100);
   });
 
-  it("one key's files and promised results leave room to others, until it deletes some or they end", async () => {
+  it("refuses a key more files and results than its share, until it deletes some or they end", async () => {
     const full = (status: number) => (error: unknown) =>
       error instanceof ApiError && error.code === "batches_full" && error.status === status;
     const bytes = toBytes("x".repeat(900_000));
@@ -253,7 +253,7 @@ describe("a batch service", { skip: WITHOUT_REDIS }, () => {
     assert.ok((await batches.redis.zcard("spectrum:batches:held:a")) > ids.length);
   });
 
-  it("what a batch was promised is its key's until its end, and then what it has", async () => {
+  it("counts a batch's promised results for its key, and only its actual results after the end", async () => {
     const held = async () => {
       const members = await batches.redis.zrange("spectrum:batches:held:k", "0", "-1") as string[];
       return new Map(members.map((member) => member.split(":") as [string, string]));
@@ -279,7 +279,7 @@ describe("a batch service", { skip: WITHOUT_REDIS }, () => {
     assert.deepEqual(lines.map(({ custom_id }) => custom_id), ["0", "1", "2", "3", "4"]);
   });
 
-  it("one look ends however many batches were cancelled, one with a lost file too", async () => {
+  it("ends all cancelled batches in one look, one with a lost file too", async () => {
     const ids: string[] = [];
     for (let i = 0; i < 12; i++) ids.push((await batches.addBatch("k", 2)).id);
     const lost = (await batches.store.batch("k", ids[3]!)).input_file_id;
@@ -307,7 +307,7 @@ describe("a batch service", { skip: WITHOUT_REDIS }, () => {
     assert.equal(await batches.redis.exists(`spectrum:batches:content:${input_file_id}`), 0);
   });
 
-  it("a page of a list reads as many records as it shows, of however many", async () => {
+  it("reads only the records that a page of a list shows", async () => {
     const input_file_id = await batches.addFile("k", 1);
     for (let i = 0; i < 300; i++) await batches.addBatch("k", 1, { input_file_id });
     for (let i = 0; i < 100; i++) await batches.addFile("k", 1);

@@ -104,7 +104,7 @@ describe("fp8 weights", () => {
     }
   }
 
-  it("go straight to 8 bits, with their scale", async () => {
+  it("convert straight to 8 bits, with their scale", async () => {
     const finite = EVERY.map((bits) => (bits & 127) < 120 ? bits : 0);
     write({ "x.weight": matrix("float8_e4m3fn", finite), "x.scale_weight": scale() });
     const entry = readTensors(path).get("x.weight")!;
@@ -128,7 +128,7 @@ describe("fp8 weights", () => {
     }
   });
 
-  it("may be a table of which rows are looked up", async () => {
+  it("serve as a table whose rows are looked up", async () => {
     write({ "x.weight": matrix("float8_e5m2"), "x.scale_weight": scale() });
     for (const factor of [undefined, 0.0123]) {
       const { scale: _, ...entry } = readTensors(path).get("x.weight")!;

@@ -115,7 +115,7 @@ describe("SeparateBranches with Z-Image, whose guidance ends in mid-run", () => 
   const poison = prompt(40, new Float32Array(40 * config.capFeatDim).fill(NaN));
   const GUIDED_STEPS = 6;
 
-  it("no forecast reads another branch's features, before guidance ends or after", async () => {
+  it("never forecasts from another branch's features, before guidance ends or after", async () => {
     using runtime = Runtime.open();
     using stack = new DisposableStack();
     const graphs = buildGraphs();

@@ -73,7 +73,7 @@ describe("ModelPool", () => {
     assert.equal(lease.pipeline, opened[2]);
   });
 
-  it("an idle model is unloaded and completes requests all the same", async () => {
+  it("unloads an idle model and completes its requests all the same", async () => {
     const clock = new FakeClock();
     const { pool, opened } = poolOf(["a"], { idleMs: 1000, clock });
     (await pool.lease("a"))[Symbol.dispose]();

@@ -210,7 +210,7 @@ describe("createWorkerApp()", () => {
     assert.equal((await eventsOf(client, first.id)).at(-1)?.type, "completed");
   });
 
-  it("a run that nobody follows is cancelled, one that is followed is not", async () => {
+  it("cancels a run that nobody follows and no other run", async () => {
     const steps = gate();
     const clock = new FakeClock();
     await using worker = startTestWorker([new FakePipeline(steps)], { unwatchedMs: 1000, clock });
@@ -237,7 +237,7 @@ describe("createWorkerApp()", () => {
     steps.pass();
   });
 
-  it("a pipeline that fails says nothing of itself to the client, all to the log", async () => {
+  it("hides a pipeline's failure from the client and writes it to the log", async () => {
     const pipeline = new FakePipeline({
       beforeStep: () => {
         throw new Error("secret: /root/models/x");
@@ -252,7 +252,7 @@ describe("createWorkerApp()", () => {
     assert.match(JSON.stringify(worker.logged), /secret/);
   });
 
-  it("HEAD of events tells what they are and follows nothing", async () => {
+  it("HEAD of events answers with headers and follows no run", async () => {
     const clock = new FakeClock();
     await using worker = startTestWorker([new FakePipeline({ beforeStep: forever })], { clock });
     const client = new WorkerClient({ url: worker.url });
@@ -305,7 +305,7 @@ describe("createWorkerApp()", () => {
     for (const block of text.split("\n\n").slice(0, -1)) assert.match(block, /^data: /m);
   });
 
-  it("GET /readyz and POST /runs say so while the worker drains", async () => {
+  it("GET /readyz and POST /runs report it while the worker drains", async () => {
     const steps = gate();
     await using worker = startTestWorker([new FakePipeline(steps)]);
     const client = new WorkerClient({ url: worker.url });

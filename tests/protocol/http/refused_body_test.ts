@@ -18,7 +18,7 @@ describe("a body that is refused", () => {
     "nobody reads": { path: "/nowhere", length: BYTES },
   };
   for (const [name, sent] of Object.entries(cases)) {
-    it(`that ${name}: a client that sends all before it reads is told`, async () => {
+    it(`tells a client that sends all before it reads: ${name}`, async () => {
       await using server = serve();
       const answer = await sendAll(server.port, sent);
       assert.match(answer, /^HTTP\/1.1 4(13|00|04) /);

@@ -47,7 +47,7 @@ async function send(app: Hono, { url, ...init }: Call): Promise<string> {
 }
 
 describe("requireSignature()", () => {
-  it("signed calls reach their handlers with their bodies", async () => {
+  it("passes signed calls on with their bodies", async () => {
     const app = guarded();
     assert.equal(await send(app, await signed()), BODY);
     assert.equal(
@@ -57,13 +57,13 @@ describe("requireSignature()", () => {
     assert.equal(await send(app, await signed({ method: "DELETE", url: "http://worker/runs/1" })), "deleted");
   });
 
-  it("unsigned calls are refused before their bodies are read", async () => {
+  it("refuses unsigned calls before it reads their bodies", async () => {
     const body = new ReadableStream({ pull: () => assert.fail("the body was read") }, { highWaterMark: 0 });
     const response = await guarded().request("http://worker/runs", { method: "POST", body });
     assert.deepEqual([response.status, (await response.json()).error.code], [401, "missing_signature"]);
   });
 
-  it("what operators ask stays open", async () => {
+  it("leaves the operators' routes open", async () => {
     for (const path of ["/healthz", "/readyz", "/metrics"]) {
       assert.equal(
         await send(guarded(), { method: "GET", url: `http://worker${path}`, headers: {} }),
@@ -72,7 +72,7 @@ describe("requireSignature()", () => {
     }
   });
 
-  it("a call altered anywhere is refused", async () => {
+  it("refuses a call that was altered anywhere", async () => {
     const app = guarded();
     const call = await signed();
     const alterations: Partial<Call>[] = [
@@ -98,7 +98,7 @@ describe("requireSignature()", () => {
     assert.equal(await send(app, call), BODY);
   });
 
-  it("each missing header is a call without a signature", async () => {
+  it("treats a call that lacks any of the headers as unsigned", async () => {
     for (const name of Object.values(SIGNATURE_HEADERS)) {
       const call = await signed();
       delete call.headers[name];
@@ -106,21 +106,21 @@ describe("requireSignature()", () => {
     }
   });
 
-  it("another secret is refused", async () => {
+  it("refuses a call that another secret has signed", async () => {
     assert.equal(
       await send(guarded(), await signed({}, { secret: "b".repeat(32) })),
       "401 invalid_signature",
     );
   });
 
-  it("a call is served once", async () => {
+  it("serves a call once", async () => {
     const app = guarded();
     const call = await signed();
     assert.equal(await send(app, call), BODY);
     assert.equal(await send(app, call), "401 replayed_signature");
   });
 
-  it("a replay is refused as long as its timestamp would do", async () => {
+  it("refuses a replay for as long as its timestamp is valid", async () => {
     let now = NOW;
     const app = guarded({ now: () => now });
     // The edge's clock is a minute ahead of ours: good for two.
@@ -141,7 +141,7 @@ describe("requireSignature()", () => {
     }
   });
 
-  it("a full memory refuses rather than forgets", async () => {
+  it("refuses new calls rather than forget old ones when its memory is full", async () => {
     let now = NOW;
     const app = guarded({ now: () => now, nonces: new NonceStore({ capacity: 2, now: () => now }) });
     const call = await signed();
@@ -153,7 +153,7 @@ describe("requireSignature()", () => {
     assert.equal(await send(app, await signed({}, { at: now })), BODY);
   });
 
-  it("a call for one process is refused by another, and by the same one after a restart", async () => {
+  it("refuses a call for another process, and for its own before a restart", async () => {
     const url = "http://worker/runs?a=1";
     const headers = await signRequest(SECRET, {
       method: "POST",

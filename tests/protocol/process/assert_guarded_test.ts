@@ -5,13 +5,13 @@ import { UsageError } from "../../../protocol/process/usage_error.ts";
 import { readWorkerSecret } from "../../../protocol/process/worker_secret.ts";
 
 describe("assertGuarded()", () => {
-  it("loopback needs no secret", () => {
+  it("needs no secret on loopback", () => {
     for (const host of ["127.0.0.1", "127.1.2.3", "localhost", "::1", "[::1]"]) {
       assertGuarded(host, undefined);
     }
   });
 
-  it("any other host does, and the refusal names the remedy", () => {
+  it("needs a secret on any other host, and names the remedy", () => {
     for (
       const host of ["0.0.0.0", "::", "10.0.0.1", "worker.example", "127.0.0.1.example", "localhost.example"]
     ) {
@@ -26,7 +26,7 @@ describe("assertGuarded()", () => {
 });
 
 describe("readWorkerSecret()", () => {
-  it("an empty variable is none, a short one is refused", () => {
+  it("takes an empty variable for none and refuses a short secret", () => {
     const read = (value: string | undefined) => readWorkerSecret(() => value);
     assert.equal(read(undefined), undefined);
     assert.equal(read(""), undefined);

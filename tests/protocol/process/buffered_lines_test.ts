@@ -17,7 +17,7 @@ describe("bufferedLines()", () => {
     assert.deepEqual(written, ["a\nb\nc", "d"]);
   });
 
-  it("what waits when the process exits is written", async () => {
+  it("writes waiting lines when the process exits", async () => {
     const code = `import { bufferedLines } from ${
       JSON.stringify(import.meta.resolve("../../../protocol/process/buffered_lines.ts"))
     };

@@ -28,7 +28,7 @@ function moment(ms = 5): Promise<void> {
 const PONG = () => Response.json([{ result: "PONG" }]);
 
 describe("RedisLink", () => {
-  it("of all calls in an outage one waits for the deadline; a look of its own finds the store back", async () => {
+  it("lets one call of an outage wait for the deadline, and finds the store back by a look of its own", async () => {
     let isSilent = true;
     await using rest = startRest(() => isSilent ? undefined : PONG());
     const link = new RedisLink({ url: rest.url, token: "x", timeoutMs: 300, pauseMs: 200 });
@@ -48,7 +48,7 @@ describe("RedisLink", () => {
     assert.equal(returns, 1);
   });
 
-  it("without anybody who asks nothing goes on, and the next call finds out by itself", async () => {
+  it("does nothing while nobody asks, and the next call finds the store back", async () => {
     let isSilent = true;
     await using rest = startRest(() => isSilent ? undefined : PONG());
     const link = new RedisLink({ url: rest.url, token: "x", timeoutMs: 500, pauseMs: 10 });
@@ -63,7 +63,7 @@ describe("RedisLink", () => {
     assert.equal(rest.commands.length, 2);
   });
 
-  it("a call from before an outage that fails when it is over does not begin another", async () => {
+  it("begins no outage when a call from before the last one fails afterwards", async () => {
     await using rest = startRest(([name]) => name === "get" ? undefined : PONG());
     const link = new RedisLink({ url: rest.url, token: "x", timeoutMs: 200, pauseMs: 20 });
     const first = link.ask((redis) => redis.get("a"));
@@ -75,7 +75,7 @@ describe("RedisLink", () => {
     assert.equal(await link.ping(), true);
   });
 
-  it("a command may wait for the store's return, as long after it went away as it says", async () => {
+  it("lets a command wait for the store's return for as long as the command says", async () => {
     let isAway = true;
     await using rest = startRest(() => isAway ? new Response(null, { status: 502 }) : PONG());
     const link = new RedisLink({ url: rest.url, token: "x", pauseMs: 10 });
@@ -88,7 +88,7 @@ describe("RedisLink", () => {
     await Promise.all([first, second]);
   });
 
-  it("a command waits no longer where nobody had an answer since, however often the store seemed back", async () => {
+  it("ends a command's wait where no call had an answer since, however often the store seemed back", async () => {
     await using rest = startRest(() => new Response(null, { status: 502 }));
     const link = new RedisLink({ url: rest.url, token: "x", pauseMs: 1 });
     await assert.rejects(link.ask((redis) => redis.ping(), { waitMs: 100 }), StoreAwayError);
@@ -116,7 +116,7 @@ describe("RedisLink", () => {
     }
   });
 
-  it("large commands of the same moment go each in a request of its own", async () => {
+  it("sends large commands of one moment in requests of their own", async () => {
     await using rest = startRest(() => Response.json({ result: "x" }));
     const link = new RedisLink({ url: rest.url, token: "x" });
     const ask = (key: string) => link.ask((redis) => redis.get(key), { alone: true });

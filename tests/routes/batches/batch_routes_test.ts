@@ -58,7 +58,7 @@ function startEdge(answer: (call: Called) => Response | undefined, keys: string[
 }
 
 describe("batchRoutes()", () => {
-  it("each plain key is an owner of its own, and so is a machine without keys", async () => {
+  it("treats each plain key, and a machine without keys, as an owner of its own", async () => {
     const { app, ask, calls } = startEdge(() => undefined, ["sk-1", "sk-2"]);
     using _app = app;
     for (const key of ["sk-1", "sk-2", "sk-1"]) {
@@ -88,7 +88,7 @@ describe("batchRoutes()", () => {
     assert.equal(keyless.calls[0]!.tenant, "local");
   });
 
-  it("an order names its batch and what was counted; pictures come back once unless it may have begun", async () => {
+  it("names the batch and its count in an order, and gives pictures back once unless it may have begun", async () => {
     const refusal = (status: number, code: string) =>
       Response.json({ error: { message: "no", type: "t", param: null, code } }, { status });
     const found = (call: Called) => call.path.startsWith("/batches/") ? call : undefined;

@@ -110,7 +110,7 @@ describe("fileRoutes()", () => {
 });
 
 describe("pictureUrl()", () => {
-  it("a picture that the store does not keep is its own address", async () => {
+  it("a picture that the store does not keep becomes a data URL", async () => {
     const { address } = start({ maxBytes: 100 });
     assert.equal(await address(), `data:image/png;base64,${BYTES.toBase64()}`);
   });

@@ -3,13 +3,13 @@ import assert from "node:assert/strict";
 import { publicOrigin } from "../../../routes/files/public_origin.ts";
 
 describe("publicOrigin()", () => {
-  it("the configured address comes before whatever a request names", () => {
+  it("prefers the configured address to the request's", () => {
     for (const url of ["http://evil.example/v1/x", "http://127.0.0.1:8000/v1/x"]) {
       assert.equal(publicOrigin(url, "https://pictures.example/somewhere"), "https://pictures.example");
     }
   });
 
-  it("without one, a request's address is believed where it is a number or this machine", () => {
+  it("believes a request's address without a configured one where it is a number or this machine", () => {
     for (
       const origin of [
         "http://127.0.0.1:8000",

@@ -32,7 +32,7 @@ describe("jobs while the store is away", () => {
     });
   }
 
-  it("how a job is, is not guessed: 503, and its keeper tells nobody that it has failed", async () => {
+  it("answers 503 instead of guessing a job's status, and its keeper reports no failure", async () => {
     let isAway = false;
     const told: string[] = [];
     const receiver = (_url: unknown, { body }: RequestInit = {}) => {
@@ -61,7 +61,7 @@ describe("jobs while the store is away", () => {
     assert.deepEqual(told, ["job.completed"]);
   });
 
-  it("a job is refused before anything is begun; pictures for who waits are made", async () => {
+  it("refuses a job before anything begins, and makes pictures for clients that wait", async () => {
     const { worker, generate } = startAway(() => true);
     await using _worker = worker;
     const refused = await generate({ background: true, seed: 1 });

@@ -12,7 +12,7 @@ import { counterOf, eventsOf, held, startJobs } from "./jobs.ts";
 import { until } from "../../until.ts";
 
 describe("jobs", () => {
-  it("background: true answers 202 at once, and the result is that of a plain request", async () => {
+  it("background: true answers 202 at once and leads to a plain request's result", async () => {
     const { pipeline, go } = held();
     const { worker, ask, generate, jobUntil } = startJobs(pipeline);
     await using _worker = worker;
@@ -32,7 +32,7 @@ describe("jobs", () => {
     assert.equal((await ask("GET", "/jobs/job_00000000000000000000000000000000")).status, 404);
   });
 
-  it("Prefer: respond-async says that it was obeyed", async () => {
+  it("Prefer: respond-async answers 202 and confirms the preference", async () => {
     const { worker, generate, jobUntil } = startJobs(new FakePipeline());
     await using _worker = worker;
     const answer = await generate({}, { headers: { prefer: "wait=5, respond-async" } });
@@ -167,7 +167,7 @@ describe("jobs", () => {
     assert.equal(await keyStore.used(counterOf(record)), 3);
   });
 
-  it("an edge without a keeper leaves jobs to those that have what their end takes", async () => {
+  it("an edge without a keeper leaves a job's end to edges that have one", async () => {
     const state = new MemoryStateStore();
     const { worker, generate, jobUntil } = startJobs(new FakePipeline(), { state, keeper: false });
     await using _worker = worker;
@@ -177,7 +177,7 @@ describe("jobs", () => {
     assert.deepEqual(await state.claimDue(AGENDA, { leaseMs: 1, limit: 1 }), [id]);
   });
 
-  it("a webhook is told the end, again until it takes it, with a signature that OpenAI's client accepts", async () => {
+  it("a webhook receives the end, repeated until it accepts, with a signature that OpenAI's client verifies", async () => {
     const secret = `whsec_${crypto.getRandomValues(new Uint8Array(24)).toBase64()}`;
     const told: { body: string; headers: Headers }[] = [];
     const receiver = async (_url: URL | RequestInfo, init?: RequestInit) => {
@@ -202,7 +202,7 @@ describe("jobs", () => {
       assert.deepEqual([answer.status, (await answer.json()).error.param], [400, "webhook"]);
     }
   });
-  it("a video's webhook is told with OpenAI's event types", async () => {
+  it("a video's webhook receives OpenAI's event types", async () => {
     const secret = `whsec_${crypto.getRandomValues(new Uint8Array(24)).toBase64()}`;
     const told: { body: string; headers: Headers }[] = [];
     const receiver = async (_url: URL | RequestInfo, init?: RequestInit) => {
@@ -272,7 +272,7 @@ describe("jobs", () => {
 });
 
 describe("polling", () => {
-  it("a job's result is read for who asks for it anew, not to say how it is", async () => {
+  it("reads a job's result only for a caller that asks for the result", async () => {
     let reads = 0;
     class Runs extends MemoryRunLog {
       override last = (id: string) => (reads++, super.last(id));

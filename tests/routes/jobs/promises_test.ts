@@ -15,7 +15,7 @@ import { counterOf, eventsOf, held, startJobs } from "./jobs.ts";
 import { until } from "../../until.ts";
 
 describe("promises", () => {
-  it("one Idempotency-Key is one seed and one job, at edges whose stores know nothing of each other", async () => {
+  it("gives one Idempotency-Key one seed and one job at edges whose stores do not know each other", async () => {
     const ask = async (fields: object = {}) => {
       const { worker, generate } = startJobs(new FakePipeline(), { state: new MemoryStateStore() });
       await using _worker = worker;
@@ -72,7 +72,7 @@ describe("promises", () => {
     assert.deepEqual([pipeline.stepsBegun, await keyStore.used(counterOf(record))], [5, 5]);
   });
 
-  it("counted is what was delivered: a stream that fails after its first picture, a job that is cancelled", async () => {
+  it("counts delivered pictures only: of a stream that fails after its first, of a cancelled job", async () => {
     let begun = 0;
     const [seen, cancelled] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
     const pipeline = new FakePipeline({
@@ -104,7 +104,7 @@ describe("promises", () => {
     cancelled.resolve();
   });
 
-  it("a job that was answered 'cancelled' is never anything else, whoever saw it end meanwhile", async () => {
+  it("never changes a job's status after it was answered as cancelled", async () => {
     const state = new MemoryStateStore();
     const { pipeline, go } = held();
     const { worker, ask, generate } = startJobs(pipeline, { state });
@@ -125,7 +125,7 @@ describe("promises", () => {
     assert.equal((await (await ask("GET", `/jobs/${id}`)).json()).status, "cancelled");
   });
 
-  it("a keeper that dies once an end is noted leaves its webhook to the next, who tells it once", async () => {
+  it("sends a webhook once when its keeper dies after the end was noted", async () => {
     let passed = 0;
     let ends = 0;
     class State extends MemoryStateStore {
@@ -153,7 +153,7 @@ describe("promises", () => {
     assert.deepEqual(told, ["job.completed"]);
   });
 
-  it("an edge whose clock is ahead has its jobs looked after at once: times are the store's", async () => {
+  it("takes times from the store, so that an edge whose clock is ahead keeps its jobs", async () => {
     const state = new MemoryStateStore();
     const jobs = new Jobs({ source: undefined as never, state, now: () => Date.now() + 600_000 });
     const id = `job_${"1".repeat(32)}`;
@@ -172,7 +172,7 @@ describe("promises", () => {
     assert.equal((await jobs.list({ tenant: "t", kind: "video" }, { limit: 9 })).length, 1);
   });
 
-  it("a store whose answer is lost as it records a job: the job's repetition finds its runs going on", async () => {
+  it("a repetition finds the runs of a job whose recording was answered to nobody", async () => {
     let enters = 0;
     class State extends MemoryStateStore {
       override async enter(...args: Parameters<MemoryStateStore["enter"]>) {
@@ -219,7 +219,7 @@ describe("promises", () => {
     await jobUntil(id, "completed");
   });
 
-  it("an edge that was stopped as it was to tell a webhook tells nothing that another has told", async () => {
+  it("an edge that was stopped before a webhook repeats no webhook of another edge", async () => {
     let passed = 0;
     let looks = 0;
     const [stopped, goOn] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
@@ -253,7 +253,7 @@ describe("promises", () => {
     assert.deepEqual(told, ["job.completed"]);
   });
 
-  it("an edge that dies between counting and recording a job: its pictures are given back", async () => {
+  it("gives pictures back when an edge dies between counting and recording a job", async () => {
     let now = 0;
     const keyStore = new MemoryKeyStore({ now: () => now });
     class State extends MemoryStateStore {

@@ -7,7 +7,7 @@ import { counterOf, held, startJobs } from "./jobs.ts";
 import { until } from "../../until.ts";
 
 describe("repetitions", () => {
-  it("Idempotency-Key: a repetition of what was refused for its quota is refused as well", async () => {
+  it("refuses a repetition of a request that was refused for its quota", async () => {
     const { worker, generate, keyStore } = startJobs(new FakePipeline());
     await using _worker = worker;
     const { key, record } = await drawTestKey({ pictures_per_month: 2 });
@@ -24,7 +24,7 @@ describe("repetitions", () => {
     assert.equal(await ask(1, "c"), 429);
   });
 
-  it("Idempotency-Key: the same request is made once, another one is refused", async () => {
+  it("makes one request per Idempotency-Key and refuses another request with it", async () => {
     const pipeline = new FakePipeline();
     const { worker, generate } = startJobs(pipeline);
     await using _worker = worker;

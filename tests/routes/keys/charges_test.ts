@@ -46,7 +46,7 @@ function contract(open: () => CounterStore): void {
     assert.equal(await used(), 2);
   });
 
-  it("what was not delivered is given back, and the limit holds meanwhile", async () => {
+  it("gives undelivered pictures back, and holds the limit meanwhile", async () => {
     const { charge, settle, used } = start();
     assert.equal((await charge("a", 6)).ok, false);
     await charge("a", 5);
@@ -61,7 +61,7 @@ function contract(open: () => CounterStore): void {
     assert.equal(await used(), 5);
   });
 
-  it("'all' ends every holder: a job has ended", async () => {
+  it("'all' ends every holder, as the job has ended", async () => {
     const { charge, settle, used } = start();
     await Promise.all([charge("first", 4), charge("twin", 4)]);
     await settle("first", [], "all");
@@ -99,7 +99,7 @@ function contract(open: () => CounterStore): void {
     assert.equal(await used(), 1);
   });
 
-  it("what was made without places counts once, however often it is said", async () => {
+  it("counts pictures without places once, however often they are reported", async () => {
     const { charge, settle, used } = start();
     await charge("batch", 5);
     for (const made of [2, 3, 2]) await settle("batch", [], "all", made);
@@ -137,7 +137,7 @@ describe("KeyLimits", () => {
     assert.ok(await ask(first!));
   });
 
-  it("what was delivered while the store was away is counted when it is back", async () => {
+  it("counts deliveries of the store's absence when the store is back", async () => {
     let isAway = true;
     const { store } = interruptible(new MemoryKeyStore(), () => isAway);
     const limits = new KeyLimits({ store, log: () => {}, patienceMs: 0 });

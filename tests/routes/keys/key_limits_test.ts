@@ -150,7 +150,7 @@ describe("KeyLimits", () => {
     }
   });
 
-  it("null is no limit, and 0 pictures are none", async () => {
+  it("treats null as no limit and 0 as no pictures", async () => {
     const { instance, asked } = start("2026-03-01T10:00:00Z");
     const limits = instance();
     const free = (await drawTestKey()).record;

@@ -35,7 +35,7 @@ describe("apiHeaders()", () => {
     }
   });
 
-  it("no other origin is named unless configured", async () => {
+  it("names no other origin unless it is configured", async () => {
     const answer = await appWith()(ORIGIN, "OPTIONS");
     assert.equal(answer.status, 401);
     assert.equal(answer.headers.get("access-control-allow-origin"), null);

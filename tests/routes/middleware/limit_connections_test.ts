@@ -7,7 +7,7 @@ import { handleError } from "../../../protocol/http/handle_error.ts";
 import { limitConnections } from "../../../routes/middleware/limit_connections.ts";
 
 describe("limitConnections()", () => {
-  it("a key has so many requests under way, until their answers are sent; others have their own", async () => {
+  it("bounds each key's requests under way, until their answers are sent", async () => {
     const app = new Hono<Environment>();
     app.use(async (c, next) => {
       const id = c.req.header("key");
@@ -40,7 +40,7 @@ describe("limitConnections()", () => {
     ]);
   });
 
-  it("a ticket, which admits whoever holds it, has no more", async () => {
+  it("gives a ticket no more room, as it admits whoever holds it", async () => {
     const app = new Hono<Environment>();
     app.use(limitConnections(2));
     app.get("/", (c) => c.text("ok"));

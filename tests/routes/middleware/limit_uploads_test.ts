@@ -37,7 +37,7 @@ function start() {
 }
 
 describe("limitUploads()", () => {
-  it("a key has so many bytes in hand, and leaves room for others", async () => {
+  it("bounds the bytes that one key has in hand, and leaves room for others", async () => {
     const { send, release, inHand } = start();
     const sent = [send("a", 4 * MB), send("a", 4 * MB), send("b", 8 * MB)];
     assert.equal(await send("a", 4 * MB), "too_many_uploads");
@@ -53,7 +53,7 @@ describe("limitUploads()", () => {
     assert.equal(await again, 200);
   });
 
-  it("a body without a length counts as the longest that it may be", async () => {
+  it("counts a body without a length as the longest allowed", async () => {
     const { send, release } = start();
     const form = send("a", undefined);
     assert.equal(await send("a", undefined), "too_many_uploads");
@@ -63,7 +63,7 @@ describe("limitUploads()", () => {
     assert.deepEqual(await Promise.all([form, json]), [200, 200]);
   });
 
-  it("a length that no body may have takes nobody's room", async () => {
+  it("takes no room for a length that no body may have", async () => {
     const { send, release } = start();
     const endless = send("a", 10 ** 15);
     const other = send("a", 8 * MB);

@@ -7,7 +7,7 @@ import type { KeyRecord } from "../../../routes/keys/key_store.ts";
 import { logRequests } from "../../../routes/middleware/log_requests.ts";
 
 describe("logRequests()", () => {
-  it("every line of a request has its id and that of its key, never the key", async () => {
+  it("writes the request's and the key's id on every line, never the key", async () => {
     const lines: { message: string; fields: Record<string, unknown> | undefined }[] = [];
     const app = new Hono<Environment>();
     app.use(requestId(), logRequests((_level, message, fields) => void lines.push({ message, fields })));

@@ -63,7 +63,7 @@ describe("names and sizes that apps have built in", () => {
     }
   });
 
-  it("a transparent background is answered with an opaque picture whose receipt says so", async () => {
+  it("answers a transparent background with an opaque picture whose receipt says so", async () => {
     const { worker, generate } = start();
     await using _worker = worker;
     const { status, body } = await generate({ background: "transparent", seed: 3 });

@@ -7,7 +7,7 @@ import * as samplerTable from "../../../routes/page/browser/sampler_table.js";
 const app = pageRoutes();
 
 describe("ASSETS", () => {
-  it("ASSETS has every file of browser/, and the page names no other", () => {
+  it("ASSETS contains every file of browser/, and the page names no other", () => {
     const folder = new URL("../../../routes/page/browser/", import.meta.url);
     const files = [...Deno.readDirSync(folder)].map(({ name }) => name)
       .filter((name) => name !== "deno.json" && !name.endsWith(".d.ts"));

@@ -35,7 +35,7 @@ describe("the page's plan", () => {
     }
   });
 
-  it("METHOD_OPTIONS has the sampler's defaults", () => {
+  it("METHOD_OPTIONS contains the sampler's defaults", () => {
     for (const [method, { method: _, ...options }] of Object.entries(SAMPLER_DEFAULTS)) {
       const { defaults } = METHOD_OPTIONS[method as keyof typeof METHOD_OPTIONS];
       const renamed = Object.entries(options).map(([name, value]) => [snakeCase(name), value]);

@@ -107,7 +107,7 @@ describe("WorkerClient", () => {
     assert.equal(error.code, "worker_unavailable");
   });
 
-  it("a worker that hangs is given up after a moment, whatever it is asked", async () => {
+  it("gives up a worker that hangs after a moment, whatever the call", async () => {
     await using server = Deno.serve(
       { hostname: "127.0.0.1", port: 0, onListen() {} },
       (request) => new Promise((_, reject) => request.signal.addEventListener("abort", reject)),

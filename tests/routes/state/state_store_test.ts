@@ -113,7 +113,7 @@ describe("RedisStateStore", { skip: WITHOUT_REDIS }, () => {
   after(() => redis[Symbol.asyncDispose]());
   contract(() => new RedisStateStore(new RedisLink(redis)));
 
-  it("what is promised ends in time, but has no expiry by which a full store could choose it", async () => {
+  it("ends promises in time, without an expiry by which a full store could evict them", async () => {
     const state = new RedisStateStore(new RedisLink(redis));
     const entry = { key: "job:promised", member: "promised", agenda: "promised", list: "promised:list" };
     await state.enter({ ...entry, ttlMs: 1 }, "job");

@@ -64,7 +64,7 @@ const refused = (status: number, param?: string) => (error: unknown) =>
   (param === undefined || error.param === param);
 
 describe("videoRoutes()", () => {
-  it("create, poll, download: a video as long as OpenAI's seconds say", async () => {
+  it("creates, polls and downloads a video as long as OpenAI's seconds say", async () => {
     const { worker, create, poll, client } = start();
     await using _worker = worker;
     const created = await create({ seconds: "4", size: "32x16", seed: 7 });
@@ -86,7 +86,7 @@ describe("videoRoutes()", () => {
     }
   });
 
-  it("content comes whole, in ranges, or not at all to who has it; with a thumbnail and a spritesheet", async () => {
+  it("serves content whole, in ranges, or as 304 to a client that has it; with a thumbnail and a spritesheet", async () => {
     const { worker, create, poll, request } = start();
     await using _worker = worker;
     const { id } = await poll((await create({ seed: 1 })).id);
@@ -109,7 +109,7 @@ describe("videoRoutes()", () => {
     assert.deepEqual([unknown.status, (await unknown.json()).error.param], [400, "variant"]);
   });
 
-  it("the same video is made once: joined while it is made, from the store afterwards", async () => {
+  it("makes the same video once: a second request joins it, a later one reads the store", async () => {
     const { pipeline, worker, create, poll } = start();
     await using _worker = worker;
     const fields = { seed: 3, num_frames: 9, fps: 4 };
@@ -140,7 +140,7 @@ describe("videoRoutes()", () => {
     assert.deepEqual([page.data.map(({ id }) => id), page.has_more], [[ids[2], ids[3]], true]);
   });
 
-  it("delete cancels a run within a step, and the video is gone", async () => {
+  it("deletes a video and cancels its run within a step", async () => {
     const waiting = Promise.withResolvers<void>();
     const { pipeline, worker, create, client } = start({
       beforeStep: () => {

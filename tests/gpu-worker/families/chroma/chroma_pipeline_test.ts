@@ -1,34 +1,22 @@
 // Compares our Chroma pipeline with diffusers' ChromaPipeline: text, and every recorded call from prompt to
 // picture; batches, settings, rejected checkpoints.
-import { after, before, describe, it } from "@std/testing/bdd";
+import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { encodeChromaPrompt } from "../../../../gpu-worker/families/chroma/encode_chroma_prompt.ts";
 import type { ChromaCheckpoint } from "../../../../gpu-worker/families/chroma/chroma_checkpoint.ts";
 import { createBatch } from "../../../../gpu-worker/denoiser/picture_batch.ts";
 import { describeModel } from "../../../../gpu-worker/model/describe_model.ts";
-import { openPipeline } from "../../../../gpu-worker/model/open_pipeline.ts";
-import { readModel } from "../../../../gpu-worker/model/read_model.ts";
-import type { Pipeline } from "../../../../gpu-worker/pipeline/pipeline.ts";
 import { completeRequest } from "../../../../gpu-worker/request/complete_request.ts";
 import { Runtime } from "../../../../gpu-worker/runtime/mod.ts";
 import { openTokenizer } from "../../../../gpu-worker/text/tokenizer/tokenizer.ts";
 import { goldenPath, loadGoldens, maxError } from "../../../goldens/golden.ts";
-import { ChangedCheckpoint, type CheckpointChanges } from "../../pipeline/changed_checkpoint.ts";
-import { assertReference, generateReference, referenceCalls } from "../../pipeline/reference_call.ts";
+import { ChangedCheckpoint } from "../../pipeline/changed_checkpoint.ts";
+import { referenceCases } from "../../pipeline/reference_cases.ts";
+import { type RefusedCheckpoint, refusedCheckpoints } from "../../pipeline/refused_checkpoints.ts";
 
 for (const [name, maxSequenceLength] of [["chroma/tiny-hd", 40], ["chroma/tiny-shift", 32]] as const) {
   describe(`ChromaPipeline.generate() on ${name}`, () => {
-    const goldens = loadGoldens(name);
-    let pipeline: Pipeline;
-    before(async () => {
-      pipeline = await openPipeline(goldenPath(name));
-    });
-    after(() => pipeline[Symbol.dispose]());
-
-    for (const [id, call] of referenceCalls(name)) {
-      it(`gives diffusers' latents for ${id}`, async () =>
-        assertReference(await generateReference(pipeline, call), { id, goldens }));
-    }
+    const pipeline = referenceCases(name);
 
     it("gives a picture of a batch the latents that it has alone", async () => {
       const requests = ["a red heart", "two cats and three dogs"].map((prompt, seed) =>
@@ -40,15 +28,15 @@ for (const [name, maxSequenceLength] of [["chroma/tiny-hd", 40], ["chroma/tiny-s
           height: 40,
           maxSequenceLength,
           sampler: { method: "spectrum", warmupSteps: 3 },
-        }, pipeline.description)
+        }, pipeline().description)
       );
       const places = createBatch(2);
       const together = await Promise.all(requests.map(async (request, i) => {
         using place = places[i]!;
-        return await pipeline.generate(request, { batch: place });
+        return await pipeline().generate(request, { batch: place });
       }));
       for (const [i, { latents }] of together.entries()) {
-        const alone = await pipeline.generate(requests[i]!);
+        const alone = await pipeline().generate(requests[i]!);
         assert.ok(maxError(latents.data, alone.latents.data) <= 1e-5);
       }
     });
@@ -85,7 +73,7 @@ describe("readChromaCheckpoint()", () => {
     assert.deepEqual([own.steps, own.guidanceScale], [40, 3]);
   });
 
-  const REFUSED: [changes: CheckpointChanges, message: RegExp][] = [
+  const REFUSED: RefusedCheckpoint[] = [
     [
       { index: { text_encoder: ["transformers", "UMT5EncoderModel"] } },
       /'text_encoder' must be T5EncoderModel.*UMT5EncoderModel$/,
@@ -97,10 +85,5 @@ describe("readChromaCheckpoint()", () => {
     [{ transformer: { guidance_embeds: true } }, /'guidance_embeds'/],
     [{ scheduler: { _class_name: "FlowMatchEulerDiscreteScheduler", surprise: 1 } }, /'surprise'/],
   ];
-  for (const [changes, message] of REFUSED) {
-    it(`refuses ${JSON.stringify(changes)}`, () => {
-      using checkpoint = new ChangedCheckpoint(goldenPath("chroma/tiny-hd"), changes);
-      assert.throws(() => readModel(checkpoint.folder), { message });
-    });
-  }
+  refusedCheckpoints(goldenPath("chroma/tiny-hd"), REFUSED);
 });

@@ -1,6 +1,6 @@
 // Compares our FLUX.2 pipeline with diffusers' Flux2KleinPipeline: prompts, the VAE, every recorded call; rules,
 // rejected checkpoints.
-import { after, before, describe, it } from "@std/testing/bdd";
+import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { Checkpoint } from "../../../../gpu-worker/checkpoint/checkpoint.ts";
 import { empiricalMu } from "../../../../gpu-worker/families/flux2/empirical_mu.ts";
@@ -10,9 +10,7 @@ import {
   flux2VaeDecoderGraph,
   parseFlux2VaeConfig,
 } from "../../../../gpu-worker/families/flux2/flux2_vae.ts";
-import { openPipeline } from "../../../../gpu-worker/model/open_pipeline.ts";
 import { readModel } from "../../../../gpu-worker/model/read_model.ts";
-import type { Pipeline } from "../../../../gpu-worker/pipeline/pipeline.ts";
 import { completeRequest } from "../../../../gpu-worker/request/complete_request.ts";
 import { Runtime } from "../../../../gpu-worker/runtime/mod.ts";
 import { openTokenizer } from "../../../../gpu-worker/text/tokenizer/tokenizer.ts";
@@ -21,8 +19,8 @@ import { component } from "../../graph/component.ts";
 import { goldenArray } from "../../graph/float_array.ts";
 import { refusalCases, type RefusedOption } from "../../graph/refusal.ts";
 import { runGraph } from "../../graph/run_graph.ts";
-import { ChangedCheckpoint, type CheckpointChanges } from "../../pipeline/changed_checkpoint.ts";
-import { assertReference, generateReference, referenceCalls } from "../../pipeline/reference_call.ts";
+import { referenceCases } from "../../pipeline/reference_cases.ts";
+import { type RefusedCheckpoint, refusedCheckpoints } from "../../pipeline/refused_checkpoints.ts";
 
 const NAMES = { "flux2/tiny-base": 48, "flux2/tiny-distilled": 40 };
 /** Both sides compute in float32. The text encoder's 27 layers magnify the order of sums. */
@@ -30,17 +28,7 @@ const TOLERANCE = 2e-5;
 
 for (const [name, maxSequenceLength] of Object.entries(NAMES)) {
   describe(`Flux2KleinPipeline.generate() on ${name}`, () => {
-    const goldens = loadGoldens(name);
-    let pipeline: Pipeline;
-    before(async () => {
-      pipeline = await openPipeline(goldenPath(name));
-    });
-    after(() => pipeline[Symbol.dispose]());
-
-    for (const [id, call] of referenceCalls(name)) {
-      it(`gives diffusers' latents for ${id}`, async () =>
-        assertReference(await generateReference(pipeline, call), { id, goldens }));
-    }
+    referenceCases(name);
   });
 
   describe(`the components of ${name}`, () => {
@@ -110,7 +98,7 @@ describe("completeRequest() of Flux2KleinPipeline", () => {
 });
 
 describe("readFlux2Checkpoint()", () => {
-  const REFUSED: [changes: CheckpointChanges, message: RegExp][] = [
+  const REFUSED: RefusedCheckpoint[] = [
     [
       { transformer: { joint_attention_dim: 24 } },
       /'joint_attention_dim' must be 3 times .*\(36\), but is 24/,
@@ -122,12 +110,7 @@ describe("readFlux2Checkpoint()", () => {
     [{ tokenizer: { padding_side: "left" } }, /'padding_side' must be "right": current value is "left"/],
     [{ index: { vae: ["diffusers", "AutoencoderKL"] } }, /'vae' must be AutoencoderKLFlux2/],
   ];
-  for (const [changes, message] of REFUSED) {
-    it(`refuses ${JSON.stringify(changes)}`, () => {
-      using checkpoint = new ChangedCheckpoint(goldenPath("flux2/tiny-base"), changes);
-      assert.throws(() => readModel(checkpoint.folder), { message });
-    });
-  }
+  refusedCheckpoints(goldenPath("flux2/tiny-base"), REFUSED);
 });
 
 describe("parseFlux2VaeConfig()", () => {

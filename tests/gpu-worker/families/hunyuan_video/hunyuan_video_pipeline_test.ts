@@ -6,25 +6,14 @@ import { CheckpointError } from "../../../../gpu-worker/checkpoint/checkpoint_er
 import { openPipeline } from "../../../../gpu-worker/model/open_pipeline.ts";
 import type { Pipeline } from "../../../../gpu-worker/pipeline/pipeline.ts";
 import { readModel } from "../../../../gpu-worker/model/read_model.ts";
-import { goldenPath, loadGoldens } from "../../../goldens/golden.ts";
+import { goldenPath } from "../../../goldens/golden.ts";
 import { ChangedCheckpoint } from "../../pipeline/changed_checkpoint.ts";
-import { assertReference, generateReference, referenceCalls } from "../../pipeline/reference_call.ts";
+import { referenceCases } from "../../pipeline/reference_cases.ts";
 import { completeRequest } from "../../../../gpu-worker/request/complete_request.ts";
 
 for (const name of ["tiny-distilled", "tiny-plain"]) {
-  const folder = `hunyuan_video/${name}`;
   describe(`HunyuanVideoPipeline.generate() on ${name}`, () => {
-    const goldens = loadGoldens(folder);
-    let pipeline: Pipeline;
-    before(async () => {
-      pipeline = await openPipeline(goldenPath(folder));
-    });
-    after(() => pipeline[Symbol.dispose]());
-
-    for (const [id, call] of referenceCalls(folder)) {
-      it(`gives diffusers' latents and frames for ${id}`, async () =>
-        assertReference(await generateReference(pipeline, call), { id, goldens }));
-    }
+    referenceCases(`hunyuan_video/${name}`);
   });
 }
 

@@ -5,25 +5,14 @@ import assert from "node:assert/strict";
 import { openPipeline } from "../../../../gpu-worker/model/open_pipeline.ts";
 import type { Pipeline } from "../../../../gpu-worker/pipeline/pipeline.ts";
 import type { PartialRequest } from "../../../../gpu-worker/request/generate_request.ts";
-import { readModel } from "../../../../gpu-worker/model/read_model.ts";
-import { goldenPath, loadGoldens, maxError } from "../../../goldens/golden.ts";
-import { ChangedCheckpoint, type CheckpointChanges } from "../../pipeline/changed_checkpoint.ts";
-import { assertReference, generateReference, referenceCalls } from "../../pipeline/reference_call.ts";
+import { goldenPath, maxError } from "../../../goldens/golden.ts";
+import { referenceCases } from "../../pipeline/reference_cases.ts";
+import { type RefusedCheckpoint, refusedCheckpoints } from "../../pipeline/refused_checkpoints.ts";
 import { completeRequest } from "../../../../gpu-worker/request/complete_request.ts";
 
 for (const name of ["sd3/tiny-large", "sd3/tiny-medium"]) {
   describe(`Sd3Pipeline.generate() on ${name}`, () => {
-    const goldens = loadGoldens(name);
-    let pipeline: Pipeline;
-    before(async () => {
-      pipeline = await openPipeline(goldenPath(name));
-    });
-    after(() => pipeline[Symbol.dispose]());
-
-    for (const [id, call] of referenceCalls(name)) {
-      it(`gives diffusers' latents for ${id}`, async () =>
-        assertReference(await generateReference(pipeline, call), { id, goldens }));
-    }
+    const pipeline = referenceCases(name);
 
     const request: PartialRequest = {
       prompt: "a red heart",
@@ -39,8 +28,8 @@ for (const name of ["sd3/tiny-large", "sd3/tiny-medium"]) {
       const skipLayerGuidance = { layers: [1], start: 0.2, stop: 0.8 };
       const draw = async (scale?: number) => {
         const skip = scale === undefined ? undefined : { ...skipLayerGuidance, scale };
-        return await pipeline.generate(
-          completeRequest({ ...request, skipLayerGuidance: skip }, pipeline.description),
+        return await pipeline().generate(
+          completeRequest({ ...request, skipLayerGuidance: skip }, pipeline().description),
         );
       };
       const [without, zero, two] = [await draw(), await draw(0), await draw(2)];
@@ -53,7 +42,7 @@ for (const name of ["sd3/tiny-large", "sd3/tiny-medium"]) {
 
     it("gives previews at the asked steps", async () => {
       const seen: [number, number, number][] = [];
-      await pipeline.generate(completeRequest(request, pipeline.description), {
+      await pipeline().generate(completeRequest(request, pipeline().description), {
         previewSteps: new Set([2, 7]),
         onPreview: (index, { width, height }) => void seen.push([index, width, height]),
       });
@@ -62,7 +51,7 @@ for (const name of ["sd3/tiny-large", "sd3/tiny-medium"]) {
 
     it("ends with the signal's reason", async () => {
       const controller = new AbortController();
-      const running = pipeline.generate(completeRequest(request, pipeline.description), {
+      const running = pipeline().generate(completeRequest(request, pipeline().description), {
         signal: controller.signal,
         onStep: ({ index }) => void (index === 1 && controller.abort(new Error("enough"))),
       });
@@ -104,7 +93,7 @@ describe("completeRequest() of Sd3Pipeline", () => {
 });
 
 describe("readSd3Checkpoint()", () => {
-  const REFUSED: [changes: CheckpointChanges, message: RegExp][] = [
+  const REFUSED: RefusedCheckpoint[] = [
     [{ transformer: { pooled_projection_dim: 17 } }, /'pooled_projection_dim' must be .*\(18\).* 17/],
     [{ transformer: { joint_attention_dim: 19 } }, /'joint_attention_dim' must have room .*\(20\).* 19/],
     [{ transformer: { joint_attention_dim: 25 } }, /'joint_attention_dim' must be the T5 .*\(24\).* 25/],
@@ -117,10 +106,5 @@ describe("readSd3Checkpoint()", () => {
       /'text_encoder_2' must be CLIPTextModelWithProjection.*CLIPTextModel$/,
     ],
   ];
-  for (const [changes, message] of REFUSED) {
-    it(`refuses ${JSON.stringify(changes)}`, () => {
-      using checkpoint = new ChangedCheckpoint(goldenPath("sd3/tiny-large"), changes);
-      assert.throws(() => readModel(checkpoint.folder), { message });
-    });
-  }
+  refusedCheckpoints(goldenPath("sd3/tiny-large"), REFUSED);
 });

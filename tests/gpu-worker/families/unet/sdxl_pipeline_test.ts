@@ -16,12 +16,7 @@ import { openTokenizer } from "../../../../gpu-worker/text/tokenizer/tokenizer.t
 import { Runtime } from "../../../../gpu-worker/runtime/mod.ts";
 import { goldenPath, loadGoldens, maxError } from "../../../goldens/golden.ts";
 import { ChangedCheckpoint } from "../../pipeline/changed_checkpoint.ts";
-import {
-  assertReference,
-  changesCheckpoint,
-  generateReference,
-  referenceCalls,
-} from "../../pipeline/reference_call.ts";
+import { referenceCases } from "../../pipeline/reference_cases.ts";
 import { completeRequest } from "../../../../gpu-worker/request/complete_request.ts";
 
 /** Both sides compute in float32. Three layers magnify the order of sums to about 5e-7. */
@@ -38,18 +33,7 @@ for (const [name, read] of Object.entries(CHECKPOINTS)) {
   const folder = goldenPath(name);
 
   describe(`UNetPipeline.generate() on ${name}`, () => {
-    let pipeline: Pipeline;
-    before(async () => {
-      pipeline = await openPipeline(folder);
-    });
-    after(() => pipeline[Symbol.dispose]());
-
-    for (const [id, call] of referenceCalls(name)) {
-      // unet_schedulers_slow_test.ts has the other schedulers.
-      if (changesCheckpoint(call)) continue;
-      it(`gives diffusers' latents for ${id}`, async () =>
-        assertReference(await generateReference(pipeline, call), { id, goldens }));
-    }
+    referenceCases(name);
   });
 
   describe(`encodeUnetPrompt() on ${name}`, () => {

@@ -5,28 +5,18 @@ import assert from "node:assert/strict";
 import { openPipeline } from "../../../../gpu-worker/model/open_pipeline.ts";
 import type { Pipeline } from "../../../../gpu-worker/pipeline/pipeline.ts";
 import type { PartialRequest } from "../../../../gpu-worker/request/generate_request.ts";
-import { readModel } from "../../../../gpu-worker/model/read_model.ts";
 import { describeModel } from "../../../../gpu-worker/model/describe_model.ts";
 import { phasesOf } from "../../../../gpu-worker/pipeline/family.ts";
 import { liveHandles } from "../../../../gpu-worker/runtime/mod.ts";
-import { goldenPath, loadGoldens } from "../../../goldens/golden.ts";
-import { ChangedCheckpoint, type CheckpointChanges } from "../../pipeline/changed_checkpoint.ts";
-import { assertReference, generateReference, referenceCalls } from "../../pipeline/reference_call.ts";
+import { goldenPath } from "../../../goldens/golden.ts";
+import { ChangedCheckpoint } from "../../pipeline/changed_checkpoint.ts";
+import { referenceCases } from "../../pipeline/reference_cases.ts";
+import { type RefusedCheckpoint, refusedCheckpoints } from "../../pipeline/refused_checkpoints.ts";
 import { completeRequest } from "../../../../gpu-worker/request/complete_request.ts";
 
 for (const name of ["wan/tiny-unipc", "wan/tiny-euler", "wan/tiny-a14b", "wan/tiny-ti2v"]) {
   describe(`WanPipeline.generate() on ${name}`, () => {
-    const goldens = loadGoldens(name);
-    let pipeline: Pipeline;
-    before(async () => {
-      pipeline = await openPipeline(goldenPath(name));
-    });
-    after(() => pipeline[Symbol.dispose]());
-
-    for (const [id, call] of referenceCalls(name)) {
-      it(`gives diffusers' latents and frames for ${id}`, async () =>
-        assertReference(await generateReference(pipeline, call), { id, goldens }));
-    }
+    const pipeline = referenceCases(name);
 
     const request: PartialRequest = {
       prompt: "a red heart",
@@ -40,8 +30,8 @@ for (const name of ["wan/tiny-unipc", "wan/tiny-euler", "wan/tiny-a14b", "wan/ti
     };
 
     it("gives a video of the asked length and rate, and its middle frame as the picture", async () => {
-      const { video, image } = await pipeline.generate(
-        completeRequest({ ...request, fps: 12.5 }, pipeline.description),
+      const { video, image } = await pipeline().generate(
+        completeRequest({ ...request, fps: 12.5 }, pipeline().description),
       );
       const { frames, ...rest } = video!;
       assert.deepEqual(rest, { width: 32, height: 16, fps: 12.5 });
@@ -52,7 +42,7 @@ for (const name of ["wan/tiny-unipc", "wan/tiny-euler", "wan/tiny-a14b", "wan/ti
 
     it("gives previews at the asked steps", async () => {
       const seen: [number, number, number][] = [];
-      await pipeline.generate(completeRequest(request, pipeline.description), {
+      await pipeline().generate(completeRequest(request, pipeline().description), {
         previewSteps: new Set([2, 7]),
         onPreview: (index, { width, height }) => void seen.push([index, width, height]),
       });
@@ -63,7 +53,7 @@ for (const name of ["wan/tiny-unipc", "wan/tiny-euler", "wan/tiny-a14b", "wan/ti
       using pipeline = await openPipeline(goldenPath(name));
       const before = liveHandles();
       const controller = new AbortController();
-      const running = pipeline.generate(completeRequest(request, pipeline.description), {
+      const running = pipeline().generate(completeRequest(request, pipeline().description), {
         signal: controller.signal,
         onStep: ({ index }) => void (index === 1 && controller.abort(new Error("enough"))),
       });
@@ -209,7 +199,7 @@ describe("WanPipeline of two experts", () => {
 });
 
 describe("readWanCheckpoint()", () => {
-  const REFUSED: [changes: CheckpointChanges, message: RegExp][] = [
+  const REFUSED: RefusedCheckpoint[] = [
     [{ index: { boundary_ratio: 0.875 } }, /'transformer_2' must be WanTransformer3DModel.* nothing$/],
     [{ index: { boundary_ratio: 1.5 } }, /'boundary_ratio'.* 1\.5$/],
     [{ index: { expand_timesteps: "yes" } }, /'expand_timesteps'.*"yes"$/],
@@ -230,10 +220,5 @@ describe("readWanCheckpoint()", () => {
       /'scheduler' must be UniPCMultistepScheduler or FlowMatchEulerDiscreteScheduler/,
     ],
   ];
-  for (const [changes, message] of REFUSED) {
-    it(`refuses ${JSON.stringify(changes)}`, () => {
-      using checkpoint = new ChangedCheckpoint(goldenPath("wan/tiny-unipc"), changes);
-      assert.throws(() => readModel(checkpoint.folder), { message });
-    });
-  }
+  refusedCheckpoints(goldenPath("wan/tiny-unipc"), REFUSED);
 });

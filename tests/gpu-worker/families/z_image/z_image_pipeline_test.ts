@@ -1,20 +1,18 @@
 // Compares our Z-Image pipeline with diffusers' ZImagePipeline: prompts, the VAE, every recorded call; rules,
 // rejected checkpoints.
-import { after, before, describe, it } from "@std/testing/bdd";
+import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { Checkpoint } from "../../../../gpu-worker/checkpoint/checkpoint.ts";
 import { encodeZImagePrompt } from "../../../../gpu-worker/families/z_image/encode_z_image_prompt.ts";
 import { readZImageCheckpoint } from "../../../../gpu-worker/families/z_image/z_image_checkpoint.ts";
-import { openPipeline } from "../../../../gpu-worker/model/open_pipeline.ts";
 import { readModel } from "../../../../gpu-worker/model/read_model.ts";
-import type { Pipeline } from "../../../../gpu-worker/pipeline/pipeline.ts";
 import { batchLimit } from "../../../../gpu-worker/request/batch_limit.ts";
 import { completeRequest } from "../../../../gpu-worker/request/complete_request.ts";
 import { Runtime } from "../../../../gpu-worker/runtime/mod.ts";
 import { openTokenizer } from "../../../../gpu-worker/text/tokenizer/tokenizer.ts";
 import { goldenPath, loadGoldens, maxError } from "../../../goldens/golden.ts";
-import { ChangedCheckpoint, type CheckpointChanges } from "../../pipeline/changed_checkpoint.ts";
-import { assertReference, generateReference, referenceCalls } from "../../pipeline/reference_call.ts";
+import { referenceCases } from "../../pipeline/reference_cases.ts";
+import { type RefusedCheckpoint, refusedCheckpoints } from "../../pipeline/refused_checkpoints.ts";
 
 const LENGTHS = { "z_image/tiny-base": 48, "z_image/tiny-turbo": 32 };
 /** Both sides compute in float32. A few layers magnify the order of sums. */
@@ -22,17 +20,7 @@ const TOLERANCE = 1e-5;
 
 for (const [name, maxSequenceLength] of Object.entries(LENGTHS)) {
   describe(`ZImagePipeline.generate() on ${name}`, () => {
-    const goldens = loadGoldens(name);
-    let pipeline: Pipeline;
-    before(async () => {
-      pipeline = await openPipeline(goldenPath(name));
-    });
-    after(() => pipeline[Symbol.dispose]());
-
-    for (const [id, call] of referenceCalls(name)) {
-      it(`gives diffusers' latents for ${id}`, async () =>
-        assertReference(await generateReference(pipeline, call), { id, goldens }));
-    }
+    referenceCases(name);
   });
 
   describe(`encodeZImagePrompt() with ${name}`, () => {
@@ -95,7 +83,7 @@ describe("completeRequest() of ZImagePipeline", () => {
 });
 
 describe("readZImageCheckpoint()", () => {
-  const REFUSED: [changes: CheckpointChanges, message: RegExp][] = [
+  const REFUSED: RefusedCheckpoint[] = [
     [{ transformer: { cap_feat_dim: 18 } }, /'cap_feat_dim' must be .*'hidden_size' \(20\), but is 18/],
     [{ transformer: { in_channels: 8 } }, /'in_channels' must be .*'latent_channels' \(16\), but is 8/],
     [{ scheduler: { _class_name: "FlowMatchEulerDiscreteScheduler", shift: "three" } }, /shift.*three/],
@@ -105,10 +93,5 @@ describe("readZImageCheckpoint()", () => {
       /'text_encoder' must be Qwen3ForCausalLM/,
     ],
   ];
-  for (const [changes, message] of REFUSED) {
-    it(`refuses ${JSON.stringify(changes)}`, () => {
-      using checkpoint = new ChangedCheckpoint(goldenPath("z_image/tiny-base"), changes);
-      assert.throws(() => readModel(checkpoint.folder), { message });
-    });
-  }
+  refusedCheckpoints(goldenPath("z_image/tiny-base"), REFUSED);
 });

@@ -39,7 +39,7 @@ describe("metadata in pictures", () => {
     });
   }
 
-  it("a prompt that is too long for a JPEG's segment is left out in part, then as a whole", async () => {
+  it("leaves out a part of a prompt that a JPEG's segment cannot hold, then all of it", async () => {
     const long = (length: number) => ({
       parameters: "x".repeat(length),
       json: JSON.stringify("x".repeat(length)),
@@ -51,7 +51,7 @@ describe("metadata in pictures", () => {
     }
   });
 
-  it("what is no file of ours says nothing", async () => {
+  it("reads nothing from files that we did not write", async () => {
     const damaged = (await encodeRgb(image, { metadata })).subarray(0, 100);
     for (
       const bytes of [

@@ -53,7 +53,7 @@ describe("Tokenizer", () => {
     assert.equal((await tokenizer.encode("a", { maxLength: 3 })).ids.length, 3);
   });
 
-  it("modelMaxLength is tokenizer_config.json's", () => {
+  it("modelMaxLength comes from tokenizer_config.json", () => {
     assert.equal(openTokenizer(goldenPath("flux/tiny-schnell/tokenizer")).modelMaxLength, 24);
     assert.equal(openTokenizer(goldenPath("../../models/emoji/tokenizer_2")).modelMaxLength, 12);
   });

@@ -151,7 +151,7 @@ function contract(open: () => RunLog): void {
     assert.deepEqual((await log.read(id, 1))!.events.map(({ id }) => id), [2, 3]);
   });
 
-  it("an order's image is kept once for all runs that start from it, and goes with the last", async () => {
+  it("keeps an order's image once for all runs that start from it, and drops it with the last run", async () => {
     const log = open();
     const large = (size: number) => ({ name: crypto.randomUUID(), base64: "B".repeat(size) });
     const begin = async (image: OrderImage) => (await log.open(wish({ request: "order", image }))).id;
@@ -268,7 +268,7 @@ describe("RedisRunLog", { skip: WITHOUT_REDIS }, () => {
   after(() => redis[Symbol.asyncDispose]());
   contract(() => new RedisRunLog(new RedisLink(redis)));
 
-  it("only what is under way has no expiry by which a full Redis could choose it", async () => {
+  it("gives an expiry to every key except those of runs under way", async () => {
     const open = await redis.redis.zrange("spectrum:runs", "0", "-1");
     const isPromised = new Set([
       "spectrum:runs",
