@@ -53,7 +53,7 @@ for (const name of ["wan/tiny-unipc", "wan/tiny-euler", "wan/tiny-a14b", "wan/ti
       using pipeline = await openPipeline(goldenPath(name));
       const before = liveHandles();
       const controller = new AbortController();
-      const running = pipeline().generate(completeRequest(request, pipeline().description), {
+      const running = pipeline.generate(completeRequest(request, pipeline.description), {
         signal: controller.signal,
         onStep: ({ index }) => void (index === 1 && controller.abort(new Error("enough"))),
       });
