@@ -3,7 +3,7 @@ import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { describeModel } from "../../../gpu-worker/model/describe_model.ts";
 import type { OnnxModel } from "../../../gpu-worker/graph/graph_builder.ts";
-import type { Family, FamilyReading } from "../../../gpu-worker/pipeline/family.ts";
+import type { EncodersOf, Family, FamilyReading } from "../../../gpu-worker/pipeline/family.ts";
 import { batchLimit } from "../../../gpu-worker/request/batch_limit.ts";
 import { completeRequest } from "../../../gpu-worker/request/complete_request.ts";
 import { Runtime } from "../../../gpu-worker/runtime/mod.ts";
@@ -73,7 +73,7 @@ export function qwenPictureCases<Reading extends QwenReading>(
           const qwen = { session, tokenizer: openTokenizer(reading.tokenizers.qwen) };
           const { tokens, embeds } = await encodePrompt(
             { text: cases[id].prompt, maxSequenceLength },
-            { runtime, encoders: { qwen }, reading },
+            { runtime, encoders: { qwen } as unknown as EncodersOf<Reading>, reading },
           );
           assert.equal(tokens, goldens.shape(`${id}.prompt_embeds`)[1]);
           assert.ok(maxError(embeds, goldens.floats(`${id}.prompt_embeds`)) <= TOLERANCE);
