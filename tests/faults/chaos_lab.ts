@@ -51,8 +51,11 @@ export class Machine implements AsyncDisposable {
     else await this.#end();
     await new Promise((resolve) => setTimeout(resolve, ms));
     if (fault === "stop") return this.#signal("SIGCONT");
-    // Its port may not be free at once.
-    await until(() => this.start().then(() => true, () => false), { within: 30_000, every: 300 });
+    // Its port may not be free at once, and a machine under load takes its time.
+    await until(() => this.start().then(() => true, () => false), { within: 120_000, every: 300 })
+      .catch((cause) => {
+        throw new Error(`Cannot go on: '${this.kind}' did not come back`, { cause });
+      });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
