@@ -4,8 +4,10 @@ import { fromBinary } from "@bufbuild/protobuf";
 import { GraphBuilder } from "../../../gpu-worker/graph/graph_builder.ts";
 import { graphError } from "../../../gpu-worker/runtime/graph_error.ts";
 import { type GraphProto, ModelProtoSchema } from "../../../gpu-worker/runtime/messages/onnx_pb.ts";
-import { DeviceLimitError, type DType, OrtError } from "../../../gpu-worker/runtime/mod.ts";
+import { DeviceLimitError, type DType, DTYPE_BYTES, OrtError } from "../../../gpu-worker/runtime/mod.ts";
 import { WebgpuDevice } from "../../../gpu-worker/runtime/webgpu/webgpu_device.ts";
+import { firstFrameConv3d } from "../../../gpu-worker/graph/wan_vae/causal_conv3d.ts";
+import { conv2d } from "../../../gpu-worker/graph/layers/convolution/conv2d.ts";
 import { embedding } from "../../../gpu-worker/graph/layers/dense/embedding.ts";
 import { linear } from "../../../gpu-worker/graph/layers/dense/linear.ts";
 
@@ -61,6 +63,30 @@ describe("WebgpuDevice", () => {
   });
 });
 
+describe("WebgpuDevice and convolutions", () => {
+  for (const [channels, out, pads] of [[6, 4, 2], [9, 8, 2], [8, 4, 0], [3, 4, 0], [6, 6, 0]] as const) {
+    it(`pads ${pads === 0 ? "neither input nor kernel" : "both"} for ${channels} channels to ${out}`, async () => {
+      const shapes = { "a.weight": [out, channels, 3, 3], "b.weight": [out, channels, 3, 3, 3] };
+      const weights = new Map(
+        Object.entries({ ...shapes, "a.bias": [out], "b.bias": [out] })
+          .map(([name, shape]) => [name, entryOf(shape, "float32")]),
+      );
+      const graph = new GraphBuilder({ name: "network", weights, dtype: "float32" });
+      const x = graph.input("x", [1, channels, "height", "width"]);
+      const options = { inChannels: channels, outChannels: out, kernelSize: 3 };
+      graph.output("planar", conv2d(graph, x, { name: "a", ...options }), [1, out, "height", "width"]);
+      graph.output("sliced", firstFrameConv3d(graph, x, { name: "b", ...options }), [
+        1,
+        out,
+        "height",
+        "width",
+      ]);
+      const { node } = graphOf(await deviceOf(Infinity).adapt(graph.build().bytes));
+      assert.equal(node.filter(({ opType }) => opType === "Pad").length, 2 * pads);
+    });
+  }
+});
+
 describe("graphError()", () => {
   it("says what to do where a result does not fit into a buffer", () => {
     const message =
@@ -102,14 +128,17 @@ function builder(
   name: string,
   { rows, stored, dtype }: { rows: number; stored: "float16" | "bfloat16"; dtype: DType },
 ): GraphBuilder {
-  const entry = {
-    path: "/nowhere",
-    offset: 0,
-    byteLength: 2 * rows * COLUMNS,
-    shape: [rows, COLUMNS],
-    dtype: stored,
-  };
-  return new GraphBuilder({ name: "network", weights: new Map([[name, entry]]), dtype });
+  return new GraphBuilder({
+    name: "network",
+    weights: new Map([[name, entryOf([rows, COLUMNS], stored)]]),
+    dtype,
+  });
+}
+
+/** A tensor of a file that is never read. */
+function entryOf(shape: readonly number[], dtype: DType) {
+  const byteLength = shape.reduce((product, dim) => product * dim, DTYPE_BYTES[dtype]);
+  return { path: "/nowhere", offset: 0, byteLength, shape, dtype };
 }
 
 function graphOf(bytes: Uint8Array): GraphProto {
