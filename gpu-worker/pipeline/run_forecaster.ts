@@ -30,7 +30,7 @@ export interface CalibrationReport {
   fallback?: string;
   /** PSNR in dB that this plan reached on the calibration's validation prompts. */
   psnr?: number;
-  /** Step index -> relative forecast error that the calibration predicts there. */
+  /** Step index -> relative forecast error that the calibration predicts there. Empty if the solver adds noise. */
   predictedErrors: ReadonlyMap<number, number>;
 }
 
@@ -77,7 +77,8 @@ export function runForecaster(
         digest,
         ...psnr !== undefined && { psnr },
         predictedErrors: new Map(
-          [...measured].map((step) => [
+          // Where noise is added, the errors are up to three times what the products predict.
+          (solver.addsNoise ? [] : [...measured]).map((step) => [
             step,
             forecaster.predictedError(step, fullSteps.filter((full) => full < step)),
           ]),
@@ -88,10 +89,7 @@ export function runForecaster(
 }
 
 /** Returns why no calibration can serve a run. Undefined if one can. */
-export function whyUnfit(
-  { solver, phases = [0] }: Pick<RunForecasterOptions, "phases"> & { solver: Pick<Solver, "addsNoise"> },
-): string | undefined {
-  if (solver.addsNoise) return "the solver adds noise at each step, which no earlier feature knows";
+export function whyUnfit({ phases = [0] }: Pick<RunForecasterOptions, "phases">): string | undefined {
   return phases.length > 1
     ? "the run changes from one network to another, and a calibration is of one"
     : undefined;

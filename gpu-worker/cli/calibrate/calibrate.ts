@@ -45,12 +45,15 @@ const SEED_OFFSETS = { search: 10_000, validate: 20_000 };
 export interface CalibrateOptions {
   /** Receives the name of each part of the work as it begins. @default console.error, unless there is a progress bar */
   onPart?: (part: string) => void;
+  /** Receives what the user should know of the model. @default console.error */
+  warn?: (message: string) => void;
 }
 
 export async function calibrate(
   args: string[],
   signal: AbortSignal,
-  { onPart = (part) => Deno.stderr.isTerminal() || console.error(part) }: CalibrateOptions = {},
+  { onPart = (part) => Deno.stderr.isTerminal() || console.error(part), warn = console.error }:
+    CalibrateOptions = {},
 ): Promise<void> {
   const options = parseCalibrateArguments(args);
   if (options === undefined) return console.log(CALIBRATE_HELP);
@@ -61,7 +64,10 @@ export async function calibrate(
     throw new UsageError("--lora must be left out, as a calibration belongs to the weights without LoRAs");
   }
   const { given, steps, prompts } = plan(options, reading, checkpoint.path("names.txt"));
-  assertFit(described, completeRequest({ ...given, prompt: " ", steps: steps[0] }, reading));
+  assertFit(described, {
+    request: completeRequest({ ...given, prompt: " ", steps: steps[0] }, reading),
+    warn,
+  });
   const path = options.out ?? calibrationPath(checkpoint);
   await assertWritable(path);
   const digest = modelDigest(checkpoint);
@@ -154,13 +160,18 @@ function plan(
   return { given, steps, prompts };
 }
 
-/** Refuses what no run could use. */
+/** Refuses what no run could use, and warns of solvers that add noise. */
 function assertFit(
   { family, reading, checkpoint }: ReturnType<typeof describeModel>,
-  request: GenerateRequest,
+  { request, warn }: { request: GenerateRequest; warn: (message: string) => void },
 ): void {
   const model = { family, reading };
-  const reason = whyUnfit({ solver: solverOf(model, request), phases: phasesOf(model, request) });
+  if (solverOf(model, request).addsNoise) {
+    warn(
+      "This solver adds noise at each step, which no forecast knows. Look at the PSNR that the plans reach.",
+    );
+  }
+  const reason = whyUnfit({ phases: phasesOf(model, request) });
   if (reason === undefined) return;
   throw new UsageError(
     `--model must be one that a calibration can serve, but ${checkpoint.folder} is not: ${reason}`,

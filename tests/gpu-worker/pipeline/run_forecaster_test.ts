@@ -36,8 +36,14 @@ describe("runForecaster()", () => {
     assert.deepEqual([...report.predictedErrors.keys()], [9, 30]);
   });
 
+  it("predicts no errors where the solver adds noise", () => {
+    const { method, report } = forecasterOf({ solver: { ...SOLVER, addsNoise: true } });
+    assert.equal(method, "calibrated");
+    assert.equal(report.fallback, undefined);
+    assert.equal(report.predictedErrors.size, 0);
+  });
+
   const cases: [string, Partial<RunForecasterOptions>, RegExp][] = [
-    ["that adds noise", { solver: { ...SOLVER, addsNoise: true } }, /^the solver adds noise at each step/],
     ["of two networks", { phases: [0, 20] }, /^the run changes from one network to another/],
     [
       "on a grid that the recording does not cover",
