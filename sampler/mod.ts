@@ -24,7 +24,8 @@ export {
 } from "./calibration/step_correlations.ts";
 export { CalibratedForecaster, type StepCorrelations } from "./forecasters/calibrated_forecaster.ts";
 export { createForecaster, type CreateForecasterOptions } from "./create_forecaster.ts";
-export { createSolver } from "./solvers/create_solver.ts";
+export { createSolver, SCHEDULER_NAMES } from "./solvers/create_solver.ts";
+export { type ChosenScheduler, deriveScheduler } from "./solvers/derive_scheduler.ts";
 export {
   denoise,
   type DenoiseOptions,

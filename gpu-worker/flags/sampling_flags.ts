@@ -9,6 +9,7 @@ import {
   OPTIONS,
   type Quality,
   QUALITY_LEVELS,
+  SCHEDULER_NAMES,
 } from "../../sampler/mod.ts";
 import type { PartialRequest } from "../request/generate_request.ts";
 import type { FlagKind, Flags } from "../../protocol/process/read_flags.ts";
@@ -32,6 +33,11 @@ export const SAMPLING_FLAGS = {
   "skip-layer-guidance-start": "number",
   "skip-layer-guidance-stop": "number",
   "max-sequence-length": "number",
+  "scheduler": "text",
+  "scheduler-option": "texts",
+  "prompt-weights": "switch",
+  "long-prompts": "switch",
+  "wildcards": "switch",
   "method": "text",
   "quality": "text",
   ...mapOptions("flag", () => "number"),
@@ -52,6 +58,13 @@ export const SAMPLING_HELP = `\
   --skip-guidance-layers L  blocks to leave out in skip-layer guidance (SD3.5), e.g. 7,8,9 (none)
   --skip-layer-guidance-scale X --skip-layer-guidance-start X --skip-layer-guidance-stop X   (2.8, 0.01, 0.2)
   --max-sequence-length N  tokens of the T5 prompt (the checkpoint's)
+  --scheduler NAME         diffusers' class in place of the checkpoint's: ${
+  SCHEDULER_NAMES.map((name) => name.replace(/Scheduler$/, "")).join(", ")
+} (with or without "Scheduler")
+  --scheduler-option NAME=VALUE   of the scheduler's config, such as use_karras_sigmas=true; repeat for several
+  --prompt-weights         (red:1.3), ((red)) and [blue] weigh words, as in AUTOMATIC1111's web UI (SD 1.x, 2.x, SDXL)
+  --long-prompts           reads prompts of more than 77 tokens in chunks instead of cutting them (SD 1.x, 2.x, SDXL)
+  --wildcards              {red|blue} in prompts is one of both; the seed chooses
   --method M               ${
   METHOD_NAMES.join(" | ")
 } (the checkpoint's; else calibrated with a calibration, spectrum without)
@@ -81,6 +94,10 @@ export function samplingRequest(
     cfgTruncation: flags["cfg-truncation"],
     skipLayerGuidance: skipLayers(flags),
     maxSequenceLength: flags["max-sequence-length"],
+    ...schedulerOf(flags),
+    promptWeights: flags["prompt-weights"] || undefined,
+    longPrompts: flags["long-prompts"] || undefined,
+    wildcards: flags.wildcards || undefined,
     sampler: {
       // The sampler rejects unknown methods and orders and lists the known ones.
       method: flags.method as Method | undefined,
@@ -88,6 +105,30 @@ export function samplingRequest(
       ...mapOptions("name", ({ flag }) => flags[flag]),
     },
   };
+}
+
+function schedulerOf(
+  { scheduler, "scheduler-option": given }: Flags<typeof SAMPLING_FLAGS>,
+): Pick<PartialRequest, "scheduler"> {
+  if (scheduler === undefined && given.length === 0) return {};
+  const name = scheduler && (scheduler.endsWith("Scheduler") ? scheduler : `${scheduler}Scheduler`);
+  const options = Object.fromEntries(given.map((text) => {
+    const [, key, value = ""] = /^([a-z_0-9]+)=(.*)$/.exec(text) ?? [];
+    if (key === undefined) {
+      throw new UsageError(`--scheduler-option must be NAME=VALUE: current value is '${text}'`);
+    }
+    return [key, valueOf(value)];
+  }));
+  return { scheduler: { name, options } };
+}
+
+/** Numbers, true, false and null are JSON's; all else is text. */
+function valueOf(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
 }
 
 function helpLine(option: Option): string {

@@ -26,7 +26,8 @@ import type { ModelLease, ModelPool } from "./model_pool.ts";
 import { previewSteps } from "./preview_steps.ts";
 import type { Run } from "./run.ts";
 import type { WorkerMetrics } from "./worker_metrics.ts";
-import { guidanceLimits, startSettings } from "../request/wire_settings.ts";
+import { withChosenPrompts } from "../request/wildcards.ts";
+import { guidanceLimits, promptSettings, startSettings } from "../request/wire_settings.ts";
 import { withImage } from "./wire_request.ts";
 import { flattenSamplerOptions } from "../../sampler/mod.ts";
 import type { CalibrationReport } from "../pipeline/run_forecaster.ts";
@@ -90,7 +91,10 @@ export async function executeRun(run: Run, turn: DeviceTurn, options: ExecuteRun
 
 /** The result of a run's turn on the device. */
 interface Generated {
+  /** With the prompts that wildcards have given. */
   request: GenerateRequest;
+  /** As it was completed. */
+  asked: Run["completed"];
   result: GenerateResult;
   /** Previews that are still being encoded. */
   previews: Promise<void>[];
@@ -128,7 +132,7 @@ async function generate(
   using stack = new DisposableStack();
   stack.defer(leave);
   if (batch) stack.use(batch);
-  const request = await withImage(run.completed, run.request);
+  const request = withChosenPrompts(await withImage(run.completed, run.request));
   const lease = stack.use(await models.lease(run.request.model));
   const { pipeline } = lease;
   run.signal.throwIfAborted();
@@ -154,7 +158,15 @@ async function generate(
       },
     }));
   const { model, description } = pipeline;
-  return { request, result, previews, pictures: batch?.pictures ?? 1, model, description };
+  return {
+    request,
+    asked: run.completed,
+    result,
+    previews,
+    pictures: batch?.pictures ?? 1,
+    model,
+    description,
+  };
 }
 
 /** Tells the pool of models if the device is lost. */
@@ -232,7 +244,7 @@ function sha256(base64: string): string {
 }
 
 function toReceipt(
-  { request, result, pictures, model, description }: Generated,
+  { request, asked, result, pictures, model, description }: Generated,
   { seconds, worker, device }: Pick<Receipt, "seconds" | "worker" | "device">,
 ): Receipt {
   const { skipLayerGuidance, startImage } = request;
@@ -260,7 +272,9 @@ function toReceipt(
       ...guidanceLimits(request),
       ...skipLayerGuidance && { skip_layer_guidance: skipLayerGuidance },
       ...startImage && startSettings(startImage),
+      ...promptSettings(request),
     },
+    ...asked.wildcards && { prompt: request.prompt, negative_prompt: request.negativePrompt },
     full_steps: stepsOf("full"),
     forecast_steps: stepsOf("forecast"),
     ...note !== undefined && { note },

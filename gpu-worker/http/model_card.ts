@@ -1,5 +1,6 @@
 // The card of a model in GET /models. All of it comes from the checkpoint's configs.
 import type { StartImageRules } from "../request/start_image.ts";
+import { servingSchedulers } from "../request/complete_scheduler.ts";
 import { completeRequest } from "../request/complete_request.ts";
 import { nativeSizes } from "../request/native_sizes.ts";
 import { requestLimits } from "../request/request_limits.ts";
@@ -50,6 +51,8 @@ export function modelCard(
       max_sequence_length: maxSequenceLength,
     },
     guidance: description.rules.guidance,
+    ...description.scheduler && { schedulers: servingSchedulers(description.scheduler) },
+    ...description.rules.clipPrompts && { prompt_weights: true },
     sizes: {
       native: `${sizes.width}x${sizes.height}`,
       smallest_side: sizes.smallestSide,

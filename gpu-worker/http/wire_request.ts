@@ -125,6 +125,8 @@ const WIRE_NAMES: Record<string, string> = {
   maskMode: "mask_mode",
   paddingMaskCrop: "padding_mask_crop",
   maxSequenceLength: "max_sequence_length",
+  promptWeights: "prompt_weights",
+  longPrompts: "long_prompts",
   method: "spectrum.method",
   fullSteps: "spectrum.full_steps",
   quality: "spectrum.quality",

@@ -1,15 +1,16 @@
 // Loads a checkpoint of any family and runs it from prompt to picture or video. Random numbers are drawn in
 // the order in which diffusers' pipelines draw them.
-import { TorchGenerator } from "../../sampler/mod.ts";
+import { deriveScheduler, type Solver, TorchGenerator } from "../../sampler/mod.ts";
 import type { DenoiserSessions } from "../denoiser/denoiser_shape.ts";
 import { featureSum } from "../graph/feature_sum.ts";
 import type { OnnxModel } from "../graph/graph_builder.ts";
+import { schedulerError } from "../request/complete_scheduler.ts";
 import type { GenerateRequest } from "../request/generate_request.ts";
 import { cfgScale, guidanceBranches } from "../request/guidance_branches.ts";
 import type { ModelDescription } from "../request/model_description.ts";
 import { assertFinite, type ValueSource } from "../runtime/mod.ts";
 import { type GraphSession, SessionLoader } from "../session/session_loader.ts";
-import type { EncodedPrompt } from "../text/encoded_prompt.ts";
+import { type EncodedPrompt, lengthenPrompt } from "../text/encoded_prompt.ts";
 import type { LoadedEncoder } from "../text/encode_text.ts";
 import { RememberedPrompts } from "../text/remembered_prompts.ts";
 import { openTokenizer } from "../text/tokenizer/tokenizer.ts";
@@ -80,6 +81,23 @@ interface NetworkGraphs {
   modulation: OnnxModel | undefined;
 }
 
+/**
+ * Creates the solver of a run: the checkpoint's, or the one that the request asks for.
+ * @throws {OptionError} if that does not take what the family's pipeline passes
+ */
+function solverOf(
+  family: Family,
+  { request, reading, ...options }: { request: GenerateRequest } & Parameters<Family["solver"]>[1],
+): Solver {
+  if (request.scheduler === undefined) return family.solver(request, { reading, ...options });
+  try {
+    const scheduler = deriveScheduler(reading.scheduler, request.scheduler);
+    return family.solver(request, { reading: { ...reading, scheduler }, ...options });
+  } catch (cause) {
+    throw schedulerError(cause);
+  }
+}
+
 interface LoadedParts {
   model: ModelInfo;
   encoders: Record<string, LoadedEncoder>;
@@ -122,11 +140,7 @@ class LoadedPipeline implements Pipeline {
     const branches = await this.#encode(request, signal);
     const size = latentsOf(reading.latentScale, request);
     const generator = new TorchGenerator(request.seed);
-    const whole = family.solver(request, {
-      reading,
-      size,
-      noise: (count) => generator.randn(count),
-    });
+    const whole = solverOf(family, { request, reading, size, noise: (count) => generator.randn(count) });
     const start = request.startImage && await startPicture(request.startImage);
     const { solver, latents: initial } = await beginRun({
       request,
@@ -183,13 +197,19 @@ class LoadedPipeline implements Pipeline {
   }
 
   async #encode(request: GenerateRequest, signal: AbortSignal | undefined): Promise<EncodedPrompt[]> {
-    const { prompt, negativePrompt, maxSequenceLength } = request;
+    const { prompt, negativePrompt, maxSequenceLength, promptWeights, longPrompts } = request;
     const { family, reading } = this.#parts.denoiser;
-    const options = { maxSequenceLength, ...signal && { signal } };
+    const options = { maxSequenceLength, promptWeights, longPrompts, ...signal && { signal } };
     const positive = await this.#prompts.encode(prompt, options);
     if (guidanceBranches(request, reading.rules) === 1) return [positive];
     const empty = negativePrompt === "" ? family.emptyNegative?.(positive, reading) : undefined;
-    return [positive, empty ?? await this.#prompts.encode(negativePrompt, options)];
+    const negative = empty ?? await this.#prompts.encode(negativePrompt, options);
+    if (longPrompts === undefined || positive.tokens === negative.tokens) return [positive, negative];
+    const length = {
+      empty: await this.#prompts.encode("", options),
+      tokens: Math.max(positive.tokens, negative.tokens),
+    };
+    return [lengthenPrompt(positive, length), lengthenPrompt(negative, length)];
   }
 
   [Symbol.dispose](): void {

@@ -20,6 +20,8 @@ export interface RunForecasterOptions {
   guidance: number;
   /** First steps of the networks that take turns. @default one network takes all steps */
   phases?: Phases | undefined;
+  /** Whether the run's scheduler is not the checkpoint's: no PSNR was measured for it. @default false */
+  otherScheduler?: boolean;
 }
 
 /** What a calibration had to say of a run. */
@@ -47,7 +49,7 @@ export function runForecaster(
   sampler: ResolvedSamplerOptions,
   run: RunForecasterOptions,
 ): RunForecaster {
-  const { solver, calibration, guidance } = run;
+  const { solver, calibration, guidance, otherScheduler = false } = run;
   const steps = solver.timesteps.length;
   if (sampler.method !== "calibrated") return { sampler, forecaster: createForecaster(sampler, steps) };
   if (calibration === undefined) {
@@ -72,7 +74,9 @@ export function runForecaster(
     sampler,
     forecaster,
     report: ({ fullSteps, steps: measured }) => {
-      const psnr = guidance === source.guidance ? measuredPsnr(plans, { fullSteps, steps }) : undefined;
+      const psnr = guidance === source.guidance && !otherScheduler
+        ? measuredPsnr(plans, { fullSteps, steps })
+        : undefined;
       return {
         digest,
         ...psnr !== undefined && { psnr },

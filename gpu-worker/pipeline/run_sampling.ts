@@ -61,7 +61,10 @@ export async function runSampling(run: SamplingRun): Promise<SamplingResult> {
   const { signal, onStep, onPreview, previewSteps, onFeature } = options;
   // PNDM calls the network more often than `request.steps`.
   const steps = solver.timesteps.length;
-  const { sampler, forecaster, report } = runForecaster(request.sampler, run);
+  const { sampler, forecaster, report } = runForecaster(request.sampler, {
+    ...run,
+    otherScheduler: request.scheduler !== undefined,
+  });
   const { fullPasses } = sampler;
   const { phases = ONE_PHASE } = run;
   const phased = { steps, phases };

@@ -16,6 +16,8 @@ export function batchLimit(request: GenerateRequest<ImageSize>, rules: RequestRu
   // Runs with an error budget choose their own steps. Skip-layer
   // guidance runs a second network for some of the rows.
   if (request.sampler.fullPasses.by === "errorBudget" || request.skipLayerGuidance !== undefined) return 1;
+  // Prompts of one batch have equal lengths.
+  if (request.longPrompts) return 1;
   const rows = imageTokens(request, rules) * guidanceBranches(request, rules);
   return Math.max(1, Math.floor(BATCH_TOKENS / rows));
 }

@@ -1,6 +1,7 @@
 // Fills a request with defaults and checks the fields that all families share.
 import type { DecodedImage } from "../media/decoded_image.ts";
 import { badField as bad } from "./bad_field.ts";
+import { completeScheduler } from "./complete_scheduler.ts";
 import { completeSampler } from "./complete_sampler.ts";
 import type { GenerateRequest, PartialRequest } from "./generate_request.ts";
 import type { ModelDescription } from "./model_description.ts";
@@ -24,8 +25,9 @@ export function completeRequest<Image extends ImageSize = DecodedImage>(
   const { defaults: { sampler: own, maxPixels: limit, sizes: _sizes, ...preset }, rules, calibration } =
     model;
   const { sizeMultiple, maxSide, maxPixels, maxSequenceLength } = requestLimits(model);
-  const { sampler = {}, skipLayerGuidance: skip, image, strength, ...open } = partial;
-  const { mask, maskMode, paddingMaskCrop, ...given } = open;
+  const { sampler = {}, skipLayerGuidance: skip, image, strength, scheduler: asked, ...open } = partial;
+  const { mask, maskMode, paddingMaskCrop, promptWeights, longPrompts, wildcards, ...given } = open;
+  const switches = completeSwitches({ promptWeights, longPrompts, wildcards }, rules);
   const secondScale = completeSecondScale(given, model);
   const fields = {
     negativePrompt: "",
@@ -72,6 +74,7 @@ export function completeRequest<Image extends ImageSize = DecodedImage>(
   checkGuidanceLimits(fields, rules);
   checkGuidance(fields, { ...rules, given: partial.guidanceScale });
   const { width, height, steps } = fields;
+  const scheduler = asked && completeScheduler(asked, { own: model.scheduler ?? {}, steps });
   const startImage = completeStartImage({ image, strength, mask, maskMode, paddingMaskCrop }, {
     width,
     height,
@@ -98,9 +101,30 @@ export function completeRequest<Image extends ImageSize = DecodedImage>(
   const skipRules = { skippableLayers: rules.skippableLayers ?? 0, guidanceScale: fields.guidanceScale };
   return {
     ...fields,
+    ...switches,
+    ...scheduler && { scheduler },
     ...skip && { skipLayerGuidance: completeSkipLayerGuidance(skip, skipRules) },
     ...startImage && { startImage },
     sampler: complete,
+  };
+}
+
+type Switches = Pick<PartialRequest, "promptWeights" | "longPrompts" | "wildcards">;
+
+/** Returns the switches that are on. */
+function completeSwitches(
+  { wildcards, ...clip }: Switches,
+  { clipPrompts = false }: RequestRules,
+): Pick<GenerateRequest, keyof Switches> {
+  for (const [name, isOn] of Object.entries(clip)) {
+    if (isOn && !clipPrompts) {
+      throw bad(name, "must be left out with this model. Stable Diffusion 1.x and 2.x and SDXL have it");
+    }
+  }
+  return {
+    ...clip.promptWeights && { promptWeights: true },
+    ...clip.longPrompts && { longPrompts: true },
+    ...wildcards && { wildcards: true },
   };
 }
 

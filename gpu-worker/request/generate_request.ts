@@ -1,6 +1,7 @@
 // A request with every field filled in, and the partial request that callers send.
-import type { Quality, ResolvedSamplerOptions, SamplerRequest } from "../../sampler/mod.ts";
+import type { ChosenScheduler, Quality, ResolvedSamplerOptions, SamplerRequest } from "../../sampler/mod.ts";
 import type { DecodedImage } from "../media/decoded_image.ts";
+import type { SchedulerRequest } from "./complete_scheduler.ts";
 import type { ImageSize, PartialStartImage, StartImage } from "./start_image.ts";
 import type { PartialSkipLayerGuidance, SkipLayerGuidance } from "./skip_layer_guidance.ts";
 
@@ -49,15 +50,33 @@ export interface GenerateRequest<Image extends ImageSize = DecodedImage> {
   skipLayerGuidance?: SkipLayerGuidance;
   /** The image that the run starts from (image to image). @default noise (text to image) */
   startImage?: StartImage<Image>;
+  /** A scheduler in place of the checkpoint's. @default the checkpoint's */
+  scheduler?: ChosenScheduler;
+  /** Whether brackets in prompts are weights, as AUTOMATIC1111 has them. @default they are text */
+  promptWeights?: true;
+  /** Whether prompts that are longer than CLIP reads are encoded in chunks. @default they are cut */
+  longPrompts?: true;
+  /** Whether {red|blue} in prompts is one of both, by the seed. `withChosenPrompts` settles it. @default it is text */
+  wildcards?: true;
   sampler: ResolvedSamplerOptions;
 }
 
-type GivenOrNested = "prompt" | "seed" | "sampler" | "skipLayerGuidance" | "startImage";
+type Switch = "promptWeights" | "longPrompts" | "wildcards";
+type GivenOrNested =
+  | "prompt"
+  | "seed"
+  | "sampler"
+  | "skipLayerGuidance"
+  | "startImage"
+  | "scheduler"
+  | Switch;
 
 /** A request as callers send it. `completeRequest` fills open fields with the checkpoint's defaults. */
 export type PartialRequest<Image extends ImageSize = DecodedImage> =
   & Pick<GenerateRequest, "prompt" | "seed">
   & { [K in Exclude<keyof GenerateRequest, GivenOrNested>]?: GenerateRequest[K] | undefined }
+  & { [K in Switch]?: boolean | undefined }
+  & { scheduler?: SchedulerRequest | undefined }
   & { skipLayerGuidance?: PartialSkipLayerGuidance | undefined }
   & PartialStartImage<Image>
   & {

@@ -1,5 +1,6 @@
 // A model as requests see it. It comes from a checkpoint's
 // configs, so it is known before the model is loaded.
+import type { SchedulerConfig } from "../../sampler/mod.ts";
 import type { ModelCalibration } from "./model_calibration.ts";
 import type { RequestDefaults } from "./request_defaults.ts";
 import type { RequestRules } from "./request_rules.ts";
@@ -12,6 +13,8 @@ export interface ModelDescription {
   readonly defaults: RequestDefaults;
   /** Limits that the checkpoint sets for requests. */
   readonly rules: RequestRules;
+  /** The checkpoint's scheduler_config.json. @default a request can choose no other scheduler */
+  readonly scheduler?: SchedulerConfig;
   /** What is known of the features of the checkpoint's runs. @default nothing */
   readonly calibration?: ModelCalibration;
 }

@@ -10,6 +10,8 @@ export interface RequestRules {
    * @default false
    */
   drawnAlone?: boolean;
+  /** Whether prompts may have weights and take several chunks of CLIP's length. @default false */
+  clipPrompts?: boolean;
   /** Longest T5 prompt in tokens. */
   maxSequenceLength: number;
   /** Longest side in pixels. @default 4096 */

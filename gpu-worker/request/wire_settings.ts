@@ -24,6 +24,7 @@ export function toWire(request: GenerateRequest<ImageSize>): CompleteSettings {
     ...skipLayerGuidance && { skip_layer_guidance: skipLayerGuidance },
     ...startImage && startSettings(startImage),
     max_sequence_length: request.maxSequenceLength,
+    ...promptSettings(request),
     spectrum: samplerToWire(flattenSamplerOptions(sampler)),
   };
 }
@@ -37,6 +38,26 @@ export function startSettings(
     strength,
     ...mode !== undefined && { mask_mode: mode },
     ...paddingMaskCrop !== undefined && { padding_mask_crop: paddingMaskCrop },
+  };
+}
+
+/** Returns how prompts are read and which scheduler runs, where a request says so. */
+export function promptSettings(
+  { scheduler, promptWeights, longPrompts, wildcards }: Pick<
+    GenerateRequest,
+    "scheduler" | "promptWeights" | "longPrompts" | "wildcards"
+  >,
+): Pick<
+  CompleteSettings,
+  "scheduler" | "scheduler_options" | "prompt_weights" | "long_prompts" | "wildcards"
+> {
+  const options = scheduler?.options as CompleteSettings["scheduler_options"];
+  return {
+    ...scheduler && { scheduler: scheduler.name },
+    ...options && Object.keys(options).length > 0 && { scheduler_options: options },
+    ...promptWeights && { prompt_weights: true },
+    ...longPrompts && { long_prompts: true },
+    ...wildcards && { wildcards: true },
   };
 }
 
@@ -58,7 +79,7 @@ type WireFields =
 
 /** Returns a request without its image and mask. */
 export function fromWire(fields: WireFields): Omit<PartialRequest, "image" | "mask"> {
-  const { spectrum } = fields;
+  const { spectrum, scheduler: name, scheduler_options: options } = fields;
   return {
     prompt: fields.prompt,
     negativePrompt: fields.negative_prompt,
@@ -79,6 +100,10 @@ export function fromWire(fields: WireFields): Omit<PartialRequest, "image" | "ma
     maskMode: fields.mask_mode,
     paddingMaskCrop: fields.padding_mask_crop,
     maxSequenceLength: fields.max_sequence_length,
+    ...(name ?? options) !== undefined && { scheduler: { name, options } },
+    promptWeights: fields.prompt_weights,
+    longPrompts: fields.long_prompts,
+    wildcards: fields.wildcards,
     sampler: spectrum && samplerFromWire(spectrum),
   };
 }

@@ -36,16 +36,33 @@ export async function encodeText(
   const { ids: padded, attentionMask, dropped } = await tokenizer.encode(text, { maxLength });
   const kept = (values: number[]) =>
     withoutPadding ? values.filter((_, i) => attentionMask[i] === 1) : values;
+  const ids = kept(padded);
+  const mask = kept(attentionMask);
+  const outputs = await encodeIds({ session }, { runtime, ids, attentionMask: mask, signal });
+  return { outputs, cut: { dropped, limit: maxLength } };
+}
+
+export interface EncodeIdsOptions extends Pick<EncodeTextOptions, "runtime" | "signal"> {
+  ids: readonly number[];
+  /** 1 for tokens of the text, 0 for padding. */
+  attentionMask: readonly number[];
+}
+
+/** Returns the outputs as `EncodedText` has them. */
+export async function encodeIds(
+  { session }: Pick<LoadedEncoder, "session">,
+  { runtime, ids, attentionMask, signal }: EncodeIdsOptions,
+): Promise<Record<string, Float32Array>> {
   using stack = new DisposableStack();
   const row = (values: readonly number[]) =>
     stack.use(runtime.tensor("int64", [1, values.length], BigInt64Array.from(values, BigInt)));
   const feeds = {
-    input_ids: row(kept(padded)),
-    ...session.inputNames.includes("attention_mask") && { attention_mask: row(kept(attentionMask)) },
+    input_ids: row(ids),
+    ...session.inputNames.includes("attention_mask") && { attention_mask: row(attentionMask) },
   };
   const results = Object.entries(await session.run(feeds, signal && { signal }));
   for (const [, tensor] of results) stack.use(tensor);
-  const outputs: Record<string, Float32Array> = { attention_mask: Float32Array.from(kept(attentionMask)) };
+  const outputs: Record<string, Float32Array> = { attention_mask: Float32Array.from(attentionMask) };
   for (const [name, tensor] of results) outputs[name] = await tensor.as("float32").toArray();
-  return { outputs, cut: { dropped, limit: maxLength } };
+  return outputs;
 }

@@ -17,5 +17,23 @@ export interface EncodedPrompt {
 export interface EncodePromptOptions {
   /** Number of tokens that the T5 prompt is padded or cut to. */
   maxSequenceLength: number;
+  /** Whether brackets are weights. Only families whose rules have `clipPrompts`. @default false */
+  promptWeights?: boolean | undefined;
+  /** Whether the prompt is encoded in chunks instead of cut. As above. @default false */
+  longPrompts?: boolean | undefined;
   signal?: AbortSignal;
+}
+
+/** Lengthens a prompt to `tokens` with the encoding of an empty one, for a branch of guidance that is longer. */
+export function lengthenPrompt(
+  prompt: EncodedPrompt,
+  { empty, tokens }: { empty: EncodedPrompt; tokens: number },
+): EncodedPrompt {
+  if (prompt.tokens === tokens) return prompt;
+  const embeds = new Float32Array(prompt.embeds.length / prompt.tokens * tokens);
+  embeds.set(prompt.embeds);
+  for (let at = prompt.embeds.length; at < embeds.length; at += empty.embeds.length) {
+    embeds.set(empty.embeds, at);
+  }
+  return { ...prompt, tokens, embeds };
 }

@@ -45,13 +45,14 @@ export class RememberedPrompts {
    */
   async encode(
     text: string,
-    { maxSequenceLength, signal }: EncodePromptOptions,
+    { signal, ...options }: EncodePromptOptions,
   ): Promise<EncodedPrompt> {
-    const key = `${maxSequenceLength} ${text}`;
+    const { maxSequenceLength, promptWeights = false, longPrompts = false } = options;
+    const key = `${maxSequenceLength} ${promptWeights} ${longPrompts} ${text}`;
     const known = this.#encoded.get(key);
     if (known !== undefined) return known;
     signal?.throwIfAborted();
-    const encoding = this.#underWay.get(key) ?? this.#start(key, { text, maxSequenceLength });
+    const encoding = this.#underWay.get(key) ?? this.#start(key, { text, ...options });
 
     encoding.waiting++;
     const { promise: left, reject } = Promise.withResolvers<never>();
@@ -69,9 +70,12 @@ export class RememberedPrompts {
     }
   }
 
-  #start(key: string, { text, maxSequenceLength }: { text: string; maxSequenceLength: number }): Encoding {
+  #start(
+    key: string,
+    { text, ...options }: Omit<EncodePromptOptions, "signal"> & { text: string },
+  ): Encoding {
     const controller = new AbortController();
-    const result = this.#encode(text, { maxSequenceLength, signal: controller.signal })
+    const result = this.#encode(text, { ...options, signal: controller.signal })
       .then((encoded) => {
         this.#encoded.set(key, encoded);
         return encoded;

@@ -17,6 +17,12 @@ const skipLayerFields = z.strictObject({
   stop: optional(z.number().min(0).max(1)),
 });
 
+/** Options of a scheduler, by diffusers' names. */
+export const schedulerOptionsSchema = z.record(
+  z.string().max(100),
+  z.union([z.number(), z.boolean(), z.string().max(100), z.null(), z.array(z.number()).max(1000)]),
+);
+
 /** Shared by image requests and runs. */
 export const generationFields = {
   prompt: z.string().min(1).max(MAX_CHARACTERS).transform(cleanText),
@@ -31,6 +37,19 @@ export const generationFields = {
   cfg_truncation: optional(z.number().min(0).max(1)),
   skip_layer_guidance: optional(skipLayerFields),
   max_sequence_length: optional(z.int().min(1).max(4096)),
+  scheduler: optional(z.string().max(100)).describe(
+    "Class of diffusers to sample with in place of the checkpoint's, made from its config: EulerDiscreteScheduler.",
+  ),
+  scheduler_options: optional(schedulerOptionsSchema).describe(
+    'Options of that scheduler: {"use_karras_sigmas": true}.',
+  ),
+  prompt_weights: optional(z.boolean()).describe(
+    "Whether (red:1.3), ((red)) and [blue] weigh words, as in AUTOMATIC1111's web UI. SD 1.x, 2.x and SDXL.",
+  ),
+  long_prompts: optional(z.boolean()).describe(
+    "Whether a prompt of more than 77 tokens is read in chunks instead of cut. SD 1.x, 2.x and SDXL.",
+  ),
+  wildcards: optional(z.boolean()).describe("Whether {red|blue} is one of both. The seed chooses."),
   spectrum: optional(spectrumFields),
 };
 

@@ -16,6 +16,10 @@ export function infotext({ model, modelDigest, settings }: InfotextOptions): str
   const isForecast = method !== "none";
   const fields: Record<string, string | number | undefined> = {
     Steps: settings.steps,
+    Sampler: settings.scheduler,
+    "Sampler options": settings.scheduler_options && quoted(
+      Object.entries(settings.scheduler_options).map(([name, value]) => `${name}: ${value}`).join(", "),
+    ),
     "CFG scale": settings.true_cfg_scale > 1 ? settings.true_cfg_scale : settings.guidance_scale,
     Seed: settings.seed,
     Size: `${settings.width}x${settings.height}`,

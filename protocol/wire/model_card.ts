@@ -46,6 +46,12 @@ export const modelCardSchema = z.object({
   guidance: z.enum(["cfg", "distilled", "none"]).describe(
     "What guidance_scale is: classifier-free guidance, an input of the network, or nothing (true_cfg_scale guides then).",
   ),
+  schedulers: z.array(z.string()).readonly().exactOptional().describe(
+    "Classes that the field `scheduler` may name without options. The first is the model's own.",
+  ),
+  prompt_weights: z.boolean().exactOptional().describe(
+    "Whether the fields `prompt_weights` and `long_prompts` may be set.",
+  ),
   sizes: z.object({
     native: z.string().describe("WIDTHxHEIGHT that it was made for."),
     smallest_side: z.int(),

@@ -1,6 +1,6 @@
 // The receipt of a result: how it was made.
 import { z } from "zod";
-import { MASK_MODES } from "./generation_fields.ts";
+import { MASK_MODES, schedulerOptionsSchema } from "./generation_fields.ts";
 import { skipLayerSettingsSchema } from "./run_request.ts";
 import { spectrumSettingsSchema } from "./sampler_fields.ts";
 
@@ -32,7 +32,14 @@ export const receiptSchema = z.object({
     strength: z.number().exactOptional(),
     mask_mode: z.enum(MASK_MODES).exactOptional(),
     padding_mask_crop: z.int().exactOptional(),
+    scheduler: z.string().exactOptional(),
+    scheduler_options: schedulerOptionsSchema.exactOptional(),
+    prompt_weights: z.boolean().exactOptional(),
+    long_prompts: z.boolean().exactOptional(),
+    wildcards: z.boolean().exactOptional(),
   }).describe("All that decided the picture besides prompt, seed and size."),
+  prompt: z.string().exactOptional().describe("The prompt that wildcards and the seed have given."),
+  negative_prompt: z.string().exactOptional(),
   full_steps: indices.describe("0-based indices of the steps that ran the whole network."),
   forecast_steps: indices.describe("0-based indices of the steps that were forecast."),
   note: z.string().exactOptional().describe("Why a run of few steps has no forecasts."),

@@ -8,6 +8,7 @@ import {
   outputCompression,
   outputFormat,
   paddingMaskCropField,
+  schedulerOptionsSchema,
   seedField,
   strengthField,
   videoFields,
@@ -132,6 +133,13 @@ export const completeSettingsSchema = z.object({
   /** SHA-256 (hex) of the image file, for the edge to add: the worker has seen it. */
   image_sha256: z.string().exactOptional(),
   max_sequence_length: z.int(),
+  /** Absent where the checkpoint's own scheduler runs. */
+  scheduler: z.string().exactOptional(),
+  scheduler_options: schedulerOptionsSchema.exactOptional(),
+  /** These are true or absent. */
+  prompt_weights: z.boolean().exactOptional(),
+  long_prompts: z.boolean().exactOptional(),
+  wildcards: z.boolean().exactOptional(),
   spectrum: spectrumSettingsSchema,
 });
 export type CompleteSettings = z.output<typeof completeSettingsSchema>;

@@ -23,6 +23,7 @@ import type { RunPlanner } from "../runs/run_planner.ts";
 import type { RunSource, RunView } from "../runs/run_source.ts";
 import type { StateStore } from "../state/state_store.ts";
 import { chooseModel, findByTitle, hashOf, lorasOf, pictureModels, titleOf } from "./choose_model.ts";
+import { AUTOMATIC, chooseSampler, SAMPLER_NAMES, SPACING_NAMES } from "./choose_sampler.ts";
 import { type Generation, Generations } from "./generations.ts";
 import {
   type Img2imgRequest,
@@ -80,8 +81,14 @@ export function a1111Routes(options: A1111RoutesOptions): Hono<Environment> {
     const loras = lorasOf(await catalog.list());
     return c.json(loras.map(({ name, path, weight }) => ({ name, alias: name, path, metadata: { weight } })));
   });
-  app.get("/samplers", (c) => c.json([{ name: "Automatic", aliases: [], options: {} }]));
-  app.get("/schedulers", (c) => c.json([{ name: "automatic", label: "Automatic", aliases: null }]));
+  app.get("/samplers", (c) => c.json(SAMPLER_NAMES.map((name) => ({ name, aliases: [], options: {} }))));
+  app.get(
+    "/schedulers",
+    (c) =>
+      c.json(
+        SPACING_NAMES.map((name) => ({ name, label: name[0]!.toUpperCase() + name.slice(1), aliases: null })),
+      ),
+  );
   for (
     const path of ["/upscalers", "/sd-vae", "/hypernetworks", "/prompt-styles", "/face-restorers"] as const
   ) {
@@ -146,6 +153,7 @@ async function settle(c: Context<Environment>, { request, start, options }: Aske
   const warnings: string[] = [];
   const isCfg = card.guidance === "cfg";
   const scale = request.cfg_scale ?? (isCfg ? card.defaults.guidance_scale : card.defaults.true_cfg_scale);
+  const { warning, ...sampler } = chooseSampler(request, card);
   // Front ends fill in a negative prompt of their own. A1111 passes over it where there is no guidance.
   const isGuided = scale > 1;
   if (!isGuided && request.negative_prompt) {
@@ -161,6 +169,7 @@ async function settle(c: Context<Environment>, { request, start, options }: Aske
   if (size.width !== asked.width || size.height !== asked.height) {
     warnings.push(`${card.id} draws ${size.width}x${size.height} instead of ${asked.width}x${asked.height}.`);
   }
+  if (warning !== undefined) warnings.push(warning);
   return {
     card,
     warnings,
@@ -173,6 +182,9 @@ async function settle(c: Context<Environment>, { request, start, options }: Aske
       size: `${size.width}x${size.height}`,
       seed: request.seed,
       steps: request.steps,
+      ...sampler,
+      // As A1111 reads prompts.
+      ...card.prompt_weights && { prompt_weights: true, long_prompts: true },
       ...isCfg
         ? { guidance_scale: request.cfg_scale }
         : { true_cfg_scale: request.cfg_scale === undefined ? undefined : Math.max(1, request.cfg_scale) },
@@ -235,7 +247,7 @@ function toAnswer(events: readonly CompletedEvent[], { asked, card, warnings, se
     subseed_strength: 0,
     width,
     height,
-    sampler_name: "Automatic",
+    sampler_name: asked.sampler_name ?? AUTOMATIC,
     cfg_scale: settings.true_cfg_scale > 1 ? settings.true_cfg_scale : settings.guidance_scale,
     steps,
     batch_size: seeds.length,

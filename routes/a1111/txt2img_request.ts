@@ -28,7 +28,10 @@ export const txt2imgSchema = z.looseObject({
   height: side,
   batch_size: count,
   n_iter: count.describe("Pictures are batch_size times n_iter, 10 at most."),
-  sampler_name: optional(z.string().max(100)),
+  sampler_name: optional(z.string().max(100)).describe(
+    "Automatic, Euler, Euler a, DPM++ 2M, DPM++ 2M SDE, DDIM, PLMS or UniPC; a model that it does not fit keeps its own.",
+  ),
+  scheduler: optional(z.string().max(100)).describe("automatic, normal, karras, exponential or beta."),
   override_settings: optional(z.looseObject({ sd_model_checkpoint: optional(z.string().max(300)) })),
   send_images: optional(z.boolean()),
   spectrum: optional(spectrumFields).describe("This server's own: as in POST /v1/images/generations."),

@@ -52,7 +52,16 @@ const NUMBERS = [
   ...["padding_mask_crop", "guidance_scale_2", "cfg_normalization", "cfg_truncation", "max_sequence_length"],
   ...["output_compression", "partial_images"],
 ];
-const JSONS = ["background", "metadata", "stream", "progress", "spectrum", "skip_layer_guidance"];
+const PROMPT_JSONS = ["scheduler_options", "prompt_weights", "long_prompts", "wildcards"];
+const JSONS = [
+  "background",
+  "metadata",
+  "stream",
+  "progress",
+  "spectrum",
+  "skip_layer_guidance",
+  ...PROMPT_JSONS,
+];
 /** For an image to arrive over a slow line. */
 const DEADLINE_MS = 60_000;
 /** Room for the other fields. */

@@ -48,7 +48,8 @@ const NUMBERS = [
   ...["guidance_scale_2", "cfg_normalization", "cfg_truncation", "max_sequence_length"],
   ...["output_compression", "partial_images"],
 ];
-const JSONS = ["metadata", "spectrum", "skip_layer_guidance"];
+const PROMPT_JSONS = ["scheduler_options", "prompt_weights", "long_prompts", "wildcards"];
+const JSONS = ["metadata", "spectrum", "skip_layer_guidance", ...PROMPT_JSONS];
 const REFERENCE = "'input_reference' is not supported: videos begin from a prompt alone";
 
 /**

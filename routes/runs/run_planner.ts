@@ -170,6 +170,11 @@ function toRun(request: PlannedRequest, model: string): Omit<OpenRunRequest, "se
     cfg_truncation,
     skip_layer_guidance,
     max_sequence_length,
+    scheduler,
+    scheduler_options,
+    prompt_weights,
+    long_prompts,
+    wildcards,
   } = request;
   const fields = {
     model,
@@ -184,6 +189,11 @@ function toRun(request: PlannedRequest, model: string): Omit<OpenRunRequest, "se
     cfg_truncation,
     skip_layer_guidance: skip_layer_guidance && withoutUndefined(skip_layer_guidance),
     max_sequence_length,
+    scheduler,
+    scheduler_options,
+    prompt_weights,
+    long_prompts,
+    wildcards,
     image: imageOf(request)?.base64,
     ..."image" in request && {
       strength: request.strength,

@@ -21,6 +21,9 @@ const SOLVERS: Readonly<Record<string, new (config: SchedulerConfig, options: So
   UniPCMultistepScheduler: UniPCMultistep,
 };
 
+/** Classes of diffusers. */
+export const SCHEDULER_NAMES: readonly string[] = Object.keys(SOLVERS);
+
 /**
  * Creates the solver that a checkpoint's scheduler_config.json describes, for one run.
  *

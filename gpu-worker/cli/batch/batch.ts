@@ -1,5 +1,6 @@
 // `deno task batch`: draws a file of prompts into a folder of pictures, on one or more devices.
 import { join } from "node:path";
+import { withChosenPrompts } from "../../request/wildcards.ts";
 import { completeRequest } from "../../request/complete_request.ts";
 import type { HeldWeights } from "../../checkpoint/blocks/quantization_of.ts";
 import type { CheckpointReading } from "../../pipeline/pipeline.ts";
@@ -95,7 +96,9 @@ async function completion(
   const opened = file && await openImage(file, { width, height, multiple: reading.rules.sizeMultiple });
   return (prompt, seed) => {
     const start = startFields(opened, file);
-    const { startImage, ...complete } = completeRequest({ ...request, ...start, prompt, seed }, reading);
+    const { startImage, ...complete } = withChosenPrompts(
+      completeRequest({ ...request, ...start, prompt, seed }, reading),
+    );
     if (startImage === undefined || file === undefined || opened === undefined) return complete;
     const { strength, firstStep, mask } = startImage;
     const named = { path: file.image, sha256: opened.sha256, strength, firstStep };

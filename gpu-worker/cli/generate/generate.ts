@@ -3,6 +3,7 @@ import { completeRequest } from "../../request/complete_request.ts";
 import { openPipeline } from "../../model/open_pipeline.ts";
 import type { GenerateResult, ModelInfo, Pipeline } from "../../pipeline/pipeline.ts";
 import type { GenerateRequest } from "../../request/generate_request.ts";
+import { withChosenPrompts } from "../../request/wildcards.ts";
 import { requestWarnings } from "../../request/request_warnings.ts";
 import { cutWarnings } from "../../model/cut_warnings.ts";
 import { type DescribedModel, describeModel } from "../../model/describe_model.ts";
@@ -96,7 +97,8 @@ async function completeAll(
   const requests = options.prompts.flatMap((prompt) =>
     Array.from(
       { length: options.n },
-      (_, i) => completeRequest({ ...options.request, ...start, prompt, seed: seed + i }, reading),
+      (_, i) =>
+        withChosenPrompts(completeRequest({ ...options.request, ...start, prompt, seed: seed + i }, reading)),
     )
   );
   return { requests, image };

@@ -48,6 +48,9 @@ export function summarize(
     cfgTruncation,
     skipLayerGuidance,
     startImage,
+    scheduler,
+    promptWeights,
+    longPrompts,
   } = request;
   return {
     model: model.id,
@@ -68,6 +71,9 @@ export function summarize(
     ...cfgTruncation !== undefined && { cfgTruncation },
     ...skipLayerGuidance && { skipLayerGuidance },
     ...startImage && { strength: startImage.strength },
+    ...scheduler && { scheduler: scheduler.name, schedulerOptions: scheduler.options },
+    ...promptWeights && { promptWeights },
+    ...longPrompts && { longPrompts },
     method: sampler.method,
     options: decidingOptions(sampler),
     fullSteps,

@@ -131,6 +131,7 @@ export function readUNetCheckpoint(checkpoint: Checkpoint, options: UNetCheckpoi
       sampler: {},
     }),
     rules: {
+      clipPrompts: true,
       sizeMultiple: vaeScale,
       maxSequenceLength: NO_T5,
       guidance: "cfg",

@@ -95,6 +95,23 @@ export class Tokenizer {
     return { ...this.#pad(this.#inner.postProcess(encoding, null, true).getIds(), maxLength), dropped };
   }
 
+  /** Returns the ids of a text, without special tokens and padding. */
+  async textIds(text: string): Promise<number[]> {
+    return (await this.#inner.encode(this.#prepare(text), null, { addSpecialTokens: false })).getIds();
+  }
+
+  /** Returns what stands around every text of a tokenizer with one special token on each side, and the padding after it. */
+  async frame(): Promise<{ before: number[]; after: number[]; pad: number }> {
+    const empty = await this.#inner.encode("", null, { addSpecialTokens: true });
+    const [before, after, ...more] = empty.getIds();
+    if (before === undefined || after === undefined || more.length > 0) {
+      throw new TypeError(
+        `Cannot split a prompt as its tokenizer adds ${empty.getLength()} tokens instead of 2`,
+      );
+    }
+    return { before: [before], after: [after], pad: this.#padId };
+  }
+
   #pad(ids: number[], maxLength: number): Omit<Encoding, "dropped"> {
     const padding = Array<number>(maxLength - ids.length).fill(this.#padId);
     const zeros = padding.map(() => 0);

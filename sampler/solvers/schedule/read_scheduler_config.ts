@@ -35,12 +35,14 @@ export function readSchedulerConfig<T extends { [K in keyof T]: SchedulerConfigV
 ): T {
   const { className, defaults, optional, nullable = [], ignored } = schema;
   const unset = config._use_default_values;
+  // deriveScheduler() lists the options that come from another class.
+  const borrowed = config._borrowed;
   const result: Record<string, unknown> = { ...defaults };
   for (const [key, value] of Object.entries(config)) {
     if (key.startsWith("_") || (Array.isArray(unset) && unset.includes(key))) continue;
     const name = key.replace(/_(\w)/g, (_, letter: string) => letter.toUpperCase());
     if (!Object.hasOwn(defaults, name)) {
-      if (ignored?.has(key)) continue;
+      if (Array.isArray(borrowed) ? borrowed.includes(key) : ignored?.has(key)) continue;
       throw new TypeError(
         `Cannot use the scheduler config as ${className} has no option '${showValue(key)}'`,
       );

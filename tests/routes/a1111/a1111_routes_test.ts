@@ -47,6 +47,21 @@ function start(pipeline = new FakePipeline(), keys: string[] = []) {
 }
 
 describe("a1111Routes()", () => {
+  it("txt2img says where a sampler was not followed, and refuses one that nobody knows", async () => {
+    const { worker, ask } = start();
+    await using _worker = worker;
+    const request = { prompt: "red heart", seed: 7, steps: 3, sampler_name: "DPM++ 2M Karras" };
+    const { body } = await ask("/txt2img", request);
+    const info = JSON.parse(body.info);
+    assert.equal(info.sampler_name, request.sampler_name);
+    assert.match(info.receipts[0].warnings.join(), /fake cannot be sampled with DPM\+\+ 2M/);
+    const refused = await ask("/txt2img", { ...request, sampler_name: "Restart" });
+    assert.equal(refused.status, 400);
+    assert.match(JSON.stringify(refused.body), /must be one of Automatic, Euler, Euler a, DPM\+\+ 2M/);
+    const { body: samplers } = await ask("/samplers");
+    assert.ok(samplers.length > 5 && samplers[0].name === "Automatic");
+  });
+
   it("txt2img draws what front ends ask for, in the model's own size, with the text they look for", async () => {
     const { worker, ask } = start();
     await using _worker = worker;

@@ -1,0 +1,69 @@
+// Weights in prompts, as AUTOMATIC1111's web UI reads them: (red:1.3), ((red)), [blue].
+
+/** A part of a prompt whose tokens have one weight. */
+export interface WeightedText {
+  text: string;
+  weight: number;
+}
+
+/** Factor of a pair of round brackets without a number. A square one divides by it. */
+const STEP = 1.1;
+/** An escaped character, an opening bracket, the end of a bracket with a number, a closing bracket, or text. */
+const PART = /\\.?|[([]|:\s*([+-]?[.\d]+)\s*\)|[)\]]|[^\\()[\]:]+|:/gs;
+
+/**
+ * Splits a prompt into texts and weights. A backslash keeps a bracket as text. A bracket that is never closed counts as closed
+ * at the end.
+ */
+export function parsePromptWeights(prompt: string): WeightedText[] {
+  const parts: WeightedText[] = [];
+  const open: Record<"round" | "square", number[]> = { round: [], square: [] };
+  const multiply = (start: number, factor: number) => {
+    for (const part of parts.slice(start)) part.weight *= factor;
+  };
+  const close = (kind: "round" | "square", factor: number): boolean => {
+    const start = open[kind].pop();
+    if (start !== undefined) multiply(start, factor);
+    return start !== undefined;
+  };
+  for (const [part, number] of prompt.matchAll(PART)) {
+    const isClosed = number !== undefined
+      ? close("round", Number(number))
+      : part === ")"
+      ? close("round", STEP)
+      : part === "]"
+      ? close("square", 1 / STEP)
+      : false;
+    if (isClosed) continue;
+    if (part === "(") open.round.push(parts.length);
+    else if (part === "[") open.square.push(parts.length);
+    else parts.push({ text: part.length > 1 && part.startsWith("\\") ? part.slice(1) : part, weight: 1 });
+  }
+  for (const start of open.round) multiply(start, STEP);
+  for (const start of open.square) multiply(start, 1 / STEP);
+  return merge(parts);
+}
+
+/** Joins neighbours of one weight, so that a word is not cut where nothing changes. */
+function merge(parts: readonly WeightedText[]): WeightedText[] {
+  const merged: WeightedText[] = [];
+  for (const part of parts) {
+    const last = merged.at(-1);
+    if (last?.weight === part.weight) last.text += part.text;
+    else merged.push({ ...part });
+  }
+  return merged.length === 0 ? [{ text: "", weight: 1 }] : merged;
+}
+
+/** Multiplies the states of each token, [tokens, features], by its weight, and restores the mean of all values. */
+export function weighStates(states: Float32Array, weights: readonly number[]): Float32Array {
+  if (weights.every((weight) => weight === 1)) return states;
+  const features = states.length / weights.length;
+  const weighed = states.map((value, index) => value * weights[Math.floor(index / features)]!);
+  const factor = sum(states) / sum(weighed);
+  return weighed.map((value) => value * factor);
+}
+
+function sum(values: Float32Array): number {
+  return values.reduce((total, value) => total + value, 0);
+}
