@@ -143,7 +143,7 @@ export function createApp(options: AppOptions): EdgeApp {
   app.route("/v1", jobRoutes({ ...options, jobs, limits, tickets, presenters }));
   app.route("/v1", modelRoutes(catalog));
   app.route("/sdapi/v1", a1111Routes({ ...options, planner, catalog, source, limits, state }));
-  app.route("/v1", batchRoutes({ ...options, batches: options.batches, limits }));
+  app.route("/v1", batchRoutes({ ...options, batches: options.batches, limits, webhooks }));
   app.get(
     "/metrics",
     admit,

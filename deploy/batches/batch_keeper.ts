@@ -5,6 +5,7 @@ import type { KeyLimits } from "../../routes/keys/key_limits.ts";
 import { key, OWED } from "./batch_keys.ts";
 import { UNMADE as REASONS } from "./batch_puller.ts";
 import { CLAIM, CLOSE, PAID, UNMADE } from "./batch_scripts.ts";
+import type { BatchWebhooks } from "./batch_webhooks.ts";
 import type { FileStore } from "./file_store.ts";
 import type { RequestQueue } from "./request_queue.ts";
 import { parseRequest } from "./scan_requests.ts";
@@ -16,6 +17,8 @@ export interface BatchKeeperOptions {
   /** Counts a batch's pictures in the store of keys. undefined: this process has no such store. */
   limits: Pick<KeyLimits, "adoptPictures" | "closePictures"> | undefined;
   log: Log;
+  /** Tells of ends. @default nobody is told */
+  webhooks?: Pick<BatchWebhooks, "look"> | undefined;
   /** Between looks. @default 1000 */
   intervalMs?: number;
 }
@@ -68,6 +71,7 @@ export class BatchKeeper implements AsyncDisposable {
       }
     } while (batches.length === AT_ONCE);
     await this.#count();
+    await this.#options.webhooks?.look();
   }
 
   /** Requests that are under way end by their pullers: the last one ends the batch. */

@@ -38,5 +38,7 @@ export const PARKED = `${PREFIX}parked`;
 export const CLOSING = `${PREFIX}closing`;
 /** Batches of which the store of keys is to be told: that they have begun, or how many pictures they made. */
 export const OWED = `${PREFIX}owed`;
+/** Batches whose webhook has not been told of their end, by the moment at which they are looked at again. */
+export const UNTOLD = `${PREFIX}untold`;
 /** Requests without an end (open), and the size of results: lines and their bytes. */
 export const SIZES = `${PREFIX}sizes`;

@@ -109,12 +109,12 @@ export class BatchPuller implements AsyncDisposable {
     this.#underWay.set(place, end);
   }
 
-  async #answer(place: Place, { text, tries, fails }: Taken): Promise<void> {
+  async #answer(place: Place, { text, tries, fails, fileMetadata }: Taken): Promise<void> {
     const { queue, awayMs, failedMs } = this.#options;
     const line = parseRequest(text) as BatchLine | undefined;
     // Lost with its file, or what its pullers die of.
     if (line === undefined || tries > MAX_DEATHS) return await this.#settle(place, failure(line));
-    const answer = await this.#ask(place, line);
+    const answer = await this.#ask(place, line, fileMetadata);
     if (answer === undefined || answer.status >= 500 && answer.status !== 503) {
       if (fails + 1 < MAX_FAILURES) {
         const delayMs = failedMs * 2 ** fails;
@@ -129,7 +129,7 @@ export class BatchPuller implements AsyncDisposable {
   }
 
   /** undefined: the request has no answer at all, such as one that is nested too deep to be sent. */
-  async #ask(place: Place, line: BatchLine): Promise<Answer | undefined> {
+  async #ask(place: Place, line: BatchLine, fileMetadata: boolean): Promise<Answer | undefined> {
     const { fetch, log } = this.#options;
     try {
       const response = await fetch(
@@ -140,6 +140,7 @@ export class BatchPuller implements AsyncDisposable {
             // Answers are read for days, an address holds for an hour.
             response_format: "b64_json",
             ...line.body,
+            ...!fileMetadata && { metadata: false },
             seed: isOpen(line.body.seed) ? await seedOf(place) : line.body.seed,
           }),
         }),

@@ -13,6 +13,7 @@ local function key(kind, id) return '${PREFIX}' .. kind .. ':' .. id end
 local TURNS, LEASES, LATER = '${PREFIX}turns', '${PREFIX}leases', '${PREFIX}later'
 local PARKED, CLOSING = '${PREFIX}parked', '${PREFIX}closing'
 local OWED, SIZES = '${PREFIX}owed', '${PREFIX}sizes'
+local UNTOLD = '${PREFIX}untold'
 local call = redis.call
 local time = call('TIME')
 local seconds = tonumber(time[1])
@@ -157,7 +158,7 @@ while true do
       local start, length =
         struct.unpack('<I4I4', call('GETRANGE', key('lines', file), index * 8, index * 8 + 7))
       local text = call('GETRANGE', key('content', file), start, start + length - 1)
-      return {batch, tonumber(index), text, tries, fails}
+      return {batch, tonumber(index), text, tries, fails, call('HGET', key('batch', batch), 'request')}
     end
   end
 end`);
@@ -233,6 +234,16 @@ export const CLAIM = grownAnyway(`
 local batches = call('ZRANGEBYSCORE', CLOSING, '-inf', now, 'LIMIT', 0, ARGV[2])
 for _, batch in ipairs(batches) do call('ZADD', CLOSING, now + tonumber(ARGV[1]), batch) end
 return batches`);
+
+/** Returns batches whose webhooks are to be told, and hides them from others for a while. ARGV: milliseconds, how many. */
+export const CLAIM_UNTOLD = grownAnyway(`
+local batches = call('ZRANGEBYSCORE', UNTOLD, '-inf', now, 'LIMIT', 0, ARGV[2])
+for _, batch in ipairs(batches) do call('ZADD', UNTOLD, now + tonumber(ARGV[1]), batch) end
+return batches`);
+
+/** Has a batch looked at again. ARGV: batch, milliseconds. */
+export const TELL_LATER = grownAnyway(`
+return call('ZADD', UNTOLD, 'XX', now + tonumber(ARGV[2]), ARGV[1])`);
 
 /** Returns how the rest of a batch ends: 'cancelled' or 'expired', with its file and requests, or '' if it goes on. ARGV: batch. */
 export const CLOSE = grownAnyway(`

@@ -2,7 +2,7 @@
 import type { Redis } from "ioredis";
 import { ApiError } from "../../protocol/wire/api_error.ts";
 import type { Batch, BatchOrder, Page, PageQuery, StoredFile } from "../../protocol/wire/batch.ts";
-import { key } from "./batch_keys.ts";
+import { key, UNTOLD } from "./batch_keys.ts";
 import { CANCEL, CREATE, RECORD_BYTES } from "./batch_scripts.ts";
 import { fileNotFound, type FileStore } from "./file_store.ts";
 import { listPage } from "./list_page.ts";
@@ -48,6 +48,7 @@ export class BatchStore {
       ...[quota?.counter ?? "", quota?.holder ?? "", quota?.count ?? 0, bytes],
     );
     if (created === 0) throw fileNotFound(request.input_file_id);
+    if (request.webhook !== undefined) await this.#redis.zadd(UNTOLD, "NX", 0, id);
     return await this.batch(tenant, id);
   }
 

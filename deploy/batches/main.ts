@@ -12,10 +12,12 @@ import { RedisLink } from "../../protocol/store/redis_link.ts";
 import { readEdgeConfig } from "../../routes/edge_config.ts";
 import { KeyLimits } from "../../routes/keys/key_limits.ts";
 import { RedisKeyStore } from "../../routes/keys/redis_key_store.ts";
+import { Webhooks } from "../../routes/jobs/webhooks.ts";
 import { createBatchApp } from "./batch_app.ts";
 import { BatchKeeper } from "./batch_keeper.ts";
 import { BatchMetrics } from "./batch_metrics.ts";
 import { BatchPuller } from "./batch_puller.ts";
+import { BatchWebhooks } from "./batch_webhooks.ts";
 import { BatchStore } from "./batch_store.ts";
 import { FileStore } from "./file_store.ts";
 import { openEdge } from "./open_edge.ts";
@@ -72,7 +74,9 @@ function serve(): void {
   const nonces = new QueueNonces({ redis });
   const limits = config.redis &&
     new KeyLimits({ store: new RedisKeyStore(new RedisLink(config.redis)), log });
-  const keeper = new BatchKeeper({ redis, files, queue, limits, log });
+  const signed = config.webhooks && new Webhooks({ ...config.webhooks, log });
+  const webhooks = new BatchWebhooks({ redis, webhooks: signed, log });
+  const keeper = new BatchKeeper({ redis, files, queue, limits, log, webhooks });
   const metrics = new BatchMetrics(() => queue.counts());
   const concurrency = readNumber("concurrency", flags.concurrency ?? "2");
   const puller = concurrency === 0 ? undefined : new BatchPuller({

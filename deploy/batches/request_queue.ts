@@ -27,6 +27,8 @@ export interface Taken extends Place {
   tries: number;
   /** Number of times that it has failed. */
   fails: number;
+  /** Whether files may say how they were made: not for keys that forbid it. */
+  fileMetadata: boolean;
 }
 
 export interface Ending extends Pick<BatchResult, "response" | "error"> {
@@ -51,11 +53,12 @@ export class RequestQueue {
   /** The next request, held until `leaseMs` have passed; undefined: there is none. */
   async take(leaseMs: number): Promise<Taken | undefined> {
     const taken = await this.#redis.eval(TAKE, 0, leaseMs) as
-      | [string, number, string, number, number]
+      | [string, number, string, number, number, string]
       | null;
     if (taken === null) return undefined;
-    const [batch, index, text, tries, fails] = taken;
-    return { batch, index, text, tries, fails };
+    const [batch, index, text, tries, fails, request] = taken;
+    const { file_metadata: fileMetadata = true } = JSON.parse(request) as { file_metadata?: boolean };
+    return { batch, index, text, tries, fails, fileMetadata };
   }
 
   async renew(places: readonly Place[], leaseMs: number): Promise<void> {

@@ -1,5 +1,6 @@
 // The batches API in OpenAI's shape: files of requests, batches of them, and what the edge and the batch service share.
 import { z } from "zod";
+import { webhookField } from "./generation_fields.ts";
 import { optional } from "./optional.ts";
 
 /** Largest file of requests. */
@@ -88,6 +89,9 @@ export const createBatchSchema = z.strictObject({
     z.record(z.string().max(64), z.string().max(512))
       .refine((pairs) => Object.keys(pairs).length <= 16, "at most 16 pairs"),
   ),
+  webhook: webhookField.describe(
+    "Told when the batch has ended: batch.completed, .failed, .expired or .cancelled.",
+  ),
 });
 export type CreateBatch = z.output<typeof createBatchSchema>;
 
@@ -95,6 +99,8 @@ export type CreateBatch = z.output<typeof createBatchSchema>;
 export const batchOrderSchema = createBatchSchema.extend({
   /** Drawn by the edge: an order that is sent twice is one batch. */
   id: z.string().regex(/^batch_[0-9a-f]{24}$/),
+  /** Whether files may say how they were made. @default true */
+  file_metadata: optional(z.boolean()),
   /** Pictures that were counted under the batch's id; its end says how many were made. null: the key has no quota. */
   quota: z.object({ counter: z.string(), holder: z.string(), count: z.int().min(0) }).nullable(),
 });

@@ -14,6 +14,7 @@ import { decodeText, TextError } from "../../protocol/wire/text.ts";
 import { readForm } from "../../protocol/http/read_form.ts";
 import { readJson, type ReadJsonOptions } from "../../protocol/http/read_json.ts";
 import type { Environment } from "../middleware/environment.ts";
+import { checkWebhook, type Webhooks } from "../jobs/webhooks.ts";
 import type { KeyLimits } from "../keys/key_limits.ts";
 import type { BatchCaller, BatchClient } from "./batch_client.ts";
 
@@ -21,6 +22,8 @@ export interface BatchRoutesOptions extends ReadJsonOptions {
   /** Undefined: this edge has no batch service. */
   batches: BatchClient | undefined;
   limits: KeyLimits;
+  /** Undefined: webhooks cannot be called. */
+  webhooks?: Webhooks | undefined;
 }
 
 /** For a file to arrive over a slow line. */
@@ -55,6 +58,7 @@ export function batchRoutes(options: BatchRoutesOptions): Hono<Environment> {
 
   app.post("/batches", async (c) => {
     const request = parseWire(createBatchSchema, await readJson(c.req.raw, options));
+    checkWebhook(request.webhook, options.webhooks);
     const { pictures } = await service().file(caller(c), request.input_file_id);
     const apiKey = c.get("apiKey");
     const id = `batch_${crypto.getRandomValues(new Uint8Array(12)).toHex()}`;
@@ -62,7 +66,9 @@ export function batchRoutes(options: BatchRoutesOptions): Hono<Environment> {
     const quota = charged && { counter: charged.counter, holder: charged.holder, count: pictures };
     let begun: Batch | undefined | "unknown" = "unknown";
     try {
-      return c.json(await service().create(caller(c), { ...request, id, quota }));
+      return c.json(
+        await service().create(caller(c), { ...request, id, quota, file_metadata: apiKey?.metadata }),
+      );
     } catch (cause) {
       begun = await findBegun(service(), { caller: caller(c), id, cause });
       if (begun !== undefined) return c.json(begun);

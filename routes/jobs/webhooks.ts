@@ -19,6 +19,21 @@ export interface WebhooksOptions {
   now?: () => number;
 }
 
+export interface BatchEnd {
+  status: "completed" | "failed" | "expired" | "cancelled";
+  /** Milliseconds since 1970. */
+  at: number;
+}
+
+interface WebhookEvent {
+  /** Identifies the event, with evt_ before it. */
+  name: string;
+  /** Milliseconds since 1970. */
+  at: number;
+  type: string;
+  data: Record<string, string>;
+}
+
 export class Webhooks {
   readonly #options: Required<WebhooksOptions>;
   readonly #key: Promise<CryptoKey>;
@@ -44,17 +59,31 @@ export class Webhooks {
   }
 
   /** @returns whether it was taken, with a status of 2xx. Never rejects. */
-  async tell({ id, kind, webhook }: JobRecord, { status, at }: JobEnd): Promise<boolean> {
+  tell({ id, kind, webhook }: JobRecord, { status, at }: JobEnd): Promise<boolean> {
+    return this.#send(webhook!, { name: id.slice("job_".length), at, ...ending({ id, kind }, status) });
+  }
+
+  /** As tell(), with OpenAI's event for a batch. */
+  tellBatch({ id, webhook }: { id: string; webhook: string }, { status, at }: BatchEnd): Promise<boolean> {
+    return this.#send(webhook, {
+      name: id.slice("batch_".length),
+      at,
+      type: `batch.${status}`,
+      data: { id },
+    });
+  }
+
+  async #send(webhook: string, { name, at, ...content }: WebhookEvent): Promise<boolean> {
     const { fetch, timeoutMs, now, log } = this.#options;
     // The same in every attempt: receivers tell repetitions by it.
-    const event = `evt_${id.slice("job_".length)}`;
+    const event = `evt_${name}`;
     const created_at = Math.floor(at / 1000);
-    const body = JSON.stringify({ id: event, object: "event", created_at, ...ending({ id, kind }, status) });
+    const body = JSON.stringify({ id: event, object: "event", created_at, ...content });
     const timestamp = String(Math.floor(now() / 1000));
     const text = new TextEncoder().encode(`${event}.${timestamp}.${body}`);
     const signature = new Uint8Array(await crypto.subtle.sign("HMAC", await this.#key, text)).toBase64();
     try {
-      const response = await fetch(webhook!, {
+      const response = await fetch(webhook, {
         method: "POST",
         headers: {
           "content-type": "application/json",
@@ -67,10 +96,10 @@ export class Webhooks {
         signal: AbortSignal.timeout(timeoutMs),
       });
       await response.body?.cancel();
-      if (!response.ok) log("warn", "webhook refused", { job: id, status: response.status });
+      if (!response.ok) log("warn", "webhook refused", { event, status: response.status });
       return response.ok;
     } catch (cause) {
-      log("warn", "webhook cannot be reached", { job: id, error: String(cause) });
+      log("warn", "webhook cannot be reached", { event, error: String(cause) });
       return false;
     }
   }

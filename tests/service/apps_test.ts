@@ -76,6 +76,37 @@ print(json.dumps([base64.b64encode(open(path, "rb").read()).decode()]))
   },
 ];
 
+/** The `ai` package, which is installed for this test alone. Prints as the scripts above. */
+const AI = `
+import { createOpenAI } from "npm:@ai-sdk/openai@4.0.118";
+import { generateImage } from "npm:ai@7.0.173";
+const openai = createOpenAI({ baseURL: Deno.args[0] + "/v1", apiKey: "unused" });
+const pictures = [];
+for (const [name, size] of [["dall-e-3", "1024x1024"], ["gpt-image-1", "1024x1024"], ["models/emoji", "64x64"]]) {
+  const { image } = await generateImage({ model: openai.image(name), prompt: "red heart", size });
+  pictures.push(image.base64);
+}
+console.log(JSON.stringify(pictures));
+`;
+
+/** Runs `AI` outside this workspace. undefined: the packages cannot be had here. */
+async function runAi(...args: string[]): Promise<string[] | undefined> {
+  const folder = await Deno.makeTempDir();
+  try {
+    const path = `${folder}/ai.ts`;
+    await Deno.writeTextFile(path, AI);
+    const flags = ["--no-config", "--no-lock", "--node-modules-dir=none", "--quiet"];
+    const run = (...command: string[]) =>
+      new Deno.Command(Deno.execPath(), { args: command, signal: AbortSignal.timeout(120_000) }).output();
+    if (!(await run("cache", ...flags, path)).success) return undefined;
+    const { success, stdout, stderr } = await run("run", "-A", ...flags, path, ...args);
+    assert.ok(success, new TextDecoder().decode(stderr));
+    return JSON.parse(new TextDecoder().decode(stdout));
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
 /** Bodies in the shapes that the apps send, written from what is known of them. */
 const SHAPES: { name: string; path: string; body: Record<string, unknown> }[] = [
   {
@@ -172,6 +203,12 @@ describe("clients and apps by base URL alone", () => {
       for (const picture of pictures) await assertPicture(picture);
     });
   }
+
+  it("ai with @ai-sdk/openai", async (t) => {
+    const pictures = await runAi(service.url);
+    if (pictures === undefined) return t.skip("npm's registry cannot be reached");
+    for (const picture of pictures) await assertPicture(picture);
+  });
 
   for (const { name, path, body } of SHAPES) {
     it(name, async () => {

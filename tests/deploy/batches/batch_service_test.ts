@@ -5,6 +5,8 @@ import { KeyLimits } from "../../../routes/keys/key_limits.ts";
 import { MemoryKeyStore } from "../../../routes/keys/memory_key_store.ts";
 import { ApiError } from "../../../protocol/wire/api_error.ts";
 import { RECORD_BYTES } from "../../../deploy/batches/batch_scripts.ts";
+import { UNTOLD } from "../../../deploy/batches/batch_keys.ts";
+import { BatchWebhooks } from "../../../deploy/batches/batch_webhooks.ts";
 import { WITHOUT_REDIS } from "../../service/redis.ts";
 import { until } from "../../until.ts";
 import { newId, OpenBatches, picture, toBytes } from "./open_batches.ts";
@@ -68,6 +70,51 @@ describe("a batch service", { skip: WITHOUT_REDIS }, () => {
     assert.deepEqual(left.map(({ custom_id }) => custom_id), ["3", "4", "5", "6", "7"]);
     // Nothing of it stays in the queue.
     assert.deepEqual(await batches.queue.counts(), { waiting: 0, active: 0, delayed: 0 });
+  });
+
+  it("tells a webhook of the end once it is taken, with OpenAI's event", async () => {
+    const told: { id: string; status: string }[] = [];
+    const webhooks = new BatchWebhooks({
+      redis: batches.redis,
+      webhooks: {
+        tellBatch: ({ id }, { status, at }) => {
+          assert.ok(Math.abs(at - Date.now()) < 60_000);
+          return Promise.resolve(told.push({ id, status }) > 1);
+        },
+      },
+      log: () => {},
+      retryDelaysMs: [0, 0],
+    });
+    const { id } = await batches.addBatch("k", 1, { webhook: "https://example.org/hook" });
+    await batches.addBatch("k", 1);
+    await webhooks.look();
+    assert.deepEqual(told, [], "it is under way");
+    {
+      await using _puller = batches.openPuller(() => picture());
+      await batches.ended("k", id);
+    }
+    await batches.redis.zadd(UNTOLD, "XX", 0, id);
+    // The first attempt is refused.
+    for (let look = 0; look < 4; look++) await webhooks.look();
+    assert.deepEqual(told, [{ id, status: "completed" }, { id, status: "completed" }]);
+    assert.equal(await batches.redis.exists(UNTOLD), 0);
+  });
+
+  it("leaves metadata out of the files of a key that says so", async () => {
+    const bodies: unknown[] = [];
+    const fetch = async (request: Request) => {
+      bodies.push((await request.json()).metadata);
+      return picture();
+    };
+    const quiet = await batches.addBatch("k", 1, { file_metadata: false });
+    {
+      await using _puller = batches.openPuller(fetch);
+      await batches.ended("k", quiet.id);
+    }
+    const plain = await batches.addBatch("k", 1, { file_metadata: true });
+    await using _puller = batches.openPuller(fetch);
+    await batches.ended("k", plain.id);
+    assert.deepEqual(bodies, [false, undefined]);
   });
 
   it("an order that comes twice is one batch", async () => {

@@ -78,6 +78,8 @@ export class OpenBatches implements AsyncDisposable {
       endpoint: ENDPOINT,
       completion_window: "24h",
       metadata: undefined,
+      webhook: undefined,
+      file_metadata: undefined,
       quota: null,
       ...order,
     });
