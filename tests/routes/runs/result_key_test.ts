@@ -58,6 +58,11 @@ describe("resultKey()", () => {
       mask_sha256: "0",
       image_sha256: "0",
       max_sequence_length: 13,
+      scheduler: "DDIMScheduler",
+      scheduler_options: { steps_offset: 1 },
+      prompt_weights: true,
+      long_prompts: true,
+      wildcards: true,
       spectrum: { ...settings.spectrum, method: "reuse" },
     };
     const { spectrum } = settings;
