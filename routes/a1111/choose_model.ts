@@ -2,7 +2,7 @@
 // belongs to a served model (docs/decisions/0010-loras-belong-to-a-model.md), so a tag chooses the model that has it.
 import { ApiError } from "../../protocol/wire/api_error.ts";
 import type { ModelCard } from "../../protocol/wire/model_card.ts";
-import { type Lora, parseModelName } from "../../protocol/wire/model_name.ts";
+import { formatLora, type Lora, parseModelName } from "../../protocol/wire/model_name.ts";
 
 /** Digits of a digest in a title. */
 const HASH_DIGITS = 10;
@@ -53,7 +53,7 @@ export function chooseModel(
   const found = served.find(({ id }) => isSame(parseModelName(id).loras, tags));
   if (found !== undefined) return { card: found, prompt: rest };
   const known = served.map(({ id }) => parseModelName(id).loras).filter(({ length }) => length > 0)
-    .map((loras) => loras.map(({ path, weight }) => `<lora:${stem(path)}:${weight}>`).join(""));
+    .map((loras) => loras.map((lora) => `<lora:${tagName(lora)}:${lora.weight}>`).join(""));
   const asked = tags.map(({ name, weight }) => `<lora:${name}:${weight}>`).join("");
   throw new ApiError(
     400,
@@ -67,16 +67,18 @@ export function chooseModel(
 /** LoRAs by the names that tags use. */
 export function lorasOf(cards: readonly ModelCard[]): { name: string; path: string; weight: number }[] {
   const loras = pictureModels(cards).flatMap(({ id }) => parseModelName(id).loras);
-  const names = new Map(loras.map((lora) => [`${lora.path}:${lora.weight}`, lora]));
-  return [...names.values()].map(({ path, weight }) => ({ name: stem(path), path, weight }));
+  const names = new Map(loras.map((lora) => [formatLora(lora), lora]));
+  return [...names.values()].map((lora) => ({ name: tagName(lora), path: lora.path, weight: lora.weight }));
 }
 
 function isSame(loras: readonly Lora[], tags: readonly { name: string; weight: number }[]): boolean {
   const list = (items: readonly { name: string; weight: number }[]) =>
     items.map(({ name, weight }) => `${name}:${weight}`).sort().join();
-  return list(loras.map(({ path, weight }) => ({ name: stem(path), weight }))) === list(tags);
+  return list(loras.map((lora) => ({ name: tagName(lora), weight: lora.weight }))) === list(tags);
 }
 
-function stem(path: string): string {
-  return path.split(/[/\\]/).at(-1)!.replace(/\.safetensors$/, "");
+/** The file's name, with @2 for the second of a model's denoisers as in the model's own name. */
+function tagName({ path, second = false }: Lora): string {
+  const stem = path.split(/[/\\]/).at(-1)!.replace(/\.safetensors$/, "");
+  return second ? `${stem}@2` : stem;
 }
