@@ -70,6 +70,14 @@ return 1`;
 /** ARGV: id, name, viewer, viewerMs, previews, finishedToo, keepMs, request, leaseMs, forgetMs, image's name or ''. */
 export const OPEN = `${HEAD}
 local id, name, previews, keep = ARGV[1], ARGV[2], tonumber(ARGV[5]), tonumber(ARGV[7])
+-- The same call again, whose answer was lost.
+local own = get(id, 'state', 'attempt', 'worker')
+if own[1] then
+  if own[1] ~= 'open' or own[2] ~= '1' or own[3] then return { 0, id, own[1] } end
+  see(id, ARGV[3], tonumber(ARGV[4]))
+  redis.call('ZADD', RUNS, now + tonumber(ARGV[9]), id)
+  return { 1, id, 'open' }
+end
 local current = name ~= '' and redis.call('GET', NAME .. name)
 if current then
   local f = get(current, 'state', 'previews', 'keep', 'cancel')

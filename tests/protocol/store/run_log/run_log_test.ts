@@ -268,6 +268,19 @@ describe("RedisRunLog", { skip: WITHOUT_REDIS }, () => {
   after(() => redis[Symbol.asyncDispose]());
   contract(() => new RedisRunLog(new RedisLink(redis)));
 
+  it("open() once more, as its answer was lost, begins the same run until a worker has it", async () => {
+    const log = new RedisRunLog(new RedisLink(redis));
+    for (const name of [crypto.randomUUID(), undefined]) {
+      const asked = wish({ name });
+      const opened = { id: asked.id, started: true, state: "open" };
+      assert.deepEqual(await log.open(asked), opened);
+      assert.deepEqual(await log.open(asked), opened);
+      await log.assign({ id: asked.id, attempt: 1 }, "http://w");
+      assert.deepEqual(await log.open(asked), { ...opened, started: false });
+      assert.equal((await log.read(asked.id, 0))!.worker, "http://w");
+    }
+  });
+
   it("gives an expiry to every key except those of runs under way", async () => {
     const open = await redis.redis.zrange("spectrum:runs", "0", "-1");
     const isPromised = new Set([
