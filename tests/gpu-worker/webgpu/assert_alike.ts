@@ -5,6 +5,7 @@ import type { GenerateResult, Pipeline } from "../../../gpu-worker/pipeline/pipe
 import { completeRequest } from "../../../gpu-worker/request/complete_request.ts";
 import type { PartialRequest } from "../../../gpu-worker/request/generate_request.ts";
 import { maxError } from "../../goldens/golden.ts";
+import { runtimeOn } from "./on_both.ts";
 import { recordPlacement } from "./record_placement.ts";
 
 /** Error of latents after 8 steps, relative to the largest. Both devices compute in float32. */
@@ -17,6 +18,8 @@ export async function assertAlike(
   open: (options: OpenPipelineOptions) => Promise<Pipeline>,
   requests: readonly Partial<PartialRequest>[],
 ): Promise<void> {
+  // The device lives on, and with it the shaders that the next pipeline shares.
+  runtimeOn("webgpu");
   using cpu = await open({});
   using placement = recordPlacement();
   {
@@ -28,16 +31,21 @@ export async function assertAlike(
         );
       const expected = await ask(cpu);
       const actual = await ask(gpu);
-      const label = JSON.stringify(request);
-      assert.deepEqual(actual.plan, expected.plan, label);
-      within(maxError(actual.latents.data, expected.latents.data), LATENTS_TOLERANCE, `latents of ${label}`);
-      within(maxError(actual.image.data, expected.image.data), PICTURE_TOLERANCE, `picture of ${label}`);
-      for (const [step, error] of expected.forecastErrors) {
-        const difference = Math.abs(actual.forecastErrors.get(step)! - error) / error;
-        within(difference, LATENTS_TOLERANCE, `forecast error of step ${step} of ${label}`);
-      }
+      assertSame(actual, expected, JSON.stringify(request));
     }
     assert.deepEqual(await placement.left(), []);
+  }
+}
+
+/** Compares everything that a run gives. */
+export function assertSame(actual: GenerateResult, expected: GenerateResult, label: string): void {
+  assert.deepEqual(actual.plan, expected.plan, label);
+  within(maxError(actual.latents.data, expected.latents.data), LATENTS_TOLERANCE, `latents of ${label}`);
+  within(maxError(actual.image.data, expected.image.data), PICTURE_TOLERANCE, `picture of ${label}`);
+  assert.deepEqual([...actual.forecastErrors.keys()], [...expected.forecastErrors.keys()], label);
+  for (const [step, error] of expected.forecastErrors) {
+    const difference = Math.abs(actual.forecastErrors.get(step)! - error) / error;
+    within(difference, LATENTS_TOLERANCE, `forecast error of step ${step} of ${label}`);
   }
 }
 

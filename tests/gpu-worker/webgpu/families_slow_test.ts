@@ -8,12 +8,17 @@ import { assertAlike } from "./assert_alike.ts";
 const CHECKPOINTS = [
   { folder: "flux/tiny-dev", request: { width: 24, height: 16 } },
   { folder: "chroma/tiny-hd", request: { width: 24, height: 16 } },
+  { folder: "flux2/tiny-distilled", request: { width: 12, height: 20, maxSequenceLength: 32 } },
   { folder: "qwen_image/tiny-image", request: { width: 32, height: 16 } },
+  { folder: "qwen_image21/tiny-21", request: { width: 24, height: 16 } },
   { folder: "sd3/tiny-large", request: { width: 24, height: 16 } },
   { folder: "sdxl/tiny-sdxl", request: { width: 24, height: 16 } },
   { folder: "sdxl/tiny-sd15", request: { width: 24, height: 16 } },
+  { folder: "wan/tiny-a14b", request: { width: 32, height: 16, numFrames: 5 } },
+  { folder: "wan/tiny-ti2v", request: { width: 48, height: 16, numFrames: 5 } },
   { folder: "wan/tiny-unipc", request: { width: 32, height: 16, numFrames: 5 } },
   { folder: "hunyuan_video/tiny-distilled", request: { width: 32, height: 16, numFrames: 5 } },
+  { folder: "z_image/tiny-base", request: { width: 24, height: 16 } },
 ];
 
 for (const { folder, request } of CHECKPOINTS) {
