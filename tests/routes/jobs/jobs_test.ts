@@ -320,4 +320,30 @@ describe("Webhooks", () => {
       ]
     ) assert.throws(() => all.check(url), { code: "webhook_not_allowed" }, url);
   });
+
+  it("tellBatch() sends OpenAI's event, signed as its client checks it", async () => {
+    const secret = `whsec_${new Uint8Array(24).toBase64()}`;
+    const sent: { body: string; headers: Headers }[] = [];
+    const webhooks = new Webhooks({
+      secret,
+      origins: ["*"],
+      log: () => {},
+      fetch: (_, init) => {
+        sent.push({ body: init!.body as string, headers: new Headers(init!.headers) });
+        return Promise.resolve(new Response(null, { status: sent.length === 1 ? 503 : 204 }));
+      },
+    });
+    const batch = { id: "batch_0a", webhook: "https://client.example/hook" };
+    const end = { status: "expired", at: 1_700_000_000_000 } as const;
+    assert.deepEqual([await webhooks.tellBatch(batch, end), await webhooks.tellBatch(batch, end)], [
+      false,
+      true,
+    ]);
+    const client = new OpenAI({ apiKey: "unused", webhookSecret: secret });
+    for (const { body, headers } of sent) {
+      const event = await client.webhooks.unwrap(body, headers);
+      assert.deepEqual([event.type, event.id, event.created_at], ["batch.expired", "evt_0a", 1_700_000_000]);
+      assert.deepEqual(event.data, { id: "batch_0a" });
+    }
+  });
 });
