@@ -6,7 +6,9 @@ import type { SchedulerConfig } from "./schedule/read_scheduler_config.ts";
 
 /** A scheduler by its class in diffusers, and options of its config by their names there. */
 export interface ChosenScheduler {
+  /** Class name in diffusers. */
   name: string;
+  /** Options of the config. */
   options: Readonly<Record<string, unknown>>;
 }
 
