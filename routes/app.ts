@@ -73,7 +73,7 @@ export interface AppOptions
   log: Log;
   /** Names that stand for models. @default none */
   aliases?: readonly ModelAlias[];
-  /** Whose pages may call the API: "https://app.example", or "*". @default this origin's alone */
+  /** Origins whose pages may call the API: "https://app.example", or "*". @default this origin's alone */
   corsOrigins?: readonly string[];
   /** Requests of one key that are answered at a time. @default 64 */
   connectionsPerKey?: number;

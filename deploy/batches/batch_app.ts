@@ -88,7 +88,7 @@ export function createBatchApp(
   return app;
 }
 
-/** Whose files and batches a call is about: the edge's word, signed as part of the address. @throws {ApiError} 400 */
+/** Returns the owner that a call is about: the edge's word, signed as part of the address. @throws {ApiError} 400 */
 function tenant(c: Context): string {
   const name = c.req.query("tenant") ?? "";
   if (/^[\w-]{1,64}$/.test(name)) return name;

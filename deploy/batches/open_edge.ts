@@ -12,7 +12,7 @@ export interface OpenEdgeOptions {
 }
 
 export function openEdge({ env, log }: OpenEdgeOptions): (request: Request) => Response | Promise<Response> {
-  // Whose request it is has been checked, and its pictures counted, when the batch came in.
+  // The edge checked the owner and counted the pictures when the batch came in.
   const key = crypto.randomUUID();
   const app = createApp({
     ...edgeOptions(readEdgeConfig(env), log),

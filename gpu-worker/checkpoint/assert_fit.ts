@@ -4,7 +4,7 @@ import { CheckpointError } from "./checkpoint_error.ts";
 export interface Fit {
   value: number;
   expected: number;
-  /** Whose number is expected, as the message says it. */
+  /** The owner of the expected number, as the message names it. */
   of: string;
 }
 

@@ -64,7 +64,7 @@ export class Checkpoint {
     return this.#source.location;
   }
 
-  /** What people call the model of a single file: "Stable Diffusion XL". */
+  /** Common name of a single file's model: "Stable Diffusion XL". */
   get title(): string | undefined {
     return this.#source.title;
   }

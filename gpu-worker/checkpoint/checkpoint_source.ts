@@ -13,7 +13,7 @@ export type DigestPart = { name: string } & ({ path: string } | { text: string }
 export interface CheckpointSource {
   /** The folder, or the single file. Shown in errors. */
   readonly location: string;
-  /** What people call the model, if the source knows: "Stable Diffusion XL". */
+  /** Common name of the model, if the source knows it: "Stable Diffusion XL". */
   readonly title?: string | undefined;
   /** Parsed model_index.json. */
   readonly index: Record<string, unknown>;

@@ -1,4 +1,4 @@
-// What completes or replaces parts of a checkpoint: other files, and a repository with configs and tokenizers.
+// Parts that complete or replace those of a checkpoint: other files, and a repository with configs and tokenizers.
 
 export const PART_COMPONENTS = [
   "vae",

@@ -18,7 +18,7 @@ export interface FluxBlocksConfig {
   jointAttentionDim: number;
 }
 
-/** What a family adds to its blocks. */
+/** Inputs that a family adds to its blocks. */
 export type FluxBlocksContext = Pick<JointContext, "conditioning" | "modulate" | "bias">;
 
 /**

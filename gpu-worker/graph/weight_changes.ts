@@ -19,7 +19,7 @@ export interface BlockMatrix {
   readonly changes: readonly WeightChange[];
 }
 
-/** What this module uses of a graph's builder. */
+/** The part of a graph's builder that this module uses. */
 interface Emitter {
   node(op: string, inputs: readonly Value[]): Value;
   cast(value: Value, dtype: DType): Value;

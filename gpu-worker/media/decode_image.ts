@@ -21,7 +21,7 @@ interface Size {
 }
 
 const MAX_SIDE = 8192;
-/** What shows through transparent pixels. */
+/** The color behind transparent pixels. */
 const BACKGROUND = "#ffffff";
 
 /**

@@ -9,7 +9,7 @@ export interface EncodeAnimationOptions {
   format: "webp" | "gif";
   /** Quality of WebP, 0..100. @default 100 */
   compression?: number;
-  /** What the file says about how it was made. @default nothing */
+  /** The file's record of how it was made. @default none */
   metadata?: FileMetadata | undefined;
 }
 

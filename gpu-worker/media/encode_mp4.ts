@@ -8,7 +8,7 @@ import { encodeMp4ByWasm } from "./wasm_mp4.ts";
 export interface EncodeMp4Options {
   /** Quality, 0..100. @default 100 */
   compression?: number;
-  /** What the file says about how it was made. @default nothing */
+  /** The file's record of how it was made. @default none */
   metadata?: FileMetadata | undefined;
   /** Aborting rejects with the signal's reason and kills ffmpeg. */
   signal?: AbortSignal | undefined;

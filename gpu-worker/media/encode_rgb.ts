@@ -10,7 +10,7 @@ export interface EncodeImageOptions {
   format?: ImageFormat;
   /** OpenAI's output_compression: quality of JPEG and WebP, 0..100. PNG ignores it. @default 100 */
   compression?: number;
-  /** What the file says about how it was made. @default nothing */
+  /** The file's record of how it was made. @default none */
   metadata?: FileMetadata | undefined;
 }
 

@@ -11,7 +11,7 @@ export interface EncodeVideoOptions {
   format?: VideoFormat;
   /** Quality of MP4 and WebP, 0..100. GIF ignores it and has 256 colours per frame. @default 100 */
   compression?: number;
-  /** What the file says about how it was made. @default nothing */
+  /** The file's record of how it was made. @default none */
   metadata?: FileMetadata | undefined;
   /** Aborting rejects with the signal's reason and stops the encoder. */
   signal?: AbortSignal | undefined;

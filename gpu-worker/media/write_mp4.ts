@@ -16,7 +16,7 @@ export interface WriteMp4Options {
   video: DecodedVideo;
   /** "avc1.PPCCLL", and avcC's bytes, unless the frames carry their parameters between start codes. */
   config: { codec: string; description?: AllowSharedBufferSource };
-  /** What the file's tags say about how it was made. @default nothing */
+  /** The record in the file's tags of how it was made. @default none */
   metadata?: FileMetadata | undefined;
 }
 

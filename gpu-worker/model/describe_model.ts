@@ -23,7 +23,7 @@ export interface DeviceOptions {
 export interface DescribeModelOptions extends DeviceOptions {
   /** LoRAs in addition to those in the model's name. @default none */
   loras?: readonly Lora[] | undefined;
-  /** What completes a single file, or replaces networks of a folder. @default none */
+  /** Files that complete a single file, or replace networks of a folder. @default none */
   parts?: PartFiles | undefined;
   /** File of a calibration. @default the checkpoint's own, if there is one */
   calibration?: string | undefined;

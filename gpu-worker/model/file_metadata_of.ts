@@ -1,4 +1,4 @@
-// What a file says about the picture in it: see protocol/wire/picture_record.ts.
+// The record that a file holds about its picture: see protocol/wire/picture_record.ts.
 import { infotext } from "../../protocol/wire/infotext.ts";
 import type { PictureRecord } from "../../protocol/wire/picture_record.ts";
 import { SAMPLER_VERSION } from "../../sampler/mod.ts";

@@ -17,7 +17,7 @@ export const DECIDES_PICTURE: Readonly<Record<keyof OpenPipelineOptions, boolean
   parts: true,
   weights: true,
   calibration: true,
-  // What it lets in is the calibration, whose bytes count.
+  // The option only admits a calibration, whose bytes count by themselves.
   forceCalibration: false,
   vaeTiling: true,
   deviceId: false,

@@ -109,7 +109,7 @@ export interface ModelInfo {
   id: string;
   /** diffusers' pipeline class, e.g. "FluxPipeline". */
   pipelineClass: string;
-  /** What people call the model of a single file: "Stable Diffusion XL". */
+  /** Common name of a single file's model: "Stable Diffusion XL". */
   title?: string;
   /** How linear layers hold their weights: as-stored, int8 or int4. */
   weights: HeldWeights;

@@ -24,7 +24,7 @@ export interface RunForecasterOptions {
   otherScheduler?: boolean;
 }
 
-/** What a calibration had to say of a run. */
+/** A calibration's report of a run. */
 export interface CalibrationReport {
   /** SHA-256 of the calibration's file. */
   digest: string;

@@ -15,6 +15,6 @@ export interface ModelDescription {
   readonly rules: RequestRules;
   /** The checkpoint's scheduler_config.json. @default a request can choose no other scheduler */
   readonly scheduler?: SchedulerConfig;
-  /** What is known of the features of the checkpoint's runs. @default nothing */
+  /** Measurements of the features of the checkpoint's runs. @default none */
   readonly calibration?: ModelCalibration;
 }

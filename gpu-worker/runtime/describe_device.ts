@@ -1,4 +1,4 @@
-// What this machine offers to an execution provider.
+// The devices that this machine offers to an execution provider.
 import { cpus } from "node:os";
 import type { DType } from "./dtype.ts";
 import { nvidiaCards } from "./nvml.ts";

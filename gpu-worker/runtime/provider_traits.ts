@@ -1,4 +1,4 @@
-// What the execution providers can do, as far as it does not depend on the machine.
+// The abilities of the execution providers that do not depend on the machine.
 import type { ProviderName } from "./provider.ts";
 import { AT_ONCE, OneAtATime, type Turns } from "./turns.ts";
 

@@ -37,7 +37,7 @@ const DEFAULT_MEMORY = 0;
 export class Runtime implements Disposable {
   /** The execution provider. */
   readonly provider: ProviderName;
-  /** What the provider can do. */
+  /** The provider's abilities. */
   readonly traits: ProviderTraits;
   readonly #context: TensorContext;
   readonly #execution: ExecutionProviderOptions;

@@ -1,4 +1,4 @@
-// Whose turn it is on a device. ONNX Runtime's WebGPU provider crashes the process if two native calls use its
+// Turns on a device. ONNX Runtime's WebGPU provider crashes the process if two native calls use its
 // device at once, even calls of different sessions, or if a buffer is freed during a call.
 
 /** Orders the native calls that use one device. */

@@ -10,7 +10,7 @@ export interface EncodedPrompt {
   pooled: Float32Array;
   /** 1 for each token that the denoiser may attend to in full, else 0: [tokens]. @default all are 1 */
   mask?: Float32Array;
-  /** What no encoder has read. @default nothing was left out */
+  /** The end of the prompt that no encoder has read. @default nothing was left out */
   cut?: TextCut;
 }
 

@@ -1,4 +1,4 @@
-// What a file says about how it was made: everything that decides its pixels, and nothing of the run (times, worker), so
+// A file's record of how it was made: everything that decides its pixels, and nothing of the run (times, worker), so
 // that the same request gives the same file.
 import { z } from "zod";
 import { completeSettingsSchema } from "./run_request.ts";

@@ -114,7 +114,7 @@ export const completeSettingsSchema = z.object({
   /** Frames a second; of videos alone. */
   fps: z.number().exactOptional(),
   guidance_scale: z.number(),
-  /** Of the second network, where there are two. */
+  /** Guidance scale of the second network, where there are two. */
   guidance_scale_2: z.number().exactOptional(),
   true_cfg_scale: z.number(),
   guidance_rescale: z.number(),

@@ -323,7 +323,7 @@ function toSdModel(card: ModelCard) {
   };
 }
 
-/** What front ends look for among hundreds of options. */
+/** The options, among hundreds, that front ends look for. */
 function optionsOf(card: ModelCard) {
   return {
     sd_model_checkpoint: titleOf(card),

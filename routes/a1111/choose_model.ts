@@ -27,7 +27,7 @@ export function pictureModels(cards: readonly ModelCard[]): ModelCard[] {
   return cards.filter(({ video }) => video === undefined);
 }
 
-/** By title, name, hash or the last part of the name. */
+/** Finds a model by title, name, hash or the last part of the name. */
 export function findByTitle(title: string, cards: readonly ModelCard[]): ModelCard | undefined {
   const matches = [
     (card: ModelCard) => card.id === title || titleOf(card) === title,

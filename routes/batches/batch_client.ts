@@ -4,7 +4,7 @@ import { type Call, SignedClient, type SignedClientOptions } from "../../protoco
 
 export type BatchClientOptions = Omit<SignedClientOptions, "unavailable" | "requestId">;
 
-/** Whose call it is, and the request it belongs to. */
+/** The call's owner, and the request that the call belongs to. */
 export interface BatchCaller {
   tenant: string;
   requestId: string;

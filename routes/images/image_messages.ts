@@ -11,7 +11,7 @@ import { type Delivered, pictureFacts, unixSeconds, usage, withWarnings } from "
 export interface ImageMessagesOptions {
   request: ImageRequest;
   settings: CompleteSettings;
-  /** What is not as asked for. */
+  /** Sentences about unmet wishes. */
   warnings?: readonly string[];
   /** Prefix of OpenAI's event names. */
   kind: "image_generation" | "image_edit";

@@ -14,7 +14,7 @@ import { type Delivered, imagesResponse } from "./image_response.ts";
 export interface ImageFacts {
   request: ImageRequest;
   settings: CompleteSettings;
-  /** What is not as asked for, for receipts. Records of earlier versions lack it. */
+  /** Sentences about unmet wishes, for receipts. Records of earlier versions lack them. */
   warnings?: readonly string[];
 }
 

@@ -70,7 +70,7 @@ interface Answer {
 /** Everything that is known once the runs are open. */
 interface Opened extends Answer, Counted {
   plan: RunPlan;
-  /** What is not as asked for. */
+  /** Sentences about unmet wishes. */
   warnings: string[];
   pictures: RunView[];
   repetition: Recognized;

@@ -20,7 +20,7 @@ export interface JobRecord {
   id: string;
   /** Name of its presenter: "image_generation". */
   kind: string;
-  /** Whose it is; others do not find it. */
+  /** The owner. Others do not find the job. */
   tenant: string;
   /** Milliseconds since 1970. */
   created_at: number;

@@ -30,7 +30,7 @@ export class Tickets {
     return ticket;
   }
 
-  /** Whose job `id` is, by a ticket for it. @throws {ApiError} 401 */
+  /** Returns the owner of job `id`, by a ticket for it. @throws {ApiError} 401 */
   async tenantOf(ticket: string, id: string): Promise<string> {
     const text = await this.#state.get(await nameOf(ticket));
     const known = text === undefined ? undefined : JSON.parse(text);

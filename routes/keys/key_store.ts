@@ -9,7 +9,7 @@ export type Scope = typeof SCOPES[number];
 export const keyRecordSchema = z.object({
   /** Public: the middle part of the key. */
   id: z.string(),
-  /** Whose it is, for people. */
+  /** The owner's name, for people. */
   name: z.string(),
   /** Hex. The secret itself is nowhere. */
   secret_sha256: z.string().regex(/^[0-9a-f]{64}$/),

@@ -52,7 +52,7 @@ const PROXY_HEADERS = new RegExp(
 const LOOPBACK_NAME = /^(localhost|127(\.\d+){3}|\[::1\])$/;
 
 export interface CheckLocalOptions {
-  /** Whose pages may call the API besides its own. */
+  /** Origins whose pages may call the API besides its own. */
   corsOrigins: readonly string[];
 }
 

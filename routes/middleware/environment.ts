@@ -10,7 +10,7 @@ export interface Environment {
     log: Log;
     /** Undefined for plain keys of the environment and for this machine's own programs: all scopes, no limits. */
     apiKey: KeyRecord | undefined;
-    /** Whose jobs and repetitions a request may know: the id of its key, or what stands for one. */
+    /** The owner whose jobs and repetitions a request may know: the id of its key, or what stands for one. */
     tenant: string | undefined;
   };
 }

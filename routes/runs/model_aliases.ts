@@ -8,7 +8,7 @@ export interface ModelAlias {
   target: string;
   /** "nearest": a size that the model does not draw well becomes one that it does. "exact": sizes are the client's. */
   size: "nearest" | "exact";
-  /** What a request that leaves it open gets. */
+  /** The default for requests that leave it open. */
   response_format: "b64_json" | "url";
 }
 

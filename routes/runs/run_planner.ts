@@ -207,7 +207,7 @@ function toRun(request: PlannedRequest, model: string): Omit<OpenRunRequest, "se
     previews: request.stream || request.background === true ? request.partial_images : 0,
     output_format: request.output_format,
     output_compression: request.output_compression,
-    // What is left out is on.
+    // A file has metadata unless the request says false.
     metadata: request.metadata === false ? false : undefined,
   };
   return withoutUndefined(fields);

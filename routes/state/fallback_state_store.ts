@@ -15,7 +15,7 @@ export class FallbackStateStore implements StateStore {
     this.#log = log;
   }
 
-  /** What was set while the store was away is found here. @throws {StoreAwayError} for what is not, while it is away */
+  /** Finds values that were set while the store was away. @throws {StoreAwayError} for other values, while it is away */
   async get(key: string): Promise<string | undefined> {
     const own = await this.#own.get(key);
     try {
@@ -30,7 +30,7 @@ export class FallbackStateStore implements StateStore {
     return await this.#ask((store) => store.set(key, value, options));
   }
 
-  /** What was set while the store was away is never a promise. @throws {StoreAwayError} */
+  /** Values that were set while the store was away are never promises. @throws {StoreAwayError} */
   async swap(key: string, change: { from: string; to: string }): Promise<string | undefined> {
     return await this.#shared.swap(key, change);
   }

@@ -11,9 +11,9 @@ import {
 } from "./state_store.ts";
 
 const MAX_ENTRIES = 100_000;
-/** Of values, in characters. */
+/** Largest sum of all values, in characters. */
 const MAX_CHARACTERS = 64 * 2 ** 20;
-/** What an entry weighs beside its value. Bounds the number of entries too: about MAX_ENTRIES. */
+/** Weight of an entry beside its value, in characters. It bounds the number of entries too: about MAX_ENTRIES. */
 const OVERHEAD = 700;
 
 export interface MemoryStateStoreOptions {

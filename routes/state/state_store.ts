@@ -18,7 +18,7 @@ export interface Entry {
   agenda: string;
   list: string;
   ttlMs: number;
-  /** Of the list: one owner's values do not fill the store. @default no limit */
+  /** Largest number of values in the list, so that one owner does not fill the store. @default no limit */
   max?: number;
 }
 
@@ -61,8 +61,8 @@ export interface StateStore {
   /** Notes that something is due so many milliseconds from now. */
   schedule(agenda: string, member: string, inMs: number): Promise<void>;
   unschedule(agenda: string, member: string): Promise<void>;
-  /** What is due. Nobody else gets it for `leaseMs`, when it is due again unless it was scheduled anew or unscheduled. */
+  /** Returns the due ids. Nobody else gets an id for `leaseMs`, when it is due again unless it was scheduled anew or unscheduled. */
   claimDue(agenda: string, options: { leaseMs: number; limit: number }): Promise<string[]>;
-  /** What is due last, first. */
+  /** Returns the ids, the last due first. */
   latest(agenda: string, limit: number): Promise<string[]>;
 }

@@ -1,4 +1,4 @@
-// What happens in a video's run, as server-sent events: this project's own, in the manner of its image streams.
+// The events of a video's run, as server-sent events: this project's own, in the manner of its image streams.
 import { ApiError } from "../../protocol/wire/api_error.ts";
 import type { RunEvent } from "../../protocol/wire/run_event.ts";
 import type { SseMessage } from "../../protocol/http/stream_events.ts";

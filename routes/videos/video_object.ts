@@ -5,7 +5,7 @@ import { withWarnings } from "../images/image_response.ts";
 import { type JobState, RESULT_MS } from "../jobs/jobs.ts";
 import type { JobRecord } from "../jobs/job_record.ts";
 
-/** What a video's job keeps to present it. */
+/** The fields that a video's job keeps to present the video. */
 export interface VideoFacts {
   /** The name by which the request chose it. */
   model: string;
@@ -18,7 +18,7 @@ export interface VideoFacts {
   num_frames: number;
   fps: number;
   output_format: string;
-  /** What is not as asked for. Records of earlier versions lack it. */
+  /** Sentences about unmet wishes. Records of earlier versions lack them. */
   warnings?: readonly string[];
 }
 
@@ -78,7 +78,7 @@ export function videoId(jobId: string): string {
   return jobId.replace(/^job_/, "video_");
 }
 
-/** What is no video's id names no job either. */
+/** An id that is no video's names no job either. */
 export function jobId(videoId: string): string {
   return /^video_[0-9a-f]{32}$/.test(videoId) ? videoId.replace(/^video_/, "job_") : "";
 }

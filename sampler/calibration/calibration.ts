@@ -1,13 +1,13 @@
-// What runs with every step in full have shown of a checkpoint's features, and the step plans that were found from it.
+// A checkpoint's calibration: products of its features, measured in runs of full passes only, and the step plans found from them.
 
 /** The coordinate of the recorded steps: sigma where it is at most 1 (flow matching, DDIM, PNDM), else its logarithm. */
 export type Coordinate = "sigma" | "logSigma";
 
 /** Scalar products of the normalised features, each float64 [points, points], row-major, averaged over runs. */
 export interface BranchProducts {
-  /** Of the prompt's branch: E<h(s), h(t)>. */
+  /** Products of the prompt's branch: E<h(s), h(t)>. */
   conditional: Float64Array;
-  /** Of the negative prompt's branch. Absent without classifier-free guidance, like `cross`. */
+  /** Products of the negative prompt's branch. Absent without classifier-free guidance, like `cross`. */
   unconditional?: Float64Array;
   /** Between the two branches, symmetrised: E(<h(s), u(t)> + <u(s), h(t)>) / 2. */
   cross?: Float64Array;

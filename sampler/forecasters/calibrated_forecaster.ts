@@ -5,7 +5,7 @@ import { choleskySolver } from "../numerics/cholesky.ts";
 import { assertAnchors } from "./assert_anchors.ts";
 import type { Forecaster } from "./forecaster.ts";
 
-/** What a calibration says of the features of one run's steps. */
+/** A calibration's expectations of the features of one run's steps. */
 export interface StepCorrelations {
   /** E<h(s), h(t)> / (|h(s)| |h(t)|): float64 [steps, steps], row-major, symmetric, with a unit diagonal. */
   correlations: Float64Array;

@@ -17,7 +17,7 @@ export function numpyLog(x: number): number {
   return f32(exponent * LOG_2 + f32(polynomial(P, m) / polynomial(Q, m)));
 }
 
-/** By Horner's rule; a product of two float32 is exact in float64, so that each sum rounds like a fused multiply-add. */
+/** Evaluates by Horner's rule; a product of two float32 is exact in float64, so that each sum rounds like a fused multiply-add. */
 function polynomial(coefficients: readonly number[], x: number): number {
   return coefficients.reduce((sum, coefficient) => f32(sum * x + coefficient));
 }

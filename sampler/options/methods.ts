@@ -5,7 +5,7 @@
 export interface MethodRow {
   /** Name in the user interface. */
   readonly label: string;
-  /** What the method does, in one sentence. */
+  /** The method's effect, in one sentence. */
   readonly note: string;
   /** Defaults that differ from those of the option table. */
   readonly defaults?: Readonly<Record<string, number>>;

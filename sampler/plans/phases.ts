@@ -26,7 +26,7 @@ export function listPhases(steps: number, phases: Phases): Phase[] {
   return phases.map((start, i) => ({ start, end: phases[i + 1] ?? steps }));
 }
 
-/** What decides a run in phases. */
+/** Options that decide a run in phases. */
 export interface PhasedOptions {
   /** Steps of the whole run. */
   steps: number;

@@ -9,7 +9,7 @@ import type { Lora } from "../../../protocol/wire/model_name.ts";
 import { type LoraTarget, loraTargets, type LoraTargetsOptions } from "./lora_targets.ts";
 import { type LoraModule, readLora } from "./read_lora.ts";
 
-/** What the checkpoint's family says of LoRAs. */
+/** The family's part in reading LoRAs. */
 export type ApplyLorasOptions = Pick<LoraTargetsOptions, "originalNames">;
 
 /**

@@ -1,4 +1,4 @@
-// What the families say about single files: which networks a pipeline needs, how files name them, and where the
+// The families' descriptions of single files: which networks a pipeline needs, how files name them, and where the
 // rest is published.
 import type { SchedulerConfig } from "../../../sampler/mod.ts";
 import type { Weights } from "../weights.ts";
@@ -49,7 +49,7 @@ export interface VariantOptions {
 }
 
 export interface Variant {
-  /** What people call the model: "FLUX.1 [dev]". */
+  /** Common name of the model: "FLUX.1 [dev]". */
   title: string;
   /** Repositories on the hub with its configs and tokenizers. The first is named in errors. */
   repositories: readonly [string, ...string[]];

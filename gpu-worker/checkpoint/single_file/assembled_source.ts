@@ -15,7 +15,7 @@ import type { Weights } from "../weights.ts";
 export interface AssembledSourceOptions {
   /** The single file, or the folder of which parts are replaced. */
   location: string;
-  /** What people call the model in the single file. */
+  /** Common name of the single file's model. */
   title?: string;
   /** model_index.json. It lists the components that the pipeline has. */
   index: Record<string, unknown>;
@@ -87,7 +87,7 @@ export class AssembledSource implements CheckpointSource {
           name: `${folder}/${name}`,
           path,
         }));
-        // Of a network that a single file has, the base gives no more than the config.
+        // The base gives only the config of a network that the single file holds.
         return files.filter(({ name }) =>
           !this.#configs.has(name) && (!this.#networks.has(folder) || name === `${folder}/config.json`)
         );

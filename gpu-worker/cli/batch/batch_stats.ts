@@ -32,7 +32,7 @@ export interface BatchStatsOptions {
   /** The model as the user named it. */
   model: string;
   device: string;
-  /** What is likely to be wrong with the picture. */
+  /** Sentences about likely faults of the picture. */
   warnings: readonly string[];
 }
 

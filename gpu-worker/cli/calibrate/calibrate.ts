@@ -129,7 +129,7 @@ export async function calibrate(
   }
   bar[Symbol.dispose]();
   const text = formatCalibration(calibration);
-  // What is written can be read.
+  // A text that cannot be read is a fault of ours, which shows before anything is written.
   parseCalibration(text, path);
   await writeAtomically(path, new TextEncoder().encode(text));
   log.remove();

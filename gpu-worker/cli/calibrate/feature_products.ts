@@ -28,7 +28,7 @@ export interface RunProducts extends BranchProducts {
 export class RunFeatures {
   readonly #seed: number;
   #tokens: Uint32Array | undefined;
-  /** By branch, then by step. */
+  /** Samples by branch, then by step. */
   readonly #samples: Float32Array[][] = [];
   readonly #norms: number[] = [];
 
@@ -123,7 +123,7 @@ function gatherFirst(
 }
 
 interface Normalised {
-  /** Of unit length in all. */
+  /** The feature, scaled to unit length. */
   values: Float32Array;
   /** Root mean square before. */
   scale: number;

@@ -5,7 +5,7 @@ import type { PromptCounts } from "./calibrate_arguments.ts";
 /** Prompts by what they serve. */
 export type PromptSets = Readonly<Record<keyof PromptCounts, readonly string[]>>;
 
-/** Of ten names that follow each other, those that a set takes. bench:quality and bench:calibration measure the first and the sixth. */
+/** The places, among ten consecutive names, that a set takes. bench:quality and bench:calibration measure the first and the sixth. */
 const PLACES = { record: [3, 1], search: [6], validate: [8] } as const;
 const BACKGROUNDS = ["", " on a yellow background", " on a blue background", " on a black background"];
 

@@ -94,7 +94,7 @@ export interface GenerateArguments {
   dump?: string;
   /** The image to start from. */
   image: ImageArguments | undefined;
-  /** What the command line gives. */
+  /** The options on the command line. */
   request: Omit<PartialRequest, "prompt" | "seed"> & { seed: number | undefined };
 }
 

@@ -75,7 +75,7 @@ export function firstFile(out: string): string {
 export interface EncodeOutputOptions {
   result: GenerateResult;
   signal: AbortSignal;
-  /** What the files say about how they were made. @default nothing */
+  /** The files' record of how they were made. @default none */
   metadata?: FileMetadata | undefined;
   /** Quality of formats that lose any, 0..100. @default 100 */
   compression?: number;

@@ -16,7 +16,7 @@ export interface OutputPathsOptions {
   exists?: (path: string) => boolean;
 }
 
-/** What --out may hold in braces. */
+/** The placeholders of --out. */
 export const OUT_FIELDS = ["prompt", "seed", "model", "method", "number"] as const;
 
 /** Returns a path for each picture, in their order. */

@@ -13,7 +13,7 @@ export interface SummaryInput {
   loadSeconds: number;
   /** Peak host memory of the process. */
   peakMemoryBytes: number;
-  /** What is likely to be wrong with the pictures. */
+  /** Sentences about likely faults of the pictures. */
   warnings: readonly string[];
 }
 

@@ -4,7 +4,7 @@ import { PART_COMPONENTS, type PartPaths } from "../../checkpoint/part_files.ts"
 import { ARCHITECTURES } from "../../model/architectures.ts";
 
 export interface FileDescription {
-  /** What people call the model: "FLUX.1 [dev]". */
+  /** Common name of the model: "FLUX.1 [dev]". */
   title: string;
   pipelineClass: string;
   /** The components in the file. */

@@ -81,7 +81,7 @@ export async function inspect(args: string[]): Promise<void> {
   const parts = readPartFlags(flags);
   const { name } = parseModelName(model);
   const file = isFile(name) ? describeFile(name, parts) : undefined;
-  // What the file is helps most where the rest of the model is missing.
+  // The kind of the file helps most where the rest of the model is missing.
   if (file !== undefined && !flags.json) printFile(name, file);
   const report = { ...file && { file }, ...describe(model, { ...readDevice(flags), parts }, size) };
   if (flags.json) return console.log(JSON.stringify(report, null, 2));
@@ -171,9 +171,9 @@ function describe(
       /** Weights of all loaded components by --weights. */
       weightBytesBy: Object.fromEntries(HELD.map((held) => [held, predict(held).weightBytes])),
       recordingBytes: recorded,
-      /** Of a run that deno task calibrate records, which keeps one feature in its history. */
+      /** Memory of a run that deno task calibrate records. It keeps one feature in its history. */
       recordingPeakBytes: peakOf(ofFullPasses(1)) + recorded,
-      /** Of the same run without a recording. */
+      /** Memory of the same run without a recording. */
       plainPeakBytes: peakOf(ofFullPasses(0)),
       // On a GPU the model is in the device's memory, not in the process's.
       peakBytes: peakOf(parts),

@@ -25,7 +25,7 @@ export interface MemoryQuery {
   decoding: DecodingSize;
   /** Whether text encoders, denoiser and VAE take turns in memory. */
   offload: boolean;
-  /** What computes. @default "cpu" */
+  /** The execution provider. @default "cpu" */
   provider?: ProviderName;
 }
 
@@ -136,7 +136,7 @@ export function predictPromptBytes(
 /** The VAE's encoder is not counted: it is loaded with the first start image. */
 const ENCODER = /^(encoder|quant_conv)\./;
 
-/** What a text encoder has for pictures and for the next word. No prompt meets it, so no graph loads it. */
+/** Layers of a text encoder for pictures and for the next word. Prompts do not reach them, so no graph loads them. */
 const BESIDE_TEXT = /^(?:(?:model\.)?visual\.|lm_head\.)/;
 
 function weightBytes(weights: Weights, dtype: DType): { bytes: number; loraBytes: number } {

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { EMBEDDED_MODELS, embeddedFolder } from "../../checkpoint/embedded_models.ts";
 
 export interface LocalModel {
-  /** What --model takes. */
+  /** The name that --model takes. */
   name: string;
   source: "embedded" | "cache";
   folder: string;

@@ -20,7 +20,7 @@ export interface Modulation {
 /** The values that all blocks of a graph share. */
 export interface Flux2Context {
   config: Flux2TransformerConfig;
-  /** Of attention and MLP, for each stream. */
+  /** Modulations of attention and MLP, for each stream. */
   image: readonly [Modulation, Modulation];
   text: readonly [Modulation, Modulation];
   single: Modulation;

@@ -11,7 +11,7 @@ import { linear } from "../../graph/layers/dense/linear.ts";
 import { scaledLayerNorm } from "../../graph/layers/norm/scaled_layer_norm.ts";
 import type { QwenImage21Config } from "./qwen_image21_config.ts";
 
-/** What a stream has in all blocks. */
+/** Tensors that all blocks of a stream share. */
 export interface Stream {
   /** Scales, and gates behind tanh, of attention and MLP: [batch or 1, 1, innerDim] each. */
   modulation: Record<"scale" | "gate" | "mlpScale" | "mlpGate", Value>;

@@ -58,7 +58,7 @@ const QWEN2_5_VL_TEXT_OPTIONS = {
   rms_norm_eps: z.number().positive().default(1e-5),
 };
 
-/** What a model of text and pictures has besides its text part. */
+/** Options of a model of text and pictures besides those of its text part. */
 const VISION_OPTIONS = {
   vision_config: z.unknown().optional(),
   image_token_id: z.unknown().optional(),

@@ -1,4 +1,4 @@
-/** What a file says about how it was made: the same for two readers. */
+/** A file's record of how it was made, for two kinds of readers. */
 export interface FileMetadata {
   /** For people and for other programs: AUTOMATIC1111's "parameters". */
   parameters: string;

@@ -31,7 +31,7 @@ export class FormMemory {
       state = JSON.parse(this.#storage.getItem(NAME) ?? "null");
       if (state) this.#form.state = state;
     } catch {
-      // Of another version of the page, or storage is switched off: the form begins anew.
+      // Another version of the page wrote it, or storage is switched off: the form begins anew.
     }
     void this.#restoreImage(state?.strength);
   }

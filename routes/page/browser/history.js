@@ -92,7 +92,7 @@ export class History {
 }
 
 /**
- * What an entry takes, in bytes.
+ * Returns an entry's size in bytes.
  *
  * @param {Omit<HistoryEntry, "id">} entry
  */

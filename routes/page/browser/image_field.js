@@ -77,7 +77,7 @@ export class ImageField {
   }
 
   /**
-   * What to send: nothing without an image.
+   * Returns the fields to send: none without an image.
    *
    * @returns {{ image?: File, mask?: File, strength?: number }}
    */

@@ -50,7 +50,7 @@ export class MaskPainter {
   }
 
   /**
-   * What to send: nothing where nothing is painted. Painted places are transparent in the file.
+   * Returns the mask to send: none where nothing is painted. Painted places are transparent in the file.
    *
    * @returns {{ mask?: File }}
    */

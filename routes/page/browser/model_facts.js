@@ -1,4 +1,4 @@
-// What a model is and does, in a few lines to read before its first run.
+// A model's facts, in a few lines to read before its first run.
 import { METHOD_OPTIONS } from "./method_options.js";
 
 /** @import { Method, Model } from "./wire.d.ts" */

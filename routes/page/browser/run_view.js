@@ -49,7 +49,7 @@ export class RunView {
     }
   }
 
-  /** What the run is doing, in a few words. */
+  /** The run's present activity, in a few words. */
   get status() {
     return this.#status.textContent;
   }

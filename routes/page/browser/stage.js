@@ -18,7 +18,7 @@ export class Stage {
   #views = [];
   /** Whether what is shown may give way to a new plan: pictures stay. */
   #planning = true;
-  /** What is planned, as text. */
+  /** The plan, as text. */
   #planned = "";
 
   /** @param {HTMLElement} element */

@@ -22,7 +22,7 @@ export class VideoFields {
   }
 
   /**
-   * What to send: nothing for pictures.
+   * Returns the fields to send: none for pictures.
    *
    * @returns {Pick<ImageRequest, "output_format" | "num_frames" | "fps">}
    */

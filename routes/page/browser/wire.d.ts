@@ -29,7 +29,7 @@ export interface ImageRequest {
   negative_prompt?: string;
   guidance_scale?: number;
   true_cfg_scale?: number;
-  /** What to start from; the request is one of POST /v1/images/edits then. */
+  /** The start image; with one, the request goes to POST /v1/images/edits. */
   image?: File;
   strength?: number;
   /** The places of the image to draw anew are transparent. */
@@ -37,12 +37,12 @@ export interface ImageRequest {
   output_format: "png" | "mp4";
   /** Of videos. */
   num_frames?: number;
-  /** Of videos, frames a second. */
+  /** Frames a second of videos. */
   fps?: number;
   spectrum: SpectrumOptions;
 }
 
-/** What all events say. */
+/** Fields of all events. */
 interface PictureEvent {
   /** Which picture of several. Videos are always one. */
   image_index?: number;

@@ -20,12 +20,12 @@ export class TrainingSigmas {
     this.#sigmas = alphas.map((alpha) => f32(Math.sqrt(f32(f32(1 - alpha) / alpha))));
   }
 
-  /** Of the first timestep. */
+  /** Sigma of the first timestep. */
   get min(): number {
     return this.#sigmas[0]!;
   }
 
-  /** Of the last timestep. */
+  /** Sigma of the last timestep. */
   get max(): number {
     return this.#sigmas.at(-1)!;
   }
