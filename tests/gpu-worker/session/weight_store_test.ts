@@ -10,7 +10,7 @@ import { encodeSafetensors } from "../../../gpu-worker/media/encode_safetensors.
 import { WeightStore } from "../../../gpu-worker/session/weight_store.ts";
 import { storedFiles } from "./stored_files.ts";
 
-const [OUT, IN] = [2000, 1024];
+const [OUT, IN] = [500, 1024];
 
 let folder: string;
 let source: string;
