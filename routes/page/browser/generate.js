@@ -1,5 +1,5 @@
 // Pictures from POST /v1/images/generations or, where they start from an image, /v1/images/edits, as a stream of events.
-// The run is a job that outlives the connection: what is lost is taken up again, by another page too.
+// The run is a job that outlives its connection: another connection, or another page, takes it up.
 import { ApiError } from "./api_error.js";
 import { followEvents } from "./follow_events.js";
 import { sseEvents } from "./sse_events.js";
@@ -59,7 +59,7 @@ export async function* generate(request, options = {}) {
 }
 
 /**
- * The answer to the request. Who aborts before it comes cancels the run as soon as it does.
+ * The answer to the request. An abort before the answer cancels the run as soon as the answer names it.
  *
  * @param {ImageRequest} request
  * @param {GenerateOptions & { headers: Record<string, string> }} options

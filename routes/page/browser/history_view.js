@@ -105,7 +105,7 @@ export class HistoryView {
     const place = this.#found().indexOf(entry);
     await this.#history.delete(entry.id);
     await this.refresh();
-    // The focus stays in the row, for who deletes several by keyboard.
+    // The focus stays in the row, so that several can be deleted by keyboard.
     this.#focus(place, "open");
   }
 

@@ -13,8 +13,11 @@ import { apiKey } from "./api_key.js";
 export async function offerRun(bar, { runs, onTake }) {
   for (const run of (await runs.list()).reverse()) {
     const status = await statusOf(run);
-    if (status === undefined) await runs.forget(run);
-    if (status !== "in_progress" && status !== "queued" && status !== "completed") continue;
+    if (status === "unreachable") continue;
+    if (status !== "in_progress" && status !== "queued" && status !== "completed") {
+      await runs.forget(run);
+      continue;
+    }
     const text = document.createElement("span");
     text.dir = "auto";
     text.textContent = run.requests[0]?.prompt ?? "";
@@ -33,16 +36,26 @@ export async function offerRun(bar, { runs, onTake }) {
   }
 }
 
-/** @param {OpenRun} run @returns {Promise<string | undefined>} undefined: the service does not know it. */
+/**
+ * As the service says it; "unknown" or "unreachable" where it does not.
+ *
+ * @param {OpenRun} run
+ * @returns {Promise<string>}
+ */
 async function statusOf({ jobs }) {
   const job = jobs.at(-1)?.replace(/^video_/, "job_");
-  if (job === undefined) return undefined;
-  const headers = { ...(apiKey.value && { authorization: `Bearer ${apiKey.value}` }) };
+  if (job === undefined) return "unknown";
+  const headers = {
+    ...(apiKey.value && { authorization: `Bearer ${apiKey.value}` }),
+    // The tag of a completed job: its results, which may be megabytes, are not sent.
+    "if-none-match": `"${job}-completed"`,
+  };
   try {
     const response = await fetch(`/v1/jobs/${job}`, { headers });
+    if (response.status === 304) return "completed";
     if (!response.ok) throw await ApiError.fromResponse(response);
     return (await response.json()).status;
   } catch (error) {
-    return error instanceof ApiError && error.status === 404 ? undefined : "unknown";
+    return error instanceof ApiError && error.status === 404 ? "unknown" : "unreachable";
   }
 }

@@ -36,7 +36,8 @@ export async function runRequest(request, options) {
     return await follow();
   } catch (error) {
     // A service that has started anew may have forgotten the run: the same request makes the same pictures.
-    const isForgotten = error instanceof ApiError && /^(job|video)_not_found$/.test(error.code ?? "");
+    const isForgotten = error instanceof ApiError &&
+      /^(job_not_found|video_not_found|results_expired)$/.test(error.code ?? "");
     if (job === undefined || !isForgotten) throw error;
     job = undefined;
     return await follow();

@@ -1,4 +1,4 @@
-// Signs of a run outside of the page: the time left in the window's title, a notification at the end, for who has asked for it.
+// Signs of a run outside of the page: the time left in the window's title, and a notification at the end if the user wants one.
 import { showSeconds } from "./run_progress.js";
 
 const NAME = "Spectrum Edge";
