@@ -1,15 +1,18 @@
 // Sampling begins in noise, or in an image's latents under noise. Random numbers are drawn in diffusers'
 // order: the encoder's posterior first, then the noise, then whatever the solver draws.
+import type { DecodedImage } from "../media/decoded_image.ts";
 import { laterSteps, maskedSolver, type Solver, type TorchGenerator } from "../../sampler/mod.ts";
 import type { ImageEncoder } from "../vae/image_encoder.ts";
 import type { VideoSize } from "../vae/video_size.ts";
 import type { GenerateRequest } from "../request/generate_request.ts";
 import type { LatentPacking } from "./family.ts";
-import { latentMask } from "./latent_mask.ts";
+import { isMasked, latentMask } from "./latent_mask.ts";
 import type { StartPicture } from "./start_picture.ts";
 
 export interface BeginRunOptions {
-  request: Pick<GenerateRequest, "startImage">;
+  request: Pick<GenerateRequest, "startImage" | "width" | "height">;
+  /** Whether the denoiser sees the mask and the masked image. */
+  maskInputs: boolean;
   /** What is drawn over. Set if the request has a start image. */
   start: StartPicture | undefined;
   /** The solver of the whole schedule. */
@@ -29,10 +32,13 @@ export interface Beginning {
   solver: Solver;
   /** In the form that the denoiser works on. */
   latents: Float32Array<ArrayBuffer>;
+  /** The mask and the masked image's latents, [1 + channels, height, width], for denoisers that see them. */
+  masked?: Float32Array;
 }
 
 /** Returns the latents and the solver that a run starts with. */
 export async function beginRun(options: BeginRunOptions): Promise<Beginning> {
+  if (options.maskInputs) return await beginMasked(options);
   const { request: { startImage }, start, solver, size, packing, generator, encoder, signal } = options;
   const draw = (count: number) => generator.randn(count);
   const pack = (latents: Float32Array<ArrayBuffer>) => packing?.pack(latents, size) ?? latents;
@@ -51,6 +57,33 @@ export async function beginRun(options: BeginRunOptions): Promise<Beginning> {
     : later.addNoise(0, original, noise);
   const mask = pack(latentMask(start.mask, size));
   return { solver: maskedSolver(later, { original, noise, mask }), latents };
+}
+
+/**
+ * Begins a run whose denoiser sees the mask, so that nothing is put back between steps. Without a mask it draws the whole
+ * picture, without an image over grey.
+ */
+async function beginMasked(options: BeginRunOptions): Promise<Beginning> {
+  const { request: { startImage, width, height }, start, solver, size, generator, encoder, signal } = options;
+  const draw = (count: number) => generator.randn(count);
+  const encode = (image: DecodedImage) => encoder!.encode(image, { noise: draw, signal });
+  const { strength = 1, firstStep = 0 } = startImage ?? {};
+  const original = start && strength < 1 ? await encode(start.image) : undefined;
+  const noise = draw(size.channels * size.height * size.width);
+  const later = laterSteps(solver, firstStep);
+  const latents = original ? later.addNoise(0, original, noise) : scaled(noise, solver);
+  const area = width * height;
+  const mask = start?.mask ?? new Uint8Array(area).fill(255);
+  const data = new Float32Array(3 * area);
+  if (start) {
+    for (let i = 0; i < data.length; i++) if (!isMasked(mask[i % area]!)) data[i] = start.image.data[i]!;
+  }
+  const image = await encode({ width, height, data });
+  const latentArea = size.height * size.width;
+  const masked = new Float32Array(latentArea + image.length);
+  masked.set(latentMask(mask, { ...size, channels: 1 }));
+  masked.set(image, latentArea);
+  return { solver: later, latents, masked };
 }
 
 function scaled(noise: Float32Array<ArrayBuffer>, { initNoiseSigma }: Solver): Float32Array<ArrayBuffer> {

@@ -30,6 +30,11 @@ export interface FamilyReading extends CheckpointReading {
   latentScale: LatentScale;
   /** Name of each text encoder's graph -> folder of its tokenizer. Encoders are loaded in this order. */
   tokenizers: Readonly<Record<string, string>>;
+  /**
+   * Whether the denoiser has inputs for a mask and for the latents of the image without the masked places, as inpainting
+   * checkpoints do. @default false
+   */
+  maskInputs?: boolean;
   /** Compute type of the denoiser, its feature and its history. @default the text encoders' type */
   denoiserType?: DType;
   /**
@@ -90,6 +95,8 @@ export interface FeedsOptions<Config> {
   width: number;
   /** Pixels. */
   height: number;
+  /** The mask and the masked image's latents of all rows, [1 + channels, height, width]. Set with `maskInputs`. */
+  masked?: readonly Float32Array[];
 }
 
 /** A loaded VAE. */
@@ -105,6 +112,8 @@ export interface PreparedRun {
   /** The prompt and, under classifier-free guidance, the negative prompt after it. */
   branches: readonly EncodedPrompt[];
   size: VideoSize;
+  /** The mask and the masked image's latents, for denoisers that see them. */
+  masked?: Float32Array | undefined;
 }
 
 export interface DenoiserRows extends Pick<DenoiserShape, "branches" | "slots" | "guide"> {

@@ -2,8 +2,10 @@
 // prepare_mask_latents, which binarise the pixels and take every f-th of them.
 import type { VideoSize } from "../vae/video_size.ts";
 
-/** Pixels from this value on are drawn anew. */
-const THRESHOLD = 128;
+/** Whether a pixel of a mask counts as one to draw anew: from the middle of 0..255 on. */
+export function isMasked(value: number): boolean {
+  return value >= 128;
+}
 
 /**
  * Returns the mask for every channel, [channels, height, width].
@@ -19,7 +21,7 @@ export function latentMask(
   for (let i = 0; i < area; i++) {
     const y = Math.floor(i / width) * scale;
     const x = (i % width) * scale;
-    latents[i] = mask[y * width * scale + x]! >= THRESHOLD ? 1 : 0;
+    latents[i] = isMasked(mask[y * width * scale + x]!) ? 1 : 0;
   }
   for (let channel = 1; channel < channels; channel++) latents.copyWithin(channel * area, 0, area);
   return latents;

@@ -142,8 +142,9 @@ class LoadedPipeline implements Pipeline {
     const generator = new TorchGenerator(request.seed);
     const whole = solverOf(family, { request, reading, size, noise: (count) => generator.randn(count) });
     const start = request.startImage && await startPicture(request.startImage);
-    const { solver, latents: initial } = await beginRun({
+    const { solver, latents: initial, masked } = await beginRun({
       request,
+      maskInputs: reading.maskInputs ?? false,
       start,
       solver: whole,
       size,
@@ -153,6 +154,7 @@ class LoadedPipeline implements Pipeline {
       signal,
     });
     if (start) assertFinite(initial, VAE);
+    if (masked) assertFinite(masked, VAE);
     const encode = watch.lap();
 
     const plain = (latents: Float32Array<ArrayBuffer>) => ({
@@ -160,7 +162,7 @@ class LoadedPipeline implements Pipeline {
       data: family.packing?.unpack(latents, size) ?? latents,
       signal,
     });
-    const run = { request, branches, size };
+    const run = { request, branches, size, masked };
     using owned = new DisposableStack();
     const prepare = (runs: readonly PreparedRun[], owned: DisposableStack) =>
       prepareDenoiser(denoiser, runs, owned);

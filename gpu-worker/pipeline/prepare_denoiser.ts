@@ -45,8 +45,12 @@ export function prepareDenoiser(
   const run = runs[0]!;
   const { request, branches, size } = run;
   const { guidanceScale, guidanceRescale, width, height } = request;
-  const feeds = (branches: readonly EncodedPrompt[]) =>
-    owned.use(family.feeds(runtime, { config, branches, size, guidanceScale, width, height }));
+  const feeds = (branches: readonly EncodedPrompt[]) => {
+    // As many rows for each run as it has branches.
+    const masked = runs.flatMap(({ masked, branches }) => branches.map(() => masked!));
+    const options = { config, branches, size, guidanceScale, width, height };
+    return owned.use(family.feeds(runtime, { ...options, ...reading.maskInputs && { masked } }));
+  };
   const open = (feeds: BranchFeeds, { timesteps, ...rows }: DenoiserRows, network = 0) =>
     new OnnxDenoiser(runtime, networks[network]!, {
       ...rows,

@@ -17,7 +17,8 @@ import { parseUNet2DConditionConfig, type UNet2DConditionConfig } from "./unet_c
 
 export interface UNet2DConditionGraphs {
   /**
-   * Inputs: sample [batch, in_channels, height, width], scaled by the solver; timestep [batch], 0..1000,
+   * Inputs: sample [batch, out_channels, height, width], scaled by the solver; masked [batch, in_channels - out_channels,
+   * height, width] of inpainting UNets; timestep [batch], 0..1000,
    * possibly fractional; encoder_hidden_states [batch, text_tokens, cross_attention_dim]. SDXL's added
    * conditioning has text_embeds [batch, pooled] and time_ids [batch, 6].
    * Outputs: feature [batch, channels, height, width], the output of the last up block; output [batch,
@@ -49,7 +50,15 @@ export function unet2DConditionGraphs(options: DenoiserOptions): UNet2DCondition
 
 function trunk(graph: GraphBuilder, config: UNet2DConditionConfig): OnnxModel {
   const { inChannels, crossAttentionDim, channels, convInKernel: kernelSize } = config;
-  const input = graph.cast(graph.input("sample", picture("batch", inChannels), "float32"));
+  const latents = graph.input("sample", picture("batch", config.outChannels), "float32");
+  const extra = inChannels - config.outChannels;
+  const input = graph.cast(
+    extra === 0
+      ? latents
+      : graph.node("Concat", [latents, graph.input("masked", picture("batch", extra), "float32")], {
+        attributes: { axis: 1 },
+      }),
+  );
   const text = graph.input("encoder_hidden_states", ["batch", "text_tokens", crossAttentionDim], "float32");
   const time = graph.scope("time", () => unetTime(graph, config));
   const context = { config, time, text: graph.cast(text) };

@@ -114,7 +114,8 @@ export function readUNetCheckpoint(checkpoint: Checkpoint, options: UNetCheckpoi
     config,
     vaeConfig,
     scheduler,
-    latentScale: { channels: config.inChannels, spatial: vaeScale },
+    latentScale: { channels: config.outChannels, spatial: vaeScale },
+    ...config.inChannels > config.outChannels && { maskInputs: true },
     tokenizers: Object.fromEntries(
       textEncoders.map(({ name }) => [name, checkpoint.path(name.replace("text_encoder", "tokenizer"))]),
     ),
@@ -165,14 +166,14 @@ function textGraph({ source, className, states }: TextEncoder, dtype: DType): On
   });
 }
 
-/** Rejects inpainting and editing UNets, which need more inputs than latents. */
+/** Rejects editing UNets, whose inputs are neither latents alone nor, as of inpainting UNets, latents, mask and masked image. */
 function requireLatents({ inChannels, outChannels }: UNet2DConditionConfig, latentChannels: number): void {
-  if (inChannels !== latentChannels || outChannels !== latentChannels) {
-    throw new CheckpointError(
-      `Cannot use unet/config.json for text to image as 'in_channels' and 'out_channels' must be the autoencoder's ${latentChannels}: ` +
-        `current values are ${inChannels} and ${outChannels}`,
-    );
-  }
+  const inpainting = 2 * latentChannels + 1;
+  if (outChannels === latentChannels && (inChannels === latentChannels || inChannels === inpainting)) return;
+  throw new CheckpointError(
+    `Cannot use unet/config.json for text to image as 'in_channels' and 'out_channels' must be the autoencoder's ${latentChannels}, ` +
+      `or 'in_channels' ${inpainting} for inpainting: current values are ${inChannels} and ${outChannels}`,
+  );
 }
 
 function requireTextWidth(

@@ -13,12 +13,14 @@ export interface UNetFeedsOptions {
   /** Size of the picture in pixels, an input of SDXL. */
   height: number;
   width: number;
+  /** The inputs beside the latents of an inpainting UNet, a row for each branch. @default none */
+  masked?: readonly Float32Array[];
 }
 
 /** Creates the tensors of a run. The returned feeds own them. */
 export function unetFeeds(
   runtime: Runtime,
-  { config, branches, size, height, width }: UNetFeedsOptions,
+  { config, branches, size, height, width, masked }: UNetFeedsOptions,
 ): BranchFeeds {
   const trunk: Record<string, BranchRows> = {
     encoder_hidden_states: {
@@ -32,6 +34,10 @@ export function unetFeeds(
     const timeIds = Float32Array.of(height, width, 0, 0, height, width);
     trunk["text_embeds"] = { dims: [config.textTime.pooledDim], rows: branches.map(({ pooled }) => pooled) };
     trunk["time_ids"] = { dims: [timeIds.length], rows: branches.map(() => timeIds) };
+  }
+  if (masked) {
+    const channels = config.inChannels - config.outChannels;
+    trunk["masked"] = { dims: [channels, size.height, size.width], rows: masked };
   }
   return new BranchFeeds(runtime, {
     rows: branches.length,
