@@ -1,4 +1,4 @@
-// Where a checkpoint's parts come from: a folder, or a single file with the parts that complete it.
+// The source of a checkpoint's parts: a folder, or a single file with the parts that complete it.
 import { join } from "node:path";
 import { readJsonObject } from "./read_json_object.ts";
 import { findWeights, openWeights, type Weights } from "./weights.ts";

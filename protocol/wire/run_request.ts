@@ -118,7 +118,7 @@ export const completeSettingsSchema = z.object({
   guidance_scale_2: z.number().exactOptional(),
   true_cfg_scale: z.number(),
   guidance_rescale: z.number(),
-  /** Of models whose guidance has limits. */
+  /** Only for models whose guidance has limits. */
   cfg_normalization: z.number().exactOptional(),
   cfg_truncation: z.number().exactOptional(),
   /** Absent where there is none. */

@@ -111,7 +111,7 @@ export class WorkerPool {
     const cards = new Map<string, ModelCard>();
     for (const card of answers.flat()) {
       const known = cards.get(card.id);
-      // Where a deployment is under way, the weights that are named first; loaded if they are anywhere.
+      // During a deployment workers may hold different weights: the first digest stands, as loaded if any worker has it loaded.
       if (known === undefined || !known.loaded && card.loaded && known.digest === card.digest) {
         cards.set(card.id, card);
       }

@@ -1,7 +1,7 @@
 // How a file names and orders the tensors of one network, in terms of diffusers' names.
 import type { WeightEntry, Weights } from "../weights.ts";
 
-/** Where a tensor of a file belongs. */
+/** The place of a file's tensor: its network and its name there. */
 export interface Place {
   /** diffusers' names. The rows of several tensors follow each other in the file's one. */
   to: readonly string[];

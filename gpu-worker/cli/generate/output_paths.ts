@@ -26,7 +26,7 @@ export function outputPaths(
   { overwrite, exists = isThere }: OutputPathsOptions,
 ): string[] {
   const taken = new Set<string>();
-  // Where names would be equal they get their seed, once.
+  // Names that would be equal get their seed, once.
   const named = pictures.map((picture, index) => fill(out, picture, index + 1));
   const isClear = new Set(named).size === named.length;
   return named.map((path, index) => {

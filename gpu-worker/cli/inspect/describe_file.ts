@@ -11,7 +11,7 @@ export interface FileDescription {
   has: string[];
   /** The components that a run needs from elsewhere. Tokenizers and configs are never in a single file. */
   lacks: string[];
-  /** Where they were published. */
+  /** The repository that published them. */
   repository: string;
 }
 

@@ -1,4 +1,4 @@
-// What ONNX Runtime's WebGPU provider can do on this machine's adapter, and models rewritten for it.
+// The abilities of ONNX Runtime's WebGPU provider on this machine's adapter, and models rewritten for it.
 import { fromBinary, toBinary } from "@bufbuild/protobuf";
 import { type DType, ONNX_DATA_TYPE } from "../dtype.ts";
 import { ModelProtoSchema } from "../messages/onnx_pb.ts";

@@ -1,4 +1,4 @@
-// What the page reads and writes on the wire: protocol/'s types, and the stream of POST /v1/images/generations.
+// The types that the page reads and writes on the wire: protocol/'s, and the stream of POST /v1/images/generations.
 import type { ModelCard } from "../../../protocol/wire/model_card.ts";
 import type { Receipt } from "../../../protocol/wire/receipt.ts";
 import type { StepEvent } from "../../../protocol/wire/run_event.ts";
@@ -35,7 +35,7 @@ export interface ImageRequest {
   /** The places of the image to draw anew are transparent. */
   mask?: File;
   output_format: "png" | "mp4";
-  /** Of videos. */
+  /** Videos only. */
   num_frames?: number;
   /** Frames a second of videos. */
   fps?: number;
@@ -71,9 +71,9 @@ export interface PartialImageEvent extends PictureEvent {
 
 export interface CompletedEvent extends PictureEvent {
   type: "image_generation.completed";
-  /** Of pictures. */
+  /** Pictures only. */
   b64_json?: string;
-  /** Of videos: the file. */
+  /** Videos only: the file. */
   picture?: Blob;
   output_format: string;
   receipt: Receipt;
