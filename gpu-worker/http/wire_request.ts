@@ -39,7 +39,7 @@ export async function completeRun(run: SizedRun, model: ModelDescription): Promi
  */
 export async function withImage(
   { startImage, ...completed }: CompleteRun,
-  { image: base64 = "", mask: mask64 = "" }: Pick<RunRequest, "image" | "mask">,
+  { image: base64 = "", mask: mask64 = "" }: Partial<Pick<RunRequest, "image" | "mask">>,
 ): Promise<GenerateRequest> {
   if (startImage === undefined) return completed;
   return await refusing(async () => {

@@ -36,7 +36,7 @@ async function ask(url: string, init: () => RequestInit, attempts = 5): Promise<
 }
 
 function assertRefused({ response, text }: Answer, { status, param, code }: Refusal): void {
-  assert.equal(response.status, status, text);
+  assert.equal(response.status, status, text ?? "");
   if (text === undefined) return;
   assert.match(response.headers.get("content-type")!, /^application\/json/);
   const { error } = JSON.parse(text);

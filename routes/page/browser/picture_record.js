@@ -65,14 +65,15 @@ function toRequest({ model, settings }) {
  * @param {PictureRecord["settings"]["spectrum"]} complete
  * @returns {SpectrumOptions}
  */
-function toOptions({ method, passes, ...options }) {
-  const { options: read, defaults } = METHOD_OPTIONS[method];
-  const said = read.filter((name) =>
-    name !== "passes" && options[name] !== defaults[name] && !(passes > 0 && WINDOW.includes(name))
+function toOptions(complete) {
+  const { method, passes } = complete;
+  const { options, defaults } = METHOD_OPTIONS[method];
+  const said = options.filter((name) =>
+    name !== "passes" && complete[name] !== defaults[name] && !(passes > 0 && WINDOW.includes(name))
   );
   return {
     method,
     ...(passes > 0 && { passes }),
-    ...Object.fromEntries(said.map((name) => [name, options[name]])),
+    ...Object.fromEntries(said.map((name) => [name, complete[name]])),
   };
 }
