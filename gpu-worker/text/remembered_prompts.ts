@@ -48,7 +48,7 @@ export class RememberedPrompts {
     { signal, ...options }: EncodePromptOptions,
   ): Promise<EncodedPrompt> {
     const { maxSequenceLength, promptWeights = false, longPrompts = false } = options;
-    const key = `${maxSequenceLength} ${promptWeights} ${longPrompts} ${text}`;
+    const key = `${maxSequenceLength}${promptWeights ? "w" : ""}${longPrompts ? "l" : ""} ${text}`;
     const known = this.#encoded.get(key);
     if (known !== undefined) return known;
     signal?.throwIfAborted();
