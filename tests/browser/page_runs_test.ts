@@ -5,6 +5,7 @@ import axe from "axe-core";
 import type { Browser, Page } from "playwright-core";
 import { cuttableProxy } from "./cuttable_proxy.ts";
 import { findChromium, launchChromium, openPage } from "./chromium.ts";
+import { randomLora } from "./lora.ts";
 import { type Service, startService } from "./service.ts";
 import { skipWithout } from "../installed.ts";
 
@@ -14,13 +15,20 @@ const skip = skipWithout("chromium", { found: executablePath, hint: "CHROMIUM ma
 describe("a day with the page", { skip }, () => {
   let service: Service;
   let chromium: Browser;
+  let folder: string;
   before(async () => {
-    service = await startService("start", { args: ["--port", "0", "--models", "models/emoji"] });
+    folder = await Deno.makeTempDir();
+    await Deno.writeFile(`${folder}/style.safetensors`, randomLora());
+    const lora = `models/emoji+${folder}/style.safetensors`;
+    service = await startService("start", {
+      args: ["--port", "0", "--models", `models/emoji,${lora}:0.5,${lora}:1`],
+    });
     chromium = await launchChromium(executablePath!);
   });
   after(async () => {
     await chromium.close();
     await service[Symbol.asyncDispose]();
+    await Deno.remove(folder, { recursive: true });
   });
 
   const open = (url = service.url) => openPage(chromium, { url });
@@ -112,6 +120,64 @@ describe("a day with the page", { skip }, () => {
     assert.match(await page.locator(".receipt").innerText(), /9 of 50/);
     assert.deepEqual(await fullSteps(page), planned);
     assert.deepEqual(browser.complaints, []);
+  });
+
+  it("searches, keeps and exports what it has drawn, and offers a LoRA's strengths", async () => {
+    await using browser = await open();
+    const { page } = browser;
+    const lora = page.getByLabel("LoRA");
+    await lora.selectOption({ label: "style" });
+    assert.deepEqual(await page.getByLabel("Strength").locator("option").allInnerTexts(), ["0.5", "1"]);
+    await lora.selectOption({ label: "None" });
+    assert.equal(await page.getByLabel("Strength").isVisible(), false);
+    for (const name of ["owl", "fox"]) {
+      await draw(page, name, () => page.locator("#steps").fill("4"));
+      await page.getByRole("button", { name: `Open ${name}` }).waitFor();
+    }
+    await page.getByLabel("Search prompts").fill("OW");
+    await page.getByText("1 of 2 pictures").waitFor();
+    await page.getByRole("button", { name: "Favourite owl" }).click({ force: true });
+    await page.getByLabel("Search prompts").fill("");
+    await page.getByRole("button", { name: "Favourites", exact: true }).click();
+    assert.equal(await page.locator(".picture").count(), 1);
+    await page.getByRole("button", { name: "Favourites", exact: true }).click();
+    const [download] = await Promise.all([
+      page.waitForEvent("download"),
+      page.getByRole("button", { name: "Export" }).click(),
+    ]);
+    assert.equal(download.suggestedFilename(), "spectrum-edge.zip");
+    await page.getByRole("button", { name: "Clear" }).click();
+    await page.getByRole("button", { name: "Delete all but favourites, really?" }).click();
+    await page.getByText("1 picture,").waitFor();
+    assert.deepEqual(await violations(page), []);
+    assert.deepEqual(browser.complaints, []);
+  });
+
+  it("changes and forgets its key, and recovers when the service is back", async () => {
+    await using locked = await startService("edge", {
+      env: { PORT: "0", SPECTRUM_API_KEYS: "sk-first,sk-second", SPECTRUM_WORKERS: service.workerUrl! },
+    });
+    await using browser = await open(`${locked.url}/#key=sk-first`);
+    const { page } = browser;
+    const key = () => page.evaluate(() => sessionStorage.getItem("api-key"));
+    const dialog = page.getByRole("dialog");
+    await page.getByRole("button", { name: "API key" }).click();
+    await dialog.getByLabel("API key").fill("sk-second");
+    await page.keyboard.press("Enter");
+    await dialog.waitFor({ state: "hidden" });
+    assert.equal(await key(), "sk-second");
+    await page.getByRole("button", { name: "API key" }).click();
+    await dialog.getByRole("button", { name: "Forget key" }).click();
+    await dialog.waitFor({ state: "hidden" });
+    assert.equal(await key(), null);
+
+    await page.evaluate(() => sessionStorage.setItem("api-key", "sk-first"));
+    await page.route("**/v1/models", (route) => route.abort());
+    await page.reload();
+    await page.getByText("The service cannot be reached").waitFor();
+    await page.unroute("**/v1/models");
+    await page.waitForFunction(() => document.querySelectorAll('.step[data-kind="full"]').length === 7);
+    assert.equal(await page.locator("#form-error").innerText(), "");
   });
 });
 
