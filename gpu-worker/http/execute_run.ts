@@ -93,7 +93,7 @@ export async function executeRun(run: Run, turn: DeviceTurn, options: ExecuteRun
 interface Generated {
   /** With the prompts that wildcards have given. */
   request: GenerateRequest;
-  /** As it was completed. */
+  /** The completed request. */
   asked: Run["completed"];
   result: GenerateResult;
   /** Previews that are still being encoded. */

@@ -46,7 +46,7 @@ export function prepareDenoiser(
   const { request, branches, size } = run;
   const { guidanceScale, guidanceRescale, width, height } = request;
   const feeds = (branches: readonly EncodedPrompt[]) => {
-    // As many rows for each run as it has branches.
+    // Each run has a row for each of its branches.
     const masked = runs.flatMap(({ masked, branches }) => branches.map(() => masked!));
     const options = { config, branches, size, guidanceScale, width, height };
     return owned.use(family.feeds(runtime, { ...options, ...reading.maskInputs && { masked } }));

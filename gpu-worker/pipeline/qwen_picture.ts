@@ -6,6 +6,20 @@ import { tileFrames, VIDEO_TILING } from "../vae/video_tiling.ts";
 import type { Family, FamilyReading } from "./family.ts";
 import { sessionDecoder } from "./latent_decoder.ts";
 
+/** Qwen-Image's published scheduler. */
+export const QWEN_PICTURE_SCHEDULER = {
+  _class_name: "FlowMatchEulerDiscreteScheduler",
+  num_train_timesteps: 1000,
+  base_shift: 0.5,
+  max_shift: 0.9,
+  base_image_seq_len: 256,
+  max_image_seq_len: 8192,
+  shift: 1,
+  shift_terminal: 0.02,
+  use_dynamic_shifting: true,
+  time_shift_type: "exponential",
+} as const;
+
 /** diffusers' and transformers' classes of the components. */
 export interface QwenPictureClasses {
   transformer: string;

@@ -81,7 +81,7 @@ export function runForecaster(
         digest,
         ...psnr !== undefined && { psnr },
         predictedErrors: new Map(
-          // Where noise is added, the errors are up to three times what the products predict.
+          // Errors of a solver that adds noise are up to three times those that the products predict.
           (solver.addsNoise ? [] : [...measured]).map((step) => [
             step,
             forecaster.predictedError(step, fullSteps.filter((full) => full < step)),

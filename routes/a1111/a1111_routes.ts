@@ -183,7 +183,7 @@ async function settle(c: Context<Environment>, { request, start, options }: Aske
       seed: request.seed,
       steps: request.steps,
       ...sampler,
-      // As A1111 reads prompts.
+      // A1111 reads prompts in this way.
       ...card.prompt_weights && { prompt_weights: true, long_prompts: true },
       ...isCfg
         ? { guidance_scale: request.cfg_scale }

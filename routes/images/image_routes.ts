@@ -108,7 +108,7 @@ async function answer(c: Context<Environment>, { request: sent, ...asked }: Answ
   const opening = detached ? jobs.opening(repetition.job) : undefined;
   const pictures = await openPictures(plan.pictures, {
     ...{ source, caching, opening },
-    // It is to be found at other edges, where a connection breaks.
+    // A client whose connection breaks must find the stream at other edges.
     waitMs: request.stream ? STREAM_WAIT_MS : undefined,
   }).catch(async (cause) => {
     await counted.end();

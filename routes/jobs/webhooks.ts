@@ -63,7 +63,7 @@ export class Webhooks {
     return this.#send(webhook!, { name: id.slice("job_".length), at, ...ending({ id, kind }, status) });
   }
 
-  /** As tell(), with OpenAI's event for a batch. */
+  /** Does as tell() does, with OpenAI's event for a batch. */
   tellBatch({ id, webhook }: { id: string; webhook: string }, { status, at }: BatchEnd): Promise<boolean> {
     return this.#send(webhook, {
       name: id.slice("batch_".length),

@@ -61,7 +61,7 @@ const remembered = new LRUCache<string, ImageRequest>({
 /** Longer texts are not remembered. */
 const MAX_REMEMBERED = 16_384;
 
-/** As `parseImageRequest`, of a JSON body. @throws {ApiError} 400 */
+/** Does as `parseImageRequest` does, for a JSON body. @throws {ApiError} 400 */
 export function parseImageText(text: string): ImageRequest {
   const known = remembered.get(text);
   if (known !== undefined) return known;

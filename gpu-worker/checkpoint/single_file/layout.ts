@@ -18,6 +18,9 @@ export interface Place {
 /** Returns where a tensor belongs: its place, "unused" if no run reads it, undefined if it is unknown. */
 export type FindPlace = (name: string) => Place | "unused" | undefined;
 
+/** Beginnings of a denoiser's names: in files with other networks too, and in files of its own. */
+export const DENOISER_PREFIXES = ["model.diffusion_model.", ""] as const;
+
 /** The names that one kind of files gives to the tensors of one network. */
 export interface Layout {
   /** Beginnings of the network's names in files of this kind. "" is that of a file without other networks. */

@@ -1,6 +1,6 @@
 // Chroma in single files: FLUX's names with an approximator in place of the blocks' modulations.
 import type { Architecture } from "../../checkpoint/single_file/architecture.ts";
-import { type Layout, ownNames } from "../../checkpoint/single_file/layout.ts";
+import { DENOISER_PREFIXES, type Layout, ownNames } from "../../checkpoint/single_file/layout.ts";
 import { findInTable } from "../../checkpoint/single_file/name_table.ts";
 import { autoencoderKLPart } from "../../checkpoint/single_file/parts/autoencoder_kl_part.ts";
 import { t5Part } from "../../checkpoint/single_file/parts/t5_part.ts";
@@ -8,10 +8,8 @@ import { countOf, sizeOf } from "../../checkpoint/single_file/shapes.ts";
 import type { Weights } from "../../checkpoint/weights.ts";
 import { APPROXIMATOR, CHROMA_NAMES } from "./chroma_names.ts";
 
-const PREFIXES = ["model.diffusion_model.", ""];
-
 const ORIGINAL: Layout = {
-  prefixes: PREFIXES,
+  prefixes: DENOISER_PREFIXES,
   matches: (tensors) =>
     tensors.has(`${APPROXIMATOR}.in_proj.bias`) && tensors.has("double_blocks.0.img_attn.proj.bias"),
   place: () => findInTable(CHROMA_NAMES),
@@ -24,7 +22,10 @@ export const chromaSingleFile: Architecture = {
     className: "ChromaTransformer2DModel",
     layouts: [
       ORIGINAL,
-      ownNames({ prefixes: PREFIXES, markers: ["x_embedder.weight", `${APPROXIMATOR}.in_proj.weight`] }),
+      ownNames({
+        prefixes: DENOISER_PREFIXES,
+        markers: ["x_embedder.weight", `${APPROXIMATOR}.in_proj.weight`],
+      }),
     ],
     sizes(weights: Weights) {
       const width = sizeOf(weights, "x_embedder.weight", 0);

@@ -1,6 +1,6 @@
 // FLUX.1 in single files: the names of black-forest-labs/flux, alone or with encoders and autoencoder.
 import type { Architecture } from "../../checkpoint/single_file/architecture.ts";
-import { type Layout, ownNames } from "../../checkpoint/single_file/layout.ts";
+import { DENOISER_PREFIXES, type Layout, ownNames } from "../../checkpoint/single_file/layout.ts";
 import { findInTable } from "../../checkpoint/single_file/name_table.ts";
 import { autoencoderKLPart } from "../../checkpoint/single_file/parts/autoencoder_kl_part.ts";
 import { clipPart } from "../../checkpoint/single_file/parts/clip_part.ts";
@@ -10,10 +10,8 @@ import { CheckpointError } from "../../checkpoint/checkpoint_error.ts";
 import type { Weights } from "../../checkpoint/weights.ts";
 import { FLUX_NAMES } from "./flux_names.ts";
 
-const PREFIXES = ["model.diffusion_model.", ""];
-
 const ORIGINAL: Layout = {
-  prefixes: PREFIXES,
+  prefixes: DENOISER_PREFIXES,
   matches: (tensors) =>
     tensors.has("double_blocks.0.img_attn.norm.key_norm.scale") && tensors.has("vector_in.in_layer.weight"),
   place: () => findInTable(FLUX_NAMES),
@@ -36,7 +34,7 @@ export const fluxSingleFile: Architecture = {
     layouts: [
       ORIGINAL,
       ownNames({
-        prefixes: PREFIXES,
+        prefixes: DENOISER_PREFIXES,
         markers: ["x_embedder.weight", "time_text_embed.text_embedder.linear_1.weight"],
       }),
     ],

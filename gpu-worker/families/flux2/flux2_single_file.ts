@@ -1,7 +1,7 @@
 // FLUX.2 klein in single files: the names of black-forest-labs/flux2.
 import { CheckpointError } from "../../checkpoint/checkpoint_error.ts";
 import type { Architecture, Variant } from "../../checkpoint/single_file/architecture.ts";
-import { type Layout, ownNames } from "../../checkpoint/single_file/layout.ts";
+import { DENOISER_PREFIXES, type Layout, ownNames } from "../../checkpoint/single_file/layout.ts";
 import { findInTable } from "../../checkpoint/single_file/name_table.ts";
 import { autoencoderKLFlux2Part } from "../../checkpoint/single_file/parts/autoencoder_kl_part.ts";
 import { causalPart } from "../../checkpoint/single_file/parts/causal_part.ts";
@@ -9,9 +9,8 @@ import { countOf, sizeOf } from "../../checkpoint/single_file/shapes.ts";
 import type { Weights } from "../../checkpoint/weights.ts";
 import { FLUX2_NAMES } from "./flux2_names.ts";
 
-const PREFIXES = ["model.diffusion_model.", ""];
 const ORIGINAL: Layout = {
-  prefixes: PREFIXES,
+  prefixes: DENOISER_PREFIXES,
   matches: (tensors) =>
     tensors.has("single_stream_modulation.lin.weight") && tensors.has("double_blocks.0.img_attn.qkv.weight"),
   place: () => findInTable(FLUX2_NAMES),
@@ -25,7 +24,7 @@ export const flux2SingleFile: Architecture = {
     layouts: [
       ORIGINAL,
       ownNames({
-        prefixes: PREFIXES,
+        prefixes: DENOISER_PREFIXES,
         markers: ["x_embedder.weight", "single_stream_modulation.linear.weight"],
       }),
     ],

@@ -1,10 +1,11 @@
 // Qwen-Image in single files. The original names are diffusers' own; the autoencoder is Wan's and has Wan's names.
 import type { Architecture } from "../../checkpoint/single_file/architecture.ts";
-import { ownNames } from "../../checkpoint/single_file/layout.ts";
+import { DENOISER_PREFIXES, ownNames } from "../../checkpoint/single_file/layout.ts";
 import { causalPart } from "../../checkpoint/single_file/parts/causal_part.ts";
 import { wanVaePart } from "../../checkpoint/single_file/parts/wan_vae_part.ts";
 import { countOf, sizeOf } from "../../checkpoint/single_file/shapes.ts";
 import type { Weights } from "../../checkpoint/weights.ts";
+import { QWEN_PICTURE_SCHEDULER } from "../../pipeline/qwen_picture.ts";
 
 export const qwenImageSingleFile: Architecture = {
   pipelineClass: "QwenImagePipeline",
@@ -13,7 +14,7 @@ export const qwenImageSingleFile: Architecture = {
     className: "QwenImageTransformer2DModel",
     layouts: [
       ownNames({
-        prefixes: ["model.diffusion_model.", ""],
+        prefixes: DENOISER_PREFIXES,
         markers: ["txt_norm.weight", "transformer_blocks.0.attn.add_q_proj.weight"],
       }),
     ],
@@ -37,17 +38,6 @@ export const qwenImageSingleFile: Architecture = {
   variant: () => ({
     title: "Qwen-Image",
     repositories: ["Qwen/Qwen-Image", "Qwen/Qwen-Image-2512"],
-    scheduler: {
-      _class_name: "FlowMatchEulerDiscreteScheduler",
-      num_train_timesteps: 1000,
-      base_shift: 0.5,
-      max_shift: 0.9,
-      base_image_seq_len: 256,
-      max_image_seq_len: 8192,
-      shift: 1,
-      shift_terminal: 0.02,
-      use_dynamic_shifting: true,
-      time_shift_type: "exponential",
-    },
+    scheduler: QWEN_PICTURE_SCHEDULER,
   }),
 };

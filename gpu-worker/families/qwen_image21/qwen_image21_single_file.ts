@@ -1,16 +1,17 @@
 // Qwen-Image-2.1 in single files: diffusers' names, with the two inner layers of each feed-forward fused by ComfyUI.
 import type { Architecture } from "../../checkpoint/single_file/architecture.ts";
-import type { Layout } from "../../checkpoint/single_file/layout.ts";
+import { DENOISER_PREFIXES, type Layout } from "../../checkpoint/single_file/layout.ts";
 import { findInTable } from "../../checkpoint/single_file/name_table.ts";
 import { causalPart } from "../../checkpoint/single_file/parts/causal_part.ts";
 import { wanVaePart } from "../../checkpoint/single_file/parts/wan_vae_part.ts";
 import { countOf, sizeOf } from "../../checkpoint/single_file/shapes.ts";
 import type { Weights } from "../../checkpoint/weights.ts";
+import { QWEN_PICTURE_SCHEDULER } from "../../pipeline/qwen_picture.ts";
 
 const MLP = "transformer_blocks.*.img_mlp";
 
 const LAYOUT: Layout = {
-  prefixes: ["model.diffusion_model.", ""],
+  prefixes: DENOISER_PREFIXES,
   matches: (tensors) => tensors.has("txt_in.text_norm.weight") && tensors.has("modulation.1.weight"),
   place: () => {
     const find = findInTable({ modules: { [`${MLP}.gate_up`]: [`${MLP}.gate_layer`, `${MLP}.proj`] } });
@@ -46,18 +47,7 @@ export const qwenImage21SingleFile: Architecture = {
   variant: () => ({
     title: "Qwen-Image-2.1",
     repositories: ["Qwen/Qwen-Image-2.1"],
-    // As Qwen-Image's. A run takes it only if the components are another model's.
-    scheduler: {
-      _class_name: "FlowMatchEulerDiscreteScheduler",
-      num_train_timesteps: 1000,
-      base_shift: 0.5,
-      max_shift: 0.9,
-      base_image_seq_len: 256,
-      max_image_seq_len: 8192,
-      shift: 1,
-      shift_terminal: 0.02,
-      use_dynamic_shifting: true,
-      time_shift_type: "exponential",
-    },
+    // Qwen-Image's: the published one was not found. A run takes it only if the components are another model's.
+    scheduler: QWEN_PICTURE_SCHEDULER,
   }),
 };

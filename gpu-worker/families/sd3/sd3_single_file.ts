@@ -1,6 +1,11 @@
 // Stable Diffusion 3 and 3.5 in single files: the names of Stability-AI/sd3.5, with or without text encoders.
 import type { Architecture, Variant } from "../../checkpoint/single_file/architecture.ts";
-import { type FindPlace, type Layout, ownNames } from "../../checkpoint/single_file/layout.ts";
+import {
+  DENOISER_PREFIXES,
+  type FindPlace,
+  type Layout,
+  ownNames,
+} from "../../checkpoint/single_file/layout.ts";
 import { findInTable } from "../../checkpoint/single_file/name_table.ts";
 import { autoencoderKLPart } from "../../checkpoint/single_file/parts/autoencoder_kl_part.ts";
 import { clipPart } from "../../checkpoint/single_file/parts/clip_part.ts";
@@ -9,11 +14,10 @@ import { countOf, sizeOf } from "../../checkpoint/single_file/shapes.ts";
 import type { Weights } from "../../checkpoint/weights.ts";
 import { SD3_NAMES } from "./sd3_names.ts";
 
-const PREFIXES = ["model.diffusion_model.", ""];
 const TABLE = findInTable(SD3_NAMES);
 
 const ORIGINAL: Layout = {
-  prefixes: PREFIXES,
+  prefixes: DENOISER_PREFIXES,
   matches: (tensors) => tensors.has("joint_blocks.0.context_block.adaLN_modulation.1.bias"),
   place(tensors: Weights): FindPlace {
     // The last block's text is only normed. The original computes shift and scale, diffusers scale and shift.
@@ -30,7 +34,7 @@ export const sd3SingleFile: Architecture = {
   denoiser: {
     component: "transformer",
     className: "SD3Transformer2DModel",
-    layouts: [ORIGINAL, ownNames({ prefixes: PREFIXES, markers: ["pos_embed.pos_embed"] })],
+    layouts: [ORIGINAL, ownNames({ prefixes: DENOISER_PREFIXES, markers: ["pos_embed.pos_embed"] })],
     sizes(weights: Weights) {
       const width = sizeOf(weights, "pos_embed.proj.weight", 0);
       const layers = countOf(weights, "transformer_blocks.");

@@ -1,5 +1,5 @@
 // CompVis' names of a UNet. They count resnets, attentions and resamplers of all blocks consecutively.
-import type { FindPlace, Layout } from "../../checkpoint/single_file/layout.ts";
+import { DENOISER_PREFIXES, type FindPlace, type Layout } from "../../checkpoint/single_file/layout.ts";
 import { findInTable } from "../../checkpoint/single_file/name_table.ts";
 import type { Weights } from "../../checkpoint/weights.ts";
 import { OUTER_NAMES, RESNET_NAMES } from "./compvis_names.ts";
@@ -8,7 +8,7 @@ const OUTER = findInTable({ modules: OUTER_NAMES });
 const NAME = /^(input|middle|output)_blocks?\.(\d{1,3})\.(?:(\d)\.)?(.+)\.(weight|bias)$/;
 
 export const compvisUnetLayout: Layout = {
-  prefixes: ["model.diffusion_model.", ""],
+  prefixes: DENOISER_PREFIXES,
   matches: (tensors) => tensors.has("middle_block.0.in_layers.2.weight"),
   place(tensors: Weights): FindPlace {
     const downsamplers = indices(tensors, /^input_blocks\.(\d{1,3})\.0\.op\.weight$/);

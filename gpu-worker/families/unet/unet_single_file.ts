@@ -2,7 +2,7 @@
 import { CheckpointError } from "../../checkpoint/checkpoint_error.ts";
 import { readValues } from "../../checkpoint/read_values.ts";
 import type { Architecture, Denoiser, Variant } from "../../checkpoint/single_file/architecture.ts";
-import { ownNames } from "../../checkpoint/single_file/layout.ts";
+import { DENOISER_PREFIXES, ownNames } from "../../checkpoint/single_file/layout.ts";
 import { autoencoderKLPart } from "../../checkpoint/single_file/parts/autoencoder_kl_part.ts";
 import { clipPart } from "../../checkpoint/single_file/parts/clip_part.ts";
 import { sizeOf } from "../../checkpoint/single_file/shapes.ts";
@@ -11,7 +11,7 @@ import { compvisUnetLayout } from "./compvis_unet_layout.ts";
 import { unetSizes } from "./unet_sizes.ts";
 
 const OWN = {
-  prefixes: ["model.diffusion_model.", ""],
+  prefixes: DENOISER_PREFIXES,
   // A ControlNet has no up blocks, an autoencoder no time.
   markers: [
     "mid_block.resnets.0.conv1.weight",

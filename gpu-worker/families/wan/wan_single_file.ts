@@ -1,7 +1,7 @@
 // Wan2.1 and Wan2.2 in single files: the names of Wan-Video/Wan2.1. Wan2.2's experts are two files.
 import { CheckpointError } from "../../checkpoint/checkpoint_error.ts";
 import type { Architecture, Variant, VariantOptions } from "../../checkpoint/single_file/architecture.ts";
-import { type Layout, ownNames } from "../../checkpoint/single_file/layout.ts";
+import { DENOISER_PREFIXES, type Layout, ownNames } from "../../checkpoint/single_file/layout.ts";
 import { findInTable } from "../../checkpoint/single_file/name_table.ts";
 import { t5Part } from "../../checkpoint/single_file/parts/t5_part.ts";
 import { wanVaePart } from "../../checkpoint/single_file/parts/wan_vae_part.ts";
@@ -9,12 +9,11 @@ import { countOf, sizeOf } from "../../checkpoint/single_file/shapes.ts";
 import type { Weights } from "../../checkpoint/weights.ts";
 import { WAN_NAMES } from "./wan_names.ts";
 
-const PREFIXES = ["model.diffusion_model.", ""];
 /** Width of a head in every published model. */
 const HEAD = 128;
 
 const ORIGINAL: Layout = {
-  prefixes: PREFIXES,
+  prefixes: DENOISER_PREFIXES,
   matches: (tensors) => tensors.has("head.modulation"),
   place: () => findInTable(WAN_NAMES),
 };
@@ -23,7 +22,7 @@ const TRANSFORMER = {
   className: "WanTransformer3DModel",
   layouts: [
     ORIGINAL,
-    ownNames({ prefixes: PREFIXES, markers: ["condition_embedder.text_embedder.linear_1.weight"] }),
+    ownNames({ prefixes: DENOISER_PREFIXES, markers: ["condition_embedder.text_embedder.linear_1.weight"] }),
   ],
 };
 

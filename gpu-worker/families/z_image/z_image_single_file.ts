@@ -1,6 +1,6 @@
 // Z-Image in single files: the names of Tongyi-MAI/Z-Image, with fused queries, keys and values.
 import type { Architecture } from "../../checkpoint/single_file/architecture.ts";
-import { type Layout, ownNames } from "../../checkpoint/single_file/layout.ts";
+import { DENOISER_PREFIXES, type Layout, ownNames } from "../../checkpoint/single_file/layout.ts";
 import { findInTable } from "../../checkpoint/single_file/name_table.ts";
 import { autoencoderKLPart } from "../../checkpoint/single_file/parts/autoencoder_kl_part.ts";
 import { causalPart } from "../../checkpoint/single_file/parts/causal_part.ts";
@@ -8,11 +8,10 @@ import { countOf, sizeOf } from "../../checkpoint/single_file/shapes.ts";
 import type { Weights } from "../../checkpoint/weights.ts";
 import { PATCH, Z_IMAGE_NAMES } from "./z_image_names.ts";
 
-const PREFIXES = ["model.diffusion_model.", ""];
 const MARKERS = ["layers.0.adaLN_modulation.0.weight", "cap_embedder.0.weight"];
 
 const ORIGINAL: Layout = {
-  prefixes: PREFIXES,
+  prefixes: DENOISER_PREFIXES,
   matches: (tensors) => MARKERS.every((name) => tensors.has(name)) && tensors.has("x_embedder.weight"),
   place: () => findInTable(Z_IMAGE_NAMES),
 };
@@ -24,7 +23,7 @@ export const zImageSingleFile: Architecture = {
     className: "ZImageTransformer2DModel",
     layouts: [
       ORIGINAL,
-      ownNames({ prefixes: PREFIXES, markers: [...MARKERS, `all_x_embedder.${PATCH}.weight`] }),
+      ownNames({ prefixes: DENOISER_PREFIXES, markers: [...MARKERS, `all_x_embedder.${PATCH}.weight`] }),
     ],
     sizes(weights: Weights) {
       const dim = sizeOf(weights, `all_x_embedder.${PATCH}.weight`, 0);

@@ -4,7 +4,7 @@ const NAME = "spectrum-edge-kept";
 const STORE = "values";
 
 /**
- * Where the browser keeps nothing, as in some private windows, values last as long as the page.
+ * Opens the store. In browsers that keep nothing, as some private windows do, values last as long as the page.
  *
  * @param {{ indexedDB?: IDBFactory }} [options]
  */

@@ -96,7 +96,7 @@ export class MethodFields {
     if (method === "none") return { method };
     if (!this.#isWindow()) return { method, ...this.#typed("forecast"), ...this.#passes.value };
     const window = this.#typed("window");
-    // Nothing typed leaves the choice to the model, which may be a plan.
+    // A request without fields takes the model's own choice, here a plan. passes: 0 asks for the window.
     const without = Object.keys(window).length === 0 && this.#ownIsPlan() ? { passes: 0 } : {};
     return { method, ...this.#typed("forecast"), ...window, ...without };
   }

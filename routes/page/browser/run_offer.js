@@ -37,7 +37,7 @@ export async function offerRun(bar, { runs, onTake }) {
 }
 
 /**
- * As the service says it; "unknown" or "unreachable" where it does not.
+ * Returns the status that the service names, "unknown" if it has no such job, or "unreachable".
  *
  * @param {OpenRun} run
  * @returns {Promise<string>}
