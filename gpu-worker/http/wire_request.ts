@@ -12,7 +12,7 @@ import { framesOf } from "./video_length.ts";
 import { completeRequest } from "../request/complete_request.ts";
 import type { GenerateRequest, PartialRequest } from "../request/generate_request.ts";
 import type { ModelDescription } from "../request/model_description.ts";
-import type { ImageSize } from "../request/start_image.ts";
+import type { ImageSize } from "../media/decoded_image.ts";
 import { fromWire } from "../request/wire_settings.ts";
 
 /** A run whose image and mask may be replaced by their sizes. */

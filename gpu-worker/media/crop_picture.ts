@@ -1,15 +1,16 @@
 // Cuts a part out of a picture at the size of the whole, and puts the drawn part back. Source: diffusers' VaeImageProcessor,
 // resize modes "fill" and "crop".
 import sharp, { type Sharp } from "sharp";
-import type { CropRegion, MaskPixels } from "./crop_region.ts";
+import type { CropRegion } from "./crop_region.ts";
 import { toPlanes } from "./decode_image.ts";
+import type { DecodedMask } from "./decode_mask.ts";
 import type { DecodedImage } from "./decoded_image.ts";
 import { toRgb } from "./to_rgb.ts";
 
 /** A picture and its mask, of one size. */
 export interface MaskedPicture {
   image: DecodedImage;
-  mask: MaskPixels;
+  mask: DecodedMask;
 }
 
 /**

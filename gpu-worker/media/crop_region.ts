@@ -1,13 +1,6 @@
 // The part of a picture that is drawn alone around a mask: diffusers' VaeImageProcessor.get_crop_region.
+import type { DecodedMask } from "./decode_mask.ts";
 import { ImageError } from "./image_error.ts";
-
-/** A mask, in the size of the picture. Zeros are not masked. */
-export interface MaskPixels {
-  width: number;
-  height: number;
-  /** [height, width] */
-  data: Uint8Array;
-}
 
 /** A rectangle of pixels. */
 export interface CropRegion {
@@ -22,7 +15,7 @@ export interface CropRegion {
  * picture, so that it can be drawn at the picture's size.
  * @throws {ImageError} if the mask marks no pixel.
  */
-export function cropRegion(mask: MaskPixels, padding: number): CropRegion {
+export function cropRegion(mask: DecodedMask, padding: number): CropRegion {
   const { width, height } = mask;
   const [left, top, right, bottom] = bounds(mask);
   let [x1, x2] = [Math.max(left - padding, 0), Math.min(right + padding, width)];
@@ -51,7 +44,7 @@ function widen(
 }
 
 /** Returns left, top, right and bottom of the masked pixels, the latter two exclusive. */
-function bounds({ width, height, data }: MaskPixels): [number, number, number, number] {
+function bounds({ width, height, data }: DecodedMask): [number, number, number, number] {
   let [left, top, right, bottom] = [width, height, 0, 0];
   for (let y = 0; y < height; y++) {
     for (let x = 0; x < width; x++) {

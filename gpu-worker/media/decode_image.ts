@@ -2,7 +2,7 @@
 // diffusers' load_image and VaeImageProcessor.preprocess, except that transparent pixels are laid on white.
 import sharp from "sharp";
 import { OptionError } from "../../sampler/mod.ts";
-import type { DecodedImage } from "./decoded_image.ts";
+import type { DecodedImage, ImageSize } from "./decoded_image.ts";
 import { ImageError, type ImageFieldName } from "./image_error.ts";
 import { MAX_PIXELS, notAnImage, readImageHeader } from "./image_header.ts";
 
@@ -13,11 +13,6 @@ export interface DecodeImageOptions {
   height?: number | undefined;
   /** The model's sizes are multiples of this. */
   multiple: number;
-}
-
-interface Size {
-  width: number;
-  height: number;
 }
 
 const MAX_SIDE = 8192;
@@ -42,7 +37,7 @@ export async function decodeImage(
  * Returns the size that `decodeImage` would give the image. Reads only the header.
  * @throws {ImageError | OptionError} as `decodeImage`, but not for damaged pixels.
  */
-export async function readImageSize(bytes: Uint8Array, options: DecodeImageOptions): Promise<Size> {
+export async function readImageSize(bytes: Uint8Array, options: DecodeImageOptions): Promise<ImageSize> {
   return resizedTo(await readImageHeader(bytes, "image"), options);
 }
 
@@ -52,7 +47,7 @@ export async function readImageSize(bytes: Uint8Array, options: DecodeImageOptio
  * @throws {ImageError} if the image is smaller than the model's smallest picture and the request names no size.
  * @throws {OptionError} if no model makes that size.
  */
-export function resizedTo(own: Size, { multiple, ...wanted }: DecodeImageOptions): Size {
+export function resizedTo(own: ImageSize, { multiple, ...wanted }: DecodeImageOptions): ImageSize {
   const isTiny = (wanted.width ?? own.width) < multiple || (wanted.height ?? own.height) < multiple;
   if (isTiny && (wanted.width === undefined || wanted.height === undefined)) {
     throw new ImageError(
@@ -72,7 +67,7 @@ export function resizedTo(own: Size, { multiple, ...wanted }: DecodeImageOptions
  */
 export async function decodeRgb(
   bytes: Uint8Array,
-  { field, ...size }: Size & { field: ImageFieldName },
+  { field, ...size }: ImageSize & { field: ImageFieldName },
 ): Promise<Uint8Array> {
   return await sharp(bytes, { limitInputPixels: MAX_PIXELS })
     .autoOrient()

@@ -2,27 +2,21 @@
 import sharp from "sharp";
 import type { MaskMode } from "../../protocol/wire/generation_fields.ts";
 import { decodeRgb } from "./decode_image.ts";
+import type { ImageSize } from "./decoded_image.ts";
 import { ImageError } from "./image_error.ts";
 import { MAX_PIXELS, notAnImage, readImageHeader } from "./image_header.ts";
 
 /** A mask's pixels, [height, width]: 0 keeps the image's pixel, 255 draws it anew, values between blend both. */
-export interface DecodedMask {
-  width: number;
-  height: number;
+export interface DecodedMask extends ImageSize {
   data: Uint8Array;
 }
 
 export interface DecodeMaskOptions {
-  /** Size to resize to, in pixels: that of the picture to make. */
+  /** ImageSize to resize to, in pixels: that of the picture to make. */
   width: number;
   height: number;
   /** How the file marks the places to draw anew. */
   mode: MaskMode;
-}
-
-interface Size {
-  width: number;
-  height: number;
 }
 
 /**
@@ -59,7 +53,7 @@ export async function decodeMask(
 }
 
 /** Returns the size of a mask's file. Reads only the header. @throws {ImageError} as `decodeMask` */
-export async function readMaskSize(bytes: Uint8Array): Promise<Size> {
+export async function readMaskSize(bytes: Uint8Array): Promise<ImageSize> {
   const { width, height } = await readImageHeader(bytes, "mask");
   return { width, height };
 }
@@ -68,7 +62,7 @@ export async function readMaskSize(bytes: Uint8Array): Promise<Size> {
  * Checks that a mask has the shape of its image, up to the rounding of a resize.
  * @throws {ImageError} if it has another.
  */
-export function assertSameShape(mask: Size, image: Size): void {
+export function assertSameShape(mask: ImageSize, image: ImageSize): void {
   const off = Math.abs(mask.width * image.height - mask.height * image.width);
   if (off <= Math.max(mask.width, mask.height, image.width, image.height)) return;
   throw new ImageError(

@@ -1,8 +1,12 @@
 // A picture between the VAE and image files.
 
-/** A picture as the VAE returns it: [3, height, width], float32 in -1..1 (not clamped). */
-export interface DecodedImage {
+/** A picture's size in pixels. */
+export interface ImageSize {
   width: number;
   height: number;
+}
+
+/** A picture as the VAE returns it: [3, height, width], float32 in -1..1 (not clamped). */
+export interface DecodedImage extends ImageSize {
   data: Float32Array;
 }

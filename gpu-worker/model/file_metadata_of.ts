@@ -5,7 +5,7 @@ import { SAMPLER_VERSION } from "../../sampler/mod.ts";
 import type { FileMetadata } from "../media/metadata/file_metadata.ts";
 import type { ModelInfo } from "../pipeline/pipeline.ts";
 import type { GenerateRequest } from "../request/generate_request.ts";
-import type { ImageSize } from "../request/start_image.ts";
+import type { ImageSize } from "../media/decoded_image.ts";
 import { toWire } from "../request/wire_settings.ts";
 
 export interface FileMetadataOptions {

@@ -3,7 +3,7 @@ import type { GenerateRequest } from "./generate_request.ts";
 import { guidanceBranches } from "./guidance_branches.ts";
 import { imageTokens } from "./image_tokens.ts";
 import type { RequestRules } from "./request_rules.ts";
-import type { ImageSize } from "./start_image.ts";
+import type { ImageSize } from "../media/decoded_image.ts";
 
 /**
  * A full pass over more image tokens than this (all branches together) gains nothing from another picture.

@@ -8,7 +8,8 @@ import type { ModelDescription } from "./model_description.ts";
 import { MAX_PICTURES, requestLimits } from "./request_limits.ts";
 import type { RequestRules } from "./request_rules.ts";
 import { completeSkipLayerGuidance } from "./skip_layer_guidance.ts";
-import { completeStartImage, type ImageSize } from "./start_image.ts";
+import type { ImageSize } from "../media/decoded_image.ts";
+import { completeStartImage } from "./start_image.ts";
 
 const MAX_PROMPT_CHARACTERS = 32_000;
 const MAX_STEPS = 1000;

@@ -1,8 +1,8 @@
 // A request with every field filled in, and the partial request that callers send.
 import type { ChosenScheduler, Quality, ResolvedSamplerOptions, SamplerRequest } from "../../sampler/mod.ts";
-import type { DecodedImage } from "../media/decoded_image.ts";
+import type { DecodedImage, ImageSize } from "../media/decoded_image.ts";
 import type { SchedulerRequest } from "./complete_scheduler.ts";
-import type { ImageSize, PartialStartImage, StartImage } from "./start_image.ts";
+import type { PartialStartImage, StartImage } from "./start_image.ts";
 import type { PartialSkipLayerGuidance, SkipLayerGuidance } from "./skip_layer_guidance.ts";
 
 /**

@@ -1,17 +1,11 @@
 // Image to image: the run begins in the middle of the noise schedule, with a picture's latents
 // under noise. Source: diffusers' get_timesteps in FluxImg2ImgPipeline,
 // StableDiffusion3Img2ImgPipeline and Stable Diffusion's two pipelines.
-import type { DecodedImage } from "../media/decoded_image.ts";
+import type { DecodedImage, ImageSize } from "../media/decoded_image.ts";
 import { badField } from "./bad_field.ts";
 import { completeMask, type PartialStartMask, type StartMask } from "./start_mask.ts";
 
-/** An image's size. It is enough to complete a request; the pixels can wait until the run begins. */
-export interface ImageSize {
-  width: number;
-  height: number;
-}
-
-/** The image that a run starts from instead of noise. */
+/** The image that a run starts from instead of noise. Its size is enough to complete a request. */
 export interface StartImage<Image extends ImageSize = DecodedImage> {
   /** The image, in the size of the picture to make. */
   image: Image;

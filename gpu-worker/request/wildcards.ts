@@ -1,6 +1,6 @@
 // Wildcards in prompts: {red|blue} is one of the texts between the bars, chosen by the seed.
 import type { GenerateRequest } from "./generate_request.ts";
-import type { ImageSize } from "./start_image.ts";
+import type { ImageSize } from "../media/decoded_image.ts";
 
 /** A group without groups in it, so inner ones are chosen before outer ones. */
 const GROUP = /\{([^{}]*\|[^{}]*)\}/;

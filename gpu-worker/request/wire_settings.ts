@@ -3,7 +3,8 @@ import type { CompleteSettings, RunRequest } from "../../protocol/wire/run_reque
 import { type GivenSampler, samplerFromWire, samplerToWire } from "../../protocol/wire/sampler_fields.ts";
 import { flattenSamplerOptions } from "../../sampler/mod.ts";
 import type { GenerateRequest, PartialRequest } from "./generate_request.ts";
-import type { ImageSize, StartImage } from "./start_image.ts";
+import type { ImageSize } from "../media/decoded_image.ts";
+import type { StartImage } from "./start_image.ts";
 
 /** Returns the settings that decide the pixels of `request`, as the edge hashes them. */
 export function toWire(request: GenerateRequest<ImageSize>): CompleteSettings {
