@@ -1,6 +1,5 @@
 // The edge as a Hono app: what it answers, apart from the process that serves it.
 import { Hono } from "hono";
-import { contextStorage } from "hono/context-storage";
 import { requestId } from "hono/request-id";
 import { handleError } from "../protocol/http/handle_error.ts";
 import type { ReadJsonOptions } from "../protocol/http/read_json.ts";
@@ -123,7 +122,7 @@ export function createApp(options: AppOptions): EdgeApp {
   };
 
   const app = new Hono<Environment>({ getPath: apiPath });
-  app.use(contextStorage(), requestId(REQUEST_IDS), logRequests(log), measureRequests(metrics));
+  app.use(requestId(REQUEST_IDS), logRequests(log), measureRequests(metrics));
   app.use("/v1/*", apiHeaders(options.corsOrigins));
   app.use("/v1/jobs/:id/events", admitTicket({ tickets, directory, limits }));
   const admit = authenticate({ keys, directory, limits, corsOrigins: options.corsOrigins ?? [] });

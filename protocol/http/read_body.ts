@@ -1,5 +1,6 @@
 // Reads a body with a limit in bytes and a deadline: Deno.serve has neither, and Content-Length may lie.
 import { ApiError } from "../wire/api_error.ts";
+import { startDeadline } from "./start_deadline.ts";
 
 export interface ReadBodyOptions {
   /** @default 262144 */
@@ -36,14 +37,11 @@ async function readWhole(
   request: Request,
   { deadlineMs = DEADLINE_MS }: ReadBodyOptions,
 ): Promise<Uint8Array<ArrayBuffer>> {
-  const { promise: late, reject } = Promise.withResolvers<never>();
-  const timer = setTimeout(() => reject(tooLate(deadlineMs)), deadlineMs);
+  using deadline = startDeadline(deadlineMs, () => tooLate(deadlineMs));
   try {
-    return await Promise.race([request.bytes(), late]);
+    return await Promise.race([request.bytes(), deadline.passed]);
   } catch (cause) {
     throw cause instanceof ApiError ? cause : endedEarly(cause);
-  } finally {
-    clearTimeout(timer);
   }
 }
 

@@ -4,6 +4,8 @@ import type { Receipt } from "../../protocol/wire/receipt.ts";
 import type { CompletedEvent } from "../../protocol/wire/run_event.ts";
 import type { CompleteSettings } from "../../protocol/wire/run_request.ts";
 
+const UTF8 = new TextEncoder();
+
 /** Fields that the response and every stream event repeat. */
 export function pictureFacts(request: ImageRequest, { width, height }: CompleteSettings) {
   const { quality } = request;
@@ -47,7 +49,7 @@ export function imagesResponse(
  * tokens that the denoiser worked on.
  */
 export function usage(pictures: readonly CompletedEvent[], settings: CompleteSettings) {
-  const bytes = new TextEncoder().encode(settings.prompt + settings.negative_prompt).length;
+  const bytes = UTF8.encode(settings.prompt + settings.negative_prompt).length;
   const text_tokens = Math.ceil(bytes / 4);
   const output_tokens = pictures.reduce((sum, { image_tokens }) => sum + image_tokens, 0);
   return {

@@ -67,6 +67,8 @@ interface Answer {
   options: ImageRoutesOptions;
 }
 
+const NEVER = new AbortController().signal;
+
 /** Everything that is known once the runs are open. */
 interface Opened extends Answer, Counted {
   plan: RunPlan;
@@ -80,8 +82,10 @@ interface Opened extends Answer, Counted {
 
 async function answer(c: Context<Environment>, { request: sent, ...asked }: Answer): Promise<Response> {
   const { options } = asked;
-  const { metadata = c.get("apiKey")?.metadata } = sent;
-  const { request, warnings } = await settleImage({ ...sent, metadata }, options.catalog);
+  const metadata = sent.metadata ?? c.get("apiKey")?.metadata;
+  // The plan of a request is remembered by the object itself where nothing is added to it.
+  const named = metadata === sent.metadata ? sent : { ...sent, metadata };
+  const { request, warnings } = await settleImage(named, options.catalog);
   const { source, jobs, limits, planner, repetitions } = options;
   const detached = request.background === true || prefersAsync(c.req.header("prefer"));
   if (request.webhook !== undefined && !detached) {
@@ -103,7 +107,9 @@ async function answer(c: Context<Environment>, { request: sent, ...asked }: Answ
   if (repetition.repeated && caching.store) caching.maxAgeMs = Infinity;
   const id = caching.store ? repetition.job : drawJobId();
   const sharing = !caching.store ? "none" : detached ? "results" : repetition.sharing;
-  const plan = await planner.plan({ ...request, seed: repetition.seed, background: detached }, sharing);
+  const isPlain = request.seed === repetition.seed && request.background === (detached || undefined);
+  const planned = isPlain ? request : { ...request, seed: repetition.seed, background: detached };
+  const plan = await planner.plan(planned, sharing);
   const counted = await countPictures(plan.pictures.length, { limits, key: c.get("apiKey"), id });
   const opening = detached ? jobs.opening(repetition.job) : undefined;
   const pictures = await openPictures(plan.pictures, {
@@ -190,13 +196,16 @@ function stream(c: Context<Environment>, opened: Opened & { job: JobRecord }): R
 
 async function wait(c: Context<Environment>, opened: Opened): Promise<Response> {
   const { plan, pictures, repetition, deliver, options } = opened;
-  const { signal } = c.req.raw;
+  // Asking for a request's signal costs as much as the rest of this function, so it is not asked for stored pictures.
+  const signal = pictures.every(({ result }) => result !== undefined) ? NEVER : c.req.raw.signal;
   try {
     const finished = await collect(pictures, signal);
     const parts = plan.pictures.map(({ key = null }) => ({ run: null, key }));
     const handOver = deliverer({ facts: factsOf(opened), parts }, {
       ...options,
-      origin: publicOrigin(c.req.url, options.publicUrl),
+      origin: opened.request.response_format === "url"
+        ? publicOrigin(c.req.url, options.publicUrl)
+        : undefined,
     });
     const delivered = await Promise.all(finished.map(handOver));
     await deliver(allPlaces(finished.length));

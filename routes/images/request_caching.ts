@@ -11,8 +11,9 @@ export interface RequestCaching {
 
 /** Directives that have no meaning for results that never change are left out. */
 export function requestCaching(header: string | undefined): RequestCaching {
+  if (header === undefined) return { maxAgeMs: Infinity, store: true, onlyIfCached: false };
   const directives = new Map(
-    (header ?? "").toLowerCase().split(",").map((directive) => {
+    header.toLowerCase().split(",").map((directive) => {
       const [name = "", value] = directive.split("=", 2).map((part) => part.trim());
       return [name, value];
     }),

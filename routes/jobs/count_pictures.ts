@@ -33,7 +33,7 @@ export async function countPictures(
   count: number,
   { limits, key, id }: CountPicturesOptions,
 ): Promise<Counted> {
-  const holder = crypto.randomUUID();
+  const holder = key === undefined ? "" : crypto.randomUUID();
   const quota = await limits.chargePictures(key, { id, holder, count });
   const settle = async (delivered: readonly number[], done: "no" | "holder") => {
     if (quota !== null) await limits.settlePictures({ ...quota, delivered, done });

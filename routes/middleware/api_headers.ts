@@ -11,6 +11,14 @@ export function apiHeaders(corsOrigins: readonly string[] = []): MiddlewareHandl
     xFrameOptions: "DENY",
     // Whether this origin has TLS is for the proxy in front to say.
     strictTransportSecurity: false,
+    // These say something of pages and of programs that are no longer in use.
+    originAgentCluster: false,
+    crossOriginOpenerPolicy: false,
+    xDnsPrefetchControl: false,
+    xDownloadOptions: false,
+    xPermittedCrossDomainPolicies: false,
+    xXssProtection: false,
+    removePoweredBy: false,
   });
   if (corsOrigins.length === 0) return secure;
   const shared = cors({

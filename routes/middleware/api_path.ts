@@ -9,6 +9,9 @@ const WITHOUT_VERSION =
 /** Hono's `getPath`. Paths outside the API stay as they are. */
 export function apiPath(request: Request): string {
   const path = getPath(request);
+  if (path.startsWith("/v1/") && !path.includes("//") && !path.endsWith("/") && !path.startsWith("/v1/v1/")) {
+    return path;
+  }
   const called = path.replace(/^\/{2,}/, "/").replace(/^\/v1\/+(v1\/+)*/, "/v1/");
   const versioned = WITHOUT_VERSION.test(called) ? `/v1${called}` : called;
   return versioned.startsWith("/v1/") ? versioned.replace(/(?<=.{4})\/+$/, "") : path;

@@ -1,4 +1,5 @@
 // Admits clients of a server without API keys: programs and pages of its own machine, directly and by a loopback name.
+import { LRUCache } from "lru-cache";
 import { ApiError } from "../../protocol/wire/api_error.ts";
 
 /**
@@ -49,6 +50,8 @@ const PROXY_HEADERS = new RegExp(
   ].join("|") + ")$",
 );
 
+/** Names that need no parsing. */
+const LOOPBACK_HOST = /^(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?$/;
 const LOOPBACK_NAME = /^(localhost|127(\.\d+){3}|\[::1\])$/;
 
 export interface CheckLocalOptions {
@@ -104,6 +107,7 @@ function namesLoopback({ headers, url }: Request): boolean {
   const host = headers.get("host");
   // Mostly the address repeats the Host.
   const isSame = host === null || url.startsWith(`http://${host}/`);
+  if (isSame && host !== null && LOOPBACK_HOST.test(host)) return true;
   return [url, ...isSame ? [] : [`http://${host}`]].every((name) =>
     LOOPBACK_NAME.test(URL.parse(name)?.hostname ?? "")
   );
@@ -114,10 +118,21 @@ function namesLoopback({ headers, url }: Request): boolean {
  * Browsers, curl and fetch() keep connections. A proxy that hides better is not told apart, so the server's log warns of all.
  */
 function isProxied({ headers, url }: Request): boolean {
-  for (const name of headers.keys()) if (PROXY_HEADERS.test(name)) return true;
+  for (const name of headers.keys()) if (isProxyHeader(name)) return true;
   if (!/\bclose\b/i.test(headers.get("connection") ?? "")) return false;
   const { hostname, port } = new URL(url);
   return port !== "" && hostname !== "[::1]";
+}
+
+/** Names that were tested. Clients send few different ones. */
+const tested = new LRUCache<string, boolean>({ max: 256 });
+
+function isProxyHeader(name: string): boolean {
+  const known = tested.get(name);
+  if (known !== undefined) return known;
+  const isOne = PROXY_HEADERS.test(name);
+  if (name.length <= 64) tested.set(name, isOne);
+  return isOne;
 }
 
 /** Programs send neither header, browsers at least one. */

@@ -57,6 +57,9 @@ export class RunPlanner {
     sizeCalculation: (_, text) => 2 * text.length + PLAN_OVERHEAD,
   });
 
+  /** The plan last made of a request, found without its text: `parseImageText` returns one object for equal texts. */
+  readonly #lastPlans = new WeakMap<PlannedRequest, RunPlan>();
+
   constructor(options: RunPlannerOptions) {
     this.#options = { drawSeed: () => crypto.getRandomValues(new Uint32Array(1))[0]!, ...options };
   }
@@ -79,11 +82,12 @@ export class RunPlanner {
     if (sharing !== "results" || imageOf(request) !== undefined) {
       return await this.#make(request, model, sharing);
     }
+    const same = this.#lastPlans.get(request);
+    if (same?.model === model) return same;
     const text = JSON.stringify([model.id, model.digest, model.sampler_version, request]);
-    const known = this.#plans.get(text);
-    if (known !== undefined) return known;
-    const plan = await this.#make(request, model, sharing);
+    const plan = this.#plans.get(text) ?? await this.#make(request, model, sharing);
     this.#plans.set(text, plan);
+    this.#lastPlans.set(request, { ...plan, model });
     return plan;
   }
 
