@@ -84,3 +84,8 @@ export function isFinal(event: Pick<RunEvent, "type">): boolean;
 export function isFinal(event: Pick<RunEvent, "type">): boolean {
   return event.type === "completed" || event.type === "failed" || event.type === "cancelled";
 }
+
+/** Whether this attempt has ended, and the run has not: its worker drains, or another has taken it over. */
+export function goesOnElsewhere(event: RunEvent): boolean {
+  return event.type === "cancelled" && (event.reason === "draining" || event.reason === "superseded");
+}

@@ -1,7 +1,12 @@
 // One run as this edge sees it: a copy of its events, fed from the run log, for any number of viewers here.
 import { ApiError } from "../../protocol/wire/api_error.ts";
 import { EventLog } from "../../protocol/store/event_log.ts";
-import { isFinal, type NumberedEvent, type RunEvent } from "../../protocol/wire/run_event.ts";
+import {
+  goesOnElsewhere,
+  isFinal,
+  type NumberedEvent,
+  type RunEvent,
+} from "../../protocol/wire/run_event.ts";
 import type { RunLog, RunPage } from "../../protocol/store/run_log/run_log.ts";
 import type { PooledWorker, WorkerPool } from "./worker_pool.ts";
 
@@ -112,9 +117,8 @@ export class LocalRun {
       for await (
         const numbered of worker.events(id, { after: this.#events.lastId, signal: this.#stop.signal })
       ) {
+        if (goesOnElsewhere(numbered.event)) break;
         heard = true;
-        // Not the end: it goes on elsewhere.
-        if (numbered.event.type === "cancelled" && numbered.event.reason === "draining") break;
         this.#append(numbered.id, numbered.event);
       }
     } catch {

@@ -2,7 +2,9 @@ import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import type { RunLog, RunPage } from "../../../protocol/store/run_log/run_log.ts";
 import { StoreAwayError } from "../../../protocol/store/store_away_error.ts";
+import type { NumberedEvent } from "../../../protocol/wire/run_event.ts";
 import { LocalRun } from "../../../routes/runs/local_run.ts";
+import type { PooledWorker } from "../../../routes/runs/worker_pool.ts";
 
 const FAILED = {
   type: "failed" as const,
@@ -29,7 +31,22 @@ describe("LocalRun", () => {
     await assert.rejects(follow(log), { code: "worker_lost" });
     assert.equal(reads(), 3);
   });
+
+  it("goes on after a worker that was told while the log was away that another has the run", async () => {
+    const superseded = { id: 2, event: { type: "cancelled" as const, reason: "superseded" as const } };
+    const { log } = logThat((read) => read < 3 ? Promise.reject(new StoreAwayError()) : PAGE);
+    const run = new LocalRun({
+      pool: { client: () => workerThatSays([superseded]) },
+      reconnectDelaysMs: [0],
+    });
+    run.worker = "http://worker";
+    assert.deepEqual(await follow(log, run), ["failed"]);
+  });
 });
+
+function workerThatSays(events: NumberedEvent[]): PooledWorker {
+  return { events: () => ReadableStream.from(events) } as unknown as PooledWorker;
+}
 
 function logThat(answer: (read: number) => RunPage | undefined | Promise<never>) {
   let count = 0;
@@ -37,8 +54,10 @@ function logThat(answer: (read: number) => RunPage | undefined | Promise<never>)
   return { log, reads: () => count };
 }
 
-async function follow(log: RunLog): Promise<string[]> {
-  const run = new LocalRun({ pool: { client: () => undefined }, reconnectDelaysMs: [0, 0] });
+async function follow(
+  log: RunLog,
+  run: LocalRun = new LocalRun({ pool: { client: () => undefined }, reconnectDelaysMs: [0, 0] }),
+): Promise<string[]> {
   run.feed({ id: "r", log });
   const types: string[] = [];
   for await (const { event } of run.events(AbortSignal.timeout(5000))) types.push(event.type);
