@@ -11,7 +11,7 @@ export interface EncodeChunksOptions {
   maxLength: number;
   /** Name of the encoder's output that holds the tokens' states. */
   states: string;
-  /** Whether brackets are weights. */
+  /** Whether brackets are weights, and the word BREAK begins a chunk where the text may take several. */
   weights: boolean;
   /** Whether the text may take several chunks. If not, it is cut after the first. */
   long: boolean;
@@ -31,20 +31,30 @@ export async function encodeChunks(
   { runtime, text, maxLength, states, weights, long, signal }: EncodeChunksOptions,
 ): Promise<EncodedChunks> {
   const { tokenizer } = encoder;
-  const tokens: { id: number; weight: number }[] = [];
-  for (const part of weights ? parsePromptWeights(text) : [{ text, weight: 1 }]) {
-    for (const id of await tokenizer.textIds(part.text)) tokens.push({ id, weight: part.weight });
-  }
   const frame = await tokenizer.frame();
   const room = maxLength - frame.before.length - frame.after.length;
-  const needed = Math.max(1, Math.ceil(tokens.length / room));
+  const chunks: { id: number; weight: number }[][] = [[]];
+  let dropped = 0;
+  for (const part of weights ? parsePromptWeights(text, { breaks: long }) : [{ text, weight: 1 }]) {
+    if (part.startsChunk) chunks.push([]);
+    for (const id of await tokenizer.textIds(part.text)) {
+      if (chunks.at(-1)!.length === room) {
+        if (long) chunks.push([]);
+        else {
+          dropped++;
+          continue;
+        }
+      }
+      chunks.at(-1)!.push({ id, weight: part.weight });
+    }
+  }
+  if (chunks.length > 1 && chunks.at(-1)!.length === 0) chunks.pop();
   const result: EncodedChunks = {
     states: [],
     pooled: undefined,
-    cut: { dropped: long ? 0 : Math.max(0, tokens.length - room), limit: maxLength },
+    cut: { dropped, limit: maxLength },
   };
-  for (let chunk = 0; chunk < (long ? needed : 1); chunk++) {
-    const part = tokens.slice(chunk * room, (chunk + 1) * room);
+  for (const part of chunks) {
     const padding = Array<number>(room - part.length).fill(frame.pad);
     const ids = [...frame.before, ...part.map(({ id }) => id), ...frame.after, ...padding];
     const own = [...frame.before.map(() => 1), ...part.map(({ weight }) => weight)];

@@ -4,6 +4,8 @@
 export interface WeightedText {
   text: string;
   weight: number;
+  /** Whether the word BREAK stands before it: it begins a chunk of its own. */
+  startsChunk?: true;
 }
 
 /** Factor of a pair of round brackets without a number. A square one divides by it. */
@@ -11,11 +13,22 @@ const STEP = 1.1;
 /** An escaped character, an opening bracket, the end of a bracket with a number, a closing bracket, or text. */
 const PART = /\\.?|[([]|:\s*([+-]?[.\d]+)\s*\)|[)\]]|[^\\()[\]:]+|:/gs;
 
+/** The word BREAK, in capitals, with the space around it. */
+const BREAK = /\s*\bBREAK\b\s*/;
+
+export interface ParsePromptWeightsOptions {
+  /** Whether the word BREAK begins a chunk. @default false: it is a word like any other */
+  breaks?: boolean;
+}
+
 /**
  * Splits a prompt into texts and weights. A backslash keeps a bracket as text. A bracket that is never closed counts as closed
  * at the end.
  */
-export function parsePromptWeights(prompt: string): WeightedText[] {
+export function parsePromptWeights(
+  prompt: string,
+  { breaks = false }: ParsePromptWeightsOptions = {},
+): WeightedText[] {
   const parts: WeightedText[] = [];
   const open: Record<"round" | "square", number[]> = { round: [], square: [] };
   const multiply = (start: number, factor: number) => {
@@ -37,7 +50,12 @@ export function parsePromptWeights(prompt: string): WeightedText[] {
     if (isClosed) continue;
     if (part === "(") open.round.push(parts.length);
     else if (part === "[") open.square.push(parts.length);
-    else parts.push({ text: part.length > 1 && part.startsWith("\\") ? part.slice(1) : part, weight: 1 });
+    else if (part.length > 1 && part.startsWith("\\")) parts.push({ text: part.slice(1), weight: 1 });
+    else {
+      (breaks ? part.split(BREAK) : [part]).forEach((text, index) =>
+        parts.push({ text, weight: 1, ...index > 0 && { startsChunk: true } })
+      );
+    }
   }
   for (const start of open.round) multiply(start, STEP);
   for (const start of open.square) multiply(start, 1 / STEP);
@@ -49,7 +67,7 @@ function merge(parts: readonly WeightedText[]): WeightedText[] {
   const merged: WeightedText[] = [];
   for (const part of parts) {
     const last = merged.at(-1);
-    if (last?.weight === part.weight) last.text += part.text;
+    if (last?.weight === part.weight && !part.startsChunk) last.text += part.text;
     else merged.push({ ...part });
   }
   return merged.length === 0 ? [{ text: "", weight: 1 }] : merged;

@@ -22,6 +22,18 @@ describe("parsePromptWeights()", () => {
       assert.deepEqual(rounded, expected.map(([text, weight]) => [text, Number(weight.toFixed(9))]));
     });
   }
+
+  it("begins a chunk at the word BREAK, where that is asked for", () => {
+    const text = "a (b BREAK\nc:2), BREAKING BREAK";
+    assert.deepEqual(parsePromptWeights(text, { breaks: true }), [
+      { text: "a ", weight: 1 },
+      { text: "b", weight: 2 },
+      { text: "c", weight: 2, startsChunk: true },
+      { text: ", BREAKING", weight: 1 },
+      { text: "", weight: 1, startsChunk: true },
+    ]);
+    assert.deepEqual(parsePromptWeights("a BREAK b"), [{ text: "a BREAK b", weight: 1 }]);
+  });
 });
 
 describe("weighStates()", () => {

@@ -86,6 +86,16 @@ for (const [name, read] of [["tiny-sd15", readSdCheckpoint], ["tiny-sdxl", readS
       assert.notDeepEqual((await encode("(red)", "")).embeds, (await encode("(red)", "weights")).embeds);
     });
 
+    it("begin a chunk at BREAK, where they may have weights and several chunks", async () => {
+      const states = async (text: string, id = "long weights") => (await encode(text, id)).embeds;
+      const [red, heart] = [await states("a red"), await states("heart, (blue:1.2)")];
+      assert.deepEqual(await states("a red BREAK heart, (blue:1.2)"), Float32Array.from([...red, ...heart]));
+      assert.deepEqual(await states("a red BREAK"), red);
+      for (const id of ["long", "weights", ""]) {
+        assert.equal((await encode("a red BREAK heart", id)).tokens, (await encode("a red", id)).tokens);
+      }
+    });
+
     it("of several chunks are drawn alone", () => {
       const request = { prompt: "x", seed: 1, width: 16, height: 16, longPrompts: true };
       const { rules } = pipeline.description;
