@@ -3,7 +3,10 @@ import { listen } from "./protocol/process/listen.ts";
 import { readFlags } from "./protocol/process/read_flags.ts";
 import { UsageError } from "./protocol/process/usage_error.ts";
 
-/** Answers in progress get this long after SIGTERM or Ctrl-C: longer than a worker takes for the pictures behind them. */
+/**
+ * Answers in progress get this long after SIGTERM or Ctrl-C: longer than a worker takes for
+ * the pictures behind them.
+ */
 const SHUTDOWN_MS = 120_000;
 
 const HELP = `Usage: deno task edge

@@ -1,4 +1,5 @@
-// `deno task completion`: prints a script that completes `spectrum` in a shell, made from the flags of its commands.
+// `deno task completion`: prints a script that completes `spectrum` in a shell, made from
+// the flags of its commands.
 import { BATCH_FLAGS } from "../gpu-worker/cli/batch/batch_arguments.ts";
 import { CALIBRATE_FLAGS } from "../gpu-worker/cli/calibrate/calibrate_arguments.ts";
 import { DEVICES_FLAGS } from "../gpu-worker/cli/devices/devices.ts";

@@ -1,15 +1,21 @@
-// `deno task start`: worker and edge together on this machine, stopped together. With --watch, as in `deno task dev`, both
-// restart when their sources change.
+// `deno task start`: worker and edge together on this machine, stopped together. With --watch, as in
+// `deno task dev`, both restart when their sources change.
 import { readableLine } from "../protocol/process/readable_line.ts";
 
 /** Tried first unless --port is given; another free one is taken where it is in use. */
 const DEFAULT_PORT = 8000;
 /** Models that the worker serves by default: the embedded checkpoints, which fit into memory together. */
 const EMBEDDED = ["--models", "models/emoji,models/shapes", "--max-loaded", "2"];
-/** Names that apps have built in stand for the first model that makes pictures, or videos, unless this variable says otherwise. */
+/**
+ * Names that apps have built in stand for the first model that makes pictures, or videos, unless this
+ * variable says otherwise.
+ */
 const ALIASES = "SPECTRUM_MODEL_ALIASES";
 const OPENAI_NAMES = "dall-e-2=pictures,dall-e-3=pictures,gpt-image-1=pictures,sora-2=videos";
-/** Children that have not ended by then, after the first signal, are killed. SIGTERM lets the picture at work finish. */
+/**
+ * Children that have not ended by then, after the first signal, are killed. SIGTERM lets
+ * the picture at work finish.
+ */
 const STOP_MS: Partial<Record<Deno.Signal, number>> = { SIGINT: 20_000, SIGTERM: 150_000 };
 
 interface Service {
@@ -121,7 +127,10 @@ function readArguments(args: readonly string[]): StartArguments {
   };
 }
 
-/** A port that nothing listens on: `preferred` if it can be. Fixed here, so that a restarted process comes back to it. */
+/**
+ * A port that nothing listens on: `preferred` if it can be. Fixed here, so that a restarted
+ * process comes back to it.
+ */
 function freePort(preferred = 0): number {
   if (preferred !== 0 && isFree(preferred)) return preferred;
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });

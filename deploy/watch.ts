@@ -1,5 +1,5 @@
-// `deno task edge:dev` and `worker:dev`: runs a program again whenever its sources change. Under --watch a process that has
-// ended is waited for, so help is printed without.
+// `deno task edge:dev` and `worker:dev`: runs a program again whenever its sources change. Under --watch a
+// process that has ended is waited for, so help is printed without.
 const isHelp = Deno.args.some((arg) => arg === "--help" || arg === "-h");
 const child = new Deno.Command(Deno.execPath(), {
   args: ["run", "--quiet", ...isHelp ? [] : ["--watch"], ...Deno.args],

@@ -37,8 +37,8 @@ if (config.keys.length === 0) {
 }
 
 /**
- * HTTP/1.0 knows requests without a Host, for which Deno makes up "localhost": no call of the API is to pass as local by that.
- * Health checks may come without one.
+ * HTTP/1.0 knows requests without a Host, for which Deno makes up "localhost": no call of the API is to pass
+ * as local by that. Health checks may come without one.
  */
 function hasHost(request: Request): boolean {
   const { headers, url } = request;

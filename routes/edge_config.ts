@@ -20,7 +20,10 @@ export interface EdgeConfig {
   urlSecret: string | undefined;
   /** SPECTRUM_PUBLIC_URL: where clients reach the edge, for such addresses. */
   publicUrl: string | undefined;
-  /** UPSTASH_REDIS_REST_URL and UPSTASH_REDIS_REST_TOKEN: results, runs, keys and limits are shared through this store. */
+  /**
+   * UPSTASH_REDIS_REST_URL and UPSTASH_REDIS_REST_TOKEN: results, runs, keys and limits are
+   * shared through this store.
+   */
   redis: RedisAddress | undefined;
   /** SPECTRUM_WEBHOOK_SECRET signs calls of webhooks at SPECTRUM_WEBHOOK_ORIGINS, comma-separated, or "*". */
   webhooks: { secret: string; origins: string[] } | undefined;
@@ -55,7 +58,10 @@ export function readEdgeConfig(env: (name: string) => string | undefined): EdgeC
   };
 }
 
-/** A variable that protects nothing: an edge that was started without the permission to read it goes on without it. */
+/**
+ * A variable that protects nothing: an edge that was started without the permission to
+ * read it goes on without it.
+ */
 function permitted(env: (name: string) => string | undefined, name: string): string | undefined {
   try {
     return env(name);

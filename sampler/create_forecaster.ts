@@ -15,7 +15,8 @@ export interface CreateForecasterOptions {
 }
 
 /**
- * Returns the forecaster of `options.method` for a run of `steps` steps. The one of "none" refuses to forecast.
+ * Returns the forecaster of `options.method` for a run of `steps` steps. The one of
+ * "none" refuses to forecast.
  *
  * A forecaster keeps no state, so it serves any number of runs and guidance branches.
  *

@@ -1,5 +1,5 @@
-// The denoise loop: it walks a step plan, calls a Denoiser for full passes and forecasts, and lets a Solver move the latents.
-// All state of a run lives in one call, so an aborted run leaves nothing behind.
+// The denoise loop: it walks a step plan, calls a Denoiser for full passes and forecasts, and lets a Solver
+// move the latents. All state of a run lives in one call, so an aborted run leaves nothing behind.
 
 import { assertNumber } from "./numerics/assert_number.ts";
 import type { Denoiser, FullResult } from "./denoiser.ts";
@@ -13,7 +13,9 @@ import { type DenoiserCall, type PlannedGap, type PlannedPass, walk, type WalkOp
 export interface DenoiseOptions extends WalkOptions {
   /** Solver for as many steps as the plan has. The run resets it first. */
   solver: Solver;
-  /** Lets the run itself decide which steps are full passes, from the errors that they measure. One per run. */
+  /**
+   * Lets the run itself decide which steps are full passes, from the errors that they measure. One per run.
+   */
   errorWindow?: PassWindow;
   /** Initial latents. The run copies them. */
   latents: Float32Array;
@@ -78,11 +80,11 @@ export interface ForecastError {
 /**
  * Runs the step plan from the initial latents to the final ones.
  *
- * A forecast's output does not depend on the latents. So the denoiser gets all forecasts of a gap in one call, at most
- * `maxForecastBatch`. The solver then takes them one by one, or several at once (`latentsAt`).
+ * A forecast's output does not depend on the latents. So the denoiser gets all forecasts of a gap in one
+ * call, at most `maxForecastBatch`. The solver then takes them one by one, or several at once (`latentsAt`).
  *
- * @throws {RangeError} If the plan opens with a forecast or its length is not the solver's, or the denoiser returns outputs
- * of another number or length.
+ * @throws {RangeError} If the plan opens with a forecast or its length is not the solver's, or the denoiser
+ * returns outputs of another number or length.
  * @throws The signal's reason, once it is aborted.
  */
 export async function denoise(denoiser: Denoiser, options: DenoiseOptions): Promise<DenoiseResult> {
@@ -191,7 +193,9 @@ export async function denoise(denoiser: Denoiser, options: DenoiseOptions): Prom
   }
 }
 
-/** Like Promise.all(), but rejects only after both have settled, so that the caller can free what both use. */
+/**
+ * Like Promise.all(), but rejects only after both have settled, so that the caller can free what both use.
+ */
 async function allSettled<A, B>(promises: [Promise<A>, Promise<B> | undefined]): Promise<[A, B | undefined]> {
   await Promise.allSettled(promises);
   return await Promise.all(promises);

@@ -1,16 +1,19 @@
-// The contract between the sampler and a network. Features stay on the network's device; the sampler names them by slot.
+// The contract between the sampler and a network. Features stay on the network's device; the
+// sampler names them by slot.
 
 /**
  * One network for one run.
  *
- * Its history has a slot for each full pass that a forecast follows (`countHistorySlots` of the plan). Slots fill in
- * ascending order. Under classifier-free guidance the network keeps a history per branch, combines the branches' outputs
- * itself, and forecasts all branches with the same weights, which depend on step indices alone.
+ * Its history has a slot for each full pass that a forecast follows (`countHistorySlots` of the
+ * plan). Slots fill in ascending order. Under classifier-free guidance the network keeps a history
+ * per branch, combines the branches' outputs itself, and forecasts all branches with the same
+ * weights, which depend on step indices alone.
  */
 export interface Denoiser {
   /**
-   * Announces all forecasts of a run whose plan is fixed, while its first pass runs: `forecast` then gets these very arrays, and
-   * so may another run that shares the walk. What they take besides features can be made before it is needed.
+   * Announces all forecasts of a run whose plan is fixed, while its first pass runs: `forecast` then gets
+   * these very arrays, and so may another run that shares the walk. What they take besides features can be
+   * made before it is needed.
    */
   prepare(forecasts: readonly PlannedForecasts[], signal?: AbortSignal): Promise<void>;
 
@@ -18,8 +21,8 @@ export interface Denoiser {
   full(call: FullCall): Promise<FullResult>;
 
   /**
-   * Forecasts the feature of each step and runs the head on it: one model output per call, in their order, or the sums of
-   * them that `options.sums` asks for.
+   * Forecasts the feature of each step and runs the head on it: one model output per call, in their order, or
+   * the sums of them that `options.sums` asks for.
    * All calls lie between the same two full passes, so their weights have the same length.
    */
   forecast(calls: readonly ForecastCall[], options?: ForecastOptions): Promise<Float32Array[]>;
@@ -79,8 +82,8 @@ export interface PlannedForecasts {
 /** Options of `Denoiser.forecast`. */
 export interface ForecastOptions {
   /**
-   * Weights over the calls, [calls], one array per wanted sum of the calls' outputs. A network that ends in linear layers
-   * runs these layers once per sum instead of once per step.
+   * Weights over the calls, [calls], one array per wanted sum of the calls' outputs. A network that ends in
+   * linear layers runs these layers once per sum instead of once per step.
    * @default one output per call
    */
   sums?: readonly Float64Array[] | undefined;

@@ -1,4 +1,5 @@
-// Decides how the solver takes the forecasts of a gap: one by one, or several as one weighted sum of their outputs.
+// Decides how the solver takes the forecasts of a gap: one by one, or several as one
+// weighted sum of their outputs.
 import type { ForecastCall } from "./denoiser.ts";
 import type { Solver } from "./solvers/solver.ts";
 
@@ -7,8 +8,8 @@ export interface ForecastMove {
   /** Number of these forecasts. */
   steps: number;
   /**
-   * Weights over all calls, [calls]. For one step: 1 at its call, and the solver takes its output. For several steps: the
-   * factors with which their outputs are added to the latents.
+   * Weights over all calls, [calls]. For one step: 1 at its call, and the solver takes its output. For
+   * several steps: the factors with which their outputs are added to the latents.
    */
   weights: Float64Array;
 }

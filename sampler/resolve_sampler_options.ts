@@ -22,12 +22,15 @@ export interface ResolvedSamplerOptions extends OptionsOf<"forecast"> {
 }
 
 /**
- * Fills in the defaults of the method ("spectrum" unless given) and checks every option against a run of `steps` steps.
+ * Fills in the defaults of the method ("spectrum" unless given) and checks every option
+ * against a run of `steps` steps.
  *
- * The default of `m` is lowered where a short run has fewer than five full passes; a given `m` is never changed.
+ * The default of `m` is lowered where a short run has fewer than five full passes; a
+ * given `m` is never changed.
  *
  * @throws {TypeError} If the method is unknown.
- * @throws {OptionError} If an option is outside its range, two of them contradict each other, or `m` is not below the number of full passes.
+ * @throws {OptionError} If an option is outside its range, two of them contradict each other, or `m` is not
+ * below the number of full passes.
  */
 export function resolveSamplerOptions(
   partial: SamplerRequest,
@@ -61,7 +64,9 @@ export function resolveSamplerOptions(
   return { method, ...pick(options, "forecast"), fullPasses };
 }
 
-/** Returns the options as one flat record, as the wire has them. Options without effect have their defaults. */
+/**
+ * Returns the options as one flat record, as the wire has them. Options without effect have their defaults.
+ */
 export function flattenSamplerOptions(
   { fullPasses: { by: _, ...rule }, ...options }: ResolvedSamplerOptions,
 ): SamplerOptions {
@@ -69,8 +74,8 @@ export function flattenSamplerOptions(
 }
 
 /**
- * Returns the options that decided a run, by name: those that its method reads, and those of the way in which its full
- * passes were chosen.
+ * Returns the options that decided a run, by name: those that its method reads, and those of the way in which
+ * its full passes were chosen.
  */
 export function decidingOptions(
   { method, fullPasses: { by: _, ...rule }, ...forecast }: ResolvedSamplerOptions,

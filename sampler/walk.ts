@@ -1,4 +1,5 @@
-// A walk is a step plan turned into the denoiser's calls, in order: full passes, and gaps with their weights and moves.
+// A walk is a step plan turned into the denoiser's calls, in order: full passes, and gaps with
+// their weights and moves.
 import type { ForecastCall, FullCall, PlannedForecasts } from "./denoiser.ts";
 import { type ForecastMove, planForecastMoves } from "./forecast_moves.ts";
 import type { Forecaster } from "./forecasters/forecaster.ts";
@@ -23,7 +24,8 @@ export interface WalkOptions {
   /** Step plan from `planSteps`. It begins with a full pass. Under an error window only its length counts. */
   plan: readonly StepKind[];
   /**
-   * First steps of the run's phases, each a full pass in the plan. No forecast reads features of another phase.
+   * First steps of the run's phases, each a full pass in the plan. No forecast reads
+   * features of another phase.
    * @default one phase
    */
   phases?: Phases;
@@ -47,8 +49,9 @@ export interface WalkOptions {
    */
   measureForecastError?: boolean;
   /**
-   * Whether the event of forecast step `index` carries latents. Forecasts in a row that carry none are taken as one weighted
-   * sum of their outputs if the solver permits it (`Solver.outputFactor`). The latents stay the same up to rounding.
+   * Whether the event of forecast step `index` carries latents. Forecasts in a row that carry none are taken
+   * as one weighted sum of their outputs if the solver permits it (`Solver.outputFactor`). The latents stay
+   * the same up to rounding.
    * @default at every step
    */
   latentsAt?: (index: number) => boolean;
@@ -87,7 +90,10 @@ function nextFullStep(plan: readonly StepKind[], step: number): number {
   return next === -1 ? plan.length : next;
 }
 
-/** Tracks, in one phase, which full pass is in which slot. Slots fill in ascending order; then the oldest is overwritten. */
+/**
+ * Tracks, in one phase, which full pass is in which slot. Slots fill in ascending order; then
+ * the oldest is overwritten.
+ */
 class History {
   readonly #options: WalkOptions;
   readonly #adaptive: boolean;

@@ -1,10 +1,13 @@
-// Programs of the machine that some tests need. Deno's reporters drop the reason of a skip, so it is printed here.
+// Programs of the machine that some tests need. Deno's reporters drop the reason of a
+// skip, so it is printed here.
 import { delimiter, isAbsolute, join } from "node:path";
 
 /** Programs that this test file was told of as missing. */
 const told = new Set<string>();
 
-/** @returns the first of `names` that is installed: a name is looked for on the PATH, a path where it says. */
+/**
+ * @returns the first of `names` that is installed: a name is looked for on the PATH, a path where it says.
+ */
 export function findProgram(...names: string[]): string | undefined {
   const folders = (Deno.env.get("PATH") ?? "").split(delimiter);
   const paths = names.flatMap((name) =>

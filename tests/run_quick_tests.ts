@@ -1,5 +1,5 @@
-// Runs the quick tests in two processes at once, each with half of the files: one native runtime a process, both cores busy.
-// Arguments are deno test's. With files among them, one process runs those.
+// Runs the quick tests in two processes at once, each with half of the files: one native runtime a process,
+// both cores busy. Arguments are deno test's. With files among them, one process runs those.
 import { availableParallelism } from "node:os";
 
 const IGNORED = ["tests/browser", "tests/faults", "tests/service"];

@@ -1,4 +1,5 @@
-// `deno task check`, `test`, `test:slow` and `ok`: runs deno's own commands one after the other. Its own --help starts none.
+// `deno task check`, `test`, `test:slow` and `ok`: runs deno's own commands one after the other.
+// Its own --help starts none.
 
 interface Task {
   help: string;

@@ -1,4 +1,5 @@
-// SwiftShader, the Vulkan device in software that Chromium brings. WebGPU tests run on it, so that they need no GPU.
+// SwiftShader, the Vulkan device in software that Chromium brings. WebGPU tests run on it,
+// so that they need no GPU.
 import { findProgram, skipWithout } from "./installed.ts";
 
 const FOLDERS = [
@@ -11,7 +12,8 @@ const FOLDERS = [
 
 const driver = findProgram(...FOLDERS.map((folder) => `${folder}/vk_swiftshader_icd.json`));
 if (driver !== undefined) {
-  // The Vulkan loader reads them when the first device is opened. Other drivers would be slower or be refused.
+  // The Vulkan loader reads them when the first device is opened. Other drivers would
+  // be slower or be refused.
   for (const name of ["VK_ICD_FILENAMES", "VK_DRIVER_FILES"]) Deno.env.set(name, driver);
   // Mesa's layer looks for a display and complains on each start where there is none.
   Deno.env.set("NODEVICE_SELECT", "1");

@@ -1,4 +1,5 @@
-// Waits for what no event announces, such as another process's state. A wait that fails says so instead of hanging the suite.
+// Waits for what no event announces, such as another process's state. A wait that fails says so
+// instead of hanging the suite.
 
 export interface UntilOptions {
   /** Milliseconds to wait at most. @default 60000 */

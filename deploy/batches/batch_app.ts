@@ -1,4 +1,5 @@
-// The batch service's HTTP surface, for edges only: what routes/batches/ forwards, with the tenant it speaks for.
+// The batch service's HTTP surface, for edges only: what routes/batches/ forwards, with
+// the tenant it speaks for.
 import { type Context, Hono } from "hono";
 import { ApiError } from "../../protocol/wire/api_error.ts";
 import { batchOrderSchema, MAX_BATCH_FILE_BYTES, pageQuerySchema } from "../../protocol/wire/batch.ts";
@@ -88,7 +89,10 @@ export function createBatchApp(
   return app;
 }
 
-/** Returns the owner that a call is about: the edge's word, signed as part of the address. @throws {ApiError} 400 */
+/**
+ * Returns the owner that a call is about: the edge's word, signed as part of the address.
+ * @throws {ApiError} 400
+ */
 function tenant(c: Context): string {
   const name = c.req.query("tenant") ?? "";
   if (/^[\w-]{1,64}$/.test(name)) return name;

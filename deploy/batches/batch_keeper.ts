@@ -1,4 +1,5 @@
-// Sees batches to their end: ends what a cancelled or expired batch has not made, and has its pictures counted.
+// Sees batches to their end: ends what a cancelled or expired batch has not made, and
+// has its pictures counted.
 import type { Redis } from "ioredis";
 import type { Log } from "../../protocol/process/structured_log.ts";
 import type { KeyLimits } from "../../routes/keys/key_limits.ts";

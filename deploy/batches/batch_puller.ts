@@ -13,9 +13,15 @@ export interface BatchPullerOptions {
   log: Log;
   /** Requests under way at once: one on the device, one that waits for it. @default 2 */
   concurrency?: number;
-  /** A puller that has not been heard of for so long is dead: another one takes its requests. @default 30000 */
+  /**
+   * A puller that has not been heard of for so long is dead: another one takes its requests.
+   * @default 30000
+   */
   lockMs?: number;
-  /** Before a request is tried again that nobody could take, or a result for which there was no room. @default 2000 */
+  /**
+   * Before a request is tried again that nobody could take, or a result for which there was no room.
+   * @default 2000
+   */
   awayMs?: number;
   /** Before a request is tried again that has failed; doubles with each failure. @default 1000 */
   failedMs?: number;
@@ -121,7 +127,8 @@ export class BatchPuller implements AsyncDisposable {
         return await this.#insist(place, () => queue.again(place, { delayMs, why: "failed" }));
       }
     } else if ([408, 409, 429, 503].includes(answer.status)) {
-      // Nobody could take it: not a failure of the request, which waits until somebody can, or the batch expires.
+      // Nobody could take it: not a failure of the request, which waits until somebody
+      // can, or the batch expires.
       const delayMs = Math.max(awayMs, Math.min(answer.retryAfter, 60) * 1000);
       return await this.#insist(place, () => queue.again(place, { delayMs, why: "away" }));
     }

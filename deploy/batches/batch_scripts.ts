@@ -1,8 +1,8 @@
 // Scripts of the batch service. Each promise of a batch is one atomic step in Redis.
 // They need Redis 7 for their flags, and build the names of their keys: no cluster.
 //
-// A full Redis refuses whatever may grow. Scripts that end, move or hand out work may grow all the same: they write
-// little, and without them nothing that is full would ever end. Only pictures wait for room.
+// A full Redis refuses whatever may grow. Scripts that end, move or hand out work may grow all the same: they
+// write little, and without them nothing that is full would ever end. Only pictures wait for room.
 import { PREFIX } from "./batch_keys.ts";
 
 /** Lifetime of a batch without its results. */
@@ -72,9 +72,9 @@ const grows = (script: string) => `#!lua\n${COMMON}${script}`;
 const grownAnyway = (script: string) => `#!lua flags=allow-oom\n${COMMON}${script}`;
 
 /**
- * A batch of a file, once for each id. ARGV: id, tenant, request, file, requests, errors or '', seconds it may run,
- * seconds to keep, counter of a quota or '', its holder, pictures counted, bytes of its results. Returns 0 if the file is
- * gone.
+ * A batch of a file, once for each id. ARGV: id, tenant, request, file, requests, errors or '', seconds it
+ * may run, seconds to keep, counter of a quota or '', its holder, pictures counted, bytes of its results.
+ * Returns 0 if the file is gone.
  */
 export const CREATE = grownAnyway(`
 local id, tenant, request, file, total, errors, window, keep, counter, holder, count, bytes = unpack(ARGV)
@@ -111,8 +111,9 @@ lineUp(id)
 return 1`);
 
 /**
- * The next request: tenants in turn, and each one's batches in turn; what is to be tried again after what is new.
- * ARGV: lease in ms. Returns batch, index, text, how often it was begun without an end, how often it has failed.
+ * The next request: tenants in turn, and each one's batches in turn; what is to be tried again after
+ * what is new. ARGV: lease in ms. Returns batch, index, text, how often it was begun without an end,
+ * how often it has failed.
  */
 export const TAKE = grownAnyway(`
 for _, set in ipairs({LEASES, LATER}) do
@@ -169,8 +170,8 @@ for i = 2, #ARGV do call('ZADD', LEASES, 'XX', now + tonumber(ARGV[1]), ARGV[i])
 return 0`);
 
 /**
- * Gives a request back, to be tried later. ARGV: batch, index, ms until then, 'failed' or 'away'. A batch whose request
- * nobody could take hands out nothing in the meantime.
+ * Gives a request back, to be tried later. ARGV: batch, index, ms until then, 'failed' or 'away'. A batch
+ * whose request nobody could take hands out nothing in the meantime.
  */
 export const AGAIN = grownAnyway(`
 local batch, index, delay, why = unpack(ARGV)
@@ -229,13 +230,19 @@ unline(ARGV[1], tenant)
 call('ZADD', CLOSING, now, ARGV[1])
 return 1`);
 
-/** Returns batches to close now. Another process looks at them again later. ARGV: ms until then, largest number. */
+/**
+ * Returns batches to close now. Another process looks at them again later. ARGV: ms
+ * until then, largest number.
+ */
 export const CLAIM = grownAnyway(`
 local batches = call('ZRANGEBYSCORE', CLOSING, '-inf', now, 'LIMIT', 0, ARGV[2])
 for _, batch in ipairs(batches) do call('ZADD', CLOSING, now + tonumber(ARGV[1]), batch) end
 return batches`);
 
-/** Returns batches whose webhooks are to be told, and hides them from others for a while. ARGV: milliseconds, how many. */
+/**
+ * Returns batches whose webhooks are to be told, and hides them from others for a while.
+ * ARGV: milliseconds, how many.
+ */
 export const CLAIM_UNTOLD = grownAnyway(`
 local batches = call('ZRANGEBYSCORE', UNTOLD, '-inf', now, 'LIMIT', 0, ARGV[2])
 for _, batch in ipairs(batches) do call('ZADD', UNTOLD, now + tonumber(ARGV[1]), batch) end
@@ -245,7 +252,10 @@ return batches`);
 export const TELL_LATER = grownAnyway(`
 return call('ZADD', UNTOLD, 'XX', now + tonumber(ARGV[2]), ARGV[1])`);
 
-/** Returns how the rest of a batch ends: 'cancelled' or 'expired', with its file and requests, or '' if it goes on. ARGV: batch. */
+/**
+ * Returns how the rest of a batch ends: 'cancelled' or 'expired', with its file and requests, or '' if
+ * it goes on. ARGV: batch.
+ */
 export const CLOSE = grownAnyway(`
 local batch = key('batch', ARGV[1])
 local status, tenant, file, total, expires =
@@ -275,8 +285,8 @@ end
 return left`);
 
 /**
- * The store of keys was told of a batch. What has changed meanwhile is told anew, as another process may have told it
- * before. ARGV: batch, what was owed.
+ * The store of keys was told of a batch. What has changed meanwhile is told anew, as another process may have
+ * told it before. ARGV: batch, what was owed.
  */
 export const PAID = grownAnyway(`
 local owed = call('HGET', OWED, ARGV[1])

@@ -34,7 +34,10 @@ export class BatchStore {
     this.#windowSeconds = windowSeconds;
   }
 
-  /** Begins a batch; an order that comes twice begins one. @throws {ApiError} 404 for the file, 503 without room */
+  /**
+   * Begins a batch; an order that comes twice begins one.
+   * @throws {ApiError} 404 for the file, 503 without room
+   */
   async add(tenant: string, { id, quota, ...request }: BatchOrder): Promise<Batch> {
     const { total, errors } = await this.#files.record(tenant, request.input_file_id);
     const refused = errors.length === 0 ? "" : JSON.stringify({ object: "list", data: errors });

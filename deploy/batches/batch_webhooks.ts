@@ -1,4 +1,5 @@
-// Tells clients' servers that batches have ended. A batch waits in Redis to be told, so that any process may do it.
+// Tells clients' servers that batches have ended. A batch waits in Redis to be told, so
+// that any process may do it.
 import type { Redis } from "ioredis";
 import type { Log } from "../../protocol/process/structured_log.ts";
 import type { Webhooks } from "../../routes/jobs/webhooks.ts";
@@ -10,7 +11,10 @@ export interface BatchWebhooksOptions {
   /** Undefined: this process has no secret to sign with, and leaves the webhooks to others. */
   webhooks: Pick<Webhooks, "tellBatch"> | undefined;
   log: Log;
-  /** Between attempts to tell a webhook; their number is its length. @default 5 s, 30 s, 2 min, 10 min, 1 h */
+  /**
+   * Between attempts to tell a webhook; their number is its length.
+   * @default 5 s, 30 s, 2 min, 10 min, 1 h
+   */
   retryDelaysMs?: readonly number[];
 }
 

@@ -1,5 +1,5 @@
-// `deno task batches`: keeps batches in a Redis of their own, and makes their pictures as workers are free. Any number of
-// these processes share the work; one beside each worker is the usual arrangement.
+// `deno task batches`: keeps batches in a Redis of their own, and makes their pictures as workers are free.
+// Any number of these processes share the work; one beside each worker is the usual arrangement.
 import { Redis } from "ioredis";
 import { assertGuarded } from "../../protocol/process/assert_guarded.ts";
 import { bypassProxy } from "../../protocol/process/bypass_proxy.ts";
@@ -95,7 +95,8 @@ function serve(): void {
       if (stopping) Deno.exit(1);
       stopping = true;
       log("info", "stopping", { signal });
-      // Commands wait for a Redis that is away. A process that is to end does not: others take over what it leaves.
+      // Commands wait for a Redis that is away. A process that is to end does not: others
+      // take over what it leaves.
       if (redis.status !== "ready") redis.disconnect();
       redis.on("close", () => redis.disconnect());
       await Promise.all([server.shutdown(), puller?.[Symbol.asyncDispose]()]);

@@ -1,5 +1,5 @@
-// An edge without a port: it answers the requests of batches in this process as edges elsewhere answer clients, with the
-// same checks, stores and workers.
+// An edge without a port: it answers the requests of batches in this process as edges elsewhere answer
+// clients, with the same checks, stores and workers.
 import type { Log } from "../../protocol/process/structured_log.ts";
 import { createApp } from "../../routes/app.ts";
 import { readEdgeConfig } from "../../routes/edge_config.ts";

@@ -1,4 +1,5 @@
-// Nonces of signed calls in the queue's Redis: one memory for all processes of a service, which outlives their restarts.
+// Nonces of signed calls in the queue's Redis: one memory for all processes of a service, which
+// outlives their restarts.
 import type { Redis } from "ioredis";
 import type { Nonces, NonceState } from "../../protocol/http/nonce_store.ts";
 import { PREFIX } from "./batch_keys.ts";
@@ -20,7 +21,10 @@ export class QueueNonces implements Nonces {
     this.#now = now;
   }
 
-  /** Names the queue, and with it these nonces. Undefined until its Redis has said it: the next call asks again. */
+  /**
+   * Names the queue, and with it these nonces. Undefined until its Redis has said it:
+   * the next call asks again.
+   */
   get instance(): string | undefined {
     this.#asking ??= this.#ask().catch(() => {}).finally(() => this.#asking = undefined);
     return this.#instance;

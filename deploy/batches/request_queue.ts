@@ -73,7 +73,10 @@ export class RequestQueue {
     await this.#redis.eval(AGAIN, 0, batch, index, Math.ceil(delayMs), why);
   }
 
-  /** @returns false if this request, or its batch, had ended before. @throws {Error} while there is no room */
+  /**
+   * @returns false if this request, or its batch, had ended before.
+   * @throws {Error} while there is no room
+   */
   async settle(
     { batch, index }: Place,
     { outcome, custom_id, response, error, pictures }: Ending,

@@ -1,4 +1,5 @@
-// Reads a file of requests once, in slices between which other work goes on, and stops where the file has failed.
+// Reads a file of requests once, in slices between which other work goes on, and stops
+// where the file has failed.
 import { setImmediate } from "node:timers/promises";
 import {
   type Batch,

@@ -1,4 +1,5 @@
-// Whether a Redis that drops nothing has room for what is about to be promised, and whether its key has a share left.
+// Whether a Redis that drops nothing has room for what is about to be promised, and whether
+// its key has a share left.
 import type { Redis } from "ioredis";
 import { ApiError } from "../../protocol/wire/api_error.ts";
 import { SIZES } from "./batch_keys.ts";

@@ -1,4 +1,5 @@
-// `deno task redis`: Upstash's REST interface on this machine, before a redis-server of its own or the one named.
+// `deno task redis`: Upstash's REST interface on this machine, before a redis-server of
+// its own or the one named.
 import { listen } from "../../protocol/process/listen.ts";
 import { readFlags } from "../../protocol/process/read_flags.ts";
 import { UsageError } from "../../protocol/process/usage_error.ts";

@@ -1,5 +1,5 @@
-// The adapter's two connections to Redis: one for commands, one for channels. Both notice when the other side has fallen
-// silent, and come back by themselves.
+// The adapter's two connections to Redis: one for commands, one for channels. Both notice when the other side
+// has fallen silent, and come back by themselves.
 import { Redis } from "ioredis";
 import { STORE_DEADLINE_MS } from "../../protocol/store/redis_client.ts";
 

@@ -1,5 +1,6 @@
-// Upstash's REST interface before a plain Redis: https://upstash.com/docs/redis/features/restapi, as far as
-// this project uses it: POST / (one command), /pipeline, /multi-exec and /subscribe/{channel}, server-sent events.
+// Upstash's REST interface before a plain Redis: https://upstash.com/docs/redis/features/restapi,
+// as far as this project uses it: POST / (one command), /pipeline, /multi-exec and
+// /subscribe/{channel}, server-sent events.
 import { timingSafeEqual } from "node:crypto";
 import { Hono } from "hono";
 import type { Redis } from "ioredis";

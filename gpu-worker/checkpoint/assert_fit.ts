@@ -8,7 +8,9 @@ export interface Fit {
   of: string;
 }
 
-/** @throws {CheckpointError} naming `option` of the transformer's config, unless it has the expected value. */
+/**
+ * @throws {CheckpointError} naming `option` of the transformer's config, unless it has the expected value.
+ */
 export function assertFit(option: string, { value, expected, of }: Fit): void {
   if (value === expected) return;
   throw new CheckpointError(

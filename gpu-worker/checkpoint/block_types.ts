@@ -1,4 +1,5 @@
-// GGUF's types of weights in blocks (ggml.h). A block holds its elements' bits and the scales that they share.
+// GGUF's types of weights in blocks (ggml.h). A block holds its elements' bits and
+// the scales that they share.
 
 /** Number of elements in a block, and its size in bytes. */
 export interface BlockLayout {

@@ -1,4 +1,5 @@
-// The file of a checkpoint's calibration: what `deno task calibrate` writes and every run of a calibrated model reads.
+// The file of a checkpoint's calibration: what `deno task calibrate` writes and every run of
+// a calibrated model reads.
 import { z } from "zod";
 import { choleskySolver } from "../../sampler/numerics/cholesky.ts";
 import { type Calibration, type Coordinate, SAMPLER_VERSION, showValue } from "../../sampler/mod.ts";

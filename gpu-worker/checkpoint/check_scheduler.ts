@@ -2,8 +2,8 @@
 import { createSolver, type SchedulerConfig, type SolverOptions } from "../../sampler/mod.ts";
 
 /**
- * Returns a scheduler's config, after a solver was made of it: unsupported options are rejected now instead of at the
- * first picture.
+ * Returns a scheduler's config, after a solver was made of it: unsupported options are rejected now instead
+ * of at the first picture.
  * @param options of the family's solvers @default a schedule of one step
  * @throws {TypeError | RangeError} naming the option.
  */

@@ -1,4 +1,5 @@
-// Finds and reads the calibration of a checkpoint: the file that the user names, or the one that `deno task calibrate` left.
+// Finds and reads the calibration of a checkpoint: the file that the user names, or the one that
+// `deno task calibrate` left.
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { PROJECT_FOLDER } from "../../protocol/process/project_folder.ts";
@@ -23,8 +24,8 @@ export interface FindCalibrationOptions {
 }
 
 /**
- * Returns the path at which a checkpoint's own calibration is kept: beside a plain folder's files, and for a snapshot of
- * the Hugging Face cache, or a single file, in this software's cache.
+ * Returns the path at which a checkpoint's own calibration is kept: beside a plain folder's files, and for a
+ * snapshot of the Hugging Face cache, or a single file, in this software's cache.
  */
 export function calibrationPath(checkpoint: Checkpoint): string {
   const { folder } = checkpoint;

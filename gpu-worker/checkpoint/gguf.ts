@@ -64,7 +64,10 @@ export interface GgufFile {
   tensors: Map<string, WeightEntry>;
 }
 
-/** @throws {CheckpointError} if the file is truncated, its header breaks the format, or a type is not supported. */
+/**
+ * @throws {CheckpointError} if the file is truncated, its header breaks the format, or
+ * a type is not supported.
+ */
 export function readGguf(path: string): GgufFile {
   using header = HeaderReader.open(path);
   header.skip(GGUF_MAGIC.length);
@@ -103,7 +106,9 @@ export function readGguf(path: string): GgufFile {
   };
 }
 
-/** Rotary positions of LLaMA, whose halves of a head llama.cpp puts in turn. Other architectures keep theirs. */
+/**
+ * Rotary positions of LLaMA, whose halves of a head llama.cpp puts in turn. Other architectures keep theirs.
+ */
 const LLAMA_QUERY_OR_KEY = /^blk\.\d+\.attn_([qk])\.weight$/;
 const HEADS = "llama.attention.head_count";
 const KEY_HEADS = "llama.attention.head_count_kv";

@@ -20,8 +20,8 @@ export interface ResolveWeightsOptions {
 }
 
 /**
- * Returns `choice`, or for "auto": int8 if the file has blocks that ONNX Runtime lacks, or if the weights would
- * take more than three quarters of the memory; else as-stored.
+ * Returns `choice`, or for "auto": int8 if the file has blocks that ONNX Runtime lacks, or if the weights
+ * would take more than three quarters of the memory; else as-stored.
  */
 export function resolveWeights(
   choice: WeightChoice,

@@ -11,7 +11,8 @@ export interface ParseConfigOptions {
 }
 
 /**
- * Parses `json` with a strict object schema. Keys that begin with "_" are diffusers' own bookkeeping and are dropped.
+ * Parses `json` with a strict object schema. Keys that begin with "_" are diffusers' own
+ * bookkeeping and are dropped.
  * @throws {CheckpointError} naming the option, the rule and the value.
  */
 export function parseConfig<S extends z.ZodType>(

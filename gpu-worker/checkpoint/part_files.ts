@@ -1,4 +1,5 @@
-// Parts that complete or replace those of a checkpoint: other files, and a repository with configs and tokenizers.
+// Parts that complete or replace those of a checkpoint: other files, and a repository
+// with configs and tokenizers.
 
 export const PART_COMPONENTS = [
   "vae",
@@ -14,8 +15,9 @@ export type PartPaths = Readonly<Partial<Record<PartComponent, string>>>;
 
 export interface PartFiles extends PartPaths {
   /**
-   * Folder in diffusers' layout, or ORG/NAME in the Hugging Face cache. It has the configs, tokenizers and networks
-   * that a single file lacks. @default the repository in which the file's model was published
+   * Folder in diffusers' layout, or ORG/NAME in the Hugging Face cache. It has the configs, tokenizers and
+   * networks that a single file lacks.
+   * @default the repository in which the file's model was published
    */
   components?: string | undefined;
 }

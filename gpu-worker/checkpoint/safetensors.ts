@@ -1,5 +1,5 @@
-// Reads the header of a .safetensors file: https://huggingface.co/docs/safetensors (8-byte length, JSON, data).
-// The data itself stays on disk; ONNX Runtime maps it from there.
+// Reads the header of a .safetensors file: https://huggingface.co/docs/safetensors (8-byte length, JSON,
+// data). The data itself stays on disk; ONNX Runtime maps it from there.
 import { type DType, DTYPE_BYTES } from "../runtime/dtype.ts";
 import { showValue } from "../../sampler/mod.ts";
 import { CheckpointError } from "./checkpoint_error.ts";

@@ -7,8 +7,9 @@ export interface WeightEntry extends SafetensorsEntry {
   readonly path: string;
   /**
    * How the file orders the elements, where its layout differs from diffusers' (`shape` is diffusers'):
-   * "swapped" has the second half of the rows first, "transposed" has columns for rows. "identity" is the identity
-   * matrix, which the file leaves out. "paired" has the two halves of each head's rows in turn (llama.cpp's LLaMA).
+   * "swapped" has the second half of the rows first, "transposed" has columns for rows. "identity" is
+   * the identity matrix, which the file leaves out. "paired" has the two halves of each head's rows in
+   * turn (llama.cpp's LLaMA).
    * @default as diffusers does
    */
   readonly order?: "swapped" | "transposed" | "identity" | "paired";
@@ -46,7 +47,10 @@ export interface LowRankAddition extends ScaledAddition {
   readonly down: WeightEntry;
   /** B: [first dimension of the weight, rank], followed by ones for a convolution. */
   readonly up: WeightEntry;
-  /** DoRA's length of each row of W + scale * B A: [first dimension of the weight]. @default lengths as they come */
+  /**
+   * DoRA's length of each row of W + scale * B A: [first dimension of the weight].
+   * @default lengths as they come
+   */
   readonly magnitude?: WeightEntry;
 }
 

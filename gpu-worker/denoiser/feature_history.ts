@@ -25,7 +25,10 @@ export interface FeatureHistory extends Disposable {
   readonly slots: number;
   /** Bytes of one slot. */
   readonly slotBytes: number;
-  /** Returns the tensor [...dims] that a full pass must write into. @returns undefined if the pass allocates it */
+  /**
+   * Returns the tensor [...dims] that a full pass must write into.
+   * @returns undefined if the pass allocates it
+   */
   slot(index: number): Tensor | undefined;
   /** Takes over the tensor that a full pass allocated for slot `index`. */
   store(index: number, feature: Tensor): void;
@@ -35,8 +38,8 @@ export interface FeatureHistory extends Disposable {
    */
   forecasts(weights: Tensor<"float32">): ForecastFeeds;
   /**
-   * Fills all slots with rows of the history `from`, which has as many slots. For pictures that leave a batch:
-   * the rows cross the host.
+   * Fills all slots with rows of the history `from`, which has as many slots. For pictures that leave a
+   * batch: the rows cross the host.
    * @param rows indices in `from`
    */
   copyRows(from: FeatureHistory, rows: readonly number[]): Promise<void>;

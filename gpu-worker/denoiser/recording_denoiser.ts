@@ -1,9 +1,11 @@
-// Hands each full pass's feature to the host. The history has one slot, so a recorded run needs no more memory than a plain one.
+// Hands each full pass's feature to the host. The history has one slot, so a recorded run needs no more
+// memory than a plain one.
 import type { RunDenoiser } from "./run_denoiser.ts";
 
 /**
  * Wraps a denoiser with one slot of history.
- * @param onFeature receives the index of each step and its feature, [branches, ...feature], valid until it returns
+ * @param onFeature receives the index of each step and its feature, [branches,
+ * ...feature], valid until it returns
  * @throws {TypeError} if the denoiser keeps more than one history.
  */
 export function recordingDenoiser(

@@ -1,5 +1,5 @@
-// Guidance rescale: "Common Diffusion Noise Schedules and Sample Steps are Flawed" (arXiv 2305.08891), section 3.4;
-// diffusers' rescale_noise_cfg.
+// Guidance rescale: "Common Diffusion Noise Schedules and Sample Steps are Flawed" (arXiv 2305.08891),
+// section 3.4; diffusers' rescale_noise_cfg.
 
 export interface RescaleGuidanceOptions {
   /** The output for the prompt without guidance, [n]. */

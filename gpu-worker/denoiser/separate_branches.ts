@@ -14,18 +14,22 @@ export interface SeparateBranchesOptions {
   /** Slots in each branch's history. */
   slots: number;
   /**
-   * Combines the branches' outputs, [branches, n], prompt first. It may receive sums over steps if it is linear.
+   * Combines the branches' outputs, [branches, n], prompt first. It may receive sums
+   * over steps if it is linear.
    */
   guide: (outputs: Float32Array) => Float32Array;
   /** Whether `guide` is linear in the outputs. @default true */
   isLinear?: boolean;
-  /** Number of steps at the beginning that are guided. Later steps run the prompt's branch alone. @default all */
+  /**
+   * Number of steps at the beginning that are guided. Later steps run the prompt's branch alone.
+   * @default all
+   */
   guidedSteps?: number;
 }
 
 /**
- * Runs each branch on a denoiser of its own, with its own history. Owns the branches' denoisers. The first branch
- * is the prompt's, which runs at every step.
+ * Runs each branch on a denoiser of its own, with its own history. Owns the branches' denoisers. The first
+ * branch is the prompt's, which runs at every step.
  */
 export class SeparateBranches implements RunDenoiser {
   readonly #branches: readonly RunDenoiser[];
@@ -117,7 +121,10 @@ export class SeparateBranches implements RunDenoiser {
     return guided;
   }
 
-  /** Returns whether sums over `calls` may be taken before guidance: it is the same linear function of all calls. */
+  /**
+   * Returns whether sums over `calls` may be taken before guidance: it is the same
+   * linear function of all calls.
+   */
   #sumsFirst(calls: readonly ForecastCall[]): boolean {
     const guided = this.#branches.length === 1 ? 0 : this.#guided(calls).length;
     return guided === 0 || (guided === calls.length && this.#options.isLinear);

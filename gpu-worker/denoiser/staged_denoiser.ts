@@ -1,5 +1,5 @@
-// Networks that take turns in one run, like Wan2.2's two experts. Each has its own history. Only the network whose
-// stage it is holds any memory.
+// Networks that take turns in one run, like Wan2.2's two experts. Each has its own history. Only the network
+// whose stage it is holds any memory.
 import type {
   ForecastCall,
   ForecastOptions,
@@ -16,7 +16,10 @@ export interface DenoiserStage {
   open(): RunDenoiser;
 }
 
-/** Runs each step on the network of its stage. A stage's denoiser is disposed of before the next one is opened. */
+/**
+ * Runs each step on the network of its stage. A stage's denoiser is disposed of
+ * before the next one is opened.
+ */
 export class StagedDenoiser implements RunDenoiser {
   readonly #stages: readonly DenoiserStage[];
   #current: { index: number; denoiser: RunDenoiser };

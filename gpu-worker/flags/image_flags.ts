@@ -1,4 +1,5 @@
-// The flags --image, --strength and --mask: a picture to start from instead of noise, and the places of it to draw anew.
+// The flags --image, --strength and --mask: a picture to start from instead of noise, and the
+// places of it to draw anew.
 import { createHash } from "node:crypto";
 import { UsageError } from "../../protocol/process/usage_error.ts";
 import { MASK_MODES, type MaskMode } from "../../protocol/wire/generation_fields.ts";

@@ -3,9 +3,9 @@ import type { DType } from "../runtime/dtype.ts";
 import { GraphBuilder, type OnnxModel } from "./graph_builder.ts";
 
 /**
- * Builds the graph. Inputs: sum [steps, n or 1] float32, weights [steps, 1] float32, feature [1, n] in `dtype`.
- * Outputs: next [steps, n] float32, which is sum + weights * feature; history, the same in `dtype`, unless that
- * is float32.
+ * Builds the graph. Inputs: sum [steps, n or 1] float32, weights [steps, 1] float32, feature [1, n] in
+ * `dtype`. Outputs: next [steps, n] float32, which is sum + weights * feature; history, the same in
+ * `dtype`, unless that is float32.
  */
 export function featureSum(dtype: DType): OnnxModel {
   const graph = new GraphBuilder({ name: "feature_sum", weights: new Map(), dtype });

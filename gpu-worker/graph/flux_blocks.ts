@@ -25,7 +25,8 @@ export type FluxBlocksContext = Pick<JointContext, "conditioning" | "modulate" |
  * Declares the inputs hidden_states [batch, image_tokens, in_channels]; encoder_hidden_states [batch,
  * text_tokens, joint]; rotary_cos and rotary_sin [text_tokens + image_tokens, head_dim / 2] float32
  * (`fluxRotaryTables`). Emits the blocks.
- * @param contextOf declares the conditioning's inputs and emits it; receives both streams in the blocks' width
+ * @param contextOf declares the conditioning's inputs and emits it; receives both
+ * streams in the blocks' width
  * @returns the image tokens after the last block, and the conditioning
  */
 export function fluxBlocks(

@@ -1,5 +1,5 @@
-// Builds an ONNX model whose large initializers stay in the checkpoint's safetensors files (external data by offset).
-// Past 400 lines, because nodes, weights and their names share the graph under construction.
+// Builds an ONNX model whose large initializers stay in the checkpoint's safetensors files (external data by
+// offset). Past 400 lines, because nodes, weights and their names share the graph under construction.
 import { create, toBinary } from "@bufbuild/protobuf";
 import { showValue } from "../../sampler/mod.ts";
 import { type DType, ONNX_DATA_TYPE } from "../runtime/dtype.ts";

@@ -1,5 +1,5 @@
-// Keeps the image files that edges have sent, so that the runs of a request, its retries and its later edits name them by
-// digest instead of sending them again.
+// Keeps the image files that edges have sent, so that the runs of a request, its retries and its later edits
+// name them by digest instead of sending them again.
 import { createHash } from "node:crypto";
 import { LRUCache } from "lru-cache";
 import { ApiError } from "../../protocol/wire/api_error.ts";
@@ -18,7 +18,8 @@ export class FileStore {
 
   /**
    * Returns `request` with its files, and keeps them.
-   * @throws {ApiError} 409 if the request names a file that this worker does not have: the edge sends it then.
+   * @throws {ApiError} 409 if the request names a file that this worker does not
+   * have: the edge sends it then.
    */
   resolve(request: RunRequest): RunRequest {
     const resolved = { ...request };

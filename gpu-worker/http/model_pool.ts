@@ -31,7 +31,10 @@ export interface ModelPoolOptions {
 /** A lease on a loaded model, which stays in memory until the lease is disposed of. */
 export interface ModelLease extends Disposable {
   pipeline: Pipeline;
-  /** Says that the device is lost. Every model is then loaded anew, once the runs that use the old ones have ended. */
+  /**
+   * Says that the device is lost. Every model is then loaded anew, once the runs that use
+   * the old ones have ended.
+   */
   deviceLost(): void;
 }
 

@@ -106,7 +106,8 @@ export class RunQueue {
 
   /**
    * Adds a run to the queue. A request whose id and attempt are known already returns its existing run.
-   * @throws {ApiError} 429 if the queue is full, 503 if the worker is draining, 409 if the edge gave the attempt up.
+   * @throws {ApiError} 429 if the queue is full, 503 if the worker is draining, 409 if the
+   * edge gave the attempt up.
    */
   submit(request: RunRequest, options: SubmitOptions): { run: Run; position: number } {
     const known = request.shared && this.#runs.get(request.shared.id);
@@ -157,8 +158,8 @@ export class RunQueue {
   }
 
   /**
-   * Cancels a run up to `attempt`. A worker that hung may get the run itself later, as its edge has not waited: then
-   * the run does not begin.
+   * Cancels a run up to `attempt`. A worker that hung may get the run itself later, as its edge has not
+   * waited: then the run does not begin.
    */
   giveUp({ id, attempt }: { id: string; attempt: number }): void {
     const run = this.#runs.get(id);

@@ -1,4 +1,5 @@
-// Lays a drawn picture over its original where a mask says so: diffusers' VaeImageProcessor.apply_overlay, with exact pixels.
+// Lays a drawn picture over its original where a mask says so: diffusers'
+// VaeImageProcessor.apply_overlay, with exact pixels.
 import type { DecodedImage } from "./decoded_image.ts";
 
 /**

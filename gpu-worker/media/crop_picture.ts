@@ -1,5 +1,5 @@
-// Cuts a part out of a picture at the size of the whole, and puts the drawn part back. Source: diffusers' VaeImageProcessor,
-// resize modes "fill" and "crop".
+// Cuts a part out of a picture at the size of the whole, and puts the drawn part back. Source: diffusers'
+// VaeImageProcessor, resize modes "fill" and "crop".
 import sharp, { type Sharp } from "sharp";
 import type { CropRegion } from "./crop_region.ts";
 import { toPlanes } from "./decode_image.ts";
@@ -14,8 +14,8 @@ export interface MaskedPicture {
 }
 
 /**
- * Returns a part of a picture and of its mask, enlarged to their size. The part keeps its proportions: what rounding
- * leaves at the edges repeats the last pixels.
+ * Returns a part of a picture and of its mask, enlarged to their size. The part keeps its proportions: what
+ * rounding leaves at the edges repeats the last pixels.
  */
 export async function cutOut({ image, mask }: MaskedPicture, region: CropRegion): Promise<MaskedPicture> {
   const { width, height } = image;

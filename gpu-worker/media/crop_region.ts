@@ -11,8 +11,8 @@ export interface CropRegion {
 }
 
 /**
- * Returns the rectangle around all masked pixels and `padding` pixels more. It is widened to the proportions of the
- * picture, so that it can be drawn at the picture's size.
+ * Returns the rectangle around all masked pixels and `padding` pixels more. It is widened to the proportions
+ * of the picture, so that it can be drawn at the picture's size.
  * @throws {ImageError} if the mask marks no pixel.
  */
 export function cropRegion(mask: DecodedMask, padding: number): CropRegion {

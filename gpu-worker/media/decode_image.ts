@@ -20,9 +20,11 @@ const MAX_SIDE = 8192;
 const BACKGROUND = "#ffffff";
 
 /**
- * Decodes an image: rotated by its EXIF orientation, in sRGB, laid on white where it is transparent, and resized (Lanczos).
+ * Decodes an image: rotated by its EXIF orientation, in sRGB, laid on white where it is
+ * transparent, and resized (Lanczos).
  * @returns [3, height, width], float32 in -1..1
- * @throws {ImageError} if the bytes are no image, one of another format, an animation, or one of more than 64 megapixels.
+ * @throws {ImageError} if the bytes are no image, one of another format, an animation, or one of
+ * more than 64 megapixels.
  * @throws {OptionError} if no model makes the size.
  */
 export async function decodeImage(
@@ -44,7 +46,8 @@ export async function readImageSize(bytes: Uint8Array, options: DecodeImageOptio
 /**
  * Returns the size that an image is resized to.
  * @param own the image's size, rotated by its EXIF orientation
- * @throws {ImageError} if the image is smaller than the model's smallest picture and the request names no size.
+ * @throws {ImageError} if the image is smaller than the model's smallest picture and
+ * the request names no size.
  * @throws {OptionError} if no model makes that size.
  */
 export function resizedTo(own: ImageSize, { multiple, ...wanted }: DecodeImageOptions): ImageSize {

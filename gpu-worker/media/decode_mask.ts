@@ -6,7 +6,9 @@ import type { ImageSize } from "./decoded_image.ts";
 import { ImageError } from "./image_error.ts";
 import { MAX_PIXELS, notAnImage, readImageHeader } from "./image_header.ts";
 
-/** A mask's pixels, [height, width]: 0 keeps the image's pixel, 255 draws it anew, values between blend both. */
+/**
+ * A mask's pixels, [height, width]: 0 keeps the image's pixel, 255 draws it anew, values between blend both.
+ */
 export interface DecodedMask extends ImageSize {
   data: Uint8Array;
 }

@@ -1,4 +1,5 @@
-// Reads what an image file says of itself. Only the header is read, so that a file is refused before its pixels take memory.
+// Reads what an image file says of itself. Only the header is read, so that a file is refused
+// before its pixels take memory.
 import sharp from "sharp";
 import { ImageError, type ImageFieldName } from "./image_error.ts";
 
@@ -17,7 +18,8 @@ export const MAX_PIXELS = 2 ** 26;
 /**
  * Reads the header of an image file.
  * @param field names the file in errors
- * @throws {ImageError} if the bytes are no image, one of another format, an animation, or one of more than 64 megapixels.
+ * @throws {ImageError} if the bytes are no image, one of another format, an animation, or one of
+ * more than 64 megapixels.
  */
 export async function readImageHeader(bytes: Uint8Array, field: ImageFieldName): Promise<ImageHeader> {
   if (bytes.length === 0) throw notAnImage(field);

@@ -54,8 +54,8 @@ const CONTAINERS = new Set(["moov", "trak", "mdia"]);
 const TIMED = new Set(["mvhd", "tkhd", "mdhd"]);
 
 /**
- * Sets the times of creation and modification to zero. mediabunny writes the time of day, but equal videos must
- * be equal files.
+ * Sets the times of creation and modification to zero. mediabunny writes the time of day, but equal
+ * videos must be equal files.
  */
 function clearTimes(boxes: DataView<ArrayBuffer>): void {
   for (let offset = 0; offset + 8 <= boxes.byteLength;) {

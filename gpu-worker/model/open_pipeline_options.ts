@@ -28,6 +28,9 @@ export interface OpenPipelineOptions extends DescribeModelOptions {
    * Folder of converted weights, which the next start reuses. @default a temporary folder for each pipeline
    */
   weightCache?: string;
-  /** Receives a message for each part of a LoRA file that is ignored, and for a long wait. @default console.warn */
+  /**
+   * Receives a message for each part of a LoRA file that is ignored, and for a long wait.
+   * @default console.warn
+   */
   warn?: (message: string) => void;
 }

@@ -60,8 +60,8 @@ export async function beginRun(options: BeginRunOptions): Promise<Beginning> {
 }
 
 /**
- * Begins a run whose denoiser sees the mask, so that nothing is put back between steps. Without a mask it draws the whole
- * picture, without an image over grey.
+ * Begins a run whose denoiser sees the mask, so that nothing is put back between steps. Without a mask it
+ * draws the whole picture, without an image over grey.
  */
 async function beginMasked(options: BeginRunOptions): Promise<Beginning> {
   const { request: { startImage, width, height }, start, solver, size, generator, encoder, signal } = options;

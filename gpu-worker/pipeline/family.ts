@@ -31,8 +31,9 @@ export interface FamilyReading extends CheckpointReading {
   /** Name of each text encoder's graph -> folder of its tokenizer. Encoders are loaded in this order. */
   tokenizers: Readonly<Record<string, string>>;
   /**
-   * Whether the denoiser has inputs for a mask and for the latents of the image without the masked places, as inpainting
-   * checkpoints do. @default false
+   * Whether the denoiser has inputs for a mask and for the latents of the image without the masked places, as
+   * inpainting checkpoints do.
+   * @default false
    */
   maskInputs?: boolean;
   /** Compute type of the denoiser, its feature and its history. @default the text encoders' type */
@@ -95,7 +96,10 @@ export interface FeedsOptions<Config> {
   width: number;
   /** Pixels. */
   height: number;
-  /** The mask and the masked image's latents of all rows, [1 + channels, height, width]. Set with `maskInputs`. */
+  /**
+   * The mask and the masked image's latents of all rows, [1 + channels, height,
+   * width]. Set with `maskInputs`.
+   */
   masked?: readonly Float32Array[];
 }
 
@@ -151,7 +155,10 @@ export interface Family<Reading extends FamilyReading = FamilyReading> {
    * {CheckpointError} if a config asks for something unsupported.
    */
   read(checkpoint: Checkpoint, dtype: DType): Reading;
-  /** Names that the denoiser's own repository gives to its layers, for LoRAs. @default diffusers' names alone */
+  /**
+   * Names that the denoiser's own repository gives to its layers, for LoRAs.
+   * @default diffusers' names alone
+   */
   originalNames?: FindOriginalNames;
   /** Encodes one prompt. Like diffusers, it cuts prompts that are too long. */
   encodePrompt(prompt: PromptToEncode, loaded: LoadedText<Reading>): Promise<EncodedPrompt>;
@@ -175,7 +182,8 @@ export interface Family<Reading extends FamilyReading = FamilyReading> {
   /** Returns the shape of one row's feature, channels last unless `channelsFirst` is set. */
   featureDims(config: Reading["config"], size: VideoSize): number[];
   /**
-   * Creates guidance that is more than a weighted sum of the two branches' outputs. Called only under guidance.
+   * Creates guidance that is more than a weighted sum of the two branches' outputs.
+   * Called only under guidance.
    * @returns undefined for classifier-free guidance @default classifier-free guidance
    */
   guide?(request: GenerateRequest, config: Reading["config"]): GuideRows | undefined;
@@ -184,8 +192,9 @@ export interface Family<Reading extends FamilyReading = FamilyReading> {
   /** Whether prompts differ in length, so that each branch of guidance needs its own call. @default false */
   separateBranches?: true;
   /**
-   * Returns whether the step at a timestep of the solver is guided. Once a step is not, no later step is. Needs
-   * `separateBranches`. @default true
+   * Returns whether the step at a timestep of the solver is guided. Once a step is not, no later step is.
+   * Needs `separateBranches`.
+   * @default true
    */
   guidesStep?(request: GenerateRequest, timestep: number): boolean;
   /**

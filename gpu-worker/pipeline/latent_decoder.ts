@@ -52,7 +52,10 @@ export function pictureDecoder(
   return sessionDecoder(vae, { runtime, latentScale });
 }
 
-/** Returns a decoder that turns latents into one picture. @param vae latent [1, channels, h, w] -> sample [1, 3, f h, f w] */
+/**
+ * Returns a decoder that turns latents into one picture.
+ * @param vae latent [1, channels, h, w] -> sample [1, 3, f h, f w]
+ */
 export function sessionDecoder(
   vae: GraphSession,
   { runtime, latentScale: { spatial } }: { runtime: Runtime; latentScale: LatentScale },

@@ -1,5 +1,5 @@
-// The mask among the latents: 1 where they are drawn, 0 where the original's are kept. Source: diffusers' mask_processor and
-// prepare_mask_latents, which binarise the pixels and take every f-th of them.
+// The mask among the latents: 1 where they are drawn, 0 where the original's are kept. Source: diffusers'
+// mask_processor and prepare_mask_latents, which binarise the pixels and take every f-th of them.
 import type { VideoSize } from "../vae/video_size.ts";
 
 /** Whether a pixel of a mask counts as one to draw anew: from the middle of 0..255 on. */

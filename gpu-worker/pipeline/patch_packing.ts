@@ -1,4 +1,5 @@
-// Packs a picture's latents into 2x2 patches and back (_pack_latents and _unpack_latents of FluxPipeline and its kin).
+// Packs a picture's latents into 2x2 patches and back (_pack_latents and _unpack_latents of
+// FluxPipeline and its kin).
 import type { LatentSize } from "../vae/latent_size.ts";
 import type { LatentPacking } from "./family.ts";
 

@@ -1,4 +1,5 @@
-// Qwen-Image and Qwen-Image-2.1 have a Qwen text encoder, an autoencoder of Wan's kind, and prompts of any length.
+// Qwen-Image and Qwen-Image-2.1 have a Qwen text encoder, an autoencoder of Wan's kind,
+// and prompts of any length.
 import type { Checkpoint, Component } from "../checkpoint/checkpoint.ts";
 import type { WanVaeConfig } from "../graph/wan_vae/wan_vae_config.ts";
 import { tiledSession } from "../vae/tiled_decoder.ts";

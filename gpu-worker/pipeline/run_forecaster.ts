@@ -1,4 +1,5 @@
-// The forecaster of one run. A calibrated run needs its checkpoint's calibration at its own steps and guidance.
+// The forecaster of one run. A calibrated run needs its checkpoint's calibration at
+// its own steps and guidance.
 import {
   CalibratedForecaster,
   createForecaster,
@@ -32,7 +33,10 @@ export interface CalibrationReport {
   fallback?: string;
   /** PSNR in dB that this plan reached on the calibration's validation prompts. */
   psnr?: number;
-  /** Step index -> relative forecast error that the calibration predicts there. Empty if the solver adds noise. */
+  /**
+   * Step index -> relative forecast error that the calibration predicts there. Empty
+   * if the solver adds noise.
+   */
   predictedErrors: ReadonlyMap<number, number>;
 }
 
@@ -44,7 +48,10 @@ export interface RunForecaster {
   report?: (measured: { fullSteps: readonly number[]; steps: Iterable<number> }) => CalibrationReport;
 }
 
-/** Creates the forecaster of a run. Where the calibration does not reach, it is Spectrum's with the published window. */
+/**
+ * Creates the forecaster of a run. Where the calibration does not reach, it is Spectrum's
+ * with the published window.
+ */
 export function runForecaster(
   sampler: ResolvedSamplerOptions,
   run: RunForecasterOptions,

@@ -1,5 +1,5 @@
-// What a run draws over: the start image and its mask, or the part of both around the mask. Source: diffusers' inpainting
-// pipelines (padding_mask_crop).
+// What a run draws over: the start image and its mask, or the part of both around the mask. Source:
+// diffusers' inpainting pipelines (padding_mask_crop).
 import { composite } from "../media/composite.ts";
 import { cutOut, putBack } from "../media/crop_picture.ts";
 import { cropRegion } from "../media/crop_region.ts";
@@ -15,7 +15,10 @@ export interface StartPicture {
   finish(drawn: DecodedImage): Promise<DecodedImage>;
 }
 
-/** Prepares the start image of a run. @throws {ImageError} if a part is to be drawn and the mask marks none */
+/**
+ * Prepares the start image of a run.
+ * @throws {ImageError} if a part is to be drawn and the mask marks none
+ */
 export async function startPicture({ image, mask }: StartImage): Promise<StartPicture> {
   if (mask === undefined) return { image, finish: (drawn) => Promise.resolve(drawn) };
   const { image: { data, ...size }, paddingMaskCrop } = mask;

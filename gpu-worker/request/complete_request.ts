@@ -129,7 +129,10 @@ function completeSwitches(
   };
 }
 
-/** Returns the scale of the second network. Like diffusers it is that of the first if only the latter is given. */
+/**
+ * Returns the scale of the second network. Like diffusers it is that of the first if
+ * only the latter is given.
+ */
 function completeSecondScale(
   { guidanceScale, guidanceScale2 }: Pick<PartialRequest, "guidanceScale" | "guidanceScale2">,
   { rules, defaults }: ModelDescription,

@@ -1,4 +1,5 @@
-// Completes a request's sampler options from the checkpoint's, including the calibration's plan for the number of full passes.
+// Completes a request's sampler options from the checkpoint's, including the calibration's plan for
+// the number of full passes.
 import { badField } from "./bad_field.ts";
 import { FORECAST_STEPS } from "./short_runs.ts";
 import {
@@ -40,8 +41,9 @@ const RULES = [
 ] as const;
 
 /**
- * Returns the request's sampler options with every field filled in. A checkpoint with a calibration uses it, unless its own
- * options name another method. A run of few steps forecasts only if the request or the checkpoint says how.
+ * Returns the request's sampler options with every field filled in. A checkpoint with a calibration
+ * uses it, unless its own options name another method. A run of few steps forecasts only if the request
+ * or the checkpoint says how.
  * @throws {OptionError} naming the field, the rule and the value.
  */
 export function completeSampler(
@@ -109,7 +111,10 @@ function withMethod(given: Partial<SamplerOptions>, own: Method | undefined): Pa
   return foreign === undefined ? given : { ...given, method: foreign.methods![0]! };
 }
 
-/** Leaves out "calibrated" where there is no calibration: a checkpoint without its file has the published settings. */
+/**
+ * Leaves out "calibrated" where there is no calibration: a checkpoint without its file
+ * has the published settings.
+ */
 function withoutAbsent(stored: Partial<SamplerOptions>, calibrated: boolean): Partial<SamplerOptions> {
   return stored.method === "calibrated" && !calibrated ? {} : stored;
 }

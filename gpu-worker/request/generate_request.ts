@@ -35,8 +35,8 @@ export interface GenerateRequest<Image extends ImageSize = DecodedImage> {
    */
   guidanceRescale: number;
   /**
-   * Longest that guidance may make the output, as a multiple of the prompt's own output. 0 is off. Set for models
-   * whose guidance has limits (Z-Image's cfg_normalization).
+   * Longest that guidance may make the output, as a multiple of the prompt's own output. 0 is off. Set for
+   * models whose guidance has limits (Z-Image's cfg_normalization).
    */
   cfgNormalization?: number;
   /**
@@ -56,7 +56,10 @@ export interface GenerateRequest<Image extends ImageSize = DecodedImage> {
   promptWeights?: true;
   /** Whether prompts that are longer than CLIP reads are encoded in chunks. @default they are cut */
   longPrompts?: true;
-  /** Whether {red|blue} in prompts is one of both, by the seed. `withChosenPrompts` settles it. @default it is text */
+  /**
+   * Whether {red|blue} in prompts is one of both, by the seed. `withChosenPrompts` settles it.
+   * @default it is text
+   */
   wildcards?: true;
   sampler: ResolvedSamplerOptions;
 }

@@ -10,8 +10,8 @@ export function guidanceBranches(request: GuidanceScales, rules: GuidanceRules):
 }
 
 /**
- * Returns the scale of classifier-free guidance, of which 1 is none. Models with distilled guidance have a separate
- * field for it.
+ * Returns the scale of classifier-free guidance, of which 1 is none. Models with distilled guidance have
+ * a separate field for it.
  */
 export function cfgScale(
   { guidanceScale, trueCfgScale }: GuidanceScales,

@@ -1,4 +1,5 @@
-// The sizes that a checkpoint was made for. It computes others as well, but draws doubled or unfinished things in them.
+// The sizes that a checkpoint was made for. It computes others as well, but draws doubled or
+// unfinished things in them.
 import type { ModelDescription } from "./model_description.ts";
 
 export interface NativeSizes {

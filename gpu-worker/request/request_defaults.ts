@@ -27,7 +27,10 @@ export interface RequestDefaults {
    * the device for minutes. @default 4 * width * height
    */
   maxPixels?: number | undefined;
-  /** Shortest and longest side, in pixels, of pictures that the checkpoint draws well. @default around width x height */
+  /**
+   * Shortest and longest side, in pixels, of pictures that the checkpoint draws well.
+   * @default around width x height
+   */
   sizes?: { smallest: number; largest: number } | undefined;
   sampler: Partial<SamplerOptions>;
 }

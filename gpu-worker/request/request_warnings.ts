@@ -38,7 +38,10 @@ function sizeWarning(
   return `${width}x${height} is far from the ${native} that ${id} was made for, so the picture may be wrong. Try ${native}.`;
 }
 
-/** A checkpoint that lists its prompts draws something for any other prompt too, which has nothing to do with it. */
+/**
+ * A checkpoint that lists its prompts draws something for any other prompt too, which
+ * has nothing to do with it.
+ */
 function wordsWarning({ prompt }: WarnedRequest, { id, names }: WarningModel): string | undefined {
   if (names === undefined || names.length === 0) return undefined;
   const known = new Set(names.flatMap(wordsOf));

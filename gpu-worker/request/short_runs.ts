@@ -1,5 +1,5 @@
-// Few-step models (Turbo, schnell, lightning LoRAs) need each of their steps, so a short run forecasts only if its
-// request or its checkpoint says how.
+// Few-step models (Turbo, schnell, lightning LoRAs) need each of their steps, so a short run forecasts only
+// if its request or its checkpoint says how.
 import type { Method } from "../../sampler/mod.ts";
 
 /** Fewest steps of a run that forecasts by default. */

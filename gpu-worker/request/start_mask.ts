@@ -1,4 +1,5 @@
-// Inpainting: the mask marks the places of the start image to draw anew. Source: diffusers' inpainting pipelines.
+// Inpainting: the mask marks the places of the start image to draw anew. Source:
+// diffusers' inpainting pipelines.
 import type { MaskMode } from "../../protocol/wire/generation_fields.ts";
 import { badField } from "./bad_field.ts";
 
@@ -16,7 +17,8 @@ export interface StartMask {
   /** How its file marks the places to draw anew. */
   mode: MaskMode;
   /**
-   * Only the masked area and this many pixels around it are drawn, at the request's size, and put back into the image.
+   * Only the masked area and this many pixels around it are drawn, at the request's size, and
+   * put back into the image.
    * @default the whole image is drawn
    */
   paddingMaskCrop?: number;

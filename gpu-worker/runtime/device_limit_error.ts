@@ -1,6 +1,9 @@
 // The error for a tensor that is larger than the device's buffers.
 
-/** Thrown when a graph is loaded or run. Its message says what is too large, and what may help. The device stays usable. */
+/**
+ * Thrown when a graph is loaded or run. Its message says what is too large, and what may help.
+ * The device stays usable.
+ */
 export class DeviceLimitError extends Error {
   /** "DeviceLimitError" */
   override readonly name = "DeviceLimitError";

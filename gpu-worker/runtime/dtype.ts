@@ -1,4 +1,5 @@
-// Element types of tensors, named as PyTorch names them, with their size and their ONNX TensorProto.DataType code.
+// Element types of tensors, named as PyTorch names them, with their size and their ONNX
+// TensorProto.DataType code.
 
 /** Element type of a tensor. */
 export type DType =

@@ -2,7 +2,9 @@
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 
-/** Environment variable with the path of another libonnxruntime of the same version, e.g. PyPI's CUDA build. */
+/**
+ * Environment variable with the path of another libonnxruntime of the same version, e.g. PyPI's CUDA build.
+ */
 export const ORT_LIBRARY_VARIABLE = "SPECTRUM_ORT_LIBRARY";
 
 const ARCHITECTURES: Record<string, string> = { x86_64: "x64", aarch64: "arm64" };

@@ -134,7 +134,8 @@ export class Runtime implements Disposable {
 
   /**
    * Allocates a tensor in the provider's memory: zeros on the CPU, undefined contents on a device.
-   * @throws {TypeError} if the device takes one call at a time and a call is active. Use a run's output instead.
+   * @throws {TypeError} if the device takes one call at a time and a call is active.
+   * Use a run's output instead.
    */
   allocate<D extends DType>(dtype: D, dims: readonly number[]): Tensor<D> {
     this.#assertOpen();

@@ -1,5 +1,5 @@
-// Keeps converted weights on disk, so that a model larger than memory is converted in small pieces, ONNX Runtime
-// maps the result, and the next start finds it.
+// Keeps converted weights on disk, so that a model larger than memory is converted in small pieces, ONNX
+// Runtime maps the result, and the next start finds it.
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { PROJECT_FOLDER } from "../../protocol/process/project_folder.ts";
@@ -21,7 +21,10 @@ const LARGE_BYTES = 2 ** 30;
 const SUFFIX = ".weights";
 
 export interface WeightStoreOptions {
-  /** Folder that keeps converted weights. @default a temporary one, which is deleted when the store is disposed of */
+  /**
+   * Folder that keeps converted weights.
+   * @default a temporary one, which is deleted when the store is disposed of
+   */
   folder?: string | undefined;
   /** Receives a message before a conversion that takes long. */
   warn?: ((message: string) => void) | undefined;

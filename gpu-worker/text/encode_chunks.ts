@@ -1,4 +1,5 @@
-// Encodes prompts with weights, and prompts that are longer than CLIP's 77 tokens: in chunks, each with its own begin and end.
+// Encodes prompts with weights, and prompts that are longer than CLIP's 77 tokens: in chunks, each
+// with its own begin and end.
 import type { Runtime } from "../runtime/mod.ts";
 import { encodeIds, type LoadedEncoder } from "./encode_text.ts";
 import { parsePromptWeights, weighStates } from "./prompt_weights.ts";

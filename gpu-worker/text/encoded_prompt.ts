@@ -24,7 +24,9 @@ export interface EncodePromptOptions {
   signal?: AbortSignal;
 }
 
-/** Lengthens a prompt to `tokens` with the encoding of an empty one, for a branch of guidance that is longer. */
+/**
+ * Lengthens a prompt to `tokens` with the encoding of an empty one, for a branch of guidance that is longer.
+ */
 export function lengthenPrompt(
   prompt: EncodedPrompt,
   { empty, tokens }: { empty: EncodedPrompt; tokens: number },

@@ -10,7 +10,9 @@ export interface WeightedText {
 
 /** Factor of a pair of round brackets without a number. A square one divides by it. */
 const STEP = 1.1;
-/** An escaped character, an opening bracket, the end of a bracket with a number, a closing bracket, or text. */
+/**
+ * An escaped character, an opening bracket, the end of a bracket with a number, a closing bracket, or text.
+ */
 const PART = /\\.?|[([]|:\s*([+-]?[.\d]+)\s*\)|[)\]]|[^\\()[\]:]+|:/gs;
 
 /** The word BREAK, in capitals, with the space around it. */
@@ -22,8 +24,8 @@ export interface ParsePromptWeightsOptions {
 }
 
 /**
- * Splits a prompt into texts and weights. A backslash keeps a bracket as text. A bracket that is never closed counts as closed
- * at the end.
+ * Splits a prompt into texts and weights. A backslash keeps a bracket as text. A bracket that is never closed
+ * counts as closed at the end.
  */
 export function parsePromptWeights(
   prompt: string,
@@ -73,7 +75,10 @@ function merge(parts: readonly WeightedText[]): WeightedText[] {
   return merged.length === 0 ? [{ text: "", weight: 1 }] : merged;
 }
 
-/** Multiplies the states of each token, [tokens, features], by its weight, and restores the mean of all values. */
+/**
+ * Multiplies the states of each token, [tokens, features], by its weight, and
+ * restores the mean of all values.
+ */
 export function weighStates(states: Float32Array, weights: readonly number[]): Float32Array {
   if (weights.every((weight) => weight === 1)) return states;
   const features = states.length / weights.length;

@@ -1,7 +1,9 @@
 // The conversation that Qwen3's published chat template makes of one message.
 
 export interface QwenChatOptions {
-  /** Whether the answer may begin with thoughts (the template's enable_thinking). Otherwise they are empty. */
+  /**
+   * Whether the answer may begin with thoughts (the template's enable_thinking). Otherwise they are empty.
+   */
   thinking: boolean;
 }
 

@@ -2,8 +2,8 @@ import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { CheckpointError } from "../checkpoint/checkpoint_error.ts";
 
 /**
- * Rejects left padding in a checkpoint's tokenizer: diffusers uses the first tokens as the prompt's, and would read
- * padding.
+ * Rejects left padding in a checkpoint's tokenizer: diffusers uses the first tokens as the
+ * prompt's, and would read padding.
  * @throws {CheckpointError} naming the option.
  */
 export function refuseLeftPadding(checkpoint: Checkpoint): void {

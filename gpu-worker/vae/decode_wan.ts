@@ -119,7 +119,9 @@ function* picturesOf(
   }
 }
 
-/** Puts the pixels of each patch in their places: unpatchify() of diffusers, whose columns come before rows. */
+/**
+ * Puts the pixels of each patch in their places: unpatchify() of diffusers, whose columns come before rows.
+ */
 function joinPatches({ width, height, data }: DecodedImage, patchSize: number): DecodedImage {
   const picture = new Float32Array(data.length);
   let from = 0;

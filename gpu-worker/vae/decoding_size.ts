@@ -18,8 +18,9 @@ export type DecodingOf = (
 ) => DecodingSize;
 
 /**
- * Returns the prediction for an AutoencoderKL, one of whose latents stands for `scale` pixels a side. The largest activation is the input of the last block: the
- * upsampled output of the block before it, at full size.
+ * Returns the prediction for an AutoencoderKL, one of whose latents stands for `scale` pixels a
+ * side. The largest activation is the input of the last block: the upsampled output of the block
+ * before it, at full size.
  */
 export function decodingSize(
   vae: AutoencoderKLConfig,

@@ -1,4 +1,5 @@
-"""Checkpoints in diffusers layout (FluxPipeline, float16): written by export(), read back by load() for a warm start or for measuring."""
+"""Checkpoints in diffusers layout (FluxPipeline, float16): written by export(), read back by load() for a
+warm start or for measuring."""
 import json, os
 import torch
 from safetensors.torch import load_file, save_file

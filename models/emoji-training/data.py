@@ -1,4 +1,5 @@
-"""What the checkpoint is trained on: pictures, the colours behind them, the captions that ask for them, and the words in these."""
+"""What the checkpoint is trained on: pictures, the colours behind them, the captions that ask for
+them, and the words in these."""
 import json, random, re
 import numpy as np
 import torch
@@ -47,7 +48,8 @@ def unpack(tokens):
 
 
 def caption(entry, color):
-    """A caption as people write it; one in ten is empty or of unknown words, which trains the negative branch of true CFG."""
+    """A caption as people write it; one in ten is empty or of unknown words, which trains the
+    negative branch of true CFG."""
     if random.random() < 0.1:
         return " ".join([UNKNOWN] * random.choice((0, 0, 0, 1, 2, 3)))
     text = random.choice(entry["aliases"]) if entry["aliases"] and random.random() < 0.25 else entry["name"]

@@ -1,9 +1,11 @@
-"""Measures a checkpoint: is the training picture nearest to what it draws (L2 of VAE latents) the one named, and the background right?
+"""Measures a checkpoint: is the training picture nearest to what it draws (L2 of VAE latents) the one named,
+and the background right?
 
     python measure.py ../emoji --data data --seeds 4 --backgrounds white,yellow,blue --sheet sheet.png
 
-Draws every name on every background with plain Euler steps (method none) as FluxPipeline does: shifted sigmas, true CFG, negative
-prompt "". --every K measures each K-th name only. Needs torch, numpy, safetensors; pillow for --sheet.
+Draws every name on every background with plain Euler steps (method none) as FluxPipeline does: shifted
+sigmas, true CFG, negative prompt "". --every K measures each K-th name only. Needs torch, numpy,
+safetensors; pillow for --sheet.
 """
 import argparse, json, math, os, time
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -79,7 +81,8 @@ def draw(vae, nets, vocabulary, shift, scale, prompts, seeds, steps, cfg):
 
 
 def flux_sigmas(steps, tokens):
-    """FlowMatchEulerDiscreteScheduler with use_dynamic_shifting and FluxPipeline's linspace(1, 1/steps) -> steps + 1 sigmas"""
+    """FlowMatchEulerDiscreteScheduler with use_dynamic_shifting and FluxPipeline's linspace(1,
+    1/steps) -> steps + 1 sigmas"""
     mu = 0.5 + (tokens - 256) * (1.15 - 0.5) / (4096 - 256)
     linear = [1 + i * (1 / steps - 1) / max(1, steps - 1) for i in range(steps)]
     return [math.exp(mu) / (math.exp(mu) + (1 / s - 1)) for s in linear] + [0.0]
@@ -87,7 +90,8 @@ def flux_sigmas(steps, tokens):
 
 @torch.no_grad()
 def classify(vae, images, candidates):
-    """Images and candidates [names, colours, latent] -> for each image the name of the nearest candidate of any colour"""
+    """Images and candidates [names, colours, latent] -> for each image the name of the
+    nearest candidate of any colour"""
     z = vae.encode(images)[0].flatten(1)
     return torch.cdist(z, candidates.flatten(0, 1)).view(len(z), *candidates.shape[:2]).amin(2).argmin(1).tolist()
 

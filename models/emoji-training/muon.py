@@ -1,10 +1,12 @@
-"""Muon with AdamW for what is no matrix: orthogonalised momentum, after Jordan et al. 2024 (https://kellerjordan.github.io/posts/muon/),
-its update scaled to AdamW's size as in Liu et al. 2025 (arXiv:2502.16982), so that rates compare."""
+"""Muon with AdamW for what is no matrix: orthogonalised momentum, after Jordan et al. 2024
+(https://kellerjordan.github.io/posts/muon/), its update scaled to AdamW's size as in Liu et al. 2025
+(arXiv:2502.16982), so that rates compare."""
 import torch
 
 
 class Muon:
-    """matrices: parameters [rows, columns] (rows a multiple of `split` are cut into blocks of it); others: any parameters."""
+    """matrices: parameters [rows, columns] (rows a multiple of `split` are cut into blocks of
+    it); others: any parameters."""
 
     def __init__(self, matrices, others, lr, adam_lr, split=128, momentum=0.95, weight_decay=0.01):
         self.matrices, self.lr, self.adam_lr, self.split = list(matrices), lr, adam_lr, split
@@ -22,7 +24,8 @@ class Muon:
 
     @torch.no_grad()
     def step(self, scale, run=map):
-        """One step at `scale` times the learning rates; `run` maps a function over work that is independent."""
+        """One step at `scale` times the learning rates; `run` maps a function over work that is independent.
+        """
         for group in self.adam.param_groups:
             group["lr"] = self.adam_lr * scale
         self.adam.step()
@@ -36,7 +39,8 @@ class Muon:
         list(run(lambda pairs: self.apply(pairs, self.lr * scale), work))
 
     def blocks(self, p):
-        """Square blocks of what stacks several maps on one input (modulations), the matrix itself otherwise."""
+        """Square blocks of what stacks several maps on one input (modulations), the matrix itself otherwise.
+        """
         rows, columns = p.shape
         stacked = columns == self.split and rows % self.split == 0 and rows // self.split in (2, 3, 6)
         return p.split(self.split) if stacked else [p]

@@ -1,5 +1,6 @@
-// Rasterises the Fluent Emoji (flat, MIT) that names.txt lists to 64x64 RGBA: OUT/emoji.rgba, OUT/captions.json.
-// Usage, in a folder with `npm install sharp@0.35.5 @iconify-json/fluent-emoji-flat@1.2.3`: node PATH/prepare.mjs [OUT]
+// Rasterises the Fluent Emoji (flat, MIT) that names.txt lists to 64x64 RGBA: OUT/emoji.rgba,
+// OUT/captions.json. Usage, in a folder with `npm install sharp@0.35.5
+// @iconify-json/fluent-emoji-flat@1.2.3`: node PATH/prepare.mjs [OUT]
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
@@ -21,7 +22,9 @@ writeFileSync(join(out, "emoji.rgba"), Buffer.concat(pixels));
 writeFileSync(join(out, "captions.json"), JSON.stringify(captions, null, 1));
 console.log(`${captions.length} pictures in ${out}`);
 
-/** "taxi", "wrapped gift, gift" or "train, engine: locomotive" -> { name, aliases, icon }, one for each line. */
+/**
+ * "taxi", "wrapped gift, gift" or "train, engine: locomotive" -> { name, aliases, icon }, one for each line.
+ */
 function readNames(text) {
   const lines = text.split("\n").map((line) => line.trim()).filter((line) => line && !line.startsWith("#"));
   return lines.map((line) => {

@@ -2,10 +2,10 @@
 
     nice -n 19 python train.py --data data --run run --minutes 110
 
-Flow matching on the latents of the VAE in RUN/vae.pt (vae.py), which are computed once; one caption in ten is empty, for true CFG. The learning
-rate falls to zero at --until (UTC) or after --minutes. The state is kept in RUN/state.pt and taken up again by --resume; the
-averaged weights are exported to RUN/export every ten minutes. While the file PAUSE exists, no step is made.
-Needs torch, numpy and safetensors.
+Flow matching on the latents of the VAE in RUN/vae.pt (vae.py), which are computed once; one caption in ten is
+empty, for true CFG. The learning rate falls to zero at --until (UTC) or after --minutes. The state is kept in
+RUN/state.pt and taken up again by --resume; the averaged weights are exported to RUN/export every ten
+minutes. While the file PAUSE exists, no step is made. Needs torch, numpy and safetensors.
 """
 import argparse, datetime, json, math, os, random, threading, time
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch: one core for each worker
@@ -74,8 +74,8 @@ class Training:
         self.end = self.start + 60 * options.minutes if options.until is None else clock(options.until)
 
     def run(self, export):
-        """Trains until the end. Each worker computes gradients on its own copy of the newest weights and applies them when they are
-        ready: none waits for another, whatever else the machine does."""
+        """Trains until the end. Each worker computes gradients on its own copy of the newest weights and
+        applies them when they are ready: none waits for another, whatever else the machine does."""
         workers = [threading.Thread(target=self.work, daemon=True) for _ in range(self.o.workers)]
         saved = exported = time.time()
         for worker in workers:
@@ -176,7 +176,8 @@ class Training:
 
 
 def stratified_sigmas(count):
-    """[count], most logit-normal about where pictures are decided, the rest uniform; stratified, for less variance."""
+    """[count], most logit-normal about where pictures are decided, the rest uniform;
+    stratified, for less variance."""
     u = (torch.randperm(count) + torch.rand(count)) / count
     normal = torch.sigmoid(0.8 + 1.2 * math.sqrt(2) * torch.erfinv((2 * u - 1).clamp(-0.9999, 0.9999)))
     return torch.where(torch.rand(count) < 0.15, u, normal)

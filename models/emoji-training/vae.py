@@ -1,8 +1,10 @@
-"""Trains the VAE; with --from only the decoder of that checkpoint's VAE, so that latents, and a transformer that knows them, stay.
+"""Trains the VAE; with --from only the decoder of that checkpoint's VAE, so that latents, and a
+transformer that knows them, stay.
 
     nice -n 19 python vae.py --data data --run run --minutes 15
 
-Writes RUN/vae.pt for train.py. Reconstruction by L1, L2 and edges, a weak KL. Needs torch, numpy and safetensors.
+Writes RUN/vae.pt for train.py. Reconstruction by L1, L2 and edges, a weak KL. Needs
+torch, numpy and safetensors.
 """
 import argparse, math, os, time
 os.environ.setdefault("OMP_NUM_THREADS", "2")
@@ -12,7 +14,9 @@ import checkpoint
 from data import COLORS, composite, latents, load
 from model import AutoencoderKL
 
-NOISE = 0.1  # a trained decoder's input is off by about this much when the transformer made it; the deviation of latents is 1.4
+# a trained decoder's input is off by about this much when the transformer made it; the
+# deviation of latents is 1.4
+NOISE = 0.1
 
 
 def main():

@@ -1,4 +1,5 @@
-"""Checkpoints in diffusers layout (WanPipeline, float16): the networks, export(), and load() for measuring or for going on."""
+"""Checkpoints in diffusers layout (WanPipeline, float16): the networks, export(), and load() for
+measuring or for going on."""
 import json, os
 import torch
 from diffusers import AutoencoderKLWan, UniPCMultistepScheduler, WanTransformer3DModel

@@ -1,4 +1,5 @@
-"""What models/shapes is trained on: clips of one moving shape, drawn here, the captions that ask for them, and the words in these."""
+"""What models/shapes is trained on: clips of one moving shape, drawn here, the captions that ask for
+them, and the words in these."""
 import math, random, re
 import numpy as np
 import torch
@@ -28,7 +29,8 @@ def held_out(combination):
 
 
 def clip(shape, color, direction, ground, frames=FRAMES, rng=random):
-    """-> uint8 [frames, SIZE, SIZE, 3]: the shape crosses about 40 % of the picture at a steady speed, wholly inside it"""
+    """-> uint8 [frames, SIZE, SIZE, 3]: the shape crosses about 40 % of the picture at a
+    steady speed, wholly inside it"""
     radius = rng.uniform(7, 8.5)
     dx, dy = DIRECTIONS[direction]
     way = rng.uniform(18, 23) / (math.hypot(dx, dy)**0.5)
@@ -58,7 +60,8 @@ def coverage(shape, x, y, radius):
 
 
 def caption(shape, color, direction, ground, rng=random):
-    """A caption as people write it; one in ten is empty, for guidance, and some say less than there is to see."""
+    """A caption as people write it; one in ten is empty, for guidance, and some say
+    less than there is to see."""
     if rng.random() < 0.1:
         return ""
     other = lambda word: rng.choice(SAME[word]) if word in SAME and rng.random() < 0.25 else word

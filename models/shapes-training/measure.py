@@ -2,8 +2,9 @@
 
     python measure.py ../shapes --count 96 --sheet sheet.png
 
-Draws with diffusers' UniPC as WanPipeline does (--pipeline: with WanPipeline itself, prompts padded to its 512 tokens). Colour by the
-hue of what stands out from the border, shape by the ideal figure of the same area that overlaps most, direction by the way of the centroid.
+Draws with diffusers' UniPC as WanPipeline does (--pipeline: with WanPipeline itself, prompts padded to its
+512 tokens). Colour by the hue of what stands out from the border, shape by the ideal figure of the same area
+that overlaps most, direction by the way of the centroid.
 """
 import argparse, colorsys, math, random, time
 import numpy as np
@@ -34,7 +35,8 @@ def wan_pipeline(folder):
 
 
 def jobs(count):
-    """Combinations spread evenly over all that there are, held out ones included, with the backgrounds in turn (half are white)."""
+    """Combinations spread evenly over all that there are, held out ones included, with the backgrounds
+    in turn (half are white)."""
     every = combinations()
     order = random.Random(5).sample(range(len(every)), len(every))
     grounds = ["white", "black", "white", "gray", "white", "pink"]
@@ -113,7 +115,8 @@ def seen(clip):
 
 
 def nearest_figure(mask):
-    """-> the shape whose ideal figure of the same area about the same centroid overlaps most (intersection over union)"""
+    """-> the shape whose ideal figure of the same area about the same centroid overlaps most
+    (intersection over union)"""
     (y, x), area = np.argwhere(mask).mean(0) + 0.5, mask.sum()
     radii = {"ball": math.sqrt(area / math.pi), "square": math.sqrt(area / 4) / 0.9, "triangle": math.sqrt(area / (3 * math.sqrt(3))) / (0.5 * 1.25)}
     overlap = lambda figure: (mask & figure).sum() / (mask | figure).sum()

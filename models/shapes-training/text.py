@@ -1,6 +1,7 @@
-"""Prompts as the transformer sees them in WanPipeline, without computing what is equal: the pipeline pads embeddings with zero vectors
-to 512 tokens and attends to them unmasked. All padding has one key and one value, so one such token with log(count) added to its
-score stands for it; attention is the same to the last bits, at a tenth of the cost."""
+"""Prompts as the transformer sees them in WanPipeline, without computing what is equal: the pipeline pads
+embeddings with zero vectors to 512 tokens and attends to them unmasked. All padding has one key and one
+value, so one such token with log(count) added to its score stands for it; attention is the same to the last
+bits, at a tenth of the cost."""
 import torch
 import torch.nn.functional as F
 
@@ -26,7 +27,8 @@ def install(transformer):
 
 
 def encode(nets, processor, ids, lengths, tokens):
-    """-> embeddings [B, longest + 1, width]; sets the processor's bias to stand for padding up to tokens [B]"""
+    """-> embeddings [B, longest + 1, width]; sets the processor's bias to stand for padding up to tokens [B]
+    """
     batch, longest = ids.shape
     real = torch.arange(longest + 1) < lengths[:, None]
     embeddings = nets["text_encoder"](ids, real[:, :-1].long()).last_hidden_state

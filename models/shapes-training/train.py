@@ -2,9 +2,10 @@
 
     nice -n 19 python train.py --run run --minutes 70 --resume
 
-Flow matching with diffusers' WanTransformer3DModel and transformers' UMT5EncoderModel on the bank of latents that vae.py made. The
-learning rate falls to zero at --until (UTC) or after --minutes. The state is kept in RUN/state.pt and taken up again by --resume;
-averaged weights are exported to RUN/export and measured every --measure minutes. While the file PAUSE exists, no step is made.
+Flow matching with diffusers' WanTransformer3DModel and transformers' UMT5EncoderModel on the bank of latents
+that vae.py made. The learning rate falls to zero at --until (UTC) or after --minutes. The state is kept in
+RUN/state.pt and taken up again by --resume; averaged weights are exported to RUN/export and measured every
+--measure minutes. While the file PAUSE exists, no step is made.
 """
 import argparse, datetime, math, os, random, sys, time
 os.environ.setdefault("OMP_NUM_THREADS", "1")

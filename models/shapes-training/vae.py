@@ -2,8 +2,9 @@
 
     nice -n 19 python vae.py --run run --minutes 6
 
-Writes RUN/vae.pt (weights, latents_mean, latents_std) and RUN/bank.pt. Reconstruction by L1, L2 and edges, and noise on the latents in
-place of a KL term, so that the decoder forgives what the transformer will get wrong. Needs torch, diffusers and numpy.
+Writes RUN/vae.pt (weights, latents_mean, latents_std) and RUN/bank.pt. Reconstruction by L1, L2 and edges,
+and noise on the latents in place of a KL term, so that the decoder forgives what the transformer will get
+wrong. Needs torch, diffusers and numpy.
 """
 import argparse, math, os, random, sys, time
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -54,8 +55,9 @@ def save(vae, mean, std, run):
 
 @torch.no_grad()
 def initialise(vae):
-    """Residual blocks that add nothing at first, and convolutions between them that hand on what they get: so the means of colors
-    come through at once. And latents without noise, which would drown what they learn to carry."""
+    """Residual blocks that add nothing at first, and convolutions between them that hand on what they
+    get: so the means of colors come through at once. And latents without noise, which would drown
+    what they learn to carry."""
     for name, module in vae.named_modules():
         if hasattr(module, "conv2") and hasattr(module, "norm2"):
             module.conv2.weight.mul_(0.1); module.conv2.bias.zero_()
@@ -83,7 +85,8 @@ def dirac(kernel, t, yx):
 
 
 def encode(vae, x):
-    """[B, 3, T, H, W] -> mean and logvar [B, CHANNELS, 1 + (T - 1) / 4, H / 8, W / 8]: diffusers' passes over chunks of frames in one pass"""
+    """[B, 3, T, H, W] -> mean and logvar [B, CHANNELS, 1 + (T - 1) / 4, H / 8, W / 8]: diffusers' passes over
+    chunks of frames in one pass"""
     e = vae.encoder
     x = e.conv_in(x)
     for layer in e.down_blocks:
@@ -137,7 +140,8 @@ def windows(x, size=32):
 def train(vae, options, kept):
     """Leaves an average of the weights in `vae`; a decoder alone is saved every minute."""
     parameters = [v for k, v in vae.named_parameters() if not options.decoder or k.startswith(("decoder", "post_quant"))]
-    # Muon on the kernels as matrices [out, in * taps]: by AdamW nothing was learned in the first hundred steps.
+    # Muon on the kernels as matrices [out, in * taps]: by AdamW nothing was learned in
+    # the first hundred steps.
     kernels = [v.detach().flatten(1) if v.dim() > 3 and len(v) > 3 else None for v in parameters]
     optimizer = Muon([k for k in kernels if k is not None], [v for v, k in zip(parameters, kernels) if k is None], options.lr, 2e-3,
                      split=1 << 30, weight_decay=0.0)
@@ -178,7 +182,8 @@ def train(vae, options, kept):
 
 
 def reconstruction(x, y):
-    """The shape and what is next to it count seven times as much as the rest of the ground, of which there is more."""
+    """The shape and what is next to it count seven times as much as the rest of the
+    ground, of which there is more."""
     shape = ((x - x[:, :, :, :1, :1]).abs().amax(1) > 0.1).float()
     weight = 1 + 6 * F.max_pool2d(shape, 7, stride=1, padding=3)[:, None]
     edge = lambda d: (y.diff(dim=d) - x.diff(dim=d)).abs().mean()
@@ -202,7 +207,8 @@ def statistics(vae):
 
 @torch.no_grad()
 def bank(vae, mean, std, count):
-    """-> for each number of frames: normalised latents (half) and what each clip shows; combinations held out are left out"""
+    """-> for each number of frames: normalised latents (half) and what each clip shows;
+    combinations held out are left out"""
     seen = [c for c in combinations() if not held_out(c)]
     out = {}
     for frames, share in ((17, 0.8), (9, 0.06), (33, 0.14)):

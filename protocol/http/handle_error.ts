@@ -15,7 +15,9 @@ interface Variables {
   log?: Log;
 }
 
-/** Logs failures with their cause. A client reads the message of an ApiError, and no word of any other error. */
+/**
+ * Logs failures with their cause. A client reads the message of an ApiError, and no word of any other error.
+ */
 export function handleError(
   { log, toBody = (error) => error.toBody() }: HandleErrorOptions,
 ): ErrorHandler {

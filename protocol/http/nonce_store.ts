@@ -1,4 +1,5 @@
-// Nonces of calls already served, for as long as their timestamps would be accepted. Per process: so are a worker's runs.
+// Nonces of calls already served, for as long as their timestamps would be accepted. Per
+// process: so are a worker's runs.
 
 export interface NonceStoreOptions {
   /** Nonces kept at most; none is forgotten early, as it could be used again. @default 100000 */
@@ -32,7 +33,9 @@ export class NonceStore implements Nonces {
     return "new";
   }
 
-  /** Drops the oldest nonces up to the first that is still needed. Nonces out of order stay a little longer. */
+  /**
+   * Drops the oldest nonces up to the first that is still needed. Nonces out of order stay a little longer.
+   */
   #forgetExpired(): void {
     const now = this.#options.now();
     for (const [nonce, expiresAt] of this.#expiries) {

@@ -1,5 +1,5 @@
-// fetch() for services of our own. Deno keeps every connection that was ever open at a time for a minute and a half: after
-// hundreds of streams that ended at once, hundreds of descriptors here and at the service.
+// fetch() for services of our own. Deno keeps every connection that was ever open at a time for a minute and
+// a half: after hundreds of streams that ended at once, hundreds of descriptors here and at the service.
 
 /** Idle connections to one service that are kept for later calls. */
 const MOST_IDLE = 16;

@@ -8,13 +8,16 @@ export interface ReadJsonOptions extends ReadBodyOptions {
   anyType?: boolean;
 }
 
-/** Deepest nesting of a body. JSON.parse takes any depth, but code that walks its result recursively does not. */
+/**
+ * Deepest nesting of a body. JSON.parse takes any depth, but code that walks its result recursively does not.
+ */
 const MAX_DEPTH = 32;
 const UTF8 = new TextDecoder("utf-8", { fatal: true });
 
 /**
  * Reads and parses the body of `request`.
- * @throws {ApiError} 400 unless it is JSON in UTF-8, 408 past the deadline, 413 past the limit, 415 for another content type.
+ * @throws {ApiError} 400 unless it is JSON in UTF-8, 408 past the deadline, 413 past the limit, 415
+ * for another content type.
  */
 export async function readJson(request: Request, options: ReadJsonOptions = {}): Promise<unknown> {
   return parseJsonBody(await readJsonText(request, options));

@@ -16,9 +16,10 @@ import { type Nonces, NonceStore } from "./nonce_store.ts";
 
 export interface RequireSignatureOptions extends ReadBodyOptions {
   /**
-   * Names the holder of the nonces: calls must be signed for it. A call that was captured is worth nothing to another
-   * worker, nor to this one once it is restarted and has forgotten its nonces. A function's answer is undefined as long
-   * as the name is not known. @default calls for any are served
+   * Names the holder of the nonces: calls must be signed for it. A call that was captured is worth nothing to
+   * another worker, nor to this one once it is restarted and has forgotten its nonces. A function's answer is
+   * undefined as long as the name is not known.
+   * @default calls for any are served
    */
   instance?: string | (() => string | undefined) | undefined;
   /** @default a new one */

@@ -1,4 +1,5 @@
-// Signs an edge's call of a worker: HMAC-SHA-256 over all that decides what the call does. Header names are the wire's.
+// Signs an edge's call of a worker: HMAC-SHA-256 over all that decides what the call does.
+// Header names are the wire's.
 
 /** A call as both sides see it. */
 export interface SignedCall {

@@ -1,4 +1,5 @@
-// Calls of a service of our own, from an edge: signed, with a deadline, with errors that a client of the edge may read.
+// Calls of a service of our own, from an edge: signed, with a deadline, with errors that a
+// client of the edge may read.
 import { ApiError, type ApiErrorBody } from "../wire/api_error.ts";
 import { pooledFetch } from "./pooled_fetch.ts";
 import { INSTANCE_HEADER, OTHER_INSTANCE, signRequest } from "./sign_request.ts";
@@ -8,7 +9,10 @@ export interface SignedClientOptions {
   url: string;
   /** Secret shared with the service. @default calls are not signed */
   secret?: string | undefined;
-  /** Whether calls are signed for the one process that answers; it names itself at GET /healthz. @default false */
+  /**
+   * Whether calls are signed for the one process that answers; it names itself at GET /healthz.
+   * @default false
+   */
   identified?: boolean;
   /** @default the global one, with few idle connections */
   fetch?: typeof fetch;

@@ -1,4 +1,5 @@
-// Notices that the other side of a connection has fallen silent: TCP alone tells of that after hours, if at all.
+// Notices that the other side of a connection has fallen silent: TCP alone tells of
+// that after hours, if at all.
 
 export interface SilenceWatchOptions {
   /** For the first sign. */

@@ -1,4 +1,5 @@
-// Server-sent events as both processes write them: headers at once, ids, one retry, comments while nothing happens.
+// Server-sent events as both processes write them: headers at once, ids, one retry,
+// comments while nothing happens.
 import type { Context } from "hono";
 import { streamSSE } from "hono/streaming";
 
@@ -18,8 +19,8 @@ export interface StreamEventsOptions {
 }
 
 /**
- * Answers with what `messages` yields until it ends. It gets a signal that aborts once the client has gone, and must
- * not throw: what it has to say of a failure is an event.
+ * Answers with what `messages` yields until it ends. It gets a signal that aborts once the client has gone,
+ * and must not throw: what it has to say of a failure is an event.
  *
  * Messages are pulled: a slow reader slows its own stream only.
  */
@@ -35,8 +36,9 @@ export function streamEvents(
     : streamSSE(c, async (stream) => {
       const gone = new AbortController();
       stream.onAbort(() => gone.abort());
-      // Sent at once, so that the headers go too, but in the first event's block. Python's openai takes the end of
-      // any block for an event once it has read a retry or an id, so no block may lack data, comments included.
+      // Sent at once, so that the headers go too, but in the first event's block. Python's openai
+      // takes the end of any block for an event once it has read a retry or an id, so no block may
+      // lack data, comments included.
       await stream.write(`retry: ${retryMs}\n`);
       const heartbeat = setInterval(() => stream.write(":\n"), heartbeatMs);
       try {

@@ -1,5 +1,5 @@
-// Writes lines a few milliseconds late, many at a time: a write to a pipe each would cost a busy edge more than the
-// requests that the lines tell of.
+// Writes lines a few milliseconds late, many at a time: a write to a pipe each would cost a busy edge more
+// than the requests that the lines tell of.
 
 export interface BufferedLinesOptions {
   /** Takes lines, joined by line feeds. @default the console */

@@ -11,8 +11,8 @@ const NAMES = ["NO_PROXY", "no_proxy"];
 const LOOPBACK = ["localhost", "127.0.0.0/8", "::1"];
 
 /**
- * Adds them to NO_PROXY, which Deno reads at the first call: this comes before it. Everything else goes through the
- * proxy as before. A process without the permission for both variables goes on without.
+ * Adds them to NO_PROXY, which Deno reads at the first call: this comes before it. Everything else goes
+ * through the proxy as before. A process without the permission for both variables goes on without.
  */
 export function bypassProxy({ urls = [], env = Deno.env }: BypassProxyOptions = {}): void {
   if (!NAMES.every(isPermitted)) return;

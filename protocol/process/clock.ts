@@ -3,7 +3,10 @@
 export interface Clock {
   /** Milliseconds since an arbitrary moment; never goes back. */
   now(): number;
-  /** Calls `call` once after `ms`, unless the timer is disposed of first. A timer does not keep the process alive. */
+  /**
+   * Calls `call` once after `ms`, unless the timer is disposed of first. A timer does
+   * not keep the process alive.
+   */
   after(ms: number, call: () => void): Disposable;
 }
 

@@ -11,8 +11,8 @@ export interface EnterUserFolderOptions {
 }
 
 /**
- * `deno task` runs in the folder of deno.json and keeps the caller's in INIT_CWD. Paths on a command line are relative to the
- * caller's. A program that was started without `deno task` stays where it is.
+ * `deno task` runs in the folder of deno.json and keeps the caller's in INIT_CWD. Paths on a command line are
+ * relative to the caller's. A program that was started without `deno task` stays where it is.
  */
 export function enterUserFolder(
   { env = Deno.env, cwd = Deno.cwd, chdir = Deno.chdir }: EnterUserFolderOptions = {},

@@ -1,7 +1,10 @@
 // Finds the name that a mistyped one was meant to be.
 import { levenshteinDistance } from "@std/text/levenshtein-distance";
 
-/** Returns the one of `names` that `given` resembles, or undefined. `num_frames` and `frames` resemble `num-frames`. */
+/**
+ * Returns the one of `names` that `given` resembles, or undefined. `num_frames` and
+ * `frames` resemble `num-frames`.
+ */
 export function nearestName(given: string, names: readonly string[]): string | undefined {
   const plain = given.toLowerCase().replaceAll("_", "-");
   const [nearest] = names.map((name) => ({ name, distance: levenshteinDistance(plain, name) }))

@@ -5,8 +5,8 @@ import { nearestName } from "./nearest_name.ts";
 import { UsageError } from "./usage_error.ts";
 
 /**
- * How a flag's value is read. "texts" may be repeated. An "operand" is an argument without a flag, "operands" are any number
- * of them, and "text-or-operand" is either. A command has at most one of these three.
+ * How a flag's value is read. "texts" may be repeated. An "operand" is an argument without a flag, "operands"
+ * are any number of them, and "text-or-operand" is either. A command has at most one of these three.
  */
 export type FlagKind = "text" | "texts" | "number" | "switch" | "operand" | "operands" | "text-or-operand";
 
@@ -23,8 +23,8 @@ export type Flags<S extends Record<string, FlagKind>> = {
 };
 
 /**
- * Parses `args` (`--name value`, `--name=value`, `--switch`, `-h` for `--help`) by `spec`. A leading `--` is ignored,
- * since `deno task NAME -- ARGS` passes it on. Everything behind another `--` is an operand.
+ * Parses `args` (`--name value`, `--name=value`, `--switch`, `-h` for `--help`) by `spec`. A leading `--` is
+ * ignored, since `deno task NAME -- ARGS` passes it on. Everything behind another `--` is an operand.
  * @throws {UsageError} naming the flag and the fault.
  */
 export function readFlags<const S extends Record<string, FlagKind>>(

@@ -1,4 +1,5 @@
-// One JSON object a line on standard output, or text where that is a terminal. Prompts and keys never get here.
+// One JSON object a line on standard output, or text where that is a terminal. Prompts
+// and keys never get here.
 import { readableLine } from "./readable_line.ts";
 
 export type LogLevel = "info" | "warn" | "error";

@@ -1,5 +1,5 @@
-// Secrets of the environment. SPECTRUM_WORKER_SECRET is what edges and workers share, so that a worker knows whose calls
-// it serves.
+// Secrets of the environment. SPECTRUM_WORKER_SECRET is what edges and workers share, so that a worker
+// knows whose calls it serves.
 
 /** 128 bits in hex. */
 const MIN_CHARACTERS = 32;

@@ -1,4 +1,5 @@
-// The part of @std/cli's parseArgs that we use. tests/protocol/std/std_test.ts checks these declarations against the real behaviour.
+// The part of @std/cli's parseArgs that we use. tests/protocol/std/std_test.ts checks these declarations
+// against the real behaviour.
 
 /** Options of `parseArgs`. A flag that no option names is text, a number or true. */
 export interface ParseOptions<S extends string, B extends string, C extends string, D extends object> {

@@ -1,8 +1,12 @@
-// Checks at the start of an edge that a full store does not evict promises, which the operator must configure.
+// Checks at the start of an edge that a full store does not evict promises, which the
+// operator must configure.
 import type { Log } from "../process/structured_log.ts";
 import type { RedisLink } from "./redis_link.ts";
 
-/** Logs a warning about a policy that evicts promises, or nothing at all. Never rejects: not every store tells its policy. */
+/**
+ * Logs a warning about a policy that evicts promises, or nothing at all. Never rejects: not
+ * every store tells its policy.
+ */
 export async function checkEviction(link: RedisLink, log: Log): Promise<void> {
   const ask = () => link.ask((redis) => redis.eval("return redis.call('INFO', 'memory')", [], []));
   const info = String(await ask().catch(() => ""));

@@ -1,6 +1,9 @@
 // The events of a run so far. Any number of followers read them, each from where it left off.
 
-/** An append-only list. A run's events are few and bounded (steps, previews, one result), so the log keeps all. */
+/**
+ * An append-only list. A run's events are few and bounded (steps, previews, one
+ * result), so the log keeps all.
+ */
 export class EventLog<E> {
   readonly #entries: { id: number; event: E }[] = [];
   readonly #before: number;
@@ -21,7 +24,10 @@ export class EventLog<E> {
     return this.#entries.at(-1)?.id ?? this.#before;
   }
 
-  /** @param id must be higher than those before; what is not is known already and left out. @default the next one */
+  /**
+   * @param id must be higher than those before; what is not is known already and left out.
+   * @default the next one
+   */
   append(event: E, id: number = this.lastId + 1): void {
     if (this.#closed || id <= this.lastId) return;
     this.#entries.push({ id, event });

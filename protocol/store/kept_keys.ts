@@ -1,6 +1,7 @@
-// Keys that no eviction may take, and that end all the same. A Redis with a volatile policy evicts only keys with an expiry
-// of their own. What was promised (jobs, idempotency keys, counted pictures) has none: its end is noted in one sorted set,
-// and a sweep deletes what is past it. Results and logs keep their expiry, so that they go first.
+// Keys that no eviction may take, and that end all the same. A Redis with a volatile policy evicts only
+// keys with an expiry of their own. What was promised (jobs, idempotency keys, counted pictures) has none:
+// its end is noted in one sorted set, and a sweep deletes what is past it. Results and logs keep their
+// expiry, so that they go first.
 
 /** Lua: `now` in ms by the store's clock, and keep(key, ms), which notes the end of a key. */
 export const KEEP = `

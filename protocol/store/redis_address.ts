@@ -1,4 +1,5 @@
-// UPSTASH_REDIS_REST_URL and UPSTASH_REDIS_REST_TOKEN: the store that edges and workers share, if there is one.
+// UPSTASH_REDIS_REST_URL and UPSTASH_REDIS_REST_TOKEN: the store that edges and
+// workers share, if there is one.
 
 export interface RedisAddress {
   url: string;

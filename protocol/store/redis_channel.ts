@@ -1,5 +1,6 @@
-// Messages of one Redis channel as server-sent events: Upstash's POST /subscribe/{channel}, or the adapter's in deploy/.
-// We subscribe ourselves, because the client library's subscriber does not report that its connection has ended.
+// Messages of one Redis channel as server-sent events: Upstash's POST /subscribe/{channel}, or the
+// adapter's in deploy/. We subscribe ourselves, because the client library's subscriber does not report
+// that its connection has ended.
 import { EventSourceParserStream } from "eventsource-parser/stream";
 import { STORE_DEADLINE_MS } from "./redis_client.ts";
 import { SilenceWatch } from "../http/silence_watch.ts";
@@ -14,8 +15,9 @@ export interface RedisChannelOptions {
   /** Between attempts to come back. @default 1000 */
   retryMs?: number;
   /**
-   * A connection that says nothing for so long, not even a comment, is taken for broken. A server that sends none has a
-   * quiet channel asked for anew, which loses nothing. @default 45000
+   * A connection that says nothing for so long, not even a comment, is taken for broken. A server that sends
+   * none has a quiet channel asked for anew, which loses nothing.
+   * @default 45000
    */
   idleMs?: number;
 }

@@ -1,7 +1,10 @@
 // Redis over REST, as the edge uses it: Upstash, or the adapter in deploy/.
 import { Redis } from "@upstash/redis/cloudflare";
 
-/** For one call of the store, its way there and back included: one that takes longer has failed, and the store is away. */
+/**
+ * For one call of the store, its way there and back included: one that takes longer has
+ * failed, and the store is away.
+ */
 export const STORE_DEADLINE_MS = 2000;
 
 export interface RedisClientOptions {

@@ -1,4 +1,5 @@
-// One process's way to Redis over REST: every call has a deadline, and nobody waits for a store that is known to be away.
+// One process's way to Redis over REST: every call has a deadline, and nobody waits for a store
+// that is known to be away.
 import type { Redis } from "@upstash/redis/cloudflare";
 import { redisClient, type RedisClientOptions } from "./redis_client.ts";
 import { StoreAwayError } from "./store_away_error.ts";
@@ -10,9 +11,10 @@ export interface RedisLinkOptions extends RedisClientOptions {
 }
 
 /**
- * A call that fails finds the store away. From then on calls are refused at once: those that were under way wait to the
- * end of their deadline, and no request waits twice. As long as anybody asks, a look of our own, not a caller's, finds out
- * when the store is back; after a pause in which nobody has, whoever asks next does.
+ * A call that fails finds the store away. From then on calls are refused at once: those that were
+ * under way wait to the end of their deadline, and no request waits twice. As long as anybody asks, a
+ * look of our own, not a caller's, finds out when the store is back; after a pause in which nobody
+ * has, whoever asks next does.
  */
 export class RedisLink {
   readonly url: string;
@@ -41,8 +43,10 @@ export class RedisLink {
   }
 
   /**
-   * @param alone whether the command goes in a request of its own: several large ones in one request pass the store's limit
-   * @param waitMs how long after the store went away the command waits for its return. It may be carried out twice.
+   * @param alone whether the command goes in a request of its own: several large ones in one
+   * request pass the store's limit
+   * @param waitMs how long after the store went away the command waits for its return. It
+   * may be carried out twice.
    * @throws {StoreAwayError} at once while the store is known to be away
    * @throws {StoreFullError} for a write that it does not take now; else what Redis says of the command
    */
@@ -73,7 +77,9 @@ export class RedisLink {
     return await this.ask((redis) => redis.ping()).then(() => true, () => false);
   }
 
-  /** Calls `listener` whenever a store that was away is asked again: what it knew of connections may be lost. */
+  /**
+   * Calls `listener` whenever a store that was away is asked again: what it knew of connections may be lost.
+   */
   returns(listener: () => void): Disposable {
     this.#listeners.add(listener);
     return { [Symbol.dispose]: () => void this.#listeners.delete(listener) };
@@ -120,7 +126,9 @@ function isReply(cause: unknown): boolean {
   return cause instanceof Error && /^(Command failed: )?(ERR|WRONGTYPE|NOSCRIPT)\b/.test(cause.message);
 }
 
-/** Errors of a store that is full, a replica, or cannot save. Older versions report them from within a script. */
+/**
+ * Errors of a store that is full, a replica, or cannot save. Older versions report them from within a script.
+ */
 function isRefusedWrite({ message }: Error): boolean {
   return /^(Command failed: )?(ERR .* -)?(OOM|READONLY|MISCONF|NOREPLICAS) /.test(message);
 }

@@ -1,4 +1,5 @@
-// The batches API in OpenAI's shape: files of requests, batches of them, and what the edge and the batch service share.
+// The batches API in OpenAI's shape: files of requests, batches of them, and what the edge and
+// the batch service share.
 import { z } from "zod";
 import { webhookField } from "./generation_fields.ts";
 import { optional } from "./optional.ts";
@@ -101,7 +102,10 @@ export const batchOrderSchema = createBatchSchema.extend({
   id: z.string().regex(/^batch_[0-9a-f]{24}$/),
   /** Whether files may say how they were made. @default true */
   file_metadata: optional(z.boolean()),
-  /** Pictures that were counted under the batch's id; its end says how many were made. null: the key has no quota. */
+  /**
+   * Pictures that were counted under the batch's id; its end says how many were made.
+   * null: the key has no quota.
+   */
   quota: z.object({ counter: z.string(), holder: z.string(), count: z.int().min(0) }).nullable(),
 });
 export type BatchOrder = z.output<typeof batchOrderSchema>;

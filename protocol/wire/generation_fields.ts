@@ -1,5 +1,5 @@
-// The fields that decide a picture, as clients and workers spell them. Which sizes and options a checkpoint allows is
-// the worker's to say; these schemas hold the types and the bounds that no checkpoint exceeds.
+// The fields that decide a picture, as clients and workers spell them. Which sizes and options a checkpoint
+// allows is the worker's to say; these schemas hold the types and the bounds that no checkpoint exceeds.
 import { z } from "zod";
 import { optional } from "./optional.ts";
 import { spectrumFields } from "./sampler_fields.ts";
@@ -58,8 +58,8 @@ export const generationFields = {
 export const strengthField = optional(z.number().min(0).max(1));
 
 /**
- * How a mask marks the places to draw anew: by transparency, as OpenAI's masks do, or by white or black as those of most
- * other programs.
+ * How a mask marks the places to draw anew: by transparency, as OpenAI's masks do, or by white or black as
+ * those of most other programs.
  */
 export const MASK_MODES = ["alpha", "white", "black"] as const;
 export type MaskMode = typeof MASK_MODES[number];

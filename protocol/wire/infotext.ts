@@ -1,4 +1,5 @@
-// A picture's settings in the text form that AUTOMATIC1111's web UI writes into files, which many programs read.
+// A picture's settings in the text form that AUTOMATIC1111's web UI writes into files,
+// which many programs read.
 import type { CompleteSettings } from "./run_request.ts";
 
 export interface InfotextOptions {

@@ -1,5 +1,5 @@
-// A file's record of how it was made: everything that decides its pixels, and nothing of the run (times, worker), so
-// that the same request gives the same file.
+// A file's record of how it was made: everything that decides its pixels, and nothing of the run (times,
+// worker), so that the same request gives the same file.
 import { z } from "zod";
 import { completeSettingsSchema } from "./run_request.ts";
 

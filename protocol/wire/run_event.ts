@@ -50,8 +50,8 @@ export interface VideoStills {
 }
 
 /**
- * "requested": by DELETE. "unwatched": nobody followed it. "draining": the worker was told to stop. "superseded":
- * somebody else makes it, as this worker was not heard of for too long.
+ * "requested": by DELETE. "unwatched": nobody followed it. "draining": the worker was told to stop.
+ * "superseded": somebody else makes it, as this worker was not heard of for too long.
  */
 export type CancelReason = "requested" | "unwatched" | "draining" | "superseded";
 

@@ -1,5 +1,5 @@
-// POST /runs of a worker: one run makes one picture or one video, so that pictures of one request can come from the cache,
-// from runs of others and from several workers.
+// POST /runs of a worker: one run makes one picture or one video, so that pictures of one request can come
+// from the cache, from runs of others and from several workers.
 import { z } from "zod";
 import {
   generationFields,
@@ -75,7 +75,9 @@ export const runRequestSchema = z.strictObject({
 
 const imageSizeSchema = z.strictObject({ width: z.int().positive(), height: z.int().positive() });
 
-/** POST /complete of a worker: the image may be told by its size, so that its bytes travel with the run alone. */
+/**
+ * POST /complete of a worker: the image may be told by its size, so that its bytes travel with the run alone.
+ */
 export const completionRequestSchema = runRequestSchema.extend({
   /** Size of the image file after its EXIF rotation. */
   image_size: optional(imageSizeSchema),

@@ -1,5 +1,5 @@
-// The sampler's options on the wire, derived from the table in sampler/options: schemas of what a request may give and of
-// what a run had, and the way from one spelling to the other.
+// The sampler's options on the wire, derived from the table in sampler/options: schemas of what a request may
+// give and of what a run had, and the way from one spelling to the other.
 import { z } from "zod";
 import {
   describeOption,

@@ -13,8 +13,8 @@ export class TextError extends Error {
 }
 
 /**
- * A prompt in the one spelling that has a key: well-formed, and in NFC. Half of a surrogate pair becomes U+FFFD, as it
- * does in UTF-8. Control characters stay, for the tokenizer to judge.
+ * A prompt in the one spelling that has a key: well-formed, and in NFC. Half of a surrogate pair becomes
+ * U+FFFD, as it does in UTF-8. Control characters stay, for the tokenizer to judge.
  */
 export function cleanText(text: string): string {
   return text.toWellFormed().normalize("NFC");
@@ -39,7 +39,8 @@ function wellFormed(value: unknown): unknown {
 type Encoding = "utf-8" | "utf-16le" | "utf-16be";
 
 /**
- * The text of a file: UTF-8, or what its byte order mark says, UTF-16 included, as Windows PowerShell writes it.
+ * The text of a file: UTF-8, or what its byte order mark says, UTF-16 included, as
+ * Windows PowerShell writes it.
  * @throws {TextError} naming the first line that is no text
  */
 export function decodeText(bytes: Uint8Array): string {

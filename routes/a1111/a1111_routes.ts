@@ -337,7 +337,10 @@ function optionsOf(card: ModelCard) {
   };
 }
 
-/** The checkpoint that this client has chosen, else the first that makes pictures. @throws {ApiError} 404, 503 */
+/**
+ * The checkpoint that this client has chosen, else the first that makes pictures.
+ * @throws {ApiError} 404, 503
+ */
 async function chosenModel(
   c: Context<Environment>,
   { catalog, state }: A1111RoutesOptions,

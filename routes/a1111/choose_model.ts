@@ -1,5 +1,6 @@
-// Which model a request of AUTOMATIC1111's API means: by a title of sd-models, and by <lora:NAME:WEIGHT> in its prompt. A LoRA
-// belongs to a served model (docs/decisions/0010-loras-belong-to-a-model.md), so a tag chooses the model that has it.
+// Which model a request of AUTOMATIC1111's API means: by a title of sd-models, and by <lora:NAME:WEIGHT> in
+// its prompt. A LoRA belongs to a served model (docs/decisions/0010-loras-belong-to-a-model.md), so a tag
+// chooses the model that has it.
 import { ApiError } from "../../protocol/wire/api_error.ts";
 import type { ModelCard } from "../../protocol/wire/model_card.ts";
 import { formatLora, type Lora, parseModelName } from "../../protocol/wire/model_name.ts";
@@ -37,7 +38,10 @@ export function findByTitle(title: string, cards: readonly ModelCard[]): ModelCa
   return matches.map((isIt) => cards.find(isIt)).find((card) => card !== undefined);
 }
 
-/** Returns the model and the rest of the prompt. @throws {ApiError} 400 for a LoRA that is not served with `card` */
+/**
+ * Returns the model and the rest of the prompt.
+ * @throws {ApiError} 400 for a LoRA that is not served with `card`
+ */
 export function chooseModel(
   prompt: string,
   { card, cards }: { card: ModelCard; cards: readonly ModelCard[] },

@@ -48,8 +48,8 @@ export interface ChosenSampler {
 }
 
 /**
- * Returns the scheduler that a sampler's name means for the model. Front ends send a name that nobody has chosen, so a model
- * that cannot be sampled that way keeps its own, with a warning.
+ * Returns the scheduler that a sampler's name means for the model. Front ends send a name that nobody has
+ * chosen, so a model that cannot be sampled that way keeps its own, with a warning.
  * @throws {ApiError} 400 for a name that is unknown here
  */
 export function chooseSampler(

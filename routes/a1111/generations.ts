@@ -1,4 +1,5 @@
-// Generations of AUTOMATIC1111's API that are under way at this edge, by whose they are: for progress and interrupt.
+// Generations of AUTOMATIC1111's API that are under way at this edge, by whose they are:
+// for progress and interrupt.
 
 export interface Generation extends Disposable {
   /** Aborted by an interrupt. */

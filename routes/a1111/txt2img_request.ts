@@ -1,5 +1,5 @@
-// POST /sdapi/v1/txt2img and img2img as front ends of AUTOMATIC1111's web UI send them. They send its whole form, so fields
-// that have no meaning here are passed over.
+// POST /sdapi/v1/txt2img and img2img as front ends of AUTOMATIC1111's web UI send them. They send its whole
+// form, so fields that have no meaning here are passed over.
 import { z } from "zod";
 import { ApiError } from "../../protocol/wire/api_error.ts";
 import { MAX_IMAGES, openSeed } from "../../protocol/wire/generation_fields.ts";
@@ -62,7 +62,10 @@ export function picturesOf({ batch_size = 1, n_iter = 1 }: Txt2imgRequest): numb
   return batch_size * n_iter;
 }
 
-/** The picture and the mask of a request, as POST /v1/images/edits has them. @throws {ApiError} 400 for what is no base64, 413 */
+/**
+ * The picture and the mask of a request, as POST /v1/images/edits has them.
+ * @throws {ApiError} 400 for what is no base64, 413
+ */
 export async function startOf(
   { init_images: [given = ""], mask, ...options }: Img2imgRequest,
 ): Promise<Masking & Pick<EditRequest, "image">> {

@@ -1,4 +1,5 @@
-// /files and /batches in OpenAI's shape. The batch service keeps them; here callers are told apart and counted.
+// /files and /batches in OpenAI's shape. The batch service keeps them; here callers
+// are told apart and counted.
 import { type Context, Hono } from "hono";
 import { ApiError } from "../../protocol/wire/api_error.ts";
 import {

@@ -1,4 +1,5 @@
-// The Range header, RFC 9110 section 14: one range of bytes. Several at once are answered with the whole, as is allowed.
+// The Range header, RFC 9110 section 14: one range of bytes. Several at once are answered with
+// the whole, as is allowed.
 
 export interface ByteRange {
   /** First byte. */

@@ -15,8 +15,8 @@ export interface DeliverPictureOptions {
 }
 
 /**
- * The picture's address. Where the store does not keep the picture, or nobody knows how clients reach this edge, the address
- * holds the picture itself: a data: URL.
+ * The picture's address. Where the store does not keep the picture, or nobody knows how clients reach this
+ * edge, the address holds the picture itself: a data: URL.
  */
 export async function pictureUrl(event: CompletedEvent, options: DeliverPictureOptions): Promise<string> {
   const { results, urls, origin, key, output_format } = options;

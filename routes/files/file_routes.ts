@@ -1,4 +1,5 @@
-// GET /files/NAME: stored pictures by signed address, without a key; with ETag, ranges and a lifetime for caches.
+// GET /files/NAME: stored pictures by signed address, without a key; with ETag, ranges
+// and a lifetime for caches.
 import { type Context, Hono } from "hono";
 import { secureHeaders } from "hono/secure-headers";
 import { ApiError } from "../../protocol/wire/api_error.ts";

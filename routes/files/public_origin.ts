@@ -1,8 +1,8 @@
 // Finds the origin under which clients reach this edge.
 
 /**
- * The origin that addresses of files begin with: of `publicUrl`, or of the request where that names this machine by number.
- * A name in a Host header may be anybody's, so there is no origin then.
+ * The origin that addresses of files begin with: of `publicUrl`, or of the request where that names this
+ * machine by number. A name in a Host header may be anybody's, so there is no origin then.
  */
 export function publicOrigin(requestUrl: string, publicUrl: string | undefined): string | undefined {
   if (publicUrl !== undefined) return new URL(publicUrl).origin;

@@ -1,4 +1,5 @@
-// A file that is held in memory, as HTTP wants it: ETag, conditions and ranges (RFC 9110, sections 13 and 14).
+// A file that is held in memory, as HTTP wants it: ETag, conditions and ranges (RFC
+// 9110, sections 13 and 14).
 import type { Context } from "hono";
 import { ApiError } from "../../protocol/wire/api_error.ts";
 import { byteRange } from "./byte_range.ts";

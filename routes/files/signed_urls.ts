@@ -35,7 +35,9 @@ export class SignedUrls {
     return `/files/${name}?expires=${expires}&signature=${new Uint8Array(signature).toHex()}`;
   }
 
-  /** Returns the seconds for which `file` stays available: 0 if expired, undefined if `signature` is not ours. */
+  /**
+   * Returns the seconds for which `file` stays available: 0 if expired, undefined if `signature` is not ours.
+   */
   async secondsLeft(file: SignedFile, signature: string): Promise<number | undefined> {
     if (!/^[0-9a-f]{64}$/.test(signature)) return undefined;
     const bytes = Uint8Array.fromHex(signature);

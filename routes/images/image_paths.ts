@@ -52,7 +52,10 @@ const requestParams = {
   }),
 };
 
-/** For readers, and for the fuzzing test to begin with: what a model's own rules refuse is no part of the schema. */
+/**
+ * For readers, and for the fuzzing test to begin with: what a model's own rules refuse
+ * is no part of the schema.
+ */
 const EXAMPLES = {
   plain: { summary: "A picture", value: { prompt: "red heart" } },
   seeded: { summary: "The same one each time, two of them", value: { prompt: "red heart", seed: 42, n: 2 } },

@@ -1,5 +1,5 @@
-// POST /images/generations and /images/edits: pictures from a prompt, or from a prompt and an image, as JSON, as a stream
-// or as a job.
+// POST /images/generations and /images/edits: pictures from a prompt, or from a prompt and an image, as JSON,
+// as a stream or as a job.
 import { type Context, Hono } from "hono";
 import { ApiError } from "../../protocol/wire/api_error.ts";
 import { type EditRequest, readEditRequest } from "../requests/edit_request.ts";
@@ -187,7 +187,8 @@ function stream(c: Context<Environment>, opened: Opened & { job: JobRecord }): R
       // A client that has received part of the stream does not retry.
       if (signal.aborted && !begun) repetition.lost();
       closeAll(pictures);
-      // The pictures of a client that leaves count all the same. A job's end settles its count, whoever reads it.
+      // The pictures of a client that leaves count all the same. A job's end settles its
+      // count, whoever reads it.
       if (!job.detached && signal.aborted) await deliver(allPlaces(plan.pictures.length));
       if (!job.detached) await opened.end();
     }
@@ -239,7 +240,10 @@ function factsOf({ request, plan, warnings, detached }: Opened): ImageFacts {
   return { request: { ...kept, progress: kept.progress || detached }, settings: plan.settings, warnings };
 }
 
-/** The runs are on their way: while they are waited for, nothing here needs the megabytes of the image and its mask. */
+/**
+ * The runs are on their way: while they are waited for, nothing here needs the megabytes
+ * of the image and its mask.
+ */
 function releaseImage({ pictures }: RunPlan, request: ImageRequest | EditRequest): void {
   for (const { run } of pictures) {
     delete run.image;

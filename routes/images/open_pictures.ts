@@ -9,11 +9,17 @@ export interface OpenPicturesOptions {
   caching: RequestCaching;
   /** For runs that go on without connections. */
   opening?: JobOpening | undefined;
-  /** For runs that other edges are to find: how long a store that went away is waited for. @default it is not */
+  /**
+   * For runs that other edges are to find: how long a store that went away is waited for.
+   * @default it is not
+   */
   waitMs?: number | undefined;
 }
 
-/** Opens all pictures. If one is refused, leaves the others. @throws {ApiError} as workers refuse; 504 if a picture must be stored and is not */
+/**
+ * Opens all pictures. If one is refused, leaves the others.
+ * @throws {ApiError} as workers refuse; 504 if a picture must be stored and is not
+ */
 export async function openPictures(
   pictures: readonly WantedRun[],
   { source, caching, opening, waitMs }: OpenPicturesOptions,

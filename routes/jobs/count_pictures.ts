@@ -1,5 +1,5 @@
-// Counts a request's pictures against its key's quota, by the id of the job that the request stands for: once, however often
-// the client repeats the request, and only those that it was given.
+// Counts a request's pictures against its key's quota, by the id of the job that the request stands for:
+// once, however often the client repeats the request, and only those that it was given.
 import type { ChargedPictures, KeyLimits } from "../keys/key_limits.ts";
 import type { KeyRecord } from "../keys/key_store.ts";
 import type { PictureEvent } from "../runs/merge_pictures.ts";
@@ -17,9 +17,14 @@ export interface Counted {
   quota: ChargedPictures | null;
   /** The client is about to get these pictures, by their places. */
   deliver: (places: readonly number[]) => Promise<void>;
-  /** The pictures are made without the client: the job's keeper holds them from now on, and its end settles them. */
+  /**
+   * The pictures are made without the client: the job's keeper holds them from now on,
+   * and its end settles them.
+   */
   handOver: () => void;
-  /** The request has ended: what nobody was given is no longer counted, unless another request waits for it. */
+  /**
+   * The request has ended: what nobody was given is no longer counted, unless another request waits for it.
+   */
   end: () => Promise<void>;
 }
 

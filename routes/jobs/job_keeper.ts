@@ -1,5 +1,5 @@
-// Sees jobs to their end, whichever edge began them: notes how they ended, gives back what was counted for nothing,
-// and tells webhooks.
+// Sees jobs to their end, whichever edge began them: notes how they ended, gives back what was counted for
+// nothing, and tells webhooks.
 import type { Log } from "../../protocol/process/structured_log.ts";
 import type { KeyLimits } from "../keys/key_limits.ts";
 import { allPlaces } from "./count_pictures.ts";
@@ -17,7 +17,10 @@ export interface JobKeeperOptions {
   log: Log;
   /** Milliseconds between two looks at the jobs. @default 1000 */
   intervalMs?: number;
-  /** Between attempts to tell a webhook; their number is its length. @default 5 s, 30 s, 2 min, 10 min, 1 h */
+  /**
+   * Between attempts to tell a webhook; their number is its length.
+   * @default 5 s, 30 s, 2 min, 10 min, 1 h
+   */
   retryDelaysMs?: readonly number[];
   /** Milliseconds since 1970. @default Date.now */
   now?: () => number;
@@ -84,7 +87,10 @@ export class JobKeeper implements Disposable {
     await this.#options.state.schedule(AGENDA, id, AGAIN_MS);
   }
 
-  /** Each step may be repeated. The job stays on the agenda until all of them are done, so that another edge goes on. */
+  /**
+   * Each step may be repeated. The job stays on the agenda until all of them are done, so
+   * that another edge goes on.
+   */
   async #keep(id: string): Promise<void> {
     const { jobs, state, limits, now, intervalMs } = this.#options;
     const job = await jobs.read(id);
@@ -112,7 +118,8 @@ export class JobKeeper implements Disposable {
     const telling = this.#telling.get(job.tenant) ?? 0;
     if (telling >= TOLD_PER_TENANT) return await state.schedule(AGENDA, job.id, AGAIN_MS);
     this.#telling.set(job.tenant, telling + 1);
-    // Nobody waits for a receiver: the lease, which is longer than its deadline, keeps other edges away meanwhile.
+    // Nobody waits for a receiver: the lease, which is longer than its deadline, keeps
+    // other edges away meanwhile.
     this.#tellNow(job, { end, webhooks }).catch((cause) => this.#keepLater(job.id, cause)).catch(() => {})
       .finally(() => {
         const left = this.#telling.get(job.tenant)! - 1;

@@ -29,7 +29,10 @@ export interface JobRecord {
   facts: unknown;
   /** It goes on without connections. */
   detached: boolean;
-  /** Names a detached job among the viewers of its runs. Drawn for it, so that no repetition that fails removes it. */
+  /**
+   * Names a detached job among the viewers of its runs. Drawn for it, so that no
+   * repetition that fails removes it.
+   */
   viewer: string | null;
   /** Address of its webhook. */
   webhook: string | null;

@@ -1,4 +1,5 @@
-// Jobs: runs that are asked after, rather than waited for. Any kind of result; presenters make them images or videos.
+// Jobs: runs that are asked after, rather than waited for. Any kind of result; presenters
+// make them images or videos.
 import { ApiError } from "../../protocol/wire/api_error.ts";
 import type { Receipt } from "../../protocol/wire/receipt.ts";
 import { type BriefEvent, type CompletedEvent, isFinal, toBrief } from "../../protocol/wire/run_event.ts";
@@ -35,7 +36,10 @@ export const RESULT_MS = 3_600_000;
 const MAX_JOBS = 10_000;
 /** Milliseconds for which a stream can be continued. */
 const STREAM_MS = 600_000;
-/** A stream begins once other edges can continue it, if the store comes back within this; most outages are shorter. */
+/**
+ * A stream begins once other edges can continue it, if the store comes back within this;
+ * most outages are shorter.
+ */
 export const STREAM_WAIT_MS = 10_000;
 /** Records that the agenda names, to be looked after until their end. */
 export const AGENDA = "jobs";
@@ -58,8 +62,8 @@ export class Jobs {
   }
 
   /**
-   * Records a job whose runs have been opened. From now on it can be found at any edge; a stream that has waited for the
-   * store in vain, at this one.
+   * Records a job whose runs have been opened. From now on it can be found at any edge; a stream that has
+   * waited for the store in vain, at this one.
    * @throws {StoreAwayError} for a detached job, whose runs nobody waits for then
    */
   async add(
@@ -127,8 +131,8 @@ export class Jobs {
   }
 
   /**
-   * At the same price whatever the results weigh. An end is noted before anybody is told of it, so that nobody is told
-   * of another one later.
+   * At the same price whatever the results weigh. An end is noted before anybody is told of it, so that
+   * nobody is told of another one later.
    * @throws {StoreAwayError}
    */
   async stateOf(record: JobRecord): Promise<JobState> {
@@ -175,7 +179,10 @@ export class Jobs {
     }));
   }
 
-  /** Runs that nobody else waits for end within a step. @throws {ApiError} 409 for a stream, which ends with its connection */
+  /**
+   * Runs that nobody else waits for end within a step.
+   * @throws {ApiError} 409 for a stream, which ends with its connection
+   */
   async cancel(record: JobRecord): Promise<JobRecord> {
     if (!record.detached) {
       throw new ApiError(409, "This job is a stream: it ends with its connection", {

@@ -1,6 +1,9 @@
 // Which host names lead out of the operator's network.
 
-/** Names of private networks, and of none at all: RFC 6761, 6762, 8375, 9476, ICANN's list, and what clusters and routers use. */
+/**
+ * Names of private networks, and of none at all: RFC 6761, 6762, 8375, 9476, ICANN's list, and what
+ * clusters and routers use.
+ */
 const PRIVATE_ENDINGS = new Set([
   ...["localhost", "localdomain", "local", "internal", "intranet", "intra", "private", "lan", "home", "corp"],
   ...["mail", "domain", "workgroup", "host", "router", "gateway", "belkin", "dlink", "arpa", "onion", "alt"],
@@ -13,9 +16,9 @@ const PRIVATE_ENDINGS = new Set([
 const LABEL = /^[a-z\d_]([a-z\d_-]{0,61}[a-z\d_])?$/;
 
 /**
- * Whether `hostname`, as URL gives it, is a public name: no address in any spelling, and no name that leads into a private
- * network. A public name that leads to a private address gets no further than the handshake: what listens there has no
- * certificate for it.
+ * Whether `hostname`, as URL gives it, is a public name: no address in any spelling, and no name that leads
+ * into a private network. A public name that leads to a private address gets no further than the handshake:
+ * what listens there has no certificate for it.
  */
 export function isPublicName(hostname: string): boolean {
   const name = hostname.toLowerCase().replace(/\.$/, "");

@@ -1,4 +1,5 @@
-// Tells a client's retry from a new request, so that it never starts a second run: docs/decisions/0018-retries.md.
+// Tells a client's retry from a new request, so that it never starts a second run:
+// docs/decisions/0018-retries.md.
 import canonicalize from "canonicalize";
 import { ApiError } from "../../protocol/wire/api_error.ts";
 import { sha256 } from "../keys/api_key.ts";
@@ -39,8 +40,9 @@ const KEY_MS = 86_400_000;
 /** Clients give up retrying long before. */
 const RETRY_MS = 120_000;
 /**
- * OpenAI's clients come back within half a second, then within one more. That none of them will cannot be known before: a
- * user who stops and a line that breaks close the connection alike, and how often a client retries is its own to set.
+ * OpenAI's clients come back within half a second, then within one more. That none of them will cannot be
+ * known before: a user who stops and a line that breaks close the connection alike, and how often a client
+ * retries is its own to set.
  */
 const GRACE_MS = 1500;
 /** Sent by OpenAI's clients: "0" with a new request. */
@@ -79,7 +81,8 @@ export class Repetitions {
       });
     }
     const fingerprint = await fingerprintOf(request);
-    // Drawn from the key itself, so that every edge draws the same, whatever the store has lost or was never told.
+    // Drawn from the key itself, so that every edge draws the same, whatever the store
+    // has lost or was never told.
     const drawn = sha256(`${tenant}\0${key}\0${fingerprint}`);
     const seed = request.seed ?? new DataView(drawn.buffer).getUint32(0);
     const job = `job_${drawn.slice(4, 20).toHex()}`;
@@ -93,12 +96,16 @@ export class Repetitions {
     return { seed, job, repeated: !isNew, sharing: "results", graceMs: GRACE_MS, lost() {} };
   }
 
-  /** Returns what other edges noted, if the store can tell. No picture is refused because the store is away. */
+  /**
+   * Returns what other edges noted, if the store can tell. No picture is refused because the store is away.
+   */
   async #known(name: string): Promise<string | undefined> {
     return await this.#state.get(name).catch(() => undefined);
   }
 
-  /** Seeds drawn for equal requests of one client wait in a list, those whose clients have gone at its front. */
+  /**
+   * Seeds drawn for equal requests of one client wait in a list, those whose clients have gone at its front.
+   */
   async #byRetry(
     { tenant, request }: Asked,
     isRetry: boolean,

@@ -1,4 +1,5 @@
-// Tickets for EventSource, which sends no headers. A ticket lets its holder read one job's events for a minute at a time.
+// Tickets for EventSource, which sends no headers. A ticket lets its holder read one job's
+// events for a minute at a time.
 import type { MiddlewareHandler } from "hono";
 import { ApiError } from "../../protocol/wire/api_error.ts";
 import type { Environment } from "../middleware/environment.ts";
@@ -55,7 +56,10 @@ export interface AdmitTicketOptions {
   limits: Pick<KeyLimits, "takeRequest">;
 }
 
-/** Runs before `authenticate`, which accepts its tickets. A ticket allows no more than the key that asked for it. */
+/**
+ * Runs before `authenticate`, which accepts its tickets. A ticket allows no more than
+ * the key that asked for it.
+ */
 export function admitTicket(
   { tickets, directory, limits }: AdmitTicketOptions,
 ): MiddlewareHandler<Environment> {

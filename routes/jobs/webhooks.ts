@@ -1,5 +1,5 @@
-// Tells a client's server that a job has ended, signed as Standard Webhooks has it (https://www.standardwebhooks.com),
-// which OpenAI's clients check with webhooks.unwrap().
+// Tells a client's server that a job has ended, signed as Standard Webhooks has it
+// (https://www.standardwebhooks.com), which OpenAI's clients check with webhooks.unwrap().
 import { ApiError } from "../../protocol/wire/api_error.ts";
 import type { Log } from "../../protocol/process/structured_log.ts";
 import type { JobEnd, JobRecord } from "./job_record.ts";
@@ -8,7 +8,10 @@ import { isPublicName } from "./public_name.ts";
 export interface WebhooksOptions {
   /** whsec_ and base64, which receivers have too. */
   secret: string;
-  /** Origins that may be called, or "*", every public one: they are the operator's to name, as the edge stands within their network. */
+  /**
+   * Origins that may be called, or "*", every public one: they are the operator's to name, as the edge
+   * stands within their network.
+   */
   origins: readonly string[];
   log: Log;
   /** @default the global one */

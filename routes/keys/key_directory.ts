@@ -1,4 +1,5 @@
-// Which keys are valid, as one instance knows it: remembered for so long only that a revocation is felt in time.
+// Which keys are valid, as one instance knows it: remembered for so long only that a
+// revocation is felt in time.
 import { LRUCache } from "lru-cache";
 import { atMost } from "../../protocol/store/at_most.ts";
 import { ApiError } from "../../protocol/wire/api_error.ts";
@@ -22,7 +23,10 @@ export interface KeyDirectoryOptions {
 }
 
 const REMEMBERED = 10_000;
-/** How long after the store went away an edge that knows nothing yet waits for it: one that has just started, under load. */
+/**
+ * How long after the store went away an edge that knows nothing yet waits for it: one that has
+ * just started, under load.
+ */
 const FIRST_WAIT_MS = 5000;
 
 interface Entry {
@@ -51,7 +55,10 @@ export class KeyDirectory {
     };
   }
 
-  /** The record of a key, revoked or not. @throws {ApiError} 503 if the store is away and did not tell in time */
+  /**
+   * The record of a key, revoked or not.
+   * @throws {ApiError} 503 if the store is away and did not tell in time
+   */
   async find(id: string): Promise<KeyRecord | undefined> {
     const { knownMs, unknownMs, now } = this.#options;
     const entry = this.#known.get(id) ?? this.#unknown.get(id);
@@ -85,8 +92,9 @@ export class KeyDirectory {
   }
 
   /**
-   * Whether there was never any key. While the store is away, what it said last; an edge that has never asked waits for it. An edge that has seen keys notes this in the
-   * store from time to time: a store that was emptied opens no other edge, nor this one once it is restarted.
+   * Whether there was never any key. While the store is away, what it said last; an edge that has never asked
+   * waits for it. An edge that has seen keys notes this in the store from time to time: a store that was
+   * emptied opens no other edge, nor this one once it is restarted.
    * @throws {ApiError} 503 if it never said anything
    */
   async isEmpty(): Promise<boolean> {

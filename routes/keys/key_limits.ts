@@ -18,8 +18,9 @@ export interface KeyLimitsOptions {
   /** Milliseconds since 1970. @default Date.now */
   now?: () => number;
   /**
-   * Milliseconds after the store went away in which a picture waits for its count, as an edge that dies could not count
-   * it later. @default 10000
+   * Milliseconds after the store went away in which a picture waits for its count, as an edge that dies
+   * could not count it later.
+   * @default 10000
    */
   patienceMs?: number;
 }
@@ -38,8 +39,8 @@ const RETRY_MS = 250;
 const MAX_OWED = 10_000;
 
 /**
- * Counts here first, then in the store: this instance's share alone is enough to refuse a flood of requests, and what it
- * knows of pictures holds their limit while the store is away.
+ * Counts here first, then in the store: this instance's share alone is enough to refuse a flood of requests,
+ * and what it knows of pictures holds their limit while the store is away.
  */
 export class KeyLimits {
   readonly #store: CounterStore;
@@ -70,7 +71,8 @@ export class KeyLimits {
     const passed = (now % MINUTE_MS) / MINUTE_MS;
     const taken = await this.#take({
       counter: `requests:${id}:${minute}`,
-      // The share of the last sixty seconds that lies in the minute before counts as if its requests had come evenly.
+      // The share of the last sixty seconds that lies in the minute before counts as if its
+      // requests had come evenly.
       previous: { counter: `requests:${id}:${minute - 1}`, weight: 1 - passed },
       amount: 1,
       limit,
@@ -85,8 +87,8 @@ export class KeyLimits {
   }
 
   /**
-   * Counts `count` pictures under an id, all or none, once for all requests that come with the id. They stay counted
-   * until `settlePictures` ends the holder, or until this edge is silent for a while.
+   * Counts `count` pictures under an id, all or none, once for all requests that come with the id. They stay
+   * counted until `settlePictures` ends the holder, or until this edge is silent for a while.
    * @returns null: this key has no limit
    * @throws {ApiError} 429 insufficient_quota
    */
@@ -111,14 +113,18 @@ export class KeyLimits {
     this.#held.delete(nameOf(charged));
   }
 
-  /** Says that a holder lives which this edge is not at. @throws {StoreAwayError} so that the caller tries again */
+  /**
+   * Says that a holder lives which this edge is not at.
+   * @throws {StoreAwayError} so that the caller tries again
+   */
   async holdPictures(charged: ChargedPictures, leaseMs: number): Promise<void> {
     await this.#store.renew([charged], leaseMs);
   }
 
   /**
-   * Says of a holder without a charge at this edge that it lives, or counts its pictures again: whatever the limit, as
-   * they were promised. @throws {StoreAwayError} so that the caller tries again
+   * Says of a holder without a charge at this edge that it lives, or counts its pictures again: whatever the
+   * limit, as they were promised.
+   * @throws {StoreAwayError} so that the caller tries again
    */
   async adoptPictures(
     charged: ChargedPictures,
@@ -128,7 +134,8 @@ export class KeyLimits {
   }
 
   /**
-   * Never rejects: what the store does not take within a few seconds of its outage is noted, and `repair` says it again.
+   * Never rejects: what the store does not take within a few seconds of its outage is noted,
+   * and `repair` says it again.
    */
   async settlePictures(settlement: Settlement): Promise<void> {
     if (settlement.done !== "no") this.#held.delete(nameOf(settlement));
@@ -153,7 +160,11 @@ export class KeyLimits {
     await this.#store.settle({ ...charged, delivered, made, done: "all" });
   }
 
-  /** Says which requests live, says again what the store has not heard, and gives back what requests that have died did not deliver. @throws while the store is away */
+  /**
+   * Says which requests live, says again what the store has not heard, and gives back what requests that
+   * have died did not deliver.
+   * @throws while the store is away
+   */
   async repair(): Promise<void> {
     const now = this.#now();
     if (Math.abs(now - this.#renewedAt) >= RENEW_MS) {

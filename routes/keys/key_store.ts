@@ -1,7 +1,10 @@
 // The store of API keys and of their use. It has two implementations: in this process, and in Redis.
 import { z } from "zod";
 
-/** read: GET; generate: everything that starts or ends work; admin: all of it, and what asks for admin by name. */
+/**
+ * read: GET; generate: everything that starts or ends work; admin: all of it, and
+ * what asks for admin by name.
+ */
 export const SCOPES = ["generate", "read", "admin"] as const;
 export type Scope = typeof SCOPES[number];
 
@@ -18,7 +21,10 @@ export const keyRecordSchema = z.object({
   requests_per_minute: z.int().positive().nullable(),
   /** Calendar months, UTC; null: no limit. */
   pictures_per_month: z.int().nonnegative().nullable(),
-  /** false: files say nothing about how they were made, unless a request asks for it. Records of earlier versions lack it. */
+  /**
+   * false: files say nothing about how they were made, unless a request asks for it. Records of
+   * earlier versions lack it.
+   */
   metadata: z.boolean().exactOptional(),
   created_at: z.iso.datetime(),
   revoked_at: z.iso.datetime().nullable(),
@@ -28,7 +34,10 @@ export type KeyRecord = z.infer<typeof keyRecordSchema>;
 /** The longest month, and a day for clocks that differ. */
 export const MONTH_MS = 32 * 86_400_000;
 
-/** Milliseconds for which the pictures of an id are remembered after their last holder: longer than a job lives. */
+/**
+ * Milliseconds for which the pictures of an id are remembered after their last holder:
+ * longer than a job lives.
+ */
 export const ONCE_MS = 2 * 86_400_000;
 
 /** Something to be counted against a limit. */
@@ -70,16 +79,23 @@ export interface Settlement extends Pick<Charge, "id" | "holder" | "counter"> {
   delivered: readonly number[];
   /** Number of pictures that were delivered without places, as a batch's are. It never falls. @default 0 */
   made?: number;
-  /** "holder": this holder stops waiting. "all": every holder does. Without holders, undelivered pictures are given back. */
+  /**
+   * "holder": this holder stops waiting. "all": every holder does. Without holders, undelivered
+   * pictures are given back.
+   */
   done: "no" | "holder" | "all";
 }
 
 export interface CounterStore {
-  /** Counts pictures under an id if the limit allows it, in one step; what the id has counted already is free. */
+  /**
+   * Counts pictures under an id if the limit allows it, in one step; what the id has counted already is free.
+   */
   charge(charge: Charge): Promise<{ ok: boolean; used: number }>;
   /** In one step. May be repeated, and come without a `charge` before it, as after an outage. */
   settle(settlement: Settlement): Promise<void>;
-  /** Holders that live: their pictures stay counted for another `leaseMs`. Holders that have ended stay so. */
+  /**
+   * Holders that live: their pictures stay counted for another `leaseMs`. Holders that have ended stay so.
+   */
   renew(held: readonly Pick<Charge, "id" | "holder">[], leaseMs: number): Promise<void>;
   /** Gives back what holders that have died did not deliver, and forgets what is past its time. */
   repair(): Promise<void>;
@@ -94,7 +110,9 @@ export interface KeyStore extends CounterStore {
   find(id: string): Promise<KeyRecord | undefined>;
   /** The oldest first; revoked ones too. */
   list(): Promise<KeyRecord[]>;
-  /** Whether there was never any key, a revoked one included, as far as the store or a note in it remembers. */
+  /**
+   * Whether there was never any key, a revoked one included, as far as the store or a note in it remembers.
+   */
   isEmpty(options?: { waitMs?: number }): Promise<boolean>;
   /** Notes that there were keys, for a store that has lost them. */
   noteKeys(): Promise<void>;

@@ -1,4 +1,5 @@
-// Keys in this process: for an edge without Redis, which has none but those of its environment, and for tests.
+// Keys in this process: for an edge without Redis, which has none but those of its
+// environment, and for tests.
 import {
   type Charge,
   type KeyRecord,

@@ -4,7 +4,10 @@ import { cors } from "hono/cors";
 import { every } from "hono/combine";
 import { secureHeaders } from "hono/secure-headers";
 
-/** @param corsOrigins "https://app.example", or "*"; none: pages of this origin alone. Before `authenticate`: preflights have no key. */
+/**
+ * @param corsOrigins "https://app.example", or "*"; none: pages of this origin alone. Before
+ * `authenticate`: preflights have no key.
+ */
 export function apiHeaders(corsOrigins: readonly string[] = []): MiddlewareHandler {
   const secure = secureHeaders({
     contentSecurityPolicy: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] },

@@ -1,8 +1,11 @@
-// The path of a request as this server's routes spell it. Clients get their base URL with or without /v1, with a slash more,
-// or add /v1 to one that has it.
+// The path of a request as this server's routes spell it. Clients get their base URL with or without /v1,
+// with a slash more, or add /v1 to one that has it.
 import { getPath } from "hono/utils/url";
 
-/** The API without /v1. A picture's address, /files/NAME, is no call of it: files of batches begin with "file-". */
+/**
+ * The API without /v1. A picture's address, /files/NAME, is no call of it: files of
+ * batches begin with "file-".
+ */
 const WITHOUT_VERSION =
   /^\/(images|videos|models|batches|jobs)(\/|$)|^\/files(\/file-[^/.]+(\/content)?)?\/?$/;
 

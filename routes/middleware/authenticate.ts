@@ -16,8 +16,8 @@ export interface AuthenticateOptions extends Partial<CheckLocalOptions> {
 }
 
 /**
- * With keys, in the environment or in the store, a request must carry one of them. Without any, it must come straight from a
- * program or an own page on this machine: checkLocal().
+ * With keys, in the environment or in the store, a request must carry one of them. Without any, it must come
+ * straight from a program or an own page on this machine: checkLocal().
  */
 export function authenticate(
   { keys, directory, limits, corsOrigins = [] }: AuthenticateOptions,

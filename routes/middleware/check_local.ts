@@ -3,8 +3,8 @@ import { LRUCache } from "lru-cache";
 import { ApiError } from "../../protocol/wire/api_error.ts";
 
 /**
- * Headers that proxies, load balancers and content networks add. One that is missing here is not noticed, so the list is long:
- * a proxy on this machine would make the whole world local.
+ * Headers that proxies, load balancers and content networks add. One that is missing here is not noticed, so
+ * the list is long: a proxy on this machine would make the whole world local.
  */
 const PROXY_HEADERS = new RegExp(
   "^(" + [
@@ -59,7 +59,10 @@ export interface CheckLocalOptions {
   corsOrigins: readonly string[];
 }
 
-/** @throws {ApiError} 403 for a request from elsewhere, through a proxy, or that a page of another site has sent */
+/**
+ * @throws {ApiError} 403 for a request from elsewhere, through a proxy, or that a page
+ * of another site has sent
+ */
 export function checkLocal(
   { request, address }: { request: Request; address: Deno.Addr | undefined },
   options: CheckLocalOptions,
@@ -114,8 +117,9 @@ function namesLoopback({ headers, url }: Request): boolean {
 }
 
 /**
- * nginx's `proxy_pass` adds no header unless it is told to. It names the address that it was given, and closes the connection.
- * Browsers, curl and fetch() keep connections. A proxy that hides better is not told apart, so the server's log warns of all.
+ * nginx's `proxy_pass` adds no header unless it is told to. It names the address that it was given, and
+ * closes the connection. Browsers, curl and fetch() keep connections. A proxy that hides better is not told
+ * apart, so the server's log warns of all.
  */
 function isProxied({ headers, url }: Request): boolean {
   for (const name of headers.keys()) if (isProxyHeader(name)) return true;

@@ -4,7 +4,10 @@ import { ApiError } from "../../protocol/wire/api_error.ts";
 import type { KeyDirectory } from "../keys/key_directory.ts";
 import type { Environment } from "./environment.ts";
 
-/** After `authenticate`. A stream ends with an `error` at its next event or comment, once this edge knows of the revocation. */
+/**
+ * After `authenticate`. A stream ends with an `error` at its next event or comment, once this edge
+ * knows of the revocation.
+ */
 export function endRevokedStreams(directory: Pick<KeyDirectory, "find">): MiddlewareHandler<Environment> {
   return async (c, next) => {
     await next();

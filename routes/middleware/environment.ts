@@ -8,7 +8,9 @@ export interface Environment {
   Variables: {
     requestId: string;
     log: Log;
-    /** Undefined for plain keys of the environment and for this machine's own programs: all scopes, no limits. */
+    /**
+     * Undefined for plain keys of the environment and for this machine's own programs: all scopes, no limits.
+     */
     apiKey: KeyRecord | undefined;
     /** The owner whose jobs and repetitions a request may know: the id of its key, or what stands for one. */
     tenant: string | undefined;

@@ -1,4 +1,5 @@
-// Limits the requests of one key, or of one ticket, that this edge answers at a time. Streams hold connections for minutes.
+// Limits the requests of one key, or of one ticket, that this edge answers at a time. Streams hold
+// connections for minutes.
 import type { MiddlewareHandler } from "hono";
 import { ApiError } from "../../protocol/wire/api_error.ts";
 import type { Environment } from "./environment.ts";

@@ -1,4 +1,5 @@
-// Limits the bytes of request bodies that this edge holds. An image is held several times on its way to a worker.
+// Limits the bytes of request bodies that this edge holds. An image is held several
+// times on its way to a worker.
 import type { MiddlewareHandler } from "hono";
 import { ApiError } from "../../protocol/wire/api_error.ts";
 import { MAX_BATCH_FILE_BYTES } from "../../protocol/wire/batch.ts";
@@ -15,7 +16,10 @@ export interface LimitUploadsOptions {
 /** Smaller bodies than this are not counted: `limitConnections` bounds them. */
 const MIN_BYTES = 256 * 1024;
 
-/** After `authenticate`, before anything that reads a body. The bytes count until the answer, or its stream, begins. */
+/**
+ * After `authenticate`, before anything that reads a body. The bytes count until the
+ * answer, or its stream, begins.
+ */
 export function limitUploads(
   { bytesPerTenant = 48 * 2 ** 20, bytesInAll = 96 * 2 ** 20 }: LimitUploadsOptions = {},
 ): MiddlewareHandler<Environment> {

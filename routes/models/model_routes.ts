@@ -1,4 +1,5 @@
-// GET /models and /models/{id} in OpenAI's shape, with what the page and curious clients want to know beside it.
+// GET /models and /models/{id} in OpenAI's shape, with what the page and curious
+// clients want to know beside it.
 import { Hono } from "hono";
 import type { ModelCard } from "../../protocol/wire/model_card.ts";
 import type { Environment } from "../middleware/environment.ts";

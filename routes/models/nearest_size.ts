@@ -1,4 +1,5 @@
-// Fits a size that a client has built in to a model: the size itself where the model draws it well, else one of its shape.
+// Fits a size that a client has built in to a model: the size itself where the model draws it
+// well, else one of its shape.
 import type { ModelCard } from "../../protocol/wire/model_card.ts";
 
 export interface Size {

@@ -1,5 +1,5 @@
-// Settles what a request leaves to its model's name: which model an alias stands for, which size it gets, how it is
-// answered. What is not as asked for is said in words, for the receipt.
+// Settles what a request leaves to its model's name: which model an alias stands for, which size it gets, how
+// it is answered. What is not as asked for is said in words, for the receipt.
 import type { ModelCard } from "../../protocol/wire/model_card.ts";
 import type { EditRequest } from "../requests/edit_request.ts";
 import type { ImageRequest } from "../requests/image_request.ts";

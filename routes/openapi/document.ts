@@ -1,9 +1,10 @@
 // The OpenAPI 3.1 document, made from the zod schemas that the routes parse with.
 //
-// To document a route: write `NAME_paths.ts` beside it (routes/images/image_paths.ts is an example), give request bodies
-// the schema that the route itself parses with, and add its name to PATHS. tests/routes/openapi/document_test.ts fails
-// for a route of the app without a description, and for a description without a route; tests/service/fuzz_test.ts sends
-// what the document allows and checks what comes back against it.
+// To document a route: write `NAME_paths.ts` beside it (routes/images/image_paths.ts is an example),
+// give request bodies the schema that the route itself parses with, and add its name to PATHS.
+// tests/routes/openapi/document_test.ts fails for a route of the app without a description, and for a
+// description without a route; tests/service/fuzz_test.ts sends what the document allows and checks
+// what comes back against it.
 import { createDocument, type ZodOpenApiPathsObject } from "zod-openapi";
 import { a1111Paths } from "../a1111/a1111_paths.ts";
 import { batchPaths } from "../batches/batch_paths.ts";

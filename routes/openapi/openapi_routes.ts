@@ -1,4 +1,5 @@
-// GET /openapi.json, and /docs to browse it: Swagger UI from npm, served from here, so that no other host is asked.
+// GET /openapi.json, and /docs to browse it: Swagger UI from npm, served from here, so
+// that no other host is asked.
 import { type Context, Hono } from "hono";
 import { etag } from "hono/etag";
 import { secureHeaders } from "hono/secure-headers";

@@ -1,5 +1,6 @@
-// The page's files as text, part of the module graph: the edge has no file access, at home or on Deno Deploy.
-// Text imports are stable since Deno 2.8 and need no --allow-read. tests/routes/page/assets_test.ts misses no file.
+// The page's files as text, part of the module graph: the edge has no file access, at home or on Deno
+// Deploy. Text imports are stable since Deno 2.8 and need no --allow-read.
+// tests/routes/page/assets_test.ts misses no file.
 
 import announcerJs from "./browser/announcer.js" with { type: "text" };
 import apiErrorJs from "./browser/api_error.js" with { type: "text" };

@@ -1,4 +1,5 @@
-// The page: GET / and the files it loads, GET /page/NAME. Everything comes from this origin and nothing else may.
+// The page: GET / and the files it loads, GET /page/NAME. Everything comes from this
+// origin and nothing else may.
 import { type Context, Hono } from "hono";
 import { etag } from "hono/etag";
 import { secureHeaders } from "hono/secure-headers";
@@ -29,7 +30,8 @@ const headers = secureHeaders({
 });
 
 /**
- * Routes of the page, to be mounted at the root. Revalidated by ETag on each load, so that a new deployment shows at once.
+ * Routes of the page, to be mounted at the root. Revalidated by ETag on each load, so that a new
+ * deployment shows at once.
  *
  * @example
  * ```ts

@@ -1,4 +1,5 @@
-// POST /v1/images/edits as OpenAI's clients send it, a form: the fields of an image request beside an image file.
+// POST /v1/images/edits as OpenAI's clients send it, a form: the fields of an image
+// request beside an image file.
 import { z } from "zod";
 import { ApiError } from "../../protocol/wire/api_error.ts";
 import {
@@ -69,7 +70,8 @@ const MAX_BYTES = MAX_IMAGE_BYTES + MAX_MASK_BYTES + 256 * 1024;
 
 /**
  * Reads the form in the body of `request`.
- * @throws {ApiError} 400 naming the field, 408 past the deadline, 413 past the limit, 415 for another content type.
+ * @throws {ApiError} 400 naming the field, 408 past the deadline, 413 past the limit, 415
+ * for another content type.
  */
 export async function readEditRequest(request: Request, options: ReadBodyOptions = {}): Promise<EditRequest> {
   const form = await readFormFields(request, {

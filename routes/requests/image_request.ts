@@ -27,7 +27,10 @@ export const imageRequestSchema = z.strictObject({
   /** Whether the file says how it was made, prompt included. @default true, unless the key says otherwise */
   metadata: optional(z.boolean()),
   output_compression: outputCompression.nullish().transform((value) => value ?? 100),
-  /** "url": an address that expires, in place of the picture in base64. @default b64_json; an alias may have another */
+  /**
+   * "url": an address that expires, in place of the picture in base64.
+   * @default b64_json; an alias may have another
+   */
   response_format: optional(z.enum(["b64_json", "url"])),
   stream: z.boolean().nullish().transform((value) => value ?? false),
   /** Previews in a stream. */
@@ -35,15 +38,16 @@ export const imageRequestSchema = z.strictObject({
   /** Adds queue positions and steps to a stream: opt-in, as clients hand unknown events to their callers. */
   progress: z.boolean().nullish().transform((value) => value ?? false),
   /**
-   * true: answered at once with a job. OpenAI's meaning is another: pictures are opaque. "transparent" is what apps have
-   * built in, so it is answered with an opaque picture whose receipt says so.
+   * true: answered at once with a job. OpenAI's meaning is another: pictures are opaque. "transparent" is
+   * what apps have built in, so it is answered with an opaque picture whose receipt says so.
    */
   background: optional(z.union([z.boolean(), z.enum(["auto", "opaque", "transparent"])], {
     error: "true, false, auto, opaque or transparent",
   })),
   /** Told when the job has ended. */
   webhook: webhookField,
-  // OpenAI's own, without a meaning here: read, and left at that. Apps have values built in that are newer or older than ours.
+  // OpenAI's own, without a meaning here: read, and left at that. Apps have values built in that are
+  // newer or older than ours.
   quality: optional(z.string().max(100)),
   moderation: optional(z.string().max(100)),
   style: optional(z.string().max(100)),

@@ -1,4 +1,5 @@
-// POST /v1/videos as OpenAI's clients send it, a form or JSON, with this project's extensions beside its fields.
+// POST /v1/videos as OpenAI's clients send it, a form or JSON, with this project's
+// extensions beside its fields.
 import { z } from "zod";
 import {
   generationFields,
@@ -54,7 +55,8 @@ const REFERENCE = "'input_reference' is not supported: videos begin from a promp
 
 /**
  * Reads the body of `request`, whichever of the two it is.
- * @throws {ApiError} 400 naming the field, 408 past the deadline, 413 past the limit, 415 for another content type.
+ * @throws {ApiError} 400 naming the field, 408 past the deadline, 413 past the limit, 415
+ * for another content type.
  */
 export async function readVideoRequest(
   request: Request,

@@ -1,4 +1,5 @@
-// Stops calls of something that keeps failing, and lets one through now and then to see whether it still does.
+// Stops calls of something that keeps failing, and lets one through now and then to
+// see whether it still does.
 
 export interface CircuitBreakerOptions {
   /** Failures in a row that open it. @default 3 */
@@ -33,7 +34,10 @@ export class CircuitBreaker {
     return this.#options.now() < this.#openUntil ? "open" : "half-open";
   }
 
-  /** Whether a call may be made; of those that come while it is half open, one, or all if the other side was heard of. */
+  /**
+   * Whether a call may be made; of those that come while it is half open, one, or all if the
+   * other side was heard of.
+   */
   allows(): boolean {
     const { state } = this;
     if (state === "half-open" && !this.#reached) this.#openUntil = this.#options.now() + this.#options.openMs;

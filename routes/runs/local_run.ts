@@ -12,11 +12,17 @@ import type { PooledWorker, WorkerPool } from "./worker_pool.ts";
 
 export interface LocalRunOptions {
   pool: Pick<WorkerPool, "client">;
-  /** Between attempts to find a run that the log does not know. Their number is their length. @default [100, 500, 2000, 4000] */
+  /**
+   * Between attempts to find a run that the log does not know. Their number is their length.
+   * @default [100, 500, 2000, 4000]
+   */
   reconnectDelaysMs?: readonly number[];
 }
 
-/** How often a log that is away is looked at, a second apart at most: the run goes on meanwhile, and most outages are shorter. */
+/**
+ * How often a log that is away is looked at, a second apart at most: the run goes on meanwhile, and
+ * most outages are shorter.
+ */
 const AWAY_TRIES = 60;
 const AWAY_DELAY_MS = 1000;
 

@@ -6,7 +6,10 @@ export interface ModelAlias {
   name: string;
   /** A model's name, or "pictures" or "videos": the first model that makes them. */
   target: string;
-  /** "nearest": a size that the model does not draw well becomes one that it does. "exact": sizes are the client's. */
+  /**
+   * "nearest": a size that the model does not draw well becomes one that it does.
+   * "exact": sizes are the client's.
+   */
   size: "nearest" | "exact";
   /** The default for requests that leave it open. */
   response_format: "b64_json" | "url";

@@ -1,4 +1,5 @@
-// The image of an order and its mask as one text, which the run log keeps once for all runs that start from both.
+// The image of an order and its mask as one text, which the run log keeps once for all
+// runs that start from both.
 import type { OpenRunRequest } from "../../protocol/wire/run_request.ts";
 
 /** The files of an order, in base64. */

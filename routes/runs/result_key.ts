@@ -1,5 +1,6 @@
-// The name under which a picture is stored: everything that decides its bytes, and nothing else. The worker's part, settings
-// such as its compute type among it, is the digest: gpu-worker/model/picture_digest.ts lists it.
+// The name under which a picture is stored: everything that decides its bytes, and nothing else. The
+// worker's part, settings such as its compute type among it, is the digest:
+// gpu-worker/model/picture_digest.ts lists it.
 import { createHash } from "node:crypto";
 import canonicalize from "canonicalize";
 import type { ModelCard } from "../../protocol/wire/model_card.ts";
@@ -14,7 +15,10 @@ export interface ResultKeyParts {
   metadata: boolean;
 }
 
-/** SHA-256 (hex) of the parts as RFC 8785 JSON: the same whatever the order of fields and the spelling of numbers. */
+/**
+ * SHA-256 (hex) of the parts as RFC 8785 JSON: the same whatever the order of fields and
+ * the spelling of numbers.
+ */
 export function resultKey({ model, settings, ...output }: ResultKeyParts): string {
   const { id, digest, sampler_version } = model;
   const seed = String(settings.seed);

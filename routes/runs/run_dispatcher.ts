@@ -1,4 +1,5 @@
-// Has runs made: hands them to workers, writes for workers that do not, and takes over what has been left behind.
+// Has runs made: hands them to workers, writes for workers that do not, and takes over
+// what has been left behind.
 import { ApiError } from "../../protocol/wire/api_error.ts";
 import { isFinal, type NumberedEvent } from "../../protocol/wire/run_event.ts";
 import type { HeldRun, RunLog, TakenRun } from "../../protocol/store/run_log/run_log.ts";
@@ -44,8 +45,8 @@ interface Pumped extends Pick<Dispatch, "log" | "held" | "after"> {
 }
 
 /**
- * Largest number of new beginnings of a run that lost its worker after some steps. Workers that die one after the other,
- * as in a deployment, lose no run; a run that kills its workers ends.
+ * Largest number of new beginnings of a run that lost its worker after some steps. Workers that die one after
+ * the other, as in a deployment, lose no run; a run that kills its workers ends.
  */
 const MAX_RESTARTS = 3;
 

@@ -49,8 +49,8 @@ export class RunPlanner {
   /** Settings completed with a checkpoint's defaults. They do not depend on prompt and seed. */
   readonly #complete = new LRUCache<string, Promise<CompleteSettings>>(atMost(REMEMBERED));
   /**
-   * Plans of requests whose results are stored. Who asks again for what is in the store mostly does so in the same words, and
-   * the plan costs more than the look into the store.
+   * Plans of requests whose results are stored. Who asks again for what is in the store mostly does so in the
+   * same words, and the plan costs more than the look into the store.
    */
   readonly #plans = new LRUCache<string, RunPlan>({
     maxSize: PLAN_BYTES,
@@ -69,8 +69,9 @@ export class RunPlanner {
   }
 
   /**
-   * @param sharing "none": equal requests have nothing to do with each other. "runs": they share a run, as retries of
-   * one request do. @default results are stored, where the request names its seed
+   * @param sharing "none": equal requests have nothing to do with each other. "runs": they share a run, as
+   * retries of one request do.
+   * @default results are stored, where the request names its seed
    * @throws {ApiError} 400 or 404 naming the field, 503 without a worker
    */
   async plan(

@@ -48,7 +48,9 @@ export interface RunView {
    * @throws {ApiError} if the run is lost.
    */
   events(signal: AbortSignal, after?: number): AsyncGenerator<NumberedEvent>;
-  /** The viewer leaves; the last one to leave an unfinished run cancels it, unless one comes within `graceMs`. */
+  /**
+   * The viewer leaves; the last one to leave an unfinished run cancels it, unless one comes within `graceMs`.
+   */
   close(graceMs?: number): void;
 }
 
@@ -103,8 +105,8 @@ export class RunSource implements Disposable {
   }
 
   /**
-   * While the store is away a result is made here, stored nowhere; what is to go on without a connection is refused, as
-   * nobody else would find it.
+   * While the store is away a result is made here, stored nowhere; what is to go on without a connection is
+   * refused, as nobody else would find it.
    * @throws {ApiError} as workers refuse the run. The caller closes what it gets.
    */
   async open(wanted: WantedRun, options: OpenOptions = {}): Promise<RunView> {

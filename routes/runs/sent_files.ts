@@ -1,5 +1,5 @@
-// Which image files a worker has been sent, so that each travels to it once: the other runs that start from it wait for the
-// first, and name it by its digest.
+// Which image files a worker has been sent, so that each travels to it once: the other runs that start from
+// it wait for the first, and name it by its digest.
 import { createHash } from "node:crypto";
 import { LRUCache } from "lru-cache";
 import { FILE_FIELDS, type OpenRunRequest } from "../../protocol/wire/run_request.ts";

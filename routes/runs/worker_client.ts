@@ -92,7 +92,8 @@ export class WorkerClient {
 
   /**
    * Ends the run within one step; a run that is over or forgotten is left alone.
-   * @param attempt later attempts go on, and this one does not begin if it comes later. @default whichever there is
+   * @param attempt later attempts go on, and this one does not begin if it comes later.
+   * @default whichever there is
    */
   async cancel(id: string, attempt?: number): Promise<void> {
     const query = attempt === undefined ? {} : { attempt: String(attempt) };
@@ -125,7 +126,10 @@ export class WorkerClient {
     return (await this.status()).ready;
   }
 
-  /** Events after the one with id `after`, until the run or the connection ends. @throws {ApiError} 404, 503 */
+  /**
+   * Events after the one with id `after`, until the run or the connection ends.
+   * @throws {ApiError} 404, 503
+   */
   async *events(
     id: string,
     { after, signal }: { after: number; signal: AbortSignal },

@@ -1,4 +1,5 @@
-// The workers of the configuration as one: models of all, runs to the least busy, calls around those that fail.
+// The workers of the configuration as one: models of all, runs to the least busy,
+// calls around those that fail.
 import { ApiError } from "../../protocol/wire/api_error.ts";
 import type { ModelCard } from "../../protocol/wire/model_card.ts";
 import type {
@@ -24,7 +25,10 @@ export interface WorkerPoolOptions {
   freshMs?: number;
   /** When what is known is older, a run waits for news. @default 10000 */
   staleMs?: number;
-  /** A worker that does not answer a question within this is not waited for where another can answer. @default 1000 */
+  /**
+   * A worker that does not answer a question within this is not waited for where another can answer.
+   * @default 1000
+   */
   hedgeMs?: number;
   /** Milliseconds from any origin. @default performance.now */
   now?: () => number;
@@ -36,8 +40,9 @@ export interface SubmitOptions {
   /** Tried last: where an attempt was lost. */
   avoid?: string | undefined;
   /**
-   * Called once a worker has not said whether it took the run. Returns the number of the attempt for the next worker;
-   * undefined: none is to be asked. @default the number stays
+   * Called once a worker has not said whether it took the run. Returns the number of the attempt for the next
+   * worker; undefined: none is to be asked.
+   * @default the number stays
    */
   advance?: () => Promise<number | undefined>;
 }
@@ -59,7 +64,10 @@ interface Member {
 
 const AWAY: WorkerStatus = { ready: false, queue_depth: 0, running: false };
 
-/** Cost of loading a model, in waiting runs. Up to this many, a worker that has the model is the better choice. */
+/**
+ * Cost of loading a model, in waiting runs. Up to this many, a worker that has the
+ * model is the better choice.
+ */
 const COLD_COST = 4;
 
 export class WorkerPool {
@@ -95,7 +103,10 @@ export class WorkerPool {
     return this.#members.find(({ client }) => client.url === origin)?.client;
   }
 
-  /** Returns the models of all workers, each once. A slow worker counts with its last answer. @throws {ApiError} 503 if none answers */
+  /**
+   * Returns the models of all workers, each once. A slow worker counts with its last answer.
+   * @throws {ApiError} 503 if none answers
+   */
   async models(): Promise<ModelCard[]> {
     const answers = this.#members.map(({ cards }) => cards ?? []);
     let failure: unknown;
@@ -111,7 +122,8 @@ export class WorkerPool {
     const cards = new Map<string, ModelCard>();
     for (const card of answers.flat()) {
       const known = cards.get(card.id);
-      // During a deployment workers may hold different weights: the first digest stands, as loaded if any worker has it loaded.
+      // During a deployment workers may hold different weights: the first digest stands, as loaded if
+      // any worker has it loaded.
       if (known === undefined || !known.loaded && card.loaded && known.digest === card.digest) {
         cards.set(card.id, card);
       }

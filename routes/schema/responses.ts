@@ -1,4 +1,5 @@
-// Parts that the descriptions of all routes share: errors, and JSON or other bodies in the spelling of an OpenAPI document.
+// Parts that the descriptions of all routes share: errors, and JSON or other bodies in the
+// spelling of an OpenAPI document.
 import { z } from "zod";
 import type { ZodOpenApiResponseObject, ZodOpenApiResponsesObject } from "zod-openapi";
 

@@ -1,5 +1,5 @@
-// State that is shared while the store answers, and this process's own where it does not and that will do. What the store
-// alone can know is refused then: "there is none" would be a lie.
+// State that is shared while the store answers, and this process's own where it does not and that will do.
+// What the store alone can know is refused then: "there is none" would be a lie.
 import { StoreAwayError } from "../../protocol/store/store_away_error.ts";
 import type { Log } from "../../protocol/process/structured_log.ts";
 import { MemoryStateStore } from "./memory_state_store.ts";
@@ -15,7 +15,10 @@ export class FallbackStateStore implements StateStore {
     this.#log = log;
   }
 
-  /** Finds values that were set while the store was away. @throws {StoreAwayError} for other values, while it is away */
+  /**
+   * Finds values that were set while the store was away.
+   * @throws {StoreAwayError} for other values, while it is away
+   */
   async get(key: string): Promise<string | undefined> {
     const own = await this.#own.get(key);
     try {

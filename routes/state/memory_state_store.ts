@@ -13,7 +13,9 @@ import {
 const MAX_ENTRIES = 100_000;
 /** Largest sum of all values, in characters. */
 const MAX_CHARACTERS = 64 * 2 ** 20;
-/** Weight of an entry beside its value, in characters. It bounds the number of entries too: about MAX_ENTRIES. */
+/**
+ * Weight of an entry beside its value, in characters. It bounds the number of entries too: about MAX_ENTRIES.
+ */
 const OVERHEAD = 700;
 
 export interface MemoryStateStoreOptions {

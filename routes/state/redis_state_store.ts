@@ -1,4 +1,5 @@
-// State in Redis over REST, shared by all edges. What is promised has no expiry of its own: protocol/store/kept_keys.ts.
+// State in Redis over REST, shared by all edges. What is promised has no expiry of its own:
+// protocol/store/kept_keys.ts.
 import { KEEP } from "../../protocol/store/kept_keys.ts";
 import type { RedisLink } from "../../protocol/store/redis_link.ts";
 import {

@@ -1,5 +1,5 @@
-// Small things that all edges must agree on: jobs, tickets, what has been asked before. Two implementations: in this
-// process, and in Redis.
+// Small things that all edges must agree on: jobs, tickets, what has been asked before. Two implementations:
+// in this process, and in Redis.
 
 export interface SetOptions {
   ttlMs: number;
@@ -52,16 +52,25 @@ export interface StateStore {
   enter(entry: Entry, value: string): Promise<Entered>;
   /** Removes a value, what is due of it and its place in the list, in one step. */
   remove(entry: Omit<Entry, "ttlMs" | "max">): Promise<void>;
-  /** The values of a list, the latest first: in one step, at the price of what is returned. None after a member that is not there. */
+  /**
+   * The values of a list, the latest first: in one step, at the price of what is returned. None after a
+   * member that is not there.
+   */
   page(list: string, options: PageOptions): Promise<string[]>;
-  /** Puts `value` at the front of a list, or at its end; if it is there already, it moves. Of MAX_LIST others, that at the other end goes. */
+  /**
+   * Puts `value` at the front of a list, or at its end; if it is there already, it moves. Of MAX_LIST others,
+   * that at the other end goes.
+   */
   push(list: string, value: string, options: { ttlMs: number; front?: boolean }): Promise<void>;
   /** The first value of a list, which goes to its end. */
   rotate(list: string): Promise<string | undefined>;
   /** Notes that something is due so many milliseconds from now. */
   schedule(agenda: string, member: string, inMs: number): Promise<void>;
   unschedule(agenda: string, member: string): Promise<void>;
-  /** Returns the due ids. Nobody else gets an id for `leaseMs`, when it is due again unless it was scheduled anew or unscheduled. */
+  /**
+   * Returns the due ids. Nobody else gets an id for `leaseMs`, when it is due again unless it was
+   * scheduled anew or unscheduled.
+   */
   claimDue(agenda: string, options: { leaseMs: number; limit: number }): Promise<string[]>;
   /** Returns the ids, the last due first. */
   latest(agenda: string, limit: number): Promise<string[]>;

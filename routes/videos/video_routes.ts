@@ -1,4 +1,5 @@
-// POST /videos and what comes after it, as OpenAI's clients use them: poll, list, download, delete; and the events on the way.
+// POST /videos and what comes after it, as OpenAI's clients use them: poll, list, download, delete;
+// and the events on the way.
 import { type Context, Hono } from "hono";
 import { z } from "zod";
 import { ApiError } from "../../protocol/wire/api_error.ts";

@@ -1,9 +1,15 @@
-// A checkpoint's calibration: products of its features, measured in runs of full passes only, and the step plans found from them.
+// A checkpoint's calibration: products of its features, measured in runs of full passes only, and the
+// step plans found from them.
 
-/** The coordinate of the recorded steps: sigma where it is at most 1 (flow matching, DDIM, PNDM), else its logarithm. */
+/**
+ * The coordinate of the recorded steps: sigma where it is at most 1 (flow matching, DDIM,
+ * PNDM), else its logarithm.
+ */
 export type Coordinate = "sigma" | "logSigma";
 
-/** Scalar products of the normalised features, each float64 [points, points], row-major, averaged over runs. */
+/**
+ * Scalar products of the normalised features, each float64 [points, points], row-major, averaged over runs.
+ */
 export interface BranchProducts {
   /** Products of the prompt's branch: E<h(s), h(t)>. */
   conditional: Float64Array;
@@ -35,8 +41,8 @@ export interface Calibration {
   /** Scalar products on the grid. */
   products: BranchProducts;
   /**
-   * Share of the guided output in the error that the weights minimise, 0..1. The rest is the error of the features
-   * themselves. Validation chooses it.
+   * Share of the guided output in the error that the weights minimise, 0..1. The rest is the error of the
+   * features themselves. Validation chooses it.
    */
   guidedShare: number;
   /** Step plans with their measured quality. */

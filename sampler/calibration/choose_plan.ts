@@ -13,8 +13,9 @@ export interface PlannedRun {
 /**
  * Returns the full steps of a run with exactly `passes` full passes.
  *
- * A plan for another number of steps is stretched. Where no plan has so many passes, one with fewer gets passes in the
- * middle of its longest gaps, and a run of fewer passes than any plan takes an even choice of the smallest plan.
+ * A plan for another number of steps is stretched. Where no plan has so many passes, one with fewer
+ * gets passes in the middle of its longest gaps, and a run of fewer passes than any plan takes an even
+ * choice of the smallest plan.
  */
 export function planOfPasses(plans: MeasuredPlans, passes: number, run: PlannedRun): number[] {
   const { steps, skipped = 0 } = run;
@@ -34,7 +35,9 @@ export function planOfQuality(plans: MeasuredPlans, psnr: number, run: PlannedRu
   return stretch(plan.fullSteps, { of, ...run });
 }
 
-/** Returns the plan that the run of all steps has for `passes`, without the steps that an image leaves out. */
+/**
+ * Returns the plan that the run of all steps has for `passes`, without the steps that an image leaves out.
+ */
 export function planOfWhole(plans: MeasuredPlans, passes: number, run: PlannedRun): number[] {
   const whole = planOfPasses(plans, passes, { steps: run.steps });
   return stretch(whole, { of: run.steps, ...run });

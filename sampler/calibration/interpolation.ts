@@ -10,8 +10,8 @@ export interface InterpolationRow {
 }
 
 /**
- * Returns the weights that interpolate a function, known on `grid`, at `at`: a cubic through the four nearest points. At a
- * point of the grid it is that point alone. Outside the grid it is the point at the end.
+ * Returns the weights that interpolate a function, known on `grid`, at `at`: a cubic through the four nearest
+ * points. At a point of the grid it is that point alone. Outside the grid it is the point at the end.
  *
  * @param grid Strictly descending.
  */

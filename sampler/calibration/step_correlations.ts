@@ -30,7 +30,8 @@ export function coordinatesOf(
 /**
  * Interpolates a calibration to the steps of a run.
  *
- * @returns undefined if the run has steps outside the recorded range, give or take the distance of two recorded steps.
+ * @returns undefined if the run has steps outside the recorded range, give or take the
+ * distance of two recorded steps.
  */
 export function stepCorrelations(
   calibration: Calibration,
@@ -73,7 +74,10 @@ function unitDiagonal(matrix: Float64Array): Float64Array {
   return matrix.map((value, k) => value * scales[Math.floor(k / size)]! * scales[k % size]!);
 }
 
-/** Whether every coordinate is in the recorded range, or as near to it as two recorded steps are to each other. */
+/**
+ * Whether every coordinate is in the recorded range, or as near to it as two recorded
+ * steps are to each other.
+ */
 function covers(grid: Float64Array, coordinates: Float64Array): boolean {
   const last = grid.length - 1;
   const highest = 2 * grid[0]! - grid[1]!;

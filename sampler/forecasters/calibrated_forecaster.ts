@@ -1,5 +1,6 @@
-// Calibrated forecasts: the best linear prediction from features whose scalar products are known from recorded runs. In
-// statistics this is kriging with the empirical covariance; L2P (arXiv 2604.26365) learns the same weights by descent.
+// Calibrated forecasts: the best linear prediction from features whose scalar products are known from
+// recorded runs. In statistics this is kriging with the empirical covariance; L2P (arXiv 2604.26365) learns
+// the same weights by descent.
 
 import { choleskySolver } from "../numerics/cholesky.ts";
 import { assertAnchors } from "./assert_anchors.ts";
@@ -13,7 +14,9 @@ export interface StepCorrelations {
   norms: Float64Array;
 }
 
-/** Penalty on weights that differ from "repeat the last feature". It is far below what any forecast can gain. */
+/**
+ * Penalty on weights that differ from "repeat the last feature". It is far below what any forecast can gain.
+ */
 export const CALIBRATION_RIDGE = 1e-6;
 
 /** The part that all weights over the same anchors share. */
@@ -23,8 +26,8 @@ interface Fit {
 }
 
 /**
- * The weights a minimise E||h(t) - sum_i a_i h(s_i)||^2 / |h(t)|^2 plus a ridge, whose prior is the last feature:
- * with unit features, (C_AA + ridge I) b = C_At + ridge e_last, and a_i = b_i |h(t)| / |h(s_i)|.
+ * The weights a minimise E||h(t) - sum_i a_i h(s_i)||^2 / |h(t)|^2 plus a ridge, whose prior is the last
+ * feature: with unit features, (C_AA + ridge I) b = C_At + ridge e_last, and a_i = b_i |h(t)| / |h(s_i)|.
  */
 export class CalibratedForecaster implements Forecaster {
   readonly #steps: number;
@@ -48,7 +51,10 @@ export class CalibratedForecaster implements Forecaster {
     return weights;
   }
 
-  /** Returns the relative error that the forecast of `step` has on average: ||forecast - feature|| / ||feature||. */
+  /**
+   * Returns the relative error that the forecast of `step` has on average: ||forecast -
+   * feature|| / ||feature||.
+   */
   predictedError(step: number, anchors: readonly number[]): number {
     const { correlations, norms } = this.#calibration;
     const unit = this.weights(step, anchors).map((weight, i) => weight * norms[anchors[i]!]! / norms[step]!);

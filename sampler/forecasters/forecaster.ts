@@ -1,5 +1,5 @@
-// A forecast is a weighted sum of the features of earlier full passes. The weights depend on step indices alone, so a
-// forecaster returns weights, and the sum runs next to the features, on their device.
+// A forecast is a weighted sum of the features of earlier full passes. The weights depend on step indices
+// alone, so a forecaster returns weights, and the sum runs next to the features, on their device.
 
 /** Forecasts the last-block feature of a step from those of earlier full passes. */
 export interface Forecaster {

@@ -23,13 +23,14 @@ interface Fit {
 }
 
 /**
- * weights = w phi(t) (X^T X + lam I)^-1 X^T + (1 - w) linear, with the design matrix X [anchors, m + 1] and the basis
- * phi(t) taken at tau = 2 t / steps - 1.
+ * weights = w phi(t) (X^T X + lam I)^-1 X^T + (1 - w) linear, with the design matrix X [anchors, m + 1] and
+ * the basis phi(t) taken at tau = 2 t / steps - 1.
  *
- * lam I is the paper's penalty. `constantPenalty` scales its first entry, the one of T_0. `lamGrowth` lets lam grow with
- * the number of anchors.
+ * lam I is the paper's penalty. `constantPenalty` scales its first entry, the one of T_0. `lamGrowth` lets
+ * lam grow with the number of anchors.
  *
- * The reference fixes `steps` at 50 in tau, and rounds tau, the basis and the coefficients to bfloat16; this is float64.
+ * The reference fixes `steps` at 50 in tau, and rounds tau, the basis and the coefficients to
+ * bfloat16; this is float64.
  */
 export class SpectrumForecaster implements Forecaster {
   readonly #steps: number;

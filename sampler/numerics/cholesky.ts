@@ -3,7 +3,8 @@
 /**
  * Factors a symmetric positive definite A. Returns a function that solves A x = b for any b.
  *
- * A singular A, such as a fit of more columns than rows without a penalty, gets a jitter of 1e-6 times its mean diagonal.
+ * A singular A, such as a fit of more columns than rows without a penalty, gets a jitter of 1e-6
+ * times its mean diagonal.
  *
  * @param a [n, n] in row-major order; only the lower triangle is read.
  * @returns A function from b [n] to x [n], which the caller owns.

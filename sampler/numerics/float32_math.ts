@@ -1,5 +1,5 @@
-// Float32 logarithm, sine and cosine with the rounding of torch's AVX2 kernels: the Cephes polynomials (logf, sinf, cosf),
-// evaluated in single precision with fused multiply-adds where torch's compiler contracts them.
+// Float32 logarithm, sine and cosine with the rounding of torch's AVX2 kernels: the Cephes polynomials (logf,
+// sinf, cosf), evaluated in single precision with fused multiply-adds where torch's compiler contracts them.
 
 /** Destination of {@linkcode sinCos}. */
 export interface SinCos {

@@ -1,5 +1,5 @@
-// Weighted sums of latents-sized arrays with torch's rounding. Written as loops, since `map` of a typed array takes ten times
-// as long and solvers do most of the work between full passes.
+// Weighted sums of latents-sized arrays with torch's rounding. Written as loops, since `map` of a typed array
+// takes ten times as long and solvers do most of the work between full passes.
 
 /** A coefficient, rounded to float32 before use, and the array that it multiplies. */
 export type Term = readonly [coefficient: number, values: Float32Array];

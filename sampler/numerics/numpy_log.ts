@@ -1,5 +1,5 @@
-// Float32 logarithm with the rounding of numpy's AVX2 and AVX-512 kernels: a rational minimax function with fused
-// multiply-adds. Timesteps that diffusers truncates to integers depend on its last bit.
+// Float32 logarithm with the rounding of numpy's AVX2 and AVX-512 kernels: a rational minimax function with
+// fused multiply-adds. Timesteps that diffusers truncates to integers depend on its last bit.
 
 /**
  * `np.log(np.float32(x))` of a positive normal float32.
@@ -17,7 +17,10 @@ export function numpyLog(x: number): number {
   return f32(exponent * LOG_2 + f32(polynomial(P, m) / polynomial(Q, m)));
 }
 
-/** Evaluates by Horner's rule; a product of two float32 is exact in float64, so that each sum rounds like a fused multiply-add. */
+/**
+ * Evaluates by Horner's rule; a product of two float32 is exact in float64, so that each sum rounds
+ * like a fused multiply-add.
+ */
 function polynomial(coefficients: readonly number[], x: number): number {
   return coefficients.reduce((sum, coefficient) => f32(sum * x + coefficient));
 }

@@ -9,7 +9,10 @@ export interface OptionErrorOptions extends ErrorOptions {
   action: string;
   /** Name of the option, in camelCase. */
   option: string;
-  /** The rule and the value, e.g. "must be >= 1: current value is 0". A function quotes the other options that it names. */
+  /**
+   * The rule and the value, e.g. "must be >= 1: current value is 0". A function quotes the
+   * other options that it names.
+   */
   problem: string | ((quote: SpellOption) => string);
 }
 

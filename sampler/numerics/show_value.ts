@@ -1,4 +1,5 @@
-// Prints values in error messages. Values of files and clients may be megabytes long; a message must stay readable.
+// Prints values in error messages. Values of files and clients may be megabytes long; a
+// message must stay readable.
 
 /** Characters of a value that an error prints. */
 const SHOWN = 200;

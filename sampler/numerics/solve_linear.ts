@@ -1,6 +1,9 @@
 // Solves small systems of linear equations.
 
-/** Solves `matrix` x = `values` by Gaussian elimination with row pivoting. `matrix` is an array of rows and is not changed. */
+/**
+ * Solves `matrix` x = `values` by Gaussian elimination with row pivoting. `matrix` is an array of
+ * rows and is not changed.
+ */
 export function solveLinear(matrix: readonly (readonly number[])[], values: readonly number[]): number[] {
   const size = values.length;
   const rows = matrix.map((row, i) => [...row, values[i]!]);

@@ -1,8 +1,8 @@
 // Evenly spaced numbers with torch's rounding.
 
 /**
- * `torch.linspace(start, stop, count)` on the CPU: float32 values [count], counted from the nearer end with fused
- * multiply-adds. The bounds are rounded to float32 first.
+ * `torch.linspace(start, stop, count)` on the CPU: float32 values [count], counted from the nearer end with
+ * fused multiply-adds. The bounds are rounded to float32 first.
  */
 export function torchLinspace(start: number, stop: number, count: number): Float64Array {
   const first = f32(start);
@@ -10,7 +10,8 @@ export function torchLinspace(start: number, stop: number, count: number): Float
   if (count === 1) return Float64Array.of(first);
   const spacing = f32(f32(last - first) / (count - 1));
   const half = Math.floor(count / 2);
-  // A product of a float32 and a small integer is exact in float64, so that each sum rounds like a fused multiply-add.
+  // A product of a float32 and a small integer is exact in float64, so that each sum rounds
+  // like a fused multiply-add.
   return Float64Array.from(
     { length: count },
     (_, i) => i < half ? f32(first + spacing * i) : f32(last - spacing * (count - 1 - i)),

@@ -8,8 +8,8 @@ import { Mt19937 } from "./mt19937.ts";
 /**
  * `torch.Generator("cpu").manual_seed(seed)`: the same calls in the same order give the same numbers.
  *
- * Every value of a draw of 16 or more equals torch's AVX2 build bit for bit. Builds without AVX2 (ARM, macOS) call their own
- * libm, which differs from it by some units in the last place.
+ * Every value of a draw of 16 or more equals torch's AVX2 build bit for bit. Builds without AVX2 (ARM, macOS)
+ * call their own libm, which differs from it by some units in the last place.
  */
 export class TorchGenerator {
   readonly #engine: Mt19937;
@@ -49,7 +49,10 @@ export class TorchGenerator {
     for (let i = 0; i < data.length; i++) data[i] = (engine.next() & 0xffffff) * 2 ** -24;
   }
 
-  /** One value in float64, as torch draws tensors of less than 16: the second of each pair is kept for the next call. */
+  /**
+   * One value in float64, as torch draws tensors of less than 16: the second of each pair
+   * is kept for the next call.
+   */
   #normal(): number {
     if (this.#spareNormal !== undefined) {
       const spare = this.#spareNormal;

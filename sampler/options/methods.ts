@@ -1,5 +1,5 @@
-// The table of methods. To add a method, add a row here, its forecaster in ../create_forecaster.ts, and its name to the
-// options that it reads in option_table.ts.
+// The table of methods. To add a method, add a row here, its forecaster in ../create_forecaster.ts, and its
+// name to the options that it reads in option_table.ts.
 
 /** A method as the user interface shows it. */
 export interface MethodRow {

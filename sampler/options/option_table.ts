@@ -1,6 +1,6 @@
-// The table of sampler options. Flags, help, wire schemas, receipts, spectrum.json's schema, OpenAPI and the page derive from
-// it. To add an option, add its row and the code that reads it. The names come from the paper's reference code (w, m, lam,
-// window_size, flex_window, warmup_steps) and from TaylorSeer (order).
+// The table of sampler options. Flags, help, wire schemas, receipts, spectrum.json's schema, OpenAPI and the
+// page derive from it. To add an option, add its row and the code that reads it. The names come from the
+// paper's reference code (w, m, lam, window_size, flex_window, warmup_steps) and from TaylorSeer (order).
 
 import type { Method } from "./methods.ts";
 
@@ -25,8 +25,8 @@ export interface OptionRow {
   /** Methods that read the option. @default every method that forecasts */
   readonly methods?: readonly Method[];
   /**
-   * The option decides either a forecast's weights or which steps are full passes. A request that gives an option of one way
-   * to choose the full passes replaces the checkpoint's choice of another way.
+   * The option decides either a forecast's weights or which steps are full passes. A request that gives an
+   * option of one way to choose the full passes replaces the checkpoint's choice of another way.
    */
   readonly decides: "forecast" | "window" | "errorBudget" | "passes";
   /** Default. A method's row may override it. */

@@ -1,4 +1,5 @@
-// Quality as a word: the least PSNR, in dB, that a calibrated plan must have reached on prompts which it was not made from.
+// Quality as a word: the least PSNR, in dB, that a calibrated plan must have reached on prompts
+// which it was not made from.
 
 /** The words, from the fewest passes to the most. */
 export const QUALITY_LEVELS = { draft: 35, good: 42, high: 48 } as const;

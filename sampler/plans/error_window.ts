@@ -1,12 +1,16 @@
-// The window under an error budget. Each full pass measures the error of its own forecast, and this error decides when the
-// next full pass is due, as a solver of differential equations chooses its step from an error estimate.
+// The window under an error budget. Each full pass measures the error of its own forecast, and this
+// error decides when the next full pass is due, as a solver of differential equations chooses its
+// step from an error estimate.
 
 import type { OptionsOf } from "../options/option_table.ts";
 
 /** Options of the window. */
 export type ErrorWindowOptions = Omit<OptionsOf<"errorBudget" | "window">, "flexWindow">;
 
-/** Most features that a run under an error budget keeps. The bound on memory is needed because the plan is not known. */
+/**
+ * Most features that a run under an error budget keeps. The bound on memory is needed
+ * because the plan is not known.
+ */
 export const MAX_BUDGET_SLOTS = 16;
 
 /** Largest factor by which one measurement changes the window. */
@@ -15,9 +19,9 @@ const MAX_CHANGE = 2;
 /**
  * Decides, full pass by full pass, when the next one is due.
  *
- * After the warm-up the window begins at `windowSize`. A full pass that measures the relative error e multiplies it by
- * sqrt(errorBudget / e), at most doubling or halving it, since the error of extrapolation grows about with the square of the
- * distance. The last `tailSteps` steps are full passes.
+ * After the warm-up the window begins at `windowSize`. A full pass that measures the relative error e
+ * multiplies it by sqrt(errorBudget / e), at most doubling or halving it, since the error of extrapolation
+ * grows about with the square of the distance. The last `tailSteps` steps are full passes.
  */
 export class ErrorWindow {
   readonly #steps: number;

@@ -1,5 +1,5 @@
-// Finds step plans from recorded features. Dynamic programming over the features' Gram matrix chooses the full passes that
-// leave the least forecast error. The features come from runs with full passes only.
+// Finds step plans from recorded features. Dynamic programming over the features' Gram matrix chooses the
+// full passes that leave the least forecast error. The features come from runs with full passes only.
 
 import { assertNumber } from "../numerics/assert_number.ts";
 import type { Forecaster } from "../forecasters/forecaster.ts";
@@ -7,8 +7,8 @@ import type { Forecaster } from "../forecasters/forecaster.ts";
 /** Options of {@linkcode findPlans}. */
 export interface FindPlansOptions {
   /**
-   * Scalar products of the features, float64 [steps, steps], row-major, averaged over the runs. The search needs nothing
-   * else of the features.
+   * Scalar products of the features, float64 [steps, steps], row-major, averaged over the runs. The search
+   * needs nothing else of the features.
    */
   gram: Float64Array;
   /** Distance that the solver moves at each step, e.g. |sigma[t + 1] - sigma[t]|: [steps]. */
@@ -16,8 +16,9 @@ export interface FindPlansOptions {
   /** Forecaster for this number of steps. */
   forecaster: Forecaster;
   /**
-   * Number of the latest full passes that tell two partial plans apart. With the forecaster's own memory the plans are the
-   * best there are. For a forecaster that reads all full passes, they are the best among those that the search keeps.
+   * Number of the latest full passes that tell two partial plans apart. With the forecaster's own memory
+   * the plans are the best there are. For a forecaster that reads all full passes, they are the best among
+   * those that the search keeps.
    * @default the forecaster's, else 2
    */
   memory?: number;
@@ -36,8 +37,8 @@ export interface FoundPlan {
 /**
  * Returns the best plan for each number of full passes from 1 to `maxPasses`.
  *
- * The errors of one gap are added before they are squared, because they point the same way. Different gaps count as
- * unrelated, because the full pass between them sees the effect of the first.
+ * The errors of one gap are added before they are squared, because they point the same way. Different gaps
+ * count as unrelated, because the full pass between them sees the effect of the first.
  *
  * @throws {RangeError} If `gram` or `weights` do not fit, or a number is outside its range.
  */

@@ -5,8 +5,8 @@ import { listPhases, ONE_PHASE, type Phases } from "./phases.ts";
 import { countHistorySlots, type FullPassRule, type StepKind } from "./step_plan.ts";
 
 /**
- * Returns the number of history slots of a run, for its phase that needs most. Under an error budget only the length of
- * the plan counts.
+ * Returns the number of history slots of a run, for its phase that needs most. Under an error budget only the
+ * length of the plan counts.
  */
 export function historySlots(
   plan: readonly StepKind[],

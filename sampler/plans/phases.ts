@@ -1,5 +1,5 @@
-// Phases of a run whose networks take turns. Each phase is a run of its own: it begins with a full pass, plans its own full
-// passes, and forecasts from its own features alone.
+// Phases of a run whose networks take turns. Each phase is a run of its own: it begins with a full pass,
+// plans its own full passes, and forecasts from its own features alone.
 
 import type { Forecaster } from "../forecasters/forecaster.ts";
 
@@ -15,7 +15,10 @@ export interface Phase {
   end: number;
 }
 
-/** Returns all phases of a run of `steps` steps. @throws {RangeError} If `phases` do not ascend from 0 to less than `steps`. */
+/**
+ * Returns all phases of a run of `steps` steps.
+ * @throws {RangeError} If `phases` do not ascend from 0 to less than `steps`.
+ */
 export function listPhases(steps: number, phases: Phases): Phase[] {
   const ascends = phases[0] === 0 && phases.every((start, i) => i === 0 || start > phases[i - 1]!);
   if (!ascends || phases.at(-1)! >= steps) {
@@ -34,7 +37,10 @@ export interface PhasedOptions {
   phases: Phases;
 }
 
-/** Returns a forecaster that counts each phase's steps from the phase's first. @param make creates it for a number of steps */
+/**
+ * Returns a forecaster that counts each phase's steps from the phase's first.
+ * @param make creates it for a number of steps
+ */
 export function phasedForecaster(
   make: (steps: number) => Forecaster,
   { steps, phases }: PhasedOptions,

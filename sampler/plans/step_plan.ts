@@ -1,5 +1,5 @@
-// Step plans: which steps are full passes. The growing window is Spectrum's (arXiv 2603.01623). TaylorSeer's "full every N
-// steps after the first ones" is the same window without growth.
+// Step plans: which steps are full passes. The growing window is Spectrum's (arXiv 2603.01623). TaylorSeer's
+// "full every N steps after the first ones" is the same window without growth.
 
 import { OptionError } from "../numerics/option_error.ts";
 import { showValue } from "../numerics/show_value.ts";
@@ -28,15 +28,18 @@ export type FullPassRule =
 /**
  * Plans a run of `steps` steps. In several `phases` each begins with a full pass, and the window begins anew.
  *
- * Under the window the first `warmupSteps` and the last `tailSteps` steps are full passes; the paper has no tail. Between
- * them a full pass follows floor(window) steps after the one before, and adds `flexWindow` to the window.
+ * Under the window the first `warmupSteps` and the last `tailSteps` steps are full passes; the paper has
+ * no tail. Between them a full pass follows floor(window) steps after the one before, and adds
+ * `flexWindow` to the window.
  *
- * @throws {RangeError} If a number is outside its range, or `fullSteps` do not ascend from 0 to less than `steps`.
+ * @throws {RangeError} If a number is outside its range, or `fullSteps` do not ascend
+ * from 0 to less than `steps`.
  *
  * @example
  * ```ts
  * import { planSteps } from "./step_plan.ts";
- * const fullPasses = { by: "window", windowSize: 2, flexWindow: 0.75, warmupSteps: 5, tailSteps: 0 } as const;
+ * const fullPasses = { by: "window", windowSize: 2, flexWindow: 0.75, warmupSteps: 5,
+ * tailSteps: 0 } as const;
  * planSteps(8, { fullPasses });
  * // full, full, full, full, full, forecast, full, forecast
  * ```

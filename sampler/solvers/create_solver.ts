@@ -27,7 +27,8 @@ export const SCHEDULER_NAMES: readonly string[] = Object.keys(SOLVERS);
 /**
  * Creates the solver that a checkpoint's scheduler_config.json describes, for one run.
  *
- * @throws {TypeError} If its `_class_name` is missing or unknown, or an option is unknown or has a wrong type.
+ * @throws {TypeError} If its `_class_name` is missing or unknown, or an option is
+ * unknown or has a wrong type.
  * @throws {RangeError} If an option is outside its range.
  *
  * @example

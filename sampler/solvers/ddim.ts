@@ -1,5 +1,5 @@
-// diffusers' DDIMScheduler (0.42.1): Song et al. 2021 (arXiv 2010.02502), formula 12 with eta 0, as diffusers' pipelines call
-// it unless asked.
+// diffusers' DDIMScheduler (0.42.1): Song et al. 2021 (arXiv 2010.02502), formula 12 with eta 0, as
+// diffusers' pipelines call it unless asked.
 
 import { addNoise } from "./add_noise.ts";
 import { NOISE_SCHEDULE_DEFAULTS } from "./schedule/alphas_cumprod.ts";

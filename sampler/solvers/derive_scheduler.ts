@@ -1,4 +1,5 @@
-// Another scheduler for a checkpoint, as `NAME.from_config(pipe.scheduler.config, **options)` makes it in diffusers (0.42.1).
+// Another scheduler for a checkpoint, as `NAME.from_config(pipe.scheduler.config, **options)` makes
+// it in diffusers (0.42.1).
 
 import { showValue } from "../numerics/show_value.ts";
 import { SCHEDULER_NAMES } from "./create_solver.ts";
@@ -15,10 +16,11 @@ export interface ChosenScheduler {
 const FLOW = "flow_prediction";
 
 /**
- * Returns the config of `chosen` for the checkpoint whose scheduler has the config `own`. Options of `own` that the class has
- * as well carry over.
+ * Returns the config of `chosen` for the checkpoint whose scheduler has the config `own`. Options of `own`
+ * that the class has as well carry over.
  *
- * @throws {TypeError} If the class is unknown, or reads the denoiser's output as something else than `own` does.
+ * @throws {TypeError} If the class is unknown, or reads the denoiser's output as
+ * something else than `own` does.
  */
 export function deriveScheduler(own: SchedulerConfig, { name, options }: ChosenScheduler): SchedulerConfig {
   if (!SCHEDULER_NAMES.includes(name)) {

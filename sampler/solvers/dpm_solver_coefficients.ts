@@ -1,5 +1,5 @@
-// The coefficients of DPM-Solver's updates (arXiv 2206.00927), DPM-Solver++'s (arXiv 2211.01095), and of both as stochastic
-// differential equations, as in diffusers' DPMSolverMultistepScheduler.
+// The coefficients of DPM-Solver's updates (arXiv 2206.00927), DPM-Solver++'s (arXiv 2211.01095), and of both
+// as stochastic differential equations, as in diffusers' DPMSolverMultistepScheduler.
 
 import type { LambdaLevel } from "./lambda_level.ts";
 

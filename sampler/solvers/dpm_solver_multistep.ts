@@ -14,7 +14,10 @@ import { linearCombination, type Term } from "../numerics/linear_combination.ts"
 import type { SolverOptions } from "./solver.ts";
 import type { SchedulerConfig } from "./schedule/read_scheduler_config.ts";
 
-/** Every option that the class defines; diffusers documents them. It heeds `sigma_min` and `sigma_max` as well, if they are there. */
+/**
+ * Every option that the class defines; diffusers documents them. It heeds `sigma_min` and `sigma_max` as
+ * well, if they are there.
+ */
 export interface DpmSolverMultistepConfig extends DpmSolverGridConfig {
   solverOrder: number;
   predictionType: string;
@@ -75,8 +78,8 @@ export class DpmSolverMultistep extends LambdaSolver {
   #outputs: Float32Array[] = [];
 
   /**
-   * @throws {TypeError} If an option is unknown, unsupported, has a wrong type or value or does not go with another, or
-   * `options` lack noise for an sde algorithm.
+   * @throws {TypeError} If an option is unknown, unsupported, has a wrong type or value or does not go with
+   * another, or `options` lack noise for an sde algorithm.
    * @throws {RangeError} If a number is outside its range.
    */
   constructor(config: SchedulerConfig, options: SolverOptions) {
@@ -124,7 +127,10 @@ export class DpmSolverMultistep extends LambdaSolver {
     return stepsLeft === 2 && lower ? Math.min(order, 2) : order;
   }
 
-  /** Differences of the outputs, in units of the step from `index`: as many as the order has beside the output itself. */
+  /**
+   * Differences of the outputs, in units of the step from `index`: as many as the order has
+   * beside the output itself.
+   */
   #derivatives(index: number, order: number): Float32Array[] {
     if (order === 1) return [];
     const [m0, m1, m2] = this.#outputs as [Float32Array, Float32Array, Float32Array];

@@ -1,4 +1,5 @@
-// diffusers' EulerAncestralDiscreteScheduler (0.42.1): an Euler step down past the next sigma, then noise up to it.
+// diffusers' EulerAncestralDiscreteScheduler (0.42.1): an Euler step down past the next
+// sigma, then noise up to it.
 
 import { NOISE_SCHEDULE_DEFAULTS, type NoiseScheduleConfig } from "./schedule/alphas_cumprod.ts";
 import { assertChoice } from "../numerics/assert_choice.ts";

@@ -1,5 +1,5 @@
-// diffusers' EulerDiscreteScheduler (0.42.1), algorithm 2 of Karras et al. 2022 (arXiv 2206.00364) without churn, which
-// diffusers' pipelines do not ask for.
+// diffusers' EulerDiscreteScheduler (0.42.1), algorithm 2 of Karras et al. 2022 (arXiv 2206.00364) without
+// churn, which diffusers' pipelines do not ask for.
 
 import { NOISE_SCHEDULE_DEFAULTS, type NoiseScheduleConfig } from "./schedule/alphas_cumprod.ts";
 import { assertChoice } from "../numerics/assert_choice.ts";
@@ -45,7 +45,8 @@ const DEFAULTS: EulerDiscreteConfig = {
 /** A solver without memory: each step depends on its own model output alone. */
 export class EulerDiscrete extends EulerSolver {
   /**
-   * @throws {TypeError} If an option is unknown or has a wrong type or value, or two spacings are chosen at once.
+   * @throws {TypeError} If an option is unknown or has a wrong type or value, or two
+   * spacings are chosen at once.
    * @throws {RangeError} If a number is outside its range.
    */
   constructor(config: SchedulerConfig, options: SolverOptions) {
@@ -108,7 +109,8 @@ function makeGrid(config: EulerDiscreteConfig, steps: number): SolverGrid {
     timesteps = sigmas.map((sigma) => f32(training.timestepOf(sigma)));
   }
   const last = config.finalSigmasType === "zero" ? 0 : training.min;
-  // Log-linear sigmas hold the end of the last step already: diffusers never gets to what it puts behind that.
+  // Log-linear sigmas hold the end of the last step already: diffusers never gets to
+  // what it puts behind that.
   sigmas = Float64Array.of(...sigmas, last).subarray(0, timesteps.length + 1).map(f32);
   if (config.timestepType === "continuous" && config.predictionType === "v_prediction") {
     timesteps = sigmas.subarray(0, -1).map((sigma) => f32(0.25 * f32(Math.log(sigma))));

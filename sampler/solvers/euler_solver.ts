@@ -1,4 +1,5 @@
-// The base of diffusers' two Euler schedulers: latents = original + sigma * noise, scaled to the model's input.
+// The base of diffusers' two Euler schedulers: latents = original + sigma * noise,
+// scaled to the model's input.
 
 import { addNoise } from "./add_noise.ts";
 import { assertSolverStep } from "./assert_solver_step.ts";
@@ -62,7 +63,10 @@ export abstract class EulerSolver implements Solver {
   reset(): void {}
 }
 
-/** sqrt(sigma^2 + 1) in float32: the standard deviation of latents at that sigma, which models were trained to see as 1. */
+/**
+ * sqrt(sigma^2 + 1) in float32: the standard deviation of latents at that sigma, which models
+ * were trained to see as 1.
+ */
 function inputScale(sigma: number): number {
   return f32(Math.sqrt(f32(f32(sigma * sigma) + 1)));
 }

@@ -1,5 +1,6 @@
-// diffusers' FlowMatchEulerDiscreteScheduler (0.42.1): Euler steps along a rectified flow, sample + dt * velocity.
-// Sigmas are rounded where numpy and torch round them there, so that grids and steps equal it bit for bit.
+// diffusers' FlowMatchEulerDiscreteScheduler (0.42.1): Euler steps along a rectified flow, sample
+// + dt * velocity. Sigmas are rounded where numpy and torch round them there, so that grids and
+// steps equal it bit for bit.
 
 import { addNoise } from "./add_noise.ts";
 import { assertChoice } from "../numerics/assert_choice.ts";
@@ -56,8 +57,8 @@ export class FlowMatchEuler implements Solver {
   readonly #noise: ((count: number) => Float32Array) | undefined;
 
   /**
-   * @throws {TypeError} If an option is unknown or has a wrong type, if two spacings are chosen at once, or if dynamic
-   * shifting or stochastic sampling lack what they need in `options`.
+   * @throws {TypeError} If an option is unknown or has a wrong type, if two spacings are chosen at once, or
+   * if dynamic shifting or stochastic sampling lack what they need in `options`.
    * @throws {RangeError} If a number is outside its range.
    */
   constructor(config: SchedulerConfig, options: SolverOptions) {
@@ -132,7 +133,10 @@ function readConfig(config: SchedulerConfig): FlowMatchEulerConfig {
   return read;
 }
 
-/** The sigmas of the run, shifted towards noise and stretched to the terminal one: diffusers' set_timesteps, parts 1 to 3. */
+/**
+ * The sigmas of the run, shifted towards noise and stretched to the terminal one: diffusers'
+ * set_timesteps, parts 1 to 3.
+ */
 function shiftSigmas(config: FlowMatchEulerConfig, options: SolverOptions): Float64Array {
   // numpy computes in float32 from sigmas that the caller gives, in float64 from its own.
   const round = options.sigmas === undefined ? (value: number) => value : f32;

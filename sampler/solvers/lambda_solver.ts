@@ -1,4 +1,5 @@
-// The base of DPM-Solver and UniPC: steps in lambda, from outputs converted at the noise level where they were computed.
+// The base of DPM-Solver and UniPC: steps in lambda, from outputs converted at the noise level
+// where they were computed.
 
 import { addNoise } from "./add_noise.ts";
 import { assertChoice } from "../numerics/assert_choice.ts";

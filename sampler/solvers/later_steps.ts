@@ -4,8 +4,8 @@ import { assertNumber } from "../numerics/assert_number.ts";
 import type { Solver } from "./solver.ts";
 
 /**
- * Returns the steps of `solver` from `begin` on, numbered from 0. Plans and forecasts count only the steps that are run.
- * The state of a multistep solver stays in `solver`.
+ * Returns the steps of `solver` from `begin` on, numbered from 0. Plans and forecasts count only the steps
+ * that are run. The state of a multistep solver stays in `solver`.
  *
  * @throws {RangeError} If there is no such step.
  */

@@ -1,5 +1,5 @@
-// Inpainting: after each step, the places that are kept get the original under noise of the new level, as in diffusers'
-// inpainting pipelines.
+// Inpainting: after each step, the places that are kept get the original under noise of the new level, as in
+// diffusers' inpainting pipelines.
 
 import type { Solver } from "./solver.ts";
 
@@ -16,8 +16,8 @@ export interface MaskedSolverOptions {
 /**
  * Returns `solver` with the original put back outside the mask after each step.
  *
- * Forecasts that are taken at once stay so. A place is either kept or drawn, and a solver treats each place by itself, so
- * only the last of these steps matters to the places that are kept.
+ * Forecasts that are taken at once stay so. A place is either kept or drawn, and a solver treats each place
+ * by itself, so only the last of these steps matters to the places that are kept.
  *
  * @throws {RangeError} If the lengths differ.
  */

@@ -1,5 +1,6 @@
-// diffusers' PNDMScheduler (0.42.1): Liu et al. 2022 (arXiv 2202.09778), algorithm 2. Its steps are calls of the model: one more
-// than asked for with `skip_prk_steps`, as Stable Diffusion has it, and nine more without.
+// diffusers' PNDMScheduler (0.42.1): Liu et al. 2022 (arXiv 2202.09778), algorithm 2. Its steps
+// are calls of the model: one more than asked for with `skip_prk_steps`, as Stable Diffusion has
+// it, and nine more without.
 
 import { addNoise } from "./add_noise.ts";
 import { NOISE_SCHEDULE_DEFAULTS } from "./schedule/alphas_cumprod.ts";

@@ -1,5 +1,5 @@
-// The coefficients of UniPC's predictor and corrector (arXiv 2302.04867, algorithms 5 and 6), as in diffusers'
-// UniPCMultistepScheduler.
+// The coefficients of UniPC's predictor and corrector (arXiv 2302.04867, algorithms 5 and 6), as in
+// diffusers' UniPCMultistepScheduler.
 
 import type { LambdaLevel } from "./lambda_level.ts";
 import { solveLinear } from "../numerics/solve_linear.ts";

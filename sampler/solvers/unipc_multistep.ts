@@ -1,4 +1,5 @@
-// diffusers' UniPCMultistepScheduler (0.42.1): Zhao et al. 2023 (arXiv 2302.04867), of any order. Wan's solver, on a flow.
+// diffusers' UniPCMultistepScheduler (0.42.1): Zhao et al. 2023 (arXiv 2302.04867), of any order.
+// Wan's solver, on a flow.
 
 import { NOISE_SCHEDULE_DEFAULTS } from "./schedule/alphas_cumprod.ts";
 import { assertChoice } from "../numerics/assert_choice.ts";
@@ -59,8 +60,8 @@ const DEFAULTS: UniPCMultistepConfig = {
 };
 
 /**
- * A multistep solver: each step first corrects the latents with the output at them, then goes on from there with the outputs of
- * as many steps as its order.
+ * A multistep solver: each step first corrects the latents with the output at them, then goes on from there
+ * with the outputs of as many steps as its order.
  */
 export class UniPCMultistep extends LambdaSolver {
   readonly #config: UniPCMultistepConfig;
@@ -72,8 +73,8 @@ export class UniPCMultistep extends LambdaSolver {
   #last: { latents: Float32Array; order: number } | undefined;
 
   /**
-   * @throws {TypeError} If an option is unknown, unsupported, has a wrong type or value or does not go with another, or
-   * `options` lack the `mu` of dynamic shifting.
+   * @throws {TypeError} If an option is unknown, unsupported, has a wrong type or value or does not go with
+   * another, or `options` lack the `mu` of dynamic shifting.
    * @throws {RangeError} If a number is outside its range.
    */
   constructor(config: SchedulerConfig, options: SolverOptions) {

@@ -70,8 +70,8 @@ function familyRule(from: string, to: string): string | undefined {
 }
 
 /**
- * In each folder, its files and subfolders form no circle; an import counts for the two entries of the folder that hold both
- * of its ends. So no two files and no two folders need each other, wherever they lie.
+ * In each folder, its files and subfolders form no circle; an import counts for the two entries of the folder
+ * that hold both of its ends. So no two files and no two folders need each other, wherever they lie.
  */
 function findCircles(imports: readonly Import[]): string[] {
   const folders = new Map<string, Map<string, Import[]>>();
@@ -113,7 +113,9 @@ function reachable(start: string, targets: (entry: string) => Set<string>): Set<
   return seen;
 }
 
-/** The deepest folder that holds both files, "" or ending in a slash, and the entry of it that holds `from`. */
+/**
+ * The deepest folder that holds both files, "" or ending in a slash, and the entry of it that holds `from`.
+ */
 function meetingOf({ from, to }: Import): { folder: string; entry: string | undefined } {
   const [parts, others] = [from.split("/"), to.split("/")];
   const shared = parts.findIndex((part, index) => part !== others[index]);

@@ -1,4 +1,5 @@
-// `deno task bench`: the benches that need nothing but this machine, one after the other, each with its own permissions.
+// `deno task bench`: the benches that need nothing but this machine, one after the other, each
+// with its own permissions.
 const TASKS = ["bench:sampler", "bench:worker", "bench:edge"];
 const HELP = `Usage: deno task bench
 

@@ -1,5 +1,5 @@
-// From the start of a worker's process to its first picture, with and without graphs that are optimized already, and how soon
-// a viewer of a later picture sees something.
+// From the start of a worker's process to its first picture, with and without graphs that are optimized
+// already, and how soon a viewer of a later picture sees something.
 import { fileURLToPath } from "node:url";
 import { median, round } from "../../gpu-worker/cli/bench/statistics.ts";
 import { startDeno } from "../service/service.ts";

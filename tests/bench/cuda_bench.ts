@@ -1,6 +1,7 @@
-// `deno task bench:cuda`: everything that only a GPU can show, in one command. Parity of all families in each type with the
-// CPU, copies to the host during a pass, the gain of a batch, and the speed of a FLUX of full size beside diffusers' on the same card.
-// It has not run on CUDA yet. With --small it runs on SwiftShader (--device webgpu) and on the CPU too, which a test does.
+// `deno task bench:cuda`: everything that only a GPU can show, in one command. Parity of all families in each
+// type with the CPU, copies to the host during a pass, the gain of a batch, and the speed of a FLUX of full
+// size beside diffusers' on the same card. It has not run on CUDA yet. With --small it runs on SwiftShader
+// (--device webgpu) and on the CPU too, which a test does.
 import { readDevice } from "../../gpu-worker/flags/device_flags.ts";
 import { readFlags } from "../../protocol/process/read_flags.ts";
 import { runCommand } from "../../protocol/process/run_command.ts";
@@ -24,7 +25,10 @@ const HELP = `Usage: deno task bench:cuda [options]
   --parity        parity and placement only
 `;
 
-/** FLUX.1's transformer at 1024x1024: 4,096 image tokens. The lender's autoencoder has half the scale of FLUX.1's. */
+/**
+ * FLUX.1's transformer at 1024x1024: 4,096 image tokens. The lender's autoencoder has
+ * half the scale of FLUX.1's.
+ */
 const FULL_SIZE: RandomFluxOptions = {
   width: 3072,
   doubleBlocks: 19,

@@ -1,5 +1,5 @@
-// `deno task bench:edge`: what the edge costs. All rows are measured in turn in one run, against the worker itself and
-// against a Hono handler that does nothing but return the same bytes.
+// `deno task bench:edge`: what the edge costs. All rows are measured in turn in one run, against the worker
+// itself and against a Hono handler that does nothing but return the same bytes.
 import autocannon from "autocannon";
 import { startService, startTask } from "../service/service.ts";
 

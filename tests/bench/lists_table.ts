@@ -8,7 +8,10 @@ const [FEW, MANY] = [10, 1000];
 /** The longest prompt: each record is large. */
 const PROMPT = "\u4e2d".repeat(32_000);
 
-/** Milliseconds of GET /v1/videos?limit=10 by a key with few and by one with many videos, in turn, over one store. */
+/**
+ * Milliseconds of GET /v1/videos?limit=10 by a key with few and by one with many videos,
+ * in turn, over one store.
+ */
 export async function listsTable(): Promise<void> {
   await using redis = await startRestRedis();
   const store = { UPSTASH_REDIS_REST_URL: redis.url, UPSTASH_REDIS_REST_TOKEN: redis.token };

@@ -1,4 +1,5 @@
-// Whether a batch pays: a full pass of a FLUX by its number of rows, and on the CPU beside runs on a thread each.
+// Whether a batch pays: a full pass of a FLUX by its number of rows, and on the CPU
+// beside runs on a thread each.
 import { median, round } from "../../gpu-worker/cli/bench/statistics.ts";
 import { Checkpoint } from "../../gpu-worker/checkpoint/checkpoint.ts";
 import { type FluxCheckpoint, readFluxCheckpoint } from "../../gpu-worker/families/flux/flux_checkpoint.ts";

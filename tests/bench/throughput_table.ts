@@ -1,5 +1,5 @@
-// Pictures per second through a worker by how many clients ask at once: one picture at a time, those that wait as one batch, one on
-// each core, and a batch on each core.
+// Pictures per second through a worker by how many clients ask at once: one picture at a time, those that
+// wait as one batch, one on each core, and a batch on each core.
 import { startTask } from "../service/service.ts";
 import { median, round } from "../../gpu-worker/cli/bench/statistics.ts";
 import { timePicture } from "./worker_client.ts";

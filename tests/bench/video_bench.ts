@@ -1,6 +1,6 @@
-// Spectrum beside all steps in full, on videos of models/shapes: passes, PSNR frame by frame, and whether the videos still show
-// what was asked for. Prints the table that docs/benchmarks.md holds; --sheet FILE.webp shows the videos side by side, a row a
-// method.
+// Spectrum beside all steps in full, on videos of models/shapes: passes, PSNR frame by frame, and whether the
+// videos still show what was asked for. Prints the table that docs/benchmarks.md holds; --sheet FILE.webp
+// shows the videos side by side, a row a method.
 import { encodeAnimation } from "../../gpu-worker/media/encode_animation.ts";
 import type { DecodedVideo } from "../../gpu-worker/media/decoded_video.ts";
 import { openPipeline } from "../../gpu-worker/model/open_pipeline.ts";

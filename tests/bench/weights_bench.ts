@@ -1,5 +1,6 @@
-// Pictures or videos by --weights, beside weights as stored: PSNR, and the time of denoising in turn. Prints the table that
-// docs/quality.md holds: deno run -A tests/bench/weights_bench.ts --model models/emoji --prompts 24
+// Pictures or videos by --weights, beside weights as stored: PSNR, and the time of denoising in turn.
+// Prints the table that docs/quality.md holds: deno run -A tests/bench/weights_bench.ts --model
+// models/emoji --prompts 24
 import { parseArgs } from "@std/cli/parse-args";
 import type { HeldWeights } from "../../gpu-worker/checkpoint/blocks/quantization_of.ts";
 import { openPipeline } from "../../gpu-worker/model/open_pipeline.ts";

@@ -1,4 +1,5 @@
-// `deno task bench:worker`: pictures per second through a worker, its cold start, and what a batch is worth. A table a file.
+// `deno task bench:worker`: pictures per second through a worker, its cold start, and what a batch
+// is worth. A table a file.
 import { readFlags } from "../../protocol/process/read_flags.ts";
 import { runCommand } from "../../protocol/process/run_command.ts";
 import { coldStartTable } from "./cold_start_table.ts";

@@ -1,4 +1,5 @@
-// Inpainting on the page in a real Chromium: a mask is painted on an image, and the pixels outside it stay as they are.
+// Inpainting on the page in a real Chromium: a mask is painted on an image, and the pixels
+// outside it stay as they are.
 import { after, before, describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";

@@ -1,4 +1,5 @@
-// Runs that outlive the page, and what a day's work needs beside them, in a real Chromium before the real service.
+// Runs that outlive the page, and what a day's work needs beside them, in a real Chromium
+// before the real service.
 import { after, before, describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import axe from "axe-core";

@@ -1,5 +1,5 @@
-// The page in a real Chromium, before the real service with the embedded checkpoint. Past 400 lines, as all cases share one
-// service and one browser, whose start takes longer than most of them.
+// The page in a real Chromium, before the real service with the embedded checkpoint. Past 400 lines, as all
+// cases share one service and one browser, whose start takes longer than most of them.
 import { after, before, describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
@@ -374,7 +374,9 @@ function sumOfColours(canvas: SVGElement | HTMLElement): number {
   return [...data].reduce((sum, value, index) => index % 4 === 3 ? sum : sum + value, 0);
 }
 
-/** The focused element by id or the name of its group, and whether it or what stands for it has an outline. */
+/**
+ * The focused element by id or the name of its group, and whether it or what stands for it has an outline.
+ */
 function describeFocus(): { id: string; outline: boolean } {
   const element = document.activeElement ?? document.body;
   const hidden = element.matches("input[type=radio], input[type=checkbox], input[type=file]");

@@ -1,5 +1,6 @@
-// Every process of the product, to be killed and stopped by tests: two edges, two workers, two batch services, the REST
-// adapter, the store's Redis and the queue's. Both Redis write each command to disk before they answer.
+// Every process of the product, to be killed and stopped by tests: two edges, two workers, two batch
+// services, the REST adapter, the store's Redis and the queue's. Both Redis write each command to
+// disk before they answer.
 import { TextLineStream } from "@std/streams/text-line-stream";
 import { until } from "../until.ts";
 

@@ -255,7 +255,10 @@ export class Ledger {
     }
   }
 
-  /** Asks any edge until one answers. @returns undefined if none did, or where the answer is a refusal for good */
+  /**
+   * Asks any edge until one answers.
+   * @returns undefined if none did, or where the answer is a refusal for good
+   */
   async #insist(what: string, path: string, asked: Asked): Promise<Response | undefined> {
     let refused = "";
     const answer = await until(async () => {

@@ -9,7 +9,10 @@ import { Ledger } from "./chaos_ledger.ts";
 
 const SECONDS = Number(Deno.env.get("CHAOS_SECONDS") ?? 75);
 const SEED = Number(Deno.env.get("CHAOS_SEED") ?? 1);
-/** The parts of the store of keys. While it is away for more than ten seconds an edge that dies loses counts (docs/security.md). */
+/**
+ * The parts of the store of keys. While it is away for more than ten seconds an edge that dies loses
+ * counts (docs/security.md).
+ */
 const STORE = ["redis", "rest"];
 /** Processes that are dead or stopped at a time. */
 const MOST_AT_ONCE = 2;

@@ -14,7 +14,10 @@ export interface Node extends AsyncDisposable {
 
 export interface Cluster extends AsyncDisposable {
   redis: RestRedis | undefined;
-  /** Where there are any: before the store, as edges and workers reach it, and between its adapter and redis-server. */
+  /**
+   * Where there are any: before the store, as edges and workers reach it, and between its
+   * adapter and redis-server.
+   */
   lines: { store: TcpProxy; redis: TcpProxy } | undefined;
   edges: Node[];
   workers: Node[];

@@ -16,7 +16,9 @@ describe("coalescing", { skip: WITHOUT_REDIS }, () => {
   });
   after(() => cluster[Symbol.asyncDispose]());
   const edge = (index: number) => cluster.edges[index % 2]!.url;
-  /** Runs more than wanted, as a machine under load answers an edge too late: the store then counts as away. */
+  /**
+   * Runs more than wanted, as a machine under load answers an edge too late: the store then counts as away.
+   */
   const madeAgain = () =>
     cluster.edges.flatMap(({ lines }) => lines).filter((line) =>
       /runs are not shared|goes on elsewhere/.test(line)

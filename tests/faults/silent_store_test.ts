@@ -1,5 +1,5 @@
-// A store that is there and does not answer, or breaks every connection in the middle of a call: Redis itself, or the REST
-// interface before it. Two edges, a worker, a real redis-server, and proxies in between.
+// A store that is there and does not answer, or breaks every connection in the middle of a call: Redis
+// itself, or the REST interface before it. Two edges, a worker, a real redis-server, and proxies in between.
 import { after, before, describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { WITHOUT_REDIS } from "../service/redis.ts";
@@ -12,7 +12,9 @@ import { until } from "../until.ts";
 const STEPS = 40;
 /** What no log may have. */
 const PROMPT = "a secret prompt";
-/** Open connections to the store that are none too many: two edges and a worker with a few calls at once each. */
+/**
+ * Open connections to the store that are none too many: two edges and a worker with a few calls at once each.
+ */
 const MAX_CONNECTIONS = 40;
 
 describe("a store that falls silent", { skip: WITHOUT_REDIS }, () => {

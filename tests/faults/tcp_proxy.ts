@@ -1,4 +1,5 @@
-// A TCP proxy that can fall silent, or reset what passes: a network in which the other side is there, and is not.
+// A TCP proxy that can fall silent, or reset what passes: a network in which the other
+// side is there, and is not.
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 
 export interface TcpProxy extends AsyncDisposable {
@@ -7,8 +8,8 @@ export interface TcpProxy extends AsyncDisposable {
   readonly open: number;
   pass(): void;
   /**
-   * Connections are accepted, and hear nothing. Those of this time, and those there were, stay so for good, as behind a
-   * firewall that has forgotten them.
+   * Connections are accepted, and hear nothing. Those of this time, and those there were, stay so for good,
+   * as behind a firewall that has forgotten them.
    */
   silence(): void;
   /** Connections are reset as soon as something is sent. */

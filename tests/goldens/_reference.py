@@ -1,4 +1,5 @@
-"""Shared parts of the golden makers: random weights that exercise every layer, capture of what diffusers computes.
+"""Shared parts of the golden makers: random weights that exercise every layer, capture of
+what diffusers computes.
 
 Everything runs in float32 on one CPU thread, so that a rerun on the same machine gives the same bytes.
 """
@@ -24,9 +25,9 @@ transformers.utils.logging.set_verbosity_error()
 transformers.utils.logging.disable_progress_bar()
 diffusers.utils.logging.disable_progress_bar()
 
-# Plain words, the empty prompt, and one that needs every rule of a tokenizer: accents in both normal forms,
-# a ligature, full-width letters, a script and an emoji outside the vocabulary, runs of spaces, capitals, digits,
-# contractions, and more tokens than any of the tiny encoders takes.
+# Plain words, the empty prompt, and one that needs every rule of a tokenizer: accents in both normal forms, a
+# ligature, full-width letters, a script and an emoji outside the vocabulary, runs of spaces, capitals,
+# digits, contractions, and more tokens than any of the tiny encoders takes.
 PROMPTS = {
     "plain": "a red heart on a white background",
     "empty": "",
@@ -77,7 +78,8 @@ def versions():
 
 
 def redraw(model, seed):
-    """Draws all weights anew: a fresh diffusers model has zero gates, unit norms and zero biases, which hide errors.
+    """Draws all weights anew: a fresh diffusers model has zero gates, unit norms and zero
+    biases, which hide errors.
 
     Matrices and convolutions keep the variance of their input, norm weights lie around 1, biases around 0.
     """
@@ -104,7 +106,8 @@ def redraw(model, seed):
 def smooth_in_time(linear):
     """Damps the fast columns of the first layer after a sinusoidal embedding, as training does.
 
-    Undamped, sin(t) at t near 1000 magnifies the last bit of t, and the goldens would test libm, not the graph.
+    Undamped, sin(t) at t near 1000 magnifies the last bit of t, and the goldens would
+    test libm, not the graph.
     """
     half = linear.weight.shape[1] // 2
     frequency = torch.exp(-math.log(10000) * torch.arange(half) / half)
@@ -112,7 +115,8 @@ def smooth_in_time(linear):
 
 
 def denoiser_of(pipe):
-    """(the denoiser, the first module behind its last block): what Spectrum runs whole, and where its head begins."""
+    """(the denoiser, the first module behind its last block): what Spectrum runs whole,
+    and where its head begins."""
     transformer = getattr(pipe, "transformer", None)
     if hasattr(transformer, "all_final_layer"):
         return transformer, transformer.all_final_layer["2-1"]
@@ -128,7 +132,8 @@ def heads_of(pipe):
 
 
 class Capture:
-    """Records what flows through the modules of a pipeline while it runs; `with Capture(pipe) as seen: pipe(...)`."""
+    """Records what flows through the modules of a pipeline while it runs;
+    `with Capture(pipe) as seen: pipe(...)`."""
 
     def __init__(self, pipe):
         self.pipe = pipe
@@ -186,7 +191,8 @@ def remake(here, **checkpoints):
 
 
 def digest(checkpoint):
-    """SHA-256 over the weights of a checkpoint directory: names a retrained checkpoint whose goldens are stale."""
+    """SHA-256 over the weights of a checkpoint directory: names a retrained checkpoint
+    whose goldens are stale."""
     total = hashlib.sha256()
     for path in sorted(Path(checkpoint).rglob("*.safetensors")):
         total.update(hashlib.sha256(path.read_bytes()).digest())

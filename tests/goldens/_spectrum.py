@@ -1,7 +1,8 @@
-"""Spectrum (arXiv 2603.01623) in float64 on top of a diffusers pipeline: the reference for the whole TypeScript loop.
+"""Spectrum (arXiv 2603.01623) in float64 on top of a diffusers pipeline: the reference for
+the whole TypeScript loop.
 
-Every step runs the full network and a hook swaps the input of the head for the forecast where the plan says so:
-slow, and plainly right. No value is rounded to bfloat16 and time runs over the real number of steps.
+Every step runs the full network and a hook swaps the input of the head for the forecast where the plan says
+so: slow, and plainly right. No value is rounded to bfloat16 and time runs over the real number of steps.
 """
 
 import numpy
@@ -40,16 +41,18 @@ def spectrum_forecast(anchors, history, step, steps, w, m=4, lam=0.1):
 
 
 def run_spectrum(pipe, steps, branches, options, *, tokens=None, guided_steps=None, phases=(0,), **call):
-    """Runs `pipe` with forecasts; `branches` is 2 under guidance by two passes, each with a history of its own.
+    """Runs `pipe` with forecasts; `branches` is 2 under guidance by two passes, each
+    with a history of its own.
 
-    `tokens` counts the tokens of a row that are the picture's, if the head is given others too: those at the beginning, or
-    at the end if it is negative.
-    `guided_steps` is the number of steps at the beginning that have all branches; later steps have the first alone.
-    `phases` are the first steps of networks that take turns. Each phase is a run of its own, with its plan and history.
+    `tokens` counts the tokens of a row that are the picture's, if the head is given others too: those at the
+    beginning, or at the end if it is negative.
+    `guided_steps` is the number of steps at the beginning that have all branches; later steps have the
+    first alone. `phases` are the first steps of networks that take turns. Each phase is a run of its own,
+    with its plan and history.
 
-    Branches may be calls of the network one after the other (FLUX, Wan) or rows of one call (Stable Diffusion).
-    Returns (final latents, plan, errors [full passes - 1, branches]): each error is the relative L2 distance
-    |forecast - feature| / |feature| that a full pass measures before it stores its feature.
+    Branches may be calls of the network one after the other (FLUX, Wan) or rows of one call (Stable
+    Diffusion). Returns (final latents, plan, errors [full passes - 1, branches]): each error is the relative
+    L2 distance |forecast - feature| / |feature| that a full pass measures before it stores its feature.
     """
     ends = [*phases[1:], steps]
     plan = [full for start, end in zip(phases, ends) for full in spectrum_plan(
@@ -105,7 +108,8 @@ def run_spectrum(pipe, steps, branches, options, *, tokens=None, guided_steps=No
 def add_spectrum(
     goldens, pipe, case, *, branches, seed, steps, options, tokens=None, guided_steps=None, phases=(0,), **call,
 ):
-    """Adds a whole run with forecasts to `goldens`; `branches` and the options after `options` as for run_spectrum."""
+    """Adds a whole run with forecasts to `goldens`; `branches` and the options after
+    `options` as for run_spectrum."""
     generator = torch.Generator("cpu").manual_seed(seed)
     rows = {"tokens": tokens, "guided_steps": guided_steps, "phases": phases}
     latents, plan, errors = run_spectrum(pipe, steps, branches, options, generator=generator, **rows, **call)

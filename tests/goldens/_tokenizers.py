@@ -109,10 +109,11 @@ LLAMA3_SPECIALS = ["<|begin_of_text|>", "<|end_of_text|>", "<|start_header_id|>"
 
 
 def llama_tokenizer(texts, *, llama3, merge_count):
-    """A byte-level BPE that writes the words of `texts` with few tokens, right-padded as HunyuanVideo needs it.
+    """A byte-level BPE that writes the words of `texts` with few tokens, right-padded
+    as HunyuanVideo needs it.
 
-    `llama3` does it as LLaMA 3: its words, whole words of the vocabulary taken without merging, a token that begins
-    the text. Otherwise GPT-2's words, merges alone, and nothing around the text.
+    `llama3` does it as LLaMA 3: its words, whole words of the vocabulary taken without merging, a token that
+    begins the text. Otherwise GPT-2's words, merges alone, and nothing around the text.
     """
     if llama3:
         words = pre_tokenizers.Sequence([
@@ -161,7 +162,8 @@ QWEN_CHAT = (
 
 
 def qwen_tokenizer(texts, *, merge_count, words=QWEN_WORDS):
-    """A byte-level BPE as Qwen's, whose added tokens come after its vocabulary, and its template of a conversation."""
+    """A byte-level BPE as Qwen's, whose added tokens come after its vocabulary, and its
+    template of a conversation."""
     trained = Tokenizer(models.BPE())
     trained.pre_tokenizer = pre_tokenizers.Sequence([
         pre_tokenizers.Split(Regex(words), behavior="isolated", invert=False),
@@ -179,7 +181,8 @@ def qwen_tokenizer(texts, *, merge_count, words=QWEN_WORDS):
 
 
 def restore_qwen_files(folder):
-    """Puts vocab.json and merges.txt, which published checkpoints have beside tokenizer.json, in its place."""
+    """Puts vocab.json and merges.txt, which published checkpoints have beside tokenizer.json, in its place.
+    """
     path = Path(folder) / "tokenizer.json"
     written = json.loads(path.read_text())
     path.unlink()

@@ -39,7 +39,7 @@ def pack(array):
     return base64.b64encode(np.ascontiguousarray(array).tobytes()).decode()
 
 
-# --- noise ------------------------------------------------------------------------------------------------------------
+# --- noise --------------------------------------------------------------------------------------------------
 
 
 def noise():
@@ -61,7 +61,7 @@ def noise():
     }
 
 
-# --- forecasters ------------------------------------------------------------------------------------------------------
+# --- forecasters --------------------------------------------------------------------------------------------
 
 
 def plan_full_steps(steps, window, flex, warmup):
@@ -98,7 +98,8 @@ def ridge_weights(step, anchors, *, steps, w, m, lam):
 
 
 def reference_forecast(step, anchors, history, *, w, m, lam):
-    """What the published implementation computes: time, basis, coefficients and blend in bfloat16, the solve in float32."""
+    """What the published implementation computes: time, basis, coefficients and blend in
+    bfloat16, the solve in float32."""
     bf16 = torch.bfloat16
 
     def basis(t):
@@ -155,11 +156,12 @@ def forecasters():
     return {"direct": direct, "reference": reference}
 
 
-# --- calibrated forecasts ---------------------------------------------------------------------------------------------
+# --- calibrated forecasts -----------------------------------------------------------------------------------
 
 
 def calibrated(points=16, ridge=1e-6):
-    """Products of random smooth features of two branches on a grid of sigmas, and the weights on this and another grid."""
+    """Products of random smooth features of two branches on a grid of sigmas, and the weights
+    on this and another grid."""
     generator = np.random.RandomState(3)
     grid = np.linspace(1, 1 / points, points)
     waves = generator.rand(3, 40)
@@ -208,7 +210,7 @@ def calibrated(points=16, ridge=1e-6):
     return {"gridF64": pack(grid), "normsF64": pack(norms), "products": products, "runs": runs}
 
 
-# --- solver -----------------------------------------------------------------------------------------------------------
+# --- solver -------------------------------------------------------------------------------------------------
 
 
 def flow_match_euler():

@@ -1,12 +1,14 @@
-"""Makes tests/goldens/sampler/schedulers.json: whole runs of diffusers' schedulers, for the solvers in sampler/.
+"""Makes tests/goldens/sampler/schedulers.json: whole runs of diffusers' schedulers, for
+the solvers in sampler/.
 
 Run with torch, numpy, scipy and diffusers 0.42.1 on an x86-64 machine with AVX2:
     python tests/goldens/make_scheduler_goldens.py
 A formula stands in for the network, so that its output depends on all that a scheduler hands to it:
     output = scaled latents / 4 + timestep / 1024 + noise of the step
-Each run is made twice: as diffusers has it, and exactly, with correctly rounded square roots (MKL's err by up to 0.75 units
-in the last place, differently from machine to machine) and, in DPM-Solver and UniPC, with float64 coefficients, whose
-differences of logarithms lose digits in float32. The exact run is what ours equals bit for bit.
+Each run is made twice: as diffusers has it, and exactly, with correctly rounded square roots (MKL's err
+by up to 0.75 units in the last place, differently from machine to machine) and, in DPM-Solver and UniPC,
+with float64 coefficients, whose differences of logarithms lose digits in float32. The exact run is what
+ours equals bit for bit.
 Arrays are base64 of little-endian float32.
 """
 

@@ -1,7 +1,7 @@
 """Makes goldens of FlowMatchEuler's stochastic sampling: what the pipelines draw with the option on.
 
-Pipelines hand their generator to the first latents alone, and steps draw from torch's global one. Here both are the same,
-as they are in a run of ours.
+Pipelines hand their generator to the first latents alone, and steps draw from torch's global one. Here both
+are the same, as they are in a run of ours.
 """
 
 import sys

@@ -1,4 +1,5 @@
-"""Times one denoising step of diffusers' FluxPipeline; `deno task bench:sampler --python` runs it. Prints JSON."""
+"""Times one denoising step of diffusers' FluxPipeline;
+`deno task bench:sampler --python` runs it. Prints JSON."""
 import argparse
 import json
 import statistics

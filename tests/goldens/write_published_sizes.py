@@ -1,8 +1,10 @@
-"""Writes checkpoints of published sizes without data: configs, and headers of sparse files. `deno task inspect` reads them.
+"""Writes checkpoints of published sizes without data: configs, and headers of sparse files.
+`deno task inspect` reads them.
 
     python tests/goldens/write_published_sizes.py FOLDER     # about 10 MB of disk
 
-docs/families.md has what inspect says of them. Sizes are those of the published configs; tokenizers are tiny ones.
+docs/families.md has what inspect says of them. Sizes are those of the published configs;
+tokenizers are tiny ones.
 """
 
 import json

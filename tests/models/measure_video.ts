@@ -1,5 +1,5 @@
-// What a video of models/shapes shows, by measures that know nothing of the model: what stands out from the border, its
-// median color, which ideal figure of the same area covers it best, which way its centroid goes.
+// What a video of models/shapes shows, by measures that know nothing of the model: what stands out from the
+// border, its median color, which ideal figure of the same area covers it best, which way its centroid goes.
 import type { DecodedVideo } from "../../gpu-worker/media/decoded_video.ts";
 import { COLORS, DIRECTIONS, GROUNDS } from "./shape_prompts.ts";
 
@@ -81,7 +81,10 @@ function directionOf(first: Points, last: Points): string {
   return DIRECTIONS[(Math.round(Math.atan2(dy, dx) / (Math.PI / 4)) + 8) % 8]!;
 }
 
-/** By the overlap with each figure of the same area at the same centroid: most of the intersection over the union. */
+/**
+ * By the overlap with each figure of the same area at the same centroid: most of the
+ * intersection over the union.
+ */
 function nearestFigure({ xs, ys }: Points): string {
   const [cx, cy] = [mean(xs), mean(ys)];
   const scale = Math.sqrt(xs.length);

@@ -1,4 +1,5 @@
-// What models/shapes draws, and prompts that ask for it evenly: the same as models/shapes-training/measure.py asks.
+// What models/shapes draws, and prompts that ask for it evenly: the same as
+// models/shapes-training/measure.py asks.
 
 export interface ShapePrompt {
   prompt: string;

@@ -1,4 +1,5 @@
-// The denoise loop against a made-up network. Past 400 lines, because all cases share that network and its record of calls.
+// The denoise loop against a made-up network. Past 400 lines, because all cases share that network
+// and its record of calls.
 import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import {
@@ -23,8 +24,8 @@ const STEPS = 20;
 const SIZE = 32;
 
 /**
- * A linear network whose exact path is known: its feature is target - x, its head scales with the timestep embedding.
- * The history is checked on the way: slots fill in order and are read only once filled.
+ * A linear network whose exact path is known: its feature is target - x, its head scales with the timestep
+ * embedding. The history is checked on the way: slots fill in order and are read only once filled.
  */
 class LinearDenoiser implements Denoiser {
   readonly history: Float32Array[] = [];
@@ -295,7 +296,8 @@ describe("denoise()", () => {
     assert.deepEqual(events.at(-1)!.latents, latents);
     // The last step of a flow ends at sigma 0, where its estimate is the result.
     assert.deepEqual(estimates.at(-1), latents);
-    // Before: x - sigma v with the v that led from one event's latents to the next; v loses digits in that difference.
+    // Before: x - sigma v with the v that led from one event's latents to the next; v loses
+    // digits in that difference.
     const [from, to] = [events[4]!.latents, events[5]!.latents];
     const slope = events[5]!.sigma / (events[6]!.sigma - events[5]!.sigma);
     assert.ok(distance(from.map((x, i) => x - slope * (to[i]! - x)), estimates[5]!) < 1e-5);

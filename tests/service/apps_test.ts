@@ -1,5 +1,5 @@
-// Clients and apps that people already have, against `task start` by base URL alone: the names, sizes and formats that they
-// have built in are all that they are told.
+// Clients and apps that people already have, against `task start` by base URL alone: the names, sizes and
+// formats that they have built in are all that they are told.
 import { after, before, describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import sharp from "sharp";

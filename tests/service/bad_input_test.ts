@@ -1,4 +1,5 @@
-// Bad input at both HTTP surfaces of real processes: the right refusal, nothing left running, everybody else served.
+// Bad input at both HTTP surfaces of real processes: the right refusal, nothing left
+// running, everybody else served.
 import { after, before, describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { MAX_RUN_BYTES } from "../../protocol/wire/run_request.ts";

@@ -1,4 +1,5 @@
-// Batches with the official client: edge, batch services, workers (fake pipelines) and redis-server as processes of their own.
+// Batches with the official client: edge, batch services, workers (fake pipelines) and redis-server
+// as processes of their own.
 import { after, before, describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { Redis } from "ioredis";

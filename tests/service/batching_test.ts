@@ -36,7 +36,8 @@ describe("worker --max-batch", () => {
     const batches = [alone, ...ends].map((end) => end.type === "completed" && end.receipt.batch);
     assert.deepEqual(batches, [undefined, 3, 3, undefined]);
     assert.ok(ends[0]!.type === "completed");
-    // Matrix products of other heights round differently: a value on the edge between two levels may fall on either side.
+    // Matrix products of other heights round differently: a value on the edge between two levels
+    // may fall on either side.
     const [together, apart] = [await pixelsOf(ends[0]!.b64_json), await pixelsOf(alone.b64_json)];
     assert.ok(apart.every((value, i) => Math.abs(value - together[i]!) <= 1));
     assert.equal(second!.filter(({ type }) => type === "preview").length, 2);

@@ -1,4 +1,5 @@
-// The worker's event loop stays free while the device works: seen in the rhythm of comments on an idle stream.
+// The worker's event loop stays free while the device works: seen in the rhythm of
+// comments on an idle stream.
 import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { openPipeline } from "../../gpu-worker/model/open_pipeline.ts";
@@ -45,7 +46,8 @@ describe("executeRun()", () => {
     const due = elapsedMs / HEARTBEAT_MS;
     console.log(`${comments} comments of ${due.toFixed(0)} due`);
     assert.equal(steps, 4);
-    // All of them on an idle machine, half on one ten times overloaded; a loop that the device blocks sends a few, between passes.
+    // All of them on an idle machine, half on one ten times overloaded; a loop that the device blocks
+    // sends a few, between passes.
     assert.ok(comments > 0.3 * due, `${comments} comments of ${due} due`);
   });
 });

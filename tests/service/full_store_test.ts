@@ -1,4 +1,5 @@
-// A store that runs full, or takes no writes: what was promised stays, reads go on, results are written later.
+// A store that runs full, or takes no writes: what was promised stays, reads go on,
+// results are written later.
 import { after, before, beforeEach, describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { checkEviction } from "../../protocol/store/check_eviction.ts";

@@ -1,5 +1,6 @@
-// Property-based fuzzing: schemathesis (PyPI) reads /openapi.json of a running edge, sends what the document allows and
-// what it does not, and checks every answer against it. The worker is real but for its pipeline, which draws at once.
+// Property-based fuzzing: schemathesis (PyPI) reads /openapi.json of a running edge, sends what the
+// document allows and what it does not, and checks every answer against it. The worker is real but for its
+// pipeline, which draws at once.
 import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { startRedisServer } from "../../deploy/redis_rest/redis_server.ts";

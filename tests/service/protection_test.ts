@@ -1,4 +1,5 @@
-// What clients may try with connections: real bytes on real sockets, against the edge and against HAProxy before it.
+// What clients may try with connections: real bytes on real sockets, against the edge and
+// against HAProxy before it.
 import { after, before, describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { type RunningTask, startFakeWorker, startTask } from "./service.ts";

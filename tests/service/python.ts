@@ -1,8 +1,8 @@
 // A Python that has certain modules, for tests of what clients in Python make of our answers.
 
 /**
- * The first Python on PATH, or the one that SPECTRUM_PYTHON names, that imports `modules`; undefined: there is none.
- * Virtual environments are found by having their folder on PATH.
+ * The first Python on PATH, or the one that SPECTRUM_PYTHON names, that imports `modules`; undefined: there
+ * is none. Virtual environments are found by having their folder on PATH.
  */
 export function findPython(...modules: string[]): string | undefined {
   const named = Deno.env.get("SPECTRUM_PYTHON");
@@ -11,7 +11,10 @@ export function findPython(...modules: string[]): string | undefined {
   return candidates.find((python) => has(python, modules));
 }
 
-/** The JSON that `script` prints. @throws {Error} with what it wrote to standard error, unless it exits with 0 in time */
+/**
+ * The JSON that `script` prints.
+ * @throws {Error} with what it wrote to standard error, unless it exits with 0 in time
+ */
 export async function runPython(
   python: string,
   { script, args = [], withinMs = 120_000 }: { script: string; args?: string[]; withinMs?: number },

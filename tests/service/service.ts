@@ -32,7 +32,10 @@ export function startFakeWorker(args: string[] = [], env: Record<string, string>
   });
 }
 
-/** As startTask(), of any command of deno's. `process` is the program itself: killing it leaves nothing behind. */
+/**
+ * As startTask(), of any command of deno's. `process` is the program itself: killing
+ * it leaves nothing behind.
+ */
 export async function startDeno(
   args: string[],
   { env = {}, cwd, until }: Omit<StartTaskOptions, "args">,

@@ -90,7 +90,8 @@ describe("steadiness", { skip: Deno.build.os === "linux" ? false : "needs /proc"
       );
       // Idle keep-alive connections come and go, one for each lane at most on either side.
       assert.ok(descriptors <= earlier.descriptors + 2 * LANES, `${main}: ${descriptors} descriptors`);
-      // V8 lets its heap grow before it collects, by 36 MiB here; over 5,000 requests the edge stayed at 173 MiB.
+      // V8 lets its heap grow before it collects, by 36 MiB here; over 5,000 requests
+      // the edge stayed at 173 MiB.
       assert.ok(growth < 64, `${main}: ${growth} MiB more`);
     }
   });

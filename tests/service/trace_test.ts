@@ -1,5 +1,5 @@
-// OpenTelemetry as Deno brings it (OTEL_DENO=true): one trace from the edge's request to the worker's, at a collector of
-// this test's own.
+// OpenTelemetry as Deno brings it (OTEL_DENO=true): one trace from the edge's request to the worker's, at a
+// collector of this test's own.
 import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { type RunningTask, startFakeWorker, startTask } from "./service.ts";

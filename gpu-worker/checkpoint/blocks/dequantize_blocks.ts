@@ -1,5 +1,6 @@
-// Decodes GGUF's blocks to float32 with the bits of PyPI's `gguf` (gguf/quants.py), whose layouts these are.
-// Each product of a scale and a whole number is exact in float32, so a number is rounded once, when it is stored.
+// Decodes GGUF's blocks to float32 with the bits of PyPI's `gguf` (gguf/quants.py), whose layouts
+// these are. Each product of a scale and a whole number is exact in float32, so a number is rounded
+// once, when it is stored.
 import { BLOCK_TYPES, type BlockType } from "../block_types.ts";
 import { numberTable } from "./number_tables.ts";
 

@@ -5,14 +5,16 @@ import { exactQuantization } from "./repack_blocks.ts";
 import { rowsOf } from "./read_rows.ts";
 
 /**
- * How linear layers hold their weights. "as-stored" keeps the file's values, and its blocks if ONNX Runtime has
- * such; "int8" and "int4" round all others to 8 or 4 bits.
+ * How linear layers hold their weights. "as-stored" keeps the file's values, and its blocks if ONNX Runtime
+ * has such; "int8" and "int4" round all others to 8 or 4 bits.
  */
 export type HeldWeights = "as-stored" | "int8" | "int4";
 
 /** Measured in docs/decisions/0033-weights-in-blocks.md. */
 const BLOCK_SIZE = { int8: 128, int4: 32 };
-/** Block of weights that a file holds in blocks of 16 or 32 already: a longer one would add to their error. */
+/**
+ * Block of weights that a file holds in blocks of 16 or 32 already: a longer one would add to their error.
+ */
 const BLOCK_SIZE_OF_BLOCKS = 32;
 /** Smallest block of MatMulNBits. */
 const LEAST_BLOCK_SIZE = 16;

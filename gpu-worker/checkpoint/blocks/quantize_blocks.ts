@@ -1,5 +1,6 @@
-// Rounds rows of numbers to 8 or 4 bits with a scale for each block, in the layout of ONNX Runtime's MatMulNBits:
-// unsigned numbers around 2^(bits - 1), the even one of two 4-bit numbers in the lower half of a byte.
+// Rounds rows of numbers to 8 or 4 bits with a scale for each block, in the layout of ONNX
+// Runtime's MatMulNBits: unsigned numbers around 2^(bits - 1), the even one of two 4-bit numbers in
+// the lower half of a byte.
 import type { Quantization } from "../weight_entry.ts";
 
 /** Rows of `columns` numbers in blocks, and the scale of each block. */
@@ -12,7 +13,8 @@ export interface BlockRows {
  * Quantizes `values`, whole rows of a multiple of `blockSize` columns.
  * 8 bits are symmetric: the largest number of a block becomes 127 or -127.
  * 4 bits give the largest number -8, which uses all 16 levels and errs less (as ggml's Q4_0).
- * A block with a number that is not finite gets the scale NaN, so that pictures fail as they do without blocks.
+ * A block with a number that is not finite gets the scale NaN, so that pictures fail
+ * as they do without blocks.
  */
 export function quantizeBlocks(values: Float32Array, { bits, blockSize }: Quantization): BlockRows {
   const blocks = values.length / blockSize;

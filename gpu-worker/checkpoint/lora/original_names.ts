@@ -1,5 +1,6 @@
-// The layer names of a network's own repository, which kohya's LoRAs use. They come from the table that the network's
-// single files are read by. Source: diffusers' lora_conversion_utils.py and single_file_utils.py, in reverse.
+// The layer names of a network's own repository, which kohya's LoRAs use. They come from the table that
+// the network's single files are read by. Source: diffusers' lora_conversion_utils.py and
+// single_file_utils.py, in reverse.
 import { fill, type NameTable, numberPattern, placeOf } from "../single_file/name_table.ts";
 
 /** A layer of the original network. */

@@ -1,5 +1,5 @@
-// The families' descriptions of single files: which networks a pipeline needs, how files name them, and where the
-// rest is published.
+// The families' descriptions of single files: which networks a pipeline needs, how files name them, and
+// where the rest is published.
 import type { SchedulerConfig } from "../../../sampler/mod.ts";
 import type { Weights } from "../weights.ts";
 import type { Layout } from "./layout.ts";
@@ -14,7 +14,10 @@ export interface Part {
   layouts: readonly Layout[];
   /** Whether a pipeline runs without the network. @default false */
   optional?: boolean;
-  /** Whether only a file of its own has the network, as its names are another network's too. @default false */
+  /**
+   * Whether only a file of its own has the network, as its names are another network's too.
+   * @default false
+   */
   alone?: boolean;
 }
 

@@ -1,5 +1,5 @@
-// A checkpoint of parts from several places: networks from single files, and configs, tokenizers and all other
-// networks from a folder in diffusers' layout.
+// A checkpoint of parts from several places: networks from single files, and configs, tokenizers and all
+// other networks from a folder in diffusers' layout.
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import {

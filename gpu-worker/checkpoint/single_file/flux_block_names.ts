@@ -1,7 +1,10 @@
 // The names of FLUX's blocks in black-forest-labs/flux, which the models that descend from FLUX.1 share.
 import type { NameTable } from "./name_table.ts";
 
-/** @param file the stream's name: img or txt @param ours diffusers' names of its projections and feed-forward */
+/**
+ * @param file the stream's name: img or txt
+ * @param ours diffusers' names of its projections and feed-forward
+ */
 const stream = (
   file: string,
   ours: { qkv: readonly string[]; out: string; norms: readonly string[]; ff: string },

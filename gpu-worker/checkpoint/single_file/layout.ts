@@ -9,7 +9,10 @@ export interface Place {
   shares?: readonly number[];
   /** The order of the file's elements, as in `WeightEntry`. @default diffusers' */
   order?: WeightEntry["order"];
-  /** Whether the file keeps a matrix as a convolution of one pixel, with trailing dimensions of 1. @default false */
+  /**
+   * Whether the file keeps a matrix as a convolution of one pixel, with trailing dimensions of 1.
+   * @default false
+   */
   matrix?: boolean;
   /** Whether the file keeps a convolution of pictures as one of videos, with one frame. @default false */
   frame?: boolean;

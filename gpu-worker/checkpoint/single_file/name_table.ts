@@ -5,7 +5,10 @@ import type { FindPlace, Place } from "./layout.ts";
 export type Target = string | readonly string[] | Place;
 
 export interface NameTable {
-  /** File's module -> diffusers' modules. Applies to the tensors `.weight` and `.bias` of a module. `*` is a number. */
+  /**
+   * File's module -> diffusers' modules. Applies to the tensors `.weight` and `.bias` of a
+   * module. `*` is a number.
+   */
   modules?: Readonly<Record<string, Target>>;
   /** File's tensor -> diffusers' tensors, for tensors with other endings. */
   tensors?: Readonly<Record<string, Target>>;

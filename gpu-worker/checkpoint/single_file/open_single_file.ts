@@ -1,5 +1,5 @@
-// Opens a single file as a checkpoint. Configs, tokenizers and lacking networks come from the repository in which
-// its model was published, or from where the user says.
+// Opens a single file as a checkpoint. Configs, tokenizers and lacking networks come from the repository in
+// which its model was published, or from where the user says.
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { SchedulerConfig } from "../../../sampler/mod.ts";
@@ -21,8 +21,8 @@ export interface OpenSingleFileOptions {
 
 /**
  * Opens the single file at `path`.
- * @throws {CheckpointError} if the file is not a model we can run, or lacks parts that are nowhere to be found.
- * The message then contains the command that fetches them.
+ * @throws {CheckpointError} if the file is not a model we can run, or lacks parts that are nowhere to be
+ * found. The message then contains the command that fetches them.
  */
 export function openSingleFile(path: string, { architectures, parts }: OpenSingleFileOptions): Checkpoint {
   const { architecture, variant, networks: inside } = recogniseFile(path, architectures, {

@@ -11,8 +11,8 @@ export function sizeOf(weights: Weights, name: string, dimension: number): numbe
 }
 
 /**
- * Returns the number of modules `prefix`0, `prefix`1 ... that have tensors. Higher numbers than any network has are not
- * counted, so that no file makes us build without end.
+ * Returns the number of modules `prefix`0, `prefix`1 ... that have tensors. Higher numbers than any network
+ * has are not counted, so that no file makes us build without end.
  */
 export function countOf(weights: Weights, prefix: string): number {
   const numbers = new Set<number>();

@@ -72,8 +72,8 @@ export function planBatch(
 const DEVICE_NAME = /^(con|prn|aux|nul|com\d|lpt\d)$/i;
 
 /**
- * Returns the reference's folder name: 50 characters with "_" for " " and ".", and for what Windows cannot store. Unlike
- * there, prompts with equal beginnings get different folders.
+ * Returns the reference's folder name: 50 characters with "_" for " " and ".", and for what Windows cannot
+ * store. Unlike there, prompts with equal beginnings get different folders.
  */
 function uniqueName(prompt: string, taken: Set<string>): string {
   // deno-lint-ignore no-control-regex -- such characters are what is looked for

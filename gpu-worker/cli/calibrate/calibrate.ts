@@ -1,4 +1,5 @@
-// `deno task calibrate`: records a checkpoint's features, finds step plans for method calibrated, and stores both.
+// `deno task calibrate`: records a checkpoint's features, finds step plans for method
+// calibrated, and stores both.
 import { UsageError } from "../../../protocol/process/usage_error.ts";
 import {
   coordinateOf,
@@ -43,7 +44,10 @@ const SHARE_PROMPTS = 6;
 const SEED_OFFSETS = { search: 10_000, validate: 20_000 };
 
 export interface CalibrateOptions {
-  /** Receives the name of each part of the work as it begins. @default console.error, unless there is a progress bar */
+  /**
+   * Receives the name of each part of the work as it begins.
+   * @default console.error, unless there is a progress bar
+   */
   onPart?: (part: string) => void;
   /** Receives what the user should know of the model. @default console.error */
   warn?: (message: string) => void;

@@ -4,14 +4,16 @@ import { Mt19937 } from "../../../sampler/numerics/mt19937.ts";
 import type { StepFeature } from "../../pipeline/pipeline.ts";
 
 /**
- * Most numbers that are kept of one branch's feature. Larger features are sampled: tokens that a seed chooses, the same for
- * all steps of a run, estimate the products without bias.
+ * Most numbers that are kept of one branch's feature. Larger features are sampled: tokens that a seed
+ * chooses, the same for all steps of a run, estimate the products without bias.
  */
 const MAX_SAMPLES = 2 ** 19;
 /** The head's layer norm has this epsilon or none. */
 const EPSILON = 1e-6;
 
-/** Returns the bytes on the host while a run is recorded: one step's feature, and the samples of all steps. */
+/**
+ * Returns the bytes on the host while a run is recorded: one step's feature, and the samples of all steps.
+ */
 export function recordingBytes(
   { featureElements, branches, steps }: { featureElements: number; branches: number; steps: number },
 ): number {
@@ -24,7 +26,9 @@ export interface RunProducts extends BranchProducts {
   norms: Float64Array;
 }
 
-/** Collects the features of one run. It keeps samples alone: at most MAX_SAMPLES numbers a step and branch. */
+/**
+ * Collects the features of one run. It keeps samples alone: at most MAX_SAMPLES numbers a step and branch.
+ */
 export class RunFeatures {
   readonly #seed: number;
   #tokens: Uint32Array | undefined;

@@ -45,8 +45,9 @@ export class PlanCosts {
   }
 
   /**
-   * Measures how much of an error at each step reaches the picture: runs with one gap compare the picture's error with the
-   * predicted one. Later full passes correct early errors, and a decoder sees some errors more than others.
+   * Measures how much of an error at each step reaches the picture: runs with one gap compare the
+   * picture's error with the predicted one. Later full passes correct early errors, and a decoder sees
+   * some errors more than others.
    */
   async withSensitivity(
     trials: Trials,

@@ -1,17 +1,21 @@
-// The prompts of a calibration: three sets that share none, so that no plan is measured on what it was made from.
+// The prompts of a calibration: three sets that share none, so that no plan is measured
+// on what it was made from.
 import { UsageError } from "../../../protocol/process/usage_error.ts";
 import type { PromptCounts } from "./calibrate_arguments.ts";
 
 /** Prompts by what they serve. */
 export type PromptSets = Readonly<Record<keyof PromptCounts, readonly string[]>>;
 
-/** The places, among ten consecutive names, that a set takes. bench:quality and bench:calibration measure the first and the sixth. */
+/**
+ * The places, among ten consecutive names, that a set takes. bench:quality and bench:calibration measure
+ * the first and the sixth.
+ */
 const PLACES = { record: [3, 1], search: [6], validate: [8] } as const;
 const BACKGROUNDS = ["", " on a yellow background", " on a blue background", " on a black background"];
 
 /**
- * Returns prompts from a checkpoint's list of names. Names of single words come on white and on colours in turn; a list of
- * whole sentences is taken as it is.
+ * Returns prompts from a checkpoint's list of names. Names of single words come on white and on colours in
+ * turn; a list of whole sentences is taken as it is.
  */
 export function promptsOfNames(names: readonly string[], counts: PromptCounts): PromptSets {
   const sentences = names.every((name) => name.split(" ").length >= 3);

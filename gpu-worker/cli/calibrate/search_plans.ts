@@ -1,4 +1,5 @@
-// Searches a step plan for each number of full passes: candidates from the predicted costs, then hill climbing by real runs.
+// Searches a step plan for each number of full passes: candidates from the predicted costs, then
+// hill climbing by real runs.
 import type { ModelCalibration } from "../../request/model_calibration.ts";
 import { createForecaster, planSteps, SAMPLER_DEFAULTS } from "../../../sampler/mod.ts";
 import type { PlanCosts } from "./plan_costs.ts";
@@ -23,14 +24,16 @@ export interface SearchPlansOptions {
 
 /** A change of plan must gain this many dB, so that the search does not walk along a plateau. */
 const LEAST_GAIN = 0.02;
-/** Plans are drawn whose predicted cost is at most this many times the least one's, or the best one's so far. */
+/**
+ * Plans are drawn whose predicted cost is at most this many times the least one's, or the best one's so far.
+ */
 const COST_RANGE = 1.5;
 /** Plans to draw that come from the plan of one pass more or less. */
 const NEIGHBOURS = 3;
 
 /**
- * Returns the best plan that was found for each number of full passes. The second round, from the most passes to the
- * least, lets a good plan of more passes hand on what it found.
+ * Returns the best plan that was found for each number of full passes. The second round, from the most passes
+ * to the least, lets a good plan of more passes hand on what it found.
  */
 export async function searchPlans(options: SearchPlansOptions): Promise<Map<number, Plan>> {
   const { passes: { least, most }, costs: [cost], set: { steps }, hints, onPasses } = options;
@@ -68,7 +71,9 @@ class Climb {
     return this.#best!.plan;
   }
 
-  /** Tries the candidates. If one of them is better than all before, moves its passes as long as that helps. */
+  /**
+   * Tries the candidates. If one of them is better than all before, moves its passes as long as that helps.
+   */
   async from(candidates: readonly Plan[]): Promise<void> {
     const before = this.#best;
     for (const plan of candidates) await this.#attempt(plan);
@@ -119,7 +124,10 @@ function candidatesOf(
     ]);
 }
 
-/** Returns the plans that move one full pass by one or two steps, or two neighbours, or all later ones, by one step. */
+/**
+ * Returns the plans that move one full pass by one or two steps, or two neighbours, or all
+ * later ones, by one step.
+ */
 function movesOf(plan: Plan, steps: number): Plan[] {
   const moved = (by: number, isMoved: (i: number) => boolean) =>
     plan.map((step, i) => i > 0 && isMoved(i) ? step + by : step);

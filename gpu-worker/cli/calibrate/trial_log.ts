@@ -1,4 +1,5 @@
-// The measurements of an unfinished calibration, one line of JSON each, appended at once. An interrupted calibration goes on from it.
+// The measurements of an unfinished calibration, one line of JSON each, appended at once. An interrupted
+// calibration goes on from it.
 
 /** Measurements by key. */
 export class TrialLog implements Disposable {

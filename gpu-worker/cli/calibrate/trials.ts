@@ -41,7 +41,8 @@ export class Trials {
 
   /**
    * Returns the PSNR that a plan reaches on each prompt of a set. Measured once: the log remembers.
-   * @param incumbent PSNRs of a better plan. A plan that is behind it by more than chance explains is given up.
+   * @param incumbent PSNRs of a better plan. A plan that is behind it by more than
+   * chance explains is given up.
    */
   async psnrs(
     fullSteps: readonly number[],

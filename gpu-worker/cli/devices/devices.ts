@@ -1,4 +1,5 @@
-// `deno task devices`: lists what this machine offers to each execution provider, and the remedy where that is nothing.
+// `deno task devices`: lists what this machine offers to each execution provider, and the
+// remedy where that is nothing.
 import { type FlagKind, readFlags } from "../../../protocol/process/read_flags.ts";
 import { describeDevice, type DeviceDescription } from "../../runtime/mod.ts";
 

@@ -56,7 +56,10 @@ function fill(out: string, { prompt, seed, model, method }: NamedPicture, number
   );
 }
 
-/** Under narrow permissions Deno refuses to look. Such a file cannot be written either, which is said elsewhere. */
+/**
+ * Under narrow permissions Deno refuses to look. Such a file cannot be written either,
+ * which is said elsewhere.
+ */
 function isThere(path: string): boolean {
   try {
     return existsSync(path);

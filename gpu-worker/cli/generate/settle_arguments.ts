@@ -1,4 +1,5 @@
-// Settles what a command line leaves to files, standard input and chance: --from, --prompt -, --prompt-file, --seed -1.
+// Settles what a command line leaves to files, standard input and chance: --from, --prompt -,
+// --prompt-file, --seed -1.
 import { cleanText, decodeText } from "../../../protocol/wire/text.ts";
 import { UsageError } from "../../../protocol/process/usage_error.ts";
 import type { PictureRecord } from "../../../protocol/wire/picture_record.ts";

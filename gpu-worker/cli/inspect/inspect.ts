@@ -182,7 +182,9 @@ function describe(
   };
 }
 
-/** Returns the components that a run loads. Only matrices that its layers hold in blocks keep a quantization. */
+/**
+ * Returns the components that a run loads. Only matrices that its layers hold in blocks keep a quantization.
+ */
 function loadedComponents(checkpoint: Checkpoint, graphs: ReadModel["graphs"]) {
   const inBlocks = new Set(
     Object.values(graphs).flatMap(({ name, matrices }) =>

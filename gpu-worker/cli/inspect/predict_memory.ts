@@ -136,7 +136,10 @@ export function predictPromptBytes(
 /** The VAE's encoder is not counted: it is loaded with the first start image. */
 const ENCODER = /^(encoder|quant_conv)\./;
 
-/** Layers of a text encoder for pictures and for the next word. Prompts do not reach them, so no graph loads them. */
+/**
+ * Layers of a text encoder for pictures and for the next word. Prompts do not reach
+ * them, so no graph loads them.
+ */
 const BESIDE_TEXT = /^(?:(?:model\.)?visual\.|lm_head\.)/;
 
 function weightBytes(weights: Weights, dtype: DType): { bytes: number; loraBytes: number } {
@@ -166,8 +169,9 @@ function stateElements(
 }
 
 /**
- * Counts the convolutions' weights, which the CPU provider lays out anew by blocks of channels while a graph is loaded.
- * Both layouts are in memory until the graph is ready: of Stable Diffusion 1.5's UNet, 2.2 GiB beside 3.2 GiB.
+ * Counts the convolutions' weights, which the CPU provider lays out anew by blocks of channels while
+ * a graph is loaded. Both layouts are in memory until the graph is ready: of Stable Diffusion 1.5's
+ * UNet, 2.2 GiB beside 3.2 GiB.
  */
 function layoutBytes(weights: Weights, dtype: DType): number {
   let bytes = 0;

@@ -1,4 +1,5 @@
-// `deno task models`: lists the checkpoints on this machine: the embedded ones, and what the Hugging Face cache holds.
+// `deno task models`: lists the checkpoints on this machine: the embedded ones, and what the
+// Hugging Face cache holds.
 import { type FlagKind, readFlags } from "../../../protocol/process/read_flags.ts";
 import { hubCacheFolder } from "../../checkpoint/hub_cache.ts";
 import { listModels, type LocalModel } from "./list_models.ts";

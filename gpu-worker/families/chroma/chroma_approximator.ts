@@ -1,5 +1,6 @@
-// Chroma's approximator: one small network that computes the shifts, scales and gates of every norm from the
-// timestep and the vector's number (diffusers' ChromaCombinedTimestepTextProjEmbeddings and ChromaApproximator).
+// Chroma's approximator: one small network that computes the shifts, scales and gates of every norm
+// from the timestep and the vector's number (diffusers' ChromaCombinedTimestepTextProjEmbeddings
+// and ChromaApproximator).
 import type { GraphBuilder, Value } from "../../graph/graph_builder.ts";
 import { thousandfold } from "../../graph/layers/dense/combined_embedding.ts";
 import { embeddingMlp } from "../../graph/layers/dense/embedding_mlp.ts";

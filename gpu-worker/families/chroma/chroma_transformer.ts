@@ -1,5 +1,5 @@
-// Chroma's denoiser: diffusers' ChromaTransformer2DModel, FLUX's blocks with an approximator in place of their
-// modulations.
+// Chroma's denoiser: diffusers' ChromaTransformer2DModel, FLUX's blocks with an approximator in
+// place of their modulations.
 import type { DenoiserOptions } from "../../graph/denoiser_options.ts";
 import { fluxBlocks, type FluxBlocksContext } from "../../graph/flux_blocks.ts";
 import type { GraphBuilder, Value } from "../../graph/graph_builder.ts";

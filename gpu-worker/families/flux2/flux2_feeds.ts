@@ -49,8 +49,8 @@ export interface Flux2RotaryOptions {
 }
 
 /**
- * Returns the tables of the text's tokens, then the image's. The axes are time, row, column and place in the text:
- * each kind of token is at 0 on the axes of the other.
+ * Returns the tables of the text's tokens, then the image's. The axes are time, row, column and place in the
+ * text: each kind of token is at 0 on the axes of the other.
  */
 export function flux2RotaryTables(
   { axesDimsRope: axesDims, ropeTheta: theta }: Flux2TransformerConfig,

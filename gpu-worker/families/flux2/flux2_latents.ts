@@ -1,5 +1,5 @@
-// Lays out FLUX.2's latents as tokens and back (Flux2KleinPipeline._pack_latents and _unpack_latents_with_ids). Each
-// latent is a patch of 2x2 of the autoencoder's already.
+// Lays out FLUX.2's latents as tokens and back (Flux2KleinPipeline._pack_latents and
+// _unpack_latents_with_ids). Each latent is a patch of 2x2 of the autoencoder's already.
 import type { LatentPacking } from "../../pipeline/family.ts";
 import type { LatentSize } from "../../vae/latent_size.ts";
 

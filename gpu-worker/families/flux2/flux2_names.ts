@@ -71,7 +71,10 @@ export const FLUX2_NAMES: NameTable = {
 
 const fromTable = originalNames(FLUX2_NAMES);
 
-/** Some LoRAs cut the beginning off diffusers' own names. diffusers does not swap the halves of a LoRA's last modulation. */
+/**
+ * Some LoRAs cut the beginning off diffusers' own names. diffusers does not swap the halves of
+ * a LoRA's last modulation.
+ */
 export const flux2OriginalNames: FindOriginalNames = (modules) => {
   const names = new Map(fromTable(modules).entries().map(([name, { modules }]) => [name, { modules }]));
   for (const module of modules) {

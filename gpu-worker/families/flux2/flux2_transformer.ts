@@ -28,9 +28,9 @@ import { type Flux2TransformerConfig, parseFlux2TransformerConfig } from "./flux
 
 /**
  * Builds the graphs. The output is [batch, image_tokens, out_channels].
- * Inputs of the trunk: timestep [batch], 0..1 as Flux2KleinPipeline passes it; hidden_states [batch, image_tokens,
- * in_channels]; encoder_hidden_states [batch, text_tokens, joint]; rotary_cos and rotary_sin [text_tokens +
- * image_tokens, head_dim / 2] float32 (`flux2RotaryTables`).
+ * Inputs of the trunk: timestep [batch], 0..1 as Flux2KleinPipeline passes it; hidden_states [batch,
+ * image_tokens, in_channels]; encoder_hidden_states [batch, text_tokens, joint]; rotary_cos and rotary_sin
+ * [text_tokens + image_tokens, head_dim / 2] float32 (`flux2RotaryTables`).
  * Inputs of the modulation: timestep [steps]; branches [batch], whose values are ignored.
  * @throws {CheckpointError} if the config asks for something unsupported, or if
  * the weights do not fit the config.
@@ -50,7 +50,10 @@ export function flux2TransformerGraphs(options: DenoiserOptions): TransformerGra
   });
 }
 
-/** Declares the timestep and emits SiLU of its embedding, [batch, innerDim], or a row for each step and branch. */
+/**
+ * Declares the timestep and emits SiLU of its embedding, [batch, innerDim], or a row
+ * for each step and branch.
+ */
 function conditioningOf(
   graph: GraphBuilder,
   { config: { timestepChannels, innerDim: features }, everyStep }: {

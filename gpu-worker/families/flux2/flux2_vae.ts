@@ -1,5 +1,5 @@
-// The decoder of diffusers' AutoencoderKLFlux2, from the denoiser's latents: patches of 2x2 latents, normed with the
-// statistics of a batch norm.
+// The decoder of diffusers' AutoencoderKLFlux2, from the denoiser's latents: patches of 2x2 latents, normed
+// with the statistics of a batch norm.
 import { z } from "zod";
 import { parseConfig } from "../../checkpoint/parse_config.ts";
 import { CheckpointError } from "../../checkpoint/checkpoint_error.ts";
@@ -20,7 +20,9 @@ export const PATCH = 2;
 const count = z.int().positive();
 const blocks = (type: string) => Array<string>(4).fill(type);
 
-/** The options that AutoencoderKL has too get the defaults of this class, and are checked as AutoencoderKL's. */
+/**
+ * The options that AutoencoderKL has too get the defaults of this class, and are checked as AutoencoderKL's.
+ */
 const schema = z.looseObject({
   down_block_types: z.unknown().default(blocks("DownEncoderBlock2D")),
   up_block_types: z.unknown().default(blocks("UpDecoderBlock2D")),

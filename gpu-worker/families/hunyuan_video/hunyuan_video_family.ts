@@ -1,4 +1,5 @@
-// diffusers' HunyuanVideoPipeline: HunyuanVideo and every checkpoint of that architecture, from text to a video.
+// diffusers' HunyuanVideoPipeline: HunyuanVideo and every checkpoint of that
+// architecture, from text to a video.
 import { createSolver, linspace } from "../../../sampler/mod.ts";
 import type { Family } from "../../pipeline/family.ts";
 import { videoDecoder } from "../../pipeline/latent_decoder.ts";

@@ -1,4 +1,5 @@
-// Encodes prompts for Qwen-Image: Qwen2.5-VL's last states inside a template (QwenImagePipeline.encode_prompt).
+// Encodes prompts for Qwen-Image: Qwen2.5-VL's last states inside a template
+// (QwenImagePipeline.encode_prompt).
 import { CheckpointError } from "../../checkpoint/checkpoint_error.ts";
 import type { LoadedText, PromptToEncode } from "../../pipeline/family.ts";
 import { encodeText } from "../../text/encode_text.ts";
@@ -16,7 +17,8 @@ const AFTER_TOKENS = 5;
 const CROP_START = 34;
 
 /**
- * Encodes a prompt without padding. Like diffusers, it cuts a prompt that is too long together with the template's end.
+ * Encodes a prompt without padding. Like diffusers, it cuts a prompt that is too long together
+ * with the template's end.
  * @throws {CheckpointError} if the tokenizer is not Qwen's and nothing is left after the crop.
  */
 export async function encodeQwenImagePrompt(

@@ -2,7 +2,9 @@
 import { guideBranches } from "../../denoiser/guide_branches.ts";
 import type { GuideRows } from "../../denoiser/denoiser_shape.ts";
 
-/** Returns the guidance of the rows (prompt, negative prompt), [2, tokens, features] -> [tokens, features]. */
+/**
+ * Returns the guidance of the rows (prompt, negative prompt), [2, tokens, features] -> [tokens, features].
+ */
 export function normGuidance({ scale, features }: { scale: number; features: number }): GuideRows {
   return (output) => {
     const guided = guideBranches(output, scale);

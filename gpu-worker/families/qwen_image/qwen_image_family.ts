@@ -1,4 +1,5 @@
-// diffusers' QwenImagePipeline: Qwen-Image, Qwen-Image-2512 and every checkpoint of that architecture, from text.
+// diffusers' QwenImagePipeline: Qwen-Image, Qwen-Image-2512 and every checkpoint of that
+// architecture, from text.
 import { createSolver, linspace } from "../../../sampler/mod.ts";
 import { originalNames } from "../../checkpoint/lora/original_names.ts";
 import type { Family } from "../../pipeline/family.ts";

@@ -1,4 +1,5 @@
-// Qwen-Image in single files. The original names are diffusers' own; the autoencoder is Wan's and has Wan's names.
+// Qwen-Image in single files. The original names are diffusers' own; the autoencoder is
+// Wan's and has Wan's names.
 import type { Architecture } from "../../checkpoint/single_file/architecture.ts";
 import { DENOISER_PREFIXES, ownNames } from "../../checkpoint/single_file/layout.ts";
 import { causalPart } from "../../checkpoint/single_file/parts/causal_part.ts";

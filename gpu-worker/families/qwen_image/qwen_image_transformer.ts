@@ -31,9 +31,9 @@ const TIME_SCALE = 1000;
 
 /**
  * Builds the graphs. The output is [batch, image_tokens, out_channels].
- * Inputs of the trunk: timestep [batch], 0..1 as QwenImagePipeline passes it; hidden_states [batch, image_tokens,
- * in_channels]; encoder_hidden_states [batch, text_tokens, joint]; rotary_cos and rotary_sin [text_tokens +
- * image_tokens, head_dim / 2] float32 (`qwenImageRotaryTables`).
+ * Inputs of the trunk: timestep [batch], 0..1 as QwenImagePipeline passes it; hidden_states [batch,
+ * image_tokens, in_channels]; encoder_hidden_states [batch, text_tokens, joint]; rotary_cos and rotary_sin
+ * [text_tokens + image_tokens, head_dim / 2] float32 (`qwenImageRotaryTables`).
  * Inputs of the modulation: timestep [steps]; branches [batch], whose values are ignored.
  * @throws {CheckpointError} if the config asks for something unsupported, or if
  * the weights do not fit the config.

@@ -5,7 +5,9 @@ import { encodeText } from "../../text/encode_text.ts";
 import type { EncodedPrompt } from "../../text/encoded_prompt.ts";
 import type { QwenImage21Checkpoint } from "./qwen_image21_checkpoint.ts";
 
-/** The template that the network was trained with, word for word. The states of its first message are dropped. */
+/**
+ * The template that the network was trained with, word for word. The states of its first message are dropped.
+ */
 const SYSTEM = "<|im_start|>system\nComprehend and analyze the provided prompt.<|im_end|>\n";
 const BEFORE_PROMPT = "<|im_start|>user\n";
 const AFTER_PROMPT = "<|im_end|>\n<|im_start|>assistant\n";

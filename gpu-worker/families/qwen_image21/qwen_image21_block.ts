@@ -1,5 +1,5 @@
-// One block of Qwen-Image-2.1 (diffusers' QwenImage21TransformerBlock). Text and image share its layers. Text sees the text
-// before it, the image sees everything, and all blocks share one modulation.
+// One block of Qwen-Image-2.1 (diffusers' QwenImage21TransformerBlock). Text and image share its layers. Text
+// sees the text before it, the image sees everything, and all blocks share one modulation.
 import type { GraphBuilder, Value } from "../../graph/graph_builder.ts";
 import { attention, type AttentionInputs } from "../../graph/layers/attention/attention.ts";
 import { normHeads } from "../../graph/layers/attention/norm_heads.ts";

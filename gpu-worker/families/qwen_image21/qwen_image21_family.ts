@@ -14,7 +14,8 @@ export const qwenImage21Family: Family<QwenImage21Checkpoint> = {
   originalNames: originalNames({}, { own: true }),
   encodePrompt: encodeQwenImage21Prompt,
   solver({ steps }, { reading: { scheduler, sampleSigmas }, size, noise }) {
-    // The checkpoint's own sigmas are for their number of steps. Otherwise those that QwenImage21Pipeline passes.
+    // The checkpoint's own sigmas are for their number of steps. Otherwise those that
+    // QwenImage21Pipeline passes.
     const sigmas = sampleSigmas?.length === steps ? [...sampleSigmas] : [...linspace(1, 1 / steps, steps)];
     return createSolver(scheduler, { steps, sigmas, imageSeqLen: size.height * size.width, noise });
   },

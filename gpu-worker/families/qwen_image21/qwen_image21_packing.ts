@@ -1,4 +1,5 @@
-// Turns latents into tokens of one latent pixel each and back (QwenImage21Pipeline._pack_latents and _unpack_latents).
+// Turns latents into tokens of one latent pixel each and back
+// (QwenImage21Pipeline._pack_latents and _unpack_latents).
 import type { LatentPacking } from "../../pipeline/family.ts";
 
 export const QWEN_IMAGE_21_PACKING: LatentPacking = {

@@ -16,8 +16,8 @@ export interface QwenImage21RotaryOptions {
 }
 
 /**
- * Returns the tables of text and of the image's tokens, row-major. Text counts from 0 on all axes. The image is one frame
- * after it, and its middle is position 0 of rows and columns.
+ * Returns the tables of text and of the image's tokens, row-major. Text counts from 0 on all axes. The image
+ * is one frame after it, and its middle is position 0 of rows and columns.
  */
 export function qwenImage21RotaryTables(
   { textTokens, height, width, axesDims }: QwenImage21RotaryOptions,

@@ -1,4 +1,5 @@
-// Qwen-Image-2.1 in single files: diffusers' names, with the two inner layers of each feed-forward fused by ComfyUI.
+// Qwen-Image-2.1 in single files: diffusers' names, with the two inner layers of each
+// feed-forward fused by ComfyUI.
 import type { Architecture } from "../../checkpoint/single_file/architecture.ts";
 import { DENOISER_PREFIXES, type Layout } from "../../checkpoint/single_file/layout.ts";
 import { findInTable } from "../../checkpoint/single_file/name_table.ts";
@@ -47,7 +48,8 @@ export const qwenImage21SingleFile: Architecture = {
   variant: () => ({
     title: "Qwen-Image-2.1",
     repositories: ["Qwen/Qwen-Image-2.1"],
-    // Qwen-Image's: the published one was not found. A run takes it only if the components are another model's.
+    // Qwen-Image's: the published one was not found. A run takes it only if the
+    // components are another model's.
     scheduler: QWEN_PICTURE_SCHEDULER,
   }),
 };

@@ -22,8 +22,9 @@ const TIME_FACTOR = 1000;
 /**
  * Builds the graphs. The output is [batch, image_tokens, in_channels].
  * Inputs of the trunk: timestep [batch], 0..1; hidden_states [batch, image_tokens, in_channels];
- * encoder_hidden_states [batch, text_tokens, context]; rotary_text_cos and rotary_text_sin [text_tokens, head_dim / 2],
- * rotary_image_cos and rotary_image_sin [image_tokens, head_dim / 2] float32 (`qwenImage21RotaryTables`).
+ * encoder_hidden_states [batch, text_tokens, context]; rotary_text_cos and rotary_text_sin [text_tokens,
+ * head_dim / 2], rotary_image_cos and rotary_image_sin [image_tokens, head_dim / 2] float32
+ * (`qwenImage21RotaryTables`).
  * Inputs of the modulation: timestep [steps]; branches [batch], whose values are ignored.
  * @throws {CheckpointError} if the config asks for something unsupported, or if
  * the weights do not fit the config.
@@ -46,7 +47,9 @@ export function qwenImage21TransformerGraphs(options: DenoiserOptions): Transfor
   });
 }
 
-/** Emits SiLU of the timesteps' embedding, [rows, innerDim]. diffusers rounds timesteps to the compute type. */
+/**
+ * Emits SiLU of the timesteps' embedding, [rows, innerDim]. diffusers rounds timesteps to the compute type.
+ */
 function conditioningOf(
   graph: GraphBuilder,
   timestep: Value,

@@ -1,4 +1,5 @@
-// diffusers' StableDiffusion3Pipeline: Stable Diffusion 3, 3.5-Medium, 3.5-Large and its turbo, from text or from an image.
+// diffusers' StableDiffusion3Pipeline: Stable Diffusion 3, 3.5-Medium, 3.5-Large and its turbo,
+// from text or from an image.
 import { createSolver, planSteps } from "../../../sampler/mod.ts";
 import type { MakeDenoiser } from "../../denoiser/run_denoiser.ts";
 import type { CustomDenoiserOptions, Family } from "../../pipeline/family.ts";

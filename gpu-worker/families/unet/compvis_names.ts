@@ -1,5 +1,5 @@
-// CompVis' names of a UNet's layers, in single files and in LoRAs. The layouts of blocks are in code: CompVis numbers them
-// consecutively.
+// CompVis' names of a UNet's layers, in single files and in LoRAs. The layouts of blocks are in code: CompVis
+// numbers them consecutively.
 
 /** Layers outside the blocks. */
 export const OUTER_NAMES: Readonly<Record<string, string>> = {

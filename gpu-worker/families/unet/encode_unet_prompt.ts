@@ -40,7 +40,10 @@ interface ChunkedEncoder {
   states: string;
 }
 
-/** Does encodeUnetPrompt()'s work chunk by chunk. An encoder that needs fewer chunks than another reads an empty text in the rest. */
+/**
+ * Does encodeUnetPrompt()'s work chunk by chunk. An encoder that needs fewer chunks than another reads
+ * an empty text in the rest.
+ */
 async function encodeInChunks(
   encoders: readonly ChunkedEncoder[],
   { promptWeights: weights, longPrompts: long, ...options }:

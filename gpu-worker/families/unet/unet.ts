@@ -17,8 +17,8 @@ import { parseUNet2DConditionConfig, type UNet2DConditionConfig } from "./unet_c
 
 export interface UNet2DConditionGraphs {
   /**
-   * Inputs: sample [batch, out_channels, height, width], scaled by the solver; masked [batch, in_channels - out_channels,
-   * height, width] of inpainting UNets; timestep [batch], 0..1000,
+   * Inputs: sample [batch, out_channels, height, width], scaled by the solver; masked [batch, in_channels -
+   * out_channels, height, width] of inpainting UNets; timestep [batch], 0..1000,
    * possibly fractional; encoder_hidden_states [batch, text_tokens, cross_attention_dim]. SDXL's added
    * conditioning has text_embeds [batch, pooled] and time_ids [batch, 6].
    * Outputs: feature [batch, channels, height, width], the output of the last up block; output [batch,

@@ -166,7 +166,10 @@ function textGraph({ source, className, states }: TextEncoder, dtype: DType): On
   });
 }
 
-/** Rejects editing UNets, whose inputs are neither latents alone nor, as of inpainting UNets, latents, mask and masked image. */
+/**
+ * Rejects editing UNets, whose inputs are neither latents alone nor, as of inpainting UNets,
+ * latents, mask and masked image.
+ */
 function requireLatents({ inChannels, outChannels }: UNet2DConditionConfig, latentChannels: number): void {
   const inpainting = 2 * latentChannels + 1;
   if (outChannels === latentChannels && (inChannels === latentChannels || inChannels === inpainting)) return;

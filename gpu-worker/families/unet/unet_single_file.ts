@@ -1,4 +1,5 @@
-// Stable Diffusion 1.x, 2.x and SDXL in single files: the names of CompVis and Stability-AI/generative-models.
+// Stable Diffusion 1.x, 2.x and SDXL in single files: the names of CompVis and
+// Stability-AI/generative-models.
 import { CheckpointError } from "../../checkpoint/checkpoint_error.ts";
 import { readValues } from "../../checkpoint/read_values.ts";
 import type { Architecture, Denoiser, Variant } from "../../checkpoint/single_file/architecture.ts";
@@ -153,8 +154,9 @@ function marked(tensors: Weights): Record<string, unknown> {
 }
 
 /**
- * Stable Diffusion 2 was published in both parametrisations, with equal names and shapes. The scales of one norm in
- * its last block tell them apart: they spread by 0.05 in epsilon's models and by more than 0.09 in the other's.
+ * Stable Diffusion 2 was published in both parametrisations, with equal names and shapes. The scales
+ * of one norm in its last block tell them apart: they spread by 0.05 in epsilon's models and by more
+ * than 0.09 in the other's.
  */
 const NORM = "up_blocks.3.attentions.2.transformer_blocks.0.norm1.bias";
 const LEAST_SPREAD = 0.09;

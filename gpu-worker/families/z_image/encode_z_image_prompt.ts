@@ -1,4 +1,5 @@
-// Encodes prompts for Z-Image: Qwen3's states of a conversation's first message (ZImagePipeline.encode_prompt).
+// Encodes prompts for Z-Image: Qwen3's states of a conversation's first message
+// (ZImagePipeline.encode_prompt).
 import type { LoadedText, PromptToEncode } from "../../pipeline/family.ts";
 import { encodeText } from "../../text/encode_text.ts";
 import type { EncodedPrompt } from "../../text/encoded_prompt.ts";

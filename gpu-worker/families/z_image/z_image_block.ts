@@ -13,7 +13,10 @@ export interface ZImageBlockOptions {
   config: ZImageTransformerConfig;
   /** Rotates queries or keys of the tokens by their positions. */
   rotate: (tokens: Value) => Value;
-  /** The timestep's embedding, [batch, conditioningDim]. @default none: the block is the same at every timestep */
+  /**
+   * The timestep's embedding, [batch, conditioningDim].
+   * @default none: the block is the same at every timestep
+   */
   conditioning?: Value;
 }
 

@@ -60,8 +60,8 @@ export interface ZImageRotaryOptions {
 }
 
 /**
- * Returns the tables of the image's tokens, then the text's, both with padding. Text counts from 1 on the first
- * axis, its padding too. The image comes after it on that axis, and the image's padding is at 0.
+ * Returns the tables of the image's tokens, then the text's, both with padding. Text counts from 1 on the
+ * first axis, its padding too. The image comes after it on that axis, and the image's padding is at 0.
  */
 export function zImageRotaryTables(
   { axesDims, ropeTheta: theta }: ZImageTransformerConfig,

@@ -29,11 +29,11 @@ const FINAL = "all_final_layer.2-1";
 const FINAL_EPS = 1e-6;
 
 /**
- * Builds the graphs. The output is the negative of diffusers', as ZImagePipeline uses it: [batch, in_channels,
- * height, width].
- * Inputs of the trunk: timestep [batch], 0..1, rising; hidden_states [batch, in_channels, height, width], even
- * sides; encoder_hidden_states [batch, text_tokens, cap_feat_dim]; rotary_cos and rotary_sin [padded image tokens +
- * padded text tokens, head_dim / 2] (`zImageRotaryTables`).
+ * Builds the graphs. The output is the negative of diffusers', as ZImagePipeline uses it: [batch,
+ * in_channels, height, width].
+ * Inputs of the trunk: timestep [batch], 0..1, rising; hidden_states [batch, in_channels, height, width],
+ * even sides; encoder_hidden_states [batch, text_tokens, cap_feat_dim]; rotary_cos and rotary_sin [padded
+ * image tokens + padded text tokens, head_dim / 2] (`zImageRotaryTables`).
  * Inputs of the modulation: timestep [steps]; branches [batch], whose values are ignored.
  * @throws {CheckpointError} if the config asks for something unsupported, or if
  * the weights do not fit the config.
@@ -55,7 +55,9 @@ export function zImageTransformerGraphs(options: DenoiserOptions): TransformerGr
   });
 }
 
-/** Declares the timestep and emits its embedding, [batch, conditioningDim], or a row for each step and branch. */
+/**
+ * Declares the timestep and emits its embedding, [batch, conditioningDim], or a row for each step and branch.
+ */
 function conditioningOf(
   graph: GraphBuilder,
   { config: { conditioningDim, tScale }, everyStep }: { config: ZImageTransformerConfig; everyStep: boolean },

@@ -90,7 +90,9 @@ export interface LatentScaling {
   shift: number[];
 }
 
-/** Combines `scaling_factor` and `shift_factor` (FLUX, SD3) or `latents_mean` and `latents_std` (some SDXL). */
+/**
+ * Combines `scaling_factor` and `shift_factor` (FLUX, SD3) or `latents_mean` and `latents_std` (some SDXL).
+ */
 export function latentScaling(config: AutoencoderKLConfig): LatentScaling {
   const { latent_channels: channels, scaling_factor, shift_factor, latents_mean, latents_std } = config;
   return {

@@ -20,8 +20,9 @@ export interface CausalEncoderGraphOptions {
   /** Component folder, for names and errors. */
   name: string;
   /**
-   * The states to return, each as a number of layers: 0 is the embedding, n the output of the nth layer. That is
-   * transformers' index into hidden_states. A token's states are joined in this order. Later layers are left out.
+   * The states to return, each as a number of layers: 0 is the embedding, n the output of the nth
+   * layer. That is transformers' index into hidden_states. A token's states are joined in this order.
+   * Later layers are left out.
    */
   states: readonly number[];
   /** Whether the model's last norm is applied to the output of its last layer. @default false */
@@ -37,8 +38,8 @@ export interface CausalEncoderGraphOptions {
 const ROOTS = ["", "model.", "model.language_model.", "language_model.", "language_model.model."];
 
 /**
- * Builds the graph input_ids [batch, tokens] int64, and attention_mask [batch, tokens] int64 if padding is masked
- * -> hidden_state [batch, tokens, states * hidden_size].
+ * Builds the graph input_ids [batch, tokens] int64, and attention_mask [batch, tokens] int64 if padding is
+ * masked -> hidden_state [batch, tokens, states * hidden_size].
  * Attention is causal, so tokens after the text change nothing before them.
  * @throws {CheckpointError} if the config contradicts the weights.
  */
@@ -119,10 +120,16 @@ function rotaryTables(
   return { cos: graph.node("Cos", [angles]), sin: graph.node("Sin", [angles]) };
 }
 
-/** Score added to a key that a token must not see. Its exponential is 0 in every type, and float16 can represent it. */
+/**
+ * Score added to a key that a token must not see. Its exponential is 0 in every type, and
+ * float16 can represent it.
+ */
 const MASKED = -6e4;
 
-/** Declares attention_mask and emits the scores to add, [batch, 1, tokens, tokens]: earlier tokens, no padding. */
+/**
+ * Declares attention_mask and emits the scores to add, [batch, 1, tokens, tokens]:
+ * earlier tokens, no padding.
+ */
 function causalMask(graph: GraphBuilder, positions: Value): Value {
   const mask = graph.input("attention_mask", ["batch", "tokens"], "int64");
   const isToken = graph.cast(graph.node("Unsqueeze", [mask, graph.ints(1, 2)]), "bool");

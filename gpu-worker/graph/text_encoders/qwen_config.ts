@@ -1,5 +1,5 @@
-// The options of transformers' Qwen3Config and of the text parts of Qwen2_5_VLConfig and Qwen3VLConfig (4.x and
-// 5.x) with their defaults.
+// The options of transformers' Qwen3Config and of the text parts of Qwen2_5_VLConfig and Qwen3VLConfig (4.x
+// and 5.x) with their defaults.
 import { z } from "zod";
 import { parseConfig } from "../../checkpoint/parse_config.ts";
 import { type ActivationName, ACTIVATIONS } from "../layers/dense/activation.ts";

@@ -1,5 +1,5 @@
-// The language models of Qwen3, Qwen2.5-VL and Qwen3-VL as text encoders. A prompt is text alone, so the models of
-// text and pictures run without their vision tower.
+// The language models of Qwen3, Qwen2.5-VL and Qwen3-VL as text encoders. A prompt is text alone, so the
+// models of text and pictures run without their vision tower.
 import { CheckpointError } from "../../checkpoint/checkpoint_error.ts";
 import type { OnnxModel } from "../graph_builder.ts";
 import { causalEncoderGraph, type CausalEncoderGraphOptions } from "./causal_encoder.ts";
@@ -14,8 +14,9 @@ export interface QwenEncoderOptions extends Omit<CausalEncoderGraphOptions, "con
 }
 
 /**
- * Builds the graph input_ids [batch, tokens] int64 -> hidden_state [batch, tokens, states * hidden_size].
- * `causalEncoderGraph` describes the options. Negative `states` count from the end: -1 is the last layer's output.
+ * Builds the graph input_ids [batch, tokens] int64 -> hidden_state [batch, tokens, states *
+ * hidden_size]. `causalEncoderGraph` describes the options. Negative `states` count from the end: -1 is
+ * the last layer's output.
  * @throws {CheckpointError} if the config asks for something unsupported, or contradicts the weights.
  */
 export function qwenEncoderGraph(options: QwenEncoderOptions): OnnxModel {

@@ -1,11 +1,14 @@
-// The rotary options of transformers' decoder configs (4.x and 5.x), and the frequencies that follow from them.
+// The rotary options of transformers' decoder configs (4.x and 5.x), and the
+// frequencies that follow from them.
 import { z } from "zod";
 
 const count = z.int().positive();
 const factor = z.number().positive();
 /** All channels of a head are rotated. */
 const whole = { partial_rotary_factor: z.literal(1).optional() };
-/** Qwen's VL models split the channels over three axes of positions. A text's positions are equal on all axes. */
+/**
+ * Qwen's VL models split the channels over three axes of positions. A text's positions are equal on all axes.
+ */
 const axes = {
   mrope_section: z.array(count).optional(),
   mrope_interleaved: z.boolean().optional(),
@@ -53,7 +56,10 @@ export interface RotaryConfig {
   rope_theta?: number | undefined;
 }
 
-/** Returns the angle of each pair of channels from one position to the next (transformers' ROPE_INIT_FUNCTIONS). */
+/**
+ * Returns the angle of each pair of channels from one position to the next
+ * (transformers' ROPE_INIT_FUNCTIONS).
+ */
 export function inverseFrequencies(
   config: RotaryConfig,
   { headDim, defaultTheta }: { headDim: number; defaultTheta: number },

@@ -23,7 +23,10 @@ export interface T5EncoderOptions {
   /** The component's parsed config.json. */
   config: unknown;
   weights: Weights;
-  /** Compute type; the output is float32. In float16 the residual stream and `wo` stay float32, as in transformers. */
+  /**
+   * Compute type; the output is float32. In float16 the residual stream and `wo` stay
+   * float32, as in transformers.
+   */
   dtype: DType;
   /** Component folder, for names and errors. @default "text_encoder_2" */
   name?: string;

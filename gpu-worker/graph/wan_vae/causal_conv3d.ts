@@ -4,7 +4,10 @@
 import type { GraphBuilder, Value } from "../graph_builder.ts";
 
 export interface CausalConv3dOptions {
-  /** Name of the module: `<name>.weight` [outChannels, inChannels, 3, kernelSize, kernelSize] and `<name>.bias`. */
+  /**
+   * Name of the module: `<name>.weight` [outChannels, inChannels, 3, kernelSize,
+   * kernelSize] and `<name>.bias`.
+   */
   name: string;
   inChannels: number;
   outChannels: number;
@@ -42,8 +45,8 @@ export function causalConv3d(graph: GraphBuilder, x: Value, options: CausalConv3
 }
 
 /**
- * Emits the convolution of a video's first frame, [1, inChannels, h, w] -> [1, outChannels, h, w]. Its past is zeros, so
- * that only the last of the three kernels matters.
+ * Emits the convolution of a video's first frame, [1, inChannels, h, w] -> [1, outChannels, h, w]. Its past
+ * is zeros, so that only the last of the three kernels matters.
  */
 export function firstFrameConv3d(graph: GraphBuilder, x: Value, options: CausalConv3dOptions): Value {
   const { name, inChannels, outChannels, kernelSize } = options;

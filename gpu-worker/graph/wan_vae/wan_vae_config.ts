@@ -1,5 +1,6 @@
-// Schemas of the config.json of AutoencoderKLWan, and of AutoencoderKLQwenImage and AutoencoderKLQwenImage21, which are
-// Wan2.1's and Wan2.2's for pictures (diffusers 0.42.1). Every option of the classes is supported or rejected.
+// Schemas of the config.json of AutoencoderKLWan, and of AutoencoderKLQwenImage and
+// AutoencoderKLQwenImage21, which are Wan2.1's and Wan2.2's for pictures (diffusers 0.42.1). Every option
+// of the classes is supported or rejected.
 import { z } from "zod";
 import { parseConfig } from "../../checkpoint/parse_config.ts";
 import { CheckpointError } from "../../checkpoint/checkpoint_error.ts";

@@ -1,6 +1,6 @@
-// The decoder of diffusers' AutoencoderKLWan, in Wan2.1's form and in Wan2.2's, and of AutoencoderKLQwenImage. Each call
-// turns one latent frame into frames, and passes the memories of its causal convolutions on to the next call. Frames
-// lie along the batch dimension.
+// The decoder of diffusers' AutoencoderKLWan, in Wan2.1's form and in Wan2.2's, and of
+// AutoencoderKLQwenImage. Each call turns one latent frame into frames, and passes the memories of its causal
+// convolutions on to the next call. Frames lie along the batch dimension.
 import type { WanVaeConfig } from "./wan_vae_config.ts";
 import { GraphBuilder, type OnnxModel, type Value } from "../graph_builder.ts";
 import { activation } from "../layers/dense/activation.ts";
@@ -21,9 +21,9 @@ export interface WanVaeDecoderOptions {
 export interface WanVaeDecoder {
   /**
    * Inputs: latent [frames, z_dim, h, w] in the denoiser's scale; first [1] int64 (1 in a video's first call,
-   * else 0); a cache_N for each slot. Outputs: sample [out_frames, 3 patch^2, f h, f w] in -1..1, not clamped, with
-   * the pixels of a patch as channels; a next_cache_N for each slot. The first call turns one frame into one frame,
-   * later calls turn each frame into `temporalScale` frames. All float32.
+   * else 0); a cache_N for each slot. Outputs: sample [out_frames, 3 patch^2, f h, f w] in -1..1, not
+   * clamped, with the pixels of a patch as channels; a next_cache_N for each slot. The first call turns one
+   * frame into one frame, later calls turn each frame into `temporalScale` frames. All float32.
    */
   graph: OnnxModel;
   /** Memories that the caller keeps between calls: [2, channels, h * scale, w * scale], zeros at first. */
@@ -44,8 +44,8 @@ export function wanVaeDecoder(options: WanVaeDecoderOptions): WanVaeDecoder {
 }
 
 /**
- * Builds the graph that decodes a single frame: latent [1, z_dim, h, w] -> sample [1, 3 patch^2, f h, f w], as above.
- * Without a past it computes a third of the products, and it has no memories.
+ * Builds the graph that decodes a single frame: latent [1, z_dim, h, w] -> sample [1, 3 patch^2, f h, f w],
+ * as above. Without a past it computes a third of the products, and it has no memories.
  * @throws {CheckpointError} if the config contradicts the weights.
  */
 export function wanVaePictureGraph(options: WanVaeDecoderOptions): OnnxModel {
@@ -103,8 +103,8 @@ function decode(decoder: WanVaeGraph, latent: Value): void {
 }
 
 /**
- * Emits a WanUpBlock or, in Wan2.2, a WanResidualUpBlock: residual blocks, then (except in the last) twice the size.
- * The former halves the channels; the latter adds its repeated input.
+ * Emits a WanUpBlock or, in Wan2.2, a WanResidualUpBlock: residual blocks, then (except in the last) twice
+ * the size. The former halves the channels; the latter adds its repeated input.
  */
 function upBlock(decoder: WanVaeGraph, x: Value, index: number): Value {
   const { graph, config: { channels, numResBlocks, temporalUpsample, isResidual } } = decoder;
@@ -132,8 +132,8 @@ function upBlock(decoder: WanVaeGraph, x: Value, index: number): Value {
 }
 
 /**
- * Emits DupUp3D: the input in twice the size and, if it `doubles`, in twice the frames. A place's values are repeated
- * channels of the input, in the order that diffusers writes them.
+ * Emits DupUp3D: the input in twice the size and, if it `doubles`, in twice the frames. A place's values are
+ * repeated channels of the input, in the order that diffusers writes them.
  */
 function repeated(
   { graph, past }: WanVaeGraph,

@@ -1,5 +1,5 @@
-// The encoder of AutoencoderKLQwenImage and of Wan2.1's AutoencoderKLWan, for a single frame: from pixels to the denoiser's
-// latents.
+// The encoder of AutoencoderKLQwenImage and of Wan2.1's AutoencoderKLWan, for a single frame: from pixels
+// to the denoiser's latents.
 import { activation } from "../layers/dense/activation.ts";
 import { channelRmsNorm } from "../layers/norm/channel_rms_norm.ts";
 import { conv2d } from "../layers/convolution/conv2d.ts";
@@ -8,8 +8,8 @@ import { convolve, midBlock, pointwise, residualBlock, type WanVaeGraph } from "
 import type { WanVaeDecoderOptions } from "./wan_vae_decoder.ts";
 
 /**
- * Builds the graph sample [1, 3, f h, f w] in -1..1 -> mean and std [1, z_dim, h, w], all float32. The denoiser's latents
- * are `mean + std * noise` with standard normal noise.
+ * Builds the graph sample [1, 3, f h, f w] in -1..1 -> mean and std [1, z_dim, h, w], all float32. The
+ * denoiser's latents are `mean + std * noise` with standard normal noise.
  * @throws {CheckpointError} if the config contradicts the weights.
  */
 export function wanVaeEncoderGraph(

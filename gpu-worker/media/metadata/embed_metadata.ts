@@ -1,5 +1,5 @@
-// Writes into a file how it was made. Equal files and metadata give equal bytes. An MP4 gets its tags as it is written
-// (media/write_mp4.ts).
+// Writes into a file how it was made. Equal files and metadata give equal bytes. An MP4 gets its tags as it
+// is written (media/write_mp4.ts).
 import { type FileMetadata, JSON_KEYWORD } from "./file_metadata.ts";
 import { addGifJson } from "./gif_comment.ts";
 import { addJpegExif } from "./jpeg_exif.ts";

@@ -1,5 +1,5 @@
-// EXIF (CIPA DC-008) with the fields that hold metadata: UserComment for people, where AUTOMATIC1111 has its parameters,
-// and MakerNote for this program.
+// EXIF (CIPA DC-008) with the fields that hold metadata: UserComment for people, where AUTOMATIC1111 has its
+// parameters, and MakerNote for this program.
 import type { FileMetadata } from "./file_metadata.ts";
 import { JSON_KEYWORD } from "./file_metadata.ts";
 import { joinBytes } from "./join_bytes.ts";
@@ -45,7 +45,10 @@ export function encodeExif({ parameters, json }: Partial<FileMetadata>): Uint8Ar
   ]);
 }
 
-/** Returns our JSON from an EXIF block; undefined where there is none, or where another program wrote the block. */
+/**
+ * Returns our JSON from an EXIF block; undefined where there is none, or where another
+ * program wrote the block.
+ */
 export function readExifJson(exif: Uint8Array): string | undefined {
   const view = new DataView(exif.buffer, exif.byteOffset, exif.byteLength);
   const pointer = entriesAt(view, HEADER_BYTES).find(({ tag }) => tag === EXIF_IFD);

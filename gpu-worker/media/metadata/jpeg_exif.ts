@@ -10,7 +10,10 @@ const EXIF = new TextEncoder().encode("Exif\0\0");
 /** Largest segment, its length included. */
 const MAX_SEGMENT = 65_535;
 
-/** Returns the file with an EXIF segment. Of a prompt too long for a segment it holds the JSON alone, or nothing. */
+/**
+ * Returns the file with an EXIF segment. Of a prompt too long for a segment it holds
+ * the JSON alone, or nothing.
+ */
 export function addJpegExif(
   jpeg: Uint8Array<ArrayBuffer>,
   metadata: FileMetadata,

@@ -1,5 +1,5 @@
-// The graphics adapter as Deno's own WebGPU describes it. ONNX Runtime neither names its adapter nor tells its limits,
-// so Deno is asked for the adapter that it would choose under the same preference.
+// The graphics adapter as Deno's own WebGPU describes it. ONNX Runtime neither names its adapter nor tells
+// its limits, so Deno is asked for the adapter that it would choose under the same preference.
 
 /** The part of the browser's GPUAdapter that is read. */
 export interface Adapter {

@@ -1,5 +1,6 @@
-// Attention as matrix products and Softmax, for devices on which the fused kernel is wrong: below 8 lanes in a
-// subgroup it counts keys twice (docs/decisions/0035-webgpu.md). The scores then take memory: heads x tokens^2.
+// Attention as matrix products and Softmax, for devices on which the fused kernel is wrong: below 8
+// lanes in a subgroup it counts keys twice (docs/decisions/0035-webgpu.md). The scores then take
+// memory: heads x tokens^2.
 import type { NodeProto } from "../messages/onnx_pb.ts";
 import type { NodeEmitter } from "./model_editor.ts";
 

@@ -3,7 +3,10 @@
 import type { NodeProto } from "../messages/onnx_pb.ts";
 import type { NodeEmitter } from "./model_editor.ts";
 
-/** Pi as a sum of float32 numbers, of which the first ones have few bits: products with whole numbers are exact. */
+/**
+ * Pi as a sum of float32 numbers, of which the first ones have few bits: products with
+ * whole numbers are exact.
+ */
 const PI_PARTS = [3.140625, 9.67502593994140625e-4, 1.509957990978376432e-7];
 /** Taylor's series of sin(r) / r in r^2. Its error on -pi/2..pi/2 is 6e-8, one bit of float32. */
 const SERIES = [-1 / 6, 1 / 120, -1 / 5040, 1 / 362880, -1 / 39916800];

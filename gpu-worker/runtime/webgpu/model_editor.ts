@@ -72,7 +72,8 @@ export class NodeEmitter {
 
 /**
  * Replaces every node that `rewrite` handles.
- * @param rewrite emits the replacement and returns true; its last node must have the name of the node's output
+ * @param rewrite emits the replacement and returns true; its last node must have the
+ * name of the node's output
  */
 export function rewriteNodes(
   graph: GraphProto,

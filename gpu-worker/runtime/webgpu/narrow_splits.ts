@@ -1,9 +1,11 @@
-// Splits with many outputs as a slice for each output. WebGPU's kernel binds all outputs at once, and an adapter
-// may allow as few as 8 buffers; ONNX Runtime then fails at the first run.
+// Splits with many outputs as a slice for each output. WebGPU's kernel binds all outputs at once, and an
+// adapter may allow as few as 8 buffers; ONNX Runtime then fails at the first run.
 import type { NodeProto } from "../messages/onnx_pb.ts";
 import type { NodeEmitter } from "./model_editor.ts";
 
-/** Buffers that every adapter binds to a shader, by the standard's default of maxStorageBuffersPerShaderStage. */
+/**
+ * Buffers that every adapter binds to a shader, by the standard's default of maxStorageBuffersPerShaderStage.
+ */
 const BUFFERS = 8;
 
 /** Replaces a Split node into equal parts that would bind too many buffers. */

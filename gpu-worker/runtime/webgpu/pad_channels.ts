@@ -1,9 +1,11 @@
-// Convolutions whose input channels are padded with zeros. For 6, 9, 15 or another multiple of 3, WebGPU's kernel loads
-// three channels at once and gives wrong sums (docs/decisions/0035-webgpu.md).
+// Convolutions whose input channels are padded with zeros. For 6, 9, 15 or another multiple of 3, WebGPU's
+// kernel loads three channels at once and gives wrong sums (docs/decisions/0035-webgpu.md).
 import type { GraphProto, NodeProto } from "../messages/onnx_pb.ts";
 import { rewriteNodes } from "./model_editor.ts";
 
-/** Pads the channels of every such convolution to a multiple of 4, for which the kernel loads four at once. */
+/**
+ * Pads the channels of every such convolution to a multiple of 4, for which the kernel loads four at once.
+ */
 export function padChannels(graph: GraphProto): void {
   const shapes = new Map(graph.initializer.map(({ name, dims }) => [name, dims.map(Number)]));
   const makers = new Map(graph.node.flatMap((node) => node.output.map((name) => [name, node] as const)));
@@ -19,7 +21,9 @@ export function padChannels(graph: GraphProto): void {
   });
 }
 
-/** Whether the node is a convolution over height and width. Single pixels take another kernel, which is right. */
+/**
+ * Whether the node is a convolution over height and width. Single pixels take another kernel, which is right.
+ */
 function isPlanar({ opType, attribute }: NodeProto): boolean {
   const size = attribute.find(({ name }) => name === "kernel_shape")?.ints ?? [];
   return opType === "Conv" && size.length === 2 && size.some((length) => length > 1n);
@@ -29,7 +33,9 @@ function isWrong([outChannels, channels]: readonly number[]): boolean {
   return outChannels! % 4 === 0 && channels! % 3 === 0 && channels! % 4 !== 0 && channels! > 3;
 }
 
-/** Returns the shape of the stored weight that `name` is made of. What lies between keeps the first two axes. */
+/**
+ * Returns the shape of the stored weight that `name` is made of. What lies between keeps the first two axes.
+ */
 function kernelShape(
   name: string,
   { shapes, makers }: { shapes: ReadonlyMap<string, number[]>; makers: ReadonlyMap<string, NodeProto> },

@@ -17,7 +17,10 @@ import { widenTables } from "./widen_tables.ts";
 export interface WebgpuDeviceOptions {
   /** Tries a graph on the adapter. */
   run: RunOnce;
-  /** Returns the bytes that a buffer of the adapter holds at most, if they are known. @default Deno's answer */
+  /**
+   * Returns the bytes that a buffer of the adapter holds at most, if they are known.
+   * @default Deno's answer
+   */
   largestBuffer?: () => Promise<number | undefined>;
 }
 

@@ -1,5 +1,5 @@
-// Tables of embeddings in a type that the device computes in. Gather reads the stored table, and WebGPU has no
-// kernel for bfloat16, nor one for float16 on many adapters.
+// Tables of embeddings in a type that the device computes in. Gather reads the stored table, and WebGPU has
+// no kernel for bfloat16, nor one for float16 on many adapters.
 import { GUARANTEED_BYTES, tensorBytes } from "./buffer_limit.ts";
 import { type DType, ONNX_DATA_TYPE } from "../dtype.ts";
 import type { GraphProto } from "../messages/onnx_pb.ts";
@@ -7,8 +7,8 @@ import { rewriteNodes } from "./model_editor.ts";
 
 /**
  * Casts stored tables whose type is not in `supported` to the type that their rows are cast to later. ONNX
- * Runtime does so once, when the model is loaded. Large tables in bfloat16 stay as they are: Gather then runs on
- * the CPU, and only the rows that it reads need memory on the device.
+ * Runtime does so once, when the model is loaded. Large tables in bfloat16 stay as they are: Gather then runs
+ * on the CPU, and only the rows that it reads need memory on the device.
  */
 export function widenTables(graph: GraphProto, supported: ReadonlySet<DType>): void {
   const narrow = new Set(

@@ -1,4 +1,5 @@
-// Repairs text that was encoded in UTF-8 and decoded as something else ("schÃ¶n"), by the rules of ftfy 6.3.1.
+// Repairs text that was encoded in UTF-8 and decoded as something else ("schÃ¶n"), by
+// the rules of ftfy 6.3.1.
 import { isBad, UTF8_DETECTOR } from "./mojibake.ts";
 import { encodeSingleByte, SINGLE_BYTE_ENCODINGS } from "./single_byte_encodings.ts";
 

@@ -1,5 +1,5 @@
-// Finds a tokenizer's vocabulary and builds its stages. Like transformers 5, the classes of CLIP, T5, LLaMA and
-// Qwen read only the vocabulary from a tokenizer.json. Any other class uses the whole file.
+// Finds a tokenizer's vocabulary and builds its stages. Like transformers 5, the classes of CLIP, T5, LLaMA
+// and Qwen read only the vocabulary from a tokenizer.json. Any other class uses the whole file.
 import { join } from "node:path";
 import { CheckpointError } from "../../checkpoint/checkpoint_error.ts";
 import { ModelProto_SentencePiece_Type as PieceType } from "../../runtime/messages/sentencepiece_model_pb.ts";

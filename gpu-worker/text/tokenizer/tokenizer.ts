@@ -100,7 +100,10 @@ export class Tokenizer {
     return (await this.#inner.encode(this.#prepare(text), null, { addSpecialTokens: false })).getIds();
   }
 
-  /** Returns what stands around every text of a tokenizer with one special token on each side, and the padding after it. */
+  /**
+   * Returns what stands around every text of a tokenizer with one special token on each side,
+   * and the padding after it.
+   */
   async frame(): Promise<{ before: number[]; after: number[]; pad: number }> {
     const empty = await this.#inner.encode("", null, { addSpecialTokens: true });
     const [before, after, ...more] = empty.getIds();

@@ -12,8 +12,8 @@ import type { TokenizerFiles } from "./tokenizer_parts.ts";
 import { TOKENIZER_JSON } from "./tokenizer_json.ts";
 
 /**
- * Reads the first of tokenizer.json, vocab.json with merges.txt (CLIP, Qwen), spiece.model (T5) and tokenizer.model
- * (LLaMA) that exists, and the files beside it.
+ * Reads the first of tokenizer.json, vocab.json with merges.txt (CLIP, Qwen), spiece.model (T5) and
+ * tokenizer.model (LLaMA) that exists, and the files beside it.
  * @param className the class in model_index.json. @default the class in tokenizer_config.json
  * @throws {CheckpointError} if there is none, or if a file is damaged.
  */

@@ -4,7 +4,10 @@ import { LRUCache } from "lru-cache";
 import type { ResultStore, StoredResult } from "./result_store.ts";
 
 export interface MemoryResultStoreOptions {
-  /** Bytes of all pictures and videos with their stills, counted as base64 text. @default 128 MiB, or an eighth of the heap */
+  /**
+   * Bytes of all pictures and videos with their stills, counted as base64 text.
+   * @default 128 MiB, or an eighth of the heap
+   */
   maxBytes?: number;
   /** @default 3600000 */
   ttlMs?: number;

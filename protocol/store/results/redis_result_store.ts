@@ -1,4 +1,5 @@
-// Results in Redis over REST (Upstash, or the adapter in deploy/): shared by all edges, written by workers too.
+// Results in Redis over REST (Upstash, or the adapter in deploy/): shared by all
+// edges, written by workers too.
 import type { RedisLink } from "../redis_link.ts";
 import type { Log } from "../../process/structured_log.ts";
 import type { ResultStore, StoredResult } from "./result_store.ts";
@@ -8,7 +9,10 @@ export interface RedisResultStoreOptions {
   log: Log;
   /** @default 86400 */
   ttlSeconds?: number;
-  /** Larger results are not stored: base64 of about 2 MB of picture; more belongs in object storage. @default 2800000 */
+  /**
+   * Larger results are not stored: base64 of about 2 MB of picture; more belongs in object storage.
+   * @default 2800000
+   */
   maxBytes?: number;
 }
 

@@ -42,7 +42,11 @@ interface Entry {
 export interface MemoryRunLogOptions {
   /** Milliseconds from any origin. @default performance.now */
   now?: () => number;
-  /** Bytes of finished runs, previews included, counted as base64 text. Beyond it the oldest are dropped early. @default 128 MiB, or an eighth of the heap */
+  /**
+   * Bytes of finished runs, previews included, counted as base64 text. Beyond it the
+   * oldest are dropped early.
+   * @default 128 MiB, or an eighth of the heap
+   */
   maxBytes?: number;
 }
 

@@ -1,5 +1,5 @@
-// The steps of a run log that must not be torn apart, as Lua for Redis. Keys are derived from ids inside, so that this
-// needs one Redis (or Upstash), not a cluster that spreads keys.
+// The steps of a run log that must not be torn apart, as Lua for Redis. Keys are derived from ids inside, so
+// that this needs one Redis (or Upstash), not a cluster that spreads keys.
 //
 // spectrum:runs            sorted set: unfinished run -> when its lease ends
 // spectrum:name:NAME       the run that makes what NAME stands for
@@ -11,8 +11,8 @@
 // spectrum:image:NAME:runs set: those of them that have not ended
 // spectrum:images          hash: name -> characters of each image that is kept
 //
-// What is under way has no expiry by which a full Redis could choose it: a run ends by its lease. What can be made again
-// has one: logs, names, and finished runs.
+// What is under way has no expiry by which a full Redis could choose it: a run ends by its lease. What can be
+// made again has one: logs, names, and finished runs.
 
 const HEAD = `
 local t = redis.call('TIME')
@@ -46,8 +46,8 @@ end
 `;
 
 /**
- * Keeps an image for the run that is about to be opened. ARGV: name, base64 or '' to ask whether it is kept, ms until
- * then, most characters in all. Returns 1 if it is kept, 0 if it is unknown, -1 if there is no room.
+ * Keeps an image for the run that is about to be opened. ARGV: name, base64 or '' to ask whether it is kept,
+ * ms until then, most characters in all. Returns 1 if it is kept, 0 if it is unknown, -1 if there is no room.
  */
 export const KEEP_IMAGE = `${HEAD}
 local key = IMAGE .. ARGV[1]
@@ -67,7 +67,10 @@ redis.call('SET', key, ARGV[2], 'PX', ARGV[3])
 redis.call('HSET', IMAGES, ARGV[1], #ARGV[2])
 return 1`;
 
-/** ARGV: id, name, viewer, viewerMs, previews, finishedToo, keepMs, request, leaseMs, forgetMs, image's name or ''. */
+/**
+ * ARGV: id, name, viewer, viewerMs, previews, finishedToo, keepMs, request, leaseMs,
+ * forgetMs, image's name or ''.
+ */
 export const OPEN = `${HEAD}
 local id, name, previews, keep = ARGV[1], ARGV[2], tonumber(ARGV[5]), tonumber(ARGV[7])
 -- The same call again, whose answer was lost.
@@ -150,7 +153,9 @@ local f = get(ARGV[1], 'state', 'worker', 'brief')
 if not f[1] then return {} end
 return { f[1], f[2] or '', f[3] or '' }`;
 
-/** ARGV: id, attempt, final state or '', stepped, forgetMs, brief, then entry id, text, more for each entry. */
+/**
+ * ARGV: id, attempt, final state or '', stepped, forgetMs, brief, then entry id, text, more for each entry.
+ */
 export const APPEND = `${HEAD}
 local id = ARGV[1]
 local f = get(id, 'state', 'attempt', 'cancel', 'name', 'keep')

@@ -61,8 +61,8 @@ export interface HeldRun {
 }
 
 /**
- * "cancelled": nobody wants it any more. "lost": this attempt has been given up. "unknown": the store knows nothing of
- * the run, as after a restart of Redis without its data.
+ * "cancelled": nobody wants it any more. "lost": this attempt has been given up. "unknown": the store knows
+ * nothing of the run, as after a restart of Redis without its data.
  */
 export interface Standing {
   state: "held" | "cancelled" | "lost" | "unknown";
@@ -94,17 +94,24 @@ export interface RunLog {
   open(run: OpenRun): Promise<OpenedRun>;
   /** Waits for a run that is known by its id. @returns undefined if it is unknown or forgotten */
   attach(id: string, viewer: { viewer: string; viewerMs: number }): Promise<RunState | undefined>;
-  /** Some events after id `after`, in order; none if there are none yet. @returns undefined if the run is unknown */
+  /**
+   * Some events after id `after`, in order; none if there are none yet.
+   * @returns undefined if the run is unknown
+   */
   read(id: string, after: number): Promise<RunPage | undefined>;
-  /** Returns the progress of a run. The cost does not depend on the size of its result. @returns undefined if the run is unknown */
+  /**
+   * Returns the progress of a run. The cost does not depend on the size of its result.
+   * @returns undefined if the run is unknown
+   */
   brief(id: string): Promise<RunBrief | undefined>;
   /** The newest event alone. */
   last(id: string): Promise<RunPage | undefined>;
   /** Known ids are left out, so that an append may be repeated. A final event ends the run. */
   append(run: HeldRun, events: readonly NumberedEvent[]): Promise<Standing["state"]>;
   /**
-   * Begins the next attempt of the same holder: what a worker writes of an earlier one is refused from now on, whenever
-   * it comes to do so. @returns its number; undefined: the run is somebody else's, or nobody wants it
+   * Begins the next attempt of the same holder: what a worker writes of an earlier one is refused from now
+   * on, whenever it comes to do so.
+   * @returns its number; undefined: the run is somebody else's, or nobody wants it
    */
   advance(run: HeldRun): Promise<number | undefined>;
   /** Notes which worker makes it. */
@@ -130,13 +137,16 @@ export interface RunLog {
 /** A holder that is silent for so long has died. */
 export const LEASE_MS = 4500;
 /**
- * Largest total of the images that orders keep, in characters of base64. Runs with an image beyond it are not made again
- * where their worker is lost.
+ * Largest total of the images that orders keep, in characters of base64. Runs with an image beyond it are not
+ * made again where their worker is lost.
  */
 export const MAX_IMAGES = 64 * 2 ** 20;
 /** Interval at which holders renew their leases. */
 export const RENEW_MS = 1500;
-/** The log of an unfinished run that nobody has touched for so long is forgotten; the run itself ends by its lease. */
+/**
+ * The log of an unfinished run that nobody has touched for so long is forgotten; the run
+ * itself ends by its lease.
+ */
 export const FORGET_MS = 600_000;
 
 /** Whether `event` shows that the device was at work. */

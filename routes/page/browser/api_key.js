@@ -1,5 +1,6 @@
-// The key for a service that asks for one: kept in sessionStorage, so for this tab until it is closed. An address that ends in
-// "#key=KEY", as `deno task start --key` prints it, brings one. Browsers send nothing behind "#" to any server.
+// The key for a service that asks for one: kept in sessionStorage, so for this tab until it is closed. An
+// address that ends in "#key=KEY", as `deno task start --key` prints it, brings one. Browsers send nothing
+// behind "#" to any server.
 import { ApiError } from "./api_error.js";
 
 const NAME = "api-key";
@@ -37,7 +38,10 @@ export const apiKey = {
     }
   },
 
-  /** The button that changes the key or forgets it: there while the service asks for one. @param {() => void} onChange */
+  /**
+   * The button that changes the key or forgets it: there while the service asks for one.
+   * @param {() => void} onChange
+   */
   showButton(onChange) {
     const button = keyButton();
     button.hidden = apiKey.value === undefined;
@@ -66,7 +70,8 @@ function ask(reason) {
   input.value = "";
   dialog.showModal();
   return new Promise((resolve) => {
-    // Kept before the dialog is gone: "close" comes a moment later, and a request in between would still have the old key.
+    // Kept before the dialog is gone: "close" comes a moment later, and a request in between
+    // would still have the old key.
     const keep = (/** @type {SubmitEvent} */ { submitter }) => {
       const choice = submitter?.getAttribute("value");
       if (choice === "use") sessionStorage.setItem(NAME, input.value.trim());

@@ -1,9 +1,13 @@
-// Which steps of a calibrated model's run will be full: the browser's copy of sampler/calibration/choose_plan.ts, to show a plan
-// before it runs. tests/routes/page/calibrated_plan_test.ts holds the two together.
+// Which steps of a calibrated model's run will be full: the browser's copy of
+// sampler/calibration/choose_plan.ts, to show a plan before it runs.
+// tests/routes/page/calibrated_plan_test.ts holds the two together.
 
 /** @typedef {{ fullSteps: readonly number[], psnr: number }} MeasuredPlan */
 /** @typedef {Record<string, Record<string, MeasuredPlan>>} MeasuredPlans Steps -> full passes -> plan. */
-/** @typedef {{ steps: number, skipped: number }} PlannedSteps Of the whole schedule; of it, what an image leaves out. */
+/**
+ * @typedef {{ steps: number, skipped: number }} PlannedSteps Of the whole schedule; of it,
+ * what an image leaves out.
+ */
 
 /**
  * The plans of a model card.

@@ -1,4 +1,5 @@
-// Two finished runs on the same seed in one frame: the first picture, the second, or their amplified difference.
+// Two finished runs on the same seed in one frame: the first picture, the second, or
+// their amplified difference.
 import { amplifyDifference, measureDifference } from "./image_difference.js";
 import { METHOD_OPTIONS } from "./method_options.js";
 import { showFacts } from "./show_facts.js";

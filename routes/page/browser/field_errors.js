@@ -1,4 +1,5 @@
-// Messages next to the fields that they are about. A field is any element with data-param="name of the request field".
+// Messages next to the fields that they are about. A field is any element with
+// data-param="name of the request field".
 
 /** @typedef {HTMLInputElement | HTMLTextAreaElement | HTMLSelectElement} Control */
 
@@ -6,7 +7,8 @@ const CONTROLS = "input, textarea, select";
 let count = 0;
 
 /**
- * Shows `message` at the field below `root` and moves the focus there; false if `root` has no visible field of that name.
+ * Shows `message` at the field below `root` and moves the focus there; false if `root` has no
+ * visible field of that name.
  *
  * @param {HTMLElement} root
  * @param {{ param: string, message: string }} error

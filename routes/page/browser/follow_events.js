@@ -1,4 +1,5 @@
-// A job's events from one connection after another: each continues behind the last event that the one before has brought.
+// A job's events from one connection after another: each continues behind the last event that
+// the one before has brought.
 import { ApiError } from "./api_error.js";
 import { pause, reconnect } from "./reconnect.js";
 import { sseEvents } from "./sse_events.js";
@@ -6,16 +7,19 @@ import { sseEvents } from "./sse_events.js";
 /** @import { ReconnectOptions } from "./reconnect.js" */
 /** @import { SseEvent } from "./sse_events.js" */
 
-/** The service sends a comment every 15 s: a connection that is silent for longer than two of them is dead. */
+/**
+ * The service sends a comment every 15 s: a connection that is silent for longer than two of them is dead.
+ */
 const SILENCE_MS = 40_000;
 
 /**
- * Yields the events of a job, from the beginning. The reader leaves the loop at the last one; the generator ends by itself
- * only where the service says that nothing follows.
+ * Yields the events of a job, from the beginning. The reader leaves the loop at the last one; the generator
+ * ends by itself only where the service says that nothing follows.
  *
  * @param {string} path
  * @param {ReconnectOptions & { headers?: Record<string, string>, first?: Response | undefined,
- *   fetch?: typeof globalThis.fetch, silenceMs?: number }} [options] `first` is a response that brings the events already.
+ * fetch?: typeof globalThis.fetch, silenceMs?: number }} [options] `first` is a response that
+ * brings the events already.
  * @returns {AsyncGenerator<SseEvent, void, void>}
  * @throws {ApiError} What the service refuses.
  */
@@ -53,10 +57,12 @@ export async function* followEvents(path, options = {}) {
 }
 
 /**
- * The same bytes, with an error once none have come for `silenceMs`: a laptop that wakes has connections that only seem open.
+ * The same bytes, with an error once none have come for `silenceMs`: a laptop that wakes has
+ * connections that only seem open.
  *
  * @param {ReadableStream<Uint8Array<ArrayBuffer>>} body
- * @param {{ silence: AbortController, silenceMs: number, signal: AbortSignal | null }} options `silence` is aborted by who has
+ * @param {{ silence: AbortController, silenceMs: number, signal: AbortSignal | null }} options
+ * `silence` is aborted by who has
  *   read enough, too.
  */
 function watched(body, { silence, silenceMs, signal }) {

@@ -1,5 +1,5 @@
-// Pictures from POST /v1/images/generations or, where they start from an image, /v1/images/edits, as a stream of events.
-// The run is a job that outlives its connection: another connection, or another page, takes it up.
+// Pictures from POST /v1/images/generations or, where they start from an image, /v1/images/edits, as a stream
+// of events. The run is a job that outlives its connection: another connection, or another page, takes it up.
 import { ApiError } from "./api_error.js";
 import { followEvents } from "./follow_events.js";
 import { sseEvents } from "./sse_events.js";
@@ -9,13 +9,13 @@ import { sseEvents } from "./sse_events.js";
 
 /**
  * @typedef {ReconnectOptions & { apiKey?: string | undefined, partialImages?: number,
- *   fetch?: typeof globalThis.fetch, job?: string | undefined, onJob?: (job: string) => void }} GenerateOptions
+ * fetch?: typeof globalThis.fetch, job?: string | undefined, onJob?: (job: string) => void }} GenerateOptions
  * `job` is a run to take up; `onJob` is told which one has begun.
  */
 
 /**
- * Yields the events of a run; as many as there are pictures are "image_generation.completed", the last among them.
- * Aborting cancels the run.
+ * Yields the events of a run; as many as there are pictures are "image_generation.completed", the last among
+ * them. Aborting cancels the run.
  *
  * @param {ImageRequest} request
  * @param {GenerateOptions} [options]

@@ -7,7 +7,8 @@ import { reconnect } from "./reconnect.js";
 /** @import { ImageEvent, ImageRequest } from "./wire.d.ts" */
 
 /**
- * Yields the events of a run; the last is "image_generation.completed". Aborting deletes the video, which cancels its run.
+ * Yields the events of a run; the last is "image_generation.completed". Aborting deletes the
+ * video, which cancels its run.
  *
  * @param {ImageRequest} request
  * @param {GenerateOptions} [options] `job` is a video to take up, by its id.

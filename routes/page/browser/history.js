@@ -42,7 +42,8 @@ export class History {
   }
 
   /**
-   * Adds a picture as the newest; an earlier one of the same request goes, as does what the bounds leave no room for.
+   * Adds a picture as the newest; an earlier one of the same request goes, as does what the
+   * bounds leave no room for.
    *
    * @param {Omit<HistoryEntry, "id">} entry
    * @returns {Promise<void>}

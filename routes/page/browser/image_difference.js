@@ -3,8 +3,8 @@
 /** @typedef {{ width: number, height: number, data: Uint8ClampedArray }} Pixels RGBA, as in ImageData. */
 
 /**
- * Peak signal-to-noise ratio over red, green and blue in decibels, Infinity for equal pictures; and the largest
- * difference of a channel, 0..255.
+ * Peak signal-to-noise ratio over red, green and blue in decibels, Infinity for equal pictures; and the
+ * largest difference of a channel, 0..255.
  *
  * @param {Pixels} a
  * @param {Pixels} b

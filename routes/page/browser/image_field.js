@@ -1,4 +1,5 @@
-// The image to start from, if there is one: chosen, dropped anywhere on the page, or pasted; and how much of it is drawn anew.
+// The image to start from, if there is one: chosen, dropped anywhere on the page, or pasted; and how
+// much of it is drawn anew.
 import { numberIn } from "./field_errors.js";
 import { countLaterSteps } from "./later_steps.js";
 import { MaskPainter } from "./mask_painter.js";
@@ -33,7 +34,8 @@ export class ImageField {
    * @param {HTMLElement} root
    * @param {object} options
    * @param {() => void} options.onChange The image, or how many steps it leaves, has changed.
-   * @param {(request: ImageRequest) => void} options.onSettings The user wants the request that an image was made by.
+   * @param {(request: ImageRequest) => void} options.onSettings The user wants the request
+   * that an image was made by.
    */
   constructor(root, { onChange, onSettings }) {
     this.#root = root;

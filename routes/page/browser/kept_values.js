@@ -4,7 +4,8 @@ const NAME = "spectrum-edge-kept";
 const STORE = "values";
 
 /**
- * Opens the store. In browsers that keep nothing, as some private windows do, values last as long as the page.
+ * Opens the store. In browsers that keep nothing, as some private windows do, values
+ * last as long as the page.
  *
  * @param {{ indexedDB?: IDBFactory }} [options]
  */

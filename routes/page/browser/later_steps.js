@@ -1,5 +1,5 @@
-// How many steps run after an image: the browser's copy of request/start_image.ts, to show a plan before it runs.
-// tests/routes/page/later_steps_test.ts holds the two together.
+// How many steps run after an image: the browser's copy of request/start_image.ts, to show a plan before it
+// runs. tests/routes/page/later_steps_test.ts holds the two together.
 
 /**
  * @param {number} steps Of the whole schedule.

@@ -1,4 +1,5 @@
-// The fields of one method: how many full passes, which method, its options. Fields left empty leave the default to the service.
+// The fields of one method: how many full passes, which method, its options. Fields left empty leave
+// the default to the service.
 import { measuredPlans, planOfPasses, planOfQuality, planOfWhole } from "./calibrated_plan.js";
 import { numberIn } from "./field_errors.js";
 import { METHOD_OPTIONS, WINDOW } from "./method_options.js";
@@ -29,7 +30,8 @@ export class MethodFields {
   #plans;
 
   /**
-   * @param {{ name: string, method: Method, onChange: () => void }} options `name` sets the two copies' radio buttons apart.
+   * @param {{ name: string, method: Method, onChange: () => void }} options `name` sets the two
+   * copies' radio buttons apart.
    */
   constructor({ name, method, onChange }) {
     this.element = fromTemplate("method-template");
@@ -110,7 +112,10 @@ export class MethodFields {
     this.#refresh();
   }
 
-  /** Which steps will be full, as far as the options are in range and no error budget decides. @returns {StepKind[]} */
+  /**
+   * Which steps will be full, as far as the options are in range and no error budget decides.
+   * @returns {StepKind[]}
+   */
   plan() {
     const steps = Math.min(Math.max(Math.trunc(this.#run.steps - this.#run.skipped), 0), 1000);
     const fullSteps = this.#isWindow() ? undefined : this.#fullSteps();
@@ -121,7 +126,9 @@ export class MethodFields {
     return planSteps(steps, { ...options, window_size: Math.max(options.window_size, 1) });
   }
 
-  /** The plan that decides where no window does; undefined where neither the request nor the model has one. */
+  /**
+   * The plan that decides where no window does; undefined where neither the request nor the model has one.
+   */
   #fullSteps() {
     const plans = this.#plans;
     const method = this.#method();
@@ -237,7 +244,10 @@ export class MethodFields {
     return [.../** @type {NodeListOf<HTMLInputElement>} */ (radios)];
   }
 
-  /** @returns {[keyof MethodDefaults, HTMLInputElement][]} The option fields, by the option's name on the wire. */
+  /**
+   * @returns {[keyof MethodDefaults, HTMLInputElement][]} The option fields, by the
+   * option's name on the wire.
+   */
   #inputs() {
     const inputs = /** @type {NodeListOf<HTMLInputElement>} */ (this.element.querySelectorAll(
       "input[type=number]",

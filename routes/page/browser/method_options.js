@@ -4,7 +4,10 @@ import { METHOD_OPTIONS as READ, METHODS, OPTIONS, SAMPLER_DEFAULTS } from "./sa
 /** @import { Method, SpectrumOptions } from "./wire.d.ts" */
 
 /** @typedef {Required<Omit<SpectrumOptions, "method" | "full_steps" | "quality">>} MethodDefaults */
-/** @typedef {{ label: string, note: string, options: (keyof MethodDefaults)[], defaults: MethodDefaults }} MethodEntry */
+/**
+ * @typedef {{ label: string, note: string, options: (keyof MethodDefaults)[], defaults:
+ * MethodDefaults }} MethodEntry
+ */
 
 /** The options that have a field. */
 export const FIELDS = OPTIONS.filter(({ label }) => label !== undefined);

@@ -1,6 +1,6 @@
-// Models by checkpoint: a worker serves one with LoRAs under a name of its own, CHECKPOINT+FILE.safetensors[:WEIGHT]+...
-// (docs/decisions/0010-loras-belong-to-a-model.md). The browser's copy of protocol/wire/model_name.ts;
-// tests/routes/page/model_names_test.ts holds the two together.
+// Models by checkpoint: a worker serves one with LoRAs under a name of its own,
+// CHECKPOINT+FILE.safetensors[:WEIGHT]+... (docs/decisions/0010-loras-belong-to-a-model.md). The browser's
+// copy of protocol/wire/model_name.ts; tests/routes/page/model_names_test.ts holds the two together.
 
 /** @import { Model } from "./wire.d.ts" */
 

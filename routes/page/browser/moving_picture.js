@@ -1,4 +1,5 @@
-// A finished picture or video as an element: videos play without end and without sound, unless the reader wants no motion.
+// A finished picture or video as an element: videos play without end and without sound, unless
+// the reader wants no motion.
 
 /**
  * @param {string} url

@@ -1,5 +1,5 @@
-// The runs under way of this browser: any tab can take one up. This tab's own is in its address, "#run=ID", so that a reload
-// finds it; the records are in IndexedDB, as requests may hold images.
+// The runs under way of this browser: any tab can take one up. This tab's own is in its address, "#run=ID",
+// so that a reload finds it; the records are in IndexedDB, as requests may hold images.
 
 /** @import { KeptValues } from "./kept_values.js" */
 /** @import { PlannedRun } from "./stage.js" */

@@ -3,7 +3,8 @@
 /** @import { ImageRequest, Receipt } from "./wire.d.ts" */
 
 /**
- * @param {{ request: Pick<ImageRequest, "prompt" | "output_format">, receipt: Pick<Receipt, "seed" | "method"> }} picture
+ * @param {{ request: Pick<ImageRequest, "prompt" | "output_format">, receipt: Pick<Receipt,
+ * "seed" | "method"> }} picture
  * @returns {string}
  */
 export function pictureName({ request: { prompt, output_format }, receipt: { seed, method } }) {

@@ -1,5 +1,5 @@
-// The record of how a file of this program was made. Each format holds the same JSON as plain text, so that it is found
-// by its beginning: in PNG, JPEG, WebP and MP4. A GIF cuts it into blocks, so that it is not.
+// The record of how a file of this program was made. Each format holds the same JSON as plain text, so that
+// it is found by its beginning: in PNG, JPEG, WebP and MP4. A GIF cuts it into blocks, so that it is not.
 import { METHOD_OPTIONS, WINDOW } from "./method_options.js";
 
 /** @import { ImageRequest, SpectrumOptions } from "./wire.d.ts" */

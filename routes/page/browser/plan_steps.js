@@ -1,11 +1,13 @@
-// The steps that will be full passes, shown before a run. A copy of sampler/plans/step_plan.ts, as the page is served
-// without a build and browsers read no TypeScript. tests/routes/page/plan_steps_test.ts checks that both agree.
+// The steps that will be full passes, shown before a run. A copy of sampler/plans/step_plan.ts, as
+// the page is served without a build and browsers read no TypeScript.
+// tests/routes/page/plan_steps_test.ts checks that both agree.
 
 /** @import { StepKind, SpectrumOptions } from "./wire.d.ts" */
 
 /**
  * @param {number} steps
- * @param {Required<Pick<SpectrumOptions, "method" | "window_size" | "flex_window" | "warmup_steps" | "tail_steps">>} options
+ * @param {Required<Pick<SpectrumOptions, "method" | "window_size" | "flex_window" | "warmup_steps"
+ * | "tail_steps">>} options
  * @returns {StepKind[]}
  */
 export function planSteps(steps, options) {

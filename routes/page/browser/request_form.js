@@ -1,4 +1,5 @@
-// The form: reads requests from its fields, shows models and their defaults, and errors at the fields that they name.
+// The form: reads requests from its fields, shows models and their defaults, and errors at
+// the fields that they name.
 import { VideoFields } from "./video_fields.js";
 import { clearFieldErrors, numberIn, showFieldError } from "./field_errors.js";
 import { ImageField } from "./image_field.js";

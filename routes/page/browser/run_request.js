@@ -8,7 +8,10 @@ import { generateVideo } from "./generate_video.js";
 /** @import { RunView } from "./run_view.js" */
 /** @import { ImageRequest, Receipt } from "./wire.d.ts" */
 
-/** @typedef {{ request: ImageRequest, receipt: Receipt, picture: Blob }} Finished `request` makes this one picture again. */
+/**
+ * @typedef {{ request: ImageRequest, receipt: Receipt, picture: Blob }} Finished `request`
+ * makes this one picture again.
+ */
 
 /**
  * Runs a request to its pictures, in order.

@@ -1,4 +1,5 @@
-// Signs of a run outside of the page: the time left in the window's title, and a notification at the end if the user wants one.
+// Signs of a run outside of the page: the time left in the window's title, and a notification at the
+// end if the user wants one.
 import { showSeconds } from "./run_progress.js";
 
 const NAME = "Spectrum Edge";
@@ -7,7 +8,9 @@ const KEPT = "notify";
 export class RunSigns {
   #button;
 
-  /** @param {HTMLElement} button Asks for a notification: shown during a run, until the browser has said no. */
+  /**
+   * @param {HTMLElement} button Asks for a notification: shown during a run, until the browser has said no.
+   */
   constructor(button) {
     this.#button = button;
     button.addEventListener("click", async () => {

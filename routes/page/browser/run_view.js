@@ -179,7 +179,9 @@ export class RunView {
     this.#previews.hidden = false;
   }
 
-  /** @param {File} image What the run started from: it lies over the picture up to where the slider stands. */
+  /**
+   * @param {File} image What the run started from: it lies over the picture up to where the slider stands.
+   */
   #before(image) {
     slot(this.element, "before", HTMLElement).hidden = false;
     return beforeImage(this.#url(image), slot(this.element, "before-slider", HTMLInputElement));

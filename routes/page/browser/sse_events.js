@@ -1,4 +1,5 @@
-// Server-sent events from a fetch response (EventSource can only GET): the event stream format of the HTML standard.
+// Server-sent events from a fetch response (EventSource can only GET): the event stream
+// format of the HTML standard.
 
 /** @typedef {{ event: string, data: string, id: string }} SseEvent */
 

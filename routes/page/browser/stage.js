@@ -6,8 +6,8 @@ import { RunView } from "./run_view.js";
 /** @import { Method, StepKind } from "./wire.d.ts" */
 
 /**
- * @typedef {{ method: Method, plan: StepKind[], count?: number, facts?: Record<string, string> | undefined }} PlannedRun
- * `count` pictures; `facts` about the model, for who plans.
+ * @typedef {{ method: Method, plan: StepKind[], count?: number, facts?: Record<string, string> | undefined }}
+ * PlannedRun `count` pictures; `facts` about the model, for who plans.
  */
 
 export class Stage {

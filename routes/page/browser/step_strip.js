@@ -1,9 +1,10 @@
-// The strip of a run: one cell for each step. Full passes stand tall, forecasts are short and hatched, steps to come
-// are outlines; below the line hang the forecast errors measured at full passes.
+// The strip of a run: one cell for each step. Full passes stand tall, forecasts are short and hatched, steps
+// to come are outlines; below the line hang the forecast errors measured at full passes.
 
 /** @import { Receipt, StepKind } from "./wire.d.ts" */
 
-// Errors from 0.1 % to 100 % are drawn on a logarithmic scale that all strips share, so that they can be compared.
+// Errors from 0.1 % to 100 % are drawn on a logarithmic scale that all strips share, so
+// that they can be compared.
 const SMALLEST_ERROR = 1e-3;
 
 export class StepStrip {

@@ -1,4 +1,5 @@
-// The types that the page reads and writes on the wire: protocol/'s, and the stream of POST /v1/images/generations.
+// The types that the page reads and writes on the wire: protocol/'s, and the stream of
+// POST /v1/images/generations.
 import type { ModelCard } from "../../../protocol/wire/model_card.ts";
 import type { Receipt } from "../../../protocol/wire/receipt.ts";
 import type { StepEvent } from "../../../protocol/wire/run_event.ts";

@@ -2,7 +2,10 @@
 import { movingPicture } from "./moving_picture.js";
 import { slot } from "./slots.js";
 
-/** @typedef {{ url: string, picture: Blob, request: { prompt: string }, receipt: { seed: number } }} ZoomedPicture */
+/**
+ * @typedef {{ url: string, picture: Blob, request: { prompt: string }, receipt: { seed:
+ * number } }} ZoomedPicture
+ */
 
 /**
  * Shows one of `pictures` until the user closes the dialog.

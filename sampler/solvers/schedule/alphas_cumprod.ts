@@ -1,5 +1,5 @@
-// The noise schedule of training that diffusers' older schedulers share: betas by name, and `alphas_cumprod`, the running
-// product of 1 - beta. Rounded where torch rounds, so that tables equal diffusers' bit for bit.
+// The noise schedule of training that diffusers' older schedulers share: betas by name, and `alphas_cumprod`,
+// the running product of 1 - beta. Rounded where torch rounds, so that tables equal diffusers' bit for bit.
 
 import { assertChoice } from "../../numerics/assert_choice.ts";
 import { assertNumber } from "../../numerics/assert_number.ts";
@@ -26,7 +26,8 @@ export const NOISE_SCHEDULE_DEFAULTS = {
 } as const satisfies NoiseScheduleConfig;
 
 /**
- * Share of the original's variance at each timestep of training, [numTrainTimesteps]: float32 values, descending.
+ * Share of the original's variance at each timestep of training, [numTrainTimesteps]:
+ * float32 values, descending.
  *
  * @throws {TypeError} If the name of the schedule is unknown.
  * @throws {RangeError} If a number is outside its range, or the trained betas are of another number.

@@ -1,5 +1,6 @@
-// Reads a scheduler_config.json against the options that the scheduler's class defines: names in snake_case become
-// camelCase, absent ones take their default, and what the class does not define is refused rather than ignored.
+// Reads a scheduler_config.json against the options that the scheduler's class defines: names in
+// snake_case become camelCase, absent ones take their default, and what the class does not define is
+// refused rather than ignored.
 
 import { showValue } from "../../numerics/show_value.ts";
 
@@ -26,8 +27,9 @@ export interface SchedulerConfigSchema<T> {
 export type OptionType = "number" | "boolean" | "string" | "array" | "object";
 
 /**
- * @throws {TypeError} If an option is not defined by the class or has another type. Keys that open with an underscore are
- * diffusers' own notes and pass; options listed in `_use_default_values` take their default, as there.
+ * @throws {TypeError} If an option is not defined by the class or has another type. Keys that open
+ * with an underscore are diffusers' own notes and pass; options listed in `_use_default_values` take
+ * their default, as there.
  */
 export function readSchedulerConfig<T extends { [K in keyof T]: SchedulerConfigValue }>(
   config: SchedulerConfig,

@@ -1,6 +1,6 @@
-// Options that diffusers' older schedulers define between them (KarrasDiffusionSchedulers, 0.42.1). Any of these classes can be
-// made from the config of another, so diffusers passes over a sibling's options, and published configs hold them:
-// SDXL's EulerDiscreteScheduler has 'skip_prk_steps'.
+// Options that diffusers' older schedulers define between them (KarrasDiffusionSchedulers, 0.42.1). Any of
+// these classes can be made from the config of another, so diffusers passes over a sibling's options, and
+// published configs hold them: SDXL's EulerDiscreteScheduler has 'skip_prk_steps'.
 
 /** Names as in scheduler_config.json. */
 export const SIBLING_OPTIONS: ReadonlySet<string> = new Set([

@@ -1,4 +1,5 @@
-// Which timesteps of training a run visits, as diffusers' older schedulers share it; table 2 of arXiv 2305.08891.
+// Which timesteps of training a run visits, as diffusers' older schedulers share it;
+// table 2 of arXiv 2305.08891.
 
 import { assertChoice } from "../../numerics/assert_choice.ts";
 import { assertNumber } from "../../numerics/assert_number.ts";
@@ -33,8 +34,8 @@ export interface TimestepSpacingOptions {
 }
 
 /**
- * Timesteps in descending order. Trailing ones may be more or less than `steps`, by the rounding of their spacing or where not
- * all timesteps are in use.
+ * Timesteps in descending order. Trailing ones may be more or less than `steps`, by the rounding of their
+ * spacing or where not all timesteps are in use.
  *
  * @throws {TypeError} If the spacing's name is unknown.
  * @throws {RangeError} If a number is outside its range.

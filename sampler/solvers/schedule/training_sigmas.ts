@@ -1,5 +1,5 @@
-// The noise levels that a model was trained at, sqrt((1 - alphas_cumprod) / alphas_cumprod), and the way between them and
-// timesteps: diffusers' np.interp and `_sigma_to_t`.
+// The noise levels that a model was trained at, sqrt((1 - alphas_cumprod) / alphas_cumprod), and the way
+// between them and timesteps: diffusers' np.interp and `_sigma_to_t`.
 
 import { alphasCumprod, type NoiseScheduleConfig } from "./alphas_cumprod.ts";
 import { numpyLog } from "../../numerics/numpy_log.ts";

@@ -25,7 +25,10 @@ const SIZE = { channels: 16, height: 32, width: 32 };
 /** Weights that nodes copy while they compute may be as large as shapes and scalars are; features are not. */
 const MAX_COPY_BYTES = 64 * 1024;
 
-/** Prints nodes by graph and provider. @returns copies of more than shapes and scalars, which there should not be */
+/**
+ * Prints nodes by graph and provider.
+ * @returns copies of more than shapes and scalars, which there should not be
+ */
 export async function hostTraffic({ model, provider, dtype }: HostTrafficOptions): Promise<string[]> {
   const folder = await Deno.makeTempDir({ prefix: "spectrum-profile-" });
   const problems: string[] = [];

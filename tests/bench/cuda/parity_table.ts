@@ -31,8 +31,8 @@ const CHECKPOINTS = [
 ];
 
 /**
- * Largest error relative to the largest latent, carried through all steps. float32 on CUDA multiplies in TF32 (10 bits); float16
- * has 11 bits, bfloat16 8. To be tightened by what a card measures.
+ * Largest error relative to the largest latent, carried through all steps. float32 on CUDA multiplies in TF32
+ * (10 bits); float16 has 11 bits, bfloat16 8. To be tightened by what a card measures.
  */
 const TOLERANCE: Partial<Record<DType, number>> = { float32: 1e-2, float16: 3e-2, bfloat16: 1e-1 };
 

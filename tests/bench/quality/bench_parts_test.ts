@@ -62,7 +62,8 @@ describe("comparePictures()", () => {
   it("is PSNR and SSIM by their definitions where these are known", () => {
     const grey = picture(() => 0);
     assert.deepEqual(comparePictures(grey, grey), { psnr: 99, ssim: 1 });
-    // 128 and 153 of 255: a difference of 25 everywhere. Flat pictures have no structure: (2ab + c) / (a^2 + b^2 + c).
+    // 128 and 153 of 255: a difference of 25 everywhere. Flat pictures have no structure:
+    // (2ab + c) / (a^2 + b^2 + c).
     const { psnr, ssim } = comparePictures(grey, picture(() => 0.2));
     assert.ok(Math.abs(psnr - 20 * Math.log10(255 / 25)) < 1e-9, `${psnr}`);
     const c = (0.01 * 255) ** 2;

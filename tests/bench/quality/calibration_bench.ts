@@ -1,6 +1,6 @@
-// `deno task bench:calibration`: method calibrated beside the others at equal numbers of full passes, at several numbers of
-// steps, and where runs differ from what the calibration was recorded on. Prints the tables that docs/quality.md and
-// docs/method.md hold.
+// `deno task bench:calibration`: method calibrated beside the others at equal numbers of full passes, at
+// several numbers of steps, and where runs differ from what the calibration was recorded on. Prints the
+// tables that docs/quality.md and docs/method.md hold.
 import { readFlags } from "../../../protocol/process/read_flags.ts";
 import { runCommand } from "../../../protocol/process/run_command.ts";
 import { openPipeline } from "../../../gpu-worker/model/open_pipeline.ts";

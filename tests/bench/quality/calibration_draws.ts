@@ -1,4 +1,5 @@
-// Draws the pictures of the calibration tables, each against every step in full, and keeps the distances in a log.
+// Draws the pictures of the calibration tables, each against every step in full, and
+// keeps the distances in a log.
 import { join } from "node:path";
 import { picturePsnr, type Pixels } from "../../../gpu-worker/cli/calibrate/picture_psnr.ts";
 import type { Pipeline } from "../../../gpu-worker/pipeline/pipeline.ts";

@@ -1,4 +1,5 @@
-// How far one picture is from another: PSNR and SSIM of the 8-bit pixels; and how rough a picture is in itself.
+// How far one picture is from another: PSNR and SSIM of the 8-bit pixels; and how
+// rough a picture is in itself.
 import { ssim } from "ssim.js";
 import type { DecodedImage } from "../../../gpu-worker/media/decoded_image.ts";
 import { toRgb } from "../../../gpu-worker/media/to_rgb.ts";

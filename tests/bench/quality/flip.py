@@ -1,4 +1,5 @@
-"""FLIP of pairs of pictures: reads width, height (uint32) and two RGB pictures after each other from stdin, prints the mean."""
+"""FLIP of pairs of pictures: reads width, height (uint32) and two RGB pictures after each other
+from stdin, prints the mean."""
 import sys
 
 import flip_evaluator

@@ -1,5 +1,5 @@
-// NVIDIA's FLIP, the difference that a viewer sees when two pictures alternate (Andersson et al. 2020), by its own
-// evaluator in Python (PyPI flip-evaluator): there is none for JavaScript.
+// NVIDIA's FLIP, the difference that a viewer sees when two pictures alternate (Andersson et al. 2020), by
+// its own evaluator in Python (PyPI flip-evaluator): there is none for JavaScript.
 import { TextLineStream } from "@std/streams/text-line-stream";
 import type { DecodedImage } from "../../../gpu-worker/media/decoded_image.ts";
 import { toRgb } from "../../../gpu-worker/media/to_rgb.ts";

@@ -1,4 +1,5 @@
-// Draws every known name on three backgrounds from four seeds by every method, and asks what the pictures show.
+// Draws every known name on three backgrounds from four seeds by every method, and
+// asks what the pictures show.
 import type { DecodedImage } from "../../../gpu-worker/media/decoded_image.ts";
 import { createBatch } from "../../../gpu-worker/denoiser/picture_batch.ts";
 import type { Pipeline } from "../../../gpu-worker/pipeline/pipeline.ts";
@@ -50,7 +51,10 @@ interface Item {
 /** Pictures drawn together. */
 const BATCH = 8;
 
-/** The items come in a shuffled order, always the same: stopped early, what has been measured is a balanced sample. */
+/**
+ * The items come in a shuffled order, always the same: stopped early, what has been
+ * measured is a balanced sample.
+ */
 export async function measureRecognition(options: MeasureRecognitionOptions): Promise<void> {
   const { names, onItem } = options;
   const items = shuffle(

@@ -5,7 +5,10 @@ import { BUDGET_FAMILIES } from "./fidelity_methods.ts";
 import type { FidelityCell } from "./report_fidelity.ts";
 
 const MAX_PASSES = 17;
-/** Okabe and Ito's palette, which colour-blind readers tell apart; a method keeps its colour when its steps are planned. */
+/**
+ * Okabe and Ito's palette, which colour-blind readers tell apart; a method keeps its colour
+ * when its steps are planned.
+ */
 const METHOD_COLORS: Readonly<Record<string, string>> = {
   "fewer steps": "#000000",
   "reuse": "#56b4e9",

@@ -1,4 +1,5 @@
-// `deno task bench:quality`: what the accelerated methods cost in quality, drawn by this project's own pipeline.
+// `deno task bench:quality`: what the accelerated methods cost in quality, drawn by
+// this project's own pipeline.
 import { join } from "node:path";
 import { openPipeline } from "../../../gpu-worker/model/open_pipeline.ts";
 import type { Pipeline } from "../../../gpu-worker/pipeline/pipeline.ts";

@@ -22,7 +22,10 @@ const [CELL, GAP] = [64, 2];
 /** Differences are shown so many times as large. */
 const GAIN = 4;
 
-/** One row a method, the first of which the others are held against; under each the differences, enlarged. @returns PNG */
+/**
+ * One row a method, the first of which the others are held against; under each the differences, enlarged.
+ * @returns PNG
+ */
 export async function qualitySheet(pipeline: Pipeline, methods: readonly Method[]): Promise<Uint8Array> {
   const cells: OverlayOptions[] = [];
   for (const [column, prompt] of PROMPTS.entries()) {

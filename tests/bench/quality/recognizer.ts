@@ -1,5 +1,5 @@
-// Says what a picture shows: the training picture whose VAE latents are nearest, and the colour of its corners. The same
-// rules as models/emoji-training/measure.py.
+// Says what a picture shows: the training picture whose VAE latents are nearest, and the colour of its
+// corners. The same rules as models/emoji-training/measure.py.
 import type { DecodedImage } from "../../../gpu-worker/media/decoded_image.ts";
 import { type ColorName, COLORS, type TrainingPictures } from "./training_pictures.ts";
 

@@ -3,8 +3,9 @@
 const BACKGROUNDS = ["", " on a yellow background", " on a blue background", " on a pink background"];
 
 /**
- * Returns prompts from a checkpoint's list of names. Of single words they are every fifth one, on white and on colours in
- * turn. A list of whole sentences is taken as it is: such a checkpoint is calibrated with prompts from a file.
+ * Returns prompts from a checkpoint's list of names. Of single words they are every fifth one, on white
+ * and on colours in turn. A list of whole sentences is taken as it is: such a checkpoint is calibrated
+ * with prompts from a file.
  */
 export function tablePrompts(names: readonly string[]): string[] {
   if (names.every((name) => name.split(" ").length >= 3)) return [...names];

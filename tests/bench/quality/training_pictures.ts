@@ -1,5 +1,5 @@
-// The pictures that models/emoji was trained on, as models/emoji-training/prepare.mjs rasterises them, and the colours that
-// data.py lays behind them.
+// The pictures that models/emoji was trained on, as models/emoji-training/prepare.mjs rasterises them, and
+// the colours that data.py lays behind them.
 import { join } from "node:path";
 import type { DecodedImage } from "../../../gpu-worker/media/decoded_image.ts";
 

@@ -1,5 +1,6 @@
-// The window that gives a number of full passes: as published where that gives so many; else the one whose last pass is
-// latest, since forecasts at the end cost most, among those whose longest gap is at most a fifth above the shortest possible.
+// The window that gives a number of full passes: as published where that gives so many; else the one whose
+// last pass is latest, since forecasts at the end cost most, among those whose longest gap is at most a fifth
+// above the shortest possible.
 import { type OptionsOf, planSteps } from "../../../sampler/mod.ts";
 
 export type Window = Pick<OptionsOf<"window">, "windowSize" | "flexWindow">;

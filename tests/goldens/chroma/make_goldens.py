@@ -2,8 +2,8 @@
 
     python tests/goldens/chroma/make_goldens.py      # about 20 s
 
-The checkpoints differ in everything that a config.json may decide; goldens are computed in float32 from the files as
-saved. goldens.json beside each goldens.safetensors says for every case which call gave it.
+The checkpoints differ in everything that a config.json may decide; goldens are computed in float32 from the
+files as saved. goldens.json beside each goldens.safetensors says for every case which call gave it.
 """
 
 import sys

@@ -1,9 +1,11 @@
-"""Makes the reference data of single components that no FLUX checkpoint has: options of other families, the VAE encoder.
+"""Makes the reference data of single components that no FLUX checkpoint has: options of other
+families, the VAE encoder.
 
     python tests/goldens/components/make_goldens.py      # about 5 s
 
-Two tiny random checkpoints (text_encoder_2, vae) and one goldens.safetensors; goldens.json says for every case which call
-gave it. The encoders of the FLUX checkpoints' VAEs are among the cases, as ../flux has none of them.
+Two tiny random checkpoints (text_encoder_2, vae) and one goldens.safetensors; goldens.json says for
+every case which call gave it. The encoders of the FLUX checkpoints' VAEs are among the cases, as
+../flux has none of them.
 """
 
 import shutil
@@ -31,7 +33,8 @@ def make_text_encoder(folder):
 
 
 def make_vae(folder):
-    """Options that only other autoencoders use: attention at every resolution, mean and std per channel, act_fn."""
+    """Options that only other autoencoders use: attention at every resolution, mean and
+    std per channel, act_fn."""
     model = AutoencoderKL(
         block_out_channels=(4, 8), down_block_types=("AttnDownEncoderBlock2D", "DownEncoderBlock2D"),
         up_block_types=("UpDecoderBlock2D", "AttnUpDecoderBlock2D"), layers_per_block=1, latent_channels=2,

@@ -1,10 +1,11 @@
-"""Makes the FLUX reference data: two tiny random checkpoints, and what diffusers computes with them and with models/emoji.
+"""Makes the FLUX reference data: two tiny random checkpoints, and what diffusers computes with
+them and with models/emoji.
 
     python tests/goldens/flux/make_goldens.py            # checkpoints and goldens of this folder
     python tests/goldens/flux/make_goldens.py --emoji models/emoji   # only tests/goldens/emoji, for that checkpoint
 
-The checkpoints differ in everything that a config.json may decide; goldens are computed in float32 from the files as
-saved. goldens.json beside each goldens.safetensors says for every case which call gave it.
+The checkpoints differ in everything that a config.json may decide; goldens are computed in float32 from the
+files as saved. goldens.json beside each goldens.safetensors says for every case which call gave it.
 """
 
 import argparse
@@ -20,7 +21,8 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer, T5Config,
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
-from _reference import PROMPTS, Capture, Goldens, digest, redraw, remake, run_whole, smooth_in_time  # noqa: E402
+# noqa: E402
+from _reference import PROMPTS, Capture, Goldens, digest, redraw, remake, run_whole, smooth_in_time
 from _spectrum import add_spectrum  # noqa: E402
 from _tokenizers import write_clip_files, write_t5_files  # noqa: E402
 
@@ -28,7 +30,8 @@ SPECTRUM = {"m": 4, "lam": 0.1, "window_size": 2, "flex_window": 0.75, "warmup_s
 
 
 def make_tiny_dev(folder):
-    """Like FLUX.1-dev: guidance embedding, dynamic shift, T5 v1.1, no quant convs; float32, sharded, old CLIP config."""
+    """Like FLUX.1-dev: guidance embedding, dynamic shift, T5 v1.1, no quant convs; float32,
+    sharded, old CLIP config."""
     vocab = write_clip_files(folder / "tokenizer", merge_count=60, model_max_length=77)
     pieces = write_t5_files(folder / "tokenizer_2", vocab_size=160, model_max_length=512)
     assemble(
@@ -60,7 +63,8 @@ def make_tiny_dev(folder):
 
 
 def make_tiny_schnell(folder):
-    """Like FLUX.1-schnell: no guidance, static shift 1; bfloat16, one file each, new CLIP config, T5 v1.0, quant convs."""
+    """Like FLUX.1-schnell: no guidance, static shift 1; bfloat16, one file each, new CLIP
+    config, T5 v1.0, quant convs."""
     vocab = write_clip_files(folder / "tokenizer", merge_count=40, model_max_length=24)
     pieces = write_t5_files(folder / "tokenizer_2", vocab_size=100, model_max_length=32)
     assemble(
@@ -148,7 +152,8 @@ def add_text(goldens, pipe, prompts, max_sequence_length):
 
 
 def add_transformer(goldens, pipe, case, *, seed, batch, height, width, text_tokens, timestep, guidance=None):
-    """One call of the transformer on random inputs; `height` and `width` count tokens, `timestep` is a sigma, 0..1."""
+    """One call of the transformer on random inputs; `height` and `width` count tokens,
+    `timestep` is a sigma, 0..1."""
     config = pipe.transformer.config
     draw = torch.Generator().manual_seed(seed)
     inputs = {
@@ -168,7 +173,8 @@ def add_transformer(goldens, pipe, case, *, seed, batch, height, width, text_tok
 
 
 def add_vae(goldens, pipe, case, *, seed, height, width):
-    """Decodes random latents [1, channels, height, width] as they enter AutoencoderKL.decode, scale and shift undone."""
+    """Decodes random latents [1, channels, height, width] as they enter
+    AutoencoderKL.decode, scale and shift undone."""
     shape = (1, pipe.vae.config.latent_channels, height, width)
     latents = torch.randn(shape, generator=torch.Generator().manual_seed(seed))
     goldens.add(f"vae.{case}", {"height": height, "width": width}, latents=latents, decoded=pipe.vae.decode(latents)[0])

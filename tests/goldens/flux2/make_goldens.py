@@ -2,8 +2,8 @@
 
     python tests/goldens/flux2/make_goldens.py
 
-The checkpoints differ in everything that a config.json may decide; goldens are computed in float32 from the files as
-saved. goldens.json beside each goldens.safetensors says for every case which call gave it.
+The checkpoints differ in everything that a config.json may decide; goldens are computed in float32 from the
+files as saved. goldens.json beside each goldens.safetensors says for every case which call gave it.
 """
 
 import sys
@@ -60,7 +60,8 @@ def make_tiny_base(folder):
 
 
 def make_tiny_distilled(folder):
-    """Everything else: other widths, bases and epsilons, a decoder wider than its encoder, no quant convs; float32."""
+    """Everything else: other widths, bases and epsilons, a decoder wider than its encoder,
+    no quant convs; float32."""
     tokenizer = qwen_tokenizer(CORPUS, merge_count=40)
     assemble(
         folder,
@@ -135,7 +136,8 @@ def add_transformer(goldens, pipe, case, *, seed, batch, height, width, text_tok
 
 
 def add_vae(goldens, pipe, case, *, seed, height, width):
-    """Decodes random latents [1, channels, height, width] in the denoiser's form, as the end of the pipeline does."""
+    """Decodes random latents [1, channels, height, width] in the denoiser's form, as the
+    end of the pipeline does."""
     shape = (1, pipe.transformer.config.in_channels, height, width)
     latents = torch.randn(shape, generator=torch.Generator().manual_seed(seed))
     norm = pipe.vae.bn
@@ -145,7 +147,8 @@ def add_vae(goldens, pipe, case, *, seed, height, width):
 
 
 def add_picture(goldens, pipe, case, *, seed, decoded=True, **call):
-    """A whole Flux2KleinPipeline call. `decoded` is the VAE's output [3, H, W] before it is clamped to -1..1."""
+    """A whole Flux2KleinPipeline call. `decoded` is the VAE's output [3, H, W] before it is clamped to -1..1.
+    """
     seen, latents = run_whole(pipe, seed, **call)
     tensors = {"initial_latents": seen.denoiser_inputs[0]["hidden_states"], "latents": latents}
     if decoded:

@@ -1,5 +1,5 @@
-"""GGUF files with every type that we read, what PyPI's gguf decodes, what torch makes of fp8, and a tiny FLUX in GGUF
-with the output that diffusers computes from it.
+"""GGUF files with every type that we read, what PyPI's gguf decodes, what torch makes of fp8, and a tiny FLUX
+in GGUF with the output that diffusers computes from it.
 
 OMP_NUM_THREADS=1 /work/tools/venv/bin/python tests/goldens/gguf/make_goldens.py
 """
@@ -166,7 +166,8 @@ def write_flux() -> None:
             close(writer)
             loaded = FluxTransformer2DModel.from_single_file(
                 str(path), config=folder, quantization_config=GGUFQuantizationConfig(compute_dtype=torch.float32), torch_dtype=torch.float32)
-            # diffusers decodes to float16, which costs it up to a thousandth. The same model with gguf's own numbers does not.
+            # diffusers decodes to float16, which costs it up to a thousandth. The same model with
+            # gguf's own numbers does not.
             decoded = {t.name: torch.tensor(gguf.quants.dequantize(t.data, t.tensor_type).reshape(t.shape[::-1].tolist()).astype(np.float32))
                        for t in gguf.GGUFReader(path).tensors}
             exact = FluxTransformer2DModel(**CONFIG).eval()

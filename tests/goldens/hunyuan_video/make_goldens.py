@@ -2,8 +2,8 @@
 
     python tests/goldens/hunyuan_video/make_goldens.py
 
-The checkpoints differ in everything that a config.json may decide; goldens are computed in float32 from the files as
-saved. goldens.json beside each goldens.safetensors says for every case which call gave it.
+The checkpoints differ in everything that a config.json may decide; goldens are computed in float32 from the
+files as saved. goldens.json beside each goldens.safetensors says for every case which call gave it.
 """
 
 import shutil
@@ -30,7 +30,8 @@ CROP = DEFAULT_PROMPT_TEMPLATE["crop_start"]
 
 
 def make_tiny_distilled(folder):
-    """Like the published checkpoint: guidance embedding, 1x2x2 patches, LLaMA 3's tokenizer, shift 7; float16, sharded."""
+    """Like the published checkpoint: guidance embedding, 1x2x2 patches, LLaMA 3's tokenizer,
+    shift 7; float16, sharded."""
     clip = write_clip_files(folder / "tokenizer_2", merge_count=60, model_max_length=77)
     tokenizer = llama_tokenizer(TEXTS, llama3=True, merge_count=40)
     assemble(
@@ -65,7 +66,8 @@ def make_tiny_distilled(folder):
 
 
 def make_tiny_plain(folder):
-    """Everything else: no guidance embedding, 2x1x1 patches, layer_norm, three VAE blocks without attention; bfloat16."""
+    """Everything else: no guidance embedding, 2x1x1 patches, layer_norm, three VAE blocks
+    without attention; bfloat16."""
     clip = write_clip_files(folder / "tokenizer_2", merge_count=40, model_max_length=40)
     tokenizer = llama_tokenizer(TEXTS, llama3=False, merge_count=330)
     assemble(
@@ -141,7 +143,8 @@ def add_text(goldens, pipe, prompts, max_sequence_length):
 
 
 def add_transformer(goldens, pipe, case, *, seed, batch, frames, height, width, text_tokens, valid, timestep, guidance=None):
-    """One call of the transformer on random inputs, sizes in latents; the text's tokens from `valid` on are masked."""
+    """One call of the transformer on random inputs, sizes in latents; the text's tokens
+    from `valid` on are masked."""
     config = pipe.transformer.config
     draw = torch.Generator().manual_seed(seed)
     inputs = {
@@ -163,7 +166,8 @@ def add_transformer(goldens, pipe, case, *, seed, batch, frames, height, width, 
 
 
 def add_vae(goldens, pipe, case, *, seed, frames, height, width, tiling=None):
-    """Decodes random latents as they enter AutoencoderKLHunyuanVideo.decode; `frames` counts frames, the rest latents."""
+    """Decodes random latents as they enter AutoencoderKLHunyuanVideo.decode; `frames` counts
+    frames, the rest latents."""
     vae = pipe.vae
     shape = (1, vae.config.latent_channels, (frames - 1) // 4 + 1, height, width)
     latents = torch.randn(shape, generator=torch.Generator().manual_seed(seed))
@@ -177,7 +181,8 @@ def add_vae(goldens, pipe, case, *, seed, frames, height, width, tiling=None):
 
 
 def add_clip(goldens, pipe, case, *, seed, decoded=True, **call):
-    """A whole HunyuanVideoPipeline call. `decoded` is the VAE's output [3, F, H, W] before it is clamped to -1..1."""
+    """A whole HunyuanVideoPipeline call. `decoded` is the VAE's output [3, F, H, W]
+    before it is clamped to -1..1."""
     seen, latents = run_whole(pipe, seed, **call)
     tensors = {"initial_latents": seen.denoiser_inputs[0]["hidden_states"], "latents": latents}
     if decoded:

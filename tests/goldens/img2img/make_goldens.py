@@ -1,9 +1,11 @@
-"""Makes the reference data of image to image: what diffusers' img2img pipelines compute with tiny checkpoints.
+"""Makes the reference data of image to image: what diffusers' img2img pipelines
+compute with tiny checkpoints.
 
     python tests/goldens/img2img/make_goldens.py      # after flux/, sdxl/ and sd3/; about 20 s
 
-goldens.json beside each goldens.safetensors says for every case which call gave it; "scheduler" in a call stands for a
-scheduler_config.json instead of the checkpoint's own. The folder's own goldens hold the input of all calls, input.image [3, H, W] in -1..1.
+goldens.json beside each goldens.safetensors says for every case which call gave it; "scheduler" in a call
+stands for a scheduler_config.json instead of the checkpoint's own. The folder's own goldens hold the input of
+all calls, input.image [3, H, W] in -1..1.
 """
 
 import sys
@@ -53,7 +55,8 @@ def scheduled(pipe, scheduler):
     own = pipe.scheduler
     made = getattr(diffusers, scheduler["_class_name"]).from_config({**own.config, **scheduler})
     pipe.scheduler = made
-    written = {key: value for key, value in made.config.items() if value != -numpy.inf}  # a default, and not JSON
+    # a default, and not JSON
+    written = {key: value for key, value in made.config.items() if value != -numpy.inf}
     return own, {**written, "_class_name": scheduler["_class_name"]}
 
 

@@ -2,9 +2,10 @@
 
     python tests/goldens/inpaint/make_goldens.py      # after the checkpoints' own scripts; about 60 s
 
-goldens.json beside each goldens.safetensors says for every case which call gave it; "mask" in a call names a mask of the
-folder's own goldens, which also hold the image of all calls, WIDTHxHEIGHT.image [3, H, W] in -1..1. Masks are [h, w] of
-0..255; 255 is drawn anew. "crop.*" are regions of VaeImageProcessor.get_crop_region.
+goldens.json beside each goldens.safetensors says for every case which call gave it; "mask" in a call names a
+mask of the folder's own goldens, which also hold the image of all calls, WIDTHxHEIGHT.image [3, H, W] in
+-1..1. Masks are [h, w] of 0..255; 255 is drawn anew. "crop.*" are regions of
+VaeImageProcessor.get_crop_region.
 """
 
 import sys
@@ -71,7 +72,8 @@ def load(pipeline, folder):
 
 
 def load_sd(folder):
-    """The class compares the UNet's sample_size with a number, and the checkpoint's is a pair. The calls name their size."""
+    """The class compares the UNet's sample_size with a number, and the checkpoint's is a pair.
+    The calls name their size."""
     parts = load(diffusers.StableDiffusionPipeline, folder).components
     parts["unet"].register_to_config(sample_size=64)
     pipe = diffusers.StableDiffusionInpaintPipeline(**parts, requires_safety_checker=False)
@@ -84,7 +86,8 @@ def scheduled(pipe, scheduler):
     own = pipe.scheduler
     made = getattr(diffusers, scheduler["_class_name"]).from_config({**own.config, **scheduler})
     pipe.scheduler = made
-    written = {key: value for key, value in made.config.items() if value != -numpy.inf}  # a default, and not JSON
+    # a default, and not JSON
+    written = {key: value for key, value in made.config.items() if value != -numpy.inf}
     return own, {**written, "_class_name": scheduler["_class_name"]}
 
 
@@ -228,7 +231,8 @@ def golden_sd21():
 
 
 def golden_sd15_inputs():
-    """tiny-sd15 with an inpainting UNet: its first convolution, which the goldens hold, also sees the mask and the masked image."""
+    """tiny-sd15 with an inpainting UNet: its first convolution, which the goldens hold, also sees the
+    mask and the masked image."""
     pipe = load_sd("sdxl/tiny-sd15")
     goldens = Goldens(checkpoint="sdxl/tiny-sd15")
     own = pipe.unet.conv_in

@@ -1,8 +1,9 @@
-"""Makes goldens of LoRA: two small random adapters for one tiny checkpoint of each family, and what diffusers draws with
-both set, 0.7 of the first and -0.3 of the second.
+"""Makes goldens of LoRA: two small random adapters for one tiny checkpoint of each family, and what diffusers
+draws with both set, 0.7 of the first and -0.3 of the second.
 
-style.safetensors and detail.safetensors are written by the pipelines' own save_lora_weights; kohya.safetensors holds the
-numbers of style as kohya's sd-scripts name and fuse them (original layout of the networks).
+style.safetensors and detail.safetensors are written by the pipelines' own save_lora_weights;
+kohya.safetensors holds the numbers of style as kohya's sd-scripts name and fuse them (original
+layout of the networks).
 """
 
 import sys
@@ -29,7 +30,8 @@ DEEP = "down_blocks.2.attentions.0"
 # diffusers tells the format of a text encoder's keys by these two.
 TEXT = ("encoder.layers.0.self_attn.q_proj", "encoder.layers.1.self_attn.out_proj")
 
-# Component: {adapter: modules}; alpha of style is 3, of detail the rank. In kohya: name: the modules fused in it.
+# Component: {adapter: modules}; alpha of style is 3, of detail the rank. In kohya: name:
+# the modules fused in it.
 FAMILIES = {
     "flux": {
         "checkpoint": "flux/tiny-dev",
@@ -262,7 +264,8 @@ def load(family):
 
 
 def save_adapters(pipe, family, folder):
-    """Adds random adapters to the components and saves each as diffusers does; alpha travels in the file's metadata."""
+    """Adds random adapters to the components and saves each as diffusers does; alpha
+    travels in the file's metadata."""
     draw = torch.Generator().manual_seed(20)
     for adapter, alpha in (("style", 3), ("detail", RANK)):
         layers = {}
@@ -282,7 +285,8 @@ def save_adapters(pipe, family, folder):
 
 
 def save_kohya(family, folder):
-    """style.safetensors with kohya's names. Fused layers stack A and put B on a block diagonal; their rank is the sum."""
+    """style.safetensors with kohya's names. Fused layers stack A and put B on a block
+    diagonal; their rank is the sum."""
     style, kohya = load_file(folder / "style.safetensors"), {}
     for name, modules in family["kohya"].items():
         down = [style.pop(f"{module}.lora_A.weight") for module in modules]
@@ -316,7 +320,8 @@ def main():
         peft = {adapter: folder / f"{adapter}.safetensors" for adapter in WEIGHTS}
         call, latents = draw(load(family), family, peft)
         goldens.add("picture.both", call, latents=latents)
-        # diffusers reads kohya's names of the UNets and Qwen-Image; it has the others' sizes built in, and none of SD3's names.
+        # diffusers reads kohya's names of the UNets and Qwen-Image; it has the others' sizes built in,
+        # and none of SD3's names.
         if name in ("sdxl", "qwen_image"):
             _, same = draw(load(family), family, {**peft, "style": folder / "kohya.safetensors"})
             assert (same - latents).abs().max() < 1e-5 * latents.abs().max()

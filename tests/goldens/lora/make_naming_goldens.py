@@ -1,8 +1,8 @@
-"""Makes goldens of LoRA files in every naming that diffusers reads: one tiny random file per naming and family, and what
-diffusers draws with it.
+"""Makes goldens of LoRA files in every naming that diffusers reads: one tiny random file per naming and
+family, and what diffusers draws with it.
 
-Names are what trainers write; shapes come from the modules that diffusers finds for them. A file may also hold tensors
-that diffusers drops: they are not zero, so that using them shows.
+Names are what trainers write; shapes come from the modules that diffusers finds for them. A file may also
+hold tensors that diffusers drops: they are not zero, so that using them shows.
 """
 
 import sys

@@ -3,10 +3,11 @@
     pip install compel==2.5.1                      # for the long prompts
     python tests/goldens/prompts/make_goldens.py   # about 20 s
 
-Weights follow AUTOMATIC1111's rule, which this script spells out: the states of a chunk are multiplied by its tokens' weights,
-and the mean of all of its values is restored, for each encoder by itself. Each case lists the texts and weights that its prompt
-stands for. Long prompts without weights are compel's (truncate_long_prompts=False, SplitLongTextMode.BRUTAL). Whole pictures are diffusers', from the
-states (`prompt_embeds`).
+Weights follow AUTOMATIC1111's rule, which this script spells out: the states of a chunk are
+multiplied by its tokens' weights, and the mean of all of its values is restored, for each encoder by
+itself. Each case lists the texts and weights that its prompt stands for. Long prompts without weights
+are compel's (truncate_long_prompts=False, SplitLongTextMode.BRUTAL). Whole pictures are diffusers',
+from the states (`prompt_embeds`).
 """
 
 import sys

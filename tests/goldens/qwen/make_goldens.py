@@ -1,9 +1,10 @@
-"""Makes the reference data of Qwen's text encoders: three tiny random models, and their states for a few prompts.
+"""Makes the reference data of Qwen's text encoders: three tiny random models, and their
+states for a few prompts.
 
     python tests/goldens/qwen/make_goldens.py      # about 15 s
 
-The models differ in everything that a config.json may decide; goldens are computed in float32 from the files as saved.
-goldens.json beside each goldens.safetensors says for every case which call gave it.
+The models differ in everything that a config.json may decide; goldens are computed in float32 from the files
+as saved. goldens.json beside each goldens.safetensors says for every case which call gave it.
 """
 
 import json
@@ -26,7 +27,8 @@ LENGTH = 48
 
 
 def make_qwen3(folder, vocab_size):
-    """Like Z-Image's and FLUX.2's: heads wider than their share of the stream; bfloat16, a head for the next token."""
+    """Like Z-Image's and FLUX.2's: heads wider than their share of the stream; bfloat16, a
+    head for the next token."""
     save(folder, Qwen3ForCausalLM(Qwen3Config(
         vocab_size=vocab_size, hidden_size=20, intermediate_size=36, num_hidden_layers=4, num_attention_heads=4,
         num_key_value_heads=2, head_dim=6, rms_norm_eps=1e-6, tie_word_embeddings=True,
@@ -35,7 +37,8 @@ def make_qwen3(folder, vocab_size):
 
 
 def make_qwen2_5_vl(folder, vocab_size):
-    """Like Qwen-Image's: biases before attention, positions on three axes; float16, options as transformers 4 wrote them."""
+    """Like Qwen-Image's: biases before attention, positions on three axes; float16, options as
+    transformers 4 wrote them."""
     save(folder, Qwen2_5_VLForConditionalGeneration(Qwen2_5_VLConfig(
         text_config={
             "vocab_size": vocab_size, "hidden_size": 24, "intermediate_size": 40, "num_hidden_layers": 3,

@@ -2,8 +2,8 @@
 
     python tests/goldens/qwen_image/make_goldens.py      # about 30 s
 
-The checkpoints differ in everything that a config.json may decide; goldens are computed in float32 from the files as
-saved. goldens.json beside each goldens.safetensors says for every case which call gave it.
+The checkpoints differ in everything that a config.json may decide; goldens are computed in float32 from the
+files as saved. goldens.json beside each goldens.safetensors says for every case which call gave it.
 """
 
 import sys
@@ -30,7 +30,8 @@ TEMPLATE = [
 
 
 def make_tiny_image(folder):
-    """Like Qwen-Image: its scheduler, biases before attention, 2x2 patches of 16 channels; two types, old tokenizer files."""
+    """Like Qwen-Image: its scheduler, biases before attention, 2x2 patches of 16 channels; two
+    types, old tokenizer files."""
     tokenizer = qwen_tokenizer(CORPUS + TEMPLATE, merge_count=230)
     assemble(
         folder,
@@ -112,7 +113,8 @@ def load(folder):
 
 
 def add_text(goldens, pipe, max_sequence_length):
-    """The template leaves a few tokens before the prompt; the goldens are of no use if they are all there is."""
+    """The template leaves a few tokens before the prompt; the goldens are of no use if they are all there is.
+    """
     seen = set()
     for name, prompt in PROMPTS.items():
         embeds, mask = pipe.encode_prompt(prompt, max_sequence_length=max_sequence_length)

@@ -1,11 +1,13 @@
-"""Makes the Qwen-Image-2.1 reference data: two tiny random checkpoints, and what diffusers computes with them.
+"""Makes the Qwen-Image-2.1 reference data: two tiny random checkpoints, and what
+diffusers computes with them.
 
     python tests/goldens/qwen_image21/make_goldens.py      # about 30 s
 
-The checkpoints differ in everything that a config.json may decide; goldens are computed in float32 from the files as
-saved. goldens.json beside each goldens.safetensors says for every case which call gave it.
+The checkpoints differ in everything that a config.json may decide; goldens are computed in float32 from the
+files as saved. goldens.json beside each goldens.safetensors says for every case which call gave it.
 
-transformers' Qwen3VLProcessor needs torchvision for pictures and videos, which no prompt has: a class here stands for it.
+transformers' Qwen3VLProcessor needs torchvision for pictures and videos, which no prompt has: a
+class here stands for it.
 """
 
 import json
@@ -52,7 +54,8 @@ class Processor:
 
 
 def make_tiny_21(folder):
-    """Like Qwen-Image-2.1: sigmas of its own, text modulated from t = 0, an autoencoder with shortcuts; old tokenizer files."""
+    """Like Qwen-Image-2.1: sigmas of its own, text modulated from t = 0, an autoencoder with
+    shortcuts; old tokenizer files."""
     tokenizer = qwen_tokenizer(CORPUS, merge_count=60)
     assemble(
         folder,
@@ -77,7 +80,8 @@ def make_tiny_21(folder):
 
 
 def make_tiny_plain(folder):
-    """What no published checkpoint has: text modulated as the image, three colours, no shortcuts; tokenizer.json."""
+    """What no published checkpoint has: text modulated as the image, three colours, no
+    shortcuts; tokenizer.json."""
     tokenizer = qwen_tokenizer(CORPUS, merge_count=30)
     assemble(
         folder,
@@ -180,7 +184,8 @@ def add_transformer(goldens, pipe, case, *, seed, height, width, text_tokens, ti
 
 
 def add_vae(goldens, pipe, case, *, seed, height, width, tiles=None):
-    """Decodes random latents [1, channels, height, width] as the pipeline scales them, not clamped, without opacity.
+    """Decodes random latents [1, channels, height, width] as the pipeline scales them, not
+    clamped, without opacity.
 
     With `tiles`, after enable_tiling() with tiles of that side, that stride apart.
     """

@@ -1,9 +1,10 @@
-"""Makes the Stable Diffusion 3 reference data: two tiny random checkpoints, and what diffusers computes with them.
+"""Makes the Stable Diffusion 3 reference data: two tiny random checkpoints, and what
+diffusers computes with them.
 
     python tests/goldens/sd3/make_goldens.py      # about 20 s
 
-The checkpoints differ in everything that a config.json may decide; goldens are computed in float32 from the files as
-saved. goldens.json beside each goldens.safetensors says for every case which call gave it.
+The checkpoints differ in everything that a config.json may decide; goldens are computed in float32 from the
+files as saved. goldens.json beside each goldens.safetensors says for every case which call gave it.
 """
 
 import sys
@@ -59,7 +60,8 @@ def make_tiny_large(folder):
 
 
 def make_tiny_medium(folder):
-    """Like SD3 and SD3.5-Medium: dual attention, no norm of queries and keys, no T5; 1x1 patches, float16, dynamic shift."""
+    """Like SD3 and SD3.5-Medium: dual attention, no norm of queries and keys, no T5; 1x1
+    patches, float16, dynamic shift."""
     vocab = write_clip_files(folder / "tokenizer", merge_count=40, model_max_length=24)
     write_clip_files(folder / "tokenizer_2", merge_count=40, model_max_length=24, pad_token="!")
     assemble(
@@ -121,7 +123,8 @@ def assemble(folder, *, dtype, published_layout, **parts):
 
 
 def restore_published_layout(folder, tokenizer_files):
-    """Tokenizers in the files that published checkpoints have, which transformers 5 replaces with tokenizer.json."""
+    """Tokenizers in the files that published checkpoints have, which transformers 5
+    replaces with tokenizer.json."""
     for path, content in tokenizer_files.items():
         (path.parent / "tokenizer.json").unlink(missing_ok=True)
         path.write_bytes(content)
@@ -130,7 +133,8 @@ def restore_published_layout(folder, tokenizer_files):
 
 
 def make_qk_norms(folder):
-    """Transformers of the two norms of queries and keys that no published checkpoint has; the second has no weights."""
+    """Transformers of the two norms of queries and keys that no published checkpoint has;
+    the second has no weights."""
     for kind in ("layer_norm", "fp32_layer_norm"):
         model = SD3Transformer2DModel(
             sample_size=4, patch_size=2, in_channels=2, num_layers=2, attention_head_dim=4, num_attention_heads=2,
@@ -164,7 +168,8 @@ def add_text(goldens, pipe, max_sequence_length):
 
 
 def add_transformer(goldens, model, case, *, seed, height, width, text_tokens, timestep, skip_layers=None):
-    """One call of the transformer on random inputs; `height` and `width` count latent pixels, `timestep` is 0..1000."""
+    """One call of the transformer on random inputs; `height` and `width` count latent
+    pixels, `timestep` is 0..1000."""
     config, batch = model.config, len(timestep)
     draw = torch.Generator().manual_seed(seed)
     inputs = {

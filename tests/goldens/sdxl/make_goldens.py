@@ -1,10 +1,12 @@
-"""Makes the reference data of Stable Diffusion: three tiny random checkpoints, and what diffusers computes with them.
+"""Makes the reference data of Stable Diffusion: three tiny random checkpoints, and what
+diffusers computes with them.
 
     python tests/goldens/sdxl/make_goldens.py      # about 30 s
 
-The checkpoints are shaped like SDXL, Stable Diffusion 1.5 and 2.1, and differ in what a config.json may decide; goldens
-are computed in float32 from the files as saved. goldens.json beside each goldens.safetensors says for every case which
-call gave it; "scheduler" in a call stands for a scheduler_config.json instead of the checkpoint's own.
+The checkpoints are shaped like SDXL, Stable Diffusion 1.5 and 2.1, and differ in what a config.json may
+decide; goldens are computed in float32 from the files as saved. goldens.json beside each
+goldens.safetensors says for every case which call gave it; "scheduler" in a call stands for a
+scheduler_config.json instead of the checkpoint's own.
 """
 
 import math
@@ -52,7 +54,8 @@ def vae(**config):
 
 
 def make_tiny_sdxl(folder):
-    """Linear projection, added time ids, a block without attention first, several depths, two text encoders; float16."""
+    """Linear projection, added time ids, a block without attention first, several depths,
+    two text encoders; float16."""
     assemble(
         StableDiffusionXLPipeline, folder, pads=("<|endoftext|>", "!"), dtype=torch.float16,
         unet=UNet2DConditionModel(
@@ -117,7 +120,8 @@ def make_tiny_sd21(folder):
 
 
 def assemble(pipeline, folder, *, pads, dtype, **parts):
-    """Redraws the weights of `parts` and saves the pipeline to `folder`, with tokenizers in their published files."""
+    """Redraws the weights of `parts` and saves the pipeline to `folder`, with tokenizers
+    in their published files."""
     for seed, name in enumerate(("unet", "text_encoder", "text_encoder_2", "vae")):
         if name in parts:
             redraw(parts[name], seed)
@@ -177,11 +181,13 @@ def add_unet(goldens, pipe, case, *, seed, batch, height, width, text_tokens, ti
 
 
 def scheduled(pipe, scheduler):
-    """`pipe` with the scheduler that `scheduler` names, built over the checkpoint's own options as diffusers users do."""
+    """`pipe` with the scheduler that `scheduler` names, built over the checkpoint's own
+    options as diffusers users do."""
     other = {name: component for name, component in pipe.components.items() if name != "scheduler"}
     name = scheduler["_class_name"]
     made = getattr(diffusers, name).from_config({**pipe.scheduler.config, **scheduler})
-    written = {key: value for key, value in made.config.items() if value != -math.inf}  # a default, and not JSON
+    # a default, and not JSON
+    written = {key: value for key, value in made.config.items() if value != -math.inf}
     written["_class_name"] = name
     config = {} if isinstance(pipe, StableDiffusionXLPipeline) else {"requires_safety_checker": False}
     result = type(pipe)(**other, scheduler=made, **config)

@@ -2,10 +2,11 @@
 
     python tests/goldens/single_file/make_twins.py      # about a minute
 
-A twin has the same numbers as its checkpoint, so it is not stored: twins.json says for each of its tensors which
-tensors of the folder make it and how, and the tests put the file together. The names are diffusers' conversion run
-backwards. Every twin is loaded with diffusers' own from_single_file here, and each tensor must then equal the folder's
-to the last bit; so the folder's goldens are also what diffusers computes with the twin.
+A twin has the same numbers as its checkpoint, so it is not stored: twins.json says for each of its
+tensors which tensors of the folder make it and how, and the tests put the file together. The names are
+diffusers' conversion run backwards. Every twin is loaded with diffusers' own from_single_file here, and
+each tensor must then equal the folder's to the last bit; so the folder's goldens are also what
+diffusers computes with the twin.
 """
 
 import inspect
@@ -285,7 +286,8 @@ def wan_vae(state):
 
 
 def umt5(state):
-    """The names of Wan's own UMT5. There is no reader of them in diffusers; they are from Wan2.1's modules/t5.py."""
+    """The names of Wan's own UMT5. There is no reader of them in diffusers; they are
+    from Wan2.1's modules/t5.py."""
     table = {"token_embedding.weight": same("shared.weight"), "norm.weight": same("encoder.final_layer_norm.weight")}
     for i in range(count(state, "encoder.block.")):
         file, ours = f"blocks.{i}", f"encoder.block.{i}"
@@ -434,7 +436,8 @@ def qwen_image21(state):
 
 
 def wan22_vae(state, how=""):
-    """Wan2.2 counts the layers of each resolution, diffusers the residual blocks, with one resampler behind them."""
+    """Wan2.2 counts the layers of each resolution, diffusers the residual blocks, with
+    one resampler behind them."""
     table = {key: entry for key, entry in wan_vae(outer(state)).items()}
     for side, theirs, blocks, last in (
         ("encoder", "downsamples", "down_blocks", "downsampler"), ("decoder", "upsamples", "up_blocks", "upsampler"),
@@ -552,8 +555,8 @@ def check(name, classes, width=None):
 def golden(name, kind, case):
     """Stores the latents of diffusers' from_single_file where they are not the folder's.
 
-    Its text encoders are the folder's, as transformers 5 leaves buffers of those from single files without storage.
-    The first gets what create_diffusers_clip_model_from_ldm gives it.
+    Its text encoders are the folder's, as transformers 5 leaves buffers of those from single files without
+    storage. The first gets what create_diffusers_clip_model_from_ldm gives it.
     """
     folder = GOLDENS / TWINS[name]["folder"]
     call = json.loads((folder / "goldens.json").read_text())["cases"][case]
@@ -572,7 +575,8 @@ def golden(name, kind, case):
 
 
 def check_wan_vae():
-    """diffusers reads only autoencoders with the published number of layers, so another one stands for the tiny one."""
+    """diffusers reads only autoencoders with the published number of layers, so another one
+    stands for the tiny one."""
     model = diffusers.AutoencoderKLWan(base_dim=4, z_dim=4, dim_mult=[1, 2, 4, 4], num_res_blocks=2,
                                        latents_mean=[0.0] * 4, latents_std=[1.0] * 4)
     with tempfile.TemporaryDirectory() as scratch:

@@ -1,4 +1,5 @@
-"""Makes the reference data of tiled decoding: diffusers' AutoencoderKL.enable_tiling() on a tiny checkpoint's VAE.
+"""Makes the reference data of tiled decoding: diffusers' AutoencoderKL.enable_tiling() on
+a tiny checkpoint's VAE.
 
     python tests/goldens/tiling/make_goldens.py      # about 5 s
 """

@@ -1,4 +1,5 @@
-"""Makes tokenizers/goldens.json: what transformers' tokenizers of the checkpoints beside it give for texts of every kind.
+"""Makes tokenizers/goldens.json: what transformers' tokenizers of the checkpoints beside it give
+for texts of every kind.
 
     python tests/goldens/tokenizers/make_goldens.py      # about 5 s, after those of flux, hunyuan_video and qwen
 
@@ -14,7 +15,8 @@ from transformers import AutoTokenizer
 
 HERE = Path(__file__).resolve().parent
 
-# Folder relative to tests/goldens, max_length as the pipeline asks for it (short ones so that truncation is met).
+# Folder relative to tests/goldens, max_length as the pipeline asks for it (short ones so
+# that truncation is met).
 TOKENIZERS = [
     ("../../models/emoji/tokenizer", 16),
     ("../../models/emoji/tokenizer_2", 12),

@@ -1,11 +1,12 @@
-"""Makes tokenizers/side_files.json: tokenizers with side files of published shapes, and what transformers gives with them.
+"""Makes tokenizers/side_files.json: tokenizers with side files of published shapes, and what
+transformers gives with them.
 
     python tests/goldens/tokenizers/make_side_file_goldens.py      # about 30 s, after flux/ and hunyuan_video/make_goldens.py
 
-The side files are written anew, with the fields that published checkpoints have, over the small vocabularies beside
-them. A shape's `files` are names and either JSON or the path of a file under tests/goldens; `patch` replaces parts of
-such a JSON file. Ids are stored as a hash of each text's, without padding. `code_points` has a hash of each 4,096 code
-points in CODE_POINTS: each one next to letters, digits and punctuation.
+The side files are written anew, with the fields that published checkpoints have, over the small vocabularies
+beside them. A shape's `files` are names and either JSON or the path of a file under tests/goldens; `patch`
+replaces parts of such a JSON file. Ids are stored as a hash of each text's, without padding. `code_points`
+has a hash of each 4,096 code points in CODE_POINTS: each one next to letters, digits and punctuation.
 """
 
 import io
@@ -246,7 +247,8 @@ def write(folder, files, patch):
         (Path(folder) / name).write_bytes(data)
 
 
-# All scripts, marks and signs; not the ideographs and syllables, which are all alike, nor what nobody has assigned.
+# All scripts, marks and signs; not the ideographs and syllables, which are all alike, nor
+# what nobody has assigned.
 CODE_POINTS = [0, 0x1000, 0x2000, 0x3000, 0xA000, 0xF000, 0x10000, 0x11000, 0x16000, 0x1D000, 0x1E000, 0x1F000, 0xE0000]
 
 

@@ -2,8 +2,8 @@
 
     python tests/goldens/wan/make_goldens.py      # about 40 s; takes ftfy, as diffusers' prompt_clean does
 
-The checkpoints differ in everything that a config.json may decide; goldens are computed in float32 from the files as
-saved. goldens.json beside each goldens.safetensors says for every case which call gave it.
+The checkpoints differ in everything that a config.json may decide; goldens are computed in float32 from the
+files as saved. goldens.json beside each goldens.safetensors says for every case which call gave it.
 """
 
 import json
@@ -49,7 +49,8 @@ PROMPTS_TO_CLEAN = [
 
 
 def make_tiny_unipc(folder):
-    """Like Wan2.1: 2x2 patches, normed cross attention, gated UMT5, UniPC on a flow; three types, tokenizer as published."""
+    """Like Wan2.1: 2x2 patches, normed cross attention, gated UMT5, UniPC on a flow; three
+    types, tokenizer as published."""
     pieces = write_t5_files(folder / "tokenizer", vocab_size=120, model_max_length=512)
     assemble(
         folder,
@@ -72,7 +73,8 @@ def make_tiny_unipc(folder):
 
 
 def make_tiny_euler(folder):
-    """What no published checkpoint has: other patches, no norm before cross attention, another VAE; bfloat16, Euler."""
+    """What no published checkpoint has: other patches, no norm before cross attention,
+    another VAE; bfloat16, Euler."""
     pieces = write_t5_files(folder / "tokenizer", vocab_size=110, model_max_length=64)
     assemble(
         folder,
@@ -154,9 +156,11 @@ def add_transformer(goldens, model, case, *, seed, frames, height, width, text_t
 
 
 def add_vae(goldens, pipe, case, *, seed, frames, height, width):
-    """Decodes a clip from the denoiser's latents, as WanPipeline scales them, before they are clamped to -1..1.
+    """Decodes a clip from the denoiser's latents, as WanPipeline scales them, before
+    they are clamped to -1..1.
 
-    Shorter clips are not stored: a causal decoder's frames do not depend on what follows, which is asserted here.
+    Shorter clips are not stored: a causal decoder's frames do not depend on what
+    follows, which is asserted here.
     """
     vae = pipe.vae
     steps = (frames - 1) // pipe.vae_scale_factor_temporal + 1

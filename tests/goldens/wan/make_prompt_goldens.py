@@ -1,4 +1,5 @@
-"""Makes wan/mojibake.json: wrongly decoded texts and entities of every kind, and what diffusers' prompt_clean makes of them.
+"""Makes wan/mojibake.json: wrongly decoded texts and entities of every kind, and what diffusers'
+prompt_clean makes of them.
 
     python tests/goldens/wan/make_prompt_goldens.py [COUNT] [FILE]      # takes ftfy, as diffusers' prompt_clean does
 """

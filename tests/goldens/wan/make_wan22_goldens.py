@@ -2,7 +2,8 @@
 
     python tests/goldens/wan/make_wan22_goldens.py      # about 40 s
 
-tiny-a14b has two experts that take turns; tiny-ti2v has Wan2.2's autoencoder. Everything else is as in make_goldens.py.
+tiny-a14b has two experts that take turns; tiny-ti2v has Wan2.2's autoencoder. Everything else
+is as in make_goldens.py.
 """
 
 import sys
@@ -50,7 +51,8 @@ def make_tiny_a14b(folder):
 
 
 def make_tiny_ti2v(folder):
-    """Like Wan2.2's TI2V-5B: a timestep for each patch, an autoencoder with shortcuts that writes patches; bfloat16."""
+    """Like Wan2.2's TI2V-5B: a timestep for each patch, an autoencoder with shortcuts that
+    writes patches; bfloat16."""
     pieces = write_t5_files(folder / "tokenizer", vocab_size=110, model_max_length=64)
     assemble(
         folder,

@@ -2,8 +2,8 @@
 
     python tests/goldens/z_image/make_goldens.py
 
-The checkpoints differ in everything that a config.json may decide; goldens are computed in float32 from the files as
-saved. goldens.json beside each goldens.safetensors says for every case which call gave it.
+The checkpoints differ in everything that a config.json may decide; goldens are computed in float32 from the
+files as saved. goldens.json beside each goldens.safetensors says for every case which call gave it.
 """
 
 import sys
@@ -23,7 +23,8 @@ SPECTRUM = {"m": 4, "lam": 0.1, "window_size": 2, "flex_window": 0.75, "warmup_s
 
 
 def make_tiny_base(folder):
-    """Like the published checkpoints: norms of queries and keys, two refiners each, static shift; bfloat16."""
+    """Like the published checkpoints: norms of queries and keys, two refiners each, static shift; bfloat16.
+    """
     tokenizer = qwen_tokenizer(CORPUS, merge_count=90)
     assemble(
         folder,
@@ -49,7 +50,8 @@ def make_tiny_base(folder):
 
 
 def make_tiny_turbo(folder):
-    """Everything else: no norms of queries and keys, one refiner, other scales, dynamic shift; float16, shards."""
+    """Everything else: no norms of queries and keys, one refiner, other scales,
+    dynamic shift; float16, shards."""
     tokenizer = qwen_tokenizer(CORPUS, merge_count=40)
     assemble(
         folder,
@@ -109,7 +111,8 @@ def add_text(goldens, pipe, prompts, max_sequence_length):
 
 
 def add_transformer(goldens, pipe, case, *, seed, batch, height, width, text_tokens, timestep):
-    """One call of the transformer on random inputs, sizes in latents. `output` is its negative, as the pipeline takes it."""
+    """One call of the transformer on random inputs, sizes in latents. `output` is its negative,
+    as the pipeline takes it."""
     config = pipe.transformer.config
     draw = torch.Generator().manual_seed(seed)
     latents = torch.randn(batch, config.in_channels, height, width, generator=draw)
@@ -124,7 +127,8 @@ def add_transformer(goldens, pipe, case, *, seed, batch, height, width, text_tok
 
 
 def add_vae(goldens, pipe, case, *, seed, height, width):
-    """Decodes random latents [1, channels, height, width] as they enter AutoencoderKL.decode, scale and shift undone."""
+    """Decodes random latents [1, channels, height, width] as they enter
+    AutoencoderKL.decode, scale and shift undone."""
     shape = (1, pipe.vae.config.latent_channels, height, width)
     latents = torch.randn(shape, generator=torch.Generator().manual_seed(seed))
     goldens.add(f"vae.{case}", {"height": height, "width": width}, latents=latents, decoded=pipe.vae.decode(latents)[0])
@@ -149,7 +153,8 @@ def add_forecast_run(goldens, pipe, case, *, w, guided_steps=None, **call):
 
 
 def guided_steps(pipe, steps, truncation):
-    """The number of guided steps, as the pipeline's loop counts them, and a check that some are and some are not."""
+    """The number of guided steps, as the pipeline's loop counts them, and a check that
+    some are and some are not."""
     pipe.scheduler.set_timesteps(sigmas=torch.linspace(1.0, 1 / steps, steps).tolist())
     count = sum(t <= truncation for t in ((1000 - pipe.scheduler.timesteps.float()) / 1000).tolist())
     assert 5 < count < steps - 5, count

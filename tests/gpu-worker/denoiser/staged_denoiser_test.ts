@@ -1,4 +1,5 @@
-// Two networks that take turns: only the one whose turn it is holds memory, and it hears of its own forecasts alone.
+// Two networks that take turns: only the one whose turn it is holds memory, and it hears of
+// its own forecasts alone.
 import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import type { RunDenoiser } from "../../../gpu-worker/denoiser/run_denoiser.ts";

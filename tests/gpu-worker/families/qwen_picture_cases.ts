@@ -1,4 +1,5 @@
-// The cases that Qwen-Image and Qwen-Image-2.1 share: text, pictures of the autoencoder, previews, and every recorded call.
+// The cases that Qwen-Image and Qwen-Image-2.1 share: text, pictures of the autoencoder, previews,
+// and every recorded call.
 import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { describeModel } from "../../../gpu-worker/model/describe_model.ts";

@@ -7,7 +7,9 @@ export interface Component {
   weights: Weights;
 }
 
-/** Opens a component folder, given relative to tests/goldens/: "flux/tiny-dev/vae", "../../models/emoji/vae". */
+/**
+ * Opens a component folder, given relative to tests/goldens/: "flux/tiny-dev/vae", "../../models/emoji/vae".
+ */
 export function component(folder: string): Component {
   const path = goldenPath(folder);
   const config = JSON.parse(Deno.readTextFileSync(`${path}/config.json`));

@@ -1,7 +1,7 @@
 // A worker process with a fake pipeline; everything else is the worker's own. For tests that kill workers or
 // need many quick runs. Arguments: --port N --step-ms N --name TEXT, --video for
-// a model of videos beside the one of pictures. The prompt "hold" keeps the device until its run is cancelled. SPECTRUM_WORKER_SECRET and
-// UPSTASH_REDIS_REST_* as for a worker.
+// a model of videos beside the one of pictures. The prompt "hold" keeps the device until its run is
+// cancelled. SPECTRUM_WORKER_SECRET and UPSTASH_REDIS_REST_* as for a worker.
 import { parseArgs } from "@std/cli/parse-args";
 import { openSharedRuns } from "../../../gpu-worker/http/shared_runs.ts";
 import { structuredLog } from "../../../protocol/process/structured_log.ts";

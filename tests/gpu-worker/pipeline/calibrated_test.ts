@@ -1,4 +1,5 @@
-// Runs of method calibrated on the embedded checkpoint: what the receipt says, and what happens outside the recorded range.
+// Runs of method calibrated on the embedded checkpoint: what the receipt says, and what happens
+// outside the recorded range.
 import { after, before, describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { openPipeline } from "../../../gpu-worker/model/open_pipeline.ts";

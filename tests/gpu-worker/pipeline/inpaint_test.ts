@@ -1,5 +1,5 @@
-// Compares inpainting with diffusers' inpainting pipelines: every recorded call, several pictures at once, and the pixels
-// outside the mask.
+// Compares inpainting with diffusers' inpainting pipelines: every recorded call, several pictures at once,
+// and the pixels outside the mask.
 import { after, before, describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import sharp from "sharp";

@@ -1,4 +1,5 @@
-// A copy of a checkpoint in which one number of one tensor is not finite, as an overflow or a damaged file leaves it.
+// A copy of a checkpoint in which one number of one tensor is not finite, as an overflow or
+// a damaged file leaves it.
 import { join } from "node:path";
 
 export interface Poison {

@@ -1,4 +1,5 @@
-// Pictures with weights of fewer bits: near the ones of the checkpoint's own type, and the same from the store.
+// Pictures with weights of fewer bits: near the ones of the checkpoint's own type, and
+// the same from the store.
 import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { openPipeline } from "../../../gpu-worker/model/open_pipeline.ts";

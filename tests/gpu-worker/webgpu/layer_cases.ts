@@ -52,7 +52,9 @@ export interface LayerCase {
 }
 
 const ROWS = 2;
-/** Sizes are multiples of 4 where a case is not about odd ones: each other size takes seconds of compilation. */
+/**
+ * Sizes are multiples of 4 where a case is not about odd ones: each other size takes seconds of compilation.
+ */
 const TOKENS = 36;
 const ODD_TOKENS = 35;
 const FEATURES = 16;

@@ -16,7 +16,9 @@ export class RandomGraph extends GraphBuilder {
     return false;
   }
 
-  /** Weights keep the size of what they multiply. Norms' weights are near 1 in neither case, which is harder. */
+  /**
+   * Weights keep the size of what they multiply. Norms' weights are near 1 in neither case, which is harder.
+   */
   override weight(_name: string, dims: readonly number[], dtype: DType | "stored" = this.dtype): Value {
     const [, ...fanIn] = dims;
     const scale = 1 / Math.sqrt(fanIn.reduce((product, dim) => product * dim, 1));

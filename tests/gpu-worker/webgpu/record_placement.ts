@@ -3,7 +3,10 @@ import { Runtime, type Session } from "../../../gpu-worker/runtime/mod.ts";
 import { leftOnCpu } from "./left_on_cpu.ts";
 
 export interface Placement extends Disposable {
-  /** Ends the profiles of all graphs that were loaded since the last call. @returns nodes that ran on the CPU, as "graph: Op name" */
+  /**
+   * Ends the profiles of all graphs that were loaded since the last call.
+   * @returns nodes that ran on the CPU, as "graph: Op name"
+   */
   left(): Promise<string[]>;
 }
 

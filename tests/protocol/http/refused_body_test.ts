@@ -1,4 +1,5 @@
-// Most clients send a whole body before they read. The runtime reads on what was refused, so that they learn why.
+// Most clients send a whole body before they read. The runtime reads on what was
+// refused, so that they learn why.
 import { describe, it } from "@std/testing/bdd";
 import { Hono } from "hono";
 import assert from "node:assert/strict";

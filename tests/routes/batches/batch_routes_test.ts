@@ -1,4 +1,5 @@
-// Whose files and batches a call is about, and what their pictures cost a key, as the edge tells the batch service.
+// Whose files and batches a call is about, and what their pictures cost a key, as the edge
+// tells the batch service.
 import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { createApp } from "../../../routes/app.ts";

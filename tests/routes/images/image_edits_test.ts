@@ -1,4 +1,5 @@
-// POST /v1/images/edits of the edge in this process, before a worker with a pipeline that only notes what it is asked for.
+// POST /v1/images/edits of the edge in this process, before a worker with a pipeline that only
+// notes what it is asked for.
 import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import sharp from "sharp";

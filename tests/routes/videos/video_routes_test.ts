@@ -1,4 +1,5 @@
-// The official client's videos against the edge in this process, before a worker whose steps the test controls.
+// The official client's videos against the edge in this process, before a worker whose
+// steps the test controls.
 import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import OpenAI from "openai";

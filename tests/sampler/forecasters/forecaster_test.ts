@@ -69,8 +69,9 @@ describe("SpectrumForecaster.weights()", () => {
         }
         return Math.sqrt(error / size);
       });
-      // bfloat16 rounds to 2^-9 = 0.2 %, and the reference rounds tau, basis, coefficients, both forecasts and the blend.
-      // A rounded tau weighs most where a long gap is about to end: there the error has been seen to reach 1.1 %.
+      // bfloat16 rounds to 2^-9 = 0.2 %, and the reference rounds tau, basis, coefficients, both
+      // forecasts and the blend. A rounded tau weighs most where a long gap is about to end: there the
+      // error has been seen to reach 1.1 %.
       assert.ok(errors.reduce((sum, error) => sum + error) / errors.length < 0.004, `errors ${errors}`);
       assert.ok(Math.max(...errors) < 0.015, `errors ${errors}`);
     });
@@ -120,7 +121,10 @@ describe("SpectrumForecaster.weights()", () => {
   });
 });
 
-/** phi(t) (X^T X + diag(penalties))^-1 X^T by Gauss-Jordan elimination with pivoting, T_j as cos(j arccos tau). */
+/**
+ * phi(t) (X^T X + diag(penalties))^-1 X^T by Gauss-Jordan elimination with pivoting,
+ * T_j as cos(j arccos tau).
+ */
 function directWeights(
   step: number,
   anchors: readonly number[],

@@ -23,8 +23,8 @@ const SIZE = 4;
 const OPTIONS: ErrorWindowOptions = { errorBudget: 0.1, windowSize: 2, warmupSteps: 3, tailSteps: 0 };
 
 /**
- * A network whose feature is a known function of the step alone, kept in a ring of so many slots. A pass writes its slot
- * before it measures, as a device may.
+ * A network whose feature is a known function of the step alone, kept in a ring of so many slots. A pass
+ * writes its slot before it measures, as a device may.
  */
 class CurveDenoiser implements Denoiser {
   readonly slots: (Float64Array | undefined)[];

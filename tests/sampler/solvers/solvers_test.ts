@@ -65,7 +65,8 @@ describe("createSolver()", () => {
 
       // No tolerance where roots are rounded correctly and coefficients not to float32 before their time.
       assert.deepEqual(final, float32s(golden.exactFinalF32));
-      // Against diffusers as it is: float32's rounding of values as large as the latents, at the beginning and at the end.
+      // Against diffusers as it is: float32's rounding of values as large as the latents, at the
+      // beginning and at the end.
       const expected = float32s(golden.finalF32);
       const tolerance = 2 ** -23 * largest(initial) + 2e-6 * largest(expected);
       assertClose(final, expected, tolerance);
@@ -74,7 +75,8 @@ describe("createSolver()", () => {
       const timesteps = float32s(golden.timestepsF32);
       if (timesteps.every(Number.isInteger)) assert.deepEqual([...solver.timesteps], [...timesteps]);
       else assertClose(solver.timesteps, timesteps, 1e-4);
-      // MKL's square roots are off by up to a unit in the last place each; zero SNR has four of them one after another.
+      // MKL's square roots are off by up to a unit in the last place each; zero SNR has four
+      // of them one after another.
       assertRelativelyClose([solver.initNoiseSigma], [golden.initNoiseSigma]);
       if (golden.sigmasF32) assertRelativelyClose(solver.sigmas, float32s(golden.sigmasF32));
     });
@@ -223,7 +225,8 @@ describe("Solver.step() and predictOriginal()", () => {
         for (const index of solver.timesteps.keys()) {
           const level = space(solver.sigmas[index]!);
           const output = perfectOutput(type, { original, noise, level });
-          // Float32: an original is what is left of latents that are up to 15 times, and in a flow 1000 times as large.
+          // Float32: an original is what is left of latents that are up to 15 times, and in a
+          // flow 1000 times as large.
           assertClose(solver.predictOriginal(index, output, latents), original, level[0] < 0.01 ? 1 : 2e-5);
           solver.step(index, output, latents);
         }

@@ -1,5 +1,5 @@
-// AutoencoderKL in the names of CompVis (latent-diffusion), which Stable Diffusion, SDXL, SD3 and FLUX share. FLUX.2's has
-// the same names, and a batch norm of its latents.
+// AutoencoderKL in the names of CompVis (latent-diffusion), which Stable Diffusion, SDXL, SD3 and FLUX share.
+// FLUX.2's has the same names, and a batch norm of its latents.
 import type { Weights } from "../../weights.ts";
 import type { Part } from "../architecture.ts";
 import { type FindPlace, type Layout, ownNames } from "../layout.ts";

@@ -1,4 +1,5 @@
-// Text encoders in the names that llama.cpp's converter gives them (gguf-py's constants.py). They come in GGUF files.
+// Text encoders in the names that llama.cpp's converter gives them (gguf-py's constants.py).
+// They come in GGUF files.
 import type { Layout } from "../layout.ts";
 import { findInTable } from "../name_table.ts";
 
@@ -32,8 +33,8 @@ export const LLAMA_CPP_T5: Layout = {
 
 /**
  * LLaMA and Qwen.
- * @param paired whether the converter has put the rows of queries and keys in another order. Without a known head
- * they are unknown tensors, as their rows would be in a wrong order.
+ * @param paired whether the converter has put the rows of queries and keys in another order. Without a known
+ * head they are unknown tensors, as their rows would be in a wrong order.
  */
 export function llamaCppCausal({ paired }: { paired: boolean }): Layout {
   const find = findInTable({

@@ -1,5 +1,5 @@
-// Wan's autoencoders, which Qwen-Image and Qwen-Image-2.1 have too, in the names of Wan's own repositories. Wan2.1 counts
-// the layers of all resolutions consecutively, Wan2.2 those of each resolution.
+// Wan's autoencoders, which Qwen-Image and Qwen-Image-2.1 have too, in the names of Wan's own repositories.
+// Wan2.1 counts the layers of all resolutions consecutively, Wan2.2 those of each resolution.
 import type { Part } from "../architecture.ts";
 import { type FindPlace, type Layout, ownNames, type Place } from "../layout.ts";
 import { findInTable, type NameTable } from "../name_table.ts";

@@ -1,4 +1,5 @@
-// Rotary tables of tokens that have a position on each of several axes, like Qwen-Image's (diffusers' rope_params).
+// Rotary tables of tokens that have a position on each of several axes, like Qwen-Image's
+// (diffusers' rope_params).
 
 export interface AxesRotaryOptions {
   /** The position of each token on each axis. */
@@ -15,7 +16,10 @@ export interface AxesRotaryTables {
 
 const THETA = 10000;
 
-/** Returns cosines and sines of the angles position * THETA^(-2i / dim), which are rounded to float32 as in torch. */
+/**
+ * Returns cosines and sines of the angles position * THETA^(-2i / dim), which are
+ * rounded to float32 as in torch.
+ */
 export function axesRotaryTables({ positions, axesDims }: AxesRotaryOptions): AxesRotaryTables {
   const frequencies = axesDims.map(frequenciesOf);
   const pairs = axesDims.reduce((sum, dim) => sum + dim / 2, 0);

@@ -1,4 +1,5 @@
-// Rotary tables of FLUX's and Chroma's positions (diffusers' FluxPosEmbed on FluxPipeline's text and image ids).
+// Rotary tables of FLUX's and Chroma's positions (diffusers' FluxPosEmbed on
+// FluxPipeline's text and image ids).
 
 export interface FluxRotaryOptions {
   textTokens: number;

@@ -1,4 +1,5 @@
-// Attention over text and image tokens together (MMDiT, arXiv 2403.03206): diffusers' Attention with added projections.
+// Attention over text and image tokens together (MMDiT, arXiv 2403.03206): diffusers'
+// Attention with added projections.
 import type { GraphBuilder, Value } from "../../graph_builder.ts";
 import { attention, type AttentionInputs } from "./attention.ts";
 import { linear } from "../dense/linear.ts";

@@ -1,4 +1,5 @@
-// T5's relative position bias (Raffel et al. 2020, section 2.1): one learnt number per head and bucket of distances.
+// T5's relative position bias (Raffel et al. 2020, section 2.1): one learnt number per head
+// and bucket of distances.
 import type { GraphBuilder, Value } from "../../graph_builder.ts";
 
 export interface RelativePositionBiasOptions {

@@ -2,7 +2,9 @@
 import type { GraphBuilder, Value } from "../../graph_builder.ts";
 
 export interface Conv2dOptions {
-  /** Name of the module: `<name>.weight` [outChannels, inChannels, kernelSize, kernelSize] and `<name>.bias`. */
+  /**
+   * Name of the module: `<name>.weight` [outChannels, inChannels, kernelSize, kernelSize] and `<name>.bias`.
+   */
   name: string;
   inChannels: number;
   outChannels: number;

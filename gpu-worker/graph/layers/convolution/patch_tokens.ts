@@ -4,7 +4,9 @@ import type { GraphBuilder, Value } from "../../graph_builder.ts";
 import type { GridTokens } from "../head/grid_tokens.ts";
 
 export interface PatchTokensOptions {
-  /** Name of the convolution: `<name>.weight` [features, channels, patchSize, patchSize] and `<name>.bias`. */
+  /**
+   * Name of the convolution: `<name>.weight` [features, channels, patchSize, patchSize] and `<name>.bias`.
+   */
   name: string;
   channels: number;
   patchSize: number;
@@ -12,8 +14,8 @@ export interface PatchTokensOptions {
 }
 
 /**
- * Emits the patches of `latents` [batch, channels, height, width] float32 as tokens [batch, tokens, patchSize^2 *
- * channels] float32 with the channel last, on a grid of rows and columns.
+ * Emits the patches of `latents` [batch, channels, height, width] float32 as tokens [batch, tokens,
+ * patchSize^2 * channels] float32 with the channel last, on a grid of rows and columns.
  */
 export function latentPatches(
   graph: GraphBuilder,

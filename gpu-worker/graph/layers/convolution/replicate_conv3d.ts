@@ -10,7 +10,9 @@ export interface ReplicateConv3dOptions {
   kernelSize: 1 | 3;
 }
 
-/** Emits the convolution with bias: [batch, inChannels, frames, h, w] -> [batch, outChannels, frames, h, w]. */
+/**
+ * Emits the convolution with bias: [batch, inChannels, frames, h, w] -> [batch, outChannels, frames, h, w].
+ */
 export function replicateConv3d(graph: GraphBuilder, x: Value, options: ReplicateConv3dOptions): Value {
   const { name, inChannels, outChannels, kernelSize: k } = options;
   const weight = graph.weight(`${name}.conv.weight`, [outChannels, inChannels, k, k, k]);

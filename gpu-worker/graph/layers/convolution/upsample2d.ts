@@ -15,7 +15,10 @@ export interface Upsample2dOptions {
   sizeOf?: Value;
 }
 
-/** Emits the upsampling: [batch, channels, h, w] -> [batch, outChannels, 2 h, 2 w] or [batch, outChannels, h', w']. */
+/**
+ * Emits the upsampling: [batch, channels, h, w] -> [batch, outChannels, 2 h, 2 w] or
+ * [batch, outChannels, h', w'].
+ */
 export function upsample2d(
   graph: GraphBuilder,
   x: Value,

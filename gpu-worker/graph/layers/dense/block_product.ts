@@ -1,11 +1,13 @@
-// The product with a matrix in blocks of 8 or 4 bits. LoRAs are branches beside it, which keep their own type.
+// The product with a matrix in blocks of 8 or 4 bits. LoRAs are branches beside it,
+// which keep their own type.
 import type { DType } from "../../../runtime/dtype.ts";
 import type { GraphBuilder, Value } from "../../graph_builder.ts";
 import type { BlockMatrix } from "../../weight_changes.ts";
 
 /**
- * Activations are rounded to 8 bits too, a scale for each block, and multiplied as whole numbers. Other levels
- * widen the weights at every call, which takes longer than float32 (docs/decisions/0033-weights-in-blocks.md).
+ * Activations are rounded to 8 bits too, a scale for each block, and multiplied as whole numbers. Other
+ * levels widen the weights at every call, which takes longer than float32
+ * (docs/decisions/0033-weights-in-blocks.md).
  */
 const ACCURACY_LEVEL = 4;
 

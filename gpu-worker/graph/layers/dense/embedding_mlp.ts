@@ -1,4 +1,5 @@
-// The two linear layers after an embedding, among a network's first (diffusers' TimestepEmbedding, PixArtAlphaTextProjection).
+// The two linear layers after an embedding, among a network's first (diffusers' TimestepEmbedding,
+// PixArtAlphaTextProjection).
 import type { DType } from "../../../runtime/dtype.ts";
 import type { GraphBuilder, Value } from "../../graph_builder.ts";
 import { activation, type ActivationName } from "./activation.ts";

@@ -13,7 +13,10 @@ export interface LinearOptions {
   bias?: boolean;
   /** Type of computation and result. @default the graph's compute type */
   dtype?: DType;
-  /** Whether --weights int8 and int4 leave the layer alone: a network's first and last layers. @default false */
+  /**
+   * Whether --weights int8 and int4 leave the layer alone: a network's first and last layers.
+   * @default false
+   */
   asStored?: boolean;
 }
 

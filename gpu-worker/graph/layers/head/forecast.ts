@@ -1,4 +1,5 @@
-// Spectrum's forecast: a linear combination of past features (arXiv 2603.01623; the weights come from sampler/).
+// Spectrum's forecast: a linear combination of past features (arXiv 2603.01623; the
+// weights come from sampler/).
 import type { Dim, GraphBuilder, Value } from "../../graph_builder.ts";
 import { weightedSumOfFlat } from "./weighted_sum.ts";
 

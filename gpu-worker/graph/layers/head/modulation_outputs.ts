@@ -11,7 +11,10 @@ export interface NormModulation {
   shift: Value;
 }
 
-/** Declares the outputs scale and shift of the AdaLayerNormContinuous called `name`, from the conditioning [rows, features]. */
+/**
+ * Declares the outputs scale and shift of the AdaLayerNormContinuous called `name`, from the
+ * conditioning [rows, features].
+ */
 export function modulationOutputs(
   graph: GraphBuilder,
   conditioning: Value,
@@ -31,8 +34,8 @@ export function modulationOutputs(
 }
 
 /**
- * Declares the outputs scale and shift from a norm's shift and scale, [rows, 1, features] in the compute type;
- * 1 is not yet added to the scale.
+ * Declares the outputs scale and shift from a norm's shift and scale, [rows, 1, features] in the compute
+ * type; 1 is not yet added to the scale.
  */
 export function normModulationOutputs(
   graph: GraphBuilder,

@@ -2,7 +2,8 @@
 import type { GraphBuilder, Value } from "../../graph_builder.ts";
 
 /**
- * Declares the input branches [branches] float32, of which only the length matters, and emits every row of `x` that often.
+ * Declares the input branches [branches] float32, of which only the length matters, and emits
+ * every row of `x` that often.
  * @param x [steps, ...dims]
  * @returns [steps * branches, ...dims], step-major
  */

@@ -1,4 +1,5 @@
-// LayerNorm whose scale and shift come from the conditioning instead of the checkpoint (diffusers' AdaLayerNorm*).
+// LayerNorm whose scale and shift come from the conditioning instead of the checkpoint
+// (diffusers' AdaLayerNorm*).
 import type { GraphBuilder, Value } from "../../graph_builder.ts";
 
 export interface AdaptiveLayerNormOptions {

@@ -1,4 +1,5 @@
-// The adaptive norm that ends a stream: diffusers' AdaLayerNormContinuous, whose scale comes before the shift.
+// The adaptive norm that ends a stream: diffusers' AdaLayerNormContinuous, whose
+// scale comes before the shift.
 import type { GraphBuilder, Value } from "../../graph_builder.ts";
 import { adaptiveLayerNorm } from "./adaptive_layer_norm.ts";
 import { modulation } from "./modulation.ts";

@@ -11,7 +11,9 @@ export interface ModulatedLayerNormOptions {
   eps: number;
 }
 
-/** Emits norm(x) * (1 + scale) + shift in float32: [batch, tokens, features] -> the same in the type of `x`. */
+/**
+ * Emits norm(x) * (1 + scale) + shift in float32: [batch, tokens, features] -> the same in the type of `x`.
+ */
 export function modulatedLayerNorm(
   graph: GraphBuilder,
   x: Value,

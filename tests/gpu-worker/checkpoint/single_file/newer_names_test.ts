@@ -1,5 +1,5 @@
-// The tensor names of published files of FLUX.2 klein, Qwen-Image-2.1 and Wan2.2, as patterns: each must have a place, and
-// the sizes must be the published configs'.
+// The tensor names of published files of FLUX.2 klein, Qwen-Image-2.1 and Wan2.2, as patterns: each must have
+// a place, and the sizes must be the published configs'.
 import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import type { Weights } from "../../../../gpu-worker/checkpoint/weights.ts";

@@ -1,5 +1,6 @@
-// The tensor names of published files, as patterns: each must have a place, and the sizes must be the published
-// configs'. Shapes are given where a size is read off them. Past 400 lines, as the lists of names are its cases.
+// The tensor names of published files, as patterns: each must have a place, and the sizes must be
+// the published configs'. Shapes are given where a size is read off them. Past 400 lines, as the
+// lists of names are its cases.
 import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import {

@@ -1,4 +1,5 @@
-// Puts a single file together that has the numbers of a tiny checkpoint, as tests/goldens/single_file describes.
+// Puts a single file together that has the numbers of a tiny checkpoint, as
+// tests/goldens/single_file describes.
 import { join } from "node:path";
 import { readJsonObject } from "../../../../gpu-worker/checkpoint/read_json_object.ts";
 import { FolderSource } from "../../../../gpu-worker/checkpoint/checkpoint_source.ts";
@@ -40,7 +41,10 @@ export class Twin implements Disposable {
   }
 }
 
-/** @param described each tensor's component, its tensors in the folder, and how they are ordered, as in "=swapped" */
+/**
+ * @param described each tensor's component, its tensors in the folder, and how they are
+ * ordered, as in "=swapped"
+ */
 function twinTensors(folder: string, described: Record<string, string[]>): Map<string, FileTensor> {
   const source = new FolderSource(folder);
   const components = new Map<string, Weights>();

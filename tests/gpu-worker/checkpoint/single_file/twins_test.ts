@@ -1,5 +1,6 @@
-// Runs single files that have the numbers of the tiny checkpoints. diffusers' from_single_file reads the same files
-// to the same tensors (make_twins.py checks it), so the checkpoints' goldens are also diffusers' results of the files.
+// Runs single files that have the numbers of the tiny checkpoints. diffusers' from_single_file reads the
+// same files to the same tensors (make_twins.py checks it), so the checkpoints' goldens are also
+// diffusers' results of the files.
 import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { join } from "node:path";

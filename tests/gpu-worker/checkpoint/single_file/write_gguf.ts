@@ -1,4 +1,5 @@
-// Writes tensors as a GGUF file, as people convert single files: the same names, with dimensions in reverse order.
+// Writes tensors as a GGUF file, as people convert single files: the same names, with
+// dimensions in reverse order.
 import type { FileTensor } from "./twin.ts";
 
 /** GGML's number of each type. */
@@ -6,7 +7,10 @@ const TYPES: Record<string, number> = { F32: 0, F16: 1, BF16: 30, I64: 27 };
 const ALIGNMENT = 32;
 const MOST_DIMS = 4;
 
-/** Writes `tensors`. GGUF has four dimensions at most, so a tensor of more is flattened and its shape written beside it. */
+/**
+ * Writes `tensors`. GGUF has four dimensions at most, so a tensor of more is flattened and its
+ * shape written beside it.
+ */
 export function writeGguf(path: string, tensors: ReadonlyMap<string, FileTensor>): void {
   const deep = [...tensors].filter(([, { shape }]) => shape.length > MOST_DIMS);
   let end = 0;

@@ -1,4 +1,5 @@
-// `deno task batch` with two processes on the CPU: what it writes, what it skips, and what failures and Ctrl-C leave.
+// `deno task batch` with two processes on the CPU: what it writes, what it skips, and what
+// failures and Ctrl-C leave.
 import { after, before, beforeEach, describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { basename, join, resolve } from "node:path";

@@ -1,4 +1,5 @@
-// `deno task calibrate` on tiny checkpoints of each kind of solver and guidance, up to runs that use the result.
+// `deno task calibrate` on tiny checkpoints of each kind of solver and guidance, up to
+// runs that use the result.
 import { after, before, describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { join } from "node:path";

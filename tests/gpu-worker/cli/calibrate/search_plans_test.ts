@@ -1,4 +1,5 @@
-// The plan search on pictures whose quality a formula tells: what it tries, and that nothing it tried is better.
+// The plan search on pictures whose quality a formula tells: what it tries, and that
+// nothing it tried is better.
 import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { parseCalibration } from "../../../../gpu-worker/checkpoint/calibration_file.ts";
@@ -17,7 +18,10 @@ const STEPS = 16;
 const SET = { name: "search", prompts: ["a", "b", "c"], seedOffset: 0, steps: STEPS };
 const COST = PlanCosts.byDistance(CALIBRATION, Float64Array.from({ length: STEPS }, (_, i) => 1 - i / STEPS));
 
-/** Searches plans of 5 to 7 passes. `qualityOf` is the PSNR of a plan, to which each prompt adds its own share. */
+/**
+ * Searches plans of 5 to 7 passes. `qualityOf` is the PSNR of a plan, to which each
+ * prompt adds its own share.
+ */
 async function search(
   qualityOf: (plan: readonly number[]) => number,
   options: Partial<SearchPlansOptions> = {},

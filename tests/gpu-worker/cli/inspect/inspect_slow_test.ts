@@ -74,7 +74,8 @@ describe("deno task inspect", () => {
   it("counts the history's slots by the plan", async () => {
     const { memory } = await json("inspect", ["--steps", "50"]);
     const { memory: fewer } = await json("inspect", ["--steps", "10"]);
-    // Each slot: two branches, 64 tokens of 128 features, float32. All 7 full passes of 50 steps come before forecasts.
+    // Each slot: two branches, 64 tokens of 128 features, float32. All 7 full passes of 50
+    // steps come before forecasts.
     assert.deepEqual([memory.historySlots, memory.historyBytes], [7, 7 * 2 * 64 * 128 * 4]);
     assert.ok(fewer.historySlots < 7, `${fewer.historySlots} slots`);
   });

@@ -1,4 +1,5 @@
-// A tiny FLUX in GGUF, in original names, against diffusers' GGUF loader (tests/goldens/gguf/make_goldens.py).
+// A tiny FLUX in GGUF, in original names, against diffusers' GGUF loader
+// (tests/goldens/gguf/make_goldens.py).
 import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { quantizationOf } from "../../../../gpu-worker/checkpoint/blocks/quantization_of.ts";

@@ -1,5 +1,5 @@
-// Compares our FLUX.2 pipeline with diffusers' Flux2KleinPipeline: prompts, the VAE, every recorded call; rules,
-// rejected checkpoints.
+// Compares our FLUX.2 pipeline with diffusers' Flux2KleinPipeline: prompts, the VAE, every recorded call;
+// rules, rejected checkpoints.
 import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { Checkpoint } from "../../../../gpu-worker/checkpoint/checkpoint.ts";

@@ -1,5 +1,5 @@
-// Compares our Qwen-Image pipeline with diffusers' QwenImagePipeline: text, pictures of the autoencoder, and every
-// recorded call from prompt to picture; settings, rejected checkpoints.
+// Compares our Qwen-Image pipeline with diffusers' QwenImagePipeline: text, pictures of the autoencoder, and
+// every recorded call from prompt to picture; settings, rejected checkpoints.
 import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { encodeQwenImagePrompt } from "../../../../gpu-worker/families/qwen_image/encode_qwen_image_prompt.ts";

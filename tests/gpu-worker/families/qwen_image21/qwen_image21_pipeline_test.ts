@@ -1,5 +1,5 @@
-// Compares our Qwen-Image-2.1 pipeline with diffusers' QwenImage21Pipeline: text, pictures of the autoencoder, and every
-// recorded call from prompt to picture; settings, rejected checkpoints.
+// Compares our Qwen-Image-2.1 pipeline with diffusers' QwenImage21Pipeline: text, pictures of the
+// autoencoder, and every recorded call from prompt to picture; settings, rejected checkpoints.
 import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { encodeQwenImage21Prompt } from "../../../../gpu-worker/families/qwen_image21/encode_qwen_image21_prompt.ts";

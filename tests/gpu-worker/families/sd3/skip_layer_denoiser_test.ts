@@ -50,7 +50,10 @@ class Recorder implements Denoiser, Disposable {
   }
 }
 
-/** Rows (prompt, negative) = (3, 1), prompt with blocks skipped = 2.5, guidance 4: 1 + 4 * 2 = 9, then + 2 * 0.5. */
+/**
+ * Rows (prompt, negative) = (3, 1), prompt with blocks skipped = 2.5, guidance 4: 1 + 4
+ * * 2 = 9, then + 2 * 0.5.
+ */
 function setUp() {
   const branches = new Recorder(3, 1);
   const skipping = new Recorder(2.5);

@@ -1,4 +1,5 @@
-// Prompts with weights and long prompts on Stable Diffusion and SDXL: states and latents of tests/goldens/prompts.
+// Prompts with weights and long prompts on Stable Diffusion and SDXL: states and latents
+// of tests/goldens/prompts.
 import { after, before, describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { encodeUnetPrompt } from "../../../../gpu-worker/families/unet/encode_unet_prompt.ts";

@@ -1,4 +1,5 @@
-// A request's scheduler in place of the checkpoint's: diffusers' latents with X.from_config(pipe.scheduler.config).
+// A request's scheduler in place of the checkpoint's: diffusers' latents with
+// X.from_config(pipe.scheduler.config).
 import { after, before, describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { openPipeline } from "../../../../gpu-worker/model/open_pipeline.ts";

@@ -1,4 +1,5 @@
-// Compares our UNet pipelines with diffusers' where another scheduler or setting takes the place of the checkpoint's.
+// Compares our UNet pipelines with diffusers' where another scheduler or setting takes the
+// place of the checkpoint's.
 import { describe, it } from "@std/testing/bdd";
 import { openPipeline } from "../../../../gpu-worker/model/open_pipeline.ts";
 import { goldenPath, loadGoldens } from "../../../goldens/golden.ts";
