@@ -1,6 +1,7 @@
-// The command `spectrum`, for any folder: deno install --global --allow-read --allow-run --name spectrum
-// deploy/spectrum.ts It starts the tasks of deno.json, each with its own permissions. It imports no package,
-// since an installed command has none of deno.json's names.
+// The command `spectrum`, for any folder:
+//     deno install --global --allow-read --allow-run --name spectrum deploy/spectrum.ts
+// It starts the tasks of deno.json, each with its own permissions. It imports no package, since an installed
+// command has none of deno.json's names.
 import { COMMANDS } from "./commands.ts";
 
 const CONFIG = decodeURIComponent(new URL("../deno.json", import.meta.url).pathname).replace(

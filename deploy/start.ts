@@ -28,7 +28,8 @@ interface Service {
 
 const HELP = `Usage: deno task start [options]
 
-Runs an edge and a worker on this machine and prints the address. 'deno task dev' also restarts them when their sources change.
+Runs an edge and a worker on this machine and prints the address.
+'deno task dev' also restarts them when their sources change.
 
   --port N     where to listen (8000, or a free port if that is taken)
   --key        makes an API key, which the printed address holds
@@ -95,7 +96,8 @@ async function main(args: readonly string[]): Promise<void> {
 
 function greeting(url: string, key: string | undefined): string {
   if (key === undefined) return `Spectrum Edge is at ${url} (Ctrl-C stops it)`;
-  return `Spectrum Edge is at ${url}/#key=${key} (Ctrl-C stops it)\nPrograms send the header 'Authorization: Bearer ${key}'.`;
+  return `Spectrum Edge is at ${url}/#key=${key} (Ctrl-C stops it)\n` +
+    `Programs send the header 'Authorization: Bearer ${key}'.`;
 }
 
 interface StartArguments {

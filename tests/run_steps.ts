@@ -18,13 +18,13 @@ const CHECK = [
 
 const TASKS: Readonly<Record<string, Task>> = {
   check: {
-    help:
-      "Usage: deno task check\n\nFormatting, lint and types of everything, documentation of the library surfaces.",
+    help: "Usage: deno task check\n\nFormatting, lint and types of everything, " +
+      "documentation of the library surfaces.",
     steps: CHECK,
   },
   test: {
-    help:
-      "Usage: deno task test [FILES] [options of deno test]\n\nRuns the quick tests of this code, half of the files in each of " +
+    help: "Usage: deno task test [FILES] [options of deno test]\n\nRuns the quick tests of this code, " +
+      "half of the files in each of " +
       "two processes, or FILES in one.\nWhat a machine lacks (ffmpeg, ...) is skipped with its reason.",
     steps: [[
       "run",
@@ -36,8 +36,8 @@ const TASKS: Readonly<Record<string, Task>> = {
     ]],
   },
   "test:slow": {
-    help:
-      "Usage: deno task test:slow [options of deno test]\n\nRuns the tests that start processes and browsers, break " +
+    help: "Usage: deno task test:slow [options of deno test]\n\nRuns the tests that start processes and " +
+      "browsers, break " +
       "them, measure memory, or take long: *_slow_test.ts.",
     steps: [[...TEST, ...SLOW, "tests/**/*_slow_test.ts"]],
   },

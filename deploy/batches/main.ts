@@ -29,10 +29,12 @@ const HELP = `Usage: deno task batches [options]
   --host H --port N    where edges reach it (127.0.0.1, 8002); port 0 takes a free one
   --redis URL          the queue's Redis, with maxmemory-policy noeviction (SPECTRUM_QUEUE_REDIS_URL, or
                        redis://127.0.0.1:6379)
-  --concurrency N      requests under way at once in this process (2); 0: it keeps batches and makes no pictures
+  --concurrency N      requests under way at once in this process (2); with 0 it keeps batches and
+                       makes no pictures
   --lock-ms N          a process not heard of for so long is dead, and others take its requests (30000)
 
-Workers and stores are the edge's: SPECTRUM_WORKERS, SPECTRUM_WORKER_SECRET, UPSTASH_REDIS_REST_URL and _TOKEN.
+Workers and stores are named as for the edge: SPECTRUM_WORKERS, SPECTRUM_WORKER_SECRET,
+UPSTASH_REDIS_REST_URL and UPSTASH_REDIS_REST_TOKEN.
 `;
 
 if (import.meta.main) main();

@@ -14,6 +14,7 @@ export interface Fit {
 export function assertFit(option: string, { value, expected, of }: Fit): void {
   if (value === expected) return;
   throw new CheckpointError(
-    `Cannot use transformer/config.json as '${option}' must be ${of} (${expected}): current value is ${value}`,
+    `Cannot use transformer/config.json as '${option}' must be ${of} (${expected}): ` +
+      `current value is ${value}`,
   );
 }

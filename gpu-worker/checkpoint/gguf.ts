@@ -142,7 +142,8 @@ function readTensor(header: HeaderReader, name: string): Declared {
   const type = TYPES[code];
   if (type === undefined) {
     throw refuse(
-      `is of ggml's type ${code}, which is not supported: known are F32, F16, BF16, Q4_0 to Q8_0 and Q2_K to Q6_K`,
+      `is of ggml's type ${code}, which is not supported: known are F32, F16, BF16, ` +
+        "Q4_0 to Q8_0 and Q2_K to Q6_K",
     );
   }
   return { shape, type, offset: header.uint64() };

@@ -26,7 +26,8 @@ function refusePickle(path: string, bytes: Uint8Array): void {
     bytes.subarray(4).some((byte) => byte !== 0);
   if (!isZip && !isProtocol) return;
   throw new CheckpointError(
-    `Cannot read ${path} as it is a pickle (.ckpt, .pt, .pth, .bin), which can run code when it is opened. Try the same model as .safetensors`,
+    `Cannot read ${path} as it is a pickle (.ckpt, .pt, .pth, .bin), ` +
+      "which can run code when it is opened. Try the same model as .safetensors",
   );
 }
 

@@ -45,7 +45,8 @@ export function readSafetensorsHeader(path: string): Map<string, SafetensorsEntr
   const tensors = Object.entries(header);
   if (tensors.length > MAX_TENSORS) {
     throw new CheckpointError(
-      `Cannot read ${path} as its header must list at most ${MAX_TENSORS} tensors, but lists ${tensors.length}`,
+      `Cannot read ${path} as its header must list at most ${MAX_TENSORS} tensors, ` +
+        `but lists ${tensors.length}`,
     );
   }
   for (const [name, value] of tensors) {
@@ -70,7 +71,8 @@ function readHeader(path: string): Omit<FileExtent, "path"> & { header: Record<s
   const headerBytes = Number(new DataView(prefix.buffer).getBigUint64(0, true));
   if (headerBytes > size - 8) {
     throw new CheckpointError(
-      `Cannot read ${path} as its header claims ${headerBytes} bytes in a file of ${size}: truncated, or not safetensors`,
+      `Cannot read ${path} as its header claims ${headerBytes} bytes in a file of ${size}: truncated, ` +
+        "or not safetensors",
     );
   }
   if (headerBytes > MAX_HEADER_BYTES) {

@@ -11,8 +11,10 @@ import { runCommand } from "../../protocol/process/run_command.ts";
 import { writeAtomically } from "./write_atomically.ts";
 import { completeRequest } from "../request/complete_request.ts";
 
-const HELP =
-  `Usage: deno task contact-sheet [--model DIR] [--prompts "A, B, ..."] [--seed N] [--cell PIXELS] [--out FILE.png]
+const HELP = `Usage: deno task contact-sheet [options]
+
+  --model DIR             --prompts "A, B, ..."   --seed N
+  --cell PIXELS           --out FILE.png
 
 One column per prompt. Rows: method none, spectrum at 14 passes, spectrum at 10 passes.
 `;
@@ -24,7 +26,8 @@ const ROWS: readonly Partial<SamplerOptions>[] = [
 ];
 const PROMPTS =
   "red heart, dog face, strawberry, butterfly, rocket, rainbow, crab on a blue background, pizza, " +
-  "crown, octopus, tiger face on a black background, sunflower, castle, fox, cherries on a yellow background, whale";
+  "crown, octopus, tiger face on a black background, sunflower, castle, fox, " +
+  "cherries on a yellow background, whale";
 const GAP = 2;
 
 async function contactSheet(args: string[], signal: AbortSignal): Promise<void> {

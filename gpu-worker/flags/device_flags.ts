@@ -8,8 +8,9 @@ export const DTYPES = ["float32", "float16", "bfloat16"] as const;
 
 /** Line of a command's help. */
 export const WEIGHTS_HELP = `\
-  --weights W              auto | as-stored | int8 | int4: how linear layers hold their weights (auto: int8 if they
-                           would take three quarters of the memory, or if a GGUF file needs it)`;
+  --weights W              auto | as-stored | int8 | int4: how linear layers hold their weights
+                           (auto: int8 if they would take three quarters of the memory, or if a GGUF file
+                           needs it)`;
 
 /**
  * Reads --device, --dtype and --weights.

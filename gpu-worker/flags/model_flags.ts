@@ -8,8 +8,8 @@ export const MODEL_FLAGS = { "model": "text", "lora": "texts" } as const satisfi
 
 /** Lines of a command's help. */
 export const MODEL_HELP = `\
-  --model DIR | FILE | ORG/NAME   diffusers checkpoint, single file, or Hugging Face cache snapshot (SPECTRUM_MODEL,
-                           or models/emoji)
+  --model DIR | FILE | ORG/NAME   diffusers checkpoint, single file, or Hugging Face cache snapshot
+                           (SPECTRUM_MODEL, or models/emoji)
   --lora FILE[:WEIGHT]     LoRA with peft's, diffusers' or kohya's names (weight 1); repeat to add several;
                            FILE@2[:WEIGHT] is for Wan2.2's second expert`;
 

@@ -14,8 +14,10 @@ export const PART_FLAGS = {
 
 /** Lines of a command's help. */
 export const PART_HELP = `\
-  --components DIR | ORG/NAME   configs, tokenizers and networks that a single file lacks (where it was published)
-  --vae FILE --text-encoder FILE --text-encoder-2 FILE --text-encoder-3 FILE   networks from files of their own
+  --components DIR | ORG/NAME   configs, tokenizers and networks that a single file lacks
+                           (where it was published)
+  --vae FILE --text-encoder FILE --text-encoder-2 FILE --text-encoder-3 FILE
+                           networks from files of their own
   --transformer-2 FILE          Wan2.2's expert of low noise; --model is that of high noise`;
 
 type PartFlag = Exclude<keyof typeof PART_FLAGS, "components">;

@@ -61,9 +61,12 @@ export const SAMPLING_HELP = `\
   --scheduler NAME         diffusers' class in place of the checkpoint's: ${
   SCHEDULER_NAMES.map((name) => name.replace(/Scheduler$/, "")).join(", ")
 } (with or without "Scheduler")
-  --scheduler-option NAME=VALUE   of the scheduler's config, such as use_karras_sigmas=true; repeat for several
-  --prompt-weights         (red:1.3), ((red)) and [blue] weigh words, as in AUTOMATIC1111's web UI (SD 1.x, 2.x, SDXL)
-  --long-prompts           reads prompts of more than 77 tokens in chunks instead of cutting them (SD 1.x, 2.x, SDXL)
+  --scheduler-option NAME=VALUE   of the scheduler's config, such as use_karras_sigmas=true;
+                           repeat for several
+  --prompt-weights         (red:1.3), ((red)) and [blue] weigh words, as in AUTOMATIC1111's web UI
+                           (SD 1.x, 2.x, SDXL)
+  --long-prompts           reads prompts of more than 77 tokens in chunks instead of cutting them
+                           (SD 1.x, 2.x, SDXL)
   --wildcards              {red|blue} in prompts is one of both; the seed chooses
   --method M               ${
   METHOD_NAMES.join(" | ")

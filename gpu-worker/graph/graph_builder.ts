@@ -279,9 +279,8 @@ export class GraphBuilder {
     }
     if (entry.shape.length !== dims.length || entry.shape.some((n, i) => n !== dims[i])) {
       throw new CheckpointError(
-        `Cannot build ${this.name} as '${name}' must have the shape [${dims}] by the config: the checkpoint's is [${
-          showValue(entry.shape.join())
-        }]`,
+        `Cannot build ${this.name} as '${name}' must have the shape [${dims}] by the config: ` +
+          `the checkpoint's is [${showValue(entry.shape.join())}]`,
       );
     }
     return entry;

@@ -17,14 +17,15 @@ import { type FlagKind, readFlags } from "../../protocol/process/read_flags.ts";
 export const WORKER_HELP = `Usage: deno task worker [options]
 
   --models A,B          checkpoints to serve: directories, single files or ORG/NAME; the first is the default
-                        (SPECTRUM_MODEL, or models/emoji). A+FILE.safetensors[:WEIGHT]+... serves A with LoRAs, as a model of that name;
-                        NAME=A serves A as a model called NAME
+                        (SPECTRUM_MODEL, or models/emoji). A+FILE.safetensors[:WEIGHT]+... serves A with
+                        LoRAs, as a model of that name; NAME=A serves A as a model called NAME
 ${PART_HELP}
   --host H --port N     where to listen; port 0 picks a free port (127.0.0.1, 8001)
   --device D            cpu | cuda | webgpu (cpu)
   --dtype T             float32 | float16 | bfloat16 (float32; bfloat16 on cuda)
-  --weights W           auto | as-stored | int8 | int4: how linear layers hold their weights (auto: int8 if they would
-                        take three quarters of the memory, or if a GGUF file needs it)
+  --weights W           auto | as-stored | int8 | int4: how linear layers hold their weights
+                        (auto: int8 if they would take three quarters of the memory, or if a GGUF file
+                        needs it)
   --offload             load text encoders, denoiser and VAE only while they run: less memory, slower
   --vae-tiling          decode in tiles of the VAE's training size (always above 2048 pixels a side)
   --calibration FILE    what deno task calibrate has written, for a worker of one model (the checkpoint's own)
@@ -32,7 +33,8 @@ ${PART_HELP}
   --queue N             largest number of waiting runs (256)
   --concurrency N       runs of one model in parallel, one thread each: higher throughput, higher latency per
                         picture, and memory for N runs; cpu only (1)
-  --max-batch N         largest picture batch: waiting pictures of one size, plan and guidance run together (8)
+  --max-batch N         largest picture batch (8); waiting pictures of one size, plan and guidance
+                        run together
   --max-loaded N        largest number of models in memory (1)
   --unload-idle S       unload a model that has been idle for S seconds; 0 keeps it (0)
   --min-free-memory GB  unload idle models before a load if less memory than this is free (0)
@@ -107,7 +109,8 @@ export function parseWorkerArguments(args: readonly string[]): WorkerArguments |
   const long = models.find(({ id }) => id.length > MAX_MODEL_CHARACTERS)?.id;
   if (long !== undefined) {
     throw new UsageError(
-      `--models must have names of at most ${MAX_MODEL_CHARACTERS} characters, as in requests: '${long}' has ${long.length}`,
+      `--models must have names of at most ${MAX_MODEL_CHARACTERS} characters, as in requests: ` +
+        `'${long}' has ${long.length}`,
     );
   }
   const distinct = new Map(models.map((served) => [served.id, served]));

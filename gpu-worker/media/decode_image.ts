@@ -54,7 +54,8 @@ export function resizedTo(own: ImageSize, { multiple, ...wanted }: DecodeImageOp
   const isTiny = (wanted.width ?? own.width) < multiple || (wanted.height ?? own.height) < multiple;
   if (isTiny && (wanted.width === undefined || wanted.height === undefined)) {
     throw new ImageError(
-      `it must have at least ${multiple}x${multiple} pixels: it is ${own.width}x${own.height}. Try a size to enlarge it to`,
+      `it must have at least ${multiple}x${multiple} pixels: it is ${own.width}x${own.height}. ` +
+        "Try a size to enlarge it to",
     );
   }
   const width = wanted.width ?? floorTo(own.width, multiple);

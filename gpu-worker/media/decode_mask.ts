@@ -68,7 +68,8 @@ export function assertSameShape(mask: ImageSize, image: ImageSize): void {
   const off = Math.abs(mask.width * image.height - mask.height * image.width);
   if (off <= Math.max(mask.width, mask.height, image.width, image.height)) return;
   throw new ImageError(
-    `it must have the image's proportions, ${image.width}x${image.height}: it is ${mask.width}x${mask.height}`,
+    `it must have the image's proportions, ${image.width}x${image.height}: ` +
+      `it is ${mask.width}x${mask.height}`,
     { field: "mask" },
   );
 }

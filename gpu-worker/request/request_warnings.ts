@@ -35,7 +35,8 @@ function sizeWarning(
     width * height <= sizes.largestPixels;
   if (isNative) return undefined;
   const native = `${sizes.width}x${sizes.height}`;
-  return `${width}x${height} is far from the ${native} that ${id} was made for, so the picture may be wrong. Try ${native}.`;
+  return `${width}x${height} is far from the ${native} that ${id} was made for, so the picture may be ` +
+    `wrong. Try ${native}.`;
 }
 
 /**
@@ -48,8 +49,8 @@ function wordsWarning({ prompt }: WarnedRequest, { id, names }: WarningModel): s
   const words = wordsOf(prompt);
   if (words.length === 0 || words.some((word) => known.has(word))) return undefined;
   const examples = [0, 1, 2].map((third) => names[Math.floor(third * names.length / 3)]);
-  return `${id} knows no word of this prompt. Its names.txt lists the ${names.length} prompts that it knows, ` +
-    `such as ${[...new Set(examples)].join(", ")}.`;
+  return `${id} knows no word of this prompt. Its names.txt lists the ${names.length} prompts that it ` +
+    `knows, such as ${[...new Set(examples)].join(", ")}.`;
 }
 
 /** Words that say what is to be seen: articles and prepositions do not. */

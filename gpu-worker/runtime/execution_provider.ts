@@ -83,10 +83,13 @@ function cudaRemedy(reason: string): string {
   if (/CUDA failure|CUDA error|no CUDA-capable|driver/i.test(reason)) {
     return "Check that nvidia-smi lists the device and that its driver supports CUDA 13";
   }
-  return "The CUDA provider library must lie beside libonnxruntime: take libonnxruntime and its providers' libraries from " +
-    `PyPI's onnxruntime-gpu of the same version and name the first with ${ORT_LIBRARY_VARIABLE}; it needs CUDA 13 and cuDNN 9`;
+  return "The CUDA provider library must lie beside libonnxruntime: " +
+    "take libonnxruntime and its providers' libraries from " +
+    `PyPI's onnxruntime-gpu of the same version and name the first with ${ORT_LIBRARY_VARIABLE}; ` +
+    "it needs CUDA 13 and cuDNN 9";
 }
 
 function webgpuRemedy(): string {
-  return "WebGPU needs a graphics adapter with a Vulkan, Metal or Direct3D 12 driver: install one, or use --device cpu";
+  return "WebGPU needs a graphics adapter with a Vulkan, Metal or Direct3D 12 driver: install one, " +
+    "or use --device cpu";
 }

@@ -1,13 +1,13 @@
 // ONNX Runtime's C API through Deno's FFI: sessions, tensors and runs with owned lifetimes. Nothing below it.
 //
 //   using runtime = Runtime.open({ provider: "cpu" });
-//   using session = await runtime.createSession(graph.build());          // or bytes, with { externalDataFolder }
-//   using x = runtime.tensor("float32", [1, 4], new Float32Array(4));    // over the array, not copied
+//   using session = await runtime.createSession(graph.build());      // or bytes, with { externalDataFolder }
+//   using x = runtime.tensor("float32", [1, 4], new Float32Array(4)); // over the array, not copied
 //   using history = runtime.allocate("float32", [10, features]);
-//   using slot = history.view(2 * features * 4, [features]);             // offset in bytes
+//   using slot = history.view(2 * features * 4, [features]);         // offset in bytes
 //   const { y } = await session.run({ x }, { outputs: { feature: slot }, signal });
-//   using result = y!.as("float32");                                     // allocated outputs belong to the caller
-//   result.data()                                                        // in place on the CPU; toArray() copies
+//   using result = y!.as("float32");                                 // outputs belong to the caller
+//   result.data()                                                     // in place; toArray() copies
 //
 // A loop prepares its run once: `using step = session.prepare(feeds, { outputs })`, then `await step.run()`.
 // Everything is disposable; disposing during a run is safe, the native object goes when the run has ended.

@@ -22,7 +22,8 @@ export function ortLibraryPath(): string {
   const library = LIBRARIES[os];
   if (library === undefined) {
     throw new Error(
-      `Cannot find ONNX Runtime as npm:onnxruntime-node ships none for '${os}': name one with ${ORT_LIBRARY_VARIABLE}`,
+      `Cannot find ONNX Runtime as npm:onnxruntime-node ships none for '${os}': ` +
+        `name one with ${ORT_LIBRARY_VARIABLE}`,
     );
   }
   const [platform, file] = library;

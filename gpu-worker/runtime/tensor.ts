@@ -81,7 +81,8 @@ export class Tensor<D extends DType = DType> implements Disposable {
     const byteLength = elementCount(dims) * DTYPE_BYTES[this.dtype];
     if (byteOffset < 0 || byteOffset + byteLength > this.byteLength || byteOffset % DTYPE_BYTES[this.dtype]) {
       throw new RangeError(
-        `Cannot view [${dims}] at byte ${byteOffset} as it does not lie within ${this} of ${this.byteLength} bytes`,
+        `Cannot view [${dims}] at byte ${byteOffset} as it does not lie within ${this} of ` +
+          `${this.byteLength} bytes`,
       );
     }
     const context = this.#context;
@@ -171,13 +172,15 @@ export function tensorOver<D extends DType>(
   const array = TYPED_ARRAYS[dtype];
   if (data.constructor !== array) {
     throw new TypeError(
-      `Cannot make a tensor of ${dtype} as its data must be a ${array.name}: current value is a ${data?.constructor?.name}`,
+      `Cannot make a tensor of ${dtype} as its data must be a ${array.name}: ` +
+        `current value is a ${data?.constructor?.name}`,
     );
   }
   const count = elementCount(dims);
   if (data.length !== count) {
     throw new RangeError(
-      `Cannot make a tensor [${dims}] as its data must have ${count} elements: current value is ${data.length}`,
+      `Cannot make a tensor [${dims}] as its data must have ${count} elements: ` +
+        `current value is ${data.length}`,
     );
   }
   const memory = TensorMemory.ofArray(data);

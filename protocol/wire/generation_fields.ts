@@ -38,7 +38,8 @@ export const generationFields = {
   skip_layer_guidance: optional(skipLayerFields),
   max_sequence_length: optional(z.int().min(1).max(4096)),
   scheduler: optional(z.string().max(100)).describe(
-    "Class of diffusers to sample with in place of the checkpoint's, made from its config: EulerDiscreteScheduler.",
+    "Class of diffusers to sample with in place of the checkpoint's, made from its config: " +
+      "EulerDiscreteScheduler.",
   ),
   scheduler_options: optional(schedulerOptionsSchema).describe(
     'Options of that scheduler: {"use_karras_sigmas": true}.',

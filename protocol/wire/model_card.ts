@@ -28,11 +28,13 @@ export const modelCardSchema = z.object({
   calibration: z.object({
     steps: z.int().describe("Steps of the runs that it was recorded in."),
     psnr: z.record(z.string(), z.record(z.string(), z.number())).describe(
-      "Number of steps -> number of full passes -> PSNR in dB against all steps in full, on prompts kept for that.",
+      "Number of steps -> number of full passes -> PSNR in dB against all steps in full, " +
+        "on prompts kept for that.",
     ),
     full_steps: z.record(z.string(), z.record(z.string(), z.array(z.int()).readonly())).exactOptional()
       .describe(
-        "Number of steps -> number of full passes -> which steps are full, by their indices. Workers of earlier versions lack it.",
+        "Number of steps -> number of full passes -> which steps are full, by their indices. " +
+          "Workers of earlier versions lack it.",
       ),
   }).exactOptional().describe(
     "What method calibrated, `passes` and `quality` go by. Absent without a calibration.",
@@ -44,7 +46,8 @@ export const modelCardSchema = z.object({
     max_sequence_length: z.int().describe("Longest T5 prompt in tokens."),
   }).describe("The model refuses a request that exceeds them."),
   guidance: z.enum(["cfg", "distilled", "none"]).describe(
-    "What guidance_scale is: classifier-free guidance, an input of the network, or nothing (true_cfg_scale guides then).",
+    "What guidance_scale is: classifier-free guidance, an input of the network, " +
+      "or nothing (true_cfg_scale guides then).",
   ),
   schedulers: z.array(z.string()).readonly().exactOptional().describe(
     "Classes that the field `scheduler` may name without options. The first is the model's own.",

@@ -36,7 +36,8 @@ export const spectrumFields = z.strictObject({
   full_steps: optional(z.array(z.int().min(0).max(999)).min(1).max(1000))
     .describe("The full steps by their indices, ascending from 0."),
   quality: optional(z.enum(QUALITY_NAMES)).describe(
-    "Instead of `passes`: the fewest full passes whose pictures came as near to all steps in full as this, on the " +
+    "Instead of `passes`: the fewest full passes whose pictures came as near to all steps in full as " +
+      "this, on the " +
       `calibration's validation prompts (${
         Object.entries(QUALITY_LEVELS).map(([name, psnr]) => `${name}: ${psnr} dB`).join(", ")
       }).`,

@@ -29,7 +29,8 @@ export const txt2imgSchema = z.looseObject({
   batch_size: count,
   n_iter: count.describe("Pictures are batch_size times n_iter, 10 at most."),
   sampler_name: optional(z.string().max(100)).describe(
-    "Automatic, Euler, Euler a, DPM++ 2M, DPM++ 2M SDE, DDIM, PLMS or UniPC; a model that it does not fit keeps its own.",
+    "Automatic, Euler, Euler a, DPM++ 2M, DPM++ 2M SDE, DDIM, PLMS or UniPC; " +
+      "a model that it does not fit keeps its own.",
   ),
   scheduler: optional(z.string().max(100)).describe("automatic, normal, karras, exponential or beta."),
   override_settings: optional(z.looseObject({ sd_model_checkpoint: optional(z.string().max(300)) })),

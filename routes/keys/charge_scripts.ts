@@ -1,6 +1,6 @@
 // Pictures counted by an id, as Lua for Redis. Each script is one step for all edges, and may be repeated.
 //
-// spectrum:charge:ID  hash: counter, amount, h:HOLDER = until when it counts, p:PLACE = a picture that was delivered,
+// spectrum:charge:ID  hash: counter, amount, h:HOLDER = until when it counts, p:PLACE = a delivered picture,
 //                     made = the number of those that were delivered without places
 // spectrum:charges    sorted set: id -> when its last holder is taken for dead
 import { KEEP } from "../../protocol/store/kept_keys.ts";
@@ -56,7 +56,9 @@ return { 1, used + missing }`;
 /** ARGV: id, holder, counter, done, pictures made, then a place for each picture. */
 export const SETTLE = `${HEAD}
 local key = CHARGE .. ARGV[1]
-if tonumber(ARGV[5]) > tonumber(redis.call('HGET', key, 'made') or '0') then redis.call('HSET', key, 'made', ARGV[5]) end
+if tonumber(ARGV[5]) > tonumber(redis.call('HGET', key, 'made') or '0') then
+  redis.call('HSET', key, 'made', ARGV[5])
+end
 for i = 6, #ARGV do redis.call('HSET', key, 'p:' .. ARGV[i], 1) end
 if ARGV[4] == 'holder' then redis.call('HDEL', key, 'h:' .. ARGV[2]) end
 if ARGV[4] == 'all' then
@@ -78,5 +80,7 @@ end
 return 'OK'`;
 
 export const REPAIR = `${HEAD}
-for _, id in ipairs(redis.call('ZRANGEBYSCORE', OPEN, '-inf', now, 'LIMIT', 0, 200)) do balance(id, 'none') end
+for _, id in ipairs(redis.call('ZRANGEBYSCORE', OPEN, '-inf', now, 'LIMIT', 0, 200)) do
+  balance(id, 'none')
+end
 return 'OK'`;

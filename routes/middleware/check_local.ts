@@ -92,7 +92,8 @@ export function checkLocal(
   if (isProxied(request)) {
     throw new ApiError(
       403,
-      "This server has no API keys configured, so it answers no proxy: set SPECTRUM_API_KEYS to stand behind one",
+      "This server has no API keys configured, so it answers no proxy: " +
+        "set SPECTRUM_API_KEYS to stand behind one",
       { code: "loopback_only" },
     );
   }

@@ -34,8 +34,8 @@ export function openApiDocument(): OpenApiDocument {
     info: {
       title: "Spectrum Edge",
       version: "1",
-      description:
-        "Pictures and videos from diffusion models, in the shape of OpenAI's API. Fields of this project's own stand " +
+      description: "Pictures and videos from diffusion models, in the shape of OpenAI's API. " +
+        "Fields of this project's own stand " +
         "beside OpenAI's.",
       license: { name: "Apache-2.0", identifier: "Apache-2.0" },
     },

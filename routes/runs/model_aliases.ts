@@ -18,7 +18,8 @@ export interface ModelAlias {
 /** OpenAI's older models answer with addresses unless told otherwise, and their clients count on it. */
 const ANSWERS_WITH_URL = /^dall-e-/;
 const RULE =
-  "comma-separated NAME=MODEL, each with ;size=nearest or exact and ;response_format=b64_json or url if wanted";
+  "comma-separated NAME=MODEL, each with ;size=nearest or exact and ;response_format=b64_json or url if " +
+  "wanted";
 
 /** @throws {TypeError} naming the alias that is wrong */
 export function parseModelAliases(text: string): ModelAlias[] {

@@ -22,7 +22,8 @@ export function addNoise(
 ): Float32Array<ArrayBuffer> {
   if (original.length !== noise.length) {
     throw new RangeError(
-      `Cannot add noise as the original [${original.length}] and the noise [${noise.length}] differ in length`,
+      `Cannot add noise as the original [${original.length}] and the noise [${noise.length}] differ in ` +
+        "length",
     );
   }
   if (!(index in solver.timesteps)) {

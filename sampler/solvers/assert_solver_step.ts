@@ -18,7 +18,8 @@ export function assertSolverStep(solver: Solver, { index, modelOutput, latents }
   }
   if (modelOutput.length !== latents.length) {
     throw new RangeError(
-      `Cannot step as the model output [${modelOutput.length}] and the latents [${latents.length}] differ in length`,
+      `Cannot step as the model output [${modelOutput.length}] and the latents [${latents.length}] ` +
+        "differ in length",
     );
   }
 }

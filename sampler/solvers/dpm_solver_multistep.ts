@@ -189,7 +189,8 @@ function readAlgorithm({ algorithmType, finalSigmasType, solverOrder }: DpmSolve
   });
   if (!algorithmType.endsWith("++") && finalSigmasType === "zero") {
     throw new TypeError(
-      `Cannot create the solver as 'final_sigmas_type' must be sigma_min with ${algorithmType}: current value is zero`,
+      `Cannot create the solver as 'final_sigmas_type' must be sigma_min with ${algorithmType}: ` +
+        "current value is zero",
     );
   }
   if (algorithm === "sde-dpmsolver" && solverOrder === 3) {

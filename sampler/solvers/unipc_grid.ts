@@ -57,7 +57,8 @@ function spaceGrid(config: UniPCGridConfig, { training, options }: GridRun): Sol
     if (spacing === "karras") return onTimesteps(sigmas.map((sigma) => sigma / (sigma + 1)), config);
     // diffusers would take sigmas above 1 for those of a flow.
     throw new TypeError(
-      `Cannot create the solver as 'use_flow_sigmas' goes with no spacing but karras: current value is ${spacing}`,
+      "Cannot create the solver as 'use_flow_sigmas' goes with no spacing but karras: " +
+        `current value is ${spacing}`,
     );
   }
   const timesteps = sigmas.map((sigma) => training.timestepOf(sigma));
@@ -74,7 +75,8 @@ function shiftedFlow(config: UniPCGridConfig, options: SolverOptions): Float64Ar
   let sigmas = options.sigmas === undefined ? spaced : Float64Array.from(options.sigmas);
   if (sigmas.length !== options.steps) {
     throw new RangeError(
-      `Cannot create the solver as 'sigmas' must hold ${options.steps} values: current length is ${sigmas.length}`,
+      `Cannot create the solver as 'sigmas' must hold ${options.steps} values: ` +
+        `current length is ${sigmas.length}`,
     );
   }
   if (config.useDynamicShifting) {

@@ -166,7 +166,8 @@ function readConfig(config: SchedulerConfig): UniPCMultistepConfig {
   if (!read.lowerOrderFinal && finalSigmasType === "zero" && solverOrder > 1) {
     // The step to a sigma of 0 is infinitely long, and all others are nothing beside it.
     throw new TypeError(
-      "Cannot create the solver as 'final_sigmas_type' must be sigma_min without 'lower_order_final': current value is zero",
+      "Cannot create the solver as 'final_sigmas_type' must be sigma_min without 'lower_order_final': " +
+        "current value is zero",
     );
   }
   return read;

@@ -9,9 +9,12 @@ const FOLDERS = ["deploy", "routes", "protocol", "gpu-worker", "sampler"];
 
 /** What is wrong with the made-up tree below. */
 const EXPECTED = [
-  "deploy/batches/queue.ts -> deploy/start/start.ts: deploy/start already imports deploy/batches, so this closes a circle",
-  "deploy/start/options.ts -> deploy/batches/pull.ts: deploy/batches already imports deploy/start, so this closes a circle",
-  "gpu-worker/cli/draw.ts -> gpu-worker/http/app.ts: gpu-worker/cli and gpu-worker/http are layers of one rank",
+  "deploy/batches/queue.ts -> deploy/start/start.ts: deploy/start already imports deploy/batches, " +
+  "so this closes a circle",
+  "deploy/start/options.ts -> deploy/batches/pull.ts: deploy/batches already imports deploy/start, " +
+  "so this closes a circle",
+  "gpu-worker/cli/draw.ts -> gpu-worker/http/app.ts: gpu-worker/cli and gpu-worker/http are layers of " +
+  "one rank",
   "gpu-worker/cli/draw.ts -> routes/app.ts: gpu-worker may import only sampler, protocol outside itself",
   "gpu-worker/families/flux/flux.ts -> gpu-worker/families/wan/wan.ts: a family imports no other family",
   "gpu-worker/main.ts -> gpu-worker/stray.ts: gpu-worker/stray.ts belongs to no layer",
@@ -20,8 +23,10 @@ const EXPECTED = [
   "gpu-worker/pipeline/result.ts already imports gpu-worker/pipeline/draw.ts, so this closes a circle",
   "gpu-worker/pipeline/result.ts -> gpu-worker/pipeline/draw.ts: " +
   "gpu-worker/pipeline/draw.ts already imports gpu-worker/pipeline/result.ts, so this closes a circle",
-  "gpu-worker/runtime/session.ts -> gpu-worker/media/png.ts: gpu-worker/runtime and gpu-worker/media are layers of one rank",
-  "gpu-worker/text/encode.ts -> gpu-worker/vae/decode.ts: gpu-worker/text and gpu-worker/vae are layers of one rank",
+  "gpu-worker/runtime/session.ts -> gpu-worker/media/png.ts: " +
+  "gpu-worker/runtime and gpu-worker/media are layers of one rank",
+  "gpu-worker/text/encode.ts -> gpu-worker/vae/decode.ts: " +
+  "gpu-worker/text and gpu-worker/vae are layers of one rank",
   "protocol/paths.ts -> routes/app.ts: protocol may import only sampler outside itself",
   "protocol/wire.ts -> gpu-worker/model/model.ts: protocol may import only sampler outside itself",
   "protocol/wire.ts -> routes/app.ts: protocol may import only sampler outside itself",

@@ -19,8 +19,8 @@ const HELP = `Usage: deno task bench:cuda [options]
 
   --python FILE   a Python with torch, diffusers and CUDA: adds their full pass in bfloat16 on the same card
   --rounds N      runs of each row, taken in turn (3)
-  --small         parity of one family, and a FLUX that a device in software can run: two blocks of width 128, 8 steps;
-                  without it a FLUX.1 with random weights: 24 GB of disk, and as much GPU memory
+  --small         parity of one family, and a FLUX that a device in software can run (two blocks of width 128,
+                  8 steps); without it a FLUX.1 with random weights: 24 GB of disk, and as much GPU memory
   --device D      cuda, webgpu or cpu (cuda)
   --parity        parity and placement only
 `;

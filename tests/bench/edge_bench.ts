@@ -12,8 +12,8 @@ const PICTURE = { model: "models/emoji", prompt: "red heart", steps: 1, spectrum
 
 const HELP = `Usage: deno task bench:edge
 
-Measures what the edge adds to a worker's latency, the time to the first preview, and cache hits per second. It takes some
-minutes and has no options.
+Measures what the edge adds to a worker's latency, the time to the first preview, and cache hits per second.
+It takes some minutes and has no options.
 `;
 
 const [argument] = Deno.args.filter((arg) => arg !== "--");

@@ -42,7 +42,8 @@ export async function throughputTable({ clients, pictures, rounds }: ThroughputO
     }
   }
   console.log(
-    `through a worker, models/emoji, ${CORES} cores, ${pictures} pictures a row and round, ${rounds} rounds in turn`,
+    `through a worker, models/emoji, ${CORES} cores, ${pictures} pictures a row and round, ` +
+      `${rounds} rounds in turn`,
   );
   console.table(rows.map(({ options, clients, perSecond, ms }) => {
     const single = rows.find((row) => row.clients === clients)!;

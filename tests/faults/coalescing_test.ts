@@ -26,7 +26,7 @@ describe("coalescing", { skip: WITHOUT_REDIS }, () => {
       .length;
   const worker = () => cluster.workers[0]!.url;
 
-  it("1,000 identical requests at once through two edges make one run with the same bytes for all", async () => {
+  it("1,000 identical requests at once through two edges make one run and get the same bytes", async () => {
     // Each edge has asked once whether there are keys.
     await Promise.all([0, 1].map((index) => generate(edge(index), { seed: index, steps: 1 })));
     const [runs, passes] = [await readMetric(worker(), RUNS), await readMetric(worker(), PASSES)];
@@ -82,7 +82,7 @@ describe("coalescing", { skip: WITHOUT_REDIS }, () => {
     assert.ok(made >= 201 && made <= 201 + madeAgain(), `${made} runs`);
   });
 
-  it("a run goes on for the other edge's viewer and ends within a step after the last viewer leaves", async () => {
+  it("a run goes on while any edge has a viewer, and ends a step after the last one leaves", async () => {
     await untilIdle(worker());
     const passes = await readMetric(worker(), PASSES);
     const fields = { seed: 3, steps: 1000, stream: true, progress: true };

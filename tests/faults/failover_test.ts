@@ -94,7 +94,7 @@ describe("failover", { skip: WITHOUT_REDIS }, () => {
     assert.equal((await generate(edge.url, { seed: 78, steps: 1 })).status, 200);
   });
 
-  it("runs end well while Redis is down, without the cache, and share it again once Redis is back", async () => {
+  it("runs end well while Redis is down, and share the cache again once Redis is back", async () => {
     const [, edge, other] = cluster.edges as [Node, Node, Node];
     const events = streamed(await post(edge.url, { ...LONG, seed: 5 }));
     const first = await read(events, (seen) => stepsOf(seen).length === 5);

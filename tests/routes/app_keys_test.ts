@@ -55,7 +55,7 @@ describe("createApp() with API keys", () => {
     }
   });
 
-  it("tells wrong, revoked and missing keys apart; one key in the store ends loopback's privilege", async () => {
+  it("tells wrong, revoked and missing keys apart; one stored key ends loopback's privilege", async () => {
     const { worker, keyStore, ask } = start();
     await using _worker = worker;
     const revoked = await drawTestKey({ revoked_at: "2026-01-02T00:00:00.000Z" });

@@ -8,7 +8,7 @@ describe("readEdgeConfig()", () => {
     return undefined;
   };
 
-  it("starts without the permission for names of models, and not without that for anything that guards", () => {
+  it("starts without the permission for model names, but not without one that guards", () => {
     assert.deepEqual(readEdgeConfig(denying("SPECTRUM_MODEL_ALIASES")).aliases, []);
     for (const name of ["SPECTRUM_API_KEYS", "SPECTRUM_WORKER_SECRET", "SPECTRUM_URL_SECRET"]) {
       assert.throws(() => readEdgeConfig(denying(name)), Deno.errors.NotCapable);

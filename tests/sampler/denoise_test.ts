@@ -322,7 +322,7 @@ describe("denoise()", () => {
     assert.deepEqual(given.slice(1), inputs.slice(1, STEPS));
   });
 
-  it("throws the signal's reason before the next step once aborted, also amid a batch of forecasts", async () => {
+  it("throws the signal's reason before the next step, also amid a batch of forecasts", async () => {
     for (const last of [2, 8]) {
       const controller = new AbortController();
       const reason = new DOMException("viewer left", "AbortError");

@@ -115,8 +115,8 @@ describe("resolveSamplerOptions()", () => {
   it("refuses an unknown method", () => {
     assert.throws(() => resolveSamplerOptions({ method: "toString" as Method }, 50), {
       name: "TypeError",
-      message:
-        "Cannot sample as 'method' must be one of none, calibrated, spectrum, taylorseer, reuse: current value is toString",
+      message: "Cannot sample as 'method' must be one of none, calibrated, spectrum, taylorseer, reuse: " +
+        "current value is toString",
     });
   });
 });

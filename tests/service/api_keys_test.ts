@@ -54,7 +54,7 @@ function asked(count: number) {
 }
 
 describe("RedisKeyStore", { skip }, () => {
-  it("`deno task keys` creates, lists and revokes what an edge finds, and an edge feels it in 30 s", async () => {
+  it("`deno task keys` creates, lists and revokes keys, which an edge notices within 30 s", async () => {
     await using redis = await startRedis();
     const flags = ["--name", "Ada", "--scopes", "read", "--rpm", "60", "--monthly-quota", "100", "--json"];
     const created = JSON.parse((await redis.keys("create", ...flags)).out);

@@ -26,9 +26,11 @@ from openai import OpenAI
 client = OpenAI()
 known = {model.id for model in client.models.list()}
 assert {"dall-e-2", "dall-e-3", "gpt-image-1", "sora-2"} <= known, known
-hd = client.images.generate(model="dall-e-3", prompt="red heart", size="1024x1792", quality="hd", style="vivid")
-new = client.images.generate(model="gpt-image-1", prompt="red heart", size="1024x1024", background="transparent", moderation="low")
-last = list(client.images.generate(model="gpt-image-1", prompt="red heart", stream=True, partial_images=1))[-1]
+shape = dict(size="1024x1792", quality="hd", style="vivid")
+hd = client.images.generate(model="dall-e-3", prompt="red heart", **shape)
+heart = dict(model="gpt-image-1", prompt="red heart")
+new = client.images.generate(**heart, size="1024x1024", background="transparent", moderation="low")
+last = list(client.images.generate(**heart, stream=True, partial_images=1))[-1]
 start = ("start.png", base64.b64decode(new.data[0].b64_json), "image/png")
 edit = client.images.edit(model="gpt-image-1", image=start, prompt="blue heart", size="1024x1024")
 print(json.dumps([fetched(hd.data[0].url), new.data[0].b64_json, last.b64_json, edit.data[0].b64_json]))
@@ -40,7 +42,8 @@ print(json.dumps([fetched(hd.data[0].url), new.data[0].b64_json, last.b64_json, 
     script: `
 from openai import OpenAI
 client = OpenAI()
-video = client.videos.create_and_poll(model="sora-2", prompt="a red ball moves right", seconds="4", size="720x1280", poll_interval_ms=200)
+shape = dict(seconds="4", size="720x1280", poll_interval_ms=200)
+video = client.videos.create_and_poll(model="sora-2", prompt="a red ball moves right", **shape)
 assert (video.status, video.model) == ("completed", "sora-2"), video
 still = client.videos.download_content(video.id, variant="thumbnail").read()
 print(json.dumps([base64.b64encode(still).decode()]))
@@ -82,7 +85,8 @@ import { createOpenAI } from "npm:@ai-sdk/openai@4.0.118";
 import { generateImage } from "npm:ai@7.0.173";
 const openai = createOpenAI({ baseURL: Deno.args[0] + "/v1", apiKey: "unused" });
 const pictures = [];
-for (const [name, size] of [["dall-e-3", "1024x1024"], ["gpt-image-1", "1024x1024"], ["models/emoji", "64x64"]]) {
+const sizes = { "dall-e-3": "1024x1024", "gpt-image-1": "1024x1024", "models/emoji": "64x64" };
+for (const [name, size] of Object.entries(sizes)) {
   const { image } = await generateImage({ model: openai.image(name), prompt: "red heart", size });
   pictures.push(image.base64);
 }

@@ -208,7 +208,8 @@ describe("bad input", () => {
     const connections = await Promise.all(surfaces.map(({ url, path }) =>
       rawConnection(
         url,
-        `POST ${path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n{`,
+        `POST ${path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: ` +
+          `99\r\n\r\n{`,
       )
     ));
     for (const connection of connections) {

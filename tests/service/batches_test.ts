@@ -161,7 +161,7 @@ describe("batches", { skip: skipWithout("redis-server") }, () => {
     await assert.rejects(client.batches.retrieve("batch_none"), OpenAI.NotFoundError);
   });
 
-  it("a file in UTF-16 is read as its byte order mark says; one that is no text is refused by its line", async () => {
+  it("reads UTF-16 by its byte order mark, and refuses a line that is not text", async () => {
     const line = JSON.stringify({
       custom_id: "half a dog \ud83d",
       method: "POST",
@@ -185,7 +185,7 @@ describe("batches", { skip: skipWithout("redis-server") }, () => {
     await assert.rejects(upload([latin1]), /'file' must be text.*line 2 is not in UTF-8/);
   });
 
-  it("of 500 requests none is lost or answered twice while workers and services are killed at random", async () => {
+  it("answers each of 500 requests once while workers and services are killed at random", async () => {
     const seeds = Array.from({ length: 500 }, (_, index) => 60_000 + index);
     const lines = seeds.map((seed) => ({ custom_id: `request ${seed}`, body: { prompt: "x", seed } }));
     const { id } = await createBatch(lines);

@@ -16,7 +16,7 @@ describe("worker --max-batch", () => {
   });
   after(() => worker[Symbol.asyncDispose]());
 
-  it("draws what each request alone would draw, says how many were drawn together, and loses none to a cancelled one", async () => {
+  it("draws each request's own picture in a batch, reports it, and survives a cancellation", async () => {
     const alone = await worker.last((await worker.submit(1)).id);
     const long = await worker.submit(9, { steps: 1000, spectrum: { method: "none" } });
     const runs = [

@@ -14,7 +14,7 @@ describe("worker --concurrency", () => {
   const submit = (seed: number, steps: number) =>
     worker.submit(seed, { steps, spectrum: { method: "none" } });
 
-  it("has two runs under way, ends one that is cancelled, and draws the other as if it were alone", async () => {
+  it("has two runs under way, ends the cancelled one, and draws the other as if it were alone", async () => {
     const alone = await worker.last((await submit(1, 200)).id);
     const long = await submit(2, 1000);
     const cancelled = worker.last(long.id);

@@ -41,7 +41,7 @@ describe("a full store", { skip: WITHOUT_REDIS }, () => {
     return { jobs, add };
   }
 
-  it("evicts results and logs, never another key's jobs, idempotency keys, quotas and runs under way", async () => {
+  it("evicts results and logs, never jobs, idempotency keys, quotas and runs under way", async () => {
     const [state, keys, runs] = [new RedisStateStore(link), new RedisKeyStore(link), new RedisRunLog(link)];
     const { jobs, add } = jobsOf(state);
     const repetitions = new Repetitions({ state, drawSeed: () => 7 });
@@ -94,7 +94,7 @@ describe("a full store", { skip: WITHOUT_REDIS }, () => {
     READONLY: () => redis.redis.replicaof("127.0.0.1", 1),
   };
   for (const [refusal, refuse] of Object.entries(refusals)) {
-    it(`${refusal}: answers reads, makes pictures and refuses jobs with 503, until the store takes writes again`, async () => {
+    it(`${refusal}: serves reads and pictures, and refuses jobs until the store takes writes`, async () => {
       const state = new FallbackStateStore({ shared: new RedisStateStore(link), log });
       const results = new RedisResultStore({ link, log });
       const { worker, ask, generate, jobUntil } = startJobs(new FakePipeline(), {

@@ -19,7 +19,8 @@ import asyncio, base64, json, sys
 from openai import APIError, AsyncOpenAI, OpenAI
 
 url = sys.argv[1]
-image, mask = [(name, base64.b64decode(data), "image/png") for name, data in zip(("start.png", "mask.png"), sys.argv[2:])]
+files = zip(("start.png", "mask.png"), sys.argv[2:])
+image, mask = [(name, base64.b64decode(data), "image/png") for name, data in files]
 options = dict(base_url=url, api_key="unused", max_retries=0)
 fields = dict(prompt="x", stream=True, partial_images=1)
 calls = [("generate", {}), ("edit", dict(image=[image], mask=mask))]
@@ -55,7 +56,8 @@ from httpx_sse import connect_sse
 fields = dict(prompt="x", stream=True, partial_images=1)
 with httpx.Client(timeout=60) as client:
     with connect_sse(client, "POST", sys.argv[1] + "/images/generations", json=fields) as source:
-        print(json.dumps([[sse.event, sse.json()["type"], sse.id != "", sse.retry] for sse in source.iter_sse()]))
+        seen = [[sse.event, sse.json()["type"], sse.id != "", sse.retry] for sse in source.iter_sse()]
+        print(json.dumps(seen))
 `;
 
 /** An edge on a port. Each run rests before its last step until its stream has had three heartbeats. */

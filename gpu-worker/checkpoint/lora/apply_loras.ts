@@ -34,7 +34,8 @@ export function applyLoras(
   for (const { path, weight, second } of loras) {
     if (second && checkpoint.componentClass("transformer_2") === undefined) {
       throw new CheckpointError(
-        `Cannot use LoRA ${path} as @2 needs a second denoiser, but ${checkpoint.folder} has no transformer_2`,
+        `Cannot use LoRA ${path} as @2 needs a second denoiser, ` +
+          `but ${checkpoint.folder} has no transformer_2`,
       );
     }
     const find = loraTargets(checkpoint, { second, originalNames });

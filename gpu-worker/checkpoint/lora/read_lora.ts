@@ -109,9 +109,9 @@ function assertNoControl(
     const isFirst = role === "down" && /(^|[._])(x_embedder|img_in)$/.test(module!);
     if (!isFirst || shape[1] !== CONTROL_CHANNELS) continue;
     throw new CheckpointError(
-      `Cannot use LoRA ${path} as it is a control LoRA: '${
-        showValue(key)
-      }' reads ${CONTROL_CHANNELS} channels, those of a control picture too. Control pictures are not supported`,
+      `Cannot use LoRA ${path} as it is a control LoRA: ` +
+        `'${showValue(key)}' reads ${CONTROL_CHANNELS} channels, those of a control picture too. ` +
+        "Control pictures are not supported",
     );
   }
 }

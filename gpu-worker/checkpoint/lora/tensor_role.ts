@@ -14,8 +14,7 @@ export interface TensorRole {
 /** Between a matrix's name and `weight` peft's own state has the adapter's name. */
 const DOWN = new Set(["lora_A", "lora_down", "lora.down", "lora_linear_layer.down"]);
 /** peft adds an adapter's name to matrices that no pipeline has saved. */
-const MATRIX =
-  /^(.+)\.(lora_A|lora_down|lora\.down|lora_linear_layer\.down|lora_B|lora_up|lora\.up|lora_linear_layer\.up)(?:\.default)?\.weight$/s;
+const MATRIX = /^(.+)\.(lora_A|lora_B|(?:lora_linear_layer\.|lora[._])(?:down|up))(?:\.default)?\.weight$/s;
 /**
  * Names of diffusers' attention processors: X.processor.to_q_lora.down.weight, or
  * X.to_q_lora.down.weight in text encoders.

@@ -139,7 +139,8 @@ function findBase({ path, architecture, variant, networks, components }: BaseQue
     const flags = lack.length === 0 ? "--config-only" : `--only ${lack.join(",")}`;
     const what = [...lack, "configs and tokenizers"].join(", ");
     return new CheckpointError(
-      `Cannot use ${path} (${variant.title}) as ${where}: it lacks ${what}. Try \`deno task pull ${flags} ${repository}\``,
+      `Cannot use ${path} (${variant.title}) as ${where}: it lacks ${what}. ` +
+        `Try \`deno task pull ${flags} ${repository}\``,
     );
   };
   if (found.length === 0) {
@@ -148,9 +149,8 @@ function findBase({ path, architecture, variant, networks, components }: BaseQue
   for (const { location, index } of found) {
     if (index["_class_name"] === pipelineClass) continue;
     throw new CheckpointError(
-      `Cannot use the components in ${location} for ${path} as they must be a ${pipelineClass}'s: model_index.json says ${
-        String(index["_class_name"])
-      }`,
+      `Cannot use the components in ${location} for ${path} as they must be a ${pipelineClass}'s: ` +
+        `model_index.json says ${String(index["_class_name"])}`,
     );
   }
   const base = found.find((base) => lacking(base).length === 0);

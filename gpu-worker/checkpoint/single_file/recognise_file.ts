@@ -23,8 +23,14 @@ interface Found {
 }
 
 /** Names that many files carry and no run reads: buffers of training, averages of weights, markers. */
-const UNUSED =
-  /(?:^|\.)logit_scale$|^model_ema\.|^(?:alphas_cumprod|betas|sqrt_|log_one_minus|posterior_|lvlb_weights)|^embedding_manager\.|^denoiser\.sigmas$|^(?:v_pred|ztsnr)$|(?:^|\.)scaled_fp8$/;
+const UNUSED = new RegExp(
+  [
+    /(?:^|\.)(?:logit_scale|scaled_fp8)$/,
+    /^(?:model_ema|embedding_manager)\./,
+    /^(?:alphas_cumprod|betas|sqrt_|log_one_minus|posterior_|lvlb_weights)/,
+    /^(?:denoiser\.sigmas|v_pred|ztsnr)$/,
+  ].map(({ source }) => source).join("|"),
+);
 
 /** Number of unknown names in an error. */
 const SHOWN = 5;
@@ -101,7 +107,8 @@ export function recognisePart(path: string, part: Part): Weights {
   const found = find(tensors, part.layouts.flatMap(withPrefixes));
   if (found === undefined) {
     throw new CheckpointError(
-      `Cannot use ${path} as '${part.component}' as it holds no network of class ${part.className} in a layout that we know`,
+      `Cannot use ${path} as '${part.component}' as it holds no network of class ${part.className} in a ` +
+        "layout that we know",
     );
   }
   const { weights, unknown } = placeTensors(found.tensors, found.layout);

@@ -24,7 +24,8 @@ import { SAMPLING_FLAGS, SAMPLING_HELP, samplingRequest } from "../../flags/samp
 
 export const BATCH_HELP = `Usage: deno task batch [--prompt-file] FILE [options]
 
-  --prompt-file FILE       prompts, one per line; empty lines and comments (#) are skipped; - reads standard input
+  --prompt-file FILE       prompts, one per line; empty lines and comments (#) are skipped;
+                           - reads standard input
   --total-prompt-num N     the first N prompts only (all)
 ${MODEL_HELP}
 ${PART_HELP}
@@ -34,15 +35,18 @@ ${WEIGHTS_HELP}
 ${MEMORY_HELP}
 ${CALIBRATION_HELP}
   --output-base-path DIR   folder of all experiments (out)
-  --exp-name NAME          folder of this experiment, with a folder per prompt: image.png (and video.mp4), stats.json (<model>/<method>)
+  --exp-name NAME          folder of this experiment (<model>/<method>); it gets a folder per prompt with
+                           image.png (and video.mp4) and stats.json
   --json                   the summary as one JSON object on stdout
   --no-metadata            files do not say how they were made (prompt, seed, settings, model)
   --seed N                 first seed of every prompt, -1 for a random one each (42)
-  --n N                    pictures of each prompt, with seeds seed..seed+n-1, each in a folder <prompt>-<seed> (1)
+  --n N                    pictures of each prompt, with seeds seed..seed+n-1, each in a folder
+                           <prompt>-<seed> (1)
 ${IMAGE_HELP}
 ${SAMPLING_HELP}
 
-Prompts that have a picture with the same settings are skipped, so the same command continues an interrupted batch.
+Prompts that have a picture with the same settings are skipped.
+The same command therefore continues an interrupted batch.
 `;
 
 export const BATCH_FLAGS = {

@@ -37,7 +37,8 @@ export async function speedTable(pipeline: Pipeline, options: SpeedTableOptions)
   }
   console.log(
     `${model}: a full pass takes ${round(none.full, 2)} ms; F = ${features}, ${dtype}\n` +
-      `${rounds} rounds, medians; a round's speedup is the time of none, just before and after, over that of as many pictures as have its full passes`,
+      `${rounds} rounds, medians; a round's speedup is the time of none, just before and after, ` +
+      "over that of as many pictures as have its full passes",
   );
   console.table(timings.map(({ name, steps, passes, denoise, full, forecast, share, speedups }, i) => {
     const { sampler } = completeRequest({

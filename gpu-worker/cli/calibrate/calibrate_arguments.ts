@@ -10,13 +10,16 @@ import type { DeviceOptions } from "../../model/describe_model.ts";
 
 export const CALIBRATE_HELP = `Usage: deno task calibrate [[--model] MODEL] [options]
 
-Measures a checkpoint's features and finds the step plans from which method calibrated forecasts best. It draws prompts with
-every step in full, searches a plan for each number of full passes by drawing with it, and measures the plans on further
-prompts. The result is one JSON file, which later runs use by themselves. An interrupted calibration goes on where it was.
+Measures a checkpoint's features and finds the step plans from which method calibrated forecasts best.
+It draws prompts with every step in full and searches a plan for each number of full passes by drawing.
+It then measures the plans on further prompts.
+The result is one JSON file, which later runs use by themselves.
+An interrupted calibration goes on where it was.
 
 ${MODEL_HELP}
 ${PART_HELP}
-  --prompt-file FILE       one prompt per line, at least 3 (names that the checkpoint lists, on white and on colours)
+  --prompt-file FILE       one prompt per line, at least 3 (names that the checkpoint lists, on white and
+                           on colours)
   --out FILE               where to write (calibration.json beside the checkpoint, or in .cache/calibrations)
   --steps A,B              numbers of steps to find plans for; the largest is recorded (the checkpoint's)
   --passes A-B             numbers of full passes to find plans for (4-16)

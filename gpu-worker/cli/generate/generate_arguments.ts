@@ -43,7 +43,8 @@ ${CALIBRATION_HELP}
   --overwrite              replace files; otherwise a picture whose name is taken gets -2, -3, ...
   --no-metadata            files do not say how they were made (prompt, seed, settings, model)
   --json                   print one JSON object on stdout
-  --dump FILE.safetensors  save initial_latents, latents and image (a video's middle frame) as float32; a video's frames as uint8
+  --dump FILE.safetensors  save initial_latents, latents and image (a video's middle frame) as float32, and
+                           a video's frames as uint8
 `;
 
 export const GENERATE_FLAGS = {

@@ -36,7 +36,7 @@ ${WEIGHTS_HELP}
   --offload --vae-tiling   as for generate
   --json                   print one JSON object on stdout
 
-Memory is predicted for one picture or video with the checkpoint's settings, or with the steps, size and memory flags given.
+Memory is predicted for one picture or video. Its settings are the checkpoint's, unless a flag gives another.
 The first run of a checkpoint optimizes its graphs and needs somewhat more.
 `;
 

@@ -6,8 +6,9 @@ import { listModels, type LocalModel } from "./list_models.ts";
 
 const HELP = `Usage: deno task models [options]
 
-Lists the checkpoints that --model finds by name, with their sizes on disk: the embedded ones and the Hugging Face cache
-(HF_HUB_CACHE, HF_HOME/hub or ~/.cache/huggingface/hub). 'deno task pull ORG/NAME' adds one.
+Lists the checkpoints that --model finds by name, with their sizes on disk.
+They are the embedded ones and those in the Hugging Face cache (HF_HUB_CACHE, HF_HOME/hub or
+~/.cache/huggingface/hub). 'deno task pull ORG/NAME' adds one.
 
   --json   print one JSON object a line on stdout
 `;

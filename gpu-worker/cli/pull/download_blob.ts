@@ -50,7 +50,8 @@ export async function downloadBlob(file: HubFile, options: DownloadOptions): Pro
   if (found !== file.oid) {
     Deno.removeSync(path);
     throw new HubError(
-      `Cannot use ${file.path} as its checksum is ${found}: the hub lists ${file.oid} (removed; pull again to download it again)`,
+      `Cannot use ${file.path} as its checksum is ${found}: the hub lists ${file.oid} (removed; ` +
+        "pull again to download it again)",
     );
   }
   await part.sync();

@@ -17,13 +17,14 @@ import { type FlagKind, readFlags } from "../../../protocol/process/read_flags.t
 const HELP = `Usage: deno task pull ORG/NAME [options]
 
   --revision R   branch, tag or commit (main); found by --model ORG/NAME@R
-  --variant V    precision to prefer if there are several: fp16 (the plain files, which also run if both are there)
+  --variant V    precision to prefer if there are several: fp16 (the plain files)
   --config-only  configs and tokenizers without weights: what a model in a single file lacks (a few MB)
   --only A,B     configs, tokenizers, and the weights of these components: vae,text_encoder
-  --token T      access token for private and gated models (HF_TOKEN, which process lists do not show, or the token
-                 that the hub's own tools have stored)
+  --token T      access token for private and gated models (HF_TOKEN, which process lists do not show, or
+                 the token that the hub's own tools have stored)
 
-Downloads only the files that a pipeline needs: configs, tokenizers and safetensors. The next pull continues an interrupted one.
+Downloads only the files that a pipeline needs: configs, tokenizers and safetensors.
+The next pull continues an interrupted one.
 The cache is HF_HUB_CACHE, HF_HOME/hub or ~/.cache/huggingface/hub; HF_ENDPOINT names a mirror of the hub. In
 both, and in HF_TOKEN_PATH, ~ and $NAME are expanded as in huggingface_hub.
 `;

@@ -69,7 +69,8 @@ export function parseFlux2VaeConfig(json: unknown): Flux2VaeConfig {
   const channels = ofDecoder ?? ofEncoder;
   if (channels.length !== ofEncoder.length) {
     throw new CheckpointError(
-      `Cannot use ${PATH}: 'decoder_block_out_channels' must have as many entries as 'block_out_channels' (${ofEncoder.length}), but has ${channels.length}.`,
+      `Cannot use ${PATH}: 'decoder_block_out_channels' must have as many entries as ` +
+        `'block_out_channels' (${ofEncoder.length}), but has ${channels.length}.`,
     );
   }
   // The latents are normed by the batch norm instead.

@@ -46,9 +46,8 @@ export async function encodeHunyuanVideoPrompt(
   const embeds = hidden.slice(CROP_START * features);
   if (embeds.length === 0) {
     throw new CheckpointError(
-      `Cannot encode a prompt as its template must have more than ${CROP_START} tokens: the checkpoint's tokenizer gives ${
-        hidden.length / features
-      }`,
+      `Cannot encode a prompt as its template must have more than ${CROP_START} tokens: ` +
+        `the checkpoint's tokenizer gives ${hidden.length / features}`,
     );
   }
   // The template's end is cut off first.

@@ -119,6 +119,7 @@ function requireFit({ folder }: Checkpoint, sizes: Record<string, number>): void
   const [[first, expected], [second, found]] = Object.entries(sizes) as [[string, number], [string, number]];
   if (expected === found) return;
   throw new CheckpointError(
-    `Cannot use ${folder} as the ${first} must equal the ${second}: current values are ${expected} and ${found}`,
+    `Cannot use ${folder} as the ${first} must equal the ${second}: ` +
+      `current values are ${expected} and ${found}`,
   );
 }

@@ -68,7 +68,8 @@ export function parseHunyuanVideoTransformerConfig(json: unknown): HunyuanVideoT
   const outChannels = config.out_channels ?? config.in_channels;
   if (outChannels !== config.in_channels) {
     throw new CheckpointError(
-      `Cannot use ${path} as 'out_channels' must equal 'in_channels' (${config.in_channels}): current value is ${outChannels}`,
+      `Cannot use ${path} as 'out_channels' must equal 'in_channels' (${config.in_channels}): ` +
+        `current value is ${outChannels}`,
     );
   }
   const innerDim = config.num_attention_heads * config.attention_head_dim;

@@ -62,7 +62,8 @@ export const hunyuanVideoSingleFile: Architecture = {
     if (channels > 16) {
       const { path } = weights.get("x_embedder.proj.weight")!;
       throw new CheckpointError(
-        `Cannot use ${path} as it is HunyuanVideo from an image (${channels} input channels), which is not supported`,
+        `Cannot use ${path} as it is HunyuanVideo from an image (${channels} input channels), ` +
+          "which is not supported",
       );
     }
     return {

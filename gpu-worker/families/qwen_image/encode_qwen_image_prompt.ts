@@ -8,7 +8,8 @@ import type { QwenImageCheckpoint } from "./qwen_image_checkpoint.ts";
 
 /** The template that the network was trained with, word for word. */
 const BEFORE_PROMPT = "<|im_start|>system\n" +
-  "Describe the image by detailing the color, shape, size, texture, quantity, text, spatial relationships of the objects and background:" +
+  "Describe the image by detailing the color, shape, size, texture, quantity, text, " +
+  "spatial relationships of the objects and background:" +
   "<|im_end|>\n<|im_start|>user\n";
 const AFTER_PROMPT = "<|im_end|>\n<|im_start|>assistant\n";
 /** Number of tokens of AFTER_PROMPT. */
@@ -37,9 +38,8 @@ export async function encodeQwenImagePrompt(
   const embeds = hidden.slice(CROP_START * features);
   if (embeds.length === 0) {
     throw new CheckpointError(
-      `Cannot encode a prompt as its template must have more than ${CROP_START} tokens: the checkpoint's tokenizer gives ${
-        hidden.length / features
-      }`,
+      `Cannot encode a prompt as its template must have more than ${CROP_START} tokens: ` +
+        `the checkpoint's tokenizer gives ${hidden.length / features}`,
     );
   }
   // The template's end is cut off first.

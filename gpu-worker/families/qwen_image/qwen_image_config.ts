@@ -50,7 +50,8 @@ export function parseQwenImageConfig(json: unknown): QwenImageConfig {
   const outChannels = config.patch_size ** 2 * (config.out_channels || config.in_channels);
   if (outChannels !== config.in_channels) {
     throw new CheckpointError(
-      `Cannot use ${path} as 'out_channels' must give a patch as many channels as 'in_channels' (${config.in_channels}): current value gives ${outChannels}`,
+      `Cannot use ${path} as 'out_channels' must give a patch as many channels as 'in_channels' ` +
+        `(${config.in_channels}): current value gives ${outChannels}`,
     );
   }
   return {

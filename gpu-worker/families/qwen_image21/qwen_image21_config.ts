@@ -51,7 +51,8 @@ export function parseQwenImage21Config(json: unknown): QwenImage21Config {
   const outChannels = config.out_channels || config.in_channels;
   if (outChannels !== config.in_channels) {
     throw new CheckpointError(
-      `Cannot use ${path} as 'out_channels' must be 'in_channels' (${config.in_channels}): current value is ${outChannels}`,
+      `Cannot use ${path} as 'out_channels' must be 'in_channels' (${config.in_channels}): ` +
+        `current value is ${outChannels}`,
     );
   }
   const innerDim = config.num_attention_heads * config.attention_head_dim;

@@ -53,7 +53,8 @@ export function parseSd3TransformerConfig(json: unknown): Sd3TransformerConfig {
   const innerDim = config.num_attention_heads * config.attention_head_dim;
   if (config.caption_projection_dim !== innerDim) {
     throw new CheckpointError(
-      `Cannot use ${path} as 'caption_projection_dim' must be 'num_attention_heads' * 'attention_head_dim' (${innerDim}): current value is ${config.caption_projection_dim}`,
+      `Cannot use ${path} as 'caption_projection_dim' must be 'num_attention_heads' * ` +
+        `'attention_head_dim' (${innerDim}): current value is ${config.caption_projection_dim}`,
     );
   }
   return {

@@ -23,7 +23,8 @@ export function readSdCheckpoint(checkpoint: Checkpoint, dtype: DType): UNetChec
   });
   if (read.config.textTime) {
     throw new CheckpointError(
-      `Cannot use unet/config.json as StableDiffusionPipeline has no 'addition_embed_type': current value is text_time`,
+      "Cannot use unet/config.json as StableDiffusionPipeline has no 'addition_embed_type': " +
+        "current value is text_time",
     );
   }
   return read;

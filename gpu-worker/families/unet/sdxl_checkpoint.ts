@@ -31,7 +31,8 @@ export function readSdxlCheckpoint(checkpoint: Checkpoint, dtype: DType): UNetCh
   });
   if (!read.config.textTime) {
     throw new CheckpointError(
-      `Cannot use unet/config.json as StableDiffusionXLPipeline needs 'addition_embed_type' text_time: current value is null`,
+      "Cannot use unet/config.json as StableDiffusionXLPipeline needs 'addition_embed_type' text_time: " +
+        "current value is null",
     );
   }
   return read;

@@ -174,7 +174,8 @@ function requireLatents({ inChannels, outChannels }: UNet2DConditionConfig, late
   const inpainting = 2 * latentChannels + 1;
   if (outChannels === latentChannels && (inChannels === latentChannels || inChannels === inpainting)) return;
   throw new CheckpointError(
-    `Cannot use unet/config.json for text to image as 'in_channels' and 'out_channels' must be the autoencoder's ${latentChannels}, ` +
+    "Cannot use unet/config.json for text to image as 'in_channels' and 'out_channels' must be the " +
+      `autoencoder's ${latentChannels}, ` +
       `or 'in_channels' ${inpainting} for inpainting: current values are ${inChannels} and ${outChannels}`,
   );
 }
@@ -186,7 +187,8 @@ function requireTextWidth(
   const features = encoders.reduce((sum, encoder) => sum + encoder.features, 0);
   if (features !== crossAttentionDim) {
     throw new CheckpointError(
-      `Cannot use unet/config.json as 'cross_attention_dim' must be the text encoders' ${features}: current value is ${crossAttentionDim}`,
+      `Cannot use unet/config.json as 'cross_attention_dim' must be the text encoders' ${features}: ` +
+        `current value is ${crossAttentionDim}`,
     );
   }
 }

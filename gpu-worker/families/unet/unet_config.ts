@@ -196,7 +196,8 @@ function readBlocks(raw: RawConfig): Pick<UNet2DConditionConfig, "down" | "mid" 
   requireLength("reverse_transformer_layers_per_block", reversed, size);
   if (!reverse_transformer_layers_per_block && depths.some((entry) => Array.isArray(entry))) {
     throw new CheckpointError(
-      `Cannot use ${path} as 'transformer_layers_per_block' with depths per resnet takes 'reverse_transformer_layers_per_block'`,
+      `Cannot use ${path} as 'transformer_layers_per_block' with depths per resnet takes ` +
+        "'reverse_transformer_layers_per_block'",
     );
   }
   const attention = (i: number, depth: number | number[], transformers: number): UNetAttentionConfig => {
@@ -208,9 +209,8 @@ function readBlocks(raw: RawConfig): Pick<UNet2DConditionConfig, "down" | "mid" 
     const perResnet = Array.isArray(depth) ? depth : Array<number>(transformers).fill(depth);
     if (perResnet.length < transformers) {
       throw new CheckpointError(
-        `Cannot use ${path} as 'transformer_layers_per_block' must have a depth for each of ${transformers} resnets: current value is [${
-          showValue(perResnet.join())
-        }]`,
+        `Cannot use ${path} as 'transformer_layers_per_block' must have a depth for each of ` +
+          `${transformers} resnets: current value is [${showValue(perResnet.join())}]`,
       );
     }
     return { heads: heads[i]!, depths: perResnet.slice(0, transformers), onlyCross: onlyCross[i]! };
@@ -244,9 +244,8 @@ function readCrossAttentionDim({ cross_attention_dim: dims }: RawConfig): number
   if (typeof dims === "number") return dims;
   if (dims.some((dim) => dim !== dims[0])) {
     throw new CheckpointError(
-      `Cannot use ${path} as all blocks see the same text, so 'cross_attention_dim' must be one size: current value is [${
-        showValue(dims.join())
-      }]`,
+      `Cannot use ${path} as all blocks see the same text, so 'cross_attention_dim' must be one size: ` +
+        `current value is [${showValue(dims.join())}]`,
     );
   }
   return dims[0]!;
@@ -259,7 +258,9 @@ function readTextTime(raw: RawConfig): UNet2DConditionConfig["textTime"] {
   const pooledDim = (projection_class_embeddings_input_dim ?? 0) - TIME_IDS * timeEmbedDim;
   if (timeEmbedDim === 0 || pooledDim <= 0) {
     throw new CheckpointError(
-      `Cannot use ${path} as 'projection_class_embeddings_input_dim' must exceed ${TIME_IDS} times 'addition_time_embed_dim': current values are ${projection_class_embeddings_input_dim} and ${addition_time_embed_dim}`,
+      `Cannot use ${path} as 'projection_class_embeddings_input_dim' must exceed ${TIME_IDS} times ` +
+        `'addition_time_embed_dim': current values are ${projection_class_embeddings_input_dim} and ` +
+        `${addition_time_embed_dim}`,
     );
   }
   return { timeEmbedDim, pooledDim };
@@ -268,7 +269,8 @@ function readTextTime(raw: RawConfig): UNet2DConditionConfig["textTime"] {
 function requireLength(key: string, values: readonly unknown[], size: number): void {
   if (values.length !== size) {
     throw new CheckpointError(
-      `Cannot use ${path} as '${key}' must have as many entries as 'block_out_channels': current values are ${values.length} and ${size}`,
+      `Cannot use ${path} as '${key}' must have as many entries as 'block_out_channels': ` +
+        `current values are ${values.length} and ${size}`,
     );
   }
 }

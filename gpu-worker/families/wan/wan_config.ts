@@ -61,7 +61,8 @@ export function parseWanTransformerConfig(
   const [, patchHeight, patchWidth] = config.patch_size;
   if (config.attention_head_dim < 6) {
     throw new CheckpointError(
-      `Cannot use ${path} as 'attention_head_dim' must have room for time, rows and columns (6): current value is ${config.attention_head_dim}`,
+      `Cannot use ${path} as 'attention_head_dim' must have room for time, rows and columns (6): ` +
+        `current value is ${config.attention_head_dim}`,
     );
   }
   return {

@@ -48,29 +48,29 @@ export function parseAutoencoderKLConfig(json: unknown, path: string): Autoencod
   for (const key of ["down_block_types", "up_block_types"] as const) {
     if (config[key].length !== channels.length) {
       throw new CheckpointError(
-        `Cannot use ${path} as '${key}' must have as many entries as 'block_out_channels': current values are ${
-          config[key].length
-        } and ${channels.length}`,
+        `Cannot use ${path} as '${key}' must have as many entries as 'block_out_channels': ` +
+          `current values are ${config[key].length} and ${channels.length}`,
       );
     }
   }
   const odd = channels.find((n) => n % groups !== 0);
   if (odd !== undefined) {
     throw new CheckpointError(
-      `Cannot use ${path} as 'block_out_channels' must be multiples of 'norm_num_groups' (${groups}): current value is ${odd}`,
+      `Cannot use ${path} as 'block_out_channels' must be multiples of 'norm_num_groups' (${groups}): ` +
+        `current value is ${odd}`,
     );
   }
   const { latents_mean: mean, latents_std: std, shift_factor: shift } = config;
   if ((mean || std) && (mean?.length !== latent_channels || std?.length !== latent_channels)) {
     throw new CheckpointError(
-      `Cannot use ${path} as 'latents_mean' and 'latents_std' must both have 'latent_channels' (${latent_channels}) entries: current lengths are ${
-        mean?.length ?? 0
-      } and ${std?.length ?? 0}`,
+      `Cannot use ${path} as 'latents_mean' and 'latents_std' must both have 'latent_channels' ` +
+        `(${latent_channels}) entries: current lengths are ${mean?.length ?? 0} and ${std?.length ?? 0}`,
     );
   }
   if (mean && typeof shift === "number") {
     throw new CheckpointError(
-      `Cannot use ${path} as 'shift_factor' and 'latents_mean' exclude each other: current value of shift_factor is ${shift}`,
+      `Cannot use ${path} as 'shift_factor' and 'latents_mean' exclude each other: ` +
+        `current value of shift_factor is ${shift}`,
     );
   }
   return config;

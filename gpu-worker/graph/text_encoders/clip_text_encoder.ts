@@ -140,7 +140,8 @@ export function parseClipTextConfig(json: unknown, name: string): ClipTextConfig
   const { hidden_size: features, num_attention_heads: heads } = config;
   if (features % heads !== 0) {
     throw new CheckpointError(
-      `Cannot use ${path} as 'hidden_size' must be a multiple of 'num_attention_heads': current values are ${features} and ${heads}`,
+      `Cannot use ${path} as 'hidden_size' must be a multiple of 'num_attention_heads': ` +
+        `current values are ${features} and ${heads}`,
     );
   }
   return config;

@@ -150,7 +150,8 @@ export function parseT5Config(
   const { relative_attention_num_buckets: buckets, relative_attention_max_distance: maxDistance } = config;
   if (maxDistance <= Math.floor(Math.floor(buckets / 2) / 2)) {
     throw new CheckpointError(
-      `Cannot use ${path} as 'relative_attention_max_distance' must exceed a quarter of 'relative_attention_num_buckets': current values are ${maxDistance} and ${buckets}`,
+      `Cannot use ${path} as 'relative_attention_max_distance' must exceed a quarter of ` +
+        `'relative_attention_num_buckets': current values are ${maxDistance} and ${buckets}`,
     );
   }
   const { feed_forward_proj } = config;

@@ -195,14 +195,16 @@ function derive(
   const odd = isResidual ? undefined : channels.slice(0, -1).find((n) => n % 2 !== 0);
   if (odd !== undefined) {
     throw new CheckpointError(
-      `Cannot use ${path} as 'base_dim' * 'dim_mult' must be even where upsampling halves it: current value is ${odd}`,
+      `Cannot use ${path} as 'base_dim' * 'dim_mult' must be even where upsampling halves it: ` +
+        `current value is ${odd}`,
     );
   }
   const temporalUpsample = temperal_downsample.toReversed();
   const uneven = isResidual ? unevenShortcut(channels, temporalUpsample) : undefined;
   if (uneven !== undefined) {
     throw new CheckpointError(
-      `Cannot use ${path} as 'dim_mult' must let each shortcut repeat its channels evenly: current value is [${dim_mult}]`,
+      `Cannot use ${path} as 'dim_mult' must let each shortcut repeat its channels evenly: ` +
+        `current value is [${dim_mult}]`,
     );
   }
   return {

@@ -35,7 +35,8 @@ export function assertFits({ name, bytes }: DeviceWeight, limit: number, graph: 
   if (bytes <= limit) return;
   throw new DeviceLimitError(
     `Cannot load '${graph}' on WebGPU: '${name}' must fit into one buffer of the adapter, which holds ` +
-      `${limit} bytes, but takes ${bytes}. Try --weights int8 (for linear layers), --dtype float16 or --device cpu.`,
+      `${limit} bytes, but takes ${bytes}. Try --weights int8 (for linear layers), ` +
+      "--dtype float16 or --device cpu.",
   );
 }
 

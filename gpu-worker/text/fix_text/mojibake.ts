@@ -42,7 +42,7 @@ const UNLIKELY = new RegExp(
     `[${UPPER}]°`,
     `[ÂÃÎÐ][€œŠš¢£Ÿž\u00a0\u00ad®©°·»${OPENING}${CLOSING}–—´]`,
     `×[²³]`,
-    `[ØÙ][${COMMON}${CURRENCY}${BAD}${NUMERIC}${OPENING}ŸŠ®°µ»][ØÙ][${COMMON}${CURRENCY}${BAD}${NUMERIC}${OPENING}ŸŠ®°µ»]`,
+    `(?:[ØÙ][${COMMON}${CURRENCY}${BAD}${NUMERIC}${OPENING}ŸŠ®°µ»]){2}`,
     `à[²µ¹¼½¾]`,
     `√[±∂†≠®™´≤≥¥µø]`,
     `≈[°¢]`,
@@ -70,7 +70,8 @@ export function isBad(text: string): boolean {
 // The characters that UTF-8's bytes become in single-byte encodings, without
 // characters that are likely by themselves.
 const FIRST_OF_2 =
-  "ĂÂÄĀÅÃÆĆČÇĎĐÉĚÊËĖÈĒĘÐĞĢÍÎÏİÌĪĶĹĻŁŃŇŅÑÓÔÖŐÒŌØÕŘŚŠŞŢÞÚÛÜŰÙŪŲŮÝŹŽŻß×ΒΓΔΕΖΗΘΙΚΛΜΝΞΟΠΡΣΤΥΦΧΨΩΪΫάέήίВГДЕЖЗИЙКЛМНОПРСТУФХЦЧШЩЪЫЬЭЮЯ";
+  "ĂÂÄĀÅÃÆĆČÇĎĐÉĚÊËĖÈĒĘÐĞĢÍÎÏİÌĪĶĹĻŁŃŇŅÑÓÔÖŐÒŌØÕŘŚŠŞŢÞÚÛÜŰÙŪŲŮÝŹŽŻß×ΒΓΔΕΖΗΘΙΚΛΜΝΞΟΠΡΣΤΥΦΧΨΩΪ" +
+  "ΫάέήίВГДЕЖЗИЙКЛМНОПРСТУФХЦЧШЩЪЫЬЭЮЯ";
 const FIRST_OF_3 = "áăâäàāąåãæćčçďéěêëėèēęęģíîïìīįķĺļŕźΰαβγδεζηθικλμνξοабвгдежзийклмноп";
 const FIRST_OF_4 = "đðğóšπσру";
 const CONTINUATION =

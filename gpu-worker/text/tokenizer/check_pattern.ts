@@ -25,6 +25,9 @@ const MAX_LENGTH = 10_000;
 /** Largest repetition count that is treated as a constant, e.g. \p{N}{1,3}. */
 const MAX_BOUND = 16;
 const MAX_DEPTH = 20;
+/** An escape of one character or class; back references and zero-width escapes are not among them. */
+const ESCAPE =
+  /\\(?:[pP]\{\^?[\w= -]+\}|x\{[0-9a-fA-F]{1,6}\}|x[0-9a-fA-F]{1,2}|u[0-9a-fA-F]{4}|[^1-9gkKRXpPxuMCcGy])/yus;
 
 /** One character class or group, and its repetition. */
 interface Part {
@@ -84,9 +87,7 @@ class PatternReader {
 
   #part(depth: number): Part {
     if (this.#take(/\(/y)) return this.#group(depth);
-    const text = this.#pattern[this.#at] === "[" ? this.#class() : this.#take(
-      /\\(?:[pP]\{\^?[\w= -]+\}|x\{[0-9a-fA-F]{1,6}\}|x[0-9a-fA-F]{1,2}|u[0-9a-fA-F]{4}|[^1-9gkKRXpPxuMCcGy])/yus,
-    ) ??
+    const text = this.#pattern[this.#at] === "[" ? this.#class() : this.#take(ESCAPE) ??
       this.#take(/[^\\()[\]{}*+?|]|[\]{}]/yus);
     if (text === undefined) throw new Error("a regular expression without references or leading repetitions");
     return this.#repeated({ text });

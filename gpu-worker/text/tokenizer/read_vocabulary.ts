@@ -52,7 +52,8 @@ export function readVocabulary(folder: string, source: VocabularySource): BuiltT
     return llamaFromPieces(llamaPieces, { config, path: path("tokenizer.model") });
   }
   throw new CheckpointError(
-    `Cannot load a tokenizer from ${folder} as it holds neither tokenizer.json nor vocab.json with merges.txt nor spiece.model nor tokenizer.model`,
+    `Cannot load a tokenizer from ${folder} as it holds neither tokenizer.json nor vocab.json with ` +
+      "merges.txt nor spiece.model nor tokenizer.model",
   );
 }
 

@@ -40,7 +40,8 @@ export function parseSentencePieceModel(
   const found = trainerSpec?.modelType ?? ModelType.UNIGRAM;
   if (found !== expected || pieces.length === 0) {
     throw new CheckpointError(
-      `Cannot use ${path} as its model type must be ${expected} (${modelType}), with pieces: current values are ${found} and ${pieces.length} pieces`,
+      `Cannot use ${path} as its model type must be ${expected} (${modelType}), with pieces: ` +
+        `current values are ${found} and ${pieces.length} pieces`,
     );
   }
   return { pieces, precompiledCharsmap: normalizerSpec?.precompiledCharsmap ?? new Uint8Array() };

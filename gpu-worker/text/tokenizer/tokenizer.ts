@@ -85,7 +85,8 @@ export class Tokenizer {
   async encode(text: string, { maxLength }: EncodeOptions): Promise<Encoding> {
     if (!Number.isSafeInteger(maxLength) || maxLength <= this.#specials) {
       throw new RangeError(
-        `Cannot encode as 'maxLength' must be a whole number > ${this.#specials}: current value is ${maxLength}`,
+        `Cannot encode as 'maxLength' must be a whole number > ${this.#specials}: ` +
+          `current value is ${maxLength}`,
       );
     }
     const encoding = await this.#inner.encode(this.#prepare(text), null, { addSpecialTokens: false });

@@ -3,8 +3,8 @@
 //
 // spectrum:runs            sorted set: unfinished run -> when its lease ends
 // spectrum:name:NAME       the run that makes what NAME stands for
-// spectrum:run:ID          hash: state, attempt, worker, previews, keep, name, stepped, restarts, takeovers, cancel,
-//                          request, image, brief = ID TEXT, the newest event without its bytes
+// spectrum:run:ID          hash: state, attempt, worker, previews, keep, name, stepped, restarts, takeovers,
+//                          cancel, request, image, brief = ID TEXT, the newest event without its bytes
 // spectrum:run:ID:log      stream: ID-PART -> a piece of an event's JSON, m = "1" if more follow
 // spectrum:run:ID:viewers  sorted set: viewer -> until when it counts
 // spectrum:image:NAME      an order's image, for all runs that start from it
@@ -184,7 +184,9 @@ else
   redis.call('DEL', P .. id .. ':viewers')
   expire(id, tonumber(f[5]))
   if ARGV[3] ~= 'completed' then forgetName(id, f[4])
-  elseif f[4] ~= '' and redis.call('GET', NAME .. f[4]) == id then redis.call('PEXPIRE', NAME .. f[4], f[5]) end
+  elseif f[4] ~= '' and redis.call('GET', NAME .. f[4]) == id then
+    redis.call('PEXPIRE', NAME .. f[4], f[5])
+  end
 end
 redis.call('PUBLISH', RUNS, id)
 return f[3] and 'cancelled' or 'held'`;
@@ -216,7 +218,9 @@ for i = 3, #ARGV, 2 do
     redis.call('ZADD', RUNS, now + tonumber(ARGV[1]), id)
     local seen = viewers(id)
     redis.call('PEXPIRE', P .. id .. ':log', ARGV[2])
-    if f[4] ~= '' and redis.call('GET', NAME .. f[4]) == id then redis.call('PEXPIRE', NAME .. f[4], ARGV[2]) end
+    if f[4] ~= '' and redis.call('GET', NAME .. f[4]) == id then
+      redis.call('PEXPIRE', NAME .. f[4], ARGV[2])
+    end
     reply[#reply + 1] = (f[3] and 'cancelled ' or 'held ') .. seen
   end
 end

@@ -2,8 +2,11 @@
 import { movingPicture, shown } from "./moving_picture.js";
 import { fromTemplate } from "./slots.js";
 
-/** @typedef {{ type: string, alt: string, size?: { width: number, height: number }, over?: HTMLElement | undefined }} ShownPicture
- *   `size` of a finished one; what lies `over` it. */
+/**
+ * A finished picture has a `size`. `over` is an element that lies over it.
+ * @typedef {{ type: string, alt: string, size?: { width: number, height: number },
+ *   over?: HTMLElement | undefined }} ShownPicture
+ */
 
 export class PictureGrid {
   #frame;

@@ -41,7 +41,8 @@ export class AlphaTable {
     for (const timestep of timesteps) {
       if (!(timestep in this.#alphas)) {
         throw new RangeError(
-          `Cannot create the solver as 'steps_offset' must keep timesteps in 0..${last}: current value is ${timestep}`,
+          `Cannot create the solver as 'steps_offset' must keep timesteps in 0..${last}: ` +
+            `current value is ${timestep}`,
         );
       }
     }

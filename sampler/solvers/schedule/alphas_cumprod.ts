@@ -46,7 +46,8 @@ function readBetas(config: NoiseScheduleConfig): Float64Array {
   if (trainedBetas !== null) {
     if (trainedBetas.length !== count) {
       throw new RangeError(
-        `Cannot create the solver as 'trained_betas' must hold ${count} values: current length is ${trainedBetas.length}`,
+        `Cannot create the solver as 'trained_betas' must hold ${count} values: ` +
+          `current length is ${trainedBetas.length}`,
       );
     }
     return Float64Array.from(trainedBetas, f32);

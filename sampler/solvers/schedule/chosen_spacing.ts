@@ -17,9 +17,8 @@ export function chosenSpacing(flags: SpacingFlags): SigmaSpacing | undefined {
   if (flags.useBetaSigmas) chosen.push("beta");
   if (chosen.length > 1) {
     throw new TypeError(
-      `Cannot create the solver as only one of karras, exponential and beta sigmas can be used: current value is ${
-        chosen.join(", ")
-      }`,
+      "Cannot create the solver as only one of karras, exponential and beta sigmas can be used: " +
+        `current value is ${chosen.join(", ")}`,
     );
   }
   return chosen[0];

@@ -21,8 +21,8 @@ import { TrainingPictures } from "./training_pictures.ts";
 
 const HELP = `Usage: deno task bench:quality [options]
 
-Measures how near each method comes to method none, and with --data whether its pictures show what they should; goes on
-where it was stopped.
+Measures how near each method comes to method none, and with --data whether its pictures show their names.
+A measurement that was stopped goes on where it was.
 
   --data DIR        what models/emoji-training/prepare.mjs wrote: the pictures that names stand for
   --python FILE     a Python with flip-evaluator: adds FLIP to the distances

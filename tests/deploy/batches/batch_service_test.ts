@@ -31,7 +31,7 @@ describe("a batch service", { skip: WITHOUT_REDIS }, () => {
     ]);
   });
 
-  it("gives a batch's pictures back as it fails, is cancelled or expires: those not made, and once", async () => {
+  it("gives back a batch's unmade pictures once when it fails, is cancelled or expires", async () => {
     const input_file_id = (await batches.files.add("k", { name: "bad", bytes: toBytes("{}") })).id;
     const failed = await batches.addBatch("k", 0, { input_file_id, quota: QUOTA });
     assert.equal(failed.status, "failed");
@@ -232,7 +232,7 @@ describe("a batch service", { skip: WITHOUT_REDIS }, () => {
     assert.deepEqual([batch.request_counts.completed, batch.request_counts.failed, asked], [1, 1, [11, 4]]);
   });
 
-  it("holds pictures until a full Redis has room and loses none; a cancelled batch ends all the same", async () => {
+  it("holds pictures until a full Redis has room; a cancelled batch still ends", async () => {
     const kept = await batches.addBatch("a", 30);
     const dropped = await batches.addBatch("b", 30);
     let made = 0;
@@ -264,7 +264,7 @@ describe("a batch service", { skip: WITHOUT_REDIS }, () => {
     assert.equal((await batches.results("a", batch.output_file_id)).length, 30);
   });
 
-  it("takes in what there is room for, by the size of results so far and what is promised already", async () => {
+  it("takes in requests as the size of earlier results and all promises leave room", async () => {
     const first = await batches.addBatch("a", 2);
     {
       await using _puller = batches.openPuller(() => picture(100_000));

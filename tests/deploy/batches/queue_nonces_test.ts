@@ -38,7 +38,7 @@ describe("QueueNonces", { skip: WITHOUT_REDIS }, () => {
     return app;
   }
 
-  it("serves a call once, at whichever process, also after a restart, and none for another queue", async () => {
+  it("serves a call once at any process, also after a restart, and refuses other queues' calls", async () => {
     const processes = [await start(), await start()];
     const captured: Request[] = [];
     let turn = 0;

@@ -13,7 +13,7 @@ async function scan(text: string) {
 }
 
 describe("scanRequests", () => {
-  it("finds the requests, their places and their pictures between empty lines and any line ends", async () => {
+  it("finds requests, places and pictures between empty lines and any line ends", async () => {
     const lines = [requestLine("é", { n: 3 }), requestLine("2"), requestLine("3", { n: 1e300 })];
     const text = `\n${lines[0]}\r\n  \n${lines[1]}\n${lines[2]}`;
     const { errors, total, pictures, lines: places } = await scan(text);

@@ -43,7 +43,7 @@ function record() {
 }
 
 describe("StagedDenoiser", () => {
-  it("opens a stage's denoiser once the one before is closed, and prepares its own forecasts then", async () => {
+  it("opens a stage's denoiser after the one before is closed, then prepares its forecasts", async () => {
     const { events, stages } = record();
     {
       using denoiser = new StagedDenoiser(stages);

@@ -58,8 +58,8 @@ describe("completeRun()", () => {
       message: "Cannot generate as 'negative_prompt' takes 'guidance_scale' > 1: current value is 1",
     });
     await assert.rejects(complete({ spectrum: { passes: 3, window_size: 2 } }), {
-      message:
-        "Cannot generate as 'spectrum.passes' and 'spectrum.window_size' exclude each other: current values are 3 and 2",
+      message: "Cannot generate as 'spectrum.passes' and 'spectrum.window_size' exclude each other: " +
+        "current values are 3 and 2",
     });
   });
 
@@ -79,7 +79,7 @@ describe("completeRun()", () => {
     );
   });
 
-  it("takes the size of an image, cut down to what the model makes, or resizes it to the given one", async () => {
+  it("takes the size of an image, cut to the model's multiple, or resizes it to the given one", async () => {
     const data = new Float32Array(3 * 29 * 18);
     const image = (await encodeImage({ width: 29, height: 18, data })).toBase64();
     const own = await complete({ image });

@@ -44,7 +44,7 @@ describe("completeSampler()", () => {
     assert.deepEqual(complete({}, { ...CHECKPOINT, steps: 2 }).fullSteps, [0, 1]);
   });
 
-  it("takes the fewest passes that reach the quality asked for, good unless the checkpoint says a number", () => {
+  it("takes the fewest passes that reach the requested quality, which is good by default", () => {
     const passes = (given: GivenSampler, checkpoint = CHECKPOINT) => complete(given, checkpoint).passes;
     assert.deepEqual(
       [passes({ quality: "draft" }), passes({ quality: "good" }), passes({ quality: "high" })],

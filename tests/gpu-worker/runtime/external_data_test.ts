@@ -38,7 +38,7 @@ describe("Session with weights in other files", () => {
     });
   }
 
-  it("createSession() names the graph, and the file that is absent or the weight that is cut off, in one line", async () => {
+  it("createSession() names the graph and the absent file or truncated weight in one line", async () => {
     using runtime = Runtime.open();
     const load = (location: string, offset: number) =>
       runtime.createSession({

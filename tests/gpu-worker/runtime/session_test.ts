@@ -180,7 +180,7 @@ describe("Session", () => {
     y![Symbol.dispose]();
   });
 
-  it("dispose() during a run takes effect after it, for the session, its tensors and the runtime", async () => {
+  it("dispose() of the session, a tensor or the runtime waits for the run under way", async () => {
     const before = liveHandles();
     const runtime = Runtime.open();
     const session = await runtime.createSession(countingLoop());

@@ -114,7 +114,7 @@ describe("Tensor", () => {
     assert.throws(() => tensor.as("float16"), /Cannot use float32 \[2\] as float16/);
   });
 
-  it("dispose() empties arrays over memory of ONNX Runtime, ends all use, and is harmless again", async () => {
+  it("dispose() empties arrays over ONNX Runtime's memory, ends all use, and may be repeated", async () => {
     using runtime = Runtime.open();
     using session = await runtime.createSession(identityModel("float32"));
     using source = runtime.tensor("float32", [2], Float32Array.of(1, 2));

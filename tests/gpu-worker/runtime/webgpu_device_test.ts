@@ -16,7 +16,7 @@ const [ROWS, COLUMNS] = [2 ** 14, 2 ** 14];
 const MIB = 2 ** 20;
 
 describe("WebgpuDevice", () => {
-  it("names a weight that is larger than the adapter's buffers, by its bytes in the compute type", async () => {
+  it("names a weight that exceeds the adapter's buffers, with its bytes in the compute type", async () => {
     const device = deviceOf(1023 * MIB);
     await assert.rejects(device.adapt(projection("float32")), (error) => {
       assert(error instanceof DeviceLimitError);
@@ -65,7 +65,7 @@ describe("WebgpuDevice", () => {
 
 describe("WebgpuDevice and convolutions", () => {
   for (const [channels, out, pads] of [[6, 4, 2], [9, 8, 2], [8, 4, 0], [3, 4, 0], [6, 6, 0]] as const) {
-    it(`pads ${pads === 0 ? "neither input nor kernel" : "both"} for ${channels} channels to ${out}`, async () => {
+    it(`pads ${pads === 0 ? "nothing" : "input and kernel"} for ${channels} channels to ${out}`, async () => {
       const shapes = { "a.weight": [out, channels, 3, 3], "b.weight": [out, channels, 3, 3, 3] };
       const weights = new Map(
         Object.entries({ ...shapes, "a.bias": [out], "b.bias": [out] })

@@ -11,7 +11,7 @@ import { assertOffloads } from "./assert_offloads.ts";
 
 const MIB = 2 ** 20;
 
-describe("openPipeline() with offload holds one stage at a time and draws the same picture, twice, of", () => {
+describe("openPipeline() with offload holds one stage at a time and draws the same picture twice:", () => {
   for (const name of ["sd3/tiny-large", "sdxl/tiny-sdxl", "wan/tiny-unipc"]) {
     it(name, () => assertOffloads(name));
   }

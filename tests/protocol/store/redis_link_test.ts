@@ -28,7 +28,7 @@ function moment(ms = 5): Promise<void> {
 const PONG = () => Response.json([{ result: "PONG" }]);
 
 describe("RedisLink", () => {
-  it("lets one call of an outage wait for the deadline, and finds the store back by a look of its own", async () => {
+  it("lets one call of an outage wait for the deadline, and finds the store again by itself", async () => {
     let isSilent = true;
     await using rest = startRest(() => isSilent ? undefined : PONG());
     const link = new RedisLink({ url: rest.url, token: "x", timeoutMs: 300, pauseMs: 200 });
@@ -88,7 +88,7 @@ describe("RedisLink", () => {
     await Promise.all([first, second]);
   });
 
-  it("ends a command's wait where no call had an answer since, however often the store seemed back", async () => {
+  it("ends a command's wait if no call has had an answer, however often the store seemed back", async () => {
     await using rest = startRest(() => new Response(null, { status: 502 }));
     const link = new RedisLink({ url: rest.url, token: "x", pauseMs: 1 });
     await assert.rejects(link.ask((redis) => redis.ping(), { waitMs: 100 }), StoreAwayError);

@@ -62,7 +62,7 @@ describe("a1111Routes()", () => {
     assert.ok(samplers.length > 5 && samplers[0].name === "Automatic");
   });
 
-  it("txt2img draws what front ends ask for, in the model's own size, with the text they look for", async () => {
+  it("txt2img answers front ends' requests in the model's own size, with the text they parse", async () => {
     const { worker, ask } = start();
     await using _worker = worker;
     const request = { prompt: "red heart", seed: 7, steps: 3, batch_size: 2, ...HABITS };
@@ -80,7 +80,7 @@ describe("a1111Routes()", () => {
     assert.deepEqual([again.headers.get("x-spectrum-cache"), again.body.images], ["hit", body.images]);
   });
 
-  it("a seed of -1 is drawn, and a negative prompt without guidance has no effect instead of an error", async () => {
+  it("a seed of -1 is drawn; a negative prompt without guidance has no effect and no error", async () => {
     const { worker, ask } = start();
     await using _worker = worker;
     const draw = async () =>
@@ -142,7 +142,7 @@ describe("a1111Routes()", () => {
     assert.equal((await ask("/options", { sd_model_checkpoint: {} })).status, 400);
   });
 
-  it("progress tells how far a generation is, and interrupt ends it with the pictures that are done", async () => {
+  it("progress tells how far a generation is; interrupt ends it with the finished pictures", async () => {
     const reached = Promise.withResolvers<void>();
     const pipeline = new FakePipeline({
       beforeStep: (index) => {

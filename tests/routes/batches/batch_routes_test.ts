@@ -89,7 +89,7 @@ describe("batchRoutes()", () => {
     assert.equal(keyless.calls[0]!.tenant, "local");
   });
 
-  it("names the batch and its count in an order, and gives pictures back once unless it may have begun", async () => {
+  it("names batch and count in an order; gives pictures back once unless it may have begun", async () => {
     const refusal = (status: number, code: string) =>
       Response.json({ error: { message: "no", type: "t", param: null, code } }, { status });
     const found = (call: Called) => call.path.startsWith("/batches/") ? call : undefined;

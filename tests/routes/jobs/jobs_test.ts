@@ -177,7 +177,7 @@ describe("jobs", () => {
     assert.deepEqual(await state.claimDue(AGENDA, { leaseMs: 1, limit: 1 }), [id]);
   });
 
-  it("a webhook receives the end, repeated until it accepts, with a signature that OpenAI's client verifies", async () => {
+  it("a webhook is told until it accepts, with a signature that OpenAI's client verifies", async () => {
     const secret = `whsec_${crypto.getRandomValues(new Uint8Array(24)).toBase64()}`;
     const told: { body: string; headers: Headers }[] = [];
     const receiver = async (_url: URL | RequestInfo, init?: RequestInit) => {

@@ -15,7 +15,7 @@ import { counterOf, eventsOf, held, startJobs } from "./jobs.ts";
 import { until } from "../../until.ts";
 
 describe("promises", () => {
-  it("gives one Idempotency-Key one seed and one job at edges whose stores do not know each other", async () => {
+  it("gives one Idempotency-Key one seed and one job at edges with separate stores", async () => {
     const ask = async (fields: object = {}) => {
       const { worker, generate } = startJobs(new FakePipeline(), { state: new MemoryStateStore() });
       await using _worker = worker;
@@ -52,7 +52,7 @@ describe("promises", () => {
     assert.equal(await keyStore.used(counterOf(record)), 12);
   });
 
-  it("'no-cache' makes nothing anew for a repetition; what 'no-store' makes anew is counted anew", async () => {
+  it("'no-cache' makes no repetition anew; a result that 'no-store' makes anew is counted", async () => {
     const pipeline = new FakePipeline();
     const { worker, generate, keyStore } = startJobs(pipeline, { results: new MemoryResultStore() });
     await using _worker = worker;
@@ -72,7 +72,7 @@ describe("promises", () => {
     assert.deepEqual([pipeline.stepsBegun, await keyStore.used(counterOf(record))], [5, 5]);
   });
 
-  it("counts delivered pictures only: of a stream that fails after its first, of a cancelled job", async () => {
+  it("counts only delivered pictures of a stream that fails midway and of a cancelled job", async () => {
     let begun = 0;
     const [seen, cancelled] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
     const pipeline = new FakePipeline({

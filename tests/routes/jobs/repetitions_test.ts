@@ -46,7 +46,7 @@ describe("repetitions", () => {
     assert.equal((await generate({}, { headers: { "idempotency-key": "a b" } })).status, 400);
   });
 
-  it("a retry of OpenAI's client joins the run of its first attempt; new requests draw seeds of their own", async () => {
+  it("a retry of OpenAI's client joins its first attempt's run; new requests draw new seeds", async () => {
     const { pipeline, go } = held();
     const { worker, generate } = startJobs(pipeline);
     await using _worker = worker;

@@ -152,7 +152,7 @@ describe("KeyLimits", () => {
     assert.equal(await store.used(monthCounter(record.id, new Date())), 2);
   });
 
-  it("a picture waits for its count while the store is away for a moment, and not while it is away for long", async () => {
+  it("a picture's count waits out a short outage of the store, and not a long one", async () => {
     let [now, isAway] = [0, true];
     const { store, asked } = interruptible(new MemoryKeyStore(), () => isAway);
     const limits = new KeyLimits({ store, log: () => {}, now: () => now });

@@ -76,7 +76,7 @@ describe("KeyDirectory", () => {
     assert.equal((await directory.find(record.id))!.id, record.id);
   });
 
-  it("isEmpty() stays false once there was a key, and says what it knew while the store is away", async () => {
+  it("isEmpty() stays false after the first key, and keeps its answer while the store is away", async () => {
     const { state, store, directory } = start();
     state.away = true;
     await assert.rejects(directory.isEmpty(), { status: 503 });

@@ -94,7 +94,7 @@ describe("KeyLimits", () => {
     await charge(limits, record, 5);
   });
 
-  it("closePictures() counts what a batch made, once at whichever edge, and says when the store is away", async () => {
+  it("closePictures() counts a batch's pictures once at any edge, and reports a store away", async () => {
     const { state, store, instance } = start("2026-03-01T10:00:00Z");
     const { record } = await drawTestKey({ pictures_per_month: 5 });
     const [first, second] = [instance(), instance()];

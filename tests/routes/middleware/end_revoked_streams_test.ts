@@ -41,7 +41,7 @@ describe("endRevokedStreams()", () => {
     return { app, state, store, record, response, reader, step, left };
   }
 
-  it("ends a stream at its next event once the revocation is known, and not while the store is away", async () => {
+  it("ends a revoked key's stream at its next event, and no stream while the store is away", async () => {
     const { app, state, store, record, response, reader, step, left } = await start();
     assert.equal(response.headers.get("content-type"), "text/event-stream");
     const read = async () => (await reader.read()).value ?? "the end";

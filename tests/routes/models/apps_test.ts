@@ -101,7 +101,7 @@ describe("names and sizes that apps have built in", () => {
     assert.deepEqual([status, body.size], [200, "24x8"]);
   });
 
-  it("a video under an alias is as long as the model reaches, and carries the name that was asked for", async () => {
+  it("a video under an alias is as long as the model reaches, and has the requested name", async () => {
     const { worker, ask } = start();
     await using _worker = worker;
     const fields = { model: "sora-2", prompt: "x", seconds: "12", size: "720x1280", output_format: "gif" };

@@ -31,7 +31,7 @@ describe("generate()", () => {
     assert.equal(new Headers(sent[0]?.headers).get("authorization"), "Bearer se_1");
   });
 
-  it("generate() sends an image in a form that protocol/ accepts, and names the events as without one", async () => {
+  it("generate() sends an image in a form that protocol/ accepts; its events keep their names", async () => {
     const sent: Request[] = [];
     const fetch: typeof globalThis.fetch = (url, init) => {
       sent.push(new Request(new URL(String(url), "http://localhost"), init));

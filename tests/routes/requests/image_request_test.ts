@@ -49,7 +49,7 @@ describe("parseImageRequest()", () => {
     assert.equal(parseImageRequest({ prompt: "x", background: "auto", ...ignored }).prompt, "x");
   });
 
-  it("parseImageRequest() takes what apps have built in: n as text, seed -1, transparency, other qualities", () => {
+  it("parseImageRequest() takes apps' habits: n as text, seed -1, transparency, other qualities", () => {
     const request = parseImageRequest({
       prompt: "x",
       n: "3",

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { CircuitBreaker } from "../../../routes/runs/circuit_breaker.ts";
 
 describe("CircuitBreaker", () => {
-  it("opens after failures in a row, lets one call through after a while, and stays open longer each time", () => {
+  it("opens after failures in a row, lets one call through later, and opens longer each time", () => {
     let now = 0;
     const breaker = new CircuitBreaker({ threshold: 2, openMs: 100, maxOpenMs: 300, now: () => now });
     breaker.failed();

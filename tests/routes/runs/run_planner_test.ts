@@ -8,7 +8,7 @@ import { startTestWorker } from "../../gpu-worker/http/test_worker.ts";
 import { testPool } from "./pool.ts";
 
 describe("RunPlanner", () => {
-  it("plan() remembers what is asked for in the same words, of the same weights, if its result is stored", async () => {
+  it("plan() remembers the same words for the same weights if the result is stored", async () => {
     await using worker = startTestWorker([new FakePipeline()]);
     const pool = testPool(worker.url);
     const [card] = await pool.models();

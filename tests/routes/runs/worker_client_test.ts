@@ -69,8 +69,8 @@ describe("WorkerClient", () => {
   });
 
   it("events() reads ids, whatever the chunks", async () => {
-    const text =
-      `retry: 2000\n\nid: 4\nevent: step\ndata: {"type":"step"}\n\n:\n\nid: 5\nevent: é\ndata: {"type":"é"}\n\n`;
+    const text = `retry: 2000\n\nid: 4\nevent: step\ndata: {"type":"step"}\n\n:\n\nid: 5\nevent: é\ndata: ` +
+      `{"type":"é"}\n\n`;
     const bytes = new TextEncoder().encode(text);
     for (const size of [1, 7, bytes.length]) {
       const chunks = Array.from(

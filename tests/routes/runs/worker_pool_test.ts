@@ -117,7 +117,7 @@ describe("WorkerPool", () => {
     assert.ok(cold.submitted > 0);
   });
 
-  it("submit() goes on to the next worker where one is away, full or draining, not where the request is wrong", async () => {
+  it("submit() tries the next worker if one is away, full or draining, not on bad requests", async () => {
     const reasons = [
       unavailable(),
       new ApiError(429, "full", { code: "queue_full" }),
@@ -137,7 +137,7 @@ describe("WorkerPool", () => {
     assert.equal(a.submitted + b.submitted, 0);
   });
 
-  it("submit() asks none that has other weights, and avoids whom it is told to while there is another", async () => {
+  it("submit() skips workers with other weights, and avoids named ones while it has another", async () => {
     const [a, b] = [new FakeWorker("a", [{ digest: "old" }]), new FakeWorker("b")];
     const pool = poolOf(a, b);
     for (let i = 0; i < 3; i++) assert.equal((await pool.submit(RUN, DIGEST))!.worker, "b");
@@ -148,7 +148,7 @@ describe("WorkerPool", () => {
     assert.equal((await poolOf(new FakeWorker("a")).submit(RUN, { ...DIGEST, avoid: "a" }))!.worker, "a");
   });
 
-  it("submit() begins another attempt at the next worker, so that one that hung can write no more", async () => {
+  it("submit() begins a new attempt at the next worker, so that a hung one writes no more", async () => {
     const given: [string, number][] = [];
     const givenUp: [string, number][] = [];
     const workers = ["a", "b", "c"].map((url) => {

@@ -87,7 +87,7 @@ describe("videoRoutes()", () => {
     }
   });
 
-  it("serves content whole, in ranges, or as 304 to a client that has it; with a thumbnail and a spritesheet", async () => {
+  it("serves content whole, in ranges or as 304, with a thumbnail and a spritesheet", async () => {
     const { worker, create, poll, request } = start();
     await using _worker = worker;
     const { id } = await poll((await create({ seed: 1 })).id);

@@ -43,15 +43,15 @@ describe("randn()", () => {
     for (const seed of [0.5, NaN, 2 ** 60]) {
       assert.throws(() => randn([16], seed), {
         name: "RangeError",
-        message:
-          `Cannot seed the noise as 'seed' must be an integer within 2^53, or a bigint: current value is ${seed}`,
+        message: "Cannot seed the noise as 'seed' must be an integer within 2^53, or a bigint: " +
+          `current value is ${seed}`,
       });
     }
   });
 });
 
 describe("TorchGenerator.randn()", () => {
-  it("goes through draws of any size in torch's order: scalar ones, whole blocks, tails, a kept second value", () => {
+  it("keeps torch's order of draws: scalars, whole blocks, tails and a kept second value", () => {
     const { seed, counts, f32 } = goldens.mixed;
     const generator = new TorchGenerator(seed);
     const values = counts.flatMap((count) => [...generator.randn(count)]);

@@ -149,7 +149,7 @@ describe("denoise() under an error budget", () => {
     assert.ok(counts[0]! > 2 * counts[3]!, `${counts}`);
   });
 
-  it("keeps as many features as there are slots, the latest, and never reads the one that a pass overwrites", async () => {
+  it("keeps the latest features, one a slot, and never reads the one that a pass overwrites", async () => {
     const curve = (step: number) => 1 + Math.sin(step) ** 2;
     const { denoiser, fullSteps } = await run(curve, { errorBudget: 1e-6 });
     assert.equal(denoiser.slots.length, MAX_BUDGET_SLOTS);

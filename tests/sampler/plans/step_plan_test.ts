@@ -95,8 +95,8 @@ describe("planSteps() beyond the paper", () => {
     for (const given of [[], [1, 2], [0, 3, 3], [0, 20], [0, 1.5]]) {
       assert.throws(() => planByRule(20, { fullPasses: { by: "fullSteps", fullSteps: given } }), {
         name: "RangeError",
-        message:
-          `Cannot plan the steps as 'fullSteps' must ascend from 0 to less than 20: current value is ${given}`,
+        message: "Cannot plan the steps as 'fullSteps' must ascend from 0 to less than 20: " +
+          `current value is ${given}`,
       });
     }
   });

@@ -153,7 +153,8 @@ describe("createSolver()", () => {
     );
     assertRefused(
       { use_karras_sigmas: true, use_beta_sigmas: true },
-      "Cannot create the solver as only one of karras, exponential and beta sigmas can be used: current value is karras, beta",
+      "Cannot create the solver as only one of karras, exponential and beta sigmas can be used: " +
+        "current value is karras, beta",
     );
   });
 

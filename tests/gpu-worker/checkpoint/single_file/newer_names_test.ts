@@ -10,7 +10,8 @@ import { BOTH, entryOf, expand, ROWS } from "./published_patterns.ts";
 
 const KLEIN = (double: number, single: number, more = "") =>
   expand(`
-    {img_in,txt_in,time_in.in_layer,time_in.out_layer,final_layer.linear,final_layer.adaLN_modulation.1}.weight ${more}
+    {img_in,txt_in,time_in.in_layer,time_in.out_layer}.weight
+    {final_layer.linear,final_layer.adaLN_modulation.1}.weight ${more}
     {double_stream_modulation_img,double_stream_modulation_txt,single_stream_modulation}.lin.weight
     double_blocks.{0..${double - 1}}.{img,txt}_{attn.qkv,attn.proj,mlp.0,mlp.2}.weight
     double_blocks.{0..${double - 1}}.{img,txt}_attn.norm.{query,key}_norm.scale
@@ -25,7 +26,8 @@ const kleinShapes = (width: number, text: number) => ({
 });
 const WAN = (layers: number) =>
   expand(`
-    patch_embedding.${BOTH} {text,time}_embedding.{0,2}.${BOTH} time_projection.1.${BOTH} head.head.${BOTH} head.modulation
+    patch_embedding.${BOTH} {text,time}_embedding.{0,2}.${BOTH} time_projection.1.${BOTH} head.head.${BOTH}
+    head.modulation
     blocks.{0..${layers - 1}}.modulation blocks.{0..${layers - 1}}.{self,cross}_attn.{q,k,v,o}.${BOTH}
     blocks.{0..${layers - 1}}.{self,cross}_attn.norm_{q,k}.weight
     blocks.{0..${layers - 1}}.{ffn.0,ffn.2,norm3}.${BOTH}`);
@@ -147,12 +149,14 @@ describe("recogniseTensors() of newer models", () => {
 
 const WAN22_SIDE = (side: string) => `
   ${side}.{conv1,head.2}.${BOTH} ${side}.head.0.gamma ${side}.middle.{0,2}.residual.{0,3}.gamma
-  ${side}.middle.{0,2}.residual.{2,6}.${BOTH} ${side}.middle.1.norm.gamma ${side}.middle.1.{to_qkv,proj}.${BOTH}`;
+  ${side}.middle.{0,2}.residual.{2,6}.${BOTH} ${side}.middle.1.norm.gamma
+  ${side}.middle.1.{to_qkv,proj}.${BOTH}`;
 const WAN22_VAE = expand(`
   {conv1,conv2}.${BOTH} ${WAN22_SIDE("encoder")} ${WAN22_SIDE("decoder")}
   encoder.downsamples.{0..3}.downsamples.{0,1}.residual.{0,3}.gamma
   encoder.downsamples.{0..3}.downsamples.{0,1}.residual.{2,6}.${BOTH}
-  encoder.downsamples.{1,2}.downsamples.0.shortcut.${BOTH} encoder.downsamples.{0..2}.downsamples.2.resample.1.${BOTH}
+  encoder.downsamples.{1,2}.downsamples.0.shortcut.${BOTH}
+  encoder.downsamples.{0..2}.downsamples.2.resample.1.${BOTH}
   encoder.downsamples.{1,2}.downsamples.2.time_conv.${BOTH}
   decoder.upsamples.{0..3}.upsamples.{0..2}.residual.{0,3}.gamma
   decoder.upsamples.{0..3}.upsamples.{0..2}.residual.{2,6}.${BOTH}

@@ -18,7 +18,8 @@ const FLUX = (guidance: boolean) =>
     {img_in,txt_in}.${BOTH} {time_in,vector_in${guidance ? ",guidance_in" : ""}}.{in_layer,out_layer}.${BOTH}
     double_blocks.{0..18}.{img,txt}_{mod.lin,attn.qkv,attn.proj,mlp.0,mlp.2}.${BOTH}
     double_blocks.{0..18}.{img,txt}_attn.norm.{query,key}_norm.scale
-    single_blocks.{0..37}.{linear1,linear2,modulation.lin}.${BOTH} single_blocks.{0..37}.norm.{query,key}_norm.scale
+    single_blocks.{0..37}.{linear1,linear2,modulation.lin}.${BOTH}
+    single_blocks.{0..37}.norm.{query,key}_norm.scale
     final_layer.{linear,adaLN_modulation.1}.${BOTH}`);
 const FLUX_SHAPES = {
   "img_in.weight": [3072, 64],
@@ -113,7 +114,8 @@ const OPEN_CLIP = (layers: number) =>
 const T5 = expand(`
   shared.weight encoder.embed_tokens.weight encoder.final_layer_norm.weight
   encoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight
-  encoder.block.{0..23}.layer.0.SelfAttention.{q,k,v,o}.weight encoder.block.{0..23}.layer.{0,1}.layer_norm.weight
+  encoder.block.{0..23}.layer.0.SelfAttention.{q,k,v,o}.weight
+  encoder.block.{0..23}.layer.{0,1}.layer_norm.weight
   encoder.block.{0..23}.layer.1.DenseReluDense.{wi_0,wi_1,wo}.weight`);
 
 const SD3 = (layers: number, { normed, dual = -1 }: { normed: boolean; dual?: number }) =>
@@ -138,7 +140,8 @@ const sd3Shapes = (width: number, positions: number) => ({
 
 const WAN = (layers: number) =>
   expand(`
-    patch_embedding.${BOTH} {text,time}_embedding.{0,2}.${BOTH} time_projection.1.${BOTH} head.head.${BOTH} head.modulation
+    patch_embedding.${BOTH} {text,time}_embedding.{0,2}.${BOTH} time_projection.1.${BOTH} head.head.${BOTH}
+    head.modulation
     blocks.{0..${layers - 1}}.modulation blocks.{0..${layers - 1}}.{self,cross}_attn.{q,k,v,o}.${BOTH}
     blocks.{0..${layers - 1}}.{self,cross}_attn.norm_{q,k}.weight blocks.{0..${
     layers - 1
@@ -152,7 +155,8 @@ const wanShapes = (width: number, ffn: number) => ({
 });
 const WAN_VAE_SIDE = (side: string) => `
   ${side}.{conv1,head.2}.${BOTH} ${side}.head.0.gamma ${side}.middle.{0,2}.residual.{0,3}.gamma
-  ${side}.middle.{0,2}.residual.{2,6}.${BOTH} ${side}.middle.1.norm.gamma ${side}.middle.1.{to_qkv,proj}.${BOTH}`;
+  ${side}.middle.{0,2}.residual.{2,6}.${BOTH} ${side}.middle.1.norm.gamma
+  ${side}.middle.1.{to_qkv,proj}.${BOTH}`;
 const WAN_VAE = expand(`
   {conv1,conv2}.${BOTH} ${WAN_VAE_SIDE("encoder")} ${WAN_VAE_SIDE("decoder")}
   encoder.downsamples.{0,1,3,4,6,7,9,10}.residual.{0,3}.gamma
@@ -356,7 +360,8 @@ const FILES: Record<string, Published> = {
       {img_in,txt_in}.${BOTH} txt_norm.weight time_text_embed.timestep_embedder.linear_{1,2}.${BOTH}
       {norm_out.linear,proj_out}.${BOTH} transformer_blocks.{0..59}.{img,txt}_mod.1.${BOTH}
       transformer_blocks.{0..59}.{img,txt}_mlp.net.{0.proj,2}.${BOTH}
-      transformer_blocks.{0..59}.attn.{to_q,to_k,to_v,to_out.0,add_q_proj,add_k_proj,add_v_proj,to_add_out}.${BOTH}
+      transformer_blocks.{0..59}.attn.{to_q,to_k,to_v,to_out.0}.${BOTH}
+      transformer_blocks.{0..59}.attn.{add_q_proj,add_k_proj,add_v_proj,to_add_out}.${BOTH}
       transformer_blocks.{0..59}.attn.norm_{q,k,added_q,added_k}.weight`),
     count: 1933,
     shapes: {
@@ -370,7 +375,8 @@ const FILES: Record<string, Published> = {
   },
   "z_image_turbo": {
     names: expand(`
-      {x_embedder,cap_embedder.1,t_embedder.mlp.0,t_embedder.mlp.2,final_layer.linear}.${BOTH} {x,cap}_pad_token
+      {x_embedder,cap_embedder.1,t_embedder.mlp.0,t_embedder.mlp.2,final_layer.linear}.${BOTH}
+      {x,cap}_pad_token
       cap_embedder.0.weight final_layer.adaLN_modulation.1.${BOTH}
       {layers.{0..29},noise_refiner.{0,1}}.adaLN_modulation.0.${BOTH}
       {layers.{0..29},noise_refiner.{0,1},context_refiner.{0,1}}.attention.{qkv,out,q_norm,k_norm}.weight

@@ -51,7 +51,7 @@ describe("a single file", () => {
     assert.ok(maxError(latents[1]!, latents[0]!) > 0.01);
   });
 
-  it("begins SDXL's schedule in pure noise, and predicts its velocity, if marker tensors say so", async () => {
+  it("reads SDXL's zero terminal SNR and velocity prediction from marker tensors", async () => {
     const mark = (tensors: Map<string, FileTensor>) => {
       for (const name of ["v_pred", "ztsnr"]) {
         tensors.set(name, { dtype: "F32", shape: [], data: new Uint8Array(4) });

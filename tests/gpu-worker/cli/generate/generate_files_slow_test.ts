@@ -81,7 +81,7 @@ describe("deno task generate, files", () => {
     assert.match(stderr, /^generate: Cannot draw .*bare\.png again: the file does not say how/);
   });
 
-  it("keeps an existing file and counts up the next picture's name, or overwrites the file on demand", async () => {
+  it("keeps an existing file and counts up the next name, or overwrites the file on demand", async () => {
     const out = join(folder, "same.png");
     const draw = async (...args: string[]) =>
       (await generate("--prompt", "red heart", ...QUICK, "--out", out, ...args)).stdout.split("\n")[0];

@@ -19,7 +19,7 @@ describe("deno task inspect --model FILE", () => {
     assert.match(stdout, /run it with `deno task generate --model \S+ --components \S+ --prompt "\.\.\."`/);
   });
 
-  it("says what the file is if the rest is missing, and ends with the command that fetches the rest", async () => {
+  it("names the file if the rest is missing, and ends with the command that fetches the rest", async () => {
     using twin = new Twin("sdxl");
     const { code, stdout, stderr } = await runTask("inspect", ["--model", twin.path], {
       HF_HUB_CACHE: `${twin.path}-none`,

@@ -189,7 +189,7 @@ describe("pullSnapshot() from a hub that means harm", () => {
     await refuses({ files: {}, entries: huge }, /that is no index/);
   });
 
-  it("makes links anew that lead nowhere or elsewhere, and leaves files that stand in their place", async () => {
+  it("replaces links that lead nowhere or elsewhere, and leaves files in their place", async () => {
     const files = { "model_index.json": INDEX, "vae/vocab.json": "{}", "vae/merges.txt": "a b" };
     const { folder } = await pull({ files });
     const [dead, other, file] = ["model_index.json", "vae/vocab.json", "vae/merges.txt"].map((name) =>

@@ -51,7 +51,8 @@ describe("HunyuanVideoPipeline", () => {
     assert.throws(
       () => completeRequest(request, plain.description),
       new RangeError(
-        "Cannot generate as 'numFrames' must give a multiple of 2 latent frames with this checkpoint: 9 give 3",
+        "Cannot generate as 'numFrames' must give a multiple of 2 latent frames with this checkpoint: " +
+          "9 give 3",
       ),
     );
   });

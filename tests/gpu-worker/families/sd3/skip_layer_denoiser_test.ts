@@ -77,7 +77,7 @@ describe("SkipLayerDenoiser", () => {
     assert.deepEqual(await outputOf(7), [9]);
   });
 
-  it("fills the history of the pass that skips before its first forecast, and not past its last", async () => {
+  it("fills the skipping pass's history before its first forecast, and not past its last", async () => {
     const { denoiser, branches, skipping } = setUp();
     const fulls = PLAN.flatMap((kind, step) => kind === "full" ? [step] : []);
     for (const [slot, step] of fulls.entries()) {

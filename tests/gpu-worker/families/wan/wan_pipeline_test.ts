@@ -153,7 +153,7 @@ describe("WanPipeline of two experts", () => {
     assert.throws(() => scales({ guidanceScale2: 101 }), /'guidanceScale2' must be in 0\.\.100/);
   });
 
-  it("begins with a full pass of the second expert, which measures no error of the first one's features", async () => {
+  it("begins with the second expert's full pass, which measures no error of other features", async () => {
     using pipeline = await openPipeline(folder);
     const { plan, forecastErrors } = await pipeline.generate(completeRequest(request, pipeline.description));
     const { reading, family } = describeModel(folder);

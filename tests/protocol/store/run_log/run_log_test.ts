@@ -151,7 +151,7 @@ function contract(open: () => RunLog): void {
     assert.deepEqual((await log.read(id, 1))!.events.map(({ id }) => id), [2, 3]);
   });
 
-  it("keeps an order's image once for all runs that start from it, and drops it with the last run", async () => {
+  it("keeps one copy of an order's image for all its runs, and drops it with the last run", async () => {
     const log = open();
     const large = (size: number) => ({ name: crypto.randomUUID(), base64: "B".repeat(size) });
     const begin = async (image: OrderImage) => (await log.open(wish({ request: "order", image }))).id;
@@ -174,7 +174,7 @@ function contract(open: () => RunLog): void {
     for (const id of [...ids.slice(3), beyond, again]) await end(id);
   });
 
-  it("advance() silences what a worker that hung was told, and leaves others' and unwanted runs alone", async () => {
+  it("advance() silences a worker that hung, and leaves others' and unwanted runs alone", async () => {
     const log = open();
     const { id } = await log.open(wish({ viewer: "a" }));
     const held = { id, attempt: 1 };
@@ -235,7 +235,7 @@ function contract(open: () => RunLog): void {
 describe("MemoryRunLog", () => {
   contract(() => new MemoryRunLog());
 
-  it("forgets the oldest results where they are more than it may hold, however long they were to be kept", async () => {
+  it("drops the oldest results beyond its bound, however long they were to be kept", async () => {
     const large = { ...DONE, b64_json: "A".repeat(400_000) } as RunEvent;
     const log = new MemoryRunLog({ maxBytes: 1_000_000 });
     const ids: string[] = [];

@@ -54,12 +54,14 @@ describe("createSolver()", () => {
       assertRefused([
         name,
         { beta_schedule: "sigmoid" },
-        "Cannot create the solver as 'beta_schedule' must be linear, scaled_linear or squaredcos_cap_v2: current value is sigmoid",
+        "Cannot create the solver as 'beta_schedule' must be linear, " +
+        "scaled_linear or squaredcos_cap_v2: current value is sigmoid",
       ]);
       assertRefused([
         name,
         { timestep_spacing: "even" },
-        "Cannot create the solver as 'timestep_spacing' must be linspace, leading or trailing: current value is even",
+        "Cannot create the solver as 'timestep_spacing' must be linspace, leading or trailing: " +
+        "current value is even",
       ]);
       assert.throws(
         () => createSolver({ _class_name: name, prediction_type: "score" }, { steps: 4, noise }),
@@ -76,7 +78,8 @@ describe("createSolver()", () => {
       assertRefused([
         name,
         { trained_betas: [0.1, "0.2"] },
-        `Cannot use the scheduler config as 'trained_betas' of ${name} must be an array of numbers: current value is [0.1,"0.2"]`,
+        `Cannot use the scheduler config as 'trained_betas' of ${name} must be an array of numbers: ` +
+        `current value is [0.1,"0.2"]`,
       ]);
       assertRefused([
         name,
@@ -106,8 +109,8 @@ describe("createSolver()", () => {
 
   it("refuses what latents have no use for", () => {
     for (const name of [DDIM, DPM, UNIPC]) {
-      const message =
-        `Cannot create the solver as 'thresholding' of ${name} is not supported: it is unsuitable for latents`;
+      const message = `Cannot create the solver as 'thresholding' of ${name} is not supported: ` +
+        "it is unsuitable for latents";
       assertRefused([name, { thresholding: true }, message]);
     }
     assertRefused([
@@ -137,12 +140,14 @@ describe("createSolver()", () => {
     [
       EULER,
       { use_karras_sigmas: true, use_beta_sigmas: true },
-      "Cannot create the solver as only one of karras, exponential and beta sigmas can be used: current value is karras, beta",
+      "Cannot create the solver as only one of karras, exponential and beta sigmas can be used: " +
+      "current value is karras, beta",
     ],
     [
       ANCESTRAL,
       { prediction_type: "sample" },
-      "Cannot create the solver as 'prediction_type' must be epsilon or v_prediction: current value is sample",
+      "Cannot create the solver as 'prediction_type' must be epsilon or v_prediction: " +
+      "current value is sample",
     ],
     [
       DDIM,
@@ -160,7 +165,8 @@ describe("createSolver()", () => {
     [
       DPM,
       { algorithm_type: "dpmsolver" },
-      "Cannot create the solver as 'final_sigmas_type' must be sigma_min with dpmsolver: current value is zero",
+      "Cannot create the solver as 'final_sigmas_type' must be sigma_min with dpmsolver: " +
+      "current value is zero",
     ],
     [
       DPM,
@@ -170,7 +176,8 @@ describe("createSolver()", () => {
     [
       DPM,
       { algorithm_type: "dpmsolver", final_sigmas_type: "sigma_min", prediction_type: "flow_prediction" },
-      "Cannot create the solver as 'prediction_type' must be epsilon, sample or v_prediction: current value is flow_prediction",
+      "Cannot create the solver as 'prediction_type' must be epsilon, sample or v_prediction: " +
+      "current value is flow_prediction",
     ],
     [
       DPM,
@@ -201,12 +208,14 @@ describe("createSolver()", () => {
     [
       UNIPC,
       { predict_x0: false, prediction_type: "flow_prediction" },
-      "Cannot create the solver as 'prediction_type' must be epsilon, sample or v_prediction: current value is flow_prediction",
+      "Cannot create the solver as 'prediction_type' must be epsilon, sample or v_prediction: " +
+      "current value is flow_prediction",
     ],
     [
       UNIPC,
       { lower_order_final: false },
-      "Cannot create the solver as 'final_sigmas_type' must be sigma_min without 'lower_order_final': current value is zero",
+      "Cannot create the solver as 'final_sigmas_type' must be sigma_min without 'lower_order_final': " +
+      "current value is zero",
     ],
   ];
   for (const refusal of REFUSALS) {
