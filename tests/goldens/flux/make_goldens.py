@@ -21,8 +21,8 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer, T5Config,
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
-# noqa: E402
-from _reference import PROMPTS, Capture, Goldens, digest, redraw, remake, run_whole, smooth_in_time
+from _reference import (  # noqa: E402
+    PROMPTS, Capture, Goldens, digest, redraw, remake, run_whole, smooth_in_time)
 from _spectrum import add_spectrum  # noqa: E402
 from _tokenizers import write_clip_files, write_t5_files  # noqa: E402
 

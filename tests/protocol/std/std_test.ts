@@ -1,5 +1,5 @@
-// The declarations in protocol/std/ are ours: each is held against what the library does. A line under
-// @ts-expect-error fails `deno check` if the compiler accepts it.
+// The declarations in protocol/std/ are ours: each is held against what the library does.
+// A line under @ts-expect-error fails `deno check` if the compiler accepts it.
 import { abortable } from "@std/async/abortable";
 import { parseArgs } from "@std/cli/parse-args";
 import { TextLineStream } from "@std/streams/text-line-stream";
