@@ -56,32 +56,46 @@ def export(out, vae, nets, vocabulary, shift, scale):
 
     write("model_index.json", {
         "_class_name": "FluxPipeline", "_diffusers_version": VERSION,
-        "scheduler": ["diffusers", "FlowMatchEulerDiscreteScheduler"], "text_encoder": ["transformers", "CLIPTextModel"],
-        "text_encoder_2": ["transformers", "T5EncoderModel"], "tokenizer": ["transformers", "PreTrainedTokenizerFast"],
-        "tokenizer_2": ["transformers", "PreTrainedTokenizerFast"], "transformer": ["diffusers", "FluxTransformer2DModel"],
+        "scheduler": ["diffusers", "FlowMatchEulerDiscreteScheduler"],
+        "text_encoder": ["transformers", "CLIPTextModel"],
+        "text_encoder_2": ["transformers", "T5EncoderModel"],
+        "tokenizer": ["transformers", "PreTrainedTokenizerFast"],
+        "tokenizer_2": ["transformers", "PreTrainedTokenizerFast"],
+        "transformer": ["diffusers", "FluxTransformer2DModel"],
         "vae": ["diffusers", "AutoencoderKL"]})
     write("scheduler/scheduler_config.json", {
         "_class_name": "FlowMatchEulerDiscreteScheduler", "base_image_seq_len": 256, "base_shift": 0.5,
-        "max_image_seq_len": 4096, "max_shift": 1.15, "num_train_timesteps": 1000, "shift": 3.0, "use_dynamic_shifting": True})
+        "max_image_seq_len": 4096, "max_shift": 1.15, "num_train_timesteps": 1000, "shift": 3.0,
+        "use_dynamic_shifting": True})
     for folder, begin, tokens in (("tokenizer", True, CLIP_TOKENS), ("tokenizer_2", False, TOKENS)):
         write(f"{folder}/tokenizer.json", tokenizer_json(vocabulary, begin))
         write(f"{folder}/tokenizer_config.json", {
-            "tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": tokens, "pad_token": "<pad>", "unk_token": "<unk>",
-            "eos_token": "</s>", **({"bos_token": "<s>"} if begin else {}), "padding_side": "right", "clean_up_tokenization_spaces": False})
-    write("text_encoder/config.json", {"architectures": ["CLIPTextModel"], "model_type": "clip_text_model", "torch_dtype": "float16",
+            "tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": tokens, "pad_token": "<pad>",
+            "unk_token": "<unk>",
+            "eos_token": "</s>", **({"bos_token": "<s>"} if begin else {}), "padding_side": "right",
+            "clean_up_tokenization_spaces": False})
+    write("text_encoder/config.json",
+          {"architectures": ["CLIPTextModel"], "model_type": "clip_text_model", "torch_dtype": "float16",
           "vocab_size": len(vocabulary.tokens), "pad_token_id": PAD, "bos_token_id": BOS, "eos_token_id": EOS,
           "hidden_act": "quick_gelu", "layer_norm_eps": 1e-5, **nets["clip"].config})
-    write("text_encoder_2/config.json", {"architectures": ["T5EncoderModel"], "model_type": "t5", "torch_dtype": "float16",
-          "vocab_size": len(vocabulary.tokens), "pad_token_id": PAD, "eos_token_id": EOS, "is_encoder_decoder": True, "use_cache": False,
-          "feed_forward_proj": "gated-gelu", "relative_attention_num_buckets": 32, "relative_attention_max_distance": 128,
+    write("text_encoder_2/config.json",
+          {"architectures": ["T5EncoderModel"], "model_type": "t5", "torch_dtype": "float16",
+          "vocab_size": len(vocabulary.tokens), "pad_token_id": PAD, "eos_token_id": EOS,
+          "is_encoder_decoder": True, "use_cache": False,
+          "feed_forward_proj": "gated-gelu", "relative_attention_num_buckets": 32,
+          "relative_attention_max_distance": 128,
           "layer_norm_epsilon": 1e-6, "dropout_rate": 0.0, "tie_word_embeddings": False, **nets["t5"].config})
-    write("transformer/config.json", {"_class_name": "FluxTransformer2DModel", "_diffusers_version": VERSION, "patch_size": 1,
+    write("transformer/config.json",
+          {"_class_name": "FluxTransformer2DModel", "_diffusers_version": VERSION, "patch_size": 1,
           "in_channels": 64, "guidance_embeds": False, **nets["transformer"].config})
     write("vae/config.json", {"_class_name": "AutoencoderKL", "_diffusers_version": VERSION,
           "in_channels": 3, "out_channels": 3, "latent_channels": 16,
-          "down_block_types": ["DownEncoderBlock2D"] * len(vae.channels), "up_block_types": ["UpDecoderBlock2D"] * len(vae.channels),
-          "block_out_channels": vae.channels, "layers_per_block": vae.layers, "norm_num_groups": 8, "act_fn": "silu",
-          "mid_block_add_attention": True, "use_quant_conv": False, "use_post_quant_conv": False, "force_upcast": True,
+          "down_block_types": ["DownEncoderBlock2D"] * len(vae.channels),
+          "up_block_types": ["UpDecoderBlock2D"] * len(vae.channels),
+          "block_out_channels": vae.channels, "layers_per_block": vae.layers, "norm_num_groups": 8,
+          "act_fn": "silu",
+          "mid_block_add_attention": True, "use_quant_conv": False, "use_post_quant_conv": False,
+          "force_upcast": True,
           "sample_size": SIZE, "scaling_factor": scale, "shift_factor": shift})
     for name, module in [("vae", vae), *nets.items()]:
         state = {k: v.detach().half().contiguous() for k, v in module.state_dict().items()}
@@ -96,7 +110,9 @@ def tokenizer_json(vocabulary, begin):
             "added_tokens": [{"id": i, "content": t, "single_word": False, "lstrip": False, "rstrip": False,
                               "normalized": False, "special": True} for i, t in enumerate(SPECIAL)],
             "normalizer": {"type": "Lowercase"},
-            "pre_tokenizer": {"type": "Split", "pattern": {"Regex": "[^a-z0-9]+"}, "behavior": "Removed", "invert": False},
-            "post_processor": {"type": "TemplateProcessing", "single": single, "pair": single, "special_tokens": special},
+            "pre_tokenizer": {"type": "Split", "pattern": {"Regex": "[^a-z0-9]+"}, "behavior": "Removed",
+                              "invert": False},
+            "post_processor": {"type": "TemplateProcessing", "single": single, "pair": single,
+                               "special_tokens": special},
             "decoder": None,
             "model": {"type": "WordLevel", "vocab": vocabulary.index, "unk_token": "<unk>"}}

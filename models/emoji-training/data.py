@@ -8,7 +8,8 @@ SIZE, PATCHES = 64, 8
 TOKENS, CLIP_TOKENS = 12, 16  # T5 tokens are attended, so few; CLIP's only give the pooled vector
 COLORS = {"white": (255, 255, 255), "black": (24, 24, 27), "yellow": (250, 215, 90), "green": (90, 180, 100),
           "blue": (80, 130, 230), "pink": (245, 160, 200), "red": (220, 60, 60), "purple": (150, 100, 210)}
-SPECIAL = ["<pad>", "<unk>", "<s>", "</s>"]  # </s> must not be 2: transformers would pool CLIP at the largest id instead
+# The id of </s> must not be 2: transformers would pool CLIP at the largest id instead.
+SPECIAL = ["<pad>", "<unk>", "<s>", "</s>"]
 PAD, UNK, BOS, EOS = range(4)
 UNKNOWN = "unknown0word"  # stands in captions for any word outside the vocabulary
 
@@ -24,14 +25,16 @@ def composite(rgba, background):
     """rgba uint8 [B, S, S, 4], background float [B, 3] in 0..1 -> [B, 3, S, S] in -1..1"""
     x = rgba.float() / 255
     alpha = x[..., 3:]
-    return ((x[..., :3] * alpha + background[:, None, None, :] * (1 - alpha)) * 2 - 1).permute(0, 3, 1, 2).contiguous()
+    return ((x[..., :3] * alpha + background[:, None, None, :] * (1 - alpha)) * 2
+            - 1).permute(0, 3, 1, 2).contiguous()
 
 
 def latents(vae, pixels, colors=COLORS):
     """-> [colors, names, 16, 16, 16], the encoder's means"""
     with torch.no_grad():
         return torch.stack([
-            torch.cat([vae.encode(composite(part, torch.tensor(c).div(255).expand(len(part), 3)))[0] for part in pixels.split(64)])
+            torch.cat([vae.encode(composite(part, torch.tensor(c).div(255).expand(len(part), 3)))[0]
+                       for part in pixels.split(64)])
             for c in colors.values()])
 
 

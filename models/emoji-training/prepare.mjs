@@ -42,5 +42,7 @@ function rasterise(name) {
   const side = SIZE * OVERSAMPLING;
   const svg = `<svg xmlns="http://www.w3.org/2000/svg" width="${side}" height="${side}" ` +
     `viewBox="${icon.left ?? 0} ${icon.top ?? 0} ${width} ${height}">${icon.body}</svg>`;
-  return sharp(Buffer.from(svg)).resize(SIZE, SIZE, { fit: "contain", background: "#0000" }).ensureAlpha().raw().toBuffer();
+  return sharp(Buffer.from(svg))
+    .resize(SIZE, SIZE, { fit: "contain", background: "#0000" })
+    .ensureAlpha().raw().toBuffer();
 }

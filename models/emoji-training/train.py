@@ -21,14 +21,18 @@ WHITE_SHARE = 0.3
 
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("--data", default="data"); p.add_argument("--run", default="run"); p.add_argument("--resume", action="store_true", help="go on from RUN/state.pt, if it is there")
+    p.add_argument("--data", default="data"); p.add_argument("--run", default="run")
+    p.add_argument("--resume", action="store_true", help="go on from RUN/state.pt, if it is there")
     p.add_argument("--from", dest="source", help="checkpoint to start from, of the same VAE encoder")
-    p.add_argument("--until", help="HH:MM UTC at which the learning rate reaches zero"); p.add_argument("--minutes", type=float, default=120)
+    p.add_argument("--until", help="HH:MM UTC at which the learning rate reaches zero")
+    p.add_argument("--minutes", type=float, default=120)
     p.add_argument("--names", type=int, default=1000, help="how many of the captions to learn")
     p.add_argument("--optimizer", choices=["muon", "adamw"], default="muon")
-    p.add_argument("--lr", type=float, default=2e-3, help="of matrices, by Muon"); p.add_argument("--adam-lr", type=float, default=2e-3)
+    p.add_argument("--lr", type=float, default=2e-3, help="of matrices, by Muon")
+    p.add_argument("--adam-lr", type=float, default=2e-3)
     p.add_argument("--batch", type=int, default=48)
-    p.add_argument("--pause-file", default="PAUSE", help="no step is made while it exists"); p.add_argument("--workers", type=int, default=2); p.add_argument("--seed", type=int, default=1)
+    p.add_argument("--pause-file", default="PAUSE", help="no step is made while it exists")
+    p.add_argument("--workers", type=int, default=2); p.add_argument("--seed", type=int, default=1)
     a = p.parse_args()
     torch.set_num_threads(1)
     torch.manual_seed(a.seed); random.seed(a.seed)
@@ -44,7 +48,8 @@ def main():
     # The vocabulary is that of all captions, so that --names may grow when training is resumed.
     pixels, captions = pixels[:a.names], captions[:a.names]
     z = (latents(vae, pixels) - shift) * scale
-    print(f"{len(captions)} names, {len(vocabulary.tokens)} tokens,", {k: sum(x.numel() for x in m.parameters()) for k, m in nets.items()})
+    print(f"{len(captions)} names, {len(vocabulary.tokens)} tokens,",
+          {k: sum(x.numel() for x in m.parameters()) for k, m in nets.items()})
     training = Training(nets, vocabulary, captions, z, a)
     if a.resume and os.path.exists(f"{a.run}/state.pt"):
         training.load(f"{a.run}/state.pt")
@@ -64,8 +69,10 @@ class Training:
         self.nets, self.vocabulary, self.captions, self.z, self.o = nets, vocabulary, captions, z, options
         named = dict(nets.named_parameters())
         self.parameters = list(named.values())
-        matrix = lambda name, v: options.optimizer == "muon" and v.dim() == 2 and "embedding" not in name and "shared" not in name
-        self.optimizer = Muon([v for k, v in named.items() if matrix(k, v)], [v for k, v in named.items() if not matrix(k, v)],
+        matrix = lambda name, v: (options.optimizer == "muon" and v.dim() == 2 and "embedding" not in name
+                                  and "shared" not in name)
+        self.optimizer = Muon([v for k, v in named.items() if matrix(k, v)],
+                              [v for k, v in named.items() if not matrix(k, v)],
                               options.lr, options.adam_lr)
         self.averaged = {k: v.clone() for k, v in nets.state_dict().items()}
         self.error = torch.ones(len(captions))
@@ -128,19 +135,23 @@ class Training:
             parameter.grad = grad
         torch.nn.utils.clip_grad_norm_(self.parameters, 1.0, foreach=True)
         flat, done = 0.3, self.done()
-        self.optimizer.step(min(1, (self.step + 1) / 100) * (1 if done < flat else 0.5 + 0.5 * math.cos(math.pi * (done - flat) / (1 - flat))))
+        self.optimizer.step(min(1, (self.step + 1) / 100)
+                            * (1 if done < flat else 0.5 + 0.5
+                               * math.cos(math.pi * (done - flat) / (1 - flat))))
         self.step += 1
         self.average()
 
     def record(self, names, texts, sigma, loss):
         high = sigma > 0.6
-        for n, text, value in zip(names[high].tolist(), [t for t, h in zip(texts, high) if h], loss[high].tolist()):
+        for n, text, value in zip(names[high].tolist(), [t for t, h in zip(texts, high) if h],
+                                  loss[high].tolist()):
             if text:
                 self.error[n] += 0.1 * (value - self.error[n])
         self.log.append((loss.mean().item(), loss[high].mean().item()))
         if self.step % 100 == 0:
             mean, of_high = (sum(column) / len(column) for column in zip(*self.log))
-            print(f"{datetime.datetime.now(datetime.UTC):%H:%M:%S} cpu {time.process_time():.0f} step {self.step} done {self.done():.3f} "
+            print(f"{datetime.datetime.now(datetime.UTC):%H:%M:%S} cpu {time.process_time():.0f} step "
+                  f"{self.step} done {self.done():.3f} "
                   f"loss {mean:.4f} high {of_high:.4f}", flush=True)
             self.log = []
 
@@ -160,7 +171,8 @@ class Training:
     def save(self, path):
         """Atomic: a kill at any moment leaves the state before or the state after."""
         with self.lock:
-            torch.save({"step": self.step, "start": self.start, "end": self.end, "nets": self.nets.state_dict(), "averaged": self.averaged,
+            torch.save({"step": self.step, "start": self.start, "end": self.end,
+                        "nets": self.nets.state_dict(), "averaged": self.averaged,
                         "error": self.error, "optimizer": self.optimizer.state_dict()}, f"{path}.new")
         os.replace(f"{path}.new", path)
 

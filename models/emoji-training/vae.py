@@ -22,7 +22,8 @@ NOISE = 0.1
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--data", default="data"); p.add_argument("--run", default="run")
-    p.add_argument("--from", dest="source", help="checkpoint whose encoder is kept"); p.add_argument("--minutes", type=float, default=15)
+    p.add_argument("--from", dest="source", help="checkpoint whose encoder is kept")
+    p.add_argument("--minutes", type=float, default=15)
     p.add_argument("--lr", type=float, default=1e-3); p.add_argument("--batch", type=int, default=8)
     p.add_argument("--pause-file", default="PAUSE", help="no step is made while it exists")
     a = p.parse_args()
@@ -56,14 +57,17 @@ def train(vae, pixels, palette, options):
             continue
         start = time.time()
         for group in optimizer.param_groups:
-            group["lr"] = options.lr * min(1, (step + 1) / 50) * (0.5 + 0.5 * math.cos(math.pi * spent / (60 * options.minutes)))
-        x = composite(pixels[torch.randint(len(pixels), (options.batch,))], palette[torch.randint(len(palette), (options.batch,))])
+            group["lr"] = options.lr * min(1, (step + 1) / 50) * (0.5 + 0.5
+                * math.cos(math.pi * spent / (60 * options.minutes)))
+        x = composite(pixels[torch.randint(len(pixels), (options.batch,))],
+                      palette[torch.randint(len(palette), (options.batch,))])
         loss = decoder_loss(vae, x) if options.source else vae_loss(vae, x)
         for v, grad in zip(parameters, torch.autograd.grad(loss, parameters)):
             v.grad = grad
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)
         optimizer.step()
-        torch._foreach_lerp_(averaged, [v.detach() for v in parameters], 1 - min(0.99, (step + 1) / (step + 10)))
+        torch._foreach_lerp_(averaged, [v.detach() for v in parameters],
+                             1 - min(0.99, (step + 1) / (step + 10)))
         step, spent = step + 1, spent + time.time() - start
         losses.append(loss.item())
         if step % 100 == 0:

@@ -15,7 +15,8 @@ DIRECTIONS = {"right": (1, 0), "left": (-1, 0), "up": (0, -1), "down": (0, 1),
 SAME = {"ball": ["circle", "disc"], "square": ["box"], "purple": ["violet"], "gray": ["grey"]}
 SPECIAL = ["<pad>", "</s>", "<unk>"]
 PAD, EOS, UNK = range(3)
-WORDS = ("a an the on in it with and to of that is moves moving goes going flies slides travels slowly background "
+WORDS = ("a an the on in it with and to of that is moves moving goes going flies slides travels slowly "
+         "background "
          "upwards downwards leftwards rightwards upper lower diagonally toward towards corner").split()
 
 
@@ -69,7 +70,8 @@ def caption(shape, color, direction, ground, rng=random):
     parts.append(other(color) if rng.random() < 0.96 else "")
     parts.append(other(shape) if rng.random() < 0.96 else "")
     if rng.random() < 0.95:
-        parts += [rng.choice(["moves", "moves", "moves", "moving", "goes", "is moving", "that moves", "flies", "slides", ""]), way(direction, rng)]
+        parts += [rng.choice(["moves", "moves", "moves", "moving", "goes", "is moving", "that moves", "flies",
+                              "slides", ""]), way(direction, rng)]
     if ground != "white" or rng.random() < 0.3:
         parts.append(f"on {other(ground)}" if rng.random() < 0.15 else f"on a {other(ground)} background")
     text = " ".join(" ".join(parts).split())
@@ -82,7 +84,8 @@ def way(direction, rng):
         ward = "to the " if words[0] in ("left", "right") else ""
         return rng.choice([direction, direction, direction, ward + direction, f"{direction}wards"])
     up, left = words
-    return rng.choice([direction, direction, direction, f"{up} and {left}", f"{up} and to the {left}", f"{left} and {up}",
+    return rng.choice([direction, direction, direction, f"{up} and {left}", f"{up} and to the {left}",
+                       f"{left} and {up}",
                        f"diagonally {up} {left}", f"to the {'upper' if up == 'up' else 'lower'} {left}"])
 
 
@@ -94,7 +97,8 @@ class Vocabulary:
     """One token for each word."""
 
     def __init__(self):
-        known = {*WORDS, *SHAPES, *COLORS, *GROUNDS, *words(" ".join(DIRECTIONS)), *(w for v in SAME.values() for w in v)}
+        known = {*WORDS, *SHAPES, *COLORS, *GROUNDS, *words(" ".join(DIRECTIONS)),
+                 *(w for v in SAME.values() for w in v)}
         self.tokens = SPECIAL + sorted(known)
         self.index = {w: i for i, w in enumerate(self.tokens)}
 
@@ -102,9 +106,11 @@ class Vocabulary:
         """-> ids [B, longest], padded, and lengths [B], </s> included"""
         ids = [[self.index.get(w, UNK) for w in words(text)] + [EOS] for text in texts]
         longest = max(map(len, ids))
-        return torch.tensor([i + [PAD] * (longest - len(i)) for i in ids]), torch.tensor([len(i) for i in ids])
+        return torch.tensor([i + [PAD] * (longest - len(i)) for i in ids]), torch.tensor([len(i)
+            for i in ids])
 
 
 def to_tensor(frames):
     """uint8 [B, T, H, W, 3] -> float [B, 3, T, H, W] in -1..1"""
-    return (torch.from_numpy(np.ascontiguousarray(frames)).permute(0, 4, 1, 2, 3).float() / 127.5 - 1).contiguous()
+    return (torch.from_numpy(np.ascontiguousarray(frames)).permute(0, 4, 1, 2, 3).float() / 127.5
+            - 1).contiguous()

@@ -11,20 +11,26 @@ import numpy as np
 import torch
 from diffusers import UniPCMultistepScheduler
 import checkpoint, text
-from data import CHANNELS, COLORS, DIRECTIONS, FRAMES, GROUNDS, SHAPES, SIZE, SPATIAL, TEMPORAL, Vocabulary, combinations, coverage, held_out
+from data import (
+    CHANNELS, COLORS, DIRECTIONS, FRAMES, GROUNDS, SHAPES, SIZE, SPATIAL, TEMPORAL, Vocabulary, combinations,
+    coverage, held_out)
 
 
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("checkpoint"); p.add_argument("--count", type=int, default=96); p.add_argument("--sheet")
-    p.add_argument("--steps", type=int, default=checkpoint.STEPS); p.add_argument("--guidance", type=float, default=checkpoint.GUIDANCE)
-    p.add_argument("--frames", type=int, default=FRAMES); p.add_argument("--pipeline", action="store_true"); p.add_argument("--tokens", type=int, default=checkpoint.TOKENS)
+    p.add_argument("--steps", type=int, default=checkpoint.STEPS)
+    p.add_argument("--guidance", type=float, default=checkpoint.GUIDANCE)
+    p.add_argument("--frames", type=int, default=FRAMES); p.add_argument("--pipeline", action="store_true")
+    p.add_argument("--tokens", type=int, default=checkpoint.TOKENS)
     a = p.parse_args()
     torch.set_num_threads(1)
     if a.pipeline:
-        return report(None, None, None, None, None, a.count, a.steps, a.guidance, a.frames, a.sheet, pipeline=wan_pipeline(a.checkpoint))
+        return report(None, None, None, None, None, a.count, a.steps, a.guidance, a.frames, a.sheet,
+                      pipeline=wan_pipeline(a.checkpoint))
     vae, nets, (mean, std) = checkpoint.load(a.checkpoint)
-    report(vae, nets, Vocabulary(), mean, std, a.count, a.steps, a.guidance, a.frames, a.sheet, tokens=a.tokens)
+    report(vae, nets, Vocabulary(), mean, std, a.count, a.steps, a.guidance, a.frames, a.sheet,
+           tokens=a.tokens)
 
 
 def wan_pipeline(folder):
@@ -44,17 +50,20 @@ def jobs(count):
 
 
 def prompt(shape, color, direction, ground):
-    return f"a {color} {shape} moves {direction}".replace("a orange", "an orange") + ("" if ground == "white" else f" on a {ground} background")
+    return f"a {color} {shape} moves {direction}".replace("a orange", "an orange") + ("" if ground == "white"
+        else f" on a {ground} background")
 
 
-def report(vae, nets, vocabulary, mean, std, count, steps=checkpoint.STEPS, guidance=checkpoint.GUIDANCE, frames=FRAMES, sheet=None, pipeline=None, tokens=checkpoint.TOKENS):
+def report(vae, nets, vocabulary, mean, std, count, steps=checkpoint.STEPS, guidance=checkpoint.GUIDANCE,
+           frames=FRAMES, sheet=None, pipeline=None, tokens=checkpoint.TOKENS):
     start, rows, clips = time.time(), [], []
     listed = jobs(count)
     for at in range(0, count, 8):
         part = listed[at:at + 8]
         prompts, seeds = [prompt(*j) for j in part], list(range(at, at + len(part)))
         if pipeline:
-            made = pipeline(prompts, negative_prompt="", height=SIZE, width=SIZE, num_frames=frames, num_inference_steps=steps, guidance_scale=guidance,
+            made = pipeline(prompts, negative_prompt="", height=SIZE, width=SIZE, num_frames=frames,
+                            num_inference_steps=steps, guidance_scale=guidance,
                             generator=[torch.Generator().manual_seed(s) for s in seeds]).frames
             made = np.rint(made * 255).astype(np.uint8)
         else:
@@ -64,15 +73,18 @@ def report(vae, nets, vocabulary, mean, std, count, steps=checkpoint.STEPS, guid
     right = lambda i, of: 100 * sum(w[i] == s[i] for w, s in of) / max(1, len(of))
     both = lambda of: 100 * sum(w == s for w, s in of) / max(1, len(of))
     unseen = [r for r in rows if held_out(r[0][:3])]
-    print(f"{count} clips, {steps} steps, guidance {guidance}, {frames} frames: all right {both(rows):.1f} % (shape {right(0, rows):.1f}, color {right(1, rows):.1f}, "
-          f"direction {right(2, rows):.1f}, background {right(3, rows):.1f}); {len(unseen)} held out: {both(unseen):.1f} %; {(time.time() - start) / count:.2f} s a clip", flush=True)
+    print(f"{count} clips, {steps} steps, guidance {guidance}, {frames} frames: all right {both(rows):.1f} % "
+          f"(shape {right(0, rows):.1f}, color {right(1, rows):.1f}, "
+          f"direction {right(2, rows):.1f}, background {right(3, rows):.1f}); {len(unseen)} held out: "
+          f"{both(unseen):.1f} %; {(time.time() - start) / count:.2f} s a clip", flush=True)
     print("missed:", "; ".join(f"{' '.join(w)} -> {' '.join(s)}" for w, s in rows if w != s), flush=True)
     if sheet:
         contact_sheet(clips[:24], sheet)
 
 
 @torch.no_grad()
-def draw(vae, nets, vocabulary, mean, std, prompts, seeds, steps, guidance, frames=FRAMES, tokens=checkpoint.TOKENS):
+def draw(vae, nets, vocabulary, mean, std, prompts, seeds, steps, guidance, frames=FRAMES,
+         tokens=checkpoint.TOKENS):
     """-> uint8 [B, frames, SIZE, SIZE, 3]"""
     count = len(prompts)
     shape = (CHANNELS, (frames - 1) // TEMPORAL + 1, SIZE // SPATIAL, SIZE // SPATIAL)
@@ -80,10 +92,12 @@ def draw(vae, nets, vocabulary, mean, std, prompts, seeds, steps, guidance, fram
     processor = text.install(nets["transformer"])
     ids, lengths = vocabulary.batch(prompts + [""] * count)
     embeddings = text.encode(nets, processor, ids, lengths, torch.full((2 * count,), tokens))
-    scheduler = UniPCMultistepScheduler(prediction_type="flow_prediction", use_flow_sigmas=True, flow_shift=checkpoint.SHIFT)
+    scheduler = UniPCMultistepScheduler(prediction_type="flow_prediction", use_flow_sigmas=True,
+                                        flow_shift=checkpoint.SHIFT)
     scheduler.set_timesteps(steps)
     for t in scheduler.timesteps:
-        v = nets["transformer"](torch.cat([x, x]), t.expand(2 * count).float(), embeddings, return_dict=False)[0]
+        v = nets["transformer"](torch.cat([x, x]), t.expand(2 * count).float(), embeddings,
+                                return_dict=False)[0]
         positive, negative = v.chunk(2)
         x = scheduler.step(negative + guidance * (positive - negative), t, x, return_dict=False)[0]
     x = x * std.view(1, -1, 1, 1, 1) + mean.view(1, -1, 1, 1, 1)
@@ -94,7 +108,8 @@ def draw(vae, nets, vocabulary, mean, std, prompts, seeds, steps, guidance, fram
 def seen(clip):
     """uint8 [T, H, W, 3] -> (shape, color, direction, ground) as measured"""
     clip = clip.astype(np.float32)
-    border = np.concatenate([clip[:, 0].reshape(-1, 3), clip[:, -1].reshape(-1, 3), clip[:, :, 0].reshape(-1, 3), clip[:, :, -1].reshape(-1, 3)])
+    border = np.concatenate([clip[:, 0].reshape(-1, 3), clip[:, -1].reshape(-1, 3),
+                             clip[:, :, 0].reshape(-1, 3), clip[:, :, -1].reshape(-1, 3)])
     ground = np.median(border, 0)
     named = min(GROUNDS, key=lambda g: np.linalg.norm(np.array(GROUNDS[g]) - ground))
     masks = np.linalg.norm(clip - ground, axis=3) > 60
@@ -118,7 +133,8 @@ def nearest_figure(mask):
     """-> the shape whose ideal figure of the same area about the same centroid overlaps most
     (intersection over union)"""
     (y, x), area = np.argwhere(mask).mean(0) + 0.5, mask.sum()
-    radii = {"ball": math.sqrt(area / math.pi), "square": math.sqrt(area / 4) / 0.9, "triangle": math.sqrt(area / (3 * math.sqrt(3))) / (0.5 * 1.25)}
+    radii = {"ball": math.sqrt(area / math.pi), "square": math.sqrt(area / 4) / 0.9,
+             "triangle": math.sqrt(area / (3 * math.sqrt(3))) / (0.5 * 1.25)}
     overlap = lambda figure: (mask & figure).sum() / (mask | figure).sum()
     return max(SHAPES, key=lambda s: overlap(coverage(s, x, y, radii[s]) > 0.5))
 
@@ -132,7 +148,8 @@ def contact_sheet(clips, path):
     rows = [np.concatenate(list(c[::4]), 1) for c in clips]
     half = -(-len(rows) // 2)
     rows += [np.full_like(rows[0], 255)] * (2 * half - len(rows))
-    Image.fromarray(np.concatenate([np.concatenate(rows[:half], 0), np.concatenate(rows[half:], 0)], 1)).resize((1200, 120 * half), 0).save(path)
+    Image.fromarray(np.concatenate([np.concatenate(rows[:half], 0), np.concatenate(rows[half:], 0)],
+                                   1)).resize((1200, 120 * half), 0).save(path)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,8 @@ class PaddedTextAttention:
     def __call__(self, attn, hidden_states, encoder_hidden_states=None, attention_mask=None, rotary_emb=None):
         heads = lambda x: x.unflatten(2, (attn.heads, -1)).transpose(1, 2)
         q, k = attn.norm_q(attn.to_q(hidden_states)), attn.norm_k(attn.to_k(encoder_hidden_states))
-        out = F.scaled_dot_product_attention(heads(q), heads(k), heads(attn.to_v(encoder_hidden_states)), attn_mask=self.bias[:, None, None])
+        out = F.scaled_dot_product_attention(heads(q), heads(k), heads(attn.to_v(encoder_hidden_states)),
+                                             attn_mask=self.bias[:, None, None])
         return attn.to_out[0](out.transpose(1, 2).flatten(2))
 
 
@@ -34,5 +35,7 @@ def encode(nets, processor, ids, lengths, tokens):
     embeddings = nets["text_encoder"](ids, real[:, :-1].long()).last_hidden_state
     embeddings = F.pad(embeddings, (0, 0, 0, 1)) * real[:, :, None]
     first = torch.arange(longest + 1) == lengths[:, None]
-    processor.bias = torch.where(real, 0.0, torch.where(first, (tokens - lengths).clamp(min=1).log()[:, None].float(), float("-inf")))
+    processor.bias = torch.where(real, 0.0,
+                                 torch.where(first, (tokens - lengths).clamp(min=1).log()[:, None].float(),
+                                             float("-inf")))
     return embeddings

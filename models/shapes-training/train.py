@@ -21,9 +21,12 @@ from muon import Muon
 
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("--run", default="run"); p.add_argument("--resume", action="store_true", help="go on from RUN/state.pt, if it is there")
-    p.add_argument("--until", help="HH:MM UTC at which the learning rate reaches zero"); p.add_argument("--minutes", type=float, default=70)
-    p.add_argument("--lr", type=float, default=4e-3, help="of matrices, by Muon"); p.add_argument("--adam-lr", type=float, default=2e-3)
+    p.add_argument("--run", default="run")
+    p.add_argument("--resume", action="store_true", help="go on from RUN/state.pt, if it is there")
+    p.add_argument("--until", help="HH:MM UTC at which the learning rate reaches zero")
+    p.add_argument("--minutes", type=float, default=70)
+    p.add_argument("--lr", type=float, default=4e-3, help="of matrices, by Muon")
+    p.add_argument("--adam-lr", type=float, default=2e-3)
     p.add_argument("--batch", type=int, default=32); p.add_argument("--measure", type=float, default=10)
     p.add_argument("--pause-file", default="PAUSE"); p.add_argument("--seed", type=int, default=1)
     a = p.parse_args()
@@ -43,8 +46,10 @@ class Training:
         self.processor = text.install(self.nets["transformer"])
         named = dict(self.nets.named_parameters())
         self.parameters = list(named.values())
-        matrix = lambda name, v: v.dim() == 2 and "shared" not in name and "embed" not in name and "bias" not in name and "proj_out" not in name
-        self.optimizer = Muon([v for k, v in named.items() if matrix(k, v)], [v for k, v in named.items() if not matrix(k, v)],
+        matrix = lambda name, v: (v.dim() == 2 and "shared" not in name and "embed" not in name
+                                  and "bias" not in name and "proj_out" not in name)
+        self.optimizer = Muon([v for k, v in named.items() if matrix(k, v)],
+                              [v for k, v in named.items() if not matrix(k, v)],
                               options.lr, options.adam_lr)
         self.averaged = {k: v.clone() for k, v in self.nets.state_dict().items()}
         self.step, self.start, self.losses = 0, time.time(), []
@@ -62,7 +67,8 @@ class Training:
             self.train_step()
             now = time.time()
             if now - told > 30:
-                print(f"{now - self.start:.0f} s step {self.step} loss {sum(self.losses) / len(self.losses):.4f}", flush=True)
+                print(f"{now - self.start:.0f} s step {self.step} loss "
+                      f"{sum(self.losses) / len(self.losses):.4f}", flush=True)
                 told, self.losses = now, []
             if now - saved > 180:
                 self.save(f"{self.o.run}/state.pt")
@@ -92,13 +98,16 @@ class Training:
             parameter.grad = grad
         torch.nn.utils.clip_grad_norm_(self.parameters, 1.0, foreach=True)
         flat, done = 0.4, self.done()
-        self.optimizer.step(min(1, (self.step + 1) / 60) * (1 if done < flat else 0.5 + 0.5 * math.cos(math.pi * (done - flat) / (1 - flat))))
+        self.optimizer.step(min(1, (self.step + 1) / 60)
+                            * (1 if done < flat else 0.5 + 0.5
+                               * math.cos(math.pi * (done - flat) / (1 - flat))))
         self.step += 1
         self.losses.append(loss.item())
         decay = min(0.995, (self.step + 1) / (self.step + 20))
         with torch.no_grad():
             for name, value in self.nets.state_dict().items():
-                self.averaged[name].lerp_(value, 1 - decay) if value.is_floating_point() else self.averaged[name].copy_(value)
+                (self.averaged[name].lerp_(value, 1 - decay) if value.is_floating_point()
+                 else self.averaged[name].copy_(value))
 
     def report(self, count):
         nets = checkpoint.networks(len(self.vocabulary.tokens))
@@ -106,13 +115,15 @@ class Training:
         # Its decoder may have been trained on meanwhile.
         self.vae.load_state_dict(torch.load(f"{self.o.run}/vae.pt")["vae"])
         checkpoint.export(f"{self.o.run}/export", self.vae, nets, self.vocabulary, self.mean, self.std)
-        measure.report(self.vae, nets, self.vocabulary, self.mean, self.std, count, sheet=f"{self.o.run}/sheet.png")
+        measure.report(self.vae, nets, self.vocabulary, self.mean, self.std, count,
+                       sheet=f"{self.o.run}/sheet.png")
 
     def done(self):
         return min(1, (time.time() - self.start) / max(1, self.end - self.start))
 
     def save(self, path):
-        torch.save({"nets": self.nets.state_dict(), "averaged": self.averaged, "optimizer": self.optimizer.state_dict(),
+        torch.save({"nets": self.nets.state_dict(), "averaged": self.averaged,
+                    "optimizer": self.optimizer.state_dict(),
                     "step": self.step, "spent": time.time() - self.start}, path + ".new")
         os.replace(path + ".new", path)
 

@@ -17,16 +17,23 @@ from data import CHANNELS, COLORS, DIRECTIONS, GROUNDS, SHAPES, SIZE, clip, comb
 sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "emoji-training"))
 from muon import Muon
 
-CONFIG = dict(base_dim=8, z_dim=CHANNELS, dim_mult=[1, 2, 4, 4], num_res_blocks=1, temperal_downsample=[False, True, True])
+CONFIG = dict(base_dim=8, z_dim=CHANNELS, dim_mult=[1, 2, 4, 4], num_res_blocks=1,
+              temperal_downsample=[False, True, True])
 NOISE = 0.05
 
 
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("--run", default="run"); p.add_argument("--minutes", type=float, default=6, help="of CPU time"); p.add_argument("--lr", type=float, default=6e-3)
-    p.add_argument("--decoder", action="store_true", help="go on from RUN/vae.pt with the decoder alone: latents, and a transformer that knows them, stay")
+    p.add_argument("--run", default="run")
+    p.add_argument("--minutes", type=float, default=6, help="of CPU time")
+    p.add_argument("--lr", type=float, default=6e-3)
+    p.add_argument("--decoder", action="store_true",
+                   help="go on from RUN/vae.pt with the decoder alone: latents, and a transformer that knows "
+                        "them, stay")
     p.add_argument("--resume", action="store_true", help="go on from RUN/vae.pt with all of it")
-    p.add_argument("--bank-only", action="store_true", help="no training: encode the bank with RUN/vae.pt"); p.add_argument("--batch", type=int, default=4); p.add_argument("--bank", type=int, default=2600, help="clips to encode")
+    p.add_argument("--bank-only", action="store_true", help="no training: encode the bank with RUN/vae.pt")
+    p.add_argument("--batch", type=int, default=4)
+    p.add_argument("--bank", type=int, default=2600, help="clips to encode")
     a = p.parse_args()
     torch.set_num_threads(1); torch.manual_seed(1); random.seed(1)
     os.makedirs(a.run, exist_ok=True)
@@ -61,13 +68,17 @@ def initialise(vae):
     for name, module in vae.named_modules():
         if hasattr(module, "conv2") and hasattr(module, "norm2"):
             module.conv2.weight.mul_(0.1); module.conv2.bias.zero_()
-        if name.endswith("conv_shortcut") and hasattr(module, "weight") or name.endswith(("quant_conv", "conv_in")):
-            dirac(module.weight, 2 if module.weight.shape[2] == 3 else 0, 1 if module.weight.shape[3] == 3 else 0)
+        if (name.endswith("conv_shortcut") and hasattr(module, "weight")
+                or name.endswith(("quant_conv", "conv_in"))):
+            dirac(module.weight, 2 if module.weight.shape[2] == 3 else 0,
+                  1 if module.weight.shape[3] == 3 else 0)
         if hasattr(module, "resample"):
             kernel = module.resample[1].weight
             kernel.mul_(0.3)
             for i in range(min(kernel.shape[:2])):
-                kernel[i, i] += 0.25 * torch.tensor([[1, 1, 0], [1, 1, 0], [0, 0, 0]]) if "down" in module.mode else torch.tensor([[0, 0, 0], [0, 1, 0], [0, 0, 0]])
+                kernel[i, i] += (0.25 * torch.tensor([[1, 1, 0], [1, 1, 0], [0, 0, 0]])
+                                 if "down" in module.mode
+                                 else torch.tensor([[0, 0, 0], [0, 1, 0], [0, 0, 0]]))
             if hasattr(module, "time_conv"):
                 kernel = module.time_conv.weight
                 kernel.mul_(0.3)
@@ -108,7 +119,8 @@ def decode(vae, z):
         for up in block.upsamplers or []:
             if up.mode == "upsample3d" and x.shape[2] > 1:
                 b, c, t, h, w = x[:, :, 1:].shape
-                doubled = up.time_conv(x[:, :, 1:]).view(b, 2, c, t, h, w).transpose(1, 2).transpose(2, 3).reshape(b, c, 2 * t, h, w)
+                doubled = (up.time_conv(x[:, :, 1:]).view(b, 2, c, t, h, w).transpose(1, 2).transpose(2, 3)
+                           .reshape(b, c, 2 * t, h, w))
                 x = torch.cat([x[:, :, :1], doubled], 2)
             x = up(x)
     return d.conv_out(d.nonlinearity(d.norm_out(x)))
@@ -118,12 +130,14 @@ def decode(vae, z):
 def chunked_difference(vae):
     x = torch.randn(1, 3, 17, 32, 32)
     mean = vae.encode(x).latent_dist.mean
-    return max((encode(vae, x)[0] - mean).abs().max().item(), (decode(vae, mean).clamp(-1, 1) - vae.decode(mean).sample).abs().max().item())
+    return max((encode(vae, x)[0] - mean).abs().max().item(),
+               (decode(vae, mean).clamp(-1, 1) - vae.decode(mean).sample).abs().max().item())
 
 
 def draw(count, frames):
     pick = lambda of: random.choice(list(of))
-    return to_tensor(np.stack([clip(pick(SHAPES), pick(COLORS), pick(DIRECTIONS), pick(GROUNDS), frames) for _ in range(count)]))
+    return to_tensor(np.stack([clip(pick(SHAPES), pick(COLORS), pick(DIRECTIONS), pick(GROUNDS), frames)
+                               for _ in range(count)]))
 
 
 def windows(x, size=32):
@@ -139,18 +153,21 @@ def windows(x, size=32):
 
 def train(vae, options, kept):
     """Leaves an average of the weights in `vae`; a decoder alone is saved every minute."""
-    parameters = [v for k, v in vae.named_parameters() if not options.decoder or k.startswith(("decoder", "post_quant"))]
+    parameters = [v for k, v in vae.named_parameters() if not options.decoder
+                  or k.startswith(("decoder", "post_quant"))]
     # Muon on the kernels as matrices [out, in * taps]: by AdamW nothing was learned in
     # the first hundred steps.
     kernels = [v.detach().flatten(1) if v.dim() > 3 and len(v) > 3 else None for v in parameters]
-    optimizer = Muon([k for k in kernels if k is not None], [v for v, k in zip(parameters, kernels) if k is None], options.lr, 2e-3,
+    optimizer = Muon([k for k in kernels if k is not None],
+                     [v for v, k in zip(parameters, kernels) if k is None], options.lr, 2e-3,
                      split=1 << 30, weight_decay=0.0)
     averaged = [v.detach().clone() for v in parameters]
     spent, step, losses, told = 0.0, 0, [], 0
     while spent < 60 * options.minutes:
         start, done = time.process_time(), spent / (60 * options.minutes)
         # Windows about the shape first: a quarter of the cost, and four times as much to learn from in each.
-        x = windows(draw(2 * options.batch, 9)) if done < 0.75 else draw(options.batch, random.choice((9, 17)))
+        x = windows(draw(2
+                         * options.batch, 9)) if done < 0.75 else draw(options.batch, random.choice((9, 17)))
         with torch.set_grad_enabled(not options.decoder):
             mean = encode(vae, x)[0]
         z = mean + NOISE * mean.detach().std() * torch.randn_like(mean)
@@ -161,11 +178,13 @@ def train(vae, options, kept):
                 kernel.grad = grad.flatten(1)
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)
         optimizer.step(min(1, (step + 1) / 20) * (1 if done < 0.5 else 2 * (1 - done)))
-        torch._foreach_lerp_(averaged, [v.detach() for v in parameters], 1 - min(0.98, (step + 1) / (step + 10)))
+        torch._foreach_lerp_(averaged, [v.detach() for v in parameters],
+                             1 - min(0.98, (step + 1) / (step + 10)))
         step, spent = step + 1, spent + time.process_time() - start
         losses.append(loss.item())
         if spent - told > 20:
-            print(f"step {step} {spent:.0f} s loss {sum(losses) / len(losses):.4f} PSNR {quality(vae):.2f} dB", flush=True)
+            print(f"step {step} {spent:.0f} s loss {sum(losses) / len(losses):.4f} "
+                  f"PSNR {quality(vae):.2f} dB", flush=True)
             losses, told = [], spent
             if options.decoder:
                 current = [v.detach().clone() for v in parameters]
@@ -212,9 +231,12 @@ def bank(vae, mean, std, count):
     seen = [c for c in combinations() if not held_out(c)]
     out = {}
     for frames, share in ((17, 0.8), (9, 0.06), (33, 0.14)):
-        shows = [(*seen[i % len(seen)], "white" if random.random() < 0.4 else random.choice(list(GROUNDS))) for i in range(int(count * share))]
-        latents = [encode(vae, to_tensor(np.stack([clip(*s, frames) for s in shows[i:i + 4]])))[0] for i in range(0, len(shows), 4)]
-        out[frames] = (((torch.cat(latents) - mean.view(1, -1, 1, 1, 1)) / std.view(1, -1, 1, 1, 1)).half(), shows)
+        shows = [(*seen[i % len(seen)], "white" if random.random() < 0.4 else random.choice(list(GROUNDS)))
+                 for i in range(int(count * share))]
+        latents = [encode(vae, to_tensor(np.stack([clip(*s, frames) for s in shows[i:i + 4]])))[0]
+                   for i in range(0, len(shows), 4)]
+        out[frames] = (((torch.cat(latents) - mean.view(1, -1, 1, 1, 1)) / std.view(1, -1, 1, 1, 1)).half(),
+                       shows)
         print(f"{len(shows)} clips of {frames} frames", flush=True)
     return out
 

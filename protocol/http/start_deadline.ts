@@ -1,4 +1,5 @@
-// Deadlines of small bodies. One timer looks after all of them: a timer each costs more than reading the body.
+// Deadlines of small bodies. One timer looks after all of them: a timer each costs
+// more than reading the body.
 
 export interface Deadline extends Disposable {
   /** Rejects once the deadline has passed. */
@@ -15,7 +16,10 @@ const TICK_MS = 100;
 const waiting = new Set<Waiting>();
 let timer: ReturnType<typeof setTimeout> | undefined;
 
-/** Starts a deadline of `ms` milliseconds, which ends when it is disposed of. `error` is what `passed` rejects with. */
+/**
+ * Starts a deadline of `ms` milliseconds, which ends when it is disposed of. `error` is
+ * what `passed` rejects with.
+ */
 export function startDeadline(ms: number, error: () => Error): Deadline {
   const { promise: passed, reject } = Promise.withResolvers<never>();
   passed.catch(() => {});

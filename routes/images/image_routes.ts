@@ -197,7 +197,8 @@ function stream(c: Context<Environment>, opened: Opened & { job: JobRecord }): R
 
 async function wait(c: Context<Environment>, opened: Opened): Promise<Response> {
   const { plan, pictures, repetition, deliver, options } = opened;
-  // Asking for a request's signal costs as much as the rest of this function, so it is not asked for stored pictures.
+  // Asking for a request's signal costs as much as the rest of this function, so it is not
+  // asked for stored pictures.
   const signal = pictures.every(({ result }) => result !== undefined) ? NEVER : c.req.raw.signal;
   try {
     const finished = await collect(pictures, signal);

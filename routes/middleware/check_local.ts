@@ -1,4 +1,5 @@
-// Admits clients of a server without API keys: programs and pages of its own machine, directly and by a loopback name.
+// Admits clients of a server without API keys: programs and pages of its own machine,
+// directly and by a loopback name.
 import { LRUCache } from "lru-cache";
 import { ApiError } from "../../protocol/wire/api_error.ts";
 

@@ -57,7 +57,10 @@ export class RunPlanner {
     sizeCalculation: (_, text) => 2 * text.length + PLAN_OVERHEAD,
   });
 
-  /** The plan last made of a request, found without its text: `parseImageText` returns one object for equal texts. */
+  /**
+   * The plan last made of a request, found without its text: `parseImageText` returns
+   * one object for equal texts.
+   */
   readonly #lastPlans = new WeakMap<PlannedRequest, RunPlan>();
 
   constructor(options: RunPlannerOptions) {

@@ -150,7 +150,8 @@ class Capture:
             if encoder is not None:
                 self._listen(encoder, lambda _, args, kwargs, out, name=name: self.text.setdefault(
                     name, []).append((kwargs.get("input_ids", args[0] if args else None), out)))
-        self._listen(denoiser, lambda _, args, kwargs, out: self.denoiser_inputs.append({**kwargs, "args": args}))
+        self._listen(denoiser, lambda _, args, kwargs,
+                     out: self.denoiser_inputs.append({**kwargs, "args": args}))
         self._listen(head, lambda _, args, kwargs, out: self.features.append(args[0]))
         decode = self.pipe.vae.decode
 

@@ -62,7 +62,8 @@ def run_spectrum(pipe, steps, branches, options, *, tokens=None, guided_steps=No
     history = [[] for _ in range(branches)]
     errors = [[] for _ in range(branches)]
     guided_steps = steps if guided_steps is None else guided_steps
-    rows = iter([(step, branch) for step in range(steps) for branch in range(branches if step < guided_steps else 1)])
+    rows = iter([(step, branch) for step in range(steps)
+                 for branch in range(branches if step < guided_steps else 1)])
 
     def replace_row(row):
         step, branch = next(rows)
@@ -106,7 +107,8 @@ def run_spectrum(pipe, steps, branches, options, *, tokens=None, guided_steps=No
 
 
 def add_spectrum(
-    goldens, pipe, case, *, branches, seed, steps, options, tokens=None, guided_steps=None, phases=(0,), **call,
+    goldens, pipe, case, *, branches, seed, steps, options, tokens=None, guided_steps=None, phases=(0,),
+    **call,
 ):
     """Adds a whole run with forecasts to `goldens`; `branches` and the options after
     `options` as for run_spectrum."""

@@ -103,9 +103,11 @@ def write_t5_files(folder, vocab_size, **config):
 
 # How LLaMA 3 cuts a text into words.
 LLAMA3_WORDS = (
-    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| "
+    r"?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
-LLAMA3_SPECIALS = ["<|begin_of_text|>", "<|end_of_text|>", "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>", "<pad>"]
+LLAMA3_SPECIALS = ["<|begin_of_text|>", "<|end_of_text|>", "<|start_header_id|>", "<|end_header_id|>",
+                   "<|eot_id|>", "<pad>"]
 
 
 def llama_tokenizer(texts, *, llama3, merge_count):
@@ -125,7 +127,8 @@ def llama_tokenizer(texts, *, llama3, merge_count):
     trained = Tokenizer(models.BPE())
     trained.pre_tokenizer = words
     trained.train_from_iterator(texts, trainers.BpeTrainer(
-        vocab_size=256 + merge_count, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False))
+        vocab_size=256 + merge_count, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False))
     model = json.loads(trained.to_str())["model"]
     vocab, merges = model["vocab"], [tuple(pair) for pair in model["merges"]]
     if llama3:
@@ -151,10 +154,12 @@ def llama_tokenizer(texts, *, llama3, merge_count):
 
 # How Qwen cuts a text into words, and the added tokens that its pipelines' prompts meet.
 QWEN_WORDS = LLAMA3_WORDS.replace(r"\p{N}{1,3}", r"\p{N}")
-QWEN_SPECIALS = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|vision_end|>", "<|image_pad|>"]
+QWEN_SPECIALS = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|vision_end|>",
+                 "<|image_pad|>"]
 # What Qwen3's published chat template makes of one message; it also handles tools and earlier turns.
 QWEN_CHAT = (
-    "{%- for message in messages %}{{- '<|im_start|>' + message.role + '\\n' + message.content + '<|im_end|>' + '\\n' }}"
+    "{%- for message in messages %}{{- '<|im_start|>' + message.role + '\\n' + message.content + "
+    "'<|im_end|>' + '\\n' }}"
     "{%- endfor %}{%- if add_generation_prompt %}{{- '<|im_start|>assistant\\n' }}"
     "{%- if enable_thinking is defined and enable_thinking is false %}{{- '<think>\\n\\n</think>\\n\\n' }}"
     "{%- endif %}{%- endif %}"
@@ -170,11 +175,13 @@ def qwen_tokenizer(texts, *, merge_count, words=QWEN_WORDS):
         pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
     ])
     trained.train_from_iterator(texts, trainers.BpeTrainer(
-        vocab_size=256 + merge_count, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False))
+        vocab_size=256 + merge_count, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False))
     model = json.loads(trained.to_str())["model"]
     tokenizer = Qwen2Tokenizer(
         vocab=model["vocab"], merges=[tuple(pair) for pair in model["merges"]], unk_token=None,
-        eos_token="<|im_end|>", pad_token="<|endoftext|>", extra_special_tokens=QWEN_SPECIALS, model_max_length=131072)
+        eos_token="<|im_end|>", pad_token="<|endoftext|>", extra_special_tokens=QWEN_SPECIALS,
+        model_max_length=131072)
     tokenizer.add_tokens([AddedToken(token, normalized=False) for token in ("<think>", "</think>")])
     tokenizer.chat_template = QWEN_CHAT
     return tokenizer
@@ -192,6 +199,7 @@ def restore_qwen_files(folder):
     about = path.parent / "tokenizer_config.json"
     config = json.loads(about.read_text())
     config["added_tokens_decoder"] = {
-        str(token["id"]): {key: value for key, value in token.items() if key != "id"} for token in written["added_tokens"]
+        str(token["id"]): {key: value for key, value in token.items() if key != "id"}
+        for token in written["added_tokens"]
     }
     about.write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n")

@@ -55,8 +55,10 @@ def noise():
     seeds = [0, 1, 2**32 - 1, 2**32 + 1, 2**64 - 1, -1, -(2**63), 1753191]
     return {
         "twister": {"seed": 5489, "first": integers[:4].tolist(), "last": integers[-4:].tolist()},
-        "mixed": {"seed": 7, "counts": counts, "f32": pack(torch.cat([torch.randn(n, generator=mixed) for n in counts]))},
-        "flux": {"seed": 42, "shape": list(flux.shape), "sha256": hashlib.sha256(flux.numpy().tobytes()).hexdigest()},
+        "mixed": {"seed": 7, "counts": counts,
+                  "f32": pack(torch.cat([torch.randn(n, generator=mixed) for n in counts]))},
+        "flux": {"seed": 42, "shape": list(flux.shape),
+                 "sha256": hashlib.sha256(flux.numpy().tobytes()).hexdigest()},
         "seeds": [{"seed": str(s), "f32": pack(torch.randn(16, generator=generator(s)))} for s in seeds],
     }
 
@@ -188,12 +190,14 @@ def calibrated(points=16, ridge=1e-6):
         return rows
 
     runs = []
-    for steps, guidance, share, full in ((16, 1, 0, [0, 2, 5, 11]), (16, 3, 0.4, [0, 1, 7]), (9, 2, 1, [0, 3, 4, 7])):
+    for steps, guidance, share, full in ((16, 1, 0, [0, 2, 5, 11]), (16, 3, 0.4, [0, 1, 7]),
+                                         (9, 2, 1, [0, 3, 4, 7])):
         at = grid if steps == points else np.linspace(1, 0.1, steps)
         w = interpolation(at)
         g, r = guidance, guidance - 1
         a, b, c = (w @ m @ w.T for m in (cc, uu, cu))
-        m = unit(a) if g == 1 else (1 - share) * unit(a + b) + share * unit(g * g * a - 2 * g * r * c + r * r * b)
+        m = unit(a) if g == 1 else (1 - share) * unit(a + b) + share * unit(g * g * a - 2 * g * r * c + r * r
+            * b)
         n = w @ norms
         weights, errors = [], []
         for step, anchors in forecast_steps(steps, full):
@@ -229,7 +233,8 @@ def flow_match_euler():
         ("terminal shift, own sigmas", dict(shift=7.0, shift_terminal=0.02), dict(steps=8)),
         ("inverted", dict(shift=3.0, invert_sigmas=True), dict(sigmas=flux_sigmas(8))),
         ("karras", dict(shift=3.0, use_karras_sigmas=True), dict(steps=8)),
-        ("exponential", dict(flux, use_exponential_sigmas=True), dict(sigmas=flux_sigmas(8), imageSeqLen=1024)),
+        ("exponential", dict(flux, use_exponential_sigmas=True),
+         dict(sigmas=flux_sigmas(8), imageSeqLen=1024)),
         ("beta", dict(shift=3.0, use_beta_sigmas=True), dict(steps=12)),
         ("stochastic", dict(shift=3.0, stochastic_sampling=True), dict(sigmas=flux_sigmas(6))),
     ]

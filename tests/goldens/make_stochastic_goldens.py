@@ -17,8 +17,10 @@ from _reference import PROMPTS, Goldens  # noqa: E402
 FAMILIES = {
     "flux/tiny-dev": {"height": 16, "width": 24, "max_sequence_length": 40, "guidance_scale": 3.5},
     "sd3/tiny-large": {"height": 16, "width": 24, "max_sequence_length": 20, "guidance_scale": 4.0},
-    "wan/tiny-euler": {"height": 16, "width": 16, "num_frames": 5, "max_sequence_length": 16, "guidance_scale": 5.0},
-    "hunyuan_video/tiny-plain": {"height": 16, "width": 16, "num_frames": 5, "max_sequence_length": 16, "guidance_scale": 0.0},
+    "wan/tiny-euler": {"height": 16, "width": 16, "num_frames": 5, "max_sequence_length": 16,
+                       "guidance_scale": 5.0},
+    "hunyuan_video/tiny-plain": {"height": 16, "width": 16, "num_frames": 5, "max_sequence_length": 16,
+                                 "guidance_scale": 0.0},
 }
 
 

@@ -17,7 +17,8 @@ parser.add_argument("--dtype", default="float32")
 args = parser.parse_args()
 
 defaults = json.load(open(f"{args.model}/spectrum.json"))
-pipe = diffusers.FluxPipeline.from_pretrained(args.model, torch_dtype=getattr(torch, args.dtype)).to(args.device)
+pipe = diffusers.FluxPipeline.from_pretrained(args.model,
+                                              torch_dtype=getattr(torch, args.dtype)).to(args.device)
 pipe.set_progress_bar_config(disable=True)
 
 
@@ -41,4 +42,5 @@ def denoise(steps):
 with torch.inference_mode():
     denoise(5)
     seconds = statistics.median(denoise(args.steps or defaults["steps"]) for _ in range(args.rounds))
-print(json.dumps({"name": f"diffusers {diffusers.__version__}, torch {torch.__version__}", "stepSeconds": seconds}))
+print(json.dumps({"name": f"diffusers {diffusers.__version__}, torch {torch.__version__}",
+                  "stepSeconds": seconds}))

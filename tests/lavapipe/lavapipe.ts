@@ -11,7 +11,10 @@ const found = findProgram(
   ...FOLDERS.flatMap((folder) => [`${folder}/lvp_icd.${Deno.build.arch}.json`, `${folder}/lvp_icd.json`]),
 );
 
-/** For the `skip` of describe() and it(): false where lavapipe and a C compiler are installed, else the reason. */
+/**
+ * For the `skip` of describe() and it(): false where lavapipe and a C compiler are
+ * installed, else the reason.
+ */
 export const NO_LAVAPIPE: string | false =
   skipWithout("lavapipe", { found, hint: "Debian's package mesa-vulkan-drivers" }) || skipWithout("cc");
 

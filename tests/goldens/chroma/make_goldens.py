@@ -38,7 +38,8 @@ def make_tiny_hd(folder):
         )),
         vae=AutoencoderKL(
             block_out_channels=(4, 8), down_block_types=("DownEncoderBlock2D",) * 2,
-            up_block_types=("UpDecoderBlock2D",) * 2, layers_per_block=1, latent_channels=16, norm_num_groups=2,
+            up_block_types=("UpDecoderBlock2D",) * 2, layers_per_block=1, latent_channels=16,
+            norm_num_groups=2,
             scaling_factor=0.3611, shift_factor=0.1159, use_quant_conv=False, use_post_quant_conv=False,
         ),
         scheduler=FlowMatchEulerDiscreteScheduler(shift=3.0),
@@ -63,7 +64,8 @@ def make_tiny_shift(folder):
         )),
         vae=AutoencoderKL(
             block_out_channels=(4, 8, 12), down_block_types=("DownEncoderBlock2D",) * 3,
-            up_block_types=("UpDecoderBlock2D",) * 3, layers_per_block=1, latent_channels=4, norm_num_groups=2,
+            up_block_types=("UpDecoderBlock2D",) * 3, layers_per_block=1, latent_channels=4,
+            norm_num_groups=2,
             scaling_factor=1.5305, shift_factor=0.0609, mid_block_add_attention=False,
         ),
         scheduler=FlowMatchEulerDiscreteScheduler(shift=1.0, use_dynamic_shifting=True),
@@ -135,11 +137,13 @@ def add_transformer(goldens, pipe, case, *, seed, height, width, text_tokens, ow
     }
     with Capture(pipe) as seen:
         output = pipe.transformer(
-            **inputs, img_ids=ChromaPipeline._prepare_latent_image_ids(batch, height, width, "cpu", torch.float32),
+            **inputs,
+            img_ids=ChromaPipeline._prepare_latent_image_ids(batch, height, width, "cpu", torch.float32),
             txt_ids=torch.zeros(text_tokens, 3), attention_mask=pipe._prepare_attention_mask(
                 batch, height * width, torch.float32, mask)).sample
     call = {"height_tokens": height, "width_tokens": width, "text_tokens": text_tokens}
-    goldens.add(f"transformer.{case}", call, **inputs, text_mask=mask, feature=seen.features[0], output=output)
+    goldens.add(f"transformer.{case}", call, **inputs, text_mask=mask, feature=seen.features[0],
+                output=output)
 
 
 def add_picture(goldens, pipe, case, *, seed, decoded=True, **call):
@@ -165,7 +169,8 @@ def golden_tiny_hd(folder):
     add_transformer(
         goldens, pipe, "start", seed=1, height=4, width=6, text_tokens=9, own_tokens=[5], timestep=[1.0])
     add_transformer(
-        goldens, pipe, "batch", seed=2, height=5, width=3, text_tokens=7, own_tokens=[7, 2], timestep=[0.731, 0.052])
+        goldens, pipe, "batch", seed=2, height=5, width=3, text_tokens=7, own_tokens=[7, 2],
+        timestep=[0.731, 0.052])
     plain = {"prompt": PROMPTS["plain"], "guidance_scale": 3.0, **size}
     add_picture(goldens, pipe, "8_steps", seed=42, num_inference_steps=8, **plain)
     add_picture(goldens, pipe, "50_steps", seed=42, num_inference_steps=50, decoded=False, **plain)
@@ -185,8 +190,10 @@ def golden_tiny_shift(folder):
     add_transformer(
         goldens, pipe, "start", seed=5, height=3, width=7, text_tokens=8, own_tokens=[8], timestep=[1.0])
     add_transformer(
-        goldens, pipe, "batch", seed=6, height=4, width=4, text_tokens=5, own_tokens=[1, 4], timestep=[0.25, 0.875])
-    plain = {"prompt": PROMPTS["plain"], "guidance_scale": 5.0, "negative_prompt": "blurry, low quality", **size}
+        goldens, pipe, "batch", seed=6, height=4, width=4, text_tokens=5, own_tokens=[1, 4],
+        timestep=[0.25, 0.875])
+    plain = {"prompt": PROMPTS["plain"], "guidance_scale": 5.0, "negative_prompt": "blurry, low quality",
+             **size}
     add_picture(goldens, pipe, "8_steps", seed=0, num_inference_steps=8, **plain)
     add_picture(
         goldens, pipe, "no_guidance_50", seed=3, num_inference_steps=50, decoded=False,

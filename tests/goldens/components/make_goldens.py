@@ -38,7 +38,8 @@ def make_vae(folder):
     model = AutoencoderKL(
         block_out_channels=(4, 8), down_block_types=("AttnDownEncoderBlock2D", "DownEncoderBlock2D"),
         up_block_types=("UpDecoderBlock2D", "AttnUpDecoderBlock2D"), layers_per_block=1, latent_channels=2,
-        norm_num_groups=2, act_fn="mish", scaling_factor=0.5, latents_mean=(0.1, -0.4), latents_std=(1.5, 0.6),
+        norm_num_groups=2, act_fn="mish", scaling_factor=0.5, latents_mean=(0.1, -0.4),
+        latents_std=(1.5, 0.6),
     )
     redraw(model, 12)
     model.save_pretrained(folder)
@@ -52,7 +53,8 @@ def add_text(goldens, folder):
     ids[1, 7], ids[1, 8] = 63, 1
     result = model(ids, output_hidden_states=True)
     goldens.add(
-        "text.projection", {"checkpoint": folder.name}, input_ids=ids, last_hidden_state=result.last_hidden_state,
+        "text.projection", {"checkpoint": folder.name}, input_ids=ids,
+        last_hidden_state=result.last_hidden_state,
         penultimate_hidden_state=result.hidden_states[-2], text_embeds=result.text_embeds,
     )
 

@@ -2,7 +2,7 @@
 them and with models/emoji.
 
     python tests/goldens/flux/make_goldens.py            # checkpoints and goldens of this folder
-    python tests/goldens/flux/make_goldens.py --emoji models/emoji   # only tests/goldens/emoji, for that checkpoint
+    python tests/goldens/flux/make_goldens.py --emoji models/emoji  # only tests/goldens/emoji
 
 The checkpoints differ in everything that a config.json may decide; goldens are computed in float32 from the
 files as saved. goldens.json beside each goldens.safetensors says for every case which call gave it.
@@ -17,7 +17,8 @@ import torch
 from diffusers import AutoencoderKL, FlowMatchEulerDiscreteScheduler, FluxPipeline, FluxTransformer2DModel
 from diffusers.pipelines.flux.pipeline_flux import calculate_shift
 from safetensors.torch import load_file, save_file
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer, T5Config, T5EncoderModel, T5TokenizerFast
+from transformers import (
+    CLIPTextConfig, CLIPTextModel, CLIPTokenizer, T5Config, T5EncoderModel, T5TokenizerFast)
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
@@ -42,7 +43,8 @@ def make_tiny_dev(folder):
         ),
         # eos_token_id 2 is the mark of configs before transformers 4.31: pool at the largest id.
         text_encoder=CLIPTextModel(CLIPTextConfig(
-            vocab_size=len(vocab), hidden_size=16, intermediate_size=40, projection_dim=16, num_hidden_layers=2,
+            vocab_size=len(vocab), hidden_size=16, intermediate_size=40, projection_dim=16,
+            num_hidden_layers=2,
             num_attention_heads=2, max_position_embeddings=77, hidden_act="quick_gelu",
             bos_token_id=0, pad_token_id=1, eos_token_id=2,
         )),
@@ -52,7 +54,8 @@ def make_tiny_dev(folder):
         )),
         vae=AutoencoderKL(
             block_out_channels=(4, 8), down_block_types=("DownEncoderBlock2D",) * 2,
-            up_block_types=("UpDecoderBlock2D",) * 2, layers_per_block=1, latent_channels=16, norm_num_groups=2,
+            up_block_types=("UpDecoderBlock2D",) * 2, layers_per_block=1, latent_channels=16,
+            norm_num_groups=2,
             scaling_factor=0.3611, shift_factor=0.1159, use_quant_conv=False, use_post_quant_conv=False,
         ),
         scheduler=FlowMatchEulerDiscreteScheduler(shift=3.0, use_dynamic_shifting=True),
@@ -74,7 +77,8 @@ def make_tiny_schnell(folder):
             joint_attention_dim=24, pooled_projection_dim=20, guidance_embeds=False, axes_dims_rope=(4, 2, 2),
         ),
         text_encoder=CLIPTextModel(CLIPTextConfig(
-            vocab_size=len(vocab), hidden_size=20, intermediate_size=48, projection_dim=12, num_hidden_layers=3,
+            vocab_size=len(vocab), hidden_size=20, intermediate_size=48, projection_dim=12,
+            num_hidden_layers=3,
             num_attention_heads=4, max_position_embeddings=24, hidden_act="gelu", layer_norm_eps=1e-4,
             bos_token_id=len(vocab) - 2, pad_token_id=len(vocab) - 1, eos_token_id=len(vocab) - 1,
         )),
@@ -84,7 +88,8 @@ def make_tiny_schnell(folder):
         )),
         vae=AutoencoderKL(
             block_out_channels=(4, 8, 12), down_block_types=("DownEncoderBlock2D",) * 3,
-            up_block_types=("UpDecoderBlock2D",) * 3, layers_per_block=2, latent_channels=4, norm_num_groups=2,
+            up_block_types=("UpDecoderBlock2D",) * 3, layers_per_block=2, latent_channels=4,
+            norm_num_groups=2,
             scaling_factor=1.5305, shift_factor=0.0609, use_quant_conv=True, use_post_quant_conv=True,
             mid_block_add_attention=False,
         ),
@@ -146,7 +151,8 @@ def add_text(goldens, pipe, prompts, max_sequence_length):
         (t5_ids, t5), = seen.text["text_encoder_2"]
         goldens.add(
             f"text.{name}", {"prompt": prompt, "max_sequence_length": max_sequence_length},
-            clip_input_ids=clip_ids, clip_last_hidden_state=clip.last_hidden_state, clip_pooled=clip.pooler_output,
+            clip_input_ids=clip_ids, clip_last_hidden_state=clip.last_hidden_state,
+            clip_pooled=clip.pooler_output,
             t5_input_ids=t5_ids, t5_last_hidden_state=t5[0],
         )
 
@@ -177,14 +183,16 @@ def add_vae(goldens, pipe, case, *, seed, height, width):
     AutoencoderKL.decode, scale and shift undone."""
     shape = (1, pipe.vae.config.latent_channels, height, width)
     latents = torch.randn(shape, generator=torch.Generator().manual_seed(seed))
-    goldens.add(f"vae.{case}", {"height": height, "width": width}, latents=latents, decoded=pipe.vae.decode(latents)[0])
+    goldens.add(f"vae.{case}", {"height": height, "width": width}, latents=latents,
+                decoded=pipe.vae.decode(latents)[0])
 
 
 def add_schedule(goldens, pipe, steps, image_tokens):
     """The schedule that FluxPipeline asks for; sigmas end with 0."""
     config, scheduler = pipe.scheduler.config, pipe.scheduler
     mu = calculate_shift(
-        image_tokens, config.base_image_seq_len, config.max_image_seq_len, config.base_shift, config.max_shift)
+        image_tokens, config.base_image_seq_len, config.max_image_seq_len, config.base_shift,
+        config.max_shift)
     scheduler.set_timesteps(sigmas=numpy.linspace(1.0, 1 / steps, steps), mu=mu)
     goldens.add(
         f"schedule.{steps}_steps_{image_tokens}_tokens",
@@ -279,8 +287,10 @@ def golden_emoji(checkpoint, folder):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--emoji", type=Path, metavar="DIR", help="make only the goldens of this emoji checkpoint")
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--emoji", type=Path, metavar="DIR",
+                        help="make only the goldens of this emoji checkpoint")
     emoji = parser.parse_args().emoji
     if emoji:
         golden_emoji(emoji, HERE.parent / "emoji")

@@ -46,12 +46,14 @@ def make_tiny_base(folder):
             joint_attention_dim=36, mlp_ratio=3.0, axes_dims_rope=(2, 4, 4, 2), guidance_embeds=False,
         ),
         text_encoder=Qwen3ForCausalLM(Qwen3Config(
-            vocab_size=len(tokenizer), hidden_size=12, intermediate_size=20, num_hidden_layers=29, num_attention_heads=2,
+            vocab_size=len(tokenizer), hidden_size=12, intermediate_size=20, num_hidden_layers=29,
+            num_attention_heads=2,
             num_key_value_heads=1, head_dim=8, tie_word_embeddings=True,
             rope_parameters={"rope_type": "default", "rope_theta": 1000000.0},
         )),
         vae=AutoencoderKLFlux2(
-            block_out_channels=(4, 4, 8, 8), layers_per_block=1, latent_channels=4, norm_num_groups=2, sample_size=64,
+            block_out_channels=(4, 4, 8, 8), layers_per_block=1, latent_channels=4, norm_num_groups=2,
+            sample_size=64,
         ),
         scheduler=FlowMatchEulerDiscreteScheduler(shift=3.0, use_dynamic_shifting=True),
         dtype=torch.bfloat16,
@@ -67,17 +69,20 @@ def make_tiny_distilled(folder):
         folder,
         tokenizer=tokenizer,
         transformer=Flux2Transformer2DModel(
-            in_channels=8, out_channels=8, num_layers=1, num_single_layers=3, attention_head_dim=8, num_attention_heads=3,
+            in_channels=8, out_channels=8, num_layers=1, num_single_layers=3, attention_head_dim=8,
+            num_attention_heads=3,
             joint_attention_dim=24, mlp_ratio=2.5, timestep_guidance_channels=32, axes_dims_rope=(2, 2, 2, 2),
             rope_theta=100, eps=1e-5, guidance_embeds=False,
         ),
         text_encoder=Qwen3ForCausalLM(Qwen3Config(
-            vocab_size=len(tokenizer), hidden_size=8, intermediate_size=12, num_hidden_layers=27, num_attention_heads=3,
+            vocab_size=len(tokenizer), hidden_size=8, intermediate_size=12, num_hidden_layers=27,
+            num_attention_heads=3,
             num_key_value_heads=3, head_dim=4, attention_bias=True,
             rope_parameters={"rope_type": "default", "rope_theta": 10000.0},
         )),
         vae=AutoencoderKLFlux2(
-            block_out_channels=(4, 4), decoder_block_out_channels=(4, 8), layers_per_block=2, latent_channels=2,
+            block_out_channels=(4, 4), decoder_block_out_channels=(4, 8), layers_per_block=2,
+            latent_channels=2,
             norm_num_groups=2, batch_norm_eps=1e-3, use_quant_conv=False, use_post_quant_conv=False,
             mid_block_add_attention=False, down_block_types=("DownEncoderBlock2D",) * 2,
             up_block_types=("UpDecoderBlock2D",) * 2,
@@ -114,7 +119,8 @@ def load(folder):
 def add_text(goldens, pipe, prompts, max_sequence_length):
     for name, prompt in prompts.items():
         embeds, _ = pipe.encode_prompt(prompt, max_sequence_length=max_sequence_length)
-        goldens.add(f"text.{name}", {"prompt": prompt, "max_sequence_length": max_sequence_length}, embeds=embeds)
+        goldens.add(f"text.{name}", {"prompt": prompt, "max_sequence_length": max_sequence_length},
+                    embeds=embeds)
 
 
 def add_transformer(goldens, pipe, case, *, seed, batch, height, width, text_tokens, timestep):
@@ -143,7 +149,8 @@ def add_vae(goldens, pipe, case, *, seed, height, width):
     norm = pipe.vae.bn
     deviation = torch.sqrt(norm.running_var.view(1, -1, 1, 1) + pipe.vae.config.batch_norm_eps)
     plain = pipe._unpatchify_latents(latents * deviation + norm.running_mean.view(1, -1, 1, 1))
-    goldens.add(f"vae.{case}", {"height": height, "width": width}, latents=latents, decoded=pipe.vae.decode(plain)[0])
+    goldens.add(f"vae.{case}", {"height": height, "width": width}, latents=latents,
+                decoded=pipe.vae.decode(plain)[0])
 
 
 def add_picture(goldens, pipe, case, *, seed, decoded=True, **call):
@@ -176,11 +183,14 @@ def golden_tiny_base(folder):
     size = {"height": 64, "width": 96, **length}  # 4 x 6 tokens
     add_text(goldens, pipe, PROMPTS, **length)
     add_transformer(goldens, pipe, "start", seed=1, batch=1, height=4, width=6, text_tokens=9, timestep=[1.0])
-    add_transformer(goldens, pipe, "batch", seed=2, batch=2, height=5, width=3, text_tokens=7, timestep=[0.731, 0.052])
+    add_transformer(goldens, pipe, "batch", seed=2, batch=2, height=5, width=3, text_tokens=7,
+                    timestep=[0.731, 0.052])
     add_vae(goldens, pipe, "wide", seed=3, height=2, width=3)
     plain = {"prompt": PROMPTS["plain"], **size}
-    add_picture(goldens, pipe, "8_steps", seed=42, num_inference_steps=8, guidance_scale=4.0, decoded=False, **plain)
-    add_picture(goldens, pipe, "50_steps", seed=42, num_inference_steps=50, guidance_scale=4.0, decoded=False, **plain)
+    add_picture(goldens, pipe, "8_steps", seed=42, num_inference_steps=8, guidance_scale=4.0, decoded=False,
+                **plain)
+    add_picture(goldens, pipe, "50_steps", seed=42, num_inference_steps=50, guidance_scale=4.0, decoded=False,
+                **plain)
     add_picture(goldens, pipe, "unguided", seed=2**40 + 5, num_inference_steps=8, guidance_scale=1.0, **{
         **plain, "prompt": PROMPTS["unicode"], "height": 32, "width": 48})
     negative = {"guidance_scale": 2.5, "negative_prompt": "blurry, low quality"}
@@ -198,7 +208,8 @@ def golden_tiny_distilled(folder):
     size = {"height": 20, "width": 12, **length}  # 5 x 3 tokens
     add_text(goldens, pipe, PROMPTS, **length)
     add_transformer(goldens, pipe, "start", seed=5, batch=1, height=3, width=7, text_tokens=8, timestep=[1.0])
-    add_transformer(goldens, pipe, "batch", seed=6, batch=2, height=4, width=4, text_tokens=5, timestep=[0.25, 0.875])
+    add_transformer(goldens, pipe, "batch", seed=6, batch=2, height=4, width=4, text_tokens=5,
+                    timestep=[0.25, 0.875])
     add_vae(goldens, pipe, "tall", seed=7, height=7, width=4)
     plain = {"prompt": PROMPTS["plain"], "guidance_scale": 0.0, **size}
     add_picture(goldens, pipe, "4_steps", seed=0, num_inference_steps=4, **plain)

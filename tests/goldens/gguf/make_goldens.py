@@ -20,7 +20,8 @@ HERE = pathlib.Path(__file__).parent
 TYPES = ["F32", "F16", "BF16", "Q8_0", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K"]
 ROWS, COLUMNS = 4, 512
 # Where the float16 scales lie in a block.
-HALVES = {"Q8_0": [0], "Q4_0": [0], "Q4_1": [0, 2], "Q5_0": [0], "Q5_1": [0, 2], "Q2_K": [80, 82], "Q3_K": [108],
+HALVES = {"Q8_0": [0], "Q4_0": [0], "Q4_1": [0, 2], "Q5_0": [0], "Q5_1": [0, 2], "Q2_K": [80, 82],
+          "Q3_K": [108],
           "Q4_K": [0, 2], "Q5_K": [0, 2], "Q6_K": [208]}
 
 
@@ -92,7 +93,8 @@ def original_names(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         for part in ("weight", "bias"):
             out[f"{theirs}.{part}"] = torch.cat([take(f"{name}.{part}") for name in ours])
 
-    for ours, theirs in {"timestep_embedder": "time_in", "text_embedder": "vector_in", "guidance_embedder": "guidance_in"}.items():
+    for ours, theirs in {"timestep_embedder": "time_in", "text_embedder": "vector_in",
+                         "guidance_embedder": "guidance_in"}.items():
         layer(f"time_text_embed.{ours}.linear_1", f"{theirs}.in_layer")
         layer(f"time_text_embed.{ours}.linear_2", f"{theirs}.out_layer")
     layer("x_embedder", "img_in")
@@ -101,7 +103,8 @@ def original_names(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         ours, theirs = f"transformer_blocks.{i}", f"double_blocks.{i}"
         for stream, (norm, names, norms, proj, ff) in {
             "img": ("norm1", ["to_q", "to_k", "to_v"], ["norm_q", "norm_k"], "to_out.0", "ff"),
-            "txt": ("norm1_context", ["add_q_proj", "add_k_proj", "add_v_proj"], ["norm_added_q", "norm_added_k"], "to_add_out", "ff_context"),
+            "txt": ("norm1_context", ["add_q_proj", "add_k_proj", "add_v_proj"],
+                    ["norm_added_q", "norm_added_k"], "to_add_out", "ff_context"),
         }.items():
             layer(f"{ours}.{norm}.linear", f"{theirs}.{stream}_mod.lin")
             fused([f"{ours}.attn.{name}" for name in names], f"{theirs}.{stream}_attn.qkv")
@@ -113,7 +116,8 @@ def original_names(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     for i in range(CONFIG["num_single_layers"]):
         ours, theirs = f"single_transformer_blocks.{i}", f"single_blocks.{i}"
         layer(f"{ours}.norm.linear", f"{theirs}.modulation.lin")
-        fused([f"{ours}.attn.{name}" for name in ("to_q", "to_k", "to_v")] + [f"{ours}.proj_mlp"], f"{theirs}.linear1")
+        fused([f"{ours}.attn.{name}" for name in ("to_q", "to_k", "to_v")] + [f"{ours}.proj_mlp"],
+              f"{theirs}.linear1")
         layer(f"{ours}.proj_out", f"{theirs}.linear2")
         for name, part in (("norm_q", "query_norm"), ("norm_k", "key_norm")):
             out[f"{theirs}.norm.{part}.scale"] = take(f"{ours}.attn.{name}.weight")
@@ -133,7 +137,8 @@ def patch_converter() -> None:
     scope = vars(single_file_utils)
     exec(source.replace("inner_dim = 3072", f"inner_dim = {width}"), scope)
     converter = scope["convert_flux_transformer_checkpoint_to_diffusers"]
-    single_file_model.SINGLE_FILE_LOADABLE_CLASSES["FluxTransformer2DModel"]["checkpoint_mapping_fn"] = converter
+    loadable = single_file_model.SINGLE_FILE_LOADABLE_CLASSES
+    loadable["FluxTransformer2DModel"]["checkpoint_mapping_fn"] = converter
 
 
 def write_flux() -> None:
@@ -142,7 +147,8 @@ def write_flux() -> None:
     model = FluxTransformer2DModel(**CONFIG).eval()
     with torch.no_grad():
         for name, parameter in model.named_parameters():
-            parameter.copy_(torch.randn_like(parameter) * (0.15 if parameter.ndim > 1 else 0.1) + ("norm_" in name and parameter.ndim == 1))
+            parameter.copy_(torch.randn_like(parameter) * (0.15 if parameter.ndim > 1 else 0.1)
+                            + ("norm_" in name and parameter.ndim == 1))
     rng = np.random.default_rng(7)
     latents = rng.standard_normal((1, 16, 64), dtype=np.float32)
     text = rng.standard_normal((1, 4, 32), dtype=np.float32)
@@ -153,8 +159,10 @@ def write_flux() -> None:
     tensors = {"hidden_states": latents, "encoder_hidden_states": text, "pooled_projections": pooled}
     names = original_names(model.state_dict())
     with tempfile.TemporaryDirectory() as folder:
-        (pathlib.Path(folder) / "config.json").write_text(json.dumps({"_class_name": "FluxTransformer2DModel", **CONFIG}))
-        (HERE / "flux_config.json").write_text(json.dumps({"_class_name": "FluxTransformer2DModel", **CONFIG}, indent=2) + "\n")
+        (pathlib.Path(folder) / "config.json").write_text(json.dumps({"_class_name": "FluxTransformer2DModel",
+            **CONFIG}))
+        (HERE / "flux_config.json").write_text(json.dumps({"_class_name": "FluxTransformer2DModel", **CONFIG},
+                                                          indent=2) + "\n")
         for kind in ("Q8_0", "Q4_1"):
             path = HERE / f"flux-{kind.lower()}.gguf"
             writer = gguf.GGUFWriter(path, "flux")
@@ -165,18 +173,23 @@ def write_flux() -> None:
                 writer.add_tensor(name, gguf.quants.quantize(array, quant), raw_dtype=quant)
             close(writer)
             loaded = FluxTransformer2DModel.from_single_file(
-                str(path), config=folder, quantization_config=GGUFQuantizationConfig(compute_dtype=torch.float32), torch_dtype=torch.float32)
+                str(path), config=folder,
+                quantization_config=GGUFQuantizationConfig(compute_dtype=torch.float32),
+                torch_dtype=torch.float32)
             # diffusers decodes to float16, which costs it up to a thousandth. The same model with
             # gguf's own numbers does not.
-            decoded = {t.name: torch.tensor(gguf.quants.dequantize(t.data, t.tensor_type).reshape(t.shape[::-1].tolist()).astype(np.float32))
+            decoded = {t.name: torch.tensor(gguf.quants.dequantize(t.data, t.tensor_type)
+                                            .reshape(t.shape[::-1].tolist()).astype(np.float32))
                        for t in gguf.GGUFReader(path).tensors}
             exact = FluxTransformer2DModel(**CONFIG).eval()
             exact.load_state_dict(single_file_utils.convert_flux_transformer_checkpoint_to_diffusers(decoded))
             for label, network in (("diffusers", loaded), ("exact", exact)):
                 with torch.no_grad():
                     output = network(
-                        hidden_states=torch.tensor(latents), encoder_hidden_states=torch.tensor(text), pooled_projections=torch.tensor(pooled),
-                        timestep=torch.tensor([0.7]), guidance=torch.tensor([3.5]), img_ids=ids, txt_ids=torch.zeros(4, 3), return_dict=False)[0]
+                        hidden_states=torch.tensor(latents), encoder_hidden_states=torch.tensor(text),
+                        pooled_projections=torch.tensor(pooled),
+                        timestep=torch.tensor([0.7]), guidance=torch.tensor([3.5]), img_ids=ids,
+                        txt_ids=torch.zeros(4, 3), return_dict=False)[0]
                 tensors[f"{label} {kind}"] = output.float().numpy()
     save_file(tensors, HERE / "flux.safetensors")
 

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import torch
 from diffusers import (
-    AutoencoderKLHunyuanVideo, FlowMatchEulerDiscreteScheduler, HunyuanVideoPipeline, HunyuanVideoTransformer3DModel,
+    AutoencoderKLHunyuanVideo, FlowMatchEulerDiscreteScheduler, HunyuanVideoPipeline,
+    HunyuanVideoTransformer3DModel,
 )
 from diffusers.pipelines.hunyuan_video.pipeline_hunyuan_video import DEFAULT_PROMPT_TEMPLATE
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer, LlamaConfig, LlamaModel
@@ -40,15 +41,18 @@ def make_tiny_distilled(folder):
         transformer=HunyuanVideoTransformer3DModel(
             in_channels=16, out_channels=16, num_attention_heads=2, attention_head_dim=10, num_layers=2,
             num_single_layers=2, num_refiner_layers=2, mlp_ratio=4.0, patch_size=2, patch_size_t=1,
-            guidance_embeds=True, text_embed_dim=24, pooled_projection_dim=16, rope_theta=256.0, rope_axes_dim=(2, 4, 4),
+            guidance_embeds=True, text_embed_dim=24, pooled_projection_dim=16, rope_theta=256.0,
+            rope_axes_dim=(2, 4, 4),
         ),
         text_encoder=LlamaModel(LlamaConfig(
             vocab_size=len(tokenizer), hidden_size=24, intermediate_size=44, num_hidden_layers=4,
             num_attention_heads=4, num_key_value_heads=2, rms_norm_eps=1e-5, max_position_embeddings=8192,
-            rope_parameters={"rope_type": "default", "rope_theta": 500000.0}, bos_token_id=None, eos_token_id=None,
+            rope_parameters={"rope_type": "default", "rope_theta": 500000.0}, bos_token_id=None,
+            eos_token_id=None,
         )),
         text_encoder_2=CLIPTextModel(CLIPTextConfig(
-            vocab_size=len(clip), hidden_size=16, intermediate_size=40, projection_dim=16, num_hidden_layers=2,
+            vocab_size=len(clip), hidden_size=16, intermediate_size=40, projection_dim=16,
+            num_hidden_layers=2,
             num_attention_heads=2, max_position_embeddings=77, hidden_act="quick_gelu",
             bos_token_id=0, pad_token_id=1, eos_token_id=2,
         )),
@@ -75,7 +79,8 @@ def make_tiny_plain(folder):
         tokenizer=tokenizer,
         transformer=HunyuanVideoTransformer3DModel(
             in_channels=8, out_channels=8, num_attention_heads=3, attention_head_dim=8, num_layers=1,
-            num_single_layers=3, num_refiner_layers=1, mlp_ratio=2.6, patch_size=1, patch_size_t=2, qk_norm="layer_norm",
+            num_single_layers=3, num_refiner_layers=1, mlp_ratio=2.6, patch_size=1, patch_size_t=2,
+            qk_norm="layer_norm",
             guidance_embeds=False, text_embed_dim=18, pooled_projection_dim=20, rope_theta=100.0,
             rope_axes_dim=(4, 2, 2),
         ),
@@ -89,12 +94,14 @@ def make_tiny_plain(folder):
             },
         )),
         text_encoder_2=CLIPTextModel(CLIPTextConfig(
-            vocab_size=len(clip), hidden_size=20, intermediate_size=48, projection_dim=12, num_hidden_layers=3,
+            vocab_size=len(clip), hidden_size=20, intermediate_size=48, projection_dim=12,
+            num_hidden_layers=3,
             num_attention_heads=4, max_position_embeddings=77, hidden_act="gelu", layer_norm_eps=1e-4,
             bos_token_id=len(clip) - 2, pad_token_id=len(clip) - 1, eos_token_id=len(clip) - 1,
         )),
         vae=AutoencoderKLHunyuanVideo(
-            latent_channels=8, block_out_channels=(3, 6, 9), layers_per_block=2, norm_num_groups=3, act_fn="gelu",
+            latent_channels=8, block_out_channels=(3, 6, 9), layers_per_block=2, norm_num_groups=3,
+            act_fn="gelu",
             down_block_types=("HunyuanVideoDownBlock3D",) * 3, up_block_types=("HunyuanVideoUpBlock3D",) * 3,
             scaling_factor=0.7, spatial_compression_ratio=4, mid_block_add_attention=False,
         ),
@@ -117,7 +124,8 @@ def assemble(folder, *, dtype, max_shard_size, tokenizer, **parts):
     clip_files = folder / "tokenizer_2"
     tokenizers = {"tokenizer": tokenizer, "tokenizer_2": CLIPTokenizer.from_pretrained(clip_files)}
     shutil.rmtree(clip_files)
-    HunyuanVideoPipeline(**parts, **tokenizers).to(dtype).save_pretrained(folder, max_shard_size=max_shard_size)
+    pipe = HunyuanVideoPipeline(**parts, **tokenizers).to(dtype)
+    pipe.save_pretrained(folder, max_shard_size=max_shard_size)
     for path in folder.rglob("*.*"):
         path.chmod(0o644)
 
@@ -142,7 +150,8 @@ def add_text(goldens, pipe, prompts, max_sequence_length):
         )
 
 
-def add_transformer(goldens, pipe, case, *, seed, batch, frames, height, width, text_tokens, valid, timestep, guidance=None):
+def add_transformer(goldens, pipe, case, *, seed, batch, frames, height, width, text_tokens, valid, timestep,
+                    guidance=None):
     """One call of the transformer on random inputs, sizes in latents; the text's tokens
     from `valid` on are masked."""
     config = pipe.transformer.config
@@ -211,7 +220,8 @@ def golden_tiny_distilled(folder):
         goldens, pipe, "batch", seed=3, batch=2, frames=4, height=4, width=2, text_tokens=7, valid=6,
         timestep=[731.5, 52.0], guidance=[1.0, 7.25])
     for seed, frames in enumerate((1, 5, 9, 17, 29)):
-        add_vae(goldens, pipe, f"{frames}_frames", seed=10 + seed, frames=frames, height=1, width=2 if frames < 20 else 1)
+        add_vae(goldens, pipe, f"{frames}_frames", seed=10 + seed, frames=frames, height=1,
+                width=2 if frames < 20 else 1)
     plain = {"prompt": PROMPTS["plain"], "guidance_scale": 6.0, **size}
     negative = {"true_cfg_scale": 2.0, "negative_prompt": "blurry, low quality"}
     add_clip(goldens, pipe, "8_steps", seed=42, num_inference_steps=8, **plain)
@@ -235,7 +245,8 @@ def golden_tiny_plain(folder):
     size = {"height": 16, "width": 16, "num_frames": 13, **length}  # 2 x 4 x 4 tokens
     add_text(goldens, pipe, PROMPTS, **length)
     add_transformer(
-        goldens, pipe, "start", seed=4, batch=1, frames=4, height=3, width=2, text_tokens=8, valid=5, timestep=[1000.0])
+        goldens, pipe, "start", seed=4, batch=1, frames=4, height=3, width=2, text_tokens=8, valid=5,
+        timestep=[1000.0])
     add_transformer(
         goldens, pipe, "batch", seed=5, batch=2, frames=2, height=2, width=3, text_tokens=5, valid=5,
         timestep=[250.0, 875.0])

@@ -116,7 +116,8 @@ def golden_flux():
     call = {**PLAIN, "guidance_scale": 3.5, **size, "num_inference_steps": 8}
     add_picture(goldens, pipe, "strength_06", seed=42, strength=0.6, **call)
     add_picture(goldens, pipe, "strength_1", seed=42, strength=1.0, **call)
-    add_picture(goldens, pipe, "true_cfg", seed=7, strength=0.3, true_cfg_scale=2.0, negative_prompt="blurry", **call)
+    add_picture(goldens, pipe, "true_cfg", seed=7, strength=0.3, true_cfg_scale=2.0, negative_prompt="blurry",
+                **call)
     del call["num_inference_steps"]
     add_spectrum(goldens, pipe, "w_half", seed=42, branches=1, steps=20, run_steps=12, strength=0.6, **call)
     goldens.save(HERE / "tiny-dev")
@@ -134,9 +135,11 @@ def golden_sd3():
 def golden_z_image():
     pipe = load(diffusers.ZImageImg2ImgPipeline, "z_image/tiny-base")
     goldens = Goldens(checkpoint="z_image/tiny-base")
-    call = {**PLAIN, "guidance_scale": 4.0, "height": HEIGHT, "width": WIDTH, "max_sequence_length": 48, "num_inference_steps": 8}
+    call = {**PLAIN, "guidance_scale": 4.0, "height": HEIGHT, "width": WIDTH, "max_sequence_length": 48,
+            "num_inference_steps": 8}
     add_picture(goldens, pipe, "strength_06", seed=42, strength=0.6, **call)
-    add_picture(goldens, pipe, "truncated", seed=43, strength=0.9, cfg_truncation=0.2, cfg_normalization=1.0, **call)
+    add_picture(goldens, pipe, "truncated", seed=43, strength=0.9, cfg_truncation=0.2, cfg_normalization=1.0,
+                **call)
     goldens.save(HERE / "tiny-base")
 
 

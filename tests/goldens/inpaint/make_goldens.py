@@ -102,7 +102,8 @@ def add_picture(goldens, pipe, case, *, seed, mask, size=SMALL, scheduler=None, 
     keep = lambda pipe, step, timestep, kwargs: (final.append(kwargs["latents"]), {})[1]
     generator = torch.Generator("cpu").manual_seed(seed)
     pipe(
-        image=picture(size), mask_image=mask_image(size, mask), width=width, height=height, generator=generator,
+        image=picture(size), mask_image=mask_image(size, mask), width=width, height=height,
+        generator=generator,
         output_type="pt", callback_on_step_end=keep, **call)
     pipe.scheduler = own
     about["run_steps"] = len(final)
@@ -117,14 +118,16 @@ def add_spectrum(goldens, pipe, case, *, seed, mask, branches, steps, run_steps,
 
     def run(num_inference_steps, **kwargs):
         return pipe(
-            image=picture(SMALL), mask_image=mask_image(SMALL, mask), width=width, height=height, strength=strength,
+            image=picture(SMALL), mask_image=mask_image(SMALL, mask), width=width, height=height,
+            strength=strength,
             num_inference_steps=steps, **kwargs)
 
     run.transformer = getattr(pipe, "transformer", None)
     run.unet = getattr(pipe, "unet", None)
     latents, plan, errors = run_spectrum(run, run_steps, branches, options, generator=generator, **call)
     about = {
-        "seed": seed, "mask": mask, "width": width, "height": height, "num_inference_steps": steps, "strength": strength,
+        "seed": seed, "mask": mask, "width": width, "height": height, "num_inference_steps": steps,
+        "strength": strength,
         **call, "method": options,
     }
     goldens.add(f"spectrum.{case}", about, plan=plan.int(), forecast_errors=errors, latents=latents)
@@ -132,7 +135,8 @@ def add_spectrum(goldens, pipe, case, *, seed, mask, branches, steps, run_steps,
 
 def add_pictures(goldens, pipe, **call):
     """Every strength and every mask once."""
-    add_picture(goldens, pipe, "strength_01", seed=42, strength=0.1, mask="soft", num_inference_steps=12, **call)
+    add_picture(goldens, pipe, "strength_01", seed=42, strength=0.1, mask="soft", num_inference_steps=12,
+                **call)
     call["num_inference_steps"] = 8
     add_picture(goldens, pipe, "strength_1", seed=42, strength=1.0, mask="soft", **call)
     for mask in ("empty", "full", "pixel", "other_size"):
@@ -151,7 +155,8 @@ def golden_input():
             for pad in (0, 3, 40):
                 region = VaeImageProcessor.get_crop_region(mask_image(size, mask), *size, pad=pad)
                 goldens.add(
-                    f"crop.{name}_{mask}_{pad}", {"mask": mask, "width": size[0], "height": size[1], "padding": pad},
+                    f"crop.{name}_{mask}_{pad}", {"mask": mask, "width": size[0], "height": size[1],
+                                                  "padding": pad},
                     region=torch.tensor(region, dtype=torch.int32))
     goldens.save(HERE)
 
@@ -160,18 +165,23 @@ def golden_flux():
     pipe, goldens = load(diffusers.FluxInpaintPipeline, "flux/tiny-dev"), Goldens(checkpoint="flux/tiny-dev")
     call = {**PLAIN, "guidance_scale": 3.5, "max_sequence_length": 40}
     add_pictures(goldens, pipe, **call)
-    add_picture(goldens, pipe, "second", seed=43, strength=0.5, mask="other_size", num_inference_steps=8, **call)
+    add_picture(goldens, pipe, "second", seed=43, strength=0.5, mask="other_size", num_inference_steps=8,
+                **call)
     add_picture(
-        goldens, pipe, "true_cfg", seed=7, strength=0.3, mask="corner", true_cfg_scale=2.0, negative_prompt="blurry",
+        goldens, pipe, "true_cfg", seed=7, strength=0.3, mask="corner", true_cfg_scale=2.0,
+        negative_prompt="blurry",
         num_inference_steps=8, **call)
     add_spectrum(
-        goldens, pipe, "w_half", seed=42, mask="corner", branches=1, steps=20, run_steps=20, strength=1.0, **call)
+        goldens, pipe, "w_half", seed=42, mask="corner", branches=1, steps=20, run_steps=20, strength=1.0,
+        **call)
     # The original's size is the picture's, and the part around the mask is drawn in that size too.
     width, height = SMALL
-    about = {"seed": 5, "mask": "corner", "width": width, "height": height, "strength": 0.5, "padding_mask_crop": 2,
+    about = {"seed": 5, "mask": "corner", "width": width, "height": height, "strength": 0.5,
+             "padding_mask_crop": 2,
              "num_inference_steps": 8, **call}
     image = pipe(
-        image=picture(SMALL), mask_image=mask_image(SMALL, "corner"), generator=torch.Generator("cpu").manual_seed(5),
+        image=picture(SMALL), mask_image=mask_image(SMALL, "corner"),
+        generator=torch.Generator("cpu").manual_seed(5),
         **{key: value for key, value in about.items() if key not in ("seed", "mask")}).images[0]
     goldens.add("crop", about, pixels=torch.from_numpy(numpy.array(image).astype(numpy.int32)))
     goldens.save(HERE / "flux")
@@ -196,7 +206,8 @@ def golden_z_image():
 def golden_qwen_image():
     pipe = load(diffusers.QwenImageInpaintPipeline, "qwen_image/tiny-image")
     goldens = Goldens(checkpoint="qwen_image/tiny-image")
-    call = {**PLAIN, "negative_prompt": "blurry", "true_cfg_scale": 2.0, "max_sequence_length": 80, "size": LARGE}
+    call = {**PLAIN, "negative_prompt": "blurry", "true_cfg_scale": 2.0, "max_sequence_length": 80,
+            "size": LARGE}
     add_pictures(goldens, pipe, **call)
     goldens.save(HERE / "qwen_image")
 
@@ -207,7 +218,8 @@ def golden_sdxl():
     add_pictures(goldens, pipe, **CFG)
     for name, scheduler in {"ancestral": ANCESTRAL, "multistep": MULTISTEP, "unipc": UNIPC}.items():
         add_picture(
-            goldens, pipe, name, seed=3, strength=0.6, mask="soft", scheduler=scheduler, num_inference_steps=8, **CFG)
+            goldens, pipe, name, seed=3, strength=0.6, mask="soft", scheduler=scheduler,
+            num_inference_steps=8, **CFG)
     add_spectrum(
         goldens, pipe, "w_half", seed=42, mask="soft", branches=2, steps=20, run_steps=12, strength=0.6,
         negative_prompt="blurry, low quality", **CFG)
@@ -219,7 +231,8 @@ def golden_sd15():
     goldens = Goldens(checkpoint="sdxl/tiny-sd15")
     add_pictures(goldens, pipe, **CFG)
     add_picture(
-        goldens, pipe, "ddim", seed=5, strength=0.6, mask="soft", scheduler=DDIM, num_inference_steps=8, **CFG)
+        goldens, pipe, "ddim", seed=5, strength=0.6, mask="soft", scheduler=DDIM, num_inference_steps=8,
+        **CFG)
     goldens.save(HERE / "sd15")
 
 

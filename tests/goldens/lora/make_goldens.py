@@ -41,7 +41,8 @@ FAMILIES = {
                 "style": [
                     *(f"{DOUBLE}.attn.{m}" for m in ("to_q", "to_k", "to_v", "to_add_out")),
                     f"{DOUBLE}.ff.net.0.proj", f"{DOUBLE}.norm1.linear", "x_embedder",
-                    *(f"{SINGLE}.{m}" for m in ("attn.to_q", "attn.to_k", "attn.to_v", "proj_mlp", "proj_out")),
+                    *(f"{SINGLE}.{m}" for m in ("attn.to_q", "attn.to_k", "attn.to_v", "proj_mlp",
+                                                "proj_out")),
                 ],
                 "detail": [f"{DOUBLE}.attn.to_q", f"{DOUBLE}.ff_context.net.2", "proj_out"],
             },
@@ -68,7 +69,8 @@ FAMILIES = {
                     *(f"{DOUBLE}.attn.{m}" for m in ("to_q", "to_k", "to_v", "to_add_out")),
                     f"{DOUBLE}.ff.net.0.proj", "x_embedder",
                     "distilled_guidance_layer.layers.0.linear_1", "distilled_guidance_layer.in_proj",
-                    *(f"{SINGLE}.{m}" for m in ("attn.to_q", "attn.to_k", "attn.to_v", "proj_mlp", "proj_out")),
+                    *(f"{SINGLE}.{m}" for m in ("attn.to_q", "attn.to_k", "attn.to_v", "proj_mlp",
+                                                "proj_out")),
                 ],
                 "detail": [f"{DOUBLE}.attn.to_q", f"{DOUBLE}.ff_context.net.2", "proj_out"],
             },
@@ -89,13 +91,16 @@ FAMILIES = {
     "qwen_image": {
         "checkpoint": "qwen_image/tiny-image",
         "call": {
-            "height": 32, "width": 48, "max_sequence_length": 80, "true_cfg_scale": 4.0, "negative_prompt": " ",
+            "height": 32, "width": 48, "max_sequence_length": 80, "true_cfg_scale": 4.0,
+            "negative_prompt": " ",
         },
         "modules": {
             "transformer": {
                 "style": [
-                    *(f"{DOUBLE}.attn.{m}" for m in ("to_q", "to_k", "to_v", "to_out.0", "add_q_proj", "to_add_out")),
-                    f"{DOUBLE}.img_mlp.net.0.proj", f"{DOUBLE}.txt_mlp.net.2", f"{DOUBLE}.img_mod.1", f"{DOUBLE}.txt_mod.1",
+                    *(f"{DOUBLE}.attn.{m}" for m in ("to_q", "to_k", "to_v", "to_out.0", "add_q_proj",
+                                                     "to_add_out")),
+                    f"{DOUBLE}.img_mlp.net.0.proj", f"{DOUBLE}.txt_mlp.net.2", f"{DOUBLE}.img_mod.1",
+                    f"{DOUBLE}.txt_mod.1",
                     "img_in", "txt_in", "norm_out.linear", "time_text_embed.timestep_embedder.linear_1",
                 ],
                 "detail": [f"{DOUBLE}.attn.to_q", f"{DOUBLE}.img_mlp.net.2", "proj_out"],
@@ -103,8 +108,10 @@ FAMILIES = {
         },
         "kohya": {
             f"lora_unet_{name.replace('.', '_')}": [f"transformer.{name}"] for name in (
-                *(f"{DOUBLE}.attn.{m}" for m in ("to_q", "to_k", "to_v", "to_out.0", "add_q_proj", "to_add_out")),
-                f"{DOUBLE}.img_mlp.net.0.proj", f"{DOUBLE}.txt_mlp.net.2", f"{DOUBLE}.img_mod.1", f"{DOUBLE}.txt_mod.1",
+                *(f"{DOUBLE}.attn.{m}" for m in ("to_q", "to_k", "to_v", "to_out.0", "add_q_proj",
+                                                 "to_add_out")),
+                f"{DOUBLE}.img_mlp.net.0.proj", f"{DOUBLE}.txt_mlp.net.2", f"{DOUBLE}.img_mod.1",
+                f"{DOUBLE}.txt_mod.1",
                 "img_in", "txt_in", "norm_out.linear", "time_text_embed.timestep_embedder.linear_1",
             )
         },
@@ -130,30 +137,37 @@ FAMILIES = {
             "lora_unet_joint_blocks_0_x_block_mlp_fc2": [f"transformer.{JOINT}.ff.net.2"],
             "lora_unet_context_embedder": ["transformer.context_embedder"],
             "lora_unet_x_embedder_proj": ["transformer.pos_embed.proj"],
-            **{f"lora_te2_text_model_{name.replace('.', '_')}": [f"text_encoder_2.text_model.{name}"] for name in TEXT},
+            **{f"lora_te2_text_model_{name.replace('.', '_')}": [f"text_encoder_2.text_model.{name}"]
+               for name in TEXT},
         },
     },
     "hunyuan_video": {
         "checkpoint": "hunyuan_video/tiny-plain",
-        "call": {"height": 16, "width": 16, "num_frames": 5, "max_sequence_length": 16, "guidance_scale": 0.0},
+        "call": {"height": 16, "width": 16, "num_frames": 5, "max_sequence_length": 16,
+                 "guidance_scale": 0.0},
         "modules": {
             "transformer": {
                 "style": [
                     *(f"{DOUBLE}.attn.{m}" for m in ("add_q_proj", "add_k_proj", "add_v_proj", "to_out.0")),
-                    f"{DOUBLE}.ff_context.net.2", f"{DOUBLE}.norm1.linear", "x_embedder.proj", f"{REFINER}.ff.net.0.proj",
+                    f"{DOUBLE}.ff_context.net.2", f"{DOUBLE}.norm1.linear", "x_embedder.proj",
+                    f"{REFINER}.ff.net.0.proj",
                     *(f"{REFINER}.attn.{m}" for m in ("to_q", "to_k", "to_v")),
-                    *(f"{SINGLE}.{m}" for m in ("attn.to_q", "attn.to_k", "attn.to_v", "proj_mlp", "proj_out")),
+                    *(f"{SINGLE}.{m}" for m in ("attn.to_q", "attn.to_k", "attn.to_v", "proj_mlp",
+                                                "proj_out")),
                 ],
-                "detail": [f"{DOUBLE}.attn.to_q", f"{REFINER}.norm_out.linear", "context_embedder.proj_in", "proj_out"],
+                "detail": [f"{DOUBLE}.attn.to_q", f"{REFINER}.norm_out.linear", "context_embedder.proj_in",
+                           "proj_out"],
             },
         },
         "kohya": {
-            "lora_unet_double_blocks_0_txt_attn_qkv": [f"transformer.{DOUBLE}.attn.add_{m}_proj" for m in "qkv"],
+            "lora_unet_double_blocks_0_txt_attn_qkv": [f"transformer.{DOUBLE}.attn.add_{m}_proj"
+                                                       for m in "qkv"],
             "lora_unet_double_blocks_0_img_attn_proj": [f"transformer.{DOUBLE}.attn.to_out.0"],
             "lora_unet_double_blocks_0_txt_mlp_fc2": [f"transformer.{DOUBLE}.ff_context.net.2"],
             "lora_unet_double_blocks_0_img_mod_linear": [f"transformer.{DOUBLE}.norm1.linear"],
             "lora_unet_img_in_proj": ["transformer.x_embedder.proj"],
-            "lora_unet_txt_in_individual_token_refiner_blocks_0_mlp_fc1": [f"transformer.{REFINER}.ff.net.0.proj"],
+            "lora_unet_txt_in_individual_token_refiner_blocks_0_mlp_fc1":
+                [f"transformer.{REFINER}.ff.net.0.proj"],
             "lora_unet_txt_in_individual_token_refiner_blocks_0_self_attn_qkv": [
                 f"transformer.{REFINER}.attn.to_{m}" for m in "qkv"],
             "lora_unet_single_blocks_1_linear1": [
@@ -168,11 +182,13 @@ FAMILIES = {
             "transformer": {
                 "style": [
                     *(f"layers.1.attention.{m}" for m in ("to_q", "to_k", "to_v", "to_out.0")),
-                    "layers.0.feed_forward.w2", "layers.0.adaLN_modulation.0", "noise_refiner.0.feed_forward.w1",
+                    "layers.0.feed_forward.w2", "layers.0.adaLN_modulation.0",
+                    "noise_refiner.0.feed_forward.w1",
                     *(f"context_refiner.1.attention.{m}" for m in ("to_q", "to_k", "to_v")),
                     "all_x_embedder.2-1", "cap_embedder.1",
                 ],
-                "detail": ["layers.2.attention.to_k", "layers.2.feed_forward.w3", "all_final_layer.2-1.linear"],
+                "detail": ["layers.2.attention.to_k", "layers.2.feed_forward.w3",
+                           "all_final_layer.2-1.linear"],
             },
         },
         "kohya": {
@@ -193,13 +209,16 @@ FAMILIES = {
         "modules": {
             "transformer": {
                 "style": [
-                    *(f"{DOUBLE}.attn.{m}" for m in ("to_q", "to_k", "to_v", "add_k_proj", "to_out.0", "to_add_out")),
-                    f"{DOUBLE}.ff.linear_in", f"{DOUBLE}.ff_context.linear_out", "x_embedder", "context_embedder",
+                    *(f"{DOUBLE}.attn.{m}" for m in ("to_q", "to_k", "to_v", "add_k_proj", "to_out.0",
+                                                     "to_add_out")),
+                    f"{DOUBLE}.ff.linear_in", f"{DOUBLE}.ff_context.linear_out", "x_embedder",
+                    "context_embedder",
                     *(f"{SINGLE}.attn.{m}" for m in ("to_qkv_mlp_proj", "to_out")),
                     "time_guidance_embed.timestep_embedder.linear_1", "double_stream_modulation_img.linear",
                 ],
                 "detail": [
-                    f"{DOUBLE}.attn.to_q", f"{DOUBLE}.ff.linear_out", "single_stream_modulation.linear", "proj_out",
+                    f"{DOUBLE}.attn.to_q", f"{DOUBLE}.ff.linear_out", "single_stream_modulation.linear",
+                    "proj_out",
                 ],
             },
         },
@@ -250,7 +269,8 @@ FAMILIES = {
             "lora_unet_output_blocks_1_2_conv": ["unet.up_blocks.0.upsamplers.0.conv"],
             "lora_unet_middle_block_2_emb_layers_1": ["unet.mid_block.resnets.1.time_emb_proj"],
             **{f"lora_te1_text_model_{name.replace('.', '_')}": [f"text_encoder.{name}"] for name in TEXT},
-            **{f"lora_te2_text_model_{name.replace('.', '_')}": [f"text_encoder_2.text_model.{name}"] for name in TEXT},
+            **{f"lora_te2_text_model_{name.replace('.', '_')}": [f"text_encoder_2.text_model.{name}"]
+               for name in TEXT},
         },
     },
 }
@@ -305,7 +325,8 @@ def draw(pipe, family, files):
     final = []
     keep = lambda pipe, step, timestep, kwargs: (final.append(kwargs["latents"]), {})[1]
     call = {"prompt": PROMPTS["plain"], "num_inference_steps": 4, **family["call"]}
-    pipe(generator=torch.Generator("cpu").manual_seed(42), output_type="latent", callback_on_step_end=keep, **call)
+    pipe(generator=torch.Generator("cpu").manual_seed(42), output_type="latent", callback_on_step_end=keep,
+         **call)
     return {"seed": 42, **call}, final[-1]
 
 

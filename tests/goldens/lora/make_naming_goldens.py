@@ -49,13 +49,17 @@ def qkv(block, *names):
 
 FLUX = {
     "comfy": [
-        layer("diffusion_model.double_blocks.0.img_attn.qkv", *qkv(DOUBLE, "to_q", "to_k", "to_v"), form=KOHYA, alpha=1.0),
+        layer("diffusion_model.double_blocks.0.img_attn.qkv", *qkv(DOUBLE, "to_q", "to_k", "to_v"),
+              form=KOHYA, alpha=1.0),
         layer("diffusion_model.single_blocks.1.linear2", f"{SINGLE}.proj_out", form=KOHYA, alpha=3.0),
         # diffusers tells the format of a text encoder's keys by these two.
-        *(layer(f"text_encoders.clip_l.transformer.text_model.encoder.layers.0.self_attn.{name}", f"{CLIP_SHORT}.self_attn.{name}",
+        *(layer(f"text_encoders.clip_l.transformer.text_model.encoder.layers.0.self_attn.{name}",
+                f"{CLIP_SHORT}.self_attn.{name}",
                 form=KOHYA, alpha=1.0) for name in ("q_proj", "out_proj")),
-        layer("text_encoders.clip_l.transformer.text_model.encoder.layers.0.mlp.fc1", f"{CLIP_SHORT}.mlp.fc1", form=KOHYA),
-        {"text_encoders.t5xxl.transformer.encoder.block.0.layer.0.SelfAttention.q.lora_down.weight": (RANK, 24),
+        layer("text_encoders.clip_l.transformer.text_model.encoder.layers.0.mlp.fc1", f"{CLIP_SHORT}.mlp.fc1",
+              form=KOHYA),
+        {"text_encoders.t5xxl.transformer.encoder.block.0.layer.0.SelfAttention.q.lora_down.weight":
+             (RANK, 24),
          "text_encoders.t5xxl.transformer.encoder.block.0.layer.0.SelfAttention.q.lora_up.weight": (24, RANK),
          "diffusion_model.double_blocks.0.img_attn.qkv.diff_b": (60,),
          "diffusion_model.double_blocks.0.img_attn.norm.key_norm.diff": (10,),
@@ -64,9 +68,11 @@ FLUX = {
     ],
     "mixture": [
         layer("lora_transformer_transformer_blocks_0_attn_to_q", *qkv(DOUBLE, "to_q"), form=KOHYA, alpha=1.0),
-        layer("lora_transformer_single_transformer_blocks_1_attn_to_v", *qkv(SINGLE, "to_v"), form=KOHYA, alpha=1.0),
+        layer("lora_transformer_single_transformer_blocks_1_attn_to_v", *qkv(SINGLE, "to_v"), form=KOHYA,
+              alpha=1.0),
         layer("lora_transformer_x_embedder", "transformer.x_embedder", form=KOHYA, alpha=3.0),
-        *(layer(f"lora_te1_text_model_encoder_layers_0_self_attn_{name}", f"{CLIP_SHORT}.self_attn.{name}", form=KOHYA, alpha=1.0)
+        *(layer(f"lora_te1_text_model_encoder_layers_0_self_attn_{name}", f"{CLIP_SHORT}.self_attn.{name}",
+                form=KOHYA, alpha=1.0)
           for name in ("q_proj", "out_proj")),
         {"lora_unet_double_blocks_0_img_attn_proj.lora_down.weight": (RANK, 20),
          "lora_unet_double_blocks_0_img_attn_proj.lora_up.weight": (20, RANK)},
@@ -77,13 +83,16 @@ FLUX = {
          "lora_unet_double_blocks_0_img_attn_proj.lora_up.weight": (20, RANK)},
     ],
     "xlabs": [
-        *(layer(None, *modules, form=(f"double_blocks.0.processor.{name}.down.weight", f"double_blocks.0.processor.{name}.up.weight"))
+        *(layer(None, *modules, form=(f"double_blocks.0.processor.{name}.down.weight",
+                                      f"double_blocks.0.processor.{name}.up.weight"))
           for name, modules in {
-              "qkv_lora1": qkv(DOUBLE, "to_q", "to_k", "to_v"), "qkv_lora2": qkv(DOUBLE, "add_q_proj", "add_k_proj", "add_v_proj"),
+              "qkv_lora1": qkv(DOUBLE, "to_q", "to_k", "to_v"),
+              "qkv_lora2": qkv(DOUBLE, "add_q_proj", "add_k_proj", "add_v_proj"),
               "proj_lora1": qkv(DOUBLE, "to_out.0"), "proj_lora2": qkv(DOUBLE, "to_add_out")}.items()),
         *(layer(None, *modules, form=(f"diffusion_model.single_blocks.1.processor.{name}.down.weight",
                                       f"diffusion_model.single_blocks.1.processor.{name}.up.weight"))
-          for name, modules in {"qkv_lora": qkv(SINGLE, "to_q", "to_k", "to_v"), "proj_lora": [f"{SINGLE}.proj_out"]}.items()),
+          for name, modules in {"qkv_lora": qkv(SINGLE, "to_q", "to_k", "to_v"),
+                                "proj_lora": [f"{SINGLE}.proj_out"]}.items()),
     ],
     "bias": [
         layer(f"{DOUBLE}.attn.to_q", *qkv(DOUBLE, "to_q"), bias="lora_B.bias"),
@@ -98,7 +107,8 @@ FLUX = {
     "magnitude": [
         layer(f"{DOUBLE}.attn.to_q", *qkv(DOUBLE, "to_q")),
         layer(f"{SINGLE}.proj_mlp", f"{SINGLE}.proj_mlp"),
-        {f"{DOUBLE}.attn.to_q.lora_magnitude_vector": (20,), f"{SINGLE}.proj_mlp.lora_magnitude_vector": (80,)},
+        {f"{DOUBLE}.attn.to_q.lora_magnitude_vector": (20,),
+         f"{SINGLE}.proj_mlp.lora_magnitude_vector": (80,)},
     ],
 }
 
@@ -121,23 +131,28 @@ SDXL = {
         layer(f"unet.{DEEP}.attn2.to_k", f"unet.{DEEP}.attn2.to_k", form=OLD),
         layer(f"{CLIP}.self_attn.q_proj", f"{CLIP_SHORT}.self_attn.q_proj", form=LINEAR),
         layer(f"{CLIP}.mlp.fc1", f"{CLIP_SHORT}.mlp.fc1", form=LINEAR),
-        layer(f"text_encoder_2{CLIP[12:]}.self_attn.out_proj", f"text_encoder_2{CLIP[12:]}.self_attn.out_proj", form=LINEAR),
+        layer(f"text_encoder_2{CLIP[12:]}.self_attn.out_proj",
+              f"text_encoder_2{CLIP[12:]}.self_attn.out_proj", form=LINEAR),
     ],
     "processors": [
         *UNET_OLD(DEEP),
         *(processor(f"{CLIP}.self_attn.{name}_lora", f"{CLIP_SHORT}.self_attn.{module}")
-          for name, module in {"to_q": "q_proj", "to_k": "k_proj", "to_v": "v_proj", "to_out": "out_proj"}.items()),
+          for name, module in {"to_q": "q_proj", "to_k": "k_proj", "to_v": "v_proj",
+                               "to_out": "out_proj"}.items()),
     ],
     "kohya-both": [
-        layer(f"lora_unet_{DEEP.replace('.', '_')}_attn2_to_k", f"unet.{DEEP}.attn2.to_k", form=KOHYA, alpha=1.0),
-        layer("lora_te2_text_model_encoder_layers_0_mlp_fc2", f"text_encoder_2{CLIP[12:]}.mlp.fc2", form=KOHYA, alpha=1.0),
+        layer(f"lora_unet_{DEEP.replace('.', '_')}_attn2_to_k", f"unet.{DEEP}.attn2.to_k", form=KOHYA,
+              alpha=1.0),
+        layer("lora_te2_text_model_encoder_layers_0_mlp_fc2", f"text_encoder_2{CLIP[12:]}.mlp.fc2",
+              form=KOHYA, alpha=1.0),
         {"lora_unet_input_blocks_5_1_proj_in.lora_down.weight": (RANK, 16),
          "lora_unet_input_blocks_5_1_proj_in.lora_up.weight": (16, RANK)},
     ],
     "kohya-outer": [
         layer("lora_unet_label_emb_0_0", "unet.add_embedding.linear_1", form=KOHYA, alpha=1.0),
         layer("lora_unet_time_embed_2", "unet.time_embedding.linear_2", form=KOHYA, alpha=1.0),
-        layer("lora_unet_input_blocks_5_1_proj_in", "unet.down_blocks.2.attentions.0.proj_in", form=KOHYA, alpha=1.0),
+        layer("lora_unet_input_blocks_5_1_proj_in", "unet.down_blocks.2.attentions.0.proj_in", form=KOHYA,
+              alpha=1.0),
     ],
     "bias": [layer(f"unet.{DEEP}.attn2.to_out.0", f"unet.{DEEP}.attn2.to_out.0", bias="lora_B.bias")],
     "magnitude": [
@@ -149,23 +164,29 @@ SDXL = {
 }
 SD15 = {
     "kohya": [
-        layer(f"lora_unet_{SHALLOW.replace('.', '_')}_attn1_to_q", f"unet.{SHALLOW}.attn1.to_q", form=KOHYA, alpha=1.0),
+        layer(f"lora_unet_{SHALLOW.replace('.', '_')}_attn1_to_q", f"unet.{SHALLOW}.attn1.to_q", form=KOHYA,
+              alpha=1.0),
         layer("lora_unet_time_embedding_linear_1", "unet.time_embedding.linear_1", form=KOHYA, alpha=1.0),
-        *(layer(f"lora_te_text_model_encoder_layers_0_self_attn_{name}", f"{CLIP_SHORT}.self_attn.{name}", form=KOHYA, alpha=1.0)
+        *(layer(f"lora_te_text_model_encoder_layers_0_self_attn_{name}", f"{CLIP_SHORT}.self_attn.{name}",
+                form=KOHYA, alpha=1.0)
           for name in ("q_proj", "out_proj")),
     ],
     "processors": [*UNET_OLD(SHALLOW),
-                   *(layer(f"{CLIP}.self_attn.{name}", f"{CLIP_SHORT}.self_attn.{name}", form=LINEAR) for name in ("q_proj", "out_proj"))],
+                   *(layer(f"{CLIP}.self_attn.{name}", f"{CLIP_SHORT}.self_attn.{name}", form=LINEAR)
+                     for name in ("q_proj", "out_proj"))],
 }
 
 WAN_LAYERS = {
-    **{f"self_attn.{name}": f"attn1.{module}" for name, module in zip("qkvo", ("to_q", "to_k", "to_v", "to_out.0"))},
-    **{f"cross_attn.{name}": f"attn2.{module}" for name, module in zip("qkvo", ("to_q", "to_k", "to_v", "to_out.0"))},
+    **{f"self_attn.{name}": f"attn1.{module}"
+       for name, module in zip("qkvo", ("to_q", "to_k", "to_v", "to_out.0"))},
+    **{f"cross_attn.{name}": f"attn2.{module}"
+       for name, module in zip("qkvo", ("to_q", "to_k", "to_v", "to_out.0"))},
     "ffn.0": "ffn.net.0.proj", "ffn.2": "ffn.net.2",
 }
 WAN_OUTER = {
     "time_projection.1": "condition_embedder.time_proj", "head.head": "proj_out",
-    **{f"{text}_embedding.{i}": f"condition_embedder.{text}_embedder.linear_{1 + i // 2}" for text in ("text", "time") for i in (0, 2)},
+    **{f"{text}_embedding.{i}": f"condition_embedder.{text}_embedder.linear_{1 + i // 2}"
+       for text in ("text", "time") for i in (0, 2)},
 }
 WAN_FILES = {
     "original": [
@@ -173,16 +194,19 @@ WAN_FILES = {
         *(layer(f"diffusion_model.{name}", f"transformer.{module}") for name, module in WAN_OUTER.items()),
     ],
     "original-kohya": [
-        *(layer(f"{WAN}.{name}", f"{WAN_OURS}.{module}", form=KOHYA, alpha=1.0, bias="diff_b") for name, module in WAN_LAYERS.items()),
+        *(layer(f"{WAN}.{name}", f"{WAN_OURS}.{module}", form=KOHYA, alpha=1.0, bias="diff_b")
+          for name, module in WAN_LAYERS.items()),
         {f"{WAN}.norm3.diff": (24,), f"{WAN}.norm3.diff_b": (24,), f"{WAN}.self_attn.norm_q.diff": (24,),
-         "diffusion_model.time_projection.1.diff_b": (144,), "diffusion_model.patch_embedding.diff": (24, 16, 1, 2, 2)},
+         "diffusion_model.time_projection.1.diff_b": (144,),
+         "diffusion_model.patch_embedding.diff": (24, 16, 1, 2, 2)},
     ],
     "head-diff": [
         layer(f"{WAN}.self_attn.q", f"{WAN_OURS}.attn1.to_q", bias="diff_b"),
         {"diffusion_model.head.head.diff": (64, 24), "diffusion_model.head.head.diff_b": (64,)},
     ],
     "musubi": [
-        layer(f"lora_unet_blocks_{i}_{name.replace('.', '_')}", f"transformer.blocks.{i}.{module}", form=KOHYA, alpha=1.0)
+        layer(f"lora_unet_blocks_{i}_{name.replace('.', '_')}", f"transformer.blocks.{i}.{module}",
+              form=KOHYA, alpha=1.0)
         for i in range(2) for name, module in WAN_LAYERS.items()
     ],
     "bias": [layer(f"{WAN_OURS}.attn1.to_q", f"{WAN_OURS}.attn1.to_q", bias="lora_B.bias")],
@@ -205,12 +229,15 @@ QWEN_LAYERS = ("attn.to_q", "attn.add_k_proj", "attn.to_out.0", "img_mlp.net.0.p
 QWEN_IMAGE = {
     # Qwen-Image-Lightning has no prefix.
     "lightning": [
-        layer(f"transformer_blocks.0.{name}", f"{DOUBLE}.{name}", form=KOHYA, alpha=1.0) for name in QWEN_LAYERS
+        layer(f"transformer_blocks.0.{name}", f"{DOUBLE}.{name}", form=KOHYA, alpha=1.0)
+        for name in QWEN_LAYERS
     ],
-    "comfy": [layer(f"diffusion_model.transformer_blocks.0.{name}", f"{DOUBLE}.{name}") for name in QWEN_LAYERS],
+    "comfy": [layer(f"diffusion_model.transformer_blocks.0.{name}", f"{DOUBLE}.{name}")
+              for name in QWEN_LAYERS],
     # DiffSynth writes peft's name of the adapter.
     "default": [
-        layer(f"transformer_blocks.0.{name}", f"{DOUBLE}.{name}", form=("lora_A.default.weight", "lora_B.default.weight"))
+        layer(f"transformer_blocks.0.{name}", f"{DOUBLE}.{name}",
+              form=("lora_A.default.weight", "lora_B.default.weight"))
         for name in QWEN_LAYERS
     ],
 }
@@ -219,21 +246,28 @@ Z_IMAGE_OURS, Z_IMAGE_QKV = "transformer.layers.1.attention", ("to_q", "to_k", "
 # Z-Image's trainers name its own fused layers, or diffusers' with another word for the adapter.
 Z_IMAGE = {
     "fused-kohya": [
-        layer("lora_unet_layers_1_attention_qkv", *(f"{Z_IMAGE_OURS}.{m}" for m in Z_IMAGE_QKV), form=KOHYA, alpha=1.0),
+        layer("lora_unet_layers_1_attention_qkv", *(f"{Z_IMAGE_OURS}.{m}" for m in Z_IMAGE_QKV), form=KOHYA,
+              alpha=1.0),
         layer("lora_unet_layers_1_attention_out", f"{Z_IMAGE_OURS}.to_out.0", form=KOHYA, alpha=1.0),
-        layer("lora_unet_noise_refiner_0_feed_forward_w1", "transformer.noise_refiner.0.feed_forward.w1", form=KOHYA, alpha=3.0),
-        layer("lora_unet_layers_0_adaLN_modulation_0", "transformer.layers.0.adaLN_modulation.0", form=KOHYA, alpha=1.0),
+        layer("lora_unet_noise_refiner_0_feed_forward_w1", "transformer.noise_refiner.0.feed_forward.w1",
+              form=KOHYA, alpha=3.0),
+        layer("lora_unet_layers_0_adaLN_modulation_0", "transformer.layers.0.adaLN_modulation.0", form=KOHYA,
+              alpha=1.0),
     ],
     "comfy": [
         layer("diffusion_model.layers.1.attention.out", f"{Z_IMAGE_OURS}.to_out.0", form=KOHYA, alpha=1.0),
-        layer("diffusion_model.layers.0.feed_forward.w3", "transformer.layers.0.feed_forward.w3", form=KOHYA, alpha=1.0),
+        layer("diffusion_model.layers.0.feed_forward.w3", "transformer.layers.0.feed_forward.w3", form=KOHYA,
+              alpha=1.0),
     ],
     "default": [
-        layer("layers.1.attention.to_k", f"{Z_IMAGE_OURS}.to_k", form=("lora_A.default.weight", "lora_B.default.weight")),
-        layer("cap_embedder.1", "transformer.cap_embedder.1", form=("lora_A.default.weight", "lora_B.default.weight")),
+        layer("layers.1.attention.to_k", f"{Z_IMAGE_OURS}.to_k",
+              form=("lora_A.default.weight", "lora_B.default.weight")),
+        layer("cap_embedder.1", "transformer.cap_embedder.1",
+              form=("lora_A.default.weight", "lora_B.default.weight")),
     ],
     "dots": [
-        *(layer(f"diffusion_model.layers.1.attention.to.{m}", f"{Z_IMAGE_OURS}.to_{m}", form=OLD) for m in "qkv"),
+        *(layer(f"diffusion_model.layers.1.attention.to.{m}", f"{Z_IMAGE_OURS}.to_{m}", form=OLD)
+          for m in "qkv"),
         layer("diffusion_model.layers.1.attention.to_out.0", f"{Z_IMAGE_OURS}.to_out.0", form=OLD),
         {"diffusion_model.layers.1.attention.qkv.lora.down.weight": (RANK, 24),
          "diffusion_model.layers.1.attention.qkv.lora.up.weight": (72, RANK),
@@ -256,7 +290,8 @@ FLUX2_OUTER = {
     "time_in.in_layer": "transformer.time_guidance_embed.timestep_embedder.linear_1",
     "final_layer.linear": "transformer.proj_out",
 }
-FLUX2_MODULATIONS = ("single_stream_modulation", "double_stream_modulation_img", "double_stream_modulation_txt")
+FLUX2_MODULATIONS = ("single_stream_modulation", "double_stream_modulation_img",
+                     "double_stream_modulation_txt")
 FLUX2 = {
     # ai-toolkit, and with peft's prefix.
     **{name: [
@@ -272,7 +307,8 @@ FLUX2 = {
     # diffusers' own blocks behind ComfyUI's prefix, also with the beginning of their name cut off.
     "expanded": [
         layer("diffusion_model.transformer_blocks.0.attn.to_q", f"{DOUBLE}.attn.to_q"),
-        layer("diffusion_model.sformer_blocks.1.ff.linear_in", "transformer.transformer_blocks.1.ff.linear_in"),
+        layer("diffusion_model.sformer_blocks.1.ff.linear_in",
+              "transformer.transformer_blocks.1.ff.linear_in"),
         layer("diffusion_model.single_transformer_blocks.1.attn.to_out", f"{SINGLE}.attn.to_out"),
     ],
     "kohya": [
@@ -294,7 +330,8 @@ FLUX2 = {
 # --lora FILE@2 in our names.
 SECOND = {"load_into_transformer_2": True}
 WAN22 = {
-    "first": [layer(f"{WAN}.{name}", f"{WAN_OURS}.{module}", form=KOHYA, alpha=1.0) for name, module in WAN_LAYERS.items()],
+    "first": [layer(f"{WAN}.{name}", f"{WAN_OURS}.{module}", form=KOHYA, alpha=1.0)
+              for name, module in WAN_LAYERS.items()],
     "second": [
         layer(f"{WAN}.{name}", f"transformer_2.blocks.0.{module}", form=KOHYA, alpha=1.0)
         for name, module in WAN_LAYERS.items()
@@ -307,29 +344,39 @@ QWEN_IMAGE_21 = {
         for name in ("attn.to_q", "attn.to_out.0", "img_mlp.gate_layer", "img_mlp.out")
     ],
     "kohya": [
-        *(layer(f"lora_unet_transformer_blocks_1_attn_{name}", f"transformer.transformer_blocks.1.attn.{name}", form=KOHYA,
+        *(layer(f"lora_unet_transformer_blocks_1_attn_{name}",
+                f"transformer.transformer_blocks.1.attn.{name}", form=KOHYA,
                 alpha=1.0) for name in ("to_k", "to_v")),
         layer("lora_unet_img_in", "transformer.img_in", form=KOHYA, alpha=3.0),
     ],
 }
 
 FAMILIES = {
-    "flux2": ("flux2/tiny-base", {"height": 32, "width": 48, "max_sequence_length": 48, "guidance_scale": 4.0}, FLUX2),
-    "qwen_image21": ("qwen_image21/tiny-21", {"height": 16, "width": 24, "true_cfg_scale": 1.0, "num_inference_steps": 8},
+    "flux2": ("flux2/tiny-base", {"height": 32, "width": 48, "max_sequence_length": 48,
+                                  "guidance_scale": 4.0}, FLUX2),
+    "qwen_image21": ("qwen_image21/tiny-21",
+                     {"height": 16, "width": 24, "true_cfg_scale": 1.0, "num_inference_steps": 8},
                      QWEN_IMAGE_21),
-    "wan22": ("wan/tiny-a14b", {"height": 16, "width": 16, "num_frames": 5, "max_sequence_length": 14, "guidance_scale": 4.0,
+    "wan22": ("wan/tiny-a14b", {"height": 16, "width": 16, "num_frames": 5, "max_sequence_length": 14,
+                                "guidance_scale": 4.0,
                                 "num_inference_steps": 6}, WAN22),
     "qwen_image": ("qwen_image/tiny-image", {
-        "height": 32, "width": 48, "max_sequence_length": 80, "true_cfg_scale": 4.0, "negative_prompt": " "}, QWEN_IMAGE),
-    "flux": ("flux/tiny-dev", {"height": 16, "width": 24, "max_sequence_length": 40, "guidance_scale": 3.5}, FLUX),
-    "sd3": ("sd3/tiny-large", {"height": 16, "width": 24, "max_sequence_length": 20, "guidance_scale": 4.0}, SD3),
+        "height": 32, "width": 48, "max_sequence_length": 80, "true_cfg_scale": 4.0, "negative_prompt": " "},
+                   QWEN_IMAGE),
+    "flux": ("flux/tiny-dev", {"height": 16, "width": 24, "max_sequence_length": 40, "guidance_scale": 3.5},
+             FLUX),
+    "sd3": ("sd3/tiny-large", {"height": 16, "width": 24, "max_sequence_length": 20, "guidance_scale": 4.0},
+            SD3),
     "sdxl": ("sdxl/tiny-sdxl", {"height": 16, "width": 24, "guidance_scale": 5.0}, SDXL),
     "sd15": ("sdxl/tiny-sd15", {"height": 16, "width": 24, "guidance_scale": 5.0}, SD15),
-    "wan": ("wan/tiny-unipc", {"height": 16, "width": 16, "num_frames": 5, "max_sequence_length": 16, "guidance_scale": 5.0},
+    "wan": ("wan/tiny-unipc", {"height": 16, "width": 16, "num_frames": 5, "max_sequence_length": 16,
+                               "guidance_scale": 5.0},
             WAN_FILES),
     "hunyuan_video": ("hunyuan_video/tiny-plain",
-                      {"height": 16, "width": 16, "num_frames": 5, "max_sequence_length": 16, "guidance_scale": 0.0}, HUNYUAN),
-    "z_image": ("z_image/tiny-base", {"height": 16, "width": 24, "max_sequence_length": 48, "guidance_scale": 3.0}, Z_IMAGE),
+                      {"height": 16, "width": 16, "num_frames": 5, "max_sequence_length": 16,
+                       "guidance_scale": 0.0}, HUNYUAN),
+    "z_image": ("z_image/tiny-base",
+                {"height": 16, "width": 24, "max_sequence_length": 48, "guidance_scale": 3.0}, Z_IMAGE),
 }
 
 
@@ -371,7 +418,8 @@ def tensors_of(pipe, layers, draw):
 def draw(pipe, call):
     final = []
     keep = lambda pipe, step, timestep, kwargs: (final.append(kwargs["latents"]), {})[1]
-    pipe(generator=torch.Generator("cpu").manual_seed(42), output_type="latent", callback_on_step_end=keep, **call)
+    pipe(generator=torch.Generator("cpu").manual_seed(42), output_type="latent", callback_on_step_end=keep,
+         **call)
     return final[-1]
 
 
@@ -391,7 +439,8 @@ def main():
             path.chmod(0o644)
             pipe.load_lora_weights(path, **(SECOND if name == "second" else {}))
             latents = draw(pipe, call)
-            assert (latents - plain).abs().max() > 1e-3 * plain.abs().max(), f"{family} {name} changes nothing"
+            assert (latents
+                    - plain).abs().max() > 1e-3 * plain.abs().max(), f"{family} {name} changes nothing"
             goldens.add(f"picture.{name}", {"seed": 42, **call}, latents=latents)
             print(family, name, float((latents - plain).abs().max()), flush=True)
         goldens.save(folder)

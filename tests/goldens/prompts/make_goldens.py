@@ -22,7 +22,8 @@ from _reference import Goldens, run_whole  # noqa: E402
 
 SIZE = {"height": 16, "width": 24}
 STEPS = 6
-LONG = "a red heart and a blue star on a white background, two cats and three dogs, a photo of a small house by the sea"
+LONG = ("a red heart and a blue star on a white background, two cats and three dogs, "
+        "a photo of a small house by the sea")
 WEIGHTED = [
     ("(red:1.3) heart", [("red", 1.3), (" heart", 1)]),
     ("a ((red)) heart [on white]", [("a ", 1), ("red", 1.21), (" heart ", 1), ("on white", 1 / 1.1)]),
@@ -31,7 +32,8 @@ WEIGHTED = [
         ("red", 1.5 / 1.1), (" ", 1), ("blue ", 1.1), ("star", 0.55), (" house)", 1)]),
     ("(red:0) heart", [("red", 0), (" heart", 1)]),
 ]
-LONG_WEIGHTED = (f"(a red:1.4) heart{LONG[11:]} ([dogs])", [("a red", 1.4), (f" heart{LONG[11:]} ", 1), ("dogs", 1)])
+LONG_WEIGHTED = (f"(a red:1.4) heart{LONG[11:]} ([dogs])",
+                 [("a red", 1.4), (f" heart{LONG[11:]} ", 1), ("dogs", 1)])
 
 
 def encoders(pipe):
@@ -75,7 +77,8 @@ def by_compel(pipe, prompt):
     is_xl = hasattr(pipe, "tokenizer_2")
     if is_xl:
         compel = Compel(
-            tokenizer=[pipe.tokenizer, pipe.tokenizer_2], text_encoder=[pipe.text_encoder, pipe.text_encoder_2],
+            tokenizer=[pipe.tokenizer, pipe.tokenizer_2],
+            text_encoder=[pipe.text_encoder, pipe.text_encoder_2],
             returned_embeddings_type=ReturnedEmbeddingsType.PENULTIMATE_HIDDEN_STATES_NON_NORMALIZED,
             requires_pooled=[False, True], **long)
         return compel(prompt)
@@ -100,7 +103,8 @@ def add(goldens, pipe, case, prompt, parts, *, draws=False, check=None):
         given = {"prompt_embeds": states, "negative_prompt_embeds": negative}
         if pooled is not None:
             given |= {"pooled_prompt_embeds": pooled, "negative_pooled_prompt_embeds": negative_pooled}
-        call |= {"negative_prompt": "blurry", "seed": 11, "num_inference_steps": STEPS, "guidance_scale": 5.0, **SIZE}
+        call |= {"negative_prompt": "blurry", "seed": 11, "num_inference_steps": STEPS, "guidance_scale": 5.0,
+                 **SIZE}
         _, extra["latents"] = run_whole(
             pipe, 11, **SIZE, num_inference_steps=STEPS, guidance_scale=5.0, **given)
     goldens.add(case, call, prompt_embeds=states, **extra)

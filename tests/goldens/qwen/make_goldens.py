@@ -14,7 +14,8 @@ from pathlib import Path
 
 import torch
 from transformers import (
-    AutoTokenizer, Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration, Qwen3Config, Qwen3ForCausalLM, Qwen3VLConfig,
+    AutoTokenizer, Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration, Qwen3Config, Qwen3ForCausalLM,
+    Qwen3VLConfig,
     Qwen3VLModel,
 )
 
@@ -30,7 +31,8 @@ def make_qwen3(folder, vocab_size):
     """Like Z-Image's and FLUX.2's: heads wider than their share of the stream; bfloat16, a
     head for the next token."""
     save(folder, Qwen3ForCausalLM(Qwen3Config(
-        vocab_size=vocab_size, hidden_size=20, intermediate_size=36, num_hidden_layers=4, num_attention_heads=4,
+        vocab_size=vocab_size, hidden_size=20, intermediate_size=36, num_hidden_layers=4,
+        num_attention_heads=4,
         num_key_value_heads=2, head_dim=6, rms_norm_eps=1e-6, tie_word_embeddings=True,
         rope_parameters={"rope_type": "default", "rope_theta": 1000000.0},
     )), torch.bfloat16)
@@ -45,7 +47,8 @@ def make_qwen2_5_vl(folder, vocab_size):
             "num_attention_heads": 3, "num_key_value_heads": 1, "rms_norm_eps": 1e-5,
             "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [1, 1, 2]},
         },
-        vision_config={"depth": 1, "hidden_size": 8, "intermediate_size": 8, "num_heads": 2, "out_hidden_size": 24},
+        vision_config={"depth": 1, "hidden_size": 8, "intermediate_size": 8, "num_heads": 2,
+                       "out_hidden_size": 24},
     )), torch.float16)
     path = folder / "config.json"
     config = json.loads(path.read_text())
@@ -66,7 +69,8 @@ def make_qwen3_vl(folder, vocab_size):
             "vocab_size": vocab_size, "hidden_size": 16, "intermediate_size": 28, "num_hidden_layers": 3,
             "num_attention_heads": 6, "num_key_value_heads": 2, "head_dim": 8, "attention_bias": True,
             "rope_parameters": {
-                "rope_type": "default", "rope_theta": 5000.0, "mrope_section": [2, 1, 1], "mrope_interleaved": True,
+                "rope_type": "default", "rope_theta": 5000.0, "mrope_section": [2, 1, 1],
+                "mrope_interleaved": True,
             },
         },
         vision_config={
@@ -81,7 +85,8 @@ def save(folder, model, dtype):
     redraw(model, len(folder.name))
     visual = getattr(model, "visual", None) or getattr(getattr(model, "model", None), "visual", None)
     model.to(dtype)
-    state = {name: tensor for name, tensor in model.state_dict().items() if not name.startswith(("visual.", "model.visual."))}
+    state = {name: tensor for name, tensor in model.state_dict().items()
+             if not name.startswith(("visual.", "model.visual."))}
     assert visual is None or len(state) < len(model.state_dict())
     state.pop("lm_head.weight", None)
     model.save_pretrained(folder, state_dict=state)
@@ -92,10 +97,13 @@ def add_states(goldens, model, tokenizer, states, *, masked):
     """`states` are indices into hidden_states; with `masked` the states of padding are among the goldens."""
     for name, prompt in PROMPTS.items():
         text = tokenizer.apply_chat_template(
-            [{"role": "user", "content": prompt}], tokenize=False, add_generation_prompt=True, enable_thinking=False)
-        tokens = tokenizer(text, padding="max_length", max_length=LENGTH, truncation=True, return_tensors="pt")
+            [{"role": "user", "content": prompt}], tokenize=False, add_generation_prompt=True,
+            enable_thinking=False)
+        tokens = tokenizer(text, padding="max_length", max_length=LENGTH, truncation=True,
+                           return_tensors="pt")
         valid = int(tokens.attention_mask.sum())
-        out = model(input_ids=tokens.input_ids, attention_mask=tokens.attention_mask, output_hidden_states=True)
+        out = model(input_ids=tokens.input_ids, attention_mask=tokens.attention_mask,
+                    output_hidden_states=True)
         joined = torch.cat([out.hidden_states[state] for state in states], dim=-1)
         goldens.add(
             f"text.{name}", {"prompt": prompt, "text": text, "states": states, "max_length": LENGTH},

@@ -60,7 +60,8 @@ def make_tiny_static(folder):
         folder,
         tokenizer=tokenizer,
         transformer=QwenImageTransformer2DModel(
-            patch_size=1, in_channels=16, out_channels=None, num_layers=3, attention_head_dim=8, num_attention_heads=3,
+            patch_size=1, in_channels=16, out_channels=None, num_layers=3, attention_head_dim=8,
+            num_attention_heads=3,
             joint_attention_dim=16, axes_dims_rope=(4, 2, 2),
         ),
         text_encoder=text_encoder(
@@ -68,7 +69,8 @@ def make_tiny_static(folder):
             num_key_value_heads=2, mrope_section=[2, 1, 1]),
         vae=AutoencoderKLQwenImage(
             base_dim=4, z_dim=4, dim_mult=[1, 2, 2], num_res_blocks=1, attn_scales=[0.5],
-            temperal_downsample=[True, False], latents_mean=[0.1, -0.2, 0.3, 0.05], latents_std=[1.2, 0.8, 2.1, 0.6],
+            temperal_downsample=[True, False], latents_mean=[0.1, -0.2, 0.3, 0.05],
+            latents_std=[1.2, 0.8, 2.1, 0.6],
         ),
         scheduler=FlowMatchEulerDiscreteScheduler(shift=3.0),
         dtype=dict.fromkeys(("transformer", "text_encoder", "vae"), torch.bfloat16),
@@ -81,10 +83,12 @@ def text_encoder(tokenizer, *, mrope_section, **sizes):
     return Qwen2_5_VLForConditionalGeneration(Qwen2_5_VLConfig(
         text_config={
             "vocab_size": len(tokenizer), "rms_norm_eps": 1e-6, **sizes,
-            "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": mrope_section},
+            "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0,
+                                "mrope_section": mrope_section},
         },
         vision_config={
-            "depth": 1, "hidden_size": 8, "intermediate_size": 8, "num_heads": 2, "out_hidden_size": sizes["hidden_size"],
+            "depth": 1, "hidden_size": 8, "intermediate_size": 8, "num_heads": 2,
+            "out_hidden_size": sizes["hidden_size"],
             "fullatt_block_indexes": [0],
         },
     ))
@@ -121,7 +125,8 @@ def add_text(goldens, pipe, max_sequence_length):
         assert mask is None
         seen.add(embeds.shape[1])
         goldens.add(
-            f"text.{name}", {"prompt": prompt, "max_sequence_length": max_sequence_length}, prompt_embeds=embeds)
+            f"text.{name}", {"prompt": prompt, "max_sequence_length": max_sequence_length},
+            prompt_embeds=embeds)
     assert len(seen) == len(PROMPTS) and min(seen) < max_sequence_length, seen
 
 
@@ -212,7 +217,8 @@ def golden_tiny_static(folder):
     add_transformer(goldens, pipe, "start", seed=5, height=3, width=7, text_tokens=8, timestep=[1.0])
     add_transformer(goldens, pipe, "batch", seed=6, height=4, width=4, text_tokens=5, timestep=[0.25, 0.875])
     add_vae(goldens, pipe, "wide", seed=7, height=4, width=7)
-    plain = {"prompt": PROMPTS["plain"], "negative_prompt": "blurry, low quality", "true_cfg_scale": 2.5, **size}
+    plain = {"prompt": PROMPTS["plain"], "negative_prompt": "blurry, low quality", "true_cfg_scale": 2.5,
+             **size}
     add_picture(goldens, pipe, "8_steps", seed=0, num_inference_steps=8, **plain)
     add_picture(
         goldens, pipe, "no_guidance_50", seed=3, num_inference_steps=50, decoded=False,

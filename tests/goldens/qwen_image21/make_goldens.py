@@ -17,7 +17,8 @@ from pathlib import Path
 import numpy
 import torch
 from diffusers import (
-    AutoencoderKLQwenImage21, FlowMatchEulerDiscreteScheduler, QwenImage21Pipeline, QwenImage21Transformer2DModel,
+    AutoencoderKLQwenImage21, FlowMatchEulerDiscreteScheduler, QwenImage21Pipeline,
+    QwenImage21Transformer2DModel,
 )
 from transformers import AutoTokenizer, Qwen3VLConfig, Qwen3VLForConditionalGeneration
 
@@ -61,17 +62,21 @@ def make_tiny_21(folder):
         folder,
         tokenizer=tokenizer,
         transformer=QwenImage21Transformer2DModel(
-            in_channels=8, out_channels=8, num_layers=2, attention_head_dim=10, num_attention_heads=2, context_in_dim=16,
+            in_channels=8, out_channels=8, num_layers=2, attention_head_dim=10, num_attention_heads=2,
+            context_in_dim=16,
             mlp_ratio=2, axes_dims_rope=(2, 4, 4),
         ),
         text_encoder=text_encoder(tokenizer, num_attention_heads=6, num_key_value_heads=2, head_dim=8),
         vae=AutoencoderKLQwenImage21(
-            base_dim=2, decoder_base_dim=6, z_dim=8, dim_mult=[1, 2, 2], num_res_blocks=1, temperal_downsample=[False, True],
-            scale_factor_temporal=2, scale_factor_spatial=4, latents_mean=[0.1, -0.2, 0.3, 0.05, 0.0, -0.1, 0.2, 0.4],
+            base_dim=2, decoder_base_dim=6, z_dim=8, dim_mult=[1, 2, 2], num_res_blocks=1,
+            temperal_downsample=[False, True],
+            scale_factor_temporal=2, scale_factor_spatial=4,
+            latents_mean=[0.1, -0.2, 0.3, 0.05, 0.0, -0.1, 0.2, 0.4],
             latents_std=[1.2, 0.8, 2.1, 0.6, 1.0, 0.7, 1.1, 0.9],
         ),
         scheduler=FlowMatchEulerDiscreteScheduler(
-            base_image_seq_len=256, base_shift=0.5, max_image_seq_len=8192, max_shift=0.9, shift_terminal=0.02,
+            base_image_seq_len=256, base_shift=0.5, max_image_seq_len=8192, max_shift=0.9,
+            shift_terminal=0.02,
             use_dynamic_shifting=True,
         ),
         sample_sigmas=SIGMAS,
@@ -87,12 +92,14 @@ def make_tiny_plain(folder):
         folder,
         tokenizer=tokenizer,
         transformer=QwenImage21Transformer2DModel(
-            in_channels=4, out_channels=None, num_layers=3, attention_head_dim=8, num_attention_heads=3, context_in_dim=16,
+            in_channels=4, out_channels=None, num_layers=3, attention_head_dim=8, num_attention_heads=3,
+            context_in_dim=16,
             mlp_ratio=3, axes_dims_rope=(4, 2, 2), eps=1e-5, causal_condition=False,
         ),
         text_encoder=text_encoder(tokenizer, num_attention_heads=2, num_key_value_heads=1, head_dim=8),
         vae=AutoencoderKLQwenImage21(
-            base_dim=8, decoder_base_dim=None, z_dim=4, dim_mult=[1, 1], num_res_blocks=1, temperal_downsample=[True],
+            base_dim=8, decoder_base_dim=None, z_dim=4, dim_mult=[1, 1], num_res_blocks=1,
+            temperal_downsample=[True],
             scale_factor_temporal=2, scale_factor_spatial=2, is_residual=False, in_channels=3, out_channels=3,
             latents_mean=[0.1, -0.2, 0.3, 0.05], latents_std=[1.2, 0.8, 2.1, 0.6],
         ),
@@ -106,9 +113,11 @@ def text_encoder(tokenizer, **heads):
     """Qwen3-VL with a vision tower as small as it gets; text alone never meets it."""
     return Qwen3VLForConditionalGeneration(Qwen3VLConfig(
         text_config={
-            "vocab_size": len(tokenizer), "hidden_size": 16, "intermediate_size": 28, "num_hidden_layers": 2, **heads,
+            "vocab_size": len(tokenizer), "hidden_size": 16, "intermediate_size": 28, "num_hidden_layers": 2,
+            **heads,
             "rope_parameters": {
-                "rope_type": "default", "rope_theta": 5000.0, "mrope_section": [2, 1, 1], "mrope_interleaved": True,
+                "rope_type": "default", "rope_theta": 5000.0, "mrope_section": [2, 1, 1],
+                "mrope_interleaved": True,
             },
         },
         vision_config={
@@ -133,7 +142,8 @@ def assemble(folder, *, published_layout, tokenizer, sample_sigmas, scheduler, *
     if published_layout:
         restore_qwen_files(folder / "processor")
     (folder / "text_encoder" / "generation_config.json").unlink(missing_ok=True)
-    index = {"_class_name": "QwenImage21Pipeline", "_diffusers_version": "0.42.1", **CLASSES, "sample_sigmas": sample_sigmas}
+    index = {"_class_name": "QwenImage21Pipeline", "_diffusers_version": "0.42.1", **CLASSES,
+             "sample_sigmas": sample_sigmas}
     (folder / "model_index.json").write_text(json.dumps(index, indent=2) + "\n")
     for path in folder.rglob("*.*"):
         path.chmod(0o644)
@@ -144,9 +154,11 @@ def load(folder):
     pipe = QwenImage21Pipeline(
         scheduler=FlowMatchEulerDiscreteScheduler.from_pretrained(folder / "scheduler"),
         vae=AutoencoderKLQwenImage21.from_pretrained(folder / "vae", torch_dtype=torch.float32),
-        text_encoder=Qwen3VLForConditionalGeneration.from_pretrained(folder / "text_encoder", **float32).eval(),
+        text_encoder=Qwen3VLForConditionalGeneration.from_pretrained(
+            folder / "text_encoder", **float32).eval(),
         processor=Processor(AutoTokenizer.from_pretrained(folder / "processor")),
-        transformer=QwenImage21Transformer2DModel.from_pretrained(folder / "transformer", torch_dtype=torch.float32),
+        transformer=QwenImage21Transformer2DModel.from_pretrained(folder / "transformer",
+            torch_dtype=torch.float32),
         sample_sigmas=json.loads((folder / "model_index.json").read_text())["sample_sigmas"],
     )
     # The pipeline has the published autoencoder's factor built in.
@@ -180,7 +192,8 @@ def add_transformer(goldens, pipe, case, *, seed, height, width, text_tokens, ti
         output = pipe.transformer(**inputs, img_shapes=[[(1, height, width)]] * batch, img_mask=mask).sample
     call = {"height_tokens": height, "width_tokens": width, "text_tokens": text_tokens}
     goldens.add(
-        f"transformer.{case}", call, **inputs, feature=seen.features[0][:, text_tokens:], output=output[:, text_tokens:])
+        f"transformer.{case}", call, **inputs, feature=seen.features[0][:, text_tokens:],
+        output=output[:, text_tokens:])
 
 
 def add_vae(goldens, pipe, case, *, seed, height, width, tiles=None):
@@ -256,7 +269,8 @@ def golden_tiny_21(folder):
     plain = {"prompt": PROMPTS["plain"], "true_cfg_scale": 1.0, **size}
     add_picture(goldens, pipe, "own_sigmas", seed=42, num_inference_steps=len(SIGMAS), **plain)
     add_picture(
-        goldens, pipe, "50_steps", seed=7, num_inference_steps=50, sigmas=list(numpy.linspace(1.0, 1 / 50, 50)),
+        goldens, pipe, "50_steps", seed=7, num_inference_steps=50,
+        sigmas=list(numpy.linspace(1.0, 1 / 50, 50)),
         decoded=False, **{**plain, "prompt": PROMPTS["unicode"]})
     add_picture(goldens, pipe, "guidance", seed=5, num_inference_steps=len(SIGMAS), decoded=False, **{
         **plain, "true_cfg_scale": 3.0, "negative_prompt": "blurry, low quality"})

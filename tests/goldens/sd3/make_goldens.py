@@ -11,7 +11,8 @@ import sys
 from pathlib import Path
 
 import torch
-from diffusers import AutoencoderKL, FlowMatchEulerDiscreteScheduler, SD3Transformer2DModel, StableDiffusion3Pipeline
+from diffusers import (
+    AutoencoderKL, FlowMatchEulerDiscreteScheduler, SD3Transformer2DModel, StableDiffusion3Pipeline)
 from safetensors.torch import load_file, save_file
 from transformers import (
     CLIPTextConfig, CLIPTextModelWithProjection, CLIPTokenizer, T5Config, T5EncoderModel, T5TokenizerFast,
@@ -34,7 +35,8 @@ def make_tiny_large(folder):
     assemble(
         folder,
         transformer=SD3Transformer2DModel(
-            sample_size=8, patch_size=2, in_channels=16, num_layers=2, attention_head_dim=8, num_attention_heads=2,
+            sample_size=8, patch_size=2, in_channels=16, num_layers=2, attention_head_dim=8,
+            num_attention_heads=2,
             joint_attention_dim=24, caption_projection_dim=16, pooled_projection_dim=18, out_channels=16,
             pos_embed_max_size=9, dual_attention_layers=(), qk_norm="rms_norm",
         ),
@@ -50,7 +52,8 @@ def make_tiny_large(folder):
         )),
         vae=AutoencoderKL(
             block_out_channels=(4, 8), down_block_types=("DownEncoderBlock2D",) * 2,
-            up_block_types=("UpDecoderBlock2D",) * 2, layers_per_block=1, latent_channels=16, norm_num_groups=2,
+            up_block_types=("UpDecoderBlock2D",) * 2, layers_per_block=1, latent_channels=16,
+            norm_num_groups=2,
             scaling_factor=1.5305, shift_factor=0.0609, use_quant_conv=False, use_post_quant_conv=False,
         ),
         scheduler=FlowMatchEulerDiscreteScheduler(shift=3.0),
@@ -67,7 +70,8 @@ def make_tiny_medium(folder):
     assemble(
         folder,
         transformer=SD3Transformer2DModel(
-            sample_size=6, patch_size=1, in_channels=4, num_layers=4, attention_head_dim=4, num_attention_heads=3,
+            sample_size=6, patch_size=1, in_channels=4, num_layers=4, attention_head_dim=4,
+            num_attention_heads=3,
             joint_attention_dim=32, caption_projection_dim=12, pooled_projection_dim=13, out_channels=None,
             pos_embed_max_size=10, dual_attention_layers=(0, 3), qk_norm=None,
         ),
@@ -82,7 +86,8 @@ def make_tiny_medium(folder):
         text_encoder_3=None,
         vae=AutoencoderKL(
             block_out_channels=(4, 8, 12), down_block_types=("DownEncoderBlock2D",) * 3,
-            up_block_types=("UpDecoderBlock2D",) * 3, layers_per_block=1, latent_channels=4, norm_num_groups=2,
+            up_block_types=("UpDecoderBlock2D",) * 3, layers_per_block=1, latent_channels=4,
+            norm_num_groups=2,
             scaling_factor=0.9, shift_factor=-0.07, use_quant_conv=True, use_post_quant_conv=True,
             mid_block_add_attention=False,
         ),
@@ -95,7 +100,8 @@ def make_tiny_medium(folder):
 def clip(vocab, *, hidden_size, num_hidden_layers=2, max_position_embeddings=77, **config):
     return CLIPTextModelWithProjection(CLIPTextConfig(
         vocab_size=len(vocab), hidden_size=hidden_size, intermediate_size=2 * hidden_size,
-        num_hidden_layers=num_hidden_layers, num_attention_heads=2, max_position_embeddings=max_position_embeddings,
+        num_hidden_layers=num_hidden_layers, num_attention_heads=2,
+        max_position_embeddings=max_position_embeddings,
         bos_token_id=0, pad_token_id=1, **config,
     ))
 
@@ -137,7 +143,8 @@ def make_qk_norms(folder):
     the second has no weights."""
     for kind in ("layer_norm", "fp32_layer_norm"):
         model = SD3Transformer2DModel(
-            sample_size=4, patch_size=2, in_channels=2, num_layers=2, attention_head_dim=4, num_attention_heads=2,
+            sample_size=4, patch_size=2, in_channels=2, num_layers=2, attention_head_dim=4,
+            num_attention_heads=2,
             joint_attention_dim=6, caption_projection_dim=8, pooled_projection_dim=5, out_channels=3,
             pos_embed_max_size=5, dual_attention_layers=(0,), qk_norm=kind,
         )
@@ -159,7 +166,8 @@ def add_text(goldens, pipe, max_sequence_length):
     for name, prompt in PROMPTS.items():
         with Capture(pipe) as seen:
             embeds, _, pooled, _ = pipe.encode_prompt(
-                prompt, None, None, do_classifier_free_guidance=False, max_sequence_length=max_sequence_length)
+                prompt, None, None, do_classifier_free_guidance=False,
+                max_sequence_length=max_sequence_length)
         ids = {f"{encoder}_input_ids": calls[0][0] for encoder, calls in seen.text.items()}
         goldens.add(
             f"text.{name}", {"prompt": prompt, "max_sequence_length": max_sequence_length},
@@ -205,10 +213,13 @@ def golden_tiny_large(folder):
     length = {"max_sequence_length": 30}
     size = {"height": 16, "width": 24, **length}  # 4 x 6 tokens
     add_text(goldens, pipe, **length)
-    add_transformer(goldens, pipe.transformer, "start", seed=1, height=8, width=12, text_tokens=9, timestep=[1000.0])
-    add_transformer(goldens, pipe.transformer, "batch", seed=2, height=18, width=6, text_tokens=7, timestep=[731.25, 52.0])
+    add_transformer(goldens, pipe.transformer, "start", seed=1, height=8, width=12, text_tokens=9,
+                    timestep=[1000.0])
+    add_transformer(goldens, pipe.transformer, "batch", seed=2, height=18, width=6, text_tokens=7,
+                    timestep=[731.25, 52.0])
     add_transformer(
-        goldens, pipe.transformer, "skip", seed=3, height=6, width=4, text_tokens=5, timestep=[400.0], skip_layers=[0])
+        goldens, pipe.transformer, "skip", seed=3, height=6, width=4, text_tokens=5, timestep=[400.0],
+        skip_layers=[0])
     plain = {"prompt": PROMPTS["plain"], "guidance_scale": 7.0, **size}
     add_picture(goldens, pipe, "8_steps", seed=42, num_inference_steps=8, **plain)
     add_picture(goldens, pipe, "50_steps", seed=42, num_inference_steps=50, decoded=False, **plain)
@@ -225,16 +236,21 @@ def golden_tiny_medium(folder):
     length = {"max_sequence_length": 16}
     size = {"height": 40, "width": 24, **length}  # 10 x 6 tokens
     add_text(goldens, pipe, **length)
-    add_transformer(goldens, pipe.transformer, "start", seed=4, height=3, width=7, text_tokens=8, timestep=[1000.0])
+    add_transformer(goldens, pipe.transformer, "start", seed=4, height=3, width=7, text_tokens=8,
+                    timestep=[1000.0])
     add_transformer(
-        goldens, pipe.transformer, "batch", seed=5, height=10, width=5, text_tokens=5, timestep=[250.0, 875.5])
+        goldens, pipe.transformer, "batch", seed=5, height=10, width=5, text_tokens=5,
+        timestep=[250.0, 875.5])
     add_transformer(
-        goldens, pipe.transformer, "skip", seed=6, height=4, width=4, text_tokens=5, timestep=[400.0], skip_layers=[3])
-    plain = {"prompt": PROMPTS["plain"], "guidance_scale": 4.5, "negative_prompt": "blurry, low quality", **size}
+        goldens, pipe.transformer, "skip", seed=6, height=4, width=4, text_tokens=5, timestep=[400.0],
+        skip_layers=[3])
+    plain = {"prompt": PROMPTS["plain"], "guidance_scale": 4.5, "negative_prompt": "blurry, low quality",
+             **size}
     add_picture(goldens, pipe, "8_steps", seed=0, num_inference_steps=8, **plain)
     add_picture(goldens, pipe, "50_steps", seed=42, num_inference_steps=50, decoded=False, **plain)
     add_picture(
-        goldens, pipe, "skip_layers", seed=43, num_inference_steps=20, decoded=False, skip_guidance_layers=[1, 2],
+        goldens, pipe, "skip_layers", seed=43, num_inference_steps=20, decoded=False,
+        skip_guidance_layers=[1, 2],
         skip_layer_guidance_scale=1.7, skip_layer_guidance_start=0.1, skip_layer_guidance_stop=0.5,
         **{**plain, "prompt": PROMPTS["unicode"], "negative_prompt": ""})
     add_forecast_run(goldens, pipe, "w_one", seed=42, steps=20, w=1.0, **plain)
@@ -245,7 +261,8 @@ def golden_qk_norms(folder):
     goldens = Goldens()
     for kind in ("layer_norm", "fp32_layer_norm"):
         model = SD3Transformer2DModel.from_pretrained(folder / kind).eval()
-        add_transformer(goldens, model, kind, seed=7, height=4, width=6, text_tokens=3, timestep=[900.0, 10.0])
+        add_transformer(goldens, model, kind, seed=7, height=4, width=6, text_tokens=3,
+                        timestep=[900.0, 10.0])
     goldens.save(folder)
 
 

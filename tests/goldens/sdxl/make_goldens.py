@@ -50,7 +50,8 @@ def text_encoder(kind, **config):
 def vae(**config):
     return AutoencoderKL(
         block_out_channels=(4, 8), down_block_types=("DownEncoderBlock2D",) * 2,
-        up_block_types=("UpDecoderBlock2D",) * 2, layers_per_block=1, latent_channels=4, norm_num_groups=2, **config)
+        up_block_types=("UpDecoderBlock2D",) * 2, layers_per_block=1, latent_channels=4, norm_num_groups=2,
+        **config)
 
 
 def make_tiny_sdxl(folder):
@@ -90,7 +91,8 @@ def make_tiny_sd15(folder):
             CLIPTextModel, hidden_size=12, intermediate_size=24, num_hidden_layers=2, num_attention_heads=2,
             hidden_act="quick_gelu"),
         vae=vae(scaling_factor=0.18215),
-        scheduler=PNDMScheduler(**NOISE_SCHEDULE, skip_prk_steps=True, set_alpha_to_one=False, steps_offset=1),
+        scheduler=PNDMScheduler(**NOISE_SCHEDULE, skip_prk_steps=True, set_alpha_to_one=False,
+                                steps_offset=1),
     )
 
 
@@ -101,8 +103,10 @@ def make_tiny_sd21(folder):
         unet=UNet2DConditionModel(
             sample_size=(8, 12), block_out_channels=(8, 16), layers_per_block=1, norm_num_groups=2,
             down_block_types=("CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
-            up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"), attention_head_dim=(2, 4), cross_attention_dim=12,
-            use_linear_projection=True, upcast_attention=True, center_input_sample=True, flip_sin_to_cos=False,
+            up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"), attention_head_dim=(2, 4),
+            cross_attention_dim=12,
+            use_linear_projection=True, upcast_attention=True, center_input_sample=True,
+            flip_sin_to_cos=False,
             freq_shift=1, downsample_padding=0, mid_block_scale_factor=1.4, act_fn="mish", norm_eps=1e-6,
             only_cross_attention=(True, False), transformer_layers_per_block=((2,), (1,)),
             reverse_transformer_layers_per_block=((1, 2), (1, 1)), resnet_time_scale_shift="scale_shift",
@@ -173,7 +177,8 @@ def add_unet(goldens, pipe, case, *, seed, batch, height, width, text_tokens, ti
         pooled = config.projection_class_embeddings_input_dim - 6 * config.addition_time_embed_dim
         added = {
             "text_embeds": torch.randn(batch, pooled, generator=draw),
-            "time_ids": torch.tensor([[64.0, 96.0, 0.0, 4.0, 32.0, 48.0], [16.0, 24.0, 2.0, 0.0, 16.0, 24.0]])[:batch],
+            "time_ids": torch.tensor([[64.0, 96.0, 0.0, 4.0, 32.0, 48.0],
+                                      [16.0, 24.0, 2.0, 0.0, 16.0, 24.0]])[:batch],
         }
     with Capture(pipe) as seen:
         output = pipe.unet(**inputs, added_cond_kwargs=added).sample

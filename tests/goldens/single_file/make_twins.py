@@ -43,7 +43,8 @@ def keep(table, state):
     """Drops what the checkpoint lacks, and checks that every tensor of the checkpoint is used once."""
     kept = {key: entry for key, entry in table.items() if all(name in state for name in entry[0])}
     used = [name for names, _ in kept.values() for name in names]
-    assert sorted(used) == sorted(state), (sorted(set(state) - set(used))[:5], sorted(set(used) - set(state))[:5])
+    assert sorted(used) == sorted(state), (sorted(set(state) - set(used))[:5],
+                                           sorted(set(used) - set(state))[:5])
     return kept
 
 
@@ -76,7 +77,8 @@ def autoencoder_kl(state):
             resnet(table, f"encoder.down.{i}.block.{j}", f"encoder.down_blocks.{i}.resnets.{j}")
             resnet(table, f"decoder.up.{blocks - 1 - i}.block.{j}", f"decoder.up_blocks.{i}.resnets.{j}")
         module(table, f"encoder.down.{i}.downsample.conv", f"encoder.down_blocks.{i}.downsamplers.0.conv")
-        module(table, f"decoder.up.{blocks - 1 - i}.upsample.conv", f"decoder.up_blocks.{i}.upsamplers.0.conv")
+        module(table, f"decoder.up.{blocks - 1 - i}.upsample.conv",
+               f"decoder.up_blocks.{i}.upsamplers.0.conv")
     for name in ("quant_conv", "post_quant_conv"):
         module(table, name, name)
     return keep(table, state)
@@ -89,7 +91,8 @@ def unet(state):
              "input_blocks.0.0": "conv_in", "out.0": "conv_norm_out", "out.2": "conv_out"}
     for key, ours in outer.items():
         module(table, key, ours)
-    parts = {"in_layers.0": "norm1", "in_layers.2": "conv1", "emb_layers.1": "time_emb_proj", "out_layers.0": "norm2",
+    parts = {"in_layers.0": "norm1", "in_layers.2": "conv1", "emb_layers.1": "time_emb_proj",
+             "out_layers.0": "norm2",
              "out_layers.3": "conv2", "skip_connection": "conv_shortcut"}
 
     def block(key, ours):
@@ -144,11 +147,13 @@ def open_clip(state):
     module(table, "ln_final", f"{root}final_layer_norm")
     for i in range(count(state, f"{root}encoder.layers.")):
         file, ours = f"transformer.resblocks.{i}", f"{root}encoder.layers.{i}"
-        for theirs, name in (("ln_1", "layer_norm1"), ("ln_2", "layer_norm2"), ("attn.out_proj", "self_attn.out_proj"),
+        for theirs, name in (("ln_1", "layer_norm1"), ("ln_2", "layer_norm2"),
+                             ("attn.out_proj", "self_attn.out_proj"),
                              ("mlp.c_fc", "mlp.fc1"), ("mlp.c_proj", "mlp.fc2")):
             module(table, f"{file}.{theirs}", f"{ours}.{name}")
         for suffix in ("weight", "bias"):
-            table[f"{file}.attn.in_proj_{suffix}"] = ([f"{ours}.self_attn.{p}_proj.{suffix}" for p in "qkv"], "")
+            table[f"{file}.attn.in_proj_{suffix}"] = ([f"{ours}.self_attn.{p}_proj.{suffix}" for p in "qkv"],
+                                                      "")
     return keep(table, state)
 
 
@@ -179,7 +184,8 @@ def flux(state):
                 table[f"{file}_attn.norm.{theirs}.scale"] = same(f"{ours}.attn.{name}.weight")
     for i in range(count(state, "single_transformer_blocks.")):
         file, ours = f"single_blocks.{i}", f"single_transformer_blocks.{i}"
-        module(table, f"{file}.linear1", [f"{ours}.{p}" for p in ("attn.to_q", "attn.to_k", "attn.to_v", "proj_mlp")])
+        module(table, f"{file}.linear1",
+               [f"{ours}.{p}" for p in ("attn.to_q", "attn.to_k", "attn.to_v", "proj_mlp")])
         module(table, f"{file}.linear2", f"{ours}.proj_out")
         module(table, f"{file}.modulation.lin", f"{ours}.norm.linear")
         for theirs, name in (("query_norm", "norm_q"), ("key_norm", "norm_k")):
@@ -190,7 +196,8 @@ def flux(state):
 def sd3(state):
     table = {"pos_embed": same("pos_embed.pos_embed")}
     for key, ours in {
-        "x_embedder.proj": "pos_embed.proj", "context_embedder": "context_embedder", "final_layer.linear": "proj_out",
+        "x_embedder.proj": "pos_embed.proj", "context_embedder": "context_embedder",
+        "final_layer.linear": "proj_out",
         "t_embedder.mlp.0": "time_text_embed.timestep_embedder.linear_1",
         "t_embedder.mlp.2": "time_text_embed.timestep_embedder.linear_2",
         "y_embedder.mlp.0": "time_text_embed.text_embedder.linear_1",
@@ -205,7 +212,8 @@ def sd3(state):
         for file, attn, qkv, out, norms in (
             (image, "attn", ("to_q", "to_k", "to_v"), "to_out.0", ("norm_q", "norm_k")),
             (image, "attn2", ("to_q", "to_k", "to_v"), "to_out.0", ("norm_q", "norm_k")),
-            (text, "attn", ("add_q_proj", "add_k_proj", "add_v_proj"), "to_add_out", ("norm_added_q", "norm_added_k")),
+            (text, "attn", ("add_q_proj", "add_k_proj", "add_v_proj"), "to_add_out",
+             ("norm_added_q", "norm_added_k")),
         ):
             module(table, f"{file}.{attn}.qkv", [f"{ours}.{attn}.{p}" for p in qkv])
             module(table, f"{file}.{attn}.proj", f"{ours}.{attn}.{out}")
@@ -227,7 +235,8 @@ def clip_without_projection(state):
 def wan(state):
     table = {"head.modulation": same("scale_shift_table")}
     for key, ours in {
-        "patch_embedding": "patch_embedding", "head.head": "proj_out", "time_projection.1": "condition_embedder.time_proj",
+        "patch_embedding": "patch_embedding", "head.head": "proj_out",
+        "time_projection.1": "condition_embedder.time_proj",
         "time_embedding.0": "condition_embedder.time_embedder.linear_1",
         "time_embedding.2": "condition_embedder.time_embedder.linear_2",
         "text_embedding.0": "condition_embedder.text_embedder.linear_1",
@@ -237,7 +246,8 @@ def wan(state):
     for i in range(count(state, "blocks.")):
         block = f"blocks.{i}"
         for file, ours in (("self_attn", "attn1"), ("cross_attn", "attn2")):
-            for theirs, name in (("q", "to_q"), ("k", "to_k"), ("v", "to_v"), ("o", "to_out.0"), ("norm_q", "norm_q"),
+            for theirs, name in (("q", "to_q"), ("k", "to_k"), ("v", "to_v"), ("o", "to_out.0"),
+                                 ("norm_q", "norm_q"),
                                  ("norm_k", "norm_k")):
                 module(table, f"{block}.{file}.{theirs}", f"{block}.{ours}.{name}")
         module(table, f"{block}.ffn.0", f"{block}.ffn.net.0.proj")
@@ -288,14 +298,16 @@ def wan_vae(state):
 def umt5(state):
     """The names of Wan's own UMT5. There is no reader of them in diffusers; they are
     from Wan2.1's modules/t5.py."""
-    table = {"token_embedding.weight": same("shared.weight"), "norm.weight": same("encoder.final_layer_norm.weight")}
+    table = {"token_embedding.weight": same("shared.weight"),
+             "norm.weight": same("encoder.final_layer_norm.weight")}
     for i in range(count(state, "encoder.block.")):
         file, ours = f"blocks.{i}", f"encoder.block.{i}"
         for theirs, name in (("norm1", "layer.0.layer_norm"), ("norm2", "layer.1.layer_norm"),
                              ("attn.q", "layer.0.SelfAttention.q"), ("attn.k", "layer.0.SelfAttention.k"),
                              ("attn.v", "layer.0.SelfAttention.v"), ("attn.o", "layer.0.SelfAttention.o"),
                              ("pos_embedding.embedding", "layer.0.SelfAttention.relative_attention_bias"),
-                             ("ffn.gate.0", "layer.1.DenseReluDense.wi_0"), ("ffn.fc1", "layer.1.DenseReluDense.wi_1"),
+                             ("ffn.gate.0", "layer.1.DenseReluDense.wi_0"),
+                             ("ffn.fc1", "layer.1.DenseReluDense.wi_1"),
                              ("ffn.fc2", "layer.1.DenseReluDense.wo")):
             table[f"{file}.{theirs}.weight"] = same(f"{ours}.{name}.weight")
     return keep(table, {k: v for k, v in state.items() if k != "encoder.embed_tokens.weight"})
@@ -343,8 +355,10 @@ def hunyuan_video(state):
                 module(table, f"{file}_attn_{theirs}", f"{ours}.attn.{name}")
     for i in range(count(state, "single_transformer_blocks.")):
         file, ours = f"single_blocks.{i}", f"single_transformer_blocks.{i}"
-        module(table, f"{file}.linear1", [f"{ours}.{p}" for p in ("attn.to_q", "attn.to_k", "attn.to_v", "proj_mlp")])
-        for theirs, name in (("linear2", "proj_out"), ("modulation.linear", "norm.linear"), ("q_norm", "attn.norm_q"),
+        module(table, f"{file}.linear1",
+               [f"{ours}.{p}" for p in ("attn.to_q", "attn.to_k", "attn.to_v", "proj_mlp")])
+        for theirs, name in (("linear2", "proj_out"), ("modulation.linear", "norm.linear"),
+                             ("q_norm", "attn.norm_q"),
                              ("k_norm", "attn.norm_k")):
             module(table, f"{file}.{theirs}", f"{ours}.{name}")
     return keep(table, state)
@@ -371,8 +385,10 @@ def chroma(state):
 def z_image(state):
     table = {}
     for key, (names, how) in plain(state).items():
-        table[key.replace("all_x_embedder.2-1.", "x_embedder.").replace("all_final_layer.2-1.", "final_layer.")
-              .replace(".attention.to_out.0.", ".attention.out.").replace(".attention.norm_q.", ".attention.q_norm.")
+        table[key.replace("all_x_embedder.2-1.", "x_embedder.")
+              .replace("all_final_layer.2-1.", "final_layer.")
+              .replace(".attention.to_out.0.", ".attention.out.")
+              .replace(".attention.norm_q.", ".attention.q_norm.")
               .replace(".attention.norm_k.", ".attention.k_norm.")] = (names, how)
     for key in [key for key in table if key.endswith(".attention.to_q.weight")]:
         names = [key.replace("to_q", part) for part in ("to_q", "to_k", "to_v")]
@@ -419,7 +435,8 @@ def flux2(state):
 def flux2_vae(state):
     table = autoencoder_kl({name: value for name, value in state.items() if not name.startswith("bn.")})
     inner = {"quant_conv": "encoder.quant_conv", "post_quant_conv": "decoder.post_quant_conv"}
-    table = {f"{inner[name]}.{rest}" if (name := key.rpartition(".")[0]) in inner and (rest := key.rpartition(".")[2])
+    table = {f"{inner[name]}.{rest}" if (name := key.rpartition(".")[0]) in inner
+             and (rest := key.rpartition(".")[2])
              else key: entry for key, entry in table.items()}
     table |= {name: same(name) for name in state if name.startswith("bn.")}
     return keep(table, state)
@@ -440,7 +457,8 @@ def wan22_vae(state, how=""):
     one resampler behind them."""
     table = {key: entry for key, entry in wan_vae(outer(state)).items()}
     for side, theirs, blocks, last in (
-        ("encoder", "downsamples", "down_blocks", "downsampler"), ("decoder", "upsamples", "up_blocks", "upsampler"),
+        ("encoder", "downsamples", "down_blocks", "downsampler"),
+        ("decoder", "upsamples", "up_blocks", "upsampler"),
     ):
         for i in range(count(state, f"{side}.{blocks}.")):
             ours = f"{side}.{blocks}.{i}"
@@ -449,17 +467,20 @@ def wan22_vae(state, how=""):
                 file, resnet = f"{side}.{theirs}.{i}.{theirs}.{j}", f"{ours}.resnets.{j}"
                 table[f"{file}.residual.0.gamma"] = same(f"{resnet}.norm1.gamma")
                 table[f"{file}.residual.3.gamma"] = same(f"{resnet}.norm2.gamma")
-                for name, part in (("residual.2", "conv1"), ("residual.6", "conv2"), ("shortcut", "conv_shortcut")):
+                for name, part in (("residual.2", "conv1"), ("residual.6", "conv2"),
+                                   ("shortcut", "conv_shortcut")):
                     module(table, f"{file}.{name}", f"{resnet}.{part}")
             for name in ("resample.1", "time_conv"):
                 module(table, f"{side}.{theirs}.{i}.{theirs}.{layers}.{name}", f"{ours}.{last}.{name}")
     flat = ("gamma", "bias")
-    convolves = lambda key: how and not key.endswith(flat) and ".resample." not in key and ".middle.1." not in key  # noqa: E731
+    convolves = lambda key: (  # noqa: E731
+        how and not key.endswith(flat) and ".resample." not in key and ".middle.1." not in key)
     return keep({key: (names, how if convolves(key) else "") for key, (names, _) in table.items()}, state)
 
 
 def outer(state):
-    return {name: value for name, value in state.items() if ".down_blocks." not in name and ".up_blocks." not in name}
+    return {name: value for name, value in state.items() if ".down_blocks." not in name
+            and ".up_blocks." not in name}
 
 
 def qwen_image21_vae(state):
@@ -494,7 +515,8 @@ def tensors_of(name):
     for key, (component, names, how) in TWINS[name]["tensors"].items():
         if component not in states:
             states[component] = load_component(GOLDENS / TWINS[name]["folder"], component)
-        value = torch.cat([states[component][n] for n in names]) if len(names) > 1 else states[component][names[0]]
+        value = torch.cat([states[component][n]
+                           for n in names]) if len(names) > 1 else states[component][names[0]]
         if how == "swapped":
             value = torch.cat(value.chunk(2)[::-1])
         elif how == "transposed":
@@ -509,7 +531,8 @@ def tensors_of(name):
 
 def equal(loaded, expected, what):
     # transformers 5 has CLIPTextModel without its prefix in memory, and 4 with it.
-    bare = lambda state: {key.removeprefix("text_model."): value for key, value in state.items()}  # noqa: E731
+    bare = lambda state: {key.removeprefix("text_model."): value
+                          for key, value in state.items()}  # noqa: E731
     loaded, expected = bare(loaded), bare(expected)
     for key, value in expected.items():
         assert key in loaded, f"{what} lacks {key}"
@@ -535,15 +558,19 @@ def check(name, classes, width=None):
         for component, kind in classes.items():
             kept = mappings.get(kind.__name__)
             if width is not None and component == "transformer":
-                mappings[kind.__name__] = {**kept, "checkpoint_mapping_fn": with_width(kept["checkpoint_mapping_fn"], width)}
+                mapping = with_width(kept["checkpoint_mapping_fn"], width)
+                mappings[kind.__name__] = {**kept, "checkpoint_mapping_fn": mapping}
             try:
                 if hasattr(kind, "from_single_file"):
-                    model = kind.from_single_file(str(path), config=str(folder), subfolder=component, torch_dtype=torch.float32)
+                    model = kind.from_single_file(str(path), config=str(folder), subfolder=component,
+                                                  torch_dtype=torch.float32)
                 else:
                     tensors = load_file(path)
-                    make = (single_file_utils.create_diffusers_t5_model_from_checkpoint if "T5" in kind.__name__
+                    make = (single_file_utils.create_diffusers_t5_model_from_checkpoint
+                            if "T5" in kind.__name__
                             else single_file_utils.create_diffusers_clip_model_from_ldm)
-                    model = make(kind, tensors, subfolder=component, config=str(folder), torch_dtype=torch.float32,
+                    model = make(kind, tensors, subfolder=component, config=str(folder),
+                                 torch_dtype=torch.float32,
                                  local_files_only=True)
             finally:
                 if kept is not None:
@@ -566,7 +593,8 @@ def golden(name, kind, case):
         pipe = kind.from_pretrained(folder, torch_dtype=torch.float32)
         for component in ("transformer", "vae"):
             single = type(getattr(pipe, component)).from_single_file
-            setattr(pipe, component, single(str(path), config=str(folder), subfolder=component, torch_dtype=torch.float32))
+            setattr(pipe, component, single(str(path), config=str(folder), subfolder=component,
+                                            torch_dtype=torch.float32))
         pipe.text_encoder.text_projection.weight.data = torch.eye(pipe.text_encoder.config.hidden_size)
         pipe.set_progress_bar_config(disable=True)
         seen, latents = run_whole(pipe, call.pop("seed"), **call)
@@ -582,7 +610,8 @@ def check_wan_vae():
     with tempfile.TemporaryDirectory() as scratch:
         model.save_pretrained(scratch)
         state = model.state_dict()
-        save_file({key: state[names[0]].contiguous() for key, (names, _) in wan_vae(state).items()}, f"{scratch}/x.safetensors")
+        save_file({key: state[names[0]].contiguous() for key, (names, _) in wan_vae(state).items()},
+                  f"{scratch}/x.safetensors")
         loaded = diffusers.AutoencoderKLWan.from_single_file(f"{scratch}/x.safetensors", config=scratch)
     equal(loaded.state_dict(), state, "Wan's autoencoder")
     print("Wan's autoencoder is equal in diffusers")
@@ -591,7 +620,8 @@ def check_wan_vae():
 def main():
     from transformers import CLIPTextModel, CLIPTextModelWithProjection, T5EncoderModel
 
-    unet_classes = {"unet": diffusers.UNet2DConditionModel, "vae": diffusers.AutoencoderKL, "text_encoder": CLIPTextModel}
+    unet_classes = {"unet": diffusers.UNet2DConditionModel, "vae": diffusers.AutoencoderKL,
+                    "text_encoder": CLIPTextModel}
     sd = [("model.diffusion_model.", "unet", unet), ("first_stage_model.", "vae", autoencoder_kl)]
     twin("sd15", "sdxl/tiny-sd15", [*sd, ("cond_stage_model.transformer.", "text_encoder", clip)])
     check("sd15", unet_classes)
@@ -625,7 +655,8 @@ def main():
         ("text_encoders.clip_g.transformer.", "text_encoder_2", clip),
         ("text_encoders.t5xxl.transformer.", "text_encoder_3", plain)])
     sd3_classes = {"transformer": diffusers.SD3Transformer2DModel, "vae": diffusers.AutoencoderKL}
-    check("sd3-large", {**sd3_classes, "text_encoder_2": CLIPTextModelWithProjection, "text_encoder_3": T5EncoderModel})
+    check("sd3-large", {**sd3_classes, "text_encoder_2": CLIPTextModelWithProjection,
+                        "text_encoder_3": T5EncoderModel})
     golden("sd3-large", diffusers.StableDiffusion3Pipeline, "picture.8_steps")
     twin("sd3-medium", "sd3/tiny-medium", [
         ("model.diffusion_model.", "transformer", sd3), ("first_stage_model.", "vae", autoencoder_kl)])
@@ -637,7 +668,8 @@ def main():
     twin("wan-vae", "wan/tiny-unipc", [("", "vae", wan_vae)])
     twin("wan-umt5", "wan/tiny-unipc", [("", "text_encoder", umt5)])
     twin("hunyuan-video", "hunyuan_video/tiny-distilled", [("", "transformer", hunyuan_video)])
-    width = load_component(GOLDENS / "hunyuan_video/tiny-distilled", "transformer")["x_embedder.proj.weight"].shape[0]
+    width = load_component(GOLDENS / "hunyuan_video/tiny-distilled",
+                           "transformer")["x_embedder.proj.weight"].shape[0]
     check("hunyuan-video", {"transformer": diffusers.HunyuanVideoTransformer3DModel}, width)
     twin("hunyuan-video-llama", "hunyuan_video/tiny-distilled", [("", "text_encoder", llama)])
 

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import torch
 from diffusers import (
-    AutoencoderKLWan, FlowMatchEulerDiscreteScheduler, UniPCMultistepScheduler, WanPipeline, WanTransformer3DModel,
+    AutoencoderKLWan, FlowMatchEulerDiscreteScheduler, UniPCMultistepScheduler, WanPipeline,
+    WanTransformer3DModel,
 )
 from diffusers.pipelines.wan.pipeline_wan import prompt_clean
 from transformers import T5TokenizerFast, UMT5Config, UMT5EncoderModel
@@ -29,7 +30,8 @@ SPECTRUM = {"m": 4, "lam": 0.1, "window_size": 2, "flex_window": 0.75, "warmup_s
 PROMPTS_TO_CLEAN = [
     *PROMPTS.values(),
     "  a  cat\n\n sits\ton\u3000a mat  ",
-    "Tom &amp;amp; Jerry &lt;b&gt; &quot;x&quot; &eacute;&#233;&#xe9; &notit; &copy 2024 &nbsp; &#0; &#x80; &bogus; &#1114112;",
+    "Tom &amp;amp; Jerry &lt;b&gt; &quot;x&quot; &eacute;&#233;&#xe9; &notit; &copy 2024 &nbsp; &#0; &#x80; "
+    "&bogus; &#1114112;",
     "a &lt;b> &amp;amp;amp; sign",
     "<p>stays &amp; is unescaped</p>",
     "色调艳丽，过曝，静态，细节模糊不清，字幕，风格，作品，画作，画面，静止，整体发灰，最差质量",
@@ -55,7 +57,8 @@ def make_tiny_unipc(folder):
     assemble(
         folder,
         transformer=WanTransformer3DModel(
-            patch_size=(1, 2, 2), num_attention_heads=2, attention_head_dim=12, in_channels=16, out_channels=16,
+            patch_size=(1, 2, 2), num_attention_heads=2, attention_head_dim=12, in_channels=16,
+            out_channels=16,
             text_dim=20, freq_dim=32, ffn_dim=40, num_layers=2, cross_attn_norm=True, eps=1e-6,
         ),
         text_encoder=UMT5EncoderModel(UMT5Config(
@@ -63,7 +66,8 @@ def make_tiny_unipc(folder):
             feed_forward_proj="gated-gelu",
         )),
         # Fewer than four channels to norm would magnify rounding.
-        vae=AutoencoderKLWan(base_dim=2, decoder_base_dim=4, z_dim=16, dim_mult=[1, 2, 2, 2], num_res_blocks=1),
+        vae=AutoencoderKLWan(base_dim=2, decoder_base_dim=4, z_dim=16, dim_mult=[1, 2, 2, 2],
+                             num_res_blocks=1),
         scheduler=UniPCMultistepScheduler(
             prediction_type="flow_prediction", use_flow_sigmas=True, flow_shift=3.0, num_train_timesteps=1000,
         ),
@@ -79,8 +83,10 @@ def make_tiny_euler(folder):
     assemble(
         folder,
         transformer=WanTransformer3DModel(
-            patch_size=(1, 1, 2), num_attention_heads=3, attention_head_dim=8, in_channels=4, out_channels=None,
-            text_dim=18, freq_dim=24, ffn_dim=36, num_layers=3, cross_attn_norm=False, eps=1e-5, rope_max_seq_len=12,
+            patch_size=(1, 1, 2), num_attention_heads=3, attention_head_dim=8, in_channels=4,
+            out_channels=None,
+            text_dim=18, freq_dim=24, ffn_dim=36, num_layers=3, cross_attn_norm=False, eps=1e-5,
+            rope_max_seq_len=12,
         ),
         text_encoder=UMT5EncoderModel(UMT5Config(
             vocab_size=pieces + 100, d_model=18, d_kv=5, d_ff=24, num_layers=3, num_heads=2,
@@ -164,18 +170,21 @@ def add_vae(goldens, pipe, case, *, seed, frames, height, width):
     """
     vae = pipe.vae
     steps = (frames - 1) // pipe.vae_scale_factor_temporal + 1
-    latents = torch.randn(1, vae.config.z_dim, steps, height, width, generator=torch.Generator().manual_seed(seed))
+    latents = torch.randn(1, vae.config.z_dim, steps, height, width,
+                          generator=torch.Generator().manual_seed(seed))
     decoded = decode(pipe, latents)
     assert decoded.shape[2] == frames, decoded.shape
     for shorter in (n for n in (1, 5, 9) if n < frames):
         part = decode(pipe, latents[:, :, : (shorter - 1) // pipe.vae_scale_factor_temporal + 1])
         assert torch.allclose(part, decoded[:, :, :shorter], rtol=0, atol=2e-5), shorter
-    goldens.add(f"vae.{case}", {"frames": frames, "height": height, "width": width}, latents=latents[0], decoded=decoded[0])
+    goldens.add(f"vae.{case}", {"frames": frames, "height": height, "width": width}, latents=latents[0],
+                decoded=decoded[0])
 
 
 def add_tiled(goldens, pipe, case, *, seed, frames, height, width, side, stride):
     """As add_vae, after enable_tiling() with tiles of `side` pixels, `stride` apart."""
-    size = {f"tile_sample_{part}_{axis}": value for part, value in (("min", side), ("stride", stride)) for axis in ("height", "width")}
+    size = {f"tile_sample_{part}_{axis}": value for part, value in (("min", side), ("stride", stride))
+            for axis in ("height", "width")}
     steps = (frames - 1) // pipe.vae_scale_factor_temporal + 1
     channels = pipe.vae.config.z_dim
     latents = torch.randn(1, channels, steps, height, width, generator=torch.Generator().manual_seed(seed))
@@ -218,9 +227,11 @@ def golden_tiny_unipc(folder):
     size = {"height": 16, "width": 32, "num_frames": 9, **length}  # 3 x 1 x 2 tokens
     add_text(goldens, pipe, **length)
     add_transformer(
-        goldens, pipe.transformer, "start", seed=1, frames=3, height=4, width=6, text_tokens=9, timestep=[1000.0])
+        goldens, pipe.transformer, "start", seed=1, frames=3, height=4, width=6, text_tokens=9,
+        timestep=[1000.0])
     add_transformer(
-        goldens, pipe.transformer, "batch", seed=2, frames=2, height=6, width=2, text_tokens=7, timestep=[731.25, 52.0])
+        goldens, pipe.transformer, "batch", seed=2, frames=2, height=6, width=2, text_tokens=7,
+        timestep=[731.25, 52.0])
     add_vae(goldens, pipe, "clip", seed=3, frames=17, height=1, width=3)
     plain = {"prompt": PROMPTS["plain"], "guidance_scale": 5.0, **size}
     add_picture(goldens, pipe, "8_steps", seed=42, num_inference_steps=8, **plain)
@@ -242,19 +253,24 @@ def golden_tiny_euler(folder):
     size = {"height": 32, "width": 16, "num_frames": 5, **length}  # 3 x 8 x 2 tokens
     add_text(goldens, pipe, **length)
     add_transformer(
-        goldens, pipe.transformer, "start", seed=4, frames=2, height=3, width=4, text_tokens=6, timestep=[1000.0])
+        goldens, pipe.transformer, "start", seed=4, frames=2, height=3, width=4, text_tokens=6,
+        timestep=[1000.0])
     add_transformer(
-        goldens, pipe.transformer, "batch", seed=5, frames=4, height=2, width=6, text_tokens=5, timestep=[250.0, 875.5])
+        goldens, pipe.transformer, "batch", seed=5, frames=4, height=2, width=6, text_tokens=5,
+        timestep=[250.0, 875.5])
     add_vae(goldens, pipe, "clip", seed=6, frames=17, height=3, width=5)
     add_tiled(goldens, pipe, "tiled", seed=7, frames=5, height=6, width=7, side=16, stride=8)
-    plain = {"prompt": PROMPTS["plain"], "guidance_scale": 3.5, "negative_prompt": "blurry, low quality", **size}
+    plain = {"prompt": PROMPTS["plain"], "guidance_scale": 3.5, "negative_prompt": "blurry, low quality",
+             **size}
     add_picture(goldens, pipe, "8_steps", seed=0, num_inference_steps=8, **plain)
     add_picture(goldens, pipe, "50_steps", seed=42, num_inference_steps=50, decoded=False, **plain)
     add_picture(
         goldens, pipe, "no_guidance", seed=3, num_inference_steps=8, decoded=False,
-        **{**plain, "prompt": PROMPTS["unicode"], "negative_prompt": "", "guidance_scale": 1.0, "num_frames": 3})
+        **{**plain, "prompt": PROMPTS["unicode"], "negative_prompt": "", "guidance_scale": 1.0,
+           "num_frames": 3})
     add_forecast_run(goldens, pipe, "w_one", seed=42, steps=20, w=1.0, **plain)
-    add_forecast_run(goldens, pipe, "no_guidance", seed=5, steps=16, w=0.7, **{**plain, "negative_prompt": "", "guidance_scale": 1.0})
+    add_forecast_run(goldens, pipe, "no_guidance", seed=5, steps=16, w=0.7,
+                     **{**plain, "negative_prompt": "", "guidance_scale": 1.0})
     goldens.save(folder)
 
 

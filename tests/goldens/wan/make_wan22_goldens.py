@@ -11,7 +11,8 @@ from pathlib import Path
 
 import torch
 from diffusers import (
-    AutoencoderKLWan, FlowMatchEulerDiscreteScheduler, UniPCMultistepScheduler, WanPipeline, WanTransformer3DModel,
+    AutoencoderKLWan, FlowMatchEulerDiscreteScheduler, UniPCMultistepScheduler, WanPipeline,
+    WanTransformer3DModel,
 )
 from transformers import T5TokenizerFast, UMT5Config, UMT5EncoderModel
 
@@ -28,7 +29,8 @@ def make_tiny_a14b(folder):
     """Like Wan2.2's T2V-A14B: two experts, Wan2.1's autoencoder, UniPC on a flow; bfloat16."""
     pieces = write_t5_files(folder / "tokenizer", vocab_size=110, model_max_length=64)
     expert = lambda: WanTransformer3DModel(
-        patch_size=(1, 2, 2), num_attention_heads=2, attention_head_dim=8, in_channels=4, out_channels=4, text_dim=18,
+        patch_size=(1, 2, 2), num_attention_heads=2, attention_head_dim=8, in_channels=4, out_channels=4,
+        text_dim=18,
         freq_dim=24, ffn_dim=28, num_layers=2, cross_attn_norm=True,
     )
     assemble(
@@ -37,7 +39,8 @@ def make_tiny_a14b(folder):
         transformer_2=expert(),
         text_encoder=UMT5EncoderModel(UMT5Config(
             vocab_size=pieces + 100, d_model=18, d_kv=5, d_ff=24, num_layers=1, num_heads=2,
-            feed_forward_proj="gated-gelu", relative_attention_num_buckets=16, relative_attention_max_distance=20,
+            feed_forward_proj="gated-gelu", relative_attention_num_buckets=16,
+            relative_attention_max_distance=20,
         )),
         vae=AutoencoderKLWan(
             base_dim=2, decoder_base_dim=8, z_dim=4, dim_mult=[1, 1, 1, 1], num_res_blocks=1,
@@ -57,15 +60,18 @@ def make_tiny_ti2v(folder):
     assemble(
         folder,
         transformer=WanTransformer3DModel(
-            patch_size=(1, 2, 2), num_attention_heads=3, attention_head_dim=8, in_channels=6, out_channels=6, text_dim=18,
+            patch_size=(1, 2, 2), num_attention_heads=3, attention_head_dim=8, in_channels=6, out_channels=6,
+            text_dim=18,
             freq_dim=16, ffn_dim=32, num_layers=2, cross_attn_norm=True,
         ),
         text_encoder=UMT5EncoderModel(UMT5Config(
             vocab_size=pieces + 100, d_model=18, d_kv=5, d_ff=24, num_layers=1, num_heads=2,
-            feed_forward_proj="gated-gelu", relative_attention_num_buckets=16, relative_attention_max_distance=20,
+            feed_forward_proj="gated-gelu", relative_attention_num_buckets=16,
+            relative_attention_max_distance=20,
         )),
         vae=AutoencoderKLWan(
-            base_dim=2, decoder_base_dim=6, z_dim=6, dim_mult=[1, 2, 2], num_res_blocks=1, temperal_downsample=[False, True],
+            base_dim=2, decoder_base_dim=6, z_dim=6, dim_mult=[1, 2, 2], num_res_blocks=1,
+            temperal_downsample=[False, True],
             is_residual=True, in_channels=12, out_channels=12, patch_size=2, scale_factor_temporal=2,
             scale_factor_spatial=8, latents_mean=[0.1, -0.2, 0.3, 0.05, 0.0, -0.1],
             latents_std=[1.2, 0.8, 2.1, 0.6, 1.0, 0.7],
@@ -89,7 +95,8 @@ def assemble(folder, *, scheduler, boundary_ratio=None, expand_timesteps=False, 
     for model in parts.values():
         model.to(torch.bfloat16)
     WanPipeline(
-        **parts, tokenizer=tokenizer, scheduler=scheduler, boundary_ratio=boundary_ratio, expand_timesteps=expand_timesteps,
+        **parts, tokenizer=tokenizer, scheduler=scheduler, boundary_ratio=boundary_ratio,
+        expand_timesteps=expand_timesteps,
     ).save_pretrained(folder)
     for path in folder.rglob("*.*"):
         path.chmod(0o644)
@@ -108,7 +115,8 @@ def golden_tiny_a14b(folder):
     plain = {"prompt": PROMPTS["plain"], "guidance_scale": 4.0, **size}
     add_picture(goldens, pipe, "8_steps", seed=42, num_inference_steps=8, guidance_scale_2=3.0, **plain)
     add_picture(
-        goldens, pipe, "50_steps", seed=7, num_inference_steps=50, decoded=False, negative_prompt="blurry, low quality",
+        goldens, pipe, "50_steps", seed=7, num_inference_steps=50, decoded=False,
+        negative_prompt="blurry, low quality",
         **plain)
     add_picture(goldens, pipe, "no_guidance", seed=3, num_inference_steps=8, decoded=False, **{
         **plain, "prompt": PROMPTS["unicode"], "guidance_scale": 1.0})
@@ -129,9 +137,11 @@ def golden_tiny_ti2v(folder):
     pipe, goldens = load(folder), Goldens(checkpoint="tiny-ti2v")
     size = {"height": 16, "width": 48, "num_frames": 5, "max_sequence_length": 14}  # 3 x 1 x 3 tokens
     add_transformer(
-        goldens, pipe.transformer, "start", seed=1, frames=2, height=4, width=6, text_tokens=6, timestep=[1000.0])
+        goldens, pipe.transformer, "start", seed=1, frames=2, height=4, width=6, text_tokens=6,
+        timestep=[1000.0])
     add_transformer(
-        goldens, pipe.transformer, "batch", seed=2, frames=3, height=2, width=6, text_tokens=5, timestep=[250.0, 875.5])
+        goldens, pipe.transformer, "batch", seed=2, frames=3, height=2, width=6, text_tokens=5,
+        timestep=[250.0, 875.5])
     add_vae(goldens, pipe, "clip", seed=6, frames=5, height=2, width=3)
     add_tiled(goldens, pipe, "tiled", seed=7, frames=3, height=5, width=6, side=32, stride=16)
     plain = {"prompt": PROMPTS["plain"], "guidance_scale": 5.0, **size}

@@ -34,13 +34,15 @@ def make_tiny_base(folder):
             axes_dims=[4, 4, 4], axes_lens=[200, 32, 32],
         ),
         text_encoder=Qwen3ForCausalLM(Qwen3Config(
-            vocab_size=len(tokenizer), hidden_size=20, intermediate_size=36, num_hidden_layers=3, num_attention_heads=4,
+            vocab_size=len(tokenizer), hidden_size=20, intermediate_size=36, num_hidden_layers=3,
+            num_attention_heads=4,
             num_key_value_heads=2, head_dim=6, tie_word_embeddings=True,
             rope_parameters={"rope_type": "default", "rope_theta": 1000000.0},
         )),
         vae=AutoencoderKL(
             block_out_channels=(4, 8), down_block_types=("DownEncoderBlock2D",) * 2,
-            up_block_types=("UpDecoderBlock2D",) * 2, layers_per_block=1, latent_channels=16, norm_num_groups=2,
+            up_block_types=("UpDecoderBlock2D",) * 2, layers_per_block=1, latent_channels=16,
+            norm_num_groups=2,
             scaling_factor=0.3611, shift_factor=0.1159, use_quant_conv=False, use_post_quant_conv=False,
         ),
         scheduler=FlowMatchEulerDiscreteScheduler(shift=6.0),
@@ -58,16 +60,19 @@ def make_tiny_turbo(folder):
         tokenizer=tokenizer,
         transformer=ZImageTransformer2DModel(
             in_channels=4, dim=30, n_layers=2, n_refiner_layers=1, n_heads=3, n_kv_heads=3, cap_feat_dim=18,
-            norm_eps=1e-4, qk_norm=False, rope_theta=100.0, t_scale=500.0, axes_dims=[2, 4, 4], axes_lens=[80, 16, 24],
+            norm_eps=1e-4, qk_norm=False, rope_theta=100.0, t_scale=500.0, axes_dims=[2, 4, 4],
+            axes_lens=[80, 16, 24],
         ),
         text_encoder=Qwen3Model(Qwen3Config(
-            vocab_size=len(tokenizer), hidden_size=18, intermediate_size=30, num_hidden_layers=2, num_attention_heads=3,
+            vocab_size=len(tokenizer), hidden_size=18, intermediate_size=30, num_hidden_layers=2,
+            num_attention_heads=3,
             num_key_value_heads=1, head_dim=8, attention_bias=True, rms_norm_eps=1e-5,
             rope_parameters={"rope_type": "default", "rope_theta": 10000.0},
         )),
         vae=AutoencoderKL(
             block_out_channels=(4, 8, 12), down_block_types=("DownEncoderBlock2D",) * 3,
-            up_block_types=("UpDecoderBlock2D",) * 3, layers_per_block=1, latent_channels=4, norm_num_groups=2,
+            up_block_types=("UpDecoderBlock2D",) * 3, layers_per_block=1, latent_channels=4,
+            norm_num_groups=2,
             scaling_factor=1.5305, shift_factor=0.0609, mid_block_add_attention=False,
         ),
         scheduler=FlowMatchEulerDiscreteScheduler(shift=3.0, use_dynamic_shifting=True),
@@ -131,7 +136,8 @@ def add_vae(goldens, pipe, case, *, seed, height, width):
     AutoencoderKL.decode, scale and shift undone."""
     shape = (1, pipe.vae.config.latent_channels, height, width)
     latents = torch.randn(shape, generator=torch.Generator().manual_seed(seed))
-    goldens.add(f"vae.{case}", {"height": height, "width": width}, latents=latents, decoded=pipe.vae.decode(latents)[0])
+    goldens.add(f"vae.{case}", {"height": height, "width": width}, latents=latents,
+                decoded=pipe.vae.decode(latents)[0])
 
 
 def add_picture(goldens, pipe, case, *, seed, decoded=True, **call):
@@ -148,7 +154,8 @@ def add_forecast_run(goldens, pipe, case, *, w, guided_steps=None, **call):
     tokens = call["height"] // scale * (call["width"] // scale)
     branches = 2 if call["guidance_scale"] > 0 else 1
     add_spectrum(
-        goldens, pipe, case, branches=branches, options={"w": w, **SPECTRUM}, tokens=tokens, guided_steps=guided_steps,
+        goldens, pipe, case, branches=branches, options={"w": w, **SPECTRUM}, tokens=tokens,
+        guided_steps=guided_steps,
         **call)
 
 
@@ -166,9 +173,12 @@ def golden_tiny_base(folder):
     length = {"max_sequence_length": 48}
     size = {"height": 16, "width": 24, **length}  # 4 x 6 tokens
     add_text(goldens, pipe, PROMPTS, **length)
-    add_transformer(goldens, pipe, "start", seed=1, batch=1, height=8, width=12, text_tokens=37, timestep=[0.0])
-    add_transformer(goldens, pipe, "batch", seed=2, batch=2, height=10, width=8, text_tokens=9, timestep=[0.25, 0.875])
-    add_transformer(goldens, pipe, "whole", seed=3, batch=1, height=8, width=16, text_tokens=32, timestep=[0.5])
+    add_transformer(goldens, pipe, "start", seed=1, batch=1, height=8, width=12, text_tokens=37,
+                    timestep=[0.0])
+    add_transformer(goldens, pipe, "batch", seed=2, batch=2, height=10, width=8, text_tokens=9,
+                    timestep=[0.25, 0.875])
+    add_transformer(goldens, pipe, "whole", seed=3, batch=1, height=8, width=16, text_tokens=32,
+                    timestep=[0.5])
     add_vae(goldens, pipe, "wide", seed=4, height=6, width=10)
     plain = {"prompt": PROMPTS["plain"], **size}
     guided = {**plain, "guidance_scale": 4.0, "negative_prompt": "blurry, low quality"}
@@ -176,8 +186,10 @@ def golden_tiny_base(folder):
     add_picture(goldens, pipe, "50_steps", seed=42, num_inference_steps=50, decoded=False, **guided)
     add_picture(goldens, pipe, "unguided", seed=2**40 + 5, num_inference_steps=8, guidance_scale=0.0, **{
         **plain, "prompt": PROMPTS["unicode"]})
-    add_picture(goldens, pipe, "weak_guidance", seed=6, num_inference_steps=8, guidance_scale=0.5, decoded=False, **plain)
-    add_picture(goldens, pipe, "normalized", seed=7, num_inference_steps=8, decoded=False, cfg_normalization=1.0, **guided)
+    add_picture(goldens, pipe, "weak_guidance", seed=6, num_inference_steps=8, guidance_scale=0.5,
+                decoded=False, **plain)
+    add_picture(goldens, pipe, "normalized", seed=7, num_inference_steps=8, decoded=False,
+                cfg_normalization=1.0, **guided)
     add_picture(
         goldens, pipe, "truncated", seed=8, num_inference_steps=20, decoded=False, cfg_truncation=0.13,
         cfg_normalization=0.9, **guided)
@@ -194,8 +206,10 @@ def golden_tiny_turbo(folder):
     length = {"max_sequence_length": 32}
     size = {"height": 40, "width": 24, **length}  # 5 x 3 tokens
     add_text(goldens, pipe, PROMPTS, **length)
-    add_transformer(goldens, pipe, "start", seed=5, batch=1, height=6, width=14, text_tokens=8, timestep=[0.0])
-    add_transformer(goldens, pipe, "batch", seed=6, batch=2, height=8, width=8, text_tokens=33, timestep=[0.75, 0.125])
+    add_transformer(goldens, pipe, "start", seed=5, batch=1, height=6, width=14, text_tokens=8,
+                    timestep=[0.0])
+    add_transformer(goldens, pipe, "batch", seed=6, batch=2, height=8, width=8, text_tokens=33,
+                    timestep=[0.75, 0.125])
     add_vae(goldens, pipe, "tall", seed=7, height=7, width=4)
     plain = {"prompt": PROMPTS["plain"], "guidance_scale": 0.0, **size}
     add_picture(goldens, pipe, "8_steps", seed=42, num_inference_steps=8, **plain)

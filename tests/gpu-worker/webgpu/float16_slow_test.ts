@@ -21,7 +21,7 @@ describe("WebGPU on an adapter with float16", { skip: NO_LAVAPIPE !== false }, (
     assert.match(stdout, /--device webgpu: llvmpipe.*\n +--dtype float32 \| float16/);
   });
 
-  it("runs checkpoints stored in float16 and bfloat16, close to the CPU, without a word about types", async () => {
+  it("runs checkpoints stored in float16 and bfloat16, close to the CPU, without warnings", async () => {
     const script = fileURLToPath(new URL("narrow_types_process.ts", import.meta.url));
     const command = new Deno.Command(Deno.execPath(), {
       args: ["run", "-A", "--no-check", script],

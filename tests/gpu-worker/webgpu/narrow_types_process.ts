@@ -1,5 +1,5 @@
-// Opens checkpoints in narrow types on WebGPU, and prints by how much their latents differ from the CPU's in float32.
-// float16_slow_test.ts runs it: a process opens one device for good.
+// Opens checkpoints in narrow types on WebGPU, and prints by how much their latents differ from the CPU's in
+// float32. float16_slow_test.ts runs it: a process opens one device for good.
 import { openPipeline } from "../../../gpu-worker/model/open_pipeline.ts";
 import { Runtime } from "../../../gpu-worker/runtime/mod.ts";
 import { goldenPath, maxError } from "../../goldens/golden.ts";

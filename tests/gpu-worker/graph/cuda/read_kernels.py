@@ -1,11 +1,12 @@
 """Writes cuda_kernels.json: the CUDA kernels that a release of onnxruntime-gpu registers.
 
-    python read_kernels.py FOLDER      # FOLDER: where the wheel of PyPI's onnxruntime-gpu is unpacked; needs gcc, numpy
+    python read_kernels.py FOLDER  # where the wheel of PyPI's onnxruntime-gpu is unpacked; needs gcc, numpy
 
 The list is read from the release itself, so it cannot be older than the release. Its Python module tells all
-kernels, but first loads the libraries of CUDA and TensorRT. Here every function of CUDA does nothing and succeeds,
-which is enough to register kernels; TensorRT's library answers that it has none.
-The operators of the file stay; add a new one to "schemas" (or "kernels" for another domain) with an empty list.
+kernels, but first loads the libraries of CUDA and TensorRT. Here every function of CUDA does nothing and
+succeeds, which is enough to register kernels; TensorRT's library answers that it has none.
+The operators of the file stay; add a new one to "schemas" (or "kernels" for another
+domain) with an empty list.
 """
 
 import json
@@ -17,7 +18,8 @@ import tempfile
 from pathlib import Path
 
 OUTPUT = Path(__file__).with_name("cuda_kernels.json")
-TYPES = {"float": "float32", "float16": "float16", "bfloat16": "bfloat16", "int64": "int64", "int32": "int32", "bool": "bool"}
+TYPES = {"float": "float32", "float16": "float16", "bfloat16": "bfloat16", "int64": "int64", "int32": "int32",
+         "bool": "bool"}
 # Models are written for opset 18 to 22.
 OLDEST_OPSET = 18
 
@@ -26,8 +28,9 @@ RESULTS = {
     "__cudaRegisterFatBinary": "void *__cudaRegisterFatBinary(void *x) { return calloc(1, 64); }",
 }
 
-# Provider's first two functions make a factory from options and from the number of a device, as a shared_ptr.
-# The Python module asks TensorRT's for a provider without looking whether there is one, so it gets CUDA's again.
+# Provider's first two functions make a factory from options and from the number of a device, as a
+# shared_ptr. The Python module asks TensorRT's for a provider without looking whether there is one,
+# so it gets CUDA's again.
 TENSORRT = """
 #include <dlfcn.h>
 #include <stdlib.h>
@@ -38,7 +41,8 @@ static void *by_device(void *result) {
   return (**(function **)provider)(result, provider, options);
 }
 static void nothing(void) {}
-static void *functions[] = {nothing, by_device, nothing, nothing, nothing, nothing, nothing, nothing, nothing, nothing};
+static void *functions[] = {
+    nothing, by_device, nothing, nothing, nothing, nothing, nothing, nothing, nothing, nothing};
 static void *provider[] = {functions};
 void *GetProvider(void) { return provider; }
 """
@@ -47,11 +51,13 @@ void *GetProvider(void) { return provider; }
 def compile_library(path: Path, source: str, *options: str) -> None:
     code = path.with_suffix(".c")
     code.write_text(source)
-    subprocess.run(["gcc", "-w", "-fno-builtin", "-shared", "-fPIC", str(code), "-o", str(path), *options, "-ldl"], check=True)
+    subprocess.run(["gcc", "-w", "-fno-builtin", "-shared", "-fPIC", str(code), "-o", str(path), *options,
+                    "-ldl"], check=True)
 
 
 def read_elf(option: str, library: Path) -> str:
-    return subprocess.run(["readelf", "-W", option, str(library)], check=True, capture_output=True, text=True).stdout
+    return subprocess.run(["readelf", "-W", option, str(library)], check=True, capture_output=True,
+                          text=True).stdout
 
 
 def make_idle_cuda(provider: Path, folder: Path) -> None:
@@ -64,7 +70,8 @@ def make_idle_cuda(provider: Path, folder: Path) -> None:
         versions = folder / "versions"
         versions.write_text(f"{library} {{ global: *; }};")
         script = [] if library == "libcuda.so.1" else [f"-Wl,--version-script={versions}"]
-        compile_library(folder / library, "\n".join(["#include <stdlib.h>", *lines]), f"-Wl,-soname,{library}", *script)
+        compile_library(folder / library, "\n".join(["#include <stdlib.h>", *lines]),
+                        f"-Wl,-soname,{library}", *script)
 
 
 def start_again_with_libraries(wheel: Path) -> None:
@@ -83,7 +90,8 @@ def start_again_with_libraries(wheel: Path) -> None:
         provider = capi / "libonnxruntime_providers_cuda.so"
         make_idle_cuda(provider, folder)
         compile_library(capi / "libonnxruntime_providers_tensorrt.so", TENSORRT)
-        environment = os.environ | {"LD_LIBRARY_PATH": name, "PYTHONPATH": name, "CUDA_PROVIDER": str(provider)}
+        environment = os.environ | {"LD_LIBRARY_PATH": name, "PYTHONPATH": name,
+                                    "CUDA_PROVIDER": str(provider)}
         subprocess.run([sys.executable, __file__], check=True, env=environment)
 
 
@@ -97,7 +105,8 @@ def write_table() -> None:
 
     table = json.loads(OUTPUT.read_text())
     # Kernels first: ONNX Runtime crashes if they are asked for after the schemas.
-    definitions = [kernel for kernel in ort.get_all_opkernel_def() if kernel.provider == "CUDAExecutionProvider"]
+    definitions = [kernel for kernel in ort.get_all_opkernel_def()
+                   if kernel.provider == "CUDAExecutionProvider"]
     assert definitions, "no CUDA kernels"
     schemas = ort.get_all_operator_schema()
     names = {("", name) for name in table["schemas"]}
@@ -122,11 +131,13 @@ def write_table() -> None:
         first, last = kernel.version_range
         entry = {"from": first, "to": None if last == 2**31 - 1 else last}
         if entry["to"] is not None and entry["to"] < OLDEST_OPSET and kernel.domain == "":
-            # A model of opset 18 may still mean an older schema, so only kernels that end before that schema go.
+            # A model of opset 18 may still mean an older schema, so only kernels that
+            # end before that schema go.
             if entry["to"] < max(version for version in versions[kernel.op_name] if version <= OLDEST_OPSET):
                 continue
         known = kernels.setdefault(kernel.domain, {}).setdefault(kernel.op_name, [])
-        same = next((other for other in known if (other["from"], other["to"]) == (entry["from"], entry["to"])), None)
+        same = next((other for other in known
+                     if (other["from"], other["to"]) == (entry["from"], entry["to"])), None)
         if same is None:
             known.append(same := entry | {"types": []})
         for dtype in types_of(kernel.type_constraints, data[key]):
@@ -141,8 +152,10 @@ def write_table() -> None:
                 entry["types"].sort(key=order.index)
     build = re.search(rb"git-commit-id=([0-9a-f]+)", Path(ort.__file__).read_bytes())
     result = {
-        "onnxruntime": ort.__version__ if hasattr(ort, "__version__") else __import__("onnxruntime").__version__,
-        "source": "Kernels that the CUDA provider of PyPI's onnxruntime-gpu registers, for the operators and types that our "
+        "onnxruntime": ort.__version__ if hasattr(ort, "__version__")
+        else __import__("onnxruntime").__version__,
+        "source": "Kernels that the CUDA provider of PyPI's onnxruntime-gpu registers, for the operators and "
+                  "types that our "
         "graphs use, written by read_kernels.py. 'to' null is an open-ended registration.",
         "commit": build.group(1).decode() if build else None,
         "schemas": {name: newest_first(versions[name]) for name in sorted(versions)},

@@ -1,0 +1,54 @@
+// Lines of code have at most 110 characters, comments and strings included: two files fit side by side.
+import { describe, it } from "@std/testing/bdd";
+import assert from "node:assert/strict";
+import { join } from "node:path";
+
+const WIDTH = 110;
+const FOLDERS = [".ci", "deploy", "gpu-worker", "models", "protocol", "routes", "sampler", "tests"];
+const CODE = /\.(?:ts|js|mjs|py|css|html|yaml)$/;
+/** Messages that a generator writes. */
+const GENERATED = /_pb\.ts$/;
+
+/** Lines that cannot be broken: an import, a regular expression, and one word such as an address. */
+const UNBREAKABLE = [
+  /^(?:import|export) .* from ".*";$/,
+  /^\s*(?:\.raw`.*`|\/.+\/[a-z]*)[,;]?$/,
+  /^\s*(?:(?:\/\/|\*|#) )?\S+$/,
+];
+
+describe("lines of code", () => {
+  it("have at most 110 characters", () => {
+    const files = FOLDERS.flatMap((folder) => listCode(folder));
+    assert.ok(files.length > 1000, `only ${files.length} files were found`);
+    const long = [...files, "main.ts"].flatMap((file) => longLines(file, Deno.readTextFileSync(file)));
+    assert.equal(long.length, 0, `${long.length} lines are too long:\n${long.join("\n")}`);
+  });
+
+  it("are named by file and number, and may be longer if they cannot be broken", () => {
+    const word = "x".repeat(WIDTH);
+    const source = [
+      `// ${"word ".repeat(30)}`,
+      `import { parse } from "./${word}.ts";`,
+      `  /${word} ${word}/u,`,
+      `  // https://example.com/${word}`,
+      `const text = "a ${word}";`,
+      `${"é".repeat(WIDTH - 2)} b`,
+    ].join("\n");
+    assert.deepEqual(longLines("file.ts", source), ["file.ts:1", "file.ts:5"]);
+  });
+});
+
+function longLines(file: string, source: string): string[] {
+  return source.split("\n").flatMap((line, index) => {
+    if ([...line].length <= WIDTH || UNBREAKABLE.some((form) => form.test(line))) return [];
+    return [`${file}:${index + 1}`];
+  });
+}
+
+function listCode(folder: string): string[] {
+  return Deno.readDirSync(folder).toArray().flatMap(({ name, isDirectory }) => {
+    const path = join(folder, name).replaceAll("\\", "/");
+    if (isDirectory) return listCode(path);
+    return CODE.test(name) && !GENERATED.test(name) ? [path] : [];
+  });
+}
