@@ -1,5 +1,6 @@
 // The edge as a Hono app: what it answers, apart from the process that serves it.
 import { Hono } from "hono";
+import { contextStorage } from "hono/context-storage";
 import { requestId } from "hono/request-id";
 import { handleError } from "../protocol/http/handle_error.ts";
 import type { ReadJsonOptions } from "../protocol/http/read_json.ts";
@@ -122,7 +123,8 @@ export function createApp(options: AppOptions): EdgeApp {
   };
 
   const app = new Hono<Environment>({ getPath: apiPath });
-  app.use(requestId(REQUEST_IDS), logRequests(log), measureRequests(metrics));
+  // Calls of workers carry the request's id, which edge_options.ts takes from the stored context.
+  app.use(contextStorage(), requestId(REQUEST_IDS), logRequests(log), measureRequests(metrics));
   app.use("/v1/*", apiHeaders(options.corsOrigins));
   app.use("/v1/jobs/:id/events", admitTicket({ tickets, directory, limits }));
   const admit = authenticate({ keys, directory, limits, corsOrigins: options.corsOrigins ?? [] });

@@ -1,4 +1,6 @@
-// Reads a body with a limit in bytes and a deadline: Deno.serve has neither, and Content-Length may lie.
+// Reads a body with a limit in bytes and a deadline. Hono's bodyLimit has no deadline, so a client that sends
+// a byte a minute would hold its place for good. It also holds a body without Content-Length whole before a
+// handler sees it; forms and files of batches are read in pieces here.
 import { ApiError } from "../wire/api_error.ts";
 import { startDeadline } from "./start_deadline.ts";
 
