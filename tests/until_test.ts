@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { until } from "./until.ts";
 
 describe("until()", () => {
-  it("returns what its condition gives at last", async () => {
+  it("returns the condition's first truthy value", async () => {
     let looks = 0;
     assert.equal(await until(() => ++looks === 3 && "found", { every: 0 }), "found");
     assert.equal(await until(() => Promise.resolve(7)), 7);

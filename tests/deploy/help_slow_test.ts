@@ -11,7 +11,7 @@ describe("--help", () => {
   for (const [index, [, name = ""]] of tasks.entries()) {
     // Both ways of asking, in turn, since each starts a process.
     const asked = index % 2 === 0 ? ["--help"] : ["--", "-h"];
-    it(`of ${name}`, async () => {
+    it(`prints the usage of ${name}`, async () => {
       const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
         args: ["task", "--quiet", name, ...asked],
         env: { NO_COLOR: "1" },

@@ -22,7 +22,7 @@ describe("chaos", { skip: WITHOUT_REDIS }, () => {
   before(async () => void (lab = await startLab()));
   after(() => lab[Symbol.asyncDispose]());
 
-  it("keeps every promise, and does nothing twice, whatever is killed and stopped", async () => {
+  it("keeps every promise and does nothing twice while processes are killed and stopped", async () => {
     const random = seeded(SEED);
     const ledger = new Ledger(lab, random);
     const clients = ledger.open();

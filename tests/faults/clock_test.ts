@@ -50,7 +50,7 @@ describe("an edge whose clock is ten minutes ahead", { skip: WITHOUT_REDIS }, ()
     assert.ok(body.created * 1000 - Date.now() > AHEAD_MS - 60_000);
   });
 
-  it("has the webhooks of its jobs told at once, and those of the other edge's", async () => {
+  it("tells the webhooks of its own and the other edge's jobs at once", async () => {
     const ids = await Promise.all([ahead, right, ahead, right].map(async ({ url }, index) => {
       const answer = await post(url, { steps: 4, seed: index, background: true, webhook: hook });
       assert.equal(answer.status, 202);
@@ -71,7 +71,7 @@ describe("an edge whose clock is ten minutes ahead", { skip: WITHOUT_REDIS }, ()
     }
   });
 
-  it("finds what the others have stored, and they what it has", async () => {
+  it("shares stored results with the other edges in both directions", async () => {
     for (const [index, [maker, finder]] of [[ahead, right], [right, ahead]].entries()) {
       const fields = { steps: 2, seed: 100 + index };
       await generate(maker!.url, fields);

@@ -62,7 +62,7 @@ describe("a store that falls silent", { skip: WITHOUT_REDIS }, () => {
 
   for (const line of ["store", "redis"] as const) {
     for (const fault of ["silence", "reset"] as const) {
-      it(`${fault} of the ${line}: makes pictures, answers 503 for what only the store knows, and recovers`, {
+      it(`${fault} of the ${line}: makes pictures, answers 503 where it needs the store, and recovers`, {
         timeout: 120_000,
       }, async () => {
         const stored = seed++;
@@ -129,7 +129,7 @@ describe("a store that falls silent", { skip: WITHOUT_REDIS }, () => {
     }
   }
 
-  it("no log tells what was asked for", () => {
+  it("no log contains a prompt", () => {
     for (const { lines } of [...cluster.edges, ...cluster.workers]) {
       assert.equal(lines.find((line) => line.includes(PROMPT)), undefined);
     }

@@ -28,7 +28,7 @@ function draw({ shape, color, direction, ground }: ReturnType<typeof shapePrompt
 }
 
 describe("measureVideo()", () => {
-  it("sees what is drawn, for every shape, color, direction and background", () => {
+  it("recognises every shape, color, direction and background", () => {
     for (const asked of shapePrompts(48)) {
       const { prompt, ...facts } = asked;
       assert.deepEqual(measureVideo(draw(asked)), facts, prompt);

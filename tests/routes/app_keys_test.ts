@@ -40,7 +40,7 @@ function start(pipeline = new FakePipeline(), keys: string[] = []) {
 }
 
 describe("createApp() with API keys", () => {
-  it("allows a key what its scopes name", async () => {
+  it("allows a key the routes of its scopes", async () => {
     const { worker, keyStore, ask } = start();
     await using _worker = worker;
     const expected = { generate: [403, 200], read: [200, 403], admin: [200, 200] } as const;

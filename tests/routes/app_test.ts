@@ -64,7 +64,7 @@ describe("createApp()", () => {
     assert.equal(pipeline.stepsBegun, 3);
   });
 
-  it("makes runs only for those of n pictures that are not stored", async () => {
+  it("makes runs only for the pictures that are not stored", async () => {
     const pipeline = new FakePipeline();
     const { worker, post } = start(pipeline);
     await using _worker = worker;

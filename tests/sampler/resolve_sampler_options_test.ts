@@ -62,7 +62,7 @@ describe("resolveSamplerOptions()", () => {
     }
   });
 
-  it("refuses what it cannot do beyond the paper", () => {
+  it("refuses options that the method lacks", () => {
     const cases: [Parameters<typeof resolveSamplerOptions>[0], string][] = [
       [
         { constantPenalty: 2 },

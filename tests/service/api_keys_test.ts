@@ -85,7 +85,7 @@ describe("RedisKeyStore", { skip }, () => {
     assert.match((await redis.keys("list", "--json")).out, /"revoked_at":"20/);
   });
 
-  it("`deno task keys` says what is wrong with a command line", async () => {
+  it("`deno task keys` names the mistake in a command line", async () => {
     await using redis = await startRedis();
     const wrong: [string[], RegExp][] = [
       [["create"], /--name takes/],

@@ -162,7 +162,7 @@ describe("bad input", () => {
     await bothRefuse(() => ({ headers: JSON_TYPE, body: unannounced() }), { status: 413 });
   });
 
-  it("both surfaces refuse what they do not have", async () => {
+  it("both surfaces refuse unknown paths and fields", async () => {
     for (const { url } of surfaces) {
       for (
         const path of [

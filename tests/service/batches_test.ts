@@ -132,7 +132,7 @@ describe("batches", { skip: skipWithout("redis-server") }, () => {
     queue.disconnect();
   });
 
-  it("batches.cancel() ends a batch with what it has; lists and deletions are OpenAI's", async () => {
+  it("batches.cancel() ends a batch with its results so far; lists and deletions are OpenAI's", async () => {
     const lines = Array.from({ length: 100 }, (_, index) => ({
       custom_id: `c${index}`,
       body: { prompt: "x", seed: 50_000 + index },

@@ -44,7 +44,7 @@ describe("openai client", () => {
       { prompt: "red heart", stream: true, ...fields } as OpenAI.ImageGenerateParamsStreaming,
     );
 
-  it("images.edit() draws an image anew, from the step on that its strength says", async () => {
+  it("images.edit() draws over an image from the step that its strength gives", async () => {
     const [start] = picturesOf(await generate({ seed: 880_401, ...QUICK }));
     const fields = { seed: 2, steps: 8, strength: 0.5, spectrum: '{"method": "none"}' };
     const image = await OpenAI.toFile(bytesOf(start!), "heart.png", { type: "image/png" });

@@ -56,7 +56,7 @@ describe("openai client, videos", () => {
     assert.deepEqual(same, bytes);
   });
 
-  it("lists and deletes what it has made", async () => {
+  it("lists and deletes its videos", async () => {
     const { id } = await make({ seed: 1, steps: 4 });
     const { data } = await client.videos.list();
     assert.equal(data[0]!.id, id);

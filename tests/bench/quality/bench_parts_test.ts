@@ -33,7 +33,7 @@ describe("fidelityMethods()", () => {
   });
 });
 
-describe("the prompts of a calibration and those of its tables", () => {
+describe("the prompts of a calibration and of its tables", () => {
   const read = (path: string) => Deno.readTextFileSync(path).trim().split("\n");
 
   it("are four disjoint sets of names for models/emoji", () => {
@@ -80,7 +80,7 @@ describe("totalVariation()", () => {
 });
 
 describe("backgroundOf()", () => {
-  it("names the colour of the corners, whatever lies between", () => {
+  it("names the colour of the corners without looking between them", () => {
     for (const name of Object.keys(COLORS) as ColorName[]) {
       const shown = picture((channel, i) => {
         const [x, y] = [i % SIDE, Math.floor(i / SIDE) % SIDE];

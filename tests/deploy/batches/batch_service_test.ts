@@ -127,7 +127,7 @@ describe("a batch service", { skip: WITHOUT_REDIS }, () => {
     assert.equal((await batches.store.batches("k", { after: undefined, limit: 20 })).data.length, 1);
   });
 
-  it("ends an expired batch with what it has", async () => {
+  it("ends an expired batch with the results that it has", async () => {
     await using expiring = await OpenBatches.open({ windowSeconds: 0 });
     const { id } = await expiring.addBatch("k", 450, { quota: { ...QUOTA, count: 450 } });
     assert.equal(await expiring.queue.take(LEASE_MS), undefined);
@@ -316,7 +316,7 @@ describe("a batch service", { skip: WITHOUT_REDIS }, () => {
     assert.equal(left.size, 2);
   });
 
-  it("results larger than what is read in one step come whole, and in order", async () => {
+  it("results larger than one read come whole and in order", async () => {
     const { id } = await batches.addBatch("k", 5);
     await using _puller = batches.openPuller(async (request) => {
       await request.text();

@@ -5,7 +5,7 @@ import { limitUploads } from "../../../deploy/batches/limit_uploads.ts";
 import { ApiError } from "../../../protocol/wire/api_error.ts";
 
 describe("limitUploads()", () => {
-  it("reads so many at once, lets others wait unread, and refuses more with Retry-After", async () => {
+  it("reads a few at once, lets some wait unread, and refuses more with Retry-After", async () => {
     const open: (() => void)[] = [];
     let most = 0;
     const app = new Hono();

@@ -83,7 +83,7 @@ describe("describeModel() with a calibration", () => {
     assert.equal(methodOf(copy), "spectrum");
   });
 
-  it("is part of what decides a picture, and no part of the checkpoint's own digest", () => {
+  it("counts towards a picture's digest, not towards the checkpoint's own", () => {
     const lines = Deno.readTextFileSync(FILE).replace(/"guidedShare": [\d.]+/, '"guidedShare": 0.123');
     const path = join(folder, "other.json");
     Deno.writeTextFileSync(path, lines);

@@ -157,7 +157,7 @@ describe("parseConfig()", () => {
     it(`refuses ${name}`, () => refuses(parse(json), message));
   }
 
-  it("takes what real configs hold", () => {
+  it("accepts the options of real configs", () => {
     const json = {
       a: { rope_theta: 5e5, max_position_embeddings: 131_072, mask: -1e9, min: -Infinity, eps: 1e-30 },
     };

@@ -16,7 +16,7 @@ function read(bytes: Uint8Array, total = Infinity) {
 const utf8 = (text: string) => new TextEncoder().encode(text);
 
 describe("readPromptFile()", () => {
-  it("reads what Windows PowerShell writes, UTF-16 with a byte order mark, as UTF-8", () => {
+  it("reads Windows PowerShell's UTF-16 with a byte order mark", () => {
     const text = "red heart\r\n\r\n🐶 dog\r\n";
     const units = Uint16Array.from(`\ufeff${text}`.split(""), (unit) => unit.charCodeAt(0));
     const expected = [{ line: 1, prompt: "red heart" }, { line: 3, prompt: "🐶 dog" }];

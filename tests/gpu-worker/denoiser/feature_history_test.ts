@@ -7,7 +7,7 @@ import { featureSum } from "../../../gpu-worker/graph/feature_sum.ts";
 import { type DType, liveHandles, Runtime } from "../../../gpu-worker/runtime/mod.ts";
 
 describe("BlockHistory", () => {
-  it("slot() writes what forecasts() reads, in place", async () => {
+  it("slot() writes in place, and forecasts() reads it", async () => {
     using runtime = Runtime.open();
     using history = new BlockHistory(runtime, { slots: 3, dims: [2, 4], dtype: "float32" });
     assert.equal(history.slotBytes, 32);
@@ -27,7 +27,7 @@ describe("BlockHistory", () => {
     assert.deepEqual([...(await history.toArray())].slice(-8), Array(8).fill(0));
   });
 
-  it("keeps nothing without slots, and frees what it kept", async () => {
+  it("keeps nothing without slots, and frees its features", async () => {
     using runtime = Runtime.open();
     const before = liveHandles();
     const none = new BlockHistory(runtime, { slots: 0, dims: [1, 4], dtype: "float16" });
@@ -42,7 +42,7 @@ describe("SeparateHistory", () => {
   const FEATURES = [[1, 2, 3, 4], [10, 20, 30, 40], [0.5, -0.5, 0.25, 0]];
 
   for (const dtype of ["float32", "float16"] as const) {
-    it(`forecasts() sums up what was stored, in ${dtype}`, async () => {
+    it(`forecasts() sums up the stored features in ${dtype}`, async () => {
       using runtime = Runtime.open();
       using session = await runtime.createSession(featureSum(dtype));
       const before = liveHandles();

@@ -57,7 +57,7 @@ describe("createBatch()", () => {
     })();
 
   it(
-    "makes of each request what it makes alone, its forecast errors included",
+    "draws each request as if it were alone, forecast errors included",
     onEmoji(async () => {
       const expected = await alone();
       for (const [i, result] of (await Promise.all(together(requests()))).entries()) {
@@ -96,7 +96,7 @@ describe("createBatch()", () => {
   );
 
   it(
-    "computes no row of those that have left from the next full pass on, and errors stay each picture's own",
+    "drops the rows of pictures that left at the next full pass; errors stay each picture's own",
     onEmoji(async () => {
       const expected = await alone();
       const rows: number[] = [];
@@ -189,7 +189,7 @@ describe("createBatch()", () => {
   );
 
   it(
-    "tells all why nothing could be prepared, and frees what was",
+    "tells all pictures why preparation failed, and frees the prepared part",
     onEmoji(async () => {
       const failure = new Error("no memory is left");
       let freed = 0;

@@ -52,7 +52,7 @@ describe("SeparateBranches with HunyuanVideo", () => {
   });
   after(() => stack.dispose());
 
-  it("forecast() goes by each branch's own history, whatever the lengths of their prompts", async () => {
+  it("forecast() reads each branch's own history, also with prompts of different lengths", async () => {
     const prompts = [3, 9, 5].map((tokens, i) => ({
       tokens,
       embeds: randn([tokens, config.textEmbedDim], i + 1),
@@ -252,14 +252,14 @@ describe("SeparateBranches", () => {
     await assert.rejects(denoiser.features(), /guidance ends before the last step/);
   });
 
-  it("features() are those of all branches, slot after slot", async () => {
+  it("features() returns all branches' features, slot after slot", async () => {
     using denoiser = pair([]);
     assert.deepEqual(await denoiser.features(), Float32Array.of(1, 1, 5, 5, 10, 10, 50, 50));
     using single = new SeparateBranches([branch(7)], { slots: 2, guide: () => assert.fail() });
     assert.deepEqual(await single.features(), Float32Array.of(7, 7, 70, 70));
   });
 
-  it("leaves the output of a single branch as it is, and disposes what it was given", async () => {
+  it("returns a single branch's output unchanged, and disposes of its input", async () => {
     disposed = 0;
     {
       using denoiser = new SeparateBranches([branch(7)], { slots: 2, guide: () => assert.fail() });

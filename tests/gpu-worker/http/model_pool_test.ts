@@ -56,7 +56,7 @@ describe("ModelPool", () => {
     assert.throws(() => pool.describe("c"), (error) => error instanceof ApiError && error.status === 404);
   });
 
-  it("loads all models anew after a lost device, once the runs that use it have ended", async () => {
+  it("reloads all models after a lost device, once the runs on it have ended", async () => {
     const { pool, opened } = poolOf(["a", "b"], { maxLoaded: 2 });
     (await pool.lease("b"))[Symbol.dispose]();
     const [first, second] = await Promise.all([pool.lease("a"), pool.lease("a")]);

@@ -100,7 +100,7 @@ describe("RunQueue", () => {
     await queue.drain({ cancelCurrent: true });
   });
 
-  it("begins what a cancelled run has held up", async () => {
+  it("begins the run that a cancelled run held up", async () => {
     const { queue, begun, submit } = openQueue(2);
     const first = submit("a");
     const other = submit("b");
@@ -110,7 +110,7 @@ describe("RunQueue", () => {
     await queue.drain({ cancelCurrent: true });
   });
 
-  it("drain() begins nothing of what it cancels", async () => {
+  it("drain() begins none of the runs that it cancels", async () => {
     const { queue, begun, submit } = openQueue(2);
     const first = submit("a");
     const waiting = [submit("b"), submit("a"), submit("a")];
@@ -170,7 +170,7 @@ describe("RunQueue", () => {
     }
     const settled = () => new Promise<void>((resolve) => setTimeout(resolve));
 
-    it("begins those with one key together, and the others in their order", async () => {
+    it("begins runs with one key together, and the others in their order", async () => {
       const { queue, batches, submit } = openBatches();
       const first = submit("a");
       const waiting = [submit("b"), submit("a"), submit("b"), submit(undefined), submit("b")];
@@ -190,7 +190,7 @@ describe("RunQueue", () => {
       await queue.drain();
     });
 
-    it("keeps to the smaller of its own limit and theirs", async () => {
+    it("keeps to the smaller of its own limit and the runs' limit", async () => {
       const { queue, batches, submit, clock } = openBatches();
       submit(undefined);
       for (let i = 0; i < 6; i++) submit("a");
@@ -205,7 +205,7 @@ describe("RunQueue", () => {
       await queue.drain();
     });
 
-    it("holds back what waits until the clients of the last batch have come back, if they do", async () => {
+    it("holds back waiting runs for the clients of the last batch, if they come back", async () => {
       const { queue, batches, submit, clock } = openBatches();
       submit("a");
       const waiting = [submit("a"), submit("a")];

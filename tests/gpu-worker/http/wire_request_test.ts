@@ -121,7 +121,7 @@ describe("framesOf()", () => {
     for (const [seconds, fps, frames] of lengths) assert.equal(framesOf(seconds, { fps, rules }), frames);
   });
 
-  it("refuses what is too long, and pictures", () => {
+  it("refuses videos that are too long, and pictures", () => {
     const long = /'seconds' must be at most 5 at 16 frames a second with this model: current value is 8/;
     assert.throws(() => framesOf(8, { fps: 16, rules }), long);
     assert.throws(() => framesOf(4, { fps: 8, rules: {} }), /'seconds' takes a model that makes videos/);

@@ -121,7 +121,7 @@ describe("createWorkerApp()", () => {
     assert.deepEqual(await loaded(), ["b"]);
   });
 
-  it("refuses files that cannot hold what the model makes", async () => {
+  it("refuses file formats that cannot hold the model's output", async () => {
     await using worker = startTestWorker([
       new FakePipeline(),
       new FakePipeline({ id: "videos", video: true }),

@@ -27,7 +27,7 @@ describe("decodeImage()", () => {
     });
   });
 
-  it("takes grey, 16-bit and transparent images and those of other formats", async () => {
+  it("takes grey, 16-bit and transparent images, and other formats", async () => {
     const solid = (channels: 3 | 4) =>
       sharp({ create: { width: 4, height: 4, channels, background: { r: 255, g: 0, b: 0, alpha: 0.5 } } });
     const files = [
@@ -103,7 +103,7 @@ describe("decodeImage()", () => {
     }
   });
 
-  it("refuses what is no image, damaged, or of a format that can name other files", async () => {
+  it("refuses non-images, damaged images, and formats that can name other files", async () => {
     const png = await encodeImage(PICTURE);
     const svg = new TextEncoder().encode('<svg xmlns="http://www.w3.org/2000/svg" width="4" height="4"/>');
     for (const bytes of [new Uint8Array(), new TextEncoder().encode("hello"), png.slice(0, 60), svg]) {

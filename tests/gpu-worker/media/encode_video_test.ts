@@ -12,7 +12,7 @@ const skip = WITHOUT_FFMPEG;
 describe("encodeMp4()", () => {
   for (const encoder of ["ffmpeg", "wasm"] as const) {
     it(
-      `makes what ffprobe calls H.264 of the right size, rate and length, by ${encoder}`,
+      `makes H.264 of the right size, rate and length by ffprobe, with ${encoder}`,
       { skip },
       async () => {
         for (const options of [{}, { frames: 1 }, { width: 64, height: 48, frames: 33, fps: 12.5 }]) {

@@ -44,7 +44,7 @@ function changed(golden: string, changes: Readonly<Record<string, Change>>): str
 describe("Checkpoint.scheduler()", () => {
   const scheduler = "scheduler/scheduler_config.json";
 
-  it("takes the class from model_index.json, whatever the config says", () => {
+  it("takes the class from model_index.json, not from the config", () => {
     const plain = Checkpoint.open(goldenPath("sdxl/tiny-sd15")).scheduler();
     for (const name of ["DDIMScheduler", "EulerDiscreteScheduler", undefined]) {
       const folder = changed("sdxl/tiny-sd15", { [scheduler]: (json) => json["_class_name"] = name });

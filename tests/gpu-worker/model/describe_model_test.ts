@@ -21,7 +21,7 @@ function withCopy(test: (folder: string) => void): () => void {
 
 describe("describeModel()", () => {
   it(
-    "builds no graph, which is what checks weights against configs",
+    "builds no graph, so weights are not checked against configs",
     withCopy((folder) => {
       const path = join(folder, "transformer/config.json");
       const config = JSON.parse(Deno.readTextFileSync(path));

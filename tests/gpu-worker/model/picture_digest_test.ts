@@ -98,7 +98,7 @@ describe("pictureDigest()", () => {
     );
   });
 
-  it("leaves out what changes no byte", async () => {
+  it("leaves out settings that change no byte", async () => {
     const plain = await bytesOf({});
     for (const name of ["intraOpThreads", "offload", "graphCache"] as const) {
       assert.equal(DECIDES_PICTURE[name], false);

@@ -71,7 +71,7 @@ describe("readModel()", () => {
     assertRefused(/single_transformer_blocks\.2/);
   });
 
-  it("refuses an unknown pipeline class, listing those it has", () => {
+  it("refuses an unknown pipeline class, listing the known ones", () => {
     edit("model_index.json", (index) => index["_class_name"] = "KandinskyPipeline");
     assertRefused(/pipeline class KandinskyPipeline is not supported: known are .*FluxPipeline/);
   });

@@ -19,7 +19,7 @@ describe("Pipeline.generate()", () => {
   const request = (steps: number) =>
     completeRequest({ prompt: "a crab", seed: 1, steps }, pipeline.description);
 
-  it("aborts with the signal's reason within a step, and frees what the run held", async () => {
+  it("aborts with the signal's reason within a step, and frees the run's tensors", async () => {
     using pipeline = await openPipeline("models/emoji");
     const idle = liveHandles();
     const controller = new AbortController();
@@ -45,7 +45,7 @@ describe("Pipeline.generate()", () => {
   });
 
   it(
-    "of several at once gives each the picture that it gives alone, whatever becomes of another",
+    "gives each of several pictures at once its own picture, whatever happens to another",
     onPipeline("models/emoji", async (pipeline) => {
       const seeded = (seed: number) =>
         completeRequest({ prompt: "a crab", seed, steps: 12 }, pipeline.description);

@@ -61,9 +61,9 @@ const CASES: Record<string, Case> = {
   },
 };
 
-describe("Pipeline.generate() refuses numbers that are none", () => {
+describe("Pipeline.generate() refuses NaN and infinity", () => {
   for (const [name, { checkpoint = SD, request, names, ...poison }] of Object.entries(CASES)) {
-    it(`of ${name}`, async () => {
+    it(`in ${name}`, async () => {
       using poisoned = new PoisonedCheckpoint(checkpoint, poison);
       using pipeline = await openPipeline(poisoned.folder);
       const complete = completeRequest({ prompt: "x", seed: 1, steps: 2, ...request }, pipeline.description);
@@ -75,7 +75,7 @@ describe("Pipeline.generate() refuses numbers that are none", () => {
     });
   }
 
-  it("of a preview, at its step", async () => {
+  it("in a preview, at its step", async () => {
     using poisoned = new PoisonedCheckpoint(SD, VAE);
     using pipeline = await openPipeline(poisoned.folder);
     const request = completeRequest({ prompt: "x", seed: 1, steps: 4 }, pipeline.description);
@@ -89,7 +89,7 @@ describe("Pipeline.generate() refuses numbers that are none", () => {
     assert.deepEqual(steps, [0, 1]);
   });
 
-  it("of one picture among those that are made together, and makes the others", async () => {
+  it("in one picture of a batch, and makes the others", async () => {
     using poisoned = new PoisonedCheckpoint(SD, {
       file: "text_encoder/model.safetensors",
       tensor: "embeddings.token_embedding.weight",

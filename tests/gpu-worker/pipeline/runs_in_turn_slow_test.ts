@@ -30,7 +30,7 @@ describe("Pipeline.generate(), again and again", () => {
     );
 
   it(
-    "gives each run what a new pipeline gives it, whatever ran before",
+    "gives each run a new pipeline's picture, whatever ran before",
     onEmoji(async (draw) => {
       const requests: Partial<PartialRequest>[] = [
         {},

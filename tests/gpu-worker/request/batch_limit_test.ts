@@ -12,7 +12,7 @@ function limit(fields: Partial<PartialRequest>, model = "models/emoji"): number 
 }
 
 describe("batchLimit()", () => {
-  it("is what fills a pass, and 1 where runs go their own ways", () => {
+  it("is the number that fills a pass, and 1 if runs go their own ways", () => {
     assert.equal(limit({}), 8);
     assert.equal(limit({ trueCfgScale: 1 }), 16);
     assert.equal(limit({ width: 128, height: 128 }), 2);

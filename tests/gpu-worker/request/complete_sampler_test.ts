@@ -27,7 +27,7 @@ function complete(given: GivenSampler, checkpoint: CompleteSamplerOptions): Samp
 }
 
 describe("completeSampler()", () => {
-  it("takes the calibration's plan for the checkpoint's passes, or for those asked for", () => {
+  it("takes the calibration's plan for the checkpoint's or the requested passes", () => {
     const own = complete({}, CHECKPOINT);
     assert.deepEqual([own.method, own.passes, own.fullSteps], ["calibrated", 3, [0, 6, 15]]);
     const four = complete({ passes: 4 }, CHECKPOINT);
@@ -71,7 +71,7 @@ describe("completeSampler()", () => {
     assert.equal(complete({}, { ...CHECKPOINT, own: { method: "spectrum" } }).fullSteps, undefined);
   });
 
-  it("has the published settings without a calibration, whatever the checkpoint's own method", () => {
+  it("has the published settings without a calibration, also if the checkpoint's method differs", () => {
     assert.deepEqual(complete({}, UNCALIBRATED), SAMPLER_DEFAULTS.spectrum);
     const own = { method: "calibrated", passes: 8 } as const;
     assert.deepEqual(complete({}, { ...UNCALIBRATED, own }), SAMPLER_DEFAULTS.spectrum);
@@ -117,7 +117,7 @@ describe("completeSampler()", () => {
     assert.deepEqual(complete({ passes: 4 }, budget).passes, 4);
   });
 
-  it("refuses what takes a calibration where there is none, and two ways to choose the passes", () => {
+  it("refuses options of a missing calibration, and two ways to choose the passes", () => {
     const cases: [GivenSampler, CompleteSamplerOptions, string][] = [
       [
         { passes: 21 },

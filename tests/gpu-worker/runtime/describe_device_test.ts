@@ -13,7 +13,7 @@ describe("describeDevice()", () => {
     assert.match(await deviceName("cpu"), /^cpu/);
   });
 
-  it("says why a provider is missing, and what to do", async () => {
+  it("says why a provider is missing, and names the remedy", async () => {
     const device = await describeDevice("cuda");
     if (device.problem === undefined) return;
     assert.deepEqual(device.dtypes, []);

@@ -38,7 +38,7 @@ describe("appendExecutionProvider()", () => {
     assert.deepEqual(calls.slice(0, 3), ["update 7", "append 7 to 5", "release 7"]);
   });
 
-  it("gives WebGPU no options, and says what to do where it is refused", () => {
+  it("gives WebGPU no options, and names the remedy if it is refused", () => {
     const api = {
       SessionOptionsAppendExecutionProvider: (_session, name, _keys, _values, count) => {
         assert.deepEqual([new TextDecoder().decode(name), count], ["WebGPU\0", 0]);

@@ -14,7 +14,7 @@ const LONG = 50_000;
 const ENDLESS = 2 ** 40;
 
 describe("Session", () => {
-  it("createSession() reads what the graph declares", async () => {
+  it("createSession() reads the graph's inputs and outputs", async () => {
     using runtime = Runtime.open();
     using session = await runtime.createSession({ name: "sums", bytes: sumAndProduct() });
     assert.equal(session.name, "sums");

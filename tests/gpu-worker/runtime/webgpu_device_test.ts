@@ -88,7 +88,7 @@ describe("WebgpuDevice and convolutions", () => {
 });
 
 describe("graphError()", () => {
-  it("says what to do where a result does not fit into a buffer", () => {
+  it("names the remedy if a result does not fit into a buffer", () => {
     const message =
       "WebGPU validation failed. Buffer size (1153433600) exceeds the max buffer size limit (1073741824).";
     const error = graphError(new OrtError(message, { code: "fail" }), "run", "trunk");

@@ -51,7 +51,7 @@ describe("RememberedPrompts.encode()", () => {
     await assert.rejects(last!, { message: "last" });
   });
 
-  it("begins anew for who comes while an abandoned encoding ends", async () => {
+  it("starts again for a caller who comes while an abandoned encoding ends", async () => {
     const { ask, encodings } = encoder();
     const leaving = new AbortController();
     const abandoned = ask("a fox", leaving.signal);

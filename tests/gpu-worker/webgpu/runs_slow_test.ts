@@ -45,7 +45,7 @@ describe("a checkpoint in bfloat16, opened with --dtype float16", { skip: NO_SOF
     assert.match(notes.join("\n"), /no shader-f16.*computes in float32 instead/);
   });
 
-  it("draws in a picture batch what the CPU draws of each alone", async () => {
+  it("draws a picture batch like single pictures on the CPU", async () => {
     const requests = PROMPTS.map((prompt, i) => requestFor({ prompt, seed: 3 + i }));
     const places = createBatch(requests.length);
     const results = await Promise.all(requests.map(async (request, i) => {

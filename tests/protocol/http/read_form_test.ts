@@ -39,7 +39,7 @@ describe("readForm()", () => {
     assert.deepEqual([file.name, await file.text()], ["a.jsonl", "{}\n"]);
   });
 
-  it("refuses too many parts whatever they are called", async () => {
+  it("refuses too many parts under any names", async () => {
     const many = (name: (index: number) => string) =>
       form(Array.from({ length: 200_000 }, (_, index) => field(name(index), "")));
     const forms = [many((index) => `f${index}`), many(() => "prompt"), many(() => "")];
@@ -56,7 +56,7 @@ describe("readForm()", () => {
     assert.ok(pulled < 110, `${pulled} parts were read`);
   });
 
-  it("takes a form in pieces of any length, and what follows it", async () => {
+  it("takes a form in pieces of any length, and ignores the bytes after it", async () => {
     const bytes = new TextEncoder().encode(`${form([field("a", "\r\n--x"), field("b", "")])}more\r\n--b\r\n`);
     for (const length of [1, 2, 3, 7]) {
       const pieces = Array.from(
@@ -68,7 +68,7 @@ describe("readForm()", () => {
     }
   });
 
-  it("refuses large names and headers, many headers, long boundaries and what is no form", async () => {
+  it("refuses large names, large or many headers, long boundaries and bodies that are no form", async () => {
     const disposition = 'Content-Disposition: form-data; name="a"\r\n';
     const headers = Array.from({ length: 100_000 }, (_, index) => `X-${index}: 1\r\n`).join("");
     for (

@@ -27,7 +27,7 @@ describe("readJson()", () => {
     }
   });
 
-  it("readJson() refuses what is no JSON in UTF-8", async () => {
+  it("readJson() refuses a body that is not JSON in UTF-8", async () => {
     for (const body of ["", "{", "{'a':1}", "NaN", new Uint8Array([0x22, 0xff, 0x22])]) {
       await assert.rejects(readJson(post(body)), withStatus(400));
     }
@@ -39,7 +39,7 @@ describe("readJson()", () => {
     for (const levels of [34, 100_000]) await assert.rejects(readJson(post(deep(levels))), withStatus(400));
   });
 
-  it("readJson() stops at the limit, whatever Content-Length says", async () => {
+  it("readJson() stops at the limit even if Content-Length is smaller", async () => {
     const limit = { maxBytes: 1000 };
     await assert.rejects(readJson(post(`"${"x".repeat(1000)}"`), limit), withStatus(413));
     let pulled = 0;

@@ -209,7 +209,7 @@ describe("requireSignature()", () => {
     assert.equal((await client.submit({ model: "fake", prompt: "x", seed: 2 })).position, 0);
   });
 
-  it("WorkerClient signs whatever it calls", async () => {
+  it("WorkerClient signs every call", async () => {
     await using worker = startTestWorker([new FakePipeline()], { secret: SECRET });
     const client = new WorkerClient({ url: worker.url, secret: SECRET });
     assert.equal((await client.models()).length, 1);

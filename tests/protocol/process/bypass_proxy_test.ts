@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { bypassProxy } from "../../../protocol/process/bypass_proxy.ts";
 
 describe("bypassProxy()", () => {
-  it("adds this machine and the services to what NO_PROXY names, in both spellings", () => {
+  it("adds this machine and the services to NO_PROXY in both spellings", () => {
     const variables = new Map([["no_proxy", "intranet.example, 10.0.0.0/8"]]);
     const env = {
       get: (name: string) => variables.get(name),

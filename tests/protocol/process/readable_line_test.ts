@@ -4,7 +4,7 @@ import { readableLine } from "../../../protocol/process/readable_line.ts";
 import { structuredLog } from "../../../protocol/process/structured_log.ts";
 
 describe("readableLine()", () => {
-  it("leaves out what a reader has no use for, and keeps what is no log", () => {
+  it("leaves out fields that no reader needs, and keeps lines that are no log", () => {
     const lines: string[] = [];
     const log = structuredLog({ process: "edge", write: (line) => lines.push(line), readable: true });
     log("info", "listening", { url: "http://127.0.0.1:8000", pid: 7 });

@@ -13,14 +13,14 @@ function lineOf(fields: Record<string, unknown>, message = "request") {
 }
 
 describe("structuredLog()", () => {
-  it("writes what it is told as one line of JSON", () => {
+  it("writes message and fields as one line of JSON", () => {
     const { parsed } = lineOf({ path: "/v1/models", ms: 3, nested: { list: ["a"] } });
     const { time: _, ...rest } = parsed;
     const fields = { path: "/v1/models", ms: 3, nested: { list: ["a"] } };
     assert.deepEqual(rest, { level: "info", process: "edge", message: "request", ...fields });
   });
 
-  it("bounds its lines, whatever they are to hold", () => {
+  it("bounds the length of its lines", () => {
     const long = "\u0000".repeat(50_000);
     for (
       const fields of [

@@ -30,7 +30,7 @@ describe("parseArgs()", () => {
     assert.deepEqual(typed, ["1", "", ["a", "2"], true, 5, ["7"]]);
   });
 
-  it("gives what is not there the declared types", () => {
+  it("gives absent flags the declared types", () => {
     const { name, size, list, json, count, _: operands } = parseArgs([], OPTIONS);
     assert.deepEqual([name, size, list, json, count, operands], [undefined, "small", [], false, 3, []]);
     const { _: numbers }: { _: (string | number)[] } = parseArgs(["7", "x"]);

@@ -20,7 +20,7 @@ describe("EventLog", () => {
     assert.deepEqual([log.since(13), await log.next(14)], [[{ id: 14, event: "d" }], []]);
   });
 
-  it("append() leaves out what is known; ids may skip", () => {
+  it("append() leaves out known events; ids may skip", () => {
     const log = new EventLog<string>();
     for (const id of [1, 2, 2, 1, 5, 4]) log.append(String(id), id);
     assert.deepEqual(log.since(0).map(({ event }) => event), ["1", "2", "5"]);

@@ -99,7 +99,7 @@ describe("RedisLink", () => {
     assert.ok(rest.commands.length <= commands + 1);
   });
 
-  it("errors tell nothing of the command; what Redis says of it is an answer", async () => {
+  it("errors do not contain the command; an error of Redis is an answer", async () => {
     let error = "Stream isn't writeable";
     await using rest = startRest(() => Response.json({ error }, { status: 400 }));
     const link = new RedisLink({ url: rest.url, token: "x", pauseMs: 1 });

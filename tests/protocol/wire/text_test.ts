@@ -45,7 +45,7 @@ describe("decodeText()", () => {
     assert.equal(decodeText(Uint8Array.of(0xff, 0xfe)), "");
   });
 
-  it("refuses what is no text, naming the first line at fault", () => {
+  it("refuses bytes that are not text, naming the first line at fault", () => {
     const bytes = (...parts: (string | number[])[]) =>
       Uint8Array.from(parts.flatMap((part) => typeof part === "string" ? [...utf8(part)] : part));
     const cases: [Uint8Array, number, RegExp][] = [

@@ -35,7 +35,7 @@ describe("chooseSampler()", () => {
     }
   });
 
-  it("takes Euler for a flow model's own, and says what it cannot follow", () => {
+  it("takes Euler for a flow model's own sampler, and names samplers that it cannot follow", () => {
     assert.deepEqual(chooseSampler({ sampler_name: "Euler", scheduler: "" }, FLOW), {
       scheduler: "FlowMatchEulerDiscreteScheduler",
       scheduler_options: {},
@@ -49,7 +49,7 @@ describe("chooseSampler()", () => {
     assert.match(warning!, /'karras' has no effect/);
   });
 
-  it("refuses names that it does not know, listing those that it does", () => {
+  it("refuses unknown names, listing the known ones", () => {
     for (
       const [request, message] of [
         [

@@ -147,7 +147,7 @@ describe("POST /v1/images/edits", () => {
     assert.deepEqual(names, ["image_edit.partial_image", "image_edit.completed"]);
   });
 
-  it("refuses what it cannot do by name", async () => {
+  it("refuses unsupported fields by name", async () => {
     const { worker, edit } = start();
     await using _worker = worker;
     const image = await grey(0);

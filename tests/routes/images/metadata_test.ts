@@ -56,7 +56,7 @@ describe("metadata of an answer's file", () => {
     assert.deepEqual([made.record.output_compression, made.record.settings], [80, record.settings]);
   });
 
-  it("is left out where the request or the key says so, in a file of its own", async () => {
+  it("is left out if the request or the key says so, in a separate file", async () => {
     const { worker, draw, quiet } = await start();
     await using _worker = worker;
     const told = await draw({});

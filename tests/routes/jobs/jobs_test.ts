@@ -304,7 +304,7 @@ describe("polling", () => {
 });
 
 describe("Webhooks", () => {
-  it("check() takes '*' for public names by https, not for what lies within the operator's network", () => {
+  it("check() takes '*' for public names by https, not for the operator's own network", () => {
     const secret = new Uint8Array(24).toBase64();
     const all = new Webhooks({ secret, origins: ["*", "http://10.0.0.7:8080"], log: () => {} });
     for (

@@ -69,7 +69,7 @@ function contract(open: () => CounterStore): void {
     assert.equal(await used(), 0);
   });
 
-  it("repair() gives back what a holder that has died did not deliver", async () => {
+  it("repair() gives back the pictures that a dead holder did not deliver", async () => {
     const { store, charge, settle, used } = start();
     await charge("dead", 4, 1);
     await settle("dead", [2], "no");
@@ -84,7 +84,7 @@ function contract(open: () => CounterStore): void {
     assert.equal(await used(), 4);
   });
 
-  it("renew() keeps what holders wait for, and revives none that has ended", async () => {
+  it("renew() keeps pictures that holders wait for, and revives no ended charge", async () => {
     const { store, id, charge, settle, used } = start();
     await charge("slow", 2, 1);
     await store.renew(

@@ -38,7 +38,7 @@ describe("KeyDirectory", () => {
     assert.notEqual((await directory.find(record.id))!.revoked_at, null);
   });
 
-  it("find() remembers for 5 s what there is not", async () => {
+  it("find() remembers for 5 s that a key does not exist", async () => {
     const { state, store, asked, directory } = start();
     const { record } = await drawTestKey();
     assert.equal(await directory.find(record.id), undefined);
@@ -93,7 +93,7 @@ describe("KeyDirectory", () => {
     assert.equal(await directory.isEmpty(), false);
   });
 
-  it("asks the store once for what many want to know at once", async () => {
+  it("asks the store once if many ask for one key at once", async () => {
     const { asked, directory } = start();
     await Promise.all(Array.from({ length: 9 }, () => directory.isEmpty()));
     assert.equal(asked(), 1);

@@ -66,7 +66,7 @@ describe("KeyLimits", () => {
     assert.equal(asked(), before);
   });
 
-  it("chargePictures() gives all or none of a month's pictures, and anew in the next", async () => {
+  it("chargePictures() gives all or none of a month's pictures, and again in the next month", async () => {
     const { state, store, instance } = start("2026-12-31T23:00:00Z");
     const { record } = await drawTestKey({ pictures_per_month: 10 });
     const [first, second] = [instance(), instance()];
@@ -81,7 +81,7 @@ describe("KeyLimits", () => {
     assert.equal(await store.used(`pictures:${record.id}:2027-01`), 10);
   });
 
-  it("settlePictures() takes back what came to nothing", async () => {
+  it("settlePictures() takes back pictures that were not made", async () => {
     const { state, store, instance } = start("2026-03-01T10:00:00Z");
     const { record } = await drawTestKey({ pictures_per_month: 5 });
     const limits = instance();
@@ -112,7 +112,7 @@ describe("KeyLimits", () => {
     assert.equal((await refused(charge(first, record, 1))).code, "insufficient_quota");
   });
 
-  it("repair() says which requests live: neither those that have ended nor those handed over", async () => {
+  it("repair() lists live requests, without ended ones and handed-over ones", async () => {
     const renewed: string[][] = [];
     class Store extends MemoryKeyStore {
       override renew(...[held, leaseMs]: Parameters<MemoryKeyStore["renew"]>): Promise<void> {

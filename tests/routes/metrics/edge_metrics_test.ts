@@ -16,7 +16,7 @@ async function samples(metrics: EdgeMetrics, name: string): Promise<string[]> {
 }
 
 describe("measureRequests()", () => {
-  it("labels are of bounded number, whatever clients send", async () => {
+  it("the number of labels is bounded, whatever clients send", async () => {
     const metrics = new EdgeMetrics();
     const app = new Hono<Environment>();
     app.use(measureRequests(metrics));

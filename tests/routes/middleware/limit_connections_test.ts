@@ -40,7 +40,7 @@ describe("limitConnections()", () => {
     ]);
   });
 
-  it("gives a ticket no more room, as it admits whoever holds it", async () => {
+  it("bounds the connections of each ticket", async () => {
     const app = new Hono<Environment>();
     app.use(limitConnections(2));
     app.get("/", (c) => c.text("ok"));

@@ -113,7 +113,7 @@ describe("names and sizes that apps have built in", () => {
     );
   });
 
-  it("GET /v1/models lists aliases that have a model, and a 404 names what there is", async () => {
+  it("GET /v1/models lists aliases that have a model, and a 404 names the models", async () => {
     const { worker, ask, generate } = start();
     await using _worker = worker;
     const { body } = await ask("GET", "/v1/models");

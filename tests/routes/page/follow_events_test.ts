@@ -6,7 +6,7 @@ import { followEvents } from "../../../routes/page/browser/follow_events.js";
 const wait = () => Promise.resolve();
 
 describe("followEvents()", () => {
-  it("goes on behind the last event, whatever ends a connection", async () => {
+  it("goes on after the last event, however a connection ended", async () => {
     const positions: (string | null)[] = [];
     const answers = [
       () => new Response(broken(message(1) + message(2))),
@@ -28,7 +28,7 @@ describe("followEvents()", () => {
     assert.equal(lost, 4);
   });
 
-  it("throws what the service refuses", async () => {
+  it("throws the service's refusal", async () => {
     const fetch = () => Promise.resolve(Response.json({ error: { code: "job_not_found" } }, { status: 404 }));
     await assert.rejects(Array.fromAsync(followEvents("/events", { fetch, wait })), ApiError);
   });

@@ -108,7 +108,7 @@ describe("generate()", () => {
     }
   });
 
-  it("generate() throws what the service refuses, with status and param", async () => {
+  it("generate() throws the service's refusal with status and param", async () => {
     const body = JSON.stringify({ error: { message: "No such size", param: "size", code: "invalid_value" } });
     const error = await failure(answer(body, { status: 400 }));
     assert.ok(error instanceof ApiError);

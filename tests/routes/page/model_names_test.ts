@@ -19,7 +19,7 @@ const NAMES = [
 ];
 
 describe("the page's model names", () => {
-  it("splitModelName() finds what the worker's parseModelName() finds", () => {
+  it("splitModelName() splits names as the worker's parseModelName() does", () => {
     for (const id of NAMES) {
       const { name, loras } = parseModelName(id);
       const { checkpoint, loras: found } = splitModelName(id);
@@ -32,7 +32,7 @@ describe("the page's model names", () => {
     assert.deepEqual(NAMES.map(describeLoras), ["None", "None", "style", "style 0.7 + detail", "c -1"]);
   });
 
-  it("byLoras() puts together what differs in weights alone", () => {
+  it("byLoras() groups models that differ only in weights", () => {
     const ids = ["a", "a+x.safetensors:0.5", "a+x.safetensors", "a+x.safetensors+y.safetensors:2"];
     const groups = [...byLoras(ids.map((id) => ({ id }))).values()].map((models) =>
       models.map(({ id }) => id)

@@ -24,7 +24,7 @@ const RECORD = {
 };
 
 describe("readRequest()", () => {
-  it("reads back what the worker writes into files", async () => {
+  it("reads the record that the worker writes into files", async () => {
     const [width, height] = [64, 48];
     const picture = { width, height, data: new Float32Array(3 * width * height) };
     for (const format of ["png", "jpeg", "webp"] as const) {

@@ -5,7 +5,7 @@ import { RunProgress, showSeconds } from "../../../routes/page/browser/run_progr
 const PLAN = ["full", "forecast", "full", "forecast"] as const;
 
 describe("RunProgress", () => {
-  it("counts full passes when it says what is left", () => {
+  it("counts full passes for the time that is left", () => {
     const progress = new RunProgress(PLAN, 1);
     assert.deepEqual([progress.secondsLeft, progress.words], [undefined, ""]);
     progress.add(step(0, 10_000));
@@ -42,7 +42,7 @@ describe("RunProgress", () => {
 });
 
 describe("showSeconds()", () => {
-  it("rounds up to what can be read at a glance", () => {
+  it("rounds up to numbers that are easy to read", () => {
     assert.deepEqual([0.2, 12, 91, 3600, 3900].map(showSeconds), [
       "1 s",
       "12 s",

@@ -44,7 +44,7 @@ describe("parseImageRequest()", () => {
     assert.equal(request.size, undefined);
   });
 
-  it("parseImageRequest() reads what OpenAI documents and this server ignores", () => {
+  it("parseImageRequest() accepts OpenAI's fields that this server ignores", () => {
     const ignored = { user: "u1", moderation: "low", style: "vivid", quality: "hd", input_fidelity: "high" };
     assert.equal(parseImageRequest({ prompt: "x", background: "auto", ...ignored }).prompt, "x");
   });

@@ -26,7 +26,7 @@ describe("shownSize()", () => {
     });
   }
 
-  it("says nothing of what is no image", () => {
+  it("returns undefined for a file that is not an image", () => {
     assert.equal(shownSize(new Uint8Array()), undefined);
     assert.equal(shownSize(new TextEncoder().encode("no image")), undefined);
   });

@@ -16,7 +16,7 @@ describe("parseModelAliases()", () => {
     assert.deepEqual(parseModelAliases(""), []);
   });
 
-  it("refuses what it cannot read", () => {
+  it("refuses text that it cannot read", () => {
     for (const text of ["dall-e-3", "=x", "x=", "x=y;size=large", "x=y;colour=red", "x=y,x=z"]) {
       assert.throws(
         () => parseModelAliases(text),

@@ -127,7 +127,7 @@ describe("RunSource", () => {
     assert.equal(pool.submitted.length, 2);
   });
 
-  it("close() cancels the run when the last viewer leaves, and whoever comes then starts anew", async () => {
+  it("close() cancels the run when the last viewer leaves; the next viewer starts a new run", async () => {
     const pool = new ScriptedPool();
     pool.stream = begun;
     using source = sourceOver(pool);
@@ -202,7 +202,7 @@ describe("RunSource", () => {
     assert.deepEqual(submitted, [[1, 0], [2, 2], [3, 4], [4, 6]]);
   });
 
-  it("events() does not store what other weights have made", async () => {
+  it("events() does not store a result of other weights", async () => {
     const pool = new ScriptedPool();
     using source = sourceOver(pool);
     const wanted = { ...WANTED, modelDigest: "other" };

@@ -107,7 +107,7 @@ describe("WorkerClient", () => {
     assert.equal(error.code, "worker_unavailable");
   });
 
-  it("gives up a worker that hangs after a moment, whatever the call", async () => {
+  it("gives up any call of a hanging worker after a moment", async () => {
     await using server = Deno.serve(
       { hostname: "127.0.0.1", port: 0, onListen() {} },
       (request) => new Promise((_, reject) => request.signal.addEventListener("abort", reject)),

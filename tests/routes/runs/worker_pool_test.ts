@@ -211,7 +211,7 @@ describe("WorkerPool", () => {
     assert.deepEqual(models.map(({ id, loaded }) => [id, loaded]), [["m", true], ["only a", true]]);
   });
 
-  it("a worker that drains hands what waits to another one, without a word to viewers", async () => {
+  it("a draining worker hands its waiting runs to another one, unseen by viewers", async () => {
     const { promise: gate, resolve: open } = Promise.withResolvers<void>();
     const [first, second] = [1, 2].map(() => startTestWorker([new FakePipeline({ beforeStep: () => gate })]));
     await using _first = first!;

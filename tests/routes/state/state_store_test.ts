@@ -69,7 +69,7 @@ function contract(open: () => StateStore): void {
     assert.deepEqual(await page({ after: "unknown" }), []);
   });
 
-  it("rotate() takes turns; push() moves what is there to either end", async () => {
+  it("rotate() takes turns; push() moves an existing entry to either end", async () => {
     const [state, list] = [open(), name()];
     for (const value of ["a", "b", "c"]) await state.push(list, value, { ttlMs: 1000 });
     assert.deepEqual([await state.rotate(list), await state.rotate(list)], ["a", "b"]);
@@ -88,7 +88,7 @@ function contract(open: () => StateStore): void {
     assert.equal(await state.rotate(list), "1");
   });
 
-  it("claimDue() gives what is due to one at a time", async () => {
+  it("claimDue() gives a due entry to one caller at a time", async () => {
     const [state, agenda] = [open(), name()];
     await state.schedule(agenda, "old", -2000);
     await state.schedule(agenda, "older", -3000);

@@ -181,7 +181,7 @@ describe("videoRoutes()", () => {
     assert.equal(over.status, 204);
   });
 
-  it("refuses by name what cannot be made", async () => {
+  it("refuses impossible requests by name", async () => {
     const { worker, create, client, post } = start();
     await using _worker = worker;
     assert.equal((await post({ prompt: "half a dog \ud83d", user: "\ud83d", seed: 1 })).status, 200);

@@ -28,7 +28,7 @@ describe("planOfPasses()", () => {
     assert.deepEqual(planOfPasses(PLANS, 5, { steps: 100 }), [0, 14, 38, 66, 90]);
   });
 
-  it("has as many passes as were asked for, whatever the run", () => {
+  it("has the requested number of passes for every run", () => {
     for (const steps of [1, 2, 7, 20, 28, 50, 333]) {
       for (const skipped of [0, Math.floor(steps / 2)]) {
         for (const passes of [1, 2, 3, 5, 6, 11, 40]) {

@@ -160,7 +160,7 @@ describe("denoise() under an error budget", () => {
     }
   });
 
-  it("measures over a ring what it would measure over the whole history", async () => {
+  it("measures the same over a ring as over the whole history", async () => {
     // Linear forecasts read the last two features alone, wherever in the ring they are.
     const curve = (step: number) => 2 + Math.cos(step / 3);
     const { denoiser, fullSteps, forecastErrors } = await run(curve, { errorBudget: 1e-3 });

@@ -111,7 +111,7 @@ describe("findPlans()", () => {
     assert.deepEqual(costs, costs.toSorted((a, b) => b - a));
   });
 
-  it("refuses what does not fit", () => {
+  it("refuses a plan that does not fit", () => {
     const run = { ...recorded(1), forecaster: forecasterOf({ method: "reuse" }) };
     assert.throws(() => findPlans({ ...run, gram: new Float64Array(4), maxPasses: 2 }), {
       name: "RangeError",

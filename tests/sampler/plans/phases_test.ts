@@ -137,7 +137,7 @@ describe("denoise() in phases", () => {
     { method: "spectrum", errorBudget: 0.05, warmupSteps: 3 },
   ];
   for (const partial of METHODS) {
-    it(`never reads what an earlier phase has left: ${JSON.stringify(partial)}`, async () => {
+    it(`never reads features of an earlier phase: ${JSON.stringify(partial)}`, async () => {
       const { fullPasses, ...options } = optionsOf(partial);
       const denoiser = new PoisonedMemory();
       const { latents, plan } = await denoise(denoiser, {

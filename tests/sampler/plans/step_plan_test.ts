@@ -84,7 +84,7 @@ describe("planSteps() beyond the paper", () => {
     assert.equal(fullSteps(planSteps(4, { ...SPECTRUM, warmupSteps: 1, tailSteps: 9 })).length, 4);
   });
 
-  it("takes the steps that are given, whatever the window", () => {
+  it("takes the given steps with any window", () => {
     const given = resolveSamplerOptions({ windowSize: 3, fullSteps: [0, 7, 19] }, 20);
     assert.deepEqual(fullSteps(planByRule(20, given)), [0, 7, 19]);
     const none = resolveSamplerOptions({ method: "none", fullSteps: [0] }, 4);

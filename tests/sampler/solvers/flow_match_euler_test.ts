@@ -78,7 +78,7 @@ describe("FlowMatchEuler.predictOriginal()", () => {
 describe("FlowMatchEuler.outputFactor()", () => {
   const config = { _class_name: "FlowMatchEulerDiscreteScheduler", shift: 3 };
 
-  it("is what a step multiplies its output by, also in later steps", () => {
+  it("is the factor of a step's output, also in later steps", () => {
     const solver = createSolver(config, { steps: 8 });
     for (const [steps, begin] of [[solver, 0], [laterSteps(solver, 3), 3]] as const) {
       for (const index of [0, 4]) {
@@ -158,7 +158,7 @@ describe("createSolver()", () => {
     );
   });
 
-  it("refuses a run that lacks what the config needs", () => {
+  it("refuses a run without the numbers that the config needs", () => {
     assertRefused(
       { use_dynamic_shifting: true },
       "Cannot create the solver as 'use_dynamic_shifting' needs the option 'imageSeqLen' or 'mu'",

@@ -20,7 +20,7 @@ describe("a single file", () => {
       assertTwin(name, { golden }));
   }
 
-  it("is shown by what people call its model", () => {
+  it("is shown by its model's usual name", () => {
     using twin = new Twin("sdxl");
     const described = describeModel(twin.path, { parts: { components: twin.folder } });
     const { title, id } = modelCard(

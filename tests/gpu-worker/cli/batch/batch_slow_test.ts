@@ -50,7 +50,7 @@ const readStats = (name: string) => JSON.parse(Deno.readTextFileSync(join(folder
 const numbered = (length: number) => Array.from({ length }, (_, i) => `prompt ${i}`);
 
 describe("deno task batch", () => {
-  it("says what it leaves out of a LoRA's file", async () => {
+  it("names the parts of a LoRA's file that it leaves out", async () => {
     const args = writePrompts(["a crab"]).map((arg) => arg === model ? goldenPath("flux/tiny-dev") : arg);
     const lora = goldenPath("lora/names/flux/dora.safetensors");
     const { code, stderr } = await runTask("batch", [...args, "--lora", lora]);
@@ -58,7 +58,7 @@ describe("deno task batch", () => {
     assert.equal(stderr.match(/batch: .*left out scales of DoRA/g)?.length, 1, stderr);
   });
 
-  it("writes a picture and its stats for each prompt, and the next time only what is missing", async () => {
+  it("writes a picture and stats for each prompt, and the next time only missing ones", async () => {
     const args = writePrompts(["red heart", "", "dog face", "not. drawn"]);
     const spectrum = ["--method", "spectrum"];
     const two = [...args, ...spectrum, "--total-prompt-num", "2"];
@@ -193,7 +193,7 @@ describe("deno task batch", () => {
     assert.match(alike.stderr, /^batch: Cannot read 'image' as it is no image/);
   });
 
-  it("refuses in one line what no prompt could be drawn with", async () => {
+  it("refuses in one line settings that suit no prompt", async () => {
     const { code, stderr } = await runTask("batch", [...writePrompts(["x", "y"]).slice(0, -1), "0"]);
     assert.deepEqual([code, stderr.trim().split("\n").length], [1, 1], stderr);
     assert.match(stderr, /'steps' must be a whole number/);

@@ -117,7 +117,7 @@ describe("deno task calibrate", () => {
     assert.equal(Deno.readTextFileSync(out), Deno.readTextFileSync(whole));
   });
 
-  it("refuses what cannot give a calibration before it draws", async () => {
+  it("refuses before it draws if no calibration can come of it", async () => {
     const few = join(folder, "few.txt");
     Deno.writeTextFileSync(few, "a crab\na fish\n");
     const common = ["--model", goldenPath("flux/tiny-dev"), "--out", join(folder, "none.json")];

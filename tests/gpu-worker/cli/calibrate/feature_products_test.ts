@@ -86,7 +86,7 @@ describe("recordingBytes()", () => {
     }, 14e9 * 2],
   ] as const;
   for (const [name, size, weightBytes] of cases) {
-    it(`is below a fifth of what a plain run of ${name} holds, one slot of history included`, () => {
+    it(`holds less than a fifth of a plain run of ${name}, one slot of history included`, () => {
       const slotBytes = 4 * size.featureElements;
       assert.ok(recordingBytes(size) + slotBytes < 0.2 * weightBytes, `${recordingBytes(size)}`);
     });

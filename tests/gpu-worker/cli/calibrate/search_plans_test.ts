@@ -71,7 +71,7 @@ describe("searchPlans()", () => {
     }
   });
 
-  it("tries what it is told, what other methods would take, and the neighbours' plans", async () => {
+  it("tries the given plans, other methods' plans, and the neighbours' plans", async () => {
     const hint = COST.best(6)[5]!.map((step, i) => i === 3 ? step + 1 : step);
     const { tried } = await search((plan) => plan.join() === hint.join() ? 70 : 40, {
       hints: new Map([[6, [hint]]]),

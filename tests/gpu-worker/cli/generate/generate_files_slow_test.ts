@@ -108,7 +108,7 @@ describe("deno task generate, files", () => {
     assert.deepEqual(filesIn(join(folder, "lines")), ["dog-face.png", "red-heart.png"]);
   });
 
-  it("warns of what is likely to be wrong, on standard error and in the JSON", async () => {
+  it("warns of likely mistakes on standard error and in the JSON", async () => {
     const size = ["--width", "32", "--height", "32", "--out", join(folder, "w.png"), "--json", ...QUICK];
     const { stdout, stderr } = await generate("--prompt", `xylophone ${"qwertz ".repeat(20)}`, ...size);
     const { warnings } = JSON.parse(stdout);

@@ -83,7 +83,7 @@ describe("deno task generate", () => {
     }));
   });
 
-  it("ends with code 1, one line and no file for what it cannot do", async () => {
+  it("ends with code 1, one line and no file if it cannot draw", async () => {
     const empty = join(folder, "empty");
     Deno.mkdirSync(empty);
     const cases: [args: string[], message: RegExp][] = [

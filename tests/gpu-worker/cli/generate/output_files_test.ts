@@ -21,7 +21,7 @@ describe("assertOutput()", () => {
     }
   });
 
-  it("names what it takes", () => {
+  it("names the extensions that it takes", () => {
     for (const out of ["a.mp4", "a.gif", "a", "frames/"]) {
       assert.throws(
         () => assertOutput(out, { video: false }),

@@ -27,7 +27,7 @@ describe("outputPaths()", () => {
     assert.deepEqual(paths("f/%04d.png", [4], ["f/0001.png"]), ["f-2/%04d.png"]);
   });
 
-  it("keeps the pictures of one command apart, whatever may be overwritten", () => {
+  it("keeps the pictures of one command apart even if files may be overwritten", () => {
     assert.deepEqual(paths("x.png", [4, 4], [], true), ["x-4.png", "x-4-2.png"]);
     const twice = [{ ...pictures(1)[0]!, prompt: "Red" }, { ...pictures(1)[0]!, prompt: "red" }];
     assert.deepEqual(outputPaths("{prompt}.png", twice, { overwrite: true, exists: () => false }), [

@@ -5,7 +5,7 @@ import { Twin } from "../../checkpoint/single_file/twin.ts";
 import { runTask } from "../run_task.ts";
 
 describe("deno task inspect --model FILE", () => {
-  it("says what the file is, which parts it has and lacks, and the command that runs it", async () => {
+  it("names the file's model, its parts, the missing parts, and the command that runs it", async () => {
     using twin = new Twin("flux-schnell");
     const args = ["--model", twin.path, "--components", twin.folder];
     const { code, stdout, stderr } = await runTask("inspect", args);

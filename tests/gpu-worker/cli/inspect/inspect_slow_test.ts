@@ -64,7 +64,7 @@ describe("deno task inspect", () => {
     await assertPredicted(["--width", "256", "--height", "256", "--steps", "10"]);
   });
 
-  it("predicts what --offload, --vae-tiling and a LoRA make of it", async () => {
+  it("predicts the effects of --offload, --vae-tiling and a LoRA", async () => {
     await assertPredicted(["--offload"]);
     await assertPredicted(["--width", "256", "--height", "256", "--steps", "10", "--vae-tiling"]);
     const lora = goldenPath("lora/flux/style.safetensors");

@@ -39,7 +39,7 @@ const modelMiB = (changes: Partial<MemoryQuery> = {}) =>
   predictMemory({ ...query, ...changes }).modelBytes / MIB;
 
 describe("predictMemory()", () => {
-  it("predictMemory() adds up what is loaded together, without the VAE's encoder", () => {
+  it("predictMemory() adds up the networks loaded together, without the VAE's encoder", () => {
     assert.equal(modelMiB(), 200 + 300 + 50 + 4.5 * 5 * 4);
   });
 
@@ -73,7 +73,7 @@ describe("predictMemory()", () => {
     assert.equal(modelMiB({ components: encoder }), 200 + 36 * 512 * 512 * 4 / MIB);
   });
 
-  it("predictMemory() is within 10 % of what Stable Diffusion 1.5 in float16 took", () => {
+  it("predictMemory() is within 10 % of Stable Diffusion 1.5's measured bytes in float16", () => {
     // Measured at 256x256, beside a process of 213 MiB: 6,479 and 6,790 MiB, and 6,297 MiB under offloading.
     const f16 = (shape: number[]) => ({ ...entry(1), dtype: "float16" as const, shape });
     const convolutions = f16([1280, 460_178, 1, 1]);

@@ -49,7 +49,7 @@ async function refusal(server: HubServer, args: readonly string[] = [REPOSITORY]
 }
 
 describe("deno task pull", () => {
-  it("fetches what a pipeline needs into the cache's layout, where generate finds it", async () => {
+  it("fetches a pipeline's files into the cache's layout, where generate finds them", async () => {
     await using server = serve({
       extra: {
         "README.md": BYTES,
@@ -163,7 +163,7 @@ describe("deno task pull", () => {
     ]);
   });
 
-  it("refuses content that is not what the hub lists, and keeps none of it", async () => {
+  it("refuses content that differs from the hub's list, and keeps none of it", async () => {
     for (const path of [WEIGHTS, "vae/config.json"]) {
       await using server = serve();
       cache = join(root, path);
@@ -178,7 +178,7 @@ describe("deno task pull", () => {
     }
   });
 
-  it("names in one line what the hub refuses", async () => {
+  it("names the hub's refusal in one line", async () => {
     await using open = serve();
     assert.match(await refusal(open, ["tiny-org/other"]), /tiny-org\/other as .* has no such model/);
     assert.match(await refusal(open, [REPOSITORY, "--revision", "v9"]), /there is no such revision/);
@@ -192,7 +192,7 @@ describe("deno task pull", () => {
     assert.match(await refusal(denied, ["--token", TOKEN, REPOSITORY]), /use a token of that account/);
   });
 
-  it("ends with code 2 for what cannot be a model's name", async () => {
+  it("ends with code 2 for an impossible model name", async () => {
     await using server = serve();
     const { code, stderr } = await pull(server, ["../../etc"]);
     assert.deepEqual([code, stderr.trim().split("\n").length], [2, 1], stderr);
@@ -230,7 +230,7 @@ describe("selectPipelineFiles()", () => {
     assert.deepEqual(select([config, ...plain], "fp16"), [config, ...plain]);
   });
 
-  it("refuses a component without safetensors, naming what there is", () => {
+  it("refuses a component without safetensors, naming the files that it has", () => {
     assert.throws(
       () => select(["transformer/config.json", `${stem}.bin`]),
       /'transformer' as it holds no full-precision safetensors: there is diffusion_pytorch_model\.bin/,

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { parseFluxTransformerConfig } from "../../../../gpu-worker/families/flux/flux_config.ts";
 
 describe("parseFluxTransformerConfig()", () => {
-  it("has diffusers' defaults, those of FLUX.1-schnell", () => {
+  it("has diffusers' defaults, which are FLUX.1-schnell's", () => {
     assert.deepEqual(parseFluxTransformerConfig({ _class_name: "FluxTransformer2DModel" }), {
       inChannels: 64,
       outChannels: 64,

@@ -53,7 +53,7 @@ function relativeError(actual: Float32Array, expected: Float32Array): number {
 
 describe("a FLUX in GGUF", () => {
   for (const type of ["Q8_0", "Q4_1"]) {
-    it(`computes from ${type} what diffusers computes`, async () => {
+    it(`computes diffusers' output from ${type}`, async () => {
       const { architecture, networks } = recogniseFile(
         goldenPath(`gguf/flux-${type.toLowerCase()}.gguf`),
         ARCHITECTURES,

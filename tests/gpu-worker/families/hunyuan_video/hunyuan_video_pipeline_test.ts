@@ -25,7 +25,7 @@ describe("HunyuanVideoPipeline", () => {
   });
   after(() => pipeline[Symbol.dispose]());
 
-  it("complete() fills in what the published results were measured with", () => {
+  it("complete() fills in the settings of the published results", () => {
     const { width, height, numFrames, fps, steps, guidanceScale, trueCfgScale, maxSequenceLength } =
       completeRequest({ prompt: "a cat", seed: 0 }, pipeline.description);
     assert.deepEqual([width, height, numFrames, fps], [960, 544, 61, 24]);

@@ -18,7 +18,7 @@ qwenPictureCases({
 describe("readQwenImage21Checkpoint()", () => {
   const folder = goldenPath("qwen_image21/tiny-21");
 
-  it("fills in QwenImage21Pipeline's defaults, and as many steps as it has sigmas of its own", () => {
+  it("fills in QwenImage21Pipeline's defaults, and one step for each sigma of its own", () => {
     const { defaults } = describeModel(goldenPath("qwen_image21/tiny-plain")).reading;
     assert.deepEqual([defaults.steps, defaults.trueCfgScale, defaults.width], [40, 1, 1024]);
     assert.equal(describeModel(folder).reading.defaults.steps, 8);

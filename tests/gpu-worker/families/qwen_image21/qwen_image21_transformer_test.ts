@@ -28,7 +28,7 @@ for (const name of ["tiny-21", "tiny-plain"]) {
 describe("qwenImage21TransformerGraphs()", () => {
   const { config, weights } = component("qwen_image21/tiny-21/transformer");
 
-  it("takes the class's defaults, which are those of Qwen-Image-2.1", () => {
+  it("takes the class's defaults, which are Qwen-Image-2.1's", () => {
     const { innerDim, mlpFeatures, inChannels } = parseQwenImage21Config({});
     assert.deepEqual([innerDim, mlpFeatures, inChannels], [4096, 12288, 64]);
   });

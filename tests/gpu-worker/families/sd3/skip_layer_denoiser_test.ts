@@ -66,7 +66,7 @@ const at = (step: number) => ({ step, timestep: 0, sigma: 0 });
 const latents = new Float32Array(1);
 
 describe("SkipLayerDenoiser", () => {
-  it("adds what the skipped blocks are missed for, in guided steps only", async () => {
+  it("adds the effect of the skipped blocks in guided steps only", async () => {
     const { denoiser } = setUp();
     const outputOf = async (
       step: number,
@@ -159,7 +159,7 @@ describe("completeSkipLayerGuidance()", () => {
     assert.deepEqual(complete({}), { layers: [1], scale: 2.8, start: 0.01, stop: 0.2 });
   });
 
-  it("refuses what would have no effect or no meaning", () => {
+  it("refuses options without effect or meaning", () => {
     assert.throws(() => complete({ layers: [] }), /layers in 0\.\.3: current value is \[\]/);
     assert.throws(() => complete({ layers: [1.5] }), /layers in 0\.\.3/);
     assert.throws(() => complete({ scale: -1 }), /scale in 0\.\.100.* -1/);

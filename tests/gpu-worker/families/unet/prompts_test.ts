@@ -97,7 +97,7 @@ for (const [name, read] of [["tiny-sd15", readSdCheckpoint], ["tiny-sdxl", readS
       }
     });
 
-    it("of several chunks are drawn alone", () => {
+    it("with several chunks are drawn alone", () => {
       const request = { prompt: "x", seed: 1, width: 16, height: 16, longPrompts: true };
       const { rules } = pipeline.description;
       assert.equal(batchLimit(completeRequest(request, pipeline.description), rules), 1);

@@ -65,7 +65,7 @@ describe("completeRequest() with a scheduler", () => {
   const complete = (pipeline: Pipeline, name: string | undefined, options = {}) =>
     completeRequest({ prompt: "x", seed: 1, scheduler: { name, options } }, pipeline.description);
 
-  it("leaves out what is the checkpoint's own, so that equal pictures have equal keys", () => {
+  it("omits the checkpoint's own settings, so that equal pictures have equal keys", () => {
     assert.equal(complete(sdxl, "EulerDiscreteScheduler").scheduler, undefined);
     assert.equal(complete(sdxl, undefined, { steps_offset: 1 }).scheduler, undefined);
     const { scheduler, scheduler_options } = toWire(complete(sdxl, undefined, { use_karras_sigmas: true }));

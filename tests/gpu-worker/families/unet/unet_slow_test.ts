@@ -151,7 +151,7 @@ describe("unet2DConditionGraphs()", () => {
     assertRefused(build({ config: { addition_embed_type: null } }), /add_embedding/);
   });
 
-  it("takes what has no part in the blocks that it knows", () => {
+  it("ignores options that no known block reads", () => {
     const { bytes } = build({})().trunk;
     const changed = build({
       config: { dropout: 0.5, resnet_skip_time_act: true, cross_attention_norm: "group_norm" },

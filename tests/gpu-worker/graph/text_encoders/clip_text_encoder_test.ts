@@ -50,7 +50,7 @@ describe("clipTextEncoderGraph()", () => {
     }
   });
 
-  it("leaves out what is not asked for, and the layers that only it needs", async () => {
+  it("leaves out unused outputs and the layers that only they need", async () => {
     const source = component("components/text_encoder_2");
     const goldens = loadGoldens("components");
     const options = { ...source, dtype, outputs: ["penultimate_hidden_state"] } as const;
@@ -89,7 +89,7 @@ describe("clipTextEncoderGraph()", () => {
     (changes) => clipTextEncoderGraph({ config: { ...config, ...changes }, weights, dtype }),
   );
 
-  it("ignores what old configs say of training and generation", () => {
+  it("ignores training and generation options of old configs", () => {
     const old = {
       torch_dtype: "float16",
       dropout: 0,

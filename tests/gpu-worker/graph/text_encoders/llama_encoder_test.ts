@@ -55,7 +55,7 @@ describe("parseLlamaConfig()", () => {
   const parse = (changes: object) =>
     parseLlamaConfig({ ...config, ...changes }, { name: "text_encoder", skippedLayers: 2 });
 
-  it("reads the rotary options of transformers 4 as those of 5", () => {
+  it("reads transformers 4's rotary options like transformers 5's", () => {
     const llama3 = {
       factor: 8,
       low_freq_factor: 1,

@@ -14,7 +14,7 @@ const image = { width: 21, height: 14, rgb: Uint8Array.from({ length: 21 * 14 * 
 
 describe("metadata in pictures", () => {
   for (const format of ["png", "jpeg", "webp"] as const) {
-    it(`a ${format} keeps its pixels and size, and says what was written into it`, async () => {
+    it(`a ${format} keeps its pixels and size, and returns the written text`, async () => {
       const plain = await encodeRgb(image, { format });
       const file = await encodeRgb(image, { format, metadata });
       assert.deepEqual(await encodeRgb(image, { format, metadata }), file);
@@ -83,7 +83,7 @@ describe("encodeVideo()", () => {
 describe("metadata in videos", () => {
   const video = stripedVideo({ frames: 3 });
   for (const format of ["webp", "gif", "mp4"] as const) {
-    it(`a ${format} says what was written into it`, async () => {
+    it(`a ${format} returns the written text`, async () => {
       const file = await encodeVideo(video, { format, metadata });
       assert.deepEqual(await encodeVideo(video, { format, metadata }), file);
       assert.equal(await readMetadata(file), metadata.json);

@@ -59,7 +59,7 @@ describe("checkCharsmap()", () => {
   );
   const rules: string = golden.normalizer.precompiled_charsmap;
 
-  it("takes what SentencePiece compiles", () => assert.ok(checkCharsmap(rules)));
+  it("takes SentencePiece's compiled rules", () => assert.ok(checkCharsmap(rules)));
 
   it("refuses rules that lead out of bounds", () => {
     const bytes = Uint8Array.fromBase64(rules);

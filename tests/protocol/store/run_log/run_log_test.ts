@@ -31,7 +31,7 @@ function numbered(...events: RunEvent[]): NumberedEvent[] {
 }
 
 function contract(open: () => RunLog): void {
-  it("open() begins a run once, whoever asks at the same time", async () => {
+  it("open() begins a run once, even if many ask at the same time", async () => {
     const log = open();
     const { name } = wish();
     const opened = await Promise.all(Array.from({ length: 20 }, () => log.open(wish({ name }))));
@@ -67,7 +67,7 @@ function contract(open: () => RunLog): void {
     assert.equal(await log.attach(id, { viewer: "x", viewerMs: 1000 }), undefined);
   });
 
-  it("read() tells what was appended, from any place on; repeated appends add nothing", async () => {
+  it("read() returns appended events from any place; repeated appends add nothing", async () => {
     const log = open();
     const { id } = await log.open(wish());
     const held = { id, attempt: 1 };
@@ -86,7 +86,7 @@ function contract(open: () => RunLog): void {
     assert.equal(await log.read("no such run", 0), undefined);
   });
 
-  it("brief() tells how far a run is, without bytes, whatever is appended again", async () => {
+  it("brief() tells a run's progress without bytes, also after repeated appends", async () => {
     const log = open();
     const { id } = await log.open(wish());
     const held = { id, attempt: 1 };
@@ -191,7 +191,7 @@ function contract(open: () => RunLog): void {
     assert.equal(await log.advance({ id: "no such run", attempt: 1 }), undefined);
   });
 
-  it("leave() cancels with the last viewer; those that are silent do not count", async () => {
+  it("leave() cancels with the last viewer; silent viewers do not count", async () => {
     const log = open();
     const { id } = await log.open(wish({ viewerMs: 1 }));
     await log.attach(id, { viewer: "b", viewerMs: 60_000 });
@@ -281,7 +281,7 @@ describe("RedisRunLog", { skip: WITHOUT_REDIS }, () => {
     }
   });
 
-  it("gives an expiry to every key except those of runs under way", async () => {
+  it("gives an expiry to every key except the keys of runs under way", async () => {
     const open = await redis.redis.zrange("spectrum:runs", "0", "-1");
     const isPromised = new Set([
       "spectrum:runs",

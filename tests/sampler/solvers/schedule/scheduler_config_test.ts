@@ -30,7 +30,7 @@ describe("createSolver()", () => {
     }
   });
 
-  it("passes over what diffusers passes over: siblings' options and those of _use_default_values", () => {
+  it("ignores what diffusers ignores: siblings' options and _use_default_values", () => {
     for (const name of ALL) {
       const config = { _class_name: name, skip_prk_steps: true, clip_sample: false, rho: 7 };
       createSolver(config, { steps: 4, noise });
@@ -107,7 +107,7 @@ describe("createSolver()", () => {
     ]);
   });
 
-  it("refuses what latents have no use for", () => {
+  it("refuses options that latents cannot use", () => {
     for (const name of [DDIM, DPM, UNIPC]) {
       const message = `Cannot create the solver as 'thresholding' of ${name} is not supported: ` +
         "it is unsuitable for latents";
