@@ -90,11 +90,12 @@ export function checkLocal(
       { code: "unsupported_media_type" },
     );
   }
-  if (isProxied(request)) {
+  const mark = proxyMark(request);
+  if (mark !== undefined) {
     throw new ApiError(
       403,
-      "This server has no API keys configured, so it answers no proxy: " +
-        "set SPECTRUM_API_KEYS to stand behind one",
+      "This server has no API keys configured, so it answers no proxy, and this request comes as from one: " +
+        `it has ${mark}. Set SPECTRUM_API_KEYS, or start with --key, and send the key`,
       { code: "loopback_only" },
     );
   }
@@ -119,15 +120,17 @@ function namesLoopback({ headers, url }: Request): boolean {
 }
 
 /**
+ * Returns the header by which a request is taken for a proxy's, undefined for any other request.
+ *
  * nginx's `proxy_pass` adds no header unless it is told to. It names the address that it was given, and
  * closes the connection. Browsers, curl and fetch() keep connections. A proxy that hides better is not told
  * apart, so the server's log warns of all.
  */
-function isProxied({ headers, url }: Request): boolean {
-  for (const name of headers.keys()) if (isProxyHeader(name)) return true;
-  if (!/\bclose\b/i.test(headers.get("connection") ?? "")) return false;
+function proxyMark({ headers, url }: Request): string | undefined {
+  for (const name of headers.keys()) if (isProxyHeader(name)) return `the header '${name.slice(0, 40)}'`;
+  if (!/\bclose\b/i.test(headers.get("connection") ?? "")) return undefined;
   const { hostname, port } = new URL(url);
-  return port !== "" && hostname !== "[::1]";
+  return port !== "" && hostname !== "[::1]" ? "'Connection: close'" : undefined;
 }
 
 /** Names that were tested. Clients send few different ones. */

@@ -29,7 +29,7 @@ async function ask(keys: string[], asked: Ask) {
   const remoteAddr: Deno.NetAddr = { transport: "tcp", hostname: from, port: 1 };
   const response = await app.request(url, { method, headers }, { remoteAddr });
   const body = response.ok ? undefined : (await response.json()).error;
-  return { status: response.status, code: body?.code, type: body?.type };
+  return { status: response.status, code: body?.code, type: body?.type, message: body?.message };
 }
 
 describe("authenticate()", () => {
@@ -55,11 +55,8 @@ describe("authenticate()", () => {
       assert.equal((await ask([], { from })).status, 200, from);
     }
     for (const from of ["10.0.0.1", "::ffff:10.0.0.1", "", "::12"]) {
-      assert.deepEqual(await ask([], { from }), {
-        status: 403,
-        code: "loopback_only",
-        type: "permission_error",
-      }, from);
+      const { message: _message, ...facts } = await ask([], { from });
+      assert.deepEqual(facts, { status: 403, code: "loopback_only", type: "permission_error" }, from);
     }
   });
 
@@ -84,8 +81,9 @@ describe("authenticate()", () => {
       ...["x-proxyuser-ip", "wl-proxy-client-ip", "x-varnish", "tailscale-user-login", "x-scheme"],
     ];
     for (const mark of marks) {
-      const { status, code } = await ask([], { headers: { [mark]: "203.0.113.9" } });
+      const { status, code, message } = await ask([], { headers: { [mark]: "203.0.113.9" } });
       assert.deepEqual([status, code], [403, "loopback_only"], mark);
+      assert.match(message, new RegExp(`'${mark}'`));
     }
     // Headers of programs.
     const headers = {
@@ -100,7 +98,9 @@ describe("authenticate()", () => {
   it("authenticate() without keys admits nothing as nginx's plain proxy_pass sends it", async () => {
     const headers = { connection: "close" };
     for (const url of ["http://127.0.0.1:8000/", "http://localhost:8000/", "http://backend/"]) {
-      assert.equal((await ask([], { url, headers })).status, 403, url);
+      const { status, message } = await ask([], { url, headers });
+      assert.equal(status, 403, url);
+      if (url !== "http://backend/") assert.match(message, /has 'Connection: close'.*SPECTRUM_API_KEYS/);
     }
   });
 
