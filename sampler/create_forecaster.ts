@@ -12,6 +12,8 @@ import { TaylorSeerForecaster } from "./forecasters/taylorseer_forecaster.ts";
 export interface CreateForecasterOptions {
   /** For method "calibrated": the calibration at the run's steps, from `stepCorrelations`. */
   calibration?: StepCorrelations | undefined;
+  /** For method "calibrated": the run's full steps, if they are known before it. */
+  fullSteps?: readonly number[] | undefined;
 }
 
 /**
@@ -25,11 +27,11 @@ export interface CreateForecasterOptions {
 export function createForecaster(
   options: { method: Method } & OptionsOf<"forecast">,
   steps: number,
-  { calibration }: CreateForecasterOptions = {},
+  { calibration, fullSteps }: CreateForecasterOptions = {},
 ): Forecaster {
   switch (options.method) {
     case "calibrated":
-      if (calibration?.norms.length === steps) return new CalibratedForecaster(calibration);
+      if (calibration?.norms.length === steps) return new CalibratedForecaster(calibration, { fullSteps });
       throw new TypeError(
         `Cannot forecast as 'method' calibrated needs a calibration of ${steps} steps, ` +
           `but has ${calibration ? `one of ${calibration.norms.length}` : "none"}`,

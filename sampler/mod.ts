@@ -22,7 +22,11 @@ export {
   coordinatesOf,
   stepCorrelations,
 } from "./calibration/step_correlations.ts";
-export { CalibratedForecaster, type StepCorrelations } from "./forecasters/calibrated_forecaster.ts";
+export {
+  CalibratedForecaster,
+  type CalibratedForecasterOptions,
+  type StepCorrelations,
+} from "./forecasters/calibrated_forecaster.ts";
 export { createForecaster, type CreateForecasterOptions } from "./create_forecaster.ts";
 export { createSolver, SCHEDULER_NAMES } from "./solvers/create_solver.ts";
 export { type ChosenScheduler, deriveScheduler } from "./solvers/derive_scheduler.ts";

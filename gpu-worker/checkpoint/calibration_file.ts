@@ -39,6 +39,8 @@ const SCHEMA = z.strictObject({
     cross: triangle.exactOptional(),
   }),
   guidedShare: z.number().min(0).max(1),
+  // Files of earlier versions have none.
+  feedback: z.number().min(0).max(1).default(0),
   plans: z.record(
     z.string().regex(/^[1-9]\d{0,3}$/),
     z.record(
@@ -109,7 +111,7 @@ export function parseCalibration(text: string, path: string): StoredCalibration 
 
 /** Formats a calibration as the text of its file. */
 export function formatCalibration(
-  { source, coordinate, grid, norms, products, guidedShare, plans }: StoredCalibration,
+  { source, coordinate, grid, norms, products, guidedShare, feedback, plans }: StoredCalibration,
 ): string {
   const points = grid.length;
   const json = {
@@ -123,6 +125,7 @@ export function formatCalibration(
       Object.entries(products).map(([name, matrix]) => [name, rounded(toTriangle(matrix, points))]),
     ),
     guidedShare,
+    feedback,
     plans,
   };
   // Lists of numbers stay on one line each.

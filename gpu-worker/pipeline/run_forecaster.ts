@@ -6,6 +6,7 @@ import {
   type Forecaster,
   measuredPsnr,
   type Phases,
+  planSteps,
   type ResolvedSamplerOptions,
   resolveSamplerOptions,
   showValue,
@@ -76,7 +77,7 @@ export function runForecaster(
       report: () => ({ digest, fallback, predictedErrors: new Map() }),
     };
   }
-  const forecaster = new CalibratedForecaster(correlations);
+  const forecaster = new CalibratedForecaster(correlations, { fullSteps: fullStepsOf(sampler, steps) });
   return {
     sampler,
     forecaster,
@@ -97,6 +98,12 @@ export function runForecaster(
       };
     },
   };
+}
+
+/** Returns the full steps of a run. Undefined under an error budget, which chooses them as the run goes. */
+function fullStepsOf(sampler: ResolvedSamplerOptions, steps: number): number[] | undefined {
+  if (sampler.fullPasses.by === "errorBudget") return undefined;
+  return planSteps(steps, sampler).flatMap((kind, step) => kind === "full" ? [step] : []);
 }
 
 /** Returns why no calibration can serve a run. Undefined if one can. */

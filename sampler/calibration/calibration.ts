@@ -45,6 +45,11 @@ export interface Calibration {
    * features themselves. Validation chooses it.
    */
   guidedShare: number;
+  /**
+   * Share of the expected error of earlier gaps that each gap's forecasts take back, 0..1. Validation
+   * chooses it.
+   */
+  feedback: number;
   /** Step plans with their measured quality. */
   plans: MeasuredPlans;
 }

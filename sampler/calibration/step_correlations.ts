@@ -37,7 +37,7 @@ export function stepCorrelations(
   calibration: Calibration,
   { solver, guidance }: CalibratedRun,
 ): StepCorrelations | undefined {
-  const { coordinate, grid, norms, products, guidedShare } = calibration;
+  const { coordinate, grid, norms, products, guidedShare, feedback } = calibration;
   const coordinates = coordinatesOf(solver, coordinate);
   if (coordinateOf(solver) !== coordinate || !covers(grid, coordinates)) return undefined;
   const rows = [...coordinates].map((at) => interpolationRow(grid, at));
@@ -50,6 +50,8 @@ export function stepCorrelations(
       ...cross && { cross: at(cross) },
     }, { guidance, guidedShare }),
     norms: interpolateVector(norms, rows),
+    sigmas: Float64Array.from({ length: rows.length + 1 }, (_, i) => solver.sigmas[i] ?? 0),
+    feedback,
   };
 }
 

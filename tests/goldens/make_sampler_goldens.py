@@ -161,7 +161,27 @@ def forecasters():
 # --- calibrated forecasts -----------------------------------------------------------------------------------
 
 
-def calibrated(points=16, ridge=1e-6):
+def with_feedback(best, m, sigmas, full, *, feedback, ridge):
+    """Adds to the weights of unit features, by step, what takes the expected error of earlier gaps back."""
+    steps = len(best)
+    sigmas = np.append(sigmas, 0)
+    strides = sigmas[:-1] - sigmas[1:]
+    error = np.zeros(steps)
+    weights = {}
+    for gap, start in enumerate(full):
+        anchors, end = full[: gap + 1], [*full, steps][gap + 1]
+        error *= sigmas[end] / sigmas[start]
+        gram = m[np.ix_(anchors, anchors)] + ridge * np.eye(len(anchors))
+        expected = np.linalg.solve(gram, m[anchors] @ error)
+        for step in range(start + 1, end):
+            weights[step] = best[step] - feedback * expected / strides[start + 1 : end].sum()
+        for step in range(start + 1, end):
+            error[anchors] += strides[step] * weights[step]
+            error[step] -= strides[step]
+    return weights
+
+
+def calibrated(points=16, ridge=1e-6, feedback=0.7):
     """Products of random smooth features of two branches on a grid of sigmas, and the weights
     on this and another grid."""
     generator = np.random.RandomState(3)
@@ -199,16 +219,20 @@ def calibrated(points=16, ridge=1e-6):
         m = unit(a) if g == 1 else (1 - share) * unit(a + b) + share * unit(g * g * a - 2 * g * r * c + r * r
             * b)
         n = w @ norms
-        weights, errors = [], []
+        weights, errors, best = [], [], [None] * steps
         for step, anchors in forecast_steps(steps, full):
             gram = m[np.ix_(anchors, anchors)]
             last = np.eye(len(anchors))[-1]
             x = np.linalg.solve(gram + ridge * np.eye(len(anchors)), m[anchors, step] + ridge * last)
+            best[step] = x
             weights.append(x * n[step] / n[anchors])
             errors.append(np.sqrt(1 - 2 * x @ m[anchors, step] + x @ gram @ x))
+        added = with_feedback(best, m, at, full, feedback=feedback, ridge=ridge)
+        fed = [added[step] * n[step] / n[anchors] for step, anchors in forecast_steps(steps, full)]
         runs.append(
             dict(steps=steps, guidance=guidance, guidedShare=share, fullSteps=full, sigmasF64=pack(at))
             | dict(weightsF64=pack(np.concatenate(weights)), errorsF64=pack(np.array(errors)))
+            | dict(feedback=feedback, feedbackWeightsF64=pack(np.concatenate(fed)))
         )
     products = dict(conditionalF64=pack(cc), unconditionalF64=pack(uu), crossF64=pack(cu))
     return {"gridF64": pack(grid), "normsF64": pack(norms), "products": products, "runs": runs}

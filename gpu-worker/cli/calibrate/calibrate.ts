@@ -38,10 +38,10 @@ import { meanOf, Trials, type TrialSet } from "./trials.ts";
 const GUIDED_SHARES = [0, 0.3, 0.6, 1];
 /** Full passes of 50 steps at which they are compared. */
 const SHARE_PASSES = [8, 12];
-/** Prompts that they are compared on. */
-const SHARE_PROMPTS = 6;
+/** Shares of earlier errors to take back. The share of the guided output is chosen with the first one. */
+const FEEDBACKS = [1, 0.5, 0] as const;
 /** Seeds of the sets do not meet. */
-const SEED_OFFSETS = { search: 10_000, validate: 20_000 };
+const SEED_OFFSETS = { search: 10_000, validate: 20_000, objective: 30_000 };
 
 export interface CalibrateOptions {
   /**
@@ -109,9 +109,17 @@ export async function calibrate(
     height: request.height,
     numFrames: request.numFrames,
   };
-  let calibration: ModelCalibration = { ...recorded, guidedShare: 0, plans: {}, source, path, digest: "" };
-  const trials = new Trials({ pipeline, given, log, bar, signal });
-  const setOf = (name: "search" | "validate", steps: number): TrialSet => ({
+  let calibration: ModelCalibration = {
+    ...recorded,
+    guidedShare: 0,
+    feedback: FEEDBACKS[0],
+    plans: {},
+    source,
+    path,
+    digest: "",
+  };
+  const trials = new Trials({ pipeline, given, log, bar, signal, alone: memory.offload === true });
+  const setOf = (name: keyof typeof SEED_OFFSETS, steps: number): TrialSet => ({
     name,
     prompts: prompts[name],
     seedOffset: SEED_OFFSETS[name],
@@ -119,11 +127,7 @@ export async function calibrate(
   });
   calibration = {
     ...calibration,
-    guidedShare: await chooseShare(trials, {
-      calibration,
-      set: { ...setOf("search", steps[0]!), name: "share", prompts: prompts.search.slice(0, SHARE_PROMPTS) },
-      bar,
-    }),
+    ...await chooseObjective(trials, { calibration, set: setOf("objective", steps[0]!), bar }),
   };
   const previous = previousPlans(path, digest);
   for (const count of steps) {
@@ -285,33 +289,42 @@ function onGrid(
   };
 }
 
+type Objective = Pick<StoredCalibration, "guidedShare" | "feedback">;
+
 /** Chooses the error that the weights minimise by the pictures that they give. */
-async function chooseShare(
+async function chooseObjective(
   trials: Trials,
   { calibration, set, bar }: { calibration: ModelCalibration; set: TrialSet; bar: CalibrationBar },
-): Promise<number> {
-  if (calibration.products.unconditional === undefined) return 0;
+): Promise<Objective> {
+  const shares = calibration.products.unconditional === undefined ? [0] : GUIDED_SHARES;
   const numbers = SHARE_PASSES.map((passes) => Math.max(2, Math.round(passes * set.steps / 50)));
-  bar.begin("choosing the error to minimise", GUIDED_SHARES.length ** 2 * 20 * set.prompts.length);
+  const candidates = shares.length + FEEDBACKS.length;
+  bar.begin("choosing the error to minimise", candidates * 40 * set.prompts.length);
   const sigmas = await trials.sigmas(set);
-  const byShare = GUIDED_SHARES.map((guidedShare) => ({ ...calibration, guidedShare }));
-  // Every share is tried at the plans that each of them predicts to be best.
+  // All candidates are tried at the plans that the least and the largest share predict to be best.
   const plans = new Map(
-    byShare.flatMap((calibration) => {
-      const best = PlanCosts.byDistance(calibration, sigmas).best(Math.max(...numbers));
+    [shares[0]!, shares.at(-1)!].flatMap((guidedShare) => {
+      const costs = PlanCosts.byDistance({ ...calibration, guidedShare }, sigmas);
+      const best = costs.best(Math.max(...numbers));
       return numbers.map((passes) => [best[passes - 1]!.join(), best[passes - 1]!]);
     }),
   );
-  let chosen = { share: 0, psnr: -Infinity };
-  for (const candidate of byShare) {
-    const psnrs: number[] = [];
-    for (const plan of plans.values()) {
-      psnrs.push(...await trials.psnrs(plan, { set, calibration: candidate }));
+  const bestOf = async (objectives: readonly Objective[]): Promise<Objective> => {
+    let chosen = { objective: objectives[0]!, psnr: -Infinity };
+    for (const objective of objectives) {
+      const psnrs: number[] = [];
+      for (const plan of plans.values()) {
+        psnrs.push(...await trials.psnrs(plan, { set, calibration: { ...calibration, ...objective } }));
+      }
+      const psnr = meanOf(psnrs);
+      if (psnr > chosen.psnr) chosen = { objective, psnr };
     }
-    const psnr = meanOf(psnrs);
-    if (psnr > chosen.psnr) chosen = { share: candidate.guidedShare, psnr };
-  }
-  return chosen.share;
+    return chosen.objective;
+  };
+  const { guidedShare } = await bestOf(
+    shares.map((guidedShare) => ({ guidedShare, feedback: FEEDBACKS[0] })),
+  );
+  return await bestOf(FEEDBACKS.map((feedback) => ({ guidedShare, feedback })));
 }
 
 /** Searches the plans for one number of steps and measures them on prompts that the search has not seen. */
@@ -321,7 +334,7 @@ async function findPlans(
     calibration: ModelCalibration;
     previous: MeasuredPlans;
     steps: number;
-    setOf: (name: "search" | "validate", steps: number) => TrialSet;
+    setOf: (name: keyof typeof SEED_OFFSETS, steps: number) => TrialSet;
     options: CalibrateArguments;
     bar: CalibrationBar;
   },
@@ -367,9 +380,12 @@ function previousPlans(path: string, digest: string): MeasuredPlans {
   }
 }
 
-function report({ path, plans, guidedShare, source }: ModelCalibration): void {
+function report({ path, plans, guidedShare, feedback, source }: ModelCalibration): void {
   console.log(path);
-  console.log(`${source.prompts} prompts recorded in ${source.steps} steps, guided share ${guidedShare}`);
+  console.log(
+    `${source.prompts} prompts recorded in ${source.steps} steps, ` +
+      `guided share ${guidedShare}, feedback ${feedback}`,
+  );
   for (const [steps, byPasses] of Object.entries(plans)) {
     for (const [passes, { psnr, fullSteps }] of Object.entries(byPasses)) {
       console.log(`${passes} of ${steps}: ${psnr.toFixed(1)} dB at ${fullSteps.join(", ")}`);

@@ -3,8 +3,21 @@
 import { UsageError } from "../../../protocol/process/usage_error.ts";
 import type { PromptCounts } from "./calibrate_arguments.ts";
 
-/** Prompts by what they serve. */
-export type PromptSets = Readonly<Record<keyof PromptCounts, readonly string[]>>;
+/** Prompts by what they serve. Those of `objective` choose the error that the weights minimise. */
+export type PromptSets = Readonly<Record<keyof PromptCounts | "objective", readonly string[]>>;
+
+/** Prompts that choose the error to minimise. */
+const OBJECTIVE_PROMPTS = 8;
+/**
+ * Half of them where a checkpoint lists the names that it knows. Names alone would choose weights that suit
+ * pictures known by heart: full passes correct those by themselves.
+ */
+const UNLISTED = [
+  "a lighthouse in a storm",
+  "seven violins",
+  "ein altes Fahrrad",
+  "photograph of a desert",
+] as const;
 
 /**
  * The places, among ten consecutive names, that a set takes. bench:quality and bench:calibration measure
@@ -23,7 +36,13 @@ export function promptsOfNames(names: readonly string[], counts: PromptCounts): 
     PLACES[set].flatMap((place) => names.filter((_, i) => i % 10 === place))
       .slice(0, counts[set])
       .map((name, i) => sentences ? name : name + BACKGROUNDS[i % BACKGROUNDS.length]);
-  return { record: setOf("record"), search: setOf("search"), validate: setOf("validate") };
+  const search = setOf("search");
+  return {
+    record: setOf("record"),
+    search,
+    validate: setOf("validate"),
+    objective: [...search.slice(0, OBJECTIVE_PROMPTS - UNLISTED.length), ...UNLISTED],
+  };
 }
 
 /** Deals the lines of a file to the sets, as near to the wanted numbers as they allow. */
@@ -34,11 +53,13 @@ export function promptsOfFile(lines: readonly string[], counts: PromptCounts): P
   const wanted = counts.record + counts.search + counts.validate;
   const share = Math.min(1, lines.length / wanted);
   const search = Math.max(1, Math.floor(counts.search * share));
+  const searched = (first: number) => lines.slice(first, first + search);
   const validate = Math.max(1, Math.floor(counts.validate * share));
   const record = Math.max(1, Math.min(counts.record, lines.length - search - validate));
   return {
     record: lines.slice(0, record),
-    search: lines.slice(record, record + search),
+    search: searched(record),
     validate: lines.slice(record + search, record + search + validate),
+    objective: searched(record).slice(0, OBJECTIVE_PROMPTS),
   };
 }

@@ -1,9 +1,9 @@
 // Draws with plans on trial and measures how near they come to every step in full.
-import { completeRequest } from "../../request/complete_request.ts";
 import type { ModelCalibration } from "../../request/model_calibration.ts";
 import type { Pipeline } from "../../pipeline/pipeline.ts";
 import type { PartialRequest } from "../../request/generate_request.ts";
 import type { CalibrationBar } from "./calibration_bar.ts";
+import { drawTogether } from "./draw_together.ts";
 import { picturePsnr, type Pixels } from "./picture_psnr.ts";
 import type { TrialLog } from "./trial_log.ts";
 
@@ -14,10 +14,17 @@ export interface TrialsOptions {
   log: TrialLog;
   bar: CalibrationBar;
   signal: AbortSignal;
+  /** Whether each picture has the device to itself, to save memory. */
+  alone: boolean;
 }
 
 /** How much a difference between two plans varies from prompt to prompt, in dB, before any was measured. */
 const PRIOR_DEVIATION = 3;
+
+/** Prompts of a trial that are drawn before it can be given up. */
+const FIRST = 4;
+/** Most prompts that are drawn together. */
+const TOGETHER = 8;
 
 /** A set of prompts at one number of steps. */
 export interface TrialSet {
@@ -31,7 +38,8 @@ export interface TrialSet {
 
 export class Trials {
   readonly #options: TrialsOptions;
-  readonly #references = new Map<string, Pixels>();
+  /** Pictures with every step in full. */
+  readonly #full = new Map<string, Pixels>();
   /** Sigmas of the solver's steps, by number of steps. */
   readonly #sigmas = new Map<number, Float64Array>();
 
@@ -52,15 +60,20 @@ export class Trials {
       incumbent?: readonly number[] | undefined;
     },
   ): Promise<number[]> {
-    const key = `${set.name} ${set.steps} ${calibration.guidedShare} ${fullSteps.join()}`;
+    const { guidedShare, feedback } = calibration;
+    const key = `${set.name} ${set.steps} ${guidedShare} ${feedback} ${fullSteps.join()}`;
     const known = this.#options.log.get<number[]>(key) ?? [];
     this.#options.bar.pass(fullSteps.length * known.length);
     const values = [...known];
-    for (let index = known.length; index < set.prompts.length; index++) {
+    while (values.length < set.prompts.length) {
       if (incumbent && isBehind(values, incumbent)) break;
-      const reference = await this.#reference(set, index);
-      const drawn = await this.#draw(set, index, { method: "calibrated", fullSteps }, calibration);
-      values.push(Number(picturePsnr(reference, drawn).toFixed(4)));
+      const end = Math.min(set.prompts.length, values.length < FIRST ? FIRST : values.length + TOGETHER);
+      const indices = Array.from({ length: end - values.length }, (_, i) => values.length + i);
+      const references = await this.#references(set, indices);
+      const drawn = await this.#draw(set, indices, { method: "calibrated", fullSteps }, calibration);
+      for (const [i, pixels] of drawn.entries()) {
+        values.push(Number(picturePsnr(references[i]!, pixels).toFixed(4)));
+      }
     }
     if (values.length > known.length) this.#options.log.add(key, values);
     return values;
@@ -68,51 +81,55 @@ export class Trials {
 
   /** Returns the sigmas of a solver of `set.steps` steps. */
   async sigmas(set: TrialSet): Promise<Float64Array> {
-    if (!this.#sigmas.has(set.steps)) await this.#reference(set, 0);
+    if (!this.#sigmas.has(set.steps)) await this.#references(set, [0]);
     return this.#sigmas.get(set.steps)!;
   }
 
-  async #reference(set: TrialSet, index: number): Promise<Pixels> {
-    const key = `${set.name} ${set.steps} ${index}`;
-    let reference = this.#references.get(key);
-    if (reference === undefined) {
-      reference = await this.#draw(set, index, { method: "none" });
-      this.#references.set(key, reference);
+  /** Returns the pictures of the prompts at `indices` with every step in full. */
+  async #references(set: TrialSet, indices: readonly number[]): Promise<Pixels[]> {
+    const keyOf = (index: number) => `${set.name} ${set.steps} ${index}`;
+    const missing = indices.filter((index) => !this.#full.has(keyOf(index)));
+    for (let first = 0; first < missing.length; first += TOGETHER) {
+      const some = missing.slice(first, first + TOGETHER);
+      for (const [i, pixels] of (await this.#draw(set, some, { method: "none" })).entries()) {
+        this.#full.set(keyOf(some[i]!), pixels);
+      }
     }
-    return reference;
+    return indices.map((index) => this.#full.get(keyOf(index))!);
   }
 
   async #draw(
     { prompts, seedOffset, steps }: TrialSet,
-    index: number,
+    indices: readonly number[],
     sampler: PartialRequest["sampler"],
     calibration?: ModelCalibration,
-  ): Promise<Pixels> {
-    const { pipeline, given, bar, signal } = this.#options;
-    const request = completeRequest({
+  ): Promise<Pixels[]> {
+    const { pipeline, given, bar, signal, alone } = this.#options;
+    const sigmas: number[] = [];
+    const requests = indices.map((index) => ({
       ...given,
       prompt: prompts[index]!,
       seed: given.seed + seedOffset + index,
       steps,
       sampler,
-    }, { ...pipeline.description, ...calibration && { calibration } });
-    const sigmas: number[] = [];
-    const { image, video } = await pipeline.generate(request, {
+    }));
+    const drawn = await drawTogether(pipeline, requests, {
+      alone,
       signal,
       ...calibration && { calibration },
-      onStep: ({ kind, sigma }) => {
-        sigmas.push(sigma);
+      onStep: ({ index, kind, sigma }) => {
+        sigmas[index] = sigma;
         if (kind === "full") bar.pass();
       },
     });
-    this.#sigmas.set(steps, Float64Array.from(sigmas.slice(0, steps)));
-    return { image, ...video && { video } };
+    this.#sigmas.set(steps, Float64Array.from(sigmas));
+    return drawn;
   }
 
   /** Forgets the references of a number of steps. */
   forget(steps: number): void {
-    for (const key of this.#references.keys()) {
-      if (key.split(" ")[1] === String(steps)) this.#references.delete(key);
+    for (const key of this.#full.keys()) {
+      if (key.split(" ")[1] === String(steps)) this.#full.delete(key);
     }
   }
 }

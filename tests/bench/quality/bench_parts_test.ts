@@ -4,9 +4,10 @@ import { promptsOfFile, promptsOfNames } from "../../../gpu-worker/cli/calibrate
 import { planSteps, randn, resolveSamplerOptions } from "../../../sampler/mod.ts";
 import { comparePictures, totalVariation } from "./compare_pictures.ts";
 import { fidelityMethods, PASSES } from "./fidelity_methods.ts";
+import { UNKNOWN_PROMPTS } from "./mismatches.ts";
 import { backgroundOf } from "./recognizer.ts";
 import { ResultLog } from "./result_log.ts";
-import { tablePrompts } from "./table_prompts.ts";
+import { rivalPrompts, tablePrompts } from "./table_prompts.ts";
 import { type ColorName, COLORS } from "./training_pictures.ts";
 
 const SIDE = 32;
@@ -36,20 +37,29 @@ describe("fidelityMethods()", () => {
 describe("the prompts of a calibration and of its tables", () => {
   const read = (path: string) => Deno.readTextFileSync(path).trim().split("\n");
 
-  it("are four disjoint sets of names for models/emoji", () => {
+  it("are five disjoint sets of names for models/emoji", () => {
     const names = read("models/emoji/names.txt");
     const most = { record: 1000, search: 1000, validate: 1000 };
-    const sets = { ...promptsOfNames(names, most), table: tablePrompts(names) };
+    const { objective, ...found } = promptsOfNames(names, most);
+    const sets = { ...found, table: tablePrompts(names), rivals: rivalPrompts(names) };
     assert.ok(sets.table.length >= 64);
     const nameOf = (prompt: string) => prompt.replace(/ on an? \w+ background$/, "");
     const all = Object.values(sets).flatMap((prompts) => [...new Set(prompts.map(nameOf))]);
     assert.equal(new Set(all).size, all.length);
+    // Half of the prompts that choose the objective are of the search, and half are unknown to the
+    // checkpoint.
+    const unlisted = objective.filter((prompt) => !sets.search.includes(prompt));
+    assert.equal(unlisted.length, objective.length / 2);
+    for (const prompt of unlisted) {
+      assert.ok(!all.includes(prompt) && !UNKNOWN_PROMPTS.includes(prompt), prompt);
+    }
   });
 
   it("are four disjoint sets of sentences for models/shapes", () => {
     const counts = { record: 20, search: 6, validate: 16 };
+    const { objective: _, ...found } = promptsOfFile(read("tests/bench/quality/shapes_prompts.txt"), counts);
     const sets = {
-      ...promptsOfFile(read("tests/bench/quality/shapes_prompts.txt"), counts),
+      ...found,
       table: tablePrompts(read("models/shapes/names.txt")),
     };
     assert.deepEqual(Object.values(sets).map(({ length }) => length), [20, 6, 16, 48]);

@@ -11,10 +11,11 @@ import { calibrationReport } from "./report_calibration.ts";
 import { Flip } from "./flip.ts";
 import { markdownTable } from "./markdown_table.ts";
 import { mismatches } from "./mismatches.ts";
+import { rivalCells, rivalReport } from "./plan_rivals.ts";
 import { ResultLog } from "./result_log.ts";
 import { withUniPc } from "./with_unipc.ts";
 import { meanOf } from "./statistics.ts";
-import { tablePrompts } from "./table_prompts.ts";
+import { rivalPrompts, tablePrompts } from "./table_prompts.ts";
 
 const HELP = `Usage: deno task bench:calibration [options]
 
@@ -23,6 +24,7 @@ const HELP = `Usage: deno task bench:calibration [options]
   --steps A,B       numbers of steps (50,28,20)
   --passes A,B      numbers of full passes (4 to 16)
   --rows REGEX      only rows whose name matches
+  --rivals          calibrated weights at other plans than the stored ones instead
   --mismatch        runs with other guidance, size, LoRA, prompts and seeds instead
   --python FILE     a Python with flip-evaluator: adds FLIP to the distances
   --log FILE        what has been measured; the bench goes on from it (out/calibration.jsonl)
@@ -40,6 +42,7 @@ async function calibrationBench(args: string[], signal: AbortSignal): Promise<vo
     steps: "text",
     passes: "text",
     rows: "text",
+    rivals: "switch",
     mismatch: "switch",
     python: "text",
     log: "text",
@@ -57,7 +60,8 @@ async function calibrationBench(args: string[], signal: AbortSignal): Promise<vo
   using pipeline = await openPipeline(model, { intraOpThreads: 1, graphCache: ".cache/graphs" });
   const { calibration } = pipeline.description;
   if (calibration === undefined) throw new Error(`Cannot measure as ${model} has no calibration`);
-  const prompts = tablePrompts(pipeline.model.names ?? []).slice(0, flags.prompts ?? 64);
+  const promptsOf = flags.rivals ? rivalPrompts : tablePrompts;
+  const prompts = promptsOf(pipeline.model.names ?? []).slice(0, flags.prompts ?? 64);
   await using flip = flags.python === undefined ? undefined : new Flip(flags.python);
   const draws = new CalibrationDraws({
     pipeline,
@@ -92,19 +96,21 @@ async function calibrationBench(args: string[], signal: AbortSignal): Promise<vo
       solver: { timesteps: sigmas, sigmas },
       guidance: calibration.source.guidance,
     })!;
-    const cells = calibrationCells({ steps, passes, calibration, correlations, sigmas, secondOrder })
+    const options = { steps, passes, calibration, correlations, sigmas, secondOrder };
+    const cells = (flags.rivals ? rivalCells(options) : calibrationCells(options))
       .filter(({ row }) => new RegExp(rows).test(row));
-    const name = `${steps} steps`;
+    const name = `${steps} steps${flags.rivals ? ", plans" : ""}`;
     if (!flags.report) {
       await draws.measure({
         name,
         prompts,
-        request: (i) => ({ prompt: prompts[i]!, seed: 42 + i, steps }),
+        request: (i) => ({ prompt: prompts[i]!, seed: (flags.rivals ? 80_000 : 42) + i, steps }),
         cells,
         around: ({ secondOrder }, draw) => secondOrder ? withUniPc(calibration, draw) : draw(),
       });
     }
-    console.log(calibrationReport([...log.records], { model, name, passes, cells }));
+    const report = flags.rivals ? rivalReport : calibrationReport;
+    console.log(report([...log.records], { model, name, passes, cells }));
   }
 }
 

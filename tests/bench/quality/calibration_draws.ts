@@ -1,6 +1,7 @@
 // Draws the pictures of the calibration tables, each against every step in full, and
 // keeps the distances in a log.
 import { join } from "node:path";
+import { drawTogether } from "../../../gpu-worker/cli/calibrate/draw_together.ts";
 import { picturePsnr, type Pixels } from "../../../gpu-worker/cli/calibrate/picture_psnr.ts";
 import type { Pipeline } from "../../../gpu-worker/pipeline/pipeline.ts";
 import { completeRequest } from "../../../gpu-worker/request/complete_request.ts";
@@ -11,8 +12,8 @@ import { comparePictures } from "./compare_pictures.ts";
 import type { Flip } from "./flip.ts";
 import type { ResultLog } from "./result_log.ts";
 
-/** FLIP costs more time than a picture. */
-const FLIP_PROMPTS = 16;
+/** Prompts that are drawn together. A pass over one small picture leaves a part of the processor idle. */
+const TOGETHER = 8;
 
 /** One picture or video against the one with every step in full. */
 export interface CalibrationRecord {
@@ -24,7 +25,7 @@ export interface CalibrationRecord {
   psnr8?: number;
   /** Of pictures. */
   ssim?: number;
-  /** Of the first pictures, where it was asked for. */
+  /** Of pictures, where it was asked for. */
   flip?: number;
 }
 
@@ -35,7 +36,7 @@ export interface CalibrationCase {
   request: (index: number) => Omit<PartialRequest, "sampler">;
   cells: readonly CalibrationCell[];
   /** Draws a cell, in circumstances of its own. */
-  around?: (cell: CalibrationCell, draw: () => Promise<Pixels>) => Promise<Pixels>;
+  around?: (cell: CalibrationCell, draw: () => Promise<Pixels[]>) => Promise<Pixels[]>;
   /** LoRAs and the like: opens the pipeline of the whole case, reference included. */
   open?: () => Promise<Pipeline>;
 }
@@ -45,7 +46,7 @@ export interface CalibrationDrawsOptions {
   flip: Flip | undefined;
   log: ResultLog<CalibrationRecord>;
   signal: AbortSignal;
-  /** Time of performance.now() at which no further prompt is begun. */
+  /** Time of performance.now() at which no further cell is begun. */
   until: number;
   /** Keeps the pictures with every step in full. */
   folder: string;
@@ -68,41 +69,32 @@ export class CalibrationDraws {
     return Float64Array.from(sigmas);
   }
 
-  /** Measures what the log lacks, prompt by prompt, so that all cells have the same prompts at any time. */
+  /** Measures what the log lacks, some prompts at a time, so that all cells soon have the same prompts. */
   async measure({ name, prompts, request, cells, around, open }: CalibrationCase): Promise<void> {
-    const { pipeline, log, flip, until } = this.#options;
+    const { pipeline, log, until, signal } = this.#options;
+    const keyOf = (cell: CalibrationCell, index: number) =>
+      cellKey(cell, { model: pipeline.model.id, name, index });
     let owned: Pipeline | undefined;
     try {
-      for (const i of prompts.keys()) {
-        if (performance.now() > until) return;
-        const keyOf = (cell: CalibrationCell) => cellKey(cell, { model: pipeline.model.id, name, index: i });
-        const missing = cells.filter((cell) => log.get(keyOf(cell)) === undefined);
+      for (let first = 0; first < prompts.length; first += TOGETHER) {
+        const indices = [...prompts.keys()].slice(first, first + TOGETHER);
+        const missing = cells
+          .map((cell) => ({ cell, left: indices.filter((i) => log.get(keyOf(cell, i)) === undefined) }))
+          .filter(({ left }) => left.length > 0);
         if (missing.length === 0) continue;
+        if (performance.now() > until) return;
         owned ??= await open?.();
         const own = owned ?? pipeline;
-        const reference = await this.#reference(own, { ...request(i), sampler: { method: "none" } }, {
-          name,
-          i,
-        });
-        for (const cell of missing) {
+        const references = await this.#references(own, { name, indices, request });
+        for (const { cell, left } of missing) {
+          if (performance.now() > until) return;
           const { steps, sampler } = cell;
-          const draw = () => this.#draw(own, { ...request(i), steps, sampler });
+          const draw = () =>
+            drawTogether(own, left.map((i) => ({ ...request(i), steps, sampler })), { signal });
           const drawn = await (around ? around(cell, draw) : draw());
-          const psnr = Number(picturePsnr(reference, drawn).toFixed(3));
-          const key = keyOf(cell);
-          if (drawn.video) {
-            log.add({ key, psnr });
-            continue;
+          for (const [at, i] of left.entries()) {
+            log.add({ key: keyOf(cell, i), ...await this.#distances(references.get(i)!, drawn[at]!) });
           }
-          const { ssim, psnr: psnr8 } = comparePictures(reference.image, drawn.image);
-          const distance = i < FLIP_PROMPTS ? await flip?.compare(reference.image, drawn.image) : undefined;
-          log.add({
-            key,
-            psnr,
-            psnr8: Number(psnr8.toFixed(3)),
-            ssim: Number(ssim.toFixed(6)),
-            ...distance !== undefined && { flip: distance },
-          });
         }
       }
     } finally {
@@ -110,26 +102,42 @@ export class CalibrationDraws {
     }
   }
 
-  /** Draws with every step in full, or reads what an earlier call has drawn. */
-  async #reference(
-    pipeline: Pipeline,
-    request: PartialRequest,
-    { name, i }: { name: string; i: number },
-  ): Promise<Pixels> {
-    const { folder } = this.#options;
-    const path = join(folder, `${pipeline.model.id} ${name} ${i}`.replaceAll(/[^\w.-]/g, "_"));
-    const known = await readPixels(path);
-    if (known) return known;
-    const drawn = await this.#draw(pipeline, request);
-    await Deno.mkdir(folder, { recursive: true });
-    await writePixels(path, drawn);
-    return drawn;
+  async #distances(reference: Pixels, drawn: Pixels): Promise<Omit<CalibrationRecord, "key">> {
+    const psnr = Number(picturePsnr(reference, drawn).toFixed(3));
+    if (drawn.video) return { psnr };
+    const { ssim, psnr: psnr8 } = comparePictures(reference.image, drawn.image);
+    const flip = await this.#options.flip?.compare(reference.image, drawn.image);
+    return {
+      psnr,
+      psnr8: Number(psnr8.toFixed(3)),
+      ssim: Number(ssim.toFixed(6)),
+      ...flip !== undefined && { flip },
+    };
   }
 
-  async #draw(pipeline: Pipeline, request: PartialRequest): Promise<Pixels> {
-    const complete = completeRequest(request, pipeline.description);
-    const { image, video } = await pipeline.generate(complete, { signal: this.#options.signal });
-    return { image, ...video && { video } };
+  /**
+   * Draws with every step in full, or reads what an earlier call has drawn. Returns the pictures by index.
+   */
+  async #references(
+    pipeline: Pipeline,
+    { name, indices, request }: Pick<CalibrationCase, "name" | "request"> & { indices: readonly number[] },
+  ): Promise<Map<number, Pixels>> {
+    const { folder, signal } = this.#options;
+    const pathOf = (i: number) =>
+      join(folder, `${pipeline.model.id} ${name} ${i}`.replaceAll(/[^\w.-]/g, "_"));
+    const known = new Map<number, Pixels>();
+    for (const i of indices) {
+      const pixels = await readPixels(pathOf(i));
+      if (pixels) known.set(i, pixels);
+    }
+    const missing = indices.filter((i) => !known.has(i));
+    const requests = missing.map((i) => ({ ...request(i), sampler: { method: "none" as const } }));
+    await Deno.mkdir(folder, { recursive: true });
+    for (const [at, pixels] of (await drawTogether(pipeline, requests, { signal })).entries()) {
+      await writePixels(pathOf(missing[at]!), pixels);
+      known.set(missing[at]!, pixels);
+    }
+    return known;
   }
 }
 

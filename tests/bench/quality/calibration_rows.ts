@@ -3,6 +3,7 @@ import {
   createForecaster,
   findPlans,
   type Method,
+  type OptionsOf,
   SAMPLER_DEFAULTS,
   type SamplerOptions,
   type StepCorrelations,
@@ -65,12 +66,15 @@ export function calibrationCells(options: CalibrationRowsOptions): CalibrationCe
   });
 }
 
+/** A method's options with a window. */
+type WindowedSampler = Partial<SamplerOptions> & OptionsOf<"window">;
+
 /** Returns the published window, or the one nearest to it, that gives this number of full passes. */
-function windowed(
+export function windowed(
   sampler: Partial<SamplerOptions> & { method: "reuse" | "taylorseer" | "spectrum" },
   passes: number,
-  { steps }: CalibrationRowsOptions,
-): Partial<SamplerOptions> | undefined {
+  { steps }: Pick<CalibrationRowsOptions, "steps">,
+): WindowedSampler | undefined {
   const grows = sampler.method === "spectrum";
   const { warmupSteps, tailSteps } = SAMPLER_DEFAULTS[sampler.method];
   try {
@@ -88,7 +92,7 @@ function windowed(
 }
 
 /** Returns the plans that dynamic programming finds for a method, by number of full passes. */
-function methodPlans(
+export function methodPlans(
   sampler: Partial<SamplerOptions> & { method: Method },
   { steps, passes, correlations: { correlations, norms }, sigmas }: CalibrationRowsOptions,
 ): Record<number, readonly number[]> {

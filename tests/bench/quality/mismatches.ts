@@ -6,8 +6,8 @@ import type { CalibrationCase } from "./calibration_draws.ts";
 import type { CalibrationCell } from "./calibration_rows.ts";
 import { randomLora } from "../../browser/lora.ts";
 
-/** Prompts that no checkpoint here was trained on. */
-const UNKNOWN = [
+/** Prompts that no checkpoint here was trained on, and that no calibration uses. */
+export const UNKNOWN_PROMPTS = [
   "a submarine made of glass",
   "Kathedrale im Nebel",
   "zzz",
@@ -16,6 +16,14 @@ const UNKNOWN = [
   "42 paper boats",
   "the sound of rain",
   "an old map, ink on paper",
+  "a city at night seen from a train",
+  "qwertz",
+  "les enfants du paradis",
+  "portrait of a scientist, oil painting",
+  "snow",
+  "two cups of coffee on a wooden table",
+  "minimalism",
+  "a very long bridge over a deep canyon in autumn",
 ];
 
 export interface MismatchOptions {
@@ -41,7 +49,7 @@ export function mismatches(model: string, { prompts, passes }: MismatchOptions):
   return [
     of("as recorded", {}),
     { ...of("seeds from 10^9 on", {}), request: (i) => ({ prompt: prompts[i]!, seed: 1e9 + i, steps: 50 }) },
-    of("unknown prompts", {}, UNKNOWN),
+    of("unknown prompts", {}, UNKNOWN_PROMPTS.slice(0, prompts.length)),
     ...[1, 3, 5].map((scale) => of(`guidance ${scale}`, guidance(scale))),
     ...isVideo ? [of("9 frames", { numFrames: 9 }), of("33 frames", { numFrames: 33 })] : [
       of("96x96 pixels", { width: 96, height: 96 }),

@@ -11,3 +11,12 @@ export function tablePrompts(names: readonly string[]): string[] {
   if (names.every((name) => name.split(" ").length >= 3)) return [...names];
   return names.filter((_, i) => i % 5 === 0).map((name, i) => name + BACKGROUNDS[i % BACKGROUNDS.length]);
 }
+
+/**
+ * Returns prompts from a checkpoint's list of names, all of which are single words: those that neither the
+ * calibration nor the tables use.
+ */
+export function rivalPrompts(names: readonly string[]): string[] {
+  return names.filter((_, i) => [2, 4, 7, 9].includes(i % 10))
+    .map((name, i) => name + BACKGROUNDS[i % BACKGROUNDS.length]);
+}

@@ -24,6 +24,7 @@ const CALIBRATION: StoredCalibration = {
     cross: Float64Array.of(0.5, 0.4, 0.3, 0.4, 0.5, 0.4, 0.3, 0.4, 0.5),
   },
   guidedShare: 0.3,
+  feedback: 0.5,
   plans: { 3: { 2: { fullSteps: [0, 2], psnr: 41.25 } } },
 };
 const TEXT = formatCalibration(CALIBRATION);
@@ -35,6 +36,7 @@ interface FileJson {
   norms: unknown[];
   products: { conditional: unknown[]; unconditional: unknown[]; cross?: unknown[] };
   guidedShare: number;
+  feedback?: number;
   plans: Record<string, Record<string, { fullSteps: number[] }>>;
   surprise?: number;
 }
@@ -50,6 +52,10 @@ describe("parseCalibration()", () => {
   it("reads what formatCalibration() has written", () => {
     assert.deepEqual(parseCalibration(TEXT, "c.json"), CALIBRATION);
     assert.match(TEXT, /"fullSteps": \[0, 2\]/);
+  });
+
+  it("takes no error back by a file of an earlier version", () => {
+    assert.equal(parseCalibration(changed((json) => delete json.feedback), "c.json").feedback, 0);
   });
 
   it("refuses a damaged file whole, naming file and field", () => {
@@ -103,6 +109,7 @@ describe("parseCalibration()", () => {
       ],
       ["a plan of another length", changed((json) => json.plans["3"]!["2"]!.fullSteps = [0]), /in 2 numbers/],
       ["a share above 1", changed((json) => json.guidedShare = 1.1), /'guidedShare' is wrong/],
+      ["a feedback above 1", changed((json) => json.feedback = 1.1), /'feedback' is wrong/],
       ["an unknown field", changed((json) => json.surprise = 1), /c\.json as 'the file' is wrong/],
       ["a later version", changed((json) => json.version = 2), /'version' is wrong/],
     ];

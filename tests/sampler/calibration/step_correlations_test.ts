@@ -5,6 +5,7 @@ import {
   type Calibration,
   createForecaster,
   SAMPLER_DEFAULTS,
+  type StepCorrelations,
   stepCorrelations,
 } from "../../../sampler/mod.ts";
 import goldens from "../../goldens/sampler/calibrated.json" with { type: "json" };
@@ -21,6 +22,7 @@ const CALIBRATION: Calibration = {
     cross: float64s(crossF64),
   },
   guidedShare: 0,
+  feedback: 0,
   plans: {},
 };
 
@@ -36,6 +38,27 @@ function* forecastSteps(steps: number, fullSteps: readonly number[]): Generator<
   }
 }
 
+/** Expected length of the latents' error after a plan, if no full pass corrected it. */
+function leftOver(
+  { correlations, norms, sigmas }: StepCorrelations,
+  { fullSteps, weights }: { fullSteps: readonly number[] } & Pick<CalibratedForecaster, "weights">,
+): number {
+  const steps = norms.length;
+  const error = new Float64Array(steps);
+  for (const [step, anchors] of forecastSteps(steps, fullSteps)) {
+    const stride = sigmas[step]! - sigmas[step + 1]!;
+    error[step]! -= stride;
+    for (const [i, weight] of weights(step, anchors).entries()) {
+      error[anchors[i]!]! += stride * weight * norms[anchors[i]!]! / norms[step]!;
+    }
+  }
+  let squared = 0;
+  for (const [k, value] of correlations.entries()) {
+    squared += error[Math.floor(k / steps)]! * value * error[k % steps]!;
+  }
+  return Math.sqrt(squared);
+}
+
 function assertClose(actual: readonly number[], expected: Float64Array, tolerance: number): void {
   assert.equal(actual.length, expected.length);
   for (const [i, value] of actual.entries()) {
@@ -44,7 +67,7 @@ function assertClose(actual: readonly number[], expected: Float64Array, toleranc
 }
 
 describe("CalibratedForecaster of stepCorrelations()", () => {
-  for (const { steps, guidance, guidedShare, fullSteps, ...golden } of goldens.runs) {
+  for (const { steps, guidance, guidedShare, feedback, fullSteps, ...golden } of goldens.runs) {
     it(`has numpy's weights and errors at ${steps} steps, guidance ${guidance}`, () => {
       const run = runOn(float64s(golden.sigmasF64), guidance);
       const correlations = stepCorrelations({ ...CALIBRATION, guidedShare }, run);
@@ -53,10 +76,41 @@ describe("CalibratedForecaster of stepCorrelations()", () => {
       const weights = forecasts.flatMap(([step, anchors]) => [...forecaster.weights(step, anchors)]);
       // The ridge bounds the systems' condition numbers by 1e7.
       assertClose(weights, float64s(golden.weightsF64), 1e-7);
+      const fed = new CalibratedForecaster({ ...correlations!, feedback }, { fullSteps });
+      const fedWeights = forecasts.flatMap(([step, anchors]) => [...fed.weights(step, anchors)]);
+      assertClose(fedWeights, float64s(golden.feedbackWeightsF64), 1e-6);
       const errors = forecasts.map(([step, anchors]) => forecaster.predictedError(step, anchors));
       assertClose(errors, float64s(golden.errorsF64), 1e-6);
     });
   }
+
+  it("takes no earlier error back at a full step, nor at steps of another plan", () => {
+    const fullSteps = [0, 3, 8];
+    const correlations = stepCorrelations({ ...CALIBRATION, feedback: 1 }, runOn(CALIBRATION.grid))!;
+    const forecaster = new CalibratedForecaster(correlations, { fullSteps });
+    const plain = new CalibratedForecaster(correlations);
+    const same: [number, number[]][] = [[8, [0, 3]], [2, [0]], [6, [0, 4]], [10, [0, 3]], [10, [3, 8]]];
+    for (const [step, anchors] of same) {
+      assert.deepEqual(
+        forecaster.weights(step, anchors),
+        plain.weights(step, anchors),
+        `${step}, ${anchors}`,
+      );
+    }
+    assert.notDeepEqual(forecaster.weights(6, [0, 3]), plain.weights(6, [0, 3]));
+  });
+
+  it("leaves the latents of an expected run nearer to the true ones with feedback", () => {
+    // Where the features are sure, what the last gap leaves over is that of the first gap without feedback.
+    const fullSteps = [0, 4, 9];
+    const run = runOn(CALIBRATION.grid);
+    const errorOf = (feedback: number) => {
+      const correlations = stepCorrelations({ ...CALIBRATION, feedback }, run)!;
+      const forecaster = new CalibratedForecaster(correlations, { fullSteps });
+      return leftOver(correlations, { fullSteps, weights: (...at) => forecaster.weights(...at) });
+    };
+    assert.ok(errorOf(1) < 0.7 * errorOf(0), `${errorOf(1)}, ${errorOf(0)}`);
+  });
 
   it("repeats the feature of a step that it has seen", () => {
     const forecaster = new CalibratedForecaster(stepCorrelations(CALIBRATION, runOn(CALIBRATION.grid))!);
