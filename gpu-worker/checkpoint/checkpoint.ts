@@ -8,6 +8,7 @@ import {
   FolderSource,
   type WeightsStem,
 } from "./checkpoint_source.ts";
+import type { ControlNetFiles } from "./control_net_files.ts";
 import type { Addition, Weights } from "./weights.ts";
 import type { Lora } from "../../protocol/wire/model_name.ts";
 
@@ -32,16 +33,19 @@ export class Checkpoint {
   readonly notes: readonly string[];
   readonly #source: CheckpointSource;
   readonly #additions: Additions;
+  readonly #controlNets: readonly ControlNetFiles[];
   /** How linear layers of denoiser and text encoders hold their weights. */
   readonly held: HeldWeights;
 
   private constructor(parts: CheckpointParts) {
-    const { source, pipelineClass, loras = [], additions = new Map(), notes = [], held } = parts;
+    const { source, pipelineClass, loras = [], additions = new Map(), notes = [], controlNets = [], held } =
+      parts;
     this.#source = source;
     this.pipelineClass = pipelineClass;
     this.loras = loras;
     this.notes = notes;
     this.#additions = additions;
+    this.#controlNets = controlNets;
     this.held = held ?? "as-stored";
   }
 
@@ -87,6 +91,16 @@ export class Checkpoint {
     return new Checkpoint({ ...this.#parts(), loras, additions, notes });
   }
 
+  /** Returns this checkpoint with ControlNets. */
+  withControlNets(controlNets: readonly ControlNetFiles[]): Checkpoint {
+    return new Checkpoint({ ...this.#parts(), controlNets });
+  }
+
+  /** The ControlNets that requests may name. */
+  get controlNets(): readonly ControlNetFiles[] {
+    return this.#controlNets.map((files) => ({ ...files, weights: this.#withHeld(files.weights) }));
+  }
+
   /** Returns this checkpoint with linear layers whose weights are held in another form. */
   withHeld(held: HeldWeights): Checkpoint {
     return new Checkpoint({ ...this.#parts(), held });
@@ -116,14 +130,15 @@ export class Checkpoint {
     );
   }
 
-  /** Returns the components that have weights, ordered by name. */
+  /** Returns the components that have weights, ordered by name, and the ControlNets after them. */
   components(): { name: string; className: string; weights: Weights }[] {
-    return Object.keys(this.#source.index).sort().flatMap((name) => {
+    const own = Object.keys(this.#source.index).sort().flatMap((name) => {
       const className = this.componentClass(name);
       return className === undefined || !this.#source.hasWeights(name)
         ? []
         : [{ name, className, weights: this.weights(name) }];
     });
+    return [...own, ...this.controlNets];
   }
 
   /** Returns the path of a file inside the checkpoint. */
@@ -184,9 +199,19 @@ export class Checkpoint {
     );
   }
 
+  #withHeld(weights: Weights): Weights {
+    return new Map(
+      [...weights].map(([name, entry]) => {
+        const quantization = quantizationOf(entry, this.held);
+        return [name, quantization === undefined ? entry : { ...entry, quantization }];
+      }),
+    );
+  }
+
   #parts(): CheckpointParts {
     const { pipelineClass, loras, notes, held } = this;
-    return { source: this.#source, pipelineClass, loras, notes, held, additions: this.#additions };
+    const [source, additions, controlNets] = [this.#source, this.#additions, this.#controlNets];
+    return { source, pipelineClass, loras, notes, held, additions, controlNets };
   }
 }
 
@@ -196,5 +221,6 @@ interface CheckpointParts {
   loras?: readonly Lora[];
   additions?: Additions;
   notes?: readonly string[];
+  controlNets?: readonly ControlNetFiles[];
   held?: HeldWeights;
 }

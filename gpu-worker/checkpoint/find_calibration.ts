@@ -32,7 +32,7 @@ export function calibrationPath(checkpoint: Checkpoint): string {
   const isPlain = Deno.statSync(folder).isDirectory && !/[/\\]snapshots[/\\][^/\\]+[/\\]?$/.test(folder);
   return isPlain
     ? join(folder, CALIBRATION_FILE)
-    : join(FOLDER, `${modelDigest(checkpoint, { loras: [] })}.json`);
+    : join(FOLDER, `${modelDigest(checkpoint, { loras: [], controlNets: [] })}.json`);
 }
 
 /**
@@ -54,7 +54,7 @@ export function findCalibration(
     }
     const calibration = parseCalibration(new TextDecoder().decode(bytes), path);
     const { source } = calibration;
-    const digest = modelDigest(checkpoint, { loras: [] });
+    const digest = modelDigest(checkpoint, { loras: [], controlNets: [] });
     if (source.modelDigest !== digest && !forceCalibration) {
       throw new CheckpointError(
         `Cannot use calibration ${path} as it is of ${source.model} with digest ${source.modelDigest}, ` +

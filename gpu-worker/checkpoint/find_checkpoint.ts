@@ -4,6 +4,8 @@ import { CheckpointError } from "./checkpoint_error.ts";
 import { EMBEDDED_MODELS, embeddedFolder } from "./embedded_models.ts";
 import { hubCacheFolder, parseHubName, repositoryFolder } from "./hub_cache.ts";
 
+const INDEX = "model_index.json";
+
 /**
  * Finds the folder that holds `model`'s model_index.json: `model` itself, or the snapshot of ORG/NAME or
  * ORG/NAME@REVISION that `deno task pull` or huggingface_hub has stored.
@@ -11,14 +13,14 @@ import { hubCacheFolder, parseHubName, repositoryFolder } from "./hub_cache.ts";
  */
 export function findCheckpoint(model: string): string {
   const folder = resolve(model);
-  if (isFile(join(folder, "model_index.json"))) return folder;
+  if (isFile(join(folder, INDEX))) return folder;
   const embedded = embeddedFolder(model);
   if (embedded !== undefined) return embedded;
-  const snapshot = findSnapshot(model);
+  const snapshot = findSnapshot(model, INDEX);
   if (snapshot !== undefined) return snapshot;
   throw new CheckpointError(
     `Cannot find model '${model}' as neither a file of that name, ${
-      join(folder, "model_index.json")
+      join(folder, INDEX)
     } nor a snapshot in ${hubCacheFolder()} exists. ` +
       (parseHubName(model) === undefined
         ? ""
@@ -27,15 +29,15 @@ export function findCheckpoint(model: string): string {
   );
 }
 
-/** Finds a snapshot. A revision is a branch or tag in refs/, or a commit. */
-function findSnapshot(model: string): string | undefined {
+/** Finds a snapshot that has `file`. A revision is a branch or tag in refs/, or a commit. */
+export function findSnapshot(model: string, file: string): string | undefined {
   const { repository, revision = "main" } = parseHubName(model) ?? {};
   if (repository === undefined) return undefined;
   const folder = join(hubCacheFolder(), repositoryFolder(repository));
   const reference = join(folder, "refs", revision);
   const commit = isFile(reference) ? Deno.readTextFileSync(reference).trim() : revision;
   const snapshot = join(folder, "snapshots", commit);
-  return isFile(join(snapshot, "model_index.json")) ? snapshot : undefined;
+  return isFile(join(snapshot, file)) ? snapshot : undefined;
 }
 
 function isFile(path: string): boolean {

@@ -1,6 +1,7 @@
 // The graphs, sizes and inputs of a denoiser.
 import type { DType } from "../runtime/dtype.ts";
 import type { Tensor } from "../runtime/mod.ts";
+import type { Residuals } from "./control_residuals.ts";
 import type { GraphSession } from "../session/session_loader.ts";
 
 export type Feeds = Record<string, Tensor>;
@@ -68,4 +69,6 @@ export interface DenoiserFeeds {
   trunkFeeds: (latents: Float32Array, timestep: number) => Feeds;
   /** Returns the modulation's inputs for every step of the run. Called once; the callee owns the tensors. */
   modulationFeeds?: () => Feeds;
+  /** Returns the trunk's inputs that a ControlNet computes. @default the trunk has none */
+  residuals?: Residuals | undefined;
 }

@@ -105,13 +105,15 @@ export class OnnxDenoiser implements Denoiser, Disposable {
     this.#stack = stack.move();
   }
 
-  async full({ timestep, latents, slot, check, signal }: FullCall): Promise<PassResult> {
-    const { trunkFeeds } = this.#shape;
+  async full({ step, timestep, latents, slot, check, signal }: FullCall): Promise<PassResult> {
+    const { trunkFeeds, residuals } = this.#shape;
     using owned = new DisposableStack();
     const { feeds, compute } = check ? this.#check(check) : this.#noForecast;
     const forecast = await compute?.({ owned, signal }) ?? feeds;
     const place = slot === undefined ? undefined : this.#history.slot(slot);
-    const { feature } = await this.#sessions.trunk.run({ ...trunkFeeds(latents, timestep), ...forecast }, {
+    const own = trunkFeeds(latents, timestep);
+    const added = await residuals?.({ step, latents, timestep, feeds: own, owned, signal });
+    const { feature } = await this.#sessions.trunk.run({ ...own, ...added, ...forecast }, {
       fetch: [
         "output",
         ...slot === undefined ? [] : ["feature"],

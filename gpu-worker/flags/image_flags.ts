@@ -1,13 +1,12 @@
 // The flags --image, --strength and --mask: a picture to start from instead of noise, and the
 // places of it to draw anew.
-import { createHash } from "node:crypto";
 import { UsageError } from "../../protocol/process/usage_error.ts";
 import { MASK_MODES, type MaskMode } from "../../protocol/wire/generation_fields.ts";
 import { decodeImage, type DecodeImageOptions } from "../media/decode_image.ts";
 import { assertSameShape, type DecodedMask, decodeMask, readMaskSize } from "../media/decode_mask.ts";
-import { ImageError, type ImageFieldName } from "../media/image_error.ts";
 import { readImageHeader } from "../media/image_header.ts";
 import type { DecodedImage } from "../media/decoded_image.ts";
+import { readImageBytes, sha256 } from "./image_file.ts";
 import type { FlagKind, Flags } from "../../protocol/process/read_flags.ts";
 
 export const IMAGE_FLAGS = {
@@ -36,8 +35,6 @@ export interface ImageArguments {
   maskMode: MaskMode | undefined;
   paddingMaskCrop: number | undefined;
 }
-
-const MAX_BYTES = 64 * 2 ** 20;
 
 /**
  * Reads the flags of the start image.
@@ -79,10 +76,10 @@ export async function openImage(
   >,
   options: DecodeImageOptions,
 ): Promise<OpenedImage> {
-  const bytes = await readBytes(path, "image");
+  const bytes = await readImageBytes(path, "image");
   const opened = { image: await decodeImage(bytes, options), sha256: sha256(bytes) };
   if (maskPath === undefined) return opened;
-  const maskBytes = await readBytes(maskPath, "mask");
+  const maskBytes = await readImageBytes(maskPath, "mask");
   assertSameShape(await readMaskSize(maskBytes), await readImageHeader(bytes, "image"));
   const { width, height } = opened.image;
   const image = await decodeMask(maskBytes, { mode, width, height });
@@ -102,26 +99,4 @@ export function startFields(opened: OpenedImage | undefined, given: ImageArgumen
       ...paddingMaskCrop !== undefined && { paddingMaskCrop },
     },
   };
-}
-
-function sha256(bytes: Uint8Array): string {
-  return createHash("sha256").update(bytes).digest("hex");
-}
-
-async function readBytes(path: string, field: ImageFieldName): Promise<Uint8Array> {
-  try {
-    const { size } = await Deno.stat(path);
-    if (size > MAX_BYTES) {
-      throw new ImageError(`it must have at most ${MAX_BYTES} bytes: it has ${size}`, { field });
-    }
-    return await Deno.readFile(path);
-  } catch (cause) {
-    if (cause instanceof Deno.errors.NotFound) {
-      throw new ImageError(`${path} does not exist`, { field, cause });
-    }
-    if (cause instanceof Deno.errors.IsADirectory) {
-      throw new ImageError(`${path} is a folder`, { field, cause });
-    }
-    throw cause;
-  }
 }

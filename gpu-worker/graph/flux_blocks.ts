@@ -18,6 +18,25 @@ export interface FluxBlocksConfig {
   jointAttentionDim: number;
 }
 
+/** Where a ControlNet, or what it steers, differs from FLUX. */
+export interface FluxBlocksHooks {
+  /** Replaces the streams before the first block, and the rotary tables of their tokens. */
+  begin?(streams: JointStreams, tables: { cos: Value; sin: Value }): {
+    streams: JointStreams;
+    cos: Value;
+    sin: Value;
+  };
+  /** Replaces the image tokens after block `index` of those with two streams. */
+  afterDouble?(image: Value, index: number): Value;
+  /** Replaces the tokens of text and image after block `index` of those with one stream. */
+  afterSingle?(joint: Value, options: { index: number; context: JointContext }): Value;
+}
+
+export interface FluxBlocksOptions {
+  /** Replace values between the blocks. @default nothing is replaced */
+  hooks?: FluxBlocksHooks | undefined;
+}
+
 /** Inputs that a family adds to its blocks. */
 export type FluxBlocksContext = Pick<JointContext, "conditioning" | "modulate" | "bias">;
 
@@ -33,6 +52,7 @@ export function fluxBlocks(
   graph: GraphBuilder,
   config: FluxBlocksConfig,
   contextOf: (streams: JointStreams) => FluxBlocksContext,
+  { hooks = {} }: FluxBlocksOptions = {},
 ): { tokens: Value; conditioning: Value } {
   const { inChannels, innerDim, jointAttentionDim, attentionHeadDim, numAttentionHeads: heads } = config;
   const hiddenStates = graph.cast(
@@ -41,10 +61,10 @@ export function fluxBlocks(
   const encoderHiddenStates = graph.cast(
     graph.input("encoder_hidden_states", ["batch", "text_tokens", jointAttentionDim], "float32"),
   );
-  const cos = graph.input("rotary_cos", ["tokens", attentionHeadDim / 2], "float32");
-  const sin = graph.input("rotary_sin", ["tokens", attentionHeadDim / 2], "float32");
+  const ownCos = graph.input("rotary_cos", ["tokens", attentionHeadDim / 2], "float32");
+  const ownSin = graph.input("rotary_sin", ["tokens", attentionHeadDim / 2], "float32");
   const asStored = true;
-  let streams = {
+  const embedded = {
     image: linear(graph, hiddenStates, {
       name: "x_embedder",
       inFeatures: inChannels,
@@ -58,7 +78,10 @@ export function fluxBlocks(
       asStored,
     }),
   };
-  const own = contextOf(streams);
+  const own = contextOf(embedded);
+  const { streams: first, cos, sin } = hooks.begin?.(embedded, { cos: ownCos, sin: ownSin }) ??
+    { streams: embedded, cos: ownCos, sin: ownSin };
+  let streams = first;
   const context: JointContext = {
     ...own,
     heads,
@@ -70,8 +93,13 @@ export function fluxBlocks(
   for (let i = 0; i < config.numLayers; i++) {
     const name = `transformer_blocks.${i}`;
     const { image, text } = graph.scope(name, () => jointBlock(graph, streams, { name, context }));
-    streams = { image, text: clampFloat16(graph, text) };
+    streams = { image: hooks.afterDouble?.(image, i) ?? image, text: clampFloat16(graph, text) };
   }
-  const tokens = fluxSingleBlocks(graph, streams, { count: config.numSingleLayers, context });
+  const { afterSingle } = hooks;
+  const tokens = fluxSingleBlocks(graph, streams, {
+    count: config.numSingleLayers,
+    context,
+    ...afterSingle && { after: (joint, index) => afterSingle(joint, { index, context }) },
+  });
   return { tokens, conditioning: own.conditioning };
 }

@@ -27,7 +27,7 @@ import { previewSteps } from "./preview_steps.ts";
 import type { Run } from "./run.ts";
 import type { WorkerMetrics } from "./worker_metrics.ts";
 import { withChosenPrompts } from "../request/wildcards.ts";
-import { guidanceLimits, promptSettings, startSettings } from "../request/wire_settings.ts";
+import { controlSettings, guidanceLimits, promptSettings, startSettings } from "../request/wire_settings.ts";
 import { withImage } from "./wire_request.ts";
 import { flattenSamplerOptions } from "../../sampler/mod.ts";
 import type { CalibrationReport } from "../pipeline/run_forecaster.ts";
@@ -235,6 +235,7 @@ function metadataOf({ request: run }: Run, { request, model }: Generated): FileM
     model,
     imageSha256: run.image && sha256(run.image),
     maskSha256: run.mask && sha256(run.mask),
+    controlImageSha256: run.control_image && sha256(run.control_image),
     compression: isLossy ? run.output_compression : undefined,
   });
 }
@@ -247,7 +248,7 @@ function toReceipt(
   { request, asked, result, pictures, model, description }: Generated,
   { seconds, worker, device }: Pick<Receipt, "seconds" | "worker" | "device">,
 ): Receipt {
-  const { skipLayerGuidance, startImage } = request;
+  const { skipLayerGuidance, startImage, control } = request;
   const { method, full_steps: _, ...options } = samplerToWire(flattenSamplerOptions(result.sampler));
   const warnings = [...requestWarnings(request, { ...model, description }), ...cutWarnings(result)];
   const { dropped = 0 } = result.promptCut ?? {};
@@ -272,6 +273,7 @@ function toReceipt(
       ...guidanceLimits(request),
       ...skipLayerGuidance && { skip_layer_guidance: skipLayerGuidance },
       ...startImage && startSettings(startImage),
+      ...control && controlSettings(control),
       ...promptSettings(request),
     },
     ...asked.wildcards && { prompt: request.prompt, negative_prompt: request.negativePrompt },

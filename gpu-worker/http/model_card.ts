@@ -27,7 +27,7 @@ export function modelCard(
   const { prompt: _prompt, seed: _seed, ...defaults } = completed;
   const { sizeMultiple, maxSide, maxPixels, maxSequenceLength } = requestLimits(description);
   const sizes = nativeSizes(description);
-  const { calibration, rules: { video, startImage } } = description;
+  const { calibration, rules: { video, startImage, controlNets } } = description;
   return {
     id,
     pipeline_class: pipelineClass,
@@ -61,6 +61,7 @@ export function modelCard(
       multiple: sizeMultiple,
     },
     ...startImage && { start_image: startImageCard(startImage) },
+    ...controlNets && { controlnets: controlNets },
     ...video && { video: { frame_step: video.frameStep, max_frames: video.maxFrames } },
   };
 }

@@ -12,11 +12,13 @@ import { framesOf } from "./video_length.ts";
 import { completeRequest } from "../request/complete_request.ts";
 import type { GenerateRequest, PartialRequest } from "../request/generate_request.ts";
 import type { ModelDescription } from "../request/model_description.ts";
-import type { ImageSize } from "../media/decoded_image.ts";
+import type { DecodedImage, ImageSize } from "../media/decoded_image.ts";
 import { fromWire } from "../request/wire_settings.ts";
 
-/** A run whose image and mask may be replaced by their sizes. */
-type SizedRun = RunRequest & Partial<Pick<CompletionRequest, "image_size" | "mask_size">>;
+/** A run whose images may be replaced by their sizes. */
+type SizedRun =
+  & RunRequest
+  & Partial<Pick<CompletionRequest, "image_size" | "mask_size" | "control_image_size">>;
 
 /** A completed request whose image is not decoded yet. */
 export type CompleteRun = GenerateRequest<ImageSize>;
@@ -34,15 +36,21 @@ export async function completeRun(run: SizedRun, model: ModelDescription): Promi
 }
 
 /**
- * Decodes the image and the mask of a run. Called when the run's turn has come.
+ * Decodes the images of a run. Called when the run's turn has come.
  * @throws {ApiError} 400 for a damaged image.
  */
 export async function withImage(
-  { startImage, ...completed }: CompleteRun,
-  { image: base64 = "", mask: mask64 = "" }: Partial<Pick<RunRequest, "image" | "mask">>,
+  { startImage, control, ...rest }: CompleteRun,
+  { image: base64 = "", mask: mask64 = "", control_image: control64 = "" }: Partial<
+    Pick<RunRequest, "image" | "mask" | "control_image">
+  >,
 ): Promise<GenerateRequest> {
-  if (startImage === undefined) return completed;
   return await refusing(async () => {
+    const completed = {
+      ...rest,
+      ...control && { control: { ...control, image: await decodeControlImage(control64, control.image) } },
+    };
+    if (startImage === undefined) return completed;
     const image = await decodeImage(bytesOf(base64, "image"), { ...startImage.image, multiple: 1 });
     const { mask: sized, ...start } = startImage;
     const mask = sized && {
@@ -53,11 +61,42 @@ export async function withImage(
   });
 }
 
-/** Returns the sizes that a run's image and mask are resized to. They have the same proportions. */
-async function startSizesOf(
+async function decodeControlImage(base64: string, size: ImageSize): Promise<DecodedImage> {
+  return await decodeImage(bytesOf(base64, "control_image"), {
+    ...size,
+    multiple: 1,
+    field: "control_image",
+  });
+}
+
+/**
+ * Returns the sizes that a run's images are resized to. Image and mask have the same proportions; a control image gets the
+ * picture's.
+ */
+async function startSizesOf(run: SizedRun, model: ModelDescription): Promise<StartSizes> {
+  const sizes = await drawnSizesOf(run, model);
+  const own = run.control_image === undefined
+    ? run.control_image_size
+    : await readImageHeader(bytesOf(run.control_image, "control_image"), "control_image");
+  if (own === undefined) return sizes;
+  const { width, height } = run;
+  const multiple = model.rules.sizeMultiple;
+  return {
+    ...sizes,
+    controlImage: sizes.image ?? resizedTo(own, { width, height, multiple, field: "control_image" }),
+  };
+}
+
+interface StartSizes {
+  image?: ImageSize | undefined;
+  mask?: ImageSize | undefined;
+  controlImage?: ImageSize | undefined;
+}
+
+async function drawnSizesOf(
   run: SizedRun,
   { rules: { sizeMultiple: multiple } }: ModelDescription,
-): Promise<{ image?: ImageSize | undefined; mask?: ImageSize | undefined }> {
+): Promise<StartSizes> {
   const { width, height } = run;
   const own = run.image === undefined
     ? run.image_size
@@ -104,7 +143,7 @@ function bytesOf(base64: string, field: ImageFieldName): Uint8Array {
 function openRequest(
   run: RunRequest,
   { rules, defaults }: ModelDescription,
-): Omit<PartialRequest, "image" | "mask"> {
+): Omit<PartialRequest, "image" | "mask" | "controlImage"> {
   const { num_frames, seconds, fps = defaults.fps ?? 0 } = run;
   const frames = num_frames ?? (seconds === undefined ? undefined : framesOf(seconds, { fps, rules }));
   return fromWire({ ...run, num_frames: frames });
@@ -124,6 +163,12 @@ const WIRE_NAMES: Record<string, string> = {
   skipLayerGuidance: "skip_layer_guidance",
   maskMode: "mask_mode",
   paddingMaskCrop: "padding_mask_crop",
+  controlNet: "controlnet",
+  controlImage: "control_image",
+  controlScale: "control_scale",
+  controlStart: "control_start",
+  controlEnd: "control_end",
+  controlMode: "control_mode",
   maxSequenceLength: "max_sequence_length",
   promptWeights: "prompt_weights",
   longPrompts: "long_prompts",

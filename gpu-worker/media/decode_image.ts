@@ -13,6 +13,8 @@ export interface DecodeImageOptions {
   height?: number | undefined;
   /** The model's sizes are multiples of this. */
   multiple: number;
+  /** Names the file in errors. @default "image" */
+  field?: ImageFieldName;
 }
 
 const MAX_SIDE = 8192;
@@ -31,8 +33,9 @@ export async function decodeImage(
   bytes: Uint8Array,
   options: DecodeImageOptions,
 ): Promise<DecodedImage> {
+  const { field = "image" } = options;
   const size = await readImageSize(bytes, options);
-  return { ...size, data: toPlanes(await decodeRgb(bytes, { ...size, field: "image" })) };
+  return { ...size, data: toPlanes(await decodeRgb(bytes, { ...size, field })) };
 }
 
 /**
@@ -40,7 +43,7 @@ export async function decodeImage(
  * @throws {ImageError | OptionError} as `decodeImage`, but not for damaged pixels.
  */
 export async function readImageSize(bytes: Uint8Array, options: DecodeImageOptions): Promise<ImageSize> {
-  return resizedTo(await readImageHeader(bytes, "image"), options);
+  return resizedTo(await readImageHeader(bytes, options.field ?? "image"), options);
 }
 
 /**
@@ -50,12 +53,16 @@ export async function readImageSize(bytes: Uint8Array, options: DecodeImageOptio
  * the request names no size.
  * @throws {OptionError} if no model makes that size.
  */
-export function resizedTo(own: ImageSize, { multiple, ...wanted }: DecodeImageOptions): ImageSize {
+export function resizedTo(
+  own: ImageSize,
+  { multiple, field = "image", ...wanted }: DecodeImageOptions,
+): ImageSize {
   const isTiny = (wanted.width ?? own.width) < multiple || (wanted.height ?? own.height) < multiple;
   if (isTiny && (wanted.width === undefined || wanted.height === undefined)) {
     throw new ImageError(
       `it must have at least ${multiple}x${multiple} pixels: it is ${own.width}x${own.height}. ` +
         "Try a size to enlarge it to",
+      { field },
     );
   }
   const width = wanted.width ?? floorTo(own.width, multiple);

@@ -3,6 +3,8 @@ import type { DType } from "../runtime/dtype.ts";
 import type { ProviderName } from "../runtime/provider.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { resolveWeights, type WeightChoice } from "../checkpoint/held_weights.ts";
+import { openControlNets } from "../checkpoint/control_net_files.ts";
+import { CheckpointError } from "../checkpoint/checkpoint_error.ts";
 import type { PartFiles } from "../checkpoint/part_files.ts";
 import { familyOf } from "./families.ts";
 import { findCalibration } from "../checkpoint/find_calibration.ts";
@@ -45,9 +47,9 @@ export interface DescribedModel {
 /**
  * Reads a checkpoint's configs and its weights' headers.
  * @param model a directory, a single file, or ORG/NAME in the Hugging Face
- * cache; +FILE.safetensors[:WEIGHT] at the end adds a LoRA
+ * cache; +FILE.safetensors[:WEIGHT] at the end adds a LoRA, +controlnet:DIR a ControlNet
  * @throws {CheckpointError} if the checkpoint is missing, damaged
- * or of an unsupported family, or if a LoRA or the named calibration does not fit.
+ * or of an unsupported family, or if a LoRA, a ControlNet or the named calibration does not fit.
  * @throws {RangeError} if the device does not compute in `dtype`.
  */
 export function describeModel(model: string, options: DescribeModelOptions = {}): DescribedModel {
@@ -61,10 +63,11 @@ export function describeModel(model: string, options: DescribeModelOptions = {})
   if (provider === "cpu" && computeType !== "float32") {
     throw new RangeError(`Cannot open ${model} as 'dtype' must be float32 on cpu: current value is ${dtype}`);
   }
-  const { name, loras } = parseModelName(model);
+  const { name, loras, controlNets = [] } = parseModelName(model);
   const opened = openCheckpoint(name, parts);
   const family = familyOf(opened);
-  const plain = applyLoras(opened, [...loras, ...options.loras ?? []], family);
+  const changed = applyLoras(opened, [...loras, ...options.loras ?? []], family);
+  const plain = addControlNets(changed, { family, names: controlNets, model: name });
   const memoryBytes = provider === "cpu" ? Deno.systemMemoryInfo().total : undefined;
   const components = weights === "auto" ? plain.components() : [];
   const checkpoint = plain.withHeld(
@@ -81,4 +84,18 @@ export function describeModel(model: string, options: DescribeModelOptions = {})
     reading: calibration ? { ...reading, calibration } : reading,
     warnings,
   };
+}
+
+function addControlNets(
+  checkpoint: Checkpoint,
+  { family, names, model }: { family: Family; names: readonly string[]; model: string },
+): Checkpoint {
+  if (names.length === 0) return checkpoint;
+  if (family.controls === undefined) {
+    throw new CheckpointError(
+      `Cannot use ControlNet ${names[0]} with ${model} as ${checkpoint.pipelineClass} takes none: ` +
+        "Stable Diffusion 1.x and 2.x, SDXL and FLUX.1 do",
+    );
+  }
+  return checkpoint.withControlNets(openControlNets(names, model));
 }

@@ -19,6 +19,7 @@ import type { LoadedEncoder } from "../text/encode_text.ts";
 import type { EncodedPrompt, EncodePromptOptions } from "../text/encoded_prompt.ts";
 import type { LatentScale } from "../vae/latent_scale.ts";
 import { latentsOf, type VideoSize } from "../vae/video_size.ts";
+import type { ControlNet, FamilyControls, PreparedControl } from "./control_net.ts";
 import type { LatentDecoder } from "./latent_decoder.ts";
 import type { CheckpointReading, OpenOptions } from "./pipeline.ts";
 
@@ -36,6 +37,8 @@ export interface FamilyReading extends CheckpointReading {
    * @default false
    */
   maskInputs?: boolean;
+  /** The checkpoint's ControlNets. The trunk then has inputs for their residuals. @default none */
+  controlNets?: readonly ControlNet[];
   /** Compute type of the denoiser, its feature and its history. @default the text encoders' type */
   denoiserType?: DType;
   /**
@@ -118,6 +121,8 @@ export interface PreparedRun {
   size: VideoSize;
   /** The mask and the masked image's latents, for denoisers that see them. */
   masked?: Float32Array | undefined;
+  /** The ControlNet and what it sees. */
+  control?: PreparedControl | undefined;
 }
 
 export interface DenoiserRows extends Pick<DenoiserShape, "branches" | "slots" | "guide"> {
@@ -187,6 +192,8 @@ export interface Family<Reading extends FamilyReading = FamilyReading> {
    * @returns undefined for classifier-free guidance @default classifier-free guidance
    */
   guide?(request: GenerateRequest, config: Reading["config"]): GuideRows | undefined;
+  /** How ControlNets steer the denoiser. @default the family has none */
+  controls?: FamilyControls;
   /** Whether a feature's channels come before height and width. @default false */
   channelsFirst?: true;
   /** Whether prompts differ in length, so that each branch of guidance needs its own call. @default false */

@@ -1,6 +1,7 @@
 // Loads a checkpoint of any family and runs it from prompt to picture or video. Random numbers are drawn in
 // the order in which diffusers' pipelines draw them.
 import { deriveScheduler, type Solver, TorchGenerator } from "../../sampler/mod.ts";
+import type { ControlSessions } from "../denoiser/control_residuals.ts";
 import type { DenoiserSessions } from "../denoiser/denoiser_shape.ts";
 import { featureSum } from "../graph/feature_sum.ts";
 import type { OnnxModel } from "../graph/graph_builder.ts";
@@ -17,6 +18,7 @@ import { openTokenizer } from "../text/tokenizer/tokenizer.ts";
 import { ImageEncoder } from "../vae/image_encoder.ts";
 import { latentsOf } from "../vae/video_size.ts";
 import { beginRun } from "./begin_run.ts";
+import { controlGraphsOf, prepareControl } from "./control_net.ts";
 import { denoisedDims, type Family, type FamilyReading, type PreparedRun } from "./family.ts";
 import { type LatentDecoder, VAE } from "./latent_decoder.ts";
 import type { GenerateOptions, GenerateResult, ModelInfo, OpenOptions, Pipeline } from "./pipeline.ts";
@@ -43,13 +45,25 @@ export async function loadPipeline(
     encoders[name] = { session: await sessions.load(graphs[name]!), tokenizer: openTokenizer(folder) };
   }
   const { trunk, head, modulation, trunk2, head2, modulation2, vae, vaeEncoder } = graphs;
-  const load = async ({ trunk, head, modulation }: NetworkGraphs): Promise<DenoiserSessions> =>
-    await sessions.loadTogether<string>({
+  const nets = (reading.controlNets ?? []).map(({ name }) => ({ name, ...controlGraphsOf(graphs, name) }));
+  const controls: Record<string, ControlSessions> = {};
+  const load = async ({ trunk, head, modulation }: NetworkGraphs): Promise<DenoiserSessions> => {
+    // A ControlNet alternates with the trunk, so both stay in memory.
+    const loaded = await sessions.loadTogether<string>({
       trunk,
       head,
       ...modulation && { modulation },
       ...!runtime.traits.hasAddresses && { featureSum: featureSum(reading.denoiserType ?? dtype) },
-    }) as Record<"trunk" | "head", GraphSession>;
+      ...Object.fromEntries(nets.flatMap(({ name, net, hint }) => [
+        [`net ${name}`, net],
+        ...hint ? [[`hint ${name}`, hint]] : [],
+      ])),
+    });
+    for (const { name, hint } of nets) {
+      controls[name] = { net: loaded[`net ${name}`]!, ...hint && { hint: loaded[`hint ${name}`]! } };
+    }
+    return loaded as Record<"trunk" | "head", GraphSession>;
+  };
   const networks = [await load({ trunk, head, modulation })];
   // A group of its own: under offloading, one network is freed before the other is loaded.
   if (trunk2 && head2) networks.push(await load({ trunk: trunk2, head: head2, modulation: modulation2 }));
@@ -57,7 +71,7 @@ export async function loadPipeline(
   return new LoadedPipeline({
     model,
     encoders,
-    denoiser: { family, reading, runtime, dtype, networks },
+    denoiser: { family, reading, runtime, dtype, networks, controls },
     network: { component: trunk.name.replace(/_trunk$/, ""), dtype: reading.denoiserType ?? dtype },
     decoder: family.decoder({
       runtime,
@@ -142,6 +156,15 @@ class LoadedPipeline implements Pipeline {
     const generator = new TorchGenerator(request.seed);
     const whole = solverOf(family, { request, reading, size, noise: (count) => generator.randn(count) });
     const start = request.startImage && await startPicture(request.startImage);
+    const control = request.control && await prepareControl(request.control, {
+      controls: family.controls!,
+      size,
+      packing: family.packing,
+      encoder: images,
+      noise: (count) => generator.randn(count),
+      signal,
+    });
+    if (control) assertFinite(control.hint.data, VAE);
     const { solver, latents: initial, masked } = await beginRun({
       request,
       maskInputs: reading.maskInputs ?? false,
@@ -162,7 +185,7 @@ class LoadedPipeline implements Pipeline {
       data: family.packing?.unpack(latents, size) ?? latents,
       signal,
     });
-    const run = { request, branches, size, masked };
+    const run = { request, branches, size, masked, control };
     using owned = new DisposableStack();
     const prepare = (runs: readonly PreparedRun[], owned: DisposableStack) =>
       prepareDenoiser(denoiser, runs, owned);

@@ -1,11 +1,18 @@
 // Prepares the denoiser of a run. The branches of guidance are rows of one network, or separate calls.
 import type { BranchFeeds } from "../denoiser/branch_feeds.ts";
+import {
+  controlResiduals,
+  type ControlSessions,
+  noResiduals,
+  type Residuals,
+} from "../denoiser/control_residuals.ts";
 import type { DenoiserSessions } from "../denoiser/denoiser_shape.ts";
 import { guideBranches, guidedRows } from "../denoiser/guide_branches.ts";
 import { OnnxDenoiser } from "../denoiser/onnx_denoiser.ts";
 import type { MakeDenoiser } from "../denoiser/run_denoiser.ts";
 import { SeparateBranches } from "../denoiser/separate_branches.ts";
 import { StagedDenoiser } from "../denoiser/staged_denoiser.ts";
+import { controlsStep } from "../request/control.ts";
 import { cfgScale } from "../request/guidance_branches.ts";
 import type { DType } from "../runtime/dtype.ts";
 import type { Runtime } from "../runtime/mod.ts";
@@ -27,6 +34,8 @@ export interface LoadedDenoiser {
   runtime: Runtime;
   /** One network, or two that take turns. */
   networks: readonly DenoiserSessions[];
+  /** The loaded ControlNets, by name. */
+  controls: Readonly<Record<string, ControlSessions>>;
   /** Compute type of the text encoders. */
   dtype: DType;
 }
@@ -37,15 +46,16 @@ export interface LoadedDenoiser {
  * @returns a function that creates the denoiser
  */
 export function prepareDenoiser(
-  { family, reading, runtime, networks, dtype }: LoadedDenoiser,
+  loaded: LoadedDenoiser,
   runs: readonly PreparedRun[],
   owned: DisposableStack,
 ): MakeDenoiser {
+  const { family, reading, runtime, networks, dtype } = loaded;
   const { config } = reading;
   const run = runs[0]!;
   const { request, branches, size } = run;
   const { guidanceScale, guidanceRescale, width, height } = request;
-  const feeds = (branches: readonly EncodedPrompt[]) => {
+  const makeFeeds = (branches: readonly EncodedPrompt[]) => {
     // Each run has a row for each of its branches.
     const masked = runs.flatMap(({ masked, branches }) => branches.map(() => masked!));
     const options = { config, branches, size, guidanceScale, width, height };
@@ -59,15 +69,16 @@ export function prepareDenoiser(
       featureDims: family.featureDims(config, size),
       featureType: reading.denoiserType ?? dtype,
       trunkFeeds: (latents, timestep) => feeds.trunk(latents, timestep),
+      residuals: residualsOf(loaded, runs, { feeds: makeFeeds, steps: timesteps.length, owned }),
       modulationFeeds: () => feeds.modulation(timesteps),
     });
 
-  const custom = family.customDenoiser?.({ ...run, reading, runtime, owned, feeds, open });
+  const custom = family.customDenoiser?.({ ...run, reading, runtime, owned, feeds: makeFeeds, open });
   if (custom) return custom;
   const scale = cfgScale(request, reading.rules);
   const ownGuide = branches.length > 1 ? family.guide?.(request, config) : undefined;
   if (family.separateBranches) {
-    const each = branches.map((branch) => feeds([branch]));
+    const each = branches.map((branch) => makeFeeds([branch]));
     return (slots, timesteps) => {
       using stack = new DisposableStack();
       const rows = { branches: 1, slots, timesteps, guide: [1] };
@@ -82,7 +93,7 @@ export function prepareDenoiser(
       });
     };
   }
-  const all = feeds(runs.flatMap(({ branches }) => branches));
+  const all = makeFeeds(runs.flatMap(({ branches }) => branches));
   const guideOf = (network: number) => {
     const own = network === 0 ? scale : request.guidanceScale2 ?? scale;
     return ownGuide ?? guidedRows(branches.length, { scale: own, rescale: guidanceRescale });
@@ -96,4 +107,40 @@ export function prepareDenoiser(
       stages.map((stage) => ({ start: stage.start, open: () => openStage(stage) })),
     );
   };
+}
+
+/** Returns what ControlNets add to the trunk of `runs`, which share everything of their control but the image. */
+function residualsOf(
+  { family: { controls }, reading, runtime, controls: sessions, dtype }: LoadedDenoiser,
+  runs: readonly PreparedRun[],
+  { feeds, steps, owned }: {
+    feeds: (branches: readonly EncodedPrompt[]) => BranchFeeds;
+    steps: number;
+    owned: DisposableStack;
+  },
+): Residuals | undefined {
+  const { controlNets = [], denoiserType = dtype } = reading;
+  if (controls === undefined || controlNets.length === 0) return undefined;
+  const names = [...new Set(controlNets.flatMap(({ residuals }) => Object.keys(residuals)))];
+  const none = noResiduals(runtime, { names, rank: controls.rank, dtype: denoiserType }, owned);
+  const { control } = runs[0]!;
+  if (control === undefined || control.scale === 0) return () => none;
+  // One row of residuals broadcasts to all branches of a single picture.
+  const isOne = runs.length === 1;
+  const perBranch = <T>(pick: (run: PreparedRun) => T): T[] =>
+    runs.flatMap((run) => isOne ? [pick(run)] : run.branches.map(() => pick(run)));
+  const ofPrompt = controls.promptOnly && runs[0]!.branches.length > 1
+    ? feeds(perBranch(({ branches }) => branches[0]!))
+    : undefined;
+  const callRows = ofPrompt ? perBranch(() => 0).length : runs.flatMap(({ branches }) => branches).length;
+  return controlResiduals(runtime, {
+    sessions: sessions[control.name]!,
+    residuals: controlNets.find(({ name }) => name === control.name)!.residuals,
+    none,
+    hint: { dims: control.hint.dims, rows: perBranch((run) => run.control!.hint.data) },
+    scale: control.scale,
+    modes: control.mode === undefined ? undefined : new Array<number>(callRows).fill(control.mode),
+    runsAt: (step) => controlsStep(control, { step, steps }),
+    feedsOf: ofPrompt && ((latents, timestep) => ofPrompt.trunk(latents, timestep)),
+  }, owned);
 }

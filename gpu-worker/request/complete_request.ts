@@ -2,6 +2,7 @@
 import type { DecodedImage } from "../media/decoded_image.ts";
 import { badField as bad } from "./bad_field.ts";
 import { completeScheduler } from "./complete_scheduler.ts";
+import { completeControl } from "./control.ts";
 import { completeSampler } from "./complete_sampler.ts";
 import type { GenerateRequest, PartialRequest } from "./generate_request.ts";
 import type { ModelDescription } from "./model_description.ts";
@@ -27,7 +28,9 @@ export function completeRequest<Image extends ImageSize = DecodedImage>(
     model;
   const { sizeMultiple, maxSide, maxPixels, maxSequenceLength } = requestLimits(model);
   const { sampler = {}, skipLayerGuidance: skip, image, strength, scheduler: asked, ...open } = partial;
-  const { mask, maskMode, paddingMaskCrop, promptWeights, longPrompts, wildcards, ...given } = open;
+  const { mask, maskMode, paddingMaskCrop, promptWeights, longPrompts, wildcards, ...plain } = open;
+  const { controlNet, controlImage, controlScale, controlStart, controlEnd, controlMode, ...given } = plain;
+  const sized = image ?? controlImage;
   const switches = completeSwitches({ promptWeights, longPrompts, wildcards }, rules);
   const secondScale = completeSecondScale(given, model);
   const fields = {
@@ -37,9 +40,9 @@ export function completeRequest<Image extends ImageSize = DecodedImage>(
     numFrames: 1,
     fps: 0,
     ...preset,
-    ...image && { width: image.width, height: image.height },
+    ...sized && { width: sized.width, height: sized.height },
     ...withoutUndefined(given),
-  } as Omit<GenerateRequest, "sampler" | "startImage">;
+  } as Omit<GenerateRequest, "sampler" | "startImage" | "control">;
   if (secondScale === undefined) delete fields.guidanceScale2;
   else fields.guidanceScale2 = secondScale;
   checkPrompt("prompt", fields.prompt);
@@ -82,6 +85,10 @@ export function completeRequest<Image extends ImageSize = DecodedImage>(
     steps,
     rules: rules.startImage,
   });
+  const control = completeControl(
+    { controlNet, controlImage, controlScale, controlStart, controlEnd, controlMode },
+    { width, height, nets: rules.controlNets, crops: paddingMaskCrop !== undefined },
+  );
   if (startImage && skip) {
     throw bad("skipLayerGuidance", "does not go together with an image");
   }
@@ -106,6 +113,7 @@ export function completeRequest<Image extends ImageSize = DecodedImage>(
     ...scheduler && { scheduler },
     ...skip && { skipLayerGuidance: completeSkipLayerGuidance(skip, skipRules) },
     ...startImage && { startImage },
+    ...control && { control },
     sampler: complete,
   };
 }
@@ -148,7 +156,7 @@ function completeSecondScale(
 }
 
 function checkFrames(
-  { numFrames, fps }: Omit<GenerateRequest, "sampler" | "startImage">,
+  { numFrames, fps }: Omit<GenerateRequest, "sampler" | "startImage" | "control">,
   { video }: Pick<RequestRules, "video">,
 ): void {
   for (const [name, value, only] of [["numFrames", numFrames, 1], ["fps", fps, 0]] as const) {
@@ -176,7 +184,10 @@ function checkFrames(
 }
 
 function checkGuidance(
-  { guidanceScale, trueCfgScale, negativePrompt }: Omit<GenerateRequest, "sampler" | "startImage">,
+  { guidanceScale, trueCfgScale, negativePrompt }: Omit<
+    GenerateRequest,
+    "sampler" | "startImage" | "control"
+  >,
   { guidance, unguidedScale = 1, given }: Pick<RequestRules, "guidance" | "unguidedScale"> & {
     given: number | undefined;
   },
@@ -207,7 +218,7 @@ function checkGuidance(
 const GUIDANCE_LIMITS = [["cfgNormalization", 100], ["cfgTruncation", 1]] as const;
 
 function checkGuidanceLimits(
-  fields: Omit<GenerateRequest, "sampler" | "startImage">,
+  fields: Omit<GenerateRequest, "sampler" | "startImage" | "control">,
   { guidanceLimits = false }: RequestRules,
 ): void {
   for (const [name, max] of GUIDANCE_LIMITS) {

@@ -2,6 +2,7 @@
 import type { ChosenScheduler, Quality, ResolvedSamplerOptions, SamplerRequest } from "../../sampler/mod.ts";
 import type { DecodedImage, ImageSize } from "../media/decoded_image.ts";
 import type { SchedulerRequest } from "./complete_scheduler.ts";
+import type { Control, PartialControl } from "./control.ts";
 import type { PartialStartImage, StartImage } from "./start_image.ts";
 import type { PartialSkipLayerGuidance, SkipLayerGuidance } from "./skip_layer_guidance.ts";
 
@@ -50,6 +51,8 @@ export interface GenerateRequest<Image extends ImageSize = DecodedImage> {
   skipLayerGuidance?: SkipLayerGuidance;
   /** The image that the run starts from (image to image). @default noise (text to image) */
   startImage?: StartImage<Image>;
+  /** The ControlNet and its image. @default none */
+  control?: Control<Image>;
   /** A scheduler in place of the checkpoint's. @default the checkpoint's */
   scheduler?: ChosenScheduler;
   /** Whether brackets in prompts are weights, as AUTOMATIC1111 has them. @default they are text */
@@ -71,6 +74,7 @@ type GivenOrNested =
   | "sampler"
   | "skipLayerGuidance"
   | "startImage"
+  | "control"
   | "scheduler"
   | Switch;
 
@@ -82,6 +86,7 @@ export type PartialRequest<Image extends ImageSize = DecodedImage> =
   & { scheduler?: SchedulerRequest | undefined }
   & { skipLayerGuidance?: PartialSkipLayerGuidance | undefined }
   & PartialStartImage<Image>
+  & PartialControl<Image>
   & {
     /** `quality` lets the calibration choose the number of full passes. */
     sampler?: SamplerRequest & { quality?: Quality | undefined } | undefined;

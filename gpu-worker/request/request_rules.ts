@@ -1,4 +1,5 @@
 // Limits of requests by architecture.
+import type { ControlNetRules } from "./control.ts";
 import type { StartImageRules } from "./start_image.ts";
 
 /** The limits that a family's architecture and a checkpoint set for a request. */
@@ -32,6 +33,8 @@ export interface RequestRules {
   guidanceRescale?: boolean;
   /** How a run starts from an image. @default runs cannot start from an image */
   startImage?: StartImageRules;
+  /** The ControlNets that a request may name. @default none */
+  controlNets?: readonly ControlNetRules[];
 }
 
 export interface VideoRules {

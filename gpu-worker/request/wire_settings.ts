@@ -4,11 +4,12 @@ import { type GivenSampler, samplerFromWire, samplerToWire } from "../../protoco
 import { flattenSamplerOptions } from "../../sampler/mod.ts";
 import type { GenerateRequest, PartialRequest } from "./generate_request.ts";
 import type { ImageSize } from "../media/decoded_image.ts";
+import type { Control } from "./control.ts";
 import type { StartImage } from "./start_image.ts";
 
 /** Returns the settings that decide the pixels of `request`, as the edge hashes them. */
 export function toWire(request: GenerateRequest<ImageSize>): CompleteSettings {
-  const { sampler, skipLayerGuidance, startImage } = request;
+  const { sampler, skipLayerGuidance, startImage, control } = request;
   return {
     prompt: request.prompt,
     negative_prompt: request.negativePrompt,
@@ -24,6 +25,7 @@ export function toWire(request: GenerateRequest<ImageSize>): CompleteSettings {
     ...guidanceLimits(request),
     ...skipLayerGuidance && { skip_layer_guidance: skipLayerGuidance },
     ...startImage && startSettings(startImage),
+    ...control && controlSettings(control),
     max_sequence_length: request.maxSequenceLength,
     ...promptSettings(request),
     spectrum: samplerToWire(flattenSamplerOptions(sampler)),
@@ -39,6 +41,22 @@ export function startSettings(
     strength,
     ...mode !== undefined && { mask_mode: mode },
     ...paddingMaskCrop !== undefined && { padding_mask_crop: paddingMaskCrop },
+  };
+}
+
+/** Returns the settings of a run with a control image. */
+export function controlSettings(
+  { name, scale, start, end, mode }: Omit<Control, "image">,
+): Pick<
+  CompleteSettings,
+  "controlnet" | "control_scale" | "control_start" | "control_end" | "control_mode"
+> {
+  return {
+    controlnet: name,
+    control_scale: scale,
+    control_start: start,
+    control_end: end,
+    ...mode !== undefined && { control_mode: mode },
   };
 }
 
@@ -78,8 +96,8 @@ type WireFields =
   & Partial<Omit<RunRequest, "prompt" | "seed" | "spectrum" | "skip_layer_guidance">>
   & { spectrum?: GivenSampler | undefined; skip_layer_guidance?: PartialRequest["skipLayerGuidance"] };
 
-/** Returns a request without its image and mask. */
-export function fromWire(fields: WireFields): Omit<PartialRequest, "image" | "mask"> {
+/** Returns a request without its images. */
+export function fromWire(fields: WireFields): Omit<PartialRequest, "image" | "mask" | "controlImage"> {
   const { spectrum, scheduler: name, scheduler_options: options } = fields;
   return {
     prompt: fields.prompt,
@@ -100,6 +118,11 @@ export function fromWire(fields: WireFields): Omit<PartialRequest, "image" | "ma
     strength: fields.strength,
     maskMode: fields.mask_mode,
     paddingMaskCrop: fields.padding_mask_crop,
+    controlNet: fields.controlnet,
+    controlScale: fields.control_scale,
+    controlStart: fields.control_start,
+    controlEnd: fields.control_end,
+    controlMode: fields.control_mode,
     maxSequenceLength: fields.max_sequence_length,
     ...(name ?? options) !== undefined && { scheduler: { name, options } },
     promptWeights: fields.prompt_weights,

@@ -70,6 +70,23 @@ export const maskModeField = optional(z.enum(MASK_MODES));
 /** Pixels around the masked area that are drawn with it, at the model's full size. */
 export const paddingMaskCropField = optional(z.int().min(0).max(4096));
 
+/** How a control image steers a run. The image itself is a field of its own. */
+export const controlFields = {
+  controlnet: optional(z.string().max(256)).describe(
+    "Name of one of the model's ControlNets. May be left out if it has one.",
+  ),
+  control_scale: optional(z.number().min(0).max(10)).describe("Strength of the ControlNet. Default 1."),
+  control_start: optional(z.number().min(0).max(1)).describe(
+    "Share of the steps before the ControlNet begins. Default 0.",
+  ),
+  control_end: optional(z.number().min(0).max(1)).describe(
+    "Share of the steps after which the ControlNet has ended. Default 1.",
+  ),
+  control_mode: optional(z.int().min(0).max(999)).describe(
+    "Kind of the control image, for a union of ControlNets.",
+  ),
+};
+
 /** Whole numbers that JSON carries exactly. */
 export const seedField = z.int().min(0).max(Number.MAX_SAFE_INTEGER);
 

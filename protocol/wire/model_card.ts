@@ -74,6 +74,12 @@ export const modelCardSchema = z.object({
       .describe("Whether a step of which 'strength' asks for a part is run."),
   }).exactOptional()
     .describe("How a run starts from an image. Absent from a model that draws from text alone."),
+  controlnets: z.array(z.object({
+    name: z.string(),
+    modes: z.int().exactOptional().describe(
+      "Number of kinds of control images that a union reads: control_mode is 0 to one less.",
+    ),
+  })).readonly().exactOptional().describe("What `controlnet` may name. Absent without ControlNets."),
 });
 
 export type ModelCard = z.output<typeof modelCardSchema>;

@@ -1,4 +1,4 @@
-// Parses a model's name with LoRAs: MODEL+FILE.safetensors[:WEIGHT]+...
+// Parses a model's name with LoRAs and ControlNets: MODEL+FILE.safetensors[:WEIGHT]+controlnet:DIR+...
 // (docs/decisions/0010-loras-belong-to-a-model.md).
 
 export interface Lora {
@@ -36,20 +36,42 @@ export interface ModelName {
   name: string;
   /** LoRAs in the order of the name. */
   loras: Lora[];
+  /** ControlNets in the order of the name: directories, or ORG/NAME. @default none */
+  controlNets?: string[];
 }
+
+/** Formats a ControlNet as a part of a model's name. */
+export function formatControlNet(controlNet: string): string {
+  return `${CONTROL_NET}${controlNet}`;
+}
+
+/** The name that requests give to a ControlNet: the last part of its path, without a revision. */
+export function controlNetName(controlNet: string): string {
+  return /([^/\\]+)[/\\]*$/.exec(controlNet)![1]!.replace(/(?<=.)@.*$/s, "");
+}
+
+/** Marks a ControlNet in a model's name. */
+const CONTROL_NET = "controlnet:";
+const LAST_CONTROL_NET = /^(.+)\+controlnet:([^+]+)$/s;
 
 /**
  * A plus sign starts a LoRA only before the name of a .safetensors file, as folder names may contain one.
  */
 const LAST_LORA = /^(.+)\+([^+]+\.safetensors(?:@2)?(?::[^+:/\\]*)?)$/s;
 
-/** Splits a model's name into the model and its LoRAs. @throws {RangeError} if a weight is no number. */
+/**
+ * Splits a model's name into the model, its LoRAs and its ControlNets. @throws {RangeError} if a
+ * weight is no number.
+ */
 export function parseModelName(model: string): ModelName {
   const loras: Lora[] = [];
-  let name = model;
-  for (let match; (match = LAST_LORA.exec(name)) !== null;) {
-    name = match[1]!;
-    loras.unshift(parseLora(match[2]!));
+  const controlNets: string[] = [];
+  for (let name = model;;) {
+    const controlNet = LAST_CONTROL_NET.exec(name);
+    const lora = controlNet ? null : LAST_LORA.exec(name);
+    if (controlNet) controlNets.unshift(controlNet[2]!);
+    else if (lora) loras.unshift(parseLora(lora[2]!));
+    else return { name, loras, ...controlNets.length > 0 && { controlNets } };
+    name = (controlNet ?? lora)![1]!;
   }
-  return { name, loras };
 }

@@ -1,7 +1,7 @@
 // The receipt of a result: how it was made.
 import { z } from "zod";
 import { MASK_MODES, schedulerOptionsSchema } from "./generation_fields.ts";
-import { skipLayerSettingsSchema } from "./run_request.ts";
+import { controlSettings, skipLayerSettingsSchema } from "./run_request.ts";
 import { spectrumSettingsSchema } from "./sampler_fields.ts";
 
 const indices = z.array(z.int().min(0)).readonly();
@@ -32,6 +32,7 @@ export const receiptSchema = z.object({
     strength: z.number().exactOptional(),
     mask_mode: z.enum(MASK_MODES).exactOptional(),
     padding_mask_crop: z.int().exactOptional(),
+    ...controlSettings,
     scheduler: z.string().exactOptional(),
     scheduler_options: schedulerOptionsSchema.exactOptional(),
     prompt_weights: z.boolean().exactOptional(),

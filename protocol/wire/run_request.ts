@@ -2,6 +2,7 @@
 // from the cache, from runs of others and from several workers.
 import { z } from "zod";
 import {
+  controlFields,
   generationFields,
   MASK_MODES,
   maskModeField,
@@ -23,8 +24,8 @@ const MAX_IMAGE_CHARACTERS = Math.ceil(MAX_IMAGE_BYTES / 3) * 4;
 /** Largest file of a mask. */
 export const MAX_MASK_BYTES = 4 * 2 ** 20;
 const MAX_MASK_CHARACTERS = Math.ceil(MAX_MASK_BYTES / 3) * 4;
-/** Room for a run request with the largest image and mask. */
-export const MAX_RUN_BYTES = MAX_IMAGE_CHARACTERS + MAX_MASK_CHARACTERS + 256 * 1024;
+/** Room for a run request with the largest image, mask and control image. */
+export const MAX_RUN_BYTES = 2 * MAX_IMAGE_CHARACTERS + MAX_MASK_CHARACTERS + 256 * 1024;
 
 /** The place of a run in the shared run log (protocol/store/run_log/). */
 const sharedRunSchema = z.strictObject({
@@ -42,11 +43,12 @@ const sharedRunSchema = z.strictObject({
 const digestField = z.string().regex(/^[0-9a-f]{64}$/);
 
 /** The fields of a run that hold files in base64. NAME_sha256 names a file that the worker has. */
-export const FILE_FIELDS = ["image", "mask"] as const;
+export const FILE_FIELDS = ["image", "mask", "control_image"] as const;
 
 export const runRequestSchema = z.strictObject({
   ...generationFields,
   ...videoFields,
+  ...controlFields,
   model: z.string().max(256),
   seed: seedField,
   /** Image file to start from, in base64. */
@@ -54,9 +56,12 @@ export const runRequestSchema = z.strictObject({
   strength: strengthField,
   /** File of the mask, in base64: the places of the image to draw anew. */
   mask: optional(z.string().max(MAX_MASK_CHARACTERS)),
+  /** Control image file, in base64. */
+  control_image: optional(z.string().max(MAX_IMAGE_CHARACTERS)),
   /** SHA-256 (hex) of files that the worker has been sent before, in their place. */
   image_sha256: optional(digestField),
   mask_sha256: optional(digestField),
+  control_image_sha256: optional(digestField),
   mask_mode: maskModeField,
   padding_mask_crop: paddingMaskCropField,
   /** Pixels; which ones a checkpoint takes is its own to say. */
@@ -83,6 +88,8 @@ export const completionRequestSchema = runRequestSchema.extend({
   image_size: optional(imageSizeSchema),
   /** The same of the mask. */
   mask_size: optional(imageSizeSchema),
+  /** The same of the control image. */
+  control_image_size: optional(imageSizeSchema),
 });
 export type CompletionRequest = z.output<typeof completionRequestSchema>;
 export type OpenCompletionRequest = z.input<typeof completionRequestSchema>;
@@ -100,6 +107,15 @@ export const skipLayerSettingsSchema = z.object({
   stop: z.number(),
 });
 export type SkipLayerGuidance = z.output<typeof skipLayerSettingsSchema>;
+
+/** Settings of a run with a control image alone. */
+export const controlSettings = {
+  controlnet: z.string().exactOptional(),
+  control_scale: z.number().exactOptional(),
+  control_start: z.number().exactOptional(),
+  control_end: z.number().exactOptional(),
+  control_mode: z.int().exactOptional(),
+};
 
 /** The settings that decide the pixels: a run request with every default of its checkpoint filled in. */
 export const completeSettingsSchema = z.object({
@@ -134,6 +150,9 @@ export const completeSettingsSchema = z.object({
   mask_sha256: z.string().exactOptional(),
   /** SHA-256 (hex) of the image file, for the edge to add: the worker has seen it. */
   image_sha256: z.string().exactOptional(),
+  ...controlSettings,
+  /** SHA-256 (hex) of the control image's file, for the edge to add. */
+  control_image_sha256: z.string().exactOptional(),
   max_sequence_length: z.int(),
   /** Absent where the checkpoint's own scheduler runs. */
   scheduler: z.string().exactOptional(),

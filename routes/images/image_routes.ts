@@ -3,6 +3,7 @@
 import { type Context, Hono } from "hono";
 import { ApiError } from "../../protocol/wire/api_error.ts";
 import { type EditRequest, readEditRequest } from "../requests/edit_request.ts";
+import { MAX_CONTROL_BODY_BYTES } from "../requests/control_image.ts";
 import { type ImageRequest, parseImageText } from "../requests/image_request.ts";
 import { type ReadJsonOptions, readJsonText } from "../../protocol/http/read_json.ts";
 import type { ResultStore } from "../../protocol/store/results/result_store.ts";
@@ -48,7 +49,8 @@ export function imageRoutes(options: ImageRoutesOptions): Hono<Environment> {
   const app = new Hono<Environment>();
 
   app.post("/images/generations", async (c) => {
-    const request = parseImageText(await readJsonText(c.req.raw, options));
+    const text = await readJsonText(c.req.raw, { maxBytes: MAX_CONTROL_BODY_BYTES, ...options });
+    const request = parseImageText(text);
     return await answer(c, { request, kind: "image_generation", options });
   });
 
@@ -236,7 +238,11 @@ async function collect(pictures: readonly RunView[], signal: AbortSignal): Promi
 }
 
 function factsOf({ request, plan, warnings, detached }: Opened): ImageFacts {
-  const { image: _image, mask: _mask, ...kept } = { image: undefined, mask: undefined, ...request };
+  const { image: _image, mask: _mask, control_image: _control, ...kept } = {
+    image: undefined,
+    mask: undefined,
+    ...request,
+  };
   // A reader of a job's events wants its progress.
   return { request: { ...kept, progress: kept.progress || detached }, settings: plan.settings, warnings };
 }
@@ -249,17 +255,20 @@ function releaseImage({ pictures }: RunPlan, request: ImageRequest | EditRequest
   for (const { run } of pictures) {
     delete run.image;
     delete run.mask;
+    delete run.control_image;
   }
+  if (request.control_image) request.control_image.base64 = "";
   if (!("image" in request)) return;
   request.image.base64 = "";
   if (request.mask) request.mask.base64 = "";
 }
 
 /** Returns a fingerprint of the request without its megabytes. */
-function withoutImage(request: ImageRequest | EditRequest) {
-  if (!("image" in request)) return request;
+function withoutImage({ control_image, ...request }: ImageRequest | EditRequest) {
+  const control = control_image && { control_image: control_image.sha256 };
+  if (!("image" in request)) return { ...request, ...control };
   const { image, mask, ...rest } = request;
-  return { ...rest, image: image.sha256, ...mask && { mask: mask.sha256 } };
+  return { ...rest, image: image.sha256, ...mask && { mask: mask.sha256 }, ...control };
 }
 
 function prefersAsync(header: string | undefined): boolean {

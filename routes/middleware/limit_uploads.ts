@@ -46,6 +46,8 @@ export function limitUploads(
   };
 }
 
+const JSON_WITH_IMAGE = /\/images\/generations$/;
+
 /** Returns Content-Length, or the largest allowed body without one. */
 function announcedBytes(request: Request): number {
   const { headers, url } = request;
@@ -54,10 +56,12 @@ function announcedBytes(request: Request): number {
   if (length !== null) return Number(length) > MAX_BATCH_FILE_BYTES ? 0 : Number(length);
   // Asking for the body makes a stream of it, which costs small requests more than reading it.
   if (
-    request.method === "GET" || request.body === null ||
-    !/^multipart\//i.test(headers.get("content-type") ?? "")
+    request.method === "GET" || request.body === null
   ) return 0;
-  return new URL(url).pathname.endsWith("/files") ? MAX_BATCH_FILE_BYTES : MAX_IMAGE_BYTES;
+  const { pathname } = new URL(url);
+  const isForm = /^multipart\//i.test(headers.get("content-type") ?? "");
+  if (!isForm) return JSON_WITH_IMAGE.test(pathname) ? MAX_IMAGE_BYTES : 0;
+  return pathname.endsWith("/files") ? MAX_BATCH_FILE_BYTES : MAX_IMAGE_BYTES;
 }
 
 function refusal(whose: string): ApiError {

@@ -8,6 +8,7 @@ import {
   paddingMaskCropField,
   strengthField,
 } from "../../protocol/wire/generation_fields.ts";
+import { CONTROL_IMAGE_RULE, controlImageField } from "./control_image.ts";
 import { type ShownSize, shownSize } from "./shown_size.ts";
 import { type ImageRequest, imageRequestSchema } from "./image_request.ts";
 import { optional } from "../../protocol/wire/optional.ts";
@@ -24,6 +25,8 @@ export const editRequestSchema = imageRequestSchema.extend({
   /** How the mask marks them. @default alpha: where it is transparent */
   mask_mode: maskModeField,
   padding_mask_crop: paddingMaskCropField,
+  // OpenAI's Python client sends further fields as text.
+  control_image: z.union([z.file(), controlImageField], { error: CONTROL_IMAGE_RULE }),
 });
 
 /** An image request that starts from an image. */
@@ -51,7 +54,14 @@ export interface SourceImage {
 const NUMBERS = [
   ...["n", "seed", "steps", "strength", "guidance_scale", "true_cfg_scale", "guidance_rescale"],
   ...["padding_mask_crop", "guidance_scale_2", "cfg_normalization", "cfg_truncation", "max_sequence_length"],
-  ...["output_compression", "partial_images"],
+  ...[
+    "output_compression",
+    "partial_images",
+    "control_scale",
+    "control_start",
+    "control_end",
+    "control_mode",
+  ],
 ];
 const PROMPT_JSONS = ["scheduler_options", "prompt_weights", "long_prompts", "wildcards"];
 const JSONS = [
@@ -66,7 +76,7 @@ const JSONS = [
 /** For an image to arrive over a slow line. */
 const DEADLINE_MS = 60_000;
 /** Room for the other fields. */
-const MAX_BYTES = MAX_IMAGE_BYTES + MAX_MASK_BYTES + 256 * 1024;
+const MAX_BYTES = 2 * MAX_IMAGE_BYTES + MAX_MASK_BYTES + 256 * 1024;
 
 /**
  * Reads the form in the body of `request`.
@@ -85,9 +95,13 @@ export async function readEditRequest(request: Request, options: ReadBodyOptions
   });
   assertSize(form, { name: "image", maxBytes: MAX_IMAGE_BYTES });
   assertSize(form, { name: "mask", maxBytes: MAX_MASK_BYTES });
-  const { image, mask, ...fields } = parseWire(editRequestSchema, form);
+  assertSize(form, { name: "control_image", maxBytes: MAX_IMAGE_BYTES });
+  const { image, mask, control_image, ...fields } = parseWire(editRequestSchema, form);
   return {
     ...fields,
+    control_image: control_image instanceof File
+      ? await sourceImage(await control_image.bytes())
+      : control_image,
     image: await sourceImage(await image.bytes()),
     ...mask && { mask: await sourceImage(await mask.bytes()) },
   };

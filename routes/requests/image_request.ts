@@ -3,6 +3,7 @@ import { LRUCache } from "lru-cache";
 import { z } from "zod";
 import { parseJsonBody } from "../../protocol/http/read_json.ts";
 import {
+  controlFields,
   generationFields,
   MAX_IMAGES,
   openSeed,
@@ -11,10 +12,13 @@ import {
   webhookField,
 } from "../../protocol/wire/generation_fields.ts";
 import { optional } from "../../protocol/wire/optional.ts";
+import { controlImageField } from "./control_image.ts";
 import { parseWire } from "../../protocol/wire/parse_wire.ts";
 
 export const imageRequestSchema = z.strictObject({
   ...generationFields,
+  ...controlFields,
+  control_image: controlImageField,
   /** @default the first model served */
   model: optional(z.string().max(256)),
   /** Some apps send the text of the number. */
@@ -70,7 +74,8 @@ export function parseImageText(text: string): ImageRequest {
   const known = remembered.get(text);
   if (known !== undefined) return known;
   const request = Object.freeze(parseImageRequest(parseJsonBody(text)));
-  if (text.length <= MAX_REMEMBERED) remembered.set(text, request);
+  // A control image is released once it is on its way.
+  if (text.length <= MAX_REMEMBERED && !request.control_image) remembered.set(text, request);
   return request;
 }
 

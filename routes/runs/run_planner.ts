@@ -83,7 +83,7 @@ export class RunPlanner {
   ): Promise<RunPlan> {
     const model = await this.#options.catalog.find(request.model);
     // An image would make the text megabytes long.
-    if (sharing !== "results" || imageOf(request) !== undefined) {
+    if (sharing !== "results" || imageOf(request) !== undefined || controlOf(request) !== undefined) {
       return await this.#make(request, model, sharing);
     }
     const same = this.#lastPlans.get(request);
@@ -100,14 +100,17 @@ export class RunPlanner {
     const run = { ...toRun(request, model.id), seed };
     const image = imageOf(request);
     const mask = maskOf(request);
-    const completed = await this.#completed(run, { ...model, image, mask });
+    const control = controlOf(request);
+    const completed = await this.#completed(run, { ...model, image, mask, control });
     const settings = {
       ...completed,
       prompt: run.prompt,
       seed,
       ...mask && { mask_sha256: mask.sha256 },
       ...image && { image_sha256: image.sha256 },
+      ...control && { control_image_sha256: control.sha256 },
     };
+    const files = [image, mask, control].flatMap((file) => file?.sha256 ?? []);
     const { output_format, output_compression, metadata = true } = request;
     const pictures = Array.from({ length: request.n }, async (_, index) => {
       const ofPicture = { ...settings, seed: seed + index };
@@ -123,7 +126,7 @@ export class RunPlanner {
         // A drawn seed comes once: only a picture with an address is worth storing.
         key: sharing === "results" || request.response_format === "url" ? key : undefined,
         run: { ...run, seed: seed + index },
-        imageName: image && [image, ...mask ? [mask] : []].map(({ sha256 }) => sha256).join("."),
+        imageName: files.length > 0 ? files.join(".") : undefined,
         modelDigest: model.digest,
       };
     });
@@ -132,16 +135,18 @@ export class RunPlanner {
 
   #completed(
     run: OpenRunRequest,
-    { digest, sampler_version, image, mask }:
+    { digest, sampler_version, image, mask, control }:
       & ModelCard
-      & Record<"image" | "mask", SourceImage | undefined>,
+      & Record<"image" | "mask" | "control", SourceImage | undefined>,
   ): Promise<CompleteSettings> {
-    const { image: base64, mask: mask64, ...rest } = run;
+    const { image: base64, mask: mask64, control_image: control64, ...rest } = run;
     const { prompt: _prompt, seed: _seed, previews: _previews, metadata: _metadata, ...open } = rest;
     // The files themselves travel with the run. Their sizes decide all that the worker fills in.
     const seen = {
       ...image && (image.size ? { image_size: image.size } : { image_sha256: image.sha256 }),
       ...mask && (mask.size ? { mask_size: mask.size } : { mask_sha256: mask.sha256 }),
+      ...control &&
+        (control.size ? { control_image_size: control.size } : { control_image_sha256: control.sha256 }),
     };
     const name = canonicalize({ ...open, digest, sampler_version, ...seen })!;
     const known = this.#complete.get(name);
@@ -150,6 +155,7 @@ export class RunPlanner {
       ...rest,
       ...image && (image.size ? { image_size: image.size } : { image: base64 }),
       ...mask && (mask.size ? { mask_size: mask.size } : { mask: mask64 }),
+      ...control && (control.size ? { control_image_size: control.size } : { control_image: control64 }),
     });
     this.#complete.set(name, completed);
     completed.catch(() => this.#complete.delete(name));
@@ -163,6 +169,24 @@ function imageOf(request: PlannedRequest): SourceImage | undefined {
 
 function maskOf(request: PlannedRequest): SourceImage | undefined {
   return "mask" in request ? request.mask : undefined;
+}
+
+function controlOf(request: PlannedRequest): SourceImage | undefined {
+  return "control_image" in request ? request.control_image : undefined;
+}
+
+/** Returns how a control image is used. Videos have none. */
+function controlFieldsOf(request: PlannedRequest): Partial<OpenRunRequest> {
+  if (!("control_image" in request)) return {};
+  const { control_image, controlnet, control_scale, control_start, control_end, control_mode } = request;
+  return {
+    control_image: control_image?.base64,
+    controlnet,
+    control_scale,
+    control_start,
+    control_end,
+    control_mode,
+  };
 }
 
 function toRun(request: PlannedRequest, model: string): Omit<OpenRunRequest, "seed"> {
@@ -209,6 +233,7 @@ function toRun(request: PlannedRequest, model: string): Omit<OpenRunRequest, "se
       mask_mode: request.mask_mode,
       padding_mask_crop: request.padding_mask_crop,
     },
+    ...controlFieldsOf(request),
     spectrum: request.spectrum && withoutUndefined(request.spectrum),
     ...sizeOf(request.size),
     ...videoOf(request),

@@ -19,7 +19,7 @@ export interface WantedRun {
   /** Key of the result in the store. Undefined if the result is not stored. */
   key: string | undefined;
   run: OpenRunRequest;
-  /** Names the image of the run, and its mask: SHA-256, hex. @default it has none */
+  /** Names the files of the run: SHA-256, hex. @default it has none */
   imageName?: string | undefined;
   /** A result made with other weights, as after a deployment in between, is not stored. */
   modelDigest: string;
@@ -243,8 +243,8 @@ export class RunSource implements Disposable {
     const { name, key = null, run, modelDigest } = wanted;
     const { maxAgeMs, detached, keepMs = KEEP_MS, waitMs } = options;
     const order = { run, key, modelDigest };
-    const { image: base64, mask, ...rest } = run;
-    const files = base64 && joinFiles({ image: base64, mask });
+    const { image: base64, mask, control_image, ...rest } = run;
+    const files = joinFiles({ image: base64, mask, control_image });
     const image = files && wanted.imageName ? { name: wanted.imageName, base64: files } : undefined;
     const isKept = !files || image !== undefined && files.length <= MAX_IMAGE_CHARACTERS;
     const { id, started, state } = await log.open({

@@ -11,9 +11,11 @@ import { BatchBar } from "./batch_bar.ts";
 import { decodeText } from "../../../protocol/wire/text.ts";
 import { readPromptFile, readPrompts } from "../read_prompts.ts";
 import { type BatchFailure, type BatchPlan, planBatch } from "./batch_plan.ts";
-import { type BatchRequest, stepsToRun } from "./batch_messages.ts";
+import type { Control } from "../../request/control.ts";
+import { type BatchRequest, type NamedControl, stepsToRun } from "./batch_messages.ts";
 import { batchSettings } from "./batch_stats.ts";
 import { dealPrompts, type Dealt } from "./deal_prompts.ts";
+import { controlFields, openControlImage } from "../../flags/control_flags.ts";
 import { openImage, startFields } from "../../flags/image_flags.ts";
 import { assertWritable } from "../write_atomically.ts";
 
@@ -66,7 +68,7 @@ async function preparePlan(
   const { checkpoint, reading, dtype: computeType } = read;
   // Each device's process has them too, on a stderr that nobody reads.
   for (const note of [...checkpoint.notes, ...read.warnings]) console.warn(`batch: ${note}`);
-  const complete = await completion(request, { image, reading });
+  const complete = await completion(request, { image, control: options.control, reading });
   // A wrong setting is wrong for every prompt, so report it once.
   const { sampler } = complete(" ", options.seed === -1 ? 0 : options.seed);
   const { digest } = modelInfo(model, read, memory);
@@ -86,19 +88,27 @@ async function preparePlan(
 
 /**
  * Returns a function that completes a prompt's request.
- * The start image is read once; requests carry its path.
+ * The images are read once; requests carry their paths.
  */
 async function completion(
   request: BatchArguments["request"],
-  { image: file, reading }: Pick<BatchArguments, "image"> & { reading: CheckpointReading },
+  { image: file, control: follow, reading }: Pick<BatchArguments, "image" | "control"> & {
+    reading: CheckpointReading;
+  },
 ): Promise<(prompt: string, seed: number) => BatchRequest> {
   const { width, height } = request;
-  const opened = file && await openImage(file, { width, height, multiple: reading.rules.sizeMultiple });
+  const size = { width, height, multiple: reading.rules.sizeMultiple };
+  const opened = file && await openImage(file, size);
+  const followed = follow && await openControlImage(follow.path, { ...size, ...opened?.image });
   return (prompt, seed) => {
-    const start = startFields(opened, file);
-    const { startImage, ...complete } = withChosenPrompts(
+    const start = { ...startFields(opened, file), ...controlFields(followed, follow) };
+    const { startImage, control, ...rest } = withChosenPrompts(
       completeRequest({ ...request, ...start, prompt, seed }, reading),
     );
+    const complete = {
+      ...rest,
+      ...control && follow && followed && { control: namedControl(control, { ...follow, ...followed }) },
+    };
     if (startImage === undefined || file === undefined || opened === undefined) return complete;
     const { strength, firstStep, mask } = startImage;
     const named = { path: file.image, sha256: opened.sha256, strength, firstStep };
@@ -109,6 +119,13 @@ async function completion(
       startImage: { ...named, mask: { ...masking, path: file.mask!, sha256: opened.mask!.sha256 } },
     };
   };
+}
+
+function namedControl(
+  { image: _, ...control }: Control,
+  { path, sha256 }: { path: string; sha256: string },
+): NamedControl {
+  return { ...control, path, sha256 };
 }
 
 /** Divides the CPU's cores among the processes. undefined lets ONNX Runtime decide. */

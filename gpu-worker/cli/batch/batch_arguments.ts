@@ -1,13 +1,19 @@
 // The command line of `deno task batch`.
 import { basename } from "node:path";
 import { UsageError } from "../../../protocol/process/usage_error.ts";
-import { formatLora } from "../../../protocol/wire/model_name.ts";
+import { controlNetName, formatLora } from "../../../protocol/wire/model_name.ts";
 import { parseModelName } from "../../../protocol/wire/model_name.ts";
 import type { PartialRequest } from "../../request/generate_request.ts";
 import type { ProviderName } from "../../runtime/mod.ts";
 import type { DType } from "../../runtime/dtype.ts";
 import type { WeightChoice } from "../../checkpoint/held_weights.ts";
 import { readDevice, WEIGHTS_HELP } from "../../flags/device_flags.ts";
+import {
+  CONTROL_FLAGS,
+  CONTROL_HELP,
+  type ControlArguments,
+  readControlFlags,
+} from "../../flags/control_flags.ts";
 import { IMAGE_FLAGS, IMAGE_HELP, type ImageArguments, readImageFlags } from "../../flags/image_flags.ts";
 import { MEMORY_FLAGS, MEMORY_HELP, type MemoryOptions, readMemoryFlags } from "../../flags/memory_flags.ts";
 import {
@@ -43,6 +49,7 @@ ${CALIBRATION_HELP}
   --n N                    pictures of each prompt, with seeds seed..seed+n-1, each in a folder
                            <prompt>-<seed> (1)
 ${IMAGE_HELP}
+${CONTROL_HELP}
 ${SAMPLING_HELP}
 
 Prompts that have a picture with the same settings are skipped.
@@ -54,6 +61,7 @@ export const BATCH_FLAGS = {
   ...MODEL_FLAGS,
   ...PART_FLAGS,
   ...IMAGE_FLAGS,
+  ...CONTROL_FLAGS,
   ...MEMORY_FLAGS,
   ...CALIBRATION_FLAGS,
   "prompt-file": "text-or-operand",
@@ -89,6 +97,8 @@ export interface BatchArguments {
   calibration: CalibrationArguments;
   /** The image that every prompt starts from. */
   image: ImageArguments | undefined;
+  /** The image that a ControlNet follows with every prompt. */
+  control: ControlArguments | undefined;
   outputBasePath: string;
   /** Name of the experiment. If undefined, it is named after model and method. */
   expName: string | undefined;
@@ -142,6 +152,7 @@ export function parseBatchArguments(args: readonly string[]): BatchArguments | u
     memory: readMemoryFlags(flags),
     calibration: readCalibrationFlags(flags),
     image: readImageFlags(flags),
+    control: readControlFlags(flags),
     outputBasePath: flags["output-base-path"] ?? "out",
     expName: flags["exp-name"],
     json: flags.json,
@@ -164,9 +175,10 @@ function parseDevice(device: string): BatchDevice {
  * and "spectrum" give "FLUX.1-dev+ink@0.7/spectrum". Windows can store no colon.
  */
 export function defaultExpName(model: string, method: string): string {
-  const { name, loras } = parseModelName(model);
+  const { name, loras, controlNets = [] } = parseModelName(model);
   const parts = loras.map(({ path, weight }) =>
     formatLora({ path: basename(path, ".safetensors"), weight }).replace(":", "@")
   );
-  return `${[basename(name, ".safetensors"), ...parts].join("+")}/${method}`;
+  const nets = controlNets.map(controlNetName);
+  return `${[basename(name, ".safetensors"), ...nets, ...parts].join("+")}/${method}`;
 }

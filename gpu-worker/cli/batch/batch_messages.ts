@@ -1,10 +1,16 @@
 // Messages between `batch` and its processes: one JSON object per line, tasks on stdin, events on stdout.
 import type { GenerateRequest } from "../../request/generate_request.ts";
+import type { Control } from "../../request/control.ts";
 import type { StartImage } from "../../request/start_image.ts";
 import type { StartMask } from "../../request/start_mask.ts";
 
-/** A request that names its start image instead of carrying it. */
-export type BatchRequest = Omit<GenerateRequest, "startImage"> & { startImage?: NamedStartImage };
+/** A request that names its images instead of carrying them. */
+export type BatchRequest = Omit<GenerateRequest, "startImage" | "control"> & {
+  startImage?: NamedStartImage;
+  control?: NamedControl;
+};
+
+export interface NamedControl extends Omit<Control, "image">, NamedFile {}
 
 export interface NamedStartImage extends Omit<StartImage, "image" | "mask">, NamedFile {
   mask?: Omit<StartMask, "image"> & NamedFile;

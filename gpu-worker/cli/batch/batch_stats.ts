@@ -3,11 +3,11 @@
 // tools read both, and the other fields that a measurement needs.
 import { flattenSamplerOptions, METHOD_OPTIONS } from "../../../sampler/mod.ts";
 import type { GenerateResult } from "../../pipeline/pipeline.ts";
-import type { BatchRequest, NamedStartImage } from "./batch_messages.ts";
+import type { BatchRequest, NamedControl, NamedStartImage } from "./batch_messages.ts";
 
 /** Returns every setting, except the prompt, that affects the picture. */
 export function batchSettings(
-  { prompt: _, sampler, startImage, ...fields }: BatchRequest,
+  { prompt: _, sampler, startImage, control, ...fields }: BatchRequest,
   { modelDigest, dtype }: { modelDigest: string; dtype: string },
 ): Record<string, unknown> {
   const options = flattenSamplerOptions(sampler);
@@ -16,6 +16,7 @@ export function batchSettings(
     dtype,
     ...fields,
     ...startImage && startSettings(startImage),
+    ...control && controlSettings(control),
     method: sampler.method,
     ...Object.fromEntries(METHOD_OPTIONS[sampler.method].map((name) => [name, options[name]])),
   });
@@ -25,6 +26,17 @@ function startSettings({ sha256, strength, mask }: NamedStartImage): Record<stri
   if (mask === undefined) return { imageSha256: sha256, strength };
   const { path: _, sha256: maskSha256, mode: maskMode, ...masking } = mask;
   return { imageSha256: sha256, strength, maskSha256, maskMode, ...masking };
+}
+
+function controlSettings({ name, sha256, scale, start, end, mode }: NamedControl): Record<string, unknown> {
+  return {
+    controlnet: name,
+    controlImageSha256: sha256,
+    controlScale: scale,
+    controlStart: start,
+    controlEnd: end,
+    ...mode !== undefined && { controlMode: mode },
+  };
 }
 
 export interface BatchStatsOptions {

@@ -11,11 +11,13 @@ import { openPipeline } from "../../model/open_pipeline.ts";
 import type { Pipeline } from "../../pipeline/pipeline.ts";
 import type { GenerateRequest } from "../../request/generate_request.ts";
 import { requestWarnings } from "../../request/request_warnings.ts";
-import type { BatchEvent, BatchRequest, BatchTask } from "./batch_messages.ts";
+import type { Control } from "../../request/control.ts";
+import type { BatchEvent, BatchRequest, BatchTask, NamedControl, NamedStartImage } from "./batch_messages.ts";
 import { batchStats } from "./batch_stats.ts";
 import { readDevice } from "../../flags/device_flags.ts";
 import { GRAPH_CACHE_FOLDER } from "../../session/graph_cache_folder.ts";
 import { WEIGHT_CACHE_FOLDER } from "../../session/weight_store.ts";
+import { openControlImage } from "../../flags/control_flags.ts";
 import { openImage } from "../../flags/image_flags.ts";
 import { CALIBRATION_FLAGS, readCalibrationFlags } from "../../flags/calibration_flags.ts";
 import { MEMORY_FLAGS, readMemoryFlags } from "../../flags/memory_flags.ts";
@@ -82,6 +84,7 @@ async function draw(
       model: pipeline.model,
       imageSha256: request.startImage?.sha256,
       maskSha256: request.startImage?.mask?.sha256,
+      controlImageSha256: request.control?.sha256,
     })
     : undefined;
   const result = await pipeline.generate(complete, {
@@ -108,7 +111,25 @@ async function draw(
 /**
  * Decodes the files that `request` names, and checks that they have not changed since the batch was planned.
  */
-async function withImage({ startImage, ...request }: BatchRequest): Promise<GenerateRequest> {
+async function withImage({ startImage, control: named, ...rest }: BatchRequest): Promise<GenerateRequest> {
+  const request = { ...rest, ...named && { control: await openControl(named, rest) } };
+  return await withStartImage({ ...request, startImage });
+}
+
+async function openControl(
+  { path, sha256, ...control }: NamedControl,
+  size: Pick<GenerateRequest, "width" | "height">,
+): Promise<Control> {
+  const { image, sha256: found } = await openControlImage(path, { ...size, multiple: 1 });
+  if (found !== sha256) throw new Error(`Cannot follow ${path} as it has changed`);
+  return { ...control, image };
+}
+
+async function withStartImage(
+  { startImage, ...request }: Omit<GenerateRequest, "startImage"> & {
+    startImage: NamedStartImage | undefined;
+  },
+): Promise<GenerateRequest> {
   if (startImage === undefined) return request;
   const { path, sha256, mask: named, ...rest } = startImage;
   const { image, sha256: found, mask } = await openImage(

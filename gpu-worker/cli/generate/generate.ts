@@ -14,6 +14,7 @@ import { encodeSafetensors, type NamedTensor } from "../../media/encode_safetens
 import { GENERATE_HELP, type GenerateArguments, parseGenerateArguments } from "./generate_arguments.ts";
 import { GRAPH_CACHE_FOLDER } from "../../session/graph_cache_folder.ts";
 import { WEIGHT_CACHE_FOLDER } from "../../session/weight_store.ts";
+import { controlFields, openControlImage, type OpenedControl } from "../../flags/control_flags.ts";
 import { type OpenedImage, openImage, startFields } from "../../flags/image_flags.ts";
 import { assertOutput, defaultOutput, encodeOutput, firstFile, STANDARD_OUTPUT } from "./output_files.ts";
 import { outputPaths } from "./output_paths.ts";
@@ -40,7 +41,7 @@ export async function generate(
   const { model, parts, device } = options;
   // Check everything that can be checked before gigabytes are loaded.
   const described = describeModel(model, { ...device, parts, ...options.calibration });
-  const { requests, image } = await completeAll(options, described);
+  const { requests, image, control } = await completeAll(options, described);
   const { paths, dumps } = await choosePaths(options, { requests, described });
   const info = modelInfo(model, described, options.memory);
   const warnings = [...warningsBefore(options, { requests, info, described })];
@@ -69,6 +70,7 @@ export async function generate(
         model: pipeline.model,
         imageSha256: image?.sha256,
         maskSha256: image?.mask?.sha256,
+        controlImageSha256: control?.sha256,
         compression: options.compression,
       })
       : undefined;
@@ -89,11 +91,17 @@ export async function generate(
 async function completeAll(
   options: SettledArguments,
   { reading }: DescribedModel,
-): Promise<{ requests: GenerateRequest[]; image: OpenedImage | undefined }> {
+): Promise<{
+  requests: GenerateRequest[];
+  image: OpenedImage | undefined;
+  control: OpenedControl | undefined;
+}> {
   const { width, height, seed } = options.request;
   const size = { width, height, multiple: reading.rules.sizeMultiple };
   const image = options.image && await openImage(options.image, size);
-  const start = startFields(image, options.image);
+  const control = options.control &&
+    await openControlImage(options.control.path, { ...size, ...image?.image });
+  const start = { ...startFields(image, options.image), ...controlFields(control, options.control) };
   const requests = options.prompts.flatMap((prompt) =>
     Array.from(
       { length: options.n },
@@ -101,7 +109,7 @@ async function completeAll(
         withChosenPrompts(completeRequest({ ...options.request, ...start, prompt, seed: seed + i }, reading)),
     )
   );
-  return { requests, image };
+  return { requests, image, control };
 }
 
 async function choosePaths(

@@ -11,6 +11,12 @@ import {
   readCalibrationFlags,
 } from "../../flags/calibration_flags.ts";
 import { MODEL_FLAGS, MODEL_HELP, readModelName } from "../../flags/model_flags.ts";
+import {
+  CONTROL_FLAGS,
+  CONTROL_HELP,
+  type ControlArguments,
+  readControlFlags,
+} from "../../flags/control_flags.ts";
 import { IMAGE_FLAGS, IMAGE_HELP, type ImageArguments, readImageFlags } from "../../flags/image_flags.ts";
 import type { PartFiles } from "../../checkpoint/part_files.ts";
 import { PART_FLAGS, PART_HELP, readPartFlags } from "../../flags/part_flags.ts";
@@ -29,6 +35,7 @@ ${PART_HELP}
   --seed N                 first seed, -1 for a random one (42)
   --n N                    pictures of each prompt, with seeds seed..seed+n-1 (1)
 ${IMAGE_HELP}
+${CONTROL_HELP}
 ${SAMPLING_HELP}
   --device D               cpu | cuda | webgpu (cpu)
   --dtype T                float32 | float16 | bfloat16 (float32; bfloat16 on cuda)
@@ -50,6 +57,7 @@ ${CALIBRATION_HELP}
 export const GENERATE_FLAGS = {
   ...SAMPLING_FLAGS,
   ...IMAGE_FLAGS,
+  ...CONTROL_FLAGS,
   ...MODEL_FLAGS,
   ...PART_FLAGS,
   ...MEMORY_FLAGS,
@@ -95,6 +103,8 @@ export interface GenerateArguments {
   dump?: string;
   /** The image to start from. */
   image: ImageArguments | undefined;
+  /** The image that a ControlNet follows. */
+  control: ControlArguments | undefined;
   /** The options on the command line. */
   request: Omit<PartialRequest, "prompt" | "seed"> & { seed: number | undefined };
 }
@@ -125,7 +135,9 @@ export function parseGenerateArguments(args: readonly string[]): GenerateArgumen
   // An option by itself would be mixed with those of the picture that is drawn again.
   const hasOwn = Object.values(sampler).some((value) => value !== undefined);
   return {
-    model: flags.model === undefined && flags.lora.length === 0 ? undefined : readModelName(flags),
+    model: [flags.model, flags.controlnet, ...flags.lora].every((value) => value === undefined)
+      ? undefined
+      : readModelName(flags),
     parts: readPartFlags(flags),
     device: readDevice(flags),
     memory: readMemoryFlags(flags),
@@ -140,6 +152,7 @@ export function parseGenerateArguments(args: readonly string[]): GenerateArgumen
     json,
     ...(dump !== undefined && { dump }),
     image: readImageFlags(flags),
+    control: readControlFlags(flags),
     request: { ...request, ...hasOwn && { sampler } },
   };
 }

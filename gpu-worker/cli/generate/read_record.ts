@@ -22,8 +22,10 @@ export async function readRecord(path: string): Promise<PictureRecord> {
   );
 }
 
-/** Returns the request that the record is of, without its image and mask. */
-export function recordedRequest({ settings }: PictureRecord): Omit<PartialRequest, "image" | "mask"> {
+/** Returns the request that the record is of, without its images. */
+export function recordedRequest(
+  { settings }: PictureRecord,
+): Omit<PartialRequest, "image" | "mask" | "controlImage"> {
   const request = fromWire(settings);
   return { ...request, sampler: request.sampler && recordedChoice(request.sampler) };
 }

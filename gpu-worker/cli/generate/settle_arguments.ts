@@ -12,7 +12,7 @@ import { readRecord, recordedRequest } from "./read_record.ts";
 export interface SettledArguments extends Omit<GenerateArguments, "request" | "model" | "prompt"> {
   model: string;
   prompts: string[];
-  request: Omit<PartialRequest, "prompt" | "image" | "mask">;
+  request: Omit<PartialRequest, "prompt" | "image" | "mask" | "controlImage">;
   /** How the file of --from was made. */
   record: PictureRecord | undefined;
   /** Quality of the file, where its format loses any. */
@@ -44,6 +44,9 @@ export async function settleArguments(
   }
   if (record?.settings.mask_sha256 !== undefined && options.image?.mask === undefined) {
     throw new UsageError(`${options.from} was drawn in a mask: --mask must name it`);
+  }
+  if (record?.settings.control_image_sha256 !== undefined && options.control === undefined) {
+    throw new UsageError(`${options.from} was drawn with a control image: --control-image must name it`);
   }
   const recorded = record && recordedRequest(record);
   const { strength, maskMode, paddingMaskCrop, ...beginning } = recorded ?? {};

@@ -2,6 +2,7 @@
 // 1.30 on the CPU. They cover FLUX, SD 3 and SDXL configs of 1 to 450 MiB and pictures of 16 to 512 pixels a
 // side. No formula says how much of a graph's intermediate results the arena reuses.
 import type { StepKind } from "../../../sampler/mod.ts";
+import { CONTROL_NET_PREFIX } from "../../checkpoint/control_net_files.ts";
 import type { Quantization, WeightEntry, Weights } from "../../checkpoint/weights.ts";
 import { FORECAST_BYTES } from "../../denoiser/onnx_denoiser.ts";
 import type { DecodingSize } from "../../vae/decoding_size.ts";
@@ -49,6 +50,8 @@ export interface MemoryPrediction {
 const FEATURES_AT_PEAK = 40;
 /** Intermediate results of a text encoder at their peak, in states of all its tokens. */
 const STATES_AT_PEAK = 36;
+/** Intermediate results and residuals of a ControlNet, in those of the denoiser: it has no way up. */
+const CONTROL_SHARE = 0.5;
 const CLIP_TOKENS = 77;
 /**
  * Memory for each forecast of a gap at the peak of the head's
@@ -95,23 +98,37 @@ export function predictMemory(query: MemoryQuery): MemoryPrediction {
     forecastsAtOnce(plan, featureBytes) *
       (FEATURES_A_FORECAST * featureBytes + LATENTS_A_FORECAST * latentBytes);
 
+  // A ControlNet stays in memory beside the network that it steers.
+  const steered = query.components.find(({ name }) => isDenoiser(name))?.name;
   const loaded = query.components.map(({ name, weights }) => ({
+    turn: name.startsWith(CONTROL_NET_PREFIX) ? steered : name,
     ...weightBytes(weights, dtype),
     reorderedBytes: provider === "cpu" ? layoutBytes(weights, dtype) : 0,
     activationBytes: name === "vae"
       ? decoderBytes
       : name.startsWith("text_encoder")
       ? STATES_AT_PEAK * stateElements(weights, query) * size
+      : name.startsWith(CONTROL_NET_PREFIX)
+      ? CONTROL_SHARE * denoiserBytes
       : denoiserBytes,
-    historyBytes: name === "vae" || name.startsWith("text_encoder") ? 0 : historyBytes,
+    historyBytes: isDenoiser(name) ? historyBytes : 0,
   }));
-  const inTurn = loaded.map(({ bytes, loraBytes, reorderedBytes, activationBytes, historyBytes }) =>
-    bytes + Math.max(loraBytes, reorderedBytes, activationBytes + historyBytes)
+  type Part = typeof loaded[number];
+  const sumOf = (parts: readonly Part[], key: "bytes" | "loraBytes" | "activationBytes" | "historyBytes") =>
+    parts.reduce((total, { [key]: n }) => total + n, 0);
+  const largestOf = (parts: readonly Part[]) =>
+    Math.max(0, ...parts.map(({ reorderedBytes }) => reorderedBytes));
+  const inTurn = [...Map.groupBy(loaded, ({ turn }) => turn).values()].map((parts) =>
+    sumOf(parts, "bytes") +
+    Math.max(
+      sumOf(parts, "loraBytes"),
+      largestOf(parts),
+      sumOf(parts, "activationBytes") + sumOf(parts, "historyBytes"),
+    )
   );
-  const sum = (key: "bytes" | "loraBytes" | "activationBytes") =>
-    loaded.reduce((total, { [key]: n }) => total + n, 0);
+  const sum = (key: "bytes" | "loraBytes" | "activationBytes") => sumOf(loaded, key);
   const activationBytes = sum("activationBytes");
-  const reorderedBytes = Math.max(0, ...loaded.map(({ reorderedBytes }) => reorderedBytes));
+  const reorderedBytes = largestOf(loaded);
   const together = sum("bytes") +
     Math.max(reorderedBytes, sum("loraBytes") + historyBytes + activationBytes);
   return {
@@ -121,6 +138,10 @@ export function predictMemory(query: MemoryQuery): MemoryPrediction {
     activationBytes,
     modelBytes: Math.round(offload ? Math.max(...inTurn) : together),
   };
+}
+
+function isDenoiser(name: string): boolean {
+  return name !== "vae" && !name.startsWith("text_encoder") && !name.startsWith(CONTROL_NET_PREFIX);
 }
 
 /** Predicts the bytes of one picture's encoded prompts, which the host keeps in float32. */

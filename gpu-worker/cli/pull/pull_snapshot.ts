@@ -8,7 +8,7 @@ import { downloadBlob } from "./download_blob.ts";
 import { HubError } from "./hub_error.ts";
 import type { HubFile } from "./hub_file.ts";
 import { HubRepository, type HubRepositoryOptions } from "./hub_repository.ts";
-import { selectPipelineFiles } from "./select_pipeline_files.ts";
+import { selectNetworkFiles, selectPipelineFiles } from "./select_pipeline_files.ts";
 import { showValue } from "../../../sampler/mod.ts";
 import { writeAtomically } from "../write_atomically.ts";
 
@@ -57,18 +57,21 @@ export async function pullSnapshot(name: string, options: PullOptions): Promise<
     downloadBlob(file, { repository, commit, target: blob(file), signal, onBytes });
   Deno.mkdirSync(join(folder, "blobs"), { recursive: true });
   const indexFile = listing.find(({ path }) => path === "model_index.json");
-  if (indexFile === undefined) {
+  const network = indexFile === undefined ? selectNetworkFiles(listing, { variant }) : undefined;
+  if (indexFile === undefined && network === undefined) {
     throw new RangeError(
       `Cannot pull ${name} as it holds no model_index.json: only diffusers checkpoints can be run`,
     );
   }
-  if (indexFile.size > MAX_INDEX_BYTES) {
+  if (indexFile !== undefined && indexFile.size > MAX_INDEX_BYTES) {
     throw new HubError(
       `Cannot pull ${name} as its model_index.json has ${indexFile.size} bytes: that is no index`,
     );
   }
-  await download(indexFile, () => {});
-  const files = selectPipelineFiles(listing, { index: readIndex(blob(indexFile), name), variant, only });
+  if (indexFile !== undefined) await download(indexFile, () => {});
+  const files = indexFile === undefined
+    ? network!
+    : selectPipelineFiles(listing, { index: readIndex(blob(indexFile), name), variant, only });
 
   // Equal tokenizer files share a blob.
   const distinct = [...new Map(files.map((file) => [file.oid, file])).values()];

@@ -59,14 +59,41 @@ export function selectPipelineFiles(
   ];
 }
 
+/**
+ * Returns the files of a repository that is one network, such as a ControlNet.
+ * @returns undefined if it is none
+ * @throws {RangeError} if its weights are not safetensors, or not in that precision.
+ */
+export function selectNetworkFiles(
+  files: readonly HubFile[],
+  { variant }: Pick<SelectOptions, "variant">,
+): HubFile[] | undefined {
+  const own = new Map(files.filter(({ path }) => !path.includes("/")).map((file) => [file.path, file]));
+  const isNetwork = own.has("config.json") &&
+    own.keys().some((name) => name.startsWith("diffusion_pytorch_model."));
+  return isNetwork ? selectNetwork("the network", { own, variant, weights: true }) : undefined;
+}
+
 function selectComponent(
   component: string,
-  { files, variant, weights }: { files: readonly HubFile[]; variant: string | undefined; weights: boolean },
+  { files, ...options }: { files: readonly HubFile[]; variant: string | undefined; weights: boolean },
 ): HubFile[] {
   const own = new Map(files.flatMap((file) => {
     const [folder, name, ...deeper] = file.path.split("/");
     return folder === component && name !== undefined && deeper.length === 0 ? [[name, file] as const] : [];
   }));
+  return selectNetwork(component, { own, ...options });
+}
+
+/** @param options.own the files of the component, by name */
+function selectNetwork(
+  component: string,
+  { own, variant, weights }: {
+    own: ReadonlyMap<string, HubFile>;
+    variant: string | undefined;
+    weights: boolean;
+  },
+): HubFile[] {
   const pick = (names: Iterable<string>) => [...names].flatMap((name) => own.get(name) ?? []);
   const small = pick([...CONFIGS, ...TOKENIZER]);
   if (!weights || !own.has("config.json")) return small;

@@ -9,6 +9,7 @@ import { autoencoderKLEncoderGraph } from "../../graph/autoencoder_kl/autoencode
 import { clipTextEncoderGraph } from "../../graph/text_encoders/clip_text_encoder.ts";
 import { type FluxTransformerConfig, parseFluxTransformerConfig } from "./flux_config.ts";
 import { PATCH } from "../../pipeline/patch_packing.ts";
+import { readFluxControlNet } from "./flux_control_net.ts";
 import { fluxTransformerGraphs } from "./flux_transformer.ts";
 import type { OnnxModel } from "../../graph/graph_builder.ts";
 import { t5EncoderGraph } from "../../graph/text_encoders/t5_encoder.ts";
@@ -16,6 +17,7 @@ import type { DType } from "../../runtime/dtype.ts";
 import { checkScheduler } from "../../checkpoint/check_scheduler.ts";
 import type { Checkpoint } from "../../checkpoint/checkpoint.ts";
 import { decodingSize } from "../../vae/decoding_size.ts";
+import { controlGraphs, controlNetRules } from "../../pipeline/control_net.ts";
 import type { FamilyReading } from "../../pipeline/family.ts";
 import { requestDefaults } from "../../checkpoint/stored_defaults.ts";
 
@@ -53,6 +55,13 @@ export function readFluxCheckpoint(checkpoint: Checkpoint, dtype: DType): FluxCh
   const vaeConfig = parseAutoencoderKLConfig(vae.config, "vae/config.json");
   const vaeScale = 2 ** (vaeConfig.block_out_channels.length - 1);
   const scheduler = checkScheduler(checkpoint.scheduler(), { sigmas: [1], imageSeqLen: 1 });
+  const controlNets = checkpoint.controlNets.map((files) =>
+    readFluxControlNet(files, { model: checkpoint.folder, config, dtype })
+  );
+  const residuals = {
+    double: controlNets.some(({ reaches }) => reaches.double),
+    single: controlNets.some(({ reaches }) => reaches.single),
+  };
   const side = DEFAULT_SAMPLE_SIZE * vaeScale;
   const preset = {
     ...(config.guidanceEmbeds ? DEV : SCHNELL),
@@ -65,6 +74,7 @@ export function readFluxCheckpoint(checkpoint: Checkpoint, dtype: DType): FluxCh
     config,
     vaeConfig,
     scheduler,
+    controlNets,
     latentScale: { channels: config.inChannels / PATCH ** 2, spatial: vaeScale },
     tokenizers: { clip: checkpoint.path("tokenizer"), t5: checkpoint.path("tokenizer_2") },
     defaults: requestDefaults(checkpoint, preset),
@@ -74,6 +84,7 @@ export function readFluxCheckpoint(checkpoint: Checkpoint, dtype: DType): FluxCh
       guidance: config.guidanceEmbeds ? "distilled" : "none",
       // FluxImg2ImgPipeline's default.
       startImage: { strength: 0.6, partialStep: "run" },
+      ...controlNetRules(controlNets),
     },
     decoding: decodingSize(vaeConfig),
     conditioningElements: ({ maxSequenceLength, trueCfgScale }) =>
@@ -81,7 +92,8 @@ export function readFluxCheckpoint(checkpoint: Checkpoint, dtype: DType): FluxCh
     buildGraphs: () => ({
       clip: clipTextEncoderGraph({ ...clip, dtype, outputs: ["pooled_output"] }),
       t5: t5EncoderGraph({ ...t5, dtype }),
-      ...fluxTransformerGraphs({ ...transformer, dtype }),
+      ...fluxTransformerGraphs({ ...transformer, dtype, residuals }),
+      ...controlGraphs(controlNets),
       vae: autoencoderKLDecoderGraph({ ...vae, dtype: "float32" }),
       vaeEncoder: autoencoderKLEncoderGraph({ ...vae, dtype: "float32" }),
     }),

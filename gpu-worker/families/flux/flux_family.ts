@@ -20,6 +20,7 @@ export const fluxFamily: Family<FluxCheckpoint> = {
   },
   packing: PATCH_PACKING,
   feeds: fluxFeeds,
+  controls: { rank: 3, sees: "latents", promptOnly: true },
   featureDims: ({ innerDim }, size) => [countTokens(size), innerDim],
   decoder: pictureDecoder,
 };

@@ -10,8 +10,10 @@ import { groupNorm } from "../../graph/layers/norm/group_norm.ts";
 import { summedBias } from "../../graph/layers/head/summed_linear.ts";
 import { upsample2d } from "../../graph/layers/convolution/upsample2d.ts";
 import { weightedSum } from "../../graph/layers/head/weighted_sum.ts";
+import { residualInput, residualNames } from "./residual_inputs.ts";
 import { unetBlock } from "./unet_block.ts";
 import type { FeatureMap, UNetContext } from "./unet_context.ts";
+import { unetDown, unetMid } from "./unet_down.ts";
 import { unetTime } from "./unet_time.ts";
 import { parseUNet2DConditionConfig, type UNet2DConditionConfig } from "./unet_config.ts";
 
@@ -20,7 +22,8 @@ export interface UNet2DConditionGraphs {
    * Inputs: sample [batch, out_channels, height, width], scaled by the solver; masked [batch, in_channels -
    * out_channels, height, width] of inpainting UNets; timestep [batch], 0..1000,
    * possibly fractional; encoder_hidden_states [batch, text_tokens, cross_attention_dim]. SDXL's added
-   * conditioning has text_embeds [batch, pooled] and time_ids [batch, 6].
+   * conditioning has text_embeds [batch, pooled] and time_ids [batch, 6]. Under `controlled`: the residuals of
+   * `residualNames`, [batch, channels, h, w] in the compute type, or [1, 1, 1, 1].
    * Outputs: feature [batch, channels, height, width], the output of the last up block; output [batch,
    * out_channels, height, width].
    */
@@ -34,21 +37,26 @@ export interface UNet2DConditionGraphs {
   head: OnnxModel;
 }
 
+export interface UNetGraphsOptions extends DenoiserOptions {
+  /** Whether the trunk has inputs for a ControlNet's residuals, residual_0 and so on. @default false */
+  controlled?: boolean;
+}
+
 /**
  * Builds both graphs. The config sets all sizes except those of pictures and texts.
  * @throws {CheckpointError} if the config asks for something unsupported, or if
  * the weights do not fit the config.
  */
-export function unet2DConditionGraphs(options: DenoiserOptions): UNet2DConditionGraphs {
+export function unet2DConditionGraphs(options: UNetGraphsOptions): UNet2DConditionGraphs {
   const config = parseUNet2DConditionConfig(options.config);
-  const { weights, dtype } = options;
+  const { weights, dtype, controlled = false } = options;
   return {
-    trunk: trunk(new GraphBuilder({ name: "unet_trunk", weights, dtype }), config),
+    trunk: trunk(new GraphBuilder({ name: "unet_trunk", weights, dtype }), config, controlled),
     head: head(new GraphBuilder({ name: "unet_head", weights, dtype }), config),
   };
 }
 
-function trunk(graph: GraphBuilder, config: UNet2DConditionConfig): OnnxModel {
+function trunk(graph: GraphBuilder, config: UNet2DConditionConfig, controlled: boolean): OnnxModel {
   const { inChannels, crossAttentionDim, channels, convInKernel: kernelSize } = config;
   const latents = graph.input("sample", picture("batch", config.outChannels), "float32");
   const extra = inChannels - config.outChannels;
@@ -67,8 +75,16 @@ function trunk(graph: GraphBuilder, config: UNet2DConditionConfig): OnnxModel {
     ? graph.node("Sub", [graph.node("Mul", [input, graph.scalar(2)]), graph.scalar(1)])
     : input;
   const first = conv2d(graph, sample, { name: "conv_in", inChannels, outChannels: channels, kernelSize });
-  const skips = down(graph, { value: first, channels }, context);
-  const { value: feature } = up(graph, mid(graph, skips.at(-1)!, context), { skips, context });
+  const maps = unetDown(graph, { value: first, channels }, context);
+  const middle = unetMid(graph, maps.at(-1)!, context);
+  // Only the way up sees the residuals: those of the way down are added to the skips, and the last to the middle.
+  const [names, added] = [
+    residualNames(maps.length),
+    (map: FeatureMap, name: string): FeatureMap =>
+      controlled ? { ...map, value: residualInput(graph, map.value, name) } : map,
+  ];
+  const skips = maps.map((map, i) => added(map, names[i]!));
+  const { value: feature } = up(graph, added(middle, names.at(-1)!), { skips, context });
   featureOutput(graph, feature, [channels, "height", "width"]);
   const output = conv2d(graph, activatedOutput(graph, feature, config), lastConvolution(config));
   graph.output("output", graph.cast(output, "float32"), picture("batch", config.outChannels));
@@ -90,30 +106,6 @@ function head(graph: GraphBuilder, config: UNet2DConditionConfig): OnnxModel {
   const output = graph.node("Add", [sums, graph.node("Unsqueeze", [bias, graph.ints(2, 3)])]);
   graph.output("output", graph.cast(output, "float32"), picture("outputs", config.outChannels));
   return graph.build();
-}
-
-/**
- * Returns the maps that the up blocks join to theirs: `first`, and the map after
- * each resnet and each downsampler.
- */
-function down(graph: GraphBuilder, first: FeatureMap, context: UNetContext): FeatureMap[] {
-  const { config } = context;
-  const maps = [first];
-  for (const [i, block] of config.down.entries()) {
-    const name = `down_blocks.${i}`;
-    graph.scope(name, () => {
-      maps.push(...unetBlock(graph, maps.at(-1)!, { name, block, context }));
-      if (i < config.down.length - 1) maps.push(downsample(graph, maps.at(-1)!, { name, config }));
-    });
-  }
-  return maps;
-}
-
-function mid(graph: GraphBuilder, input: FeatureMap, context: UNetContext): FeatureMap {
-  const block = context.config.mid;
-  if (!block) return input;
-  const name = "mid_block";
-  return graph.scope(name, () => unetBlock(graph, input, { name, block, context }).at(-1)!);
 }
 
 /** Emits the up blocks, which consume `skips` from the end. */
@@ -141,23 +133,6 @@ function up(
     });
   }
   return current;
-}
-
-function downsample(
-  graph: GraphBuilder,
-  { value, channels }: FeatureMap,
-  { name, config: { downsamplePadding: padding } }: { name: string; config: UNet2DConditionConfig },
-): FeatureMap {
-  const halved = conv2d(graph, value, {
-    name: `${name}.downsamplers.0.conv`,
-    inChannels: channels,
-    outChannels: channels,
-    kernelSize: 3,
-    stride: 2,
-    // With padding 0 in the config, diffusers pads right and bottom.
-    padding: padding === 0 ? [0, 0, 1, 1] : [padding, padding, padding, padding],
-  });
-  return { value: halved, channels };
 }
 
 /** Emits conv_norm_out and its activation. The shape [rows, channels, h, w] stays. */

@@ -14,12 +14,14 @@ import {
   parseClipTextConfig,
 } from "../../graph/text_encoders/clip_text_encoder.ts";
 import type { OnnxModel } from "../../graph/graph_builder.ts";
+import { readUNetControlNet } from "./control_net.ts";
 import { unet2DConditionGraphs } from "./unet.ts";
 import { parseUNet2DConditionConfig, type UNet2DConditionConfig } from "./unet_config.ts";
 import { CheckpointError } from "../../checkpoint/checkpoint_error.ts";
 import type { DType } from "../../runtime/dtype.ts";
 import type { Checkpoint, Component } from "../../checkpoint/checkpoint.ts";
 import { decodingSize } from "../../vae/decoding_size.ts";
+import { controlGraphs, controlNetRules } from "../../pipeline/control_net.ts";
 import type { FamilyReading } from "../../pipeline/family.ts";
 import { requestDefaults } from "../../checkpoint/stored_defaults.ts";
 
@@ -108,6 +110,9 @@ export function readUNetCheckpoint(checkpoint: Checkpoint, options: UNetCheckpoi
   const denoiserType = dtype === "bfloat16" ? "float16" : dtype;
   const textEncoders = options.textEncoders.map((encoder) => textEncoder(checkpoint, encoder));
   requireTextWidth(config, textEncoders);
+  const controlNets = checkpoint.controlNets.map((files) =>
+    readUNetControlNet(files, { model: checkpoint.folder, config, vaeScale, dtype: denoiserType })
+  );
   const [height, width] = sampleSize(unet.config, options) ?? config.sampleSize ??
     [DEFAULT_SAMPLE_SIZE, DEFAULT_SAMPLE_SIZE];
   return {
@@ -122,6 +127,7 @@ export function readUNetCheckpoint(checkpoint: Checkpoint, options: UNetCheckpoi
     textEncoders,
     zeroNegative,
     denoiserType,
+    controlNets,
     defaults: requestDefaults(checkpoint, {
       steps: STEPS,
       width: width * vaeScale,
@@ -138,11 +144,13 @@ export function readUNetCheckpoint(checkpoint: Checkpoint, options: UNetCheckpoi
       guidance: "cfg",
       guidanceRescale: true,
       startImage: { strength: options.strength, maskStrength: options.maskStrength, partialStep: "skip" },
+      ...controlNetRules(controlNets),
     },
     decoding: decodingSize(vaeConfig),
     buildGraphs: () => ({
       ...Object.fromEntries(textEncoders.map((encoder) => [encoder.name, textGraph(encoder, dtype)])),
-      ...unet2DConditionGraphs({ ...unet, dtype: denoiserType }),
+      ...unet2DConditionGraphs({ ...unet, dtype: denoiserType, controlled: controlNets.length > 0 }),
+      ...controlGraphs(controlNets),
       vae: autoencoderKLDecoderGraph({ ...vae, dtype: "float32" }),
       vaeEncoder: autoencoderKLEncoderGraph({ ...vae, dtype: "float32" }),
     }),

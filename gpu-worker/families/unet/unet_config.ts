@@ -3,7 +3,7 @@
 import { showValue } from "../../../sampler/mod.ts";
 import { z } from "zod";
 import { type ActivationName, DIFFUSERS_ACTIVATIONS } from "../../graph/layers/dense/activation.ts";
-import { parseConfig } from "../../checkpoint/parse_config.ts";
+import { parseConfig, type ParseConfigOptions } from "../../checkpoint/parse_config.ts";
 import { CheckpointError } from "../../checkpoint/checkpoint_error.ts";
 
 const count = z.int().positive();
@@ -81,7 +81,10 @@ const UNET_CONFIG = z.strictObject({
   addition_embed_type_num_heads: ignored,
 });
 
-type RawConfig = z.infer<typeof UNET_CONFIG>;
+type RawConfig = z.infer<typeof UNET_CONFIG> & {
+  /** Shown in errors. */
+  path: string;
+};
 
 /** The transformers of a block, one after each of its first resnets. */
 export interface UNetAttentionConfig {
@@ -137,14 +140,16 @@ export interface UNet2DConditionConfig {
 /** Original height and width, top and left of the crop, target height and width. */
 export const TIME_IDS = 6;
 
-const path = "unet/config.json";
-
 /**
- * Checks a parsed unet/config.json.
+ * Checks a parsed config of a UNet.
+ * @param source the file and the class that it configures, for errors
  * @throws {CheckpointError} naming the option that is unknown, wrong or contradicts another.
  */
-export function parseUNet2DConditionConfig(json: unknown): UNet2DConditionConfig {
-  const raw = parseConfig(UNET_CONFIG, json, { className: "UNet2DConditionModel", path });
+export function parseUNet2DConditionConfig(
+  json: unknown,
+  source: ParseConfigOptions = { className: "UNet2DConditionModel", path: "unet/config.json" },
+): UNet2DConditionConfig {
+  const raw = { ...parseConfig(UNET_CONFIG, json, source), path: source.path };
   const blocks = readBlocks(raw);
   const channels = raw.block_out_channels[0]!;
   const { sample_size: size } = raw;
@@ -176,12 +181,19 @@ export function parseUNet2DConditionConfig(json: unknown): UNet2DConditionConfig
 
 function readBlocks(raw: RawConfig): Pick<UNet2DConditionConfig, "down" | "mid" | "up"> {
   const { block_out_channels: widths, norm_num_groups: groups, reverse_transformer_layers_per_block } = raw;
+  const { path } = raw;
   const size = widths.length;
-  for (const key of ["down_block_types", "up_block_types"] as const) requireLength(key, raw[key], size);
-  requireMultiples("block_out_channels", { values: widths, of: groups, ofName: "norm_num_groups" });
+  const requireLength = (key: string, values: readonly unknown[]) => checkLength(path, { key, values, size });
+  for (const key of ["down_block_types", "up_block_types"] as const) requireLength(key, raw[key]);
+  requireMultiples(path, {
+    key: "block_out_channels",
+    values: widths,
+    of: groups,
+    ofName: "norm_num_groups",
+  });
   const perBlock = <T>(key: keyof RawConfig, value: T | readonly T[]): readonly T[] => {
     if (!Array.isArray(value)) return Array<T>(size).fill(value as T);
-    requireLength(key, value, size);
+    requireLength(key, value);
     return value;
   };
   // The option's name is wrong and kept for old checkpoints: it is the number of heads.
@@ -193,7 +205,7 @@ function readBlocks(raw: RawConfig): Pick<UNet2DConditionConfig, "down" | "mid" 
     raw.transformer_layers_per_block,
   );
   const reversed = reverse_transformer_layers_per_block ?? depths.toReversed();
-  requireLength("reverse_transformer_layers_per_block", reversed, size);
+  requireLength("reverse_transformer_layers_per_block", reversed);
   if (!reverse_transformer_layers_per_block && depths.some((entry) => Array.isArray(entry))) {
     throw new CheckpointError(
       `Cannot use ${path} as 'transformer_layers_per_block' with depths per resnet takes ` +
@@ -201,7 +213,8 @@ function readBlocks(raw: RawConfig): Pick<UNet2DConditionConfig, "down" | "mid" 
     );
   }
   const attention = (i: number, depth: number | number[], transformers: number): UNetAttentionConfig => {
-    requireMultiples("block_out_channels", {
+    requireMultiples(path, {
+      key: "block_out_channels",
       values: [widths[i]!],
       of: heads[i]!,
       ofName: "attention_head_dim",
@@ -240,7 +253,7 @@ function readBlocks(raw: RawConfig): Pick<UNet2DConditionConfig, "down" | "mid" 
   };
 }
 
-function readCrossAttentionDim({ cross_attention_dim: dims }: RawConfig): number {
+function readCrossAttentionDim({ cross_attention_dim: dims, path }: RawConfig): number {
   if (typeof dims === "number") return dims;
   if (dims.some((dim) => dim !== dims[0])) {
     throw new CheckpointError(
@@ -252,7 +265,7 @@ function readCrossAttentionDim({ cross_attention_dim: dims }: RawConfig): number
 }
 
 function readTextTime(raw: RawConfig): UNet2DConditionConfig["textTime"] {
-  const { addition_embed_type, addition_time_embed_dim, projection_class_embeddings_input_dim } = raw;
+  const { addition_embed_type, addition_time_embed_dim, projection_class_embeddings_input_dim, path } = raw;
   if (addition_embed_type !== "text_time") return undefined;
   const timeEmbedDim = addition_time_embed_dim ?? 0;
   const pooledDim = (projection_class_embeddings_input_dim ?? 0) - TIME_IDS * timeEmbedDim;
@@ -266,7 +279,10 @@ function readTextTime(raw: RawConfig): UNet2DConditionConfig["textTime"] {
   return { timeEmbedDim, pooledDim };
 }
 
-function requireLength(key: string, values: readonly unknown[], size: number): void {
+function checkLength(
+  path: string,
+  { key, values, size }: { key: string; values: readonly unknown[]; size: number },
+): void {
   if (values.length !== size) {
     throw new CheckpointError(
       `Cannot use ${path} as '${key}' must have as many entries as 'block_out_channels': ` +
@@ -276,8 +292,8 @@ function requireLength(key: string, values: readonly unknown[], size: number): v
 }
 
 function requireMultiples(
-  key: string,
-  { values, of, ofName }: { values: readonly number[]; of: number; ofName: string },
+  path: string,
+  { key, values, of, ofName }: { key: string; values: readonly number[]; of: number; ofName: string },
 ): void {
   const odd = values.find((value) => value % of !== 0);
   if (odd !== undefined) {

@@ -20,6 +20,7 @@ export const sdFamily: Family<UNetCheckpoint> = {
   feeds: unetFeeds,
   featureDims: ({ channels }, { height, width }) => [channels, height, width],
   channelsFirst: true,
+  controls: { rank: 4, sees: "pixels" },
   decoder: pictureDecoder,
 };
 

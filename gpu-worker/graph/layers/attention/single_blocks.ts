@@ -19,13 +19,18 @@ import { linear } from "../dense/linear.ts";
 export function fluxSingleBlocks(
   graph: GraphBuilder,
   { image, text }: JointStreams,
-  { count, context }: { count: number; context: JointContext },
+  { count, context, after = (joint) => joint }: {
+    count: number;
+    context: JointContext;
+    /** Replaces the tokens after each block. @default nothing is replaced */
+    after?: (joint: Value, index: number) => Value;
+  },
 ): Value {
   // HunyuanVideo puts the text after the video, which makes no difference to attention.
   let joint = graph.node("Concat", [text, image], { attributes: { axis: 1 } });
   for (let i = 0; i < count; i++) {
     const name = `single_transformer_blocks.${i}`;
-    joint = graph.scope(name, () => singleBlock(graph, joint, { name, context }));
+    joint = after(graph.scope(name, () => singleBlock(graph, joint, { name, context })), i);
   }
   const [, last] = graph.nodes("Split", [joint, context.tokenCounts], {
     attributes: { axis: 1 },
