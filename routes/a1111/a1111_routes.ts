@@ -22,6 +22,7 @@ import { runFailure } from "../runs/run_failure.ts";
 import type { RunPlanner } from "../runs/run_planner.ts";
 import type { RunSource, RunView } from "../runs/run_source.ts";
 import type { StateStore } from "../state/state_store.ts";
+import { controlOf } from "./control_unit.ts";
 import { chooseModel, findByTitle, hashOf, lorasOf, pictureModels, titleOf } from "./choose_model.ts";
 import { AUTOMATIC, chooseSampler, SAMPLER_NAMES, SPACING_NAMES } from "./choose_sampler.ts";
 import { type Generation, Generations } from "./generations.ts";
@@ -190,6 +191,7 @@ async function settle(c: Context<Environment>, { request, start, options }: Aske
         : { true_cfg_scale: request.cfg_scale === undefined ? undefined : Math.max(1, request.cfg_scale) },
       ...card.guidance === "distilled" && { guidance_scale: request.distilled_cfg_scale },
       spectrum: request.spectrum,
+      ...controlOf(request.alwayson_scripts),
       metadata: c.get("apiKey")?.metadata,
       // For previews.
       stream: true,

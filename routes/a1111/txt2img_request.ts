@@ -8,6 +8,7 @@ import { parseWire } from "../../protocol/wire/parse_wire.ts";
 import { MAX_IMAGE_BYTES, MAX_MASK_BYTES } from "../../protocol/wire/run_request.ts";
 import { spectrumFields } from "../../protocol/wire/sampler_fields.ts";
 import { cleanText } from "../../protocol/wire/text.ts";
+import { scriptsSchema } from "./control_unit.ts";
 import { type EditRequest, type Masking, sourceImage } from "../requests/edit_request.ts";
 
 const count = optional(z.int().min(1).max(MAX_IMAGES));
@@ -34,6 +35,7 @@ export const txt2imgSchema = z.looseObject({
   ),
   scheduler: optional(z.string().max(100)).describe("automatic, normal, karras, exponential or beta."),
   override_settings: optional(z.looseObject({ sd_model_checkpoint: optional(z.string().max(300)) })),
+  alwayson_scripts: scriptsSchema,
   send_images: optional(z.boolean()),
   spectrum: optional(spectrumFields).describe("This server's own: as in POST /v1/images/generations."),
 });

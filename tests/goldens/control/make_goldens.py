@@ -171,9 +171,11 @@ def golden_sd15():
     add_scales(goldens, pipe, **CFG)
     add_picture(goldens, pipe, "unguided", **PLAIN, guidance_scale=1.0)
     image = with_class(pipe, diffusers.StableDiffusionControlNetImg2ImgPipeline, requires_safety_checker=False)
-    add_picture(goldens, image, "start", start=True, strength=0.6, **CFG)
+    # Their defaults are 0.8 and 0.5.
+    add_picture(goldens, image, "start", start=True, strength=0.6, controlnet_conditioning_scale=1.0, **CFG)
     inpaint = with_class(pipe, diffusers.StableDiffusionControlNetInpaintPipeline, requires_safety_checker=False)
-    add_picture(goldens, inpaint, "mask", start=True, mask=True, strength=0.6, **CFG)
+    add_picture(
+        goldens, inpaint, "mask", start=True, mask=True, strength=0.6, controlnet_conditioning_scale=1.0, **CFG)
     goldens.save(HERE / "sd15")
 
 

@@ -2,10 +2,20 @@
 import { describe, it } from "@std/testing/bdd";
 import { openPipeline } from "../../../gpu-worker/model/open_pipeline.ts";
 import { NO_SOFTWARE_GPU } from "../../software_gpu.ts";
-import { goldenPath } from "../../goldens/golden.ts";
+import { goldenPath, loadGoldens } from "../../goldens/golden.ts";
+import { FLUX_WITH_NETS, SDXL_WITH_NET } from "../graph/family_checkpoints.ts";
 import { assertAlike } from "./assert_alike.ts";
 
+const SIZE = { width: 24, height: 16 };
+const CONTROL = {
+  ...SIZE,
+  controlImage: { ...SIZE, data: loadGoldens("control").floats("input.control") },
+};
+
 const CHECKPOINTS = [
+  { folder: SDXL_WITH_NET, request: { ...CONTROL, controlEnd: 0.8 } },
+  { folder: FLUX_WITH_NETS, request: { ...CONTROL, controlNet: "canny" } },
+  { folder: FLUX_WITH_NETS, request: { ...CONTROL, controlNet: "union", controlMode: 1 } },
   { folder: "flux/tiny-dev", request: { width: 24, height: 16 } },
   { folder: "chroma/tiny-hd", request: { width: 24, height: 16 } },
   { folder: "flux2/tiny-distilled", request: { width: 12, height: 20, maxSequenceLength: 32 } },
