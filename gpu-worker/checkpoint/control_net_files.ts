@@ -35,7 +35,8 @@ export function openControlNets(names: readonly string[], model: string): Contro
     const other = opened.slice(0, i).find((files) => files.shortName === shortName);
     if (other === undefined) continue;
     throw new CheckpointError(
-      `Cannot use ControlNets ${other.folder} and ${folder} with ${model} as requests would name both '${shortName}'`,
+      `Cannot use ControlNets ${other.folder} and ${folder} with ${model} ` +
+        `as requests would name both '${shortName}'`,
     );
   }
   return opened;

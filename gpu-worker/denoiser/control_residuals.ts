@@ -1,4 +1,5 @@
-// What a ControlNet adds to the trunk of each full pass. The residuals stay on the device from one graph to the other.
+// What a ControlNet adds to the trunk of each full pass. The residuals stay on the device from one graph to
+// the other.
 import type { Runtime, Tensor, TypedArray } from "../runtime/mod.ts";
 import type { DType } from "../runtime/dtype.ts";
 import { TYPED_ARRAYS } from "../runtime/typed_array.ts";

@@ -16,7 +16,7 @@ export const CONTROL_FLAGS = {
 
 /** Lines of a command's help. */
 export const CONTROL_HELP = `\
-  --control-image FILE     picture that the ControlNet of --controlnet follows, resized to the size of the result
+  --control-image FILE     picture that the ControlNet of --controlnet follows, resized to the result's size
   --control-scale X        strength of the ControlNet (1)
   --control-start X --control-end X   shares of the steps between which it runs (0, 1)
   --control-mode N         kind of the control picture, for a union of ControlNets`;

@@ -70,8 +70,8 @@ async function decodeControlImage(base64: string, size: ImageSize): Promise<Deco
 }
 
 /**
- * Returns the sizes that a run's images are resized to. Image and mask have the same proportions; a control image gets the
- * picture's.
+ * Returns the sizes that a run's images are resized to. Image and mask have the same proportions; a control
+ * image gets the picture's.
  */
 async function startSizesOf(run: SizedRun, model: ModelDescription): Promise<StartSizes> {
   const sizes = await drawnSizesOf(run, model);

@@ -1,5 +1,5 @@
-// A ControlNet of a model: its graphs, and how its outputs reach the denoiser's trunk. Forecasts run the head alone, which
-// reads none of them, so the ControlNet runs at full passes only.
+// A ControlNet of a model: its graphs, and how its outputs reach the denoiser's trunk. Forecasts run the
+// head alone, which reads none of them, so the ControlNet runs at full passes only.
 import type { ImageEncoder } from "../vae/image_encoder.ts";
 import type { VideoSize } from "../vae/video_size.ts";
 import type { DecodedImage } from "../media/decoded_image.ts";
@@ -26,8 +26,8 @@ export interface ControlNet extends ControlNetRules {
 
 export interface ControlNetGraphs {
   /**
-   * Inputs: the trunk's, as far as it declares them; hint [1 or batch, ...]; control_scale [1] float32; control_mode [batch]
-   * int64 of a union. Outputs: the residuals, in the compute type.
+   * Inputs: the trunk's, as far as it declares them; hint [1 or batch, ...]; control_scale [1] float32;
+   * control_mode [batch] int64 of a union. Outputs: the residuals, in the compute type.
    */
   net: OnnxModel;
   /** image [1 or batch, 3, height, width] float32 -> hint. @default the hint is what the ControlNet sees */

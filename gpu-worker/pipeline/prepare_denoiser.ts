@@ -109,7 +109,10 @@ export function prepareDenoiser(
   };
 }
 
-/** Returns what ControlNets add to the trunk of `runs`, which share everything of their control but the image. */
+/**
+ * Returns what ControlNets add to the trunk of `runs`, which share everything of their control but the
+ * image.
+ */
 function residualsOf(
   { family: { controls }, reading, runtime, controls: sessions, dtype }: LoadedDenoiser,
   runs: readonly PreparedRun[],

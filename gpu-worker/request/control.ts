@@ -1,5 +1,5 @@
-// ControlNet: an image that says where things are, such as edges or depth. Source: diffusers' ControlNet pipelines
-// (controlnet_conditioning_scale, control_guidance_start, control_guidance_end, control_mode).
+// ControlNet: an image that says where things are, such as edges or depth. Source: diffusers' ControlNet
+// pipelines (controlnet_conditioning_scale, control_guidance_start, control_guidance_end, control_mode).
 import { showValue } from "../../sampler/mod.ts";
 import type { DecodedImage, ImageSize } from "../media/decoded_image.ts";
 import { badField } from "./bad_field.ts";
@@ -23,7 +23,10 @@ export interface Control<Image extends ImageSize = DecodedImage> {
 /** A ControlNet that requests may name. */
 export interface ControlNetRules {
   name: string;
-  /** Number of kinds of control images that a union of ControlNets reads. @default 0, one kind that needs no number */
+  /**
+   * Number of kinds of control images that a union of ControlNets reads. @default 0, one kind that needs no
+   * number
+   */
   modes?: number;
 }
 

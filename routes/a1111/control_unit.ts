@@ -1,4 +1,5 @@
-// The ControlNet extension of AUTOMATIC1111's web UI: a unit of `alwayson_scripts` in the fields of an image request.
+// The ControlNet extension of AUTOMATIC1111's web UI: a unit of `alwayson_scripts` in the fields of an
+// image request.
 import { z } from "zod";
 import { ApiError } from "../../protocol/wire/api_error.ts";
 import { optional } from "../../protocol/wire/optional.ts";
@@ -22,7 +23,8 @@ const script = optional(z.looseObject({ args: z.array(unitSchema).max(20) }));
 
 /** The extension's name differs between programs. */
 export const scriptsSchema = optional(z.looseObject({ controlnet: script, ControlNet: script })).describe(
-  "controlnet.args: one unit with `image`, `model`, `weight`, `guidance_start`, `guidance_end`. Other scripts mean nothing here.",
+  "controlnet.args: one unit with `image`, `model`, `weight`, `guidance_start` and `guidance_end`. " +
+    "Other scripts mean nothing here.",
 );
 export type Scripts = z.output<typeof scriptsSchema>;
 
@@ -32,7 +34,8 @@ const BALANCED: readonly (string | number | undefined)[] = [undefined, 0, "Balan
 
 /**
  * Returns the control fields of an image request.
- * @throws {ApiError} 400 for several units, and for what this server does not do: find edges or poses, weigh by blocks.
+ * @throws {ApiError} 400 for several units, and for what this server does not do: find edges or poses,
+ * weigh by blocks.
  */
 export function controlOf(scripts: Scripts) {
   const units = (scripts?.controlnet ?? scripts?.ControlNet)?.args.filter(isUsed) ?? [];

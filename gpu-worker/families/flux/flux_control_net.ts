@@ -1,4 +1,5 @@
-// A ControlNet of FLUX.1: diffusers' FluxControlNetModel, as InstantX and Shakker-Labs publish it, unions included.
+// A ControlNet of FLUX.1: diffusers' FluxControlNetModel, as InstantX and Shakker-Labs publish it, unions
+// included.
 import {
   assertControlNetFits,
   controlNetError,
@@ -70,8 +71,9 @@ export function readFluxControlNet(
 }
 
 /**
- * Builds the graph. Inputs: the trunk's; hint [1 or batch, image_tokens, in_channels], the control image's packed latents;
- * control_scale [1]; control_mode [batch] int64 of a union. Outputs: double_N [batch, image_tokens, inner], and single_N
+ * Builds the graph. Inputs: the trunk's; hint [1 or batch, image_tokens, in_channels], the control image's
+ * packed latents; control_scale [1]; control_mode [batch] int64 of a union. Outputs: double_N [batch,
+ * image_tokens, inner], and single_N
  * [batch, text_tokens + image_tokens, inner], which is zero for text.
  */
 function controlNetGraph(

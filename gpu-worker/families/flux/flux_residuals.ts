@@ -18,8 +18,8 @@ export function residualName(kind: Kind, index: number): string {
 }
 
 /**
- * Adds an input after each block: [batch, image_tokens, inner] after those with two streams, [batch, text_tokens +
- * image_tokens, inner], zero for text, after those with one. [1, 1, 1] broadcasts.
+ * Adds an input after each block: [batch, image_tokens, inner] after those with two streams, [batch,
+ * text_tokens + image_tokens, inner], zero for text, after those with one. [1, 1, 1] broadcasts.
  */
 export function residualHooks(graph: GraphBuilder, { double, single }: FluxResiduals): FluxBlocksHooks {
   const add = (tokens: Value, kind: Kind, index: number) => {
@@ -34,8 +34,8 @@ export function residualHooks(graph: GraphBuilder, { double, single }: FluxResid
 }
 
 /**
- * Assigns the samples of a ControlNet to the blocks of a model as FluxTransformer2DModel does: each serves as many
- * neighbours as it takes to reach the last block.
+ * Assigns the samples of a ControlNet to the blocks of a model as FluxTransformer2DModel does: each serves
+ * as many neighbours as it takes to reach the last block.
  * @returns index of the sample for each block; none if there are no samples
  */
 export function spreadSamples({ samples, blocks }: { samples: number; blocks: number }): number[] {

@@ -67,8 +67,9 @@ function layersOf({ down }: UNet2DConditionConfig): number[] {
 }
 
 /**
- * Builds the graphs. Inputs of `net`: sample, timestep, encoder_hidden_states and, of SDXL, text_embeds and time_ids, as
- * the trunk's; hint [1 or batch, channels, height, width]; control_scale [1]. Its outputs have the names of the trunk's inputs.
+ * Builds the graphs. Inputs of `net`: sample, timestep, encoder_hidden_states and, of SDXL, text_embeds and
+ * time_ids, as the trunk's; hint [1 or batch, channels, height, width]; control_scale [1]. Its outputs have
+ * the names of the trunk's inputs.
  */
 function controlNetGraphs(
   { name, weights }: ControlNetFiles,

@@ -8,7 +8,9 @@ export function residualNames(maps: number): string[] {
   return [...Array.from({ length: maps }, (_, i) => `residual_${i}`), "residual_mid"];
 }
 
-/** Declares the input `name` and adds it to `map`. All its sizes are free, so that a single zero broadcasts. */
+/**
+ * Declares the input `name` and adds it to `map`. All its sizes are free, so that a single zero broadcasts.
+ */
 export function residualInput(graph: GraphBuilder, map: Value, name: string): Value {
   return graph.node("Add", [map, graph.input(name, AXES.map((axis) => `${name}_${axis}`))]);
 }

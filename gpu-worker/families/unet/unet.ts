@@ -22,8 +22,8 @@ export interface UNet2DConditionGraphs {
    * Inputs: sample [batch, out_channels, height, width], scaled by the solver; masked [batch, in_channels -
    * out_channels, height, width] of inpainting UNets; timestep [batch], 0..1000,
    * possibly fractional; encoder_hidden_states [batch, text_tokens, cross_attention_dim]. SDXL's added
-   * conditioning has text_embeds [batch, pooled] and time_ids [batch, 6]. Under `controlled`: the residuals of
-   * `residualNames`, [batch, channels, h, w] in the compute type, or [1, 1, 1, 1].
+   * conditioning has text_embeds [batch, pooled] and time_ids [batch, 6]. Under `controlled`: the residuals
+   * of `residualNames`, [batch, channels, h, w] in the compute type, or [1, 1, 1, 1].
    * Outputs: feature [batch, channels, height, width], the output of the last up block; output [batch,
    * out_channels, height, width].
    */
@@ -77,7 +77,8 @@ function trunk(graph: GraphBuilder, config: UNet2DConditionConfig, controlled: b
   const first = conv2d(graph, sample, { name: "conv_in", inChannels, outChannels: channels, kernelSize });
   const maps = unetDown(graph, { value: first, channels }, context);
   const middle = unetMid(graph, maps.at(-1)!, context);
-  // Only the way up sees the residuals: those of the way down are added to the skips, and the last to the middle.
+  // Only the way up sees the residuals: those of the way down are added to the skips, and the last to the
+  // middle.
   const [names, added] = [
     residualNames(maps.length),
     (map: FeatureMap, name: string): FeatureMap =>

@@ -1,10 +1,10 @@
-"""Makes the reference data of ControlNets: tiny random ControlNets, and what diffusers' ControlNet pipelines compute with them.
+"""Makes the reference data of ControlNets: tiny random ones, and what diffusers' pipelines compute with them.
 
     python tests/goldens/control/make_goldens.py      # after the checkpoints' own scripts; about 60 s
 
-The ControlNets are made for the checkpoints of sdxl/ and flux/. goldens.json beside each goldens.safetensors says for every
-case which call gave it. The folder's own goldens hold the images of all calls, "control" and "start" [3, H, W] in -1..1, the
-mask [H, W] of 0..255, and the control image in twice the size.
+The ControlNets are made for the checkpoints of sdxl/ and flux/. goldens.json beside each goldens.safetensors
+says for every case which call gave it. The folder's own goldens hold the images of all calls, "control" and
+"start" [3, H, W] in -1..1, the mask [H, W] of 0..255, and the control image in twice the size.
 """
 
 import inspect
@@ -42,7 +42,8 @@ def drawn(fill):
 
 # Lines and areas, and a gradient.
 CONTROL = drawn(lambda x, y: [255 * ((x + y) % 7 == 0), 240 * (x > 9) * (y < 11), 10 * y])
-START = drawn(lambda x, y: [240 * x / WIDTH, 240 * y / HEIGHT, 128 + 100 * numpy.sin(x / 3) * numpy.cos(y / 2)])
+START = drawn(
+    lambda x, y: [240 * x / WIDTH, 240 * y / HEIGHT, 128 + 100 * numpy.sin(x / 3) * numpy.cos(y / 2)])
 MASK = drawn(lambda x, y: [numpy.clip(128 + 24 * (x - WIDTH / 2), 0, 255)] * 3).convert("L")
 LARGE = CONTROL.resize((2 * WIDTH, 2 * HEIGHT), PIL.Image.BICUBIC)
 
@@ -77,12 +78,16 @@ def with_class(pipe, pipeline, **parts):
 
 
 # The pipelines without a start image call the control image "image".
+PLAIN_CLASSES = ("StableDiffusionControlNetPipeline", "StableDiffusionXLControlNetPipeline")
+
+
 def control_argument(pipe):
-    begins = type(pipe).__name__
-    return "image" if begins in ("StableDiffusionControlNetPipeline", "StableDiffusionXLControlNetPipeline") else "control_image"
+    return "image" if type(pipe).__name__ in PLAIN_CLASSES else "control_image"
 
 
-def add_picture(goldens, pipe, case, *, seed=42, image=CONTROL, scheduler=None, start=False, mask=False, **call):
+def add_picture(
+    goldens, pipe, case, *, seed=42, image=CONTROL, scheduler=None, start=False, mask=False, **call,
+):
     """A whole call: the final latents."""
     about = {"seed": seed, "width": WIDTH, "height": HEIGHT, "start": start, "mask": mask, **call}
     own = pipe.scheduler
@@ -92,10 +97,14 @@ def add_picture(goldens, pipe, case, *, seed=42, image=CONTROL, scheduler=None, 
         about["scheduler"] = {**dict(made.config), "_class_name": scheduler["_class_name"]}
     final = []
     keep = lambda pipe, step, timestep, kwargs: (final.append(kwargs["latents"]), {})[1]
-    images = {control_argument(pipe): image, **({"image": START} if start else {}), **({"mask_image": MASK} if mask else {})}
+    images = {control_argument(pipe): image}
+    if start:
+        images["image"] = START
+    if mask:
+        images["mask_image"] = MASK
     pipe(
-        **images, width=WIDTH, height=HEIGHT, generator=torch.Generator("cpu").manual_seed(seed), output_type="pt",
-        callback_on_step_end=keep, **call)
+        **images, width=WIDTH, height=HEIGHT, generator=torch.Generator("cpu").manual_seed(seed),
+        output_type="pt", callback_on_step_end=keep, **call)
     pipe.scheduler = own
     about["run_steps"] = len(final)
     goldens.add(f"picture.{case}", about, latents=final[-1])
@@ -113,7 +122,10 @@ def add_spectrum(goldens, pipe, case, *, branches, seed=42, **call):
     run.unet = getattr(pipe, "unet", None)
     generator = torch.Generator("cpu").manual_seed(seed)
     latents, plan, errors = run_spectrum(run, steps, branches, SPECTRUM, generator=generator, **call)
-    about = {"seed": seed, "width": WIDTH, "height": HEIGHT, "num_inference_steps": steps, **call, "method": SPECTRUM}
+    about = {
+        "seed": seed, "width": WIDTH, "height": HEIGHT, "num_inference_steps": steps, **call,
+        "method": SPECTRUM,
+    }
     goldens.add(f"spectrum.{case}", about, plan=plan.int(), forecast_errors=errors, latents=latents)
 
 
@@ -150,7 +162,8 @@ def golden_sdxl():
     add_picture(goldens, pipe, "unguided", **PLAIN, guidance_scale=1.0)
     add_picture(goldens, pipe, "ancestral", scheduler=ANCESTRAL, **CFG, **WINDOW)
     add_picture(goldens, pipe, "large", image=LARGE, **CFG)
-    add_spectrum(goldens, pipe, "w_half", branches=2, **{**CFG, **WINDOW, "negative_prompt": "blurry, low quality"})
+    call = {**CFG, **WINDOW, "negative_prompt": "blurry, low quality"}
+    add_spectrum(goldens, pipe, "w_half", branches=2, **call)
     image = with_class(pipe, diffusers.StableDiffusionXLControlNetImg2ImgPipeline)
     add_picture(goldens, image, "start", start=True, strength=0.6, **CFG, **WINDOW)
     inpaint = with_class(pipe, diffusers.StableDiffusionXLControlNetInpaintPipeline)
@@ -162,20 +175,20 @@ def golden_sd15():
     folder = "sdxl/tiny-sd15"
     net = save_control_net(ControlNetModel(
         block_out_channels=(8, 8), layers_per_block=2, norm_num_groups=4,
-        down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"), attention_head_dim=2, cross_attention_dim=12,
-        conditioning_embedding_out_channels=(4, 4), controlnet_conditioning_channel_order="bgr",
+        down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"), attention_head_dim=2,
+        cross_attention_dim=12, conditioning_embedding_out_channels=(4, 4), controlnet_conditioning_channel_order="bgr",
     ), HERE / "sd15/canny", 22)
     pipe = load(
         diffusers.StableDiffusionControlNetPipeline, folder, controlnet=net, requires_safety_checker=False)
     goldens = Goldens(checkpoint=folder)
     add_scales(goldens, pipe, **CFG)
     add_picture(goldens, pipe, "unguided", **PLAIN, guidance_scale=1.0)
-    image = with_class(pipe, diffusers.StableDiffusionControlNetImg2ImgPipeline, requires_safety_checker=False)
-    # Their defaults are 0.8 and 0.5.
-    add_picture(goldens, image, "start", start=True, strength=0.6, controlnet_conditioning_scale=1.0, **CFG)
-    inpaint = with_class(pipe, diffusers.StableDiffusionControlNetInpaintPipeline, requires_safety_checker=False)
-    add_picture(
-        goldens, inpaint, "mask", start=True, mask=True, strength=0.6, controlnet_conditioning_scale=1.0, **CFG)
+    image, inpaint = (with_class(pipe, pipeline, requires_safety_checker=False) for pipeline in (
+        diffusers.StableDiffusionControlNetImg2ImgPipeline, diffusers.StableDiffusionControlNetInpaintPipeline))
+    # The default scales of these classes are 0.8 and 0.5.
+    call = {**CFG, "start": True, "strength": 0.6, "controlnet_conditioning_scale": 1.0}
+    add_picture(goldens, image, "start", **call)
+    add_picture(goldens, inpaint, "mask", mask=True, **call)
     goldens.save(HERE / "sd15")
 
 
@@ -184,8 +197,8 @@ def golden_sd21():
     net = save_control_net(ControlNetModel(
         block_out_channels=(8, 16), layers_per_block=1, norm_num_groups=2,
         down_block_types=("CrossAttnDownBlock2D", "CrossAttnDownBlock2D"), attention_head_dim=(2, 4),
-        cross_attention_dim=12, use_linear_projection=True, upcast_attention=True, flip_sin_to_cos=False, freq_shift=1,
-        downsample_padding=0, mid_block_scale_factor=1.4, act_fn="mish", norm_eps=1e-6,
+        cross_attention_dim=12, use_linear_projection=True, upcast_attention=True, flip_sin_to_cos=False,
+        freq_shift=1, downsample_padding=0, mid_block_scale_factor=1.4, act_fn="mish", norm_eps=1e-6,
         only_cross_attention=(True, False), resnet_time_scale_shift="scale_shift",
         mid_block_type="UNetMidBlock2D", conditioning_embedding_out_channels=(4, 4),
     ), HERE / "sd21/depth", 23)
@@ -230,7 +243,8 @@ def golden_flux():
 
 if __name__ == "__main__":
     makers = {
-        "input": golden_input, "sdxl": golden_sdxl, "sd15": golden_sd15, "sd21": golden_sd21, "flux": golden_flux,
+        "input": golden_input, "sdxl": golden_sdxl, "sd15": golden_sd15, "sd21": golden_sd21,
+        "flux": golden_flux,
     }
     for name in sys.argv[1:] or makers:
         makers[name]()

@@ -1,4 +1,5 @@
-// Tiny checkpoints whose graphs hold every kind of node that this software emits. Folders of tests/goldens, some with
+// Tiny checkpoints whose graphs hold every kind of node that this software emits. Folders of tests/goldens,
+// some with
 // ControlNets.
 
 /** Returns what adds a ControlNet of tests/goldens to a model's name. */

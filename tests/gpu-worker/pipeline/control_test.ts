@@ -1,5 +1,5 @@
-// Compares runs with ControlNets with diffusers' ControlNet pipelines: every recorded call, several pictures at once, and the
-// rules of the fields.
+// Compares runs with ControlNets with diffusers' ControlNet pipelines: every recorded call, several
+// pictures at once, and the rules of the fields.
 import { after, before, describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import sharp from "sharp";

@@ -1,5 +1,5 @@
-// A control image from the client's request to the picture: the edge and a worker in this process, with a tiny checkpoint and
-// its ControlNet.
+// A control image from the client's request to the picture: the edge and a worker in this process, with a
+// tiny checkpoint and its ControlNet.
 import { after, before, describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import OpenAI from "openai";
