@@ -176,7 +176,8 @@ def golden_sd15():
     net = save_control_net(ControlNetModel(
         block_out_channels=(8, 8), layers_per_block=2, norm_num_groups=4,
         down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"), attention_head_dim=2,
-        cross_attention_dim=12, conditioning_embedding_out_channels=(4, 4), controlnet_conditioning_channel_order="bgr",
+        cross_attention_dim=12, conditioning_embedding_out_channels=(4, 4),
+        controlnet_conditioning_channel_order="bgr",
     ), HERE / "sd15/canny", 22)
     pipe = load(
         diffusers.StableDiffusionControlNetPipeline, folder, controlnet=net, requires_safety_checker=False)
@@ -184,7 +185,8 @@ def golden_sd15():
     add_scales(goldens, pipe, **CFG)
     add_picture(goldens, pipe, "unguided", **PLAIN, guidance_scale=1.0)
     image, inpaint = (with_class(pipe, pipeline, requires_safety_checker=False) for pipeline in (
-        diffusers.StableDiffusionControlNetImg2ImgPipeline, diffusers.StableDiffusionControlNetInpaintPipeline))
+        diffusers.StableDiffusionControlNetImg2ImgPipeline,
+        diffusers.StableDiffusionControlNetInpaintPipeline))
     # The default scales of these classes are 0.8 and 0.5.
     call = {**CFG, "start": True, "strength": 0.6, "controlnet_conditioning_scale": 1.0}
     add_picture(goldens, image, "start", **call)
