@@ -244,7 +244,8 @@ function factsOf({ request, plan, warnings, detached }: Opened): ImageFacts {
     ...request,
   };
   // A reader of a job's events wants its progress.
-  return { request: { ...kept, progress: kept.progress || detached }, settings: plan.settings, warnings };
+  const own = { ...kept, control_image: undefined, progress: kept.progress || detached };
+  return { request: own, settings: plan.settings, warnings };
 }
 
 /**
