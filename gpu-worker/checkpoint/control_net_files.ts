@@ -2,15 +2,19 @@
 import { join, resolve } from "node:path";
 import { controlNetName } from "../../protocol/wire/model_name.ts";
 import { showValue } from "../../sampler/mod.ts";
-import type { Component } from "./checkpoint.ts";
 import { CheckpointError } from "./checkpoint_error.ts";
 import { findSnapshot } from "./find_checkpoint.ts";
 import { hubCacheFolder, parseHubName } from "./hub_cache.ts";
 import { readJsonObject } from "./read_json_object.ts";
-import { openWeights } from "./weights.ts";
+import { openWeights, type Weights } from "./weights.ts";
 
-/** A ControlNet's config and weights. Its component's name is CONTROL_NET_PREFIX and `shortName`. */
-export interface ControlNetFiles extends Component {
+/** A ControlNet's config and weights, as a component of its model. */
+export interface ControlNetFiles {
+  /** The component's name: CONTROL_NET_PREFIX and `shortName`. */
+  name: string;
+  /** Parsed config.json. */
+  config: Record<string, unknown>;
+  weights: Weights;
   /** The name that requests give. */
   shortName: string;
   /** The folder. */

@@ -5,22 +5,7 @@ import type { DType } from "../runtime/dtype.ts";
 import { TYPED_ARRAYS } from "../runtime/typed_array.ts";
 import type { GraphSession } from "../session/session_loader.ts";
 import { joinRows } from "./combine_rows.ts";
-import type { Feeds } from "./denoiser_shape.ts";
-
-/** One full pass, as far as a ControlNet sees it. */
-export interface ControlCall {
-  step: number;
-  latents: Float32Array;
-  timestep: number;
-  /** The trunk's inputs. */
-  feeds: Feeds;
-  /** Owns the residuals. */
-  owned: DisposableStack;
-  signal: AbortSignal | undefined;
-}
-
-/** Returns the trunk's inputs that hold residuals. */
-export type Residuals = (call: ControlCall) => Feeds | Promise<Feeds>;
+import type { Feeds, Residuals } from "./denoiser_shape.ts";
 
 export interface NoResidualsOptions {
   /** The trunk's inputs. */

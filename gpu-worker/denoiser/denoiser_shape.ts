@@ -1,7 +1,6 @@
 // The graphs, sizes and inputs of a denoiser.
 import type { DType } from "../runtime/dtype.ts";
 import type { Tensor } from "../runtime/mod.ts";
-import type { Residuals } from "./control_residuals.ts";
 import type { GraphSession } from "../session/session_loader.ts";
 
 export type Feeds = Record<string, Tensor>;
@@ -59,6 +58,21 @@ export interface DenoiserShape {
 export function rowsOf({ pictures = 1, branches }: DenoiserShape): number {
   return pictures * branches;
 }
+
+/** One full pass, as far as a ControlNet sees it. */
+export interface ControlCall {
+  step: number;
+  latents: Float32Array;
+  timestep: number;
+  /** The trunk's inputs. */
+  feeds: Feeds;
+  /** Owns the residuals. */
+  owned: DisposableStack;
+  signal: AbortSignal | undefined;
+}
+
+/** Returns the trunk's inputs that hold residuals. */
+export type Residuals = (call: ControlCall) => Feeds | Promise<Feeds>;
 
 /** The inputs that a run feeds. */
 export interface DenoiserFeeds {

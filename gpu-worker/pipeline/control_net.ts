@@ -5,7 +5,6 @@ import type { VideoSize } from "../vae/video_size.ts";
 import type { DecodedImage } from "../media/decoded_image.ts";
 import type { Control, ControlNetRules } from "../request/control.ts";
 import type { OnnxModel } from "../graph/graph_builder.ts";
-import type { LatentPacking } from "./family.ts";
 
 /** How ControlNets steer a family's denoiser. */
 export interface FamilyControls {
@@ -68,8 +67,13 @@ export function controlGraphsOf(graphs: Readonly<Record<string, OnnxModel>>, nam
 export interface PrepareControlOptions {
   controls: FamilyControls;
   size: VideoSize;
-  /** @default no packing */
-  packing: LatentPacking | undefined;
+  /** The family's packing of latents. @default no packing */
+  packing:
+    | {
+      pack(latents: Float32Array, size: VideoSize): Float32Array;
+      dims(size: VideoSize): number[];
+    }
+    | undefined;
   encoder: ImageEncoder | undefined;
   /** Draws standard normal values for the latents. diffusers draws them before all others. */
   noise: (count: number) => Float32Array;

@@ -1,12 +1,7 @@
 // Prepares the denoiser of a run. The branches of guidance are rows of one network, or separate calls.
 import type { BranchFeeds } from "../denoiser/branch_feeds.ts";
-import {
-  controlResiduals,
-  type ControlSessions,
-  noResiduals,
-  type Residuals,
-} from "../denoiser/control_residuals.ts";
-import type { DenoiserSessions } from "../denoiser/denoiser_shape.ts";
+import { controlResiduals, type ControlSessions, noResiduals } from "../denoiser/control_residuals.ts";
+import type { DenoiserSessions, Residuals } from "../denoiser/denoiser_shape.ts";
 import { guideBranches, guidedRows } from "../denoiser/guide_branches.ts";
 import { OnnxDenoiser } from "../denoiser/onnx_denoiser.ts";
 import type { MakeDenoiser } from "../denoiser/run_denoiser.ts";

@@ -177,8 +177,8 @@ function controlOf(request: PlannedRequest): SourceImage | undefined {
 
 /** Returns how a control image is used. Videos have none. */
 function controlFieldsOf(request: PlannedRequest): Partial<OpenRunRequest> {
-  if (!("control_image" in request)) return {};
-  const { control_image, controlnet, control_scale, control_start, control_end, control_mode } = request;
+  const { control_image, controlnet, control_scale, control_start, control_end, control_mode } =
+    request as Partial<ImageRequest>;
   return {
     control_image: control_image?.base64,
     controlnet,

@@ -67,7 +67,7 @@ describe("a model with ControlNets", () => {
       "one of FLUX.1 with SDXL",
       SDXL,
       [net("flux/canny")],
-      /flux\/canny with \S+tiny-sdxl as its class must be ControlNetModel, but is 'FluxControlNetModel'/,
+      /flux\/canny with \S+tiny-sdxl as its class must be ControlNetModel, but is FluxControlNetModel/,
     ],
     [
       "one of SDXL with FLUX.1",
