@@ -17,9 +17,9 @@ export function graphError(error: unknown, verb: "load" | "run", graph: string):
   const excess = DeviceLimitError.excessIn(error.message);
   if (excess) {
     return new DeviceLimitError(
-      `Cannot ${verb} '${graph}': a tensor must fit into one buffer of the adapter, ` +
-        `which holds ${excess.limit} bytes, ` +
-        `but takes ${excess.bytes}. Try a smaller picture, fewer frames, --dtype float16 or --device cpu.`,
+      `Cannot ${verb} '${graph}': a tensor must fit into one buffer of the adapter, which holds ` +
+        `${excess.limit} bytes, but takes ${excess.bytes}. Try a smaller picture, fewer frames, --dtype ` +
+        "float16 or --device cpu.",
       { cause: error },
     );
   }

@@ -48,9 +48,8 @@ export const generationFields = {
     "Whether (red:1.3), ((red)) and [blue] weigh words, as in AUTOMATIC1111's web UI. SD 1.x, 2.x and SDXL.",
   ),
   long_prompts: optional(z.boolean()).describe(
-    "Whether a prompt of more than 77 tokens is read in chunks instead of cut. With prompt_weights, " +
-      "the word BREAK " +
-      "begins a chunk. SD 1.x, 2.x and SDXL.",
+    "Whether a prompt of more than 77 tokens is read in chunks instead of cut. With prompt_weights, the " +
+      "word BREAK begins a chunk. SD 1.x, 2.x and SDXL.",
   ),
   wildcards: optional(z.boolean()).describe("Whether {red|blue} is one of both. The seed chooses."),
   spectrum: optional(spectrumFields),

@@ -24,9 +24,8 @@ export interface MaskedSolverOptions {
 export function maskedSolver(solver: Solver, { original, noise, mask }: MaskedSolverOptions): Solver {
   if (original.length !== mask.length || noise.length !== mask.length) {
     throw new RangeError(
-      `Cannot mask the solver as the original [${original.length}], ` +
-        `the noise [${noise.length}] and the mask ` +
-        `[${mask.length}] differ in length`,
+      `Cannot mask the solver as the original [${original.length}], the noise [${noise.length}] and the ` +
+        `mask [${mask.length}] differ in length`,
     );
   }
   const { timesteps, sigmas, initNoiseSigma } = solver;

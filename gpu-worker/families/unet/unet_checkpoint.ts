@@ -183,8 +183,8 @@ function requireLatents({ inChannels, outChannels }: UNet2DConditionConfig, late
   if (outChannels === latentChannels && (inChannels === latentChannels || inChannels === inpainting)) return;
   throw new CheckpointError(
     "Cannot use unet/config.json for text to image as 'in_channels' and 'out_channels' must be the " +
-      `autoencoder's ${latentChannels}, ` +
-      `or 'in_channels' ${inpainting} for inpainting: current values are ${inChannels} and ${outChannels}`,
+      `autoencoder's ${latentChannels}, or 'in_channels' ${inpainting} for inpainting: current values are ` +
+      `${inChannels} and ${outChannels}`,
   );
 }
 
