@@ -3,10 +3,12 @@
 export const PREFIX = "spectrum:batches:";
 
 /**
- * By a batch's id: batch (a hash), results (a hash by index), tries, again (indices to be handed out once
- * more). By a file's id: file (its record), content, lines (where each request lies), uses (batches that
- * still read it). By a tenant: files and batches (the newest last), held ("ID:BYTES" by the moment at which
- * the bytes are free again), waiting (batches with requests to hand out).
+ * Keys with a batch's id: batch (a hash), results (a hash by index), tries, again (indices to be handed out
+ * once more).
+ * Keys with a file's id: file (its record), content, lines (where each request lies), uses (batches that
+ * still read it).
+ * Keys with a tenant: files and batches (the newest last), held ("ID:BYTES" by the moment at which the bytes
+ * are free again), waiting (batches with requests to hand out).
  */
 export type Kind =
   | "batch"

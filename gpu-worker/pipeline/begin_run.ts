@@ -13,7 +13,7 @@ export interface BeginRunOptions {
   request: Pick<GenerateRequest, "startImage" | "width" | "height">;
   /** Whether the denoiser sees the mask and the masked image. */
   maskInputs: boolean;
-  /** What is drawn over. Set if the request has a start image. */
+  /** The picture to draw over. Set if the request has a start image. */
   start: StartPicture | undefined;
   /** The solver of the whole schedule. */
   solver: Solver;

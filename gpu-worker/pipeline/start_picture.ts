@@ -1,5 +1,5 @@
-// What a run draws over: the start image and its mask, or the part of both around the mask. Source:
-// diffusers' inpainting pipelines (padding_mask_crop).
+// The picture that a run draws over: the start image and its mask, or the part of both around the mask.
+// Source: diffusers' inpainting pipelines (padding_mask_crop).
 import { composite } from "../media/composite.ts";
 import { cutOut, putBack } from "../media/crop_picture.ts";
 import { cropRegion } from "../media/crop_region.ts";

@@ -10,7 +10,7 @@ interface Sampler {
   options?: Options;
 }
 
-/** By the names there. "Automatic" is the model's own. */
+/** Keyed by the names there. "Automatic" is the model's own. */
 const SAMPLERS: Readonly<Record<string, Sampler>> = {
   "Euler": { classes: ["EulerDiscreteScheduler", "FlowMatchEulerDiscreteScheduler"] },
   "Euler a": { classes: ["EulerAncestralDiscreteScheduler"] },

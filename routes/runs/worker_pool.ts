@@ -247,7 +247,7 @@ export class WorkerPool {
       const error = ApiError.from(cause);
       if (isUnreachable(error)) {
         member.breaker.failed();
-        // That is as good as a look at it.
+        // The answer is as good as a look at the worker.
         member.checkedAt = this.#options.now();
         member.status = AWAY;
       } else member.breaker.succeeded();

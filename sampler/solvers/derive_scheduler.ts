@@ -32,7 +32,7 @@ export function deriveScheduler(own: SchedulerConfig, { name, options }: ChosenS
     ...options,
     _class_name: name,
     _use_default_values: Array.isArray(unset) ? unset.filter((key) => !Object.hasOwn(options, key)) : [],
-    // What the class has no use for is passed over, but an option that was asked for is not.
+    // Options that the class lacks are passed over, but requested options are not.
     _borrowed: Object.keys(own).filter((key) => !Object.hasOwn(options, key)),
   };
   const [needed, given] = [predictionOf(own), predictionOf(config)];
@@ -43,7 +43,7 @@ export function deriveScheduler(own: SchedulerConfig, { name, options }: ChosenS
   throw new TypeError(`the checkpoint predicts ${needed}, and ${name} reads ${given}${advice}`);
 }
 
-/** What a scheduler takes the denoiser's output for. */
+/** The meaning of the denoiser's output to a scheduler. */
 function predictionOf(config: SchedulerConfig): string {
   if (config._class_name === "FlowMatchEulerDiscreteScheduler") return FLOW;
   const { prediction_type: type, _use_default_values: unset } = config;

@@ -17,7 +17,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ["gpu-worker/runtime", "gpu-worker/media"],
 ];
 
-/** What a top-level folder may import besides itself. */
+/** Folders that a top-level folder may import besides itself. */
 const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   sampler: [],
   protocol: ["sampler"],

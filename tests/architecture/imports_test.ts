@@ -7,7 +7,7 @@ import { readImports } from "./read_imports.ts";
 
 const FOLDERS = ["deploy", "routes", "protocol", "gpu-worker", "sampler"];
 
-/** What is wrong with the made-up tree below. */
+/** The broken rules of the made-up tree below. */
 const EXPECTED = [
   "deploy/batches/queue.ts -> deploy/start/start.ts: deploy/start already imports deploy/batches, " +
   "so this closes a circle",

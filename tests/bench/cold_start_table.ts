@@ -7,7 +7,7 @@ import { timePicture } from "./worker_client.ts";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 
-/** Of each start, in milliseconds. */
+/** Milliseconds of each start. */
 interface Start {
   listening: number;
   picture: number;

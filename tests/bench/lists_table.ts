@@ -1,4 +1,4 @@
-// What a list costs: a page of ten of a key's videos, of which the key has ten or a thousand.
+// Cost of a list: a page of ten of a key's videos, of which the key has ten or a thousand.
 import { startRestRedis } from "../service/redis.ts";
 import { startDeno, startFakeWorker } from "../service/service.ts";
 

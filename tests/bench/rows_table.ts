@@ -14,7 +14,7 @@ export interface RowsTableOptions {
   provider?: ProviderName;
   /** @default "float32" */
   dtype?: DType;
-  /** Of each row of the table, in turn. */
+  /** Rounds of each row of the table, in turn. */
   rounds: number;
 }
 

@@ -60,7 +60,7 @@ export async function throughputTable({ clients, pictures, rounds }: ThroughputO
 }
 
 interface Row {
-  /** Of the worker. */
+  /** The worker's options. */
   options: string;
   clients: number;
   url: string;

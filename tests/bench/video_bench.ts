@@ -113,7 +113,7 @@ async function draw(
   };
 }
 
-/** Of each frame, in dB; frames that are equal count as 100. */
+/** Returns the PSNR of each frame in dB; equal frames count as 100. */
 function psnrs(a: DecodedVideo, b: DecodedVideo): number[] {
   return a.frames.map((frame, index) => {
     const other = b.frames[index]!;

@@ -1,4 +1,4 @@
-// What the benches ask of a worker: one picture, and when its first preview and its end came.
+// The benches' client of a worker: one picture, and the times of its first preview and its end.
 
 /** As protocol/wire/run_request.ts has it, without model, prompt and seed. */
 export interface PictureOptions {
@@ -11,7 +11,7 @@ export interface PictureOptions {
 
 /** Milliseconds since the request was sent. */
 export interface PictureTimes {
-  /** Of a picture with previews. */
+  /** Only for a picture with previews. */
   firstPreview: number | undefined;
   picture: number;
 }

@@ -2,7 +2,7 @@
 
 /** Disposing of it cuts its connections and ends it. */
 export interface CuttableProxy extends Disposable {
-  /** Where it answers. */
+  /** Address at which it answers. */
   url: string;
   /** Closes every connection, and refuses others until restored. */
   cut(): void;

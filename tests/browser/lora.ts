@@ -2,7 +2,7 @@
 import { encodeSafetensors } from "../../gpu-worker/media/encode_safetensors.ts";
 import { TorchGenerator } from "../../sampler/mod.ts";
 
-/** Of models/emoji's transformer. */
+/** Width of models/emoji's transformer. */
 const FEATURES = 128;
 const RANK = 4;
 

@@ -200,7 +200,7 @@ async function fullSteps(page: Page): Promise<number[]> {
   );
 }
 
-/** What breaks WCAG 2.2 AA or good practice: rule and element. */
+/** Returns breaches of WCAG 2.2 AA and good practice: rule and element. */
 async function violations(page: Page): Promise<string[]> {
   await page.evaluate(axe.source);
   return await page.evaluate(async () => {

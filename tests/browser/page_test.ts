@@ -354,7 +354,7 @@ async function bar(page: Page, kind: string): Promise<{ height: number; pattern:
   });
 }
 
-/** What breaks WCAG 2.2 AA or good practice: rule and element. */
+/** Returns breaches of WCAG 2.2 AA and good practice: rule and element. */
 async function violations(page: Page): Promise<string[]> {
   await page.evaluate(axe.source);
   return await page.evaluate(async () => {
@@ -363,7 +363,7 @@ async function violations(page: Page): Promise<string[]> {
   });
 }
 
-/** Of a canvas, alpha left out. */
+/** Returns the sum of a canvas's colours, without alpha. */
 function sumOfColours(canvas: SVGElement | HTMLElement): number {
   if (!(canvas instanceof HTMLCanvasElement)) return NaN;
   const { width, height } = canvas;
@@ -414,7 +414,7 @@ function sumOfPixels(image: SVGElement | HTMLElement): string {
   return String([...data].reduce((sum, value, index) => (sum * 31 + value * (index + 1)) % 1e9, 0));
 }
 
-/** What the browser sends when somebody pastes a file or drops one. */
+/** Sends the browser's events for a file that somebody pastes or drops. */
 function sendFile({ type, name, bytes }: { type: string; name: string; bytes: number[] }): void {
   const files = new DataTransfer();
   files.items.add(new File([new Uint8Array(bytes)], name, { type: "image/png" }));

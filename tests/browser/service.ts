@@ -2,9 +2,9 @@
 
 /** A started task. Disposing of it stops it as Ctrl-C would, and waits. */
 export interface Service extends AsyncDisposable {
-  /** Where it answers. */
+  /** Address at which it answers. */
   url: string;
-  /** Where the worker answers that it started, if it started one. */
+  /** Address of the worker, if it started one. */
   workerUrl: string | undefined;
 }
 

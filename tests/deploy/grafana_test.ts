@@ -18,7 +18,7 @@ describe("deploy/grafana/spectrum.json", () => {
   const queries = dashboard.panels.flatMap(({ targets }) => targets.map(({ expr }) => expr));
   const queried = new Set(queries.flatMap((expr) => expr.match(/spectrum_\w+/g) ?? []));
 
-  /** Of which series a histogram has several. */
+  /** Returns the metric of a series. A histogram has several. */
   const metricOf = (series: string) => series.replace(/_(bucket|sum|count)$/, "");
 
   it("every metric it queries is exported, histograms by their buckets or means", async () => {

@@ -1,4 +1,4 @@
-// What deploy/ says of the processes is what they are, and its manifests are valid where
+// deploy/ describes the processes as they are, and its manifests are valid where
 // a validator is installed.
 import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";

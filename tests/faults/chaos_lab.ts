@@ -83,7 +83,7 @@ export interface Lab extends AsyncDisposable {
   edges: string[];
   /** Environment of commands that write the store. */
   store: Record<string, string>;
-  /** Where jobs' webhooks go. */
+  /** Address of the jobs' webhooks. */
   hook: string;
   /** Types of the events that each job's webhook was told, by the job's id. */
   told: Map<string, string[]>;

@@ -19,7 +19,7 @@ const FINAL = [400, 401, 403, 404, 409, 410, 413, 422];
 
 interface Job {
   pictures: number;
-  /** What its cancellation was answered with. */
+  /** Answer to its cancellation. */
   cancelled?: string;
   /** The first end that anybody saw. */
   end?: string;
@@ -39,14 +39,14 @@ export interface Reckoning {
 }
 
 export class Ledger {
-  /** What was not kept. */
+  /** The broken promises. */
   readonly broken = new Set<string>();
   readonly #lab: Lab;
   readonly #random: () => number;
   readonly #keys: RedisKeyStore;
   readonly #key: Promise<{ key: string; counter: string }>;
   readonly #jobs = new Map<string, Job>();
-  /** Of answers and streams. */
+  /** Number of pictures of answers and streams. */
   #pictures = 0;
   #closed = false;
 
@@ -264,7 +264,7 @@ export class Ledger {
     const answer = await until(async () => {
       const response = await this.#call(path, asked);
       if (response?.ok) {
-        // What breaks off in mid-answer was no answer.
+        // An answer that breaks off counts as none.
         const bytes = await response.bytes().catch(() => undefined);
         return bytes && new Response(bytes, { headers: response.headers });
       }

@@ -15,8 +15,8 @@ export interface Node extends AsyncDisposable {
 export interface Cluster extends AsyncDisposable {
   redis: RestRedis | undefined;
   /**
-   * Where there are any: before the store, as edges and workers reach it, and between its
-   * adapter and redis-server.
+   * Proxies that a test may cut: before the store, as edges and workers reach it, and between its adapter
+   * and redis-server.
    */
   lines: { store: TcpProxy; redis: TcpProxy } | undefined;
   edges: Node[];
@@ -38,7 +38,7 @@ export interface ClusterOptions {
   edges?: number;
   /** @default 1 */
   workers?: number;
-  /** What each step of a run takes. @default 0 */
+  /** Milliseconds of each step of a run. @default 0 */
   stepMs?: number;
   /** @default true */
   redis?: boolean;

@@ -99,7 +99,7 @@ describe("coalescing", { skip: WITHOUT_REDIS }, () => {
     await untilIdle(worker());
     const ran = await readMetric(worker(), PASSES);
     console.log(`${ran - left} steps after the last viewer left, of ${ran - passes}`);
-    // What the news takes to travel on a busy machine: client, edge, store, worker.
+    // Time for the news to travel on a busy machine: client, edge, store, worker.
     assert.ok(ran - left <= 20, `${ran - left} steps`);
   });
 });

@@ -10,7 +10,7 @@ import { generate, post, streamed, type StreamedEvent } from "./requests.ts";
 import { until } from "../until.ts";
 
 const STEPS = 40;
-/** What no log may have. */
+/** A text that no log may contain. */
 const PROMPT = "a secret prompt";
 /**
  * Open connections to the store that are none too many: two edges and a worker with a few calls at once each.

@@ -1,5 +1,6 @@
-// What a video of models/shapes shows, by measures that know nothing of the model: what stands out from the
-// border, its median color, which ideal figure of the same area covers it best, which way its centroid goes.
+// Recognises the contents of a video of models/shapes, by measures that know nothing of the model: what
+// stands out from the border, its median color, which ideal figure of the same area covers it best,
+// which way its centroid goes.
 import type { DecodedVideo } from "../../gpu-worker/media/decoded_video.ts";
 import { COLORS, DIRECTIONS, GROUNDS } from "./shape_prompts.ts";
 
@@ -19,7 +20,7 @@ const FIGURES: Record<string, (x: number, y: number) => number> = {
   // Equilateral: its centroid is an inradius above its base.
   triangle: (x, y) => Math.max(y, Math.abs(x) * Math.sqrt(3) / 2 - y / 2) - INRADIUS,
 };
-/** Of the equilateral triangle with an area of 1. */
+/** Inner radius of the equilateral triangle with an area of 1. */
 const INRADIUS = Math.sqrt(1 / (3 * Math.sqrt(3)));
 /** Distance in RGB that a pixel stands out by. */
 const OUTSTANDING = 60;
@@ -82,8 +83,8 @@ function directionOf(first: Points, last: Points): string {
 }
 
 /**
- * By the overlap with each figure of the same area at the same centroid: most of the
- * intersection over the union.
+ * Returns the figure that overlaps most (intersection over union), of those with the same area at the same
+ * centroid.
  */
 function nearestFigure({ xs, ys }: Points): string {
   const [cx, cy] = [mean(xs), mean(ys)];

@@ -1,4 +1,4 @@
-// What models/shapes draws, and prompts that ask for it evenly: the same as
+// Contents that models/shapes draws, and prompts that ask for them evenly: the same as
 // models/shapes-training/measure.py asks.
 
 export interface ShapePrompt {

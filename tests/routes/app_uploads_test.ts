@@ -1,4 +1,4 @@
-// What an edge holds of uploads is bounded on every route that takes them.
+// An edge holds a bounded number of uploaded bytes on every route that takes them.
 import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { createApp } from "../../routes/app.ts";

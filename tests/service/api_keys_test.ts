@@ -124,7 +124,7 @@ describe("RedisKeyStore", { skip }, () => {
     const ttl = Number(await redis.redis.zscore("spectrum:kept", "spectrum:count:x")) - Date.now();
     assert.ok(ttl > 0 && ttl <= 120_000, `${ttl} ms`);
     assert.deepEqual(await stores[1]!.take({ ...take, amount: -10 }), { ok: true, used: 30, before: 0 });
-    // Of the window before, half counts: 15 and 26 make 41, 27 would be too many.
+    // Half of the window before counts: 15 and 26 make 41, 27 would be too many.
     const previous = { counter: "x", weight: 0.5 };
     const next = { ...take, counter: "y", previous };
     assert.deepEqual(await stores[2]!.take({ ...next, amount: 27 }), { ok: false, used: 0, before: 30 });

@@ -203,7 +203,7 @@ describe("batches", { skip: skipWithout("redis-server") }, () => {
         kills++;
         // Back in its place, as an orchestrator would have it.
         list[at] = await (list === workers ? startWorker : startBatches)(portOf(victim));
-        // Whoever is left goes on: the next one dies in the midst of work.
+        // The remaining processes go on: the next one dies in the midst of work.
         const goesOn = async () => (await client.batches.retrieve(id)).request_counts!.completed !== before;
         await until(async () => done || await goesOn());
       }

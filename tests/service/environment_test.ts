@@ -1,4 +1,4 @@
-// What the environment of a process must not break: a proxy for the outside world, and a port that is taken.
+// The environment of a process breaks nothing: a proxy for the outside world, and a port that is taken.
 import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { startFakeWorker, startTask } from "./service.ts";

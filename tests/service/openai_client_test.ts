@@ -7,7 +7,7 @@ import type { Receipt } from "../../protocol/wire/receipt.ts";
 import { readMetric, type Service, startService, untilIdle } from "./service.ts";
 import { until } from "../until.ts";
 
-/** What a client of ours finds beside OpenAI's fields. */
+/** Fields of our own beside OpenAI's. */
 interface Extended {
   seed: number;
   receipt: Receipt;
@@ -279,7 +279,7 @@ describe("openai client", () => {
     }
     await untilIdle(service.workerUrl);
     const ran = await readMetric(service.workerUrl, "spectrum_passes_total") - passes;
-    // Of 1000; what ran on is what the news took to travel: client, edge, worker.
+    // A run has 1000 steps. A few more ran while the news travelled: client, edge, worker.
     assert.ok(ran < 300, `${ran} passes`);
     assert.equal(
       await readMetric(service.workerUrl, `spectrum_runs_total{model="models/emoji",outcome="cancelled"}`),

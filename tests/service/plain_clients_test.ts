@@ -1,4 +1,4 @@
-// What reads the service without a library of ours or OpenAI's: curl, EventSource, a bare connection.
+// Clients without a library of ours or OpenAI's: curl, EventSource, a bare connection.
 import { after, before, describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { type Service, startService } from "./service.ts";

@@ -1,4 +1,4 @@
-// What clients may try with connections: real bytes on real sockets, against the edge and
+// Attacks of clients with connections: real bytes on real sockets, against the edge and
 // against HAProxy before it.
 import { after, before, describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
@@ -29,7 +29,7 @@ function connect(url: string): Promise<Deno.TcpConn> {
   return Deno.connect({ hostname, port: Number(port) });
 }
 
-/** What comes back until the other side closes. */
+/** Returns the bytes until the other side closes. */
 async function readAll(connection: Deno.TcpConn): Promise<string> {
   const text = await new Response(connection.readable).text().catch(() => "");
   return text;
@@ -55,7 +55,7 @@ describe("the edge's connections", () => {
     }
   });
 
-  // What two servers could read in two ways. Behind each, what would be a second request to one of them.
+  // Requests that two servers could read in two ways. Each hides a second request from one of them.
   const SECOND = "GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n";
   const AMBIGUOUS: [string, string][] = [
     ["two lengths", `Content-Length: 3\r\nContent-Length: 40\r\n\r\nabc${SECOND}`],

@@ -13,7 +13,7 @@ export interface StartTaskOptions {
 
 export interface RunningTask extends AsyncDisposable {
   process: Deno.ChildProcess;
-  /** What `until` caught. */
+  /** The output that `until` found. */
   found: string;
   /** Lines on standard output so far. */
   lines: string[];

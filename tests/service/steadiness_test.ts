@@ -14,7 +14,7 @@ interface Footprint {
   memory: number;
 }
 
-/** Of the processes that run `main` as descendants of `root`. */
+/** Returns the footprint of the process that runs `main` as a descendant of `root`. */
 function footprint(main: string, root: number): Footprint {
   for (const entry of Deno.readDirSync("/proc")) {
     if (!/^\d+$/.test(entry.name)) continue;

@@ -8,7 +8,7 @@ import { probe, WITHOUT_FFMPEG } from "../gpu-worker/media/ffprobe.ts";
 import { type Service, startService } from "./service.ts";
 import { until } from "../until.ts";
 
-/** What a client of ours finds beside OpenAI's fields. */
+/** Fields of our own beside OpenAI's. */
 interface Extended {
   seed: number;
   receipt?: Receipt;

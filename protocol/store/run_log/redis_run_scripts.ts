@@ -11,7 +11,7 @@
 // spectrum:image:NAME:runs set: those of them that have not ended
 // spectrum:images          hash: name -> characters of each image that is kept
 //
-// What is under way has no expiry by which a full Redis could choose it: a run ends by its lease. What can be
+// Runs under way have no expiry by which a full Redis could choose them: a run ends by its lease. What can be
 // made again has one: logs, names, and finished runs.
 
 const HEAD = `

@@ -102,7 +102,7 @@ async function begin(request, { partialImages = 0, signal = null, fetch = global
 }
 
 /**
- * What is no text is JSON's text in a form.
+ * A value that is not text becomes its JSON in a form.
  *
  * @param {object} fields
  */

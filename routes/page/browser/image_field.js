@@ -25,7 +25,7 @@ export class ImageField {
   #madeBy;
   /** @type {Model["start_image"]} */
   #rules;
-  /** Of the whole schedule. */
+  /** Number of steps of the whole schedule. */
   #steps = 0;
   /** Whether the strength is the user's own: another model's default leaves it alone then. */
   #touched = false;

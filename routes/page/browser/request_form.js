@@ -25,7 +25,7 @@ const FIELDS = /** @type {const} */ ([
 ]);
 
 /**
- * What the form holds, as JSON can keep it: all but the image.
+ * The form's values, as JSON can keep them: all but the image.
  *
  * @typedef {object} FormState
  * @property {string} model

@@ -54,7 +54,7 @@ export class RunView {
     return this.#status.textContent;
   }
 
-  /** Of a run under way, once that can be told. @returns {number | undefined} */
+  /** Seconds that a run under way still takes, once that is known. @returns {number | undefined} */
   get secondsLeft() {
     return this.element.dataset["state"] === "running" ? this.#progress.secondsLeft : undefined;
   }

@@ -1,4 +1,4 @@
-// What a full pass and a run of forecasts copy between host and device, from ONNX Runtime's own profile.
+// Bytes that a full pass and a run of forecasts copy between host and device, from ONNX Runtime's profile.
 import { fluxFeeds } from "../../../gpu-worker/families/flux/flux_feeds.ts";
 import { readFluxCheckpoint } from "../../../gpu-worker/families/flux/flux_checkpoint.ts";
 import { featureSum } from "../../../gpu-worker/graph/feature_sum.ts";

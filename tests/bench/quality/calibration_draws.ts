@@ -21,11 +21,11 @@ export interface CalibrationRecord {
   key: string;
   /** In dB, of the values in -1..1; a video's is the mean over its frames. */
   psnr: number;
-  /** Of the 8-bit pixels of pictures. */
+  /** PSNR in dB of the 8-bit pixels of pictures. */
   psnr8?: number;
-  /** Of pictures. */
+  /** Only for pictures. */
   ssim?: number;
-  /** Of pictures, where it was asked for. */
+  /** Only for pictures, and only on request. */
   flip?: number;
 }
 

@@ -1,4 +1,4 @@
-// What is held against method none at equal numbers of full passes.
+// The methods that are held against method none at equal numbers of full passes.
 import type { SamplerOptions } from "../../../sampler/mod.ts";
 import { type Method, STEPS } from "./methods.ts";
 import { EVEN_WINDOWS, GROWING_WINDOWS, windowFor } from "./window_for.ts";
@@ -20,7 +20,7 @@ const SPECTRUM = { method: "spectrum", m: 4, lam: 0.1, warmupSteps: 5 } as const
 const TAYLORSEER = { method: "taylorseer", warmupSteps: 3 } as const;
 
 const SPECTRUM_WINDOWS = [{ windowSize: 2, flexWindow: 0.75 }, { windowSize: 2, flexWindow: 3 }];
-/** Of its kind, a full pass every N steps: 4 and 6 are published, 5 and 9 give 12 and 8 passes. */
+/** Windows with a full pass every N steps: 4 and 6 are published, 5 and 9 give 12 and 8 passes. */
 const TAYLORSEER_WINDOWS = [4, 6, 5, 9].map((windowSize) => ({ windowSize, flexWindow: 0 }));
 
 export const FAMILIES: readonly Family[] = [

@@ -20,7 +20,7 @@ export interface FidelityRecord {
   passes: number;
   psnr: number;
   ssim: number;
-  /** Where it was asked for. */
+  /** Only on request. */
   flip?: number;
 }
 

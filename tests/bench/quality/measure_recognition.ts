@@ -22,7 +22,7 @@ export interface RecognitionRecord {
   name: string;
   color: ColorName;
   seed: number;
-  /** What the nearest training picture shows. */
+  /** Name of the nearest training picture. */
   nearest: string;
   background: ColorName;
   variation: number;

@@ -1,4 +1,4 @@
-// What is compared. Every option is written out, so that a change of defaults changes no measurement.
+// The compared methods. Every option is written out, so that a change of defaults changes no measurement.
 import type { SamplerOptions } from "../../../sampler/mod.ts";
 
 export interface Method {
@@ -17,7 +17,7 @@ const TAYLORSEER = { method: "taylorseer", flexWindow: 0, warmupSteps: 3 } as co
 
 export const NONE: Method = { name: "none", steps: STEPS, passes: STEPS, sampler: { method: "none" } };
 
-/** Those whose pictures are recognised name by name. */
+/** Methods whose pictures are recognised name by name. */
 export const RECOGNITION_METHODS: readonly Method[] = [
   NONE,
   {

@@ -1,4 +1,4 @@
-// What has been measured, one line of JSON each, appended at once: a measurement that was
+// Log of measurements, one line of JSON each, appended at once: a measurement that was
 // stopped goes on where it was.
 export class ResultLog<T extends { key: string }> implements Disposable {
   readonly #records = new Map<string, T>();

@@ -1,4 +1,4 @@
-// What a batch service promises while processes die, its Redis is full, and keys compete:
+// Promises of a batch service while processes die, its Redis is full, and keys compete:
 // over a real redis-server.
 import { afterEach, beforeEach, describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";

@@ -26,7 +26,7 @@ const GREY = { width: 24, height: 16, data: new Float32Array(3 * 24 * 16) };
 interface Case extends Poison {
   checkpoint?: string;
   request?: Partial<PartialRequest>;
-  /** What the error names. */
+  /** Network that the error names. */
   names: string;
 }
 

@@ -14,7 +14,7 @@ export interface NarrowRow {
   dtype: "float16" | "float32";
   /** Largest error relative to the largest latent. */
   error: number;
-  /** What the worker said about the type. */
+  /** The worker's messages about the type. */
   notes: string[];
   /** Nodes left to the CPU. */
   left: string[];

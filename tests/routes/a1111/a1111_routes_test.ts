@@ -13,7 +13,7 @@ import { testPool } from "../runs/pool.ts";
 const LOCAL = { remoteAddr: { transport: "tcp", hostname: "127.0.0.1", port: 1 } } as const;
 const STYLED = "fake+loras/style.safetensors:0.7";
 
-/** What Open WebUI, SillyTavern and others send without being asked. */
+/** Fields that Open WebUI, SillyTavern and others send without being asked. */
 const HABITS = {
   sampler_name: "DPM++ 2M Karras",
   width: 512,

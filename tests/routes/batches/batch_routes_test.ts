@@ -1,4 +1,4 @@
-// Whose files and batches a call is about, and what their pictures cost a key, as the edge
+// The owner of a call's files and batches, and their pictures' cost to a key, as the edge
 // tells the batch service.
 import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";

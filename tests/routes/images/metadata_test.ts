@@ -1,4 +1,4 @@
-// What an answer's files say about how they were made, and who can leave it out.
+// Records in an answer's files of how they were made, and the ways to leave them out.
 import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { readMetadata } from "../../../gpu-worker/media/metadata/read_metadata.ts";

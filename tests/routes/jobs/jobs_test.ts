@@ -296,7 +296,7 @@ describe("polling", () => {
     assert.equal((await ask("GET", `/jobs/${id}/events`, last)).status, 204);
     assert.equal((await ask("POST", `/jobs/${id}/cancel`)).status, 200);
     assert.equal(reads, 3);
-    // What is answered with an address has a new one each time.
+    // An answer with an address has a new address each time.
     const url = await (await generate({ seed: 1, background: true, response_format: "url" })).json();
     await jobUntil(url.id, "completed");
     assert.equal((await ask("GET", `/jobs/${url.id}`)).headers.get("etag"), null);

@@ -1,4 +1,4 @@
-// What clients are promised of jobs and repetitions, whatever edges and stores do meanwhile.
+// Promises of jobs and repetitions, whatever edges and stores do meanwhile.
 import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { MemoryResultStore } from "../../../protocol/store/results/memory_result_store.ts";

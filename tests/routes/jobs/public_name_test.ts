@@ -89,7 +89,7 @@ describe("webhook addresses under '*'", () => {
       ...["https://client.example@10.0.0.7/", "https://x@named.internal:8443/", "https://named.internal/"],
     ];
     for (const url of urls) {
-      // What is no URL never gets this far.
+      // Text that is not a URL never gets this far.
       if (!URL.canParse(url)) continue;
       assert.throws(() => webhooks.check(url), { code: "webhook_not_allowed" }, url);
     }

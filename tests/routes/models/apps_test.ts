@@ -1,4 +1,4 @@
-// What apps have built in: models' names, sizes, formats, and a base URL of their own spelling.
+// Constants that apps have built in: models' names, sizes, formats, and a base URL of their own spelling.
 import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { MemoryResultStore } from "../../../protocol/store/results/memory_result_store.ts";

@@ -6,7 +6,7 @@ import { MemoryKeyStore } from "../../../routes/keys/memory_key_store.ts";
 import { openApiDocument } from "../../../routes/openapi/document.ts";
 import { MemoryResultStore } from "../../../protocol/store/results/memory_result_store.ts";
 
-/** What people open in browsers, and the document itself. */
+/** Paths that people open in browsers, and the document itself. */
 const UNDOCUMENTED = ["GET /", "GET /page/:name", "GET /docs", "GET /docs/:name", "GET /openapi.json"];
 
 function startApp() {

@@ -14,7 +14,7 @@ import { until } from "../../until.ts";
 
 const LOCAL = { remoteAddr: { transport: "tcp", hostname: "127.0.0.1", port: 1 } } as const;
 
-/** What a client of ours finds beside OpenAI's fields. */
+/** Fields of our own beside OpenAI's. */
 interface Extended {
   seed: number;
   num_frames: number;

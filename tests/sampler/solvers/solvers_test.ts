@@ -1,4 +1,4 @@
-// What all solvers of create_solver.ts have in common: diffusers' runs, previews, memory.
+// Tests that all solvers of create_solver.ts share: diffusers' runs, previews, memory.
 
 import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
@@ -188,7 +188,7 @@ const DETERMINISTIC: [SchedulerConfig, Space, types: string[]][] = [
   [{ _class_name: "UniPCMultistepScheduler", ...FLOW }, SPACES.flow, ["flow_prediction"]],
 ];
 
-/** What a perfect model says of latents = alpha * original + sigma * noise. */
+/** Returns a perfect model's output for latents = alpha * original + sigma * noise. */
 function perfectOutput(type: string, { original, noise, level: [alpha, sigma] }: Truth): Float32Array {
   switch (type) {
     case "epsilon":

@@ -20,7 +20,7 @@ const DENOISERS = [
   "z-image",
 ];
 
-/** What a run sees of a tensor. */
+/** Returns the parts of a tensor that a run reads. */
 function seen({ dtype, shape, order, offset, byteLength, path }: WeightEntry) {
   return { dtype, shape, order, data: Deno.readFileSync(path).subarray(offset, offset + byteLength) };
 }

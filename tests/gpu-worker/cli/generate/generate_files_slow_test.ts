@@ -1,4 +1,4 @@
-// What `deno task generate` leaves on disk, and reads from it again.
+// Files that `deno task generate` writes, and reads again.
 import { after, before, describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { join } from "node:path";

@@ -1,4 +1,4 @@
-// What `deno task inspect` says of a single file.
+// Output of `deno task inspect` for a single file.
 import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { Twin } from "../../checkpoint/single_file/twin.ts";

@@ -1,4 +1,4 @@
-// What a checkpoint says about a tokenizer outside the tokenizer's folder.
+// Settings of a tokenizer outside the tokenizer's folder.
 import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { join } from "node:path";

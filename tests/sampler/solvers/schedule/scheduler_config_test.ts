@@ -1,4 +1,4 @@
-// What solvers refuse of a scheduler_config.json, and by which words.
+// Options of a scheduler_config.json that solvers refuse, and their errors.
 
 import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
