@@ -14,7 +14,7 @@ import { wanFamily } from "../families/wan/wan_family.ts";
 import { zImageFamily } from "../families/z_image/z_image_family.ts";
 import type { Family } from "../pipeline/family.ts";
 
-const FAMILIES: Readonly<Record<string, Family>> = {
+export const FAMILIES: Readonly<Record<string, Family>> = {
   ChromaPipeline: chromaFamily,
   Flux2KleinPipeline: flux2KleinFamily,
   FluxPipeline: fluxFamily,

@@ -4,6 +4,7 @@
 import { ONE_PHASE, type Phases, type SchedulerConfig, type Solver } from "../../sampler/mod.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import type { FindOriginalNames } from "../checkpoint/lora/original_names.ts";
+import type { Architecture } from "../checkpoint/single_file/architecture.ts";
 import type { BranchFeeds } from "../denoiser/branch_feeds.ts";
 import type { DenoiserShape, GuideRows } from "../denoiser/denoiser_shape.ts";
 import type { OnnxDenoiser } from "../denoiser/onnx_denoiser.ts";
@@ -160,6 +161,11 @@ export interface Family<Reading extends FamilyReading = FamilyReading> {
    * {CheckpointError} if a config asks for something unsupported.
    */
   read(checkpoint: Checkpoint, dtype: DType): Reading;
+  /**
+   * Layout of the family's models in single files.
+   * @default the family has none
+   */
+  singleFile?: Architecture;
   /**
    * Names that the denoiser's own repository gives to its layers, for LoRAs.
    * @default diffusers' names alone

@@ -7,6 +7,7 @@ import { type ChromaCheckpoint, readChromaCheckpoint } from "./chroma_checkpoint
 import { chromaFeeds } from "./chroma_feeds.ts";
 import { encodeChromaPrompt } from "./encode_chroma_prompt.ts";
 import { chromaOriginalNames } from "./chroma_names.ts";
+import { chromaSingleFile } from "./chroma_single_file.ts";
 
 /**
  * The ChromaPipeline family. diffusers calls the network once for each branch; here the branches are rows of
@@ -14,6 +15,7 @@ import { chromaOriginalNames } from "./chroma_names.ts";
  */
 export const chromaFamily: Family<ChromaCheckpoint> = {
   read: readChromaCheckpoint,
+  singleFile: chromaSingleFile,
   originalNames: chromaOriginalNames,
   encodePrompt: encodeChromaPrompt,
   solver({ steps }, { reading: { scheduler }, size, noise }) {

@@ -8,9 +8,11 @@ import { type FluxCheckpoint, readFluxCheckpoint } from "./flux_checkpoint.ts";
 import { fluxFeeds } from "./flux_feeds.ts";
 import { countTokens, PATCH_PACKING } from "../../pipeline/patch_packing.ts";
 import { fluxOriginalNames } from "./flux_names.ts";
+import { fluxSingleFile } from "./flux_single_file.ts";
 
 export const fluxFamily: Family<FluxCheckpoint> = {
   read: readFluxCheckpoint,
+  singleFile: fluxSingleFile,
   originalNames: fluxOriginalNames,
   encodePrompt: encodeFluxPrompt,
   solver({ steps }, { reading: { scheduler }, size, noise }) {

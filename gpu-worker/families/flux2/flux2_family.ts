@@ -9,9 +9,11 @@ import { type Flux2Checkpoint, readFlux2Checkpoint } from "./flux2_checkpoint.ts
 import { flux2Feeds } from "./flux2_feeds.ts";
 import { countTokens, FLUX2_PACKING } from "./flux2_latents.ts";
 import { flux2OriginalNames } from "./flux2_names.ts";
+import { flux2SingleFile } from "./flux2_single_file.ts";
 
 export const flux2KleinFamily: Family<Flux2Checkpoint> = {
   read: readFlux2Checkpoint,
+  singleFile: flux2SingleFile,
   originalNames: flux2OriginalNames,
   encodePrompt: encodeFlux2Prompt,
   solver({ steps }, { reading: { scheduler }, size, noise }) {

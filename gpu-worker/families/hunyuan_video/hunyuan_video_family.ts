@@ -9,9 +9,11 @@ import { encodeHunyuanVideoPrompt } from "./encode_hunyuan_video_prompt.ts";
 import { type HunyuanVideoCheckpoint, readHunyuanVideoCheckpoint } from "./hunyuan_video_checkpoint.ts";
 import { hunyuanVideoFeeds, patchGrid } from "./hunyuan_video_feeds.ts";
 import { hunyuanVideoOriginalNames } from "./hunyuan_video_names.ts";
+import { hunyuanVideoSingleFile } from "./hunyuan_video_single_file.ts";
 
 export const hunyuanVideoFamily: Family<HunyuanVideoCheckpoint> = {
   read: readHunyuanVideoCheckpoint,
+  singleFile: hunyuanVideoSingleFile,
   originalNames: hunyuanVideoOriginalNames,
   encodePrompt: encodeHunyuanVideoPrompt,
   solver({ steps }, { reading: { scheduler }, noise }) {

@@ -9,9 +9,11 @@ import { encodeQwenImagePrompt } from "./encode_qwen_image_prompt.ts";
 import { normGuidance } from "./norm_guidance.ts";
 import { type QwenImageCheckpoint, readQwenImageCheckpoint } from "./qwen_image_checkpoint.ts";
 import { qwenImageFeeds } from "./qwen_image_feeds.ts";
+import { qwenImageSingleFile } from "./qwen_image_single_file.ts";
 
 export const qwenImageFamily: Family<QwenImageCheckpoint> = {
   read: readQwenImageCheckpoint,
+  singleFile: qwenImageSingleFile,
   // The original names are diffusers\' own. LoRAs for few steps have no prefix before them.
   originalNames: originalNames({}, { own: true }),
   encodePrompt: encodeQwenImagePrompt,

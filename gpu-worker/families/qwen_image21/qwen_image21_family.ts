@@ -7,9 +7,11 @@ import { encodeQwenImage21Prompt } from "./encode_qwen_image21_prompt.ts";
 import { type QwenImage21Checkpoint, readQwenImage21Checkpoint } from "./qwen_image21_checkpoint.ts";
 import { qwenImage21Feeds } from "./qwen_image21_feeds.ts";
 import { QWEN_IMAGE_21_PACKING } from "./qwen_image21_packing.ts";
+import { qwenImage21SingleFile } from "./qwen_image21_single_file.ts";
 
 export const qwenImage21Family: Family<QwenImage21Checkpoint> = {
   read: readQwenImage21Checkpoint,
+  singleFile: qwenImage21SingleFile,
   // The original names are diffusers\' own. LoRAs for few steps have no prefix before them.
   originalNames: originalNames({}, { own: true }),
   encodePrompt: encodeQwenImage21Prompt,

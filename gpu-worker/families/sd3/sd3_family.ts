@@ -9,9 +9,11 @@ import { readSd3Checkpoint, type Sd3Checkpoint } from "./sd3_checkpoint.ts";
 import { sd3Feeds } from "./sd3_feeds.ts";
 import { countSkippingSlots, SkipLayerDenoiser } from "./skip_layer_denoiser.ts";
 import { sd3OriginalNames } from "./sd3_names.ts";
+import { sd3SingleFile } from "./sd3_single_file.ts";
 
 export const sd3Family: Family<Sd3Checkpoint> = {
   read: readSd3Checkpoint,
+  singleFile: sd3SingleFile,
   originalNames: sd3OriginalNames,
   encodePrompt: encodeSd3Prompt,
   solver({ steps }, { reading: { scheduler, config: { patchSize } }, size: { height, width }, noise }) {

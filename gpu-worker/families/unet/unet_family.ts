@@ -9,9 +9,11 @@ import { readSdxlCheckpoint } from "./sdxl_checkpoint.ts";
 import type { UNetCheckpoint } from "./unet_checkpoint.ts";
 import { unetFeeds } from "./unet_feeds.ts";
 import { unetOriginalNames } from "./unet_original_names.ts";
+import { sdSingleFile, sdxlSingleFile } from "./unet_single_file.ts";
 
 export const sdFamily: Family<UNetCheckpoint> = {
   read: readSdCheckpoint,
+  singleFile: sdSingleFile,
   originalNames: unetOriginalNames,
   encodePrompt: encodeUnetPrompt,
   // An empty negative prompt counts as missing. diffusers distinguishes None from "".
@@ -24,4 +26,8 @@ export const sdFamily: Family<UNetCheckpoint> = {
   decoder: pictureDecoder,
 };
 
-export const sdxlFamily: Family<UNetCheckpoint> = { ...sdFamily, read: readSdxlCheckpoint };
+export const sdxlFamily: Family<UNetCheckpoint> = {
+  ...sdFamily,
+  read: readSdxlCheckpoint,
+  singleFile: sdxlSingleFile,
+};

@@ -8,6 +8,7 @@ import { encodeWanPrompt } from "./encode_wan_prompt.ts";
 import { readWanCheckpoint, type WanCheckpoint } from "./wan_checkpoint.ts";
 import { wanFeeds, wanGrid } from "./wan_feeds.ts";
 import { wanOriginalNames } from "./wan_names.ts";
+import { wanSingleFile } from "./wan_single_file.ts";
 
 /**
  * The WanPipeline family. diffusers calls the network once for each branch; here the branches are rows of one
@@ -15,6 +16,7 @@ import { wanOriginalNames } from "./wan_names.ts";
  */
 export const wanFamily: Family<WanCheckpoint> = {
   read: readWanCheckpoint,
+  singleFile: wanSingleFile,
   originalNames: wanOriginalNames,
   encodePrompt: encodeWanPrompt,
   solver: ({ steps }, { reading: { scheduler }, noise }) => createSolver(scheduler, { steps, noise }),
