@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { Hono } from "hono";
 import { limitUploads } from "../../../deploy/batches/limit_uploads.ts";
 import { ApiError } from "../../../protocol/wire/api_error.ts";
+import { until } from "../../until.ts";
 
 describe("limitUploads()", () => {
   it("reads a few at once, lets some wait unread, and refuses more with Retry-After", async () => {
@@ -34,10 +35,10 @@ describe("limitUploads()", () => {
       return status;
     });
     // One after another: each end lets the next one in.
-    while (done < 5) {
+    await until(() => {
       open.shift()?.();
-      await new Promise((resolve) => setTimeout(resolve, 0));
-    }
+      return done === 5;
+    }, { every: 0 });
     assert.equal(most, 2);
     assert.deepEqual((await Promise.all(answers)).sort(), [200, 200, 200, 200, 500]);
     const next = app.request("/files", { method: "POST" });
