@@ -28,6 +28,13 @@ export interface CalibratedForecasterOptions {
  */
 export const CALIBRATION_RIDGE = 1e-6;
 
+/**
+ * A full pass sees how far the latents are off and pulls them back; the forecasts after it prolong the
+ * pull. At the end of the gap the share (sigma(end) / sigma(start)) ** PULL of the error is left. With 1,
+ * known prompts lose 1 dB at few passes; with 2, unknown ones lose 0.2 to 0.5 dB.
+ */
+const PULL = 2;
+
 /** The part that all weights over the same anchors share. */
 interface Fit {
   anchors: readonly number[];
@@ -108,9 +115,7 @@ export class CalibratedForecaster implements Forecaster {
   }
 
   /**
-   * Walks the plan with expectations alone. The error of the latents is a combination of all steps'
-   * features. A full pass sees it and moves the latents back as far as the noise level falls, so a share
-   * sigma(end) / sigma(start) is left at the end of a gap.
+   * Walks the plan with expectations alone. The error of the latents is a combination of all steps' features.
    */
   #plan(): Float64Array[] {
     const { sigmas, feedback } = this.#calibration;
@@ -119,7 +124,7 @@ export class CalibratedForecaster implements Forecaster {
     return plan.map((start, gap) => {
       const anchors = plan.slice(0, gap + 1);
       const end = plan[gap + 1] ?? this.#steps;
-      const left = sigmas[start]! > 0 ? sigmas[end]! / sigmas[start]! : 0;
+      const left = sigmas[start]! > 0 ? (sigmas[end]! / sigmas[start]!) ** PULL : 0;
       for (let i = 0; i < error.length; i++) error[i]! *= left;
       const correction = new Float64Array(anchors.length);
       const distance = sigmas[start + 1]! - sigmas[end]!;

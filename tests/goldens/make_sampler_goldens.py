@@ -170,7 +170,7 @@ def with_feedback(best, m, sigmas, full, *, feedback, ridge):
     weights = {}
     for gap, start in enumerate(full):
         anchors, end = full[: gap + 1], [*full, steps][gap + 1]
-        error *= sigmas[end] / sigmas[start]
+        error *= (sigmas[end] / sigmas[start]) ** 2
         gram = m[np.ix_(anchors, anchors)] + ridge * np.eye(len(anchors))
         expected = np.linalg.solve(gram, m[anchors] @ error)
         for step in range(start + 1, end):

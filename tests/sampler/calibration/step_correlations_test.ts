@@ -101,7 +101,6 @@ describe("CalibratedForecaster of stepCorrelations()", () => {
   });
 
   it("leaves the latents of an expected run nearer to the true ones with feedback", () => {
-    // Where the features are sure, what the last gap leaves over is that of the first gap without feedback.
     const fullSteps = [0, 4, 9];
     const run = runOn(CALIBRATION.grid);
     const errorOf = (feedback: number) => {
@@ -109,7 +108,7 @@ describe("CalibratedForecaster of stepCorrelations()", () => {
       const forecaster = new CalibratedForecaster(correlations, { fullSteps });
       return leftOver(correlations, { fullSteps, weights: (...at) => forecaster.weights(...at) });
     };
-    assert.ok(errorOf(1) < 0.7 * errorOf(0), `${errorOf(1)}, ${errorOf(0)}`);
+    assert.ok(errorOf(1) < 0.8 * errorOf(0), `${errorOf(1)}, ${errorOf(0)}`);
   });
 
   it("repeats the feature of a step that it has seen", () => {
