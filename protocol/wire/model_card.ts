@@ -7,7 +7,7 @@ export const modelCardSchema = z.object({
   pipeline_class: z.string().describe("diffusers' pipeline class, e.g. 'FluxPipeline'."),
   title: z.string().exactOptional()
     .describe(
-      "What people call the model in a single file, e.g. 'Stable Diffusion XL'. Absent from folders.",
+      "Usual name of the model in a single file, e.g. 'Stable Diffusion XL'. Absent from folders.",
     ),
   digest: z.string().describe(
     "Identifies all that decides a picture beside its request: weights, configs, LoRAs, device, type. Hex.",
@@ -24,7 +24,7 @@ export const modelCardSchema = z.object({
   names: z.array(z.string()).readonly().exactOptional()
     .describe("Prompts it knows by heart, if the checkpoint lists them."),
   defaults: completeSettingsSchema.omit({ prompt: true, seed: true })
-    .describe("What a request that leaves everything open gets."),
+    .describe("Defaults of a request that names no settings."),
   calibration: z.object({
     steps: z.int().describe("Steps of the runs that it was recorded in."),
     psnr: z.record(z.string(), z.record(z.string(), z.number())).describe(
@@ -37,7 +37,7 @@ export const modelCardSchema = z.object({
           "Workers of earlier versions lack it.",
       ),
   }).exactOptional().describe(
-    "What method calibrated, `passes` and `quality` go by. Absent without a calibration.",
+    "Data of method calibrated, `passes` and `quality`. Absent without a calibration.",
   ),
   limits: z.object({
     size_multiple: z.int().describe("Width and height must be whole multiples of this many pixels."),
@@ -46,7 +46,7 @@ export const modelCardSchema = z.object({
     max_sequence_length: z.int().describe("Longest T5 prompt in tokens."),
   }).describe("The model refuses a request that exceeds them."),
   guidance: z.enum(["cfg", "distilled", "none"]).describe(
-    "What guidance_scale is: classifier-free guidance, an input of the network, " +
+    "Meaning of guidance_scale: classifier-free guidance, an input of the network, " +
       "or nothing (true_cfg_scale guides then).",
   ),
   schedulers: z.array(z.string()).readonly().exactOptional().describe(
@@ -68,7 +68,7 @@ export const modelCardSchema = z.object({
   }).exactOptional()
     .describe("The videos that it makes, by POST /v1/videos. Absent from a model that makes pictures."),
   start_image: z.object({
-    strength: z.number().describe("What a request that leaves it open gets."),
+    strength: z.number().describe("Default of a request."),
     mask_strength: z.number().describe("The same of a request with a mask."),
     partial_step: z.enum(["run", "skip"])
       .describe("Whether a step of which 'strength' asks for a part is run."),

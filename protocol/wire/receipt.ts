@@ -18,7 +18,7 @@ export const receiptSchema = z.object({
   steps: z.int(),
   width: z.int(),
   height: z.int(),
-  num_frames: z.int().exactOptional().describe("Of videos alone."),
+  num_frames: z.int().exactOptional().describe("Only of videos."),
   fps: z.number().exactOptional().describe("Frames a second; of videos alone."),
   method: spectrumSettingsSchema.shape.method,
   options: spectrumSettingsSchema.omit({ method: true, full_steps: true }).extend({
@@ -58,7 +58,7 @@ export const receiptSchema = z.object({
     fallback: z.string().exactOptional().describe(
       "Why the run used Spectrum's published window instead of the calibration.",
     ),
-  }).exactOptional().describe("Of runs that asked for method calibrated."),
+  }).exactOptional().describe("Only of runs that asked for method calibrated."),
   batch: z.int().exactOptional().describe("Pictures that were made together, if more than this one."),
   dropped_tokens: z.int().exactOptional().describe(
     "Tokens at the prompt's end that no text encoder has read, if any.",

@@ -66,7 +66,7 @@ export const batchPaths: ZodOpenApiPathsObject = {
     get: {
       operationId: "getFileContent",
       tags,
-      summary: "What is in a file: requests, or a batch's answers",
+      summary: "Content of a file: requests, or a batch's answers",
       requestParams: { path },
       responses: { 200: body("JSON lines", { "application/jsonl": z.string() }), ...errors(404) },
     },

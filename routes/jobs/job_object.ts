@@ -7,15 +7,15 @@ import type { JobState } from "./jobs.ts";
 export const jobSchema = z.object({
   id: z.string(),
   object: z.literal("job"),
-  kind: z.string().describe("What it makes: image_generation, image_edit, video."),
+  kind: z.string().describe("The job's kind: image_generation, image_edit, video."),
   status: z.enum(["queued", "in_progress", "completed", "failed", "cancelled"]),
-  progress: z.int().min(0).max(100).describe("Of its steps, in percent."),
+  progress: z.int().min(0).max(100).describe("Finished steps in percent."),
   created_at: z.int().describe("Seconds since 1970."),
   completed_at: z.int().nullable(),
   expires_at: z.int(),
   error: errorSchema.shape.error.nullable(),
   result: z.unknown().describe(
-    "Of a completed job: what the same request without `background` is answered with.",
+    "Only of a completed job: the answer to the same request without `background`.",
   ),
   urls: z.object({ self: z.string(), events: z.string(), cancel: z.string(), tickets: z.string() }),
 }).meta({ id: "Job" });

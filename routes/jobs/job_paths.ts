@@ -5,7 +5,7 @@ import { body, errors, eventStream } from "../schema/responses.ts";
 import { jobSchema } from "./job_object.ts";
 
 const path = z.object({
-  id: z.string().min(1).describe("Of a 202, or of the header x-spectrum-job of a stream."),
+  id: z.string().min(1).describe("Id from a 202 answer, or from a stream's header x-spectrum-job."),
 });
 
 export const jobPaths: ZodOpenApiPathsObject = {

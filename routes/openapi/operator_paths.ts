@@ -31,7 +31,7 @@ export const operatorPaths: ZodOpenApiPathsObject = {
     get: {
       operationId: "metrics",
       tags: ["Operation"],
-      summary: "What this instance counts, as Prometheus reads it",
+      summary: "Counters of this instance in Prometheus' format",
       responses: {
         200: body("Samples", { "text/plain": z.string() }),
         401: error(401),

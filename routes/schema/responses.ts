@@ -72,6 +72,6 @@ export const binary = z.unknown().meta({ override: { type: "string", format: "bi
 export const eventStream = z.object({
   event: z.string().describe("docs/api.md lists them; `error` ends a stream."),
   data: z.string().describe("JSON."),
-  id: z.string().exactOptional().describe("Where to resume, as Last-Event-ID."),
+  id: z.string().exactOptional().describe("Event to resume after, as Last-Event-ID."),
   retry: z.int().exactOptional().describe("Milliseconds before a reconnection; in the first event."),
 }).meta({ id: "Event" });

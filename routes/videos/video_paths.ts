@@ -111,7 +111,7 @@ export const videoPaths: ZodOpenApiPathsObject = {
     get: {
       operationId: "followVideo",
       tags,
-      summary: "What happens until it is complete; Last-Event-ID resumes",
+      summary: "Its events until it is complete; Last-Event-ID resumes",
       requestParams: { path, header: z.object({ "last-event-id": z.string().optional() }) },
       responses: {
         200: body("Events", { "text/event-stream": eventStream }),

@@ -13,9 +13,9 @@ export interface PlannedRun {
 /**
  * Returns the full steps of a run with exactly `passes` full passes.
  *
- * A plan for another number of steps is stretched. Where no plan has so many passes, one with fewer
- * gets passes in the middle of its longest gaps, and a run of fewer passes than any plan takes an even
- * choice of the smallest plan.
+ * A plan for another number of steps is stretched. If no plan has this number of passes, a plan with fewer
+ * gets passes in the middle of its longest gaps. A run of fewer passes than any plan takes an even choice of
+ * the smallest plan.
  */
 export function planOfPasses(plans: MeasuredPlans, passes: number, run: PlannedRun): number[] {
   const { steps, skipped = 0 } = run;

@@ -1,6 +1,5 @@
-// The window under an error budget. Each full pass measures the error of its own forecast, and this
-// error decides when the next full pass is due, as a solver of differential equations chooses its
-// step from an error estimate.
+// The window under an error budget. Each full pass measures the error of its own forecast, which decides when
+// the next full pass is due. A solver of differential equations chooses its step in the same way.
 
 import type { OptionsOf } from "../options/option_table.ts";
 
@@ -20,8 +19,8 @@ const MAX_CHANGE = 2;
  * Decides, full pass by full pass, when the next one is due.
  *
  * After the warm-up the window begins at `windowSize`. A full pass that measures the relative error e
- * multiplies it by sqrt(errorBudget / e), at most doubling or halving it, since the error of extrapolation
- * grows about with the square of the distance. The last `tailSteps` steps are full passes.
+ * multiplies it by sqrt(errorBudget / e), at most doubling or halving it. The root is there because the error
+ * of extrapolation grows about with the square of the distance. The last `tailSteps` steps are full passes.
  */
 export class ErrorWindow {
   readonly #steps: number;

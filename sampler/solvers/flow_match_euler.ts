@@ -58,7 +58,7 @@ export class FlowMatchEuler implements Solver {
 
   /**
    * @throws {TypeError} If an option is unknown or has a wrong type, if two spacings are chosen at once, or
-   * if dynamic shifting or stochastic sampling lack what they need in `options`.
+   * if `options` lack a number that dynamic shifting or stochastic sampling need.
    * @throws {RangeError} If a number is outside its range.
    */
   constructor(config: SchedulerConfig, options: SolverOptions) {

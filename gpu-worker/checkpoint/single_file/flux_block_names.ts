@@ -1,40 +1,52 @@
 // The names of FLUX's blocks in black-forest-labs/flux, which the models that descend from FLUX.1 share.
 import type { NameTable } from "./name_table.ts";
 
-/**
- * @param file the stream's name: img or txt
- * @param ours diffusers' names of its projections and feed-forward
- */
-const stream = (
-  file: string,
-  ours: { qkv: readonly string[]; out: string; norms: readonly string[]; ff: string },
-) => ({
-  modules: {
-    [`double_blocks.*.${file}_attn.qkv`]: ours.qkv.map((name) => `transformer_blocks.*.attn.${name}`),
-    [`double_blocks.*.${file}_attn.proj`]: `transformer_blocks.*.attn.${ours.out}`,
-    [`double_blocks.*.${file}_mlp.0`]: `transformer_blocks.*.${ours.ff}.net.0.proj`,
-    [`double_blocks.*.${file}_mlp.2`]: `transformer_blocks.*.${ours.ff}.net.2`,
-  },
-  tensors: {
-    [`double_blocks.*.${file}_attn.norm.query_norm.scale`]: `transformer_blocks.*.attn.${
-      ours.norms[0]
-    }.weight`,
-    [`double_blocks.*.${file}_attn.norm.key_norm.scale`]: `transformer_blocks.*.attn.${ours.norms[1]}.weight`,
-  },
-});
+/** diffusers' names of a stream's projections, norms and feed-forward. */
+interface FluxStream {
+  qkv: readonly string[];
+  out: string;
+  norms: readonly [query: string, key: string];
+  ff: string;
+}
 
-const IMAGE = stream("img", {
-  qkv: ["to_q", "to_k", "to_v"],
-  out: "to_out.0",
-  norms: ["norm_q", "norm_k"],
-  ff: "ff",
-});
-const TEXT = stream("txt", {
-  qkv: ["add_q_proj", "add_k_proj", "add_v_proj"],
-  out: "to_add_out",
-  norms: ["norm_added_q", "norm_added_k"],
-  ff: "ff_context",
-});
+const STREAMS: Readonly<Record<"img" | "txt", FluxStream>> = {
+  img: { qkv: ["to_q", "to_k", "to_v"], out: "to_out.0", norms: ["norm_q", "norm_k"], ff: "ff" },
+  txt: {
+    qkv: ["add_q_proj", "add_k_proj", "add_v_proj"],
+    out: "to_add_out",
+    norms: ["norm_added_q", "norm_added_k"],
+    ff: "ff_context",
+  },
+};
+
+/**
+ * Returns the names of one stream of the double blocks.
+ * @param mlp diffusers' names of the feed-forward's two layers
+ */
+export function fluxStreamNames(file: "img" | "txt", mlp: readonly [first: string, last: string]) {
+  const { qkv, out, norms, ff } = STREAMS[file];
+  const [theirs, ours] = [`double_blocks.*.${file}`, "transformer_blocks.*"];
+  return {
+    modules: {
+      [`${theirs}_attn.qkv`]: qkv.map((name) => `${ours}.attn.${name}`),
+      [`${theirs}_attn.proj`]: `${ours}.attn.${out}`,
+      [`${theirs}_mlp.0`]: `${ours}.${ff}.${mlp[0]}`,
+      [`${theirs}_mlp.2`]: `${ours}.${ff}.${mlp[1]}`,
+    },
+    tensors: fluxNormNames(`${theirs}_attn.norm`, `${ours}.attn`, norms),
+  };
+}
+
+/** Returns the names of the norms of queries and keys. */
+export function fluxNormNames(theirs: string, ours: string, [query, key]: readonly [string, string]) {
+  return {
+    [`${theirs}.query_norm.scale`]: `${ours}.${query}.weight`,
+    [`${theirs}.key_norm.scale`]: `${ours}.${key}.weight`,
+  };
+}
+
+const IMAGE = fluxStreamNames("img", ["net.0.proj", "net.2"]);
+const TEXT = fluxStreamNames("txt", ["net.0.proj", "net.2"]);
 
 export const FLUX_BLOCK_NAMES: Required<Pick<NameTable, "modules" | "tensors">> = {
   modules: {
@@ -54,8 +66,7 @@ export const FLUX_BLOCK_NAMES: Required<Pick<NameTable, "modules" | "tensors">> 
   tensors: {
     ...IMAGE.tensors,
     ...TEXT.tensors,
-    "single_blocks.*.norm.query_norm.scale": "single_transformer_blocks.*.attn.norm_q.weight",
-    "single_blocks.*.norm.key_norm.scale": "single_transformer_blocks.*.attn.norm_k.weight",
+    ...fluxNormNames("single_blocks.*.norm", "single_transformer_blocks.*.attn", ["norm_q", "norm_k"]),
   },
 };
 

@@ -4,6 +4,7 @@ import { DENOISER_PREFIXES, type Layout, ownNames } from "../../checkpoint/singl
 import { findInTable } from "../../checkpoint/single_file/name_table.ts";
 import { autoencoderKLPart } from "../../checkpoint/single_file/parts/autoencoder_kl_part.ts";
 import { t5Part } from "../../checkpoint/single_file/parts/t5_part.ts";
+import { fluxBlockSizes } from "../../checkpoint/single_file/flux_block_sizes.ts";
 import { countOf, sizeOf } from "../../checkpoint/single_file/shapes.ts";
 import type { Weights } from "../../checkpoint/weights.ts";
 import { APPROXIMATOR, CHROMA_NAMES } from "./chroma_names.ts";
@@ -28,15 +29,8 @@ export const chromaSingleFile: Architecture = {
       }),
     ],
     sizes(weights: Weights) {
-      const width = sizeOf(weights, "x_embedder.weight", 0);
-      const head = sizeOf(weights, "transformer_blocks.0.attn.norm_q.weight", 0);
       return {
-        in_channels: sizeOf(weights, "x_embedder.weight", 1),
-        num_layers: countOf(weights, "transformer_blocks."),
-        num_single_layers: countOf(weights, "single_transformer_blocks."),
-        attention_head_dim: head,
-        num_attention_heads: width / head,
-        joint_attention_dim: sizeOf(weights, "context_embedder.weight", 1),
+        ...fluxBlockSizes(weights),
         approximator_num_channels: sizeOf(weights, `${APPROXIMATOR}.in_proj.weight`, 1),
         approximator_hidden_dim: sizeOf(weights, `${APPROXIMATOR}.in_proj.weight`, 0),
         approximator_layers: countOf(weights, `${APPROXIMATOR}.layers.`),

@@ -5,7 +5,8 @@ import { findInTable } from "../../checkpoint/single_file/name_table.ts";
 import { autoencoderKLPart } from "../../checkpoint/single_file/parts/autoencoder_kl_part.ts";
 import { clipPart } from "../../checkpoint/single_file/parts/clip_part.ts";
 import { t5Part } from "../../checkpoint/single_file/parts/t5_part.ts";
-import { countOf, sizeOf } from "../../checkpoint/single_file/shapes.ts";
+import { fluxBlockSizes } from "../../checkpoint/single_file/flux_block_sizes.ts";
+import { sizeOf } from "../../checkpoint/single_file/shapes.ts";
 import { CheckpointError } from "../../checkpoint/checkpoint_error.ts";
 import type { Weights } from "../../checkpoint/weights.ts";
 import { FLUX_NAMES } from "./flux_names.ts";
@@ -39,15 +40,8 @@ export const fluxSingleFile: Architecture = {
       }),
     ],
     sizes(weights: Weights) {
-      const width = sizeOf(weights, "x_embedder.weight", 0);
-      const head = sizeOf(weights, "transformer_blocks.0.attn.norm_q.weight", 0);
       return {
-        in_channels: sizeOf(weights, "x_embedder.weight", 1),
-        num_layers: countOf(weights, "transformer_blocks."),
-        num_single_layers: countOf(weights, "single_transformer_blocks."),
-        attention_head_dim: head,
-        num_attention_heads: width / head,
-        joint_attention_dim: sizeOf(weights, "context_embedder.weight", 1),
+        ...fluxBlockSizes(weights),
         pooled_projection_dim: sizeOf(weights, "time_text_embed.text_embedder.linear_1.weight", 1),
         guidance_embeds: weights.has("time_text_embed.guidance_embedder.linear_1.weight"),
       };

@@ -1,5 +1,6 @@
 // The names of black-forest-labs/flux2 for the layers of FLUX.2, in single files and in LoRAs.
 import { type FindOriginalNames, originalNames } from "../../checkpoint/lora/original_names.ts";
+import { fluxNormNames, fluxStreamNames } from "../../checkpoint/single_file/flux_block_names.ts";
 import type { NameTable } from "../../checkpoint/single_file/name_table.ts";
 
 const MODULATIONS = [
@@ -8,41 +9,8 @@ const MODULATIONS = [
   "single_stream_modulation",
 ];
 
-interface Stream {
-  qkv: readonly string[];
-  out: string;
-  norms: readonly [query: string, key: string];
-  ff: string;
-}
-
-/** @param file the stream's name: img or txt @param ours diffusers' names */
-const stream = (file: string, ours: Stream) => ({
-  modules: {
-    [`double_blocks.*.${file}_attn.qkv`]: ours.qkv.map((name) => `transformer_blocks.*.attn.${name}`),
-    [`double_blocks.*.${file}_attn.proj`]: `transformer_blocks.*.attn.${ours.out}`,
-    [`double_blocks.*.${file}_mlp.0`]: `transformer_blocks.*.${ours.ff}.linear_in`,
-    [`double_blocks.*.${file}_mlp.2`]: `transformer_blocks.*.${ours.ff}.linear_out`,
-  },
-  tensors: norms(`double_blocks.*.${file}_attn.norm`, "transformer_blocks.*.attn", ours.norms),
-});
-
-const norms = (file: string, ours: string, [query, key]: Stream["norms"]) => ({
-  [`${file}.query_norm.scale`]: `${ours}.${query}.weight`,
-  [`${file}.key_norm.scale`]: `${ours}.${key}.weight`,
-});
-
-const IMAGE = stream("img", {
-  qkv: ["to_q", "to_k", "to_v"],
-  out: "to_out.0",
-  norms: ["norm_q", "norm_k"],
-  ff: "ff",
-});
-const TEXT = stream("txt", {
-  qkv: ["add_q_proj", "add_k_proj", "add_v_proj"],
-  out: "to_add_out",
-  norms: ["norm_added_q", "norm_added_k"],
-  ff: "ff_context",
-});
+const IMAGE = fluxStreamNames("img", ["linear_in", "linear_out"]);
+const TEXT = fluxStreamNames("txt", ["linear_in", "linear_out"]);
 
 export const FLUX2_NAMES: NameTable = {
   modules: {
@@ -65,7 +33,7 @@ export const FLUX2_NAMES: NameTable = {
   tensors: {
     ...IMAGE.tensors,
     ...TEXT.tensors,
-    ...norms("single_blocks.*.norm", "single_transformer_blocks.*.attn", ["norm_q", "norm_k"]),
+    ...fluxNormNames("single_blocks.*.norm", "single_transformer_blocks.*.attn", ["norm_q", "norm_k"]),
   },
 };
 

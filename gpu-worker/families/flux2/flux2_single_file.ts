@@ -5,7 +5,8 @@ import { DENOISER_PREFIXES, type Layout, ownNames } from "../../checkpoint/singl
 import { findInTable } from "../../checkpoint/single_file/name_table.ts";
 import { autoencoderKLFlux2Part } from "../../checkpoint/single_file/parts/autoencoder_kl_part.ts";
 import { causalPart } from "../../checkpoint/single_file/parts/causal_part.ts";
-import { countOf, sizeOf } from "../../checkpoint/single_file/shapes.ts";
+import { fluxBlockSizes } from "../../checkpoint/single_file/flux_block_sizes.ts";
+import { sizeOf } from "../../checkpoint/single_file/shapes.ts";
 import type { Weights } from "../../checkpoint/weights.ts";
 import { FLUX2_NAMES } from "./flux2_names.ts";
 
@@ -30,14 +31,8 @@ export const flux2SingleFile: Architecture = {
     ],
     sizes(weights: Weights) {
       const width = sizeOf(weights, "x_embedder.weight", 0);
-      const head = sizeOf(weights, "transformer_blocks.0.attn.norm_q.weight", 0);
       return {
-        in_channels: sizeOf(weights, "x_embedder.weight", 1),
-        num_layers: countOf(weights, "transformer_blocks."),
-        num_single_layers: countOf(weights, "single_transformer_blocks."),
-        attention_head_dim: head,
-        num_attention_heads: width / head,
-        joint_attention_dim: sizeOf(weights, "context_embedder.weight", 1),
+        ...fluxBlockSizes(weights),
         mlp_ratio: sizeOf(weights, "transformer_blocks.0.ff.linear_out.weight", 1) / width,
         timestep_guidance_channels: sizeOf(
           weights,

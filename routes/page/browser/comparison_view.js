@@ -74,7 +74,7 @@ async function compare(a, b) {
       {
         first: `The picture of ${names.first}`,
         second: `The picture of ${names.second}`,
-      }[choice ?? ""] ?? `Where the pictures of ${names.first} and ${names.second} differ`,
+      }[choice ?? ""] ?? `Difference between the pictures of ${names.first} and ${names.second}`,
     );
   }
 
