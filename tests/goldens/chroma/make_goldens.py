@@ -15,11 +15,9 @@ from transformers import T5Config, T5EncoderModel, T5TokenizerFast
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
-from _reference import PROMPTS, Capture, Goldens, redraw, remake, run_whole, smooth_in_time  # noqa: E402
-from _spectrum import add_spectrum  # noqa: E402
+from _cases import add_forecast_run, add_picture  # noqa: E402
+from _reference import PROMPTS, Capture, Goldens, redraw, remake, smooth_in_time  # noqa: E402
 from _tokenizers import write_t5_files  # noqa: E402
-
-SPECTRUM = {"m": 4, "lam": 0.1, "window_size": 2, "flex_window": 0.75, "warmup_steps": 5}
 
 
 def make_tiny_hd(folder):
@@ -144,21 +142,6 @@ def add_transformer(goldens, pipe, case, *, seed, height, width, text_tokens, ow
     call = {"height_tokens": height, "width_tokens": width, "text_tokens": text_tokens}
     goldens.add(f"transformer.{case}", call, **inputs, text_mask=mask, feature=seen.features[0],
                 output=output)
-
-
-def add_picture(goldens, pipe, case, *, seed, decoded=True, **call):
-    """A whole pipeline call. `decoded` is the VAE's output [3, H, W] before it is clamped to -1..1."""
-    seen, latents = run_whole(pipe, seed, **call)
-    tensors = {"initial_latents": seen.denoiser_inputs[0]["hidden_states"], "latents": latents}
-    if decoded:
-        tensors["decoded"] = seen.decoded[0]
-    goldens.add(f"picture.{case}", {"seed": seed, **call}, **tensors)
-
-
-def add_forecast_run(goldens, pipe, case, *, w, **call):
-    """With guidance: two calls of the network a step, the prompt's first, each with a history of its own."""
-    branches = 2 if call["guidance_scale"] > 1 else 1
-    add_spectrum(goldens, pipe, case, branches=branches, options={"w": w, **SPECTRUM}, **call)
 
 
 def golden_tiny_hd(folder):

@@ -10,6 +10,7 @@ files as saved. goldens.json beside each goldens.safetensors says for every case
 
 import argparse
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy
@@ -22,12 +23,10 @@ from transformers import (
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
+from _cases import add_forecast_run, add_picture, add_vae  # noqa: E402
 from _reference import (  # noqa: E402
-    PROMPTS, Capture, Goldens, digest, redraw, remake, run_whole, smooth_in_time)
-from _spectrum import add_spectrum  # noqa: E402
+    PROMPTS, Capture, Goldens, digest, redraw, remake, smooth_in_time)
 from _tokenizers import write_clip_files, write_t5_files  # noqa: E402
-
-SPECTRUM = {"m": 4, "lam": 0.1, "window_size": 2, "flex_window": 0.75, "warmup_steps": 5}
 
 
 def make_tiny_dev(folder):
@@ -178,15 +177,6 @@ def add_transformer(goldens, pipe, case, *, seed, batch, height, width, text_tok
     goldens.add(f"transformer.{case}", call, **inputs, feature=seen.features[0], output=output)
 
 
-def add_vae(goldens, pipe, case, *, seed, height, width):
-    """Decodes random latents [1, channels, height, width] as they enter
-    AutoencoderKL.decode, scale and shift undone."""
-    shape = (1, pipe.vae.config.latent_channels, height, width)
-    latents = torch.randn(shape, generator=torch.Generator().manual_seed(seed))
-    goldens.add(f"vae.{case}", {"height": height, "width": width}, latents=latents,
-                decoded=pipe.vae.decode(latents)[0])
-
-
 def add_schedule(goldens, pipe, steps, image_tokens):
     """The schedule that FluxPipeline asks for; sigmas end with 0."""
     config, scheduler = pipe.scheduler.config, pipe.scheduler
@@ -201,18 +191,7 @@ def add_schedule(goldens, pipe, steps, image_tokens):
     )
 
 
-def add_picture(goldens, pipe, case, *, seed, decoded=True, **call):
-    """A whole FluxPipeline call. `decoded` is the VAE's output [3, H, W] before it is clamped to -1..1."""
-    seen, latents = run_whole(pipe, seed, **call)
-    tensors = {"initial_latents": seen.denoiser_inputs[0]["hidden_states"], "latents": latents}
-    if decoded:
-        tensors["decoded"] = seen.decoded[0]
-    goldens.add(f"picture.{case}", {"seed": seed, **call}, **tensors)
-
-
-def add_forecast_run(goldens, pipe, case, *, w, **call):
-    branches = 2 if call.get("true_cfg_scale", 1) > 1 else 1
-    add_spectrum(goldens, pipe, case, branches=branches, options={"w": w, **SPECTRUM}, **call)
+add_forecast_run = partial(add_forecast_run, guided_by="true_cfg_scale")
 
 
 def golden_tiny_dev(folder):

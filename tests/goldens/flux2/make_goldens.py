@@ -18,11 +18,10 @@ from transformers import Qwen3Config, Qwen3ForCausalLM
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
-from _reference import PROMPTS, Capture, Goldens, redraw, remake, run_whole, smooth_in_time  # noqa: E402
-from _spectrum import add_spectrum  # noqa: E402
+from _cases import add_forecast_run as add_forecast_case  # noqa: E402
+from _cases import add_picture  # noqa: E402
+from _reference import PROMPTS, Capture, Goldens, redraw, remake, smooth_in_time  # noqa: E402
 from _tokenizers import CORPUS, qwen_tokenizer, restore_qwen_files  # noqa: E402
-
-SPECTRUM = {"m": 4, "lam": 0.1, "window_size": 2, "flex_window": 0.75, "warmup_steps": 5}
 
 
 class Klein(Flux2KleinPipeline):
@@ -153,19 +152,8 @@ def add_vae(goldens, pipe, case, *, seed, height, width):
                 decoded=pipe.vae.decode(plain)[0])
 
 
-def add_picture(goldens, pipe, case, *, seed, decoded=True, **call):
-    """A whole Flux2KleinPipeline call. `decoded` is the VAE's output [3, H, W] before it is clamped to -1..1.
-    """
-    seen, latents = run_whole(pipe, seed, **call)
-    tensors = {"initial_latents": seen.denoiser_inputs[0]["hidden_states"], "latents": latents}
-    if decoded:
-        tensors["decoded"] = seen.decoded[0]
-    goldens.add(f"picture.{case}", {"seed": seed, **call}, **tensors)
-
-
-def add_forecast_run(goldens, pipe, case, *, w, **call):
+def add_forecast_run(goldens, pipe, case, **options):
     """The final latents are those of the denoiser: the pipeline would return the autoencoder's."""
-    branches = 2 if call["guidance_scale"] > 1 else 1
     final = []
 
     def run(**kwargs):
@@ -174,7 +162,7 @@ def add_forecast_run(goldens, pipe, case, *, w, **call):
         return [final[-1]]
 
     run.transformer = pipe.transformer
-    add_spectrum(goldens, run, case, branches=branches, options={"w": w, **SPECTRUM}, **call)
+    add_forecast_case(goldens, run, case, **options)
 
 
 def golden_tiny_base(folder):

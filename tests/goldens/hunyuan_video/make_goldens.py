@@ -8,6 +8,7 @@ files as saved. goldens.json beside each goldens.safetensors says for every case
 
 import shutil
 import sys
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -20,11 +21,10 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer, LlamaConf
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
+from _cases import add_forecast_run  # noqa: E402
 from _reference import PROMPTS, Capture, Goldens, redraw, remake, run_whole, smooth_in_time  # noqa: E402
-from _spectrum import add_spectrum  # noqa: E402
 from _tokenizers import CORPUS, llama_tokenizer, write_clip_files  # noqa: E402
 
-SPECTRUM = {"m": 4, "lam": 0.1, "window_size": 2, "flex_window": 0.75, "warmup_steps": 5}
 TEXTS = [DEFAULT_PROMPT_TEMPLATE["template"]] * 8 + CORPUS
 # The tokens of the template before the prompt, which the pipeline crops.
 CROP = DEFAULT_PROMPT_TEMPLATE["crop_start"]
@@ -199,9 +199,7 @@ def add_clip(goldens, pipe, case, *, seed, decoded=True, **call):
     goldens.add(f"clip.{case}", {"seed": seed, **call}, **tensors)
 
 
-def add_forecast_run(goldens, pipe, case, *, w, **call):
-    branches = 2 if call.get("true_cfg_scale", 1) > 1 else 1
-    add_spectrum(goldens, pipe, case, branches=branches, options={"w": w, **SPECTRUM}, **call)
+add_forecast_run = partial(add_forecast_run, guided_by="true_cfg_scale")
 
 
 def golden_tiny_distilled(folder):

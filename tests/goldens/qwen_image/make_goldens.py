@@ -7,6 +7,7 @@ files as saved. goldens.json beside each goldens.safetensors says for every case
 """
 
 import sys
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -17,11 +18,10 @@ from transformers import Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
-from _reference import PROMPTS, Capture, Goldens, redraw, remake, run_whole, smooth_in_time  # noqa: E402
-from _spectrum import add_spectrum  # noqa: E402
+from _cases import add_forecast_run, add_frame_vae, add_picture, by_channel, without_clamp  # noqa: E402
+from _reference import PROMPTS, Capture, Goldens, redraw, remake, smooth_in_time  # noqa: E402
 from _tokenizers import CORPUS, qwen_tokenizer, restore_qwen_files  # noqa: E402
 
-SPECTRUM = {"m": 4, "lam": 0.1, "window_size": 2, "flex_window": 0.75, "warmup_steps": 5}
 # Repeated, so that the template is whole words: a pipeline drops its first 34 tokens.
 TEMPLATE = [
     "system\nDescribe the image by detailing the color, shape, size, texture, quantity, text, "
@@ -145,48 +145,23 @@ def add_transformer(goldens, pipe, case, *, seed, height, width, text_tokens, ti
     goldens.add(f"transformer.{case}", call, **inputs, feature=seen.features[0], output=output)
 
 
-def add_vae(goldens, pipe, case, *, seed, height, width, tiles=None):
-    """Decodes random latents [1, channels, height, width] as the pipeline scales them, not clamped.
-
-    With `tiles`, after enable_tiling() with tiles of that side, that stride apart.
-    """
-    draw = torch.Generator().manual_seed(seed)
-    latents = torch.randn(1, pipe.vae.config.z_dim, height, width, generator=draw)
-    call = {"height": height, "width": width}
-    if tiles:
-        call.update(side=tiles[0], stride=tiles[1])
-        pipe.vae.enable_tiling(**{
-            f"tile_sample_{part}_{axis}": value for part, value in zip(("min", "stride"), tiles)
-            for axis in ("height", "width")})
-    goldens.add(f"vae.{case}", call, latents=latents, decoded=decode(pipe, latents))
-    pipe.vae.disable_tiling()
-
-
 def decode(pipe, latents):
+    """Decodes latents [1, channels, height, width] as the pipeline scales them, not clamped."""
     config = pipe.vae.config
-    column = lambda values: torch.tensor(values).view(1, -1, 1, 1, 1)
-    scaled = latents[:, :, None] / (1.0 / column(config.latents_std)) + column(config.latents_mean)
-    clamp, torch.clamp = torch.clamp, lambda x, **_: x
-    try:
+    scaled = latents[:, :, None] / (1.0 / by_channel(config.latents_std)) + by_channel(config.latents_mean)
+    with without_clamp():
         return pipe.vae.decode(scaled, return_dict=False)[0][:, :, 0]
-    finally:
-        torch.clamp = clamp
 
 
-def add_picture(goldens, pipe, case, *, seed, decoded=True, **call):
-    """A whole pipeline call. `decoded` is the VAE's output [3, H, W] before it is clamped to -1..1."""
-    seen, latents = run_whole(pipe, seed, **call)
-    tensors = {"initial_latents": seen.denoiser_inputs[0]["hidden_states"], "latents": latents}
-    if decoded:
-        plain = pipe._unpack_latents(latents, call["height"], call["width"], pipe.vae_scale_factor)
-        tensors["decoded"] = decode(pipe, plain[:, :, 0])[0]
-    goldens.add(f"picture.{case}", {"seed": seed, **call}, **tensors)
+def decode_packed(pipe, latents, call):
+    """The VAE's output [3, H, W] from the pipeline's latents."""
+    plain = pipe._unpack_latents(latents, call["height"], call["width"], pipe.vae_scale_factor)
+    return decode(pipe, plain[:, :, 0])[0]
 
 
-def add_forecast_run(goldens, pipe, case, *, w, **call):
-    """With guidance: two calls of the network a step, the prompt's first, each with a history of its own."""
-    branches = 2 if call["true_cfg_scale"] > 1 else 1
-    add_spectrum(goldens, pipe, case, branches=branches, options={"w": w, **SPECTRUM}, **call)
+add_picture = partial(add_picture, decode=decode_packed)
+add_vae = partial(add_frame_vae, decode=decode)
+add_forecast_run = partial(add_forecast_run, guided_by="true_cfg_scale")
 
 
 def golden_tiny_image(folder):

@@ -12,6 +12,7 @@ class here stands for it.
 
 import json
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy
@@ -24,11 +25,13 @@ from transformers import AutoTokenizer, Qwen3VLConfig, Qwen3VLForConditionalGene
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
-from _reference import PROMPTS, Capture, Goldens, redraw, remake, run_whole, smooth_in_time  # noqa: E402
-from _spectrum import add_spectrum  # noqa: E402
+from _cases import (  # noqa: E402
+    add_frame_vae, by_channel, without_clamp)
+from _cases import add_forecast_run as add_forecast_case  # noqa: E402
+from _cases import add_picture as add_picture_case  # noqa: E402
+from _reference import PROMPTS, Capture, Goldens, redraw, remake, smooth_in_time  # noqa: E402
 from _tokenizers import CORPUS, qwen_tokenizer, restore_qwen_files  # noqa: E402
 
-SPECTRUM = {"m": 4, "lam": 0.1, "window_size": 2, "flex_window": 0.75, "warmup_steps": 5}
 SIGMAS = [1.0, 0.93, 0.85, 0.74, 0.6, 0.45, 0.28, 0.1]
 CLASSES = {
     "scheduler": ("diffusers", "FlowMatchEulerDiscreteScheduler"),
@@ -196,54 +199,33 @@ def add_transformer(goldens, pipe, case, *, seed, height, width, text_tokens, ti
         output=output[:, text_tokens:])
 
 
-def add_vae(goldens, pipe, case, *, seed, height, width, tiles=None):
-    """Decodes random latents [1, channels, height, width] as the pipeline scales them, not
-    clamped, without opacity.
-
-    With `tiles`, after enable_tiling() with tiles of that side, that stride apart.
-    """
-    draw = torch.Generator().manual_seed(seed)
-    latents = torch.randn(1, pipe.vae.config.z_dim, height, width, generator=draw)
-    call = {"height": height, "width": width}
-    if tiles:
-        call.update(side=tiles[0], stride=tiles[1])
-        pipe.vae.enable_tiling(**{
-            f"tile_sample_{part}_{axis}": value for part, value in zip(("min", "stride"), tiles)
-            for axis in ("height", "width")})
-    goldens.add(f"vae.{case}", call, latents=latents, decoded=decode(pipe, latents))
-    pipe.vae.disable_tiling()
-
-
 def decode(pipe, latents):
+    """Decodes latents [1, channels, height, width] as the pipeline scales them, neither clamped nor with
+    opacity."""
     config = pipe.vae.config
-    column = lambda values: torch.tensor(values).view(1, -1, 1, 1, 1)
-    scaled = latents[:, :, None] * column(config.latents_std) + column(config.latents_mean)
-    clamp, torch.clamp = torch.clamp, lambda x, **_: x
-    try:
+    scaled = latents[:, :, None] * by_channel(config.latents_std) + by_channel(config.latents_mean)
+    with without_clamp():
         return pipe.vae.decode(scaled, return_dict=False)[0][:, :3, 0]
-    finally:
-        torch.clamp = clamp
 
 
-def add_picture(goldens, pipe, case, *, seed, decoded=True, sigmas=None, **call):
-    """A whole pipeline call. `decoded` is the VAE's output [3, H, W] before it is clamped to -1..1."""
-    seen, latents = run_whole(pipe, seed, sigmas=sigmas, **call)
-    tensors = {"initial_latents": seen.denoiser_inputs[0]["hidden_states"], "latents": latents}
-    if decoded:
-        plain = pipe._unpack_latents(latents, call["height"], call["width"], pipe.vae_scale_factor)
-        tensors["decoded"] = decode(pipe, plain[:, :, 0])[0]
-    goldens.add(f"picture.{case}", {"seed": seed, **call}, **tensors)
+def add_picture(goldens, pipe, case, *, sigmas=None, **options):
+    add_picture_case(goldens, pipe, case, decode=decode_packed, unrecorded={"sigmas": sigmas}, **options)
 
 
-def add_forecast_run(goldens, pipe, case, *, w, steps, **call):
-    """With guidance: two calls of the network a step, the prompt's first, each with a history of its own.
+def decode_packed(pipe, latents, call):
+    """The VAE's output [3, H, W] from the pipeline's latents."""
+    plain = pipe._unpack_latents(latents, call["height"], call["width"], pipe.vae_scale_factor)
+    return decode(pipe, plain[:, :, 0])[0]
 
-    Without its cache every call has the text's tokens before the image's, which alone are forecast.
-    """
-    branches = 2 if call["true_cfg_scale"] > 1 else 1
+
+add_vae = partial(add_frame_vae, decode=decode)
+
+
+def add_forecast_run(goldens, pipe, case, *, steps, **call):
+    """Without its cache every call has the text's tokens before the image's, which alone are forecast."""
     scale = pipe.vae_scale_factor
-    add_spectrum(
-        goldens, Even(pipe, steps), case, branches=branches, options={"w": w, **SPECTRUM}, steps=steps,
+    add_forecast_case(
+        goldens, Even(pipe, steps), case, guided_by="true_cfg_scale", steps=steps,
         tokens=-(call["height"] // scale) * (call["width"] // scale), **call)
 
 

@@ -8,23 +8,22 @@ files as saved. goldens.json beside each goldens.safetensors says for every case
 """
 
 import sys
+from functools import partial
 from pathlib import Path
 
 import torch
 from diffusers import (
     AutoencoderKL, FlowMatchEulerDiscreteScheduler, SD3Transformer2DModel, StableDiffusion3Pipeline)
-from safetensors.torch import load_file, save_file
 from transformers import (
     CLIPTextConfig, CLIPTextModelWithProjection, CLIPTokenizer, T5Config, T5EncoderModel, T5TokenizerFast,
 )
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
-from _reference import PROMPTS, Capture, Goldens, redraw, remake, run_whole, smooth_in_time  # noqa: E402
+from _cases import SPECTRUM, add_picture  # noqa: E402
+from _reference import PROMPTS, Capture, Goldens, redraw, remake, smooth_in_time  # noqa: E402
 from _spectrum import add_spectrum  # noqa: E402
 from _tokenizers import write_clip_files, write_t5_files  # noqa: E402
-
-SPECTRUM = {"m": 4, "lam": 0.1, "window_size": 2, "flex_window": 0.75, "warmup_steps": 5}
 
 
 def make_tiny_large(folder):
@@ -194,13 +193,8 @@ def add_transformer(goldens, model, case, *, seed, height, width, text_tokens, t
     goldens.add(f"transformer.{case}", call, **inputs, feature=features[0], output=output)
 
 
-def add_picture(goldens, pipe, case, *, seed, decoded=True, **call):
-    """A whole pipeline call. `decoded` is the VAE's output [3, H, W] before it is clamped to -1..1."""
-    seen, latents = run_whole(pipe, seed, **call)
-    tensors = {"initial_latents": seen.denoiser_inputs[0]["hidden_states"][:1], "latents": latents}
-    if decoded:
-        tensors["decoded"] = seen.decoded[0]
-    goldens.add(f"picture.{case}", {"seed": seed, **call}, **tensors)
+# Under guidance the denoiser's rows are the branches.
+add_picture = partial(add_picture, initial=lambda seen: seen.denoiser_inputs[0]["hidden_states"][:1])
 
 
 def add_forecast_run(goldens, pipe, case, *, w, **call):

@@ -26,14 +26,13 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProject
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
+from _cases import add_forecast_run as add_forecast_case  # noqa: E402
 from _reference import PROMPTS, Capture, Goldens, redraw, remake, run_whole, smooth_in_time  # noqa: E402
-from _spectrum import add_spectrum  # noqa: E402
 from _tokenizers import clip_vocabulary, write_clip_files  # noqa: E402
 
 # StableDiffusionPipeline says that it corrects old scheduler configs; some goldens are about that.
 warnings.filterwarnings("ignore", category=FutureWarning)
 
-SPECTRUM = {"m": 4, "lam": 0.1, "window_size": 2, "flex_window": 0.75, "warmup_steps": 5}
 SIZE = {"height": 16, "width": 24}  # latents of 8 x 12
 NOISE_SCHEDULE = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
 MERGES = 30
@@ -221,9 +220,8 @@ def add_picture(goldens, pipe, case, *, seed, decoded=True, scheduler=None, forc
     goldens.add(f"picture.{case}", {**SIZE, **about}, **tensors)
 
 
-def add_forecast_run(goldens, pipe, case, *, w, **call):
-    branches = 2 if call["guidance_scale"] > 1 else 1
-    add_spectrum(goldens, pipe, case, branches=branches, options={"w": w, **SPECTRUM}, **SIZE, **call)
+def add_forecast_run(goldens, pipe, case, **options):
+    add_forecast_case(goldens, pipe, case, **SIZE, **options)
 
 
 # Its timesteps are fractions.

@@ -8,6 +8,7 @@ files as saved. goldens.json beside each goldens.safetensors says for every case
 
 import json
 import sys
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -20,11 +21,9 @@ from transformers import T5TokenizerFast, UMT5Config, UMT5EncoderModel
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
-from _reference import PROMPTS, Capture, Goldens, redraw, remake, run_whole, smooth_in_time  # noqa: E402
-from _spectrum import add_spectrum  # noqa: E402
+from _cases import add_forecast_run, add_picture  # noqa: E402
+from _reference import PROMPTS, Capture, Goldens, redraw, remake, smooth_in_time  # noqa: E402
 from _tokenizers import write_t5_files  # noqa: E402
-
-SPECTRUM = {"m": 4, "lam": 0.1, "window_size": 2, "flex_window": 0.75, "warmup_steps": 5}
 
 # What prompt_clean changes, and what it leaves alone.
 PROMPTS_TO_CLEAN = [
@@ -206,19 +205,7 @@ def decode(pipe, latents):
         torch.clamp = clamp
 
 
-def add_picture(goldens, pipe, case, *, seed, decoded=True, **call):
-    """A whole pipeline call. `decoded` is the VAE's output [3, F, H, W] before it is clamped to -1..1."""
-    seen, latents = run_whole(pipe, seed, **call)
-    tensors = {"initial_latents": seen.denoiser_inputs[0]["hidden_states"], "latents": latents}
-    if decoded:
-        tensors["decoded"] = decode(pipe, latents)[0]
-    goldens.add(f"picture.{case}", {"seed": seed, **call}, **tensors)
-
-
-def add_forecast_run(goldens, pipe, case, *, w, **call):
-    """With guidance: two calls of the network a step, the prompt's first, each with a history of its own."""
-    branches = 2 if call["guidance_scale"] > 1 else 1
-    add_spectrum(goldens, pipe, case, branches=branches, options={"w": w, **SPECTRUM}, **call)
+add_picture = partial(add_picture, decode=lambda pipe, latents, call: decode(pipe, latents)[0])
 
 
 def golden_tiny_unipc(folder):

@@ -22,7 +22,8 @@ sys.path.insert(0, str(HERE))
 from _reference import PROMPTS, Goldens, redraw, remake, smooth_in_time  # noqa: E402
 from _spectrum import add_spectrum  # noqa: E402
 from _tokenizers import write_t5_files  # noqa: E402
-from make_goldens import SPECTRUM, add_picture, add_tiled, add_transformer, add_vae, load  # noqa: E402
+from _cases import SPECTRUM  # noqa: E402
+from make_goldens import add_picture, add_tiled, add_transformer, add_vae, load  # noqa: E402
 
 
 def make_tiny_a14b(folder):

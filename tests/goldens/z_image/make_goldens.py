@@ -7,6 +7,7 @@ files as saved. goldens.json beside each goldens.safetensors says for every case
 """
 
 import sys
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -15,11 +16,10 @@ from transformers import Qwen3Config, Qwen3ForCausalLM, Qwen3Model
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
-from _reference import PROMPTS, Capture, Goldens, redraw, remake, run_whole, smooth_in_time  # noqa: E402
+from _cases import SPECTRUM, add_picture, add_vae  # noqa: E402
+from _reference import PROMPTS, Capture, Goldens, redraw, remake, smooth_in_time  # noqa: E402
 from _spectrum import add_spectrum  # noqa: E402
 from _tokenizers import CORPUS, qwen_tokenizer, restore_qwen_files  # noqa: E402
-
-SPECTRUM = {"m": 4, "lam": 0.1, "window_size": 2, "flex_window": 0.75, "warmup_steps": 5}
 
 
 def make_tiny_base(folder):
@@ -131,22 +131,9 @@ def add_transformer(goldens, pipe, case, *, seed, batch, height, width, text_tok
         feature=seen.features[0][:, :tokens], output=-torch.stack(output).squeeze(2))
 
 
-def add_vae(goldens, pipe, case, *, seed, height, width):
-    """Decodes random latents [1, channels, height, width] as they enter
-    AutoencoderKL.decode, scale and shift undone."""
-    shape = (1, pipe.vae.config.latent_channels, height, width)
-    latents = torch.randn(shape, generator=torch.Generator().manual_seed(seed))
-    goldens.add(f"vae.{case}", {"height": height, "width": width}, latents=latents,
-                decoded=pipe.vae.decode(latents)[0])
-
-
-def add_picture(goldens, pipe, case, *, seed, decoded=True, **call):
-    """A whole ZImagePipeline call. `decoded` is the VAE's output [3, H, W] before it is clamped to -1..1."""
-    seen, latents = run_whole(pipe, seed, **call)
-    tensors = {"initial_latents": seen.denoiser_inputs[0]["args"][0][0].squeeze(1)[None], "latents": latents}
-    if decoded:
-        tensors["decoded"] = seen.decoded[0]
-    goldens.add(f"picture.{case}", {"seed": seed, **call}, **tensors)
+# Z-Image's denoiser takes a list of pictures with a frame dimension.
+add_picture = partial(
+    add_picture, initial=lambda seen: seen.denoiser_inputs[0]["args"][0][0].squeeze(1)[None])
 
 
 def add_forecast_run(goldens, pipe, case, *, w, guided_steps=None, **call):
