@@ -328,11 +328,13 @@ export class GraphBuilder {
       const zeros = this.node("ConstantOfShape", [this.ints(rows, columns)], { dtype: "float32" });
       return this.node("EyeLike", [zeros]);
     }
+    // No operator here takes fp8.
+    const movable = (value: Value) => value.dtype.startsWith("float8") ? this.cast(value) : value;
     if (order === "transposed") {
-      const stored = this.#external(name, { ...entry, shape: [columns, rows] });
+      const stored = movable(this.#external(name, { ...entry, shape: [columns, rows] }));
       return this.node("Transpose", [stored], { attributes: { perm: [1, 0] } });
     }
-    const stored = this.#external(name, entry);
+    const stored = movable(this.#external(name, entry));
     if (order === "paired") {
       const pairs = this.node("Reshape", [stored, this.ints(-1, (entry.headRows ?? rows) / 2, 2, columns)]);
       const split = this.node("Transpose", [pairs], { attributes: { perm: [0, 2, 1, 3] } });

@@ -104,6 +104,21 @@ describe("fp8 weights", () => {
     }
   }
 
+  it("are reordered where the file orders its rows or columns in another way", async () => {
+    const rows = (from: number, to: number) => [...expected("float8_e5m2").slice(16 * from, 16 * to)];
+    const turned = Array.from({ length: 256 }, (_, i) => rows(0, 16)[(i % 16) * 16 + (i >> 4)]!);
+    const orders = { swapped: [...rows(8, 16), ...rows(0, 8)], transposed: turned } as const;
+    for (const [order, values] of Object.entries(orders)) {
+      for (const scaled of [false, true]) {
+        const factor = scaled ? Math.fround(0.0123) : 1;
+        write({ "x.weight": matrix("float8_e5m2"), ...scaled && { "x.scale_weight": scale() } });
+        const entry = { ...readTensors(path).get("x.weight")!, order: order as keyof typeof orders };
+        const found = await inGraph(new Map([["x.weight", entry]]));
+        assert.deepEqual([...found], values.map((value) => Math.fround(value * factor) + 0), order);
+      }
+    }
+  });
+
   it("convert straight to 8 bits, with their scale", async () => {
     const finite = EVERY.map((bits) => (bits & 127) < 120 ? bits : 0);
     write({ "x.weight": matrix("float8_e4m3fn", finite), "x.scale_weight": scale() });
