@@ -25,6 +25,9 @@ const PUBLISHED: Readonly<Record<string, Partial<RequestDefaults>>> = {
   "stabilityai/stable-diffusion-3.5-large-turbo": { steps: 4, guidanceScale: 0 },
   "tongyi-mai/z-image": { steps: 50, guidanceScale: 4 },
   "tongyi-mai/z-image-turbo": { steps: 8, guidanceScale: 0 },
+  "wan-ai/wan2.1-flf2v-14b-720p-diffusers": { width: 1280, height: 720 },
+  "wan-ai/wan2.1-i2v-14b-720p-diffusers": { width: 1280, height: 720 },
+  "wan-ai/wan2.2-i2v-a14b-diffusers": { ...WAN_A14B, guidanceScale: 3.5, guidanceScale2: 3.5 },
   "wan-ai/wan2.2-t2v-a14b-diffusers": WAN_A14B,
   "wan-ai/wan2.2-ti2v-5b-diffusers": { width: 1280, height: 704, numFrames: 121, fps: 24 },
 };

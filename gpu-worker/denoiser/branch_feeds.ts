@@ -8,6 +8,11 @@ export interface BranchFeedsOptions {
   rows: number;
   /** Name of the trunk's latents input, and the shape of one of its rows. */
   latents: { name: string; dims: readonly number[] };
+  /**
+   * Given first frames of a video, of latents [channels, frames, ...]. @default every timestep is of a whole
+   * row
+   */
+  held?: HeldFrames;
   /** Converts the solver's timestep to the network's. @default no conversion */
   timestep?: (timestep: number) => number;
   /** Other inputs that only the trunk has, by name. */
@@ -18,6 +23,17 @@ export interface BranchFeedsOptions {
   conditioning: Record<string, BranchRows>;
   /** Inputs that only the modulation has, by name. @default none */
   modulation?: Record<string, BranchRows>;
+}
+
+/**
+ * First frames of a video that are given. The network sees them as they are, at timestep 0: its timestep is
+ * [rows, frames].
+ */
+export interface HeldFrames {
+  /** Frames of the latents. */
+  frames: number;
+  /** The given latents of each row, [channels, their frames, ...]; undefined if a row has none. */
+  rows: readonly (Float32Array | undefined)[];
 }
 
 /** An input with a row for each branch of each picture. */
@@ -52,11 +68,12 @@ export class BranchFeeds implements Disposable {
     const { rows, latents: { name, dims }, trunk, shared = {} } = options;
     this.#rowCount = rows;
     this.#latents = new Float32Array(dims.reduce((product, dim) => product * dim, rows));
-    this.#timesteps = new Float32Array(rows);
+    const steps = options.held ? [rows, options.held.frames] : [rows];
+    this.#timesteps = new Float32Array(steps.reduce((product, dim) => product * dim, 1));
     this.#conditioning = mapValues(options.conditioning, (input) => this.#rows(input));
     this.#trunk = {
       ...this.#conditioning,
-      timestep: this.#tensor([rows], this.#timesteps),
+      timestep: this.#tensor(steps, this.#timesteps),
       [name]: this.#tensor([rows, ...dims], this.#latents),
       ...mapValues(trunk, (input) => this.#rows(input)),
       ...mapValues(shared, ({ dims, data }) => this.#tensor(dims, data)),
@@ -76,7 +93,21 @@ export class BranchFeeds implements Disposable {
       this.#latents.set(latents.subarray(start, start + length), row * length);
     }
     this.#timesteps.fill(this.#scale(timestep));
+    this.#hold();
     return this.#trunk;
+  }
+
+  /** Writes the given frames over the latents, and their timestep. */
+  #hold(): void {
+    const { held, latents: { dims } } = this.#options;
+    if (held === undefined) return;
+    const length = this.#latents.length / this.#rowCount;
+    for (const [row, given] of held.rows.entries()) {
+      if (given === undefined) continue;
+      const latents = this.#latents.subarray(row * length, (row + 1) * length);
+      const count = holdFrames(latents, { given, channels: dims[0]!, frames: held.frames });
+      this.#timesteps.fill(0, row * held.frames, row * held.frames + count);
+    }
   }
 
   /**
@@ -105,6 +136,21 @@ export class BranchFeeds implements Disposable {
   #tensor(dims: readonly number[], data: Float32Array<ArrayBuffer>): Tensor {
     return this.#stack.use(this.#runtime.tensor("float32", dims, data));
   }
+}
+
+/**
+ * Writes `given`, the first frames of [channels, frames, ...], over those of `latents`.
+ * @returns the number of given frames
+ */
+export function holdFrames(
+  latents: Float32Array,
+  { given, channels, frames }: { given: Float32Array; channels: number; frames: number },
+): number {
+  const [plane, part] = [latents.length / channels, given.length / channels];
+  for (let channel = 0; channel < channels; channel++) {
+    latents.set(given.subarray(channel * part, (channel + 1) * part), channel * plane);
+  }
+  return part / (plane / frames);
 }
 
 function mapValues<T, U>(record: Record<string, T>, map: (value: T) => U): Record<string, U> {

@@ -1,16 +1,19 @@
-// The flags --image, --strength and --mask: a picture to start from instead of noise, and the
-// places of it to draw anew.
+// The flags --image, --strength and --mask: a picture to start from instead of noise, and the places of it to
+// draw anew. For a video, --image and --last-image are its first and last frame.
 import { UsageError } from "../../protocol/process/usage_error.ts";
 import { MASK_MODES, type MaskMode } from "../../protocol/wire/generation_fields.ts";
 import { decodeImage, type DecodeImageOptions } from "../media/decode_image.ts";
 import { assertSameShape, type DecodedMask, decodeMask, readMaskSize } from "../media/decode_mask.ts";
+import type { ImageFieldName } from "../media/image_error.ts";
 import { readImageHeader } from "../media/image_header.ts";
 import type { DecodedImage } from "../media/decoded_image.ts";
 import { readImageBytes, sha256 } from "./image_file.ts";
 import type { FlagKind, Flags } from "../../protocol/process/read_flags.ts";
+import type { FrameImage } from "../request/video_frames.ts";
 
 export const IMAGE_FLAGS = {
   "image": "text",
+  "last-image": "text",
   "strength": "number",
   "mask": "text",
   "mask-mode": "text",
@@ -19,7 +22,9 @@ export const IMAGE_FLAGS = {
 
 /** Lines of a command's help. */
 export const IMAGE_HELP = `\
-  --image FILE             picture to start from, resized to --width and --height if given
+  --image FILE             picture to start from, resized to --width and --height if given;
+                           a video's first frame
+  --last-image FILE        a video's last frame
   --strength X             how much of it to draw anew, 0..1 (FLUX and SD3 0.6, SDXL 0.3, SD 0.8; with --mask
                            FLUX, SD3 and Qwen-Image 0.6, the others 1)
   --mask FILE              the places of the picture to draw anew; all other pixels stay as they are
@@ -29,6 +34,8 @@ export const IMAGE_HELP = `\
 export interface ImageArguments {
   /** Path of a file. */
   image: string;
+  /** Path of a video's last frame. */
+  lastImage: string | undefined;
   strength: number | undefined;
   /** Path of the mask's file. */
   mask: string | undefined;
@@ -42,9 +49,11 @@ export interface ImageArguments {
  */
 export function readImageFlags(flags: Flags<typeof IMAGE_FLAGS>): ImageArguments | undefined {
   const { image, strength, mask, "mask-mode": mode, "padding-mask-crop": paddingMaskCrop } = flags;
+  const { "last-image": lastImage } = flags;
   if (image === undefined) {
     if (strength !== undefined) throw new UsageError("--strength takes --image");
     if (mask !== undefined) throw new UsageError("--mask takes --image");
+    if (lastImage !== undefined) throw new UsageError("--last-image takes --image");
   }
   if (mask === undefined) {
     if (mode !== undefined) throw new UsageError("--mask-mode takes --mask");
@@ -54,7 +63,7 @@ export function readImageFlags(flags: Flags<typeof IMAGE_FLAGS>): ImageArguments
   if (mode !== undefined && maskMode === undefined) {
     throw new UsageError(`--mask-mode must be ${MASK_MODES.join(", ")}: current value is '${mode}'`);
   }
-  return image === undefined ? undefined : { image, strength, mask, maskMode, paddingMaskCrop };
+  return image === undefined ? undefined : { image, lastImage, strength, mask, maskMode, paddingMaskCrop };
 }
 
 export interface OpenedImage {
@@ -84,6 +93,30 @@ export async function openImage(
   const { width, height } = opened.image;
   const image = await decodeMask(maskBytes, { mode, width, height });
   return { ...opened, mask: { image, sha256: sha256(maskBytes) } };
+}
+
+/** Opened frames of a video. The size of each is its file's. */
+export interface OpenedFrames {
+  firstFrame: FrameImage;
+  lastFrame?: FrameImage;
+}
+
+/**
+ * Reads the frames of a video.
+ * @throws {ImageError} if a file cannot be read, is no image, or is too large.
+ */
+export async function openFrames(
+  { image, lastImage }: Pick<ImageArguments, "image" | "lastImage">,
+): Promise<OpenedFrames> {
+  const open = async (path: string, field: ImageFieldName): Promise<FrameImage> => {
+    const bytes = await readImageBytes(path, field);
+    const { width, height } = await readImageHeader(bytes, field);
+    return { width, height, file: { bytes, sha256: sha256(bytes) } };
+  };
+  return {
+    firstFrame: await open(image, "image"),
+    ...lastImage !== undefined && { lastFrame: await open(lastImage, "last_frame") },
+  };
 }
 
 /** Returns the fields of a request that starts from an opened image. */

@@ -15,6 +15,7 @@ import { fileMetadataOf } from "../model/file_metadata_of.ts";
 import { encodeVideo } from "../media/encode_video.ts";
 import { encodeSpritesheet, encodeThumbnail } from "../media/video_stills.ts";
 import { encodeImage } from "../media/encode_image.ts";
+import { ImageError } from "../media/image_error.ts";
 import type { BatchPlace } from "../denoiser/picture_batch.ts";
 import type { GenerateResult, Pipeline, StepProgress } from "../pipeline/pipeline.ts";
 import type { GenerateRequest } from "../request/generate_request.ts";
@@ -120,6 +121,9 @@ function toApiError(cause: unknown): ApiError {
     const message =
       "The request needs more than a buffer of the worker's device holds: ask for a smaller size";
     return new ApiError(400, message, { code: "device_limit", cause });
+  }
+  if (cause instanceof ImageError) {
+    return new ApiError(400, cause.message, { param: cause.field, code: "invalid_value", cause });
   }
   return ApiError.from(cause);
 }
@@ -236,6 +240,7 @@ function metadataOf({ request: run }: Run, { request, model }: Generated): FileM
     imageSha256: run.image && sha256(run.image),
     maskSha256: run.mask && sha256(run.mask),
     controlImageSha256: run.control_image && sha256(run.control_image),
+    lastFrameSha256: run.last_frame && sha256(run.last_frame),
     compression: isLossy ? run.output_compression : undefined,
   });
 }

@@ -3,6 +3,7 @@ import type { StartImageRules } from "../request/start_image.ts";
 import { servingSchedulers } from "../request/complete_scheduler.ts";
 import { completeRequest } from "../request/complete_request.ts";
 import { nativeSizes } from "../request/native_sizes.ts";
+import type { VideoRules } from "../request/request_rules.ts";
 import { requestLimits } from "../request/request_limits.ts";
 import type { ModelCard } from "../../protocol/wire/model_card.ts";
 import type { ModelInfo } from "../pipeline/pipeline.ts";
@@ -62,7 +63,7 @@ export function modelCard(
     },
     ...startImage && { start_image: startImageCard(startImage) },
     ...controlNets && { controlnets: controlNets },
-    ...video && { video: { frame_step: video.frameStep, max_frames: video.maxFrames } },
+    ...video && { video: videoCard(video) },
   };
 }
 
@@ -77,6 +78,16 @@ function mapPlans<T>(
       Object.fromEntries(Object.entries(ofSteps).map(([passes, plan]) => [passes, read(plan)])),
     ]),
   );
+}
+
+function videoCard({ frameStep, maxFrames, frames }: VideoRules): NonNullable<ModelCard["video"]> {
+  const { first, last = "none" } = frames ?? {};
+  return {
+    frame_step: frameStep,
+    max_frames: maxFrames,
+    ...first && { first_frame: first },
+    ...last !== "none" && { last_frame: last },
+  };
 }
 
 function startImageCard({ strength, maskStrength, partialStep }: StartImageRules) {

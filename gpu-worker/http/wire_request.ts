@@ -1,6 +1,7 @@
 // Reads runs from the wire: completes them, and names fields in refusals as clients spell them.
+import { createHash } from "node:crypto";
 import { ApiError } from "../../protocol/wire/api_error.ts";
-import type { CompletionRequest, RunRequest } from "../../protocol/wire/run_request.ts";
+import type { CompletionRequest, FILE_FIELDS, RunRequest } from "../../protocol/wire/run_request.ts";
 import { mapOptions, OptionError } from "../../sampler/mod.ts";
 import { outputFormat, videoFormat } from "../../protocol/wire/generation_fields.ts";
 import { decodeImage, resizedTo } from "../media/decode_image.ts";
@@ -8,17 +9,20 @@ import { assertSameShape, decodeMask, readMaskSize } from "../media/decode_mask.
 import { ImageError, type ImageFieldName } from "../media/image_error.ts";
 import { readImageHeader } from "../media/image_header.ts";
 import { badField } from "../request/bad_field.ts";
-import { framesOf } from "./video_length.ts";
+import { framesOf as videoLength } from "./video_length.ts";
 import { completeRequest } from "../request/complete_request.ts";
 import type { GenerateRequest, PartialRequest } from "../request/generate_request.ts";
 import type { ModelDescription } from "../request/model_description.ts";
 import type { DecodedImage, ImageSize } from "../media/decoded_image.ts";
+import { type FrameImage, type PartialFrames, requireFrames } from "../request/video_frames.ts";
 import { fromWire } from "../request/wire_settings.ts";
 
 /** A run whose images may be replaced by their sizes. */
 type SizedRun =
   & RunRequest
-  & Partial<Pick<CompletionRequest, "image_size" | "mask_size" | "control_image_size">>;
+  & Partial<
+    Pick<CompletionRequest, "image_size" | "mask_size" | "control_image_size" | "last_frame_size">
+  >;
 
 /** A completed request whose image is not decoded yet. */
 export type CompleteRun = GenerateRequest<ImageSize>;
@@ -31,20 +35,29 @@ export type CompleteRun = GenerateRequest<ImageSize>;
 export async function completeRun(run: SizedRun, model: ModelDescription): Promise<CompleteRun> {
   return await refusing(async () => {
     assertFormat(run, model);
-    return completeRequest({ ...openRequest(run, model), ...await startSizesOf(run, model) }, model);
+    const { rules } = model;
+    const images = rules.video === undefined ? await startSizesOf(run, model) : await framesOf(run);
+    const completed = completeRequest({ ...openRequest(run, model), ...images }, model);
+    requireFrames(completed, rules);
+    return completed;
   });
 }
 
 /**
- * Decodes the images of a run. Called when the run's turn has come.
+ * Decodes the images of a run, and gives a video its frames' files. Called when the run's turn has come.
  * @throws {ApiError} 400 for a damaged image.
  */
 export async function withImage(
-  { startImage, control, ...rest }: CompleteRun,
-  { image: base64 = "", mask: mask64 = "", control_image: control64 = "" }: Partial<
-    Pick<RunRequest, "image" | "mask" | "control_image">
-  >,
+  { startImage, control, frames, ...rest }: CompleteRun,
+  files: Partial<Pick<RunRequest, typeof FILE_FIELDS[number]>>,
 ): Promise<GenerateRequest> {
+  const { image: base64 = "", mask: mask64 = "" } = files;
+  const { control_image: control64 = "", last_frame: last64 = "" } = files;
+  if (frames !== undefined) {
+    const first = withFile(frames.first, { base64, field: "input_reference" });
+    const last = frames.last && withFile(frames.last, { base64: last64, field: "last_frame" });
+    return { ...rest, frames: { first, ...last && { last } } };
+  }
   return await refusing(async () => {
     const completed = {
       ...rest,
@@ -59,6 +72,29 @@ export async function withImage(
     };
     return { ...completed, startImage: { ...start, image, ...mask && { mask } } };
   });
+}
+
+function withFile(
+  frame: FrameImage,
+  { base64, field }: { base64: string; field: ImageFieldName },
+): FrameImage {
+  const bytes = bytesOf(base64, field);
+  return { ...frame, file: { bytes, sha256: createHash("sha256").update(bytes).digest("hex") } };
+}
+
+/** Returns the sizes of a video's frames, as their files have them. */
+async function framesOf(run: SizedRun): Promise<PartialFrames> {
+  const sizeOf = async (
+    base64: string | undefined,
+    { size, field }: { size: ImageSize | undefined; field: ImageFieldName },
+  ) => {
+    if (base64 === undefined) return size;
+    const { width, height } = await readImageHeader(bytesOf(base64, field), field);
+    return { width, height };
+  };
+  const firstFrame = await sizeOf(run.image, { size: run.image_size, field: "input_reference" });
+  const lastFrame = await sizeOf(run.last_frame, { size: run.last_frame_size, field: "last_frame" });
+  return { ...firstFrame && { firstFrame }, ...lastFrame && { lastFrame } };
 }
 
 async function decodeControlImage(base64: string, size: ImageSize): Promise<DecodedImage> {
@@ -145,7 +181,7 @@ function openRequest(
   { rules, defaults }: ModelDescription,
 ): Omit<PartialRequest, "image" | "mask" | "controlImage"> {
   const { num_frames, seconds, fps = defaults.fps ?? 0 } = run;
-  const frames = num_frames ?? (seconds === undefined ? undefined : framesOf(seconds, { fps, rules }));
+  const frames = num_frames ?? (seconds === undefined ? undefined : videoLength(seconds, { fps, rules }));
   return fromWire({ ...run, num_frames: frames });
 }
 
@@ -161,6 +197,8 @@ const WIRE_NAMES: Record<string, string> = {
   cfgNormalization: "cfg_normalization",
   cfgTruncation: "cfg_truncation",
   skipLayerGuidance: "skip_layer_guidance",
+  firstFrame: "input_reference",
+  lastFrame: "last_frame",
   maskMode: "mask_mode",
   paddingMaskCrop: "padding_mask_crop",
   controlNet: "controlnet",

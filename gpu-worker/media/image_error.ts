@@ -1,7 +1,7 @@
 // The error for bytes that cannot be decoded as an image.
 
 /** The field of a request that holds an image file. */
-export type ImageFieldName = "image" | "mask" | "control_image";
+export type ImageFieldName = "image" | "mask" | "control_image" | "input_reference" | "last_frame";
 
 export interface ImageErrorOptions extends ErrorOptions {
   /** @default "image" */

@@ -26,16 +26,31 @@ export const FAMILIES: Readonly<Record<string, Family>> = {
   StableDiffusion3Pipeline: sd3Family,
   StableDiffusionXLInpaintPipeline: sdxlFamily,
   StableDiffusionXLPipeline: sdxlFamily,
+  WanImageToVideoPipeline: wanFamily,
   WanPipeline: wanFamily,
   ZImagePipeline: zImageFamily,
 };
 
+/** Relatives of supported classes -> what they are. */
+const RELATIVES: Readonly<Record<string, string>> = {
+  HunyuanVideoImageToVideoPipeline: "HunyuanVideo from an image; HunyuanVideo from text is supported",
+  WanAnimatePipeline: "Wan Animate; Wan from text and from frames is supported",
+  WanVACEPipeline: "Wan VACE; Wan from text and from frames is supported",
+};
+
 /**
  * Returns the family of a checkpoint.
- * @throws {CheckpointError} listing the supported classes.
+ * @throws {CheckpointError} saying what the checkpoint is, or listing the supported classes.
  */
 export function familyOf({ folder, pipelineClass }: Checkpoint): Family {
   if (Object.hasOwn(FAMILIES, pipelineClass)) return FAMILIES[pipelineClass]!;
+  if (Object.hasOwn(RELATIVES, pipelineClass)) {
+    throw new CheckpointError(
+      `Cannot open ${folder} as pipeline class ${pipelineClass} is not supported: it is ${
+        RELATIVES[pipelineClass]
+      }`,
+    );
+  }
   const known = Object.keys(FAMILIES).join(", ");
   throw new CheckpointError(
     `Cannot open ${folder} as pipeline class ${

@@ -16,6 +16,8 @@ export interface FileMetadataOptions {
   maskSha256?: string | undefined;
   /** The same of the control image's file. */
   controlImageSha256?: string | undefined;
+  /** The same of the image file of a video's last frame. */
+  lastFrameSha256?: string | undefined;
   /** Quality of the file. @default its format loses nothing, or the best */
   compression?: number | undefined;
 }
@@ -23,13 +25,15 @@ export interface FileMetadataOptions {
 /** Returns the same for equal requests of equal models: nothing of it is about the run. */
 export function fileMetadataOf(
   request: GenerateRequest<ImageSize>,
-  { model: { id, digest }, imageSha256, maskSha256, controlImageSha256, compression }: FileMetadataOptions,
+  { model: { id, digest }, imageSha256, maskSha256, controlImageSha256, lastFrameSha256, compression }:
+    FileMetadataOptions,
 ): FileMetadata {
   const settings = {
     ...toWire(request),
     ...maskSha256 !== undefined && { mask_sha256: maskSha256 },
     ...imageSha256 !== undefined && { image_sha256: imageSha256 },
     ...controlImageSha256 !== undefined && { control_image_sha256: controlImageSha256 },
+    ...lastFrameSha256 !== undefined && { last_frame_sha256: lastFrameSha256 },
   };
   const record: PictureRecord = {
     generator: "Spectrum Edge",

@@ -12,6 +12,7 @@ import type { MakeDenoiser } from "../denoiser/run_denoiser.ts";
 import type { OnnxModel } from "../graph/graph_builder.ts";
 import type { GenerateRequest } from "../request/generate_request.ts";
 import { guidanceBranches } from "../request/guidance_branches.ts";
+import type { VideoFrames } from "../request/video_frames.ts";
 import type { RequestDefaults } from "../request/request_defaults.ts";
 import type { DType } from "../runtime/dtype.ts";
 import type { Runtime } from "../runtime/mod.ts";
@@ -71,6 +72,41 @@ export type EncodersOf<Reading extends FamilyReading> = {
   readonly [Name in keyof Reading["tokenizers"]]: LoadedEncoder;
 };
 
+/** What a video's given frames add to a run. */
+export interface FrameCondition {
+  /** Channels that the denoiser sees beside its latents, [channels, frames, height, width]. */
+  channels?: Float32Array;
+  /** Latents of the first frames, which stay as they are, [channels, their frames, height, width]. */
+  held?: Float32Array;
+  /** What a vision encoder says about the frames, [tokens, features]. */
+  states?: Float32Array;
+}
+
+/** A run whose frames are to be encoded. */
+export interface FramesToPrepare {
+  /** Undefined for a video that begins from text alone. */
+  frames: VideoFrames | undefined;
+  /** Size of the latents. */
+  size: VideoSize;
+  /** Pixels. */
+  width: number;
+  /** Pixels. */
+  height: number;
+  signal: AbortSignal | undefined;
+}
+
+/** Encodes the frames of a run. @throws {ImageError} for a damaged image. */
+export type PrepareFrames = (run: FramesToPrepare) => Promise<FrameCondition>;
+
+/** What a family encodes frames with. */
+export interface LoadedFrames<Reading extends FamilyReading> {
+  runtime: Runtime;
+  reading: Reading;
+  graphs: ReturnType<Reading["buildGraphs"]>;
+  /** Returns a graph that is loaded when it first runs. */
+  later(graph: OnnxModel): GraphSession;
+}
+
 export interface LoadedText<Reading extends FamilyReading> {
   runtime: Runtime;
   encoders: EncodersOf<Reading>;
@@ -105,6 +141,8 @@ export interface FeedsOptions<Config> {
    * width]. Set with `maskInputs`.
    */
   masked?: readonly Float32Array[];
+  /** What the given frames add, of all rows. Set with `prepareFrames`. */
+  conditions?: readonly FrameCondition[];
 }
 
 /** A loaded VAE. */
@@ -124,6 +162,8 @@ export interface PreparedRun {
   masked?: Float32Array | undefined;
   /** The ControlNet and what it sees. */
   control?: PreparedControl | undefined;
+  /** What the given frames add, for denoisers that see them. */
+  condition?: FrameCondition | undefined;
 }
 
 export interface DenoiserRows extends Pick<DenoiserShape, "branches" | "slots" | "guide"> {
@@ -165,7 +205,7 @@ export interface Family<Reading extends FamilyReading = FamilyReading> {
    * Layout of the family's models in single files.
    * @default the family has none
    */
-  singleFile?: Architecture;
+  singleFile?: Architecture | readonly Architecture[];
   /**
    * Names that the denoiser's own repository gives to its layers, for LoRAs.
    * @default diffusers' names alone
@@ -216,6 +256,11 @@ export interface Family<Reading extends FamilyReading = FamilyReading> {
    */
   customDenoiser?(options: CustomDenoiserOptions<Reading>): MakeDenoiser | undefined;
   decoder(vae: LoadedVae<Reading>): LatentDecoder;
+  /**
+   * Returns the encoder of frames that a video begins or ends with.
+   * @returns undefined if the checkpoint takes none @default videos begin from text alone
+   */
+  prepareFrames?(loaded: LoadedFrames<Reading>): PrepareFrames | undefined;
 }
 
 /** Returns the shape of the latents that the denoiser works on. */

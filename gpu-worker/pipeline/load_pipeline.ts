@@ -1,6 +1,7 @@
 // Loads a checkpoint of any family and runs it from prompt to picture or video. Random numbers are drawn in
 // the order in which diffusers' pipelines draw them.
 import { deriveScheduler, type Solver, TorchGenerator } from "../../sampler/mod.ts";
+import { holdFrames } from "../denoiser/branch_feeds.ts";
 import type { ControlSessions } from "../denoiser/control_residuals.ts";
 import type { DenoiserSessions } from "../denoiser/denoiser_shape.ts";
 import { featureSum } from "../graph/feature_sum.ts";
@@ -19,7 +20,13 @@ import { ImageEncoder } from "../vae/image_encoder.ts";
 import { latentsOf } from "../vae/video_size.ts";
 import { beginRun } from "./begin_run.ts";
 import { controlGraphsOf, prepareControl } from "./control_net.ts";
-import { denoisedDims, type Family, type FamilyReading, type PreparedRun } from "./family.ts";
+import {
+  denoisedDims,
+  type Family,
+  type FamilyReading,
+  type PreparedRun,
+  type PrepareFrames,
+} from "./family.ts";
 import { type LatentDecoder, VAE } from "./latent_decoder.ts";
 import type { GenerateOptions, GenerateResult, ModelInfo, OpenOptions, Pipeline } from "./pipeline.ts";
 import { type LoadedDenoiser, prepareDenoiser } from "./prepare_denoiser.ts";
@@ -84,6 +91,12 @@ export async function loadPipeline(
       stack.use(
         new ImageEncoder(runtime, async () => runtime.createSession(await weightStore.place(vaeEncoder))),
       ),
+    prepareFrames: family.prepareFrames?.({
+      runtime,
+      reading,
+      graphs,
+      later: (graph) => sessions.later(graph),
+    }),
     stack: stack.move(),
   });
 }
@@ -120,6 +133,8 @@ interface LoadedParts {
   /** The denoiser's network, for errors. */
   network: ValueSource;
   images: ImageEncoder | undefined;
+  /** Encodes a video's given frames. Undefined where the checkpoint takes none. */
+  prepareFrames: PrepareFrames | undefined;
   /** Owns all of the above. */
   stack: DisposableStack;
 }
@@ -149,7 +164,7 @@ class LoadedPipeline implements Pipeline {
     const watch = new Stopwatch();
     const { signal } = options;
     signal?.throwIfAborted();
-    const { denoiser, decoder, images } = this.#parts;
+    const { denoiser, decoder, images, prepareFrames } = this.#parts;
     const { family, reading } = denoiser;
     const branches = await this.#encode(request, signal);
     const size = latentsOf(reading.latentScale, request);
@@ -178,6 +193,9 @@ class LoadedPipeline implements Pipeline {
     });
     if (start) assertFinite(initial, VAE);
     if (masked) assertFinite(masked, VAE);
+    const { frames, width, height } = request;
+    const condition = await prepareFrames?.({ frames, size, width, height, signal });
+    for (const values of [condition?.channels, condition?.held]) if (values) assertFinite(values, VAE);
     const encode = watch.lap();
 
     const plain = (latents: Float32Array<ArrayBuffer>) => ({
@@ -185,7 +203,13 @@ class LoadedPipeline implements Pipeline {
       data: family.packing?.unpack(latents, size) ?? latents,
       signal,
     });
-    const run = { request, branches, size, masked, control };
+    /** The network's output at given frames means nothing. */
+    const withHeld = (latents: Float32Array<ArrayBuffer>) => {
+      const given = condition?.held;
+      if (given) holdFrames(latents, { given, channels: size.channels, frames: size.frames });
+      return latents;
+    };
+    const run = { request, branches, size, masked, control, condition };
     using owned = new DisposableStack();
     const prepare = (runs: readonly PreparedRun[], owned: DisposableStack) =>
       prepareDenoiser(denoiser, runs, owned);
@@ -204,8 +228,9 @@ class LoadedPipeline implements Pipeline {
       phases: family.stages?.(solver.timesteps, reading).map(({ start }) => start),
       network: this.#parts.network,
       denoiser: await options.batch?.join(run, { prepare, signal }) ?? prepare([run], owned),
-      preview: (latents) => decoder.preview(plain(latents.slice())),
+      preview: (latents) => decoder.preview(plain(withHeld(latents.slice()))),
     });
+    withHeld(latents);
     const denoise = watch.lap();
     const decoded = await decoder.decode(plain(latents), request);
     const dims = [1, ...denoisedDims(denoiser, size)];

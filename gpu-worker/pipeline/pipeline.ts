@@ -135,6 +135,10 @@ export interface CheckpointReading extends ModelDescription {
    * @default 0
    */
   conditioningElements?(request: Omit<RequestDefaults, "sampler">): number;
+  /**
+   * Counts the float32 elements that given frames add to one video's inputs, over all branches. @default 0
+   */
+  conditionElements?(request: Omit<RequestDefaults, "sampler">): number;
   /** Returns the memory that decoding needs at a given size. */
   decoding: DecodingOf;
 }

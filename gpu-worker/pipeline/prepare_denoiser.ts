@@ -53,8 +53,15 @@ export function prepareDenoiser(
   const makeFeeds = (branches: readonly EncodedPrompt[]) => {
     // Each run has a row for each of its branches.
     const masked = runs.flatMap(({ masked, branches }) => branches.map(() => masked!));
+    const conditions = runs.flatMap(({ condition, branches }) => branches.map(() => condition!));
     const options = { config, branches, size, guidanceScale, width, height };
-    return owned.use(family.feeds(runtime, { ...options, ...reading.maskInputs && { masked } }));
+    return owned.use(
+      family.feeds(runtime, {
+        ...options,
+        ...reading.maskInputs && { masked },
+        ...run.condition && { conditions },
+      }),
+    );
   };
   const open = (feeds: BranchFeeds, { timesteps, ...rows }: DenoiserRows, network = 0) =>
     new OnnxDenoiser(runtime, networks[network]!, {

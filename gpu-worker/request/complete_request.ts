@@ -11,6 +11,10 @@ import type { RequestRules } from "./request_rules.ts";
 import { completeSkipLayerGuidance } from "./skip_layer_guidance.ts";
 import type { ImageSize } from "../media/decoded_image.ts";
 import { completeStartImage } from "./start_image.ts";
+import { completeFrames, videoSizeOf } from "./video_frames.ts";
+
+/** Fields that are completed on their own. */
+type Nested = "sampler" | "startImage" | "control" | "frames";
 
 const MAX_PROMPT_CHARACTERS = 32_000;
 const MAX_STEPS = 1000;
@@ -28,9 +32,15 @@ export function completeRequest<Image extends ImageSize = DecodedImage>(
     model;
   const { sizeMultiple, maxSide, maxPixels, maxSequenceLength } = requestLimits(model);
   const { sampler = {}, skipLayerGuidance: skip, image, strength, scheduler: asked, ...open } = partial;
-  const { mask, maskMode, paddingMaskCrop, promptWeights, longPrompts, wildcards, ...plain } = open;
+  const { firstFrame, lastFrame, ...rest } = open;
+  const { mask, maskMode, paddingMaskCrop, promptWeights, longPrompts, wildcards, ...plain } = rest;
   const { controlNet, controlImage, controlScale, controlStart, controlEnd, controlMode, ...given } = plain;
   const sized = image ?? controlImage;
+  const frames = completeFrames({ firstFrame, lastFrame }, {
+    rules: rules.video?.frames,
+    isVideo: rules.video !== undefined,
+    sizeMultiple,
+  });
   const switches = completeSwitches({ promptWeights, longPrompts, wildcards }, rules);
   const secondScale = completeSecondScale(given, model);
   const fields = {
@@ -41,8 +51,9 @@ export function completeRequest<Image extends ImageSize = DecodedImage>(
     fps: 0,
     ...preset,
     ...sized && { width: sized.width, height: sized.height },
+    ...frames && videoSizeOf(frames.first, { ...model.defaults, sizeMultiple, maxSide }, given),
     ...withoutUndefined(given),
-  } as Omit<GenerateRequest, "sampler" | "startImage" | "control">;
+  } as Omit<GenerateRequest, Nested>;
   if (secondScale === undefined) delete fields.guidanceScale2;
   else fields.guidanceScale2 = secondScale;
   checkPrompt("prompt", fields.prompt);
@@ -114,6 +125,7 @@ export function completeRequest<Image extends ImageSize = DecodedImage>(
     ...skip && { skipLayerGuidance: completeSkipLayerGuidance(skip, skipRules) },
     ...startImage && { startImage },
     ...control && { control },
+    ...frames && { frames },
     sampler: complete,
   };
 }
@@ -156,7 +168,7 @@ function completeSecondScale(
 }
 
 function checkFrames(
-  { numFrames, fps }: Omit<GenerateRequest, "sampler" | "startImage" | "control">,
+  { numFrames, fps }: Omit<GenerateRequest, Nested>,
   { video }: Pick<RequestRules, "video">,
 ): void {
   for (const [name, value, only] of [["numFrames", numFrames, 1], ["fps", fps, 0]] as const) {
@@ -184,10 +196,7 @@ function checkFrames(
 }
 
 function checkGuidance(
-  { guidanceScale, trueCfgScale, negativePrompt }: Omit<
-    GenerateRequest,
-    "sampler" | "startImage" | "control"
-  >,
+  { guidanceScale, trueCfgScale, negativePrompt }: Omit<GenerateRequest, Nested>,
   { guidance, unguidedScale = 1, given }: Pick<RequestRules, "guidance" | "unguidedScale"> & {
     given: number | undefined;
   },
@@ -218,7 +227,7 @@ function checkGuidance(
 const GUIDANCE_LIMITS = [["cfgNormalization", 100], ["cfgTruncation", 1]] as const;
 
 function checkGuidanceLimits(
-  fields: Omit<GenerateRequest, "sampler" | "startImage" | "control">,
+  fields: Omit<GenerateRequest, Nested>,
   { guidanceLimits = false }: RequestRules,
 ): void {
   for (const [name, max] of GUIDANCE_LIMITS) {

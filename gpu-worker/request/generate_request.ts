@@ -5,6 +5,7 @@ import type { SchedulerRequest } from "./complete_scheduler.ts";
 import type { Control, PartialControl } from "./control.ts";
 import type { PartialStartImage, StartImage } from "./start_image.ts";
 import type { PartialSkipLayerGuidance, SkipLayerGuidance } from "./skip_layer_guidance.ts";
+import type { PartialFrames, VideoFrames } from "./video_frames.ts";
 
 /**
  * One picture or video to make, with every field filled
@@ -53,6 +54,8 @@ export interface GenerateRequest<Image extends ImageSize = DecodedImage> {
   startImage?: StartImage<Image>;
   /** The ControlNet and its image. @default none */
   control?: Control<Image>;
+  /** The frames that the video begins and ends with. @default the video begins from text alone */
+  frames?: VideoFrames;
   /** A scheduler in place of the checkpoint's. @default the checkpoint's */
   scheduler?: ChosenScheduler;
   /** Whether brackets in prompts are weights, as AUTOMATIC1111 has them. @default they are text */
@@ -75,6 +78,7 @@ type GivenOrNested =
   | "skipLayerGuidance"
   | "startImage"
   | "control"
+  | "frames"
   | "scheduler"
   | Switch;
 
@@ -87,6 +91,7 @@ export type PartialRequest<Image extends ImageSize = DecodedImage> =
   & { skipLayerGuidance?: PartialSkipLayerGuidance | undefined }
   & PartialStartImage<Image>
   & PartialControl<Image>
+  & PartialFrames
   & {
     /** `quality` lets the calibration choose the number of full passes. */
     sampler?: SamplerRequest & { quality?: Quality | undefined } | undefined;

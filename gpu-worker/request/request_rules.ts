@@ -1,6 +1,7 @@
 // Limits of requests by architecture.
 import type { ControlNetRules } from "./control.ts";
 import type { StartImageRules } from "./start_image.ts";
+import type { FrameRules } from "./video_frames.ts";
 
 /** The limits that a family's architecture and a checkpoint set for a request. */
 export interface RequestRules {
@@ -43,4 +44,6 @@ export interface VideoRules {
   maxFrames: number;
   /** Latent frames, numFrames / frameStep rounded up, must be whole multiples of this. @default 1 */
   framePatch?: number;
+  /** The frames that a video may begin and end with. @default videos begin from text alone */
+  frames?: FrameRules;
 }

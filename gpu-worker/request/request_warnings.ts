@@ -1,6 +1,7 @@
 // Says before a run what is likely to be wrong with its picture, although the request breaks no rule.
 import type { ModelDescription } from "./model_description.ts";
 import { nativeSizes } from "./native_sizes.ts";
+import type { VideoFrames } from "./video_frames.ts";
 
 export interface WarnedRequest {
   prompt: string;
@@ -8,6 +9,7 @@ export interface WarnedRequest {
   width: number;
   /** Pixels. */
   height: number;
+  frames?: VideoFrames | undefined;
 }
 
 export interface WarningModel {
@@ -20,9 +22,24 @@ export interface WarningModel {
 
 /** Returns a sentence for each thing; none for a request that suits the model. */
 export function requestWarnings(request: WarnedRequest, model: WarningModel): string[] {
-  return [sizeWarning(request, model), wordsWarning(request, model)].filter((warning) =>
-    warning !== undefined
+  return [sizeWarning(request, model), wordsWarning(request, model), stretchWarning(request)].filter(
+    (warning) => warning !== undefined,
   );
+}
+
+/**
+ * Share by which a frame's proportions may differ from the video's: rounding, and a line of pixels more or
+ * less.
+ */
+const STRETCH = 0.05;
+
+function stretchWarning({ width, height, frames }: WarnedRequest): string | undefined {
+  const stretched = [frames?.first, frames?.last].find((frame) =>
+    frame !== undefined && Math.abs(frame.width * height / (frame.height * width) - 1) > STRETCH
+  );
+  return stretched &&
+    `A given frame of ${stretched.width}x${stretched.height} is stretched to ${width}x${height}. ` +
+      "A video without a size has the proportions of its first frame.";
 }
 
 function sizeWarning(

@@ -55,6 +55,24 @@ export class SessionLoader implements Disposable {
     return sessions as Record<K, GraphSession>;
   }
 
+  /** Returns a graph that is loaded when it first runs, as few runs need it. */
+  later(model: OnnxModel): GraphSession {
+    if (this.#offload) return this.#offloaded(model, { model });
+    let loading: Promise<Session> | undefined;
+    const load = async () => {
+      try {
+        return await (loading ??= this.#load(model));
+      } catch (cause) {
+        loading = undefined;
+        throw cause;
+      }
+    };
+    return {
+      inputNames: [...model.inputNames],
+      run: async (feeds, options) => await (await load()).run(feeds, options),
+    };
+  }
+
   [Symbol.dispose](): void {
     for (const session of this.#loaded.values()) session[Symbol.dispose]();
     this.#loaded.clear();

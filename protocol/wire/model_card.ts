@@ -65,6 +65,12 @@ export const modelCardSchema = z.object({
   video: z.object({
     frame_step: z.int().describe("Videos have a multiple of so many frames, plus 1."),
     max_frames: z.int(),
+    first_frame: z.enum(["required", "optional"]).exactOptional().describe(
+      "Whether a video needs a first frame (`input_reference`) or takes one. Absent: the model takes none.",
+    ),
+    last_frame: z.enum(["required", "optional"]).exactOptional().describe(
+      "The same of a last frame (`last_frame`).",
+    ),
   }).exactOptional()
     .describe("The videos that it makes, by POST /v1/videos. Absent from a model that makes pictures."),
   start_image: z.object({

@@ -43,7 +43,7 @@ const sharedRunSchema = z.strictObject({
 const digestField = z.string().regex(/^[0-9a-f]{64}$/);
 
 /** The fields of a run that hold files in base64. NAME_sha256 names a file that the worker has. */
-export const FILE_FIELDS = ["image", "mask", "control_image"] as const;
+export const FILE_FIELDS = ["image", "mask", "control_image", "last_frame"] as const;
 
 export const runRequestSchema = z.strictObject({
   ...generationFields,
@@ -53,6 +53,8 @@ export const runRequestSchema = z.strictObject({
   seed: seedField,
   /** Image file to start from, in base64. */
   image: optional(z.string().max(MAX_IMAGE_CHARACTERS)),
+  /** Image file of a video's last frame, in base64. Its first frame is `image`. */
+  last_frame: optional(z.string().max(MAX_IMAGE_CHARACTERS)),
   strength: strengthField,
   /** File of the mask, in base64: the places of the image to draw anew. */
   mask: optional(z.string().max(MAX_MASK_CHARACTERS)),
@@ -62,6 +64,7 @@ export const runRequestSchema = z.strictObject({
   image_sha256: optional(digestField),
   mask_sha256: optional(digestField),
   control_image_sha256: optional(digestField),
+  last_frame_sha256: optional(digestField),
   mask_mode: maskModeField,
   padding_mask_crop: paddingMaskCropField,
   /** Pixels; which ones a checkpoint takes is its own to say. */
@@ -90,6 +93,8 @@ export const completionRequestSchema = runRequestSchema.extend({
   mask_size: optional(imageSizeSchema),
   /** The same of the control image. */
   control_image_size: optional(imageSizeSchema),
+  /** The same of a video's last frame. */
+  last_frame_size: optional(imageSizeSchema),
 });
 export type CompletionRequest = z.output<typeof completionRequestSchema>;
 export type OpenCompletionRequest = z.input<typeof completionRequestSchema>;
@@ -153,6 +158,8 @@ export const completeSettingsSchema = z.object({
   ...controlSettings,
   /** SHA-256 (hex) of the control image's file, for the edge to add. */
   control_image_sha256: z.string().exactOptional(),
+  /** The same of a video's last frame. */
+  last_frame_sha256: z.string().exactOptional(),
   max_sequence_length: z.int(),
   /** Absent where the checkpoint's own scheduler runs. */
   scheduler: z.string().exactOptional(),

@@ -41,7 +41,7 @@ export async function settleVideo(
   const alias = catalog.aliasOf(request.model);
   if (alias === undefined) return { request, warnings };
   const card = await catalog.find(alias.name);
-  const size = fitted({ size: request.size, image: undefined }, { alias, card, warnings });
+  const size = fitted({ size: request.size, image: request.image?.size }, { alias, card, warnings });
   const { max_frames = 1 } = card.video ?? {};
   const longest = (max_frames - 1) / (request.fps ?? card.defaults.fps ?? 1);
   const { seconds } = request;

@@ -6,7 +6,7 @@ import type { EditRequest, SourceImage } from "../requests/edit_request.ts";
 import type { ImageRequest } from "../requests/image_request.ts";
 import type { VideoRequest } from "../requests/video_request.ts";
 import type { ModelCard } from "../../protocol/wire/model_card.ts";
-import type { CompleteSettings, OpenRunRequest } from "../../protocol/wire/run_request.ts";
+import { type CompleteSettings, FILE_FIELDS, type OpenRunRequest } from "../../protocol/wire/run_request.ts";
 import { resultKey } from "./result_key.ts";
 import type { ModelCatalog } from "./model_catalog.ts";
 import type { WantedRun } from "./run_source.ts";
@@ -83,7 +83,7 @@ export class RunPlanner {
   ): Promise<RunPlan> {
     const model = await this.#options.catalog.find(request.model);
     // An image would make the text megabytes long.
-    if (sharing !== "results" || imageOf(request) !== undefined || controlOf(request) !== undefined) {
+    if (sharing !== "results" || Object.values(filesOf(request)).some((file) => file !== undefined)) {
       return await this.#make(request, model, sharing);
     }
     const same = this.#lastPlans.get(request);
@@ -98,10 +98,9 @@ export class RunPlanner {
   async #make(request: PlannedRequest, model: ModelCard, sharing: Sharing): Promise<RunPlan> {
     const seed = request.seed ?? this.#options.drawSeed();
     const run = { ...toRun(request, model.id), seed };
-    const image = imageOf(request);
-    const mask = maskOf(request);
-    const control = controlOf(request);
-    const completed = await this.#completed(run, { ...model, image, mask, control });
+    const files = filesOf(request);
+    const { image, mask, control_image: control, last_frame } = files;
+    const completed = await this.#completed(run, { ...model, ...files });
     const settings = {
       ...completed,
       prompt: run.prompt,
@@ -109,8 +108,9 @@ export class RunPlanner {
       ...mask && { mask_sha256: mask.sha256 },
       ...image && { image_sha256: image.sha256 },
       ...control && { control_image_sha256: control.sha256 },
+      ...last_frame && { last_frame_sha256: last_frame.sha256 },
     };
-    const files = [image, mask, control].flatMap((file) => file?.sha256 ?? []);
+    const named = FILE_FIELDS.flatMap((name) => files[name]?.sha256 ?? []).join(".");
     const { output_format, output_compression, metadata = true } = request;
     const pictures = Array.from({ length: request.n }, async (_, index) => {
       const ofPicture = { ...settings, seed: seed + index };
@@ -126,7 +126,7 @@ export class RunPlanner {
         // A drawn seed comes once: only a picture with an address is worth storing.
         key: sharing === "results" || request.response_format === "url" ? key : undefined,
         run: { ...run, seed: seed + index },
-        imageName: files.length > 0 ? files.join(".") : undefined,
+        imageName: named === "" ? undefined : named,
         modelDigest: model.digest,
       };
     });
@@ -135,11 +135,9 @@ export class RunPlanner {
 
   #completed(
     run: OpenRunRequest,
-    { digest, sampler_version, image, mask, control }:
-      & ModelCard
-      & Record<"image" | "mask" | "control", SourceImage | undefined>,
+    { digest, sampler_version, image, mask, control_image: control, last_frame }: ModelCard & RequestFiles,
   ): Promise<CompleteSettings> {
-    const { image: base64, mask: mask64, control_image: control64, ...rest } = run;
+    const { image: base64, mask: mask64, control_image: control64, last_frame: last64, ...rest } = run;
     const { prompt: _prompt, seed: _seed, previews: _previews, metadata: _metadata, ...open } = rest;
     // The files themselves travel with the run. Their sizes decide all that the worker fills in.
     const seen = {
@@ -147,6 +145,8 @@ export class RunPlanner {
       ...mask && (mask.size ? { mask_size: mask.size } : { mask_sha256: mask.sha256 }),
       ...control &&
         (control.size ? { control_image_size: control.size } : { control_image_sha256: control.sha256 }),
+      ...last_frame &&
+        (last_frame.size ? { last_frame_size: last_frame.size } : { last_frame_sha256: last_frame.sha256 }),
     };
     const name = canonicalize({ ...open, digest, sampler_version, ...seen })!;
     const known = this.#complete.get(name);
@@ -156,6 +156,7 @@ export class RunPlanner {
       ...image && (image.size ? { image_size: image.size } : { image: base64 }),
       ...mask && (mask.size ? { mask_size: mask.size } : { mask: mask64 }),
       ...control && (control.size ? { control_image_size: control.size } : { control_image: control64 }),
+      ...last_frame && (last_frame.size ? { last_frame_size: last_frame.size } : { last_frame: last64 }),
     });
     this.#complete.set(name, completed);
     completed.catch(() => this.#complete.delete(name));
@@ -163,16 +164,12 @@ export class RunPlanner {
   }
 }
 
-function imageOf(request: PlannedRequest): SourceImage | undefined {
-  return "image" in request ? request.image : undefined;
-}
+/** The image files of a request. */
+type RequestFiles = Partial<Record<typeof FILE_FIELDS[number], SourceImage | undefined>>;
 
-function maskOf(request: PlannedRequest): SourceImage | undefined {
-  return "mask" in request ? request.mask : undefined;
-}
-
-function controlOf(request: PlannedRequest): SourceImage | undefined {
-  return "control_image" in request ? request.control_image : undefined;
+function filesOf(request: PlannedRequest): RequestFiles {
+  const { image, mask, control_image, last_frame } = request as RequestFiles;
+  return { image, mask, control_image, last_frame };
 }
 
 /** Returns how a control image is used. Videos have none. */
@@ -208,6 +205,7 @@ function toRun(request: PlannedRequest, model: string): Omit<OpenRunRequest, "se
     long_prompts,
     wildcards,
   } = request;
+  const { image, mask, last_frame } = filesOf(request);
   const fields = {
     model,
     prompt,
@@ -226,10 +224,11 @@ function toRun(request: PlannedRequest, model: string): Omit<OpenRunRequest, "se
     prompt_weights,
     long_prompts,
     wildcards,
-    image: imageOf(request)?.base64,
-    ..."image" in request && {
+    image: image?.base64,
+    mask: mask?.base64,
+    last_frame: last_frame?.base64,
+    ..."strength" in request && {
       strength: request.strength,
-      mask: request.mask?.base64,
       mask_mode: request.mask_mode,
       padding_mask_crop: request.padding_mask_crop,
     },

@@ -17,7 +17,7 @@ import { countPictures } from "../jobs/count_pictures.ts";
 import { settleVideo } from "../models/settle_request.ts";
 import type { ModelCatalog } from "../runs/model_catalog.ts";
 import type { Repetitions } from "../jobs/repetitions.ts";
-import type { PlannedVideo, RunPlanner } from "../runs/run_planner.ts";
+import type { PlannedVideo, RunPlan, RunPlanner } from "../runs/run_planner.ts";
 import type { RunSource } from "../runs/run_source.ts";
 import { videoMessages } from "./video_messages.ts";
 import { contentOf, jobId, VARIANTS, VIDEO, videoFacts, videoId, videoObject } from "./video_object.ts";
@@ -134,7 +134,11 @@ async function create(
     ...sent,
     metadata: sent.metadata ?? c.get("apiKey")?.metadata,
   }, catalog);
-  const repetition = await repetitions.recognize({ header: (name) => c.req.header(name), tenant, request });
+  const repetition = await repetitions.recognize({
+    header: (name) => c.req.header(name),
+    tenant,
+    request: withoutFrames(request),
+  });
   const known = repetition.repeated ? await jobs.read(repetition.job) : undefined;
   if (known !== undefined) return known;
   const model = request.model ?? (await catalog.list()).find(({ video }) => video !== undefined)?.id;
@@ -156,6 +160,7 @@ async function create(
   try {
     const opening = jobs.opening(repetition.job);
     const view = await source.open(plan.pictures[0]!, opening);
+    releaseFrames(plan.pictures, request);
     try {
       const job = await jobs.add({
         id: repetition.job,
@@ -181,6 +186,27 @@ async function create(
     await end();
     throw cause;
   }
+}
+
+/** Returns a fingerprint of the request without its megabytes. */
+function withoutFrames({ image, last_frame, ...rest }: VideoRequest) {
+  return {
+    ...rest,
+    ...image && { image: image.sha256 },
+    ...last_frame && { last_frame: last_frame.sha256 },
+  };
+}
+
+/** Drops the bytes of the frames: the run has them, and a video may wait for hours. */
+function releaseFrames(
+  pictures: RunPlan["pictures"],
+  { image, last_frame }: Pick<VideoRequest, "image" | "last_frame">,
+): void {
+  for (const { run } of pictures) {
+    delete run.image;
+    delete run.last_frame;
+  }
+  for (const frame of [image, last_frame]) if (frame) frame.base64 = "";
 }
 
 /** @throws {ApiError} 404 for what is not there, or somebody else's */

@@ -3,9 +3,12 @@ import { after, before, describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import type { Browser, Page } from "playwright-core";
 import { findChromium, launchChromium, openPage } from "./chromium.ts";
+import { goldenPath } from "../goldens/golden.ts";
 import { type Service, startService } from "./service.ts";
 import { skipWithout } from "../installed.ts";
 
+/** A model that takes a first frame. */
+const FRAMES = goldenPath("wan/tiny-ti2v");
 const executablePath = findChromium();
 const skip = skipWithout("chromium", { found: executablePath, hint: "CHROMIUM may name one" });
 
@@ -14,7 +17,7 @@ describe("videos in Chromium", { skip }, () => {
   let chromium: Browser;
   before(async () => {
     service = await startService("start", {
-      args: ["--port", "0", "--models", "models/emoji,models/shapes"],
+      args: ["--port", "0", "--models", `models/emoji,models/shapes,${FRAMES}`],
     });
     chromium = await launchChromium(executablePath!);
   });
@@ -59,6 +62,32 @@ describe("videos in Chromium", { skip }, () => {
       page.getByRole("link", { name: "Download" }).click(),
     ]);
     assert.equal(download.suggestedFilename(), "a-red-ball-moves-right-42-calibrated.mp4");
+    assert.deepEqual(browser.complaints, []);
+  });
+
+  it("offers a first frame to a model that takes one, and sends it with the request", async () => {
+    await using browser = await open();
+    const { page } = browser;
+    const choose = page.locator("#image-field");
+    assert.equal(await choose.isVisible(), false);
+    await page.getByLabel("Model").selectOption(FRAMES);
+    assert.match(await choose.innerText(), /Choose the first frame \(optional\)/);
+    await page.locator("#image").setInputFiles(goldenPath("frames/first.png"));
+    assert.equal(await page.getByText("Draw only a part anew").isVisible(), false);
+    assert.equal(await page.locator("#strength").isVisible(), false);
+    for (
+      const [label, value] of [["Width", "32"], ["Height", "32"], ["Frames", "5"], ["Steps", "3"]] as const
+    ) {
+      await page.getByLabel(label, { exact: true }).fill(value);
+    }
+    await page.getByLabel("Prompt", { exact: true }).fill("a red heart");
+    const [sent] = await Promise.all([
+      page.waitForRequest((request) => request.method() === "POST" && request.url().endsWith("/v1/videos")),
+      page.keyboard.press("Enter"),
+    ]);
+    assert.match(sent.headers()["content-type"]!, /^multipart\/form-data/);
+    await finished(page);
+    assert.match(await page.locator(".receipt").innerText(), /5 frames/);
     assert.deepEqual(browser.complaints, []);
   });
 

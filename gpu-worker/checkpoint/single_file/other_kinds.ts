@@ -39,7 +39,8 @@ export function otherKind(tensors: Weights, architectures: readonly Architecture
       : "--text-encoder FILE (or -2, -3, by the model's own count)";
     return `it holds a network of class ${part.className} alone: give it as ${flag} beside a model`;
   }
-  const known = architectures.map(({ pipelineClass }) => pipelineClass.replace(/Pipeline$/, "")).join(", ");
+  const classes = new Set(architectures.map(({ pipelineClass }) => pipelineClass.replace(/Pipeline$/, "")));
+  const known = [...classes].join(", ");
   return `its tensors are of none of the models that are supported: ${known}`;
 }
 

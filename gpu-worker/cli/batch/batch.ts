@@ -16,7 +16,8 @@ import { type BatchRequest, type NamedControl, stepsToRun } from "./batch_messag
 import { batchSettings } from "./batch_stats.ts";
 import { dealPrompts, type Dealt } from "./deal_prompts.ts";
 import { controlFields, openControlImage } from "../../flags/control_flags.ts";
-import { openImage, startFields } from "../../flags/image_flags.ts";
+import { openFrames, openImage, startFields } from "../../flags/image_flags.ts";
+import { type FrameImage, requireFrames } from "../../request/video_frames.ts";
 import { assertWritable } from "../write_atomically.ts";
 
 export async function batch(args: string[], signal: AbortSignal): Promise<void> {
@@ -97,12 +98,13 @@ async function completion(
   },
 ): Promise<(prompt: string, seed: number) => BatchRequest> {
   const { width, height } = request;
+  if (reading.rules.video !== undefined) return await videoCompletion(request, { image: file, reading });
   const size = { width, height, multiple: reading.rules.sizeMultiple };
   const opened = file && await openImage(file, size);
   const followed = follow && await openControlImage(follow.path, { ...size, ...opened?.image });
   return (prompt, seed) => {
     const start = { ...startFields(opened, file), ...controlFields(followed, follow) };
-    const { startImage, control, ...rest } = withChosenPrompts(
+    const { startImage, control, frames: _none, ...rest } = withChosenPrompts(
       completeRequest({ ...request, ...start, prompt, seed }, reading),
     );
     const complete = {
@@ -126,6 +128,29 @@ function namedControl(
   { path, sha256 }: { path: string; sha256: string },
 ): NamedControl {
   return { ...control, path, sha256 };
+}
+
+/** The same for videos, whose image is their first frame. */
+async function videoCompletion(
+  request: BatchArguments["request"],
+  { image: file, reading }: Pick<BatchArguments, "image"> & { reading: CheckpointReading },
+): Promise<(prompt: string, seed: number) => BatchRequest> {
+  const opened = file && await openFrames(file);
+  return (prompt, seed) => {
+    const { startImage: _image, control: _control, frames, ...complete } = withChosenPrompts(
+      completeRequest({ ...request, ...opened, strength: file?.strength, prompt, seed }, reading),
+    );
+    requireFrames({ ...frames && { frames } }, reading.rules);
+    if (frames === undefined || file === undefined) return complete;
+    const named = ({ file, ...size }: FrameImage, path: string) => ({ ...size, path, sha256: file!.sha256 });
+    return {
+      ...complete,
+      frames: {
+        first: named(frames.first, file.image),
+        ...frames.last && { last: named(frames.last, file.lastImage!) },
+      },
+    };
+  };
 }
 
 /** Divides the CPU's cores among the processes. undefined lets ONNX Runtime decide. */

@@ -1,16 +1,24 @@
 // Messages between `batch` and its processes: one JSON object per line, tasks on stdin, events on stdout.
+import type { ImageSize } from "../../media/decoded_image.ts";
 import type { GenerateRequest } from "../../request/generate_request.ts";
 import type { Control } from "../../request/control.ts";
 import type { StartImage } from "../../request/start_image.ts";
 import type { StartMask } from "../../request/start_mask.ts";
 
 /** A request that names its images instead of carrying them. */
-export type BatchRequest = Omit<GenerateRequest, "startImage" | "control"> & {
+export type BatchRequest = Omit<GenerateRequest, "startImage" | "control" | "frames"> & {
   startImage?: NamedStartImage;
   control?: NamedControl;
+  frames?: NamedFrames;
 };
 
 export interface NamedControl extends Omit<Control, "image">, NamedFile {}
+
+/** The frames of a video. The size of each is its file's. */
+export interface NamedFrames {
+  first: NamedFile & ImageSize;
+  last?: NamedFile & ImageSize;
+}
 
 export interface NamedStartImage extends Omit<StartImage, "image" | "mask">, NamedFile {
   mask?: Omit<StartMask, "image"> & NamedFile;

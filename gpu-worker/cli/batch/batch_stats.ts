@@ -3,11 +3,11 @@
 // tools read both, and the other fields that a measurement needs.
 import { flattenSamplerOptions, METHOD_OPTIONS } from "../../../sampler/mod.ts";
 import type { GenerateResult } from "../../pipeline/pipeline.ts";
-import type { BatchRequest, NamedControl, NamedStartImage } from "./batch_messages.ts";
+import type { BatchRequest, NamedControl, NamedFrames, NamedStartImage } from "./batch_messages.ts";
 
 /** Returns every setting, except the prompt, that affects the picture. */
 export function batchSettings(
-  { prompt: _, sampler, startImage, control, ...fields }: BatchRequest,
+  { prompt: _, sampler, startImage, control, frames, ...fields }: BatchRequest,
   { modelDigest, dtype }: { modelDigest: string; dtype: string },
 ): Record<string, unknown> {
   const options = flattenSamplerOptions(sampler);
@@ -17,9 +17,14 @@ export function batchSettings(
     ...fields,
     ...startImage && startSettings(startImage),
     ...control && controlSettings(control),
+    ...frames && frameSettings(frames),
     method: sampler.method,
     ...Object.fromEntries(METHOD_OPTIONS[sampler.method].map((name) => [name, options[name]])),
   });
+}
+
+function frameSettings({ first, last }: NamedFrames): Record<string, unknown> {
+  return { imageSha256: first.sha256, ...last && { lastFrameSha256: last.sha256 } };
 }
 
 function startSettings({ sha256, strength, mask }: NamedStartImage): Record<string, unknown> {

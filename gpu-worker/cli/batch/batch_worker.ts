@@ -12,13 +12,21 @@ import type { Pipeline } from "../../pipeline/pipeline.ts";
 import type { GenerateRequest } from "../../request/generate_request.ts";
 import { requestWarnings } from "../../request/request_warnings.ts";
 import type { Control } from "../../request/control.ts";
-import type { BatchEvent, BatchRequest, BatchTask, NamedControl, NamedStartImage } from "./batch_messages.ts";
+import type { VideoFrames } from "../../request/video_frames.ts";
+import type {
+  BatchEvent,
+  BatchRequest,
+  BatchTask,
+  NamedControl,
+  NamedFrames,
+  NamedStartImage,
+} from "./batch_messages.ts";
 import { batchStats } from "./batch_stats.ts";
 import { readDevice } from "../../flags/device_flags.ts";
 import { GRAPH_CACHE_FOLDER } from "../../session/graph_cache_folder.ts";
 import { WEIGHT_CACHE_FOLDER } from "../../session/weight_store.ts";
 import { openControlImage } from "../../flags/control_flags.ts";
-import { openImage } from "../../flags/image_flags.ts";
+import { openFrames, openImage } from "../../flags/image_flags.ts";
 import { CALIBRATION_FLAGS, readCalibrationFlags } from "../../flags/calibration_flags.ts";
 import { MEMORY_FLAGS, readMemoryFlags } from "../../flags/memory_flags.ts";
 import { PART_FLAGS, readPartFlags } from "../../flags/part_flags.ts";
@@ -82,7 +90,8 @@ async function draw(
   const metadata = isTold
     ? fileMetadataOf(complete, {
       model: pipeline.model,
-      imageSha256: request.startImage?.sha256,
+      imageSha256: request.startImage?.sha256 ?? request.frames?.first.sha256,
+      lastFrameSha256: request.frames?.last?.sha256,
       maskSha256: request.startImage?.mask?.sha256,
       controlImageSha256: request.control?.sha256,
     })
@@ -111,7 +120,10 @@ async function draw(
 /**
  * Decodes the files that `request` names, and checks that they have not changed since the batch was planned.
  */
-async function withImage({ startImage, control: named, ...rest }: BatchRequest): Promise<GenerateRequest> {
+async function withImage(
+  { startImage, frames, control: named, ...rest }: BatchRequest,
+): Promise<GenerateRequest> {
+  if (frames !== undefined) return { ...rest, frames: await withFiles(frames) };
   const request = { ...rest, ...named && { control: await openControl(named, rest) } };
   return await withStartImage({ ...request, startImage });
 }
@@ -141,6 +153,15 @@ async function withStartImage(
   const { path: maskPath, sha256: maskSha256, ...masking } = named;
   if (mask.sha256 !== maskSha256) throw new Error(`Cannot draw in the mask ${maskPath} as it has changed`);
   return { ...request, startImage: { ...rest, image, mask: { ...masking, image: mask.image } } };
+}
+
+async function withFiles({ first, last }: NamedFrames): Promise<VideoFrames> {
+  const { firstFrame, lastFrame } = await openFrames({ image: first.path, lastImage: last?.path });
+  for (const [named, opened] of [[first, firstFrame], [last, lastFrame]] as const) {
+    if (named?.sha256 === opened?.file?.sha256) continue;
+    throw new Error(`Cannot start from ${named!.path} as it has changed`);
+  }
+  return { first: firstFrame, ...lastFrame && { last: lastFrame } };
 }
 
 /** Removes partial files that a killed process has left. */

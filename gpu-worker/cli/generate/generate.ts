@@ -15,7 +15,8 @@ import { GENERATE_HELP, type GenerateArguments, parseGenerateArguments } from ".
 import { GRAPH_CACHE_FOLDER } from "../../session/graph_cache_folder.ts";
 import { WEIGHT_CACHE_FOLDER } from "../../session/weight_store.ts";
 import { controlFields, openControlImage, type OpenedControl } from "../../flags/control_flags.ts";
-import { type OpenedImage, openImage, startFields } from "../../flags/image_flags.ts";
+import { type OpenedImage, openFrames, openImage, startFields } from "../../flags/image_flags.ts";
+import { requireFrames } from "../../request/video_frames.ts";
 import { assertOutput, defaultOutput, encodeOutput, firstFile, STANDARD_OUTPUT } from "./output_files.ts";
 import { outputPaths } from "./output_paths.ts";
 import { peakMemoryBytes } from "../peak_memory.ts";
@@ -68,7 +69,8 @@ export async function generate(
     const metadata = options.metadata
       ? fileMetadataOf(request, {
         model: pipeline.model,
-        imageSha256: image?.sha256,
+        imageSha256: image?.sha256 ?? request.frames?.first.file?.sha256,
+        lastFrameSha256: request.frames?.last?.file?.sha256,
         maskSha256: image?.mask?.sha256,
         controlImageSha256: control?.sha256,
         compression: options.compression,
@@ -98,10 +100,16 @@ async function completeAll(
 }> {
   const { width, height, seed } = options.request;
   const size = { width, height, multiple: reading.rules.sizeMultiple };
-  const image = options.image && await openImage(options.image, size);
+  const isVideo = reading.rules.video !== undefined;
+  const image = options.image && !isVideo ? await openImage(options.image, size) : undefined;
   const control = options.control &&
     await openControlImage(options.control.path, { ...size, ...image?.image });
-  const start = { ...startFields(image, options.image), ...controlFields(control, options.control) };
+  const start = {
+    ...options.image && isVideo
+      ? { ...await openFrames(options.image), strength: options.image.strength }
+      : startFields(image, options.image),
+    ...controlFields(control, options.control),
+  };
   const requests = options.prompts.flatMap((prompt) =>
     Array.from(
       { length: options.n },
@@ -109,6 +117,7 @@ async function completeAll(
         withChosenPrompts(completeRequest({ ...options.request, ...start, prompt, seed: seed + i }, reading)),
     )
   );
+  for (const request of requests) requireFrames(request, reading.rules);
   return { requests, image, control };
 }
 

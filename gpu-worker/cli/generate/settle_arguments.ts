@@ -42,6 +42,9 @@ export async function settleArguments(
   if (record?.settings.image_sha256 !== undefined && options.image === undefined) {
     throw new UsageError(`${options.from} was begun from an image: --image must name it`);
   }
+  if (record?.settings.last_frame_sha256 !== undefined && options.image?.lastImage === undefined) {
+    throw new UsageError(`${options.from} ends with an image: --last-image must name it`);
+  }
   if (record?.settings.mask_sha256 !== undefined && options.image?.mask === undefined) {
     throw new UsageError(`${options.from} was drawn in a mask: --mask must name it`);
   }

@@ -11,6 +11,7 @@ import { isFile } from "../../model/open_checkpoint.ts";
 import { parseModelName } from "../../../protocol/wire/model_name.ts";
 import { describeFile, type FileDescription } from "./describe_file.ts";
 import { type ReadModel, readModel } from "../../model/read_model.ts";
+import { DTYPE_BYTES } from "../../runtime/dtype.ts";
 import { type ProviderName, Runtime } from "../../runtime/mod.ts";
 import { readDevice, WEIGHTS_HELP } from "../../flags/device_flags.ts";
 import { recordingBytes } from "../calibrate/feature_products.ts";
@@ -63,6 +64,17 @@ const HELD: readonly HeldWeights[] = ["as-stored", "int8", "int4"];
 
 /** Components that some checkpoints contain and no run loads. */
 const UNLOADED = ["safety_checker", "image_encoder"];
+const FIRST_FRAMES = {
+  required: "every video needs a first frame (--image)",
+  optional: "a video may have a first frame (--image)",
+} as const;
+const LAST_FRAMES = {
+  required: " and a last frame (--last-image)",
+  optional: " and may have a last frame (--last-image)",
+  none: "",
+} as const;
+/** The graph of an image encoder that runs do load. */
+const VISION = "vision";
 
 interface RunSize extends MemoryOptions {
   steps: number | undefined;
@@ -134,8 +146,9 @@ function describe(
   const predict = (held: HeldWeights) =>
     predictMemory({ ...run, components: loadedComponents(checkpoint.withHeld(held), graphs) });
   const parts = predict(checkpoint.held);
+  const conditionBytes = DTYPE_BYTES.float32 * (reading.conditionElements?.(request) ?? 0);
   const peakOf = ({ modelBytes }: typeof parts) =>
-    provider === "cpu" ? processBytes + modelBytes : modelBytes;
+    (provider === "cpu" ? processBytes : 0) + modelBytes + conditionBytes;
   const ofFullPasses = (slots: number) =>
     predictMemory({
       ...run,
@@ -160,11 +173,13 @@ function describe(
       width: request.width,
       height: request.height,
       ...reading.rules.video && { numFrames: request.numFrames, fps: request.fps },
+      ...reading.rules.video?.frames && { frames: reading.rules.video.frames },
       note: shortRunNote({ method: request.sampler.method, steps: request.steps }),
     },
     memory: {
       ...parts,
       historySlots: slots,
+      conditionBytes,
       promptBytes,
       rememberedPromptBytes: REMEMBERED_PROMPT_BYTES,
       processBytes,
@@ -191,7 +206,8 @@ function loadedComponents(checkpoint: Checkpoint, graphs: ReadModel["graphs"]) {
       matrices.map((matrix) => `${name.replace(/_trunk$/, "")} ${matrix}`)
     ),
   );
-  return checkpoint.components().filter(({ name }) => !UNLOADED.includes(name)).map(({ name, weights }) => ({
+  const unloaded = VISION in graphs ? UNLOADED.filter((name) => name !== "image_encoder") : UNLOADED;
+  return checkpoint.components().filter(({ name }) => !unloaded.includes(name)).map(({ name, weights }) => ({
     name,
     weights: new Map(
       [...weights].map(([tensor, entry]) => {
@@ -230,6 +246,9 @@ function print(
   const video = run.numFrames === undefined ? "" : `, ${run.numFrames} frames at ${run.fps} a second`;
   console.log(`${run.steps} steps, ${run.width}x${run.height}${video}:`);
   if (run.note !== undefined) console.log(`  ${run.note}`);
+  if (run.frames !== undefined) {
+    console.log(`  ${FIRST_FRAMES[run.frames.first]}${LAST_FRAMES[run.frames.last]}`);
+  }
   const held = device.weights === "as-stored" ? device.dtype : `${device.weights} and ${device.dtype}`;
   console.log(`  weights as ${held}: ${megabytes(memory.weightBytes)}`);
   for (const note of conversionNotes(components, device)) console.log(`  ${note}`);
@@ -239,6 +258,7 @@ function print(
   console.log(`  by --weights: ${choices.join(", ")}`);
   if (memory.loraBytes > 0) console.log(`  to fold the LoRAs in: ${megabytes(memory.loraBytes)}`);
   console.log(`  history of ${memory.historySlots} features: ${megabytes(memory.historyBytes)}`);
+  if (memory.conditionBytes > 0) console.log(`  given frames: ${megabytes(memory.conditionBytes)}`);
   console.log(`  intermediate results: ${megabytes(memory.activationBytes)}`);
   const [prompts, remembered] = [memory.promptBytes, memory.rememberedPromptBytes].map(megabytes);
   console.log(

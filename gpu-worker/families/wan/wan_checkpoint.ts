@@ -9,6 +9,15 @@ import {
   wanVaeDecoder,
   type WanVaeDecoderOptions,
 } from "../../graph/wan_vae/wan_vae_decoder.ts";
+import { type WanVaeEncoderPart, wanVaeEncoderParts } from "../../graph/wan_vae/wan_vae_encoder.ts";
+import {
+  clipVisionEncoderGraph,
+  clipVisionTokens,
+  parseClipVisionConfig,
+} from "../../graph/vision_encoders/clip_vision_encoder.ts";
+import { parseClipImageProcessor } from "../../checkpoint/clip_image_processor.ts";
+import type { ClipPixelsOptions } from "../../media/clip_pixels.ts";
+import type { FrameRules } from "../../request/video_frames.ts";
 import type { OnnxModel } from "../../graph/graph_builder.ts";
 import { parseT5Config, t5EncoderGraph } from "../../graph/text_encoders/t5_encoder.ts";
 import { parseWanTransformerConfig, type WanTransformerConfig } from "./wan_config.ts";
@@ -29,12 +38,17 @@ export interface WanCheckpoint extends FamilyReading {
   tokenizers: Record<"t5", string>;
   /** Timestep below which the second expert takes over. Undefined if there is none. */
   boundaryTimestep: number | undefined;
-  /** Builds the graphs. The VAE's graph comes with its memories. */
-  buildGraphs():
-    & Record<"t5" | "trunk" | "head" | "modulation" | "vae", OnnxModel>
-    & Partial<Record<"trunk2" | "head2" | "modulation2", OnnxModel>>
-    & { vae: Pick<WanVaeDecoder, "caches"> };
+  /** How the vision encoder takes given frames. Undefined if there is none. */
+  vision: ClipPixelsOptions | undefined;
+  /** Builds the graphs. The VAE's graphs come with their memories. */
+  buildGraphs(): WanGraphs;
 }
+
+export type WanGraphs =
+  & Record<"t5" | "trunk" | "head" | "modulation" | "vae", OnnxModel>
+  & Partial<Record<"trunk2" | "head2" | "modulation2" | "vision", OnnxModel>>
+  & { vae: Pick<WanVaeDecoder, "caches"> }
+  & { [part: `frames${number}`]: WanVaeEncoderPart };
 
 /** The published settings of Wan2.1's 1.3B and 14B models, which are diffusers' defaults too. */
 const PRESET = {
@@ -72,6 +86,7 @@ const WAN22 = z.strictObject({
  */
 export function readWanCheckpoint(checkpoint: Checkpoint, dtype: DType): WanCheckpoint {
   const { boundaryRatio, expandTimesteps } = readWan22(checkpoint);
+  const startsFromFrames = checkpoint.pipelineClass === "WanImageToVideoPipeline" && !expandTimesteps;
   checkpoint.requireClass("transformer", "WanTransformer3DModel");
   checkpoint.requireClass("vae", "AutoencoderKLWan");
   checkpoint.requireClass("scheduler", "UniPCMultistepScheduler", "FlowMatchEulerDiscreteScheduler");
@@ -80,19 +95,32 @@ export function readWanCheckpoint(checkpoint: Checkpoint, dtype: DType): WanChec
   const vae = checkpoint.component("vae", "diffusion_pytorch_model");
   const t5 = checkpoint.component("text_encoder", "model");
 
-  const config = parseWanTransformerConfig(transformer.config);
+  const config = { ...parseWanTransformerConfig(transformer.config), frameTimesteps: expandTimesteps };
   const vaeConfig = parseAutoencoderKLWanConfig(vae.config, "vae/config.json");
   const { d_model } = parseT5Config(t5.config, { name: t5.name, className: TEXT_CLASS });
   const { inChannels, outChannels, textDim } = config;
   assertFit("text_dim", { value: textDim, expected: d_model, of: "the text encoder's 'd_model'" });
-  assertFit("in_channels", {
-    value: inChannels,
+  assertFit("out_channels", {
+    value: outChannels,
     expected: vaeConfig.latentChannels,
     of: "the autoencoder's 'z_dim'",
   });
-  assertFit("out_channels", { value: outChannels, expected: inChannels, of: "'in_channels'" });
+  assertFit("in_channels", {
+    value: inChannels,
+    expected: startsFromFrames ? 2 * outChannels + vaeConfig.temporalScale : outChannels,
+    of: startsFromFrames
+      ? "the latents, a mask and the given frames' latents"
+      : "'out_channels', as networks for image to video have more",
+  });
+  const vision = readVision(checkpoint, config);
+  const takesFrames = startsFromFrames || expandTimesteps;
+  if (takesFrames && !vaeConfig.hasEncoder) {
+    throw new CheckpointError(
+      "Cannot use vae/config.json as 'attn_scales' must be empty to encode given frames",
+    );
+  }
   if (expandTimesteps) {
-    // The pipeline writes a timestep for each patch of 2x2. From text all are equal.
+    // The pipeline writes a timestep for each patch of 2x2. Those of a frame are equal.
     const { patchHeight, patchWidth } = config;
     assertFit("patch_size", { value: patchHeight, expected: 2, of: "2 under 'expand_timesteps'" });
     assertFit("patch_size", { value: patchWidth, expected: 2, of: "2 under 'expand_timesteps'" });
@@ -112,7 +140,8 @@ export function readWanCheckpoint(checkpoint: Checkpoint, dtype: DType): WanChec
       ? undefined
       : boundaryRatio * Number(scheduler["num_train_timesteps"] ?? TRAIN_TIMESTEPS),
     scheduler,
-    latentScale: { channels: inChannels, spatial: spatialScale, temporal: temporalScale },
+    vision: vision?.pixels,
+    latentScale: { channels: outChannels, spatial: spatialScale, temporal: temporalScale },
     tokenizers: { t5: checkpoint.path("tokenizer") },
     defaults: requestDefaults(checkpoint, PRESET),
     rules: {
@@ -124,11 +153,18 @@ export function readWanCheckpoint(checkpoint: Checkpoint, dtype: DType): WanChec
       video: {
         frameStep: temporalScale,
         maxFrames: Math.min(MAX_FRAMES, (ropeMaxSeqLen - 1) * temporalScale + 1),
+        ...takesFrames && { frames: frameRules(config, { startsFromFrames }) },
       },
+    },
+    conditionElements: ({ width, height, numFrames = 1, guidanceScale }) => {
+      const latents = ((numFrames - 1) / temporalScale + 1) * (width / spatialScale) *
+        (height / spatialScale);
+      const states = vision === undefined ? 0 : vision.tokens * (config.imageDim ?? 0);
+      return (guidanceScale > 1 ? 2 : 1) * ((inChannels - outChannels) * latents + states);
     },
     decoding: ({ width, height, numFrames = 1 }) => ({
       latents: ((numFrames - 1) / temporalScale + 1) * (width / spatialScale) * (height / spatialScale) *
-        inChannels,
+        outChannels,
       // One latent frame is decoded at a time. At full size it has the channels of the resolution before.
       activation: WITH_PASTS * Math.min(numFrames, temporalScale) * width * height /
         vaeConfig.patchSize ** 2 *
@@ -136,11 +172,63 @@ export function readWanCheckpoint(checkpoint: Checkpoint, dtype: DType): WanChec
     }),
     buildGraphs: () => ({
       t5: t5EncoderGraph({ ...t5, dtype, className: TEXT_CLASS }),
-      ...wanTransformerGraphs({ ...transformer, dtype }),
-      ...second && secondGraphs(wanTransformerGraphs({ ...second, dtype })),
+      ...wanTransformerGraphs({ ...transformer, dtype, frameTimesteps: expandTimesteps }),
+      ...second && secondGraphs(wanTransformerGraphs({ ...second, dtype, frameTimesteps: expandTimesteps })),
       vae: decoder({ config: vaeConfig, weights: vae.weights }),
+      ...vision && { vision: clipVisionEncoderGraph({ ...vision.component, dtype }) },
+      ...takesFrames && frameGraphs({ config: vaeConfig, weights: vae.weights }),
     }),
   };
+}
+
+/** Which frames the network takes, as WanImageToVideoPipeline runs with them. */
+function frameRules(
+  { imageDim, imagePositions }: WanTransformerConfig,
+  { startsFromFrames }: { startsFromFrames: boolean },
+): FrameRules {
+  if (!startsFromFrames) return { first: "optional", last: "none" };
+  if (imageDim === undefined) return { first: "required", last: "optional" };
+  // The positions are those of two images' tokens.
+  return { first: "required", last: imagePositions === undefined ? "none" : "required" };
+}
+
+/** Reads the vision encoder, whose states the network reads beside the text. */
+function readVision(
+  checkpoint: Checkpoint,
+  { imageDim, imagePositions }: WanTransformerConfig,
+): { component: Component; pixels: ClipPixelsOptions; tokens: number } | undefined {
+  if (imageDim === undefined) return undefined;
+  checkpoint.requireClass("image_encoder", "CLIPVisionModel");
+  checkpoint.requireClass("image_processor", "CLIPImageProcessor", "CLIPFeatureExtractor");
+  const component = checkpoint.component("image_encoder", "model");
+  const config = parseClipVisionConfig(component.config, "image_encoder/config.json");
+  const { hidden_size, image_size: side } = config;
+  assertFit("image_dim", {
+    value: imageDim,
+    expected: hidden_size,
+    of: "the vision encoder's 'hidden_size'",
+  });
+  if (imagePositions !== undefined) {
+    assertFit("pos_embed_seq_len", {
+      value: imagePositions,
+      expected: 2 * clipVisionTokens(config),
+      of: "twice the vision encoder's tokens",
+    });
+  }
+  const file = ["image_processor", "preprocessor_config.json"] as const;
+  const pixels = parseClipImageProcessor(checkpoint.json(...file), file.join("/"));
+  const { width, height } = pixels.crop ?? { width: undefined, height: undefined };
+  if (width !== side || height !== side) {
+    throw new CheckpointError(
+      `Cannot use ${file.join("/")} as 'crop_size' must be the vision encoder's 'image_size' ` +
+        `(${side}), but is ${height}x${width}`,
+    );
+  }
+  return { component, pixels, tokens: imagePositions ?? clipVisionTokens(config) };
+}
+
+function frameGraphs(vae: WanVaeDecoderOptions): Record<`frames${number}`, WanVaeEncoderPart> {
+  return Object.fromEntries(wanVaeEncoderParts(vae).map((part, i) => [`frames${i}`, part]));
 }
 
 function decoder(vae: WanVaeDecoderOptions): OnnxModel & Pick<WanVaeDecoder, "caches"> {
@@ -167,12 +255,15 @@ function pick(json: Record<string, unknown>, keys: readonly string[]): Record<st
 }
 
 /** Returns the second expert, whose config must be the first one's. */
-function readSecond(checkpoint: Checkpoint, first: WanTransformerConfig): Component {
+function readSecond(
+  checkpoint: Checkpoint,
+  { frameTimesteps: _, ...first }: WanTransformerConfig,
+): Component {
   const name = "transformer_2";
   checkpoint.requireClass(name, "WanTransformer3DModel");
   const second = checkpoint.component(name, "diffusion_pytorch_model");
   const config = parseWanTransformerConfig(second.config, `${name}/config.json`);
-  for (const key of Object.keys(config) as (keyof WanTransformerConfig)[]) {
+  for (const key of Object.keys(first) as (keyof typeof first)[]) {
     if (config[key] === first[key]) continue;
     throw new CheckpointError(
       `Cannot use ${name}/config.json as its ${key} must be the first transformer's (${first[key]}), but is ${

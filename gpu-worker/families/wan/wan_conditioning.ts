@@ -13,17 +13,22 @@ export interface WanConditioningOptions {
    * timestep is repeated. @default false
    */
   everyStep?: boolean;
+  /** Frames of the latents, [1] int64, if each has a timestep of its own. @default one timestep for all */
+  frames?: Value | undefined;
 }
 
 /**
- * Declares the input timestep [batch] float32 (0..1000), or [steps] with `everyStep`. Emits its embedding in
- * the compute type: [batch, innerDim], or [steps * branches, innerDim], step-major.
+ * Declares the input timestep [batch] float32 (0..1000), [batch, frames] with `frames`, or [steps] with
+ * `everyStep`. Emits its embedding in the compute type: [batch, innerDim], [batch, frames, innerDim], or
+ * [steps * branches, innerDim], step-major.
  */
 export function wanConditioning(
   graph: GraphBuilder,
-  { config, everyStep = false }: WanConditioningOptions,
+  { config, everyStep = false, frames }: WanConditioningOptions,
 ): Value {
-  const timestep = graph.input("timestep", [everyStep ? "steps" : "batch"], "float32");
+  const dims = frames ? ["batch", "frames"] : [everyStep ? "steps" : "batch"];
+  const given = graph.input("timestep", dims, "float32");
+  const timestep = frames ? graph.node("Reshape", [given, graph.ints(-1)]) : given;
   // diffusers keeps these two layers in float32, whatever the compute type.
   const embedding = graph.scope("time_embedder", () =>
     timestepEmbedding(graph, timestep, {
@@ -32,22 +37,34 @@ export function wanConditioning(
       features: config.innerDim,
       dtype: "float32",
     }));
+  if (frames) {
+    return graph.cast(graph.node("Reshape", [embedding, perFrame(graph, frames, [config.innerDim])]));
+  }
   if (!everyStep) return graph.cast(embedding);
   return graph.cast(repeatForBranches(graph, embedding, [config.innerDim]));
 }
 
-/** Emits the vectors that blocks add to their tables, [rows, 6, innerDim] float32. */
+/** Emits the shape [-1, frames, ...dims]. */
+export function perFrame(graph: GraphBuilder, frames: Value, dims: readonly number[]): Value {
+  return graph.node("Concat", [graph.ints(-1), frames, graph.ints(...dims)], { attributes: { axis: 0 } });
+}
+
+/**
+ * Emits the vectors that blocks add to their tables, [rows, 6, innerDim] float32, or [rows, frames, 6,
+ * innerDim].
+ */
 export function wanTimeProjection(
   graph: GraphBuilder,
   embedding: Value,
-  { innerDim: features }: WanTransformerConfig,
+  { config: { innerDim: features }, frames }: Pick<WanConditioningOptions, "config" | "frames">,
 ): Value {
   const projected = linear(graph, activation(graph, embedding, "silu"), {
     name: "condition_embedder.time_proj",
     inFeatures: features,
     outFeatures: 6 * features,
   });
-  return graph.cast(graph.node("Reshape", [projected, graph.ints(0, 6, features)]), "float32");
+  const shape = frames ? perFrame(graph, frames, [6, features]) : graph.ints(0, 6, features);
+  return graph.cast(graph.node("Reshape", [projected, shape]), "float32");
 }
 
 export interface TableModulationOptions {
@@ -58,8 +75,8 @@ export interface TableModulationOptions {
 }
 
 /**
- * Emits table + time, split into `parts` vectors [rows, 1, features] float32.
- * @param time [rows, parts or 1, features] float32
+ * Emits table + time, split into `parts` vectors [rows, ..., 1, features] float32.
+ * @param time [rows, ..., parts or 1, features] float32
  */
 export function tableModulation(
   graph: GraphBuilder,
@@ -67,5 +84,5 @@ export function tableModulation(
   { name, parts, features }: TableModulationOptions,
 ): Value[] {
   const sum = graph.node("Add", [graph.weight(name, [1, parts, features], "float32"), time]);
-  return graph.nodes("Split", [sum], { attributes: { axis: 1, num_outputs: parts }, outputs: parts });
+  return graph.nodes("Split", [sum], { attributes: { axis: -2, num_outputs: parts }, outputs: parts });
 }

@@ -1,10 +1,10 @@
-// The options of diffusers' WanTransformer3DModel (0.42.1), with its defaults: Wan2.1 and Wan2.2 from text.
+// The options of diffusers' WanTransformer3DModel (0.42.1), with its defaults: Wan2.1 and Wan2.2 from text
+// and from frames.
 import { z } from "zod";
 import { parseConfig } from "../../checkpoint/parse_config.ts";
 import { CheckpointError } from "../../checkpoint/checkpoint_error.ts";
 
 const size = z.int().positive();
-const forImages = z.null("is of models that start from an image").default(null);
 
 const schema = z.strictObject({
   // In every published model a patch spans one latent frame.
@@ -21,10 +21,10 @@ const schema = z.strictObject({
   // diffusers' class always uses this norm and ignores the option.
   qk_norm: z.literal("rms_norm_across_heads").default("rms_norm_across_heads"),
   eps: z.number().positive().default(1e-6),
-  image_dim: forImages,
-  added_kv_proj_dim: forImages,
+  image_dim: size.nullable().default(null),
+  added_kv_proj_dim: size.nullable().default(null),
   rope_max_seq_len: size.default(1024),
-  pos_embed_seq_len: forImages,
+  pos_embed_seq_len: size.nullable().default(null),
 });
 
 /** WanTransformer3DModel's options in camelCase, and sizes derived from them. */
@@ -32,6 +32,7 @@ export interface WanTransformerConfig {
   /** Size of a patch, in latent pixels. */
   patchHeight: number;
   patchWidth: number;
+  /** Channels of the latents and of what is seen beside them. */
   inChannels: number;
   outChannels: number;
   numLayers: number;
@@ -47,6 +48,12 @@ export interface WanTransformerConfig {
   eps: number;
   /** Largest number of frames, rows or columns of patches. */
   ropeMaxSeqLen: number;
+  /** Width of a vision encoder's states, which are read beside the text. Undefined without them. */
+  imageDim: number | undefined;
+  /** Tokens of a first and a last frame together, if the states have positions. */
+  imagePositions: number | undefined;
+  /** Whether each latent frame has a timestep of its own (WanPipeline's expand_timesteps). */
+  frameTimesteps: boolean;
 }
 
 /**
@@ -65,6 +72,26 @@ export function parseWanTransformerConfig(
         `current value is ${config.attention_head_dim}`,
     );
   }
+  const innerDim = config.num_attention_heads * config.attention_head_dim;
+  const isWithImage = config.image_dim !== null;
+  if (isWithImage !== (config.added_kv_proj_dim !== null)) {
+    throw new CheckpointError(
+      `Cannot use ${path} as 'added_kv_proj_dim' must be set exactly if 'image_dim' is, ` +
+        `but is ${config.added_kv_proj_dim}`,
+    );
+  }
+  if (isWithImage && config.added_kv_proj_dim !== innerDim) {
+    throw new CheckpointError(
+      `Cannot use ${path} as 'added_kv_proj_dim' must be the width of the blocks (${innerDim}), ` +
+        `but is ${config.added_kv_proj_dim}`,
+    );
+  }
+  if (config.pos_embed_seq_len !== null && !isWithImage) {
+    throw new CheckpointError(
+      `Cannot use ${path} as 'pos_embed_seq_len' must be null without 'image_dim', ` +
+        `but is ${config.pos_embed_seq_len}`,
+    );
+  }
   return {
     patchHeight,
     patchWidth,
@@ -73,12 +100,15 @@ export function parseWanTransformerConfig(
     numLayers: config.num_layers,
     numAttentionHeads: config.num_attention_heads,
     attentionHeadDim: config.attention_head_dim,
-    innerDim: config.num_attention_heads * config.attention_head_dim,
+    innerDim,
     textDim: config.text_dim,
     freqDim: config.freq_dim,
     ffnDim: config.ffn_dim,
     crossAttnNorm: config.cross_attn_norm,
     eps: config.eps,
     ropeMaxSeqLen: config.rope_max_seq_len,
+    imageDim: config.image_dim ?? undefined,
+    imagePositions: config.pos_embed_seq_len ?? undefined,
+    frameTimesteps: false,
   };
 }

@@ -1,4 +1,5 @@
-// diffusers' WanPipeline: Wan2.1 and Wan2.2 from text, and every checkpoint of that architecture, to a video.
+// diffusers' WanPipeline and WanImageToVideoPipeline: Wan2.1 and Wan2.2 from text or from frames, and every
+// checkpoint of that architecture, to a video.
 import { createSolver } from "../../../sampler/mod.ts";
 import { type Family, ONE_STAGE, type Stage } from "../../pipeline/family.ts";
 import { videoDecoder } from "../../pipeline/latent_decoder.ts";
@@ -6,17 +7,18 @@ import { VIDEO_TILING } from "../../vae/video_tiling.ts";
 import { decodeWan } from "../../vae/decode_wan.ts";
 import { encodeWanPrompt } from "./encode_wan_prompt.ts";
 import { readWanCheckpoint, type WanCheckpoint } from "./wan_checkpoint.ts";
+import { prepareWanFrames } from "./prepare_wan_frames.ts";
 import { wanFeeds, wanGrid } from "./wan_feeds.ts";
 import { wanOriginalNames } from "./wan_names.ts";
-import { wanSingleFile } from "./wan_single_file.ts";
+import { wanFramesSingleFile, wanSingleFile, wanVisionSingleFile } from "./wan_single_file.ts";
 
 /**
- * The WanPipeline family. diffusers calls the network once for each branch; here the branches are rows of one
- * call, each with its own history.
+ * The family of both pipelines. diffusers calls the network once for each branch; here the branches are rows
+ * of one call, each with its own history.
  */
 export const wanFamily: Family<WanCheckpoint> = {
   read: readWanCheckpoint,
-  singleFile: wanSingleFile,
+  singleFile: [wanSingleFile, wanFramesSingleFile, wanVisionSingleFile],
   originalNames: wanOriginalNames,
   encodePrompt: encodeWanPrompt,
   solver: ({ steps }, { reading: { scheduler }, noise }) => createSolver(scheduler, { steps, noise }),
@@ -35,6 +37,7 @@ export const wanFamily: Family<WanCheckpoint> = {
     };
     return videoDecoder((video) => decodeWan(decoder, video), latentScale);
   },
+  prepareFrames: prepareWanFrames,
 };
 
 /** Returns the stages of Wan2.2's experts: the first one takes the timesteps down to the boundary. */

@@ -2,7 +2,8 @@
 import type { WanTransformerConfig } from "./wan_config.ts";
 import { wanRotaryTables } from "./wan_rotary.ts";
 import type { Runtime } from "../../runtime/mod.ts";
-import { BranchFeeds } from "../../denoiser/branch_feeds.ts";
+import { BranchFeeds, type BranchRows } from "../../denoiser/branch_feeds.ts";
+import type { FrameCondition } from "../../pipeline/family.ts";
 import type { VideoSize } from "../../vae/video_size.ts";
 import type { EncodedPrompt } from "../../text/encoded_prompt.ts";
 
@@ -11,10 +12,15 @@ export interface WanFeedsOptions {
   /** The prompt and, under classifier-free guidance, the negative prompt. Both have equal lengths. */
   branches: readonly EncodedPrompt[];
   size: VideoSize;
+  /** What given frames add, for each of the branches. @default videos begin from text alone */
+  conditions?: readonly FrameCondition[] | undefined;
 }
 
 /** Creates the tensors of a run. The returned feeds own them. */
-export function wanFeeds(runtime: Runtime, { config, branches, size }: WanFeedsOptions): BranchFeeds {
+export function wanFeeds(
+  runtime: Runtime,
+  { config, branches, size, conditions = [] }: WanFeedsOptions,
+): BranchFeeds {
   const [frames, rows, columns] = wanGrid(config, size);
   const headDim = config.attentionHeadDim;
   const { cos, sin } = wanRotaryTables({ frames, rows, columns, headDim });
@@ -27,7 +33,10 @@ export function wanFeeds(runtime: Runtime, { config, branches, size }: WanFeedsO
         dims: [branches[0]!.tokens, config.textDim],
         rows: branches.map(({ embeds }) => embeds),
       },
+      ...frameInputs(conditions, { config, size }),
     },
+    ...config.frameTimesteps &&
+      { held: { frames: size.frames, rows: branches.map((_, i) => conditions[i]?.held) } },
     shared: {
       rotary_cos: { dims: rotaryDims, data: cos },
       rotary_sin: { dims: rotaryDims, data: sin },
@@ -36,6 +45,28 @@ export function wanFeeds(runtime: Runtime, { config, branches, size }: WanFeedsO
     // Only the number of rows matters: the modulation depends on nothing else of a branch.
     modulation: { branches: { dims: [], rows: branches.map(() => new Float32Array(1)) } },
   });
+}
+
+/** Returns the inputs that only networks for given frames have. */
+function frameInputs(
+  conditions: readonly FrameCondition[],
+  { config, size }: Pick<WanFeedsOptions, "config" | "size">,
+): Record<string, BranchRows> {
+  const { inChannels, outChannels, imageDim } = config;
+  return {
+    ...inChannels > outChannels && {
+      condition: {
+        dims: [inChannels - outChannels, size.frames, size.height, size.width],
+        rows: conditions.map(({ channels }) => channels!),
+      },
+    },
+    ...imageDim !== undefined && {
+      encoder_hidden_states_image: {
+        dims: [conditions[0]!.states!.length / imageDim, imageDim],
+        rows: conditions.map(({ states }) => states!),
+      },
+    },
+  };
 }
 
 /** Returns the frames, rows and columns of patches. */

@@ -21,6 +21,14 @@ export const WAN_NAMES: NameTable = {
     "time_projection.1": "condition_embedder.time_proj",
     ...attention("self_attn", "attn1"),
     ...attention("cross_attn", "attn2"),
+    // Models that start from frames.
+    "blocks.*.cross_attn.k_img": "blocks.*.attn2.add_k_proj",
+    "blocks.*.cross_attn.v_img": "blocks.*.attn2.add_v_proj",
+    "blocks.*.cross_attn.norm_k_img": "blocks.*.attn2.norm_added_k",
+    "img_emb.proj.0": "condition_embedder.image_embedder.norm1",
+    "img_emb.proj.1": "condition_embedder.image_embedder.ff.net.0.proj",
+    "img_emb.proj.3": "condition_embedder.image_embedder.ff.net.2",
+    "img_emb.proj.4": "condition_embedder.image_embedder.norm2",
     "blocks.*.ffn.0": "blocks.*.ffn.net.0.proj",
     "blocks.*.ffn.2": "blocks.*.ffn.net.2",
     // diffusers numbers the norms in the order of computation. The others have no tensors.
@@ -30,13 +38,8 @@ export const WAN_NAMES: NameTable = {
   tensors: {
     "blocks.*.modulation": "blocks.*.scale_shift_table",
     "head.modulation": "scale_shift_table",
+    "img_emb.emb_pos": "condition_embedder.image_embedder.pos_embed",
   },
 };
 
-export const wanOriginalNames: FindOriginalNames = originalNames(WAN_NAMES, {
-  // Models that start from an image.
-  more: {
-    "blocks.*.cross_attn.k_img": "blocks.*.attn2.add_k_proj",
-    "blocks.*.cross_attn.v_img": "blocks.*.attn2.add_v_proj",
-  },
-});
+export const wanOriginalNames: FindOriginalNames = originalNames(WAN_NAMES);

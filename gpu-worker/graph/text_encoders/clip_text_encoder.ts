@@ -2,8 +2,8 @@
 import { z } from "zod";
 import type { DType } from "../../runtime/dtype.ts";
 import { GraphBuilder, type OnnxModel, type Value } from "../graph_builder.ts";
-import { activation, type ActivationName, ACTIVATIONS } from "../layers/dense/activation.ts";
-import { attention } from "../layers/attention/attention.ts";
+import { type ActivationName, ACTIVATIONS } from "../layers/dense/activation.ts";
+import { clipLayer } from "../clip_layer.ts";
 import { embedding } from "../layers/dense/embedding.ts";
 import { layerNorm } from "../layers/norm/layer_norm.ts";
 import { linear } from "../layers/dense/linear.ts";
@@ -75,7 +75,7 @@ export function clipTextEncoderGraph(options: ClipTextEncoderOptions): OnnxModel
     }
     hidden = graph.scope(
       `layer_${i}`,
-      () => layer(graph, hidden, { config, name: `${root}encoder.layers.${i}` }),
+      () => clipLayer(graph, hidden, { config, name: `${root}encoder.layers.${i}`, causal: true }),
     );
   }
   hidden = layerNorm(graph, hidden, { name: `${root}final_layer_norm`, features, eps });
@@ -165,41 +165,6 @@ function embed(
   const length = graph.node("Shape", [inputIds], { attributes: { start: 1 }, dtype: "int64" });
   const first = graph.node("Slice", [positions, graph.ints(0), length, graph.ints(0)]);
   return graph.node("Add", [tokens, first]);
-}
-
-function layer(
-  graph: GraphBuilder,
-  x: Value,
-  { config, name }: { config: ClipTextConfig; name: string },
-): Value {
-  const { hidden_size: features, intermediate_size, num_attention_heads: heads, layer_norm_eps: eps } =
-    config;
-  const project = (from: Value, projection: string) =>
-    linear(graph, from, {
-      name: `${name}.self_attn.${projection}`,
-      inFeatures: features,
-      outFeatures: features,
-    });
-
-  const normed = layerNorm(graph, x, { name: `${name}.layer_norm1`, features, eps });
-  const attended = attention(graph, {
-    query: project(normed, "q_proj"),
-    key: project(normed, "k_proj"),
-    value: project(normed, "v_proj"),
-  }, { heads, causal: true });
-  const middle = graph.node("Add", [x, project(attended, "out_proj")]);
-
-  const wide = linear(graph, layerNorm(graph, middle, { name: `${name}.layer_norm2`, features, eps }), {
-    name: `${name}.mlp.fc1`,
-    inFeatures: features,
-    outFeatures: intermediate_size,
-  });
-  const narrow = linear(graph, activation(graph, wide, config.hidden_act), {
-    name: `${name}.mlp.fc2`,
-    inFeatures: intermediate_size,
-    outFeatures: features,
-  });
-  return graph.node("Add", [middle, narrow]);
 }
 
 /** Emits the row of the end-of-text token, which each generation of configs defines differently. */

@@ -12,7 +12,7 @@ export function curlCommand(request, { origin, withKey }) {
   return [
     `curl -sS ${origin}/v1/images/${request.image ? "edits" : "generations"}`,
     ...(withKey ? [`-H "authorization: Bearer $SPECTRUM_EDGE_KEY"`] : []),
-    ...(request.image ? formArguments(request) : [
+    ...(request.image ? editArguments(request) : [
       `-H 'content-type: application/json'`,
       `-d ${quote(JSON.stringify(request))}`,
     ]),
@@ -28,27 +28,36 @@ export function curlCommand(request, { origin, withKey }) {
 function videoCommand(request, { origin, withKey }) {
   const key = withKey ? ` -H "authorization: Bearer $SPECTRUM_EDGE_KEY"` : "";
   const videos = `${origin}/v1/videos`;
-  const json = `-H 'content-type: application/json' -d ${quote(JSON.stringify(request))}`;
+  const { image, ...fields } = request;
+  const body = image
+    ? formArguments({ input_reference: image }, fields).join(" ")
+    : `-H 'content-type: application/json' -d ${quote(JSON.stringify(request))}`;
   const done = `jq -e '.status == "completed" or .status == "failed"'`;
   return [
-    `id=$(curl -sS ${videos}${key} ${json} | jq -r .id)`,
+    `id=$(curl -sS ${videos}${key} ${body} | jq -r .id)`,
     `until curl -sS "${videos}/$id"${key} | ${done}; do sleep 1; done`,
     `curl -sS "${videos}/$id/content"${key} -o video.mp4`,
   ].join("\n");
 }
 
+/** @param {ImageRequest} request */
+function editArguments({ image, mask, ...fields }) {
+  return formArguments({ ...(image && { image }), ...(mask && { mask }) }, fields);
+}
+
 /**
- * The image and its mask are files in the folder that curl runs in.
+ * The images are files in the folder that curl runs in.
  *
- * @param {ImageRequest} request
+ * @param {Record<string, File>} images
+ * @param {object} fields
  */
-function formArguments({ image, mask, ...fields }) {
+function formArguments(images, fields) {
   const texts = Object.entries(fields).map(([name, value]) => {
     const text = typeof value === "string" ? value : JSON.stringify(value);
     return `--form-string ${quote(`${name}=${text}`)}`;
   });
-  const files = Object.entries({ image, ...(mask && { mask }) }).map(([name, file]) =>
-    `-F ${quote(`${name}=@"${(file?.name ?? "").replaceAll(/["\\]/g, "\\$&")}"`)}`
+  const files = Object.entries(images).map(([name, file]) =>
+    `-F ${quote(`${name}=@"${file.name.replaceAll(/["\\]/g, "\\$&")}"`)}`
   );
   return [...files, ...texts];
 }

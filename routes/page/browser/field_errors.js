@@ -7,15 +7,21 @@ const CONTROLS = "input, textarea, select";
 let count = 0;
 
 /**
- * Shows `message` at the field below `root` and moves the focus there; false if `root` has no
- * visible field of that name.
+ * Fields of the page whose names are others on the wire.
+ *
+ * @type {Record<string, string>}
+ */
+const FIELDS = { width: "size", height: "size", input_reference: "image" };
+
+/**
+ * Shows `message` at the field below `root` and moves the focus there; false if `root` has no visible field
+ * of that name.
  *
  * @param {HTMLElement} root
  * @param {{ param: string, message: string }} error
  */
 export function showFieldError(root, { param, message }) {
-  // Width and height are one field on the wire.
-  const name = param === "width" || param === "height" ? "size" : param;
+  const name = FIELDS[param] ?? param;
   const field = [...root.querySelectorAll("[data-param]")].find((field) =>
     field instanceof HTMLElement && field.dataset["param"] === name
   );

@@ -106,7 +106,7 @@ async function begin(request, { partialImages = 0, signal = null, fetch = global
  *
  * @param {object} fields
  */
-function toForm(fields) {
+export function toForm(fields) {
   const form = new FormData();
   for (const [name, value] of Object.entries(fields)) {
     form.append(name, typeof value === "string" || value instanceof File ? value : JSON.stringify(value));

@@ -1,6 +1,7 @@
 // One video by POST /v1/videos, followed by its events, then downloaded: in the shape of a picture's stream.
 import { ApiError } from "./api_error.js";
 import { followEvents } from "./follow_events.js";
+import { toForm } from "./generate.js";
 import { reconnect } from "./reconnect.js";
 
 /** @import { GenerateOptions } from "./generate.js" */
@@ -21,11 +22,12 @@ export async function* generateVideo(request, options = {}) {
   const headers = apiKey ? { authorization: `Bearer ${apiKey}` } : {};
   let { job } = options;
   if (job === undefined) {
-    const { n: _one, ...fields } = request;
+    const { n: _one, image, ...rest } = request;
+    const fields = { ...rest, partial_images: partialImages };
     const created = await fetch("/v1/videos", {
       method: "POST",
-      headers: { "content-type": "application/json", ...headers },
-      body: JSON.stringify({ ...fields, partial_images: partialImages }),
+      headers: image ? headers : { "content-type": "application/json", ...headers },
+      body: image ? toForm({ ...fields, input_reference: image }) : JSON.stringify(fields),
       signal,
     });
     if (!created.ok) throw await ApiError.fromResponse(created);

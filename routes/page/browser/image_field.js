@@ -1,5 +1,5 @@
-// The image to start from, if there is one: chosen, dropped anywhere on the page, or pasted; and how
-// much of it is drawn anew.
+// The image to start from, if there is one: chosen, dropped anywhere on the page, or pasted; and how much of
+// it is drawn anew. For a video it is the first frame.
 import { numberIn } from "./field_errors.js";
 import { countLaterSteps } from "./later_steps.js";
 import { MaskPainter } from "./mask_painter.js";
@@ -25,6 +25,8 @@ export class ImageField {
   #madeBy;
   /** @type {Model["start_image"]} */
   #rules;
+  /** @type {"required" | "optional" | "none"} Whether the image is a video's first frame. */
+  #frame = "none";
   /** Number of steps of the whole schedule. */
   #steps = 0;
   /** Whether the strength is the user's own: another model's default leaves it alone then. */
@@ -86,6 +88,7 @@ export class ImageField {
   get value() {
     const image = this.#root.hidden ? undefined : this.#file;
     if (image === undefined) return {};
+    if (this.#frame !== "none") return { image };
     const strength = numberIn(this.#strength);
     return { image, ...this.#mask.value, ...(strength !== undefined && { strength }) };
   }
@@ -101,7 +104,10 @@ export class ImageField {
   /** @param {Model | undefined} model Undefined while the list of models is on its way. */
   set model(model) {
     this.#rules = model?.start_image;
-    this.#root.hidden = model !== undefined && this.#rules === undefined;
+    const wasFrame = this.#frame !== "none";
+    this.#frame = model?.video?.first_frame ?? "none";
+    this.#root.hidden = model !== undefined && this.#rules === undefined && this.#frame === "none";
+    if (wasFrame && this.#frame === "none") this.#mask.image = this.#file && this.#thumbnail.src;
     this.#useDefault();
     this.#refresh();
   }
@@ -114,7 +120,7 @@ export class ImageField {
 
   /** The steps that will be run: fewer than the schedule has where it starts from an image. */
   get laterSteps() {
-    if (this.#file === undefined || this.#root.hidden) return this.#steps;
+    if (this.#file === undefined || this.#root.hidden || this.#frame !== "none") return this.#steps;
     const strength = numberIn(this.#strength) ?? STRENGTH;
     return countLaterSteps(this.#steps, { strength, partialStep: this.#rules?.partial_step ?? "run" });
   }
@@ -173,7 +179,13 @@ export class ImageField {
     const file = this.#file;
     slot(this.#root, "chosen", HTMLElement).hidden = file === undefined;
     slot(this.#root, "ways", HTMLElement).hidden = file !== undefined;
-    slot(this.#root, "choose", HTMLElement).textContent = file ? "Another image" : "Start from an image";
+    const isFrame = this.#frame !== "none";
+    const start = isFrame
+      ? `Choose the first frame${this.#frame === "required" ? "" : " (optional)"}`
+      : "Start from an image";
+    slot(this.#root, "choose", HTMLElement).textContent = file ? "Another image" : start;
+    slot(this.#root, "drawn-anew", HTMLElement).hidden = isFrame;
+    if (isFrame) slot(this.#root, "mask", HTMLElement).hidden = true;
     slot(this.#root, "name", HTMLElement).textContent = file?.name ?? "";
     slot(this.#root, "share", HTMLElement).textContent = `${
       Number(this.#strength.value).toFixed(2)

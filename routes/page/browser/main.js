@@ -224,7 +224,8 @@ function showModel() {
   find("model-line").textContent = model
     ? [model.id, model.title ?? model.pipeline_class].filter(Boolean).join(", ")
     : "";
-  find("stage").toggleAttribute("data-takes-images", model?.start_image !== undefined);
+  const takesFrames = (model?.video?.first_frame ?? "none") !== "none";
+  find("stage").toggleAttribute("data-takes-images", model?.start_image !== undefined || takesFrames);
   promptSuggestions(find("suggestions"), {
     names: model?.names ?? [],
     onPick(name) {

@@ -105,7 +105,8 @@ export class RunView {
     this.#finished[index] = { ...finished, url };
     this.#progress.finish(index);
     this.element.classList.toggle("large", receipt.width > 448);
-    const over = request.image && this.#before(request.image);
+    // A video begins with its image, and is nothing to compare it with.
+    const over = request.image && request.output_format === "png" ? this.#before(request.image) : undefined;
     this.#grid.show(index, url, { type: picture.type, alt: request.prompt, size: receipt, over });
     if (!this.#progress.finished) return;
     this.#select(0);

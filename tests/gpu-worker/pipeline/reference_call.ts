@@ -44,6 +44,9 @@ export interface ReferenceCall {
   };
 }
 
+/** The images that a request gives. */
+export type GivenImages = Pick<PartialRequest, "image" | "mask" | "firstFrame" | "lastFrame">;
+
 /** Rounding of two float32 implementations, carried through up to 50 steps; the issue allows 1e-3. */
 const LATENTS_TOLERANCE = 1e-4;
 /** One rounding of log, sqrt or cos of values up to about 5. */
@@ -64,24 +67,26 @@ export function changesCheckpoint(call: ReferenceCall): boolean {
 
 /**
  * Runs a reference call.
- * @param start the start image of an image-to-image call, and the mask of an inpainting call
+ * @param start the start image of an image-to-image call, and the mask of an inpainting call; or a video's
+ * given frames
  */
 export async function generateReference(
   pipeline: Pipeline,
   call: ReferenceCall,
-  start?: Pick<PartialRequest, "image" | "mask">,
+  start?: GivenImages,
 ): Promise<GenerateResult> {
   return await pipeline.generate(completeReference(pipeline, call, start));
 }
 
 /**
  * Completes a reference call to a request.
- * @param start the start image of an image-to-image call, and the mask of an inpainting call
+ * @param start the start image of an image-to-image call, and the mask of an inpainting call; or a video's
+ * given frames
  */
 export function completeReference(
   pipeline: Pick<Pipeline, "description">,
   call: ReferenceCall,
-  start?: Pick<PartialRequest, "image" | "mask">,
+  start?: GivenImages,
 ): GenerateRequest {
   const { method, skip_guidance_layers: layers } = call;
   return completeRequest({

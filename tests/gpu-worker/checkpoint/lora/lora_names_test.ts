@@ -52,6 +52,26 @@ describe("applyLoras()", () => {
     assert.equal(weights.get("transformer_blocks.0.attn.to_k.weight")?.additions?.[0]?.swapped, false);
   });
 
+  it("reads the original names of Wan's layers for given frames", () => {
+    const checkpoint = apply({
+      shapes: {
+        ...pair("diffusion_model.blocks.0.cross_attn.k_img", [2, 16], [16, 2]),
+        ...pair("diffusion_model.blocks.1.cross_attn.v_img", [2, 16], [16, 2]),
+        ...pair("diffusion_model.img_emb.proj.1", [2, 20], [20, 2]),
+        ...pair("diffusion_model.img_emb.proj.3", [2, 20], [16, 2]),
+      },
+      checkpoint: "frames/tiny-i2v",
+    });
+    const weights = checkpoint.weights("transformer", "diffusion_pytorch_model");
+    const changed = [...weights].flatMap(([name, { additions }]) => additions?.length === 1 ? [name] : []);
+    assert.deepEqual(changed.sort(), [
+      "blocks.0.attn2.add_k_proj.weight",
+      "blocks.1.attn2.add_v_proj.weight",
+      "condition_embedder.image_embedder.ff.net.0.proj.weight",
+      "condition_embedder.image_embedder.ff.net.2.weight",
+    ]);
+  });
+
   it("refuses a bias that does not fit, or stands alone", () => {
     const module = "transformer.x_embedder";
     const matrices = pair(module, [2, 64], [20, 2]);

@@ -31,8 +31,15 @@ const WAN = (layers: number) =>
     blocks.{0..${layers - 1}}.modulation blocks.{0..${layers - 1}}.{self,cross}_attn.{q,k,v,o}.${BOTH}
     blocks.{0..${layers - 1}}.{self,cross}_attn.norm_{q,k}.weight
     blocks.{0..${layers - 1}}.{ffn.0,ffn.2,norm3}.${BOTH}`);
-const wanShapes = (width: number, { ffn, channels }: { ffn: number; channels: number }) => ({
-  "patch_embedding.weight": [width, channels, 1, 2, 2],
+const WAN_IMAGE = (layers: number) =>
+  expand(`
+    img_emb.proj.{0,1,3,4}.${BOTH} blocks.{0..${layers - 1}}.cross_attn.{k_img,v_img}.${BOTH}
+    blocks.{0..${layers - 1}}.cross_attn.norm_k_img.weight`);
+const wanShapes = (
+  width: number,
+  { ffn, channels, beside = 0 }: { ffn: number; channels: number; beside?: number },
+) => ({
+  "patch_embedding.weight": [width, channels + beside, 1, 2, 2],
   "head.head.weight": [4 * channels, width],
   "text_embedding.0.weight": [width, 4096],
   "time_embedding.0.weight": [width, 256],
@@ -117,6 +124,35 @@ const FILES: Record<string, Published> = {
     title: "Wan2.2 T2V A14B",
     sizes: { num_attention_heads: 40, ffn_dim: 13824, num_layers: 40 },
     given: ["transformer_2"],
+  },
+  "wan2.2_i2v_high_noise_14B beside its other expert": {
+    names: WAN(40),
+    count: 1095,
+    shapes: wanShapes(5120, { ffn: 13824, channels: 16, beside: 20 }),
+    title: "Wan2.2 I2V A14B",
+    sizes: { in_channels: 36, out_channels: 16, num_attention_heads: 40, num_layers: 40 },
+    given: ["transformer_2"],
+  },
+  "wan2.1_i2v_480p_14B": {
+    names: [...WAN(40), ...WAN_IMAGE(40)],
+    count: 1303,
+    shapes: {
+      ...wanShapes(5120, { ffn: 13824, channels: 16, beside: 20 }),
+      "img_emb.proj.0.weight": [1280],
+    },
+    title: "Wan2.1 I2V 14B",
+    sizes: { in_channels: 36, image_dim: 1280, added_kv_proj_dim: 5120, pos_embed_seq_len: null },
+  },
+  "wan2.1_flf2v_720p_14B": {
+    names: [...WAN(40), ...WAN_IMAGE(40), "img_emb.emb_pos"],
+    count: 1304,
+    shapes: {
+      ...wanShapes(5120, { ffn: 13824, channels: 16, beside: 20 }),
+      "img_emb.proj.0.weight": [1280],
+      "img_emb.emb_pos": [1, 514, 1280],
+    },
+    title: "Wan2.1 FLF2V 14B 720P",
+    sizes: { in_channels: 36, image_dim: 1280, pos_embed_seq_len: 514 },
   },
 };
 

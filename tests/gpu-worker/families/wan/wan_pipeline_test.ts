@@ -208,9 +208,16 @@ describe("readWanCheckpoint()", () => {
       /'patch_size' must be 2 under/,
     ],
     [{ transformer: { text_dim: 19 } }, /'text_dim' must be the text encoder's 'd_model' \(20\).* 19$/],
-    [{ transformer: { in_channels: 36 } }, /'in_channels' must be the autoencoder's 'z_dim' \(16\).* 36$/],
-    [{ transformer: { out_channels: 8 } }, /'out_channels' must be 'in_channels' \(16\).* 8$/],
-    [{ transformer: { image_dim: 1280 } }, /'image_dim'.*start from an image/],
+    [
+      { transformer: { in_channels: 36 } },
+      /'in_channels' must be 'out_channels', as networks for image to video have more \(16\).* 36$/,
+    ],
+    [
+      { index: { _class_name: "WanImageToVideoPipeline" } },
+      /'in_channels' must be the latents, a mask and the given frames' latents \(36\).* 16$/,
+    ],
+    [{ transformer: { out_channels: 8 } }, /'out_channels' must be the autoencoder's 'z_dim' \(16\).* 8$/],
+    [{ transformer: { image_dim: 1280 } }, /'added_kv_proj_dim' must be set exactly if 'image_dim' is/],
     [
       { index: { text_encoder: ["transformers", "T5EncoderModel"] } },
       /'text_encoder' must be UMT5EncoderModel.*T5EncoderModel$/,

@@ -75,9 +75,9 @@ describe("wanTransformerGraphs()", () => {
   });
 
   const REFUSED: RefusedOption[] = [
-    ["image_dim", 1280, /'image_dim'.*start from an image.*1280/],
-    ["added_kv_proj_dim", 24, /'added_kv_proj_dim'.*start from an image.*24/],
-    ["pos_embed_seq_len", 514, /'pos_embed_seq_len'.*start from an image.*514/],
+    ["image_dim", 1280, /'added_kv_proj_dim' must be set exactly if 'image_dim' is, but is null/],
+    ["added_kv_proj_dim", 24, /'added_kv_proj_dim' must be set exactly if 'image_dim' is, but is 24/],
+    ["pos_embed_seq_len", 514, /'pos_embed_seq_len' must be null without 'image_dim', but is 514/],
     ["patch_size", [2, 2, 2], /'patch_size.0'.*2/],
     ["patch_size", [1, 2], /'patch_size'/],
     ["qk_norm", "layer_norm", /'qk_norm'.*"layer_norm"/],
