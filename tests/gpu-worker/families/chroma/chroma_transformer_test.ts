@@ -4,11 +4,11 @@ import { firstVector } from "../../../../gpu-worker/families/chroma/chroma_appro
 import { parseChromaTransformerConfig } from "../../../../gpu-worker/families/chroma/chroma_config.ts";
 import { chromaTransformerGraphs } from "../../../../gpu-worker/families/chroma/chroma_transformer.ts";
 import { fluxRotaryTables } from "../../../../gpu-worker/graph/layers/attention/flux_rotary.ts";
-import { goldenPath, type Goldens, loadGoldens } from "../../../goldens/golden.ts";
+import { loadGoldens } from "../../../goldens/golden.ts";
 import { component } from "../../graph/component.ts";
-import { type FloatArrays, goldenArray } from "../../graph/float_array.ts";
 import { assertRefused, refusalCases, type RefusedOption } from "../../graph/refusal.ts";
 import { transformerCases } from "../../graph/transformer_cases.ts";
+import { rotaryTrunkInputs } from "../rotary_trunk_inputs.ts";
 
 /** As many branches as the inputs of "batch". */
 const BRANCHES = { shape: [2], data: new Float32Array(2) };
@@ -37,7 +37,14 @@ for (const name of ["tiny-hd", "tiny-shift"]) {
     transformerCases({
       build: (dtype) => chromaTransformerGraphs({ ...parts, dtype }),
       goldens,
-      inputsOf: (call) => trunkInputs(goldens, call, { name, ...parts }),
+      inputsOf: (call) =>
+        rotaryTrunkInputs(call, {
+          goldens,
+          folder: `chroma/${name}`,
+          config: parts.config,
+          further: ["text_mask"],
+          tables: (sizes) => ({ rotary: fluxRotaryTables(sizes) }),
+        }),
       further: { branches: BRANCHES },
     });
   });
@@ -98,32 +105,3 @@ describe("chromaTransformerGraphs()", () => {
     );
   });
 });
-
-interface Sizes {
-  height_tokens: number;
-  width_tokens: number;
-  text_tokens: number;
-}
-
-/** Returns the sizes of a reference call. */
-function sizesOf(name: string, call: string): Sizes {
-  const { cases } = JSON.parse(Deno.readTextFileSync(goldenPath(`chroma/${name}/goldens.json`)));
-  return cases[`transformer.${call}`];
-}
-
-function trunkInputs(
-  goldens: Goldens,
-  call: string,
-  { name, config }: { name: string; config: Record<string, unknown> },
-): FloatArrays {
-  const names = ["hidden_states", "encoder_hidden_states", "timestep", "text_mask"];
-  const inputs: FloatArrays = Object.fromEntries(
-    names.map((name) => [name, goldenArray(goldens, `transformer.${call}.${name}`)]),
-  );
-  const { height_tokens: height, width_tokens: width, text_tokens: textTokens } = sizesOf(name, call);
-  const axesDims = config["axes_dims_rope"] as number[];
-  const { cos, sin } = fluxRotaryTables({ textTokens, height, width, axesDims });
-  const tokens = textTokens + height * width;
-  const shape = [tokens, cos.length / tokens];
-  return { ...inputs, rotary_cos: { shape, data: cos }, rotary_sin: { shape, data: sin } };
-}

@@ -3,11 +3,11 @@ import assert from "node:assert/strict";
 import { parseQwenImageConfig } from "../../../../gpu-worker/families/qwen_image/qwen_image_config.ts";
 import { qwenImageRotaryTables } from "../../../../gpu-worker/families/qwen_image/qwen_image_rotary.ts";
 import { qwenImageTransformerGraphs } from "../../../../gpu-worker/families/qwen_image/qwen_image_transformer.ts";
-import { goldenPath, type Goldens, loadGoldens } from "../../../goldens/golden.ts";
+import { loadGoldens } from "../../../goldens/golden.ts";
 import { component } from "../../graph/component.ts";
-import { type FloatArrays, goldenArray } from "../../graph/float_array.ts";
 import { assertRefused, refusalCases, type RefusedOption } from "../../graph/refusal.ts";
 import { transformerCases } from "../../graph/transformer_cases.ts";
+import { rotaryTrunkInputs } from "../rotary_trunk_inputs.ts";
 
 /** As many branches as the inputs of "batch". */
 const BRANCHES = { shape: [2], data: new Float32Array(2) };
@@ -34,7 +34,13 @@ for (const name of ["tiny-image", "tiny-static"]) {
     transformerCases({
       build: (dtype) => qwenImageTransformerGraphs({ ...parts, dtype }),
       goldens,
-      inputsOf: (call) => trunkInputs(goldens, call, { name, ...parts }),
+      inputsOf: (call) =>
+        rotaryTrunkInputs(call, {
+          goldens,
+          folder: `qwen_image/${name}`,
+          config: parts.config,
+          tables: (sizes) => ({ rotary: qwenImageRotaryTables(sizes) }),
+        }),
       further: { branches: BRANCHES },
     });
   });
@@ -97,32 +103,3 @@ describe("qwenImageRotaryTables()", () => {
     assert.deepEqual(angles(19), [0, 0, 2]);
   });
 });
-
-interface Sizes {
-  height_tokens: number;
-  width_tokens: number;
-  text_tokens: number;
-}
-
-/** Returns the sizes of a reference call. */
-function sizesOf(name: string, call: string): Sizes {
-  const { cases } = JSON.parse(Deno.readTextFileSync(goldenPath(`qwen_image/${name}/goldens.json`)));
-  return cases[`transformer.${call}`];
-}
-
-function trunkInputs(
-  goldens: Goldens,
-  call: string,
-  { name, config }: { name: string; config: Record<string, unknown> },
-): FloatArrays {
-  const names = ["hidden_states", "encoder_hidden_states", "timestep"];
-  const inputs: FloatArrays = Object.fromEntries(
-    names.map((name) => [name, goldenArray(goldens, `transformer.${call}.${name}`)]),
-  );
-  const { height_tokens: height, width_tokens: width, text_tokens: textTokens } = sizesOf(name, call);
-  const axesDims = config["axes_dims_rope"] as number[];
-  const { cos, sin } = qwenImageRotaryTables({ textTokens, height, width, axesDims });
-  const tokens = textTokens + height * width;
-  const shape = [tokens, cos.length / tokens];
-  return { ...inputs, rotary_cos: { shape, data: cos }, rotary_sin: { shape, data: sin } };
-}

@@ -3,11 +3,11 @@ import assert from "node:assert/strict";
 import { parseQwenImage21Config } from "../../../../gpu-worker/families/qwen_image21/qwen_image21_config.ts";
 import { qwenImage21RotaryTables } from "../../../../gpu-worker/families/qwen_image21/qwen_image21_rotary.ts";
 import { qwenImage21TransformerGraphs } from "../../../../gpu-worker/families/qwen_image21/qwen_image21_transformer.ts";
-import { goldenPath, type Goldens, loadGoldens } from "../../../goldens/golden.ts";
+import { loadGoldens } from "../../../goldens/golden.ts";
 import { component } from "../../graph/component.ts";
-import { type FloatArrays, goldenArray } from "../../graph/float_array.ts";
 import { assertRefused, refusalCases, type RefusedOption } from "../../graph/refusal.ts";
 import { transformerCases } from "../../graph/transformer_cases.ts";
+import { rotaryTrunkInputs } from "../rotary_trunk_inputs.ts";
 
 /** As many branches as the inputs of "batch". */
 const BRANCHES = { shape: [2], data: new Float32Array(2) };
@@ -19,7 +19,16 @@ for (const name of ["tiny-21", "tiny-plain"]) {
     transformerCases({
       build: (dtype) => qwenImage21TransformerGraphs({ ...parts, dtype }),
       goldens,
-      inputsOf: (call) => trunkInputs(goldens, call, { name, ...parts }),
+      inputsOf: (call) =>
+        rotaryTrunkInputs(call, {
+          goldens,
+          folder: `qwen_image21/${name}`,
+          config: parts.config,
+          tables: (sizes) => {
+            const { text, image } = qwenImage21RotaryTables(sizes);
+            return { rotary_text: text, rotary_image: image };
+          },
+        }),
       further: { branches: BRANCHES },
     });
   });
@@ -83,37 +92,3 @@ describe("qwenImage21RotaryTables()", () => {
     assert.deepEqual([angles(image, 0), angles(image, 5)], [[3, -1, -2], [3, 0, 0]]);
   });
 });
-
-interface Sizes {
-  height_tokens: number;
-  width_tokens: number;
-  text_tokens: number;
-}
-
-/** Returns the sizes of a reference call. */
-function sizesOf(name: string, call: string): Sizes {
-  const { cases } = JSON.parse(Deno.readTextFileSync(goldenPath(`qwen_image21/${name}/goldens.json`)));
-  return cases[`transformer.${call}`];
-}
-
-function trunkInputs(
-  goldens: Goldens,
-  call: string,
-  { name, config }: { name: string; config: Record<string, unknown> },
-): FloatArrays {
-  const names = ["hidden_states", "encoder_hidden_states", "timestep"];
-  const inputs: FloatArrays = Object.fromEntries(
-    names.map((name) => [name, goldenArray(goldens, `transformer.${call}.${name}`)]),
-  );
-  const { height_tokens: height, width_tokens: width, text_tokens: textTokens } = sizesOf(name, call);
-  const axesDims = config["axes_dims_rope"] as number[];
-  const { text, image } = qwenImage21RotaryTables({ textTokens, height, width, axesDims });
-  const shapeOf = ({ length }: Float32Array, tokens: number) => [tokens, length / tokens];
-  return {
-    ...inputs,
-    rotary_text_cos: { shape: shapeOf(text.cos, textTokens), data: text.cos },
-    rotary_text_sin: { shape: shapeOf(text.sin, textTokens), data: text.sin },
-    rotary_image_cos: { shape: shapeOf(image.cos, height * width), data: image.cos },
-    rotary_image_sin: { shape: shapeOf(image.sin, height * width), data: image.sin },
-  };
-}
