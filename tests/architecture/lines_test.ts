@@ -1,9 +1,11 @@
 // Lines of code have at most 110 characters, comments and strings included: two files fit side by side.
+// Files have at most 400 lines, or say in their first lines why they are longer.
 import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { join } from "node:path";
 
 const WIDTH = 110;
+const HEIGHT = 400;
 const FOLDERS = [".ci", "deploy", "gpu-worker", "models", "protocol", "routes", "sampler", "tests"];
 const CODE = /\.(?:ts|js|mjs|py|css|html|yaml)$/;
 /** Messages that a generator writes. */
@@ -17,11 +19,20 @@ const UNBREAKABLE = [
 ];
 
 describe("lines of code", () => {
+  const files = [...FOLDERS.flatMap((folder) => listCode(folder)), "main.ts"];
+  assert.ok(files.length > 1000, `only ${files.length} files were found`);
+
   it("have at most 110 characters", () => {
-    const files = FOLDERS.flatMap((folder) => listCode(folder));
-    assert.ok(files.length > 1000, `only ${files.length} files were found`);
-    const long = [...files, "main.ts"].flatMap((file) => longLines(file, Deno.readTextFileSync(file)));
+    const long = files.flatMap((file) => longLines(file, Deno.readTextFileSync(file)));
     assert.equal(long.length, 0, `${long.length} lines are too long:\n${long.join("\n")}`);
+  });
+
+  it("are at most 400 in a file, unless its first lines say why", () => {
+    const tall = files.filter((file) => {
+      const lines = Deno.readTextFileSync(file).trimEnd().split("\n");
+      return lines.length > HEIGHT && !lines.slice(0, 12).some((line) => line.includes("Past 400 lines"));
+    });
+    assert.deepEqual(tall, []);
   });
 
   it("are named by file and number, and may be longer if they cannot be broken", () => {

@@ -6,7 +6,7 @@ A twin has the same numbers as its checkpoint, so it is not stored: twins.json s
 tensors which tensors of the folder make it and how, and the tests put the file together. The names are
 diffusers' conversion run backwards. Every twin is loaded with diffusers' own from_single_file here, and
 each tensor must then equal the folder's to the last bit; so the folder's goldens are also what
-diffusers computes with the twin.
+diffusers computes with the twin. Past 400 lines, as every family has a table of names.
 """
 
 import inspect
