@@ -11,8 +11,8 @@ export interface RotarySizes {
 }
 
 export interface RotaryTable {
-  cos: Float32Array;
-  sin: Float32Array;
+  cos: Float32Array<ArrayBuffer>;
+  sin: Float32Array<ArrayBuffer>;
 }
 
 export interface RotaryTrunkInputs {
@@ -40,7 +40,7 @@ export function rotaryTrunkInputs(
     axesDims: config["axes_dims_rope"] as number[],
   });
   const half = (config["attention_head_dim"] as number) / 2;
-  const toInput = (data: Float32Array) => ({ shape: [data.length / half, half], data });
+  const toInput = (data: Float32Array<ArrayBuffer>) => ({ shape: [data.length / half, half], data });
   return {
     ...Object.fromEntries(names.map((name) => [name, goldenArray(goldens, `transformer.${call}.${name}`)])),
     ...Object.fromEntries(
