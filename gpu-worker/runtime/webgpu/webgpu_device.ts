@@ -11,6 +11,7 @@ import { narrowSplits } from "./narrow_splits.ts";
 import { padChannels } from "./pad_channels.ts";
 import { attendsRight, computesFloat16, type RunOnce } from "./probes.ts";
 import { splitFusedProducts } from "./split_fused_products.ts";
+import { splitNorms } from "./split_norms.ts";
 import { splitSpaceToDepth } from "./split_space_to_depth.ts";
 import { widenTables } from "./widen_tables.ts";
 
@@ -61,6 +62,7 @@ export class WebgpuDevice {
       rewriteNodes(graph, rewrite);
     }
     padChannels(graph);
+    splitNorms(graph);
     if (has("MultiHeadAttention") && !await (this.#attention ??= attendsRight(this.#run))) {
       rewriteNodes(graph, expandAttention);
     }

@@ -1,15 +1,23 @@
 import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { fromBinary } from "@bufbuild/protobuf";
-import { GraphBuilder } from "../../../gpu-worker/graph/graph_builder.ts";
+import { GraphBuilder, type Value } from "../../../gpu-worker/graph/graph_builder.ts";
+import { adaptiveLayerNorm } from "../../../gpu-worker/graph/layers/norm/adaptive_layer_norm.ts";
 import { graphError } from "../../../gpu-worker/runtime/graph_error.ts";
 import { type GraphProto, ModelProtoSchema } from "../../../gpu-worker/runtime/messages/onnx_pb.ts";
-import { DeviceLimitError, type DType, DTYPE_BYTES, OrtError } from "../../../gpu-worker/runtime/mod.ts";
+import {
+  DeviceLimitError,
+  type DType,
+  DTYPE_BYTES,
+  OrtError,
+  Runtime,
+} from "../../../gpu-worker/runtime/mod.ts";
 import { WebgpuDevice } from "../../../gpu-worker/runtime/webgpu/webgpu_device.ts";
 import { firstFrameConv3d } from "../../../gpu-worker/graph/wan_vae/causal_conv3d.ts";
 import { conv2d } from "../../../gpu-worker/graph/layers/convolution/conv2d.ts";
 import { embedding } from "../../../gpu-worker/graph/layers/dense/embedding.ts";
 import { linear } from "../../../gpu-worker/graph/layers/dense/linear.ts";
+import { maxError } from "../../goldens/golden.ts";
 
 /** A matrix of 512 MiB in float16, which is never read. */
 const [ROWS, COLUMNS] = [2 ** 14, 2 ** 14];
@@ -45,6 +53,34 @@ describe("WebgpuDevice", () => {
       const casts = node.filter(({ opType, input }) => opType === "Cast" && input[0] === "table.weight");
       assert.equal(casts.length, inputs);
     }
+  });
+
+  it("takes a norm's scale for each picture out of the norm, and computes the same", async () => {
+    const graph = new GraphBuilder({ name: "norms", weights: new Map(), dtype: "float16" });
+    const [x, scale, shift] = ["x", "scale", "shift"].map((name) =>
+      graph.cast(graph.input(name, ["rows", name === "x" ? "tokens" : 1, 8], "float32"))
+    ) as [Value, Value, Value];
+    const ones = graph.constant(new Array(8).fill(1));
+    const plain = graph.node("LayerNormalization", [x, ones], { attributes: { axis: -1 } });
+    const normed = adaptiveLayerNorm(graph, plain, { scale, shift, features: 8, eps: 1e-5 });
+    graph.output("y", graph.cast(normed, "float32"), ["rows", "tokens", 8]);
+    const { bytes } = graph.build();
+    const adapted = await deviceOf(Infinity).adapt(bytes);
+    const norms = graphOf(adapted).node.filter(({ opType }) => opType === "LayerNormalization");
+    assert.deepEqual(norms.map(({ input }) => input.length), [2, 2]);
+
+    using runtime = Runtime.open();
+    const values = (n: number) => Float32Array.from({ length: n }, (_, i) => Math.sin(i * i));
+    const run = async (model: Uint8Array) => {
+      using session = await runtime.createSession(model);
+      using a = runtime.tensor("float32", [2, 3, 8], values(48));
+      using b = runtime.tensor("float32", [2, 1, 8], values(16));
+      using c = runtime.tensor("float32", [2, 1, 8], values(16).reverse());
+      using y = (await session.run({ x: a, scale: b, shift: c }))["y"]!;
+      return await y.as("float32").toArray();
+    };
+    // Products are rounded once more, to 11 bits.
+    assert(maxError(await run(adapted), await run(bytes)) < 2 ** -10);
   });
 
   it("splits into many parts without binding many buffers", async () => {

@@ -20,8 +20,9 @@ export interface NarrowRow {
   left: string[];
 }
 
-/** Tiny checkpoints in the types that published ones have. */
+/** Tiny checkpoints in the types that published ones have, and one with guidance and norms by the conditioning. */
 const CHECKPOINTS = [
+  { checkpoint: "flux2/tiny-base", stored: "BF16" },
   { checkpoint: "sdxl/tiny-sdxl", stored: "F16" },
   { checkpoint: "wan/tiny-euler", stored: "BF16" },
 ] as const;
