@@ -1,5 +1,5 @@
-// LayerNormalization whose scale and shift come from the conditioning. WebGPU's kernel takes a scale and a shift of one
-// row only, so it refuses those of guidance or of a picture batch.
+// LayerNormalization whose scale and shift come from the conditioning. WebGPU's kernel takes a scale and a
+// shift of one row only, so it refuses those of guidance or of a picture batch.
 import type { GraphProto } from "../messages/onnx_pb.ts";
 import { rewriteNodes } from "./model_editor.ts";
 

@@ -96,6 +96,29 @@ describe("predictMemory()", () => {
     assert.ok(modelMiB({ ...real, offload: true, provider: "cuda" }) < 4000);
   });
 
+  it("predictMemory() is within 10 % of SDXL's measured bytes in float16 under offloading", () => {
+    // Random weights of the published config, one step at 256x256, beside a process of 224 MiB: 11,682 MiB.
+    const f16 = (shape: number[]) => ({ ...entry(1), dtype: "float16" as const, shape });
+    const predicted = modelMiB({
+      components: [
+        { name: "text_encoder", weights: new Map([["token_embedding.weight", f16([160_235, 768])]]) },
+        { name: "text_encoder_2", weights: new Map([["token_embedding.weight", f16([542_703, 1280])]]) },
+        {
+          name: "unet",
+          weights: new Map([
+            ["convolutions", f16([1280, 260_338, 1, 1])],
+            ["linear", f16([1280, 1_745_493])],
+          ]),
+        },
+        { name: "vae", weights: new Map([["decoder.conv_in.weight", f16([512, 96_668, 1, 1])]]) },
+      ],
+      featureElements: 2 * 320 * 32 * 32,
+      decoding: { latents: 4096, activation: 256 * 256 * 256 },
+      offload: true,
+    });
+    assert.ok(Math.abs(predicted + 224 - 11_682) <= 0.1 * 11_682, `${predicted + 224}`);
+  });
+
   it("predictPromptBytes() counts the states of every text encoder, for each prompt", () => {
     const clip = new Map([["text_model.embeddings.token_embedding.weight", {
       ...entry(1),
