@@ -3,7 +3,10 @@
 import type { GraphProto } from "../messages/onnx_pb.ts";
 import { rewriteNodes } from "./model_editor.ts";
 
-/** Replaces every such node by a norm without scale, a product and a sum: scale and shift are [batch, 1, features]. */
+/**
+ * Replaces every such node by a norm without scale, a product and a sum.
+ * Scale and shift are [batch, 1, features].
+ */
 export function splitNorms(graph: GraphProto): void {
   const weights = new Set(graph.initializer.map(({ name }) => name));
   const makers = new Map(graph.node.flatMap((node) => node.output.map((name) => [name, node] as const)));

@@ -20,7 +20,7 @@ export interface NarrowRow {
   left: string[];
 }
 
-/** Tiny checkpoints in the types that published ones have, and one with guidance and norms by the conditioning. */
+/** Tiny checkpoints in the types of published ones. FLUX.2's has guidance, and norms by the conditioning. */
 const CHECKPOINTS = [
   { checkpoint: "flux2/tiny-base", stored: "BF16" },
   { checkpoint: "sdxl/tiny-sdxl", stored: "F16" },
