@@ -20,6 +20,7 @@ import historyJs from "./browser/history.js" with { type: "text" };
 import historyViewJs from "./browser/history_view.js" with { type: "text" };
 import iconSvg from "./browser/icon.svg" with { type: "text" };
 import imageDifferenceJs from "./browser/image_difference.js" with { type: "text" };
+import controlFieldJs from "./browser/control_field.js" with { type: "text" };
 import imageFieldJs from "./browser/image_field.js" with { type: "text" };
 import laterStepsJs from "./browser/later_steps.js" with { type: "text" };
 import layoutCss from "./browser/layout.css" with { type: "text" };
@@ -94,6 +95,7 @@ export const ASSETS: Readonly<Record<string, string>> = {
   "history_view.js": historyViewJs,
   "icon.svg": iconSvg,
   "image_difference.js": imageDifferenceJs,
+  "control_field.js": controlFieldJs,
   "image_field.js": imageFieldJs,
   "later_steps.js": laterStepsJs,
   "layout.css": layoutCss,

@@ -9,12 +9,21 @@
  */
 export function curlCommand(request, { origin, withKey }) {
   if (request.output_format === "mp4") return videoCommand(request, { origin, withKey });
+  const { control_image: control, ...rest } = request;
+  const isPiped = control !== undefined && request.image === undefined;
   return [
+    ...(isPiped
+      ? [
+        `base64 -w0 ${quote(control.name)} | jq -Rc ${
+          quote(`${JSON.stringify(rest)} + {control_image: .}`)
+        } |`,
+      ]
+      : []),
     `curl -sS ${origin}/v1/images/${request.image ? "edits" : "generations"}`,
     ...(withKey ? [`-H "authorization: Bearer $SPECTRUM_EDGE_KEY"`] : []),
     ...(request.image ? editArguments(request) : [
       `-H 'content-type: application/json'`,
-      `-d ${quote(JSON.stringify(request))}`,
+      isPiped ? "-d @-" : `-d ${quote(JSON.stringify(request))}`,
     ]),
   ].join(" \\\n  ") + " |\n  jq -r '.data[0].b64_json' | base64 -d > picture.png";
 }
@@ -41,8 +50,13 @@ function videoCommand(request, { origin, withKey }) {
 }
 
 /** @param {ImageRequest} request */
-function editArguments({ image, mask, ...fields }) {
-  return formArguments({ ...(image && { image }), ...(mask && { mask }) }, fields);
+function editArguments({ image, mask, control_image, ...fields }) {
+  const images = {
+    ...(image && { image }),
+    ...(mask && { mask }),
+    ...(control_image && { control_image }),
+  };
+  return formArguments(images, fields);
 }
 
 /**

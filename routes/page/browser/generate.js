@@ -4,6 +4,9 @@ import { ApiError } from "./api_error.js";
 import { followEvents } from "./follow_events.js";
 import { sseEvents } from "./sse_events.js";
 
+/** Bytes that are turned into text at once. */
+const CHUNK = 0x8000;
+
 /** @import { ReconnectOptions } from "./reconnect.js" */
 /** @import { ImageEvent, ImageRequest } from "./wire.d.ts" */
 
@@ -66,7 +69,15 @@ export async function* generate(request, options = {}) {
  * @returns {Promise<Response>}
  */
 async function begin(request, { partialImages = 0, signal = null, fetch = globalThis.fetch, headers }) {
-  const fields = { ...request, stream: true, progress: true, partial_images: partialImages };
+  const { image, control_image: control } = request;
+  const fields = {
+    ...request,
+    // JSON holds no file.
+    ...(!image && control && { control_image: await dataUrl(control) }),
+    stream: true,
+    progress: true,
+    partial_images: partialImages,
+  };
   const answer = (async () => {
     const response = await post({ ...fields, background: true });
     // Without its store the service begins no jobs, and draws all the same.
@@ -84,7 +95,7 @@ async function begin(request, { partialImages = 0, signal = null, fetch = global
 
   /** @param {object} fields */
   function post(fields) {
-    return request.image
+    return image
       ? fetch("/v1/images/edits", { method: "POST", headers, body: toForm(fields) })
       : fetch("/v1/images/generations", {
         method: "POST",
@@ -99,6 +110,19 @@ async function begin(request, { partialImages = 0, signal = null, fetch = global
     late.body?.cancel().catch(() => {});
     if (job) fetch(`/v1/jobs/${job}/cancel`, { method: "POST", headers, keepalive: true }).catch(() => {});
   }
+}
+
+/**
+ * @param {File} file
+ * @returns {Promise<string>}
+ */
+async function dataUrl(file) {
+  const bytes = new Uint8Array(await file.arrayBuffer());
+  let binary = "";
+  for (let at = 0; at < bytes.length; at += CHUNK) {
+    binary += String.fromCharCode(...bytes.subarray(at, at + CHUNK));
+  }
+  return `data:${file.type};base64,${btoa(binary)}`;
 }
 
 /**

@@ -97,8 +97,8 @@ export class History {
  *
  * @param {Omit<HistoryEntry, "id">} entry
  */
-export function entrySize({ picture, request: { image } }) {
-  return picture.size + (image?.size ?? 0);
+export function entrySize({ picture, request: { image, control_image } }) {
+  return picture.size + (image?.size ?? 0) + (control_image?.size ?? 0);
 }
 
 /**
@@ -107,7 +107,8 @@ export function entrySize({ picture, request: { image } }) {
  * @param {ImageRequest} request
  */
 function nameOf({ image, ...fields }) {
-  return JSON.stringify({ ...fields, image: image && [image.name, image.size, image.lastModified] });
+  const known = (/** @type {File | undefined} */ file) => file && [file.name, file.size, file.lastModified];
+  return JSON.stringify({ ...fields, image: known(image), control_image: known(fields.control_image) });
 }
 
 /**

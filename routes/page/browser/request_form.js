@@ -1,5 +1,6 @@
 // The form: reads requests from its fields, shows models and their defaults, and errors at
 // the fields that they name.
+import { ControlField } from "./control_field.js";
 import { VideoFields } from "./video_fields.js";
 import { clearFieldErrors, numberIn, showFieldError } from "./field_errors.js";
 import { ImageField } from "./image_field.js";
@@ -45,6 +46,7 @@ export class RequestForm {
   #second;
   #model;
   #image;
+  #follow;
   #video;
   #lock;
   /** @type {string | undefined} The model that the form was filled for, until the list of models has come. */
@@ -91,6 +93,7 @@ export class RequestForm {
         changed();
       },
     });
+    this.#follow = new ControlField(this.#find("#control-field", HTMLElement), { onChange: changed });
     form.addEventListener("input", changed);
     this.#refresh();
   }
@@ -187,6 +190,7 @@ export class RequestForm {
       guidance_scale: numberIn(this.#input("guidance_scale")),
       true_cfg_scale: numberIn(this.#input("true_cfg_scale")),
       ...this.#image.value,
+      ...this.#follow.value,
       ...this.#video.value,
     });
     return this.#active().map((fields) => ({ ...shared, spectrum: fields.value }));
@@ -197,6 +201,7 @@ export class RequestForm {
     const [width = "", height = ""] = request.size?.split("x") ?? [];
     this.#model.choose(request.model ?? "");
     this.#image.value = request;
+    this.#follow.value = request;
     this.#video.value = request;
     this.prompt = request.prompt;
     this.#locked = true;
@@ -249,6 +254,7 @@ export class RequestForm {
     const { model } = this;
     const steps = Math.min(numberIn(this.#input("steps")) ?? model?.defaults?.steps ?? 50, 1000);
     this.#image.model = model;
+    this.#follow.model = model;
     this.#video.model = model;
     this.#image.steps = steps;
     const skipped = steps - this.#image.laterSteps;

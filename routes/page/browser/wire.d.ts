@@ -35,6 +35,11 @@ export interface ImageRequest {
   strength?: number;
   /** The places of the image to draw anew are transparent. */
   mask?: File;
+  /** The image that a ControlNet follows. */
+  control_image?: File;
+  controlnet?: string;
+  control_scale?: number;
+  control_mode?: number;
   output_format: "png" | "mp4";
   /** Videos only. */
   num_frames?: number;
@@ -98,6 +103,7 @@ export type Model =
       | "sizes"
       | "limits"
       | "start_image"
+      | "controlnets"
       | "video"
     >
   >;

@@ -31,6 +31,21 @@ describe("curlCommand()", () => {
     ]);
   });
 
+  it("curlCommand() reads a control image into the JSON", async () => {
+    const folder = await Deno.makeTempDir();
+    try {
+      await Deno.writeTextFile(`${folder}/it's.png`, "bytes");
+      const request = { ...REQUEST, control_image: new File([], "it's.png"), control_scale: 0.5 };
+      const command = curlCommand(request, { origin: "http://localhost:8000", withKey: false });
+      const script = `curl() { cat; }\n${command.slice(0, command.lastIndexOf(" |\n"))}`;
+      const { stdout } = await new Deno.Command("bash", { args: ["-c", script], cwd: folder }).output();
+      const expected = { ...REQUEST, control_scale: 0.5, control_image: btoa("bytes") };
+      assert.deepEqual(JSON.parse(new TextDecoder().decode(stdout)), expected);
+    } finally {
+      await Deno.remove(folder, { recursive: true });
+    }
+  });
+
   it("curlCommand() names a key's variable, never the key", () => {
     const options = { origin: "http://localhost:8000" };
     assert.match(curlCommand(REQUEST, { ...options, withKey: true }), /Bearer \$SPECTRUM_EDGE_KEY/);

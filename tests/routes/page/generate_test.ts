@@ -52,6 +52,23 @@ describe("generate()", () => {
     assert.deepEqual([base64, strength, spectrum?.w, seed, stream], ["AQID", 0.5, 0.5, 7, true]);
   });
 
+  it("generate() sends a control image as a data: URL, or in the form of a start image", async () => {
+    const sent: RequestInit[] = [];
+    const fetch: typeof globalThis.fetch = (_url, init) => {
+      sent.push(init ?? {});
+      return Promise.resolve(new Response(event({ type: "image_generation.completed" })));
+    };
+    const control_image = new File([new Uint8Array([1, 2, 3])], "edges.png", { type: "image/png" });
+    const request = { ...REQUEST, control_image, controlnet: "canny", control_scale: 0.5 };
+    await Array.fromAsync(generate(request, { fetch }));
+    const parsed = parseImageRequest(JSON.parse(String(sent[0]?.body)));
+    assert.deepEqual([parsed.control_image?.base64, parsed.controlnet], ["AQID", "canny"]);
+    await Array.fromAsync(generate({ ...request, image: control_image }, { fetch }));
+    const form = new Request("http://localhost", { method: "POST", body: sent[1]!.body! });
+    const edit = await readEditRequest(form);
+    assert.deepEqual([edit.control_image?.base64, edit.control_scale], ["AQID", 0.5]);
+  });
+
   it("generate() yields the events in order", async () => {
     const types = ["image_generation.queued", "image_generation.progress", "image_generation.completed"];
     const body = types.map((type) => event({ type })).join("");
