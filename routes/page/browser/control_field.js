@@ -4,7 +4,9 @@ import { slot } from "./slots.js";
 
 /** @import { ImageRequest, Model } from "./wire.d.ts" */
 
-/** @typedef {Pick<ImageRequest, "control_image" | "controlnet" | "control_scale" | "control_mode">} Control */
+/**
+ * @typedef {Pick<ImageRequest, "control_image" | "controlnet" | "control_scale" | "control_mode">} Control
+ */
 
 export class ControlField {
   #root;

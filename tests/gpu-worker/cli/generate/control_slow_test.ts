@@ -43,15 +43,18 @@ describe("deno task generate --controlnet", () => {
 
   it("refuses in one line", async () => {
     const REFUSED: [args: string[], message: RegExp][] = [
-      [["--control-scale", "0.5"], /--control-scale takes --control-image/],
-      [["--control-image", join(folder, "none.png")], /Cannot read 'control_image' as .* does not exist/],
+      [[...WITH_NET, "--control-scale", "0.5"], /--control-scale takes --control-image/],
       [
-        ["--controlnet", goldenPath("control/sd15/canny")],
+        [...WITH_NET, "--control-image", join(folder, "none.png")],
+        /Cannot read 'control_image' as .* does not exist/,
+      ],
+      [
+        ["--model", MODEL, "--controlnet", goldenPath("control/sd15/canny")],
         /sd15\/canny with .*tiny-sdxl as 'cross_attention/,
       ],
     ];
     for (const [args, message] of REFUSED) {
-      const { code, stderr } = await draw(...args);
+      const { code, stderr } = await runTask("generate", ["--prompt", "a crab", ...args]);
       assert.notEqual(code, 0);
       assert.match(stderr, message);
       assert.equal(stderr.trim().split("\n").length, 1, stderr);
