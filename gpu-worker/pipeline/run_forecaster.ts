@@ -65,7 +65,12 @@ export function runForecaster(
   }
   const { digest, plans, source } = calibration;
   const unfit = whyUnfit(run);
-  const correlations = unfit === undefined ? stepCorrelations(calibration, { solver, guidance }) : undefined;
+  // More guidance pulls displaced latents back harder than the recording tells. Taking errors back then
+  // overshoots.
+  const feedback = guidance > source.guidance ? 0 : calibration.feedback;
+  const correlations = unfit === undefined
+    ? stepCorrelations({ ...calibration, feedback }, { solver, guidance })
+    : undefined;
   if (correlations === undefined) {
     const published = resolveSamplerOptions({ method: "spectrum" }, steps);
     const fallback = unfit ??

@@ -36,6 +36,17 @@ describe("runForecaster()", () => {
     assert.deepEqual([...report.predictedErrors.keys()], [9, 30]);
   });
 
+  it("takes no error back at more guidance than the recording had", () => {
+    const sampler = resolveSamplerOptions({ method: "calibrated", fullSteps: [0, 9, 30] }, STEPS);
+    const weightsAt = (guidance: number, feedback: number) => {
+      const run = { solver: SOLVER, calibration: { ...calibration, feedback }, guidance };
+      return runForecaster(sampler, run).forecaster.weights(20, [0, 9]);
+    };
+    const { guidance } = calibration.source;
+    assert.deepEqual(weightsAt(guidance + 1, 1), weightsAt(guidance + 1, 0));
+    for (const at of [1, guidance]) assert.notDeepEqual(weightsAt(at, 1), weightsAt(at, 0));
+  });
+
   it("predicts no errors where the solver adds noise", () => {
     const { method, report } = forecasterOf({ solver: { ...SOLVER, addsNoise: true } });
     assert.equal(method, "calibrated");
