@@ -78,7 +78,7 @@ describe("videos in Chromium", { skip }, () => {
     for (
       const [label, value] of [["Width", "32"], ["Height", "32"], ["Frames", "5"], ["Steps", "3"]] as const
     ) {
-      await page.getByLabel(label, { exact: true }).fill(value);
+      await page.getByRole("spinbutton", { name: label, exact: true }).fill(value);
     }
     await page.getByLabel("Prompt", { exact: true }).fill("a red heart");
     const [sent] = await Promise.all([
