@@ -1,6 +1,7 @@
 // Runs a text encoder: from text to its graph's outputs.
 import type { Runtime } from "../runtime/mod.ts";
 import type { GraphSession } from "../session/session_loader.ts";
+import { type HostTensor, hostTensor } from "./host_tensor.ts";
 import type { TextCut } from "./text_cut.ts";
 import type { Tokenizer } from "./tokenizer/tokenizer.ts";
 
@@ -46,17 +47,23 @@ export interface EncodeIdsOptions extends Pick<EncodeTextOptions, "runtime" | "s
   ids: readonly number[];
   /** 1 for tokens of the text, 0 for padding. */
   attentionMask: readonly number[];
+  /** Further inputs of the graph, by name. @default none */
+  inputs?: Readonly<Record<string, HostTensor>>;
 }
 
 /** Returns the outputs as `EncodedText` has them. */
 export async function encodeIds(
   { session }: Pick<LoadedEncoder, "session">,
-  { runtime, ids, attentionMask, signal }: EncodeIdsOptions,
+  { runtime, ids, attentionMask, inputs = {}, signal }: EncodeIdsOptions,
 ): Promise<Record<string, Float32Array>> {
   using stack = new DisposableStack();
   const row = (values: readonly number[]) =>
     stack.use(runtime.tensor("int64", [1, values.length], BigInt64Array.from(values, BigInt)));
+  const further = Object.entries(inputs).map(([name, tensor]) =>
+    [name, stack.use(hostTensor(runtime, tensor))] as const
+  );
   const feeds = {
+    ...Object.fromEntries(further),
     input_ids: row(ids),
     ...session.inputNames.includes("attention_mask") && { attention_mask: row(attentionMask) },
   };

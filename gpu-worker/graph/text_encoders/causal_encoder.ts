@@ -32,6 +32,16 @@ export interface CausalEncoderGraphOptions {
    * token of the text attends to it. @default false
    */
   masksPadding?: boolean;
+  /** Declares the inputs of pictures in the text. @default the text is text alone */
+  images?: EncoderImages;
+}
+
+/** How a model of text and pictures reads pictures. */
+export interface EncoderImages {
+  /** Axis of each pair of a head's channels: 0 is time, 1 the row, 2 the column. */
+  rotaryAxes: readonly number[];
+  /** Number of the first layers after which the pictures' further features are added. */
+  deepstackLayers: number;
 }
 
 /** Names of the layers in a text model, in a text model with a head, and in models of text and pictures. */
@@ -40,11 +50,14 @@ const ROOTS = ["", "model.", "model.language_model.", "language_model.", "langua
 /**
  * Builds the graph input_ids [batch, tokens] int64, and attention_mask [batch, tokens] int64 if padding is
  * masked -> hidden_state [batch, tokens, states * hidden_size].
+ * With pictures also image_features [features, (1 + deepstackLayers) * hidden_size] float32; feature_indices
+ * [tokens] int64, which is 0 for a token of the text and counts from 1 for a picture's; positions [3, tokens]
+ * int64, each token's time, row and column. The batch then holds one text.
  * Attention is causal, so tokens after the text change nothing before them.
  * @throws {CheckpointError} if the config contradicts the weights.
  */
 export function causalEncoderGraph(options: CausalEncoderGraphOptions): OnnxModel {
-  const { config, weights, dtype, name, states, finalNorm = false, masksPadding = false } = options;
+  const { config, weights, dtype, name, states, finalNorm = false, masksPadding = false, images } = options;
   const graph = new GraphBuilder({ name, weights, dtype });
   const root = ROOTS.find((root) => graph.has(`${root}embed_tokens.weight`)) ?? "";
   const { hiddenSize: features, vocabSize: count, numHiddenLayers } = config;
@@ -55,18 +68,28 @@ export function causalEncoderGraph(options: CausalEncoderGraphOptions): OnnxMode
     embedding(graph, inputIds, { name: `${root}embed_tokens`, count, features }),
     dtype === "float16" ? "float32" : dtype,
   );
-  const positions = graph.scope("rotary", () => tokenPositions(graph, inputIds));
+  const positions = images ? undefined : graph.scope("rotary", () => tokenPositions(graph, inputIds));
+  const pictures = images && graph.scope("images", () => declareImages(graph, images, features));
+  if (pictures) {
+    const features = graph.cast(pictures.rows[0]!, hidden.dtype);
+    hidden = graph.node("Where", [pictures.isImage, features, hidden], { dtype: hidden.dtype });
+  }
   const context: Context = {
     config,
-    tables: graph.scope("rotary", () => rotaryTables(graph, positions, config)),
-    ...masksPadding && { bias: graph.scope("mask", () => causalMask(graph, positions)) },
+    tables: graph.scope(
+      "rotary",
+      () => positions ? rotaryTables(graph, positions, config) : axisTables(graph, images!, config),
+    ),
+    ...masksPadding && positions && { bias: graph.scope("mask", () => causalMask(graph, positions)) },
   };
   const wanted = new Map<number, Value>([[0, hidden]]);
   for (let i = 0; i < Math.max(...states); i++) {
     const layer = `${root}layers.${i}`;
     hidden = graph.scope(`layer_${i}`, () => {
       const attended = selfAttention(graph, hidden, { name: layer, context });
-      return feedForward(graph, attended, { name: layer, context });
+      const out = feedForward(graph, attended, { name: layer, context });
+      const added = pictures?.rows[i + 1];
+      return added ? graph.node("Add", [out, graph.cast(added, out.dtype)]) : out;
     });
     wanted.set(i + 1, hidden);
   }
@@ -120,9 +143,55 @@ function rotaryTables(
   return { cos: graph.node("Cos", [angles]), sin: graph.node("Sin", [angles]) };
 }
 
+/** Emits the angles of positions on three axes. Each pair of channels turns with one of them. */
+function axisTables(
+  graph: GraphBuilder,
+  { rotaryAxes }: EncoderImages,
+  { inverseFrequencies }: CausalEncoderConfig,
+): RotaryTables {
+  const positions = graph.cast(graph.input("positions", [3, "tokens"], "int64"), "float32");
+  const ofPairs = graph.node("Gather", [positions, graph.ints(...rotaryAxes)], { attributes: { axis: 0 } });
+  const angles = graph.node("Mul", [
+    graph.node("Transpose", [ofPairs], { attributes: { perm: [1, 0] } }),
+    graph.constant(inverseFrequencies, [1, inverseFrequencies.length], "float32"),
+  ]);
+  return { cos: graph.node("Cos", [angles]), sin: graph.node("Sin", [angles]) };
+}
+
+interface Pictures {
+  /** Whether a token is a picture's, [1, tokens, 1]. */
+  isImage: Value;
+  /**
+   * The features of each token, 0 for text, [1, tokens, features]: of the embedding, then of each deepstack
+   * layer.
+   */
+  rows: readonly Value[];
+}
+
+function declareImages(graph: GraphBuilder, { deepstackLayers }: EncoderImages, features: number): Pictures {
+  const parts = 1 + deepstackLayers;
+  const given = graph.input("image_features", ["features", parts * features], "float32");
+  const indices = graph.input("feature_indices", ["tokens"], "int64");
+  const none = graph.constant(new Array<number>(parts * features).fill(0), [1, parts * features], "float32");
+  const all = graph.node("Concat", [none, given], { attributes: { axis: 0 } });
+  const rows = graph.node("Unsqueeze", [
+    graph.node("Gather", [all, indices], { attributes: { axis: 0 } }),
+    graph.ints(0),
+  ]);
+  const isImage = graph.node("GreaterOrEqual", [graph.cast(indices, "float32"), graph.scalar(1, "float32")], {
+    dtype: "bool",
+  });
+  return {
+    isImage: graph.node("Unsqueeze", [isImage, graph.ints(0, 2)], { dtype: "bool" }),
+    rows: parts === 1
+      ? [rows]
+      : graph.nodes("Split", [rows], { attributes: { axis: -1, num_outputs: parts }, outputs: parts }),
+  };
+}
+
 /**
- * Score added to a key that a token must not see. Its exponential is 0 in every type, and
- * float16 can represent it.
+ * Score added to a key that a token must not see. Its exponential is 0 in every type, and float16 can
+ * represent it.
  */
 const MASKED = -6e4;
 

@@ -5,7 +5,7 @@ import { parseConfig } from "../../checkpoint/parse_config.ts";
 import { type ActivationName, ACTIVATIONS } from "../layers/dense/activation.ts";
 import { type CausalEncoderConfig, causalEncoderConfig } from "./causal_encoder_config.ts";
 import { pretrainedConfig } from "./pretrained_config.ts";
-import { ROTARY_OPTIONS } from "./rotary_frequencies.ts";
+import { ROTARY_OPTIONS, rotaryAxes, type RotaryConfig } from "./rotary_frequencies.ts";
 
 /** Each architecture, and its classes that have a text model. */
 export const QWEN_CLASSES = {
@@ -61,7 +61,7 @@ const QWEN2_5_VL_TEXT_OPTIONS = {
 /** Options of a model of text and pictures besides those of its text part. */
 const VISION_OPTIONS = {
   vision_config: z.unknown().optional(),
-  image_token_id: z.unknown().optional(),
+  image_token_id: z.int().nonnegative().nullish(),
   video_token_id: z.unknown().optional(),
   vision_start_token_id: z.unknown().optional(),
   vision_end_token_id: z.unknown().optional(),
@@ -131,4 +131,43 @@ export function parseQwenConfig(
     default:
       return architecture satisfies never;
   }
+}
+
+/** What a model of text and pictures adds to its text model's config. */
+export interface QwenImageInputs {
+  /** Axis of each pair of a head's channels: 0 is time, 1 the row, 2 the column. */
+  rotaryAxes: readonly number[];
+  /** Id of the token that stands for a picture's tokens. */
+  imageToken: number;
+  /** The options of the vision tower, unchecked. */
+  vision: unknown;
+}
+
+/** Published models' id of <|image_pad|>. */
+const IMAGE_TOKEN = 151655;
+
+/**
+ * Reads the parts of a config.json that pictures in the text need.
+ * @throws {CheckpointError} as `parseQwenConfig`.
+ */
+export function parseQwenImageInputs(
+  json: unknown,
+  { architecture, name = "text_encoder" }: QwenConfigOptions & { architecture: "qwen2_5_vl" | "qwen3_vl" },
+): QwenImageInputs {
+  const path = `${name}/config.json`;
+  const { headDim } = parseQwenConfig(json, { architecture, name });
+  const options = { className: QWEN_CLASSES[architecture][0], path };
+  const isThird = architecture === "qwen3_vl";
+  const config = isThird ? parseConfig(QWEN3_VL, json, options) : parseConfig(QWEN2_5_VL, json, options);
+  const text = config.text_config ?? config;
+  return {
+    rotaryAxes: rotaryAxes(text as RotaryConfig, {
+      headDim,
+      path,
+      sections: isThird ? [24, 20, 20] : [16, 24, 24],
+      interleaved: isThird,
+    }),
+    imageToken: config.image_token_id ?? IMAGE_TOKEN,
+    vision: config.vision_config,
+  };
 }

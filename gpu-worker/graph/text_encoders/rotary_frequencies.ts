@@ -1,14 +1,13 @@
 // The rotary options of transformers' decoder configs (4.x and 5.x), and the
 // frequencies that follow from them.
 import { z } from "zod";
+import { CheckpointError } from "../../checkpoint/checkpoint_error.ts";
 
 const count = z.int().positive();
 const factor = z.number().positive();
 /** All channels of a head are rotated. */
 const whole = { partial_rotary_factor: z.literal(1).optional() };
-/**
- * Qwen's VL models split the channels over three axes of positions. A text's positions are equal on all axes.
- */
+/** Qwen's VL models split the channels over three axes of positions (`rotaryAxes`). */
 const axes = {
   mrope_section: z.array(count).optional(),
   mrope_interleaved: z.boolean().optional(),
@@ -89,4 +88,34 @@ export function inverseFrequencies(
     default:
       return scaling satisfies never;
   }
+}
+
+/** How Qwen's VL models assign a head's pairs of channels to the axes of positions. */
+export interface RotarySections {
+  /** Numbers of pairs on the axes of time, rows and columns if the config has none. */
+  sections: readonly number[];
+  /** Whether the axes take turns; otherwise each has neighbouring pairs. */
+  interleaved: boolean;
+}
+
+/**
+ * Returns the axis of each pair of channels: 0 is time, 1 the row, 2 the column.
+ * @throws {CheckpointError} if the config's sections do not fit a head.
+ */
+export function rotaryAxes(
+  config: RotaryConfig,
+  { headDim, path, ...preset }: RotarySections & { headDim: number; path: string },
+): number[] {
+  const scaling = config.rope_parameters ?? config.rope_scaling;
+  const given = scaling?.rope_type === "default" ? scaling.mrope_section : undefined;
+  const sections = given ?? preset.sections;
+  const pairs = headDim / 2;
+  if (sections.length !== 3 || sections.reduce((sum, section) => sum + section, 0) !== pairs) {
+    throw new CheckpointError(
+      `Cannot use ${path} as 'mrope_section' must be three numbers whose sum is ${pairs}: ` +
+        `current value is ${sections}`,
+    );
+  }
+  if (!preset.interleaved) return sections.flatMap((count, axis) => new Array<number>(count).fill(axis));
+  return Array.from({ length: pairs }, (_, i) => i % 3 !== 0 && i < sections[i % 3]! * 3 ? i % 3 : 0);
 }
