@@ -1,4 +1,5 @@
 // FLUX's transformer up to its last block, which Chroma shares: two streams, then one of text and image.
+import type { FluxBlocksConfig } from "./flux_blocks_config.ts";
 import type { GraphBuilder, Value } from "./graph_builder.ts";
 import type { JointContext } from "./layers/attention/joint_attention.ts";
 import { countTokens, jointBlock, type JointStreams } from "./layers/attention/joint_block.ts";
@@ -6,17 +7,6 @@ import { rotary } from "./layers/attention/rotary.ts";
 import { fluxSingleBlocks } from "./layers/attention/single_blocks.ts";
 import { clampFloat16 } from "./layers/dense/clamp_float16.ts";
 import { linear } from "./layers/dense/linear.ts";
-
-export interface FluxBlocksConfig {
-  inChannels: number;
-  numLayers: number;
-  numSingleLayers: number;
-  numAttentionHeads: number;
-  attentionHeadDim: number;
-  /** Width of the token streams: heads * width of a head. */
-  innerDim: number;
-  jointAttentionDim: number;
-}
 
 /** Where a ControlNet, or what it steers, differs from FLUX. */
 export interface FluxBlocksHooks {

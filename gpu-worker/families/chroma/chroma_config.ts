@@ -1,21 +1,18 @@
 // The options of diffusers' ChromaTransformer2DModel (0.42.1), with its defaults.
 import { z } from "zod";
-import { requireRotaryAxes, rotaryAxes } from "../../checkpoint/rotary_axes.ts";
 import { parseConfig } from "../../checkpoint/parse_config.ts";
-import type { FluxBlocksConfig } from "../../graph/flux_blocks.ts";
+import {
+  FLUX_BLOCKS_OPTIONS,
+  type FluxBlocksConfig,
+  fluxBlocksConfig,
+} from "../../graph/flux_blocks_config.ts";
 
 const size = z.int().positive();
 
 const schema = z.strictObject({
+  ...FLUX_BLOCKS_OPTIONS,
   patch_size: size.default(1),
-  in_channels: size.default(64),
   out_channels: size.nullable().default(null),
-  num_layers: z.int().nonnegative().default(19),
-  num_single_layers: z.int().nonnegative().default(38),
-  attention_head_dim: size.default(128),
-  num_attention_heads: size.default(24),
-  joint_attention_dim: size.default(4096),
-  axes_dims_rope: rotaryAxes.default([16, 56, 56]),
   // A quarter of the channels embeds the timestep, half of it by sines.
   approximator_num_channels: size.multipleOf(8).default(64),
   approximator_hidden_dim: size.default(5120),
@@ -26,7 +23,6 @@ const schema = z.strictObject({
 export interface ChromaTransformerConfig extends FluxBlocksConfig {
   /** Channels of an output token: patch_size^2 * (out_channels or in_channels). */
   outChannels: number;
-  axesDimsRope: [number, number, number];
   approximatorNumChannels: number;
   approximatorHiddenDim: number;
   approximatorLayers: number;
@@ -39,18 +35,9 @@ export interface ChromaTransformerConfig extends FluxBlocksConfig {
 export function parseChromaTransformerConfig(json: unknown): ChromaTransformerConfig {
   const path = "transformer/config.json";
   const config = parseConfig(schema, json, { className: "ChromaTransformer2DModel", path });
-  const axesDimsRope = config.axes_dims_rope;
-  requireRotaryAxes(path, { axes: axesDimsRope, headDim: config.attention_head_dim });
   return {
-    inChannels: config.in_channels,
+    ...fluxBlocksConfig(config, path),
     outChannels: config.patch_size ** 2 * (config.out_channels || config.in_channels),
-    numLayers: config.num_layers,
-    numSingleLayers: config.num_single_layers,
-    numAttentionHeads: config.num_attention_heads,
-    attentionHeadDim: config.attention_head_dim,
-    innerDim: config.num_attention_heads * config.attention_head_dim,
-    jointAttentionDim: config.joint_attention_dim,
-    axesDimsRope,
     approximatorNumChannels: config.approximator_num_channels,
     approximatorHiddenDim: config.approximator_hidden_dim,
     approximatorLayers: config.approximator_layers,

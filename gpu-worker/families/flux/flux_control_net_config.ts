@@ -1,21 +1,19 @@
 // The options of diffusers' FluxControlNetModel (0.42.1), with its defaults.
 import { z } from "zod";
-import { requireRotaryAxes, rotaryAxes } from "../../checkpoint/rotary_axes.ts";
 import { parseConfig } from "../../checkpoint/parse_config.ts";
+import {
+  FLUX_BLOCKS_OPTIONS,
+  type FluxBlocksConfig,
+  fluxBlocksConfig,
+} from "../../graph/flux_blocks_config.ts";
 
 const size = z.int().positive();
 
 const schema = z.strictObject({
+  ...FLUX_BLOCKS_OPTIONS,
   patch_size: z.literal(1).default(1),
-  in_channels: size.default(64),
-  num_layers: z.int().nonnegative().default(19),
-  num_single_layers: z.int().nonnegative().default(38),
-  attention_head_dim: size.default(128),
-  num_attention_heads: size.default(24),
-  joint_attention_dim: size.default(4096),
   pooled_projection_dim: size.default(768),
   guidance_embeds: z.boolean().default(false),
-  axes_dims_rope: rotaryAxes.default([16, 56, 56]),
   num_mode: size.nullable().default(null),
   // XLabs' ControlNets see pixels and repeat their residuals.
   conditioning_embedding_channels: z.null("must be null: XLabs' kind of ControlNet is not supported")
@@ -23,18 +21,9 @@ const schema = z.strictObject({
 });
 
 /** FluxControlNetModel's options in camelCase, and sizes derived from them. */
-export interface FluxControlNetConfig {
-  inChannels: number;
-  numLayers: number;
-  numSingleLayers: number;
-  numAttentionHeads: number;
-  attentionHeadDim: number;
-  /** Width of the token streams: heads * width of a head. */
-  innerDim: number;
-  jointAttentionDim: number;
+export interface FluxControlNetConfig extends FluxBlocksConfig {
   pooledProjectionDim: number;
   guidanceEmbeds: boolean;
-  axesDimsRope: readonly number[];
   /** Number of kinds of control images of a union; 0 for one kind. */
   modes: number;
 }
@@ -46,18 +35,10 @@ export interface FluxControlNetConfig {
  */
 export function parseFluxControlNetConfig(json: unknown, path: string): FluxControlNetConfig {
   const config = parseConfig(schema, json, { className: "FluxControlNetModel", path });
-  requireRotaryAxes(path, { axes: config.axes_dims_rope, headDim: config.attention_head_dim });
   return {
-    inChannels: config.in_channels,
-    numLayers: config.num_layers,
-    numSingleLayers: config.num_single_layers,
-    numAttentionHeads: config.num_attention_heads,
-    attentionHeadDim: config.attention_head_dim,
-    innerDim: config.num_attention_heads * config.attention_head_dim,
-    jointAttentionDim: config.joint_attention_dim,
+    ...fluxBlocksConfig(config, path),
     pooledProjectionDim: config.pooled_projection_dim,
     guidanceEmbeds: config.guidance_embeds,
-    axesDimsRope: config.axes_dims_rope,
     modes: config.num_mode ?? 0,
   };
 }
