@@ -1,4 +1,4 @@
-"""What models/shapes is trained on: clips of one moving shape, drawn here, the captions that ask for
+"""What models/shapes is trained on: videos of one moving shape, drawn here, the captions that ask for
 them, and the words in these."""
 import math, random, re
 import numpy as np
@@ -29,7 +29,7 @@ def held_out(combination):
     return combinations().index(combination) % 11 == 7
 
 
-def clip(shape, color, direction, ground, frames=FRAMES, rng=random):
+def video(shape, color, direction, ground, frames=FRAMES, rng=random):
     """-> uint8 [frames, SIZE, SIZE, 3]: the shape crosses about 40 % of the picture at a
     steady speed, wholly inside it"""
     radius = rng.uniform(7, 8.5)

@@ -1,4 +1,4 @@
-"""Measures a checkpoint: does each clip show the colour, the shape and the direction that its prompt names?
+"""Measures a checkpoint: does each video show the colour, the shape and the direction that its prompt names?
 
     python measure.py ../shapes --count 96 --sheet sheet.png
 
@@ -12,7 +12,7 @@ import torch
 from diffusers import UniPCMultistepScheduler
 import checkpoint, text
 from data import (
-    CHANNELS, COLORS, DIRECTIONS, FRAMES, GROUNDS, SHAPES, SIZE, SPATIAL, TEMPORAL, Vocabulary, combinations,
+    CHANNELS, COLORS, FRAMES, GROUNDS, SHAPES, SIZE, SPATIAL, TEMPORAL, Vocabulary, combinations,
     coverage, held_out)
 
 
@@ -56,7 +56,7 @@ def prompt(shape, color, direction, ground):
 
 def report(vae, nets, vocabulary, mean, std, count, steps=checkpoint.STEPS, guidance=checkpoint.GUIDANCE,
            frames=FRAMES, sheet=None, pipeline=None, tokens=checkpoint.TOKENS):
-    start, rows, clips = time.time(), [], []
+    start, rows, videos = time.time(), [], []
     listed = jobs(count)
     for at in range(0, count, 8):
         part = listed[at:at + 8]
@@ -68,18 +68,19 @@ def report(vae, nets, vocabulary, mean, std, count, steps=checkpoint.STEPS, guid
             made = np.rint(made * 255).astype(np.uint8)
         else:
             made = draw(vae, nets, vocabulary, mean, std, prompts, seeds, steps, guidance, frames, tokens)
-        clips += list(made)
+        videos += list(made)
         rows += [(j, seen(c)) for j, c in zip(part, made)]
     right = lambda i, of: 100 * sum(w[i] == s[i] for w, s in of) / max(1, len(of))
     both = lambda of: 100 * sum(w == s for w, s in of) / max(1, len(of))
     unseen = [r for r in rows if held_out(r[0][:3])]
-    print(f"{count} clips, {steps} steps, guidance {guidance}, {frames} frames: all right {both(rows):.1f} % "
+    print(f"{count} videos, {steps} steps, guidance {guidance}, {frames} frames: "
+          f"all right {both(rows):.1f} % "
           f"(shape {right(0, rows):.1f}, color {right(1, rows):.1f}, "
           f"direction {right(2, rows):.1f}, background {right(3, rows):.1f}); {len(unseen)} held out: "
-          f"{both(unseen):.1f} %; {(time.time() - start) / count:.2f} s a clip", flush=True)
+          f"{both(unseen):.1f} %; {(time.time() - start) / count:.2f} s a video", flush=True)
     print("missed:", "; ".join(f"{' '.join(w)} -> {' '.join(s)}" for w, s in rows if w != s), flush=True)
     if sheet:
-        contact_sheet(clips[:24], sheet)
+        contact_sheet(videos[:24], sheet)
 
 
 @torch.no_grad()
@@ -105,14 +106,14 @@ def draw(vae, nets, vocabulary, mean, std, prompts, seeds, steps, guidance, fram
     return ((video.permute(0, 2, 3, 4, 1) + 1) * 127.5).round().byte().numpy()
 
 
-def seen(clip):
+def seen(video):
     """uint8 [T, H, W, 3] -> (shape, color, direction, ground) as measured"""
-    clip = clip.astype(np.float32)
-    border = np.concatenate([clip[:, 0].reshape(-1, 3), clip[:, -1].reshape(-1, 3),
-                             clip[:, :, 0].reshape(-1, 3), clip[:, :, -1].reshape(-1, 3)])
+    video = video.astype(np.float32)
+    border = np.concatenate([video[:, 0].reshape(-1, 3), video[:, -1].reshape(-1, 3),
+                             video[:, :, 0].reshape(-1, 3), video[:, :, -1].reshape(-1, 3)])
     ground = np.median(border, 0)
     named = min(GROUNDS, key=lambda g: np.linalg.norm(np.array(GROUNDS[g]) - ground))
-    masks = np.linalg.norm(clip - ground, axis=3) > 60
+    masks = np.linalg.norm(video - ground, axis=3) > 60
     if masks[0].sum() < 12 or masks[-1].sum() < 12:
         return "nothing", "nothing", "nothing", named
     centroids = [np.argwhere(m).mean(0) if m.any() else np.full(2, np.nan) for m in masks]
@@ -124,7 +125,7 @@ def seen(clip):
         direction = ["right", "down right", "down", "down left", "left", "up left", "up", "up right"][octant]
     votes = [nearest_figure(m) for m in masks if m.any()]
     shape = max(SHAPES, key=votes.count)
-    hue = hue_of(np.median(clip[masks], 0))
+    hue = hue_of(np.median(video[masks], 0))
     color = min(COLORS, key=lambda c: abs((hue - hue_of(COLORS[c]) + 0.5) % 1 - 0.5))
     return shape, color, direction, named
 
@@ -143,9 +144,9 @@ def hue_of(rgb):
     return colorsys.rgb_to_hsv(*(float(v) / 255 for v in rgb))[0]
 
 
-def contact_sheet(clips, path):
+def contact_sheet(videos, path):
     from PIL import Image
-    rows = [np.concatenate(list(c[::4]), 1) for c in clips]
+    rows = [np.concatenate(list(c[::4]), 1) for c in videos]
     half = -(-len(rows) // 2)
     rows += [np.full_like(rows[0], 255)] * (2 * half - len(rows))
     Image.fromarray(np.concatenate([np.concatenate(rows[:half], 0), np.concatenate(rows[half:], 0)],

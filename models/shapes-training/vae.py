@@ -1,4 +1,4 @@
-"""Trains the VAE (diffusers' AutoencoderKLWan) and encodes the bank of clips that train.py learns from.
+"""Trains the VAE (diffusers' AutoencoderKLWan) and encodes the bank of videos that train.py learns from.
 
     nice -n 19 python vae.py --run run --minutes 6
 
@@ -12,7 +12,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from diffusers import AutoencoderKLWan
-from data import CHANNELS, COLORS, DIRECTIONS, GROUNDS, SHAPES, SIZE, clip, combinations, held_out, to_tensor
+from data import CHANNELS, COLORS, DIRECTIONS, GROUNDS, SHAPES, SIZE, combinations, held_out, to_tensor, video
 
 sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "emoji-training"))
 from muon import Muon
@@ -33,7 +33,7 @@ def main():
     p.add_argument("--resume", action="store_true", help="go on from RUN/vae.pt with all of it")
     p.add_argument("--bank-only", action="store_true", help="no training: encode the bank with RUN/vae.pt")
     p.add_argument("--batch", type=int, default=4)
-    p.add_argument("--bank", type=int, default=2600, help="clips to encode")
+    p.add_argument("--bank", type=int, default=2600, help="videos to encode")
     a = p.parse_args()
     torch.set_num_threads(1); torch.manual_seed(1); random.seed(1)
     os.makedirs(a.run, exist_ok=True)
@@ -52,7 +52,7 @@ def main():
     start = time.time()
     torch.save(bank(vae, mean, std, a.bank), f"{a.run}/bank.pt.new")
     os.replace(f"{a.run}/bank.pt.new", f"{a.run}/bank.pt")
-    print(f"bank of {a.bank} clips in {time.time() - start:.0f} s", flush=True)
+    print(f"bank of {a.bank} videos in {time.time() - start:.0f} s", flush=True)
 
 
 def save(vae, mean, std, run):
@@ -136,12 +136,12 @@ def chunked_difference(vae):
 
 def draw(count, frames):
     pick = lambda of: random.choice(list(of))
-    return to_tensor(np.stack([clip(pick(SHAPES), pick(COLORS), pick(DIRECTIONS), pick(GROUNDS), frames)
+    return to_tensor(np.stack([video(pick(SHAPES), pick(COLORS), pick(DIRECTIONS), pick(GROUNDS), frames)
                                for _ in range(count)]))
 
 
 def windows(x, size=32):
-    """One window of each clip, in which something moves"""
+    """One window of each video, in which something moves"""
     parts = []
     for one in x:
         moving = one.std(1).sum(0) if one.shape[1] > 1 else one[0, 0]
@@ -212,7 +212,7 @@ def reconstruction(x, y):
 
 @torch.no_grad()
 def quality(vae, count=4):
-    """Mean PSNR in dB of whole clips"""
+    """Mean PSNR in dB of whole videos"""
     x = draw(count, 17)
     y = torch.cat([decode(vae, encode(vae, part)[0]).clamp(-1, 1) for part in x.split(4)])
     return -10 * ((y - x) / 2).pow(2).mean((1, 2, 3, 4)).log10().mean().item()
@@ -226,18 +226,18 @@ def statistics(vae):
 
 @torch.no_grad()
 def bank(vae, mean, std, count):
-    """-> for each number of frames: normalised latents (half) and what each clip shows;
+    """-> for each number of frames: normalised latents (half) and what each video shows;
     combinations held out are left out"""
     seen = [c for c in combinations() if not held_out(c)]
     out = {}
     for frames, share in ((17, 0.8), (9, 0.06), (33, 0.14)):
         shows = [(*seen[i % len(seen)], "white" if random.random() < 0.4 else random.choice(list(GROUNDS)))
                  for i in range(int(count * share))]
-        latents = [encode(vae, to_tensor(np.stack([clip(*s, frames) for s in shows[i:i + 4]])))[0]
+        latents = [encode(vae, to_tensor(np.stack([video(*s, frames) for s in shows[i:i + 4]])))[0]
                    for i in range(0, len(shows), 4)]
         out[frames] = (((torch.cat(latents) - mean.view(1, -1, 1, 1, 1)) / std.view(1, -1, 1, 1, 1)).half(),
                        shows)
-        print(f"{len(shows)} clips of {frames} frames", flush=True)
+        print(f"{len(shows)} videos of {frames} frames", flush=True)
     return out
 
 

@@ -161,10 +161,10 @@ def add_transformer(goldens, model, case, *, seed, frames, height, width, text_t
 
 
 def add_vae(goldens, pipe, case, *, seed, frames, height, width):
-    """Decodes a clip from the denoiser's latents, as WanPipeline scales them, before
+    """Decodes a video from the denoiser's latents, as WanPipeline scales them, before
     they are clamped to -1..1.
 
-    Shorter clips are not stored: a causal decoder's frames do not depend on what
+    Shorter videos are not stored: a causal decoder's frames do not depend on what
     follows, which is asserted here.
     """
     vae = pipe.vae
