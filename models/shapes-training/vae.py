@@ -6,7 +6,7 @@ Writes RUN/vae.pt (weights, latents_mean, latents_std) and RUN/bank.pt. Reconstr
 and noise on the latents in place of a KL term, so that the decoder forgives what the transformer will get
 wrong. Needs torch, diffusers and numpy.
 """
-import argparse, math, os, random, sys, time
+import argparse, os, random, sys, time
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 import torch
