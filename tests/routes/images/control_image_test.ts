@@ -137,6 +137,12 @@ describe("control_image", () => {
       /an image file in base64/,
     ],
     [
+      "a file that is too large",
+      { control_image: "A".repeat(11_184_940) },
+      "control_image",
+      /must be an image file of at most 8388608 bytes: current value is 11184940 characters long/,
+    ],
+    [
       "no image",
       { control_image: btoa("no image") },
       "control_image",
