@@ -7,7 +7,15 @@ export interface BranchFeedsOptions {
   /** Rows of one call: the branches of each picture (2 under classifier-free guidance, else 1). */
   rows: number;
   /** Name of the trunk's latents input, and the shape of one of its rows. */
-  latents: { name: string; dims: readonly number[] };
+  latents: {
+    name: string;
+    dims: readonly number[];
+    /**
+     * Values of each row behind the latents, the same at every step: the tokens of references. They
+     * lengthen the first of `dims`. @default none
+     */
+    behind?: readonly (readonly Float32Array[])[];
+  };
   /**
    * Given first frames of a video, of latents [channels, frames, ...]. @default every timestep is of a whole
    * row
@@ -57,6 +65,8 @@ export class BranchFeeds implements Disposable {
   readonly #options: BranchFeedsOptions;
   readonly #stack = new DisposableStack();
   readonly #latents: Float32Array<ArrayBuffer>;
+  /** Elements of one row's latents, without the values behind them. */
+  readonly #length: number;
   readonly #trunk: Feeds;
   /** Memory behind the trunk's timestep tensor. */
   readonly #timesteps: Float32Array<ArrayBuffer>;
@@ -65,9 +75,21 @@ export class BranchFeeds implements Disposable {
   constructor(runtime: Runtime, options: BranchFeedsOptions) {
     this.#runtime = runtime;
     this.#options = options;
-    const { rows, latents: { name, dims }, trunk, shared = {} } = options;
+    const { rows, latents: { name, dims: [first = 1, ...others], behind = [] }, trunk, shared = {} } =
+      options;
     this.#rowCount = rows;
-    this.#latents = new Float32Array(dims.reduce((product, dim) => product * dim, rows));
+    const width = others.reduce((product, dim) => product * dim, 1);
+    const extra = (behind[0] ?? []).reduce((sum, values) => sum + values.length, 0);
+    this.#length = first * width;
+    this.#latents = new Float32Array(rows * (this.#length + extra));
+    for (const [row, parts] of behind.entries()) {
+      let at = row * (this.#length + extra) + this.#length;
+      for (const values of parts) {
+        this.#latents.set(values, at);
+        at += values.length;
+      }
+    }
+    const dims = [first + extra / width, ...others];
     const steps = options.held ? [rows, options.held.frames] : [rows];
     this.#timesteps = new Float32Array(steps.reduce((product, dim) => product * dim, 1));
     this.#conditioning = mapValues(options.conditioning, (input) => this.#rows(input));
@@ -86,11 +108,11 @@ export class BranchFeeds implements Disposable {
    * @param timestep the solver's timestep
    */
   trunk(latents: Float32Array, timestep: number): Feeds {
-    const length = this.#latents.length / this.#rowCount;
-    const branches = this.#latents.length / latents.length;
+    const stride = this.#latents.length / this.#rowCount;
+    const branches = this.#rowCount * this.#length / latents.length;
     for (let row = 0; row < this.#rowCount; row++) {
-      const start = Math.floor(row / branches) * length;
-      this.#latents.set(latents.subarray(start, start + length), row * length);
+      const start = Math.floor(row / branches) * this.#length;
+      this.#latents.set(latents.subarray(start, start + this.#length), row * stride);
     }
     this.#timesteps.fill(this.#scale(timestep));
     this.#hold();

@@ -1,18 +1,21 @@
-// The flags --image, --strength and --mask: a picture to start from instead of noise, and the places of it to
-// draw anew. For a video, --image and --last-image are its first and last frame.
+// The flags --image, --strength and --mask: a picture to start from instead of noise, and the places of it
+// to draw anew. With models that look at pictures, --image names these.
+// For a video, --image and --last-image are its first and last frame.
 import { UsageError } from "../../protocol/process/usage_error.ts";
 import { MASK_MODES, type MaskMode } from "../../protocol/wire/generation_fields.ts";
 import { decodeImage, type DecodeImageOptions } from "../media/decode_image.ts";
 import { assertSameShape, type DecodedMask, decodeMask, readMaskSize } from "../media/decode_mask.ts";
 import type { ImageFieldName } from "../media/image_error.ts";
 import { readImageHeader } from "../media/image_header.ts";
+import { noMask, type ReferenceImage } from "../request/references.ts";
+import type { RequestRules } from "../request/request_rules.ts";
 import type { DecodedImage } from "../media/decoded_image.ts";
 import { readImageBytes, sha256 } from "./image_file.ts";
 import type { FlagKind, Flags } from "../../protocol/process/read_flags.ts";
 import type { FrameImage } from "../request/video_frames.ts";
 
 export const IMAGE_FLAGS = {
-  "image": "text",
+  "image": "texts",
   "last-image": "text",
   "strength": "number",
   "mask": "text",
@@ -23,7 +26,8 @@ export const IMAGE_FLAGS = {
 /** Lines of a command's help. */
 export const IMAGE_HELP = `\
   --image FILE             picture to start from, resized to --width and --height if given;
-                           a video's first frame
+                           a video's first frame; may be repeated for models that look at
+                           several (FLUX.2 klein, Qwen-Image-Edit)
   --last-image FILE        a video's last frame
   --strength X             how much of it to draw anew, 0..1 (FLUX and SD3 0.6, SDXL 0.3, SD 0.8; with --mask
                            FLUX, SD3 and Qwen-Image 0.6, the others 1)
@@ -32,8 +36,8 @@ export const IMAGE_HELP = `\
   --padding-mask-crop N    draws the masked area and N pixels around it alone, at full size`;
 
 export interface ImageArguments {
-  /** Path of a file. */
-  image: string;
+  /** Paths of one file or several. */
+  images: readonly string[];
   /** Path of a video's last frame. */
   lastImage: string | undefined;
   strength: number | undefined;
@@ -48,9 +52,9 @@ export interface ImageArguments {
  * @throws {UsageError} if there is a strength or a mask without an image, or a mask's option without a mask.
  */
 export function readImageFlags(flags: Flags<typeof IMAGE_FLAGS>): ImageArguments | undefined {
-  const { image, strength, mask, "mask-mode": mode, "padding-mask-crop": paddingMaskCrop } = flags;
+  const { image: images, strength, mask, "mask-mode": mode, "padding-mask-crop": paddingMaskCrop } = flags;
   const { "last-image": lastImage } = flags;
-  if (image === undefined) {
+  if (images.length === 0) {
     if (strength !== undefined) throw new UsageError("--strength takes --image");
     if (mask !== undefined) throw new UsageError("--mask takes --image");
     if (lastImage !== undefined) throw new UsageError("--last-image takes --image");
@@ -63,36 +67,46 @@ export function readImageFlags(flags: Flags<typeof IMAGE_FLAGS>): ImageArguments
   if (mode !== undefined && maskMode === undefined) {
     throw new UsageError(`--mask-mode must be ${MASK_MODES.join(", ")}: current value is '${mode}'`);
   }
-  return image === undefined ? undefined : { image, lastImage, strength, mask, maskMode, paddingMaskCrop };
+  if (images.length === 0) return undefined;
+  return { images, lastImage, strength, mask, maskMode, paddingMaskCrop };
 }
 
-export interface OpenedImage {
-  image: DecodedImage;
-  /** SHA-256 of the file, in hex. */
-  sha256: string;
-  /** @default no mask */
+/** The opened files: an image to draw over and its mask, or images to look at. */
+export interface OpenedImages {
+  image?: DecodedImage;
+  /** SHA-256 of the image's file, in hex. */
+  sha256?: string;
   mask?: { image: DecodedMask; sha256: string };
+  references?: readonly ReferenceImage[];
+}
+
+export interface OpenImagesOptions extends Pick<DecodeImageOptions, "width" | "height"> {
+  rules: Pick<RequestRules, "references" | "sizeMultiple">;
 }
 
 /**
- * Reads the image and its mask.
- * @throws {ImageError | OptionError} if a file cannot be read, is no image, or is too large.
+ * Reads the images, as the model uses them, and the mask.
+ * @throws {ImageError | OptionError} if a file cannot be read, is no image, or is too large; or if the
+ * model takes no mask.
  */
-export async function openImage(
-  { image: path, mask: maskPath, maskMode: mode = "alpha" }: Pick<
-    ImageArguments,
-    "image" | "mask" | "maskMode"
-  >,
-  options: DecodeImageOptions,
-): Promise<OpenedImage> {
+export async function openImages(
+  { images, mask: maskPath, maskMode: mode = "alpha" }: Pick<ImageArguments, "images" | "mask" | "maskMode">,
+  { width, height, rules }: OpenImagesOptions,
+): Promise<OpenedImages> {
+  const [path] = images;
+  // Several images with a model that takes no references are an error of the request.
+  if (rules.references !== undefined || images.length > 1 || path === undefined) {
+    if (maskPath !== undefined) throw noMask();
+    return { references: await Promise.all(images.map(openReference)) };
+  }
   const bytes = await readImageBytes(path, "image");
-  const opened = { image: await decodeImage(bytes, options), sha256: sha256(bytes) };
+  const image = await decodeImage(bytes, { width, height, multiple: rules.sizeMultiple });
+  const opened = { image, sha256: sha256(bytes) };
   if (maskPath === undefined) return opened;
   const maskBytes = await readImageBytes(maskPath, "mask");
   assertSameShape(await readMaskSize(maskBytes), await readImageHeader(bytes, "image"));
-  const { width, height } = opened.image;
-  const image = await decodeMask(maskBytes, { mode, width, height });
-  return { ...opened, mask: { image, sha256: sha256(maskBytes) } };
+  const mask = await decodeMask(maskBytes, { mode, width: image.width, height: image.height });
+  return { ...opened, mask: { image: mask, sha256: sha256(maskBytes) } };
 }
 
 /** Opened frames of a video. The size of each is its file's. */
@@ -106,8 +120,10 @@ export interface OpenedFrames {
  * @throws {ImageError} if a file cannot be read, is no image, or is too large.
  */
 export async function openFrames(
-  { image, lastImage }: Pick<ImageArguments, "image" | "lastImage">,
+  { images, lastImage }: Pick<ImageArguments, "images" | "lastImage">,
 ): Promise<OpenedFrames> {
+  const [image, ...more] = images;
+  if (image === undefined || more.length > 0) throw new UsageError("--image takes one file for a video");
   const open = async (path: string, field: ImageFieldName): Promise<FrameImage> => {
     const bytes = await readImageBytes(path, field);
     const { width, height } = await readImageHeader(bytes, field);
@@ -119,12 +135,20 @@ export async function openFrames(
   };
 }
 
-/** Returns the fields of a request that starts from an opened image. */
-export function startFields(opened: OpenedImage | undefined, given: ImageArguments | undefined) {
+/** Reads an image to look at. Its pixels are decoded when the run begins. */
+export async function openReference(path: string): Promise<ReferenceImage> {
+  const bytes = await readImageBytes(path, "image");
+  const { width, height } = await readImageHeader(bytes, "image");
+  return { width, height, file: { bytes, sha256: sha256(bytes) } };
+}
+
+/** Returns the fields of a request with opened images. */
+export function startFields(opened: OpenedImages | undefined, given: ImageArguments | undefined) {
   if (opened === undefined || given === undefined) return {};
   const { strength, maskMode, paddingMaskCrop } = given;
   return {
-    image: opened.image,
+    ...opened.image && { image: opened.image },
+    ...opened.references && { references: opened.references },
     ...strength !== undefined && { strength },
     ...opened.mask && {
       mask: opened.mask.image,

@@ -3,6 +3,7 @@ import type { FluxBlocksConfig } from "./flux_blocks_config.ts";
 import type { GraphBuilder, Value } from "./graph_builder.ts";
 import type { JointContext } from "./layers/attention/joint_attention.ts";
 import { countTokens, jointBlock, type JointStreams } from "./layers/attention/joint_block.ts";
+import { pictureTokens } from "./layers/attention/picture_tokens.ts";
 import { rotary } from "./layers/attention/rotary.ts";
 import { fluxSingleBlocks } from "./layers/attention/single_blocks.ts";
 import { clampFloat16 } from "./layers/dense/clamp_float16.ts";
@@ -25,6 +26,11 @@ export interface FluxBlocksHooks {
 export interface FluxBlocksOptions {
   /** Replace values between the blocks. @default nothing is replaced */
   hooks?: FluxBlocksHooks | undefined;
+  /**
+   * What image tokens hold beside latents: those of references behind the picture's, or each a part of the
+   * masked image and the mask. @default latents alone
+   */
+  beside?: "references" | "masked" | undefined;
 }
 
 /** Inputs that a family adds to its blocks. */
@@ -33,21 +39,21 @@ export type FluxBlocksContext = Pick<JointContext, "conditioning" | "modulate" |
 /**
  * Declares the inputs hidden_states [batch, image_tokens, in_channels]; encoder_hidden_states [batch,
  * text_tokens, joint]; rotary_cos and rotary_sin [text_tokens + image_tokens, head_dim / 2] float32
- * (`fluxRotaryTables`). Emits the blocks.
- * @param contextOf declares the conditioning's inputs and emits it; receives both
- * streams in the blocks' width
+ * (`fluxRotaryTables`). With references the image tokens are the picture's and theirs, and picture_tokens
+ * [image_tokens] is an input (`pictureTokens`). With a mask, masked [batch, image_tokens, channels] stands
+ * beside the latents of each token. Emits the blocks.
+ * @param contextOf declares the conditioning's inputs and emits it; receives both streams in the blocks'
+ * width
  * @returns the image tokens after the last block, and the conditioning
  */
 export function fluxBlocks(
   graph: GraphBuilder,
-  config: FluxBlocksConfig,
+  config: FluxBlocksConfig & { outChannels?: number },
   contextOf: (streams: JointStreams) => FluxBlocksContext,
-  { hooks = {} }: FluxBlocksOptions = {},
+  { beside, hooks = {} }: FluxBlocksOptions = {},
 ): { tokens: Value; conditioning: Value } {
   const { inChannels, innerDim, jointAttentionDim, attentionHeadDim, numAttentionHeads: heads } = config;
-  const hiddenStates = graph.cast(
-    graph.input("hidden_states", ["batch", "image_tokens", inChannels], "float32"),
-  );
+  const hiddenStates = imageTokens(graph, config, beside);
   const encoderHiddenStates = graph.cast(
     graph.input("encoder_hidden_states", ["batch", "text_tokens", jointAttentionDim], "float32"),
   );
@@ -91,5 +97,24 @@ export function fluxBlocks(
     context,
     ...afterSingle && { after: (joint, index) => afterSingle(joint, { index, context }) },
   });
-  return { tokens, conditioning: own.conditioning };
+  return {
+    tokens: beside === "references" ? pictureTokens(graph, tokens) : tokens,
+    conditioning: own.conditioning,
+  };
+}
+
+function imageTokens(
+  graph: GraphBuilder,
+  { inChannels, outChannels = inChannels }: FluxBlocksConfig & { outChannels?: number },
+  beside: FluxBlocksOptions["beside"],
+): Value {
+  const axis = beside === "references" ? "sequence_tokens" : "image_tokens";
+  const latents = graph.input("hidden_states", [
+    "batch",
+    axis,
+    beside === "masked" ? outChannels : inChannels,
+  ], "float32");
+  if (beside !== "masked") return graph.cast(latents);
+  const masked = graph.input("masked", ["batch", axis, inChannels - outChannels], "float32");
+  return graph.cast(graph.node("Concat", [latents, masked], { attributes: { axis: -1 } }));
 }

@@ -17,5 +17,7 @@ export function batchTerms(
   if (limit === 1) return undefined;
   // Each picture has its own prompts and seed. Everything else decides shapes, step plan or guidance.
   const { prompt: _, negative_prompt: __, seed: ___, ...shared } = toWire(request);
-  return { key: JSON.stringify([model, shared]), limit };
+  // Equal sizes give equal numbers of tokens.
+  const references = request.references?.map(({ width, height }) => [width, height]);
+  return { key: JSON.stringify([model, shared, references]), limit };
 }

@@ -253,11 +253,11 @@ function toReceipt(
   { request, asked, result, pictures, model, description }: Generated,
   { seconds, worker, device }: Pick<Receipt, "seconds" | "worker" | "device">,
 ): Receipt {
-  const { skipLayerGuidance, startImage, control } = request;
+  const { skipLayerGuidance, startImage, references, control } = request;
   const { method, full_steps: _, ...options } = samplerToWire(flattenSamplerOptions(result.sampler));
   const warnings = [...requestWarnings(request, { ...model, description }), ...cutWarnings(result)];
   const { dropped = 0 } = result.promptCut ?? {};
-  const note = shortRunNote({ method, steps: request.steps });
+  const note = shortRunNote({ method, ...request });
   const stepsOf = (kind: string) => result.plan.flatMap((step, index) => step === kind ? [index] : []);
   return {
     model: model.id,
@@ -279,6 +279,7 @@ function toReceipt(
       ...skipLayerGuidance && { skip_layer_guidance: skipLayerGuidance },
       ...startImage && startSettings(startImage),
       ...control && controlSettings(control),
+      ...references && { references: references.length },
       ...promptSettings(request),
     },
     ...asked.wildcards && { prompt: request.prompt, negative_prompt: request.negativePrompt },

@@ -3,7 +3,7 @@
 import { createHash } from "node:crypto";
 import { LRUCache } from "lru-cache";
 import { ApiError } from "../../protocol/wire/api_error.ts";
-import { FILE_FIELDS, type RunRequest } from "../../protocol/wire/run_request.ts";
+import { FILE_FIELDS, FILE_LISTS, type RunRequest } from "../../protocol/wire/run_request.ts";
 
 /** Characters of base64 that are kept. Beyond it the files that were not named for the longest time go. */
 const MAX_CHARACTERS = 64 * 2 ** 20;
@@ -27,27 +27,35 @@ export class FileStore {
       const digest = request[`${name}_sha256`];
       delete resolved[`${name}_sha256`];
       const sent = request[name];
-      if (sent !== undefined) {
-        const own = createHash("sha256").update(sent, "base64").digest("hex");
-        // Equal files are held once.
-        const known = this.#files.get(own);
-        if (known === undefined) this.#files.set(own, sent);
-        else resolved[name] = known;
-      } else if (digest !== undefined) {
-        const known = this.#files.get(digest);
-        if (known === undefined) {
-          throw new ApiError(
-            409,
-            `This worker does not have the file that '${name}_sha256' names. Send it.`,
-            {
-              param: `${name}_sha256`,
-              code: "file_unknown",
-            },
-          );
-        }
-        resolved[name] = known;
+      if (sent !== undefined) resolved[name] = this.#keep(sent);
+      else if (digest !== undefined) resolved[name] = this.#find(digest, `${name}_sha256`);
+    }
+    for (const name of FILE_LISTS) {
+      const digests = request[`${name}_sha256`];
+      delete (resolved as Partial<RunRequest>)[`${name}_sha256`];
+      const sent = request[name];
+      if (sent !== undefined) resolved[name] = sent.map((file) => this.#keep(file));
+      else if (digests !== undefined) {
+        resolved[name] = digests.map((digest) => this.#find(digest, `${name}_sha256`));
       }
     }
     return resolved;
+  }
+
+  /** Keeps a file and returns it. Equal files are held once. */
+  #keep(sent: string): string {
+    const digest = createHash("sha256").update(sent, "base64").digest("hex");
+    const known = this.#files.get(digest);
+    if (known === undefined) this.#files.set(digest, sent);
+    return known ?? sent;
+  }
+
+  #find(digest: string, param: string): string {
+    const known = this.#files.get(digest);
+    if (known !== undefined) return known;
+    throw new ApiError(409, `This worker does not have the file that '${param}' names. Send it.`, {
+      param,
+      code: "file_unknown",
+    });
   }
 }

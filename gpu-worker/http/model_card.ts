@@ -28,7 +28,7 @@ export function modelCard(
   const { prompt: _prompt, seed: _seed, ...defaults } = completed;
   const { sizeMultiple, maxSide, maxPixels, maxSequenceLength } = requestLimits(description);
   const sizes = nativeSizes(description);
-  const { calibration, rules: { video, startImage, controlNets } } = description;
+  const { calibration, rules: { video, startImage, references, controlNets } } = description;
   return {
     id,
     pipeline_class: pipelineClass,
@@ -63,6 +63,7 @@ export function modelCard(
     },
     ...startImage && { start_image: startImageCard(startImage) },
     ...controlNets && { controlnets: controlNets },
+    ...references && { references: { min: references.min ?? 0, max: references.max } },
     ...video && { video: videoCard(video) },
   };
 }

@@ -1,7 +1,12 @@
 // Reads runs from the wire: completes them, and names fields in refusals as clients spell them.
 import { createHash } from "node:crypto";
 import { ApiError } from "../../protocol/wire/api_error.ts";
-import type { CompletionRequest, FILE_FIELDS, RunRequest } from "../../protocol/wire/run_request.ts";
+import type {
+  CompletionRequest,
+  FILE_FIELDS,
+  FILE_LISTS,
+  RunRequest,
+} from "../../protocol/wire/run_request.ts";
 import { mapOptions, OptionError } from "../../sampler/mod.ts";
 import { outputFormat, videoFormat } from "../../protocol/wire/generation_fields.ts";
 import { decodeImage, resizedTo } from "../media/decode_image.ts";
@@ -15,13 +20,17 @@ import type { GenerateRequest, PartialRequest } from "../request/generate_reques
 import type { ModelDescription } from "../request/model_description.ts";
 import type { DecodedImage, ImageSize } from "../media/decoded_image.ts";
 import { type FrameImage, type PartialFrames, requireFrames } from "../request/video_frames.ts";
-import { fromWire } from "../request/wire_settings.ts";
+import { requireReferences } from "../request/references.ts";
+import { type FileField, fromWire } from "../request/wire_settings.ts";
 
-/** A run whose images may be replaced by their sizes. */
+/** A run whose files may be replaced by their sizes. */
 type SizedRun =
   & RunRequest
   & Partial<
-    Pick<CompletionRequest, "image_size" | "mask_size" | "control_image_size" | "last_frame_size">
+    Pick<
+      CompletionRequest,
+      "image_size" | "mask_size" | "control_image_size" | "last_frame_size" | "reference_sizes"
+    >
   >;
 
 /** A completed request whose image is not decoded yet. */
@@ -36,20 +45,23 @@ export async function completeRun(run: SizedRun, model: ModelDescription): Promi
   return await refusing(async () => {
     assertFormat(run, model);
     const { rules } = model;
+    const references = await referenceSizesOf(run);
+    requireReferences({ references }, rules);
     const images = rules.video === undefined ? await startSizesOf(run, model) : await framesOf(run);
-    const completed = completeRequest({ ...openRequest(run, model), ...images }, model);
+    const completed = completeRequest({ ...openRequest(run, model), ...images, references }, model);
     requireFrames(completed, rules);
     return completed;
   });
 }
 
 /**
- * Decodes the images of a run, and gives a video its frames' files. Called when the run's turn has come.
+ * Decodes the images of a run, and gives references and a video's frames their files. Called when the run's
+ * turn has come.
  * @throws {ApiError} 400 for a damaged image.
  */
 export async function withImage(
-  { startImage, control, frames, ...rest }: CompleteRun,
-  files: Partial<Pick<RunRequest, typeof FILE_FIELDS[number]>>,
+  { startImage, control, frames, references, ...rest }: CompleteRun,
+  files: Partial<Pick<RunRequest, typeof FILE_FIELDS[number] | typeof FILE_LISTS[number]>>,
 ): Promise<GenerateRequest> {
   const { image: base64 = "", mask: mask64 = "" } = files;
   const { control_image: control64 = "", last_frame: last64 = "" } = files;
@@ -61,6 +73,11 @@ export async function withImage(
   return await refusing(async () => {
     const completed = {
       ...rest,
+      ...references && {
+        references: references.map((image, i) =>
+          withFile(image, { base64: files.references?.[i] ?? "", field: "image" })
+        ),
+      },
       ...control && { control: { ...control, image: await decodeControlImage(control64, control.image) } },
     };
     if (startImage === undefined) return completed;
@@ -103,6 +120,15 @@ async function decodeControlImage(base64: string, size: ImageSize): Promise<Deco
     multiple: 1,
     field: "control_image",
   });
+}
+
+/** Returns the references' own sizes. Reads their headers only. */
+async function referenceSizesOf(run: SizedRun): Promise<readonly ImageSize[] | undefined> {
+  if (run.references === undefined) return run.reference_sizes;
+  return await Promise.all(run.references.map(async (base64) => {
+    const { width, height } = await readImageHeader(bytesOf(base64, "image"), "image");
+    return { width, height };
+  }));
 }
 
 /**
@@ -179,7 +205,7 @@ function bytesOf(base64: string, field: ImageFieldName): Uint8Array {
 function openRequest(
   run: RunRequest,
   { rules, defaults }: ModelDescription,
-): Omit<PartialRequest, "image" | "mask" | "controlImage"> {
+): Omit<PartialRequest, FileField> {
   const { num_frames, seconds, fps = defaults.fps ?? 0 } = run;
   const frames = num_frames ?? (seconds === undefined ? undefined : videoLength(seconds, { fps, rules }));
   return fromWire({ ...run, num_frames: frames });

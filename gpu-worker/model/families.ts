@@ -3,7 +3,7 @@ import { showValue } from "../../sampler/mod.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { CheckpointError } from "../checkpoint/checkpoint_error.ts";
 import { chromaFamily } from "../families/chroma/chroma_family.ts";
-import { fluxFamily } from "../families/flux/flux_family.ts";
+import { fluxFamily, fluxFillFamily, fluxKontextFamily } from "../families/flux/flux_family.ts";
 import { flux2KleinFamily } from "../families/flux2/flux2_family.ts";
 import { hunyuanVideoFamily } from "../families/hunyuan_video/hunyuan_video_family.ts";
 import { qwenImageFamily } from "../families/qwen_image/qwen_image_family.ts";
@@ -17,6 +17,8 @@ import type { Family } from "../pipeline/family.ts";
 export const FAMILIES: Readonly<Record<string, Family>> = {
   ChromaPipeline: chromaFamily,
   Flux2KleinPipeline: flux2KleinFamily,
+  FluxFillPipeline: fluxFillFamily,
+  FluxKontextPipeline: fluxKontextFamily,
   FluxPipeline: fluxFamily,
   HunyuanVideoPipeline: hunyuanVideoFamily,
   QwenImage21Pipeline: qwenImage21Family,

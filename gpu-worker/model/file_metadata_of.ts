@@ -28,12 +28,14 @@ export function fileMetadataOf(
   { model: { id, digest }, imageSha256, maskSha256, controlImageSha256, lastFrameSha256, compression }:
     FileMetadataOptions,
 ): FileMetadata {
+  const { references } = request;
   const settings = {
     ...toWire(request),
     ...maskSha256 !== undefined && { mask_sha256: maskSha256 },
     ...imageSha256 !== undefined && { image_sha256: imageSha256 },
     ...controlImageSha256 !== undefined && { control_image_sha256: controlImageSha256 },
     ...lastFrameSha256 !== undefined && { last_frame_sha256: lastFrameSha256 },
+    ...references && { references_sha256: references.flatMap(({ file }) => file?.sha256 ?? []) },
   };
   const record: PictureRecord = {
     generator: "Spectrum Edge",

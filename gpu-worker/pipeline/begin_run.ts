@@ -5,14 +5,14 @@ import { laterSteps, maskedSolver, type Solver, type TorchGenerator } from "../.
 import type { ImageEncoder } from "../vae/image_encoder.ts";
 import type { VideoSize } from "../vae/video_size.ts";
 import type { GenerateRequest } from "../request/generate_request.ts";
-import type { LatentPacking } from "./family.ts";
+import type { LatentPacking, MaskInput } from "./family.ts";
 import { isMasked, latentMask } from "./latent_mask.ts";
 import type { StartPicture } from "./start_picture.ts";
 
 export interface BeginRunOptions {
   request: Pick<GenerateRequest, "startImage" | "width" | "height">;
-  /** Whether the denoiser sees the mask and the masked image. */
-  maskInputs: boolean;
+  /** How the denoiser sees the mask and the masked image. @default it sees none */
+  maskInput: MaskInput | undefined;
   /** The picture to draw over. Set if the request has a start image. */
   start: StartPicture | undefined;
   /** The solver of the whole schedule. */
@@ -32,13 +32,13 @@ export interface Beginning {
   solver: Solver;
   /** In the form that the denoiser works on. */
   latents: Float32Array<ArrayBuffer>;
-  /** The mask and the masked image's latents, [1 + channels, height, width], for denoisers that see them. */
+  /** The mask and the masked image's latents, for denoisers that see them. */
   masked?: Float32Array;
 }
 
 /** Returns the latents and the solver that a run starts with. */
 export async function beginRun(options: BeginRunOptions): Promise<Beginning> {
-  if (options.maskInputs) return await beginMasked(options);
+  if (options.maskInput) return await beginMasked({ ...options, maskInput: options.maskInput });
   const { request: { startImage }, start, solver, size, packing, generator, encoder, signal } = options;
   const draw = (count: number) => generator.randn(count);
   const pack = (latents: Float32Array<ArrayBuffer>) => packing?.pack(latents, size) ?? latents;
@@ -63,13 +63,16 @@ export async function beginRun(options: BeginRunOptions): Promise<Beginning> {
  * Begins a run whose denoiser sees the mask, so that nothing is put back between steps. Without a mask it
  * draws the whole picture, without an image over grey.
  */
-async function beginMasked(options: BeginRunOptions): Promise<Beginning> {
-  const { request: { startImage, width, height }, start, solver, size, generator, encoder, signal } = options;
+async function beginMasked(options: BeginRunOptions & { maskInput: MaskInput }): Promise<Beginning> {
+  const { request: { startImage, width, height }, start, solver, size, packing, generator, encoder, signal } =
+    options;
+  const { arrange, encodesAlways } = options.maskInput;
   const draw = (count: number) => generator.randn(count);
   const encode = (image: DecodedImage) => encoder!.encode(image, { noise: draw, signal });
   const { strength = 1, firstStep = 0 } = startImage ?? {};
-  const original = start && strength < 1 ? await encode(start.image) : undefined;
-  const noise = draw(size.channels * size.height * size.width);
+  const pack = (latents: Float32Array<ArrayBuffer>) => packing?.pack(latents, size) ?? latents;
+  const original = start && (strength < 1 || encodesAlways) ? pack(await encode(start.image)) : undefined;
+  const noise = pack(draw(size.channels * size.height * size.width));
   const later = laterSteps(solver, firstStep);
   const latents = original ? later.addNoise(0, original, noise) : scaled(noise, solver);
   const area = width * height;
@@ -79,11 +82,7 @@ async function beginMasked(options: BeginRunOptions): Promise<Beginning> {
     for (let i = 0; i < data.length; i++) if (!isMasked(mask[i % area]!)) data[i] = start.image.data[i]!;
   }
   const image = await encode({ width, height, data });
-  const latentArea = size.height * size.width;
-  const masked = new Float32Array(latentArea + image.length);
-  masked.set(latentMask(mask, { ...size, channels: 1 }));
-  masked.set(image, latentArea);
-  return { solver: later, latents, masked };
+  return { solver: later, latents, masked: arrange({ mask, image, size }) };
 }
 
 function scaled(noise: Float32Array<ArrayBuffer>, { initNoiseSigma }: Solver): Float32Array<ArrayBuffer> {

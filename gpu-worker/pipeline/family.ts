@@ -12,6 +12,7 @@ import type { MakeDenoiser } from "../denoiser/run_denoiser.ts";
 import type { OnnxModel } from "../graph/graph_builder.ts";
 import type { GenerateRequest } from "../request/generate_request.ts";
 import { guidanceBranches } from "../request/guidance_branches.ts";
+import type { ReferenceImage } from "../request/references.ts";
 import type { VideoFrames } from "../request/video_frames.ts";
 import type { RequestDefaults } from "../request/request_defaults.ts";
 import type { DType } from "../runtime/dtype.ts";
@@ -21,6 +22,7 @@ import type { LoadedEncoder } from "../text/encode_text.ts";
 import type { EncodedPrompt, EncodePromptOptions } from "../text/encoded_prompt.ts";
 import type { LatentScale } from "../vae/latent_scale.ts";
 import { latentsOf, type VideoSize } from "../vae/video_size.ts";
+import type { DecodedImage } from "../media/decoded_image.ts";
 import type { ControlNet, FamilyControls, PreparedControl } from "./control_net.ts";
 import type { LatentDecoder } from "./latent_decoder.ts";
 import type { CheckpointReading, OpenOptions } from "./pipeline.ts";
@@ -124,6 +126,33 @@ export interface SolverOptions {
   noise: (count: number) => Float32Array<ArrayBuffer>;
 }
 
+/** A reference as tokens, which the denoiser reads behind the picture's. */
+export interface ReferenceTokens {
+  /** Size of its latents. */
+  size: VideoSize;
+  /** [tokens, channels] */
+  tokens: Float32Array;
+}
+
+/** What a denoiser with `maskInputs` sees beside the latents. */
+export interface MaskedParts {
+  /** [height, width] in pixels: from 128 on a place is drawn anew. */
+  mask: Uint8Array;
+  /** Latents of the image without the masked places, [channels, height, width]. */
+  image: Float32Array;
+  size: VideoSize;
+}
+
+/** How a denoiser with `maskInputs` takes a mask. */
+export interface MaskInput {
+  /** Returns one row of the input. */
+  arrange(parts: MaskedParts): Float32Array<ArrayBuffer>;
+  /**
+   * Whether the pipeline class encodes the image even where noise replaces all of it, and so draws for it.
+   */
+  encodesAlways: boolean;
+}
+
 /** Options of `Family.feeds`. */
 export interface FeedsOptions<Config> {
   config: Config;
@@ -137,12 +166,14 @@ export interface FeedsOptions<Config> {
   /** Pixels. */
   height: number;
   /**
-   * The mask and the masked image's latents of all rows, [1 + channels, height,
-   * width]. Set with `maskInputs`.
+   * The mask and the masked image's latents of all rows, as `maskInput` arranges them. Set with
+   * `maskInputs`.
    */
   masked?: readonly Float32Array[];
   /** What the given frames add, of all rows. Set with `prepareFrames`. */
   conditions?: readonly FrameCondition[];
+  /** The references of all rows. Each row has as many, of equal sizes. @default none */
+  references?: readonly (readonly ReferenceTokens[])[];
 }
 
 /** A loaded VAE. */
@@ -164,6 +195,8 @@ export interface PreparedRun {
   control?: PreparedControl | undefined;
   /** What the given frames add, for denoisers that see them. */
   condition?: FrameCondition | undefined;
+  /** @default none */
+  references?: readonly ReferenceTokens[] | undefined;
 }
 
 export interface DenoiserRows extends Pick<DenoiserShape, "branches" | "slots" | "guide"> {
@@ -228,6 +261,15 @@ export interface Family<Reading extends FamilyReading = FamilyReading> {
   stages?(timesteps: Float64Array, reading: Reading): readonly Stage[];
   /** @default no packing */
   packing?: LatentPacking;
+  /** Needed by readings with `maskInputs`. */
+  maskInput?: MaskInput;
+  /**
+   * Decodes a reference, resized and cropped as the pipeline class does, for the VAE. Needed with
+   * `rules.references`.
+   */
+  referencePicture?(reference: ReferenceImage, reading: Reading): Promise<DecodedImage>;
+  /** Whether `encodePrompt` reads the references, as encoders with a vision tower do. @default false */
+  promptsSeeReferences?: true;
   /** Creates the inputs of trunk, head and modulation. */
   feeds(runtime: Runtime, options: FeedsOptions<Reading["config"]>): BranchFeeds;
   /** Returns the shape of one row's feature, channels last unless `channelsFirst` is set. */

@@ -20,6 +20,7 @@ import { ImageEncoder } from "../vae/image_encoder.ts";
 import { latentsOf } from "../vae/video_size.ts";
 import { beginRun } from "./begin_run.ts";
 import { controlGraphsOf, prepareControl } from "./control_net.ts";
+import { encodeReferences } from "./encode_references.ts";
 import {
   denoisedDims,
   type Family,
@@ -170,6 +171,13 @@ class LoadedPipeline implements Pipeline {
     const size = latentsOf(reading.latentScale, request);
     const generator = new TorchGenerator(request.seed);
     const whole = solverOf(family, { request, reading, size, noise: (count) => generator.randn(count) });
+    const references = request.references && await encodeReferences(request.references, {
+      decode: (reference) => family.referencePicture!(reference, reading),
+      packing: family.packing!,
+      latentScale: reading.latentScale,
+      encoder: images!,
+      signal,
+    });
     const start = request.startImage && await startPicture(request.startImage);
     const control = request.control && await prepareControl(request.control, {
       controls: family.controls!,
@@ -182,7 +190,7 @@ class LoadedPipeline implements Pipeline {
     if (control) assertFinite(control.hint.data, VAE);
     const { solver, latents: initial, masked } = await beginRun({
       request,
-      maskInputs: reading.maskInputs ?? false,
+      maskInput: reading.maskInputs ? family.maskInput : undefined,
       start,
       solver: whole,
       size,
@@ -209,7 +217,7 @@ class LoadedPipeline implements Pipeline {
       if (given) holdFrames(latents, { given, channels: size.channels, frames: size.frames });
       return latents;
     };
-    const run = { request, branches, size, masked, control, condition };
+    const run = { request, branches, size, masked, references, control, condition };
     using owned = new DisposableStack();
     const prepare = (runs: readonly PreparedRun[], owned: DisposableStack) =>
       prepareDenoiser(denoiser, runs, owned);
@@ -247,9 +255,16 @@ class LoadedPipeline implements Pipeline {
   }
 
   async #encode(request: GenerateRequest, signal: AbortSignal | undefined): Promise<EncodedPrompt[]> {
-    const { prompt, negativePrompt, maxSequenceLength, promptWeights, longPrompts } = request;
+    const { prompt, negativePrompt, maxSequenceLength, promptWeights, longPrompts, references } = request;
     const { family, reading } = this.#parts.denoiser;
-    const options = { maxSequenceLength, promptWeights, longPrompts, ...signal && { signal } };
+    const seen = family.promptsSeeReferences && references;
+    const options = {
+      maxSequenceLength,
+      promptWeights,
+      longPrompts,
+      ...seen && { references: seen },
+      ...signal && { signal },
+    };
     const positive = await this.#prompts.encode(prompt, options);
     if (guidanceBranches(request, reading.rules) === 1) return [positive];
     const empty = negativePrompt === "" ? family.emptyNegative?.(positive, reading) : undefined;

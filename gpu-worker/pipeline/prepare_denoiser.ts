@@ -53,12 +53,14 @@ export function prepareDenoiser(
   const makeFeeds = (branches: readonly EncodedPrompt[]) => {
     // Each run has a row for each of its branches.
     const masked = runs.flatMap(({ masked, branches }) => branches.map(() => masked!));
+    const references = runs.flatMap(({ references = [], branches }) => branches.map(() => references));
     const conditions = runs.flatMap(({ condition, branches }) => branches.map(() => condition!));
     const options = { config, branches, size, guidanceScale, width, height };
     return owned.use(
       family.feeds(runtime, {
         ...options,
         ...reading.maskInputs && { masked },
+        ...references[0]!.length > 0 && { references },
         ...run.condition && { conditions },
       }),
     );

@@ -7,6 +7,7 @@ import { completeSampler } from "./complete_sampler.ts";
 import type { GenerateRequest, PartialRequest } from "./generate_request.ts";
 import type { ModelDescription } from "./model_description.ts";
 import { MAX_PICTURES, requestLimits } from "./request_limits.ts";
+import { completeReferences } from "./references.ts";
 import type { RequestRules } from "./request_rules.ts";
 import { completeSkipLayerGuidance } from "./skip_layer_guidance.ts";
 import type { ImageSize } from "../media/decoded_image.ts";
@@ -15,6 +16,9 @@ import { completeFrames, videoSizeOf } from "./video_frames.ts";
 
 /** Fields that are completed on their own. */
 type Nested = "sampler" | "startImage" | "control" | "frames";
+
+/** Fields that are completed on their own. */
+type Nested = "sampler" | "startImage" | "references" | "control" | "frames";
 
 const MAX_PROMPT_CHARACTERS = 32_000;
 const MAX_STEPS = 1000;
@@ -31,10 +35,13 @@ export function completeRequest<Image extends ImageSize = DecodedImage>(
   const { defaults: { sampler: own, maxPixels: limit, sizes: _sizes, ...preset }, rules, calibration } =
     model;
   const { sizeMultiple, maxSide, maxPixels, maxSequenceLength } = requestLimits(model);
-  const { sampler = {}, skipLayerGuidance: skip, image, strength, scheduler: asked, ...open } = partial;
+  const { sampler = {}, skipLayerGuidance: skip, image, strength, scheduler: chosen, ...open } = partial;
   const { firstFrame, lastFrame, ...rest } = open;
   const { mask, maskMode, paddingMaskCrop, promptWeights, longPrompts, wildcards, ...plain } = rest;
-  const { controlNet, controlImage, controlScale, controlStart, controlEnd, controlMode, ...given } = plain;
+  const { controlNet, controlImage, controlScale, controlStart, controlEnd, controlMode, ...looking } = plain;
+  const { references: asked, ...given } = looking;
+  const beside = { image, mask, strength };
+  const references = completeReferences({ references: asked }, { rules: rules.references, ...beside });
   const sized = image ?? controlImage;
   const frames = completeFrames({ firstFrame, lastFrame }, {
     rules: rules.video?.frames,
@@ -51,6 +58,7 @@ export function completeRequest<Image extends ImageSize = DecodedImage>(
     fps: 0,
     ...preset,
     ...sized && { width: sized.width, height: sized.height },
+    ...references && rules.references?.pictureSize(references[0]!),
     ...frames && videoSizeOf(frames.first, { ...model.defaults, sizeMultiple, maxSide }, given),
     ...withoutUndefined(given),
   } as Omit<GenerateRequest, Nested>;
@@ -89,7 +97,7 @@ export function completeRequest<Image extends ImageSize = DecodedImage>(
   checkGuidanceLimits(fields, rules);
   checkGuidance(fields, { ...rules, given: partial.guidanceScale });
   const { width, height, steps } = fields;
-  const scheduler = asked && completeScheduler(asked, { own: model.scheduler ?? {}, steps });
+  const scheduler = chosen && completeScheduler(chosen, { own: model.scheduler ?? {}, steps });
   const startImage = completeStartImage({ image, strength, mask, maskMode, paddingMaskCrop }, {
     width,
     height,
@@ -108,6 +116,7 @@ export function completeRequest<Image extends ImageSize = DecodedImage>(
     calibration,
     steps,
     skipped: startImage?.firstStep ?? 0,
+    references: references !== undefined,
   });
   // The network with skipped blocks keeps a shorter history, whose size needs a fixed step plan.
   if (skip && complete.fullPasses.by === "errorBudget") {
@@ -126,6 +135,7 @@ export function completeRequest<Image extends ImageSize = DecodedImage>(
     ...startImage && { startImage },
     ...control && { control },
     ...frames && { frames },
+    ...references && { references },
     sampler: complete,
   };
 }

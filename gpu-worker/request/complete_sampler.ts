@@ -27,6 +27,8 @@ export interface CompleteSamplerOptions {
   steps: number;
   /** Steps at the beginning that an image to start from leaves out. @default 0 */
   skipped?: number;
+  /** Whether the model looks at images. @default false */
+  references?: boolean;
 }
 
 /** The sampler options that a request gives. */
@@ -41,18 +43,20 @@ const RULES = [
 ] as const;
 
 /**
- * Returns the request's sampler options with every field filled in. A checkpoint with a calibration
- * uses it, unless its own options name another method. A run of few steps forecasts only if the request
- * or the checkpoint says how.
+ * Returns the request's sampler options with every field filled in. A checkpoint with a calibration uses
+ * it, unless its own options name another method. A run of few steps, or with references, forecasts only if
+ * the request or the checkpoint says how.
  * @throws {OptionError} naming the field, the rule and the value.
  */
 export function completeSampler(
   { quality, ...asked }: GivenSampler,
-  { own: stored, calibration, steps, skipped = 0 }: CompleteSamplerOptions,
+  { own: stored, calibration, steps, skipped = 0, references = false }: CompleteSamplerOptions,
 ): ResolvedSamplerOptions {
   const named = withoutAbsent(stored, calibration !== undefined);
   const isOpen = Object.keys(asked).length + Object.keys(named).length === 0 && quality === undefined;
-  if (isOpen && steps < FORECAST_STEPS && calibration?.plans[steps] === undefined) {
+  // A calibration is recorded without images.
+  const isUntried = references || steps < FORECAST_STEPS && calibration?.plans[steps] === undefined;
+  if (isOpen && isUntried) {
     return resolveSamplerOptions({ method: "none" }, steps - skipped);
   }
   const own = calibration === undefined ? named : { method: "calibrated", ...named } as const;

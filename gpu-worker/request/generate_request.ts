@@ -3,6 +3,7 @@ import type { ChosenScheduler, Quality, ResolvedSamplerOptions, SamplerRequest }
 import type { DecodedImage, ImageSize } from "../media/decoded_image.ts";
 import type { SchedulerRequest } from "./complete_scheduler.ts";
 import type { Control, PartialControl } from "./control.ts";
+import type { PartialReferences, ReferenceImage } from "./references.ts";
 import type { PartialStartImage, StartImage } from "./start_image.ts";
 import type { PartialSkipLayerGuidance, SkipLayerGuidance } from "./skip_layer_guidance.ts";
 import type { PartialFrames, VideoFrames } from "./video_frames.ts";
@@ -56,6 +57,8 @@ export interface GenerateRequest<Image extends ImageSize = DecodedImage> {
   control?: Control<Image>;
   /** The frames that the video begins and ends with. @default the video begins from text alone */
   frames?: VideoFrames;
+  /** The images that the model looks at while it draws. @default none */
+  references?: readonly ReferenceImage[];
   /** A scheduler in place of the checkpoint's. @default the checkpoint's */
   scheduler?: ChosenScheduler;
   /** Whether brackets in prompts are weights, as AUTOMATIC1111 has them. @default they are text */
@@ -79,6 +82,7 @@ type GivenOrNested =
   | "startImage"
   | "control"
   | "frames"
+  | "references"
   | "scheduler"
   | Switch;
 
@@ -92,6 +96,7 @@ export type PartialRequest<Image extends ImageSize = DecodedImage> =
   & PartialStartImage<Image>
   & PartialControl<Image>
   & PartialFrames
+  & PartialReferences
   & {
     /** `quality` lets the calibration choose the number of full passes. */
     sampler?: SamplerRequest & { quality?: Quality | undefined } | undefined;

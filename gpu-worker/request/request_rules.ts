@@ -1,5 +1,6 @@
 // Limits of requests by architecture.
 import type { ControlNetRules } from "./control.ts";
+import type { ReferenceRules } from "./references.ts";
 import type { StartImageRules } from "./start_image.ts";
 import type { FrameRules } from "./video_frames.ts";
 
@@ -36,6 +37,8 @@ export interface RequestRules {
   startImage?: StartImageRules;
   /** The ControlNets that a request may name. @default none */
   controlNets?: readonly ControlNetRules[];
+  /** The images that the model looks at while it draws. @default the model takes none */
+  references?: ReferenceRules;
 }
 
 export interface VideoRules {

@@ -9,7 +9,7 @@ import type { StartImage } from "./start_image.ts";
 
 /** Returns the settings that decide the pixels of `request`, as the edge hashes them. */
 export function toWire(request: GenerateRequest<ImageSize>): CompleteSettings {
-  const { sampler, skipLayerGuidance, startImage, control } = request;
+  const { sampler, skipLayerGuidance, startImage, references, control } = request;
   return {
     prompt: request.prompt,
     negative_prompt: request.negativePrompt,
@@ -26,6 +26,7 @@ export function toWire(request: GenerateRequest<ImageSize>): CompleteSettings {
     ...skipLayerGuidance && { skip_layer_guidance: skipLayerGuidance },
     ...startImage && startSettings(startImage),
     ...control && controlSettings(control),
+    ...references && { references: references.length },
     max_sequence_length: request.maxSequenceLength,
     ...promptSettings(request),
     spectrum: samplerToWire(flattenSamplerOptions(sampler)),
@@ -90,14 +91,17 @@ export function guidanceLimits(
   };
 }
 
+/** The fields of a request that hold files. */
+export type FileField = "image" | "mask" | "references";
+
 /** Fields of a run, or of settings in full. */
 type WireFields =
   & Pick<RunRequest, "prompt" | "seed">
-  & Partial<Omit<RunRequest, "prompt" | "seed" | "spectrum" | "skip_layer_guidance">>
+  & Partial<Omit<RunRequest, "prompt" | "seed" | "spectrum" | "skip_layer_guidance" | FileField>>
   & { spectrum?: GivenSampler | undefined; skip_layer_guidance?: PartialRequest["skipLayerGuidance"] };
 
-/** Returns a request without its images. */
-export function fromWire(fields: WireFields): Omit<PartialRequest, "image" | "mask" | "controlImage"> {
+/** Returns a request without its files. */
+export function fromWire(fields: WireFields): Omit<PartialRequest, FileField> {
   const { spectrum, scheduler: name, scheduler_options: options } = fields;
   return {
     prompt: fields.prompt,

@@ -1,3 +1,4 @@
+import type { ReferenceImage } from "../request/references.ts";
 import type { TextCut } from "./text_cut.ts";
 
 /** One prompt as encoded by a family's text encoders, on the host. */
@@ -21,6 +22,8 @@ export interface EncodePromptOptions {
   promptWeights?: boolean | undefined;
   /** Whether the prompt is encoded in chunks instead of cut. As above. @default false */
   longPrompts?: boolean | undefined;
+  /** The images that the prompt is about. @default none */
+  references?: readonly ReferenceImage[] | undefined;
   signal?: AbortSignal;
 }
 

@@ -48,7 +48,8 @@ export class RememberedPrompts {
     { signal, ...options }: EncodePromptOptions,
   ): Promise<EncodedPrompt> {
     const { maxSequenceLength, promptWeights = false, longPrompts = false } = options;
-    const key = `${maxSequenceLength}${promptWeights ? "w" : ""}${longPrompts ? "l" : ""} ${text}`;
+    const images = (options.references ?? []).map(({ file }) => file!.sha256).join();
+    const key = `${maxSequenceLength}${promptWeights ? "w" : ""}${longPrompts ? "l" : ""}${images} ${text}`;
     const known = this.#encoded.get(key);
     if (known !== undefined) return known;
     signal?.throwIfAborted();

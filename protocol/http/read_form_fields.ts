@@ -1,4 +1,5 @@
-// Multipart forms as OpenAI's clients send them: each field once, what is no text read as JSON would have it.
+// Multipart forms as OpenAI's clients send them: each field once, except for lists. What is no text is read
+// as JSON would have it.
 import { ApiError } from "../wire/api_error.ts";
 import { parseJsonText } from "../wire/text.ts";
 import type { ReadBodyOptions } from "./read_body.ts";
@@ -9,6 +10,8 @@ export interface ReadFormFieldsOptions extends ReadBodyOptions {
   numbers: readonly string[];
   /** Fields of JSON: objects and booleans. */
   jsons: readonly string[];
+  /** Fields that may be given several times: their values are lists. @default none */
+  lists?: readonly string[];
   /** Another spelling of a field -> the field. */
   spellings?: Record<string, string>;
   /** Fields that are refused -> what is said then. */
@@ -29,12 +32,16 @@ export function isForm(request: Request): boolean {
  */
 export async function readFormFields(
   request: Request,
-  { numbers, jsons, spellings = {}, refused = {}, ...options }: ReadFormFieldsOptions,
+  { numbers, jsons, lists = [], spellings = {}, refused = {}, ...options }: ReadFormFieldsOptions,
 ): Promise<Record<string, unknown>> {
   const fields: Record<string, unknown> = {};
   for (const [key, value] of await readForm(request, options)) {
     const name = Object.hasOwn(spellings, key) ? spellings[key]! : key;
     if (Object.hasOwn(refused, name)) throw refusal(name, refused[name]!);
+    if (lists.includes(name)) {
+      fields[name] = [...fields[name] as unknown[] ?? [], value];
+      continue;
+    }
     if (Object.hasOwn(fields, name)) throw refusal(name, `'${name}' must be given once`);
     fields[name] = typeof value !== "string"
       ? value

@@ -86,6 +86,13 @@ export const modelCardSchema = z.object({
       "Number of kinds of control images that a union reads: control_mode is 0 to one less.",
     ),
   })).readonly().exactOptional().describe("What `controlnet` may name. Absent without ControlNets."),
+  references: z.object({
+    min: z.int().describe("0: the model draws from text too."),
+    max: z.int(),
+  }).exactOptional().describe(
+    "How many images the model looks at while it draws. `image` of POST /v1/images/edits then holds them. " +
+      "Absent from a model that takes none.",
+  ),
 });
 
 export type ModelCard = z.output<typeof modelCardSchema>;

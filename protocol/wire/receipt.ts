@@ -33,6 +33,7 @@ export const receiptSchema = z.object({
     mask_mode: z.enum(MASK_MODES).exactOptional(),
     padding_mask_crop: z.int().exactOptional(),
     ...controlSettings,
+    references: z.int().exactOptional().describe("Number of images that the model looked at."),
     scheduler: z.string().exactOptional(),
     scheduler_options: schedulerOptionsSchema.exactOptional(),
     prompt_weights: z.boolean().exactOptional(),

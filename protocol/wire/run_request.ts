@@ -24,8 +24,12 @@ const MAX_IMAGE_CHARACTERS = Math.ceil(MAX_IMAGE_BYTES / 3) * 4;
 /** Largest file of a mask. */
 export const MAX_MASK_BYTES = 4 * 2 ** 20;
 const MAX_MASK_CHARACTERS = Math.ceil(MAX_MASK_BYTES / 3) * 4;
-/** Room for a run request with the largest image, mask and control image. */
-export const MAX_RUN_BYTES = 2 * MAX_IMAGE_CHARACTERS + MAX_MASK_CHARACTERS + 256 * 1024;
+/** Most references of one run. */
+export const MAX_REFERENCES = 10;
+/** Largest total of a run's references. */
+export const MAX_REFERENCES_BYTES = 3 * MAX_IMAGE_BYTES;
+/** Room for a run request with the largest references and mask. */
+export const MAX_RUN_BYTES = 3 * MAX_IMAGE_CHARACTERS + MAX_MASK_CHARACTERS + 256 * 1024;
 
 /** The place of a run in the shared run log (protocol/store/run_log/). */
 const sharedRunSchema = z.strictObject({
@@ -44,6 +48,9 @@ const digestField = z.string().regex(/^[0-9a-f]{64}$/);
 
 /** The fields of a run that hold files in base64. NAME_sha256 names a file that the worker has. */
 export const FILE_FIELDS = ["image", "mask", "control_image", "last_frame"] as const;
+
+/** The same of fields that hold lists of files. NAME_sha256 is a list of digests in the same order. */
+export const FILE_LISTS = ["references"] as const;
 
 export const runRequestSchema = z.strictObject({
   ...generationFields,
@@ -65,6 +72,9 @@ export const runRequestSchema = z.strictObject({
   mask_sha256: optional(digestField),
   control_image_sha256: optional(digestField),
   last_frame_sha256: optional(digestField),
+  /** Files of images to look at, in base64. */
+  references: optional(z.array(z.string().max(MAX_IMAGE_CHARACTERS)).min(1).max(MAX_REFERENCES)),
+  references_sha256: optional(z.array(digestField).min(1).max(MAX_REFERENCES)),
   mask_mode: maskModeField,
   padding_mask_crop: paddingMaskCropField,
   /** Pixels; which ones a checkpoint takes is its own to say. */
@@ -95,6 +105,8 @@ export const completionRequestSchema = runRequestSchema.extend({
   control_image_size: optional(imageSizeSchema),
   /** The same of a video's last frame. */
   last_frame_size: optional(imageSizeSchema),
+  /** The same of the references. */
+  reference_sizes: optional(z.array(imageSizeSchema).min(1).max(MAX_REFERENCES)),
 });
 export type CompletionRequest = z.output<typeof completionRequestSchema>;
 export type OpenCompletionRequest = z.input<typeof completionRequestSchema>;
@@ -160,6 +172,10 @@ export const completeSettingsSchema = z.object({
   control_image_sha256: z.string().exactOptional(),
   /** The same of a video's last frame. */
   last_frame_sha256: z.string().exactOptional(),
+  /** Number of references. Absent where there is none. */
+  references: z.int().exactOptional(),
+  /** SHA-256 (hex) of the files of the references, for the edge to add. */
+  references_sha256: z.array(z.string()).exactOptional(),
   max_sequence_length: z.int(),
   /** Absent where the checkpoint's own scheduler runs. */
   scheduler: z.string().exactOptional(),

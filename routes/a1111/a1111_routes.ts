@@ -120,7 +120,8 @@ async function generate(c: Context<Environment>, asked: Asked): Promise<Response
   const { request, card, warnings } = await settle(c, asked);
   const caching = requestCaching(c.req.header("cache-control"));
   const sharing = !caching.store || request.seed === undefined ? "none" : "results";
-  const strength = asked.request.denoising_strength;
+  // Front ends send it always.
+  const strength = card.references ? undefined : asked.request.denoising_strength;
   const plan = await planner.plan(start ? { ...request, ...start, strength } : request, sharing);
   const pictures = plan.pictures.length;
   const counted = await countPictures(pictures, { limits, key: c.get("apiKey"), id: drawJobId() });

@@ -5,7 +5,7 @@ import { ApiError } from "../../protocol/wire/api_error.ts";
 import { MAX_IMAGES, openSeed } from "../../protocol/wire/generation_fields.ts";
 import { optional } from "../../protocol/wire/optional.ts";
 import { parseWire } from "../../protocol/wire/parse_wire.ts";
-import { MAX_IMAGE_BYTES, MAX_MASK_BYTES } from "../../protocol/wire/run_request.ts";
+import { MAX_IMAGE_BYTES, MAX_MASK_BYTES, MAX_REFERENCES } from "../../protocol/wire/run_request.ts";
 import { spectrumFields } from "../../protocol/wire/sampler_fields.ts";
 import { cleanText } from "../../protocol/wire/text.ts";
 import { scriptsSchema } from "./control_unit.ts";
@@ -42,7 +42,9 @@ export const txt2imgSchema = z.looseObject({
 export type Txt2imgRequest = z.output<typeof txt2imgSchema>;
 
 export const img2imgSchema = txt2imgSchema.extend({
-  init_images: z.array(z.string()).min(1).max(1).describe("One picture in base64, or as a data: URL."),
+  init_images: z.array(z.string()).min(1).max(MAX_REFERENCES).describe(
+    "A picture in base64, or as a data: URL. Models that look at pictures take several.",
+  ),
   denoising_strength: optional(z.number().min(0).max(1)),
   mask: optional(z.string()).describe("White is drawn anew. In base64, or as a data: URL."),
   inpainting_mask_invert: optional(flag).describe("Black is drawn anew instead."),
@@ -70,13 +72,18 @@ export function picturesOf({ batch_size = 1, n_iter = 1 }: Txt2imgRequest): numb
  * @throws {ApiError} 400 for what is no base64, 413
  */
 export async function startOf(
-  { init_images: [given = ""], mask, ...options }: Img2imgRequest,
-): Promise<Masking & Pick<EditRequest, "image">> {
-  const image = await sourceImage(fileBytes(given, { name: "init_images", maxBytes: MAX_IMAGE_BYTES }));
-  if (mask === undefined) return { image };
+  { init_images, mask, ...options }: Img2imgRequest,
+): Promise<Masking & Pick<EditRequest, "image" | "more_images">> {
+  const [image, ...more_images] = await Promise.all(
+    init_images.map((given) =>
+      sourceImage(fileBytes(given, { name: "init_images", maxBytes: MAX_IMAGE_BYTES }))
+    ),
+  );
+  const images = { image: image!, ...more_images.length > 0 && { more_images } };
+  if (mask === undefined) return images;
   const padding = options.inpaint_full_res ? options.inpaint_full_res_padding ?? 0 : undefined;
   return {
-    image,
+    ...images,
     mask: await sourceImage(fileBytes(mask, { name: "mask", maxBytes: MAX_MASK_BYTES })),
     mask_mode: options.inpainting_mask_invert ? "black" : "white",
     padding_mask_crop: padding,

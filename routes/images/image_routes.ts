@@ -2,7 +2,7 @@
 // as a stream or as a job.
 import { type Context, Hono } from "hono";
 import { ApiError } from "../../protocol/wire/api_error.ts";
-import { type EditRequest, readEditRequest } from "../requests/edit_request.ts";
+import { type EditRequest, imagesOf, readEditRequest } from "../requests/edit_request.ts";
 import { MAX_CONTROL_BODY_BYTES } from "../requests/control_image.ts";
 import { type ImageRequest, parseImageText } from "../requests/image_request.ts";
 import { type ReadJsonOptions, readJsonText } from "../../protocol/http/read_json.ts";
@@ -238,9 +238,9 @@ async function collect(pictures: readonly RunView[], signal: AbortSignal): Promi
 }
 
 function factsOf({ request, plan, warnings, detached }: Opened): ImageFacts {
-  const { image: _image, mask: _mask, control_image: _control, ...kept } = {
-    image: undefined,
-    mask: undefined,
+  const files = { image: undefined, more_images: undefined, mask: undefined };
+  const { image: _image, more_images: _more, mask: _mask, control_image: _control, ...kept } = {
+    ...files,
     ...request,
   };
   // A reader of a job's events wants its progress.
@@ -248,19 +248,17 @@ function factsOf({ request, plan, warnings, detached }: Opened): ImageFacts {
   return { request: own, settings: plan.settings, warnings };
 }
 
-/**
- * The runs are on their way: while they are waited for, nothing here needs the megabytes
- * of the image and its mask.
- */
+/** The runs are on their way: while they are waited for, nothing here needs the megabytes of their files. */
 function releaseImage({ pictures }: RunPlan, request: ImageRequest | EditRequest): void {
   for (const { run } of pictures) {
     delete run.image;
     delete run.mask;
     delete run.control_image;
+    delete run.references;
   }
   if (request.control_image) request.control_image.base64 = "";
   if (!("image" in request)) return;
-  request.image.base64 = "";
+  for (const image of imagesOf(request)) image.base64 = "";
   if (request.mask) request.mask.base64 = "";
 }
 
@@ -268,8 +266,14 @@ function releaseImage({ pictures }: RunPlan, request: ImageRequest | EditRequest
 function withoutImage({ control_image, ...request }: ImageRequest | EditRequest) {
   const control = control_image && { control_image: control_image.sha256 };
   if (!("image" in request)) return { ...request, ...control };
-  const { image, mask, ...rest } = request;
-  return { ...rest, image: image.sha256, ...mask && { mask: mask.sha256 }, ...control };
+  const { image, more_images, mask, ...rest } = request;
+  return {
+    ...rest,
+    image: image.sha256,
+    ...more_images && { more_images: more_images.map(({ sha256 }) => sha256) },
+    ...mask && { mask: mask.sha256 },
+    ...control,
+  };
 }
 
 function prefersAsync(header: string | undefined): boolean {

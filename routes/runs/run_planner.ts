@@ -2,7 +2,8 @@
 import canonicalize from "canonicalize";
 import { LRUCache } from "lru-cache";
 import { atMost } from "../../protocol/store/at_most.ts";
-import type { EditRequest, SourceImage } from "../requests/edit_request.ts";
+import { type EditRequest, imagesOf, type SourceImage } from "../requests/edit_request.ts";
+import { ApiError } from "../../protocol/wire/api_error.ts";
 import type { ImageRequest } from "../requests/image_request.ts";
 import type { VideoRequest } from "../requests/video_request.ts";
 import type { ModelCard } from "../../protocol/wire/model_card.ts";
@@ -97,10 +98,14 @@ export class RunPlanner {
 
   async #make(request: PlannedRequest, model: ModelCard, sharing: Sharing): Promise<RunPlan> {
     const seed = request.seed ?? this.#options.drawSeed();
-    const run = { ...toRun(request, model.id), seed };
-    const files = filesOf(request);
-    const { image, mask, control_image: control, last_frame } = files;
-    const completed = await this.#completed(run, { ...model, ...files });
+    const files = await this.#sourcesOf(request, model);
+    const run = { ...toRun(request, model.id), ...base64Of(files), seed };
+    const { image, mask, control_image: control, last_frame, references } = files;
+    const completed = await this.#completed(run, {
+      digest: model.digest,
+      sampler_version: model.sampler_version,
+      ...files,
+    });
     const settings = {
       ...completed,
       prompt: run.prompt,
@@ -109,8 +114,10 @@ export class RunPlanner {
       ...image && { image_sha256: image.sha256 },
       ...control && { control_image_sha256: control.sha256 },
       ...last_frame && { last_frame_sha256: last_frame.sha256 },
+      ...references && { references_sha256: references.map(({ sha256 }) => sha256) },
     };
-    const named = FILE_FIELDS.flatMap((name) => files[name]?.sha256 ?? []).join(".");
+    const all = [...FILE_FIELDS.map((name) => files[name]), ...references ?? []];
+    const named = all.flatMap((file) => file?.sha256 ?? []).join(".");
     const { output_format, output_compression, metadata = true } = request;
     const pictures = Array.from({ length: request.n }, async (_, index) => {
       const ofPicture = { ...settings, seed: seed + index };
@@ -135,9 +142,14 @@ export class RunPlanner {
 
   #completed(
     run: OpenRunRequest,
-    { digest, sampler_version, image, mask, control_image: control, last_frame }: ModelCard & RequestFiles,
+    { digest, sampler_version, image, mask, control_image: control, last_frame, references }:
+      & Pick<ModelCard, "digest" | "sampler_version">
+      & Sources,
   ): Promise<CompleteSettings> {
-    const { image: base64, mask: mask64, control_image: control64, last_frame: last64, ...rest } = run;
+    const { image: base64, mask: mask64, control_image: control64, last_frame: last64, ...others } = run;
+    const { references: references64, ...rest } = others;
+    const sizes = references?.flatMap(({ size }) => size ?? []);
+    const hasSizes = sizes?.length === references?.length;
     const { prompt: _prompt, seed: _seed, previews: _previews, metadata: _metadata, ...open } = rest;
     // The files themselves travel with the run. Their sizes decide all that the worker fills in.
     const seen = {
@@ -147,6 +159,8 @@ export class RunPlanner {
         (control.size ? { control_image_size: control.size } : { control_image_sha256: control.sha256 }),
       ...last_frame &&
         (last_frame.size ? { last_frame_size: last_frame.size } : { last_frame_sha256: last_frame.sha256 }),
+      ...references &&
+        (hasSizes ? { reference_sizes: sizes } : { references: references.map(({ sha256 }) => sha256) }),
     };
     const name = canonicalize({ ...open, digest, sampler_version, ...seen })!;
     const known = this.#complete.get(name);
@@ -157,11 +171,45 @@ export class RunPlanner {
       ...mask && (mask.size ? { mask_size: mask.size } : { mask: mask64 }),
       ...control && (control.size ? { control_image_size: control.size } : { control_image: control64 }),
       ...last_frame && (last_frame.size ? { last_frame_size: last_frame.size } : { last_frame: last64 }),
+      ...references && (hasSizes ? { reference_sizes: sizes } : { references: references64 }),
     });
     this.#complete.set(name, completed);
     completed.catch(() => this.#complete.delete(name));
     return completed;
   }
+
+  /** @throws {ApiError} 400 for several images with a model that draws over one */
+  async #sourcesOf(request: PlannedRequest, model: ModelCard): Promise<Sources> {
+    const { image, ...others } = filesOf(request);
+    if (image === undefined) return others;
+    const images = imagesOf({ image, more_images: (request as Partial<EditRequest>).more_images });
+    if (model.references) return { ...others, references: images };
+    if (images.length === 1) return { ...others, image };
+    const cards = await this.#options.catalog.list();
+    const able = cards.filter(({ references }) => (references?.max ?? 0) >= images.length);
+    const advice = able.length === 0
+      ? "FLUX.2 klein and Qwen-Image-Edit take several, but no such model is served"
+      : `Try ${able.map(({ id }) => id).join(", ")}`;
+    throw new ApiError(
+      400,
+      `'image' must be one image with the model '${model.id}': there are ${images.length}. ${advice}`,
+      { param: "image", code: "invalid_value" },
+    );
+  }
+}
+
+/** The files of a request by what its model does with them. */
+interface Sources extends RequestFiles {
+  /** Looked at, where the model does not draw over `image`. */
+  references?: readonly SourceImage[];
+}
+
+function base64Of({ references, ...files }: Sources): Partial<OpenRunRequest> {
+  const single = Object.entries(files).map(([name, file]) => [name, file?.base64]);
+  return withoutUndefined({
+    ...Object.fromEntries(single),
+    references: references?.map(({ base64 }) => base64),
+  });
 }
 
 /** The image files of a request. */
@@ -174,16 +222,10 @@ function filesOf(request: PlannedRequest): RequestFiles {
 
 /** Returns how a control image is used. Videos have none. */
 function controlFieldsOf(request: PlannedRequest): Partial<OpenRunRequest> {
-  const { control_image, controlnet, control_scale, control_start, control_end, control_mode } =
-    request as Partial<ImageRequest>;
-  return {
-    control_image: control_image?.base64,
-    controlnet,
-    control_scale,
-    control_start,
-    control_end,
-    control_mode,
-  };
+  const { controlnet, control_scale, control_start, control_end, control_mode } = request as Partial<
+    ImageRequest
+  >;
+  return { controlnet, control_scale, control_start, control_end, control_mode };
 }
 
 function toRun(request: PlannedRequest, model: string): Omit<OpenRunRequest, "seed"> {
@@ -205,7 +247,6 @@ function toRun(request: PlannedRequest, model: string): Omit<OpenRunRequest, "se
     long_prompts,
     wildcards,
   } = request;
-  const { image, mask, last_frame } = filesOf(request);
   const fields = {
     model,
     prompt,
@@ -224,9 +265,6 @@ function toRun(request: PlannedRequest, model: string): Omit<OpenRunRequest, "se
     prompt_weights,
     long_prompts,
     wildcards,
-    image: image?.base64,
-    mask: mask?.base64,
-    last_frame: last_frame?.base64,
     ..."strength" in request && {
       strength: request.strength,
       mask_mode: request.mask_mode,

@@ -243,8 +243,8 @@ export class RunSource implements Disposable {
     const { name, key = null, run, modelDigest } = wanted;
     const { maxAgeMs, detached, keepMs = KEEP_MS, waitMs } = options;
     const order = { run, key, modelDigest };
-    const { image: base64, mask, control_image, last_frame, ...rest } = run;
-    const files = joinFiles({ image: base64, mask, control_image, last_frame });
+    const { image: base64, mask, references, control_image, last_frame, ...rest } = run;
+    const files = joinFiles({ image: base64, mask, references, control_image, last_frame });
     const image = files && wanted.imageName ? { name: wanted.imageName, base64: files } : undefined;
     const isKept = !files || image !== undefined && files.length <= MAX_IMAGE_CHARACTERS;
     const { id, started, state } = await log.open({

@@ -2,7 +2,7 @@
 // it wait for the first, and name it by its digest.
 import { createHash } from "node:crypto";
 import { LRUCache } from "lru-cache";
-import { FILE_FIELDS, type OpenRunRequest } from "../../protocol/wire/run_request.ts";
+import { FILE_FIELDS, FILE_LISTS, type OpenRunRequest } from "../../protocol/wire/run_request.ts";
 
 /** Files remembered. The worker keeps fewer, and asks for one that it has forgotten. */
 const REMEMBERED = 1000;
@@ -19,13 +19,22 @@ export interface RequestFiles {
 export function filesOf(request: OpenRunRequest): RequestFiles | undefined {
   const named = { ...request };
   const digests: string[] = [];
+  const digestOf = (file: string) => {
+    const digest = createHash("sha256").update(file, "base64").digest("hex");
+    digests.push(digest);
+    return digest;
+  };
   for (const name of FILE_FIELDS) {
     const file = request[name];
     if (!file) continue;
-    const digest = createHash("sha256").update(file, "base64").digest("hex");
-    digests.push(digest);
     delete named[name];
-    named[`${name}_sha256`] = digest;
+    named[`${name}_sha256`] = digestOf(file);
+  }
+  for (const name of FILE_LISTS) {
+    const files = request[name];
+    if (!files) continue;
+    delete named[name];
+    named[`${name}_sha256`] = files.map(digestOf);
   }
   return digests.length === 0 ? undefined : { key: digests.join("."), named };
 }

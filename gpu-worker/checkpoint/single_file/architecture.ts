@@ -32,6 +32,11 @@ export interface Denoiser extends Part {
 /** The networks that one of diffusers' pipelines needs. */
 export interface Architecture {
   pipelineClass: string;
+  /**
+   * Pipeline classes whose denoisers have the same tensors -> the common names of their models. The
+   * components decide which one it is. @default none
+   */
+  siblings?: Readonly<Record<string, string>>;
   denoiser: Denoiser;
   /** Text encoders and autoencoder. */
   parts: readonly Part[];
@@ -54,6 +59,8 @@ export interface VariantOptions {
 export interface Variant {
   /** Common name of the model: "FLUX.1 [dev]". */
   title: string;
+  /** The pipeline class, where the denoiser's shapes decide it. @default the architecture's */
+  pipelineClass?: string;
   /** Repositories on the hub with its configs and tokenizers. The first is named in errors. */
   repositories: readonly [string, ...string[]];
   /** Its published scheduler, for components that come from a sibling's repository. */

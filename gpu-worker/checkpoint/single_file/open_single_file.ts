@@ -32,6 +32,7 @@ export function openSingleFile(path: string, { architectures, parts }: OpenSingl
   const networks = new Map([...inside, ...given]);
   const base = findBase({ path, architecture, variant, networks, components: parts.components });
   const { denoiser, tokenizers } = architecture;
+  const pipelineClass = variant.pipelineClass ?? String(base.index["_class_name"]);
   const sizes = denoiser.sizes(networks.get(denoiser.component)!);
   const published = base.json(denoiser.component, "config.json");
   const isPublished = agree(published, sizes);
@@ -47,7 +48,7 @@ export function openSingleFile(path: string, { architectures, parts }: OpenSingl
   const name = isPublished ? hubName(base.location, base.index) : variant.repositories[0];
   const index = {
     ...Object.fromEntries(plain),
-    _class_name: architecture.pipelineClass,
+    _class_name: pipelineClass,
     ...name !== undefined && { _name_or_path: name },
     scheduler: ["diffusers", scheduler._class_name],
     ...Object.fromEntries(components.map(({ component, className }) => [component, ["", className]])),
@@ -58,7 +59,7 @@ export function openSingleFile(path: string, { architectures, parts }: OpenSingl
   return Checkpoint.of(
     new AssembledSource({
       location: path,
-      title: variant.title,
+      title: architecture.siblings?.[pipelineClass] ?? variant.title,
       index,
       settingsPath: path.replace(/(?:\.safetensors|\.gguf)?$/, ".spectrum.json"),
       base,
@@ -88,7 +89,10 @@ export function openFolderWithParts(
     );
   }
   if (files.length === 0) return Checkpoint.of(base);
-  const architecture = architectures.find(({ pipelineClass }) => pipelineClass === base.index["_class_name"]);
+  const own = String(base.index["_class_name"]);
+  const architecture = architectures.find(({ pipelineClass, siblings = {} }) =>
+    pipelineClass === own || Object.hasOwn(siblings, own)
+  );
   if (architecture === undefined) {
     throw new CheckpointError(`Cannot replace parts of ${folder} as its pipeline class is not supported`);
   }
@@ -129,7 +133,11 @@ interface BaseQuery {
 
 /** Finds a folder with all that the file lacks. */
 function findBase({ path, architecture, variant, networks, components }: BaseQuery): FolderSource {
-  const { pipelineClass, parts } = architecture;
+  const { pipelineClass, parts, siblings = {} } = architecture;
+  const fitting = [
+    pipelineClass,
+    ...variant.pipelineClass === undefined ? Object.keys(siblings) : [variant.pipelineClass],
+  ];
   const needed = parts.filter(({ component, optional }) => optional !== true && !networks.has(component))
     .map(({ component }) => component);
   const lacking = (base: FolderSource) => needed.filter((component) => !base.hasWeights(component));
@@ -147,10 +155,11 @@ function findBase({ path, architecture, variant, networks, components }: BaseQue
     throw refuse(needed, `${variant.repositories.join(" or ")} is not in the Hugging Face cache`);
   }
   for (const { location, index } of found) {
-    if (index["_class_name"] === pipelineClass) continue;
+    if (fitting.includes(String(index["_class_name"]))) continue;
     throw new CheckpointError(
-      `Cannot use the components in ${location} for ${path} as they must be a ${pipelineClass}'s: ` +
-        `model_index.json says ${String(index["_class_name"])}`,
+      `Cannot use the components in ${location} for ${path} as they must be a ${
+        fitting.join(" or a ")
+      }'s: model_index.json says ${String(index["_class_name"])}`,
     );
   }
   const base = found.find((base) => lacking(base).length === 0);

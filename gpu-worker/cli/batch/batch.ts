@@ -1,5 +1,6 @@
 // `deno task batch`: draws a file of prompts into a folder of pictures, on one or more devices.
 import { join } from "node:path";
+import { requireReferences } from "../../request/references.ts";
 import { withChosenPrompts } from "../../request/wildcards.ts";
 import { completeRequest } from "../../request/complete_request.ts";
 import type { HeldWeights } from "../../checkpoint/blocks/quantization_of.ts";
@@ -16,7 +17,7 @@ import { type BatchRequest, type NamedControl, stepsToRun } from "./batch_messag
 import { batchSettings } from "./batch_stats.ts";
 import { dealPrompts, type Dealt } from "./deal_prompts.ts";
 import { controlFields, openControlImage } from "../../flags/control_flags.ts";
-import { openFrames, openImage, startFields } from "../../flags/image_flags.ts";
+import { openFrames, openImages, startFields } from "../../flags/image_flags.ts";
 import { type FrameImage, requireFrames } from "../../request/video_frames.ts";
 import { assertWritable } from "../write_atomically.ts";
 
@@ -99,26 +100,29 @@ async function completion(
 ): Promise<(prompt: string, seed: number) => BatchRequest> {
   const { width, height } = request;
   if (reading.rules.video !== undefined) return await videoCompletion(request, { image: file, reading });
+  const opened = file && await openImages(file, { width, height, rules: reading.rules });
+  requireReferences(opened ?? {}, reading.rules);
   const size = { width, height, multiple: reading.rules.sizeMultiple };
-  const opened = file && await openImage(file, size);
   const followed = follow && await openControlImage(follow.path, { ...size, ...opened?.image });
   return (prompt, seed) => {
     const start = { ...startFields(opened, file), ...controlFields(followed, follow) };
-    const { startImage, control, frames: _none, ...rest } = withChosenPrompts(
+    const { startImage, references, control, frames: _none, ...rest } = withChosenPrompts(
       completeRequest({ ...request, ...start, prompt, seed }, reading),
     );
+    const named = (index: number, sha256: string) => ({ path: file!.images[index]!, sha256 });
     const complete = {
       ...rest,
+      ...references && { references: references.map(({ file }, i) => named(i, file!.sha256)) },
       ...control && follow && followed && { control: namedControl(control, { ...follow, ...followed }) },
     };
-    if (startImage === undefined || file === undefined || opened === undefined) return complete;
+    if (startImage === undefined) return complete;
     const { strength, firstStep, mask } = startImage;
-    const named = { path: file.image, sha256: opened.sha256, strength, firstStep };
-    if (mask === undefined) return { ...complete, startImage: named };
+    const begun = { ...named(0, opened!.sha256!), strength, firstStep };
+    if (mask === undefined) return { ...complete, startImage: begun };
     const { image: _, ...masking } = mask;
     return {
       ...complete,
-      startImage: { ...named, mask: { ...masking, path: file.mask!, sha256: opened.mask!.sha256 } },
+      startImage: { ...begun, mask: { ...masking, path: file!.mask!, sha256: opened!.mask!.sha256 } },
     };
   };
 }
@@ -146,7 +150,7 @@ async function videoCompletion(
     return {
       ...complete,
       frames: {
-        first: named(frames.first, file.image),
+        first: named(frames.first, file.images[0]!),
         ...frames.last && { last: named(frames.last, file.lastImage!) },
       },
     };

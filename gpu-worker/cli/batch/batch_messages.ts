@@ -6,8 +6,9 @@ import type { StartImage } from "../../request/start_image.ts";
 import type { StartMask } from "../../request/start_mask.ts";
 
 /** A request that names its images instead of carrying them. */
-export type BatchRequest = Omit<GenerateRequest, "startImage" | "control" | "frames"> & {
+export type BatchRequest = Omit<GenerateRequest, "startImage" | "references" | "control" | "frames"> & {
   startImage?: NamedStartImage;
+  references?: readonly NamedFile[];
   control?: NamedControl;
   frames?: NamedFrames;
 };
@@ -24,7 +25,7 @@ export interface NamedStartImage extends Omit<StartImage, "image" | "mask">, Nam
   mask?: Omit<StartMask, "image"> & NamedFile;
 }
 
-/** A file whose image is resized to the request's size. */
+/** A file of an image. */
 export interface NamedFile {
   path: string;
   /** SHA-256 of the file, in hex. */

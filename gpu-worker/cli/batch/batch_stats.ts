@@ -7,7 +7,7 @@ import type { BatchRequest, NamedControl, NamedFrames, NamedStartImage } from ".
 
 /** Returns every setting, except the prompt, that affects the picture. */
 export function batchSettings(
-  { prompt: _, sampler, startImage, control, frames, ...fields }: BatchRequest,
+  { prompt: _, sampler, startImage, references, control, frames, ...fields }: BatchRequest,
   { modelDigest, dtype }: { modelDigest: string; dtype: string },
 ): Record<string, unknown> {
   const options = flattenSamplerOptions(sampler);
@@ -18,6 +18,7 @@ export function batchSettings(
     ...startImage && startSettings(startImage),
     ...control && controlSettings(control),
     ...frames && frameSettings(frames),
+    ...references && { referencesSha256: references.map(({ sha256 }) => sha256) },
     method: sampler.method,
     ...Object.fromEntries(METHOD_OPTIONS[sampler.method].map((name) => [name, options[name]])),
   });

@@ -10,6 +10,7 @@ import { fileMetadataOf } from "../../model/file_metadata_of.ts";
 import { openPipeline } from "../../model/open_pipeline.ts";
 import type { Pipeline } from "../../pipeline/pipeline.ts";
 import type { GenerateRequest } from "../../request/generate_request.ts";
+import type { ReferenceImage } from "../../request/references.ts";
 import { requestWarnings } from "../../request/request_warnings.ts";
 import type { Control } from "../../request/control.ts";
 import type { VideoFrames } from "../../request/video_frames.ts";
@@ -18,6 +19,7 @@ import type {
   BatchRequest,
   BatchTask,
   NamedControl,
+  NamedFile,
   NamedFrames,
   NamedStartImage,
 } from "./batch_messages.ts";
@@ -26,7 +28,7 @@ import { readDevice } from "../../flags/device_flags.ts";
 import { GRAPH_CACHE_FOLDER } from "../../session/graph_cache_folder.ts";
 import { WEIGHT_CACHE_FOLDER } from "../../session/weight_store.ts";
 import { openControlImage } from "../../flags/control_flags.ts";
-import { openFrames, openImage } from "../../flags/image_flags.ts";
+import { openFrames, openImages, openReference } from "../../flags/image_flags.ts";
 import { CALIBRATION_FLAGS, readCalibrationFlags } from "../../flags/calibration_flags.ts";
 import { MEMORY_FLAGS, readMemoryFlags } from "../../flags/memory_flags.ts";
 import { PART_FLAGS, readPartFlags } from "../../flags/part_flags.ts";
@@ -86,7 +88,7 @@ async function draw(
     signal: AbortSignal;
   },
 ): Promise<BatchEvent> {
-  const complete = await withImage(request);
+  const complete = await withImages(request);
   const metadata = isTold
     ? fileMetadataOf(complete, {
       model: pipeline.model,
@@ -120,11 +122,15 @@ async function draw(
 /**
  * Decodes the files that `request` names, and checks that they have not changed since the batch was planned.
  */
-async function withImage(
-  { startImage, frames, control: named, ...rest }: BatchRequest,
+async function withImages(
+  { startImage, frames, references, control: named, ...rest }: BatchRequest,
 ): Promise<GenerateRequest> {
   if (frames !== undefined) return { ...rest, frames: await withFiles(frames) };
-  const request = { ...rest, ...named && { control: await openControl(named, rest) } };
+  const request = {
+    ...rest,
+    ...references && { references: await openReferences(references) },
+    ...named && { control: await openControl(named, rest) },
+  };
   return await withStartImage({ ...request, startImage });
 }
 
@@ -144,10 +150,11 @@ async function withStartImage(
 ): Promise<GenerateRequest> {
   if (startImage === undefined) return request;
   const { path, sha256, mask: named, ...rest } = startImage;
-  const { image, sha256: found, mask } = await openImage(
-    { image: path, mask: named?.path, maskMode: named?.mode },
-    { ...request, multiple: 1 },
+  const opened = await openImages(
+    { images: [path], mask: named?.path, maskMode: named?.mode },
+    { ...request, rules: { sizeMultiple: 1 } },
   );
+  const [image, { sha256: found, mask }] = [opened.image!, opened];
   if (found !== sha256) throw new Error(`Cannot start from ${path} as it has changed`);
   if (named === undefined || mask === undefined) return { ...request, startImage: { ...rest, image } };
   const { path: maskPath, sha256: maskSha256, ...masking } = named;
@@ -156,12 +163,20 @@ async function withStartImage(
 }
 
 async function withFiles({ first, last }: NamedFrames): Promise<VideoFrames> {
-  const { firstFrame, lastFrame } = await openFrames({ image: first.path, lastImage: last?.path });
+  const { firstFrame, lastFrame } = await openFrames({ images: [first.path], lastImage: last?.path });
   for (const [named, opened] of [[first, firstFrame], [last, lastFrame]] as const) {
     if (named?.sha256 === opened?.file?.sha256) continue;
     throw new Error(`Cannot start from ${named!.path} as it has changed`);
   }
   return { first: firstFrame, ...lastFrame && { last: lastFrame } };
+}
+
+async function openReferences(references: readonly NamedFile[]): Promise<ReferenceImage[]> {
+  return await Promise.all(references.map(async ({ path, sha256 }) => {
+    const image = await openReference(path);
+    if (image.file!.sha256 !== sha256) throw new Error(`Cannot look at ${path} as it has changed`);
+    return image;
+  }));
 }
 
 /** Removes partial files that a killed process has left. */

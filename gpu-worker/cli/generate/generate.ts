@@ -3,6 +3,7 @@ import { completeRequest } from "../../request/complete_request.ts";
 import { openPipeline } from "../../model/open_pipeline.ts";
 import type { GenerateResult, ModelInfo, Pipeline } from "../../pipeline/pipeline.ts";
 import type { GenerateRequest } from "../../request/generate_request.ts";
+import { requireReferences } from "../../request/references.ts";
 import { withChosenPrompts } from "../../request/wildcards.ts";
 import { requestWarnings } from "../../request/request_warnings.ts";
 import { cutWarnings } from "../../model/cut_warnings.ts";
@@ -15,7 +16,7 @@ import { GENERATE_HELP, type GenerateArguments, parseGenerateArguments } from ".
 import { GRAPH_CACHE_FOLDER } from "../../session/graph_cache_folder.ts";
 import { WEIGHT_CACHE_FOLDER } from "../../session/weight_store.ts";
 import { controlFields, openControlImage, type OpenedControl } from "../../flags/control_flags.ts";
-import { type OpenedImage, openFrames, openImage, startFields } from "../../flags/image_flags.ts";
+import { type OpenedImages, openFrames, openImages, startFields } from "../../flags/image_flags.ts";
 import { requireFrames } from "../../request/video_frames.ts";
 import { assertOutput, defaultOutput, encodeOutput, firstFile, STANDARD_OUTPUT } from "./output_files.ts";
 import { outputPaths } from "./output_paths.ts";
@@ -42,7 +43,7 @@ export async function generate(
   const { model, parts, device } = options;
   // Check everything that can be checked before gigabytes are loaded.
   const described = describeModel(model, { ...device, parts, ...options.calibration });
-  const { requests, image, control } = await completeAll(options, described);
+  const { requests, opened, control } = await completeAll(options, described);
   const { paths, dumps } = await choosePaths(options, { requests, described });
   const info = modelInfo(model, described, options.memory);
   const warnings = [...warningsBefore(options, { requests, info, described })];
@@ -69,9 +70,9 @@ export async function generate(
     const metadata = options.metadata
       ? fileMetadataOf(request, {
         model: pipeline.model,
-        imageSha256: image?.sha256 ?? request.frames?.first.file?.sha256,
+        imageSha256: opened?.sha256 ?? request.frames?.first.file?.sha256,
         lastFrameSha256: request.frames?.last?.file?.sha256,
-        maskSha256: image?.mask?.sha256,
+        maskSha256: opened?.mask?.sha256,
         controlImageSha256: control?.sha256,
         compression: options.compression,
       })
@@ -95,19 +96,23 @@ async function completeAll(
   { reading }: DescribedModel,
 ): Promise<{
   requests: GenerateRequest[];
-  image: OpenedImage | undefined;
+  opened: OpenedImages | undefined;
   control: OpenedControl | undefined;
 }> {
   const { width, height, seed } = options.request;
-  const size = { width, height, multiple: reading.rules.sizeMultiple };
-  const isVideo = reading.rules.video !== undefined;
-  const image = options.image && !isVideo ? await openImage(options.image, size) : undefined;
+  const { rules } = reading;
+  const size = { width, height, multiple: rules.sizeMultiple };
+  const isVideo = rules.video !== undefined;
+  const opened = options.image && !isVideo
+    ? await openImages(options.image, { width, height, rules })
+    : undefined;
+  requireReferences(opened ?? {}, rules);
   const control = options.control &&
-    await openControlImage(options.control.path, { ...size, ...image?.image });
+    await openControlImage(options.control.path, { ...size, ...opened?.image });
   const start = {
     ...options.image && isVideo
       ? { ...await openFrames(options.image), strength: options.image.strength }
-      : startFields(image, options.image),
+      : startFields(opened, options.image),
     ...controlFields(control, options.control),
   };
   const requests = options.prompts.flatMap((prompt) =>
@@ -118,7 +123,7 @@ async function completeAll(
     )
   );
   for (const request of requests) requireFrames(request, reading.rules);
-  return { requests, image, control };
+  return { requests, opened, control };
 }
 
 async function choosePaths(

@@ -3,7 +3,7 @@ import { type PictureRecord, pictureRecordSchema } from "../../../protocol/wire/
 import { type Option, OPTIONS, type SamplerRequest } from "../../../sampler/mod.ts";
 import { readMetadata } from "../../media/metadata/read_metadata.ts";
 import type { PartialRequest } from "../../request/generate_request.ts";
-import { fromWire } from "../../request/wire_settings.ts";
+import { type FileField, fromWire } from "../../request/wire_settings.ts";
 
 /** @throws {Error} naming the file that cannot be read, or that says nothing */
 export async function readRecord(path: string): Promise<PictureRecord> {
@@ -22,10 +22,8 @@ export async function readRecord(path: string): Promise<PictureRecord> {
   );
 }
 
-/** Returns the request that the record is of, without its images. */
-export function recordedRequest(
-  { settings }: PictureRecord,
-): Omit<PartialRequest, "image" | "mask" | "controlImage"> {
+/** Returns the request that the record is of, without its files. */
+export function recordedRequest({ settings }: PictureRecord): Omit<PartialRequest, FileField> {
   const request = fromWire(settings);
   return { ...request, sampler: request.sampler && recordedChoice(request.sampler) };
 }

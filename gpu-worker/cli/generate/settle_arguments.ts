@@ -4,6 +4,7 @@ import { cleanText, decodeText } from "../../../protocol/wire/text.ts";
 import { UsageError } from "../../../protocol/process/usage_error.ts";
 import type { PictureRecord } from "../../../protocol/wire/picture_record.ts";
 import type { PartialRequest } from "../../request/generate_request.ts";
+import type { FileField } from "../../request/wire_settings.ts";
 import { defaultModel } from "../../flags/model_flags.ts";
 import { readPromptFile, readPrompts } from "../read_prompts.ts";
 import type { GenerateArguments } from "./generate_arguments.ts";
@@ -12,7 +13,7 @@ import { readRecord, recordedRequest } from "./read_record.ts";
 export interface SettledArguments extends Omit<GenerateArguments, "request" | "model" | "prompt"> {
   model: string;
   prompts: string[];
-  request: Omit<PartialRequest, "prompt" | "image" | "mask" | "controlImage">;
+  request: Omit<PartialRequest, "prompt" | FileField>;
   /** How the file of --from was made. */
   record: PictureRecord | undefined;
   /** Quality of the file, where its format loses any. */
@@ -39,6 +40,10 @@ export async function settleArguments(
   }: SettleOptions = {},
 ): Promise<SettledArguments> {
   const record = options.from === undefined ? undefined : await readRecord(options.from);
+  const { references = 0 } = record?.settings ?? {};
+  if (references > 0 && options.image === undefined) {
+    throw new UsageError(`${options.from} was drawn after ${references} images: --image must name them`);
+  }
   if (record?.settings.image_sha256 !== undefined && options.image === undefined) {
     throw new UsageError(`${options.from} was begun from an image: --image must name it`);
   }

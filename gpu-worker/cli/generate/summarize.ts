@@ -29,7 +29,7 @@ export function summarize(
   const stepsOf = (kind: string) => result.plan.flatMap((k, index) => k === kind ? [index] : []);
   const fullSteps = stepsOf("full");
   const { sampler, calibration } = result;
-  const note = shortRunNote({ method: sampler.method, steps: request.steps });
+  const note = shortRunNote({ method: sampler.method, ...request });
   const sum = (part: keyof Seconds) => results.reduce((total, { seconds }) => total + seconds[part], 0);
   const {
     prompt,
@@ -49,6 +49,7 @@ export function summarize(
     skipLayerGuidance,
     startImage,
     control,
+    references,
     scheduler,
     promptWeights,
     longPrompts,
@@ -79,6 +80,7 @@ export function summarize(
       controlEnd: control.end,
       ...control.mode !== undefined && { controlMode: control.mode },
     },
+    ...references && { references: references.length },
     ...scheduler && { scheduler: scheduler.name, schedulerOptions: scheduler.options },
     ...promptWeights && { promptWeights },
     ...longPrompts && { longPrompts },

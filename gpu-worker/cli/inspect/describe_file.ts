@@ -28,7 +28,7 @@ function describe({ architecture, variant, networks }: RecognisedFile): FileDesc
   const needed = architecture.parts.filter(({ optional }) => optional !== true);
   return {
     title: variant.title,
-    pipelineClass: architecture.pipelineClass,
+    pipelineClass: variant.pipelineClass ?? architecture.pipelineClass,
     has: [...networks.keys()],
     lacks: [
       ...needed.flatMap(({ component }) => networks.has(component) ? [] : [component]),

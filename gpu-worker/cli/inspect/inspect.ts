@@ -167,6 +167,9 @@ function describe(
     ...reading.calibration && { calibration: reading.calibration.source },
     components,
     defaults,
+    ...reading.rules.references && {
+      references: { min: reading.rules.references.min ?? 0, max: reading.rules.references.max },
+    },
     device: { provider, dtype, weights: checkpoint.held, problem },
     run: {
       steps: request.steps,
@@ -235,8 +238,9 @@ function printFile(path: string, { title, pipelineClass, has, lacks, repository 
 }
 
 function print(
-  { model, folder, pipelineClass, digest, components, run, device, memory }: ReturnType<typeof describe>,
+  report: ReturnType<typeof describe>,
 ): void {
+  const { model, folder, pipelineClass, digest, components, references, run, device, memory } = report;
   console.log(`${model}: ${pipelineClass} in ${folder}`);
   console.log(`digest ${digest}`);
   console.table(Object.fromEntries(components.map(({ name, className, parameters, dtypes, bytes }) => [
@@ -248,6 +252,10 @@ function print(
   if (run.note !== undefined) console.log(`  ${run.note}`);
   if (run.frames !== undefined) {
     console.log(`  ${FIRST_FRAMES[run.frames.first]}${LAST_FRAMES[run.frames.last]}`);
+  }
+  if (references) {
+    const { min, max } = references;
+    console.log(`  looks at ${min === max ? max : `${min} to ${max}`} images (--image)`);
   }
   const held = device.weights === "as-stored" ? device.dtype : `${device.weights} and ${device.dtype}`;
   console.log(`  weights as ${held}: ${megabytes(memory.weightBytes)}`);

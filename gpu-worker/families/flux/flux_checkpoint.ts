@@ -10,12 +10,15 @@ import { clipTextEncoderGraph } from "../../graph/text_encoders/clip_text_encode
 import { type FluxTransformerConfig, parseFluxTransformerConfig } from "./flux_config.ts";
 import { PATCH } from "../../pipeline/patch_packing.ts";
 import { readFluxControlNet } from "./flux_control_net.ts";
+import { kontextReferences } from "./kontext_references.ts";
 import { fluxTransformerGraphs } from "./flux_transformer.ts";
+import type { FluxBlocksOptions } from "../../graph/flux_blocks.ts";
 import type { OnnxModel } from "../../graph/graph_builder.ts";
 import { t5EncoderGraph } from "../../graph/text_encoders/t5_encoder.ts";
 import type { DType } from "../../runtime/dtype.ts";
 import { checkScheduler } from "../../checkpoint/check_scheduler.ts";
 import type { Checkpoint } from "../../checkpoint/checkpoint.ts";
+import { CheckpointError } from "../../checkpoint/checkpoint_error.ts";
 import { decodingSize } from "../../vae/decoding_size.ts";
 import { controlGraphs, controlNetRules } from "../../pipeline/control_net.ts";
 import type { FamilyReading } from "../../pipeline/family.ts";
@@ -31,8 +34,18 @@ export interface FluxCheckpoint extends FamilyReading {
 /** FLUX.1's published settings. Schnell is the distilled model without guidance embedding. */
 const DEV = { steps: 50, guidanceScale: 3.5, maxSequenceLength: 512 };
 const SCHNELL = { steps: 4, guidanceScale: 0, maxSequenceLength: 256 };
+/** Settings in the cards of FLUX.1 Kontext [dev] and FLUX.1 Fill [dev]. */
+const KONTEXT = { steps: 28, guidanceScale: 2.5, maxSequenceLength: 512 };
+const FILL = { steps: 50, guidanceScale: 30, maxSequenceLength: 512 };
+/** Default strength of FluxImg2ImgPipeline, of FluxInpaintPipeline and of FluxFillPipeline. */
+const [IMAGE_STRENGTH, FILL_STRENGTH] = [0.6, 1];
 /** diffusers' default_sample_size, in latent pixels. */
 const DEFAULT_SAMPLE_SIZE = 128;
+/** What the image tokens of a pipeline class hold beside latents. */
+const BESIDE: Readonly<Record<string, FluxBlocksOptions["beside"]>> = {
+  FluxKontextPipeline: "references",
+  FluxFillPipeline: "masked",
+};
 /** FluxPipeline's limit. */
 const MAX_SEQUENCE_LENGTH = 512;
 
@@ -41,6 +54,7 @@ const MAX_SEQUENCE_LENGTH = 512;
  * @throws {CheckpointError} if a component is missing, damaged or unsupported.
  */
 export function readFluxCheckpoint(checkpoint: Checkpoint, dtype: DType): FluxCheckpoint {
+  const beside = BESIDE[checkpoint.pipelineClass];
   checkpoint.requireClass("transformer", "FluxTransformer2DModel");
   checkpoint.requireClass("vae", "AutoencoderKL");
   checkpoint.requireClass("scheduler", "FlowMatchEulerDiscreteScheduler");
@@ -58,13 +72,21 @@ export function readFluxCheckpoint(checkpoint: Checkpoint, dtype: DType): FluxCh
   const controlNets = checkpoint.controlNets.map((files) =>
     readFluxControlNet(files, { model: checkpoint.folder, config, dtype })
   );
+  if (beside !== undefined && controlNets.length > 0) {
+    throw new CheckpointError(
+      `Cannot use a ControlNet with ${checkpoint.folder}: ${checkpoint.pipelineClass} takes none.`,
+    );
+  }
   const residuals = {
     double: controlNets.some(({ reaches }) => reaches.double),
     single: controlNets.some(({ reaches }) => reaches.single),
   };
   const side = DEFAULT_SAMPLE_SIZE * vaeScale;
+  requireChannels(config, { latents: vaeConfig.latent_channels, vaeScale, beside });
+  const multiple = PATCH * vaeScale;
+  const settings = beside === "references" ? KONTEXT : beside === "masked" ? FILL : DEV;
   const preset = {
-    ...(config.guidanceEmbeds ? DEV : SCHNELL),
+    ...(config.guidanceEmbeds ? settings : SCHNELL),
     width: side,
     height: side,
     trueCfgScale: 1,
@@ -75,15 +97,17 @@ export function readFluxCheckpoint(checkpoint: Checkpoint, dtype: DType): FluxCh
     vaeConfig,
     scheduler,
     controlNets,
-    latentScale: { channels: config.inChannels / PATCH ** 2, spatial: vaeScale },
+    latentScale: { channels: config.outChannels / PATCH ** 2, spatial: vaeScale },
+    ...beside === "masked" && { maskInputs: true },
     tokenizers: { clip: checkpoint.path("tokenizer"), t5: checkpoint.path("tokenizer_2") },
     defaults: requestDefaults(checkpoint, preset),
     rules: {
-      sizeMultiple: PATCH * vaeScale,
+      sizeMultiple: multiple,
       maxSequenceLength: MAX_SEQUENCE_LENGTH,
       guidance: config.guidanceEmbeds ? "distilled" : "none",
-      // FluxImg2ImgPipeline's default.
-      startImage: { strength: 0.6, partialStep: "run" },
+      ...beside === "references" ? { references: kontextReferences(multiple) } : {
+        startImage: { strength: beside === "masked" ? FILL_STRENGTH : IMAGE_STRENGTH, partialStep: "run" },
+      },
       ...controlNetRules(controlNets),
     },
     decoding: decodingSize(vaeConfig),
@@ -92,10 +116,29 @@ export function readFluxCheckpoint(checkpoint: Checkpoint, dtype: DType): FluxCh
     buildGraphs: () => ({
       clip: clipTextEncoderGraph({ ...clip, dtype, outputs: ["pooled_output"] }),
       t5: t5EncoderGraph({ ...t5, dtype }),
-      ...fluxTransformerGraphs({ ...transformer, dtype, residuals }),
+      ...fluxTransformerGraphs({ ...transformer, dtype, residuals, beside }),
       ...controlGraphs(controlNets),
       vae: autoencoderKLDecoderGraph({ ...vae, dtype: "float32" }),
       vaeEncoder: autoencoderKLEncoderGraph({ ...vae, dtype: "float32" }),
     }),
   };
+}
+
+/** @throws {CheckpointError} if the transformer's channels are not those of the pipeline class. */
+function requireChannels(
+  { inChannels, outChannels }: FluxTransformerConfig,
+  { latents, vaeScale, beside }: {
+    latents: number;
+    vaeScale: number;
+    beside: FluxBlocksOptions["beside"];
+  },
+): void {
+  const own = PATCH ** 2 * latents;
+  // The masked image's latents, and the mask's pixels behind each latent.
+  const expected = beside === "masked" ? 2 * own + (PATCH * vaeScale) ** 2 : own;
+  if (outChannels === own && inChannels === expected) return;
+  throw new CheckpointError(
+    `Cannot use transformer/config.json: 'in_channels' and 'out_channels' must be ${expected} and ${own} ` +
+      `with this pipeline class and autoencoder, but are ${inChannels} and ${outChannels}.`,
+  );
 }

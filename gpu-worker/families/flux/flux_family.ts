@@ -1,11 +1,13 @@
-// diffusers' FluxPipeline: FLUX.1-dev, FLUX.1-schnell and every checkpoint of that
-// architecture, from text or from an image.
+// diffusers' FluxPipeline, FluxKontextPipeline and FluxFillPipeline: FLUX.1-dev, FLUX.1-schnell, FLUX.1
+// Kontext, FLUX.1 Fill and every checkpoint of that architecture.
 import { createSolver, linspace } from "../../../sampler/mod.ts";
 import type { Family } from "../../pipeline/family.ts";
 import { pictureDecoder } from "../../pipeline/latent_decoder.ts";
 import { encodeFluxPrompt } from "./encode_flux_prompt.ts";
 import { type FluxCheckpoint, readFluxCheckpoint } from "./flux_checkpoint.ts";
 import { fluxFeeds } from "./flux_feeds.ts";
+import { fillInput } from "./fill_input.ts";
+import { kontextPicture } from "./kontext_references.ts";
 import { countTokens, PATCH_PACKING } from "../../pipeline/patch_packing.ts";
 import { fluxOriginalNames } from "./flux_names.ts";
 import { fluxSingleFile } from "./flux_single_file.ts";
@@ -25,4 +27,18 @@ export const fluxFamily: Family<FluxCheckpoint> = {
   controls: { rank: 3, sees: "latents", promptOnly: true },
   featureDims: ({ innerDim }, size) => [countTokens(size), innerDim],
   decoder: pictureDecoder,
+};
+
+/** FLUX.1 Kontext, which looks at an image. */
+export const fluxKontextFamily: Family<FluxCheckpoint> = {
+  ...fluxFamily,
+  referencePicture: (reference, { rules }) => kontextPicture(reference, rules.sizeMultiple),
+  feeds: (runtime, options) =>
+    fluxFeeds(runtime, { ...options, references: options.references ?? options.branches.map(() => []) }),
+};
+
+/** FLUX.1 Fill, whose transformer sees the mask and the masked image. */
+export const fluxFillFamily: Family<FluxCheckpoint> = {
+  ...fluxFamily,
+  maskInput: { arrange: fillInput, encodesAlways: true },
 };

@@ -1,6 +1,8 @@
 // Creates the inputs of FLUX's trunk and head, by the graphs' names.
 import type { FluxTransformerConfig } from "./flux_config.ts";
-import { fluxRotaryTables } from "../../graph/layers/attention/flux_rotary.ts";
+import { fluxRotaryTables, type TokenGrid } from "../../graph/layers/attention/flux_rotary.ts";
+import { PICTURE_TOKENS, tokenCount } from "../../denoiser/picture_tokens.ts";
+import type { ReferenceTokens } from "../../pipeline/family.ts";
 import type { Runtime } from "../../runtime/mod.ts";
 import { BranchFeeds } from "../../denoiser/branch_feeds.ts";
 import type { EncodedPrompt } from "../../text/encoded_prompt.ts";
@@ -15,32 +17,58 @@ export interface FluxFeedsOptions {
   branches: readonly EncodedPrompt[];
   size: LatentSize;
   guidanceScale: number;
+  /**
+   * The inputs beside the latents of FLUX.1 Fill, a row for each branch: [tokens, channels]. @default none
+   */
+  masked?: readonly Float32Array[];
+  /** The references of each branch, of equal sizes. @default the network takes none */
+  references?: readonly (readonly ReferenceTokens[])[];
 }
 
 const TRAIN_TIMESTEPS = 1000;
 
 export function fluxFeeds(runtime: Runtime, options: FluxFeedsOptions): BranchFeeds {
-  const { config, branches, size, guidanceScale } = options;
+  const { config, branches, size, guidanceScale, masked, references } = options;
   const textTokens = branches[0]!.tokens;
-  const [height, width] = [size.height / 2, size.width / 2];
-  const { cos, sin } = fluxRotaryTables({ textTokens, height, width, axesDims: config.axesDimsRope });
-  const rotaryDims = [textTokens + height * width, config.attentionHeadDim / 2];
+  const { height, width } = gridOf(size);
+  const { cos, sin } = fluxRotaryTables({
+    textTokens,
+    height,
+    width,
+    axesDims: config.axesDimsRope,
+    references: (references?.[0] ?? []).map(({ size }) => gridOf(size)),
+  });
+  const pairs = config.attentionHeadDim / 2;
+  const rotaryDims = [cos.length / pairs, pairs];
   const pooled = { dims: [config.pooledProjectionDim], rows: branches.map((branch) => branch.pooled) };
   const guidance = { dims: [], rows: branches.map(() => Float32Array.of(guidanceScale)) };
   return new BranchFeeds(runtime, {
     rows: branches.length,
-    latents: { name: "hidden_states", dims: [height * width, config.inChannels] },
+    latents: {
+      name: "hidden_states",
+      dims: [height * width, config.outChannels],
+      behind: (references ?? []).map((row) => row.map(({ tokens }) => tokens)),
+    },
     timestep: (timestep) => timestep / TRAIN_TIMESTEPS,
     trunk: {
       encoder_hidden_states: {
         dims: [textTokens, config.jointAttentionDim],
         rows: branches.map((branch) => branch.embeds),
       },
+      ...masked && {
+        masked: { dims: [height * width, config.inChannels - config.outChannels], rows: masked },
+      },
     },
     shared: {
       rotary_cos: { dims: rotaryDims, data: cos },
       rotary_sin: { dims: rotaryDims, data: sin },
+      ...references && { [PICTURE_TOKENS]: tokenCount(height * width) },
     },
     conditioning: { pooled_projections: pooled, ...config.guidanceEmbeds && { guidance } },
   });
+}
+
+/** Returns the grid of tokens of packed latents. */
+function gridOf({ height, width }: LatentSize): TokenGrid {
+  return { height: height / 2, width: width / 2 };
 }

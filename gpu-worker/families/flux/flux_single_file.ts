@@ -18,6 +18,9 @@ const ORIGINAL: Layout = {
   place: () => findInTable(FLUX_NAMES),
 };
 
+/** Inputs of FLUX.1 Fill: a token's latents, the masked image's, and the mask's pixels behind it. */
+const FILL_CHANNELS = 384;
+
 const SCHEDULER = {
   _class_name: "FlowMatchEulerDiscreteScheduler",
   num_train_timesteps: 1000,
@@ -29,6 +32,7 @@ const SCHEDULER = {
 
 export const fluxSingleFile: Architecture = {
   pipelineClass: "FluxPipeline",
+  siblings: { FluxKontextPipeline: "FLUX.1 Kontext [dev]", FluxFillPipeline: "FLUX.1 Fill [dev]" },
   denoiser: {
     component: "transformer",
     className: "FluxTransformer2DModel",
@@ -40,8 +44,10 @@ export const fluxSingleFile: Architecture = {
       }),
     ],
     sizes(weights: Weights) {
+      const out = sizeOf(weights, "proj_out.weight", 0);
       return {
         ...fluxBlockSizes(weights),
+        ...out !== sizeOf(weights, "x_embedder.weight", 1) && { out_channels: out },
         pooled_projection_dim: sizeOf(weights, "time_text_embed.text_embedder.linear_1.weight", 1),
         guidance_embeds: weights.has("time_text_embed.guidance_embedder.linear_1.weight"),
       };
@@ -64,12 +70,19 @@ export const fluxSingleFile: Architecture = {
   variant(weights: Weights) {
     const channels = sizeOf(weights, "x_embedder.weight", 1);
     const out = sizeOf(weights, "proj_out.weight", 0);
+    if (channels === FILL_CHANNELS) {
+      return {
+        title: "FLUX.1 Fill [dev]",
+        pipelineClass: "FluxFillPipeline",
+        repositories: ["black-forest-labs/FLUX.1-Fill-dev"],
+        scheduler: { ...SCHEDULER, shift: 3, use_dynamic_shifting: true },
+      };
+    }
     if (channels !== out) {
       const { path } = weights.get("x_embedder.weight")!;
       throw new CheckpointError(
-        `Cannot use ${path} as it is FLUX.1 ${
-          channels === 384 ? "Fill, which paints into a picture" : "with a control picture"
-        }: its input has ${channels} channels, text to image has ${out}`,
+        `Cannot use ${path} as it is FLUX.1 with a control picture: its input has ${channels} channels, ` +
+          `text to image has ${out}`,
       );
     }
     return weights.has("time_text_embed.guidance_embedder.linear_1.weight")

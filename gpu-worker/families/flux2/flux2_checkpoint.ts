@@ -14,13 +14,14 @@ import { refuseLeftPadding } from "../../text/refuse_left_padding.ts";
 import { decodingSize } from "../../vae/decoding_size.ts";
 import { type Flux2TransformerConfig, parseFlux2TransformerConfig } from "./flux2_config.ts";
 import { flux2TransformerGraphs } from "./flux2_transformer.ts";
-import { flux2VaeDecoderGraph, parseFlux2VaeConfig, PATCH } from "./flux2_vae.ts";
+import { flux2References } from "./flux2_references.ts";
+import { flux2VaeDecoderGraph, flux2VaeEncoderGraph, parseFlux2VaeConfig, PATCH } from "./flux2_vae.ts";
 
 export interface Flux2Checkpoint extends FamilyReading {
   config: Flux2TransformerConfig;
   vaeConfig: AutoencoderKLConfig;
   tokenizers: Record<"qwen", string>;
-  buildGraphs(): Record<"qwen" | "trunk" | "head" | "modulation" | "vae", OnnxModel>;
+  buildGraphs(): Record<"qwen" | "trunk" | "head" | "modulation" | "vae" | "vaeEncoder", OnnxModel>;
 }
 
 /** Settings in the cards of FLUX.2 klein base and of FLUX.2 klein, which is distilled to a few steps. */
@@ -82,6 +83,7 @@ export function readFlux2Checkpoint(checkpoint: Checkpoint, dtype: DType): Flux2
       sizeMultiple: spatial,
       maxSequenceLength: MAX_SEQUENCE_LENGTH,
       guidance: isDistilled ? "none" : "cfg",
+      references: flux2References(spatial),
     },
     decoding: decodingSize(vaeConfig, spatial),
     conditioningElements: ({ maxSequenceLength, guidanceScale }) =>
@@ -98,6 +100,7 @@ export function readFlux2Checkpoint(checkpoint: Checkpoint, dtype: DType): Flux2
       }),
       ...flux2TransformerGraphs({ ...transformer, dtype }),
       vae: flux2VaeDecoderGraph(vae),
+      vaeEncoder: flux2VaeEncoderGraph(vae),
     }),
   };
 }

@@ -1,5 +1,7 @@
 // Creates the inputs of FLUX.2's trunk and head, by the graphs' names.
 import { BranchFeeds } from "../../denoiser/branch_feeds.ts";
+import { PICTURE_TOKENS, tokenCount } from "../../denoiser/picture_tokens.ts";
+import type { ReferenceTokens } from "../../pipeline/family.ts";
 import { axisRotaryTables, type RotaryTables } from "../../pipeline/axis_rotary.ts";
 import type { Runtime } from "../../runtime/mod.ts";
 import type { EncodedPrompt } from "../../text/encoded_prompt.ts";
@@ -12,19 +14,33 @@ export interface Flux2FeedsOptions {
   /** For each picture the prompt and, under guidance, the negative prompt. All have equal lengths. */
   branches: readonly EncodedPrompt[];
   size: LatentSize;
+  /** The references of each branch, of equal sizes. @default none */
+  references?: readonly (readonly ReferenceTokens[])[];
 }
 
 const TRAIN_TIMESTEPS = 1000;
 
 /** Creates the tensors of a run. The returned feeds own them. */
-export function flux2Feeds(runtime: Runtime, { config, branches, size }: Flux2FeedsOptions): BranchFeeds {
+export function flux2Feeds(
+  runtime: Runtime,
+  { config, branches, size, references = [] }: Flux2FeedsOptions,
+): BranchFeeds {
   const textTokens = branches[0]!.tokens;
   const tokens = countTokens(size);
-  const { cos, sin } = flux2RotaryTables(config, { textTokens, rows: size.height, columns: size.width });
-  const rotaryDims = [textTokens + tokens, config.attentionHeadDim / 2];
+  const { cos, sin } = flux2RotaryTables(config, {
+    textTokens,
+    picture: size,
+    references: (references[0] ?? []).map(({ size }) => size),
+  });
+  const pairs = config.attentionHeadDim / 2;
+  const rotaryDims = [cos.length / pairs, pairs];
   return new BranchFeeds(runtime, {
     rows: branches.length,
-    latents: { name: "hidden_states", dims: [tokens, config.inChannels] },
+    latents: {
+      name: "hidden_states",
+      dims: [tokens, config.inChannels],
+      behind: references.map((row) => row.map(({ tokens }) => tokens)),
+    },
     timestep: (timestep) => timestep / TRAIN_TIMESTEPS,
     trunk: {
       encoder_hidden_states: {
@@ -35,6 +51,7 @@ export function flux2Feeds(runtime: Runtime, { config, branches, size }: Flux2Fe
     shared: {
       rotary_cos: { dims: rotaryDims, data: cos },
       rotary_sin: { dims: rotaryDims, data: sin },
+      [PICTURE_TOKENS]: tokenCount(tokens),
     },
     conditioning: {},
     // Only the number of rows matters: the modulation depends on nothing else of a branch.
@@ -42,24 +59,33 @@ export function flux2Feeds(runtime: Runtime, { config, branches, size }: Flux2Fe
   });
 }
 
+/** Rows and columns of tokens. */
+type TokenGrid = Pick<LatentSize, "height" | "width">;
+
 export interface Flux2RotaryOptions {
   textTokens: number;
-  rows: number;
-  columns: number;
+  picture: TokenGrid;
+  /** The images behind the picture. @default none */
+  references?: readonly TokenGrid[];
 }
 
+/** References are that far apart in time, from the picture on (Flux2KleinPipeline._prepare_image_ids). */
+const REFERENCE_TIME = 10;
+
 /**
- * Returns the tables of the text's tokens, then the image's. The axes are time, row, column and place in the
- * text: each kind of token is at 0 on the axes of the other.
+ * Returns the tables of the text's tokens, then the picture's, then the references'. The axes are time,
+ * row, column and place in the text: text is at 0 on the first three, and images are at 0 on the last.
  */
 export function flux2RotaryTables(
   { axesDimsRope: axesDims, ropeTheta: theta }: Flux2TransformerConfig,
-  { textTokens, rows, columns }: Flux2RotaryOptions,
+  { textTokens, picture, references = [] }: Flux2RotaryOptions,
 ): RotaryTables {
   const text = Array.from({ length: textTokens }, (_, i) => [0, 0, 0, i]);
-  const image = Array.from(
-    { length: rows * columns },
-    (_, i) => [0, Math.floor(i / columns), i % columns, 0],
+  const images = [picture, ...references].flatMap(({ height, width }, index) =>
+    Array.from(
+      { length: height * width },
+      (_, i) => [index * REFERENCE_TIME, Math.floor(i / width), i % width, 0],
+    )
   );
-  return axisRotaryTables({ positions: [...text, ...image], axesDims, theta });
+  return axisRotaryTables({ positions: [...text, ...images], axesDims, theta });
 }

@@ -2,6 +2,7 @@
 import type { DenoiserOptions } from "../../graph/denoiser_options.ts";
 import type { GraphBuilder, Value } from "../../graph/graph_builder.ts";
 import { countTokens } from "../../graph/layers/attention/joint_block.ts";
+import { pictureTokens } from "../../graph/layers/attention/picture_tokens.ts";
 import { rotary } from "../../graph/layers/attention/rotary.ts";
 import { activation } from "../../graph/layers/dense/activation.ts";
 import { thousandfold } from "../../graph/layers/dense/combined_embedding.ts";
@@ -29,9 +30,10 @@ import { type Flux2TransformerConfig, parseFlux2TransformerConfig } from "./flux
 /**
  * Builds the graphs. The output is [batch, image_tokens, out_channels].
  * Inputs of the trunk: timestep [batch], 0..1 as Flux2KleinPipeline passes it; hidden_states [batch,
- * image_tokens, in_channels]; encoder_hidden_states [batch, text_tokens, joint]; rotary_cos and rotary_sin
- * [text_tokens + image_tokens, head_dim / 2] float32 (`flux2RotaryTables`).
- * Inputs of the modulation: timestep [steps]; branches [batch], whose values are ignored.
+ * sequence_tokens, in_channels], the picture's tokens, then the references'; picture_tokens [image_tokens]
+ * (`pictureTokens`); encoder_hidden_states [batch, text_tokens, joint]; rotary_cos and rotary_sin
+ * [text_tokens + sequence_tokens, head_dim / 2] float32 (`flux2RotaryTables`). Inputs of the modulation:
+ * timestep [steps]; branches [batch], whose values are ignored.
  * @throws {CheckpointError} if the config asks for something unsupported, or if
  * the weights do not fit the config.
  */
@@ -88,7 +90,7 @@ function lastNorm({ innerDim: features, eps }: Flux2TransformerConfig): LastNorm
 function blocks(graph: GraphBuilder, config: Flux2TransformerConfig): ReturnType<TransformerParts["blocks"]> {
   const { inChannels, innerDim, jointAttentionDim, attentionHeadDim, numAttentionHeads: heads } = config;
   const latents = graph.cast(
-    graph.input("hidden_states", ["batch", "image_tokens", inChannels], "float32"),
+    graph.input("hidden_states", ["batch", "sequence_tokens", inChannels], "float32"),
   );
   const states = graph.cast(
     graph.input("encoder_hidden_states", ["batch", "text_tokens", jointAttentionDim], "float32"),
@@ -135,5 +137,5 @@ function blocks(graph: GraphBuilder, config: Flux2TransformerConfig): ReturnType
     attributes: { axis: 1 },
     outputs: 2,
   });
-  return { tokens: tokens!, conditioning };
+  return { tokens: pictureTokens(graph, tokens!), conditioning };
 }

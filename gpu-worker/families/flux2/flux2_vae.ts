@@ -1,5 +1,5 @@
-// The decoder of diffusers' AutoencoderKLFlux2, from the denoiser's latents: patches of 2x2 latents, normed
-// with the statistics of a batch norm.
+// Decoder and encoder of diffusers' AutoencoderKLFlux2, from and to the denoiser's latents: patches of 2x2
+// latents, normed with the statistics of a batch norm.
 import { z } from "zod";
 import { parseConfig } from "../../checkpoint/parse_config.ts";
 import { CheckpointError } from "../../checkpoint/checkpoint_error.ts";
@@ -11,6 +11,7 @@ import {
   autoencoderKLDecoder,
   type AutoencoderKLOptions,
 } from "../../graph/autoencoder_kl/autoencoder_kl_decoder.ts";
+import { autoencoderKLEncoder } from "../../graph/autoencoder_kl/autoencoder_kl_encoder.ts";
 import type { GraphBuilder, OnnxModel, Value } from "../../graph/graph_builder.ts";
 
 const PATH = "vae/config.json";
@@ -46,6 +47,8 @@ const schema = z.looseObject({
 export interface Flux2VaeConfig {
   /** The decoder's options, as AutoencoderKL's. */
   decoder: AutoencoderKLConfig;
+  /** The same of the encoder. */
+  encoder: AutoencoderKLConfig;
   latentChannels: number;
   batchNormEps: number;
   /** Pixels along the side of the autoencoder's own latents. */
@@ -75,12 +78,11 @@ export function parseFlux2VaeConfig(json: unknown): Flux2VaeConfig {
   }
   // The latents are normed by the batch norm instead.
   const given = Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== undefined));
-  const decoder = parseAutoencoderKLConfig(
-    { ...given, block_out_channels: channels, scaling_factor: 1 },
-    PATH,
-  );
+  const withChannels = (channels: readonly number[]) =>
+    parseAutoencoderKLConfig({ ...given, block_out_channels: channels, scaling_factor: 1 }, PATH);
   return {
-    decoder,
+    decoder: withChannels(channels),
+    encoder: withChannels(ofEncoder),
     latentChannels: config.latent_channels,
     batchNormEps,
     scale: 2 ** (ofEncoder.length - 1),
@@ -109,12 +111,69 @@ export function flux2VaeDecoderGraph(options: Omit<AutoencoderKLOptions, "dtype"
   });
 }
 
+/**
+ * Builds the graph sample [batch, in_channels, f h, f w] in -1..1 -> mean and std [batch, 4 *
+ * latent_channels, h, w], all float32: the posterior in the denoiser's latents, with f as above.
+ * @throws {CheckpointError} as `flux2VaeDecoderGraph`.
+ */
+export function flux2VaeEncoderGraph(options: Omit<AutoencoderKLOptions, "dtype">): OnnxModel {
+  const { encoder: config, batchNormEps, latentChannels } = parseFlux2VaeConfig(options.config);
+  const norm = { channels: PATCH ** 2 * latentChannels, eps: batchNormEps };
+  return autoencoderKLEncoder({
+    ...options,
+    dtype: "float32",
+    config,
+    dims: ["batch", norm.channels, "latent_height", "latent_width"],
+    toLatents: (graph, { mean, std }) => {
+      const { mean: center, deviation } = statistics(graph, norm);
+      const [patches, spreads] = [mean, std].map((values) => patchify(graph, values, latentChannels)) as [
+        Value,
+        Value,
+      ];
+      return {
+        mean: graph.node("Div", [graph.node("Sub", [patches, center]), deviation]),
+        std: graph.node("Div", [spreads, deviation]),
+      };
+    },
+  });
+}
+
+/**
+ * Emits the patches of 2x2 latents as channels, in the order in which DepthToSpace in mode CRD takes them.
+ */
+function patchify(graph: GraphBuilder, latents: Value, channels: number): Value {
+  const shape = graph.node("Shape", [latents], { dtype: "int64" });
+  const [batch, , height, width] = graph.nodes("Split", [shape], {
+    attributes: { axis: 0, num_outputs: 4 },
+    outputs: 4,
+  });
+  const half = (side: Value) => graph.node("Div", [side, graph.ints(PATCH)]);
+  const [rows, columns] = [half(height!), half(width!)];
+  const concat = (parts: Value[]) => graph.node("Concat", parts, { attributes: { axis: 0 } });
+  const split = graph.node("Reshape", [
+    latents,
+    concat([batch!, graph.ints(channels), rows, graph.ints(PATCH), columns, graph.ints(PATCH)]),
+  ]);
+  const ordered = graph.node("Transpose", [split], { attributes: { perm: [0, 1, 3, 5, 2, 4] } });
+  return graph.node("Reshape", [ordered, concat([batch!, graph.ints(PATCH ** 2 * channels), rows, columns])]);
+}
+
 /** Emits latent * sqrt(variance + eps) + mean, the inverse of the batch norm. */
-function denormed(
+function denormed(graph: GraphBuilder, latent: Value, norm: NormOptions): Value {
+  const { mean, deviation } = statistics(graph, norm);
+  return graph.node("Add", [graph.node("Mul", [latent, deviation]), mean]);
+}
+
+interface NormOptions {
+  channels: number;
+  eps: number;
+}
+
+/** Emits the batch norm's mean and sqrt(variance + eps), [channels, 1, 1] each. */
+function statistics(
   graph: GraphBuilder,
-  latent: Value,
-  { channels, eps }: { channels: number; eps: number },
-): Value {
+  { channels, eps }: NormOptions,
+): Record<"mean" | "deviation", Value> {
   const statistic = (name: string) =>
     graph.node("Reshape", [
       graph.weight(`bn.running_${name}`, [channels], "float32"),
@@ -123,5 +182,5 @@ function denormed(
   const deviation = graph.node("Sqrt", [
     graph.node("Add", [statistic("var"), graph.scalar(eps, "float32")]),
   ]);
-  return graph.node("Add", [graph.node("Mul", [latent, deviation]), statistic("mean")]);
+  return { mean: statistic("mean"), deviation };
 }

@@ -8,6 +8,7 @@ import { readSdCheckpoint } from "./sd_checkpoint.ts";
 import { readSdxlCheckpoint } from "./sdxl_checkpoint.ts";
 import type { UNetCheckpoint } from "./unet_checkpoint.ts";
 import { unetFeeds } from "./unet_feeds.ts";
+import { unetMaskInput } from "./unet_mask_input.ts";
 import { unetOriginalNames } from "./unet_original_names.ts";
 import { sdSingleFile, sdxlSingleFile } from "./unet_single_file.ts";
 
@@ -19,6 +20,7 @@ export const sdFamily: Family<UNetCheckpoint> = {
   // An empty negative prompt counts as missing. diffusers distinguishes None from "".
   emptyNegative: (positive, { zeroNegative }) => zeroNegative ? zeroPrompt(positive) : undefined,
   solver: ({ steps }, { reading: { scheduler }, noise }) => createSolver(scheduler, { steps, noise }),
+  maskInput: { arrange: unetMaskInput, encodesAlways: false },
   feeds: unetFeeds,
   featureDims: ({ channels }, { height, width }) => [channels, height, width],
   channelsFirst: true,

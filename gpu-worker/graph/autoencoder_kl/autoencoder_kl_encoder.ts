@@ -20,8 +20,32 @@ import { resnetStage } from "../layers/convolution/resnet_stage.ts";
  * @throws {CheckpointError} if the config asks for something unsupported, or contradicts the weights.
  */
 export function autoencoderKLEncoderGraph(options: AutoencoderKLOptions): OnnxModel {
-  const { weights, name = "vae" } = options;
-  const config = parseAutoencoderKLConfig(options.config, `${name}/config.json`);
+  const config = parseAutoencoderKLConfig(options.config, `${options.name ?? "vae"}/config.json`);
+  return autoencoderKLEncoder({
+    ...options,
+    config,
+    dims: ["batch", config.latent_channels, "height", "width"],
+    toLatents: (graph, posterior) => scaled(graph, posterior, config),
+  });
+}
+
+/** The posterior's mean and standard deviation, or those of the latents. */
+export interface Posterior {
+  mean: Value;
+  std: Value;
+}
+
+export interface AutoencoderKLEncoderOptions extends Omit<AutoencoderKLOptions, "config"> {
+  config: AutoencoderKLConfig;
+  /** Shape of the latents. */
+  dims: readonly (string | number)[];
+  /** Converts the autoencoder's posterior to the denoiser's scale. */
+  toLatents(graph: GraphBuilder, posterior: Posterior): Posterior;
+}
+
+/** Builds the graph of an encoder whose latents need other steps after it than AutoencoderKL's. */
+export function autoencoderKLEncoder(options: AutoencoderKLEncoderOptions): OnnxModel {
+  const { weights, config, name = "vae" } = options;
   const dtype = vaeComputeType(config, options.dtype);
   const graph = new GraphBuilder({ name: `${name}_encoder`, weights, dtype });
   const { in_channels: inChannels, latent_channels: latentChannels, act_fn: act } = config;
@@ -66,21 +90,17 @@ export function autoencoderKLEncoderGraph(options: AutoencoderKLOptions): OnnxMo
   if (config.use_quant_conv) {
     x = conv2d(graph, x, { name: "quant_conv", inChannels: moments, outChannels: moments, kernelSize: 1 });
   }
-  const dims = ["batch", latentChannels, "height", "width"];
-  const { mean, std } = graph.scope("scale", () => toLatents(graph, graph.cast(x, "float32"), config));
-  graph.output("mean", mean, dims);
-  graph.output("std", std, dims);
+  const { mean, std } = graph.scope(
+    "scale",
+    () => options.toLatents(graph, posteriorOf(graph, graph.cast(x, "float32"))),
+  );
+  graph.output("mean", mean, options.dims);
+  graph.output("std", std, options.dims);
   return { ...graph.build(), memPattern: false };
 }
 
-/** Splits the moments (mean, log variance) and normalises them to the denoiser's scale. */
-function toLatents(
-  graph: GraphBuilder,
-  moments: Value,
-  config: AutoencoderKLConfig,
-): { mean: Value; std: Value } {
-  const { scale, shift } = latentScaling(config);
-  const perChannel = (values: number[]) => graph.constant(values, [values.length, 1, 1], "float32");
+/** Splits the moments: mean, log variance. */
+function posteriorOf(graph: GraphBuilder, moments: Value): Posterior {
   const [mean, logVariance] = graph.nodes("Split", [moments], {
     outputs: 2,
     attributes: { axis: 1, num_outputs: 2 },
@@ -91,7 +111,16 @@ function toLatents(
     graph.scalar(-30, "float32"),
     graph.scalar(20, "float32"),
   ]);
-  const std = graph.node("Exp", [graph.node("Mul", [clamped, graph.scalar(0.5, "float32")])]);
+  return {
+    mean: mean!,
+    std: graph.node("Exp", [graph.node("Mul", [clamped, graph.scalar(0.5, "float32")])]),
+  };
+}
+
+/** Normalises the posterior to the denoiser's scale. */
+function scaled(graph: GraphBuilder, { mean, std }: Posterior, config: AutoencoderKLConfig): Posterior {
+  const { scale, shift } = latentScaling(config);
+  const perChannel = (values: number[]) => graph.constant(values, [values.length, 1, 1], "float32");
   const centred = graph.node("Sub", [mean, perChannel(shift)]);
   return {
     mean: graph.node("Div", [centred, perChannel(scale)]),

@@ -21,12 +21,15 @@ export function row({ shape: [batch, ...shape], data }: FloatArray, index: numbe
   return { shape: [1, ...shape], data: data.slice(index * length, (index + 1) * length) };
 }
 
+const SHARED = /^rotary|^picture_tokens$/;
+
 /**
- * Applies `change` to the inputs that have a row for each picture or video: all but the tables of positions.
+ * Applies `change` to the inputs that have a row for each picture or video: all but the tables of positions
+ * and the number of tokens.
  */
 export function mapRows(inputs: FloatArrays, change: (array: FloatArray) => FloatArray): FloatArrays {
   return Object.fromEntries(
-    Object.entries(inputs).map(([name, array]) => [name, name.startsWith("rotary") ? array : change(array)]),
+    Object.entries(inputs).map(([name, array]) => [name, SHARED.test(name) ? array : change(array)]),
   );
 }
 

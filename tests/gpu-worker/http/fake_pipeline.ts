@@ -9,6 +9,7 @@ import type {
   Pipeline,
 } from "../../../gpu-worker/pipeline/pipeline.ts";
 import type { GenerateRequest } from "../../../gpu-worker/request/generate_request.ts";
+import type { ReferenceRules } from "../../../gpu-worker/request/references.ts";
 import type { ModelDescription } from "../../../gpu-worker/request/model_description.ts";
 import { planSteps } from "../../../sampler/mod.ts";
 
@@ -16,6 +17,8 @@ export interface FakePipelineOptions {
   id?: string;
   /** Whether the pipeline makes videos. @default 5 frames at 8 per second */
   video?: boolean;
+  /** How many images it looks at, instead of drawing over one. @default none */
+  references?: ReferenceRules;
   /** Awaited before each step. An abort does not wait for it. */
   beforeStep?: (index: number) => void | Promise<void>;
 }
@@ -48,13 +51,19 @@ export class FakePipeline implements Pipeline {
   stepsBegun = 0;
   readonly #beforeStep: NonNullable<FakePipelineOptions["beforeStep"]>;
 
-  constructor({ id = "fake", video = false, beforeStep = () => {} }: FakePipelineOptions = {}) {
+  constructor({ id = "fake", video = false, references, beforeStep = () => {} }: FakePipelineOptions = {}) {
     this.description = video
       ? {
         defaults: { ...DEFAULTS, numFrames: 5, fps: 8 },
         rules: { ...RULES, video: { frameStep: 4, maxFrames: 65 } },
       }
-      : { defaults: DEFAULTS, rules: { ...RULES, startImage: { strength: 0.5, partialStep: "run" } } };
+      : {
+        defaults: DEFAULTS,
+        rules: {
+          ...RULES,
+          ...references ? { references } : { startImage: { strength: 0.5, partialStep: "run" } },
+        },
+      };
     this.model = { id, pipelineClass: "FakePipeline", weights: "as-stored", digest: `digest of ${id}` };
     this.#beforeStep = beforeStep;
   }

@@ -23,6 +23,18 @@ describe("FileStore", () => {
     assert.equal(filesOf(RUN), undefined);
   });
 
+  it("gives a run its references in their order", () => {
+    const files = new FileStore();
+    const texts = ["second", "first", "second"];
+    const sent = { ...RUN, references: texts.map(base64) };
+    const { named, key } = filesOf(sent)!;
+    assert.deepEqual(named, { ...RUN, references_sha256: texts.map(digest) });
+    assert.equal(key, texts.map(digest).join("."));
+    assert.throws(() => files.resolve(parse(named)), { status: 409, code: "file_unknown" });
+    assert.deepEqual(files.resolve(parse(sent)), parse(sent));
+    assert.deepEqual(files.resolve(parse(named)).references, sent.references);
+  });
+
   it("forgets the files that were not named for the longest time", () => {
     const files = new FileStore(20);
     const named = (text: string) => parse({ image_sha256: digest(text) });

@@ -11,14 +11,23 @@ export interface CheckpointChanges {
   tokenizer?: Record<string, unknown> | undefined;
   /** Replaces entries of model_index.json. */
   index?: Record<string, unknown>;
+  /** Replaces components by these folders. */
+  components?: Record<string, string>;
 }
 
 /** A temporary folder of links, deleted on disposal. */
 export class ChangedCheckpoint implements Disposable {
   readonly folder: string = Deno.makeTempDirSync();
 
-  constructor(original: string, { scheduler, transformer, tokenizer, index = {} }: CheckpointChanges) {
+  constructor(
+    original: string,
+    { scheduler, transformer, tokenizer, index = {}, components = {} }: CheckpointChanges,
+  ) {
     linkFiles(original, this.folder);
+    for (const [name, folder] of Object.entries(components)) {
+      Deno.removeSync(join(this.folder, name));
+      Deno.symlinkSync(resolve(folder), join(this.folder, name));
+    }
     const named = scheduler && { scheduler: ["diffusers", scheduler["_class_name"]] };
     this.#change("model_index.json", (own) => ({ ...own, ...named, ...index }));
     if (scheduler) this.#change("scheduler/scheduler_config.json", () => scheduler);

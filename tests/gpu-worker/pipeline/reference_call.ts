@@ -12,6 +12,7 @@ export interface ReferenceCall {
   negative_prompt?: string;
   seed: number;
   num_inference_steps: number;
+  /** Left out by calls whose references decide it. */
   width: number;
   height: number;
   /** Frames of a video. */
@@ -45,7 +46,10 @@ export interface ReferenceCall {
 }
 
 /** The images that a request gives. */
-export type GivenImages = Pick<PartialRequest, "image" | "mask" | "firstFrame" | "lastFrame">;
+export type GivenImages = Pick<
+  PartialRequest,
+  "image" | "mask" | "firstFrame" | "lastFrame" | "references"
+>;
 
 /** Rounding of two float32 implementations, carried through up to 50 steps; the issue allows 1e-3. */
 const LATENTS_TOLERANCE = 1e-4;

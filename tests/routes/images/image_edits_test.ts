@@ -7,7 +7,8 @@ import { encodeImage } from "../../../gpu-worker/media/encode_image.ts";
 import { createApp } from "../../../routes/app.ts";
 import { MemoryKeyStore } from "../../../routes/keys/memory_key_store.ts";
 import { MemoryResultStore } from "../../../protocol/store/results/memory_result_store.ts";
-import { FakePipeline } from "../../gpu-worker/http/fake_pipeline.ts";
+import type { ImageSize } from "../../../gpu-worker/media/decoded_image.ts";
+import { FakePipeline, type FakePipelineOptions } from "../../gpu-worker/http/fake_pipeline.ts";
 import { WorkerClient } from "../../../routes/runs/worker_client.ts";
 import { WorkerPool } from "../../../routes/runs/worker_pool.ts";
 import { startTestWorker } from "../../gpu-worker/http/test_worker.ts";
@@ -26,16 +27,25 @@ async function hole(width = 16, height = 16, columns = width / 2): Promise<Uint8
   return new Uint8Array(await sharp(data, { raw: { width, height, channels: 4 } }).png().toBuffer());
 }
 
-function start() {
-  const pipeline = new FakePipeline();
-  const worker = startTestWorker([pipeline]);
+/** A model that looks at up to three images. */
+const LOOKING = {
+  id: "looking",
+  references: { max: 3, pictureSize: ({ width, height }: ImageSize) => ({ width: 2 * width, height }) },
+};
+
+type Field = string | Uint8Array<ArrayBuffer>;
+
+function start(options: FakePipelineOptions = {}) {
+  const pipeline = new FakePipeline(options);
+  // A second model, for errors to name.
+  const worker = startTestWorker([pipeline, new FakePipeline(options.id ? {} : LOOKING)]);
   /** Paths of the calls to the worker that carried an image. */
   const carriers: string[] = [];
   const client = new WorkerClient({
     url: worker.url,
     fetch: (input, init) => {
       const body = typeof init?.body === "string" ? JSON.parse(init.body) : {};
-      if (body.image !== undefined) carriers.push(new URL(String(input)).pathname);
+      if ((body.image ?? body.references) !== undefined) carriers.push(new URL(String(input)).pathname);
       return fetch(input, init);
     },
   });
@@ -48,10 +58,12 @@ function start() {
   });
   const send = (body: BodyInit) =>
     app.request("http://localhost/v1/images/edits", { method: "POST", body }, LOCAL);
-  const edit = (fields: Record<string, string | Uint8Array<ArrayBuffer>>) => {
+  const edit = (fields: Record<string, Field | Field[]>) => {
     const form = new FormData();
-    for (const [name, value] of Object.entries(fields)) {
-      form.append(name, typeof value === "string" ? value : new File([value], "start.png"));
+    for (const [name, values] of Object.entries(fields)) {
+      for (const value of [values].flat()) {
+        form.append(name, typeof value === "string" ? value : new File([value], "start.png"));
+      }
     }
     return send(form);
   };
@@ -166,6 +178,8 @@ describe("POST /v1/images/edits", () => {
       [{ image, "image[]": image, prompt: "x" }, 400, "image"],
       [{ image: new Uint8Array(8 * 2 ** 20 + 1), prompt: "x" }, 413, "image"],
       [{ image }, 400, "prompt"],
+      [{ image: [image, image], prompt: "x" }, 400, "image"],
+      [{ image: Array(11).fill(image), prompt: "x" }, 400, "image"],
       [{ image, prompt: "x", strength: "2" }, 400, "strength"],
       [{ image, prompt: "x", strength: "0" }, 400, "strength"],
       [{ image, prompt: "x", n: "many" }, 400, "n"],
@@ -177,6 +191,64 @@ describe("POST /v1/images/edits", () => {
       const { error } = await answer.json();
       assert.deepEqual([answer.status, error.param], [status, param], error.message);
     }
+  });
+
+  it("hands several images to a model that looks at them, and sends them once", async () => {
+    const { pipeline, worker, edit, carriers } = start(LOOKING);
+    await using _worker = worker;
+    const images = await Promise.all([grey(0.2, 24, 16), grey(0.4, 20, 24)]);
+    const answer = await edit({ "image[]": images, prompt: "x", seed: "1", n: "2" });
+    assert.equal(answer.status, 200, await answer.clone().text());
+    const { data, size } = await answer.json();
+    // The first image decides the picture's size.
+    assert.equal(size, "48x16");
+    assert.deepEqual([data.length, data[0].receipt.options.references], [2, 2]);
+    assert.deepEqual(carriers, ["/runs"]);
+    const { references, startImage } = pipeline.request!;
+    assert.equal(startImage, undefined);
+    assert.deepEqual(
+      references!.map(({ width, height, file }) => [width, height, file!.bytes.toBase64()]),
+      [[24, 16, images[0]!.toBase64()], [20, 24, images[1]!.toBase64()]],
+    );
+    const cacheOf = async (image: Uint8Array<ArrayBuffer>[]) => {
+      const answer = await edit({ image, prompt: "x", seed: "1", n: "2" });
+      assert.equal(answer.status, 200, await answer.clone().text());
+      await answer.body?.cancel();
+      return answer.headers.get("x-spectrum-cache");
+    };
+    assert.equal(await cacheOf(images), "hit");
+    assert.equal(await cacheOf(images.toReversed()), "miss");
+    assert.equal(await cacheOf(images.slice(0, 1)), "miss");
+    assert.deepEqual(carriers, ["/runs", "/runs", "/runs"]);
+  });
+
+  it("refuses with a model that looks at images what it cannot do", async () => {
+    const { worker, edit } = start(LOOKING);
+    await using _worker = worker;
+    const image = await grey(0);
+    const REFUSED: [fields: Parameters<typeof edit>[0], param: string, message: RegExp][] = [
+      [{ image, strength: "0.5" }, "strength", /must be absent with this model, which looks at its images/],
+      [{ image, mask: await hole() }, "mask", /must be absent with this model/],
+      [{ image: Array(4).fill(image) }, "image", /must be at most 3 with this model: there are 4/],
+      [{ image: [image, new TextEncoder().encode("x")] }, "image", /is no image/],
+    ];
+    for (const [fields, param, message] of REFUSED) {
+      const answer = await edit({ prompt: "x", ...fields });
+      const { error } = await answer.json();
+      assert.deepEqual([answer.status, error.param], [400, param], error.message);
+      assert.match(error.message, message);
+    }
+  });
+
+  it("names the models that take several images", async () => {
+    const { worker, edit } = start();
+    await using _worker = worker;
+    const image = await grey(0);
+    const { error } = await (await edit({ prompt: "x", "image[]": [image, image] })).json();
+    assert.equal(
+      error.message,
+      "'image' must be one image with the model 'fake': there are 2. Try looking",
+    );
   });
 
   it("refuses bodies that are no form, or too large", async () => {

@@ -64,6 +64,8 @@ describe("resultKey()", () => {
       control_start: 0.1,
       control_end: 0.9,
       control_mode: 1,
+      references: 1,
+      references_sha256: ["0"],
       max_sequence_length: 13,
       scheduler: "DDIMScheduler",
       scheduler_options: { steps_offset: 1 },

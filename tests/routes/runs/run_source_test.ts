@@ -202,6 +202,27 @@ describe("RunSource", () => {
     assert.deepEqual(submitted, [[1, 0], [2, 2], [3, 4], [4, 6]]);
   });
 
+  it("events() gives a run that goes on elsewhere its image, mask and references again", async () => {
+    for (const files of [{ image: "aW1hZ2U=", mask: "bWFzaw==" }, { references: ["YQ==", "Yg=="] }]) {
+      const pool = new ScriptedPool();
+      const sent: object[] = [];
+      pool.stream = async function* (after) {
+        sent.push(pool.submitted.at(-1)!);
+        if (sent.length > 1) return yield* replay(after);
+        throw new ApiError(404, "I have just started");
+      };
+      using source = sourceOver(pool, { maxAttempts: 8 });
+      const run: OpenRunRequest = { ...RUN, ...files };
+      const view = await source.open({ ...WANTED, run, imageName: "digests" });
+      // The edge lets go of the files once they are on their way.
+      for (const name of Object.keys(files) as (keyof OpenRunRequest)[]) delete run[name];
+      assert.equal((await read(view)).at(-1)!.type, "completed");
+      assert.equal(sent.length, 2);
+      const { shared: _, ...again } = sent[1] as OpenRunRequest;
+      assert.deepEqual(again, { ...RUN, ...files });
+    }
+  });
+
   it("events() does not store a result of other weights", async () => {
     const pool = new ScriptedPool();
     using source = sourceOver(pool);

@@ -1,17 +1,21 @@
 // Rotary tables of FLUX's and Chroma's positions (diffusers' FluxPosEmbed on
 // FluxPipeline's text and image ids).
 
-export interface FluxRotaryOptions {
-  textTokens: number;
-  /** Rows of image tokens: latent height / 2. */
+/** Rows and columns of image tokens: latent height / 2 and latent width / 2. */
+export interface TokenGrid {
   height: number;
-  /** Columns of image tokens: latent width / 2. */
   width: number;
-  /** Channels of a head per axis (axes_dims_rope): unused, row, column. */
-  axesDims: readonly number[];
 }
 
-/** Both [textTokens + height * width, sum(axesDims) / 2], text first, row-major. */
+export interface FluxRotaryOptions extends TokenGrid {
+  textTokens: number;
+  /** Channels of a head per axis (axes_dims_rope): image, row, column. */
+  axesDims: readonly number[];
+  /** The images behind the picture, all at 1 on the first axis (FluxKontextPipeline's ids). @default none */
+  references?: readonly TokenGrid[];
+}
+
+/** Both [tokens, sum(axesDims) / 2]: text first, then the picture, then the references, row-major. */
 export interface FluxRotaryTables {
   cos: Float32Array<ArrayBuffer>;
   sin: Float32Array<ArrayBuffer>;
@@ -24,19 +28,28 @@ const THETA = 10000;
  * Text tokens are not rotated.
  */
 export function fluxRotaryTables(
-  { textTokens, height, width, axesDims }: FluxRotaryOptions,
+  { textTokens, height, width, axesDims, references = [] }: FluxRotaryOptions,
 ): FluxRotaryTables {
-  const [unused, rowDim, columnDim] = axesDims as [number, number, number];
-  const [rows, columns] = [angles(height, rowDim), angles(width, columnDim)];
-  const pairs = (unused + rowDim + columnDim) / 2;
+  const [imageDim, rowDim, columnDim] = axesDims as [number, number, number];
+  const grids = [{ height, width }, ...references];
+  const longest = (side: keyof TokenGrid) => Math.max(...grids.map((grid) => grid[side]));
+  const images = angles(2, imageDim);
+  const [rows, columns] = [angles(longest("height"), rowDim), angles(longest("width"), columnDim)];
+  const pairs = (imageDim + rowDim + columnDim) / 2;
+  const tokens = grids.reduce((sum, grid) => sum + grid.height * grid.width, textTokens);
   const table = (wave: (angle: number) => number) => {
-    const [byRow, byColumn] = [rows, columns].map((axis) => axis.map((at) => Float32Array.from(at, wave)));
-    const values = new Float32Array((textTokens + height * width) * pairs).fill(wave(0));
-    for (let token = 0; token < height * width; token++) {
-      // The first axis is 0 for every token of text-to-image pipelines.
-      const start = (textTokens + token) * pairs + unused / 2;
-      values.set(byRow![Math.floor(token / width)]!, start);
-      values.set(byColumn![token % width]!, start + rowDim / 2);
+    const [byImage, byRow, byColumn] = [images, rows, columns].map((axis) =>
+      axis.map((at) => Float32Array.from(at, wave))
+    ) as [Float32Array[], Float32Array[], Float32Array[]];
+    const values = new Float32Array(tokens * pairs).fill(wave(0));
+    let start = textTokens * pairs;
+    for (const [index, { height, width }] of grids.entries()) {
+      const image = byImage[index === 0 ? 0 : 1]!;
+      for (let token = 0; token < height * width; token++, start += pairs) {
+        values.set(image, start);
+        values.set(byRow[Math.floor(token / width)]!, start + imageDim / 2);
+        values.set(byColumn[token % width]!, start + (imageDim + rowDim) / 2);
+      }
     }
     return values;
   };

@@ -121,14 +121,14 @@ describe("a single file that is something else", () => {
   it("refuses models of EDM's parametrisation", () =>
     refusesTwin("sdxl", (tensors) => void tensors.set("edm_mean", tensor(4)), /EDM's/));
 
-  it("refuses FLUX.1 Fill and its control models", () =>
+  it("refuses FLUX.1's control models", () =>
     refusesTwin(
       "flux-schnell",
       (tensors) => {
         const [rows = 0] = tensors.get("img_in.weight")!.shape;
-        tensors.set("img_in.weight", tensor(rows, 384));
+        tensors.set("img_in.weight", tensor(rows, 128));
       },
-      /FLUX.1 Fill/,
+      /FLUX.1 with a control picture/,
     ));
 
   const PICKLES: [string, number[]][] = [

@@ -60,14 +60,20 @@ interface Call {
 function trunkInputs(
   goldens: Goldens,
   call: string,
-  { height: rows, width: columns, text_tokens: textTokens, config }: Call,
+  { height, width, text_tokens: textTokens, config }: Call,
 ): FloatArrays {
   const names = ["hidden_states", "encoder_hidden_states", "timestep"];
   const inputs = Object.fromEntries(
     names.map((name) => [name, goldenArray(goldens, `transformer.${call}.${name}`)]),
   );
   const parsed = parseFlux2TransformerConfig(config);
-  const { cos, sin } = flux2RotaryTables(parsed, { textTokens, rows, columns });
-  const shape = [textTokens + rows * columns, parsed.attentionHeadDim / 2];
-  return { ...inputs, rotary_cos: { shape, data: cos }, rotary_sin: { shape, data: sin } };
+  const { cos, sin } = flux2RotaryTables(parsed, { textTokens, picture: { height, width } });
+  const tokens = height * width;
+  const shape = [textTokens + tokens, parsed.attentionHeadDim / 2];
+  return {
+    ...inputs,
+    picture_tokens: { shape: [tokens], data: new Float32Array(tokens) },
+    rotary_cos: { shape, data: cos },
+    rotary_sin: { shape, data: sin },
+  };
 }
