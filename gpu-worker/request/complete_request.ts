@@ -15,9 +15,6 @@ import { completeStartImage } from "./start_image.ts";
 import { completeFrames, videoSizeOf } from "./video_frames.ts";
 
 /** Fields that are completed on their own. */
-type Nested = "sampler" | "startImage" | "control" | "frames";
-
-/** Fields that are completed on their own. */
 type Nested = "sampler" | "startImage" | "references" | "control" | "frames";
 
 const MAX_PROMPT_CHARACTERS = 32_000;

@@ -141,9 +141,10 @@ async function videoCompletion(
 ): Promise<(prompt: string, seed: number) => BatchRequest> {
   const opened = file && await openFrames(file);
   return (prompt, seed) => {
-    const { startImage: _image, control: _control, frames, ...complete } = withChosenPrompts(
-      completeRequest({ ...request, ...opened, strength: file?.strength, prompt, seed }, reading),
-    );
+    const { startImage: _image, references: _references, control: _control, frames, ...complete } =
+      withChosenPrompts(
+        completeRequest({ ...request, ...opened, strength: file?.strength, prompt, seed }, reading),
+      );
     requireFrames({ ...frames && { frames } }, reading.rules);
     if (frames === undefined || file === undefined) return complete;
     const named = ({ file, ...size }: FrameImage, path: string) => ({ ...size, path, sha256: file!.sha256 });
