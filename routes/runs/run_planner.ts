@@ -247,6 +247,7 @@ function toRun(request: PlannedRequest, model: string): Omit<OpenRunRequest, "se
     long_prompts,
     wildcards,
   } = request;
+  const { strength, mask_mode, padding_mask_crop } = request as Partial<EditRequest>;
   const fields = {
     model,
     prompt,
@@ -265,11 +266,9 @@ function toRun(request: PlannedRequest, model: string): Omit<OpenRunRequest, "se
     prompt_weights,
     long_prompts,
     wildcards,
-    ..."strength" in request && {
-      strength: request.strength,
-      mask_mode: request.mask_mode,
-      padding_mask_crop: request.padding_mask_crop,
-    },
+    strength,
+    mask_mode,
+    padding_mask_crop,
     ...controlFieldsOf(request),
     spectrum: request.spectrum && withoutUndefined(request.spectrum),
     ...sizeOf(request.size),
