@@ -1,5 +1,5 @@
-// What a ControlNet adds to the trunk of each full pass. The residuals stay on the device from one graph to
-// the other.
+// The residuals that a ControlNet adds to the trunk of each full pass. The residuals stay on the device
+// from one graph to the other.
 import type { Runtime, Tensor, TypedArray } from "../runtime/mod.ts";
 import type { DType } from "../runtime/dtype.ts";
 import { TYPED_ARRAYS } from "../runtime/typed_array.ts";
@@ -40,7 +40,7 @@ export interface ControlResidualsOptions {
   residuals: Readonly<Record<string, string>>;
   /** Residuals of inputs that the ControlNet leaves alone, and of steps without it. */
   none: Feeds;
-  /** What the ControlNet sees: a row for each row of its call, or one row for all. */
+  /** The ControlNet's image: a row for each row of its call, or one row for all. */
   hint: { dims: readonly number[]; rows: readonly Float32Array[] };
   scale: number;
   /** The mode of a union, for each row of the call. @default no union */

@@ -9,7 +9,7 @@ import { fluxSingleBlocks } from "./layers/attention/single_blocks.ts";
 import { clampFloat16 } from "./layers/dense/clamp_float16.ts";
 import { linear } from "./layers/dense/linear.ts";
 
-/** Where a ControlNet, or what it steers, differs from FLUX. */
+/** Places where a ControlNet, or a network that it steers, differs from FLUX. */
 export interface FluxBlocksHooks {
   /** Replaces the streams before the first block, and the rotary tables of their tokens. */
   begin?(streams: JointStreams, tables: { cos: Value; sin: Value }): {

@@ -74,13 +74,13 @@ export type EncodersOf<Reading extends FamilyReading> = {
   readonly [Name in keyof Reading["tokenizers"]]: LoadedEncoder;
 };
 
-/** What a video's given frames add to a run. */
+/** The inputs that a video's given frames add to a run. */
 export interface FrameCondition {
   /** Channels that the denoiser sees beside its latents, [channels, frames, height, width]. */
   channels?: Float32Array;
   /** Latents of the first frames, which stay as they are, [channels, their frames, height, width]. */
   held?: Float32Array;
-  /** What a vision encoder says about the frames, [tokens, features]. */
+  /** A vision encoder's states of the frames, [tokens, features]. */
   states?: Float32Array;
 }
 
@@ -100,7 +100,7 @@ export interface FramesToPrepare {
 /** Encodes the frames of a run. @throws {ImageError} for a damaged image. */
 export type PrepareFrames = (run: FramesToPrepare) => Promise<FrameCondition>;
 
-/** What a family encodes frames with. */
+/** The loaded networks that encode frames. */
 export interface LoadedFrames<Reading extends FamilyReading> {
   runtime: Runtime;
   reading: Reading;
@@ -170,7 +170,7 @@ export interface FeedsOptions<Config> {
    * `maskInputs`.
    */
   masked?: readonly Float32Array[];
-  /** What the given frames add, of all rows. Set with `prepareFrames`. */
+  /** Inputs that the given frames add, of all rows. Set with `prepareFrames`. */
   conditions?: readonly FrameCondition[];
   /** The references of all rows. Each row has as many, of equal sizes. @default none */
   references?: readonly (readonly ReferenceTokens[])[];
@@ -193,7 +193,7 @@ export interface PreparedRun {
   masked?: Float32Array | undefined;
   /** The ControlNet and what it sees. */
   control?: PreparedControl | undefined;
-  /** What the given frames add, for denoisers that see them. */
+  /** Inputs that the given frames add, for denoisers that see them. */
   condition?: FrameCondition | undefined;
   /** @default none */
   references?: readonly ReferenceTokens[] | undefined;

@@ -93,7 +93,7 @@ export function requireFrames(
   }
 }
 
-/** What the size of a video depends on where the request leaves it open. */
+/** Facts that decide a video's size if the request leaves it open. */
 export interface FrameSizeOptions {
   /** The model's own size: about its number of pixels. */
   width: number;

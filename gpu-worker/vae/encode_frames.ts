@@ -79,7 +79,7 @@ export async function encodeFrames(
 interface PartOptions {
   session: GraphSession;
   part: Pick<WanVaeEncoderPart, "caches" | "steadyAfter">;
-  /** Of the latents. */
+  /** Size of the latents. */
   size: { height: number; width: number };
 }
 

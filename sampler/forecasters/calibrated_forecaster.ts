@@ -54,7 +54,7 @@ export class CalibratedForecaster implements Forecaster {
   readonly #fullSteps: readonly number[];
   /** The newest fit. The steps of a gap share it. */
   #fit: Fit | undefined;
-  /** What each gap adds to the weights of unit features. */
+  /** Terms that each gap adds to the weights of unit features. */
   #corrections: readonly Float64Array[] | undefined;
 
   /** Forecasts with the correlations of one run's steps. */
@@ -102,8 +102,8 @@ export class CalibratedForecaster implements Forecaster {
   }
 
   /**
-   * What the gap of `step` adds to the weights. Undefined for a full step, and where the run has another
-   * plan.
+   * Returns the terms that the gap of `step` adds to the weights. Undefined for a full step, and where
+   * the run has another plan.
    */
   #correction(step: number, anchors: readonly number[]): Float64Array | undefined {
     const plan = this.#fullSteps;

@@ -12,7 +12,7 @@ export interface WanFeedsOptions {
   /** The prompt and, under classifier-free guidance, the negative prompt. Both have equal lengths. */
   branches: readonly EncodedPrompt[];
   size: VideoSize;
-  /** What given frames add, for each of the branches. @default videos begin from text alone */
+  /** Inputs that given frames add, for each of the branches. @default videos begin from text alone */
   conditions?: readonly FrameCondition[] | undefined;
 }
 

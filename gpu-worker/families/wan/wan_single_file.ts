@@ -13,7 +13,7 @@ import { WAN_NAMES } from "./wan_names.ts";
 /** Width of a head in every published model. */
 const HEAD = 128;
 
-/** What a network sees besides its latents and the text. */
+/** Inputs of a network besides its latents and the text. */
 type Kind = "text" | "frames" | "frames and vision";
 
 const LAYOUTS: readonly Layout[] = [

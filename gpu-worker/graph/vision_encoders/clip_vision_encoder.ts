@@ -17,7 +17,7 @@ const CLIP_VISION_CONFIG = pretrainedConfig({
   model_type: z.enum(["clip_vision_model", "clip"]).optional(),
   hidden_size: count.default(768),
   intermediate_size: count.default(3072),
-  // Of a head that no pipeline of videos uses.
+  // Options of a head that no pipeline of videos uses.
   projection_dim: z.unknown().optional(),
   num_hidden_layers: count.default(12),
   num_attention_heads: count.default(12),

@@ -1,4 +1,4 @@
-// What the encoder of AutoencoderKLWan does besides convolutions when it halves sizes and frame rates.
+// The layers beside convolutions with which AutoencoderKLWan's encoder halves sizes and frame rates.
 import { CheckpointError } from "../../checkpoint/checkpoint_error.ts";
 import type { GraphBuilder, Value } from "../graph_builder.ts";
 import type { WanVaeGraph } from "./wan_vae_blocks.ts";
@@ -40,7 +40,7 @@ export function halveFrames(
   });
   const bias = graph.weight(`${name}.bias`, [channels]);
   const terms = kernels.map((kernel, i) => {
-    // Of both, the kernel reads every second frame from 1 + i on. In the first call it reads one frame, in
+    // The kernel reads every second frame of both from 1 + i on. In the first call it reads one frame, in
     // vain.
     const start = graph.node("Mul", [isLater, graph.ints(1 + i)]);
     const length = graph.node("Mul", [isLater, graph.node("Add", [frames, graph.ints(i - 1)])]);
