@@ -18,6 +18,8 @@ const PUBLISHED: Readonly<Record<string, Partial<RequestDefaults>>> = {
   "lodestones/chroma1-hd": { steps: 40, guidanceScale: 3 },
   "qwen/qwen-image": { width: 1328, height: 1328 },
   "qwen/qwen-image-2512": { width: 1328, height: 1328 },
+  "qwen/qwen-image-edit-2509": { steps: 40 },
+  "qwen/qwen-image-edit-2511": { steps: 40 },
   "stabilityai/sd-turbo": TURBO,
   "stabilityai/sdxl-turbo": TURBO,
   "stabilityai/stable-diffusion-3-medium-diffusers": { steps: 28 },

@@ -6,6 +6,10 @@ import { chromaFamily } from "../families/chroma/chroma_family.ts";
 import { fluxFamily, fluxFillFamily, fluxKontextFamily } from "../families/flux/flux_family.ts";
 import { flux2KleinFamily } from "../families/flux2/flux2_family.ts";
 import { hunyuanVideoFamily } from "../families/hunyuan_video/hunyuan_video_family.ts";
+import {
+  qwenImageEditFamily,
+  qwenImageEditPlusFamily,
+} from "../families/qwen_image/qwen_image_edit_family.ts";
 import { qwenImageFamily } from "../families/qwen_image/qwen_image_family.ts";
 import { qwenImage21Family } from "../families/qwen_image21/qwen_image21_family.ts";
 import { sd3Family } from "../families/sd3/sd3_family.ts";
@@ -22,6 +26,8 @@ export const FAMILIES: Readonly<Record<string, Family>> = {
   FluxPipeline: fluxFamily,
   HunyuanVideoPipeline: hunyuanVideoFamily,
   QwenImage21Pipeline: qwenImage21Family,
+  QwenImageEditPipeline: qwenImageEditFamily,
+  QwenImageEditPlusPipeline: qwenImageEditPlusFamily,
   QwenImagePipeline: qwenImageFamily,
   StableDiffusionInpaintPipeline: sdFamily,
   StableDiffusionPipeline: sdFamily,

@@ -47,7 +47,7 @@ export interface FamilyReading extends CheckpointReading {
   denoiserType?: DType;
   /**
    * Builds the graphs: text encoders by name, trunk, head,
-   * vae; modulation if the head has one; vaeEncoder for edits;
+   * vae; modulation if the head has one; vaeEncoder for edits; visionEncoder for prompts that see references;
    * trunk2, head2 and modulation2 for a second network.
    */
   buildGraphs(): Graphs;
@@ -56,7 +56,7 @@ export interface FamilyReading extends CheckpointReading {
 export type Graphs =
   & Readonly<Record<string, OnnxModel>>
   & Readonly<Record<"trunk" | "head" | "vae", OnnxModel>>
-  & { readonly modulation?: OnnxModel; readonly vaeEncoder?: OnnxModel }
+  & { readonly modulation?: OnnxModel; readonly vaeEncoder?: OnnxModel; readonly visionEncoder?: OnnxModel }
   & Partial<Readonly<Record<"trunk2" | "head2" | "modulation2", OnnxModel>>>;
 
 /** The steps that one network takes: from `start` to the next stage. */
@@ -112,6 +112,8 @@ export interface LoadedFrames<Reading extends FamilyReading> {
 export interface LoadedText<Reading extends FamilyReading> {
   runtime: Runtime;
   encoders: EncodersOf<Reading>;
+  /** The graph visionEncoder. @default the family has none */
+  vision?: GraphSession | undefined;
   reading: Reading;
 }
 

@@ -52,6 +52,7 @@ export async function loadPipeline(
   for (const [name, folder] of Object.entries(reading.tokenizers)) {
     encoders[name] = { session: await sessions.load(graphs[name]!), tokenizer: openTokenizer(folder) };
   }
+  const vision = graphs.visionEncoder && await sessions.load(graphs.visionEncoder);
   const { trunk, head, modulation, trunk2, head2, modulation2, vae, vaeEncoder } = graphs;
   const nets = (reading.controlNets ?? []).map(({ name }) => ({ name, ...controlGraphsOf(graphs, name) }));
   const controls: Record<string, ControlSessions> = {};
@@ -79,6 +80,7 @@ export async function loadPipeline(
   return new LoadedPipeline({
     model,
     encoders,
+    vision,
     denoiser: { family, reading, runtime, dtype, networks, controls },
     network: { component: trunk.name.replace(/_trunk$/, ""), dtype: reading.denoiserType ?? dtype },
     decoder: family.decoder({
@@ -129,6 +131,7 @@ function solverOf(
 interface LoadedParts {
   model: ModelInfo;
   encoders: Record<string, LoadedEncoder>;
+  vision: GraphSession | undefined;
   denoiser: LoadedDenoiser;
   decoder: LatentDecoder;
   /** The denoiser's network, for errors. */
@@ -148,10 +151,10 @@ class LoadedPipeline implements Pipeline {
   constructor(parts: LoadedParts) {
     this.model = parts.model;
     this.#parts = parts;
-    const { encoders, denoiser: { family, reading, runtime, dtype } } = parts;
+    const { encoders, vision, denoiser: { family, reading, runtime, dtype } } = parts;
     const source = { component: Object.keys(encoders).join("' or '"), dtype };
     this.#prompts = new RememberedPrompts(async (text, options) => {
-      const encoded = await family.encodePrompt({ text, ...options }, { runtime, encoders, reading });
+      const encoded = await family.encodePrompt({ text, ...options }, { runtime, encoders, vision, reading });
       for (const values of [encoded.embeds, encoded.pooled]) assertFinite(values, source);
       return encoded;
     });

@@ -53,7 +53,9 @@ export function prepareDenoiser(
   const makeFeeds = (branches: readonly EncodedPrompt[]) => {
     // Each run has a row for each of its branches.
     const masked = runs.flatMap(({ masked, branches }) => branches.map(() => masked!));
-    const references = runs.flatMap(({ references = [], branches }) => branches.map(() => references));
+    const references = branches.map((_, row) =>
+      runs[Math.floor(row * runs.length / branches.length)]!.references ?? []
+    );
     const conditions = runs.flatMap(({ condition, branches }) => branches.map(() => condition!));
     const options = { config, branches, size, guidanceScale, width, height };
     return owned.use(

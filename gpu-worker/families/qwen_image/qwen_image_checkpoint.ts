@@ -2,7 +2,7 @@
 // graphs. Nothing is loaded on a device.
 import { assertFit } from "../../checkpoint/assert_fit.ts";
 import { checkScheduler } from "../../checkpoint/check_scheduler.ts";
-import type { Checkpoint } from "../../checkpoint/checkpoint.ts";
+import type { Checkpoint, Component } from "../../checkpoint/checkpoint.ts";
 import { requestDefaults } from "../../checkpoint/stored_defaults.ts";
 import type { OnnxModel } from "../../graph/graph_builder.ts";
 import { parseQwenConfig } from "../../graph/text_encoders/qwen_config.ts";
@@ -32,13 +32,25 @@ const PRESET = { steps: 50, guidanceScale: 0, trueCfgScale: 4, maxSequenceLength
 const MAX_SEQUENCE_LENGTH = 1024;
 /** diffusers' default_sample_size, in latent pixels. */
 const DEFAULT_SAMPLE_SIZE = 128;
-const ARCHITECTURE = "qwen2_5_vl";
+
+/** The components of a checkpoint, and what their configs say. */
+export interface QwenImageParts extends
+  Pick<
+    QwenImageCheckpoint,
+    "config" | "vaeConfig" | "scheduler" | "latentScale" | "rules" | "decoding" | "conditioningElements"
+  > {
+  transformer: Component;
+  vae: Component;
+  qwen: Component;
+}
+
+export const QWEN_IMAGE_ENCODER = "qwen2_5_vl";
 
 /**
- * Reads and checks the checkpoint.
+ * Reads and checks the components that every pipeline class of Qwen-Image has.
  * @throws {CheckpointError} if a component is missing, damaged or unsupported.
  */
-export function readQwenImageCheckpoint(checkpoint: Checkpoint, dtype: DType): QwenImageCheckpoint {
+export function readQwenImageParts(checkpoint: Checkpoint): QwenImageParts {
   const { transformer, vae, qwen } = openQwenPicture(checkpoint, {
     transformer: "QwenImageTransformer2DModel",
     vae: "AutoencoderKLQwenImage",
@@ -46,7 +58,7 @@ export function readQwenImageCheckpoint(checkpoint: Checkpoint, dtype: DType): Q
   });
   const config = parseQwenImageConfig(transformer.config);
   const vaeConfig = parseAutoencoderKLQwenImageConfig(vae.config, "vae/config.json");
-  const { hiddenSize } = parseQwenConfig(qwen.config, { architecture: ARCHITECTURE, name: qwen.name });
+  const { hiddenSize } = parseQwenConfig(qwen.config, { architecture: QWEN_IMAGE_ENCODER, name: qwen.name });
   const { inChannels, jointAttentionDim } = config;
   assertFit("joint_attention_dim", {
     value: jointAttentionDim,
@@ -59,27 +71,40 @@ export function readQwenImageCheckpoint(checkpoint: Checkpoint, dtype: DType): Q
     of: "four times the autoencoder's 'z_dim'",
   });
   const scheduler = checkScheduler(checkpoint.scheduler(), { sigmas: [1], imageSeqLen: 1 });
-  const side = DEFAULT_SAMPLE_SIZE * vaeConfig.spatialScale;
   const shared = qwenPictureReading({
     vaeConfig,
     innerDim: config.innerDim,
     patch: PATCH,
     maxSequenceLength: MAX_SEQUENCE_LENGTH,
   });
+  return { ...shared, config, vaeConfig, scheduler, transformer, vae, qwen };
+}
+
+/**
+ * Reads and checks the checkpoint.
+ * @throws {CheckpointError} if a component is missing, damaged or unsupported.
+ */
+export function readQwenImageCheckpoint(checkpoint: Checkpoint, dtype: DType): QwenImageCheckpoint {
+  const { transformer, vae, qwen, ...parts } = readQwenImageParts(checkpoint);
+  const { vaeConfig } = parts;
+  const side = DEFAULT_SAMPLE_SIZE * vaeConfig.spatialScale;
   return {
-    ...shared,
-    config,
-    vaeConfig,
-    scheduler,
+    ...parts,
     tokenizers: { qwen: checkpoint.path("tokenizer") },
     defaults: requestDefaults(checkpoint, { ...PRESET, width: side, height: side }),
     rules: {
-      ...shared.rules,
+      ...parts.rules,
       // The default of QwenImageImg2ImgPipeline and QwenImageInpaintPipeline.
       ...vaeConfig.hasEncoder && { startImage: { strength: 0.6, partialStep: "run" } },
     },
     buildGraphs: () => ({
-      qwen: qwenEncoderGraph({ ...qwen, architecture: ARCHITECTURE, dtype, states: [-1], finalNorm: true }),
+      qwen: qwenEncoderGraph({
+        ...qwen,
+        architecture: QWEN_IMAGE_ENCODER,
+        dtype,
+        states: [-1],
+        finalNorm: true,
+      }),
       ...qwenImageTransformerGraphs({ ...transformer, dtype }),
       vae: wanVaePictureGraph({ config: vaeConfig, weights: vae.weights }),
       ...vaeConfig.hasEncoder &&

@@ -17,7 +17,7 @@ const schema = z.strictObject({
   // diffusers' class has no layers for it.
   guidance_embeds: z.literal(false, "has no layers in diffusers").default(false),
   axes_dims_rope: rotaryAxes.default([16, 56, 56]),
-  zero_cond_t: z.literal(false, "is of models that edit images").default(false),
+  zero_cond_t: z.boolean().default(false),
   use_additional_t_cond: z.literal(false, "is of models of pictures with layers").default(false),
   use_layer3d_rope: z.literal(false, "is of models of pictures with layers").default(false),
   // In published files. The class ignores it.
@@ -36,6 +36,8 @@ export interface QwenImageConfig {
   innerDim: number;
   jointAttentionDim: number;
   axesDimsRope: [number, number, number];
+  /** Whether references are modulated as at timestep 0 (Qwen-Image-Edit-2511). */
+  zeroCondT: boolean;
 }
 
 /**
@@ -63,5 +65,6 @@ export function parseQwenImageConfig(json: unknown): QwenImageConfig {
     innerDim: config.num_attention_heads * config.attention_head_dim,
     jointAttentionDim: config.joint_attention_dim,
     axesDimsRope,
+    zeroCondT: config.zero_cond_t,
   };
 }

@@ -1,6 +1,8 @@
 // Creates the inputs of Qwen-Image's trunk and head, by the graphs' names.
 import { BranchFeeds } from "../../denoiser/branch_feeds.ts";
+import { PICTURE_TOKENS, tokenCount } from "../../denoiser/picture_tokens.ts";
 import type { Runtime } from "../../runtime/mod.ts";
+import type { ReferenceTokens } from "../../pipeline/family.ts";
 import type { EncodedPrompt } from "../../text/encoded_prompt.ts";
 import type { LatentSize } from "../../vae/latent_size.ts";
 import type { QwenImageConfig } from "./qwen_image_config.ts";
@@ -11,21 +13,34 @@ export interface QwenImageFeedsOptions {
   /** Prompts of equal length, so usually a single one. */
   branches: readonly EncodedPrompt[];
   size: LatentSize;
+  /** The references of each branch, of equal sizes. @default none */
+  references?: readonly (readonly ReferenceTokens[])[];
 }
 
 const TRAIN_TIMESTEPS = 1000;
 
 export function qwenImageFeeds(
   runtime: Runtime,
-  { config, branches, size }: QwenImageFeedsOptions,
+  { config, branches, size, references = [] }: QwenImageFeedsOptions,
 ): BranchFeeds {
   const textTokens = branches[0]!.tokens;
   const [height, width] = [size.height / 2, size.width / 2];
-  const { cos, sin } = qwenImageRotaryTables({ textTokens, height, width, axesDims: config.axesDimsRope });
-  const rotaryDims = [textTokens + height * width, config.attentionHeadDim / 2];
+  const { cos, sin } = qwenImageRotaryTables({
+    textTokens,
+    height,
+    width,
+    references: references[0]?.map(({ size }) => ({ height: size.height / 2, width: size.width / 2 })) ?? [],
+    axesDims: config.axesDimsRope,
+  });
+  const pairs = config.attentionHeadDim / 2;
+  const rotaryDims = [cos.length / pairs, pairs];
   return new BranchFeeds(runtime, {
     rows: branches.length,
-    latents: { name: "hidden_states", dims: [height * width, config.inChannels] },
+    latents: {
+      name: "hidden_states",
+      dims: [height * width, config.inChannels],
+      behind: references.map((row) => row.map(({ tokens }) => tokens)),
+    },
     timestep: (timestep) => timestep / TRAIN_TIMESTEPS,
     trunk: {
       encoder_hidden_states: {
@@ -36,6 +51,7 @@ export function qwenImageFeeds(
     shared: {
       rotary_cos: { dims: rotaryDims, data: cos },
       rotary_sin: { dims: rotaryDims, data: sin },
+      ...references.length > 0 && { [PICTURE_TOKENS]: tokenCount(height * width) },
     },
     conditioning: {},
     // Only the number of rows matters: the modulation depends on nothing else of a branch.

@@ -8,8 +8,14 @@ import { countOf, sizeOf } from "../../checkpoint/single_file/shapes.ts";
 import type { Weights } from "../../checkpoint/weights.ts";
 import { QWEN_PICTURE_SCHEDULER } from "../../pipeline/qwen_picture.ts";
 
+const STILL_REFERENCES = "__index_timestep_zero__";
+
 export const qwenImageSingleFile: Architecture = {
   pipelineClass: "QwenImagePipeline",
+  siblings: {
+    QwenImageEditPipeline: "Qwen-Image-Edit",
+    QwenImageEditPlusPipeline: "Qwen-Image-Edit-2509 or later",
+  },
   denoiser: {
     component: "transformer",
     className: "QwenImageTransformer2DModel",
@@ -17,6 +23,8 @@ export const qwenImageSingleFile: Architecture = {
       ownNames({
         prefixes: DENOISER_PREFIXES,
         markers: ["txt_norm.weight", "transformer_blocks.0.attn.add_q_proj.weight"],
+        // ComfyUI's marker of Qwen-Image-Edit-2511, whose config.json says the same (zero_cond_t).
+        unused: new RegExp(`^${STILL_REFERENCES}$`),
       }),
     ],
     sizes(weights: Weights) {
@@ -36,9 +44,20 @@ export const qwenImageSingleFile: Architecture = {
     causalPart("text_encoder", "Qwen2_5_VLForConditionalGeneration"),
   ],
   tokenizers: { tokenizer: "Qwen2Tokenizer" },
-  variant: () => ({
-    title: "Qwen-Image",
-    repositories: ["Qwen/Qwen-Image", "Qwen/Qwen-Image-2512"],
-    scheduler: QWEN_PICTURE_SCHEDULER,
-  }),
+  variant(_weights: Weights, tensors: Weights) {
+    const isMarked = DENOISER_PREFIXES.some((prefix) => tensors.has(`${prefix}${STILL_REFERENCES}`));
+    if (isMarked) {
+      return {
+        title: "Qwen-Image-Edit-2511",
+        pipelineClass: "QwenImageEditPlusPipeline",
+        repositories: ["Qwen/Qwen-Image-Edit-2511"],
+        scheduler: QWEN_PICTURE_SCHEDULER,
+      };
+    }
+    return {
+      title: "Qwen-Image",
+      repositories: ["Qwen/Qwen-Image", "Qwen/Qwen-Image-2512"],
+      scheduler: QWEN_PICTURE_SCHEDULER,
+    };
+  },
 };

@@ -7,12 +7,14 @@ import {
   type StreamLayers,
 } from "../../graph/layers/attention/joint_attention.ts";
 import { countTokens, jointBlock } from "../../graph/layers/attention/joint_block.ts";
+import { pictureTokenCount, pictureTokens } from "../../graph/layers/attention/picture_tokens.ts";
 import { rotary } from "../../graph/layers/attention/rotary.ts";
 import { activation } from "../../graph/layers/dense/activation.ts";
 import { clampFloat16 } from "../../graph/layers/dense/clamp_float16.ts";
 import { linear } from "../../graph/layers/dense/linear.ts";
 import { timestepEmbedding } from "../../graph/layers/dense/timestep_embedding.ts";
 import { repeatForBranches } from "../../graph/layers/head/repeat_for_branches.ts";
+import { modulation } from "../../graph/layers/norm/modulation.ts";
 import { rmsNorm } from "../../graph/layers/norm/rms_norm.ts";
 import {
   type TransformerGraphs,
@@ -29,22 +31,28 @@ const LAYERS: StreamLayers = {
 const TIME_CHANNELS = 256;
 const TIME_SCALE = 1000;
 
+export interface QwenImageTransformerOptions extends DenoiserOptions {
+  /** Whether the trunk looks at references. @default false */
+  references?: boolean;
+}
+
 /**
  * Builds the graphs. The output is [batch, image_tokens, out_channels].
  * Inputs of the trunk: timestep [batch], 0..1 as QwenImagePipeline passes it; hidden_states [batch,
  * image_tokens, in_channels]; encoder_hidden_states [batch, text_tokens, joint]; rotary_cos and rotary_sin
- * [text_tokens + image_tokens, head_dim / 2] float32 (`qwenImageRotaryTables`).
- * Inputs of the modulation: timestep [steps]; branches [batch], whose values are ignored.
+ * [text_tokens + image_tokens, head_dim / 2] float32 (`qwenImageRotaryTables`). With references, theirs
+ * follow the image's tokens in hidden_states and in the tables, and picture_tokens [image_tokens] is an input
+ * (`pictureTokens`). Inputs of the modulation: timestep [steps]; branches [batch], whose values are ignored.
  * @throws {CheckpointError} if the config asks for something unsupported, or if
  * the weights do not fit the config.
  */
-export function qwenImageTransformerGraphs(options: DenoiserOptions): TransformerGraphs {
+export function qwenImageTransformerGraphs(options: QwenImageTransformerOptions): TransformerGraphs {
   const config = parseQwenImageConfig(options.config);
   const { innerDim, outChannels } = config;
   return transformerGraphs(options, {
     axes: ["image_tokens"],
     conditioning: (graph) => repeatForBranches(graph, conditioningOf(graph, config, "steps"), [innerDim]),
-    blocks: (graph) => blocks(graph, config),
+    blocks: (graph) => blocks(graph, { config, references: options.references ?? false }),
     eps: JOINT_EPS,
     projection: { name: "proj_out", inFeatures: innerDim, outFeatures: outChannels },
     emitLatents: (graph, { tokens }, rows) =>
@@ -58,8 +66,12 @@ function conditioningOf(
   { innerDim: features }: QwenImageConfig,
   rows: "batch" | "steps",
 ): Value {
-  // diffusers rounds the timestep to the compute type.
-  const timestep = graph.cast(graph.cast(graph.input("timestep", [rows], "float32")), "float32");
+  return embeddedTime(graph, graph.input("timestep", [rows], "float32"), features);
+}
+
+/** Emits SiLU of the timesteps' embedding. diffusers rounds timesteps to the compute type. */
+function embeddedTime(graph: GraphBuilder, given: Value, features: number): Value {
+  const timestep = graph.cast(graph.cast(given), "float32");
   const embedding = graph.scope("timestep_embedder", () =>
     timestepEmbedding(graph, timestep, {
       name: "time_text_embed.timestep_embedder",
@@ -70,9 +82,18 @@ function conditioningOf(
   return activation(graph, embedding, "silu");
 }
 
-function blocks(graph: GraphBuilder, config: QwenImageConfig): ReturnType<TransformerParts["blocks"]> {
+interface BlocksOptions {
+  config: QwenImageConfig;
+  references: boolean;
+}
+
+function blocks(
+  graph: GraphBuilder,
+  { config, references }: BlocksOptions,
+): ReturnType<TransformerParts["blocks"]> {
   const { inChannels, innerDim, jointAttentionDim, attentionHeadDim, numAttentionHeads: heads } = config;
-  const latents = graph.cast(graph.input("hidden_states", ["batch", "image_tokens", inChannels], "float32"));
+  const axis = references ? "sequence_tokens" : "image_tokens";
+  const latents = graph.cast(graph.input("hidden_states", ["batch", axis, inChannels], "float32"));
   const states = graph.cast(
     graph.input("encoder_hidden_states", ["batch", "text_tokens", jointAttentionDim], "float32"),
   );
@@ -94,6 +115,7 @@ function blocks(graph: GraphBuilder, config: QwenImageConfig): ReturnType<Transf
       asStored: true,
     }),
   };
+  const imageTokens = references ? pictureTokenCount(graph) : undefined;
   const context: JointContext = {
     heads,
     headDim: attentionHeadDim,
@@ -102,11 +124,57 @@ function blocks(graph: GraphBuilder, config: QwenImageConfig): ReturnType<Transf
     layers: LAYERS,
     rotate: (tokens) => rotary(graph, tokens, { cos, sin, heads }),
     tokenCounts: countTokens(graph, streams),
+    ...imageTokens && config.zeroCondT &&
+      stillReferences(graph, { conditioning, all: streams.image, imageTokens, features: innerDim }),
   };
   for (let i = 0; i < config.numLayers; i++) {
     const name = `transformer_blocks.${i}`;
     const { image, text } = graph.scope(name, () => jointBlock(graph, streams, { name, context }));
     streams = { image: clampFloat16(graph, image), text: clampFloat16(graph, text) };
   }
-  return { tokens: streams.image, conditioning };
+  const tokens = imageTokens ? pictureTokens(graph, streams.image, imageTokens) : streams.image;
+  return { tokens, conditioning };
+}
+
+interface StillReferencesOptions {
+  conditioning: Value;
+  /** The image's tokens and the references' tokens. */
+  all: Value;
+  /** Number of the image's tokens, [1] int64. */
+  imageTokens: Value;
+  features: number;
+}
+
+/** References are modulated as at timestep 0, so that they are the same at every step of the first block. */
+function stillReferences(
+  graph: GraphBuilder,
+  { conditioning, all, imageTokens, features }: StillReferencesOptions,
+): Pick<JointContext, "modulate" | "imagePerToken"> {
+  const atZero = graph.scope(
+    "still",
+    () => embeddedTime(graph, graph.constant([0], [1], "float32"), features),
+  );
+  const range = graph.node("Range", [
+    graph.scalar(0, "int64"),
+    graph.node("Squeeze", [graph.node("Shape", [all], { attributes: { start: 1, end: 2 }, dtype: "int64" })]),
+    graph.scalar(1, "int64"),
+  ]);
+  const isReference = graph.node("GreaterOrEqual", [
+    graph.cast(range, "float32"),
+    graph.cast(imageTokens, "float32"),
+  ], {
+    dtype: "bool",
+  });
+  const ofReference = graph.node("Unsqueeze", [isReference, graph.ints(0, 2)], { dtype: "bool" });
+  return {
+    imagePerToken: true,
+    modulate(norm) {
+      const atTime = modulation(graph, conditioning, { ...norm, features });
+      if (!norm.name.endsWith(LAYERS.image.modulation)) return atTime;
+      const still = modulation(graph, atZero, { ...norm, features });
+      return atTime.map((part, i) =>
+        graph.node("Where", [ofReference, still[i]!, part], { dtype: part.dtype })
+      );
+    },
+  };
 }

@@ -17,6 +17,8 @@ export const FAMILY_CHECKPOINTS: readonly string[] = [
   "hunyuan_video/tiny-distilled",
   "hunyuan_video/tiny-plain",
   "qwen_image/tiny-image",
+  "qwen_image_edit/tiny-edit",
+  "qwen_image_edit/tiny-plus",
   "qwen_image21/tiny-21",
   "qwen_image21/tiny-plain",
   "sd3/tiny-large",

@@ -7,12 +7,17 @@ import { llamaCppCausal } from "./llama_cpp_layouts.ts";
 const ROOTS = ["", "model.", "model.language_model."];
 const TEXT = /^(?:model\.)?(?:language_model\.)?(?:layers|embed_tokens|norm)\./;
 /** The projection to words, image encoders, and tables that follow from the config. */
-const UNUSED = /^lm_head\.|^(?:model\.)?(?:visual|vision_tower|multi_modal_projector)\.|\.inv_freq$/;
+const UNUSED = /^lm_head\.|^(?:model\.)?(?:vision_tower|multi_modal_projector)\.|\.inv_freq$/;
+/** Qwen's image encoder, which prompts with pictures need. */
+const VISION = /^(?:model\.)?visual\./;
 
 const TRANSFORMERS: Layout = {
   prefixes: ["language_model.", ""],
   matches: (tensors) => ROOTS.some((root) => tensors.has(`${root}layers.0.self_attn.q_proj.weight`)),
-  place: () => (name) => UNUSED.test(name) ? "unused" : TEXT.test(name) ? { to: [name] } : undefined,
+  place: () => (name) => {
+    if (UNUSED.test(name)) return "unused";
+    return TEXT.test(name) || VISION.test(name) ? { to: [name] } : undefined;
+  },
 };
 
 /** Returns a decoder-only language model of a pipeline. */

@@ -20,10 +20,13 @@ export interface JointContext {
   /** Activated conditioning, [batch, features]. */
   conditioning: Value;
   /**
-   * Emits the shifts, scales and gates of a block's norm, [batch, 1, features] each.
+   * Emits the shifts, scales and gates of a block's norm, [batch, 1, features] each, or [batch, tokens,
+   * features] for image tokens with `imagePerToken`.
    * @default the norm's own layer applied to `conditioning`
    */
   modulate?: (norm: Omit<ModulationOptions, "features">) => Value[];
+  /** Whether each image token has a modulation of its own. @default false */
+  imagePerToken?: boolean;
   /** Added to the scores of all tokens, text first: [batch, 1, tokens, tokens]. @default nothing */
   bias?: Value;
   /** Numbers of text and image tokens, [2] int64, for splitting joined tokens. */

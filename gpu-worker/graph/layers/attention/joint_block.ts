@@ -95,7 +95,12 @@ function fullStream(
     { name: `${name}.${layers.modulation}`, parts: dualAttention ? 9 : 6 },
   ) as [Value, Value, Value, Value, Value, Value, ...Value[]];
   const norm = (tokens: Value, by: { scale: Value; shift: Value }) =>
-    adaptiveLayerNorm(graph, tokens, { ...by, features, eps: JOINT_EPS });
+    adaptiveLayerNorm(graph, tokens, {
+      ...by,
+      features,
+      eps: JOINT_EPS,
+      perToken: kind === "image" && context.imagePerToken,
+    });
   const add = (tokens: Value, { gate, branch }: GatedResidualOptions) =>
     gatedResidual(graph, tokens, { gate: keep ? graph.node("Mul", [gate, keep]) : gate, branch });
   const out = (attended: Value, layer: string) =>

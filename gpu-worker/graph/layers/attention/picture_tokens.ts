@@ -5,11 +5,22 @@ import type { GraphBuilder, Value } from "../../graph_builder.ts";
 export const PICTURE_TOKENS = "picture_tokens";
 
 /**
- * Declares the input `picture_tokens` [image_tokens] and emits the picture's tokens, the first of [batch,
- * sequence, inner]. Features and outputs are made of them alone, so that a history holds no reference.
+ * Declares the input `picture_tokens` [image_tokens] and emits the number of the picture's tokens, [1] int64.
  */
-export function pictureTokens(graph: GraphBuilder, tokens: Value): Value {
+export function pictureTokenCount(graph: GraphBuilder): Value {
   const picture = graph.input(PICTURE_TOKENS, ["image_tokens"], "float32");
-  const count = graph.node("Shape", [picture], { dtype: "int64" });
+  return graph.node("Shape", [picture], { dtype: "int64" });
+}
+
+/**
+ * Emits the picture's tokens, the first of [batch, sequence, inner]. Features and outputs are made of them
+ * alone, so that a history holds no reference.
+ * @param count declares the input `picture_tokens` by default
+ */
+export function pictureTokens(
+  graph: GraphBuilder,
+  tokens: Value,
+  count: Value = pictureTokenCount(graph),
+): Value {
   return graph.node("Slice", [tokens, graph.ints(0), count, graph.ints(1)]);
 }

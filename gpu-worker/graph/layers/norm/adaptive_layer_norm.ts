@@ -3,10 +3,12 @@
 import type { GraphBuilder, Value } from "../../graph_builder.ts";
 
 export interface AdaptiveLayerNormOptions {
-  /** Added to 1, [batch, 1, features]. */
+  /** Added to 1, [batch, 1, features], or [batch, tokens, features] with `perToken`. */
   scale: Value;
-  /** [batch, 1, features] */
+  /** As `scale`. */
   shift: Value;
+  /** Whether each token has a scale and a shift of its own. @default false */
+  perToken?: boolean | undefined;
   features: number;
   eps: number;
 }
@@ -15,11 +17,13 @@ export interface AdaptiveLayerNormOptions {
 export function adaptiveLayerNorm(
   graph: GraphBuilder,
   x: Value,
-  { features, scale, shift, eps }: AdaptiveLayerNormOptions,
+  { features, scale, shift, eps, perToken = false }: AdaptiveLayerNormOptions,
 ): Value {
   const factor = graph.node("Add", [scale, graph.scalar(1)]);
   const attributes = { axis: -1, epsilon: { float: eps } };
-  if (graph.dtype !== "float32") return graph.node("LayerNormalization", [x, factor, shift], { attributes });
+  if (graph.dtype !== "float32" && !perToken) {
+    return graph.node("LayerNormalization", [x, factor, shift], { attributes });
+  }
   // The CPU kernel takes three times as long with a scale per picture as with one vector.
   const ones = graph.constant(new Array(features).fill(1));
   const normed = graph.node("LayerNormalization", [x, ones], { attributes });

@@ -36,7 +36,7 @@ describe("readQwenImageCheckpoint()", () => {
       /'text_encoder' must be Qwen2_5_VLForConditionalGeneration.*Qwen3Model$/,
     ],
     [{ index: { vae: ["diffusers", "AutoencoderKLWan"] } }, /'vae' must be AutoencoderKLQwenImage/],
-    [{ transformer: { zero_cond_t: true } }, /'zero_cond_t'.*edit images/],
+    [{ transformer: { use_additional_t_cond: true } }, /'use_additional_t_cond'.*with layers/],
     [
       { transformer: { joint_attention_dim: 20 } },
       /'joint_attention_dim' must be the text encoder's 'hidden_size' \(24\).* 20$/,

@@ -58,12 +58,13 @@ describe("qwenImageTransformerGraphs()", () => {
   it("builds in every compute type", () => {
     for (const dtype of ["float32", "float16", "bfloat16"] as const) {
       assert.doesNotThrow(() => qwenImageTransformerGraphs({ config, weights, dtype }));
+      const edit = { config: { ...config, zero_cond_t: true }, weights, dtype, references: true };
+      assert.doesNotThrow(() => qwenImageTransformerGraphs(edit));
     }
   });
 
   const REFUSED: RefusedOption[] = [
     ["guidance_embeds", true, /'guidance_embeds'.*no layers.*true/],
-    ["zero_cond_t", true, /'zero_cond_t'.*edit images.*true/],
     ["use_additional_t_cond", true, /'use_additional_t_cond'.*layers.*true/],
     ["use_layer3d_rope", true, /'use_layer3d_rope'.*layers.*true/],
     ["num_layers", 0, /'num_layers'.*0/],

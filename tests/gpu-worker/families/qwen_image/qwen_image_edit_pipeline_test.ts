@@ -1,0 +1,188 @@
+// Compares our Qwen-Image-Edit pipelines with diffusers' QwenImageEditPipeline and QwenImageEditPlusPipeline:
+// every recorded call from prompt and references to picture; settings, errors, rejected checkpoints.
+import { after, before, describe, it } from "@std/testing/bdd";
+import assert from "node:assert/strict";
+import sharp from "sharp";
+import { Checkpoint } from "../../../../gpu-worker/checkpoint/checkpoint.ts";
+import {
+  EDIT,
+  EDIT_PLUS,
+  type EditPipeline,
+} from "../../../../gpu-worker/families/qwen_image/qwen_image_edit_checkpoint.ts";
+import { qwenImageEdit } from "../../../../gpu-worker/families/qwen_image/qwen_image_edit_family.ts";
+import { sizeOfArea } from "../../../../gpu-worker/families/qwen_image/reference_sizes.ts";
+import { describeModel } from "../../../../gpu-worker/model/describe_model.ts";
+import { loadPipeline } from "../../../../gpu-worker/pipeline/load_pipeline.ts";
+import type { Pipeline } from "../../../../gpu-worker/pipeline/pipeline.ts";
+import { completeRequest } from "../../../../gpu-worker/request/complete_request.ts";
+import { type ReferenceImage, requireReferences } from "../../../../gpu-worker/request/references.ts";
+import { shortRunNote } from "../../../../gpu-worker/request/short_runs.ts";
+import { Runtime } from "../../../../gpu-worker/runtime/mod.ts";
+import { WeightStore } from "../../../../gpu-worker/session/weight_store.ts";
+import { goldenPath, type Goldens, loadGoldens, maxError } from "../../../goldens/golden.ts";
+import { ChangedCheckpoint } from "../../pipeline/changed_checkpoint.ts";
+import { assertReference, completeReference, referenceCalls } from "../../pipeline/reference_call.ts";
+import { type RefusedCheckpoint, refusedCheckpoints } from "../../pipeline/refused_checkpoints.ts";
+
+const CHECKPOINTS: readonly [name: string, edit: EditPipeline][] = [
+  ["qwen_image_edit/tiny-edit", EDIT],
+  ["qwen_image_edit/tiny-plus", EDIT_PLUS],
+];
+
+/** The references of a call, as files. */
+async function referencesOf(goldens: Goldens, names: readonly string[]): Promise<ReferenceImage[]> {
+  return await Promise.all(names.map(async (name) => {
+    const [height, width] = goldens.shape(`input.${name}.pixels`) as [number, number, number];
+    const pixels = Uint8Array.from(goldens.ints(`input.${name}.pixels`));
+    const bytes = await sharp(pixels, { raw: { width, height, channels: 3 } }).png().toBuffer();
+    return { width, height, file: { bytes: new Uint8Array(bytes), sha256: name } };
+  }));
+}
+
+for (const [name, published] of CHECKPOINTS) {
+  describe(`generate() on ${name}`, () => {
+    const goldens = loadGoldens(name);
+    const { areas: [conditionArea, pictureArea] } = JSON.parse(
+      Deno.readTextFileSync(goldenPath(`${name}/goldens.json`)),
+    );
+    const folder = goldenPath(name);
+    const stack = new DisposableStack();
+    let pipeline: Pipeline;
+    before(async () => {
+      // The goldens' references are smaller than the pipeline's, so that a test takes seconds.
+      const family = qwenImageEdit({ ...published, conditionArea, pictureArea });
+      const reading = family.read(Checkpoint.open(folder), "float32");
+      pipeline = stack.use(
+        await loadPipeline(family, reading, {
+          runtime: stack.use(Runtime.open()),
+          dtype: "float32",
+          weightStore: stack.use(new WeightStore()),
+          model: { id: name, pipelineClass: "", weights: "as-stored", digest: "" },
+        }),
+      );
+    });
+    after(() => stack.dispose());
+
+    for (const [id, call] of referenceCalls(name)) {
+      it(`gives diffusers' results for ${id}`, async () => {
+        const { references: names } = call as unknown as { references: string[] };
+        const references = await referencesOf(goldens, names);
+        const request = { ...completeReference(pipeline, call), references };
+        assertReference(await pipeline.generate(request), { id, goldens });
+      });
+    }
+
+    it("tells two pictures' references apart, and gives each its own picture again", async () => {
+      const draw = async (names: string[], seed: number) => {
+        const references = await referencesOf(goldens, names);
+        const request = completeRequest({
+          ...{ prompt: "a red heart", seed, steps: 4, width: 32, height: 32, trueCfgScale: 3 },
+          references,
+        }, pipeline.description);
+        return (await pipeline.generate(request)).latents.data;
+      };
+      const plain = await draw(["wide"], 1);
+      const [wide, tall, again] = await Promise.all([
+        draw(["wide"], 1),
+        draw(["tall"], 1),
+        draw(["wide"], 2),
+      ]);
+      assert.deepEqual(wide, plain);
+      assert.ok(maxError(tall, plain) > 1e-2);
+      assert.ok(maxError(again, plain) > 1e-2);
+    });
+
+    it("forecasts each branch from its own history", async () => {
+      const references = await referencesOf(goldens, ["square"]);
+      const draw = async (sampler: object, negativePrompt = "blurry") => {
+        const request = completeRequest({
+          ...{ prompt: "a red heart", negativePrompt, seed: 1, steps: 12, width: 32, height: 32 },
+          ...{ trueCfgScale: 3, references, sampler },
+        }, pipeline.description);
+        return await pipeline.generate(request);
+      };
+      const full = await draw({ method: "none" });
+      // A forecast that always repeats a full pass of the step itself changes nothing.
+      const measured = await draw({ method: "spectrum", fullSteps: Array.from({ length: 12 }, (_, i) => i) });
+      assert.ok(maxError(measured.latents.data, full.latents.data) <= 1e-5);
+      // Equal branches must give what no guidance gives, with forecasts too. Histories that mix would not.
+      const forecast = { method: "spectrum", warmupSteps: 3, windowSize: 2 };
+      const equal = await draw(forecast, "a red heart");
+      const alone = completeRequest({
+        ...{ prompt: "a red heart", seed: 1, steps: 12, width: 32, height: 32, trueCfgScale: 1 },
+        ...{ references, sampler: forecast as object },
+      }, pipeline.description);
+      const unguided = await pipeline.generate(alone);
+      assert.ok(equal.plan.includes("forecast"));
+      assert.ok(maxError(equal.latents.data, unguided.latents.data) <= 1e-4);
+    });
+
+    it("refuses a prompt with the token of a picture", async () => {
+      const references = await referencesOf(goldens, ["wide"]);
+      const size = { width: 32, height: 32, steps: 2 };
+      const request = completeRequest(
+        { prompt: "a <|image_pad|>", seed: 0, ...size, references },
+        pipeline.description,
+      );
+      await assert.rejects(pipeline.generate(request), /prompt.*must not contain <\|image_pad\|>/);
+    });
+  });
+}
+
+describe("readQwenImageEditCheckpoint()", () => {
+  const folder = goldenPath("qwen_image_edit/tiny-plus");
+  const { reading } = describeModel(folder);
+  const reference = { width: 300, height: 200 };
+  const complete = (fields: object = {}, model = reading) =>
+    completeRequest({ prompt: "", seed: 0, references: [reference], ...fields }, model);
+
+  it("fills in the pipelines' defaults, the published steps, and the size of the first reference", () => {
+    const { defaults } = reading;
+    assert.deepEqual([defaults.steps, defaults.trueCfgScale, defaults.maxSequenceLength], [50, 4, 1024]);
+    const { width, height } = complete();
+    assert.deepEqual({ width, height }, { width: 1248, height: 832 });
+    assert.deepEqual(sizeOfArea({ width: 3, height: 4 }, 384 * 384), { width: 320, height: 448 });
+    using checkpoint = new ChangedCheckpoint(folder, {
+      index: { _name_or_path: "Qwen/Qwen-Image-Edit-2511" },
+    });
+    assert.equal(describeModel(checkpoint.folder).reading.defaults.steps, 40);
+  });
+
+  it("forecasts only on request, and says why", () => {
+    const { sampler, steps } = complete();
+    assert.equal(sampler.method, "none");
+    assert.match(
+      shortRunNote({ method: "none", steps, references: [reference] })!,
+      /off by default with images/,
+    );
+    assert.equal(complete({ sampler: { method: "spectrum" } }).sampler.method, "spectrum");
+  });
+
+  it("takes as many references as its class, and at least one", () => {
+    const edit = describeModel(goldenPath("qwen_image_edit/tiny-edit")).reading;
+    const two = [reference, reference];
+    assert.equal(complete({ references: two }).references!.length, 2);
+    assert.throws(
+      () => complete({ references: two }, edit),
+      /must be at most 1 with this model: there are 2/,
+    );
+    assert.throws(
+      () => requireReferences({}, reading.rules),
+      /must be at least 1 with this model: there are 0/,
+    );
+    const long = { width: 9000, height: 10 };
+    assert.throws(() => complete({ references: [long] }), /ratio is at most 200: it is 9000x10/);
+  });
+
+  const REFUSED: RefusedCheckpoint[] = [
+    [
+      { index: { text_encoder: ["transformers", "Qwen3Model"] } },
+      /'text_encoder' must be Qwen2_5_VLForConditional/,
+    ],
+    [
+      { transformer: { joint_attention_dim: 20 } },
+      /'joint_attention_dim' must be the text encoder's 'hidden_size'/,
+    ],
+  ];
+  refusedCheckpoints(folder, REFUSED);
+});
