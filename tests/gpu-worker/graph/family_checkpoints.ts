@@ -5,7 +5,7 @@
 /** Returns what adds a ControlNet of tests/goldens to a model's name. */
 const withNet = (net: string) => `+controlnet:tests/goldens/control/${net}`;
 
-export const FLUX_WITH_NETS = `flux/tiny-dev${withNet("flux/canny")}${withNet("flux/union")}`;
+const FLUX_WITH_NETS = `flux/tiny-dev${withNet("flux/canny")}${withNet("flux/union")}`;
 export const SDXL_WITH_NET = `sdxl/tiny-sdxl${withNet("sdxl/canny")}`;
 
 export const FAMILY_CHECKPOINTS: readonly string[] = [
