@@ -20,6 +20,7 @@ export const IMAGE_FLAGS = {
   "strength": "number",
   "mask": "text",
   "mask-mode": "text",
+  "mask-blur": "number",
   "padding-mask-crop": "number",
 } as const satisfies Record<string, FlagKind>;
 
@@ -33,6 +34,7 @@ export const IMAGE_HELP = `\
                            FLUX, SD3 and Qwen-Image 0.6, the others 1)
   --mask FILE              the places of the picture to draw anew; all other pixels stay as they are
   --mask-mode M            alpha: where the mask is transparent | white | black (alpha)
+  --mask-blur X            blurs the mask's edge: the blur's standard deviation in pixels (0)
   --padding-mask-crop N    draws the masked area and N pixels around it alone, at full size`;
 
 export interface ImageArguments {
@@ -44,6 +46,7 @@ export interface ImageArguments {
   /** Path of the mask's file. */
   mask: string | undefined;
   maskMode: MaskMode | undefined;
+  maskBlur: number | undefined;
   paddingMaskCrop: number | undefined;
 }
 
@@ -52,8 +55,8 @@ export interface ImageArguments {
  * @throws {UsageError} if there is a strength or a mask without an image, or a mask's option without a mask.
  */
 export function readImageFlags(flags: Flags<typeof IMAGE_FLAGS>): ImageArguments | undefined {
-  const { image: images, strength, mask, "mask-mode": mode, "padding-mask-crop": paddingMaskCrop } = flags;
-  const { "last-image": lastImage } = flags;
+  const { image: images, strength, mask, "mask-mode": mode, "mask-blur": maskBlur } = flags;
+  const { "padding-mask-crop": paddingMaskCrop, "last-image": lastImage } = flags;
   if (images.length === 0) {
     if (strength !== undefined) throw new UsageError("--strength takes --image");
     if (mask !== undefined) throw new UsageError("--mask takes --image");
@@ -61,6 +64,7 @@ export function readImageFlags(flags: Flags<typeof IMAGE_FLAGS>): ImageArguments
   }
   if (mask === undefined) {
     if (mode !== undefined) throw new UsageError("--mask-mode takes --mask");
+    if (maskBlur !== undefined) throw new UsageError("--mask-blur takes --mask");
     if (paddingMaskCrop !== undefined) throw new UsageError("--padding-mask-crop takes --mask");
   }
   const maskMode = MASK_MODES.find((known) => known === mode);
@@ -68,7 +72,7 @@ export function readImageFlags(flags: Flags<typeof IMAGE_FLAGS>): ImageArguments
     throw new UsageError(`--mask-mode must be ${MASK_MODES.join(", ")}: current value is '${mode}'`);
   }
   if (images.length === 0) return undefined;
-  return { images, lastImage, strength, mask, maskMode, paddingMaskCrop };
+  return { images, lastImage, strength, mask, maskMode, maskBlur, paddingMaskCrop };
 }
 
 /** The opened files: an image to draw over and its mask, or images to look at. */
@@ -145,7 +149,7 @@ export async function openReference(path: string): Promise<ReferenceImage> {
 /** Returns the fields of a request with opened images. */
 export function startFields(opened: OpenedImages | undefined, given: ImageArguments | undefined) {
   if (opened === undefined || given === undefined) return {};
-  const { strength, maskMode, paddingMaskCrop } = given;
+  const { strength, maskMode, maskBlur, paddingMaskCrop } = given;
   return {
     ...opened.image && { image: opened.image },
     ...opened.references && { references: opened.references },
@@ -153,6 +157,7 @@ export function startFields(opened: OpenedImages | undefined, given: ImageArgume
     ...opened.mask && {
       mask: opened.mask.image,
       ...maskMode !== undefined && { maskMode },
+      ...maskBlur !== undefined && { maskBlur },
       ...paddingMaskCrop !== undefined && { paddingMaskCrop },
     },
   };

@@ -226,6 +226,7 @@ const WIRE_NAMES: Record<string, string> = {
   firstFrame: "input_reference",
   lastFrame: "last_frame",
   maskMode: "mask_mode",
+  maskBlur: "mask_blur",
   paddingMaskCrop: "padding_mask_crop",
   controlNet: "controlnet",
   controlImage: "control_image",

@@ -1,5 +1,6 @@
 // The picture that a run draws over: the start image and its mask, or the part of both around the mask.
 // Source: diffusers' inpainting pipelines (padding_mask_crop).
+import { blurMask } from "../media/blur_mask.ts";
 import { composite } from "../media/composite.ts";
 import { cutOut, putBack } from "../media/crop_picture.ts";
 import { cropRegion } from "../media/crop_region.ts";
@@ -21,8 +22,9 @@ export interface StartPicture {
  */
 export async function startPicture({ image, mask }: StartImage): Promise<StartPicture> {
   if (mask === undefined) return { image, finish: (drawn) => Promise.resolve(drawn) };
-  const { image: { data, ...size }, paddingMaskCrop } = mask;
-  if (data === undefined) throw new TypeError("Cannot draw with a mask whose pixels are not decoded");
+  const { image: { data: sharp, ...size }, blur, paddingMaskCrop } = mask;
+  if (sharp === undefined) throw new TypeError("Cannot draw with a mask whose pixels are not decoded");
+  const data = blur === undefined ? sharp : blurMask({ ...size, data: sharp }, blur);
   if (paddingMaskCrop === undefined) {
     return { image, mask: data, finish: (drawn) => Promise.resolve(composite(drawn, image, data)) };
   }

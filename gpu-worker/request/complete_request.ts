@@ -34,7 +34,8 @@ export function completeRequest<Image extends ImageSize = DecodedImage>(
   const { sizeMultiple, maxSide, maxPixels, maxSequenceLength } = requestLimits(model);
   const { sampler = {}, skipLayerGuidance: skip, image, strength, scheduler: chosen, ...open } = partial;
   const { firstFrame, lastFrame, ...rest } = open;
-  const { mask, maskMode, paddingMaskCrop, promptWeights, longPrompts, wildcards, ...plain } = rest;
+  const { mask, maskMode, maskBlur, paddingMaskCrop, ...words } = rest;
+  const { promptWeights, longPrompts, wildcards, ...plain } = words;
   const { controlNet, controlImage, controlScale, controlStart, controlEnd, controlMode, ...looking } = plain;
   const { references: asked, ...given } = looking;
   const beside = { image, mask, strength };
@@ -95,7 +96,7 @@ export function completeRequest<Image extends ImageSize = DecodedImage>(
   checkGuidance(fields, { ...rules, given: partial.guidanceScale });
   const { width, height, steps } = fields;
   const scheduler = chosen && completeScheduler(chosen, { own: model.scheduler ?? {}, steps });
-  const startImage = completeStartImage({ image, strength, mask, maskMode, paddingMaskCrop }, {
+  const startImage = completeStartImage({ image, strength, mask, maskMode, maskBlur, paddingMaskCrop }, {
     width,
     height,
     steps,

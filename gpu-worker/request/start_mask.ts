@@ -16,6 +16,8 @@ export interface StartMask {
   image: MaskImage;
   /** How its file marks the places to draw anew. */
   mode: MaskMode;
+  /** Standard deviation of a Gaussian blur, in pixels. @default no blur */
+  blur?: number;
   /**
    * Only the masked area and this many pixels around it are drawn, at the request's size, and
    * put back into the image.
@@ -29,10 +31,12 @@ export interface PartialStartMask {
   mask?: MaskImage | undefined;
   /** @default "alpha" */
   maskMode?: MaskMode | undefined;
+  maskBlur?: number | undefined;
   paddingMaskCrop?: number | undefined;
 }
 
 const MAX_PADDING = 4096;
+const MAX_BLUR = 64;
 
 /**
  * Checks the mask's fields.
@@ -40,13 +44,12 @@ const MAX_PADDING = 4096;
  * @throws {OptionError} naming the field, the rule and the value.
  */
 export function completeMask(
-  { mask, maskMode, paddingMaskCrop }: PartialStartMask,
+  { mask, maskMode, maskBlur, paddingMaskCrop }: PartialStartMask,
   { image, width, height }: { image: unknown; width: number; height: number },
 ): StartMask | undefined {
   if (mask === undefined) {
-    if (maskMode !== undefined) throw badField("maskMode", `takes a mask: current value is ${maskMode}`);
-    if (paddingMaskCrop !== undefined) {
-      throw badField("paddingMaskCrop", `takes a mask: current value is ${paddingMaskCrop}`);
+    for (const [name, value] of Object.entries({ maskMode, maskBlur, paddingMaskCrop })) {
+      if (value !== undefined) throw badField(name, `takes a mask: current value is ${value}`);
     }
     return undefined;
   }
@@ -62,5 +65,13 @@ export function completeMask(
       `must be a whole number in 0..${MAX_PADDING}: current value is ${paddingMaskCrop}`,
     );
   }
-  return { image: mask, mode: maskMode ?? "alpha", ...paddingMaskCrop !== undefined && { paddingMaskCrop } };
+  if (maskBlur !== undefined && !(maskBlur >= 0 && maskBlur <= MAX_BLUR)) {
+    throw badField("maskBlur", `must be in 0..${MAX_BLUR}: current value is ${maskBlur}`);
+  }
+  return {
+    image: mask,
+    mode: maskMode ?? "alpha",
+    ...maskBlur && { blur: maskBlur },
+    ...paddingMaskCrop !== undefined && { paddingMaskCrop },
+  };
 }

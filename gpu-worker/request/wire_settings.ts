@@ -36,11 +36,12 @@ export function toWire(request: GenerateRequest<ImageSize>): CompleteSettings {
 /** Returns the settings of a run that starts from an image. */
 export function startSettings(
   { strength, mask }: StartImage<ImageSize>,
-): Pick<CompleteSettings, "strength" | "mask_mode" | "padding_mask_crop"> {
-  const { mode, paddingMaskCrop } = mask ?? {};
+): Pick<CompleteSettings, "strength" | "mask_mode" | "mask_blur" | "padding_mask_crop"> {
+  const { mode, blur, paddingMaskCrop } = mask ?? {};
   return {
     strength,
     ...mode !== undefined && { mask_mode: mode },
+    ...blur !== undefined && { mask_blur: blur },
     ...paddingMaskCrop !== undefined && { padding_mask_crop: paddingMaskCrop },
   };
 }
@@ -121,6 +122,7 @@ export function fromWire(fields: WireFields): Omit<PartialRequest, FileField> {
     skipLayerGuidance: fields.skip_layer_guidance,
     strength: fields.strength,
     maskMode: fields.mask_mode,
+    maskBlur: fields.mask_blur,
     paddingMaskCrop: fields.padding_mask_crop,
     controlNet: fields.controlnet,
     controlScale: fields.control_scale,

@@ -86,6 +86,9 @@ export const controlFields = {
   ),
 };
 
+/** Standard deviation, in pixels of the picture, of the blur of a mask. */
+export const maskBlurField = optional(z.number().min(0).max(64));
+
 /** Whole numbers that JSON carries exactly. */
 export const seedField = z.int().min(0).max(Number.MAX_SAFE_INTEGER);
 

@@ -31,6 +31,7 @@ export const receiptSchema = z.object({
     skip_layer_guidance: skipLayerSettingsSchema.exactOptional(),
     strength: z.number().exactOptional(),
     mask_mode: z.enum(MASK_MODES).exactOptional(),
+    mask_blur: z.number().exactOptional(),
     padding_mask_crop: z.int().exactOptional(),
     ...controlSettings,
     references: z.int().exactOptional().describe("Number of images that the model looked at."),

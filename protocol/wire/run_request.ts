@@ -5,6 +5,7 @@ import {
   controlFields,
   generationFields,
   MASK_MODES,
+  maskBlurField,
   maskModeField,
   outputCompression,
   outputFormat,
@@ -76,6 +77,7 @@ export const runRequestSchema = z.strictObject({
   references: optional(z.array(z.string().max(MAX_IMAGE_CHARACTERS)).min(1).max(MAX_REFERENCES)),
   references_sha256: optional(z.array(digestField).min(1).max(MAX_REFERENCES)),
   mask_mode: maskModeField,
+  mask_blur: maskBlurField,
   padding_mask_crop: paddingMaskCropField,
   /** Pixels; which ones a checkpoint takes is its own to say. */
   width: optional(z.int().min(0).max(99_999)),
@@ -162,6 +164,7 @@ export const completeSettingsSchema = z.object({
   strength: z.number().exactOptional(),
   /** With a mask alone. */
   mask_mode: z.enum(MASK_MODES).exactOptional(),
+  mask_blur: z.number().exactOptional(),
   padding_mask_crop: z.int().exactOptional(),
   /** SHA-256 (hex) of the file of the mask, for the edge to add. */
   mask_sha256: z.string().exactOptional(),

@@ -47,6 +47,7 @@ export const img2imgSchema = txt2imgSchema.extend({
   ),
   denoising_strength: optional(z.number().min(0).max(1)),
   mask: optional(z.string()).describe("White is drawn anew. In base64, or as a data: URL."),
+  mask_blur: optional(z.number().min(0).max(64)).describe("Softens the mask's edge, by pixels."),
   inpainting_mask_invert: optional(flag).describe("Black is drawn anew instead."),
   inpaint_full_res: optional(flag).describe("Draws the masked area alone, at full size."),
   inpaint_full_res_padding: optional(z.int().min(0).max(4096)).describe(
@@ -86,6 +87,7 @@ export async function startOf(
     ...images,
     mask: await sourceImage(fileBytes(mask, { name: "mask", maxBytes: MAX_MASK_BYTES })),
     mask_mode: options.inpainting_mask_invert ? "black" : "white",
+    mask_blur: options.mask_blur,
     padding_mask_crop: padding,
   };
 }

@@ -4,6 +4,7 @@ import { z } from "zod";
 import { ApiError } from "../../protocol/wire/api_error.ts";
 import {
   type MaskMode,
+  maskBlurField,
   maskModeField,
   paddingMaskCropField,
   strengthField,
@@ -30,6 +31,7 @@ export const editRequestSchema = imageRequestSchema.extend({
   mask: optional(z.file({ error: "a file" })),
   /** How the mask marks them. @default alpha: where it is transparent */
   mask_mode: maskModeField,
+  mask_blur: maskBlurField,
   padding_mask_crop: paddingMaskCropField,
   // OpenAI's Python client sends further fields as text.
   control_image: z.union([z.file(), controlImageField], { error: CONTROL_IMAGE_RULE }),
@@ -48,6 +50,7 @@ export interface EditRequest extends ImageRequest, Masking {
 export interface Masking {
   mask?: SourceImage | undefined;
   mask_mode?: MaskMode | undefined;
+  mask_blur?: number | undefined;
   padding_mask_crop?: number | undefined;
 }
 
@@ -64,6 +67,7 @@ const NUMBERS = [
   ...["n", "seed", "steps", "strength", "guidance_scale", "true_cfg_scale", "guidance_rescale"],
   ...["padding_mask_crop", "guidance_scale_2", "cfg_normalization", "cfg_truncation", "max_sequence_length"],
   ...[
+    "mask_blur",
     "output_compression",
     "partial_images",
     "control_scale",

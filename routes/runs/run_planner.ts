@@ -247,7 +247,7 @@ function toRun(request: PlannedRequest, model: string): Omit<OpenRunRequest, "se
     long_prompts,
     wildcards,
   } = request;
-  const { strength, mask_mode, padding_mask_crop } = request as Partial<EditRequest>;
+  const { strength, mask_mode, mask_blur, padding_mask_crop } = request as Partial<EditRequest>;
   const fields = {
     model,
     prompt,
@@ -268,6 +268,7 @@ function toRun(request: PlannedRequest, model: string): Omit<OpenRunRequest, "se
     wildcards,
     strength,
     mask_mode,
+    mask_blur,
     padding_mask_crop,
     ...controlFieldsOf(request),
     spectrum: request.spectrum && withoutUndefined(request.spectrum),

@@ -30,8 +30,15 @@ function frameSettings({ first, last }: NamedFrames): Record<string, unknown> {
 
 function startSettings({ sha256, strength, mask }: NamedStartImage): Record<string, unknown> {
   if (mask === undefined) return { imageSha256: sha256, strength };
-  const { path: _, sha256: maskSha256, mode: maskMode, ...masking } = mask;
-  return { imageSha256: sha256, strength, maskSha256, maskMode, ...masking };
+  const { path: _, sha256: maskSha256, mode: maskMode, blur: maskBlur, ...masking } = mask;
+  return {
+    imageSha256: sha256,
+    strength,
+    maskSha256,
+    maskMode,
+    ...maskBlur !== undefined && { maskBlur },
+    ...masking,
+  };
 }
 
 function controlSettings({ name, sha256, scale, start, end, mode }: NamedControl): Record<string, unknown> {

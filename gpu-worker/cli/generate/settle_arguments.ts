@@ -57,8 +57,8 @@ export async function settleArguments(
     throw new UsageError(`${options.from} was drawn with a control image: --control-image must name it`);
   }
   const recorded = record && recordedRequest(record);
-  const { strength, maskMode, paddingMaskCrop, ...beginning } = recorded ?? {};
-  const recordedMask = options.image?.mask === undefined ? {} : { maskMode, paddingMaskCrop };
+  const { strength, maskMode, maskBlur, paddingMaskCrop, ...beginning } = recorded ?? {};
+  const recordedMask = options.image?.mask === undefined ? {} : { maskMode, maskBlur, paddingMaskCrop };
   const given = Object.fromEntries(
     Object.entries(options.request).filter(([, value]) => value !== undefined),
   );

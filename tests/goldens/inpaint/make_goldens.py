@@ -243,19 +243,35 @@ def golden_sd21():
     goldens.save(HERE / "sd21")
 
 
+def widen(unet, goldens):
+    """Gives the UNet a first convolution, which the goldens hold, that also sees the mask and the masked image."""
+    own = unet.conv_in
+    wide = torch.nn.Conv2d(9, own.out_channels, own.kernel_size, padding=own.padding)
+    draw = torch.Generator().manual_seed(9)
+    wide.weight.copy_(torch.randn(wide.weight.shape, generator=draw) / wide.weight[0].numel() ** 0.5)
+    wide.bias.copy_(own.bias)
+    unet.conv_in = wide
+    unet.register_to_config(in_channels=9)
+    goldens.add("conv_in", {}, weight=wide.weight)
+
+
+def golden_sdxl_inputs():
+    """tiny-sdxl with an inpainting UNet."""
+    pipe = load(diffusers.StableDiffusionXLInpaintPipeline, "sdxl/tiny-sdxl")
+    goldens = Goldens(checkpoint="sdxl/tiny-sdxl")
+    widen(pipe.unet, goldens)
+    call = {**CFG, "num_inference_steps": 8}
+    add_picture(goldens, pipe, "strength_1", seed=42, strength=1.0, mask="soft", **call)
+    add_picture(goldens, pipe, "strength_05", seed=42, strength=0.5, mask="corner", **call)
+    goldens.save(HERE / "sdxl_inputs")
+
+
 def golden_sd15_inputs():
     """tiny-sd15 with an inpainting UNet: its first convolution, which the goldens hold, also sees the
     mask and the masked image."""
     pipe = load_sd("sdxl/tiny-sd15")
     goldens = Goldens(checkpoint="sdxl/tiny-sd15")
-    own = pipe.unet.conv_in
-    wide = torch.nn.Conv2d(9, own.out_channels, own.kernel_size, padding=own.padding)
-    draw = torch.Generator().manual_seed(9)
-    wide.weight.copy_(torch.randn(wide.weight.shape, generator=draw) / wide.weight[0].numel() ** 0.5)
-    wide.bias.copy_(own.bias)
-    pipe.unet.conv_in = wide
-    pipe.unet.register_to_config(in_channels=9)
-    goldens.add("conv_in", {}, weight=wide.weight)
+    widen(pipe.unet, goldens)
     call = {**CFG, "num_inference_steps": 8}
     add_picture(goldens, pipe, "strength_1", seed=42, strength=1.0, mask="soft", **call)
     add_picture(goldens, pipe, "strength_05", seed=42, strength=0.5, mask="corner", **call)
@@ -267,7 +283,7 @@ if __name__ == "__main__":
     makers = {
         "input": golden_input, "flux": golden_flux, "sd3": golden_sd3, "z_image": golden_z_image,
         "qwen_image": golden_qwen_image, "sdxl": golden_sdxl, "sd15": golden_sd15, "sd21": golden_sd21,
-        "sd15_inputs": golden_sd15_inputs,
+        "sd15_inputs": golden_sd15_inputs, "sdxl_inputs": golden_sdxl_inputs,
     }
     for name in sys.argv[1:] or makers:
         makers[name]()

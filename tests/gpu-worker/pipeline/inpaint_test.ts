@@ -26,8 +26,9 @@ const CHECKPOINTS = {
   sdxl: "sdxl/tiny-sdxl",
   sd15: "sdxl/tiny-sd15",
   sd21: "sdxl/tiny-sd21",
-  // With a UNet that sees the mask.
+  // With UNets that see the mask.
   sd15_inputs: "sdxl/tiny-sd15",
+  sdxl_inputs: "sdxl/tiny-sdxl",
 };
 
 interface InpaintCall extends ReferenceCall {

@@ -109,12 +109,14 @@ describe("a1111Routes()", () => {
       prompt: "y",
       init_images,
       mask: images[0],
+      mask_blur: 4,
       inpainting_mask_invert: 1,
       inpaint_full_res: true,
       inpaint_full_res_padding: 8,
     });
     const { receipts: [receipt] } = JSON.parse(masked.body.info);
-    assert.deepEqual([receipt.options.mask_mode, receipt.options.padding_mask_crop], ["black", 8]);
+    const { mask_mode, mask_blur, padding_mask_crop } = receipt.options;
+    assert.deepEqual([mask_mode, mask_blur, padding_mask_crop], ["black", 4, 8]);
     assert.equal(masked.body.parameters.mask, undefined);
     for (const wrong of [{}, { init_images: ["no base64"] }, { init_images, mask: "no base64" }]) {
       assert.equal((await ask("/img2img", { prompt: "y", ...wrong })).status, 400);

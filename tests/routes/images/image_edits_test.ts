@@ -144,6 +144,7 @@ describe("POST /v1/images/edits", () => {
     assert.equal((await ask({ mask_mode: "white" })).cache, "miss");
     assert.equal((await ask({ padding_mask_crop: "4" })).cache, "miss");
     assert.equal((await ask({ padding_mask_crop: "4" })).receipt.options.padding_mask_crop, 4);
+    assert.equal((await ask({ mask_blur: "2" })).receipt.options.mask_blur, 2);
     // Half the size, and the same proportions.
     await ask({ mask: await hole(8, 8) });
     assert.deepEqual(pipeline.request!.startImage!.mask!.image.data!.length, 256);
@@ -170,6 +171,8 @@ describe("POST /v1/images/edits", () => {
       [{ prompt: "x", mask: await hole() }, 400, "image"],
       [{ image, prompt: "x", mask: await hole(), mask_mode: "grey" }, 400, "mask_mode"],
       [{ image, prompt: "x", mask_mode: "white" }, 400, "mask_mode"],
+      [{ image, prompt: "x", mask_blur: "3" }, 400, "mask_blur"],
+      [{ image, prompt: "x", mask: await hole(), mask_blur: "65" }, 400, "mask_blur"],
       [{ image, prompt: "x", padding_mask_crop: "3" }, 400, "padding_mask_crop"],
       [{ image, prompt: "x", mask: new Uint8Array(4 * 2 ** 20 + 1) }, 413, "mask"],
       [{ prompt: "x" }, 400, "image"],

@@ -54,6 +54,7 @@ describe("resultKey()", () => {
       skip_layer_guidance: { layers: [1], scale: 2, start: 0, stop: 1 },
       strength: 0.5,
       mask_mode: "white",
+      mask_blur: 2,
       padding_mask_crop: 4,
       mask_sha256: "0",
       image_sha256: "0",
