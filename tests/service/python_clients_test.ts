@@ -2,6 +2,7 @@
 import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import sharp from "sharp";
+import type { ImageSize } from "../../gpu-worker/media/decoded_image.ts";
 import { encodeImage } from "../../gpu-worker/media/encode_image.ts";
 import { MemoryResultStore } from "../../protocol/store/results/memory_result_store.ts";
 import { createApp } from "../../routes/app.ts";
@@ -23,7 +24,9 @@ files = zip(("start.png", "mask.png"), sys.argv[2:])
 image, mask = [(name, base64.b64decode(data), "image/png") for name, data in files]
 options = dict(base_url=url, api_key="unused", max_retries=0)
 fields = dict(prompt="x", stream=True, partial_images=1)
-calls = [("generate", {}), ("edit", dict(image=[image], mask=mask))]
+calls = [
+    ("generate", {}), ("edit", dict(image=[image], mask=mask)), ("edit", dict(image=[image, image], model="looking")),
+]
 
 def seen(event):
     return [event.type, len(base64.b64decode(event.b64_json)) > 0]
@@ -72,7 +75,8 @@ function start() {
       }
     },
   });
-  const worker = startTestWorker([pipeline]);
+  const references = { max: 2, pictureSize: (first: ImageSize) => first };
+  const worker = startTestWorker([pipeline, new FakePipeline({ id: "looking", references })]);
   const app = createApp({
     workers: testPool(worker.url),
     results: new MemoryResultStore(),
@@ -116,7 +120,7 @@ describe("Python clients", () => {
       script: OPENAI,
       args: [edge.url, image.toBase64(), mask.toString("base64")],
     }) as unknown[];
-    const events = ["image_generation", "image_edit"].map((kind) => [
+    const events = ["image_generation", "image_edit", "image_edit"].map((kind) => [
       [`${kind}.partial_image`, true],
       [`${kind}.completed`, true],
     ]);

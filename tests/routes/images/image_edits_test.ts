@@ -2,6 +2,7 @@
 // notes what it is asked for.
 import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
+import OpenAI from "openai";
 import sharp from "sharp";
 import { encodeImage } from "../../../gpu-worker/media/encode_image.ts";
 import { createApp } from "../../../routes/app.ts";
@@ -12,6 +13,7 @@ import { FakePipeline, type FakePipelineOptions } from "../../gpu-worker/http/fa
 import { WorkerClient } from "../../../routes/runs/worker_client.ts";
 import { WorkerPool } from "../../../routes/runs/worker_pool.ts";
 import { startTestWorker } from "../../gpu-worker/http/test_worker.ts";
+import { until } from "../../until.ts";
 
 const LOCAL = { remoteAddr: { transport: "tcp", hostname: "127.0.0.1", port: 1 } } as const;
 
@@ -67,7 +69,8 @@ function start(options: FakePipelineOptions = {}) {
     }
     return send(form);
   };
-  return { pipeline, worker, edit, send, carriers };
+  const ask = (path: string) => app.request(`http://localhost${path}`, {}, LOCAL);
+  return { pipeline, worker, app, edit, send, ask, carriers };
 }
 
 describe("POST /v1/images/edits", () => {
@@ -241,6 +244,49 @@ describe("POST /v1/images/edits", () => {
       assert.deepEqual([answer.status, error.param], [400, param], error.message);
       assert.match(error.message, message);
     }
+  });
+
+  it("makes a job of an edit in a mask", async () => {
+    const { pipeline, worker, edit, ask } = start();
+    await using _worker = worker;
+    const fields = { image: await grey(0.5), mask: await hole(), prompt: "x", seed: "1", mask_blur: "2" };
+    const accepted = await edit({ ...fields, background: "true" });
+    assert.equal(accepted.status, 202, await accepted.clone().text());
+    const { id } = await accepted.json();
+    const job = await until(async () => {
+      const { status, result, error } = await (await ask(`/v1/jobs/${id}`)).json();
+      assert.equal(error, null);
+      return status === "completed" && result;
+    });
+    const { mask } = pipeline.request!.startImage!;
+    assert.deepEqual([mask!.image.data![0], mask!.image.data![15], mask!.blur], [255, 0, 2]);
+    // The job's record holds no file.
+    const { data } = await (await edit(fields)).json();
+    assert.deepEqual([data[0].b64_json, data[0].receipt.cache], [job.data[0].b64_json, "hit"]);
+  });
+
+  it("takes lists of images from OpenAI's client", async () => {
+    const { pipeline, worker, app } = start(LOOKING);
+    await using _worker = worker;
+    const client = new OpenAI({
+      apiKey: "unused",
+      baseURL: "http://localhost/v1",
+      maxRetries: 0,
+      fetch: async (input, init) => await app.request(String(input), init as RequestInit, LOCAL),
+    });
+    const files = await Promise.all([grey(0.2, 24, 16), grey(0.4, 20, 24)]);
+    const image = await Promise.all(files.map((file) => OpenAI.toFile(file, "a.png", { type: "image/png" })));
+    const { data, size } = await client.images.edit({ image, prompt: "x" });
+    assert.deepEqual([data!.length, String(size)], [1, "48x16"]);
+    assert.deepEqual(pipeline.request!.references!.map(({ height }) => height), [16, 24]);
+    const streamed = await client.images.edit({ image: image[0]!, prompt: "x", stream: true });
+    const types: string[] = [];
+    for await (const { type } of streamed) types.push(type);
+    assert.deepEqual(types, ["image_edit.completed"]);
+    await assert.rejects(
+      client.images.edit({ image, mask: image[0]!, prompt: "x" }),
+      (error) => error instanceof OpenAI.BadRequestError && error.param === "mask",
+    );
   });
 
   it("names the models that take several images", async () => {

@@ -4,6 +4,7 @@ import { after, before, beforeEach, describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { basename, join, resolve } from "node:path";
 import { TextLineStream } from "@std/streams/text-line-stream";
+import sharp from "sharp";
 import { encodeImage } from "../../../../gpu-worker/media/encode_image.ts";
 import { parseBatchArguments } from "../../../../gpu-worker/cli/batch/batch_arguments.ts";
 import { planBatch } from "../../../../gpu-worker/cli/batch/batch_plan.ts";
@@ -191,6 +192,43 @@ describe("deno task batch", () => {
     const alike = await runTask("batch", [...args.slice(0, -1), `${base}.txt`]);
     assert.equal(alike.code, 1);
     assert.match(alike.stderr, /^batch: Cannot read 'image' as it is no image/);
+  });
+
+  it("draws every prompt in a mask, and keeps the pixels outside", async () => {
+    const [image, mask] = [`${base}.png`, `${base}-mask.png`];
+    const size = { width: 64, height: 64 };
+    const start = { ...size, data: Float32Array.from({ length: 3 * 64 * 64 }, (_, i) => (i % 64) / 64) };
+    Deno.writeFileSync(image, await encodeImage(start));
+    const half = Uint8Array.from({ length: 64 * 64 }, (_, i) => i % 64 < 32 ? 255 : 0);
+    await sharp(half, { raw: { ...size, channels: 1 } }).png().toFile(mask);
+    const args = [...writePrompts(["red heart", "dog face"]).slice(0, -1), "6", "--image", image];
+    const masked = ["--mask", mask, "--mask-mode", "white"];
+    const { code, stderr } = await runTask("batch", [...args, ...masked]);
+    assert.equal(code, 0, stderr);
+    const { settings } = readStats("red_heart");
+    assert.deepEqual([settings.mask_mode, settings.mask_sha256.length], ["white", 64]);
+    const pixels = async (path: string) => await sharp(path).removeAlpha().raw().toBuffer();
+    const [own, drawn] = await Promise.all([image, join(folderOf("dog_face"), "image.png")].map(pixels));
+    const changed = [...own!.keys()].filter((i) => own![i] !== drawn![i]).map((i) => Math.floor(i / 3) % 64);
+    assert.ok(changed.length > 0 && changed.every((column) => column < 32));
+    const other = await runTask("batch", [...args, ...masked, "--mask-blur", "3"]);
+    assert.match(other.stderr, /holds a picture of other settings \(mask_blur/);
+  });
+
+  it("looks at several images for every prompt", async () => {
+    const images = ["wide", "tall"].map((name) => goldenPath(`references/${name}.png`));
+    const args = writePrompts(["red heart"]).slice(0, -1);
+    const klein = args.with(args.indexOf("--model") + 1, goldenPath("flux2/tiny-base"));
+    const given = images.flatMap((image) => ["--image", image]);
+    const { code, stderr } = await runTask("batch", [...klein, "2", ...given]);
+    assert.equal(code, 0, stderr);
+    const { settings, forecast_count } = readStats("red_heart");
+    assert.deepEqual([settings.references_sha256.length, settings.width, settings.height], [2, 96, 64]);
+    assert.equal(forecast_count, 0);
+    const strength = await runTask("batch", [...klein, "2", ...given, "--strength", "0.5"]);
+    assert.match(strength.stderr, /'strength' must be absent with this model/);
+    const several = await runTask("batch", [...args, "2", ...given]);
+    assert.match(several.stderr, /'image' must be one image with this model: there are 2/);
   });
 
   it("refuses in one line settings that suit no prompt", async () => {
