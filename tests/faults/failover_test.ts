@@ -1,6 +1,7 @@
 // Two edges, two workers, a real Redis, and one of them killed with -9 in mid-run.
 import { after, before, describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
+import sharp from "sharp";
 import { WITHOUT_REDIS } from "../service/redis.ts";
 import { readMetric, untilIdle } from "../service/service.ts";
 import { type Cluster, type Node, seedsOf, startCluster } from "./cluster.ts";
@@ -125,5 +126,40 @@ describe("failover", { skip: WITHOUT_REDIS }, () => {
     });
     assert.equal(found.picture!.b64_json, made.picture!.b64_json);
     for (const worker of cluster.workers) await untilIdle(worker.url).catch(() => {});
+  });
+});
+
+describe("failover of an edit in a mask", { skip: WITHOUT_REDIS }, () => {
+  let cluster: Cluster;
+  before(async () => {
+    cluster = await startCluster({ workers: 2, edges: 2, stepMs: 40 });
+  });
+  after(() => cluster[Symbol.asyncDispose]());
+
+  it("is made by the other worker, handed over by the other edge, from the files in Redis", async () => {
+    const [dying, other] = cluster.edges as [Node, Node];
+    const pixels = (alpha: number) =>
+      sharp({ create: { width: 16, height: 16, channels: 4, background: { r: 9, g: 9, b: 9, alpha } } });
+    const form = new FormData();
+    for (const [name, alpha] of [["image", 1], ["mask", 0]] as const) {
+      form.append(name, new File([new Uint8Array(await pixels(alpha).png().toBuffer())], `${name}.png`));
+    }
+    const fields = { prompt: "x", seed: "91", steps: String(STEPS), strength: "1", background: "true" };
+    for (const [name, value] of Object.entries(fields)) form.append(name, value);
+    form.append("spectrum", '{"method": "none"}');
+    const accepted = await fetch(`${dying.url}/v1/images/edits`, { method: "POST", body: form });
+    assert.equal(accepted.status, 202);
+    const { id } = await accepted.json();
+    const events = streamed(await fetch(`${other.url}/v1/jobs/${id}/events`));
+    const first = await read(events, (seen) => stepsOf(seen).length === 5);
+    const maker = cluster.workers.find((worker) => seedsOf(worker).includes(91))!;
+    await Promise.all([dying.kill(), maker.kill()]);
+    const rest = await read(events);
+    const types = [...first, ...rest].map(({ type }) => type.replace("image_edit.", ""));
+    assert.equal(types.filter((type) => type === "restarted").length, 1);
+    assert.equal(types.at(-1), "completed");
+    const { receipt } = rest.at(-1)!.data;
+    assert.equal(receipt.options.mask_mode, "alpha");
+    assert.equal(receipt.worker, `worker-${2 - cluster.workers.indexOf(maker)}`);
   });
 });

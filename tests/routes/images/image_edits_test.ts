@@ -4,6 +4,7 @@ import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import OpenAI from "openai";
 import sharp from "sharp";
+import { ImageError } from "../../../gpu-worker/media/image_error.ts";
 import { encodeImage } from "../../../gpu-worker/media/encode_image.ts";
 import { createApp } from "../../../routes/app.ts";
 import { MemoryKeyStore } from "../../../routes/keys/memory_key_store.ts";
@@ -244,6 +245,18 @@ describe("POST /v1/images/edits", () => {
       assert.deepEqual([answer.status, error.param], [400, param], error.message);
       assert.match(error.message, message);
     }
+  });
+
+  it("refuses an image that turns out to be damaged in the middle of the run", async () => {
+    const beforeStep = () => {
+      throw new ImageError("it is no image, or a damaged one");
+    };
+    const { worker, edit } = start({ ...LOOKING, beforeStep });
+    await using _worker = worker;
+    const answer = await edit({ image: await grey(0), prompt: "x" });
+    const { error } = await answer.json();
+    assert.deepEqual([answer.status, error.param, error.code], [400, "image", "invalid_value"]);
+    assert.match(error.message, /damaged/);
   });
 
   it("makes a job of an edit in a mask", async () => {
