@@ -1,4 +1,5 @@
-// Blurs a mask, so that what is drawn anew fades into what is kept. The kernel is AUTOMATIC1111's, OpenCV's GaussianBlur.
+// Blurs a mask, so that what is drawn anew fades into what is kept. The kernel is AUTOMATIC1111's, OpenCV's
+// GaussianBlur.
 import type { DecodedMask } from "./decode_mask.ts";
 
 /** @param deviation standard deviation of the blur, in pixels */
@@ -38,7 +39,10 @@ interface Line {
   length: number;
 }
 
-/** Returns the place inside the mask that a place beside it repeats: the edge itself comes once (BORDER_REFLECT_101). */
+/**
+ * Returns the place inside the mask that a place beside it repeats: the edge itself comes once
+ * (BORDER_REFLECT_101).
+ */
 function mirrored(at: number, length: number): number {
   if (length === 1) return 0;
   const period = 2 * (length - 1);

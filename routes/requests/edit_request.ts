@@ -3,8 +3,8 @@
 import { z } from "zod";
 import { ApiError } from "../../protocol/wire/api_error.ts";
 import {
-  type MaskMode,
   maskBlurField,
+  type MaskMode,
   maskModeField,
   paddingMaskCropField,
   strengthField,

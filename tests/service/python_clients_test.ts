@@ -25,7 +25,9 @@ image, mask = [(name, base64.b64decode(data), "image/png") for name, data in fil
 options = dict(base_url=url, api_key="unused", max_retries=0)
 fields = dict(prompt="x", stream=True, partial_images=1)
 calls = [
-    ("generate", {}), ("edit", dict(image=[image], mask=mask)), ("edit", dict(image=[image, image], model="looking")),
+    ("generate", {}),
+    ("edit", dict(image=[image], mask=mask)),
+    ("edit", dict(image=[image, image], model="looking")),
 ]
 
 def seen(event):
