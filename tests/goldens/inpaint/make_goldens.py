@@ -244,7 +244,7 @@ def golden_sd21():
 
 
 def widen(unet, goldens):
-    """Gives the UNet a first convolution, kept in the goldens, that also sees the mask and the masked image."""
+    """Gives the UNet a first convolution, kept in the goldens, that also sees mask and masked image."""
     own = unet.conv_in
     wide = torch.nn.Conv2d(9, own.out_channels, own.kernel_size, padding=own.padding)
     draw = torch.Generator().manual_seed(9)
