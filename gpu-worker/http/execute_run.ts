@@ -12,7 +12,6 @@ import type { DecodedVideo } from "../media/decoded_video.ts";
 import type { FileMetadata } from "../media/metadata/file_metadata.ts";
 import { cutWarnings } from "../model/cut_warnings.ts";
 import { fileMetadataOf } from "../model/file_metadata_of.ts";
-import { ImageError } from "../media/image_error.ts";
 import { encodeVideo } from "../media/encode_video.ts";
 import { encodeSpritesheet, encodeThumbnail } from "../media/video_stills.ts";
 import { encodeImage } from "../media/encode_image.ts";
@@ -117,10 +116,6 @@ function toApiError(cause: unknown): ApiError {
   if (cause instanceof DeviceLostError) {
     const message = "The worker lost its device during the run and opens it anew: send the request again";
     return new ApiError(500, message, { code: "device_lost", cause });
-  }
-  // Masks and references are looked at while the run goes on.
-  if (cause instanceof ImageError) {
-    return new ApiError(400, cause.message, { param: cause.field, code: "invalid_value", cause });
   }
   if (cause instanceof DeviceLimitError) {
     const message =
