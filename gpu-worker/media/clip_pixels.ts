@@ -1,6 +1,6 @@
 // Prepares a picture for CLIP's vision encoder, as transformers' CLIPImageProcessor does on Pillow.
 import type { ImageSize } from "./decoded_image.ts";
-import { resizeRgb, type RgbImage } from "./resize_rgb.ts";
+import { type Pixels, resample } from "./resample.ts";
 
 export interface ClipPixelsOptions {
   /** Length of the shorter side after the resize, or both sides. @default no resize */
@@ -18,11 +18,14 @@ export interface ClipPixelsOptions {
 }
 
 /** Returns the pixels as CLIP's vision encoder takes them, [3, height, width]. */
-export function clipPixels(image: RgbImage, options: ClipPixelsOptions): Float32Array<ArrayBuffer> {
+export async function clipPixels(
+  image: Pixels,
+  options: ClipPixelsOptions,
+): Promise<Float32Array<ArrayBuffer>> {
   const { resize, crop, rescale, mean, std } = options;
   const resized = resize === undefined
     ? image
-    : resizeRgb(image, { ...resizedSize(image, resize), kernel: "bicubic" });
+    : await resample(image, { ...resizedSize(image, resize), filter: "bicubic" });
   const { width, height } = crop ?? resized;
   // numpy rounds the halves that are left over up.
   const top = Math.floor((resized.height - height) / 2);
@@ -35,7 +38,7 @@ export function clipPixels(image: RgbImage, options: ClipPixelsOptions): Float32
       for (let x = 0; x < width; x++) {
         const [row, column] = [y + top, x + left];
         const isInside = row >= 0 && row < resized.height && column >= 0 && column < resized.width;
-        const level = isInside ? resized.rgb[(row * resized.width + column) * 3 + colour]! : 0;
+        const level = isInside ? resized.data[(row * resized.width + column) * 3 + colour]! : 0;
         const value = Math.fround(Math.fround(level * rescale) - middle);
         pixels[colour * area + y * width + x] = value / spread;
       }

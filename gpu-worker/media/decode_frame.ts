@@ -5,7 +5,7 @@ import { decodeRgb, toPlanes } from "./decode_image.ts";
 import type { DecodedImage, ImageSize } from "./decoded_image.ts";
 import type { ImageFieldName } from "./image_error.ts";
 import { readImageHeader } from "./image_header.ts";
-import { resizeRgb } from "./resize_rgb.ts";
+import { resample } from "./resample.ts";
 
 export interface DecodeFrameOptions extends ImageSize {
   /** Names the file in errors. */
@@ -31,12 +31,12 @@ export async function decodeFrame(
 ): Promise<DecodedFrame> {
   const { width: ownWidth, height: ownHeight } = await readImageHeader(bytes, field);
   const own = { width: ownWidth, height: ownHeight };
-  const image = { ...own, rgb: await decodeRgb(bytes, { ...own, field }) };
-  const { rgb } = resizeRgb(image, { width, height, kernel: "lanczos" });
+  const image = { ...own, data: await decodeRgb(bytes, { ...own, field }) };
+  const frame = await resample(image, { width, height, filter: "lanczos" });
   return {
     width,
     height,
-    data: toPlanes(rgb),
-    ...vision && { vision: clipPixels(image, vision) },
+    data: toPlanes(frame.data),
+    ...vision && { vision: await clipPixels(image, vision) },
   };
 }
