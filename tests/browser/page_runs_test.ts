@@ -94,14 +94,14 @@ describe("a day with the page", { skip }, () => {
     assert.match(await page.locator(".receipt").innerText(), /Seed\s+44/);
 
     await page.getByRole("button", { name: "Start from it" }).click();
-    await page.locator(".thumbnail").waitFor();
-    assert.match(await page.locator(".image-name").innerText(), /^לב-אדום-44-/);
+    await page.locator("#image-field .thumbnail").waitFor();
+    assert.match(await page.locator("#image-field .image-name").innerText(), /^לב-אדום-44-/);
     // The file says how it was made.
     await prompt(page).fill("fox");
     await page.getByRole("button", { name: "Use its settings" }).click();
     assert.equal(await prompt(page).inputValue(), "לב אדום");
     assert.equal(await page.locator("#seed").inputValue(), "44");
-    assert.equal(await page.locator(".thumbnail").isVisible(), false);
+    assert.equal(await page.locator("#image-field .thumbnail").isVisible(), false);
     assert.deepEqual(browser.complaints, []);
   });
 
