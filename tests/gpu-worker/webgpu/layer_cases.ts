@@ -5,6 +5,7 @@ import { attention } from "../../../gpu-worker/graph/layers/attention/attention.
 import { frameCausalAttention } from "../../../gpu-worker/graph/layers/attention/frame_causal_attention.ts";
 import { countTokens, jointBlock } from "../../../gpu-worker/graph/layers/attention/joint_block.ts";
 import { normHeads } from "../../../gpu-worker/graph/layers/attention/norm_heads.ts";
+import { pictureTokens } from "../../../gpu-worker/graph/layers/attention/picture_tokens.ts";
 import { relativePositionBias } from "../../../gpu-worker/graph/layers/attention/relative_position_bias.ts";
 import { rotary } from "../../../gpu-worker/graph/layers/attention/rotary.ts";
 import { fluxSingleBlocks } from "../../../gpu-worker/graph/layers/attention/single_blocks.ts";
@@ -75,6 +76,10 @@ export const LAYER_CASES: readonly LayerCase[] = [
     const [query, key, value] = projected(graph);
     const bias = graph.feed("bias", [1, 2, ODD_TOKENS, ODD_TOKENS]);
     graph.give("y", attention(graph, { query, key, value }, { heads: 2, bias, scale: 1 }), 3);
+  }),
+  layer("attention/picture_tokens", (graph) => {
+    const count = graph.node("Shape", [graph.feed("picture", [TOKENS - 8])], { dtype: "int64" });
+    graph.give("y", pictureTokens(graph, tokensOf(graph), count), 3);
   }),
   layer("attention/frame_causal_attention", (graph) => {
     const x = graph.feed("x", [1, 8, 3, 6, 6]);
