@@ -58,7 +58,7 @@ export const INSPECT_FLAGS = {
 } as const satisfies Record<string, FlagKind>;
 
 /** Memory that a run adds to this process besides the model: codecs, tokenizers, kernels, heap growth. */
-const RUN_BYTES = 52 * 2 ** 20;
+const RUN_BYTES = 48 * 2 ** 20;
 
 const HELD: readonly HeldWeights[] = ["as-stored", "int8", "int4"];
 
