@@ -81,7 +81,7 @@ export interface ForecastError {
  * Runs the step plan from the initial latents to the final ones.
  *
  * A forecast's output does not depend on the latents. So the denoiser gets all forecasts of a gap in one
- * call, at most `maxForecastBatch`. The solver then takes them one by one, or several at once (`latentsAt`).
+ * call. The solver then takes them one by one, or several at once (`latentsAt`).
  *
  * @throws {RangeError} If the plan opens with a forecast or its length is not the solver's, or the denoiser
  * returns outputs of another number or length.
@@ -202,11 +202,8 @@ async function allSettled<A, B>(promises: [Promise<A>, Promise<B> | undefined]):
 }
 
 function assertOptions(
-  { plan, solver, maxForecastBatch, errorWindow, historySlots }: DenoiseOptions,
+  { plan, solver, errorWindow, historySlots }: DenoiseOptions,
 ): void {
-  if (maxForecastBatch !== undefined) {
-    assertNumber(maxForecastBatch, { action: "denoise", name: "maxForecastBatch", integer: true, min: 1 });
-  }
   if (plan.length !== solver.timesteps.length) {
     throw new RangeError(
       `Cannot denoise as the plan has ${plan.length} steps and the solver ${solver.timesteps.length}`,

@@ -39,11 +39,6 @@ export interface WalkOptions {
   /** Solver for as many steps as the plan has. */
   solver: Pick<Solver, "timesteps" | "sigmas" | "outputFactor">;
   /**
-   * Most forecasts in one call of the denoiser, which may split it further to save memory.
-   * @default the whole gap
-   */
-  maxForecastBatch?: number;
-  /**
    * Whether each full pass measures the error of its own forecast. This costs one pass over the history.
    * @default true
    */
@@ -66,7 +61,7 @@ export interface AdaptiveWalk {
 
 /** Yields call after call. @param adaptive given if the run itself decides which steps are full passes */
 export function* walk(options: WalkOptions, adaptive?: AdaptiveWalk): Generator<DenoiserCall> {
-  const { plan, solver, phases = ONE_PHASE, maxForecastBatch = Infinity, latentsAt = () => true } = options;
+  const { plan, solver, phases = ONE_PHASE, latentsAt = () => true } = options;
   for (const { start, end } of listPhases(plan.length, phases)) {
     const history = new History(options, { phase: plan.slice(start, end), adaptive: adaptive !== undefined });
     for (let step = start; step < end;) {
@@ -75,7 +70,7 @@ export function* walk(options: WalkOptions, adaptive?: AdaptiveWalk): Generator<
       const nextFull = Math.min(end, next);
       step++;
       while (step < nextFull) {
-        const calls = history.forecastCalls(step, Math.min(nextFull, step + maxForecastBatch));
+        const calls = history.forecastCalls(step, nextFull);
         const moves = planForecastMoves(calls, { solver, latentsAt });
         const sums = moves.length < calls.length ? moves.map(({ weights }) => weights) : undefined;
         yield { kind: "forecast", calls, moves, ...sums && { sums } };
