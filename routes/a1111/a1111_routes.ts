@@ -64,7 +64,7 @@ export function a1111Routes(options: A1111RoutesOptions): Hono<Environment> {
   });
   app.post("/img2img", async (c) => {
     const request = parseImg2img(await read(c));
-    return await generate(c, { request, start: await startOf(request), generations, options });
+    return await generate(c, { request, start: startOf(request), generations, options });
   });
 
   app.get("/options", async (c) => c.json(optionsOf(await chosenModel(c, options))));

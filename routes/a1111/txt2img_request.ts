@@ -9,7 +9,8 @@ import { MAX_IMAGE_BYTES, MAX_MASK_BYTES, MAX_REFERENCES } from "../../protocol/
 import { spectrumFields } from "../../protocol/wire/sampler_fields.ts";
 import { cleanText } from "../../protocol/wire/text.ts";
 import { scriptsSchema } from "./control_unit.ts";
-import { type EditRequest, type Masking, sourceImage } from "../requests/edit_request.ts";
+import type { EditRequest, Masking } from "../requests/edit_request.ts";
+import { base64Bytes, sourceImage } from "../requests/source_image.ts";
 
 const count = optional(z.int().min(1).max(MAX_IMAGES));
 const side = optional(z.int().min(1).max(99_999));
@@ -72,20 +73,18 @@ export function picturesOf({ batch_size = 1, n_iter = 1 }: Txt2imgRequest): numb
  * The picture and the mask of a request, as POST /v1/images/edits has them.
  * @throws {ApiError} 400 for what is no base64, 413
  */
-export async function startOf(
+export function startOf(
   { init_images, mask, ...options }: Img2imgRequest,
-): Promise<Masking & Pick<EditRequest, "image" | "more_images">> {
-  const [image, ...more_images] = await Promise.all(
-    init_images.map((given) =>
-      sourceImage(fileBytes(given, { name: "init_images", maxBytes: MAX_IMAGE_BYTES }))
-    ),
+): Masking & Pick<EditRequest, "image" | "more_images"> {
+  const [image, ...more_images] = init_images.map((given) =>
+    sourceImage(fileBytes(given, { name: "init_images", maxBytes: MAX_IMAGE_BYTES }))
   );
   const images = { image: image!, ...more_images.length > 0 && { more_images } };
   if (mask === undefined) return images;
   const padding = options.inpaint_full_res ? options.inpaint_full_res_padding ?? 0 : undefined;
   return {
     ...images,
-    mask: await sourceImage(fileBytes(mask, { name: "mask", maxBytes: MAX_MASK_BYTES })),
+    mask: sourceImage(fileBytes(mask, { name: "mask", maxBytes: MAX_MASK_BYTES })),
     mask_mode: options.inpainting_mask_invert ? "black" : "white",
     mask_blur: options.mask_blur,
     padding_mask_crop: padding,
@@ -96,14 +95,11 @@ function fileBytes(
   given: string,
   { name, maxBytes }: { name: string; maxBytes: number },
 ): Uint8Array<ArrayBuffer> {
-  let bytes: Uint8Array<ArrayBuffer>;
-  try {
-    bytes = Uint8Array.fromBase64(given.replace(/^data:[^,]{0,100},/, ""));
-  } catch (cause) {
+  const bytes = base64Bytes(given);
+  if (bytes === undefined) {
     throw new ApiError(400, `'${name}' must hold a picture in base64`, {
       param: name,
       code: "invalid_value",
-      cause,
     });
   }
   if (bytes.length <= maxBytes) return bytes;

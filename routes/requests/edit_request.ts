@@ -10,7 +10,7 @@ import {
   strengthField,
 } from "../../protocol/wire/generation_fields.ts";
 import { CONTROL_IMAGE_RULE, controlImageField } from "./control_image.ts";
-import { type ShownSize, shownSize } from "./shown_size.ts";
+import { type SourceImage, sourceImage } from "./source_image.ts";
 import { type ImageRequest, imageRequestSchema } from "./image_request.ts";
 import { optional } from "../../protocol/wire/optional.ts";
 import { parseWire } from "../../protocol/wire/parse_wire.ts";
@@ -52,15 +52,6 @@ export interface Masking {
   mask_mode?: MaskMode | undefined;
   mask_blur?: number | undefined;
   padding_mask_crop?: number | undefined;
-}
-
-export interface SourceImage {
-  /** The file in base64. */
-  base64: string;
-  /** SHA-256 of the file, hex. */
-  sha256: string;
-  /** Absent where only the worker, which decodes it, can tell. */
-  size: ShownSize | undefined;
 }
 
 const NUMBERS = [
@@ -114,7 +105,7 @@ export async function readEditRequest(request: Request, options: ReadBodyOptions
     assertFiles(control, { name: "control_image", maxBytes: MAX_IMAGE_BYTES, maxTotal: MAX_IMAGE_BYTES });
   }
   const { image: images, mask, control_image, ...fields } = parseWire(editRequestSchema, form);
-  const sourceOf = async (file: File) => await sourceImage(await file.bytes());
+  const sourceOf = async (file: File) => sourceImage(await file.bytes());
   const [image, ...more_images] = await Promise.all(images.map(sourceOf));
   return {
     ...fields,
@@ -151,10 +142,4 @@ function assertFiles(
     ? `'${name}' must have at most ${maxBytes} bytes: it has ${largest}`
     : `The files of '${name}' must have at most ${maxTotal} bytes together: they have ${total}`;
   throw new ApiError(413, message, { param: name, code: "request_too_large" });
-}
-
-/** Returns an image file as a request carries it. */
-export async function sourceImage(bytes: Uint8Array<ArrayBuffer>): Promise<SourceImage> {
-  const sha256 = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
-  return { base64: bytes.toBase64(), sha256, size: shownSize(bytes) };
 }

@@ -16,7 +16,7 @@ import type { ReadBodyOptions } from "../../protocol/http/read_body.ts";
 import { isForm, readFormFields } from "../../protocol/http/read_form_fields.ts";
 import { readJson } from "../../protocol/http/read_json.ts";
 import { MAX_IMAGE_BYTES } from "../../protocol/wire/run_request.ts";
-import { type SourceImage, sourceImage } from "./edit_request.ts";
+import { base64Bytes, type SourceImage, sourceImage } from "./source_image.ts";
 
 /** OpenAI's "4", "8" and "12", and any other length; which ones a model makes is its own to say. */
 const seconds = optional(
@@ -115,7 +115,7 @@ export async function readVideoRequest(
 /** @throws {ApiError} 400 for an address, 413 for a file past the limit */
 async function frameOf(name: string, sent: File | string): Promise<SourceImage> {
   const bytes = typeof sent === "string" ? bytesOf(name, sent) : await sent.bytes();
-  if (bytes.length <= MAX_IMAGE_BYTES) return await sourceImage(bytes);
+  if (bytes.length <= MAX_IMAGE_BYTES) return sourceImage(bytes);
   throw new ApiError(413, `'${name}' must have at most ${MAX_IMAGE_BYTES} bytes: it has ${bytes.length}`, {
     param: name,
     code: "request_too_large",
@@ -123,12 +123,8 @@ async function frameOf(name: string, sent: File | string): Promise<SourceImage> 
 }
 
 function bytesOf(name: string, url: string): Uint8Array<ArrayBuffer> {
-  const [, base64] = /^data:image\/[a-z+.-]{1,40};base64,(.*)$/is.exec(url) ?? [];
-  try {
-    if (base64 !== undefined) return Uint8Array.fromBase64(base64);
-  } catch {
-    // Refused below.
-  }
+  const bytes = /^data:image\/[a-z+.-]{1,40};base64,/i.test(url) ? base64Bytes(url) : undefined;
+  if (bytes !== undefined) return bytes;
   const found = url.slice(0, 60);
   throw new ApiError(
     400,

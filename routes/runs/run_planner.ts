@@ -2,7 +2,8 @@
 import canonicalize from "canonicalize";
 import { LRUCache } from "lru-cache";
 import { atMost } from "../../protocol/store/at_most.ts";
-import { type EditRequest, imagesOf, type SourceImage } from "../requests/edit_request.ts";
+import { type EditRequest, imagesOf } from "../requests/edit_request.ts";
+import type { SourceImage } from "../requests/source_image.ts";
 import { ApiError } from "../../protocol/wire/api_error.ts";
 import type { ImageRequest } from "../requests/image_request.ts";
 import type { VideoRequest } from "../requests/video_request.ts";
