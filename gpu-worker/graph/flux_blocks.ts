@@ -27,8 +27,8 @@ export interface FluxBlocksOptions {
   /** Replace values between the blocks. @default nothing is replaced */
   hooks?: FluxBlocksHooks | undefined;
   /**
-   * What image tokens hold beside latents: those of references behind the picture's, or each a part of the
-   * masked image and the mask. @default latents alone
+   * Image tokens hold more than latents: tokens of references follow the picture's, or each token has a part
+   * of the masked image and of the mask. @default latents alone
    */
   beside?: "references" | "masked" | undefined;
 }

@@ -136,7 +136,7 @@ export interface ReferenceTokens {
   tokens: Float32Array;
 }
 
-/** What a denoiser with `maskInputs` sees beside the latents. */
+/** Mask and masked image, which a denoiser with `maskInputs` takes beside the latents. */
 export interface MaskedParts {
   /** [height, width] in pixels: from 128 on a place is drawn anew. */
   mask: Uint8Array;

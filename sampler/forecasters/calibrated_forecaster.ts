@@ -18,7 +18,7 @@ export interface StepCorrelations {
   feedback: number;
 }
 
-/** What a run's calibrated forecasts go by. */
+/** Facts of a run that calibrated forecasts depend on. */
 export interface CalibratedForecasterOptions {
   /** The run's full steps, ascending from 0. Without them a forecast takes no earlier error back. */
   fullSteps?: readonly number[] | undefined;

@@ -41,7 +41,7 @@ const FILL = { steps: 50, guidanceScale: 30, maxSequenceLength: 512 };
 const [IMAGE_STRENGTH, FILL_STRENGTH] = [0.6, 1];
 /** diffusers' default_sample_size, in latent pixels. */
 const DEFAULT_SAMPLE_SIZE = 128;
-/** What the image tokens of a pipeline class hold beside latents. */
+/** Pipeline classes whose image tokens hold more than latents. */
 const BESIDE: Readonly<Record<string, FluxBlocksOptions["beside"]>> = {
   FluxKontextPipeline: "references",
   FluxFillPipeline: "masked",

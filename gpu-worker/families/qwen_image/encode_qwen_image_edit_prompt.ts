@@ -89,8 +89,8 @@ async function conditionPicture(reference: ReferenceImage, { conditionArea }: Ed
 }
 
 /**
- * What a vision tower has seen, while a run needs it: its prompt and its negative prompt are about the same
- * pictures.
+ * Features of the pictures of runs under way. A prompt and its negative prompt are about the same pictures,
+ * so the tower runs once for both.
  */
 const SEEN = new WeakMap<GraphSession, WeakMap<readonly ReferenceImage[], ImageFeatures>>();
 

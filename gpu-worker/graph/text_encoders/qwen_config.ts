@@ -133,7 +133,7 @@ export function parseQwenConfig(
   }
 }
 
-/** What a model of text and pictures adds to its text model's config. */
+/** Options that a model of text and pictures adds to its text model's config. */
 export interface QwenImageInputs {
   /** Axis of each pair of a head's channels: 0 is time, 1 the row, 2 the column. */
   rotaryAxes: readonly number[];

@@ -16,7 +16,7 @@ export interface LoadedVision {
   processor: ImageProcessorConfig;
 }
 
-/** What the text encoder sees of pictures. */
+/** Pictures as the text encoder takes them. */
 export interface ImageFeatures {
   /** The tokens of all pictures, [tokens, width]. */
   data: Float32Array<ArrayBuffer>;
