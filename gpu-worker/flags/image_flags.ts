@@ -35,7 +35,8 @@ export const IMAGE_HELP = `\
   --mask FILE              the places of the picture to draw anew; all other pixels stay as they are
   --mask-mode M            alpha: where the mask is transparent | white | black (alpha)
   --mask-blur X            blurs the mask's edge: the blur's standard deviation in pixels (0)
-  --padding-mask-crop N    draws the masked area and N pixels around it alone, at full size`;
+  --padding-mask-crop N    draws the masked area and N pixels around it alone, in --width x --height, and puts
+                           it back into the picture, which keeps its own size`;
 
 export interface ImageArguments {
   /** Paths of one file or several. */
@@ -94,7 +95,9 @@ export interface OpenImagesOptions extends Pick<DecodeImageOptions, "width" | "h
  * model takes no mask.
  */
 export async function openImages(
-  { images, mask: maskPath, maskMode: mode = "alpha" }: Pick<ImageArguments, "images" | "mask" | "maskMode">,
+  { images, mask: maskPath, maskMode: mode = "alpha", paddingMaskCrop }:
+    & Pick<ImageArguments, "images" | "mask" | "maskMode">
+    & Partial<Pick<ImageArguments, "paddingMaskCrop">>,
   { width, height, rules }: OpenImagesOptions,
 ): Promise<OpenedImages> {
   const [path] = images;
@@ -104,7 +107,10 @@ export async function openImages(
     return { references: await Promise.all(images.map(openReference)) };
   }
   const bytes = await readImageBytes(path, "image");
-  const image = await decodeImage(bytes, { width, height, multiple: rules.sizeMultiple });
+  const image = await decodeImage(
+    bytes,
+    paddingMaskCrop === undefined ? { width, height, multiple: rules.sizeMultiple } : { multiple: 1 },
+  );
   const opened = { image, sha256: sha256(bytes) };
   if (maskPath === undefined) return opened;
   const maskBytes = await readImageBytes(maskPath, "mask");

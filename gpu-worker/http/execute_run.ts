@@ -28,7 +28,13 @@ import { previewSteps } from "./preview_steps.ts";
 import type { Run } from "./run.ts";
 import type { WorkerMetrics } from "./worker_metrics.ts";
 import { withChosenPrompts } from "../request/wildcards.ts";
-import { controlSettings, guidanceLimits, promptSettings, startSettings } from "../request/wire_settings.ts";
+import {
+  controlSettings,
+  guidanceLimits,
+  pictureSize,
+  promptSettings,
+  startSettings,
+} from "../request/wire_settings.ts";
 import { withImage } from "./wire_request.ts";
 import { flattenSamplerOptions } from "../../sampler/mod.ts";
 import type { CalibrationReport } from "../pipeline/run_forecaster.ts";
@@ -278,6 +284,7 @@ function toReceipt(
       ...guidanceLimits(request),
       ...skipLayerGuidance && { skip_layer_guidance: skipLayerGuidance },
       ...startImage && startSettings(startImage),
+      ...pictureSize(startImage),
       ...control && controlSettings(control),
       ...references && { references: references.length },
       ...promptSettings(request),

@@ -166,6 +166,10 @@ async function drawnSizesOf(
   const mask = run.mask === undefined ? run.mask_size : await readMaskSize(bytesOf(run.mask, "mask"));
   if (own === undefined) return { mask };
   if (mask !== undefined) assertSameShape(mask, own);
+  if (run.padding_mask_crop !== undefined) {
+    const whole = { width: own.width, height: own.height };
+    return { image: whole, mask: mask && whole };
+  }
   const size = resizedTo(own, { width, height, multiple });
   return { image: size, mask: mask && size };
 }

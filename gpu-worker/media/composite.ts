@@ -1,5 +1,4 @@
-// Lays a drawn picture over its original where a mask says so: diffusers'
-// VaeImageProcessor.apply_overlay, with exact pixels.
+// Lays a drawn picture over its original where a mask says so, with the original's exact pixels.
 import type { DecodedImage } from "./decoded_image.ts";
 
 /**

@@ -1,5 +1,6 @@
 // The part of a picture that is drawn alone around a mask: diffusers' VaeImageProcessor.get_crop_region.
 import type { DecodedMask } from "./decode_mask.ts";
+import type { ImageSize } from "./decoded_image.ts";
 import { ImageError } from "./image_error.ts";
 
 /** A rectangle of pixels. */
@@ -10,18 +11,25 @@ export interface CropRegion {
   height: number;
 }
 
+export interface CropRegionOptions {
+  /** Pixels around the masked ones. */
+  padding: number;
+  /** Size that the region is drawn in. */
+  drawn: ImageSize;
+}
+
 /**
  * Returns the rectangle around all masked pixels and `padding` pixels more. It is widened to the proportions
- * of the picture, so that it can be drawn at the picture's size.
+ * that it is drawn in, as far as the picture goes.
  * @throws {ImageError} if the mask marks no pixel.
  */
-export function cropRegion(mask: DecodedMask, padding: number): CropRegion {
+export function cropRegion(mask: DecodedMask, { padding, drawn }: CropRegionOptions): CropRegion {
   const { width, height } = mask;
   const [left, top, right, bottom] = bounds(mask);
   let [x1, x2] = [Math.max(left - padding, 0), Math.min(right + padding, width)];
   let [y1, y2] = [Math.max(top - padding, 0), Math.min(bottom + padding, height)];
   // The order of operations is diffusers', whose sizes are truncated.
-  const proportion = width / height;
+  const proportion = drawn.width / drawn.height;
   if ((x2 - x1) / (y2 - y1) > proportion) {
     [y1, y2] = widen(y1, y2, { missing: Math.trunc((x2 - x1) / proportion - (y2 - y1)), max: height });
   } else {

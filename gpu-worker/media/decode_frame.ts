@@ -29,9 +29,8 @@ export async function decodeFrame(
   bytes: Uint8Array,
   { width, height, field, vision }: DecodeFrameOptions,
 ): Promise<DecodedFrame> {
-  const { width: ownWidth, height: ownHeight } = await readImageHeader(bytes, field);
-  const own = { width: ownWidth, height: ownHeight };
-  const image = { ...own, data: await decodeRgb(bytes, { ...own, field }) };
+  await readImageHeader(bytes, field);
+  const image = await decodeRgb(bytes, field);
   const frame = await resample(image, { width, height, filter: "lanczos" });
   return {
     width,

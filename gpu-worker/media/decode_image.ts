@@ -1,10 +1,11 @@
-// Decodes image files for image to image with libvips (npm:sharp), off the JavaScript thread. Follows
+// Decodes image files for image to image: libvips (npm:sharp) decodes, and Pillow's filter resizes. Follows
 // diffusers' load_image and VaeImageProcessor.preprocess, except that transparent pixels are laid on white.
 import sharp from "sharp";
 import { OptionError } from "../../sampler/mod.ts";
 import type { DecodedImage, ImageSize } from "./decoded_image.ts";
 import { ImageError, type ImageFieldName } from "./image_error.ts";
 import { MAX_PIXELS, notAnImage, readImageHeader } from "./image_header.ts";
+import { type Pixels, resample } from "./resample.ts";
 
 export interface DecodeImageOptions {
   /** Width to resize to, in pixels. @default the image's own, rounded down to a multiple of `multiple` */
@@ -34,8 +35,9 @@ export async function decodeImage(
   options: DecodeImageOptions,
 ): Promise<DecodedImage> {
   const { field = "image" } = options;
-  const size = await readImageSize(bytes, options);
-  return { ...size, data: toPlanes(await decodeRgb(bytes, { ...size, field })) };
+  const { width, height } = await readImageSize(bytes, options);
+  const pixels = await resample(await decodeRgb(bytes, field), { width, height, filter: "lanczos" });
+  return { width, height, data: toPlanes(pixels.data) };
 }
 
 /**
@@ -73,23 +75,21 @@ export function resizedTo(
 }
 
 /**
- * Decodes an image to interleaved 8-bit sRGB, [height, width, 3].
+ * Decodes an image to interleaved 8-bit sRGB, rotated by its EXIF orientation and laid on white where it is
+ * transparent. Read its header first, which bounds its pixels.
  * @throws {ImageError} if the pixels are damaged.
  */
-export async function decodeRgb(
-  bytes: Uint8Array,
-  { field, ...size }: ImageSize & { field: ImageFieldName },
-): Promise<Uint8Array> {
-  return await sharp(bytes, { limitInputPixels: MAX_PIXELS })
+export async function decodeRgb(bytes: Uint8Array, field: ImageFieldName): Promise<Pixels> {
+  const { data, info: { width, height } } = await sharp(bytes, { limitInputPixels: MAX_PIXELS })
     .autoOrient()
-    .resize({ ...size, fit: "fill" })
     .toColourspace("srgb")
     .flatten({ background: BACKGROUND })
     .raw({ depth: "uchar" })
-    .toBuffer()
+    .toBuffer({ resolveWithObject: true })
     .catch((cause) => {
       throw notAnImage(field, cause);
     });
+  return { width, height, data };
 }
 
 function assertSide(name: string, value: number): void {

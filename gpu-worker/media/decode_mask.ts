@@ -5,6 +5,7 @@ import { decodeRgb } from "./decode_image.ts";
 import type { ImageSize } from "./decoded_image.ts";
 import { ImageError } from "./image_error.ts";
 import { MAX_PIXELS, notAnImage, readImageHeader } from "./image_header.ts";
+import { type Pixels, resample } from "./resample.ts";
 
 /**
  * A mask's pixels, [height, width]: 0 keeps the image's pixel, 255 draws it anew, values between blend both.
@@ -14,7 +15,7 @@ export interface DecodedMask extends ImageSize {
 }
 
 export interface DecodeMaskOptions {
-  /** ImageSize to resize to, in pixels: that of the picture to make. */
+  /** Size to resize to, in pixels: that of the picture to make. */
   width: number;
   height: number;
   /** How the file marks the places to draw anew. */
@@ -22,7 +23,7 @@ export interface DecodeMaskOptions {
 }
 
 /**
- * Decodes a mask, rotated by its EXIF orientation and resized (Lanczos).
+ * Decodes a mask, rotated by its EXIF orientation and resized as diffusers' VaeImageProcessor does.
  * @throws {ImageError} if the bytes are no image, or an image without transparency in mode alpha.
  */
 export async function decodeMask(
@@ -30,8 +31,10 @@ export async function decodeMask(
   { mode, width, height }: DecodeMaskOptions,
 ): Promise<DecodedMask> {
   const { hasAlpha } = await readImageHeader(bytes, "mask");
+  const resized = async (pixels: Pixels) =>
+    (await resample(pixels, { width, height, filter: "lanczos" })).data;
   if (mode !== "alpha") {
-    const white = toGrey(await decodeRgb(bytes, { width, height, field: "mask" }));
+    const white = toGrey(await resized(await decodeRgb(bytes, "mask")));
     return { width, height, data: mode === "white" ? white : white.map((value) => 255 - value) };
   }
   if (!hasAlpha) {
@@ -42,15 +45,15 @@ export async function decodeMask(
       },
     );
   }
-  const opacity: Uint8Array = await sharp(bytes, { limitInputPixels: MAX_PIXELS })
+  const { data, info } = await sharp(bytes, { limitInputPixels: MAX_PIXELS })
     .autoOrient()
-    .resize({ width, height, fit: "fill" })
     .extractChannel("alpha")
     .raw({ depth: "uchar" })
-    .toBuffer()
+    .toBuffer({ resolveWithObject: true })
     .catch((cause) => {
       throw notAnImage("mask", cause);
     });
+  const opacity = await resized({ width: info.width, height: info.height, data });
   return { width, height, data: opacity.map((value) => 255 - value) };
 }
 

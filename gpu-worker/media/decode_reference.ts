@@ -6,21 +6,18 @@ import type { Pixels } from "./resample.ts";
 /**
  * Decodes an image to interleaved 8-bit sRGB: rotated by its EXIF orientation, and laid on white where it
  * is transparent.
- * @param image its size after the rotation, and its file
  * @throws {ImageError} if the pixels are damaged.
  */
-export async function decodeReference(
-  { width, height, file }: ImageSize & { file?: { bytes: Uint8Array } },
-): Promise<Pixels> {
+export async function decodeReference({ file }: { file?: { bytes: Uint8Array } }): Promise<Pixels> {
   if (file === undefined) throw new TypeError("Cannot look at an image whose file is absent");
-  return { width, height, data: await decodeRgb(file.bytes, { width, height, field: "image" }) };
+  return await decodeRgb(file.bytes, "image");
 }
 
 /** Returns the middle of `pixels`, in a size that is not larger. */
 export function cropCenter(pixels: Pixels, { width, height }: ImageSize): Pixels {
   if (width === pixels.width && height === pixels.height) return pixels;
-  const left = Math.floor((pixels.width - width) / 2);
-  const top = Math.floor((pixels.height - height) / 2);
+  const left = Math.floor(pixels.width / 2) - Math.floor(width / 2);
+  const top = Math.floor(pixels.height / 2) - Math.floor(height / 2);
   const data = new Uint8Array(width * height * 3);
   for (let y = 0; y < height; y++) {
     const from = ((top + y) * pixels.width + left) * 3;

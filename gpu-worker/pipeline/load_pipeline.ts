@@ -181,7 +181,7 @@ class LoadedPipeline implements Pipeline {
       encoder: images!,
       signal,
     });
-    const start = request.startImage && await startPicture(request.startImage);
+    const start = request.startImage && await startPicture(request.startImage, request);
     const control = request.control && await prepareControl(request.control, {
       controls: family.controls!,
       size,

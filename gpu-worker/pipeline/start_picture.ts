@@ -4,13 +4,13 @@ import { blurMask } from "../media/blur_mask.ts";
 import { composite } from "../media/composite.ts";
 import { cutOut, putBack } from "../media/crop_picture.ts";
 import { cropRegion } from "../media/crop_region.ts";
-import type { DecodedImage } from "../media/decoded_image.ts";
+import type { DecodedImage, ImageSize } from "../media/decoded_image.ts";
 import type { StartImage } from "../request/start_image.ts";
 
 /** The picture that a run starts from. */
 export interface StartPicture {
   image: DecodedImage;
-  /** [height, width] of the image: 0 keeps a pixel, 255 draws it anew. @default every pixel is drawn anew */
+  /** [height, width] of `image`: 0 keeps a pixel, 255 draws it anew. @default every pixel is drawn anew */
   mask?: Uint8Array;
   /** Puts what was drawn into the start image, whose pixels outside the mask stay as they are. */
   finish(drawn: DecodedImage): Promise<DecodedImage>;
@@ -18,9 +18,10 @@ export interface StartPicture {
 
 /**
  * Prepares the start image of a run.
+ * @param drawn size that the run draws in
  * @throws {ImageError} if a part is to be drawn and the mask marks none
  */
-export async function startPicture({ image, mask }: StartImage): Promise<StartPicture> {
+export async function startPicture({ image, mask }: StartImage, drawn: ImageSize): Promise<StartPicture> {
   if (mask === undefined) return { image, finish: (drawn) => Promise.resolve(drawn) };
   const { image: { data: sharp, ...size }, blur, paddingMaskCrop } = mask;
   if (sharp === undefined) throw new TypeError("Cannot draw with a mask whose pixels are not decoded");
@@ -29,13 +30,11 @@ export async function startPicture({ image, mask }: StartImage): Promise<StartPi
     return { image, mask: data, finish: (drawn) => Promise.resolve(composite(drawn, image, data)) };
   }
   const pixels = { ...size, data };
-  const region = cropRegion(pixels, paddingMaskCrop);
-  const part = await cutOut({ image, mask: pixels }, region);
+  const region = cropRegion(pixels, { padding: paddingMaskCrop, drawn });
+  const part = await cutOut({ image, mask: pixels }, { region, drawn });
   return {
     image: part.image,
     mask: part.mask.data,
-    async finish(drawn) {
-      return composite(await putBack(image, { drawn, region }), image, data);
-    },
+    finish: (part) => putBack({ image, mask: pixels }, { drawn: part, region }),
   };
 }

@@ -11,7 +11,7 @@ import { completeReferences } from "./references.ts";
 import type { RequestRules } from "./request_rules.ts";
 import { completeSkipLayerGuidance } from "./skip_layer_guidance.ts";
 import type { ImageSize } from "../media/decoded_image.ts";
-import { completeStartImage } from "./start_image.ts";
+import { completeStartImage, partSize } from "./start_image.ts";
 import { completeFrames, videoSizeOf } from "./video_frames.ts";
 
 /** Fields that are completed on their own. */
@@ -40,7 +40,8 @@ export function completeRequest<Image extends ImageSize = DecodedImage>(
   const { references: asked, ...given } = looking;
   const beside = { image, mask, strength };
   const references = completeReferences({ references: asked }, { rules: rules.references, ...beside });
-  const sized = image ?? controlImage;
+  const crops = paddingMaskCrop !== undefined;
+  const sized = image && crops ? partSize(image, sizeMultiple) : image ?? controlImage;
   const frames = completeFrames({ firstFrame, lastFrame }, {
     rules: rules.video?.frames,
     isVideo: rules.video !== undefined,
@@ -104,7 +105,7 @@ export function completeRequest<Image extends ImageSize = DecodedImage>(
   });
   const control = completeControl(
     { controlNet, controlImage, controlScale, controlStart, controlEnd, controlMode },
-    { width, height, nets: rules.controlNets, crops: paddingMaskCrop !== undefined },
+    { width, height, nets: rules.controlNets, crops },
   );
   if (startImage && skip) {
     throw bad("skipLayerGuidance", "does not go together with an image");

@@ -74,14 +74,14 @@ export function completeControl<Image extends ImageSize>(
     throw badField("controlImage", "must be absent with this model, which has no ControlNet");
   }
   const { name, modes = 0 } = chosen(nets, partial.controlNet);
+  if (crops) {
+    throw badField("paddingMaskCrop", (quote) => `does not go together with ${quote("controlImage")}`);
+  }
   if (image.width !== width || image.height !== height) {
     throw badField(
       "controlImage",
       `must be ${width}x${height} pixels: it is ${image.width}x${image.height}`,
     );
-  }
-  if (crops) {
-    throw badField("paddingMaskCrop", (quote) => `does not go together with ${quote("controlImage")}`);
   }
   checkRange("controlScale", scale, MAX_SCALE);
   checkRange("controlStart", start, 1);

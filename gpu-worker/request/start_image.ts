@@ -7,7 +7,7 @@ import { completeMask, type PartialStartMask, type StartMask } from "./start_mas
 
 /** The image that a run starts from instead of noise. Its size is enough to complete a request. */
 export interface StartImage<Image extends ImageSize = DecodedImage> {
-  /** The image, in the size of the picture to make. */
+  /** The image, in the size that is drawn in; with a mask's `paddingMaskCrop` in its own. */
   image: Image;
   /** Share of the noise schedule to run, 0..1. With 1, next to nothing of the image is left. */
   strength: number;
@@ -16,6 +16,10 @@ export interface StartImage<Image extends ImageSize = DecodedImage> {
   /** The places to draw anew (inpainting). @default the whole image */
   mask?: StartMask;
 }
+
+/** Largest image that a part is put back into. The whole is held as float32. */
+const MAX_WHOLE_PIXELS = 2 ** 24;
+const MAX_WHOLE_SIDE = 8192;
 
 /** The differences between families. */
 export interface StartImageRules {
@@ -51,7 +55,7 @@ export function completeStartImage<Image extends ImageSize>(
   { image, strength: given, ...masking }: PartialStartImage<Image>,
   { width, height, steps, rules }: StartImageContext,
 ): StartImage<Image> | undefined {
-  const mask = completeMask(masking, { image, width, height });
+  const mask = completeMask(masking, image);
   if (image === undefined) {
     if (given === undefined) return undefined;
     throw badField("strength", `takes an image: current value is ${given}`);
@@ -59,9 +63,7 @@ export function completeStartImage<Image extends ImageSize>(
   if (rules === undefined) {
     throw badField("image", "must be absent with this model, which draws from text only");
   }
-  if (image.width !== width || image.height !== height) {
-    throw badField("image", `must be ${width}x${height} pixels: it is ${image.width}x${image.height}`);
-  }
+  checkSize(image, { width, height, crops: mask?.paddingMaskCrop !== undefined });
   const strength = given ?? (mask && rules.maskStrength) ?? rules.strength;
   if (typeof strength !== "number" || !(strength >= 0 && strength <= 1)) {
     throw badField("strength", `must be in 0..1: current value is ${strength}`);
@@ -74,6 +76,39 @@ export function completeStartImage<Image extends ImageSize>(
     );
   }
   return { image, strength, firstStep, ...mask && { mask } };
+}
+
+/** Returns the size that a part of an image is drawn in by default: that of the whole, in multiples. */
+export function partSize({ width, height }: ImageSize, multiple: number): ImageSize {
+  const floor = (side: number) => Math.max(1, Math.floor(side / multiple)) * multiple;
+  return { width: floor(width), height: floor(height) };
+}
+
+/** Returns the size of the finished picture, where it is not the one that is drawn in. */
+export function wholeSize({ image, mask }: StartImage<ImageSize>): ImageSize | undefined {
+  if (mask?.paddingMaskCrop === undefined) return undefined;
+  return { width: image.width, height: image.height };
+}
+
+/** @throws {OptionError} if the image is not in the size to draw in, or too large to put a part back into */
+function checkSize(
+  image: ImageSize,
+  { width, height, crops }: ImageSize & { crops: boolean },
+): void {
+  const size = `${image.width}x${image.height}`;
+  if (!crops) {
+    if (image.width === width && image.height === height) return;
+    throw badField("image", `must be ${width}x${height} pixels: it is ${size}`);
+  }
+  const isSmall = Math.max(image.width, image.height) <= MAX_WHOLE_SIDE &&
+    image.width * image.height <= MAX_WHOLE_PIXELS;
+  if (isSmall) return;
+  throw badField(
+    "image",
+    (quote) =>
+      `must have at most ${MAX_WHOLE_PIXELS} pixels and sides of at most ${MAX_WHOLE_SIDE} ` +
+      `with ${quote("paddingMaskCrop")}, but is ${size}`,
+  );
 }
 
 /**

@@ -1,6 +1,7 @@
 // Inpainting: the mask marks the places of the start image to draw anew. Source:
 // diffusers' inpainting pipelines.
 import type { MaskMode } from "../../protocol/wire/generation_fields.ts";
+import type { ImageSize } from "../media/decoded_image.ts";
 import { badField } from "./bad_field.ts";
 
 /** A mask in the size of the start image. Its pixels can wait until the run begins. */
@@ -19,8 +20,8 @@ export interface StartMask {
   /** Standard deviation of a Gaussian blur, in pixels. @default no blur */
   blur?: number;
   /**
-   * Only the masked area and this many pixels around it are drawn, at the request's size, and
-   * put back into the image.
+   * Only the masked area and this many pixels around it are drawn, in the request's size, and put back into
+   * the image, which keeps its own size.
    * @default the whole image is drawn
    */
   paddingMaskCrop?: number;
@@ -45,7 +46,7 @@ const MAX_BLUR = 64;
  */
 export function completeMask(
   { mask, maskMode, maskBlur, paddingMaskCrop }: PartialStartMask,
-  { image, width, height }: { image: unknown; width: number; height: number },
+  image: ImageSize | undefined,
 ): StartMask | undefined {
   if (mask === undefined) {
     for (const [name, value] of Object.entries({ maskMode, maskBlur, paddingMaskCrop })) {
@@ -54,8 +55,11 @@ export function completeMask(
     return undefined;
   }
   if (image === undefined) throw badField("mask", "takes an image: there is none");
-  if (mask.width !== width || mask.height !== height) {
-    throw badField("mask", `must be ${width}x${height} pixels: it is ${mask.width}x${mask.height}`);
+  if (mask.width !== image.width || mask.height !== image.height) {
+    throw badField(
+      "mask",
+      `must be ${image.width}x${image.height} pixels: it is ${mask.width}x${mask.height}`,
+    );
   }
   const isCrop = paddingMaskCrop === undefined ||
     Number.isInteger(paddingMaskCrop) && paddingMaskCrop >= 0 && paddingMaskCrop <= MAX_PADDING;

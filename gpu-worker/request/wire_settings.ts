@@ -5,7 +5,7 @@ import { flattenSamplerOptions } from "../../sampler/mod.ts";
 import type { GenerateRequest, PartialRequest } from "./generate_request.ts";
 import type { ImageSize } from "../media/decoded_image.ts";
 import type { Control } from "./control.ts";
-import type { StartImage } from "./start_image.ts";
+import { type StartImage, wholeSize } from "./start_image.ts";
 
 /** Returns the settings that decide the pixels of `request`, as the edge hashes them. */
 export function toWire(request: GenerateRequest<ImageSize>): CompleteSettings {
@@ -25,6 +25,7 @@ export function toWire(request: GenerateRequest<ImageSize>): CompleteSettings {
     ...guidanceLimits(request),
     ...skipLayerGuidance && { skip_layer_guidance: skipLayerGuidance },
     ...startImage && startSettings(startImage),
+    ...pictureSize(startImage),
     ...control && controlSettings(control),
     ...references && { references: references.length },
     max_sequence_length: request.maxSequenceLength,
@@ -44,6 +45,14 @@ export function startSettings(
     ...blur !== undefined && { mask_blur: blur },
     ...paddingMaskCrop !== undefined && { padding_mask_crop: paddingMaskCrop },
   };
+}
+
+/** Returns the size of the finished picture, where a part of it is drawn alone. */
+export function pictureSize(
+  startImage: StartImage<ImageSize> | undefined,
+): Pick<CompleteSettings, "picture_size"> {
+  const size = startImage && wholeSize(startImage);
+  return size ? { picture_size: `${size.width}x${size.height}` } : {};
 }
 
 /** Returns the settings of a run with a control image. */

@@ -33,6 +33,9 @@ export const receiptSchema = z.object({
     mask_mode: z.enum(MASK_MODES).exactOptional(),
     mask_blur: z.number().exactOptional(),
     padding_mask_crop: z.int().exactOptional(),
+    picture_size: z.string().exactOptional().describe(
+      "WIDTHxHEIGHT of the picture, where a part of it was drawn in `width` x `height` and put back.",
+    ),
     ...controlSettings,
     references: z.int().exactOptional().describe("Number of images that the model looked at."),
     scheduler: z.string().exactOptional(),

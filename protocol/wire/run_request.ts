@@ -166,6 +166,8 @@ export const completeSettingsSchema = z.object({
   mask_mode: z.enum(MASK_MODES).exactOptional(),
   mask_blur: z.number().exactOptional(),
   padding_mask_crop: z.int().exactOptional(),
+  /** WIDTHxHEIGHT of the picture that the part is put back into; with `padding_mask_crop` alone. */
+  picture_size: z.string().exactOptional(),
   /** SHA-256 (hex) of the file of the mask, for the edge to add. */
   mask_sha256: z.string().exactOptional(),
   /** SHA-256 (hex) of the image file, for the edge to add: the worker has seen it. */

@@ -7,14 +7,14 @@ import type { CompleteSettings } from "../../protocol/wire/run_request.ts";
 const UTF8 = new TextEncoder();
 
 /** Fields that the response and every stream event repeat. */
-export function pictureFacts(request: ImageRequest, { width, height }: CompleteSettings) {
+export function pictureFacts(request: ImageRequest, { width, height, picture_size }: CompleteSettings) {
   const { quality } = request;
   return {
     background: "opaque" as const,
     output_format: request.output_format,
     // A request's wish, for clients that read it back; pictures do not depend on it.
     quality: quality === "low" || quality === "medium" || quality === "high" ? quality : "auto",
-    size: `${width}x${height}`,
+    size: picture_size ?? `${width}x${height}`,
   };
 }
 

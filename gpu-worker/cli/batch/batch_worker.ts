@@ -151,7 +151,12 @@ async function withStartImage(
   if (startImage === undefined) return request;
   const { path, sha256, mask: named, ...rest } = startImage;
   const opened = await openImages(
-    { images: [path], mask: named?.path, maskMode: named?.mode },
+    {
+      images: [path],
+      mask: named?.path,
+      maskMode: named?.mode,
+      paddingMaskCrop: named?.paddingMaskCrop,
+    },
     { ...request, rules: { sizeMultiple: 1 } },
   );
   const [image, { sha256: found, mask }] = [opened.image!, opened];

@@ -16,7 +16,13 @@ import { GENERATE_HELP, type GenerateArguments, parseGenerateArguments } from ".
 import { GRAPH_CACHE_FOLDER } from "../../session/graph_cache_folder.ts";
 import { WEIGHT_CACHE_FOLDER } from "../../session/weight_store.ts";
 import { controlFields, openControlImage, type OpenedControl } from "../../flags/control_flags.ts";
-import { type OpenedImages, openFrames, openImages, startFields } from "../../flags/image_flags.ts";
+import {
+  type ImageArguments,
+  type OpenedImages,
+  openFrames,
+  openImages,
+  startFields,
+} from "../../flags/image_flags.ts";
 import { requireFrames } from "../../request/video_frames.ts";
 import { assertOutput, defaultOutput, encodeOutput, firstFile, STANDARD_OUTPUT } from "./output_files.ts";
 import { outputPaths } from "./output_paths.ts";
@@ -104,7 +110,7 @@ async function completeAll(
   const size = { width, height, multiple: rules.sizeMultiple };
   const isVideo = rules.video !== undefined;
   const opened = options.image && !isVideo
-    ? await openImages(options.image, { width, height, rules })
+    ? await openImages(maskedAs(options.image, options.request), { width, height, rules })
     : undefined;
   requireReferences(opened ?? {}, rules);
   const control = options.control &&
@@ -124,6 +130,12 @@ async function completeAll(
   );
   for (const request of requests) requireFrames(request, reading.rules);
   return { requests, opened, control };
+}
+
+/** Returns the images with how the file of --from used its mask, where no flag says it. */
+function maskedAs(image: ImageArguments, recorded: SettledArguments["request"]): ImageArguments {
+  const { maskMode = recorded.maskMode, paddingMaskCrop = recorded.paddingMaskCrop } = image;
+  return { ...image, maskMode, paddingMaskCrop };
 }
 
 async function choosePaths(

@@ -5,7 +5,8 @@
 goldens.json beside each goldens.safetensors says for every case which call gave it; "mask" in a call names a
 mask of the folder's own goldens, which also hold the image of all calls, WIDTHxHEIGHT.image [3, H, W] in
 -1..1. Masks are [h, w] of 0..255; 255 is drawn anew. "crop.*" are regions of
-VaeImageProcessor.get_crop_region.
+VaeImageProcessor.get_crop_region. The mask "source" is of calls whose image and mask are resized: source.*,
+[h, w, 3] and [h, w] of 0..255.
 """
 
 import sys
@@ -27,6 +28,8 @@ from _spectrum import run_spectrum  # noqa: E402
 warnings.filterwarnings("ignore", category=FutureWarning)
 
 SMALL, LARGE = (24, 16), (48, 32)
+# An image and a mask of other sizes and proportions than the pictures drawn from them.
+SOURCE, SOURCE_MASK = (44, 30), (66, 45)
 SPECTRUM = {"m": 4, "lam": 0.1, "window_size": 2, "flex_window": 0.75, "warmup_steps": 3}
 PLAIN = {"prompt": PROMPTS["plain"]}
 CFG = {**PLAIN, "guidance_scale": 5.0}
@@ -65,6 +68,14 @@ def mask_image(size, name):
     return PIL.Image.fromarray(masks(size)[name].astype(numpy.uint8))
 
 
+def source_mask(size):
+    """Grey in its upper left, so that a resize shows; black from a third of the width on."""
+    width, height = size
+    y, x = numpy.mgrid[0:height, 0:width]
+    values = numpy.clip(255 * (1.4 - 3 * x / width - 1.5 * (y / height - 0.4) ** 2), 0, 255)
+    return PIL.Image.fromarray(values.astype(numpy.uint8))
+
+
 def load(pipeline, folder):
     pipe = pipeline.from_pretrained(HERE.parent / folder, torch_dtype=torch.float32)
     pipe.set_progress_bar_config(disable=True)
@@ -91,23 +102,42 @@ def scheduled(pipe, scheduler):
     return own, {**written, "_class_name": scheduler["_class_name"]}
 
 
-def add_picture(goldens, pipe, case, *, seed, mask, size=SMALL, scheduler=None, **call):
-    """A whole call: the final latents."""
+def add_sources(goldens, pipe, *, size=SMALL, keeps_pixels=True, **call):
+    """Image and mask are resized to the picture; then a part of the image is drawn and put back."""
+    call = {"seed": 11, "strength": 0.6, "num_inference_steps": 8, "mask": "source", **call}
+    mask = source_mask(SOURCE_MASK)
+    add_picture(
+        goldens, pipe, "source", size=size, given={"image": picture(SOURCE), "mask_image": mask}, **call)
+    # The class cuts both at the same place, so they have one size.
+    given = {"image": picture(SOURCE), "mask_image": source_mask(SOURCE)}
+    add_picture(
+        goldens, pipe, "part", size=size, given=given, keeps_pixels=keeps_pixels, padding_mask_crop=3, **call)
+
+
+def add_picture(goldens, pipe, case, *, seed, mask, size=SMALL, scheduler=None, given=None,
+                keeps_pixels=True, **call):
+    """A whole call: the final latents, and the pixels of one that puts a part back."""
     width, height = size
     about = {"seed": seed, "mask": mask, "width": width, "height": height, **call}
+    given = given or {"image": picture(size), "mask_image": mask_image(size, mask)}
     own = pipe.scheduler
     if scheduler:
         own, about["scheduler"] = scheduled(pipe, scheduler)
     final = []
     keep = lambda pipe, step, timestep, kwargs: (final.append(kwargs["latents"]), {})[1]
     generator = torch.Generator("cpu").manual_seed(seed)
-    pipe(
-        image=picture(size), mask_image=mask_image(size, mask), width=width, height=height,
-        generator=generator,
-        output_type="pt", callback_on_step_end=keep, **call)
+    is_part = "padding_mask_crop" in call
+    images = pipe(
+        **given, width=width, height=height, generator=generator, output_type="pil" if is_part else "pt",
+        callback_on_step_end=keep, **call).images
     pipe.scheduler = own
     about["run_steps"] = len(final)
-    goldens.add(f"picture.{case}", about, latents=final[-1])
+    pixels = {"pixels": pixels_of(images[0])} if is_part and keeps_pixels else {}
+    goldens.add(f"picture.{case}", about, latents=final[-1], **pixels)
+
+
+def pixels_of(image):
+    return torch.from_numpy(numpy.array(image).astype(numpy.int32))
 
 
 def add_spectrum(goldens, pipe, case, *, seed, mask, branches, steps, run_steps, strength, **call):
@@ -145,6 +175,9 @@ def add_pictures(goldens, pipe, **call):
 
 def golden_input():
     goldens = Goldens()
+    for size, image in {SOURCE: picture(SOURCE), SOURCE_MASK: source_mask(SOURCE_MASK)}.items():
+        goldens.add(f"source.{'x'.join(map(str, size))}", {}, pixels=pixels_of(image))
+    goldens.add("source.part", {}, pixels=pixels_of(source_mask(SOURCE)))
     for size in (SMALL, LARGE):
         name = "x".join(map(str, size))
         pixels = torch.from_numpy(numpy.array(picture(size))).permute(2, 0, 1)
@@ -165,6 +198,7 @@ def golden_flux():
     pipe, goldens = load(diffusers.FluxInpaintPipeline, "flux/tiny-dev"), Goldens(checkpoint="flux/tiny-dev")
     call = {**PLAIN, "guidance_scale": 3.5, "max_sequence_length": 40}
     add_pictures(goldens, pipe, **call)
+    add_sources(goldens, pipe, **call)
     add_picture(goldens, pipe, "second", seed=43, strength=0.5, mask="other_size", num_inference_steps=8,
                 **call)
     add_picture(
@@ -193,6 +227,8 @@ def golden_sd3():
     pipe.scheduler.init_noise_sigma = 1.0
     goldens = Goldens(checkpoint="sd3/tiny-large")
     add_pictures(goldens, pipe, **CFG, max_sequence_length=30)
+    # The class decodes without the autoencoder's shift_factor, which all others of SD3 add.
+    add_sources(goldens, pipe, **CFG, max_sequence_length=30, keeps_pixels=False)
     goldens.save(HERE / "sd3")
 
 
@@ -209,6 +245,7 @@ def golden_qwen_image():
     call = {**PLAIN, "negative_prompt": "blurry", "true_cfg_scale": 2.0, "max_sequence_length": 80,
             "size": LARGE}
     add_pictures(goldens, pipe, **call)
+    add_sources(goldens, pipe, **call)
     goldens.save(HERE / "qwen_image")
 
 
@@ -216,6 +253,7 @@ def golden_sdxl():
     pipe = load(diffusers.StableDiffusionXLInpaintPipeline, "sdxl/tiny-sdxl")
     goldens = Goldens(checkpoint="sdxl/tiny-sdxl")
     add_pictures(goldens, pipe, **CFG)
+    add_sources(goldens, pipe, **CFG)
     for name, scheduler in {"ancestral": ANCESTRAL, "multistep": MULTISTEP, "unipc": UNIPC}.items():
         add_picture(
             goldens, pipe, name, seed=3, strength=0.6, mask="soft", scheduler=scheduler,
@@ -230,6 +268,7 @@ def golden_sd15():
     pipe = load_sd("sdxl/tiny-sd15")
     goldens = Goldens(checkpoint="sdxl/tiny-sd15")
     add_pictures(goldens, pipe, **CFG)
+    add_sources(goldens, pipe, **CFG)
     add_picture(
         goldens, pipe, "ddim", seed=5, strength=0.6, mask="soft", scheduler=DDIM, num_inference_steps=8,
         **CFG)
@@ -263,6 +302,7 @@ def golden_sdxl_inputs():
     call = {**CFG, "num_inference_steps": 8}
     add_picture(goldens, pipe, "strength_1", seed=42, strength=1.0, mask="soft", **call)
     add_picture(goldens, pipe, "strength_05", seed=42, strength=0.5, mask="corner", **call)
+    add_sources(goldens, pipe, **call)
     goldens.save(HERE / "sdxl_inputs")
 
 
@@ -275,6 +315,7 @@ def golden_sd15_inputs():
     call = {**CFG, "num_inference_steps": 8}
     add_picture(goldens, pipe, "strength_1", seed=42, strength=1.0, mask="soft", **call)
     add_picture(goldens, pipe, "strength_05", seed=42, strength=0.5, mask="corner", **call)
+    add_sources(goldens, pipe, **call)
     add_picture(goldens, pipe, "ancestral", seed=3, strength=0.5, mask="soft", scheduler=ANCESTRAL, **call)
     goldens.save(HERE / "sd15_inputs")
 

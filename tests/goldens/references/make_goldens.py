@@ -181,10 +181,10 @@ def golden_fill():
         path.chmod(0o644)
     call = {**PLAIN, "guidance_scale": 30.0, "max_sequence_length": 40, "num_inference_steps": 8}
 
-    def add(case, *, seed, mask, size=inpaint.SMALL, strength=1.0):
+    def add(case, *, seed, mask, size=inpaint.SMALL, strength=1.0, given=None):
         width, height = size
         about = {**call, "mask": mask, "width": width, "height": height, "strength": strength}
-        given = {"image": inpaint.picture(size), "mask_image": inpaint.mask_image(size, mask)}
+        given = given or {"image": inpaint.picture(size), "mask_image": inpaint.mask_image(size, mask)}
         plain = {key: value for key, value in about.items() if key != "mask"}
         final = []
         keep = lambda pipe, step, timestep, kwargs: (final.append(kwargs["latents"]), {})[1]
@@ -197,6 +197,9 @@ def golden_fill():
     add("second", seed=43, mask="soft")
     add("large", seed=5, mask="corner", size=inpaint.LARGE)
     add("strength_05", seed=42, mask="corner", strength=0.5)
+    add("other_size", seed=42, mask="other_size")
+    add("source", seed=11, mask="source", given={
+        "image": inpaint.picture(inpaint.SOURCE), "mask_image": inpaint.source_mask(inpaint.SOURCE_MASK)})
     width, height = inpaint.SMALL
     about = {**call, "mask": "corner", "width": width, "height": height, "num_inference_steps": 16}
     plain = {key: value for key, value in about.items() if key not in ("mask", "num_inference_steps")}

@@ -90,6 +90,21 @@ describe("completeRun()", () => {
     assert.deepEqual([given.width, given.height, given.startImage?.firstStep], [32, 8, 1]);
   });
 
+  it("leaves an image and its mask as large as the image, where a part is drawn and put back", async () => {
+    const file = async (width: number, height: number) =>
+      (await encodeImage({ width, height, data: new Float32Array(3 * width * height).fill(1) })).toBase64();
+    const files = { image: await file(45, 30), mask: await file(90, 60) };
+    const part = { ...files, mask_mode: "white", padding_mask_crop: 4, width: 16, height: 16 };
+    const own = await complete(part);
+    const { startImage } = await withImage(own, files);
+    assert.deepEqual([own.width, own.height], [16, 16]);
+    const { image, mask } = startImage!;
+    const size = [45, 30];
+    assert.deepEqual([image.width, image.height], size);
+    assert.deepEqual([mask?.image.width, mask?.image.height], size);
+    assert.equal(toWire(own).picture_size, "45x30");
+  });
+
   it("takes an image's size in place of the image, which only a run carries", async () => {
     const image_size = { width: 29, height: 18 };
     const own = await completeRun({ ...parse({}), image_size }, MODEL);

@@ -2,19 +2,27 @@
 // and the pixels outside the mask.
 import { after, before, describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
-import sharp from "sharp";
 import { createBatch } from "../../../gpu-worker/denoiser/picture_batch.ts";
 import { cropRegion } from "../../../gpu-worker/media/crop_region.ts";
+import { decodeImage } from "../../../gpu-worker/media/decode_image.ts";
 import { type DecodedMask, decodeMask } from "../../../gpu-worker/media/decode_mask.ts";
 import type { DecodedImage } from "../../../gpu-worker/media/decoded_image.ts";
 import { toRgb } from "../../../gpu-worker/media/to_rgb.ts";
 import { openPipeline } from "../../../gpu-worker/model/open_pipeline.ts";
 import type { Pipeline } from "../../../gpu-worker/pipeline/pipeline.ts";
 import { completeRequest } from "../../../gpu-worker/request/complete_request.ts";
-import { goldenPath, loadGoldens } from "../../goldens/golden.ts";
+import { toWire } from "../../../gpu-worker/request/wire_settings.ts";
+import { goldenPath, type Goldens, loadGoldens } from "../../goldens/golden.ts";
 import { WidenedCheckpoint } from "./widened_checkpoint.ts";
 import { ChangedCheckpoint } from "./changed_checkpoint.ts";
-import { assertReference, generateReference, type ReferenceCall, referenceCalls } from "./reference_call.ts";
+import { pngOf } from "./reference_images.ts";
+import {
+  assertReference,
+  generateReference,
+  type GivenImages,
+  type ReferenceCall,
+  referenceCalls,
+} from "./reference_call.ts";
 
 const INPUT = loadGoldens("inpaint");
 
@@ -33,22 +41,51 @@ const CHECKPOINTS = {
 
 interface InpaintCall extends ReferenceCall {
   mask: string;
+  padding_mask_crop?: number;
   run_steps?: number;
 }
 
 type Size = Pick<ReferenceCall, "width" | "height">;
 
+/** Returns what a call starts from, opened as a request's files are. */
+async function startOf(call: InpaintCall): Promise<GivenImages> {
+  if (call.mask === "source") return await sourceOf(call);
+  return { image: imageOf(call), mask: await maskOf(call) };
+}
+
 function imageOf({ width, height }: Size): DecodedImage {
   return { width, height, data: INPUT.floats(`${width}x${height}.image`) };
 }
 
+/** Decodes the files of image and mask whose size is not the picture's. */
+async function sourceOf(
+  { width, height, padding_mask_crop: paddingMaskCrop }: InpaintCall,
+): Promise<GivenImages & { paddingMaskCrop?: number | undefined }> {
+  const isPart = paddingMaskCrop !== undefined;
+  const image = await decodeImage(await pngOf("source.44x30.pixels"), {
+    multiple: 1,
+    ...!isPart && { width, height },
+  });
+  const mask = await decodeMask(await pngOf(isPart ? "source.part.pixels" : "source.66x45.pixels"), {
+    width: image.width,
+    height: image.height,
+    mode: "white",
+  });
+  return { image, mask, paddingMaskCrop };
+}
+
+/** Compares with 8-bit pixels, up to one rounding of the autoencoder's output. */
+function assertPixels(image: DecodedImage, { id, goldens }: { id: string; goldens: Goldens }): void {
+  const [height, width] = goldens.shape(`${id}.pixels`);
+  assert.deepEqual([image.width, image.height], [width, height]);
+  const expected = goldens.ints(`${id}.pixels`);
+  const errors = Array.from(toRgb(image), (value, i) => Math.abs(value - expected[i]!));
+  assert(Math.max(...errors) <= 1, `${id}: pixels are off by ${Math.max(...errors)}`);
+}
+
 /** Decodes the mask from a file, as a request's mask is. */
 async function maskOf({ width, height, mask }: Size & { mask: string }): Promise<DecodedMask> {
-  const name = `${width}x${height}.${mask}`;
-  const [rows, columns] = INPUT.shape(name) as [number, number];
-  const raw = { width: columns, height: rows, channels: 1 as const };
-  const file = await sharp(Uint8Array.from(INPUT.ints(name)), { raw }).png().toBuffer();
-  return await decodeMask(file, { width, height, mode: "white" });
+  return await decodeMask(await pngOf(`${width}x${height}.${mask}`), { width, height, mode: "white" });
 }
 
 for (const [name, checkpoint] of Object.entries(CHECKPOINTS)) {
@@ -74,9 +111,9 @@ for (const [name, checkpoint] of Object.entries(CHECKPOINTS)) {
         const { scheduler, run_steps: steps } = call;
         using changed = scheduler && new ChangedCheckpoint(folder, { scheduler });
         using other = changed && await openPipeline(changed.folder);
-        const start = { image: imageOf(call), mask: await maskOf(call) };
-        const result = await generateReference(other ?? pipeline, call, start);
+        const result = await generateReference(other ?? pipeline, call, await startOf(call));
         assertReference(result, { id, goldens });
+        if (goldens.has(`${id}.pixels`)) assertPixels(result.image, { id, goldens });
         if (steps !== undefined) assert.equal(result.plan.length, steps);
       });
     }
@@ -118,7 +155,7 @@ describe("a picture drawn in a mask", () => {
     });
   }
 
-  it("is drawn alone around the mask as diffusers does, up to the rounding of a resize", async () => {
+  it("is drawn alone around the mask as diffusers does", async () => {
     const { cases: { crop: call } } = JSON.parse(
       Deno.readTextFileSync(goldenPath("inpaint/flux/goldens.json")),
     );
@@ -133,11 +170,8 @@ describe("a picture drawn in a mask", () => {
       paddingMaskCrop: call.padding_mask_crop,
       sampler: { method: "none" },
     }, pipeline.description);
-    const pixels = toRgb((await pipeline.generate(complete)).image);
-    const expected = loadGoldens("inpaint/flux").ints("crop.pixels");
-    const errors = Array.from(pixels, (value, i) => Math.abs(value - expected[i]!));
-    const mean = errors.reduce((sum, error) => sum + error, 0) / errors.length;
-    assert(mean < 1, `mean error ${mean}`);
+    const { image: drawn } = await pipeline.generate(complete);
+    assertPixels(drawn, { id: "crop", goldens: loadGoldens("inpaint/flux") });
   });
 
   it("is the same when several are drawn together", async () => {
@@ -169,13 +203,16 @@ describe("cropRegion()", () => {
   for (const [id, call] of Object.entries(cases as Record<string, InpaintCall & { padding: number }>)) {
     if (!id.startsWith("crop.")) continue;
     it(`gives diffusers' region for ${id}`, async () => {
-      const { left, top, width, height } = cropRegion(await maskOf(call), call.padding);
+      const { padding, width: drawnWidth, height: drawnHeight } = call;
+      const drawn = { width: drawnWidth, height: drawnHeight };
+      const { left, top, width, height } = cropRegion(await maskOf(call), { padding, drawn });
       assert.deepEqual([left, top, left + width, top + height], [...INPUT.ints(`${id}.region`)]);
     });
   }
 
   it("refuses a mask that marks nothing", () => {
-    assert.throws(() => cropRegion({ width: 2, height: 2, data: new Uint8Array(4) }, 1), {
+    const two = { width: 2, height: 2 };
+    assert.throws(() => cropRegion({ ...two, data: new Uint8Array(4) }, { padding: 1, drawn: two }), {
       name: "ImageError",
       message: /'mask' as it must mark a place to draw anew/,
     });
@@ -209,10 +246,26 @@ describe("completeRequest() with a mask", () => {
     assert.equal(completeRequest({ ...request, mask: undefined }, description).startImage?.strength, 0.3);
   });
 
+  it("draws a part in a size of its own, by default the image's in multiples", () => {
+    const image = { width: 45, height: 31 };
+    const part = { ...request, image, mask: image, paddingMaskCrop: 2 };
+    const { width, height, startImage } = completeRequest(part, description);
+    assert.deepEqual([width, height, startImage?.image], [40, 24, image]);
+    assert.deepEqual(toWire(completeRequest(part, description)).picture_size, "45x31");
+    const sized = completeRequest({ ...part, width: 16, height: 48 }, description);
+    assert.deepEqual([sized.width, sized.height, sized.startImage?.image], [16, 48, image]);
+  });
+
+  const whole = { width: 8192, height: 2050 };
   const REFUSED: [change: object, message: RegExp][] = [
     [{ image: undefined }, /'mask' takes an image/],
     [{ mask: { width: 8, height: 16 } }, /'mask' must be 24x16 pixels: it is 8x16/],
     [{ mask: undefined, maskMode: "white" }, /'maskMode' takes a mask: current value is white/],
+    [{ mask: whole, paddingMaskCrop: 3 }, /'mask' must be 24x16 pixels: it is 8192x2050/],
+    [
+      { image: whole, mask: whole, paddingMaskCrop: 3, width: 24, height: 16 },
+      /'image' must have at most 16777216 pixels and sides of at most 8192 with 'paddingMaskCrop', but is 8192x2050/,
+    ],
     [{ mask: undefined, paddingMaskCrop: 3 }, /'paddingMaskCrop' takes a mask: current value is 3/],
     [
       { paddingMaskCrop: 1.5 },

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import sharp from "sharp";
 import { createBatch } from "../../../gpu-worker/denoiser/picture_batch.ts";
 import { openReference } from "../../../gpu-worker/flags/image_flags.ts";
+import { decodeImage } from "../../../gpu-worker/media/decode_image.ts";
 import { decodeMask } from "../../../gpu-worker/media/decode_mask.ts";
 import { openPipeline } from "../../../gpu-worker/model/open_pipeline.ts";
 import type { Pipeline, StepFeature } from "../../../gpu-worker/pipeline/pipeline.ts";
@@ -34,14 +35,24 @@ export async function startOf(
   { images, mask, width, height }: ImageCall,
 ): Promise<Pick<PartialRequest, "image" | "mask" | "references">> {
   if (mask === undefined) return { references: await Promise.all((images ?? []).map(goldenImage)) };
+  const size = { width, height };
   const name = `${width}x${height}`;
-  const [rows, columns] = INPAINT.shape(`${name}.${mask}`) as [number, number];
-  const raw = { width: columns, height: rows, channels: 1 as const };
-  const file = await sharp(Uint8Array.from(INPAINT.ints(`${name}.${mask}`)), { raw }).png().toBuffer();
+  // Image and mask of another size than the picture's.
+  const isSource = mask === "source";
+  const file = await pngOf(isSource ? "source.66x45.pixels" : `${name}.${mask}`);
   return {
-    image: { width, height, data: INPAINT.floats(`${name}.image`) },
-    mask: await decodeMask(file, { width, height, mode: "white" }),
+    image: isSource
+      ? await decodeImage(await pngOf("source.44x30.pixels"), { ...size, multiple: 1 })
+      : { ...size, data: INPAINT.floats(`${name}.image`) },
+    mask: await decodeMask(file, { ...size, mode: "white" }),
   };
+}
+
+/** Returns recorded 8-bit pixels as a file. */
+export async function pngOf(name: string): Promise<Uint8Array> {
+  const [height, width, channels = 1] = INPAINT.shape(name) as [number, number, number?];
+  const raw = { width, height, channels: channels as 1 | 3 };
+  return await sharp(Uint8Array.from(INPAINT.ints(name)), { raw }).png().toBuffer();
 }
 
 /** Returns a recorded call of a folder under tests/goldens/references/. */
