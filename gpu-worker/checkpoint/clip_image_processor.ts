@@ -2,6 +2,8 @@
 // vision encoder.
 import { z } from "zod";
 import type { ClipPixelsOptions } from "../media/clip_pixels.ts";
+import type { Checkpoint } from "./checkpoint.ts";
+import { CheckpointError } from "./checkpoint_error.ts";
 import { parseConfig } from "./parse_config.ts";
 
 const side = z.int().positive().max(4096);
@@ -40,6 +42,25 @@ const schema = z.strictObject({
   return_tensors: z.unknown().optional(),
   use_square_size: z.literal(false).optional(),
 });
+
+/**
+ * Reads the image processor of a vision encoder whose pictures have `side` pixels along each side.
+ * @throws {CheckpointError} if it is of another class, or prepares pictures of another size.
+ */
+export function readClipImageProcessor(
+  checkpoint: Checkpoint,
+  { side }: { side: number },
+): ClipPixelsOptions {
+  checkpoint.requireClass("image_processor", "CLIPImageProcessor", "CLIPFeatureExtractor");
+  const file = ["image_processor", "preprocessor_config.json"] as const;
+  const pixels = parseClipImageProcessor(checkpoint.json(...file), file.join("/"));
+  const { width, height } = pixels.crop ?? { width: undefined, height: undefined };
+  if (width === side && height === side) return pixels;
+  throw new CheckpointError(
+    `Cannot use ${file.join("/")} as 'crop_size' must be the vision encoder's 'image_size' ` +
+      `(${side}), but is ${height}x${width}`,
+  );
+}
 
 /**
  * Checks the file's content.

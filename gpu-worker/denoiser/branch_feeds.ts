@@ -17,8 +17,8 @@ export interface BranchFeedsOptions {
     behind?: readonly (readonly Float32Array[])[];
   };
   /**
-   * Given first frames of a video, of latents [channels, frames, ...]. @default every timestep is of a whole
-   * row
+   * Given first frames of a video, of latents [channels, frames, ...]. The timestep is then [rows, frames].
+   * @default every timestep is of a whole row
    */
   held?: HeldFrames;
   /** Converts the solver's timestep to the network's. @default no conversion */
@@ -33,15 +33,14 @@ export interface BranchFeedsOptions {
   modulation?: Record<string, BranchRows>;
 }
 
-/**
- * First frames of a video that are given. The network sees them as they are, at timestep 0: its timestep is
- * [rows, frames].
- */
+/** First frames of a video that are given. The network sees them as they are, at timestep 0. */
 export interface HeldFrames {
   /** Frames of the latents. */
   frames: number;
   /** The given latents of each row, [channels, their frames, ...]; undefined if a row has none. */
   rows: readonly (Float32Array | undefined)[];
+  /** Whether the network knows by itself which frames are given, so that its timestep is [rows]. */
+  areKnown?: boolean;
 }
 
 /** An input with a row for each branch of each picture. */
@@ -90,7 +89,8 @@ export class BranchFeeds implements Disposable {
       }
     }
     const dims = [first + extra / width, ...others];
-    const steps = options.held ? [rows, options.held.frames] : [rows];
+    const { held } = options;
+    const steps = held && !held.areKnown ? [rows, held.frames] : [rows];
     this.#timesteps = new Float32Array(steps.reduce((product, dim) => product * dim, 1));
     this.#conditioning = mapValues(options.conditioning, (input) => this.#rows(input));
     this.#trunk = {
@@ -128,7 +128,7 @@ export class BranchFeeds implements Disposable {
       if (given === undefined) continue;
       const latents = this.#latents.subarray(row * length, (row + 1) * length);
       const count = holdFrames(latents, { given, channels: dims[0]!, frames: held.frames });
-      this.#timesteps.fill(0, row * held.frames, row * held.frames + count);
+      if (!held.areKnown) this.#timesteps.fill(0, row * held.frames, row * held.frames + count);
     }
   }
 

@@ -5,7 +5,7 @@ import { decodeRgb, toPlanes } from "./decode_image.ts";
 import type { DecodedImage, ImageSize } from "./decoded_image.ts";
 import type { ImageFieldName } from "./image_error.ts";
 import { readImageHeader } from "./image_header.ts";
-import { resample } from "./resample.ts";
+import { type Pixels, resample } from "./resample.ts";
 
 export interface DecodeFrameOptions extends ImageSize {
   /** Names the file in errors. */
@@ -20,6 +20,17 @@ export interface DecodedFrame extends DecodedImage {
 }
 
 /**
+ * Decodes an image for a vision encoder alone.
+ * @throws {ImageError} as `decodeFrame`.
+ */
+export async function decodeForVision(
+  bytes: Uint8Array,
+  { field, vision }: { field: ImageFieldName; vision: ClipPixelsOptions },
+): Promise<Float32Array<ArrayBuffer>> {
+  return await clipPixels(await decodeWhole(bytes, field), vision);
+}
+
+/**
  * Decodes an image as diffusers' VideoProcessor and CLIPImageProcessor see it: the former resizes it to the
  * video's size whatever its proportions (Lanczos), the latter takes it as it is.
  * @throws {ImageError} if the bytes are no image, one of another format, an animation, or one of more than 64
@@ -29,8 +40,7 @@ export async function decodeFrame(
   bytes: Uint8Array,
   { width, height, field, vision }: DecodeFrameOptions,
 ): Promise<DecodedFrame> {
-  await readImageHeader(bytes, field);
-  const image = await decodeRgb(bytes, field);
+  const image = await decodeWhole(bytes, field);
   const frame = await resample(image, { width, height, filter: "lanczos" });
   return {
     width,
@@ -38,4 +48,10 @@ export async function decodeFrame(
     data: toPlanes(frame.data),
     ...vision && { vision: await clipPixels(image, vision) },
   };
+}
+
+/** Decodes an image in its own size. */
+async function decodeWhole(bytes: Uint8Array, field: ImageFieldName): Promise<Pixels> {
+  await readImageHeader(bytes, field);
+  return await decodeRgb(bytes, field);
 }

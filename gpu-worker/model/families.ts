@@ -6,6 +6,7 @@ import { chromaFamily } from "../families/chroma/chroma_family.ts";
 import { fluxFamily, fluxFillFamily, fluxKontextFamily } from "../families/flux/flux_family.ts";
 import { flux2KleinFamily } from "../families/flux2/flux2_family.ts";
 import { hunyuanVideoFamily } from "../families/hunyuan_video/hunyuan_video_family.ts";
+import { hunyuanVideoImageFamily } from "../families/hunyuan_video/hunyuan_video_image_family.ts";
 import {
   qwenImageEditFamily,
   qwenImageEditPlusFamily,
@@ -24,6 +25,7 @@ export const FAMILIES: Readonly<Record<string, Family>> = {
   FluxFillPipeline: fluxFillFamily,
   FluxKontextPipeline: fluxKontextFamily,
   FluxPipeline: fluxFamily,
+  HunyuanVideoImageToVideoPipeline: hunyuanVideoImageFamily,
   HunyuanVideoPipeline: hunyuanVideoFamily,
   QwenImage21Pipeline: qwenImage21Family,
   QwenImageEditPipeline: qwenImageEditFamily,
@@ -41,7 +43,6 @@ export const FAMILIES: Readonly<Record<string, Family>> = {
 
 /** Relatives of supported classes -> what they are. */
 const RELATIVES: Readonly<Record<string, string>> = {
-  HunyuanVideoImageToVideoPipeline: "HunyuanVideo from an image; HunyuanVideo from text is supported",
   WanAnimatePipeline: "Wan Animate; Wan from text and from frames is supported",
   WanVACEPipeline: "Wan VACE; Wan from text and from frames is supported",
 };

@@ -47,7 +47,7 @@ export interface FamilyReading extends CheckpointReading {
   denoiserType?: DType;
   /**
    * Builds the graphs: text encoders by name, trunk, head,
-   * vae; modulation if the head has one; vaeEncoder for edits; visionEncoder for prompts that see references;
+   * vae; modulation if the head has one; vaeEncoder for edits; visionEncoder for prompts that see images;
    * trunk2, head2 and modulation2 for a second network.
    */
   buildGraphs(): Graphs;
@@ -82,6 +82,8 @@ export interface FrameCondition {
   held?: Float32Array;
   /** A vision encoder's states of the frames, [tokens, features]. */
   states?: Float32Array;
+  /** Returns the latents that the run begins with. @default the noise */
+  begin?(noise: Float32Array): Float32Array<ArrayBuffer>;
 }
 
 /** A run whose frames are to be encoded. */
@@ -272,6 +274,8 @@ export interface Family<Reading extends FamilyReading = FamilyReading> {
   referencePicture?(reference: ReferenceImage, reading: Reading): Promise<DecodedImage>;
   /** Whether `encodePrompt` reads the references, as encoders with a vision tower do. @default false */
   promptsSeeReferences?: true;
+  /** Whether `encodePrompt` sees the first frame of a prompt, though not of a negative one. @default false */
+  promptsSeeFirstFrame?: true;
   /** Creates the inputs of trunk, head and modulation. */
   feeds(runtime: Runtime, options: FeedsOptions<Reading["config"]>): BranchFeeds;
   /** Returns the shape of one row's feature, channels last unless `channelsFirst` is set. */

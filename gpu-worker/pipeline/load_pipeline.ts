@@ -191,7 +191,7 @@ class LoadedPipeline implements Pipeline {
       signal,
     });
     if (control) assertFinite(control.hint.data, VAE);
-    const { solver, latents: initial, masked } = await beginRun({
+    const { solver, latents: noise, masked } = await beginRun({
       request,
       maskInput: reading.maskInputs ? family.maskInput : undefined,
       start,
@@ -202,11 +202,12 @@ class LoadedPipeline implements Pipeline {
       encoder: images,
       signal,
     });
-    if (start) assertFinite(initial, VAE);
+    if (start) assertFinite(noise, VAE);
     if (masked) assertFinite(masked, VAE);
     const { frames, width, height } = request;
     const condition = await prepareFrames?.({ frames, size, width, height, signal });
     for (const values of [condition?.channels, condition?.held]) if (values) assertFinite(values, VAE);
+    const initial = condition?.begin?.(noise) ?? noise;
     const encode = watch.lap();
 
     const plain = (latents: Float32Array<ArrayBuffer>) => ({
@@ -258,7 +259,8 @@ class LoadedPipeline implements Pipeline {
   }
 
   async #encode(request: GenerateRequest, signal: AbortSignal | undefined): Promise<EncodedPrompt[]> {
-    const { prompt, negativePrompt, maxSequenceLength, promptWeights, longPrompts, references } = request;
+    const { prompt, negativePrompt, maxSequenceLength, promptWeights, longPrompts, references, frames } =
+      request;
     const { family, reading } = this.#parts.denoiser;
     const seen = family.promptsSeeReferences && references;
     const options = {
@@ -268,7 +270,8 @@ class LoadedPipeline implements Pipeline {
       ...seen && { references: seen },
       ...signal && { signal },
     };
-    const positive = await this.#prompts.encode(prompt, options);
+    const firstFrame = family.promptsSeeFirstFrame && frames?.first;
+    const positive = await this.#prompts.encode(prompt, { ...options, ...firstFrame && { firstFrame } });
     if (guidanceBranches(request, reading.rules) === 1) return [positive];
     const empty = negativePrompt === "" ? family.emptyNegative?.(positive, reading) : undefined;
     const negative = empty ?? await this.#prompts.encode(negativePrompt, options);

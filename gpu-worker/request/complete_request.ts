@@ -186,8 +186,8 @@ function checkFrames(
     }
   }
   if (video === undefined) return;
-  const { frameStep, maxFrames, framePatch = 1 } = video;
-  checkWhole("numFrames", numFrames, { min: 1, max: maxFrames });
+  const { frameStep, minFrames = 1, maxFrames, framePatch = 1 } = video;
+  checkWhole("numFrames", numFrames, { min: minFrames, max: maxFrames });
   if ((numFrames - 1) % frameStep !== 0) {
     throw bad("numFrames", `must be a multiple of ${frameStep} plus 1: current value is ${numFrames}`);
   }

@@ -45,6 +45,8 @@ export interface VideoRules {
   /** numFrames - 1 must be a multiple of this. */
   frameStep: number;
   maxFrames: number;
+  /** @default 1 */
+  minFrames?: number;
   /** Latent frames, numFrames / frameStep rounded up, must be whole multiples of this. @default 1 */
   framePatch?: number;
   /** The frames that a video may begin and end with. @default videos begin from text alone */

@@ -1,4 +1,5 @@
 import type { ReferenceImage } from "../request/references.ts";
+import type { FrameImage } from "../request/video_frames.ts";
 import type { TextCut } from "./text_cut.ts";
 
 /** One prompt as encoded by a family's text encoders, on the host. */
@@ -24,6 +25,8 @@ export interface EncodePromptOptions {
   longPrompts?: boolean | undefined;
   /** The images that the prompt is about. @default none */
   references?: readonly ReferenceImage[] | undefined;
+  /** The image that the video begins with, for encoders that see it. @default none */
+  firstFrame?: FrameImage | undefined;
   signal?: AbortSignal;
 }
 

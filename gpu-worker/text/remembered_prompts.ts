@@ -47,8 +47,9 @@ export class RememberedPrompts {
     text: string,
     { signal, ...options }: EncodePromptOptions,
   ): Promise<EncodedPrompt> {
-    const { maxSequenceLength, promptWeights = false, longPrompts = false } = options;
-    const images = (options.references ?? []).map(({ file }) => file!.sha256).join();
+    const { maxSequenceLength, promptWeights = false, longPrompts = false, references = [], firstFrame } =
+      options;
+    const images = [...references, ...firstFrame ? [firstFrame] : []].map(({ file }) => file!.sha256).join();
     const key = `${maxSequenceLength}${promptWeights ? "w" : ""}${longPrompts ? "l" : ""}${images} ${text}`;
     const known = this.#encoded.get(key);
     if (known !== undefined) return known;

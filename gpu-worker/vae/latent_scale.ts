@@ -5,4 +5,6 @@ export interface LatentScale {
   spatial: number;
   /** Frames per latent frame, except the first, which stands for one frame. @default 1 */
   temporal?: number;
+  /** Latent frames before those of the video, which are computed and not shown. @default 0 */
+  lead?: number;
 }

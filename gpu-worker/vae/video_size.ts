@@ -13,12 +13,12 @@ export interface VideoSize {
 
 /** Returns the size of the latents of a picture or video. */
 export function latentsOf(
-  { channels, spatial, temporal = 1 }: LatentScale,
+  { channels, spatial, temporal = 1, lead = 0 }: LatentScale,
   { width, height, numFrames = 1 }: { width: number; height: number; numFrames?: number | undefined },
 ): VideoSize {
   return {
     channels,
-    frames: (numFrames - 1) / temporal + 1,
+    frames: lead + (numFrames - 1) / temporal + 1,
     height: height / spatial,
     width: width / spatial,
   };

@@ -18,6 +18,7 @@ const [REQUIRED, OPTIONAL, NONE] = ["frames/tiny-a14b", "wan/tiny-ti2v", "wan/ti
   string,
   string,
 ];
+const HUNYUAN = goldenPath("hunyuan_video/tiny-replace");
 const FIRST = Deno.readFileSync(goldenPath("frames/first.png"));
 const LAST = Deno.readFileSync(goldenPath("frames/last.png"));
 const PYTHON = findPython("openai");
@@ -30,7 +31,7 @@ describe("openai client, videos from a first frame", () => {
   let service: Service;
   let client: OpenAI;
   before(async () => {
-    service = await startService({}, "--models", [REQUIRED, OPTIONAL, NONE].join(","));
+    service = await startService({}, "--models", [REQUIRED, OPTIONAL, NONE, HUNYUAN].join(","));
     client = new OpenAI({ baseURL: `${service.url}/v1`, apiKey: "unused", maxRetries: 0 });
   });
   after(() => service[Symbol.asyncDispose]());
@@ -96,10 +97,25 @@ describe("openai client, videos from a first frame", () => {
     assert(width / height > 3.5 && width / height < 4.5, video.size);
   });
 
+  it("makes videos of two seeds with HunyuanVideo, which LLaVA sees the frame for", async () => {
+    const fields = { model: HUNYUAN, negative_prompt: "blurry", true_cfg_scale: 2 };
+    const first = await make({ ...fields, input_reference: await file(FIRST) });
+    const next = await make({ ...fields, input_reference: await file(FIRST), seed: 8 });
+    const other = await make({ ...fields, input_reference: await file(LAST) });
+    assert.equal(first.video.receipt!.cache, "miss");
+    assert.notDeepEqual(next.bytes, first.bytes);
+    assert.notDeepEqual(other.bytes, first.bytes);
+  });
+
   it("says which models need a first frame", async () => {
     const cards = (await client.models.list()).data as unknown as (OpenAI.Model & ModelCard)[];
     const firstOf = (id: string) => cards.find((card) => card.id === id)!.video!.first_frame ?? "none";
-    assert.deepEqual([REQUIRED, OPTIONAL, NONE].map(firstOf), ["required", "optional", "none"]);
+    assert.deepEqual([REQUIRED, OPTIONAL, NONE, HUNYUAN].map(firstOf), [
+      "required",
+      "optional",
+      "none",
+      "required",
+    ]);
   });
 
   it("refuses frames that do not fit the model, and files that are no frames, by name", async () => {
@@ -111,6 +127,17 @@ describe("openai client, videos from a first frame", () => {
       .toBuffer();
     const REFUSED: [fields: object, param: string, message: RegExp][] = [
       [{ model: REQUIRED }, "input_reference", /must be given with this model/],
+      [{ model: HUNYUAN }, "input_reference", /must be given with this model/],
+      [
+        { model: HUNYUAN, input_reference: await file(FIRST), last_frame: await file(LAST) },
+        "last_frame",
+        /takes a first frame alone/,
+      ],
+      [
+        { model: HUNYUAN, input_reference: await file(FIRST), num_frames: 1 },
+        "num_frames",
+        /5\.\.257/,
+      ],
       [
         { model: NONE, input_reference: await file(FIRST) },
         "input_reference",

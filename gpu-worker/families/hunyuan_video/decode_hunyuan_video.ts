@@ -17,6 +17,8 @@ export interface HunyuanVideoDecoderOptions {
   scale: number;
   /** Decodes frames that are larger than one tile in tiles. @default whole frames, diffusers' default */
   tiling?: VideoTiling | undefined;
+  /** Latent frames at the beginning that are not shown. @default 0 */
+  lead?: number;
 }
 
 /** Frames per latent frame, except the first, which gives one frame. */
@@ -37,6 +39,8 @@ export async function* decodeHunyuanVideo(
   options: HunyuanVideoDecoderOptions,
 ): AsyncGenerator<DecodedImage> {
   const { frames } = video.size;
+  // diffusers drops as many frames as a latent frame holds, although the first one holds a single frame.
+  let hidden = (options.lead ?? 0) * GROWTH;
   let previous: Float32Array[] = [];
   for (let from = 0; from < frames; from += PART_STRIDE) {
     const to = Math.min(frames, from + MAX_LATENT_FRAMES);
@@ -55,7 +59,9 @@ export async function* decodeHunyuanVideo(
       copyFrame(part, { index: i, to: picture.data });
       fadeIn(picture.data, { index: i - first, length: count - first, previous });
       if (i >= count - BLENDED_FRAMES) last.push(picture.data.slice());
-      if (i < end) yield picture;
+      if (i >= end) continue;
+      if (hidden > 0) hidden--;
+      else yield picture;
     }
     previous = last;
   }

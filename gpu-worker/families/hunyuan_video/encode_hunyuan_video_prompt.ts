@@ -22,7 +22,7 @@ const AFTER_PROMPT = "<|eot_id|>";
 /** Number of tokens of BEFORE_PROMPT in LLaMA 3's tokenizer; their states are dropped. */
 const CROP_START = 95;
 /** The pipeline's limit for CLIP, which overrides the tokenizer's. */
-const CLIP_TOKENS = 77;
+export const CLIP_TOKENS = 77;
 
 /**
  * Encodes a prompt without padding. diffusers pads the prompt, but masks the

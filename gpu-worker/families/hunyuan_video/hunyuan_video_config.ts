@@ -2,6 +2,7 @@
 import { z } from "zod";
 import { requireRotaryAxes, rotaryAxes } from "../../checkpoint/rotary_axes.ts";
 import type { QueryKeyNorm } from "../../graph/layers/attention/norm_heads.ts";
+import { assertFit } from "../../checkpoint/assert_fit.ts";
 import { parseConfig } from "../../checkpoint/parse_config.ts";
 import { CheckpointError } from "../../checkpoint/checkpoint_error.ts";
 
@@ -25,14 +26,14 @@ const schema = z.strictObject({
   pooled_projection_dim: size.default(768),
   rope_theta: z.number().positive().default(256),
   rope_axes_dim: rotaryAxes.default([16, 56, 56]),
-  // Used by image to video: HunyuanVideoImageToVideoPipeline's checkpoints.
-  image_condition_type: z.null("only text to video is supported").default(null),
+  image_condition_type: z.enum(["latent_concat", "token_replace"]).nullable().default(null),
 });
 
 /** HunyuanVideoTransformer3DModel's options in camelCase, and sizes derived from them. */
 export interface HunyuanVideoTransformerConfig {
-  /** Channels of the latents. */
+  /** Channels of the latents and of what is seen beside them. */
   inChannels: number;
+  /** Channels of the latents. */
   outChannels: number;
   numLayers: number;
   numSingleLayers: number;
@@ -49,6 +50,11 @@ export interface HunyuanVideoTransformerConfig {
   patchSizeT: number;
   qkNorm: QueryKeyNorm;
   guidanceEmbeds: boolean;
+  /**
+   * How the network sees the image that a video begins with: as channels beside the latents, or as the first
+   * frame's tokens. Undefined for videos from text.
+   */
+  imageCondition: "latent_concat" | "token_replace" | undefined;
   textEmbedDim: number;
   pooledProjectionDim: number;
   ropeTheta: number;
@@ -66,11 +72,26 @@ export function parseHunyuanVideoTransformerConfig(json: unknown): HunyuanVideoT
   const ropeAxesDim = config.rope_axes_dim;
   requireRotaryAxes(path, { name: "rope_axes_dim", axes: ropeAxesDim, headDim: config.attention_head_dim });
   const outChannels = config.out_channels ?? config.in_channels;
-  if (outChannels !== config.in_channels) {
+  const imageCondition = config.image_condition_type ?? undefined;
+  if (imageCondition === "latent_concat") {
+    // The latents, the image's latents, a mask.
+    assertFit("in_channels", {
+      value: config.in_channels,
+      expected: 2 * outChannels + 1,
+      of: "twice 'out_channels' plus 1 under 'image_condition_type' \"latent_concat\"",
+    });
+  } else if (outChannels !== config.in_channels) {
     throw new CheckpointError(
       `Cannot use ${path} as 'out_channels' must equal 'in_channels' (${config.in_channels}): ` +
         `current value is ${outChannels}`,
     );
+  }
+  if (imageCondition !== undefined) {
+    assertFit("patch_size_t", {
+      value: config.patch_size_t,
+      expected: 1,
+      of: "one latent frame under 'image_condition_type'",
+    });
   }
   const innerDim = config.num_attention_heads * config.attention_head_dim;
   return {
@@ -87,6 +108,7 @@ export function parseHunyuanVideoTransformerConfig(json: unknown): HunyuanVideoT
     patchSizeT: config.patch_size_t,
     qkNorm: config.qk_norm,
     guidanceEmbeds: config.guidance_embeds,
+    imageCondition,
     textEmbedDim: config.text_embed_dim,
     pooledProjectionDim: config.pooled_projection_dim,
     ropeTheta: config.rope_theta,

@@ -31,6 +31,7 @@ export const hunyuanVideoFamily: Family<HunyuanVideoCheckpoint> = {
       vae,
       scale: latentScale.spatial,
       tiling: vaeTiling ? VIDEO_TILING : undefined,
+      lead: latentScale.lead ?? 0,
     };
     return videoDecoder((video) => decodeHunyuanVideo(video, decoder), latentScale);
   },

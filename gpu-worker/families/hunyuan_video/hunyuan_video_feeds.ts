@@ -3,6 +3,7 @@ import type { HunyuanVideoTransformerConfig } from "./hunyuan_video_config.ts";
 import { hunyuanVideoRotaryTables } from "./hunyuan_video_rotary.ts";
 import type { Runtime } from "../../runtime/mod.ts";
 import { BranchFeeds } from "../../denoiser/branch_feeds.ts";
+import type { FrameCondition } from "../../pipeline/family.ts";
 import type { VideoSize } from "../../vae/video_size.ts";
 import type { EncodedPrompt } from "../../text/encoded_prompt.ts";
 
@@ -12,10 +13,13 @@ export interface HunyuanVideoFeedsOptions {
   branches: readonly EncodedPrompt[];
   size: VideoSize;
   guidanceScale: number;
+  /** Inputs that a given first frame adds. @default videos begin from text alone */
+  conditions?: readonly FrameCondition[] | undefined;
 }
 
 export function hunyuanVideoFeeds(runtime: Runtime, options: HunyuanVideoFeedsOptions): BranchFeeds {
-  const { config, branches, size, guidanceScale } = options;
+  const { config, branches, size, guidanceScale, conditions = [] } = options;
+  const { inChannels, outChannels, imageCondition } = config;
   const { tokens } = branches[0]!;
   const grid = patchGrid(config, size);
   const { cos, sin } = hunyuanVideoRotaryTables({
@@ -36,6 +40,15 @@ export function hunyuanVideoFeeds(runtime: Runtime, options: HunyuanVideoFeedsOp
         dims: [tokens, config.textEmbedDim],
         rows: branches.map(({ embeds }) => embeds),
       },
+      ...imageCondition === "latent_concat" && {
+        condition: {
+          dims: [inChannels - outChannels, size.frames, size.height, size.width],
+          rows: branches.map((_, i) => conditions[i]!.channels!),
+        },
+      },
+    },
+    ...imageCondition === "token_replace" && {
+      held: { frames: size.frames, rows: branches.map((_, i) => conditions[i]!.held), areKnown: true },
     },
     shared: {
       rotary_cos: { dims: rotaryDims, data: cos },

@@ -1,6 +1,6 @@
 // HunyuanVideo's denoiser: diffusers' HunyuanVideoTransformer3DModel.
 import type { DenoiserOptions } from "../../graph/denoiser_options.ts";
-import type { GraphBuilder } from "../../graph/graph_builder.ts";
+import type { GraphBuilder, Value } from "../../graph/graph_builder.ts";
 import { JOINT_EPS, type JointContext } from "../../graph/layers/attention/joint_attention.ts";
 import { countTokens, jointBlock } from "../../graph/layers/attention/joint_block.ts";
 import { rotary } from "../../graph/layers/attention/rotary.ts";
@@ -10,6 +10,7 @@ import {
   type PatchShape,
   videoPatches,
 } from "../../graph/layers/convolution/video_patches.ts";
+import type { GridTokens } from "../../graph/layers/head/grid_tokens.ts";
 import { combinedConditioning } from "../../graph/layers/dense/combined_conditioning.ts";
 import {
   type TransformerGraphs,
@@ -27,7 +28,8 @@ import { hunyuanVideoRefiner } from "./hunyuan_video_refiner.ts";
  * The output has the latents' shape.
  * Inputs of trunk and modulation: timestep, 0..1000; pooled_projections [batch, pooled]; guidance [batch],
  * unscaled, if the config has guidance_embeds.
- * Further inputs of the trunk: hidden_states [batch, in_channels, frames, height, width];
+ * Further inputs of the trunk: hidden_states [batch, out_channels, frames, height, width]; condition [batch,
+ * in_channels - out_channels, frames, height, width] if the network sees an image beside them;
  * encoder_hidden_states [batch, text_tokens, text_embed_dim] of equal lengths, without padding; rotary_cos
  * and rotary_sin [text_tokens + patches, head_dim / 2] float32 (`hunyuanVideoRotaryTables`).
  * @throws {CheckpointError} if the config asks for something unsupported, or if
@@ -58,16 +60,18 @@ function blocks(
   graph: GraphBuilder,
   config: HunyuanVideoTransformerConfig,
 ): ReturnType<TransformerParts["blocks"]> {
-  const { inChannels, innerDim, textEmbedDim, attentionHeadDim, numAttentionHeads: heads } = config;
-  const latents = graph.input(
-    "hidden_states",
-    ["batch", inChannels, "frames", "height", "width"],
-    "float32",
-  );
+  const { inChannels, outChannels, innerDim, textEmbedDim, attentionHeadDim, numAttentionHeads: heads } =
+    config;
+  const planes = (name: string, channels: number) =>
+    graph.input(name, ["batch", channels, "frames", "height", "width"], "float32");
+  const own = planes("hidden_states", outChannels);
+  const latents = inChannels === outChannels
+    ? own
+    : graph.node("Concat", [own, planes("condition", inChannels - outChannels)], { attributes: { axis: 1 } });
   const states = graph.cast(
     graph.input("encoder_hidden_states", ["batch", "text_tokens", textEmbedDim], "float32"),
   );
-  const { conditioning, timestep } = combinedConditioning(graph, { config, everyStep: false });
+  const { conditioning, atZero, timestep } = combinedConditioning(graph, { config, everyStep: false });
   const cos = graph.input("rotary_cos", ["tokens", attentionHeadDim / 2], "float32");
   const sin = graph.input("rotary_sin", ["tokens", attentionHeadDim / 2], "float32");
 
@@ -91,6 +95,8 @@ function blocks(
     conditioning,
     rotate: (tokens) => rotary(graph, tokens, { cos, sin, heads }),
     tokenCounts: countTokens(graph, streams),
+    ...config.imageCondition === "token_replace" &&
+      { firstTokens: { conditioning: atZero(), counts: firstCounts(graph, { tokens, grid }) } },
   };
   for (let i = 0; i < config.numLayers; i++) {
     const name = `transformer_blocks.${i}`;
@@ -98,6 +104,17 @@ function blocks(
   }
   const video = fluxSingleBlocks(graph, streams, { count: config.numSingleLayers, context });
   return { tokens: video, grid, conditioning };
+}
+
+/** Emits the numbers of the first frame's tokens and of all others, [2]. */
+function firstCounts(graph: GraphBuilder, { tokens, grid }: GridTokens): Value {
+  const [, rows, columns] = graph.nodes("Split", [grid], {
+    attributes: { axis: 0, num_outputs: 3 },
+    outputs: 3,
+  });
+  const first = graph.node("Mul", [rows!, columns!]);
+  const all = graph.node("Shape", [tokens], { attributes: { start: 1, end: 2 }, dtype: "int64" });
+  return graph.node("Concat", [first, graph.node("Sub", [all, first])], { attributes: { axis: 0 } });
 }
 
 function patchOf({ patchSize, patchSizeT }: HunyuanVideoTransformerConfig): PatchShape {

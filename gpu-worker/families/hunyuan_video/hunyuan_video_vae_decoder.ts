@@ -64,7 +64,7 @@ export function autoencoderKLHunyuanVideoDecoderGraph(options: AutoencoderKLHuny
       return upsample(graph, y, {
         name: `decoder.up_blocks.${i}.upsamplers.0`,
         channels: width,
-        ...growth(config, i),
+        ...resampling(config, i),
       });
     });
   });
@@ -80,10 +80,10 @@ export function autoencoderKLHunyuanVideoDecoderGraph(options: AutoencoderKLHuny
 }
 
 /**
- * Returns the sizes that block `i` doubles: pixels in the first blocks, time in
- * the two blocks before the last.
+ * Returns the sizes that block `i` of the decoder doubles, and of the encoder halves: pixels in the first
+ * blocks, time in the two blocks before the last.
  */
-function growth(
+export function resampling(
   { block_out_channels: { length }, spatial_compression_ratio: ratio }: AutoencoderKLHunyuanVideoConfig,
   i: number,
 ): { time: 1 | 2; side: 1 | 2 } {

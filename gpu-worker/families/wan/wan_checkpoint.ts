@@ -15,7 +15,7 @@ import {
   clipVisionTokens,
   parseClipVisionConfig,
 } from "../../graph/vision_encoders/clip_vision_encoder.ts";
-import { parseClipImageProcessor } from "../../checkpoint/clip_image_processor.ts";
+import { readClipImageProcessor } from "../../checkpoint/clip_image_processor.ts";
 import type { ClipPixelsOptions } from "../../media/clip_pixels.ts";
 import type { FrameRules } from "../../request/video_frames.ts";
 import type { OnnxModel } from "../../graph/graph_builder.ts";
@@ -199,7 +199,6 @@ function readVision(
 ): { component: Component; pixels: ClipPixelsOptions; tokens: number } | undefined {
   if (imageDim === undefined) return undefined;
   checkpoint.requireClass("image_encoder", "CLIPVisionModel");
-  checkpoint.requireClass("image_processor", "CLIPImageProcessor", "CLIPFeatureExtractor");
   const component = checkpoint.component("image_encoder", "model");
   const config = parseClipVisionConfig(component.config, "image_encoder/config.json");
   const { hidden_size, image_size: side } = config;
@@ -215,15 +214,7 @@ function readVision(
       of: "twice the vision encoder's tokens",
     });
   }
-  const file = ["image_processor", "preprocessor_config.json"] as const;
-  const pixels = parseClipImageProcessor(checkpoint.json(...file), file.join("/"));
-  const { width, height } = pixels.crop ?? { width: undefined, height: undefined };
-  if (width !== side || height !== side) {
-    throw new CheckpointError(
-      `Cannot use ${file.join("/")} as 'crop_size' must be the vision encoder's 'image_size' ` +
-        `(${side}), but is ${height}x${width}`,
-    );
-  }
+  const pixels = readClipImageProcessor(checkpoint, { side });
   return { component, pixels, tokens: imagePositions ?? clipVisionTokens(config) };
 }
 

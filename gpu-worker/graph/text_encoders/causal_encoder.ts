@@ -38,8 +38,11 @@ export interface CausalEncoderGraphOptions {
 
 /** How a model of text and pictures reads pictures. */
 export interface EncoderImages {
-  /** Axis of each pair of a head's channels: 0 is time, 1 the row, 2 the column. */
-  rotaryAxes: readonly number[];
+  /**
+   * Axis of each pair of a head's channels: 0 is time, 1 the row, 2 the column.
+   * @default positions count the tokens of text and pictures alike
+   */
+  rotaryAxes?: readonly number[];
   /** Number of the first layers after which the pictures' further features are added. */
   deepstackLayers: number;
 }
@@ -51,8 +54,8 @@ const ROOTS = ["", "model.", "model.language_model.", "language_model.", "langua
  * Builds the graph input_ids [batch, tokens] int64, and attention_mask [batch, tokens] int64 if padding is
  * masked -> hidden_state [batch, tokens, states * hidden_size].
  * With pictures also image_features [features, (1 + deepstackLayers) * hidden_size] float32; feature_indices
- * [tokens] int64, which is 0 for a token of the text and counts from 1 for a picture's; positions [3, tokens]
- * int64, each token's time, row and column. The batch then holds one text.
+ * [tokens] int64, which is 0 for a token of the text and counts from 1 for a picture's; and with `rotaryAxes`
+ * positions [3, tokens] int64, each token's time, row and column. The batch then holds one text.
  * Attention is causal, so tokens after the text change nothing before them.
  * @throws {CheckpointError} if the config contradicts the weights.
  */
@@ -68,7 +71,8 @@ export function causalEncoderGraph(options: CausalEncoderGraphOptions): OnnxMode
     embedding(graph, inputIds, { name: `${root}embed_tokens`, count, features }),
     dtype === "float16" ? "float32" : dtype,
   );
-  const positions = images ? undefined : graph.scope("rotary", () => tokenPositions(graph, inputIds));
+  const axes = images?.rotaryAxes;
+  const positions = axes ? undefined : graph.scope("rotary", () => tokenPositions(graph, inputIds));
   const pictures = images && graph.scope("images", () => declareImages(graph, images, features));
   if (pictures) {
     const features = graph.cast(pictures.rows[0]!, hidden.dtype);
@@ -78,7 +82,7 @@ export function causalEncoderGraph(options: CausalEncoderGraphOptions): OnnxMode
     config,
     tables: graph.scope(
       "rotary",
-      () => positions ? rotaryTables(graph, positions, config) : axisTables(graph, images!, config),
+      () => positions ? rotaryTables(graph, positions, config) : axisTables(graph, axes!, config),
     ),
     ...masksPadding && positions && { bias: graph.scope("mask", () => causalMask(graph, positions)) },
   };
@@ -146,7 +150,7 @@ function rotaryTables(
 /** Emits the angles of positions on three axes. Each pair of channels turns with one of them. */
 function axisTables(
   graph: GraphBuilder,
-  { rotaryAxes }: EncoderImages,
+  rotaryAxes: readonly number[],
   { inverseFrequencies }: CausalEncoderConfig,
 ): RotaryTables {
   const positions = graph.cast(graph.input("positions", [3, "tokens"], "int64"), "float32");

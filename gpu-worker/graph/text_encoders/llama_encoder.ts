@@ -19,6 +19,8 @@ export interface LlamaEncoderOptions {
    * last layer's output is normed.
    */
   skippedLayers: number;
+  /** Declares the inputs of a picture in the text (`causalEncoderGraph`). @default the text is text alone */
+  seesPictures?: boolean;
 }
 
 /**
@@ -28,7 +30,7 @@ export interface LlamaEncoderOptions {
  * @throws {CheckpointError} if the config asks for something unsupported, or contradicts the weights.
  */
 export function llamaEncoderGraph(options: LlamaEncoderOptions): OnnxModel {
-  const { weights, dtype, name = "text_encoder", skippedLayers } = options;
+  const { weights, dtype, name = "text_encoder", skippedLayers, seesPictures = false } = options;
   const config = parseLlamaConfig(options.config, { name, skippedLayers });
   return causalEncoderGraph({
     config,
@@ -36,5 +38,6 @@ export function llamaEncoderGraph(options: LlamaEncoderOptions): OnnxModel {
     dtype,
     name,
     states: [config.numHiddenLayers - skippedLayers],
+    ...seesPictures && { images: { deepstackLayers: 0 } },
   });
 }

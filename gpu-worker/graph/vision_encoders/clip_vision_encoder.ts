@@ -26,6 +26,8 @@ const CLIP_VISION_CONFIG = pretrainedConfig({
   patch_size: count.default(32),
   hidden_act: z.enum(Object.keys(ACTIVATIONS) as ActivationName[]).default("quick_gelu"),
   layer_norm_eps: z.number().positive().default(1e-5),
+  // An option of CLIP's text encoder that LLaVA's configs carry along.
+  vocab_size: z.unknown().optional(),
   // Training only.
   attention_dropout: z.unknown().optional(),
   dropout: z.unknown().optional(),
@@ -78,10 +80,29 @@ export function clipVisionEncoderGraph(
   { weights, dtype, name = "image_encoder", ...options }: ClipVisionEncoderOptions,
 ): OnnxModel {
   const config = parseClipVisionConfig(options.config, `${name}/config.json`);
-  const { hidden_size: features, num_hidden_layers: layers, layer_norm_eps: eps, image_size: side } = config;
   const graph = new GraphBuilder({ name, weights, dtype });
+  const hidden = clipVisionStates(graph, { config });
+  const dims = ["pictures", clipVisionTokens(config), config.hidden_size];
+  graph.output("hidden_states", graph.cast(hidden, "float32"), dims);
+  return graph.build();
+}
+
+/**
+ * Declares pixel_values [pictures, 3, image_size, image_size] float32 and emits the states [pictures, tokens,
+ * hidden_size] in the compute type.
+ */
+export function clipVisionStates(
+  graph: GraphBuilder,
+  { config, prefix = "" }: {
+    config: ClipVisionConfig;
+    /** Begin of the encoder's names in the checkpoint. @default "" */
+    prefix?: string;
+  },
+): Value {
+  const { hidden_size: features, num_hidden_layers: layers, layer_norm_eps: eps, image_size: side } = config;
   // transformers 5 saves CLIPVisionModel without the prefix of 4.x.
-  const root = graph.has("vision_model.pre_layrnorm.weight") ? "vision_model." : "";
+  const inner = `${prefix}vision_model.`;
+  const root = graph.has(`${inner}pre_layrnorm.weight`) ? inner : prefix;
   const pixels = graph.input("pixel_values", ["pictures", 3, side, side], "float32");
   const embedded = graph.scope("embeddings", () => embed(graph, pixels, { config, root }));
   // The name is misspelt in transformers too.
@@ -92,9 +113,7 @@ export function clipVisionEncoderGraph(
       () => clipLayer(graph, hidden, { config, name: `${root}encoder.layers.${i}`, causal: false }),
     );
   }
-  const dims = ["pictures", clipVisionTokens(config), features];
-  graph.output("hidden_states", graph.cast(hidden, "float32"), dims);
-  return graph.build();
+  return hidden;
 }
 
 /** Emits the tokens with their positions: a learnt one for the whole picture, then the patches row by row. */

@@ -25,6 +25,8 @@ export interface JointContext {
    * @default the norm's own layer applied to `conditioning`
    */
   modulate?: (norm: Omit<ModulationOptions, "features">) => Value[];
+  /** The first image tokens, if they have a conditioning of their own. @default none */
+  firstTokens?: FirstTokens;
   /** Whether each image token has a modulation of its own. @default false */
   imagePerToken?: boolean;
   /** Added to the scores of all tokens, text first: [batch, 1, tokens, tokens]. @default nothing */
@@ -35,6 +37,14 @@ export interface JointContext {
   layers?: StreamLayers;
   /** Rotates queries or keys of all tokens, text first, by their positions. @default no rotation */
   rotate?: (tokens: Value) => Value;
+}
+
+/** Image tokens with another conditioning than all others: a given first frame's. */
+export interface FirstTokens {
+  /** Activated conditioning, [batch, features]. */
+  conditioning: Value;
+  /** Numbers of these and of the other image tokens, [2] int64. */
+  counts: Value;
 }
 
 /** Names of a two-stream block's layers that are not inside its attention, for each stream. */

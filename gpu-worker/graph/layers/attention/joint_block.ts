@@ -5,16 +5,16 @@ import { adaptiveLayerNorm } from "../norm/adaptive_layer_norm.ts";
 import { attention, type AttentionInputs } from "./attention.ts";
 import { continuousLayerNorm } from "../norm/continuous_layer_norm.ts";
 import { feedForward } from "../dense/feed_forward.ts";
-import { gatedResidual, type GatedResidualOptions } from "../dense/gated_residual.ts";
+import { gatedResidual } from "../dense/gated_residual.ts";
 import {
   attentionProjections,
-  blockModulation,
   JOINT_EPS,
   jointAttention,
   type JointContext,
   type StreamLayers,
 } from "./joint_attention.ts";
 import { linear } from "../dense/linear.ts";
+import { byPart, tokenParts } from "./token_parts.ts";
 
 /** The two token streams, [batch, image_tokens | text_tokens, features]. */
 export interface JointStreams {
@@ -79,6 +79,8 @@ const LAYERS: StreamLayers = {
   image: { modulation: "norm1.linear", feedForward: "ff" },
   text: { modulation: "norm1_context.linear", feedForward: "ff_context" },
 };
+/** Place of each part's shift in the modulation; its scale and its gate follow. */
+const AT = { attention: 0, mlp: 3, second: 6 } as const;
 const ATTENTION_OUT = { image: "attn.to_out.0", text: "attn.to_add_out" } as const;
 
 function fullStream(
@@ -89,43 +91,56 @@ function fullStream(
   const { name, context, kind, dualAttention = false, keep } = options;
   const features = context.heads * context.headDim;
   const layers = (context.layers ?? LAYERS)[kind];
-  const [shift, scale, gate, mlpShift, mlpScale, mlpGate, ...second] = blockModulation(
-    graph,
-    context,
-    { name: `${name}.${layers.modulation}`, parts: dualAttention ? 9 : 6 },
-  ) as [Value, Value, Value, Value, Value, Value, ...Value[]];
-  const norm = (tokens: Value, by: { scale: Value; shift: Value }) =>
-    adaptiveLayerNorm(graph, tokens, {
-      ...by,
-      features,
-      eps: JOINT_EPS,
-      perToken: kind === "image" && context.imagePerToken,
+  const parts = tokenParts(graph, context, {
+    name: `${name}.${layers.modulation}`,
+    parts: dualAttention ? 9 : 6,
+    stream: kind,
+  });
+  const norm = (tokens: Value, at: number) =>
+    byPart(graph, [tokens], {
+      ...parts,
+      emit: ([tokens], vectors) =>
+        adaptiveLayerNorm(graph, tokens!, {
+          shift: vectors[at]!,
+          scale: vectors[at + 1]!,
+          features,
+          eps: JOINT_EPS,
+          perToken: kind === "image" && context.imagePerToken,
+        }),
     });
-  const add = (tokens: Value, { gate, branch }: GatedResidualOptions) =>
-    gatedResidual(graph, tokens, { gate: keep ? graph.node("Mul", [gate, keep]) : gate, branch });
+  const add = (tokens: Value, { at, branch }: { at: number; branch: Value }) =>
+    byPart(graph, [tokens, branch], {
+      ...parts,
+      emit([tokens, branch], vectors) {
+        const gate = vectors[at + 2]!;
+        return gatedResidual(graph, tokens!, {
+          gate: keep ? graph.node("Mul", [gate, keep]) : gate,
+          branch: branch!,
+        });
+      },
+    });
   const out = (attended: Value, layer: string) =>
     linear(graph, attended, { name: `${name}.${layer}`, inFeatures: features, outFeatures: features });
 
   const finish = (attended: Value): Value => {
-    let tokens = add(x, { gate, branch: out(attended, ATTENTION_OUT[kind]) });
+    let tokens = add(x, { at: AT.attention, branch: out(attended, ATTENTION_OUT[kind]) });
     if (dualAttention) {
-      const [shift, scale, gate] = second as [Value, Value, Value];
-      const inputs = attentionProjections(graph, norm(x, { scale, shift }), {
+      const inputs = attentionProjections(graph, norm(x, AT.second), {
         name: `${name}.attn2`,
         stream: "image",
         context,
       });
       const attended = attention(graph, inputs, { heads: context.heads });
-      tokens = add(tokens, { gate, branch: out(attended, "attn2.to_out.0") });
+      tokens = add(tokens, { at: AT.second, branch: out(attended, "attn2.to_out.0") });
     }
-    const branch = feedForward(graph, norm(tokens, { scale: mlpScale, shift: mlpShift }), {
+    const branch = feedForward(graph, norm(tokens, AT.mlp), {
       name: `${name}.${layers.feedForward}`,
       features,
       hiddenFeatures: context.mlpFeatures,
     });
-    return add(tokens, { gate: mlpGate, branch });
+    return add(tokens, { at: AT.mlp, branch });
   };
-  const projections = attentionProjections(graph, norm(x, { scale, shift }), {
+  const projections = attentionProjections(graph, norm(x, AT.attention), {
     name: `${name}.attn`,
     stream: kind,
     context,

@@ -5,15 +5,10 @@ import { activation } from "../dense/activation.ts";
 import { adaptiveLayerNorm } from "../norm/adaptive_layer_norm.ts";
 import { clampFloat16 } from "../dense/clamp_float16.ts";
 import { gatedResidual } from "../dense/gated_residual.ts";
-import {
-  attentionProjections,
-  blockModulation,
-  JOINT_EPS,
-  jointAttention,
-  type JointContext,
-} from "./joint_attention.ts";
+import { attentionProjections, JOINT_EPS, jointAttention, type JointContext } from "./joint_attention.ts";
 import type { JointStreams } from "./joint_block.ts";
 import { linear } from "../dense/linear.ts";
+import { byPart, tokenParts } from "./token_parts.ts";
 
 /** Emits `count` blocks after the two-stream blocks and returns the image tokens. */
 export function fluxSingleBlocks(
@@ -48,11 +43,12 @@ function singleBlock(
   const { heads, headDim } = context;
   const features = heads * headDim;
   const { mlpFeatures = 4 * features } = context;
-  const [shift, scale, gate] = blockModulation(graph, context, {
-    name: `${name}.norm.linear`,
-    parts: 3,
-  }) as [Value, Value, Value];
-  const normed = adaptiveLayerNorm(graph, x, { scale, shift, features, eps: JOINT_EPS });
+  const parts = tokenParts(graph, context, { name: `${name}.norm.linear`, parts: 3, stream: "joined" });
+  const normed = byPart(graph, [x], {
+    ...parts,
+    emit: ([x], [shift, scale]) =>
+      adaptiveLayerNorm(graph, x!, { scale: scale!, shift: shift!, features, eps: JOINT_EPS }),
+  });
 
   const projections = attentionProjections(graph, normed, { name: `${name}.attn`, stream: "image", context });
   const attended = jointAttention(graph, projections, context);
@@ -69,5 +65,9 @@ function singleBlock(
     inFeatures: features + mlpFeatures,
     outFeatures: features,
   });
-  return clampFloat16(graph, gatedResidual(graph, x, { gate, branch }));
+  const added = byPart(graph, [x, branch], {
+    ...parts,
+    emit: ([x, branch], [, , gate]) => gatedResidual(graph, x!, { gate: gate!, branch: branch! }),
+  });
+  return clampFloat16(graph, added);
 }

@@ -23,13 +23,13 @@ const NAME = "time_text_embed";
 /**
  * Declares the inputs timestep [batch] float32, or [steps] with `everyStep`; pooled_projections [batch,
  * pooled_projection_dim]; and guidance [batch] float32, unscaled, if the config asks for it.
- * @returns SiLU of their embedding, [batch, innerDim], or [steps * batch, innerDim],
- * step-major; and the input timestep
+ * @returns SiLU of their embedding, [batch, innerDim], or [steps * batch, innerDim], step-major; that of
+ * timestep 0 without guidance; and the input timestep
  */
 export function combinedConditioning(
   graph: GraphBuilder,
   { config, scaledTimestep = false, everyStep }: CombinedConditioningOptions,
-): { conditioning: Value; timestep: Value } {
+): { conditioning: Value; atZero: () => Value; timestep: Value } {
   const { innerDim: features, pooledProjectionDim: pooledDim, guidanceEmbeds = false } = config;
   const pooled = graph.cast(graph.input("pooled_projections", ["batch", pooledDim], "float32"));
   const timestep = graph.input("timestep", [everyStep ? "steps" : "batch"], "float32");
@@ -40,5 +40,10 @@ export function combinedConditioning(
     pooled,
   };
   const options = { name: NAME, pooledDim, features, everyStep };
-  return { conditioning: graph.scope(NAME, () => combinedEmbedding(graph, inputs, options)), timestep };
+  const zero = () => ({ pooled, timestep: graph.constant([0], [1], "float32") });
+  return {
+    conditioning: graph.scope(NAME, () => combinedEmbedding(graph, inputs, options)),
+    atZero: () => graph.scope("at_zero", () => combinedEmbedding(graph, zero(), options)),
+    timestep,
+  };
 }

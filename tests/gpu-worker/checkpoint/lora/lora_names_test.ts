@@ -72,6 +72,22 @@ describe("applyLoras()", () => {
     ]);
   });
 
+  it("reads the original names of HunyuanVideo's layers in a model from an image", () => {
+    const checkpoint = apply({
+      shapes: {
+        ...pair("diffusion_model.double_blocks.1.img_attn_qkv", [2, 16], [48, 2]),
+        ...pair("diffusion_model.single_blocks.0.linear2", [2, 56], [16, 2]),
+      },
+      checkpoint: "hunyuan_video/tiny-replace",
+    });
+    const weights = checkpoint.weights("transformer", "diffusion_pytorch_model");
+    const changed = [...weights].flatMap(([name, { additions }]) => additions?.length === 1 ? [name] : []);
+    assert.deepEqual(changed.sort(), [
+      "single_transformer_blocks.0.proj_out.weight",
+      ...["to_k", "to_q", "to_v"].map((name) => `transformer_blocks.1.attn.${name}.weight`),
+    ]);
+  });
+
   it("refuses a bias that does not fit, or stands alone", () => {
     const module = "transformer.x_embedder";
     const matrices = pair(module, [2, 64], [20, 2]);

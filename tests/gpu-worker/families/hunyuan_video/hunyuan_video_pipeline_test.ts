@@ -95,7 +95,11 @@ describe("readHunyuanVideoCheckpoint()", () => {
       { index: { text_encoder: ["transformers", "Qwen2Model"] } },
       /'text_encoder' must be LlamaModel or LlamaForCausalLM: model_index.json says Qwen2Model/,
     ],
-    ["image to video", { transformer: { image_condition_type: "latent_concat" } }, /'image_condition_type'/],
+    [
+      "a network that starts from an image",
+      { transformer: { image_condition_type: "token_replace" } },
+      /'image_condition_type' must be null with HunyuanVideoPipeline, but is token_replace/,
+    ],
     [
       "latents that the autoencoder does not have",
       { transformer: { in_channels: 8, out_channels: 8 } },

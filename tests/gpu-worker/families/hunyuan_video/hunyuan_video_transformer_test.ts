@@ -10,7 +10,12 @@ import { refusalCases, type RefusedOption } from "../../graph/refusal.ts";
 import { transformerCases } from "../../graph/transformer_cases.ts";
 
 /** In "masked" some of the text's tokens are padding. */
-const CALLS = { "tiny-distilled": ["start", "masked", "batch"], "tiny-plain": ["start", "batch"] };
+const CALLS = {
+  "tiny-distilled": ["start", "masked", "batch"],
+  "tiny-plain": ["start", "batch"],
+  "tiny-concat": ["one", "batch"],
+  "tiny-replace": ["one", "batch"],
+};
 
 for (const [name, calls] of Object.entries(CALLS)) {
   describe(`hunyuanVideoTransformerGraphs() of ${name}`, () => {
@@ -35,8 +40,12 @@ describe("hunyuanVideoTransformerGraphs()", () => {
   });
 
   const REFUSED: RefusedOption[] = [
-    ["image_condition_type", "latent_concat", /'image_condition_type'.*only text to video.*"latent_concat"/],
-    ["image_condition_type", "token_replace", /'image_condition_type'.*"token_replace"/],
+    [
+      "image_condition_type",
+      "latent_concat",
+      /'in_channels' must be twice 'out_channels' plus 1.*\(33\).*16/,
+    ],
+    ["image_condition_type", "zeros", /'image_condition_type'.*"zeros"/],
     ["qk_norm", "l2", /'qk_norm'.*"l2"/],
     ["rope_axes_dim", [2, 3, 5], /'rope_axes_dim/],
     ["rope_axes_dim", [4, 4, 4], /'rope_axes_dim' must add up to 'attention_head_dim'/],
@@ -71,27 +80,33 @@ function trunkInputs(goldens: Goldens, { name, call, config: json }: TrunkCall):
     ) => [tensor, golden(tensor)]),
   );
   const { cases } = JSON.parse(Deno.readTextFileSync(goldenPath(`hunyuan_video/${name}/goldens.json`)));
-  const valid: number = cases[`transformer.${call}`].valid_text_tokens;
+  const { text_tokens, valid_text_tokens } = cases[`transformer.${call}`];
+  const valid: number = valid_text_tokens ?? text_tokens;
   const config = parseHunyuanVideoTransformerConfig(json);
-  const [, , frames, height, width] = inputs["hidden_states"]!.shape as [
-    number,
-    number,
-    number,
-    number,
-    number,
-  ];
+  const { shape, data } = inputs["hidden_states"]!;
+  const [batch, channels, frames, height, width] = shape as [number, number, number, number, number];
+  const part = (from: number, to: number): FloatArray => {
+    const plane = frames * height * width;
+    const rows = Array.from(
+      { length: batch },
+      (_, i) => [...data.subarray((i * channels + from) * plane, (i * channels + to) * plane)],
+    );
+    return { shape: [batch, to - from, frames, height, width], data: Float32Array.from(rows.flat()) };
+  };
   const { cos, sin } = hunyuanVideoRotaryTables({
     textTokens: valid,
     grid: [frames / config.patchSizeT, height / config.patchSize, width / config.patchSize],
     axesDims: config.ropeAxesDim,
     theta: config.ropeTheta,
   });
-  const shape = [2 * cos.length / config.attentionHeadDim, config.attentionHeadDim / 2];
+  const tableShape = [2 * cos.length / config.attentionHeadDim, config.attentionHeadDim / 2];
   return {
     ...inputs,
+    hidden_states: part(0, config.outChannels),
+    ...channels > config.outChannels && { condition: part(config.outChannels, channels) },
     encoder_hidden_states: firstTokens(inputs["encoder_hidden_states"]!, valid),
-    rotary_cos: { shape, data: cos },
-    rotary_sin: { shape, data: sin },
+    rotary_cos: { shape: tableShape, data: cos },
+    rotary_sin: { shape: tableShape, data: sin },
   };
 }
 
