@@ -28,7 +28,7 @@ export const IMAGE_FLAGS = {
 export const IMAGE_HELP = `\
   --image FILE             picture to start from, resized to --width and --height if given;
                            a video's first frame; may be repeated for models that look at
-                           several (FLUX.2 klein, Qwen-Image-Edit)
+                           several (FLUX.2 klein, Qwen-Image-Edit, -2.1)
   --last-image FILE        a video's last frame
   --strength X             how much of it to draw anew, 0..1 (FLUX and SD3 0.6, SDXL 0.3, SD 0.8; with --mask
                            FLUX, SD3 and Qwen-Image 0.6, the others 1)

@@ -106,13 +106,13 @@ function floorTo(size: number, multiple: number): number {
   return Math.floor(size / multiple) * multiple;
 }
 
-/** Converts interleaved RGB bytes to planes in -1..1: diffusers' normalize, with torch's rounding. */
-export function toPlanes(rgb: Uint8Array): Float32Array<ArrayBuffer> {
-  const area = rgb.length / 3;
-  const planes = new Float32Array(rgb.length);
-  for (let channel = 0; channel < 3; channel++) {
+/** Converts interleaved bytes to planes in -1..1: diffusers' normalize, with torch's rounding. */
+export function toPlanes(pixels: Uint8Array, channels = 3): Float32Array<ArrayBuffer> {
+  const area = pixels.length / channels;
+  const planes = new Float32Array(pixels.length);
+  for (let channel = 0; channel < channels; channel++) {
     for (let i = 0; i < area; i++) {
-      planes[channel * area + i] = 2 * Math.fround(rgb[i * 3 + channel]! / 255) - 1;
+      planes[channel * area + i] = 2 * Math.fround(pixels[i * channels + channel]! / 255) - 1;
     }
   }
   return planes;

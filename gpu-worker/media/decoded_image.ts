@@ -6,7 +6,10 @@ export interface ImageSize {
   height: number;
 }
 
-/** A picture as the VAE returns it: [3, height, width], float32 in -1..1 (not clamped). */
+/**
+ * A picture as the VAE returns it: [3, height, width], float32 in -1..1 (not clamped). A VAE that sees opacity
+ * takes it as a fourth plane.
+ */
 export interface DecodedImage extends ImageSize {
   data: Float32Array;
 }

@@ -52,7 +52,10 @@ export async function loadPipeline(
   for (const [name, folder] of Object.entries(reading.tokenizers)) {
     encoders[name] = { session: await sessions.load(graphs[name]!), tokenizer: openTokenizer(folder) };
   }
-  const vision = graphs.visionEncoder && await sessions.load(graphs.visionEncoder);
+  const { visionEncoder } = graphs;
+  const needsImages = (reading.rules.references?.min ?? 0) > 0;
+  const vision = visionEncoder &&
+    (needsImages ? await sessions.load(visionEncoder) : sessions.later(visionEncoder));
   const { trunk, head, modulation, trunk2, head2, modulation2, vae, vaeEncoder } = graphs;
   const nets = (reading.controlNets ?? []).map(({ name }) => ({ name, ...controlGraphsOf(graphs, name) }));
   const controls: Record<string, ControlSessions> = {};

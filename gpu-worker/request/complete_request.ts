@@ -102,6 +102,7 @@ export function completeRequest<Image extends ImageSize = DecodedImage>(
     height,
     steps,
     rules: rules.startImage,
+    lacks: rules.lacksForImages,
   });
   const control = completeControl(
     { controlNet, controlImage, controlScale, controlStart, controlEnd, controlMode },

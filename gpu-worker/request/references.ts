@@ -35,7 +35,7 @@ export interface PartialReferences {
 }
 
 /** The models that take references, for errors. */
-const KINDS = "FLUX.1 Kontext, FLUX.2 klein and Qwen-Image-Edit";
+const KINDS = "FLUX.1 Kontext, FLUX.2 klein, Qwen-Image-Edit and Qwen-Image-2.1";
 
 /**
  * Checks the references of a request.

@@ -39,6 +39,11 @@ export interface RequestRules {
   controlNets?: readonly ControlNetRules[];
   /** The images that the model looks at while it draws. @default the model takes none */
   references?: ReferenceRules;
+  /**
+   * The part without which the checkpoint draws from text alone, though its class looks at images.
+   * @default nothing is missing
+   */
+  lacksForImages?: string;
 }
 
 export interface VideoRules {

@@ -44,6 +44,8 @@ export interface StartImageContext {
   steps: number;
   /** Undefined if the family cannot start from an image. */
   rules: StartImageRules | undefined;
+  /** The part that the checkpoint lacks to look at images. @default its class takes none */
+  lacks?: string | undefined;
 }
 
 /**
@@ -53,7 +55,7 @@ export interface StartImageContext {
  */
 export function completeStartImage<Image extends ImageSize>(
   { image, strength: given, ...masking }: PartialStartImage<Image>,
-  { width, height, steps, rules }: StartImageContext,
+  { width, height, steps, rules, lacks }: StartImageContext,
 ): StartImage<Image> | undefined {
   const mask = completeMask(masking, image);
   if (image === undefined) {
@@ -61,7 +63,8 @@ export function completeStartImage<Image extends ImageSize>(
     throw badField("strength", `takes an image: current value is ${given}`);
   }
   if (rules === undefined) {
-    throw badField("image", "must be absent with this model, which draws from text only");
+    const cause = lacks === undefined ? "" : `: it has no ${lacks}`;
+    throw badField("image", `must be absent with this model, which draws from text only${cause}`);
   }
   checkSize(image, { width, height, crops: mask?.paddingMaskCrop !== undefined });
   const strength = given ?? (mask && rules.maskStrength) ?? rules.strength;

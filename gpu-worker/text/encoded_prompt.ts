@@ -12,6 +12,11 @@ export interface EncodedPrompt {
   pooled: Float32Array;
   /** 1 for each token that the denoiser may attend to in full, else 0: [tokens]. @default all are 1 */
   mask?: Float32Array;
+  /**
+   * Tokens of the text before each reference, for networks whose references stand inside the text.
+   * @default references stand behind the picture
+   */
+  referencePlaces?: readonly number[];
   /** The end of the prompt that no encoder has read. @default nothing was left out */
   cut?: TextCut;
 }

@@ -30,7 +30,8 @@ export class ImageEncoder implements Disposable {
     { noise, signal }: EncodeImageOptions,
   ): Promise<Float32Array<ArrayBuffer>> {
     const session = this.#session ??= await this.#load();
-    using sample = this.#runtime.tensor("float32", [1, 3, height, width], new Float32Array(data));
+    const dims = [1, data.length / (height * width), height, width];
+    using sample = this.#runtime.tensor("float32", dims, new Float32Array(data));
     const outputs = await session.run({ sample }, signal && { signal });
     using mean = outputs["mean"]!;
     using std = outputs["std"]!;

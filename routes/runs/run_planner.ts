@@ -189,7 +189,7 @@ export class RunPlanner {
     const cards = await this.#options.catalog.list();
     const able = cards.filter(({ references }) => (references?.max ?? 0) >= images.length);
     const advice = able.length === 0
-      ? "FLUX.2 klein and Qwen-Image-Edit take several, but no such model is served"
+      ? "FLUX.2 klein, Qwen-Image-Edit and Qwen-Image-2.1 take several, but no such model is served"
       : `Try ${able.map(({ id }) => id).join(", ")}`;
     throw new ApiError(
       400,

@@ -4,14 +4,14 @@ import { CheckpointError } from "../../checkpoint/checkpoint_error.ts";
 import { decodeReference } from "../../media/decode_reference.ts";
 import { type Pixels, resample } from "../../media/resample.ts";
 import type { LoadedText, PromptToEncode } from "../../pipeline/family.ts";
+import { sizeOfArea } from "../../pipeline/qwen_reference_sizes.ts";
 import { badField } from "../../request/bad_field.ts";
 import type { ReferenceImage } from "../../request/references.ts";
-import type { GraphSession } from "../../session/session_loader.ts";
 import type { EncodedPrompt } from "../../text/encoded_prompt.ts";
 import { encodeConversation, IMAGE_PAD } from "../../text/qwen_vision/encode_conversation.ts";
-import { encodeImages, type ImageFeatures } from "../../text/qwen_vision/encode_images.ts";
+import { encodeImages } from "../../text/qwen_vision/encode_images.ts";
+import { seenImages } from "../../text/qwen_vision/seen_images.ts";
 import type { EditPipeline, QwenImageEditCheckpoint } from "./qwen_image_edit_checkpoint.ts";
-import { sizeOfArea } from "./reference_sizes.ts";
 
 /** The template that the network was trained with, word for word. */
 const SYSTEM = "<|im_start|>system\n" +
@@ -40,7 +40,7 @@ export async function encodeQwenImageEditPrompt(
   if (text.includes(IMAGE_PAD)) {
     throw badField("prompt", `must not contain ${IMAGE_PAD}, which stands for a reference`);
   }
-  const images = await seenBy(session!, references, async () => {
+  const images = await seenImages(session!, references, async () => {
     const pictures: Pixels[] = [];
     for (const reference of references) pictures.push(await conditionPicture(reference, edit));
     return await encodeImages({ session: session!, config: vision, processor }, pictures, {
@@ -86,22 +86,4 @@ function picturesText(count: number, { numbered }: EditPipeline): string {
 async function conditionPicture(reference: ReferenceImage, { conditionArea }: EditPipeline): Promise<Pixels> {
   const size = sizeOfArea(reference, conditionArea);
   return await resample(await decodeReference(reference), { ...size, filter: "lanczos" });
-}
-
-/**
- * Features of the pictures of runs under way. A prompt and its negative prompt are about the same pictures,
- * so the tower runs once for both.
- */
-const SEEN = new WeakMap<GraphSession, WeakMap<readonly ReferenceImage[], ImageFeatures>>();
-
-async function seenBy(
-  session: GraphSession,
-  references: readonly ReferenceImage[],
-  look: () => Promise<ImageFeatures>,
-): Promise<ImageFeatures> {
-  const seen = SEEN.get(session) ?? new WeakMap<readonly ReferenceImage[], ImageFeatures>();
-  SEEN.set(session, seen);
-  const features = seen.get(references) ?? await look();
-  seen.set(references, features);
-  return features;
 }

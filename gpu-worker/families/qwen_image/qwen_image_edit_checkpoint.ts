@@ -15,12 +15,12 @@ import { qwenVisionEncoderGraph } from "../../graph/vision_encoders/qwen_vision_
 import { wanVaePictureGraph } from "../../graph/wan_vae/wan_vae_decoder.ts";
 import { wanVaeEncoderGraph } from "../../graph/wan_vae/wan_vae_encoder.ts";
 import { MAX_REFERENCES } from "../../../protocol/wire/run_request.ts";
+import { brokenProportions, sizeOfArea } from "../../pipeline/qwen_reference_sizes.ts";
 import type { DType } from "../../runtime/dtype.ts";
 import type { ImageProcessorConfig } from "../../text/qwen_vision/image_processor.ts";
 import { readImageProcessor } from "../../text/qwen_vision/read_image_processor.ts";
 import { QWEN_IMAGE_ENCODER, type QwenImageCheckpoint, readQwenImageParts } from "./qwen_image_checkpoint.ts";
 import { qwenImageTransformerGraphs } from "./qwen_image_transformer.ts";
-import { sizeOfArea } from "./reference_sizes.ts";
 
 /** The differences between the pipeline classes. */
 export interface EditPipeline {
@@ -112,8 +112,7 @@ export function readQwenImageEditCheckpoint(
         min: 1,
         max: maxReferences,
         pictureSize: (first) => sizeOfArea(first, pictureArea),
-        brokenRule: (image) =>
-          isTooNarrow(image, edit) ? "must have sides whose ratio is at most 200" : undefined,
+        brokenRule: (image) => brokenProportions(image, edit.conditionArea, pictureArea),
       },
     },
     buildGraphs: () => ({
@@ -131,16 +130,4 @@ export function readQwenImageEditCheckpoint(
       vaeEncoder: wanVaeEncoderGraph({ config: vaeConfig, weights: vae.weights }),
     }),
   };
-}
-
-/** Whether a side of the image would have no pixel left, or the vision tower refuses its proportions. */
-function isTooNarrow(
-  image: { width: number; height: number },
-  { conditionArea, pictureArea }: EditPipeline,
-): boolean {
-  return Math.max(image.width, image.height) / Math.min(image.width, image.height) > 200 ||
-    [conditionArea, pictureArea].some((area) => {
-      const { width, height } = sizeOfArea(image, area);
-      return width === 0 || height === 0 || width / height > 200 || height / width > 200;
-    });
 }

@@ -1,6 +1,7 @@
 // diffusers' QwenImageEditPipeline and QwenImageEditPlusPipeline: Qwen-Image-Edit, and 2509 and 2511, which
 // take several references.
 import type { Family } from "../../pipeline/family.ts";
+import { sizeOfArea } from "../../pipeline/qwen_reference_sizes.ts";
 import { toPlanes } from "../../media/decode_image.ts";
 import { decodeReference } from "../../media/decode_reference.ts";
 import { resample } from "../../media/resample.ts";
@@ -13,7 +14,6 @@ import {
   readQwenImageEditCheckpoint,
 } from "./qwen_image_edit_checkpoint.ts";
 import { qwenImageFamily } from "./qwen_image_family.ts";
-import { sizeOfArea } from "./reference_sizes.ts";
 
 /** Returns the family of a pipeline class. */
 export function qwenImageEdit(edit: EditPipeline): Family<QwenImageEditCheckpoint> {

@@ -1,5 +1,6 @@
-// One block of Qwen-Image-2.1 (diffusers' QwenImage21TransformerBlock). Text and image share its layers. Text
-// sees the text before it, the image sees everything, and all blocks share one modulation.
+// One block of Qwen-Image-2.1 (diffusers' QwenImage21TransformerBlock). Condition and image share its layers.
+// The condition, which is text and references, sees what stands before it; the image sees everything. All
+// blocks share one modulation.
 import type { GraphBuilder, Value } from "../../graph/graph_builder.ts";
 import { attention, type AttentionInputs } from "../../graph/layers/attention/attention.ts";
 import { normHeads } from "../../graph/layers/attention/norm_heads.ts";
@@ -23,11 +24,16 @@ export interface Stream {
 export interface QwenImage21BlockOptions {
   name: string;
   config: QwenImage21Config;
-  streams: Record<"text" | "image", Stream>;
+  streams: Record<"condition" | "image", Stream>;
+  /**
+   * Added to the condition's scores, [1, 1, tokens, tokens].
+   * @default each token of the condition sees itself and those before it
+   */
+  bias?: Value | undefined;
 }
 
-/** Text and image tokens, [batch, tokens, innerDim]. */
-export type Tokens = Record<"text" | "image", Value>;
+/** Tokens of the condition and of the image, [batch, tokens, innerDim]. */
+export type Tokens = Record<"condition" | "image", Value>;
 
 /** Emits the block. */
 export function qwenImage21Block(
@@ -35,24 +41,23 @@ export function qwenImage21Block(
   tokens: Tokens,
   options: QwenImage21BlockOptions,
 ): Tokens {
-  const { name, config, streams } = options;
+  const { name, config, streams, bias } = options;
   const { numAttentionHeads: heads } = config;
-  const text = projections(graph, tokens.text, { name, config, stream: streams.text });
+  const condition = projections(graph, tokens.condition, { name, config, stream: streams.condition });
   const image = projections(graph, tokens.image, { name, config, stream: streams.image });
   const join = (part: "key" | "value") =>
-    graph.node("Concat", [text[part], image[part]], { attributes: { axis: 1 } });
+    graph.node("Concat", [condition[part], image[part]], { attributes: { axis: 1 } });
   const attended = {
-    text: attention(graph, text, { heads, causal: true }),
+    condition: attention(graph, condition, { heads, ...bias ? { bias } : { causal: true } }),
     image: attention(graph, { query: image.query, key: join("key"), value: join("value") }, { heads }),
   };
-  return {
-    text: finish(graph, { x: tokens.text, attended: attended.text }, { name, config, stream: streams.text }),
-    image: finish(graph, { x: tokens.image, attended: attended.image }, {
+  const end = (stream: keyof Tokens) =>
+    finish(graph, { x: tokens[stream], attended: attended[stream] }, {
       name,
       config,
-      stream: streams.image,
-    }),
-  };
+      stream: streams[stream],
+    });
+  return { condition: end("condition"), image: end("image") };
 }
 
 interface StreamOptions {

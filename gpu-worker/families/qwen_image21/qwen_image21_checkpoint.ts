@@ -13,12 +13,17 @@ import {
   parseAutoencoderKLQwenImage21Config,
   type WanVaeConfig,
 } from "../../graph/wan_vae/wan_vae_config.ts";
+import { qwenVisionEncoderGraph } from "../../graph/vision_encoders/qwen_vision_encoder.ts";
 import { wanVaePictureGraph } from "../../graph/wan_vae/wan_vae_decoder.ts";
+import { wanVaeEncoderGraph } from "../../graph/wan_vae/wan_vae_encoder.ts";
 import type { FamilyReading } from "../../pipeline/family.ts";
 import { openQwenPicture, qwenPictureReading } from "../../pipeline/qwen_picture.ts";
+import { brokenProportions, sizeOfArea } from "../../pipeline/qwen_reference_sizes.ts";
+import { MAX_REFERENCES } from "../../../protocol/wire/run_request.ts";
 import type { DType } from "../../runtime/dtype.ts";
 import { parseQwenImage21Config, type QwenImage21Config } from "./qwen_image21_config.ts";
 import { qwenImage21TransformerGraphs } from "./qwen_image21_transformer.ts";
+import { QWEN_IMAGE_21_ENCODER, readSight, type Sight } from "./read_sight.ts";
 
 export interface QwenImage21Checkpoint extends FamilyReading {
   config: QwenImage21Config;
@@ -26,7 +31,11 @@ export interface QwenImage21Checkpoint extends FamilyReading {
   tokenizers: Record<"qwen", string>;
   /** The pipeline's own sigmas, for as many steps. Undefined if it has none. */
   sampleSigmas: readonly number[] | undefined;
-  buildGraphs(): Record<"qwen" | "trunk" | "head" | "modulation" | "vae", OnnxModel>;
+  /** How the checkpoint looks at references. Undefined if it draws from text alone. */
+  sight: Sight | undefined;
+  buildGraphs():
+    & Record<"qwen" | "trunk" | "head" | "modulation" | "vae", OnnxModel>
+    & Partial<Record<"visionEncoder" | "vaeEncoder", OnnxModel>>;
 }
 
 /** QwenImage21Pipeline's defaults. It cuts no prompt; here a prompt has a limit. */
@@ -40,17 +49,23 @@ const PRESET = {
   sampler: {},
 };
 const MAX_SEQUENCE_LENGTH = 4096;
-/** The pipeline counts the image's tokens in squares of this side. */
+/** Latents a side that the text encoder sees as one token of a picture. */
 const SLOT = 2;
-const ARCHITECTURE = "qwen3_vl";
+/** The pipeline's output_resolution, squared. */
+export const QWEN_IMAGE_21_AREA = 1024 * 1024;
 /** The pipeline's own option, in model_index.json. */
 const OPTIONS = z.strictObject({ sample_sigmas: z.array(z.number().positive()).nonempty().nullish() });
 
 /**
  * Reads and checks the checkpoint.
+ * @param area pixels of a reference
  * @throws {CheckpointError} if a component is missing, damaged or unsupported.
  */
-export function readQwenImage21Checkpoint(checkpoint: Checkpoint, dtype: DType): QwenImage21Checkpoint {
+export function readQwenImage21Checkpoint(
+  checkpoint: Checkpoint,
+  dtype: DType,
+  { area = QWEN_IMAGE_21_AREA }: { area?: number } = {},
+): QwenImage21Checkpoint {
   const { transformer, vae, qwen } = openQwenPicture(checkpoint, {
     transformer: "QwenImage21Transformer2DModel",
     vae: "AutoencoderKLQwenImage21",
@@ -58,7 +73,10 @@ export function readQwenImage21Checkpoint(checkpoint: Checkpoint, dtype: DType):
   });
   const config = parseQwenImage21Config(transformer.config);
   const vaeConfig = parseAutoencoderKLQwenImage21Config(vae.config, "vae/config.json");
-  const { hiddenSize } = parseQwenConfig(qwen.config, { architecture: ARCHITECTURE, name: qwen.name });
+  const { hiddenSize } = parseQwenConfig(qwen.config, {
+    architecture: QWEN_IMAGE_21_ENCODER,
+    name: qwen.name,
+  });
   const { inChannels, contextInDim } = config;
   assertFit("context_in_dim", {
     value: contextInDim,
@@ -77,23 +95,54 @@ export function readQwenImage21Checkpoint(checkpoint: Checkpoint, dtype: DType):
   });
   const sampleSigmas = options.sample_sigmas ?? undefined;
   const scheduler = checkScheduler(checkpoint.scheduler(), { sigmas: [1], imageSeqLen: 1 });
+  const found = readSight(checkpoint, { qwen, vae, vaeConfig, slot: SLOT, area });
+  const [sight, lacks] = typeof found === "string" ? [undefined, found] : [found, undefined];
+  const { rules, ...shared } = qwenPictureReading({
+    vaeConfig,
+    innerDim: config.innerDim,
+    patch: SLOT,
+    maxSequenceLength: MAX_SEQUENCE_LENGTH,
+  });
   return {
-    ...qwenPictureReading({
-      vaeConfig,
-      innerDim: config.innerDim,
-      patch: SLOT,
-      maxSequenceLength: MAX_SEQUENCE_LENGTH,
-    }),
+    ...shared,
     config,
     vaeConfig,
     scheduler,
     sampleSigmas,
+    sight,
+    rules: {
+      ...rules,
+      ...sight
+        ? {
+          references: {
+            max: MAX_REFERENCES,
+            pictureSize: (first) => sizeOfArea(first, area),
+            brokenRule: (image) => brokenProportions(image, area),
+          },
+        }
+        : { lacksForImages: lacks! },
+    },
     tokenizers: { qwen: checkpoint.path("processor") },
     defaults: requestDefaults(checkpoint, { ...PRESET, steps: sampleSigmas?.length ?? PRESET.steps }),
     buildGraphs: () => ({
-      qwen: qwenEncoderGraph({ ...qwen, architecture: ARCHITECTURE, dtype, states: [-1] }),
-      ...qwenImage21TransformerGraphs({ ...transformer, dtype }),
+      qwen: qwenEncoderGraph({
+        ...qwen,
+        architecture: QWEN_IMAGE_21_ENCODER,
+        dtype,
+        states: [-1],
+        ...sight && {
+          images: {
+            rotaryAxes: sight.inputs.rotaryAxes,
+            deepstackLayers: sight.vision.deepstack?.blocks.length ?? 0,
+          },
+        },
+      }),
+      ...qwenImage21TransformerGraphs({ ...transformer, dtype, references: sight !== undefined }),
       vae: wanVaePictureGraph({ config: vaeConfig, weights: vae.weights }),
+      ...sight && {
+        visionEncoder: qwenVisionEncoderGraph({ config: sight.vision, weights: qwen.weights, dtype }),
+        vaeEncoder: wanVaeEncoderGraph({ config: vaeConfig, weights: vae.weights }),
+      },
     }),
   };
 }

@@ -35,7 +35,7 @@ export interface QwenImage21Config {
   axesDimsRope: [number, number, number];
   /** Epsilon of every norm. */
   eps: number;
-  /** Whether text is modulated as at timestep 0, so that it is the same at every step. */
+  /** Whether text and references are modulated as at timestep 0, so that they are the same at every step. */
   causalCondition: boolean;
 }
 

@@ -1,18 +1,20 @@
-// diffusers' QwenImage21Pipeline: Qwen-Image-2.1 and every checkpoint of that architecture, from text.
+// diffusers' QwenImage21Pipeline: Qwen-Image-2.1 and every checkpoint of that architecture, from text and images.
 import { createSolver, linspace } from "../../../sampler/mod.ts";
 import { originalNames } from "../../checkpoint/lora/original_names.ts";
+import { toPlanes } from "../../media/decode_image.ts";
 import type { Family } from "../../pipeline/family.ts";
 import { qwenPictureDecoder } from "../../pipeline/qwen_picture.ts";
 import { encodeQwenImage21Prompt } from "./encode_qwen_image21_prompt.ts";
 import { type QwenImage21Checkpoint, readQwenImage21Checkpoint } from "./qwen_image21_checkpoint.ts";
 import { qwenImage21Feeds } from "./qwen_image21_feeds.ts";
 import { QWEN_IMAGE_21_PACKING } from "./qwen_image21_packing.ts";
+import { referencePixels } from "./reference_pixels.ts";
 import { qwenImage21SingleFile } from "./qwen_image21_single_file.ts";
 
 export const qwenImage21Family: Family<QwenImage21Checkpoint> = {
-  read: readQwenImage21Checkpoint,
+  read: (checkpoint, dtype) => readQwenImage21Checkpoint(checkpoint, dtype),
   singleFile: qwenImage21SingleFile,
-  // The original names are diffusers\' own. LoRAs for few steps have no prefix before them.
+  // The original names are diffusers' own. LoRAs for few steps have no prefix before them.
   originalNames: originalNames({}, { own: true }),
   encodePrompt: encodeQwenImage21Prompt,
   solver({ steps }, { reading: { scheduler, sampleSigmas }, size, noise }) {
@@ -22,6 +24,11 @@ export const qwenImage21Family: Family<QwenImage21Checkpoint> = {
     return createSolver(scheduler, { steps, sigmas, imageSeqLen: size.height * size.width, noise });
   },
   packing: QWEN_IMAGE_21_PACKING,
+  promptsSeeReferences: true,
+  async referencePicture(reference, { sight, vaeConfig: { inChannels } }) {
+    const { data, ...size } = await referencePixels(reference, sight!);
+    return { ...size, data: toPlanes(data, inChannels) };
+  },
   feeds: qwenImage21Feeds,
   featureDims: ({ innerDim }, size) => [size.height * size.width, innerDim],
   // Prompts are not padded and differ in length, so each branch is a call of its own, as in diffusers.

@@ -1,36 +1,47 @@
 // Creates the inputs of Qwen-Image-2.1's trunk and head, by the graphs' names.
 import { BranchFeeds } from "../../denoiser/branch_feeds.ts";
+import { PICTURE_TOKENS, tokenCount } from "../../denoiser/picture_tokens.ts";
+import type { ReferenceTokens } from "../../pipeline/family.ts";
 import type { Runtime } from "../../runtime/mod.ts";
 import type { EncodedPrompt } from "../../text/encoded_prompt.ts";
 import type { LatentSize } from "../../vae/latent_size.ts";
 import type { QwenImage21Config } from "./qwen_image21_config.ts";
-import { qwenImage21RotaryTables } from "./qwen_image21_rotary.ts";
+import { qwenImage21Layout } from "./qwen_image21_layout.ts";
 
 export interface QwenImage21FeedsOptions {
   config: QwenImage21Config;
   /** Prompts of equal length, so usually a single one. */
   branches: readonly EncodedPrompt[];
   size: LatentSize;
+  /** The references of each branch, of equal sizes. @default none */
+  references?: readonly (readonly ReferenceTokens[])[];
 }
 
 const TRAIN_TIMESTEPS = 1000;
 
 export function qwenImage21Feeds(
   runtime: Runtime,
-  { config, branches, size: { height, width } }: QwenImage21FeedsOptions,
+  { config, branches, size: { height, width }, references = [] }: QwenImage21FeedsOptions,
 ): BranchFeeds {
-  const textTokens = branches[0]!.tokens;
+  const { tokens: textTokens, referencePlaces } = branches[0]!;
   const imageTokens = height * width;
   const pairs = config.attentionHeadDim / 2;
-  const { text, image } = qwenImage21RotaryTables({
+  const { condition, image, places, ends } = qwenImage21Layout({
     textTokens,
+    references: references[0]?.map(({ size }) => size) ?? [],
+    ...referencePlaces && { referencePlaces },
     height,
     width,
     axesDims: config.axesDimsRope,
   });
+  const count = places.length;
   return new BranchFeeds(runtime, {
     rows: branches.length,
-    latents: { name: "hidden_states", dims: [imageTokens, config.inChannels] },
+    latents: {
+      name: "hidden_states",
+      dims: [imageTokens, config.inChannels],
+      behind: references.map((row) => row.map(({ tokens }) => tokens)),
+    },
     timestep: (timestep) => timestep / TRAIN_TIMESTEPS,
     trunk: {
       encoder_hidden_states: {
@@ -39,10 +50,16 @@ export function qwenImage21Feeds(
       },
     },
     shared: {
-      rotary_text_cos: { dims: [textTokens, pairs], data: text.cos },
-      rotary_text_sin: { dims: [textTokens, pairs], data: text.sin },
+      rotary_condition_cos: { dims: [count, pairs], data: condition.cos },
+      rotary_condition_sin: { dims: [count, pairs], data: condition.sin },
       rotary_image_cos: { dims: [imageTokens, pairs], data: image.cos },
       rotary_image_sin: { dims: [imageTokens, pairs], data: image.sin },
+      // A text knows where references stand only if the checkpoint looks at images.
+      ...referencePlaces && {
+        condition_places: { dims: [count], data: places },
+        condition_ends: { dims: [count], data: ends },
+        [PICTURE_TOKENS]: tokenCount(imageTokens),
+      },
     },
     conditioning: {},
     // Only the number of rows matters: the modulation depends on nothing else of a branch.

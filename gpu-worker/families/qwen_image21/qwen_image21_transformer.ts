@@ -1,6 +1,7 @@
-// Qwen-Image-2.1's denoiser: diffusers' QwenImage21Transformer2DModel, without condition images.
+// Qwen-Image-2.1's denoiser: diffusers' QwenImage21Transformer2DModel.
 import type { DenoiserOptions } from "../../graph/denoiser_options.ts";
 import type { GraphBuilder, Value } from "../../graph/graph_builder.ts";
+import { pictureTokenCount, pictureTokens } from "../../graph/layers/attention/picture_tokens.ts";
 import { activation } from "../../graph/layers/dense/activation.ts";
 import { linear } from "../../graph/layers/dense/linear.ts";
 import { timestepEmbedding } from "../../graph/layers/dense/timestep_embedding.ts";
@@ -12,25 +13,37 @@ import {
   transformerGraphs,
   type TransformerParts,
 } from "../../graph/transformer_graphs.ts";
-import { qwenImage21Block, type Stream } from "./qwen_image21_block.ts";
+import { qwenImage21Block, type Stream, type Tokens } from "./qwen_image21_block.ts";
 import { parseQwenImage21Config, type QwenImage21Config } from "./qwen_image21_config.ts";
 
 /** Channels of the timestep's sines, and the factor that the pipeline divides timesteps by. */
 const TIME_CHANNELS = 256;
 const TIME_FACTOR = 1000;
 
+/** Score added to a token that another must not see. Its exponential is 0, and float16 can represent it. */
+const UNSEEN = -6e4;
+
+export interface QwenImage21TransformerOptions extends DenoiserOptions {
+  /** Whether the trunk looks at references. @default false */
+  references?: boolean;
+}
+
 /**
  * Builds the graphs. The output is [batch, image_tokens, in_channels].
  * Inputs of the trunk: timestep [batch], 0..1; hidden_states [batch, image_tokens, in_channels];
- * encoder_hidden_states [batch, text_tokens, context]; rotary_text_cos and rotary_text_sin [text_tokens,
- * head_dim / 2], rotary_image_cos and rotary_image_sin [image_tokens, head_dim / 2] float32
- * (`qwenImage21RotaryTables`).
+ * encoder_hidden_states [batch, text_tokens, context]; rotary_condition_cos and rotary_condition_sin
+ * [condition_tokens, head_dim / 2], rotary_image_cos and rotary_image_sin [image_tokens, head_dim / 2] float32.
+ * The condition is the text. With references, theirs follow the image's tokens in hidden_states, and the
+ * condition is the references and then the text. condition_places and condition_ends [condition_tokens] are
+ * then inputs: each token sees the places before its end (`qwenImage21Layout`); so is picture_tokens
+ * [image_tokens] (`pictureTokens`).
  * Inputs of the modulation: timestep [steps]; branches [batch], whose values are ignored.
  * @throws {CheckpointError} if the config asks for something unsupported, or if
  * the weights do not fit the config.
  */
-export function qwenImage21TransformerGraphs(options: DenoiserOptions): TransformerGraphs {
+export function qwenImage21TransformerGraphs(options: QwenImage21TransformerOptions): TransformerGraphs {
   const config = parseQwenImage21Config(options.config);
+  const { references = false } = options;
   const { innerDim, inChannels, eps } = config;
   return transformerGraphs(options, {
     axes: ["image_tokens"],
@@ -38,7 +51,7 @@ export function qwenImage21TransformerGraphs(options: DenoiserOptions): Transfor
       const timestep = graph.input("timestep", ["steps"], "float32");
       return repeatForBranches(graph, conditioningOf(graph, timestep, config), [innerDim]);
     },
-    blocks: (graph) => blocks(graph, config),
+    blocks: (graph) => blocks(graph, { config, references }),
     norm: lastNorm(config),
     eps,
     projection: { name: "proj_out", inFeatures: innerDim, outFeatures: inChannels, bias: false },
@@ -67,35 +80,70 @@ function conditioningOf(
   return activation(graph, embedding, "silu");
 }
 
-function blocks(graph: GraphBuilder, config: QwenImage21Config): ReturnType<TransformerParts["blocks"]> {
+interface BlocksOptions {
+  config: QwenImage21Config;
+  references: boolean;
+}
+
+function blocks(
+  graph: GraphBuilder,
+  { config, references }: BlocksOptions,
+): ReturnType<TransformerParts["blocks"]> {
   const { inChannels, innerDim, contextInDim } = config;
-  const latents = graph.cast(graph.input("hidden_states", ["batch", "image_tokens", inChannels], "float32"));
+  const axis = references ? "sequence_tokens" : "image_tokens";
+  const latents = graph.cast(graph.input("hidden_states", ["batch", axis, inChannels], "float32"));
   const states = graph.input("encoder_hidden_states", ["batch", "text_tokens", contextInDim], "float32");
   const timestep = graph.input("timestep", ["batch"], "float32");
   const conditioning = conditioningOf(graph, timestep, config);
   const ofImage = modulationOf(graph, conditioning, config);
-  const ofText = config.causalCondition
+  const ofCondition = config.causalCondition
     ? modulationOf(graph, conditioningOf(graph, graph.constant([0], [1], "float32"), config), config)
     : ofImage;
   const streams = {
-    text: { modulation: ofText, ...tablesOf(graph, "text", config) },
+    condition: { modulation: ofCondition, ...tablesOf(graph, "condition", config) },
     image: { modulation: ofImage, ...tablesOf(graph, "image", config) },
   };
-  let tokens = {
-    text: graph.scope("txt_in", () => projectText(graph, states, config)),
-    image: linear(graph, latents, {
-      name: "img_in",
-      inFeatures: inChannels,
-      outFeatures: innerDim,
-      bias: false,
-      asStored: true,
-    }),
-  };
+  const text = graph.scope("txt_in", () => projectText(graph, states, config));
+  const pictures = linear(graph, latents, {
+    name: "img_in",
+    inFeatures: inChannels,
+    outFeatures: innerDim,
+    bias: false,
+    asStored: true,
+  });
+  let tokens: Tokens = references
+    ? graph.scope("references", () => withReferences(graph, { text, pictures }))
+    : { condition: text, image: pictures };
+  const bias = references ? graph.scope("condition", () => conditionBias(graph)) : undefined;
   for (let i = 0; i < config.numLayers; i++) {
     const name = `transformer_blocks.${i}`;
-    tokens = graph.scope(name, () => qwenImage21Block(graph, tokens, { name, config, streams }));
+    tokens = graph.scope(name, () => qwenImage21Block(graph, tokens, { name, config, streams, bias }));
   }
   return { tokens: tokens.image, conditioning };
+}
+
+/**
+ * Separates the image from the references. The text is joined to both before, so that no tensor is empty
+ * without references: not every device takes an empty one.
+ */
+function withReferences(graph: GraphBuilder, { text, pictures }: Record<"text" | "pictures", Value>): Tokens {
+  const count = pictureTokenCount(graph);
+  const all = graph.node("Concat", [pictures, text], { attributes: { axis: 1 } });
+  const condition = [all, count, graph.ints(Number.MAX_SAFE_INTEGER), graph.ints(1)];
+  return { condition: graph.node("Slice", condition), image: pictureTokens(graph, pictures, count) };
+}
+
+/** Declares the condition's places and ends and emits what is added to its scores. */
+function conditionBias(graph: GraphBuilder): Value {
+  const [places, ends] = ["places", "ends"].map((name) =>
+    graph.input(`condition_${name}`, ["condition_tokens"], "float32")
+  ) as [Value, Value];
+  const isSeen = graph.node("Less", [
+    graph.node("Unsqueeze", [places, graph.ints(0)]),
+    graph.node("Unsqueeze", [ends, graph.ints(1)]),
+  ], { dtype: "bool" });
+  const bias = graph.node("Where", [isSeen, graph.scalar(0), graph.scalar(UNSEEN)], { dtype: graph.dtype });
+  return graph.node("Unsqueeze", [bias, graph.ints(0, 1)]);
 }
 
 /** Emits the modulation of all blocks. */
@@ -120,7 +168,7 @@ function modulationOf(
 
 function tablesOf(
   graph: GraphBuilder,
-  stream: "text" | "image",
+  stream: keyof Tokens,
   { attentionHeadDim }: QwenImage21Config,
 ): Pick<Stream, "cos" | "sin"> {
   const table = (wave: string) =>

@@ -88,7 +88,7 @@ const AUTOENCODER_KL_QWEN_IMAGE_21 = z.strictObject({
   patch_size: z.null("is of Wan2.2's autoencoder").default(null),
   scale_factor_temporal: count.default(8),
   scale_factor_spatial: count.default(16),
-  in_channels: z.unknown().optional(),
+  in_channels: z.union([z.literal(3), z.literal(4)]).default(4),
 });
 
 /** The options in camelCase, as far as the graphs use them. */
@@ -108,7 +108,9 @@ export interface WanVaeConfig {
   isResidual: boolean;
   /** Side of the squares of pixels that the decoder writes as channels. */
   patchSize: number;
-  /** Channels that the decoder has for each pixel: three colours, and opacity if there are four. */
+  /** Channels that the encoder takes for each pixel: three colours, and opacity if there are four. */
+  inChannels: number;
+  /** Channels that the decoder has for each pixel, like `inChannels`. */
   outChannels: number;
   /** Whether convolutions are stored without the axis of time, for pictures alone. */
   flatKernels: boolean;
@@ -161,13 +163,14 @@ export function parseAutoencoderKLQwenImage21Config(json: unknown, path: string)
     className: "AutoencoderKLQwenImage21",
     path,
   });
-  const { is_residual: isResidual, decoder_base_dim, base_dim, out_channels: outChannels } = config;
+  const { is_residual: isResidual, decoder_base_dim, base_dim } = config;
+  const { in_channels: inChannels, out_channels: outChannels } = config;
   const require = requirement(path);
   const derived = derive(config, { path, base: decoder_base_dim ?? base_dim, isResidual, patchSize: 1 });
   const { temporalScale, spatialScale } = derived;
   require("scale_factor_temporal", config.scale_factor_temporal, temporalScale, "be what the blocks make");
   require("scale_factor_spatial", config.scale_factor_spatial, spatialScale, "be what the blocks make");
-  return { ...derived, outChannels, flatKernels: true };
+  return { ...derived, inChannels, outChannels, flatKernels: true };
 }
 
 type Common = z.infer<z.ZodObject<typeof COMMON>>;
@@ -216,6 +219,7 @@ function derive(
     temporalUpsample,
     isResidual,
     patchSize,
+    inChannels: 3,
     outChannels: 3,
     flatKernels: false,
     latentsMean: config.latents_mean,

@@ -1,6 +1,7 @@
-// The encoder of AutoencoderKLQwenImage and of AutoencoderKLWan, in Wan2.1's form and in Wan2.2's: from
-// pixels to the denoiser's latents. A single frame needs no past. For a video, parts that run at different
-// frame rates are graphs of their own, so that each can stop where its input no longer changes.
+// The encoder of AutoencoderKLQwenImage, AutoencoderKLQwenImage21 and AutoencoderKLWan, in Wan2.1's form and
+// in Wan2.2's: from pixels to the denoiser's latents. A single frame needs no past. For a video, parts that
+// run at different frame rates are graphs of their own, so that each can stop where its input no longer
+// changes.
 import { activation } from "../layers/dense/activation.ts";
 import { channelRmsNorm } from "../layers/norm/channel_rms_norm.ts";
 import { conv2d } from "../layers/convolution/conv2d.ts";
@@ -12,7 +13,7 @@ import type { WanVaeConfig } from "./wan_vae_config.ts";
 import type { WanVaeDecoderOptions } from "./wan_vae_decoder.ts";
 
 /**
- * Builds the graph sample [1, 3, f h, f w] in -1..1 -> mean and std [1, z_dim, h, w], all float32. The
+ * Builds the graph sample [1, inChannels, f h, f w] in -1..1 -> mean and std [1, z_dim, h, w], all float32. The
  * denoiser's latents are `mean + std * noise` with standard normal noise.
  * @throws {CheckpointError} if the config contradicts the weights.
  */
@@ -21,7 +22,7 @@ export function wanVaeEncoderGraph(
 ): OnnxModel {
   const graph = new GraphBuilder({ name: `${name}_encoder`, weights, dtype: "float32" });
   const encoder: WanVaeGraph = { graph, config, past: undefined };
-  let x = graph.input("sample", [1, 3, "sample_height", "sample_width"]);
+  let x = graph.input("sample", [1, config.inChannels, "sample_height", "sample_width"]);
   x = emitStart(encoder, x);
   for (let level = 0; level < levelsOf(config); level++) x = emitLevel(encoder, x, level);
   const { mean, std } = emitEnd(encoder, x);
@@ -107,10 +108,10 @@ function halvesFrames({ temporalUpsample }: WanVaeConfig, level: number): boolea
 }
 
 function emitStart(encoder: WanVaeGraph, pixels: Value): Value {
-  const { config: { patchSize, encoderChannels, channels } } = encoder;
+  const { config: { inChannels, patchSize, encoderChannels, channels } } = encoder;
   return convolve(encoder, intoPatches(encoder.graph, pixels, patchSize), {
     name: "encoder.conv_in",
-    inChannels: 3 * patchSize ** 2,
+    inChannels: inChannels * patchSize ** 2,
     outChannels: encoderChannels[0]!,
     scale: 2 ** (channels.length - 1),
   });

@@ -6,8 +6,8 @@ diffusers computes with them.
 The checkpoints differ in everything that a config.json may decide; goldens are computed in float32 from the
 files as saved. goldens.json beside each goldens.safetensors says for every case which call gave it.
 
-transformers' Qwen3VLProcessor needs torchvision for pictures and videos, which no prompt has: a
-class here stands for it.
+transformers' Qwen3VLProcessor needs torchvision for pictures and videos: a class here stands for it, with
+transformers' own image processor for Pillow.
 """
 
 import json
@@ -21,7 +21,9 @@ from diffusers import (
     AutoencoderKLQwenImage21, FlowMatchEulerDiscreteScheduler, QwenImage21Pipeline,
     QwenImage21Transformer2DModel,
 )
-from transformers import AutoTokenizer, Qwen3VLConfig, Qwen3VLForConditionalGeneration
+from PIL import Image
+from transformers import AutoTokenizer, BatchFeature, Qwen3VLConfig, Qwen3VLForConditionalGeneration
+from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
@@ -29,7 +31,7 @@ from _cases import (  # noqa: E402
     add_frame_vae, by_channel, without_clamp)
 from _cases import add_forecast_run as add_forecast_case  # noqa: E402
 from _cases import add_picture as add_picture_case  # noqa: E402
-from _reference import PROMPTS, Capture, Goldens, redraw, remake, smooth_in_time  # noqa: E402
+from _reference import PROMPTS, Capture, Goldens, redraw, remake, run_whole, smooth_in_time  # noqa: E402
 from _tokenizers import CORPUS, qwen_tokenizer, restore_qwen_files  # noqa: E402
 
 SIGMAS = [1.0, 0.93, 0.85, 0.74, 0.6, 0.45, 0.28, 0.1]
@@ -42,19 +44,35 @@ CLASSES = {
 }
 
 
-class Processor:
-    """The part of Qwen3VLProcessor that a prompt without pictures meets."""
+# Sizes in pixels and modes of the references. Pixels that are partly or wholly transparent have colours.
+IMAGES = {"wide": (90, 30, "RGB"), "tall": (33, 100, "RGB"), "square": (48, 48, "RGB"), "clear": (57, 60, "RGBA")}
+# The side of a square of as many pixels as a reference has; the pipeline's is 1024.
+RESOLUTION = 64
 
-    def __init__(self, tokenizer):
-        self.tokenizer = tokenizer
+
+class Processor:
+    """The part of Qwen3VLProcessor that the pipeline uses."""
+
+    def __init__(self, tokenizer, image_processor=None):
+        self.tokenizer, self.image_processor = tokenizer, image_processor
 
     def apply_chat_template(self, messages, tokenize, return_dict):
         (message,) = messages
         text = f"<|im_start|>{message['role']}\n{message['content'][0]['text']}<|im_end|>\n"
         return [self.tokenizer(text)["input_ids"]]
 
-    def __call__(self, text, **options):
-        return self.tokenizer(text, **options)
+    def __call__(self, text, images=None, **options):
+        if images is None:
+            return self.tokenizer(text, **options)
+        seen = self.image_processor(images, return_tensors="pt")
+        (text,) = text
+        parts = text.split("<|image_pad|>")
+        tokens = [int(grid.prod()) // self.image_processor.merge_size**2 for grid in seen["image_grid_thw"]]
+        assert len(parts) == len(tokens) + 1
+        whole = parts[0] + "".join("<|image_pad|>" * n + part for n, part in zip(tokens, parts[1:]))
+        inputs = self.tokenizer([whole], **options)
+        kinds = (inputs["input_ids"] == self.tokenizer.convert_tokens_to_ids("<|image_pad|>")).int()
+        return BatchFeature({**inputs, **seen, "mm_token_type_ids": kinds})
 
 
 def make_tiny_21(folder):
@@ -85,6 +103,11 @@ def make_tiny_21(folder):
         sample_sigmas=SIGMAS,
         published_layout=True,
     )
+    Qwen2VLImageProcessorPil(
+        patch_size=4, size={"shortest_edge": 64, "longest_edge": 6400},
+        image_mean=[0.5, 0.5, 0.5], image_std=[0.5, 0.5, 0.5],
+    ).save_pretrained(folder / "processor")
+    (folder / "processor" / "preprocessor_config.json").chmod(0o644)
 
 
 def make_tiny_plain(folder):
@@ -154,12 +177,15 @@ def assemble(folder, *, published_layout, tokenizer, sample_sigmas, scheduler, *
 
 def load(folder):
     float32 = {"dtype": torch.float32}
+    processor = [AutoTokenizer.from_pretrained(folder / "processor")]
+    if (folder / "processor" / "preprocessor_config.json").exists():
+        processor.append(Qwen2VLImageProcessorPil.from_pretrained(folder / "processor"))
     pipe = QwenImage21Pipeline(
         scheduler=FlowMatchEulerDiscreteScheduler.from_pretrained(folder / "scheduler"),
         vae=AutoencoderKLQwenImage21.from_pretrained(folder / "vae", torch_dtype=torch.float32),
         text_encoder=Qwen3VLForConditionalGeneration.from_pretrained(
             folder / "text_encoder", **float32).eval(),
-        processor=Processor(AutoTokenizer.from_pretrained(folder / "processor")),
+        processor=Processor(*processor),
         transformer=QwenImage21Transformer2DModel.from_pretrained(folder / "transformer",
             torch_dtype=torch.float32),
         sample_sigmas=json.loads((folder / "model_index.json").read_text())["sample_sigmas"],
@@ -277,11 +303,81 @@ def golden_tiny_plain(folder):
     goldens.save(folder)
 
 
+def images():
+    draw = numpy.random.default_rng(7)
+    made = {}
+    for name, (width, height, mode) in IMAGES.items():
+        coarse = draw.integers(0, 256, (5, 5, len(mode)), dtype=numpy.uint8)
+        picture = Image.fromarray(coarse[:, :, :3]).resize((width, height), Image.Resampling.BICUBIC)
+        if mode == "RGBA":
+            picture.putalpha(Image.fromarray(coarse[:, :, 3]).resize((width, height), Image.Resampling.BICUBIC))
+        made[name] = picture
+    return made
+
+
+class Looking:
+    """The pipeline with references, whose names alone are recorded, in the size of the tests."""
+
+    def __init__(self, pipe, pictures):
+        self.pipe, self.pictures = pipe, pictures
+        self.transformer, self.vae, self.text_encoder = pipe.transformer, pipe.vae, pipe.text_encoder
+
+    def __call__(self, references, **call):
+        seen = [self.pictures[name] for name in references]
+        return self.pipe(image=seen, output_resolution=RESOLUTION, **call)
+
+
+def add_look(goldens, pipe, pictures, case, *, seed, references, text=False, decoded=False, **call):
+    """A whole call with references. The latents of the references stand before the picture's."""
+    seen, latents = run_whole(Looking(pipe, pictures), seed, references=references, **call)
+    first, count = seen.denoiser_inputs[0], latents.shape[1]
+    tensors = {"initial_latents": first["hidden_states"][:, -count:], "latents": latents}
+    if text:
+        slots = first["img_mask"][0, : first["encoder_hidden_states"].shape[1]]
+        # The transformer puts references in place of the states of their slots.
+        tensors["prompt_embeds"] = first["encoder_hidden_states"][:, ~slots]
+        tensors["slots"] = slots
+        tensors["reference_tokens"] = first["hidden_states"][:, :-count]
+    if decoded:
+        tensors["decoded"] = decode_packed(pipe, latents, call)
+    goldens.add(f"picture.{case}", {"seed": seed, "references": references, **call}, **tensors)
+
+
+def golden_references(folder):
+    """Calls of tiny-21 with references, and of the same with `causal_condition` off."""
+    pipe, pictures = load(HERE / "tiny-21"), images()
+    goldens = Goldens(checkpoint="tiny-21", resolution=RESOLUTION)
+    for name, picture in pictures.items():
+        goldens.add(f"input.{name}", {}, pixels=numpy.asarray(picture).astype(numpy.int32))
+    plain = {"prompt": PROMPTS["plain"], "true_cfg_scale": 1.0, "height": 16, "width": 24,
+             "num_inference_steps": len(SIGMAS)}
+    look = partial(add_look, goldens, pipe, pictures)
+    look("one", seed=42, references=["square"], decoded=True, **plain)
+    look("two", seed=2**40 + 5, references=["wide", "tall"], **{
+        **plain, "true_cfg_scale": 3.0, "negative_prompt": "blurry, low quality"})
+    look("three", seed=3, references=["tall", "clear", "wide"], text=True, **{
+        **plain, "prompt": PROMPTS["unicode"], "height": 40, "width": 16})
+    look("clear", seed=4, references=["clear"], **{
+        **plain, "prompt": "", "true_cfg_scale": 2.0, "negative_prompt": ""})
+    forecasts = partial(
+        add_forecast_case, goldens, Even(Looking(pipe, pictures), 20), guided_by="true_cfg_scale", steps=20,
+        tokens=-24)
+    plain.pop("num_inference_steps")
+    forecasts("one", seed=6, w=0.5, references=["wide"], **plain)
+    forecasts("guidance", seed=7, w=0.7, references=["square", "clear"], **{
+        **plain, "true_cfg_scale": 2.0, "negative_prompt": "blurry"})
+    pipe.transformer.register_to_config(causal_condition=False)
+    look("in_time", seed=8, references=["wide", "clear"], num_inference_steps=len(SIGMAS), **{
+        **plain, "true_cfg_scale": 2.5, "negative_prompt": "blurry"})
+    goldens.save(folder)
+
+
 def main():
     remake(
         HERE,
         tiny_21=(make_tiny_21, golden_tiny_21),
         tiny_plain=(make_tiny_plain, golden_tiny_plain),
+        references=(lambda folder: None, golden_references),
     )
 
 

@@ -2,7 +2,6 @@
 // every recorded call from prompt and references to picture; settings, errors, rejected checkpoints.
 import { after, before, describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
-import sharp from "sharp";
 import { Checkpoint } from "../../../../gpu-worker/checkpoint/checkpoint.ts";
 import {
   EDIT,
@@ -10,34 +9,25 @@ import {
   type EditPipeline,
 } from "../../../../gpu-worker/families/qwen_image/qwen_image_edit_checkpoint.ts";
 import { qwenImageEdit } from "../../../../gpu-worker/families/qwen_image/qwen_image_edit_family.ts";
-import { sizeOfArea } from "../../../../gpu-worker/families/qwen_image/reference_sizes.ts";
+import { sizeOfArea } from "../../../../gpu-worker/pipeline/qwen_reference_sizes.ts";
 import { describeModel } from "../../../../gpu-worker/model/describe_model.ts";
 import { loadPipeline } from "../../../../gpu-worker/pipeline/load_pipeline.ts";
 import type { Pipeline } from "../../../../gpu-worker/pipeline/pipeline.ts";
 import { completeRequest } from "../../../../gpu-worker/request/complete_request.ts";
-import { type ReferenceImage, requireReferences } from "../../../../gpu-worker/request/references.ts";
+import { requireReferences } from "../../../../gpu-worker/request/references.ts";
 import { shortRunNote } from "../../../../gpu-worker/request/short_runs.ts";
 import { Runtime } from "../../../../gpu-worker/runtime/mod.ts";
 import { WeightStore } from "../../../../gpu-worker/session/weight_store.ts";
-import { goldenPath, type Goldens, loadGoldens, maxError } from "../../../goldens/golden.ts";
+import { goldenPath, loadGoldens, maxError } from "../../../goldens/golden.ts";
 import { ChangedCheckpoint } from "../../pipeline/changed_checkpoint.ts";
 import { assertReference, completeReference, referenceCalls } from "../../pipeline/reference_call.ts";
 import { type RefusedCheckpoint, refusedCheckpoints } from "../../pipeline/refused_checkpoints.ts";
+import { goldenReferences } from "../golden_references.ts";
 
 const CHECKPOINTS: readonly [name: string, edit: EditPipeline][] = [
   ["qwen_image_edit/tiny-edit", EDIT],
   ["qwen_image_edit/tiny-plus", EDIT_PLUS],
 ];
-
-/** The references of a call, as files. */
-async function referencesOf(goldens: Goldens, names: readonly string[]): Promise<ReferenceImage[]> {
-  return await Promise.all(names.map(async (name) => {
-    const [height, width] = goldens.shape(`input.${name}.pixels`) as [number, number, number];
-    const pixels = Uint8Array.from(goldens.ints(`input.${name}.pixels`));
-    const bytes = await sharp(pixels, { raw: { width, height, channels: 3 } }).png().toBuffer();
-    return { width, height, file: { bytes: new Uint8Array(bytes), sha256: name } };
-  }));
-}
 
 for (const [name, published] of CHECKPOINTS) {
   describe(`generate() on ${name}`, () => {
@@ -66,7 +56,7 @@ for (const [name, published] of CHECKPOINTS) {
     for (const [id, call] of referenceCalls(name)) {
       it(`gives diffusers' results for ${id}`, async () => {
         const { references: names } = call as unknown as { references: string[] };
-        const references = await referencesOf(goldens, names);
+        const references = await goldenReferences(goldens, names);
         const request = { ...completeReference(pipeline, call), references };
         assertReference(await pipeline.generate(request), { id, goldens });
       });
@@ -74,7 +64,7 @@ for (const [name, published] of CHECKPOINTS) {
 
     it("tells two pictures' references apart, and gives each its own picture again", async () => {
       const draw = async (names: string[], seed: number) => {
-        const references = await referencesOf(goldens, names);
+        const references = await goldenReferences(goldens, names);
         const request = completeRequest({
           ...{ prompt: "a red heart", seed, steps: 4, width: 32, height: 32, trueCfgScale: 3 },
           references,
@@ -93,7 +83,7 @@ for (const [name, published] of CHECKPOINTS) {
     });
 
     it("forecasts each branch from its own history", async () => {
-      const references = await referencesOf(goldens, ["square"]);
+      const references = await goldenReferences(goldens, ["square"]);
       const draw = async (sampler: object, negativePrompt = "blurry") => {
         const request = completeRequest({
           ...{ prompt: "a red heart", negativePrompt, seed: 1, steps: 12, width: 32, height: 32 },
@@ -118,7 +108,7 @@ for (const [name, published] of CHECKPOINTS) {
     });
 
     it("refuses a prompt with the token of a picture", async () => {
-      const references = await referencesOf(goldens, ["wide"]);
+      const references = await goldenReferences(goldens, ["wide"]);
       const size = { width: 32, height: 32, steps: 2 };
       const request = completeRequest(
         { prompt: "a <|image_pad|>", seed: 0, ...size, references },

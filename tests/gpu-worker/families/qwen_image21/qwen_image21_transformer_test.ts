@@ -1,7 +1,10 @@
 import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { parseQwenImage21Config } from "../../../../gpu-worker/families/qwen_image21/qwen_image21_config.ts";
-import { qwenImage21RotaryTables } from "../../../../gpu-worker/families/qwen_image21/qwen_image21_rotary.ts";
+import {
+  type QwenImage21Layout,
+  qwenImage21Layout,
+} from "../../../../gpu-worker/families/qwen_image21/qwen_image21_layout.ts";
 import { qwenImage21TransformerGraphs } from "../../../../gpu-worker/families/qwen_image21/qwen_image21_transformer.ts";
 import { loadGoldens } from "../../../goldens/golden.ts";
 import { component } from "../../graph/component.ts";
@@ -25,8 +28,8 @@ for (const name of ["tiny-21", "tiny-plain"]) {
           folder: `qwen_image21/${name}`,
           config: parts.config,
           tables: (sizes) => {
-            const { text, image } = qwenImage21RotaryTables(sizes);
-            return { rotary_text: text, rotary_image: image };
+            const { condition, image } = qwenImage21Layout(sizes);
+            return { rotary_condition: condition, rotary_image: image };
           },
         }),
       further: { branches: BRANCHES },
@@ -44,7 +47,9 @@ describe("qwenImage21TransformerGraphs()", () => {
 
   it("builds in every compute type", () => {
     for (const dtype of ["float32", "float16", "bfloat16"] as const) {
-      assert.doesNotThrow(() => qwenImage21TransformerGraphs({ config, weights, dtype }));
+      for (const references of [false, true]) {
+        assert.doesNotThrow(() => qwenImage21TransformerGraphs({ config, weights, dtype, references }));
+      }
     }
   });
 
@@ -78,17 +83,33 @@ describe("qwenImage21TransformerGraphs()", () => {
   });
 });
 
-describe("qwenImage21RotaryTables()", () => {
+describe("qwenImage21Layout()", () => {
+  /** Positions of a token on the three axes, of tables with one pair of channels an axis. */
+  const angles = ({ cos, sin }: QwenImage21Layout["image"], token: number) =>
+    [0, 1, 2].map((i) => Math.round(Math.atan2(sin[3 * token + i]!, cos[3 * token + i]!) * 1e4) / 1e4);
+  const sizes = { height: 2, width: 3, axesDims: [2, 2, 2] };
+
   it("counts text from 0, and puts the image one frame after it, its middle at 0", () => {
-    const { text, image } = qwenImage21RotaryTables({
-      textTokens: 3,
-      height: 2,
-      width: 3,
-      axesDims: [2, 2, 2],
-    });
-    const angles = ({ cos, sin }: typeof text, token: number) =>
-      [0, 1, 2].map((i) => Math.round(Math.atan2(sin[3 * token + i]!, cos[3 * token + i]!) * 1e4) / 1e4);
-    assert.deepEqual([0, 1, 2].map((token) => angles(text, token)), [[0, 0, 0], [1, 1, 1], [2, 2, 2]]);
+    const { condition, image, places, ends } = qwenImage21Layout({ textTokens: 3, ...sizes });
+    assert.deepEqual([0, 1, 2].map((token) => angles(condition, token)), [[0, 0, 0], [1, 1, 1], [2, 2, 2]]);
     assert.deepEqual([angles(image, 0), angles(image, 5)], [[3, -1, -2], [3, 0, 0]]);
+    assert.deepEqual([[...places], [...ends]], [[0, 1, 2], [1, 2, 3]]);
+  });
+
+  it("puts references inside the text, each a block that sees itself and all before it", () => {
+    const { condition, image, places, ends } = qwenImage21Layout({
+      textTokens: 2,
+      references: [{ height: 1, width: 2 }, { height: 1, width: 1 }],
+      referencePlaces: [1, 1],
+      ...sizes,
+    });
+    // text, two tokens, one token, text; the references stand first.
+    assert.deepEqual([...places], [1, 2, 3, 0, 4]);
+    assert.deepEqual([...ends], [3, 3, 4, 1, 5]);
+    const expected = [[1, -1, -1], [1, -1, 0], [3, -1, -1], [0, 0, 0], [-2.2832, -2.2832, -2.2832]];
+    const found = expected.map((_, token) => angles(condition, token));
+    // The second text token is at 4, whose angle is 4 - 2 pi.
+    assert.deepEqual(found, expected);
+    assert.equal(angles(image, 5)[0], Math.round((5 - 2 * Math.PI) * 1e4) / 1e4);
   });
 });
