@@ -295,6 +295,7 @@ def golden_tiny_plain(folder):
     add_transformer(goldens, pipe, "start", seed=5, height=2, width=6, text_tokens=8, timestep=[1.0])
     add_transformer(goldens, pipe, "batch", seed=6, height=4, width=4, text_tokens=5, timestep=[0.25, 0.875])
     add_vae(goldens, pipe, "wide", seed=7, height=4, width=7)
+    add_encoding(goldens, pipe, "wide", seed=8, height=6, width=10)
     plain = {"prompt": PROMPTS["plain"], "true_cfg_scale": 1.0, **size}
     add_picture(goldens, pipe, "8_steps", seed=0, num_inference_steps=8, **plain)
     add_picture(goldens, pipe, "guidance_50", seed=3, num_inference_steps=50, decoded=False, **{
@@ -343,12 +344,54 @@ def add_look(goldens, pipe, pictures, case, *, seed, references, text=False, dec
     goldens.add(f"picture.{case}", {"seed": seed, "references": references, **call}, **tensors)
 
 
+def add_looking_transformer(goldens, pipe, case, *, seed, image, references, texts, timestep):
+    """One call of the transformer on random inputs; `image` and `references` are rows and columns of tokens,
+    `texts` count the tokens of the text around the references.
+
+    Inputs are stored as our trunk takes them: the image's tokens before the references', and the text alone.
+    """
+    config, batch = pipe.transformer.config, len(timestep)
+    draw = torch.Generator().manual_seed(seed)
+    shapes = [(1, *size) for size in (*references, image)]
+    counts = [height * width for _, height, width in shapes]
+    slots = [torch.zeros(texts[0])]
+    for count, text in zip(counts, [*texts[1:], 0]):
+        slots += [torch.ones(count // 4), torch.zeros(text)]
+    img_mask = torch.cat(slots).bool()[None].repeat(batch, 1)
+    seen = img_mask.shape[1] - counts[-1] // 4
+    hidden_states = torch.randn(batch, sum(counts), config.in_channels, generator=draw)
+    states = torch.randn(batch, seen, config.context_in_dim, generator=draw)
+    with Capture(pipe) as captured:
+        output = pipe.transformer(
+            hidden_states=hidden_states, encoder_hidden_states=states, timestep=torch.tensor(timestep),
+            img_shapes=[shapes] * batch, img_mask=img_mask).sample
+    own = counts[-1]
+    call = {"image": image, "references": references, "texts": texts}
+    goldens.add(
+        f"transformer.{case}", call,
+        hidden_states=torch.cat([hidden_states[:, -own:], hidden_states[:, :-own]], dim=1),
+        encoder_hidden_states=states[:, ~img_mask[0, :seen]], timestep=torch.tensor(timestep),
+        feature=captured.features[0][:, -own:], output=output[:, -own:])
+
+
+def add_encoding(goldens, pipe, case, *, seed, height, width):
+    """Latents of random pixels in the denoiser's scale, as the pipeline encodes references."""
+    draw = torch.Generator().manual_seed(seed)
+    pixels = torch.rand(1, pipe.vae.config.in_channels, height, width, generator=draw) * 2 - 1
+    latents = pipe._encode_vae_image(pixels[:, :, None], None)[:, :, 0]
+    goldens.add(f"encode.{case}", {}, pixels=pixels, latents=latents)
+
+
 def golden_references(folder):
     """Calls of tiny-21 with references, and of the same with `causal_condition` off."""
     pipe, pictures = load(HERE / "tiny-21"), images()
     goldens = Goldens(checkpoint="tiny-21", resolution=RESOLUTION)
     for name, picture in pictures.items():
         goldens.add(f"input.{name}", {}, pixels=numpy.asarray(picture).astype(numpy.int32))
+    looking = partial(add_looking_transformer, goldens, pipe)
+    looking("start", seed=1, image=(4, 6), references=[(2, 4)], texts=[3, 5], timestep=[1.0])
+    looking("batch", seed=2, image=(2, 4), references=[(4, 2), (2, 2), (2, 6)], texts=[2, 1, 0, 6],
+            timestep=[0.731, 0.052])
     plain = {"prompt": PROMPTS["plain"], "true_cfg_scale": 1.0, "height": 16, "width": 24,
              "num_inference_steps": len(SIGMAS)}
     look = partial(add_look, goldens, pipe, pictures)

@@ -21,11 +21,11 @@ export function row({ shape: [batch, ...shape], data }: FloatArray, index: numbe
   return { shape: [1, ...shape], data: data.slice(index * length, (index + 1) * length) };
 }
 
-const SHARED = /^rotary|^picture_tokens$/;
+const SHARED = /^rotary|^condition_|^picture_tokens$/;
 
 /**
- * Applies `change` to the inputs that have a row for each picture or video: all but the tables of positions
- * and the number of tokens.
+ * Applies `change` to the inputs that have a row for each picture or video: all but positions and the
+ * number of tokens.
  */
 export function mapRows(inputs: FloatArrays, change: (array: FloatArray) => FloatArray): FloatArrays {
   return Object.fromEntries(

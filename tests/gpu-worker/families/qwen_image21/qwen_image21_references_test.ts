@@ -3,9 +3,13 @@
 import { after, before, describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { Checkpoint } from "../../../../gpu-worker/checkpoint/checkpoint.ts";
-import { readQwenImage21Checkpoint } from "../../../../gpu-worker/families/qwen_image21/qwen_image21_checkpoint.ts";
+import {
+  type QwenImage21Checkpoint,
+  readQwenImage21Checkpoint,
+} from "../../../../gpu-worker/families/qwen_image21/qwen_image21_checkpoint.ts";
 import { encodeQwenImage21Prompt } from "../../../../gpu-worker/families/qwen_image21/encode_qwen_image21_prompt.ts";
 import { qwenImage21Family } from "../../../../gpu-worker/families/qwen_image21/qwen_image21_family.ts";
+import { wanVaeEncoderGraph } from "../../../../gpu-worker/graph/wan_vae/wan_vae_encoder.ts";
 import { describeModel } from "../../../../gpu-worker/model/describe_model.ts";
 import { encodeReferences } from "../../../../gpu-worker/pipeline/encode_references.ts";
 import { loadPipeline } from "../../../../gpu-worker/pipeline/load_pipeline.ts";
@@ -17,6 +21,7 @@ import { WeightStore } from "../../../../gpu-worker/session/weight_store.ts";
 import { openTokenizer } from "../../../../gpu-worker/text/tokenizer/tokenizer.ts";
 import { ImageEncoder } from "../../../../gpu-worker/vae/image_encoder.ts";
 import { goldenPath, loadGoldens, maxError } from "../../../goldens/golden.ts";
+import { component } from "../../graph/component.ts";
 import { ChangedCheckpoint } from "../../pipeline/changed_checkpoint.ts";
 import { assertReference, completeReference, referenceCalls } from "../../pipeline/reference_call.ts";
 import { goldenReferences } from "../golden_references.ts";
@@ -111,6 +116,26 @@ describe("the parts of qwen_image21/tiny-21 that look at references", () => {
   });
 });
 
+describe("the encoder of qwen_image21/tiny-plain", () => {
+  it("encodes three channels without shortcuts as diffusers does", async () => {
+    const plain = loadGoldens("qwen_image21/tiny-plain");
+    const { vaeConfig } = describeModel(goldenPath("qwen_image21/tiny-plain"))
+      .reading as QwenImage21Checkpoint;
+    const { weights } = component("qwen_image21/tiny-plain/vae");
+    using runtime = Runtime.open();
+    using encoder = new ImageEncoder(
+      runtime,
+      () => runtime.createSession(wanVaeEncoderGraph({ config: vaeConfig, weights })),
+    );
+    const [, , height, width] = plain.shape("encode.wide.pixels") as [number, number, number, number];
+    const data = plain.floats("encode.wide.pixels");
+    const latents = await encoder.encode({ width, height, data }, {
+      noise: (count) => new Float32Array(count),
+    });
+    assert.ok(maxError(latents, plain.floats("encode.wide.latents")) <= 2e-5);
+  });
+});
+
 describe("a reading of QwenImage21Pipeline", () => {
   const { reading } = describeModel(goldenPath(CHECKPOINT));
   const reference = { width: 300, height: 200 };
@@ -159,7 +184,7 @@ describe("a reading of QwenImage21Pipeline", () => {
           tokenizer: openTokenizer(goldenPath(`${CHECKPOINT}/processor`)),
         },
       },
-      reading: reading as ReturnType<typeof readQwenImage21Checkpoint>,
+      reading: reading as QwenImage21Checkpoint,
     });
     await assert.rejects(encoding, /prompt.*must not contain <\|image_pad\|>/);
   });

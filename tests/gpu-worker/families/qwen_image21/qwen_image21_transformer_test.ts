@@ -6,8 +6,9 @@ import {
   qwenImage21Layout,
 } from "../../../../gpu-worker/families/qwen_image21/qwen_image21_layout.ts";
 import { qwenImage21TransformerGraphs } from "../../../../gpu-worker/families/qwen_image21/qwen_image21_transformer.ts";
-import { loadGoldens } from "../../../goldens/golden.ts";
+import { goldenPath, type Goldens, loadGoldens } from "../../../goldens/golden.ts";
 import { component } from "../../graph/component.ts";
+import { type FloatArrays, goldenArray } from "../../graph/float_array.ts";
 import { assertRefused, refusalCases, type RefusedOption } from "../../graph/refusal.ts";
 import { transformerCases } from "../../graph/transformer_cases.ts";
 import { rotaryTrunkInputs } from "../rotary_trunk_inputs.ts";
@@ -35,6 +36,53 @@ for (const name of ["tiny-21", "tiny-plain"]) {
       further: { branches: BRANCHES },
     });
   });
+}
+
+describe("qwenImage21TransformerGraphs() of tiny-21 with references", () => {
+  const folder = "qwen_image21/references";
+  const goldens = loadGoldens(folder);
+  const { cases } = JSON.parse(Deno.readTextFileSync(goldenPath(`${folder}/goldens.json`)));
+  const { config, weights } = component("qwen_image21/tiny-21/transformer");
+  transformerCases({
+    build: (dtype) => qwenImage21TransformerGraphs({ config, weights, dtype, references: true }),
+    goldens,
+    inputsOf: (call) => lookingInputs(call, { goldens, ...cases[`transformer.${call}`] }),
+    further: { branches: BRANCHES },
+  });
+});
+
+interface LookingCall {
+  goldens: Goldens;
+  /** Rows and columns of tokens. */
+  image: [number, number];
+  references: [number, number][];
+  /** Tokens of the text around the references. */
+  texts: number[];
+}
+
+/** The trunk's inputs of a recorded call with references. */
+function lookingInputs(call: string, { goldens, image, references, texts }: LookingCall): FloatArrays {
+  const layout = qwenImage21Layout({
+    textTokens: texts.reduce((sum, count) => sum + count, 0),
+    references: references.map(([height, width]) => ({ height, width })),
+    referencePlaces: references.map((_, i) => texts.slice(0, i + 1).reduce((sum, count) => sum + count, 0)),
+    height: image[0],
+    width: image[1],
+    axesDims: [2, 4, 4],
+  });
+  const table = (data: Float32Array<ArrayBuffer>) => ({ shape: [data.length / 5, 5], data });
+  const row = (data: Float32Array<ArrayBuffer>) => ({ shape: [data.length], data });
+  const given = ["hidden_states", "encoder_hidden_states", "timestep"];
+  return {
+    ...Object.fromEntries(given.map((name) => [name, goldenArray(goldens, `transformer.${call}.${name}`)])),
+    rotary_condition_cos: table(layout.condition.cos),
+    rotary_condition_sin: table(layout.condition.sin),
+    rotary_image_cos: table(layout.image.cos),
+    rotary_image_sin: table(layout.image.sin),
+    condition_places: row(layout.places),
+    condition_ends: row(layout.ends),
+    picture_tokens: row(new Float32Array(image[0] * image[1])),
+  };
 }
 
 describe("qwenImage21TransformerGraphs()", () => {
