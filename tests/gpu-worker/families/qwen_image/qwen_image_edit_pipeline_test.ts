@@ -18,11 +18,12 @@ import { requireReferences } from "../../../../gpu-worker/request/references.ts"
 import { shortRunNote } from "../../../../gpu-worker/request/short_runs.ts";
 import { Runtime } from "../../../../gpu-worker/runtime/mod.ts";
 import { WeightStore } from "../../../../gpu-worker/session/weight_store.ts";
-import { goldenPath, loadGoldens, maxError } from "../../../goldens/golden.ts";
+import { goldenPath, loadGoldens } from "../../../goldens/golden.ts";
 import { ChangedCheckpoint } from "../../pipeline/changed_checkpoint.ts";
 import { assertReference, completeReference, referenceCalls } from "../../pipeline/reference_call.ts";
 import { type RefusedCheckpoint, refusedCheckpoints } from "../../pipeline/refused_checkpoints.ts";
 import { goldenReferences } from "../golden_references.ts";
+import { lookingCases } from "../looking_cases.ts";
 
 const CHECKPOINTS: readonly [name: string, edit: EditPipeline][] = [
   ["qwen_image_edit/tiny-edit", EDIT],
@@ -62,60 +63,7 @@ for (const [name, published] of CHECKPOINTS) {
       });
     }
 
-    it("tells two pictures' references apart, and gives each its own picture again", async () => {
-      const draw = async (names: string[], seed: number) => {
-        const references = await goldenReferences(goldens, names);
-        const request = completeRequest({
-          ...{ prompt: "a red heart", seed, steps: 4, width: 32, height: 32, trueCfgScale: 3 },
-          references,
-        }, pipeline.description);
-        return (await pipeline.generate(request)).latents.data;
-      };
-      const plain = await draw(["wide"], 1);
-      const [wide, tall, again] = await Promise.all([
-        draw(["wide"], 1),
-        draw(["tall"], 1),
-        draw(["wide"], 2),
-      ]);
-      assert.deepEqual(wide, plain);
-      assert.ok(maxError(tall, plain) > 1e-2);
-      assert.ok(maxError(again, plain) > 1e-2);
-    });
-
-    it("forecasts each branch from its own history", async () => {
-      const references = await goldenReferences(goldens, ["square"]);
-      const draw = async (sampler: object, negativePrompt = "blurry") => {
-        const request = completeRequest({
-          ...{ prompt: "a red heart", negativePrompt, seed: 1, steps: 12, width: 32, height: 32 },
-          ...{ trueCfgScale: 3, references, sampler },
-        }, pipeline.description);
-        return await pipeline.generate(request);
-      };
-      const full = await draw({ method: "none" });
-      // A forecast that always repeats a full pass of the step itself changes nothing.
-      const measured = await draw({ method: "spectrum", fullSteps: Array.from({ length: 12 }, (_, i) => i) });
-      assert.ok(maxError(measured.latents.data, full.latents.data) <= 1e-5);
-      // Equal branches must give what no guidance gives, with forecasts too. Histories that mix would not.
-      const forecast = { method: "spectrum", warmupSteps: 3, windowSize: 2 };
-      const equal = await draw(forecast, "a red heart");
-      const alone = completeRequest({
-        ...{ prompt: "a red heart", seed: 1, steps: 12, width: 32, height: 32, trueCfgScale: 1 },
-        ...{ references, sampler: forecast as object },
-      }, pipeline.description);
-      const unguided = await pipeline.generate(alone);
-      assert.ok(equal.plan.includes("forecast"));
-      assert.ok(maxError(equal.latents.data, unguided.latents.data) <= 1e-4);
-    });
-
-    it("refuses a prompt with the token of a picture", async () => {
-      const references = await goldenReferences(goldens, ["wide"]);
-      const size = { width: 32, height: 32, steps: 2 };
-      const request = completeRequest(
-        { prompt: "a <|image_pad|>", seed: 0, ...size, references },
-        pipeline.description,
-      );
-      await assert.rejects(pipeline.generate(request), /prompt.*must not contain <\|image_pad\|>/);
-    });
+    lookingCases({ pipeline: () => pipeline, goldens });
   });
 }
 

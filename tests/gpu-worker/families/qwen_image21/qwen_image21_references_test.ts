@@ -25,6 +25,7 @@ import { component } from "../../graph/component.ts";
 import { ChangedCheckpoint } from "../../pipeline/changed_checkpoint.ts";
 import { assertReference, completeReference, referenceCalls } from "../../pipeline/reference_call.ts";
 import { goldenReferences } from "../golden_references.ts";
+import { lookingCases } from "../looking_cases.ts";
 
 const GOLDENS = "qwen_image21/references";
 const CHECKPOINT = "qwen_image21/tiny-21";
@@ -69,6 +70,8 @@ for (const { folder, isOf, name } of VARIANTS) {
         assertReference(result, { id, goldens });
       });
     }
+
+    lookingCases({ pipeline: () => pipeline, goldens });
   });
 }
 
@@ -172,20 +175,5 @@ describe("a reading of QwenImage21Pipeline", () => {
       () => complete({ image }, plain),
       /draws from text only: it has no image processor \(processor\/preprocessor_config\.json\)/,
     );
-  });
-
-  it("refuses a prompt with the token of a picture", async () => {
-    using runtime = Runtime.open();
-    const encoding = encodeQwenImage21Prompt({ text: "a <|image_pad|>", maxSequenceLength: 8 }, {
-      runtime,
-      encoders: {
-        qwen: {
-          session: { run: () => Promise.reject(new Error("unused")), inputNames: [] },
-          tokenizer: openTokenizer(goldenPath(`${CHECKPOINT}/processor`)),
-        },
-      },
-      reading: reading as QwenImage21Checkpoint,
-    });
-    await assert.rejects(encoding, /prompt.*must not contain <\|image_pad\|>/);
   });
 });
