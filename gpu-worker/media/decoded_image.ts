@@ -7,8 +7,8 @@ export interface ImageSize {
 }
 
 /**
- * A picture as the VAE returns it: [3, height, width], float32 in -1..1 (not clamped). A VAE that sees opacity
- * takes it as a fourth plane.
+ * A picture as the VAE returns it: [3, height, width], float32 in -1..1 (not clamped). A VAE that sees
+ * opacity takes it as a fourth plane.
  */
 export interface DecodedImage extends ImageSize {
   data: Float32Array;

@@ -1,5 +1,5 @@
-// Encodes prompts and references for Qwen-Image-2.1: Qwen3-VL's states after its last layer, inside a template
-// (QwenImage21Pipeline.encode_prompt).
+// Encodes prompts and references for Qwen-Image-2.1: Qwen3-VL's states after its last layer, inside a
+// template (QwenImage21Pipeline.encode_prompt).
 import { CheckpointError } from "../../checkpoint/checkpoint_error.ts";
 import { layOnWhite } from "../../media/transparent_pixels.ts";
 import type { Pixels } from "../../media/resample.ts";

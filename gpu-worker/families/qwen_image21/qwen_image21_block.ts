@@ -25,11 +25,8 @@ export interface QwenImage21BlockOptions {
   name: string;
   config: QwenImage21Config;
   streams: Record<"condition" | "image", Stream>;
-  /**
-   * Added to the condition's scores, [1, 1, tokens, tokens].
-   * @default each token of the condition sees itself and those before it
-   */
-  bias?: Value | undefined;
+  /** Added to the condition's scores, [1, 1, tokens, tokens]. */
+  bias: Value;
 }
 
 /** Tokens of the condition and of the image, [batch, tokens, innerDim]. */
@@ -48,7 +45,7 @@ export function qwenImage21Block(
   const join = (part: "key" | "value") =>
     graph.node("Concat", [condition[part], image[part]], { attributes: { axis: 1 } });
   const attended = {
-    condition: attention(graph, condition, { heads, ...bias ? { bias } : { causal: true } }),
+    condition: attention(graph, condition, { heads, bias }),
     image: attention(graph, { query: image.query, key: join("key"), value: join("value") }, { heads }),
   };
   const end = (stream: keyof Tokens) =>

@@ -137,7 +137,7 @@ export function readQwenImage21Checkpoint(
           },
         },
       }),
-      ...qwenImage21TransformerGraphs({ ...transformer, dtype, references: sight !== undefined }),
+      ...qwenImage21TransformerGraphs({ ...transformer, dtype }),
       vae: wanVaePictureGraph({ config: vaeConfig, weights: vae.weights }),
       ...sight && {
         visionEncoder: qwenVisionEncoderGraph({ config: sight.vision, weights: qwen.weights, dtype }),

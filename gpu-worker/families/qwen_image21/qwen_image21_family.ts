@@ -1,4 +1,5 @@
-// diffusers' QwenImage21Pipeline: Qwen-Image-2.1 and every checkpoint of that architecture, from text and images.
+// diffusers' QwenImage21Pipeline: Qwen-Image-2.1 and every checkpoint of that architecture, from text and
+// images.
 import { createSolver, linspace } from "../../../sampler/mod.ts";
 import { originalNames } from "../../checkpoint/lora/original_names.ts";
 import { toPlanes } from "../../media/decode_image.ts";

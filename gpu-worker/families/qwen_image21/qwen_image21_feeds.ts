@@ -23,13 +23,13 @@ export function qwenImage21Feeds(
   runtime: Runtime,
   { config, branches, size: { height, width }, references = [] }: QwenImage21FeedsOptions,
 ): BranchFeeds {
-  const { tokens: textTokens, referencePlaces } = branches[0]!;
+  const { tokens: textTokens, referencePlaces = [] } = branches[0]!;
   const imageTokens = height * width;
   const pairs = config.attentionHeadDim / 2;
   const { condition, image, places, ends } = qwenImage21Layout({
     textTokens,
     references: references[0]?.map(({ size }) => size) ?? [],
-    ...referencePlaces && { referencePlaces },
+    referencePlaces,
     height,
     width,
     axesDims: config.axesDimsRope,
@@ -54,12 +54,9 @@ export function qwenImage21Feeds(
       rotary_condition_sin: { dims: [count, pairs], data: condition.sin },
       rotary_image_cos: { dims: [imageTokens, pairs], data: image.cos },
       rotary_image_sin: { dims: [imageTokens, pairs], data: image.sin },
-      // A text knows where references stand only if the checkpoint looks at images.
-      ...referencePlaces && {
-        condition_places: { dims: [count], data: places },
-        condition_ends: { dims: [count], data: ends },
-        [PICTURE_TOKENS]: tokenCount(imageTokens),
-      },
+      condition_places: { dims: [count], data: places },
+      condition_ends: { dims: [count], data: ends },
+      [PICTURE_TOKENS]: tokenCount(imageTokens),
     },
     conditioning: {},
     // Only the number of rows matters: the modulation depends on nothing else of a branch.

@@ -43,8 +43,8 @@ interface Placed {
 }
 
 /**
- * Lays the tokens out. Text counts on all axes. A picture is one frame, whose middle is position 0 of rows and
- * columns; the text behind it goes on after its longer side. The image stands at the end.
+ * Lays the tokens out. Text counts on all axes. A picture is one frame, whose middle is position 0 of rows
+ * and columns; the text behind it goes on after its longer side. The image stands at the end.
  */
 export function qwenImage21Layout(options: QwenImage21LayoutOptions): QwenImage21Layout {
   const { textTokens, references = [], referencePlaces = [], height, width, axesDims } = options;

@@ -23,27 +23,20 @@ const TIME_FACTOR = 1000;
 /** Score added to a token that another must not see. Its exponential is 0, and float16 can represent it. */
 const UNSEEN = -6e4;
 
-export interface QwenImage21TransformerOptions extends DenoiserOptions {
-  /** Whether the trunk looks at references. @default false */
-  references?: boolean;
-}
-
 /**
  * Builds the graphs. The output is [batch, image_tokens, in_channels].
- * Inputs of the trunk: timestep [batch], 0..1; hidden_states [batch, image_tokens, in_channels];
- * encoder_hidden_states [batch, text_tokens, context]; rotary_condition_cos and rotary_condition_sin
- * [condition_tokens, head_dim / 2], rotary_image_cos and rotary_image_sin [image_tokens, head_dim / 2] float32.
- * The condition is the text. With references, theirs follow the image's tokens in hidden_states, and the
- * condition is the references and then the text. condition_places and condition_ends [condition_tokens] are
- * then inputs: each token sees the places before its end (`qwenImage21Layout`); so is picture_tokens
- * [image_tokens] (`pictureTokens`).
+ * Inputs of the trunk: timestep [batch], 0..1; hidden_states [batch, sequence_tokens, in_channels], the
+ * image's tokens and then the references'; picture_tokens [image_tokens] (`pictureTokens`);
+ * encoder_hidden_states [batch, text_tokens, context]; rotary_image_cos and rotary_image_sin [image_tokens,
+ * head_dim / 2] float32. The condition is the references and then the text: rotary_condition_cos and
+ * rotary_condition_sin [condition_tokens, head_dim / 2]; condition_places and condition_ends
+ * [condition_tokens], of which each token sees the places before its end (`qwenImage21Layout`).
  * Inputs of the modulation: timestep [steps]; branches [batch], whose values are ignored.
  * @throws {CheckpointError} if the config asks for something unsupported, or if
  * the weights do not fit the config.
  */
-export function qwenImage21TransformerGraphs(options: QwenImage21TransformerOptions): TransformerGraphs {
+export function qwenImage21TransformerGraphs(options: DenoiserOptions): TransformerGraphs {
   const config = parseQwenImage21Config(options.config);
-  const { references = false } = options;
   const { innerDim, inChannels, eps } = config;
   return transformerGraphs(options, {
     axes: ["image_tokens"],
@@ -51,7 +44,7 @@ export function qwenImage21TransformerGraphs(options: QwenImage21TransformerOpti
       const timestep = graph.input("timestep", ["steps"], "float32");
       return repeatForBranches(graph, conditioningOf(graph, timestep, config), [innerDim]);
     },
-    blocks: (graph) => blocks(graph, { config, references }),
+    blocks: (graph) => blocks(graph, config),
     norm: lastNorm(config),
     eps,
     projection: { name: "proj_out", inFeatures: innerDim, outFeatures: inChannels, bias: false },
@@ -80,18 +73,11 @@ function conditioningOf(
   return activation(graph, embedding, "silu");
 }
 
-interface BlocksOptions {
-  config: QwenImage21Config;
-  references: boolean;
-}
-
-function blocks(
-  graph: GraphBuilder,
-  { config, references }: BlocksOptions,
-): ReturnType<TransformerParts["blocks"]> {
+function blocks(graph: GraphBuilder, config: QwenImage21Config): ReturnType<TransformerParts["blocks"]> {
   const { inChannels, innerDim, contextInDim } = config;
-  const axis = references ? "sequence_tokens" : "image_tokens";
-  const latents = graph.cast(graph.input("hidden_states", ["batch", axis, inChannels], "float32"));
+  const latents = graph.cast(
+    graph.input("hidden_states", ["batch", "sequence_tokens", inChannels], "float32"),
+  );
   const states = graph.input("encoder_hidden_states", ["batch", "text_tokens", contextInDim], "float32");
   const timestep = graph.input("timestep", ["batch"], "float32");
   const conditioning = conditioningOf(graph, timestep, config);
@@ -111,10 +97,8 @@ function blocks(
     bias: false,
     asStored: true,
   });
-  let tokens: Tokens = references
-    ? graph.scope("references", () => withReferences(graph, { text, pictures }))
-    : { condition: text, image: pictures };
-  const bias = references ? graph.scope("condition", () => conditionBias(graph)) : undefined;
+  let tokens = graph.scope("references", () => withReferences(graph, { text, pictures }));
+  const bias = graph.scope("condition", () => conditionBias(graph));
   for (let i = 0; i < config.numLayers; i++) {
     const name = `transformer_blocks.${i}`;
     tokens = graph.scope(name, () => qwenImage21Block(graph, tokens, { name, config, streams, bias }));

@@ -1,5 +1,5 @@
-// Reads the parts of a Qwen-Image-2.1 checkpoint that look at references: the text encoder's vision tower, the
-// image processor and the autoencoder's encoder.
+// Reads the parts of a Qwen-Image-2.1 checkpoint that look at references: the text encoder's vision tower,
+// the image processor and the autoencoder's encoder.
 import type { Checkpoint, Component } from "../../checkpoint/checkpoint.ts";
 import { CheckpointError } from "../../checkpoint/checkpoint_error.ts";
 import { parseQwenImageInputs, type QwenImageInputs } from "../../graph/text_encoders/qwen_config.ts";

@@ -13,8 +13,8 @@ import type { WanVaeConfig } from "./wan_vae_config.ts";
 import type { WanVaeDecoderOptions } from "./wan_vae_decoder.ts";
 
 /**
- * Builds the graph sample [1, inChannels, f h, f w] in -1..1 -> mean and std [1, z_dim, h, w], all float32. The
- * denoiser's latents are `mean + std * noise` with standard normal noise.
+ * Builds the graph sample [1, inChannels, f h, f w] in -1..1 -> mean and std [1, z_dim, h, w], all float32.
+ * The denoiser's latents are `mean + std * noise` with standard normal noise.
  * @throws {CheckpointError} if the config contradicts the weights.
  */
 export function wanVaeEncoderGraph(

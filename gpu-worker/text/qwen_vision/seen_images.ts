@@ -1,5 +1,5 @@
-// Features of the pictures of runs under way. A prompt and its negative prompt are about the same pictures, so
-// the vision tower runs once for both.
+// Features of the pictures of runs under way. A prompt and its negative prompt are about the same pictures,
+// so the vision tower runs once for both.
 import type { ReferenceImage } from "../../request/references.ts";
 import type { GraphSession } from "../../session/session_loader.ts";
 import type { ImageFeatures } from "./encode_images.ts";

@@ -1,4 +1,5 @@
-// The cases that Qwen-Image's pipelines with references share besides recorded calls: several pictures, forecasts.
+// The cases that Qwen-Image's pipelines with references share besides recorded calls: several pictures,
+// forecasts.
 import { it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import type { Pipeline } from "../../../gpu-worker/pipeline/pipeline.ts";

@@ -6,75 +6,80 @@ import {
   qwenImage21Layout,
 } from "../../../../gpu-worker/families/qwen_image21/qwen_image21_layout.ts";
 import { qwenImage21TransformerGraphs } from "../../../../gpu-worker/families/qwen_image21/qwen_image21_transformer.ts";
-import { goldenPath, type Goldens, loadGoldens } from "../../../goldens/golden.ts";
+import { goldenPath, loadGoldens } from "../../../goldens/golden.ts";
 import { component } from "../../graph/component.ts";
 import { type FloatArrays, goldenArray } from "../../graph/float_array.ts";
 import { assertRefused, refusalCases, type RefusedOption } from "../../graph/refusal.ts";
 import { transformerCases } from "../../graph/transformer_cases.ts";
-import { rotaryTrunkInputs } from "../rotary_trunk_inputs.ts";
 
 /** As many branches as the inputs of "batch". */
 const BRANCHES = { shape: [2], data: new Float32Array(2) };
 
-for (const name of ["tiny-21", "tiny-plain"]) {
+interface TrunkCase {
+  /** Folder of the goldens in tests/goldens/qwen_image21. */
+  name: string;
+  /** Folder of the checkpoint. */
+  checkpoint: string;
+}
+
+/** A recorded call: rows and columns of tokens, and tokens of the text around the references. */
+interface RecordedCall {
+  image: [number, number];
+  references: [number, number][];
+  texts: number[];
+}
+
+const TRUNKS: TrunkCase[] = [
+  { name: "tiny-21", checkpoint: "tiny-21" },
+  { name: "tiny-plain", checkpoint: "tiny-plain" },
+  { name: "references", checkpoint: "tiny-21" },
+];
+
+for (const { name, checkpoint } of TRUNKS) {
   describe(`qwenImage21TransformerGraphs() of ${name}`, () => {
     const goldens = loadGoldens(`qwen_image21/${name}`);
-    const parts = component(`qwen_image21/${name}/transformer`);
+    const { cases } = JSON.parse(Deno.readTextFileSync(goldenPath(`qwen_image21/${name}/goldens.json`)));
+    const parts = component(`qwen_image21/${checkpoint}/transformer`);
+    const { axesDimsRope: axesDims } = parseQwenImage21Config(parts.config);
     transformerCases({
       build: (dtype) => qwenImage21TransformerGraphs({ ...parts, dtype }),
       goldens,
-      inputsOf: (call) =>
-        rotaryTrunkInputs(call, {
-          goldens,
-          folder: `qwen_image21/${name}`,
-          config: parts.config,
-          tables: (sizes) => {
-            const { condition, image } = qwenImage21Layout(sizes);
-            return { rotary_condition: condition, rotary_image: image };
-          },
-        }),
+      inputsOf(call) {
+        const given = ["hidden_states", "encoder_hidden_states", "timestep"];
+        return {
+          ...Object.fromEntries(
+            given.map((name) => [name, goldenArray(goldens, `transformer.${call}.${name}`)]),
+          ),
+          ...layoutInputs(recordedCall(cases[`transformer.${call}`]), axesDims),
+        };
+      },
       further: { branches: BRANCHES },
     });
   });
 }
 
-describe("qwenImage21TransformerGraphs() of tiny-21 with references", () => {
-  const folder = "qwen_image21/references";
-  const goldens = loadGoldens(folder);
-  const { cases } = JSON.parse(Deno.readTextFileSync(goldenPath(`${folder}/goldens.json`)));
-  const { config, weights } = component("qwen_image21/tiny-21/transformer");
-  transformerCases({
-    build: (dtype) => qwenImage21TransformerGraphs({ config, weights, dtype, references: true }),
-    goldens,
-    inputsOf: (call) => lookingInputs(call, { goldens, ...cases[`transformer.${call}`] }),
-    further: { branches: BRANCHES },
-  });
-});
-
-interface LookingCall {
-  goldens: Goldens;
-  /** Rows and columns of tokens. */
-  image: [number, number];
-  references: [number, number][];
-  /** Tokens of the text around the references. */
-  texts: number[];
+/** Calls without references name their sizes otherwise. */
+function recordedCall(call: RecordedCall | Record<string, number>): RecordedCall {
+  if ("image" in call) return call as RecordedCall;
+  const { height_tokens, width_tokens, text_tokens } = call;
+  return { image: [height_tokens!, width_tokens!], references: [], texts: [text_tokens!] };
 }
 
-/** The trunk's inputs of a recorded call with references. */
-function lookingInputs(call: string, { goldens, image, references, texts }: LookingCall): FloatArrays {
+/** The trunk's inputs that follow from where tokens stand. */
+function layoutInputs({ image, references, texts }: RecordedCall, axesDims: readonly number[]): FloatArrays {
+  const sum = (counts: readonly number[]) => counts.reduce((total, count) => total + count, 0);
   const layout = qwenImage21Layout({
-    textTokens: texts.reduce((sum, count) => sum + count, 0),
+    textTokens: sum(texts),
     references: references.map(([height, width]) => ({ height, width })),
-    referencePlaces: references.map((_, i) => texts.slice(0, i + 1).reduce((sum, count) => sum + count, 0)),
+    referencePlaces: references.map((_, i) => sum(texts.slice(0, i + 1))),
     height: image[0],
     width: image[1],
-    axesDims: [2, 4, 4],
+    axesDims,
   });
-  const table = (data: Float32Array<ArrayBuffer>) => ({ shape: [data.length / 5, 5], data });
+  const pairs = sum(axesDims) / 2;
+  const table = (data: Float32Array<ArrayBuffer>) => ({ shape: [data.length / pairs, pairs], data });
   const row = (data: Float32Array<ArrayBuffer>) => ({ shape: [data.length], data });
-  const given = ["hidden_states", "encoder_hidden_states", "timestep"];
   return {
-    ...Object.fromEntries(given.map((name) => [name, goldenArray(goldens, `transformer.${call}.${name}`)])),
     rotary_condition_cos: table(layout.condition.cos),
     rotary_condition_sin: table(layout.condition.sin),
     rotary_image_cos: table(layout.image.cos),
@@ -95,9 +100,7 @@ describe("qwenImage21TransformerGraphs()", () => {
 
   it("builds in every compute type", () => {
     for (const dtype of ["float32", "float16", "bfloat16"] as const) {
-      for (const references of [false, true]) {
-        assert.doesNotThrow(() => qwenImage21TransformerGraphs({ config, weights, dtype, references }));
-      }
+      assert.doesNotThrow(() => qwenImage21TransformerGraphs({ config, weights, dtype }));
     }
   });
 
