@@ -52,6 +52,7 @@ export function stepCorrelations(
     norms: interpolateVector(norms, rows),
     sigmas: Float64Array.from({ length: rows.length + 1 }, (_, i) => solver.sigmas[i] ?? 0),
     feedback,
+    guidance: Math.max(1, guidance),
   };
 }
 

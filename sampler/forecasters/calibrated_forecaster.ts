@@ -16,6 +16,12 @@ export interface StepCorrelations {
   sigmas: Float64Array;
   /** See {@linkcode Calibration.feedback}. */
   feedback: number;
+  /**
+   * Scale of guidance, at least 1. A full pass sees how far the latents are off and pulls them back; the
+   * forecasts after it prolong the pull. At the end of the gap the share (sigma(end) / sigma(start)) **
+   * guidance of the error is left.
+   */
+  guidance: number;
 }
 
 /** Facts of a run that calibrated forecasts depend on. */
@@ -28,13 +34,6 @@ export interface CalibratedForecasterOptions {
  * Penalty on weights that differ from "repeat the last feature". It is far below what any forecast can gain.
  */
 export const CALIBRATION_RIDGE = 1e-6;
-
-/**
- * A full pass sees how far the latents are off and pulls them back; the forecasts after it prolong the
- * pull. At the end of the gap the share (sigma(end) / sigma(start)) ** PULL of the error is left. With 1,
- * known prompts lose 1 dB at few passes; with 2, unknown ones lose 0.2 to 0.5 dB.
- */
-const PULL = 2;
 
 /** The part that all weights over the same anchors share. */
 interface Fit {
@@ -119,13 +118,13 @@ export class CalibratedForecaster implements Forecaster {
    * Walks the plan with expectations alone. The error of the latents is a combination of all steps' features.
    */
   #plan(): Float64Array[] {
-    const { sigmas, feedback } = this.#calibration;
+    const { sigmas, feedback, guidance } = this.#calibration;
     const plan = this.#fullSteps;
     const error = new Float64Array(this.#steps);
     return plan.map((start, gap) => {
       const anchors = plan.slice(0, gap + 1);
       const end = plan[gap + 1] ?? this.#steps;
-      const left = sigmas[start]! > 0 ? (sigmas[end]! / sigmas[start]!) ** PULL : 0;
+      const left = sigmas[start]! > 0 ? (sigmas[end]! / sigmas[start]!) ** guidance : 0;
       for (let i = 0; i < error.length; i++) error[i]! *= left;
       const correction = new Float64Array(anchors.length);
       const distance = sigmas[start + 1]! - sigmas[end]!;

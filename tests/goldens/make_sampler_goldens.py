@@ -161,7 +161,7 @@ def forecasters():
 # --- calibrated forecasts -----------------------------------------------------------------------------------
 
 
-def with_feedback(best, m, sigmas, full, *, feedback, ridge):
+def with_feedback(best, m, sigmas, full, *, feedback, guidance, ridge):
     """Adds to the weights of unit features, by step, what takes the expected error of earlier gaps back."""
     steps = len(best)
     sigmas = np.append(sigmas, 0)
@@ -170,7 +170,7 @@ def with_feedback(best, m, sigmas, full, *, feedback, ridge):
     weights = {}
     for gap, start in enumerate(full):
         anchors, end = full[: gap + 1], [*full, steps][gap + 1]
-        error *= (sigmas[end] / sigmas[start]) ** 2
+        error *= (sigmas[end] / sigmas[start]) ** guidance
         gram = m[np.ix_(anchors, anchors)] + ridge * np.eye(len(anchors))
         expected = np.linalg.solve(gram, m[anchors] @ error)
         for step in range(start + 1, end):
@@ -227,7 +227,7 @@ def calibrated(points=16, ridge=1e-6, feedback=0.7):
             best[step] = x
             weights.append(x * n[step] / n[anchors])
             errors.append(np.sqrt(1 - 2 * x @ m[anchors, step] + x @ gram @ x))
-        added = with_feedback(best, m, at, full, feedback=feedback, ridge=ridge)
+        added = with_feedback(best, m, at, full, feedback=feedback, guidance=guidance, ridge=ridge)
         fed = [added[step] * n[step] / n[anchors] for step, anchors in forecast_steps(steps, full)]
         runs.append(
             dict(steps=steps, guidance=guidance, guidedShare=share, fullSteps=full, sigmasF64=pack(at))
