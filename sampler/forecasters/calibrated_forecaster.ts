@@ -171,11 +171,17 @@ export class CalibratedForecaster implements Forecaster {
     return this.#solver(anchors)(products);
   }
 
+  /** A plan search asks for this thousands of times. */
   #squaredLength(combination: Float64Array): number {
     const { correlations } = this.#calibration;
+    const steps = this.#steps;
     let squared = 0;
-    for (const [k, value] of correlations.entries()) {
-      squared += combination[Math.floor(k / this.#steps)]! * value * combination[k % this.#steps]!;
+    for (let row = 0; row < steps; row++) {
+      let product = 0;
+      for (let column = 0; column < steps; column++) {
+        product += correlations[row * steps + column]! * combination[column]!;
+      }
+      squared += combination[row]! * product;
     }
     return Math.max(0, squared);
   }
