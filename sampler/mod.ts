@@ -46,7 +46,7 @@ export type {
   PlannedForecasts,
 } from "./denoiser.ts";
 export { ErrorWindow, type ErrorWindowOptions, MAX_BUDGET_SLOTS } from "./plans/error_window.ts";
-export { findPlans, type FindPlansOptions, type FoundPlan } from "./plans/find_plans.ts";
+export { findPlans, type FindPlansOptions, type FoundPlan, planCost } from "./plans/find_plans.ts";
 export type { Forecaster } from "./forecasters/forecaster.ts";
 export type { ForecastMove } from "./forecast_moves.ts";
 export { torchLinspace } from "./numerics/torch_linspace.ts";

@@ -35,14 +35,6 @@ export interface CalibratedForecasterOptions {
  */
 export const CALIBRATION_RIDGE = 1e-6;
 
-/** What is expected of one gap of the plan. */
-interface Gap {
-  /** Terms that it adds to the weights of unit features. */
-  correction: Float64Array;
-  /** The latents' error where it ends, as a combination of all steps' features. */
-  error: Float64Array;
-}
-
 /** The part that all weights over the same anchors share. */
 interface Fit {
   anchors: readonly number[];
@@ -62,7 +54,8 @@ export class CalibratedForecaster implements Forecaster {
   readonly #fullSteps: readonly number[];
   /** The newest fit. The steps of a gap share it. */
   #fit: Fit | undefined;
-  #gaps: readonly Gap[] | undefined;
+  /** Terms that each gap adds to the weights of unit features. */
+  #corrections: readonly Float64Array[] | undefined;
 
   /** Forecasts with the correlations of one run's steps. */
   constructor(calibration: StepCorrelations, { fullSteps = [] }: CalibratedForecasterOptions = {}) {
@@ -100,15 +93,6 @@ export class CalibratedForecaster implements Forecaster {
     return Math.sqrt(Math.max(0, squared));
   }
 
-  /**
-   * Returns how far the latents of the planned run are expected to be off where each of its gaps ends: squared
-   * lengths, in the order of the full steps.
-   */
-  expectedErrors(): number[] {
-    this.#gaps ??= this.#plan();
-    return this.#gaps.map(({ error }) => this.#squaredLength(error));
-  }
-
   /** The weights of unit features that are best for this step alone. */
   #best(step: number, anchors: readonly number[]): Float64Array {
     const { correlations } = this.#calibration;
@@ -126,14 +110,14 @@ export class CalibratedForecaster implements Forecaster {
     const isPlanned = this.#calibration.feedback > 0 && !plan.includes(step) &&
       anchors.every((anchor, i) => anchor === plan[i]) && !(plan[anchors.length]! < step);
     if (!isPlanned) return undefined;
-    this.#gaps ??= this.#plan();
-    return this.#gaps[anchors.length - 1]!.correction;
+    this.#corrections ??= this.#plan();
+    return this.#corrections[anchors.length - 1];
   }
 
   /**
    * Walks the plan with expectations alone. The error of the latents is a combination of all steps' features.
    */
-  #plan(): Gap[] {
+  #plan(): Float64Array[] {
     const { sigmas, feedback, guidance } = this.#calibration;
     const plan = this.#fullSteps;
     const error = new Float64Array(this.#steps);
@@ -154,7 +138,7 @@ export class CalibratedForecaster implements Forecaster {
         for (const [i, anchor] of anchors.entries()) error[anchor]! += stride * (best[i]! + correction[i]!);
         error[step]! -= stride;
       }
-      return { correction, error: error.slice() };
+      return correction;
     });
   }
 
@@ -169,21 +153,6 @@ export class CalibratedForecaster implements Forecaster {
       return sum;
     });
     return this.#solver(anchors)(products);
-  }
-
-  /** A plan search asks for this thousands of times. */
-  #squaredLength(combination: Float64Array): number {
-    const { correlations } = this.#calibration;
-    const steps = this.#steps;
-    let squared = 0;
-    for (let row = 0; row < steps; row++) {
-      let product = 0;
-      for (let column = 0; column < steps; column++) {
-        product += correlations[row * steps + column]! * combination[column]!;
-      }
-      squared += combination[row]! * product;
-    }
-    return Math.max(0, squared);
   }
 
   #solver(anchors: readonly number[]): Fit["solve"] {

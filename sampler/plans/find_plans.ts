@@ -69,6 +69,19 @@ export function findPlans(options: FindPlansOptions): FoundPlan[] {
   return plans;
 }
 
+/** Returns the cost of a plan, as `findPlans` counts it. */
+export function planCost(
+  fullSteps: readonly number[],
+  options: Omit<FindPlansOptions, "maxPasses" | "memory">,
+): number {
+  const steps = assertOptions({ ...options, maxPasses: 1 });
+  const gaps = new GapCosts(options, steps);
+  return fullSteps.reduce((sum, step, i) => {
+    const forecasts = (fullSteps[i + 1] ?? steps) - step - 1;
+    return sum + gaps.after(fullSteps.slice(0, i + 1))[forecasts]!;
+  }, 0);
+}
+
 type GapOptions = Pick<FindPlansOptions, "gram" | "weights" | "forecaster">;
 
 /** Costs of the gap after a plan's last full pass. */

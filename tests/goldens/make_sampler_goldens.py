@@ -162,13 +162,12 @@ def forecasters():
 
 
 def with_feedback(best, m, sigmas, full, *, feedback, guidance, ridge):
-    """Adds to the weights of unit features, by step, what takes the expected error of earlier gaps back.
-    Returns the latents' expected squared errors at the ends of the gaps, too."""
+    """Adds to the weights of unit features, by step, what takes the expected error of earlier gaps back."""
     steps = len(best)
     sigmas = np.append(sigmas, 0)
     strides = sigmas[:-1] - sigmas[1:]
     error = np.zeros(steps)
-    weights, errors = {}, []
+    weights = {}
     for gap, start in enumerate(full):
         anchors, end = full[: gap + 1], [*full, steps][gap + 1]
         error *= (sigmas[end] / sigmas[start]) ** guidance
@@ -179,8 +178,7 @@ def with_feedback(best, m, sigmas, full, *, feedback, guidance, ridge):
         for step in range(start + 1, end):
             error[anchors] += strides[step] * weights[step]
             error[step] -= strides[step]
-        errors.append(error @ m @ error)
-    return weights, np.array(errors)
+    return weights
 
 
 def calibrated(points=16, ridge=1e-6, feedback=0.7):
@@ -229,12 +227,12 @@ def calibrated(points=16, ridge=1e-6, feedback=0.7):
             best[step] = x
             weights.append(x * n[step] / n[anchors])
             errors.append(np.sqrt(1 - 2 * x @ m[anchors, step] + x @ gram @ x))
-        added, left = with_feedback(best, m, at, full, feedback=feedback, guidance=guidance, ridge=ridge)
+        added = with_feedback(best, m, at, full, feedback=feedback, guidance=guidance, ridge=ridge)
         fed = [added[step] * n[step] / n[anchors] for step, anchors in forecast_steps(steps, full)]
         runs.append(
             dict(steps=steps, guidance=guidance, guidedShare=share, fullSteps=full, sigmasF64=pack(at))
             | dict(weightsF64=pack(np.concatenate(weights)), errorsF64=pack(np.array(errors)))
-            | dict(feedback=feedback, feedbackWeightsF64=pack(np.concatenate(fed)), leftF64=pack(left))
+            | dict(feedback=feedback, feedbackWeightsF64=pack(np.concatenate(fed)))
         )
     products = dict(conditionalF64=pack(cc), unconditionalF64=pack(uu), crossF64=pack(cu))
     return {"gridF64": pack(grid), "normsF64": pack(norms), "products": products, "runs": runs}

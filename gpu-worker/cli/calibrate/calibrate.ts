@@ -207,7 +207,7 @@ function passesToCome(
     (sum, passes) => sum + passes * (trials * search.length / 2 + validate.length),
     0,
   );
-  const references = steps.reduce((sum, count) => sum + count * (search.length + validate.length), 0);
+  const references = steps.reduce((sum, count) => sum + count * (search.length + validate.length + 16), 0);
   return record.length * steps[0]! + references + steps.length * each;
 }
 
@@ -304,7 +304,7 @@ async function chooseObjective(
   // All candidates are tried at the plans that the least and the largest share predict to be best.
   const plans = new Map(
     [shares[0]!, shares.at(-1)!].flatMap((guidedShare) => {
-      const costs = new PlanCosts({ ...calibration, guidedShare }, sigmas);
+      const costs = PlanCosts.byDistance({ ...calibration, guidedShare }, sigmas);
       const best = costs.best(Math.max(...numbers));
       return numbers.map((passes) => [best[passes - 1]!.join(), best[passes - 1]!]);
     }),
@@ -340,7 +340,9 @@ async function findPlans(
   },
 ): Promise<Record<number, MeasuredPlan>> {
   const set = setOf("search", steps);
-  const cost = new PlanCosts(calibration, await trials.sigmas(set));
+  bar.begin(`${steps} steps: how errors reach the picture`, steps * (set.prompts.length + 16));
+  const byDistance = PlanCosts.byDistance(calibration, await trials.sigmas(set));
+  const bySensitivity = await byDistance.withSensitivity(trials, { set, calibration });
   const known = [previous, calibration.plans].filter((plans) => Object.keys(plans).length > 0);
   const hints = new Map<number, (readonly number[])[]>();
   for (let count = passes.least; count <= passes.most; count++) {
@@ -350,7 +352,7 @@ async function findPlans(
     trials,
     set,
     calibration,
-    cost,
+    costs: [bySensitivity, byDistance],
     passes,
     limit,
     hints,

@@ -1,28 +1,33 @@
 // Predicts the error of step plans from a calibration, and finds the plans that it predicts to be best.
 import {
   CalibratedForecaster,
-  type Coordinate,
   findPlans,
   type FindPlansOptions,
   type Forecaster,
-  type StepCorrelations,
+  planCost,
   stepCorrelations,
 } from "../../../sampler/mod.ts";
 import type { ModelCalibration } from "../../request/model_calibration.ts";
-import { movesOf, type Plan } from "./plan_moves.ts";
+import { meanOf, type Trials, type TrialSet } from "./trials.ts";
 
-/** Later full passes pull errors back, more of them at high noise levels. */
-const KEPT_BELOW = 0.2;
-/** The first moves of a climb are by this share of the steps. */
-const FIRST_STRIDE = 1 / 12;
+/** Forecasts of this many different gaps are measured. */
+const GAPS = 8;
+/** Prompts that each of them is measured on. */
+const GAP_PROMPTS = 2;
+
+/** Rounding hides smaller costs. */
+const LEAST_COST = 1e-15;
 
 /** The part of a plan search that needs no run. */
 export class PlanCosts {
-  readonly #correlations: StepCorrelations;
-  readonly #coordinate: Coordinate;
-  readonly #options: Omit<FindPlansOptions, "maxPasses" | "memory" | "forecaster">;
+  readonly #options: Omit<FindPlansOptions, "maxPasses" | "memory">;
 
-  constructor(calibration: ModelCalibration, sigmas: Float64Array) {
+  private constructor(options: Omit<FindPlansOptions, "maxPasses" | "memory">) {
+    this.#options = options;
+  }
+
+  /** The error of each step counts by the distance that the solver moves there. */
+  static byDistance(calibration: ModelCalibration, sigmas: Float64Array): PlanCosts {
     const correlations = stepCorrelations(calibration, {
       solver: { timesteps: sigmas, sigmas },
       guidance: calibration.source.guidance,
@@ -32,63 +37,67 @@ export class PlanCosts {
     }
     const { correlations: matrix, norms } = correlations;
     const steps = sigmas.length;
-    this.#correlations = correlations;
-    this.#coordinate = calibration.coordinate;
-    this.#options = {
+    return new PlanCosts({
       gram: matrix.map((value, k) => value * norms[Math.floor(k / steps)]! * norms[k % steps]!),
       weights: sigmas.map((sigma, i) => Math.abs(sigma - (sigmas[i + 1] ?? 0))),
-    };
+      forecaster: new CalibratedForecaster(correlations),
+    });
   }
 
   /**
-   * Returns the predicted cost of a plan: the latents' expected errors at the ends of its gaps, each as far as
-   * the picture keeps it.
+   * Measures how much of an error at each step reaches the picture: runs with one gap compare the
+   * picture's error with the predicted one. Later full passes correct early errors, and a decoder sees
+   * some errors more than others.
    */
-  of(fullSteps: Plan): number {
-    const { sigmas } = this.#correlations;
-    const errors = new CalibratedForecaster(this.#correlations, { fullSteps }).expectedErrors();
-    return errors.reduce(
-      (sum, squared, gap) =>
-        sum + squared * keptShare(sigmas[fullSteps[gap + 1] ?? sigmas.length - 1]!, this.#coordinate),
-      0,
-    );
-  }
-
-  /**
-   * Returns the best plans for 1 to `maxPasses` full passes. Dynamic programming takes gaps as unrelated; its
-   * plans are moved as long as that lowers the cost.
-   */
-  best(maxPasses: number): Plan[] {
-    return this.bestOf(new CalibratedForecaster(this.#correlations), maxPasses)
-      .map((plan) => this.#climb(plan));
-  }
-
-  /** Returns the plans of least error for any forecaster. The same products tell its errors. */
-  bestOf(forecaster: Forecaster, maxPasses: number): Plan[] {
-    const memory = forecaster.memory ?? 2;
-    return findPlans({ ...this.#options, forecaster, maxPasses, memory }).map(({ fullSteps }) => fullSteps);
-  }
-
-  /** Moves passes, by ever fewer steps, as long as that lowers the cost. */
-  #climb(plan: Plan): Plan {
-    const steps = this.#correlations.norms.length;
-    let best = { plan, cost: this.of(plan) };
-    for (let stride = Math.ceil(steps * FIRST_STRIDE); stride >= 1; stride = Math.floor(stride / 2)) {
-      for (let before; before !== best;) {
-        before = best;
-        for (const moved of movesOf(best.plan, { steps, stride })) {
-          const cost = this.of(moved);
-          if (cost < best.cost) best = { plan: moved, cost };
-        }
-      }
+  async withSensitivity(
+    trials: Trials,
+    { set, calibration }: { set: TrialSet; calibration: ModelCalibration },
+  ): Promise<PlanCosts> {
+    const { steps } = set;
+    const some = { ...set, name: "sensitivity", prompts: set.prompts.slice(0, GAP_PROMPTS) };
+    const length = Math.max(1, Math.min(steps - 2, Math.round(steps / 12)));
+    const last = steps - length;
+    const starts = Array.from({ length: GAPS }, (_, i) => 1 + Math.round(i * (last - 1) / (GAPS - 1)));
+    const measured: { at: number; ratio: number }[] = [];
+    for (const start of new Set(starts)) {
+      const plan = Array.from({ length: steps }, (_, i) => i)
+        .filter((step) => step < start || step >= start + length);
+      const psnrs = await trials.psnrs(plan, { set: some, calibration });
+      const error = meanOf(psnrs.map((psnr) => 10 ** (-psnr / 10)));
+      const cost = planCost(plan, this.#options);
+      measured.push({ at: start + (length - 1) / 2, ratio: error / Math.max(cost, LEAST_COST) });
     }
-    return best.plan;
+    return new PlanCosts({
+      ...this.#options,
+      weights: Array.from(
+        this.#options.weights,
+        (weight, step) => weight * Math.sqrt(ratioAt(measured, step)),
+      ),
+    });
+  }
+
+  /** Returns the best plans for 1 to `maxPasses` full passes. */
+  best(maxPasses: number): (readonly number[])[] {
+    return findPlans({ ...this.#options, maxPasses, memory: 2 }).map(({ fullSteps }) => fullSteps);
+  }
+
+  /** Returns the best plans of another forecaster, whose errors the same products tell. */
+  bestOf(forecaster: Forecaster, maxPasses: number): (readonly number[])[] {
+    return findPlans({ ...this.#options, forecaster, maxPasses }).map(({ fullSteps }) => fullSteps);
+  }
+
+  /** Returns the predicted cost of a plan. */
+  of(fullSteps: readonly number[]): number {
+    return planCost(fullSteps, this.#options);
   }
 }
 
-/** How much of a squared error at a noise level reaches the picture, up to a factor. */
-function keptShare(sigma: number, coordinate: Coordinate): number {
-  if (coordinate === "sigma") return 1 / (sigma + KEPT_BELOW);
-  // Latents of the level sigma are a flow's latents, of the level sigma / (1 + sigma), times 1 + sigma.
-  return keptShare(sigma / (1 + sigma), "sigma") / (1 + sigma) ** 2;
+/** Interpolates the logarithm between two measurements. */
+function ratioAt(measured: readonly { at: number; ratio: number }[], step: number): number {
+  const after = measured.findIndex(({ at }) => at >= step);
+  if (after === 0) return measured[0]!.ratio;
+  if (after === -1) return measured.at(-1)!.ratio;
+  const [a, b] = [measured[after - 1]!, measured[after]!];
+  const share = (step - a.at) / (b.at - a.at);
+  return a.ratio ** (1 - share) * b.ratio ** share;
 }

@@ -3,15 +3,16 @@
 import type { ModelCalibration } from "../../request/model_calibration.ts";
 import { createForecaster, planSteps, SAMPLER_DEFAULTS } from "../../../sampler/mod.ts";
 import type { PlanCosts } from "./plan_costs.ts";
-import { distinct, movesOf, type Plan } from "./plan_moves.ts";
 import { advantage, type Trials, type TrialSet } from "./trials.ts";
+
+type Plan = readonly number[];
 
 export interface SearchPlansOptions {
   trials: Pick<Trials, "psnrs">;
   set: TrialSet;
   calibration: ModelCalibration;
-  /** Predicts plans to begin with, and ranks plans. */
-  cost: PlanCosts;
+  /** The predictions to begin with. The first one ranks plans. */
+  costs: readonly [PlanCosts, ...PlanCosts[]];
   passes: { least: number; most: number };
   /** Plans to draw at most for each number of passes. */
   limit: number;
@@ -35,7 +36,7 @@ const NEIGHBOURS = 3;
  * to the least, lets a good plan of more passes hand on what it found.
  */
 export async function searchPlans(options: SearchPlansOptions): Promise<Map<number, Plan>> {
-  const { passes: { least, most }, cost, set: { steps }, hints, onPasses } = options;
+  const { passes: { least, most }, costs: [cost], set: { steps }, hints, onPasses } = options;
   const seeds = candidatesOf(options);
   const climbs = new Map<number, Climb>();
   for (let passes = least; passes <= most; passes++) {
@@ -82,10 +83,9 @@ class Climb {
 
   /** Whether one of the moves, tried in the order of their predicted costs, is better. */
   async #move(): Promise<boolean> {
-    const { cost, set: { steps } } = this.#options;
+    const { costs: [cost], set: { steps } } = this.#options;
     const limit = COST_RANGE * cost.of(this.best);
-    const near = [1, 2].flatMap((stride) => movesOf(this.best, { steps, stride }));
-    const moves = near.map((plan) => ({ plan, cost: cost.of(plan) }))
+    const moves = movesOf(this.best, steps).map((plan) => ({ plan, cost: cost.of(plan) }))
       .filter(({ cost }) => cost <= limit).sort((a, b) => a.cost - b.cost);
     for (const { plan } of moves) {
       if (await this.#attempt(plan)) return true;
@@ -109,12 +109,12 @@ class Climb {
 
 /** Returns the candidates of a number of passes: predicted ones, and what other methods would take. */
 function candidatesOf(
-  { cost, passes: { most }, set: { steps } }: SearchPlansOptions,
+  { costs, passes: { most }, set: { steps } }: SearchPlansOptions,
 ): (passes: number) => Plan[] {
   const others = [SAMPLER_DEFAULTS.spectrum, { ...SAMPLER_DEFAULTS.taylorseer, order: 2 }];
   const lists = [
-    cost.best(most),
-    ...others.map((options) => cost.bestOf(createForecaster(options, steps), most)),
+    ...costs.map((cost) => cost.best(most)),
+    ...others.map((options) => costs.at(-1)!.bestOf(createForecaster(options, steps), most)),
   ];
   const windows = publishedPlans(steps);
   return (passes) =>
@@ -122,6 +122,28 @@ function candidatesOf(
       ...lists.map((plans) => plans[passes - 1]!),
       ...windows.get(passes) ?? [],
     ]);
+}
+
+/**
+ * Returns the plans that move one full pass by one or two steps, or two neighbours, or all
+ * later ones, by one step.
+ */
+function movesOf(plan: Plan, steps: number): Plan[] {
+  const moved = (by: number, isMoved: (i: number) => boolean) =>
+    plan.map((step, i) => i > 0 && isMoved(i) ? step + by : step);
+  const moves = [...plan.keys()].slice(1).flatMap((i) =>
+    [-1, 1].flatMap((by) => [
+      moved(by, (j) => j === i),
+      moved(2 * by, (j) => j === i),
+      moved(by, (j) => j === i || j === i + 1),
+      moved(by, (j) => j >= i),
+    ])
+  );
+  return distinct(
+    moves.filter((moved) =>
+      moved.every((step, i) => step < steps && (i === 0 ? step === 0 : step > moved[i - 1]!))
+    ),
+  );
 }
 
 interface Neighbours {
@@ -150,4 +172,8 @@ function publishedPlans(steps: number): Map<number, Plan[]> {
       .flatMap((kind, i) => kind === "full" ? [i] : [])
   );
   return Map.groupBy(plans, ({ length }) => length);
+}
+
+function distinct(plans: readonly Plan[]): Plan[] {
+  return [...new Map(plans.map((plan) => [plan.join(), plan])).values()];
 }

@@ -19,7 +19,7 @@ export const STORED = "stored";
 /** Returns a cell for each plan at each number of full passes, the stored one first. */
 export function rivalCells(options: CalibrationRowsOptions): CalibrationCell[] {
   const { steps, passes, calibration, sigmas } = options;
-  const predicted = new PlanCosts(calibration, sigmas).best(Math.max(...passes));
+  const predicted = PlanCosts.byDistance(calibration, sigmas).best(Math.max(...passes));
   const planned = {
     reuse: methodPlans({ method: "reuse" }, options),
     spectrum: methodPlans({ method: "spectrum" }, options),

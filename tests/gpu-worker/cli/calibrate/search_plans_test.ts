@@ -16,7 +16,7 @@ const CALIBRATION: ModelCalibration = {
 };
 const STEPS = 16;
 const SET = { name: "search", prompts: ["a", "b", "c"], seedOffset: 0, steps: STEPS };
-const COST = new PlanCosts(CALIBRATION, Float64Array.from({ length: STEPS }, (_, i) => 1 - i / STEPS));
+const COST = PlanCosts.byDistance(CALIBRATION, Float64Array.from({ length: STEPS }, (_, i) => 1 - i / STEPS));
 
 /**
  * Searches plans of 5 to 7 passes. `qualityOf` is the PSNR of a plan, to which each
@@ -37,7 +37,7 @@ async function search(
     },
     set: SET,
     calibration: CALIBRATION,
-    cost: COST,
+    costs: [COST],
     passes: { least: 5, most: 7 },
     limit: 60,
     hints: new Map(),
