@@ -6,6 +6,7 @@ import type { Weights } from "../../checkpoint/weights.ts";
 import type { DType } from "../../runtime/dtype.ts";
 import { clipLayer } from "../clip_layer.ts";
 import { GraphBuilder, type OnnxModel, type Value } from "../graph_builder.ts";
+import { patchTokens } from "../layers/convolution/patch_tokens.ts";
 import { type ActivationName, ACTIVATIONS } from "../layers/dense/activation.ts";
 import { layerNorm } from "../layers/norm/layer_norm.ts";
 import { pretrainedConfig } from "../text_encoders/pretrained_config.ts";
@@ -122,13 +123,15 @@ function embed(
   pixels: Value,
   { config, root }: { config: ClipVisionConfig; root: string },
 ): Value {
-  const { hidden_size: features, patch_size: patch } = config;
-  const weight = graph.weight(`${root}embeddings.patch_embedding.weight`, [features, 3, patch, patch]);
-  const planes = graph.node("Conv", [graph.cast(pixels), weight], {
-    attributes: { kernel_shape: [patch, patch], strides: [patch, patch] },
+  const { hidden_size: features, patch_size: patch, image_size: side } = config;
+  const used = side - side % patch;
+  const { tokens: patches } = patchTokens(graph, used === side ? pixels : corner(graph, pixels, used), {
+    name: `${root}embeddings.patch_embedding`,
+    channels: 3,
+    patchSize: patch,
+    features,
+    bias: false,
   });
-  const flat = graph.node("Reshape", [planes, graph.ints(0, features, -1)]);
-  const patches = graph.node("Transpose", [flat], { attributes: { perm: [0, 2, 1] } });
   const whole = graph.node("Reshape", [
     graph.weight(`${root}embeddings.class_embedding`, [features]),
     graph.ints(1, 1, features),
@@ -143,4 +146,9 @@ function embed(
     features,
   ]);
   return graph.node("Add", [tokens, positions]);
+}
+
+/** Emits the first rows and columns, which patches cover whole. */
+function corner(graph: GraphBuilder, pixels: Value, side: number): Value {
+  return graph.node("Slice", [pixels, graph.ints(0, 0), graph.ints(side, side), graph.ints(2, 3)]);
 }

@@ -14,6 +14,7 @@ export const FAMILY_CHECKPOINTS: readonly string[] = [
   FLUX_WITH_NETS,
   "flux2/tiny-base",
   "flux2/tiny-distilled",
+  "frames/tiny-flf",
   "hunyuan_video/tiny-concat",
   "hunyuan_video/tiny-distilled",
   "hunyuan_video/tiny-plain",

@@ -11,6 +11,8 @@ export interface PatchTokensOptions {
   channels: number;
   patchSize: number;
   features: number;
+  /** @default true */
+  bias?: boolean;
 }
 
 /**
@@ -34,7 +36,7 @@ export function latentPatches(
  * every device supports in every type.
  */
 export function patchTokens(graph: GraphBuilder, latents: Value, options: PatchTokensOptions): GridTokens {
-  const { name, channels, patchSize, features } = options;
+  const { name, channels, patchSize, features, bias = true } = options;
   const inFeatures = channels * patchSize ** 2;
   const { tokens: rows, grid } = latentPatches(graph, latents, options);
   // SpaceToDepth puts the channel after the position in the patch, the weight puts it before.
@@ -44,8 +46,8 @@ export function patchTokens(graph: GraphBuilder, latents: Value, options: PatchT
     graph.cast(rows),
     graph.node("Reshape", [ordered, graph.ints(features, inFeatures)]),
   ], { domain: "com.microsoft", attributes: { transB: 1 } });
-  const tokens = graph.node("Add", [product, graph.weight(`${name}.bias`, [features])]);
-  return { tokens, grid };
+  if (!bias) return { tokens: product, grid };
+  return { tokens: graph.node("Add", [product, graph.weight(`${name}.bias`, [features])]), grid };
 }
 
 /**
