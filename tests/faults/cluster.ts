@@ -46,6 +46,8 @@ export interface ClusterOptions {
   lines?: boolean;
   /** More of an edge's environment. */
   env?: Record<string, string>;
+  /** The checkpoint that real workers serve. @default workers are fakes */
+  model?: string;
 }
 
 /** Seeds of the runs that a worker has begun, in order. */
@@ -54,10 +56,11 @@ export function seedsOf({ lines }: Node): number[] {
 }
 
 const EDGE = ["run", "--quiet", "-P=edge", "main.ts"];
+const WORKER = ["run", "--quiet", "-P=worker", "gpu-worker/main.ts"];
 const EDGE_AHEAD = ["run", "-A", "--no-check", "--preload=tests/faults/clock_ahead.ts", "main.ts"];
 
 export async function startCluster(options: ClusterOptions = {}): Promise<Cluster> {
-  const { edges = 2, workers = 1, stepMs = 0, redis: withRedis = true, env = {} } = options;
+  const { edges = 2, workers = 1, stepMs = 0, redis: withRedis = true, env = {}, model } = options;
   let behind: TcpProxy | undefined;
   const through = async (port: number) => (behind = await startTcpProxy(port)).port;
   const redis = withRedis ? await startRestRedis(options.lines ? { through } : {}) : undefined;
@@ -79,8 +82,16 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
     workers: [],
     async startWorker({ port = 0, env: more = {} } = {}) {
       const name = `worker-${cluster.workers.length + 1}`;
-      const args = ["--port", String(port), "--step-ms", String(stepMs), "--name", name];
-      const worker = register(await startFakeWorker(args, { ...store, ...more }));
+      const args = ["--port", String(port), "--name", name];
+      const own = { ...store, ...more };
+      const worker = register(
+        model === undefined
+          ? await startFakeWorker([...args, "--step-ms", String(stepMs)], own)
+          : await startDeno([...WORKER, ...args, "--models", model], {
+            env: own,
+            until: /"message":"listening","url":"([^"]+)"/,
+          }),
+      );
       cluster.workers.push(worker);
       return worker;
     },
