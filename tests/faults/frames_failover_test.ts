@@ -13,7 +13,7 @@ const STEPS = 200;
 
 describe("failover of a video from a first frame", { skip: WITHOUT_REDIS }, () => {
   for (const model of ["hunyuan_video/tiny-replace", "frames/tiny-a14b"]) {
-    it(`of ${model} is made by the other worker from the frame in Redis, equal to an undisturbed one`, async () => {
+    it(`of ${model} is made by the other worker, equal to an undisturbed one`, async () => {
       await using cluster = await startCluster({ workers: 2, edges: 2, model: goldenPath(model) });
       const [dying, other] = cluster.edges as [Node, Node];
       const id = await begin(dying.url);

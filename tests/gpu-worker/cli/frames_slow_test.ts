@@ -42,6 +42,29 @@ describe("deno task generate, image to video", () => {
     assert.match(stderr, /A given frame of 64x40 is stretched to 48x32/);
   });
 
+  for (const [name, hidden] of [["tiny-concat", 4], ["tiny-replace", 0]] as const) {
+    it(`gives diffusers' latents of two seeds with hunyuan_video/${name}`, async () => {
+      const model = `hunyuan_video/${name}`;
+      const { cases } = JSON.parse(Deno.readTextFileSync(goldenPath(`${model}/goldens.json`)));
+      const call = cases["picture.true_cfg_42"];
+      const { code, stderr } = await runTask("generate", [
+        ...["--model", goldenPath(model), "--image", FIRST, "--method", "none", "--n", "2", "--seed", "42"],
+        ...["--prompt", call.prompt, "--negative-prompt", call.negative_prompt],
+        ...["--true-cfg-scale", `${call.true_cfg_scale}`, "--guidance-scale", `${call.guidance_scale}`],
+        ...["--width", `${call.width}`, "--height", `${call.height}`],
+        ...["--num-frames", `${call.num_frames - hidden}`, "--steps", `${call.num_inference_steps}`],
+        ...["--max-sequence-length", `${call.max_sequence_length}`],
+        ...["--out", join(folder, `${name}.gif`), "--dump", join(folder, `${name}.safetensors`)],
+      ]);
+      assert.equal(code, 0, stderr);
+      for (const seed of [42, 43]) {
+        const expected = loadGoldens(model).floats(`picture.true_cfg_${seed}.latents`);
+        const path = join(folder, `${name}-${seed}.safetensors`);
+        assert(maxError(floatsOf(path, "latents"), expected) <= 1e-4);
+      }
+    });
+  }
+
   it("says which frames are missing or too many", async () => {
     const REFUSED: [args: string[], message: RegExp][] = [
       [["--model", NEEDS], /must be given with this model, which makes videos from a first frame/],
