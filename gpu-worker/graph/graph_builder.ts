@@ -47,6 +47,8 @@ export interface OnnxModel {
   readonly inputNames: readonly string[];
   /** Matrices that linear layers may hold in blocks. */
   readonly matrices: readonly string[];
+  /** Shapes of weights that the graph transforms at load, by name. */
+  readonly heldShapes: ReadonlyMap<string, readonly number[]>;
   /** Weights that `bytes` cannot refer to before they are converted. @default none */
   readonly conversion?: Conversion;
   /**
@@ -95,6 +97,7 @@ export class GraphBuilder {
   readonly #nodeOutputs = new Set<string>();
   readonly #converted = new ConvertedWeights();
   readonly #matrices = new Set<string>();
+  readonly #heldShapes = new Map<string, readonly number[]>();
   readonly #blockMatrices = new Map<string, BlockMatrix>();
   #scope = "";
   #count = 0;
@@ -211,6 +214,11 @@ export class GraphBuilder {
     return this.#once(`weight ${name} as ${dtype}`, () => this.cast(stored, dtype));
   }
 
+  /** Notes that a weight is held in another shape, for predictions of memory. */
+  noteHeldShape(name: string, dims: readonly number[]): void {
+    this.#heldShapes.set(name, dims);
+  }
+
   /**
    * Returns the checkpoint's matrix `name` in blocks, or undefined if it is held as the file stores it.
    * @throws {CheckpointError} as `weight`.
@@ -263,6 +271,7 @@ export class GraphBuilder {
       bytes: place("/weights that are not converted yet"),
       ...tensors.length > 0 && { conversion: { tensors, byteLength, place } },
       matrices,
+      heldShapes: this.#heldShapes,
       externalDataFolder: EXTERNAL_DATA_FOLDER,
       weightBytes: this.#weightBytes + byteLength,
       inputNames: this.#graph.input.map(({ name }) => name),

@@ -13,5 +13,5 @@ export interface ReadModel extends DescribedModel {
  */
 export function readModel(model: string, options: DescribeModelOptions = {}): ReadModel {
   const described = describeModel(model, options);
-  return { ...described, graphs: described.reading.buildGraphs() };
+  return { ...described, graphs: described.reading.buildGraphs({ provider: described.provider }) };
 }

@@ -4,6 +4,7 @@ import type { ImageEncoder } from "../vae/image_encoder.ts";
 import type { VideoSize } from "../vae/video_size.ts";
 import type { DecodedImage } from "../media/decoded_image.ts";
 import type { Control, ControlNetRules } from "../request/control.ts";
+import type { BuildGraphsOptions } from "../graph/build_graphs_options.ts";
 import type { OnnxModel } from "../graph/graph_builder.ts";
 
 /** How ControlNets steer a family's denoiser. */
@@ -20,7 +21,7 @@ export interface FamilyControls {
 export interface ControlNet extends ControlNetRules {
   /** Input of the trunk -> output of `net` that is added there. */
   residuals: Readonly<Record<string, string>>;
-  buildGraphs(): ControlNetGraphs;
+  buildGraphs(options?: BuildGraphsOptions): ControlNetGraphs;
 }
 
 export interface ControlNetGraphs {
@@ -48,11 +49,14 @@ const NET = "control ";
 const HINT = "control hint ";
 
 /** Returns the ControlNets' graphs beside those of the model. `controlGraphsOf` finds them there. */
-export function controlGraphs(nets: readonly ControlNet[]): Record<string, OnnxModel> {
+export function controlGraphs(
+  nets: readonly ControlNet[],
+  options: BuildGraphsOptions = {},
+): Record<string, OnnxModel> {
   return Object.assign(
     {},
     ...nets.map(({ name, buildGraphs }) => {
-      const { net, hint } = buildGraphs();
+      const { net, hint } = buildGraphs(options);
       return { [NET + name]: net, ...hint && { [HINT + name]: hint } };
     }),
   );

@@ -9,6 +9,7 @@ import type { BranchFeeds } from "../denoiser/branch_feeds.ts";
 import type { DenoiserShape, GuideRows } from "../denoiser/denoiser_shape.ts";
 import type { OnnxDenoiser } from "../denoiser/onnx_denoiser.ts";
 import type { MakeDenoiser } from "../denoiser/run_denoiser.ts";
+import type { BuildGraphsOptions } from "../graph/build_graphs_options.ts";
 import type { OnnxModel } from "../graph/graph_builder.ts";
 import type { GenerateRequest } from "../request/generate_request.ts";
 import { guidanceBranches } from "../request/guidance_branches.ts";
@@ -50,7 +51,7 @@ export interface FamilyReading extends CheckpointReading {
    * vae; modulation if the head has one; vaeEncoder for edits; visionEncoder for prompts that see images;
    * trunk2, head2 and modulation2 for a second network.
    */
-  buildGraphs(): Graphs;
+  buildGraphs(options?: BuildGraphsOptions): Graphs;
 }
 
 export type Graphs =

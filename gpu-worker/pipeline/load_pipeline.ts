@@ -45,7 +45,7 @@ export async function loadPipeline(
   options: OpenOptions,
 ): Promise<Pipeline> {
   const { runtime, dtype, model, vaeTiling, weightStore } = options;
-  const graphs = reading.buildGraphs();
+  const graphs = reading.buildGraphs({ provider: runtime.provider });
   using stack = new DisposableStack();
   const sessions = stack.use(new SessionLoader(runtime, options));
   const encoders: Record<string, LoadedEncoder> = {};

@@ -4,6 +4,7 @@ import type { DecodedImage } from "../media/decoded_image.ts";
 import type { DecodedVideo } from "../media/decoded_video.ts";
 import type { ResolvedSamplerOptions, Solver, StepKind } from "../../sampler/mod.ts";
 import type { ModelCalibration } from "../request/model_calibration.ts";
+import type { BuildGraphsOptions } from "../graph/build_graphs_options.ts";
 import type { OnnxModel } from "../graph/graph_builder.ts";
 import type { DType } from "../runtime/dtype.ts";
 import type { Runtime } from "../runtime/mod.ts";
@@ -128,7 +129,7 @@ export interface CheckpointReading extends ModelDescription {
    * Builds every graph that a run may use. This takes far longer than reading.
    * @throws {CheckpointError} if a config contradicts the weights.
    */
-  buildGraphs(): Readonly<Record<string, OnnxModel>>;
+  buildGraphs(options?: BuildGraphsOptions): Readonly<Record<string, OnnxModel>>;
   /**
    * Counts the elements of one picture's text tokens, over all
    * branches, for transformers whose blocks work on image and text.

@@ -201,12 +201,18 @@ function describe(
 }
 
 /**
- * Returns the components that a run loads. Only matrices that its layers hold in blocks keep a quantization.
+ * Returns the components that a run loads, with the shapes that it holds. Only matrices that its layers hold
+ * in blocks keep a quantization.
  */
 function loadedComponents(checkpoint: Checkpoint, graphs: ReadModel["graphs"]) {
   const inBlocks = new Set(
     Object.values(graphs).flatMap(({ name, matrices }) =>
       matrices.map((matrix) => `${name.replace(/_trunk$/, "")} ${matrix}`)
+    ),
+  );
+  const heldShapes = new Map(
+    Object.values(graphs).flatMap(({ name, heldShapes }) =>
+      [...heldShapes].map(([weight, shape]) => [`${name.replace(/_trunk$/, "")} ${weight}`, shape] as const)
     ),
   );
   const unloaded = VISION in graphs ? UNLOADED.filter((name) => name !== "image_encoder") : UNLOADED;
@@ -215,7 +221,8 @@ function loadedComponents(checkpoint: Checkpoint, graphs: ReadModel["graphs"]) {
     weights: new Map(
       [...weights].map(([tensor, entry]) => {
         const { quantization: _quantization, ...stored } = entry;
-        return [tensor, inBlocks.has(`${name} ${tensor}`) ? entry : stored];
+        const key = `${name} ${tensor}`;
+        return [tensor, inBlocks.has(key) ? entry : { ...stored, shape: heldShapes.get(key) ?? entry.shape }];
       }),
     ),
   }));

@@ -9,9 +9,11 @@ import { conv2d } from "../../graph/layers/convolution/conv2d.ts";
 import { activation } from "../../graph/layers/dense/activation.ts";
 import type { ControlNet, ControlNetGraphs } from "../../pipeline/control_net.ts";
 import type { DType } from "../../runtime/dtype.ts";
+import type { ProviderName } from "../../runtime/provider.ts";
 import { type ControlNetConfig, parseControlNetConfig } from "./control_net_config.ts";
 import { residualNames } from "./residual_inputs.ts";
 import type { UNet2DConditionConfig } from "./unet_config.ts";
+import { type ConvolutionsOptions, unetConvolutions } from "./unet_convolutions.ts";
 import { unetDown, unetMid } from "./unet_down.ts";
 import { unetTime } from "./unet_time.ts";
 
@@ -54,7 +56,7 @@ export function readUNetControlNet(
   return {
     name: files.shortName,
     residuals: Object.fromEntries(names.map((name) => [name, name])),
-    buildGraphs: () => controlNetGraphs(files, { config, dtype }),
+    buildGraphs: ({ provider } = {}) => controlNetGraphs(files, { config, dtype, provider }),
   };
 }
 
@@ -73,12 +75,12 @@ function layersOf({ down }: UNet2DConditionConfig): number[] {
  */
 function controlNetGraphs(
   { name, weights }: ControlNetFiles,
-  { config, dtype }: { config: ControlNetConfig; dtype: DType },
+  { config, dtype, provider }: { config: ControlNetConfig; dtype: DType; provider: ProviderName | undefined },
 ): ControlNetGraphs {
   const hint = new GraphBuilder({ name: `${name}_hint`, weights, dtype });
   emitHint(hint, config);
   const net = new GraphBuilder({ name, weights, dtype });
-  emitNet(net, config);
+  emitNet(net, config, { weights, provider });
   for (const weight of hint.usedWeights) net.usedWeights.add(weight);
   net.refuseUnusedWeights();
   return { net: net.build(), hint: hint.build() };
@@ -119,7 +121,11 @@ function emitHint(graph: GraphBuilder, { unet: { channels }, bgr, hintChannels }
   graph.output("hint", hint, ["batch", channels, "height", "width"]);
 }
 
-function emitNet(graph: GraphBuilder, { unet: config }: ControlNetConfig): void {
+function emitNet(
+  graph: GraphBuilder,
+  { unet: config }: ControlNetConfig,
+  { weights, provider }: ConvolutionsOptions,
+): void {
   const { inChannels, channels, crossAttentionDim } = config;
   const sample = graph.cast(graph.input("sample", ["batch", inChannels, "height", "width"], "float32"));
   const text = graph.input("encoder_hidden_states", ["batch", "text_tokens", crossAttentionDim], "float32");
@@ -130,7 +136,8 @@ function emitNet(graph: GraphBuilder, { unet: config }: ControlNetConfig): void 
     conv2d(graph, sample, { name: "conv_in", inChannels, outChannels: channels, kernelSize: 3 }),
     hint,
   ]);
-  const context = { config, time, text: graph.cast(text) };
+  const convolve = unetConvolutions(graph, { weights, provider });
+  const context = { config, time, text: graph.cast(text), convolve };
   const maps = unetDown(graph, { value: first, channels }, context);
   const middle = unetMid(graph, maps.at(-1)!, context);
   const names = residualNames(maps.length);

@@ -10,11 +10,13 @@ import { groupNorm } from "../../graph/layers/norm/group_norm.ts";
 import { summedBias } from "../../graph/layers/head/summed_linear.ts";
 import { upsample2d } from "../../graph/layers/convolution/upsample2d.ts";
 import { weightedSum } from "../../graph/layers/head/weighted_sum.ts";
+import type { ProviderName } from "../../runtime/provider.ts";
 import { residualInput, residualNames } from "./residual_inputs.ts";
 import { unetBlock } from "./unet_block.ts";
 import type { FeatureMap, UNetContext } from "./unet_context.ts";
 import { unetDown, unetMid } from "./unet_down.ts";
 import { unetTime } from "./unet_time.ts";
+import { unetConvolutions } from "./unet_convolutions.ts";
 import { parseUNet2DConditionConfig, type UNet2DConditionConfig } from "./unet_config.ts";
 
 export interface UNet2DConditionGraphs {
@@ -40,6 +42,8 @@ export interface UNet2DConditionGraphs {
 export interface UNetGraphsOptions extends DenoiserOptions {
   /** Whether the trunk has inputs for a ControlNet's residuals, residual_0 and so on. @default false */
   controlled?: boolean;
+  /** The device that the graphs are for. @default any */
+  provider?: ProviderName | undefined;
 }
 
 /**
@@ -49,14 +53,18 @@ export interface UNetGraphsOptions extends DenoiserOptions {
  */
 export function unet2DConditionGraphs(options: UNetGraphsOptions): UNet2DConditionGraphs {
   const config = parseUNet2DConditionConfig(options.config);
-  const { weights, dtype, controlled = false } = options;
+  const { weights, dtype } = options;
   return {
-    trunk: trunk(new GraphBuilder({ name: "unet_trunk", weights, dtype }), config, controlled),
+    trunk: trunk(new GraphBuilder({ name: "unet_trunk", weights, dtype }), config, options),
     head: head(new GraphBuilder({ name: "unet_head", weights, dtype }), config),
   };
 }
 
-function trunk(graph: GraphBuilder, config: UNet2DConditionConfig, controlled: boolean): OnnxModel {
+function trunk(
+  graph: GraphBuilder,
+  config: UNet2DConditionConfig,
+  { weights, provider, controlled = false }: UNetGraphsOptions,
+): OnnxModel {
   const { inChannels, crossAttentionDim, channels, convInKernel: kernelSize } = config;
   const latents = graph.input("sample", picture("batch", config.outChannels), "float32");
   const extra = inChannels - config.outChannels;
@@ -69,7 +77,8 @@ function trunk(graph: GraphBuilder, config: UNet2DConditionConfig, controlled: b
   );
   const text = graph.input("encoder_hidden_states", ["batch", "text_tokens", crossAttentionDim], "float32");
   const time = graph.scope("time", () => unetTime(graph, config));
-  const context = { config, time, text: graph.cast(text) };
+  const convolve = unetConvolutions(graph, { weights, provider });
+  const context = { config, time, text: graph.cast(text), convolve };
 
   const sample = config.centerInputSample
     ? graph.node("Sub", [graph.node("Mul", [input, graph.scalar(2)]), graph.scalar(1)])
@@ -126,9 +135,10 @@ function up(
       if (left === 0) return map;
       // Doubles the size, except for odd sizes, whose half the way down has rounded up.
       const sizeOf = skips[left - 1]!.value;
+      const { convolve } = context;
       const { value, channels } = map;
       return {
-        value: upsample2d(graph, value, { name: `${name}.upsamplers.0.conv`, channels, sizeOf }),
+        value: upsample2d(graph, value, { name: `${name}.upsamplers.0.conv`, channels, sizeOf, convolve }),
         channels,
       };
     });

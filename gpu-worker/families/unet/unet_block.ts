@@ -38,6 +38,7 @@ export function unetBlock(
         act,
         time: { embedding: context.time, features: timeEmbedDim, scaleShift: timeScaleShift },
         outputScaleFactor: block.outputScaleFactor,
+        convolve: context.convolve,
       }));
     const depth = attention?.depths[i];
     if (attention && depth !== undefined) {

@@ -13,6 +13,7 @@ import {
   clipTextEncoderGraph,
   parseClipTextConfig,
 } from "../../graph/text_encoders/clip_text_encoder.ts";
+import type { BuildGraphsOptions } from "../../graph/build_graphs_options.ts";
 import type { OnnxModel } from "../../graph/graph_builder.ts";
 import { readUNetControlNet } from "./control_net.ts";
 import { unet2DConditionGraphs } from "./unet.ts";
@@ -34,7 +35,7 @@ export interface UNetCheckpoint extends FamilyReading {
   /** Whether a missing negative prompt is zeros instead of an encoded empty text. */
   zeroNegative: boolean;
   /** Builds the graphs. A text encoder's graph has the encoder's name. */
-  buildGraphs():
+  buildGraphs(options?: BuildGraphsOptions):
     & Record<"trunk" | "head" | "vae" | "vaeEncoder", OnnxModel>
     & Partial<Record<TextEncoder["name"], OnnxModel>>;
 }
@@ -147,10 +148,15 @@ export function readUNetCheckpoint(checkpoint: Checkpoint, options: UNetCheckpoi
       ...controlNetRules(controlNets),
     },
     decoding: decodingSize(vaeConfig),
-    buildGraphs: () => ({
+    buildGraphs: ({ provider } = {}) => ({
       ...Object.fromEntries(textEncoders.map((encoder) => [encoder.name, textGraph(encoder, dtype)])),
-      ...unet2DConditionGraphs({ ...unet, dtype: denoiserType, controlled: controlNets.length > 0 }),
-      ...controlGraphs(controlNets),
+      ...unet2DConditionGraphs({
+        ...unet,
+        dtype: denoiserType,
+        controlled: controlNets.length > 0,
+        provider,
+      }),
+      ...controlGraphs(controlNets, { provider }),
       vae: autoencoderKLDecoderGraph({ ...vae, dtype: "float32" }),
       vaeEncoder: autoencoderKLEncoderGraph({ ...vae, dtype: "float32" }),
     }),

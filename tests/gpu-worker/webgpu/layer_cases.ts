@@ -15,6 +15,8 @@ import { patchTokens, unpatchify } from "../../../gpu-worker/graph/layers/convol
 import { replicateConv3d } from "../../../gpu-worker/graph/layers/convolution/replicate_conv3d.ts";
 import { resnetStage } from "../../../gpu-worker/graph/layers/convolution/resnet_stage.ts";
 import { resnetBlock } from "../../../gpu-worker/graph/layers/convolution/resnet_block.ts";
+import { tiledConv2d } from "../../../gpu-worker/graph/layers/convolution/tiled_conv2d.ts";
+import { tileMatrices } from "../../../gpu-worker/graph/layers/convolution/tile_matrices.ts";
 import { upsample2d } from "../../../gpu-worker/graph/layers/convolution/upsample2d.ts";
 import {
   joinVideoPatches,
@@ -165,6 +167,11 @@ export const LAYER_CASES: readonly LayerCase[] = [
     const sizes = { inChannels: 4, outChannels: 4, resnets: 2, attentions: 1, groups: 2, eps: 1e-6 };
     const x = graph.feed("x", [1, 4, 6, 6]);
     graph.give("y", resnetStage(graph, x, { name: "s", ...sizes, act: "silu" }), 4);
+  }),
+  layer("convolution/tiled_conv2d, convolution/tile_matrices", (graph) => {
+    const x = graph.feed("x", [ROWS, 4, 5, 8]);
+    const options = { name: "c", inChannels: 4, outChannels: 8, matrices: tileMatrices(graph, x) };
+    graph.give("y", tiledConv2d(graph, x, options), 4);
   }),
   layer("convolution/upsample2d", (graph) => {
     const x = graph.feed("x", [1, 4, 5, 6]);

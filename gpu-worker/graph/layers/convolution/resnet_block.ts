@@ -1,7 +1,7 @@
 // diffusers' ResnetBlock2D: without time embedding in autoencoders, with one in UNets.
 import type { GraphBuilder, Value } from "../../graph_builder.ts";
 import { activation, type ActivationName } from "../dense/activation.ts";
-import { conv2d } from "./conv2d.ts";
+import { conv2d, type Conv2dOptions } from "./conv2d.ts";
 import { groupNorm } from "../norm/group_norm.ts";
 import { linear } from "../dense/linear.ts";
 
@@ -16,6 +16,8 @@ export interface ResnetBlockOptions {
   time?: ResnetTime;
   /** Divisor of the sum of shortcut and residual. @default 1 */
   outputScaleFactor?: number;
+  /** Emits the 3x3 convolutions. @default conv2d */
+  convolve?: (x: Value, options: Pick<Conv2dOptions, "name" | "inChannels" | "outChannels">) => Value;
 }
 
 /** The time conditioning of a resnet, by a learnt map of `embedding`. */
@@ -32,21 +34,21 @@ export interface ResnetTime {
 /** Emits x + conv(act(norm(conv(act(norm(x)))))): [batch, inChannels, h, w] -> [batch, outChannels, h, w]. */
 export function resnetBlock(graph: GraphBuilder, x: Value, options: ResnetBlockOptions): Value {
   const { name, inChannels, outChannels, groups, eps, act, time, outputScaleFactor = 1 } = options;
+  const { convolve = (x, options) => conv2d(graph, x, { ...options, kernelSize: 3 }) } = options;
   const norm = (input: Value, part: 1 | 2, channels: number) =>
     groupNorm(graph, input, { name: `${name}.norm${part}`, channels, groups, eps });
-  const convolve = (input: Value, part: 1 | 2, channels: number) =>
-    conv2d(graph, activation(graph, input, act), {
+  const activated = (input: Value, part: 1 | 2, channels: number) =>
+    convolve(activation(graph, input, act), {
       name: `${name}.conv${part}`,
       inChannels: channels,
       outChannels,
-      kernelSize: 3,
     });
 
-  const hidden = convolve(norm(x, 1, inChannels), 1, inChannels);
+  const hidden = activated(norm(x, 1, inChannels), 1, inChannels);
   const normed = time === undefined
     ? norm(hidden, 2, outChannels)
     : normInTime(graph, hidden, { name, outChannels, time, norm: (input) => norm(input, 2, outChannels) });
-  const residual = convolve(normed, 2, outChannels);
+  const residual = activated(normed, 2, outChannels);
   const shortcut = inChannels === outChannels
     ? x
     : conv2d(graph, x, { name: `${name}.conv_shortcut`, inChannels, outChannels, kernelSize: 1 });

@@ -1,6 +1,6 @@
 // diffusers' Upsample2D with a convolution: each pixel is doubled in both directions, then convolved.
 import type { GraphBuilder, Value } from "../../graph_builder.ts";
-import { conv2d } from "./conv2d.ts";
+import { conv2d, type Conv2dOptions } from "./conv2d.ts";
 
 export interface Upsample2dOptions {
   /** Name of the convolution. */
@@ -13,6 +13,8 @@ export interface Upsample2dOptions {
    * `output_size`. @default doubled
    */
   sizeOf?: Value;
+  /** Emits the convolution. @default conv2d */
+  convolve?: (x: Value, options: Pick<Conv2dOptions, "name" | "inChannels" | "outChannels">) => Value;
 }
 
 /**
@@ -22,15 +24,17 @@ export interface Upsample2dOptions {
 export function upsample2d(
   graph: GraphBuilder,
   x: Value,
-  { name, channels, outChannels = channels, sizeOf }: Upsample2dOptions,
+  options: Upsample2dOptions,
 ): Value {
+  const { name, channels, outChannels = channels, sizeOf } = options;
+  const { convolve = (x, options) => conv2d(graph, x, { ...options, kernelSize: 3 }) } = options;
   const target = sizeOf === undefined
     ? [undefined, graph.constant([1, 1, 2, 2], [4], "float32")]
     : [undefined, undefined, sizes(graph, x, sizeOf)];
   const larger = graph.node("Resize", [x, ...target], {
     attributes: { mode: "nearest", coordinate_transformation_mode: "asymmetric", nearest_mode: "floor" },
   });
-  return conv2d(graph, larger, { name, inChannels: channels, outChannels, kernelSize: 3 });
+  return convolve(larger, { name, inChannels: channels, outChannels });
 }
 
 /** Emits the shape of `x` with the height and width of `sizeOf`. */
