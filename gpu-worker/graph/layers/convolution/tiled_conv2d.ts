@@ -47,18 +47,17 @@ export function tiledConv2d(graph: GraphBuilder, x: Value, options: TiledConv2dO
   return graph.node("Add", [result, bias]);
 }
 
-/** Emits the kernels' sums, [PRODUCTS * PRODUCTS, outChannels, inChannels], which are folded at load. */
+/**
+ * Emits the kernels' sums, [PRODUCTS * PRODUCTS, outChannels, inChannels], which ONNX Runtime folds at load. It
+ * keeps every step's result until all are folded, so there is one step.
+ */
 function kernels(graph: GraphBuilder, { name, inChannels, outChannels }: TiledConv2dOptions): Value {
   const weight = graph.weight(`${name}.weight`, [outChannels, inChannels, 3, 3]);
-  const places = graph.node("Transpose", [weight], { attributes: { perm: [2, 3, 0, 1] } });
   const sums = KERNEL_SUMS.flatMap((row) =>
     KERNEL_SUMS.flatMap((column) => row.flatMap((a) => column.map((b) => a * b)))
   );
-  const held = [PRODUCTS ** 2, outChannels, inChannels] as const;
-  const all = graph.node("MatMul", [
-    graph.constant(sums, [PRODUCTS ** 2, 9]),
-    graph.node("Reshape", [places, graph.ints(9, -1)]),
-  ]);
-  graph.noteHeldShape(`${name}.weight`, held);
-  return graph.node("Reshape", [all, graph.ints(...held)]);
+  graph.noteHeldShape(`${name}.weight`, [PRODUCTS ** 2, outChannels, inChannels]);
+  return graph.node("Einsum", [graph.constant(sums, [PRODUCTS ** 2, 3, 3]), weight], {
+    attributes: { equation: "phw,oihw->poi" },
+  });
 }
