@@ -210,7 +210,7 @@ function loadedComponents(checkpoint: Checkpoint, graphs: ReadModel["graphs"]) {
       matrices.map((matrix) => `${name.replace(/_trunk$/, "")} ${matrix}`)
     ),
   );
-  const heldShapes = new Map(
+  const heldShapes = new Map<string, readonly number[]>(
     Object.values(graphs).flatMap(({ name, heldShapes }) =>
       [...heldShapes].map(([weight, shape]) => [`${name.replace(/_trunk$/, "")} ${weight}`, shape] as const)
     ),
