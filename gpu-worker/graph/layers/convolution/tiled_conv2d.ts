@@ -48,8 +48,8 @@ export function tiledConv2d(graph: GraphBuilder, x: Value, options: TiledConv2dO
 }
 
 /**
- * Emits the kernels' sums, [PRODUCTS * PRODUCTS, outChannels, inChannels]. ONNX Runtime folds them at load, and
- * keeps the result of every step until all are folded, so there is one step.
+ * Emits the kernels' sums, [PRODUCTS * PRODUCTS, outChannels, inChannels]. ONNX Runtime folds them at load.
+ * It keeps the result of every step until all are folded, so there is one step.
  */
 function kernels(graph: GraphBuilder, { name, inChannels, outChannels }: TiledConv2dOptions): Value {
   const weight = graph.weight(`${name}.weight`, [outChannels, inChannels, 3, 3]);
