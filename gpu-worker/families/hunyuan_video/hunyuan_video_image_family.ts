@@ -7,13 +7,13 @@ import {
   type HunyuanVideoImageCheckpoint,
   readHunyuanVideoImageCheckpoint,
 } from "./hunyuan_video_image_checkpoint.ts";
+import { hunyuanVideoImageSingleFile } from "./hunyuan_video_single_file.ts";
 import { prepareHunyuanVideoFrames } from "./prepare_hunyuan_video_frames.ts";
 
-const { singleFile: _, ...shared } = hunyuanVideoFamily;
-
 export const hunyuanVideoImageFamily: Family<HunyuanVideoImageCheckpoint> = {
-  ...shared,
+  ...hunyuanVideoFamily,
   read: readHunyuanVideoImageCheckpoint,
+  singleFile: hunyuanVideoImageSingleFile,
   encodePrompt: encodeHunyuanVideoImagePrompt,
   promptsSeeFirstFrame: true,
   prepareFrames: prepareHunyuanVideoFrames,

@@ -672,6 +672,10 @@ def main():
                            "transformer")["x_embedder.proj.weight"].shape[0]
     check("hunyuan-video", {"transformer": diffusers.HunyuanVideoTransformer3DModel}, width)
     twin("hunyuan-video-llama", "hunyuan_video/tiny-distilled", [("", "text_encoder", llama)])
+    twin("hunyuan-video-33ch", "hunyuan_video/tiny-concat", [("", "transformer", hunyuan_video)])
+    width = load_component(GOLDENS / "hunyuan_video/tiny-concat",
+                           "transformer")["x_embedder.proj.weight"].shape[0]
+    check("hunyuan-video-33ch", {"transformer": diffusers.HunyuanVideoTransformer3DModel}, width)
 
     twin("qwen-image", "qwen_image/tiny-image", [("model.diffusion_model.", "transformer", plain)])
     twin("qwen-image-vae", "qwen_image/tiny-image", [("", "vae", wan_vae)])

@@ -452,6 +452,27 @@ const FILES: Record<string, Published> = {
       guidance_embeds: true,
     },
   },
+  // ComfyUI's first file of the kind.
+  "hunyuan_video_image_to_video_720p": {
+    names: HUNYUAN_VIDEO.filter((name) => !name.startsWith("guidance_in.")),
+    shapes: {
+      "img_in.proj.weight": [3072, 33, 1, 2, 2],
+      "final_layer.linear.weight": [64, 3072],
+      "double_blocks.0.img_attn_q_norm.weight": [128],
+      "txt_in.input_embedder.weight": [3072, 4096],
+      "vector_in.in_layer.weight": [3072, 768],
+    },
+    title: "HunyuanVideo I2V 33ch",
+    networks: ["transformer"],
+    sizes: {
+      in_channels: 33,
+      out_channels: 16,
+      image_condition_type: "latent_concat",
+      num_layers: 20,
+      num_single_layers: 40,
+      guidance_embeds: false,
+    },
+  },
 };
 
 describe("recogniseTensors()", () => {
