@@ -20,7 +20,7 @@ describe("deno task generate", () => {
     const report = JSON.parse(stdout);
     assert.equal(report.method, "calibrated");
     assert.equal(report.fullPasses, 7);
-    assert.deepEqual(report.fullSteps, [0, 5, 13, 23, 32, 40, 46]);
+    assert.deepEqual(report.fullSteps, [0, 6, 15, 26, 35, 42, 47]);
     assert.equal(report.forecastSteps.length, 43);
     assert.deepEqual(Object.keys(report.forecastErrors).map(Number), report.fullSteps.slice(1));
     assert.deepEqual(report.outputs, [out]);
