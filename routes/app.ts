@@ -1,7 +1,6 @@
 // The edge as a Hono app: what it answers, apart from the process that serves it.
 import { Hono } from "hono";
 import { contextStorage } from "hono/context-storage";
-import { requestId } from "hono/request-id";
 import { handleError } from "../protocol/http/handle_error.ts";
 import type { ReadJsonOptions } from "../protocol/http/read_json.ts";
 import type { ResultStore } from "../protocol/store/results/result_store.ts";
@@ -16,6 +15,7 @@ import { fileRoutes } from "./files/file_routes.ts";
 import { SignedUrls } from "./files/signed_urls.ts";
 import { imagePresenter } from "./images/image_presenter.ts";
 import { imageRoutes } from "./images/image_routes.ts";
+import { StoredAnswers } from "./images/stored_answers.ts";
 import { JobKeeper, type JobKeeperOptions } from "./jobs/job_keeper.ts";
 import type { JobPresenters } from "./jobs/job_presenter.ts";
 import { jobRoutes } from "./jobs/job_routes.ts";
@@ -36,6 +36,7 @@ import { limitConnections } from "./middleware/limit_connections.ts";
 import { limitUploads, type LimitUploadsOptions } from "./middleware/limit_uploads.ts";
 import { logRequests } from "./middleware/log_requests.ts";
 import { notFound } from "./middleware/not_found.ts";
+import { requestId } from "./middleware/request_id.ts";
 import type { ModelAlias } from "./runs/model_aliases.ts";
 import { modelRoutes } from "./models/model_routes.ts";
 import { openApiRoutes } from "./openapi/openapi_routes.ts";
@@ -87,12 +88,6 @@ export interface AppOptions
   publicUrl?: string | undefined;
 }
 
-/** A client's own id is kept where it is short and plain. */
-const REQUEST_IDS = {
-  limitLength: 64,
-  generator: () => `req_${crypto.randomUUID().replaceAll("-", "")}`,
-};
-
 /** The app, whose timers end when it is disposed of. */
 export type EdgeApp = Hono<Environment> & Disposable;
 
@@ -123,8 +118,7 @@ export function createApp(options: AppOptions): EdgeApp {
   };
 
   const app = new Hono<Environment>({ getPath: apiPath });
-  // Calls of workers carry the request's id, which edge_options.ts takes from the stored context.
-  app.use(contextStorage(), requestId(REQUEST_IDS), logRequests(log), measureRequests(metrics));
+  app.use(requestId(), logRequests(log), measureRequests(metrics));
   app.use("/v1/*", apiHeaders(options.corsOrigins));
   app.use("/v1/jobs/:id/events", admitTicket({ tickets, directory, limits }));
   const admit = authenticate({ keys, directory, limits, corsOrigins: options.corsOrigins ?? [] });
@@ -133,9 +127,14 @@ export function createApp(options: AppOptions): EdgeApp {
   app.use("/v1/*", admit, connections, uploads);
   app.use("/sdapi/*", apiHeaders(options.corsOrigins), admit, connections, uploads);
   app.use("/v1/*", endRevokedStreams(directory));
+  const answers = new StoredAnswers({ source, catalog, limits, metrics, reading: options });
+  app.post("/v1/images/generations", answers.give());
+  // Calls of workers carry the request's id, which edge_options.ts takes from the stored context. A stored
+  // answer calls none.
+  app.use(contextStorage());
   app.route(
     "/v1",
-    imageRoutes({ ...options, planner, catalog, source, limits, urls, jobs, repetitions, webhooks }),
+    imageRoutes({ ...options, planner, catalog, source, limits, urls, jobs, repetitions, webhooks, answers }),
   );
   app.route(
     "/v1",

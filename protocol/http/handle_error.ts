@@ -23,7 +23,7 @@ export function handleError(
 ): ErrorHandler {
   return (cause, c) => {
     const error = ApiError.from(cause);
-    const { requestId, log: own = log }: Variables = c.var;
+    const { requestId, log: own = log } = c.var as Variables;
     if (error.status >= 500) {
       own("error", "request failed", {
         // An app without ids of its own serves edges, which send the id of their request.

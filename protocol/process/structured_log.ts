@@ -24,13 +24,30 @@ export function structuredLog(
 ): Log {
   const write = readable ? (line: string) => print(readableLine(line)) : print;
   return (level, message, fields = {}) => {
-    const facts = { time: new Date().toISOString(), level, process, message: cut(message) };
-    const all = { ...facts, ...fields };
+    const all = { time: timestamp(), level, process, message: cut(message), ...fields };
     const plain = JSON.stringify(all);
     // A short line holds no long text.
     const line = plain.length <= MAX_TEXT ? plain : JSON.stringify(all, (_, value) => cut(value));
-    write(line.length <= MAX_LINE ? line : JSON.stringify({ ...facts, cut: cut(line) }));
+    write(
+      line.length <= MAX_LINE
+        ? line
+        : JSON.stringify({ time: all.time, level, process, message: all.message, cut: cut(line) }),
+    );
   };
+}
+
+let second = NaN;
+let prefix = "";
+
+/** As toISOString(), which costs a third of a line; all lines of a second share its beginning. */
+function timestamp(): string {
+  const now = Date.now();
+  const milliseconds = now % 1000;
+  if (now - milliseconds !== second) {
+    second = now - milliseconds;
+    prefix = new Date(second).toISOString().slice(0, -4);
+  }
+  return `${prefix}${String(milliseconds).padStart(3, "0")}Z`;
 }
 
 function cut<T>(value: T): T | string {

@@ -127,7 +127,8 @@ async function generate(c: Context<Environment>, asked: Asked): Promise<Response
   const counted = await countPictures(pictures, { limits, key: c.get("apiKey"), id: drawJobId() });
   try {
     const views = await openPictures(plan.pictures, { source, caching });
-    c.header("x-spectrum-cache", cacheOf(views));
+    c.set("cache", cacheOf(views));
+    c.header("x-spectrum-cache", c.get("cache"));
     const { tenant } = c.var;
     using generation = generations.begin(tenant!, { pictures, steps: pictures * plan.settings.steps });
     try {

@@ -3,9 +3,8 @@
 import { type Context, Hono } from "hono";
 import { ApiError } from "../../protocol/wire/api_error.ts";
 import { type EditRequest, imagesOf, readEditRequest } from "../requests/edit_request.ts";
-import { MAX_CONTROL_BODY_BYTES } from "../requests/control_image.ts";
 import { type ImageRequest, parseImageText } from "../requests/image_request.ts";
-import { type ReadJsonOptions, readJsonText } from "../../protocol/http/read_json.ts";
+import type { ReadJsonOptions } from "../../protocol/http/read_json.ts";
 import type { ResultStore } from "../../protocol/store/results/result_store.ts";
 import type { CompletedEvent } from "../../protocol/wire/run_event.ts";
 import { streamEvents, type StreamEventsOptions } from "../../protocol/http/stream_events.ts";
@@ -29,6 +28,7 @@ import { deliverer, type ImageFacts, imagePresenter } from "./image_presenter.ts
 import { imagesResponse } from "./image_response.ts";
 import { cacheOf, closeAll, openPictures } from "./open_pictures.ts";
 import { requestCaching } from "./request_caching.ts";
+import type { StoredAnswers } from "./stored_answers.ts";
 
 export interface ImageRoutesOptions extends ReadJsonOptions, StreamEventsOptions {
   planner: RunPlanner;
@@ -37,6 +37,7 @@ export interface ImageRoutesOptions extends ReadJsonOptions, StreamEventsOptions
   limits: KeyLimits;
   results: ResultStore;
   urls: SignedUrls;
+  answers: StoredAnswers;
   jobs: Jobs;
   repetitions: Repetitions;
   /** undefined: no job may name one. */
@@ -49,8 +50,8 @@ export function imageRoutes(options: ImageRoutesOptions): Hono<Environment> {
   const app = new Hono<Environment>();
 
   app.post("/images/generations", async (c) => {
-    const text = await readJsonText(c.req.raw, { maxBytes: MAX_CONTROL_BODY_BYTES, ...options });
-    const request = parseImageText(text);
+    // `answers.give` has read it.
+    const request = parseImageText(c.get("jsonText")!);
     return await answer(c, { request, kind: "image_generation", options });
   });
 
@@ -124,7 +125,8 @@ async function answer(c: Context<Environment>, { request: sent, ...asked }: Answ
   });
   releaseImage(plan, request);
   const opened = { ...asked, ...counted, request, warnings, plan, pictures, repetition, detached, opening };
-  c.header("x-spectrum-cache", cacheOf(pictures));
+  c.set("cache", cacheOf(pictures));
+  c.header("x-spectrum-cache", c.get("cache"));
   const keys = plan.pictures.flatMap(({ name }) => name ?? []);
   if (keys.length > 0) c.header("x-spectrum-key", keys.join(", "));
   if (request.stream) return stream(c, { ...opened, job: await addJob(c, opened) });
@@ -213,7 +215,11 @@ async function wait(c: Context<Environment>, opened: Opened): Promise<Response> 
     });
     const delivered = await Promise.all(finished.map(handOver));
     await deliver(allPlaces(finished.length));
-    return c.json(imagesResponse(finished, { ...factsOf(opened), delivered }));
+    const body = imagesResponse(finished, { ...factsOf(opened), delivered });
+    if (signal === NEVER && opened.quota === null) {
+      options.answers.remember(c, { keys: plan.pictures.map(({ key }) => key), answer: body });
+    }
+    return c.json(body);
   } finally {
     // The pictures of a client that does not wait count all the same.
     if (signal.aborted) await deliver(allPlaces(plan.pictures.length));

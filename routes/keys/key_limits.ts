@@ -86,6 +86,11 @@ export class KeyLimits {
     });
   }
 
+  /** Whether pictures count for this key. */
+  countsPictures(key: KeyRecord | undefined): boolean {
+    return typeof key?.pictures_per_month === "number";
+  }
+
   /**
    * Counts `count` pictures under an id, all or none, once for all requests that come with the id. They stay
    * counted until `settlePictures` ends the holder, or until this edge is silent for a while.

@@ -6,7 +6,7 @@ import type { EdgeMetrics } from "./edge_metrics.ts";
 
 export function measureRequests(metrics: EdgeMetrics): MiddlewareHandler<Environment> {
   return async (c, next) => {
-    const startedAt = performance.now();
+    const startedAt = c.get("startedAt") ?? performance.now();
     await next();
     const path = routePath(c, -1);
     metrics.answered({

@@ -2,27 +2,25 @@
 import type { MiddlewareHandler } from "hono";
 import { cors } from "hono/cors";
 import { every } from "hono/combine";
-import { secureHeaders } from "hono/secure-headers";
+import type { Environment } from "./environment.ts";
+
+/**
+ * Headers of every API answer. Hono's secureHeaders() has more, which say something of pages, of programs that
+ * are no longer in use, and of TLS, which is for the proxy in front to say.
+ */
+export const API_HEADERS: Readonly<Record<string, string>> = {
+  "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+  "cross-origin-resource-policy": "same-origin",
+  "referrer-policy": "no-referrer",
+  "x-content-type-options": "nosniff",
+  "x-frame-options": "DENY",
+};
 
 /**
  * @param corsOrigins "https://app.example", or "*"; none: pages of this origin alone. Before
  * `authenticate`: preflights have no key.
  */
-export function apiHeaders(corsOrigins: readonly string[] = []): MiddlewareHandler {
-  const secure = secureHeaders({
-    contentSecurityPolicy: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] },
-    xFrameOptions: "DENY",
-    // Whether this origin has TLS is for the proxy in front to say.
-    strictTransportSecurity: false,
-    // These say something of pages and of programs that are no longer in use.
-    originAgentCluster: false,
-    crossOriginOpenerPolicy: false,
-    xDnsPrefetchControl: false,
-    xDownloadOptions: false,
-    xPermittedCrossDomainPolicies: false,
-    xXssProtection: false,
-    removePoweredBy: false,
-  });
+export function apiHeaders(corsOrigins: readonly string[] = []): MiddlewareHandler<Environment> {
   if (corsOrigins.length === 0) return secure;
   const shared = cors({
     origin: corsOrigins.includes("*") ? "*" : [...corsOrigins],
@@ -39,3 +37,9 @@ export function apiHeaders(corsOrigins: readonly string[] = []): MiddlewareHandl
   });
   return every(secure, shared);
 }
+
+const secure: MiddlewareHandler<Environment> = async (c, next) => {
+  await next();
+  if (c.get("hasHeaders")) return;
+  for (const name in API_HEADERS) c.res.headers.set(name, API_HEADERS[name]!);
+};

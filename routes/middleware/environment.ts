@@ -7,6 +7,17 @@ export interface Environment {
   Bindings: { remoteAddr?: Deno.Addr; completed?: Promise<void> };
   Variables: {
     requestId: string;
+    /** When the request arrived. Milliseconds of performance.now(). */
+    startedAt: number | undefined;
+    /** Whence the pictures come, for the log. */
+    cache: string | undefined;
+    /** The body of a request for pictures, once it is read. */
+    jsonText: string | undefined;
+    /**
+     * The answer has every header already. A look at the headers of an answer makes Deno give up the form in
+     * which it sends one fastest.
+     */
+    hasHeaders: boolean | undefined;
     log: Log;
     /**
      * Undefined for plain keys of the environment and for this machine's own programs: all scopes, no limits.

@@ -7,17 +7,19 @@ import type { Environment } from "./environment.ts";
 export function logRequests(log: Log): MiddlewareHandler<Environment> {
   return async (c, next) => {
     const startedAt = performance.now();
+    c.set("startedAt", startedAt);
     const request_id = c.get("requestId");
     // `authenticate` sets the key. Its id is the public part.
     const who = () => ({ request_id, key_id: c.get("apiKey")?.id });
     c.set("log", (level, message, fields) => log(level, message, { ...who(), ...fields }));
     await next();
     log("info", "request", {
-      ...who(),
+      request_id,
+      key_id: c.get("apiKey")?.id,
       method: c.req.method,
       path: c.req.path,
       status: c.res.status,
-      cache: c.res.headers.get("x-spectrum-cache") ?? undefined,
+      cache: c.get("cache"),
       ms: Math.round((performance.now() - startedAt) * 100) / 100,
     });
   };

@@ -20,6 +20,7 @@ const MAX_NAMED = 20;
 export class ModelCatalog {
   readonly #options: Required<ModelCatalogOptions> & { aliases: readonly ModelAlias[] };
   #cards: Promise<ModelCard[]> | undefined;
+  #current: readonly ModelCard[] | undefined;
   #askedAt = 0;
 
   constructor(options: ModelCatalogOptions) {
@@ -37,13 +38,23 @@ export class ModelCatalog {
     if (this.#cards === undefined || now() - this.#askedAt > ttlMs) {
       const cards = worker.models();
       this.#cards = cards;
+      this.#current = undefined;
       this.#askedAt = now();
+      cards.then((list) => {
+        if (this.#cards === cards) this.#current = list;
+      }, () => {});
       // A failure is for those who asked together; the next one asks again.
       cards.catch(() => {
         if (this.#cards === cards) this.#cards = undefined;
       });
     }
     return this.#cards;
+  }
+
+  /** The list itself while it is young enough. Another list means that models may have changed. */
+  current(): readonly ModelCard[] | undefined {
+    const { ttlMs, now } = this.#options;
+    return now() - this.#askedAt > ttlMs ? undefined : this.#current;
   }
 
   /** The alias of this name, whether or not its model is served. */

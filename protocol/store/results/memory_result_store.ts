@@ -24,13 +24,19 @@ export class MemoryResultStore implements ResultStore {
     this.#cache = new LRUCache({
       maxSize: maxBytes,
       ttl: ttlMs,
+      // The library asks for the time and starts a timer once in so many milliseconds.
+      ttlResolution: Math.min(1000, ttlMs / 10),
       sizeCalculation: ({ b64_json, stills }) =>
         b64_json.length + (stills ? stills.thumbnail.length + stills.spritesheet.length : 0) + OVERHEAD_BYTES,
     });
   }
 
   get(key: string): Promise<StoredResult | undefined> {
-    return Promise.resolve(this.#cache.get(key));
+    return Promise.resolve(this.recall(key));
+  }
+
+  recall(key: string): StoredResult | undefined {
+    return this.#cache.get(key);
   }
 
   has(key: string): Promise<boolean> {
