@@ -1,6 +1,7 @@
 // The edge process: serves routes/ and, told to stop, finishes the answers it has begun.
 import { listen } from "./protocol/process/listen.ts";
 import { readFlags } from "./protocol/process/read_flags.ts";
+import { stopWithParent } from "./protocol/process/stop_with_parent.ts";
 import { UsageError } from "./protocol/process/usage_error.ts";
 
 /**
@@ -44,14 +45,14 @@ async function serve(): Promise<void> {
       log("info", "listening", { url: `http://${hostname}:${port}`, pid: Deno.pid }),
   }, edge.fetch);
 
-  for (const signal of ["SIGTERM", "SIGINT"] as const) {
-    Deno.addSignalListener(signal, async () => {
-      // Asked twice, it goes at once.
-      if (stopping.signal.aborted) Deno.exit(1);
-      stopping.abort();
-      log("info", "stopping", { signal });
-      await Promise.race([server.shutdown(), new Promise((resolve) => setTimeout(resolve, SHUTDOWN_MS))]);
-      Deno.exit(0);
-    });
-  }
+  const stop = async (signal: Deno.Signal) => {
+    // Asked twice, it goes at once.
+    if (stopping.signal.aborted) Deno.exit(1);
+    stopping.abort();
+    log("info", "stopping", { signal });
+    await Promise.race([server.shutdown(), new Promise((resolve) => setTimeout(resolve, SHUTDOWN_MS))]);
+    Deno.exit(0);
+  };
+  for (const signal of ["SIGTERM", "SIGINT"] as const) Deno.addSignalListener(signal, () => stop(signal));
+  stopWithParent(() => stop("SIGTERM"));
 }

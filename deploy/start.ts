@@ -1,5 +1,6 @@
 // `deno task start`: worker and edge together on this machine, stopped together. With --watch, as in
 // `deno task dev`, both restart when their sources change.
+import { PARENT_PIPE } from "../protocol/process/stop_with_parent.ts";
 import { readableLine } from "../protocol/process/readable_line.ts";
 
 /** Tried first unless --port is given; another free one is taken where it is in use. */
@@ -155,8 +156,9 @@ function startTask(
 ): Service {
   const process = new Deno.Command(Deno.execPath(), {
     args: ["task", "--quiet", name, ...args],
-    env,
-    stdin: "null",
+    env: { ...env, [PARENT_PIPE]: "1" },
+    // Closes when this process ends, even when it is killed.
+    stdin: "piped",
     stdout: "piped",
     stderr: "inherit",
   }).spawn();

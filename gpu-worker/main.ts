@@ -5,6 +5,7 @@ import { bypassProxy } from "../protocol/process/bypass_proxy.ts";
 import { enterUserFolder } from "../protocol/process/enter_user_folder.ts";
 import { listen } from "../protocol/process/listen.ts";
 import { type Log, structuredLog } from "../protocol/process/structured_log.ts";
+import { stopWithParent } from "../protocol/process/stop_with_parent.ts";
 import { UsageError } from "../protocol/process/usage_error.ts";
 import { readWorkerSecret } from "../protocol/process/worker_secret.ts";
 import { parseModelName } from "../protocol/wire/model_name.ts";
@@ -123,6 +124,7 @@ async function serve(asked: WorkerArguments): Promise<void> {
     Deno.exit(0);
   };
   for (const signal of ["SIGTERM", "SIGINT"] as const) Deno.addSignalListener(signal, () => stop(signal));
+  stopWithParent(() => stop("SIGTERM"));
 }
 
 function openPool(

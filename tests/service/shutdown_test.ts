@@ -7,7 +7,7 @@ import { ApiError } from "../../protocol/wire/api_error.ts";
 import { WorkerClient } from "../../routes/runs/worker_client.ts";
 import { runTask } from "../gpu-worker/cli/run_task.ts";
 import { until } from "../until.ts";
-import { startService, startTask } from "./service.ts";
+import { startDeno, startService, startTask } from "./service.ts";
 
 const LISTENING = /"message":"listening","url":"([^"]+)"/;
 const RUN = { model: "models/emoji", prompt: "red heart", spectrum: { method: "none" as const } };
@@ -62,6 +62,18 @@ describe("shutdown", () => {
     await service.process.status;
     await until(() => isGone(Number(edge[1])), { within: 30_000, every: 100 });
     for (const url of [service.url, service.workerUrl]) await assert.rejects(fetch(url), TypeError);
+  });
+
+  it("edge and worker end when start itself is killed", async () => {
+    const service = await startDeno(
+      ["run", "--quiet", "-P=launcher", "deploy/start.ts", "--port", "0", "--models", "models/emoji"],
+      { until: /^Spectrum Edge is at (\S+)/ },
+    );
+    const pids = [...service.lines.join("\n").matchAll(/"message":"listening".*?"pid":(\d+)/g)];
+    assert.equal(pids.length, 2);
+    service.process.kill("SIGKILL");
+    await service.process.status;
+    for (const [, pid] of pids) await until(() => isGone(Number(pid)), { within: 30_000, every: 100 });
   });
 
   it("`deno task start` says at once that its port is in use", async () => {
