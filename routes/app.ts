@@ -127,7 +127,7 @@ export function createApp(options: AppOptions): EdgeApp {
   app.use("/v1/*", admit, connections, uploads);
   app.use("/sdapi/*", apiHeaders(options.corsOrigins), admit, connections, uploads);
   app.use("/v1/*", endRevokedStreams(directory));
-  const answers = new StoredAnswers({ source, catalog, limits, metrics, reading: options });
+  const answers = new StoredAnswers({ results, catalog, limits, metrics, reading: options });
   app.post("/v1/images/generations", answers.give());
   // Calls of workers carry the request's id, which edge_options.ts takes from the stored context. A stored
   // answer calls none.

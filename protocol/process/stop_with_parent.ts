@@ -1,5 +1,5 @@
-// Stops a process of `deno task start` once start has gone. A start that is killed sends no signal, but its end
-// of a pipe closes, on every system. The task runner and --watch in between hand their standard input on.
+// Stops a process of `deno task start` once start has gone. A start that is killed sends no signal, but its
+// end of a pipe closes, on every system. The task runner and --watch in between hand their standard input on.
 
 /** "1": a parent holds the other end of standard input. */
 export const PARENT_PIPE = "SPECTRUM_PARENT_PIPE";

@@ -1,9 +1,10 @@
 // Answers that were put together from stored pictures, given again to requests in the same words. Such a
-// request passes all that admits, limits, counts and logs one; what is left out is to work out once more which
-// pictures it means.
+// request passes all that admits, limits, counts and logs one. Only the pictures that it means are not worked
+// out once more.
 import type { Context, MiddlewareHandler } from "hono";
 import { LRUCache } from "lru-cache";
 import { type ReadJsonOptions, readJsonText } from "../../protocol/http/read_json.ts";
+import type { ResultStore, StoredResult } from "../../protocol/store/results/result_store.ts";
 import type { ModelCard } from "../../protocol/wire/model_card.ts";
 import { MAX_CONTROL_BODY_BYTES } from "../requests/control_image.ts";
 import type { KeyLimits } from "../keys/key_limits.ts";
@@ -11,11 +12,10 @@ import type { EdgeMetrics } from "../metrics/edge_metrics.ts";
 import { API_HEADERS } from "../middleware/api_headers.ts";
 import type { Environment } from "../middleware/environment.ts";
 import type { ModelCatalog } from "../runs/model_catalog.ts";
-import type { RunSource } from "../runs/run_source.ts";
 import { type imagesResponse, unixSeconds } from "./image_response.ts";
 
 export interface StoredAnswersOptions {
-  source: Pick<RunSource, "recall">;
+  results: ResultStore;
   catalog: Pick<ModelCatalog, "current">;
   limits: Pick<KeyLimits, "countsPictures">;
   metrics: Pick<EdgeMetrics, "opened" | "completed">;
@@ -38,7 +38,7 @@ const TELLING = ["idempotency-key", "prefer", "cache-control"];
 /** Longer bodies are not remembered. */
 const MAX_TEXT = 16_384;
 const MAX_BYTES = 8 * 2 ** 20;
-/** Where a picture's base64 belongs. A quote inside a JSON string has a backslash, so no prompt has this text. */
+/** Where a picture's base64 belongs. No prompt has this text, as a quote in a JSON string has a backslash. */
 const PLACE = '"b64_json":""';
 
 export class StoredAnswers {
@@ -84,11 +84,11 @@ export class StoredAnswers {
     { keys, answer }: { keys: readonly (string | undefined)[]; answer: ReturnType<typeof imagesResponse> },
   ): void {
     const text = c.get("jsonText");
-    const { catalog, source } = this.#options;
+    const { catalog, results } = this.#options;
     const cards = catalog.current();
     if (text === undefined || text.length > MAX_TEXT || cards === undefined || !isPlain(c)) return;
     if (!keys.every((key) => key !== undefined)) return;
-    const stored = source.recall(keys);
+    const stored = recall(results, keys);
     if (stored === undefined) return;
     const isSame = answer.data.every((picture, place) =>
       "b64_json" in picture && picture.b64_json === stored[place]!.b64_json
@@ -108,11 +108,12 @@ export class StoredAnswers {
 
   /** Undefined if the request may mean something else by now, or a picture is gone. */
   #bodyOf({ cards, metadata, keys, storedAt, between }: StoredAnswer, c: Context<Environment>) {
-    const { source, catalog, limits, metrics } = this.#options;
+    const { results, catalog, limits, metrics } = this.#options;
     const key = c.get("apiKey");
     if (catalog.current() !== cards || key?.metadata !== metadata || limits.countsPictures(key)) return;
-    const stored = source.recall(keys);
-    if (stored === undefined || !stored.every(({ stored_at }, place) => stored_at === storedAt[place])) return;
+    const stored = recall(results, keys);
+    const isSame = stored?.every(({ stored_at }, place) => stored_at === storedAt[place]) ?? false;
+    if (stored === undefined || !isSame) return;
     const seconds = (performance.now() - c.get("startedAt")!) / 1000;
     for (const _ of keys) {
       metrics.opened("hit");
@@ -127,4 +128,15 @@ export class StoredAnswers {
 
 function isPlain({ req }: Context<Environment>): boolean {
   return TELLING.every((name) => req.header(name) === undefined);
+}
+
+/** All these results, where the store can tell at once that it has them. */
+function recall(results: ResultStore, keys: readonly string[]): StoredResult[] | undefined {
+  const found: StoredResult[] = [];
+  for (const key of keys) {
+    const result = results.recall?.(key);
+    if (result === undefined) return undefined;
+    found.push(result);
+  }
+  return found;
 }

@@ -5,8 +5,8 @@ import { every } from "hono/combine";
 import type { Environment } from "./environment.ts";
 
 /**
- * Headers of every API answer. Hono's secureHeaders() has more, which say something of pages, of programs that
- * are no longer in use, and of TLS, which is for the proxy in front to say.
+ * Headers of every API answer. Hono's secureHeaders() has more: they say something of pages, of programs
+ * that are no longer in use, and of TLS, which is for the proxy in front to say.
  */
 export const API_HEADERS: Readonly<Record<string, string>> = {
   "content-security-policy": "default-src 'none'; frame-ancestors 'none'",

@@ -12,7 +12,9 @@ export function endRevokedStreams(directory: Pick<KeyDirectory, "find">): Middle
   return async (c, next) => {
     await next();
     const key = c.get("apiKey");
-    if (key === undefined || c.get("hasHeaders") || !c.res.headers.get("content-type")?.startsWith("text/event-stream")) return;
+    // A stored answer is no stream.
+    if (key === undefined || c.get("hasHeaders")) return;
+    if (!c.res.headers.get("content-type")?.startsWith("text/event-stream")) return;
     // Asking for the body makes a stream of it: not for every answer.
     const { body } = c.res;
     if (body === null) return;

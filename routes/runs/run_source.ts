@@ -141,18 +141,6 @@ export class RunSource implements Disposable {
     return isFound ? storedRun(stored) : undefined;
   }
 
-  /** All these results, where the store can tell at once that it has them; else undefined. */
-  recall(keys: readonly string[]): StoredResult[] | undefined {
-    const { results } = this.#options;
-    const found: StoredResult[] = [];
-    for (const key of keys) {
-      const result = results.recall?.(key);
-      if (result === undefined) return undefined;
-      found.push(result);
-    }
-    return found;
-  }
-
   /**
    * A run known by its id, begun here or elsewhere.
    * @returns undefined if it is unknown or forgotten
