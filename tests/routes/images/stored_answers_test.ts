@@ -62,7 +62,7 @@ const headersOf = ({ headers }: Response) =>
   [...headers].map(([name, value]) => name === "x-request-id" ? [name, "any"] : [name, value]);
 
 describe("StoredAnswers", () => {
-  it("gives the third of equal requests the second's body and headers without working it out again", async () => {
+  it("gives the third of equal requests the second's body and headers", async () => {
     const { worker, results, lines, ask, metrics } = start();
     await using _worker = worker;
     for (const fields of [{}, { n: 2 }]) {
