@@ -68,13 +68,32 @@ print(json.dumps([fetched(address) for address in addresses]))
 `,
   },
   {
-    name: "LlamaIndex's OpenAI image tool",
-    modules: ["llama_index.tools.openai"],
+    // Its package of today is not on every registry. llama-hub has the same tool, for the modules of an
+    // older LlamaIndex.
+    name: "LlamaIndex's OpenAI image tool, as llama-hub has it",
+    modules: ["llama_hub.tools", "llama_index.core", "openai", "PIL"],
     script: `
-from llama_index.tools.openai.image_generation import OpenAIImageGenerationToolSpec
-spec = OpenAIImageGenerationToolSpec(api_key="unused")
-path = spec.image_generation("red heart")
+import tempfile, types
+from llama_index.core.tools.tool_spec import base
+for name in ("llama_index.tools", "llama_index.tools.tool_spec"):
+    sys.modules[name] = types.ModuleType(name)
+sys.modules["llama_index.tools.tool_spec.base"] = base
+from llama_hub.tools.openai_image_generation import OpenAIImageGenerationToolSpec
+spec = OpenAIImageGenerationToolSpec(api_key="unused", cache_dir=tempfile.mkdtemp())
+path = spec.to_tool_list()[0](text="red heart").raw_output
 print(json.dumps([base64.b64encode(open(path, "rb").read()).decode()]))
+`,
+  },
+  {
+    // Releases from 2 on have no command.
+    name: "the openai command",
+    modules: ["openai.cli"],
+    script: `
+import subprocess
+command = [sys.executable, "-m", "openai", "api", "images.generate", "-p", "red heart"]
+shapes = [["-m", "dall-e-3", "-s", "1024x1024"], ["-m", "dall-e-2", "--response-format", "b64_json"]]
+answers = [json.loads(subprocess.check_output(command + shape)) for shape in shapes]
+print(json.dumps([fetched(answers[0]["data"][0]["url"]), answers[1]["data"][0]["b64_json"]]))
 `,
   },
 ];
