@@ -21,6 +21,10 @@ import historyViewJs from "./browser/history_view.js" with { type: "text" };
 import iconSvg from "./browser/icon.svg" with { type: "text" };
 import imageDifferenceJs from "./browser/image_difference.js" with { type: "text" };
 import controlFieldJs from "./browser/control_field.js" with { type: "text" };
+import chosenImageJs from "./browser/chosen_image.js" with { type: "text" };
+import lastFrameFieldJs from "./browser/last_frame_field.js" with { type: "text" };
+import referencesFieldJs from "./browser/references_field.js" with { type: "text" };
+import takeImagesJs from "./browser/take_images.js" with { type: "text" };
 import imageFieldJs from "./browser/image_field.js" with { type: "text" };
 import laterStepsJs from "./browser/later_steps.js" with { type: "text" };
 import layoutCss from "./browser/layout.css" with { type: "text" };
@@ -97,6 +101,10 @@ export const ASSETS: Readonly<Record<string, string>> = {
   "image_difference.js": imageDifferenceJs,
   "control_field.js": controlFieldJs,
   "image_field.js": imageFieldJs,
+  "chosen_image.js": chosenImageJs,
+  "last_frame_field.js": lastFrameFieldJs,
+  "references_field.js": referencesFieldJs,
+  "take_images.js": takeImagesJs,
   "later_steps.js": laterStepsJs,
   "layout.css": layoutCss,
   "list_models.js": listModelsJs,

@@ -1,4 +1,5 @@
 // The image that a ControlNet follows, for models that have ControlNets.
+import { ChosenImage } from "./chosen_image.js";
 import { numberIn } from "./field_errors.js";
 import { slot } from "./slots.js";
 
@@ -10,14 +11,10 @@ import { slot } from "./slots.js";
 
 export class ControlField {
   #root;
-  #onChange;
-  #input;
-  #thumbnail;
+  #image;
   #net;
   #scale;
   #mode;
-  /** @type {File | undefined} */
-  #file;
   /** @type {NonNullable<Model["controlnets"]>} */
   #nets = [];
 
@@ -28,24 +25,22 @@ export class ControlField {
    */
   constructor(root, { onChange }) {
     this.#root = root;
-    this.#onChange = onChange;
-    this.#input = slot(root, "file", HTMLInputElement);
-    this.#thumbnail = slot(root, "thumbnail", HTMLImageElement);
+    const words = { first: "Follow a control image", other: "Another control image" };
+    this.#image = new ChosenImage(root, { onChange, words });
     this.#net = slot(root, "net", HTMLSelectElement);
     this.#scale = slot(root, "scale", HTMLInputElement);
     this.#mode = slot(root, "mode", HTMLInputElement);
-    this.#input.addEventListener("change", () => {
-      const [file] = this.#input.files ?? [];
-      if (file) this.#show(file);
-    });
-    slot(root, "remove", HTMLButtonElement).addEventListener("click", () => {
-      this.#show(undefined);
-      this.#input.focus();
-    });
     for (const control of [this.#net, this.#scale]) control.addEventListener("input", () => this.#refresh());
-    // Formats that the browser cannot show, the service may well read.
-    this.#thumbnail.addEventListener("error", () => this.#thumbnail.hidden = true);
     this.#refresh();
+  }
+
+  /** The image, whether the model has ControlNets or not. */
+  get file() {
+    return this.#image.file;
+  }
+
+  set file(/** @type {File | undefined} */ file) {
+    this.#image.file = file;
   }
 
   /**
@@ -54,11 +49,11 @@ export class ControlField {
    * @returns {Control}
    */
   get value() {
-    if (this.#file === undefined || this.#root.hidden) return {};
+    if (this.file === undefined || this.#root.hidden) return {};
     const scale = numberIn(this.#scale);
     const mode = numberIn(this.#mode);
     return {
-      control_image: this.#file,
+      control_image: this.file,
       controlnet: this.#net.value,
       ...(scale !== undefined && { control_scale: scale }),
       ...(this.#hasModes && mode !== undefined && { control_mode: mode }),
@@ -70,7 +65,7 @@ export class ControlField {
     if (controlnet !== undefined) this.#net.value = controlnet;
     this.#scale.value = String(control_scale);
     this.#mode.value = String(control_mode);
-    this.#show(control_image);
+    this.file = control_image;
   }
 
   /** @param {Model | undefined} model Undefined while the list of models is on its way. */
@@ -89,28 +84,9 @@ export class ControlField {
     return this.#nets.find(({ name }) => name === this.#net.value)?.modes !== undefined;
   }
 
-  /** @param {File | undefined} file */
-  #show(file) {
-    this.#file = file;
-    URL.revokeObjectURL(this.#thumbnail.src);
-    this.#thumbnail.hidden = file === undefined;
-    if (file === undefined) this.#thumbnail.removeAttribute("src");
-    else this.#thumbnail.src = URL.createObjectURL(file);
-    // The same file can be chosen again.
-    this.#input.value = "";
-    this.#refresh();
-    this.#onChange();
-  }
-
   #refresh() {
-    const file = this.#file;
-    slot(this.#root, "chosen", HTMLElement).hidden = file === undefined;
     slot(this.#root, "nets", HTMLElement).hidden = this.#nets.length < 2;
     slot(this.#root, "modes", HTMLElement).hidden = !this.#hasModes;
-    slot(this.#root, "choose", HTMLElement).textContent = file
-      ? "Another control image"
-      : "Follow a control image";
-    slot(this.#root, "name", HTMLElement).textContent = file?.name ?? "";
     slot(this.#root, "share", HTMLElement).textContent = Number(this.#scale.value).toFixed(2);
   }
 }

@@ -10,7 +10,8 @@
 export function curlCommand(request, { origin, withKey }) {
   if (request.output_format === "mp4") return videoCommand(request, { origin, withKey });
   const { control_image: control, ...rest } = request;
-  const isPiped = control !== undefined && request.image === undefined;
+  const isEdit = request.image !== undefined || request.references !== undefined;
+  const isPiped = control !== undefined && !isEdit;
   return [
     ...(isPiped
       ? [
@@ -19,9 +20,9 @@ export function curlCommand(request, { origin, withKey }) {
         } |`,
       ]
       : []),
-    `curl -sS ${origin}/v1/images/${request.image ? "edits" : "generations"}`,
+    `curl -sS ${origin}/v1/images/${isEdit ? "edits" : "generations"}`,
     ...(withKey ? [`-H "authorization: Bearer $SPECTRUM_EDGE_KEY"`] : []),
-    ...(request.image ? editArguments(request) : [
+    ...(isEdit ? editArguments(request) : [
       `-H 'content-type: application/json'`,
       isPiped ? "-d @-" : `-d ${quote(JSON.stringify(request))}`,
     ]),
@@ -37,9 +38,10 @@ export function curlCommand(request, { origin, withKey }) {
 function videoCommand(request, { origin, withKey }) {
   const key = withKey ? ` -H "authorization: Bearer $SPECTRUM_EDGE_KEY"` : "";
   const videos = `${origin}/v1/videos`;
-  const { image, ...fields } = request;
-  const body = image
-    ? formArguments({ input_reference: image }, fields).join(" ")
+  const { image, last_frame, ...fields } = request;
+  const frames = { ...(image && { input_reference: image }), ...(last_frame && { last_frame }) };
+  const body = Object.keys(frames).length > 0
+    ? formArguments(frames, fields).join(" ")
     : `-H 'content-type: application/json' -d ${quote(JSON.stringify(request))}`;
   const done = `jq -e '.status == "completed" or .status == "failed"'`;
   return [
@@ -50,9 +52,10 @@ function videoCommand(request, { origin, withKey }) {
 }
 
 /** @param {ImageRequest} request */
-function editArguments({ image, mask, control_image, ...fields }) {
+function editArguments({ image, references, mask, control_image, ...fields }) {
   const images = {
     ...(image && { image }),
+    ...(references && { "image[]": references }),
     ...(mask && { mask }),
     ...(control_image && { control_image }),
   };
@@ -62,7 +65,7 @@ function editArguments({ image, mask, control_image, ...fields }) {
 /**
  * The images are files in the folder that curl runs in.
  *
- * @param {Record<string, File>} images
+ * @param {Record<string, File | File[]>} images
  * @param {object} fields
  */
 function formArguments(images, fields) {
@@ -70,8 +73,8 @@ function formArguments(images, fields) {
     const text = typeof value === "string" ? value : JSON.stringify(value);
     return `--form-string ${quote(`${name}=${text}`)}`;
   });
-  const files = Object.entries(images).map(([name, file]) =>
-    `-F ${quote(`${name}=@"${file.name.replaceAll(/["\\]/g, "\\$&")}"`)}`
+  const files = Object.entries(images).flatMap(([name, value]) =>
+    [value].flat().map((file) => `-F ${quote(`${name}=@"${file.name.replaceAll(/["\\]/g, "\\$&")}"`)}`)
   );
   return [...files, ...texts];
 }

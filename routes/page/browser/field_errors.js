@@ -23,9 +23,9 @@ const FIELDS = { width: "size", height: "size", input_reference: "image" };
 export function showFieldError(root, { param, message }) {
   const name = FIELDS[param] ?? param;
   const field = [...root.querySelectorAll("[data-param]")].find((field) =>
-    field instanceof HTMLElement && field.dataset["param"] === name
+    field instanceof HTMLElement && field.dataset["param"] === name && !field.closest("[hidden]")
   );
-  if (!(field instanceof HTMLElement) || field.closest("[hidden]")) return false;
+  if (!(field instanceof HTMLElement)) return false;
   const details = field.closest("details");
   if (details) details.open = true;
 

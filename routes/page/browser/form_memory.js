@@ -1,17 +1,18 @@
-// Keeps what the form holds: its fields in localStorage, its image, which is no text, in IndexedDB.
+// Keeps what the form holds: its fields in localStorage, its images, which are no text, in IndexedDB.
 
 /** @import { KeptValues } from "./kept_values.js" */
-/** @import { FormState, RequestForm } from "./request_form.js" */
+/** @import { FormFiles, FormState, RequestForm } from "./request_form.js" */
 
 const NAME = "form";
-const IMAGE = "image";
+/** The names of the files, here and there. */
+const FILES = /** @type {const} */ (["image", "last_frame", "control_image", "references"]);
 
 export class FormMemory {
   #form;
   #values;
   #storage;
-  /** @type {File | undefined} */
-  #image;
+  /** @type {FormFiles} What is kept. */
+  #files = {};
 
   /**
    * @param {RequestForm} form
@@ -23,7 +24,7 @@ export class FormMemory {
     this.#storage = storage;
   }
 
-  /** Fills the form as it was left. The image follows once it is read. */
+  /** Fills the form as it was left. The images follow once they are read. */
   restore() {
     /** @type {FormState | null} */
     let state = null;
@@ -33,34 +34,58 @@ export class FormMemory {
     } catch {
       // Another version of the page wrote it, or storage is switched off: the form begins anew.
     }
-    void this.#restoreImage(state?.strength);
+    void this.#restoreFiles(state?.strength);
   }
 
   /** Keeps what the form holds now. */
   save() {
-    const { state, image } = this.#form;
+    const { state, files } = this.#form;
     if (state === undefined) return;
     try {
       this.#storage.setItem(NAME, JSON.stringify(state));
     } catch {
       // Storage is full or switched off: the form lasts as long as the page.
     }
-    if (image !== this.#image) void this.#saveImage(image);
+    for (const name of FILES) {
+      if (!isSame(files[name], this.#files[name])) void this.#saveFile(name, files[name]);
+    }
   }
 
   /** @param {number | undefined} strength */
-  async #restoreImage(strength) {
-    const image = await (await this.#values).get(IMAGE);
-    // Something newer may have been chosen meanwhile.
-    if (!(image instanceof File) || this.#form.image) return;
-    this.#image = image;
-    this.#form.startFrom({ image, strength });
+  async #restoreFiles(strength) {
+    const values = await this.#values;
+    /** @type {FormFiles} */
+    const files = {};
+    for (const name of FILES) {
+      const value = await values.get(name);
+      // Something newer may have been chosen meanwhile.
+      if (isFile(value) && this.#form.files[name] === undefined) files[name] = value;
+    }
+    this.#files = { ...this.#files, ...files };
+    this.#form.restoreFiles(files, { strength });
   }
 
-  /** @param {File | undefined} image */
-  async #saveImage(image) {
-    this.#image = image;
+  /**
+   * @param {typeof FILES[number]} name
+   * @param {File | File[] | undefined} value
+   */
+  async #saveFile(name, value) {
+    this.#files = { ...this.#files, [name]: value };
     const values = await this.#values;
-    await (image ? values.set(IMAGE, image) : values.delete(IMAGE)).catch(() => {});
+    await (value ? values.set(name, value) : values.delete(name)).catch(() => {});
   }
+}
+
+/** @param {unknown} value */
+function isFile(value) {
+  return Array.isArray(value) ? value.every((file) => file instanceof File) : value instanceof File;
+}
+
+/**
+ * @param {File | File[] | undefined} a
+ * @param {File | File[] | undefined} b
+ */
+function isSame(a, b) {
+  if (!Array.isArray(a) || !Array.isArray(b)) return a === b;
+  return a.length === b.length && a.every((file, index) => file === b[index]);
 }

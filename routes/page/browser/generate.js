@@ -69,11 +69,14 @@ export async function* generate(request, options = {}) {
  * @returns {Promise<Response>}
  */
 async function begin(request, { partialImages = 0, signal = null, fetch = globalThis.fetch, headers }) {
-  const { image, control_image: control } = request;
+  const { references, ...rest } = request;
+  const { image, control_image: control } = rest;
+  const isEdit = image !== undefined || references !== undefined;
   const fields = {
-    ...request,
+    ...rest,
+    ...(references && { "image[]": references }),
     // JSON holds no file.
-    ...(!image && control && { control_image: await dataUrl(control) }),
+    ...(!isEdit && control && { control_image: await dataUrl(control) }),
     stream: true,
     progress: true,
     partial_images: partialImages,
@@ -95,7 +98,7 @@ async function begin(request, { partialImages = 0, signal = null, fetch = global
 
   /** @param {object} fields */
   function post(fields) {
-    return image
+    return isEdit
       ? fetch("/v1/images/edits", { method: "POST", headers, body: toForm(fields) })
       : fetch("/v1/images/generations", {
         method: "POST",
@@ -126,14 +129,19 @@ async function dataUrl(file) {
 }
 
 /**
- * A value that is not text becomes its JSON in a form.
+ * A value that is not text becomes its JSON in a form, and each file of a list a part of its own.
  *
  * @param {object} fields
  */
 export function toForm(fields) {
   const form = new FormData();
   for (const [name, value] of Object.entries(fields)) {
-    form.append(name, typeof value === "string" || value instanceof File ? value : JSON.stringify(value));
+    if (Array.isArray(value) && value[0] instanceof File) {
+      for (const file of value) form.append(name, file);
+    } else {form.append(
+        name,
+        typeof value === "string" || value instanceof File ? value : JSON.stringify(value),
+      );}
   }
   return form;
 }

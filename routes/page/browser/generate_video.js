@@ -22,12 +22,14 @@ export async function* generateVideo(request, options = {}) {
   const headers = apiKey ? { authorization: `Bearer ${apiKey}` } : {};
   let { job } = options;
   if (job === undefined) {
-    const { n: _one, image, ...rest } = request;
+    const { n: _one, image, last_frame, ...rest } = request;
     const fields = { ...rest, partial_images: partialImages };
+    const frames = { ...(image && { input_reference: image }), ...(last_frame && { last_frame }) };
+    const hasFrames = Object.keys(frames).length > 0;
     const created = await fetch("/v1/videos", {
       method: "POST",
-      headers: image ? headers : { "content-type": "application/json", ...headers },
-      body: image ? toForm({ ...fields, input_reference: image }) : JSON.stringify(fields),
+      headers: hasFrames ? headers : { "content-type": "application/json", ...headers },
+      body: hasFrames ? toForm({ ...fields, ...frames }) : JSON.stringify(fields),
       signal,
     });
     if (!created.ok) throw await ApiError.fromResponse(created);

@@ -97,8 +97,9 @@ export class History {
  *
  * @param {Omit<HistoryEntry, "id">} entry
  */
-export function entrySize({ picture, request: { image, control_image } }) {
-  return picture.size + (image?.size ?? 0) + (control_image?.size ?? 0);
+export function entrySize({ picture, request }) {
+  const files = Object.values(request).flat().filter((value) => value instanceof File);
+  return files.reduce((sum, file) => sum + file.size, picture.size);
 }
 
 /**
@@ -106,9 +107,15 @@ export function entrySize({ picture, request: { image, control_image } }) {
  *
  * @param {ImageRequest} request
  */
-function nameOf({ image, ...fields }) {
-  const known = (/** @type {File | undefined} */ file) => file && [file.name, file.size, file.lastModified];
-  return JSON.stringify({ ...fields, image: known(image), control_image: known(fields.control_image) });
+function nameOf(request) {
+  // A mask is a new file with each request.
+  return JSON.stringify(
+    request,
+    (_key, value) =>
+      value instanceof File
+        ? [value.name, value.size, value.name === "mask.png" ? 0 : value.lastModified]
+        : value,
+  );
 }
 
 /**

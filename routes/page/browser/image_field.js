@@ -5,6 +5,7 @@ import { countLaterSteps } from "./later_steps.js";
 import { MaskPainter } from "./mask_painter.js";
 import { readRequest } from "./picture_record.js";
 import { slot } from "./slots.js";
+import { takeImages } from "./take_images.js";
 
 /** @import { ImageRequest, Model } from "./wire.d.ts" */
 
@@ -49,7 +50,10 @@ export class ImageField {
     this.#settings.addEventListener("click", () => {
       if (this.#madeBy) onSettings(this.#madeBy);
     });
-    this.#input.addEventListener("change", () => this.#take(this.#input.files));
+    this.#input.addEventListener("change", () => {
+      const [file] = this.#input.files ?? [];
+      if (file) this.#show(file);
+    });
     slot(root, "remove", HTMLButtonElement).addEventListener("click", () => {
       this.#show(undefined);
       this.#input.focus();
@@ -68,16 +72,13 @@ export class ImageField {
     });
     // Formats that the browser cannot show, the service may well read.
     this.#thumbnail.addEventListener("error", () => this.#thumbnail.hidden = true);
-    document.addEventListener("paste", (event) => this.#take(event.clipboardData?.files, event));
-    document.addEventListener("dragover", (event) => this.#hover(event));
-    document.addEventListener("dragleave", (event) => {
-      if (event.relatedTarget === null) delete root.dataset["over"];
-    });
-    document.addEventListener("drop", (event) => {
-      delete root.dataset["over"];
-      this.#take(event.dataTransfer?.files, event);
-    });
+    takeImages(root, { onImages: ([file]) => this.#show(file), everywhere: true });
     this.#refresh();
+  }
+
+  /** The image, whether the model takes it or not. */
+  get file() {
+    return this.#file;
   }
 
   /**
@@ -106,7 +107,8 @@ export class ImageField {
     this.#rules = model?.start_image;
     const wasFrame = this.#frame !== "none";
     this.#frame = model?.video?.first_frame ?? "none";
-    this.#root.hidden = model !== undefined && this.#rules === undefined && this.#frame === "none";
+    const takesImages = this.#rules !== undefined || this.#frame !== "none";
+    this.#root.hidden = model !== undefined && (!takesImages || model.references !== undefined);
     if (wasFrame && this.#frame === "none") this.#mask.image = this.#file && this.#thumbnail.src;
     this.#useDefault();
     this.#refresh();
@@ -123,24 +125,6 @@ export class ImageField {
     if (this.#file === undefined || this.#root.hidden || this.#frame !== "none") return this.#steps;
     const strength = numberIn(this.#strength) ?? STRENGTH;
     return countLaterSteps(this.#steps, { strength, partialStep: this.#rules?.partial_step ?? "run" });
-  }
-
-  /**
-   * @param {FileList | null | undefined} files
-   * @param {Event} [event] Handled here if it brings a file.
-   */
-  #take(files, event) {
-    const file = [...files ?? []].find(({ type }) => type.startsWith("image/"));
-    if (file === undefined || this.#root.hidden) return;
-    event?.preventDefault();
-    this.#show(file);
-  }
-
-  /** @param {DragEvent} event */
-  #hover(event) {
-    if (this.#root.hidden || !event.dataTransfer?.types.includes("Files")) return;
-    event.preventDefault();
-    this.#root.dataset["over"] = "";
   }
 
   /** @param {File | undefined} file */
@@ -183,7 +167,9 @@ export class ImageField {
     const start = isFrame
       ? `Choose the first frame${this.#frame === "required" ? "" : " (optional)"}`
       : "Start from an image";
-    slot(this.#root, "choose", HTMLElement).textContent = file ? "Another image" : start;
+    slot(this.#root, "choose", HTMLElement).textContent = file
+      ? isFrame ? "Another first frame" : "Another image"
+      : start;
     slot(this.#root, "drawn-anew", HTMLElement).hidden = isFrame;
     if (isFrame) slot(this.#root, "mask", HTMLElement).hidden = true;
     slot(this.#root, "name", HTMLElement).textContent = file?.name ?? "";

@@ -23,6 +23,7 @@ import { themeButton } from "./theme_button.js";
 /** @import { OpenRun } from "./open_runs.js" */
 /** @import { Finished } from "./run_request.js" */
 /** @import { RunView } from "./run_view.js" */
+/** @import { Model } from "./wire.d.ts" */
 
 const UNREACHABLE = "The service cannot be reached";
 
@@ -51,7 +52,7 @@ formElement.addEventListener("submit", (event) => {
 });
 find("cancel").addEventListener("click", () => running?.abort());
 find("stage").addEventListener("use-picture", (event) => {
-  if (event instanceof CustomEvent) form.startFrom({ image: event.detail });
+  if (event instanceof CustomEvent) form.use(event.detail);
 });
 document.addEventListener("keydown", onKey);
 memory.restore();
@@ -224,8 +225,7 @@ function showModel() {
   find("model-line").textContent = model
     ? [model.id, model.title ?? model.pipeline_class].filter(Boolean).join(", ")
     : "";
-  const takesFrames = (model?.video?.first_frame ?? "none") !== "none";
-  find("stage").toggleAttribute("data-takes-images", model?.start_image !== undefined || takesFrames);
+  find("stage").dataset["takes"] = takenImages(model);
   promptSuggestions(find("suggestions"), {
     names: model?.names ?? [],
     onPick(name) {
@@ -234,6 +234,17 @@ function showModel() {
       find("prompt").focus();
     },
   });
+}
+
+/**
+ * What a picture can be to a model's next run.
+ *
+ * @param {Model | undefined} model
+ */
+function takenImages(model) {
+  if (model?.references) return "references";
+  if (model?.video?.first_frame) return "first-frame";
+  return model?.start_image ? "start" : "none";
 }
 
 /** @param {KeyboardEvent} event */

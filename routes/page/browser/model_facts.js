@@ -7,9 +7,8 @@ import { METHOD_OPTIONS } from "./method_options.js";
  * @param {Model} model
  * @returns {Record<string, string>}
  */
-export function modelFacts(
-  { id, title, pipeline_class, defaults, sizes, video, start_image, calibration, device },
-) {
+export function modelFacts(model) {
+  const { id, title, pipeline_class, defaults, sizes, video, calibration, device } = model;
   const methods = /** @type {Method[]} */ (Object.keys(METHOD_OPTIONS))
     .filter((method) => method !== "calibrated" || calibration !== undefined)
     .map((method) => METHOD_OPTIONS[method].label);
@@ -22,9 +21,30 @@ export function modelFacts(
     ...(defaults &&
       { Steps: `${defaults.steps}, ${METHOD_OPTIONS[defaults.spectrum.method].label} by default` }),
     Methods: methods.join(", "),
-    "Starts from": start_image ? "a prompt, or a prompt and an image" : "a prompt",
+    "Starts from": beginnings(model),
     ...(device !== undefined && { Device: device }),
   };
+}
+
+/**
+ * What a run of the model can begin with.
+ *
+ * @param {Pick<Model, "video" | "start_image" | "references">} model
+ */
+function beginnings({ video, start_image, references }) {
+  if (references) {
+    const images = references.max === 1
+      ? "one image to look at"
+      : `up to ${references.max} images to look at`;
+    return references.min === 0 ? `a prompt, or a prompt and ${images}` : `a prompt and ${images}`;
+  }
+  if (video?.first_frame) {
+    const last = video.last_frame ? ", and a last one" : "";
+    return video.first_frame === "required"
+      ? `a prompt and a first frame${last}`
+      : `a prompt, or a prompt and a first frame${last}`;
+  }
+  return start_image ? "a prompt, or a prompt and an image" : "a prompt";
 }
 
 /** @param {NonNullable<Model["sizes"]>} sizes */

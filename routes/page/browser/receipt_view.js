@@ -53,7 +53,8 @@ export function showReceipt(root, { request, receipt, picture, pictureUrl }) {
  * @param {{ request: ImageRequest, steps: number }} options
  * @returns {Record<string, string>}
  */
-function receiptFacts(receipt, { request: { image }, steps }) {
+function receiptFacts(receipt, { request: { image, references, last_frame }, steps }) {
+  const isVideo = receipt.num_frames !== undefined;
   const errors = Object.entries(receipt.forecast_errors);
   const worst = errors.reduce((a, b) => (b[1] > a[1] ? b : a), ["", 0]);
   const { fallback, predicted_errors: predicted = {} } = receipt.calibration ?? {};
@@ -69,7 +70,10 @@ function receiptFacts(receipt, { request: { image }, steps }) {
     "Full passes at": receipt.method === "none" ? "every step" : receipt.full_steps.join(" "),
     ...(receipt.note !== undefined && { Forecasts: receipt.note }),
     Guidance: `${receipt.options.guidance_scale}, true CFG ${receipt.options.true_cfg_scale}`,
-    ...(image && {
+    ...(references && { "Looked at": references.map(({ name }) => name).join(", ") }),
+    ...(image && isVideo && { "First frame": image.name }),
+    ...(last_frame && { "Last frame": last_frame.name }),
+    ...(image && !isVideo && {
       "Begun from": `${image.name}, strength ${receipt.options.strength}: ${steps} of ${receipt.steps} steps`,
     }),
     ...(receipt.num_frames !== undefined && {

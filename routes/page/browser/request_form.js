@@ -4,8 +4,10 @@ import { ControlField } from "./control_field.js";
 import { VideoFields } from "./video_fields.js";
 import { clearFieldErrors, numberIn, showFieldError } from "./field_errors.js";
 import { ImageField } from "./image_field.js";
+import { LastFrameField } from "./last_frame_field.js";
 import { MethodFields } from "./method_fields.js";
 import { ModelFields } from "./model_fields.js";
+import { ReferencesField } from "./references_field.js";
 
 /** @import { ImageRequest, Model, SpectrumOptions } from "./wire.d.ts" */
 
@@ -25,8 +27,10 @@ const FIELDS = /** @type {const} */ ([
   "partial_images",
 ]);
 
+/** @typedef {Pick<ImageRequest, "image" | "last_frame" | "control_image" | "references">} FormFiles */
+
 /**
- * The form's values, as JSON can keep them: all but the image.
+ * The form's values, as JSON can keep them: all but the images.
  *
  * @typedef {object} FormState
  * @property {string} model
@@ -47,6 +51,8 @@ export class RequestForm {
   #model;
   #image;
   #follow;
+  #references;
+  #lastFrame;
   #video;
   #lock;
   /** @type {string | undefined} The model that the form was filled for, until the list of models has come. */
@@ -80,6 +86,7 @@ export class RequestForm {
     this.#model = new ModelFields(this.#find("#models", HTMLElement), {
       onChange: () => {
         this.#useDefaults({ onlyEmpty: false });
+        this.#useReferencesSize();
         this.#useMethod();
         changed();
         onModel();
@@ -93,6 +100,13 @@ export class RequestForm {
         changed();
       },
     });
+    this.#references = new ReferencesField(this.#find("#references-field", HTMLElement), {
+      onChange: () => {
+        this.#useReferencesSize();
+        changed();
+      },
+    });
+    this.#lastFrame = new LastFrameField(this.#find("#last-frame-field", HTMLElement), { onChange: changed });
     this.#follow = new ControlField(this.#find("#control-field", HTMLElement), { onChange: changed });
     form.addEventListener("input", changed);
     this.#refresh();
@@ -105,6 +119,7 @@ export class RequestForm {
     if (before !== undefined) this.#model.choose(before);
     const isSame = before === this.model?.id;
     this.#useDefaults({ onlyEmpty: isSame || before === undefined });
+    this.#useReferencesSize();
     if (!isSame) this.#useMethod();
     this.#refresh();
   }
@@ -133,15 +148,35 @@ export class RequestForm {
     this.#refresh();
   }
 
-  /** @returns {File | undefined} What to start from. */
-  get image() {
-    return this.#image.value.image;
+  /** @returns {FormFiles} All images of the form, whether the model takes them or not. */
+  get files() {
+    const [image, last_frame, control_image] = [this.#image.file, this.#lastFrame.file, this.#follow.file];
+    return {
+      ...(image && { image }),
+      ...(last_frame && { last_frame }),
+      ...(control_image && { control_image }),
+      ...(this.#references.files.length > 0 && { references: this.#references.files }),
+    };
   }
 
-  /** @param {{ image: File, strength?: number | undefined }} start */
-  startFrom({ image, strength }) {
-    this.#image.value = { image, ...(strength !== undefined && { strength }) };
-    this.#find("#image-field", HTMLElement).scrollIntoView({ block: "nearest" });
+  /**
+   * @param {FormFiles} files
+   * @param {{ strength: number | undefined }} options
+   */
+  restoreFiles({ image, last_frame, control_image, references }, { strength }) {
+    if (image) this.#image.value = { image, ...(strength !== undefined && { strength }) };
+    if (last_frame) this.#lastFrame.file = last_frame;
+    if (control_image) this.#follow.file = control_image;
+    if (references) this.#references.files = references;
+  }
+
+  /** @param {File} image To look at, to start from or to be a video's first frame: as the model takes images. */
+  use(image) {
+    const isLookedAt = this.model?.references !== undefined;
+    if (isLookedAt) this.#references.add([image]);
+    else this.#image.value = { image };
+    const field = isLookedAt ? "#references-field" : "#image-field";
+    this.#find(field, HTMLElement).scrollIntoView({ block: "nearest" });
   }
 
   /** The model that is chosen. */
@@ -190,6 +225,8 @@ export class RequestForm {
       guidance_scale: numberIn(this.#input("guidance_scale")),
       true_cfg_scale: numberIn(this.#input("true_cfg_scale")),
       ...this.#image.value,
+      ...this.#references.value,
+      ...this.#lastFrame.value,
       ...this.#follow.value,
       ...this.#video.value,
     });
@@ -201,6 +238,8 @@ export class RequestForm {
     const [width = "", height = ""] = request.size?.split("x") ?? [];
     this.#model.choose(request.model ?? "");
     this.#image.value = request;
+    this.#references.files = request.references ?? [];
+    this.#lastFrame.file = request.last_frame;
     this.#follow.value = request;
     this.#video.value = request;
     this.prompt = request.prompt;
@@ -254,6 +293,8 @@ export class RequestForm {
     const { model } = this;
     const steps = Math.min(numberIn(this.#input("steps")) ?? model?.defaults?.steps ?? 50, 1000);
     this.#image.model = model;
+    this.#references.model = model;
+    this.#lastFrame.model = model;
     this.#follow.model = model;
     this.#video.model = model;
     this.#image.steps = steps;
@@ -298,6 +339,18 @@ export class RequestForm {
       const input = this.#input(name);
       if (!onlyEmpty || input.value === "") input.value = value === undefined ? "" : String(value);
     }
+  }
+
+  /** Leaves the size open while there are images to look at: the picture then gets the first one's shape. */
+  #useReferencesSize() {
+    const { width, height } = this.model?.defaults ?? {};
+    if (width === undefined || height === undefined) return;
+    const [own, open] = [[String(width), String(height)], ["", ""]];
+    const inputs = [this.#input("width"), this.#input("height")];
+    const isOpen = this.model?.references !== undefined && this.#references.files.length > 0;
+    const [from, to] = isOpen ? [own, open] : [open, own];
+    if (!inputs.every((input, index) => input.value === from[index])) return;
+    for (const [index, input] of inputs.entries()) input.value = to[index] ?? "";
   }
 
   /** @param {string} name */

@@ -106,7 +106,9 @@ export class RunView {
     this.#progress.finish(index);
     this.element.classList.toggle("large", receipt.width > 448);
     // A video begins with its image, and is nothing to compare it with.
-    const over = request.image && request.output_format === "png" ? this.#before(request.image) : undefined;
+    const [looked, ...others] = request.references ?? [];
+    const before = request.image ?? (others.length === 0 ? looked : undefined);
+    const over = before && request.output_format === "png" ? this.#before(before) : undefined;
     this.#grid.show(index, url, { type: picture.type, alt: request.prompt, size: receipt, over });
     if (!this.#progress.finished) return;
     this.#select(0);
@@ -181,7 +183,8 @@ export class RunView {
   }
 
   /**
-   * @param {File} image What the run started from: it lies over the picture up to where the slider stands.
+   * @param {File} image What the run started from, or the only image that it looked at: it lies over the
+   * picture up to where the slider stands.
    */
   #before(image) {
     slot(this.element, "before", HTMLElement).hidden = false;

@@ -35,6 +35,10 @@ export interface ImageRequest {
   strength?: number;
   /** The places of the image to draw anew are transparent. */
   mask?: File;
+  /** The images that the model looks at, in their order; they too go to POST /v1/images/edits. */
+  references?: File[];
+  /** The image that a video ends with. */
+  last_frame?: File;
   /** The image that a ControlNet follows. */
   control_image?: File;
   controlnet?: string;
@@ -104,6 +108,7 @@ export type Model =
       | "limits"
       | "start_image"
       | "controlnets"
+      | "references"
       | "video"
     >
   >;

@@ -31,6 +31,16 @@ describe("curlCommand()", () => {
     ]);
   });
 
+  it("curlCommand() hands over references in their order, and a video's frames", () => {
+    const options = { origin: "http://localhost:8000", withKey: false };
+    const [first, last] = [new File([], "a.png"), new File([], "b.png")];
+    const edit = curlCommand({ ...REQUEST, references: [first, last] }, options);
+    assert.match(edit, /\/v1\/images\/edits.*'image\[\]=@"a\.png"'.*'image\[\]=@"b\.png"'/s);
+    assert.doesNotMatch(edit, /references/);
+    const video = { ...REQUEST, output_format: "mp4", image: first, last_frame: last } as const;
+    assert.match(curlCommand(video, options), /'input_reference=@"a\.png"' -F 'last_frame=@"b\.png"'/);
+  });
+
   it("curlCommand() reads a control image into the JSON", async () => {
     const folder = await Deno.makeTempDir();
     try {

@@ -2,7 +2,7 @@ import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { ApiError } from "../../../routes/page/browser/api_error.js";
 import { generate } from "../../../routes/page/browser/generate.js";
-import { readEditRequest } from "../../../routes/requests/edit_request.ts";
+import { imagesOf, readEditRequest } from "../../../routes/requests/edit_request.ts";
 import { parseImageRequest } from "../../../routes/requests/image_request.ts";
 
 const REQUEST: Parameters<typeof generate>[0] = {
@@ -50,6 +50,21 @@ describe("generate()", () => {
     assert.equal(sent[0]!.headers.get("authorization"), "Bearer se_1");
     const { image: { base64 }, strength, spectrum, seed, stream } = await readEditRequest(sent[0]!);
     assert.deepEqual([base64, strength, spectrum?.w, seed, stream], ["AQID", 0.5, 0.5, 7, true]);
+  });
+
+  it("generate() sends images to look at as parts of a form, in their order", async () => {
+    const sent: Request[] = [];
+    const fetch: typeof globalThis.fetch = (url, init) => {
+      sent.push(new Request(new URL(String(url), "http://localhost"), init));
+      return Promise.resolve(new Response(event({ type: "image_edit.completed" })));
+    };
+    const references = [1, 2, 3].map((byte) =>
+      new File([new Uint8Array([byte])], `${byte}.png`, { type: "image/png" })
+    );
+    await Array.fromAsync(generate({ ...REQUEST, references }, { fetch }));
+    assert.equal(new URL(sent[0]!.url).pathname, "/v1/images/edits");
+    const request = await readEditRequest(sent[0]!);
+    assert.deepEqual(imagesOf(request).map(({ base64 }) => base64), ["AQ==", "Ag==", "Aw=="]);
   });
 
   it("generate() sends a control image as a data: URL, or in the form of a start image", async () => {
