@@ -59,7 +59,7 @@ export function openSingleFile(path: string, { architectures, parts }: OpenSingl
   return Checkpoint.of(
     new AssembledSource({
       location: path,
-      title: architecture.siblings?.[pipelineClass] ?? variant.title,
+      title: variant.pipelineClass ? variant.title : architecture.siblings?.[pipelineClass] ?? variant.title,
       index,
       settingsPath: path.replace(/(?:\.safetensors|\.gguf)?$/, ".spectrum.json"),
       base,
@@ -134,10 +134,8 @@ interface BaseQuery {
 /** Finds a folder with all that the file lacks. */
 function findBase({ path, architecture, variant, networks, components }: BaseQuery): FolderSource {
   const { pipelineClass, parts, siblings = {} } = architecture;
-  const fitting = [
-    pipelineClass,
-    ...variant.pipelineClass === undefined ? Object.keys(siblings) : [variant.pipelineClass],
-  ];
+  const others = variant.pipelineClass === undefined ? Object.keys(siblings) : [variant.pipelineClass];
+  const fitting = [...new Set([pipelineClass, ...others])];
   const needed = parts.filter(({ component, optional }) => optional !== true && !networks.has(component))
     .map(({ component }) => component);
   const lacking = (base: FolderSource) => needed.filter((component) => !base.hasWeights(component));

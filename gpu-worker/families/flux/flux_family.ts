@@ -29,9 +29,12 @@ export const fluxFamily: Family<FluxCheckpoint> = {
   decoder: pictureDecoder,
 };
 
+// diffusers has no pipeline of the others with a ControlNet.
+const { controls: _controls, ...withoutControls } = fluxFamily;
+
 /** FLUX.1 Kontext, which looks at an image. */
 export const fluxKontextFamily: Family<FluxCheckpoint> = {
-  ...fluxFamily,
+  ...withoutControls,
   referencePicture: (reference, { rules }) => kontextPicture(reference, rules.sizeMultiple),
   feeds: (runtime, options) =>
     fluxFeeds(runtime, { ...options, references: options.references ?? options.branches.map(() => []) }),
@@ -39,6 +42,6 @@ export const fluxKontextFamily: Family<FluxCheckpoint> = {
 
 /** FLUX.1 Fill, whose transformer sees the mask and the masked image. */
 export const fluxFillFamily: Family<FluxCheckpoint> = {
-  ...fluxFamily,
+  ...withoutControls,
   maskInput: { arrange: fillInput, encodesAlways: true },
 };

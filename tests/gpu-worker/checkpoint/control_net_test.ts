@@ -11,6 +11,7 @@ import { readModel } from "../../../gpu-worker/model/read_model.ts";
 import { readFlags } from "../../../protocol/process/read_flags.ts";
 import { parseModelName } from "../../../protocol/wire/model_name.ts";
 import { goldenPath } from "../../goldens/golden.ts";
+import { ChangedCheckpoint } from "../pipeline/changed_checkpoint.ts";
 import { TempFolder } from "../../temp_folder.ts";
 
 const SDXL = goldenPath("sdxl/tiny-sdxl");
@@ -55,6 +56,18 @@ describe("a model with ControlNets", () => {
     const { checkpoint } = describeModel(withNets(SDXL, net("sdxl/canny")));
     assert.equal(modelDigest(checkpoint, { controlNets: [] }), digest(SDXL));
   });
+
+  for (const pipelineClass of ["FluxKontextPipeline", "FluxFillPipeline"]) {
+    it(`is refused for ${pipelineClass}, which diffusers has no pipeline of`, () => {
+      using checkpoint = new ChangedCheckpoint(goldenPath("flux/tiny-dev"), {
+        index: { _class_name: pipelineClass },
+      });
+      assert.throws(() => describeModel(withNets(checkpoint.folder, net("flux/canny"))), {
+        name: "CheckpointError",
+        message: new RegExp(`ControlNet \\S+flux/canny with .* as ${pipelineClass} takes none`),
+      });
+    });
+  }
 
   const REFUSED: [name: string, model: string, nets: string[], message: RegExp][] = [
     [
