@@ -5,7 +5,7 @@ import { readRedisAddress } from "../../protocol/store/redis_address.ts";
 import { RedisLink } from "../../protocol/store/redis_link.ts";
 import { RedisResultStore } from "../../protocol/store/results/redis_result_store.ts";
 import type { ResultStore } from "../../protocol/store/results/result_store.ts";
-import type { NumberedEvent } from "../../protocol/wire/run_event.ts";
+import { type CancelReason, goesOnElsewhere, type NumberedEvent } from "../../protocol/wire/run_event.ts";
 import { RedisRunLog } from "../../protocol/store/run_log/redis_run_log.ts";
 import { type HeldRun, RENEW_MS, type RunLog, type Standing } from "../../protocol/store/run_log/run_log.ts";
 import type { Log } from "../../protocol/process/structured_log.ts";
@@ -91,7 +91,9 @@ export class SharedRuns {
       if (standing === "lost") return run.cancel("superseded");
       if (standing === "cancelled") run.cancel("requested");
       after = events.at(-1)!.id;
-      if (isDrained(events)) return await this.#options.runs.release(held).catch(() => {});
+      const left = leftBy(events);
+      if (left === "draining") await this.#options.runs.release(held).catch(() => {});
+      if (left !== undefined) return;
       // Queue positions change for all waiting runs whenever one
       // moves on. Writing the latest now and then is enough.
       if (isWaiting(events)) await Promise.race([run.begun, this.#delay(QUEUE_NEWS_MS)]);
@@ -100,8 +102,8 @@ export class SharedRuns {
 
   async #append({ run, held }: Shared, events: NumberedEvent[]): Promise<Standing["state"]> {
     const { runs, log, patienceMs, clock } = this.#options;
-    // A worker that drains leaves its runs to other workers, so the cancellation is not the run's end.
-    const told = isDrained(events) ? events.slice(0, -1) : events;
+    // Another worker goes on with the run, so the cancellation is not its end.
+    const told = leftBy(events) === undefined ? events : events.slice(0, -1);
     for (let finishedAt = Infinity;;) {
       try {
         await this.#store(run, told);
@@ -174,7 +176,8 @@ function withoutOutdated(events: readonly NumberedEvent[]): NumberedEvent[] {
   );
 }
 
-function isDrained(events: readonly NumberedEvent[]): boolean {
+/** Returns why this attempt ends while the run goes on elsewhere. */
+function leftBy(events: readonly NumberedEvent[]): CancelReason | undefined {
   const event = events.at(-1)?.event;
-  return event?.type === "cancelled" && event.reason === "draining";
+  return event?.type === "cancelled" && goesOnElsewhere(event) ? event.reason : undefined;
 }

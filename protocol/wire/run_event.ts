@@ -6,7 +6,7 @@ export type RunEvent =
   /** `position` runs are before this one. Repeated whenever it moves up. */
   | { type: "queued"; position: number }
   | { type: "started" }
-  /** The run lost its worker after some steps. Another worker makes the steps again. */
+  /** The run lost its worker, mostly after some steps. Another worker makes it from the first step. */
   | { type: "restarted"; attempt: number }
   | StepEvent
   | { type: "preview"; preview_index: number; step_index: number; b64_json: string }

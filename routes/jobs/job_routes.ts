@@ -25,6 +25,8 @@ export interface JobRoutesOptions extends StreamEventsOptions {
 
 /** Interval at which a reader's ticket is renewed. */
 const RENEW_MS = 20_000;
+/** A reader whose connection broke comes back: an EventSource does after two seconds. */
+const GRACE_MS = 5000;
 
 export function jobRoutes(options: JobRoutesOptions): Hono<Environment> {
   const { jobs, tickets } = options;
@@ -113,7 +115,7 @@ async function* follow(
       onError: (error) => log("error", "stream failed", { error: String(error.cause ?? error) }),
     });
   } finally {
-    for (const view of views) view.close();
+    for (const view of views) view.close(signal.aborted ? GRACE_MS : 0);
     if (renewal !== false) clearInterval(renewal);
     if (ticket !== undefined) options.tickets.renew(ticket).catch(() => {});
   }

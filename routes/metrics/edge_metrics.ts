@@ -1,6 +1,6 @@
 // Metrics of an edge, in Prometheus' text format.
 import { Counter, Histogram, Registry } from "prom-client";
-import type { RunView } from "../runs/run_source.ts";
+import type { RunView } from "../runs/run_view.ts";
 
 export interface AnsweredRequest {
   method: string;

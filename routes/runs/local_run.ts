@@ -7,6 +7,7 @@ import {
   type NumberedEvent,
   type RunEvent,
 } from "../../protocol/wire/run_event.ts";
+import { type Clock, systemClock } from "../../protocol/process/clock.ts";
 import type { RunLog, RunPage } from "../../protocol/store/run_log/run_log.ts";
 import type { PooledWorker, WorkerPool } from "./worker_pool.ts";
 
@@ -17,6 +18,8 @@ export interface LocalRunOptions {
    * @default [100, 500, 2000, 4000]
    */
   reconnectDelaysMs?: readonly number[];
+  /** @default the host's */
+  clock?: Clock;
 }
 
 /**
@@ -37,15 +40,24 @@ export class LocalRun {
   readonly #stop = new AbortController();
   #changed = Promise.withResolvers<void>();
   #error: ApiError | undefined;
+  /** Time of the newest event, by the clock. */
+  #heardAt: number;
   /** Origin of the worker that makes it, once known. */
   worker: string | undefined;
 
   constructor(options: LocalRunOptions) {
-    this.#options = { reconnectDelaysMs: [100, 500, 2000, 4000], ...options };
+    this.#options = { reconnectDelaysMs: [100, 500, 2000, 4000], clock: systemClock, ...options };
+    this.#heardAt = this.#options.clock.now();
   }
 
   get finished(): boolean {
     return this.#events.closed;
+  }
+
+  /** Milliseconds without an event since the run left the queue; 0 before. */
+  get silentMs(): number {
+    const isQueued = this.#events.newest === undefined || this.#events.newest.type === "queued";
+    return isQueued ? 0 : this.#options.clock.now() - this.#heardAt;
   }
 
   /** Reads what there is and what comes, until the end or `stop()`. Never rejects. */
@@ -67,7 +79,7 @@ export class LocalRun {
       }
       // The log is away, or has lost the run: the worker has one of its own.
       const worker = this.worker === undefined ? undefined : this.#options.pool.client(this.worker);
-      const heard = worker !== undefined && await this.#follow(worker, id);
+      const heard = worker !== undefined && await this.#follow(worker, { id, log });
       if (heard) failures = 0;
       if (this.finished || signal.aborted) return;
       if (failures >= (isAway ? AWAY_TRIES : delays.length)) return this.fail(lost());
@@ -113,24 +125,45 @@ export class LocalRun {
 
   #append(id: number, event: RunEvent): void {
     this.#events.append(event, id);
+    this.#heardAt = this.#options.clock.now();
     if (isFinal(event)) this.#events.close();
   }
 
-  /** @returns whether there was any news */
-  async #follow(worker: PooledWorker, id: string): Promise<boolean> {
+  /**
+   * Follows the worker's own log until it ends or `log` is back: the worker may hang while the log tells that
+   * another one goes on.
+   * @returns whether there was any news
+   */
+  async #follow(worker: PooledWorker, { id, log }: Feed): Promise<boolean> {
     let heard = false;
+    const back = new AbortController();
+    const signal = AbortSignal.any([this.#stop.signal, back.signal]);
+    this.#untilBack({ id, log }, signal).then(() => back.abort());
     try {
-      for await (
-        const numbered of worker.events(id, { after: this.#events.lastId, signal: this.#stop.signal })
-      ) {
+      for await (const numbered of worker.events(id, { after: this.#events.lastId, signal })) {
         if (goesOnElsewhere(numbered.event)) break;
         heard = true;
         this.#append(numbered.id, numbered.event);
       }
     } catch {
       // The caller comes back, or gives up.
+    } finally {
+      back.abort();
     }
     return heard;
+  }
+
+  /** Resolves once the log knows the run again, or on `signal`. */
+  async #untilBack({ id, log }: Feed, signal: AbortSignal): Promise<void> {
+    const { reconnectDelaysMs: delays } = this.#options;
+    const { promise: aborted, resolve } = Promise.withResolvers<void>();
+    signal.addEventListener("abort", () => resolve(), { once: true });
+    const everyMs = Math.min(delays.at(-1) ?? 0, AWAY_DELAY_MS);
+    for (let isBack = false; !isBack && !signal.aborted;) {
+      await within(aborted, everyMs);
+      if (signal.aborted) return;
+      isBack = await log.read(id, this.#events.lastId).then((page) => page !== undefined, () => false);
+    }
   }
 }
 

@@ -1,6 +1,6 @@
 // The events of several pictures as one stream, in the order in which they happen.
 import type { RunEvent } from "../../protocol/wire/run_event.ts";
-import type { RunView } from "./run_source.ts";
+import type { RunView } from "./run_view.ts";
 
 export interface PictureEvent {
   /** 0-based place of the picture in the request. */

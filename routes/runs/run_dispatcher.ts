@@ -1,9 +1,10 @@
 // Has runs made: hands them to workers, writes for workers that do not, and takes over
 // what has been left behind.
 import { ApiError } from "../../protocol/wire/api_error.ts";
-import { isFinal, type NumberedEvent } from "../../protocol/wire/run_event.ts";
+import { goesOnElsewhere, isFinal, type NumberedEvent } from "../../protocol/wire/run_event.ts";
 import type { HeldRun, RunLog, TakenRun } from "../../protocol/store/run_log/run_log.ts";
 import type { OpenRunRequest } from "../../protocol/wire/run_request.ts";
+import { StoreAwayError } from "../../protocol/store/store_away_error.ts";
 import type { Log } from "../../protocol/process/structured_log.ts";
 import { splitFiles } from "./order_images.ts";
 import type { WorkerPool } from "./worker_pool.ts";
@@ -49,11 +50,20 @@ interface Pumped extends Pick<Dispatch, "log" | "held" | "after"> {
  * the other, as in a deployment, lose no run; a run that kills its workers ends.
  */
 const MAX_RESTARTS = 3;
+/**
+ * Event ids of the n-th takeover begin above n times this, where viewers may have seen events that the log
+ * lacks. Otherwise the new attempt would repeat their ids, and its events would pass for known ones.
+ */
+const TAKEOVER_IDS = 100_000;
+/** Number of looks after an outage that also take over runs without viewers. */
+const LENIENT_SWEEPS = 3;
 
 export class RunDispatcher {
   readonly #options: Required<RunDispatcherOptions>;
   /** Leases that are ours: of runs on their way to a worker, and of those that we write. */
   readonly #held = new Map<HeldRun, RunLog>();
+  /** Looks left in which a run without viewers is taken over too. */
+  #lenientSweeps = 0;
 
   constructor(options: RunDispatcherOptions) {
     this.#options = {
@@ -122,13 +132,20 @@ export class RunDispatcher {
 
   /** Has runs made whose makers are gone. Never rejects. */
   async sweep(log: RunLog): Promise<void> {
+    // This process is to end. Edges that share the log continue with it.
+    if (log.shared && this.#options.stopping.aborted) return;
     try {
-      await Promise.all((await log.orphans()).map(async (id) => {
+      const orphans = await log.orphans();
+      // While the store was away no viewer could say that it still waits. The worker ends what nobody wants.
+      const unwatched = this.#lenientSweeps > 0;
+      this.#lenientSweeps = Math.max(0, this.#lenientSweeps - 1);
+      await Promise.all(orphans.map(async (id) => {
         if (await this.#isMade(log, id)) return;
-        const taken = await log.takeOver(id);
+        const taken = await log.takeOver(id, { unwatched });
         if (taken !== undefined) await this.#resume(log, taken);
       }));
     } catch (cause) {
+      if (cause instanceof StoreAwayError) this.#lenientSweeps = LENIENT_SWEEPS;
       this.#options.log("warn", "runs were not looked after", { error: String(cause) });
     }
   }
@@ -140,13 +157,11 @@ export class RunDispatcher {
   }
 
   async #resume(log: RunLog, taken: TakenRun): Promise<void> {
-    const { id, attempt, stepped, restarts, takeovers, worker: avoid, request, image } = taken;
+    const { id, attempt, stepped, abandoned, restarts, takeovers, worker: avoid, request, image } = taken;
     const held = { id, attempt };
-    let after = taken.lastId;
-    // Edges that share the log continue with it. Without a shared log this edge restarts the run itself.
-    if (this.#options.stopping.aborted) {
-      return log.shared ? await log.release(held) : await this.fail({ log, held, after }, workerLost());
-    }
+    let after = abandoned ? Math.max(taken.lastId, takeovers * TAKEOVER_IDS) : taken.lastId;
+    // No other edge knows of it.
+    if (this.#options.stopping.aborted) return await this.fail({ log, held, after }, workerLost());
     const order: RunOrder | undefined = request === "" ? undefined : JSON.parse(request);
     if (order !== undefined && image !== undefined) Object.assign(order.run, splitFiles(image));
     if (
@@ -156,7 +171,9 @@ export class RunDispatcher {
       this.#options.log("error", "run is given up", { run: id, ...facts });
       return await this.fail({ log, held, after }, workerLost());
     }
-    if (stepped) await log.append(held, [{ id: ++after, event: { type: "restarted", attempt } }]);
+    if (stepped || abandoned) {
+      await log.append(held, [{ id: ++after, event: { type: "restarted", attempt } }]);
+    }
     this.#options.log("warn", "run goes on elsewhere", { run: id, attempt, stepped, lost: avoid });
     try {
       await this.dispatch({ log, held, order, after, avoid });
@@ -173,13 +190,16 @@ export class RunDispatcher {
     const { pool, reconnectDelaysMs, store } = this.#options;
     const { signal } = new AbortController();
     let last = after;
+    let isWritten = true;
     pumping: for (let failures = 0;;) {
       try {
         for await (const numbered of pool.client(origin)!.events(held.id, { after: last, signal })) {
           const { event } = numbered;
-          if (event.type === "cancelled" && event.reason === "draining") break pumping;
+          if (goesOnElsewhere(event)) break pumping;
           if (event.type === "completed") await store(order, event);
+          isWritten = false;
           const standing = await log.append(held, [numbered]);
+          isWritten = true;
           if (standing === "lost" || standing === "unknown") return;
           if (isFinal(event)) return;
           last = numbered.id;
@@ -192,7 +212,8 @@ export class RunDispatcher {
       if (failures === reconnectDelaysMs.length) break;
       await new Promise((resolve) => setTimeout(resolve, reconnectDelaysMs[failures++]));
     }
-    await log.release(held);
+    // Viewers may have seen an event that was not written: then the lease ends by itself.
+    if (isWritten) await log.release(held);
     await this.sweep(log);
   }
 }

@@ -1,15 +1,17 @@
 // The source of results: the result store, a run that any edge has begun for the same request, or a new run.
 import { ApiError } from "../../protocol/wire/api_error.ts";
-import type { ResultStore, StoredResult } from "../../protocol/store/results/result_store.ts";
-import type { CompletedEvent, NumberedEvent, RunEvent } from "../../protocol/wire/run_event.ts";
+import type { ResultStore } from "../../protocol/store/results/result_store.ts";
+import type { CompletedEvent, RunEvent } from "../../protocol/wire/run_event.ts";
 import { MemoryRunLog } from "../../protocol/store/run_log/memory_run_log.ts";
 import { RENEW_MS, type RunBrief, type RunLog } from "../../protocol/store/run_log/run_log.ts";
 import type { OpenRunRequest } from "../../protocol/wire/run_request.ts";
 import { StoreAwayError } from "../../protocol/store/store_away_error.ts";
+import { type Clock, systemClock } from "../../protocol/process/clock.ts";
 import type { Log } from "../../protocol/process/structured_log.ts";
 import { LocalRun } from "./local_run.ts";
 import { joinFiles } from "./order_images.ts";
 import { RunDispatcher, type RunDispatcherOptions, type RunOrder } from "./run_dispatcher.ts";
+import { eventsOf, type RunView, storedRun } from "./run_view.ts";
 import type { WorkerPool } from "./worker_pool.ts";
 
 /** A result somebody wants. */
@@ -36,24 +38,6 @@ export interface OpenOptions {
   keepMs?: number;
 }
 
-/** A result on its way to one viewer. */
-export interface RunView {
-  /** Id of the run. Undefined for a stored result. */
-  id: string | undefined;
-  cache: "hit" | "joined" | "miss";
-  /** The event of a stored result, which says all about it. */
-  result?: CompletedEvent;
-  /**
-   * Events after the one with id `after`. Ends after the final one, or early and quietly on `signal`.
-   * @throws {ApiError} if the run is lost.
-   */
-  events(signal: AbortSignal, after?: number): AsyncGenerator<NumberedEvent>;
-  /**
-   * The viewer leaves; the last one to leave an unfinished run cancels it, unless one comes within `graceMs`.
-   */
-  close(graceMs?: number): void;
-}
-
 export interface RunSourceOptions
   extends Pick<RunDispatcherOptions, "reconnectDelaysMs" | "maxAttempts" | "stopping"> {
   pool: Pick<WorkerPool, "submit" | "cancel" | "client">;
@@ -61,6 +45,8 @@ export interface RunSourceOptions
   /** Shared by all edges. @default this process's own */
   runs?: RunLog;
   log: Log;
+  /** @default the host's */
+  clock?: Clock;
 }
 
 interface Shared {
@@ -73,8 +59,16 @@ interface Shared {
   opening: Promise<{ id: string; log: RunLog; cache: RunView["cache"] }>;
 }
 
-/** An edge that is silent for so long does not wait any more. */
-const VIEWER_MS = 15_000;
+/**
+ * An edge that is silent for so long does not wait any more. Its clients have the time to find another edge,
+ * or the store to come back.
+ */
+const VIEWER_MS = 30_000;
+/**
+ * A client that leaves a run that stands still for so long has mostly lost patience, and comes back: its
+ * worker or the store is away. Until the run moves it costs nothing.
+ */
+const STILL_MS = 5000;
 const KEEP_MS = 60_000;
 /** Interval at which this edge looks for runs without a maker while it has none of its own. */
 const IDLE_SWEEP_MS = 5000;
@@ -91,7 +85,8 @@ export class RunSource implements Disposable {
   readonly #byName = new Map<string, Shared>();
   readonly #byId = new Map<string, Set<Shared>>();
   readonly #subscriptions: Disposable[];
-  readonly #timer: ReturnType<typeof setInterval>;
+  readonly #clock: Clock;
+  #timer: Disposable;
   #sweptAt = 0;
 
   constructor(options: RunSourceOptions) {
@@ -100,8 +95,8 @@ export class RunSource implements Disposable {
     this.#dispatcher = new RunDispatcher({ ...options, store: (order, event) => this.#store(order, event) });
     const logs = new Set([this.#own, this.#runs]);
     this.#subscriptions = [...logs].map((log) => log.changes((id) => this.#changed(id)));
-    this.#timer = setInterval(() => this.#tick(), RENEW_MS);
-    Deno.unrefTimer(this.#timer as unknown as number);
+    this.#clock = options.clock ?? systemClock;
+    this.#timer = this.#tickLater();
   }
 
   /**
@@ -191,7 +186,7 @@ export class RunSource implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    clearInterval(this.#timer);
+    this.#timer[Symbol.dispose]();
     for (const subscription of this.#subscriptions) subscription[Symbol.dispose]();
     for (const { local } of this.#open) local.stop();
   }
@@ -296,8 +291,9 @@ export class RunSource implements Disposable {
       const leave = () => {
         if (--shared.viewers === 0) this.#end(shared);
       };
-      if (graceMs === 0 || shared.local.finished) leave();
-      else Deno.unrefTimer(setTimeout(leave, graceMs));
+      const keptMs = shared.local.silentMs < STILL_MS ? graceMs : Math.max(graceMs, VIEWER_MS);
+      if (keptMs === 0 || shared.local.finished) leave();
+      else this.#clock.after(keptMs, leave);
     };
   }
 
@@ -334,6 +330,13 @@ export class RunSource implements Disposable {
     for (const { local } of this.#byId.get(id) ?? []) local.notify();
   }
 
+  #tickLater(): Disposable {
+    return this.#clock.after(RENEW_MS, () => {
+      this.#timer = this.#tickLater();
+      this.#tick();
+    });
+  }
+
   /** Tells the log that we are here, and looks after runs whose makers are gone. */
   #tick(): void {
     this.#dispatcher.renew();
@@ -343,10 +346,10 @@ export class RunSource implements Disposable {
     // Each log knows its own runs and leaves the others.
     const logs = new Set([this.#own, this.#runs]);
     for (const log of logs) log.watch(waiting, VIEWER_MS).catch(() => {});
-    const now = performance.now();
+    const now = this.#clock.now();
     if (waiting.length === 0 && now - this.#sweptAt < IDLE_SWEEP_MS) return;
     this.#sweptAt = now;
-    for (const log of logs) if (!log.shared || !this.#options.stopping?.aborted) this.#dispatcher.sweep(log);
+    for (const log of logs) this.#dispatcher.sweep(log);
   }
 
   async #store({ key, modelDigest }: Pick<RunOrder, "key" | "modelDigest">, event: RunEvent): Promise<void> {
@@ -358,32 +361,4 @@ export class RunSource implements Disposable {
       this.#options.log("warn", "result was not stored", { error: String(cause) });
     }
   }
-}
-
-/** Receipts say how this viewer came by the result. */
-function eventsOf(local: LocalRun, cache: RunView["cache"]): RunView["events"] {
-  return async function* (signal, after) {
-    for await (const { id, event } of local.events(signal, after)) {
-      yield event.type === "completed" && cache !== "miss"
-        ? { id, event: { ...event, receipt: { ...event.receipt, cache } } }
-        : { id, event };
-    }
-  };
-}
-
-function storedRun({ stored_at: _at, ...result }: StoredResult): RunView {
-  const event = {
-    type: "completed" as const,
-    ...result,
-    receipt: { ...result.receipt, cache: "hit" as const },
-  };
-  return {
-    id: undefined,
-    cache: "hit",
-    result: event,
-    async *events(_signal, after = 0) {
-      yield await Promise.resolve({ id: after + 1, event });
-    },
-    close() {},
-  };
 }

@@ -18,6 +18,7 @@ import {
   type RunState,
   type Standing,
   type TakenRun,
+  type TakeOverOptions,
 } from "./run_log.ts";
 
 interface Entry {
@@ -53,9 +54,11 @@ export interface MemoryRunLogOptions {
 /** Rough bytes of a run's other events, beside its pictures. */
 const OVERHEAD_BYTES = 64 * 1024;
 const TOO_LARGE_MS = 60_000;
+/** End of a lease that its holder gave up. */
+const RELEASED = -Infinity;
 
 export class MemoryRunLog implements RunLog {
-  readonly shared = false;
+  readonly shared: boolean = false;
   /** Every change is announced; this is for leases. */
   readonly pollMs = 1000;
   readonly #now: () => number;
@@ -188,7 +191,7 @@ export class MemoryRunLog implements RunLog {
 
   release(run: HeldRun): Promise<void> {
     const entry = this.#held(run);
-    if (entry !== undefined) entry.leaseEnds = -Infinity;
+    if (entry !== undefined) entry.leaseEnds = RELEASED;
     this.#announce(run.id);
     return Promise.resolve();
   }
@@ -202,15 +205,16 @@ export class MemoryRunLog implements RunLog {
     );
   }
 
-  takeOver(id: string): Promise<TakenRun | undefined> {
+  takeOver(id: string, { unwatched = false }: TakeOverOptions = {}): Promise<TakenRun | undefined> {
     const entry = this.#runs.get(id);
     if (entry?.state !== "open" || entry.leaseEnds >= this.#now()) return Promise.resolve(undefined);
-    if (entry.cancelled || this.#viewers(entry) === 0) {
+    if (entry.cancelled || !unwatched && this.#viewers(entry) === 0) {
       this.#finish(id, { entry, state: "cancelled" });
       return Promise.resolve(undefined);
     }
     const { stepped, restarts, worker, request, log } = entry;
     const image = entry.image && this.#images.get(entry.image)?.base64;
+    const abandoned = entry.leaseEnds !== RELEASED;
     entry.attempt++;
     entry.takeovers++;
     if (stepped) entry.restarts++;
@@ -223,6 +227,7 @@ export class MemoryRunLog implements RunLog {
       attempt,
       lastId: log.lastId,
       stepped,
+      abandoned,
       restarts,
       takeovers,
       worker,

@@ -20,6 +20,7 @@ import {
   type RunState,
   type Standing,
   type TakenRun,
+  type TakeOverOptions,
 } from "./run_log.ts";
 
 /** A command that is longer travels in a request of its own: with others it would pass the limit of 10 MB. */
@@ -137,15 +138,17 @@ export class RedisRunLog implements RunLog {
     return await this.#run(scripts.ORPHANS, []) as string[];
   }
 
-  async takeOver(id: string): Promise<TakenRun | undefined> {
-    const reply = await this.#run(scripts.TAKE_OVER, [id, LEASE_MS, FORGET_MS]) as string[];
+  async takeOver(id: string, { unwatched = false }: TakeOverOptions = {}): Promise<TakenRun | undefined> {
+    const values = [id, LEASE_MS, FORGET_MS, unwatched ? 1 : 0];
+    const reply = await this.#run(scripts.TAKE_OVER, values) as string[];
     if (reply.length === 0) return undefined;
-    const [attempt, lastId, stepped, restarts, takeovers, worker, request, image] = reply;
+    const [attempt, lastId, stepped, restarts, takeovers, worker, request, image, abandoned] = reply;
     return {
       id,
       attempt: Number(attempt),
       lastId: Number(lastId),
       stepped: stepped === "1",
+      abandoned: abandoned === "1",
       restarts: Number(restarts),
       takeovers: Number(takeovers),
       worker: worker || undefined,

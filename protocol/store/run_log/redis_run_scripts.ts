@@ -238,7 +238,7 @@ return 'OK'`;
 export const ORPHANS = `${HEAD}
 return redis.call('ZRANGEBYSCORE', RUNS, '-inf', '(' .. now, 'LIMIT', 0, 100)`;
 
-/** ARGV: id, leaseMs, forgetMs. */
+/** ARGV: id, leaseMs, forgetMs, unwatched. */
 export const TAKE_OVER = `${HEAD}
 local id = ARGV[1]
 local lease = redis.call('ZSCORE', RUNS, id)
@@ -248,7 +248,7 @@ if f[1] ~= 'open' then
   redis.call('ZREM', RUNS, id)
   return {}
 end
-if f[2] or viewers(id) == 0 then
+if f[2] or ARGV[4] ~= '1' and viewers(id) == 0 then
   redis.call('ZREM', RUNS, id)
   redis.call('HSET', P .. id, 'state', 'cancelled')
   dropImage(id)
@@ -266,7 +266,7 @@ redis.call('HDEL', P .. id, 'stepped', 'worker')
 local newest = redis.call('XREVRANGE', P .. id .. ':log', '+', '-', 'COUNT', 1)[1]
 local last = string.match(newest and newest[1] or '0-0', '(%d+)-')
 return { tostring(attempt), last, f[4] and '1' or '0', f[5], tostring(takeovers), f[6] or '', f[7],
-  f[9] and redis.call('GET', IMAGE .. f[9]) or '' }`;
+  f[9] and redis.call('GET', IMAGE .. f[9]) or '', tonumber(lease) > 0 and '1' or '0' }`;
 
 /** ARGV: viewerMs, then id, viewer for each. */
 export const WATCH = `${HEAD}

@@ -74,6 +74,11 @@ export interface TakenRun extends HeldRun {
   lastId: number;
   /** Whether the attempt before has delivered steps: viewers are told of the new one. */
   stepped: boolean;
+  /**
+   * Whether the lease ended by itself. Viewers may then have seen events that the log lacks: while the store
+   * is away they follow the worker.
+   */
+  abandoned: boolean;
   /** Attempts that had delivered steps, this one not included. */
   restarts: number;
   /** How often the run was taken over, this time included. */
@@ -84,6 +89,14 @@ export interface TakenRun extends HeldRun {
   request: string;
   /** The order's image, in base64. */
   image: string | undefined;
+}
+
+export interface TakeOverOptions {
+  /**
+   * Takes over a run without viewers too: they may not have had the time to say that they wait.
+   * @default false
+   */
+  unwatched?: boolean;
 }
 
 /** Everything rejects while the store is away. */
@@ -122,8 +135,11 @@ export interface RunLog {
   release(run: HeldRun): Promise<void>;
   /** Runs whose lease has ended. */
   orphans(): Promise<string[]>;
-  /** Takes an orphan over, as one caller only can. @returns undefined if it is none any more */
-  takeOver(id: string): Promise<TakenRun | undefined>;
+  /**
+   * Takes an orphan over, as one caller only can. An orphan without viewers is cancelled instead.
+   * @returns undefined if it is none any more
+   */
+  takeOver(id: string, options?: TakeOverOptions): Promise<TakenRun | undefined>;
   /** Viewers that go on waiting. */
   watch(viewers: readonly { id: string; viewer: string }[], viewerMs: number): Promise<void>;
   /** @returns whether this was the last viewer of an unfinished run, which is then to be cancelled */

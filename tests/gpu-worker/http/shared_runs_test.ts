@@ -71,6 +71,17 @@ describe("SharedRuns", () => {
     await settled;
   });
 
+  it("does not end a run whose attempt was given up while the log could not be told", async () => {
+    const { clock, runs, shared, id, run } = await start();
+    run.emit({ type: "started" });
+    run.emit({ type: "cancelled", reason: "superseded" });
+    const settled = shared.settled(60_000);
+    await until(async () => (clock.advance(500), (await runs.read(id, 0))?.events.length === 1));
+    await settled;
+    assert.equal((await runs.read(id, 0))!.state, "open");
+    assert.deepEqual(await runs.orphans(), []);
+  });
+
   it("gives a finished run up when its patience is over", async () => {
     const { clock, runs, run, shared } = await start();
     runs.isAway = true;

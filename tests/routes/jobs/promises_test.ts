@@ -7,6 +7,8 @@ import type { JobRecord } from "../../../routes/jobs/job_record.ts";
 import { MemoryKeyStore } from "../../../routes/keys/memory_key_store.ts";
 import { StoreAwayError } from "../../../protocol/store/store_away_error.ts";
 import { StoreFullError } from "../../../protocol/store/store_full_error.ts";
+import { MemoryRunLog } from "../../../protocol/store/run_log/memory_run_log.ts";
+import type { OpenRun } from "../../../protocol/store/run_log/run_log.ts";
 import { MemoryStateStore } from "../../../routes/state/memory_state_store.ts";
 import type { Entered } from "../../../routes/state/state_store.ts";
 import { FakePipeline } from "../../gpu-worker/http/fake_pipeline.ts";
@@ -102,6 +104,32 @@ describe("promises", () => {
     assert.equal((await ask("POST", `/jobs/${id}/cancel`, { headers })).status, 200);
     await until(async () => await keyStore.used(counterOf(record)) === 1);
     cancelled.resolve();
+  });
+
+  it("a stream goes on for a reader whose connection broke, and who comes back", async () => {
+    const { pipeline, go } = held();
+    const [opened, left]: string[][] = [[], []];
+    class Runs extends MemoryRunLog {
+      override open = (run: OpenRun) => (opened!.push(run.viewer), super.open(run));
+      override leave = (id: string, viewer: string) => (left!.push(viewer), super.leave(id, viewer));
+    }
+    const { worker, ask, generate } = startJobs(pipeline, { runs: new Runs() });
+    await using _worker = worker;
+    const stream = await generate({ seed: 1, steps: 3, stream: true, progress: true });
+    const path = `/jobs/${stream.headers.get("x-spectrum-job")}/events`;
+    const reader = (await ask("GET", path)).body!.getReader();
+    let text = "";
+    while (!text.endsWith("\n\n")) text += new TextDecoder().decode((await reader.read()).value);
+    const [first] = eventsOf(text);
+    await reader.cancel();
+    // Were the reader not waited for, this would be the last viewer.
+    await stream.body!.cancel();
+    await until(() => left!.includes(opened![0]!));
+    const again = await ask("GET", path, { headers: { "last-event-id": first!.id } });
+    go();
+    const rest = eventsOf(await again.text());
+    assert.equal(rest.at(-1)!.event, "image_generation.completed");
+    assert.ok(rest.every(({ id }) => Number(id) > Number(first!.id)));
   });
 
   it("never changes a job's status after it was answered as cancelled", async () => {

@@ -5,7 +5,12 @@ import { RedisLink } from "../../../../protocol/store/redis_link.ts";
 import type { NumberedEvent, RunEvent } from "../../../../protocol/wire/run_event.ts";
 import { MemoryRunLog } from "../../../../protocol/store/run_log/memory_run_log.ts";
 import { RedisRunLog } from "../../../../protocol/store/run_log/redis_run_log.ts";
-import type { OpenRun, OrderImage, RunLog } from "../../../../protocol/store/run_log/run_log.ts";
+import {
+  LEASE_MS,
+  type OpenRun,
+  type OrderImage,
+  type RunLog,
+} from "../../../../protocol/store/run_log/run_log.ts";
 import { type RestRedis, startRestRedis, WITHOUT_REDIS } from "../../../service/redis.ts";
 import { until } from "../../../until.ts";
 
@@ -30,7 +35,8 @@ function numbered(...events: RunEvent[]): NumberedEvent[] {
   return events.map((event, index) => ({ id: index + 1, event }));
 }
 
-function contract(open: () => RunLog): void {
+/** @param expire ends a run's lease, as if its holder had been silent */
+function contract(open: () => RunLog, expire: (id: string) => void | Promise<unknown>): void {
   it("open() begins a run once, even if many ask at the same time", async () => {
     const log = open();
     const { name } = wish();
@@ -136,6 +142,7 @@ function contract(open: () => RunLog): void {
       attempt: 2,
       lastId: 2,
       stepped: true,
+      abandoned: false,
       restarts: 0,
       takeovers: 1,
       worker: "http://w",
@@ -149,6 +156,22 @@ function contract(open: () => RunLog): void {
     assert.equal((await log.orphans()).includes(id), false);
     assert.equal(await log.append({ id, attempt: 2 }, [{ id: 3, event: DONE }]), "held");
     assert.deepEqual((await log.read(id, 1))!.events.map(({ id }) => id), [2, 3]);
+  });
+
+  it("takeOver() tells a lease that ended by itself, and takes an unwatched run if asked to", async () => {
+    const log = open();
+    const { id } = await log.open(wish());
+    await expire(id);
+    assert.equal((await log.takeOver(id))?.abandoned, true);
+    await log.release({ id, attempt: 2 });
+    assert.equal((await log.takeOver(id))?.abandoned, false);
+    const { id: unwatched } = await log.open(wish({ viewerMs: 0 }));
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    await expire(unwatched);
+    assert.equal((await log.takeOver(unwatched, { unwatched: true }))?.attempt, 2);
+    await expire(unwatched);
+    assert.equal(await log.takeOver(unwatched), undefined);
+    assert.equal((await log.brief(unwatched))!.state, "cancelled");
   });
 
   it("keeps one copy of an order's image for all its runs, and drops it with the last run", async () => {
@@ -233,7 +256,9 @@ function contract(open: () => RunLog): void {
 }
 
 describe("MemoryRunLog", () => {
-  contract(() => new MemoryRunLog());
+  let aheadMs = 0;
+  const now = () => performance.now() + aheadMs;
+  contract(() => new MemoryRunLog({ now }), () => void (aheadMs += LEASE_MS + 1));
 
   it("drops the oldest results beyond its bound, however long they were to be kept", async () => {
     const large = { ...DONE, b64_json: "A".repeat(400_000) } as RunEvent;
@@ -266,7 +291,10 @@ describe("RedisRunLog", { skip: WITHOUT_REDIS }, () => {
     redis = await startRestRedis();
   });
   after(() => redis[Symbol.asyncDispose]());
-  contract(() => new RedisRunLog(new RedisLink(redis)));
+  contract(
+    () => new RedisRunLog(new RedisLink(redis)),
+    (id) => redis.redis.zadd("spectrum:runs", 1, id),
+  );
 
   it("open() once more, as its answer was lost, begins the same run until a worker has it", async () => {
     const log = new RedisRunLog(new RedisLink(redis));
