@@ -11,6 +11,16 @@ const CONTROL = {
   ...SIZE,
   controlImage: { ...SIZE, data: loadGoldens("control").floats("input.control") },
 };
+const FROM_IMAGE = {
+  width: 32,
+  height: 16,
+  maxSequenceLength: 24,
+  firstFrame: {
+    width: 45,
+    height: 31,
+    file: { bytes: Deno.readFileSync(goldenPath("frames/first.png")), sha256: "" },
+  },
+};
 
 const CHECKPOINTS = [
   { folder: SDXL_WITH_NET, request: { ...CONTROL, controlEnd: 0.8 } },
@@ -26,6 +36,7 @@ const CHECKPOINTS = [
   { folder: "wan/tiny-ti2v", request: { width: 48, height: 16, numFrames: 5 } },
   { folder: "wan/tiny-unipc", request: { width: 32, height: 16, numFrames: 5 } },
   { folder: "hunyuan_video/tiny-distilled", request: { width: 32, height: 16, numFrames: 5 } },
+  { folder: "hunyuan_video/tiny-replace", request: { ...FROM_IMAGE, numFrames: 5 } },
   { folder: "z_image/tiny-base", request: { width: 24, height: 16 } },
 ];
 
