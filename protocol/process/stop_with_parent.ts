@@ -12,7 +12,7 @@ export interface StopWithParentOptions {
 /** Calls `stop` once standard input ends, where PARENT_PIPE says that a parent holds it. */
 export async function stopWithParent(
   stop: () => unknown,
-  { env = (name) => Deno.env.get(name), input = Deno.stdin }: Partial<StopWithParentOptions> = {},
+  { env = allowedEnv, input = Deno.stdin }: Partial<StopWithParentOptions> = {},
 ): Promise<void> {
   if (env(PARENT_PIPE) !== "1") return;
   const buffer = new Uint8Array(64);
@@ -22,4 +22,10 @@ export async function stopWithParent(
     // A pipe that cannot be read has no parent either.
   }
   stop();
+}
+
+/** A process whose permissions leave this variable out was not started by `deno task start`. */
+function allowedEnv(variable: string): string | undefined {
+  const { state } = Deno.permissions.querySync({ name: "env", variable });
+  return state === "granted" ? Deno.env.get(variable) : undefined;
 }
