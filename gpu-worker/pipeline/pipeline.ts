@@ -1,6 +1,6 @@
 // The contract between the families (families/) and their callers
 // (http/, cli/). One request makes one picture or one video.
-import type { DecodedImage } from "../media/decoded_image.ts";
+import type { DecodedImage, ImageSize } from "../media/decoded_image.ts";
 import type { DecodedVideo } from "../media/decoded_video.ts";
 import type { ResolvedSamplerOptions, Solver, StepKind } from "../../sampler/mod.ts";
 import type { ModelCalibration } from "../request/model_calibration.ts";
@@ -15,6 +15,7 @@ import type { BatchPlace } from "../denoiser/picture_batch.ts";
 import type { RequestDefaults } from "../request/request_defaults.ts";
 import type { GenerateRequest } from "../request/generate_request.ts";
 import type { ModelDescription } from "../request/model_description.ts";
+import type { TowerSize } from "../text/qwen_vision/tower_size.ts";
 import type { TextCut } from "../text/text_cut.ts";
 import type { CalibrationReport } from "./run_forecaster.ts";
 import type { DecodingOf } from "../vae/decoding_size.ts";
@@ -140,6 +141,13 @@ export interface CheckpointReading extends ModelDescription {
    * Counts the float32 elements that given frames add to one video's inputs, over all branches. @default 0
    */
   conditionElements?(request: Omit<RequestDefaults, "sampler">): number;
+  /** Returns the size of a reference for the vision tower. @default no tower sees references */
+  towerSize?(reference: ImageSize): TowerSize;
+  /**
+   * Counts the elements of masks and scores for a condition of so many tokens, where attention does not do
+   * without. @default 0
+   */
+  scoreElements?(tokens: number): number;
   /** Returns the memory that decoding needs at a given size. */
   decoding: DecodingOf;
 }

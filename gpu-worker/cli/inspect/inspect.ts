@@ -18,6 +18,7 @@ import { recordingBytes } from "../calibrate/feature_products.ts";
 import { peakMemoryBytes } from "../peak_memory.ts";
 import { featureElements, phasesOf } from "../../pipeline/family.ts";
 import { predictMemory, predictPromptBytes } from "./predict_memory.ts";
+import { predictedReferences, referenceMemory } from "./reference_memory.ts";
 import { MEMORY_FLAGS, type MemoryOptions, readMemoryFlags } from "../../flags/memory_flags.ts";
 import { MODEL_FLAGS, MODEL_HELP, readModelName } from "../../flags/model_flags.ts";
 import { PART_FLAGS, PART_HELP, partArguments, readPartFlags } from "../../flags/part_flags.ts";
@@ -34,6 +35,8 @@ ${PART_HELP}
   --dtype T                float32 | float16 | bfloat16 (float32; bfloat16 on cuda)
 ${WEIGHTS_HELP}
   --steps N --width N --height N --num-frames N   of the run (the checkpoint's)
+  --image FILE             an image to look at, for models that do; may be repeated (as many
+                           of a megapixel as the model needs)
   --offload --vae-tiling   as for generate
   --json                   print one JSON object on stdout
 
@@ -53,6 +56,7 @@ export const INSPECT_FLAGS = {
   "width": "number",
   "height": "number",
   "num-frames": "number",
+  "image": "texts",
   "json": "switch",
   "help": "switch",
 } as const satisfies Record<string, FlagKind>;
@@ -82,37 +86,45 @@ interface RunSize extends MemoryOptions {
   height: number | undefined;
   /** Frames of a video. */
   numFrames: number | undefined;
+  /** Paths of images to look at. */
+  images: readonly string[];
 }
 
-// deno-lint-ignore require-await -- runCommand awaits every command
 export async function inspect(args: string[]): Promise<void> {
   const flags = readFlags(args, INSPECT_FLAGS);
   if (flags.help) return console.log(HELP);
-  const size = { ...flags, ...readMemoryFlags(flags), numFrames: flags["num-frames"] };
+  const size = {
+    ...flags,
+    ...readMemoryFlags(flags),
+    numFrames: flags["num-frames"],
+    images: flags.image,
+  };
   const model = readModelName(flags);
   const parts = readPartFlags(flags);
   const { name } = parseModelName(model);
   const file = isFile(name) ? describeFile(name, parts) : undefined;
   // The kind of the file helps most where the rest of the model is missing.
   if (file !== undefined && !flags.json) printFile(name, file);
-  const report = { ...file && { file }, ...describe(model, { ...readDevice(flags), parts }, size) };
+  const report = { ...file && { file }, ...await describe(model, { ...readDevice(flags), parts }, size) };
   if (flags.json) return console.log(JSON.stringify(report, null, 2));
   print(report);
   const command = ["deno task generate", "--model", model, ...partArguments(parts), "--prompt", '"..."'];
   if (file !== undefined) console.log(`run it with \`${command.join(" ")}\``);
 }
 
-function describe(
+async function describe(
   model: string,
   options: DescribeModelOptions,
-  { steps, width, height, numFrames, ...saving }: RunSize,
+  { steps, width, height, numFrames, images, ...saving }: RunSize,
 ) {
   const { provider = "cpu" } = options;
   // Building the graphs checks the checkpoint: a contradictory one does not run.
   const read = readModel(model, options);
   const { checkpoint, dtype, reading, graphs } = read;
   const { defaults } = reading;
-  const request = completeRequest({ prompt: "", seed: 0, steps, width, height, numFrames }, reading);
+  const references = await predictedReferences(images, reading.rules.references);
+  const size = { steps, width, height, numFrames };
+  const request = completeRequest({ prompt: "", seed: 0, ...size, references }, reading);
   const rule = { ...request.sampler, phases: phasesOf(read, request) };
   const plan = planSteps(request.steps, rule);
   const slots = historySlots(plan, rule);
@@ -142,6 +154,7 @@ function describe(
     decoding: reading.decoding(request, saving),
     offload: saving.offload,
     provider,
+    references: referenceMemory(read, request),
   };
   const predict = (held: HeldWeights) =>
     predictMemory({ ...run, components: loadedComponents(checkpoint.withHeld(held), graphs) });
@@ -177,7 +190,8 @@ function describe(
       height: request.height,
       ...reading.rules.video && { numFrames: request.numFrames, fps: request.fps },
       ...reading.rules.video?.frames && { frames: reading.rules.video.frames },
-      note: shortRunNote({ method: request.sampler.method, steps: request.steps }),
+      ...request.references && { references },
+      note: shortRunNote({ ...request, method: request.sampler.method }),
     },
     memory: {
       ...parts,
@@ -245,7 +259,7 @@ function printFile(path: string, { title, pipelineClass, has, lacks, repository 
 }
 
 function print(
-  report: ReturnType<typeof describe>,
+  report: Awaited<ReturnType<typeof describe>>,
 ): void {
   const { model, folder, pipelineClass, digest, components, references, run, device, memory } = report;
   console.log(`${model}: ${pipelineClass} in ${folder}`);
@@ -255,7 +269,9 @@ function print(
     { class: className, parameters, stored: dtypes.join(" "), size: megabytes(bytes) },
   ])));
   const video = run.numFrames === undefined ? "" : `, ${run.numFrames} frames at ${run.fps} a second`;
-  console.log(`${run.steps} steps, ${run.width}x${run.height}${video}:`);
+  const seen = (run.references ?? []).map(({ width, height }) => `${width}x${height}`);
+  const after = seen.length === 0 ? "" : `, after looking at ${seen.join(", ")}`;
+  console.log(`${run.steps} steps, ${run.width}x${run.height}${video}${after}:`);
   if (run.note !== undefined) console.log(`  ${run.note}`);
   if (run.frames !== undefined) {
     console.log(`  ${FIRST_FRAMES[run.frames.first]}${LAST_FRAMES[run.frames.last]}`);

@@ -28,6 +28,22 @@ export interface MemoryQuery {
   offload: boolean;
   /** The execution provider. @default "cpu" */
   provider?: ProviderName;
+  /** @default none, and neither the VAE's encoder nor a vision tower is loaded */
+  references?: ReferenceMemory | undefined;
+}
+
+/** What references add, in elements. */
+export interface ReferenceMemory {
+  /** Their tokens in the denoiser, over all branches. */
+  elements: number;
+  /** Masks and scores of attention. */
+  scores: number;
+  /** The largest activation of the VAE's encoder. */
+  encoding: number;
+  /** States of a vision tower for the largest of them, 0 without a tower. */
+  towerElements: number;
+  /** Tokens of the text that stand for all of them. */
+  textTokens: number;
 }
 
 /** A memory prediction, in bytes. */
@@ -85,16 +101,21 @@ export function predictMemory(query: MemoryQuery): MemoryPrediction {
     decoding,
     offload,
     provider = "cpu",
+    references,
   } = query;
   const size = DTYPE_BYTES[dtype];
   const [featureBytes, tokenBytes] = [
     featureElements * size,
-    (featureElements + conditioningElements) * size,
+    (featureElements + conditioningElements + (references?.elements ?? 0)) * size,
   ];
   const latentBytes = decoding.latents * DTYPE_BYTES.float32;
-  const decoderBytes = DECODER_ACTIVATIONS_AT_PEAK * decoding.activation * DTYPE_BYTES.float32;
+  // The VAE's encoder keeps its memory beside the decoder's.
+  const vaeBytes = DECODER_ACTIVATIONS_AT_PEAK * (decoding.activation + (references?.encoding ?? 0)) *
+    DTYPE_BYTES.float32;
+  const textTokens = { maxSequenceLength: query.maxSequenceLength + (references?.textTokens ?? 0) };
+  const towerElements = references?.towerElements ?? 0;
   const historyBytes = slots * featureBytes;
-  const denoiserBytes = FEATURES_AT_PEAK * tokenBytes +
+  const denoiserBytes = FEATURES_AT_PEAK * tokenBytes + (references?.scores ?? 0) * size +
     forecastsAtOnce(plan, featureBytes) *
       (FEATURES_A_FORECAST * featureBytes + LATENTS_A_FORECAST * latentBytes);
 
@@ -102,12 +123,12 @@ export function predictMemory(query: MemoryQuery): MemoryPrediction {
   const steered = query.components.find(({ name }) => isDenoiser(name))?.name;
   const loaded = query.components.map(({ name, weights }) => ({
     turn: name.startsWith(CONTROL_NET_PREFIX) ? steered : name,
-    ...weightBytes(weights, dtype),
+    ...weightBytes(weights, { dtype, left: leftOut(references) }),
     reorderedBytes: provider === "cpu" ? layoutBytes(weights, dtype) : 0,
     activationBytes: name === "vae"
-      ? decoderBytes
+      ? vaeBytes
       : name.startsWith("text_encoder")
-      ? STATES_AT_PEAK * stateElements(weights, query) * size
+      ? STATES_AT_PEAK * (stateElements(weights, textTokens) + towerElements) * size
       : name.startsWith(CONTROL_NET_PREFIX)
       ? CONTROL_SHARE * denoiserBytes
       : denoiserBytes,
@@ -154,20 +175,35 @@ export function predictPromptBytes(
   return prompts * elements * DTYPE_BYTES.float32;
 }
 
-/** The VAE's encoder is not counted: it is loaded with the first start image. */
+/** The VAE's encoder, which is loaded with the first image. */
 const ENCODER = /^(encoder|quant_conv)\./;
+/** The text encoder's vision tower. */
+const TOWER = /^(?:model\.)?visual\./;
+/** The text encoder's layer for the next word. Prompts do not reach it, so no graph loads it. */
+const HEAD = /^lm_head\./;
 
-/**
- * Layers of a text encoder for pictures and for the next word. Prompts do not reach
- * them, so no graph loads them.
- */
-const BESIDE_TEXT = /^(?:(?:model\.)?visual\.|lm_head\.)/;
+/** Returns the layers that no graph of the run loads. */
+function leftOut(references: ReferenceMemory | undefined): { vae: RegExp[]; all: RegExp[] } {
+  return {
+    vae: references ? [] : [ENCODER],
+    all: references && references.towerElements > 0 ? [HEAD] : [HEAD, TOWER],
+  };
+}
 
-function weightBytes(weights: Weights, dtype: DType): { bytes: number; loraBytes: number } {
+interface WeightBytesOptions {
+  dtype: DType;
+  left: ReturnType<typeof leftOut>;
+}
+
+function weightBytes(
+  weights: Weights,
+  { dtype, left }: WeightBytesOptions,
+): { bytes: number; loraBytes: number } {
   let [bytes, loraBytes] = [0, 0];
   const isVae = [...weights.keys()].some((name) => name.startsWith("decoder."));
+  const unloaded = isVae ? [...left.vae, ...left.all] : left.all;
   for (const [name, entry] of weights) {
-    if (isVae && ENCODER.test(name) || BESIDE_TEXT.test(name)) continue;
+    if (unloaded.some((layers) => layers.test(name))) continue;
     const held = heldBytes(entry, dtype);
     bytes += held;
     // Beside blocks, a LoRA is a branch of its own.

@@ -18,6 +18,7 @@ import { MAX_REFERENCES } from "../../../protocol/wire/run_request.ts";
 import { brokenProportions, sizeOfArea } from "../../pipeline/qwen_reference_sizes.ts";
 import type { DType } from "../../runtime/dtype.ts";
 import type { ImageProcessorConfig } from "../../text/qwen_vision/image_processor.ts";
+import { towerSize } from "../../text/qwen_vision/tower_size.ts";
 import { readImageProcessor } from "../../text/qwen_vision/read_image_processor.ts";
 import { QWEN_IMAGE_ENCODER, type QwenImageCheckpoint, readQwenImageParts } from "./qwen_image_checkpoint.ts";
 import { qwenImageTransformerGraphs } from "./qwen_image_transformer.ts";
@@ -96,14 +97,16 @@ export function readQwenImageEditCheckpoint(
     expected: vision.outHiddenSize,
     of: "the vision tower's 'out_hidden_size'",
   });
-  const { pictureArea, maxReferences } = edit;
+  const { pictureArea, conditionArea, maxReferences } = edit;
+  const processor = readImageProcessor(checkpoint, { folder: "processor", vision });
   const { width, height } = sizeOfArea({ width: 1, height: 1 }, pictureArea);
   return {
     ...parts,
     edit,
     inputs,
     vision,
-    processor: readImageProcessor(checkpoint, { folder: "processor", vision }),
+    processor,
+    towerSize: (image) => towerSize(sizeOfArea(image, conditionArea), { processor, vision }),
     tokenizers: { qwen: checkpoint.path("processor") },
     defaults: requestDefaults(checkpoint, { ...PRESET, width, height }),
     rules: {
@@ -112,7 +115,7 @@ export function readQwenImageEditCheckpoint(
         min: 1,
         max: maxReferences,
         pictureSize: (first) => sizeOfArea(first, pictureArea),
-        brokenRule: (image) => brokenProportions(image, edit.conditionArea, pictureArea),
+        brokenRule: (image) => brokenProportions(image, conditionArea, pictureArea),
       },
     },
     buildGraphs: () => ({

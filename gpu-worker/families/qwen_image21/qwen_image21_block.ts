@@ -21,12 +21,21 @@ export interface Stream {
   sin: Value;
 }
 
+/** What the condition's tokens see. Each of equal parts of them attends by itself. */
+export interface ConditionMask {
+  /** Added to the scores of each part, [1, 1, part, tokens]. */
+  biases: readonly Value[];
+  /** Number of tokens, [1] int64. */
+  tokens: Value;
+  /** Pad's argument that fills the tokens up to whole parts, [6] int64. */
+  pads: Value;
+}
+
 export interface QwenImage21BlockOptions {
   name: string;
   config: QwenImage21Config;
   streams: Record<"condition" | "image", Stream>;
-  /** Added to the condition's scores, [1, 1, tokens, tokens]. */
-  bias: Value;
+  mask: ConditionMask;
 }
 
 /** Tokens of the condition and of the image, [batch, tokens, innerDim]. */
@@ -38,14 +47,14 @@ export function qwenImage21Block(
   tokens: Tokens,
   options: QwenImage21BlockOptions,
 ): Tokens {
-  const { name, config, streams, bias } = options;
+  const { name, config, streams, mask } = options;
   const { numAttentionHeads: heads } = config;
   const condition = projections(graph, tokens.condition, { name, config, stream: streams.condition });
   const image = projections(graph, tokens.image, { name, config, stream: streams.image });
   const join = (part: "key" | "value") =>
     graph.node("Concat", [condition[part], image[part]], { attributes: { axis: 1 } });
   const attended = {
-    condition: attention(graph, condition, { heads, bias }),
+    condition: conditionAttention(graph, condition, { heads, mask }),
     image: attention(graph, { query: image.query, key: join("key"), value: join("value") }, { heads }),
   };
   const end = (stream: keyof Tokens) =>
@@ -55,6 +64,22 @@ export function qwenImage21Block(
       stream: streams[stream],
     });
   return { condition: end("condition"), image: end("image") };
+}
+
+function conditionAttention(
+  graph: GraphBuilder,
+  { query, key, value }: AttentionInputs,
+  { heads, mask: { biases, tokens, pads } }: { heads: number; mask: ConditionMask },
+): Value {
+  const queries = graph.nodes("Split", [graph.node("Pad", [query, pads])], {
+    attributes: { axis: 1, num_outputs: biases.length },
+    outputs: biases.length,
+  });
+  const attended = queries.map((query, i) =>
+    attention(graph, { query, key, value }, { heads, bias: biases[i]! })
+  );
+  const all = graph.node("Concat", attended, { attributes: { axis: 1 } });
+  return graph.node("Slice", [all, graph.ints(0), tokens, graph.ints(1)]);
 }
 
 interface StreamOptions {

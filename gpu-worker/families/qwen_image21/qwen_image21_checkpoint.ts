@@ -16,12 +16,15 @@ import {
 import { qwenVisionEncoderGraph } from "../../graph/vision_encoders/qwen_vision_encoder.ts";
 import { wanVaePictureGraph } from "../../graph/wan_vae/wan_vae_decoder.ts";
 import { wanVaeEncoderGraph } from "../../graph/wan_vae/wan_vae_encoder.ts";
+import type { ImageSize } from "../../media/decoded_image.ts";
 import type { FamilyReading } from "../../pipeline/family.ts";
 import { openQwenPicture, qwenPictureReading } from "../../pipeline/qwen_picture.ts";
 import { brokenProportions, sizeOfArea } from "../../pipeline/qwen_reference_sizes.ts";
 import { MAX_REFERENCES } from "../../../protocol/wire/run_request.ts";
+import { towerSize } from "../../text/qwen_vision/tower_size.ts";
 import type { DType } from "../../runtime/dtype.ts";
 import { parseQwenImage21Config, type QwenImage21Config } from "./qwen_image21_config.ts";
+import { CONDITION_PARTS } from "./qwen_image21_layout.ts";
 import { qwenImage21TransformerGraphs } from "./qwen_image21_transformer.ts";
 import { QWEN_IMAGE_21_ENCODER, readSight, type Sight } from "./read_sight.ts";
 
@@ -110,6 +113,8 @@ export function readQwenImage21Checkpoint(
     scheduler,
     sampleSigmas,
     sight,
+    scoreElements: (tokens) => tokens ** 2 * (1 + config.numAttentionHeads / CONDITION_PARTS),
+    ...sight && { towerSize: (image: ImageSize) => towerSize(sizeOfArea(image, area), sight) },
     rules: {
       ...rules,
       ...sight

@@ -10,13 +10,13 @@ import { type QwenImage21Checkpoint, readQwenImage21Checkpoint } from "./qwen_im
 import { qwenImage21Feeds } from "./qwen_image21_feeds.ts";
 import { QWEN_IMAGE_21_PACKING } from "./qwen_image21_packing.ts";
 import { referencePixels } from "./reference_pixels.ts";
-import { qwenImage21SingleFile } from "./qwen_image21_single_file.ts";
+import { QWEN_IMAGE_21_NAMES, qwenImage21SingleFile } from "./qwen_image21_single_file.ts";
 
 export const qwenImage21Family: Family<QwenImage21Checkpoint> = {
   read: (checkpoint, dtype) => readQwenImage21Checkpoint(checkpoint, dtype),
   singleFile: qwenImage21SingleFile,
-  // The original names are diffusers' own. LoRAs for few steps have no prefix before them.
-  originalNames: originalNames({}, { own: true }),
+  // LoRAs for few steps have diffusers' own names without a prefix.
+  originalNames: originalNames(QWEN_IMAGE_21_NAMES, { own: true }),
   encodePrompt: encodeQwenImage21Prompt,
   solver({ steps }, { reading: { scheduler, sampleSigmas }, size, noise }) {
     // The checkpoint's own sigmas are for their number of steps. Otherwise those that

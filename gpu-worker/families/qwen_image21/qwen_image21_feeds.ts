@@ -55,7 +55,7 @@ export function qwenImage21Feeds(
       rotary_image_cos: { dims: [imageTokens, pairs], data: image.cos },
       rotary_image_sin: { dims: [imageTokens, pairs], data: image.sin },
       condition_places: { dims: [count], data: places },
-      condition_ends: { dims: [count], data: ends },
+      condition_ends: { dims: [ends.length], data: ends },
       [PICTURE_TOKENS]: tokenCount(imageTokens),
     },
     conditioning: {},

@@ -30,10 +30,16 @@ export interface QwenImage21Layout {
   places: Float32Array<ArrayBuffer>;
   /**
    * The place before which each token of the condition sees all tokens: behind itself, or behind its whole
-   * reference.
+   * reference. Filled up with zeros to a multiple of CONDITION_PARTS.
    */
   ends: Float32Array<ArrayBuffer>;
 }
+
+/**
+ * Parts in which the condition's tokens attend. Masked attention holds the scores of all pairs of tokens: of
+ * a megapixel, 2.2 GiB for 32 heads.
+ */
+export const CONDITION_PARTS = 8;
 
 interface Placed {
   /** Frame, row, column. */
@@ -68,10 +74,12 @@ export function qwenImage21Layout(options: QwenImage21LayoutOptions): QwenImage2
   addText(textTokens);
   const condition = [...pictures, ...text];
   const image = centredGrid(height, width).map(([row, column]) => [position, row, column]);
+  const ends = new Float32Array(Math.ceil(condition.length / CONDITION_PARTS) * CONDITION_PARTS);
+  ends.set(condition.map(({ end }) => end));
   return {
     condition: axesRotaryTables({ positions: condition.map(({ position }) => position), axesDims }),
     image: axesRotaryTables({ positions: image, axesDims }),
     places: Float32Array.from(condition, ({ place }) => place),
-    ends: Float32Array.from(condition, ({ end }) => end),
+    ends,
   };
 }

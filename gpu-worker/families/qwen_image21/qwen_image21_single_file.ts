@@ -11,11 +11,14 @@ import { QWEN_PICTURE_SCHEDULER } from "../../pipeline/qwen_picture.ts";
 
 const MLP = "transformer_blocks.*.img_mlp";
 
+/** ComfyUI's names, which LoRAs that were trained on its files have too. */
+export const QWEN_IMAGE_21_NAMES = { modules: { [`${MLP}.gate_up`]: [`${MLP}.gate_layer`, `${MLP}.proj`] } };
+
 const LAYOUT: Layout = {
   prefixes: DENOISER_PREFIXES,
   matches: (tensors) => tensors.has("txt_in.text_norm.weight") && tensors.has("modulation.1.weight"),
   place: () => {
-    const find = findInTable({ modules: { [`${MLP}.gate_up`]: [`${MLP}.gate_layer`, `${MLP}.proj`] } });
+    const find = findInTable(QWEN_IMAGE_21_NAMES);
     return (name) => find(name) ?? { to: [name] };
   },
 };
@@ -48,8 +51,8 @@ export const qwenImage21SingleFile: Architecture = {
   variant: () => ({
     title: "Qwen-Image-2.1",
     repositories: ["Qwen/Qwen-Image-2.1"],
-    // Qwen-Image's: the published one was not found. A run takes it only if the
-    // components are another model's.
+    // The published scheduler_config.json has Qwen-Image's numbers, as public code that read it says
+    // (2026-11). A run takes these only if the components are another model's.
     scheduler: QWEN_PICTURE_SCHEDULER,
   }),
 };

@@ -13,8 +13,9 @@ import {
   transformerGraphs,
   type TransformerParts,
 } from "../../graph/transformer_graphs.ts";
-import { qwenImage21Block, type Stream, type Tokens } from "./qwen_image21_block.ts";
+import { type ConditionMask, qwenImage21Block, type Stream, type Tokens } from "./qwen_image21_block.ts";
 import { parseQwenImage21Config, type QwenImage21Config } from "./qwen_image21_config.ts";
+import { CONDITION_PARTS } from "./qwen_image21_layout.ts";
 
 /** Channels of the timestep's sines, and the factor that the pipeline divides timesteps by. */
 const TIME_CHANNELS = 256;
@@ -29,8 +30,9 @@ const UNSEEN = -6e4;
  * image's tokens and then the references'; picture_tokens [image_tokens] (`pictureTokens`);
  * encoder_hidden_states [batch, text_tokens, context]; rotary_image_cos and rotary_image_sin [image_tokens,
  * head_dim / 2] float32. The condition is the references and then the text: rotary_condition_cos and
- * rotary_condition_sin [condition_tokens, head_dim / 2]; condition_places and condition_ends
- * [condition_tokens], of which each token sees the places before its end (`qwenImage21Layout`).
+ * rotary_condition_sin [condition_tokens, head_dim / 2]; condition_places
+ * [condition_tokens] and condition_ends [padded_tokens], of which each token sees the places before its end
+ * (`qwenImage21Layout`).
  * Inputs of the modulation: timestep [steps]; branches [batch], whose values are ignored.
  * @throws {CheckpointError} if the config asks for something unsupported, or if
  * the weights do not fit the config.
@@ -98,10 +100,10 @@ function blocks(graph: GraphBuilder, config: QwenImage21Config): ReturnType<Tran
     asStored: true,
   });
   let tokens = graph.scope("references", () => withReferences(graph, { text, pictures }));
-  const bias = graph.scope("condition", () => conditionBias(graph));
+  const mask = graph.scope("condition", () => conditionMask(graph));
   for (let i = 0; i < config.numLayers; i++) {
     const name = `transformer_blocks.${i}`;
-    tokens = graph.scope(name, () => qwenImage21Block(graph, tokens, { name, config, streams, bias }));
+    tokens = graph.scope(name, () => qwenImage21Block(graph, tokens, { name, config, streams, mask }));
   }
   return { tokens: tokens.image, conditioning };
 }
@@ -117,17 +119,28 @@ function withReferences(graph: GraphBuilder, { text, pictures }: Record<"text" |
   return { condition: graph.node("Slice", condition), image: pictureTokens(graph, pictures, count) };
 }
 
-/** Declares the condition's places and ends and emits what is added to its scores. */
-function conditionBias(graph: GraphBuilder): Value {
-  const [places, ends] = ["places", "ends"].map((name) =>
-    graph.input(`condition_${name}`, ["condition_tokens"], "float32")
-  ) as [Value, Value];
+/** Declares the condition's places and ends and emits its mask. */
+function conditionMask(graph: GraphBuilder): ConditionMask {
+  const places = graph.input("condition_places", ["condition_tokens"], "float32");
+  const ends = graph.input("condition_ends", ["padded_tokens"], "float32");
   const isSeen = graph.node("Less", [
     graph.node("Unsqueeze", [places, graph.ints(0)]),
     graph.node("Unsqueeze", [ends, graph.ints(1)]),
   ], { dtype: "bool" });
   const bias = graph.node("Where", [isSeen, graph.scalar(0), graph.scalar(UNSEEN)], { dtype: graph.dtype });
-  return graph.node("Unsqueeze", [bias, graph.ints(0, 1)]);
+  const [tokens, padded] = [places, ends].map((x) => graph.node("Shape", [x], { dtype: "int64" }));
+  return {
+    biases: graph.nodes("Split", [graph.node("Unsqueeze", [bias, graph.ints(0, 1)])], {
+      attributes: { axis: 2, num_outputs: CONDITION_PARTS },
+      outputs: CONDITION_PARTS,
+    }),
+    tokens: tokens!,
+    pads: graph.node("Concat", [
+      graph.ints(0, 0, 0, 0),
+      graph.node("Sub", [padded!, tokens!]),
+      graph.ints(0),
+    ], { attributes: { axis: 0 } }),
+  };
 }
 
 /** Emits the modulation of all blocks. */

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { droppedTensors } from "../../../../gpu-worker/checkpoint/lora/dropped_tensors.ts";
 import { applyLoras } from "../../../../gpu-worker/checkpoint/lora/apply_loras.ts";
 import { Checkpoint } from "../../../../gpu-worker/checkpoint/checkpoint.ts";
+import type { LowRankAddition } from "../../../../gpu-worker/checkpoint/weights.ts";
 import { encodeSafetensors } from "../../../../gpu-worker/media/encode_safetensors.ts";
 import { familyOf } from "../../../../gpu-worker/model/families.ts";
 import { goldenPath } from "../../../goldens/golden.ts";
@@ -50,6 +51,21 @@ describe("applyLoras()", () => {
     assert.equal(weights.get("transformer_blocks.0.attn.to_k.weight")?.additions?.length, 1);
     assert.equal(weights.get("norm_out.linear.weight")?.additions?.[0]?.swapped, true);
     assert.equal(weights.get("transformer_blocks.0.attn.to_k.weight")?.additions?.[0]?.swapped, false);
+  });
+
+  it("reads Qwen-Image-2.1's fused layer, whose first rows are the gate's", () => {
+    for (const prefix of ["diffusion_model.", ""]) {
+      const checkpoint = apply({
+        shapes: pair(`${prefix}transformer_blocks.0.img_mlp.gate_up`, [2, 20], [80, 2]),
+        checkpoint: "qwen_image21/tiny-21",
+      });
+      const weights = checkpoint.weights("transformer", "diffusion_pytorch_model");
+      const upOf = (part: string) =>
+        (weights.get(`transformer_blocks.0.img_mlp.${part}.weight`)!.additions?.[0] as LowRankAddition).up;
+      const [gate, other] = [upOf("gate_layer"), upOf("proj")];
+      assert.deepEqual([gate.shape, other.shape], [[40, 2], [40, 2]]);
+      assert.equal(other.offset - gate.offset, gate.byteLength);
+    }
   });
 
   it("reads the original names of Wan's layers for given frames", () => {

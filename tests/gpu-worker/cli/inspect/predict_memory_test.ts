@@ -53,6 +53,28 @@ describe("predictMemory()", () => {
     assert.equal(modelMiB({ components: [{ name: "text_encoder", weights }, ...others] }), modelMiB());
   });
 
+  it("predictMemory() adds references' tokens, the VAE's encoder and a vision tower", () => {
+    const references = { elements: MIB, scores: 0, encoding: 0, towerElements: 0, textTokens: 0 };
+    const encoder = 40;
+    assert.equal(modelMiB({ references }), modelMiB() + encoder + 40 * 4);
+    const encoding = { ...references, elements: 0, encoding: 2 * MIB };
+    assert.equal(modelMiB({ references: encoding }), modelMiB() + encoder + 4.5 * 2 * 4);
+    const weights = new Map([
+      ["embed_tokens.weight", entry(200)],
+      ["model.visual.blocks.0.weight", entry(30)],
+      ["lm_head.weight", entry(30)],
+    ]);
+    const [, ...others] = components();
+    const seeing = { components: [{ name: "text_encoder", weights }, ...others] };
+    // The embedding's width is 256.
+    const seen = { elements: 0, scores: 0, encoding: 0, towerElements: MIB, textTokens: 1024 };
+    const states = (MIB + 1024 * 256) / MIB;
+    assert.equal(
+      modelMiB({ ...seeing, references: seen }),
+      modelMiB(seeing) + encoder + 30 + 36 * states * 4,
+    );
+  });
+
   it("predictMemory() takes the largest part under offloading", () => {
     assert.equal(modelMiB({ offload: true }), 300);
     // The decoder's intermediate results may be more than any weights.

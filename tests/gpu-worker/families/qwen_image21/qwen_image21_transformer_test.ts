@@ -144,7 +144,7 @@ describe("qwenImage21Layout()", () => {
     const { condition, image, places, ends } = qwenImage21Layout({ textTokens: 3, ...sizes });
     assert.deepEqual([0, 1, 2].map((token) => angles(condition, token)), [[0, 0, 0], [1, 1, 1], [2, 2, 2]]);
     assert.deepEqual([angles(image, 0), angles(image, 5)], [[3, -1, -2], [3, 0, 0]]);
-    assert.deepEqual([[...places], [...ends]], [[0, 1, 2], [1, 2, 3]]);
+    assert.deepEqual([[...places], [...ends]], [[0, 1, 2], [1, 2, 3, 0, 0, 0, 0, 0]]);
   });
 
   it("puts references inside the text, each a block that sees itself and all before it", () => {
@@ -156,7 +156,7 @@ describe("qwenImage21Layout()", () => {
     });
     // text, two tokens, one token, text; the references stand first.
     assert.deepEqual([...places], [1, 2, 3, 0, 4]);
-    assert.deepEqual([...ends], [3, 3, 4, 1, 5]);
+    assert.deepEqual([...ends], [3, 3, 4, 1, 5, 0, 0, 0]);
     const expected = [[1, -1, -1], [1, -1, 0], [3, -1, -1], [0, 0, 0], [-2.2832, -2.2832, -2.2832]];
     const found = expected.map((_, token) => angles(condition, token));
     // The second text token is at 4, whose angle is 4 - 2 pi.
