@@ -113,7 +113,8 @@ export function readQwenImage21Checkpoint(
     scheduler,
     sampleSigmas,
     sight,
-    scoreElements: (tokens) => tokens ** 2 * (1 + config.numAttentionHeads / CONDITION_PARTS),
+    // The allocator grows by doubling, which leaves as much unused beside tensors of this size.
+    scoreElements: (tokens) => 2 * tokens ** 2 * (1 + config.numAttentionHeads / CONDITION_PARTS),
     ...sight && { towerSize: (image: ImageSize) => towerSize(sizeOfArea(image, area), sight) },
     rules: {
       ...rules,

@@ -123,16 +123,19 @@ function withReferences(graph: GraphBuilder, { text, pictures }: Record<"text" |
 function conditionMask(graph: GraphBuilder): ConditionMask {
   const places = graph.input("condition_places", ["condition_tokens"], "float32");
   const ends = graph.input("condition_ends", ["padded_tokens"], "float32");
-  const isSeen = graph.node("Less", [
-    graph.node("Unsqueeze", [places, graph.ints(0)]),
-    graph.node("Unsqueeze", [ends, graph.ints(1)]),
-  ], { dtype: "bool" });
-  const bias = graph.node("Where", [isSeen, graph.scalar(0), graph.scalar(UNSEEN)], { dtype: graph.dtype });
+  const keys = graph.node("Unsqueeze", [places, graph.ints(0)]);
+  const parts = graph.nodes("Split", [graph.node("Unsqueeze", [ends, graph.ints(1)])], {
+    attributes: { axis: 0, num_outputs: CONDITION_PARTS },
+    outputs: CONDITION_PARTS,
+  });
   const [tokens, padded] = [places, ends].map((x) => graph.node("Shape", [x], { dtype: "int64" }));
   return {
-    biases: graph.nodes("Split", [graph.node("Unsqueeze", [bias, graph.ints(0, 1)])], {
-      attributes: { axis: 2, num_outputs: CONDITION_PARTS },
-      outputs: CONDITION_PARTS,
+    biases: parts.map((part) => {
+      const isSeen = graph.node("Less", [keys, part], { dtype: "bool" });
+      const bias = graph.node("Where", [isSeen, graph.scalar(0), graph.scalar(UNSEEN)], {
+        dtype: graph.dtype,
+      });
+      return graph.node("Unsqueeze", [bias, graph.ints(0, 1)]);
     }),
     tokens: tokens!,
     pads: graph.node("Concat", [

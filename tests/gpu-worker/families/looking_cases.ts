@@ -2,7 +2,7 @@
 // forecasts.
 import { it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
-import type { Pipeline } from "../../../gpu-worker/pipeline/pipeline.ts";
+import type { GenerateOptions, Pipeline } from "../../../gpu-worker/pipeline/pipeline.ts";
 import { completeRequest } from "../../../gpu-worker/request/complete_request.ts";
 import { type Goldens, maxError } from "../../goldens/golden.ts";
 import { goldenReferences } from "./golden_references.ts";
@@ -12,13 +12,14 @@ export function lookingCases({ pipeline, goldens }: { pipeline: () => Pipeline; 
   const draw = async (
     names: string[],
     { seed = 1, ...fields }: { seed?: number; [field: string]: unknown },
+    options: GenerateOptions = {},
   ) => {
     const request = completeRequest({
       ...{ prompt: "a red heart", seed, width: 32, height: 32, trueCfgScale: 3 },
       references: await goldenReferences(goldens, names),
       ...fields,
     }, pipeline().description);
-    return await pipeline().generate(request);
+    return await pipeline().generate(request, options);
   };
 
   it("tells two pictures' references apart, and gives each its own picture again", async () => {
@@ -48,6 +49,19 @@ export function lookingCases({ pipeline, goldens }: { pipeline: () => Pipeline; 
     const unguided = await run(forecast, { trueCfgScale: 1 });
     assert.ok(equal.plan.includes("forecast"));
     assert.ok(maxError(equal.latents.data, unguided.latents.data) <= 1e-4);
+  });
+
+  it("keeps features of the picture's tokens alone", async () => {
+    const kept: number[] = [];
+    const plan = { steps: 2, trueCfgScale: 1, sampler: { method: "none" } };
+    const { latents } = await draw(
+      ["wide", "tall"].slice(0, pipeline().description.rules.references!.max),
+      plan,
+      {
+        onFeature: ({ dims }) => void kept.push(dims[0]!),
+      },
+    );
+    assert.deepEqual(kept, [latents.dims[1], latents.dims[1]]);
   });
 
   it("refuses a prompt with the token of a picture", async () => {
