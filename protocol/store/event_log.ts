@@ -19,11 +19,6 @@ export class EventLog<E> {
     return this.#closed;
   }
 
-  /** The newest event, if there is any. */
-  get newest(): E | undefined {
-    return this.#entries.at(-1)?.event;
-  }
-
   /** Id of the newest event. */
   get lastId(): number {
     return this.#entries.at(-1)?.id ?? this.#before;

@@ -28,6 +28,8 @@ export interface LocalRunOptions {
  */
 const AWAY_TRIES = 60;
 const AWAY_DELAY_MS = 1000;
+/** Longer than it takes until a run is taken over once its log is back. */
+const RECOVERY_MS = 10_000;
 
 export interface Feed {
   id: string;
@@ -40,24 +42,22 @@ export class LocalRun {
   readonly #stop = new AbortController();
   #changed = Promise.withResolvers<void>();
   #error: ApiError | undefined;
-  /** Time of the newest event, by the clock. */
-  #heardAt: number;
+  /** When the log was away, by the clock. */
+  #awayAt = -Infinity;
   /** Origin of the worker that makes it, once known. */
   worker: string | undefined;
 
   constructor(options: LocalRunOptions) {
     this.#options = { reconnectDelaysMs: [100, 500, 2000, 4000], clock: systemClock, ...options };
-    this.#heardAt = this.#options.clock.now();
   }
 
   get finished(): boolean {
     return this.#events.closed;
   }
 
-  /** Milliseconds without an event since the run left the queue; 0 before. */
-  get silentMs(): number {
-    const isQueued = this.#events.newest === undefined || this.#events.newest.type === "queued";
-    return isQueued ? 0 : this.#options.clock.now() - this.#heardAt;
+  /** Whether the log was away a moment ago: the run may stand still until it is taken over. */
+  get recovering(): boolean {
+    return this.#options.clock.now() - this.#awayAt < RECOVERY_MS;
   }
 
   /** Reads what there is and what comes, until the end or `stop()`. Never rejects. */
@@ -77,6 +77,7 @@ export class LocalRun {
         if (page.events.length === 0 && !this.finished) await within(news, log.pollMs);
         continue;
       }
+      if (isAway) this.#awayAt = this.#options.clock.now();
       // The log is away, or has lost the run: the worker has one of its own.
       const worker = this.worker === undefined ? undefined : this.#options.pool.client(this.worker);
       const heard = worker !== undefined && await this.#follow(worker, { id, log });
@@ -125,7 +126,6 @@ export class LocalRun {
 
   #append(id: number, event: RunEvent): void {
     this.#events.append(event, id);
-    this.#heardAt = this.#options.clock.now();
     if (isFinal(event)) this.#events.close();
   }
 

@@ -64,11 +64,6 @@ interface Shared {
  * or the store to come back.
  */
 const VIEWER_MS = 30_000;
-/**
- * A client that leaves a run that stands still for so long has mostly lost patience, and comes back: its
- * worker or the store is away. Until the run moves it costs nothing.
- */
-const STILL_MS = 5000;
 const KEEP_MS = 60_000;
 /** Interval at which this edge looks for runs without a maker while it has none of its own. */
 const IDLE_SWEEP_MS = 5000;
@@ -291,7 +286,8 @@ export class RunSource implements Disposable {
       const leave = () => {
         if (--shared.viewers === 0) this.#end(shared);
       };
-      const keptMs = shared.local.silentMs < STILL_MS ? graceMs : Math.max(graceMs, VIEWER_MS);
+      // Who leaves after an outage has mostly lost patience, and comes back.
+      const keptMs = shared.local.recovering ? Math.max(graceMs, VIEWER_MS) : graceMs;
       if (keptMs === 0 || shared.local.finished) leave();
       else this.#clock.after(keptMs, leave);
     };

@@ -17,7 +17,7 @@ export interface RunView {
   events(signal: AbortSignal, after?: number): AsyncGenerator<NumberedEvent>;
   /**
    * The viewer leaves; the last one to leave an unfinished run cancels it, unless one comes within `graceMs`.
-   * A run that stands still is kept longer.
+   * After an outage of the store it is kept longer.
    */
   close(graceMs?: number): void;
 }

@@ -7,7 +7,6 @@ import type { OpenRunRequest } from "../../../protocol/wire/run_request.ts";
 import { RunSource, type RunSourceOptions } from "../../../routes/runs/run_source.ts";
 import type { RunView } from "../../../routes/runs/run_view.ts";
 import type { PooledWorker } from "../../../routes/runs/worker_pool.ts";
-import { FakeClock } from "../../protocol/process/fake_clock.ts";
 import { until } from "../../until.ts";
 
 const RUN = { model: "m", prompt: "x", seed: 1 };
@@ -151,22 +150,6 @@ describe("RunSource", () => {
     const again = await source.open(WANTED);
     assert.equal(again.cache, "joined");
     again.close(1);
-    await until(() => pool.cancelled.length === 1);
-  });
-
-  it("close() keeps a run that stands still for a client that has lost patience", async () => {
-    const pool = new ScriptedPool();
-    pool.stream = begun;
-    const clock = new FakeClock();
-    using source = sourceOver(pool, { clock });
-    const first = await source.open(WANTED);
-    await first.events(new AbortController().signal).next();
-    clock.advance(6000);
-    first.close();
-    const again = await source.open(WANTED);
-    assert.equal(again.cache, "joined");
-    again.close();
-    clock.advance(60_000);
     await until(() => pool.cancelled.length === 1);
   });
 

@@ -170,6 +170,28 @@ describe("runs that are taken over", () => {
     assert.equal(reader.seen.at(-1)!.event.type, "completed");
   });
 
+  it("a client that loses patience in an outage finds its run again", async () => {
+    const { runs, pool, edges, stack } = startEdges();
+    using _stack = stack;
+    const view = await edges[0].open(WANTED);
+    const held = { id: view.id!, attempt: 1 };
+    const reader = collect(view.events(AbortSignal.timeout(30_000)));
+    pool.told = numbered(0, [{ type: "started" }]);
+    runs.isAway = true;
+    await runs.append(held, []);
+    await until(() => reader.seen.length === 1);
+    runs.isAway = false;
+    view.close();
+    await new Promise((resolve) => setTimeout(resolve));
+    assert.deepEqual(pool.cancelled, []);
+    const again = await edges[1].attach(held.id);
+    await runs.append(held, numbered(1, [COMPLETED]));
+    const rest = collect(again!.events(AbortSignal.timeout(30_000), 1));
+    await rest.end;
+    assert.equal(rest.seen[0]!.event.type, "completed");
+    again!.close();
+  });
+
   it("an edge that is to end leaves orphans to the others", async () => {
     const { clock, runs, pool, edges, stack } = startEdges();
     using _stack = stack;
