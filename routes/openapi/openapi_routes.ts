@@ -27,11 +27,17 @@ const HTML = `<!doctype html>
 `;
 
 /** Swagger UI is as wide, in the same letters. */
-const BACK = `.back { max-width: 1460px; margin: 16px auto 0; padding: 0 20px; font: 14px sans-serif }\n`;
+const BACK = `.back { max-width: 1460px; margin: 16px auto 0; padding: 0 20px; font: 14px sans-serif }
+.dark-mode .back a { color: #8ab4f8 }
+`;
 
-/** Without a link to a validator elsewhere. */
-const START =
-  `SwaggerUIBundle({ url: "/openapi.json", dom_id: "#api", validatorUrl: null, deepLinking: true });\n`;
+/** Without a link to a validator elsewhere. Swagger UI has a dark theme, which the page must choose. */
+const START = `const dark = matchMedia("(prefers-color-scheme: dark)");
+const follow = () => document.documentElement.classList.toggle("dark-mode", dark.matches);
+follow();
+dark.addEventListener("change", follow);
+SwaggerUIBundle({ url: "/openapi.json", dom_id: "#api", validatorUrl: null, deepLinking: true });
+`;
 
 const FILES: Record<string, { text: string; type: string }> = {
   "swagger-ui.css": { text: swaggerCss, type: "text/css; charset=utf-8" },

@@ -24,4 +24,24 @@ describe("/docs in Chromium", { skip }, () => {
       await chromium.close();
     }
   });
+
+  it("is dark where the reader's system is", async () => {
+    await using service = await startService("edge", { env: { PORT: "0" } });
+    const chromium = await launchChromium(executablePath!);
+    try {
+      for (const colorScheme of ["light", "dark"] as const) {
+        await using browser = await openPage(chromium, { url: `${service.url}/docs`, colorScheme });
+        await browser.page.locator("#operations-Images-generateImages").waitFor();
+        const light = await browser.page.evaluate(() => {
+          const [channel] = getComputedStyle(document.documentElement).backgroundColor.match(/\d+/g)!;
+          return Number(channel);
+        });
+        assert.equal(light > 0 && light < 100, colorScheme === "dark", `${light}`);
+        const folder = Deno.env.get("SCREENSHOTS");
+        if (folder) await browser.page.screenshot({ path: `${folder}/docs-${colorScheme}.png` });
+      }
+    } finally {
+      await chromium.close();
+    }
+  });
 });
