@@ -7,17 +7,20 @@ import type { WeightEntry } from "./weight_entry.ts";
 const SCALE = /^(.*)\.(?:scale_weight|weight_scale)$/s;
 /** Scales of activations, which are not rounded to fp8 here, and a description that the tensors repeat. */
 const IGNORED = /\.(?:scale_input|input_scale|comfy_quant)$/;
+const COMFY = /^(.*)\.comfy_quant$/s;
 /** Says that every matrix in fp8 has a scale. */
 const MARKER = /(?:^|\.)scaled_fp8$/;
 
 /**
  * Returns the tensors of the file at `path` with their scales, and without the tensors that hold them.
- * @throws {CheckpointError} if a scale is missing, belongs to no tensor, or is not one finite number.
+ * @throws {CheckpointError} if a scale is missing, belongs to no tensor, or is not one finite number, or if
+ * the file is quantized in another way.
  */
 export function foldScales(
   path: string,
   tensors: ReadonlyMap<string, WeightEntry>,
 ): Map<string, WeightEntry> {
+  refusePacked(path, tensors);
   const names = [...tensors.keys()];
   const scaled = names.some((name) => MARKER.test(name));
   const isFp8 = scaled || [...tensors.values()].some(({ dtype }) => dtype.startsWith("float8"));
@@ -45,6 +48,19 @@ export function foldScales(
     result.set(name, scale === undefined ? entry : { ...entry, scale });
   }
   return result;
+}
+
+/** Refuses ComfyUI's int8, whose rows may be rotated, and its 4-bit numbers. Its fp8 has the same marks. */
+function refusePacked(path: string, tensors: ReadonlyMap<string, WeightEntry>): void {
+  for (const name of tensors.keys()) {
+    const module = COMFY.exec(name)?.[1];
+    const dtype = module === undefined ? undefined : tensors.get(`${module}.weight`)?.dtype;
+    if (dtype === undefined || dtype.startsWith("float8")) continue;
+    throw new CheckpointError(
+      `Cannot use ${path} as '${showValue(`${module}.weight`)}' is ComfyUI's quantization in ${dtype}. ` +
+        "Try the same model in bf16, fp8 or GGUF",
+    );
+  }
 }
 
 function readScale(name: string, entry: WeightEntry): number {

@@ -3,6 +3,7 @@
 import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import type { Weights } from "../../../../gpu-worker/checkpoint/weights.ts";
+import { foldScales } from "../../../../gpu-worker/checkpoint/scaled_fp8.ts";
 import { placeTensors } from "../../../../gpu-worker/checkpoint/single_file/place_tensors.ts";
 import { recogniseTensors } from "../../../../gpu-worker/checkpoint/single_file/recognise_file.ts";
 import { ARCHITECTURES } from "../../../../gpu-worker/model/architectures.ts";
@@ -172,6 +173,48 @@ describe("recogniseTensors() of newer models", () => {
       assert.deepEqual(Object.fromEntries(Object.keys(sizes).map((key) => [key, derived[key]])), sizes);
     });
   }
+
+  // As the headers of FLUX.2-klein-4b-fp8 and qwen_image_2.1_int8_convrot have them.
+  const KLEIN_FP8 = expand(`
+    double_blocks.{0..4}.{img,txt}_{attn.qkv,attn.proj,mlp.0,mlp.2} single_blocks.{0..19}.{linear1,linear2}`);
+
+  it("places every tensor of flux-2-klein-4b-fp8, a fused matrix's scale with each of its parts", () => {
+    const scale = Deno.makeTempFileSync();
+    try {
+      Deno.writeFileSync(scale, new Uint8Array(Float32Array.of(0.5).buffer));
+      const number = { ...entryOf([]), dtype: "float32" as const, byteLength: 4, path: scale };
+      const tensors = new Map(tensorsOf(FILES["flux-2-klein-4b"]!));
+      for (const module of KLEIN_FP8) {
+        const { shape } = tensors.get(`${module}.weight`)!;
+        tensors.set(`${module}.weight`, { ...entryOf(shape), dtype: "float8_e4m3fn" });
+        tensors.set(`${module}.weight_scale`, number).set(`${module}.input_scale`, number);
+      }
+      assert.equal(tensors.size, 149 + 2 * KLEIN_FP8.length);
+      const found = recogniseTensors(foldScales(path, tensors), { path, architectures: ARCHITECTURES });
+      const network = found.networks.get("transformer")!;
+      const scales = [...network].flatMap(([name, { scale }]) => scale === undefined ? [] : [name]);
+      // Each of the ten fused matrices of attention becomes three.
+      assert.equal(scales.length, KLEIN_FP8.length + 2 * 10);
+      for (const name of ["to_q", "to_k", "to_v", "add_q_proj", "add_k_proj", "add_v_proj"]) {
+        assert.equal(network.get(`transformer_blocks.0.attn.${name}.weight`)!.scale, 0.5, name);
+      }
+    } finally {
+      Deno.removeSync(scale);
+    }
+  });
+
+  it("refuses qwen_image_2.1_int8_convrot by its kind of quantization", () => {
+    const tensors = new Map(tensorsOf(FILES["qwen_image_2.1"]!));
+    const modules = "{attn.to_q,attn.to_k,attn.to_v,attn.to_out.0,img_mlp.gate_up,img_mlp.out}";
+    for (const module of expand(`transformer_blocks.{0..31}.${modules}`)) {
+      tensors.set(`${module}.weight`, { ...tensors.get(`${module}.weight`)!, dtype: "int8" });
+      tensors.set(`${module}.weight_scale`, entryOf([ROWS, 1])).set(`${module}.comfy_quant`, entryOf([72]));
+    }
+    assert.throws(
+      () => foldScales(path, tensors),
+      /'transformer_blocks\.0\.attn\.to_q\.weight' is ComfyUI's quantization in int8\. Try .* fp8 or GGUF/,
+    );
+  });
 
   it("refuses FLUX.2 [dev] by its guidance", () => {
     const names = KLEIN(8, 48, "guidance_in.{in,out}_layer.weight");
