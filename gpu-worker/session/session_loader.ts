@@ -5,6 +5,9 @@ import { trimHeap } from "../runtime/trim_heap.ts";
 import type { GraphCache } from "./graph_cache.ts";
 import type { WeightStore } from "./weight_store.ts";
 
+/** Loads of smaller graphs leave little behind, in bytes. */
+const LARGE_BYTES = 512 * 2 ** 20;
+
 /** A graph to run, whether or not it is loaded now. `prepare` exists only if the graph stays loaded. */
 export type GraphSession = Pick<Session, "run" | "inputNames"> & Partial<Pick<Session, "prepare">>;
 
@@ -97,6 +100,8 @@ export class SessionLoader implements Disposable {
     const placed = await this.#weights?.place(model) ?? model;
     const session = await (this.#cache?.load(placed) ?? this.#runtime.createSession(placed));
     this.#loaded.set(model, session);
+    // glibc keeps the weights that were freed once they were packed: of SDXL's UNet, a gigabyte.
+    if (model.weightBytes > LARGE_BYTES) trimHeap();
     return session;
   }
 }
