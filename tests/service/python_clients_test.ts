@@ -44,13 +44,19 @@ async def later():
         for name, more in calls
     ]
 
+def plain():
+    client = OpenAI(**options)
+    edits = [dict(image=image, mask=mask), dict(image=[image, image], model="looking")]
+    answers = [client.images.edit(prompt="plain", **more) for more in edits]
+    return [len(base64.b64decode(answer.data[0].b64_json)) > 0 for answer in answers]
+
 def refused():
     try:
         return [list(OpenAI(**options).images.generate(**{**fields, "prompt": "fails"}))]
     except APIError as error:
         return error.message
 
-print(json.dumps([sync(), asyncio.run(later()), refused()]))
+print(json.dumps([sync(), asyncio.run(later()), plain(), refused()]))
 `;
 
 const HTTPX_SSE = `
@@ -71,7 +77,8 @@ function start() {
   const pipeline = new FakePipeline({
     beforeStep: async (index) => {
       if (pipeline.request!.prompt === "fails") throw new Error("secret");
-      if (index !== 3) return;
+      // Without a stream there are no heartbeats.
+      if (index !== 3 || pipeline.request!.prompt === "plain") return;
       for (let left = 3; left > 0; left--) {
         await new Promise((resolve) => heartbeats.addEventListener("beat", resolve, { once: true }));
       }
@@ -113,12 +120,12 @@ function start() {
 describe("Python clients", () => {
   const skipOpenai = openai === undefined &&
     "Python's openai is not installed (SPECTRUM_PYTHON may name a Python)";
-  it("openai reads streams of images.generate() and images.edit()", { skip: skipOpenai }, async () => {
+  it("openai reads images.generate() and images.edit(), streamed or not", { skip: skipOpenai }, async () => {
     await using edge = start();
     const image = await encodeImage({ width: 16, height: 16, data: new Float32Array(3 * 16 * 16) });
     const clear = { width: 16, height: 16, channels: 4 as const, background: { r: 0, g: 0, b: 0, alpha: 0 } };
     const mask = await sharp({ create: clear }).png().toBuffer();
-    const [sync, later, refused] = await runPython(openai!, {
+    const [sync, later, plain, refused] = await runPython(openai!, {
       script: OPENAI,
       args: [edge.url, image.toBase64(), mask.toString("base64")],
     }) as unknown[];
@@ -126,7 +133,7 @@ describe("Python clients", () => {
       [`${kind}.partial_image`, true],
       [`${kind}.completed`, true],
     ]);
-    assert.deepEqual([sync, later], [events, events]);
+    assert.deepEqual([sync, later, plain], [events, events, [true, true]]);
     assert.match(String(refused), /failed/);
   });
 

@@ -3,80 +3,13 @@
 import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import OpenAI from "openai";
-import sharp from "sharp";
 import { ImageError } from "../../../gpu-worker/media/image_error.ts";
-import { encodeImage } from "../../../gpu-worker/media/encode_image.ts";
-import { createApp } from "../../../routes/app.ts";
-import { MemoryKeyStore } from "../../../routes/keys/memory_key_store.ts";
-import { MemoryResultStore } from "../../../protocol/store/results/memory_result_store.ts";
-import type { ImageSize } from "../../../gpu-worker/media/decoded_image.ts";
-import { FakePipeline, type FakePipelineOptions } from "../../gpu-worker/http/fake_pipeline.ts";
-import { WorkerClient } from "../../../routes/runs/worker_client.ts";
-import { WorkerPool } from "../../../routes/runs/worker_pool.ts";
-import { startTestWorker } from "../../gpu-worker/http/test_worker.ts";
+import { grey, hole, LOCAL, LOOKING, startEdits } from "./start_edits.ts";
 import { until } from "../../until.ts";
-
-const LOCAL = { remoteAddr: { transport: "tcp", hostname: "127.0.0.1", port: 1 } } as const;
-
-const grey = (level: number, width = 16, height = 16) =>
-  encodeImage({ width, height, data: new Float32Array(3 * width * height).fill(level) });
-
-/** A PNG whose left columns are transparent. */
-async function hole(width = 16, height = 16, columns = width / 2): Promise<Uint8Array<ArrayBuffer>> {
-  const data = Uint8Array.from(
-    { length: 4 * width * height },
-    (_, i) => i % 4 === 3 && (i >> 2) % width < columns ? 0 : 255,
-  );
-  return new Uint8Array(await sharp(data, { raw: { width, height, channels: 4 } }).png().toBuffer());
-}
-
-/** A model that looks at up to three images. */
-const LOOKING = {
-  id: "looking",
-  references: { max: 3, pictureSize: ({ width, height }: ImageSize) => ({ width: 2 * width, height }) },
-};
-
-type Field = string | Uint8Array<ArrayBuffer>;
-
-function start(options: FakePipelineOptions = {}) {
-  const pipeline = new FakePipeline(options);
-  // A second model, for errors to name.
-  const worker = startTestWorker([pipeline, new FakePipeline(options.id ? {} : LOOKING)]);
-  /** Paths of the calls to the worker that carried an image. */
-  const carriers: string[] = [];
-  const client = new WorkerClient({
-    url: worker.url,
-    fetch: (input, init) => {
-      const body = typeof init?.body === "string" ? JSON.parse(init.body) : {};
-      if ((body.image ?? body.references) !== undefined) carriers.push(new URL(String(input)).pathname);
-      return fetch(input, init);
-    },
-  });
-  const app = createApp({
-    workers: new WorkerPool({ workers: [client], log: () => {} }),
-    results: new MemoryResultStore(),
-    keys: [],
-    keyStore: new MemoryKeyStore(),
-    log: () => {},
-  });
-  const send = (body: BodyInit) =>
-    app.request("http://localhost/v1/images/edits", { method: "POST", body }, LOCAL);
-  const edit = (fields: Record<string, Field | Field[]>) => {
-    const form = new FormData();
-    for (const [name, values] of Object.entries(fields)) {
-      for (const value of [values].flat()) {
-        form.append(name, typeof value === "string" ? value : new File([value], "start.png"));
-      }
-    }
-    return send(form);
-  };
-  const ask = (path: string) => app.request(`http://localhost${path}`, {}, LOCAL);
-  return { pipeline, worker, app, edit, send, ask, carriers };
-}
 
 describe("POST /v1/images/edits", () => {
   it("hands the image, its strength and all other fields to the pipeline", async () => {
-    const { pipeline, worker, edit } = start();
+    const { pipeline, worker, edit } = startEdits();
     await using _worker = worker;
     const answer = await edit({
       image: await grey(0.5, 33, 20),
@@ -98,7 +31,7 @@ describe("POST /v1/images/edits", () => {
   });
 
   it("sends an image to the worker once, with the first run that starts from it", async () => {
-    const { pipeline, worker, edit, carriers } = start();
+    const { pipeline, worker, edit, carriers } = startEdits();
     await using _worker = worker;
     const calls = [[0.5, "1", ["/runs"]], [0.5, "2", []], [0.6, "3", ["/runs"]]] as const;
     for (const [level, n, runs] of calls) {
@@ -112,7 +45,7 @@ describe("POST /v1/images/edits", () => {
   });
 
   it("finds a picture in the store again by image and strength", async () => {
-    const { worker, edit } = start();
+    const { worker, edit } = startEdits();
     await using _worker = worker;
     const image = await grey(0.5);
     const cacheOf = async (change: Record<string, string | Uint8Array<ArrayBuffer>>) => {
@@ -128,7 +61,7 @@ describe("POST /v1/images/edits", () => {
   });
 
   it("hands the mask to the pipeline, and finds a picture again by it", async () => {
-    const { pipeline, worker, edit } = start();
+    const { pipeline, worker, edit } = startEdits();
     await using _worker = worker;
     const image = await grey(0.5);
     const ask = async (change: Record<string, string | Uint8Array<ArrayBuffer>>) => {
@@ -155,7 +88,7 @@ describe("POST /v1/images/edits", () => {
   });
 
   it("streams the events that OpenAI names for edits", async () => {
-    const { worker, edit } = start();
+    const { worker, edit } = startEdits();
     await using _worker = worker;
     const form = { prompt: "x", seed: "1", stream: "true", partial_images: "1", strength: "1" };
     const answer = await edit({ image: await grey(0), ...form });
@@ -165,7 +98,7 @@ describe("POST /v1/images/edits", () => {
   });
 
   it("refuses unsupported fields by name", async () => {
-    const { worker, edit } = start();
+    const { worker, edit } = startEdits();
     await using _worker = worker;
     const image = await grey(0);
     const REFUSED: [fields: Parameters<typeof edit>[0], status: number, param: string][] = [
@@ -201,7 +134,7 @@ describe("POST /v1/images/edits", () => {
   });
 
   it("hands several images to a model that looks at them, and sends them once", async () => {
-    const { pipeline, worker, edit, carriers } = start(LOOKING);
+    const { pipeline, worker, edit, carriers } = startEdits(LOOKING);
     await using _worker = worker;
     const images = await Promise.all([grey(0.2, 24, 16), grey(0.4, 20, 24)]);
     const answer = await edit({ "image[]": images, prompt: "x", seed: "1", n: "2" });
@@ -230,7 +163,7 @@ describe("POST /v1/images/edits", () => {
   });
 
   it("refuses with a model that looks at images what it cannot do", async () => {
-    const { worker, edit } = start(LOOKING);
+    const { worker, edit } = startEdits(LOOKING);
     await using _worker = worker;
     const image = await grey(0);
     const REFUSED: [fields: Parameters<typeof edit>[0], param: string, message: RegExp][] = [
@@ -251,7 +184,7 @@ describe("POST /v1/images/edits", () => {
     const beforeStep = () => {
       throw new ImageError("it is no image, or a damaged one");
     };
-    const { worker, edit } = start({ ...LOOKING, beforeStep });
+    const { worker, edit } = startEdits({ ...LOOKING, beforeStep });
     await using _worker = worker;
     const answer = await edit({ image: await grey(0), prompt: "x" });
     const { error } = await answer.json();
@@ -260,7 +193,7 @@ describe("POST /v1/images/edits", () => {
   });
 
   it("makes a job of an edit in a mask", async () => {
-    const { pipeline, worker, edit, ask } = start();
+    const { pipeline, worker, edit, ask } = startEdits();
     await using _worker = worker;
     const fields = { image: await grey(0.5), mask: await hole(), prompt: "x", seed: "1", mask_blur: "2" };
     const accepted = await edit({ ...fields, background: "true" });
@@ -279,7 +212,7 @@ describe("POST /v1/images/edits", () => {
   });
 
   it("takes lists of images from OpenAI's client", async () => {
-    const { pipeline, worker, app } = start(LOOKING);
+    const { pipeline, worker, app } = startEdits(LOOKING);
     await using _worker = worker;
     const client = new OpenAI({
       apiKey: "unused",
@@ -303,7 +236,7 @@ describe("POST /v1/images/edits", () => {
   });
 
   it("names the models that take several images", async () => {
-    const { worker, edit } = start();
+    const { worker, edit } = startEdits();
     await using _worker = worker;
     const image = await grey(0);
     const { error } = await (await edit({ prompt: "x", "image[]": [image, image] })).json();
@@ -314,7 +247,7 @@ describe("POST /v1/images/edits", () => {
   });
 
   it("refuses bodies that are no form, or too large", async () => {
-    const { worker, send } = start();
+    const { worker, send } = startEdits();
     await using _worker = worker;
     const json = await send(JSON.stringify({ prompt: "x" }));
     assert.equal(json.status, 415);
