@@ -79,12 +79,6 @@ export const LAYER_CASES: readonly LayerCase[] = [
     const bias = graph.feed("bias", [1, 2, ODD_TOKENS, ODD_TOKENS]);
     graph.give("y", attention(graph, { query, key, value }, { heads: 2, bias, scale: 1 }), 3);
   }),
-  layer("attention/attention masked", (graph) => {
-    const [query, key, value] = projected(graph);
-    // One row of scores for all heads, as Qwen-Image-2.1's condition has them.
-    const bias = graph.feed("bias", [1, 1, ODD_TOKENS, ODD_TOKENS]);
-    graph.give("y", attention(graph, { query, key, value }, { heads: 2, bias }), 3);
-  }),
   layer("attention/picture_tokens", (graph) => {
     const count = graph.node("Shape", [graph.feed("picture", [TOKENS - 8])], { dtype: "int64" });
     graph.give("y", pictureTokens(graph, tokensOf(graph), count), 3);
