@@ -122,6 +122,17 @@ export const LAYER_CASES: readonly LayerCase[] = [
     const context = { ...JOINT, conditioning, tokenCounts: countTokens(graph, streams) };
     graph.give("y", fluxSingleBlocks(graph, streams, { count: 2, context }), 3);
   }),
+  layer("attention/token_parts", (graph) => {
+    const streams = { text: graph.feed("text", [ROWS, 8, FEATURES]), image: tokensOf(graph) };
+    const firstTokens = {
+      conditioning: graph.feed("conditioning_at_zero", [ROWS, FEATURES]),
+      counts: graph.ints(12, TOKENS - 12),
+    };
+    const conditioning = graph.feed("conditioning", [ROWS, FEATURES]);
+    const context = { ...JOINT, conditioning, tokenCounts: countTokens(graph, streams), firstTokens };
+    const joined = jointBlock(graph, streams, { name: "0", context });
+    graph.give("y", fluxSingleBlocks(graph, joined, { count: 1, context }), 3);
+  }),
   layer("attention/spatial_attention", (graph) => {
     const options = { name: "a", channels: 8, groups: 2, eps: 1e-6 };
     graph.give("y", spatialAttention(graph, graph.feed("x", [1, 8, 6, 6]), options), 4);
