@@ -56,6 +56,7 @@ describe("resultKey()", () => {
       mask_mode: "white",
       mask_blur: 2,
       padding_mask_crop: 4,
+      picture_size: "44x30",
       mask_sha256: "0",
       image_sha256: "0",
       last_frame_sha256: "0",
