@@ -150,8 +150,8 @@ function shiftSigmas(config: FlowMatchEulerConfig, options: SolverOptions): Floa
   } else {
     shifted = sigmas.map((sigma) => shiftStatically(sigma, config.shift, round));
   }
-  // Zero counts as absent there, too.
-  if (!config.shiftTerminal) return shifted;
+  // Zero counts as absent there, too. A run of one step has no grid to stretch: diffusers divides by zero.
+  if (!config.shiftTerminal || shifted.at(-1) === 1) return shifted;
   const scale = round(round(1 - shifted.at(-1)!) / round(1 - config.shiftTerminal));
   return shifted.map((sigma) => round(1 - round(round(1 - sigma) / scale)));
 }

@@ -85,8 +85,8 @@ function shiftedFlow(config: UniPCGridConfig, options: SolverOptions): Float64Ar
   } else {
     sigmas = sigmas.map((sigma) => shift * sigma / (1 + (shift - 1) * sigma));
   }
-  // Zero counts as absent there, too.
-  if (shiftTerminal) {
+  // Zero counts as absent there, too. A run of one step has no grid to stretch: diffusers divides by zero.
+  if (shiftTerminal && sigmas.at(-1) !== 1) {
     const scale = (1 - sigmas.at(-1)!) / (1 - shiftTerminal);
     sigmas = sigmas.map((sigma) => 1 - (1 - sigma) / scale);
   }

@@ -118,6 +118,17 @@ describe("FlowMatchEuler.step()", () => {
   });
 });
 
+describe("shift_terminal", () => {
+  const classes = [{ _class_name: NAME }, { _class_name: "UniPCMultistepScheduler", use_flow_sigmas: true }];
+  for (const config of classes) {
+    it(`leaves the only step of ${config._class_name} at full noise`, () => {
+      const solver = createSolver({ ...config, shift_terminal: 0.02 }, { steps: 1, sigmas: [1] });
+      assert(Math.abs(solver.sigmas[0]! - 1) < 2e-6, `sigma is ${solver.sigmas[0]}`);
+      assert.equal(solver.sigmas[1], 0);
+    });
+  }
+});
+
 describe("createSolver()", () => {
   function assertRefused(config: Record<string, unknown>, message: string): void {
     assert.throws(() => createSolver({ _class_name: NAME, ...config }, { steps: 4 }), { message });
