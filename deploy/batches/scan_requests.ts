@@ -1,6 +1,6 @@
 // Reads a file of requests once, in slices between which other work goes on, and stops
 // where the file has failed.
-import { setImmediate } from "node:timers/promises";
+import { letOthersRun } from "../../protocol/process/let_others_run.ts";
 import {
   type Batch,
   batchLineSchema,
@@ -25,7 +25,7 @@ export interface Scan {
 }
 
 export interface ScanOptions {
-  /** Lets other work go on. @default one turn of the event loop */
+  /** Lets other work go on. @default `letOthersRun` */
   pause?: () => Promise<unknown>;
 }
 
@@ -37,7 +37,7 @@ const LINE_FEED = 10;
 
 export async function scanRequests(
   bytes: Uint8Array,
-  { pause = setImmediate }: ScanOptions = {},
+  { pause = letOthersRun }: ScanOptions = {},
 ): Promise<Scan> {
   const errors: LineError[] = [];
   const places: number[] = [];

@@ -1,5 +1,5 @@
 // Resizes pixels as Pillow does, bit by bit: two passes of a fixed-point filter. Source: Pillow's Resample.c.
-import { setImmediate } from "node:timers/promises";
+import { letOthersRun } from "../../protocol/process/let_others_run.ts";
 
 /** Interleaved 8-bit pixels, [height, width, channels]. */
 export interface Pixels {
@@ -12,8 +12,8 @@ export type ResampleFilter = "lanczos" | "bicubic";
 
 /** Bits behind the point of a filter's weights. */
 const PRECISION_BITS = 22;
-/** Rows between two pauses, in which other work of the process goes on. */
-const ROWS_AT_ONCE = 64;
+/** Products between two pauses, in which other work of the process goes on: some milliseconds. */
+const PRODUCTS_AT_ONCE = 2 ** 22;
 
 const FILTERS: Record<ResampleFilter, { support: number; weight: (x: number) => number }> = {
   lanczos: { support: 3, weight: (x) => -3 <= x && x < 3 ? sinc(x) * sinc(x / 3) : 0 },
@@ -35,7 +35,8 @@ export async function resample(
       taps: filterTaps(source.width, { size: width, filter }),
     };
     const data = new Uint8Array(source.height * width * channels);
-    await eachRow(source.height, (y) => resampleRow(source.data, data, { ...row, y }));
+    const products = channels * row.taps.reduce((sum, { weights }) => sum + weights.length, 0);
+    await eachRow(source.height, { products, visit: (y) => resampleRow(source.data, data, { ...row, y }) });
     return { ...source, width, data };
   };
   const toHeight = async (source: Pixels) => {
@@ -43,7 +44,11 @@ export async function resample(
     const taps = filterTaps(source.height, { size: height, filter });
     const stride = source.width * channels;
     const data = new Uint8Array(height * stride);
-    await eachRow(height, (y) => sumRows(source.data, data, { y, stride, tap: taps[y]! }));
+    const products = stride * taps[0]!.weights.length;
+    await eachRow(height, {
+      products,
+      visit: (y) => sumRows(source.data, data, { y, stride, tap: taps[y]! }),
+    });
     return { ...source, height, data };
   };
   // Each pass rounds to bytes, so their order shows. This is Pillow 13's; older ones always began with the
@@ -118,9 +123,14 @@ function toByte(sum: number): number {
   return Math.min(255, Math.max(0, Math.floor(sum / 2 ** PRECISION_BITS)));
 }
 
-async function eachRow(count: number, visit: (row: number) => void): Promise<void> {
+/** Visits each row. @param products of one row */
+async function eachRow(
+  count: number,
+  { products, visit }: { products: number; visit: (row: number) => void },
+): Promise<void> {
+  const rowsAtOnce = Math.max(1, Math.floor(PRODUCTS_AT_ONCE / products));
   for (let row = 0; row < count; row++) {
-    if (row > 0 && row % ROWS_AT_ONCE === 0) await setImmediate();
+    if (row > 0 && row % rowsAtOnce === 0) await letOthersRun();
     visit(row);
   }
 }

@@ -3,6 +3,7 @@
 import { Buffer } from "node:buffer";
 import encoders from "h264-mp4-encoder";
 import { BufferSource, EncodedPacketSink, Input, MP4 } from "mediabunny";
+import { letOthersRun } from "../../protocol/process/let_others_run.ts";
 import { type EncodedFrame, writeMp4 } from "./write_mp4.ts";
 import type { DecodedVideo } from "./decoded_video.ts";
 import type { Mp4Settings } from "./ffmpeg_mp4.ts";
@@ -45,7 +46,7 @@ async function encode(
     encoder.initialize();
     for (const frame of frames) {
       encoder.addFrameRgba(withAlpha(frame));
-      await new Promise((resolve) => setTimeout(resolve));
+      await letOthersRun();
       if (signal?.aborted) break;
     }
     encoder.finalize();
