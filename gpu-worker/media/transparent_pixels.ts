@@ -1,5 +1,6 @@
 // Pixels with opacity as Pillow handles them (mode RGBA), for models that see how opaque an image is.
 import sharp from "sharp";
+import { letOthersRun } from "../../protocol/process/let_others_run.ts";
 import type { ImageSize } from "./decoded_image.ts";
 import { MAX_PIXELS, notAnImage } from "./image_header.ts";
 import { type Pixels, resample, type ResampleFilter } from "./resample.ts";
@@ -7,6 +8,8 @@ import { type Pixels, resample, type ResampleFilter } from "./resample.ts";
 /** Red, green, blue and opacity. */
 const CHANNELS = 4;
 const OPAQUE = 255;
+/** Bytes between two pauses, in which other work of the process goes on: a few milliseconds. */
+const BYTES_AT_ONCE = 2 ** 20;
 
 /**
  * Decodes an image to interleaved 8-bit sRGB with opacity, rotated by its EXIF orientation.
@@ -35,8 +38,8 @@ export async function resampleTransparent(
   options: ImageSize & { filter: ResampleFilter },
 ): Promise<Pixels> {
   if (options.width === pixels.width && options.height === pixels.height) return pixels;
-  const weighted = mapColours(pixels, (colour, opacity) => divideBy255(colour * opacity));
-  return mapColours(
+  const weighted = await mapColours(pixels, (colour, opacity) => divideBy255(colour * opacity));
+  return await mapColours(
     await resample(weighted, options),
     (colour, opacity) => opacity === 0 ? colour : Math.min(255, Math.trunc(255 * colour / opacity)),
   );
@@ -54,9 +57,13 @@ export function layOnWhite({ width, height, data }: Pixels): Pixels {
   return { width, height, data: rgb };
 }
 
-function mapColours({ data, ...size }: Pixels, map: (colour: number, opacity: number) => number): Pixels {
+async function mapColours(
+  { data, ...size }: Pixels,
+  map: (colour: number, opacity: number) => number,
+): Promise<Pixels> {
   const mapped = new Uint8Array(data.length);
   for (let at = 0; at < data.length; at += CHANNELS) {
+    if (at > 0 && at % BYTES_AT_ONCE === 0) await letOthersRun();
     const opacity = data[at + 3]!;
     for (let i = at; i < at + 3; i++) mapped[i] = opacity === OPAQUE ? data[i]! : map(data[i]!, opacity);
     mapped[at + 3] = opacity;

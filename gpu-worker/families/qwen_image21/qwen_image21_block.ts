@@ -27,8 +27,8 @@ export interface ConditionMask {
   biases: readonly Value[];
   /** Number of tokens, [1] int64. */
   tokens: Value;
-  /** Pad's argument that fills the tokens up to whole parts, [6] int64. */
-  pads: Value;
+  /** Each query's token, [padded tokens] int64: the last token fills the parts up. */
+  queries: Value;
 }
 
 export interface QwenImage21BlockOptions {
@@ -69,13 +69,14 @@ export function qwenImage21Block(
 function conditionAttention(
   graph: GraphBuilder,
   { query, key, value }: AttentionInputs,
-  { heads, mask: { biases, tokens, pads } }: { heads: number; mask: ConditionMask },
+  { heads, mask: { biases, tokens, queries } }: { heads: number; mask: ConditionMask },
 ): Value {
-  const queries = graph.nodes("Split", [graph.node("Pad", [query, pads])], {
+  const padded = graph.node("Gather", [query, queries], { attributes: { axis: 1 } });
+  const parts = graph.nodes("Split", [padded], {
     attributes: { axis: 1, num_outputs: biases.length },
     outputs: biases.length,
   });
-  const attended = queries.map((query, i) =>
+  const attended = parts.map((query, i) =>
     attention(graph, { query, key, value }, { heads, bias: biases[i]! })
   );
   const all = graph.node("Concat", attended, { attributes: { axis: 1 } });

@@ -129,20 +129,18 @@ function conditionMask(graph: GraphBuilder): ConditionMask {
     outputs: CONDITION_PARTS,
   });
   const [tokens, padded] = [places, ends].map((x) => graph.node("Shape", [x], { dtype: "int64" }));
+  const end = graph.node("Squeeze", [padded!, graph.ints(0)]);
+  const range = graph.node("Range", [graph.scalar(0, "int64"), end, graph.scalar(1, "int64")]);
   return {
     biases: parts.map((part) => {
-      const isSeen = graph.node("Less", [keys, part], { dtype: "bool" });
-      const bias = graph.node("Where", [isSeen, graph.scalar(0), graph.scalar(UNSEEN)], {
+      const isHidden = graph.node("GreaterOrEqual", [keys, part], { dtype: "bool" });
+      const bias = graph.node("Where", [isHidden, graph.scalar(UNSEEN), graph.scalar(0)], {
         dtype: graph.dtype,
       });
       return graph.node("Unsqueeze", [bias, graph.ints(0, 1)]);
     }),
     tokens: tokens!,
-    pads: graph.node("Concat", [
-      graph.ints(0, 0, 0, 0),
-      graph.node("Sub", [padded!, tokens!]),
-      graph.ints(0),
-    ], { attributes: { axis: 0 } }),
+    queries: graph.node("Min", [range, graph.node("Sub", [tokens!, graph.ints(1)])]),
   };
 }
 

@@ -15,8 +15,11 @@ const LEFT_TO_CPU: Readonly<Record<string, string>> = {
   "Mish(float32)": "ONNX Runtime replaces it by Softplus, Tanh and Mul",
 };
 
-/** diffusers adds Chroma's mask, a number for each token, to the scores. */
-const WITHOUT_FLASH = ["chroma/tiny-hd"];
+/**
+ * diffusers adds Chroma's mask, a number for each token, to the scores. Qwen-Image-2.1's text and references,
+ * of which each sees what is before it, have a mask; the picture's tokens have none.
+ */
+const WITHOUT_FLASH = ["chroma/tiny-hd", "qwen_image21/tiny-21", "qwen_image21/tiny-plain"];
 
 const DTYPES = ["float32", "float16", "bfloat16"] as const;
 
