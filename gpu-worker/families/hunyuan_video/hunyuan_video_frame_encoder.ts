@@ -1,14 +1,10 @@
 // The encoder of diffusers' AutoencoderKLHunyuanVideo for a single frame: turns the frame that a video begins
 // with into the denoiser's latents.
-import { VAE_EPS } from "../../graph/autoencoder_kl/autoencoder_kl_config.ts";
 import { GraphBuilder, type OnnxModel, type Value } from "../../graph/graph_builder.ts";
 import { spatialAttention } from "../../graph/layers/attention/spatial_attention.ts";
 import { activation } from "../../graph/layers/dense/activation.ts";
-import { groupNorm } from "../../graph/layers/norm/group_norm.ts";
-import {
-  type AutoencoderKLHunyuanVideoConfig,
-  parseAutoencoderKLHunyuanVideoConfig,
-} from "./hunyuan_video_vae_config.ts";
+import { type BlockKind, vaeMiddle, vaeNorm, vaeResnet } from "./hunyuan_video_vae_blocks.ts";
+import { parseAutoencoderKLHunyuanVideoConfig } from "./hunyuan_video_vae_config.ts";
 import { type AutoencoderKLHunyuanVideoOptions, resampling } from "./hunyuan_video_vae_decoder.ts";
 
 /**
@@ -23,6 +19,7 @@ export function hunyuanVideoFrameEncoderGraph(options: AutoencoderKLHunyuanVideo
   const graph = new GraphBuilder({ name: `${name}_frame_encoder`, weights, opset: 18, dtype: "float32" });
   const { in_channels: inChannels, latent_channels: latentChannels, block_out_channels: widths } = config;
   const [narrow, wide] = [widths[0]!, widths.at(-1)!];
+  const kind: BlockKind = { config, axes: 2, convolve: frameConv };
 
   const frame = graph.input("frame", [1, inChannels, "sample_height", "sample_width"]);
   let x = frameConv(graph, frame, { name: "encoder.conv_in", inChannels, outChannels: narrow });
@@ -32,7 +29,7 @@ export function hunyuanVideoFrameEncoderGraph(options: AutoencoderKLHunyuanVideo
       let y = x;
       for (let j = 0; j < config.layers_per_block; j++) {
         const inChannels = j === 0 ? widths[i - 1] ?? narrow : width;
-        y = resnet(graph, y, { name: `${block}.resnets.${j}`, inChannels, outChannels: width, config });
+        y = vaeResnet(graph, y, { name: `${block}.resnets.${j}`, inChannels, outChannels: width, ...kind });
       }
       const { time, side } = resampling(config, i);
       if (time * side === 1) return y;
@@ -40,9 +37,15 @@ export function hunyuanVideoFrameEncoderGraph(options: AutoencoderKLHunyuanVideo
       return frameConv(graph, y, { name: `${block}.downsamplers.0.conv`, ...channels, stride: side });
     });
   });
-  x = graph.scope("mid_block", () => middle(graph, x, { config, channels: wide }));
+  x = graph.scope("mid_block", () =>
+    vaeMiddle(graph, x, {
+      name: "encoder.mid_block",
+      channels: wide,
+      attend: (first, options) => spatialAttention(graph, first, options),
+      ...kind,
+    }));
   // diffusers always uses SiLU here and ignores act_fn.
-  const normed = norm(graph, x, { name: "encoder.conv_norm_out", channels: wide, config });
+  const normed = vaeNorm(graph, x, { name: "encoder.conv_norm_out", channels: wide, ...kind });
   const moments = 2 * latentChannels;
   const encoded = frameConv(graph, activation(graph, normed, "silu"), {
     name: "encoder.conv_out",
@@ -86,61 +89,4 @@ function frameConv(graph: GraphBuilder, x: Value, options: FrameConvOptions): Va
     kernel,
     graph.weight(`${name}.conv.bias`, [outChannels]),
   ], { attributes: { kernel_shape: [k, k], strides: [stride, stride] } });
-}
-
-interface BlockOptions {
-  name: string;
-  config: AutoencoderKLHunyuanVideoConfig;
-}
-
-function norm(
-  graph: GraphBuilder,
-  x: Value,
-  { name, channels, config }: BlockOptions & { channels: number },
-): Value {
-  return groupNorm(graph, x, { name, channels, groups: config.norm_num_groups, eps: VAE_EPS });
-}
-
-/** x + conv(act(norm(conv(act(norm(x)))))) */
-function resnet(
-  graph: GraphBuilder,
-  x: Value,
-  { name, inChannels, outChannels, config }: BlockOptions & { inChannels: number; outChannels: number },
-): Value {
-  const half = (input: Value, part: 1 | 2, channels: number) => {
-    const normed = norm(graph, input, { name: `${name}.norm${part}`, channels, config });
-    return frameConv(graph, activation(graph, normed, config.act_fn), {
-      name: `${name}.conv${part}`,
-      inChannels: channels,
-      outChannels,
-    });
-  };
-  const residual = half(half(x, 1, inChannels), 2, outChannels);
-  if (inChannels === outChannels) return graph.node("Add", [residual, x]);
-  const shortcut = { name: `${name}.conv_shortcut`, inChannels, outChannels, kernelSize: 1 } as const;
-  return graph.node("Add", [residual, frameConv(graph, x, shortcut)]);
-}
-
-function middle(
-  graph: GraphBuilder,
-  x: Value,
-  { config, channels }: { config: AutoencoderKLHunyuanVideoConfig; channels: number },
-): Value {
-  const name = "encoder.mid_block";
-  const block = (input: Value, i: number) =>
-    resnet(graph, input, {
-      name: `${name}.resnets.${i}`,
-      inChannels: channels,
-      outChannels: channels,
-      config,
-    });
-  const first = block(x, 0);
-  if (!config.mid_block_add_attention) return block(first, 1);
-  const attended = spatialAttention(graph, first, {
-    name: `${name}.attentions.0`,
-    channels,
-    groups: config.norm_num_groups,
-    eps: VAE_EPS,
-  });
-  return block(attended, 1);
 }

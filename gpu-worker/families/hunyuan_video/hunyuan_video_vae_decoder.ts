@@ -1,14 +1,13 @@
 // The decoder of diffusers' AutoencoderKLHunyuanVideo: turns a few frames of the
 // denoiser's latents into pixels.
+import { type BlockKind, vaeMiddle, vaeNorm, vaeResnet } from "./hunyuan_video_vae_blocks.ts";
 import {
   type AutoencoderKLHunyuanVideoConfig,
   parseAutoencoderKLHunyuanVideoConfig,
 } from "./hunyuan_video_vae_config.ts";
-import { VAE_EPS } from "../../graph/autoencoder_kl/autoencoder_kl_config.ts";
 import { GraphBuilder, type OnnxModel, type Value } from "../../graph/graph_builder.ts";
 import { activation } from "../../graph/layers/dense/activation.ts";
 import { frameCausalAttention } from "../../graph/layers/attention/frame_causal_attention.ts";
-import { groupNorm } from "../../graph/layers/norm/group_norm.ts";
 import { replicateConv3d } from "../../graph/layers/convolution/replicate_conv3d.ts";
 import type { Weights } from "../../checkpoint/weights.ts";
 
@@ -41,6 +40,7 @@ export function autoencoderKLHunyuanVideoDecoderGraph(options: AutoencoderKLHuny
   const { latent_channels: latentChannels, out_channels: outChannels } = config;
   const widths = config.block_out_channels.toReversed();
   const [wide, narrow] = [widths[0]!, widths.at(-1)!];
+  const kind: BlockKind = { config, axes: 3, convolve: conv };
 
   const latent = graph.input("latent", [1, latentChannels, "frames", "height", "width"]);
   let x = graph.node("Div", [latent, graph.scalar(config.scaling_factor)]);
@@ -49,16 +49,23 @@ export function autoencoderKLHunyuanVideoDecoderGraph(options: AutoencoderKLHuny
     attributes: { kernel_shape: [1, 1, 1] },
   });
   x = conv(graph, x, { name: "decoder.conv_in", inChannels: latentChannels, outChannels: wide });
-  x = graph.scope("mid_block", () => midBlock(graph, x, { config, channels: wide }));
+  x = graph.scope("mid_block", () =>
+    vaeMiddle(graph, x, {
+      name: "decoder.mid_block",
+      channels: wide,
+      attend: (first, options) =>
+        frameCausalAttention(graph, first, { ...options, maxFrames: MAX_LATENT_FRAMES }),
+      ...kind,
+    }));
   widths.forEach((width, i) => {
     x = graph.scope(`up_block_${i}`, () => {
       let y = x;
       for (let j = 0; j <= config.layers_per_block; j++) {
-        y = resnet(graph, y, {
+        y = vaeResnet(graph, y, {
           name: `decoder.up_blocks.${i}.resnets.${j}`,
           inChannels: j === 0 ? widths[i - 1] ?? wide : width,
           outChannels: width,
-          config,
+          ...kind,
         });
       }
       return upsample(graph, y, {
@@ -69,7 +76,7 @@ export function autoencoderKLHunyuanVideoDecoderGraph(options: AutoencoderKLHuny
     });
   });
   // diffusers always uses SiLU here and ignores act_fn.
-  const normed = norm(graph, x, { name: "decoder.conv_norm_out", channels: narrow, config });
+  const normed = vaeNorm(graph, x, { name: "decoder.conv_norm_out", channels: narrow, ...kind });
   const pixels = conv(graph, activation(graph, normed, "silu"), {
     name: "decoder.conv_out",
     inChannels: narrow,
@@ -93,69 +100,9 @@ export function resampling(
 function conv(
   graph: GraphBuilder,
   x: Value,
-  options: { name: string; inChannels: number; outChannels: number },
+  options: Parameters<BlockKind["convolve"]>[2],
 ): Value {
-  return replicateConv3d(graph, x, { ...options, kernelSize: 3 });
-}
-
-interface BlockOptions {
-  name: string;
-  config: AutoencoderKLHunyuanVideoConfig;
-}
-
-function norm(
-  graph: GraphBuilder,
-  x: Value,
-  { name, channels, config }: BlockOptions & { channels: number },
-): Value {
-  return groupNorm(graph, x, { name, channels, groups: config.norm_num_groups, eps: VAE_EPS, axes: 3 });
-}
-
-/** x + conv(act(norm(conv(act(norm(x)))))) */
-function resnet(
-  graph: GraphBuilder,
-  x: Value,
-  { name, inChannels, outChannels, config }: BlockOptions & { inChannels: number; outChannels: number },
-): Value {
-  const half = (input: Value, part: 1 | 2, channels: number) => {
-    const normed = norm(graph, input, { name: `${name}.norm${part}`, channels, config });
-    return conv(graph, activation(graph, normed, config.act_fn), {
-      name: `${name}.conv${part}`,
-      inChannels: channels,
-      outChannels,
-    });
-  };
-  const residual = half(half(x, 1, inChannels), 2, outChannels);
-  const shortcut = inChannels === outChannels
-    ? x
-    : replicateConv3d(graph, x, { name: `${name}.conv_shortcut`, inChannels, outChannels, kernelSize: 1 });
-  return graph.node("Add", [residual, shortcut]);
-}
-
-function midBlock(
-  graph: GraphBuilder,
-  x: Value,
-  { config, channels }: { config: AutoencoderKLHunyuanVideoConfig; channels: number },
-): Value {
-  const name = "decoder.mid_block";
-  const block = (input: Value, i: number) =>
-    resnet(graph, input, {
-      name: `${name}.resnets.${i}`,
-      inChannels: channels,
-      outChannels: channels,
-      config,
-    });
-  const first = block(x, 0);
-  const middle = config.mid_block_add_attention
-    ? frameCausalAttention(graph, first, {
-      name: `${name}.attentions.0`,
-      channels,
-      groups: config.norm_num_groups,
-      eps: VAE_EPS,
-      maxFrames: MAX_LATENT_FRAMES,
-    })
-    : first;
-  return block(middle, 1);
+  return replicateConv3d(graph, x, { kernelSize: 3, ...options });
 }
 
 /** Repeats pixels, and all frames except the first, then convolves (HunyuanVideoUpsampleCausal3D). */

@@ -4,7 +4,7 @@ import { CheckpointError } from "../../checkpoint/checkpoint_error.ts";
 import { decodeReference } from "../../media/decode_reference.ts";
 import { type Pixels, resample } from "../../media/resample.ts";
 import type { LoadedText, PromptToEncode } from "../../pipeline/family.ts";
-import { sizeOfArea } from "../../pipeline/qwen_reference_sizes.ts";
+import { sizeOfArea } from "../../text/qwen_vision/reference_sizes.ts";
 import { badField } from "../../request/bad_field.ts";
 import type { ReferenceImage } from "../../request/references.ts";
 import type { EncodedPrompt } from "../../text/encoded_prompt.ts";

@@ -15,7 +15,7 @@ import { qwenVisionEncoderGraph } from "../../graph/vision_encoders/qwen_vision_
 import { wanVaePictureGraph } from "../../graph/wan_vae/wan_vae_decoder.ts";
 import { wanVaeEncoderGraph } from "../../graph/wan_vae/wan_vae_encoder.ts";
 import { MAX_REFERENCES } from "../../../protocol/wire/run_request.ts";
-import { brokenProportions, sizeOfArea } from "../../pipeline/qwen_reference_sizes.ts";
+import { brokenProportions, sizeOfArea } from "../../text/qwen_vision/reference_sizes.ts";
 import type { DType } from "../../runtime/dtype.ts";
 import type { ImageProcessorConfig } from "../../text/qwen_vision/image_processor.ts";
 import { towerSize } from "../../text/qwen_vision/tower_size.ts";

@@ -1,7 +1,7 @@
 // diffusers' QwenImageEditPipeline and QwenImageEditPlusPipeline: Qwen-Image-Edit, and 2509 and 2511, which
 // take several references.
 import type { Family } from "../../pipeline/family.ts";
-import { sizeOfArea } from "../../pipeline/qwen_reference_sizes.ts";
+import { sizeOfArea } from "../../text/qwen_vision/reference_sizes.ts";
 import { toPlanes } from "../../media/decode_image.ts";
 import { decodeReference } from "../../media/decode_reference.ts";
 import { resample } from "../../media/resample.ts";

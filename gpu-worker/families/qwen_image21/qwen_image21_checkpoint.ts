@@ -19,7 +19,7 @@ import { wanVaeEncoderGraph } from "../../graph/wan_vae/wan_vae_encoder.ts";
 import type { ImageSize } from "../../media/decoded_image.ts";
 import type { FamilyReading } from "../../pipeline/family.ts";
 import { openQwenPicture, qwenPictureReading } from "../../pipeline/qwen_picture.ts";
-import { brokenProportions, sizeOfArea } from "../../pipeline/qwen_reference_sizes.ts";
+import { brokenProportions, sizeOfArea } from "../../text/qwen_vision/reference_sizes.ts";
 import { MAX_REFERENCES } from "../../../protocol/wire/run_request.ts";
 import { towerSize } from "../../text/qwen_vision/tower_size.ts";
 import type { DType } from "../../runtime/dtype.ts";

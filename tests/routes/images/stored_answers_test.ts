@@ -89,6 +89,19 @@ describe("StoredAnswers", () => {
     );
   });
 
+  it("draws anew without a seed, though a retry found the picture of its first attempt", async () => {
+    const { worker, pipeline, ask } = start();
+    await using _worker = worker;
+    const attempt = (retry: number) => ask({ seed: undefined }, { "x-stainless-retry-count": `${retry}` });
+    const first = JSON.parse((await attempt(0)).text).data[0].seed;
+    for (let retry = 1; retry < 4; retry++) {
+      assert.equal(JSON.parse((await attempt(retry)).text).data[0].seed, first);
+    }
+    const steps = pipeline.stepsBegun;
+    assert.notEqual(JSON.parse((await ask({ seed: undefined })).text).data[0].seed, first);
+    assert(pipeline.stepsBegun > steps);
+  });
+
   it("reads what a header says beside the body", async () => {
     const { worker, pipeline, ask } = start();
     await using _worker = worker;

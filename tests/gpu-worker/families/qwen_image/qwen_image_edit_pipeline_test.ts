@@ -9,7 +9,7 @@ import {
   type EditPipeline,
 } from "../../../../gpu-worker/families/qwen_image/qwen_image_edit_checkpoint.ts";
 import { qwenImageEdit } from "../../../../gpu-worker/families/qwen_image/qwen_image_edit_family.ts";
-import { sizeOfArea } from "../../../../gpu-worker/pipeline/qwen_reference_sizes.ts";
+import { sizeOfArea } from "../../../../gpu-worker/text/qwen_vision/reference_sizes.ts";
 import { describeModel } from "../../../../gpu-worker/model/describe_model.ts";
 import { loadPipeline } from "../../../../gpu-worker/pipeline/load_pipeline.ts";
 import type { Pipeline } from "../../../../gpu-worker/pipeline/pipeline.ts";

@@ -1,7 +1,7 @@
 // The sizes that Qwen-Image's pipelines give to references and to the picture (calculate_dimensions).
-import { roundHalfEven } from "../../sampler/numerics/round_half_even.ts";
-import type { ImageSize } from "../media/decoded_image.ts";
-import { isTooLong } from "../text/qwen_vision/image_processor.ts";
+import { roundHalfEven } from "../../../sampler/numerics/round_half_even.ts";
+import type { ImageSize } from "../../media/decoded_image.ts";
+import { isTooLong } from "./image_processor.ts";
 
 const MULTIPLE = 32;
 
