@@ -1,4 +1,4 @@
-// Lays what a mask keeps of an original over a drawn picture, in 8 bits: diffusers'
+// Lays the kept part of an original over a drawn picture, in 8 bits: diffusers'
 // VaeImageProcessor.apply_overlay with the integer arithmetic of Pillow, whose rounding shows in soft masks.
 
 /**

@@ -144,7 +144,7 @@ export interface CheckpointReading extends ModelDescription {
   /** Returns the size of a reference for the vision tower. @default no tower sees references */
   towerSize?(reference: ImageSize): TowerSize;
   /**
-   * Counts the elements of masks and scores for a condition of so many tokens, where attention does not do
+   * Counts the elements of the masks and scores of a condition's tokens, where attention does not do
    * without. @default 0
    */
   scoreElements?(tokens: number): number;

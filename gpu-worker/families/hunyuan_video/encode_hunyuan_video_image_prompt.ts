@@ -13,7 +13,7 @@ import { CLIP_TOKENS } from "./encode_hunyuan_video_prompt.ts";
 import { type HunyuanVideoImageCheckpoint, PICTURE_TOKENS } from "./hunyuan_video_image_checkpoint.ts";
 
 const IMAGE = "<image>";
-/** Ends a role's name in the template, and so begins what the role says. */
+/** Ends a role's name in the template: the role's text follows. */
 const END_OF_ROLE = "<|end_header_id|>";
 /** The template that the network was trained with, word for word. */
 const BEFORE_PROMPT = `<|start_header_id|>system${END_OF_ROLE}\n\n${IMAGE}\n` +

@@ -24,7 +24,7 @@ export class MemoryResultStore implements ResultStore {
     this.#cache = new LRUCache({
       maxSize: maxBytes,
       ttl: ttlMs,
-      // The library asks for the time and starts a timer once in so many milliseconds.
+      // The library reads the clock at most once in this time, in milliseconds.
       ttlResolution: Math.min(1000, ttlMs / 10),
       sizeCalculation: ({ b64_json, stills }) =>
         b64_json.length + (stills ? stills.thumbnail.length + stills.spritesheet.length : 0) + OVERHEAD_BYTES,

@@ -6,7 +6,7 @@
  * @param {HTMLElement} root The field. While something hovers over it, it has data-over.
  * @param {object} options
  * @param {(images: File[]) => void} options.onImages
- * @param {boolean} [options.everywhere] Takes what is pasted too, and drops beside other fields.
+ * @param {boolean} [options.everywhere] Takes pasted images too, and drops beside other fields.
  */
 export function takeImages(root, { onImages, everywhere = false }) {
   const place = everywhere ? document : root;

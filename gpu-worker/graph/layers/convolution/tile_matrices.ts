@@ -73,7 +73,7 @@ export function tileMatrices(graph: GraphBuilder, x: Value): TileMatrices {
   };
 }
 
-/** Emits what both matrices of one direction share. */
+/** Emits the shared part of both matrices of one direction. */
 function direction(graph: GraphBuilder, x: Value, axis: number) {
   const whole = (value: number) => graph.scalar(value, "int64");
   const size = graph.node("Shape", [x], { attributes: { start: axis, end: axis + 1 }, dtype: "int64" });
