@@ -136,7 +136,7 @@ export class RunDispatcher {
     if (log.shared && this.#options.stopping.aborted) return;
     try {
       const orphans = await log.orphans();
-      // While the store was away no viewer could say that it still waits. The worker ends runs that nobody wants.
+      // While the store was away no viewer could say that it waits. The worker ends runs that nobody wants.
       const unwatched = this.#lenientSweeps > 0;
       this.#lenientSweeps = Math.max(0, this.#lenientSweeps - 1);
       await Promise.all(orphans.map(async (id) => {
