@@ -81,10 +81,11 @@ function mapPlans<T>(
   );
 }
 
-function videoCard({ frameStep, maxFrames, frames }: VideoRules): NonNullable<ModelCard["video"]> {
+function videoCard({ frameStep, minFrames, maxFrames, frames }: VideoRules): NonNullable<ModelCard["video"]> {
   const { first, last = "none" } = frames ?? {};
   return {
     frame_step: frameStep,
+    ...minFrames !== undefined && { min_frames: minFrames },
     max_frames: maxFrames,
     ...first && { first_frame: first },
     ...last !== "none" && { last_frame: last },

@@ -17,8 +17,8 @@ export function framesOf(seconds: number, { fps, rules: { video } }: VideoLength
   if (video === undefined) {
     throw badField("seconds", "takes a model that makes videos");
   }
-  const { frameStep, maxFrames } = video;
-  const frames = Math.round(seconds * fps / frameStep) * frameStep + 1;
+  const { frameStep, minFrames = 1, maxFrames } = video;
+  const frames = Math.max(minFrames, Math.round(seconds * fps / frameStep) * frameStep + 1);
   if (frames <= maxFrames) return frames;
   const most = Math.floor((maxFrames - 1) / fps * 1000) / 1000;
   throw badField(

@@ -64,6 +64,7 @@ export const modelCardSchema = z.object({
   }).describe("The sizes that it draws well, in pixels. It takes others within its limits, with a warning."),
   video: z.object({
     frame_step: z.int().describe("Videos have a multiple of so many frames, plus 1."),
+    min_frames: z.int().exactOptional().describe("Absent: 1."),
     max_frames: z.int(),
     first_frame: z.enum(["required", "optional"]).exactOptional().describe(
       "Whether a video needs a first frame (`input_reference`) or takes one. Absent: the model takes none.",

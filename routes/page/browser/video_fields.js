@@ -48,8 +48,9 @@ export class VideoFields {
   set model(model) {
     this.#model = model;
     this.#root.hidden = model?.video === undefined;
-    const { frame_step = 1, max_frames } = model?.video ?? {};
+    const { frame_step = 1, min_frames = 1, max_frames } = model?.video ?? {};
     this.#frames.step = String(frame_step);
+    this.#frames.min = String(min_frames);
     this.#frames.max = max_frames === undefined ? "" : String(max_frames);
     this.#refresh();
   }

@@ -134,6 +134,8 @@ describe("framesOf()", () => {
   it("is the nearest number of frames that the model makes", () => {
     const lengths = [[4, 8, 33], [5, 16, 81], [0, 8, 1], [2.2, 8, 17], [4.9, 12.5, 61]] as const;
     for (const [seconds, fps, frames] of lengths) assert.equal(framesOf(seconds, { fps, rules }), frames);
+    const held = { video: { ...rules.video, minFrames: 5 } };
+    assert.equal(framesOf(0, { fps: 8, rules: held }), 5);
   });
 
   it("refuses videos that are too long, and pictures", () => {
