@@ -7,6 +7,7 @@ import { encodeImage } from "../../gpu-worker/media/encode_image.ts";
 import { goldenPath, loadGoldens } from "../goldens/golden.ts";
 import { skipWithout } from "../installed.ts";
 import { findChromium, launchChromium, openPage } from "./chromium.ts";
+import { look, violations } from "./look.ts";
 import { type Service, startService } from "./service.ts";
 
 const executablePath = findChromium();
@@ -55,6 +56,29 @@ describe("a control image on the page", { skip }, () => {
     assert.deepEqual([sent.controlnet, sent.control_scale], ["canny", 0.5]);
     assert.match(sent.control_image, /^data:image\/png;base64,/);
     await page.locator('.run[data-state="finished"]').waitFor();
+
+    // The picture can be what the next one follows.
+    await page.getByRole("button", { name: "Use as control image" }).click();
+    assert.match(await page.locator("#control-field .image-name").innerText(), /^red-heart-42-/);
+    assert.equal(await page.locator("#image-field .thumbnail").isVisible(), false);
     assert.deepEqual(browser.complaints, []);
+  });
+
+  it("passes axe's rules, wide and narrow, with a picture that can be followed", async () => {
+    for (const [width, colorScheme] of [[1366, "dark"], [390, "light"]] as const) {
+      await using browser = await openPage(chromium, { url: service.url, width, colorScheme });
+      const { page } = browser;
+      await page.locator("#steps").fill("4");
+      await page.getByLabel("Prompt", { exact: true }).fill("red heart");
+      await page.getByRole("button", { name: "Generate" }).click();
+      await page.locator('.run[data-state="finished"]').waitFor();
+      const use = page.getByRole("button", { name: "Use as control image" });
+      assert.equal(await use.count(), 0);
+      await page.locator("#model").selectOption("tiny");
+      await use.click();
+      assert.deepEqual(await violations(page), []);
+      assert.equal(await page.evaluate(() => document.documentElement.scrollWidth), width);
+      await look(page, `control-${width}-${colorScheme}`);
+    }
   });
 });

@@ -2,6 +2,7 @@
 import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { findChromium, launchChromium, openPage } from "./chromium.ts";
+import { look } from "./look.ts";
 import { startService } from "./service.ts";
 import { skipWithout } from "../installed.ts";
 
@@ -37,8 +38,7 @@ describe("/docs in Chromium", { skip }, () => {
           return Number(channel);
         });
         assert.equal(light > 0 && light < 100, colorScheme === "dark", `${light}`);
-        const folder = Deno.env.get("SCREENSHOTS");
-        if (folder) await browser.page.screenshot({ path: `${folder}/docs-${colorScheme}.png` });
+        await look(browser.page, `docs-${colorScheme}`);
       }
     } finally {
       await chromium.close();

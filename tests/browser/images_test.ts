@@ -2,12 +2,12 @@
 import { after, before, describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
-import axe from "axe-core";
 import type { Browser, Page } from "playwright-core";
 import { encodeImage } from "../../gpu-worker/media/encode_image.ts";
 import { goldenPath } from "../goldens/golden.ts";
 import { skipWithout } from "../installed.ts";
 import { findChromium, launchChromium, openPage, type OpenPageOptions } from "./chromium.ts";
+import { look, violations } from "./look.ts";
 import { type Service, startService } from "./service.ts";
 
 const executablePath = findChromium();
@@ -16,6 +16,8 @@ const skip = skipWithout("chromium", { found: executablePath, hint: "CHROMIUM ma
 const LOOKS = "klein";
 /** Takes a first and a last frame. */
 const FRAMES = "frames";
+/** Needs a first frame, and makes at least five. */
+const HELD = "held";
 
 describe("images on the page", { skip }, () => {
   let service: Service;
@@ -25,6 +27,7 @@ describe("images on the page", { skip }, () => {
       "models/emoji",
       `${LOOKS}=${goldenPath("flux2/tiny-base")}`,
       `${FRAMES}=${goldenPath("frames/tiny-a14b")}`,
+      `${HELD}=${goldenPath("hunyuan_video/tiny-replace")}`,
     ];
     service = await startService("start", {
       args: ["--port", "0", "--models", models.join(), "--max-loaded", "3"],
@@ -142,6 +145,20 @@ describe("images on the page", { skip }, () => {
     assert.deepEqual(browser.complaints.filter((text) => !text.includes("400")), []);
   });
 
+  it("says which lengths a model makes, at their field", async () => {
+    await using browser = await open(HELD);
+    const { page } = browser;
+    const frames = page.getByLabel("Frames", { exact: true });
+    const limits = (input: SVGElement | HTMLElement) =>
+      input instanceof HTMLInputElement ? [input.min, input.step] : [];
+    assert.deepEqual(await frames.evaluate(limits), ["5", "4"]);
+    await frames.fill("2");
+    await frames.press("ArrowUp");
+    assert.equal(await frames.inputValue(), "5");
+    await page.getByLabel("Model", { exact: true }).selectOption(FRAMES);
+    assert.deepEqual(await frames.evaluate(limits), ["1", "4"]);
+  });
+
   for (const colorScheme of ["light", "dark"] as const) {
     it(`passes axe's rules with images, wide and narrow, ${colorScheme}`, async () => {
       for (const width of [1366, 390]) {
@@ -207,18 +224,4 @@ interface SentFiles {
   type: string;
   files: { name: string; bytes: number[] }[];
   selector?: string;
-}
-
-async function violations(page: Page): Promise<string[]> {
-  await page.evaluate(axe.source);
-  return await page.evaluate(async () => {
-    const { violations } = await (globalThis as unknown as { axe: typeof axe }).axe.run(document);
-    return violations.flatMap(({ id, nodes }) => nodes.map(({ html }) => `${id}: ${html}`));
-  });
-}
-
-/** Keeps a screenshot for people to look at, in the folder that SCREENSHOTS names. */
-async function look(page: Page, name: string): Promise<void> {
-  const folder = Deno.env.get("SCREENSHOTS");
-  if (folder) await page.screenshot({ path: `${folder}/${name}.png`, fullPage: true });
 }

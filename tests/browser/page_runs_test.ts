@@ -2,10 +2,10 @@
 // before the real service.
 import { after, before, describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
-import axe from "axe-core";
 import type { Browser, Page } from "playwright-core";
 import { cuttableProxy } from "./cuttable_proxy.ts";
 import { findChromium, launchChromium, openPage } from "./chromium.ts";
+import { violations } from "./look.ts";
 import { randomLora } from "./lora.ts";
 import { type Service, startService } from "./service.ts";
 import { skipWithout } from "../installed.ts";
@@ -198,13 +198,4 @@ async function fullSteps(page: Page): Promise<number[]> {
   return await page.locator(".step").evaluateAll((steps) =>
     steps.flatMap((step, index) => (step as HTMLElement).dataset["kind"] === "full" ? [index] : [])
   );
-}
-
-/** Returns breaches of WCAG 2.2 AA and good practice: rule and element. */
-async function violations(page: Page): Promise<string[]> {
-  await page.evaluate(axe.source);
-  return await page.evaluate(async () => {
-    const { violations } = await (globalThis as unknown as { axe: typeof axe }).axe.run(document);
-    return violations.flatMap(({ id, nodes }) => nodes.map(({ html }) => `${id}: ${html}`));
-  });
 }

@@ -3,11 +3,11 @@
 import { after, before, describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
-import axe from "axe-core";
 import type { Browser, Page } from "playwright-core";
 import { encodeImage } from "../../gpu-worker/media/encode_image.ts";
 import { randomLora } from "./lora.ts";
 import { findChromium, launchChromium, openPage, type OpenPageOptions } from "./chromium.ts";
+import { violations } from "./look.ts";
 import { type Service, startService } from "./service.ts";
 import { skipWithout } from "../installed.ts";
 
@@ -353,15 +353,6 @@ async function bar(page: Page, kind: string): Promise<{ height: number; pattern:
   return await page.locator(`.step[data-state="done"][data-kind="${kind}"]`).first().evaluate((step) => {
     const { height, backgroundImage } = getComputedStyle(step, "::before");
     return { height: parseFloat(height), pattern: backgroundImage };
-  });
-}
-
-/** Returns breaches of WCAG 2.2 AA and good practice: rule and element. */
-async function violations(page: Page): Promise<string[]> {
-  await page.evaluate(axe.source);
-  return await page.evaluate(async () => {
-    const { violations } = await (globalThis as unknown as { axe: typeof axe }).axe.run(document);
-    return violations.flatMap(({ id, nodes }) => nodes.map(({ html }) => `${id}: ${html}`));
   });
 }
 

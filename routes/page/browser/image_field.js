@@ -8,6 +8,7 @@ import { slot } from "./slots.js";
 import { takeImages } from "./take_images.js";
 
 /** @import { ImageRequest, Model } from "./wire.d.ts" */
+/** @typedef {Pick<ImageRequest, "image" | "mask" | "padding_mask_crop" | "strength">} StartImage */
 
 /** Until a model has said what is its own. */
 const STRENGTH = 0.6;
@@ -84,7 +85,7 @@ export class ImageField {
   /**
    * Returns the fields to send: none without an image.
    *
-   * @returns {{ image?: File, mask?: File, strength?: number }}
+   * @returns {StartImage}
    */
   get value() {
     const image = this.#root.hidden ? undefined : this.#file;
@@ -94,12 +95,12 @@ export class ImageField {
     return { image, ...this.#mask.value, ...(strength !== undefined && { strength }) };
   }
 
-  /** @param {{ image?: File, mask?: File, strength?: number }} value */
-  set value({ image, mask, strength }) {
+  /** @param {StartImage} value */
+  set value({ image, mask, padding_mask_crop, strength }) {
     this.#touched = image !== undefined && strength !== undefined;
     if (strength !== undefined) this.#strength.value = String(strength);
     this.#show(image);
-    if (image !== undefined && mask !== undefined) void this.#mask.restore(mask);
+    if (image !== undefined && mask !== undefined) void this.#mask.restore(mask, padding_mask_crop);
   }
 
   /** @param {Model | undefined} model Undefined while the list of models is on its way. */

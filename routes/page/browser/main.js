@@ -54,6 +54,9 @@ find("cancel").addEventListener("click", () => running?.abort());
 find("stage").addEventListener("use-picture", (event) => {
   if (event instanceof CustomEvent) form.use(event.detail);
 });
+find("stage").addEventListener("use-control-image", (event) => {
+  if (event instanceof CustomEvent) form.follow(event.detail);
+});
 document.addEventListener("keydown", onKey);
 memory.restore();
 showPlans();
@@ -226,6 +229,7 @@ function showModel() {
     ? [model.id, model.title ?? model.pipeline_class].filter(Boolean).join(", ")
     : "";
   find("stage").dataset["takes"] = takenImages(model);
+  find("stage").toggleAttribute("data-controls", (model?.controlnets?.length ?? 0) > 0);
   promptSuggestions(find("suggestions"), {
     names: model?.names ?? [],
     onPick(name) {

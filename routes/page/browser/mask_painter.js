@@ -1,11 +1,16 @@
 // The mask of the image to start from: the places to draw anew, painted on it with mouse, pen or touch.
 import { decodeImage } from "./decode_image.js";
+import { numberIn } from "./field_errors.js";
 import { slot } from "./slots.js";
+
+/** @import { ImageRequest } from "./wire.d.ts" */
 
 /** Longest side of the mask in pixels. The service resizes it to the picture. */
 const MAX_SIDE = 1024;
 /** Shown through. The service sees only which places are painted. */
 const PAINT = "#e5484d";
+/** Pixels around a part that is drawn alone, unless the user says another number. */
+const PADDING = 32;
 
 export class MaskPainter {
   #root;
@@ -14,6 +19,8 @@ export class MaskPainter {
   #image;
   #canvas;
   #brush;
+  #crop;
+  #padding;
   #context;
   #painted = false;
   /** @type {{ x: number, y: number } | undefined} */
@@ -30,7 +37,10 @@ export class MaskPainter {
     this.#image = slot(root, "below", HTMLImageElement);
     this.#canvas = slot(root, "canvas", HTMLCanvasElement);
     this.#brush = slot(root, "brush", HTMLInputElement);
+    this.#crop = slot(root, "crop", HTMLInputElement);
+    this.#padding = slot(root, "padding", HTMLInputElement);
     this.#context = /** @type {CanvasRenderingContext2D} */ (this.#canvas.getContext("2d"));
+    this.#crop.addEventListener("change", () => this.#refresh());
     this.#switch.addEventListener("change", () => this.#refresh());
     this.#image.addEventListener("load", () => this.#fit());
     // Formats that the browser cannot show cannot be painted on.
@@ -50,9 +60,9 @@ export class MaskPainter {
   }
 
   /**
-   * Returns the mask to send: none where nothing is painted. Painted places are transparent in the file.
+   * Returns the fields to send: none where nothing is painted. Painted places are transparent in the file.
    *
-   * @returns {{ mask?: File }}
+   * @returns {Pick<ImageRequest, "mask" | "padding_mask_crop">}
    */
   get value() {
     if (!this.isUsed) return {};
@@ -63,21 +73,30 @@ export class MaskPainter {
     context.globalCompositeOperation = "destination-out";
     context.drawImage(this.#canvas, 0, 0);
     const [, base64 = ""] = file.toDataURL("image/png").split(",");
-    return { mask: new File([decodeImage(base64, "png")], "mask.png", { type: "image/png" }) };
+    return {
+      mask: new File([decodeImage(base64, "png")], "mask.png", { type: "image/png" }),
+      ...(this.#crop.checked && { padding_mask_crop: numberIn(this.#padding) ?? PADDING }),
+    };
   }
 
   /** @param {string | undefined} url Of the image to paint on. The mask of the last one is gone. */
   set image(url) {
     this.#root.hidden = url === undefined;
     this.#switch.checked = false;
+    this.#crop.checked = false;
     this.#painted = false;
     if (url === undefined) this.#image.removeAttribute("src");
     else this.#image.src = url;
     this.#refresh();
   }
 
-  /** @param {File} mask A mask of before, for the image that was set last. */
-  async restore(mask) {
+  /**
+   * Paints a mask of before on the image that was set last.
+   *
+   * @param {File} mask
+   * @param {number | undefined} padding Pixels around the part that is drawn alone, if one is.
+   */
+  async restore(mask, padding) {
     const [bitmap] = await Promise.all([createImageBitmap(mask), this.#image.decode()]);
     this.#fit();
     const { width, height } = this.#canvas;
@@ -87,6 +106,8 @@ export class MaskPainter {
     this.#context.drawImage(bitmap, 0, 0, width, height);
     this.#context.globalCompositeOperation = "source-over";
     this.#switch.checked = true;
+    this.#crop.checked = padding !== undefined;
+    this.#padding.value = String(padding ?? PADDING);
     this.#painted = true;
     this.#refresh();
     this.#onChange();
@@ -101,6 +122,7 @@ export class MaskPainter {
 
   #refresh() {
     slot(this.#root, "editor", HTMLElement).hidden = !this.#switch.checked;
+    slot(this.#root, "around", HTMLElement).hidden = !this.#crop.checked;
     if (this.#painted) this.#onChange();
   }
 

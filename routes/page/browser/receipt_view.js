@@ -3,6 +3,7 @@ import { apiKey } from "./api_key.js";
 import { curlCommand } from "./curl_command.js";
 import { METHOD_OPTIONS, WINDOW } from "./method_options.js";
 import { pictureName } from "./picture_name.js";
+import { pictureSize } from "./picture_size.js";
 import { showFacts } from "./show_facts.js";
 import { slot } from "./slots.js";
 
@@ -31,10 +32,14 @@ export function showReceipt(root, { request, receipt, picture, pictureUrl }) {
   const download = slot(root, "download", HTMLAnchorElement);
   download.href = pictureUrl;
   download.download = pictureName({ request, receipt });
-  slot(root, "use", HTMLButtonElement).onclick = () => {
-    const detail = new File([picture], download.download, { type: picture.type });
-    root.dispatchEvent(new CustomEvent("use-picture", { detail, bubbles: true }));
-  };
+  const uses = /** @type {const} */ ({ "use": "use-picture", "use-control": "use-control-image" });
+  for (const [name, event] of Object.entries(uses)) {
+    const button = slot(root, name, HTMLButtonElement);
+    button.onclick = () => {
+      const detail = new File([picture], download.download, { type: picture.type });
+      root.dispatchEvent(new CustomEvent(event, { detail, bubbles: true }));
+    };
+  }
   const label = slot(root, "curl-label", HTMLElement);
   slot(root, "curl", HTMLButtonElement).onclick = async () => {
     const command = curlCommand(request, { origin: location.origin, withKey: apiKey.value !== undefined });
@@ -44,7 +49,9 @@ export function showReceipt(root, { request, receipt, picture, pictureUrl }) {
   };
   for (const part of root.querySelectorAll("[hidden]")) part.removeAttribute("hidden");
   // A video starts nothing.
-  slot(root, "use", HTMLButtonElement).hidden = picture.type.startsWith("video/");
+  for (const name of Object.keys(uses)) {
+    slot(root, name, HTMLButtonElement).hidden = picture.type.startsWith("video/");
+  }
   slot(root, "reading", HTMLElement).hidden = true;
 }
 
@@ -80,7 +87,7 @@ function receiptFacts(receipt, { request: { image, references, last_frame }, ste
       Length: `${receipt.num_frames} frames, ${receipt.fps} a second`,
     }),
     Seed: String(receipt.seed),
-    Size: `${receipt.width} × ${receipt.height}`,
+    Size: describeSize(receipt),
     Model: `${receipt.model}, ${receipt.model_digest.slice(0, 12)}`,
     Cache: receipt.cache === "miss"
       ? "miss"
@@ -88,6 +95,15 @@ function receiptFacts(receipt, { request: { image, references, last_frame }, ste
     Worker: receipt.worker,
     ...(receipt.warnings && { Notes: receipt.warnings.join(" ") }),
   };
+}
+
+/** @param {Receipt} receipt */
+function describeSize(receipt) {
+  const { width, height } = pictureSize(receipt);
+  const part = receipt.options.padding_mask_crop === undefined
+    ? ""
+    : `, a part of it drawn in ${receipt.width} × ${receipt.height}`;
+  return `${width} × ${height}${part}`;
 }
 
 /**

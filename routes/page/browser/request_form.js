@@ -50,7 +50,7 @@ export class RequestForm {
   #second;
   #model;
   #image;
-  #follow;
+  #control;
   #references;
   #lastFrame;
   #video;
@@ -107,7 +107,7 @@ export class RequestForm {
       },
     });
     this.#lastFrame = new LastFrameField(this.#find("#last-frame-field", HTMLElement), { onChange: changed });
-    this.#follow = new ControlField(this.#find("#control-field", HTMLElement), { onChange: changed });
+    this.#control = new ControlField(this.#find("#control-field", HTMLElement), { onChange: changed });
     form.addEventListener("input", changed);
     this.#refresh();
   }
@@ -129,7 +129,7 @@ export class RequestForm {
     if (!this.model) return undefined;
     return {
       model: this.model.id,
-      fields: Object.fromEntries(FIELDS.map((name) => [name, this.#control(name).value])),
+      fields: Object.fromEntries(FIELDS.map((name) => [name, this.#named(name).value])),
       locked: this.#locked,
       compare: this.#input("compare").checked,
       strength: this.#image.value.strength,
@@ -140,7 +140,7 @@ export class RequestForm {
   /** @param {FormState} state */
   set state({ model, fields, locked, compare, methods: [first, second] }) {
     this.#filledFor = model;
-    for (const name of FIELDS) this.#control(name).value = fields[name] ?? this.#control(name).value;
+    for (const name of FIELDS) this.#named(name).value = fields[name] ?? this.#named(name).value;
     this.#locked = locked;
     this.#input("compare").checked = compare;
     this.#first.value = first;
@@ -150,7 +150,7 @@ export class RequestForm {
 
   /** @returns {FormFiles} All images of the form, whether the model takes them or not. */
   get files() {
-    const [image, last_frame, control_image] = [this.#image.file, this.#lastFrame.file, this.#follow.file];
+    const [image, last_frame, control_image] = [this.#image.file, this.#lastFrame.file, this.#control.file];
     return {
       ...(image && { image }),
       ...(last_frame && { last_frame }),
@@ -166,7 +166,7 @@ export class RequestForm {
   restoreFiles({ image, last_frame, control_image, references }, { strength }) {
     if (image) this.#image.value = { image, ...(strength !== undefined && { strength }) };
     if (last_frame) this.#lastFrame.file = last_frame;
-    if (control_image) this.#follow.file = control_image;
+    if (control_image) this.#control.file = control_image;
     if (references) this.#references.files = references;
   }
 
@@ -177,6 +177,12 @@ export class RequestForm {
     else this.#image.value = { image };
     const field = isLookedAt ? "#references-field" : "#image-field";
     this.#find(field, HTMLElement).scrollIntoView({ block: "nearest" });
+  }
+
+  /** @param {File} image For a ControlNet to follow. */
+  follow(image) {
+    this.#control.file = image;
+    this.#find("#control-field", HTMLElement).scrollIntoView({ block: "nearest" });
   }
 
   /** The model that is chosen. */
@@ -227,7 +233,7 @@ export class RequestForm {
       ...this.#image.value,
       ...this.#references.value,
       ...this.#lastFrame.value,
-      ...this.#follow.value,
+      ...this.#control.value,
       ...this.#video.value,
     });
     return this.#active().map((fields) => ({ ...shared, spectrum: fields.value }));
@@ -240,7 +246,7 @@ export class RequestForm {
     this.#image.value = request;
     this.#references.files = request.references ?? [];
     this.#lastFrame.file = request.last_frame;
-    this.#follow.value = request;
+    this.#control.value = request;
     this.#video.value = request;
     this.prompt = request.prompt;
     this.#locked = true;
@@ -295,7 +301,7 @@ export class RequestForm {
     this.#image.model = model;
     this.#references.model = model;
     this.#lastFrame.model = model;
-    this.#follow.model = model;
+    this.#control.model = model;
     this.#video.model = model;
     this.#image.steps = steps;
     const skipped = steps - this.#image.laterSteps;
@@ -359,7 +365,7 @@ export class RequestForm {
   }
 
   /** @param {string} name */
-  #control(name) {
+  #named(name) {
     return /** @type {HTMLInputElement | HTMLTextAreaElement | HTMLSelectElement} */ (
       this.#find(`#${name}`, HTMLElement)
     );

@@ -3,6 +3,7 @@ import { beforeImage } from "./before_image.js";
 import { decodeImage } from "./decode_image.js";
 import { METHOD_OPTIONS } from "./method_options.js";
 import { PictureGrid } from "./picture_grid.js";
+import { pictureSize } from "./picture_size.js";
 import { showReceipt } from "./receipt_view.js";
 import { RunProgress } from "./run_progress.js";
 import { showFacts } from "./show_facts.js";
@@ -104,12 +105,13 @@ export class RunView {
     const url = this.#url(picture);
     this.#finished[index] = { ...finished, url };
     this.#progress.finish(index);
-    this.element.classList.toggle("large", receipt.width > 448);
+    const size = pictureSize(receipt);
+    this.element.classList.toggle("large", size.width > 448);
     // A video begins with its image, and is nothing to compare it with.
     const [looked, ...others] = request.references ?? [];
     const before = request.image ?? (others.length === 0 ? looked : undefined);
     const over = before && request.output_format === "png" ? this.#before(before) : undefined;
-    this.#grid.show(index, url, { type: picture.type, alt: request.prompt, size: receipt, over });
+    this.#grid.show(index, url, { type: picture.type, alt: request.prompt, size, over });
     if (!this.#progress.finished) return;
     this.#select(0);
     const { cache, seconds } = receipt;
