@@ -6,7 +6,6 @@ import {
   coordinatesOf,
   type MeasuredPlan,
   type MeasuredPlans,
-  planOfPasses,
   type Solver,
 } from "../../../sampler/mod.ts";
 import { formatCalibration, parseCalibration } from "../../checkpoint/calibration_file.ts";
@@ -30,6 +29,7 @@ import { CalibrationBar } from "./calibration_bar.ts";
 import { meanProducts, RunFeatures, type RunProducts } from "./feature_products.ts";
 import { PlanCosts } from "./plan_costs.ts";
 import { type PromptSets, promptsOfFile, promptsOfNames } from "./prompt_sets.ts";
+import { storedRivals } from "./rival_plans.ts";
 import { searchPlans } from "./search_plans.ts";
 import { TrialLog } from "./trial_log.ts";
 import { meanOf, Trials, type TrialSet } from "./trials.ts";
@@ -343,10 +343,11 @@ async function findPlans(
   bar.begin(`${steps} steps: how errors reach the picture`, steps * (set.prompts.length + 16));
   const byDistance = PlanCosts.byDistance(calibration, await trials.sigmas(set));
   const bySensitivity = await byDistance.withSensitivity(trials, { set, calibration });
-  const known = [previous, calibration.plans].filter((plans) => Object.keys(plans).length > 0);
   const hints = new Map<number, (readonly number[])[]>();
   for (let count = passes.least; count <= passes.most; count++) {
-    hints.set(count, known.map((plans) => planOfPasses(plans, count, { steps })));
+    const known = [previous, calibration.plans]
+      .flatMap((plans) => storedRivals(plans, { passes: count, steps }));
+    hints.set(count, known.map(([, plan]) => plan));
   }
   const found = await searchPlans({
     trials,

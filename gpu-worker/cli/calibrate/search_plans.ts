@@ -1,8 +1,9 @@
 // Searches a step plan for each number of full passes: candidates from the predicted costs, then
 // hill climbing by real runs.
 import type { ModelCalibration } from "../../request/model_calibration.ts";
-import { createForecaster, planSteps, SAMPLER_DEFAULTS } from "../../../sampler/mod.ts";
+import { planOfPasses } from "../../../sampler/mod.ts";
 import type { PlanCosts } from "./plan_costs.ts";
+import { rivalPlans } from "./rival_plans.ts";
 import { advantage, type Trials, type TrialSet } from "./trials.ts";
 
 type Plan = readonly number[];
@@ -11,7 +12,10 @@ export interface SearchPlansOptions {
   trials: Pick<Trials, "psnrs">;
   set: TrialSet;
   calibration: ModelCalibration;
-  /** The predictions to begin with. The first one ranks plans. */
+  /**
+   * The predictions to begin with. The first one ranks plans, the last one counts errors by the solver's
+   * distances.
+   */
   costs: readonly [PlanCosts, ...PlanCosts[]];
   passes: { least: number; most: number };
   /** Plans to draw at most for each number of passes. */
@@ -24,9 +28,9 @@ export interface SearchPlansOptions {
 
 /** A change of plan must gain this many dB, so that the search does not walk along a plateau. */
 const LEAST_GAIN = 0.02;
-/**
- * Plans are drawn whose predicted cost is at most this many times the least one's, or the best one's so far.
- */
+/** Candidates are drawn whose predicted cost is at most this many times the least one's: 4 dB more. */
+const CANDIDATE_RANGE = 2.5;
+/** Moves are drawn whose predicted cost is at most this many times the best plan's. */
 const COST_RANGE = 1.5;
 /** Plans to draw that come from the plan of one pass more or less. */
 const NEIGHBOURS = 3;
@@ -36,23 +40,26 @@ const NEIGHBOURS = 3;
  * to the least, lets a good plan of more passes hand on what it found.
  */
 export async function searchPlans(options: SearchPlansOptions): Promise<Map<number, Plan>> {
-  const { passes: { least, most }, costs: [cost], set: { steps }, hints, onPasses } = options;
-  const seeds = candidatesOf(options);
+  const { passes: { least, most }, costs: [cost], set: { steps }, hints, limit, onPasses } = options;
+  const candidates = candidatesOf(options);
   const climbs = new Map<number, Climb>();
   for (let passes = least; passes <= most; passes++) {
     onPasses(passes);
     const climb = new Climb(options);
     climbs.set(passes, climb);
-    const smaller = climbs.get(passes - 1);
-    const plans = seeds(passes);
-    const limit = COST_RANGE * Math.min(...plans.map((plan) => cost.of(plan)));
-    const longer = smaller ? withOneMore(smaller.best, { cost, steps }) : [];
-    const likely = plans.filter((plan) => cost.of(plan) <= limit);
-    await climb.from([...hints.get(passes) ?? [], ...likely, ...longer]);
+    const smaller = climbs.get(passes - 1)?.best;
+    const plans = [
+      ...candidates(passes),
+      ...smaller ? [...withOneMore(smaller, { cost, steps }), filled(smaller, steps)] : [],
+    ];
+    // The first good one lets the others be given up early.
+    const priced = plans.map((plan) => ({ plan, cost: cost.of(plan) })).sort((a, b) => a.cost - b.cost);
+    const likely = priced.filter(({ cost }) => cost <= CANDIDATE_RANGE * priced[0]!.cost);
+    await climb.from([...hints.get(passes) ?? [], ...likely.map(({ plan }) => plan)], limit - NEIGHBOURS);
   }
   for (let passes = most - 1; passes >= least; passes--) {
     onPasses(passes);
-    await climbs.get(passes)!.from(withOneLess(climbs.get(passes + 1)!.best, { cost, steps }));
+    await climbs.get(passes)!.from(withOneLess(climbs.get(passes + 1)!.best, { cost, steps }), limit);
   }
   return new Map([...climbs].map(([passes, { best }]) => [passes, best]));
 }
@@ -73,29 +80,31 @@ class Climb {
 
   /**
    * Tries the candidates. If one of them is better than all before, moves its passes as long as that helps.
+   * Stops when `limit` plans have been tried in all.
    */
-  async from(candidates: readonly Plan[]): Promise<void> {
+  async from(candidates: readonly Plan[], limit: number): Promise<void> {
     const before = this.#best;
-    for (const plan of candidates) await this.#attempt(plan);
+    for (const plan of candidates) await this.#attempt(plan, limit);
     if (this.#best === before) return;
-    while (await this.#move()) { /* The next moves start from the better plan. */ }
+    while (await this.#move(limit)) { /* The next moves start from the better plan. */ }
   }
 
   /** Whether one of the moves, tried in the order of their predicted costs, is better. */
-  async #move(): Promise<boolean> {
+  async #move(limit: number): Promise<boolean> {
     const { costs: [cost], set: { steps } } = this.#options;
-    const limit = COST_RANGE * cost.of(this.best);
+    const most = COST_RANGE * cost.of(this.best);
     const moves = movesOf(this.best, steps).map((plan) => ({ plan, cost: cost.of(plan) }))
-      .filter(({ cost }) => cost <= limit).sort((a, b) => a.cost - b.cost);
+      .filter(({ cost }) => cost <= most).sort((a, b) => a.cost - b.cost);
     for (const { plan } of moves) {
-      if (await this.#attempt(plan)) return true;
+      if (await this.#attempt(plan, limit)) return true;
     }
     return false;
   }
 
-  async #attempt(plan: Plan): Promise<boolean> {
-    const { trials, set, calibration, limit } = this.#options;
-    if (this.#tried.has(plan.join()) || this.#tried.size >= limit) return false;
+  async #attempt(plan: Plan, limit: number): Promise<boolean> {
+    const { trials, set, calibration } = this.#options;
+    // One plan is always tried.
+    if (this.#tried.has(plan.join()) || this.#tried.size >= Math.max(1, limit)) return false;
     this.#tried.add(plan.join());
     const best = this.#best;
     const psnrs = await trials.psnrs(plan, { set, calibration, incumbent: best?.psnrs });
@@ -107,20 +116,16 @@ class Climb {
   }
 }
 
-/** Returns the candidates of a number of passes: predicted ones, and what other methods would take. */
+/** Returns the candidates of a number of passes: predicted ones, and all rivals. */
 function candidatesOf(
   { costs, passes: { most }, set: { steps } }: SearchPlansOptions,
 ): (passes: number) => Plan[] {
-  const others = [SAMPLER_DEFAULTS.spectrum, { ...SAMPLER_DEFAULTS.taylorseer, order: 2 }];
-  const lists = [
-    ...costs.map((cost) => cost.best(most)),
-    ...others.map((options) => costs.at(-1)!.bestOf(createForecaster(options, steps), most)),
-  ];
-  const windows = publishedPlans(steps);
+  const predicted = costs.map((cost) => cost.best(most));
+  const rivals = rivalPlans({ cost: costs.at(-1)!, steps, most });
   return (passes) =>
     distinct([
-      ...lists.map((plans) => plans[passes - 1]!),
-      ...windows.get(passes) ?? [],
+      ...predicted.map((plans) => plans[passes - 1]!),
+      ...rivals(passes).map(([, plan]) => plan),
     ]);
 }
 
@@ -165,13 +170,11 @@ function cheapest(plans: readonly Plan[], cost: PlanCosts): Plan[] {
   return priced.slice(0, NEIGHBOURS).map(({ plan }) => plan);
 }
 
-/** Returns the plans of Spectrum's published windows and of windows in between. */
-function publishedPlans(steps: number): Map<number, Plan[]> {
-  const plans = [3, 2, 1.5, 1, 0.75, 0.5, 0.25].map((flexWindow) =>
-    planSteps(steps, { fullPasses: { by: "window", ...SAMPLER_DEFAULTS.spectrum, flexWindow } })
-      .flatMap((kind, i) => kind === "full" ? [i] : [])
-  );
-  return Map.groupBy(plans, ({ length }) => length);
+/** Returns a plan with one pass more, in the middle of its longest gap. */
+function filled(plan: Plan, steps: number): Plan {
+  return planOfPasses({ [steps]: { [plan.length]: { fullSteps: plan, psnr: 0 } } }, plan.length + 1, {
+    steps,
+  });
 }
 
 function distinct(plans: readonly Plan[]): Plan[] {

@@ -63,11 +63,16 @@ export class Trials {
     const { guidedShare, feedback } = calibration;
     const key = `${set.name} ${set.steps} ${guidedShare} ${feedback} ${fullSteps.join()}`;
     const known = this.#options.log.get<number[]>(key) ?? [];
-    this.#options.bar.pass(fullSteps.length * known.length);
-    const values = [...known];
+    const values: number[] = [];
+    // Known values are taken in the same portions, so that the log doesn't change what a search finds.
     while (values.length < set.prompts.length) {
       if (incumbent && isBehind(values, incumbent)) break;
       const end = Math.min(set.prompts.length, values.length < FIRST ? FIRST : values.length + TOGETHER);
+      if (known.length >= end) {
+        this.#options.bar.pass(fullSteps.length * (end - values.length));
+        values.push(...known.slice(values.length, end));
+        continue;
+      }
       const indices = Array.from({ length: end - values.length }, (_, i) => values.length + i);
       const references = await this.#references(set, indices);
       const drawn = await this.#draw(set, indices, { method: "calibrated", fullSteps }, calibration);
@@ -134,12 +139,16 @@ export class Trials {
   }
 }
 
-/** Whether `values` are more than one standard error below an incumbent's on the same prompts. */
+/**
+ * Whether `values` are behind an incumbent's on the same prompts by more than one standard error. The fewer
+ * prompts are left, the less is allowed.
+ */
 function isBehind(values: readonly number[], incumbent: readonly number[]): boolean {
   if (values.length === 0) return false;
   const mean = advantage(values, incumbent);
   const squares = values.reduce((sum, value, i) => sum + (value - incumbent[i]! - mean) ** 2, 0);
-  return mean < -Math.sqrt((PRIOR_DEVIATION ** 2 + squares) / values.length ** 2);
+  const error = Math.sqrt((PRIOR_DEVIATION ** 2 + squares) / values.length ** 2);
+  return mean < -error * (1 - values.length / incumbent.length);
 }
 
 /** Returns by how many dB `values` are better than an incumbent's on the same prompts, on average. */

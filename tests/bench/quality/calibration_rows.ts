@@ -3,13 +3,12 @@ import {
   createForecaster,
   findPlans,
   type Method,
-  type OptionsOf,
   SAMPLER_DEFAULTS,
   type SamplerOptions,
   type StepCorrelations,
 } from "../../../sampler/mod.ts";
+import { methodWindow } from "../../../gpu-worker/cli/calibrate/method_window.ts";
 import type { ModelCalibration } from "../../../gpu-worker/request/model_calibration.ts";
-import { EVEN_WINDOWS, GROWING_WINDOWS, windowFor } from "./window_for.ts";
 
 /** One cell of a table. */
 export interface CalibrationCell {
@@ -33,9 +32,6 @@ export interface CalibrationRowsOptions {
   secondOrder: boolean;
 }
 
-const SPECTRUM_WINDOWS = [{ windowSize: 2, flexWindow: 0.75 }, { windowSize: 2, flexWindow: 3 }];
-const TAYLORSEER_WINDOWS = [4, 6, 5, 9].map((windowSize) => ({ windowSize, flexWindow: 0 }));
-
 /** Returns all cells. A number of passes that a method's window cannot give is left out. */
 export function calibrationCells(options: CalibrationRowsOptions): CalibrationCell[] {
   const { steps, passes, calibration, secondOrder } = options;
@@ -51,9 +47,12 @@ export function calibrationCells(options: CalibrationRowsOptions): CalibrationCe
     return [
       { row: "fewer steps", ...fewer },
       ...secondOrder ? [{ row: "fewer steps, UniPC", ...fewer, secondOrder }] : [],
-      ...at("reuse", windowed({ method: "reuse" }, count, options)),
-      ...at("TaylorSeer, order 2", windowed({ method: "taylorseer", order: 2 }, count, options)),
-      ...at("Spectrum", windowed({ method: "spectrum" }, count, options)),
+      ...at("reuse", methodWindow({ method: "reuse" }, { passes: count, steps })),
+      ...at(
+        "TaylorSeer, order 2",
+        methodWindow({ method: "taylorseer", order: 2 }, { passes: count, steps }),
+      ),
+      ...at("Spectrum", methodWindow({ method: "spectrum" }, { passes: count, steps })),
       ...at("TaylorSeer, order 2, planned", {
         method: "taylorseer",
         order: 2,
@@ -66,33 +65,8 @@ export function calibrationCells(options: CalibrationRowsOptions): CalibrationCe
   });
 }
 
-/** A method's options with a window. */
-type WindowedSampler = Partial<SamplerOptions> & OptionsOf<"window">;
-
-/** Returns the published window, or the one nearest to it, that gives this number of full passes. */
-export function windowed(
-  sampler: Partial<SamplerOptions> & { method: "reuse" | "taylorseer" | "spectrum" },
-  passes: number,
-  { steps }: Pick<CalibrationRowsOptions, "steps">,
-): WindowedSampler | undefined {
-  const grows = sampler.method === "spectrum";
-  const { warmupSteps, tailSteps } = SAMPLER_DEFAULTS[sampler.method];
-  try {
-    const window = windowFor(passes, {
-      steps,
-      base: { warmupSteps, tailSteps },
-      published: grows ? SPECTRUM_WINDOWS : TAYLORSEER_WINDOWS,
-      others: grows ? GROWING_WINDOWS : EVEN_WINDOWS,
-    });
-    return { ...sampler, warmupSteps, tailSteps, ...window };
-  } catch (error) {
-    if (error instanceof RangeError) return undefined;
-    throw error;
-  }
-}
-
 /** Returns the plans that dynamic programming finds for a method, by number of full passes. */
-export function methodPlans(
+function methodPlans(
   sampler: Partial<SamplerOptions> & { method: Method },
   { steps, passes, correlations: { correlations, norms }, sigmas }: CalibrationRowsOptions,
 ): Record<number, readonly number[]> {

@@ -1,7 +1,7 @@
 // The methods that are held against method none at equal numbers of full passes.
 import type { SamplerOptions } from "../../../sampler/mod.ts";
 import { type Method, STEPS } from "./methods.ts";
-import { EVEN_WINDOWS, GROWING_WINDOWS, windowFor } from "./window_for.ts";
+import { EVEN_WINDOWS, GROWING_WINDOWS, windowFor } from "../../../gpu-worker/cli/calibrate/window_for.ts";
 
 export const PASSES = [8, 9, 10, 11, 12, 13, 14, 15, 16] as const;
 /** Relative forecast errors to aim at. */

@@ -4,6 +4,7 @@ import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { parseCalibration } from "../../../../gpu-worker/checkpoint/calibration_file.ts";
 import { PlanCosts } from "../../../../gpu-worker/cli/calibrate/plan_costs.ts";
+import { rivalPlans } from "../../../../gpu-worker/cli/calibrate/rival_plans.ts";
 import { searchPlans, type SearchPlansOptions } from "../../../../gpu-worker/cli/calibrate/search_plans.ts";
 import type { ModelCalibration } from "../../../../gpu-worker/request/model_calibration.ts";
 import { meanOf } from "../../../../gpu-worker/cli/calibrate/trials.ts";
@@ -51,6 +52,9 @@ async function search(
 const near = (goal: readonly number[]) => (plan: readonly number[]) =>
   60 - goal.reduce((sum, step, i) => sum + Math.abs(step - (plan[i] ?? STEPS)), 0);
 
+const cost = (plan: readonly number[]) => COST.of(plan);
+const RIVALS = rivalPlans({ cost: COST, steps: STEPS, most: 7 });
+
 describe("searchPlans()", () => {
   it("climbs from the predicted plan to a better one", async () => {
     const predicted = COST.best(6)[5]!;
@@ -68,6 +72,16 @@ describe("searchPlans()", () => {
       assert.equal(new Set(plans.map(({ plan }) => plan.join())).size, plans.length);
       const best = Math.max(...plans.map(({ psnr }) => psnr));
       assert.ok(hash(found.get(passes)!) + 1 > best - 0.02, `${passes}`);
+    }
+  });
+
+  it("takes a plan by hand, by window or of another search if it is best", async () => {
+    const limit = 2 * cost(COST.best(6)[5]!);
+    const likely = RIVALS(6).filter(([, plan]) => cost(plan) < limit);
+    assert.ok(likely.length > 3, `${likely.length}`);
+    for (const [name, rival] of likely) {
+      const { found } = await search((plan) => plan.join() === rival.join() ? 70 : 40);
+      assert.deepEqual(found.get(6), rival, name);
     }
   });
 
