@@ -1,9 +1,10 @@
-// Queues runs for the device, first come, first served. One run at a time unless `concurrency` allows more; a
-// run takes along the waiting runs that can be made together with it.
+// Queues runs for the device: owners take turns, and each owner's runs are served in their order. One run at
+// a time unless `concurrency` allows more; a run takes along waiting runs that can be made together with it.
 import { type Clock, systemClock } from "../../protocol/process/clock.ts";
 import { ApiError } from "../../protocol/wire/api_error.ts";
 import type { CancelReason } from "../../protocol/wire/run_event.ts";
 import type { RunRequest } from "../../protocol/wire/run_request.ts";
+import { QueueTurns, shareOf } from "./queue_turns.ts";
 import { Run, type RunOptions } from "./run.ts";
 
 export interface RunQueueOptions {
@@ -61,7 +62,9 @@ export class RunQueue {
   readonly #finished: Run[] = [];
   /** The newest attempt that an edge has given up before it came, by the run's id. */
   readonly #givenUp = new Map<string, number>();
-  #waiting: Run[] = [];
+  /** In the order in which they are served. */
+  #waiting: readonly Run[] = [];
+  readonly #turns = new QueueTurns();
   /** The batches on the device. */
   readonly #current = new Set<readonly Run[]>();
   /** The batches that have begun and not ended: on the device, or being encoded. */
@@ -106,15 +109,15 @@ export class RunQueue {
 
   /**
    * Adds a run to the queue. A request whose id and attempt are known already returns its existing run.
-   * @throws {ApiError} 429 if the queue is full, 503 if the worker is draining, 409 if the
-   * edge gave the attempt up.
+   * @throws {ApiError} 429 if the queue or the owner's share of it is full, 503 if the worker is
+   * draining, 409 if the edge gave the attempt up.
    */
   submit(request: RunRequest, options: SubmitOptions): { run: Run; position: number } {
     const known = request.shared && this.#runs.get(request.shared.id);
     if (known !== undefined && known.attempt >= request.shared!.attempt) {
       return { run: known, position: this.#positionOf(known) };
     }
-    this.assertOpen();
+    this.assertOpen(request);
     if (request.shared && request.shared.attempt <= (this.#givenUp.get(request.shared.id) ?? 0)) {
       throw new ApiError(409, "This attempt was given up before it came", { code: "superseded" });
     }
@@ -123,7 +126,7 @@ export class RunQueue {
     const run = new Run(request, { ...this.#options, ...options });
     run.signal.addEventListener("abort", () => this.#dropWaiting(run));
     this.#runs.set(run.id, run);
-    this.#waiting.push(run);
+    this.#waiting = this.#turns.insert(run, this.#waiting);
     const position = this.#mayBegin(run) ? 0 : this.#positionOf(run);
     run.emit({ type: "queued", position });
     this.#fill();
@@ -131,19 +134,21 @@ export class RunQueue {
   }
 
   /**
-   * Checks that the queue accepts runs.
+   * Checks that the queue accepts this run.
    * @throws {ApiError} as submit() would.
    */
-  assertOpen(): void {
+  assertOpen(request: Pick<RunRequest, "owner" | "background">): void {
     const { capacity } = this.#options;
     if (this.#draining) {
       throw new ApiError(503, "This worker is shutting down", { code: "worker_draining", retryAfter: 5 });
     }
     if (this.#waiting.length >= capacity) {
-      throw new ApiError(429, `The queue is full: ${capacity} runs are waiting`, {
-        code: "queue_full",
-        retryAfter: 2,
-      });
+      throw full(`The queue is full: ${capacity} runs are waiting`);
+    }
+    const { held, most } = shareOf(request, { waiting: this.#waiting, capacity });
+    if (held >= most) {
+      const kind = request.background ? "jobs" : "runs";
+      throw full(`The queue keeps room for others: ${held} ${kind} of this key are waiting`);
     }
   }
 
@@ -193,6 +198,7 @@ export class RunQueue {
     for (let run = this.#waiting[0]; run !== undefined && this.#mayBegin(run); run = this.#waiting[0]) {
       const batch = this.#batchOf(run);
       this.#waiting = this.#waiting.filter((other) => !batch.includes(other));
+      this.#turns.begin(batch);
       this.#awaited = undefined;
       this.#execute(batch);
     }
@@ -284,4 +290,8 @@ export class RunQueue {
   #forget(run: Run): void {
     if (this.#runs.get(run.id) === run) this.#runs.delete(run.id);
   }
+}
+
+function full(message: string): ApiError {
+  return new ApiError(429, message, { code: "queue_full", retryAfter: 2 });
 }

@@ -48,7 +48,7 @@ export function createWorkerApp(options: WorkerAppOptions): Hono {
   /** Answers 202 with the run's id and its place in the queue. The run's events tell the rest. */
   app.post("/runs", async (c) => {
     const request = files.resolve(parseWire(runRequestSchema, await readJson(c.req.raw, body)));
-    queue.assertOpen();
+    queue.assertOpen(request);
     const model = models.describe(request.model);
     const completed = await completeRun(request, model);
     const { run, position } = queue.submit(request, {
@@ -118,7 +118,7 @@ async function* toMessages(run: Run, { after, signal }: { after: number; signal:
  */
 function lastEventId(header: string | undefined): number {
   if (header === undefined) return 0;
-  if (/^\d{1,9}$/.test(header)) return Number(header);
+  if (/^\d{1,12}$/.test(header)) return Number(header);
   throw new ApiError(400, "Last-Event-ID must be the id of an event of this run", { code: "invalid_value" });
 }
 

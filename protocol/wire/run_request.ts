@@ -89,6 +89,10 @@ export const runRequestSchema = z.strictObject({
   output_compression: outputCompression.default(100),
   /** Whether the file says how it was made. */
   metadata: z.boolean().default(true),
+  /** Names the owner, among whom the queue is shared. */
+  owner: optional(z.string().regex(/^[0-9a-f]{16,64}$/)),
+  /** Whether it is a job's: jobs leave room in the queue for those who wait on a connection. */
+  background: z.boolean().default(false),
   /** Left out by those that follow the run themselves. */
   shared: optional(sharedRunSchema),
 });

@@ -132,6 +132,102 @@ describe("RunQueue", () => {
     assert.equal(queue.busy, false);
   });
 
+  describe("with owners", () => {
+    const [A, B, C] = ["a", "b", "c"].map((name) => name.repeat(16)) as [string, string, string];
+
+    /** Returns a queue whose device is taken, and what begins there. */
+    function openShared(options: Partial<RunQueueOptions> = {}) {
+      const begun: (readonly Run[])[] = [];
+      const ends: (() => void)[] = [];
+      const queue = new RunQueue({
+        execute: async (runs) => {
+          begun.push(runs);
+          for (const run of runs) run.emit({ type: "started" });
+          await new Promise<void>((resolve) => ends.push(resolve));
+          for (const run of runs) run.emit({ type: "cancelled", reason: "requested" });
+        },
+        ...options,
+      });
+      const submit = (owner: string, { background = false, key = "" } = {}) =>
+        queue.submit({ ...request(), owner, background }, {
+          completed,
+          ...key !== "" && { batch: { key, limit: 8 } },
+        });
+      submit("0".repeat(16));
+      /** Ends runs until none is left. Returns the owners of the others, in the order of their turns. */
+      const serve = async () => {
+        for (let i = 0; i < ends.length; i++) {
+          ends[i]!();
+          await new Promise<void>((resolve) => setTimeout(resolve));
+        }
+        return begun.slice(1).map((runs) =>
+          runs.map(({ request }) => request.owner![0]! + (request.background ? "j" : "")).join("+")
+        );
+      };
+      return { queue, submit, serve };
+    }
+    const FULL = { status: 429, code: "queue_full" };
+
+    it("owners take turns, whoever came first, and each has its own order", async () => {
+      const { submit, serve } = openShared();
+      for (let i = 0; i < 4; i++) submit(A);
+      assert.equal(submit(B).position, 2);
+      submit(B);
+      submit(C);
+      assert.deepEqual(await serve(), ["a", "b", "c", "a", "b", "a", "a"]);
+    });
+
+    it("an owner's jobs are not before its streams", async () => {
+      const { submit, serve } = openShared();
+      for (let i = 0; i < 3; i++) submit(A, { background: true });
+      submit(A);
+      submit(A);
+      assert.deepEqual(await serve(), ["aj", "a", "aj", "a", "aj"]);
+    });
+
+    it("who waits for each run before it sends the next is not served before others", async () => {
+      const { queue, submit, serve } = openShared();
+      for (let i = 0; i < 3; i++) submit(A);
+      const [first] = [submit(B)];
+      first!.run.begun.then(() => submit(B).run.begun).then(() => submit(B));
+      assert.deepEqual(await serve(), ["a", "b", "a", "b", "a", "b"]);
+      assert.equal(queue.depth, 0);
+    });
+
+    it("an owner loses no turn by runs that it cancels", async () => {
+      const { submit, serve } = openShared();
+      const cancelled = Array.from({ length: 5 }, () => submit(A));
+      for (let i = 0; i < 3; i++) submit(B);
+      for (const { run } of cancelled) run.cancel("requested");
+      submit(A);
+      assert.deepEqual(await serve(), ["b", "a", "b", "b"]);
+    });
+
+    it("a run takes along what can be made with it, whosever that is", async () => {
+      const { submit, serve } = openShared({ maxBatch: 4 });
+      for (const owner of [A, A, B]) submit(owner, { key: "k" });
+      submit(B, { key: "other" });
+      submit(C);
+      assert.deepEqual(await serve(), ["a+b+a", "c", "b"]);
+    });
+
+    it("one owner leaves half of the queue, two a third, jobs more: whoever comes finds room", () => {
+      const { queue, submit } = openShared({ capacity: 12 });
+      for (let i = 0; i < 4; i++) submit(A, { background: true });
+      assert.throws(() => submit(A, { background: true }), FULL);
+      for (let i = 0; i < 4; i++) submit(A);
+      assert.throws(() => submit(A), FULL);
+      submit(B);
+      submit(B);
+      assert.throws(() => submit(B), FULL);
+      submit(C);
+      assert.throws(() => submit(A, { background: true }), FULL);
+      assert.equal(queue.depth, 11);
+      submit("d".repeat(16));
+      assert.throws(() => submit("e".repeat(16)), FULL);
+    });
+  });
+
   it("forgets a finished run after its time", async () => {
     const clock = new FakeClock();
     const queue = new RunQueue({
