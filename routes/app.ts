@@ -55,7 +55,7 @@ export interface AppOptions
   extends
     ReadJsonOptions,
     StreamEventsOptions,
-    Pick<RunSourceOptions, "reconnectDelaysMs" | "maxAttempts" | "stopping"> {
+    Pick<RunSourceOptions, "reconnectDelaysMs" | "maxAttempts" | "stopping" | "listed"> {
   workers: WorkerPool;
   results: ResultStore;
   /** Runs that all edges share. @default this process's own */

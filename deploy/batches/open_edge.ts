@@ -21,6 +21,7 @@ export function openEdge({ env, log }: OpenEdgeOptions): (request: Request) => R
     batches: undefined,
     // A job's quota and webhook are its clients' edges' to know.
     keeper: false,
+    listed: false,
     // Each request is a line of the batch's own.
     log: (level, message, fields) => message === "request" ? undefined : log(level, message, fields),
   });

@@ -20,6 +20,7 @@ import { mergePictures } from "../runs/merge_pictures.ts";
 import type { ModelCatalog } from "../runs/model_catalog.ts";
 import { runFailure } from "../runs/run_failure.ts";
 import type { RunPlanner } from "../runs/run_planner.ts";
+import { ownerOf } from "../runs/owner_of.ts";
 import type { RunSource } from "../runs/run_source.ts";
 import type { RunView } from "../runs/run_view.ts";
 import type { StateStore } from "../state/state_store.ts";
@@ -127,7 +128,9 @@ async function generate(c: Context<Environment>, asked: Asked): Promise<Response
   const pictures = plan.pictures.length;
   const counted = await countPictures(pictures, { limits, key: c.get("apiKey"), id: drawJobId() });
   try {
-    const views = await openPictures(plan.pictures, { source, caching });
+    const views = await openPictures(plan.pictures, {
+      ...{ source, caching, owner: ownerOf(c.get("tenant")!) },
+    });
     c.set("cache", cacheOf(views));
     c.header("x-spectrum-cache", c.get("cache"));
     const { tenant } = c.var;

@@ -20,6 +20,7 @@ import { allPlaces, countDelivered, type Counted, countPictures } from "../jobs/
 import { settleImage } from "../models/settle_request.ts";
 import { mergePictures } from "../runs/merge_pictures.ts";
 import type { Recognized, Repetitions } from "../jobs/repetitions.ts";
+import { ownerOf } from "../runs/owner_of.ts";
 import { runFailure } from "../runs/run_failure.ts";
 import type { ModelCatalog } from "../runs/model_catalog.ts";
 import type { RunPlan, RunPlanner } from "../runs/run_planner.ts";
@@ -117,7 +118,7 @@ async function answer(c: Context<Environment>, { request: sent, ...asked }: Answ
   const counted = await countPictures(plan.pictures.length, { limits, key: c.get("apiKey"), id });
   const opening = detached ? jobs.opening(repetition.job) : undefined;
   const pictures = await openPictures(plan.pictures, {
-    ...{ source, caching, opening },
+    ...{ source, caching, opening, owner: ownerOf(c.get("tenant")!) },
     // A client whose connection breaks must find the stream at other edges.
     waitMs: request.stream ? STREAM_WAIT_MS : undefined,
   }).catch(async (cause) => {

@@ -15,6 +15,8 @@ export interface OpenPicturesOptions {
    * @default it is not
    */
   waitMs?: number | undefined;
+  /** Whose runs they are: ownerOf(). */
+  owner: string | undefined;
 }
 
 /**
@@ -23,14 +25,14 @@ export interface OpenPicturesOptions {
  */
 export async function openPictures(
   pictures: readonly WantedRun[],
-  { source, caching, opening, waitMs }: OpenPicturesOptions,
+  { source, caching, opening, waitMs, owner }: OpenPicturesOptions,
 ): Promise<RunView[]> {
   const { maxAgeMs, onlyIfCached } = caching;
   const opened = await Promise.allSettled(
     pictures.map((wanted) =>
       onlyIfCached
         ? stored(wanted, { source, maxAgeMs })
-        : source.open(wanted, { maxAgeMs, waitMs, ...opening })
+        : source.open(wanted, { maxAgeMs, waitMs, owner, ...opening })
     ),
   );
   const open = opened.flatMap((result) => result.status === "fulfilled" ? [result.value] : []);

@@ -125,7 +125,7 @@ async function* follow(
 function readPosition(header: string | undefined, parts: number): number[] {
   if (header === undefined || header === "") return [];
   const position = header.split(".");
-  if (position.length === parts && position.every((part) => /^\d{1,9}$/.test(part))) {
+  if (position.length === parts && position.every((part) => /^\d{1,12}$/.test(part))) {
     return position.map(Number);
   }
   throw new ApiError(400, "Last-Event-ID must be the id of an event of this job", { code: "invalid_value" });

@@ -64,8 +64,8 @@ export class Jobs {
 
   /**
    * Records a job whose runs have been opened. From now on it can be found at any edge; a stream that has
-   * waited for the store in vain, at this one.
-   * @throws {StoreAwayError} for a detached job, whose runs nobody waits for then
+   * waited for the store in vain, at this one, if it is the only one.
+   * @throws {StoreAwayError} for a job that others have to find. Nobody waits for its runs then.
    */
   async add(
     fields: Omit<JobRecord, "created_at" | "parts" | "end">,
@@ -75,7 +75,8 @@ export class Jobs {
     const record: JobRecord = { ...fields, created_at: this.#now(), parts, end: null };
     const text = JSON.stringify(record);
     if (!record.detached) {
-      await this.#state.set(keyOf(record), text, { ttlMs: STREAM_MS, waitMs: STREAM_WAIT_MS });
+      const shared = this.#source.hasPeers;
+      await this.#state.set(keyOf(record), text, { ttlMs: STREAM_MS, waitMs: STREAM_WAIT_MS, shared });
       return record;
     }
     try {

@@ -1,7 +1,7 @@
 // Bearer keys with scopes and limits; without any, this machine's own programs and nobody else.
 import type { MiddlewareHandler } from "hono";
 import { ApiError } from "../../protocol/wire/api_error.ts";
-import type { Environment } from "./environment.ts";
+import { type Environment, LOCAL_TENANT } from "./environment.ts";
 import { holdsSecret, isEqualBytes, parseApiKey, sha256 } from "../keys/api_key.ts";
 import type { KeyDirectory } from "../keys/key_directory.ts";
 import type { KeyLimits } from "../keys/key_limits.ts";
@@ -29,7 +29,7 @@ export function authenticate(
     const given = keyOf(c.req.header("authorization") ?? "");
     const isPlain = given !== undefined && await isOneOf(given, await digests);
     const record = given === undefined || isPlain ? undefined : await findRecord(given, directory);
-    c.set("tenant", record?.id ?? (isPlain ? await plainTenant(given) : "local"));
+    c.set("tenant", record?.id ?? (isPlain ? await plainTenant(given) : LOCAL_TENANT));
     if (record !== undefined) {
       await limits.takeRequest(record);
       c.set("apiKey", record);

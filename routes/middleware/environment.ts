@@ -2,6 +2,9 @@
 import type { Log } from "../../protocol/process/structured_log.ts";
 import type { KeyRecord } from "../keys/key_store.ts";
 
+/** The tenant of programs that are served without a key. */
+export const LOCAL_TENANT = "local";
+
 /** Hono's generic: `c.env` is what Deno.serve hands its handler, `c.var` what the middlewares found out. */
 export interface Environment {
   Bindings: { remoteAddr?: Deno.Addr; completed?: Promise<void> };

@@ -8,7 +8,8 @@ import {
   type RunEvent,
 } from "../../protocol/wire/run_event.ts";
 import { type Clock, systemClock } from "../../protocol/process/clock.ts";
-import type { RunLog, RunPage } from "../../protocol/store/run_log/run_log.ts";
+import { attemptOf, idsBefore } from "../../protocol/store/run_log/attempt_ids.ts";
+import { isStep, type RunLog, type RunPage } from "../../protocol/store/run_log/run_log.ts";
 import type { PooledWorker, WorkerPool } from "./worker_pool.ts";
 
 export interface LocalRunOptions {
@@ -109,9 +110,25 @@ export class LocalRun {
     this.notify();
   }
 
-  /** Ends after the final event, or early and quietly on `signal`. @throws {ApiError} if the run is lost */
+  /**
+   * Ends after the final event, or early and quietly on `signal`. Steps of two attempts always have a
+   * `restarted` between them, also where the log lacks it: it may not know of the steps that a viewer has
+   * from a worker alone, or that a worker wrote whose answer was lost.
+   * @throws {ApiError} if the run is lost
+   */
   async *events(signal: AbortSignal, after = 0): AsyncGenerator<NumberedEvent> {
-    yield* this.#events.read(after, signal);
+    let attempt = attemptOf(after);
+    let hasSteps = after > idsBefore(attempt);
+    for await (const numbered of this.#events.read(after, signal)) {
+      const { id, event } = numbered;
+      const isNext = attemptOf(id) > attempt;
+      attempt = attemptOf(id);
+      if (isNext && hasSteps && event.type !== "restarted" && !isFinal(event)) {
+        yield { id: idsBefore(attempt), event: { type: "restarted", attempt } };
+      }
+      hasSteps = !isNext && hasSteps || isStep(event);
+      yield numbered;
+    }
     if (this.#error !== undefined && !signal.aborted) throw this.#error;
   }
 

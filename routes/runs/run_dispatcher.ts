@@ -2,6 +2,7 @@
 // what has been left behind.
 import { ApiError } from "../../protocol/wire/api_error.ts";
 import { goesOnElsewhere, isFinal, type NumberedEvent } from "../../protocol/wire/run_event.ts";
+import { idsBefore } from "../../protocol/store/run_log/attempt_ids.ts";
 import type { HeldRun, RunLog, TakenRun } from "../../protocol/store/run_log/run_log.ts";
 import type { OpenRunRequest } from "../../protocol/wire/run_request.ts";
 import { StoreAwayError } from "../../protocol/store/store_away_error.ts";
@@ -35,8 +36,8 @@ export interface Dispatch {
   log: RunLog;
   held: HeldRun;
   order: RunOrder;
-  /** Id of the newest event. @default 0 */
-  after?: number;
+  /** Id of the newest event in a log of this process. In a shared log the attempt decides. @default 0 */
+  after?: number | undefined;
   /** A worker that is better left alone. */
   avoid?: string | undefined;
 }
@@ -50,11 +51,8 @@ interface Pumped extends Pick<Dispatch, "log" | "held" | "after"> {
  * the other, as in a deployment, lose no run; a run that kills its workers ends.
  */
 const MAX_RESTARTS = 3;
-/**
- * Event ids of the n-th takeover begin above n times this, where viewers may have seen events that the log
- * lacks. Otherwise the new attempt would repeat their ids, and its events would pass for known ones.
- */
-const TAKEOVER_IDS = 100_000;
+/** Until a run that no worker has room for is offered again. */
+const FULL_MS = 2000;
 /** Number of looks after an outage that also take over runs without viewers. */
 const LENIENT_SWEEPS = 3;
 
@@ -78,20 +76,26 @@ export class RunDispatcher {
    * Hands a run to a worker. It lives on by itself from then on.
    * @returns the worker's origin; undefined: another edge has the run made, or nobody wants it any more
    * @throws {ApiError} as workers refuse it; the run is still open then
+   * @throws {StoreAwayError} if a worker may have the run, and no other one can be given the next attempt
    */
-  async dispatch({ log, held, order, after = 0, avoid }: Dispatch): Promise<string | undefined> {
+  async dispatch({ log, held, order, after, avoid }: Dispatch): Promise<string | undefined> {
     this.#held.set(held, log);
     let pumped = false;
     try {
       const { key, modelDigest, run } = order;
       const store = key === null ? undefined : { key, model_digest: modelDigest };
-      const shared = { ...held, after, log: log.shared, ...store && { store } };
+      const shared = {
+        ...held,
+        after: startOf({ log, held, after }),
+        log: log.shared,
+        ...store && { store },
+      };
       const submitted = await this.#options.pool.submit({ ...run, shared }, {
         modelDigest,
         avoid,
-        // While the store is away nobody else can be told either.
+        // While the store is away no attempt has a number: two workers with one would both be believed later.
         advance: async () => {
-          const next = await log.advance(held).catch(() => held.attempt);
+          const next = await log.advance(held);
           if (next !== undefined) held.attempt = next;
           return next;
         },
@@ -106,7 +110,8 @@ export class RunDispatcher {
       if (!accepted.shared) {
         pumped = true;
         // Not the whole order: its image may take megabytes.
-        this.#pump({ log, held, order: { key, modelDigest }, after }, worker).catch((cause) =>
+        const begun = { log, held, order: { key, modelDigest }, after: startOf({ log, held, after }) };
+        this.#pump(begun, worker).catch((cause) =>
           this.#options.log("error", "run was not written", { run: held.id, error: String(cause) })
         ).finally(() => this.#held.delete(held));
       }
@@ -117,9 +122,9 @@ export class RunDispatcher {
   }
 
   /** Says to all who wait that a run has failed. */
-  async fail({ log, held, after = 0 }: Omit<Dispatch, "order">, error: ApiError): Promise<void> {
+  async fail({ log, held, after }: Omit<Dispatch, "order">, error: ApiError): Promise<void> {
     const event = { type: "failed" as const, status: error.status, ...error.toBody() };
-    await log.append(held, [{ id: after + 1, event }]);
+    await log.append(held, [{ id: startOf({ log, held, after }) + 1, event }]);
   }
 
   /** Keeps our leases. Never rejects. */
@@ -159,7 +164,7 @@ export class RunDispatcher {
   async #resume(log: RunLog, taken: TakenRun): Promise<void> {
     const { id, attempt, stepped, abandoned, restarts, takeovers, worker: avoid, request, image } = taken;
     const held = { id, attempt };
-    let after = abandoned ? Math.max(taken.lastId, takeovers * TAKEOVER_IDS) : taken.lastId;
+    let after = taken.lastId;
     // No other edge knows of it.
     if (this.#options.stopping.aborted) return await this.fail({ log, held, after }, workerLost());
     const order: RunOrder | undefined = request === "" ? undefined : JSON.parse(request);
@@ -172,15 +177,18 @@ export class RunDispatcher {
       return await this.fail({ log, held, after }, workerLost());
     }
     if (stepped || abandoned) {
-      await log.append(held, [{ id: ++after, event: { type: "restarted", attempt } }]);
+      const id = log.shared ? startOf({ log, held }) : ++after;
+      await log.append(held, [{ id, event: { type: "restarted", attempt } }]);
     }
     this.#options.log("warn", "run goes on elsewhere", { run: id, attempt, stepped, lost: avoid });
     try {
       await this.dispatch({ log, held, order, after, avoid });
     } catch (cause) {
       const error = ApiError.from(cause);
-      // A worker may be back, or have room, in a moment.
-      if (error.status >= 500 || error.status === 429) await log.release(held);
+      // The run waits until there is room, as long as anybody waits for it.
+      if (error.status === 429) await log.postpone(held, FULL_MS);
+      // A worker may be back in a moment.
+      else if (error.status >= 500) await log.release(held);
       else await this.fail({ log, held, after }, error);
     }
   }
@@ -216,6 +224,11 @@ export class RunDispatcher {
     if (isWritten) await log.release(held);
     await this.sweep(log);
   }
+}
+
+/** The id before those of the events of the attempt at hand. */
+function startOf({ log, held, after = 0 }: Pick<Dispatch, "log" | "held" | "after">): number {
+  return log.shared ? idsBefore(held.attempt) : after;
 }
 
 function workerLost(): ApiError {

@@ -8,6 +8,7 @@ import type { OpenRunRequest } from "../../protocol/wire/run_request.ts";
 import { StoreAwayError } from "../../protocol/store/store_away_error.ts";
 import { type Clock, systemClock } from "../../protocol/process/clock.ts";
 import type { Log } from "../../protocol/process/structured_log.ts";
+import { Attendance } from "./attendance.ts";
 import { LocalRun } from "./local_run.ts";
 import { joinFiles } from "./order_images.ts";
 import { RunDispatcher, type RunDispatcherOptions, type RunOrder } from "./run_dispatcher.ts";
@@ -30,8 +31,14 @@ export interface WantedRun {
 export interface OpenOptions {
   /** A stored result must not be older; 0: none will do. @default any age */
   maxAgeMs?: number;
-  /** How long a store that went away is waited for, so that other edges find the run. @default it is not */
+  /**
+   * The client may continue at any edge, which must find the run: how long a store that went away is waited
+   * for. An edge that knows of others does not begin the run without the store.
+   * @default nobody else needs to find it
+   */
   waitMs?: number | undefined;
+  /** Whose run it is, opaquely: queues are shared among owners. @default nobody's */
+  owner?: string | undefined;
   /** Waits beside the caller, and when the caller has left: the run goes on without a connection. */
   detached?: { viewer: string; viewerMs: number };
   /** Milliseconds for which the events can be read after the end. @default 60000 */
@@ -45,6 +52,8 @@ export interface RunSourceOptions
   /** Shared by all edges. @default this process's own */
   runs?: RunLog;
   log: Log;
+  /** Whether clients reach this edge, so that others may begin streams on its account. @default true */
+  listed?: boolean;
   /** @default the host's */
   clock?: Clock;
 }
@@ -56,6 +65,8 @@ interface Shared {
   viewers: number;
   previews: number;
   name: string | undefined;
+  /** Whether the run is in this process alone, as the store was away. */
+  isOwn: boolean;
   opening: Promise<{ id: string; log: RunLog; cache: RunView["cache"] }>;
 }
 
@@ -81,6 +92,7 @@ export class RunSource implements Disposable {
   readonly #byId = new Map<string, Set<Shared>>();
   readonly #subscriptions: Disposable[];
   readonly #clock: Clock;
+  readonly #attendance: Attendance;
   #timer: Disposable;
   #sweptAt = 0;
 
@@ -91,12 +103,18 @@ export class RunSource implements Disposable {
     const logs = new Set([this.#own, this.#runs]);
     this.#subscriptions = [...logs].map((log) => log.changes((id) => this.#changed(id)));
     this.#clock = options.clock ?? systemClock;
+    const { listed } = options;
+    this.#attendance = new Attendance({ runs: this.#runs, clock: this.#clock, listed });
     this.#timer = this.#tickLater();
   }
 
+  /** Whether clients may continue at another edge. */
+  get hasPeers(): boolean {
+    return this.#attendance.hasPeers;
+  }
+
   /**
-   * While the store is away a result is made here, stored nowhere; what is to go on without a connection is
-   * refused, as nobody else would find it.
+   * While the store is away a result is made here, stored nowhere; what others have to find is refused.
    * @throws {ApiError} as workers refuse the run. The caller closes what it gets.
    */
   async open(wanted: WantedRun, options: OpenOptions = {}): Promise<RunView> {
@@ -198,10 +216,16 @@ export class RunSource implements Disposable {
   }
 
   /** One that is under way here and shows at least as many previews. */
-  #joinable({ name, run }: WantedRun, { maxAgeMs }: OpenOptions): Shared | undefined {
+  #joinable({ name, run }: WantedRun, options: OpenOptions): Shared | undefined {
     const shared = name === undefined ? undefined : this.#byName.get(name);
     if (shared === undefined || shared.previews < (run.previews ?? 0)) return undefined;
-    return maxAgeMs === 0 && shared.local.finished ? undefined : shared;
+    if (shared.isOwn && this.#mustBeShared(options)) return undefined;
+    return options.maxAgeMs === 0 && shared.local.finished ? undefined : shared;
+  }
+
+  /** Whether other edges have to find the run. */
+  #mustBeShared({ detached, waitMs }: OpenOptions): boolean {
+    return detached !== undefined || waitMs !== undefined && this.hasPeers;
   }
 
   #begin(wanted: WantedRun, options: OpenOptions): Shared {
@@ -220,8 +244,9 @@ export class RunSource implements Disposable {
       return await this.#openIn(this.#runs, { shared, wanted, options });
     } catch (cause) {
       const isRefusal = cause instanceof ApiError && !(cause instanceof StoreAwayError);
-      if (isRefusal || this.#runs === this.#own || options.detached !== undefined) throw cause;
+      if (isRefusal || this.#runs === this.#own || this.#mustBeShared(options)) throw cause;
       this.#options.log("warn", "runs are not shared: store is away", { error: String(cause) });
+      shared.isOwn = true;
       return await this.#openIn(this.#own, { shared, wanted, options });
     }
   }
@@ -230,8 +255,13 @@ export class RunSource implements Disposable {
     log: RunLog,
     { shared, wanted, options }: { shared: Shared; wanted: WantedRun; options: OpenOptions },
   ): Shared["opening"] {
-    const { name, key = null, run, modelDigest } = wanted;
-    const { maxAgeMs, detached, keepMs = KEEP_MS, waitMs } = options;
+    const { name, key = null, modelDigest } = wanted;
+    const { maxAgeMs, detached, keepMs = KEEP_MS, waitMs, owner } = options;
+    const run = {
+      ...wanted.run,
+      ...owner !== undefined && { owner },
+      ...detached && { background: true },
+    };
     const order = { run, key, modelDigest };
     const { image: base64, mask, references, control_image, last_frame, ...rest } = run;
     const files = joinFiles({ image: base64, mask, references, control_image, last_frame });
@@ -255,6 +285,8 @@ export class RunSource implements Disposable {
       try {
         shared.local.worker = await this.#dispatcher.dispatch({ log, held, order });
       } catch (cause) {
+        // A worker may have the run. If none has, whoever else waits for it has it made when its lease ends.
+        if (cause instanceof StoreAwayError) throw cause;
         // Viewers at other edges learn it from an event.
         await this.#dispatcher.fail({ log, held }, ApiError.from(cause)).catch(() => {});
         throw cause;
@@ -266,7 +298,7 @@ export class RunSource implements Disposable {
 
   #share(fields: Pick<Shared, "viewer" | "name" | "previews">): Shared {
     const local = new LocalRun(this.#options);
-    const shared: Shared = { ...fields, local, viewers: 0, opening: Promise.reject() };
+    const shared: Shared = { ...fields, local, viewers: 0, isOwn: false, opening: Promise.reject() };
     shared.opening.catch(() => {});
     this.#open.add(shared);
     return shared;
@@ -342,6 +374,7 @@ export class RunSource implements Disposable {
     // Each log knows its own runs and leaves the others.
     const logs = new Set([this.#own, this.#runs]);
     for (const log of logs) log.watch(waiting, VIEWER_MS).catch(() => {});
+    this.#attendance.attend();
     const now = this.#clock.now();
     if (waiting.length === 0 && now - this.#sweptAt < IDLE_SWEEP_MS) return;
     this.#sweptAt = now;

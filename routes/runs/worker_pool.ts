@@ -8,6 +8,7 @@ import type {
   OpenRunRequest,
   RunAccepted,
 } from "../../protocol/wire/run_request.ts";
+import { idsBefore } from "../../protocol/store/run_log/attempt_ids.ts";
 import type { Log } from "../../protocol/process/structured_log.ts";
 import { CircuitBreaker } from "./circuit_breaker.ts";
 import type { WorkerClient, WorkerStatus } from "./worker_client.ts";
@@ -230,7 +231,7 @@ export class WorkerPool {
         const { attempt } = shared;
         const next = options.advance === undefined ? attempt : await options.advance();
         if (next === undefined) return undefined;
-        shared = { ...shared, attempt: next };
+        shared = { ...shared, attempt: next, ...shared.log && { after: idsBefore(next) } };
       }
     }
     throw refusal ?? unavailable();

@@ -30,6 +30,7 @@ export class FallbackStateStore implements StateStore {
   }
 
   async set(key: string, value: string, options: SetOptions): Promise<boolean> {
+    if (options.shared) return await this.#shared.set(key, value, options);
     return await this.#ask((store) => store.set(key, value, options));
   }
 

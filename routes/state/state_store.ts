@@ -7,6 +7,8 @@ export interface SetOptions {
   onlyIfAbsent?: boolean;
   /** How long a store that went away is waited for, in milliseconds. @default it is not */
   waitMs?: number;
+  /** Other edges have to find it: rejects rather than keep it in one process alone. @default false */
+  shared?: boolean;
   /** Promised to a client: a store that runs full does not evict it. @default false */
   keep?: boolean;
 }

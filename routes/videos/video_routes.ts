@@ -17,6 +17,7 @@ import { countPictures } from "../jobs/count_pictures.ts";
 import { settleVideo } from "../models/settle_request.ts";
 import type { ModelCatalog } from "../runs/model_catalog.ts";
 import type { Repetitions } from "../jobs/repetitions.ts";
+import { ownerOf } from "../runs/owner_of.ts";
 import type { PlannedVideo, RunPlan, RunPlanner } from "../runs/run_planner.ts";
 import type { RunSource } from "../runs/run_source.ts";
 import { videoMessages } from "./video_messages.ts";
@@ -159,7 +160,7 @@ async function create(
   });
   try {
     const opening = jobs.opening(repetition.job);
-    const view = await source.open(plan.pictures[0]!, opening);
+    const view = await source.open(plan.pictures[0]!, { ...opening, owner: ownerOf(tenant) });
     releaseFrames(plan.pictures, request);
     try {
       const job = await jobs.add({
@@ -223,7 +224,7 @@ async function findVideo(c: Context<Environment>, jobs: Jobs): Promise<JobRecord
 /** @throws {ApiError} 400 */
 function lastEventId(header: string | undefined): number {
   if (header === undefined) return 0;
-  if (/^\d{1,9}$/.test(header)) return Number(header);
+  if (/^\d{1,12}$/.test(header)) return Number(header);
   throw new ApiError(400, "Last-Event-ID must be the id of an event of this video", {
     code: "invalid_value",
   });

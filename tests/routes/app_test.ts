@@ -11,12 +11,12 @@ import { until } from "../until.ts";
 
 const LOCAL = { remoteAddr: { transport: "tcp", hostname: "127.0.0.1", port: 1 } } as const;
 
-function startEdge(workerUrl: string) {
+function startEdge(workerUrl: string, keys: readonly string[] = []) {
   const logged: string[] = [];
   const app = createApp({
     workers: testPool(workerUrl),
     results: new MemoryResultStore(),
-    keys: [],
+    keys,
     keyStore: new MemoryKeyStore(),
     maxAttempts: 1,
     log: (level, message, fields) => void logged.push(JSON.stringify({ level, message, ...fields })),
@@ -109,6 +109,38 @@ describe("createApp()", () => {
     const { error } = await answer.json();
     assert.deepEqual([error.type, error.code], ["rate_limit_error", "queue_full"]);
     await until(() => !worker.queue.busy && worker.queue.depth === 0);
+  });
+
+  it("serves another key's stream and the same key's before a flood of jobs, which leaves room", async () => {
+    const seeds: number[] = [];
+    const gate = Promise.withResolvers<void>();
+    const pipeline = new FakePipeline({
+      beforeStep: () => {
+        seeds.push(pipeline.request!.seed);
+        return gate.promise;
+      },
+    });
+    await using worker = startTestWorker([pipeline], { capacity: 32 });
+    const { app, post } = startEdge(worker.url, ["flood", "other"]);
+    using _app = app;
+    const as = (key: string) => ({ authorization: `Bearer ${key}` });
+    const jobs: number[] = [];
+    for (let seed = 0; seed < 40; seed++) {
+      const answer = await post({ prompt: "x", seed, steps: 1, background: true }, null, as("flood"));
+      await answer.body?.cancel();
+      jobs.push(answer.status);
+      if (answer.status === 429) assert.ok(answer.headers.has("retry-after"));
+    }
+    assert.equal(jobs.filter((status) => status === 202).length, 12);
+    assert.equal(jobs.filter((status) => status === 429).length, 28);
+    const streams = [];
+    for (const [key, seed] of [["other", 100], ["flood", 101]] as const) {
+      streams.push(await post({ prompt: "x", seed, steps: 1, stream: true }, null, as(key)));
+    }
+    gate.resolve();
+    for (const stream of streams) assert.match(await stream.text(), /event: image_generation.completed/);
+    await until(() => !worker.queue.busy && worker.queue.depth === 0);
+    assert.deepEqual(seeds.slice(0, 4), [0, 100, 101, 1]);
   });
 
   it("answers a failed run with an error event or a 500, and hides the cause", async () => {

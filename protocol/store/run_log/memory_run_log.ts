@@ -35,6 +35,8 @@ interface Entry {
   request: string;
   image: string | undefined;
   leaseEnds: number;
+  /** Whether its lease is the wait for room. */
+  postponed: boolean;
   log: EventLog<RunEvent>;
   /** Viewer -> until when it counts. */
   viewers: Map<string, number>;
@@ -115,6 +117,7 @@ export class MemoryRunLog implements RunLog {
       request: isKept ? run.request : "",
       image: isKept ? run.image?.name : undefined,
       leaseEnds: this.#now() + LEASE_MS,
+      postponed: false,
       log: new EventLog(),
       viewers: new Map(),
     };
@@ -196,6 +199,19 @@ export class MemoryRunLog implements RunLog {
     return Promise.resolve();
   }
 
+  postpone(run: HeldRun, ms: number): Promise<void> {
+    const entry = this.#held(run);
+    if (entry === undefined) return Promise.resolve();
+    entry.leaseEnds = this.#now() + ms;
+    entry.postponed = true;
+    entry.takeovers--;
+    return Promise.resolve();
+  }
+
+  attend(_edge: string): Promise<number> {
+    return Promise.resolve(1);
+  }
+
   orphans(): Promise<string[]> {
     const now = this.#now();
     return Promise.resolve(
@@ -214,7 +230,8 @@ export class MemoryRunLog implements RunLog {
     }
     const { stepped, restarts, worker, request, log } = entry;
     const image = entry.image && this.#images.get(entry.image)?.base64;
-    const abandoned = entry.leaseEnds !== RELEASED;
+    const abandoned = entry.leaseEnds !== RELEASED && !entry.postponed;
+    entry.postponed = false;
     entry.attempt++;
     entry.takeovers++;
     if (stepped) entry.restarts++;

@@ -5,6 +5,7 @@ import type { RedisLink } from "../redis_link.ts";
 import { type NumberedEvent, toBrief } from "../../wire/run_event.ts";
 import * as scripts from "./redis_run_scripts.ts";
 import {
+  ATTENDANCE_MS,
   finalState,
   FORGET_MS,
   type HeldRun,
@@ -132,6 +133,14 @@ export class RedisRunLog implements RunLog {
 
   async release({ id, attempt }: HeldRun): Promise<void> {
     await this.#run(scripts.RELEASE, [id, attempt]);
+  }
+
+  async postpone({ id, attempt }: HeldRun, ms: number): Promise<void> {
+    await this.#run(scripts.POSTPONE, [id, attempt, ms]);
+  }
+
+  async attend(edge: string): Promise<number> {
+    return Number(await this.#run(scripts.ATTEND, [edge, ATTENDANCE_MS]));
   }
 
   async orphans(): Promise<string[]> {

@@ -4,12 +4,14 @@
 // spectrum:runs            sorted set: unfinished run -> when its lease ends
 // spectrum:name:NAME       the run that makes what NAME stands for
 // spectrum:run:ID          hash: state, attempt, worker, previews, keep, name, stepped, restarts, takeovers,
-//                          cancel, request, image, brief = ID TEXT, the newest event without its bytes
+//                          postponed, cancel, request, image,
+//                          brief = ID TEXT, the newest event without its bytes
 // spectrum:run:ID:log      stream: ID-PART -> a piece of an event's JSON, m = "1" if more follow
 // spectrum:run:ID:viewers  sorted set: viewer -> until when it counts
 // spectrum:image:NAME      an order's image, for all runs that start from it
 // spectrum:image:NAME:runs set: those of them that have not ended
 // spectrum:images          hash: name -> characters of each image that is kept
+// spectrum:edges           sorted set: edge that clients reach -> until when it counts
 //
 // Runs under way have no expiry by which a full Redis could choose them: a run ends by its lease. What can be
 // made again has one: logs, names, and finished runs.
@@ -18,7 +20,7 @@ const HEAD = `
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
 local RUNS, NAME, P = 'spectrum:runs', 'spectrum:name:', 'spectrum:run:'
-local IMAGE, IMAGES = 'spectrum:image:', 'spectrum:images'
+local IMAGE, IMAGES, EDGES = 'spectrum:image:', 'spectrum:images', 'spectrum:edges'
 local function get(id, ...) return redis.call('HMGET', P .. id, ...) end
 local function keys(id) return { P .. id, P .. id .. ':log', P .. id .. ':viewers' } end
 local function expire(id, ms) for _, key in ipairs(keys(id)) do redis.call('PEXPIRE', key, ms) end end
@@ -235,6 +237,23 @@ if f[1] == 'open' and f[2] == ARGV[2] then
 end
 return 'OK'`;
 
+/** ARGV: id, attempt, ms. */
+export const POSTPONE = `${HEAD}
+local f = get(ARGV[1], 'state', 'attempt')
+if f[1] == 'open' and f[2] == ARGV[2] then
+  redis.call('ZADD', RUNS, now + tonumber(ARGV[3]), ARGV[1])
+  redis.call('HSET', P .. ARGV[1], 'postponed', 1)
+  redis.call('HINCRBY', P .. ARGV[1], 'takeovers', -1)
+end
+return 'OK'`;
+
+/** ARGV: edge, ms. A store that is full counts the edges that it knows. */
+export const ATTEND = `${HEAD}
+pcall(redis.call, 'ZADD', EDGES, now + tonumber(ARGV[2]), ARGV[1])
+redis.call('PEXPIRE', EDGES, ARGV[2])
+redis.call('ZREMRANGEBYSCORE', EDGES, '-inf', '(' .. now)
+return redis.call('ZCARD', EDGES)`;
+
 export const ORPHANS = `${HEAD}
 return redis.call('ZRANGEBYSCORE', RUNS, '-inf', '(' .. now, 'LIMIT', 0, 100)`;
 
@@ -243,7 +262,8 @@ export const TAKE_OVER = `${HEAD}
 local id = ARGV[1]
 local lease = redis.call('ZSCORE', RUNS, id)
 if not lease or tonumber(lease) >= now then return {} end
-local f = get(id, 'state', 'cancel', 'name', 'stepped', 'restarts', 'worker', 'request', 'keep', 'image')
+local f = get(id, 'state', 'cancel', 'name', 'stepped', 'restarts', 'worker', 'request', 'keep', 'image',
+  'postponed')
 if f[1] ~= 'open' then
   redis.call('ZREM', RUNS, id)
   return {}
@@ -262,11 +282,11 @@ redis.call('PEXPIRE', P .. id .. ':log', ARGV[3])
 local attempt = redis.call('HINCRBY', P .. id, 'attempt', 1)
 local takeovers = redis.call('HINCRBY', P .. id, 'takeovers', 1)
 if f[4] then redis.call('HINCRBY', P .. id, 'restarts', 1) end
-redis.call('HDEL', P .. id, 'stepped', 'worker')
+redis.call('HDEL', P .. id, 'stepped', 'worker', 'postponed')
 local newest = redis.call('XREVRANGE', P .. id .. ':log', '+', '-', 'COUNT', 1)[1]
 local last = string.match(newest and newest[1] or '0-0', '(%d+)-')
 return { tostring(attempt), last, f[4] and '1' or '0', f[5], tostring(takeovers), f[6] or '', f[7],
-  f[9] and redis.call('GET', IMAGE .. f[9]) or '', tonumber(lease) > 0 and '1' or '0' }`;
+  f[9] and redis.call('GET', IMAGE .. f[9]) or '', tonumber(lease) > 0 and not f[10] and '1' or '0' }`;
 
 /** ARGV: viewerMs, then id, viewer for each. */
 export const WATCH = `${HEAD}

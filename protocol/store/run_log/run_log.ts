@@ -75,13 +75,13 @@ export interface TakenRun extends HeldRun {
   /** Whether the attempt before has delivered steps: viewers are told of the new one. */
   stepped: boolean;
   /**
-   * Whether the lease ended by itself. Viewers may then have seen events that the log lacks: while the store
-   * is away they follow the worker.
+   * Whether the lease ended by itself, neither given up nor postponed. Viewers may then have seen events
+   * that the log lacks: while the store is away they follow the worker.
    */
   abandoned: boolean;
   /** Attempts that had delivered steps, this one not included. */
   restarts: number;
-  /** How often the run was taken over, this time included. */
+  /** How often the run was taken over, this time included, without those that were postponed. */
   takeovers: number;
   /** Worker of the attempt before. */
   worker: string | undefined;
@@ -133,6 +133,16 @@ export interface RunLog {
   renew(runs: readonly HeldRun[]): Promise<Standing[]>;
   /** Gives a lease up: somebody else may go on at once. */
   release(run: HeldRun): Promise<void>;
+  /**
+   * Gives the lease of an attempt up that nobody had room for: somebody may go on after `ms`. The takeover
+   * does not count.
+   */
+  postpone(run: HeldRun, ms: number): Promise<void>;
+  /**
+   * Notes that an edge which clients reach is there.
+   * @returns the number of such edges, this one included
+   */
+  attend(edge: string): Promise<number>;
   /** Runs whose lease has ended. */
   orphans(): Promise<string[]>;
   /**
@@ -157,6 +167,8 @@ export const LEASE_MS = 4500;
  * made again where their worker is lost.
  */
 export const MAX_IMAGES = 64 * 2 ** 20;
+/** An edge that is silent for so long is not there. */
+export const ATTENDANCE_MS = 60_000;
 /** Interval at which holders renew their leases. */
 export const RENEW_MS = 1500;
 /**

@@ -4,11 +4,13 @@ import assert from "node:assert/strict";
 import { MemoryResultStore } from "../../../protocol/store/results/memory_result_store.ts";
 import { MemoryRunLog } from "../../../protocol/store/run_log/memory_run_log.ts";
 import { LEASE_MS, RENEW_MS } from "../../../protocol/store/run_log/run_log.ts";
+import { idsBefore } from "../../../protocol/store/run_log/attempt_ids.ts";
+import { ApiError } from "../../../protocol/wire/api_error.ts";
 import { StoreAwayError } from "../../../protocol/store/store_away_error.ts";
 import type { CompletedEvent, NumberedEvent, RunEvent } from "../../../protocol/wire/run_event.ts";
 import type { OpenRunRequest } from "../../../protocol/wire/run_request.ts";
 import { RunSource } from "../../../routes/runs/run_source.ts";
-import type { PooledWorker } from "../../../routes/runs/worker_pool.ts";
+import type { PooledWorker, SubmitOptions } from "../../../routes/runs/worker_pool.ts";
 import { FakeClock } from "../../protocol/process/fake_clock.ts";
 import { until } from "../../until.ts";
 
@@ -40,6 +42,12 @@ class SharedLog extends MemoryRunLog {
   override brief = (...args: Parameters<MemoryRunLog["brief"]>) => this.#ask(() => super.brief(...args));
   override watch = (...args: Parameters<MemoryRunLog["watch"]>) => this.#ask(() => super.watch(...args));
   override orphans = () => this.#ask(() => super.orphans());
+  override open = (...args: Parameters<MemoryRunLog["open"]>) => this.#ask(() => super.open(...args));
+  override advance = (...args: Parameters<MemoryRunLog["advance"]>) =>
+    this.#ask(() => super.advance(...args));
+  readonly #edges = new Set<string>();
+
+  override attend = (edge: string) => this.#ask(() => Promise.resolve(this.#edges.add(edge).size));
 
   #ask<T>(answer: () => Promise<T>): Promise<T> {
     return this.isAway ? Promise.reject(new StoreAwayError()) : answer();
@@ -52,11 +60,22 @@ class Workers {
   cancelled: string[] = [];
   /** What the worker tells an edge that follows it itself. */
   told: NumberedEvent[] = [];
+  /** Refuses a run, or loses the answer of the first worker that takes it. */
+  before: (request: OpenRunRequest) => void | Promise<void> = () => {};
+  /** Whether the answer of the first worker is lost, and another one is asked. */
+  isAnswerLost = false;
 
-  submit(request: OpenRunRequest) {
+  async submit(request: OpenRunRequest, { advance }: SubmitOptions) {
     this.submitted.push(request);
+    await this.before(request);
+    if (this.isAnswerLost) {
+      this.isAnswerLost = false;
+      const attempt = await advance!();
+      if (attempt === undefined) return undefined;
+      this.submitted.push({ ...request, shared: { ...request.shared!, attempt } });
+    }
     const { id } = request.shared!;
-    return Promise.resolve({ worker: "http://w", accepted: { id, position: 0, shared: true } });
+    return { worker: "http://w", accepted: { id, position: 0, shared: request.shared!.log === true } };
   }
   cancel(_worker: string, { id }: { id: string }) {
     this.cancelled.push(id);
@@ -190,6 +209,115 @@ describe("runs that are taken over", () => {
     await rest.end;
     assert.equal(rest.seen[0]!.event.type, "completed");
     again!.close();
+  });
+
+  it("steps of two attempts have a restart between them where a worker's answer was lost", async () => {
+    const { runs, pool, edges, stack } = startEdges();
+    using _stack = stack;
+    const first = numbered(0, [{ type: "queued", position: 0 }, { type: "started" }, ...[0, 1, 2].map(step)]);
+    pool.isAnswerLost = true;
+    // The edge is stopped meanwhile, or the worker is: it has begun all the same.
+    pool.before = async ({ shared }) => void await runs.append({ id: shared!.id, attempt: 1 }, first);
+    const view = await edges[0].open(WANTED);
+    const held = { id: view.id!, attempt: 2 };
+    const reader = collect(view.events(AbortSignal.timeout(30_000)));
+    await until(() => reader.seen.length === first.length);
+    const again: RunEvent[] = [{ type: "started" }, ...[0, 1, 2, 3].map(step), COMPLETED];
+    await runs.append(held, numbered(idsBefore(2), again));
+    await reader.end;
+    const restarted = { type: "restarted", attempt: 2 };
+    assert.deepEqual(reader.seen.map(({ event }) => event), [
+      ...first.map(({ event }) => event),
+      restarted,
+      ...again,
+    ]);
+    // Clients that go on at another edge, from each place.
+    for (const [index, { id }] of reader.seen.slice(0, -1).entries()) {
+      const other = await edges[1].attach(held.id);
+      const rest = collect(other!.events(AbortSignal.timeout(30_000), id));
+      await rest.end;
+      assert.deepEqual(rest.seen, reader.seen.slice(index + 1), `after ${id}`);
+      other!.close();
+    }
+  });
+
+  it("no second worker gets an attempt while the store is away, and the run goes on elsewhere", async () => {
+    const { clock, runs, pool, edges, stack } = startEdges();
+    using _stack = stack;
+    pool.isAnswerLost = true;
+    pool.before = () => void (runs.isAway = true);
+    const view = await edges[0].open(WANTED);
+    pool.before = () => {};
+    const [lost, made] = pool.submitted.map(({ shared }) => shared!);
+    assert.equal(pool.submitted.length, 2);
+    assert.notEqual(made!.id, lost!.id);
+    assert.deepEqual([lost!.log, made!.log], [true, false]);
+    view.close();
+    // Whoever else waits for the first run has it made under another number.
+    runs.isAway = false;
+    const other = await edges[1].attach(lost!.id);
+    const reader = collect(other!.events(AbortSignal.timeout(30_000)));
+    clock.advance(LEASE_MS + RENEW_MS);
+    const again = await until(() => pool.submitted.find(({ shared }) => shared!.attempt === 2));
+    assert.equal(again.shared!.id, lost!.id);
+    await runs.append({ id: lost!.id, attempt: 2 }, numbered(again.shared!.after!, [COMPLETED]));
+    await reader.end;
+    assert.equal(reader.seen.at(-1)!.event.type, "completed");
+  });
+
+  it("what must be found elsewhere is refused without the store, unless there is nowhere else", async () => {
+    const { clock, runs, pool, edges, stack } = startEdges();
+    using _stack = stack;
+    const alone = startEdges();
+    using _alone = alone.stack;
+    const [only, other] = alone.edges;
+    other[Symbol.dispose]();
+    await until(() => {
+      for (const time of [clock, alone.clock]) time.advance(RENEW_MS);
+      return edges.every(({ hasPeers }) => hasPeers);
+    });
+    runs.isAway = alone.runs.isAway = true;
+    const stream = { waitMs: 1 };
+    await assert.rejects(edges[0].open(WANTED, stream), { status: 503, code: "store_unavailable" });
+    // A picture that is made for a plain request is no stream's.
+    const plain = await edges[0].open(WANTED);
+    await assert.rejects(edges[0].open(WANTED, stream), { status: 503 });
+    assert.equal(pool.submitted.length, 1);
+    plain.close();
+    assert.equal((await only.open(WANTED, stream)).cache, "miss");
+  });
+
+  it("a run that finds no room is offered until it does, and told of once", async () => {
+    const { clock, runs, pool, edges, stack } = startEdges();
+    using _stack = stack;
+    const view = await edges[0].open(WANTED);
+    const reader = collect(view.events(AbortSignal.timeout(30_000)));
+    await runs.append({ id: view.id!, attempt: 1 }, numbered(0, [{ type: "started" }, step(0)]));
+    await runs.release({ id: view.id!, attempt: 1 });
+    pool.before = () => {
+      throw new ApiError(429, "full", { code: "queue_full" });
+    };
+    // More often than a run is taken over that fails.
+    for (let tries = 2; tries < 20; tries++) {
+      await until(() => {
+        clock.advance(RENEW_MS);
+        return pool.submitted.length >= tries;
+      });
+    }
+    pool.before = () => {};
+    const offered = pool.submitted.length;
+    await until(() => {
+      clock.advance(RENEW_MS);
+      return pool.submitted.length > offered;
+    });
+    const { attempt, after } = pool.submitted.at(-1)!.shared!;
+    await until(async () =>
+      await runs.append({ id: view.id!, attempt: attempt! }, numbered(after!, [COMPLETED])) === "held"
+    );
+    await reader.end;
+    assert.deepEqual(reader.seen.map(({ event }) => event.type), [
+      ...["started", "step", "restarted", "completed"],
+    ]);
   });
 
   it("an edge that is to end leaves orphans to the others", async () => {

@@ -150,6 +150,7 @@ describe("FallbackStateStore", () => {
       "there is no such value": () => state.get("b"),
       "others will find it": () =>
         state.enter({ key: "b", member: "b", agenda: "jobs", list: "list", ttlMs: 1000 }, "1"),
+      "others find it too": () => state.set("b", "1", { ttlMs: 1000, shared: true }),
       "there is none to change": () => state.swap("b", { from: "1", to: "2" }),
       "it is due": () => state.claimDue("jobs", { leaseMs: 1000, limit: 1 }),
       "it is gone": () => state.delete("b"),

@@ -36,7 +36,10 @@ function numbered(...events: RunEvent[]): NumberedEvent[] {
 }
 
 /** @param expire ends a run's lease, as if its holder had been silent */
-function contract(open: () => RunLog, expire: (id: string) => void | Promise<unknown>): void {
+function contract(
+  open: () => RunLog,
+  expire: (id: string, leaseMs?: number) => void | Promise<unknown>,
+): void {
   it("open() begins a run once, even if many ask at the same time", async () => {
     const log = open();
     const { name } = wish();
@@ -174,6 +177,28 @@ function contract(open: () => RunLog, expire: (id: string) => void | Promise<unk
     assert.equal((await log.brief(unwatched))!.state, "cancelled");
   });
 
+  it("postpone() gives a run up for a while, and counts no takeover", async () => {
+    const log = open();
+    const { id } = await log.open(wish({ viewerMs: 600_000 }));
+    await log.append({ id, attempt: 1 }, numbered(STEP));
+    await log.postpone({ id, attempt: 1 }, 60_000);
+    assert.equal((await log.orphans()).includes(id), false);
+    assert.equal(await log.takeOver(id), undefined);
+    await expire(id, 60_000);
+    assert.ok((await log.orphans()).includes(id));
+    const taken = (await log.takeOver(id))!;
+    assert.deepEqual([taken.attempt, taken.takeovers, taken.abandoned, taken.stepped], [2, 0, false, true]);
+    await log.postpone({ id, attempt: 1 }, 0);
+    await expire(id);
+    const { takeovers, abandoned } = (await log.takeOver(id))!;
+    assert.deepEqual([takeovers, abandoned], [1, true]);
+  });
+
+  it("attend() knows an edge once, however often it says that it is there", async () => {
+    const log = open();
+    assert.deepEqual([await log.attend("a"), await log.attend("a")], [1, 1]);
+  });
+
   it("keeps one copy of an order's image for all its runs, and drops it with the last run", async () => {
     const log = open();
     const large = (size: number) => ({ name: crypto.randomUUID(), base64: "B".repeat(size) });
@@ -258,7 +283,7 @@ function contract(open: () => RunLog, expire: (id: string) => void | Promise<unk
 describe("MemoryRunLog", () => {
   let aheadMs = 0;
   const now = () => performance.now() + aheadMs;
-  contract(() => new MemoryRunLog({ now }), () => void (aheadMs += LEASE_MS + 1));
+  contract(() => new MemoryRunLog({ now }), (_id, leaseMs = LEASE_MS) => void (aheadMs += leaseMs + 1));
 
   it("drops the oldest results beyond its bound, however long they were to be kept", async () => {
     const large = { ...DONE, b64_json: "A".repeat(400_000) } as RunEvent;
@@ -307,6 +332,15 @@ describe("RedisRunLog", { skip: WITHOUT_REDIS }, () => {
       assert.deepEqual(await log.open(asked), { ...opened, started: false });
       assert.equal((await log.read(asked.id, 0))!.worker, "http://w");
     }
+  });
+
+  it("attend() counts the edges that share the store, as long as they are heard of", async () => {
+    const log = new RedisRunLog(new RedisLink(redis));
+    await redis.redis.del("spectrum:edges");
+    assert.equal(await log.attend("a"), 1);
+    assert.equal(await log.attend("b"), 2);
+    await redis.redis.zadd("spectrum:edges", 1, "a");
+    assert.equal(await log.attend("b"), 1);
   });
 
   it("gives an expiry to every key except the keys of runs under way", async () => {
