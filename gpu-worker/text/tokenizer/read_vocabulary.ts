@@ -43,7 +43,9 @@ export function readVocabulary(folder: string, source: VocabularySource): BuiltT
       config,
       path: path("vocab.json"),
     };
-    return QWEN2.test(className) ? qwen2(source) : clip(source);
+    if (!QWEN2.test(className)) return clip(source);
+    const built = qwen2(source);
+    return { ...built, around: around(built.config) };
   }
   const spiece = readFile(path("spiece.model"));
   if (spiece !== undefined) return t5FromPieces(spiece, { config, path: path("spiece.model") });
@@ -161,12 +163,7 @@ function llamaFromPieces(bytes: Uint8Array, { path, config }: Place): BuiltToken
   const { pieces } = parseSentencePieceModel(bytes, { path, modelType: "bpe" });
   const vocab = Object.fromEntries(pieces.map(({ piece }, id) => [piece, id]));
   const built = llama({ vocab, merges: mergesOf(vocab), config, path });
-  const { bos_token: bos, eos_token: eos, add_bos_token: addBos, add_eos_token: addEos } = built.config;
-  const around = {
-    before: addBos && bos ? [contentOf(bos)] : [],
-    after: addEos && eos ? [contentOf(eos)] : [],
-  };
-  return { ...built, around };
+  return { ...built, around: around(built.config) };
 }
 
 interface LlamaSource extends Place {
@@ -186,6 +183,14 @@ function llama({ vocab, merges, config, path }: LlamaSource): BuiltTokenizer {
       legacy: config["legacy"] === true,
       addPrefixSpace: config["add_prefix_space"] !== false,
     }),
+  };
+}
+
+/** Returns the tokens around every text where neither the class nor tokenizer.json says them. */
+function around({ bos_token: bos, eos_token: eos, ...config }: TokenizerConfig): SurroundingTokens {
+  return {
+    before: config.add_bos_token && bos ? [contentOf(bos)] : [],
+    after: config.add_eos_token && eos ? [contentOf(eos)] : [],
   };
 }
 

@@ -63,12 +63,16 @@ export class Tokenizer {
 
   constructor(files: TokenizerFiles, surroundings: TokenizerSurroundings = {}) {
     const { config } = files;
+    if (config.split_special_tokens) {
+      // The Rust library's binding for Node has no such switch.
+      throw new TypeError("'split_special_tokens' must be false: current value is true");
+    }
     const { maxPositions = Infinity } = surroundings;
     this.#prepare = cleansText(files, surroundings) ? fixText : (text) => text.toWellFormed();
     this.#inner = createTokenizer(files);
     this.modelMaxLength = Math.min(config.model_max_length ?? config.max_len ?? Infinity, maxPositions);
     this.#padLeft = config.padding_side === "left";
-    this.#cutFrom = config.truncation_side;
+    this.#cutFrom = config.truncation_side ?? "right";
     this.#padId = idOf(this.#inner, contentOf(config.pad_token!));
     this.#specials = specialCount(files);
     if (this.modelMaxLength <= this.#specials) {

@@ -32,7 +32,9 @@ export const TOKENIZER_CONFIG = z.looseObject({
   /** transformers 2's name for model_max_length. */
   max_len: length.nullish(),
   padding_side: z.enum(["left", "right"]).optional(),
-  truncation_side: z.enum(["left", "right"]).default("right"),
+  truncation_side: z.enum(["left", "right"]).optional(),
+  /** Whether names of special tokens in a text are read as its letters. */
+  split_special_tokens: z.boolean().nullish(),
 });
 
 /** added_tokens.json: token -> id. */

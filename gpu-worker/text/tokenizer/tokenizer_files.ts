@@ -7,9 +7,9 @@ import { checkTokenizerJson } from "./check_tokenizer_json.ts";
 import { readJsonFile } from "./read_json_file.ts";
 import { readVocabulary } from "./read_vocabulary.ts";
 import { resolveConfig, tokensToAdd } from "./resolve_tokens.ts";
-import { ADDED_TOKENS, TOKENIZER_CONFIG } from "./tokenizer_config.ts";
+import { ADDED_TOKENS, TOKENIZER_CONFIG, type TokenizerConfig } from "./tokenizer_config.ts";
 import type { TokenizerFiles } from "./tokenizer_parts.ts";
-import { TOKENIZER_JSON } from "./tokenizer_json.ts";
+import { TOKENIZER_JSON, type TokenizerJson } from "./tokenizer_json.ts";
 
 /**
  * Reads the first of tokenizer.json, vocab.json with merges.txt (CLIP, Qwen), spiece.model (T5) and
@@ -39,7 +39,7 @@ export function readTokenizerFiles(folder: string, className?: string): Tokenize
   const known = checked.added_tokens.map(({ content }) => content);
   const files = {
     json: checked,
-    config: { ...built.config, pad_token: built.config.pad_token ?? json?.padding?.pad_token },
+    config: withJsonSettings(built.config, json),
     added: tokensToAdd({ config: built.config, listed }, known),
     listed: new Set(listed.map(({ content }) => content)),
     ...built.around && { around: built.around },
@@ -51,8 +51,24 @@ export function readTokenizerFiles(folder: string, className?: string): Tokenize
 const SPECIAL_TOKENS_MAP = TOKENIZER_CONFIG.omit({
   extra_ids: true,
   truncation_side: true,
+  split_special_tokens: true,
   added_tokens_decoder: true,
 });
+
+/** Fills in what a tokenizer.json that was saved in use says about padding and cutting. */
+function withJsonSettings(config: TokenizerConfig, json: TokenizerJson | undefined): TokenizerConfig {
+  const { padding, truncation } = json ?? {};
+  return {
+    ...config,
+    pad_token: config.pad_token ?? padding?.pad_token,
+    padding_side: config.padding_side ?? sideOf(padding?.direction),
+    truncation_side: config.truncation_side ?? sideOf(truncation?.direction),
+  };
+}
+
+function sideOf(direction: "Left" | "Right" | undefined): "left" | "right" | undefined {
+  return direction && (direction === "Left" ? "left" : "right");
+}
 
 function check<S extends z.ZodType>(schema: S, value: unknown, path: string): z.infer<S> {
   const parsed = schema.safeParse(value);

@@ -20,6 +20,9 @@ export const ADDED_TOKEN = z.looseObject({
   special: z.boolean().nullish(),
 });
 
+/** tokenizer_config.json has the words in lower case. */
+const SIDE = z.enum(["Left", "Right"]);
+
 export const TOKENIZER_JSON = z.looseObject({
   version: z.string().default("1.0"),
   added_tokens: z.array(ADDED_TOKEN.extend({ id: z.int().nonnegative() })).default([]),
@@ -28,7 +31,8 @@ export const TOKENIZER_JSON = z.looseObject({
   model,
   post_processor: stage.nullable().default(null),
   decoder: stage.nullable().default(null),
-  padding: z.looseObject({ pad_token: z.string(), direction: z.string() }).partial().nullable().default(null),
+  padding: z.looseObject({ pad_token: z.string(), direction: SIDE }).partial().nullable().default(null),
+  truncation: z.looseObject({ direction: SIDE }).partial().nullable().default(null),
 });
 
 export type AddedToken = z.infer<typeof ADDED_TOKEN>;
