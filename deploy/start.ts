@@ -12,7 +12,9 @@ const EMBEDDED = ["--models", "models/emoji,models/shapes", "--max-loaded", "2"]
  * variable says otherwise.
  */
 const ALIASES = "SPECTRUM_MODEL_ALIASES";
-const OPENAI_NAMES = "dall-e-2=pictures,dall-e-3=pictures,gpt-image-1=pictures,sora-2=videos";
+const OPENAI_NAMES = "dall-e-2=pictures,dall-e-3=pictures,gpt-image-1=pictures,sora-2=videos," +
+  // Their versions and successors.
+  "dall-e-*=pictures,gpt-image-*=pictures,chatgpt-image-*=pictures,sora-*=videos";
 /**
  * Children that have not ended by then, after the first signal, are killed. SIGTERM lets
  * the picture at work finish.

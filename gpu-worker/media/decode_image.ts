@@ -75,15 +75,19 @@ export function resizedTo(
 }
 
 /**
- * Decodes an image to interleaved 8-bit sRGB, rotated by its EXIF orientation and laid on white where it is
- * transparent. Read its header first, which bounds its pixels.
+ * Decodes an image to interleaved 8-bit sRGB, rotated by its EXIF orientation and laid on `background` where
+ * it is transparent. Read its header first, which bounds its pixels.
  * @throws {ImageError} if the pixels are damaged.
  */
-export async function decodeRgb(bytes: Uint8Array, field: ImageFieldName): Promise<Pixels> {
+export async function decodeRgb(
+  bytes: Uint8Array,
+  field: ImageFieldName,
+  { background = BACKGROUND }: { background?: string } = {},
+): Promise<Pixels> {
   const { data, info: { width, height } } = await sharp(bytes, { limitInputPixels: MAX_PIXELS })
     .autoOrient()
     .toColourspace("srgb")
-    .flatten({ background: BACKGROUND })
+    .flatten({ background })
     .raw({ depth: "uchar" })
     .toBuffer({ resolveWithObject: true })
     .catch((cause) => {

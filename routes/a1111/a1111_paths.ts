@@ -2,6 +2,7 @@
 import { z } from "zod";
 import type { ZodOpenApiPathsObject } from "zod-openapi";
 import { body, errors } from "../schema/responses.ts";
+import { EMPTY_LISTS, REFRESHES } from "./idle_paths.ts";
 import { img2imgSchema, optionsSchema, txt2imgSchema } from "./txt2img_request.ts";
 
 const tags = ["AUTOMATIC1111"];
@@ -94,12 +95,19 @@ export const a1111Paths: ZodOpenApiPathsObject = {
     loras: "The LoRAs that are served with models",
     samplers: "Samplers",
     schedulers: "Schedulers",
-    upscalers: "Always empty",
-    "sd-vae": "Always empty",
-    hypernetworks: "Always empty",
-    "prompt-styles": "Always empty",
-    "face-restorers": "Always empty",
+    ...Object.fromEntries(EMPTY_LISTS.map((name) => [name, "Always empty"])),
   }),
+  "/sdapi/v1/scripts": {
+    get: {
+      operationId: "a1111Scripts",
+      tags,
+      summary: "The extensions that alwayson_scripts may name",
+      responses: {
+        200: body("Names", z.object({ txt2img: z.array(z.string()), img2img: z.array(z.string()) })),
+        ...errors(),
+      },
+    },
+  },
   "/sdapi/v1/embeddings": {
     get: {
       operationId: "a1111Embeddings",
@@ -112,7 +120,7 @@ export const a1111Paths: ZodOpenApiPathsObject = {
     },
   },
   ...Object.fromEntries(
-    ["refresh-checkpoints", "refresh-loras"].map((name) => [`/sdapi/v1/${name}`, {
+    REFRESHES.map((name) => [`/sdapi/v1/${name}`, {
       post: {
         operationId: `a1111-${name}`,
         tags,

@@ -25,7 +25,9 @@ import type { RunSource } from "../runs/run_source.ts";
 import type { RunView } from "../runs/run_view.ts";
 import type { StateStore } from "../state/state_store.ts";
 import { controlOf } from "./control_unit.ts";
+import { EMPTY_LISTS, REFRESHES } from "./idle_paths.ts";
 import { chooseModel, findByTitle, hashOf, lorasOf, pictureModels, titleOf } from "./choose_model.ts";
+import { passedOver } from "./passed_over.ts";
 import { AUTOMATIC, chooseSampler, SAMPLER_NAMES, SPACING_NAMES } from "./choose_sampler.ts";
 import { type Generation, Generations } from "./generations.ts";
 import {
@@ -92,14 +94,10 @@ export function a1111Routes(options: A1111RoutesOptions): Hono<Environment> {
         SPACING_NAMES.map((name) => ({ name, label: name[0]!.toUpperCase() + name.slice(1), aliases: null })),
       ),
   );
-  for (
-    const path of ["/upscalers", "/sd-vae", "/hypernetworks", "/prompt-styles", "/face-restorers"] as const
-  ) {
-    app.get(path, (c) => c.json([]));
-  }
+  for (const name of EMPTY_LISTS) app.get(`/${name}`, (c) => c.json([]));
+  app.get("/scripts", (c) => c.json({ txt2img: ["controlnet"], img2img: ["controlnet"] }));
   app.get("/embeddings", (c) => c.json({ loaded: {}, skipped: {} }));
-  app.post("/refresh-checkpoints", (c) => c.json(null));
-  app.post("/refresh-loras", (c) => c.json(null));
+  for (const name of REFRESHES) app.post(`/${name}`, (c) => c.json(null));
 
   app.get("/progress", (c) => c.json(toProgress(c, generations)));
   app.post("/interrupt", (c) => {
@@ -156,8 +154,11 @@ async function settle(c: Context<Environment>, { request, start, options }: Aske
   const cards = await catalog.list();
   const title = request.override_settings?.sd_model_checkpoint;
   const wanted = title ? await findModel(title, catalog) : await chosenModel(c, options);
-  const { card, prompt } = chooseModel(request.prompt ?? "", { card: wanted, cards });
-  const warnings: string[] = [];
+  const { card, prompt, others = [] } = chooseModel(request.prompt ?? "", { card: wanted, cards });
+  const warnings = passedOver(request, prompt);
+  if (others.length > 0) {
+    warnings.push(`There are no such networks here: ${others.slice(0, 20).join(" ").slice(0, 200)}.`);
+  }
   const isCfg = card.guidance === "cfg";
   const scale = request.cfg_scale ?? (isCfg ? card.defaults.guidance_scale : card.defaults.true_cfg_scale);
   const { warning, ...sampler } = chooseSampler(request, card);
@@ -255,7 +256,7 @@ function toAnswer(events: readonly CompletedEvent[], { asked, card, warnings, se
     subseed_strength: 0,
     width,
     height,
-    sampler_name: asked.sampler_name ?? AUTOMATIC,
+    sampler_name: (asked.sampler_name || asked.sampler_index) ?? AUTOMATIC,
     cfg_scale: settings.true_cfg_scale > 1 ? settings.true_cfg_scale : settings.guidance_scale,
     steps,
     batch_size: seeds.length,

@@ -7,12 +7,17 @@ import { formatLora, type Lora, parseModelName } from "../../protocol/wire/model
 
 /** Digits of a digest in a title. */
 const HASH_DIGITS = 10;
-const TAG = /<lora:([^:>]+)(?::([^:>]*))?(?::[^>]*)?>/g;
+/** "lyco" is the web UI's other name for the same. */
+const TAG = /<(?:lora|lyco):([^:>]+)(?::([^:>]*))?(?::[^>]*)?>/g;
+/** Networks of other kinds, which the web UI takes out of the prompt too. */
+const OTHER_TAG = /<\w+:[^>]+>/g;
 
 export interface Chosen {
   card: ModelCard;
   /** Without tags. */
   prompt: string;
+  /** Tags of networks that there are none of here. @default none */
+  others?: readonly string[];
 }
 
 export function titleOf({ id, digest }: ModelCard): string {
@@ -50,12 +55,14 @@ export function chooseModel(
     name,
     weight: Number(weight || "1"),
   }));
-  const rest = prompt.replace(TAG, "").replace(/ {2,}/g, " ").trim();
-  if (tags.length === 0) return { card, prompt: rest };
+  const withoutLoras = prompt.replace(TAG, "");
+  const others = withoutLoras.match(OTHER_TAG);
+  const rest = withoutLoras.replace(OTHER_TAG, "").replace(/ {2,}/g, " ").trim();
+  if (tags.length === 0) return { card, prompt: rest, ...others && { others } };
   const { name: base } = parseModelName(card.id);
   const served = pictureModels(cards).filter(({ id }) => parseModelName(id).name === base);
   const found = served.find(({ id }) => isSame(parseModelName(id).loras, tags));
-  if (found !== undefined) return { card: found, prompt: rest };
+  if (found !== undefined) return { card: found, prompt: rest, ...others && { others } };
   const known = served.map(({ id }) => parseModelName(id).loras).filter(({ length }) => length > 0)
     .map((loras) => loras.map((lora) => `<lora:${tagName(lora)}:${lora.weight}>`).join(""));
   const asked = tags.map(({ name, weight }) => `<lora:${name}:${weight}>`).join("");

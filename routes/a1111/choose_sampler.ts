@@ -53,13 +53,15 @@ export interface ChosenSampler {
  * @throws {ApiError} 400 for a name that is unknown here
  */
 export function chooseSampler(
-  { sampler_name: given = AUTOMATIC, scheduler: spacing = "automatic" }: {
+  { sampler_name, sampler_index, scheduler: spacing = "automatic" }: {
     sampler_name?: string | undefined;
+    sampler_index?: string | undefined;
     scheduler?: string | undefined;
   },
   { id, schedulers = [] }: Pick<ModelCard, "id" | "schedulers">,
 ): ChosenSampler {
-  const [name, suffix = spacing] = splitName(given || AUTOMATIC);
+  const given = sampler_name || sampler_index || AUTOMATIC;
+  const [name, suffix = spacing] = splitName(given);
   const spaced = SPACINGS[suffix.toLowerCase() || "automatic"];
   if (spaced === undefined) throw unknown("scheduler", { value: suffix, known: SPACING_NAMES });
   if (name.toLowerCase() === AUTOMATIC.toLowerCase()) return {};

@@ -34,6 +34,7 @@ export const txt2imgSchema = z.looseObject({
     "Automatic, Euler, Euler a, DPM++ 2M, DPM++ 2M SDE, DDIM, PLMS or UniPC; " +
       "a model that it does not fit keeps its own.",
   ),
+  sampler_index: optional(z.string().max(100)).describe("The older name of sampler_name."),
   scheduler: optional(z.string().max(100)).describe("automatic, normal, karras, exponential or beta."),
   override_settings: optional(z.looseObject({ sd_model_checkpoint: optional(z.string().max(300)) })),
   alwayson_scripts: scriptsSchema,
@@ -80,7 +81,8 @@ export function startOf(
     sourceImage(fileBytes(given, { name: "init_images", maxBytes: MAX_IMAGE_BYTES }))
   );
   const images = { image: image!, ...more_images.length > 0 && { more_images } };
-  if (mask === undefined) return images;
+  // Front ends without a mask send an empty text.
+  if (!mask) return images;
   const padding = options.inpaint_full_res ? options.inpaint_full_res_padding ?? 0 : undefined;
   return {
     ...images,

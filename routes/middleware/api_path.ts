@@ -12,6 +12,7 @@ const WITHOUT_VERSION =
 /** Hono's `getPath`. Paths outside the API stay as they are. */
 export function apiPath(request: Request): string {
   const path = getPath(request);
+  if (path.startsWith("/sdapi/")) return path.replace(/(?<=.{8})\/+$/, "");
   if (path.startsWith("/v1/") && !path.includes("//") && !path.endsWith("/") && !path.startsWith("/v1/v1/")) {
     return path;
   }

@@ -56,6 +56,8 @@ export const imageRequestSchema = z.strictObject({
   moderation: optional(z.string().max(100)),
   style: optional(z.string().max(100)),
   input_fidelity: optional(z.string().max(100)),
+  complexity: optional(z.string().max(100)),
+  safety_identifier: optional(z.string().max(1024)),
   user: optional(z.string().max(1024)),
 });
 

@@ -2,7 +2,7 @@
 import type { ModelCard } from "../../protocol/wire/model_card.ts";
 
 export interface ModelAlias {
-  /** As requests use it. */
+  /** As requests use it. With * at its end it is every name that begins so. */
   name: string;
   /** A model's name, or "pictures" or "videos": the first model that makes them. */
   target: string;
@@ -28,6 +28,19 @@ export function parseModelAliases(text: string): ModelAlias[] {
   const twice = names.find((name, index) => names.indexOf(name) < index);
   if (twice !== undefined) throw wrong(`'${twice}' stands there twice`);
   return aliases;
+}
+
+/** Returns the alias for a name: the one of that name, else the first that its beginning fits. */
+export function aliasNamed(name: string, aliases: readonly ModelAlias[]): ModelAlias | undefined {
+  const own = aliases.find((alias) => alias.name === name);
+  if (own !== undefined) return own;
+  const wide = aliases.find((alias) => isWide(alias) && name.startsWith(alias.name.slice(0, -1)));
+  return wide && { ...wide, name };
+}
+
+/** Whether an alias stands for many names. */
+export function isWide({ name }: ModelAlias): boolean {
+  return name.endsWith("*");
 }
 
 /** The card of the model that `alias` stands for; undefined where it is not served. */

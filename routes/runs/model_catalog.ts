@@ -1,7 +1,7 @@
 // Which models there are, as the workers tell it, asked for at most once in a few seconds.
 import { ApiError } from "../../protocol/wire/api_error.ts";
 import type { ModelCard } from "../../protocol/wire/model_card.ts";
-import { type ModelAlias, targetOf } from "./model_aliases.ts";
+import { aliasNamed, isWide, type ModelAlias, targetOf } from "./model_aliases.ts";
 import type { WorkerPool } from "./worker_pool.ts";
 
 export interface ModelCatalogOptions {
@@ -59,16 +59,16 @@ export class ModelCatalog {
 
   /** The alias of this name, whether or not its model is served. */
   aliasOf(name: string | undefined): ModelAlias | undefined {
-    return this.#options.aliases.find((alias) => alias.name === name);
+    return name === undefined ? undefined : aliasNamed(name, this.#options.aliases);
   }
 
-  /** The aliases whose models are served. @throws {ApiError} 503 */
+  /** The aliases of one name whose models are served. @throws {ApiError} 503 */
   async listAliases(): Promise<{ name: string; card: ModelCard }[]> {
     const cards = await this.list();
     return this.#options.aliases.flatMap((alias) => {
       const card = targetOf(alias, cards);
       // A model of that name is what it says.
-      return card === undefined || cards.some(({ id }) => id === alias.name)
+      return card === undefined || isWide(alias) || cards.some(({ id }) => id === alias.name)
         ? []
         : [{ name: alias.name, card }];
     });

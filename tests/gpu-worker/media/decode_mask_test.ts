@@ -30,6 +30,15 @@ describe("decodeMask()", () => {
     assert.deepEqual([...black.data], [0, 255, 179, 0, 255, 255, 255, 0]);
   });
 
+  it("takes what is transparent for black in the modes of colours", async () => {
+    // White strokes on nothing, as painting programs write them.
+    const file = await png([CLEAR, WHITE, [0, 0, 0, 0], [255, 255, 255, 100], WHITE, BLACK, CLEAR, CLEAR]);
+    const { data } = await decodeMask(file, { ...size, mode: "white" });
+    assert.deepEqual([...data], [0, 255, 0, 100, 255, 0, 0, 0]);
+    const black = await decodeMask(file, { ...size, mode: "black" });
+    assert.deepEqual([...black.data], [255, 0, 255, 155, 0, 255, 255, 255]);
+  });
+
   it("is resized to the picture, as Pillow does", async () => {
     const half = [CLEAR, CLEAR, WHITE, WHITE];
     const { data } = await decodeMask(await png([...half, ...half]), { width: 16, height: 8, mode: "alpha" });

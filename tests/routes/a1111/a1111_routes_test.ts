@@ -80,6 +80,49 @@ describe("a1111Routes()", () => {
     assert.deepEqual([again.headers.get("x-spectrum-cache"), again.body.images], ["hit", body.images]);
   });
 
+  it("txt2img says which fields and words would have changed the picture there", async () => {
+    const { worker, ask } = start();
+    await using _worker = worker;
+    const warningsOf = async (fields: object) => {
+      const { status, body } = await ask("/txt2img", { prompt: "x", seed: 1, steps: 1, ...fields });
+      assert.equal(status, 200);
+      return JSON.parse(body.info).receipts[0].warnings ?? [];
+    };
+    // What front ends send without being asked.
+    const idle = { enable_hr: false, tiling: null, styles: [], subseed_strength: 0, script_name: "None" };
+    const overrides = { CLIP_stop_at_last_layers: 1, sd_vae: "Automatic" };
+    assert.deepEqual(await warningsOf({ ...idle, override_settings: overrides }), []);
+    const used = { enable_hr: true, tiling: true, styles: ["film"], subseed_strength: 0.5 };
+    const scripts = { ADetailer: { args: [true] }, controlnet: { args: [] } };
+    assert.deepEqual(
+      await warningsOf({
+        ...used,
+        override_settings: { CLIP_stop_at_last_layers: 2 },
+        alwayson_scripts: scripts,
+      }),
+      [
+        "No effect here: enable_hr, tiling, styles, subseed_strength, CLIP_stop_at_last_layers, ADetailer.",
+      ],
+    );
+    assert.match((await warningsOf({ prompt: "a [cat:dog:0.5] AND (b:1.2)" })).join(), /from:to:when.+AND/);
+    assert.match((await warningsOf({ prompt: "a [cat|dog]" }))[0], /plain words/);
+    assert.match(
+      (await warningsOf({ prompt: "x <hypernet:y:1>" }))[0],
+      /no such networks here: <hypernet:y:1>/,
+    );
+    assert.match((await warningsOf({ sampler_index: "DPM++ 2M Karras" }))[0], /cannot be sampled with DPM/);
+  });
+
+  it("answers the questions that front ends ask as they start", async () => {
+    const { worker, ask } = start();
+    await using _worker = worker;
+    for (const path of ["/latent-upscale-modes", "/sd-modules", "/script-info", "/upscalers/"]) {
+      assert.deepEqual((await ask(path)).body, [], path);
+    }
+    assert.deepEqual((await ask("/scripts")).body.txt2img, ["controlnet"]);
+    assert.equal((await ask("/refresh-vae", {})).status, 200);
+  });
+
   it("a seed of -1 is drawn; a negative prompt without guidance has no effect and no error", async () => {
     const { worker, ask } = start();
     await using _worker = worker;
@@ -133,6 +176,7 @@ describe("a1111Routes()", () => {
       JSON.parse((await ask("/txt2img", { prompt: "x", steps: 1, ...fields })).body.info).sd_model_name;
     assert.equal(await nameOf({}), "fake");
     assert.equal(await nameOf({ prompt: "x <lora:style:0.7>" }), STYLED);
+    assert.equal(await nameOf({ prompt: "x <lyco:style:0.7>" }), STYLED);
     assert.equal(await nameOf({ override_settings: { sd_model_checkpoint: models[1].title } }), STYLED);
     assert.equal((await ask("/options", { sd_model_checkpoint: models[1].title })).status, 200);
     assert.equal((await ask("/options")).body.sd_model_checkpoint, models[1].title);

@@ -10,7 +10,8 @@ import { startTestWorker } from "../../gpu-worker/http/test_worker.ts";
 import { testPool } from "../runs/pool.ts";
 
 const LOCAL = { remoteAddr: { transport: "tcp", hostname: "127.0.0.1", port: 1 } } as const;
-const ALIASES = "dall-e-3=pictures,gpt-image-1=fake,sora-2=videos,strict=fake;size=exact,lost=elsewhere";
+const ALIASES =
+  "dall-e-3=pictures,gpt-image-1=fake,sora-2=videos,strict=fake;size=exact,lost=elsewhere,gpt-image-*=fake";
 
 function start() {
   const worker = startTestWorker([new FakePipeline(), new FakePipeline({ id: "moving", video: true })]);
@@ -52,6 +53,23 @@ describe("names and sizes that apps have built in", () => {
     assert.equal(told.body.data[0].receipt.warnings, undefined);
     const newer = await generate({ model: "gpt-image-1", size: "1024x1024" });
     assert.deepEqual([newer.body.size, typeof newer.body.data[0].b64_json], ["16x16", "string"]);
+  });
+
+  it("a beginning stands for every later name, and is not listed", async () => {
+    const { worker, ask, generate } = start();
+    await using _worker = worker;
+    const fields = { safety_identifier: "u-1", complexity: "low", quality: "max" };
+    const { status, body } = await generate({
+      model: "gpt-image-2.5",
+      size: "1024x1024",
+      seed: 1,
+      ...fields,
+    });
+    assert.deepEqual([status, body.model, body.size], [200, "fake", "16x16"]);
+    assert.match(body.data[0].receipt.warnings[0], /^gpt-image-2\.5 is fake here/);
+    const { body: { data } } = await ask("GET", "/v1/models");
+    assert.ok(!data.some(({ id }: { id: string }) => id.includes("*")));
+    assert.equal((await generate({ model: "gpt-4o" })).status, 404);
   });
 
   it("an alias with exact sizes, and a model's own name, take the client's size or refuse it", async () => {

@@ -1,7 +1,7 @@
 import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import type { ModelCard } from "../../../protocol/wire/model_card.ts";
-import { parseModelAliases, targetOf } from "../../../routes/runs/model_aliases.ts";
+import { aliasNamed, parseModelAliases, targetOf } from "../../../routes/runs/model_aliases.ts";
 import { nearestSize } from "../../../routes/models/nearest_size.ts";
 
 describe("parseModelAliases()", () => {
@@ -24,6 +24,17 @@ describe("parseModelAliases()", () => {
         text,
       );
     }
+  });
+});
+
+describe("aliasNamed()", () => {
+  it("prefers a whole name to a beginning, and keeps the name that was asked for", () => {
+    const aliases = parseModelAliases("gpt-image-*=pictures,gpt-image-1=exact,dall-e-*=pictures");
+    assert.equal(aliasNamed("gpt-image-1", aliases)?.target, "exact");
+    const { name, target } = aliasNamed("gpt-image-2-2026-04-21", aliases)!;
+    assert.deepEqual([name, target], ["gpt-image-2-2026-04-21", "pictures"]);
+    assert.equal(aliasNamed("dall-e-4", aliases)?.response_format, "url");
+    assert.equal(aliasNamed("gpt-4o", aliases), undefined);
   });
 });
 
