@@ -76,14 +76,35 @@ export class FolderSource implements CheckpointSource {
   }
 }
 
-/** Returns the .json, .safetensors and tokenizer files under `folder`, ordered by path. */
-export function filesIn(folder: string, prefix = ""): { name: string; path: string }[] {
+/**
+ * Returns the .json, .safetensors and tokenizer files under `folder`, ordered by path. Links that lead nowhere,
+ * or back to a folder that holds them, are passed over: nothing can be read there.
+ */
+export function filesIn(
+  folder: string,
+  { prefix = "", above = new Set() }: { prefix?: string; above?: ReadonlySet<string> } = {},
+): { name: string; path: string }[] {
   const found: { name: string; path: string }[] = [];
+  const here = new Set(above).add(Deno.realPathSync(join(folder, prefix)));
   for (const entry of Deno.readDirSync(join(folder, prefix))) {
     const name = prefix + entry.name;
     const path = join(folder, name);
-    if (Deno.statSync(path).isDirectory) found.push(...filesIn(folder, `${name}/`));
-    else if (/\.(json|safetensors|model|txt)$/.test(name)) found.push({ name, path });
+    const info = statOf(path);
+    if (info?.isDirectory) {
+      if (entry.isSymlink && here.has(Deno.realPathSync(path))) continue;
+      found.push(...filesIn(folder, { prefix: `${name}/`, above: here }));
+    } else if (info?.isFile && /\.(json|safetensors|model|txt)$/.test(name)) found.push({ name, path });
   }
   return found.sort((a, b) => a.name < b.name ? -1 : 1);
+}
+
+function statOf(path: string): Deno.FileInfo | undefined {
+  try {
+    return Deno.statSync(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.FilesystemLoop) {
+      return undefined;
+    }
+    throw error;
+  }
 }

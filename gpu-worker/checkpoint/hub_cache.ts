@@ -37,6 +37,20 @@ export function hubToken(read: ReadVariable = environment): string | undefined {
   return cleanToken(read("HF_TOKEN") || read("HUGGING_FACE_HUB_TOKEN"));
 }
 
+/** Returns whether $HF_HUB_OFFLINE or $TRANSFORMERS_OFFLINE forbids calls of the hub. */
+export function isHubOffline(read: ReadVariable = environment): boolean {
+  return isTrue(read("HF_HUB_OFFLINE") || read("TRANSFORMERS_OFFLINE"));
+}
+
+/** Returns whether $HF_HUB_DISABLE_IMPLICIT_TOKEN forbids sending a token that the command does not name. */
+export function needsNamedToken(read: ReadVariable = environment): boolean {
+  return isTrue(read("HF_HUB_DISABLE_IMPLICIT_TOKEN"));
+}
+
+function isTrue(value: string | undefined): boolean {
+  return /^(1|on|yes|true)$/i.test(value ?? "");
+}
+
 /** Returns a token without the line breaks and spaces around it, or undefined if nothing is left. */
 export function cleanToken(token: string | undefined): string | undefined {
   return token?.replaceAll(/[\r\n]/g, "").trim() || undefined;

@@ -46,7 +46,10 @@ export async function readImageHeader(bytes: Uint8Array, field: ImageFieldName):
 
 /** The error for bytes that libvips cannot decode. */
 export function notAnImage(field: ImageFieldName, cause?: unknown): ImageError {
-  return new ImageError("it is no image, or a damaged one", { field, cause });
+  return new ImageError(`it is no image, or a damaged one. Try one of ${FORMATS.join(", ")}`, {
+    field,
+    cause,
+  });
 }
 
 /** Returns the frames that an animated PNG announces before its pixels. libvips does not read this. */

@@ -43,6 +43,8 @@ export async function readFormFields(
       continue;
     }
     if (Object.hasOwn(fields, name)) throw refusal(name, `'${name}' must be given once`);
+    // A form sends the fields that nobody has filled in as well.
+    if (value === "" && (numbers.includes(name) || jsons.includes(name))) continue;
     fields[name] = typeof value !== "string"
       ? value
       : numbers.includes(name)
@@ -62,6 +64,8 @@ function readNumber(text: string): unknown {
 
 function readJson(text: string): unknown {
   if (text.length > MAX_JSON_CHARACTERS) return text;
+  // Python's spelling.
+  if (/^(True|False)$/.test(text)) return text === "True";
   try {
     return parseJsonText(text);
   } catch {

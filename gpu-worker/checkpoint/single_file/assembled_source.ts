@@ -83,7 +83,7 @@ export class AssembledSource implements CheckpointSource {
       ...this.#files.map((path, i) => ({ name: `file ${i}`, path })),
       ...folders.sort().flatMap((folder) => {
         if (!existsSync(this.#base.path(folder))) return [];
-        const files = filesIn(this.#base.path(folder), "").map(({ name, path }) => ({
+        const files = filesIn(this.#base.path(folder)).map(({ name, path }) => ({
           name: `${folder}/${name}`,
           path,
         }));

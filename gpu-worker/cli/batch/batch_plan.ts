@@ -2,6 +2,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { isDeepStrictEqual } from "node:util";
+import { isDeviceName } from "../is_device_name.ts";
 import type { BatchPrompt } from "../read_prompts.ts";
 import type { BatchRequest, BatchTask } from "./batch_messages.ts";
 
@@ -68,9 +69,6 @@ export function planBatch(
   return plan;
 }
 
-/** Names that Windows keeps for devices, whatever their extension. */
-const DEVICE_NAME = /^(con|prn|aux|nul|com\d|lpt\d)$/i;
-
 /**
  * Returns the reference's folder name: 50 characters with "_" for " " and ".", and for what Windows cannot
  * store. Unlike there, prompts with equal beginnings get different folders.
@@ -78,7 +76,7 @@ const DEVICE_NAME = /^(con|prn|aux|nul|com\d|lpt\d)$/i;
 function uniqueName(prompt: string, taken: Set<string>): string {
   // deno-lint-ignore no-control-regex -- such characters are what is looked for
   const plain = [...prompt.replace(/[ ./\\<>:"|?*\x00-\x1f\x7f]/g, "_")].slice(0, 50).join("");
-  const name = DEVICE_NAME.test(plain) ? `${plain}_` : plain;
+  const name = isDeviceName(plain) ? `${plain}_` : plain;
   for (let count = 1;; count++) {
     const candidate = count === 1 ? name : `${name}_${count}`;
     // Windows and macOS take Red for red.

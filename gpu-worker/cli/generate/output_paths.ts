@@ -1,5 +1,6 @@
 // Chooses where pictures go: --out as a pattern, and names that no other file has.
 import { existsSync } from "node:fs";
+import { isDeviceName } from "../is_device_name.ts";
 import { firstFile, withSuffix } from "./output_files.ts";
 
 export interface NamedPicture {
@@ -44,8 +45,10 @@ export function outputPaths(
 
 /** Returns a prompt as part of a file name that every system can store. */
 export function slug(text: string): string {
-  const words = text.toLowerCase().replace(/[^\p{L}\p{N}]+/gu, "-").replace(/^-|-$/g, "");
-  return [...words].slice(0, 40).join("") || "picture";
+  // Marks are parts of letters: vowels in Hindi and Thai, accents elsewhere.
+  const words = text.toLowerCase().replace(/[^\p{L}\p{M}\p{N}]+/gu, "-").replace(/^-|-$/g, "");
+  const name = [...words].slice(0, 40).join("") || "picture";
+  return isDeviceName(name) ? `${name}_` : name;
 }
 
 function fill(out: string, { prompt, seed, model, method }: NamedPicture, number: number): string {

@@ -7,6 +7,8 @@ import {
   hubCacheFolder,
   hubToken,
   hubTokenPath,
+  isHubOffline,
+  needsNamedToken,
   parseHubName,
 } from "../../checkpoint/hub_cache.ts";
 import { showValue } from "../../../sampler/mod.ts";
@@ -26,7 +28,7 @@ const HELP = `Usage: deno task pull ORG/NAME [options]
 Downloads only the files that a pipeline needs: configs, tokenizers and safetensors.
 The next pull continues an interrupted one.
 The cache is HF_HUB_CACHE, HF_HOME/hub or ~/.cache/huggingface/hub; HF_ENDPOINT names a mirror of the hub. In
-both, and in HF_TOKEN_PATH, ~ and $NAME are expanded as in huggingface_hub.
+both, and in HF_TOKEN_PATH, ~ and $NAME are expanded as in huggingface_hub. HF_HUB_OFFLINE forbids all calls.
 `;
 
 export const PULL_FLAGS = {
@@ -50,12 +52,17 @@ export async function pull(args: string[], signal: AbortSignal): Promise<void> {
   if (flags["config-only"] && flags.only !== undefined) {
     throw new UsageError("--config-only and --only exclude each other");
   }
+  if (isHubOffline()) {
+    throw new UsageError(
+      "HF_HUB_OFFLINE forbids calls of the hub: unset it, and TRANSFORMERS_OFFLINE, to pull",
+    );
+  }
   const only = flags["config-only"] ? [] : flags.only?.split(",").map((part) => part.trim());
   bypassProxy();
   using bar = new ByteBar(name.repository);
   const { folder, files, bytes } = await pullSnapshot(name.repository, {
     endpoint: Deno.env.get("HF_ENDPOINT") || undefined,
-    token: flags.token ?? hubToken() ?? storedToken(),
+    token: flags.token ?? (needsNamedToken() ? undefined : hubToken() ?? storedToken()),
     revision: name.revision,
     variant: flags.variant,
     only,

@@ -7,6 +7,8 @@ import {
   hubHome,
   hubToken,
   hubTokenPath,
+  isHubOffline,
+  needsNamedToken,
 } from "../../../gpu-worker/checkpoint/hub_cache.ts";
 
 const reading = (variables: Record<string, string>) => (name: string) =>
@@ -32,6 +34,21 @@ describe("hubCacheFolder()", () => {
       assert.equal(hubCacheFolder(reading(variables)), folder);
     });
   }
+});
+
+describe("switches of the hub", () => {
+  it("are on by 1, on, yes or true in any case", () => {
+    for (const value of ["1", "ON", "yes", "True"]) {
+      assert.ok(isHubOffline(reading({ HF_HUB_OFFLINE: value })), value);
+      assert.ok(isHubOffline(reading({ TRANSFORMERS_OFFLINE: value })), value);
+      assert.ok(needsNamedToken(reading({ HF_HUB_DISABLE_IMPLICIT_TOKEN: value })), value);
+    }
+    for (const value of ["", "0", "off", "no", "false", "2"]) {
+      assert.ok(!isHubOffline(reading({ HF_HUB_OFFLINE: value })), value);
+      assert.ok(!needsNamedToken(reading({ HF_HUB_DISABLE_IMPLICIT_TOKEN: value })), value);
+    }
+    assert.ok(!isHubOffline(reading({ HF_HUB_OFFLINE: "0", TRANSFORMERS_OFFLINE: "1" })));
+  });
 });
 
 describe("the hub's token", () => {

@@ -21,6 +21,19 @@ describe("outputPaths()", () => {
     assert.deepEqual(paths("{unknown}.png", [4]), ["{unknown}.png"]);
   });
 
+  it("keeps letters with their marks, and names that Windows has no device of", () => {
+    const named = (prompt: string) =>
+      outputPaths("{prompt}.png", [{ ...pictures(1)[0]!, prompt }], { overwrite: true })[0];
+    assert.equal(named("हिन्दी चित्र"), "हिन्दी-चित्र.png");
+    assert.equal(named("ภาพน้ำ"), "ภาพน้ำ.png");
+    assert.deepEqual(["con", "Aux!", "lpt1", "contour"].map(named), [
+      "con_.png",
+      "aux_.png",
+      "lpt1_.png",
+      "contour.png",
+    ]);
+  });
+
   it("counts on where a file exists, unless it may be overwritten", () => {
     assert.deepEqual(paths("x.png", [4], ["x.png", "x-2.png"]), ["x-3.png"]);
     assert.deepEqual(paths("x.png", [4], ["x.png"], true), ["x.png"]);

@@ -197,6 +197,17 @@ describe("deno task pull", () => {
     const { code, stderr } = await pull(server, ["../../etc"]);
     assert.deepEqual([code, stderr.trim().split("\n").length], [2, 1], stderr);
   });
+
+  it("calls no hub where HF_HUB_OFFLINE forbids it", async () => {
+    await using server = serve();
+    const { code, stderr } = await runTask("pull", [REPOSITORY], {
+      ...environment(server),
+      HF_HUB_OFFLINE: "1",
+    });
+    assert.equal(code, 2);
+    assert.match(stderr, /HF_HUB_OFFLINE forbids calls of the hub/);
+    assert.deepEqual(server.requests, []);
+  });
 });
 
 describe("parseHubName()", () => {
