@@ -44,6 +44,7 @@ export function readFlags<const S extends Record<string, FlagKind>>(
     }
     operands.push(arg);
   };
+  flagged.forEach((arg) => assertSwitch(arg, spec));
   const parsed: Record<string, unknown> = parseArgs(joinValues(flagged, spec), {
     string: names.filter((name) => takesValue(spec[name])),
     boolean: names.filter((name) => spec[name] === "switch"),
@@ -71,6 +72,14 @@ function splitArguments(args: readonly string[]): { flagged: readonly string[]; 
   const own = args[0] === "--" ? args.slice(1) : args;
   const end = own.indexOf("--");
   return end < 0 ? { flagged: own, rest: [] } : { flagged: own.slice(0, end), rest: own.slice(end + 1) };
+}
+
+/** parseArgs takes any value of a switch but false for on: --overwrite=no would overwrite. */
+function assertSwitch(arg: string, spec: Record<string, FlagKind>): void {
+  const [, name, value] = /^--([\w-]+)=(.*)$/s.exec(arg) ?? [];
+  if (name === undefined || !Object.hasOwn(spec, name) || spec[name] !== "switch") return;
+  if (value === "true" || value === "false") return;
+  throw new UsageError(`--${name} must be true or false where it has a value: current value is '${value}'`);
 }
 
 function unknownFlag(arg: string, names: readonly string[]): UsageError {

@@ -67,6 +67,18 @@ describe("readFlags()", () => {
     });
   }
 
+  it("takes true and false after a switch, and no other word for them", () => {
+    assert.equal(
+      message("--json=no"),
+      "--json must be true or false where it has a value: current value is 'no'",
+    );
+    assert.equal(
+      message("--json=0"),
+      "--json must be true or false where it has a value: current value is '0'",
+    );
+    assert.deepEqual([read("--json=true").json, read("--json=false").json], [true, false]);
+  });
+
   it("suggests nothing where nothing is near", () => {
     for (const given of ["--zzzzzz", "-x", "--=1"]) {
       assert.equal(message(given), `unknown argument '${given}'; --help lists what there is`);
