@@ -78,6 +78,8 @@ describe("webhook addresses under '*'", () => {
       ...["machine.tail1234.ts.net"],
       // Public names of private addresses.
       ...["127.0.0.1.nip.io", "10-0-0-7.sslip.io", "localtest.me", "a.lvh.me", "xip.io"],
+      ...["127-0-0-1.ip.addr.tools", "192-168-1-1.any.example", "a.172.20.0.9.b.example", "x.plex.direct"],
+      ...["app-10-0-0-7.any.example", "100-64-0-1.any.example", "169.254.169.254.any.example"],
       // No names.
       ...["a..example", "a.example..", ".example", "-a.example", "a-.example", "a.1", "a.example1", "x.0x7f"],
       ...[`${"a".repeat(64)}.example`, `${"a.".repeat(127)}example`],
