@@ -77,8 +77,8 @@ export class FolderSource implements CheckpointSource {
 }
 
 /**
- * Returns the .json, .safetensors and tokenizer files under `folder`, ordered by path. Links that lead nowhere,
- * or back to a folder that holds them, are passed over: nothing can be read there.
+ * Returns the .json, .safetensors and tokenizer files under `folder`, ordered by path. Links that lead
+ * nowhere, or back to a folder that holds them, are passed over: nothing can be read there.
  */
 export function filesIn(
   folder: string,
