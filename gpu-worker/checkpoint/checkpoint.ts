@@ -1,6 +1,6 @@
 // A diffusers checkpoint: model_index.json, its components and their configs.
 import { type SchedulerConfig, showValue } from "../../sampler/mod.ts";
-import { type HeldWeights, quantizationOf } from "./blocks/quantization_of.ts";
+import { type HeldWeights, quantizationOf, type QuantizationOptions } from "./blocks/quantization_of.ts";
 import { CheckpointError } from "./checkpoint_error.ts";
 import {
   type CheckpointSource,
@@ -36,6 +36,7 @@ export class Checkpoint {
   readonly #controlNets: readonly ControlNetFiles[];
   /** How linear layers of denoiser and text encoders hold their weights. */
   readonly held: HeldWeights;
+  readonly #wholeRows: boolean;
 
   private constructor(parts: CheckpointParts) {
     const { source, pipelineClass, loras = [], additions = new Map(), notes = [], controlNets = [], held } =
@@ -47,6 +48,7 @@ export class Checkpoint {
     this.#additions = additions;
     this.#controlNets = controlNets;
     this.held = held ?? "as-stored";
+    this.#wholeRows = parts.wholeRows ?? false;
   }
 
   /** Opens a checkpoint folder. @throws {CheckpointError} if `folder` holds no pipeline. */
@@ -101,9 +103,12 @@ export class Checkpoint {
     return this.#controlNets.map((files) => ({ ...files, weights: this.#withHeld(files.weights) }));
   }
 
-  /** Returns this checkpoint with linear layers whose weights are held in another form. */
-  withHeld(held: HeldWeights): Checkpoint {
-    return new Checkpoint({ ...this.#parts(), held });
+  /**
+   * Returns this checkpoint with linear layers whose weights are held in another form.
+   * @param options.wholeRows whether the denoiser's int8 has one scale a row. @default as before
+   */
+  withHeld(held: HeldWeights, { wholeRows = this.#wholeRows }: QuantizationOptions = {}): Checkpoint {
+    return new Checkpoint({ ...this.#parts(), held, wholeRows });
   }
 
   /**
@@ -189,10 +194,14 @@ export class Checkpoint {
   weights(component: string, stem?: WeightsStem): Weights {
     const weights = this.#source.weights(component, stem);
     const changes = this.#additions.get(component);
+    // Text encoders have few tokens, and a few columns of their activations are far larger than all others.
+    const wholeRows = this.#wholeRows && !component.startsWith("text_encoder");
     return new Map(
       [...weights].map(([name, entry]) => {
         const additions = changes?.get(name);
-        const quantization = component.startsWith("vae") ? undefined : quantizationOf(entry, this.held);
+        const quantization = component.startsWith("vae")
+          ? undefined
+          : quantizationOf(entry, this.held, { wholeRows });
         if (additions === undefined && quantization === undefined) return [name, entry];
         return [name, { ...entry, ...additions && { additions }, ...quantization && { quantization } }];
       }),
@@ -202,7 +211,7 @@ export class Checkpoint {
   #withHeld(weights: Weights): Weights {
     return new Map(
       [...weights].map(([name, entry]) => {
-        const quantization = quantizationOf(entry, this.held);
+        const quantization = quantizationOf(entry, this.held, { wholeRows: this.#wholeRows });
         return [name, quantization === undefined ? entry : { ...entry, quantization }];
       }),
     );
@@ -211,7 +220,8 @@ export class Checkpoint {
   #parts(): CheckpointParts {
     const { pipelineClass, loras, notes, held } = this;
     const [source, additions, controlNets] = [this.#source, this.#additions, this.#controlNets];
-    return { source, pipelineClass, loras, notes, held, additions, controlNets };
+    const wholeRows = this.#wholeRows;
+    return { source, pipelineClass, loras, notes, held, wholeRows, additions, controlNets };
   }
 }
 
@@ -223,4 +233,5 @@ interface CheckpointParts {
   notes?: readonly string[];
   controlNets?: readonly ControlNetFiles[];
   held?: HeldWeights;
+  wholeRows?: boolean;
 }

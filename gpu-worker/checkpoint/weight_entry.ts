@@ -28,8 +28,13 @@ export interface WeightEntry extends SafetensorsEntry {
 /** Whole numbers of `bits` bits, with a float32 scale for each block of a row. */
 export interface Quantization {
   readonly bits: 8 | 4;
-  /** Columns that share a scale: a power of two from 16 on. */
+  /** Columns that share a scale: a power of two from 16 on, or a row's number of columns (`wholeRows`). */
   readonly blockSize: number;
+  /**
+   * Whether a row is one block. Such numbers lie column by column, for products of whole numbers alone.
+   * @default false
+   */
+  readonly wholeRows?: boolean;
 }
 
 /** A LoRA's change of one tensor. */

@@ -11,6 +11,8 @@ export function arrayOf(dtype: DType, data: readonly number[]) {
       return BigInt64Array.from(data, BigInt);
     case "int32":
       return Int32Array.from(data);
+    case "uint8":
+      return Uint8Array.from(data);
     default:
       throw new TypeError(`Cannot make a constant of ${dtype} (${DTYPE_BYTES[dtype]} bytes) in a graph`);
   }

@@ -53,7 +53,7 @@ export class ConvertedWeights {
     quantization: Quantization,
   ): { data: TensorProto; scales: TensorProto } {
     const { rows, columns } = rowsOf(source);
-    const { bits, blockSize } = quantization;
+    const { bits, blockSize, wholeRows } = quantization;
     const blocks = columns / blockSize;
     const byteLength = rows * columns * bits / 8;
     const offset = this.#reserve(byteLength);
@@ -63,14 +63,14 @@ export class ConvertedWeights {
     return {
       data: this.#initializer({
         name: `${name} in ${bits} bits`,
-        dims: [rows, blocks, blockSize * bits / 8],
+        dims: wholeRows ? [columns, rows] : [rows, blocks, blockSize * bits / 8],
         offset,
         byteLength,
         dtype: "uint8",
       }),
       scales: this.#initializer({
         name: `${name} scales`,
-        dims: [rows, blocks],
+        dims: wholeRows ? [rows] : [rows, blocks],
         offset: scalesOffset,
         byteLength: scalesBytes,
         dtype: "float32",

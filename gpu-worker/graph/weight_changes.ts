@@ -8,11 +8,11 @@ export type WeightChange =
   & { readonly scale: number }
   & ({ readonly up: Value; readonly down: Value; readonly magnitude?: Value } | { readonly whole: Value });
 
-/** A matrix in blocks, for MatMulNBits. */
+/** A matrix in blocks, for MatMulNBits, or in whole rows, for MatMulIntegerToFloat. */
 export interface BlockMatrix {
-  /** [rows, blocks, bytes of a block] uint8 */
+  /** uint8: [rows, blocks, bytes of a block], or [columns, rows] */
   readonly data: Value;
-  /** [rows, blocks] float32 */
+  /** float32: [rows, blocks], or [rows] */
   readonly scales: Value;
   readonly quantization: Quantization;
   /** LoRAs, which blocks cannot hold. */

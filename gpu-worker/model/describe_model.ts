@@ -72,6 +72,7 @@ export function describeModel(model: string, options: DescribeModelOptions = {})
   const components = weights === "auto" ? plain.components() : [];
   const checkpoint = plain.withHeld(
     resolveWeights(weights, { components, dtype: computeType, memoryBytes }),
+    { wholeRows: provider === "cpu" },
   );
   const warnings: string[] = [];
   const reading = family.read(checkpoint, computeType);

@@ -128,7 +128,8 @@ function keyOf({ tensors }: Conversion): string {
     const digest = digests.get(path) ?? fileDigest(path);
     digests.set(path, digest);
     const place = [digest, source.offset, offset, scalesOffset, shape, dtype, blocks, scale, order];
-    hash.update(JSON.stringify([...place, quantization?.bits, quantization?.blockSize]));
+    const layout = quantization?.wholeRows ? ["by columns"] : [];
+    hash.update(JSON.stringify([...place, quantization?.bits, quantization?.blockSize, ...layout]));
   }
   return hash.digest("hex").slice(0, 32);
 }

@@ -28,6 +28,8 @@ export async function writeConverted(
   const { rows, columns } = rowsOf(source);
   const step = Math.max(1, Math.floor(CHUNK_ELEMENTS / columns));
   const isExact = isExactly(source, quantization);
+  // One matrix: a few rows at a time would be written a few bytes at a time.
+  const byColumns = new Uint8Array(quantization?.wholeRows ? rows * columns : 0);
   for (let from = 0; from < rows; from += step) {
     const range = { from, to: Math.min(rows, from + step) };
     if (quantization === undefined) {
@@ -37,9 +39,24 @@ export async function writeConverted(
     const { data, scales } = isExact
       ? repackBlocks(readRowBytes(file, source, range), source.blocks!)
       : quantizeBlocks(readRows(file, source, range), quantization);
-    const { bits, blockSize } = quantization;
-    await writeAt(target, offset + from * columns * bits / 8, data);
+    const { bits, blockSize, wholeRows } = quantization;
     await writeAt(target, scalesOffset + from * columns / blockSize * 4, scales);
+    if (!wholeRows) await writeAt(target, offset + from * columns * bits / 8, data);
+    else putColumns(byColumns, data, { from, rows, columns });
+  }
+  if (quantization?.wholeRows) await writeAt(target, offset, byColumns);
+}
+
+/** Copies whole rows from row `from` on into a matrix that lies column by column. */
+function putColumns(
+  target: Uint8Array,
+  data: Uint8Array,
+  { from, rows, columns }: { from: number; rows: number; columns: number },
+): void {
+  const count = data.length / columns;
+  for (let column = 0; column < columns; column++) {
+    const to = column * rows + from;
+    for (let row = 0, at = column; row < count; row++, at += columns) target[to + row] = data[at]!;
   }
 }
 

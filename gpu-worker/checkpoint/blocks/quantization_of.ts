@@ -18,6 +18,8 @@ const BLOCK_SIZE = { int8: 128, int4: 32 };
 const BLOCK_SIZE_OF_BLOCKS = 32;
 /** Smallest block of MatMulNBits. */
 const LEAST_BLOCK_SIZE = 16;
+/** Longest row whose sum of products of unsigned 8-bit numbers fits 32 bits. */
+const LONGEST_WHOLE_ROW = 2 ** 15;
 
 const FLOATS: readonly DType[] = [
   "float32",
@@ -28,18 +30,32 @@ const FLOATS: readonly DType[] = [
   "float8_e5m2",
 ];
 
+export interface QuantizationOptions {
+  /**
+   * Whether int8 has one scale a row, for MatMulIntegerToFloat. Only the CPU provider has it.
+   * @default false
+   */
+  wholeRows?: boolean;
+}
+
 /** Returns the quantization of a tensor, or undefined if it stays as stored. */
-export function quantizationOf(entry: WeightEntry, held: HeldWeights): Quantization | undefined {
+export function quantizationOf(
+  entry: WeightEntry,
+  held: HeldWeights,
+  { wholeRows = false }: QuantizationOptions = {},
+): Quantization | undefined {
   if (entry.shape.length !== 2) return undefined;
   const exact = entry.blocks && exactQuantization(entry.blocks);
   if (held === "as-stored") return exact;
   const bits = held === "int8" ? 8 : 4;
   if (exact !== undefined && exact.bits <= bits) return exact;
   const { columns } = rowsOf(entry);
-  let blockSize = BLOCK_SIZE[held];
+  const isWhole = wholeRows && bits === 8 && entry.blocks === undefined &&
+    columns >= LEAST_BLOCK_SIZE && columns <= LONGEST_WHOLE_ROW;
+  let blockSize = isWhole ? columns : BLOCK_SIZE[held];
   if (entry.blocks !== undefined) blockSize = Math.min(blockSize, BLOCK_SIZE_OF_BLOCKS);
   while (columns % blockSize !== 0 && blockSize > LEAST_BLOCK_SIZE) blockSize /= 2;
-  const quantization: Quantization = { bits, blockSize };
+  const quantization: Quantization = { bits, blockSize, ...isWhole && { wholeRows } };
   return isBlockMatrix(entry, quantization) ? quantization : undefined;
 }
 

@@ -32,6 +32,19 @@ describe("describeModel()", () => {
     }),
   );
 
+  it("gives int8 one scale a row in the denoiser on the CPU, and blocks elsewhere", () => {
+    const of = (provider: "cpu" | "cuda" | "webgpu", component: string) => {
+      const { checkpoint } = describeModel("models/emoji", { provider, weights: "int8" });
+      const matrices = [...checkpoint.weights(component).values()].filter(({ quantization }) => quantization);
+      assert.ok(matrices.length > 0);
+      return matrices.every(({ quantization }) => quantization!.wholeRows === true);
+    };
+    assert.equal(of("cpu", "transformer"), true);
+    assert.equal(of("cpu", "text_encoder"), false);
+    assert.equal(of("cpu", "text_encoder_2"), false);
+    for (const provider of ["cuda", "webgpu"] as const) assert.equal(of(provider, "transformer"), false);
+  });
+
   it(
     "refuses a checkpoint without weights, and a scheduler that is not known",
     withCopy((folder) => {

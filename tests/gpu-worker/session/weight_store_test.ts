@@ -28,19 +28,24 @@ function writeSource(factor: number): void {
   Deno.writeFileSync(source, encodeSafetensors([{ name: "w", dims: [OUT, IN], data }]));
 }
 
-function model(bits: 8 | 4 = 8): OnnxModel {
+function model(bits: 8 | 4 = 8, wholeRows = false): OnnxModel {
+  const blockSize = wholeRows ? IN : 32;
   const weights = new Map([["w", {
     ...readTensors(source).get("w")!,
-    quantization: { bits, blockSize: 32 },
+    quantization: { bits, blockSize, wholeRows },
   }]]);
   const graph = new GraphBuilder({ name: "some graph", weights, dtype: "float32" });
-  graph.output("scales", graph.blockMatrix("w", [OUT, IN])!.scales, [OUT, IN / 32]);
+  graph.output("scales", graph.blockMatrix("w", [OUT, IN])!.scales, [OUT, IN / blockSize]);
   return graph.build();
 }
 
-async function place(options: ConstructorParameters<typeof WeightStore>[0], bits?: 8 | 4): Promise<void> {
+async function place(
+  options: ConstructorParameters<typeof WeightStore>[0],
+  bits?: 8 | 4,
+  wholeRows?: boolean,
+): Promise<void> {
   using store = new WeightStore(options);
-  await store.place(model(bits));
+  await store.place(model(bits, wholeRows));
 }
 
 describe("WeightStore", () => {
@@ -57,9 +62,10 @@ describe("WeightStore", () => {
   it("keeps other settings and other weights apart", async () => {
     await place({ folder: kept });
     await place({ folder: kept }, 4);
+    await place({ folder: kept }, 8, true);
     writeSource(2);
     await place({ folder: kept });
-    assert.equal(storedFiles(kept).length, 3);
+    assert.equal(storedFiles(kept).length, 4);
   });
 
   it("writes a file again that lost its end", async () => {

@@ -3,6 +3,7 @@
 import type { DType } from "../../../runtime/dtype.ts";
 import type { GraphBuilder, Value } from "../../graph_builder.ts";
 import type { BlockMatrix } from "../../weight_changes.ts";
+import { wholeRowProduct } from "./whole_row_product.ts";
 
 /**
  * Activations are rounded to 8 bits too, a scale for each block, and multiplied as whole numbers. Other
@@ -24,17 +25,21 @@ export function blockProduct(
   x: Value,
   matrix: BlockMatrix & BlockProductOptions,
 ): Value {
-  const { data, scales, quantization: { bits, blockSize }, changes, dtype } = matrix;
-  let product = graph.node("MatMulNBits", [x, data, graph.cast(scales, dtype)], {
-    domain: "com.microsoft",
-    attributes: {
-      K: matrix.inFeatures,
-      N: matrix.outFeatures,
-      bits,
-      block_size: blockSize,
-      accuracy_level: ACCURACY_LEVEL,
+  const { data, scales, quantization: { bits, blockSize, wholeRows }, changes, dtype } = matrix;
+  let product = wholeRows ? wholeRowProduct(graph, x, matrix) : graph.node(
+    "MatMulNBits",
+    [x, data, graph.cast(scales, dtype)],
+    {
+      domain: "com.microsoft",
+      attributes: {
+        K: matrix.inFeatures,
+        N: matrix.outFeatures,
+        bits,
+        block_size: blockSize,
+        accuracy_level: ACCURACY_LEVEL,
+      },
     },
-  });
+  );
   const times = (left: Value, right: Value, scale: number) =>
     graph.node("FusedMatMul", [left, graph.cast(right, dtype)], {
       domain: "com.microsoft",

@@ -84,6 +84,22 @@ describe("quantizationOf()", () => {
     assert.deepEqual(quantizationOf(ENTRY, "int4"), { bits: 4, blockSize: 32 });
   });
 
+  it("takes whole rows where the device can multiply them, of int8 alone", () => {
+    const of = (entry: WeightEntry, held: "int8" | "int4" | "as-stored" = "int8") =>
+      quantizationOf(entry, held, { wholeRows: true });
+    assert.deepEqual(of(ENTRY), { bits: 8, blockSize: 256, wholeRows: true });
+    assert.deepEqual(of({ ...ENTRY, shape: [8, 24] }), { bits: 8, blockSize: 24, wholeRows: true });
+    // A sum over more columns could exceed 32 bits.
+    assert.deepEqual(of({ ...ENTRY, shape: [8, 2 ** 16] }), { bits: 8, blockSize: 128 });
+    assert.equal(of({ ...ENTRY, shape: [8, 8] }), undefined);
+    assert.equal(of({ ...ENTRY, order: "transposed" }), undefined);
+    assert.deepEqual(of(ENTRY, "int4"), { bits: 4, blockSize: 32 });
+    assert.equal(of(ENTRY, "as-stored"), undefined);
+    for (const blocks of ["Q8_0", "Q4_K"] as const) {
+      assert.deepEqual(of({ ...ENTRY, blocks }), { bits: 8, blockSize: 32 });
+    }
+  });
+
   it("leaves vectors, convolutions, whole numbers and transposed matrices alone", () => {
     for (
       const other of [

@@ -15,6 +15,10 @@ const numbers = (count: number, seed: number) =>
   Float32Array.from({ length: count }, (_, i) => (Math.sin((i + 1) * seed) * 43758.5453) % 1);
 const TENSORS = {
   "layer.weight": { dims: [OUT, IN], data: numbers(OUT * IN, 12.9898) },
+  "integers.weight": {
+    dims: [OUT, IN],
+    data: Float32Array.from({ length: OUT * IN }, (_, i) => i % IN < 9 ? 127 : (i * 61) % 255 - 127),
+  },
   "zero.weight": { dims: [OUT, IN], data: new Float32Array(OUT * IN) },
   "layer.bias": { dims: [OUT], data: numbers(OUT, 7.1) },
   down: { dims: [RANK, IN], data: numbers(RANK * IN, 3.3) },
@@ -35,31 +39,41 @@ beforeEach(() => {
 afterEach(() => Deno.removeSync(folder, { recursive: true }));
 
 interface LayerOptions {
-  name?: "layer" | "zero";
+  name?: "layer" | "zero" | "integers";
   quantization?: Quantization;
   additions?: readonly Addition[];
   asStored?: boolean;
+  change?: Partial<WeightEntry>;
+  /** @default X */
+  x?: { shape: readonly number[]; data: Float32Array<ArrayBuffer> };
 }
 
 /** Runs the layer on X. Returns its outputs, and how many weights were converted for it. */
-async function run({ name = "layer", quantization, additions, asStored = false }: LayerOptions) {
+async function run(
+  { name = "layer", quantization, additions, asStored = false, change, x = { shape: [ROWS, IN], data: X } }:
+    LayerOptions,
+) {
   const weight = {
     ...entries.get(`${name}.weight`)!,
     ...quantization && { quantization },
     ...additions && { additions },
+    ...change,
   };
   const weights = new Map([[`${name}.weight`, weight], ["layer.bias", entries.get("layer.bias")!]]);
   const graph = new GraphBuilder({ name: "layer", weights, dtype: "float32" });
-  const x = graph.input("x", ["rows", IN]);
+  const dims = x.shape.slice(0, -1).map((_, i) => `dimension ${i}`);
+  const tokens = graph.input("x", [...dims, IN]);
   const bias = name === "layer";
-  graph.output("y", linear(graph, x, { name, inFeatures: IN, outFeatures: OUT, bias, asStored }), [
-    "rows",
-    OUT,
-  ]);
+  const y = linear(graph, tokens, { name, inFeatures: IN, outFeatures: OUT, bias, asStored });
+  graph.output("y", y, [...dims, OUT]);
   const model = graph.build();
   using store = new WeightStore();
-  const { y } = await runGraph(await store.place(model), { x: { shape: [ROWS, IN], data: X } });
-  return { y: y!.data, converted: model.conversion?.tensors.length ?? 0, matrices: model.matrices };
+  const results = await runGraph(await store.place(model), { x });
+  return {
+    y: results["y"]!.data,
+    converted: model.conversion?.tensors.length ?? 0,
+    matrices: model.matrices,
+  };
 }
 
 /** Root of the mean square of the difference, over that of `expected`. */
@@ -98,6 +112,65 @@ describe("linear() with weights in blocks", () => {
       assert.ok(error > 0 && error < limit, `${error}`);
     });
   }
+
+  describe("and one scale a row", () => {
+    const quantization: Quantization = { bits: 8, blockSize: IN, wholeRows: true };
+
+    it("is near the layer as stored, for tokens of any rank", async () => {
+      const plain = await run({});
+      const { y, converted } = await run({ quantization });
+      assert.equal(converted, 1);
+      const error = relativeError(y, plain.y);
+      assert.ok(error > 0 && error < 0.015, `${error}`);
+      assert.deepEqual((await run({ quantization, x: { shape: [1, ROWS, IN], data: X } })).y, y);
+    });
+
+    it("is exact for whole numbers, the largest too, on every CPU", async () => {
+      // Two products of the largest numbers exceed 16 bits, where AVX2's signed kernel clips them.
+      const data = Float32Array.from(
+        { length: ROWS * IN },
+        (_, i) => i % IN < 9 ? 127 : (i * 37) % 255 - 127,
+      );
+      const x = { shape: [ROWS, IN], data };
+      const held = await run({ name: "integers", quantization, x });
+      assert.deepEqual(held.y, (await run({ name: "integers", x })).y);
+    });
+
+    it("gives each row of activations its own scale", async () => {
+      const data = X.map((value, i) => i < IN ? value * 1e6 : i < 2 * IN ? value * 1e-6 : value);
+      const x = { shape: [ROWS, IN], data };
+      const [held, plain] = [
+        await run({ name: "integers", quantization, x }),
+        await run({ name: "integers", x }),
+      ];
+      for (let row = 0; row < ROWS; row++) {
+        const of = ({ y }: { y: Float32Array }) => y.subarray(row * OUT, (row + 1) * OUT);
+        const error = relativeError(of(held), of(plain));
+        assert.ok(error < 0.015, `row ${row}: ${error}`);
+      }
+    });
+
+    it("keeps rows of zeros", async () => {
+      const x = { shape: [ROWS, IN], data: new Float32Array(ROWS * IN) };
+      assert.deepEqual((await run({ name: "zero", quantization, x })).y, new Float32Array(ROWS * OUT));
+      assert.deepEqual((await run({ quantization, x })).y, (await run({ x })).y);
+    });
+
+    it("adds a LoRA in full precision", async () => {
+      for (const additions of Object.values(CHANGES())) {
+        const plain = await run({ name: "zero", additions });
+        const held = await run({ name: "zero", additions, quantization });
+        assert.ok(relativeError(held.y, plain.y) < 1e-6);
+      }
+    });
+
+    it("reads a file whose halves of rows are swapped, or that is scaled fp8", async () => {
+      for (const change of [{ order: "swapped" }, { scale: 0.5 }] as const) {
+        const [plain, held] = [await run({ change }), await run({ change, quantization })];
+        assert.ok(relativeError(held.y, plain.y) < 0.015);
+      }
+    });
+  });
 
   it("holds first and last layers as stored", async () => {
     const plain = await run({});
