@@ -3,7 +3,7 @@
 import { availableParallelism } from "node:os";
 
 const IGNORED = ["tests/browser", "tests/faults", "tests/service"];
-const TEST = ["test", "-A", "--no-check"];
+const TEST = ["test", "-A", "--no-check", "--lock=tests/bench/deno.lock"];
 
 if (import.meta.main) Deno.exit(await main(Deno.args));
 

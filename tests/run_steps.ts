@@ -7,12 +7,12 @@ interface Task {
   steps: readonly (readonly string[])[];
 }
 
-const TEST = ["test", "-A", "--no-check"];
+const TEST = ["test", "-A", "--no-check", "--lock=tests/bench/deno.lock"];
 const SLOW = ["tests/browser", "tests/faults", "tests/service"];
 const CHECK = [
   ["fmt", "--check"],
   ["lint"],
-  ["check"],
+  ["check", "--lock=tests/bench/deno.lock"],
   ["doc", "--lint", "sampler/mod.ts", "gpu-worker/runtime/mod.ts"],
 ];
 

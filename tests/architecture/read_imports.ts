@@ -64,7 +64,8 @@ async function readGraph(files: readonly string[], cwd: string): Promise<ModuleG
   try {
     Deno.writeTextFileSync(entry, files.map((file) => `import "${pathToFileURL(file)}";\n`).join(""));
     const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-      args: ["info", "--json", entry],
+      // Otherwise Deno writes the packages that tests name into deno.lock.
+      args: ["info", "--lock=tests/bench/deno.lock", "--json", entry],
       cwd,
     }).output();
     if (!success) throw new Error(`Cannot read imports: ${new TextDecoder().decode(stderr)}`);

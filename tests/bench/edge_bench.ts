@@ -1,6 +1,8 @@
 // `deno task bench:edge`: what the edge costs. All rows are measured in turn in one run, against the worker
 // itself and against a Hono handler that does nothing but return the same bytes.
-import autocannon from "autocannon";
+// Load on loopback.
+// deno-lint-ignore no-import-prefix
+import autocannon from "npm:autocannon@9.0.0";
 import { startService, startTask } from "../service/service.ts";
 
 const ROUNDS = 150;

@@ -1,6 +1,7 @@
 // How far one picture is from another: PSNR and SSIM of the 8-bit pixels; and how
 // rough a picture is in itself.
-import { ssim } from "ssim.js";
+// deno-lint-ignore no-import-prefix
+import { ssim } from "npm:ssim.js@3.5.0";
 import type { DecodedImage } from "../../../gpu-worker/media/decoded_image.ts";
 import { toRgb } from "../../../gpu-worker/media/to_rgb.ts";
 

@@ -1,6 +1,9 @@
 // Plots of the comparison as SVG, by Vega-Lite without a browser.
-import { parse, View } from "vega";
-import { compile, type TopLevelSpec } from "vega-lite";
+// SVG without a browser.
+// deno-lint-ignore no-import-prefix
+import { parse, View } from "npm:vega@6.4.0";
+// deno-lint-ignore no-import-prefix
+import { compile, type TopLevelSpec } from "npm:vega-lite@6.5.0";
 import { BUDGET_FAMILIES } from "./fidelity_methods.ts";
 import type { FidelityCell } from "./report_fidelity.ts";
 
