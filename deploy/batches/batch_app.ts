@@ -28,7 +28,7 @@ export interface BatchAppOptions {
   /** Calls must be signed with it. @default every call is served */
   secret?: string | undefined;
   /** Tells calls apart, for all processes of the service. @default this process's own memory */
-  nonces?: (Nonces & { readonly instance: string | undefined }) | undefined;
+  nonces?: (Nonces & { name(): Promise<string | undefined> }) | undefined;
 }
 
 /** For a file to arrive from an edge. */
@@ -42,7 +42,7 @@ export function createBatchApp(
   app.use("/files", limitUploads());
   if (secret !== undefined) {
     app.use(
-      requireSignature(secret, { ...limits, ...nonces && { nonces, instance: () => nonces.instance } }),
+      requireSignature(secret, { ...limits, ...nonces && { nonces, instance: () => nonces.name() } }),
     );
   }
 

@@ -13,20 +13,32 @@ return redis.call('SET', ARGV[1], 1, 'NX', 'PX', ARGV[2])`;
 export class QueueNonces implements Nonces {
   readonly #redis: Redis;
   readonly #now: () => number;
+  readonly #waitMs: number;
   #instance: string | undefined;
   #asking: Promise<void> | undefined;
 
-  constructor({ redis, now = Date.now }: { redis: Redis; now?: () => number }) {
+  /** @param options.waitMs how long the first call waits for the queue's Redis. @default 1500 */
+  constructor({ redis, now = Date.now, waitMs = 1500 }: {
+    redis: Redis;
+    now?: () => number;
+    waitMs?: number;
+  }) {
     this.#redis = redis;
     this.#now = now;
+    this.#waitMs = waitMs;
   }
 
   /**
-   * Names the queue, and with it these nonces. Undefined until its Redis has said it:
-   * the next call asks again.
+   * Names the queue, and with it these nonces. A process that has just started waits a moment for its Redis to
+   * say it, as the first call would otherwise be refused; undefined if Redis is away. Each call asks again.
    */
-  get instance(): string | undefined {
+  async name(): Promise<string | undefined> {
     this.#asking ??= this.#ask().catch(() => {}).finally(() => this.#asking = undefined);
+    if (this.#instance !== undefined) return this.#instance;
+    const late = Promise.withResolvers<void>();
+    const timer = setTimeout(late.resolve, this.#waitMs);
+    await Promise.race([this.#asking, late.promise]);
+    clearTimeout(timer);
     return this.#instance;
   }
 

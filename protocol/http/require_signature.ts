@@ -21,7 +21,7 @@ export interface RequireSignatureOptions extends ReadBodyOptions {
    * undefined as long as the name is not known.
    * @default calls for any are served
    */
-  instance?: string | (() => string | undefined) | undefined;
+  instance?: string | (() => Promise<string | undefined>) | undefined;
   /** @default a new one */
   nonces?: Nonces;
   /** Milliseconds since 1970. @default Date.now */
@@ -35,12 +35,12 @@ const OPEN_PATHS = ["/healthz", "/readyz", "/metrics"];
 export function requireSignature(secret: string, options: RequireSignatureOptions = {}): MiddlewareHandler {
   const { instance, now = Date.now, nonces = new NonceStore({ now }) } = options;
   const isNamed = instance !== undefined;
-  const nameOf = () => typeof instance === "function" ? instance() : instance;
+  const nameOf = async () => typeof instance === "function" ? await instance() : instance;
   const key = importSecret(secret);
   return async (c, next) => {
     if (OPEN_PATHS.includes(c.req.path)) {
       await next();
-      const name = nameOf();
+      const name = await nameOf();
       if (name !== undefined) c.header(INSTANCE_HEADER, name);
       return;
     }
@@ -48,7 +48,7 @@ export function requireSignature(secret: string, options: RequireSignatureOption
     if (!await crypto.subtle.verify("HMAC", await key, signature, signedText(call))) {
       throw refusal("The signature of this call is wrong", "invalid_signature");
     }
-    if (isNamed && (call.instance === undefined || call.instance !== nameOf())) {
+    if (isNamed && (call.instance === undefined || call.instance !== await nameOf())) {
       throw refusal(
         "This call was signed for another process, or for an earlier start of this one",
         OTHER_INSTANCE,

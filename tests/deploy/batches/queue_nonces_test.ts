@@ -9,7 +9,6 @@ import { requireSignature } from "../../../protocol/http/require_signature.ts";
 import { ApiError } from "../../../protocol/wire/api_error.ts";
 import { BatchClient } from "../../../routes/batches/batch_client.ts";
 import { WITHOUT_REDIS } from "../../service/redis.ts";
-import { until } from "../../until.ts";
 
 const SECRET = "a".repeat(32);
 const CALLER = { tenant: "t", requestId: "r" };
@@ -27,11 +26,10 @@ describe("QueueNonces", { skip: WITHOUT_REDIS }, () => {
   });
 
   /** One process of the service, as it is after its start. */
-  async function start(): Promise<Hono> {
+  function start(): Hono {
     const nonces = new QueueNonces({ redis });
-    await until(() => nonces.instance);
     const app = new Hono();
-    app.use(requireSignature(SECRET, { nonces, instance: () => nonces.instance }));
+    app.use(requireSignature(SECRET, { nonces, instance: () => nonces.name() }));
     app.get("/healthz", (c) => c.json({ status: "ok" }));
     app.get("/files", (c) => c.json({ data: [] }));
     app.onError((cause) => ApiError.from(cause).toResponse());
@@ -39,7 +37,7 @@ describe("QueueNonces", { skip: WITHOUT_REDIS }, () => {
   }
 
   it("serves a call once at any process, also after a restart, and refuses other queues' calls", async () => {
-    const processes = [await start(), await start()];
+    const processes = [start(), start()];
     const captured: Request[] = [];
     let turn = 0;
     // Behind one address, as a balancer has it.
@@ -58,13 +56,21 @@ describe("QueueNonces", { skip: WITHOUT_REDIS }, () => {
       const response = await app.request(call.clone());
       return [response.status, (await response.json()).error.code];
     };
-    for (const app of [...processes, await start()]) {
+    for (const app of [...processes, start()]) {
       assert.deepEqual(await refusal(app), [401, "replayed_signature"]);
     }
     await redis.flushall();
-    processes.splice(0, 2, await start(), await start());
+    processes.splice(0, 2, start(), start());
     assert.deepEqual(await refusal(processes[0]!), [401, "other_instance"]);
     await client.files(CALLER, {});
+    // The first call of a process that has just started is served.
+    processes.splice(0, 2, start(), start());
+    for (let i = 0; i < 2; i++) await client.files(CALLER, {});
+    // A process without its Redis says in time that it has no name.
+    const lost = new Redis({ port: 1, lazyConnect: true, retryStrategy: () => null });
+    lost.on("error", () => {});
+    assert.equal(await new QueueNonces({ redis: lost, waitMs: 1 }).name(), undefined);
+    lost.disconnect();
     // A full queue can still be called.
     await redis.config("SET", "maxmemory", "1");
     await client.files(CALLER, {});
