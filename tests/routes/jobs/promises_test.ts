@@ -9,6 +9,8 @@ import { StoreAwayError } from "../../../protocol/store/store_away_error.ts";
 import { StoreFullError } from "../../../protocol/store/store_full_error.ts";
 import { MemoryRunLog } from "../../../protocol/store/run_log/memory_run_log.ts";
 import type { OpenRun } from "../../../protocol/store/run_log/run_log.ts";
+import type { RunSource } from "../../../routes/runs/run_source.ts";
+import { FallbackStateStore } from "../../../routes/state/fallback_state_store.ts";
 import { MemoryStateStore } from "../../../routes/state/memory_state_store.ts";
 import type { Entered } from "../../../routes/state/state_store.ts";
 import { FakePipeline } from "../../gpu-worker/http/fake_pipeline.ts";
@@ -151,6 +153,24 @@ describe("promises", () => {
     assert.equal((await (await ask("GET", `/jobs/${id}`)).json()).status, "cancelled");
     await until(async () => (await state.latest(AGENDA, 1)).length === 0);
     assert.equal((await (await ask("GET", `/jobs/${id}`)).json()).status, "cancelled");
+  });
+
+  it("gives a stream no name that other edges do not know, but at an edge that is alone", async () => {
+    class Away extends MemoryStateStore {
+      override set = () => Promise.reject(new StoreAwayError());
+    }
+    const stream = {
+      ...{ id: "job_1", kind: "image_generation", tenant: "a", facts: {}, detached: false },
+      ...{ viewer: null, webhook: null, quota: null },
+    };
+    const add = async (hasPeers: boolean) => {
+      const state = new FallbackStateStore({ shared: new Away(), log: () => {} });
+      return await new Jobs({ source: { hasPeers } as RunSource, state }).add(stream, {
+        ...{ views: [], wanted: [] },
+      });
+    };
+    await assert.rejects(add(true), StoreAwayError);
+    assert.equal((await add(false)).id, "job_1");
   });
 
   it("sends a webhook once when its keeper dies after the end was noted", async () => {
