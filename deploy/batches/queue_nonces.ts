@@ -29,8 +29,8 @@ export class QueueNonces implements Nonces {
   }
 
   /**
-   * Names the queue, and with it these nonces. A process that has just started waits a moment for its Redis to
-   * say it, as the first call would otherwise be refused; undefined if Redis is away. Each call asks again.
+   * Names the queue, and with it these nonces. A process that has just started waits a moment for its Redis
+   * to say it, as its first call would otherwise be refused. Undefined if Redis is away. Each call asks.
    */
   async name(): Promise<string | undefined> {
     this.#asking ??= this.#ask().catch(() => {}).finally(() => this.#asking = undefined);
