@@ -26,7 +26,8 @@ ${PART_HELP}
   --record N               prompts to record features of (24)
   --search N               prompts to compare plans on (12)
   --validate N             prompts to measure the found plans on (16)
-  --trials N               plans to draw at most for each number of full passes (40)
+  --trials N               plans to draw at most for each number of full passes (40); 1 keeps the stored
+                           plans and measures them anew
   --seed N                 seed of the first prompt (7000)
   --guidance-scale X --true-cfg-scale X --width N --height N --num-frames N   as for generate
   --threads N              threads of the CPU (one for each physical core)

@@ -102,10 +102,15 @@ class Climb {
   }
 
   async #attempt(plan: Plan, limit: number): Promise<boolean> {
-    const { trials, set, calibration } = this.#options;
+    const { trials, set, calibration, limit: all } = this.#options;
     // One plan is always tried.
     if (this.#tried.has(plan.join()) || this.#tried.size >= Math.max(1, limit)) return false;
     this.#tried.add(plan.join());
+    if (all === 1) {
+      // The only plan has nothing to be compared with.
+      this.#best = { plan, psnrs: [] };
+      return false;
+    }
     const best = this.#best;
     const psnrs = await trials.psnrs(plan, { set, calibration, incumbent: best?.psnrs });
     if (best && (psnrs.length < set.prompts.length || advantage(psnrs, best.psnrs) < LEAST_GAIN)) {

@@ -85,6 +85,14 @@ describe("searchPlans()", () => {
     }
   });
 
+  it("keeps the first given plan, and draws none, if it may draw only one", async () => {
+    const hint = [0, 1, 2, 3, 4, 5];
+    const { found, tried } = await search(() => 50, { hints: new Map([[6, [hint]]]), limit: 1 });
+    assert.deepEqual(found.get(6), hint);
+    assert.equal(found.get(5)!.length, 5);
+    assert.equal(tried.size, 0);
+  });
+
   it("tries the given plans, other methods' plans, and the neighbours' plans", async () => {
     const hint = COST.best(6)[5]!.map((step, i) => i === 3 ? step + 1 : step);
     const { tried } = await search((plan) => plan.join() === hint.join() ? 70 : 40, {
