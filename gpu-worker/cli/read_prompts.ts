@@ -26,7 +26,8 @@ export function readPromptFile(path: string, total = Infinity): BatchPrompt[] {
  * and repetitions. A repetition would draw the same picture again.
  */
 export function readPrompts(text: string, total = Infinity): BatchPrompt[] {
-  const lines = text.split(/\r?\n/).map(cleanText);
+  // Some spreadsheets end lines with CR alone.
+  const lines = text.split(/\r\n?|\n/).map(cleanText);
   const prompts = lines.map((prompt, i) => ({ line: i + 1, prompt })).filter(({ prompt }) =>
     prompt.trim() !== "" && !prompt.startsWith("#")
   );

@@ -11,12 +11,13 @@ export interface WeightedText {
 /** Factor of a pair of round brackets without a number. A square one divides by it. */
 const STEP = 1.1;
 /**
- * An escaped character, an opening bracket, the end of a bracket with a number, a closing bracket, or text.
+ * An escaped bracket or backslash, an opening bracket, the end of a bracket with a number, a closing bracket,
+ * or text.
  */
-const PART = /\\.?|[([]|:\s*([+-]?[.\d]+)\s*\)|[)\]]|[^\\()[\]:]+|:/gs;
+const PART = /\\[\\()[\]]?|[([]|:\s*([+-]?(?:\d+\.?\d*|\.\d+))\s*\)|[)\]]|[^\\()[\]:]+|:/gs;
 
-/** The word BREAK, in capitals, with the space around it. */
-const BREAK = /\s*\bBREAK\b\s*/;
+/** The word BREAK, in capitals, with the space around it. Python's words have letters of every script. */
+const BREAK = /\s*(?<![\p{L}\p{N}_])BREAK(?![\p{L}\p{N}_])\s*/u;
 
 export interface ParsePromptWeightsOptions {
   /** Whether the word BREAK begins a chunk. @default false: it is a word like any other */
@@ -24,8 +25,8 @@ export interface ParsePromptWeightsOptions {
 }
 
 /**
- * Splits a prompt into texts and weights. A backslash keeps a bracket as text. A bracket that is never closed
- * counts as closed at the end.
+ * Splits a prompt into texts and weights. A backslash keeps a bracket as text, and is left out before anything
+ * else. A bracket that is never closed counts as closed at the end.
  */
 export function parsePromptWeights(
   prompt: string,
@@ -52,7 +53,7 @@ export function parsePromptWeights(
     if (isClosed) continue;
     if (part === "(") open.round.push(parts.length);
     else if (part === "[") open.square.push(parts.length);
-    else if (part.length > 1 && part.startsWith("\\")) parts.push({ text: part.slice(1), weight: 1 });
+    else if (part.startsWith("\\")) parts.push({ text: part.slice(1), weight: 1 });
     else {
       (breaks ? part.split(BREAK) : [part]).forEach((text, index) =>
         parts.push({ text, weight: 1, ...index > 0 && { startsChunk: true } })

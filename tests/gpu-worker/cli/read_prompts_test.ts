@@ -24,6 +24,14 @@ describe("readPromptFile()", () => {
     for (const bytes of files) assert.deepEqual(read(bytes), expected);
   });
 
+  it("ends lines at CR alone too", () => {
+    assert.deepEqual(read(utf8("red\rblue\r\n\rgreen\n")), [
+      { line: 1, prompt: "red" },
+      { line: 2, prompt: "blue" },
+      { line: 4, prompt: "green" },
+    ]);
+  });
+
   it("takes two spellings of one text for one prompt", () => {
     assert.deepEqual(read(utf8("caf\u00e9\ncafe\u0301\nx\n")), [
       { line: 1, prompt: "caf\u00e9" },

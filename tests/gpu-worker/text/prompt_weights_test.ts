@@ -15,6 +15,9 @@ describe("parsePromptWeights()", () => {
     ["a) b] c:2", [["a) b] c:2", 1]]],
     ["x:2) y", [["x:2) y", 1]]],
     ["(red: 1.5 ) (:", [["red", 1.5], [" ", 1], [":", 1.1]]],
+    // What is no number is no weight.
+    ["(red:1.2.3) (a:.) (b:.5)", [["red:1.2.3", 1.1], [" ", 1], ["a:.", 1.1], [" ", 1], ["b", 0.5]]],
+    ["a\\b \\", [["ab ", 1]]],
   ];
   for (const [prompt, expected] of CASES) {
     it(`reads ${JSON.stringify(prompt)}`, () => {
@@ -32,6 +35,8 @@ describe("parsePromptWeights()", () => {
       { text: ", BREAKING", weight: 1 },
       { text: "", weight: 1, startsChunk: true },
     ]);
+    // Letters of any script make a longer word of it.
+    assert.equal(parsePromptWeights("日本BREAK éBREAK BREAKé", { breaks: true }).length, 1);
     assert.deepEqual(parsePromptWeights("a BREAK b"), [{ text: "a BREAK b", weight: 1 }]);
   });
 });
