@@ -77,6 +77,8 @@ describe("authenticate()", () => {
       ...["x-cluster-client-ip", "fastly-client-ip", "fly-client-ip", "do-connecting-ip"],
       ...["x-original-forwarded-for", "x-original-host", "x-original-url", "x-envoy-external-address"],
       ...["x-azure-clientip", "x-appengine-user-ip", "x-amzn-trace-id", "x-amz-cf-id", "x-remote-ip"],
+      ...["x-rewrite-url", "x-replaced-path", "x-request-start", "x-ms-proxy", "x-auth-request-email"],
+      ...["surrogate-capability", "max-forwards", "x-host", "x-replit-user-id"],
       ...["x-cloud-trace-context", "x-vercel-forwarded-for", "x-nf-client-connection-ip", "x-arr-log-id"],
       ...["x-proxyuser-ip", "wl-proxy-client-ip", "x-varnish", "tailscale-user-login", "x-scheme"],
     ];
