@@ -34,6 +34,7 @@ const SLICE = { lines: 50, bytes: 64 * 1024 };
 /** Empty lines cost less. */
 const BLANK_SLICE = 2 ** 20;
 const LINE_FEED = 10;
+const BYTE_ORDER_MARK = [0xef, 0xbb, 0xbf];
 
 export async function scanRequests(
   bytes: Uint8Array,
@@ -42,9 +43,11 @@ export async function scanRequests(
   const errors: LineError[] = [];
   const places: number[] = [];
   const ids = new Set<string>();
-  const decoder = new TextDecoder();
+  const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
   let [number, pictures, slice] = [1, 0, { lines: 0, bytes: 0 }];
-  for (let at = 0; errors.length < MAX_BATCH_ERRORS;) {
+  // A byte order mark belongs to no request.
+  const start = BYTE_ORDER_MARK.every((byte, index) => bytes[index] === byte) ? BYTE_ORDER_MARK.length : 0;
+  for (let at = start; errors.length < MAX_BATCH_ERRORS;) {
     const blank = skipBlank(bytes, at);
     number += blank.lines;
     at = blank.end;
@@ -61,7 +64,7 @@ export async function scanRequests(
     const end = feed < 0 ? bytes.length : feed;
     const result = end - at > MAX_BATCH_LINE_BYTES
       ? lineError("invalid_request", `line: must have at most ${MAX_BATCH_LINE_BYTES} bytes`, number)
-      : readLine(decoder.decode(bytes.subarray(at, end)), { number, ids });
+      : readLine(decode(decoder, bytes.subarray(at, end)), { number, ids });
     if (typeof result === "number") {
       pictures += result;
       places.push(at, end - at);
@@ -79,6 +82,15 @@ export async function scanRequests(
   const lines = new DataView(new ArrayBuffer(4 * places.length));
   places.forEach((place, index) => lines.setUint32(4 * index, place, true));
   return { errors, total: places.length / 2, pictures, lines: new Uint8Array(lines.buffer) };
+}
+
+/** Undefined for bytes that are no text: a prompt with its letters replaced would draw something else. */
+function decode(decoder: TextDecoder, bytes: Uint8Array): string | undefined {
+  try {
+    return decoder.decode(bytes);
+  } catch {
+    return undefined;
+  }
 }
 
 /** The text of a request, which was read before. */
@@ -103,7 +115,11 @@ function skipBlank(bytes: Uint8Array, at: number): { end: number; lines: number;
 }
 
 /** The pictures that a request asks for, or what is wrong with it. */
-function readLine(text: string, { number, ids }: { number: number; ids: Set<string> }): number | LineError {
+function readLine(
+  text: string | undefined,
+  { number, ids }: { number: number; ids: Set<string> },
+): number | LineError {
+  if (text === undefined) return lineError("invalid_request", "line: must be text in UTF-8", number);
   const parsed = batchLineSchema.safeParse(parseRequest(text));
   if (!parsed.success) {
     const [issue] = parsed.error.issues;

@@ -36,6 +36,15 @@ describe("scanRequests", () => {
     });
   }
 
+  it("refuses lines in another encoding, by number, and takes a byte order mark", async () => {
+    const latin1 = Uint8Array.from(requestLine("2", { prompt: "café" }), (letter) => letter.charCodeAt(0));
+    const bytes = Uint8Array.of(...toBytes(`\ufeff${requestLine("1")}\n`), ...latin1);
+    const { errors, total, lines } = await scanRequests(bytes);
+    assert.deepEqual([total, errors.length, errors[0]!.line], [1, 1, 2]);
+    assert.equal(new DataView(lines.buffer).getUint32(0, true), 3, "the mark is no part of the request");
+    assert.match(errors[0]!.message, /must be text in UTF-8/);
+  });
+
   it("stops at one request too many, and reads nothing behind it", async () => {
     const lines = Array.from({ length: MAX_BATCH_REQUESTS }, (_, index) => requestLine(String(index)));
     const all = await scan(lines.join("\n"));
