@@ -10,6 +10,7 @@ import type { Log } from "../protocol/process/structured_log.ts";
 import type { Environment } from "./middleware/environment.ts";
 import type { BatchClient } from "./batches/batch_client.ts";
 import { a1111Routes } from "./a1111/a1111_routes.ts";
+import { controlNetRoutes } from "./a1111/controlnet_routes.ts";
 import { batchRoutes } from "./batches/batch_routes.ts";
 import { fileRoutes } from "./files/file_routes.ts";
 import { SignedUrls } from "./files/signed_urls.ts";
@@ -125,7 +126,9 @@ export function createApp(options: AppOptions): EdgeApp {
   const connections = limitConnections(options.connectionsPerKey ?? 64);
   const uploads = limitUploads(options.uploads);
   app.use("/v1/*", admit, connections, uploads);
-  app.use("/sdapi/*", apiHeaders(options.corsOrigins), admit, connections, uploads);
+  for (const path of ["/sdapi/*", "/controlnet/*"]) {
+    app.use(path, apiHeaders(options.corsOrigins), admit, connections, uploads);
+  }
   app.use("/v1/*", endRevokedStreams(directory));
   const answers = new StoredAnswers({ results, catalog, limits, metrics, reading: options });
   app.post("/v1/images/generations", answers.give());
@@ -143,6 +146,7 @@ export function createApp(options: AppOptions): EdgeApp {
   app.route("/v1", jobRoutes({ ...options, jobs, limits, tickets, presenters }));
   app.route("/v1", modelRoutes(catalog));
   app.route("/sdapi/v1", a1111Routes({ ...options, planner, catalog, source, limits, state }));
+  app.route("/controlnet", controlNetRoutes(catalog));
   app.route("/v1", batchRoutes({ ...options, batches: options.batches, limits, webhooks }));
   app.get(
     "/metrics",

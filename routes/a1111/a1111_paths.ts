@@ -16,6 +16,16 @@ const imagesSchema = z.object({
 const list = z.array(z.looseObject({}));
 const nothing = z.null();
 
+const strings = z.array(z.string());
+/** The paths of the ControlNet extension: a summary and the answer of each. */
+const CONTROLNET = {
+  version: ["Version of the extension's API", z.object({ version: z.int() })],
+  settings: ["Units of a request", z.object({ control_net_unit_count: z.int() })],
+  model_list: ["ControlNets of the served models", z.object({ model_list: strings })],
+  module_list: ["Preprocessors: none", z.looseObject({ module_list: strings })],
+  control_types: ["ControlNets by their kind: all are one", z.object({ control_types: z.looseObject({}) })],
+} as const;
+
 export const a1111Paths: ZodOpenApiPathsObject = {
   "/sdapi/v1/txt2img": {
     post: {
@@ -108,6 +118,16 @@ export const a1111Paths: ZodOpenApiPathsObject = {
       },
     },
   },
+  ...Object.fromEntries(
+    Object.entries(CONTROLNET).map(([name, [summary, schema]]) => [`/controlnet/${name}`, {
+      get: {
+        operationId: `a1111-controlnet-${name}`,
+        tags,
+        summary,
+        responses: { 200: body(summary, schema), ...errors() },
+      },
+    }]),
+  ),
   "/sdapi/v1/embeddings": {
     get: {
       operationId: "a1111Embeddings",
