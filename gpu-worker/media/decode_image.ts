@@ -1,5 +1,5 @@
 // Decodes image files for image to image: libvips (npm:sharp) decodes, and Pillow's filter resizes. Follows
-// diffusers' load_image and VaeImageProcessor.preprocess, except that transparent pixels are laid on white.
+// diffusers' load_image and VaeImageProcessor.preprocess, except that transparent pixels get a ground.
 import sharp from "sharp";
 import { OptionError } from "../../sampler/mod.ts";
 import type { DecodedImage, ImageSize } from "./decoded_image.ts";
@@ -19,12 +19,16 @@ export interface DecodeImageOptions {
 }
 
 const MAX_SIDE = 8192;
-/** The color behind transparent pixels. */
-const BACKGROUND = "#ffffff";
+const WHITE = "#ffffff";
+/**
+ * The colour behind transparent pixels, where it is not white. Programs that paint masks or find edges leave
+ * the rest transparent, which Pillow and AUTOMATIC1111 read as black: keep, and nothing to follow.
+ */
+const GROUNDS: Partial<Record<ImageFieldName, string>> = { mask: "#000000", control_image: "#000000" };
 
 /**
- * Decodes an image: rotated by its EXIF orientation, in sRGB, laid on white where it is
- * transparent, and resized (Lanczos).
+ * Decodes an image: rotated by its EXIF orientation, in sRGB, laid on its field's ground where it
+ * is transparent, and resized (Lanczos).
  * @returns [3, height, width], float32 in -1..1
  * @throws {ImageError} if the bytes are no image, one of another format, an animation, or one of
  * more than 64 megapixels.
@@ -75,19 +79,15 @@ export function resizedTo(
 }
 
 /**
- * Decodes an image to interleaved 8-bit sRGB, rotated by its EXIF orientation and laid on `background` where
- * it is transparent. Read its header first, which bounds its pixels.
+ * Decodes an image to interleaved 8-bit sRGB, rotated by its EXIF orientation and laid on the field's ground
+ * where it is transparent. Read its header first, which bounds its pixels.
  * @throws {ImageError} if the pixels are damaged.
  */
-export async function decodeRgb(
-  bytes: Uint8Array,
-  field: ImageFieldName,
-  { background = BACKGROUND }: { background?: string } = {},
-): Promise<Pixels> {
+export async function decodeRgb(bytes: Uint8Array, field: ImageFieldName): Promise<Pixels> {
   const { data, info: { width, height } } = await sharp(bytes, { limitInputPixels: MAX_PIXELS })
     .autoOrient()
     .toColourspace("srgb")
-    .flatten({ background })
+    .flatten({ background: GROUNDS[field] ?? WHITE })
     .raw({ depth: "uchar" })
     .toBuffer({ resolveWithObject: true })
     .catch((cause) => {

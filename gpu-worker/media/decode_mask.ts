@@ -34,8 +34,7 @@ export async function decodeMask(
   const resized = async (pixels: Pixels) =>
     (await resample(pixels, { width, height, filter: "lanczos" })).data;
   if (mode !== "alpha") {
-    // Programs that paint masks leave the rest transparent, which Pillow and AUTOMATIC1111 read as black.
-    const white = toGrey(await resized(await decodeRgb(bytes, "mask", { background: "#000000" })));
+    const white = toGrey(await resized(await decodeRgb(bytes, "mask")));
     return { width, height, data: mode === "white" ? white : white.map((value) => 255 - value) };
   }
   if (!hasAlpha) {

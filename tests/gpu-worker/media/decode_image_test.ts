@@ -49,6 +49,19 @@ describe("decodeImage()", () => {
     assert.equal((await decodeImage(grey, { multiple: 4 })).data.length, 48);
   });
 
+  it("lays a control image's transparent places on black: there is nothing to follow", async () => {
+    // White edges on nothing, as programs that find them export it.
+    const create = {
+      width: 8,
+      height: 8,
+      channels: 4 as const,
+      background: { r: 255, g: 255, b: 255, alpha: 0 },
+    };
+    const edges = await sharp({ create }).png().toBuffer();
+    assert.equal((await decodeImage(edges, { multiple: 4, field: "control_image" })).data[0], -1);
+    assert.equal((await decodeImage(edges, { multiple: 4 })).data[0], 1);
+  });
+
   it("turns the picture as its EXIF says", async () => {
     const turned = await sharp(await encodeImage(PICTURE)).withMetadata({ orientation: 6 }).jpeg().toBuffer();
     const { width, height } = await decodeImage(turned, { multiple: 4 });
