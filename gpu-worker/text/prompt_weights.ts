@@ -25,8 +25,8 @@ export interface ParsePromptWeightsOptions {
 }
 
 /**
- * Splits a prompt into texts and weights. A backslash keeps a bracket as text, and is left out before anything
- * else. A bracket that is never closed counts as closed at the end.
+ * Splits a prompt into texts and weights. A backslash keeps a bracket as text, and is left out before
+ * anything else. A bracket that is never closed counts as closed at the end.
  */
 export function parsePromptWeights(
   prompt: string,

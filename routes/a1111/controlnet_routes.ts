@@ -1,4 +1,4 @@
-// What the ControlNet extension of AUTOMATIC1111's web UI tells front ends, so that they can offer its models.
+// What the ControlNet extension of AUTOMATIC1111's web UI tells front ends, so that they can offer models.
 // Source: https://github.com/Mikubill/sd-webui-controlnet/wiki/API
 import { Hono } from "hono";
 import type { Environment } from "../middleware/environment.ts";
