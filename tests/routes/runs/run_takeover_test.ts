@@ -86,7 +86,9 @@ class Workers {
     async function* events(_id: string, { after, signal }: { after: number; signal: AbortSignal }) {
       yield* told().filter(({ id }) => id > after);
       // Then it hangs.
-      await new Promise((_, reject) => signal.addEventListener("abort", reject, { once: true }));
+      await new Promise((_, reject) =>
+        signal.addEventListener("abort", () => reject(signal.reason), { once: true })
+      );
     }
     return { events, isMaking: () => Promise.resolve(false) } as unknown as PooledWorker;
   }
