@@ -12,7 +12,7 @@ export const MAX_BATCH_REQUESTS = 50_000;
 export const MAX_BATCH_LINE_BYTES = 256 * 1024;
 /** Most faults that are told of one. */
 export const MAX_BATCH_ERRORS = 100;
-/** Endpoints that a batch may call. */
+/** Endpoints that a batch may call. Decision 17 says why there is no other one. */
 const BATCH_ENDPOINTS = ["/v1/images/generations"] as const;
 
 const seconds = z.int().min(0);
@@ -114,7 +114,9 @@ export type BatchOrder = z.output<typeof batchOrderSchema>;
 export const batchLineSchema = z.object({
   custom_id: z.string().min(1).max(256),
   method: z.literal("POST"),
-  url: z.enum(BATCH_ENDPOINTS),
+  url: z.enum(BATCH_ENDPOINTS, {
+    error: `must be ${BATCH_ENDPOINTS.join(" or ")}: batches make pictures. Try POST /v1/videos for a video.`,
+  }),
   body: z.looseObject({}),
 });
 export type BatchLine = z.output<typeof batchLineSchema>;

@@ -77,6 +77,10 @@ describe("scanRequests", () => {
       requestLine("d", { background: true }),
       requestLine("e").replace("/images/generations", "/videos"),
     ].join("\n"));
+    assert.equal(
+      errors.at(-1)!.message,
+      "url: must be /v1/images/generations: batches make pictures. Try POST /v1/videos for a video.",
+    );
     assert.deepEqual(errors.map(({ line, code }) => [line, code]), [
       [2, "duplicate_custom_id"],
       [3, "invalid_request"],
