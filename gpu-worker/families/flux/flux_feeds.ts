@@ -3,6 +3,7 @@ import type { FluxTransformerConfig } from "./flux_config.ts";
 import { fluxRotaryTables, type TokenGrid } from "../../graph/layers/attention/flux_rotary.ts";
 import { PICTURE_TOKENS, tokenCount } from "../../denoiser/picture_tokens.ts";
 import type { ReferenceTokens } from "../../pipeline/family.ts";
+import { promptRows, referenceRows, rotaryFeeds } from "../../pipeline/transformer_feeds.ts";
 import type { Runtime } from "../../runtime/mod.ts";
 import { BranchFeeds } from "../../denoiser/branch_feeds.ts";
 import type { EncodedPrompt } from "../../text/encoded_prompt.ts";
@@ -31,15 +32,13 @@ export function fluxFeeds(runtime: Runtime, options: FluxFeedsOptions): BranchFe
   const { config, branches, size, guidanceScale, masked, references } = options;
   const textTokens = branches[0]!.tokens;
   const { height, width } = gridOf(size);
-  const { cos, sin } = fluxRotaryTables({
+  const rotary = fluxRotaryTables({
     textTokens,
     height,
     width,
     axesDims: config.axesDimsRope,
     references: (references?.[0] ?? []).map(({ size }) => gridOf(size)),
   });
-  const pairs = config.attentionHeadDim / 2;
-  const rotaryDims = [cos.length / pairs, pairs];
   const pooled = { dims: [config.pooledProjectionDim], rows: branches.map((branch) => branch.pooled) };
   const guidance = { dims: [], rows: branches.map(() => Float32Array.of(guidanceScale)) };
   return new BranchFeeds(runtime, {
@@ -47,21 +46,17 @@ export function fluxFeeds(runtime: Runtime, options: FluxFeedsOptions): BranchFe
     latents: {
       name: "hidden_states",
       dims: [height * width, config.outChannels],
-      behind: (references ?? []).map((row) => row.map(({ tokens }) => tokens)),
+      behind: referenceRows(references),
     },
     timestep: (timestep) => timestep / TRAIN_TIMESTEPS,
     trunk: {
-      encoder_hidden_states: {
-        dims: [textTokens, config.jointAttentionDim],
-        rows: branches.map((branch) => branch.embeds),
-      },
+      encoder_hidden_states: promptRows(branches, config.jointAttentionDim),
       ...masked && {
         masked: { dims: [height * width, config.inChannels - config.outChannels], rows: masked },
       },
     },
     shared: {
-      rotary_cos: { dims: rotaryDims, data: cos },
-      rotary_sin: { dims: rotaryDims, data: sin },
+      ...rotaryFeeds(rotary, config.attentionHeadDim),
       ...references && { [PICTURE_TOKENS]: tokenCount(height * width) },
     },
     conditioning: { pooled_projections: pooled, ...config.guidanceEmbeds && { guidance } },

@@ -3,6 +3,7 @@ import { BranchFeeds } from "../../denoiser/branch_feeds.ts";
 import { PICTURE_TOKENS, tokenCount } from "../../denoiser/picture_tokens.ts";
 import type { ReferenceTokens } from "../../pipeline/family.ts";
 import { axisRotaryTables, type RotaryTables } from "../../pipeline/axis_rotary.ts";
+import { countedBranches, promptRows, referenceRows, rotaryFeeds } from "../../pipeline/transformer_feeds.ts";
 import type { Runtime } from "../../runtime/mod.ts";
 import type { EncodedPrompt } from "../../text/encoded_prompt.ts";
 import type { LatentSize } from "../../vae/latent_size.ts";
@@ -27,35 +28,28 @@ export function flux2Feeds(
 ): BranchFeeds {
   const textTokens = branches[0]!.tokens;
   const tokens = countTokens(size);
-  const { cos, sin } = flux2RotaryTables(config, {
+  const rotary = flux2RotaryTables(config, {
     textTokens,
     picture: size,
     references: (references[0] ?? []).map(({ size }) => size),
   });
-  const pairs = config.attentionHeadDim / 2;
-  const rotaryDims = [cos.length / pairs, pairs];
   return new BranchFeeds(runtime, {
     rows: branches.length,
     latents: {
       name: "hidden_states",
       dims: [tokens, config.inChannels],
-      behind: references.map((row) => row.map(({ tokens }) => tokens)),
+      behind: referenceRows(references),
     },
     timestep: (timestep) => timestep / TRAIN_TIMESTEPS,
     trunk: {
-      encoder_hidden_states: {
-        dims: [textTokens, config.jointAttentionDim],
-        rows: branches.map(({ embeds }) => embeds),
-      },
+      encoder_hidden_states: promptRows(branches, config.jointAttentionDim),
     },
     shared: {
-      rotary_cos: { dims: rotaryDims, data: cos },
-      rotary_sin: { dims: rotaryDims, data: sin },
+      ...rotaryFeeds(rotary, config.attentionHeadDim),
       [PICTURE_TOKENS]: tokenCount(tokens),
     },
     conditioning: {},
-    // Only the number of rows matters: the modulation depends on nothing else of a branch.
-    modulation: { branches: { dims: [], rows: branches.map(() => new Float32Array(1)) } },
+    modulation: countedBranches(branches),
   });
 }
 

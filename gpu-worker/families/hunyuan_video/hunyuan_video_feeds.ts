@@ -1,6 +1,7 @@
 // Creates the inputs of HunyuanVideo's trunk and head, by the graphs' names.
 import type { HunyuanVideoTransformerConfig } from "./hunyuan_video_config.ts";
 import { hunyuanVideoRotaryTables } from "./hunyuan_video_rotary.ts";
+import { promptRows, rotaryFeeds } from "../../pipeline/transformer_feeds.ts";
 import type { Runtime } from "../../runtime/mod.ts";
 import { BranchFeeds } from "../../denoiser/branch_feeds.ts";
 import type { FrameCondition } from "../../pipeline/family.ts";
@@ -22,24 +23,19 @@ export function hunyuanVideoFeeds(runtime: Runtime, options: HunyuanVideoFeedsOp
   const { inChannels, outChannels, imageCondition } = config;
   const { tokens } = branches[0]!;
   const grid = patchGrid(config, size);
-  const { cos, sin } = hunyuanVideoRotaryTables({
+  const rotary = hunyuanVideoRotaryTables({
     textTokens: tokens,
     grid,
     axesDims: config.ropeAxesDim,
     theta: config.ropeTheta,
   });
-  const pairs = config.attentionHeadDim / 2;
-  const rotaryDims = [cos.length / pairs, pairs];
   const pooled = { dims: [config.pooledProjectionDim], rows: branches.map(({ pooled }) => pooled) };
   const guidance = { dims: [], rows: branches.map(() => Float32Array.of(guidanceScale)) };
   return new BranchFeeds(runtime, {
     rows: branches.length,
     latents: { name: "hidden_states", dims: [size.channels, size.frames, size.height, size.width] },
     trunk: {
-      encoder_hidden_states: {
-        dims: [tokens, config.textEmbedDim],
-        rows: branches.map(({ embeds }) => embeds),
-      },
+      encoder_hidden_states: promptRows(branches, config.textEmbedDim),
       ...imageCondition === "latent_concat" && {
         condition: {
           dims: [inChannels - outChannels, size.frames, size.height, size.width],
@@ -51,8 +47,7 @@ export function hunyuanVideoFeeds(runtime: Runtime, options: HunyuanVideoFeedsOp
       held: { frames: size.frames, rows: branches.map((_, i) => conditions[i]!.held), areKnown: true },
     },
     shared: {
-      rotary_cos: { dims: rotaryDims, data: cos },
-      rotary_sin: { dims: rotaryDims, data: sin },
+      ...rotaryFeeds(rotary, config.attentionHeadDim),
     },
     conditioning: { pooled_projections: pooled, ...config.guidanceEmbeds && { guidance } },
   });

@@ -1,6 +1,7 @@
 // Creates the inputs of Qwen-Image's trunk and head, by the graphs' names.
 import { BranchFeeds } from "../../denoiser/branch_feeds.ts";
 import { PICTURE_TOKENS, tokenCount } from "../../denoiser/picture_tokens.ts";
+import { countedBranches, promptRows, referenceRows, rotaryFeeds } from "../../pipeline/transformer_feeds.ts";
 import type { Runtime } from "../../runtime/mod.ts";
 import type { ReferenceTokens } from "../../pipeline/family.ts";
 import type { EncodedPrompt } from "../../text/encoded_prompt.ts";
@@ -25,36 +26,29 @@ export function qwenImageFeeds(
 ): BranchFeeds {
   const textTokens = branches[0]!.tokens;
   const [height, width] = [size.height / 2, size.width / 2];
-  const { cos, sin } = qwenImageRotaryTables({
+  const rotary = qwenImageRotaryTables({
     textTokens,
     height,
     width,
     references: references[0]?.map(({ size }) => ({ height: size.height / 2, width: size.width / 2 })) ?? [],
     axesDims: config.axesDimsRope,
   });
-  const pairs = config.attentionHeadDim / 2;
-  const rotaryDims = [cos.length / pairs, pairs];
   return new BranchFeeds(runtime, {
     rows: branches.length,
     latents: {
       name: "hidden_states",
       dims: [height * width, config.inChannels],
-      behind: references.map((row) => row.map(({ tokens }) => tokens)),
+      behind: referenceRows(references),
     },
     timestep: (timestep) => timestep / TRAIN_TIMESTEPS,
     trunk: {
-      encoder_hidden_states: {
-        dims: [textTokens, config.jointAttentionDim],
-        rows: branches.map(({ embeds }) => embeds),
-      },
+      encoder_hidden_states: promptRows(branches, config.jointAttentionDim),
     },
     shared: {
-      rotary_cos: { dims: rotaryDims, data: cos },
-      rotary_sin: { dims: rotaryDims, data: sin },
+      ...rotaryFeeds(rotary, config.attentionHeadDim),
       ...references.length > 0 && { [PICTURE_TOKENS]: tokenCount(height * width) },
     },
     conditioning: {},
-    // Only the number of rows matters: the modulation depends on nothing else of a branch.
-    modulation: { branches: { dims: [], rows: branches.map(() => new Float32Array(1)) } },
+    modulation: countedBranches(branches),
   });
 }

@@ -2,6 +2,7 @@
 import { BranchFeeds } from "../../denoiser/branch_feeds.ts";
 import { PICTURE_TOKENS, tokenCount } from "../../denoiser/picture_tokens.ts";
 import type { ReferenceTokens } from "../../pipeline/family.ts";
+import { countedBranches, promptRows, referenceRows } from "../../pipeline/transformer_feeds.ts";
 import type { Runtime } from "../../runtime/mod.ts";
 import type { EncodedPrompt } from "../../text/encoded_prompt.ts";
 import type { LatentSize } from "../../vae/latent_size.ts";
@@ -40,14 +41,11 @@ export function qwenImage21Feeds(
     latents: {
       name: "hidden_states",
       dims: [imageTokens, config.inChannels],
-      behind: references.map((row) => row.map(({ tokens }) => tokens)),
+      behind: referenceRows(references),
     },
     timestep: (timestep) => timestep / TRAIN_TIMESTEPS,
     trunk: {
-      encoder_hidden_states: {
-        dims: [textTokens, config.contextInDim],
-        rows: branches.map(({ embeds }) => embeds),
-      },
+      encoder_hidden_states: promptRows(branches, config.contextInDim),
     },
     shared: {
       rotary_condition_cos: { dims: [count, pairs], data: condition.cos },
@@ -59,7 +57,6 @@ export function qwenImage21Feeds(
       [PICTURE_TOKENS]: tokenCount(imageTokens),
     },
     conditioning: {},
-    // Only the number of rows matters: the modulation depends on nothing else of a branch.
-    modulation: { branches: { dims: [], rows: branches.map(() => new Float32Array(1)) } },
+    modulation: countedBranches(branches),
   });
 }

@@ -1,5 +1,6 @@
 // Creates the inputs of Stable Diffusion 3's trunk and head, by the graphs' names.
 import type { Sd3TransformerConfig } from "./sd3_config.ts";
+import { promptRows } from "../../pipeline/transformer_feeds.ts";
 import type { Runtime } from "../../runtime/mod.ts";
 import { BranchFeeds } from "../../denoiser/branch_feeds.ts";
 import type { EncodedPrompt } from "../../text/encoded_prompt.ts";
@@ -22,10 +23,7 @@ export function sd3Feeds(runtime: Runtime, options: Sd3FeedsOptions): BranchFeed
     rows: branches.length,
     latents: { name: "hidden_states", dims: [size.channels, size.height, size.width] },
     trunk: {
-      encoder_hidden_states: {
-        dims: [branches[0]!.tokens, config.jointAttentionDim],
-        rows: branches.map((branch) => branch.embeds),
-      },
+      encoder_hidden_states: promptRows(branches, config.jointAttentionDim),
       layer_mask: { dims: [config.numLayers], rows: branches.map(() => mask) },
     },
     conditioning: {

@@ -1,6 +1,7 @@
 // Creates the inputs of Wan's trunk and head, by the graphs' names.
 import type { WanTransformerConfig } from "./wan_config.ts";
 import { wanRotaryTables } from "./wan_rotary.ts";
+import { countedBranches, promptRows, rotaryFeeds } from "../../pipeline/transformer_feeds.ts";
 import type { Runtime } from "../../runtime/mod.ts";
 import { BranchFeeds, type BranchRows } from "../../denoiser/branch_feeds.ts";
 import type { FrameCondition } from "../../pipeline/family.ts";
@@ -23,27 +24,21 @@ export function wanFeeds(
 ): BranchFeeds {
   const [frames, rows, columns] = wanGrid(config, size);
   const headDim = config.attentionHeadDim;
-  const { cos, sin } = wanRotaryTables({ frames, rows, columns, headDim });
-  const rotaryDims = [frames * rows * columns, headDim / 2];
+  const rotary = wanRotaryTables({ frames, rows, columns, headDim });
   return new BranchFeeds(runtime, {
     rows: branches.length,
     latents: { name: "hidden_states", dims: [size.channels, size.frames, size.height, size.width] },
     trunk: {
-      encoder_hidden_states: {
-        dims: [branches[0]!.tokens, config.textDim],
-        rows: branches.map(({ embeds }) => embeds),
-      },
+      encoder_hidden_states: promptRows(branches, config.textDim),
       ...frameInputs(conditions, { config, size }),
     },
     ...config.frameTimesteps &&
       { held: { frames: size.frames, rows: branches.map((_, i) => conditions[i]?.held) } },
     shared: {
-      rotary_cos: { dims: rotaryDims, data: cos },
-      rotary_sin: { dims: rotaryDims, data: sin },
+      ...rotaryFeeds(rotary, headDim),
     },
     conditioning: {},
-    // Only the number of rows matters: the modulation depends on nothing else of a branch.
-    modulation: { branches: { dims: [], rows: branches.map(() => new Float32Array(1)) } },
+    modulation: countedBranches(branches),
   });
 }
 

@@ -1,6 +1,7 @@
 // Creates the inputs of Z-Image's trunk and head, by the graphs' names.
 import { BranchFeeds } from "../../denoiser/branch_feeds.ts";
 import { axisRotaryTables, type RotaryTables } from "../../pipeline/axis_rotary.ts";
+import { countedBranches, promptRows, rotaryFeeds } from "../../pipeline/transformer_feeds.ts";
 import type { Runtime } from "../../runtime/mod.ts";
 import type { EncodedPrompt } from "../../text/encoded_prompt.ts";
 import type { LatentSize } from "../../vae/latent_size.ts";
@@ -17,25 +18,19 @@ export interface ZImageFeedsOptions {
 export function zImageFeeds(runtime: Runtime, { config, branches, size }: ZImageFeedsOptions): BranchFeeds {
   const textTokens = branches[0]!.tokens;
   const [rows, columns] = zImageGrid(size);
-  const { cos, sin } = zImageRotaryTables(config, { textTokens, rows, columns });
-  const rotaryDims = [padded(rows * columns) + padded(textTokens), config.headDim / 2];
+  const rotary = zImageRotaryTables(config, { textTokens, rows, columns });
   return new BranchFeeds(runtime, {
     rows: branches.length,
     latents: { name: "hidden_states", dims: [size.channels, size.height, size.width] },
     timestep: risingTimestep,
     trunk: {
-      encoder_hidden_states: {
-        dims: [textTokens, config.capFeatDim],
-        rows: branches.map(({ embeds }) => embeds),
-      },
+      encoder_hidden_states: promptRows(branches, config.capFeatDim),
     },
     shared: {
-      rotary_cos: { dims: rotaryDims, data: cos },
-      rotary_sin: { dims: rotaryDims, data: sin },
+      ...rotaryFeeds(rotary, config.headDim),
     },
     conditioning: {},
-    // Only the number of rows matters: the modulation depends on nothing else of a branch.
-    modulation: { branches: { dims: [], rows: branches.map(() => new Float32Array(1)) } },
+    modulation: countedBranches(branches),
   });
 }
 
