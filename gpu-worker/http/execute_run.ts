@@ -28,13 +28,7 @@ import { previewSteps } from "./preview_steps.ts";
 import type { Run } from "./run.ts";
 import type { WorkerMetrics } from "./worker_metrics.ts";
 import { withChosenPrompts } from "../request/wildcards.ts";
-import {
-  controlSettings,
-  guidanceLimits,
-  pictureSize,
-  promptSettings,
-  startSettings,
-} from "../request/wire_settings.ts";
+import { optionSettings } from "../request/wire_settings.ts";
 import { withImage } from "./wire_request.ts";
 import { flattenSamplerOptions } from "../../sampler/mod.ts";
 import type { CalibrationReport } from "../pipeline/run_forecaster.ts";
@@ -259,7 +253,6 @@ function toReceipt(
   { request, asked, result, pictures, model, description }: Generated,
   { seconds, worker, device }: Pick<Receipt, "seconds" | "worker" | "device">,
 ): Receipt {
-  const { skipLayerGuidance, startImage, references, control } = request;
   const { method, full_steps: _, ...options } = samplerToWire(flattenSamplerOptions(result.sampler));
   const warnings = [...requestWarnings(request, { ...model, description }), ...cutWarnings(result)];
   const { dropped = 0 } = result.promptCut ?? {};
@@ -277,17 +270,7 @@ function toReceipt(
     method,
     options: {
       ...options,
-      guidance_scale: request.guidanceScale,
-      ...request.guidanceScale2 !== undefined && { guidance_scale_2: request.guidanceScale2 },
-      true_cfg_scale: request.trueCfgScale,
-      guidance_rescale: request.guidanceRescale,
-      ...guidanceLimits(request),
-      ...skipLayerGuidance && { skip_layer_guidance: skipLayerGuidance },
-      ...startImage && startSettings(startImage),
-      ...pictureSize(startImage),
-      ...control && controlSettings(control),
-      ...references && { references: references.length },
-      ...promptSettings(request),
+      ...optionSettings(request),
     },
     ...asked.wildcards && { prompt: request.prompt, negative_prompt: request.negativePrompt },
     full_steps: stepsOf("full"),

@@ -9,7 +9,6 @@ import { type StartImage, wholeSize } from "./start_image.ts";
 
 /** Returns the settings that decide the pixels of `request`, as the edge hashes them. */
 export function toWire(request: GenerateRequest<ImageSize>): CompleteSettings {
-  const { sampler, skipLayerGuidance, startImage, references, control } = request;
   return {
     prompt: request.prompt,
     negative_prompt: request.negativePrompt,
@@ -18,6 +17,16 @@ export function toWire(request: GenerateRequest<ImageSize>): CompleteSettings {
     width: request.width,
     height: request.height,
     ...request.fps > 0 && { num_frames: request.numFrames, fps: request.fps },
+    ...optionSettings(request),
+    max_sequence_length: request.maxSequenceLength,
+    spectrum: samplerToWire(flattenSamplerOptions(request.sampler)),
+  };
+}
+
+/** Returns the settings that receipts list as options: guidance, images and the prompt's treatment. */
+export function optionSettings(request: GenerateRequest<ImageSize>) {
+  const { skipLayerGuidance, startImage, references, control } = request;
+  return {
     guidance_scale: request.guidanceScale,
     ...request.guidanceScale2 !== undefined && { guidance_scale_2: request.guidanceScale2 },
     true_cfg_scale: request.trueCfgScale,
@@ -28,14 +37,12 @@ export function toWire(request: GenerateRequest<ImageSize>): CompleteSettings {
     ...pictureSize(startImage),
     ...control && controlSettings(control),
     ...references && { references: references.length },
-    max_sequence_length: request.maxSequenceLength,
     ...promptSettings(request),
-    spectrum: samplerToWire(flattenSamplerOptions(sampler)),
   };
 }
 
 /** Returns the settings of a run that starts from an image. */
-export function startSettings(
+function startSettings(
   { strength, mask }: StartImage<ImageSize>,
 ): Pick<CompleteSettings, "strength" | "mask_mode" | "mask_blur" | "padding_mask_crop"> {
   const { mode, blur, paddingMaskCrop } = mask ?? {};
@@ -48,7 +55,7 @@ export function startSettings(
 }
 
 /** Returns the size of the finished picture, where a part of it is drawn alone. */
-export function pictureSize(
+function pictureSize(
   startImage: StartImage<ImageSize> | undefined,
 ): Pick<CompleteSettings, "picture_size"> {
   const size = startImage && wholeSize(startImage);
@@ -56,7 +63,7 @@ export function pictureSize(
 }
 
 /** Returns the settings of a run with a control image. */
-export function controlSettings(
+function controlSettings(
   { name, scale, start, end, mode }: Omit<Control, "image">,
 ): Pick<
   CompleteSettings,
@@ -72,7 +79,7 @@ export function controlSettings(
 }
 
 /** Returns how prompts are read and which scheduler runs, where a request says so. */
-export function promptSettings(
+function promptSettings(
   { scheduler, promptWeights, longPrompts, wildcards }: Pick<
     GenerateRequest,
     "scheduler" | "promptWeights" | "longPrompts" | "wildcards"
@@ -92,7 +99,7 @@ export function promptSettings(
 }
 
 /** Returns the limits of a request's guidance, for models that have them. */
-export function guidanceLimits(
+function guidanceLimits(
   { cfgNormalization, cfgTruncation }: Pick<GenerateRequest, "cfgNormalization" | "cfgTruncation">,
 ): Pick<CompleteSettings, "cfg_normalization" | "cfg_truncation"> {
   return {
