@@ -1,7 +1,7 @@
 // The modulation of a transformer's last norm as a graph's outputs. It depends only on timestep and prompt,
 // so one run computes it for all steps of a picture.
 import type { GraphBuilder, Value } from "../../graph_builder.ts";
-import { modulation } from "../norm/modulation.ts";
+import { continuousModulation } from "../norm/continuous_layer_norm.ts";
 
 /** Scale (1 added) and shift of a norm. */
 export interface NormModulation {
@@ -20,17 +20,7 @@ export function modulationOutputs(
   conditioning: Value,
   { name, features, bias = true }: { name: string; features: number; bias?: boolean },
 ): void {
-  const [scale, shift] = modulation(graph, conditioning, {
-    name: `${name}.linear`,
-    features,
-    parts: 2,
-    bias,
-    asStored: true,
-  }) as [
-    Value,
-    Value,
-  ];
-  normModulationOutputs(graph, { shift, scale }, features);
+  normModulationOutputs(graph, continuousModulation(graph, conditioning, { name, features, bias }), features);
 }
 
 /**

@@ -21,15 +21,17 @@ export function continuousLayerNorm(
   x: Value,
   { name, conditioning, features, eps, bias = true }: ContinuousLayerNormOptions,
 ): Value {
-  const [scale, shift] = modulation(graph, conditioning, {
-    name: `${name}.linear`,
-    features,
-    parts: 2,
-    bias,
-    asStored: true,
-  }) as [
-    Value,
-    Value,
-  ];
+  const { scale, shift } = continuousModulation(graph, conditioning, { name, features, bias });
   return adaptiveLayerNorm(graph, x, { scale, shift, features, eps });
+}
+
+/** Emits the norm's scale and shift, [batch, 1, features]; 1 is not yet added to the scale. */
+export function continuousModulation(
+  graph: GraphBuilder,
+  conditioning: Value,
+  { name, features, bias }: Required<Pick<ContinuousLayerNormOptions, "name" | "features" | "bias">>,
+): { scale: Value; shift: Value } {
+  const linear = { name: `${name}.linear`, features, parts: 2, bias, asStored: true };
+  const [scale, shift] = modulation(graph, conditioning, linear) as [Value, Value];
+  return { scale, shift };
 }
