@@ -29,27 +29,100 @@ export function completeRequest<Image extends ImageSize = DecodedImage>(
   partial: PartialRequest<Image>,
   model: ModelDescription,
 ): GenerateRequest<Image> {
-  const { defaults: { sampler: own, maxPixels: limit, sizes: _sizes, ...preset }, rules, calibration } =
-    model;
-  const { sizeMultiple, maxSide, maxPixels, maxSequenceLength } = requestLimits(model);
-  const { sampler = {}, skipLayerGuidance: skip, image, strength, scheduler: chosen, ...open } = partial;
-  const { firstFrame, lastFrame, ...rest } = open;
-  const { mask, maskMode, maskBlur, paddingMaskCrop, ...words } = rest;
-  const { promptWeights, longPrompts, wildcards, ...plain } = words;
-  const { controlNet, controlImage, controlScale, controlStart, controlEnd, controlMode, ...looking } = plain;
-  const { references: asked, ...given } = looking;
-  const beside = { image, mask, strength };
-  const references = completeReferences({ references: asked }, { rules: rules.references, ...beside });
-  const crops = paddingMaskCrop !== undefined;
-  const sized = image && crops ? partSize(image, sizeMultiple) : image ?? controlImage;
-  const frames = completeFrames({ firstFrame, lastFrame }, {
+  const { rules, calibration, defaults: { sampler: own } } = model;
+  const parts = splitRequest(partial);
+  const { start, skip } = parts;
+  const { image, mask, strength } = start;
+  const references = completeReferences(parts.looking, { rules: rules.references, image, mask, strength });
+  const frames = completeFrames(parts.frames, {
     rules: rules.video?.frames,
     isVideo: rules.video !== undefined,
-    sizeMultiple,
+    sizeMultiple: rules.sizeMultiple,
   });
-  const switches = completeSwitches({ promptWeights, longPrompts, wildcards }, rules);
+  const switches = completeSwitches(parts.switches, rules);
+  const fields = completeFields(parts, { model, references, frames });
+  checkFields(fields, { model, given: partial.guidanceScale });
+  const { width, height, steps, guidanceScale } = fields;
+  const scheduler = parts.scheduler &&
+    completeScheduler(parts.scheduler, { own: model.scheduler ?? {}, steps });
+  const startImage = completeStartImage(start, {
+    width,
+    height,
+    steps,
+    rules: rules.startImage,
+    lacks: rules.lacksForImages,
+  });
+  const crops = start.paddingMaskCrop !== undefined;
+  const control = completeControl(parts.control, { width, height, nets: rules.controlNets, crops });
+  if (startImage && skip) {
+    throw bad("skipLayerGuidance", "does not go together with an image");
+  }
+  const sampler = completeSampler(withoutUndefined(parts.sampler), {
+    own,
+    calibration,
+    steps,
+    skipped: startImage?.firstStep ?? 0,
+    references: references !== undefined,
+  });
+  if (skip) checkFixedPlan(sampler);
+  const { skippableLayers = 0 } = rules;
+  return {
+    ...fields,
+    ...switches,
+    ...scheduler && { scheduler },
+    ...skip && { skipLayerGuidance: completeSkipLayerGuidance(skip, { skippableLayers, guidanceScale }) },
+    ...startImage && { startImage },
+    ...control && { control },
+    ...frames && { frames },
+    ...references && { references },
+    sampler,
+  };
+}
+
+/** Splits a request into the parts that are completed on their own, and the plain fields (`given`). */
+function splitRequest<Image extends ImageSize>(partial: PartialRequest<Image>) {
+  const { sampler = {}, scheduler, skipLayerGuidance: skip, references, ...withImages } = partial;
+  const { image, strength, mask, maskMode, maskBlur, paddingMaskCrop, ...withControl } = withImages;
+  const { controlNet, controlImage, controlScale, controlStart, controlEnd, controlMode, ...rest } =
+    withControl;
+  const { firstFrame, lastFrame, promptWeights, longPrompts, wildcards, ...given } = rest;
+  return {
+    sampler,
+    scheduler,
+    skip,
+    looking: { references },
+    start: { image, strength, mask, maskMode, maskBlur, paddingMaskCrop },
+    control: { controlNet, controlImage, controlScale, controlStart, controlEnd, controlMode },
+    frames: { firstFrame, lastFrame },
+    switches: { promptWeights, longPrompts, wildcards },
+    given,
+  };
+}
+
+type Parts = ReturnType<typeof splitRequest<ImageSize>>;
+type PlainFields = Omit<GenerateRequest, Nested>;
+
+/**
+ * Returns the plain fields. The request's own values come first, then the sizes of its images, then the
+ * model's defaults.
+ */
+function completeFields(
+  { given, start, control }: Pick<Parts, "given" | "start" | "control">,
+  { model, references, frames }: {
+    model: ModelDescription;
+    references: GenerateRequest["references"];
+    frames: GenerateRequest["frames"];
+  },
+): PlainFields {
+  const { defaults, rules } = model;
+  const { sampler: _sampler, maxPixels: _maxPixels, sizes: _sizes, ...preset } = defaults;
+  const { sizeMultiple, maxSide } = requestLimits(model);
+  const { image, paddingMaskCrop } = start;
+  const sized = image && paddingMaskCrop !== undefined
+    ? partSize(image, sizeMultiple)
+    : image ?? control.controlImage;
   const secondScale = completeSecondScale(given, model);
-  const fields = {
+  const { guidanceScale2: _guidanceScale2, ...fields } = {
     negativePrompt: "",
     guidanceRescale: 0,
     ...rules.guidanceLimits && { cfgNormalization: 0, cfgTruncation: 1 },
@@ -58,16 +131,24 @@ export function completeRequest<Image extends ImageSize = DecodedImage>(
     ...preset,
     ...sized && { width: sized.width, height: sized.height },
     ...references && rules.references?.pictureSize(references[0]!),
-    ...frames && videoSizeOf(frames.first, { ...model.defaults, sizeMultiple, maxSide }, given),
+    ...frames && videoSizeOf(frames.first, { ...defaults, sizeMultiple, maxSide }, given),
     ...withoutUndefined(given),
-  } as Omit<GenerateRequest, Nested>;
-  if (secondScale === undefined) delete fields.guidanceScale2;
-  else fields.guidanceScale2 = secondScale;
-  checkPrompt("prompt", fields.prompt);
-  checkPrompt("negativePrompt", fields.negativePrompt);
-  // The CLI and the edge normalise their prompts. Here a decomposed letter stays decomposed, as in diffusers.
-  fields.prompt = fields.prompt.toWellFormed();
-  fields.negativePrompt = fields.negativePrompt.toWellFormed();
+  } as PlainFields;
+  return {
+    ...fields,
+    prompt: wellFormed("prompt", fields.prompt),
+    negativePrompt: wellFormed("negativePrompt", fields.negativePrompt),
+    ...secondScale !== undefined && { guidanceScale2: secondScale },
+  };
+}
+
+/** @param options `given` is the guidance scale that the request names. */
+function checkFields(
+  fields: PlainFields,
+  { model, given }: { model: ModelDescription; given: number | undefined },
+): void {
+  const { rules, defaults: { maxPixels: limit } } = model;
+  const { sizeMultiple, maxSide, maxPixels, maxSequenceLength } = requestLimits(model);
   checkWhole("seed", fields.seed, { min: 0, max: Number.MAX_SAFE_INTEGER });
   checkWhole("steps", fields.steps, { min: 1, max: MAX_STEPS });
   for (const side of ["width", "height"] as const) {
@@ -90,54 +171,20 @@ export function completeRequest<Image extends ImageSize = DecodedImage>(
   checkFrames(fields, rules);
   checkWhole("maxSequenceLength", fields.maxSequenceLength, { min: 1, max: maxSequenceLength });
   checkScale("guidanceScale", fields.guidanceScale);
-  if (secondScale !== undefined) checkScale("guidanceScale2", secondScale);
+  if (fields.guidanceScale2 !== undefined) checkScale("guidanceScale2", fields.guidanceScale2);
   checkScale("trueCfgScale", fields.trueCfgScale);
   checkGuidanceRescale(fields.guidanceRescale, rules);
   checkGuidanceLimits(fields, rules);
-  checkGuidance(fields, { ...rules, given: partial.guidanceScale });
-  const { width, height, steps } = fields;
-  const scheduler = chosen && completeScheduler(chosen, { own: model.scheduler ?? {}, steps });
-  const startImage = completeStartImage({ image, strength, mask, maskMode, maskBlur, paddingMaskCrop }, {
-    width,
-    height,
-    steps,
-    rules: rules.startImage,
-    lacks: rules.lacksForImages,
-  });
-  const control = completeControl(
-    { controlNet, controlImage, controlScale, controlStart, controlEnd, controlMode },
-    { width, height, nets: rules.controlNets, crops },
+  checkGuidance(fields, { ...rules, given });
+}
+
+/** The network with skipped blocks keeps a shorter history, whose size needs a fixed step plan. */
+function checkFixedPlan({ fullPasses }: GenerateRequest["sampler"]): void {
+  if (fullPasses.by !== "errorBudget") return;
+  throw bad(
+    "errorBudget",
+    (quote) => `must be 0 under ${quote("skipLayerGuidance")}: current value is ${fullPasses.errorBudget}`,
   );
-  if (startImage && skip) {
-    throw bad("skipLayerGuidance", "does not go together with an image");
-  }
-  const complete = completeSampler(withoutUndefined(sampler), {
-    own,
-    calibration,
-    steps,
-    skipped: startImage?.firstStep ?? 0,
-    references: references !== undefined,
-  });
-  // The network with skipped blocks keeps a shorter history, whose size needs a fixed step plan.
-  if (skip && complete.fullPasses.by === "errorBudget") {
-    const { errorBudget } = complete.fullPasses;
-    throw bad(
-      "errorBudget",
-      (quote) => `must be 0 under ${quote("skipLayerGuidance")}: current value is ${errorBudget}`,
-    );
-  }
-  const skipRules = { skippableLayers: rules.skippableLayers ?? 0, guidanceScale: fields.guidanceScale };
-  return {
-    ...fields,
-    ...switches,
-    ...scheduler && { scheduler },
-    ...skip && { skipLayerGuidance: completeSkipLayerGuidance(skip, skipRules) },
-    ...startImage && { startImage },
-    ...control && { control },
-    ...frames && { frames },
-    ...references && { references },
-    sampler: complete,
-  };
 }
 
 type Switches = Pick<PartialRequest, "promptWeights" | "longPrompts" | "wildcards">;
@@ -178,7 +225,7 @@ function completeSecondScale(
 }
 
 function checkFrames(
-  { numFrames, fps }: Omit<GenerateRequest, Nested>,
+  { numFrames, fps }: PlainFields,
   { video }: Pick<RequestRules, "video">,
 ): void {
   for (const [name, value, only] of [["numFrames", numFrames, 1], ["fps", fps, 0]] as const) {
@@ -206,7 +253,7 @@ function checkFrames(
 }
 
 function checkGuidance(
-  { guidanceScale, trueCfgScale, negativePrompt }: Omit<GenerateRequest, Nested>,
+  { guidanceScale, trueCfgScale, negativePrompt }: PlainFields,
   { guidance, unguidedScale = 1, given }: Pick<RequestRules, "guidance" | "unguidedScale"> & {
     given: number | undefined;
   },
@@ -237,7 +284,7 @@ function checkGuidance(
 const GUIDANCE_LIMITS = [["cfgNormalization", 100], ["cfgTruncation", 1]] as const;
 
 function checkGuidanceLimits(
-  fields: Omit<GenerateRequest, Nested>,
+  fields: PlainFields,
   { guidanceLimits = false }: RequestRules,
 ): void {
   for (const [name, max] of GUIDANCE_LIMITS) {
@@ -262,13 +309,18 @@ function withoutUndefined(fields: object): object {
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
 }
 
-function checkPrompt(name: string, value: unknown): void {
+/**
+ * Returns a prompt without lone surrogates. The CLI and the edge normalise their prompts; here a decomposed
+ * letter stays decomposed, as in diffusers.
+ */
+function wellFormed(name: string, value: unknown): string {
   if (typeof value !== "string") {
     throw bad(name, `must be text: current value is ${value}`);
   }
   if (value.length > MAX_PROMPT_CHARACTERS) {
     throw bad(name, `must have at most ${MAX_PROMPT_CHARACTERS} characters: it has ${value.length}`);
   }
+  return value.toWellFormed();
 }
 
 function checkWhole(name: string, value: unknown, { min, max }: { min: number; max: number }): void {
