@@ -6,8 +6,8 @@
  *
  * Its history has a slot for each full pass that a forecast follows (`countHistorySlots` of the
  * plan). Slots fill in ascending order. Under classifier-free guidance the network keeps a history
- * per branch, combines the branches' outputs itself, and forecasts all branches with the same
- * weights, which depend on step indices alone.
+ * per branch and combines the branches' outputs itself. It forecasts all branches with the same weights,
+ * which depend on step indices alone.
  */
 export interface Denoiser {
   /**

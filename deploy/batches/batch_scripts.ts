@@ -187,7 +187,7 @@ end
 return 1`);
 
 /**
- * Notes the end of one request, once: who comes second changes nothing. The last one ends the batch.
+ * Notes the end of one request, once: a second end changes nothing. The last one ends the batch.
  * ARGV: batch, index, outcome, line, pictures made, seconds to keep.
  */
 const SETTLE = `

@@ -25,7 +25,7 @@ export function limitUploads({ atOnce = 4, waiting = 64 }: LimitUploadsOptions =
     try {
       await next();
     } finally {
-      // The place goes to who waits.
+      // The place goes to the next upload that waits.
       const first = queue.shift();
       if (first === undefined) underWay--;
       else first();

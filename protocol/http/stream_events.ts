@@ -36,9 +36,9 @@ export function streamEvents(
     : streamSSE(c, async (stream) => {
       const gone = new AbortController();
       stream.onAbort(() => gone.abort());
-      // Sent at once, so that the headers go too, but in the first event's block. Python's openai
-      // takes the end of any block for an event once it has read a retry or an id, so no block may
-      // lack data, comments included.
+      // Sent at once, so that the headers go too, but in the first event's block. Python's openai takes
+      // the end of any block for an event once it has read a retry or an id. So no block lacks data, not
+      // even one of comments.
       await stream.write(`retry: ${retryMs}\n`);
       const heartbeat = setInterval(() => stream.write(":\n"), heartbeatMs);
       try {

@@ -72,7 +72,7 @@ export function chooseSampler(
   if (scheduler === undefined) {
     return { warning: `${id} cannot be sampled with ${known}, so its own sampler has drawn the picture.` };
   }
-  // The model's own spacing is what front ends mean who only name it.
+  // A front end that only names a sampler means the model's own spacing.
   const own = scheduler.startsWith("FlowMatch") || FIXED.includes(scheduler) ? {} : spaced;
   return {
     scheduler,

@@ -1,7 +1,7 @@
 // Pictures counted by an id, as Lua for Redis. Each script is one step for all edges, and may be repeated.
 //
 // spectrum:charge:ID  hash: counter, amount, h:HOLDER = until when it counts, p:PLACE = a delivered picture,
-//                     made = the number of those that were delivered without places
+//                     made = the number of pictures delivered without places
 // spectrum:charges    sorted set: id -> when its last holder is taken for dead
 import { KEEP } from "../../protocol/store/kept_keys.ts";
 import { MONTH_MS, ONCE_MS } from "./key_store.ts";

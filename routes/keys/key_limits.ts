@@ -39,8 +39,8 @@ const RETRY_MS = 250;
 const MAX_OWED = 10_000;
 
 /**
- * Counts here first, then in the store: this instance's share alone is enough to refuse a flood of requests,
- * and what it knows of pictures holds their limit while the store is away.
+ * Counts here first, then in the store. This instance's own count is enough to refuse a flood of requests.
+ * While the store is away, its counts of pictures hold their limit.
  */
 export class KeyLimits {
   readonly #store: CounterStore;

@@ -70,7 +70,7 @@ export interface Charge {
   counter: string;
   amount: number;
   limit: number;
-  /** A holder that says nothing for so long has died: pictures that nobody delivered are given back. */
+  /** A holder that says nothing for this long has died: pictures that nobody delivered are given back. */
   leaseMs: number;
 }
 

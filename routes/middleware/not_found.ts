@@ -4,7 +4,7 @@ import { TrieRouter } from "hono/router/trie-router";
 import { ApiError } from "../../protocol/wire/api_error.ts";
 import type { Environment } from "./environment.ts";
 
-/** @param app with all its routes: those that come later are not known */
+/** @param app with all its routes: later routes are not known */
 export function notFound(app: Hono<Environment>): NotFoundHandler<Environment> {
   // The app's own router closes once it has answered; this one holds the routes whatever their method.
   const router = new TrieRouter<string>();

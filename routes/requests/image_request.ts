@@ -63,7 +63,7 @@ export const imageRequestSchema = z.strictObject({
 
 export type ImageRequest = z.output<typeof imageRequestSchema>;
 
-/** Requests by their text: who asks for what is stored mostly does so in the same words. */
+/** Requests by their text: clients that ask for a stored picture mostly send the same words. */
 const remembered = new LRUCache<string, ImageRequest>({
   maxSize: 4 * 2 ** 20,
   sizeCalculation: (_, text) => 2 * text.length + 1024,

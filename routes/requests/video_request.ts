@@ -49,7 +49,7 @@ export const videoRequestSchema = z.strictObject({
   /** Whether the file says how it was made, prompt included. @default true, unless the key says otherwise */
   metadata: optional(z.boolean()),
   output_compression: outputCompression.nullish().transform((value) => value ?? 100),
-  /** Stills on the way, for who follows the events. */
+  /** Stills on the way, for clients that follow the events. */
   partial_images: z.int().min(0).max(3).nullish().transform((value) => value ?? 0),
   /** Told when the video is finished or has failed. */
   webhook: webhookField,

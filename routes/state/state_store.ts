@@ -66,7 +66,7 @@ export interface StateStore {
   push(list: string, value: string, options: { ttlMs: number; front?: boolean }): Promise<void>;
   /** The first value of a list, which goes to its end. */
   rotate(list: string): Promise<string | undefined>;
-  /** Notes that something is due so many milliseconds from now. */
+  /** Notes that something is due this many milliseconds from now. */
   schedule(agenda: string, member: string, inMs: number): Promise<void>;
   unschedule(agenda: string, member: string): Promise<void>;
   /**

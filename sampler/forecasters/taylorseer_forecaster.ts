@@ -5,8 +5,8 @@ import { assertAnchors } from "./assert_anchors.ts";
 import type { Forecaster } from "./forecaster.ts";
 
 /**
- * h(t) = h_k + x d1 + x^2/2 d2 with x = t - t_k, d1 = (h_k - h_{k-1}) / (t_k - t_{k-1}) and d2 the difference
- * of the last two d1 over the same last distance, as the reference has it where distances change.
+ * h(t) = h_k + x d1 + x^2/2 d2 with x = t - t_k and d1 = (h_k - h_{k-1}) / (t_k - t_{k-1}). d2 is the
+ * difference of the last two d1 over the same last distance, as in the reference where distances change.
  *
  * With fewer full passes than order + 1 the order is lower. The reference takes its first difference at the
  * third pass, so at order 2 its steps before the fourth pass are of order 1. Here they are of order 2.

@@ -1,6 +1,5 @@
-// The quantile function of the beta distribution with alpha = beta = 0.6, which
-// "Beta Sampling is All You Need" (arXiv 2407.12173) spaces its timesteps by;
-// `scipy.stats.beta.ppf(p, 0.6, 0.6)` in diffusers.
+// The quantile function of the beta distribution with alpha = beta = 0.6. "Beta Sampling is All You Need"
+// (arXiv 2407.12173) spaces its timesteps by it: `scipy.stats.beta.ppf(p, 0.6, 0.6)` in diffusers.
 
 const SHAPE = 0.6;
 /** B(0.6, 0.6) = gamma(0.6)^2 / gamma(1.2). */

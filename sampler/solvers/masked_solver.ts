@@ -17,7 +17,7 @@ export interface MaskedSolverOptions {
  * Returns `solver` with the original put back outside the mask after each step.
  *
  * Forecasts that are taken at once stay so. A place is either kept or drawn, and a solver treats each place
- * by itself, so only the last of these steps matters to the places that are kept.
+ * by itself. So the places that are kept depend on the last of these steps alone.
  *
  * @throws {RangeError} If the lengths differ.
  */

@@ -60,8 +60,8 @@ const DEFAULTS: UniPCMultistepConfig = {
 };
 
 /**
- * A multistep solver: each step first corrects the latents with the output at them, then goes on from there
- * with the outputs of as many steps as its order.
+ * A multistep solver. Each step first corrects the latents with the output at them. Then it goes on from
+ * there with the outputs of as many steps as its order.
  */
 export class UniPCMultistep extends LambdaSolver {
   readonly #config: UniPCMultistepConfig;

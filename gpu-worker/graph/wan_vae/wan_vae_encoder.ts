@@ -1,7 +1,6 @@
 // The encoder of AutoencoderKLQwenImage, AutoencoderKLQwenImage21 and AutoencoderKLWan, in Wan2.1's form and
 // in Wan2.2's: from pixels to the denoiser's latents. A single frame needs no past. For a video, parts that
-// run at different frame rates are graphs of their own, so that each can stop where its input no longer
-// changes.
+// run at different frame rates are graphs of their own: each can stop where its input no longer changes.
 import { activation } from "../layers/dense/activation.ts";
 import { channelRmsNorm } from "../layers/norm/channel_rms_norm.ts";
 import { conv2d } from "../layers/convolution/conv2d.ts";

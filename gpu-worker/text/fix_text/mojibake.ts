@@ -1,6 +1,6 @@
-// Detects text that was decoded in the wrong encoding, with ftfy 6.3.1's classes of characters and the pairs
-// of them that no language has (ftfy.badness, ftfy.chardata). Escapes are doubled, as the classes become
-// parts of regular expressions.
+// Detects text that was decoded in the wrong encoding. Classes of characters, and the pairs of classes that
+// no language has, are ftfy 6.3.1's (ftfy.badness, ftfy.chardata). Escapes are doubled, as the classes
+// become parts of regular expressions.
 
 const C1 = "\u0080-\u009f";
 const BAD = "¦¤¨¬¯¸ƒˆˇ˘˛˜†‡‰⌐◊\ufffdªº";

@@ -14,8 +14,8 @@ export function sizeOfArea({ width, height }: ImageSize, area: number): ImageSiz
 }
 
 /**
- * Returns the rule that an image breaks if a side would have no pixel left in one of the areas, or if the
- * vision tower refuses its proportions there.
+ * Returns the rule that an image's proportions break. In each of the areas both sides must keep a pixel, and
+ * the vision tower must take the proportions.
  */
 export function brokenProportions(image: ImageSize, ...areas: readonly number[]): string | undefined {
   const sizes = [image, ...areas.map((area) => sizeOfArea(image, area))];

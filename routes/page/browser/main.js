@@ -162,7 +162,7 @@ function showFailure(error, { run }) {
 /** @param {AbortController | undefined} controller */
 function setRunning(controller) {
   running = controller;
-  // Not disabled: that would drop the focus of who has just pressed it.
+  // A disabled button would lose the focus that it has as it is pressed.
   find("generate").setAttribute("aria-disabled", String(running !== undefined));
   find("cancel").hidden = running === undefined;
   find("keys").hidden = running !== undefined;

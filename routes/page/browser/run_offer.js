@@ -5,7 +5,7 @@ import { apiKey } from "./api_key.js";
 /** @import { OpenRun, OpenRuns } from "./open_runs.js" */
 
 /**
- * Offers the newest run that the service still has; forgets those that it has no more.
+ * Offers the newest run that the service still has; forgets runs that the service no longer has.
  *
  * @param {HTMLElement} bar
  * @param {{ runs: OpenRuns, onTake: (run: OpenRun) => void }} options

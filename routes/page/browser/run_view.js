@@ -77,7 +77,7 @@ export class RunView {
     this.#state("running", "Connection lost, trying again");
   }
 
-  /** @param {ImageEvent} event Any but those that bring a picture, which `finish` shows. */
+  /** @param {ImageEvent} event Any but a completed picture, which `finish` shows. */
   show(event) {
     switch (event.type) {
       case "image_generation.queued":

@@ -7,7 +7,7 @@ import { RunView } from "./run_view.js";
 
 /**
  * @typedef {{ method: Method, plan: StepKind[], count?: number, facts?: Record<string, string> | undefined }}
- * PlannedRun `count` pictures; `facts` about the model, for who plans.
+ * PlannedRun `count` pictures; `facts` about the model are shown with a plan.
  */
 
 export class Stage {

@@ -35,7 +35,7 @@ export interface ImageRequest {
   strength?: number;
   /** The places of the image to draw anew are transparent. */
   mask?: File;
-  /** The painted part and so many pixels around it are drawn alone, in `size`, and put back. */
+  /** The painted part and this many pixels around it are drawn alone, in `size`, and put back. */
   padding_mask_crop?: number;
   /** The images that the model looks at, in their order; they too go to POST /v1/images/edits. */
   references?: File[];

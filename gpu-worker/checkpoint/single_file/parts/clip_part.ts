@@ -1,5 +1,5 @@
-// CLIP's text encoder, in transformers' names and in those of open_clip (mlfoundations), which fuse the three
-// projections of an attention and store the text projection transposed.
+// CLIP's text encoder, in transformers' names and in open_clip's (mlfoundations). open_clip fuses the three
+// projections of an attention and stores the text projection transposed.
 import type { WeightEntry, Weights } from "../../weights.ts";
 import type { Part } from "../architecture.ts";
 import type { FindPlace, Layout } from "../layout.ts";
