@@ -27,6 +27,16 @@ describe("documents", () => {
     assert.ok(paths.length > 20, `only ${paths.length} paths were found`);
     assert.deepEqual(paths.filter((path) => !isThere(path)), []);
   });
+
+  it("name files by their whole path, or by its end", () => {
+    const paths = [...FOLDERS, "routes"].flatMap((folder) => listFiles(folder));
+    const isEnd = (end: string) => paths.some((path) => `/${path}`.endsWith(`/${end}`));
+    const named = documents.flatMap((file) =>
+      Deno.readTextFileSync(file).matchAll(PATH).map(([, path]) => ({ file, path: path! })).toArray()
+    ).filter(({ path }) => path.endsWith(".ts"));
+    assert.ok(named.length > 40, `only ${named.length} files are named`);
+    assert.deepEqual(named.filter(({ path }) => !isEnd(path)), []);
+  });
 });
 
 function isThere(path: string, heading?: string): boolean {
@@ -46,9 +56,12 @@ function anchorOf(heading: string): string {
 }
 
 function listDocuments(folder: string): string[] {
+  return listFiles(folder).filter((path) => path.endsWith(".md"));
+}
+
+function listFiles(folder: string): string[] {
   return Deno.readDirSync(folder).toArray().flatMap(({ name, isDirectory }) => {
     const path = join(folder, name).replaceAll("\\", "/");
-    if (isDirectory) return listDocuments(path);
-    return name.endsWith(".md") ? [path] : [];
+    return isDirectory ? listFiles(path) : [path];
   });
 }
