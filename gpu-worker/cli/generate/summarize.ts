@@ -31,59 +31,11 @@ export function summarize(
   const { sampler, calibration } = result;
   const note = shortRunNote({ method: sampler.method, ...request });
   const sum = (part: keyof Seconds) => results.reduce((total, { seconds }) => total + seconds[part], 0);
-  const {
-    prompt,
-    negativePrompt,
-    seed,
-    steps,
-    width,
-    height,
-    numFrames,
-    fps,
-    guidanceScale,
-    guidanceScale2,
-    trueCfgScale,
-    guidanceRescale,
-    cfgNormalization,
-    cfgTruncation,
-    skipLayerGuidance,
-    startImage,
-    control,
-    references,
-    scheduler,
-    promptWeights,
-    longPrompts,
-  } = request;
   return {
     model: model.id,
     modelDigest: model.digest,
     weights: model.weights,
-    prompt,
-    negativePrompt,
-    seed,
-    steps,
-    width,
-    height,
-    ...result.video && { numFrames, fps },
-    guidanceScale,
-    ...guidanceScale2 !== undefined && { guidanceScale2 },
-    trueCfgScale,
-    guidanceRescale,
-    ...cfgNormalization !== undefined && { cfgNormalization },
-    ...cfgTruncation !== undefined && { cfgTruncation },
-    ...skipLayerGuidance && { skipLayerGuidance },
-    ...startImage && { strength: startImage.strength },
-    ...control && {
-      controlNet: control.name,
-      controlScale: control.scale,
-      controlStart: control.start,
-      controlEnd: control.end,
-      ...control.mode !== undefined && { controlMode: control.mode },
-    },
-    ...references && { references: references.length },
-    ...scheduler && { scheduler: scheduler.name, schedulerOptions: scheduler.options },
-    ...promptWeights && { promptWeights },
-    ...longPrompts && { longPrompts },
+    ...settingsOf(request, { isVideo: result.video !== undefined }),
     method: sampler.method,
     options: decidingOptions(sampler),
     fullSteps,
@@ -106,6 +58,40 @@ export function summarize(
     outputs,
     ...requests.length > 1 &&
       { pictures: requests.map(({ seed }, i) => pictureOf(seed, results[i]!, outputs[i]!)) },
+  };
+}
+
+/** Returns the settings, which all pictures share but for the seed. */
+function settingsOf(request: GenerateRequest, { isVideo }: { isVideo: boolean }) {
+  const { guidanceScale2, cfgNormalization, cfgTruncation, skipLayerGuidance } = request;
+  const { startImage, control, references, scheduler, promptWeights, longPrompts } = request;
+  return {
+    prompt: request.prompt,
+    negativePrompt: request.negativePrompt,
+    seed: request.seed,
+    steps: request.steps,
+    width: request.width,
+    height: request.height,
+    ...isVideo && { numFrames: request.numFrames, fps: request.fps },
+    guidanceScale: request.guidanceScale,
+    ...guidanceScale2 !== undefined && { guidanceScale2 },
+    trueCfgScale: request.trueCfgScale,
+    guidanceRescale: request.guidanceRescale,
+    ...cfgNormalization !== undefined && { cfgNormalization },
+    ...cfgTruncation !== undefined && { cfgTruncation },
+    ...skipLayerGuidance && { skipLayerGuidance },
+    ...startImage && { strength: startImage.strength },
+    ...control && {
+      controlNet: control.name,
+      controlScale: control.scale,
+      controlStart: control.start,
+      controlEnd: control.end,
+      ...control.mode !== undefined && { controlMode: control.mode },
+    },
+    ...references && { references: references.length },
+    ...scheduler && { scheduler: scheduler.name, schedulerOptions: scheduler.options },
+    ...promptWeights && { promptWeights },
+    ...longPrompts && { longPrompts },
   };
 }
 
