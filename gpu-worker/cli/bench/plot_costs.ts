@@ -1,10 +1,10 @@
-// Draws cost by tokens with logarithmic axes. Plot is by the authors of d3; linkedom stands in for a
-// browser's document. Both are named here and not in deno.json, so that only `deno task bench:sampler`
-// and the tests install them (docs/decisions/0043-packages-of-benches.md).
+// Draws cost by tokens with logarithmic axes. Plot is by the authors of d3; it is named here and not in
+// deno.json, so that only `deno task bench:sampler` and the tests install it
+// (docs/decisions/0043-packages-of-benches.md).
 // deno-lint-ignore no-import-prefix
 import * as Plot from "npm:@observablehq/plot@0.6.17";
-// deno-lint-ignore no-import-prefix
-import { DOMParser } from "npm:linkedom@0.18.15";
+// Stands in for a browser's document.
+import { DOMParser } from "deno-dom";
 import type { TokenCost } from "./cost_table.ts";
 
 /** Returns an SVG document. */
