@@ -51,7 +51,7 @@ export function quantizationOf(
   if (exact !== undefined && exact.bits <= bits) return exact;
   const { columns } = rowsOf(entry);
   const isWhole = wholeRows && bits === 8 && entry.blocks === undefined &&
-    columns >= LEAST_BLOCK_SIZE && columns <= LONGEST_WHOLE_ROW;
+    columns % LEAST_BLOCK_SIZE === 0 && columns <= LONGEST_WHOLE_ROW;
   let blockSize = isWhole ? columns : BLOCK_SIZE[held];
   if (entry.blocks !== undefined) blockSize = Math.min(blockSize, BLOCK_SIZE_OF_BLOCKS);
   while (columns % blockSize !== 0 && blockSize > LEAST_BLOCK_SIZE) blockSize /= 2;
