@@ -14,10 +14,10 @@ const STEP = 1.1;
  * An escaped bracket or backslash, an opening bracket, the end of a bracket with a number, a closing bracket,
  * or text.
  */
-const PART = /\\[\\()[\]]?|[([]|:\s*([+-]?(?:\d+\.?\d*|\.\d+))\s*\)|[)\]]|[^\\()[\]:]+|:/gs;
+const PART = /\\[\\()[\]]?|[([]|:\s*([+-]?(?:\d+(?:\.\d*)?|\.\d+))\s*\)|[)\]]|[^\\()[\]:]+|:/gs;
 
-/** The word BREAK, in capitals, with the space around it. Python's words have letters of every script. */
-const BREAK = /\s*(?<![\p{L}\p{N}_])BREAK(?![\p{L}\p{N}_])\s*/u;
+/** The word BREAK, in capitals. Python's words have letters of every script. */
+const BREAK = /(?<![\p{L}\p{N}_])BREAK(?![\p{L}\p{N}_])/u;
 
 export interface ParsePromptWeightsOptions {
   /** Whether the word BREAK begins a chunk. @default false: it is a word like any other */
@@ -32,10 +32,16 @@ export function parsePromptWeights(
   prompt: string,
   { breaks = false }: ParsePromptWeightsOptions = {},
 ): WeightedText[] {
-  const parts: WeightedText[] = [];
+  const parts: Omit<WeightedText, "weight">[] = [];
+  // Apart from the texts: brackets in brackets multiply them often.
+  const weights: number[] = [];
   const open: Record<"round" | "square", number[]> = { round: [], square: [] };
   const multiply = (start: number, factor: number) => {
-    for (const part of parts.slice(start)) part.weight *= factor;
+    for (let i = start; i < weights.length; i++) weights[i]! *= factor;
+  };
+  const add = (part: Omit<WeightedText, "weight">) => {
+    parts.push(part);
+    weights.push(1);
   };
   const close = (kind: "round" | "square", factor: number): boolean => {
     const start = open[kind].pop();
@@ -53,16 +59,25 @@ export function parsePromptWeights(
     if (isClosed) continue;
     if (part === "(") open.round.push(parts.length);
     else if (part === "[") open.square.push(parts.length);
-    else if (part.startsWith("\\")) parts.push({ text: part.slice(1), weight: 1 });
+    else if (part.startsWith("\\")) add({ text: part.slice(1) });
     else {
-      (breaks ? part.split(BREAK) : [part]).forEach((text, index) =>
-        parts.push({ text, weight: 1, ...index > 0 && { startsChunk: true } })
+      (breaks ? splitChunks(part) : [part]).forEach((text, index) =>
+        add({ text, ...index > 0 && { startsChunk: true } })
       );
     }
   }
   for (const start of open.round) multiply(start, STEP);
   for (const start of open.square) multiply(start, 1 / STEP);
-  return merge(parts);
+  return merge(parts.map(({ text, ...rest }, index) => ({ text, weight: weights[index]!, ...rest })));
+}
+
+/** Splits at each BREAK and the space around it, in a time that grows with the length alone. */
+function splitChunks(text: string): string[] {
+  const chunks = text.split(BREAK);
+  return chunks.map((chunk, index) => {
+    const begun = index > 0 ? chunk.trimStart() : chunk;
+    return index < chunks.length - 1 ? begun.trimEnd() : begun;
+  });
 }
 
 /** Joins neighbours of one weight, so that a word is not cut where nothing changes. */

@@ -7,10 +7,10 @@ import { formatLora, type Lora, parseModelName } from "../../protocol/wire/model
 
 /** Digits of a digest in a title. */
 const HASH_DIGITS = 10;
-/** "lyco" is the web UI's other name for the same. */
-const TAG = /<(?:lora|lyco):([^:>]+)(?::([^:>]*))?(?::[^>]*)?>/g;
+/** "lyco" is the web UI's other name for the same. Without "<" inside, so that no place is read twice. */
+const TAG = /<(?:lora|lyco):([^:<>]+)(?::([^:<>]*))?(?::[^<>]*)?>/g;
 /** Networks of other kinds, which the web UI takes out of the prompt too. */
-const OTHER_TAG = /<\w+:[^>]+>/g;
+const OTHER_TAG = /<\w+:[^<>]+>/g;
 
 export interface Chosen {
   card: ModelCard;

@@ -27,8 +27,9 @@ const OVERRIDES: Readonly<Record<string, (value: unknown) => boolean>> = {
 /** Scripts that are read. */
 const SCRIPTS = ["controlnet"];
 
-/** [from:to:0.5], [to:0.5], [red|blue]: other words on other steps. */
-const EDITING = /\[[^[\]]*:\s*[\d.]+\s*\]|\[[^[\]]*\|[^[\]]*\]/;
+const BRACKETS = /\[([^[\]]*)\]/g;
+/** [from:to:0.5] and [to:0.5]: other words from a step on. */
+const EDITING = /:\s*[\d.]+\s*$/;
 const COMPOSITION = /\bAND\b/;
 
 /** Returns a sentence for each kind of field or syntax that the picture does not follow. */
@@ -44,7 +45,12 @@ export function passedOver(request: Txt2imgRequest, prompt: string): string[] {
   ];
   return [
     ...names.length > 0 ? [`No effect here: ${names.slice(0, 20).join(", ")}.`] : [],
-    ...EDITING.test(prompt) ? ["The words in [from:to:when] and [a|b] are read as plain words."] : [],
+    ...hasEditing(prompt) ? ["The words in [from:to:when] and [a|b] are read as plain words."] : [],
     ...COMPOSITION.test(prompt) ? ["AND is read as a plain word."] : [],
   ];
+}
+
+/** Brackets of which the words change on the way. Linear in the length: every client may send it. */
+function hasEditing(prompt: string): boolean {
+  return prompt.matchAll(BRACKETS).some(([, inner]) => inner!.includes("|") || EDITING.test(inner!));
 }

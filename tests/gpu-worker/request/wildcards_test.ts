@@ -25,6 +25,18 @@ describe("chooseWildcards()", () => {
   });
 });
 
+describe("chooseWildcards() of long prompts", () => {
+  it("reads each place once, however the braces stand", () => {
+    const open = `{${"a|".repeat(15_999)}`;
+    assert.equal(chooseWildcards(open, 1), open);
+    assert.equal(chooseWildcards("{".repeat(32_000), 1), "{".repeat(32_000));
+    assert.equal(chooseWildcards(`${"{a|".repeat(8000)}${"}".repeat(8000)}`, 1).replaceAll("a", ""), "");
+    assert.match(chooseWildcards("{a|b}".repeat(6400), 1), /^[ab]{6400}$/);
+    // What holds braces is no group.
+    assert.equal(chooseWildcards("{a|{b}} }{", 1), "{a|{b}} }{");
+  });
+});
+
 describe("withChosenPrompts()", () => {
   it("gives the request that draws the same picture by itself", () => {
     const request = { prompt: "{a|b}", negativePrompt: "{c|d}", seed: 3 } as GenerateRequest;

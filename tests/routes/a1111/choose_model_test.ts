@@ -21,6 +21,14 @@ describe("chooseModel()", () => {
   });
 });
 
+describe("chooseModel() of long prompts", () => {
+  it("takes an open tag for text, without a second look at what follows", () => {
+    const open = "<lora:".repeat(5000);
+    assert.equal(chooseModel(open, { card: FIRST, cards: [FIRST] }).prompt, open);
+    assert.deepEqual(chooseModel("a <x:1> b", { card: FIRST, cards: [FIRST] }).others, ["<x:1>"]);
+  });
+});
+
 describe("lorasOf()", () => {
   it("lists both versions of a file", () => {
     assert.deepEqual(lorasOf(CARDS).map(({ name }) => name), ["style", "style@2"]);
