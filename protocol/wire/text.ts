@@ -17,7 +17,18 @@ export class TextError extends Error {
  * U+FFFD, as it does in UTF-8. Control characters stay, for the tokenizer to judge.
  */
 export function cleanText(text: string): string {
-  return text.toWellFormed().normalize("NFC");
+  return toNfc(text.toWellFormed());
+}
+
+/** More marks on one letter than any script has: Unicode's Stream-Safe Text Format allows 30. */
+const TOO_MANY_MARKS = /\p{M}{64}/u;
+
+/**
+ * Returns a text in NFC. A text with too many marks in a row stays as it is: sorting them takes a time that
+ * grows with the square of their number, two seconds for 32,000.
+ */
+export function toNfc(text: string): string {
+  return TOO_MANY_MARKS.test(text) ? text : text.normalize("NFC");
 }
 
 /** JSON.parse() with keys and strings that are well-formed. @throws {SyntaxError} */

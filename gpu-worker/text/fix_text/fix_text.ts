@@ -1,6 +1,7 @@
 // Port of ftfy.fix_text (ftfy 6.3.1), with which diffusers cleans Wan's prompts and transformers 4 cleans
 // CLIP's. It repairs entities, text that was decoded in the wrong encoding, curly quotes, ligatures, wide and
 // half-wide forms, line breaks and control characters.
+import { toNfc } from "../../../protocol/wire/text.ts";
 import { fixEncoding } from "./fix_encoding.ts";
 import { unescapeEntities } from "./unescape_html.ts";
 
@@ -23,7 +24,7 @@ export function fixText(text: string): string {
 const MAX_ROUNDS = 16;
 
 function fixLine(line: string): string {
-  return fixEncoding(line)
+  const fixed = fixEncoding(line)
     .replace(C1_CONTROLS, (control) => WINDOWS_1252.decode(Uint8Array.of(control.charCodeAt(0))))
     .replace(LIGATURES, (ligature) => LIGATURE_LETTERS[ligature]!)
     .replace(WIDE_OR_NARROW, (character) => character.normalize("NFKC"))
@@ -32,8 +33,8 @@ function fixLine(line: string): string {
     .replace(/\r\n|[\r\u2028\u2029\x85]/g, "\n")
     .toWellFormed()
     .replace(TERMINAL_ESCAPES, "")
-    .replace(CONTROLS, "")
-    .normalize("NFC");
+    .replace(CONTROLS, "");
+  return toNfc(fixed);
 }
 
 const C1_CONTROLS = /[\x80-\x9f]/g;

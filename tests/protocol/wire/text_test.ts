@@ -1,6 +1,6 @@
 import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
-import { cleanText, decodeText, parseJsonText, TextError } from "../../../protocol/wire/text.ts";
+import { cleanText, decodeText, parseJsonText, TextError, toNfc } from "../../../protocol/wire/text.ts";
 
 /** UTF-16 with a byte order mark. */
 function utf16(text: string, { big = false } = {}): Uint8Array {
@@ -20,6 +20,17 @@ describe("cleanText()", () => {
     assert.equal(cleanText("🐶"), "🐶");
     assert.equal(cleanText("e\u0301"), "\u00e9");
     assert.equal(cleanText("\u0000a\tb\u0085\u001b"), "\u0000a\tb\u0085\u001b");
+  });
+});
+
+describe("toNfc()", () => {
+  it("leaves a text as it is that has more marks in a row than any script, in one pass", () => {
+    const many = `e${"\u0301\u0323".repeat(16_000)}`;
+    assert.equal(toNfc(many), many);
+    // Up to there marks are put in order.
+    const few = "\u0301\u0323".repeat(31);
+    assert.equal(toNfc(`e${few}`), `e${few}`.normalize("NFC"));
+    assert.notEqual(toNfc(`e${few}`), `e${few}`);
   });
 });
 
