@@ -89,7 +89,7 @@ const LORA_COPIES = 2;
  * Predicts the peak memory of a run.
  * Weights stored in the compute type are mapped, and only the packed copy stays
  * once they are packed for multiplication. Their size counts once. Weights of
- * another type are cast at load and count in the compute type.
+ * another type are cast at load and count in the compute type. Tables stay in their file, in its type.
  */
 export function predictMemory(query: MemoryQuery): MemoryPrediction {
   const {
@@ -190,6 +190,9 @@ function leftOut(references: ReferenceMemory | undefined): { vae: RegExp[]; all:
   };
 }
 
+/** Tables of which few rows are read: graphs look rows up in the stored type (GraphBuilder.weight). */
+const TABLE = /(^|\.)(token_embedding|shared|embed_tokens)\.weight$/;
+
 interface WeightBytesOptions {
   dtype: DType;
   left: ReturnType<typeof leftOut>;
@@ -204,7 +207,7 @@ function weightBytes(
   const unloaded = isVae ? [...left.vae, ...left.all] : left.all;
   for (const [name, entry] of weights) {
     if (unloaded.some((layers) => layers.test(name))) continue;
-    const held = heldBytes(entry, dtype);
+    const held = heldBytes(entry, TABLE.test(name) ? entry.dtype : dtype);
     bytes += held;
     // Beside blocks, a LoRA is a branch of its own.
     if (entry.additions && !entry.quantization) loraBytes += LORA_COPIES * held;

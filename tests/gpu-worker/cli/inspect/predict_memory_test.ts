@@ -53,6 +53,15 @@ describe("predictMemory()", () => {
     assert.equal(modelMiB({ components: [{ name: "text_encoder", weights }, ...others] }), modelMiB());
   });
 
+  it("predictMemory() counts a table in the type that its file stores", () => {
+    const half = { ...entry(200), dtype: "float16" as const };
+    const of = (name: string) =>
+      modelMiB({ components: [{ name: "text_encoder", weights: new Map([[name, half]]) }] });
+    const states = 36 * 77 * 256 * 4 / MIB;
+    assert.equal(of("text_model.embeddings.token_embedding.weight"), 100 + states);
+    assert.ok(of("text_model.encoder.layers.0.mlp.fc1.weight") >= 200);
+  });
+
   it("predictMemory() adds references' tokens, the VAE's encoder and a vision tower", () => {
     const references = { elements: MIB, scores: 0, encoding: 0, towerElements: 0, textTokens: 0 };
     const encoder = 40;
