@@ -1,3 +1,5 @@
+// Names that no file can have on Windows.
+
 const DEVICE_NAME = /^(con|prn|aux|nul|com\d|lpt\d)$/i;
 
 /** Whether Windows keeps this name for a device, whatever the extension. */

@@ -1,9 +1,15 @@
 // Reads the most memory that this process has held so far.
 import process from "node:process";
+import { openLibc } from "../runtime/open_libc.ts";
 
 const STATUS = "/proc/self/status";
 /** The file has about 1,500 bytes. */
 const STATUS_BYTES = 8192;
+const SYMBOLS = {
+  fopen: { parameters: ["buffer", "buffer"], result: "pointer" },
+  fread: { parameters: ["buffer", "usize", "usize", "pointer"], result: "usize" },
+  fclose: { parameters: ["pointer"], result: "i32" },
+} as const;
 
 /** Returns the peak resident set in bytes. GPU memory is not included. */
 export function peakMemoryBytes(): number {
@@ -11,13 +17,12 @@ export function peakMemoryBytes(): number {
 }
 
 /**
- * Returns VmHWM of Linux, or undefined on other systems. Linux starts a process's ru_maxrss with the peak of
+ * Returns VmHWM of Linux, or undefined without glibc. Linux starts a process's ru_maxrss with the peak of
  * the process that started it, which may be far larger. The C library reads the file, as Deno opens files
  * of /proc with --allow-all alone.
  */
 function ownPeakBytes(): number | undefined {
-  if (Deno.build.os !== "linux") return undefined;
-  const libc = openLibc();
+  const libc = openLibc(SYMBOLS);
   if (libc === undefined) return undefined;
   try {
     const { fopen, fread, fclose } = libc.symbols;
@@ -31,18 +36,6 @@ function ownPeakBytes(): number | undefined {
     return kibibytes === undefined ? undefined : Number(kibibytes) * 1024;
   } finally {
     libc.close();
-  }
-}
-
-function openLibc() {
-  try {
-    return Deno.dlopen("libc.so.6", {
-      fopen: { parameters: ["buffer", "buffer"], result: "pointer" },
-      fread: { parameters: ["buffer", "usize", "usize", "pointer"], result: "usize" },
-      fclose: { parameters: ["pointer"], result: "i32" },
-    });
-  } catch {
-    return undefined; // musl
   }
 }
 

@@ -47,7 +47,8 @@ export class QueueTurns {
 /**
  * Returns how many runs of this kind an owner has waiting, and the most that it may have: as many as there
  * are free places, and half as many jobs. So half of the queue is left where one owner fills its share, a
- * third where two do, and an owner who comes finds room. Whoever is served without a key has the queue alone.
+ * third where two do, and an owner who comes finds room. Without keys there is one owner: its jobs leave room
+ * for its other runs, which have no limit.
  */
 export function shareOf(
   request: Owned,

@@ -126,9 +126,8 @@ async function generate(c: Context<Environment>, asked: Asked): Promise<Response
   const pictures = plan.pictures.length;
   const counted = await countPictures(pictures, { limits, key: c.get("apiKey"), id: drawJobId() });
   try {
-    const views = await openPictures(plan.pictures, {
-      ...{ source, caching, owner: ownerOf(c.get("tenant")!) },
-    });
+    const owner = ownerOf(c.get("tenant")!);
+    const views = await openPictures(plan.pictures, { source, caching, owner });
     c.set("cache", cacheOf(views));
     c.header("x-spectrum-cache", c.get("cache"));
     const { tenant } = c.var;

@@ -118,7 +118,10 @@ async function answer(c: Context<Environment>, { request: sent, ...asked }: Answ
   const counted = await countPictures(plan.pictures.length, { limits, key: c.get("apiKey"), id });
   const opening = detached ? jobs.opening(repetition.job) : undefined;
   const pictures = await openPictures(plan.pictures, {
-    ...{ source, caching, opening, owner: ownerOf(c.get("tenant")!) },
+    source,
+    caching,
+    opening,
+    owner: ownerOf(c.get("tenant")!),
     // A client whose connection breaks must find the stream at other edges.
     waitMs: request.stream ? STREAM_WAIT_MS : undefined,
   }).catch(async (cause) => {
