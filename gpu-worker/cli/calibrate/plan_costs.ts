@@ -14,6 +14,8 @@ import { meanOf, type Trials, type TrialSet } from "./trials.ts";
 const GAPS = 8;
 /** Prompts that each of them is measured on. */
 const GAP_PROMPTS = 2;
+/** Pictures that `withSensitivity` draws at most. */
+export const SENSITIVITY_DRAWS = GAPS * GAP_PROMPTS;
 
 /** Rounding hides smaller costs. */
 const LEAST_COST = 1e-15;

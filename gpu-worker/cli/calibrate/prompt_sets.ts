@@ -2,10 +2,13 @@
 // on what it was made from.
 import { UsageError } from "../../../protocol/process/usage_error.ts";
 import type { PromptCounts } from "./calibrate_arguments.ts";
+import type { TrialSet } from "./trials.ts";
 
 /** Prompts by what they serve. Those of `objective` choose the error that the weights minimise. */
 export type PromptSets = Readonly<Record<keyof PromptCounts | "objective", readonly string[]>>;
 
+/** Added to the request's seed, so that no two sets draw with one seed. */
+const SEED_OFFSETS = { search: 10_000, validate: 20_000, objective: 30_000 };
 /** Prompts that choose the error to minimise. */
 const OBJECTIVE_PROMPTS = 8;
 /**
@@ -62,4 +65,12 @@ export function promptsOfFile(lines: readonly string[], counts: PromptCounts): P
     validate: lines.slice(record + search, record + search + validate),
     objective: searched(record).slice(0, OBJECTIVE_PROMPTS),
   };
+}
+
+/** Returns a set as plans are tried on it, at one number of steps. */
+export function trialSet(
+  name: keyof typeof SEED_OFFSETS,
+  { prompts, steps }: { prompts: PromptSets; steps: number },
+): TrialSet {
+  return { name, prompts: prompts[name], seedOffset: SEED_OFFSETS[name], steps };
 }
