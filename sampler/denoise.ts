@@ -4,7 +4,7 @@
 import { assertNumber } from "./numerics/assert_number.ts";
 import type { Denoiser, FullResult } from "./denoiser.ts";
 import type { PassWindow } from "./plans/phases.ts";
-import type { ForecastMove } from "./forecast_moves.ts";
+import { LatentSteps, type StepEvent } from "./latent_steps.ts";
 import type { Solver } from "./solvers/solver.ts";
 import type { StepKind } from "./plans/step_plan.ts";
 import { type DenoiserCall, type PlannedGap, type PlannedPass, walk, type WalkOptions } from "./walk.ts";
@@ -28,31 +28,6 @@ export interface DenoiseOptions extends WalkOptions {
    * @default performance.now
    */
   now?: () => number;
-}
-
-/** A finished step. Its latents are views into the run, valid until `onStep` settles. */
-export interface StepEvent {
-  /** 0-based. */
-  index: number;
-  /** Number of steps of the run. */
-  steps: number;
-  /** Full pass or forecast. */
-  kind: StepKind;
-  /** The solver's timestep at the start of the step. */
-  timestep: number;
-  /** The solver's sigma at the start of the step. */
-  sigma: number;
-  /** Milliseconds since the run began. */
-  elapsedMs: number;
-  /** Relative error that a forecast of this full pass would have had. */
-  forecastError?: number;
-  /** Latents after the step. @throws {RangeError} At forecasts that `latentsAt` leaves out. */
-  readonly latents: Float32Array;
-  /**
-   * Estimates the final latents from this step, for previews. Returns a new array.
-   * @throws {RangeError} At forecasts that `latentsAt` leaves out.
-   */
-  predictOriginal(): Float32Array;
 }
 
 /** A finished run. */
@@ -89,12 +64,10 @@ export interface ForecastError {
  */
 export async function denoise(denoiser: Denoiser, options: DenoiseOptions): Promise<DenoiseResult> {
   assertOptions(options);
-  const { plan: planned, errorWindow, solver, signal, onStep, now = () => performance.now() } = options;
+  const { errorWindow, solver, signal, now = () => performance.now() } = options;
   const start = now();
-  const latents = new Float32Array(options.latents);
-  const before = onStep && new Float32Array(latents.length);
-  const steps = planned.length;
-  const plan: StepKind[] = [];
+  const elapsedMs = () => now() - start;
+  const steps = new LatentSteps({ ...options, elapsedMs });
   const fullSteps: number[] = [];
   const forecastErrors: ForecastError[] = [];
   let lastError: number | undefined;
@@ -115,10 +88,10 @@ export async function denoise(denoiser: Denoiser, options: DenoiseOptions): Prom
     if (call.kind === "full") await takeFull(call.pass.step, await runFull(call.pass));
     else await takeForecasts(call);
   }
-  return { latents, plan, fullSteps, forecastErrors, elapsedMs: now() - start };
+  return { latents: steps.latents, plan: steps.plan, fullSteps, forecastErrors, elapsedMs: elapsedMs() };
 
   async function runFull(pass: PlannedPass): Promise<FullResult> {
-    const input = solver.scaleModelInput(pass.step, latents);
+    const input = solver.scaleModelInput(pass.step, steps.latents);
     return await denoiser.full({ ...pass, latents: input, ...signal && { signal } });
   }
 
@@ -126,70 +99,19 @@ export async function denoise(denoiser: Denoiser, options: DenoiseOptions): Prom
     lastError = result.forecastError;
     fullSteps.push(step);
     if (lastError !== undefined) forecastErrors.push({ step, error: lastError });
-    await advance(step, "full", result);
+    await steps.take("full", result);
   }
 
-  async function takeForecasts(gap: PlannedGap): Promise<void> {
-    let { step } = gap.calls[0]!;
-    for (const [i, output] of (await runForecasts(gap)).entries()) {
-      const move = gap.moves[i]!;
-      if (move.steps === 1) await advance(step++, "forecast", { output });
-      else step = await jump(step, move, output);
-    }
-  }
-
-  async function runForecasts({ calls, moves, sums }: PlannedGap): Promise<Float32Array[]> {
+  async function takeForecasts({ calls, moves, sums }: PlannedGap): Promise<void> {
     const outputs = await denoiser.forecast(calls, { ...sums && { sums }, ...signal && { signal } });
     if (outputs.length !== moves.length) {
       throw new RangeError(`Cannot denoise as ${moves.length} forecasts gave ${outputs.length} outputs`);
     }
-    return outputs;
-  }
-
-  /** Takes several forecasts at once. Returns the index of the step after them. */
-  async function jump(step: number, move: ForecastMove, output: Float32Array): Promise<number> {
-    signal?.throwIfAborted();
-    for (let i = 0; i < latents.length; i++) latents[i]! += output[i]!;
-    solver.afterMove?.(step + move.steps - 1, latents);
-    for (const end = step + move.steps; step < end; step++) {
-      plan.push("forecast");
-      const told = report(step);
-      // The steps of a gap follow within microseconds, so the loop yields only if a caller waits for a step.
-      if (told) await told;
+    for (const [i, move] of moves.entries()) {
+      const output = outputs[i]!;
+      if (move.steps === 1) await steps.take("forecast", { output });
+      else await steps.takeTogether(move, output);
     }
-    return step;
-  }
-
-  async function advance(index: number, kind: StepKind, result: FullResult): Promise<void> {
-    signal?.throwIfAborted();
-    plan.push(kind);
-    before?.set(latents);
-    solver.step(index, result.output, latents);
-    await report(index, result);
-  }
-
-  /** @param taken absent for a step that was taken together with others */
-  function report(index: number, taken?: FullResult): void | Promise<void> {
-    signal?.throwIfAborted();
-    if (onStep === undefined || before === undefined) return;
-    const forecastError = taken?.forecastError;
-    const stateOf = <T>(read: (result: FullResult) => T): T => {
-      if (taken !== undefined) return read(taken);
-      throw new RangeError(`Cannot tell the latents of step ${index} as 'latentsAt' leaves it out`);
-    };
-    return onStep({
-      index,
-      steps,
-      kind: plan[index]!,
-      timestep: solver.timesteps[index]!,
-      sigma: solver.sigmas[index]!,
-      elapsedMs: now() - start,
-      ...forecastError !== undefined && { forecastError },
-      get latents() {
-        return stateOf(() => latents);
-      },
-      predictOriginal: () => stateOf(({ output }) => solver.predictOriginal(index, output, before)),
-    });
   }
 }
 

@@ -30,13 +30,7 @@ export {
 export { createForecaster, type CreateForecasterOptions } from "./create_forecaster.ts";
 export { createSolver, SCHEDULER_NAMES } from "./solvers/create_solver.ts";
 export { type ChosenScheduler, deriveScheduler } from "./solvers/derive_scheduler.ts";
-export {
-  denoise,
-  type DenoiseOptions,
-  type DenoiseResult,
-  type ForecastError,
-  type StepEvent,
-} from "./denoise.ts";
+export { denoise, type DenoiseOptions, type DenoiseResult, type ForecastError } from "./denoise.ts";
 export type {
   Denoiser,
   ForecastCall,
@@ -49,6 +43,7 @@ export { ErrorWindow, type ErrorWindowOptions, MAX_BUDGET_SLOTS } from "./plans/
 export { findPlans, type FindPlansOptions, type FoundPlan, planCost } from "./plans/find_plans.ts";
 export type { Forecaster } from "./forecasters/forecaster.ts";
 export type { ForecastMove } from "./forecast_moves.ts";
+export type { StepEvent } from "./latent_steps.ts";
 export { torchLinspace } from "./numerics/torch_linspace.ts";
 export { historySlots } from "./plans/history_slots.ts";
 export { laterSteps } from "./solvers/later_steps.ts";
