@@ -1,6 +1,6 @@
 // A family of models is data and plain functions. Its folder exports one record of this
 // type for each of diffusers' pipeline classes, and model/families.ts lists the
-// records. load_pipeline.ts holds the code that all families share.
+// records. loaded_pipeline.ts holds the code that all families share.
 import { ONE_PHASE, type Phases, type SchedulerConfig, type Solver } from "../../sampler/mod.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import type { FindOriginalNames } from "../checkpoint/lora/original_names.ts";
