@@ -19,6 +19,7 @@ import { wanVaeEncoderGraph } from "../../graph/wan_vae/wan_vae_encoder.ts";
 import type { ImageSize } from "../../media/decoded_image.ts";
 import type { FamilyReading } from "../../pipeline/family.ts";
 import { openQwenPicture, qwenPictureReading } from "../../pipeline/qwen_picture.ts";
+import type { ReferenceRules } from "../../request/references.ts";
 import { brokenProportions, sizeOfArea } from "../../text/qwen_vision/reference_sizes.ts";
 import { MAX_REFERENCES } from "../../../protocol/wire/run_request.ts";
 import { towerSize } from "../../text/qwen_vision/tower_size.ts";
@@ -36,10 +37,12 @@ export interface QwenImage21Checkpoint extends FamilyReading {
   sampleSigmas: readonly number[] | undefined;
   /** How the checkpoint looks at references. Undefined if it draws from text alone. */
   sight: Sight | undefined;
-  buildGraphs():
-    & Record<"qwen" | "trunk" | "head" | "modulation" | "vae", OnnxModel>
-    & Partial<Record<"visionEncoder" | "vaeEncoder", OnnxModel>>;
+  buildGraphs(): QwenImage21Graphs;
 }
+
+export type QwenImage21Graphs =
+  & Record<"qwen" | "trunk" | "head" | "modulation" | "vae", OnnxModel>
+  & Partial<Record<"visionEncoder" | "vaeEncoder", OnnxModel>>;
 
 /** QwenImage21Pipeline's defaults. It cuts no prompt; here a prompt has a limit. */
 const PRESET = {
@@ -69,37 +72,11 @@ export function readQwenImage21Checkpoint(
   dtype: DType,
   { area = QWEN_IMAGE_21_AREA }: { area?: number } = {},
 ): QwenImage21Checkpoint {
-  const { transformer, vae, qwen } = openQwenPicture(checkpoint, {
-    transformer: "QwenImage21Transformer2DModel",
-    vae: "AutoencoderKLQwenImage21",
-    textEncoder: "Qwen3VLForConditionalGeneration",
-  });
-  const config = parseQwenImage21Config(transformer.config);
-  const vaeConfig = parseAutoencoderKLQwenImage21Config(vae.config, "vae/config.json");
-  const { hiddenSize } = parseQwenConfig(qwen.config, {
-    architecture: QWEN_IMAGE_21_ENCODER,
-    name: qwen.name,
-  });
-  const { inChannels, contextInDim } = config;
-  assertFit("context_in_dim", {
-    value: contextInDim,
-    expected: hiddenSize,
-    of: "the text encoder's 'hidden_size'",
-  });
-  assertFit("in_channels", {
-    value: inChannels,
-    expected: vaeConfig.latentChannels,
-    of: "the autoencoder's 'z_dim'",
-  });
-  const { sample_sigmas } = checkpoint.json("model_index.json");
-  const options = parseConfig(OPTIONS, { sample_sigmas }, {
-    className: "QwenImage21Pipeline",
-    path: checkpoint.path("model_index.json"),
-  });
-  const sampleSigmas = options.sample_sigmas ?? undefined;
+  const parts = openParts(checkpoint);
+  const { config, vaeConfig } = parts;
+  const sampleSigmas = readSampleSigmas(checkpoint);
   const scheduler = checkScheduler(checkpoint.scheduler(), { sigmas: [1], imageSeqLen: 1 });
-  const found = readSight(checkpoint, { qwen, vae, vaeConfig, slot: SLOT, area });
-  const [sight, lacks] = typeof found === "string" ? [undefined, found] : [found, undefined];
+  const { sight, lacks } = readSight(checkpoint, { ...parts, slot: SLOT, area });
   const { rules, ...shared } = qwenPictureReading({
     vaeConfig,
     innerDim: config.innerDim,
@@ -118,37 +95,86 @@ export function readQwenImage21Checkpoint(
     ...sight && { towerSize: (image: ImageSize) => towerSize(sizeOfArea(image, area), sight) },
     rules: {
       ...rules,
-      ...sight
-        ? {
-          references: {
-            max: MAX_REFERENCES,
-            pictureSize: (first) => sizeOfArea(first, area),
-            brokenRule: (image) => brokenProportions(image, area),
-          },
-        }
-        : { lacksForImages: lacks! },
+      ...sight ? { references: referenceRules(area) } : { lacksForImages: lacks },
     },
     tokenizers: { qwen: checkpoint.path("processor") },
     defaults: requestDefaults(checkpoint, { ...PRESET, steps: sampleSigmas?.length ?? PRESET.steps }),
-    buildGraphs: () => ({
-      qwen: qwenEncoderGraph({
-        ...qwen,
-        architecture: QWEN_IMAGE_21_ENCODER,
-        dtype,
-        states: [-1],
-        ...sight && {
-          images: {
-            rotaryAxes: sight.inputs.rotaryAxes,
-            deepstackLayers: sight.vision.deepstack?.blocks.length ?? 0,
-          },
-        },
-      }),
-      ...qwenImage21TransformerGraphs({ ...transformer, dtype }),
-      vae: wanVaePictureGraph({ config: vaeConfig, weights: vae.weights }),
+    buildGraphs: () => graphsOf(parts, { sight, dtype }),
+  };
+}
+
+interface Parts extends ReturnType<typeof openQwenPicture> {
+  config: QwenImage21Config;
+  vaeConfig: WanVaeConfig;
+}
+
+/** Opens the components and checks that they fit. */
+function openParts(checkpoint: Checkpoint): Parts {
+  const components = openQwenPicture(checkpoint, {
+    transformer: "QwenImage21Transformer2DModel",
+    vae: "AutoencoderKLQwenImage21",
+    textEncoder: "Qwen3VLForConditionalGeneration",
+  });
+  const { transformer, vae, qwen } = components;
+  const config = parseQwenImage21Config(transformer.config);
+  const vaeConfig = parseAutoencoderKLQwenImage21Config(vae.config, "vae/config.json");
+  const { hiddenSize } = parseQwenConfig(qwen.config, {
+    architecture: QWEN_IMAGE_21_ENCODER,
+    name: qwen.name,
+  });
+  assertFit("context_in_dim", {
+    value: config.contextInDim,
+    expected: hiddenSize,
+    of: "the text encoder's 'hidden_size'",
+  });
+  assertFit("in_channels", {
+    value: config.inChannels,
+    expected: vaeConfig.latentChannels,
+    of: "the autoencoder's 'z_dim'",
+  });
+  return { ...components, config, vaeConfig };
+}
+
+function readSampleSigmas(checkpoint: Checkpoint): readonly number[] | undefined {
+  const { sample_sigmas } = checkpoint.json("model_index.json");
+  const options = parseConfig(OPTIONS, { sample_sigmas }, {
+    className: "QwenImage21Pipeline",
+    path: checkpoint.path("model_index.json"),
+  });
+  return options.sample_sigmas ?? undefined;
+}
+
+function referenceRules(area: number): ReferenceRules {
+  return {
+    max: MAX_REFERENCES,
+    pictureSize: (first) => sizeOfArea(first, area),
+    brokenRule: (image) => brokenProportions(image, area),
+  };
+}
+
+function graphsOf(
+  { transformer, vae, qwen, vaeConfig }: Parts,
+  { sight, dtype }: { sight: Sight | undefined; dtype: DType },
+): QwenImage21Graphs {
+  const autoencoder = { config: vaeConfig, weights: vae.weights };
+  return {
+    qwen: qwenEncoderGraph({
+      ...qwen,
+      architecture: QWEN_IMAGE_21_ENCODER,
+      dtype,
+      states: [-1],
       ...sight && {
-        visionEncoder: qwenVisionEncoderGraph({ config: sight.vision, weights: qwen.weights, dtype }),
-        vaeEncoder: wanVaeEncoderGraph({ config: vaeConfig, weights: vae.weights }),
+        images: {
+          rotaryAxes: sight.inputs.rotaryAxes,
+          deepstackLayers: sight.vision.deepstack?.blocks.length ?? 0,
+        },
       },
     }),
+    ...qwenImage21TransformerGraphs({ ...transformer, dtype }),
+    vae: wanVaePictureGraph(autoencoder),
+    ...sight && {
+      visionEncoder: qwenVisionEncoderGraph({ config: sight.vision, weights: qwen.weights, dtype }),
+      vaeEncoder: wanVaeEncoderGraph(autoencoder),
+    },
   };
 }

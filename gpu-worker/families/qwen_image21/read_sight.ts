@@ -35,25 +35,27 @@ export const QWEN_IMAGE_21_ENCODER = "qwen3_vl";
 const CHANNELS = 4;
 const FOLDER = "processor";
 
+/** A sight, or the part that is missing for one, as files for text alone may lack some. */
+export type FoundSight = { sight: Sight; lacks?: never } | { sight?: never; lacks: string };
+
 /**
  * Reads and checks the parts.
- * @returns the name of a part that is missing, as files for text alone may lack some
  * @throws {CheckpointError} if a part is damaged or unsupported.
  */
 export function readSight(
   checkpoint: Checkpoint,
   { qwen, vae, vaeConfig, slot, area }: ReadSightOptions,
-): Sight | string {
+): FoundSight {
   const hasProcessor = ["preprocessor_config.json", "processor_config.json"].some((file) =>
     checkpoint.has(FOLDER, file)
   );
-  if (!hasProcessor) return `image processor (${FOLDER}/preprocessor_config.json)`;
+  if (!hasProcessor) return { lacks: `image processor (${FOLDER}/preprocessor_config.json)` };
   if (![...qwen.weights.keys()].some((name) => /(^|\.)visual\./.test(name))) {
-    return `vision tower in its ${qwen.name}`;
+    return { lacks: `vision tower in its ${qwen.name}` };
   }
   const hasEncoder = vaeConfig.hasEncoder && vae.weights.has("encoder.conv_in.weight");
   if (!hasEncoder || vaeConfig.inChannels !== CHANNELS) {
-    return `encoder of ${CHANNELS} channels in its autoencoder`;
+    return { lacks: `encoder of ${CHANNELS} channels in its autoencoder` };
   }
   const path = `${qwen.name}/config.json`;
   const inputs = parseQwenImageInputs(qwen.config, { architecture: QWEN_IMAGE_21_ENCODER, name: qwen.name });
@@ -65,5 +67,6 @@ export function readSight(
         `${slot} latents (${taken}): current value is ${seen}`,
     );
   }
-  return { inputs, vision, processor: readImageProcessor(checkpoint, { folder: FOLDER, vision }), area };
+  const processor = readImageProcessor(checkpoint, { folder: FOLDER, vision });
+  return { sight: { inputs, vision, processor, area } };
 }
