@@ -38,7 +38,7 @@ export interface Quantization {
 }
 
 /** A LoRA's change of one tensor. */
-export type Addition = LowRankAddition | WholeAddition;
+export type Addition = LowRankAddition | WholeAddition | KroneckerAddition;
 
 interface ScaledAddition {
   readonly scale: number;
@@ -63,6 +63,22 @@ export interface LowRankAddition extends ScaledAddition {
 export interface WholeAddition extends ScaledAddition {
   readonly whole: WeightEntry;
 }
+
+/**
+ * LoKr's scale * left (x) right, a Kronecker product (arXiv 2309.14859): block i, j is left[i, j] * right.
+ */
+export interface KroneckerAddition extends ScaledAddition {
+  readonly left: KroneckerFactor;
+  readonly right: KroneckerFactor;
+  /** The first of the product's rows that belong to the tensor. The others belong to the fused layer's rest. */
+  readonly firstRow: number;
+}
+
+/** A matrix, or the product of two: up down. */
+export type KroneckerFactor = { readonly whole: WeightEntry } | {
+  readonly up: WeightEntry;
+  readonly down: WeightEntry;
+};
 
 /** Name -> entry for every tensor of a component. Only headers are in memory. */
 export type Weights = ReadonlyMap<string, WeightEntry>;

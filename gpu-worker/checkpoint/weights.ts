@@ -8,6 +8,8 @@ import type { WeightEntry, Weights } from "./weight_entry.ts";
 
 export type {
   Addition,
+  KroneckerAddition,
+  KroneckerFactor,
   LowRankAddition,
   Quantization,
   WeightEntry,

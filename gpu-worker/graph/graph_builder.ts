@@ -19,6 +19,7 @@ import { isBlockMatrix } from "../checkpoint/blocks/quantization_of.ts";
 import type { Quantization, WeightEntry, Weights } from "../checkpoint/weights.ts";
 import { ConvertedWeights, EXTERNAL_DATA_FOLDER, externalData } from "./converted_weights.ts";
 import type { Value } from "./value.ts";
+import { kroneckerMatrix } from "./kronecker_product.ts";
 import { asMatrix, type BlockMatrix, hasDora, type WeightChange, weightChanges } from "./weight_changes.ts";
 
 const IR_VERSION = 10n;
@@ -306,8 +307,9 @@ export class GraphBuilder {
     const base = asMatrix(this, weight, entry.shape[0]!);
     const sum = changes.reduce((sum, change) => {
       const { scale } = change;
-      if ("whole" in change) {
-        return this.node("Add", [sum, this.node("Mul", [change.whole, this.scalar(scale, "float32")])]);
+      if ("whole" in change || "kronecker" in change) {
+        const whole = "whole" in change ? change.whole : kroneckerMatrix(this, change.kronecker);
+        return this.node("Add", [sum, this.node("Mul", [whole, this.scalar(scale, "float32")])]);
       }
       const { up, down, magnitude } = change;
       const add = (to: Value) =>

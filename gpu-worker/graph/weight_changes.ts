@@ -1,12 +1,17 @@
 // A LoRA's changes of a weight as constants of a graph: float32 matrices in diffusers' order of rows.
-import type { Addition, Quantization, WeightEntry } from "../checkpoint/weights.ts";
+import type { Addition, KroneckerFactor, Quantization, WeightEntry } from "../checkpoint/weights.ts";
+import { factorShape, type KroneckerProduct } from "./kronecker_product.ts";
 import type { DType } from "../runtime/dtype.ts";
 import type { Value } from "./value.ts";
 
-/** scale * up down, perhaps with DoRA's length of each row, or scale * whole. */
+/** scale * up down, perhaps with DoRA's length of each row, scale * whole, or LoKr's scale * left (x) right. */
 export type WeightChange =
   & { readonly scale: number }
-  & ({ readonly up: Value; readonly down: Value; readonly magnitude?: Value } | { readonly whole: Value });
+  & (
+    | { readonly up: Value; readonly down: Value; readonly magnitude?: Value }
+    | { readonly whole: Value }
+    | { readonly kronecker: KroneckerProduct }
+  );
 
 /** A matrix in blocks, for MatMulNBits, or in whole rows, for MatMulIntegerToFloat. */
 export interface BlockMatrix {
@@ -44,8 +49,26 @@ export function weightChanges(graph: Emitter, options: WeightChangesOptions): We
     const order = Array.from({ length: rows }, (_, row) => (row + (rows >> 1)) % rows);
     return graph.node("Gather", [value, graph.ints(...order)]);
   };
+  const factor = (part: KroneckerFactor, label: string): Value => {
+    const matrix = (entry: WeightEntry, end: string) =>
+      asMatrix(graph, external(`${name} + ${label}${end}`, entry), entry.shape[0]!);
+    return "whole" in part
+      ? matrix(part.whole, "")
+      : graph.node("MatMul", [matrix(part.up, "_a"), matrix(part.down, "_b")]);
+  };
   return additions.map((change, i) => {
     const { scale } = change;
+    if ("left" in change) {
+      const kronecker = {
+        left: factor(change.left, `lokr_w1 ${i}`),
+        right: factor(change.right, `lokr_w2 ${i}`),
+        leftShape: factorShape(change.left),
+        rightShape: factorShape(change.right),
+        firstRow: change.firstRow,
+        rows,
+      };
+      return { scale, kronecker };
+    }
     if ("whole" in change) return { scale, whole: ours(change.whole, `diff ${i}`, change) };
     const down = asMatrix(graph, external(`${name} + lora_A ${i}`, change.down), change.down.shape[0]!);
     const { magnitude } = change;

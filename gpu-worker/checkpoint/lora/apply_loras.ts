@@ -3,7 +3,7 @@
 import { showValue } from "../../../sampler/mod.ts";
 import { CheckpointError } from "../checkpoint_error.ts";
 import { splitRows } from "../split_rows.ts";
-import type { Addition } from "../weights.ts";
+import type { Addition, KroneckerFactor } from "../weights.ts";
 import type { Additions, Checkpoint } from "../checkpoint.ts";
 import type { Lora } from "../../../protocol/wire/model_name.ts";
 import { type LoraTarget, loraTargets, type LoraTargetsOptions } from "./lora_targets.ts";
@@ -55,18 +55,23 @@ export function applyLoras(
       const scale = weight * module.scale;
       assertShapes(path, { module, targets });
       const counts = targets.map(({ shape }) => shape[0]!);
-      const rows = splitRows("whole" in change ? change.whole : change.up, counts);
+      const split = "whole" in change ? change.whole : "up" in change ? change.up : undefined;
+      const rows = split && splitRows(split, counts);
       const biases = bias && splitRows(bias.entry, counts);
       const lengths = "magnitude" in change ? splitRows(change.magnitude!, counts) : undefined;
+      let firstRow = 0;
       for (const [i, target] of targets.entries()) {
         const swapped = target.swapped === true;
         add(target, target.weight, {
           scale,
           swapped,
-          ..."whole" in change
-            ? { whole: rows[i]! }
-            : { down: change.down, up: rows[i]!, ...lengths && { magnitude: lengths[i]! } },
+          ..."left" in change
+            ? { left: change.left, right: change.right, firstRow }
+            : "whole" in change
+            ? { whole: rows![i]! }
+            : { down: change.down, up: rows![i]!, ...lengths && { magnitude: lengths[i]! } },
         });
+        firstRow += counts[i]!;
         if (bias === undefined) continue;
         add(target, target.bias!, { scale: weight * bias.scale, swapped, whole: biases![i]! });
       }
@@ -89,7 +94,9 @@ function assertShapes(
         showValue(name)
       }' has ${has}: they must make [${expected}], the shape of ${places}`,
     );
-  if ("whole" in change) {
+  if ("left" in change) {
+    assertFactors(change, { expected, refuse });
+  } else if ("whole" in change) {
     if (String(change.whole.shape) !== String(expected)) throw refuse(`the shape [${change.whole.shape}]`);
   } else {
     const { down, up } = change;
@@ -124,4 +131,23 @@ function assertShapes(
       }' must have the shape [${rows}], but has [${bias.entry.shape}]`,
     );
   }
+}
+
+/** Checks the shapes of LoKr's factors: matrices whose Kronecker product has the shape `expected`. */
+function assertFactors(
+  { left, right }: Extract<LoraModule["change"], { left: KroneckerFactor }>,
+  { expected, refuse }: { expected: readonly number[]; refuse: (has: string) => CheckpointError },
+): void {
+  const shapes = [left, right].map((factor) => {
+    const parts = "whole" in factor ? [factor.whole] : [factor.up, factor.down];
+    const [first, last] = [parts[0]!.shape, parts.at(-1)!.shape];
+    const inner = parts.length === 1 || (first[1] === last[0] && first[1]! > 0);
+    return inner && parts.every(({ shape }) => shape.length === 2) ? [first[0]!, last[1]!] : undefined;
+  });
+  const [a, b] = shapes;
+  const product = a && b && [a[0]! * b[0]!, a[1]! * b[1]!];
+  if (String(product) === String(expected)) return;
+  const partsOf = (factor: KroneckerFactor) =>
+    "whole" in factor ? `[${factor.whole.shape}]` : `[${factor.up.shape}] x [${factor.down.shape}]`;
+  throw refuse(`the factors ${partsOf(left)} and ${partsOf(right)}`);
 }

@@ -19,6 +19,7 @@ const isMixed = (key: string) => key.startsWith("lora_transformer_");
 
 const FLUX: readonly DropRule[] = [
   { where: isPeft, drops: (key) => !isPeft(key), reason: "the same layers once more, in other names" },
+  { drops: (key) => isPeft(key) && key.endsWith(".alpha"), reason: "alphas beside diffusers' names" },
   {
     where: isMixed,
     drops: (key) => key.startsWith("lora_unet_"),
@@ -27,8 +28,23 @@ const FLUX: readonly DropRule[] = [
   { drops: (key) => key.includes("position_embedding"), reason: "changes of position embeddings" },
   { drops: (key) => key.startsWith("text_encoders.t5xxl.transformer."), reason: "changes of T5" },
   { drops: (key) => key.includes(".diff_b"), reason: "changes of biases" },
-  { drops: (key) => key.includes(".norm") && key.includes(".diff"), reason: "changes of norms" },
+  {
+    // diffusers then drops every key that has either.
+    where: (key) => key.includes(".norm") && key.includes(".diff"),
+    drops: (key) => key.includes(".norm") || key.includes(".diff"),
+    reason: "changes of norms",
+  },
   { drops: (key) => key.includes("text_projection"), reason: "changes of the text projection" },
+];
+
+/** diffusers picks a file's tensors by this word, but reads norms for its control LoRAs. */
+const isOther = (key: string) => isPeft(key) && !/lora|alpha|\.norm_(?:added_)?[qk]\./.test(key);
+const FLUX_PEFT: readonly DropRule[] = [
+  {
+    where: (key) => isPeft(key) && key.includes("lora"),
+    drops: isOther,
+    reason: "tensors that are no part of a LoRA",
+  },
 ];
 
 const isSgm = (key: string) => /input_blocks|middle_block|output_blocks/.test(key);
@@ -66,7 +82,7 @@ export function droppedTensors(keys: readonly string[], className: string | unde
   if (className === "UNet2DConditionModel") rules.push(...UNET);
   // diffusers reads both with FLUX's loader.
   const isFlux = className === "FluxTransformer2DModel" || className === "ChromaTransformer2DModel";
-  if (isFlux && keys.some(isKohya)) rules.push(...FLUX);
+  if (isFlux) rules.push(...keys.some(isKohya) ? FLUX : FLUX_PEFT);
   if (className === "ZImageTransformer2DModel") rules.push(...Z_IMAGE);
   if (className === "WanTransformer3DModel" && keys.some((key) => key.startsWith("diffusion_model."))) {
     rules.push(...WAN);

@@ -20,9 +20,9 @@ export interface LoraTarget {
 /** Finds the tensors of `module`: one tensor, or several whose rows follow each other in a fused tensor. */
 export type FindLoraTargets = (module: string) => readonly LoraTarget[] | undefined;
 
-/** Prefixes of peft's, kohya's and ComfyUI's names, and the component that each refers to. */
+/** Prefixes of peft's, kohya's, LyCORIS' and ComfyUI's names, and the component that each refers to. */
 const DENOISER =
-  /^(?:unet\.|transformer\.|diffusion_model\.|base_model\.model\.|lora_unet_|lora_transformer_)(.+)$/s;
+  /^(?:unet\.|transformer\.|diffusion_model\.|base_model\.model\.|lora_unet_|lora_transformer_|lycoris_)(.+)$/s;
 const COMFY_CLIP = /^text_encoders\.clip_l\.transformer\.(.+)$/s;
 const TEXT_ENCODER = /^(?:(text_encoder(?:_\d)?)\.|lora_te([123])?_)(.+)$/s;
 /** Optional prefix. From Stable Diffusion 2 on, transformers' CLIP and LoRA files may have it or not. */

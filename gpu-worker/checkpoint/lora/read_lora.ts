@@ -5,17 +5,21 @@ import { readSafetensorsHeader, readSafetensorsMetadata, type SafetensorsEntry }
 import type { WeightEntry } from "../weights.ts";
 import { droppedTensors } from "./dropped_tensors.ts";
 import { matchModulePattern } from "./match_module_pattern.ts";
+import { isLokrRole, type LokrFactors, lokrFactors, readsLokr } from "./lokr_factors.ts";
 import { readScalar } from "./read_scalar.ts";
 import { type TensorRole, tensorRole } from "./tensor_role.ts";
 
 /**
  * A file's change of one module: a product of two matrices (or, for Wan's head, a whole
- * matrix), and a change of its bias.
+ * matrix; or LoKr's Kronecker product), and a change of its bias.
  */
 export interface LoraModule {
   /** The name as the file spells it. */
   name: string;
-  change: { down: WeightEntry; up: WeightEntry; magnitude?: WeightEntry } | { whole: WeightEntry };
+  change:
+    | { down: WeightEntry; up: WeightEntry; magnitude?: WeightEntry }
+    | { whole: WeightEntry }
+    | Pick<LokrFactors, "left" | "right">;
   /** The file's own scale: alpha / rank. */
   scale: number;
   bias?: { entry: WeightEntry; scale: number };
@@ -36,7 +40,7 @@ type Parts = Partial<Record<TensorRole["role"], SafetensorsEntry>>;
 
 /**
  * Reads a LoRA file.
- * @throws {CheckpointError} naming a tensor of an unsupported kind (LoHa, LoKr),
+ * @throws {CheckpointError} naming a tensor of an unsupported kind (LoHa, some LoKr),
  * or a module that lacks a matrix.
  */
 export function readLora(path: string, { denoiserClass }: ReadLoraOptions = {}): LoraFile {
@@ -51,20 +55,41 @@ export function readLora(path: string, { denoiserClass }: ReadLoraOptions = {}):
     // Only Wan's trainers write changes that are not products of matrices.
     const isPlain = role === "whole" || role === "plainBias";
     if (
-      module === undefined || role === undefined || (isPlain && denoiserClass !== "WanTransformer3DModel")
+      module === undefined || role === undefined ||
+      (isPlain && denoiserClass !== "WanTransformer3DModel") ||
+      (isLokrRole(role) && !readsLokr(denoiserClass))
     ) {
       throw new CheckpointError(
         `Cannot use LoRA ${path} as '${
           showValue(key)
-        }' is none of lora_A, lora_B, lora_down, lora_up and alpha`,
+        }' is none of lora_A, lora_B, lora_down, lora_up and alpha${unsupportedKind(key)}`,
       );
     }
     modules.set(module, { ...modules.get(module), [role]: entry });
   }
   if (modules.size === 0) throw new CheckpointError(`Cannot use LoRA ${path} as it holds no tensors`);
   const saved = savedConfigs(path);
-  const read = (name: string, { down, up, whole, alpha, bias, plainBias, magnitude }: Parts): LoraModule => {
-    const place = (entry: SafetensorsEntry): WeightEntry => ({ ...entry, path: file });
+  const place = (entry: SafetensorsEntry): WeightEntry => ({ ...entry, path: file });
+  const readLokr = (name: string, { alpha, ...parts }: Parts): LoraModule => {
+    const factors = lokrFactors(parts, place);
+    const other = Object.keys(parts).find((role) => !isLokrRole(role as TensorRole["role"]));
+    if (typeof factors === "string" || other !== undefined) {
+      const fault = typeof factors === "string" ? `lacks ${factors}` : "has other tensors beside LoKr's";
+      throw new CheckpointError(`Cannot use LoRA ${path} as '${showValue(name)}' ${fault}`);
+    }
+    const { left, right, rank } = factors;
+    const scale = alpha === undefined
+      ? savedLokrScale(saved, name)
+      : rank === undefined
+      ? 1
+      : readScalar(file, { key: `${name}.alpha`, entry: alpha }) / rank;
+    return { name, change: { left, right }, scale };
+  };
+  const read = (name: string, parts: Parts): LoraModule => {
+    const { down, up, whole, alpha, bias, plainBias, magnitude } = parts;
+    if (Object.keys(parts).some((role) => isLokrRole(role as TensorRole["role"]))) {
+      return readLokr(name, parts);
+    }
     const biasOf = (scale: number) => {
       if (bias !== undefined) return { bias: { entry: place(bias), scale } };
       return plainBias === undefined ? {} : { bias: { entry: place(plainBias), scale: 1 } };
@@ -147,11 +172,33 @@ function savedScale(
   saved: Record<string, unknown>,
   { name, rank }: { name: string; rank: number },
 ): number {
+  const of = savedSettings(saved, name);
+  const alpha = of("lora_alpha", "alpha_pattern");
+  if (typeof alpha !== "number") return 1;
+  return alpha / (of("use_rslora") === true ? Math.sqrt(rank) : rank);
+}
+
+/** Returns peft's scale of LoKr, alpha / rank: both are the config's, as the factors may be whole. */
+function savedLokrScale(saved: Record<string, unknown>, name: string): number {
+  const of = savedSettings(saved, name);
+  const [alpha, rank] = [of("alpha", "alpha_pattern"), of("r", "rank_pattern")];
+  return typeof alpha === "number" && typeof rank === "number" && rank > 0 ? alpha / rank : 1;
+}
+
+/** Returns a function that reads a setting of a module's component; `patterns` names its exceptions. */
+function savedSettings(saved: Record<string, unknown>, name: string) {
   const dot = name.indexOf(".");
   const component = name.slice(0, dot);
-  const patterns = Object.entries(saved[`${component}.alpha_pattern`] ?? {});
-  const [, own] = patterns.find(([pattern]) => matchModulePattern(pattern, name.slice(dot + 1))) ?? [];
-  const alpha = own ?? saved[`${component}.lora_alpha`];
-  if (typeof alpha !== "number") return 1;
-  return alpha / (saved[`${component}.use_rslora`] === true ? Math.sqrt(rank) : rank);
+  return (setting: string, patterns?: string): unknown => {
+    const exceptions = Object.entries(saved[`${component}.${patterns}`] ?? {});
+    const [, own] = exceptions.find(([pattern]) => matchModulePattern(pattern, name.slice(dot + 1))) ?? [];
+    return own ?? saved[`${component}.${setting}`];
+  };
+}
+
+/** Says more about kinds of files that people have. */
+function unsupportedKind(key: string): string {
+  if (/\.lokr_(?!t)/.test(key)) return ". LoKr is read for FLUX.2 and Z-Image alone, as in diffusers";
+  if (/\.(?:hada_|lokr_t)/.test(key)) return ". LoHa and Tucker factors of LyCORIS are not supported";
+  return "";
 }

@@ -40,12 +40,14 @@ export const FLUX2_NAMES: NameTable = {
 const fromTable = originalNames(FLUX2_NAMES);
 
 /**
- * Some LoRAs cut the beginning off diffusers' own names. diffusers does not swap the halves of
+ * SimpleTuner writes diffusers' own names without a prefix, and some LoRAs cut off their beginning too.
+ * diffusers does not swap the halves of
  * a LoRA's last modulation.
  */
 export const flux2OriginalNames: FindOriginalNames = (modules) => {
   const names = new Map(fromTable(modules).entries().map(([name, { modules }]) => [name, { modules }]));
   for (const module of modules) {
+    names.set(module, { modules: [module] });
     if (module.startsWith("transformer_blocks.")) {
       names.set(module.slice("tran".length), { modules: [module] });
     }

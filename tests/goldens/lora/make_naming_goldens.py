@@ -11,6 +11,8 @@ from pathlib import Path
 
 import diffusers
 import torch
+from peft import LoKrConfig, get_peft_model_state_dict
+from peft.tuners.lokr.layer import factorization
 from safetensors.torch import save_file
 
 HERE = Path(__file__).resolve().parent
@@ -29,6 +31,11 @@ LINEAR = ("lora_linear_layer.down.weight", "lora_linear_layer.up.weight")
 def layer(name, *modules, form=PEFT, alpha=None, bias=None):
     """A low-rank layer `name` that changes `modules` of the pipeline, one behind the other."""
     return {"name": name, "modules": modules, "form": form, "alpha": alpha, "bias": bias}
+
+
+def lokr(name, *modules, parts="", alpha=None):
+    """LoKr's factors in LyCORIS' names, each whole or (if `parts` names it) a product of two."""
+    return {"name": name, "modules": modules, "lokr": parts, "alpha": alpha}
 
 
 def processor(name, module):
@@ -275,6 +282,14 @@ Z_IMAGE = {
          "diffusion_model.layers.1.attention.out.lora.down.weight": (RANK, 24),
          "diffusion_model.layers.1.attention.out.lora.up.weight": (24, RANK)},
     ],
+    "lokr": [
+        lokr("diffusion_model.layers.1.attention.to_q", f"{Z_IMAGE_OURS}.to_q", parts="lokr_w2", alpha=3.0),
+        lokr("diffusion_model.noise_refiner.0.feed_forward.w1", "transformer.noise_refiner.0.feed_forward.w1",
+             parts="lokr_w2"),
+        lokr("diffusion_model.layers.0.adaLN_modulation.0", "transformer.layers.0.adaLN_modulation.0",
+             parts="lokr_w2", alpha=0.5),
+    ],
+    "lokr-saved": ["layers.1.attention.to_k", "layers.0.feed_forward.w2"],
 }
 
 FLUX2_QKV = qkv(DOUBLE, "to_q", "to_k", "to_v")
@@ -326,6 +341,27 @@ FLUX2 = {
         layer("diffusion_model.double_blocks.0.img_attn.proj", f"{DOUBLE}.attn.to_out.0"),
         {"diffusion_model.double_blocks.0.img_attn.proj.dora_scale": (24, 1)},
     ],
+    "lokr": [
+        lokr("diffusion_model.double_blocks.0.img_attn.qkv", *FLUX2_QKV, parts="lokr_w2", alpha=3.0),
+        lokr("diffusion_model.double_blocks.0.txt_attn.qkv", *FLUX2_TEXT_QKV, alpha=3.0),
+        *(lokr(f"diffusion_model.double_blocks.0.{original}", ours)
+          for original, ours in FLUX2_LAYERS.items()),
+        lokr("diffusion_model.single_blocks.1.linear1", f"{SINGLE}.attn.to_qkv_mlp_proj"),
+        lokr("diffusion_model.final_layer.adaLN_modulation.1", "transformer.norm_out.linear"),
+    ],
+    "lokr-lycoris": [
+        lokr("lycoris_transformer_blocks_0_attn_to_q", FLUX2_QKV[0], parts="lokr_w1 lokr_w2", alpha=0.5),
+        lokr("lycoris_transformer_blocks_1_ff_linear_in", "transformer.transformer_blocks.1.ff.linear_in",
+             parts="lokr_w1 lokr_w2", alpha=0.5),
+        lokr("lycoris_single_transformer_blocks_1_attn_to_out", f"{SINGLE}.attn.to_out",
+             parts="lokr_w1 lokr_w2", alpha=2.0),
+    ],
+    # SimpleTuner's names have no prefix.
+    "lokr-bare": [
+        lokr("transformer_blocks.0.attn.to_q", FLUX2_QKV[0], alpha=7.0),
+        lokr("x_embedder", "transformer.x_embedder"),
+    ],
+    "lokr-saved": ["transformer_blocks.0.attn.to_k", "single_transformer_blocks.1.attn.to_out"],
 }
 
 # --lora FILE@2 in our names.
@@ -395,6 +431,29 @@ def module_of(pipe, path):
     return getattr(pipe, component).get_submodule(rest)
 
 
+def lokr_tensors(entry, shape, noise):
+    (a, c), (b, d) = (factorization(size, -1) for size in shape)
+    tensors = {}
+    for factor, (rows, columns) in (("lokr_w1", (a, b)), ("lokr_w2", (c, d))):
+        if factor in entry["lokr"]:
+            tensors |= {f"{factor}_a": noise(rows, 1), f"{factor}_b": noise(1, columns)}
+        else:
+            tensors[factor] = noise(rows, columns)
+    if entry["alpha"] is not None:
+        tensors["alpha"] = torch.tensor(entry["alpha"])
+    return {f"{entry['name']}.{name}": tensor for name, tensor in tensors.items()}
+
+
+def save_lokr(pipe, path, modules):
+    """A file of peft's own adapter, whose alpha stands in the metadata."""
+    torch.manual_seed(5)
+    config = LoKrConfig(r=1, alpha=3, target_modules=modules, init_weights=False, decompose_both=True)
+    pipe.transformer.add_adapter(config)
+    path.parent.mkdir(exist_ok=True)
+    pipe.save_lora_weights(path.parent, get_peft_model_state_dict(pipe.transformer), weight_name=path.name,
+                           transformer_lora_adapter_metadata=pipe.transformer.peft_config["default"].to_dict())
+
+
 def tensors_of(pipe, layers, draw):
     noise = lambda *shape: (0.3 * torch.randn(shape, generator=draw)).contiguous()
     tensors = {}
@@ -404,6 +463,9 @@ def tensors_of(pipe, layers, draw):
             continue
         weights = [module_of(pipe, module).weight for module in entry["modules"]]
         rows, behind = sum(len(weight) for weight in weights), weights[0].shape[1:]
+        if "lokr" in entry:
+            tensors.update(lokr_tensors(entry, (rows, behind[0]), noise))
+            continue
         down, up = entry["form"]
         # A form of its own is the whole name.
         prefix = "" if entry["name"] is None or down.startswith(entry["name"]) else f"{entry['name']}."
@@ -436,7 +498,10 @@ def main():
         for seed, (name, layers) in enumerate(files.items()):
             pipe = load(checkpoint)
             path = folder / f"{name}.safetensors"
-            save_file(tensors_of(pipe, layers, torch.Generator().manual_seed(seed)), path)
+            if name == "lokr-saved":
+                save_lokr(load(checkpoint), path, layers)
+            else:
+                save_file(tensors_of(pipe, layers, torch.Generator().manual_seed(seed)), path)
             path.chmod(0o644)
             pipe.load_lora_weights(path, **(SECOND if name == "second" else {}))
             latents = draw(pipe, call)

@@ -54,11 +54,16 @@ describe("openPipeline() with --weights", () => {
     assert.deepEqual(await draw("wan/tiny-unipc", { weights: "int8" }), plain);
   });
 
-  it("draws a LoRA beside weights in 8 bits", async () => {
-    const loras = [{ path: goldenPath("lora/flux/style.safetensors"), weight: 1 }];
-    const plain = await draw("flux/tiny-dev", {});
-    const full = await draw("flux/tiny-dev", { loras });
-    const int8 = await draw("flux/tiny-dev", { loras, weights: "int8" });
-    assert.ok(error(int8, full) < 0.02 && error(full, plain) > 5 * error(int8, full));
-  });
+  for (
+    const [name, file] of [["flux/tiny-dev", "flux/style"], ["flux2/tiny-base", "names/flux2/lokr"]] as const
+  ) {
+    it(`draws lora/${file} beside weights in 8 bits`, async () => {
+      const loras = [{ path: goldenPath(`lora/${file}.safetensors`), weight: 1 }];
+      const plain = await draw(name, {});
+      const full = await draw(name, { loras });
+      const int8 = await draw(name, { loras, weights: "int8" });
+      const rounding = error(int8, full);
+      assert.ok(rounding > 0 && rounding < 0.02 && error(full, plain) > 5 * rounding, `${rounding}`);
+    });
+  }
 });

@@ -2,7 +2,8 @@
 // which keep their own type.
 import type { DType } from "../../../runtime/dtype.ts";
 import type { GraphBuilder, Value } from "../../graph_builder.ts";
-import type { BlockMatrix } from "../../weight_changes.ts";
+import { kroneckerBranch } from "../../kronecker_product.ts";
+import type { BlockMatrix, WeightChange } from "../../weight_changes.ts";
 import { wholeRowProduct } from "./whole_row_product.ts";
 
 /**
@@ -45,11 +46,13 @@ export function blockProduct(
       domain: "com.microsoft",
       attributes: { transB: 1, alpha: { float: scale } },
     });
-  for (const change of changes) {
-    const branch = "whole" in change
-      ? times(x, change.whole, change.scale)
-      : times(times(x, change.down, 1), change.up, change.scale);
-    product = graph.node("Add", [product, branch]);
-  }
+  const branchOf = (change: WeightChange, like: Value): Value => {
+    const { scale } = change;
+    if ("whole" in change) return times(x, change.whole, scale);
+    if ("up" in change) return times(times(x, change.down, 1), change.up, scale);
+    const branch = kroneckerBranch(graph, x, { product: change.kronecker, like });
+    return graph.node("Mul", [branch, graph.scalar(scale, dtype)]);
+  };
+  for (const change of changes) product = graph.node("Add", [product, branchOf(change, product)]);
   return product;
 }

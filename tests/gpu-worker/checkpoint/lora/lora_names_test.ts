@@ -104,6 +104,30 @@ describe("applyLoras()", () => {
     ]);
   });
 
+  it("refuses LoKr's factors that do not fit, lack one or stand beside others", () => {
+    const module = "transformer.x_embedder";
+    const refuse = (shapes: Record<string, number[]>, message: RegExp) =>
+      assert.throws(() => apply({ shapes, checkpoint: "flux2/tiny-base" }), message);
+    const [left, right] = [`${module}.lokr_w1`, `${module}.lokr_w2`];
+    refuse({ [left]: [4, 4] }, /'transformer\.x_embedder' lacks lokr_w2/);
+    refuse({ [left]: [4, 4], [`${right}_a`]: [6, 1] }, /lacks lokr_w2_b/);
+    refuse(
+      { [left]: [4, 4], [right]: [6, 5] },
+      /has the factors \[4,4\] and \[6,5\]: they must make \[24,16\]/,
+    );
+    refuse(
+      { [left]: [4, 4], [`${right}_a`]: [6, 2], [`${right}_b`]: [1, 4] },
+      /has the factors \[4,4\] and \[6,2\] x \[1,4\]/,
+    );
+    refuse({ [left]: [4], [right]: [6] }, /has the factors \[4\] and \[6\]/);
+    refuse({ [left]: [4, 4], [right]: [6, 4], [`${module}.lora_B.bias`]: [24] }, /beside LoKr's/);
+    refuse({ [`${module}.lokr_t2`]: [1, 1] }, /Tucker factors of LyCORIS are not supported/);
+    assert.throws(
+      () => apply({ shapes: { [left]: [4, 5] } }),
+      /lokr_w1' is none of .*LoKr is read for FLUX\.2 and Z-Image alone/,
+    );
+  });
+
   it("refuses a bias that does not fit, or stands alone", () => {
     const module = "transformer.x_embedder";
     const matrices = pair(module, [2, 64], [20, 2]);
@@ -130,6 +154,19 @@ describe("applyLoras()", () => {
 });
 
 describe("droppedTensors()", () => {
+  it("leaves out what diffusers ignores of FLUX files without a word", () => {
+    const flux = (keys: string[]) => [...droppedTensors(keys, "FluxTransformer2DModel")];
+    const down = "transformer.x_embedder.lora_down.weight";
+    const alpha = "transformer.x_embedder.alpha";
+    assert.deepEqual(flux([down, alpha]), [[alpha, "alphas beside diffusers' names"]]);
+    assert.deepEqual(flux(["transformer.x_embedder.lora_A.weight", alpha]), []);
+    const diff = "transformer.x_embedder.diff_b";
+    assert.deepEqual(flux(["transformer.x_embedder.lora_A.weight", diff]), [
+      [diff, "tensors that are no part of a LoRA"],
+    ]);
+    assert.deepEqual(flux([diff]), []);
+  });
+
   it("leaves nothing out of a file without twins", () => {
     const keys = ["lora_unet_input_blocks_1_1_proj_in.lora_down.weight", "lora_te_text_model.lora_up.weight"];
     assert.equal(droppedTensors(keys, "UNet2DConditionModel").size, 0);
