@@ -10,12 +10,21 @@ import type { WeightEntry } from "./weight_entry.ts";
  * @throws {CheckpointError} if the file is missing, truncated, malformed or a pickle.
  */
 export function readTensors(path: string): Map<string, WeightEntry> {
+  return foldScales(path, readStoredTensors(path));
+}
+
+/**
+ * Returns the tensors of the file at `path` as they are stored: the scales of fp8 are tensors of their own.
+ * Shards are read so, as a scale may lie in another shard than its tensor.
+ * @throws {CheckpointError} as `readTensors`, but for scales.
+ */
+export function readStoredTensors(path: string): Map<string, WeightEntry> {
   const bytes = firstBytes(path);
   refusePickle(path, bytes);
   if (new TextDecoder().decode(bytes.subarray(0, 4)) === GGUF_MAGIC) return readGguf(path).tensors;
   const entries = readSafetensorsHeader(path);
   const real = Deno.realPathSync(path);
-  return foldScales(path, new Map([...entries].map(([name, entry]) => [name, { ...entry, path: real }])));
+  return new Map([...entries].map(([name, entry]) => [name, { ...entry, path: real }]));
 }
 
 /** Refuses torch's own format, whose reader runs code from the file. */

@@ -3,7 +3,8 @@
 import { dirname, join } from "node:path";
 import { showValue } from "../../sampler/mod.ts";
 import { CheckpointError } from "./checkpoint_error.ts";
-import { readTensors } from "./read_tensors.ts";
+import { readStoredTensors, readTensors } from "./read_tensors.ts";
+import { foldScales } from "./scaled_fp8.ts";
 import type { WeightEntry, Weights } from "./weight_entry.ts";
 
 export type {
@@ -39,7 +40,7 @@ export function openWeights(folder: string, stem: string): Weights {
   const weightMap = readIndex(index);
   const weights = new Map<string, WeightEntry>();
   for (const shard of new Set(weightMap.values())) {
-    for (const [name, entry] of readTensors(join(dirname(index), shard))) {
+    for (const [name, entry] of readStoredTensors(join(dirname(index), shard))) {
       if (weightMap.get(name) === shard) weights.set(name, entry);
     }
   }
@@ -50,7 +51,7 @@ export function openWeights(folder: string, stem: string): Weights {
       );
     }
   }
-  return weights;
+  return foldScales(index, weights);
 }
 
 /** Returns the file, or the index of shards, that `openWeights` would open; undefined if there is none. */

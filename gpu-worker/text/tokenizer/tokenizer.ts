@@ -87,9 +87,9 @@ export class Tokenizer {
    * @throws {RangeError} if `maxLength` has no room for the special tokens.
    */
   async encode(text: string, { maxLength }: EncodeOptions): Promise<Encoding> {
-    if (!Number.isSafeInteger(maxLength) || maxLength <= this.#specials) {
+    if (!Number.isSafeInteger(maxLength) || maxLength < Math.max(1, this.#specials)) {
       throw new RangeError(
-        `Cannot encode as 'maxLength' must be a whole number > ${this.#specials}: ` +
+        `Cannot encode as 'maxLength' must be a whole number >= ${Math.max(1, this.#specials)}: ` +
           `current value is ${maxLength}`,
       );
     }

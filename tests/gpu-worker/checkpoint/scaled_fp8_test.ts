@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { CheckpointError } from "../../../gpu-worker/checkpoint/checkpoint_error.ts";
 import { readRows } from "../../../gpu-worker/checkpoint/blocks/read_rows.ts";
 import { readTensors } from "../../../gpu-worker/checkpoint/read_tensors.ts";
-import type { Weights } from "../../../gpu-worker/checkpoint/weights.ts";
+import { openWeights, type Weights } from "../../../gpu-worker/checkpoint/weights.ts";
 import { GraphBuilder } from "../../../gpu-worker/graph/graph_builder.ts";
 import { embedding } from "../../../gpu-worker/graph/layers/dense/embedding.ts";
 import { linear } from "../../../gpu-worker/graph/layers/dense/linear.ts";
@@ -30,7 +30,7 @@ interface Stored {
   data: Uint8Array | Float32Array;
 }
 
-function write(tensors: Record<string, Stored>): void {
+function write(tensors: Record<string, Stored>, to = path): void {
   let end = 0;
   const header = Object.fromEntries(
     Object.entries(tensors).map(([name, { dtype, shape, data }]) => [
@@ -47,7 +47,7 @@ function write(tensors: Record<string, Stored>): void {
     file.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), at);
     at += data.byteLength;
   }
-  Deno.writeFileSync(path, file);
+  Deno.writeFileSync(to, file);
 }
 
 const matrix = (dtype: Fp8, data: Uint8Array = EVERY): Stored => ({
@@ -157,6 +157,18 @@ describe("fp8 weights", () => {
     }
   });
 
+  it("have their scales where these lie in another shard", async () => {
+    const folder = join(path, "..");
+    write({ "x.weight": matrix("float8_e5m2") }, join(folder, "model-1.safetensors"));
+    write({ "x.weight_scale": scale() }, join(folder, "model-2.safetensors"));
+    const weight_map = { "x.weight": "model-1.safetensors", "x.weight_scale": "model-2.safetensors" };
+    Deno.writeTextFileSync(join(folder, "model.safetensors.index.json"), JSON.stringify({ weight_map }));
+    const weights = openWeights(folder, "model");
+    assert.deepEqual([...weights.keys()], ["x.weight"]);
+    assert.deepEqual([...await inGraph(weights)], [...expected("float8_e5m2 scaled")].map((v) => v + 0));
+  });
+
+  const whole = (dtype: string): Stored => ({ dtype, shape: [16, 16], data: EVERY });
   const WRONG: Record<string, [() => Record<string, Stored>, RegExp]> = {
     "a missing scale": [
       () => ({
@@ -178,6 +190,20 @@ describe("fp8 weights", () => {
       /must be finite, but is NaN/,
     ],
   };
+  for (const name of ["weight_scale_inv", "weight.scale", "weight._scale", "scale", "scales", "SCB"]) {
+    WRONG[`a scale called ${name}`] = [
+      () => ({ "x.weight": matrix("float8_e4m3fn"), [`x.${name}`]: scale(), "y.scale": scale() }),
+      new RegExp(`'x.${name}' says how 'x.weight' was quantized to fp8`),
+    ];
+  }
+  for (const [what, beside] of Object.entries({ "no scale": {}, "scales": { "x.weight_scale": scale() } })) {
+    for (const [dtype, name] of Object.entries({ I8: "int8", U8: "uint8" })) {
+      WRONG[`${name} and ${what}`] = [
+        () => ({ "x.weight": whole(dtype), ...beside }),
+        new RegExp(`'x.weight' is quantized to ${name} in a way that we do not know`),
+      ];
+    }
+  }
   for (const [what, [tensors, message]] of Object.entries(WRONG)) {
     it(`are refused with ${what}`, () => {
       write(tensors());

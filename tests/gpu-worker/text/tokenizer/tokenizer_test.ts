@@ -48,9 +48,21 @@ describe("Tokenizer", () => {
 
   it("encode() refuses a length without room for the special tokens", async () => {
     const tokenizer = openTokenizer(goldenPath("flux/tiny-dev/tokenizer"));
-    const message = "Cannot encode as 'maxLength' must be a whole number > 2: current value is 2";
-    await assert.rejects(tokenizer.encode("a", { maxLength: 2 }), new RangeError(message));
+    const message = "Cannot encode as 'maxLength' must be a whole number >= 2: current value is 1";
+    await assert.rejects(tokenizer.encode("a", { maxLength: 1 }), new RangeError(message));
     assert.equal((await tokenizer.encode("a", { maxLength: 3 })).ids.length, 3);
+  });
+
+  it("encode() gives the special tokens alone where there is no room for more", async () => {
+    const clip = openTokenizer(goldenPath("flux/tiny-dev/tokenizer"));
+    const { ids: [begin], dropped } = await clip.encode("a", { maxLength: 2 });
+    assert.deepEqual([(await clip.encode("", { maxLength: 2 })).ids[0], dropped], [begin, 1]);
+    const t5 = openTokenizer(goldenPath("flux/tiny-dev/tokenizer_2"));
+    assert.deepEqual(await t5.encode("a red heart", { maxLength: 1 }), {
+      ids: [1],
+      attentionMask: [1],
+      dropped: (await t5.textIds("a red heart")).length,
+    });
   });
 
   it("modelMaxLength comes from tokenizer_config.json", () => {
