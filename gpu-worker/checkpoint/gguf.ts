@@ -12,7 +12,8 @@ const MAX_TENSORS = 100_000;
 const MAX_FIELDS = 100_000;
 const MAX_NAME_BYTES = 1000;
 const MAX_TEXT_BYTES = 65_535;
-const MAX_RANK = 4;
+/** ggml itself has four. Files of Wan and HunyuanVideo hold convolutions of videos, which gguf-py writes. */
+const MAX_RANK = 8;
 const MAX_SHAPE = 8;
 const MAX_ALIGNMENT = 65_536;
 const MAX_DEPTH = 4;
@@ -54,7 +55,7 @@ const SCALAR_BYTES: Readonly<Record<number, number>> = {
 };
 const [UINT32, INT32, STRING, ARRAY] = [4, 5, 8, 9];
 
-/** Keeps the shape of a tensor with more dimensions than ggml has. */
+/** Keeps the shape of a tensor that was written in another one, as its own has no rows of whole blocks. */
 const SHAPE_KEY = "comfy.gguf.orig_shape.";
 const ALIGNMENT_KEY = "general.alignment";
 

@@ -2,7 +2,7 @@
 import type { Quantization, WeightEntry } from "../weight_entry.ts";
 import { exactQuantization, repackBlocks } from "./repack_blocks.ts";
 import { quantizeBlocks } from "./quantize_blocks.ts";
-import { readRowBytes, readRows, rowsOf } from "./read_rows.ts";
+import { readRowBytes, readRows, rowsOf, rowsOfBlocks } from "./read_rows.ts";
 
 /** A tensor of a checkpoint, and its place in the file of converted weights. */
 export interface ConvertedTensor {
@@ -26,7 +26,8 @@ export async function writeConverted(
 ): Promise<void> {
   using file = Deno.openSync(source.path);
   const { rows, columns } = rowsOf(source);
-  const step = Math.max(1, Math.floor(CHUNK_ELEMENTS / columns));
+  const together = rowsOfBlocks(source);
+  const step = together * Math.max(1, Math.floor(CHUNK_ELEMENTS / columns / together));
   const isExact = isExactly(source, quantization);
   // One matrix: a few rows at a time would be written a few bytes at a time.
   const byColumns = new Uint8Array(quantization?.wholeRows ? rows * columns : 0);

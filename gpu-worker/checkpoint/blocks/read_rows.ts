@@ -1,5 +1,6 @@
 // Reads rows of a tensor from its file, as float32 or as GGUF's blocks.
 import { DTYPE_BYTES } from "../../runtime/dtype.ts";
+import { BLOCK_TYPES } from "../block_types.ts";
 import { CheckpointError } from "../checkpoint_error.ts";
 import type { WeightEntry } from "../weight_entry.ts";
 import { dequantizeBlocks } from "./dequantize_blocks.ts";
@@ -17,6 +18,18 @@ export function rowsOf({ shape }: WeightEntry): { rows: number; columns: number 
   return { rows, columns: rest.reduce((product, n) => product * n, 1) };
 }
 
+/**
+ * Returns the number of rows that are whole blocks together. It is 1 unless a file has cut a convolution's
+ * numbers into blocks that do not end with its rows (city96's `orig_shape`).
+ */
+export function rowsOfBlocks(entry: WeightEntry): number {
+  if (entry.blocks === undefined) return 1;
+  const { elements } = BLOCK_TYPES[entry.blocks];
+  const { columns } = rowsOf(entry);
+  // A block has a power of two of elements: what it shares with a row is a power of two, too.
+  return elements / Math.min(elements, (columns & -columns) || elements);
+}
+
 /** Reads the bytes of rows in diffusers' order. `entry` must not be transposed. */
 export function readRowBytes(
   file: Deno.FsFile,
@@ -25,12 +38,20 @@ export function readRowBytes(
 ): Uint8Array<ArrayBuffer> {
   const { rows } = rowsOf(entry);
   const rowBytes = entry.byteLength / rows;
+  const together = rowsOfBlocks(entry);
   const bytes = new Uint8Array((to - from) * rowBytes);
-  const read = (range: RowRange, source: number) =>
+  const read = (range: RowRange, source: number) => {
+    if (source % together !== 0 || (range.to - range.from) % together !== 0) {
+      throw new CheckpointError(
+        `Cannot use ${entry.path} as the blocks of a tensor [${entry.shape}] end with every ${together} rows: ` +
+          `${range.to - range.from} rows from row ${source} on cannot be read`,
+      );
+    }
     readAt(file, entry, {
       offset: entry.offset + source * rowBytes,
       bytes: bytes.subarray((range.from - from) * rowBytes, (range.to - from) * rowBytes),
     });
+  };
   if (entry.order === "paired") {
     const { headRows = rows } = entry;
     for (let row = from; row < to; row++) {

@@ -97,7 +97,7 @@ const HOSTILE: Record<string, [Made, RegExp]> = {
   ],
   "bytes that are no UTF-8": [{ fields: [[u64(2), { bytes: [0xff, 0xfe] }]] }, /not UTF-8/],
   "two tensors of one name": [{ entries: [tensor({}), tensor({})], data: 68 }, /holds 'w' twice/],
-  "nine dimensions": [{ entries: [tensor({ dims: Array(9).fill(1) })] }, /at most 4 dimensions, but has 9/],
+  "nine dimensions": [{ entries: [tensor({ dims: Array(9).fill(1) })] }, /at most 8 dimensions, but has 9/],
   "a type that we do not read": [
     { entries: [tensor({ type: 16 })], data: 68 },
     /ggml's type 16, which is not supported/,
@@ -151,6 +151,14 @@ describe("readGguf()", () => {
     const shape = [text("comfy.gguf.orig_shape.w"), u32(9), u32(5), u64(5), ...[1, 2, 2, 4, 4].map(u32)];
     const { tensors } = readGguf(make({ version: 2, fields: [shape], entries: [tensor({})], data: 68 }));
     assert.deepEqual(tensors.get("w")!.shape, [1, 2, 2, 4, 4]);
+  });
+
+  it("reads a convolution of videos in its own five dimensions, as files of Wan hold it", () => {
+    const { tensors } = readGguf(make({
+      entries: [tensor({ name: "patch_embedding.weight", dims: [2, 2, 1, 16, 3], type: 0 })],
+      data: 4 * 192,
+    }));
+    assert.deepEqual(tensors.get("patch_embedding.weight")!.shape, [3, 16, 1, 2, 2]);
   });
 
   it("knows LLaMA's heads, whose rows llama.cpp has put in another order", () => {
