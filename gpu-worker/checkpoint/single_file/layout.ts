@@ -21,8 +21,18 @@ export interface Place {
 /** Returns where a tensor belongs: its place, "unused" if no run reads it, undefined if it is unknown. */
 export type FindPlace = (name: string) => Place | "unused" | undefined;
 
-/** Beginnings of a denoiser's names: in files with other networks too, and in files of its own. */
-export const DENOISER_PREFIXES = ["model.diffusion_model.", ""] as const;
+/**
+ * Beginnings of a denoiser's names: in files with other networks too, as trainers and converters save a
+ * network inside another module, and in files of its own.
+ */
+export const DENOISER_PREFIXES = [
+  "model.diffusion_model.",
+  "model.model.",
+  "diffusion_model.",
+  "transformer.",
+  "net.",
+  "",
+] as const;
 
 /** The names that one kind of files gives to the tensors of one network. */
 export interface Layout {

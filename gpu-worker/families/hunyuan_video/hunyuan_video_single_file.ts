@@ -1,6 +1,6 @@
 // HunyuanVideo in single files: the names of Tencent/HunyuanVideo. The autoencoder's are diffusers' own.
 import type { Architecture, Part, Variant } from "../../checkpoint/single_file/architecture.ts";
-import { type Layout, ownNames } from "../../checkpoint/single_file/layout.ts";
+import { DENOISER_PREFIXES, type Layout, ownNames } from "../../checkpoint/single_file/layout.ts";
 import { findInTable } from "../../checkpoint/single_file/name_table.ts";
 import { clipPart } from "../../checkpoint/single_file/parts/clip_part.ts";
 import { causalPart } from "../../checkpoint/single_file/parts/causal_part.ts";
@@ -8,17 +8,15 @@ import { countOf, sizeOf } from "../../checkpoint/single_file/shapes.ts";
 import type { Weights } from "../../checkpoint/weights.ts";
 import { HUNYUAN_VIDEO_NAMES, REFINER } from "./hunyuan_video_names.ts";
 
-const PREFIXES = ["model.diffusion_model.", "model.model.", ""];
-
 const ORIGINAL: Layout = {
-  prefixes: PREFIXES,
+  prefixes: DENOISER_PREFIXES,
   matches: (tensors) => tensors.has("txt_in.individual_token_refiner.blocks.0.adaLN_modulation.1.bias"),
   place: () => findInTable(HUNYUAN_VIDEO_NAMES),
 };
 
 const LAYOUTS: readonly Layout[] = [
   ORIGINAL,
-  ownNames({ prefixes: PREFIXES, markers: ["context_embedder.proj_in.weight"] }),
+  ownNames({ prefixes: DENOISER_PREFIXES, markers: ["context_embedder.proj_in.weight"] }),
 ];
 
 /** HunyuanVideo from text. A network whose first frame is given has the same tensors. */

@@ -42,3 +42,28 @@ describe("a single file in GGUF", () => {
     });
   }
 });
+
+describe("a denoiser inside another module", () => {
+  const before = (prefix: string) => (tensors: Map<string, FileTensor>) => {
+    const inner = [...tensors].map(([name, tensor]) =>
+      [prefix + name.replace(/^model\.(?:diffusion_)?model\./, ""), tensor] as const
+    );
+    tensors.clear();
+    for (const [name, tensor] of inner) tensors.set(name, tensor);
+  };
+  for (
+    const prefix of ["model.diffusion_model.", "diffusion_model.", "model.model.", "transformer.", "net."]
+  ) {
+    it(`has the tensors that it has without ${prefix}`, () => {
+      for (const name of DENOISERS) {
+        using plain = new Twin(name);
+        using twin = new Twin(name, before(prefix));
+        const read = ({ path, folder }: Twin) =>
+          readModel(path, { parts: { components: folder } }).checkpoint.weights("transformer");
+        const [expected, found] = [read(plain), read(twin)];
+        assert.deepEqual([...found.keys()].sort(), [...expected.keys()].sort(), name);
+        for (const [key, entry] of expected) assert.deepEqual(seen(found.get(key)!), seen(entry), key);
+      }
+    });
+  }
+});
