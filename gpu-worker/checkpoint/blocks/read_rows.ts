@@ -43,7 +43,7 @@ export function readRowBytes(
   const read = (range: RowRange, source: number) => {
     if (source % together !== 0 || (range.to - range.from) % together !== 0) {
       throw new CheckpointError(
-        `Cannot use ${entry.path} as the blocks of a tensor [${entry.shape}] end with every ${together} rows: ` +
+        `Cannot use ${entry.path} as blocks of a tensor [${entry.shape}] end after every ${together} rows: ` +
           `${range.to - range.from} rows from row ${source} on cannot be read`,
       );
     }
