@@ -3,12 +3,14 @@ import { Hono } from "hono";
 import { contextStorage } from "hono/context-storage";
 import { handleError } from "../protocol/http/handle_error.ts";
 import type { ReadJsonOptions } from "../protocol/http/read_json.ts";
+import type { ApiError } from "../protocol/wire/api_error.ts";
 import type { ResultStore } from "../protocol/store/results/result_store.ts";
 import type { RunLog } from "../protocol/store/run_log/run_log.ts";
 import type { StreamEventsOptions } from "../protocol/http/stream_events.ts";
 import type { Log } from "../protocol/process/structured_log.ts";
 import type { Environment } from "./middleware/environment.ts";
 import type { BatchClient } from "./batches/batch_client.ts";
+import { a1111Error, isA1111 } from "./a1111/a1111_error.ts";
 import { a1111Routes } from "./a1111/a1111_routes.ts";
 import { controlNetRoutes } from "./a1111/controlnet_routes.ts";
 import { batchRoutes } from "./batches/batch_routes.ts";
@@ -164,6 +166,7 @@ export function createApp(options: AppOptions): EdgeApp {
   app.route("/", openApiRoutes());
   app.route("/", pageRoutes());
   app.notFound(notFound(app));
-  app.onError(handleError({ log }));
+  const toBody = (error: ApiError, path: string) => isA1111(path) ? a1111Error(error) : error.toBody();
+  app.onError(handleError({ log, toBody }));
   return Object.assign(app, { [Symbol.dispose]: () => owned.dispose() });
 }

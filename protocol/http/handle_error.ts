@@ -7,7 +7,7 @@ export interface HandleErrorOptions {
   /** Used where the request has no log of its own. */
   log: Log;
   /** The answer's body. @default OpenAI's shape */
-  toBody?: (error: ApiError) => unknown;
+  toBody?: (error: ApiError, path: string) => unknown;
 }
 
 interface Variables {
@@ -35,6 +35,6 @@ export function handleError(
     // A new answer: headers that the route has set for its success are not the failure's.
     const headers = error.headers();
     if (requestId !== undefined) headers.set("x-request-id", requestId);
-    return Response.json(toBody(error), { status: error.status, headers });
+    return Response.json(toBody(error, c.req.path), { status: error.status, headers });
   };
 }

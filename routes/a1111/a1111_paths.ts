@@ -2,7 +2,8 @@
 import { z } from "zod";
 import type { ZodOpenApiPathsObject } from "zod-openapi";
 import { body, errors } from "../schema/responses.ts";
-import { EMPTY_LISTS, REFRESHES } from "./idle_paths.ts";
+import { EMPTY_LISTS, MACHINE, REFRESHES } from "./idle_paths.ts";
+import { pngInfoSchema } from "./png_info.ts";
 import { img2imgSchema, optionsSchema, txt2imgSchema } from "./txt2img_request.ts";
 
 const tags = ["AUTOMATIC1111"];
@@ -15,6 +16,7 @@ const imagesSchema = z.object({
 
 const list = z.array(z.looseObject({}));
 const nothing = z.null();
+const texts = z.record(z.string(), z.string());
 
 const strings = z.array(z.string());
 /** The paths of the ControlNet extension: a summary and the answer of each. */
@@ -125,6 +127,31 @@ export const a1111Paths: ZodOpenApiPathsObject = {
         tags,
         summary,
         responses: { 200: body(summary, schema), ...errors() },
+      },
+    }]),
+  ),
+  "/sdapi/v1/png-info": {
+    post: {
+      operationId: "a1111PngInfo",
+      tags,
+      summary: "The settings that a PNG, or a file of this server, says it was made with",
+      requestBody: { required: true, content: { "application/json": { schema: pngInfoSchema } } },
+      responses: {
+        200: body(
+          "The settings: as one text, and by name",
+          z.object({ info: z.string(), items: texts, parameters: texts }),
+        ),
+        ...errors(400, 408, 413, 415),
+      },
+    },
+  },
+  ...Object.fromEntries(
+    Object.keys(MACHINE).map((name) => [`/sdapi/v1/${name}`, {
+      get: {
+        operationId: `a1111-${name}`,
+        tags,
+        summary: "About the machine: always the same",
+        responses: { 200: body("An object", z.looseObject({})), ...errors() },
       },
     }]),
   ),

@@ -4,6 +4,7 @@ import { type Context, Hono } from "hono";
 import { ApiError } from "../../protocol/wire/api_error.ts";
 import { infotext } from "../../protocol/wire/infotext.ts";
 import type { ModelCard } from "../../protocol/wire/model_card.ts";
+import { parseWire } from "../../protocol/wire/parse_wire.ts";
 import { MAX_RUN_BYTES } from "../../protocol/wire/run_request.ts";
 import type { CompletedEvent } from "../../protocol/wire/run_event.ts";
 import { readJson, type ReadJsonOptions } from "../../protocol/http/read_json.ts";
@@ -25,9 +26,10 @@ import type { RunSource } from "../runs/run_source.ts";
 import type { RunView } from "../runs/run_view.ts";
 import type { StateStore } from "../state/state_store.ts";
 import { controlOf } from "./control_unit.ts";
-import { EMPTY_LISTS, REFRESHES } from "./idle_paths.ts";
+import { EMPTY_LISTS, MACHINE, REFRESHES } from "./idle_paths.ts";
 import { chooseModel, findByTitle, hashOf, lorasOf, pictureModels, titleOf } from "./choose_model.ts";
 import { passedOver } from "./passed_over.ts";
+import { pngInfo, pngInfoSchema } from "./png_info.ts";
 import { AUTOMATIC, chooseSampler, SAMPLER_NAMES, SPACING_NAMES } from "./choose_sampler.ts";
 import { type Generation, Generations } from "./generations.ts";
 import {
@@ -96,6 +98,8 @@ export function a1111Routes(options: A1111RoutesOptions): Hono<Environment> {
   );
   for (const name of EMPTY_LISTS) app.get(`/${name}`, (c) => c.json([]));
   app.get("/scripts", (c) => c.json({ txt2img: ["controlnet"], img2img: ["controlnet"] }));
+  for (const [name, answer] of Object.entries(MACHINE)) app.get(`/${name}`, (c) => c.json(answer));
+  app.post("/png-info", async (c) => c.json(pngInfo(parseWire(pngInfoSchema, await read(c)))));
   app.get("/embeddings", (c) => c.json({ loaded: {}, skipped: {} }));
   for (const name of REFRESHES) app.post(`/${name}`, (c) => c.json(null));
 

@@ -6,5 +6,14 @@ export const EMPTY_LISTS = [
   ...["prompt-styles", "face-restorers", "script-info", "extensions"],
 ];
 
-/** Workers tell what they serve, so there is nothing to read again. */
-export const REFRESHES = ["refresh-checkpoints", "refresh-loras", "refresh-vae", "refresh-embeddings"];
+/** Workers tell what they serve, so there is nothing to read again; they hold their models in memory. */
+export const REFRESHES = [
+  ...["refresh-checkpoints", "refresh-loras", "refresh-vae", "refresh-embeddings"],
+  ...["unload-checkpoint", "reload-checkpoint"],
+];
+
+/** Objects about the machine, which is not the worker's: A1111 writes them so where it cannot tell. */
+export const MACHINE = {
+  "cmd-flags": { api: true },
+  memory: { ram: { error: "unavailable" }, cuda: { error: "unavailable" } },
+} as const;

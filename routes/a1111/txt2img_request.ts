@@ -93,7 +93,8 @@ export function startOf(
   };
 }
 
-function fileBytes(
+/** @throws {ApiError} 400 for what is no base64, 413 */
+export function fileBytes(
   given: string,
   { name, maxBytes }: { name: string; maxBytes: number },
 ): Uint8Array<ArrayBuffer> {

@@ -3,7 +3,9 @@
 import { z } from "zod";
 import type { ZodOpenApiResponseObject, ZodOpenApiResponsesObject } from "zod-openapi";
 
-/** ApiErrorBody of protocol/wire/api_error.ts. */
+const again = z.string().exactOptional();
+
+/** ApiErrorBody of protocol/wire/api_error.ts, and A1111ErrorBody of a1111/a1111_error.ts. */
 export const errorSchema = z.object({
   error: z.object({
     message: z.string().describe("For people; says what cannot be done, and why."),
@@ -11,6 +13,9 @@ export const errorSchema = z.object({
     param: z.string().nullable().describe("The request field at fault, as the client spelled it."),
     code: z.string().nullable().describe("Stable and machine-readable."),
   }),
+  detail: again.describe("Under /sdapi and /controlnet: the message once more."),
+  body: again,
+  errors: again,
 }).meta({ id: "Error" });
 
 const MEANINGS: Record<number, string> = {

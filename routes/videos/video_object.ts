@@ -4,6 +4,10 @@ import type { CompleteSettings } from "../../protocol/wire/run_request.ts";
 import { withWarnings } from "../images/image_response.ts";
 import { type JobState, RESULT_MS } from "../jobs/jobs.ts";
 import type { JobRecord } from "../jobs/job_record.ts";
+import type { VideoRequest } from "../requests/video_request.ts";
+
+/** The parts of a request that its video's record keeps, for remixes. Frames are too large to be kept. */
+export type KeptRequest = Omit<VideoRequest, "prompt" | "image" | "last_frame" | "webhook" | "user">;
 
 /** The fields that a video's job keeps to present the video. */
 export interface VideoFacts {
@@ -20,6 +24,10 @@ export interface VideoFacts {
   output_format: string;
   /** Sentences about unmet wishes. Records of earlier versions lack them. */
   warnings?: readonly string[];
+  /** For remixes. Videos that begin with a frame, and records of earlier versions, lack it. */
+  request?: KeptRequest;
+  /** Id of the video that this one is a remix of. */
+  remixed_from?: string;
 }
 
 /** The kind of such jobs. */
@@ -47,8 +55,18 @@ export function videoFacts(
 }
 
 export function videoObject(record: JobRecord, state: JobState) {
-  const { model, prompt, seed, seconds, size, num_frames, fps, output_format, warnings } = record
-    .facts as VideoFacts;
+  const {
+    model,
+    prompt,
+    seed,
+    seconds,
+    size,
+    num_frames,
+    fps,
+    output_format,
+    warnings,
+    remixed_from = null,
+  } = record.facts as VideoFacts;
   const { status, progress, end, receipts: [receipt] } = state;
   const completed = end?.status === "completed" ? end.at : null;
   return {
@@ -65,7 +83,7 @@ export function videoObject(record: JobRecord, state: JobState) {
     prompt,
     seconds,
     size,
-    remixed_from_video_id: null,
+    remixed_from_video_id: remixed_from,
     seed,
     num_frames,
     fps,

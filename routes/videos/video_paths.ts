@@ -5,6 +5,7 @@ import { videoFormat } from "../../protocol/wire/generation_fields.ts";
 import { receiptSchema } from "../../protocol/wire/receipt.ts";
 import { videoRequestSchema } from "../requests/video_request.ts";
 import { binary, body, errors, eventStream } from "../schema/responses.ts";
+import { remixRequestSchema } from "./remix_request.ts";
 import { contentQuerySchema, listQuerySchema } from "./video_routes.ts";
 
 const seconds = z.int().nullable().describe("Seconds since 1970.");
@@ -22,7 +23,7 @@ const videoSchema = z.object({
   prompt: z.string(),
   seconds: z.string(),
   size: z.string().describe("WIDTHxHEIGHT"),
-  remixed_from_video_id: z.null(),
+  remixed_from_video_id: z.string().nullable(),
   seed: z.int(),
   num_frames: z.int(),
   fps: z.number(),
@@ -91,6 +92,20 @@ export const videoPaths: ZodOpenApiPathsObject = {
         ),
         ...errors(404),
       },
+    },
+  },
+  "/v1/videos/{id}/remix": {
+    post: {
+      operationId: "remixVideo",
+      tags,
+      summary:
+        "The same request with another prompt, as a new video; a source with frames of its own is refused",
+      requestParams: { path },
+      requestBody: {
+        required: true,
+        content: { "application/json": { schema: remixRequestSchema.meta({ id: "RemixRequest" }) } },
+      },
+      responses: { ...video, ...errors(400, 404, 408, 413, 415) },
     },
   },
   "/v1/videos/{id}/content": {

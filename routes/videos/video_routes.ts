@@ -4,7 +4,7 @@ import { type Context, Hono } from "hono";
 import { z } from "zod";
 import { ApiError } from "../../protocol/wire/api_error.ts";
 import { parseWire } from "../../protocol/wire/parse_wire.ts";
-import type { ReadJsonOptions } from "../../protocol/http/read_json.ts";
+import { readJson, type ReadJsonOptions } from "../../protocol/http/read_json.ts";
 import { streamEvents, type StreamEventsOptions } from "../../protocol/http/stream_events.ts";
 import { readVideoRequest, type VideoRequest } from "../requests/video_request.ts";
 import type { Environment } from "../middleware/environment.ts";
@@ -20,6 +20,7 @@ import type { Repetitions } from "../jobs/repetitions.ts";
 import { ownerOf } from "../runs/owner_of.ts";
 import type { PlannedVideo, RunPlan, RunPlanner } from "../runs/run_planner.ts";
 import type { RunSource } from "../runs/run_source.ts";
+import { keptRequest, remixRequest, remixRequestSchema } from "./remix_request.ts";
 import { videoMessages } from "./video_messages.ts";
 import { contentOf, jobId, VARIANTS, VIDEO, videoFacts, videoId, videoObject } from "./video_object.ts";
 
@@ -53,6 +54,15 @@ export function videoRoutes(options: VideoRoutesOptions): Hono<Environment> {
 
   app.post("/videos", async (c) => {
     const record = await create(c, { request: await readVideoRequest(c.req.raw, options), options });
+    return c.json(videoObject(record, await jobs.stateOf(record)));
+  });
+
+  app.post("/videos/:id/remix", async (c) => {
+    const changes = parseWire(remixRequestSchema, await readJson(c.req.raw, options));
+    const source = await find(c);
+    const { status } = await jobs.stateOf(source);
+    const request = remixRequest(source, { ...changes, status });
+    const record = await create(c, { request, remixedFrom: videoId(source.id), options });
     return c.json(videoObject(record, await jobs.stateOf(record)));
   });
 
@@ -123,10 +133,17 @@ export function videoRoutes(options: VideoRoutesOptions): Hono<Environment> {
   return app;
 }
 
+interface CreateOptions {
+  request: VideoRequest;
+  /** Id of the video that this one is a remix of. */
+  remixedFrom?: string;
+  options: VideoRoutesOptions;
+}
+
 /** A client's repetition of a request gets the video that the first one has begun. */
 async function create(
   c: Context<Environment>,
-  { request: sent, options }: { request: VideoRequest; options: VideoRoutesOptions },
+  { request: sent, remixedFrom, options }: CreateOptions,
 ): Promise<JobRecord> {
   const { planner, catalog, source, jobs, limits, repetitions } = options;
   const tenant = c.get("tenant")!;
@@ -138,7 +155,7 @@ async function create(
   const repetition = await repetitions.recognize({
     header: (name) => c.req.header(name),
     tenant,
-    request: withoutFrames(request),
+    request: { ...withoutFrames(request), ...remixedFrom && { remixed_from: remixedFrom } },
   });
   const known = repetition.repeated ? await jobs.read(repetition.job) : undefined;
   if (known !== undefined) return known;
@@ -167,11 +184,11 @@ async function create(
         id: repetition.job,
         kind: VIDEO,
         tenant,
-        facts: videoFacts(plan.settings, {
-          ...request,
-          model: sent.model ?? plan.model.id,
-          warnings,
-        }),
+        facts: {
+          ...videoFacts(plan.settings, { ...request, model: sent.model ?? plan.model.id, warnings }),
+          ...keptRequest(sent),
+          ...remixedFrom && { remixed_from: remixedFrom },
+        },
         detached: true,
         viewer: opening.detached.viewer,
         webhook: sent.webhook ?? null,

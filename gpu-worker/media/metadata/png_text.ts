@@ -1,6 +1,6 @@
 // International text in PNG files, iTXt: https://www.w3.org/TR/png-3/#11iTXt
-import { Buffer } from "node:buffer";
-import { crc32, inflateSync } from "node:zlib";
+import { crc32 } from "node:zlib";
+import { pngTexts } from "../../../protocol/wire/png_texts.ts";
 import { joinBytes } from "./join_bytes.ts";
 
 const SIGNATURE_BYTES = 8;
@@ -8,7 +8,6 @@ const SIGNATURE_BYTES = 8;
 const CHUNK_BYTES = 12;
 /** The header, which must come first. */
 const IHDR_BYTES = CHUNK_BYTES + 13;
-const MAX_TEXT_BYTES = 2 ** 20;
 
 /** Returns the file with a chunk for each text, by keyword, behind its header. */
 export function addPngTexts(
@@ -21,41 +20,11 @@ export function addPngTexts(
 }
 
 /**
- * Returns the text of `keyword`; undefined where there is none. Programs that save a picture again write its
- * texts in another of PNG's three kinds.
+ * Returns the text of `keyword`; undefined where there is none.
  * @throws {RangeError} for a compressed text past a megabyte
  */
 export function readPngText(png: Uint8Array, keyword: string): string | undefined {
-  const view = new DataView(png.buffer, png.byteOffset, png.byteLength);
-  for (let at = SIGNATURE_BYTES; at + CHUNK_BYTES <= png.length;) {
-    const length = view.getUint32(at);
-    const type = latin1(png.subarray(at + 4, at + 8));
-    const data = png.subarray(at + 8, at + 8 + length);
-    at += CHUNK_BYTES + length;
-    if (!/^[itz](TX|EX)t$/.test(type)) continue;
-    const end = data.indexOf(0);
-    if (end < 0 || latin1(data.subarray(0, end)) !== keyword) continue;
-    const rest = data.subarray(end + 1);
-    if (type === "tEXt") return latin1(rest);
-    if (type === "zTXt") return latin1(inflate(rest.subarray(1)));
-    if (type !== "iTXt") continue;
-    // Two bytes of compression, language and translated keyword with a NUL each, text.
-    const language = rest.indexOf(0, 2);
-    const translated = rest.indexOf(0, language + 1);
-    if (language < 0 || translated < 0) continue;
-    const text = rest.subarray(translated + 1);
-    return new TextDecoder().decode(rest[0] === 0 ? text : inflate(text));
-  }
-  return undefined;
-}
-
-function inflate(data: Uint8Array): Uint8Array {
-  return inflateSync(data, { maxOutputLength: MAX_TEXT_BYTES });
-}
-
-/** Not TextDecoder's latin1, which is Windows' 1252. */
-function latin1(data: Uint8Array): string {
-  return Buffer.from(data.buffer, data.byteOffset, data.length).toString("latin1");
+  return pngTexts(png).find((text) => text.keyword === keyword)?.read();
 }
 
 function textChunk(keyword: string, text: string): Uint8Array<ArrayBuffer> {

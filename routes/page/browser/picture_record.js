@@ -5,6 +5,8 @@ import { METHOD_OPTIONS, WINDOW } from "./method_options.js";
 /** @import { ImageRequest, SpectrumOptions } from "./wire.d.ts" */
 /** @import { PictureRecord } from "../../../protocol/wire/picture_record.ts" */
 
+/** Characters of a record, at most. */
+const MAX_LENGTH = 2 ** 20;
 const BEGINNING = '{"generator":"Spectrum Edge"';
 
 /**
@@ -14,14 +16,30 @@ const BEGINNING = '{"generator":"Spectrum Edge"';
  * @returns {Promise<ImageRequest | undefined>}
  */
 export async function readRequest(file) {
+  const record = /** @type {PictureRecord | undefined} */ (
+    readRecord(new Uint8Array(await file.arrayBuffer()))
+  );
+  try {
+    return record && toRequest(record);
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * The record as it stands in the file: unchecked, as anybody may have written it.
+ *
+ * @param {Uint8Array} bytes
+ * @returns {unknown} undefined in files of other programs
+ */
+export function readRecord(bytes) {
   // One character for each byte, so that places in the text are places in the file.
-  const bytes = new Uint8Array(await file.arrayBuffer());
   const text = new TextDecoder("latin1").decode(bytes);
   const start = text.indexOf(BEGINNING);
-  const end = start < 0 ? -1 : endOfObject(text, start);
+  const end = start < 0 ? -1 : endOfObject(text.slice(0, start + MAX_LENGTH), start);
   if (end < 0) return undefined;
   try {
-    return toRequest(JSON.parse(new TextDecoder().decode(bytes.subarray(start, end))));
+    return JSON.parse(new TextDecoder().decode(bytes.subarray(start, end)));
   } catch {
     return undefined;
   }
@@ -33,7 +51,8 @@ export async function readRequest(file) {
  * @returns {number} Behind its last brace; -1 without one.
  */
 function endOfObject(text, start) {
-  const marks = /"(?:[^"\\]|\\.)*"|[{}]/gs;
+  // A text without its end reaches to the last character, so that nothing is looked through twice.
+  const marks = /"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?$)|[{}]/gs;
   marks.lastIndex = start;
   for (let depth = 0, match; (match = marks.exec(text)) !== null;) {
     if (match[0] === "{") depth++;

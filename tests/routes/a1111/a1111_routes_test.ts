@@ -36,7 +36,8 @@ function start(pipeline = new FakePipeline(), keys: string[] = []) {
     log: () => {},
   });
   const ask = async (path: string, body?: object, headers: Record<string, string> = {}) => {
-    const response = await app.request(`http://localhost/sdapi/v1${path}`, {
+    const prefix = path.startsWith("/v1/") ? "" : "/sdapi/v1";
+    const response = await app.request(`http://localhost${prefix}${path}`, {
       method: body === undefined ? "GET" : "POST",
       headers: { ...body !== undefined && { "content-type": "application/json" }, ...headers },
       ...body !== undefined && { body: JSON.stringify(body) },
@@ -113,6 +114,67 @@ describe("a1111Routes()", () => {
     assert.match((await warningsOf({ sampler_index: "DPM++ 2M Karras" }))[0], /cannot be sampled with DPM/);
   });
 
+  it("png-info gives back the settings of a picture, as text and by name", async () => {
+    const { worker, ask } = start();
+    await using _worker = worker;
+    const request = { prompt: "red\nheart", negative_prompt: "blurry, a", seed: 7, steps: 3, cfg_scale: 2 };
+    const drawn = (await ask("/txt2img", request)).body;
+    const { status, body } = await ask("/png-info", { image: `data:image/png;base64,${drawn.images[0]}` });
+    assert.deepEqual([status, body.info], [200, JSON.parse(drawn.info).infotexts[0]]);
+    assert.match(body.items.spectrum, /"generator":"Spectrum Edge"/);
+    assert.equal(body.items.parameters, undefined);
+    const { Prompt, "Negative prompt": negative, Steps, Seed, "CFG scale": scale } = body.parameters;
+    assert.deepEqual([Prompt, negative, Steps, Seed, scale], ["red\nheart", "blurry, a", "3", "7", "2"]);
+    assert.deepEqual([body.parameters["Size-1"], body.parameters["Size-2"]], ["16", "16"]);
+  });
+
+  it("png-info reads this server's JPEGs and WebPs too, and finds nothing in other files", async () => {
+    const { worker, ask } = start();
+    await using _worker = worker;
+    for (const output_format of ["jpeg", "webp"]) {
+      const request = { prompt: "a cat", seed: 5, steps: 4, output_format, response_format: "b64_json" };
+      const [{ b64_json: image }] = (await ask("/v1/images/generations", request)).body.data;
+      const { body } = await ask("/png-info", { image });
+      assert.match(body.info, /^a cat\nSteps: 4, .*Seed: 5, Size: 16x16/, output_format);
+      assert.equal(body.parameters.Seed, "5");
+    }
+    const none = { info: "", items: {}, parameters: {} };
+    // A record that others wrote is not believed.
+    const forged = new TextEncoder().encode('{"generator":"Spectrum Edge","settings":{}}').toBase64();
+    for (const image of [forged, btoa("GIF89a"), ""]) {
+      assert.deepEqual((await ask("/png-info", { image })).body, none, image);
+    }
+    // A pattern that looks at a character more than once takes minutes over this.
+    const hostile = `{"generator":"Spectrum Edge"${'\\"'.repeat(1e6)}\\`;
+    assert.deepEqual((await ask("/png-info", { image: btoa(hostile) })).body, none);
+    const wrong = await ask("/png-info", { image: "*" });
+    assert.deepEqual([wrong.status, wrong.body.error.param], [400, "image"]);
+  });
+
+  it("refuses what it cannot do in A1111's form of errors, with what to do instead", async () => {
+    const { worker, ask } = start();
+    await using _worker = worker;
+    const image = btoa("GIF89a");
+    for (
+      const [path, instead] of [
+        ["/interrogate", /no model here describes a picture.*png-info/],
+        ["/extra-single-image", /img2img/],
+        ["/extra-batch-images", /img2img/],
+        ["/skip", /interrupt/],
+        ["/create/embedding", /trains none/],
+        ["/server-kill", /operator/],
+      ] as const
+    ) {
+      const { status, body } = await ask(path, { image });
+      assert.equal(status, 404, path);
+      assert.match(body.detail, instead);
+      assert.deepEqual([body.error.message, body.error.code], [body.detail, "not_supported"]);
+      assert.deepEqual([body.body, body.errors], ["", ""]);
+    }
+    const wrong = await ask("/txt2img", { prompt: 5 });
+    assert.deepEqual([wrong.status, wrong.body.detail], [400, wrong.body.error.message]);
+  });
+
   it("answers the questions that front ends ask as they start", async () => {
     const { worker, ask } = start();
     await using _worker = worker;
@@ -121,6 +183,9 @@ describe("a1111Routes()", () => {
     }
     assert.deepEqual((await ask("/scripts")).body.txt2img, ["controlnet"]);
     assert.equal((await ask("/refresh-vae", {})).status, 200);
+    assert.equal((await ask("/unload-checkpoint", {})).status, 200);
+    assert.equal((await ask("/cmd-flags")).body.api, true);
+    assert.deepEqual((await ask("/memory")).body.cuda, { error: "unavailable" });
   });
 
   it("a seed of -1 is drawn; a negative prompt without guidance has no effect and no error", async () => {

@@ -125,6 +125,52 @@ describe("videoRoutes()", () => {
     assert.equal(pipeline.stepsBegun, 8);
   });
 
+  it("remixes a video: the source's model, size, length, seed and settings with another prompt", async () => {
+    const { worker, create, poll, client } = start();
+    await using _worker = worker;
+    const settings = {
+      seconds: "1",
+      fps: 4,
+      size: "32x16",
+      steps: 3,
+      true_cfg_scale: 2,
+      output_format: "webp",
+    };
+    const source = await poll((await create({ ...settings, model: "videos" })).id);
+    const made = await client.videos.remix(source.id, { prompt: "y" }) as OpenAI.Video & Extended;
+    assert.deepEqual([made.prompt, made.remixed_from_video_id, source.remixed_from_video_id], [
+      "y",
+      source.id,
+      null,
+    ]);
+    assert.notEqual(made.id, source.id);
+    const remix = await poll(made.id);
+    const facts = (
+      { model, seed, seconds, size, num_frames, fps, output_format, receipt }: typeof source,
+    ) => ({
+      ...{ model, seed, seconds, size, num_frames, fps, output_format },
+      full_steps: receipt!.full_steps,
+    });
+    assert.deepEqual(facts(remix), facts(source));
+    // A remix is a video like any other.
+    const again = await poll((await client.videos.remix(remix.id, { prompt: "x" })).id);
+    assert.equal(again.receipt!.cache, "hit");
+    assert.equal(again.remixed_from_video_id, remix.id);
+
+    await assert.rejects(client.videos.remix("video_1", { prompt: "y" }), refused(404));
+    await assert.rejects(client.videos.remix(source.id, { prompt: "" }), refused(400, "prompt"));
+    const longer = { prompt: "y", seconds: "8" } as OpenAI.VideoRemixParams;
+    await assert.rejects(client.videos.remix(source.id, longer), /seconds/);
+  });
+
+  it("remixes no video that is not finished", async () => {
+    const { worker, create, client } = start({ beforeStep: () => new Promise(() => {}) });
+    await using _worker = worker;
+    const { id } = await create({ seed: 1 });
+    await assert.rejects(client.videos.remix(id, { prompt: "y" }), /its status must be completed, but is/);
+    await client.videos.delete(id);
+  });
+
   it("pages through videos in either order", async () => {
     const { worker, create, client } = start();
     await using _worker = worker;
