@@ -19,11 +19,11 @@ import {
   type WorkerArguments,
 } from "./http/worker_arguments.ts";
 import { executeBatch } from "./http/execute_batch.ts";
-import { executeRun } from "./http/execute_run.ts";
+import { executeRun, type ExecuteRunOptions } from "./http/execute_run.ts";
 import { observeRun } from "./http/observe_run.ts";
 import { ModelPool } from "./http/model_pool.ts";
 import { RunQueue } from "./http/run_queue.ts";
-import { openSharedRuns } from "./http/shared_runs.ts";
+import { openSharedRuns, type SharedRuns } from "./http/shared_runs.ts";
 import { createWorkerApp } from "./http/worker_app.ts";
 import { WorkerMetrics } from "./http/worker_metrics.ts";
 import { describeModel } from "./model/describe_model.ts";
@@ -62,24 +62,7 @@ async function serve(asked: WorkerArguments): Promise<void> {
   const device = await deviceName(args.device);
   const metrics = new WorkerMetrics();
   const models = openPool(args, { metrics, log });
-  const worker = args.name ?? hostname();
-  const queue = new RunQueue({
-    execute: (runs, leaveDevice) =>
-      executeBatch(runs, {
-        execute: (run, turn) =>
-          observeRun(run, {
-            execute: (run) => executeRun(run, turn, { models, metrics, log, worker, device }),
-            log,
-            logPrompts: Deno.env.get("SPECTRUM_LOG_PROMPTS") === "1",
-          }),
-        leaveDevice,
-      }),
-    capacity: args.queueCapacity,
-    concurrency: args.concurrency,
-    // The pictures of a batch encode their prompts at the
-    // same time, but offloading allows one graph in memory.
-    maxBatch: args.memory.offload ? 1 : args.maxBatch,
-  });
+  const queue = openQueue(args, { models, metrics, log, device });
   metrics.observeQueue(queue);
   // The default model is loaded before the port opens, so that a worker that answers can work.
   const [{ id }] = args.models as [ServedModel];
@@ -109,22 +92,35 @@ async function serve(asked: WorkerArguments): Promise<void> {
       }),
   }, app.fetch);
 
-  const stop = async (signal: Deno.Signal) => {
-    const isFirst = !queue.draining;
-    log("info", "draining", { signal, waiting: queue.depth, running: queue.running });
-    // SIGTERM comes from an orchestrator that waits for running
-    // work. Ctrl-C, or a second signal, asks to stop at once.
-    const drained = queue.drain({ cancelCurrent: signal === "SIGINT" || !isFirst });
-    if (!isFirst) return;
-    await drained;
-    await sharedRuns?.settled(SHUTDOWN_MS);
-    await Promise.race([server.shutdown(), new Promise((resolve) => setTimeout(resolve, SHUTDOWN_MS))]);
-    models[Symbol.dispose]();
-    log("info", "stopped");
-    Deno.exit(0);
-  };
+  const stop = (signal: Deno.Signal) => shutDown(signal, { queue, models, sharedRuns, server, log });
   for (const signal of ["SIGTERM", "SIGINT"] as const) Deno.addSignalListener(signal, () => stop(signal));
   stopWithParent(() => stop("SIGTERM"));
+}
+
+function openQueue(
+  args: WorkerArguments,
+  parts: Omit<ExecuteRunOptions, "worker">,
+): RunQueue {
+  const { log } = parts;
+  const worker = args.name ?? hostname();
+  const logPrompts = Deno.env.get("SPECTRUM_LOG_PROMPTS") === "1";
+  return new RunQueue({
+    execute: (runs, leaveDevice) =>
+      executeBatch(runs, {
+        execute: (run, turn) =>
+          observeRun(run, {
+            execute: (run) => executeRun(run, turn, { ...parts, worker }),
+            log,
+            logPrompts,
+          }),
+        leaveDevice,
+      }),
+    capacity: args.queueCapacity,
+    concurrency: args.concurrency,
+    // The pictures of a batch encode their prompts at the
+    // same time, but offloading allows one graph in memory.
+    maxBatch: args.memory.offload ? 1 : args.maxBatch,
+  });
 }
 
 function openPool(
@@ -174,4 +170,31 @@ function openPool(
     minFreeBytes,
     onChange: (loaded) => metrics.loaded(loaded.length),
   });
+}
+
+interface Serving {
+  queue: RunQueue;
+  models: ModelPool;
+  sharedRuns: SharedRuns | undefined;
+  server: Deno.HttpServer;
+  log: Log;
+}
+
+/** Ends this process. A second call cancels the runs that the first one waits for. */
+async function shutDown(
+  signal: Deno.Signal,
+  { queue, models, sharedRuns, server, log }: Serving,
+): Promise<void> {
+  const isFirst = !queue.draining;
+  log("info", "draining", { signal, waiting: queue.depth, running: queue.running });
+  // SIGTERM comes from an orchestrator that waits for running
+  // work. Ctrl-C, or a second signal, asks to stop at once.
+  const drained = queue.drain({ cancelCurrent: signal === "SIGINT" || !isFirst });
+  if (!isFirst) return;
+  await drained;
+  await sharedRuns?.settled(SHUTDOWN_MS);
+  await Promise.race([server.shutdown(), new Promise((resolve) => setTimeout(resolve, SHUTDOWN_MS))]);
+  models[Symbol.dispose]();
+  log("info", "stopped");
+  Deno.exit(0);
 }

@@ -6,7 +6,7 @@ import { bypassProxy } from "../../protocol/process/bypass_proxy.ts";
 import { listen } from "../../protocol/process/listen.ts";
 import { readFlags } from "../../protocol/process/read_flags.ts";
 import { UsageError } from "../../protocol/process/usage_error.ts";
-import { structuredLog } from "../../protocol/process/structured_log.ts";
+import { type Log, structuredLog } from "../../protocol/process/structured_log.ts";
 import { readWorkerSecret } from "../../protocol/process/worker_secret.ts";
 import { RedisLink } from "../../protocol/store/redis_link.ts";
 import { readEdgeConfig } from "../../routes/edge_config.ts";
@@ -90,6 +90,23 @@ function serve(): void {
     lockMs: readNumber("lock-ms", flags["lock-ms"] ?? "30000"),
     onSettled: (outcome) => metrics.settled(outcome),
   });
+  const server = listen({
+    hostname: host,
+    port: readNumber("port", flags.port ?? "8002"),
+    onListen: ({ hostname, port }) =>
+      log("info", "listening", { url: `http://${hostname}:${port}`, pid: Deno.pid, pulls: concurrency }),
+  }, createBatchApp({ files, store, queue, keeper, metrics, log, secret, nonces }).fetch);
+  stopOnSignals({ redis, server, puller, keeper, log });
+}
+
+/** Ends this process on SIGINT and SIGTERM. */
+function stopOnSignals({ redis, server, puller, keeper, log }: {
+  redis: Redis;
+  server: Deno.HttpServer;
+  puller: BatchPuller | undefined;
+  keeper: BatchKeeper;
+  log: Log;
+}): void {
   let stopping = false;
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
     Deno.addSignalListener(signal, async () => {
@@ -107,13 +124,6 @@ function serve(): void {
       Deno.exit(0);
     });
   }
-
-  const server = listen({
-    hostname: host,
-    port: readNumber("port", flags.port ?? "8002"),
-    onListen: ({ hostname, port }) =>
-      log("info", "listening", { url: `http://${hostname}:${port}`, pid: Deno.pid, pulls: concurrency }),
-  }, createBatchApp({ files, store, queue, keeper, metrics, log, secret, nonces }).fetch);
 }
 
 function readNumber(flag: string, text: string): number {

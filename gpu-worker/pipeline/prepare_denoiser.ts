@@ -48,61 +48,89 @@ export function prepareDenoiser(
   const { family, reading, runtime, networks, dtype } = loaded;
   const { config } = reading;
   const run = runs[0]!;
-  const { request, branches, size } = run;
-  const { guidanceScale, guidanceRescale, width, height } = request;
-  const makeFeeds = (branches: readonly EncodedPrompt[]) => {
-    // Each run has a row for each of its branches.
-    const masked = runs.flatMap(({ masked, branches }) => branches.map(() => masked!));
-    const references = branches.map((_, row) =>
-      runs[Math.floor(row * runs.length / branches.length)]!.references ?? []
-    );
-    const conditions = runs.flatMap(({ condition, branches }) => branches.map(() => condition!));
-    const options = { config, branches, size, guidanceScale, width, height };
-    return owned.use(
-      family.feeds(runtime, {
-        ...options,
-        ...reading.maskInputs && { masked },
-        ...references[0]!.length > 0 && { references },
-        ...run.condition && { conditions },
-      }),
-    );
-  };
+  const makeFeeds = (branches: readonly EncodedPrompt[]) => owned.use(feedsOf(loaded, { runs, branches }));
   const open = (feeds: BranchFeeds, { timesteps, ...rows }: DenoiserRows, network = 0) =>
     new OnnxDenoiser(runtime, networks[network]!, {
       ...rows,
       steps: timesteps.length,
-      outputDims: denoisedDims({ family, reading }, size),
-      featureDims: family.featureDims(config, size),
+      outputDims: denoisedDims({ family, reading }, run.size),
+      featureDims: family.featureDims(config, run.size),
       featureType: reading.denoiserType ?? dtype,
       trunkFeeds: (latents, timestep) => feeds.trunk(latents, timestep),
       residuals: residualsOf(loaded, runs, { feeds: makeFeeds, steps: timesteps.length, owned }),
       modulationFeeds: () => feeds.modulation(timesteps),
     });
-
   const custom = family.customDenoiser?.({ ...run, reading, runtime, owned, feeds: makeFeeds, open });
   if (custom) return custom;
-  const scale = cfgScale(request, reading.rules);
+  const inputs = { runs, feeds: makeFeeds, open };
+  return family.separateBranches ? branchByBranch(loaded, inputs) : branchesInRows(loaded, inputs);
+}
+
+/** Creates the inputs of one call, a row for each of `branches`. The rows of a run follow each other. */
+function feedsOf(
+  { family, reading, runtime }: LoadedDenoiser,
+  { runs, branches }: { runs: readonly PreparedRun[]; branches: readonly EncodedPrompt[] },
+): ReturnType<Family["feeds"]> {
+  const { request, size, condition, references = [] } = runs[0]!;
+  const { guidanceScale, width, height } = request;
+  const perRow = <T>(pick: (run: PreparedRun) => T): T[] =>
+    branches.map((_, row) => pick(runs[Math.floor(row * runs.length / branches.length)]!));
+  return family.feeds(runtime, {
+    config: reading.config,
+    branches,
+    size,
+    guidanceScale,
+    width,
+    height,
+    ...reading.maskInputs && { masked: perRow(({ masked }) => masked!) },
+    ...references.length > 0 && { references: perRow(({ references }) => references!) },
+    ...condition && { conditions: perRow(({ condition }) => condition!) },
+  });
+}
+
+interface DenoiserInputs {
+  runs: readonly PreparedRun[];
+  feeds: (branches: readonly EncodedPrompt[]) => BranchFeeds;
+  open: (feeds: BranchFeeds, rows: DenoiserRows, network?: Stage["network"]) => OnnxDenoiser;
+}
+
+/** Makes the denoiser of one run whose branches are calls of their own. */
+function branchByBranch(
+  { family, reading: { config, rules } }: LoadedDenoiser,
+  { runs, feeds, open }: DenoiserInputs,
+): MakeDenoiser {
+  const { request, branches } = runs[0]!;
+  const scale = cfgScale(request, rules);
   const ownGuide = branches.length > 1 ? family.guide?.(request, config) : undefined;
-  if (family.separateBranches) {
-    const each = branches.map((branch) => makeFeeds([branch]));
-    return (slots, timesteps) => {
-      using stack = new DisposableStack();
-      const rows = { branches: 1, slots, timesteps, guide: [1] };
-      const denoisers = each.map((feeds) => stack.use(open(feeds, rows)));
-      stack.move();
-      const unguided = timesteps.findIndex((timestep) => family.guidesStep?.(request, timestep) === false);
-      return new SeparateBranches(denoisers, {
-        slots,
-        guide: ownGuide ?? ((outputs) => guideBranches(outputs, scale)),
-        isLinear: ownGuide === undefined,
-        ...unguided !== -1 && { guidedSteps: unguided },
-      });
-    };
-  }
-  const all = makeFeeds(runs.flatMap(({ branches }) => branches));
-  const guideOf = (network: number) => {
-    const own = network === 0 ? scale : request.guidanceScale2 ?? scale;
-    return ownGuide ?? guidedRows(branches.length, { scale: own, rescale: guidanceRescale });
+  const each = branches.map((branch) => feeds([branch]));
+  return (slots, timesteps) => {
+    using stack = new DisposableStack();
+    const rows = { branches: 1, slots, timesteps, guide: [1] };
+    const denoisers = each.map((feeds) => stack.use(open(feeds, rows)));
+    stack.move();
+    const unguided = timesteps.findIndex((timestep) => family.guidesStep?.(request, timestep) === false);
+    return new SeparateBranches(denoisers, {
+      slots,
+      guide: ownGuide ?? ((outputs) => guideBranches(outputs, scale)),
+      isLinear: ownGuide === undefined,
+      ...unguided !== -1 && { guidedSteps: unguided },
+    });
+  };
+}
+
+/** Makes the denoiser of runs whose branches are rows of one call. Networks may take turns. */
+function branchesInRows(
+  { family, reading }: LoadedDenoiser,
+  { runs, feeds, open }: DenoiserInputs,
+): MakeDenoiser {
+  const { request, branches } = runs[0]!;
+  const { guidanceScale2, guidanceRescale: rescale } = request;
+  const scale = cfgScale(request, reading.rules);
+  const ownGuide = branches.length > 1 ? family.guide?.(request, reading.config) : undefined;
+  const all = feeds(runs.flatMap(({ branches }) => branches));
+  const guideOf = (network: Stage["network"]) => {
+    const own = network === 0 ? scale : guidanceScale2 ?? scale;
+    return ownGuide ?? guidedRows(branches.length, { scale: own, rescale });
   };
   return (slots, timesteps) => {
     const rows = { pictures: runs.length, branches: branches.length, slots, timesteps };

@@ -18,7 +18,7 @@ import {
 import { finiteDenoiser } from "../denoiser/finite_denoiser.ts";
 import { assertFinite, type ValueSource } from "../runtime/mod.ts";
 import { recordingDenoiser } from "../denoiser/recording_denoiser.ts";
-import type { MakeDenoiser } from "../denoiser/run_denoiser.ts";
+import type { MakeDenoiser, RunDenoiser } from "../denoiser/run_denoiser.ts";
 import type { GenerateOptions, StepFeature, StepProgress } from "./pipeline.ts";
 import type { GenerateRequest } from "../request/generate_request.ts";
 import { type CalibrationReport, runForecaster, type RunForecasterOptions } from "./run_forecaster.ts";
@@ -71,13 +71,7 @@ export async function runSampling(run: SamplingRun): Promise<SamplingResult> {
   const planned = planSteps(steps, { ...sampler, phases });
   // A recorded run needs one slot: each feature is read before the next pass overwrites it.
   const slots = onFeature ? 1 : historySlots(planned, { ...sampler, phases });
-  const made = run.denoiser(slots, solver.timesteps);
-  using denoiser = finiteDenoiser(
-    onFeature
-      ? recordingDenoiser(made, (index, data) => onFeature({ index, solver, data, ...run.feature }))
-      : made,
-    run.network,
-  );
+  using denoiser = openDenoiser(run, slots);
   const looks = onPreview && previewSteps || new Set<number>();
   const { latents, plan, fullSteps, forecastErrors } = await denoise(denoiser, {
     plan: planned,
@@ -116,6 +110,18 @@ export async function runSampling(run: SamplingRun): Promise<SamplingResult> {
     await told;
     await onPreview!(event.index, await preview(event.predictOriginal()));
   }
+}
+
+/** Opens the run's denoiser, with the checks and the recording around it. */
+function openDenoiser(
+  { denoiser, solver, feature, network, options: { onFeature } }: SamplingRun,
+  slots: number,
+): RunDenoiser {
+  const opened = denoiser(slots, solver.timesteps);
+  const watched = onFeature
+    ? recordingDenoiser(opened, (index, data) => onFeature({ index, solver, data, ...feature }))
+    : opened;
+  return finiteDenoiser(watched, network);
 }
 
 function progressOf({ index, steps, kind, sigma, elapsedMs, forecastError }: StepEvent): StepProgress {

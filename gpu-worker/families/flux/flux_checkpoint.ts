@@ -69,29 +69,14 @@ export function readFluxCheckpoint(checkpoint: Checkpoint, dtype: DType): FluxCh
   const vaeConfig = parseAutoencoderKLConfig(vae.config, "vae/config.json");
   const vaeScale = 2 ** (vaeConfig.block_out_channels.length - 1);
   const scheduler = checkScheduler(checkpoint.scheduler(), { sigmas: [1], imageSeqLen: 1 });
-  const controlNets = checkpoint.controlNets.map((files) =>
-    readFluxControlNet(files, { model: checkpoint.folder, config, dtype })
-  );
-  if (beside !== undefined && controlNets.length > 0) {
-    throw new CheckpointError(
-      `Cannot use a ControlNet with ${checkpoint.folder}: ${checkpoint.pipelineClass} takes none.`,
-    );
-  }
+  const controlNets = readControlNets(checkpoint, { config, dtype, beside });
   const residuals = {
     double: controlNets.some(({ reaches }) => reaches.double),
     single: controlNets.some(({ reaches }) => reaches.single),
   };
-  const side = DEFAULT_SAMPLE_SIZE * vaeScale;
   requireChannels(config, { latents: vaeConfig.latent_channels, vaeScale, beside });
+  const side = DEFAULT_SAMPLE_SIZE * vaeScale;
   const multiple = PATCH * vaeScale;
-  const settings = beside === "references" ? KONTEXT : beside === "masked" ? FILL : DEV;
-  const preset = {
-    ...(config.guidanceEmbeds ? settings : SCHNELL),
-    width: side,
-    height: side,
-    trueCfgScale: 1,
-    sampler: {},
-  };
   return {
     config,
     vaeConfig,
@@ -100,7 +85,13 @@ export function readFluxCheckpoint(checkpoint: Checkpoint, dtype: DType): FluxCh
     latentScale: { channels: config.outChannels / PATCH ** 2, spatial: vaeScale },
     ...beside === "masked" && { maskInputs: true },
     tokenizers: { clip: checkpoint.path("tokenizer"), t5: checkpoint.path("tokenizer_2") },
-    defaults: requestDefaults(checkpoint, preset),
+    defaults: requestDefaults(checkpoint, {
+      ...settingsOf(config, beside),
+      width: side,
+      height: side,
+      trueCfgScale: 1,
+      sampler: {},
+    }),
     rules: {
       sizeMultiple: multiple,
       maxSequenceLength: MAX_SEQUENCE_LENGTH,
@@ -122,6 +113,30 @@ export function readFluxCheckpoint(checkpoint: Checkpoint, dtype: DType): FluxCh
       vaeEncoder: autoencoderKLEncoderGraph({ ...vae, dtype: "float32" }),
     }),
   };
+}
+
+function settingsOf({ guidanceEmbeds }: FluxTransformerConfig, beside: FluxBlocksOptions["beside"]) {
+  if (!guidanceEmbeds) return SCHNELL;
+  return beside === "references" ? KONTEXT : beside === "masked" ? FILL : DEV;
+}
+
+function readControlNets(
+  checkpoint: Checkpoint,
+  { config, dtype, beside }: {
+    config: FluxTransformerConfig;
+    dtype: DType;
+    beside: FluxBlocksOptions["beside"];
+  },
+): ReturnType<typeof readFluxControlNet>[] {
+  const controlNets = checkpoint.controlNets.map((files) =>
+    readFluxControlNet(files, { model: checkpoint.folder, config, dtype })
+  );
+  if (beside !== undefined && controlNets.length > 0) {
+    throw new CheckpointError(
+      `Cannot use a ControlNet with ${checkpoint.folder}: ${checkpoint.pipelineClass} takes none.`,
+    );
+  }
+  return controlNets;
 }
 
 /** @throws {CheckpointError} if the transformer's channels are not those of the pipeline class. */

@@ -4,7 +4,7 @@ import type { GraphBuilder, Value } from "../../graph/graph_builder.ts";
 import { resnetBlock } from "../../graph/layers/convolution/resnet_block.ts";
 import type { FeatureMap, UNetContext } from "./unet_context.ts";
 import { unetTransformer } from "./unet_transformer.ts";
-import type { UNetBlockConfig } from "./unet_config.ts";
+import type { UNetBlockConfig } from "./unet_blocks.ts";
 
 export interface UNetBlockOptions {
   /** Name of the module that holds `resnets` and `attentions`. */

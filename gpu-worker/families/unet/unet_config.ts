@@ -5,6 +5,7 @@ import { z } from "zod";
 import { type ActivationName, DIFFUSERS_ACTIVATIONS } from "../../graph/layers/dense/activation.ts";
 import { parseConfig, type ParseConfigOptions } from "../../checkpoint/parse_config.ts";
 import { CheckpointError } from "../../checkpoint/checkpoint_error.ts";
+import { readUNetBlocks, type UNetBlocks } from "./unet_blocks.ts";
 
 const count = z.int().positive();
 const counts = z.array(count).nonempty();
@@ -86,26 +87,8 @@ type RawConfig = z.infer<typeof UNET_CONFIG> & {
   path: string;
 };
 
-/** The transformers of a block, one after each of its first resnets. */
-export interface UNetAttentionConfig {
-  heads: number;
-  /** Layers of each transformer, one entry for each resnet that has a transformer. */
-  depths: readonly number[];
-  /** Whether the first attention of a layer attends to the text too, instead of to the image. */
-  onlyCross: boolean;
-}
-
-/** Resnets at one resolution. */
-export interface UNetBlockConfig {
-  outChannels: number;
-  resnets: number;
-  attention: UNetAttentionConfig | undefined;
-  /** Divisor of the resnets' outputs. */
-  outputScaleFactor: number;
-}
-
 /** UNet2DConditionModel's options in camelCase, and sizes derived from them. */
-export interface UNet2DConditionConfig {
+export interface UNet2DConditionConfig extends UNetBlocks {
   /** Height and width of the latents that the model was trained on. */
   sampleSize: readonly [number, number] | undefined;
   inChannels: number;
@@ -119,11 +102,6 @@ export interface UNet2DConditionConfig {
   timeEmbeddingAct: ActivationName | undefined;
   timestepPostAct: ActivationName | undefined;
   timeScaleShift: "default" | "scale_shift";
-  /** From high to low resolution, with a downsampler after all but the last. */
-  down: readonly UNetBlockConfig[];
-  mid: UNetBlockConfig | undefined;
-  /** From low to high resolution, with an upsampler after all but the last. */
-  up: readonly UNetBlockConfig[];
   downsamplePadding: number;
   act: ActivationName;
   normNumGroups: number;
@@ -150,7 +128,7 @@ export function parseUNet2DConditionConfig(
   source: ParseConfigOptions = { className: "UNet2DConditionModel", path: "unet/config.json" },
 ): UNet2DConditionConfig {
   const raw = { ...parseConfig(UNET_CONFIG, json, source), path: source.path };
-  const blocks = readBlocks(raw);
+  const blocks = readUNetBlocks(raw);
   const channels = raw.block_out_channels[0]!;
   const { sample_size: size } = raw;
   return {
@@ -179,80 +157,6 @@ export function parseUNet2DConditionConfig(
   };
 }
 
-function readBlocks(raw: RawConfig): Pick<UNet2DConditionConfig, "down" | "mid" | "up"> {
-  const { block_out_channels: widths, norm_num_groups: groups, reverse_transformer_layers_per_block } = raw;
-  const { path } = raw;
-  const size = widths.length;
-  const requireLength = (key: string, values: readonly unknown[]) => checkLength(path, { key, values, size });
-  for (const key of ["down_block_types", "up_block_types"] as const) requireLength(key, raw[key]);
-  requireMultiples(path, {
-    key: "block_out_channels",
-    values: widths,
-    of: groups,
-    ofName: "norm_num_groups",
-  });
-  const perBlock = <T>(key: keyof RawConfig, value: T | readonly T[]): readonly T[] => {
-    if (!Array.isArray(value)) return Array<T>(size).fill(value as T);
-    requireLength(key, value);
-    return value;
-  };
-  // The option's name is wrong and kept for old checkpoints: it is the number of heads.
-  const heads = perBlock<number>("attention_head_dim", raw.attention_head_dim);
-  const layers = perBlock<number>("layers_per_block", raw.layers_per_block);
-  const onlyCross = perBlock<boolean>("only_cross_attention", raw.only_cross_attention);
-  const depths = perBlock<number | number[]>(
-    "transformer_layers_per_block",
-    raw.transformer_layers_per_block,
-  );
-  const reversed = reverse_transformer_layers_per_block ?? depths.toReversed();
-  requireLength("reverse_transformer_layers_per_block", reversed);
-  if (!reverse_transformer_layers_per_block && depths.some((entry) => Array.isArray(entry))) {
-    throw new CheckpointError(
-      `Cannot use ${path} as 'transformer_layers_per_block' with depths per resnet takes ` +
-        "'reverse_transformer_layers_per_block'",
-    );
-  }
-  const attention = (i: number, depth: number | number[], transformers: number): UNetAttentionConfig => {
-    requireMultiples(path, {
-      key: "block_out_channels",
-      values: [widths[i]!],
-      of: heads[i]!,
-      ofName: "attention_head_dim",
-    });
-    const perResnet = Array.isArray(depth) ? depth : Array<number>(transformers).fill(depth);
-    if (perResnet.length < transformers) {
-      throw new CheckpointError(
-        `Cannot use ${path} as 'transformer_layers_per_block' must have a depth for each of ` +
-          `${transformers} resnets: current value is [${showValue(perResnet.join())}]`,
-      );
-    }
-    return { heads: heads[i]!, depths: perResnet.slice(0, transformers), onlyCross: onlyCross[i]! };
-  };
-  const block = (i: number, resnets: number, depth: number | number[] | undefined): UNetBlockConfig => ({
-    outChannels: widths[i]!,
-    resnets,
-    attention: depth === undefined ? undefined : attention(i, depth, resnets),
-    outputScaleFactor: 1,
-  });
-  const last = size - 1;
-  return {
-    down: raw.down_block_types.map((type, i) =>
-      block(i, layers[i]!, type === "CrossAttnDownBlock2D" ? depths[i]! : undefined)
-    ),
-    mid: raw.mid_block_type === null ? undefined : {
-      ...block(last, 1, undefined),
-      ...raw.mid_block_type === "UNetMidBlock2DCrossAttn" &&
-        { resnets: 2, attention: { ...attention(last, depths[last]!, 1), onlyCross: false } },
-      outputScaleFactor: raw.mid_block_scale_factor,
-    },
-    up: raw.up_block_types.map((type, i) => {
-      const mirrored = last - i;
-      const depth = type === "CrossAttnUpBlock2D" ? reversed[i]! : undefined;
-      return block(mirrored, layers[mirrored]! + 1, depth);
-    }),
-  };
-}
-
 function readCrossAttentionDim({ cross_attention_dim: dims, path }: RawConfig): number {
   if (typeof dims === "number") return dims;
   if (dims.some((dim) => dim !== dims[0])) {
@@ -277,28 +181,4 @@ function readTextTime(raw: RawConfig): UNet2DConditionConfig["textTime"] {
     );
   }
   return { timeEmbedDim, pooledDim };
-}
-
-function checkLength(
-  path: string,
-  { key, values, size }: { key: string; values: readonly unknown[]; size: number },
-): void {
-  if (values.length !== size) {
-    throw new CheckpointError(
-      `Cannot use ${path} as '${key}' must have as many entries as 'block_out_channels': ` +
-        `current values are ${values.length} and ${size}`,
-    );
-  }
-}
-
-function requireMultiples(
-  path: string,
-  { key, values, of, ofName }: { key: string; values: readonly number[]; of: number; ofName: string },
-): void {
-  const odd = values.find((value) => value % of !== 0);
-  if (odd !== undefined) {
-    throw new CheckpointError(
-      `Cannot use ${path} as '${key}' must be multiples of '${ofName}' (${of}): current value is ${odd}`,
-    );
-  }
 }
