@@ -1,5 +1,5 @@
 // Builds an ONNX model whose large initializers stay in the checkpoint's safetensors files (external data by
-// offset). Past 400 lines, because nodes, weights and their names share the graph under construction.
+// offset).
 import { create, toBinary } from "@bufbuild/protobuf";
 import { showValue } from "../../sampler/mod.ts";
 import { type DType, ONNX_DATA_TYPE } from "../runtime/dtype.ts";
@@ -13,14 +13,15 @@ import {
 } from "../runtime/messages/onnx_pb.ts";
 import { valueInfoProto } from "../runtime/value_info_proto.ts";
 import { arrayOf } from "./array_of.ts";
-import { attribute, type AttributeValue } from "../runtime/attribute.ts";
+import { attribute } from "../runtime/attribute.ts";
 import { CheckpointError } from "../checkpoint/checkpoint_error.ts";
 import { isBlockMatrix } from "../checkpoint/blocks/quantization_of.ts";
 import type { Quantization, WeightEntry, Weights } from "../checkpoint/weights.ts";
 import { ConvertedWeights, EXTERNAL_DATA_FOLDER, externalData } from "./converted_weights.ts";
+import type { Emitter, NodeOptions } from "./emitter.ts";
+import { storedWeight } from "./stored_weight.ts";
 import type { Value } from "./value.ts";
-import { kroneckerMatrix } from "./kronecker_product.ts";
-import { asMatrix, type BlockMatrix, hasDora, type WeightChange, weightChanges } from "./weight_changes.ts";
+import { type BlockMatrix, hasDora, weightChanges, type WeightSource } from "./weight_changes.ts";
 
 const IR_VERSION = 10n;
 
@@ -74,15 +75,7 @@ export interface GraphBuilderOptions {
   dtype: DType;
 }
 
-export interface NodeOptions {
-  /** @default "" (ai.onnx) */
-  domain?: "" | "com.microsoft";
-  attributes?: Record<string, AttributeValue>;
-  /** Element type of the outputs. @default the first input's */
-  dtype?: DType;
-}
-
-export class GraphBuilder {
+export class GraphBuilder implements Emitter {
   readonly name: string;
   readonly dtype: DType;
   readonly #opset: bigint;
@@ -207,7 +200,7 @@ export class GraphBuilder {
    */
   weight(name: string, dims: readonly number[], dtype: DType | "stored" = this.dtype): Value {
     const entry = this.#entry(name, dims);
-    const stored = this.#once(`weight ${name}`, () => this.#added(name, entry));
+    const stored = this.#once(`weight ${name}`, () => storedWeight(this, this.#sourceOf(name, entry)));
     if (dtype === "stored") {
       // No kernel looks up rows of fp8. bfloat16 holds every such number.
       return stored.dtype.startsWith("float8") ? this.cast(stored, "bfloat16") : stored;
@@ -296,68 +289,6 @@ export class GraphBuilder {
     return entry;
   }
 
-  /**
-   * Emits W + sum of scale * B A in float32, whatever the types. All are constants,
-   * which ONNX Runtime folds at load. As in peft, DoRA adds m / |W + scale * B A| * (W + scale * B A) - W.
-   */
-  #added(name: string, entry: WeightEntry): Value {
-    const weight = this.#scaled(name, entry);
-    const changes = this.#changes(name, entry);
-    if (changes.length === 0) return weight;
-    const base = asMatrix(this, weight, entry.shape[0]!);
-    const sum = changes.reduce((sum, change) => {
-      const { scale } = change;
-      if ("whole" in change || "kronecker" in change) {
-        const whole = "whole" in change ? change.whole : kroneckerMatrix(this, change.kronecker);
-        return this.node("Add", [sum, this.node("Mul", [whole, this.scalar(scale, "float32")])]);
-      }
-      const { up, down, magnitude } = change;
-      const add = (to: Value) =>
-        this.node("Gemm", [up, down, to], { attributes: { alpha: { float: scale } } });
-      if (magnitude === undefined) return add(sum);
-      const moved = add(base);
-      const length = this.node("ReduceL2", [moved, this.ints(1)]);
-      const ratio = this.node("Div", [magnitude, length]);
-      return this.node("Sub", [this.node("Add", [sum, this.node("Mul", [moved, ratio])]), base]);
-    }, base);
-    return this.node("Reshape", [sum, this.ints(...entry.shape)]);
-  }
-
-  /** Emits the tensor with its scale, in float32 if it has one. */
-  #scaled(name: string, entry: WeightEntry): Value {
-    const weight = this.#ordered(name, entry);
-    if (entry.scale === undefined) return weight;
-    return this.node("Mul", [this.cast(weight, "float32"), this.scalar(entry.scale, "float32")]);
-  }
-
-  /** Emits the tensor in diffusers' order. ONNX Runtime folds the reordering at load. */
-  #ordered(name: string, entry: WeightEntry): Value {
-    const { order, shape } = entry;
-    if (order === undefined) return this.#external(name, entry);
-    const [rows = 0, columns = 0] = shape;
-    if (order === "identity") {
-      const zeros = this.node("ConstantOfShape", [this.ints(rows, columns)], { dtype: "float32" });
-      return this.node("EyeLike", [zeros]);
-    }
-    // No operator here takes fp8.
-    const movable = (value: Value) => value.dtype.startsWith("float8") ? this.cast(value) : value;
-    if (order === "transposed") {
-      const stored = movable(this.#external(name, { ...entry, shape: [columns, rows] }));
-      return this.node("Transpose", [stored], { attributes: { perm: [1, 0] } });
-    }
-    const stored = movable(this.#external(name, entry));
-    if (order === "paired") {
-      const pairs = this.node("Reshape", [stored, this.ints(-1, (entry.headRows ?? rows) / 2, 2, columns)]);
-      const split = this.node("Transpose", [pairs], { attributes: { perm: [0, 2, 1, 3] } });
-      return this.node("Reshape", [split, this.ints(rows, columns)]);
-    }
-    const halves = this.nodes("Split", [stored], {
-      outputs: 2,
-      attributes: { axis: 0, num_outputs: 2 },
-    });
-    return this.node("Concat", halves.reverse(), { attributes: { axis: 0 } });
-  }
-
   #external(name: string, entry: WeightEntry): Value {
     if (entry.blocks !== undefined) {
       return this.#initializer(this.#converted.addFloats(name, entry), "float32");
@@ -379,14 +310,14 @@ export class GraphBuilder {
       data: this.#initializer(data, "uint8"),
       scales: this.#initializer(scales, "float32"),
       quantization,
-      changes: this.#changes(name, entry),
+      changes: weightChanges(this, this.#sourceOf(name, entry)),
     };
     this.#blockMatrices.set(name, matrix);
     return matrix;
   }
 
-  #changes(name: string, entry: WeightEntry): WeightChange[] {
-    return weightChanges(this, { name, entry, external: (name, part) => this.#external(name, part) });
+  #sourceOf(name: string, entry: WeightEntry): WeightSource {
+    return { name, entry, external: (name, entry) => this.#external(name, entry) };
   }
 
   #initializer(tensor: TensorProto, dtype: DType): Value {

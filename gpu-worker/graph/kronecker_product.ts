@@ -1,7 +1,7 @@
 // LoKr's change of a weight (arXiv 2309.14859): the Kronecker product of two small matrices, as a matrix to
 // be added, or as a branch that never makes the matrix.
 import type { KroneckerFactor } from "../checkpoint/weights.ts";
-import type { DType } from "../runtime/dtype.ts";
+import type { Emitter } from "./emitter.ts";
 import type { Value } from "./value.ts";
 
 export type MatrixShape = readonly [rows: number, columns: number];
@@ -14,13 +14,6 @@ export interface KroneckerProduct {
   readonly rightShape: MatrixShape;
   readonly firstRow: number;
   readonly rows: number;
-}
-
-/** The part of a graph's builder that this module uses. */
-interface Emitter {
-  node(op: string, inputs: readonly Value[]): Value;
-  cast(value: Value, dtype: DType): Value;
-  ints(...data: number[]): Value;
 }
 
 export function factorShape(factor: KroneckerFactor): MatrixShape {

@@ -1,7 +1,7 @@
 // A LoRA's changes of a weight as constants of a graph: float32 matrices in diffusers' order of rows.
 import type { Addition, KroneckerFactor, Quantization, WeightEntry } from "../checkpoint/weights.ts";
+import type { Emitter } from "./emitter.ts";
 import { factorShape, type KroneckerProduct } from "./kronecker_product.ts";
-import type { DType } from "../runtime/dtype.ts";
 import type { Value } from "./value.ts";
 
 /** scale * up down, perhaps with DoRA's length of each row, scale * whole, or LoKr's scale * left (x) right. */
@@ -24,24 +24,17 @@ export interface BlockMatrix {
   readonly changes: readonly WeightChange[];
 }
 
-/** The part of a graph's builder that this module uses. */
-interface Emitter {
-  node(op: string, inputs: readonly Value[]): Value;
-  cast(value: Value, dtype: DType): Value;
-  ints(...data: number[]): Value;
-}
-
-export interface WeightChangesOptions {
-  /** Name of the weight. */
+/** A weight of the checkpoint. */
+export interface WeightSource {
   name: string;
   entry: WeightEntry;
-  /** Emits a tensor of a LoRA's file. */
+  /** Emits a tensor of a file as it is stored. */
   external(name: string, entry: WeightEntry): Value;
 }
 
 /** Emits the matrices: up [rows, rank], down [rank, columns], whole [rows, columns]. */
-export function weightChanges(graph: Emitter, options: WeightChangesOptions): WeightChange[] {
-  const { name, entry: { shape, additions = [] }, external } = options;
+export function weightChanges(graph: Emitter, source: WeightSource): WeightChange[] {
+  const { name, entry: { shape, additions = [] }, external } = source;
   const rows = shape[0]!;
   const ours = (part: WeightEntry, label: string, { swapped = false }: Addition) => {
     const value = asMatrix(graph, external(`${name} + ${label}`, part), rows);
