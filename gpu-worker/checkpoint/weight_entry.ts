@@ -70,7 +70,7 @@ export interface WholeAddition extends ScaledAddition {
 export interface KroneckerAddition extends ScaledAddition {
   readonly left: KroneckerFactor;
   readonly right: KroneckerFactor;
-  /** The first of the product's rows that belong to the tensor. The others belong to the fused layer's rest. */
+  /** The tensor's first row in the product. Other rows belong to the rest of the fused layer. */
   readonly firstRow: number;
 }
 

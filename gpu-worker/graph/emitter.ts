@@ -12,11 +12,11 @@ export interface Emitter {
     inputs: readonly (Value | undefined)[],
     options: NodeOptions & { outputs: number },
   ): Value[];
-  /** Converts `value` to `dtype`. Emits nothing if it has that type. @param dtype defaults to the compute type */
+  /** Converts `value` to `dtype`, by default the compute type. Emits nothing if it has that type. */
   cast(value: Value, dtype?: DType): Value;
   /** Emits an int64 vector, for shapes, axes and indices. */
   ints(...data: number[]): Value;
-  /** Emits a rank-0 constant. @param dtype defaults to the compute type */
+  /** Emits a rank-0 constant, by default of the compute type. */
   scalar(value: number, dtype?: DType): Value;
 }
 

@@ -4,7 +4,7 @@ import type { Emitter } from "./emitter.ts";
 import { factorShape, type KroneckerProduct } from "./kronecker_product.ts";
 import type { Value } from "./value.ts";
 
-/** scale * up down, perhaps with DoRA's length of each row, scale * whole, or LoKr's scale * left (x) right. */
+/** scale * up down (DoRA adds the length of each row), scale * whole, or LoKr's scale * left (x) right. */
 export type WeightChange =
   & { readonly scale: number }
   & (

@@ -19,7 +19,7 @@ export class Attendance {
     this.#options = options;
   }
 
-  /** Whether clients may continue at another edge. While the store is away nobody knows better than before. */
+  /** Whether clients may continue at another edge. While the store is away the last answer stands. */
   get hasPeers(): boolean {
     return this.#edges > 1;
   }

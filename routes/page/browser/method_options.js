@@ -18,7 +18,7 @@ export const WINDOW = OPTIONS.filter(({ decides }) => decides === "window" || de
 
 const METHOD_NAMES = /** @type {Method[]} */ (Object.keys(METHODS));
 
-/** Describes each method: its name and note, the options with a field that it reads, and the defaults of all. */
+/** Describes each method: its name and note, the options with a field that it reads, and all defaults. */
 export const METHOD_OPTIONS = /** @type {Readonly<Record<Method, MethodEntry>>} */ (Object.fromEntries(
   METHOD_NAMES.map((method) => [method, {
     label: METHODS[method].label,

@@ -170,7 +170,7 @@ export class RequestForm {
     if (references) this.#references.files = references;
   }
 
-  /** @param {File} image To look at, to start from or to be a video's first frame: as the model takes images. */
+  /** @param {File} image A reference, a start image or a video's first frame: whatever the model takes. */
   use(image) {
     const isLookedAt = this.model?.references !== undefined;
     if (isLookedAt) this.#references.add([image]);

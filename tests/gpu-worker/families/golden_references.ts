@@ -3,7 +3,7 @@ import sharp from "sharp";
 import type { ReferenceImage } from "../../../gpu-worker/request/references.ts";
 import type { Goldens } from "../../goldens/golden.ts";
 
-/** Returns the references by their names: "NAME" is the tensor input.NAME.pixels [height, width, channels]. */
+/** Returns the references by name: "NAME" is the tensor input.NAME.pixels [height, width, channels]. */
 export async function goldenReferences(
   goldens: Goldens,
   names: readonly string[],
