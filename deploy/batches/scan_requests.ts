@@ -141,7 +141,7 @@ function readLine(
 }
 
 /** A number that no request may have is refused as the request is answered. */
-export function picturesOf({ n }: { n?: unknown }): number {
+function picturesOf({ n }: { n?: unknown }): number {
   const count = typeof n === "string" && /^\d{1,3}$/.test(n) ? Number(n) : n;
   return Number.isInteger(count) ? Math.min(Math.max(count as number, 1), MAX_IMAGES) : 1;
 }

@@ -66,7 +66,7 @@ export function readClipImageProcessor(
  * Checks the file's content.
  * @throws {CheckpointError} naming the option that is unknown, wrong or not supported.
  */
-export function parseClipImageProcessor(json: unknown, path: string): ClipPixelsOptions {
+function parseClipImageProcessor(json: unknown, path: string): ClipPixelsOptions {
   const config = parseConfig(schema, json, { className: "CLIPImageProcessor", path });
   const { size } = config;
   const resize = typeof size === "number"

@@ -3,7 +3,7 @@ import type { DecodedImage } from "./decoded_image.ts";
 import { type EncodeImageOptions, encodeRgb } from "./encode_rgb.ts";
 import { toRgb } from "./to_rgb.ts";
 
-export type { EncodeImageOptions, ImageFormat } from "./encode_rgb.ts";
+export type { ImageFormat } from "./encode_rgb.ts";
 
 /**
  * Returns the bytes of an image file: sRGB, 8 bits per channel. Equal pixels and options give equal bytes.

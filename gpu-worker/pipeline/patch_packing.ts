@@ -27,7 +27,7 @@ export function packLatents(latents: Float32Array, size: LatentSize): Float32Arr
 }
 
 /** The inverse of {@link packLatents}. */
-export function unpackLatents(packed: Float32Array, size: LatentSize): Float32Array<ArrayBuffer> {
+function unpackLatents(packed: Float32Array, size: LatentSize): Float32Array<ArrayBuffer> {
   const latents = new Float32Array(packed.length);
   eachPair(size, (plain, token) => latents[plain] = packed[token]!);
   return latents;

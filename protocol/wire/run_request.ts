@@ -129,7 +129,6 @@ export const skipLayerSettingsSchema = z.object({
   start: z.number(),
   stop: z.number(),
 });
-export type SkipLayerGuidance = z.output<typeof skipLayerSettingsSchema>;
 
 /** Settings of a run with a control image alone. */
 export const controlSettings = {

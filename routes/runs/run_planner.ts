@@ -8,7 +8,12 @@ import { ApiError } from "../../protocol/wire/api_error.ts";
 import type { ImageRequest } from "../requests/image_request.ts";
 import type { VideoRequest } from "../requests/video_request.ts";
 import type { ModelCard } from "../../protocol/wire/model_card.ts";
-import { type CompleteSettings, FILE_FIELDS, type OpenRunRequest } from "../../protocol/wire/run_request.ts";
+import {
+  type CompleteSettings,
+  FILE_FIELDS,
+  type OpenCompletionRequest,
+  type OpenRunRequest,
+} from "../../protocol/wire/run_request.ts";
 import { resultKey } from "./result_key.ts";
 import type { ModelCatalog } from "./model_catalog.ts";
 import type { WantedRun } from "./run_source.ts";
@@ -27,7 +32,7 @@ export type Sharing = "none" | "runs" | "results";
 /** The fields of a request that decide its runs. */
 export type PlannedRequest = ImageRequest | EditRequest | PlannedVideo;
 
-/** A video request as one for a single picture that moves. */
+/** A video request in the form of a request for one picture. */
 export type PlannedVideo =
   & VideoRequest
   & Pick<ImageRequest, "n" | "stream" | "background" | "response_format">;
@@ -35,11 +40,11 @@ export type PlannedVideo =
 export interface RunPlannerOptions {
   catalog: ModelCatalog;
   worker: Pick<WorkerPool, "complete">;
-  /** A seed for requests without one, 0..2^32-1. @default cryptographically random */
+  /** Draws a seed, 0..2^32-1, for requests that name none. @default cryptographically random */
   drawSeed?: () => number;
 }
 
-/** Answers of workers remembered: one for each combination of settings in use. */
+/** Largest number of remembered answers of workers: one for each combination of settings in use. */
 const REMEMBERED = 1000;
 /** Largest total of remembered plans, by the text of their requests. */
 const PLAN_BYTES = 16 * 2 ** 20;
@@ -51,8 +56,8 @@ export class RunPlanner {
   /** Settings completed with a checkpoint's defaults. They do not depend on prompt and seed. */
   readonly #complete = new LRUCache<string, Promise<CompleteSettings>>(atMost(REMEMBERED));
   /**
-   * Plans of requests whose results are stored. Who asks again for what is in the store mostly does so in the
-   * same words, and the plan costs more than the look into the store.
+   * Plans of requests whose results are stored. A request for a stored result is mostly repeated in the same
+   * words, and making its plan costs more than the look into the store.
    */
   readonly #plans = new LRUCache<string, RunPlan>({
     maxSize: PLAN_BYTES,
@@ -74,9 +79,9 @@ export class RunPlanner {
   }
 
   /**
+   * Returns the runs of a request.
    * @param sharing "none": equal requests have nothing to do with each other. "runs": they share a run, as
-   * retries of one request do.
-   * @default results are stored, where the request names its seed
+   * retries of one request do. By default results are stored if the request names its seed.
    * @throws {ApiError} 400 or 404 naming the field, 503 without a worker
    */
   async plan(
@@ -100,80 +105,43 @@ export class RunPlanner {
   async #make(request: PlannedRequest, model: ModelCard, sharing: Sharing): Promise<RunPlan> {
     const seed = request.seed ?? this.#options.drawSeed();
     const files = await this.#sourcesOf(request, model);
-    const run = { ...toRun(request, model.id), ...base64Of(files), seed };
-    const { image, mask, control_image: control, last_frame, references } = files;
-    const completed = await this.#completed(run, {
-      digest: model.digest,
-      sampler_version: model.sampler_version,
-      ...files,
-    });
+    const run = { ...toRun(request, model.id), seed };
+    const sent = base64Of(files);
     const settings = {
-      ...completed,
+      ...await this.#completed(run, { model, files }),
       prompt: run.prompt,
       seed,
-      ...mask && { mask_sha256: mask.sha256 },
-      ...image && { image_sha256: image.sha256 },
-      ...control && { control_image_sha256: control.sha256 },
-      ...last_frame && { last_frame_sha256: last_frame.sha256 },
-      ...references && { references_sha256: references.map(({ sha256 }) => sha256) },
+      ...digestsOf(files),
     };
-    const all = [...FILE_FIELDS.map((name) => files[name]), ...references ?? []];
+    const all = [...FILE_FIELDS.map((name) => files[name]), ...files.references ?? []];
     const named = all.flatMap((file) => file?.sha256 ?? []).join(".");
     const { output_format, output_compression, metadata = true } = request;
-    const pictures = Array.from({ length: request.n }, async (_, index) => {
+    const pictures = Array.from({ length: request.n }, (_, index) => {
       const ofPicture = { ...settings, seed: seed + index };
-      const key = await resultKey({
-        model,
-        settings: ofPicture,
-        output_format,
-        output_compression,
-        metadata,
-      });
+      const key = resultKey({ model, settings: ofPicture, output_format, output_compression, metadata });
       return {
         name: sharing === "none" ? undefined : key,
         // A drawn seed comes once: only a picture with an address is worth storing.
         key: sharing === "results" || request.response_format === "url" ? key : undefined,
-        run: { ...run, seed: seed + index },
+        run: { ...run, ...sent, seed: seed + index },
         imageName: named === "" ? undefined : named,
         modelDigest: model.digest,
       };
     });
-    return { model, settings, pictures: await Promise.all(pictures) };
+    return { model, settings, pictures };
   }
 
+  /** Returns the settings of `run` with the model's defaults, from memory if they are known. */
   #completed(
     run: OpenRunRequest,
-    { digest, sampler_version, image, mask, control_image: control, last_frame, references }:
-      & Pick<ModelCard, "digest" | "sampler_version">
-      & Sources,
+    { model: { digest, sampler_version }, files }: { model: ModelCard; files: Sources },
   ): Promise<CompleteSettings> {
-    const { image: base64, mask: mask64, control_image: control64, last_frame: last64, ...others } = run;
-    const { references: references64, ...rest } = others;
-    const sizes = references?.flatMap(({ size }) => size ?? []);
-    const hasSizes = sizes?.length === references?.length;
-    const { prompt: _prompt, seed: _seed, previews: _previews, metadata: _metadata, ...open } = rest;
-    // The files themselves travel with the run. Their sizes decide all that the worker fills in.
-    const seen = {
-      ...image && (image.size ? { image_size: image.size } : { image_sha256: image.sha256 }),
-      ...mask && (mask.size ? { mask_size: mask.size } : { mask_sha256: mask.sha256 }),
-      ...control &&
-        (control.size ? { control_image_size: control.size } : { control_image_sha256: control.sha256 }),
-      ...last_frame &&
-        (last_frame.size ? { last_frame_size: last_frame.size } : { last_frame_sha256: last_frame.sha256 }),
-      ...references &&
-        (hasSizes ? { reference_sizes: sizes } : { references: references.map(({ sha256 }) => sha256) }),
-    };
+    const { prompt: _prompt, seed: _seed, previews: _previews, metadata: _metadata, ...open } = run;
+    const seen = sizesOf(files, ({ sha256 }) => sha256);
     const name = canonicalize({ ...open, digest, sampler_version, ...seen })!;
     const known = this.#complete.get(name);
     if (known !== undefined) return known;
-    const completed = this.#options.worker.complete({
-      ...rest,
-      ...image && (image.size ? { image_size: image.size } : { image: base64 }),
-      ...mask && (mask.size ? { mask_size: mask.size } : { mask: mask64 }),
-      ...control && (control.size ? { control_image_size: control.size } : { control_image: control64 }),
-      ...last_frame && (last_frame.size ? { last_frame_size: last_frame.size } : { last_frame: last64 }),
-      ...references && (hasSizes ? { reference_sizes: sizes } : { references: references64 }),
-    });
+    const completed = this.#options.worker.complete({ ...run, ...sizesOf(files, ({ base64 }) => base64) });
     this.#complete.set(name, completed);
     completed.catch(() => this.#complete.delete(name));
     return completed;
@@ -211,6 +179,34 @@ function base64Of({ references, ...files }: Sources): Partial<OpenRunRequest> {
     ...Object.fromEntries(single),
     references: references?.map(({ base64 }) => base64),
   });
+}
+
+function digestsOf({ references, ...files }: Sources): Partial<CompleteSettings> {
+  const single = Object.entries(files).map(([name, file]) => [`${name}_sha256`, file?.sha256]);
+  return withoutUndefined({
+    ...Object.fromEntries(single),
+    references_sha256: references?.map(({ sha256 }) => sha256),
+  });
+}
+
+/**
+ * Returns the files as a worker completes a request with them. The files themselves travel with the run, as
+ * their sizes decide everything that the worker fills in.
+ * @param otherwise stands for a file of unknown size
+ */
+function sizesOf(
+  { references, ...files }: Sources,
+  otherwise: (file: SourceImage) => string,
+): Partial<OpenCompletionRequest> {
+  const single = Object.entries(files).flatMap(([name, file]) =>
+    file ? [file.size ? [`${name}_size`, file.size] : [name, otherwise(file)]] : []
+  );
+  const sizes = references?.flatMap(({ size }) => size ?? []);
+  const hasSizes = sizes?.length === references?.length;
+  return {
+    ...Object.fromEntries(single),
+    ...references && (hasSizes ? { reference_sizes: sizes } : { references: references.map(otherwise) }),
+  };
 }
 
 /** The image files of a request. */

@@ -57,7 +57,7 @@ export function stepCorrelations(
 }
 
 /** Returns the correlations, with a unit diagonal, of the error that the weights are to minimise. */
-export function weighProducts(
+function weighProducts(
   { conditional, unconditional, cross }: BranchProducts,
   { guidance, guidedShare }: { guidance: number; guidedShare: number },
 ): Float64Array {

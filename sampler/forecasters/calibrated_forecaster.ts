@@ -33,7 +33,7 @@ export interface CalibratedForecasterOptions {
 /**
  * Penalty on weights that differ from "repeat the last feature". It is far below what any forecast can gain.
  */
-export const CALIBRATION_RIDGE = 1e-6;
+const CALIBRATION_RIDGE = 1e-6;
 
 /** The part that all weights over the same anchors share. */
 interface Fit {

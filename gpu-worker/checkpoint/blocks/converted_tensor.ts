@@ -62,7 +62,7 @@ function putColumns(
 }
 
 /** Returns whether the file's own blocks are kept. */
-export function isExactly(
+function isExactly(
   { blocks, scale = 1 }: WeightEntry,
   quantization: Quantization | undefined,
 ): boolean {

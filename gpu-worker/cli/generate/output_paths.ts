@@ -44,7 +44,7 @@ export function outputPaths(
 }
 
 /** Returns a prompt as part of a file name that every system can store. */
-export function slug(text: string): string {
+function slug(text: string): string {
   // Marks are parts of letters: vowels in Hindi and Thai, accents elsewhere.
   const words = text.toLowerCase().replace(/[^\p{L}\p{M}\p{N}]+/gu, "-").replace(/^-|-$/g, "");
   const name = [...words].slice(0, 40).join("") || "picture";

@@ -29,7 +29,7 @@ export async function models(args: string[]): Promise<void> {
 }
 
 /** Returns the line for a reader. */
-export function lineOf({ name, pipelineClass, bytes }: LocalModel, width: number): string {
+function lineOf({ name, pipelineClass, bytes }: LocalModel, width: number): string {
   const size = bytes < 2 ** 30
     ? `${(bytes / 2 ** 20).toFixed(1)} MiB`
     : `${(bytes / 2 ** 30).toFixed(1)} GiB`;

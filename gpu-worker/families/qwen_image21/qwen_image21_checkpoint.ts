@@ -58,7 +58,7 @@ const MAX_SEQUENCE_LENGTH = 4096;
 /** Latents a side that the text encoder sees as one token of a picture. */
 const SLOT = 2;
 /** The pipeline's output_resolution, squared. */
-export const QWEN_IMAGE_21_AREA = 1024 * 1024;
+const QWEN_IMAGE_21_AREA = 1024 * 1024;
 /** The pipeline's own option, in model_index.json. */
 const OPTIONS = z.strictObject({ sample_sigmas: z.array(z.number().positive()).nonempty().nullish() });
 

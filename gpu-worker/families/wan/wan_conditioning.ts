@@ -45,7 +45,7 @@ export function wanConditioning(
 }
 
 /** Emits the shape [-1, frames, ...dims]. */
-export function perFrame(graph: GraphBuilder, frames: Value, dims: readonly number[]): Value {
+function perFrame(graph: GraphBuilder, frames: Value, dims: readonly number[]): Value {
   return graph.node("Concat", [graph.ints(-1), frames, graph.ints(...dims)], { attributes: { axis: 0 } });
 }
 

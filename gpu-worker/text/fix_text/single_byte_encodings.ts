@@ -9,7 +9,7 @@ export interface SingleByteEncoding {
 }
 
 /** The byte that sloppy encodings write for U+FFFD. */
-export const LOST_BYTE = 0x1a;
+const LOST_BYTE = 0x1a;
 
 const LABELS: [name: string, label: string, sloppy: boolean][] = [
   ["windows-1252", "windows-1252", true],

@@ -5,7 +5,7 @@
 import type { GraphBuilder, Value } from "../../graph_builder.ts";
 
 /** Outputs of a tile in one direction. */
-export const TILE = 4;
+const TILE = 4;
 /** Products of a tile in one direction. */
 export const PRODUCTS = 6;
 
