@@ -48,7 +48,7 @@ export class BatchKeeper implements AsyncDisposable {
     await this.#looking;
   }
 
-  /** One look, unless one goes on. Never rejects. */
+  /** Looks once, unless a look is under way. Never rejects. */
   look(): Promise<void> {
     this.#looking ??= this.#look()
       .catch((cause) => this.#options.log("warn", "batches were not looked after", { error: String(cause) }))

@@ -31,7 +31,7 @@ export class BatchMetrics {
     this.#requests.inc({ outcome });
   }
 
-  /** The exposition text. */
+  /** Returns the metrics in Prometheus' text format. */
   text(): Promise<string> {
     return this.#registry.metrics();
   }

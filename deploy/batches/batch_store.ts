@@ -79,14 +79,17 @@ export class BatchStore {
     });
   }
 
-  /** Requests under way are finished; others are not begun. @throws {ApiError} 404, 409 */
+  /**
+   * Cancels a batch: requests under way are finished, and others are not begun.
+   * @throws {ApiError} 404, 409
+   */
   async cancel(tenant: string, id: string): Promise<Batch> {
     await this.#fields(tenant, id);
     if (await this.#redis.eval(CANCEL, 0, id) === 1) return await this.batch(tenant, id);
     throw new ApiError(409, "This batch has ended", { code: "batch_ended" });
   }
 
-  /** A file of results, or an uploaded one. @throws {ApiError} 404 */
+  /** Returns an uploaded file, or a file of results. @throws {ApiError} 404 */
   async file(tenant: string, id: string): Promise<StoredFile> {
     const results = resultFile(id);
     if (results === undefined) return await this.#files.file(tenant, id);
@@ -116,7 +119,7 @@ export class BatchStore {
     });
   }
 
-  /** The bytes of a file, a few lines at a time. @throws {ApiError} 404 */
+  /** Returns the bytes of a file, a few lines at a time. @throws {ApiError} 404 */
   async content(tenant: string, id: string): Promise<AsyncGenerator<Uint8Array>> {
     const results = resultFile(id);
     if (results === undefined) return await this.#files.content(tenant, id);
@@ -155,7 +158,7 @@ interface ResultFile {
   mark: "o" | "e";
 }
 
-/** The batch whose results a file is. */
+/** Returns the batch whose results a file is. */
 function resultFile(id: string): ResultFile | undefined {
   const [, batch, kind] = /^file-(batch_[0-9a-f]{24})-(output|error)$/.exec(id) ?? [];
   return batch === undefined ? undefined : { batch, mark: kind === "output" ? "o" : "e" };

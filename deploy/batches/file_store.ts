@@ -101,7 +101,7 @@ export class FileStore {
     await this.#redis.eval(DELETE_FILE, 0, id, tenant, bytes);
   }
 
-  /** The bytes of a file, some at a time. @throws {ApiError} 404 */
+  /** Returns the bytes of a file, some at a time. @throws {ApiError} 404 */
   async content(tenant: string, id: string): Promise<AsyncGenerator<Uint8Array>> {
     const { bytes } = await this.record(tenant, id);
     return this.#content(id, bytes);
@@ -113,7 +113,9 @@ export class FileStore {
     }
   }
 
-  /** The texts of requests by their places; for a file that is deleted too, as long as a batch reads it. */
+  /**
+   * Returns the texts of requests by their places. A deleted file has them too, as long as a batch reads it.
+   */
   async requests(id: string, indices: readonly number[]): Promise<string[]> {
     const places = this.#redis.pipeline();
     for (const index of indices) {

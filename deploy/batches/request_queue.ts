@@ -50,7 +50,7 @@ export class RequestQueue {
     this.#keepSeconds = keepSeconds;
   }
 
-  /** The next request, held until `leaseMs` have passed; undefined: there is none. */
+  /** Returns the next request, held until `leaseMs` have passed. Undefined if there is none. */
   async take(leaseMs: number): Promise<Taken | undefined> {
     const taken = await this.#redis.eval(TAKE, 0, leaseMs) as
       | [string, number, string, number, number, string]
@@ -88,7 +88,7 @@ export class RequestQueue {
     return await this.#redis.eval(script, 0, ...args) === 1;
   }
 
-  /** Requests by state: waiting, active, delayed. */
+  /** Counts the requests by state: waiting, active, delayed. */
   async counts(): Promise<Record<string, number>> {
     const [open, active, delayed] = await Promise.all([
       this.#redis.hget(SIZES, "open"),

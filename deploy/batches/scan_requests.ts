@@ -84,7 +84,10 @@ export async function scanRequests(
   return { errors, total: places.length / 2, pictures, lines: new Uint8Array(lines.buffer) };
 }
 
-/** Undefined for bytes that are no text: a prompt with its letters replaced would draw something else. */
+/**
+ * Returns the text of a line. Undefined for bytes that are no text: a prompt whose letters were replaced
+ * would draw something else.
+ */
 function decode(decoder: TextDecoder, bytes: Uint8Array): string | undefined {
   try {
     return decoder.decode(bytes);
@@ -93,7 +96,7 @@ function decode(decoder: TextDecoder, bytes: Uint8Array): string | undefined {
   }
 }
 
-/** The text of a request, which was read before. */
+/** Returns the text of a request, which was read before. */
 export function parseRequest(text: string): unknown {
   try {
     return parseJsonText(text);

@@ -82,7 +82,7 @@ function findFolder(name: string, model: string): string {
   );
 }
 
-/** An error that names the ControlNet and the model. */
+/** Returns an error that names the ControlNet and the model. */
 export function controlNetError(
   { folder, model }: { folder: string; model: string },
   problem: string,

@@ -44,7 +44,7 @@ export async function readImageHeader(bytes: Uint8Array, field: ImageFieldName):
   return { ...autoOrient, hasAlpha };
 }
 
-/** The error for bytes that libvips cannot decode. */
+/** Returns the error for bytes that libvips cannot decode. */
 export function notAnImage(field: ImageFieldName, cause?: unknown): ImageError {
   return new ImageError(`it is no image, or a damaged one. Try one of ${FORMATS.join(", ")}`, {
     field,

@@ -226,9 +226,9 @@ export interface CustomDenoiserOptions<Reading extends FamilyReading> extends Pr
 /** Converts between the autoencoder's latents and the form that the denoiser works on. */
 export interface LatentPacking {
   pack(latents: Float32Array, size: VideoSize): Float32Array<ArrayBuffer>;
-  /** The inverse of `pack`. */
+  /** Undoes `pack`. */
   unpack(packed: Float32Array, size: VideoSize): Float32Array<ArrayBuffer>;
-  /** Shape of one picture's packed latents. */
+  /** Returns the shape of one picture's packed latents. */
   dims(size: VideoSize): number[];
 }
 

@@ -26,7 +26,7 @@ export function packLatents(latents: Float32Array, size: LatentSize): Float32Arr
   return packed;
 }
 
-/** The inverse of {@link packLatents}. */
+/** Undoes {@link packLatents}. */
 function unpackLatents(packed: Float32Array, size: LatentSize): Float32Array<ArrayBuffer> {
   const latents = new Float32Array(packed.length);
   eachPair(size, (plain, token) => latents[plain] = packed[token]!);

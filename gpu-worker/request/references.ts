@@ -83,7 +83,7 @@ export function completeReferences(
   return references;
 }
 
-/** The error for a mask with a model that draws over no image. */
+/** Returns the error for a mask with a model that draws over no image. */
 export function noMask(): Error {
   return badField("mask", "must be absent with this model, which looks at its images and draws over none");
 }

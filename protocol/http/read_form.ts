@@ -16,9 +16,10 @@ const MAX_HEADER_BYTES = 4096;
 const MAX_TEXT_BYTES = 256 * 1024;
 
 /**
- * A form of up to 100 parts. The first part too many ends the reading: a million empty ones weigh little.
- * @throws {ApiError} 400 unless it is a form, 408 past the deadline, 413 past the limit, 415
- * for another content type.
+ * Reads a form of up to 100 parts. The first part too many ends the reading, as a million empty ones weigh
+ * little.
+ * @throws {ApiError} 400 unless it is a form, 408 past the deadline, 413 past the limit, 415 for another
+ * content type.
  */
 export async function readForm(request: Request, options: ReadBodyOptions): Promise<FormData> {
   const type = request.headers.get("content-type") ?? "none";

@@ -26,9 +26,9 @@ export function isForm(request: Request): boolean {
 }
 
 /**
- * The fields of the form in the body of `request`, for a schema to check.
- * @throws {ApiError} 400 naming the field, 408 past the deadline, 413 past the limit, 415
- * for another content type.
+ * Returns the fields of the form in the body of `request`, for a schema to check.
+ * @throws {ApiError} 400 naming the field, 408 past the deadline, 413 past the limit, 415 for another content
+ * type.
  */
 export async function readFormFields(
   request: Request,

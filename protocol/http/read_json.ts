@@ -23,7 +23,7 @@ export async function readJson(request: Request, options: ReadJsonOptions = {}):
   return parseJsonBody(await readJsonText(request, options));
 }
 
-/** The text of a JSON body, unparsed. @throws {ApiError} as `readJson` */
+/** Returns the text of a JSON body, unparsed. @throws {ApiError} as `readJson` */
 export async function readJsonText(request: Request, options: ReadJsonOptions = {}): Promise<string> {
   const { anyType = false } = options;
   const type = request.headers.get("content-type") ?? "none";

@@ -81,7 +81,7 @@ export function importSecret(secret: string): Promise<CryptoKey> {
   ]);
 }
 
-/** SHA-256, hex. */
+/** Returns the SHA-256 of a body, in hex. */
 export async function hashBody(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
   return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
 }

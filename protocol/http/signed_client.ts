@@ -55,7 +55,10 @@ export class SignedClient {
     return new URL(this.#options.url).origin;
   }
 
-  /** The answer's JSON. @throws {ApiError} what the service refuses, 503 where it cannot be reached */
+  /**
+   * Calls the service and returns the answer's JSON.
+   * @throws {ApiError} what the service refuses, 503 where it cannot be reached
+   */
   async json<T>(path: string, call: Call = {}): Promise<T> {
     const response = await this.ok(path, call);
     try {
@@ -65,14 +68,17 @@ export class SignedClient {
     }
   }
 
-  /** An answer of success. @throws {ApiError} what the service refuses, 503 where it cannot be reached */
+  /**
+   * Calls the service and returns its answer of success.
+   * @throws {ApiError} what the service refuses, 503 where it cannot be reached
+   */
   async ok(path: string, call: Call = {}): Promise<Response> {
     const response = await this.fetch(path, call);
     if (response.ok) return response;
     throw await this.#refusal(response);
   }
 
-  /** Any answer. @throws {ApiError} 503 where there is none */
+  /** Calls the service and returns any answer. @throws {ApiError} 503 where there is none */
   async fetch(path: string, call: Call = {}): Promise<Response> {
     const response = await this.#send(path, call);
     if (response.status !== 401 || !await isForAnother(response)) return response;

@@ -10,7 +10,7 @@ export function readWorkerSecret(env: (name: string) => string | undefined): str
 }
 
 /**
- * The secret, or undefined where none is set.
+ * Returns the secret, or undefined if none is set.
  * @throws {TypeError} if it is short enough to be guessed.
  */
 export function readSecret(name: string, env: (name: string) => string | undefined): string | undefined {

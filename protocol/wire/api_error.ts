@@ -60,7 +60,7 @@ export class ApiError extends Error {
     return Response.json(this.toBody(), { status: this.status, headers: this.headers() });
   }
 
-  /** Any thrown value as an ApiError; what is none becomes a 500 that says nothing of its cause. */
+  /** Returns a thrown value as an ApiError. Other errors become a 500 that says nothing of their cause. */
   static from(cause: unknown): ApiError {
     return cause instanceof ApiError
       ? cause

@@ -45,7 +45,7 @@ export function formatControlNet(controlNet: string): string {
   return `${CONTROL_NET}${controlNet}`;
 }
 
-/** The name that requests give to a ControlNet: the last part of its path, without a revision. */
+/** Returns the name that requests give to a ControlNet: the last part of its path, without a revision. */
 export function controlNetName(controlNet: string): string {
   return /([^/\\]+)[/\\]*$/.exec(controlNet)![1]!.replace(/(?<=.)@.*$/s, "");
 }

@@ -1,7 +1,7 @@
 // Optional fields as OpenAI has them.
 import type { z } from "zod";
 
-/** An optional field in OpenAI's sense: absent and null mean the same. */
+/** Makes a field optional in OpenAI's sense: absent and null mean the same. */
 export function optional<T extends z.ZodType>(schema: T) {
   return schema.nullish().transform((value) => value ?? undefined);
 }

@@ -53,7 +53,7 @@ export const spectrumSettingsSchema = z.object({
 });
 export type SpectrumOptions = z.output<typeof spectrumSettingsSchema>;
 
-/** The options as the wire names them. */
+/** Returns the options as the wire names them. */
 export function samplerToWire({ method, fullSteps, ...options }: SamplerOptions): SpectrumOptions {
   return {
     method,
@@ -68,7 +68,7 @@ export type GivenSampler = Omit<z.output<typeof spectrumFields>, "full_steps" | 
   quality?: Quality | undefined;
 };
 
-/** The options that a request gives, as the sampler names them. */
+/** Returns the options that a request gives, as the sampler names them. */
 export function samplerFromWire(fields: GivenSampler): SamplerRequest & { quality?: Quality | undefined } {
   return {
     method: fields.method,

@@ -50,7 +50,7 @@ function wellFormed(value: unknown): unknown {
 type Encoding = "utf-8" | "utf-16le" | "utf-16be";
 
 /**
- * The text of a file: UTF-8, or what its byte order mark says, UTF-16 included, as
+ * Decodes the text of a file: UTF-8, or the encoding that its byte order mark names, UTF-16 included, as
  * Windows PowerShell writes it.
  * @throws {TextError} naming the first line that is no text
  */

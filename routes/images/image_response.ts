@@ -21,7 +21,7 @@ export function pictureFacts(request: ImageRequest, { width, height, picture_siz
 /** A picture for the client: its bytes, or an address. */
 export type Delivered = { b64_json: string } | { url: string };
 
-/** The body of a JSON answer. */
+/** Returns the body of a JSON answer. */
 export function imagesResponse(
   pictures: readonly CompletedEvent[],
   { request, settings, warnings, delivered }: {

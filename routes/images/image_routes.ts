@@ -141,7 +141,7 @@ async function answer(c: Context<Environment>, { request: sent, ...asked }: Answ
   return await accepted(c, { job, options });
 }
 
-/** From here on other connections can continue the request: GET /jobs/{id}/events. */
+/** Records the request as a job. From here on other connections can continue it: GET /jobs/{id}/events. */
 async function addJob(c: Context<Environment>, opened: Opened): Promise<JobRecord> {
   const { kind, plan, pictures, repetition, detached, opening, quota, options } = opened;
   const job = await options.jobs.add({
@@ -234,7 +234,10 @@ async function wait(c: Context<Environment>, opened: Opened): Promise<Response> 
   }
 }
 
-/** The finished pictures in the order asked for. @throws {ApiError} what the first to fail throws */
+/**
+ * Waits for the finished pictures, in the order asked for.
+ * @throws {ApiError} what the first to fail throws
+ */
 async function collect(pictures: readonly RunView[], signal: AbortSignal): Promise<CompletedEvent[]> {
   const stored = pictures.flatMap(({ result }) => result ?? []);
   if (stored.length === pictures.length) return stored;
@@ -259,7 +262,9 @@ function factsOf({ request, plan, warnings, detached }: Opened): ImageFacts {
   return { request: own, settings: plan.settings, warnings };
 }
 
-/** The runs are on their way: while they are waited for, nothing here needs the megabytes of their files. */
+/**
+ * Frees the megabytes of a request's files. Its runs are on their way, so nothing here needs them any more.
+ */
 function releaseImage({ pictures }: RunPlan, request: ImageRequest | EditRequest): void {
   for (const { run } of pictures) {
     delete run.image;

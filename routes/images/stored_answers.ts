@@ -53,7 +53,10 @@ export class StoredAnswers {
     this.#options = options;
   }
 
-  /** Before the route, which finds the body in `jsonText`. After all that admits a request. */
+  /**
+   * Returns the middleware that answers from the store. It comes after all that admits a request and before
+   * the route, which finds the body in `jsonText`.
+   */
   give(): MiddlewareHandler<Environment> {
     const { reading } = this.#options;
     return async (c, next) => {
@@ -130,7 +133,7 @@ function isPlain({ req }: Context<Environment>): boolean {
   return TELLING.every((name) => req.header(name) === undefined);
 }
 
-/** All these results, where the store can tell at once that it has them. */
+/** Returns all these results, where the store can tell at once that it has them. */
 function recall(results: ResultStore, keys: readonly string[]): StoredResult[] | undefined {
   const found: StoredResult[] = [];
   for (const key of keys) {

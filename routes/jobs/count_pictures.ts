@@ -28,7 +28,7 @@ export interface Counted {
   end: () => Promise<void>;
 }
 
-/** Every picture of a request for `count`. */
+/** Returns every picture of a request for `count`. */
 export function allPlaces(count: number): number[] {
   return Array.from({ length: count }, (_, place) => place);
 }
@@ -51,7 +51,7 @@ export async function countPictures(
   };
 }
 
-/** The same events; each picture is counted before its client gets it. */
+/** Passes the events on. Each picture is counted before its client gets it. */
 export async function* countDelivered(
   events: AsyncIterable<PictureEvent>,
   deliver: Counted["deliver"],

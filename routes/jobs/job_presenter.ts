@@ -13,7 +13,7 @@ export interface PresentOptions {
 }
 
 export interface JobPresenter {
-  /** `result` of a completed job. Who does not need its bytes does not have them read. */
+  /** Returns `result` of a completed job. A presenter that does not need its bytes does not read them. */
   result(
     job: JobRecord,
     results: () => Promise<readonly CompletedEvent[]>,
@@ -21,7 +21,7 @@ export interface JobPresenter {
   ): Promise<unknown>;
   /** Whether `result` says the same whenever it is asked for. */
   isLasting(job: JobRecord): boolean;
-  /** Its events as clients read them. Never throws. */
+  /** Yields a job's events as clients read them. Never throws. */
   messages(
     job: JobRecord,
     events: AsyncIterable<PictureEvent>,

@@ -121,7 +121,7 @@ async function* follow(
   }
 }
 
-/** The id of an event: how far each part was. @throws {ApiError} 400 */
+/** Reads the id of an event: how far each part was. @throws {ApiError} 400 */
 function readPosition(header: string | undefined, parts: number): number[] {
   if (header === undefined || header === "") return [];
   const position = header.split(".");

@@ -105,7 +105,10 @@ export class Jobs {
     return text === undefined ? undefined : JSON.parse(text);
   }
 
-  /** undefined: unknown, or past its time. @throws {StoreAwayError} if that cannot be known */
+  /**
+   * Returns a job. Undefined if it is unknown or past its time.
+   * @throws {StoreAwayError} if that cannot be known
+   */
   async read(id: string): Promise<JobRecord | undefined> {
     const text = await this.#state.get(keyOf({ id }));
     return text === undefined ? undefined : JSON.parse(text);
@@ -118,7 +121,7 @@ export class Jobs {
     throw new ApiError(404, "There is no such job", { code: "job_not_found" });
   }
 
-  /** Detached jobs of one kind, the latest first: at the price of those that are returned. */
+  /** Returns detached jobs of one kind, the latest first. The price is that of the jobs that are returned. */
   async list(
     { tenant, kind }: Pick<JobRecord, "tenant" | "kind">,
     page: Pick<PageOptions, "limit" | "after" | "ascending">,
@@ -133,8 +136,8 @@ export class Jobs {
   }
 
   /**
-   * At the same price whatever the results weigh. An end is noted before anybody is told of it, so that
-   * nobody is told of another one later.
+   * Returns the progress of a job, at the same price whatever its results weigh. An end is noted before
+   * anybody is told of it, so that nobody is told of another one later.
    * @throws {StoreAwayError}
    */
   async stateOf(record: JobRecord): Promise<JobState> {
@@ -155,7 +158,7 @@ export class Jobs {
   }
 
   /**
-   * The results of a completed job, in order.
+   * Returns the results of a completed job, in order.
    * @throws {ApiError} 410 for those that are no longer kept, 503 while the store is away
    */
   async resultsOf({ parts }: JobRecord): Promise<CompletedEvent[]> {
@@ -173,7 +176,7 @@ export class Jobs {
     return isOver && last.every(({ id }, index) => (after[index] ?? 0) >= id && id > 0);
   }
 
-  /** Its runs, to be followed. The caller closes them. */
+  /** Returns a job's runs, to be followed. The caller closes them. */
   async views(record: JobRecord): Promise<Pick<RunView, "events" | "close">[]> {
     return await Promise.all(record.parts.map(async ({ run, key }) => {
       const view = run === null ? undefined : await this.#source.attach(run);
@@ -182,7 +185,7 @@ export class Jobs {
   }
 
   /**
-   * Runs that nobody else waits for end within a step.
+   * Cancels a job. Its runs end within a step, unless somebody else waits for them.
    * @throws {ApiError} 409 for a stream, which ends with its connection
    */
   async cancel(record: JobRecord): Promise<JobRecord> {
@@ -197,14 +200,14 @@ export class Jobs {
     return ended ?? record;
   }
 
-  /** Runs that nobody else waits for end. */
+  /** Leaves a job's runs. They end unless somebody else waits for them. */
   async #abandon({ parts, viewer }: JobRecord): Promise<void> {
     for (const { run } of parts) {
       if (run !== null && viewer !== null) await this.#source.leave(run, viewer);
     }
   }
 
-  /** Progress of each part. */
+  /** Returns the progress of each part. */
   async #briefs({ parts, end }: JobRecord): Promise<Numbered[]> {
     return await Promise.all(parts.map(async ({ run, key }, index) => {
       const last = run === null ? undefined : await this.#source.brief(run);

@@ -56,7 +56,7 @@ export class KeyDirectory {
   }
 
   /**
-   * The record of a key, revoked or not.
+   * Returns the record of a key, revoked or not.
    * @throws {ApiError} 503 if the store is away and did not tell in time
    */
   async find(id: string): Promise<KeyRecord | undefined> {

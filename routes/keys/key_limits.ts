@@ -234,7 +234,7 @@ function nameOf({ id, holder }: Pick<Charge, "id" | "holder">): string {
   return `${id} ${holder}`;
 }
 
-/** The counter of the pictures that a key was given in the month of `at`. */
+/** Returns the counter of the pictures that a key was given in the month of `at`. */
 export function monthCounter(id: string, at: Date): string {
   return `pictures:${id}:${at.toISOString().slice(0, 7)}`;
 }

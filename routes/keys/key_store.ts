@@ -91,24 +91,27 @@ export interface CounterStore {
    * Counts pictures under an id if the limit allows it, in one step; what the id has counted already is free.
    */
   charge(charge: Charge): Promise<{ ok: boolean; used: number }>;
-  /** In one step. May be repeated, and come without a `charge` before it, as after an outage. */
+  /**
+   * Notes which pictures were delivered, in one step. It may be repeated, and come without a `charge` before
+   * it, as after an outage.
+   */
   settle(settlement: Settlement): Promise<void>;
   /**
-   * Holders that live: their pictures stay counted for another `leaseMs`. Holders that have ended stay so.
+   * Keeps the pictures of holders that live counted for another `leaseMs`. Holders that have ended stay so.
    */
   renew(held: readonly Pick<Charge, "id" | "holder">[], leaseMs: number): Promise<void>;
   /** Gives back what holders that have died did not deliver, and forgets what is past its time. */
   repair(): Promise<void>;
   /** Adds `amount` if the limit allows it, in one step for all instances. */
   take(take: Take): Promise<Taken>;
-  /** Value of a counter. */
+  /** Returns the value of a counter. */
   used(counter: string): Promise<number>;
 }
 
 /** Everything rejects while the store is away. */
 export interface KeyStore extends CounterStore {
   find(id: string): Promise<KeyRecord | undefined>;
-  /** The oldest first; revoked ones too. */
+  /** Returns all keys, the oldest first and revoked ones too. */
   list(): Promise<KeyRecord[]>;
   /**
    * Whether there was never any key, a revoked one included, as far as the store or a note in it remembers.
@@ -122,7 +125,7 @@ export interface KeyStore extends CounterStore {
   revoke(id: string, at: Date): Promise<KeyRecord | undefined>;
 }
 
-/** `record` revoked; the first revocation stays. */
+/** Returns `record` as revoked. The first revocation stays. */
 export function revoked(record: KeyRecord, at: Date): KeyRecord {
   return { ...record, revoked_at: record.revoked_at ?? at.toISOString() };
 }

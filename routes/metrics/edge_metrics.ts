@@ -59,7 +59,7 @@ export class EdgeMetrics {
     this.#picture.observe({ cache }, seconds);
   }
 
-  /** The exposition text. */
+  /** Returns the metrics in Prometheus' text format. */
   text(): Promise<string> {
     return this.#registry.metrics();
   }

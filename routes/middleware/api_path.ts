@@ -9,7 +9,7 @@ import { getPath } from "hono/utils/url";
 const WITHOUT_VERSION =
   /^\/(images|videos|models|batches|jobs)(\/|$)|^\/files(\/file-[^/.]+(\/content)?)?\/?$/;
 
-/** Hono's `getPath`. Paths outside the API stay as they are. */
+/** Returns the path by which Hono finds the route. Paths outside the API stay as they are. */
 export function apiPath(request: Request): string {
   const path = getPath(request);
   if (path.startsWith("/sdapi/")) return path.replace(/(?<=.{8})\/+$/, "");

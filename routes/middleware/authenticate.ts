@@ -73,7 +73,10 @@ async function isOneOf(given: string, digests: readonly Uint8Array[]): Promise<b
   return digests.filter((other) => isEqualBytes(other, digest)).length > 0;
 }
 
-/** undefined: not a key of the store. @throws {ApiError} 401 if it was revoked, 503 if the store is away */
+/**
+ * Returns a key's record. Undefined if it is not a key of the store.
+ * @throws {ApiError} 401 if it was revoked, 503 if the store is away
+ */
 async function findRecord(given: string, directory: KeyDirectory): Promise<KeyRecord | undefined> {
   const key = parseApiKey(given);
   const record = key && await directory.find(key.id);

@@ -32,7 +32,10 @@ export async function settleImage<Request extends ImageRequest | EditRequest>(
   return { request: { ...request, model: card.id, size, response_format }, warnings };
 }
 
-/** As settleImage(). A length that the model does not reach becomes its longest. */
+/**
+ * Settles a video's request, as settleImage() does. A length that the model does not reach becomes its
+ * longest.
+ */
 export async function settleVideo(
   request: VideoRequest,
   catalog: ModelCatalog,

@@ -155,7 +155,7 @@ export const ASSETS: Readonly<Record<string, string>> = {
   "zoom_dialog.js": zoomDialogJs,
 };
 
-/** A module of constants: the page gets the sampler's table as data. */
+/** Returns a module of constants: the page gets the sampler's table as data. */
 function moduleOf(constants: Record<string, unknown>): string {
   const lines = Object.entries(constants).map(([name, value]) =>
     `export const ${name} = ${JSON.stringify(value)};`

@@ -49,7 +49,7 @@ export class CircuitBreaker {
     this.#openUntil = -Infinity;
   }
 
-  /** The other side was heard of by other means: calls are made until one fails. */
+  /** Notes that the other side was heard of by other means: calls are made until one fails. */
   reached(): void {
     this.#reached = true;
     this.#openUntil = -Infinity;

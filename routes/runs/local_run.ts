@@ -92,7 +92,7 @@ export class LocalRun {
     }
   }
 
-  /** The log has changed. */
+  /** Tells the run that the log has changed. */
   notify(): void {
     this.#changed.resolve();
     this.#changed = Promise.withResolvers();
@@ -104,7 +104,7 @@ export class LocalRun {
     this.#events.close();
   }
 
-  /** Nobody here reads it any more. */
+  /** Ends the reading: nobody here needs the run any more. */
   stop(): void {
     this.#stop.abort();
     this.notify();

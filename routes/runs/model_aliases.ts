@@ -43,7 +43,7 @@ export function isWide({ name }: ModelAlias): boolean {
   return name.endsWith("*");
 }
 
-/** The card of the model that `alias` stands for; undefined where it is not served. */
+/** Returns the card of the model that `alias` stands for. Undefined if that model is not served. */
 export function targetOf({ target }: ModelAlias, cards: readonly ModelCard[]): ModelCard | undefined {
   const named = cards.find(({ id }) => id === target);
   if (named !== undefined) return named;

@@ -32,7 +32,7 @@ export class ModelCatalog {
     };
   }
 
-  /** The default model first. @throws {ApiError} 503 */
+  /** Returns the models of all workers, the default one first. @throws {ApiError} 503 */
   list(): Promise<ModelCard[]> {
     const { worker, ttlMs, now } = this.#options;
     if (this.#cards === undefined || now() - this.#askedAt > ttlMs) {
@@ -51,18 +51,18 @@ export class ModelCatalog {
     return this.#cards;
   }
 
-  /** The list itself while it is young enough. Another list means that models may have changed. */
+  /** Returns the list itself while it is young enough. Another list means that models may have changed. */
   current(): readonly ModelCard[] | undefined {
     const { ttlMs, now } = this.#options;
     return now() - this.#askedAt > ttlMs ? undefined : this.#current;
   }
 
-  /** The alias of this name, whether or not its model is served. */
+  /** Returns the alias of this name, whether or not its model is served. */
   aliasOf(name: string | undefined): ModelAlias | undefined {
     return name === undefined ? undefined : aliasNamed(name, this.#options.aliases);
   }
 
-  /** The aliases of one name whose models are served. @throws {ApiError} 503 */
+  /** Returns the aliases of one name whose models are served. @throws {ApiError} 503 */
   async listAliases(): Promise<{ name: string; card: ModelCard }[]> {
     const cards = await this.list();
     return this.#options.aliases.flatMap((alias) => {
@@ -74,7 +74,10 @@ export class ModelCatalog {
     });
   }
 
-  /** The default model unless named, by its name or an alias. @throws {ApiError} 404, 503 */
+  /**
+   * Returns a model by its name or an alias, or the default model if there is no name.
+   * @throws {ApiError} 404, 503
+   */
   async find(id: string | undefined): Promise<ModelCard> {
     const cards = await this.list();
     const alias = this.aliasOf(id);

@@ -14,7 +14,7 @@ export function joinFiles({ references, ...files }: OrderFiles): string {
   return [single, ...references ?? []].join(BEFORE_REFERENCE);
 }
 
-/** The inverse of {@link joinFiles}. */
+/** Undoes {@link joinFiles}. */
 export function splitFiles(text: string): OrderFiles {
   const [single = "", ...references] = text.split(BEFORE_REFERENCE);
   const parts = single.split(SEPARATOR);

@@ -16,8 +16,8 @@ export interface ResultKeyParts {
 }
 
 /**
- * SHA-256 (hex) of the parts as RFC 8785 JSON: the same whatever the order of fields and
- * the spelling of numbers.
+ * Returns the SHA-256 (hex) of the parts as RFC 8785 JSON: the same whatever the order of fields and the
+ * spelling of numbers.
  */
 export function resultKey({ model, settings, ...output }: ResultKeyParts): string {
   const { id, digest, sampler_version } = model;

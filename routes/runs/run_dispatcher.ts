@@ -226,7 +226,7 @@ export class RunDispatcher {
   }
 }
 
-/** The id before those of the events of the attempt at hand. */
+/** Returns the id before those of the events of the attempt at hand. */
 function startOf({ log, held, after = 0 }: Pick<Dispatch, "log" | "held" | "after">): number {
   return log.shared ? idsBefore(held.attempt) : after;
 }

@@ -114,7 +114,8 @@ export class RunSource implements Disposable {
   }
 
   /**
-   * While the store is away a result is made here, stored nowhere; what others have to find is refused.
+   * Opens a wanted result: a stored one, a run under way, or a new run. While the store is away a result is
+   * made here and stored nowhere; a run that other edges have to find is refused.
    * @throws {ApiError} as workers refuse the run. The caller closes what it gets.
    */
   async open(wanted: WantedRun, options: OpenOptions = {}): Promise<RunView> {
@@ -141,7 +142,7 @@ export class RunSource implements Disposable {
     }
   }
 
-  /** A stored result that is young enough. @throws {StoreAwayError} */
+  /** Returns a stored result that is young enough. @throws {StoreAwayError} */
   async stored(key: string | undefined, maxAgeMs: number = Infinity): Promise<RunView | undefined> {
     if (key === undefined || maxAgeMs <= 0) return undefined;
     const stored = await this.#options.results.get(key);
@@ -150,7 +151,7 @@ export class RunSource implements Disposable {
   }
 
   /**
-   * A run known by its id, begun here or elsewhere.
+   * Joins a run by its id, begun here or elsewhere.
    * @returns undefined if it is unknown or forgotten
    * @throws {StoreAwayError} if that cannot be known
    */
@@ -185,7 +186,7 @@ export class RunSource implements Disposable {
     return await this.#options.results.has(key);
   }
 
-  /** The result of a run known by its id, found as by `attach`. @returns undefined if it has none */
+  /** Returns the result of a run, found as by `attach`. @returns undefined if it has none */
   async result(id: string): Promise<CompletedEvent | undefined> {
     return await this.#inLogs(async (log) => {
       const event = (await log.last(id))?.events.at(-1)?.event;
@@ -193,7 +194,7 @@ export class RunSource implements Disposable {
     });
   }
 
-  /** A viewer of its own leaves, as a job does that is cancelled. */
+  /** Removes a viewer that is not this edge's own, as a job's when it is cancelled. */
   async leave(id: string, viewer: string): Promise<void> {
     for (const log of new Set([this.#runs, this.#own])) await this.#leave({ id, log, viewer });
   }
@@ -204,7 +205,7 @@ export class RunSource implements Disposable {
     for (const { local } of this.#open) local.stop();
   }
 
-  /** Runs `ask` on the shared log, or on our own, which has the runs begun while the store was away. */
+  /** Asks the shared log, then our own, which has the runs begun while the store was away. */
   async #inLogs<T extends object>(ask: (log: RunLog) => Promise<T | undefined>): Promise<T | undefined> {
     let away: unknown;
     for (const log of new Set([this.#runs, this.#own])) {
@@ -215,7 +216,7 @@ export class RunSource implements Disposable {
     return undefined;
   }
 
-  /** One that is under way here and shows at least as many previews. */
+  /** Returns a run that is under way here and shows at least as many previews. */
   #joinable({ name, run }: WantedRun, options: OpenOptions): Shared | undefined {
     const shared = name === undefined ? undefined : this.#byName.get(name);
     if (shared === undefined || shared.previews < (run.previews ?? 0)) return undefined;
@@ -325,7 +326,7 @@ export class RunSource implements Disposable {
     };
   }
 
-  /** Nobody here waits any more. */
+  /** Ends a run's part at this edge, where nobody waits for it any more. */
   async #end(shared: Shared): Promise<void> {
     this.#open.delete(shared);
     if (shared.name !== undefined && this.#byName.get(shared.name) === shared) {

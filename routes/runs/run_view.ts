@@ -11,12 +11,13 @@ export interface RunView {
   /** The event of a stored result, which says all about it. */
   result?: CompletedEvent;
   /**
-   * Events after the one with id `after`. Ends after the final one, or early and quietly on `signal`.
+   * Yields the events after the one with id `after`. Ends after the final one, or early and quietly on
+   * `signal`.
    * @throws {ApiError} if the run is lost.
    */
   events(signal: AbortSignal, after?: number): AsyncGenerator<NumberedEvent>;
   /**
-   * The viewer leaves; the last one to leave an unfinished run cancels it, unless one comes within `graceMs`.
+   * Leaves the run. The last viewer to leave an unfinished run cancels it, unless one comes within `graceMs`.
    * After an outage of the store it is kept longer.
    */
   close(graceMs?: number): void;

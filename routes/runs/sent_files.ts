@@ -58,7 +58,7 @@ export class SentFiles {
     return await answer;
   }
 
-  /** The worker has lost the files, as after a restart. */
+  /** Forgets the files that a worker has: it has lost them, as after a restart. */
   forget(key: string): void {
     this.#sent.delete(key);
   }

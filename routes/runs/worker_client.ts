@@ -61,7 +61,10 @@ export class WorkerClient {
     return models;
   }
 
-  /** `request` with the checkpoint's defaults filled in. @throws {ApiError} 400, 404 as the worker says */
+  /**
+   * Returns `request` with the checkpoint's defaults filled in.
+   * @throws {ApiError} 400, 404 as the worker says
+   */
   complete(request: OpenCompletionRequest): Promise<CompleteSettings> {
     return this.#client.json("/complete", { method: "POST", json: request });
   }

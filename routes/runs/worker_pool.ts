@@ -133,7 +133,10 @@ export class WorkerPool {
     return [...cards.values()];
   }
 
-  /** `request` with the checkpoint's defaults filled in. @throws {ApiError} 400, 404 as a worker says, 503 */
+  /**
+   * Returns `request` with the checkpoint's defaults filled in.
+   * @throws {ApiError} 400, 404 as a worker says, 503
+   */
   async complete(request: OpenCompletionRequest): Promise<CompleteSettings> {
     const members = await this.#candidates(request.model, {});
     const { promise, resolve, reject } = Promise.withResolvers<CompleteSettings>();
@@ -269,7 +272,7 @@ export class WorkerPool {
     clearTimeout(timer);
   }
 
-  /** Best first: less to do, and the model in memory. */
+  /** Returns the workers to ask, the best first: with less to do, and the model in memory. */
   async #candidates(model: string, { modelDigest, avoid }: Partial<SubmitOptions>): Promise<Member[]> {
     // A choice of one needs no news, unless it was away when it was last asked.
     if (this.#members.every(({ breaker }) => this.#members.length === 1 && breaker.state === "closed")) {
@@ -334,12 +337,12 @@ function isUnreachable({ code }: ApiError): boolean {
   return code === "worker_unavailable";
 }
 
-/** Another worker may well take what this one refuses. */
+/** Whether a worker refuses for reasons of its own: another worker may well take the run. */
 function isOwnReason({ status, code }: ApiError): boolean {
   return status >= 500 || code === "queue_full" || code === "model_not_found";
 }
 
-/** A full queue is worth more to know than a worker that is away. */
+/** Returns the refusal that the client should learn of. A full queue says more than a worker that is away. */
 function worse(known: ApiError | undefined, error: ApiError): ApiError {
   return known === undefined || error.status === 429 ? error : known;
 }

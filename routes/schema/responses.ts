@@ -49,7 +49,7 @@ export function errors(...statuses: number[]): ZodOpenApiResponsesObject {
   return Object.fromEntries([401, 403, 429, 500, 503, ...statuses].map((status) => [status, error(status)]));
 }
 
-/** One refusal. */
+/** Describes one refusal. */
 export function error(status: number): ZodOpenApiResponseObject {
   return {
     description: MEANINGS[status]!,
@@ -58,7 +58,7 @@ export function error(status: number): ZodOpenApiResponseObject {
   };
 }
 
-/** A JSON answer, or any other by its content type. */
+/** Describes a JSON answer, or any other by its content type. */
 export function body(
   description: string,
   content: z.ZodType | Record<string, z.ZodType>,

@@ -64,7 +64,7 @@ export interface StateStore {
    * that at the other end goes.
    */
   push(list: string, value: string, options: { ttlMs: number; front?: boolean }): Promise<void>;
-  /** The first value of a list, which goes to its end. */
+  /** Returns the first value of a list and moves it to its end. */
   rotate(list: string): Promise<string | undefined>;
   /** Notes that something is due this many milliseconds from now. */
   schedule(agenda: string, member: string, inMs: number): Promise<void>;

@@ -52,7 +52,7 @@ export function measuredPsnr(
   return plan?.fullSteps.join() === fullSteps.join() ? plan.psnr : undefined;
 }
 
-/** The plans for the nearest number of steps, ascending by passes. */
+/** Returns the plans for the nearest number of steps, ascending by passes. */
 function measuredFor(plans: MeasuredPlans, steps: number): { of: number; plan: MeasuredPlan }[] {
   const distance = (of: number) => Math.abs(Math.log(of / steps));
   const of = Object.keys(plans).map(Number).reduce((a, b) => distance(b) < distance(a) ? b : a);

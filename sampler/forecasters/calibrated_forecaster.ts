@@ -93,7 +93,7 @@ export class CalibratedForecaster implements Forecaster {
     return Math.sqrt(Math.max(0, squared));
   }
 
-  /** The weights of unit features that are best for this step alone. */
+  /** Returns the weights of unit features that are best for this step alone. */
   #best(step: number, anchors: readonly number[]): Float64Array {
     const { correlations } = this.#calibration;
     const target = Float64Array.from(anchors, (anchor) => correlations[step * this.#steps + anchor]!);

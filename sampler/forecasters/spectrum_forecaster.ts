@@ -74,7 +74,7 @@ export class SpectrumForecaster implements Forecaster {
     return this.#fit = { anchors: [...anchors], design, solve };
   }
 
-  /** The diagonal to add to X^T X, [m + 1]. */
+  /** Returns the diagonal to add to X^T X, [m + 1]. */
   #penalty(anchors: number): Float64Array {
     const { m, lam, constantPenalty = 1, lamGrowth = 0 } = this.#options;
     const penalty = new Float64Array(m + 1).fill(lam * anchors ** lamGrowth);
@@ -87,7 +87,7 @@ export class SpectrumForecaster implements Forecaster {
   }
 }
 
-/** The lower triangle of X^T X + diag(penalty), [columns, columns], from the rows of X. */
+/** Returns the lower triangle of X^T X + diag(penalty), [columns, columns], from the rows of X. */
 function gram(rows: readonly Float64Array[], penalty: Float64Array): Float64Array {
   const columns = rows[0]!.length;
   const product = new Float64Array(columns ** 2);

@@ -27,7 +27,9 @@ interface FactorizeOptions {
   smallestPivot: number;
 }
 
-/** The lower L with L L^T = A + jitter I, or undefined where a pivot is not above the smallest one. */
+/**
+ * Returns the lower L with L L^T = A + jitter I, or undefined where a pivot is not above the smallest one.
+ */
 function factorize(a: Float64Array, n: number, options: FactorizeOptions): Float64Array | undefined {
   const lower = new Float64Array(n * n);
   for (let row = 0; row < n; row++) {

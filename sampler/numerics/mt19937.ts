@@ -19,7 +19,7 @@ export class Mt19937 {
     }
   }
 
-  /** The next number of the stream, 0..2^32-1. */
+  /** Draws the next number of the stream, 0..2^32-1. */
   next(): number {
     if (this.#next === STATE_SIZE) this.#twist();
     let y = this.#state[this.#next++]!;

@@ -1,6 +1,6 @@
 // Rounding as numpy's `round` does it.
 
-/** The nearest integer, and of two the even one. */
+/** Returns the nearest integer, and of two the even one. */
 export function roundHalfEven(value: number): number {
   const floor = Math.floor(value);
   const rest = value - floor;

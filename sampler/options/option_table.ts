@@ -188,7 +188,7 @@ export const OPTIONS: readonly Option[] = Object.entries(OPTION_TABLE).map(([nam
   { name: name as OptionNames["name"], ...row }
 ));
 
-/** A record with one entry for each option, by one of its names. */
+/** Returns a record with one entry for each option, by one of its names. */
 export function mapOptions<K extends keyof OptionNames, T>(
   key: K,
   valueOf: (option: Option) => T,

@@ -47,7 +47,7 @@ export function recogniseFile(
   return recogniseTensors(readTensors(path), { path, architectures, ...options });
 }
 
-/** As `recogniseFile`, for the tensors of the file at `path`. */
+/** Recognises the tensors of the file at `path`, as `recogniseFile` does. */
 export function recogniseTensors(
   tensors: Weights,
   { path, architectures, given = [] }:

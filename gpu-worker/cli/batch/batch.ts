@@ -134,7 +134,7 @@ function namedControl(
   return { ...control, path, sha256 };
 }
 
-/** The same for videos, whose image is their first frame. */
+/** Returns the completion of a line about a video, whose image is its first frame. */
 async function videoCompletion(
   request: BatchArguments["request"],
   { image: file, reading }: Pick<BatchArguments, "image"> & { reading: CheckpointReading },

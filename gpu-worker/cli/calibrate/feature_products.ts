@@ -133,7 +133,7 @@ interface Normalised {
   scale: number;
 }
 
-/** As the layer norm before a transformer's projection sees each token. In place. */
+/** Normalises in place, as the layer norm before a transformer's projection sees each token. */
 function normaliseTokens(values: Float32Array, channels: number): Normalised {
   const tokens = values.length / channels;
   const unit = 1 / Math.sqrt(values.length);
@@ -152,7 +152,9 @@ function normaliseTokens(values: Float32Array, channels: number): Normalised {
   return { values, scale: total };
 }
 
-/** As the group norm before a UNet's last convolution sees a feature, up to its groups. In place. */
+/**
+ * Normalises in place, as the group norm before a UNet's last convolution sees a feature, up to its groups.
+ */
 function normaliseWhole(values: Float32Array): Normalised {
   let squares = 0;
   for (const value of values) squares += value ** 2;

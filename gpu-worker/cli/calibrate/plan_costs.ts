@@ -28,7 +28,7 @@ export class PlanCosts {
     this.#options = options;
   }
 
-  /** The error of each step counts by the distance that the solver moves there. */
+  /** Returns costs in which the error of each step counts by the distance that the solver moves there. */
   static byDistance(calibration: ModelCalibration, sigmas: Float64Array): PlanCosts {
     const correlations = stepCorrelations(calibration, {
       solver: { timesteps: sigmas, sigmas },

@@ -96,7 +96,7 @@ export async function generate(
   report(options, { model: pipeline.model, requests, results, paths, load, warnings });
 }
 
-/** One request for each seed of each prompt. */
+/** Completes one request for each seed of each prompt. */
 async function completeAll(
   options: SettledArguments,
   { reading }: DescribedModel,

@@ -38,7 +38,7 @@ export function readJpegJson(jpeg: Uint8Array): string | undefined {
   return undefined;
 }
 
-/** The segments before the pixels, without markers and lengths. */
+/** Returns the segments before the pixels, without markers and lengths. */
 function* segmentsOf(jpeg: Uint8Array): Generator<{ marker: number; start: number; end: number }> {
   for (let at = 2; at + 4 <= jpeg.length && jpeg[at] === 0xff && jpeg[at + 1] !== START_OF_SCAN;) {
     const length = jpeg[at + 2]! << 8 | jpeg[at + 3]!;

@@ -4,12 +4,14 @@
 /** More than an attempt has events. */
 const ATTEMPT_IDS = 100_000;
 
-/** The id before those of an attempt's events. An event that tells viewers of the attempt has this id. */
+/**
+ * Returns the id before those of an attempt's events. An event that tells viewers of the attempt has this id.
+ */
 export function idsBefore(attempt: number): number {
   return (attempt - 1) * ATTEMPT_IDS;
 }
 
-/** The attempt that an event belongs to. */
+/** Returns the attempt that an event belongs to. */
 export function attemptOf(id: number): number {
   return Math.floor(id / ATTEMPT_IDS) + 1;
 }

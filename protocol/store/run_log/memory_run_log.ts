@@ -338,7 +338,7 @@ export class MemoryRunLog implements RunLog {
   }
 }
 
-/** Its pictures, previews too. */
+/** Returns the rough bytes of a run: its pictures, previews included, and the rest. */
 function sizeOf({ log }: Entry): number {
   return log.since(0).reduce((sum, { event }) => {
     const { thumbnail = "", spritesheet = "" } = (event.type === "completed" ? event.stills : undefined) ??

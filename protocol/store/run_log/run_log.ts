@@ -108,7 +108,7 @@ export interface RunLog {
   /** Waits for a run that is known by its id. @returns undefined if it is unknown or forgotten */
   attach(id: string, viewer: { viewer: string; viewerMs: number }): Promise<RunState | undefined>;
   /**
-   * Some events after id `after`, in order; none if there are none yet.
+   * Returns some events after id `after`, in order; none if there are none yet.
    * @returns undefined if the run is unknown
    */
   read(id: string, after: number): Promise<RunPage | undefined>;
@@ -117,9 +117,11 @@ export interface RunLog {
    * @returns undefined if the run is unknown
    */
   brief(id: string): Promise<RunBrief | undefined>;
-  /** The newest event alone. */
+  /** Returns the newest event alone. */
   last(id: string): Promise<RunPage | undefined>;
-  /** Known ids are left out, so that an append may be repeated. A final event ends the run. */
+  /**
+   * Appends events. Known ids are left out, so that an append may be repeated. A final event ends the run.
+   */
   append(run: HeldRun, events: readonly NumberedEvent[]): Promise<Standing["state"]>;
   /**
    * Begins the next attempt of the same holder: what a worker writes of an earlier one is refused from now
@@ -143,7 +145,7 @@ export interface RunLog {
    * @returns the number of such edges, this one included
    */
   attend(edge: string): Promise<number>;
-  /** Runs whose lease has ended. */
+  /** Returns the runs whose lease has ended. */
   orphans(): Promise<string[]>;
   /**
    * Takes an orphan over, as one caller only can. An orphan without viewers is cancelled instead.
@@ -182,7 +184,7 @@ export function isStep(event: RunEvent): boolean {
   return event.type === "step" || event.type === "preview";
 }
 
-/** The state that `event` ends a run in, if it does. */
+/** Returns the state in which `event` ends a run. Undefined if it ends none. */
 export function finalState(event: RunEvent): Exclude<RunState, "open"> | undefined {
   return event.type === "completed" || event.type === "failed" || event.type === "cancelled"
     ? event.type

@@ -35,7 +35,7 @@ export class TrainingSigmas {
     return this.#logs ??= this.#sigmas.map(numpyLog);
   }
 
-  /** Sigma at a timestep, between two of training by linear interpolation. */
+  /** Returns the sigma at a timestep, between two of training by linear interpolation. */
   at(timestep: number): number {
     const low = Math.floor(timestep);
     if (low < 0) return this.min;
@@ -44,7 +44,7 @@ export class TrainingSigmas {
     return (this.#sigmas[low + 1]! - sigma) * (timestep - low) + sigma;
   }
 
-  /** The timestep of a sigma, between two of training by linear interpolation of logarithms. */
+  /** Returns the timestep of a sigma, between two of training by linear interpolation of logarithms. */
   timestepOf(sigma: number): number {
     const logs = this.logs;
     const log = Math.log(Math.max(sigma, 1e-10));
