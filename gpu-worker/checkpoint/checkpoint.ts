@@ -9,7 +9,7 @@ import {
   type WeightsStem,
 } from "./checkpoint_source.ts";
 import type { ControlNetFiles } from "./control_net_files.ts";
-import type { Addition, Weights } from "./weights.ts";
+import type { Addition, WeightEntry, Weights } from "./weights.ts";
 import type { Lora } from "../../protocol/wire/model_name.ts";
 
 /** The config and weights from which a component's graph is built. */
@@ -197,7 +197,7 @@ export class Checkpoint {
     // Text encoders have few tokens, and a few columns of their activations are far larger than all others.
     const wholeRows = this.#wholeRows && !component.startsWith("text_encoder");
     return new Map(
-      [...weights].map(([name, entry]) => {
+      [...weights, ...addedBiases(weights, changes)].map(([name, entry]) => {
         const additions = changes?.get(name);
         const quantization = component.startsWith("vae")
           ? undefined
@@ -234,4 +234,16 @@ interface CheckpointParts {
   controlNets?: readonly ControlNetFiles[];
   held?: HeldWeights;
   wholeRows?: boolean;
+}
+
+/** Yields the biases that LoRAs give to layers without one: zeros, for the additions to stand on. */
+function* addedBiases(
+  weights: Weights,
+  changes: ReadonlyMap<string, unknown> = new Map(),
+): Generator<[string, WeightEntry]> {
+  for (const name of changes.keys()) {
+    if (weights.has(name)) continue;
+    const { path, shape } = weights.get(name.replace(/bias$/, "weight"))!;
+    yield [name, { dtype: "float32", shape: [shape[0]!], offset: 0, byteLength: 0, path, order: "zeros" }];
+  }
 }

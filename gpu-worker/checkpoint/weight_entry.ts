@@ -9,10 +9,11 @@ export interface WeightEntry extends SafetensorsEntry {
    * How the file orders the elements, where its layout differs from diffusers' (`shape` is diffusers'):
    * "swapped" has the second half of the rows first, "transposed" has columns for rows. "identity" is
    * the identity matrix, which the file leaves out. "paired" has the two halves of each head's rows in
-   * turn (llama.cpp's LLaMA).
+   * turn (llama.cpp's LLaMA). "zeros" is a bias that the file leaves out, because the layer has none: a
+   * LoRA's addition is all there is to it.
    * @default as diffusers does
    */
-  readonly order?: "swapped" | "transposed" | "identity" | "paired";
+  readonly order?: "swapped" | "transposed" | "identity" | "paired" | "zeros";
   /** Rows of a head, where `order` is "paired". */
   readonly headRows?: number;
   /** GGUF's block type of the bytes; `dtype` is then the decoded numbers' type. @default plain numbers */
@@ -48,7 +49,10 @@ interface ScaledAddition {
 
 /** scale * up down (arXiv 2106.09685, section 4.1). */
 export interface LowRankAddition extends ScaledAddition {
-  /** A: [rank, ...the weight's dimensions except the first]. */
+  /**
+   * A: [rank, ...the weight's dimensions except the first]. One of a layer with fewer columns changes the
+   * first ones alone: FLUX.1 Fill reads more channels than the FLUX.1-dev that LoRAs are made for.
+   */
   readonly down: WeightEntry;
   /** B: [first dimension of the weight, rank], followed by ones for a convolution. */
   readonly up: WeightEntry;

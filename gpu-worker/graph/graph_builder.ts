@@ -192,6 +192,11 @@ export class GraphBuilder implements Emitter {
     return this.#weights.has(name);
   }
 
+  /** Returns whether a LoRA gives the layer `name` a bias that the network goes without. */
+  hasAddedBias(name: string): boolean {
+    return this.#weights.get(`${name}.bias`)?.order === "zeros";
+  }
+
   /**
    * Returns the checkpoint's tensor `name` with its LoRA additions, in the compute type or in `dtype`.
    * "stored" keeps the file's type. Use it for a table of which few rows are read: a cast would be folded at

@@ -49,6 +49,7 @@ function ordered(graph: Emitter, { name, entry, external }: WeightSource): Value
   const { order, shape } = entry;
   if (order === undefined) return external(name, entry);
   const [rows = 0, columns = 0] = shape;
+  if (order === "zeros") return graph.node("ConstantOfShape", [graph.ints(rows)], { dtype: "float32" });
   if (order === "identity") {
     const zeros = graph.node("ConstantOfShape", [graph.ints(rows, columns)], { dtype: "float32" });
     return graph.node("EyeLike", [zeros]);

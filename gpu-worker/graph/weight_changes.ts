@@ -63,7 +63,9 @@ export function weightChanges(graph: Emitter, source: WeightSource): WeightChang
       return { scale, kronecker };
     }
     if ("whole" in change) return { scale, whole: ours(change.whole, `diff ${i}`, change) };
-    const down = asMatrix(graph, external(`${name} + lora_A ${i}`, change.down), change.down.shape[0]!);
+    const narrow = asMatrix(graph, external(`${name} + lora_A ${i}`, change.down), change.down.shape[0]!);
+    const missing = columnsOf(shape) - columnsOf(change.down.shape);
+    const down = missing === 0 ? narrow : graph.node("Pad", [narrow, graph.ints(0, 0, 0, missing)]);
     const { magnitude } = change;
     return {
       scale,
@@ -72,6 +74,10 @@ export function weightChanges(graph: Emitter, source: WeightSource): WeightChang
       ...magnitude && { magnitude: ours(magnitude, `magnitude ${i}`, change) },
     };
   });
+}
+
+function columnsOf([, ...columns]: readonly number[]): number {
+  return columns.reduce((product, n) => product * n, 1);
 }
 
 /** Emits [rows, everything else] in float32. */

@@ -9,6 +9,9 @@ import type { Lora } from "../../../protocol/wire/model_name.ts";
 import { type LoraTarget, loraTargets, type LoraTargetsOptions } from "./lora_targets.ts";
 import { type LoraModule, readLora } from "./read_lora.ts";
 
+/** Channels of a FLUX latent, in patches. */
+const FLUX_CHANNELS = 64;
+
 /** The family's part in reading LoRAs. */
 export type ApplyLorasOptions = Pick<LoraTargetsOptions, "originalNames">;
 
@@ -39,6 +42,7 @@ export function applyLoras(
       );
     }
     const find = loraTargets(checkpoint, { second, originalNames });
+    const isFlux = denoiserClass === "FluxTransformer2DModel";
     const file = readLora(path, { denoiserClass });
     notes.push(...file.notes);
     const modules = file.modules.map((module) => ({ module, targets: find(module.name) }));
@@ -53,7 +57,7 @@ export function applyLoras(
     for (const { module, targets = [] } of modules) {
       const { change, bias } = module;
       const scale = weight * module.scale;
-      assertShapes(path, { module, targets });
+      assertShapes(path, { module, targets, isFlux });
       const counts = targets.map(({ shape }) => shape[0]!);
       const split = "whole" in change ? change.whole : "up" in change ? change.up : undefined;
       const rows = split && splitRows(split, counts);
@@ -73,16 +77,21 @@ export function applyLoras(
         });
         firstRow += counts[i]!;
         if (bias === undefined) continue;
-        add(target, target.bias!, { scale: weight * bias.scale, swapped, whole: biases![i]! });
+        add(target, biasOf(target), { scale: weight * bias.scale, swapped, whole: biases![i]! });
       }
     }
   }
   return checkpoint.withLoras(loras, { additions, notes });
 }
 
+/** A linear layer without a bias gets one, as in peft. */
+function biasOf({ bias, weight }: LoraTarget): string {
+  return bias ?? weight.replace(/weight$/, "bias");
+}
+
 function assertShapes(
   path: string,
-  { module, targets }: { module: LoraModule; targets: readonly LoraTarget[] },
+  { module, targets, isFlux }: { module: LoraModule; targets: readonly LoraTarget[]; isFlux: boolean },
 ): void {
   const { name, change, bias } = module;
   const rows = targets.reduce((sum, { shape }) => sum + shape[0]!, 0);
@@ -103,7 +112,10 @@ function assertShapes(
     const [rank = 0, ...columns] = down.shape;
     const isUp = up.shape[0] === rows && up.shape[1] === rank && up.shape.slice(2).every((n) => n === 1) &&
       up.shape.length === expected.length;
-    if (rank === 0 || String(columns) !== String(expected.slice(1)) || !isUp) {
+    // FLUX.1 Fill reads a mask and an image behind the latents. diffusers fills up LoRAs with zeros for it.
+    const isNarrow = isFlux && targets[0]!.weight === "x_embedder.weight" && expected[1]! > FLUX_CHANNELS &&
+      String(columns) === String([FLUX_CHANNELS]);
+    if (rank === 0 || !isNarrow && String(columns) !== String(expected.slice(1)) || !isUp) {
       throw refuse(`the shapes [${up.shape}] and [${down.shape}]`);
     }
     const lengths = change.magnitude?.shape;
@@ -116,7 +128,7 @@ function assertShapes(
     }
   }
   if (bias === undefined) return;
-  const bare = targets.find((target) => target.bias === undefined);
+  const bare = targets.find((target) => target.bias === undefined && target.shape.length !== 2);
   if (bare !== undefined) {
     throw new CheckpointError(
       `Cannot use LoRA ${path} as '${

@@ -19,6 +19,7 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 from _reference import PROMPTS, Goldens  # noqa: E402
 from flux2.make_goldens import Klein  # noqa: E402
+from inpaint import make_goldens as inpaint  # noqa: E402
 from qwen_image21 import make_goldens as qwen_image21  # noqa: E402
 
 RANK = 2
@@ -28,9 +29,12 @@ OLD = ("lora.down.weight", "lora.up.weight")
 LINEAR = ("lora_linear_layer.down.weight", "lora_linear_layer.up.weight")
 
 
-def layer(name, *modules, form=PEFT, alpha=None, bias=None):
-    """A low-rank layer `name` that changes `modules` of the pipeline, one behind the other."""
-    return {"name": name, "modules": modules, "form": form, "alpha": alpha, "bias": bias}
+def layer(name, *modules, form=PEFT, alpha=None, bias=None, columns=None):
+    """A low-rank layer `name` that changes `modules` of the pipeline, one behind the other.
+
+    `columns` are those of another checkpoint's layer.
+    """
+    return {"name": name, "modules": modules, "form": form, "alpha": alpha, "bias": bias, "columns": columns}
 
 
 def lokr(name, *modules, parts="", alpha=None):
@@ -120,6 +124,14 @@ FLUX = {
     ],
 }
 
+# A LoRA that was made for FLUX.1-dev.
+FILL = {
+    "dev": [
+        layer("transformer.x_embedder", "transformer.x_embedder", columns=64),
+        layer(f"{DOUBLE}.attn.to_q", *qkv(DOUBLE, "to_q")),
+    ],
+}
+
 SD3 = {
     "linear-layer": [
         layer(f"{DOUBLE}.attn.to_q", *qkv(DOUBLE, "to_q"), form=OLD),
@@ -168,6 +180,10 @@ SDXL = {
         layer("unet.mid_block.resnets.0.conv1", "unet.mid_block.resnets.0.conv1"),
         {f"unet.{DEEP}.attn2.to_k.lora_magnitude_vector": (12,),
          "unet.mid_block.resnets.0.conv1.lora_magnitude_vector": (1, 12, 1, 1)},
+    ],
+    # peft gives a bias to layers that have none.
+    "bias-of-its-own": [
+        layer(f"unet.{DEEP}.attn2.to_k", f"unet.{DEEP}.attn2.to_k", bias="lora_B.bias"),
     ],
 }
 SD15 = {
@@ -362,6 +378,11 @@ FLUX2 = {
         lokr("x_embedder", "transformer.x_embedder"),
     ],
     "lokr-saved": ["transformer_blocks.0.attn.to_k", "single_transformer_blocks.1.attn.to_out"],
+    # peft gives a bias to layers that have none.
+    "bias": [
+        layer(f"{DOUBLE}.attn.to_q", *qkv(DOUBLE, "to_q"), bias="lora_B.bias"),
+        layer("transformer.proj_out", "transformer.proj_out", bias="lora_B.bias"),
+    ],
 }
 
 # --lora FILE@2 in our names.
@@ -402,6 +423,8 @@ FAMILIES = {
                    QWEN_IMAGE),
     "flux": ("flux/tiny-dev", {"height": 16, "width": 24, "max_sequence_length": 40, "guidance_scale": 3.5},
              FLUX),
+    "fill": ("references/fill", {
+        "width": 24, "height": 16, "max_sequence_length": 40, "guidance_scale": 30.0, "mask": "soft"}, FILL),
     "sd3": ("sd3/tiny-large", {"height": 16, "width": 24, "max_sequence_length": 20, "guidance_scale": 4.0},
             SD3),
     "sdxl": ("sdxl/tiny-sdxl", {"height": 16, "width": 24, "guidance_scale": 5.0}, SDXL),
@@ -417,7 +440,18 @@ FAMILIES = {
 }
 
 
+def load_fill():
+    """tiny-dev as FLUX.1 Fill: its first layer reads a mask and an image behind the latents."""
+    wide = diffusers.FluxTransformer2DModel.from_pretrained(HERE.parent / "references/fill/transformer")
+    pipe = diffusers.FluxFillPipeline.from_pretrained(
+        HERE.parent / "flux/tiny-dev", dtype=torch.float32, transformer=wide)
+    pipe.set_progress_bar_config(disable=True)
+    return pipe
+
+
 def load(checkpoint):
+    if checkpoint == "references/fill":
+        return load_fill()
     if checkpoint.startswith("qwen_image21"):
         return qwen_image21.load(HERE.parent / checkpoint)
     pipeline = Klein if checkpoint.startswith("flux2") else diffusers.DiffusionPipeline
@@ -469,7 +503,7 @@ def tensors_of(pipe, layers, draw):
         down, up = entry["form"]
         # A form of its own is the whole name.
         prefix = "" if entry["name"] is None or down.startswith(entry["name"]) else f"{entry['name']}."
-        tensors[prefix + down] = noise(RANK, *behind)
+        tensors[prefix + down] = noise(RANK, *([entry["columns"]] if entry["columns"] else behind))
         tensors[prefix + up] = noise(rows, RANK, *([1] * (len(behind) - 1)))
         if entry["alpha"] is not None:
             tensors[f"{prefix}alpha"] = torch.tensor(entry["alpha"])
@@ -480,6 +514,11 @@ def tensors_of(pipe, layers, draw):
 
 def draw(pipe, call):
     final = []
+    call = dict(call)
+    mask = call.pop("mask", None)
+    if mask is not None:
+        size = (call["width"], call["height"])
+        call.update(image=inpaint.picture(size), mask_image=inpaint.mask_image(size, mask))
     keep = lambda pipe, step, timestep, kwargs: (final.append(kwargs["latents"]), {})[1]
     pipe(generator=torch.Generator("cpu").manual_seed(42), output_type="latent", callback_on_step_end=keep,
          **call)
@@ -499,7 +538,9 @@ def main():
             pipe = load(checkpoint)
             path = folder / f"{name}.safetensors"
             if name == "lokr-saved":
-                save_lokr(load(checkpoint), path, layers)
+                # The metadata's order differs from run to run.
+                if not path.exists():
+                    save_lokr(load(checkpoint), path, layers)
             else:
                 save_file(tensors_of(pipe, layers, torch.Generator().manual_seed(seed)), path)
             path.chmod(0o644)

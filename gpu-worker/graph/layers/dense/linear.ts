@@ -22,15 +22,27 @@ export interface LinearOptions {
 
 /** Emits x W^T + b: [..., inFeatures] -> [..., outFeatures]. */
 export function linear(graph: GraphBuilder, x: Value, options: LinearOptions): Value {
-  const { name, inFeatures, outFeatures, bias = true, dtype = graph.dtype, asStored = false } = options;
+  const { name, outFeatures, dtype = graph.dtype } = options;
+  const product = linearProduct(graph, x, options);
+  if (!hasBias(graph, options)) return product;
+  return graph.node("Add", [product, graph.weight(`${name}.bias`, [outFeatures], dtype)]);
+}
+
+/** Returns whether the layer adds a bias: its own, or a LoRA's. */
+export function hasBias(graph: GraphBuilder, { name, bias = true }: LinearOptions): boolean {
+  return bias || graph.hasAddedBias(name);
+}
+
+/** Emits x W^T: [..., inFeatures] -> [..., outFeatures]. */
+export function linearProduct(graph: GraphBuilder, x: Value, options: LinearOptions): Value {
+  const { name, inFeatures, outFeatures, dtype = graph.dtype, asStored = false } = options;
   const [weight, shape] = [`${name}.weight`, [outFeatures, inFeatures] as const];
   const input = graph.cast(x, dtype);
   const blocks = asStored ? undefined : graph.blockMatrix(weight, shape);
-  const product = blocks === undefined
+  return blocks === undefined
     ? graph.node("FusedMatMul", [input, graph.weight(weight, shape, dtype)], {
       domain: "com.microsoft",
       attributes: { transB: 1 },
     })
     : blockProduct(graph, input, { ...blocks, inFeatures, outFeatures, dtype });
-  return bias ? graph.node("Add", [product, graph.weight(`${name}.bias`, [outFeatures], dtype)]) : product;
 }

@@ -1,7 +1,7 @@
 // A linear layer on weighted sums of rows. The layer commutes with the sum, so it runs on the sums:
 // there are fewer sums than rows.
 import type { GraphBuilder, Value } from "../../graph_builder.ts";
-import { linear, type LinearOptions } from "../dense/linear.ts";
+import { hasBias, type LinearOptions, linearProduct } from "../dense/linear.ts";
 import { weightedSum } from "./weighted_sum.ts";
 
 export interface SummedLinearInputs {
@@ -19,11 +19,11 @@ export function summedLinear(
   { weights, rows, shift }: SummedLinearInputs,
   options: LinearOptions,
 ): Value {
-  const product = linear(graph, weightedSum(graph, { weights, rows }), { ...options, bias: false });
+  const product = linearProduct(graph, weightedSum(graph, { weights, rows }), options);
   // The part that is the same for all tokens: one row for each sum.
-  let constant = options.bias === false ? undefined : summedBias(graph, weights, options);
+  let constant = hasBias(graph, options) ? summedBias(graph, weights, options) : undefined;
   if (shift) {
-    const shifts = linear(graph, weightedSum(graph, { weights, rows: shift }), { ...options, bias: false });
+    const shifts = linearProduct(graph, weightedSum(graph, { weights, rows: shift }), options);
     constant = constant ? graph.node("Add", [shifts, constant]) : shifts;
   }
   return constant

@@ -5,6 +5,8 @@ import assert from "node:assert/strict";
 import { basename } from "node:path";
 import { openPipeline } from "../../../../gpu-worker/model/open_pipeline.ts";
 import { goldenPath, loadGoldens } from "../../../goldens/golden.ts";
+import { ChangedCheckpoint } from "../../pipeline/changed_checkpoint.ts";
+import { type ImageCall, startOf } from "../../pipeline/reference_images.ts";
 import { assertReference, generateReference, referenceCalls } from "../../pipeline/reference_call.ts";
 
 const FAMILIES = {
@@ -36,6 +38,18 @@ const NOTES: Readonly<Record<string, RegExp[]>> = {
   "z_image dots": [/the same layers once more, in other names: 'diffusion_model\.layers\.1.* and 3 more/],
   "wan original-kohya": [/changes of norms: /, /changes of whole tensors: /, /a bias without its weight: /],
 };
+
+it("openPipeline() fills up a LoRA of FLUX.1-dev for FLUX.1 Fill, as diffusers does", async () => {
+  const [[id, call]] = referenceCalls("lora/names/fill") as [[string, ImageCall]];
+  using fill = new ChangedCheckpoint(goldenPath("flux/tiny-dev"), {
+    index: { _class_name: "FluxFillPipeline" },
+    components: { transformer: goldenPath("references/fill/transformer") },
+  });
+  const loras = [{ path: goldenPath("lora/names/fill/dev.safetensors"), weight: 1 }];
+  using pipeline = await openPipeline(fill.folder, { loras });
+  const result = await generateReference(pipeline, call, await startOf(call));
+  assertReference(result, { id, goldens: loadGoldens("lora/names/fill") });
+});
 
 for (const [family, checkpoint] of Object.entries(FAMILIES)) {
   const goldens = loadGoldens(`lora/names/${family}`);
