@@ -40,11 +40,16 @@ export const wanFamily: Family<WanCheckpoint> = {
   prepareFrames: prepareWanFrames,
 };
 
-/** Returns the stages of Wan2.2's experts: the first one takes the timesteps down to the boundary. */
+/**
+ * Returns the stages of Wan2.2's experts: the first one takes the timesteps down to the boundary. Inverted
+ * sigmas begin with the second.
+ */
 function expertsOf(timesteps: Float64Array, { boundaryTimestep }: WanCheckpoint): readonly Stage[] {
   if (boundaryTimestep === undefined) return ONE_STAGE;
-  const boundary = timesteps.findIndex((timestep) => timestep < boundaryTimestep);
-  if (boundary === -1) return ONE_STAGE;
-  const second: Stage = { start: boundary, network: 1 };
-  return boundary === 0 ? [second] : [...ONE_STAGE, second];
+  const stages: Stage[] = [];
+  for (const [start, timestep] of timesteps.entries()) {
+    const network = timestep < boundaryTimestep ? 1 : 0;
+    if (stages.at(-1)?.network !== network) stages.push({ start, network });
+  }
+  return stages;
 }

@@ -188,6 +188,16 @@ describe("WanPipeline of two experts", () => {
     }
   });
 
+  it("begins with the second expert under inverted sigmas, whose timesteps rise", () => {
+    const scheduler = { _class_name: "FlowMatchEulerDiscreteScheduler", invert_sigmas: true };
+    using checkpoint = new ChangedCheckpoint(folder, { scheduler, index: { boundary_ratio: 0.5 } });
+    const { family, reading } = describeModel(checkpoint.folder);
+    const stages = family.stages!(Float64Array.of(0, 250, 499, 500, 750), reading);
+    assert.deepEqual(stages, [{ start: 0, network: 1 }, { start: 3, network: 0 }]);
+    const phases = phasesOf({ family, reading }, completeRequest({ ...request, steps: 8 }, reading));
+    assert.deepEqual(phases, [0, 4]);
+  });
+
   it("refuses experts of different shapes, by the option", () => {
     const own = JSON.parse(Deno.readTextFileSync(`${folder}/transformer/config.json`));
     using checkpoint = new ChangedCheckpoint(folder, { transformer: { num_layers: own.num_layers + 1 } });
