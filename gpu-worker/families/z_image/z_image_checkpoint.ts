@@ -90,7 +90,8 @@ export function readZImageCheckpoint(checkpoint: Checkpoint, dtype: DType): ZIma
       maxSide,
       maxSequenceLength,
       ...Z_IMAGE_GUIDANCE,
-      guidanceLimits: true,
+      // Inverted sigmas would begin guidance in mid-run instead of ending it.
+      guidanceLimits: scheduler["invert_sigmas"] !== true,
       drawnAlone: true,
       // The defaults of ZImageImg2ImgPipeline and ZImageInpaintPipeline.
       startImage: { strength: 0.6, maskStrength: 1, partialStep: "run" },

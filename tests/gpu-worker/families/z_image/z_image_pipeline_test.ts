@@ -11,6 +11,7 @@ import { completeRequest } from "../../../../gpu-worker/request/complete_request
 import { Runtime } from "../../../../gpu-worker/runtime/mod.ts";
 import { openTokenizer } from "../../../../gpu-worker/text/tokenizer/tokenizer.ts";
 import { goldenPath, loadGoldens, maxError } from "../../../goldens/golden.ts";
+import { ChangedCheckpoint } from "../../pipeline/changed_checkpoint.ts";
 import { referenceCases } from "../../pipeline/reference_cases.ts";
 import { type RefusedCheckpoint, refusedCheckpoints } from "../../pipeline/refused_checkpoints.ts";
 
@@ -72,6 +73,17 @@ describe("completeRequest() of ZImagePipeline", () => {
     it(`refuses ${JSON.stringify(fields)}`, () =>
       assert.throws(() => complete({ ...small, ...fields }), { message }));
   }
+
+  it("refuses limits of guidance under inverted sigmas, which would begin guidance in mid-run", () => {
+    const scheduler = { _class_name: "FlowMatchEulerDiscreteScheduler", invert_sigmas: true };
+    using checkpoint = new ChangedCheckpoint(goldenPath("z_image/tiny-base"), { scheduler });
+    const inverted = readModel(checkpoint.folder).reading;
+    const fields = { prompt: "x", seed: 0, ...small };
+    assert.equal(completeRequest(fields, inverted).cfgTruncation, undefined);
+    assert.throws(() => completeRequest({ ...fields, cfgTruncation: 0.5 }, inverted), {
+      message: /'cfgTruncation' must be absent with this model: current value is 0.5/,
+    });
+  });
 
   it("refuses limits of guidance with other models", () => {
     const flux = readModel(goldenPath("flux/tiny-dev")).reading;
