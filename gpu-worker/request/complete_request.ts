@@ -42,6 +42,9 @@ export function completeRequest<Image extends ImageSize = DecodedImage>(
   const switches = completeSwitches(parts.switches, rules);
   const fields = completeFields(parts, { model, references, frames });
   checkFields(fields, { model, given: partial.guidanceScale });
+  if (frames?.last && fields.numFrames === 1) {
+    throw bad("lastFrame", (quote) => `takes ${quote("numFrames")} > 1, as a single frame is the first one`);
+  }
   const { width, height, steps, guidanceScale } = fields;
   const scheduler = parts.scheduler &&
     completeScheduler(parts.scheduler, { own: model.scheduler ?? {}, steps });

@@ -210,6 +210,11 @@ describe("a video of frames", () => {
     ["frames/tiny-a14b", { lastFrame: LAST }, /'lastFrame' takes 'firstFrame'/],
     [
       "frames/tiny-a14b",
+      { ...framesOf({ last_image: true }), numFrames: 1 },
+      /'lastFrame' takes 'numFrames' > 1/,
+    ],
+    [
+      "frames/tiny-a14b",
       { firstFrame: { width: 1, height: 1 } },
       /'firstFrame' must have at least 16x16.*1x1/,
     ],
