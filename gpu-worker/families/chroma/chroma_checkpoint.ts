@@ -8,6 +8,7 @@ import {
   parseAutoencoderKLConfig,
 } from "../../graph/autoencoder_kl/autoencoder_kl_config.ts";
 import { autoencoderKLDecoderGraph } from "../../graph/autoencoder_kl/autoencoder_kl_decoder.ts";
+import { withLatentNumbers } from "../../graph/autoencoder_kl/with_latent_numbers.ts";
 import type { OnnxModel } from "../../graph/graph_builder.ts";
 import { t5EncoderGraph } from "../../graph/text_encoders/t5_encoder.ts";
 import type { FamilyReading } from "../../pipeline/family.ts";
@@ -39,7 +40,7 @@ export function readChromaCheckpoint(checkpoint: Checkpoint, dtype: DType): Chro
   checkpoint.requireClass("scheduler", "FlowMatchEulerDiscreteScheduler");
   checkpoint.requireClass("text_encoder", "T5EncoderModel");
   const transformer = checkpoint.component("transformer", "diffusion_pytorch_model");
-  const vae = checkpoint.component("vae", "diffusion_pytorch_model");
+  const vae = withLatentNumbers(checkpoint.component("vae", "diffusion_pytorch_model"), "shift");
   const t5 = checkpoint.component("text_encoder", "model");
 
   const config = parseChromaTransformerConfig(transformer.config);

@@ -6,6 +6,7 @@ import {
 } from "../../graph/autoencoder_kl/autoencoder_kl_config.ts";
 import { autoencoderKLDecoderGraph } from "../../graph/autoencoder_kl/autoencoder_kl_decoder.ts";
 import { autoencoderKLEncoderGraph } from "../../graph/autoencoder_kl/autoencoder_kl_encoder.ts";
+import { withLatentNumbers } from "../../graph/autoencoder_kl/with_latent_numbers.ts";
 import { clipTextEncoderGraph } from "../../graph/text_encoders/clip_text_encoder.ts";
 import { type FluxTransformerConfig, parseFluxTransformerConfig } from "./flux_config.ts";
 import { PATCH } from "../../pipeline/patch_packing.ts";
@@ -61,7 +62,7 @@ export function readFluxCheckpoint(checkpoint: Checkpoint, dtype: DType): FluxCh
   checkpoint.requireClass("text_encoder", "CLIPTextModel");
   checkpoint.requireClass("text_encoder_2", "T5EncoderModel");
   const transformer = checkpoint.component("transformer", "diffusion_pytorch_model");
-  const vae = checkpoint.component("vae", "diffusion_pytorch_model");
+  const vae = withLatentNumbers(checkpoint.component("vae", "diffusion_pytorch_model"), "shift");
   const clip = checkpoint.component("text_encoder", "model");
   const t5 = checkpoint.component("text_encoder_2", "model");
 

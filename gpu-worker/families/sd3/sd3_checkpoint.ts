@@ -7,6 +7,7 @@ import {
 } from "../../graph/autoencoder_kl/autoencoder_kl_config.ts";
 import { autoencoderKLDecoderGraph } from "../../graph/autoencoder_kl/autoencoder_kl_decoder.ts";
 import { autoencoderKLEncoderGraph } from "../../graph/autoencoder_kl/autoencoder_kl_encoder.ts";
+import { withLatentNumbers } from "../../graph/autoencoder_kl/with_latent_numbers.ts";
 import { clipTextEncoderGraph, parseClipTextConfig } from "../../graph/text_encoders/clip_text_encoder.ts";
 import type { OnnxModel } from "../../graph/graph_builder.ts";
 import { parseSd3TransformerConfig, type Sd3TransformerConfig } from "./sd3_config.ts";
@@ -110,7 +111,7 @@ function readParts(checkpoint: Checkpoint): Sd3Parts {
   if (hasT5) checkpoint.requireClass("text_encoder_3", "T5EncoderModel");
   return {
     transformer: checkpoint.component("transformer", "diffusion_pytorch_model"),
-    vae: checkpoint.component("vae", "diffusion_pytorch_model"),
+    vae: withLatentNumbers(checkpoint.component("vae", "diffusion_pytorch_model"), "shift"),
     clip: checkpoint.component("text_encoder", "model"),
     clip2: checkpoint.component("text_encoder_2", "model"),
     t5: hasT5 ? checkpoint.component("text_encoder_3", "model") : undefined,

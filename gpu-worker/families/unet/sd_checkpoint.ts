@@ -14,6 +14,7 @@ import { readUNetCheckpoint, type UNetCheckpoint } from "./unet_checkpoint.ts";
 export function readSdCheckpoint(checkpoint: Checkpoint, dtype: DType): UNetCheckpoint {
   const read = readUNetCheckpoint(checkpoint, {
     dtype,
+    latentNumbers: "none",
     textEncoders: [{ name: "text_encoder", className: "CLIPTextModel", states: "last_hidden_state" }],
     guidanceScale: 7.5,
     strength: 0.8,

@@ -21,6 +21,7 @@ export function readSdxlCheckpoint(checkpoint: Checkpoint, dtype: DType): UNetCh
   const { force_zeros_for_empty_prompt: zeroNegative = true } = checkpoint.json("model_index.json");
   const read = readUNetCheckpoint(checkpoint, {
     dtype,
+    latentNumbers: "statistics",
     // The first encoder is optional, as in diffusers.
     textEncoders: checkpoint.componentClass("text_encoder") === undefined ? [SECOND] : [FIRST, SECOND],
     guidanceScale: 5,

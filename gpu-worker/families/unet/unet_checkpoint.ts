@@ -8,6 +8,7 @@ import {
 } from "../../graph/autoencoder_kl/autoencoder_kl_config.ts";
 import { autoencoderKLDecoderGraph } from "../../graph/autoencoder_kl/autoencoder_kl_decoder.ts";
 import { autoencoderKLEncoderGraph } from "../../graph/autoencoder_kl/autoencoder_kl_encoder.ts";
+import { type LatentNumbers, withLatentNumbers } from "../../graph/autoencoder_kl/with_latent_numbers.ts";
 import {
   type ClipTextClass,
   clipTextEncoderGraph,
@@ -72,6 +73,8 @@ export interface UNetCheckpointOptions {
   /** Replaces a smaller `sample_size` of a UNet that diffusers saved before 0.9. @default none */
   leastOldSampleSize?: number;
   scheduler: SchedulerConfig;
+  /** What the class reads of the autoencoder's config. */
+  latentNumbers: LatentNumbers;
 }
 
 /** The only value of maxSequenceLength, as CLIP's length is fixed. */
@@ -102,7 +105,10 @@ export function readUNetCheckpoint(checkpoint: Checkpoint, options: UNetCheckpoi
   checkScheduler(scheduler, { steps: STEPS });
 
   const unet = checkpoint.component("unet", "diffusion_pytorch_model");
-  const vae = checkpoint.component("vae", "diffusion_pytorch_model");
+  const vae = withLatentNumbers(
+    checkpoint.component("vae", "diffusion_pytorch_model"),
+    options.latentNumbers,
+  );
   const config = parseUNet2DConditionConfig(unet.config);
   const vaeConfig = parseAutoencoderKLConfig(vae.config, "vae/config.json");
   requireLatents(config, vaeConfig.latent_channels);

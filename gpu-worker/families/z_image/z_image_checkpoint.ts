@@ -10,6 +10,7 @@ import {
 } from "../../graph/autoencoder_kl/autoencoder_kl_config.ts";
 import { autoencoderKLDecoderGraph } from "../../graph/autoencoder_kl/autoencoder_kl_decoder.ts";
 import { autoencoderKLEncoderGraph } from "../../graph/autoencoder_kl/autoencoder_kl_encoder.ts";
+import { withLatentNumbers } from "../../graph/autoencoder_kl/with_latent_numbers.ts";
 import type { OnnxModel } from "../../graph/graph_builder.ts";
 import { parseQwenConfig, QWEN_CLASSES } from "../../graph/text_encoders/qwen_config.ts";
 import { qwenEncoderGraph } from "../../graph/text_encoders/qwen_encoder.ts";
@@ -51,7 +52,7 @@ export function readZImageCheckpoint(checkpoint: Checkpoint, dtype: DType): ZIma
   checkpoint.requireClass("scheduler", "FlowMatchEulerDiscreteScheduler");
   checkpoint.requireClass("text_encoder", ...QWEN_CLASSES[ARCHITECTURE]);
   const transformer = checkpoint.component("transformer", "diffusion_pytorch_model");
-  const vae = checkpoint.component("vae", "diffusion_pytorch_model");
+  const vae = withLatentNumbers(checkpoint.component("vae", "diffusion_pytorch_model"), "shift");
   const qwen = checkpoint.component("text_encoder", "model");
 
   const config = parseZImageTransformerConfig(transformer.config);

@@ -6,6 +6,10 @@ import { Checkpoint } from "../../../gpu-worker/checkpoint/checkpoint.ts";
 import { openWeights } from "../../../gpu-worker/checkpoint/weights.ts";
 import { selectPipelineFiles } from "../../../gpu-worker/cli/pull/select_pipeline_files.ts";
 import { encodeSafetensors } from "../../../gpu-worker/media/encode_safetensors.ts";
+import {
+  type AutoencoderKLConfig,
+  latentScaling,
+} from "../../../gpu-worker/graph/autoencoder_kl/autoencoder_kl_config.ts";
 import { describeModel } from "../../../gpu-worker/model/describe_model.ts";
 import { openPipeline } from "../../../gpu-worker/model/open_pipeline.ts";
 import { completeRequest } from "../../../gpu-worker/request/complete_request.ts";
@@ -154,4 +158,33 @@ describe("completeRequest()", () => {
     });
     assert.deepEqual([trueCfgScale, negativePrompt], [2, ""]);
   });
+});
+
+describe("an autoencoder's config", () => {
+  const shift = { shift_factor: 0.25 };
+  const statistics = (channels: number) => ({
+    latents_mean: Array.from({ length: channels }, (_, i) => i / 10),
+    latents_std: Array.from({ length: channels }, (_, i) => 1 + i / 10),
+  });
+  // What diffusers' pipelines read of it: FLUX and its like the shift, SDXL the statistics, SD neither.
+  const CASES: [golden: string, ignored: object, read: object][] = [
+    ["sdxl/tiny-sd15", { ...shift, ...statistics(4) }, { scaling_factor: 0.5 }],
+    ["sdxl/tiny-sdxl", shift, statistics(4)],
+    ["flux/tiny-schnell", statistics(4), shift],
+    ["sd3/tiny-medium", statistics(4), shift],
+    ["chroma/tiny-shift", statistics(4), shift],
+    ["z_image/tiny-turbo", statistics(4), shift],
+  ];
+  for (const [golden, ignored, read] of CASES) {
+    it(`of ${golden} says about the latents what the pipeline reads`, () => {
+      const scalingWith = (options: object) => {
+        const folder = changed(golden, { "vae/config.json": (json) => Object.assign(json, options) });
+        const { vaeConfig } = describeModel(folder).reading as unknown as { vaeConfig: AutoencoderKLConfig };
+        return latentScaling(vaeConfig);
+      };
+      const own = scalingWith({});
+      assert.deepEqual(scalingWith(ignored), own);
+      assert.notDeepEqual(scalingWith(read), own);
+    });
+  }
 });
