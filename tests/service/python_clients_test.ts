@@ -59,6 +59,35 @@ def refused():
 print(json.dumps([sync(), asyncio.run(later()), plain(), refused()]))
 `;
 
+const VIDEOS = `
+import json, sys, warnings
+warnings.simplefilter("ignore")
+from openai import APIError, OpenAI
+
+client = OpenAI(base_url=sys.argv[1], api_key="unused", max_retries=0)
+file = ("x.mp4", b"x", "video/mp4")
+source = client.videos.create_and_poll(prompt="plain", model="moving", seconds="1", size="32x16")
+remix = client.videos.poll(client.videos.remix(source.id, prompt="plain too").id)
+
+def refusal(call):
+    try:
+        return str(call())
+    except APIError as error:
+        return [error.code, error.message]
+
+print(json.dumps({
+    "kept": [[video.model, video.size, video.seconds, video.seed, video.status] for video in (source, remix)],
+    "remixed": [source.remixed_from_video_id, remix.remixed_from_video_id == source.id, remix.prompt],
+    "refused": [
+        refusal(lambda: client.videos.edit(prompt="x", video=file)),
+        refusal(lambda: client.videos.extend(prompt="x", seconds="4", video=file)),
+        refusal(lambda: client.videos.create_character(name="x", video=file)),
+        refusal(lambda: client.images.create_variation(image=file)),
+        refusal(lambda: client.moderations.create(input="x")),
+    ],
+}))
+`;
+
 const HTTPX_SSE = `
 import json, sys
 import httpx
@@ -85,7 +114,8 @@ function start() {
     },
   });
   const references = { max: 2, pictureSize: (first: ImageSize) => first };
-  const worker = startTestWorker([pipeline, new FakePipeline({ id: "looking", references })]);
+  const others = [{ id: "looking", references }, { id: "moving", video: true }];
+  const worker = startTestWorker([pipeline, ...others.map((options) => new FakePipeline(options))]);
   const app = createApp({
     workers: testPool(worker.url),
     results: new MemoryResultStore(),
@@ -135,6 +165,22 @@ describe("Python clients", () => {
     ]);
     assert.deepEqual([sync, later, plain], [events, events, [true, true]]);
     assert.match(String(refused), /failed/);
+  });
+
+  it("openai remixes videos, and reads why a call is refused", { skip: skipOpenai }, async () => {
+    await using edge = start();
+    const { kept, remixed, refused } = await runPython(openai!, { script: VIDEOS, args: [edge.url] }) as {
+      kept: unknown[][];
+      remixed: unknown[];
+      refused: [string, string][];
+    };
+    assert.deepEqual(kept[1], kept[0]);
+    assert.deepEqual(kept[0]!.slice(0, 3), ["moving", "32x16", "1"]);
+    assert.deepEqual(remixed, [null, true, "plain too"]);
+    for (const [code, message] of refused) {
+      assert.equal(code, "not_supported");
+      assert.match(message, /Cannot answer POST \/v1\//);
+    }
   });
 
   const skipHttpx = httpxSse === undefined && "Python's httpx and httpx-sse are not installed";
