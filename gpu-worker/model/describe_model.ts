@@ -48,8 +48,8 @@ export interface DescribedModel {
  * Reads a checkpoint's configs and its weights' headers.
  * @param model a directory, a single file, or ORG/NAME in the Hugging Face
  * cache; +FILE.safetensors[:WEIGHT] at the end adds a LoRA, +controlnet:DIR a ControlNet
- * @throws {CheckpointError} if the checkpoint is missing, damaged
- * or of an unsupported family, or if a LoRA, a ControlNet or the named calibration does not fit.
+ * @throws {CheckpointError} if the checkpoint is missing, damaged or of an unsupported family, or if a LoRA,
+ * a ControlNet or the named calibration does not fit.
  * @throws {RangeError} if the device does not compute in `dtype`.
  */
 export function describeModel(model: string, options: DescribeModelOptions = {}): DescribedModel {

@@ -15,8 +15,8 @@ import { withSupportedDtype } from "./with_supported_dtype.ts";
  * Loads a checkpoint on a device.
  * @param model a directory, a single file, or ORG/NAME in the Hugging Face
  * cache; +FILE.safetensors[:WEIGHT] at the end adds a LoRA
- * @throws {CheckpointError} if the checkpoint is missing, damaged
- * or of an unsupported family, or if a LoRA does not fit.
+ * @throws {CheckpointError} if the checkpoint is missing, damaged or of an unsupported family, or if a LoRA
+ * does not fit.
  * @throws {ProviderUnavailableError} if the device is unavailable; there is no silent fallback.
  */
 export async function openPipeline(model: string, asked: OpenPipelineOptions = {}): Promise<Pipeline> {

@@ -235,8 +235,8 @@ export interface LatentPacking {
 // These are methods, so that the registry can hold records for different readings in one list.
 export interface Family<Reading extends FamilyReading = FamilyReading> {
   /**
-   * Reads and checks a checkpoint's configs. @throws
-   * {CheckpointError} if a config asks for something unsupported.
+   * Reads and checks a checkpoint's configs.
+   * @throws {CheckpointError} if a config asks for something unsupported.
    */
   read(checkpoint: Checkpoint, dtype: DType): Reading;
   /**
@@ -252,8 +252,9 @@ export interface Family<Reading extends FamilyReading = FamilyReading> {
   /** Encodes one prompt. Like diffusers, it cuts prompts that are too long. */
   encodePrompt(prompt: PromptToEncode, loaded: LoadedText<Reading>): Promise<EncodedPrompt>;
   /**
-   * Returns the encoding of an empty negative prompt. @returns
-   * undefined to encode it like any other @default undefined
+   * Returns the encoding of an empty negative prompt.
+   * @returns undefined to encode it like any other
+   * @default undefined
    */
   emptyNegative?(positive: EncodedPrompt, reading: Reading): EncodedPrompt | undefined;
   /** Creates the solver of the whole schedule. */
@@ -300,8 +301,8 @@ export interface Family<Reading extends FamilyReading = FamilyReading> {
    */
   guidesStep?(request: GenerateRequest, timestep: number): boolean;
   /**
-   * Creates a denoiser that needs more than one network with
-   * guidance. @returns undefined if the request needs none
+   * Creates a denoiser that needs more than one network with guidance.
+   * @returns undefined if the request needs none
    */
   customDenoiser?(options: CustomDenoiserOptions<Reading>): MakeDenoiser | undefined;
   decoder(vae: LoadedVae<Reading>): LatentDecoder;

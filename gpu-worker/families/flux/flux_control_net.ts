@@ -73,8 +73,7 @@ export function readFluxControlNet(
 /**
  * Builds the graph. Inputs: the trunk's; hint [1 or batch, image_tokens, in_channels], the control image's
  * packed latents; control_scale [1]; control_mode [batch] int64 of a union. Outputs: double_N [batch,
- * image_tokens, inner], and single_N
- * [batch, text_tokens + image_tokens, inner], which is zero for text.
+ * image_tokens, inner], and single_N [batch, text_tokens + image_tokens, inner], which is zero for text.
  */
 function controlNetGraph(
   { name, weights }: ControlNetFiles,

@@ -41,8 +41,7 @@ const fromTable = originalNames(FLUX2_NAMES);
 
 /**
  * SimpleTuner writes diffusers' own names without a prefix, and some LoRAs cut off their beginning too.
- * diffusers does not swap the halves of
- * a LoRA's last modulation.
+ * diffusers does not swap the halves of a LoRA's last modulation.
  */
 export const flux2OriginalNames: FindOriginalNames = (modules) => {
   const names = new Map(fromTable(modules).entries().map(([name, { modules }]) => [name, { modules }]));

@@ -1,6 +1,5 @@
 // Schema of ControlNetModel's config.json (diffusers 0.42.1). Every option is supported as the published
-// ControlNets of
-// Stable Diffusion 1.x, 2.x and SDXL set it, or rejected.
+// ControlNets of Stable Diffusion 1.x, 2.x and SDXL set it, or rejected.
 import { z } from "zod";
 import { parseConfig } from "../../checkpoint/parse_config.ts";
 import { parseUNet2DConditionConfig, type UNet2DConditionConfig } from "./unet_config.ts";

@@ -3,16 +3,12 @@ import type { Dim, GraphBuilder, Value } from "../../graph_builder.ts";
 import { forecast } from "./forecast.ts";
 
 /**
- * Declares the output feature [batch, ...dims] in the compute type, and measures a forecast
- * of the feature in the same run.
- * Inputs: forecast_weights [1, anchors] float32; history [anchors, batch, ...dims]. Outputs,
- * float32 [batch]: forecast_distance,
- * forecast - feature
- * ; feature_norm,
- * feature
- * .
- * A pass that measures nothing feeds one anchor of weight 0. Its history may be
- * [1, 1, ...1], which broadcasts.
+ * Declares the output feature [batch, ...dims] in the compute type, and measures a forecast of the feature in
+ * the same run.
+ * Inputs: forecast_weights [1, anchors] float32; history [anchors, batch, ...dims].
+ * Outputs, float32 [batch]: forecast_distance is the length of forecast - feature, feature_norm that of the
+ * feature.
+ * A pass that measures nothing feeds one anchor of weight 0. Its history may be [1, 1, ...1], which broadcasts.
  */
 export function featureOutput(graph: GraphBuilder, feature: Value, dims: readonly Dim[]): void {
   graph.output("feature", feature, ["batch", ...dims]);
