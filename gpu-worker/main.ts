@@ -28,7 +28,7 @@ import { createWorkerApp } from "./http/worker_app.ts";
 import { WorkerMetrics } from "./http/worker_metrics.ts";
 import { describeModel } from "./model/describe_model.ts";
 import { modelInfo } from "./model/model_info.ts";
-import { isFile } from "./model/open_checkpoint.ts";
+import { isFile } from "./checkpoint/is_file.ts";
 import { openPipeline } from "./model/open_pipeline.ts";
 import { withSupportedDtype } from "./model/with_supported_dtype.ts";
 import { deviceName } from "./runtime/mod.ts";

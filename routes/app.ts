@@ -79,8 +79,6 @@ export interface AppOptions
   aliases?: readonly ModelAlias[];
   /** Origins whose pages may call the API: "https://app.example", or "*". @default this origin's alone */
   corsOrigins?: readonly string[];
-  /** Requests of one key that are answered at a time. @default 64 */
-  connectionsPerKey?: number;
   /** Bytes of request bodies in hand at a time. */
   uploads?: LimitUploadsOptions;
   /** Keeps batches. @default there are none */
@@ -90,6 +88,9 @@ export interface AppOptions
   /** Origin under which clients reach this edge, for such addresses. @default as publicOrigin() says */
   publicUrl?: string | undefined;
 }
+
+/** Requests of one key that are answered at a time. */
+const CONNECTIONS_PER_KEY = 64;
 
 /** The app, whose timers end when it is disposed of. */
 export type EdgeApp = Hono<Environment> & Disposable;
@@ -125,7 +126,7 @@ export function createApp(options: AppOptions): EdgeApp {
   app.use("/v1/*", apiHeaders(options.corsOrigins));
   app.use("/v1/jobs/:id/events", admitTicket({ tickets, directory, limits }));
   const admit = authenticate({ keys, directory, limits, corsOrigins: options.corsOrigins ?? [] });
-  const connections = limitConnections(options.connectionsPerKey ?? 64);
+  const connections = limitConnections(CONNECTIONS_PER_KEY);
   const uploads = limitUploads(options.uploads);
   app.use("/v1/*", admit, connections, uploads);
   for (const path of ["/sdapi/*", "/controlnet/*"]) {

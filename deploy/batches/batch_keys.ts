@@ -44,3 +44,6 @@ export const OWED = `${PREFIX}owed`;
 export const UNTOLD = `${PREFIX}untold`;
 /** Requests without an end (open), and the size of results: lines and their bytes. */
 export const SIZES = `${PREFIX}sizes`;
+
+/** For which files, and the results of ended batches, are kept: a week. */
+export const KEEP_SECONDS = 7 * 86_400;

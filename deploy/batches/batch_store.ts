@@ -2,7 +2,7 @@
 import type { Redis } from "ioredis";
 import { ApiError } from "../../protocol/wire/api_error.ts";
 import type { Batch, BatchOrder, Page, PageQuery, StoredFile } from "../../protocol/wire/batch.ts";
-import { key, UNTOLD } from "./batch_keys.ts";
+import { KEEP_SECONDS, key, UNTOLD } from "./batch_keys.ts";
 import { CANCEL, CREATE, RECORD_BYTES } from "./batch_scripts.ts";
 import { fileNotFound, type FileStore } from "./file_store.ts";
 import { listPage } from "./list_page.ts";
@@ -12,8 +12,6 @@ import { toBatch } from "./to_batch.ts";
 export interface BatchStoreOptions {
   redis: Redis;
   files: FileStore;
-  /** Seconds for which ended batches are kept. @default 604800 */
-  keepSeconds?: number;
   /** Seconds for which a batch may run. @default 86400 */
   windowSeconds?: number;
 }
@@ -24,13 +22,11 @@ const PAGE = { lines: 200, bytes: 4 * 2 ** 20 };
 export class BatchStore {
   readonly #redis: Redis;
   readonly #files: FileStore;
-  readonly #keepSeconds: number;
   readonly #windowSeconds: number;
 
-  constructor({ redis, files, keepSeconds = 7 * 86_400, windowSeconds = 86_400 }: BatchStoreOptions) {
+  constructor({ redis, files, windowSeconds = 86_400 }: BatchStoreOptions) {
     this.#redis = redis;
     this.#files = files;
-    this.#keepSeconds = keepSeconds;
     this.#windowSeconds = windowSeconds;
   }
 
@@ -47,7 +43,7 @@ export class BatchStore {
       CREATE,
       0,
       ...[id, tenant, JSON.stringify(request), request.input_file_id, total],
-      ...[refused, this.#windowSeconds, this.#keepSeconds],
+      ...[refused, this.#windowSeconds, KEEP_SECONDS],
       ...[quota?.counter ?? "", quota?.holder ?? "", quota?.count ?? 0, bytes],
     );
     if (created === 0) throw fileNotFound(request.input_file_id);
@@ -102,7 +98,7 @@ export class BatchStore {
       object: "file",
       bytes: Number(bytes),
       created_at: ended,
-      expires_at: ended + this.#keepSeconds,
+      expires_at: ended + KEEP_SECONDS,
       filename: `${id}.jsonl`,
       purpose: "batch_output",
       status: "processed",

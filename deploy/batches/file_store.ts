@@ -3,7 +3,7 @@ import { Buffer } from "node:buffer";
 import type { Redis } from "ioredis";
 import { ApiError } from "../../protocol/wire/api_error.ts";
 import type { Page, PageQuery, StoredFile } from "../../protocol/wire/batch.ts";
-import { key } from "./batch_keys.ts";
+import { KEEP_SECONDS, key } from "./batch_keys.ts";
 import { DELETE_FILE } from "./batch_scripts.ts";
 import { listPage } from "./list_page.ts";
 import { type LineError, scanRequests } from "./scan_requests.ts";
@@ -11,8 +11,6 @@ import { assertRoom } from "./store_room.ts";
 
 export interface FileStoreOptions {
   redis: Redis;
-  /** Seconds for which files are kept. @default 604800 */
-  keepSeconds?: number;
 }
 
 /** A file, whose it is, and what its batches begin with. */
@@ -27,11 +25,9 @@ const PART_BYTES = 2 ** 20;
 
 export class FileStore {
   readonly #redis: Redis;
-  readonly #keepSeconds: number;
 
-  constructor({ redis, keepSeconds = 7 * 86_400 }: FileStoreOptions) {
+  constructor({ redis }: FileStoreOptions) {
     this.#redis = redis;
-    this.#keepSeconds = keepSeconds;
   }
 
   /** Checks the whole file first: what stops this process on the way leaves nothing that another takes up. */
@@ -43,7 +39,7 @@ export class FileStore {
     const { errors, total, pictures, lines } = await scanRequests(bytes);
     const now = Date.now();
     const created_at = Math.floor(now / 1000);
-    const keep = this.#keepSeconds;
+    const keep = KEEP_SECONDS;
     const file: FileRecord = {
       id: `file-${crypto.getRandomValues(new Uint8Array(12)).toHex()}`,
       object: "file",

@@ -1,13 +1,11 @@
 // Hands out the requests of all batches and notes their ends. Every step is one script: batch_scripts.ts.
 import type { Redis } from "ioredis";
 import type { BatchResult } from "../../protocol/wire/batch.ts";
-import { LATER, LEASES, SIZES } from "./batch_keys.ts";
+import { KEEP_SECONDS, LATER, LEASES, SIZES } from "./batch_keys.ts";
 import { AGAIN, RENEW, SETTLE_LARGE, SETTLE_SMALL, TAKE } from "./batch_scripts.ts";
 
 export interface RequestQueueOptions {
   redis: Redis;
-  /** Seconds for which results are kept after the end of their batch. @default 604800 */
-  keepSeconds?: number;
 }
 
 /** The end of a request: answered, refused for good, or never tried. */
@@ -43,11 +41,9 @@ const SMALL = 4096;
 
 export class RequestQueue {
   readonly #redis: Redis;
-  readonly #keepSeconds: number;
 
-  constructor({ redis, keepSeconds = 7 * 86_400 }: RequestQueueOptions) {
+  constructor({ redis }: RequestQueueOptions) {
     this.#redis = redis;
-    this.#keepSeconds = keepSeconds;
   }
 
   /** Returns the next request, held until `leaseMs` have passed. Undefined if there is none. */
@@ -84,7 +80,7 @@ export class RequestQueue {
     const result: BatchResult = { id: `batch_req_${batch.slice(6)}_${index}`, custom_id, response, error };
     const line = JSON.stringify(result);
     const script = line.length <= SMALL ? SETTLE_SMALL : SETTLE_LARGE;
-    const args = [batch, index, outcome, line, pictures, this.#keepSeconds];
+    const args = [batch, index, outcome, line, pictures, KEEP_SECONDS];
     return await this.#redis.eval(script, 0, ...args) === 1;
   }
 

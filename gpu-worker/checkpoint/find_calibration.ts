@@ -8,6 +8,7 @@ import { parseCalibration } from "./calibration_file.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 import { CheckpointError } from "./checkpoint_error.ts";
 import { CALIBRATION_FILE, modelDigest } from "./model_digest.ts";
+import { readFile } from "./read_file.ts";
 
 /** Calibrations of snapshots in the Hugging Face cache, by the model's digest, wherever the user is. */
 const FOLDER = join(PROJECT_FOLDER, ".cache", "calibrations");
@@ -66,14 +67,5 @@ export function findCalibration(
     if (named !== undefined || !(error instanceof CheckpointError)) throw error;
     warn(error.message);
     return undefined;
-  }
-}
-
-function readFile(path: string): Uint8Array | undefined {
-  try {
-    return Deno.readFileSync(path);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    throw error;
   }
 }

@@ -3,6 +3,7 @@ import { join, resolve } from "node:path";
 import { CheckpointError } from "./checkpoint_error.ts";
 import { EMBEDDED_MODELS, embeddedFolder } from "./embedded_models.ts";
 import { hubCacheFolder, parseHubName, repositoryFolder } from "./hub_cache.ts";
+import { isFile } from "./is_file.ts";
 
 const INDEX = "model_index.json";
 
@@ -38,12 +39,4 @@ export function findSnapshot(model: string, file: string): string | undefined {
   const commit = isFile(reference) ? Deno.readTextFileSync(reference).trim() : revision;
   const snapshot = join(folder, "snapshots", commit);
   return isFile(join(snapshot, file)) ? snapshot : undefined;
-}
-
-function isFile(path: string): boolean {
-  try {
-    return Deno.statSync(path).isFile;
-  } catch {
-    return false;
-  }
 }

@@ -5,6 +5,7 @@ import { findCheckpoint } from "../checkpoint/find_checkpoint.ts";
 import type { PartFiles } from "../checkpoint/part_files.ts";
 import { openFolderWithParts, openSingleFile } from "../checkpoint/single_file/open_single_file.ts";
 import { ARCHITECTURES } from "./architectures.ts";
+import { isFile } from "../checkpoint/is_file.ts";
 
 /**
  * @param name without LoRAs
@@ -15,12 +16,4 @@ export function openCheckpoint(name: string, parts: PartFiles = {}): Checkpoint 
   return isFile(name)
     ? openSingleFile(resolve(name), options)
     : openFolderWithParts(findCheckpoint(name), options);
-}
-
-export function isFile(path: string): boolean {
-  try {
-    return Deno.statSync(path).isFile;
-  } catch {
-    return false;
-  }
 }

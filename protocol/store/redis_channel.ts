@@ -10,8 +10,6 @@ export interface RedisChannelOptions {
   token: string;
   channel: string;
   onMessage: (message: string) => void;
-  /** Told whenever messages begin or cease to arrive. @default nobody is told */
-  onState?: (live: boolean) => void;
   /** Between attempts to come back. @default 1000 */
   retryMs?: number;
   /**
@@ -34,6 +32,7 @@ export class RedisChannel implements Disposable {
     this.#run();
   }
 
+  /** Whether messages arrive. */
   get live(): boolean {
     return this.#live;
   }
@@ -52,7 +51,7 @@ export class RedisChannel implements Disposable {
     while (!signal.aborted) {
       const connection = this.#connection = new AbortController();
       await this.#listen(AbortSignal.any([signal, connection.signal])).catch(() => {});
-      this.#setLive(false);
+      this.#live = false;
       if (signal.aborted) return;
       // One that was left comes back at once.
       if (connection.signal.aborted) continue;
@@ -78,14 +77,8 @@ export class RedisChannel implements Disposable {
     for await (const { data } of events) {
       // "subscribe,CHANNEL,1", then "message,CHANNEL,TEXT".
       const [kind, , ...rest] = data.split(",");
-      if (kind === "subscribe") this.#setLive(true);
+      if (kind === "subscribe") this.#live = true;
       else if (kind === "message") onMessage(rest.join(","));
     }
-  }
-
-  #setLive(live: boolean): void {
-    if (live === this.#live) return;
-    this.#live = live;
-    this.#options.onState?.(live);
   }
 }

@@ -11,17 +11,16 @@ import type { JobRecord } from "./job_record.ts";
 
 export interface TicketsOptions {
   state: StateStore;
-  /** To begin reading, or to come back. @default 60000 */
-  lifetimeMs?: number;
 }
+
+/** For which a ticket's owner may begin reading, or come back. */
+export const TICKET_MS = 60_000;
 
 export class Tickets {
   readonly #state: StateStore;
-  readonly lifetimeMs: number;
 
-  constructor({ state, lifetimeMs = 60_000 }: TicketsOptions) {
+  constructor({ state }: TicketsOptions) {
     this.#state = state;
-    this.lifetimeMs = lifetimeMs;
   }
 
   /** 256 random bits, of which the store has the SHA-256. */
@@ -46,7 +45,7 @@ export class Tickets {
   }
 
   async #keep(ticket: string, text: string): Promise<void> {
-    await this.#state.set(await nameOf(ticket), text, { ttlMs: this.lifetimeMs });
+    await this.#state.set(await nameOf(ticket), text, { ttlMs: TICKET_MS });
   }
 }
 

@@ -11,6 +11,7 @@ import { type Clock, systemClock } from "../../protocol/process/clock.ts";
 import { attemptOf, idsBefore } from "../../protocol/store/run_log/attempt_ids.ts";
 import { isStep, type RunLog, type RunPage } from "../../protocol/store/run_log/run_log.ts";
 import type { PooledWorker, WorkerPool } from "./worker_pool.ts";
+import { workerLost } from "./run_failure.ts";
 
 export interface LocalRunOptions {
   pool: Pick<WorkerPool, "client">;
@@ -84,7 +85,7 @@ export class LocalRun {
       const heard = worker !== undefined && await this.#follow(worker, { id, log });
       if (heard) failures = 0;
       if (this.finished || signal.aborted) return;
-      if (failures >= (isAway ? AWAY_TRIES : delays.length)) return this.fail(lost());
+      if (failures >= (isAway ? AWAY_TRIES : delays.length)) return this.fail(workerLost());
       const delayMs = delays[Math.min(failures++, delays.length - 1)] ?? 0;
       await new Promise((resolve) =>
         setTimeout(resolve, isAway ? Math.min(delayMs, AWAY_DELAY_MS) : delayMs)
@@ -189,11 +190,4 @@ async function within(promise: Promise<void>, timeoutMs: number): Promise<void> 
   const late = new Promise<void>((resolve) => timer = setTimeout(resolve, timeoutMs));
   await Promise.race([promise, late]);
   clearTimeout(timer);
-}
-
-function lost(): ApiError {
-  return new ApiError(503, "The worker that made this picture can no longer be reached", {
-    code: "worker_lost",
-    retryAfter: 2,
-  });
 }

@@ -9,6 +9,7 @@ import { StoreAwayError } from "../../protocol/store/store_away_error.ts";
 import type { Log } from "../../protocol/process/structured_log.ts";
 import { splitFiles } from "./order_images.ts";
 import type { WorkerPool } from "./worker_pool.ts";
+import { workerLost } from "./run_failure.ts";
 
 /** All that is needed to make a run, again too. */
 export interface RunOrder {
@@ -229,11 +230,4 @@ export class RunDispatcher {
 /** Returns the id before those of the events of the attempt at hand. */
 function startOf({ log, held, after = 0 }: Pick<Dispatch, "log" | "held" | "after">): number {
   return log.shared ? idsBefore(held.attempt) : after;
-}
-
-function workerLost(): ApiError {
-  return new ApiError(503, "The worker that made this picture can no longer be reached", {
-    code: "worker_lost",
-    retryAfter: 2,
-  });
 }

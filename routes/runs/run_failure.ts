@@ -1,4 +1,4 @@
-// The error that a client gets for a run without a picture.
+// The errors that a client gets for a run without a picture.
 import { ApiError } from "../../protocol/wire/api_error.ts";
 import type { RunEvent } from "../../protocol/wire/run_event.ts";
 
@@ -13,5 +13,13 @@ export function runFailure(event: Extract<RunEvent, { type: "failed" | "cancelle
   return new ApiError(event.status, message, {
     ...param !== null && { param },
     ...code !== null && { code },
+  });
+}
+
+/** Returns the error of a run whose worker is gone. */
+export function workerLost(): ApiError {
+  return new ApiError(503, "The worker that made this picture can no longer be reached", {
+    code: "worker_lost",
+    retryAfter: 2,
   });
 }

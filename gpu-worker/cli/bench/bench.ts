@@ -2,7 +2,7 @@
 // checkpoint and on a larger random one. It also measures memory, cost by tokens and steps, and our full pass
 // against diffusers'. Each table is a file in bench/.
 import { UsageError } from "../../../protocol/process/usage_error.ts";
-import { isFile } from "../../model/open_checkpoint.ts";
+import { isFile } from "../../checkpoint/is_file.ts";
 import { openPipeline } from "../../model/open_pipeline.ts";
 import { costTable } from "./cost_table.ts";
 import { plotCosts } from "./plot_costs.ts";

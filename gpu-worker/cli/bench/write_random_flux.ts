@@ -13,14 +13,14 @@ export interface RandomFluxOptions {
   steps?: number;
   /** Type of the transformer's weights. @default "F32" */
   dtype?: StoredType;
-  /** Checkpoint to copy text encoders, tokenizers and VAE from. @default "models/emoji" */
-  lender?: string;
 }
 
 type StoredType = keyof typeof ELEMENT_BYTES;
 
 const ELEMENT_BYTES = { F32: 4, BF16: 2, F8_E4M3: 1 };
 const HEAD_DIM = 128;
+/** The checkpoint that text encoders, tokenizers and VAE are copied from. */
+const LENDER = "models/emoji";
 /** Latent channels of the lender's VAE, after packing. */
 const IN_CHANNELS = 64;
 /**
@@ -31,18 +31,17 @@ const POOL = 2 ** 20;
 
 /** Writes the checkpoint into `folder`, which must exist. */
 export async function writeRandomFlux(folder: string, options: RandomFluxOptions): Promise<void> {
-  const { width, doubleBlocks, singleBlocks, side, steps = 50, dtype = "F32", lender = "models/emoji" } =
-    options;
+  const { width, doubleBlocks, singleBlocks, side, steps = 50, dtype = "F32" } = options;
   const parts = ["text_encoder", "text_encoder_2", "tokenizer", "tokenizer_2", "vae", "scheduler"];
   for (const part of parts) {
     await Deno.mkdir(join(folder, part));
-    for await (const { name } of Deno.readDir(join(lender, part))) {
-      await Deno.copyFile(join(lender, part, name), join(folder, part, name));
+    for await (const { name } of Deno.readDir(join(LENDER, part))) {
+      await Deno.copyFile(join(LENDER, part, name), join(folder, part, name));
     }
   }
-  await Deno.copyFile(join(lender, "model_index.json"), join(folder, "model_index.json"));
+  await Deno.copyFile(join(LENDER, "model_index.json"), join(folder, "model_index.json"));
   const { joint_attention_dim: text, pooled_projection_dim: pooled } = JSON.parse(
-    await Deno.readTextFile(join(lender, "transformer", "config.json")),
+    await Deno.readTextFile(join(LENDER, "transformer", "config.json")),
   );
   await Deno.mkdir(join(folder, "transformer"));
   const config = {

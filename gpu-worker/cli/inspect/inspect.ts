@@ -1,5 +1,5 @@
 // `deno task inspect`: describes a checkpoint, whether it runs here, and how much memory it needs.
-import { isFile } from "../../model/open_checkpoint.ts";
+import { isFile } from "../../checkpoint/is_file.ts";
 import { parseModelName } from "../../../protocol/wire/model_name.ts";
 import { describeFile } from "./describe_file.ts";
 import { readDevice, WEIGHTS_HELP } from "../../flags/device_flags.ts";

@@ -4,6 +4,7 @@ import type { HeldWeights } from "../../checkpoint/blocks/quantization_of.ts";
 import { exactQuantization } from "../../checkpoint/blocks/repack_blocks.ts";
 import type { FileDescription } from "./describe_file.ts";
 import type { Inspection } from "./inspect_model.ts";
+import { megabytes } from "../megabytes.ts";
 
 const FIRST_FRAMES = {
   required: "every video needs a first frame (--image)",
@@ -110,8 +111,4 @@ function conversionNotes(
 
 function isBlockType(type: string): type is BlockType {
   return Object.hasOwn(BLOCK_TYPES, type);
-}
-
-function megabytes(bytes: number): string {
-  return `${(bytes / 2 ** 20).toFixed(1)} MiB`;
 }

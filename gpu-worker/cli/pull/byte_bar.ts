@@ -1,6 +1,7 @@
 // A progress bar for downloads on a terminal. Pipes get no bar.
 import cliProgress from "cli-progress";
 import process from "node:process";
+import { megabytes } from "../megabytes.ts";
 
 /** Shows bytes of a known total on stderr. */
 export class ByteBar implements Disposable {
@@ -32,8 +33,4 @@ export class ByteBar implements Disposable {
   [Symbol.dispose](): void {
     this.#bar?.stop();
   }
-}
-
-function megabytes(bytes: number): string {
-  return `${(bytes / 2 ** 20).toFixed(1)} MiB`;
 }

@@ -3,6 +3,7 @@
 import { decodeReference } from "../../media/decode_reference.ts";
 import { toPlanes } from "../../media/decode_image.ts";
 import type { DecodedImage, ImageSize } from "../../media/decoded_image.ts";
+import { floorSize } from "../../media/floor_size.ts";
 import { resample } from "../../media/resample.ts";
 import type { ReferenceImage, ReferenceRules } from "../../request/references.ts";
 
@@ -36,7 +37,7 @@ export function kontextReferences(multiple: number): ReferenceRules {
     max: 1,
     pictureSize(first) {
       const aspect = first.width / first.height;
-      return floored({
+      return floorSize({
         width: Math.round(Math.sqrt(PICTURE_AREA * aspect)),
         height: Math.round(Math.sqrt(PICTURE_AREA / aspect)),
       }, multiple);
@@ -57,14 +58,9 @@ export async function kontextPicture(reference: ReferenceImage, multiple: number
 
 /** Returns the trained size whose proportions are nearest to an image's. */
 export function trainedSize(image: ImageSize, multiple: number): ImageSize {
-  const own = floored(image, multiple);
+  const own = floorSize(image, multiple);
   const aspect = own.width / own.height;
   const distances = TRAINED_SIZES.map(([width, height]) => Math.abs(aspect - width / height));
   const [width, height] = TRAINED_SIZES[distances.indexOf(Math.min(...distances))]!;
-  return floored({ width, height }, multiple);
-}
-
-function floored({ width, height }: ImageSize, multiple: number): ImageSize {
-  const floor = (side: number) => Math.floor(side / multiple) * multiple;
-  return { width: floor(width), height: floor(height) };
+  return floorSize({ width, height }, multiple);
 }

@@ -2,7 +2,7 @@
 // Nothing is loaded on a device.
 import { checkScheduler } from "../../checkpoint/check_scheduler.ts";
 import type { Checkpoint } from "../../checkpoint/checkpoint.ts";
-import { CheckpointError } from "../../checkpoint/checkpoint_error.ts";
+import { requireEqual } from "../../checkpoint/require_equal.ts";
 import { requestDefaults } from "../../checkpoint/stored_defaults.ts";
 import type { AutoencoderKLConfig } from "../../graph/autoencoder_kl/autoencoder_kl_config.ts";
 import type { OnnxModel } from "../../graph/graph_builder.ts";
@@ -103,11 +103,4 @@ export function readFlux2Checkpoint(checkpoint: Checkpoint, dtype: DType): Flux2
       vaeEncoder: flux2VaeEncoderGraph(vae),
     }),
   };
-}
-
-function requireEqual(option: string, found: number, { of, value }: { of: string; value: number }): void {
-  if (found === value) return;
-  throw new CheckpointError(
-    `Cannot use transformer/config.json: '${option}' must be ${of} (${value}), but is ${found}.`,
-  );
 }

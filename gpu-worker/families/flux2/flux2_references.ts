@@ -3,6 +3,7 @@
 import { cropCenter, decodeReference } from "../../media/decode_reference.ts";
 import { toPlanes } from "../../media/decode_image.ts";
 import type { DecodedImage, ImageSize } from "../../media/decoded_image.ts";
+import { floorSize } from "../../media/floor_size.ts";
 import { resample } from "../../media/resample.ts";
 import type { ReferenceImage, ReferenceRules } from "../../request/references.ts";
 import type { RequestRules } from "../../request/request_rules.ts";
@@ -16,7 +17,7 @@ const MAX_ASPECT = 8;
 export function flux2References(multiple: number): ReferenceRules {
   return {
     max: MAX_REFERENCES,
-    pictureSize: (first) => wholeTokens(reduced(first), multiple),
+    pictureSize: (first) => floorSize(reduced(first), multiple),
     brokenRule({ width, height }) {
       if (Math.min(width, height) < Math.max(MIN_SIDE, multiple)) {
         return `must have at least ${MIN_SIDE}x${MIN_SIDE} pixels with this model`;
@@ -24,7 +25,7 @@ export function flux2References(multiple: number): ReferenceRules {
       if (Math.max(width / height, height / width) > MAX_ASPECT) {
         return `must have a long side of at most ${MAX_ASPECT} times the short one with this model`;
       }
-      const size = wholeTokens(reduced({ width, height }), multiple);
+      const size = floorSize(reduced({ width, height }), multiple);
       return size.width === 0 || size.height === 0
         ? "must have other proportions with this model"
         : undefined;
@@ -39,7 +40,7 @@ export async function flux2Picture(
 ): Promise<DecodedImage> {
   const size = reduced(reference);
   const pixels = await resample(await decodeReference(reference), { ...size, filter: "lanczos" });
-  const { data, width, height } = cropCenter(pixels, wholeTokens(size, sizeMultiple));
+  const { data, width, height } = cropCenter(pixels, floorSize(size, sizeMultiple));
   return { width, height, data: toPlanes(data) };
 }
 
@@ -49,9 +50,4 @@ function reduced({ width, height }: ImageSize): ImageSize {
   if (area <= MAX_AREA) return { width, height };
   const scale = Math.sqrt(MAX_AREA / area);
   return { width: Math.trunc(width * scale), height: Math.trunc(height * scale) };
-}
-
-function wholeTokens({ width, height }: ImageSize, multiple: number): ImageSize {
-  const floor = (side: number) => Math.floor(side / multiple) * multiple;
-  return { width: floor(width), height: floor(height) };
 }

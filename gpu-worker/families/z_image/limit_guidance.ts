@@ -1,4 +1,5 @@
 // Keeps guidance from lengthening the output: ZImagePipeline's cfg_normalization.
+import { vectorLength } from "../../denoiser/vector_length.ts";
 
 export interface LimitGuidanceOptions {
   /** The branches' outputs, prompt first. */
@@ -13,16 +14,10 @@ export function limitGuidance(
   { outputs, limit }: LimitGuidanceOptions,
 ): Float32Array<ArrayBuffer> {
   if (limit === 0) return guided;
-  const longest = limit * lengthOf(outputs.subarray(0, guided.length));
-  const length = lengthOf(guided);
+  const longest = limit * vectorLength(outputs.subarray(0, guided.length));
+  const length = vectorLength(guided);
   if (length <= longest) return guided;
   const factor = longest / length;
   for (let i = 0; i < guided.length; i++) guided[i]! *= factor;
   return guided;
-}
-
-function lengthOf(values: Float32Array): number {
-  let squares = 0;
-  for (const value of values) squares += value * value;
-  return Math.sqrt(squares);
 }

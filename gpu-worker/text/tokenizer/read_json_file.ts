@@ -1,5 +1,6 @@
 // Reads a tokenizer's JSON files, each of which may be missing.
 import { CheckpointError } from "../../checkpoint/checkpoint_error.ts";
+import { readFile } from "../../checkpoint/read_file.ts";
 
 /**
  * Returns the parsed file, or undefined if there is none.
@@ -18,14 +19,4 @@ export function readJsonFile(path: string): Record<string, unknown> | undefined 
     return value as Record<string, unknown>;
   }
   throw new CheckpointError(`Cannot read ${path} as it is not a JSON object`);
-}
-
-/** Returns the file's bytes, or undefined if there is none. */
-export function readFile(path: string): Uint8Array | undefined {
-  try {
-    return Deno.readFileSync(path);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    throw error;
-  }
 }

@@ -8,7 +8,8 @@ import { forecast } from "./forecast.ts";
  * Inputs: forecast_weights [1, anchors] float32; history [anchors, batch, ...dims].
  * Outputs, float32 [batch]: forecast_distance is the length of forecast - feature, feature_norm that of the
  * feature.
- * A pass that measures nothing feeds one anchor of weight 0. Its history may be [1, 1, ...1], which broadcasts.
+ * A pass that measures nothing feeds one anchor of weight 0. Its history may be [1, 1, ...1], which
+ * broadcasts.
  */
 export function featureOutput(graph: GraphBuilder, feature: Value, dims: readonly Dim[]): void {
   graph.output("feature", feature, ["batch", ...dims]);
