@@ -49,6 +49,8 @@ export interface OnnxModel {
   readonly inputNames: readonly string[];
   /** Matrices that linear layers may hold in blocks. */
   readonly matrices: readonly string[];
+  /** Weights that the graph holds in the type of their file. */
+  readonly tables: readonly string[];
   /** Shapes of weights that the graph transforms at load, by name. */
   readonly heldShapes: ReadonlyMap<string, readonly number[]>;
   /** Weights that `bytes` cannot refer to before they are converted. @default none */
@@ -91,6 +93,7 @@ export class GraphBuilder implements Emitter {
   readonly #nodeOutputs = new Set<string>();
   readonly #converted = new ConvertedWeights();
   readonly #matrices = new Set<string>();
+  readonly #tables = new Set<string>();
   readonly #heldShapes = new Map<string, readonly number[]>();
   readonly #blockMatrices = new Map<string, BlockMatrix>();
   #scope = "";
@@ -116,6 +119,15 @@ export class GraphBuilder implements Emitter {
     const direct = this.#nodeOutputs.has(value.name) && !this.#outputs.has(value.name);
     this.#outputs.set(direct ? value.name : this.node("Identity", [value]).name, name);
     this.#graph.output.push(valueInfoProto(name, value.dtype, dims));
+  }
+
+  /**
+   * Names the sizes of a result that ONNX Runtime cannot infer, and returns it. Results with equal names share
+   * buffers. Without names, each gets one of its own, and the plan of memory compares it with all others.
+   */
+  sized(value: Value, dims: readonly Dim[]): Value {
+    this.#graph.valueInfo.push(valueInfoProto(value.name, value.dtype, dims));
+    return value;
   }
 
   /** Runs `emit` with `prefix` in front of its nodes' names, so that profiles use the checkpoint's names. */
@@ -207,6 +219,7 @@ export class GraphBuilder implements Emitter {
     const entry = this.#entry(name, dims);
     const stored = this.#once(`weight ${name}`, () => storedWeight(this, this.#sourceOf(name, entry)));
     if (dtype === "stored") {
+      this.#tables.add(name);
       // No kernel looks up rows of fp8. bfloat16 holds every such number.
       return stored.dtype.startsWith("float8") ? this.cast(stored, "bfloat16") : stored;
     }
@@ -270,6 +283,7 @@ export class GraphBuilder implements Emitter {
       bytes: place("/weights that are not converted yet"),
       ...tensors.length > 0 && { conversion: { tensors, byteLength, place } },
       matrices,
+      tables: [...this.#tables],
       heldShapes: this.#heldShapes,
       externalDataFolder: EXTERNAL_DATA_FOLDER,
       weightBytes: this.#weightBytes + byteLength,

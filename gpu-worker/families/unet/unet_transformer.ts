@@ -31,9 +31,12 @@ export function unetTransformer(graph: GraphBuilder, x: Value, options: UNetTran
   const { normNumGroups: groups, useLinearProjection } = config;
   const shape = graph.node("Shape", [x], { dtype: "int64" });
   const toTokens = (map: Value) =>
-    graph.node("Transpose", [graph.node("Reshape", [map, graph.ints(0, channels, -1)])], {
-      attributes: { perm: [0, 2, 1] },
-    });
+    graph.sized(
+      graph.node("Transpose", [graph.node("Reshape", [map, graph.ints(0, channels, -1)])], {
+        attributes: { perm: [0, 2, 1] },
+      }),
+      ["batch", `tokens of ${name}`, channels],
+    );
   const toMap = (tokens: Value) =>
     graph.node("Reshape", [graph.node("Transpose", [tokens], { attributes: { perm: [0, 2, 1] } }), shape]);
   // A linear layer over tokens and a 1x1 convolution compute the same. Checkpoints store one or the other.
