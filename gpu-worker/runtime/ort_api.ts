@@ -35,6 +35,7 @@ const SIGNATURES = {
   DisablePerSessionThreads: { index: 120, parameters: ["u64"] },
   SetSessionGraphOptimizationLevel: { index: 23, parameters: ["u64", "i32"] },
   SetIntraOpNumThreads: { index: 24, parameters: ["u64", "i32"] },
+  AddInitializer: { index: 150, parameters: ["u64", "buffer", "u64"] },
   AddSessionConfigEntry: { index: 130, parameters: ["u64", "buffer", "buffer"] },
   SessionOptionsAppendExecutionProvider: {
     index: 216,

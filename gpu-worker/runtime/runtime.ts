@@ -1,15 +1,16 @@
 // ONNX Runtime with one execution provider. It creates sessions and tensors.
 import { DeviceCopier } from "./device_copier.ts";
-import { type DType, DTYPE_BYTES } from "./dtype.ts";
+import { type DType, DTYPE_BYTES, ONNX_DATA_TYPE } from "./dtype.ts";
 import type { ExecutionProviderOptions } from "./execution_provider.ts";
 import { NativeHandle } from "./native_handle.ts";
 import { cString, openOrtApi, type OrtApi, out } from "./ort_api.ts";
 import type { Location, ProviderName } from "./provider.ts";
+import { populateMemory } from "./populate_memory.ts";
 import { PROVIDER_TRAITS, type ProviderTraits } from "./provider_traits.ts";
 import { Session, type SessionModel } from "./session.ts";
 import type { SessionOptions } from "./session_options.ts";
 import type { Turns } from "./turns.ts";
-import { elementCount, type Tensor, type TensorContext, tensorOver } from "./tensor.ts";
+import { elementCount, type Tensor, type TensorContext, tensorOf, tensorOver } from "./tensor.ts";
 import { TYPED_ARRAYS, type TypedArray } from "./typed_array.ts";
 import { WebgpuDevice } from "./webgpu/webgpu_device.ts";
 
@@ -148,6 +149,27 @@ export class Runtime implements Disposable {
    */
   allocateAddressable<D extends DType>(dtype: D, dims: readonly number[]): Tensor<D> {
     return this.traits.hasAddresses ? this.allocate(dtype, dims) : this.#hostTensor(dtype, dims);
+  }
+
+  /**
+   * Allocates main memory for `initializers` of sessions, outside of JavaScript's heap: it is freed at once
+   * when its last owner releases it. Its contents are undefined.
+   */
+  allocateWeights(length: number): Tensor<"float32"> {
+    this.#assertOpen();
+    const { api, allocator } = this.#context;
+    const shape = BigInt64Array.of(BigInt(length));
+    const pointer = out((cell) =>
+      api.CreateTensorAsOrtValue(allocator, shape, 1, ONNX_DATA_TYPE.float32, cell)
+    );
+    return tensorOf(this.#context, pointer, { dtype: "float32", dims: [length], location: "cpu" });
+  }
+
+  /** Gives a tensor of `allocateWeights` its pages, before they are written. */
+  async populate({ handle, byteLength }: Tensor<"float32">): Promise<void> {
+    using owned = handle.retain();
+    const address = out((cell) => this.#context.api.GetTensorMutableData(owned.pointer, cell));
+    await populateMemory(address, byteLength);
   }
 
   #hostTensor<D extends DType>(dtype: D, dims: readonly number[]): Tensor<D> {

@@ -90,7 +90,7 @@ export class Session implements Disposable {
       return await context.turns.take(async () => {
         using call = new LoadCall(context, model, options);
         await context.api.CreateSessionFromArray(...call.args);
-        return adopt(context, name, call.session);
+        return adopt(context, call.session, { name, ...options });
       });
     } catch (error) {
       throw graphError(error, "load", name);
@@ -106,7 +106,7 @@ export class Session implements Disposable {
     using call = new LoadCall(context, model, options);
     try {
       context.api.CreateSessionFromArrayBlocking(...call.args);
-      return adopt(context, name, call.session);
+      return adopt(context, call.session, { name, ...options });
     } catch (error) {
       throw graphError(error, "load", name);
     }
@@ -233,10 +233,14 @@ export class Session implements Disposable {
   }
 }
 
-function adopt(context: TensorContext, name: string, pointer: bigint): Session {
+function adopt(
+  context: TensorContext,
+  pointer: bigint,
+  { name, initializers = {} }: Pick<LoadOptions, "initializers"> & { name: string },
+): Session {
   const { api, env, turns } = context;
   const handle = new NativeHandle("Session", pointer, {
-    parents: [env],
+    parents: [env, ...Object.values(initializers).map(({ handle }) => handle)],
     release: (pointer) => turns.release(() => api.ReleaseSession(pointer)),
   });
   try {

@@ -2,6 +2,7 @@
 import { appendExecutionProvider, type ExecutionProviderOptions } from "./execution_provider.ts";
 import { NativeHandle } from "./native_handle.ts";
 import { cPath, cString, type OrtApi, out } from "./ort_api.ts";
+import type { Tensor } from "./tensor.ts";
 
 /** Options of `Runtime.createSession`. */
 export interface SessionOptions {
@@ -21,6 +22,11 @@ export interface SessionOptions {
   profilePrefix?: string;
   /** Whether one block is planned for all intermediate results of a shape. @default true */
   memPattern?: boolean;
+  /**
+   * Values of weights that the model declares as external data, in main memory. The session uses them where
+   * they lie, so it packs no weights, and keeps them until it is disposed of.
+   */
+  initializers?: Readonly<Record<string, Tensor>>;
   /** Threads of this session. @default the runtime's, else the pool that all sessions share */
   intraOpThreads?: number;
 }
@@ -53,6 +59,9 @@ export function createSessionOptions(
     for (const [key, value] of Object.entries(configEntries(options))) {
       api.AddSessionConfigEntry(native, cString(key), cString(value));
     }
+    for (const [name, { handle }] of Object.entries(options.initializers ?? {})) {
+      api.AddInitializer(native, cString(name), handle.pointer);
+    }
     appendExecutionProvider(api, native, provider);
     return handle;
   } catch (error) {
@@ -67,9 +76,10 @@ export function createSessionOptions(
  */
 const SPINNING = { "session.force_spinning_stop": "1" };
 
-function configEntries({ externalDataFolder }: SessionOptions): Record<string, string> {
+function configEntries({ externalDataFolder, initializers }: SessionOptions): Record<string, string> {
   return {
     ...SPINNING,
+    ...(initializers && { "session.disable_prepacking": "1" }),
     ...(externalDataFolder && { "session.model_external_initializers_file_folder_path": externalDataFolder }),
   };
 }

@@ -3,10 +3,8 @@ import type { OnnxModel } from "../graph/graph_builder.ts";
 import type { Runtime, Session } from "../runtime/mod.ts";
 import { trimHeap } from "../runtime/trim_heap.ts";
 import type { GraphCache } from "./graph_cache.ts";
+import { LARGE_BYTES, loadComputed } from "./load_computed.ts";
 import type { WeightStore } from "./weight_store.ts";
-
-/** Loads of smaller graphs leave little behind, in bytes. */
-const LARGE_BYTES = 512 * 2 ** 20;
 
 /** A graph to run, whether or not it is loaded now. `prepare` exists only if the graph stays loaded. */
 export type GraphSession = Pick<Session, "run" | "inputNames"> & Partial<Pick<Session, "prepare">>;
@@ -98,10 +96,16 @@ export class SessionLoader implements Disposable {
 
   async #load(model: OnnxModel): Promise<Session> {
     const placed = await this.#weights?.place(model) ?? model;
-    const session = await (this.#cache?.load(placed) ?? this.#runtime.createSession(placed));
+    const session = await this.#open(placed);
     this.#loaded.set(model, session);
     // glibc keeps the weights that were freed once they were packed: of SDXL's UNet, a gigabyte.
     if (model.weightBytes > LARGE_BYTES) trimHeap();
     return session;
+  }
+
+  async #open(model: OnnxModel): Promise<Session> {
+    const isLarge = model.weightBytes > LARGE_BYTES;
+    if (isLarge && this.#runtime.provider === "cpu") return await loadComputed(this.#runtime, model);
+    return await (this.#cache?.load(model) ?? this.#runtime.createSession(model));
   }
 }

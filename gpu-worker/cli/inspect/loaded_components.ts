@@ -1,7 +1,7 @@
 // The components of a checkpoint that a run loads.
 import type { Checkpoint } from "../../checkpoint/checkpoint.ts";
-import type { Weights } from "../../checkpoint/weights.ts";
 import type { ReadModel } from "../../model/read_model.ts";
+import type { LoadedComponent } from "./predict_memory.ts";
 
 /** Components that some checkpoints contain and no run loads. */
 const UNLOADED = ["safety_checker", "image_encoder"];
@@ -15,12 +15,14 @@ const VISION = "vision";
 export function loadedComponents(
   checkpoint: Checkpoint,
   graphs: ReadModel["graphs"],
-): { name: string; weights: Weights }[] {
-  const inBlocks = new Set(
-    Object.values(graphs).flatMap(({ name, matrices }) =>
-      matrices.map((matrix) => `${name.replace(/_trunk$/, "")} ${matrix}`)
-    ),
-  );
+): LoadedComponent[] {
+  const named = (key: "matrices" | "tables") =>
+    new Set(
+      Object.values(graphs).flatMap((graph) =>
+        graph[key].map((weight) => `${graph.name.replace(/_trunk$/, "")} ${weight}`)
+      ),
+    );
+  const [inBlocks, tables] = [named("matrices"), named("tables")];
   const heldShapes = new Map<string, readonly number[]>(
     Object.values(graphs).flatMap(({ name, heldShapes }) =>
       [...heldShapes].map(([weight, shape]) => [`${name.replace(/_trunk$/, "")} ${weight}`, shape] as const)
@@ -29,6 +31,7 @@ export function loadedComponents(
   const unloaded = VISION in graphs ? UNLOADED.filter((name) => name !== "image_encoder") : UNLOADED;
   return checkpoint.components().filter(({ name }) => !unloaded.includes(name)).map(({ name, weights }) => ({
     name,
+    tables: new Set([...weights.keys()].filter((tensor) => tables.has(`${name} ${tensor}`))),
     weights: new Map(
       [...weights].map(([tensor, entry]) => {
         const { quantization: _quantization, ...stored } = entry;

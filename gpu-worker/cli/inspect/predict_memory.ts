@@ -5,13 +5,14 @@ import type { StepKind } from "../../../sampler/mod.ts";
 import { CONTROL_NET_PREFIX } from "../../checkpoint/control_net_files.ts";
 import type { Quantization, WeightEntry, Weights } from "../../checkpoint/weights.ts";
 import { FORECAST_BYTES } from "../../denoiser/onnx_denoiser.ts";
+import { LARGE_BYTES } from "../../session/load_computed.ts";
 import type { DecodingSize } from "../../vae/decoding_size.ts";
 import { DTYPE_BYTES } from "../../runtime/dtype.ts";
 import type { DType, ProviderName } from "../../runtime/mod.ts";
 
 export interface MemoryQuery {
-  /** The loaded components, by folder. Only matrices that layers hold in blocks have a `quantization`. */
-  components: readonly { name: string; weights: Weights }[];
+  /** The loaded components, by folder. */
+  components: readonly LoadedComponent[];
   /** Compute type of the denoiser. */
   dtype: DType;
   plan: readonly StepKind[];
@@ -30,6 +31,14 @@ export interface MemoryQuery {
   provider?: ProviderName;
   /** @default none, and neither the VAE's encoder nor a vision tower is loaded */
   references?: ReferenceMemory | undefined;
+}
+
+export interface LoadedComponent {
+  name: string;
+  /** Only matrices that layers hold in blocks have a `quantization`. */
+  weights: Weights;
+  /** Weights that the graph holds in the type of their file. @default none */
+  tables?: ReadonlySet<string>;
 }
 
 /** What references add, in elements. */
@@ -81,7 +90,7 @@ const DECODER_ACTIVATIONS_AT_PEAK = 4.5;
 const CAST_OVERHEAD = 1.2;
 /** The same of large weights, of which each fills a block of its own: measured on Stable Diffusion 1.5. */
 const LARGE_CAST_OVERHEAD = 1.06;
-const LARGE_BYTES = 2 ** 20;
+const LARGE_WEIGHT_BYTES = 2 ** 20;
 /** A weight with a LoRA is read, added to and packed: two more copies besides the one that stays. */
 const LORA_COPIES = 2;
 
@@ -89,7 +98,8 @@ const LORA_COPIES = 2;
  * Predicts the peak memory of a run.
  * Weights stored in the compute type are mapped, and only the packed copy stays
  * once they are packed for multiplication. Their size counts once. Weights of
- * another type are cast at load and count in the compute type. Tables stay in their file, in its type.
+ * another type are cast at load and count in the compute type: matrices of large graphs on the CPU into memory
+ * of their exact size (load_computed.ts). Tables stay in their file, in its type.
  */
 export function predictMemory(query: MemoryQuery): MemoryPrediction {
   const {
@@ -121,9 +131,9 @@ export function predictMemory(query: MemoryQuery): MemoryPrediction {
 
   // A ControlNet stays in memory beside the network that it steers.
   const steered = query.components.find(({ name }) => isDenoiser(name))?.name;
-  const loaded = query.components.map(({ name, weights }) => ({
+  const loaded = query.components.map(({ name, weights, tables }) => ({
     turn: name.startsWith(CONTROL_NET_PREFIX) ? steered : name,
-    ...weightBytes(weights, { dtype, left: leftOut(references) }),
+    ...weightBytes(weights, { dtype, tables, left: leftOut(references), provider }),
     reorderedBytes: provider === "cpu" ? layoutBytes(weights, dtype) : 0,
     activationBytes: name === "vae"
       ? vaeBytes
@@ -190,27 +200,30 @@ function leftOut(references: ReferenceMemory | undefined): { vae: RegExp[]; all:
   };
 }
 
-/** Tables of which few rows are read: graphs look rows up in the stored type (GraphBuilder.weight). */
-const TABLE = /(^|\.)(token_embedding|shared|embed_tokens)\.weight$/;
-
 interface WeightBytesOptions {
   dtype: DType;
+  tables: ReadonlySet<string> | undefined;
   left: ReturnType<typeof leftOut>;
+  provider: ProviderName;
 }
 
 function weightBytes(
   weights: Weights,
-  { dtype, left }: WeightBytesOptions,
+  { dtype, tables, left, provider }: WeightBytesOptions,
 ): { bytes: number; loraBytes: number } {
   let [bytes, loraBytes] = [0, 0];
   const isVae = [...weights.keys()].some((name) => name.startsWith("decoder."));
   const unloaded = isVae ? [...left.vae, ...left.all] : left.all;
-  for (const [name, entry] of weights) {
-    if (unloaded.some((layers) => layers.test(name))) continue;
-    const held = heldBytes(entry, TABLE.test(name) ? entry.dtype : dtype);
+  const loaded = [...weights].filter(([name]) => !unloaded.some((layers) => layers.test(name)));
+  const isComputed = provider === "cpu" && dtype === "float32" &&
+    loaded.every(([, { quantization }]) => quantization === undefined) &&
+    loaded.reduce((sum, [, { byteLength }]) => sum + byteLength, 0) > LARGE_BYTES;
+  for (const [name, entry] of loaded) {
+    const isExact = isComputed && entry.shape.length !== 4;
+    const held = heldBytes(entry, { dtype: tables?.has(name) ? entry.dtype : dtype, isExact });
     bytes += held;
-    // Beside blocks, a LoRA is a branch of its own.
-    if (entry.additions && !entry.quantization) loraBytes += LORA_COPIES * held;
+    // Beside blocks, a LoRA is a branch of its own. Elsewhere it is added in memory that is used again.
+    if (entry.additions && !entry.quantization && !isExact) loraBytes += LORA_COPIES * held;
   }
   return { bytes, loraBytes };
 }
@@ -248,12 +261,15 @@ function bytesInBlocks({ bits, blockSize }: Quantization): number {
   return bits / 8 + DTYPE_BYTES.float32 / blockSize;
 }
 
-function heldBytes({ shape, dtype: stored, quantization, blocks, scale }: WeightEntry, dtype: DType): number {
+function heldBytes(
+  { shape, dtype: stored, quantization, blocks, scale }: WeightEntry,
+  { dtype, isExact }: { dtype: DType; isExact: boolean },
+): number {
   const elements = shape.reduce((product, n) => product * n, 1);
   if (quantization !== undefined) return elements * bytesInBlocks(quantization);
   const bytes = elements * DTYPE_BYTES[dtype];
-  if (stored === dtype && blocks === undefined && scale === undefined) return bytes;
-  return bytes * (bytes < LARGE_BYTES ? CAST_OVERHEAD : LARGE_CAST_OVERHEAD);
+  if (isExact || stored === dtype && blocks === undefined && scale === undefined) return bytes;
+  return bytes * (bytes < LARGE_WEIGHT_BYTES ? CAST_OVERHEAD : LARGE_CAST_OVERHEAD);
 }
 
 /**

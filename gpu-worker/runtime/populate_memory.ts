@@ -1,0 +1,35 @@
+// Gives fresh memory its pages before its first use.
+import { openLibc } from "./open_libc.ts";
+
+const symbols = {
+  madvise: { parameters: ["u64", "usize", "i32"], result: "i32", nonblocking: true },
+} as const;
+
+/** Linux 5.14 and later; others refuse, which does no harm. */
+const MADV_POPULATE_WRITE = 23;
+const PAGE_BYTES = 4096n;
+/** A call keeps the process from mapping other memory meanwhile. */
+const CALL_BYTES = 2n ** 22n;
+const THREADS = 2;
+
+let library: ReturnType<typeof openLibc<typeof symbols>> | null = null;
+
+/**
+ * Gives memory all of its pages, on two threads. Each page would otherwise interrupt the thread that first
+ * writes to it, which takes twice as long. Does nothing outside Linux.
+ */
+export async function populateMemory(address: bigint, byteLength: number): Promise<void> {
+  if (library === null) library = openLibc(symbols);
+  if (library === undefined) return;
+  const { madvise } = library.symbols;
+  let next = (address + PAGE_BYTES - 1n) / PAGE_BYTES * PAGE_BYTES;
+  const end = (address + BigInt(byteLength)) / PAGE_BYTES * PAGE_BYTES;
+  const populate = async () => {
+    while (next < end) {
+      const start = next;
+      next += CALL_BYTES;
+      await madvise(start, (next < end ? next : end) - start, MADV_POPULATE_WRITE);
+    }
+  };
+  await Promise.all(Array.from({ length: THREADS }, populate));
+}
