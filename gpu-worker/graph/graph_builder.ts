@@ -122,8 +122,9 @@ export class GraphBuilder implements Emitter {
   }
 
   /**
-   * Names the sizes of a result that ONNX Runtime cannot infer, and returns it. Results with equal names share
-   * buffers. Without names, each gets one of its own, and the plan of memory compares it with all others.
+   * Names the sizes of a result that ONNX Runtime cannot infer, and returns it. Results with equal names
+   * share buffers. Without names, each gets one of its own, and the plan of memory compares it with all
+   * others.
    */
   sized(value: Value, dims: readonly Dim[]): Value {
     this.#graph.valueInfo.push(valueInfoProto(value.name, value.dtype, dims));

@@ -72,8 +72,8 @@ export async function loadPipeline(
 }
 
 /**
- * Loads the decoder, then the text encoders, which may wait for the denoiser's matrices. A vision encoder waits
- * for its first image, unless every run has one.
+ * Loads the decoder, then the text encoders, which may wait for the denoiser's matrices. A vision encoder
+ * waits for its first image, unless every run has one.
  */
 async function loadDecoderAndEncoders(
   sessions: SessionLoader,

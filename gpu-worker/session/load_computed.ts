@@ -1,7 +1,7 @@
-// Loads a large graph on the CPU whose matrices are not stored as they are computed with: in another type, or
-// without a LoRA. ONNX Runtime would fold every such step on one thread, each into memory of its own, and then
-// pack the matrices into more memory. Here all threads compute them, once, where the session uses them, while
-// ONNX Runtime optimizes the graph.
+// Loads a large graph on the CPU whose matrices are not stored as they are computed with: in another type,
+// or without a LoRA. ONNX Runtime would fold every such step on one thread, each into memory of its own, and
+// then pack the matrices into more memory. Here all threads compute them, once, where the session uses them,
+// while ONNX Runtime optimizes the graph.
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import type { OnnxModel } from "../graph/graph_builder.ts";
 import { DTYPE_BYTES, ONNX_DATA_TYPE } from "../runtime/dtype.ts";
@@ -31,8 +31,8 @@ const PRODUCTS = ["FusedMatMul", "MatMul"];
 /** Nodes that compute with whole numbers, and need their matrices packed. */
 const WHOLE_PRODUCTS = ["MatMulNBits", "MatMulIntegerToFloat"];
 /**
- * A place behind the end of every file. A session takes the values that it is given, but its model must name a
- * place. Nothing may read them before they are computed, so a step that tried would fail here.
+ * A place behind the end of every file. A session takes the values that it is given, but its model must name
+ * a place. Nothing may read them before they are computed, so a step that tried would fail here.
  */
 const NOWHERE = 2 ** 50;
 

@@ -98,8 +98,8 @@ const LORA_COPIES = 2;
  * Predicts the peak memory of a run.
  * Weights stored in the compute type are mapped, and only the packed copy stays
  * once they are packed for multiplication. Their size counts once. Weights of
- * another type are cast at load and count in the compute type: matrices of large graphs on the CPU into memory
- * of their exact size (load_computed.ts). Tables stay in their file, in its type.
+ * another type are cast at load and count in the compute type: matrices of large graphs on the CPU into
+ * memory of their exact size (load_computed.ts). Tables stay in their file, in its type.
  */
 export function predictMemory(query: MemoryQuery): MemoryPrediction {
   const {
