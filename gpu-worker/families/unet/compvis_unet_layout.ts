@@ -6,6 +6,7 @@ import { OUTER_NAMES, RESNET_NAMES } from "./compvis_names.ts";
 
 const OUTER = findInTable({ modules: OUTER_NAMES });
 const NAME = /^(input|middle|output)_blocks?\.(\d{1,3})\.(?:(\d)\.)?(.+)\.(weight|bias)$/;
+const PROJECTION = /\.attentions\.\d+\.proj_(?:in|out)\.weight$/;
 
 export const compvisUnetLayout: Layout = {
   prefixes: DENOISER_PREFIXES,
@@ -15,11 +16,14 @@ export const compvisUnetLayout: Layout = {
     const upsamplers = indices(tensors, /^output_blocks\.(\d{1,3})\.\d\.conv\.weight$/);
     const input = counter(downsamplers, 1);
     const output = counter(upsamplers, 0);
+    // stable-diffusion.cpp writes SDXL's projections, which are linear, as convolutions of one pixel.
+    const isSdxl = tensors.has("label_emb.0.0.weight");
     return (name) => {
       const outer = OUTER(name);
       if (outer !== undefined) return outer;
       const ours = blockName(name, { input, output });
-      return ours === undefined ? undefined : { to: [ours] };
+      if (ours === undefined) return undefined;
+      return { to: [ours], ...isSdxl && PROJECTION.test(ours) && { matrix: true } };
     };
   },
 };

@@ -30,6 +30,23 @@ describe("a single file", () => {
     assert.deepEqual([title, id], ["Stable Diffusion XL", "xl"]);
   });
 
+  it("may have SDXL's projections as convolutions of one pixel, as stable-diffusion.cpp writes them", () => {
+    let count = 0;
+    using plain = new Twin("sdxl");
+    using twin = new Twin("sdxl", (tensors) => {
+      for (const [name, tensor] of tensors) {
+        if (!/\.proj_(?:in|out)\.weight$/.test(name) || tensor.shape.length !== 2) continue;
+        tensors.set(name, { ...tensor, shape: [...tensor.shape, 1, 1] });
+        count++;
+      }
+    });
+    const shapes = ({ path, folder }: Twin) =>
+      [...readModel(path, { parts: { components: folder } }).checkpoint.weights("unet")]
+        .map(([name, { shape }]) => [name, shape]);
+    assert.ok(count > 0);
+    assert.deepEqual(shapes(twin), shapes(plain));
+  });
+
   it("takes LoRAs as its folder does", async () => {
     const loras = [{ path: goldenPath("lora/flux/style.safetensors"), weight: 0.5 }];
     const [, call] = firstCall("flux/tiny-dev");
