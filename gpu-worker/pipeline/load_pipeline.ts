@@ -26,15 +26,15 @@ export async function loadPipeline(
   const graphs = reading.buildGraphs({ provider: runtime.provider });
   using stack = new DisposableStack();
   const sessions = stack.use(new SessionLoader(runtime, options));
-  const others = loadDecoderAndEncoders(sessions, { graphs, reading });
+  const encoding = loadEncoders(sessions, { graphs, reading });
   // ONNX Runtime loads a graph on one thread, so on the CPU two graphs load in less time at once.
-  if (runtime.provider !== "cpu") await others;
-  const { trunk, head, modulation, trunk2, head2, modulation2, vaeEncoder } = graphs;
+  if (runtime.provider !== "cpu") await encoding;
+  const { trunk, head, modulation, trunk2, head2, modulation2, vae, vaeEncoder } = graphs;
   const featureType = reading.denoiserType ?? dtype;
   const sumType = runtime.traits.hasAddresses ? undefined : featureType;
   const nets = (reading.controlNets ?? []).map(({ name }) => ({ name, ...controlGraphsOf(graphs, name) }));
-  const [{ encoders, vision, session }, first] = await bothOf(
-    others,
+  const [{ encoders, vision }, first] = await bothOf(
+    encoding,
     loadNetwork(sessions, { trunk, head, modulation, nets, sumType }),
   );
   const { controls } = first;
@@ -44,6 +44,7 @@ export async function loadPipeline(
     const second = { trunk: trunk2, head: head2, modulation: modulation2, nets: [], sumType };
     networks.push((await loadNetwork(sessions, second)).network);
   }
+  const session = await sessions.load(vae);
   return new LoadedPipeline({
     model,
     encoders,
@@ -71,15 +72,11 @@ export async function loadPipeline(
   });
 }
 
-/**
- * Loads the decoder, then the text encoders, which may wait for the denoiser's matrices. A vision encoder
- * waits for its first image, unless every run has one.
- */
-async function loadDecoderAndEncoders(
+/** Loads the text encoders. A vision encoder waits for its first image, unless every run has one. */
+async function loadEncoders(
   sessions: SessionLoader,
   { graphs, reading: { tokenizers, rules } }: { graphs: Graphs; reading: FamilyReading },
-): Promise<Pick<LoadedParts, "encoders" | "vision"> & { session: GraphSession }> {
-  const session = await sessions.load(graphs.vae);
+): Promise<Pick<LoadedParts, "encoders" | "vision">> {
   const encoders: Record<string, LoadedEncoder> = {};
   for (const [name, folder] of Object.entries(tokenizers)) {
     encoders[name] = { session: await sessions.load(graphs[name]!), tokenizer: openTokenizer(folder) };
@@ -88,7 +85,7 @@ async function loadDecoderAndEncoders(
   const needsImages = (rules.references?.min ?? 0) > 0;
   const vision = visionEncoder &&
     (needsImages ? await sessions.load(visionEncoder) : sessions.later(visionEncoder));
-  return { encoders, vision, session };
+  return { encoders, vision };
 }
 
 interface NetworkGraphs {

@@ -18,12 +18,13 @@ import {
 } from "../runtime/messages/onnx_pb.ts";
 import { keepFreedMemory } from "../runtime/keep_freed_memory.ts";
 import type { Runtime, Session, Tensor } from "../runtime/mod.ts";
+import { trimHeap } from "../runtime/trim_heap.ts";
 import { OneAtATime } from "../runtime/turns.ts";
 
 /** Weights in their files of the graphs that are loaded so, in bytes. The graph cache takes smaller ones. */
 export const LARGE_BYTES: number = 512 * 2 ** 20;
-/** Stored weights of a group, in bytes. Their file's pages count as the process's memory meanwhile. */
-const GROUP_BYTES = 256 * 2 ** 20;
+/** Matrices of a group, in bytes. Steps on the way to them and the files' pages are in memory meanwhile. */
+const GROUP_BYTES = 512 * 2 ** 20;
 /** Tensors begin at multiples of this, as vector instructions like. */
 const ALIGNMENT = 64;
 /** Nodes that use a matrix where it lies. Convolutions change the layout of theirs while they are loaded. */
@@ -47,7 +48,7 @@ export async function loadComputed(runtime: Runtime, model: OnnxModel): Promise<
 /** Returns undefined if no matrix of float32 is to be computed: other types have no fast products. */
 async function loadWithMatrices(runtime: Runtime, model: OnnxModel): Promise<Session | undefined> {
   const proto = fromBinary(ModelProtoSchema, model.bytes);
-  const matrices = computedMatrices(proto.graph!);
+  const matrices = computedMatrices(proto.graph!, model.heldShapes);
   using owned = new DisposableStack();
   const groups: Group[] = [];
   for (const group of groupsOf(matrices)) {
@@ -62,7 +63,7 @@ async function loadWithMatrices(runtime: Runtime, model: OnnxModel): Promise<Ses
   replaceMatrices(proto.graph!, matrices, initializers);
   const bytes = toBinary(ModelProtoSchema, proto);
   using _kept = keepFreedMemory();
-  const loading = runtime.createSession({ ...model, bytes }, { initializers });
+  const loading = runtime.createSession({ ...model, bytes }, { initializers }).finally(trimHeap);
   const computing = TURNS.take(() => compute(runtime, groups));
   await Promise.allSettled([loading, computing]);
   using failed = new DisposableStack();
@@ -94,12 +95,15 @@ interface ComputedMatrix {
   /** In the graph's order. */
   nodes: readonly NodeProto[];
   stored: readonly TensorProto[];
-  /** Of the stored weights. */
+  /** Of the matrix. */
   byteLength: number;
 }
 
 /** Returns the matrices of products that depend on stored weights, but not on a run's inputs. */
-function computedMatrices({ node: nodes, initializer, output }: GraphProto): ComputedMatrix[] {
+function computedMatrices(
+  { node: nodes, initializer, output }: GraphProto,
+  heldShapes: OnnxModel["heldShapes"],
+): ComputedMatrix[] {
   if (nodes.some(({ opType }) => WHOLE_PRODUCTS.includes(opType))) return [];
   const tensors = new Map(initializer.map((tensor) => [tensor.name, tensor]));
   const makers = new Map<string, NodeProto>();
@@ -123,7 +127,9 @@ function computedMatrices({ node: nodes, initializer, output }: GraphProto): Com
     };
     collect(name);
     const stored = initializer.filter((tensor) => needed.has(tensor));
-    const byteLength = stored.filter(isExternal).reduce((sum, tensor) => sum + byteLengthOf(tensor), 0);
+    const sizes = stored.filter(isExternal).map(({ name, dims }) => sizeOf(heldShapes.get(name) ?? dims));
+    // LoRAs' factors are small beside the matrix that they change.
+    const byteLength = DTYPE_BYTES.float32 * Math.max(0, ...sizes);
     return byteLength === 0
       ? []
       : [{ name, nodes: nodes.filter((node) => needed.has(node)), stored, byteLength }];
@@ -134,8 +140,8 @@ function isExternal({ dataLocation }: TensorProto): boolean {
   return dataLocation === DataLocation.EXTERNAL;
 }
 
-function byteLengthOf({ externalData }: TensorProto): number {
-  return Number(externalData.find(({ key }) => key === "length")?.value ?? 0);
+function sizeOf(dims: readonly (number | bigint)[]): number {
+  return dims.reduce<number>((product, n) => product * Number(n), 1);
 }
 
 function groupsOf(matrices: readonly ComputedMatrix[]): ComputedMatrix[][] {
@@ -179,7 +185,7 @@ function allocateOutputs(
   for (const { name, dims } of session.outputs) {
     const sizes = dims.map(Number);
     places.push({ name, dims: sizes, offset: end });
-    const byteLength = sizes.reduce((product, n) => product * n, DTYPE_BYTES.float32);
+    const byteLength = DTYPE_BYTES.float32 * sizeOf(sizes);
     end += Math.ceil(byteLength / ALIGNMENT) * ALIGNMENT;
   }
   const memory = owned.use(runtime.allocateWeights(end / DTYPE_BYTES.float32));
