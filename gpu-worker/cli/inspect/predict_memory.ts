@@ -91,6 +91,8 @@ const CAST_OVERHEAD = 1.2;
 /** The same of large weights, of which each fills a block of its own: measured on Stable Diffusion 1.5. */
 const LARGE_CAST_OVERHEAD = 1.06;
 const LARGE_WEIGHT_BYTES = 2 ** 20;
+/** Copies of convolutions' weights while a large graph lays them out: freed ones stay (keepFreedMemory). */
+const LAYOUT_COPIES = 1.5;
 /** A weight with a LoRA is read, added to and packed: two more copies besides the one that stays. */
 const LORA_COPIES = 2;
 
@@ -134,7 +136,6 @@ export function predictMemory(query: MemoryQuery): MemoryPrediction {
   const loaded = query.components.map(({ name, weights, tables }) => ({
     turn: name.startsWith(CONTROL_NET_PREFIX) ? steered : name,
     ...weightBytes(weights, { dtype, tables, left: leftOut(references), provider }),
-    reorderedBytes: provider === "cpu" ? layoutBytes(weights, dtype) : 0,
     activationBytes: name === "vae"
       ? vaeBytes
       : name.startsWith("text_encoder")
@@ -210,7 +211,7 @@ interface WeightBytesOptions {
 function weightBytes(
   weights: Weights,
   { dtype, tables, left, provider }: WeightBytesOptions,
-): { bytes: number; loraBytes: number } {
+): { bytes: number; loraBytes: number; reorderedBytes: number } {
   let [bytes, loraBytes] = [0, 0];
   const isVae = [...weights.keys()].some((name) => name.startsWith("decoder."));
   const unloaded = isVae ? [...left.vae, ...left.all] : left.all;
@@ -225,7 +226,8 @@ function weightBytes(
     // Beside blocks, a LoRA is a branch of its own. Elsewhere it is added in memory that is used again.
     if (entry.additions && !entry.quantization && !isExact) loraBytes += LORA_COPIES * held;
   }
-  return { bytes, loraBytes };
+  const copies = provider !== "cpu" ? 0 : isComputed ? LAYOUT_COPIES : 1;
+  return { bytes, loraBytes, reorderedBytes: copies * layoutBytes(weights, dtype) };
 }
 
 /** Returns the elements of a text encoder's state, whose width is that of its token embedding. */

@@ -108,7 +108,8 @@ describe("predictMemory()", () => {
   });
 
   it("predictMemory() is within 10 % of Stable Diffusion 1.5's measured bytes in float16", () => {
-    // Measured at 256x256, beside a process of 213 MiB: 6,479 and 6,790 MiB, and 6,297 MiB under offloading.
+    // Measured at 256x256, beside a process of 213 MiB: 8,102 and 8,145 MiB, and 6,831 and 7,216 MiB under
+    // offloading.
     const convolutions = half([1280, 460_178, 1, 1]);
     const linear = half([1280, 211_317]);
     const real = {
@@ -123,14 +124,14 @@ describe("predictMemory()", () => {
     };
     const within = (predicted: number, measured: number) =>
       assert.ok(Math.abs(predicted + 213 - measured) <= 0.1 * measured, `${predicted + 213} of ${measured}`);
-    for (const measured of [6479, 6790]) within(modelMiB(real), measured);
-    within(modelMiB({ ...real, offload: true }), 6297);
+    for (const measured of [8102, 8145]) within(modelMiB(real), measured);
+    for (const measured of [6831, 7216]) within(modelMiB({ ...real, offload: true }), measured);
     // Other providers lay nothing out anew.
     assert.ok(modelMiB({ ...real, offload: true, provider: "cuda" }) < 4000);
   });
 
   it("predictMemory() is within 10 % of SDXL's measured bytes in float16 under offloading", () => {
-    // Random weights of the published config, one step at 256x256, beside a process of 224 MiB: 11,682 MiB.
+    // Random weights of the published config, one step at 256x256, beside a process of 224 MiB: 12,259 MiB.
     const predicted = modelMiB({
       components: [
         { name: "text_encoder", weights: new Map([["token_embedding.weight", half([160_235, 768])]]) },
@@ -148,18 +149,18 @@ describe("predictMemory()", () => {
       decoding: { latents: 4096, activation: 256 * 256 * 256 },
       offload: true,
     });
-    assert.ok(Math.abs(predicted + 224 - 11_682) <= 0.1 * 11_682, `${predicted + 224}`);
+    assert.ok(Math.abs(predicted + 224 - 12_259) <= 0.1 * 12_259, `${predicted + 224}`);
   });
 
   it("predictMemory() is within 10 % of the measured bytes of a FLUX of width 3072 in bfloat16", () => {
     // 2 double and 4 single blocks, the small encoders and VAE of models/emoji, one step at 256x256, which is
-    // 1,024 tokens there: 5,775 MiB beside a process of 224 MiB.
+    // 1,024 tokens there: 5,320 MiB beside a process of 224 MiB.
     const weights = new Map([["blocks", half([3072, 421_811], "bfloat16")]]);
     const predicted = modelMiB({
       components: [{ name: "transformer", weights }],
       featureElements: 1024 * 3072,
     });
-    assert.ok(Math.abs(predicted + 224 - 5775) <= 0.1 * 5775, `${predicted + 224}`);
+    assert.ok(Math.abs(predicted + 224 - 5320) <= 0.1 * 5320, `${predicted + 224}`);
   });
 
   it("predictPromptBytes() counts the states of every text encoder, for each prompt", () => {
