@@ -93,6 +93,8 @@ const LARGE_CAST_OVERHEAD = 1.06;
 const LARGE_WEIGHT_BYTES = 2 ** 20;
 /** Copies of convolutions' weights while a large graph lays them out: freed ones stay (keepFreedMemory). */
 const LAYOUT_COPIES = 1.5;
+/** Matrices that are computed meanwhile, in those weights: measured on SDXL. */
+const MATRICES_A_LAYOUT = 4;
 /** A weight with a LoRA is read, added to and packed: two more copies besides the one that stays. */
 const LORA_COPIES = 2;
 
@@ -212,7 +214,7 @@ function weightBytes(
   weights: Weights,
   { dtype, tables, left, provider }: WeightBytesOptions,
 ): { bytes: number; loraBytes: number; reorderedBytes: number } {
-  let [bytes, loraBytes] = [0, 0];
+  let [bytes, loraBytes, matrixBytes] = [0, 0, 0];
   const isVae = [...weights.keys()].some((name) => name.startsWith("decoder."));
   const unloaded = isVae ? [...left.vae, ...left.all] : left.all;
   const loaded = [...weights].filter(([name]) => !unloaded.some((layers) => layers.test(name)));
@@ -223,11 +225,15 @@ function weightBytes(
     const isExact = isComputed && entry.shape.length !== 4;
     const held = heldBytes(entry, { dtype: tables?.has(name) ? entry.dtype : dtype, isExact });
     bytes += held;
+    if (isExact) matrixBytes += held;
     // Beside blocks, a LoRA is a branch of its own. Elsewhere it is added in memory that is used again.
     if (entry.additions && !entry.quantization && !isExact) loraBytes += LORA_COPIES * held;
   }
-  const copies = provider !== "cpu" ? 0 : isComputed ? LAYOUT_COPIES : 1;
-  return { bytes, loraBytes, reorderedBytes: copies * layoutBytes(weights, dtype) };
+  const layout = provider === "cpu" ? layoutBytes(weights, dtype) : 0;
+  // Matrices that are computed later have their memory when the layout has returned its own.
+  const later = Math.max(0, matrixBytes - MATRICES_A_LAYOUT * layout);
+  const reorderedBytes = isComputed ? Math.max(0, LAYOUT_COPIES * layout - later) : layout;
+  return { bytes, loraBytes, reorderedBytes };
 }
 
 /** Returns the elements of a text encoder's state, whose width is that of its token embedding. */
