@@ -21,8 +21,11 @@ import type { Runtime, Session, Tensor } from "../runtime/mod.ts";
 import { trimHeap } from "../runtime/trim_heap.ts";
 import { OneAtATime } from "../runtime/turns.ts";
 
-/** Weights in their files of the graphs that are loaded so, in bytes. The graph cache takes smaller ones. */
-export const LARGE_BYTES: number = 512 * 2 ** 20;
+/**
+ * Weights in their files of the graphs that are loaded so, in bytes. Of smaller ones, such as Stable
+ * Diffusion 1.5's, a picture's steps would lose more time to unpacked matrices than the load gains.
+ */
+export const COMPUTED_BYTES: number = 2 ** 31;
 /** Matrices of a group, in bytes. Steps on the way to them and the files' pages are in memory meanwhile. */
 const GROUP_BYTES = 512 * 2 ** 20;
 /** Tensors begin at multiples of this, as vector instructions like. */

@@ -3,8 +3,11 @@ import type { OnnxModel } from "../graph/graph_builder.ts";
 import type { Runtime, Session } from "../runtime/mod.ts";
 import { trimHeap } from "../runtime/trim_heap.ts";
 import type { GraphCache } from "./graph_cache.ts";
-import { LARGE_BYTES, loadComputed } from "./load_computed.ts";
+import { COMPUTED_BYTES, loadComputed } from "./load_computed.ts";
 import type { WeightStore } from "./weight_store.ts";
+
+/** Loads of smaller graphs leave little behind, in bytes. */
+const LARGE_BYTES = 512 * 2 ** 20;
 
 /** A graph to run, whether or not it is loaded now. `prepare` exists only if the graph stays loaded. */
 export type GraphSession = Pick<Session, "run" | "inputNames"> & Partial<Pick<Session, "prepare">>;
@@ -104,8 +107,8 @@ export class SessionLoader implements Disposable {
   }
 
   async #open(model: OnnxModel): Promise<Session> {
-    const isLarge = model.weightBytes > LARGE_BYTES;
-    if (isLarge && this.#runtime.provider === "cpu") return await loadComputed(this.#runtime, model);
+    const isComputed = model.weightBytes > COMPUTED_BYTES;
+    if (isComputed && this.#runtime.provider === "cpu") return await loadComputed(this.#runtime, model);
     return await (this.#cache?.load(model) ?? this.#runtime.createSession(model));
   }
 }

@@ -5,7 +5,7 @@ import type { StepKind } from "../../../sampler/mod.ts";
 import { CONTROL_NET_PREFIX } from "../../checkpoint/control_net_files.ts";
 import type { Quantization, WeightEntry, Weights } from "../../checkpoint/weights.ts";
 import { FORECAST_BYTES } from "../../denoiser/onnx_denoiser.ts";
-import { LARGE_BYTES } from "../../session/load_computed.ts";
+import { COMPUTED_BYTES } from "../../session/load_computed.ts";
 import type { DecodingSize } from "../../vae/decoding_size.ts";
 import { DTYPE_BYTES } from "../../runtime/dtype.ts";
 import type { DType, ProviderName } from "../../runtime/mod.ts";
@@ -220,7 +220,7 @@ function weightBytes(
   const loaded = [...weights].filter(([name]) => !unloaded.some((layers) => layers.test(name)));
   const isComputed = provider === "cpu" && dtype === "float32" &&
     loaded.every(([, { quantization }]) => quantization === undefined) &&
-    loaded.reduce((sum, [, { byteLength }]) => sum + byteLength, 0) > LARGE_BYTES;
+    loaded.reduce((sum, [, { byteLength }]) => sum + byteLength, 0) > COMPUTED_BYTES;
   for (const [name, entry] of loaded) {
     const isExact = isComputed && entry.shape.length !== 4;
     const held = heldBytes(entry, { dtype: tables?.has(name) ? entry.dtype : dtype, isExact });

@@ -108,8 +108,7 @@ describe("predictMemory()", () => {
   });
 
   it("predictMemory() is within 10 % of Stable Diffusion 1.5's measured bytes in float16", () => {
-    // Measured at 256x256, beside a process of 213 MiB: 8,102 and 8,145 MiB, and 6,831 and 7,216 MiB under
-    // offloading.
+    // Measured at 256x256, beside a process of 213 MiB: 6,989 and 7,148 MiB, and 6,297 MiB under offloading.
     const convolutions = half([1280, 460_178, 1, 1]);
     const linear = half([1280, 211_317]);
     const real = {
@@ -124,8 +123,8 @@ describe("predictMemory()", () => {
     };
     const within = (predicted: number, measured: number) =>
       assert.ok(Math.abs(predicted + 213 - measured) <= 0.1 * measured, `${predicted + 213} of ${measured}`);
-    for (const measured of [8102, 8145]) within(modelMiB(real), measured);
-    for (const measured of [6831, 7216]) within(modelMiB({ ...real, offload: true }), measured);
+    for (const measured of [6989, 7148]) within(modelMiB(real), measured);
+    within(modelMiB({ ...real, offload: true }), 6297);
     // Other providers lay nothing out anew.
     assert.ok(modelMiB({ ...real, offload: true, provider: "cuda" }) < 4000);
   });
