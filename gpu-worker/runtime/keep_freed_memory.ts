@@ -1,5 +1,5 @@
 // Keeps freed memory for the next blocks while a graph is loaded.
-import { openLibc } from "./open_libc.ts";
+import { keptLibc } from "./open_libc.ts";
 
 const symbols = { mallopt: { parameters: ["i32", "i32"], result: "i32" } } as const;
 
@@ -14,7 +14,7 @@ const KEPT_BYTES = 2 ** 30;
 const MAPPED_BYTES = 2 ** 25;
 
 let keepers = 0;
-let library: ReturnType<typeof openLibc<typeof symbols>> | null = null;
+const libc = keptLibc(symbols);
 
 /**
  * Lets glibc give freed memory to the next blocks, until the result is disposed of. It would otherwise unmap
@@ -31,7 +31,7 @@ export function keepFreedMemory(): Disposable {
 }
 
 function set(mapped: number, kept: number): void {
-  if (library === null) library = openLibc(symbols);
-  library?.symbols.mallopt(M_MMAP_THRESHOLD, mapped);
-  library?.symbols.mallopt(M_TRIM_THRESHOLD, kept);
+  const mallopt = libc()?.symbols.mallopt;
+  mallopt?.(M_MMAP_THRESHOLD, mapped);
+  mallopt?.(M_TRIM_THRESHOLD, kept);
 }

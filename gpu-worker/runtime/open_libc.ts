@@ -11,3 +11,11 @@ export function openLibc<Symbols extends Deno.ForeignLibraryInterface>(
     return undefined; // musl
   }
 }
+
+/** Returns a function that opens glibc as `openLibc` does when it is first called, and keeps it open. */
+export function keptLibc<Symbols extends Deno.ForeignLibraryInterface>(
+  symbols: Symbols,
+): () => Deno.DynamicLibrary<Symbols> | undefined {
+  let library: { opened: Deno.DynamicLibrary<Symbols> | undefined } | undefined;
+  return () => (library ??= { opened: openLibc(symbols) }).opened;
+}

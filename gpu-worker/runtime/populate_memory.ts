@@ -1,5 +1,5 @@
 // Gives fresh memory its pages before its first use.
-import { openLibc } from "./open_libc.ts";
+import { keptLibc } from "./open_libc.ts";
 
 const symbols = {
   madvise: { parameters: ["u64", "usize", "i32"], result: "i32", nonblocking: true },
@@ -12,16 +12,15 @@ const PAGE_BYTES = 4096n;
 const CALL_BYTES = 2n ** 22n;
 const THREADS = 2;
 
-let library: ReturnType<typeof openLibc<typeof symbols>> | null = null;
+const libc = keptLibc(symbols);
 
 /**
  * Gives memory all of its pages, on two threads. Each page would otherwise interrupt the thread that first
  * writes to it, which takes twice as long. Does nothing outside Linux.
  */
 export async function populateMemory(address: bigint, byteLength: number): Promise<void> {
-  if (library === null) library = openLibc(symbols);
-  if (library === undefined) return;
-  const { madvise } = library.symbols;
+  const madvise = libc()?.symbols.madvise;
+  if (madvise === undefined) return;
   let next = (address + PAGE_BYTES - 1n) / PAGE_BYTES * PAGE_BYTES;
   const end = (address + BigInt(byteLength)) / PAGE_BYTES * PAGE_BYTES;
   const populate = async () => {

@@ -1,14 +1,13 @@
 // Returns freed memory to the system. glibc keeps freed weights in its heap, where the next
 // model's weights (which are mapped) cannot use the memory. Loading models in turn would otherwise
 // need as much memory as all together.
-import { openLibc } from "./open_libc.ts";
+import { keptLibc } from "./open_libc.ts";
 
 const symbols = { malloc_trim: { parameters: ["usize"], result: "i32" } } as const;
 
-let library: ReturnType<typeof openLibc<typeof symbols>> | null = null;
+const libc = keptLibc(symbols);
 
 /** Returns freed memory to the system. Does nothing if the C library is not glibc. */
 export function trimHeap(): void {
-  if (library === null) library = openLibc(symbols);
-  library?.symbols.malloc_trim(0n);
+  libc()?.symbols.malloc_trim(0n);
 }

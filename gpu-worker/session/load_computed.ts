@@ -2,24 +2,16 @@
 // or without a LoRA. ONNX Runtime would fold every such step on one thread, each into memory of its own, and
 // then pack the matrices into more memory. Here all threads compute them, once, where the session uses them,
 // while ONNX Runtime optimizes the graph.
-import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { fromBinary, toBinary } from "@bufbuild/protobuf";
 import type { OnnxModel } from "../graph/graph_builder.ts";
-import { DTYPE_BYTES, ONNX_DATA_TYPE } from "../runtime/dtype.ts";
-import {
-  type GraphProto,
-  type ModelProto,
-  ModelProtoSchema,
-  type NodeProto,
-  StringStringEntryProtoSchema,
-  type TensorProto,
-  TensorProto_DataLocation as DataLocation,
-  TensorProtoSchema,
-  ValueInfoProtoSchema,
-} from "../runtime/messages/onnx_pb.ts";
+import { DTYPE_BYTES } from "../runtime/dtype.ts";
 import { keepFreedMemory } from "../runtime/keep_freed_memory.ts";
+import { ModelProtoSchema } from "../runtime/messages/onnx_pb.ts";
 import type { Runtime, Session, Tensor } from "../runtime/mod.ts";
+import { elementCount } from "../runtime/tensor.ts";
 import { trimHeap } from "../runtime/trim_heap.ts";
 import { OneAtATime } from "../runtime/turns.ts";
+import { computedMatrices, type ComputedMatrix, matrixModel, replaceMatrices } from "./computed_matrices.ts";
 
 /**
  * Weights in their files of the graphs that are loaded so, in bytes. Of smaller ones, such as Stable
@@ -30,16 +22,6 @@ export const COMPUTED_BYTES: number = 2 ** 31;
 const GROUP_BYTES = 512 * 2 ** 20;
 /** Tensors begin at multiples of this, as vector instructions like. */
 const ALIGNMENT = 64;
-/** Nodes that use a matrix where it lies. Convolutions change the layout of theirs while they are loaded. */
-const PRODUCTS = ["FusedMatMul", "MatMul"];
-/** Nodes that compute with whole numbers, and need their matrices packed. */
-const WHOLE_PRODUCTS = ["MatMulNBits", "MatMulIntegerToFloat"];
-/**
- * A place behind the end of every file. A session takes the values that it is given, but its model must name
- * a place. Nothing may read them before they are computed, so a step that tried would fail here.
- */
-const NOWHERE = 2 ** 50;
-
 /** Groups of all graphs are computed one after the other, as each uses all threads. */
 const TURNS = new OneAtATime();
 
@@ -57,7 +39,7 @@ async function loadWithMatrices(runtime: Runtime, model: OnnxModel): Promise<Ses
   for (const group of groupsOf(matrices)) {
     const { externalDataFolder, name } = model;
     const options = { externalDataFolder, name, graphOptimization: "disabled" } as const;
-    const session = owned.use(await runtime.createSession(modelOf(proto, group), options));
+    const session = owned.use(await runtime.createSession(matrixModel(proto, group), options));
     if (session.outputs.some(({ dtype }) => dtype !== "float32")) return undefined;
     groups.push({ session, ...allocateOutputs(runtime, session, owned) });
   }
@@ -92,61 +74,6 @@ async function compute(runtime: Runtime, groups: readonly Group[]): Promise<void
   }
 }
 
-/** A matrix that nodes compute from stored weights alone. */
-interface ComputedMatrix {
-  name: string;
-  /** In the graph's order. */
-  nodes: readonly NodeProto[];
-  stored: readonly TensorProto[];
-  /** Of the matrix. */
-  byteLength: number;
-}
-
-/** Returns the matrices of products that depend on stored weights, but not on a run's inputs. */
-function computedMatrices(
-  { node: nodes, initializer, output }: GraphProto,
-  heldShapes: OnnxModel["heldShapes"],
-): ComputedMatrix[] {
-  if (nodes.some(({ opType }) => WHOLE_PRODUCTS.includes(opType))) return [];
-  const tensors = new Map(initializer.map((tensor) => [tensor.name, tensor]));
-  const makers = new Map<string, NodeProto>();
-  const used = new Set<string>();
-  const refused = new Set(output.map(({ name }) => name));
-  for (const node of nodes) {
-    const { opType, input, output } = node;
-    if (input.every((name) => tensors.has(name) || makers.has(name)) && input.length > 0) {
-      for (const name of output) makers.set(name, node);
-      continue;
-    }
-    for (const name of input) (PRODUCTS.includes(opType) ? used : refused).add(name);
-  }
-  return [...used].filter((name) => makers.has(name) && !refused.has(name)).flatMap((name) => {
-    const needed = new Set<NodeProto | TensorProto>();
-    const collect = (name: string) => {
-      const source = makers.get(name) ?? tensors.get(name)!;
-      if (needed.has(source)) return;
-      needed.add(source);
-      if ("opType" in source) source.input.forEach(collect);
-    };
-    collect(name);
-    const stored = initializer.filter((tensor) => needed.has(tensor));
-    const sizes = stored.filter(isExternal).map(({ name, dims }) => sizeOf(heldShapes.get(name) ?? dims));
-    // LoRAs' factors are small beside the matrix that they change.
-    const byteLength = DTYPE_BYTES.float32 * Math.max(0, ...sizes);
-    return byteLength === 0
-      ? []
-      : [{ name, nodes: nodes.filter((node) => needed.has(node)), stored, byteLength }];
-  });
-}
-
-function isExternal({ dataLocation }: TensorProto): boolean {
-  return dataLocation === DataLocation.EXTERNAL;
-}
-
-function sizeOf(dims: readonly (number | bigint)[]): number {
-  return dims.reduce<number>((product, n) => product * Number(n), 1);
-}
-
 function groupsOf(matrices: readonly ComputedMatrix[]): ComputedMatrix[][] {
   const groups: ComputedMatrix[][] = [];
   let size = Infinity;
@@ -161,22 +88,6 @@ function groupsOf(matrices: readonly ComputedMatrix[]): ComputedMatrix[][] {
   return groups;
 }
 
-/** Returns a model without inputs, whose outputs are the matrices. */
-function modelOf({ irVersion, opsetImport }: ModelProto, matrices: readonly ComputedMatrix[]): Uint8Array {
-  const model = create(ModelProtoSchema, {
-    irVersion,
-    opsetImport,
-    graph: {
-      name: "weights",
-      node: [...new Set(matrices.flatMap(({ nodes }) => nodes))],
-      initializer: [...new Set(matrices.flatMap(({ stored }) => stored))],
-      // ONNX Runtime finds their types and shapes.
-      output: matrices.map(({ name }) => create(ValueInfoProtoSchema, { name })),
-    },
-  });
-  return toBinary(ModelProtoSchema, model);
-}
-
 /** Allocates the outputs of `session` side by side. `owned` gets their owners. */
 function allocateOutputs(
   runtime: Runtime,
@@ -188,7 +99,7 @@ function allocateOutputs(
   for (const { name, dims } of session.outputs) {
     const sizes = dims.map(Number);
     places.push({ name, dims: sizes, offset: end });
-    const byteLength = DTYPE_BYTES.float32 * sizeOf(sizes);
+    const byteLength = DTYPE_BYTES.float32 * elementCount(sizes);
     end += Math.ceil(byteLength / ALIGNMENT) * ALIGNMENT;
   }
   const memory = owned.use(runtime.allocateWeights(end / DTYPE_BYTES.float32));
@@ -196,35 +107,4 @@ function allocateOutputs(
     places.map(({ name, dims, offset }) => [name, owned.use(memory.view(offset, dims))]),
   );
   return { outputs, memory };
-}
-
-/** Declares the matrices as weights of `graph`, instead of the nodes that compute them. */
-function replaceMatrices(
-  graph: GraphProto,
-  matrices: readonly ComputedMatrix[],
-  values: Readonly<Record<string, Tensor>>,
-): void {
-  const names = new Set(matrices.map(({ name }) => name));
-  const used = new Set(graph.output.map(({ name }) => name));
-  graph.node = graph.node.toReversed().filter(({ input, output }) => {
-    if (output.some((name) => names.has(name)) || !output.some((name) => used.has(name))) return false;
-    for (const name of input) used.add(name);
-    return true;
-  }).reverse();
-  graph.initializer = graph.initializer.filter(({ name }) => used.has(name));
-  for (const { name, stored } of matrices) {
-    const { dims, byteLength } = values[name]!;
-    const location = stored.find(isExternal)!.externalData.find(({ key }) => key === "location")!;
-    graph.initializer.push(create(TensorProtoSchema, {
-      name,
-      dims: dims.map(BigInt),
-      dataType: ONNX_DATA_TYPE.float32,
-      dataLocation: DataLocation.EXTERNAL,
-      externalData: [
-        location,
-        { key: "offset", value: `${NOWHERE}` },
-        { key: "length", value: `${byteLength}` },
-      ].map(({ key, value }) => create(StringStringEntryProtoSchema, { key, value })),
-    }));
-  }
 }

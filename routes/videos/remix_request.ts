@@ -15,6 +15,7 @@ export const remixRequestSchema = z.strictObject({
   user: optional(z.string().max(1024)),
 });
 
+/** Returns the part of a request that remixes repeat. Frames are not kept, nor requests that have one. */
 export function keptRequest(
   { prompt: _prompt, image, last_frame: _last, webhook: _webhook, user: _user, ...rest }: VideoRequest,
 ): Pick<VideoFacts, "request"> {
