@@ -1,5 +1,5 @@
-// Prints what failed in JUnit reports of `deno test`, and then their counts as one plain line; fails where a test
-// failed or a report has none. Arguments: [--as TEXT], which goes before the line, and the reports.
+// Prints what failed in JUnit reports of `deno test`, and then their counts as one plain line; fails where a
+// test failed or a report has none. Arguments: [--as TEXT], which goes before the line, and the reports.
 import { parseArgs } from "node:util";
 
 const { values, positionals } = parseArgs({ options: { as: { type: "string" } }, allowPositionals: true });
