@@ -66,7 +66,7 @@ export function describeModel(model: string, options: DescribeModelOptions = {})
   const { name, loras, controlNets = [] } = parseModelName(model);
   const opened = openCheckpoint(name, parts);
   const family = familyOf(opened);
-  const changed = applyLoras(opened, [...loras, ...options.loras ?? []], family);
+  const changed = applyLoras(opened, [...loras, ...options.loras ?? []], family.loras);
   const plain = addControlNets(changed, { family, names: controlNets, model: name });
   const memoryBytes = provider === "cpu" ? Deno.systemMemoryInfo().total : undefined;
   const components = weights === "auto" ? plain.components() : [];

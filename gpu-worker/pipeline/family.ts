@@ -3,7 +3,7 @@
 // records. loaded_pipeline.ts holds the code that all families share.
 import { ONE_PHASE, type Phases, type SchedulerConfig, type Solver } from "../../sampler/mod.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
-import type { FindOriginalNames } from "../checkpoint/lora/original_names.ts";
+import type { LoraRules } from "../checkpoint/lora/lora_rules.ts";
 import type { Architecture } from "../checkpoint/single_file/architecture.ts";
 import type { BranchFeeds } from "../denoiser/branch_feeds.ts";
 import type { DenoiserShape, GuideRows } from "../denoiser/denoiser_shape.ts";
@@ -244,11 +244,8 @@ export interface Family<Reading extends FamilyReading = FamilyReading> {
    * @default the family has none
    */
   singleFile?: Architecture | readonly Architecture[];
-  /**
-   * Names that the denoiser's own repository gives to its layers, for LoRAs.
-   * @default diffusers' names alone
-   */
-  originalNames?: FindOriginalNames;
+  /** How the denoiser's LoRAs are read. @default by diffusers' names alone */
+  loras?: LoraRules;
   /** Encodes one prompt. Like diffusers, it cuts prompts that are too long. */
   encodePrompt(prompt: PromptToEncode, loaded: LoadedText<Reading>): Promise<EncodedPrompt>;
   /**

@@ -1,7 +1,7 @@
 // Puts LoKr's two factors together from the tensors of a file (arXiv 2309.14859).
 import type { SafetensorsEntry } from "../safetensors.ts";
 import type { KroneckerFactor, WeightEntry } from "../weights.ts";
-import type { LokrRole, TensorRole } from "./tensor_role.ts";
+import type { LokrRole } from "./tensor_role.ts";
 
 /** A Kronecker product, and the rank by which its alpha is divided. */
 export interface LokrFactors {
@@ -11,14 +11,8 @@ export interface LokrFactors {
   rank: number | undefined;
 }
 
-/** Classes of denoisers for which diffusers reads LoKr. */
-const CLASSES = new Set(["Flux2Transformer2DModel", "ZImageTransformer2DModel"]);
-
-export function readsLokr(denoiserClass: string | undefined): boolean {
-  return denoiserClass !== undefined && CLASSES.has(denoiserClass);
-}
-
-export function isLokrRole(role: TensorRole["role"]): role is LokrRole {
+/** Returns whether a role is that of one of LoKr's tensors. */
+export function isLokrRole(role: string): role is LokrRole {
   return role.startsWith("lokr_");
 }
 

@@ -4,7 +4,7 @@
 import { CheckpointError } from "../checkpoint_error.ts";
 import type { WeightEntry } from "../weights.ts";
 import type { Checkpoint } from "../checkpoint.ts";
-import type { FindOriginalNames } from "./original_names.ts";
+import type { LoraRules } from "./lora_rules.ts";
 
 /** A tensor of the checkpoint that a LoRA changes. */
 export interface LoraTarget {
@@ -36,13 +36,14 @@ const OLD_ATTENTION: Readonly<Record<string, string>> = {
 };
 const SUFFIX = ".weight";
 
-/** Options of {@linkcode loraTargets}. */
-export interface LoraTargetsOptions {
+interface LoraTargetsOptions {
   /** Whether the denoiser is transformer_2. @default false */
   second?: boolean | undefined;
-  /** Names of the denoiser's own repository. @default none */
-  originalNames?: FindOriginalNames | undefined;
+  /** Those of the checkpoint's family. */
+  rules: LoraRules;
 }
+
+type Component = ReturnType<Checkpoint["components"]>[number];
 
 /**
  * Returns a function that finds a LoRA's targets in `checkpoint`.
@@ -50,74 +51,105 @@ export interface LoraTargetsOptions {
  */
 export function loraTargets(
   checkpoint: Checkpoint,
-  { second = false, originalNames }: LoraTargetsOptions = {},
+  { second = false, rules }: LoraTargetsOptions,
 ): FindLoraTargets {
   const denoisers = second ? ["transformer_2"] : ["unet", "transformer"];
-  const targets = new Map<string, readonly LoraTarget[]>();
-  /** Names from the denoiser's own repository, which files may use without a prefix. */
-  const originals = new Set<string>();
+  const table = new TargetTable(checkpoint.folder);
   let denoiser: string | undefined;
   let t5: string | undefined;
-  for (const { name: component, className, weights } of checkpoint.components()) {
-    const isText = component.startsWith("text_encoder");
-    if (denoisers.includes(component)) denoiser = component;
-    else if (!isText) continue;
-    if (className === "T5EncoderModel") t5 = component;
-    const modules = [...weights].filter(([name, { shape }]) => name.endsWith(SUFFIX) && shape.length >= 2)
-      .map(([name]) => name.slice(0, -SUFFIX.length));
-    const target = (module: string): LoraTarget => {
-      const weight = module + SUFFIX;
-      const bias = weights.has(`${module}.bias`) ? `${module}.bias` : undefined;
-      return { component, weight, shape: weights.get(weight)!.shape, bias };
-    };
-    const add = (name: string, parts: readonly string[], swapped = false) => {
-      const key = keyOf(component, name);
-      if (targets.has(key)) {
-        throw new CheckpointError(
-          `Cannot match LoRAs with ${checkpoint.folder} as two of its tensors read '${key}' with underscores`,
-        );
-      }
-      targets.set(key, parts.map((part) => ({ ...target(part), swapped })));
-    };
-    for (const module of modules) {
-      add(module, [module]);
-      if (!isText) continue;
-      const other = module.startsWith(TEXT_MODEL) ? module.slice(TEXT_MODEL.length) : TEXT_MODEL + module;
-      add(other, [module]);
-      const [, attention = "", projection = ""] = /^(.+\.self_attn\.)(\w+)$/.exec(module) ?? [];
-      const old = Object.hasOwn(OLD_ATTENTION, projection) ? OLD_ATTENTION[projection]! : undefined;
-      if (old !== undefined) {
-        for (const name of [module, other]) {
-          add(name.slice(0, -projection.length) + old, [attention + projection]);
-        }
-      }
-    }
-    if (isText) continue;
-    for (const [name, { modules: parts, swapped }] of originalNames?.(modules) ?? []) {
-      const key = keyOf(component, name);
-      const isDiffusers = parts.length === 1 && parts[0] === name;
-      if (targets.has(key) && !isDiffusers) continue;
-      if (!isDiffusers) add(name, parts, swapped);
-      originals.add(key);
+  for (const component of checkpoint.components()) {
+    const { name, className } = component;
+    if (denoisers.includes(name)) {
+      table.addDenoiser(component, rules);
+      denoiser = name;
+    } else if (name.startsWith("text_encoder")) {
+      table.addTextEncoder(component);
+      if (className === "T5EncoderModel") t5 = name;
     }
   }
-  const lookUp = (component: string | undefined, module: string) =>
-    component === undefined ? undefined : targets.get(keyOf(component, module));
   return (module) => {
     const [, inDenoiser] = DENOISER.exec(module) ?? [];
-    if (inDenoiser !== undefined) return lookUp(denoiser, inDenoiser);
+    if (inDenoiser !== undefined) return table.find(denoiser, inDenoiser);
     const [, inClip] = COMFY_CLIP.exec(module) ?? [];
-    if (inClip !== undefined) return lookUp("text_encoder", inClip);
+    if (inClip !== undefined) return table.find("text_encoder", inClip);
     const [, encoder, number, inEncoder] = TEXT_ENCODER.exec(module) ?? [];
-    if (inEncoder === undefined) {
-      return denoiser !== undefined && originals.has(keyOf(denoiser, module))
-        ? lookUp(denoiser, module)
-        : undefined;
-    }
+    if (inEncoder === undefined) return table.findOriginal(denoiser, module);
     // Kohya's third encoder is T5, whatever its place in the pipeline.
     const component = encoder ?? (number === "3" ? t5 : number === "2" ? "text_encoder_2" : "text_encoder");
-    return lookUp(component, inEncoder);
+    return table.find(component, inEncoder);
   };
+}
+
+/** The targets of a checkpoint, by component and name with underscores. */
+class TargetTable {
+  /** The checkpoint's folder, for errors. */
+  readonly #folder: string;
+  readonly #targets = new Map<string, readonly LoraTarget[]>();
+  /** Names from the denoiser's own repository, which files may use without a prefix. */
+  readonly #originals = new Set<string>();
+
+  constructor(folder: string) {
+    this.#folder = folder;
+  }
+
+  addDenoiser(component: Component, { originalNames }: LoraRules): void {
+    const modules = modulesOf(component);
+    for (const module of modules) this.#add(module, [targetOf(component, module)]);
+    for (const [name, { modules: parts, swapped = false }] of originalNames?.(modules) ?? []) {
+      const key = keyOf(component.name, name);
+      const isDiffusers = parts.length === 1 && parts[0] === name;
+      if (this.#targets.has(key) && !isDiffusers) continue;
+      if (!isDiffusers) this.#add(name, parts.map((part) => ({ ...targetOf(component, part), swapped })));
+      this.#originals.add(key);
+    }
+  }
+
+  addTextEncoder(component: Component): void {
+    for (const module of modulesOf(component)) {
+      for (const name of namesInText(module)) this.#add(name, [targetOf(component, module)]);
+    }
+  }
+
+  find(component: string | undefined, module: string): readonly LoraTarget[] | undefined {
+    return component === undefined ? undefined : this.#targets.get(keyOf(component, module));
+  }
+
+  /** Finds a name without a prefix. */
+  findOriginal(component: string | undefined, module: string): readonly LoraTarget[] | undefined {
+    if (component === undefined || !this.#originals.has(keyOf(component, module))) return undefined;
+    return this.find(component, module);
+  }
+
+  #add(name: string, targets: readonly LoraTarget[]): void {
+    const key = keyOf(targets[0]!.component, name);
+    if (this.#targets.has(key)) {
+      throw new CheckpointError(
+        `Cannot match LoRAs with ${this.#folder} as two of its tensors read '${key}' with underscores`,
+      );
+    }
+    this.#targets.set(key, targets);
+  }
+}
+
+/** Returns the modules with a matrix or a kernel. */
+function modulesOf({ weights }: Component): string[] {
+  return [...weights].filter(([name, { shape }]) => name.endsWith(SUFFIX) && shape.length >= 2)
+    .map(([name]) => name.slice(0, -SUFFIX.length));
+}
+
+function targetOf({ name, weights }: Component, module: string): LoraTarget {
+  const weight = module + SUFFIX;
+  const bias = weights.has(`${module}.bias`) ? `${module}.bias` : undefined;
+  return { component: name, weight, shape: weights.get(weight)!.shape, bias };
+}
+
+/** Returns the names that files have for a text encoder's module. */
+function namesInText(module: string): string[] {
+  const other = module.startsWith(TEXT_MODEL) ? module.slice(TEXT_MODEL.length) : TEXT_MODEL + module;
+  const names = [module, other];
+  const [, projection = ""] = /.\.self_attn\.(\w+)$/.exec(module) ?? [];
+  if (!Object.hasOwn(OLD_ATTENTION, projection)) return names;
+  return [...names, ...names.map((name) => name.slice(0, -projection.length) + OLD_ATTENTION[projection])];
 }
 
 function keyOf(component: string, module: string): string {

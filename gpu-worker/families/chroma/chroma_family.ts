@@ -1,5 +1,6 @@
 // diffusers' ChromaPipeline: Chroma1-HD and every checkpoint of that architecture, from text.
 import { createSolver, linspace } from "../../../sampler/mod.ts";
+import { fluxDropRules } from "../../checkpoint/lora/flux_drop_rules.ts";
 import type { Family } from "../../pipeline/family.ts";
 import { pictureDecoder } from "../../pipeline/latent_decoder.ts";
 import { countTokens, PATCH_PACKING } from "../../pipeline/patch_packing.ts";
@@ -16,7 +17,7 @@ import { chromaSingleFile } from "./chroma_single_file.ts";
 export const chromaFamily: Family<ChromaCheckpoint> = {
   read: readChromaCheckpoint,
   singleFile: chromaSingleFile,
-  originalNames: chromaOriginalNames,
+  loras: { originalNames: chromaOriginalNames, dropRules: fluxDropRules },
   encodePrompt: encodeChromaPrompt,
   solver({ steps }, { reading: { scheduler }, size, noise }) {
     // The sigmas that ChromaPipeline passes.

@@ -9,13 +9,13 @@ import { fluxFeeds } from "./flux_feeds.ts";
 import { fillInput } from "./fill_input.ts";
 import { kontextPicture } from "./kontext_references.ts";
 import { countTokens, PATCH_PACKING } from "../../pipeline/patch_packing.ts";
-import { fluxOriginalNames } from "./flux_names.ts";
+import { fluxLoras } from "./flux_loras.ts";
 import { fluxSingleFile } from "./flux_single_file.ts";
 
 export const fluxFamily: Family<FluxCheckpoint> = {
   read: readFluxCheckpoint,
   singleFile: fluxSingleFile,
-  originalNames: fluxOriginalNames,
+  loras: fluxLoras,
   encodePrompt: encodeFluxPrompt,
   solver({ steps }, { reading: { scheduler }, size, noise }) {
     // The sigmas that FluxPipeline passes.

@@ -15,7 +15,7 @@ import { flux2SingleFile } from "./flux2_single_file.ts";
 export const flux2KleinFamily: Family<Flux2Checkpoint> = {
   read: readFlux2Checkpoint,
   singleFile: flux2SingleFile,
-  originalNames: flux2OriginalNames,
+  loras: { originalNames: flux2OriginalNames, readsLokr: true },
   encodePrompt: encodeFlux2Prompt,
   solver({ steps }, { reading: { scheduler }, size, noise }) {
     // The sigmas that Flux2KleinPipeline passes.

@@ -14,7 +14,7 @@ import { hunyuanVideoSingleFile } from "./hunyuan_video_single_file.ts";
 export const hunyuanVideoFamily: Family<HunyuanVideoCheckpoint> = {
   read: readHunyuanVideoCheckpoint,
   singleFile: hunyuanVideoSingleFile,
-  originalNames: hunyuanVideoOriginalNames,
+  loras: { originalNames: hunyuanVideoOriginalNames },
   encodePrompt: encodeHunyuanVideoPrompt,
   solver({ steps }, { reading: { scheduler }, noise }) {
     // The sigmas that HunyuanVideoPipeline passes.

@@ -15,7 +15,7 @@ export const qwenImageFamily: Family<QwenImageCheckpoint> = {
   read: readQwenImageCheckpoint,
   singleFile: qwenImageSingleFile,
   // The original names are diffusers\' own. LoRAs for few steps have no prefix before them.
-  originalNames: originalNames({}, { own: true }),
+  loras: { originalNames: originalNames({}, { own: true }) },
   encodePrompt: encodeQwenImagePrompt,
   solver({ steps }, { reading: { scheduler }, size, noise }) {
     // The sigmas that QwenImagePipeline passes.

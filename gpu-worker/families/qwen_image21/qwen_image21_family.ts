@@ -16,7 +16,7 @@ export const qwenImage21Family: Family<QwenImage21Checkpoint> = {
   read: (checkpoint, dtype) => readQwenImage21Checkpoint(checkpoint, dtype),
   singleFile: qwenImage21SingleFile,
   // LoRAs for few steps have diffusers' own names without a prefix.
-  originalNames: originalNames(QWEN_IMAGE_21_NAMES, { own: true }),
+  loras: { originalNames: originalNames(QWEN_IMAGE_21_NAMES, { own: true }) },
   encodePrompt: encodeQwenImage21Prompt,
   solver({ steps }, { reading: { scheduler, sampleSigmas }, size, noise }) {
     // The checkpoint's own sigmas are for their number of steps. Otherwise those that

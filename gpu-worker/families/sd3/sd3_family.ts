@@ -14,7 +14,7 @@ import { sd3SingleFile } from "./sd3_single_file.ts";
 export const sd3Family: Family<Sd3Checkpoint> = {
   read: readSd3Checkpoint,
   singleFile: sd3SingleFile,
-  originalNames: sd3OriginalNames,
+  loras: { originalNames: sd3OriginalNames },
   encodePrompt: encodeSd3Prompt,
   solver({ steps }, { reading: { scheduler, config: { patchSize } }, size: { height, width }, noise }) {
     return createSolver(scheduler, { steps, imageSeqLen: height * width / patchSize ** 2, noise });

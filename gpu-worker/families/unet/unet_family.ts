@@ -9,13 +9,13 @@ import { readSdxlCheckpoint } from "./sdxl_checkpoint.ts";
 import type { UNetCheckpoint } from "./unet_checkpoint.ts";
 import { unetFeeds } from "./unet_feeds.ts";
 import { unetMaskInput } from "./unet_mask_input.ts";
-import { unetOriginalNames } from "./unet_original_names.ts";
+import { unetLoras } from "./unet_loras.ts";
 import { sdSingleFile, sdxlSingleFile } from "./unet_single_file.ts";
 
 export const sdFamily: Family<UNetCheckpoint> = {
   read: readSdCheckpoint,
   singleFile: sdSingleFile,
-  originalNames: unetOriginalNames,
+  loras: unetLoras,
   encodePrompt: encodeUnetPrompt,
   // An empty negative prompt counts as missing. diffusers distinguishes None from "".
   emptyNegative: (positive, { zeroNegative }) => zeroNegative ? zeroPrompt(positive) : undefined,

@@ -9,7 +9,7 @@ import { encodeWanPrompt } from "./encode_wan_prompt.ts";
 import { readWanCheckpoint, type WanCheckpoint } from "./wan_checkpoint.ts";
 import { prepareWanFrames } from "./prepare_wan_frames.ts";
 import { wanFeeds, wanGrid } from "./wan_feeds.ts";
-import { wanOriginalNames } from "./wan_names.ts";
+import { wanLoras } from "./wan_loras.ts";
 import { wanFramesSingleFile, wanSingleFile, wanVisionSingleFile } from "./wan_single_file.ts";
 
 /**
@@ -19,7 +19,7 @@ import { wanFramesSingleFile, wanSingleFile, wanVisionSingleFile } from "./wan_s
 export const wanFamily: Family<WanCheckpoint> = {
   read: readWanCheckpoint,
   singleFile: [wanSingleFile, wanFramesSingleFile, wanVisionSingleFile],
-  originalNames: wanOriginalNames,
+  loras: wanLoras,
   encodePrompt: encodeWanPrompt,
   solver: ({ steps }, { reading: { scheduler }, noise }) => createSolver(scheduler, { steps, noise }),
   stages: expertsOf,

@@ -9,13 +9,13 @@ import { encodeZImagePrompt } from "./encode_z_image_prompt.ts";
 import { limitGuidance } from "./limit_guidance.ts";
 import { readZImageCheckpoint, Z_IMAGE_GUIDANCE, type ZImageCheckpoint } from "./z_image_checkpoint.ts";
 import { risingTimestep, zImageFeeds, zImageGrid } from "./z_image_feeds.ts";
-import { zImageOriginalNames } from "./z_image_names.ts";
+import { zImageLoras } from "./z_image_loras.ts";
 import { zImageSingleFile } from "./z_image_single_file.ts";
 
 export const zImageFamily: Family<ZImageCheckpoint> = {
   read: readZImageCheckpoint,
   singleFile: zImageSingleFile,
-  originalNames: zImageOriginalNames,
+  loras: zImageLoras,
   encodePrompt: encodeZImagePrompt,
   solver({ steps }, { reading: { scheduler }, size, noise }) {
     const [rows, columns] = zImageGrid(size);

@@ -8,6 +8,8 @@ import { applyLoras } from "../../../../gpu-worker/checkpoint/lora/apply_loras.t
 import { Checkpoint } from "../../../../gpu-worker/checkpoint/checkpoint.ts";
 import type { LowRankAddition } from "../../../../gpu-worker/checkpoint/weights.ts";
 import { encodeSafetensors } from "../../../../gpu-worker/media/encode_safetensors.ts";
+import { fluxLoras } from "../../../../gpu-worker/families/flux/flux_loras.ts";
+import { unetLoras } from "../../../../gpu-worker/families/unet/unet_loras.ts";
 import { familyOf } from "../../../../gpu-worker/model/families.ts";
 import { goldenPath } from "../../../goldens/golden.ts";
 
@@ -28,7 +30,7 @@ function apply({ shapes, checkpoint = "flux/tiny-dev" }: File): Checkpoint {
   try {
     Deno.writeFileSync(path, encodeSafetensors(tensors));
     const opened = Checkpoint.open(goldenPath(checkpoint));
-    return applyLoras(opened, [{ path, weight: 1 }], familyOf(opened));
+    return applyLoras(opened, [{ path, weight: 1 }], familyOf(opened).loras);
   } finally {
     Deno.removeSync(folder, { recursive: true });
   }
@@ -155,7 +157,7 @@ describe("applyLoras()", () => {
 
 describe("droppedTensors()", () => {
   it("leaves out what diffusers ignores of FLUX files without a word", () => {
-    const flux = (keys: string[]) => [...droppedTensors(keys, "FluxTransformer2DModel")];
+    const flux = (keys: string[]) => [...droppedTensors(keys, fluxLoras)];
     const down = "transformer.x_embedder.lora_down.weight";
     const alpha = "transformer.x_embedder.alpha";
     assert.deepEqual(flux([down, alpha]), [[alpha, "alphas beside diffusers' names"]]);
@@ -169,7 +171,7 @@ describe("droppedTensors()", () => {
 
   it("leaves nothing out of a file without twins", () => {
     const keys = ["lora_unet_input_blocks_1_1_proj_in.lora_down.weight", "lora_te_text_model.lora_up.weight"];
-    assert.equal(droppedTensors(keys, "UNet2DConditionModel").size, 0);
-    assert.equal(droppedTensors(["diffusion_model.norm.diff"], "FluxTransformer2DModel").size, 0);
+    assert.equal(droppedTensors(keys, unetLoras).size, 0);
+    assert.equal(droppedTensors(["diffusion_model.norm.diff"], fluxLoras).size, 0);
   });
 });

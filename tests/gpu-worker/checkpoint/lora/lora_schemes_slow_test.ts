@@ -36,7 +36,7 @@ function ours(checkpoint: Checkpoint, shapes: Case["shapes"]): Changes | string 
   });
   Deno.writeFileSync(path, encodeSafetensors(tensors));
   try {
-    const changed = applyLoras(checkpoint, [{ path, weight: 1 }], familyOf(checkpoint));
+    const changed = applyLoras(checkpoint, [{ path, weight: 1 }], familyOf(checkpoint).loras);
     const changes = changed.components().flatMap(({ name, weights }) =>
       [...weights].flatMap(([tensor, { additions = [] }]) =>
         additions.map((addition) => [nameOf(name, tensor), elementOf(addition)] as const)
