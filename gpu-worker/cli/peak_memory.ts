@@ -1,5 +1,6 @@
 // Reads the most memory that this process has held so far.
 import process from "node:process";
+import { cString } from "../runtime/c_string.ts";
 import { openLibc } from "../runtime/open_libc.ts";
 
 const STATUS = "/proc/self/status";
@@ -37,8 +38,4 @@ function ownPeakBytes(): number | undefined {
   } finally {
     libc.close();
   }
-}
-
-function cString(text: string): Uint8Array<ArrayBuffer> {
-  return new TextEncoder().encode(`${text}\0`);
 }

@@ -1,6 +1,8 @@
 // Loads a checkpoint of any family.
+import { bothSettled } from "../../sampler/mod.ts";
 import type { ControlSessions } from "../denoiser/control_residuals.ts";
 import type { DenoiserSessions } from "../denoiser/denoiser_shape.ts";
+import { componentOf } from "../graph/component_of.ts";
 import { featureSum } from "../graph/feature_sum.ts";
 import type { OnnxModel } from "../graph/graph_builder.ts";
 import { type GraphSession, SessionLoader } from "../session/session_loader.ts";
@@ -33,7 +35,8 @@ export async function loadPipeline(
   const featureType = reading.denoiserType ?? dtype;
   const sumType = runtime.traits.hasAddresses ? undefined : featureType;
   const nets = (reading.controlNets ?? []).map(({ name }) => ({ name, ...controlGraphsOf(graphs, name) }));
-  const [{ encoders, vision }, first] = await bothOf(
+  // Even if one fails, the sessions that the other loads must have their owner.
+  const [{ encoders, vision }, first] = await bothSettled(
     encoding,
     loadNetwork(sessions, { trunk, head, modulation, nets, sumType }),
   );
@@ -50,7 +53,7 @@ export async function loadPipeline(
     encoders,
     vision,
     denoiser: { family, reading, runtime, dtype, networks, controls },
-    network: { component: trunk.name.replace(/_trunk$/, ""), dtype: featureType },
+    network: { component: componentOf(trunk), dtype: featureType },
     decoder: family.decoder({
       runtime,
       reading,
@@ -121,10 +124,4 @@ async function loadNetwork(
     network: loaded as Record<"trunk" | "head", GraphSession>,
     controls: Object.fromEntries(controls),
   };
-}
-
-/** Waits for both, even if one fails: the sessions that it loads must have their owner. */
-async function bothOf<A, B>(first: Promise<A>, second: Promise<B>): Promise<[A, B]> {
-  await Promise.allSettled([first, second]);
-  return await Promise.all([first, second]);
 }

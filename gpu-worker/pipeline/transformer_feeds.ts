@@ -2,9 +2,24 @@
 import type { BranchRows, HostTensor } from "../denoiser/branch_feeds.ts";
 import type { EncodedPrompt } from "../text/encoded_prompt.ts";
 import type { RotaryTables } from "./axis_rotary.ts";
+import type { LatentSize } from "../vae/latent_size.ts";
 import type { ReferenceTokens } from "./family.ts";
 
 type Branches = readonly EncodedPrompt[];
+
+/** The options of `Family.feeds` that every transformer of pictures reads. */
+export interface PictureFeedsOptions<Config> {
+  config: Config;
+  /** The encoded prompts of all rows, of equal lengths. */
+  branches: Branches;
+  size: LatentSize;
+}
+
+/** The options of a transformer that looks at references. */
+export interface ReferenceFeedsOptions<Config> extends PictureFeedsOptions<Config> {
+  /** The references of each row, of equal sizes. @default none */
+  references?: readonly (readonly ReferenceTokens[])[];
+}
 
 /** Returns the encoded prompts, a row for each branch. @param features values of one token */
 export function promptRows(branches: Branches, features: number): BranchRows {

@@ -1,5 +1,6 @@
 // Lists of strings in C's form: an array of pointers to NUL-terminated UTF-8.
-import { addressOf, cString } from "./ort_api.ts";
+import { cString } from "./c_string.ts";
+import { addressOf } from "./ort_api.ts";
 
 /** Lists that native code may be reading. This set keeps them from garbage collection. */
 const held = new Set<CStrings>();

@@ -1,6 +1,7 @@
 // Adds the chosen execution provider to a session's options, or reports what this machine lacks for it.
 import { CStrings } from "./c_strings.ts";
-import { cString, type OrtApi, out } from "./ort_api.ts";
+import { cString } from "./c_string.ts";
+import { type OrtApi, out } from "./ort_api.ts";
 import { ORT_LIBRARY_VARIABLE } from "./ort_library.ts";
 import type { ProviderName } from "./provider.ts";
 import { ProviderUnavailableError } from "./provider_unavailable_error.ts";

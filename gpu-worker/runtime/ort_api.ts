@@ -155,27 +155,11 @@ export function out(call: (cell: BigUint64Array<ArrayBuffer>) => void): bigint {
   return cell[0]!;
 }
 
-/** Returns a NUL-terminated UTF-8 string for C. */
-export function cString(text: string): Uint8Array<ArrayBuffer> {
-  return new TextEncoder().encode(`${text}\0`);
-}
-
-/** Returns a NUL-terminated path for C. ORTCHAR_T is UTF-16 on Windows. */
-export function cPath(path: string): Uint8Array<ArrayBuffer> {
-  if (Deno.build.os !== "windows") return cString(path);
-  return new Uint8Array(Uint16Array.from(`${path}\0`, (char) => char.charCodeAt(0)).buffer);
-}
-
 /** Returns the address of the first byte of JavaScript memory. The caller must keep `memory` alive. */
 export function addressOf(memory: ArrayBufferView<ArrayBuffer>): bigint {
   // V8 keeps small arrays in its heap, where they may move, until their buffer is requested.
   const bytes = new Uint8Array(memory.buffer, memory.byteOffset, memory.byteLength);
   return Deno.UnsafePointer.value(Deno.UnsafePointer.of(bytes));
-}
-
-/** Reads the string at `address`. Its owner stays the same. */
-export function readCString(address: bigint): string {
-  return Deno.UnsafePointerView.getCString(Deno.UnsafePointer.create(address)!);
 }
 
 function openLibrary(path: string): OpenLibrary {

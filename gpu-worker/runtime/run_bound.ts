@@ -1,7 +1,8 @@
 // A run that allocates outputs. The C API can do so only for a run with bound tensors.
 import { graphError } from "./graph_error.ts";
 import { NativeHandle } from "./native_handle.ts";
-import { cString, out } from "./ort_api.ts";
+import { cString } from "./c_string.ts";
+import { out } from "./ort_api.ts";
 import type { RuntimeContext } from "./runtime_context.ts";
 import { type Tensor, type TensorContext, tensorOf } from "./tensor.ts";
 import { readValueInfo } from "./value_info.ts";

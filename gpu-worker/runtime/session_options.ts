@@ -1,7 +1,8 @@
 // Options of a session and their native form.
 import { appendExecutionProvider, type ExecutionProviderOptions } from "./execution_provider.ts";
 import { NativeHandle } from "./native_handle.ts";
-import { cPath, cString, type OrtApi, out } from "./ort_api.ts";
+import { cPath, cString } from "./c_string.ts";
+import { type OrtApi, out } from "./ort_api.ts";
 import type { Tensor } from "./tensor.ts";
 
 /** Options of `Runtime.createSession`. */

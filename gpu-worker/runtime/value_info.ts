@@ -1,6 +1,7 @@
 // Reads a graph's declared inputs and outputs.
 import { type DType, ONNX_DATA_TYPE } from "./dtype.ts";
-import { type OrtApi, out, readCString } from "./ort_api.ts";
+import { readCString } from "./c_string.ts";
+import { type OrtApi, out } from "./ort_api.ts";
 
 /** A dimension: its size, the name of a size that each run chooses, or null if unnamed. */
 export type DeclaredDim = number | string | null;

@@ -60,6 +60,7 @@ import runRequestJs from "./browser/run_request.js" with { type: "text" };
 import runSignsJs from "./browser/run_signs.js" with { type: "text" };
 import runViewJs from "./browser/run_view.js" with { type: "text" };
 import scalingChoiceJs from "./browser/scaling_choice.js" with { type: "text" };
+import settledJs from "./browser/settled.js" with { type: "text" };
 import showFactsJs from "./browser/show_facts.js" with { type: "text" };
 import slotsJs from "./browser/slots.js" with { type: "text" };
 import sseEventsJs from "./browser/sse_events.js" with { type: "text" };
@@ -141,6 +142,7 @@ export const ASSETS: Readonly<Record<string, string>> = {
   "run_view.js": runViewJs,
   "sampler_table.js": moduleOf({ METHOD_OPTIONS, METHODS, OPTIONS, QUALITY_LEVELS, SAMPLER_DEFAULTS }),
   "scaling_choice.js": scalingChoiceJs,
+  "settled.js": settledJs,
   "show_facts.js": showFactsJs,
   "slots.js": slotsJs,
   "sse_events.js": sseEventsJs,

@@ -1,5 +1,6 @@
 // The components of a checkpoint that a run loads.
 import type { Checkpoint } from "../../checkpoint/checkpoint.ts";
+import { componentOf } from "../../graph/component_of.ts";
 import type { ReadModel } from "../../model/read_model.ts";
 import type { LoadedComponent } from "./predict_memory.ts";
 
@@ -16,28 +17,17 @@ export function loadedComponents(
   checkpoint: Checkpoint,
   graphs: ReadModel["graphs"],
 ): LoadedComponent[] {
-  const named = (key: "matrices" | "tables") =>
-    new Set(
-      Object.values(graphs).flatMap((graph) =>
-        graph[key].map((weight) => `${graph.name.replace(/_trunk$/, "")} ${weight}`)
-      ),
-    );
-  const [inBlocks, tables] = [named("matrices"), named("tables")];
-  const heldShapes = new Map<string, readonly number[]>(
-    Object.values(graphs).flatMap(({ name, heldShapes }) =>
-      [...heldShapes].map(([weight, shape]) => [`${name.replace(/_trunk$/, "")} ${weight}`, shape] as const)
-    ),
-  );
   const unloaded = VISION in graphs ? UNLOADED.filter((name) => name !== "image_encoder") : UNLOADED;
-  return checkpoint.components().filter(({ name }) => !unloaded.includes(name)).map(({ name, weights }) => ({
-    name,
-    tables: new Set([...weights.keys()].filter((tensor) => tables.has(`${name} ${tensor}`))),
-    weights: new Map(
-      [...weights].map(([tensor, entry]) => {
-        const { quantization: _quantization, ...stored } = entry;
-        const key = `${name} ${tensor}`;
-        return [tensor, inBlocks.has(key) ? entry : { ...stored, shape: heldShapes.get(key) ?? entry.shape }];
-      }),
-    ),
-  }));
+  const graphsOf = Map.groupBy(Object.values(graphs), componentOf);
+  return checkpoint.components().filter(({ name }) => !unloaded.includes(name)).map(({ name, weights }) => {
+    const own = graphsOf.get(name) ?? [];
+    const inBlocks = new Set(own.flatMap(({ matrices }) => matrices));
+    const heldShapes = new Map(own.flatMap(({ heldShapes }) => [...heldShapes]));
+    const held = [...weights].map(([tensor, entry]) => {
+      if (inBlocks.has(tensor)) return [tensor, entry] as const;
+      const { quantization: _quantization, ...stored } = entry;
+      return [tensor, { ...stored, shape: heldShapes.get(tensor) ?? entry.shape }] as const;
+    });
+    return { name, tables: new Set(own.flatMap(({ tables }) => tables)), weights: new Map(held) };
+  });
 }

@@ -2,32 +2,27 @@
 import type { FluxTransformerConfig } from "./flux_config.ts";
 import { fluxRotaryTables, type TokenGrid } from "../../graph/layers/attention/flux_rotary.ts";
 import { PICTURE_TOKENS, tokenCount } from "../../denoiser/picture_tokens.ts";
-import type { ReferenceTokens } from "../../pipeline/family.ts";
-import { promptRows, referenceRows, rotaryFeeds } from "../../pipeline/transformer_feeds.ts";
+import {
+  promptRows,
+  type ReferenceFeedsOptions,
+  referenceRows,
+  rotaryFeeds,
+} from "../../pipeline/transformer_feeds.ts";
 import type { Runtime } from "../../runtime/mod.ts";
 import { BranchFeeds } from "../../denoiser/branch_feeds.ts";
-import type { EncodedPrompt } from "../../text/encoded_prompt.ts";
 import type { LatentSize } from "../../vae/latent_size.ts";
 
-export interface FluxFeedsOptions {
-  config: FluxTransformerConfig;
-  /**
-   * For each picture the prompt and, under true classifier-free guidance, the negative
-   * prompt. All have equal lengths.
-   */
-  branches: readonly EncodedPrompt[];
-  size: LatentSize;
+interface FluxFeedsOptions extends ReferenceFeedsOptions<FluxTransformerConfig> {
   guidanceScale: number;
   /**
    * The inputs beside the latents of FLUX.1 Fill, a row for each branch: [tokens, channels]. @default none
    */
   masked?: readonly Float32Array[];
-  /** The references of each branch, of equal sizes. @default the network takes none */
-  references?: readonly (readonly ReferenceTokens[])[];
 }
 
 const TRAIN_TIMESTEPS = 1000;
 
+/** Creates the tensors of a run. The returned feeds own them. */
 export function fluxFeeds(runtime: Runtime, options: FluxFeedsOptions): BranchFeeds {
   const { config, branches, size, guidanceScale, masked, references } = options;
   const textTokens = branches[0]!.tokens;

@@ -1,30 +1,25 @@
 // Creates the inputs of FLUX.2's trunk and head, by the graphs' names.
 import { BranchFeeds } from "../../denoiser/branch_feeds.ts";
 import { PICTURE_TOKENS, tokenCount } from "../../denoiser/picture_tokens.ts";
-import type { ReferenceTokens } from "../../pipeline/family.ts";
 import { axisRotaryTables, type RotaryTables } from "../../pipeline/axis_rotary.ts";
-import { countedBranches, promptRows, referenceRows, rotaryFeeds } from "../../pipeline/transformer_feeds.ts";
+import {
+  countedBranches,
+  promptRows,
+  type ReferenceFeedsOptions,
+  referenceRows,
+  rotaryFeeds,
+} from "../../pipeline/transformer_feeds.ts";
 import type { Runtime } from "../../runtime/mod.ts";
-import type { EncodedPrompt } from "../../text/encoded_prompt.ts";
 import type { LatentSize } from "../../vae/latent_size.ts";
 import type { Flux2TransformerConfig } from "./flux2_config.ts";
 import { countTokens } from "./flux2_latents.ts";
-
-export interface Flux2FeedsOptions {
-  config: Flux2TransformerConfig;
-  /** For each picture the prompt and, under guidance, the negative prompt. All have equal lengths. */
-  branches: readonly EncodedPrompt[];
-  size: LatentSize;
-  /** The references of each branch, of equal sizes. @default none */
-  references?: readonly (readonly ReferenceTokens[])[];
-}
 
 const TRAIN_TIMESTEPS = 1000;
 
 /** Creates the tensors of a run. The returned feeds own them. */
 export function flux2Feeds(
   runtime: Runtime,
-  { config, branches, size, references = [] }: Flux2FeedsOptions,
+  { config, branches, size, references = [] }: ReferenceFeedsOptions<Flux2TransformerConfig>,
 ): BranchFeeds {
   const textTokens = branches[0]!.tokens;
   const tokens = countTokens(size);

@@ -18,6 +18,7 @@ export interface HunyuanVideoFeedsOptions {
   conditions?: readonly FrameCondition[] | undefined;
 }
 
+/** Creates the tensors of a run. The returned feeds own them. */
 export function hunyuanVideoFeeds(runtime: Runtime, options: HunyuanVideoFeedsOptions): BranchFeeds {
   const { config, branches, size, guidanceScale, conditions = [] } = options;
   const { inChannels, outChannels, imageCondition } = config;

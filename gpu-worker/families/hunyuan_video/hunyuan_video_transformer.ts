@@ -1,4 +1,5 @@
 // HunyuanVideo's denoiser: diffusers' HunyuanVideoTransformer3DModel.
+import { conditionedLatents } from "../../graph/conditioned_latents.ts";
 import type { DenoiserOptions } from "../../graph/denoiser_options.ts";
 import type { GraphBuilder, Value } from "../../graph/graph_builder.ts";
 import { JOINT_EPS, type JointContext } from "../../graph/layers/attention/joint_attention.ts";
@@ -60,14 +61,8 @@ function blocks(
   graph: GraphBuilder,
   config: HunyuanVideoTransformerConfig,
 ): ReturnType<TransformerParts["blocks"]> {
-  const { inChannels, outChannels, innerDim, textEmbedDim, attentionHeadDim, numAttentionHeads: heads } =
-    config;
-  const planes = (name: string, channels: number) =>
-    graph.input(name, ["batch", channels, "frames", "height", "width"], "float32");
-  const own = planes("hidden_states", outChannels);
-  const latents = inChannels === outChannels
-    ? own
-    : graph.node("Concat", [own, planes("condition", inChannels - outChannels)], { attributes: { axis: 1 } });
+  const { inChannels, innerDim, textEmbedDim, attentionHeadDim, numAttentionHeads: heads } = config;
+  const { all: latents } = conditionedLatents(graph, config);
   const states = graph.cast(
     graph.input("encoder_hidden_states", ["batch", "text_tokens", textEmbedDim], "float32"),
   );

@@ -1,28 +1,23 @@
 // Creates the inputs of Qwen-Image's trunk and head, by the graphs' names.
 import { BranchFeeds } from "../../denoiser/branch_feeds.ts";
 import { PICTURE_TOKENS, tokenCount } from "../../denoiser/picture_tokens.ts";
-import { countedBranches, promptRows, referenceRows, rotaryFeeds } from "../../pipeline/transformer_feeds.ts";
+import {
+  countedBranches,
+  promptRows,
+  type ReferenceFeedsOptions,
+  referenceRows,
+  rotaryFeeds,
+} from "../../pipeline/transformer_feeds.ts";
 import type { Runtime } from "../../runtime/mod.ts";
-import type { ReferenceTokens } from "../../pipeline/family.ts";
-import type { EncodedPrompt } from "../../text/encoded_prompt.ts";
-import type { LatentSize } from "../../vae/latent_size.ts";
 import type { QwenImageConfig } from "./qwen_image_config.ts";
 import { qwenImageRotaryTables } from "./qwen_image_rotary.ts";
 
-export interface QwenImageFeedsOptions {
-  config: QwenImageConfig;
-  /** Prompts of equal length, so usually a single one. */
-  branches: readonly EncodedPrompt[];
-  size: LatentSize;
-  /** The references of each branch, of equal sizes. @default none */
-  references?: readonly (readonly ReferenceTokens[])[];
-}
-
 const TRAIN_TIMESTEPS = 1000;
 
+/** Creates the tensors of a run. The returned feeds own them. */
 export function qwenImageFeeds(
   runtime: Runtime,
-  { config, branches, size, references = [] }: QwenImageFeedsOptions,
+  { config, branches, size, references = [] }: ReferenceFeedsOptions<QwenImageConfig>,
 ): BranchFeeds {
   const textTokens = branches[0]!.tokens;
   const [height, width] = [size.height / 2, size.width / 2];

@@ -1,28 +1,22 @@
 // Creates the inputs of Qwen-Image-2.1's trunk and head, by the graphs' names.
 import { BranchFeeds } from "../../denoiser/branch_feeds.ts";
 import { PICTURE_TOKENS, tokenCount } from "../../denoiser/picture_tokens.ts";
-import type { ReferenceTokens } from "../../pipeline/family.ts";
-import { countedBranches, promptRows, referenceRows } from "../../pipeline/transformer_feeds.ts";
+import {
+  countedBranches,
+  promptRows,
+  type ReferenceFeedsOptions,
+  referenceRows,
+} from "../../pipeline/transformer_feeds.ts";
 import type { Runtime } from "../../runtime/mod.ts";
-import type { EncodedPrompt } from "../../text/encoded_prompt.ts";
-import type { LatentSize } from "../../vae/latent_size.ts";
 import type { QwenImage21Config } from "./qwen_image21_config.ts";
 import { qwenImage21Layout } from "./qwen_image21_layout.ts";
 
-export interface QwenImage21FeedsOptions {
-  config: QwenImage21Config;
-  /** Prompts of equal length, so usually a single one. */
-  branches: readonly EncodedPrompt[];
-  size: LatentSize;
-  /** The references of each branch, of equal sizes. @default none */
-  references?: readonly (readonly ReferenceTokens[])[];
-}
-
 const TRAIN_TIMESTEPS = 1000;
 
+/** Creates the tensors of a run. The returned feeds own them. */
 export function qwenImage21Feeds(
   runtime: Runtime,
-  { config, branches, size: { height, width }, references = [] }: QwenImage21FeedsOptions,
+  { config, branches, size: { height, width }, references = [] }: ReferenceFeedsOptions<QwenImage21Config>,
 ): BranchFeeds {
   const { tokens: textTokens, referencePlaces = [] } = branches[0]!;
   const imageTokens = height * width;

@@ -1,20 +1,15 @@
 // Creates the inputs of Stable Diffusion 3's trunk and head, by the graphs' names.
 import type { Sd3TransformerConfig } from "./sd3_config.ts";
-import { promptRows } from "../../pipeline/transformer_feeds.ts";
+import { type PictureFeedsOptions, promptRows } from "../../pipeline/transformer_feeds.ts";
 import type { Runtime } from "../../runtime/mod.ts";
 import { BranchFeeds } from "../../denoiser/branch_feeds.ts";
-import type { EncodedPrompt } from "../../text/encoded_prompt.ts";
-import type { LatentSize } from "../../vae/latent_size.ts";
 
-export interface Sd3FeedsOptions {
-  config: Sd3TransformerConfig;
-  /** The prompt and, under classifier-free guidance, the negative prompt. Both have equal lengths. */
-  branches: readonly EncodedPrompt[];
-  size: LatentSize;
+interface Sd3FeedsOptions extends PictureFeedsOptions<Sd3TransformerConfig> {
   /** Blocks that are skipped in every row. @default none */
   skippedLayers?: readonly number[];
 }
 
+/** Creates the tensors of a run. The returned feeds own them. */
 export function sd3Feeds(runtime: Runtime, options: Sd3FeedsOptions): BranchFeeds {
   const { config, branches, size, skippedLayers = [] } = options;
   const mask = new Float32Array(config.numLayers).fill(1);

@@ -2,6 +2,7 @@
 import { wanBlock } from "./wan_block.ts";
 import { tableModulation, wanConditioning, wanTimeProjection } from "./wan_conditioning.ts";
 import type { Weights } from "../../checkpoint/weights.ts";
+import { conditionedLatents } from "../../graph/conditioned_latents.ts";
 import type { DenoiserOptions } from "../../graph/denoiser_options.ts";
 import type { GraphBuilder, Value } from "../../graph/graph_builder.ts";
 import { rotary } from "../../graph/layers/attention/rotary.ts";
@@ -82,13 +83,8 @@ function lastNorm(config: WanTransformerConfig): LastNorm {
 }
 
 function blocks(graph: GraphBuilder, config: WanTransformerConfig): ReturnType<TransformerParts["blocks"]> {
-  const { inChannels, outChannels, innerDim, textDim, attentionHeadDim, numAttentionHeads: heads } = config;
-  const planes = (name: string, channels: number) =>
-    graph.input(name, ["batch", channels, "frames", "height", "width"], "float32");
-  const own = planes("hidden_states", outChannels);
-  const latents = inChannels === outChannels
-    ? own
-    : graph.node("Concat", [own, planes("condition", inChannels - outChannels)], { attributes: { axis: 1 } });
+  const { inChannels, innerDim, textDim, attentionHeadDim, numAttentionHeads: heads } = config;
+  const { own, all: latents } = conditionedLatents(graph, config);
   const text = graph.cast(
     graph.input("encoder_hidden_states", ["batch", "text_tokens", textDim], "float32"),
   );

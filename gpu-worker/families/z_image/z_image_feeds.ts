@@ -1,21 +1,21 @@
 // Creates the inputs of Z-Image's trunk and head, by the graphs' names.
 import { BranchFeeds } from "../../denoiser/branch_feeds.ts";
 import { axisRotaryTables, type RotaryTables } from "../../pipeline/axis_rotary.ts";
-import { countedBranches, promptRows, rotaryFeeds } from "../../pipeline/transformer_feeds.ts";
+import {
+  countedBranches,
+  type PictureFeedsOptions,
+  promptRows,
+  rotaryFeeds,
+} from "../../pipeline/transformer_feeds.ts";
 import type { Runtime } from "../../runtime/mod.ts";
-import type { EncodedPrompt } from "../../text/encoded_prompt.ts";
 import type { LatentSize } from "../../vae/latent_size.ts";
 import { PATCH, TOKEN_MULTIPLE, type ZImageTransformerConfig } from "./z_image_config.ts";
 
-export interface ZImageFeedsOptions {
-  config: ZImageTransformerConfig;
-  /** Prompts of one length. */
-  branches: readonly EncodedPrompt[];
-  size: LatentSize;
-}
-
 /** Creates the tensors of a run. The returned feeds own them. */
-export function zImageFeeds(runtime: Runtime, { config, branches, size }: ZImageFeedsOptions): BranchFeeds {
+export function zImageFeeds(
+  runtime: Runtime,
+  { config, branches, size }: PictureFeedsOptions<ZImageTransformerConfig>,
+): BranchFeeds {
   const textTokens = branches[0]!.tokens;
   const [rows, columns] = zImageGrid(size);
   const rotary = zImageRotaryTables(config, { textTokens, rows, columns });

@@ -1,4 +1,5 @@
 // The finished pictures of this browser, in IndexedDB: bounded, the oldest go first.
+import { settled } from "./settled.js";
 
 /** @import { ImageRequest, Receipt } from "./wire.d.ts" */
 
@@ -116,16 +117,4 @@ function nameOf(request) {
         ? [value.name, value.size, value.name === "mask.png" ? 0 : value.lastModified]
         : value,
   );
-}
-
-/**
- * @template T
- * @param {IDBRequest<T>} request
- * @returns {Promise<T>}
- */
-function settled(request) {
-  return new Promise((resolve, reject) => {
-    request.onsuccess = () => resolve(request.result);
-    request.onerror = () => reject(request.error);
-  });
 }

@@ -1,4 +1,5 @@
 // Values that outlive the page and are more than text, in IndexedDB: runs under way and the form's image.
+import { settled } from "./settled.js";
 
 const NAME = "spectrum-edge-kept";
 const STORE = "values";
@@ -63,16 +64,4 @@ export class KeptValues {
   #store(mode) {
     return this.#database?.transaction(STORE, mode).objectStore(STORE);
   }
-}
-
-/**
- * @template T
- * @param {IDBRequest<T>} request
- * @returns {Promise<T>}
- */
-function settled(request) {
-  return new Promise((resolve, reject) => {
-    request.onsuccess = () => resolve(request.result);
-    request.onerror = () => reject(request.error);
-  });
 }

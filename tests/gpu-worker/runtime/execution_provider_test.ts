@@ -3,7 +3,8 @@ import assert from "node:assert/strict";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { appendExecutionProvider } from "../../../gpu-worker/runtime/execution_provider.ts";
-import { type OrtApi, readCString } from "../../../gpu-worker/runtime/ort_api.ts";
+import { readCString } from "../../../gpu-worker/runtime/c_string.ts";
+import type { OrtApi } from "../../../gpu-worker/runtime/ort_api.ts";
 
 describe("appendExecutionProvider()", () => {
   it("keeps the CUDA options until the native call has read them", () => {

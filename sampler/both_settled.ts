@@ -1,0 +1,7 @@
+/**
+ * Like Promise.all(), but rejects only after both have settled, so that the caller can free what both use.
+ */
+export async function bothSettled<A, B>(first: A, second: B): Promise<[Awaited<A>, Awaited<B>]> {
+  await Promise.allSettled([first, second]);
+  return await Promise.all([first, second]);
+}
